@@ -1,0 +1,352 @@
+//! The check of a catalogue: everything that is wrong with it, at once.
+
+use std::collections::{HashMap, HashSet};
+
+use super::*;
+use crate::domain::fault::is_code;
+use crate::domain::formula::Reference;
+use crate::domain::number::MAX_DECIMALS;
+
+/// Bounds of a catalogue; a national one has a few hundred indicators.
+const MAX_ENTRIES: usize = 5_000;
+const MAX_DIMENSIONS_OF_AN_INDICATOR: usize = 6;
+const MAX_MEMBERS: usize = 200;
+
+pub(super) fn checked(document: CatalogueDocument) -> Result<Catalogue, Vec<Fault>> {
+    let mut checker = Checker { faults: Vec::new() };
+    let mut catalogue = Catalogue::default();
+    checker.sizes(&document);
+    checker.codes("systems", document.systems.iter().map(|s| s.code.as_str()), is_code);
+    checker.codes("dimensions", document.dimensions.iter().map(|d| d.code.as_str()), is_member);
+    checker.codes("indicators", document.indicators.iter().map(|i| i.code.as_str()), is_measure_code);
+    checker.codes("kpis", document.kpis.iter().map(|k| k.code.as_str()), is_measure_code);
+    checker.codes("rules", document.rules.iter().map(|r| r.code.as_str()), is_code);
+    checker.codes("targets", document.targets.iter().map(|t| t.code.as_str()), is_code);
+    checker.dimensions(&document);
+    let systems: HashSet<&str> = document.systems.iter().map(|s| s.code.as_str()).collect();
+    for (n, indicator) in document.indicators.iter().enumerate() {
+        let place = format!("/indicators/{n}");
+        checker.system(&place, indicator.system.as_deref(), &systems);
+        let found = checker.indicator(&place, indicator, &document);
+        catalogue.indicator_index.insert(indicator.code.clone(), n);
+        catalogue.indicators.push(found);
+    }
+    for (n, indicator) in document.indicators.iter().enumerate() {
+        checker.movement(&format!("/indicators/{n}/movement"), indicator, &catalogue);
+    }
+    for (n, kpi) in document.kpis.iter().enumerate() {
+        let place = format!("/kpis/{n}");
+        checker.system(&place, kpi.system.as_deref(), &systems);
+        if catalogue.indicator_index.contains_key(&kpi.code) {
+            checker.fault(format!("{place}/code"), "duplicate", format!("{} is an indicator already", quoted(&kpi.code)));
+        }
+        if let Some(found) = checker.kpi(&place, kpi, &catalogue) {
+            catalogue.kpi_index.insert(kpi.code.clone(), catalogue.kpis.len());
+            catalogue.kpis.push(found);
+        }
+    }
+    for (n, rule) in document.rules.iter().enumerate() {
+        catalogue.rules.extend(checker.rule(&format!("/rules/{n}"), rule, &catalogue));
+    }
+    for (n, target) in document.targets.iter().enumerate() {
+        catalogue.targets.extend(checker.target(&format!("/targets/{n}"), target, &catalogue));
+    }
+    catalogue.document = document;
+    if checker.faults.is_empty() { Ok(catalogue) } else { Err(checker.faults) }
+}
+
+/// A code that formulas can name: `a-z 0-9 _` in parts between dots, first a letter.
+fn is_measure_code(text: &str) -> bool {
+    is_code(text)
+        && text.as_bytes().first().is_some_and(u8::is_ascii_lowercase)
+        && text.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'))
+}
+
+/// A dimension's or member's code: `A-Z a-z 0-9 _ . -`, first a letter, digit or underscore.
+fn is_member(text: &str) -> bool {
+    (1..=120).contains(&text.len())
+        && text.as_bytes().first().is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+}
+
+struct Checker {
+    faults: Vec<Fault>,
+}
+
+impl Checker {
+    fn fault(&mut self, pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) {
+        self.faults.push(Fault::new(pointer, code, detail));
+    }
+
+    fn sizes(&mut self, document: &CatalogueDocument) {
+        let sizes = [
+            ("systems", document.systems.len()),
+            ("dimensions", document.dimensions.len()),
+            ("indicators", document.indicators.len()),
+            ("kpis", document.kpis.len()),
+            ("rules", document.rules.len()),
+            ("targets", document.targets.len()),
+        ];
+        for (section, size) in sizes.into_iter().filter(|(_, size)| *size > MAX_ENTRIES) {
+            self.fault(format!("/{section}"), "too_many", format!("{size} entries, {MAX_ENTRIES} are the bound"));
+        }
+    }
+
+    fn codes<'a>(&mut self, section: &str, codes: impl Iterator<Item = &'a str>, good: fn(&str) -> bool) {
+        let mut seen = HashSet::new();
+        for (n, code) in codes.enumerate() {
+            if !good(code) {
+                self.fault(format!("/{section}/{n}/code"), "malformed_code", format!("{} is no code", quoted(code)));
+            }
+            if !seen.insert(code) {
+                self.fault(format!("/{section}/{n}/code"), "duplicate", format!("{} stands twice", quoted(code)));
+            }
+        }
+    }
+
+    fn system(&mut self, place: &str, system: Option<&str>, known: &HashSet<&str>) {
+        if let Some(system) = system.filter(|system| !known.contains(system)) {
+            self.fault(format!("{place}/system"), "unknown_system", format!("no system has the code {}", quoted(system)));
+        }
+    }
+
+    fn dimensions(&mut self, document: &CatalogueDocument) {
+        for (n, dimension) in document.dimensions.iter().enumerate() {
+            let place = format!("/dimensions/{n}/members");
+            if dimension.members.is_empty() || dimension.members.len() > MAX_MEMBERS {
+                self.fault(&place, "too_many", format!("a dimension has 1 to {MAX_MEMBERS} members"));
+            }
+            let mut seen = HashSet::new();
+            for (m, member) in dimension.members.iter().enumerate() {
+                if !is_member(&member.code) || !seen.insert(&member.code) {
+                    self.fault(format!("{place}/{m}/code"), "malformed_code", format!("{} is malformed or stands twice", quoted(&member.code)));
+                }
+            }
+        }
+    }
+
+    fn month(&mut self, place: String, text: &str) -> Option<Month> {
+        text.parse().map_err(|error: crate::domain::period::PeriodError| self.fault(place, "malformed_period", error.to_string())).ok()
+    }
+
+    fn indicator(&mut self, place: &str, written: &IndicatorDocument, document: &CatalogueDocument) -> Indicator {
+        let kind = match written.kind.as_str() {
+            "flow" => Kind::Flow,
+            "stock" => Kind::Stock,
+            "average" => Kind::Average,
+            other => {
+                self.fault(format!("{place}/kind"), "unknown_kind", format!("{} is not flow, stock or average", quoted(other)));
+                Kind::Flow
+            }
+        };
+        if written.decimals > MAX_DECIMALS {
+            self.fault(format!("{place}/decimals"), "too_many", format!("at most {MAX_DECIMALS} decimals"));
+        }
+        if written.unit_of_measure.is_empty() || written.unit_of_measure.len() > 60 {
+            self.fault(format!("{place}/unit_of_measure"), "malformed", "1 to 60 characters");
+        }
+        let breaks = written.breaks.iter().enumerate().filter_map(|(b, from)| self.month(format!("{place}/breaks/{b}/from"), &from.from)).collect();
+        let dimensions = self.uses(place, written, document);
+        Indicator {
+            code: written.code.clone(),
+            kind,
+            decimals: written.decimals.min(MAX_DECIMALS),
+            percent: written.unit_of_measure == "percent",
+            dimensions,
+            breaks,
+            movement: written.movement.as_ref().map(|m| (m.opened.clone(), m.closed.clone())),
+            may_be_negative: written.may_be_negative,
+        }
+    }
+
+    fn uses(&mut self, place: &str, written: &IndicatorDocument, document: &CatalogueDocument) -> Vec<Dimension> {
+        let mut found: Vec<Dimension> = Vec::new();
+        if written.dimensions.len() > MAX_DIMENSIONS_OF_AN_INDICATOR {
+            self.fault(format!("{place}/dimensions"), "too_many", format!("at most {MAX_DIMENSIONS_OF_AN_INDICATOR} dimensions"));
+        }
+        for (d, used) in written.dimensions.iter().enumerate().take(MAX_DIMENSIONS_OF_AN_INDICATOR) {
+            let here = format!("{place}/dimensions/{d}");
+            let Some(declared) = document.dimensions.iter().find(|declared| declared.code == used.code) else {
+                self.fault(format!("{here}/code"), "unknown_dimension", format!("no dimension has the code {}", quoted(&used.code)));
+                continue;
+            };
+            if found.iter().any(|earlier| earlier.code == used.code) {
+                self.fault(format!("{here}/code"), "duplicate", format!("{} stands twice", quoted(&used.code)));
+                continue;
+            }
+            let all: Vec<String> = declared.members.iter().map(|member| member.code.clone()).collect();
+            let members = used.members.clone().unwrap_or_else(|| all.clone());
+            let mut seen = HashSet::new();
+            for (m, member) in members.iter().enumerate() {
+                if !all.contains(member) || !seen.insert(member) {
+                    self.fault(format!("{here}/members/{m}"), "unknown_member", format!("{} is no member of {}, or stands twice", quoted(member), used.code));
+                }
+            }
+            if members.is_empty() {
+                self.fault(format!("{here}/members"), "missing", "a dimension needs a member");
+            }
+            let within = used.within.as_ref().and_then(|hosts| self.within(&here, hosts, &found));
+            found.push(Dimension { code: used.code.clone(), members, complete: used.complete, within });
+        }
+        found
+    }
+
+    fn within(&mut self, here: &str, hosts: &std::collections::BTreeMap<String, String>, earlier: &[Dimension]) -> Option<(String, String)> {
+        let (Some((host, member)), 1) = (hosts.iter().next(), hosts.len()) else {
+            self.fault(format!("{here}/within"), "malformed", "within names exactly one host dimension and member");
+            return None;
+        };
+        if !earlier.iter().any(|dimension| dimension.code == *host && dimension.members.contains(member)) {
+            self.fault(format!("{here}/within"), "unknown_member", format!("{host}={member} is no member of a dimension that stands before"));
+        }
+        Some((host.clone(), member.clone()))
+    }
+
+    fn movement(&mut self, place: &str, written: &IndicatorDocument, catalogue: &Catalogue) {
+        let Some(movement) = &written.movement else { return };
+        if written.kind != "stock" {
+            self.fault(place, "not_a_stock", "only a stock is moved by flows");
+        }
+        for (field, code) in [("opened", Some(&movement.opened)), ("closed", movement.closed.as_ref())] {
+            let Some(code) = code else { continue };
+            match catalogue.indicator(code) {
+                Some(flow) if flow.kind == Kind::Flow && flow.decimals == written.decimals => {}
+                Some(_) => self.fault(format!("{place}/{field}"), "not_a_flow", format!("{code} is no flow with as many decimals")),
+                None => self.fault(format!("{place}/{field}"), "unknown_indicator", format!("no indicator has the code {}", quoted(code))),
+            }
+        }
+    }
+
+    fn kpi(&mut self, place: &str, written: &KpiDocument, catalogue: &Catalogue) -> Option<Kpi> {
+        let direction = match written.direction.as_str() {
+            "higher" => Direction::Higher,
+            "lower" => Direction::Lower,
+            "neutral" => Direction::Neutral,
+            other => {
+                self.fault(format!("{place}/direction"), "unknown_direction", format!("{} is not higher, lower or neutral", quoted(other)));
+                Direction::Neutral
+            }
+        };
+        if written.unit_of_measure.is_empty() || written.unit_of_measure.len() > 60 {
+            self.fault(format!("{place}/unit_of_measure"), "malformed", "1 to 60 characters");
+        }
+        let here = format!("{place}/formula");
+        let formula: Expression = written.formula.parse().map_err(|error: crate::domain::formula::FormulaError| self.fault(&here, "malformed_formula", error.to_string())).ok()?;
+        self.expression(&here, &formula, catalogue, false);
+        if formula.references().is_empty() {
+            self.fault(&here, "no_operand", "a kpi is computed from at least one indicator");
+        }
+        Some(Kpi {
+            code: written.code.clone(),
+            dimensions: open_dimensions(&formula, catalogue),
+            formula,
+            percent: written.unit_of_measure == "percent",
+            direction,
+        })
+    }
+
+    /// Codes, members and the place of averages and sums in an expression.
+    fn expression(&mut self, here: &str, expression: &Expression, catalogue: &Catalogue, in_sum: bool) {
+        match expression {
+            Expression::Number(_) => {}
+            Expression::Figure(reference) => self.reference(here, reference, catalogue, in_sum),
+            Expression::Negate(x) | Expression::Abs(x) => self.expression(here, x, catalogue, in_sum),
+            Expression::Sum(x) => {
+                if in_sum {
+                    self.fault(here, "nested_sum", "sum() does not stand inside sum()");
+                }
+                self.expression(here, x, catalogue, true);
+            }
+            Expression::Binary(_, x, y) | Expression::Coalesce(x, y) => {
+                self.expression(here, x, catalogue, in_sum);
+                self.expression(here, y, catalogue, in_sum);
+            }
+            Expression::Min(list) | Expression::Max(list) => list.iter().for_each(|x| self.expression(here, x, catalogue, in_sum)),
+        }
+    }
+
+    fn reference(&mut self, here: &str, reference: &Reference, catalogue: &Catalogue, in_sum: bool) {
+        let Some(indicator) = catalogue.indicator(&reference.indicator) else {
+            self.fault(here, "unknown_indicator", format!("no indicator has the code {}", quoted(&reference.indicator)));
+            return;
+        };
+        if indicator.kind == Kind::Average && !in_sum {
+            self.fault(here, "average_outside_sum", format!("{} is an average: it may stand only inside sum()", indicator.code));
+        }
+        for (dimension, _) in reference.members.iter().filter(|(_, member)| member.is_none()) {
+            if indicator.dimension(dimension).is_none() {
+                self.fault(here, "unknown_dimension", format!("{} has no dimension {}", indicator.code, quoted(dimension)));
+            }
+        }
+        let named = reference.members.iter().filter_map(|(dimension, member)| Some((dimension.clone(), member.clone()?))).collect();
+        match Members::new(named) {
+            Ok(members) => indicator.member_faults(&members).into_iter().for_each(|(_, code, detail)| self.fault(here, code, detail)),
+            Err(twice) => self.fault(here, "duplicate", format!("dimension {} is named twice", quoted(&twice))),
+        }
+    }
+
+    fn rule(&mut self, place: &str, written: &RuleDocument, catalogue: &Catalogue) -> Option<WrittenRule> {
+        let severity = match written.severity.as_str() {
+            "warning" => Severity::Warning,
+            "error" => Severity::Error,
+            other => {
+                self.fault(format!("{place}/severity"), "unknown_severity", format!("{} is not warning or error", quoted(other)));
+                Severity::Warning
+            }
+        };
+        if !written.tolerance.is_finite() || written.tolerance < 0.0 {
+            self.fault(format!("{place}/tolerance"), "malformed", "a tolerance is not negative");
+        }
+        let here = format!("{place}/check");
+        let check: Check = written.check.parse().map_err(|error: crate::domain::formula::FormulaError| self.fault(&here, "malformed_formula", error.to_string())).ok()?;
+        for side in [&check.left, &check.right] {
+            // On own values an average stands for itself; rolled up it does not add up.
+            self.expression(&here, side, catalogue, !written.rolled_up && side_has_no_sum(side));
+            if side.references().iter().any(|reference| reference.members.iter().any(|(_, member)| member.is_none())) {
+                self.fault(&here, "open_dimension", "a rule names a member with each dimension");
+            }
+        }
+        if check.left.references().is_empty() && check.right.references().is_empty() {
+            self.fault(&here, "no_operand", "a rule compares at least one indicator");
+        }
+        Some(WrittenRule { code: written.code.clone(), name: written.name.clone(), check, tolerance: written.tolerance, severity, rolled_up: written.rolled_up })
+    }
+
+    fn target(&mut self, place: &str, written: &TargetDocument, catalogue: &Catalogue) -> Option<Target> {
+        let from = written.from.as_ref().and_then(|from| self.month(format!("{place}/from"), from));
+        let to = written.to.as_ref().and_then(|to| self.month(format!("{place}/to"), to));
+        if matches!((from, to), (Some(from), Some(to)) if to < from) {
+            self.fault(format!("{place}/to"), "dates_reversed", "to is before from");
+        }
+        let value = Written::parse(&written.value).map_err(|error| self.fault(format!("{place}/value"), "malformed_number", error.to_string())).ok();
+        let measure = Measure::parse(&written.measure).map_err(|detail| self.fault(format!("{place}/measure"), "malformed_measure", detail)).ok()?;
+        for (code, detail) in catalogue.measure_faults(&measure) {
+            self.fault(format!("{place}/measure"), code, detail);
+        }
+        Some(Target { code: written.code.clone(), measure, unit: written.unit.clone(), from, to, value: value? })
+    }
+}
+
+fn side_has_no_sum(side: &Expression) -> bool {
+    !side.to_string().contains("sum(")
+}
+
+/// The dimensions that a formula names without a member, with the members that every such operand knows.
+fn open_dimensions(formula: &Expression, catalogue: &Catalogue) -> Vec<(String, Vec<String>)> {
+    let mut found: Vec<(String, Vec<String>)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for reference in formula.references() {
+        for (code, _) in reference.members.iter().filter(|(_, member)| member.is_none()) {
+            let known = catalogue.indicator(&reference.indicator).and_then(|indicator| indicator.dimension(code));
+            let Some(known) = known else { continue };
+            match places.get(code).and_then(|place| found.get_mut(*place)) {
+                Some((_, members)) => members.retain(|member| known.members.contains(member)),
+                None => {
+                    places.insert(code.clone(), found.len());
+                    found.push((code.clone(), known.members.clone()));
+                }
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,276 @@
+//! The catalogue as it is written and read: one document, in TOML files or as JSON.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::super::fault::{Fault, quoted};
+use super::super::unit::Name;
+
+/// A system that figures come from.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SystemDocument {
+    /// Its code.
+    pub code: String,
+    /// Its name.
+    #[serde(default)]
+    pub name: Name,
+}
+
+/// A member of a dimension.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemberDocument {
+    /// Its code.
+    pub code: String,
+    /// Its name.
+    #[serde(default)]
+    pub name: Name,
+}
+
+/// A named split, shared by the indicators that use it.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DimensionDocument {
+    /// Its code.
+    pub code: String,
+    /// Its name.
+    #[serde(default)]
+    pub name: Name,
+    /// Its members.
+    #[serde(default)]
+    pub members: Vec<MemberDocument>,
+}
+
+/// A dimension as one indicator uses it.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DimensionUse {
+    /// The dimension's code.
+    pub code: String,
+    /// Whether the members add up to the total.
+    #[serde(default)]
+    pub complete: bool,
+    /// The members this indicator may name; all of them when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<Vec<String>>,
+    /// The one host dimension and member it is open in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<std::collections::BTreeMap<String, String>>,
+}
+
+/// A month from which a definition differs from before.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BreakDocument {
+    /// The first month of the new definition.
+    pub from: String,
+    /// Why.
+    #[serde(default)]
+    pub reason: Name,
+}
+
+/// What moves a stock.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MovementDocument {
+    /// The flow of what was created.
+    pub opened: String,
+    /// The flow of what was closed, where one is reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<String>,
+}
+
+/// An indicator: a figure that is reported.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IndicatorDocument {
+    /// Its code.
+    pub code: String,
+    /// Its name.
+    #[serde(default)]
+    pub name: Name,
+    /// `flow`, `stock` or `average`.
+    pub kind: String,
+    /// What is counted: `count`, `VND`, `minutes/day`, `percent`.
+    pub unit_of_measure: String,
+    /// How many decimals its figures have.
+    #[serde(default)]
+    pub decimals: u32,
+    /// The system it comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// Whether it stands on a leader's scorecard.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub headline: bool,
+    /// Whether figures below zero make sense.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_be_negative: bool,
+    /// Its dimensions in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dimensions: Vec<DimensionUse>,
+    /// Months from which its definition differs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breaks: Vec<BreakDocument>,
+    /// For a stock: what moves it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub movement: Option<MovementDocument>,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Name>,
+}
+
+/// A kpi: a figure computed from indicators.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KpiDocument {
+    /// Its code.
+    pub code: String,
+    /// Its name.
+    #[serde(default)]
+    pub name: Name,
+    /// How it is computed (contract section 4).
+    pub formula: String,
+    /// What it is given in; of `percent` the engine makes percentages.
+    pub unit_of_measure: String,
+    /// `higher`, `lower` or `neutral`.
+    #[serde(default = "neutral")]
+    pub direction: String,
+    /// The system it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Name>,
+}
+
+fn neutral() -> String {
+    "neutral".to_owned()
+}
+
+/// A written rule.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleDocument {
+    /// Its code.
+    pub code: String,
+    /// Its name.
+    #[serde(default)]
+    pub name: Name,
+    /// Two expressions with `==`, `<=` or `>=` between them.
+    pub check: String,
+    /// How far the sides may differ.
+    #[serde(default)]
+    pub tolerance: f64,
+    /// `warning` records and reports, `error` refuses the submission.
+    #[serde(default = "warning")]
+    pub severity: String,
+    /// Whether it looks at rolled-up values instead of own ones.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rolled_up: bool,
+}
+
+fn warning() -> String {
+    "warning".to_owned()
+}
+
+/// A target.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TargetDocument {
+    /// Its code.
+    pub code: String,
+    /// The measure it is set for.
+    pub measure: String,
+    /// The unit it holds for, and those below; everywhere when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// First month it holds for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Last month it holds for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// What is to be reached, as a decimal.
+    pub value: String,
+    /// The document that sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Name>,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Name>,
+}
+
+/// The whole catalogue as one document.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CatalogueDocument {
+    /// Systems that figures come from.
+    pub systems: Vec<SystemDocument>,
+    /// Named splits.
+    pub dimensions: Vec<DimensionDocument>,
+    /// Figures that are reported.
+    pub indicators: Vec<IndicatorDocument>,
+    /// Figures that are computed.
+    pub kpis: Vec<KpiDocument>,
+    /// Written rules.
+    pub rules: Vec<RuleDocument>,
+    /// Targets.
+    pub targets: Vec<TargetDocument>,
+}
+
+impl CatalogueDocument {
+    /// Reads a document entry by entry, so that every malformed entry is named at once.
+    ///
+    /// # Errors
+    /// One fault for each entry that has the wrong shape, and for each unknown section.
+    pub fn from_value(value: Value) -> Result<Self, Vec<Fault>> {
+        let Value::Object(sections) = value else {
+            return Err(vec![Fault::new("", "wrong_type", "the catalogue is an object with the sections systems, dimensions, indicators, kpis, rules, targets")]);
+        };
+        let (mut document, mut faults) = (Self::default(), Vec::new());
+        for (section, entries) in sections {
+            match section.as_str() {
+                "systems" => document.systems = read(&section, entries, &mut faults),
+                "dimensions" => document.dimensions = read(&section, entries, &mut faults),
+                "indicators" => document.indicators = read(&section, entries, &mut faults),
+                "kpis" => document.kpis = read(&section, entries, &mut faults),
+                "rules" => document.rules = read(&section, entries, &mut faults),
+                "targets" => document.targets = read(&section, entries, &mut faults),
+                other => faults.push(Fault::new(format!("/{other}"), "unknown_field", format!("the catalogue has no section {}", quoted(other)))),
+            }
+        }
+        if faults.is_empty() { Ok(document) } else { Err(faults) }
+    }
+
+    /// Appends another document's entries, section by section.
+    pub fn append(&mut self, other: Self) {
+        self.systems.extend(other.systems);
+        self.dimensions.extend(other.dimensions);
+        self.indicators.extend(other.indicators);
+        self.kpis.extend(other.kpis);
+        self.rules.extend(other.rules);
+        self.targets.extend(other.targets);
+    }
+}
+
+/// Reads a list entry by entry: what can be read, and a fault with its pointer for each that cannot.
+pub fn read<T: DeserializeOwned>(section: &str, entries: Value, faults: &mut Vec<Fault>) -> Vec<T> {
+    let Value::Array(entries) = entries else {
+        faults.push(Fault::new(format!("/{section}"), "wrong_type", "a list is expected"));
+        return Vec::new();
+    };
+    let mut found = Vec::with_capacity(entries.len());
+    for (n, entry) in entries.into_iter().enumerate() {
+        match serde_path_to_error::deserialize(entry) {
+            Ok(entry) => found.push(entry),
+            Err(error) => {
+                let path = error.path().to_string().replace(['.', '['], "/").replace(']', "");
+                let path = if path == "/" || path.is_empty() { String::new() } else { format!("/{path}").replace("//", "/") };
+                faults.push(Fault::new(format!("/{section}/{n}{path}"), "malformed", error.into_inner().to_string()));
+            }
+        }
+    }
+    found
+}

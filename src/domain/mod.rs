@@ -1,0 +1,14 @@
+//! What a figure means. No I/O, no clock, no web, no database: only words, arithmetic and rules.
+
+pub mod catalogue;
+pub mod change;
+pub mod cube;
+pub mod fault;
+pub mod formula;
+pub mod measure;
+pub mod number;
+
+pub mod period;
+
+pub mod unit;
+pub mod value;

@@ -1,0 +1,180 @@
+//! Conversions between the number types, in one place so that each lossy one is named and explained.
+
+use rust_decimal::Decimal;
+
+/// Largest magnitude of a figure in units of its last decimal: below 2^53, so that every
+/// figure is exact as a double too (contract section 2, *Numbers*).
+pub const FIGURE_BOUND: i64 = 1 << 53;
+
+/// Most decimals an indicator or a stated rate may have.
+pub const MAX_DECIMALS: u32 = 9;
+
+/// An integer as a double; exact below 2^53, rounded once above.
+#[must_use]
+#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "i64 has no From into f64; the rounding above 2^53 is documented")]
+pub fn float(value: i64) -> f64 {
+    value as f64
+}
+
+/// A count as a double.
+#[must_use]
+pub fn share(part: usize, whole: usize) -> f64 {
+    let float_of = |count: usize| float(i64::try_from(count).unwrap_or(i64::MAX));
+    if whole == 0 { 0.0 } else { float_of(part) / float_of(whole) }
+}
+
+/// Ten to the power of a number of decimals (at most 18).
+#[must_use]
+pub fn power_of_ten(decimals: u32) -> i64 {
+    10_i64.saturating_pow(decimals)
+}
+
+/// `mantissa / 10^decimals` as the nearest double.
+#[must_use]
+pub fn scaled(mantissa: i64, decimals: u32) -> f64 {
+    float(mantissa) / float(power_of_ten(decimals))
+}
+
+/// A computed number as answers show it: rounded to 6 decimals, halves away from zero
+/// (contract section 2, *Numbers*). A result that is not finite is no result.
+#[must_use]
+pub fn rounded(value: f64) -> Option<f64> {
+    let shown = if value.abs() < 1e9 { (value * 1e6).round() / 1e6 } else { value };
+    shown.is_finite().then_some(if shown == 0.0 { 0.0 } else { shown })
+}
+
+/// A figure as it was written: `mantissa / 10^scale`.
+///
+/// ```
+/// use egov_kpi::domain::number::Written;
+/// let rate = Written::parse("78.950").unwrap();
+/// assert_eq!((rate.mantissa, rate.scale), (78950, 3)); // three decimals were written, three are kept
+/// assert_eq!(rate.to_string(), "78.950");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Written {
+    /// The digits without the decimal point.
+    pub mantissa: i64,
+    /// How many of them stand behind the point.
+    pub scale: u32,
+}
+
+impl Written {
+    /// Reads a decimal number with a point, with or without an exponent.
+    ///
+    /// # Errors
+    /// [`NumberError`] when the text is no decimal number or has more digits than can be kept.
+    pub fn parse(text: &str) -> Result<Self, NumberError> {
+        if let Some(written) = Self::parse_plain(text.as_bytes()) {
+            return Ok(written);
+        }
+        let shape = text.strip_prefix('-').unwrap_or(text);
+        let leads_with_digit = shape.as_bytes().first().is_some_and(u8::is_ascii_digit);
+        let known = shape.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'-' | b'+'));
+        if !leads_with_digit || !known {
+            return Err(NumberError::NotANumber);
+        }
+        let parsed = if shape.contains(['e', 'E']) { Decimal::from_scientific(text) } else { Decimal::from_str_exact(text) };
+        let decimal = parsed.map_err(|_e| if shape.len() > 20 { NumberError::TooLarge } else { NumberError::NotANumber })?;
+        let mantissa = i64::try_from(decimal.mantissa()).map_err(|_e| NumberError::TooLarge)?;
+        Ok(Self { mantissa, scale: decimal.scale() })
+    }
+
+    /// The common case without allocation: an optional sign, up to 17 digits, at most one point between digits.
+    fn parse_plain(text: &[u8]) -> Option<Self> {
+        let (negative, body) = match text {
+            [b'-', rest @ ..] => (true, rest),
+            rest => (false, rest),
+        };
+        if body.is_empty() || body.len() > 17 {
+            return None;
+        }
+        let (mut mantissa, mut scale, mut point) = (0_i64, 0_u32, false);
+        for (place, byte) in body.iter().enumerate() {
+            match byte {
+                b'0'..=b'9' => {
+                    mantissa = mantissa * 10 + i64::from(byte - b'0');
+                    scale += u32::from(point);
+                }
+                b'.' if !point && place > 0 && place + 1 < body.len() => point = true,
+                _ => return None,
+            }
+        }
+        Some(Self { mantissa: if negative { -mantissa } else { mantissa }, scale })
+    }
+
+    /// The same number with exactly `decimals` decimals, when that loses nothing and stays below the bound.
+    #[must_use]
+    pub fn at_scale(self, decimals: u32) -> Option<i64> {
+        let mantissa = if decimals >= self.scale {
+            self.mantissa.checked_mul(power_of_ten(decimals - self.scale))?
+        } else {
+            let divisor = power_of_ten(self.scale - decimals);
+            (self.mantissa % divisor == 0).then(|| self.mantissa / divisor)?
+        };
+        (mantissa.abs() < FIGURE_BOUND).then_some(mantissa)
+    }
+
+    /// The nearest double.
+    #[must_use]
+    pub fn to_f64(self) -> f64 {
+        scaled(self.mantissa, self.scale)
+    }
+}
+
+impl std::fmt::Display for Written {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.scale == 0 {
+            return write!(f, "{}", self.mantissa);
+        }
+        let unit = power_of_ten(self.scale).unsigned_abs();
+        let magnitude = self.mantissa.unsigned_abs();
+        let sign = if self.mantissa < 0 { "-" } else { "" };
+        let width = usize::try_from(self.scale).unwrap_or(0);
+        write!(f, "{sign}{}.{:0width$}", magnitude / unit, magnitude % unit)
+    }
+}
+
+/// Why a number could not be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NumberError {
+    /// Not a decimal number.
+    #[error("not a decimal number")]
+    NotANumber,
+    /// More digits than an exact figure can keep.
+    #[error("a figure has to stay below 2^53 in units of its last decimal")]
+    TooLarge,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_kept_as_written() {
+        for text in ["0", "-3", "78.950", "0.001", "-0.50", "23441", "9007199254740991"] {
+            assert_eq!(Written::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused() {
+        for text in ["", "-", ".5", "5.", "1,5", "NaN", "inf", "1e", "--1", "1.2.3", "0x10", "١"] {
+            assert_eq!(Written::parse(text), Err(NumberError::NotANumber), "{text}");
+        }
+        assert_eq!(Written::parse("99999999999999999999999"), Err(NumberError::TooLarge));
+    }
+
+    #[test]
+    fn exponents_are_understood() {
+        assert_eq!(Written::parse("1.5e3").unwrap().at_scale(0), Some(1500));
+        assert_eq!(Written::parse("25e-1").unwrap().at_scale(1), Some(25));
+    }
+
+    #[test]
+    fn a_scale_never_drops_a_digit() {
+        assert_eq!(Written::parse("7.40").unwrap().at_scale(1), Some(74));
+        assert_eq!(Written::parse("7.45").unwrap().at_scale(1), None);
+        assert_eq!(Written::parse("9007199254740992").unwrap().at_scale(0), None);
+    }
+}

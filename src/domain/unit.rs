@@ -1,0 +1,607 @@
+//! Units, their forest, validity and successors (contract section 1, *unit*).
+//!
+//! Units stand in tree order (parents before children, a subtree in one contiguous stretch), so that
+//! a roll-up is a walk over a range. A position in that order is a `usize`; it changes when units are
+//! added, so nothing outside memory ever keeps one: the ledger keeps a unit's number.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use super::fault::{Fault, is_code, quoted};
+use super::period::{FIRST_MONTH, LAST_MONTH, Month};
+
+/// Most units a forest may have.
+pub const MAX_UNITS: usize = 200_000;
+/// Deepest a forest may be.
+pub const MAX_DEPTH: usize = 12;
+
+/// A name in the two languages of the service.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Name {
+    /// Vietnamese.
+    #[serde(default)]
+    pub vi: String,
+    /// English.
+    #[serde(default)]
+    pub en: String,
+}
+
+/// What sort of organisation a unit is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UnitKind {
+    /// A province or a city under the central government.
+    Province,
+    /// A department of a province.
+    Department,
+    /// A district, town or city of a province; the state has had none since 1 July 2025.
+    District,
+    /// A commune, ward or township.
+    Commune,
+    /// Any other body that reports.
+    #[default]
+    Agency,
+}
+
+/// A number or identifier the state gives a unit, for a time; the state uses them again.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OfficialCode {
+    /// The code itself.
+    pub code: String,
+    /// Which list it is from, such as `gso` or `eid`.
+    #[serde(default)]
+    pub scheme: String,
+    /// First day it is the unit's.
+    #[serde(default)]
+    pub valid_from: Option<NaiveDate>,
+    /// Last day it is the unit's.
+    #[serde(default)]
+    pub valid_to: Option<NaiveDate>,
+}
+
+/// A unit as clients write and read it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnitDocument {
+    /// Our code, never used again for another unit.
+    pub code: String,
+    /// What sort of organisation it is.
+    #[serde(default)]
+    pub kind: UnitKind,
+    /// Its name.
+    #[serde(default)]
+    pub name: Name,
+    /// The code of the unit it belongs to; it never changes.
+    #[serde(default)]
+    pub parent: Option<String>,
+    /// First day it exists; open when absent.
+    #[serde(default)]
+    pub valid_from: Option<NaiveDate>,
+    /// Last day it exists; open when absent.
+    #[serde(default)]
+    pub valid_to: Option<NaiveDate>,
+    /// Codes of the units it goes on as.
+    #[serde(default)]
+    pub successors: Vec<String>,
+    /// Numbers the state gives it.
+    #[serde(default)]
+    pub official_codes: Vec<OfficialCode>,
+}
+
+/// A unit in its place.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    /// The ledger's number for it; never used again.
+    pub number: i64,
+    /// As written.
+    pub document: UnitDocument,
+    /// Where its parent stands.
+    pub parent: Option<usize>,
+    /// Where the stretch of the units below it ends (exclusive).
+    pub end: usize,
+    /// How many units are above it.
+    pub depth: usize,
+    /// First month at whose last day it is valid.
+    pub first: Month,
+    /// Last month at whose last day it is valid.
+    pub last: Month,
+    successors: Vec<usize>,
+}
+
+impl Unit {
+    /// Whether it exists in a month: whether it is valid on the month's last day.
+    #[must_use]
+    pub fn exists(&self, month: Month) -> bool {
+        self.first <= month && month <= self.last
+    }
+}
+
+/// First and last month at whose last day a validity holds; empty when the first is after the last.
+fn months_of(from: Option<NaiveDate>, to: Option<NaiveDate>) -> (Month, Month) {
+    let first = from.map_or(FIRST_MONTH, Month::of);
+    let last = to.map_or(LAST_MONTH, |day| {
+        let month = Month::of(day);
+        if month.last_day() == day { month } else { month.plus(-1) }
+    });
+    (first, last)
+}
+
+/// A stretch of months in which the same units exist.
+#[derive(Clone, Debug)]
+struct Epoch {
+    first: Month,
+    leaves: Bits,
+    /// Units that exist while their parent does not: they belong to nobody's subtree.
+    detached: Vec<usize>,
+}
+
+/// The forest of units in tree order.
+#[derive(Clone, Debug, Default)]
+pub struct Units {
+    units: Vec<Unit>,
+    positions: HashMap<String, usize>,
+    numbers: HashMap<i64, usize>,
+    official: HashMap<String, Vec<usize>>,
+    with_successors: Vec<usize>,
+    epochs: Vec<Epoch>,
+}
+
+impl Units {
+    /// Puts documents into tree order, with all faults at once; `numbers` are the ledger's.
+    ///
+    /// # Errors
+    /// Unknown parents and successors, circles, codes that stand twice or are malformed, dates the
+    /// wrong way round, names missing, too many units or too deep a forest. Pointers are `/units/N/field`.
+    pub fn new(documents: Vec<(i64, UnitDocument)>) -> Result<Self, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut index: HashMap<&str, usize> = HashMap::with_capacity(documents.len());
+        if documents.len() > MAX_UNITS {
+            faults.push(Fault::new("/units", "too_many", format!("at most {MAX_UNITS} units")));
+            return Err(faults);
+        }
+        for (n, (_, document)) in documents.iter().enumerate() {
+            check_alone(n, document, &mut faults);
+            if index.insert(&document.code, n).is_some() {
+                faults.push(Fault::new(format!("/units/{n}/code"), "duplicate", format!("{} stands twice", quoted(&document.code))));
+            }
+        }
+        let mut children: Vec<Vec<usize>> = vec![Vec::new(); documents.len()];
+        let mut roots = Vec::new();
+        for (n, (_, document)) in documents.iter().enumerate() {
+            match document.parent.as_deref().map(|parent| index.get(parent)) {
+                None => roots.push(n),
+                Some(Some(&parent)) => children.get_mut(parent).into_iter().for_each(|list| list.push(n)),
+                Some(None) => faults.push(Fault::new(format!("/units/{n}/parent"), "unknown_unit", "no unit has this code")),
+            }
+            for (s, successor) in document.successors.iter().enumerate() {
+                if !index.contains_key(successor.as_str()) {
+                    faults.push(Fault::new(format!("/units/{n}/successors/{s}"), "unknown_unit", format!("no unit has the code {}", quoted(successor))));
+                }
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let by_code = |a: &usize, b: &usize| documents.get(*a).map(|d| &d.1.code).cmp(&documents.get(*b).map(|d| &d.1.code));
+        roots.sort_by(by_code);
+        children.iter_mut().for_each(|list| list.sort_by(by_code));
+        let order = tree_order(&roots, &children);
+        if order.len() < documents.len() {
+            let placed: std::collections::HashSet<usize> = order.iter().map(|(n, ..)| *n).collect();
+            for n in (0..documents.len()).filter(|n| !placed.contains(n)) {
+                faults.push(Fault::new(format!("/units/{n}/parent"), "circle", "the unit is its own ancestor"));
+            }
+            return Err(faults);
+        }
+        for (n, depth, _) in order.iter().filter(|(_, depth, _)| *depth >= MAX_DEPTH) {
+            faults.push(Fault::new(format!("/units/{n}/parent"), "too_deep", format!("{depth} units stand above it, {MAX_DEPTH} levels are the bound")));
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Self::placed(documents, &order))
+    }
+
+    fn placed(documents: Vec<(i64, UnitDocument)>, order: &[(usize, usize, usize)]) -> Self {
+        let mut documents: Vec<Option<(i64, UnitDocument)>> = documents.into_iter().map(Some).collect();
+        let mut units = Vec::with_capacity(order.len());
+        let mut positions = HashMap::with_capacity(order.len());
+        for (n, depth, size) in order {
+            let Some((number, document)) = documents.get_mut(*n).and_then(Option::take) else { continue };
+            let (first, last) = months_of(document.valid_from, document.valid_to);
+            let parent = document.parent.as_deref().and_then(|code| positions.get(code).copied());
+            positions.insert(document.code.clone(), units.len());
+            let end = units.len() + size;
+            units.push(Unit { number, document, parent, end, depth: *depth, first, last, successors: Vec::new() });
+        }
+        let (mut with_successors, mut official) = (Vec::new(), HashMap::<String, Vec<usize>>::new());
+        for (position, unit) in units.iter_mut().enumerate() {
+            unit.successors = unit.document.successors.iter().filter_map(|code| positions.get(code).copied()).collect();
+            if !unit.successors.is_empty() {
+                with_successors.push(position);
+            }
+            for code in &unit.document.official_codes {
+                official.entry(code.code.clone()).or_default().push(position);
+            }
+        }
+        let numbers = units.iter().enumerate().map(|(position, unit)| (unit.number, position)).collect();
+        let epochs = epochs_of(&units);
+        Self { units, positions, numbers, official, with_successors, epochs }
+    }
+
+    /// How many units there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.units.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.units.is_empty()
+    }
+
+    /// Every unit in tree order.
+    pub fn iter(&self) -> impl Iterator<Item = &Unit> {
+        self.units.iter()
+    }
+
+    /// The unit at a position.
+    #[must_use]
+    pub fn get(&self, position: usize) -> Option<&Unit> {
+        self.units.get(position)
+    }
+
+    /// The code of the unit at a position.
+    #[must_use]
+    pub fn code(&self, position: usize) -> &str {
+        self.units.get(position).map_or("", |unit| unit.document.code.as_str())
+    }
+
+    /// Where the unit of a code stands.
+    #[must_use]
+    pub fn position(&self, code: &str) -> Option<usize> {
+        self.positions.get(code).copied()
+    }
+
+    /// Where the unit of a ledger number stands.
+    #[must_use]
+    pub fn position_of_number(&self, number: i64) -> Option<usize> {
+        self.numbers.get(&number).copied()
+    }
+
+    /// The units that bear an official code in a month (on its last day).
+    #[must_use]
+    pub fn with_official_code(&self, code: &str, month: Month) -> Vec<usize> {
+        let day = month.last_day();
+        let bears = |position: &usize| {
+            self.units.get(*position).is_some_and(|unit| {
+                unit.exists(month)
+                    && unit.document.official_codes.iter().any(|official| {
+                        official.code == code
+                            && official.valid_from.is_none_or(|from| from <= day)
+                            && official.valid_to.is_none_or(|to| day <= to)
+                    })
+            })
+        };
+        self.official.get(code).map(|list| list.iter().copied().filter(bears).collect()).unwrap_or_default()
+    }
+
+    /// Whether the unit at a position exists in a month.
+    #[must_use]
+    pub fn exists(&self, position: usize, month: Month) -> bool {
+        self.units.get(position).is_some_and(|unit| unit.exists(month))
+    }
+
+    /// The children of a unit, whether they exist or not, in order of their codes.
+    pub fn children(&self, position: usize) -> impl Iterator<Item = usize> + '_ {
+        let end = self.units.get(position).map_or(0, |unit| unit.end);
+        let mut next = position + 1;
+        std::iter::from_fn(move || {
+            let child = next;
+            (child < end).then(|| {
+                next = self.units.get(child).map_or(end, |unit| unit.end);
+                child
+            })
+        })
+    }
+
+    /// The unit and everything below it, whether they exist or not.
+    #[must_use]
+    pub fn subtree(&self, position: usize) -> Range<usize> {
+        position..self.units.get(position).map_or(position, |unit| unit.end)
+    }
+
+    /// The unit's ancestors, nearest first.
+    pub fn ancestors(&self, position: usize) -> impl Iterator<Item = usize> + '_ {
+        std::iter::successors(self.units.get(position).and_then(|unit| unit.parent), |above| self.units.get(*above).and_then(|unit| unit.parent))
+    }
+
+    /// Whether a unit is a leaf in a month: it exists and no child of it does.
+    #[must_use]
+    pub fn is_leaf(&self, position: usize, month: Month) -> bool {
+        self.epoch(month).is_some_and(|epoch| epoch.leaves.contains(position))
+    }
+
+    /// Whether the same units exist in two months.
+    #[must_use]
+    pub fn same_epoch(&self, one: Month, other: Month) -> bool {
+        self.epoch_index(one) == self.epoch_index(other)
+    }
+
+    /// The leaves below a unit in a month, or the unit itself when it is one.
+    #[must_use]
+    pub fn leaves(&self, position: usize, month: Month) -> Bits {
+        let mut found = Bits::default();
+        let (Some(epoch), Some(unit)) = (self.epoch(month), self.units.get(position)) else { return found };
+        if !unit.exists(month) {
+            return found;
+        }
+        found.copy_range(&epoch.leaves, position..unit.end);
+        let start = epoch.detached.partition_point(|p| *p <= position);
+        for detached in epoch.detached.iter().skip(start).take_while(|p| **p < unit.end) {
+            found.clear_range(self.subtree(*detached));
+        }
+        if found.is_empty() {
+            found.insert(position); // every child is missing, so it stands for itself
+        }
+        found
+    }
+
+    /// What became of a unit by a month: itself when it exists then, else the existing units its
+    /// successors lead to, transitively; none when it ended without one.
+    #[must_use]
+    pub fn became(&self, position: usize, month: Month) -> Vec<usize> {
+        let (mut found, mut seen, mut waiting) = (Vec::new(), vec![position], vec![position]);
+        while let Some(next) = waiting.pop() {
+            let Some(unit) = self.units.get(next) else { continue };
+            if unit.exists(month) {
+                found.push(next);
+                continue;
+            }
+            for successor in &unit.successors {
+                if !seen.contains(successor) {
+                    seen.push(*successor);
+                    waiting.push(*successor);
+                }
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// The leaves of an earlier month that had ended by a later one and have successors.
+    pub fn ended_leaves(&self, then: Month, now: Month) -> impl Iterator<Item = usize> + '_ {
+        self.with_successors.iter().copied().filter(move |position| self.is_leaf(*position, then) && !self.exists(*position, now))
+    }
+
+    fn epoch_index(&self, month: Month) -> usize {
+        self.epochs.partition_point(|epoch| epoch.first <= month)
+    }
+
+    fn epoch(&self, month: Month) -> Option<&Epoch> {
+        self.epochs.get(self.epoch_index(month).checked_sub(1)?)
+    }
+}
+
+/// Document number, depth and size of subtree, in tree order. Units in a circle are not reached.
+fn tree_order(roots: &[usize], children: &[Vec<usize>]) -> Vec<(usize, usize, usize)> {
+    let mut order: Vec<(usize, usize, usize)> = Vec::with_capacity(children.len());
+    let mut waiting: Vec<(usize, usize)> = roots.iter().rev().map(|root| (*root, 0)).collect();
+    while let Some((n, depth)) = waiting.pop() {
+        order.push((n, depth, 1));
+        if let Some(list) = children.get(n) {
+            waiting.extend(list.iter().rev().map(|child| (*child, depth + 1)));
+        }
+    }
+    // A subtree ends where the next unit of the same or a smaller depth stands.
+    let mut open: Vec<usize> = Vec::new();
+    let depths: Vec<usize> = order.iter().map(|entry| entry.1).collect();
+    for (place, depth) in depths.iter().enumerate() {
+        while let Some(last) = open.pop_if(|last| depths.get(*last).is_some_and(|d| d >= depth)) {
+            order.get_mut(last).into_iter().for_each(|entry| entry.2 = place - last);
+        }
+        open.push(place);
+    }
+    let total = order.len();
+    for last in open {
+        order.get_mut(last).into_iter().for_each(|entry| entry.2 = total - last);
+    }
+    order
+}
+
+fn epochs_of(units: &[Unit]) -> Vec<Epoch> {
+    let mut starts: Vec<Month> = units.iter().flat_map(|unit| [unit.first, unit.last.plus(1)]).collect();
+    starts.push(FIRST_MONTH);
+    starts.sort_unstable();
+    starts.dedup();
+    starts.retain(|month| *month <= LAST_MONTH);
+    starts
+        .into_iter()
+        .map(|first| {
+            let mut leaves = Bits::default();
+            let mut detached = Vec::new();
+            for (position, unit) in units.iter().enumerate().filter(|(_, unit)| unit.exists(first)) {
+                leaves.insert(position);
+                match unit.parent.and_then(|parent| units.get(parent).map(|above| (parent, above))) {
+                    Some((parent, above)) if above.exists(first) => leaves.remove(parent),
+                    Some(_) => detached.push(position),
+                    None => {}
+                }
+            }
+            Epoch { first, leaves, detached }
+        })
+        .collect()
+}
+
+fn check_alone(n: usize, document: &UnitDocument, faults: &mut Vec<Fault>) {
+    let mut fault = |field: &str, code, detail: String| faults.push(Fault::new(format!("/units/{n}/{field}"), code, detail));
+    if !is_code(&document.code) {
+        fault("code", "malformed_code", format!("{} is no code: 1 to 120 of a-z 0-9 . _ -", quoted(&document.code)));
+    }
+    if [&document.name.vi, &document.name.en].iter().any(|name| name.chars().count() > 300) {
+        fault("name", "too_long", "at most 300 characters".to_owned());
+    }
+    if matches!((document.valid_from, document.valid_to), (Some(from), Some(to)) if to < from) {
+        fault("valid_to", "dates_reversed", "valid_to is before valid_from".to_owned());
+    }
+    if !document.successors.is_empty() && document.valid_to.is_none() {
+        fault("successors", "not_ended", "only a unit with valid_to has successors".to_owned());
+    }
+    if document.successors.contains(&document.code) {
+        fault("successors", "circle", "a unit is not its own successor".to_owned());
+    }
+    if document.successors.len() > 1000 || document.official_codes.len() > 100 {
+        fault("successors", "too_many", "at most 1,000 successors and 100 official codes".to_owned());
+    }
+    for (c, code) in document.official_codes.iter().enumerate() {
+        if code.code.is_empty() || code.code.chars().count() > 60 {
+            fault(&format!("official_codes/{c}/code"), "malformed_code", "1 to 60 characters".to_owned());
+        }
+        if matches!((code.valid_from, code.valid_to), (Some(from), Some(to)) if to < from) {
+            fault(&format!("official_codes/{c}/valid_to"), "dates_reversed", "valid_to is before valid_from".to_owned());
+        }
+    }
+}
+
+/// A set of positions, one bit each, kept over the stretch it spans.
+#[derive(Clone, Debug, Default)]
+pub struct Bits {
+    /// The first word's number; a word is 64 positions.
+    offset: usize,
+    words: Vec<u64>,
+}
+
+impl Bits {
+    /// Adds a position.
+    pub fn insert(&mut self, position: usize) {
+        let (word, bit) = (position / 64, position % 64);
+        if self.words.is_empty() {
+            self.offset = word;
+        } else if word < self.offset {
+            let missing = self.offset - word;
+            self.words.splice(0..0, std::iter::repeat_n(0, missing));
+            self.offset = word;
+        }
+        let place = word - self.offset;
+        if place >= self.words.len() {
+            self.words.resize(place + 1, 0);
+        }
+        self.words.get_mut(place).into_iter().for_each(|w| *w |= 1 << bit);
+    }
+
+    /// Takes a position out.
+    pub fn remove(&mut self, position: usize) {
+        if let Some(word) = (position / 64).checked_sub(self.offset).and_then(|place| self.words.get_mut(place)) {
+            *word &= !(1 << (position % 64));
+        }
+    }
+
+    /// Whether a position is in.
+    #[must_use]
+    pub fn contains(&self, position: usize) -> bool {
+        self.word(position / 64) & (1 << (position % 64)) != 0
+    }
+
+    /// How many are in.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.words.iter().map(|word| usize::try_from(word.count_ones()).unwrap_or(0)).sum()
+    }
+
+    /// Whether none is in.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.words.iter().all(|word| *word == 0)
+    }
+
+    /// The positions in order.
+    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.words.iter().enumerate().flat_map(move |(place, word)| {
+            let base = (self.offset + place) * 64;
+            (0..64).filter(move |bit| word & (1 << bit) != 0).map(move |bit| base + bit)
+        })
+    }
+
+    /// Adds all of another set.
+    pub fn extend(&mut self, other: &Self) {
+        if self.words.is_empty() {
+            self.clone_from(other);
+            return;
+        }
+        for (place, word) in other.words.iter().enumerate().filter(|(_, word)| **word != 0) {
+            let number = other.offset + place;
+            if number < self.offset || number >= self.offset + self.words.len() {
+                self.insert(number * 64);
+                if word & 1 == 0 {
+                    self.remove(number * 64);
+                }
+            }
+            self.words.get_mut(number - self.offset).into_iter().for_each(|w| *w |= word);
+        }
+    }
+
+    /// What is in both.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        let words = self.words.iter().enumerate().map(|(place, word)| word & other.word(self.offset + place)).collect();
+        Self { offset: self.offset, words }
+    }
+
+    /// Whether everything in this set is in the other.
+    #[must_use]
+    pub fn is_subset(&self, other: &Self) -> bool {
+        self.words.iter().enumerate().all(|(place, word)| word & !other.word(self.offset + place) == 0)
+    }
+
+    /// Whether nothing is in both.
+    #[must_use]
+    pub fn is_disjoint(&self, other: &Self) -> bool {
+        self.words.iter().enumerate().all(|(place, word)| word & other.word(self.offset + place) == 0)
+    }
+
+    fn word(&self, number: usize) -> u64 {
+        number.checked_sub(self.offset).and_then(|place| self.words.get(place)).copied().unwrap_or(0)
+    }
+
+    fn copy_range(&mut self, from: &Self, range: Range<usize>) {
+        let (first, last) = (range.start / 64, range.end.saturating_sub(1) / 64);
+        self.offset = first;
+        self.words = (first..=last)
+            .map(|number| {
+                let mut word = from.word(number);
+                if number == first {
+                    word &= u64::MAX << (range.start % 64);
+                }
+                if number == last && !range.end.is_multiple_of(64) {
+                    word &= (1 << (range.end % 64)) - 1;
+                }
+                word
+            })
+            .collect();
+    }
+
+    fn clear_range(&mut self, range: Range<usize>) {
+        range.for_each(|position| self.remove(position));
+    }
+}
+
+impl PartialEq for Bits {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_subset(other) && other.is_subset(self)
+    }
+}
+
+impl FromIterator<usize> for Bits {
+    fn from_iter<I: IntoIterator<Item = usize>>(positions: I) -> Self {
+        let mut bits = Self::default();
+        positions.into_iter().for_each(|position| bits.insert(position));
+        bits
+    }
+}

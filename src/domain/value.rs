@@ -1,0 +1,671 @@
+//! Which value counts: own values, roll-up and coverage of one month (contract section 2, *Own value*
+//! to *Kpi*). Wider periods and changes are built on this in [`super::change`].
+
+use super::catalogue::{Catalogue, Indicator, Kind};
+use super::cube::{MeasureId, View};
+use super::formula::{Expression, Operator, Reference};
+use super::measure::{Measure, Members};
+use super::number::{float, power_of_ten, share};
+use super::period::Month;
+use super::unit::{Bits, Units};
+
+/// Where a value comes from (contract section 3).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// Stated for exactly this.
+    Stated,
+    /// From dimension members.
+    Summed,
+    /// From child units.
+    RolledUp,
+    /// A kpi.
+    Computed,
+}
+
+/// How an indicator's own value is found: stated, or as the sum over a complete dimension's members.
+#[derive(Clone, Debug, Default)]
+pub struct Own {
+    /// The column of exactly this.
+    pub stated: Option<MeasureId>,
+    /// For each complete open dimension that has figures, in catalogue order: its members.
+    pub splits: Vec<Vec<Own>>,
+}
+
+impl Own {
+    /// The plan for an indicator with members, over the columns there are.
+    #[must_use]
+    pub fn plan(indicator: &Indicator, members: &Members, view: &View<'_>) -> Self {
+        let stated = view.id(&indicator.code, members);
+        if indicator.kind == Kind::Average {
+            return Self { stated, splits: Vec::new() }; // an average never adds up
+        }
+        let splits = indicator.open(members).filter(|dimension| dimension.complete).filter_map(|dimension| {
+            let parts: Vec<Self> =
+                dimension.members.iter().map(|member| Self::plan(indicator, &members.with(&dimension.code, member), view)).take_while(|part| !part.is_empty()).collect();
+            (parts.len() == dimension.members.len()).then_some(parts)
+        });
+        Self { stated, splits: splits.collect() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.stated.is_none() && self.splits.is_empty()
+    }
+}
+
+/// An indicator as an operand.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    /// How its own value is found.
+    pub own: Own,
+    kind: Kind,
+    decimals: u32,
+    previous: bool,
+    breaks: Vec<Month>,
+}
+
+impl Figure {
+    fn of(indicator: &Indicator, members: &Members, previous: bool, view: &View<'_>) -> Self {
+        let own = Own::plan(indicator, members, view);
+        Self { own, kind: indicator.kind, decimals: indicator.decimals, previous, breaks: indicator.breaks.clone() }
+    }
+}
+
+/// The months that a period's figures come from.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// Its first month.
+    pub first: Month,
+    /// Its last month.
+    pub last: Month,
+    /// The month stocks are taken from.
+    pub taken: Month,
+    /// The month that `prev()` looks at.
+    pub before: Month,
+}
+
+/// What a formula is applied to.
+#[derive(Clone, Debug)]
+enum Operand {
+    /// An indicator's value, unscaled.
+    Figure(Figure),
+    /// `x ?? y`, taken per unit before summing.
+    Choice(Box<Program>, Box<Program>),
+    /// `sum(x)`: x at each leaf, added.
+    LeafSum(Box<Program>),
+}
+
+impl Operand {
+    /// Whether it adds up over months.
+    fn accumulates(&self) -> bool {
+        match self {
+            Self::Figure(figure) => figure.kind == Kind::Flow && !figure.previous,
+            Self::Choice(x, _) | Self::LeafSum(x) => x.operands.iter().any(Self::accumulates),
+        }
+    }
+
+    fn has_previous(&self) -> bool {
+        match self {
+            Self::Figure(figure) => figure.previous,
+            Self::Choice(x, y) => x.has_previous() || y.has_previous(),
+            Self::LeafSum(x) => x.has_previous(),
+        }
+    }
+
+    /// Whether a break parts the months that its figures come from in two periods. `spread` says that
+    /// it stands beside a flow, so that it counts in every month and not only in the one taken.
+    fn is_broken(&self, then: &Window, now: &Window, spread: bool) -> bool {
+        match self {
+            Self::Figure(figure) => {
+                let (after, until) = match figure.kind {
+                    _ if figure.previous => (then.before, now.before),
+                    Kind::Flow => (then.first, now.last),
+                    Kind::Stock | Kind::Average if spread => (then.first, now.last),
+                    Kind::Stock | Kind::Average => (then.taken, now.taken),
+                };
+                figure.breaks.iter().any(|from| after < *from && *from <= until)
+            }
+            Self::Choice(x, y) => [x, y].into_iter().any(|side| side.operands.iter().any(|operand| operand.is_broken(then, now, self.accumulates()))),
+            Self::LeafSum(x) => x.operands.iter().any(|operand| operand.is_broken(then, now, self.accumulates())),
+        }
+    }
+}
+
+/// An expression over operands by their places.
+#[derive(Clone, Debug)]
+enum Node {
+    Number(f64),
+    Operand(usize),
+    Negate(Box<Node>),
+    Abs(Box<Node>),
+    Binary(Operator, Box<Node>, Box<Node>),
+    Min(Vec<Node>),
+    Max(Vec<Node>),
+}
+
+/// A measure or an expression made ready for evaluation: operands that are aggregated first, and a
+/// formula that is applied once (contract section 2, *Kpi*).
+#[derive(Clone, Debug)]
+pub struct Program {
+    node: Node,
+    operands: Vec<Operand>,
+    factor: f64,
+    /// Whether its values are percentages.
+    pub percent: bool,
+    /// Whether it is a kpi.
+    pub computed: bool,
+}
+
+impl Program {
+    /// The program of a measure; none when the catalogue does not declare it.
+    #[must_use]
+    pub fn of_measure(catalogue: &Catalogue, view: &View<'_>, measure: &Measure) -> Option<Self> {
+        if let Some(indicator) = catalogue.indicator(&measure.code) {
+            let operand = Operand::Figure(Figure::of(indicator, &measure.members, false, view));
+            return Some(Self { node: Node::Operand(0), operands: vec![operand], factor: 1.0, percent: indicator.percent, computed: false });
+        }
+        let kpi = catalogue.kpi(&measure.code)?;
+        let program = Self::of_expression(catalogue, view, &kpi.formula, &measure.members)?;
+        Some(Self { factor: if kpi.percent { 100.0 } else { 1.0 }, percent: kpi.percent, ..program })
+    }
+
+    /// The program of an expression; `asked` fills the dimensions that are named without a member.
+    #[must_use]
+    pub fn of_expression(catalogue: &Catalogue, view: &View<'_>, expression: &Expression, asked: &Members) -> Option<Self> {
+        let mut program = Self { node: Node::Number(0.0), operands: Vec::new(), factor: 1.0, percent: false, computed: true };
+        program.node = program.compile(catalogue, view, expression, asked)?;
+        Some(program)
+    }
+
+    fn compile(&mut self, catalogue: &Catalogue, view: &View<'_>, expression: &Expression, asked: &Members) -> Option<Node> {
+        let operand = match expression {
+            Expression::Number(number) => return Some(Node::Number(number.to_f64())),
+            Expression::Negate(x) => return Some(Node::Negate(Box::new(self.compile(catalogue, view, x, asked)?))),
+            Expression::Abs(x) => return Some(Node::Abs(Box::new(self.compile(catalogue, view, x, asked)?))),
+            Expression::Binary(operator, x, y) => {
+                let (x, y) = (self.compile(catalogue, view, x, asked)?, self.compile(catalogue, view, y, asked)?);
+                return Some(Node::Binary(*operator, Box::new(x), Box::new(y)));
+            }
+            Expression::Min(list) => return Some(Node::Min(list.iter().map(|x| self.compile(catalogue, view, x, asked)).collect::<Option<_>>()?)),
+            Expression::Max(list) => return Some(Node::Max(list.iter().map(|x| self.compile(catalogue, view, x, asked)).collect::<Option<_>>()?)),
+            Expression::Figure(reference) => Operand::Figure(figure(catalogue, view, reference, asked)?),
+            Expression::Coalesce(x, y) => {
+                Operand::Choice(Box::new(Self::of_expression(catalogue, view, x, asked)?), Box::new(Self::of_expression(catalogue, view, y, asked)?))
+            }
+            Expression::Sum(x) => Operand::LeafSum(Box::new(Self::of_expression(catalogue, view, x, asked)?)),
+        };
+        self.operands.push(operand);
+        Some(Node::Operand(self.operands.len() - 1))
+    }
+
+    /// Whether it is an average, which has own values only.
+    #[must_use]
+    pub fn is_average(&self) -> bool {
+        !self.computed && matches!(self.operands.as_slice(), [Operand::Figure(Figure { kind: Kind::Average, .. })])
+    }
+
+    /// For each operand, whether it adds up over months; the others are taken from one month.
+    #[must_use]
+    pub fn accumulating(&self) -> Vec<bool> {
+        self.operands.iter().map(Operand::accumulates).collect()
+    }
+
+    /// Whether `prev()` stands anywhere in it.
+    #[must_use]
+    pub fn has_previous(&self) -> bool {
+        self.operands.iter().any(Operand::has_previous)
+    }
+
+    /// Whether an operand declares a break in between two periods.
+    #[must_use]
+    pub fn is_broken(&self, then: &Window, now: &Window) -> bool {
+        self.operands.iter().any(|operand| operand.is_broken(then, now, false))
+    }
+
+    /// Applies the formula to aggregated operands. Division by zero gives nothing.
+    #[must_use]
+    pub fn apply(&self, values: &[f64]) -> Option<f64> {
+        let result = self.run(&self.node, values)? * self.factor;
+        result.is_finite().then_some(result)
+    }
+
+    /// The change between two aggregates; of a plain figure it is taken before scaling, so that it is exact.
+    #[must_use]
+    pub fn difference(&self, now: &[f64], then: &[f64]) -> Option<f64> {
+        if let (Node::Operand(0), Some(Operand::Figure(figure)), false) = (&self.node, self.operands.first(), self.computed) {
+            return Some((now.first()? - then.first()?) / float(power_of_ten(figure.decimals)));
+        }
+        Some(self.apply(now)? - self.apply(then)?)
+    }
+
+    fn run(&self, node: &Node, values: &[f64]) -> Option<f64> {
+        let all = |list: &[Node]| list.iter().map(|x| self.run(x, values)).collect::<Option<Vec<f64>>>();
+        Some(match node {
+            Node::Number(number) => *number,
+            Node::Operand(place) => match (self.operands.get(*place)?, values.get(*place)?) {
+                (Operand::Figure(figure), value) if figure.decimals > 0 => value / float(power_of_ten(figure.decimals)),
+                (_, value) => *value,
+            },
+            Node::Negate(x) => -self.run(x, values)?,
+            Node::Abs(x) => self.run(x, values)?.abs(),
+            Node::Min(list) => all(list)?.into_iter().fold(f64::INFINITY, f64::min),
+            Node::Max(list) => all(list)?.into_iter().fold(f64::NEG_INFINITY, f64::max),
+            Node::Binary(operator, x, y) => {
+                let (x, y) = (self.run(x, values)?, self.run(y, values)?);
+                match operator {
+                    Operator::Add => x + y,
+                    Operator::Subtract => x - y,
+                    Operator::Multiply => x * y,
+                    Operator::Divide if y == 0.0 => return None,
+                    Operator::Divide => x / y,
+                }
+            }
+        })
+    }
+}
+
+fn figure(catalogue: &Catalogue, view: &View<'_>, reference: &Reference, asked: &Members) -> Option<Figure> {
+    let indicator = catalogue.indicator(&reference.indicator)?;
+    let named = reference.members.iter().filter_map(|(dimension, member)| {
+        let member = member.as_deref().or_else(|| asked.get(dimension))?;
+        Some((dimension.clone(), member.to_owned()))
+    });
+    let members = Members::new(named.collect()).ok()?;
+    Some(Figure::of(indicator, &members, reference.previous, view))
+}
+
+/// Which leaves below a unit a value covers.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub enum Cover {
+    /// None.
+    #[default]
+    Nothing,
+    /// All.
+    All,
+    /// These.
+    Some(Bits),
+}
+
+/// A roll-up of one figure in one month.
+#[derive(Clone, Debug, Default)]
+struct Rolled {
+    sum: i128,
+    cover: Cover,
+    coverage: f64,
+    origin: Option<Origin>,
+}
+
+/// The aggregated operands of one unit and month.
+#[derive(Clone, Debug)]
+pub struct MonthState {
+    /// One number for each operand: of a figure its unscaled sum.
+    pub values: Vec<f64>,
+    /// The leaves covered.
+    pub cover: Cover,
+    /// Leaves covered / leaves.
+    pub coverage: f64,
+    /// Where the value comes from.
+    pub origin: Origin,
+}
+
+/// A figure as a part of an aggregate: an amount for one unit in one month.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece {
+    amount: f64,
+    unit: usize,
+    month: Month,
+}
+
+/// What there is of something at one unit, without looking at its children one by one.
+enum There<T> {
+    /// With coverage 1.
+    Whole(T),
+    /// Nothing anywhere below.
+    Missing,
+    /// For some leaves only.
+    Partly,
+}
+
+/// The aggregated operands of one unit and month in pieces, so that they can be restricted to some leaves.
+#[derive(Clone, Debug)]
+pub struct Gathered {
+    operands: Vec<Vec<Piece>>,
+    covered: Bits,
+}
+
+impl Gathered {
+    /// One number for each operand.
+    #[must_use]
+    pub fn values(&self) -> Vec<f64> {
+        self.operands.iter().map(|pieces| total(pieces)).collect()
+    }
+}
+
+/// The sum of an operand's pieces; of none it is not a number, so that no formula gives a result.
+fn total(pieces: &[Piece]) -> f64 {
+    if pieces.is_empty() { f64::NAN } else { pieces.iter().map(|piece| piece.amount).sum() }
+}
+
+/// A restriction met a figure that is stated above the leaves (contract section 2, *Like for like*).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StatedAbove;
+
+/// The units and the figures that values are computed from.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The forest.
+    pub units: &'a Units,
+    /// The figures.
+    pub view: View<'a>,
+}
+
+impl Source<'_> {
+    /// A unit's own value, unscaled, and whether it was summed from members.
+    #[must_use]
+    pub fn own(&self, own: &Own, unit: usize, month: Month) -> Option<(i64, bool)> {
+        if let Some(stated) = own.stated.and_then(|measure| self.view.figure(measure, unit, month)) {
+            return Some((stated, false));
+        }
+        own.splits.iter().find_map(|parts| {
+            let sum = parts.iter().try_fold(0_i64, |sum, part| Some(sum.saturating_add(self.own(part, unit, month)?.0)));
+            sum.map(|sum| (sum, true))
+        })
+    }
+
+    /// A program on a unit's own values, as rules are evaluated (contract section 4).
+    #[must_use]
+    pub fn on_own_values(&self, program: &Program, unit: usize, month: Month) -> Option<f64> {
+        let value = |operand: &Operand| match operand {
+            Operand::Figure(figure) => {
+                let at = if figure.previous { month.plus(-1) } else { month };
+                self.own(&figure.own, unit, at).map(|(value, _)| float(value))
+            }
+            Operand::Choice(x, y) => self.on_own_values(x, unit, month).or_else(|| self.on_own_values(y, unit, month)),
+            Operand::LeafSum(x) => match self.at_leaves(x, unit, month, month.plus(-1)) {
+                There::Whole(pieces) => Some(total(&pieces)),
+                There::Missing | There::Partly => None,
+            },
+        };
+        program.apply(&program.operands.iter().map(value).collect::<Option<Vec<f64>>>()?)
+    }
+
+    /// The states of a run of months, `prev()` being the month before each.
+    #[must_use]
+    pub fn states(&self, program: &Program, unit: usize, first: Month, count: usize) -> Vec<Option<MonthState>> {
+        let figures: Option<Vec<&Figure>> = program
+            .operands
+            .iter()
+            .map(|operand| match operand {
+                Operand::Figure(figure) => Some(figure),
+                Operand::Choice(..) | Operand::LeafSum(_) => None,
+            })
+            .collect();
+        let months = || (0..).map(|n| first.plus(n)).take(count);
+        let Some(figures) = figures else {
+            return months().map(|month| self.state(program, unit, month, month.plus(-1))).collect();
+        };
+        let mut rolled: Vec<std::vec::IntoIter<Rolled>> = figures
+            .iter()
+            .map(|figure| self.roll(figure, unit, if figure.previous { first.plus(-1) } else { first }, count).into_iter())
+            .collect();
+        let single = matches!(figures.as_slice(), [figure] if !figure.previous);
+        months()
+            .map(|month| {
+                let row: Vec<Rolled> = rolled.iter_mut().filter_map(Iterator::next).collect();
+                if !self.units.exists(unit, month) || row.iter().any(|operand| operand.cover == Cover::Nothing) {
+                    return None;
+                }
+                if single || row.iter().all(|operand| operand.cover == Cover::All) {
+                    let values = row.iter().map(|operand| wide_float(operand.sum)).collect();
+                    let last = row.into_iter().next()?;
+                    let origin = if program.computed { Origin::Computed } else { last.origin.unwrap_or(Origin::RolledUp) };
+                    return Some(MonthState { values, cover: last.cover, coverage: last.coverage, origin });
+                }
+                self.state(program, unit, month, month.plus(-1))
+            })
+            .collect()
+    }
+
+    /// The state of one month; `before` is the month that `prev()` looks at.
+    #[must_use]
+    pub fn state(&self, program: &Program, unit: usize, month: Month, before: Month) -> Option<MonthState> {
+        let gathered = self.gathered(program, unit, month, before)?;
+        let coverage = share(gathered.covered.len(), self.units.leaves(unit, month).len());
+        let origin = match program.operands.as_slice() {
+            [Operand::Figure(figure)] if !program.computed => match self.own(&figure.own, unit, month) {
+                Some((_, false)) => Origin::Stated,
+                Some((_, true)) => Origin::Summed,
+                None => Origin::RolledUp,
+            },
+            _ => Origin::Computed,
+        };
+        let values = gathered.values();
+        Some(MonthState { values, cover: if coverage >= 1.0 { Cover::All } else { Cover::Some(gathered.covered) }, coverage, origin })
+    }
+
+    /// The aggregated operands in pieces: where each covers every leaf, those; else what the children
+    /// give for which all are there, by the same rule (contract section 2, *Kpi*).
+    #[must_use]
+    pub fn gathered(&self, program: &Program, unit: usize, month: Month, before: Month) -> Option<Gathered> {
+        if !self.units.exists(unit, month) {
+            return None;
+        }
+        match self.operands(program, unit, month, before) {
+            There::Whole(operands) => Some(Gathered { operands, covered: self.units.leaves(unit, month) }),
+            There::Missing => None,
+            There::Partly => {
+                let mut sum: Option<Gathered> = None;
+                for part in self.units.children(unit).filter_map(|child| self.gathered(program, child, month, before)) {
+                    match &mut sum {
+                        None => sum = Some(part),
+                        Some(sum) => {
+                            sum.operands.iter_mut().zip(part.operands).for_each(|(all, more)| all.extend(more));
+                            sum.covered.extend(&part.covered);
+                        }
+                    }
+                }
+                sum
+            }
+        }
+    }
+
+    /// The same over some leaves of `month` only; pieces of an earlier month count for what their leaves became.
+    /// Operands that are not needed are left empty.
+    ///
+    /// # Errors
+    /// [`StatedAbove`] when a piece covers some leaves that are kept and some that are not.
+    pub fn restricted(&self, gathered: &Gathered, month: Month, kept: &Bits, needed: &[bool]) -> Result<Gathered, StatedAbove> {
+        let restrict = |(pieces, needed): (&Vec<Piece>, &bool)| {
+            let mut inside = Vec::new();
+            for piece in pieces.iter().filter(|_| *needed) {
+                let leaves = self.units.leaves(piece.unit, piece.month);
+                let became: Vec<Bits> = if piece.month == month {
+                    vec![leaves]
+                } else {
+                    leaves.iter().map(|leaf| self.units.became(leaf, month).into_iter().collect()).collect()
+                };
+                if became.iter().all(|leaves| !leaves.is_empty() && leaves.is_subset(kept)) {
+                    inside.push(*piece);
+                } else if !became.iter().all(|leaves| leaves.is_disjoint(kept)) {
+                    return Err(StatedAbove);
+                }
+            }
+            Ok(inside)
+        };
+        let operands = gathered.operands.iter().zip(needed).map(restrict).collect::<Result<_, _>>()?;
+        Ok(Gathered { operands, covered: kept.clone() })
+    }
+
+    /// The leaves below a unit that a cover stands for.
+    #[must_use]
+    pub fn leaves_covered(&self, cover: &Cover, unit: usize, month: Month) -> Bits {
+        match cover {
+            Cover::Nothing => Bits::default(),
+            Cover::All => self.units.leaves(unit, month),
+            Cover::Some(bits) => bits.clone(),
+        }
+    }
+
+    fn operands(&self, program: &Program, unit: usize, month: Month, before: Month) -> There<Vec<Vec<Piece>>> {
+        let (mut found, mut partly) = (Vec::with_capacity(program.operands.len()), false);
+        for operand in &program.operands {
+            let there = match operand {
+                Operand::Figure(figure) => self.pieces(figure, unit, if figure.previous { before } else { month }),
+                Operand::LeafSum(x) => self.at_leaves(x, unit, month, before),
+                Operand::Choice(x, y) => match self.choice(x, unit, month, before) {
+                    There::Missing => self.choice(y, unit, month, before),
+                    there @ (There::Whole(_) | There::Partly) => there,
+                },
+            };
+            match there {
+                There::Whole(pieces) => found.push(pieces),
+                There::Missing => return There::Missing,
+                There::Partly => partly = true,
+            }
+        }
+        if partly { There::Partly } else { There::Whole(found) }
+    }
+
+    /// One side of a `??`. A plain figure keeps its pieces; a number counts once for each leaf, since
+    /// the alternative is taken per unit before summing.
+    fn choice(&self, side: &Program, unit: usize, month: Month, before: Month) -> There<Vec<Piece>> {
+        if let Node::Number(number) = side.node {
+            let leaves = self.units.leaves(unit, month);
+            return There::Whole(leaves.iter().map(|unit| Piece { amount: number, unit, month }).collect());
+        }
+        match self.operands(side, unit, month, before) {
+            There::Missing => There::Missing,
+            There::Partly => There::Partly,
+            There::Whole(operands) => match (&side.node, side.operands.as_slice(), operands.as_slice()) {
+                (Node::Operand(0), [Operand::Figure(figure)], [pieces]) => {
+                    There::Whole(pieces.iter().map(|piece| Piece { amount: piece.amount / float(power_of_ten(figure.decimals)), ..*piece }).collect())
+                }
+                (Node::Operand(0), _, [pieces]) => There::Whole(pieces.clone()),
+                _ => match side.apply(&operands.iter().map(|pieces| total(pieces)).collect::<Vec<_>>()) {
+                    Some(amount) => There::Whole(vec![Piece { amount, unit, month }]),
+                    None => There::Missing,
+                },
+            },
+        }
+    }
+
+    /// `sum(x)`: the expression at each leaf where its operands are all there.
+    fn at_leaves(&self, program: &Program, unit: usize, month: Month, before: Month) -> There<Vec<Piece>> {
+        let leaves = self.units.leaves(unit, month);
+        let at = |leaf: usize| match self.operands(program, leaf, month, before) {
+            There::Whole(operands) => {
+                let amount = program.apply(&operands.iter().map(|pieces| total(pieces)).collect::<Vec<_>>())?;
+                Some(Piece { amount, unit: leaf, month })
+            }
+            There::Missing | There::Partly => None,
+        };
+        let pieces: Vec<Piece> = leaves.iter().filter_map(at).collect();
+        match pieces.len() {
+            0 => There::Missing,
+            all if all == leaves.len() => There::Whole(pieces),
+            _ => There::Partly,
+        }
+    }
+
+    /// A figure's value in one month, in pieces: own, or what is nearest below and has one.
+    fn pieces(&self, figure: &Figure, unit: usize, month: Month) -> There<Vec<Piece>> {
+        let (mut pieces, mut covered) = (Vec::new(), 0);
+        let end = if figure.kind == Kind::Average { unit + 1 } else { self.units.subtree(unit).end };
+        let mut position = unit;
+        while let Some(here) = self.units.get(position).filter(|_| position < end) {
+            if !here.exists(month) {
+                position = here.end;
+            } else if let Some((amount, _)) = self.own(&figure.own, position, month) {
+                pieces.push(Piece { amount: float(amount), unit: position, month });
+                covered += if here.end == position + 1 { 1 } else { self.units.leaves(position, month).len() };
+                position = here.end;
+            } else {
+                position += 1;
+            }
+        }
+        match covered {
+            0 => There::Missing,
+            all if all == self.units.leaves(unit, month).len() => There::Whole(pieces),
+            _ => There::Partly,
+        }
+    }
+
+    /// A figure's value over a run of months: own, or the sum over what is nearest below and has one.
+    ///
+    /// Units stand in tree order, so one pass does it: where a unit has an own value or does not exist,
+    /// everything below it is passed over (for that month).
+    fn roll(&self, figure: &Figure, unit: usize, first: Month, count: usize) -> Vec<Rolled> {
+        let Some(top) = self.units.get(unit) else { return vec![Rolled::default(); count] };
+        let end = if figure.kind == Kind::Average { unit + 1 } else { top.end };
+        let plain = figure.own.splits.is_empty() && self.view.is_plain();
+        let mut months: Vec<Walk> = (0..).map(|n| Walk { month: first.plus(n), passed: unit, sum: 0, parts: 0, origin: None }).take(count).collect();
+        for position in unit..end {
+            let Some(here) = self.units.get(position) else { break };
+            let row = figure.own.stated.filter(|_| plain).map(|measure| self.view.cube.row(measure, position)).unwrap_or_default();
+            for walk in months.iter_mut().filter(|walk| walk.passed <= position) {
+                if !here.exists(walk.month) {
+                    walk.passed = here.end;
+                    continue;
+                }
+                let own = if plain { row.at(walk.month).map(|value| (value, false)) } else { self.own(&figure.own, position, walk.month) };
+                let Some((value, summed)) = own else { continue };
+                walk.passed = here.end;
+                walk.sum += i128::from(value);
+                walk.parts += if here.end == position + 1 { 1 } else { self.units.leaves(position, walk.month).len() };
+                if position == unit {
+                    walk.origin = Some(if summed { Origin::Summed } else { Origin::Stated });
+                }
+            }
+        }
+        let mut known: Option<(Month, usize)> = None;
+        months
+            .into_iter()
+            .map(|walk| {
+                let leaves = match known {
+                    Some((month, leaves)) if self.units.same_epoch(month, walk.month) => leaves,
+                    _ => self.units.leaves(unit, walk.month).len(),
+                };
+                known = Some((walk.month, leaves));
+                let cover = match walk.parts {
+                    0 => Cover::Nothing,
+                    all if all == leaves => Cover::All,
+                    _ => Cover::Some(self.covered(figure, unit, walk.month)),
+                };
+                Rolled { sum: walk.sum, cover, coverage: share(walk.parts, leaves), origin: walk.origin }
+            })
+            .collect()
+    }
+
+    /// The leaves that a roll-up covers.
+    fn covered(&self, figure: &Figure, unit: usize, month: Month) -> Bits {
+        let mut covered = Bits::default();
+        let end = self.units.subtree(unit).end;
+        let mut position = unit;
+        while let Some(here) = self.units.get(position).filter(|_| position < end) {
+            if !here.exists(month) {
+                position = here.end;
+            } else if self.own(&figure.own, position, month).is_some() {
+                covered.extend(&self.units.leaves(position, month));
+                position = here.end;
+            } else {
+                position += 1;
+            }
+        }
+        covered
+    }
+}
+
+/// One month of a roll-up on its way through the subtree.
+struct Walk {
+    month: Month,
+    /// The first position that has not been passed over.
+    passed: usize,
+    sum: i128,
+    parts: usize,
+    origin: Option<Origin>,
+}
+
+#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "i128 has no From into f64; sums are exact below 2^53 and rounded once above")]
+fn wide_float(sum: i128) -> f64 {
+    sum as f64
+}

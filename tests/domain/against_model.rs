@@ -1,0 +1,236 @@
+//! Every point of random worlds, for every measure, unit and step, computed twice: by the engine and
+//! by the model that was written from the contract's text alone.
+
+use std::fmt::Write as _;
+
+use egov_kpi::domain::catalogue::{Catalogue, CatalogueDocument};
+use egov_kpi::domain::change::{self, Change, Series};
+use egov_kpi::domain::cube::{Cube, Entry, Measures, View};
+use egov_kpi::domain::measure::{Measure, Members};
+use egov_kpi::domain::number::Written;
+use egov_kpi::domain::period::{Month, Period, Step};
+use egov_kpi::domain::unit::{UnitDocument, Units};
+use egov_kpi::domain::value::{Origin, Program, Source};
+
+use crate::model::{self, World};
+
+/// What the engine needs of a world.
+struct Engine {
+    catalogue: Catalogue,
+    units: Units,
+    measures: Measures,
+    cube: Cube,
+}
+
+fn month(number: model::Month) -> Month {
+    Month::from_number(number).expect("a known month")
+}
+
+fn engine(world: &World) -> Engine {
+    let catalogue = Catalogue::new(catalogue_document(world)).expect("a sound catalogue");
+    let documents = world.units.iter().enumerate().map(|(n, unit)| {
+        let document = UnitDocument {
+            code: unit.code.clone(),
+            parent: unit.parent.clone(),
+            valid_from: unit.exists_from.map(|from| month(from).first_day()),
+            valid_to: unit.exists_to.map(|to| month(to).last_day()),
+            successors: unit.successors.clone(),
+            kind: egov_kpi::domain::unit::UnitKind::Agency,
+            name: Default::default(),
+            official_codes: Vec::new(),
+        };
+        (i64::try_from(n).expect("few units"), document)
+    });
+    let units = Units::new(documents.collect()).expect("a sound forest");
+    let (mut measures, mut cube) = (Measures::default(), Cube::default());
+    for ((indicator, members, unit, at), value) in &world.figures {
+        let members = Members::new(members.clone().into_iter().collect()).expect("each dimension once");
+        let id = measures.intern(&Measure { code: indicator.clone(), members });
+        let decimals = catalogue.indicator(indicator).expect("declared").decimals;
+        assert!(cube.declare(id, decimals));
+        let written = Some(Written { mantissa: *value, scale: decimals });
+        cube.set(&Entry { measure: id, unit: units.position(unit).expect("known"), month: month(*at), written }, 1);
+    }
+    Engine { catalogue, units, measures, cube }
+}
+
+fn catalogue_document(world: &World) -> CatalogueDocument {
+    let mut dimensions = serde_json::Map::new();
+    for dimension in world.indicators.iter().flat_map(|indicator| &indicator.dimensions) {
+        let members: Vec<_> = dimension.members.iter().map(|code| serde_json::json!({ "code": code })).collect();
+        dimensions.insert(dimension.code.clone(), serde_json::json!({ "code": dimension.code, "members": members }));
+    }
+    let indicators: Vec<_> = world
+        .indicators
+        .iter()
+        .map(|indicator| {
+            let uses: Vec<_> = indicator
+                .dimensions
+                .iter()
+                .map(|dimension| {
+                    let mut used = serde_json::json!({ "code": dimension.code, "complete": dimension.complete, "members": dimension.members });
+                    if let Some((host, member)) = &dimension.within {
+                        used["within"] = serde_json::json!({ host.clone(): member });
+                    }
+                    used
+                })
+                .collect();
+            serde_json::json!({
+                "code": indicator.code,
+                "kind": format!("{:?}", indicator.kind).to_lowercase(),
+                "unit_of_measure": if indicator.percent { "percent" } else { "count" },
+                "decimals": indicator.decimals,
+                "dimensions": uses,
+                "breaks": indicator.breaks.iter().map(|from| serde_json::json!({ "from": month(*from).to_string() })).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    let kpis: Vec<_> = world
+        .kpis
+        .iter()
+        .map(|kpi| serde_json::json!({ "code": kpi.code, "formula": kpi.formula.text(), "unit_of_measure": if kpi.percent { "percent" } else { "count" } }))
+        .collect();
+    let document = serde_json::json!({ "dimensions": dimensions.values().collect::<Vec<_>>(), "indicators": indicators, "kpis": kpis });
+    CatalogueDocument::from_value(document).expect("a well-formed catalogue")
+}
+
+fn reason(reason: model::Reason) -> change::Reason {
+    match reason {
+        model::Reason::NotApplicable => change::Reason::NotApplicable,
+        model::Reason::Missing => change::Reason::Missing,
+        model::Reason::DefinitionChanged => change::Reason::DefinitionChanged,
+        model::Reason::NoPrior => change::Reason::NoPrior,
+        model::Reason::CoverageChanged => change::Reason::CoverageChanged,
+        model::Reason::PriorZero => change::Reason::PriorZero,
+        model::Reason::StatedAbove => change::Reason::StatedAbove,
+    }
+}
+
+fn origin(origin: model::Origin) -> Origin {
+    match origin {
+        model::Origin::Stated => Origin::Stated,
+        model::Origin::Summed => Origin::Summed,
+        model::Origin::RolledUp => Origin::RolledUp,
+        model::Origin::Computed => Origin::Computed,
+    }
+}
+
+fn near(one: f64, other: f64) -> bool {
+    (one - other).abs() <= 1e-9 * one.abs().max(other.abs()).max(1.0)
+}
+
+fn same(one: &Change, other: &Result<f64, model::Reason>) -> bool {
+    match (one, other) {
+        (Ok(one), Ok(other)) => near(*one, *other),
+        (Err(one), Err(other)) => *one == reason(*other),
+        _ => false,
+    }
+}
+
+fn differences(one: &change::Point, other: &model::Point) -> Vec<&'static str> {
+    let maybe = |one: Option<f64>, other: Option<f64>| match (one, other) {
+        (Some(one), Some(other)) => near(one, other),
+        (one, other) => one.is_none() && other.is_none(),
+    };
+    let fields = [
+        ("value", maybe(one.value, other.value)),
+        ("coverage", near(one.coverage, other.coverage)),
+        ("origin", one.origin == other.origin.map(origin)),
+        ("taken_from", one.taken_from == other.taken_from.map(month)),
+        ("delta", same(&one.delta, &other.delta)),
+        ("delta_percent", same(&one.delta_percent, &other.delta_percent)),
+        ("like_for_like_delta", same(&one.like_for_like_delta, &other.like_for_like_delta)),
+        ("like_for_like_percent", same(&one.like_for_like_percent, &other.like_for_like_percent)),
+        ("like_for_like_coverage", maybe(one.like_for_like_coverage, other.like_for_like_coverage)),
+        ("year_delta", same(&one.year_delta, &other.year_delta)),
+        ("year_delta_percent", same(&one.year_delta_percent, &other.year_delta_percent)),
+        ("year_to_date", same(&one.year_to_date, &other.year_to_date)),
+    ];
+    fields.into_iter().filter(|(_, same)| !same).map(|(field, _)| field).collect()
+}
+
+fn step(step: Step) -> model::Step {
+    match step {
+        Step::Month => model::Step::Month,
+        Step::Quarter => model::Step::Quarter,
+        Step::Half => model::Step::Half,
+        Step::NineMonths => model::Step::NineMonths,
+        Step::Year => model::Step::Year,
+    }
+}
+
+/// Every measure of a world: indicators with each set of members that has figures, and kpis, with
+/// each member that the open dimension may take.
+fn asked(world: &World, engine: &Engine) -> Vec<Measure> {
+    let mut found: Vec<Measure> = engine.measures.iter().flat_map(|(_, measure)| {
+        measure.members.subsets().into_iter().map(|members| Measure { code: measure.code.clone(), members })
+    }).filter(|measure| engine.catalogue.measure_faults(measure).is_empty()).collect();
+    for kpi in &world.kpis {
+        found.push(Measure { code: kpi.code.clone(), members: Members::none() });
+        for (dimension, members) in &engine.catalogue.kpi(&kpi.code).expect("declared").dimensions {
+            found.extend(members.iter().map(|member| Measure { code: kpi.code.clone(), members: Members::none().with(dimension, member) }));
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Compares a world's points; every `stride`-th unit-measure pair, so that many worlds fit into the time.
+fn compare(seed: u64, stride: usize) -> Result<usize, String> {
+    let world = model::random_world(seed);
+    let engine = engine(&world);
+    let view = View { measures: &engine.measures, cube: &engine.cube, overlay: None };
+    let source = Source { units: &engine.units, view };
+    let (mut compared, mut pairs) = (0, usize::try_from(seed).unwrap_or(0));
+    for measure in asked(&world, &engine) {
+        let program = Program::of_measure(&engine.catalogue, &view, &measure).expect("declared");
+        let members: model::Members = measure.members.iter().map(|(d, m)| (d.to_owned(), m.to_owned())).collect();
+        for unit in &world.units {
+            pairs += 1;
+            if !pairs.is_multiple_of(stride) {
+                continue;
+            }
+            for width in Step::ALL {
+                let from = Period::containing(width, month(model::FIRST));
+                let to = Period::containing(width, month(model::LAST)).next();
+                let series = Series::new(source, &program, engine.units.position(&unit.code).expect("known"), from, to);
+                let mut period = from;
+                while period <= to {
+                    let ours = series.point(period);
+                    let theirs = world.point(&measure.code, &members, &unit.code, step(width), period.first().number());
+                    let fields = differences(&ours, &theirs);
+                    if !fields.is_empty() {
+                        let mut text = format!("seed {seed}, {measure} of {} in {period}: {fields:?}\n engine {ours:?}\n model  {theirs:?}\n", unit.code);
+                        if let Some(kpi) = world.kpis.iter().find(|kpi| kpi.code == measure.code) {
+                            writeln!(text, " formula {}", kpi.formula.text()).expect("a string takes text");
+                        }
+                        return Err(text);
+                    }
+                    compared += 1;
+                    period = period.next();
+                }
+            }
+        }
+    }
+    Ok(compared)
+}
+
+/// `EGOV_KPI_MODEL_WORLDS` makes the run longer; `EGOV_KPI_MODEL_SEED` starts it elsewhere.
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+#[test]
+fn the_engine_agrees_with_the_independent_model_on_random_worlds() {
+    let (first, worlds) = (setting("EGOV_KPI_MODEL_SEED", 1), setting("EGOV_KPI_MODEL_WORLDS", 60));
+    let (mut compared, mut faults) = (0, Vec::new());
+    for seed in first..first + worlds {
+        match compare(seed, 7) {
+            Ok(points) => compared += points,
+            Err(text) => faults.push(text),
+        }
+    }
+    assert!(faults.is_empty(), "{} of {worlds} worlds differ; the first:\n{}", faults.len(), faults.iter().take(4).cloned().collect::<String>());
+    assert!(compared > 10_000, "only {compared} points were compared");
+}

@@ -1,0 +1,4 @@
+//! The domain from the outside: the engine against an independent model of the contract's arithmetic.
+
+mod against_model;
+mod model;

@@ -1,0 +1,2127 @@
+//! An independent reference model of the contract's section 2, "Arithmetic".
+//!
+//! Written from the contract's text alone, without sight of the engine, and meant to be compared
+//! with it point by point. Sets, maps and recursion; nothing is remembered between calls and
+//! nothing is rounded. Figures stay exact (fractions of `i128`) until a point is handed out.
+//! Out of scope: `geography=current`, `as_of`, stated rates and findings.
+//! Where the contract leaves a question open, a comment beginning `Reading:` says what was chosen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A month as `year * 12 + (month - 1)`.
+pub type Month = i32;
+
+/// The members that a figure or a question names: dimension to member.
+pub type Members = BTreeMap<String, String>;
+
+/// Codes of units, most often of leaves.
+type Units = BTreeSet<String>;
+
+/// Section 1, "indicator": its kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Happened during the month; months add up.
+    Flow,
+    /// The level at the month's end.
+    Stock,
+    /// An intensive value with own values only.
+    Average,
+}
+
+/// Section 1, "dimension": a named split of an indicator.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dimension {
+    /// Its code.
+    pub code: String,
+    /// Its members' codes.
+    pub members: Vec<String>,
+    /// Whether the members add up to the total.
+    pub complete: bool,
+    /// The host dimension and host member without which it is not open.
+    pub within: Option<(String, String)>,
+}
+
+/// Section 1, "indicator".
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Indicator {
+    /// Its code.
+    pub code: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// The number of decimals by which its figures are scaled.
+    pub decimals: u32,
+    /// Whether its unit of measure is `percent`.
+    pub percent: bool,
+    /// Its dimensions in catalogue order.
+    pub dimensions: Vec<Dimension>,
+    /// Months from which its definition differs from before.
+    pub breaks: Vec<Month>,
+}
+
+/// Section 4: a formula.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Expr {
+    /// A number.
+    Number(f64),
+    /// An indicator, with members.
+    Measure {
+        /// The indicator's code.
+        indicator: String,
+        /// Dimensions with their members; `None` takes the member asked for, or the total.
+        members: Vec<(String, Option<String>)>,
+        /// Whether it stands in `prev()`.
+        prev: bool,
+    },
+    /// `x + y`.
+    Add(Box<Expr>, Box<Expr>),
+    /// `x - y`.
+    Sub(Box<Expr>, Box<Expr>),
+    /// `x * y`.
+    Mul(Box<Expr>, Box<Expr>),
+    /// `x / y`.
+    Div(Box<Expr>, Box<Expr>),
+    /// `-x`.
+    Neg(Box<Expr>),
+    /// `min(x, ...)`.
+    Min(Vec<Expr>),
+    /// `max(x, ...)`.
+    Max(Vec<Expr>),
+    /// `abs(x)`.
+    Abs(Box<Expr>),
+    /// `x ?? y`.
+    Coalesce(Box<Expr>, Box<Expr>),
+    /// `sum(x)`: evaluated at each leaf and added.
+    Sum(Box<Expr>),
+}
+
+/// Section 1, "kpi".
+#[derive(Clone, PartialEq, Debug)]
+pub struct Kpi {
+    /// Its code.
+    pub code: String,
+    /// Whether its unit of measure is `percent`, so that the result is multiplied by 100.
+    pub percent: bool,
+    /// Its formula.
+    pub formula: Expr,
+}
+
+/// Section 1, "unit".
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unit {
+    /// Its code.
+    pub code: String,
+    /// The unit above it; it never changes.
+    pub parent: Option<String>,
+    /// The first month at whose last day it is valid.
+    pub exists_from: Option<Month>,
+    /// The last month at whose last day it is valid.
+    pub exists_to: Option<Month>,
+    /// The units in which it goes on.
+    pub successors: Vec<String>,
+}
+
+/// What the service knows: units, catalogue and figures.
+#[derive(Clone, PartialEq, Debug)]
+pub struct World {
+    /// The forest of units.
+    pub units: Vec<Unit>,
+    /// The indicators.
+    pub indicators: Vec<Indicator>,
+    /// The kpis.
+    pub kpis: Vec<Kpi>,
+    /// The stated figures by indicator, members, unit and month, scaled by the decimals.
+    pub figures: BTreeMap<(String, Members, String, Month), i64>,
+}
+
+/// The length of a period: section 1, "period", and `step` of section 3.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// One month.
+    Month,
+    /// Three months.
+    Quarter,
+    /// Six months.
+    Half,
+    /// January to September.
+    NineMonths,
+    /// Twelve months.
+    Year,
+}
+
+/// Section 3: where a value comes from. Ordered by the distance from a stated figure.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Origin {
+    /// Stated for exactly that.
+    Stated,
+    /// Summed from dimension members.
+    Summed,
+    /// Summed from child units.
+    RolledUp,
+    /// A kpi.
+    Computed,
+}
+
+/// Section 2, "Change" and "Like for like": why a field is null.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// Percent change of a percentage, year to date of stocks and averages, delta of `9M`.
+    NotApplicable,
+    /// This period has no value.
+    Missing,
+    /// The unit did not exist in the other period, or a break lies in between.
+    DefinitionChanged,
+    /// The other period has no value.
+    NoPrior,
+    /// The periods do not cover the same leaves.
+    CoverageChanged,
+    /// The other period's value is zero (percent only).
+    PriorZero,
+    /// A figure stated above the leaves cannot be restricted (like for like only).
+    StatedAbove,
+}
+
+/// One point of a series: section 3, `GET /series`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Point {
+    /// The value, or nothing.
+    pub value: Option<f64>,
+    /// Leaves covered / leaves.
+    pub coverage: f64,
+    /// Where the value comes from.
+    pub origin: Option<Origin>,
+    /// The month that a stock of a wider period was taken from.
+    pub taken_from: Option<Month>,
+    /// This period minus the calendar period before.
+    pub delta: Result<f64, Reason>,
+    /// The same as a percentage of the period before.
+    pub delta_percent: Result<f64, Reason>,
+    /// The change over the leaves covered in both.
+    pub like_for_like_delta: Result<f64, Reason>,
+    /// The same as a percentage of the period before over those leaves.
+    pub like_for_like_percent: Result<f64, Reason>,
+    /// The share of this period's leaves over which the like-for-like change was taken.
+    pub like_for_like_coverage: Option<f64>,
+    /// This period minus the same period a year before.
+    pub year_delta: Result<f64, Reason>,
+    /// The same as a percentage of the period a year before.
+    pub year_delta_percent: Result<f64, Reason>,
+    /// January to this period's last month.
+    pub year_to_date: Result<f64, Reason>,
+}
+
+/// An exact fraction in lowest terms; the denominator is positive. Section 2, "Numbers".
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Exact {
+    num: i128,
+    den: i128,
+}
+
+impl Exact {
+    /// A fraction, brought to lowest terms.
+    fn new(num: i128, den: i128) -> Self {
+        let (mut a, mut b) = (num.abs(), den.abs());
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        Self {
+            num: num / a * den.signum(),
+            den: den.abs() / a,
+        }
+    }
+
+    /// A number of a formula, with up to nine decimals.
+    fn from_number(number: f64) -> Self {
+        Self::new((number * 1e9).round() as i128, 1_000_000_000)
+    }
+
+    /// The sum.
+    fn plus(self, other: Self) -> Self {
+        let num = times(self.num, other.den).checked_add(times(other.num, self.den));
+        Self::new(
+            num.expect("the model's numbers fit 128 bits"),
+            times(self.den, other.den),
+        )
+    }
+
+    /// The number with the other sign.
+    fn negative(self) -> Self {
+        Self {
+            num: -self.num,
+            den: self.den,
+        }
+    }
+
+    /// The difference.
+    fn minus(self, other: Self) -> Self {
+        self.plus(other.negative())
+    }
+
+    /// The product.
+    fn times(self, other: Self) -> Self {
+        Self::new(times(self.num, other.num), times(self.den, other.den))
+    }
+
+    /// The quotient; nothing where the divisor is zero (section 2, "Kpi").
+    fn divided_by(self, other: Self) -> Option<Self> {
+        (other.num != 0).then(|| Self::new(times(self.num, other.den), times(self.den, other.num)))
+    }
+
+    /// The value as a floating-point number: the last step of all.
+    fn to_f64(self) -> f64 {
+        self.num as f64 / self.den as f64
+    }
+}
+
+/// A product that must fit: the model would rather stop than be wrong.
+fn times(a: i128, b: i128) -> i128 {
+    a.checked_mul(b).expect("the model's numbers fit 128 bits")
+}
+
+/// The months of a period.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: Month,
+    length: i32,
+}
+
+impl Span {
+    /// Its months, in order.
+    fn months(self) -> impl Iterator<Item = Month> {
+        self.start..self.start + self.length
+    }
+
+    /// Its last month.
+    fn end(self) -> Month {
+        self.start + self.length - 1
+    }
+
+    /// The period of the same length that begins so many months earlier.
+    fn earlier(self, months: i32) -> Self {
+        Self {
+            start: self.start - months,
+            length: self.length,
+        }
+    }
+}
+
+/// A part of a sum that cannot be taken apart: an own value with the leaves that it covers.
+#[derive(Clone, Debug)]
+struct Piece {
+    amount: Exact,
+    /// The leaves that it covers, as they were in the month of the figure.
+    leaves: Units,
+}
+
+/// A measure at one unit in one month, before its formula is applied.
+#[derive(Clone, Debug)]
+struct Figures {
+    /// The pieces of each operand; an indicator is its own single operand.
+    operands: Vec<Vec<Piece>>,
+    covered: Units,
+    leaves: Units,
+    origin: Origin,
+}
+
+impl Figures {
+    /// Section 2, "Leaves and coverage".
+    fn coverage(&self) -> f64 {
+        share(&self.covered, &self.leaves)
+    }
+}
+
+/// A measure at one unit over one period.
+#[derive(Clone, Debug)]
+struct Found {
+    /// Each month in its place; `None` where it is missing.
+    places: Vec<Option<Figures>>,
+    /// The place of the last month that is there.
+    last: Option<usize>,
+    value: Option<Exact>,
+}
+
+/// What is there of an operand at a unit: section 2, "Kpi".
+enum There {
+    /// With coverage 1.
+    Whole(Vec<Piece>),
+    /// With a coverage between 0 and 1.
+    Partly,
+    /// Not at all.
+    Missing,
+}
+
+/// A measure that is asked for, with its members resolved.
+struct Asked {
+    formula: Expr,
+    members: Members,
+    is_kpi: bool,
+    /// Whether the result is multiplied by 100 (percent kpis).
+    hundredfold: bool,
+    /// Whether it is a percentage, so that it has no percent change.
+    percentage: bool,
+    /// Whether it is an indicator of kind average.
+    average: bool,
+    /// The operands of the formula: what is aggregated before the formula is applied.
+    operands: Vec<Expr>,
+    /// Whether the operand adds up over months (else it is taken from one month).
+    adds_up: Vec<bool>,
+}
+
+/// A change: the difference, the earlier value, and the coverage that it holds for.
+struct Change {
+    delta: Exact,
+    previous: Exact,
+    coverage: f64,
+}
+
+/// The share that some leaves are of others.
+fn share(some: &Units, all: &Units) -> f64 {
+    if all.is_empty() {
+        0.0
+    } else {
+        some.len() as f64 / all.len() as f64
+    }
+}
+
+/// The mean over a period's months.
+fn mean(parts: &[f64]) -> f64 {
+    parts.iter().sum::<f64>() / parts.len() as f64
+}
+
+/// The operands of a formula, which are aggregated before it is applied: its measures, and each
+/// `??` and `sum()` as a whole, since both are evaluated per unit before summing.
+fn operands(formula: &Expr) -> Vec<Expr> {
+    match formula {
+        Expr::Measure { .. } | Expr::Sum(_) | Expr::Coalesce(..) => vec![formula.clone()],
+        other => inside(other).into_iter().flat_map(operands).collect(),
+    }
+}
+
+/// The expressions directly inside an expression.
+fn inside(expr: &Expr) -> Vec<&Expr> {
+    match expr {
+        Expr::Number(_) | Expr::Measure { .. } => vec![],
+        Expr::Add(x, y)
+        | Expr::Sub(x, y)
+        | Expr::Mul(x, y)
+        | Expr::Div(x, y)
+        | Expr::Coalesce(x, y) => vec![x, y],
+        Expr::Neg(x) | Expr::Abs(x) | Expr::Sum(x) => vec![x],
+        Expr::Min(list) | Expr::Max(list) => list.iter().collect(),
+    }
+}
+
+/// Every measure anywhere in an expression: the indicator, and whether it stands in `prev()`.
+fn measures(expr: &Expr) -> Vec<(&str, bool)> {
+    match expr {
+        Expr::Measure {
+            indicator, prev, ..
+        } => vec![(indicator.as_str(), *prev)],
+        other => inside(other).into_iter().flat_map(measures).collect(),
+    }
+}
+
+/// Applies a formula; `known` answers for its operands. Division by zero gives a missing value.
+fn apply(formula: &Expr, known: &dyn Fn(&Expr) -> Option<Exact>) -> Option<Exact> {
+    let of = |x: &Expr| apply(x, known);
+    let all = |list: &[Expr]| list.iter().map(of).collect::<Option<Vec<Exact>>>();
+    let size = |x: &Exact, y: &Exact| x.minus(*y).num.cmp(&0);
+    match formula {
+        Expr::Number(number) => Some(Exact::from_number(*number)),
+        Expr::Measure { .. } | Expr::Sum(_) | Expr::Coalesce(..) => known(formula),
+        Expr::Add(x, y) => Some(of(x)?.plus(of(y)?)),
+        Expr::Sub(x, y) => Some(of(x)?.minus(of(y)?)),
+        Expr::Mul(x, y) => Some(of(x)?.times(of(y)?)),
+        Expr::Div(x, y) => of(x)?.divided_by(of(y)?),
+        Expr::Neg(x) => Some(of(x)?.negative()),
+        Expr::Min(list) => all(list)?.into_iter().min_by(size),
+        Expr::Max(list) => all(list)?.into_iter().max_by(size),
+        Expr::Abs(x) => of(x).map(|x| if x.num < 0 { x.negative() } else { x }),
+    }
+}
+
+/// The sum of pieces; nothing where there is none: missing is not zero.
+fn total<'a>(pieces: impl IntoIterator<Item = &'a Piece>) -> Option<Exact> {
+    pieces
+        .into_iter()
+        .map(|piece| piece.amount)
+        .reduce(Exact::plus)
+}
+
+impl Expr {
+    /// The formula as section 4 writes it, with every pair of parentheses.
+    pub fn text(&self) -> String {
+        let list = |all: &[Expr]| {
+            all.iter()
+                .map(Expr::text)
+                .collect::<Vec<String>>()
+                .join(", ")
+        };
+        match self {
+            Expr::Number(number) => number.to_string(),
+            Expr::Measure {
+                indicator,
+                members,
+                prev,
+            } => {
+                let member = |(dimension, member): &(String, Option<String>)| match member {
+                    Some(member) => format!("{dimension}={member}"),
+                    None => dimension.clone(),
+                };
+                let members = members
+                    .iter()
+                    .map(member)
+                    .collect::<Vec<String>>()
+                    .join(", ");
+                let measure = if members.is_empty() {
+                    indicator.clone()
+                } else {
+                    format!("{indicator}{{{members}}}")
+                };
+                if *prev {
+                    format!("prev({measure})")
+                } else {
+                    measure
+                }
+            }
+            Expr::Add(x, y) => format!("({} + {})", x.text(), y.text()),
+            Expr::Sub(x, y) => format!("({} - {})", x.text(), y.text()),
+            Expr::Mul(x, y) => format!("({} * {})", x.text(), y.text()),
+            Expr::Div(x, y) => format!("({} / {})", x.text(), y.text()),
+            Expr::Neg(x) => format!("(-{})", x.text()),
+            Expr::Min(all) => format!("min({})", list(all)),
+            Expr::Max(all) => format!("max({})", list(all)),
+            Expr::Abs(x) => format!("abs({})", x.text()),
+            Expr::Coalesce(x, y) => format!("({} ?? {})", x.text(), y.text()),
+            Expr::Sum(x) => format!("sum({})", x.text()),
+        }
+    }
+}
+
+impl Asked {
+    /// Section 2, "Wider periods": operands that add up are summed over the months that are there,
+    /// the others taken from the last of them; then the formula is applied once.
+    fn value(&self, places: &[Option<Figures>]) -> Option<Exact> {
+        let there: Vec<&Figures> = places.iter().flatten().collect();
+        let last = *there.last()?;
+        let totals: Vec<Option<Exact>> = (0..self.operands.len())
+            .map(|i| match self.adds_up[i] {
+                true => total(there.iter().flat_map(|figures| &figures.operands[i])),
+                false => total(&last.operands[i]),
+            })
+            .collect();
+        let known =
+            |expr: &Expr| totals[self.operands.iter().position(|operand| operand == expr)?];
+        let value = apply(&self.formula, &known)?;
+        Some(if self.hundredfold {
+            value.times(Exact::new(100, 1))
+        } else {
+            value
+        })
+    }
+
+    /// Whether nothing adds up over months, so that the value is that of one month.
+    fn only_levels(&self) -> bool {
+        !self.adds_up.contains(&true)
+    }
+
+    /// Section 2, "Change": percent of the previous value.
+    fn percent(&self, change: &Result<Change, Reason>) -> Result<f64, Reason> {
+        match change {
+            _ if self.percentage => Err(Reason::NotApplicable),
+            Err(reason) => Err(*reason),
+            Ok(change) if change.previous.num == 0 => Err(Reason::PriorZero),
+            Ok(change) => Ok(change.delta.to_f64() / change.previous.to_f64().abs() * 100.0),
+        }
+    }
+}
+
+impl World {
+    /// One point of a series: section 3, `GET /series`. `start` is the first month of the period.
+    pub fn point(
+        &self,
+        measure: &str,
+        members: &Members,
+        unit: &str,
+        step: Step,
+        start: Month,
+    ) -> Point {
+        let asked = self.asked(measure, members);
+        let unit = self.unit(unit).expect("a known unit");
+        let length = match step {
+            Step::Month => 1,
+            Step::Quarter => 3,
+            Step::Half => 6,
+            Step::NineMonths => 9,
+            Step::Year => 12,
+        };
+        let now = Span { start, length };
+        let found = self.found(&asked, unit, now);
+        let year_before = self.change(&asked, unit, now, &found, now.earlier(12));
+        // Reading: "delta of 9M" is not applicable together with all that derives from it: its
+        // percent and the like-for-like change, for there is no calendar period before it.
+        let (before, like_for_like) = match step {
+            Step::NineMonths => (Err(Reason::NotApplicable), Err(Reason::NotApplicable)),
+            _ => (
+                self.change(&asked, unit, now, &found, now.earlier(length)),
+                self.like_for_like(&asked, unit, now, &found, now.earlier(length)),
+            ),
+        };
+        let delta = |change: &Result<Change, Reason>| {
+            change.as_ref().map(|c| c.delta.to_f64()).map_err(|r| *r)
+        };
+        let levels = (0..asked.operands.len()).any(|i| !asked.adds_up[i]);
+        Point {
+            value: found.value.map(Exact::to_f64),
+            coverage: self.coverage(&asked, &found),
+            origin: found.value.and_then(|_| self.origin(&asked, &found)),
+            // Reading: named in wider periods only, also for a kpi in which some operand is a stock.
+            taken_from: match found.last {
+                Some(last) if length > 1 && levels && found.value.is_some() => {
+                    Some(start + place(last))
+                }
+                _ => None,
+            },
+            delta: delta(&before),
+            delta_percent: asked.percent(&before),
+            like_for_like_delta: delta(&like_for_like),
+            like_for_like_percent: asked.percent(&like_for_like),
+            like_for_like_coverage: like_for_like.ok().map(|change| change.coverage),
+            year_delta: delta(&year_before),
+            year_delta_percent: asked.percent(&year_before),
+            year_to_date: self.year_to_date(&asked, unit, now),
+        }
+    }
+
+    /// Finds an indicator or a kpi by its code. A kpi inherits the members asked for.
+    fn asked(&self, measure: &str, members: &Members) -> Asked {
+        let kpi = self.kpis.iter().find(|kpi| kpi.code == measure);
+        let formula = match kpi {
+            Some(kpi) => kpi.formula.clone(),
+            None => Expr::Measure {
+                indicator: measure.to_owned(),
+                members: members
+                    .iter()
+                    .map(|(dimension, member)| (dimension.clone(), Some(member.clone())))
+                    .collect(),
+                prev: false,
+            },
+        };
+        let operands = operands(&formula);
+        // Reading: a sum() or a ?? adds up over months when a flow stands in it outside prev();
+        // averages are weights there and follow what they stand with; prev() is one month's level.
+        let flow = |code: &str, prev: bool| !prev && self.indicator(code).kind == Kind::Flow;
+        let adds_up = operands
+            .iter()
+            .map(|x| measures(x).into_iter().any(|(code, prev)| flow(code, prev)))
+            .collect();
+        let percent = kpi.map_or_else(|| self.indicator(measure).percent, |kpi| kpi.percent);
+        Asked {
+            formula,
+            members: members.clone(),
+            is_kpi: kpi.is_some(),
+            hundredfold: kpi.is_some() && percent,
+            percentage: percent,
+            average: kpi.is_none() && self.indicator(measure).kind == Kind::Average,
+            operands,
+            adds_up,
+        }
+    }
+
+    /// An indicator of the catalogue.
+    fn indicator(&self, code: &str) -> &Indicator {
+        self.indicators
+            .iter()
+            .find(|indicator| indicator.code == code)
+            .expect("a known measure")
+    }
+
+    /// A unit by its code.
+    fn unit(&self, code: &str) -> Option<&Unit> {
+        self.units.iter().find(|unit| unit.code == code)
+    }
+
+    /// Section 1, "unit": the child units that exist in that month.
+    // Reading: a unit whose parent does not exist in the month is nobody's child then, neither of
+    // its parent nor of its grandparent: it reports for itself and counts in no sum or coverage.
+    fn children(&self, unit: &Unit, month: Month) -> Vec<&Unit> {
+        let child =
+            |other: &&Unit| other.parent.as_ref() == Some(&unit.code) && exists(other, month);
+        self.units.iter().filter(child).collect()
+    }
+
+    /// Section 2, "Leaves and coverage": the leaves below a unit, or the unit itself.
+    fn leaves(&self, unit: &Unit, month: Month) -> Units {
+        let children = self.children(unit, month);
+        match children.is_empty() {
+            true => Units::from([unit.code.clone()]),
+            false => children
+                .into_iter()
+                .flat_map(|child| self.leaves(child, month))
+                .collect(),
+        }
+    }
+
+    /// All leaves of the whole forest in a month.
+    fn all_leaves(&self, month: Month) -> Units {
+        let leaf = |unit: &&Unit| exists(unit, month) && self.children(unit, month).is_empty();
+        self.units
+            .iter()
+            .filter(leaf)
+            .map(|unit| unit.code.clone())
+            .collect()
+    }
+
+    /// Section 2, "Own value".
+    fn own(
+        &self,
+        indicator: &Indicator,
+        members: &Members,
+        unit: &Unit,
+        month: Month,
+    ) -> Option<(Exact, Origin)> {
+        let key = (
+            indicator.code.clone(),
+            members.clone(),
+            unit.code.clone(),
+            month,
+        );
+        if let Some(figure) = self.figures.get(&key) {
+            let scale = 10_i128.pow(indicator.decimals);
+            return Some((Exact::new(i128::from(*figure), scale), Origin::Stated));
+        }
+        // Reading: an average "never adds up", so its dimension members do not either.
+        if indicator.kind == Kind::Average {
+            return None;
+        }
+        // A dimension is open where it is not named and its host member, if any, is.
+        let open = |dimension: &&Dimension| {
+            !members.contains_key(&dimension.code)
+                && dimension
+                    .within
+                    .as_ref()
+                    .is_none_or(|(host, member)| members.get(host) == Some(member))
+        };
+        for dimension in indicator
+            .dimensions
+            .iter()
+            .filter(open)
+            .filter(|dimension| dimension.complete)
+        {
+            let part = |member: &String| {
+                let mut named = members.clone();
+                named.insert(dimension.code.clone(), member.clone());
+                self.own(indicator, &named, unit, month)
+                    .map(|(amount, _)| amount)
+            };
+            let parts: Option<Vec<Exact>> = dimension.members.iter().map(part).collect();
+            if let Some(sum) = parts.and_then(|parts| parts.into_iter().reduce(Exact::plus)) {
+                return Some((sum, Origin::Summed));
+            }
+        }
+        None
+    }
+
+    /// Section 2, "Value": the own value, else the sum over the child units that have one.
+    fn value(
+        &self,
+        indicator: &Indicator,
+        members: &Members,
+        unit: &Unit,
+        month: Month,
+    ) -> Option<Figures> {
+        if !exists(unit, month) {
+            return None;
+        }
+        let leaves = self.leaves(unit, month);
+        if let Some((amount, origin)) = self.own(indicator, members, unit, month) {
+            let pieces = vec![Piece {
+                amount,
+                leaves: leaves.clone(),
+            }];
+            return Some(Figures {
+                operands: vec![pieces],
+                covered: leaves.clone(),
+                leaves,
+                origin,
+            });
+        }
+        if indicator.kind == Kind::Average {
+            return None;
+        }
+        let children = self.children(unit, month);
+        let parts = children
+            .into_iter()
+            .filter_map(|child| self.value(indicator, members, child, month));
+        join(parts, leaves, Origin::RolledUp)
+    }
+
+    /// Section 2, "Kpi": when every operand has coverage 1, those; else each operand over the
+    /// child units for which all are there. `before` is the month that `prev()` means.
+    fn kpi(&self, asked: &Asked, unit: &Unit, month: Month, before: Month) -> Option<Figures> {
+        if !exists(unit, month) {
+            return None;
+        }
+        let leaves = self.leaves(unit, month);
+        let whole = |operand| match self.there(operand, &asked.members, unit, month, before) {
+            There::Whole(pieces) => Some(pieces),
+            There::Partly | There::Missing => None,
+        };
+        // Reading: at a leaf, too, "every operand's value has coverage 1" comes first: prev(x) may be
+        // rolled up if the leaf had children in the month before. And prev(x) is asked of the unit
+        // as it was then: a unit that did not exist in that month has no prev(x).
+        if let Some(operands) = asked.operands.iter().map(whole).collect() {
+            return Some(Figures {
+                operands,
+                covered: leaves.clone(),
+                leaves,
+                origin: Origin::Computed,
+            });
+        }
+        let children = self.children(unit, month);
+        let parts = children
+            .into_iter()
+            .filter_map(|child| self.kpi(asked, child, month, before));
+        join(parts, leaves, Origin::Computed)
+    }
+
+    /// Section 2, "Kpi", and section 4: what is there of an operand at a unit.
+    fn there(
+        &self,
+        operand: &Expr,
+        asked: &Members,
+        unit: &Unit,
+        month: Month,
+        before: Month,
+    ) -> There {
+        let leaves = || self.leaves(unit, month);
+        let of = |expr: &Expr| self.there(expr, asked, unit, month, before);
+        match operand {
+            Expr::Measure {
+                indicator,
+                members,
+                prev,
+            } => {
+                let members = resolve(members, asked);
+                match self.value(
+                    self.indicator(indicator),
+                    &members,
+                    unit,
+                    if *prev { before } else { month },
+                ) {
+                    None => There::Missing,
+                    Some(figures) if figures.covered == figures.leaves => {
+                        There::Whole(figures.operands.concat())
+                    }
+                    Some(_) => There::Partly,
+                }
+            }
+            Expr::Sum(expr) => {
+                let at_leaf = |leaf: String| {
+                    let amount = self.at_leaf(expr, asked, self.unit(&leaf)?, month, before)?;
+                    Some(Piece {
+                        amount,
+                        leaves: Units::from([leaf]),
+                    })
+                };
+                let all = leaves();
+                let pieces: Vec<Piece> = all.clone().into_iter().filter_map(at_leaf).collect();
+                match pieces.len() {
+                    0 => There::Missing,
+                    found if found == all.len() => There::Whole(pieces),
+                    _ => There::Partly,
+                }
+            }
+            // Reading: x ?? y is one operand, decided at each unit that the rule comes to. Where x
+            // is missing altogether y is taken at that very unit (y may be stated there); where x
+            // is there for some leaves only, the rule goes down, and takes y below, unit by unit.
+            Expr::Coalesce(x, y) => match of(x) {
+                There::Missing => of(y),
+                known => known,
+            },
+            // Reading: a number as an alternative counts once for each leaf ("per unit, before
+            // summing"), so that the sum does not jump when a first leaf reports.
+            Expr::Number(number) => {
+                let amount = Exact::from_number(*number);
+                let piece = |leaf| Piece {
+                    amount,
+                    leaves: Units::from([leaf]),
+                };
+                There::Whole(leaves().into_iter().map(piece).collect())
+            }
+            // A computed side of a `??`: missing as soon as one of its own operands is.
+            computed => {
+                let mut sums = vec![];
+                for operand in operands(computed) {
+                    match of(&operand) {
+                        There::Missing => return There::Missing,
+                        There::Partly => sums.push((operand, None)),
+                        There::Whole(pieces) => sums.push((operand, total(&pieces))),
+                    }
+                }
+                if sums.iter().any(|(_, sum)| sum.is_none()) {
+                    return There::Partly;
+                }
+                let known = |expr: &Expr| sums.iter().find(|(operand, _)| operand == expr)?.1;
+                match apply(computed, &known) {
+                    None => There::Missing,
+                    Some(amount) => There::Whole(vec![Piece {
+                        amount,
+                        leaves: leaves(),
+                    }]),
+                }
+            }
+        }
+    }
+
+    /// Section 4: an expression inside `sum()`, at one leaf.
+    // Reading: a leaf at which the expression divides by zero is missing from the sum.
+    fn at_leaf(
+        &self,
+        expr: &Expr,
+        asked: &Members,
+        leaf: &Unit,
+        month: Month,
+        before: Month,
+    ) -> Option<Exact> {
+        let of = |x: &Expr| self.at_leaf(x, asked, leaf, month, before);
+        match expr {
+            Expr::Measure { .. } => match self.there(expr, asked, leaf, month, before) {
+                There::Whole(pieces) => total(&pieces),
+                There::Partly | There::Missing => None,
+            },
+            Expr::Coalesce(x, y) => of(x).or_else(|| of(y)),
+            Expr::Sum(x) => of(x),
+            other => apply(other, &of),
+        }
+    }
+
+    /// Section 2, "Wider periods": a measure over a period, month by month.
+    // Reading: a kpi's month counts when its operands are there, even if it divides by zero then.
+    // prev(x) is x in the very last month of the period before (no earlier one is taken when that
+    // is missing), for flows too, and is taken once.
+    fn found(&self, asked: &Asked, unit: &Unit, span: Span) -> Found {
+        let places: Vec<Option<Figures>> = span
+            .months()
+            .map(|month| match &asked.formula {
+                _ if asked.is_kpi => self.kpi(asked, unit, month, span.start - 1),
+                Expr::Measure { indicator, .. } if !asked.average || span.length == 1 => {
+                    self.value(self.indicator(indicator), &asked.members, unit, month)
+                }
+                _ => None,
+            })
+            .collect();
+        Found {
+            last: places.iter().rposition(Option::is_some),
+            value: asked.value(&places),
+            places,
+        }
+    }
+
+    /// Section 2, "Wider periods": the mean over the months, or that of the month taken.
+    // Reading: a value that is missing only for a division by zero keeps its operands' coverage.
+    fn coverage(&self, asked: &Asked, found: &Found) -> f64 {
+        let of = |place: &Option<Figures>| place.as_ref().map_or(0.0, Figures::coverage);
+        match found.last {
+            None => 0.0,
+            Some(last) if asked.only_levels() => of(&found.places[last]),
+            Some(_) => mean(&found.places.iter().map(of).collect::<Vec<f64>>()),
+        }
+    }
+
+    /// Section 3, `origin`.
+    // Reading: where the months of a flow differ, the origin farthest from a stated figure.
+    fn origin(&self, asked: &Asked, found: &Found) -> Option<Origin> {
+        match found.last {
+            Some(last) if asked.only_levels() => {
+                found.places[last].as_ref().map(|figures| figures.origin)
+            }
+            _ => found
+                .places
+                .iter()
+                .flatten()
+                .map(|figures| figures.origin)
+                .max(),
+        }
+    }
+
+    /// Section 2, "Change": `year_to_date`.
+    // Reading: for wider periods up to their last month; a month is missing when the figures of it
+    // are, not when a kpi divides by zero in it; partly covered months count; breaks do not matter.
+    // A sum() of flows weighted by averages is a kpi of flows.
+    fn year_to_date(&self, asked: &Asked, unit: &Unit, now: Span) -> Result<f64, Reason> {
+        let of_flows = |x: &Expr| {
+            let kinds: Vec<Kind> = measures(x)
+                .into_iter()
+                .map(|(code, _)| self.indicator(code).kind)
+                .collect();
+            kinds.contains(&Kind::Flow) && !kinds.contains(&Kind::Stock)
+        };
+        if !asked.operands.iter().all(of_flows) {
+            return Err(Reason::NotApplicable);
+        }
+        let start = now.start - now.start.rem_euclid(12);
+        let found = self.found(
+            asked,
+            unit,
+            Span {
+                start,
+                length: now.end() - start + 1,
+            },
+        );
+        match found.value {
+            Some(value) if found.places.iter().all(Option::is_some) => Ok(value.to_f64()),
+            _ => Err(Reason::Missing),
+        }
+    }
+
+    /// Section 2, "Change": the other period, or what hinders a comparison with it before coverage
+    /// is looked at.
+    fn prior(
+        &self,
+        asked: &Asked,
+        unit: &Unit,
+        now: Span,
+        this: &Found,
+        other: Span,
+    ) -> Result<Found, Reason> {
+        let that = self.found(asked, unit, other);
+        if this.value.is_none() {
+            return Err(Reason::Missing);
+        }
+        // Reading: the unit did not exist in a wider period when it existed in no month of it.
+        if !other.months().any(|month| exists(unit, month)) {
+            return Err(Reason::DefinitionChanged);
+        }
+        if self.broken(asked, &[(now, this), (other, &that)]) {
+            return Err(Reason::DefinitionChanged);
+        }
+        if that.value.is_none() {
+            return Err(Reason::NoPrior);
+        }
+        Ok(that)
+    }
+
+    /// Section 2, "Change", and section 4: whether an operand declares a break in between.
+    // Reading: in between are the months that the operand's figures come from in the two periods:
+    // all months of both for what adds up, the months taken (the last, if none was) for stocks,
+    // the month before each period for prev(). A break is in between when it parts these months.
+    fn broken(&self, asked: &Asked, periods: &[(Span, &Found)]) -> bool {
+        let mut months: BTreeMap<&str, BTreeSet<Month>> = BTreeMap::new();
+        for (operand, adds_up) in asked.operands.iter().zip(&asked.adds_up) {
+            for (indicator, prev) in measures(operand) {
+                let used = months.entry(indicator).or_default();
+                for (span, found) in periods {
+                    match found.last {
+                        _ if prev => used.extend([span.start - 1]),
+                        _ if *adds_up => used.extend(span.months()),
+                        Some(last) => used.extend([span.start + place(last)]),
+                        None => used.extend([span.end()]),
+                    }
+                }
+            }
+        }
+        let parts = |used: &BTreeSet<Month>, at: Month| {
+            used.iter().any(|m| *m < at) && used.iter().any(|m| *m >= at)
+        };
+        months.into_iter().any(|(code, used)| {
+            self.indicator(code)
+                .breaks
+                .iter()
+                .any(|at| parts(&used, *at))
+        })
+    }
+
+    /// Section 2, "Change": this period minus another.
+    fn change(
+        &self,
+        asked: &Asked,
+        unit: &Unit,
+        now: Span,
+        this: &Found,
+        other: Span,
+    ) -> Result<Change, Reason> {
+        let that = self.prior(asked, unit, now, this, other)?;
+        if !self.comparable_periods(asked, now, this, other, &that) {
+            return Err(Reason::CoverageChanged);
+        }
+        let (value, previous) = (
+            this.value.ok_or(Reason::Missing)?,
+            that.value.ok_or(Reason::NoPrior)?,
+        );
+        Ok(Change {
+            delta: value.minus(previous),
+            previous,
+            coverage: self.coverage(asked, this),
+        })
+    }
+
+    /// Section 2, "Comparable": the units in which a unit of an earlier month goes on in a later
+    /// one: itself while it exists, else its successors, transitively.
+    // Reading: a unit that was split has ended "without a successor" only if all its lines have.
+    fn heirs(&self, code: &str, month: Month) -> Units {
+        match self.unit(code) {
+            Some(unit) if exists(unit, month) => Units::from([unit.code.clone()]),
+            Some(unit) if unit.exists_to.is_some_and(|to| to < month) => unit
+                .successors
+                .iter()
+                .flat_map(|successor| self.heirs(successor, month))
+                .collect(),
+            _ => Units::new(),
+        }
+    }
+
+    /// Section 2, "Comparable": two months, the earlier one first.
+    // Reading: "no leaf left uncovered then" means any leaf of the forest, also of another parent:
+    // what it brings into a merged unit was not in the earlier figure.
+    fn comparable(
+        &self,
+        then: Month,
+        covered_then: &Units,
+        now: Month,
+        covered_now: &Units,
+    ) -> bool {
+        let gone_on: Units = covered_then
+            .iter()
+            .flat_map(|leaf| self.heirs(leaf, now))
+            .collect();
+        let uncovered: Units = self
+            .all_leaves(then)
+            .difference(covered_then)
+            .cloned()
+            .collect();
+        gone_on == *covered_now
+            && covered_then
+                .iter()
+                .all(|leaf| !self.heirs(leaf, now).is_empty())
+            && uncovered
+                .iter()
+                .all(|leaf| self.heirs(leaf, now).is_disjoint(covered_now))
+    }
+
+    /// Section 2, "Comparable": wider periods.
+    fn comparable_periods(
+        &self,
+        asked: &Asked,
+        now: Span,
+        this: &Found,
+        other: Span,
+        that: &Found,
+    ) -> bool {
+        let same = |i: usize| match (&this.places[i], &that.places[i]) {
+            (None, None) => true,
+            (Some(a), Some(b)) => self.comparable(
+                other.start + place(i),
+                &b.covered,
+                now.start + place(i),
+                &a.covered,
+            ),
+            _ => false,
+        };
+        match (asked.only_levels(), this.last, that.last) {
+            (true, Some(a), Some(b)) => a == b && same(a),
+            _ => (0..this.places.len()).all(same),
+        }
+    }
+
+    /// Section 2, "Like for like": the largest sets of leaves covered then and covered now that
+    /// are comparable with each other.
+    // Reading: leaves that merge stand or fall together: where one of them was not covered, or
+    // belongs to another parent, the merged unit is left out, and so are its other predecessors.
+    fn common(
+        &self,
+        then: Month,
+        covered_then: &Units,
+        now: Month,
+        covered_now: &Units,
+    ) -> (Units, Units) {
+        let (mut kept_then, mut kept_now) = (covered_then.clone(), covered_now.clone());
+        let all_then = self.all_leaves(then);
+        loop {
+            let before = (kept_then.clone(), kept_now.clone());
+            kept_then.retain(|leaf| {
+                let heirs = self.heirs(leaf, now);
+                !heirs.is_empty() && heirs.is_subset(&kept_now)
+            });
+            kept_now.retain(|leaf| {
+                let origins = || {
+                    all_then
+                        .iter()
+                        .filter(|origin| self.heirs(origin, now).contains(leaf))
+                };
+                origins().count() > 0 && origins().all(|origin| kept_then.contains(origin))
+            });
+            if before == (kept_then.clone(), kept_now.clone()) {
+                return before;
+            }
+        }
+    }
+
+    /// Section 2, "Like for like": figures restricted to some leaves of `month`.
+    // Reading: a figure stated above the leaves hinders only where some of its leaves are in and
+    // some out; wholly in it is kept, wholly out it is dropped. Pieces of prev() are placed by their
+    // leaves' successors in the month itself; a leaf that ended without one is out.
+    fn restrict(&self, pieces: &[Piece], kept: &Units, month: Month) -> Result<Vec<Piece>, Reason> {
+        let mut restricted = vec![];
+        for piece in pieces {
+            let heirs: Vec<Units> = piece
+                .leaves
+                .iter()
+                .map(|leaf| self.heirs(leaf, month))
+                .collect();
+            let is_in = |heirs: &Units| !heirs.is_empty() && heirs.is_subset(kept);
+            if heirs.iter().all(is_in) {
+                restricted.push(piece.clone());
+            } else if !heirs.iter().all(|heirs| heirs.is_disjoint(kept)) {
+                return Err(Reason::StatedAbove);
+            }
+        }
+        Ok(restricted)
+    }
+
+    /// Section 2, "Like for like".
+    // Reading: over wider periods the months in the same place are paired, and a pair counts when
+    // both have a value and leaves in common. Flows are summed over the pairs, each restricted to
+    // its own leaves; stocks are taken from the last pair. Kpis: operands are restricted, the
+    // formula is applied once. The coverage is the share of this period's leaves: the mean over
+    // its months (0 where there is no pair), or that of the month taken for stocks.
+    // Reading: no leaf in common at all is `coverage_changed`; a kpi that divides by zero over the
+    // common leaves is `missing` now and `no_prior` then. Averages: `not_applicable`; kpis with an
+    // average inside sum() do have a like-for-like change.
+    fn like_for_like(
+        &self,
+        asked: &Asked,
+        unit: &Unit,
+        now: Span,
+        this: &Found,
+        other: Span,
+    ) -> Result<Change, Reason> {
+        if asked.average {
+            return Err(Reason::NotApplicable);
+        }
+        let mut that = self.prior(asked, unit, now, this, other)?;
+        if self.comparable_periods(asked, now, this, other, &that) {
+            return self.change(asked, unit, now, this, other);
+        }
+        // Reading: a stock's period stands for the month it was taken from, so stocks taken from
+        // months in different places have nothing to compare ("which must be in the same place").
+        if asked.only_levels() && this.last != that.last {
+            return Err(Reason::CoverageChanged);
+        }
+        let mut this = this.clone();
+        // From the last month to the first, since stocks need the last pair only.
+        let mut shares = vec![0.0; this.places.len()];
+        let mut taken = None;
+        for i in (0..this.places.len()).rev() {
+            let (a, b) = (this.places[i].take(), that.places[i].take());
+            let (Some(mut a), Some(mut b)) = (a, b) else {
+                continue;
+            };
+            if asked.only_levels() && this.last != Some(i) {
+                continue;
+            }
+            let (month, before) = (now.start + place(i), other.start + place(i));
+            if !self.comparable(before, &b.covered, month, &a.covered) {
+                let (kept_then, kept_now) = self.common(before, &b.covered, month, &a.covered);
+                if kept_now.is_empty() {
+                    continue;
+                }
+                for (operand, adds_up) in asked.adds_up.iter().enumerate() {
+                    if *adds_up || taken.is_none() {
+                        a.operands[operand] =
+                            self.restrict(&a.operands[operand], &kept_now, month)?;
+                        b.operands[operand] =
+                            self.restrict(&b.operands[operand], &kept_then, before)?;
+                    }
+                }
+                (a.covered, b.covered) = (kept_now, kept_then);
+            }
+            taken = taken.or(Some(i));
+            shares[i] = a.coverage();
+            (this.places[i], that.places[i]) = (Some(a), Some(b));
+        }
+        let taken = taken.ok_or(Reason::CoverageChanged)?;
+        (this.last, that.last) = (Some(taken), Some(taken));
+        if self.broken(asked, &[(now, &this), (other, &that)]) {
+            return Err(Reason::DefinitionChanged); // between the months that are paired
+        }
+        let value = asked.value(&this.places).ok_or(Reason::Missing)?;
+        let previous = asked.value(&that.places).ok_or(Reason::NoPrior)?;
+        let coverage = if asked.only_levels() {
+            shares[taken]
+        } else {
+            mean(&shares)
+        };
+        Ok(Change {
+            delta: value.minus(previous),
+            previous,
+            coverage,
+        })
+    }
+}
+
+/// Section 1, "unit": valid on the month's last day.
+fn exists(unit: &Unit, month: Month) -> bool {
+    unit.exists_from.is_none_or(|from| from <= month) && unit.exists_to.is_none_or(|to| month <= to)
+}
+
+/// A place in a period as a number of months.
+fn place(index: usize) -> Month {
+    Month::try_from(index).expect("a short period")
+}
+
+/// Section 4: the members that an operand is asked for.
+fn resolve(named: &[(String, Option<String>)], asked: &Members) -> Members {
+    let member = |(dimension, member): &(String, Option<String>)| {
+        let member = member.as_ref().or_else(|| asked.get(dimension))?;
+        Some((dimension.clone(), member.clone()))
+    };
+    named.iter().filter_map(member).collect()
+}
+
+/// Section 2, "Leaves and coverage": a sum covers what its parts cover.
+fn join(parts: impl Iterator<Item = Figures>, leaves: Units, origin: Origin) -> Option<Figures> {
+    let mut sum: Option<Figures> = None;
+    for part in parts {
+        match &mut sum {
+            None => {
+                sum = Some(Figures {
+                    leaves: leaves.clone(),
+                    origin,
+                    ..part
+                })
+            }
+            Some(sum) => {
+                sum.covered.extend(part.covered);
+                sum.operands
+                    .iter_mut()
+                    .zip(part.operands)
+                    .for_each(|(all, more)| all.extend(more));
+            }
+        }
+    }
+    sum
+}
+
+/// A small seeded random generator: splitmix64.
+struct Random(u64);
+
+impl Random {
+    /// The next number.
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`.
+    fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % bound as u64).expect("it fits")
+    }
+
+    /// True so many times of a hundred.
+    fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    /// One of some things.
+    fn pick<'a, T>(&mut self, things: &'a [T]) -> &'a T {
+        &things[self.below(things.len())]
+    }
+}
+
+/// The first month of a random world: June 2020.
+pub const FIRST: Month = 2020 * 12 + 5;
+/// The last month of a random world: November 2022.
+pub const LAST: Month = FIRST + 29;
+/// The most units of a random world.
+const MOST_UNITS: usize = 14;
+
+/// Formulas, built shortly: a measure with some members.
+fn of(indicator: &str, members: &[(&str, Option<&str>)]) -> Box<Expr> {
+    let member = |(dimension, member): &(&str, Option<&str>)| {
+        ((*dimension).to_owned(), member.map(str::to_owned))
+    };
+    let members = members.iter().map(member).collect();
+    Box::new(Expr::Measure {
+        indicator: indicator.to_owned(),
+        members,
+        prev: false,
+    })
+}
+
+/// Formulas, built shortly: `prev()` of an indicator.
+fn prev(indicator: &str) -> Box<Expr> {
+    Box::new(Expr::Measure {
+        indicator: indicator.to_owned(),
+        members: vec![],
+        prev: true,
+    })
+}
+
+/// A dimension, built shortly.
+fn dimension(
+    code: &str,
+    members: [&str; 2],
+    complete: bool,
+    within: Option<(&str, &str)>,
+) -> Dimension {
+    let within = within.map(|(host, member)| (host.to_owned(), member.to_owned()));
+    Dimension {
+        code: code.to_owned(),
+        members: members.map(str::to_owned).to_vec(),
+        complete,
+        within,
+    }
+}
+
+/// An indicator without breaks, built shortly.
+fn indicator(code: &str, kind: Kind, decimals: u32, dimensions: Vec<Dimension>) -> Indicator {
+    Indicator {
+        code: code.to_owned(),
+        kind,
+        decimals,
+        percent: false,
+        dimensions,
+        breaks: vec![],
+    }
+}
+
+/// The catalogue of every random world: its indicators, all without decimals and breaks.
+fn some_indicators() -> Vec<Indicator> {
+    let channel = || dimension("channel", ["in_person", "online"], true, None);
+    let level = || dimension("level", ["three", "four"], true, None);
+    let holder = || dimension("holder", ["individual", "organisation"], false, None);
+    let token = || {
+        dimension(
+            "token",
+            ["usb", "sim"],
+            true,
+            Some(("holder", "individual")),
+        )
+    };
+    vec![
+        indicator("test.flow.a", Kind::Flow, 0, vec![]),
+        indicator("test.flow.b", Kind::Flow, 0, vec![]),
+        indicator("test.flow.split", Kind::Flow, 0, vec![channel(), level()]),
+        indicator("test.flow.subset", Kind::Flow, 0, vec![holder(), token()]),
+        indicator("test.stock.a", Kind::Stock, 0, vec![]),
+        indicator("test.stock.split", Kind::Stock, 0, vec![channel()]),
+        indicator("test.average", Kind::Average, 0, vec![]),
+    ]
+}
+
+/// The catalogue of every random world: its kpis.
+fn some_kpis() -> Vec<Kpi> {
+    let (a, b) = (|| of("test.flow.a", &[]), || of("test.flow.b", &[]));
+    let (stock, split, average) = (
+        || of("test.stock.a", &[]),
+        || of("test.stock.split", &[]),
+        || of("test.average", &[]),
+    );
+    let online = of(
+        "test.flow.split",
+        &[("channel", Some("online")), ("level", None)],
+    );
+    let weighted = |x: Box<Expr>| Box::new(Expr::Sum(Box::new(Expr::Mul(x, average()))));
+    let filled = Box::new(Expr::Coalesce(a(), Box::new(Expr::Number(0.0))));
+    let largest = Box::new(Expr::Max(vec![*a(), *b()]));
+    [
+        ("test.kpi.rate", true, Expr::Div(a(), b())),
+        ("test.kpi.share", true, Expr::Div(split(), stock())),
+        ("test.kpi.load", false, Expr::Div(a(), stock())),
+        (
+            "test.kpi.growth",
+            false,
+            Expr::Sub(stock(), prev("test.stock.a")),
+        ),
+        ("test.kpi.filled", false, Expr::Add(filled, b())),
+        (
+            "test.kpi.online",
+            true,
+            Expr::Div(online, of("test.flow.split", &[("level", None)])),
+        ),
+        ("test.kpi.minutes", false, *weighted(a())),
+        (
+            "test.kpi.weighted",
+            false,
+            Expr::Div(weighted(stock()), stock()),
+        ),
+        (
+            "test.kpi.extreme",
+            false,
+            Expr::Sub(largest, Box::new(Expr::Abs(of("test.flow.split", &[])))),
+        ),
+    ]
+    .map(|(code, percent, formula)| Kpi {
+        code: code.to_owned(),
+        percent,
+        formula,
+    })
+    .to_vec()
+}
+
+/// A random forest of units with its history.
+struct Forest {
+    units: Vec<Unit>,
+    random: Random,
+}
+
+impl Forest {
+    /// Adds a unit that exists from a month.
+    fn add(&mut self, parent: Option<String>, from: Option<Month>) -> String {
+        let code = format!("u{}", self.units.len() + 1);
+        self.units.push(Unit {
+            code: code.clone(),
+            parent,
+            exists_from: from,
+            exists_to: None,
+            successors: vec![],
+        });
+        code
+    }
+
+    /// The level of a unit, 1 for a root.
+    fn level(&self, code: &str) -> usize {
+        let unit = self
+            .units
+            .iter()
+            .find(|unit| unit.code == code)
+            .expect("a known unit");
+        1 + unit.parent.as_ref().map_or(0, |parent| self.level(parent))
+    }
+
+    /// The units that exist in a month and have not ended, with or without children below them.
+    fn alive(&self, month: Month, with_children: bool) -> Vec<Unit> {
+        let alive = |unit: &Unit| exists(unit, month) && unit.exists_to.is_none();
+        let parent = |unit: &Unit| {
+            self.units
+                .iter()
+                .any(|u| alive(u) && u.parent.as_ref() == Some(&unit.code))
+        };
+        self.units
+            .iter()
+            .filter(|unit| alive(unit) && parent(unit) == with_children)
+            .cloned()
+            .collect()
+    }
+
+    /// Ends some units at a month.
+    fn end(&mut self, codes: &[String], month: Month, successors: &[String]) {
+        for unit in self
+            .units
+            .iter_mut()
+            .filter(|unit| codes.contains(&unit.code))
+        {
+            unit.exists_to = Some(month);
+            unit.successors = successors.to_vec();
+        }
+    }
+
+    /// Something that happens to the forest at the end of a month.
+    fn happen(&mut self, month: Month) {
+        let (leaves, hosts) = (self.alive(month, false), self.alive(month, true));
+        let everybody: Vec<Unit> = leaves.iter().chain(&hosts).cloned().collect();
+        if leaves.is_empty() || self.units.len() + 2 > MOST_UNITS {
+            return;
+        }
+        let leaf = self.random.pick(&leaves).clone();
+        let parent_lives = leaf.parent.is_none()
+            || hosts
+                .iter()
+                .any(|unit| Some(&unit.code) == leaf.parent.as_ref());
+        let next = Some(month + 1);
+        match self.random.below(100) {
+            // A merge: two or three leaves, mostly siblings, end and go on as one new unit, or as
+            // one of them.
+            0..50 if parent_lives => {
+                let across = self.random.chance(20);
+                let others = leaves
+                    .iter()
+                    .filter(|u| u.code != leaf.code && (across || u.parent == leaf.parent));
+                let mut others: Vec<String> = others.map(|unit| unit.code.clone()).collect();
+                let mut merged = vec![leaf.code.clone()];
+                for _ in 0..=usize::from(self.random.chance(30)) {
+                    if !others.is_empty() {
+                        let at = self.random.below(others.len());
+                        merged.push(others.remove(at));
+                    }
+                }
+                if merged.len() > 1 && self.random.chance(20) {
+                    let stays = merged.remove(0);
+                    self.end(&merged, month, &[stays]);
+                } else if merged.len() > 1 {
+                    let new = self.add(leaf.parent, next);
+                    self.end(&merged, month, &[new]);
+                }
+            }
+            // A closure without successor.
+            50..60 => self.end(&[leaf.code], month, &[]),
+            // A new unit without predecessor.
+            60..75 => {
+                let parent = self.random.pick(&everybody).code.clone();
+                if self.level(&parent) < 4 {
+                    self.add(Some(parent), next);
+                }
+            }
+            // A split.
+            75..85 if parent_lives => {
+                let new = [
+                    self.add(leaf.parent.clone(), next),
+                    self.add(leaf.parent, next),
+                ];
+                self.end(&[leaf.code], month, &new);
+            }
+            // A move below another parent.
+            85..92 => {
+                let parent = self.random.pick(&everybody).code.clone();
+                if parent != leaf.code && self.level(&parent) < 4 {
+                    let new = self.add(Some(parent), next);
+                    self.end(&[leaf.code], month, &[new]);
+                }
+            }
+            // A parent ends before its children, with a successor or without.
+            92.. if !hosts.is_empty() => {
+                let host = self.random.pick(&hosts).clone();
+                let lives = host.parent.is_none()
+                    || hosts.iter().any(|u| Some(&u.code) == host.parent.as_ref());
+                let new = if lives && self.random.chance(50) {
+                    vec![self.add(host.parent, next)]
+                } else {
+                    vec![]
+                };
+                self.end(&[host.code], month, &new);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The ways in which a unit names members when it reports: each set is one figure.
+fn manners(indicator: &Indicator, random: &mut Random) -> Vec<Members> {
+    // Every set of members that the dimensions allow.
+    let mut all = vec![Members::new()];
+    for dimension in &indicator.dimensions {
+        for named in all.clone() {
+            if dimension
+                .within
+                .as_ref()
+                .is_none_or(|(host, member)| named.get(host) == Some(member))
+            {
+                for member in &dimension.members {
+                    let mut more = named.clone();
+                    more.insert(dimension.code.clone(), member.clone());
+                    all.push(more);
+                }
+            }
+        }
+    }
+    let deepest = all.iter().map(Members::len).max().unwrap_or(0);
+    match random.below(5) {
+        0 => all.retain(|named| named.is_empty()),
+        1 => all.retain(|named| named.len() == deepest),
+        2 => all.retain(|named| named.len() <= 1),
+        3 => all.retain(|named| named.len() == 1),
+        _ => all.retain(|named| named.is_empty() || random.chance(60)),
+    }
+    all
+}
+
+/// A random world that the service accepts, the same for the same seed: up to 14 units with their
+/// history, seven indicators, nine kpis, and thirty months of figures with gaps.
+pub fn random_world(seed: u64) -> World {
+    let mut forest = Forest {
+        units: vec![],
+        random: Random(seed),
+    };
+    for _ in 0..=forest.random.below(3) {
+        forest.add(None, None);
+    }
+    for _ in 0..3 + forest.random.below(6) {
+        let parent = forest.random.pick(&forest.units).code.clone();
+        if forest.level(&parent) < 4 {
+            let from = forest.random.chance(10).then_some(FIRST);
+            forest.add(Some(parent), from);
+        }
+    }
+    let span = usize::try_from(LAST - FIRST).expect("a positive span");
+    let mut events: Vec<Month> = (0..2 + forest.random.below(7))
+        .map(|_| FIRST + place(forest.random.below(span)))
+        .collect();
+    events.sort_unstable();
+    for month in events {
+        forest.happen(month);
+    }
+    let Forest { units, mut random } = forest;
+
+    let mut indicators = some_indicators();
+    for indicator in &mut indicators {
+        indicator.decimals = if random.chance(40) { 2 } else { 0 };
+        indicator.percent = indicator.kind == Kind::Average && random.chance(30);
+        if random.chance(20) {
+            indicator.breaks.push(FIRST + place(random.below(span)));
+        }
+    }
+    let (gaps, above, zeros) = (
+        *random.pick(&[0, 3, 20]),
+        *random.pick(&[0, 5, 30]),
+        *random.pick(&[2, 10, 40]),
+    );
+    let mut figures = BTreeMap::new();
+    for unit in &units {
+        let host = units
+            .iter()
+            .any(|other| other.parent.as_ref() == Some(&unit.code));
+        for indicator in &indicators {
+            let silent = random.chance(if gaps == 0 { 2 } else { 10 });
+            let states_above = random.chance(above);
+            let figures_of_unit = manners(indicator, &mut random);
+            for month in (FIRST..=LAST).filter(|month| exists(unit, *month)) {
+                let parent = host
+                    && units
+                        .iter()
+                        .any(|u| u.parent.as_ref() == Some(&unit.code) && exists(u, month));
+                if (parent && !(states_above || random.chance(above / 5)))
+                    || silent
+                    || random.chance(gaps)
+                {
+                    continue;
+                }
+                for members in &figures_of_unit {
+                    let most = if indicator.decimals == 0 { 300 } else { 30_000 };
+                    let figure = if random.chance(zeros) {
+                        0
+                    } else {
+                        1 + place(random.below(most))
+                    };
+                    if !random.chance(gaps / 4) {
+                        let key = (
+                            indicator.code.clone(),
+                            members.clone(),
+                            unit.code.clone(),
+                            month,
+                        );
+                        figures.insert(key, i64::from(figure));
+                    }
+                }
+            }
+        }
+    }
+    World {
+        units,
+        indicators,
+        kpis: some_kpis(),
+        figures,
+    }
+}
+
+/// January 2021, the month around which the cases computed by hand stand.
+const JANUARY: Month = 2021 * 12;
+/// Province `p` with the communes `a`, `b` and `c`.
+const THREE: &str = "p; a p; b p; c p";
+/// Indicators of the cases computed by hand.
+const FLOW: &str = "test.flow.a";
+const STOCK: &str = "test.stock.a";
+
+/// Members written as `channel=online,level=three`, in braces or without.
+fn named(text: &str) -> Members {
+    let pairs = text
+        .trim_matches(['{', '}'])
+        .split(',')
+        .filter_map(|pair| pair.split_once('='));
+    pairs
+        .map(|(dimension, member)| (dimension.to_owned(), member.to_owned()))
+        .collect()
+}
+
+/// A world for a case computed by hand. Units: `code parent from..to successors`; figures:
+/// `measure unit month figure`, or as many times `month figure`. Months count from January 2021.
+fn case(units: &str, figures: &str) -> World {
+    let month = |text: &str| text.parse().ok().map(|month: Month| JANUARY + month);
+    let mut world = World {
+        units: vec![],
+        indicators: some_indicators(),
+        kpis: some_kpis(),
+        figures: BTreeMap::new(),
+    };
+    for line in units.split(';') {
+        let mut words = line.split_whitespace();
+        let code = words.next().expect("a code").to_owned();
+        let parent = words
+            .next()
+            .filter(|parent| *parent != "-")
+            .map(str::to_owned);
+        let (from, to) = words
+            .next()
+            .and_then(|range| range.split_once(".."))
+            .unwrap_or_default();
+        let successors = words.map(str::to_owned).collect();
+        world.units.push(Unit {
+            code,
+            parent,
+            exists_from: month(from),
+            exists_to: month(to),
+            successors,
+        });
+    }
+    for line in figures.split(';') {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (measure, members) = words[0].split_at(words[0].find('{').unwrap_or(words[0].len()));
+        for pair in words[2..].chunks(2) {
+            let key = (
+                measure.to_owned(),
+                named(members),
+                words[1].to_owned(),
+                month(pair[0]).expect("a month"),
+            );
+            world
+                .figures
+                .insert(key, pair[1].parse().expect("a figure"));
+        }
+    }
+    world
+}
+
+/// A measure's point without members.
+fn at(world: &World, measure: &str, unit: &str, step: Step, month: Month) -> Point {
+    world.point(measure, &Members::new(), unit, step, JANUARY + month)
+}
+
+/// A partly covered sum, its missing change, and its change over the leaves covered in both.
+#[test]
+fn a_leaders_dashboard_in_the_middle_of_reporting() {
+    let figures = "test.flow.a a -1 10 0 12; test.flow.a b -1 20 0 27; test.flow.a c -1 30";
+    let world = case(THREE, figures);
+    let point = at(&world, FLOW, "p", Step::Month, 0);
+    assert_eq!((point.value, point.coverage), (Some(39.0), 2.0 / 3.0));
+    assert_eq!(
+        (point.origin, point.taken_from),
+        (Some(Origin::RolledUp), None)
+    );
+    assert_eq!(point.delta, Err(Reason::CoverageChanged));
+    assert_eq!(point.delta_percent, Err(Reason::CoverageChanged));
+    assert_eq!(point.like_for_like_delta, Ok(9.0));
+    assert_eq!(point.like_for_like_percent, Ok(30.0));
+    assert_eq!(point.like_for_like_coverage, Some(2.0 / 3.0));
+    assert_eq!(point.year_delta, Err(Reason::NoPrior));
+    assert_eq!(point.year_delta_percent, Err(Reason::NoPrior));
+    assert_eq!(point.year_to_date, Ok(39.0));
+    let missing = at(&world, FLOW, "c", Step::Month, 0);
+    assert_eq!((missing.value, missing.coverage), (None, 0.0));
+    assert_eq!(missing.delta, Err(Reason::Missing));
+    // The quarter: 39 with the mean of 2/3, 0 and 0; no place has a value in both quarters.
+    let quarter = at(&world, FLOW, "p", Step::Quarter, 0);
+    assert_eq!((quarter.value, quarter.coverage), (Some(39.0), 2.0 / 9.0));
+    assert_eq!(quarter.delta, Err(Reason::CoverageChanged));
+    assert_eq!(quarter.like_for_like_delta, Err(Reason::CoverageChanged));
+}
+
+/// Members that add up, members that do not, and a total that contradicts them.
+#[test]
+fn own_values_of_dimensions() {
+    let world = case(
+        THREE,
+        "test.flow.split{channel=online,level=three} a 0 3; \
+         test.flow.split{channel=online,level=four} a 0 4; \
+         test.flow.split{channel=in_person} a 0 5; \
+         test.flow.split{channel=online,level=three} b 0 3; test.flow.split b 0 100; \
+         test.flow.split{channel=online,level=three} c 0 6; \
+         test.flow.split{level=three} c 0 7; test.flow.split{level=four} c 0 8; \
+         test.flow.subset{holder=individual,token=usb} a 0 1; \
+         test.flow.subset{holder=individual,token=sim} a 0 2; \
+         test.flow.subset{holder=organisation} a 0 9",
+    );
+    let value = |measure: &str, members: &str, unit: &str| {
+        let point = world.point(measure, &named(members), unit, Step::Month, JANUARY);
+        (point.value, point.origin)
+    };
+    let (stated, summed) = (Some(Origin::Stated), Some(Origin::Summed));
+    let (rolled_up, computed) = (Some(Origin::RolledUp), Some(Origin::Computed));
+    assert_eq!(value("test.flow.split", "", "a"), (Some(12.0), summed));
+    assert_eq!(value("test.flow.split", "level=three", "a"), (None, None));
+    assert_eq!(value("test.flow.split", "", "b"), (Some(100.0), stated));
+    assert_eq!(value("test.flow.split", "", "c"), (Some(15.0), summed));
+    assert_eq!(value("test.flow.split", "", "p"), (Some(127.0), rolled_up));
+    assert_eq!(
+        value("test.flow.subset", "holder=individual", "a"),
+        (Some(3.0), summed)
+    );
+    assert_eq!(value("test.flow.subset", "", "a"), (None, None));
+    // The kpi takes the level asked for: a has no in-person figure of level three.
+    assert_eq!(
+        value("test.kpi.online", "", "a"),
+        (Some(700.0 / 12.0), computed)
+    );
+    assert_eq!(
+        value("test.kpi.online", "level=three", "c"),
+        (Some(600.0 / 7.0), computed)
+    );
+    assert_eq!(
+        value("test.kpi.online", "level=three", "p"),
+        (Some(600.0 / 7.0), computed)
+    );
+}
+
+/// A rate is the ratio of sums over the units where all operands are there; `??` is not required.
+#[test]
+fn kpis_take_operands_together() {
+    let figures =
+        "test.flow.a a 0 1 1 3; test.flow.b a 0 4 1 0; test.flow.a b 0 50; test.flow.b c 0 16";
+    let world = case(THREE, figures);
+    let rate = at(&world, "test.kpi.rate", "p", Step::Month, 0);
+    assert_eq!((rate.value, rate.coverage), (Some(25.0), 1.0 / 3.0));
+    // (1 ?? 0) + 4 at a, (missing ?? 0) + 16 at c, nothing at b, where b is missing.
+    let filled = at(&world, "test.kpi.filled", "p", Step::Month, 0);
+    assert_eq!((filled.value, filled.coverage), (Some(21.0), 2.0 / 3.0));
+    // February divides by zero; the quarter does not: (1 + 3) / (4 + 0).
+    let february = at(&world, "test.kpi.rate", "a", Step::Month, 1);
+    assert_eq!(
+        (february.value, february.coverage, february.origin),
+        (None, 1.0, None)
+    );
+    assert_eq!(february.delta, Err(Reason::Missing));
+    assert_eq!(february.delta_percent, Err(Reason::NotApplicable));
+    assert_eq!(february.year_to_date, Ok(100.0));
+    let quarter = at(&world, "test.kpi.rate", "a", Step::Quarter, 0);
+    assert_eq!((quarter.value, quarter.coverage), (Some(100.0), 2.0 / 3.0));
+    // Stated at the province only, with the other operand nowhere: its alternative is taken there.
+    let above = case(THREE, "test.flow.b p 0 8");
+    assert_eq!(
+        at(&above, "test.kpi.filled", "p", Step::Month, 0).value,
+        Some(8.0)
+    );
+}
+
+/// Stocks over wider periods, `prev()`, and averages weighted at the leaves.
+#[test]
+fn levels_over_wider_periods() {
+    let world = case(
+        "p; a p; b p",
+        "test.stock.a a -1 10 1 11; test.stock.a b -1 20 1 29; \
+         test.average a 1 5; test.average b 1 1; test.average p 1 3",
+    );
+    let quarter = at(&world, STOCK, "p", Step::Quarter, 0);
+    assert_eq!((quarter.value, quarter.coverage), (Some(40.0), 1.0));
+    assert_eq!(quarter.taken_from, Some(JANUARY + 1));
+    // December stands in the third place of its quarter, February in the second of its own.
+    assert_eq!(quarter.delta, Err(Reason::CoverageChanged));
+    assert_eq!(quarter.year_to_date, Err(Reason::NotApplicable));
+    // 40 - 30: prev() is December, the end of the quarter before; in February January is missing.
+    assert_eq!(
+        at(&world, "test.kpi.growth", "p", Step::Quarter, 0).value,
+        Some(10.0)
+    );
+    assert_eq!(
+        at(&world, "test.kpi.growth", "p", Step::Month, 1).value,
+        None
+    );
+    // (11 * 5 + 29 * 1) / 40 = 84 / 40.
+    assert_eq!(
+        at(&world, "test.kpi.weighted", "p", Step::Month, 1).value,
+        Some(2.1)
+    );
+    let average = at(&world, "test.average", "p", Step::Month, 1);
+    assert_eq!((average.value, average.coverage), (Some(3.0), 1.0));
+    assert_eq!(average.like_for_like_delta, Err(Reason::NotApplicable));
+    assert_eq!(
+        at(&world, "test.average", "p", Step::Quarter, 0).value,
+        None
+    );
+    let nine = at(&world, STOCK, "p", Step::NineMonths, 0);
+    assert_eq!(
+        (nine.value, nine.delta),
+        (Some(40.0), Err(Reason::NotApplicable))
+    );
+    assert_eq!(nine.year_delta, Err(Reason::NoPrior));
+}
+
+/// Merged units: comparable when all predecessors were covered, left out when one was not.
+#[test]
+fn predecessors_count_as_their_successors() {
+    let units = "p; a p ..-1 ab; b p ..-1 ab; ab p 0..; c p";
+    let all =
+        "test.flow.a a -1 10; test.flow.a b -1 20; test.flow.a c -1 40 0 50; test.flow.a ab 0 33";
+    let changes = |units: &str, figures: &str| {
+        let point = at(&case(units, figures), FLOW, "p", Step::Month, 0);
+        (
+            point.delta,
+            point.like_for_like_delta,
+            point.like_for_like_coverage,
+        )
+    };
+    assert_eq!(changes(units, all), (Ok(13.0), Ok(13.0), Some(1.0)));
+    let new = at(&case(units, all), FLOW, "ab", Step::Month, 0);
+    assert_eq!(
+        (new.delta, new.year_to_date),
+        (Err(Reason::DefinitionChanged), Ok(33.0))
+    );
+    // b did not report in December: ab cannot be compared, c alone can, one of two leaves.
+    let apart = (Err(Reason::CoverageChanged), Ok(10.0), Some(0.5));
+    assert_eq!(
+        changes(units, &all.replace("test.flow.a b -1 20;", "")),
+        apart
+    );
+    // Predecessors of two parents: what b brings was not in the figure of p.
+    assert_eq!(changes(&units.replace("b p ..-1", "b - ..-1"), all), apart);
+    // c has ended without a successor: ab alone.
+    let closed = (Err(Reason::CoverageChanged), Ok(3.0), Some(1.0));
+    assert_eq!(
+        changes(&units.replace("c p", "c p ..-1"), &all.replace(" 0 50", "")),
+        closed
+    );
+}
+
+/// Successors are followed transitively, and a split unit goes on in all its successors.
+#[test]
+fn chains_of_merges_and_splits() {
+    let units = "p; a p ..-1 ab; b p ..-1 ab; ab p 0..5 abc; c p ..5 abc; abc p 6..; \
+                 d p ..3 e f; e p 4..; f p 4..";
+    let figures = "test.stock.a a -1 10; test.stock.a b -1 20; test.stock.a c -1 40; \
+                   test.stock.a d -1 5; test.stock.a abc 11 100; test.stock.a e 11 3; test.stock.a f 11 4";
+    let mut world = case(units, figures);
+    let point = at(&world, STOCK, "p", Step::Month, 11);
+    assert_eq!((point.value, point.year_delta), (Some(107.0), Ok(32.0)));
+    let year = at(&world, STOCK, "p", Step::Year, 0);
+    assert_eq!(
+        (year.delta, year.taken_from),
+        (Ok(32.0), Some(JANUARY + 11))
+    );
+    // One half of the split unit has not reported: like for like leaves the other half out, too.
+    world.figures.retain(|(_, _, unit, _), _| unit != "f");
+    let year = at(&world, STOCK, "p", Step::Year, 0);
+    assert_eq!(
+        (year.value, year.delta),
+        (Some(103.0), Err(Reason::CoverageChanged))
+    );
+    assert_eq!(
+        (year.like_for_like_delta, year.like_for_like_coverage),
+        (Ok(30.0), Some(1.0 / 3.0))
+    );
+}
+
+/// Figures stated above the leaves, breaks, zero denominators.
+#[test]
+fn reasons() {
+    let figures = "test.flow.a a 0 0 1 5; test.flow.a b 0 7 1 8; test.flow.a c -1 0 0 4";
+    let mut world = case("p; a p; b p; c p; d a; e a 1..", figures);
+    // a is stated above d in January, above d and the new e in February: not to be restricted.
+    let point = at(&world, FLOW, "p", Step::Month, 1);
+    assert_eq!((point.value, point.coverage), (Some(13.0), 0.75));
+    assert_eq!(point.delta, Err(Reason::CoverageChanged));
+    assert_eq!(point.like_for_like_delta, Err(Reason::StatedAbove));
+    assert_eq!(point.like_for_like_coverage, None);
+    let point = at(&world, FLOW, "c", Step::Month, 0);
+    assert_eq!(
+        (point.delta, point.delta_percent),
+        (Ok(4.0), Err(Reason::PriorZero))
+    );
+    assert_eq!(point.like_for_like_percent, Err(Reason::PriorZero));
+    world.indicators[0].breaks = vec![JANUARY];
+    assert_eq!(
+        at(&world, FLOW, "c", Step::Month, 0).delta,
+        Err(Reason::DefinitionChanged)
+    );
+    assert_eq!(at(&world, FLOW, "b", Step::Month, 1).delta, Ok(1.0));
+    assert_eq!(
+        at(&world, FLOW, "c", Step::Half, 0).delta,
+        Err(Reason::DefinitionChanged)
+    );
+}
+
+/// Like for like over a quarter: the months in the same place are paired.
+#[test]
+fn like_for_like_over_a_quarter() {
+    let world = case(
+        "p; a p; b p",
+        "test.flow.a a -3 1 -2 4 0 5 1 6; test.flow.a b -3 2 1 7 2 9",
+    );
+    let point = at(&world, FLOW, "p", Step::Quarter, 0);
+    assert_eq!((point.value, point.coverage), (Some(27.0), 2.0 / 3.0));
+    assert_eq!(point.delta, Err(Reason::CoverageChanged));
+    // (5 - 1) + (6 - 4) over the previous 1 + 4; the shares are 1/2, 1/2 and 0.
+    assert_eq!(
+        (point.like_for_like_delta, point.like_for_like_percent),
+        (Ok(6.0), Ok(120.0))
+    );
+    assert_eq!(point.like_for_like_coverage, Some(1.0 / 3.0));
+}
+
+/// Formulas: every operator once.
+#[test]
+fn formulas() {
+    let number = |number: f64| Box::new(Expr::Number(number));
+    let least = Expr::Min(vec![Expr::Neg(number(2.5)), *number(3.0)]);
+    let formula = Expr::Add(
+        Box::new(Expr::Mul(Box::new(least), number(4.0))),
+        number(0.5),
+    );
+    assert_eq!(apply(&formula, &|_| None).map(Exact::to_f64), Some(-9.5));
+    assert_eq!(formula.text(), "((min((-2.5), 3) * 4) + 0.5)");
+    assert_eq!(
+        some_kpis()[5].formula.text(),
+        "(test.flow.split{channel=online, level} / test.flow.split{level})"
+    );
+    assert_eq!(
+        some_kpis()[3].formula.text(),
+        "(test.stock.a - prev(test.stock.a))"
+    );
+}
+
+/// What must hold of every point of random worlds.
+#[test]
+fn random_worlds_hold_together() {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for seed in 0..8 {
+        let world = random_world(seed);
+        assert_eq!(world, random_world(seed));
+        let codes = world
+            .indicators
+            .iter()
+            .map(|i| &i.code)
+            .chain(world.kpis.iter().map(|k| &k.code));
+        for (measure, unit) in
+            codes.flat_map(|code| world.units.iter().map(move |unit| (code, unit)))
+        {
+            for month in (FIRST..=LAST).step_by(5) {
+                for step in [Step::Month, Step::Quarter, Step::Year] {
+                    let start = match step {
+                        Step::Year => month - month.rem_euclid(12),
+                        Step::Quarter => month - month.rem_euclid(3),
+                        _ => month,
+                    };
+                    let point = world.point(measure, &Members::new(), &unit.code, step, start);
+                    assert!((0.0..=1.0).contains(&point.coverage));
+                    assert_eq!(point.value.is_some(), point.origin.is_some());
+                    assert_eq!(point.value.is_none(), point.delta == Err(Reason::Missing));
+                    if point.delta.is_ok() && measure != "test.average" {
+                        assert_eq!(point.delta, point.like_for_like_delta);
+                        assert_eq!(point.like_for_like_coverage, Some(point.coverage));
+                    }
+                    let kind = |result: Result<f64, Reason>| {
+                        result.map_or_else(|r| format!("{r:?}"), |_| "given".to_owned())
+                    };
+                    *seen
+                        .entry(format!("delta {}", kind(point.delta)))
+                        .or_default() += 1;
+                    *seen
+                        .entry(format!("like for like {}", kind(point.like_for_like_delta)))
+                        .or_default() += 1;
+                }
+            }
+        }
+    }
+    for outcome in [
+        "given",
+        "Missing",
+        "DefinitionChanged",
+        "NoPrior",
+        "CoverageChanged",
+        "StatedAbove",
+    ] {
+        assert!(
+            seen.contains_key(&format!("like for like {outcome}")),
+            "{outcome}: {seen:?}"
+        );
+    }
+}
