@@ -7,8 +7,10 @@ pub mod fault;
 pub mod formula;
 pub mod measure;
 pub mod number;
+pub mod observation;
 
 pub mod period;
+pub mod rules;
 
 pub mod unit;
 pub mod value;

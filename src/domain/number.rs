@@ -23,6 +23,38 @@ pub fn share(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { float_of(part) / float_of(whole) }
 }
 
+/// A computed number in an answer: rounded, and without decimals where it has none.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Shown(f64);
+
+impl Shown {
+    /// The number as it is shown; none when it is not finite.
+    #[must_use]
+    pub fn new(value: f64) -> Option<Self> {
+        rounded(value).map(Self)
+    }
+
+    /// The rounded number.
+    #[must_use]
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl serde::Serialize for Shown {
+    #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "a whole number below 2^53 is an i64")]
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let whole = self.0.fract() == 0.0 && self.0.abs() < float(FIGURE_BOUND);
+        if whole { serializer.serialize_i64(self.0 as i64) } else { serializer.serialize_f64(self.0) }
+    }
+}
+
+impl std::fmt::Display for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
 /// Ten to the power of a number of decimals (at most 18).
 #[must_use]
 pub fn power_of_ten(decimals: u32) -> i64 {
@@ -68,14 +100,9 @@ impl Written {
         if let Some(written) = Self::parse_plain(text.as_bytes()) {
             return Ok(written);
         }
-        let shape = text.strip_prefix('-').unwrap_or(text);
-        let leads_with_digit = shape.as_bytes().first().is_some_and(u8::is_ascii_digit);
-        let known = shape.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'-' | b'+'));
-        if !leads_with_digit || !known {
-            return Err(NumberError::NotANumber);
-        }
-        let parsed = if shape.contains(['e', 'E']) { Decimal::from_scientific(text) } else { Decimal::from_str_exact(text) };
-        let decimal = parsed.map_err(|_e| if shape.len() > 20 { NumberError::TooLarge } else { NumberError::NotANumber })?;
+        let exponent = exponent_of(text.strip_prefix('-').unwrap_or(text)).ok_or(NumberError::NotANumber)?;
+        let parsed = if exponent { Decimal::from_scientific(text) } else { Decimal::from_str_exact(text) };
+        let decimal = parsed.map_err(|_e| NumberError::TooLarge)?; // its shape is right, so it is its size
         let mantissa = i64::try_from(decimal.mantissa()).map_err(|_e| NumberError::TooLarge)?;
         Ok(Self { mantissa, scale: decimal.scale() })
     }
@@ -122,6 +149,16 @@ impl Written {
     }
 }
 
+/// As a JSON number with exactly the digits written.
+impl serde::Serialize for Written {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.scale {
+            0 => serializer.serialize_i64(self.mantissa),
+            _ => serde_json::value::RawValue::from_string(self.to_string()).map_err(serde::ser::Error::custom)?.serialize(serializer),
+        }
+    }
+}
+
 impl std::fmt::Display for Written {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.scale == 0 {
@@ -133,6 +170,15 @@ impl std::fmt::Display for Written {
         let width = usize::try_from(self.scale).unwrap_or(0);
         write!(f, "{sign}{}.{:0width$}", magnitude / unit, magnitude % unit)
     }
+}
+
+/// Whether an unsigned number has an exponent; none when it is not of the shape `1`, `1.5`, `1e3` or `1.5e-3`.
+fn exponent_of(text: &str) -> Option<bool> {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let (number, exponent) = text.split_once(['e', 'E']).map_or((text, None), |(number, exponent)| (number, Some(exponent)));
+    let (whole, fraction) = number.split_once('.').map_or((number, None), |(whole, fraction)| (whole, Some(fraction)));
+    let sound = digits(whole) && fraction.is_none_or(digits) && exponent.is_none_or(|exponent| digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)));
+    sound.then_some(exponent.is_some())
 }
 
 /// Why a number could not be read.

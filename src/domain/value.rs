@@ -372,6 +372,20 @@ impl Source<'_> {
         })
     }
 
+    /// The sum over a unit's children, when every leaf below them is covered; the unit's own value does not count.
+    #[must_use]
+    pub fn children_total(&self, own: &Own, unit: usize, month: Month) -> Option<i128> {
+        let (mut sum, mut any) = (0, false);
+        for child in self.units.children(unit).filter(|child| self.units.exists(*child, month)) {
+            match self.pieces(own, false, child, month) {
+                There::Whole(pieces) => sum += pieces.iter().map(|(_, amount)| i128::from(*amount)).sum::<i128>(),
+                There::Missing | There::Partly => return None,
+            }
+            any = true;
+        }
+        any.then_some(sum)
+    }
+
     /// A program on a unit's own values, as rules are evaluated (contract section 4).
     #[must_use]
     pub fn on_own_values(&self, program: &Program, unit: usize, month: Month) -> Option<f64> {
@@ -510,7 +524,7 @@ impl Source<'_> {
         let (mut found, mut partly) = (Vec::with_capacity(program.operands.len()), false);
         for operand in &program.operands {
             let there = match operand {
-                Operand::Figure(figure) => self.pieces(figure, unit, if figure.previous { before } else { month }),
+                Operand::Figure(figure) => self.figure_pieces(figure, unit, if figure.previous { before } else { month }),
                 Operand::LeafSum(x) => self.at_leaves(x, unit, month, before),
                 Operand::Choice(x, y) => match self.choice(x, unit, month, before) {
                     There::Missing => self.choice(y, unit, month, before),
@@ -567,16 +581,24 @@ impl Source<'_> {
         }
     }
 
-    /// A figure's value in one month, in pieces: own, or what is nearest below and has one.
-    fn pieces(&self, figure: &Figure, unit: usize, month: Month) -> There<Vec<Piece>> {
+    fn figure_pieces(&self, figure: &Figure, unit: usize, month: Month) -> There<Vec<Piece>> {
+        match self.pieces(&figure.own, figure.kind == Kind::Average, unit, month) {
+            There::Whole(found) => There::Whole(found.into_iter().map(|(unit, amount)| Piece { amount: float(amount), unit, month }).collect()),
+            There::Missing => There::Missing,
+            There::Partly => There::Partly,
+        }
+    }
+
+    /// An indicator's value in one month, in pieces: own, or what is nearest below and has one. Of an average only the unit itself counts.
+    fn pieces(&self, own: &Own, itself: bool, unit: usize, month: Month) -> There<Vec<(usize, i64)>> {
         let (mut pieces, mut covered) = (Vec::new(), 0);
-        let end = if figure.kind == Kind::Average { unit + 1 } else { self.units.subtree(unit).end };
+        let end = if itself { unit + 1 } else { self.units.subtree(unit).end };
         let mut position = unit;
         while let Some(here) = self.units.get(position).filter(|_| position < end) {
             if !here.exists(month) {
                 position = here.end;
-            } else if let Some((amount, _)) = self.own(&figure.own, position, month) {
-                pieces.push(Piece { amount: float(amount), unit: position, month });
+            } else if let Some((amount, _)) = self.own(own, position, month) {
+                pieces.push((position, amount));
                 covered += if here.end == position + 1 { 1 } else { self.units.leaves(position, month).len() };
                 position = here.end;
             } else {

@@ -1,0 +1,248 @@
+//! The catalogue: the shipped one, the recorded one, changes and differences (contract sections 1 and 3).
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::App;
+use super::state::State;
+use super::writer::{Desk, Pending, empty_commit};
+use crate::domain::catalogue::{Catalogue, CatalogueDocument};
+use crate::domain::fault::{Fault, quoted};
+use crate::error::Error;
+
+/// The shipped files, in the order they are put together.
+const SHIPPED: [(&str, &str); 20] = [
+    ("systems.toml", include_str!("../../catalogue/systems.toml")),
+    ("dimensions.toml", include_str!("../../catalogue/dimensions.toml")),
+    ("ioffice.toml", include_str!("../../catalogue/ioffice.toml")),
+    ("pki.toml", include_str!("../../catalogue/pki.toml")),
+    ("mail.toml", include_str!("../../catalogue/mail.toml")),
+    ("igate.toml", include_str!("../../catalogue/igate.toml")),
+    ("dvcqg.toml", include_str!("../../catalogue/dvcqg.toml")),
+    ("conference.toml", include_str!("../../catalogue/conference.toml")),
+    ("publishing.toml", include_str!("../../catalogue/publishing.toml")),
+    ("radio.toml", include_str!("../../catalogue/radio.toml")),
+    ("web.toml", include_str!("../../catalogue/web.toml")),
+    ("citizen_reception.toml", include_str!("../../catalogue/citizen_reception.toml")),
+    ("inspection.toml", include_str!("../../catalogue/inspection.toml")),
+    ("complaints.toml", include_str!("../../catalogue/complaints.toml")),
+    ("post.toml", include_str!("../../catalogue/post.toml")),
+    ("telecom.toml", include_str!("../../catalogue/telecom.toml")),
+    ("press.toml", include_str!("../../catalogue/press.toml")),
+    ("infosec.toml", include_str!("../../catalogue/infosec.toml")),
+    ("admin.toml", include_str!("../../catalogue/admin.toml")),
+    ("projects.toml", include_str!("../../catalogue/projects.toml")),
+];
+
+/// The catalogue that ships with the program.
+///
+/// # Errors
+/// Never with the files as shipped; a test reads them.
+pub fn shipped() -> Result<CatalogueDocument, Error> {
+    from_files(SHIPPED.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())))
+}
+
+/// Puts TOML (or JSON) files together into one document and checks it whole. A fault names file, entry and reason.
+///
+/// # Errors
+/// Every fault at once.
+pub fn from_files(files: impl Iterator<Item = (String, String)>) -> Result<CatalogueDocument, Error> {
+    let (mut whole, mut faults) = (CatalogueDocument::default(), Vec::new());
+    let mut origins: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
+    for (name, text) in files {
+        let value: Result<Value, String> = if name.ends_with(".json") {
+            serde_json::from_str(&text).map_err(|error| error.to_string())
+        } else {
+            toml::from_str(&text).map_err(|error: toml::de::Error| error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" "))
+        };
+        match value.map_err(|error| vec![Fault::new("", "malformed", error)]).and_then(|value| CatalogueDocument::from_value(without_header(value))) {
+            Ok(document) => {
+                for (section, count) in sections(&document) {
+                    origins.entry(section).or_default().extend(std::iter::repeat_n(name.clone(), count));
+                }
+                whole.append(document);
+            }
+            Err(found) => faults.extend(found.into_iter().map(|fault| Fault { pointer: format!("{name}#{}", fault.pointer), ..fault })),
+        }
+    }
+    match Catalogue::new(whole) {
+        Ok(catalogue) if faults.is_empty() => Ok(catalogue.document),
+        Ok(_) => Err(Error::Invalid(faults)),
+        Err(found) => {
+            faults.extend(found.into_iter().map(|fault| placed(fault, &origins)));
+            Err(Error::Invalid(faults))
+        }
+    }
+}
+
+/// A fault of the whole document, placed in its file: `ioffice.toml#/indicators/3/kind`, counted within the file.
+fn placed(fault: Fault, origins: &BTreeMap<&'static str, Vec<String>>) -> Fault {
+    let mut parts = fault.pointer.splitn(4, '/').skip(1);
+    let (section, number, rest) = (parts.next().unwrap_or_default(), parts.next().and_then(|n| n.parse::<usize>().ok()), parts.next());
+    let files = origins.get(section);
+    let Some((file, before)) = number.and_then(|n| {
+        let file = files?.get(n)?;
+        Some((file, files?.iter().take(n).filter(|other| *other == file).count()))
+    }) else {
+        return fault;
+    };
+    let rest = rest.map(|rest| format!("/{rest}")).unwrap_or_default();
+    Fault { pointer: format!("{file}#/{section}/{before}{rest}"), ..fault }
+}
+
+fn sections(document: &CatalogueDocument) -> [(&'static str, usize); 6] {
+    [
+        ("systems", document.systems.len()),
+        ("dimensions", document.dimensions.len()),
+        ("indicators", document.indicators.len()),
+        ("kpis", document.kpis.len()),
+        ("rules", document.rules.len()),
+        ("targets", document.targets.len()),
+    ]
+}
+
+/// The sections alone: `GET /catalogue` answers revision and version beside them.
+fn without_header(mut value: Value) -> Value {
+    if let Value::Object(fields) = &mut value {
+        fields.remove("revision");
+        fields.remove("version");
+    }
+    value
+}
+
+/// What a change of the catalogue came to.
+#[derive(Clone, Debug)]
+pub struct CatalogueChanged {
+    /// The revision that has it.
+    pub revision: i64,
+    /// Its version.
+    pub version: i64,
+    /// The document.
+    pub document: CatalogueDocument,
+}
+
+/// Reads a catalogue sent by a client: the document, and the version it was made from, when it says so.
+///
+/// # Errors
+/// Every malformed entry.
+pub fn parse(value: Value) -> Result<(CatalogueDocument, Option<i64>), Error> {
+    let version = value.get("version").and_then(Value::as_i64);
+    Ok((CatalogueDocument::from_value(without_header(value)).map_err(Error::Invalid)?, version))
+}
+
+impl App {
+    /// Replaces the catalogue. With `made_from` only while that is still the version.
+    ///
+    /// # Errors
+    /// Every fault of it, or a conflict with the list of recorded measures it would orphan.
+    pub async fn put_catalogue(&self, document: CatalogueDocument, made_from: Option<i64>, actor: &str, dry_run: bool) -> Result<CatalogueChanged, Error> {
+        self.catalogue_pending(document, made_from, actor, dry_run).answer().await
+    }
+
+    /// The same without an async thread.
+    pub(crate) fn put_catalogue_now(&self, document: CatalogueDocument, made_from: Option<i64>, actor: &str, dry_run: bool) -> Result<CatalogueChanged, Error> {
+        self.catalogue_pending(document, made_from, actor, dry_run).wait()
+    }
+
+    fn catalogue_pending(&self, document: CatalogueDocument, made_from: Option<i64>, actor: &str, dry_run: bool) -> Pending<CatalogueChanged> {
+        let actor = actor.to_owned();
+        self.inner.writer.exclusive(move |desk| change(desk, &document, made_from, &actor, dry_run))
+    }
+}
+
+fn change(desk: &Desk, document: &CatalogueDocument, made_from: Option<i64>, actor: &str, dry_run: bool) -> Result<CatalogueChanged, Error> {
+    let checked = Catalogue::new(document.clone()).map_err(Error::Invalid)?;
+    let (version, commit) = desk.change(|state| {
+        if let Some(made_from) = made_from.filter(|made_from| *made_from != state.catalogue_version) {
+            let detail = format!("the catalogue has version {} by now, this one was made from {made_from}", state.catalogue_version);
+            return Err(Error::Conflict { detail: detail.clone(), obstacles: vec![Fault::new("/version", "version_changed", detail)] });
+        }
+        let unknown: Vec<Fault> = unknown_units(state, &checked);
+        if !unknown.is_empty() {
+            return Err(Error::Invalid(unknown));
+        }
+        let obstacles = orphans(state, &checked);
+        if !obstacles.is_empty() {
+            return Err(Error::Conflict { detail: "recorded figures would lose their declaration".to_owned(), obstacles });
+        }
+        if state.catalogue.document == *document {
+            return Ok((state.catalogue_version, None));
+        }
+        let version = state.catalogue_version + 1;
+        let mut commit = empty_commit(state, "catalogue", actor);
+        commit.catalogue = Some((version, serde_json::to_string(document).map_err(|error| Error::Malformed(error.to_string()))?));
+        Ok((version, (!dry_run).then_some(commit)))
+    })?;
+    let mut state = desk.state.write();
+    if let Some(commit) = commit {
+        let units = (*state.units).clone();
+        state.reframe(checked, version, units)?;
+        state.judge_anew();
+        (state.revision, state.recorded_at) = (commit.revision, commit.recorded_at);
+    }
+    Ok(CatalogueChanged { revision: state.revision, version, document: document.clone() })
+}
+
+fn unknown_units(state: &State, catalogue: &Catalogue) -> Vec<Fault> {
+    let units = catalogue.targets.iter().enumerate().filter_map(|(n, target)| Some((n, target.unit.as_ref()?)));
+    // While the ledger is being seeded the units come after the catalogue.
+    let unknown = units.filter(|(_, unit)| !state.units.is_empty() && state.units.position(unit).is_none());
+    unknown.map(|(n, unit)| Fault::new(format!("/targets/{n}/unit"), "unknown_unit", format!("there is no unit {}", quoted(unit)))).collect()
+}
+
+/// Measures that figures were recorded for and that a catalogue would no longer declare, or declare
+/// with too few decimals for them.
+fn orphans(state: &State, catalogue: &Catalogue) -> Vec<Fault> {
+    let mut found = Vec::new();
+    for (id, measure) in state.measures.iter() {
+        let faults = catalogue.measure_faults(measure);
+        let was_indicator = state.catalogue.indicator(&measure.code).is_some();
+        if !faults.is_empty() || was_indicator != catalogue.indicator(&measure.code).is_some() {
+            let detail = format!("figures are recorded for {measure}, which would no longer be declared");
+            found.push(Fault::new("", "orphaned_figures", detail));
+        } else if let (Some(before), Some(after)) = (state.catalogue.indicator(&measure.code), catalogue.indicator(&measure.code)) {
+            let loses = |value: i64| crate::domain::number::Written { mantissa: value, scale: before.decimals }.at_scale(after.decimals).is_none();
+            if before.decimals != after.decimals
+                && state.cube.figures_of(id).any(|(entry, _)| entry.written.is_some_and(|written| loses(written.mantissa)))
+            {
+                found.push(Fault::new("", "decimals_lost", format!("figures of {measure} do not fit {} decimals", after.decimals)));
+            }
+        }
+    }
+    found
+}
+
+/// The difference between two catalogues, entry by entry.
+#[must_use]
+pub fn difference(from: &CatalogueDocument, to: &CatalogueDocument) -> Vec<String> {
+    let entries = |document: &CatalogueDocument| -> BTreeMap<(String, String), Value> {
+        let Ok(Value::Object(sections)) = serde_json::to_value(document) else { return BTreeMap::new() };
+        let mut found = BTreeMap::new();
+        for (section, list) in sections {
+            for entry in list.as_array().cloned().unwrap_or_default() {
+                let code = entry.get("code").and_then(Value::as_str).unwrap_or_default().to_owned();
+                found.insert((section.clone(), code), entry);
+            }
+        }
+        found
+    };
+    let (before, after) = (entries(from), entries(to));
+    let mut lines = Vec::new();
+    for ((section, code), entry) in &before {
+        match after.get(&(section.clone(), code.clone())) {
+            None => lines.push(format!("- {section} {code}")),
+            Some(other) if other != entry => {
+                let fields = |value: &Value| value.as_object().cloned().unwrap_or_default();
+                let (old, new) = (fields(entry), fields(other));
+                let mut keys: Vec<&String> = old.keys().chain(new.keys()).filter(|key| old.get(*key) != new.get(*key)).collect();
+                keys.sort();
+                keys.dedup();
+                lines.push(format!("~ {section} {code}: {}", keys.into_iter().cloned().collect::<Vec<_>>().join(", ")));
+            }
+            Some(_) => {}
+        }
+    }
+    lines.extend(after.keys().filter(|key| !before.contains_key(*key)).map(|(section, code)| format!("+ {section} {code}")));
+    lines
+}

@@ -1,0 +1,171 @@
+//! Figures as they were recorded, read from the ledger in the order they came (contract section 3,
+//! `GET /observations`).
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::findings::position;
+use super::state::State;
+use super::{App, time_text};
+use crate::domain::measure::{Measure, Members};
+use crate::domain::number::Written;
+use crate::domain::period::Month;
+use crate::error::Error;
+use crate::store::{ObservationKey, ObservationQuery, ObservationRow, SubmissionRecord};
+
+/// Most figures on a page.
+pub const MAX_PAGE: usize = 10_000;
+/// How many ledger rows are read at a time while looking for figures that still stand.
+const STRETCH: u32 = 10_000;
+
+/// A figure as recorded.
+#[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
+pub struct ObservationView {
+    /// The submission that brought it.
+    pub submission: String,
+    /// Its revision.
+    pub revision: i64,
+    /// When it was recorded.
+    pub recorded_at: String,
+    /// Who sent it.
+    pub actor: String,
+    /// Why, where the sender said so.
+    #[schema(required)]
+    pub reason: Option<String>,
+    /// An indicator's or kpi's code.
+    pub indicator: String,
+    /// Dimension and member.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub dimensions: Members,
+    /// The unit.
+    pub unit: String,
+    /// The month.
+    pub period: String,
+    /// The figure with the digits written; null for a withdrawal.
+    #[schema(required, value_type = Option<f64>)]
+    pub value: Option<Written>,
+}
+
+/// Which figures are asked for; what is absent does not restrict.
+#[derive(Clone, Debug, Default)]
+pub struct FigureQuery {
+    /// A measure; without members every split of it.
+    pub measure: Option<Measure>,
+    /// A unit.
+    pub unit: Option<String>,
+    /// First month.
+    pub from: Option<Month>,
+    /// Last month.
+    pub to: Option<Month>,
+    /// Those of one submission.
+    pub submission: Option<String>,
+    /// Every revision instead of what stands.
+    pub history: bool,
+    /// The place behind which the page begins.
+    pub after: Option<ObservationKey>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A page of figures.
+#[derive(Clone, Debug)]
+pub struct FigurePage {
+    /// The revision that it is the state of.
+    pub revision: i64,
+    /// The figures.
+    pub observations: Vec<ObservationView>,
+    /// The place behind which the next page begins.
+    pub next: Option<ObservationKey>,
+}
+
+impl App {
+    /// Reads a page of figures. Blocks on the store.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown unit or submission, an undeclared indicator, or the store's.
+    pub fn figures(&self, query: &FigureQuery) -> Result<FigurePage, Error> {
+        let (revision, mut wanted) = {
+            let state = self.state();
+            (state.revision, self.rows_wanted(&state, query)?)
+        };
+        wanted.up_to_revision = Some(wanted.up_to_revision.unwrap_or(revision).min(revision));
+        let limit = query.limit.clamp(1, MAX_PAGE);
+        let mut rows: Vec<ObservationRow> = Vec::new();
+        while rows.len() <= limit {
+            wanted.limit = if query.history { u32::try_from(limit + 1).unwrap_or(STRETCH) } else { STRETCH };
+            let stretch = self.store().observations(&wanted)?;
+            let full = u32::try_from(stretch.len()).is_ok_and(|read| read >= wanted.limit);
+            wanted.after = stretch.last().map(ObservationRow::key).or(wanted.after);
+            let state = self.state();
+            rows.extend(stretch.into_iter().filter(|row| query.history || stands(&state, row)));
+            if !full {
+                break;
+            }
+        }
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(ObservationRow::key);
+        Ok(FigurePage { revision, observations: self.views(&rows)?, next })
+    }
+
+    fn rows_wanted(&self, state: &State, query: &FigureQuery) -> Result<ObservationQuery, Error> {
+        let mut wanted = ObservationQuery { after: query.after, ..ObservationQuery::default() };
+        wanted.from_month = query.from.map(|month| i64::from(month.number()));
+        wanted.to_month = query.to.map(|month| i64::from(month.number()));
+        if let Some(code) = &query.unit {
+            wanted.units = Some(state.units.get(position(state, code)?).map(|unit| unit.number).into_iter().collect());
+        }
+        if let Some(asked) = &query.measure {
+            let faults = state.catalogue.measure_faults(asked);
+            if let Some((code, detail)) = faults.into_iter().next() {
+                return Err(Error::fault("/indicator", code, detail));
+            }
+            let matches = |measure: &Measure| measure.code == asked.code && asked.members.iter().all(|(dimension, member)| measure.members.get(dimension) == Some(member));
+            wanted.measures = Some(state.measures.iter().filter(|(_, measure)| matches(measure)).filter_map(|(id, _)| i64::try_from(id).ok()).collect());
+        }
+        if let Some(id) = &query.submission {
+            let record = self.store().submission(id)?;
+            let record = record.ok_or_else(|| Error::NotFound(format!("there is no submission {}", crate::domain::fault::quoted(id))))?;
+            wanted = wanted.of_revision(record.revision.revision);
+        }
+        Ok(wanted)
+    }
+
+    fn views(&self, rows: &[ObservationRow]) -> Result<Vec<ObservationView>, Error> {
+        let mut revisions: Vec<i64> = rows.iter().map(|row| row.revision).collect();
+        revisions.dedup();
+        let records: HashMap<i64, SubmissionRecord> = self.store().submissions_of(&revisions)?.into_iter().map(|record| (record.revision.revision, record)).collect();
+        let state = self.state();
+        Ok(rows.iter().filter_map(|row| view(&state, row, records.get(&row.revision)?)).collect())
+    }
+}
+
+fn view(state: &State, row: &ObservationRow, record: &SubmissionRecord) -> Option<ObservationView> {
+    let measure = state.measures.get(usize::try_from(row.measure).ok()?)?;
+    Some(ObservationView {
+        submission: record.submission.id.clone(),
+        revision: row.revision,
+        recorded_at: time_text(record.revision.recorded_at),
+        actor: record.revision.actor.clone(),
+        reason: record.revision.reason.clone(),
+        indicator: measure.code.clone(),
+        dimensions: measure.members.clone(),
+        unit: state.units.code(state.units.position_of_number(row.unit)?).to_owned(),
+        period: Month::from_number(i32::try_from(row.month).ok()?)?.to_string(),
+        value: row.mantissa.map(|mantissa| Written { mantissa, scale: u32::try_from(row.scale).unwrap_or(0) }),
+    })
+}
+
+/// Whether a row of the ledger is the figure that stands: the cube remembers which revision brought it.
+fn stands(state: &State, row: &ObservationRow) -> bool {
+    let place = || {
+        let measure = usize::try_from(row.measure).ok()?;
+        let (unit, month) = (state.units.position_of_number(row.unit)?, Month::from_number(i32::try_from(row.month).ok()?)?);
+        match state.decimals(measure) {
+            Some(_) => state.cube.cell(measure, unit, month).map(|(_, stamp)| stamp),
+            None => state.cube.stated(measure, unit, month).map(|stamped| stamped.revision),
+        }
+    };
+    row.mantissa.is_some() && place().is_some_and(|stamp| i64::from(stamp) == row.revision)
+}

@@ -1,0 +1,320 @@
+//! Submissions: parsed, judged, recorded, looked up, withdrawn.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use super::findings::FindingView;
+use super::state::State;
+use super::writer::{Reply, Submit, Withdrawal, stopping};
+use super::{App, this_month, time_text};
+use crate::domain::catalogue::{Catalogue, Severity};
+use crate::domain::cube::{Overlay, View};
+use crate::domain::fault::Fault;
+use crate::domain::observation::{Counts, Effect, Parser, Submission};
+use crate::domain::rules::{CheckAt, Finding, RuleBook};
+use crate::domain::unit::Units;
+use crate::domain::value::Source;
+use crate::error::Error;
+use crate::intake::{Envelope, Unreadable, csv, json};
+use crate::store::{Commit, ObservationQuery, SubmissionRecord};
+
+/// A submission against what stands.
+pub(super) struct Judged {
+    pub effect: Effect,
+    pub findings: Vec<FindingView>,
+    pub outcomes: Vec<(CheckAt, Option<Finding>)>,
+}
+
+/// Compares a submission with what stands and evaluates the rules its figures touch; its changes stay
+/// laid over. `book` is made anew when the submission names measures the state's has not seen.
+///
+/// # Errors
+/// The `error` rules it breaks; then nothing of it stays.
+pub(super) fn judge(state: &State, submission: &Submission, overlay: &mut Overlay, book: &mut Option<RuleBook>) -> Result<Judged, Error> {
+    let strict = state.catalogue.rules.iter().any(|rule| rule.severity == Severity::Error);
+    let before = strict.then(|| overlay.clone());
+    let known = overlay.new_measures().len();
+    let effect = submission.lay_over(&state.view(), overlay);
+    let grown = overlay.new_measures().len() > known;
+    let view = View { overlay: Some(overlay), ..state.view() };
+    if grown {
+        *book = Some(RuleBook::new(&state.catalogue, &view));
+    }
+    let rules = book.as_ref().unwrap_or(&state.book);
+    let source = Source { units: &state.units, view };
+    let mut checks = Vec::new();
+    effect.named.iter().for_each(|entry| rules.touched_by(&source, entry, &mut checks));
+    checks.sort_unstable();
+    checks.dedup();
+    let outcomes: Vec<(CheckAt, Option<Finding>)> = checks.into_iter().map(|check| (check, rules.evaluate(&source, &check))).collect();
+    let findings: Vec<FindingView> = outcomes.iter().filter_map(|(_, found)| Some(FindingView::new(found.as_ref()?, &state.units))).collect();
+    if let Some(before) = before {
+        let broken: Vec<Fault> = outcomes
+            .iter()
+            .filter_map(|(_, found)| found.as_ref().filter(|finding| finding.severity == Severity::Error))
+            .map(|finding| Fault::new("/observations", "rule_broken", format!("{} of {} in {}: {}", finding.rule, state.units.code(finding.unit), finding.month, finding.detail.1)))
+            .collect();
+        if !broken.is_empty() {
+            *overlay = before;
+            *book = None;
+            return Err(Error::Invalid(broken));
+        }
+    }
+    Ok(Judged { effect, findings, outcomes })
+}
+
+/// The answer to a submission (contract section 3).
+#[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
+pub struct Receipt {
+    /// Its identifier; null when nothing was recorded.
+    #[schema(required)]
+    pub submission: Option<String>,
+    /// The revision that recorded it, or the one it agrees with; null on a dry run.
+    #[schema(required)]
+    pub revision: Option<i64>,
+    /// When it was recorded; null when nothing was.
+    #[schema(required)]
+    pub recorded_at: Option<String>,
+    /// What it did.
+    pub counts: Counts,
+    /// Contradictions among the figures it names.
+    pub findings: Vec<FindingView>,
+}
+
+impl Receipt {
+    pub(super) fn unchanged(judged: Judged, revision: i64) -> Self {
+        Self { submission: None, revision: Some(revision), recorded_at: None, counts: judged.effect.counts, findings: judged.findings }
+    }
+
+    pub(super) fn recorded(judged: Judged, commit: &Commit) -> Self {
+        Self {
+            submission: commit.submission.as_ref().map(|row| row.id.clone()),
+            revision: Some(commit.revision),
+            recorded_at: Some(time_text(commit.recorded_at)),
+            counts: judged.effect.counts,
+            findings: judged.findings,
+        }
+    }
+}
+
+/// The receipt of a submission of the past.
+#[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
+pub struct PastReceipt {
+    /// Its identifier.
+    pub submission: String,
+    /// The revision that recorded it.
+    pub revision: i64,
+    /// When.
+    pub recorded_at: String,
+    /// Who sent it.
+    pub actor: String,
+    /// Why, where the sender said so.
+    #[schema(required)]
+    pub reason: Option<String>,
+    /// From what.
+    pub source: SourceView,
+    /// The submission that it withdraws.
+    #[schema(required)]
+    pub withdraws: Option<String>,
+    /// What it did.
+    pub counts: Counts,
+    /// The findings then.
+    pub findings: Vec<FindingView>,
+}
+
+/// Where a submission came from.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SourceView {
+    /// `api`, `csv`, `import` or what the sender said.
+    #[serde(default)]
+    pub kind: String,
+    /// The sender's own name for it.
+    #[serde(default)]
+    #[schema(required)]
+    pub reference: Option<String>,
+}
+
+/// The bytes of a submission and how to read them.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// JSON.
+    Json(Vec<u8>),
+    /// CSV with what its request said beside it.
+    Csv(Vec<u8>, Envelope),
+}
+
+impl Body {
+    fn parse(&self, catalogue: &Catalogue, units: &Units) -> Result<(Submission, Envelope), Error> {
+        let mut parser = Parser::new(catalogue, units, this_month());
+        let envelope = match self {
+            Self::Json(bytes) => json::read(bytes, &mut parser).map_err(|Unreadable(detail)| Error::Malformed(detail))?,
+            Self::Csv(bytes, envelope) => {
+                csv::read(bytes, catalogue, &mut parser);
+                envelope.faults().into_iter().for_each(|fault| parser.fault(fault));
+                envelope.clone()
+            }
+        };
+        Ok((parser.finish().map_err(Error::Invalid)?, envelope))
+    }
+}
+
+impl App {
+    /// Judges a body without recording it.
+    ///
+    /// # Errors
+    /// Every fault of it.
+    pub fn try_out(&self, body: &Body) -> Result<Receipt, Error> {
+        let (catalogue, units) = self.frame();
+        let (submission, _) = body.parse(&catalogue, &units)?;
+        let state = self.state();
+        if !Arc::ptr_eq(&units, &state.units) || !Arc::ptr_eq(&catalogue, &state.catalogue) {
+            drop(state);
+            return self.try_out(body);
+        }
+        let judged = judge(&state, &submission, &mut Overlay::over(&state.measures), &mut None)?;
+        Ok(Receipt { submission: None, revision: None, recorded_at: None, counts: judged.effect.counts, findings: judged.findings })
+    }
+
+    /// Records a body; it is durable and readable when this returns.
+    ///
+    /// # Errors
+    /// Every fault of it, a broken `error` rule, or that the store could not record it.
+    pub async fn submit(&self, body: &Body, actor: &str) -> Result<Receipt, Error> {
+        loop {
+            let (catalogue, units) = self.frame();
+            let (submission, envelope) = body.parse(&catalogue, &units)?;
+            let answer = self.hand_over(submission, (catalogue, units), envelope, actor, None)?;
+            match answer.await.unwrap_or_else(|_stopped| Err(Error::Busy(stopping())))? {
+                Reply::Done(receipt) => return Ok(receipt),
+                Reply::Stale => {}
+            }
+        }
+    }
+
+    /// Hands a submission that was parsed already to the writer and returns the waiting answer; for
+    /// imports, which parse the next stretch meanwhile. None when catalogue or units have changed.
+    pub(crate) fn submit_parsed(&self, submission: Submission, frame: (Arc<Catalogue>, Arc<Units>), envelope: Envelope, actor: &str) -> Result<Recording, Error> {
+        Ok(Recording(self.hand_over(submission, frame, envelope, actor, None)?))
+    }
+
+    /// The catalogue and the units of the latest state.
+    #[must_use]
+    pub fn frame(&self) -> (Arc<Catalogue>, Arc<Units>) {
+        let state = self.state();
+        (Arc::clone(&state.catalogue), Arc::clone(&state.units))
+    }
+
+    fn hand_over(
+        &self,
+        submission: Submission,
+        (catalogue, units): (Arc<Catalogue>, Arc<Units>),
+        envelope: Envelope,
+        actor: &str,
+        withdraws: Option<Withdrawal>,
+    ) -> Result<oneshot::Receiver<Result<Reply, Error>>, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.inner.writer.submit(Submit { submission, units, catalogue, envelope, actor: actor.to_owned(), withdraws, reply })?;
+        Ok(answer)
+    }
+
+    /// The receipt of a submission.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn receipt(&self, id: &str) -> Result<PastReceipt, Error> {
+        let SubmissionRecord { revision, submission } = self.record_of(id)?;
+        let number = |count: i64| u64::try_from(count).unwrap_or(0);
+        Ok(PastReceipt {
+            submission: submission.id,
+            revision: revision.revision,
+            recorded_at: time_text(revision.recorded_at),
+            actor: revision.actor,
+            reason: revision.reason,
+            source: SourceView { kind: submission.source_kind, reference: submission.reference },
+            withdraws: submission.withdraws,
+            counts: Counts {
+                created: number(submission.created),
+                revised: number(submission.revised),
+                unchanged: number(submission.unchanged),
+                withdrawn: number(submission.withdrawn),
+            },
+            findings: serde_json::from_str(&submission.findings).unwrap_or_default(),
+        })
+    }
+
+    /// Withdraws the figures of a submission that still stand, in a new revision.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or that the store could not record it.
+    pub async fn withdraw(&self, id: &str, reason: Option<String>, actor: &str) -> Result<Receipt, Error> {
+        loop {
+            let store = self.store().clone();
+            let key = id.to_owned();
+            let brought = tokio::task::spawn_blocking(move || figures_of(&store, &key)).await.map_err(|_e| Error::Busy(stopping()))??;
+            let (submission, frame) = {
+                let state = self.state();
+                let name = |measure: usize| Some((state.measures.get(measure)?.clone(), state.decimals(measure)));
+                let figures = brought.1.iter().filter_map(|(measure, unit, month)| Some((*measure, state.units.position_of_number(*unit)?, *month)));
+                (Submission::withdrawing(figures, name), (Arc::clone(&state.catalogue), Arc::clone(&state.units)))
+            };
+            let envelope = Envelope { source_kind: Some("withdrawal".to_owned()), reference: Some(id.to_owned()), reason: reason.clone() };
+            let withdrawal = Withdrawal { id: id.to_owned(), revision: brought.0 };
+            let answer = self.hand_over(submission, frame, envelope, actor, Some(withdrawal))?;
+            match answer.await.unwrap_or_else(|_stopped| Err(Error::Busy(stopping())))? {
+                Reply::Done(receipt) => return Ok(receipt),
+                Reply::Stale => {}
+            }
+        }
+    }
+
+    fn record_of(&self, id: &str) -> Result<SubmissionRecord, Error> {
+        self.store().submission(id)?.ok_or_else(|| unknown(id))
+    }
+}
+
+/// A submission on its way.
+pub(crate) struct Recording(oneshot::Receiver<Result<Reply, Error>>);
+
+impl Recording {
+    /// Waits for it; none when it has to be parsed again. Not to be called on an async thread.
+    pub(crate) fn wait(self) -> Result<Option<Receipt>, Error> {
+        match self.0.blocking_recv().unwrap_or_else(|_stopped| Err(Error::Busy(stopping())))? {
+            Reply::Done(receipt) => Ok(Some(receipt)),
+            Reply::Stale => Ok(None),
+        }
+    }
+}
+
+fn unknown(id: &str) -> Error {
+    Error::NotFound(format!("there is no submission {}", crate::domain::fault::quoted(id)))
+}
+
+/// A figure that a submission brought: measure, unit's number, month.
+type Brought = (usize, i64, crate::domain::period::Month);
+
+/// The revision of a submission and the figures it brought.
+fn figures_of(store: &crate::store::Store, id: &str) -> Result<(i64, Vec<Brought>), Error> {
+    let revision = store.submission(id)?.ok_or_else(|| unknown(id))?.revision.revision;
+    let query = ObservationQuery { limit: u32::MAX, ..ObservationQuery::default() }.of_revision(revision);
+    let rows = store.observations(&query)?.into_iter().filter(|row| row.mantissa.is_some());
+    let brought = rows.filter_map(|row| {
+        let month = crate::domain::period::Month::from_number(i32::try_from(row.month).ok()?)?;
+        Some((usize::try_from(row.measure).ok()?, row.unit, month))
+    });
+    Ok((revision, brought.collect()))
+}
+
+/// Leaves of a withdrawal only the figures that its revision brought and no later one has replaced.
+pub(super) fn keep_standing(state: &State, submission: &mut Submission, revision: i64) {
+    let ids: Vec<_> = submission.measures.iter().map(|named| (state.measures.id(&named.measure), named.decimals)).collect();
+    submission.figures.retain(|figure| {
+        let stamp = match ids.get(figure.measure) {
+            Some((Some(id), Some(_))) => state.cube.cell(*id, figure.unit, figure.month).map(|(_, stamp)| stamp),
+            Some((Some(id), None)) => state.cube.stated(*id, figure.unit, figure.month).map(|stamped| stamped.revision),
+            _ => None,
+        };
+        stamp.is_some_and(|stamp| i64::from(stamp) == revision)
+    });
+}

@@ -1,0 +1,42 @@
+//! One error for every use case, neutral of how it is told; the web turns it into an answer in one place.
+
+use crate::domain::fault::Fault;
+use crate::store::StoreError;
+
+/// Why a use case could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The bytes cannot be read.
+    #[error("{0}")]
+    Malformed(String),
+    /// The input has faults; all of them.
+    #[error("the input has {} fault(s)", .0.len())]
+    Invalid(Vec<Fault>),
+    /// There is no such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// What is recorded stands against it; each obstacle.
+    #[error("{detail}")]
+    Conflict {
+        /// The sentence.
+        detail: String,
+        /// What stands against it.
+        obstacles: Vec<Fault>,
+    },
+    /// It is larger than a documented bound.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The service is stopping, or too much is waiting.
+    #[error("{0}")]
+    Busy(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Error {
+    /// A fault of one place.
+    pub fn fault(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
+        Self::Invalid(vec![Fault::new(pointer, code, detail)])
+    }
+}

@@ -1,0 +1,171 @@
+//! `GET /catalogue`, `PUT /catalogue`, and the lists `GET /indicators` and `GET /kpis` from it.
+
+use actix_web::{HttpRequest, HttpResponse, get, put, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Context;
+use super::observations::ACTOR;
+use super::params::Params;
+use super::problem::{Answer, Problems};
+use super::reply::{Cell, Format, csv, json, not_modified};
+use super::units::read_json;
+use crate::app::catalogue::parse;
+use crate::domain::catalogue::{CatalogueDocument, DimensionUse, IndicatorDocument, KpiDocument};
+
+/// The catalogue with its version.
+#[derive(Serialize, ToSchema)]
+struct CatalogueView {
+    /// The revision that it is of.
+    revision: i64,
+    /// Its version.
+    version: i64,
+    /// Its sections.
+    #[serde(flatten)]
+    document: CatalogueDocument,
+}
+
+/// The indicators of the catalogue.
+#[derive(Serialize, ToSchema)]
+struct Indicators {
+    /// The revision that they are of.
+    revision: i64,
+    /// The indicators in order.
+    indicators: Vec<IndicatorDocument>,
+}
+
+/// The kpis of the catalogue.
+#[derive(Serialize, ToSchema)]
+struct Kpis {
+    /// The revision that they are of.
+    revision: i64,
+    /// The kpis in order.
+    kpis: Vec<KpiView>,
+}
+
+/// A kpi with the dimensions it can be asked for.
+#[derive(Serialize, ToSchema)]
+struct KpiView {
+    /// As declared.
+    #[serde(flatten)]
+    document: KpiDocument,
+    /// The dimensions it can be asked for, and the members of each.
+    dimensions: Vec<OpenDimension>,
+}
+
+/// A dimension a kpi can be asked for.
+#[derive(Serialize, ToSchema)]
+struct OpenDimension {
+    /// Its code.
+    code: String,
+    /// Its members.
+    members: Vec<String>,
+}
+
+/// The catalogue as one document.
+#[utoipa::path(tag = "declarations", responses((status = 200, description = "The catalogue", body = CatalogueView), (status = 304, description = "As you have it"), Problems))]
+#[get("/catalogue")]
+pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
+    let app = context.app()?;
+    Params::of(&request)?.finish()?;
+    let state = app.state();
+    if let Some(answer) = not_modified(&request, state.revision, Format::Json) {
+        return Ok(answer);
+    }
+    let (revision, version, catalogue) = (state.revision, state.catalogue_version, std::sync::Arc::clone(&state.catalogue));
+    drop(state);
+    json(&request, revision, None, &CatalogueView { revision, version, document: catalogue.document.clone() })
+}
+
+/// Replaces the catalogue, after checking it whole against what is recorded. Every earlier version is kept.
+#[utoipa::path(
+    tag = "declarations",
+    params(("dry_run" = Option<bool>, Query, description = "Check it, change nothing")),
+    request_body(content((CatalogueDocument = "application/json"))),
+    responses((status = 200, description = "The catalogue as it is now", body = CatalogueView), Problems)
+)]
+#[put("/catalogue")]
+pub async fn put(request: HttpRequest, context: web::Data<Context>, body: Result<web::Bytes, actix_web::Error>) -> Answer {
+    let app = context.app()?;
+    let mut params = Params::of(&request)?;
+    let dry_run = params.flag("dry_run", false);
+    params.finish()?;
+    let (document, made_from) = parse(read_json(&request, body)?)?;
+    let changed = app.put_catalogue(document, made_from, ACTOR, dry_run).await?;
+    Ok(HttpResponse::Ok().json(CatalogueView { revision: changed.revision, version: changed.version, document: changed.document }))
+}
+
+/// The figures that are reported.
+#[utoipa::path(
+    tag = "declarations",
+    params(("system" = Option<String>, Query, description = "Only those of a system"), ("format" = Option<String>, Query, description = "json or csv, instead of Accept")),
+    responses((status = 200, description = "The indicators", content((Indicators = "application/json"), (String = "text/csv"))), (status = 304, description = "As you have it"), Problems)
+)]
+#[get("/indicators")]
+pub async fn indicators(request: HttpRequest, context: web::Data<Context>) -> Answer {
+    let app = context.app()?;
+    let mut params = Params::of(&request)?;
+    let format = Format::of(&request, &mut params);
+    let system = params.text("system");
+    params.finish()?;
+    let state = app.state();
+    if let Some(answer) = not_modified(&request, state.revision, format) {
+        return Ok(answer);
+    }
+    let all = state.catalogue.document.indicators.iter().filter(|indicator| system.is_none() || indicator.system == system);
+    let (revision, indicators): (i64, Vec<IndicatorDocument>) = (state.revision, all.cloned().collect());
+    drop(state);
+    if format == Format::Json {
+        return json(&request, revision, None, &Indicators { revision, indicators });
+    }
+    let header = ["code", "name_vi", "name_en", "kind", "unit_of_measure", "decimals", "system", "dimensions"];
+    let dimensions = |uses: &[DimensionUse]| uses.iter().map(|used| used.code.clone()).collect::<Vec<_>>().join("; ");
+    let rows = indicators.into_iter().map(|indicator| {
+        vec![
+            Cell::Text(indicator.code),
+            Cell::Text(indicator.name.vi),
+            Cell::Text(indicator.name.en),
+            Cell::Text(indicator.kind),
+            Cell::Text(indicator.unit_of_measure),
+            Cell::Number(indicator.decimals.to_string()),
+            Cell::Text(indicator.system.unwrap_or_default()),
+            Cell::Text(dimensions(&indicator.dimensions)),
+        ]
+    });
+    csv(&request, revision, None, &header, rows)
+}
+
+/// The figures that are computed.
+#[utoipa::path(
+    tag = "declarations",
+    params(("system" = Option<String>, Query, description = "Only those of a system"), ("format" = Option<String>, Query, description = "json or csv, instead of Accept")),
+    responses((status = 200, description = "The kpis", content((Kpis = "application/json"), (String = "text/csv"))), (status = 304, description = "As you have it"), Problems)
+)]
+#[get("/kpis")]
+pub async fn kpis(request: HttpRequest, context: web::Data<Context>) -> Answer {
+    let app = context.app()?;
+    let mut params = Params::of(&request)?;
+    let format = Format::of(&request, &mut params);
+    let system = params.text("system");
+    params.finish()?;
+    let state = app.state();
+    if let Some(answer) = not_modified(&request, state.revision, format) {
+        return Ok(answer);
+    }
+    let all = state.catalogue.document.kpis.iter().zip(&state.catalogue.kpis).filter(|(document, _)| system.is_none() || document.system == system);
+    let view = |(document, kpi): (&KpiDocument, &crate::domain::catalogue::Kpi)| KpiView {
+        document: document.clone(),
+        dimensions: kpi.dimensions.iter().map(|(code, members)| OpenDimension { code: code.clone(), members: members.clone() }).collect(),
+    };
+    let (revision, kpis): (i64, Vec<KpiView>) = (state.revision, all.map(view).collect());
+    drop(state);
+    if format == Format::Json {
+        return json(&request, revision, None, &Kpis { revision, kpis });
+    }
+    let header = ["code", "name_vi", "name_en", "formula", "unit_of_measure", "direction", "system"];
+    let rows = kpis.into_iter().map(|KpiView { document, .. }| {
+        let system = document.system.unwrap_or_default();
+        [document.code, document.name.vi, document.name.en, document.formula, document.unit_of_measure, document.direction, system].map(Cell::Text).into()
+    });
+    csv(&request, revision, None, &header, rows)
+}

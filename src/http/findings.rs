@@ -1,0 +1,68 @@
+//! `GET /findings`: where figures contradict a rule.
+
+use actix_web::{HttpRequest, get, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Context;
+use super::params::{Params, cursor};
+use super::problem::{Answer, Problems};
+use super::reply::{Format, cells, csv, json, not_modified};
+use crate::app::findings::{FindingQuery, FindingView};
+
+/// A page of findings.
+#[derive(Serialize, ToSchema)]
+struct FindingsPage {
+    /// The revision that they are of.
+    revision: i64,
+    /// The findings, by unit, month, rule and measure.
+    findings: Vec<FindingView>,
+    /// The next page's `cursor`; null on the last.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// The findings that stand.
+#[utoipa::path(
+    tag = "questions",
+    params(
+        ("unit" = Option<String>, Query, description = "A unit and those below it"),
+        ("from" = Option<String>, Query, description = "First month"),
+        ("to" = Option<String>, Query, description = "Last month"),
+        ("severity" = Option<String>, Query, description = "warning or error"),
+        ("rule" = Option<String>, Query, description = "A rule's code"),
+        ("limit" = Option<usize>, Query, description = "1 to 10,000; 1,000 when absent", minimum = 1, maximum = 10000),
+        ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
+        ("format" = Option<String>, Query, description = "json or csv, instead of Accept")
+    ),
+    responses((status = 200, description = "A page", content((FindingsPage = "application/json"), (String = "text/csv"))), (status = 304, description = "As you have it"), Problems)
+)]
+#[get("/findings")]
+pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
+    let app = context.app()?;
+    let mut params = Params::of(&request)?;
+    let format = Format::of(&request, &mut params);
+    let query = FindingQuery {
+        unit: params.text("unit"),
+        from: params.parse("from"),
+        to: params.parse("to"),
+        severity: params.word("severity", &["warning", "error"]).map(ToOwned::to_owned),
+        rule: params.text("rule"),
+        limit: params.limit(1_000, 10_000),
+        offset: params.offset(),
+    };
+    params.finish()?;
+    let known = app.state().revision;
+    if let Some(answer) = not_modified(&request, known, format) {
+        return Ok(answer);
+    }
+    let (revision, findings, more) = app.findings(&query)?;
+    let next = more.then(|| i64::try_from(query.offset + query.limit).ok()).flatten().map(|offset| cursor(&[offset]));
+    match format {
+        Format::Json => json(&request, revision, next.as_deref(), &FindingsPage { revision, findings, next_cursor: next.clone() }),
+        Format::Csv => {
+            let header = ["rule", "severity", "measure", "unit", "period", "stated", "computed", "detail", "detail_vi"];
+            csv(&request, revision, next.as_deref(), &header, findings.iter().map(cells))
+        }
+    }
+}

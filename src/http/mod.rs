@@ -1,0 +1,132 @@
+//! The web: one file a resource, request and answer types beside their handlers. `problem.rs` is the one
+//! place where an error becomes an answer, `reply.rs` the one where an answer gets its representation.
+
+mod catalogue;
+mod findings;
+mod health;
+mod observations;
+mod params;
+mod problem;
+mod reply;
+mod series;
+mod submissions;
+mod units;
+mod watch;
+
+use std::sync::{Arc, OnceLock};
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use utoipa::OpenApi;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub use health::Metrics;
+pub use problem::{Answer, Problem};
+pub use watch::watch;
+
+use crate::app::App;
+
+/// Largest request body in bytes, after decompression.
+pub const MAX_BODY: usize = 32 << 20;
+
+/// Where routes under `/api/v1` stand.
+pub const API: &str = "/api/v1";
+
+/// What every handler sees.
+#[derive(Clone)]
+pub struct Context {
+    app: Arc<OnceLock<App>>,
+    /// The service's own health.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Context {
+    /// A context whose cube is not loaded yet.
+    ///
+    /// # Errors
+    /// When the metrics contradict each other, which a test would have shown.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        Ok(Self { app: Arc::new(OnceLock::new()), metrics: Arc::new(Metrics::new()?) })
+    }
+
+    /// Makes the service ready.
+    pub fn ready(&self, app: App) {
+        let _already = self.app.set(app);
+    }
+
+    /// The service, once it is ready.
+    ///
+    /// # Errors
+    /// 503 until the ledger is loaded.
+    pub fn app(&self) -> Result<&App, Problem> {
+        self.app.get().ok_or_else(Problem::loading)
+    }
+}
+
+/// The description of the whole interface; paths and types come from the handlers.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "egov-kpi",
+        description = "Monthly e-government figures in, trends people can trust out. Every figure is readable the moment its POST has answered.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    tags(
+        (name = "figures", description = "Recording and reading figures"),
+        (name = "questions", description = "Trends and findings"),
+        (name = "declarations", description = "The catalogue and the units"),
+        (name = "service", description = "The service itself")
+    )
+)]
+struct Description;
+
+/// The OpenAPI document of this build.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let app = utoipa_actix_web::AppExt::into_utoipa_app(actix_web::App::new()).openapi(Description::openapi());
+    app.configure(routes).split_for_parts().1
+}
+
+/// The OpenAPI document as it is checked in.
+///
+/// # Errors
+/// Never for a document made of plain types.
+pub fn openapi_text() -> Result<String, serde_json::Error> {
+    Ok(serde_json::to_string_pretty(&openapi())? + "\n")
+}
+
+/// Every route that stands in the OpenAPI document.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(utoipa_actix_web::scope(API).configure(|api: &mut ServiceConfig<'_>| {
+        api.service(observations::post)
+            .service(observations::get)
+            .service(submissions::get)
+            .service(submissions::delete)
+            .service(series::get)
+            .service(findings::get)
+            .service(units::get)
+            .service(units::put)
+            .service(catalogue::get)
+            .service(catalogue::put)
+            .service(catalogue::indicators)
+            .service(catalogue::kpis);
+    }));
+    config.service(health::livez).service(health::readyz).service(health::metrics);
+}
+
+/// The routes that are not part of the interface that is described: the description itself, and its page.
+pub fn extras(config: &mut web::ServiceConfig) {
+    config
+        .route("/api/v1/openapi.json", web::get().to(description))
+        .route("/openapi.json", web::get().to(description))
+        .route("/docs", web::get().to(|| async { HttpResponse::Found().insert_header(("Location", "/docs/")).finish() }))
+        .service(utoipa_swagger_ui::SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::new(["/api/v1/openapi.json"])))
+        .default_service(web::to(|request: HttpRequest| async move { Problem::no_such_route(request.path()) }));
+}
+
+async fn description() -> Result<HttpResponse, Problem> {
+    static TEXT: OnceLock<Option<String>> = OnceLock::new();
+    match TEXT.get_or_init(|| openapi_text().ok()) {
+        Some(text) => Ok(HttpResponse::Ok().content_type("application/json").body(text.as_str())),
+        None => Err(Problem::internal()),
+    }
+}

@@ -1,0 +1,205 @@
+//! `POST /observations` records a submission, `GET /observations` reads figures as recorded.
+
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::params::{Params, cursor, read_cursor};
+use super::problem::{Answer, Problem, Problems};
+use super::reply::{Cell, Format, csv, json, not_modified};
+use super::{Context, MAX_BODY};
+use crate::app::observations::{FigureQuery, MAX_PAGE, ObservationView};
+use crate::app::submissions::{Body, Receipt, SourceView};
+use crate::domain::measure::Measure;
+use crate::intake::Envelope;
+use crate::store::ObservationKey;
+
+/// Who a request without a key is in the ledger.
+pub(super) const ACTOR: &str = "anonymous";
+
+/// A submission as JSON.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "it describes the body; the body is read field by field so that every fault is named at once")]
+pub struct SubmissionBody {
+    /// Where the figures come from.
+    source: Option<SourceView>,
+    /// Why; needed for figures of a closed month.
+    reason: Option<String>,
+    /// The figures, 1 to 50,000.
+    #[schema(min_items = 1, max_items = 50000)]
+    observations: Vec<ObservationBody>,
+}
+
+/// A figure as JSON.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "see SubmissionBody")]
+pub struct ObservationBody {
+    /// An indicator's code, or a kpi's for a stated rate.
+    #[schema(example = "ioffice.documents.outgoing")]
+    indicator: String,
+    /// A unit's code, or an official code valid in the month.
+    #[schema(example = "travinh")]
+    unit: String,
+    /// The month.
+    #[schema(example = "2021-10", pattern = r"^\d{4}-\d{2}$")]
+    period: String,
+    /// Dimension and member.
+    dimensions: Option<std::collections::BTreeMap<String, String>>,
+    /// A number, a decimal string (its digits are kept as written), or null to withdraw.
+    #[schema(required)]
+    value: Option<FigureBody>,
+}
+
+/// A value.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "see SubmissionBody")]
+pub enum FigureBody {
+    /// A number.
+    Number(f64),
+    /// A decimal string.
+    Text(String),
+}
+
+/// Records a submission whole or not at all. What it brought is readable when this answers.
+#[utoipa::path(
+    tag = "figures",
+    params(
+        ("dry_run" = Option<bool>, Query, description = "Judge it, record nothing"),
+        ("reason" = Option<String>, Query, description = "CSV only: why"),
+        ("reference" = Option<String>, Query, description = "CSV only: the sender's own name for it")
+    ),
+    request_body(content(
+        (SubmissionBody = "application/json"),
+        (String = "text/csv", example = "indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,23441\n")
+    )),
+    responses(
+        (status = 201, description = "Recorded", body = Receipt),
+        (status = 200, description = "Nothing changed, or a dry run", body = Receipt),
+        Problems
+    )
+)]
+#[post("/observations")]
+pub async fn post(request: HttpRequest, context: web::Data<Context>, body: Result<web::Bytes, actix_web::Error>) -> Answer {
+    let app = context.app()?;
+    let mut params = Params::of(&request)?;
+    let dry_run = params.flag("dry_run", false);
+    let (reason, reference) = (params.text("reason"), params.text("reference"));
+    let media = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_csv = match media.split(';').next().map(str::trim).unwrap_or_default() {
+        "application/json" => false,
+        "text/csv" => true,
+        _ => return Err(Problem::media_type("application/json or text/csv")),
+    };
+    if !is_csv && (reason.is_some() || reference.is_some()) {
+        params.fault("reason", "unknown_parameter", "with JSON, reason and source.reference stand in the body");
+    }
+    params.finish()?;
+    let bytes = read_body(body)?.to_vec();
+    let body = if is_csv { Body::Csv(bytes, Envelope { source_kind: Some("csv".to_owned()), reference, reason }) } else { Body::Json(bytes) };
+    let receipt = if dry_run { app.try_out(&body)? } else { app.submit(&body, ACTOR).await? };
+    let mut answer = if receipt.submission.is_some() { HttpResponse::Created() } else { HttpResponse::Ok() };
+    if let Some(id) = &receipt.submission {
+        answer.insert_header(("Location", format!("{}/submissions/{id}", super::API)));
+    }
+    Ok(answer.json(receipt))
+}
+
+/// The bytes of a body, or why they cannot be had.
+pub(super) fn read_body(body: Result<web::Bytes, actix_web::Error>) -> Result<web::Bytes, Problem> {
+    body.map_err(|error| match error.as_response_error().status_code() {
+        actix_web::http::StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(format!("a body has at most {MAX_BODY} bytes")),
+        _ => Problem::malformed("the body cannot be read"),
+    })
+}
+
+/// A page of figures as recorded.
+#[derive(Serialize, ToSchema)]
+struct ObservationsPage {
+    /// The revision that it is the state of.
+    revision: i64,
+    /// The figures, in the order they were recorded.
+    observations: Vec<ObservationView>,
+    /// The next page's `cursor`; null on the last.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// Reads figures as they were recorded, in the order they came: what stands, or every revision.
+#[utoipa::path(
+    tag = "figures",
+    params(
+        ("indicator" = Option<String>, Query, description = "A measure; without members every split of it"),
+        ("unit" = Option<String>, Query, description = "A unit"),
+        ("from" = Option<String>, Query, description = "First month"),
+        ("to" = Option<String>, Query, description = "Last month"),
+        ("submission" = Option<String>, Query, description = "Those of one submission"),
+        ("history" = Option<bool>, Query, description = "Every revision instead of what stands"),
+        ("limit" = Option<usize>, Query, description = "1 to 10,000; 1,000 when absent", minimum = 1, maximum = 10000),
+        ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
+        ("format" = Option<String>, Query, description = "json or csv, instead of Accept")
+    ),
+    responses((status = 200, description = "A page", content((ObservationsPage = "application/json"), (String = "text/csv"))), (status = 304, description = "As you have it"), Problems)
+)]
+#[get("/observations")]
+pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
+    let app = context.app()?.clone();
+    let mut params = Params::of(&request)?;
+    let format = Format::of(&request, &mut params);
+    let mut query = FigureQuery {
+        unit: params.text("unit"),
+        from: params.parse("from"),
+        to: params.parse("to"),
+        submission: params.text("submission"),
+        history: params.flag("history", false),
+        limit: params.limit(1_000, MAX_PAGE),
+        ..FigureQuery::default()
+    };
+    if let Some(text) = params.text("indicator") {
+        query.measure = Measure::parse(&text).map_err(|detail| params.fault("indicator", "malformed", detail)).ok();
+    }
+    if let Some(text) = params.text("cursor") {
+        query.after = key(&text);
+        if query.after.is_none() {
+            params.fault("cursor", "malformed", "this is no cursor of ours");
+        }
+    }
+    params.finish()?;
+    let known = app.state().revision;
+    if let Some(answer) = not_modified(&request, known, format) {
+        return Ok(answer);
+    }
+    let page = web::block(move || app.figures(&query)).await.map_err(|_stopping| Problem::internal())??;
+    let next = page.next.map(|key| cursor(&[key.revision, key.unit, key.measure, key.month]));
+    match format {
+        Format::Json => json(&request, page.revision, next.as_deref(), &ObservationsPage { revision: page.revision, observations: page.observations, next_cursor: next.clone() }),
+        Format::Csv => csv(&request, page.revision, next.as_deref(), &HEADER, page.observations.into_iter().map(row)),
+    }
+}
+
+fn key(text: &str) -> Option<ObservationKey> {
+    match read_cursor(text)?.as_slice() {
+        [revision, unit, measure, month] => Some(ObservationKey { revision: *revision, unit: *unit, measure: *measure, month: *month }),
+        _ => None,
+    }
+}
+
+const HEADER: [&str; 10] = ["submission", "revision", "recorded_at", "actor", "reason", "indicator", "dimensions", "unit", "period", "value"];
+
+fn row(figure: ObservationView) -> Vec<Cell> {
+    vec![
+        Cell::Text(figure.submission),
+        Cell::Number(figure.revision.to_string()),
+        Cell::Text(figure.recorded_at),
+        Cell::Text(figure.actor),
+        Cell::Text(figure.reason.unwrap_or_default()),
+        Cell::Text(figure.indicator),
+        Cell::Text(figure.dimensions.to_string()),
+        Cell::Text(figure.unit),
+        Cell::Text(figure.period),
+        Cell::Number(figure.value.map_or_else(|| "null".to_owned(), |value| value.to_string())),
+    ]
+}

@@ -1,0 +1,131 @@
+//! Query parameters, read strictly: an unknown one is a fault, and every fault is named at once.
+
+use std::str::FromStr;
+
+use actix_web::HttpRequest;
+use actix_web::web::Query;
+
+use super::problem::Problem;
+use crate::domain::fault::{Fault, quoted};
+
+/// Most parameters in one query.
+const MAX_PARAMETERS: usize = 2_500;
+
+/// The parameters of a request, taken one by one.
+pub struct Params {
+    pairs: Vec<(String, String)>,
+    faults: Vec<Fault>,
+}
+
+impl Params {
+    /// Reads the query string.
+    ///
+    /// # Errors
+    /// 422 when it cannot be read.
+    pub fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        let unreadable = |_e| Problem::parameter("", "malformed", "the query string cannot be read");
+        let pairs = Query::<Vec<(String, String)>>::from_query(request.query_string()).map_err(unreadable)?.into_inner();
+        if pairs.len() > MAX_PARAMETERS {
+            return Err(Problem::parameter("", "too_many", format!("at most {MAX_PARAMETERS} parameters")));
+        }
+        Ok(Self { pairs, faults: Vec::new() })
+    }
+
+    /// Every value of a parameter that may repeat.
+    pub fn many(&mut self, name: &str) -> Vec<String> {
+        let (taken, rest) = std::mem::take(&mut self.pairs).into_iter().partition(|(key, _)| key == name);
+        self.pairs = rest;
+        let taken: Vec<(String, String)> = taken;
+        taken.into_iter().map(|(_, value)| value).collect()
+    }
+
+    /// The value of a parameter that may stand once.
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        let mut values = self.many(name);
+        if values.len() > 1 {
+            self.fault(name, "duplicate", format!("{name} may stand once"));
+        }
+        values.pop()
+    }
+
+    /// A parameter of a type that can be read from text.
+    pub fn parse<T: FromStr>(&mut self, name: &str) -> Option<T>
+    where
+        T::Err: std::fmt::Display,
+    {
+        let text = self.text(name)?;
+        match text.parse() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.fault(name, "malformed", format!("{name}={}: {error}", quoted(&text)));
+                None
+            }
+        }
+    }
+
+    /// A parameter that is one of a few words.
+    pub fn word<'w>(&mut self, name: &str, words: &[&'w str]) -> Option<&'w str> {
+        let text = self.text(name)?;
+        let found = words.iter().find(|word| **word == text).copied();
+        if found.is_none() {
+            self.fault(name, "malformed", format!("{name} is one of {}", words.join(", ")));
+        }
+        found
+    }
+
+    /// `true` or `false`; absent is the default.
+    pub fn flag(&mut self, name: &str, default: bool) -> bool {
+        self.word(name, &["true", "false"]).map_or(default, |word| word == "true")
+    }
+
+    /// A page's size.
+    pub fn limit(&mut self, default: usize, most: usize) -> usize {
+        let limit = self.parse::<usize>("limit").unwrap_or(default);
+        if limit == 0 || limit > most {
+            self.fault("limit", "out_of_range", format!("limit is 1 to {most}"));
+        }
+        limit.clamp(1, most)
+    }
+
+    /// How much a cursor of [`cursor`] says to pass over.
+    pub fn offset(&mut self) -> usize {
+        let Some(text) = self.text("cursor") else { return 0 };
+        let found = read_cursor(&text).and_then(|numbers| match numbers.as_slice() {
+            [offset] => usize::try_from(*offset).ok(),
+            _ => None,
+        });
+        found.unwrap_or_else(|| {
+            self.fault("cursor", "malformed", "this is no cursor of ours");
+            0
+        })
+    }
+
+    /// Adds a fault.
+    pub fn fault(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
+        self.faults.push(Fault::new(format!("/{name}"), code, detail));
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// 422 with every fault, parameters that nobody asked for among them.
+    pub fn finish(mut self) -> Result<(), Problem> {
+        for (name, _) in std::mem::take(&mut self.pairs) {
+            let name: String = name.chars().take(60).collect();
+            self.fault(&name, "unknown_parameter", format!("there is no parameter {}", quoted(&name)));
+        }
+        if self.faults.is_empty() { Ok(()) } else { Err(Problem::invalid(self.faults)) }
+    }
+}
+
+/// A URL-safe cursor from numbers.
+#[must_use]
+pub fn cursor(numbers: &[i64]) -> String {
+    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join("~")
+}
+
+/// The numbers of a cursor.
+#[must_use]
+pub fn read_cursor(text: &str) -> Option<Vec<i64>> {
+    text.split('~').map(|number| number.parse().ok().filter(|number| *number >= 0)).collect()
+}

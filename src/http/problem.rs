@@ -1,0 +1,189 @@
+//! The one place where an error becomes an answer: RFC 9457 problem documents (contract section 3).
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+
+use crate::domain::fault::{Fault, quoted};
+use crate::error::Error;
+use crate::store::StoreError;
+
+/// What a handler returns.
+pub type Answer = Result<HttpResponse, Problem>;
+
+/// The media type of problem documents.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// A problem document.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Problem {
+    /// Stable, for programs: `urn:egov-kpi:invalid` and the like.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// A short title of the type.
+    pub title: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong here, in a sentence.
+    pub detail: String,
+    /// Every fault of the input.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<FaultView>)]
+    pub errors: Vec<Fault>,
+}
+
+/// One fault of the input.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Fault)]
+pub struct FaultView {
+    /// JSON pointer into the body.
+    pub pointer: String,
+    /// Stable, for programs.
+    pub code: String,
+    /// For people.
+    pub detail: String,
+    /// Line in a CSV body, the header being line 1.
+    pub line: Option<u64>,
+    /// Column name in a CSV body.
+    pub column: Option<String>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, kind: &str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { kind: format!("urn:egov-kpi:{kind}"), title, status: status.as_u16(), detail: detail.into(), errors: Vec::new() }
+    }
+
+    /// 422 with every fault.
+    #[must_use]
+    pub fn invalid(errors: Vec<Fault>) -> Self {
+        let detail = match errors.as_slice() {
+            [one] => one.detail.clone(),
+            many => format!("{} faults; nothing was recorded", many.len()),
+        };
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The input has faults", detail) }
+    }
+
+    /// 422 for one parameter.
+    #[must_use]
+    pub fn parameter(name: &str, code: &'static str, detail: impl Into<String>) -> Self {
+        Self::invalid(vec![Fault::new(format!("/{name}"), code, detail)])
+    }
+
+    /// 503 until the ledger is loaded.
+    #[must_use]
+    pub fn loading() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "loading", "Not ready yet", "the ledger is being loaded; try again in a moment")
+    }
+
+    /// 404 for a path.
+    #[must_use]
+    pub fn no_such_route(path: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", format!("there is nothing at {}", quoted(path)))
+    }
+
+    /// 415 with what is understood.
+    #[must_use]
+    pub fn media_type(understood: &str) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Media type not understood", format!("understood is {understood}"))
+    }
+
+    /// 400 for bytes that cannot be read.
+    #[must_use]
+    pub fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed", "The request cannot be read", detail)
+    }
+
+    /// 413 with the bound.
+    #[must_use]
+    pub fn too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", detail)
+    }
+
+    /// 500; the cause is in the log.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The service failed", "the service failed; its log says why")
+    }
+
+    /// A plain problem for a status that the framework chose.
+    #[must_use]
+    pub fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::METHOD_NOT_ALLOWED => Self::new(status, "method", "Method not allowed", "this resource does not answer this method"),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(format!("a body has at most {} bytes", super::MAX_BODY)),
+            StatusCode::NOT_FOUND => Self::new(status, "not-found", "Not found", "there is no such resource"),
+            status if status.is_client_error() => Self { status: status.as_u16(), ..Self::malformed("the request cannot be read") },
+            status => Self { status: status.as_u16(), ..Self::internal() },
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Malformed(detail) => Self::malformed(detail),
+            Error::Invalid(faults) => Self::invalid(faults),
+            Error::NotFound(detail) => Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail),
+            Error::Conflict { detail, obstacles } => Self { errors: obstacles, ..Self::new(StatusCode::CONFLICT, "conflict", "It contradicts what is recorded", detail) },
+            Error::TooLarge(detail) => Self::too_large(detail),
+            Error::Busy(detail) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Try again", detail),
+            Error::Store(error) => {
+                tracing::error!(error = %error, cause = ?std::error::Error::source(&error), "the store failed");
+                match error {
+                    StoreError::Unavailable(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again", "the database is not available at the moment"),
+                    _ => Self::internal(),
+                }
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.title, self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let body = serde_json::to_vec(self).unwrap_or_default();
+        let mut answer = HttpResponse::build(self.status());
+        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+            answer.insert_header(("Retry-After", "1"));
+        }
+        answer.content_type(MEDIA_TYPE).body(body)
+    }
+}
+
+/// Lets a handler that returns a problem outright be a service.
+impl actix_web::Responder for Problem {
+    type Body = actix_web::body::BoxBody;
+
+    fn respond_to(self, _request: &actix_web::HttpRequest) -> HttpResponse {
+        self.error_response()
+    }
+}
+
+/// The problems that any call may answer, for the OpenAPI document.
+pub struct Problems;
+
+impl utoipa::IntoResponses for Problems {
+    fn responses() -> std::collections::BTreeMap<String, RefOr<Response>> {
+        let content = || ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        let of = |text: &str| RefOr::T(ResponseBuilder::new().description(text).content(MEDIA_TYPE, content()).build());
+        [
+            ("4XX".to_owned(), of("The request cannot be carried out; the document says why.")),
+            ("5XX".to_owned(), of("The service cannot answer at the moment; the document says so.")),
+        ]
+        .into()
+    }
+}

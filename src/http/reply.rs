@@ -1,0 +1,127 @@
+//! The one place where an answer gets its representation: JSON or CSV, entity tag, next page.
+
+use actix_web::http::header::{ACCEPT, ETAG, IF_NONE_MATCH, LINK, VARY};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::params::Params;
+use super::problem::{Answer, Problem};
+
+/// How an answer is to be written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// JSON, the default.
+    Json,
+    /// CSV.
+    Csv,
+}
+
+impl Format {
+    /// What `format=` or else `Accept` asks for.
+    pub fn of(request: &HttpRequest, params: &mut Params) -> Self {
+        match params.word("format", &["json", "csv"]) {
+            Some("csv") => return Self::Csv,
+            Some(_) => return Self::Json,
+            None => {}
+        }
+        let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let place = |media: &str| accept.find(media).unwrap_or(usize::MAX);
+        if place("text/csv") < place("application/json").min(place("*/*")) { Self::Csv } else { Self::Json }
+    }
+}
+
+/// The weak entity tag of an answer: revision, build, representation, and the date where it matters.
+fn tag(request: &HttpRequest, revision: i64, format: Format) -> String {
+    let representation = match format {
+        Format::Json => "json",
+        Format::Csv => "csv",
+    };
+    let dated = if request.query_string().contains("last=") { crate::app::this_month().to_string() } else { String::new() };
+    format!("W/\"{revision}-{}-{representation}{dated}\"", env!("CARGO_PKG_VERSION"))
+}
+
+/// 304 when the client has the answer already; asked before anything is computed.
+#[must_use]
+pub fn not_modified(request: &HttpRequest, revision: i64, format: Format) -> Option<HttpResponse> {
+    let known = request.headers().get(IF_NONE_MATCH)?.to_str().ok()?;
+    let tag = tag(request, revision, format);
+    let strong = tag.trim_start_matches("W/");
+    let same = known.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == strong);
+    same.then(|| with_headers(&mut HttpResponse::NotModified(), request, revision, format).finish())
+}
+
+fn with_headers<'b>(answer: &'b mut HttpResponseBuilder, request: &HttpRequest, revision: i64, format: Format) -> &'b mut HttpResponseBuilder {
+    answer.insert_header((ETAG, tag(request, revision, format))).insert_header((VARY, "Accept, Accept-Encoding, Authorization"))
+}
+
+/// A page of an answer as JSON, with a `Link` to the next.
+///
+/// # Errors
+/// 500 when it cannot be written, which a test would have shown.
+pub fn json(request: &HttpRequest, revision: i64, next: Option<&str>, body: &impl Serialize) -> Answer {
+    let bytes = serde_json::to_vec(body).map_err(|_e| Problem::internal())?;
+    let mut answer = HttpResponse::Ok();
+    link(&mut answer, request, next);
+    Ok(with_headers(&mut answer, request, revision, Format::Json).content_type("application/json").body(bytes))
+}
+
+/// A cell of a table.
+pub enum Cell {
+    /// A number, written as it stands.
+    Number(String),
+    /// A text, which must not become a formula.
+    Text(String),
+}
+
+/// A page of an answer as CSV.
+///
+/// # Errors
+/// 500 when it cannot be written.
+pub fn csv(request: &HttpRequest, revision: i64, next: Option<&str>, header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> Answer {
+    let bytes = table(header, rows).map_err(|_e| Problem::internal())?;
+    let mut answer = HttpResponse::Ok();
+    link(&mut answer, request, next);
+    Ok(with_headers(&mut answer, request, revision, Format::Csv).content_type("text/csv; charset=utf-8").body(bytes))
+}
+
+fn table(header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> Result<Vec<u8>, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(header)?;
+    for row in rows {
+        writer.write_record(row.into_iter().map(|cell| match cell {
+            Cell::Number(number) => number,
+            Cell::Text(text) => safe(text),
+        }))?;
+    }
+    writer.into_inner().map_err(|error| csv::Error::from(std::io::Error::other(error.to_string())))
+}
+
+/// A text that no spreadsheet takes for a formula.
+fn safe(text: String) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
+}
+
+/// The cells of a flat record, in the order of its fields; numbers as numbers, lists joined.
+#[must_use]
+pub fn cells(record: &impl Serialize) -> Vec<Cell> {
+    let cell = |value: &Value| match value {
+        Value::Null => Cell::Text(String::new()),
+        Value::Number(number) => Cell::Number(number.to_string()),
+        Value::String(text) => Cell::Text(text.clone()),
+        Value::Bool(flag) => Cell::Text(flag.to_string()),
+        Value::Array(list) => Cell::Text(list.iter().map(|entry| entry.as_str().map_or_else(|| entry.to_string(), ToOwned::to_owned)).collect::<Vec<_>>().join("; ")),
+        Value::Object(_) => Cell::Text(value.to_string()),
+    };
+    match serde_json::to_value(record) {
+        Ok(Value::Object(fields)) => fields.values().map(cell).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn link(answer: &mut HttpResponseBuilder, request: &HttpRequest, next: Option<&str>) {
+    let Some(next) = next else { return };
+    let kept = request.query_string().split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+    let query = kept.chain(std::iter::once(format!("cursor={next}").as_str())).collect::<Vec<_>>().join("&");
+    answer.insert_header((LINK, format!("<{}?{query}>; rel=\"next\"", request.path())));
+}

@@ -1,0 +1,47 @@
+//! `GET /submissions/{id}` is the receipt, `DELETE` takes back what still stands of it.
+
+use actix_web::{HttpRequest, HttpResponse, delete, get, web};
+
+use super::Context;
+use super::observations::ACTOR;
+use super::params::Params;
+use super::problem::{Answer, Problem, Problems};
+use crate::app::submissions::{PastReceipt, Receipt};
+
+/// The receipt of a submission.
+#[utoipa::path(
+    tag = "figures",
+    params(("id" = String, Path, description = "The submission")),
+    responses((status = 200, description = "What was sent, by whom, when, with counts and the findings then", body = PastReceipt), Problems)
+)]
+#[get("/submissions/{id}")]
+pub async fn get(request: HttpRequest, context: web::Data<Context>, id: web::Path<String>) -> Answer {
+    let app = context.app()?.clone();
+    Params::of(&request)?.finish()?;
+    let receipt = web::block(move || app.receipt(&id)).await.map_err(|_stopping| Problem::internal())??;
+    Ok(HttpResponse::Ok().json(receipt))
+}
+
+/// Withdraws the figures of a submission that still stand, in a new revision.
+#[utoipa::path(
+    tag = "figures",
+    params(("id" = String, Path, description = "The submission"), ("reason" = Option<String>, Query, description = "Why")),
+    responses(
+        (status = 201, description = "Withdrawn", body = Receipt),
+        (status = 200, description = "Nothing of it stood any more", body = Receipt),
+        Problems
+    )
+)]
+#[delete("/submissions/{id}")]
+pub async fn delete(request: HttpRequest, context: web::Data<Context>, id: web::Path<String>) -> Answer {
+    let app = context.app()?;
+    let mut params = Params::of(&request)?;
+    let reason = params.text("reason").filter(|reason| !reason.is_empty());
+    if reason.as_ref().is_some_and(|reason| reason.chars().count() > crate::intake::MAX_NOTE) {
+        params.fault("reason", "too_long", format!("at most {} characters", crate::intake::MAX_NOTE));
+    }
+    params.finish()?;
+    let receipt = app.withdraw(&id, reason, ACTOR).await?;
+    let mut answer = if receipt.submission.is_some() { HttpResponse::Created() } else { HttpResponse::Ok() };
+    Ok(answer.json(receipt))
+}

@@ -1,0 +1,135 @@
+//! `GET /units` and `PUT /units`.
+
+use actix_web::{HttpRequest, HttpResponse, get, put, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Context;
+use super::observations::{ACTOR, read_body};
+use super::params::{Params, cursor};
+use super::problem::{Answer, Problem, Problems};
+use super::reply::{Cell, Format, csv, json, not_modified};
+use crate::app::units::parse;
+use crate::domain::fault::quoted;
+use crate::domain::unit::{UnitDocument, Units};
+use crate::error::Error;
+
+/// Most units on a page.
+const MAX_PAGE: usize = 20_000;
+
+/// Units.
+#[derive(Serialize, ToSchema)]
+struct UnitsPage {
+    /// The revision that they are of.
+    revision: i64,
+    /// The units, parents before children.
+    units: Vec<UnitDocument>,
+    /// The next page's `cursor`; null on the last.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// Units to add or to replace.
+#[derive(Deserialize, ToSchema)]
+#[expect(dead_code, reason = "it describes the body; the body is read unit by unit so that every fault is named at once")]
+pub struct UnitsBody {
+    /// The units, whole: a field left out takes its default.
+    #[schema(max_items = 50000)]
+    units: Vec<UnitDocument>,
+}
+
+/// The units, parents before children.
+#[utoipa::path(
+    tag = "declarations",
+    params(
+        ("code" = Option<Vec<String>>, Query, description = "Only these; may repeat"),
+        ("parent" = Option<String>, Query, description = "Only the children of this one"),
+        ("limit" = Option<usize>, Query, description = "1 to 20,000; 10,000 when absent", minimum = 1, maximum = 20000),
+        ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
+        ("format" = Option<String>, Query, description = "json or csv, instead of Accept")
+    ),
+    responses((status = 200, description = "A page", content((UnitsPage = "application/json"), (String = "text/csv"))), (status = 304, description = "As you have it"), Problems)
+)]
+#[get("/units")]
+pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
+    let app = context.app()?;
+    let mut params = Params::of(&request)?;
+    let format = Format::of(&request, &mut params);
+    let (codes, parent) = (params.many("code"), params.text("parent"));
+    let (limit, offset) = (params.limit(10_000, MAX_PAGE), params.offset());
+    params.finish()?;
+    let state = app.state();
+    if let Some(answer) = not_modified(&request, state.revision, format) {
+        return Ok(answer);
+    }
+    let wanted = positions(&state.units, &codes, parent.as_deref())?;
+    let mut rest = wanted.into_iter().skip(offset);
+    let units: Vec<UnitDocument> = rest.by_ref().take(limit).filter_map(|position| state.units.get(position)).map(|unit| unit.document.clone()).collect();
+    let next = rest.next().and_then(|_| i64::try_from(offset + limit).ok()).map(|offset| cursor(&[offset]));
+    let revision = state.revision;
+    drop(state);
+    match format {
+        Format::Json => json(&request, revision, next.as_deref(), &UnitsPage { revision, units, next_cursor: next.clone() }),
+        Format::Csv => {
+            let header = ["code", "kind", "name_vi", "name_en", "parent", "valid_from", "valid_to", "successors", "official_codes"];
+            csv(&request, revision, next.as_deref(), &header, units.into_iter().map(row))
+        }
+    }
+}
+
+fn positions(units: &Units, codes: &[String], parent: Option<&str>) -> Result<Vec<usize>, Error> {
+    let find = |code: &str| units.position(code).ok_or_else(|| Error::NotFound(format!("there is no unit {}", quoted(code))));
+    let mut found: Vec<usize> = match parent {
+        Some(parent) => units.children(find(parent)?).collect(),
+        None => (0..units.len()).collect(),
+    };
+    if !codes.is_empty() {
+        let wanted = codes.iter().map(|code| find(code)).collect::<Result<std::collections::HashSet<_>, _>>()?;
+        found.retain(|position| wanted.contains(position));
+    }
+    Ok(found)
+}
+
+fn row(unit: UnitDocument) -> Vec<Cell> {
+    let kind = serde_json::to_value(unit.kind).ok().and_then(|kind| kind.as_str().map(ToOwned::to_owned)).unwrap_or_default();
+    let day = |day: Option<chrono::NaiveDate>| Cell::Text(day.map(|day| day.to_string()).unwrap_or_default());
+    let official = unit.official_codes.iter().map(|official| official.code.clone()).collect::<Vec<_>>().join("; ");
+    vec![
+        Cell::Text(unit.code),
+        Cell::Text(kind),
+        Cell::Text(unit.name.vi),
+        Cell::Text(unit.name.en),
+        Cell::Text(unit.parent.unwrap_or_default()),
+        day(unit.valid_from),
+        day(unit.valid_to),
+        Cell::Text(unit.successors.join("; ")),
+        Cell::Text(official),
+    ]
+}
+
+/// Adds or replaces the listed units whole, in any order, and leaves others alone.
+#[utoipa::path(
+    tag = "declarations",
+    params(("dry_run" = Option<bool>, Query, description = "Check it, change nothing")),
+    request_body(content((UnitsBody = "application/json"))),
+    responses((status = 200, description = "The listed units as they are now", body = UnitsPage), Problems)
+)]
+#[put("/units")]
+pub async fn put(request: HttpRequest, context: web::Data<Context>, body: Result<web::Bytes, actix_web::Error>) -> Answer {
+    let app = context.app()?;
+    let mut params = Params::of(&request)?;
+    let dry_run = params.flag("dry_run", false);
+    params.finish()?;
+    let documents = parse(read_json(&request, body)?)?;
+    let (revision, units) = app.put_units(documents, ACTOR, dry_run).await?;
+    Ok(HttpResponse::Ok().json(UnitsPage { revision, units, next_cursor: None }))
+}
+
+/// A body that has to be JSON.
+pub(super) fn read_json(request: &HttpRequest, body: Result<web::Bytes, actix_web::Error>) -> Result<serde_json::Value, Problem> {
+    let media = request.headers().get(actix_web::http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if media.split(';').next().map(str::trim) != Some("application/json") {
+        return Err(Problem::media_type("application/json"));
+    }
+    serde_json::from_slice(&read_body(body)?).map_err(|error| Problem::malformed(format!("the body is no JSON: {error}")))
+}

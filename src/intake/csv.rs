@@ -1,0 +1,202 @@
+//! A submission as CSV: `indicator,unit,period,value` and a column for each dimension (contract section
+//! 3). A byte-order mark, semicolons and decimal commas as Vietnamese Excel writes them are understood.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader, Read};
+
+use csv::{ByteRecord, ReaderBuilder};
+
+use crate::domain::catalogue::Catalogue;
+use crate::domain::fault::{Fault, quoted};
+use crate::domain::observation::{Parser, Place, RawNumber, RawObservation, RawText};
+
+/// Which column holds what.
+struct Columns {
+    indicator: usize,
+    unit: usize,
+    period: usize,
+    value: usize,
+    dimensions: Vec<(usize, String)>,
+    count: usize,
+}
+
+/// A CSV whose header has been read; its rows are taken one by one.
+pub struct Rows<R> {
+    reader: csv::Reader<BufReader<R>>,
+    record: ByteRecord,
+    columns: Columns,
+    decimal_comma: bool,
+}
+
+/// What became of a row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// It was handed to the parser, or its fault was.
+    Taken,
+    /// Its value is empty: it says nothing.
+    Silent,
+    /// There was none left.
+    End,
+}
+
+impl<R: Read> Rows<R> {
+    /// Reads the header.
+    ///
+    /// # Errors
+    /// The header's faults: columns missing, unknown or named twice, or a header that cannot be read.
+    pub fn open(source: R, catalogue: &Catalogue) -> Result<Self, Vec<Fault>> {
+        let mut source = BufReader::with_capacity(1 << 16, source);
+        let unreadable = |error: std::io::Error| vec![at_line(1, "unreadable", error.to_string())];
+        if source.fill_buf().map_err(unreadable)?.starts_with(&[0xEF, 0xBB, 0xBF]) {
+            source.consume(3);
+        }
+        let start = source.fill_buf().map_err(unreadable)?;
+        let header = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let count = |wanted: u8| header.iter().filter(|byte| **byte == wanted).count();
+        let delimiter = [b'\t', b';'].into_iter().find(|delimiter| count(*delimiter) > count(b',')).unwrap_or(b',');
+        let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).trim(csv::Trim::All).from_reader(source);
+        let header = reader.byte_headers().map_err(|error| vec![at_line(1, "unreadable", error.to_string())])?.clone();
+        Ok(Self { reader, record: ByteRecord::new(), columns: columns(&header, catalogue)?, decimal_comma: delimiter != b',' })
+    }
+
+    /// Hands the next row to the parser as the observation of a number.
+    pub fn next(&mut self, index: usize, parser: &mut Parser<'_>) -> Outcome {
+        match self.reader.read_byte_record(&mut self.record) {
+            Ok(true) => {}
+            Ok(false) => return Outcome::End,
+            Err(error) => {
+                parser.fault(at_line(self.reader.position().line(), "unreadable", error.to_string()));
+                return Outcome::End;
+            }
+        }
+        let line = self.record.position().map_or(0, csv::Position::line);
+        let place = Place { index, line: Some(line) };
+        if self.record.iter().all(<[u8]>::is_empty) {
+            return Outcome::Silent;
+        }
+        if self.record.len() != self.columns.count {
+            let detail = format!("{} cells under a header of {}", self.record.len(), self.columns.count);
+            parser.fault(place.fault("", "ragged_row", detail));
+            return Outcome::Taken;
+        }
+        let cell = |column: usize| match std::str::from_utf8(self.record.get(column).unwrap_or_default()) {
+            Ok("") => RawText::Absent,
+            Ok(text) => RawText::Text(Cow::Borrowed(text)),
+            Err(_) => RawText::WrongType,
+        };
+        let value = match cell(self.columns.value) {
+            RawText::Absent => return Outcome::Silent,
+            RawText::WrongType => RawNumber::WrongType,
+            RawText::Text(text) if text.eq_ignore_ascii_case("null") => RawNumber::Null,
+            RawText::Text(text) if self.decimal_comma && text.contains(',') && !text.contains('.') => RawNumber::Digits(Cow::Owned(text.replacen(',', ".", 1))),
+            RawText::Text(text) => RawNumber::Digits(text),
+        };
+        let dimensions = self.columns.dimensions.iter().filter_map(|(column, code)| match cell(*column) {
+            RawText::Absent => None,
+            member @ (RawText::Text(_) | RawText::WrongType) => Some((Cow::Borrowed(code.as_str()), member)),
+        });
+        let observation = RawObservation {
+            place,
+            indicator: cell(self.columns.indicator),
+            unit: cell(self.columns.unit),
+            period: cell(self.columns.period),
+            dimensions: dimensions.collect(),
+            value,
+        };
+        parser.push(&observation);
+        Outcome::Taken
+    }
+}
+
+/// Reads a whole body.
+pub fn read(body: &[u8], catalogue: &Catalogue, parser: &mut Parser<'_>) {
+    match Rows::open(body, catalogue) {
+        Err(faults) => faults.into_iter().for_each(|fault| parser.fault(fault)),
+        Ok(mut rows) => {
+            let mut index = 0;
+            loop {
+                match rows.next(index, parser) {
+                    Outcome::Taken => index += 1,
+                    Outcome::Silent => {}
+                    Outcome::End => break,
+                }
+            }
+        }
+    }
+}
+
+fn at_line(line: u64, code: &'static str, detail: String) -> Fault {
+    Fault { line: Some(line), ..Fault::new("", code, detail) }
+}
+
+fn columns(header: &ByteRecord, catalogue: &Catalogue) -> Result<Columns, Vec<Fault>> {
+    let (mut faults, mut seen) = (Vec::new(), HashSet::new());
+    let names: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).to_ascii_lowercase()).collect();
+    let mut dimensions = Vec::new();
+    for (column, name) in names.iter().enumerate() {
+        let original = header.get(column).map(String::from_utf8_lossy).unwrap_or_default();
+        if !seen.insert(name) {
+            faults.push(at_line(1, "duplicate", format!("the column {} stands twice", quoted(&original))));
+        }
+        if matches!(name.as_str(), "indicator" | "unit" | "period" | "value") {
+            continue;
+        }
+        if catalogue.document.dimensions.iter().any(|dimension| dimension.code == original) {
+            dimensions.push((column, original.into_owned()));
+        } else {
+            faults.push(at_line(1, "unknown_column", format!("{} is no dimension of the catalogue", quoted(&original))));
+        }
+    }
+    let mut place = |wanted: &str| {
+        names.iter().position(|name| name == wanted).unwrap_or_else(|| {
+            faults.push(at_line(1, "missing", format!("the column {wanted} is missing")));
+            0
+        })
+    };
+    let (indicator, unit, period, value) = (place("indicator"), place("unit"), place("period"), place("value"));
+    if faults.is_empty() { Ok(Columns { indicator, unit, period, value, dimensions, count: names.len() }) } else { Err(faults) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::catalogue::CatalogueDocument;
+    use crate::domain::observation::Submission;
+    use crate::domain::unit::{UnitDocument, Units};
+
+    fn parsed(body: &[u8]) -> Result<Submission, Vec<Fault>> {
+        let document = serde_json::json!({
+            "dimensions": [{ "code": "channel", "members": [{ "code": "online" }] }],
+            "indicators": [{ "code": "a.b", "kind": "flow", "unit_of_measure": "count", "decimals": 2, "dimensions": [{ "code": "channel" }] }]
+        });
+        let catalogue = Catalogue::new(CatalogueDocument::from_value(document).unwrap()).unwrap();
+        let unit: UnitDocument = serde_json::from_value(serde_json::json!({ "code": "u" })).unwrap();
+        let units = Units::new(vec![(1, unit)]).unwrap();
+        let mut parser = Parser::new(&catalogue, &units, "2021-12".parse().unwrap());
+        read(body, &catalogue, &mut parser);
+        parser.finish()
+    }
+
+    #[test]
+    fn a_sheet_as_vietnamese_excel_writes_it_is_understood() {
+        let submission = parsed("\u{FEFF}Indicator;unit;period;value;channel\r\na.b;u;2021-10;78,95;online\r\na.b;u;2021-11;null;\r\na.b;u;2021-09;;\r\n;;;;\r\n".as_bytes()).unwrap();
+        let written: Vec<String> = submission.figures.iter().map(|figure| figure.written.map_or("null".to_owned(), |w| w.to_string())).collect();
+        assert_eq!(written, ["78.95", "null"]);
+        assert_eq!(submission.measures[0].measure.to_string(), "a.b{channel=online}");
+    }
+
+    #[test]
+    fn faults_name_line_and_column() {
+        let faults = parsed(b"indicator,unit,period,value\na.b,u,2021-10,1\nx,u,2021-13,2\na.b,v,2021-10,\"1,5\"\na.b,u\n").unwrap_err();
+        let places: Vec<_> = faults.iter().map(|fault| (fault.line.unwrap(), fault.column.clone().unwrap_or_default(), fault.code)).collect();
+        let expected = [(3, "indicator", "unknown_indicator"), (3, "period", "malformed_period"), (4, "unit", "unknown_unit"), (4, "value", "not_a_number"), (5, "", "ragged_row")];
+        assert_eq!(places, expected.map(|(line, column, code)| (line, column.to_owned(), code)));
+    }
+
+    #[test]
+    fn a_header_that_lacks_a_column_or_has_an_unknown_one_is_refused() {
+        let codes: Vec<_> = parsed(b"indicator,unit,period,colour\n").unwrap_err().into_iter().map(|fault| fault.code).collect();
+        assert_eq!(codes, ["unknown_column", "missing"]);
+    }
+}
