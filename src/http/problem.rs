@@ -136,7 +136,14 @@ impl From<Error> for Problem {
                 tracing::error!(error = %error, cause = ?std::error::Error::source(&error), "the store failed");
                 match error {
                     StoreError::Unavailable(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again", "the database is not available at the moment"),
-                    _ => Self::internal(),
+                    StoreError::Address(_)
+                    | StoreError::NewerSchema { .. }
+                    | StoreError::Corrupt { .. }
+                    | StoreError::Conflict(_)
+                    | StoreError::Invalid(_)
+                    | StoreError::Backup { .. }
+                    | StoreError::Migration(_)
+                    | StoreError::Backend(_) => Self::internal(),
                 }
             }
         }

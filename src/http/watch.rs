@@ -17,18 +17,14 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Watches a request from its first byte to its answer.
 ///
 /// # Errors
-/// None; errors of inner services become answers here.
+/// Those of inner middleware; handlers' errors are answers by now.
 pub async fn watch(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let started = Instant::now();
     let context = request.app_data::<web::Data<Context>>().cloned();
     let given = request.headers().get(&REQUEST_ID).and_then(|value| value.to_str().ok());
     let id = given.filter(|id| id.len() <= 64 && id.bytes().all(|b| b.is_ascii_graphic())).map_or_else(|| ulid::Ulid::generate().to_string(), ToOwned::to_owned);
     let method = request.method().as_str().to_owned();
-    let keep = request.request().clone();
-    let mut answer = match next.call(request).await {
-        Ok(answer) => answer.map_into_boxed_body(),
-        Err(error) => ServiceResponse::new(keep, error.error_response()),
-    };
+    let mut answer = next.call(request).await?.map_into_boxed_body();
     if answer.status().is_client_error() || answer.status().is_server_error() {
         let told = answer.headers().get(CONTENT_TYPE).is_some_and(|media| media == MEDIA_TYPE);
         if !told {

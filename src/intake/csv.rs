@@ -60,6 +60,21 @@ impl<R: Read> Rows<R> {
         Ok(Self { reader, record: ByteRecord::new(), columns: columns(&header, catalogue)?, decimal_comma: delimiter != b',' })
     }
 
+    /// The line that was read last.
+    #[must_use]
+    pub fn line(&self) -> u64 {
+        self.record.position().map_or(1, csv::Position::line)
+    }
+
+    /// Passes over the rows before a line.
+    pub fn pass_over_until(&mut self, line: u64) {
+        while self.reader.position().line() < line {
+            if !matches!(self.reader.read_byte_record(&mut self.record), Ok(true)) {
+                break;
+            }
+        }
+    }
+
     /// Hands the next row to the parser as the observation of a number.
     pub fn next(&mut self, index: usize, parser: &mut Parser<'_>) -> Outcome {
         match self.reader.read_byte_record(&mut self.record) {

@@ -72,18 +72,27 @@ const DAMAGED: [&str; 3] = ["database disk image is malformed", "file is not a d
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
         if matches!(error, DieselError::DeserializationError(_)) {
-            return Self::Corrupt { sentence: "The database holds a row that cannot be read.".to_owned(), source: Some(error.into()) };
+            return Self::Corrupt {
+                sentence: "The database holds a row that cannot be read.".to_owned(),
+                source: Some(error.into()),
+            };
         }
         let DieselError::DatabaseError(kind, information) = &error else {
             return Self::Backend(error);
         };
         if matches!(
             kind,
-            DatabaseErrorKind::UniqueViolation | DatabaseErrorKind::ForeignKeyViolation | DatabaseErrorKind::NotNullViolation | DatabaseErrorKind::CheckViolation
+            DatabaseErrorKind::UniqueViolation
+                | DatabaseErrorKind::ForeignKeyViolation
+                | DatabaseErrorKind::NotNullViolation
+                | DatabaseErrorKind::CheckViolation
         ) {
             return Self::Conflict(error.into());
         }
-        if matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::ReadOnlyTransaction) {
+        if matches!(
+            kind,
+            DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::ReadOnlyTransaction
+        ) {
             return Self::Unavailable(error.into());
         }
         let message = information.message();
@@ -91,7 +100,10 @@ impl From<DieselError> for StoreError {
             return Self::Unavailable(error.into());
         }
         if DAMAGED.iter().any(|text| message.starts_with(text)) {
-            return Self::Corrupt { sentence: "The database file is damaged, or is no database at all. Restore it from a backup.".to_owned(), source: Some(error.into()) };
+            return Self::Corrupt {
+                sentence: "The database file is damaged, or is no database at all. Restore it from a backup.".to_owned(),
+                source: Some(error.into()),
+            };
         }
         Self::Backend(error)
     }

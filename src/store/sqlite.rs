@@ -3,7 +3,8 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::dsl::sql;
@@ -30,17 +31,19 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const APPLICATION_ID: i64 = 0x6567_6f76;
 /// Connections for reading. SQLite reads at most as fast as the machine has cores; each may hold 2 MB of pages.
 const READERS: u32 = 4;
-/// How long a call waits for a free reading connection.
+/// How long a call waits for a free reading connection, and opening for other programs that open the same file.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What every connection is told: wait up to 5 s for another process, check references, be on the disk before answering, and never
 /// trust functions named in the file's own schema.
 const EVERY_CONNECTION: &str = "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;";
-/// The writer besides: pages go back into the file every 16 MB instead of every 4, a fifth faster on imports; after a huge transaction
+/// The writer besides: pages go back into the file every 16 MB instead of every 4, some 5 % faster on imports; after a huge transaction
 /// the log shrinks again.
 const WRITER: &str = "PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;";
 /// A reader besides: it can do nothing else. No memory map: its pages would count as this process's memory, and it measured no faster.
 const READER: &str = "PRAGMA cache_size = -2048; PRAGMA query_only = ON;";
+/// A connection for one backup besides.
+const FEW_PAGES: &str = "PRAGMA cache_size = -2048;";
 
 /// An open ledger file.
 pub struct SqliteLedger {
@@ -58,7 +61,8 @@ impl SqliteLedger {
     pub fn open(path: &str, create: bool) -> Result<Self, StoreError> {
         let path = locate(path, create)?;
         let uri = uri(&path)?;
-        let mut writer = connect(&format!("{uri}?mode=rwc"), WRITER)?;
+        let mode = if create { "rwc" } else { "rw" };
+        let mut writer = connect(&format!("{uri}?mode={mode}"), WRITER)?;
         prepare(&mut writer)?;
         let uri = format!("{uri}?mode=rw");
         let watcher = connect(&uri, READER)?;
@@ -70,7 +74,12 @@ impl SqliteLedger {
             .connection_customizer(Box::new(Customizer))
             .build(ConnectionManager::new(&uri))
             .map_err(unreachable)?;
-        Ok(Self { uri, writer: Mutex::new(Some(writer)), readers, watcher: Mutex::new(watcher) })
+        Ok(Self {
+            uri,
+            writer: Mutex::new(Some(writer)),
+            readers,
+            watcher: Mutex::new(watcher),
+        })
     }
 
     /// Runs questions on a reading connection.
@@ -109,20 +118,28 @@ impl SqliteLedger {
 
     /// Writes the ledger as it is now into a new file, while reading and writing go on.
     pub fn backup(&self, file: &Path) -> Result<(), StoreError> {
-        let refuse = |sentence: &str, error: std::io::Error| StoreError::Backup { sentence: sentence.to_owned(), source: Some(error.into()) };
-        let Some(name) = file.to_str() else {
-            return Err(StoreError::Backup { sentence: "The backup's file name is not valid UTF-8.".to_owned(), source: None });
+        let refuse = |sentence: &str, error: std::io::Error| StoreError::Backup {
+            sentence: sentence.to_owned(),
+            source: Some(error.into()),
         };
+        // Absolute, because SQLite would take a name that begins with "file:" for a URI.
+        let file = std::path::absolute(file).map_err(|error| refuse("The backup's file has no usable name.", error))?;
+        let Some(name) = file.to_str() else {
+            return Err(StoreError::Backup {
+                sentence: "The backup's file name is not valid UTF-8.".to_owned(),
+                source: None,
+            });
+        };
+        // Not one of the readers: SQLite does not let a query_only connection do this, though it writes to none of its own tables.
+        let mut db = connect(&self.uri, FEW_PAGES)?;
         // Made here, and only if it is not there: SQLite fills an empty file but leaves any other alone.
-        let made = File::create_new(file).map_err(|error| match error.kind() == std::io::ErrorKind::AlreadyExists {
+        let made = File::create_new(&file).map_err(|error| match error.kind() == std::io::ErrorKind::AlreadyExists {
             true => refuse("The backup's file exists already; it was left as it is.", error),
             false => refuse("The backup's file cannot be created there.", error),
         })?;
-        let mut db = connect(&self.uri, READER)?;
-        // VACUUM INTO writes to no database that is open, but SQLite does not let a query_only connection do it.
-        let copied = db.batch_execute("PRAGMA query_only = OFF").and_then(|()| diesel::sql_query("VACUUM INTO ?").bind::<Text, _>(name).execute(&mut db));
+        let copied = diesel::sql_query("VACUUM INTO ?").bind::<Text, _>(name).execute(&mut db);
         if let Err(error) = copied {
-            drop(fs::remove_file(file));
+            drop(fs::remove_file(&file));
             return Err(error.into());
         }
         made.sync_all().map_err(|error| refuse("The backup could not be brought onto the disk.", error))
@@ -135,7 +152,9 @@ struct Customizer;
 
 impl CustomizeConnection<Db, diesel::r2d2::Error> for Customizer {
     fn on_acquire(&self, db: &mut Db) -> Result<(), diesel::r2d2::Error> {
-        db.batch_execute(EVERY_CONNECTION).and_then(|()| db.batch_execute(READER)).map_err(diesel::r2d2::Error::QueryError)
+        db.batch_execute(EVERY_CONNECTION)
+            .and_then(|()| db.batch_execute(READER))
+            .map_err(diesel::r2d2::Error::QueryError)
     }
 }
 
@@ -190,11 +209,26 @@ fn uri(path: &Path) -> Result<String, StoreError> {
 }
 
 /// Brings a file to this program's format, unless it is another program's or a newer one's, which are left untouched.
+///
+/// Tried again for a while: where two programs switch a new file to WAL at once, SQLite turns one away without waiting.
 fn prepare(db: &mut Db) -> Result<(), StoreError> {
+    let start = Instant::now();
+    loop {
+        match bring_up(db) {
+            Err(StoreError::Unavailable(_)) if start.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(10)),
+            outcome => return outcome,
+        }
+    }
+}
+
+/// One attempt of `prepare`.
+fn bring_up(db: &mut Db) -> Result<(), StoreError> {
     check_format(db)?;
     let mode: String = sql::<Text>("PRAGMA journal_mode = WAL").get_result(db)?;
     if mode != "wal" {
-        return Err(StoreError::Address("The database lies on a file system on which SQLite cannot keep its log (WAL).".to_owned()));
+        return Err(StoreError::Address(
+            "The database lies on a file system on which SQLite cannot keep its log (WAL).".to_owned(),
+        ));
     }
     // One transaction for the second look and all that is missing: of two programs that start at once, one waits and finds it done.
     db.immediate_transaction(|db| {
@@ -222,6 +256,9 @@ fn check_format(db: &mut Db) -> Result<(), StoreError> {
     let applied = db.applied_migrations().map_err(StoreError::Migration)?;
     match applied.iter().map(ToString::to_string).find(|version| !known.contains(version)) {
         None => Ok(()),
-        Some(found) => Err(StoreError::NewerSchema { found, known: known.into_iter().max().unwrap_or_default() }),
+        Some(found) => Err(StoreError::NewerSchema {
+            found,
+            known: known.into_iter().max().unwrap_or_default(),
+        }),
     }
 }

@@ -1,0 +1,43 @@
+//! `catalogue diff` and `catalogue apply`.
+
+use std::path::PathBuf;
+
+use super::import::ACTOR;
+use super::{Outcome, io};
+use crate::app::App;
+use crate::app::catalogue::{difference, from_files, shipped};
+use crate::config::CatalogueAction;
+use crate::domain::catalogue::CatalogueDocument;
+use crate::error::Error;
+use crate::store::Store;
+
+/// Compares or replaces the ledger's catalogue.
+///
+/// # Errors
+/// Faults of the files, figures that would be orphaned, or the ledger cannot be had.
+pub fn run(action: &CatalogueAction) -> Result<Outcome, Error> {
+    let (CatalogueAction::Diff { files, database } | CatalogueAction::Apply { files, database, .. }) = action;
+    let offered = offered(files)?;
+    let app = App::open(Store::open(&database.address, true)?)?;
+    let lines = difference(&app.state().catalogue.document, &offered);
+    lines.iter().for_each(|line| println!("{line}"));
+    if let CatalogueAction::Apply { dry_run, .. } = action {
+        let changed = app.put_catalogue_now(offered, None, ACTOR, *dry_run)?;
+        eprintln!("version {}, revision {}{}", changed.version, changed.revision, if *dry_run { " (not applied)" } else { "" });
+    } else if lines.is_empty() {
+        eprintln!("no difference");
+    }
+    app.stop();
+    Ok(Outcome::Done)
+}
+
+fn offered(files: &[PathBuf]) -> Result<CatalogueDocument, Error> {
+    if files.is_empty() {
+        return shipped();
+    }
+    let mut texts = Vec::with_capacity(files.len());
+    for file in files {
+        texts.push((file.display().to_string(), std::fs::read_to_string(file).map_err(io)?));
+    }
+    from_files(texts.into_iter())
+}

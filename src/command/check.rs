@@ -1,0 +1,61 @@
+//! `check`: every fault and contradiction of files, nothing recorded.
+
+use std::path::PathBuf;
+
+use super::files::{Content, open, record_csv, record_json};
+use super::import::ACTOR;
+use super::{Outcome, io, print_faults};
+use crate::app::App;
+use crate::app::findings::{FindingQuery, FindingView};
+use crate::config::Language;
+use crate::error::Error;
+use crate::intake::Envelope;
+use crate::store::Store;
+
+/// Most findings printed.
+const MOST: usize = 1_000;
+
+/// Reads the files into a temporary ledger: a fresh one, or a copy of the one given.
+///
+/// # Errors
+/// Files or the ledger cannot be had.
+pub fn run(files: &[PathBuf], database: Option<&str>, lang: Language) -> Result<Outcome, Error> {
+    let folder = tempfile::tempdir().map_err(io)?;
+    let copy = folder.path().join("check.db");
+    if let Some(address) = database {
+        Store::open(address, false)?.backup(&copy)?;
+    }
+    let app = App::open(Store::open(&format!("sqlite://{}", copy.display()), true)?)?;
+    let known = findings(&app)?;
+    let mut faults = 0;
+    for file in files {
+        let outcome = match open(file)? {
+            Content::Units(units) => app.put_units_now(units, ACTOR, false).map(drop),
+            Content::Json(bytes) => record_json(&app, &bytes, ACTOR).map(drop),
+            Content::Csv(csv) => record_csv(&app, csv, &Envelope::default(), ACTOR, None).map(drop),
+        };
+        match outcome {
+            Ok(()) => {}
+            Err(Error::Invalid(found) | Error::Conflict { obstacles: found, .. }) => {
+                print_faults(file, &found);
+                faults += found.len();
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let found: Vec<FindingView> = findings(&app)?.into_iter().filter(|finding| !known.contains(finding)).collect();
+    for finding in &found {
+        let detail = if lang == Language::Vi { &finding.detail_vi } else { &finding.detail };
+        println!("{} {} {} {}: {detail} ({})", finding.severity, finding.unit, finding.period, finding.measure, finding.rule);
+    }
+    app.stop();
+    match lang {
+        Language::Vi => println!("{faults} lỗi, {} mâu thuẫn", found.len()),
+        Language::En => println!("{faults} fault(s), {} finding(s)", found.len()),
+    }
+    Ok(if faults == 0 && found.is_empty() { Outcome::Done } else { Outcome::Faults })
+}
+
+fn findings(app: &App) -> Result<Vec<FindingView>, Error> {
+    Ok(app.findings(&FindingQuery { limit: MOST, ..FindingQuery::default() })?.1)
+}

@@ -1,0 +1,174 @@
+//! `demo`: the real figures of October 2021 and a sample province in a temporary ledger.
+
+use std::fmt::Write as _;
+
+use super::serve::announce;
+use super::{Outcome, io};
+use crate::app::App;
+use crate::app::findings::FindingQuery;
+use crate::app::series::{PointView, SeriesQuery, When, Whose};
+use crate::app::submissions::Body;
+use crate::config::Language;
+use crate::domain::change::Reason;
+use crate::domain::measure::{Measure, Members};
+use crate::domain::period::{Month, Period, Step};
+use crate::error::Error;
+use crate::intake::Envelope;
+use crate::server::{self, Settings};
+use crate::store::Store;
+use crate::generate;
+
+/// The figures of the report of October 2021, as committed.
+const REPORT: &str = include_str!("../../catalogue/travinh-2021-10.csv");
+/// The unit they are of.
+const UNIT: &str = "travinh";
+/// The seed of the sample province.
+const SEED: u64 = 1;
+
+/// Fills a temporary ledger, prints the kpis, and serves.
+///
+/// # Errors
+/// The address or a temporary folder cannot be had.
+pub fn run(listen: &str, no_serve: bool, lang: Language) -> Result<Outcome, Error> {
+    if !no_serve && !is_loopback(listen) {
+        eprintln!("egov-kpi: the demo has no keys, so it listens on this machine only: 127.0.0.1 or localhost");
+        return Ok(Outcome::Usage);
+    }
+    let folder = tempfile::tempdir().map_err(io)?;
+    let app = App::open(Store::open(&format!("sqlite://{}", folder.path().join("demo.db").display()), true)?)?;
+    fill(&app)?;
+    print!("{}", table(&app, lang)?);
+    if no_serve {
+        app.stop();
+        return Ok(Outcome::Done);
+    }
+    let settings = Settings { listen: listen.to_owned(), workers: None };
+    let running = server::start(&settings, move || Ok(app), announce)?;
+    running.until_signal()?;
+    drop(folder);
+    Ok(Outcome::Done)
+}
+
+fn is_loopback(listen: &str) -> bool {
+    use std::net::ToSocketAddrs;
+    listen.to_socket_addrs().is_ok_and(|mut addresses| addresses.all(|address| address.ip().is_loopback()))
+}
+
+/// Records the real figures and the sample province.
+///
+/// # Errors
+/// The store's.
+pub fn fill(app: &App) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(io)?;
+    let csv = |text: &str, reference: &str| {
+        let envelope = Envelope { source_kind: Some("csv".to_owned()), reference: Some(reference.to_owned()), reason: None };
+        Body::Csv(text.as_bytes().to_vec(), envelope)
+    };
+    runtime.block_on(app.submit(&csv(REPORT, "Báo cáo tháng 10/2021"), "demo"))?;
+    let sample = generate::sample(SEED);
+    app.put_units_now(sample.units, "demo", false)?;
+    runtime.block_on(app.submit(&csv(&sample.csv, "sample"), "demo"))?;
+    Ok(())
+}
+
+/// The kpis of the real figures: stated, computed, change; then the contradictions.
+///
+/// # Errors
+/// None with the figures as committed.
+pub fn table(app: &App, lang: Language) -> Result<String, Error> {
+    let month = Period::containing(Step::Month, Month::new(2021, 10).unwrap_or(crate::domain::period::FIRST_MONTH));
+    let vi = lang == Language::Vi;
+    let mut text = String::new();
+    let title = if vi { "Tỉnh Trà Vinh, tháng 10 năm 2021" } else { "Trà Vinh province, October 2021" };
+    let head = if vi { ["Chỉ số", "Đã nêu", "Tính được", "So với tháng trước"] } else { ["Kpi", "Stated", "Computed", "Change on the month before"] };
+    let mut lines = Vec::new();
+    for (measure, name, unit) in measures(app, vi) {
+        let query = SeriesQuery { measures: vec![measure.clone()], whose: Whose::Units(vec![UNIT.to_owned()]), when: When::Span(month, month), offset: 0, limit: 1 };
+        let page = app.series(&query)?;
+        let Some(point) = page.series.first().and_then(|series| series.points.first()) else { continue };
+        let dimensioned = !measure.members.is_empty();
+        if dimensioned && point.value.is_none() && point.stated.is_none() {
+            continue;
+        }
+        lines.push([name, stated(point, vi), computed(point, &unit, vi), change(point, vi)]);
+    }
+    let width = |column: usize| lines.iter().chain(std::iter::once(&head.map(ToOwned::to_owned))).filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..4).map(width).collect();
+    let mut row = |cells: &[String]| {
+        let padded = cells.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
+            let space = " ".repeat(width.saturating_sub(cell.chars().count()));
+            if column == 0 || column == 3 { format!("{cell}{space}") } else { format!("{space}{cell}") }
+        });
+        let line = padded.collect::<Vec<_>>().join("  ");
+        let _infallible = writeln!(text, "{}", line.trim_end());
+    };
+    row(&[title.to_owned()]);
+    row(&head.map(ToOwned::to_owned));
+    lines.iter().for_each(|line| row(line));
+    findings(app, vi, &mut text)?;
+    Ok(text)
+}
+
+/// Every kpi, and each member that it can be asked for.
+fn measures(app: &App, vi: bool) -> Vec<(Measure, String, String)> {
+    let state = app.state();
+    let mut found = Vec::new();
+    for (kpi, document) in state.catalogue.kpis.iter().zip(&state.catalogue.document.kpis) {
+        let name = if vi { &document.name.vi } else { &document.name.en };
+        found.push((Measure { code: kpi.code.clone(), members: Members::none() }, name.clone(), document.unit_of_measure.clone()));
+        for (dimension, members) in &kpi.dimensions {
+            let declared = state.catalogue.document.dimensions.iter().find(|declared| declared.code == *dimension);
+            for member in members {
+                let label = declared.and_then(|declared| declared.members.iter().find(|known| known.code == *member)).map_or(member.as_str(), |known| if vi { &known.name.vi } else { &known.name.en });
+                let measure = Measure { code: kpi.code.clone(), members: Members::none().with(dimension, member) };
+                found.push((measure, format!("{name}: {label}"), document.unit_of_measure.clone()));
+            }
+        }
+    }
+    found
+}
+
+fn local(number: String, vi: bool) -> String {
+    if vi { number.replace('.', ",") } else { number }
+}
+
+fn stated(point: &PointView, vi: bool) -> String {
+    point.stated.map_or_else(|| "–".to_owned(), |stated| local(stated.to_string(), vi))
+}
+
+fn computed(point: &PointView, unit: &str, vi: bool) -> String {
+    let Some(value) = point.value else { return if vi { "thiếu số liệu" } else { "missing" }.to_owned() };
+    let digits = format!("{:.3}", value.get());
+    let digits = if digits.ends_with(".000") && unit != "percent" { digits.trim_end_matches(".000").to_owned() } else { digits };
+    let sign = if unit == "percent" { " %".to_owned() } else { String::new() };
+    local(digits, vi) + &sign
+}
+
+fn change(point: &PointView, vi: bool) -> String {
+    if let Some(delta) = point.delta {
+        return local(format!("{:+.3}", delta.get()), vi);
+    }
+    let reason = point.delta_reason.unwrap_or(Reason::Missing);
+    let (in_vietnamese, in_english) = match reason {
+        Reason::NotApplicable => ("không áp dụng", "not applicable"),
+        Reason::Missing => ("thiếu số liệu tháng này", "this month is missing"),
+        Reason::DefinitionChanged => ("định nghĩa đã đổi", "the definition changed"),
+        Reason::NoPrior => ("chưa có số liệu tháng trước", "the month before is not recorded"),
+        Reason::CoverageChanged => ("phạm vi đã đổi", "the coverage changed"),
+        Reason::StatedAbove => ("chỉ nêu ở cấp trên", "stated above the leaves"),
+        Reason::PriorZero => ("tháng trước bằng 0", "the month before is zero"),
+    };
+    if vi { in_vietnamese } else { in_english }.to_owned()
+}
+
+fn findings(app: &App, vi: bool, text: &mut String) -> Result<(), Error> {
+    let (_, found, _) = app.findings(&FindingQuery { unit: Some(UNIT.to_owned()), limit: 100, ..FindingQuery::default() })?;
+    let title = if vi { format!("Số liệu mâu thuẫn ({}):", found.len()) } else { format!("Contradictions ({}):", found.len()) };
+    let _infallible = writeln!(text, "\n{title}");
+    for finding in found {
+        let detail = if vi { local(finding.detail_vi, true) } else { finding.detail };
+        let _infallible = writeln!(text, "  {}  {}", finding.measure, detail.trim_end_matches([',', '.']));
+    }
+    let _infallible = writeln!(text);
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! Files that commands read: what is in them, and figures taken in stretches.
+
+use std::fs::File;
+use std::path::Path;
+
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+
+use super::io;
+use crate::app::submissions::Recording;
+use crate::app::{App, this_month};
+use crate::domain::observation::{Counts, MAX_OBSERVATIONS, Parser};
+use crate::domain::unit::UnitDocument;
+use crate::error::Error;
+use crate::intake::{Envelope, Unreadable, csv, json};
+
+/// Largest JSON file in bytes; CSV files have no bound, they are taken in stretches.
+const MAX_JSON: u64 = 64 << 20;
+/// How many submissions are on their way at once.
+const ON_THEIR_WAY: usize = 2;
+
+/// What a file holds.
+pub enum Content {
+    /// Figures as CSV.
+    Csv(File),
+    /// A submission as JSON.
+    Json(Vec<u8>),
+    /// Units as JSON.
+    Units(Vec<UnitDocument>),
+}
+
+/// Opens a file and finds out what it holds, by its ending and its first field.
+///
+/// # Errors
+/// It cannot be read, or is none of these.
+pub fn open(path: &Path) -> Result<Content, Error> {
+    let named = |error: std::io::Error| io(std::io::Error::new(error.kind(), format!("{}: {error}", path.display())));
+    let file = File::open(path).map_err(named)?;
+    if path.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("json")) {
+        return Ok(Content::Csv(file));
+    }
+    if file.metadata().map_err(named)?.len() > MAX_JSON {
+        return Err(Error::TooLarge(format!("{}: a JSON file has at most {MAX_JSON} bytes; figures as CSV have no bound", path.display())));
+    }
+    let bytes = std::fs::read(path).map_err(named)?;
+    let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| Error::Malformed(format!("{}: {error}", path.display())))?;
+    if value.get("units").is_some() { crate::app::units::parse(value).map(Content::Units) } else { Ok(Content::Json(bytes)) }
+}
+
+/// What taking in figures came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Taken {
+    /// What the submissions did.
+    pub counts: Counts,
+    /// How many submissions were recorded.
+    pub submissions: u64,
+    /// Contradictions that the submissions met.
+    pub findings: usize,
+}
+
+impl Taken {
+    /// How many figures there were.
+    #[must_use]
+    pub fn figures(&self) -> u64 {
+        self.counts.created + self.counts.revised + self.counts.unchanged + self.counts.withdrawn
+    }
+
+    fn add(&mut self, recording: Recording) -> Result<bool, Error> {
+        let Some(receipt) = recording.wait()? else { return Ok(false) };
+        self.counts.created += receipt.counts.created;
+        self.counts.revised += receipt.counts.revised;
+        self.counts.unchanged += receipt.counts.unchanged;
+        self.counts.withdrawn += receipt.counts.withdrawn;
+        self.submissions += u64::from(receipt.submission.is_some());
+        self.findings += receipt.findings.len();
+        Ok(true)
+    }
+}
+
+/// Records a JSON submission.
+///
+/// # Errors
+/// Its faults, or the store's.
+pub fn record_json(app: &App, bytes: &[u8], actor: &str) -> Result<Taken, Error> {
+    let (catalogue, units) = app.frame();
+    let mut parser = Parser::new(&catalogue, &units, this_month());
+    let envelope = json::read(bytes, &mut parser).map_err(|Unreadable(detail)| Error::Malformed(detail))?;
+    let submission = parser.finish().map_err(Error::Invalid)?;
+    let mut taken = Taken::default();
+    if !taken.add(app.submit_parsed(submission, (catalogue, units), envelope, actor)?)? {
+        return record_json(app, bytes, actor);
+    }
+    Ok(taken)
+}
+
+/// Records a CSV: whole when it fits into one submission, else in stretches, the next of which is
+/// parsed while the writer records the last.
+///
+/// # Errors
+/// The faults of the first stretch that has any, with the line to go on from; or the store's.
+pub fn record_csv(app: &App, file: File, envelope: &Envelope, actor: &str, from_line: Option<u64>) -> Result<Taken, Error> {
+    let bar = progress(file.metadata().map_or(0, |data| data.len()));
+    let (catalogue, units) = app.frame();
+    let mut rows = csv::Rows::open(bar.wrap_read(file), &catalogue).map_err(Error::Invalid)?;
+    if let Some(line) = from_line {
+        rows.pass_over_until(line);
+    }
+    let (mut taken, mut waiting, mut end) = (Taken::default(), std::collections::VecDeque::new(), false);
+    while !end {
+        let first_line = rows.line() + 1;
+        let mut parser = Parser::new(&catalogue, &units, this_month());
+        let mut index = 0;
+        while index < MAX_OBSERVATIONS && !end {
+            match rows.next(index, &mut parser) {
+                csv::Outcome::Taken => index += 1,
+                csv::Outcome::Silent => {}
+                csv::Outcome::End => end = true,
+            }
+        }
+        if index == 0 && end && taken.figures() + u64::try_from(waiting.len()).unwrap_or(0) > 0 {
+            break;
+        }
+        let submission = match parser.finish() {
+            Ok(submission) => submission,
+            Err(faults) => {
+                settle(&mut taken, &mut waiting, 0)?;
+                bar.abandon();
+                if taken.figures() > 0 {
+                    eprintln!("{} figures before line {first_line} are recorded; go on with --from-line {first_line}", HumanCount(taken.figures()));
+                }
+                return Err(Error::Invalid(faults));
+            }
+        };
+        waiting.push_back(app.submit_parsed(submission, (catalogue.clone(), units.clone()), envelope.clone(), actor)?);
+        settle(&mut taken, &mut waiting, ON_THEIR_WAY)?;
+        bar.set_message(format!("{} figures", HumanCount(taken.figures())));
+    }
+    settle(&mut taken, &mut waiting, 0)?;
+    bar.finish_and_clear();
+    Ok(taken)
+}
+
+/// Waits until at most so many submissions are on their way.
+fn settle(taken: &mut Taken, waiting: &mut std::collections::VecDeque<Recording>, most: usize) -> Result<(), Error> {
+    while waiting.len() > most {
+        let Some(recording) = waiting.pop_front() else { break };
+        if !taken.add(recording)? {
+            return Err(Error::Busy("the catalogue or the units changed during the import; run it again".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+fn progress(bytes: u64) -> ProgressBar {
+    let bar = ProgressBar::new(bytes);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent}% {msg} {elapsed} (about {eta} left)") {
+        bar.set_style(style);
+    }
+    bar
+}

@@ -1,0 +1,112 @@
+//! The commands of the command line, one a file.
+
+mod catalogue;
+mod check;
+mod demo;
+mod files;
+mod import;
+mod serve;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::config::{Command, Config};
+use crate::domain::fault::Fault;
+use crate::error::Error;
+use crate::{generate, http};
+
+/// How a command ended (contract section 5).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// 0: done.
+    Done,
+    /// 1: the input or the figures have faults.
+    Faults,
+    /// 2: wrong usage.
+    Usage,
+    /// 3: the surroundings failed: database, disk, port, a newer schema.
+    Surroundings,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(match outcome {
+            Outcome::Done => 0,
+            Outcome::Faults => 1,
+            Outcome::Usage => 2,
+            Outcome::Surroundings => 3,
+        })
+    }
+}
+
+/// Carries out a command; what went wrong is told on standard error.
+#[must_use]
+pub fn run(config: Config) -> Outcome {
+    let outcome = match config.command {
+        Command::Serve { listen, database, workers } => serve::run(&listen.address, &database.address, workers),
+        Command::Demo { listen, no_serve, lang } => demo::run(&listen.address, no_serve, lang),
+        Command::Import { files, database, reference, reason, from_line } => import::run(&files, &database.address, reference, reason, from_line),
+        Command::Check { files, database, lang } => check::run(&files, database.as_deref(), lang),
+        Command::Generate { size, seed, units } => generate_csv(size, seed, units.as_deref()),
+        Command::Catalogue { action } => catalogue::run(&action),
+        Command::Backup { file, database } => backup(&file, &database.address),
+        Command::Openapi => print_openapi(),
+    };
+    outcome.unwrap_or_else(|error| tell(&error))
+}
+
+/// Tells an error on standard error and says how the command ended.
+fn tell(error: &Error) -> Outcome {
+    match error {
+        Error::Invalid(faults) | Error::Conflict { obstacles: faults, .. } => {
+            eprintln!("egov-kpi: {error}");
+            faults.iter().for_each(|fault| eprintln!("  {fault}"));
+            Outcome::Faults
+        }
+        Error::Malformed(_) | Error::NotFound(_) | Error::TooLarge(_) => {
+            eprintln!("egov-kpi: {error}");
+            Outcome::Faults
+        }
+        Error::Store(crate::store::StoreError::Address(sentence)) => {
+            eprintln!("egov-kpi: {sentence}");
+            Outcome::Usage
+        }
+        Error::Busy(_) | Error::Store(_) => {
+            eprintln!("egov-kpi: {error}");
+            let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+            causes.for_each(|cause| eprintln!("  {cause}"));
+            Outcome::Surroundings
+        }
+    }
+}
+
+fn io(error: std::io::Error) -> Error {
+    Error::Store(crate::store::StoreError::Unavailable(error.into()))
+}
+
+fn generate_csv(size: generate::Size, seed: u64, units: Option<&std::path::Path>) -> Result<Outcome, Error> {
+    if let Some(file) = units {
+        let body = serde_json::json!({ "units": generate::units(size) });
+        std::fs::write(file, format!("{body:#}\n")).map_err(io)?;
+    }
+    let mut out = std::io::BufWriter::with_capacity(1 << 18, std::io::stdout().lock());
+    generate::write_csv(size, seed, &mut out).and_then(|()| out.flush()).map_err(io)?;
+    Ok(Outcome::Done)
+}
+
+fn backup(file: &std::path::Path, address: &str) -> Result<Outcome, Error> {
+    crate::store::Store::open(address, false)?.backup(file)?;
+    eprintln!("{} written", file.display());
+    Ok(Outcome::Done)
+}
+
+fn print_openapi() -> Result<Outcome, Error> {
+    let text = http::openapi_text().map_err(|error| Error::Malformed(error.to_string()))?;
+    std::io::stdout().write_all(text.as_bytes()).map_err(io)?;
+    Ok(Outcome::Done)
+}
+
+/// Prints faults with the file they are in.
+fn print_faults(file: &std::path::Path, faults: &[Fault]) {
+    faults.iter().for_each(|fault| println!("{}: {fault}", file.display()));
+}

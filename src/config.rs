@@ -1,0 +1,177 @@
+//! The only reader of flags and environment.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::generate::Size;
+
+/// Turns a province's monthly e-government figures into trends people can trust.
+#[derive(Parser, Debug)]
+#[command(
+    name = "egov-kpi",
+    version,
+    about,
+    after_help = "Start here:\n  egov-kpi demo                                          the real figures of October 2021, served on this machine\n  egov-kpi serve --database sqlite://egov-kpi.db         a ledger of your own\n  egov-kpi check figures.csv                             every fault and contradiction, nothing recorded\n  egov-kpi import figures.csv --database sqlite://egov-kpi.db\n\nExit codes: 0 done, 1 the input or the figures have faults, 2 wrong usage, 3 the surroundings failed (database, disk, port, a newer schema)."
+)]
+pub struct Config {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What to log: error, warn, info, debug, or a filter such as info,egov_kpi=debug.
+    #[arg(long, global = true, env = "EGOV_KPI_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: String,
+    /// How to log on standard error.
+    #[arg(long, global = true, env = "EGOV_KPI_LOG_FORMAT", default_value = "json")]
+    pub log_format: LogFormat,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Where the ledger is.
+#[derive(Args, Clone, Debug)]
+pub struct Database {
+    /// Address of the ledger, with its scheme: sqlite://egov-kpi.db (beside you) or sqlite:///var/lib/egov-kpi/ledger.db.
+    #[arg(long = "database", env = "EGOV_KPI_DATABASE", default_value = "sqlite://egov-kpi.db", value_name = "ADDRESS")]
+    pub address: String,
+}
+
+/// Where to listen.
+#[derive(Args, Clone, Debug)]
+pub struct Listen {
+    /// Address and port; port 0 takes a free one.
+    #[arg(long = "listen", env = "EGOV_KPI_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
+    pub address: String,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Serve the API, pages and metrics over a ledger; an empty one is seeded with the shipped catalogue and units.
+    Serve {
+        /// Where to listen.
+        #[command(flatten)]
+        listen: Listen,
+        /// The ledger.
+        #[command(flatten)]
+        database: Database,
+        /// Threads that answer requests; as many as there are cores when absent.
+        #[arg(long, env = "EGOV_KPI_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+        workers: Option<u16>,
+    },
+    /// Show what it does: the real figures of October 2021 and a sample province, in a temporary ledger.
+    #[command(after_help = "The ledger is gone when the demo ends. Invented figures stand only under the unit `sample`.")]
+    Demo {
+        /// Where to listen.
+        #[command(flatten)]
+        listen: Listen,
+        /// Print the table and end.
+        #[arg(long)]
+        no_serve: bool,
+        /// Language of the table.
+        #[arg(long, default_value = "vi")]
+        lang: Language,
+    },
+    /// Record files: figures as CSV or JSON, units as JSON ({"units": [...]}), in the order given.
+    #[command(
+        after_help = "A file of up to 50,000 figures is one submission: recorded whole or not at all. A larger one becomes consecutive submissions with one reference; if it breaks off, fix the file and run the same command again with the --from-line it names. Figures that stand already are counted as unchanged and record nothing."
+    )]
+    Import {
+        /// The files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// The ledger.
+        #[command(flatten)]
+        database: Database,
+        /// The sender's name for it; the file's name when absent.
+        #[arg(long)]
+        reference: Option<String>,
+        /// Why; kept with every figure's history.
+        #[arg(long)]
+        reason: Option<String>,
+        /// Pass over the lines of the (one) file before this one, the header aside.
+        #[arg(long, value_name = "LINE")]
+        from_line: Option<u64>,
+    },
+    /// Read files and name every fault and contradiction; nothing is recorded. Exit code 1 when there are any.
+    Check {
+        /// The files: figures as CSV or JSON, units as JSON.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Check against this ledger instead of the shipped catalogue and units alone.
+        #[arg(long, value_name = "ADDRESS")]
+        database: Option<String>,
+        /// Language of the findings.
+        #[arg(long, default_value = "vi")]
+        lang: Language,
+    },
+    /// Write invented figures as CSV to standard output, for trials and benchmarks.
+    #[command(after_help = "egov-kpi generate --size 2x10 --units units.json > figures.csv\negov-kpi import units.json figures.csv --database sqlite://trial.db")]
+    Generate {
+        /// province (1x180), country (63x180) or PROVINCESxUNITS.
+        #[arg(long, default_value = "province", value_parser = |text: &str| text.parse::<Size>().map_err(|error| error.to_string()))]
+        size: Size,
+        /// The same seed gives the same figures.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Write the units that the figures are of into this file, for `import`.
+        #[arg(long, value_name = "FILE")]
+        units: Option<PathBuf>,
+    },
+    /// Compare the shipped catalogue with the ledger's, or put one in its place.
+    Catalogue {
+        /// Which.
+        #[command(subcommand)]
+        action: CatalogueAction,
+    },
+    /// Write a whole copy of the ledger into a new file, also while it is being served.
+    Backup {
+        /// The file, which must not exist yet.
+        file: PathBuf,
+        /// The ledger.
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Print the OpenAPI document of this build.
+    Openapi,
+}
+
+/// What to do with the catalogue.
+#[derive(Subcommand, Debug)]
+pub enum CatalogueAction {
+    /// List what files (or the shipped catalogue) would add (+), drop (-) and change (~).
+    Diff {
+        /// TOML or JSON files that make up a catalogue; the shipped one when absent.
+        files: Vec<PathBuf>,
+        /// The ledger.
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Put files (or the shipped catalogue) in the place of the ledger's catalogue, which is kept as an earlier version.
+    Apply {
+        /// TOML or JSON files that make up a catalogue; the shipped one when absent.
+        files: Vec<PathBuf>,
+        /// The ledger.
+        #[command(flatten)]
+        database: Database,
+        /// Check only.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// The two languages of the service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Language {
+    /// Vietnamese.
+    Vi,
+    /// English.
+    En,
+}

@@ -1,0 +1,762 @@
+//! Invented figures for demos and benchmarks (contract section 5, `generate` and `demo`).
+//!
+//! Everything here is made up, stands under units that are made up too, and is the same on every
+//! machine for the same seed: whole numbers and a small generator of our own, no floats, no clock.
+//! A [`Reporter`] is one invented organisation that grows, has seasons and carries its stocks from
+//! month to month, so that every rule of the shipped catalogue holds.
+
+use std::io::{self, Write};
+use std::str::FromStr;
+
+use crate::domain::number::Written;
+use crate::domain::period::{FIRST_MONTH, Month};
+use crate::domain::unit::{Name, UnitDocument, UnitKind};
+
+/// Months that [`write_csv`] gives figures for: 2021-01 to 2025-12.
+const MONTHS: i32 = 60;
+/// Months that [`sample`] gives figures for: 2019-01 to 2021-12.
+const SAMPLE_MONTHS: i32 = 36;
+/// Figures of a unit in a month.
+const FIGURES: usize = 20;
+
+/// How much to generate.
+///
+/// ```
+/// use egov_kpi::generate::Size;
+/// assert_eq!("10x180".parse::<Size>().unwrap(), Size::Custom { provinces: 10, units: 180 });
+/// assert_eq!("country".parse::<Size>().unwrap().rows(), 13_608_000);
+/// assert!("100x1".parse::<Size>().is_err());
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Size {
+    /// One province of 180 units.
+    Province,
+    /// 63 provinces of 180 units, as the country was before July 2025.
+    Country,
+    /// Any number of both; what lies outside the bounds of [`Size::from_str`] is taken as the nearest bound.
+    Custom {
+        /// How many provinces, 1 to 99.
+        provinces: u32,
+        /// How many units in each, 1 to 999.
+        units: u32,
+    },
+}
+
+/// A size that could not be read.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("\"{0}\" is no size: province (1x180), country (63x180), or PROVINCESxUNITS such as 10x180 with 1 to 99 provinces of 1 to 999 units each")]
+pub struct SizeError(String);
+
+impl Size {
+    /// How many provinces, and how many units in each.
+    fn counts(self) -> (u32, u32) {
+        match self {
+            Self::Province => (1, 180),
+            Self::Country => (63, 180),
+            Self::Custom { provinces, units } => (provinces.clamp(1, 99), units.clamp(1, 999)),
+        }
+    }
+
+    /// How many rows [`write_csv`] writes below the header.
+    #[must_use]
+    pub fn rows(self) -> u64 {
+        let (provinces, units) = self.counts();
+        u64::from(provinces) * u64::from(units) * u64::from(MONTHS.unsigned_abs()) * u64::try_from(FIGURES).unwrap_or(0)
+    }
+}
+
+impl FromStr for Size {
+    type Err = SizeError;
+
+    fn from_str(text: &str) -> Result<Self, SizeError> {
+        let fault = || SizeError(text.chars().take(40).collect());
+        let number = |digits: &str, most: u32| {
+            let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u32>().ok()).flatten();
+            number.filter(|number| (1..=most).contains(number)).ok_or_else(fault)
+        };
+        match (text, text.split_once('x')) {
+            ("province", _) => Ok(Self::Province),
+            ("country", _) => Ok(Self::Country),
+            (_, Some((provinces, units))) => Ok(Self::Custom { provinces: number(provinces, 99)?, units: number(units, 999)? }),
+            (_, None) => Err(fault()),
+        }
+    }
+}
+
+/// The units of a size: provinces `gen.p01`, and below each its departments, districts and communes `gen.p01.u001`.
+#[must_use]
+pub fn units(size: Size) -> Vec<UnitDocument> {
+    let (provinces, below) = size.counts();
+    let mut found = Vec::new();
+    for province in 1..=provinces {
+        let root = province_code(province);
+        found.push(unit(&root, UnitKind::Province, format!("Tỉnh mẫu {province:02}"), format!("Sample province {province:02}"), None));
+        for number in 1..=below {
+            let kind = kind_of(number, below);
+            let (vi, en) = match kind {
+                UnitKind::Province | UnitKind::Department | UnitKind::Agency => ("Sở", "department"),
+                UnitKind::District => ("Huyện", "district"),
+                UnitKind::Commune => ("Xã", "commune"),
+            };
+            let names = (format!("{vi} mẫu {number:03}"), format!("Sample {en} {number:03}"));
+            found.push(unit(&unit_code(&root, number), kind, names.0, names.1, Some(&root)));
+        }
+    }
+    found
+}
+
+fn province_code(province: u32) -> String {
+    format!("gen.p{province:02}")
+}
+
+fn unit_code(root: &str, number: u32) -> String {
+    format!("{root}.u{number:03}")
+}
+
+/// Of 180 units the first 20 are departments, the next 12 districts, the others communes.
+fn kind_of(number: u32, of: u32) -> UnitKind {
+    let departments = of.div_ceil(9);
+    match number {
+        number if number <= departments => UnitKind::Department,
+        number if number <= departments + of / 15 => UnitKind::District,
+        _ => UnitKind::Commune,
+    }
+}
+
+fn unit(code: &str, kind: UnitKind, vi: String, en: String, parent: Option<&str>) -> UnitDocument {
+    UnitDocument {
+        code: code.to_owned(),
+        kind,
+        name: Name { vi, en },
+        parent: parent.map(ToOwned::to_owned),
+        valid_from: None,
+        valid_to: None,
+        successors: Vec::new(),
+        official_codes: Vec::new(),
+    }
+}
+
+/// Writes `indicator,unit,period,value`: 20 figures for every unit below a province and each of 60
+/// months, in order of province, unit, month and indicator.
+///
+/// # Errors
+/// The writer's.
+pub fn write_csv(size: Size, seed: u64, out: &mut impl Write) -> io::Result<()> {
+    let (provinces, below) = size.counts();
+    let months: Vec<(Month, String)> = (0..MONTHS).map(|n| january(2021).plus(n)).map(|month| (month, month.to_string())).collect();
+    let (mut rows, mut middle) = (Vec::with_capacity(1 << 17), Vec::new());
+    rows.extend_from_slice(b"indicator,unit,period,value\n");
+    for province in 1..=provinces {
+        let root = province_code(province);
+        let wealth = Dice::new(seed, u64::from(province) << 32).between(700, 1500);
+        for number in 1..=below {
+            let code = unit_code(&root, number);
+            let mut reporter = Reporter::new(Dice::new(seed, u64::from(province) << 32 | u64::from(number)), kind_of(number, below), wealth);
+            for (month, label) in &months {
+                middle.clear();
+                for piece in [",", &code, ",", label, ","] {
+                    middle.extend_from_slice(piece.as_bytes());
+                }
+                for (indicator, value) in reporter.month(*month).in_order() {
+                    rows.extend_from_slice(indicator.as_bytes());
+                    rows.extend_from_slice(&middle);
+                    put_number(&mut rows, value);
+                    rows.push(b'\n');
+                }
+            }
+            out.write_all(&rows)?;
+            rows.clear();
+        }
+    }
+    Ok(())
+}
+
+/// Appends a number's decimal digits.
+fn put_number(out: &mut Vec<u8>, mut number: u64) {
+    let start = out.len();
+    loop {
+        out.push(b'0' + u8::try_from(number % 10).unwrap_or(0));
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    if let Some(digits) = out.get_mut(start..) {
+        digits.reverse();
+    }
+}
+
+fn january(year: i32) -> Month {
+    FIRST_MONTH.plus((year - FIRST_MONTH.year()) * 12)
+}
+
+/// SplitMix64: small, fast and the same everywhere. No crate promises the same numbers for ever.
+#[derive(Clone, Debug)]
+struct Dice(u64);
+
+impl Dice {
+    /// Dice of their own for each seed and stream.
+    fn new(seed: u64, stream: u64) -> Self {
+        let mut dice = Self(seed);
+        let start = dice.next();
+        Self(start ^ Self(stream).next())
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number of a range, both ends included.
+    fn between(&mut self, least: u64, most: u64) -> u64 {
+        least + self.next() % (most - least + 1)
+    }
+
+    /// A count near an expectation given in thousandths, at most so many per mille off. What is left
+    /// of a whole one is a matter of chance, so that small counts vary as well and keep their mean.
+    fn count(&mut self, thousandths: u64, per_mille: u64) -> u64 {
+        let near = thousandths * self.between(1000 - per_mille, 1000 + per_mille) / 1000;
+        (near + self.between(0, 999)) / 1000
+    }
+}
+
+/// What a unit reports in a month.
+#[derive(Clone, Copy, Debug)]
+struct Figures {
+    outgoing: u64,
+    signed: u64,
+    users_created: u64,
+    users: u64,
+    issued: u64,
+    certificates: u64,
+    mailboxes_created: u64,
+    mailboxes: u64,
+    received: u64,
+    resolved: u64,
+    backlog: u64,
+    services: u64,
+    procedures: u64,
+    meetings: u64,
+    sessions: u64,
+    items: u64,
+    visitors: u64,
+    petitions: u64,
+    answered: u64,
+    complaints: u64,
+}
+
+impl Figures {
+    /// Every figure under its indicator's code in the shipped catalogue.
+    fn in_order(&self) -> [(&'static str, u64); FIGURES] {
+        [
+            ("ioffice.documents.outgoing", self.outgoing),
+            ("ioffice.documents.signed", self.signed),
+            ("ioffice.users.created", self.users_created),
+            ("ioffice.users.total", self.users),
+            ("pki.certificates.issued", self.issued),
+            ("pki.certificates.total", self.certificates),
+            ("mail.mailboxes.created", self.mailboxes_created),
+            ("mail.mailboxes.total", self.mailboxes),
+            ("igate.dossiers.received", self.received),
+            ("igate.dossiers.resolved", self.resolved),
+            ("igate.dossiers.backlog", self.backlog),
+            ("igate.services.provided", self.services),
+            ("dvcqg.procedures.published", self.procedures),
+            ("conference.meetings.operated", self.meetings),
+            ("conference.jitsi.sessions", self.sessions),
+            ("web.items.published", self.items),
+            ("citizen_reception.visitors", self.visitors),
+            ("petitions.received", self.petitions),
+            ("petitions.answered", self.answered),
+            ("complaints.received", self.complaints),
+        ]
+    }
+}
+
+/// An invented organisation, month after month.
+#[derive(Clone, Debug)]
+struct Reporter {
+    dice: Dice,
+    /// Months it has reported.
+    age: u64,
+    /// Growth in per mille of the start a month.
+    growth: u64,
+    /// Outgoing documents that are not signed yet but will be one day, in parts per million.
+    unsigned: u64,
+    /// What happens in an ordinary month, in thousandths: outgoing documents, dossiers, meetings,
+    /// Jitsi sessions, website items, visitors, petitions, complaints.
+    pace: [u64; 8],
+    /// Users, certificates, mailboxes, backlog, services, procedures, petitions without an answer.
+    stocks: [u64; 7],
+}
+
+/// January to December in per mille of an ordinary month: quiet at Tết, busy at the year's end.
+const SEASON: [u64; 12] = [960, 720, 1030, 1000, 1000, 990, 980, 1000, 1020, 1060, 1080, 1160];
+
+impl Reporter {
+    /// An organisation of a kind in a province whose size is given in per mille of an ordinary one.
+    fn new(mut dice: Dice, kind: UnitKind, wealth: u64) -> Self {
+        let (pace, users, services) = match kind {
+            UnitKind::Province | UnitKind::Department | UnitKind::Agency => ([300, 120, 6, 4, 70, 14, 6, 2], 90, 60),
+            UnitKind::District => ([600, 450, 9, 6, 60, 60, 18, 7], 260, 210),
+            UnitKind::Commune => ([70, 55, 2, 2, 12, 22, 5, 1], 32, 110),
+        };
+        let size = dice.between(600, 1600) * wealth / 1000;
+        let pace = pace.map(|ordinary: u64| ordinary * size * dice.between(850, 1150) / 1000);
+        let [_, dossiers, ..] = pace;
+        let users = (users * size / 1000).max(8);
+        let services = services * dice.between(850, 1150) / 1000;
+        let certificates = users * dice.between(180, 320) / 1000;
+        let mailboxes = users * dice.between(950, 1150) / 1000;
+        let stocks = [users, certificates, mailboxes, dossiers * 4 / 10_000, services, services * 21 / 20, 1];
+        Self { growth: dice.between(3, 9), unsigned: dice.between(350_000, 550_000), age: 0, pace, stocks, dice }
+    }
+
+    /// Two organisations that go on as one.
+    fn joined(self, other: Self) -> Self {
+        let (mut pace, mut stocks) = (self.pace, self.stocks);
+        pace.iter_mut().zip(other.pace).for_each(|(mine, theirs)| *mine += theirs);
+        stocks.iter_mut().zip(other.stocks).for_each(|(mine, theirs)| *mine += theirs);
+        Self { growth: self.growth.midpoint(other.growth), unsigned: self.unsigned.midpoint(other.unsigned), pace, stocks, ..self }
+    }
+
+    /// The figures of the next month.
+    fn month(&mut self, month: Month) -> Figures {
+        let season = usize::try_from(month.month() - 1).ok().and_then(|place| SEASON.get(place)).copied().unwrap_or(1000);
+        let trend = (1000 + self.growth * self.age) * season / 1000;
+        let dice = &mut self.dice;
+        let [outgoing, received, meetings, sessions, items, visitors, petitions, complaints] = self.pace.map(|pace| dice.count(pace * trend / 1000, 90));
+        let [users, certificates, mailboxes, backlog, services, procedures, unanswered] = self.stocks;
+
+        let share = 985_000 - self.unsigned - dice.between(0, 20_000);
+        let signed = dice.count(outgoing * share / 1000, 5).min(outgoing);
+        let users_created = dice.count(users * 6 * season / 1000, 400);
+        // Certificates and mailboxes approach what the users need, so their growth slows down.
+        let issued = dice.count(users.saturating_sub(certificates) * 18 * season / 1000, 400);
+        let mailboxes_created = dice.count((users * 12 / 10).saturating_sub(mailboxes) * 25 + users_created * 500, 400);
+        let resolved = dice.count(received * 960 + backlog * 100, 60).min(received + backlog);
+        let answered = dice.count((petitions + unanswered) * 850, 100).min(petitions + unanswered);
+        let more = |dice: &mut Dice| if dice.between(0, 99) < 15 { dice.between(1, 3) } else { 0 };
+        let (services, procedures) = (services + more(dice), procedures + more(dice));
+
+        let (users, certificates, mailboxes) = (users + users_created, certificates + issued, mailboxes + mailboxes_created);
+        let backlog = backlog + received - resolved;
+        self.stocks = [users, certificates, mailboxes, backlog, services, procedures, petitions + unanswered - answered];
+        self.unsigned = self.unsigned * 97 / 100;
+        self.age += 1;
+        Figures {
+            outgoing,
+            signed,
+            users_created,
+            users,
+            issued,
+            certificates,
+            mailboxes_created,
+            mailboxes,
+            received,
+            resolved,
+            backlog,
+            services,
+            procedures,
+            meetings,
+            sessions: sessions.max(1),
+            items,
+            visitors,
+            petitions,
+            answered,
+            complaints,
+        }
+    }
+}
+
+/// The sample province.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sample {
+    /// Its units: `sample`, eight departments and districts, and the communes of three of them.
+    pub units: Vec<UnitDocument>,
+    /// Its figures, as `POST /observations` takes them.
+    pub csv: String,
+}
+
+/// The units below the sample province, each after its parent.
+const PLACES: [(&str, UnitKind, &str, &str); 20] = [
+    ("sample.finance", UnitKind::Department, "Sở Tài chính (mẫu)", "Department of Finance (sample)"),
+    ("sample.health", UnitKind::Department, "Sở Y tế (mẫu)", "Department of Health (sample)"),
+    ("sample.home_affairs", UnitKind::Department, "Sở Nội vụ (mẫu)", "Department of Home Affairs (sample)"),
+    ("sample.justice", UnitKind::Department, "Sở Tư pháp (mẫu)", "Department of Justice (sample)"),
+    ("sample.east", UnitKind::District, "Huyện mẫu Đông", "Sample District East"),
+    ("sample.east.c1", UnitKind::Commune, "Xã mẫu Đông 1", "Sample Commune East 1"),
+    ("sample.east.c2", UnitKind::Commune, "Xã mẫu Đông 2", "Sample Commune East 2"),
+    ("sample.east.c3", UnitKind::Commune, "Xã mẫu Đông 3", "Sample Commune East 3"),
+    ("sample.east.c4", UnitKind::Commune, "Xã mẫu Đông 4", "Sample Commune East 4"),
+    (MERGED, UnitKind::Commune, "Xã mẫu Đông 2 và 3", "Sample Commune East 2 and 3"),
+    ("sample.north", UnitKind::District, "Huyện mẫu Bắc", "Sample District North"),
+    ("sample.north.c1", UnitKind::Commune, "Xã mẫu Bắc 1", "Sample Commune North 1"),
+    ("sample.north.c2", UnitKind::Commune, "Xã mẫu Bắc 2", "Sample Commune North 2"),
+    ("sample.north.c3", UnitKind::Commune, "Xã mẫu Bắc 3", "Sample Commune North 3"),
+    ("sample.south", UnitKind::District, "Huyện mẫu Nam", "Sample District South"),
+    ("sample.south.c1", UnitKind::Commune, "Xã mẫu Nam 1", "Sample Commune South 1"),
+    ("sample.south.c2", UnitKind::Commune, "Xã mẫu Nam 2", "Sample Commune South 2"),
+    ("sample.south.c3", UnitKind::Commune, "Xã mẫu Nam 3", "Sample Commune South 3"),
+    ("sample.south.c4", UnitKind::Commune, "Xã mẫu Nam 4", "Sample Commune South 4"),
+    (TOWN, UnitKind::District, "Thị xã mẫu", "Sample Town"),
+];
+/// The communes that end on 30 June 2020.
+const MERGING: [&str; 2] = ["sample.east.c2", "sample.east.c3"];
+/// The commune they go on as.
+const MERGED: &str = "sample.east.c5";
+/// A district without communes; it states rates.
+const TOWN: &str = "sample.town";
+/// The unit that owes two months, and the first of them.
+const LATE: (&str, i32, u32) = ("sample.health", 2021, 5);
+/// Where the one contradiction is: the signed rate is stated too high.
+const CONTRADICTION: (&str, i32, u32) = ("sample.finance", 2021, 9);
+
+/// The sample province: 36 months from 2019-01 with splits by member, a merger in July 2020, a gap of
+/// two months, stated rates that agree with the figures, and exactly one that does not.
+#[must_use]
+pub fn sample(seed: u64) -> Sample {
+    let units = sample_units();
+    let mut sheet = Sheet(String::from("indicator,unit,period,value,channel,service_level,certificate_holder,token\n"));
+    let mut ended: Option<Local> = None;
+    let leaves = units.iter().filter(|unit| !units.iter().any(|other| other.parent.as_deref() == Some(&unit.code)));
+    for (stream, unit) in (1..).zip(leaves) {
+        let heir = if unit.valid_from.is_some() { ended.take() } else { None };
+        let mut local = heir.unwrap_or_else(|| Local::new(Dice::new(seed, stream), unit.kind));
+        for n in 0..SAMPLE_MONTHS {
+            let month = january(2019).plus(n);
+            let exists = unit.valid_from.is_none_or(|from| from <= month.last_day()) && unit.valid_to.is_none_or(|to| month.last_day() <= to);
+            if exists {
+                local.report(&unit.code, month, n.unsigned_abs().into(), &mut sheet);
+            }
+        }
+        if unit.valid_to.is_some() {
+            ended = Some(match ended.take() {
+                None => local,
+                Some(other) => other.joined(local),
+            });
+        }
+    }
+    Sample { units, csv: sheet.0 }
+}
+
+fn sample_units() -> Vec<UnitDocument> {
+    let merger = january(2020).plus(6);
+    let province = unit("sample", UnitKind::Province, "Tỉnh mẫu".to_owned(), "Sample province".to_owned(), None);
+    let below = PLACES.iter().map(|(code, kind, vi, en)| {
+        let parent = code.rsplit_once('.').map(|(parent, _)| parent);
+        let mut document = unit(code, *kind, (*vi).to_owned(), (*en).to_owned(), parent);
+        if MERGING.contains(code) {
+            document.valid_to = Some(merger.plus(-1).last_day());
+            document.successors = vec![MERGED.to_owned()];
+        } else if *code == MERGED {
+            document.valid_from = Some(merger.first_day());
+        }
+        document
+    });
+    std::iter::once(province).chain(below).collect()
+}
+
+/// Rows of the sample's CSV.
+struct Sheet(String);
+
+impl Sheet {
+    /// One row; members in the order channel, service level, certificate holder, token.
+    fn row(&mut self, measure: &str, unit: &str, month: Month, value: &str, members: [&str; 4]) {
+        self.0.push_str(&format!("{measure},{unit},{month},{value},{}\n", members.join(",")));
+    }
+
+    fn count(&mut self, measure: &str, unit: &str, month: Month, value: u64, members: [&str; 4]) {
+        self.row(measure, unit, month, &value.to_string(), members);
+    }
+}
+
+/// A reporter of the sample with what only the sample has.
+struct Local {
+    reporter: Reporter,
+    stations: u64,
+    /// Minutes of own programme a day, in tenths.
+    minutes: u64,
+}
+
+impl Local {
+    fn new(mut dice: Dice, kind: UnitKind) -> Self {
+        let stations = match kind {
+            UnitKind::Province | UnitKind::Department | UnitKind::Agency => 0,
+            UnitKind::District => 6,
+            UnitKind::Commune => dice.between(1, 2),
+        };
+        Self { stations, minutes: dice.between(350, 800), reporter: Reporter::new(dice, kind, 1000) }
+    }
+
+    fn joined(self, other: Self) -> Self {
+        let minutes = self.minutes.midpoint(other.minutes);
+        Self { stations: self.stations + other.stations, minutes, reporter: self.reporter.joined(other.reporter) }
+    }
+
+    /// Writes the month that is `n` months after the first.
+    fn report(&mut self, unit: &str, month: Month, n: u64, sheet: &mut Sheet) {
+        let figures = self.reporter.month(month);
+        let dice = &mut self.reporter.dice;
+        let dossiers = Dossiers::split(&figures, n, dice);
+        let endpoints = dice.between(80, 140) + 2 * n;
+        let minutes = self.minutes + 3 * n + dice.between(0, 60);
+        let missing = Month::new(LATE.1, LATE.2).is_some_and(|first| unit == LATE.0 && (0..2).contains(&month.since(first)));
+        if missing {
+            return;
+        }
+        for (indicator, value) in figures.in_order() {
+            sheet.count(indicator, unit, month, value, [""; 4]);
+        }
+        dossiers.write(unit, month, sheet);
+        let individual = certificates(&figures, unit, month, n, sheet);
+        for (level, value) in services(&figures, n) {
+            sheet.count("igate.services.provided", unit, month, value, ["", level, "", ""]);
+        }
+        sheet.row("conference.jitsi.endpoints_per_session", unit, month, &tenths(endpoints), [""; 4]);
+        if self.stations > 0 {
+            sheet.count("radio.stations.total", unit, month, self.stations, [""; 4]);
+            sheet.row("radio.own_programme.minutes_per_day", unit, month, &tenths(minutes), [""; 4]);
+        }
+        stated(&figures, &dossiers, individual, (unit, month), n, sheet);
+    }
+}
+
+fn tenths(number: u64) -> String {
+    format!("{}.{}", number / 10, number % 10)
+}
+
+/// Dossiers received at level 4, at level 3 and without either, each online and in all.
+struct Dossiers([(&'static str, u64, u64); 3]);
+
+impl Dossiers {
+    /// Fully online services win dossiers, and more of these come online, month by month.
+    fn split(figures: &Figures, n: u64, dice: &mut Dice) -> Self {
+        let part = |whole: u64, per_mille: u64| whole * per_mille / 1000;
+        let four = part(figures.received, 300 + 8 * n + dice.between(0, 20));
+        let three = part(figures.received, 260 - 3 * n + dice.between(0, 20));
+        let rest = figures.received - four - three;
+        let online = [part(four, 120 + 11 * n + dice.between(0, 30)), part(three, 60 + 5 * n + dice.between(0, 20)), part(rest, 20 + n)];
+        let [first, second, third] = online;
+        Self([("4", first, four), ("3", second, three), ("", third, rest)])
+    }
+
+    fn write(&self, unit: &str, month: Month, sheet: &mut Sheet) {
+        let mut row = |channel, level, value| sheet.count("igate.dossiers.received", unit, month, value, [channel, level, "", ""]);
+        let online: u64 = self.0.iter().map(|(_, online, _)| online).sum();
+        let all: u64 = self.0.iter().map(|(_, _, all)| all).sum();
+        row("online", "", online);
+        row("in_person", "", all - online);
+        for (level, online, all) in self.0.iter().filter(|(level, ..)| !level.is_empty()) {
+            row("", level, *all);
+            row("online", level, *online);
+            row("in_person", level, all - online);
+        }
+    }
+}
+
+/// Writes the certificates by holder and token; gives those of individuals.
+fn certificates(figures: &Figures, unit: &str, month: Month, n: u64, sheet: &mut Sheet) -> u64 {
+    let organisation = figures.certificates * 200 / 1000;
+    let individual = figures.certificates - organisation;
+    let sim = individual * (20 + 4 * n) / 1000;
+    let mut row = |holder, token, value| sheet.count("pki.certificates.total", unit, month, value, ["", "", holder, token]);
+    row("organisation", "", organisation);
+    row("individual", "", individual);
+    row("individual", "usb", individual - sim);
+    row("individual", "sim_pki", sim);
+    individual
+}
+
+/// Services of levels 3 and 4; the others of all services have a lower level.
+fn services(figures: &Figures, n: u64) -> [(&'static str, u64); 2] {
+    [("3", figures.services * (380 - 3 * n) / 1000), ("4", figures.services * (280 + 9 * n) / 1000)]
+}
+
+/// Writes the rates that a unit states in a month: departments the signed rate in December, each year
+/// with a decimal more; the town several at the end of 2021's quarters; and the one that contradicts.
+fn stated(figures: &Figures, dossiers: &Dossiers, individual: u64, (unit, month): (&str, Month), n: u64, sheet: &mut Sheet) {
+    const SIGNED: &str = "ioffice.documents.signed_rate";
+    let department = PLACES.iter().any(|(code, kind, ..)| *code == unit && *kind == UnitKind::Department);
+    let mut row = |kpi, level, written: Written| sheet.row(kpi, unit, month, &written.to_string(), ["", level, "", ""]);
+    if department && month.month() == 12 {
+        let decimals = (month.year() - 2018).unsigned_abs();
+        row(SIGNED, "", percent(figures.signed, figures.outgoing, decimals));
+    }
+    if (unit, month.year(), month.month()) == CONTRADICTION {
+        let right = percent(figures.signed, figures.outgoing, 1);
+        row(SIGNED, "", Written { mantissa: right.mantissa + 15, ..right });
+    }
+    if unit == TOWN && month.year() == 2021 && month.month().is_multiple_of(3) {
+        for (level, online, all) in dossiers.0.iter().filter(|(level, ..)| !level.is_empty()) {
+            row("igate.dossiers.online_rate", level, percent(*online, *all, 2));
+        }
+        for (level, value) in services(figures, n) {
+            row("igate.services.level_share", level, percent(value, figures.services, 2));
+        }
+        row("pki.individual_coverage", "", percent(individual, figures.users, 1));
+    }
+}
+
+/// A percentage rounded to so many decimals, halves up.
+fn percent(part: u64, whole: u64, decimals: u32) -> Written {
+    let whole = whole.max(1);
+    let rounded = (part * 200 * 10_u64.pow(decimals) + whole) / (2 * whole);
+    Written { mantissa: i64::try_from(rounded).unwrap_or(i64::MAX), scale: decimals }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::catalogue::Catalogue;
+    use crate::domain::cube::{Cube, Entry, Measures, View};
+    use crate::domain::observation::{Parser, Submission};
+    use crate::domain::rules::RuleBook;
+    use crate::domain::unit::Units;
+    use crate::domain::value::Source;
+    use crate::intake::csv;
+
+    const SMALL: Size = Size::Custom { provinces: 1, units: 12 };
+
+    fn generated(size: Size, seed: u64) -> String {
+        let mut out = Vec::new();
+        write_csv(size, seed, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn world(units: Vec<UnitDocument>, csv: &str) -> (Catalogue, Units, Submission) {
+        let catalogue = Catalogue::new(crate::app::catalogue::shipped().unwrap()).unwrap();
+        let units = Units::new((1..).zip(units).collect()).unwrap();
+        let mut parser = Parser::new(&catalogue, &units, "2026-01".parse().unwrap());
+        csv::read(csv.as_bytes(), &catalogue, &mut parser);
+        let submission = parser.finish().unwrap();
+        (catalogue, units, submission)
+    }
+
+    /// Every finding as `rule unit month`.
+    fn findings((catalogue, units, submission): &(Catalogue, Units, Submission)) -> Vec<String> {
+        let (mut measures, mut cube) = (Measures::default(), Cube::default());
+        let ids: Vec<_> = submission.measures.iter().map(|named| (measures.intern(&named.measure), named.decimals)).collect();
+        for (id, decimals) in &ids {
+            decimals.iter().for_each(|decimals| assert!(cube.declare(*id, *decimals)));
+        }
+        for figure in &submission.figures {
+            let (measure, decimals) = ids[figure.measure];
+            let entry = Entry { measure, unit: figure.unit, month: figure.month, written: figure.written };
+            if decimals.is_some() { cube.set(&entry, 1) } else { cube.set_stated(&entry, 1) }
+        }
+        let view = View { measures: &measures, cube: &cube, overlay: None };
+        let standing = RuleBook::new(catalogue, &view).all(&Source { units, view });
+        standing.within(0..units.len()).map(|found| format!("{} {} {}", found.rule, units.code(found.unit), found.month)).collect()
+    }
+
+    /// The figures of a measure at a unit, in order of the months.
+    fn trend((_, units, submission): &(Catalogue, Units, Submission), measure: &str, unit: &str) -> Vec<(Month, i64)> {
+        let place = submission.measures.iter().position(|named| named.measure.to_string() == measure).unwrap();
+        let of_it = submission.figures.iter().filter(|figure| figure.measure == place && units.code(figure.unit) == unit);
+        of_it.map(|figure| (figure.month, figure.written.unwrap().mantissa)).collect()
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_bytes_each_time_and_another_seed_gives_others() {
+        let size = Size::Custom { provinces: 2, units: 3 };
+        assert_eq!(generated(size, 7), generated(size, 7));
+        assert_ne!(generated(size, 7), generated(size, 8));
+        assert_eq!(sample(7), sample(7));
+        assert_ne!(sample(7).csv, sample(8).csv);
+    }
+
+    #[test]
+    fn every_unit_month_and_indicator_has_a_row_in_order() {
+        let size = Size::Custom { provinces: 2, units: 3 };
+        let text = generated(size, 1);
+        assert_eq!(size.rows(), 2 * 3 * 60 * 20);
+        assert_eq!(text.lines().count(), 2 * 3 * 60 * 20 + 1);
+        let keys: Vec<(&str, &str)> =
+            text.lines().skip(1).step_by(20).map(|line| line.split(',').collect::<Vec<_>>()).map(|cells| (cells[1], cells[2])).collect();
+        assert!(keys.is_sorted() && keys.first() == Some(&("gen.p01.u001", "2021-01")) && keys.last() == Some(&("gen.p02.u003", "2025-12")));
+    }
+
+    #[test]
+    fn sizes_are_read_within_their_bounds() {
+        assert_eq!("province".parse(), Ok(Size::Province));
+        assert_eq!("country".parse::<Size>().map(Size::rows), Ok(63 * 180 * 60 * 20));
+        assert_eq!("99x999".parse(), Ok(Size::Custom { provinces: 99, units: 999 }));
+        for text in ["", "x", "0x5", "5x0", "100x1", "1x1000", "+1x2", "1x2x3", "Country", "99999999999x1"] {
+            let error = text.parse::<Size>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("\"{text}\" is no size")) && error.contains("1 to 99 provinces"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_units_of_every_size_are_sound() {
+        for (size, expected) in
+            [(Size::Custom { provinces: 1, units: 1 }, 2), (Size::Province, 181), (Size::Country, 63 * 181), (Size::Custom { provinces: 1, units: 999 }, 1000)]
+        {
+            let units = Units::new((1..).zip(units(size)).collect()).unwrap();
+            assert_eq!(units.len(), expected);
+        }
+        let of_kind = |kind| units(Size::Province).iter().filter(|unit| unit.kind == kind).count();
+        assert_eq!([UnitKind::Department, UnitKind::District, UnitKind::Commune].map(of_kind), [20, 12, 148]);
+    }
+
+    #[test]
+    fn every_generated_row_is_valid_and_no_rule_is_broken() {
+        for seed in [0, 1, u64::MAX] {
+            let world = world(units(SMALL), &generated(SMALL, seed));
+            assert_eq!(u64::try_from(world.2.figures.len()), Ok(SMALL.rows()));
+            assert_eq!(findings(&world), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn figures_grow_and_the_share_of_signed_documents_rises() {
+        let world = world(units(SMALL), &generated(SMALL, 3));
+        let year = |measure: &str, year: i32| -> i64 {
+            trend(&world, measure, "gen.p01.u001").iter().filter(|(month, _)| month.year() == year).map(|(_, value)| value).sum()
+        };
+        let share = |at| 1000 * year("ioffice.documents.signed", at) / year("ioffice.documents.outgoing", at);
+        assert!(year("ioffice.documents.outgoing", 2021) < year("ioffice.documents.outgoing", 2025));
+        assert!((2021..2025).all(|at| share(at) < share(at + 1)), "{:?}", (2021..=2025).map(share).collect::<Vec<_>>());
+        let users = trend(&world, "ioffice.users.total", "gen.p01.u001");
+        let created = trend(&world, "ioffice.users.created", "gen.p01.u001");
+        assert!(users.windows(2).zip(&created[1..]).all(|(pair, created)| pair[1].1 == pair[0].1 + created.1));
+    }
+
+    #[test]
+    fn the_sample_contradicts_itself_once_and_only_where_it_is_meant_to() {
+        for seed in 0..8 {
+            let sample = sample(seed);
+            assert_eq!(findings(&world(sample.units, &sample.csv)), ["stated_rate sample.finance 2021-09"], "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn the_sample_has_a_gap_a_merger_and_nothing_above_the_leaves() {
+        let sample = sample(5);
+        let world = world(sample.units, &sample.csv);
+        let months = |unit| trend(&world, "ioffice.documents.outgoing", unit).into_iter().map(|(month, _)| month.to_string()).collect::<Vec<_>>();
+        let health = months("sample.health");
+        assert_eq!((health.len(), health.contains(&"2021-05".to_owned()), health.contains(&"2021-06".to_owned())), (34, false, false));
+        assert_eq!((months("sample.east.c2").len(), months(MERGED).len(), months(MERGED)[0].as_str()), (18, 18, "2020-07"));
+        let users = |unit, at: usize| trend(&world, "ioffice.users.total", unit)[at].1;
+        let created = trend(&world, "ioffice.users.created", MERGED)[0].1;
+        assert_eq!(users(MERGED, 0), users("sample.east.c2", 17) + users("sample.east.c3", 17) + created);
+        let (_, units, submission) = &world;
+        assert!(submission.figures.iter().all(|figure| units.is_leaf(figure.unit, figure.month)));
+        assert_eq!(submission.measures.iter().filter(|named| named.decimals.is_none()).count(), 6);
+    }
+
+    #[test]
+    fn more_and_more_dossiers_of_the_sample_come_online() {
+        let sample = sample(9);
+        let world = world(sample.units, &sample.csv);
+        let year =
+            |measure: &str, year: i32| -> i64 { trend(&world, measure, TOWN).iter().filter(|(month, _)| month.year() == year).map(|(_, value)| value).sum() };
+        let rate = |at| 1000 * year("igate.dossiers.received{channel=online}", at) / year("igate.dossiers.received", at);
+        assert!(rate(2019) < rate(2020) && rate(2020) < rate(2021), "{:?}", [2019, 2020, 2021].map(rate));
+    }
+}

@@ -1,0 +1,69 @@
+//! The web pages, rendered on the server, with no asset from elsewhere.
+
+use actix_web::{HttpResponse, web};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::http::{Answer, Context};
+
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#1b2733}h1{margin:0}\
+p.lead{margin-top:.2rem;color:#4a5a68}table{border-collapse:collapse;margin:1rem 0}th,td{text-align:left;padding:.25rem 1rem .25rem 0;vertical-align:top}\
+td.n{font-variant-numeric:tabular-nums;text-align:right}code{background:#eef2f5;padding:.1rem .3rem;border-radius:3px}a{color:#0b5cad}";
+
+/// The pages' routes.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config.route("/", web::get().to(landing));
+}
+
+/// What this is, how it stands, and where to go on.
+async fn landing(context: web::Data<Context>) -> Answer {
+    let numbers = context.app().ok().map(|app| {
+        let state = app.state();
+        [
+            ("Đơn vị", "Units", state.units.len().to_string()),
+            ("Chỉ tiêu", "Indicators", state.catalogue.indicators.len().to_string()),
+            ("Chỉ số tính toán", "Kpis", state.catalogue.kpis.len().to_string()),
+            ("Số liệu hiện hành", "Figures that stand", state.cube.len().to_string()),
+            ("Mâu thuẫn", "Findings", state.standing.len().to_string()),
+            ("Lần sửa đổi mới nhất", "Newest revision", state.revision.to_string()),
+        ]
+    });
+    Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page(numbers).into_string()))
+}
+
+fn page(numbers: Option<[(&str, &str, String); 6]>) -> Markup {
+    let links = [
+        ("/docs/", "Tài liệu và dùng thử API", "Try the API"),
+        ("/api/v1/openapi.json", "Mô tả OpenAPI", "OpenAPI document"),
+        ("/api/v1/units", "Các đơn vị", "Units"),
+        ("/api/v1/indicators", "Các chỉ tiêu được báo cáo", "What is reported"),
+        ("/api/v1/kpis", "Các chỉ số được tính", "What is computed"),
+        ("/api/v1/findings", "Những chỗ số liệu mâu thuẫn", "Where figures contradict each other"),
+        ("/api/v1/observations?format=csv", "Số liệu đã ghi (CSV)", "Figures as recorded"),
+        ("/metrics", "Tình trạng của dịch vụ", "The service's own health"),
+    ];
+    html! {
+        (DOCTYPE)
+        html lang="vi" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width,initial-scale=1";
+                title { "egov-kpi" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { "egov-kpi" }
+                p.lead { "Số liệu chính quyền điện tử hằng tháng, thành xu hướng tin cậy được." br; "Monthly e-government figures, as trends people can trust." }
+                @match numbers {
+                    Some(numbers) => table {
+                        @for (vi, en, number) in &numbers { tr { td { (vi) } td { (en) } td.n { (number) } } }
+                    },
+                    None => p { "Đang nạp số liệu… · The ledger is being loaded…" },
+                }
+                table {
+                    @for (address, vi, en) in &links { tr { td { a href=(address) { (vi) } } td { (en) } } }
+                }
+                p { "Phiên bản " (env!("CARGO_PKG_VERSION")) }
+            }
+        }
+    }
+}

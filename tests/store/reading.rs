@@ -1,0 +1,265 @@
+//! What holds on every backend for questions.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use egov_kpi::store::{Commit, Head, ObservationKey, ObservationQuery, ObservationRow, StoreError};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::ledger::{JANUARY, Place, bare, bringing, dictionaries, figure, filled, replayed, write};
+
+pub fn an_empty_ledger_answers_everything_with_nothing(place: &dyn Place) {
+    let store = place.open();
+    store.ping().unwrap();
+    assert_eq!(store.head().unwrap(), Head { revision: 0, recorded_at: 0 });
+    assert_eq!(store.head_at(i64::MAX).unwrap(), Head::default());
+    assert_eq!(store.catalogue().unwrap(), None);
+    assert_eq!(store.catalogue_version(1).unwrap(), None);
+    assert!(store.catalogue_versions().unwrap().is_empty());
+    assert!(store.units().unwrap().is_empty());
+    assert!(store.unit_numbers().unwrap().is_empty());
+    assert!(store.measures().unwrap().is_empty());
+    assert!(store.revisions(0, 10).unwrap().is_empty());
+    assert!(replayed(&store, 0, i64::MAX).is_empty());
+    assert_eq!(store.submission("S1").unwrap(), None);
+    assert!(store.submissions_of(&[1, 2]).unwrap().is_empty());
+    assert!(store.observations(&ObservationQuery::default()).unwrap().is_empty());
+}
+
+pub fn replay_brings_the_range_in_order_however_it_was_sent(place: &dyn Place) {
+    let store = place.open();
+    write(&store, &[dictionaries(3, 3)]);
+    for revision in 2..=4 {
+        let mut rows = Vec::new();
+        for (unit, measure, month) in [(3, 1, 2), (1, 2, 1), (1, 2, 0), (1, 1, 5), (2, 3, 0)] {
+            rows.push(figure(revision, unit, measure, JANUARY + month, Some(revision)));
+        }
+        write(&store, &[bringing(revision, rows)]);
+    }
+    let rows = replayed(&store, 0, i64::MAX);
+    assert_eq!(rows.len(), 15);
+    assert!(rows.is_sorted_by_key(ObservationRow::key));
+    assert_eq!(replayed(&store, 2, 3), rows[5..10]);
+    assert_eq!(replayed(&store, 3, 99), rows[10..]);
+    assert!(replayed(&store, 4, 4).is_empty() && replayed(&store, 4, 1).is_empty());
+}
+
+/// Sizes around a page of 8,192, so that an end that falls on a page's end is met as well.
+pub fn replay_brings_every_figure_of_many_pages(place: &dyn Place) {
+    let store = place.open();
+    write(&store, &[dictionaries(100, 1)]);
+    let mut expected = Vec::new();
+    for (revision, count) in [(2, 8191), (3, 1), (4, 8192), (5, 30_000)] {
+        let rows: Vec<_> = (0..count).map(|n| figure(revision, 1 + n / 1000, 1, n % 1000, Some(n))).collect();
+        expected.extend_from_slice(&rows);
+        write(&store, &[bringing(revision, rows)]);
+    }
+    assert_eq!(replayed(&store, 0, 2).len(), 8191);
+    assert_eq!(replayed(&store, 0, 3), expected[..8192]);
+    assert_eq!(replayed(&store, 3, 4).len(), 8192);
+    assert_eq!(replayed(&store, 0, 5), expected);
+}
+
+/// Once with a window that is read without threads and once with many.
+pub fn replay_survives_a_panic_of_the_one_who_takes(place: &dyn Place) {
+    let store = place.open();
+    write(&store, &[dictionaries(60, 1)]);
+    for revision in 2..=21 {
+        write(
+            &store,
+            &[bringing(
+                revision,
+                (0..20_000).map(|n| figure(revision, 1 + n / 1000, 1, n % 1000, None)).collect(),
+            )],
+        );
+    }
+    for (after, up_to) in [(1, 2), (0, 21)] {
+        let mut seen = 0;
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            store.replay(after, up_to, &mut |_| {
+                seen += 1;
+                assert!(seen < 10_000, "enough");
+            })
+        }));
+        assert!(outcome.is_err());
+    }
+    assert_eq!(replayed(&store, 0, 21).len(), 400_000);
+}
+
+/// What a query ought to find, by reading everything.
+fn chosen(all: &[ObservationRow], query: &ObservationQuery) -> Vec<ObservationRow> {
+    all.iter()
+        .filter(|row| query.units.as_ref().is_none_or(|units| units.contains(&row.unit)))
+        .filter(|row| query.measures.as_ref().is_none_or(|measures| measures.contains(&row.measure)))
+        .filter(|row| query.from_month.is_none_or(|month| row.month >= month) && query.to_month.is_none_or(|month| row.month <= month))
+        .filter(|row| query.after_revision.is_none_or(|after| row.revision > after) && query.up_to_revision.is_none_or(|up_to| row.revision <= up_to))
+        .filter(|row| query.after.is_none_or(|place| row.key() > place))
+        .take(usize::try_from(query.limit).unwrap())
+        .copied()
+        .collect()
+}
+
+/// Any query over the ledger that `filled` fills; lists both shorter and longer than what the store hands to the database.
+fn queries() -> impl Strategy<Value = ObservationQuery> {
+    let units = prop::option::of(prop_oneof![
+        prop::collection::vec(0..310_i64, 0..6),
+        prop::collection::vec(0..310_i64, 190..260)
+    ]);
+    let measures = prop::option::of(prop_oneof![prop::collection::vec(0..9_i64, 0..4), prop::collection::vec(0..400_i64, 201..300)]);
+    let month = || prop::option::of(JANUARY - 1..JANUARY + 16);
+    let revision = || prop::option::of(-1..45_i64);
+    let place = (0..45_i64, 0..310_i64, 0..9_i64, JANUARY..JANUARY + 16).prop_map(|(revision, unit, measure, month)| ObservationKey {
+        revision,
+        unit,
+        measure,
+        month,
+    });
+    let limit = prop_oneof![0..5_u32, 5..3000_u32, Just(u32::MAX)];
+    (units, measures, month(), month(), revision(), revision(), prop::option::of(place), limit).prop_map(
+        |(units, measures, from_month, to_month, after_revision, up_to_revision, after, limit)| ObservationQuery {
+            units,
+            measures,
+            from_month,
+            to_month,
+            after_revision,
+            up_to_revision,
+            after,
+            limit,
+        },
+    )
+}
+
+pub fn a_query_finds_exactly_what_reading_everything_and_choosing_finds(place: &dyn Place) {
+    let store = place.open();
+    let all = filled(&store);
+    assert_eq!(replayed(&store, 0, i64::MAX), all);
+    let check = |query: ObservationQuery| {
+        prop_assert_eq!(store.observations(&query).unwrap(), chosen(&all, &query));
+        Ok(())
+    };
+    TestRunner::new(Config {
+        cases: 300,
+        failure_persistence: None,
+        ..Config::default()
+    })
+    .run(&queries(), check)
+    .unwrap();
+    let of_one = store
+        .observations(
+            &ObservationQuery {
+                limit: 100_000,
+                ..ObservationQuery::default()
+            }
+            .of_revision(7),
+        )
+        .unwrap();
+    assert!(!of_one.is_empty());
+    assert_eq!(of_one, all.iter().filter(|row| row.revision == 7).copied().collect::<Vec<_>>());
+}
+
+pub fn pages_by_cursor_equal_the_whole(place: &dyn Place) {
+    let store = place.open();
+    let all = filled(&store);
+    let everybody: Vec<i64> = (1..=300).collect();
+    for (units, measures, limit) in [
+        (None, None, 97),
+        (Some(vec![5, 77, 130]), None, 3),
+        (Some(everybody), Some(vec![2, 4]), 61),
+        (None, Some(vec![5]), 1000),
+    ] {
+        let mut query = ObservationQuery {
+            units,
+            measures,
+            limit,
+            ..ObservationQuery::default()
+        };
+        let whole = chosen(
+            &all,
+            &ObservationQuery {
+                limit: u32::MAX,
+                ..query.clone()
+            },
+        );
+        let mut paged = Vec::new();
+        loop {
+            let page = store.observations(&query).unwrap();
+            assert!(page.len() <= usize::try_from(limit).unwrap());
+            let Some(last) = page.last() else { break };
+            query.after = Some(last.key());
+            paged.extend(page);
+        }
+        assert_eq!(paged, whole);
+    }
+}
+
+pub fn submissions_are_found_by_identifier_and_by_revision(place: &dyn Place) {
+    let store = place.open();
+    write(&store, &[dictionaries(1, 1), bringing(2, Vec::new()), bare(3), bringing(4, Vec::new())]);
+    assert_eq!(store.submission("S4").unwrap().unwrap().revision.revision, 4);
+    assert!(store.submission("s4").unwrap().is_none() && store.submission("S3").unwrap().is_none() && store.submission("").unwrap().is_none());
+    let many: Vec<i64> = (-5..40_000).rev().chain([2, 2]).collect();
+    let found: Vec<_> = store
+        .submissions_of(&many)
+        .unwrap()
+        .into_iter()
+        .map(|record| (record.revision.revision, record.submission.id))
+        .collect();
+    assert_eq!(found, [(2, "S2".to_owned()), (4, "S4".to_owned())]);
+    assert!(store.submissions_of(&[]).unwrap().is_empty());
+}
+
+pub fn the_newest_version_of_each_unit_counts_at_each_revision(place: &dyn Place) {
+    let store = place.open();
+    let version = |revision: i64, units: &[i64]| Commit {
+        unit_versions: units.iter().map(|unit| (*unit, format!("{unit} in {revision}"))).collect(),
+        ..bare(revision)
+    };
+    write(
+        &store,
+        &[
+            dictionaries(3, 0),
+            version(2, &[1, 3]),
+            version(3, &[3]),
+            Commit {
+                new_units: vec![(4, "unversioned".to_owned())],
+                ..bare(4)
+            },
+        ],
+    );
+    let revisions = |revision: i64| store.units_at(revision).unwrap().into_iter().map(|unit| unit.revision).collect::<Vec<_>>();
+    assert_eq!(revisions(0), []);
+    assert_eq!(revisions(1), [1, 1, 1]);
+    assert_eq!(revisions(2), [2, 1, 2]);
+    assert_eq!(revisions(3), [2, 1, 3]);
+    assert_eq!(store.units().unwrap(), store.units_at(3).unwrap());
+    assert_eq!(store.units().unwrap()[2].document, "3 in 3");
+}
+
+pub fn the_catalogue_keeps_every_version(place: &dyn Place) {
+    let store = place.open();
+    let version = |revision: i64, version: i64| Commit {
+        catalogue: Some((version, format!("catalogue {version}"))),
+        ..bare(revision)
+    };
+    write(&store, &[version(1, 1), bare(2), version(3, 2)]);
+    assert_eq!(store.catalogue_versions().unwrap(), [(1, 1), (2, 3)]);
+    assert_eq!(store.catalogue().unwrap().unwrap().document, "catalogue 2");
+    assert_eq!(store.catalogue_version(1).unwrap().unwrap().document, "catalogue 1");
+    assert!(store.catalogue_version(3).unwrap().is_none());
+    assert!(matches!(store.write(3, &[version(4, 2)]), Err(StoreError::Conflict(_))));
+}
+
+pub fn the_revision_of_a_time_is_the_last_one_before_it(place: &dyn Place) {
+    let store = place.open();
+    let times = [10, 20, 20, 20, 30, 45, 45];
+    let commits: Vec<_> = (1..)
+        .zip(times)
+        .map(|(revision, recorded_at)| Commit { recorded_at, ..bare(revision) })
+        .collect();
+    write(&store, &commits);
+    for time in 0..50 {
+        let revision = i64::try_from(times.iter().filter(|recorded_at| **recorded_at <= time).count()).unwrap();
+        assert_eq!(store.head_at(time).unwrap().revision, revision, "at {time}");
+    }
+    assert_eq!(store.head_at(29).unwrap().recorded_at, 20);
+}

@@ -1,0 +1,278 @@
+//! What holds for SQLite alone: addresses, files, formats, backups.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+use std::thread;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use egov_kpi::store::{Commit, ObservationQuery, Store, StoreError};
+use tempfile::TempDir;
+
+use crate::ledger::{Place, bare, bringing, dictionaries, figure, filled, replayed, write};
+
+/// A folder with one ledger file.
+pub struct Fresh {
+    folder: TempDir,
+}
+
+impl Default for Fresh {
+    fn default() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+}
+
+impl Fresh {
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn by_hand(&self) -> SqliteConnection {
+        SqliteConnection::establish(&self.path("ledger.db")).unwrap()
+    }
+}
+
+impl Place for Fresh {
+    fn open(&self) -> Store {
+        open(&self.path("ledger.db")).unwrap()
+    }
+}
+
+fn open(path: &str) -> Result<Store, StoreError> {
+    Store::open(&format!("sqlite://{path}"), true)
+}
+
+fn fault(opened: Result<Store, StoreError>) -> StoreError {
+    opened.err().unwrap()
+}
+
+/// The sentence with which an address is refused.
+fn refusal(address: &str, create: bool) -> String {
+    let error = fault(Store::open(address, create));
+    assert!(matches!(error, StoreError::Address(_)), "{address}: {error:?}");
+    error.to_string()
+}
+
+#[test]
+fn an_address_says_which_database_or_is_refused_with_what_is_right() {
+    for address in [
+        "",
+        "ledger.db",
+        "/tmp/ledger.db",
+        "sqlite:ledger.db",
+        "mysql://host/db",
+        "SQLITE://x.db",
+        "file:x.db",
+    ] {
+        assert!(refusal(address, true).contains("sqlite:// and the path of a file"), "{address}");
+    }
+    for address in ["sqlite://", "sqlite://:memory:", "sqlite://ledger.db?mode=ro"] {
+        assert!(refusal(address, true).contains("without parameters"), "{address}");
+    }
+    let postgres = refusal("postgres://user:secret@host/db", true);
+    assert!(postgres.contains("comes with a later version") && !postgres.contains("secret"));
+    assert!(!refusal("mysql://user:secret@host/db", true).contains("secret"));
+}
+
+#[test]
+fn a_missing_database_is_made_only_when_asked() {
+    let fresh = Fresh::default();
+    let path = fresh.path("ledger.db");
+    assert!(refusal(&format!("sqlite://{path}"), false).contains("There is no database at"));
+    assert!(!Path::new(&path).exists());
+    open(&path).unwrap();
+    assert!(Store::open(&format!("sqlite://{path}"), false).is_ok());
+    assert!(refusal(&format!("sqlite://{}", fresh.path("no/folder/ledger.db")), true).contains("does not exist"));
+    assert!(refusal(&format!("sqlite://{}", fresh.path("")), true).contains("is a folder"));
+}
+
+#[test]
+fn paths_may_be_relative_and_hold_any_letters() {
+    let fresh = Fresh::default();
+    let here = std::env::current_dir().unwrap();
+    let up = "../".repeat(here.components().count() - 1);
+    for name in ["plain.db", "50% of #1.db", "Trà Vinh.db", "file:x.db", "a&b=c.db", "%2e.db"] {
+        let relative = format!("{up}{}", fresh.path(name).trim_start_matches('/'));
+        write(&open(&relative).unwrap(), &[bare(1)]);
+        assert!(Path::new(&fresh.path(name)).is_file(), "{name}");
+        assert_eq!(open(&fresh.path(name)).unwrap().head().unwrap().revision, 1, "{name}");
+    }
+}
+
+#[test]
+fn opening_again_migrates_nothing_and_loses_nothing() {
+    let fresh = Fresh::default();
+    write(&fresh.open(), &[bare(1)]);
+    let before = fs::read(fresh.path("ledger.db")).unwrap();
+    assert_eq!(fresh.open().head().unwrap().revision, 1);
+    assert_eq!(fs::read(fresh.path("ledger.db")).unwrap(), before);
+}
+
+#[test]
+fn programs_that_start_at_once_on_a_new_file_all_get_it() {
+    for _ in 0..40 {
+        let fresh = Fresh::default();
+        thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| fresh.open().ping().unwrap());
+            }
+        });
+    }
+}
+
+#[test]
+fn a_newer_programs_database_is_refused_and_left_as_it_is() {
+    let fresh = Fresh::default();
+    write(&fresh.open(), &[bare(1)]);
+    fresh
+        .by_hand()
+        .batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000000')")
+        .unwrap();
+    let before = fs::read(fresh.path("ledger.db")).unwrap();
+    let error = fault(open(&fresh.path("ledger.db")));
+    assert!(
+        matches!(&error, StoreError::NewerSchema { found, known } if found == "99990101000000" && known == "20260101000000"),
+        "{error:?}"
+    );
+    assert_eq!(fs::read(fresh.path("ledger.db")).unwrap(), before);
+}
+
+#[test]
+fn another_programs_file_is_refused_and_left_as_it_is() {
+    let fresh = Fresh::default();
+    fresh.by_hand().batch_execute("CREATE TABLE their_own (id INTEGER)").unwrap();
+    let before = fs::read(fresh.path("ledger.db")).unwrap();
+    assert!(refusal(&format!("sqlite://{}", fresh.path("ledger.db")), true).contains("another program"));
+    assert_eq!(fs::read(fresh.path("ledger.db")).unwrap(), before);
+
+    fs::write(fresh.path("text.db"), "This is no database, but a text of some length. ".repeat(100)).unwrap();
+    let error = fault(open(&fresh.path("text.db")));
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
+}
+
+#[test]
+fn a_damaged_file_is_named_as_such() {
+    let fresh = Fresh::default();
+    filled(&fresh.open());
+    let mut bytes = fs::read(fresh.path("ledger.db")).unwrap();
+    bytes[4096 * 8..].fill(0xA5);
+    fs::write(fresh.path("ledger.db"), bytes).unwrap();
+    let outcome = open(&fresh.path("ledger.db")).and_then(|store| store.replay(0, i64::MAX, &mut |_| ()));
+    assert!(matches!(outcome, Err(StoreError::Corrupt { .. })));
+}
+
+#[test]
+fn a_locked_database_is_unavailable_and_serves_again_afterwards() {
+    let fresh = Fresh::default();
+    let store = fresh.open();
+    write(&store, &[bare(1)]);
+    let mut other = fresh.by_hand();
+    other.batch_execute("BEGIN IMMEDIATE").unwrap();
+    let error = store.write(1, &[bare(2)]).unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    assert_eq!(store.head().unwrap().revision, 1);
+    other.batch_execute("ROLLBACK").unwrap();
+    write(&store, &[bare(2)]);
+}
+
+/// SQLite takes its own limit on pages for a full disk; it lies on a connection, so the store's own writer is out of its reach.
+#[test]
+fn a_full_disk_counts_as_unavailable() {
+    let fresh = Fresh::default();
+    fresh.open();
+    let mut db = fresh.by_hand();
+    db.batch_execute("PRAGMA max_page_count = 1").unwrap();
+    let error = StoreError::from(db.batch_execute("CREATE TABLE filling AS SELECT zeroblob(1000000)").unwrap_err());
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+}
+
+#[test]
+fn a_row_that_cannot_be_read_counts_as_damage() {
+    let error = StoreError::from(diesel::result::Error::DeserializationError("not a number".into()));
+    assert!(matches!(error, StoreError::Corrupt { .. }) && error.source().is_some());
+}
+
+#[test]
+fn nothing_in_the_ledger_can_be_changed_or_deleted_even_by_hand() {
+    let fresh = Fresh::default();
+    let catalogue = Commit {
+        catalogue: Some((1, "{}".to_owned())),
+        ..bare(2)
+    };
+    write(&fresh.open(), &[dictionaries(1, 1), catalogue, bringing(3, vec![figure(3, 1, 1, 1, Some(1))])]);
+    let mut db = fresh.by_hand();
+    for (table, column) in [
+        ("revisions", "revision"),
+        ("submissions", "revision"),
+        ("measures", "id"),
+        ("unit_numbers", "number"),
+        ("observations", "mantissa"),
+        ("touched_units", "unit"),
+        ("unit_versions", "document"),
+        ("catalogue_versions", "document"),
+    ] {
+        for statement in [format!("UPDATE {table} SET {column} = {column}"), format!("DELETE FROM {table}")] {
+            assert!(db.batch_execute(&statement).unwrap_err().to_string().contains("append-only"), "{statement}");
+        }
+    }
+}
+
+#[test]
+fn what_a_client_may_be_shown_holds_no_sql_and_the_log_has_the_cause() {
+    let fresh = Fresh::default();
+    let store = fresh.open();
+    write(&store, &[dictionaries(1, 1)]);
+    let error = store.write(1, &[bringing(2, vec![figure(2, 7, 1, 1, None)])]).unwrap_err();
+    assert_eq!(error.to_string(), "The ledger refused an entry that contradicts what it already holds.");
+    assert!(error.source().unwrap().to_string().contains("FOREIGN KEY"));
+}
+
+#[test]
+fn a_backup_is_a_whole_ledger_and_never_overwrites() {
+    let fresh = Fresh::default();
+    let store = fresh.open();
+    let all = filled(&store);
+    let file = fresh.path("Sao lưu 'đầu'.db");
+    store.backup(Path::new(&file)).unwrap();
+    write(&store, &[bare(41)]);
+
+    let copy = Store::open(&format!("sqlite://{file}"), false).unwrap();
+    assert_eq!(copy.head().unwrap().revision, 40);
+    assert_eq!(replayed(&copy, 0, i64::MAX), all);
+    assert_eq!(
+        (copy.units().unwrap(), copy.measures().unwrap()),
+        (store.units().unwrap(), store.measures().unwrap())
+    );
+    let query = ObservationQuery {
+        units: Some(vec![13]),
+        ..ObservationQuery::default()
+    };
+    assert_eq!(copy.observations(&query).unwrap(), store.observations(&query).unwrap());
+    write(&copy, &[bare(41)]);
+    drop(copy);
+
+    let before = fs::read(&file).unwrap();
+    assert!(matches!(store.backup(Path::new(&file)), Err(StoreError::Backup { .. })));
+    assert!(matches!(store.backup(fresh.folder.path()), Err(StoreError::Backup { .. })));
+    assert!(matches!(
+        store.backup(&fresh.folder.path().join("no/folder.db")),
+        Err(StoreError::Backup { .. })
+    ));
+    assert_eq!(fs::read(&file).unwrap(), before);
+}
+
+#[test]
+fn the_first_migration_can_be_taken_back() {
+    let fresh = Fresh::default();
+    write(&fresh.open(), &[dictionaries(1, 1), bringing(2, vec![figure(2, 1, 1, 1, None)])]);
+    let mut db = fresh.by_hand();
+    db.batch_execute("PRAGMA foreign_keys = ON").unwrap();
+    db.batch_execute(include_str!("../../migrations/sqlite/2026-01-01-000000_ledger/down.sql"))
+        .unwrap();
+    db.batch_execute("DROP TABLE __diesel_schema_migrations").unwrap();
+    drop(db);
+    assert_eq!(fresh.open().head().unwrap().revision, 0);
+}
