@@ -156,7 +156,8 @@ pub(super) fn stopping() -> String {
 
 /// A submission that was looked at, and what is to be answered once the group is durable.
 enum Looked {
-    Recorded(Box<Submit>, Judged, Box<Commit>),
+    /// To be recorded by the next of the group's commits.
+    Recorded(Box<Submit>, Judged),
     Unchanged(Box<Submit>, Judged),
     Answered,
 }
@@ -213,8 +214,7 @@ impl Desk {
 
     fn record(&self, mut group: Vec<Submit>) {
         for _attempt in 0..ATTEMPTS {
-            let (looked, overlay, book, head) = self.look(std::mem::take(&mut group));
-            let commits: Vec<Commit> = looked.iter().filter_map(|looked| if let Looked::Recorded(_, _, commit) = looked { Some((**commit).clone()) } else { None }).collect();
+            let (looked, commits, overlay, book, head) = self.look(std::mem::take(&mut group));
             let outcome = if commits.is_empty() { Ok(WriteOutcome::Written) } else { self.store.write(head, &commits) };
             match outcome {
                 Ok(WriteOutcome::Written) => return self.show(looked, &overlay, book, &commits),
@@ -231,11 +231,11 @@ impl Desk {
     }
 
     /// Compares a group with what stands, one after the other.
-    fn look(&self, group: Vec<Submit>) -> (Vec<Looked>, Overlay, Option<RuleBook>, i64) {
+    fn look(&self, group: Vec<Submit>) -> (Vec<Looked>, Vec<Commit>, Overlay, Option<RuleBook>, i64) {
         let state = self.state.read();
         let (mut overlay, mut book) = (Overlay::over(&state.measures), None);
         let (mut revision, now) = (state.revision, Utc::now().timestamp_micros().max(state.recorded_at));
-        let mut looked = Vec::with_capacity(group.len());
+        let (mut looked, mut commits) = (Vec::with_capacity(group.len()), Vec::new());
         for mut submit in group {
             if !Arc::ptr_eq(&submit.units, &state.units) || !Arc::ptr_eq(&submit.catalogue, &state.catalogue) {
                 let _caller_gone = submit.reply.send(Ok(Reply::Stale));
@@ -258,17 +258,17 @@ impl Desk {
                 continue;
             }
             revision += 1;
-            let commit = commit(&state, &submit, &judged, revision, now);
-            looked.push(Looked::Recorded(Box::new(submit), judged, Box::new(commit)));
+            commits.push(commit(&state, &submit, &judged, revision, now));
+            looked.push(Looked::Recorded(Box::new(submit), judged));
         }
-        // New measures of the group go into the ledger with its first commit that is written.
-        if let Some(Looked::Recorded(_, _, first)) = looked.iter_mut().find(|looked| matches!(looked, Looked::Recorded(..))) {
+        // New measures of the group go into the ledger with its first commit.
+        if let Some(first) = commits.first_mut() {
             first.new_measures = (state.measures.len()..)
                 .zip(overlay.new_measures())
                 .map(|(id, measure)| MeasureRow { id: i64::try_from(id).unwrap_or(i64::MAX), code: measure.code.clone(), members: measure.members.to_string() })
                 .collect();
         }
-        (looked, overlay, book, state.revision)
+        (looked, commits, overlay, book, state.revision)
     }
 
     /// Shows what has become durable in the cube, and answers.
@@ -283,12 +283,13 @@ impl Desk {
             }
         }
         let book = Arc::clone(&state.book);
-        let mut answers = Vec::with_capacity(looked.len());
+        let (mut answers, mut written) = (Vec::with_capacity(looked.len()), commits.iter());
         for looked in looked {
             match looked {
                 Looked::Answered => {}
                 Looked::Unchanged(submit, judged) => answers.push((submit.reply, Receipt::unchanged(judged, state.revision))),
-                Looked::Recorded(submit, judged, commit) => {
+                Looked::Recorded(submit, judged) => {
+                    let Some(commit) = written.next() else { continue };
                     for (measure, decimals) in &judged.effect.measures {
                         if let Some(decimals) = decimals {
                             state.cube.declare(*measure, *decimals);
@@ -302,7 +303,7 @@ impl Desk {
                         book.record(check, found.clone(), &mut state.standing);
                     }
                     (state.revision, state.recorded_at) = (commit.revision, commit.recorded_at);
-                    answers.push((submit.reply, Receipt::recorded(judged, &commit)));
+                    answers.push((submit.reply, Receipt::recorded(judged, commit)));
                 }
             }
         }

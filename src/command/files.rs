@@ -15,6 +15,8 @@ use crate::intake::{Envelope, Unreadable, csv, json};
 
 /// Largest JSON file in bytes; CSV files have no bound, they are taken in stretches.
 const MAX_JSON: u64 = 64 << 20;
+/// Figures in a submission of a file that does not fit into one.
+const STRETCH: usize = 20_000;
 /// How many submissions are on their way at once.
 const ON_THEIR_WAY: usize = 2;
 
@@ -105,17 +107,19 @@ pub fn record_csv(app: &App, file: File, envelope: &Envelope, actor: &str, from_
         rows.pass_over_until(line);
     }
     let (mut taken, mut waiting, mut end) = (Taken::default(), std::collections::VecDeque::new(), false);
+    let mut most = MAX_OBSERVATIONS;
     while !end {
         let first_line = rows.line() + 1;
         let mut parser = Parser::new(&catalogue, &units, this_month());
         let mut index = 0;
-        while index < MAX_OBSERVATIONS && !end {
+        while index < most && !end {
             match rows.next(index, &mut parser) {
                 csv::Outcome::Taken => index += 1,
                 csv::Outcome::Silent => {}
                 csv::Outcome::End => end = true,
             }
         }
+        most = STRETCH;
         if index == 0 && end && taken.figures() + u64::try_from(waiting.len()).unwrap_or(0) > 0 {
             break;
         }

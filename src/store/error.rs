@@ -72,10 +72,7 @@ const DAMAGED: [&str; 3] = ["database disk image is malformed", "file is not a d
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
         if matches!(error, DieselError::DeserializationError(_)) {
-            return Self::Corrupt {
-                sentence: "The database holds a row that cannot be read.".to_owned(),
-                source: Some(error.into()),
-            };
+            return Self::Corrupt { sentence: "The database holds a row that cannot be read.".to_owned(), source: Some(error.into()) };
         }
         let DieselError::DatabaseError(kind, information) = &error else {
             return Self::Backend(error);
@@ -89,10 +86,7 @@ impl From<DieselError> for StoreError {
         ) {
             return Self::Conflict(error.into());
         }
-        if matches!(
-            kind,
-            DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::ReadOnlyTransaction
-        ) {
+        if matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::ReadOnlyTransaction) {
             return Self::Unavailable(error.into());
         }
         let message = information.message();

@@ -58,9 +58,7 @@ impl Store {
     pub fn open(address: &str, create: bool) -> Result<Self, StoreError> {
         let wrong = |sentence: &str| Err(StoreError::Address(sentence.to_owned()));
         match address.split_once("://") {
-            Some(("sqlite", path)) => Ok(Self {
-                backend: Backend::Sqlite(Arc::new(SqliteLedger::open(path, create)?)),
-            }),
+            Some(("sqlite", path)) => Ok(Self { backend: Backend::Sqlite(Arc::new(SqliteLedger::open(path, create)?)) }),
             Some(("postgres" | "postgresql", _)) => wrong("PostgreSQL comes with a later version; until then the address is sqlite:// and the path of a file."),
             // The address itself is not repeated: it might hold a password.
             _ => wrong("A database address is sqlite:// and the path of a file, such as sqlite://data/egov-kpi.db or sqlite:///var/lib/egov-kpi/ledger.db."),

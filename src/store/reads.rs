@@ -44,11 +44,7 @@ diesel::alias!(unit_versions as later_versions: LaterVersions);
 
 /// The newest revision.
 pub fn head(db: &mut Db) -> QueryResult<Head> {
-    let newest = revisions::table
-        .order(revisions::revision.desc())
-        .select((revisions::revision, revisions::recorded_at))
-        .first(db)
-        .optional()?;
+    let newest = revisions::table.order(revisions::revision.desc()).select((revisions::revision, revisions::recorded_at)).first(db).optional()?;
     Ok(newest.unwrap_or_default())
 }
 
@@ -70,38 +66,22 @@ pub fn head_at(db: &mut Db, time: i64) -> QueryResult<Head> {
 
 /// The revisions behind one, in order.
 pub fn revisions_after(db: &mut Db, after: i64, limit: u32) -> QueryResult<Vec<RevisionRow>> {
-    revisions::table
-        .filter(revisions::revision.gt(after))
-        .order(revisions::revision)
-        .limit(i64::from(limit))
-        .select(RevisionRow::as_select())
-        .load(db)
+    revisions::table.filter(revisions::revision.gt(after)).order(revisions::revision).limit(i64::from(limit)).select(RevisionRow::as_select()).load(db)
 }
 
 /// The newest catalogue.
 pub fn catalogue(db: &mut Db) -> QueryResult<Option<CatalogueVersion>> {
-    catalogue_versions::table
-        .order(catalogue_versions::version.desc())
-        .select(CatalogueVersion::as_select())
-        .first(db)
-        .optional()
+    catalogue_versions::table.order(catalogue_versions::version.desc()).select(CatalogueVersion::as_select()).first(db).optional()
 }
 
 /// One version of the catalogue.
 pub fn catalogue_version(db: &mut Db, version: i64) -> QueryResult<Option<CatalogueVersion>> {
-    catalogue_versions::table
-        .find(version)
-        .select(CatalogueVersion::as_select())
-        .first(db)
-        .optional()
+    catalogue_versions::table.find(version).select(CatalogueVersion::as_select()).first(db).optional()
 }
 
 /// All versions of the catalogue, without their documents: version and revision.
 pub fn catalogue_list(db: &mut Db) -> QueryResult<Vec<(i64, i64)>> {
-    catalogue_versions::table
-        .order(catalogue_versions::version)
-        .select((catalogue_versions::version, catalogue_versions::revision))
-        .load(db)
+    catalogue_versions::table.order(catalogue_versions::version).select((catalogue_versions::version, catalogue_versions::revision)).load(db)
 }
 
 /// The units as they were at a revision: the newest version of each up to it.
@@ -202,9 +182,7 @@ fn narrowed_page(db: &mut Db, query: &ObservationQuery, after: ObservationKey, l
     let Some(units) = short(query.units.as_deref()) else {
         return narrowed!(observations::table).load(db);
     };
-    let same = touched_units::revision
-        .eq(observations::revision)
-        .and(touched_units::unit.eq(observations::unit));
+    let same = touched_units::revision.eq(observations::revision).and(touched_units::unit.eq(observations::unit));
     let touched = touched_units::unit.eq_any(units).and(touched_units::revision.ge(after.revision));
     narrowed!(touched_units::table.inner_join(observations::table.on(same)).filter(touched)).load(db)
 }
@@ -216,19 +194,13 @@ fn short(list: Option<&[i64]>) -> Option<&[i64]> {
 
 /// A list that is looked up here.
 fn long(list: Option<&[i64]>) -> Option<HashSet<i64>> {
-    list.filter(|numbers| numbers.len() > SHORT_LIST)
-        .map(|numbers| numbers.iter().copied().collect())
+    list.filter(|numbers| numbers.len() > SHORT_LIST).map(|numbers| numbers.iter().copied().collect())
 }
 
 /// A submission by its identifier.
 pub fn submission(db: &mut Db, id: &str) -> QueryResult<Option<SubmissionRecord>> {
     let record = (RevisionRow::as_select(), SubmissionRow::as_select());
-    submissions::table
-        .inner_join(revisions::table)
-        .filter(submissions::id.eq(id))
-        .select(record)
-        .first(db)
-        .optional()
+    submissions::table.inner_join(revisions::table).filter(submissions::id.eq(id)).select(record).first(db).optional()
 }
 
 /// The submissions of some revisions, in the order of the revisions; revisions that are no submission are left out.
@@ -236,13 +208,7 @@ pub fn submissions_of(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<Submissio
     let mut found: Vec<SubmissionRecord> = Vec::with_capacity(numbers.len());
     for part in numbers.chunks(REVISIONS_A_STATEMENT) {
         let record = (RevisionRow::as_select(), SubmissionRow::as_select());
-        found.extend(
-            submissions::table
-                .inner_join(revisions::table)
-                .filter(submissions::revision.eq_any(part))
-                .select(record)
-                .load::<SubmissionRecord>(db)?,
-        );
+        found.extend(submissions::table.inner_join(revisions::table).filter(submissions::revision.eq_any(part)).select(record).load::<SubmissionRecord>(db)?);
     }
     found.sort_unstable_by_key(|record| record.revision.revision);
     found.dedup_by_key(|record| record.revision.revision);

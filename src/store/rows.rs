@@ -83,12 +83,7 @@ impl ObservationKey {
     /// The last place that a revision can have: what comes after it belongs to later revisions.
     #[must_use]
     pub fn end_of(revision: i64) -> Self {
-        Self {
-            revision,
-            unit: i64::MAX,
-            measure: i64::MAX,
-            month: i64::MAX,
-        }
+        Self { revision, unit: i64::MAX, measure: i64::MAX, month: i64::MAX }
     }
 }
 
@@ -114,12 +109,7 @@ impl ObservationRow {
     /// Its place in the ledger.
     #[must_use]
     pub fn key(&self) -> ObservationKey {
-        ObservationKey {
-            revision: self.revision,
-            unit: self.unit,
-            measure: self.measure,
-            month: self.month,
-        }
+        ObservationKey { revision: self.revision, unit: self.unit, measure: self.measure, month: self.month }
     }
 }
 
@@ -217,26 +207,13 @@ impl ObservationQuery {
     /// Narrows the query to what one revision recorded.
     #[must_use]
     pub fn of_revision(self, revision: i64) -> Self {
-        Self {
-            after_revision: Some(revision.saturating_sub(1)),
-            up_to_revision: Some(revision),
-            ..self
-        }
+        Self { after_revision: Some(revision.saturating_sub(1)), up_to_revision: Some(revision), ..self }
     }
 }
 
 impl Default for ObservationQuery {
     /// Everything, a thousand at a time.
     fn default() -> Self {
-        Self {
-            units: None,
-            measures: None,
-            from_month: None,
-            to_month: None,
-            after_revision: None,
-            up_to_revision: None,
-            after: None,
-            limit: 1000,
-        }
+        Self { units: None, measures: None, from_month: None, to_month: None, after_revision: None, up_to_revision: None, after: None, limit: 1000 }
     }
 }

@@ -74,12 +74,7 @@ impl SqliteLedger {
             .connection_customizer(Box::new(Customizer))
             .build(ConnectionManager::new(&uri))
             .map_err(unreachable)?;
-        Ok(Self {
-            uri,
-            writer: Mutex::new(Some(writer)),
-            readers,
-            watcher: Mutex::new(watcher),
-        })
+        Ok(Self { uri, writer: Mutex::new(Some(writer)), readers, watcher: Mutex::new(watcher) })
     }
 
     /// Runs questions on a reading connection.
@@ -118,17 +113,11 @@ impl SqliteLedger {
 
     /// Writes the ledger as it is now into a new file, while reading and writing go on.
     pub fn backup(&self, file: &Path) -> Result<(), StoreError> {
-        let refuse = |sentence: &str, error: std::io::Error| StoreError::Backup {
-            sentence: sentence.to_owned(),
-            source: Some(error.into()),
-        };
+        let refuse = |sentence: &str, error: std::io::Error| StoreError::Backup { sentence: sentence.to_owned(), source: Some(error.into()) };
         // Absolute, because SQLite would take a name that begins with "file:" for a URI.
         let file = std::path::absolute(file).map_err(|error| refuse("The backup's file has no usable name.", error))?;
         let Some(name) = file.to_str() else {
-            return Err(StoreError::Backup {
-                sentence: "The backup's file name is not valid UTF-8.".to_owned(),
-                source: None,
-            });
+            return Err(StoreError::Backup { sentence: "The backup's file name is not valid UTF-8.".to_owned(), source: None });
         };
         // Not one of the readers: SQLite does not let a query_only connection do this, though it writes to none of its own tables.
         let mut db = connect(&self.uri, FEW_PAGES)?;
@@ -152,9 +141,7 @@ struct Customizer;
 
 impl CustomizeConnection<Db, diesel::r2d2::Error> for Customizer {
     fn on_acquire(&self, db: &mut Db) -> Result<(), diesel::r2d2::Error> {
-        db.batch_execute(EVERY_CONNECTION)
-            .and_then(|()| db.batch_execute(READER))
-            .map_err(diesel::r2d2::Error::QueryError)
+        db.batch_execute(EVERY_CONNECTION).and_then(|()| db.batch_execute(READER)).map_err(diesel::r2d2::Error::QueryError)
     }
 }
 
@@ -226,9 +213,7 @@ fn bring_up(db: &mut Db) -> Result<(), StoreError> {
     check_format(db)?;
     let mode: String = sql::<Text>("PRAGMA journal_mode = WAL").get_result(db)?;
     if mode != "wal" {
-        return Err(StoreError::Address(
-            "The database lies on a file system on which SQLite cannot keep its log (WAL).".to_owned(),
-        ));
+        return Err(StoreError::Address("The database lies on a file system on which SQLite cannot keep its log (WAL).".to_owned()));
     }
     // One transaction for the second look and all that is missing: of two programs that start at once, one waits and finds it done.
     db.immediate_transaction(|db| {
@@ -256,9 +241,6 @@ fn check_format(db: &mut Db) -> Result<(), StoreError> {
     let applied = db.applied_migrations().map_err(StoreError::Migration)?;
     match applied.iter().map(ToString::to_string).find(|version| !known.contains(version)) {
         None => Ok(()),
-        Some(found) => Err(StoreError::NewerSchema {
-            found,
-            known: known.into_iter().max().unwrap_or_default(),
-        }),
+        Some(found) => Err(StoreError::NewerSchema { found, known: known.into_iter().max().unwrap_or_default() }),
     }
 }

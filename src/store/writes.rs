@@ -59,13 +59,7 @@ pub fn append(db: &mut Db, expected: i64, commits: &[Commit]) -> Result<WriteOut
     }
     let rows = in_order(commits);
     check_measures(db, &rows)?;
-    let mut touched: Vec<TouchedRow> = rows
-        .iter()
-        .map(|row| TouchedRow {
-            unit: row.unit,
-            revision: row.revision,
-        })
-        .collect();
+    let mut touched: Vec<TouchedRow> = rows.iter().map(|row| TouchedRow { unit: row.unit, revision: row.revision }).collect();
     touched.dedup();
     touched.sort_unstable();
     insert_all!(db, touched_units::table, touched);
@@ -78,24 +72,15 @@ fn check_order(head: Head, commits: &[Commit]) -> Result<(), StoreError> {
     let mut last = head;
     for commit in commits {
         if commit.revision != last.revision.saturating_add(1) {
-            return Err(StoreError::Invalid(format!(
-                "Revision {} cannot follow revision {}.",
-                commit.revision, last.revision
-            )));
+            return Err(StoreError::Invalid(format!("Revision {} cannot follow revision {}.", commit.revision, last.revision)));
         }
         if commit.recorded_at < last.recorded_at {
-            return Err(StoreError::Invalid(format!(
-                "Revision {} is dated before the revision it follows.",
-                commit.revision
-            )));
+            return Err(StoreError::Invalid(format!("Revision {} is dated before the revision it follows.", commit.revision)));
         }
         if commit.observations.iter().any(|row| row.revision != commit.revision) {
             return Err(StoreError::Invalid(format!("Revision {} brings figures of another revision.", commit.revision)));
         }
-        last = Head {
-            revision: commit.revision,
-            recorded_at: commit.recorded_at,
-        };
+        last = Head { revision: commit.revision, recorded_at: commit.recorded_at };
     }
     Ok(())
 }
@@ -113,32 +98,20 @@ fn append_small(db: &mut Db, commit: &Commit) -> Result<(), StoreError> {
         ))
         .execute(db)?;
     if let Some(submission) = &commit.submission {
-        diesel::insert_into(submissions::table)
-            .values((submission, submissions::revision.eq(revision)))
-            .execute(db)?;
+        diesel::insert_into(submissions::table).values((submission, submissions::revision.eq(revision))).execute(db)?;
     }
     for measure in &commit.new_measures {
         diesel::insert_into(measures::table).values(measure).execute(db)?;
     }
     for (number, code) in &commit.new_units {
-        diesel::insert_into(unit_numbers::table)
-            .values((unit_numbers::number.eq(number), unit_numbers::code.eq(code.as_str())))
-            .execute(db)?;
+        diesel::insert_into(unit_numbers::table).values((unit_numbers::number.eq(number), unit_numbers::code.eq(code.as_str()))).execute(db)?;
     }
     for (unit, document) in &commit.unit_versions {
-        let row = (
-            unit_versions::unit.eq(unit),
-            unit_versions::revision.eq(revision),
-            unit_versions::document.eq(document.as_str()),
-        );
+        let row = (unit_versions::unit.eq(unit), unit_versions::revision.eq(revision), unit_versions::document.eq(document.as_str()));
         diesel::insert_into(unit_versions::table).values(row).execute(db)?;
     }
     if let Some((version, document)) = &commit.catalogue {
-        let row = (
-            catalogue_versions::version.eq(version),
-            catalogue_versions::revision.eq(revision),
-            catalogue_versions::document.eq(document.as_str()),
-        );
+        let row = (catalogue_versions::version.eq(version), catalogue_versions::revision.eq(revision), catalogue_versions::document.eq(document.as_str()));
         diesel::insert_into(catalogue_versions::table).values(row).execute(db)?;
     }
     Ok(())

@@ -12,14 +12,7 @@ pub trait Place {
 pub const JANUARY: i64 = 2021 * 12;
 
 pub fn figure(revision: i64, unit: i64, measure: i64, month: i64, mantissa: Option<i64>) -> ObservationRow {
-    ObservationRow {
-        revision,
-        unit,
-        measure,
-        month,
-        mantissa,
-        scale: 2,
-    }
+    ObservationRow { revision, unit, measure, month, mantissa, scale: 2 }
 }
 
 pub fn submission(id: &str) -> SubmissionRow {
@@ -38,13 +31,7 @@ pub fn submission(id: &str) -> SubmissionRow {
 
 /// A commit with nothing in it, recorded one second after the revision before it.
 pub fn bare(revision: i64) -> Commit {
-    Commit {
-        revision,
-        recorded_at: revision * 1_000_000,
-        kind: "submission".to_owned(),
-        actor: "tester".to_owned(),
-        ..Commit::default()
-    }
+    Commit { revision, recorded_at: revision * 1_000_000, kind: "submission".to_owned(), actor: "tester".to_owned(), ..Commit::default() }
 }
 
 /// Revision 1: `units` units and `measures` measures, numbered from 1.
@@ -53,24 +40,14 @@ pub fn dictionaries(units: i64, measures: i64) -> Commit {
         kind: "units".to_owned(),
         new_units: (1..=units).map(|number| (number, format!("unit-{number}"))).collect(),
         unit_versions: (1..=units).map(|number| (number, format!("{{\"code\":\"unit-{number}\"}}"))).collect(),
-        new_measures: (1..=measures)
-            .map(|id| MeasureRow {
-                id,
-                code: format!("measure.{id}"),
-                members: String::new(),
-            })
-            .collect(),
+        new_measures: (1..=measures).map(|id| MeasureRow { id, code: format!("measure.{id}"), members: String::new() }).collect(),
         ..bare(1)
     }
 }
 
 /// A commit that brings figures.
 pub fn bringing(revision: i64, observations: Vec<ObservationRow>) -> Commit {
-    Commit {
-        submission: Some(submission(&format!("S{revision}"))),
-        observations,
-        ..bare(revision)
-    }
+    Commit { submission: Some(submission(&format!("S{revision}"))), observations, ..bare(revision) }
 }
 
 pub fn write(store: &Store, commits: &[Commit]) {

@@ -65,13 +65,7 @@ pub fn replay_survives_a_panic_of_the_one_who_takes(place: &dyn Place) {
     let store = place.open();
     write(&store, &[dictionaries(60, 1)]);
     for revision in 2..=21 {
-        write(
-            &store,
-            &[bringing(
-                revision,
-                (0..20_000).map(|n| figure(revision, 1 + n / 1000, 1, n % 1000, None)).collect(),
-            )],
-        );
+        write(&store, &[bringing(revision, (0..20_000).map(|n| figure(revision, 1 + n / 1000, 1, n % 1000, None)).collect())]);
     }
     for (after, up_to) in [(1, 2), (0, 21)] {
         let mut seen = 0;
@@ -101,19 +95,12 @@ fn chosen(all: &[ObservationRow], query: &ObservationQuery) -> Vec<ObservationRo
 
 /// Any query over the ledger that `filled` fills; lists both shorter and longer than what the store hands to the database.
 fn queries() -> impl Strategy<Value = ObservationQuery> {
-    let units = prop::option::of(prop_oneof![
-        prop::collection::vec(0..310_i64, 0..6),
-        prop::collection::vec(0..310_i64, 190..260)
-    ]);
+    let units = prop::option::of(prop_oneof![prop::collection::vec(0..310_i64, 0..6), prop::collection::vec(0..310_i64, 190..260)]);
     let measures = prop::option::of(prop_oneof![prop::collection::vec(0..9_i64, 0..4), prop::collection::vec(0..400_i64, 201..300)]);
     let month = || prop::option::of(JANUARY - 1..JANUARY + 16);
     let revision = || prop::option::of(-1..45_i64);
-    let place = (0..45_i64, 0..310_i64, 0..9_i64, JANUARY..JANUARY + 16).prop_map(|(revision, unit, measure, month)| ObservationKey {
-        revision,
-        unit,
-        measure,
-        month,
-    });
+    let place =
+        (0..45_i64, 0..310_i64, 0..9_i64, JANUARY..JANUARY + 16).prop_map(|(revision, unit, measure, month)| ObservationKey { revision, unit, measure, month });
     let limit = prop_oneof![0..5_u32, 5..3000_u32, Just(u32::MAX)];
     (units, measures, month(), month(), revision(), revision(), prop::option::of(place), limit).prop_map(
         |(units, measures, from_month, to_month, after_revision, up_to_revision, after, limit)| ObservationQuery {
@@ -137,22 +124,8 @@ pub fn a_query_finds_exactly_what_reading_everything_and_choosing_finds(place: &
         prop_assert_eq!(store.observations(&query).unwrap(), chosen(&all, &query));
         Ok(())
     };
-    TestRunner::new(Config {
-        cases: 300,
-        failure_persistence: None,
-        ..Config::default()
-    })
-    .run(&queries(), check)
-    .unwrap();
-    let of_one = store
-        .observations(
-            &ObservationQuery {
-                limit: 100_000,
-                ..ObservationQuery::default()
-            }
-            .of_revision(7),
-        )
-        .unwrap();
+    TestRunner::new(Config { cases: 300, failure_persistence: None, ..Config::default() }).run(&queries(), check).unwrap();
+    let of_one = store.observations(&ObservationQuery { limit: 100_000, ..ObservationQuery::default() }.of_revision(7)).unwrap();
     assert!(!of_one.is_empty());
     assert_eq!(of_one, all.iter().filter(|row| row.revision == 7).copied().collect::<Vec<_>>());
 }
@@ -161,25 +134,10 @@ pub fn pages_by_cursor_equal_the_whole(place: &dyn Place) {
     let store = place.open();
     let all = filled(&store);
     let everybody: Vec<i64> = (1..=300).collect();
-    for (units, measures, limit) in [
-        (None, None, 97),
-        (Some(vec![5, 77, 130]), None, 3),
-        (Some(everybody), Some(vec![2, 4]), 61),
-        (None, Some(vec![5]), 1000),
-    ] {
-        let mut query = ObservationQuery {
-            units,
-            measures,
-            limit,
-            ..ObservationQuery::default()
-        };
-        let whole = chosen(
-            &all,
-            &ObservationQuery {
-                limit: u32::MAX,
-                ..query.clone()
-            },
-        );
+    for (units, measures, limit) in [(None, None, 97), (Some(vec![5, 77, 130]), None, 3), (Some(everybody), Some(vec![2, 4]), 61), (None, Some(vec![5]), 1000)]
+    {
+        let mut query = ObservationQuery { units, measures, limit, ..ObservationQuery::default() };
+        let whole = chosen(&all, &ObservationQuery { limit: u32::MAX, ..query.clone() });
         let mut paged = Vec::new();
         loop {
             let page = store.observations(&query).unwrap();
@@ -198,34 +156,16 @@ pub fn submissions_are_found_by_identifier_and_by_revision(place: &dyn Place) {
     assert_eq!(store.submission("S4").unwrap().unwrap().revision.revision, 4);
     assert!(store.submission("s4").unwrap().is_none() && store.submission("S3").unwrap().is_none() && store.submission("").unwrap().is_none());
     let many: Vec<i64> = (-5..40_000).rev().chain([2, 2]).collect();
-    let found: Vec<_> = store
-        .submissions_of(&many)
-        .unwrap()
-        .into_iter()
-        .map(|record| (record.revision.revision, record.submission.id))
-        .collect();
+    let found: Vec<_> = store.submissions_of(&many).unwrap().into_iter().map(|record| (record.revision.revision, record.submission.id)).collect();
     assert_eq!(found, [(2, "S2".to_owned()), (4, "S4".to_owned())]);
     assert!(store.submissions_of(&[]).unwrap().is_empty());
 }
 
 pub fn the_newest_version_of_each_unit_counts_at_each_revision(place: &dyn Place) {
     let store = place.open();
-    let version = |revision: i64, units: &[i64]| Commit {
-        unit_versions: units.iter().map(|unit| (*unit, format!("{unit} in {revision}"))).collect(),
-        ..bare(revision)
-    };
-    write(
-        &store,
-        &[
-            dictionaries(3, 0),
-            version(2, &[1, 3]),
-            version(3, &[3]),
-            Commit {
-                new_units: vec![(4, "unversioned".to_owned())],
-                ..bare(4)
-            },
-        ],
-    );
+    let version =
+        |revision: i64, units: &[i64]| Commit { unit_versions: units.iter().map(|unit| (*unit, format!("{unit} in {revision}"))).collect(), ..bare(revision) };
+    write(&store, &[dictionaries(3, 0), version(2, &[1, 3]), version(3, &[3]), Commit { new_units: vec![(4, "unversioned".to_owned())], ..bare(4) }]);
     let revisions = |revision: i64| store.units_at(revision).unwrap().into_iter().map(|unit| unit.revision).collect::<Vec<_>>();
     assert_eq!(revisions(0), []);
     assert_eq!(revisions(1), [1, 1, 1]);
@@ -237,10 +177,7 @@ pub fn the_newest_version_of_each_unit_counts_at_each_revision(place: &dyn Place
 
 pub fn the_catalogue_keeps_every_version(place: &dyn Place) {
     let store = place.open();
-    let version = |revision: i64, version: i64| Commit {
-        catalogue: Some((version, format!("catalogue {version}"))),
-        ..bare(revision)
-    };
+    let version = |revision: i64, version: i64| Commit { catalogue: Some((version, format!("catalogue {version}"))), ..bare(revision) };
     write(&store, &[version(1, 1), bare(2), version(3, 2)]);
     assert_eq!(store.catalogue_versions().unwrap(), [(1, 1), (2, 3)]);
     assert_eq!(store.catalogue().unwrap().unwrap().document, "catalogue 2");
@@ -252,10 +189,7 @@ pub fn the_catalogue_keeps_every_version(place: &dyn Place) {
 pub fn the_revision_of_a_time_is_the_last_one_before_it(place: &dyn Place) {
     let store = place.open();
     let times = [10, 20, 20, 20, 30, 45, 45];
-    let commits: Vec<_> = (1..)
-        .zip(times)
-        .map(|(revision, recorded_at)| Commit { recorded_at, ..bare(revision) })
-        .collect();
+    let commits: Vec<_> = (1..).zip(times).map(|(revision, recorded_at)| Commit { recorded_at, ..bare(revision) }).collect();
     write(&store, &commits);
     for time in 0..50 {
         let revision = i64::try_from(times.iter().filter(|recorded_at| **recorded_at <= time).count()).unwrap();

@@ -19,9 +19,7 @@ pub struct Fresh {
 
 impl Default for Fresh {
     fn default() -> Self {
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-        }
+        Self { folder: tempfile::tempdir().unwrap() }
     }
 }
 
@@ -58,15 +56,7 @@ fn refusal(address: &str, create: bool) -> String {
 
 #[test]
 fn an_address_says_which_database_or_is_refused_with_what_is_right() {
-    for address in [
-        "",
-        "ledger.db",
-        "/tmp/ledger.db",
-        "sqlite:ledger.db",
-        "mysql://host/db",
-        "SQLITE://x.db",
-        "file:x.db",
-    ] {
+    for address in ["", "ledger.db", "/tmp/ledger.db", "sqlite:ledger.db", "mysql://host/db", "SQLITE://x.db", "file:x.db"] {
         assert!(refusal(address, true).contains("sqlite:// and the path of a file"), "{address}");
     }
     for address in ["sqlite://", "sqlite://:memory:", "sqlite://ledger.db?mode=ro"] {
@@ -127,16 +117,10 @@ fn programs_that_start_at_once_on_a_new_file_all_get_it() {
 fn a_newer_programs_database_is_refused_and_left_as_it_is() {
     let fresh = Fresh::default();
     write(&fresh.open(), &[bare(1)]);
-    fresh
-        .by_hand()
-        .batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000000')")
-        .unwrap();
+    fresh.by_hand().batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000000')").unwrap();
     let before = fs::read(fresh.path("ledger.db")).unwrap();
     let error = fault(open(&fresh.path("ledger.db")));
-    assert!(
-        matches!(&error, StoreError::NewerSchema { found, known } if found == "99990101000000" && known == "20260101000000"),
-        "{error:?}"
-    );
+    assert!(matches!(&error, StoreError::NewerSchema { found, known } if found == "99990101000000" && known == "20260101000000"), "{error:?}");
     assert_eq!(fs::read(fresh.path("ledger.db")).unwrap(), before);
 }
 
@@ -198,10 +182,7 @@ fn a_row_that_cannot_be_read_counts_as_damage() {
 #[test]
 fn nothing_in_the_ledger_can_be_changed_or_deleted_even_by_hand() {
     let fresh = Fresh::default();
-    let catalogue = Commit {
-        catalogue: Some((1, "{}".to_owned())),
-        ..bare(2)
-    };
+    let catalogue = Commit { catalogue: Some((1, "{}".to_owned())), ..bare(2) };
     write(&fresh.open(), &[dictionaries(1, 1), catalogue, bringing(3, vec![figure(3, 1, 1, 1, Some(1))])]);
     let mut db = fresh.by_hand();
     for (table, column) in [
@@ -242,14 +223,8 @@ fn a_backup_is_a_whole_ledger_and_never_overwrites() {
     let copy = Store::open(&format!("sqlite://{file}"), false).unwrap();
     assert_eq!(copy.head().unwrap().revision, 40);
     assert_eq!(replayed(&copy, 0, i64::MAX), all);
-    assert_eq!(
-        (copy.units().unwrap(), copy.measures().unwrap()),
-        (store.units().unwrap(), store.measures().unwrap())
-    );
-    let query = ObservationQuery {
-        units: Some(vec![13]),
-        ..ObservationQuery::default()
-    };
+    assert_eq!((copy.units().unwrap(), copy.measures().unwrap()), (store.units().unwrap(), store.measures().unwrap()));
+    let query = ObservationQuery { units: Some(vec![13]), ..ObservationQuery::default() };
     assert_eq!(copy.observations(&query).unwrap(), store.observations(&query).unwrap());
     write(&copy, &[bare(41)]);
     drop(copy);
@@ -257,10 +232,7 @@ fn a_backup_is_a_whole_ledger_and_never_overwrites() {
     let before = fs::read(&file).unwrap();
     assert!(matches!(store.backup(Path::new(&file)), Err(StoreError::Backup { .. })));
     assert!(matches!(store.backup(fresh.folder.path()), Err(StoreError::Backup { .. })));
-    assert!(matches!(
-        store.backup(&fresh.folder.path().join("no/folder.db")),
-        Err(StoreError::Backup { .. })
-    ));
+    assert!(matches!(store.backup(&fresh.folder.path().join("no/folder.db")), Err(StoreError::Backup { .. })));
     assert_eq!(fs::read(&file).unwrap(), before);
 }
 
@@ -270,8 +242,7 @@ fn the_first_migration_can_be_taken_back() {
     write(&fresh.open(), &[dictionaries(1, 1), bringing(2, vec![figure(2, 1, 1, 1, None)])]);
     let mut db = fresh.by_hand();
     db.batch_execute("PRAGMA foreign_keys = ON").unwrap();
-    db.batch_execute(include_str!("../../migrations/sqlite/2026-01-01-000000_ledger/down.sql"))
-        .unwrap();
+    db.batch_execute(include_str!("../../migrations/sqlite/2026-01-01-000000_ledger/down.sql")).unwrap();
     db.batch_execute("DROP TABLE __diesel_schema_migrations").unwrap();
     drop(db);
     assert_eq!(fresh.open().head().unwrap().revision, 0);

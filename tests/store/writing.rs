@@ -8,30 +8,14 @@ use crate::ledger::{JANUARY, Place, bare, bringing, dictionaries, figure, replay
 
 pub fn a_commit_reads_back_as_it_was_written(place: &dyn Place) {
     let store = place.open();
-    let rows = vec![
-        figure(1, 1, 1, JANUARY, Some(i64::MAX)),
-        figure(1, 1, 2, JANUARY, Some(i64::MIN)),
-        figure(1, 2, 1, JANUARY - 1, None),
-    ];
-    let sent = SubmissionRow {
-        reference: Some("Báo cáo 10/2021".to_owned()),
-        findings: "[{\"rule\":\"r\"}]".to_owned(),
-        ..submission("S1")
-    };
+    let rows = vec![figure(1, 1, 1, JANUARY, Some(i64::MAX)), figure(1, 1, 2, JANUARY, Some(i64::MIN)), figure(1, 2, 1, JANUARY - 1, None)];
+    let sent = SubmissionRow { reference: Some("Báo cáo 10/2021".to_owned()), findings: "[{\"rule\":\"r\"}]".to_owned(), ..submission("S1") };
     let commit = Commit {
         reason: Some("lý do".to_owned()),
         submission: Some(sent.clone()),
         new_measures: vec![
-            MeasureRow {
-                id: 1,
-                code: "a.b".to_owned(),
-                members: String::new(),
-            },
-            MeasureRow {
-                id: 2,
-                code: "a.b".to_owned(),
-                members: "channel=online".to_owned(),
-            },
+            MeasureRow { id: 1, code: "a.b".to_owned(), members: String::new() },
+            MeasureRow { id: 2, code: "a.b".to_owned(), members: "channel=online".to_owned() },
         ],
         new_units: vec![(1, "travinh".to_owned()), (2, "cang-long".to_owned())],
         unit_versions: vec![(1, "{\"vi\":\"Trà Vinh\"}".to_owned()), (2, "{}".to_owned())],
@@ -42,61 +26,27 @@ pub fn a_commit_reads_back_as_it_was_written(place: &dyn Place) {
     write(&store, std::slice::from_ref(&commit));
 
     let store = place.open();
-    assert_eq!(
-        store.head().unwrap(),
-        Head {
-            revision: 1,
-            recorded_at: 1_000_000
-        }
-    );
+    assert_eq!(store.head().unwrap(), Head { revision: 1, recorded_at: 1_000_000 });
     assert_eq!(store.measures().unwrap(), commit.new_measures);
     assert_eq!(store.unit_numbers().unwrap(), commit.new_units);
-    let units: Vec<_> = store
-        .units()
-        .unwrap()
-        .into_iter()
-        .map(|unit| (unit.number, unit.code, unit.revision, unit.document))
-        .collect();
-    assert_eq!(
-        units,
-        [
-            (1, "travinh".to_owned(), 1, "{\"vi\":\"Trà Vinh\"}".to_owned()),
-            (2, "cang-long".to_owned(), 1, "{}".to_owned())
-        ]
-    );
+    let units: Vec<_> = store.units().unwrap().into_iter().map(|unit| (unit.number, unit.code, unit.revision, unit.document)).collect();
+    assert_eq!(units, [(1, "travinh".to_owned(), 1, "{\"vi\":\"Trà Vinh\"}".to_owned()), (2, "cang-long".to_owned(), 1, "{}".to_owned())]);
     let catalogue = store.catalogue().unwrap().unwrap();
-    assert_eq!(
-        (catalogue.version, catalogue.revision, catalogue.document.as_str()),
-        (1, 1, "{\"indicators\":[]}")
-    );
+    assert_eq!((catalogue.version, catalogue.revision, catalogue.document.as_str()), (1, 1, "{\"indicators\":[]}"));
     assert_eq!(replayed(&store, 0, 1), rows);
     assert_eq!(store.observations(&ObservationQuery::default()).unwrap(), rows);
     let record = store.submission("S1").unwrap().unwrap();
     assert_eq!(record.submission, sent);
-    assert_eq!(
-        (record.revision.actor.as_str(), record.revision.reason.as_deref(), record.revision.recorded_at),
-        ("tester", Some("lý do"), 1_000_000)
-    );
+    assert_eq!((record.revision.actor.as_str(), record.revision.reason.as_deref(), record.revision.recorded_at), ("tester", Some("lý do"), 1_000_000));
     assert_eq!(store.revisions(0, 10).unwrap(), [record.revision]);
 }
 
 pub fn a_batch_is_written_with_all_its_revisions(place: &dyn Place) {
     let store = place.open();
     let mut commits = vec![dictionaries(3, 3)];
-    commits.extend((2..=65).map(|revision| {
-        bringing(
-            revision,
-            vec![figure(revision, 1, 1, JANUARY, Some(revision)), figure(revision, 3, 2, JANUARY, None)],
-        )
-    }));
+    commits.extend((2..=65).map(|revision| bringing(revision, vec![figure(revision, 1, 1, JANUARY, Some(revision)), figure(revision, 3, 2, JANUARY, None)])));
     write(&store, &commits);
-    assert_eq!(
-        store.head().unwrap(),
-        Head {
-            revision: 65,
-            recorded_at: 65_000_000
-        }
-    );
+    assert_eq!(store.head().unwrap(), Head { revision: 65, recorded_at: 65_000_000 });
     let revisions = store.revisions(1, 1000).unwrap();
     assert!(revisions.iter().map(|row| row.revision).eq(2..=65));
     let expected: Vec<_> = commits.iter().flat_map(|commit| commit.observations.clone()).collect();
@@ -115,24 +65,9 @@ pub fn writing_nothing_changes_nothing(place: &dyn Place) {
 pub fn a_writer_that_is_behind_writes_nothing_and_learns_the_head(place: &dyn Place) {
     let store = place.open();
     write(&store, &[dictionaries(1, 1), bringing(2, vec![figure(2, 1, 1, JANUARY, Some(1))])]);
-    let late = Commit {
-        new_units: vec![(2, "late".to_owned())],
-        ..bare(2)
-    };
-    assert_eq!(
-        store.write(1, &[late]).unwrap(),
-        WriteOutcome::Behind(Head {
-            revision: 2,
-            recorded_at: 2_000_000
-        })
-    );
-    assert_eq!(
-        store.write(7, &[bare(8)]).unwrap(),
-        WriteOutcome::Behind(Head {
-            revision: 2,
-            recorded_at: 2_000_000
-        })
-    );
+    let late = Commit { new_units: vec![(2, "late".to_owned())], ..bare(2) };
+    assert_eq!(store.write(1, &[late]).unwrap(), WriteOutcome::Behind(Head { revision: 2, recorded_at: 2_000_000 }));
+    assert_eq!(store.write(7, &[bare(8)]).unwrap(), WriteOutcome::Behind(Head { revision: 2, recorded_at: 2_000_000 }));
     assert_eq!(store.unit_numbers().unwrap().len(), 1);
     assert_eq!(store.head().unwrap().revision, 2);
     write(&store, &[bare(3)]);
@@ -145,33 +80,12 @@ pub fn revisions_leave_no_gap_and_time_never_goes_back(place: &dyn Place) {
     refused(&[bare(3)]);
     refused(&[bare(2), bare(2)]);
     refused(&[bare(2), bare(4)]);
-    refused(&[Commit {
-        recorded_at: 999_999,
-        ..bare(2)
-    }]);
-    refused(&[
-        bare(2),
-        Commit {
-            recorded_at: 1_999_999,
-            ..bare(3)
-        },
-    ]);
+    refused(&[Commit { recorded_at: 999_999, ..bare(2) }]);
+    refused(&[bare(2), Commit { recorded_at: 1_999_999, ..bare(3) }]);
     refused(&[bringing(2, vec![figure(1, 1, 1, JANUARY, None)])]);
     assert_eq!(store.head().unwrap().revision, 1);
     // The same microsecond twice is not going back.
-    write(
-        &store,
-        &[
-            Commit {
-                recorded_at: 1_000_000,
-                ..bare(2)
-            },
-            Commit {
-                recorded_at: 1_000_000,
-                ..bare(3)
-            },
-        ],
-    );
+    write(&store, &[Commit { recorded_at: 1_000_000, ..bare(2) }, Commit { recorded_at: 1_000_000, ..bare(3) }]);
 }
 
 pub fn one_faulty_commit_leaves_nothing_of_its_batch_and_the_ledger_goes_on(place: &dyn Place) {
@@ -183,19 +97,9 @@ pub fn one_faulty_commit_leaves_nothing_of_its_batch_and_the_ledger_goes_on(plac
         catalogue: Some((1, "{}".to_owned())),
         ..bringing(2, vec![figure(2, 1, 1, JANUARY, Some(1)), figure(2, 9, 1, JANUARY, Some(1))])
     };
-    let twice = bringing(
-        3,
-        vec![
-            figure(3, 1, 1, JANUARY, Some(1)),
-            figure(3, 1, 2, JANUARY, Some(1)),
-            figure(3, 1, 1, JANUARY, Some(2)),
-        ],
-    );
+    let twice = bringing(3, vec![figure(3, 1, 1, JANUARY, Some(1)), figure(3, 1, 2, JANUARY, Some(1)), figure(3, 1, 1, JANUARY, Some(2))]);
     assert!(matches!(store.write(1, &[good.clone(), twice]), Err(StoreError::Conflict(_))));
-    let same_submission = Commit {
-        submission: good.submission.clone(),
-        ..bare(3)
-    };
+    let same_submission = Commit { submission: good.submission.clone(), ..bare(3) };
     assert!(matches!(store.write(1, &[good.clone(), same_submission]), Err(StoreError::Conflict(_))));
     assert_eq!(store.head().unwrap().revision, 1);
     assert!(replayed(&store, 0, i64::MAX).is_empty());
@@ -208,33 +112,15 @@ pub fn one_faulty_commit_leaves_nothing_of_its_batch_and_the_ledger_goes_on(plac
 pub fn a_dictionary_never_gives_a_number_or_a_name_twice(place: &dyn Place) {
     let store = place.open();
     write(&store, &[dictionaries(2, 2)]);
-    let measure = |id: i64, code: &str, members: &str| Commit {
-        new_measures: vec![MeasureRow {
-            id,
-            code: code.to_owned(),
-            members: members.to_owned(),
-        }],
-        ..bare(2)
-    };
+    let measure =
+        |id: i64, code: &str, members: &str| Commit { new_measures: vec![MeasureRow { id, code: code.to_owned(), members: members.to_owned() }], ..bare(2) };
     let refused = |commit: Commit| assert!(matches!(store.write(1, &[commit]), Err(StoreError::Conflict(_))));
     refused(measure(1, "other", ""));
     refused(measure(3, "measure.1", ""));
-    refused(Commit {
-        new_units: vec![(1, "other".to_owned())],
-        ..bare(2)
-    });
-    refused(Commit {
-        new_units: vec![(3, "unit-1".to_owned())],
-        ..bare(2)
-    });
-    refused(Commit {
-        unit_versions: vec![(3, "{}".to_owned())],
-        ..bare(2)
-    });
-    refused(Commit {
-        unit_versions: vec![(1, "{}".to_owned()), (1, "{}".to_owned())],
-        ..bare(2)
-    });
+    refused(Commit { new_units: vec![(1, "other".to_owned())], ..bare(2) });
+    refused(Commit { new_units: vec![(3, "unit-1".to_owned())], ..bare(2) });
+    refused(Commit { unit_versions: vec![(3, "{}".to_owned())], ..bare(2) });
+    refused(Commit { unit_versions: vec![(1, "{}".to_owned()), (1, "{}".to_owned())], ..bare(2) });
     write(&store, &[measure(3, "measure.1", "channel=online")]);
     assert_eq!(store.measures().unwrap().len(), 3);
 }
@@ -242,14 +128,8 @@ pub fn a_dictionary_never_gives_a_number_or_a_name_twice(place: &dyn Place) {
 pub fn a_figure_of_an_unknown_unit_or_measure_is_refused(place: &dyn Place) {
     let store = place.open();
     write(&store, &[dictionaries(2, 2)]);
-    assert!(matches!(
-        store.write(1, &[bringing(2, vec![figure(2, 3, 1, JANUARY, None)])]),
-        Err(StoreError::Conflict(_))
-    ));
-    assert!(matches!(
-        store.write(1, &[bringing(2, vec![figure(2, 1, 3, JANUARY, None)])]),
-        Err(StoreError::Invalid(_))
-    ));
+    assert!(matches!(store.write(1, &[bringing(2, vec![figure(2, 3, 1, JANUARY, None)])]), Err(StoreError::Conflict(_))));
+    assert!(matches!(store.write(1, &[bringing(2, vec![figure(2, 1, 3, JANUARY, None)])]), Err(StoreError::Invalid(_))));
     assert_eq!(store.head().unwrap().revision, 1);
 }
 
@@ -257,10 +137,7 @@ pub fn a_withdrawal_names_a_submission_that_exists(place: &dyn Place) {
     let store = place.open();
     let withdrawing = |revision: i64, id: &str| Commit {
         kind: "withdrawal".to_owned(),
-        submission: Some(SubmissionRow {
-            withdraws: Some(id.to_owned()),
-            ..submission(&format!("S{revision}"))
-        }),
+        submission: Some(SubmissionRow { withdraws: Some(id.to_owned()), ..submission(&format!("S{revision}")) }),
         ..bare(revision)
     };
     write(&store, &[bringing(1, Vec::new())]);
@@ -275,17 +152,9 @@ pub fn the_largest_commit_is_written_whole(place: &dyn Place) {
     let rows: Vec<_> = (1..=50_000).map(|n| figure(2, n, n, JANUARY, Some(n))).collect();
     write(&store, &[dictionaries(50_000, 50_000), bringing(2, rows.iter().rev().copied().collect())]);
     assert_eq!(replayed(&store, 0, 2), rows);
-    let one = ObservationQuery {
-        units: Some(vec![40_000]),
-        ..ObservationQuery::default()
-    };
+    let one = ObservationQuery { units: Some(vec![40_000]), ..ObservationQuery::default() };
     assert_eq!(store.observations(&one).unwrap(), rows[39_999..40_000]);
-    let all = ObservationQuery {
-        units: Some((1..=50_000).collect()),
-        measures: Some((1..=50_000).collect()),
-        limit: 50_000,
-        ..ObservationQuery::default()
-    };
+    let all = ObservationQuery { units: Some((1..=50_000).collect()), measures: Some((1..=50_000).collect()), limit: 50_000, ..ObservationQuery::default() };
     assert_eq!(store.observations(&all).unwrap(), rows);
 }
 
@@ -309,10 +178,7 @@ fn insist(store: &Store, actor: &str) {
     loop {
         let head = store.head().unwrap();
         let revision = head.revision + 1;
-        let commit = Commit {
-            actor: actor.to_owned(),
-            ..bringing(revision, vec![figure(revision, 1, 1, JANUARY, Some(revision))])
-        };
+        let commit = Commit { actor: actor.to_owned(), ..bringing(revision, vec![figure(revision, 1, 1, JANUARY, Some(revision))]) };
         if store.write(head.revision, &[commit]).unwrap() == WriteOutcome::Written {
             break;
         }
@@ -343,10 +209,7 @@ pub fn readers_are_not_held_up_by_a_writer(place: &dyn Place) {
     thread::scope(|scope| {
         let writing = scope.spawn(|| {
             for revision in 2..=11 {
-                write(
-                    &store,
-                    &[bringing(revision, (0..20_000).map(|n| figure(revision, 1 + n % 50, 1, n / 50, None)).collect())],
-                );
+                write(&store, &[bringing(revision, (0..20_000).map(|n| figure(revision, 1 + n % 50, 1, n / 50, None)).collect())]);
             }
         });
         while !writing.is_finished() {
