@@ -39,7 +39,7 @@ pub enum LogFormat {
 #[derive(Args, Clone, Debug)]
 pub struct Database {
     /// Address of the ledger, with its scheme: sqlite://egov-kpi.db (beside you) or sqlite:///var/lib/egov-kpi/ledger.db.
-    #[arg(long = "database", env = "EGOV_KPI_DATABASE", default_value = "sqlite://egov-kpi.db", value_name = "ADDRESS")]
+    #[arg(id = "ledger", long = "database", env = "EGOV_KPI_DATABASE", default_value = "sqlite://egov-kpi.db", value_name = "ADDRESS")]
     pub address: String,
 }
 
@@ -47,7 +47,7 @@ pub struct Database {
 #[derive(Args, Clone, Debug)]
 pub struct Listen {
     /// Address and port; port 0 takes a free one.
-    #[arg(long = "listen", env = "EGOV_KPI_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
+    #[arg(id = "socket", long = "listen", env = "EGOV_KPI_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
     pub address: String,
 }
 
@@ -174,4 +174,14 @@ pub enum Language {
     Vi,
     /// English.
     En,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Config::command().debug_assert();
+    }
 }

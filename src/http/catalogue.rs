@@ -11,7 +11,10 @@ use super::problem::{Answer, Problems};
 use super::reply::{Cell, Format, csv, json, not_modified};
 use super::units::read_json;
 use crate::app::catalogue::parse;
-use crate::domain::catalogue::{CatalogueDocument, DimensionUse, IndicatorDocument, KpiDocument};
+use crate::domain::catalogue::{
+    CatalogueDocument, DimensionDocument, DimensionUse, IndicatorDocument, Kpi, KpiDocument, RuleDocument, SystemDocument, TargetDocument,
+};
+use crate::domain::unit::Name;
 
 /// The catalogue with its version.
 #[derive(Serialize, ToSchema)]
@@ -20,9 +23,25 @@ struct CatalogueView {
     revision: i64,
     /// Its version.
     version: i64,
-    /// Its sections.
-    #[serde(flatten)]
-    document: CatalogueDocument,
+    /// Systems that figures come from.
+    systems: Vec<SystemDocument>,
+    /// Named splits.
+    dimensions: Vec<DimensionDocument>,
+    /// Figures that are reported.
+    indicators: Vec<IndicatorDocument>,
+    /// Figures that are computed.
+    kpis: Vec<KpiDocument>,
+    /// Written rules.
+    rules: Vec<RuleDocument>,
+    /// Targets.
+    targets: Vec<TargetDocument>,
+}
+
+impl CatalogueView {
+    fn new(revision: i64, version: i64, document: CatalogueDocument) -> Self {
+        let CatalogueDocument { systems, dimensions, indicators, kpis, rules, targets } = document;
+        Self { revision, version, systems, dimensions, indicators, kpis, rules, targets }
+    }
 }
 
 /// The indicators of the catalogue.
@@ -46,9 +65,22 @@ struct Kpis {
 /// A kpi with the dimensions it can be asked for.
 #[derive(Serialize, ToSchema)]
 struct KpiView {
-    /// As declared.
-    #[serde(flatten)]
-    document: KpiDocument,
+    /// Its code.
+    code: String,
+    /// Its name.
+    name: Name,
+    /// How it is computed (contract section 4).
+    formula: String,
+    /// What it is given in.
+    unit_of_measure: String,
+    /// `higher`, `lower` or `neutral`.
+    direction: String,
+    /// The system it belongs to.
+    #[schema(required)]
+    system: Option<String>,
+    /// For people.
+    #[schema(required)]
+    note: Option<Name>,
     /// The dimensions it can be asked for, and the members of each.
     dimensions: Vec<OpenDimension>,
 }
@@ -63,7 +95,7 @@ struct OpenDimension {
 }
 
 /// The catalogue as one document.
-#[utoipa::path(tag = "declarations", responses((status = 200, description = "The catalogue", body = CatalogueView), (status = 304, description = "As you have it"), Problems))]
+#[utoipa::path(operation_id = "get_catalogue", tag = "declarations", responses((status = 200, description = "The catalogue", body = CatalogueView), (status = 304, description = "As you have it"), Problems))]
 #[get("/catalogue")]
 pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     let app = context.app()?;
@@ -74,11 +106,12 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     }
     let (revision, version, catalogue) = (state.revision, state.catalogue_version, std::sync::Arc::clone(&state.catalogue));
     drop(state);
-    json(&request, revision, None, &CatalogueView { revision, version, document: catalogue.document.clone() })
+    json(&request, revision, None, &CatalogueView::new(revision, version, catalogue.document.clone()))
 }
 
 /// Replaces the catalogue, after checking it whole against what is recorded. Every earlier version is kept.
 #[utoipa::path(
+    operation_id = "put_catalogue",
     tag = "declarations",
     params(("dry_run" = Option<bool>, Query, description = "Check it, change nothing")),
     request_body(content((CatalogueDocument = "application/json"))),
@@ -92,11 +125,12 @@ pub async fn put(request: HttpRequest, context: web::Data<Context>, body: Result
     params.finish()?;
     let (document, made_from) = parse(read_json(&request, body)?)?;
     let changed = app.put_catalogue(document, made_from, ACTOR, dry_run).await?;
-    Ok(HttpResponse::Ok().json(CatalogueView { revision: changed.revision, version: changed.version, document: changed.document }))
+    Ok(HttpResponse::Ok().json(CatalogueView::new(changed.revision, changed.version, changed.document)))
 }
 
 /// The figures that are reported.
 #[utoipa::path(
+    operation_id = "get_indicators",
     tag = "declarations",
     params(("system" = Option<String>, Query, description = "Only those of a system"), ("format" = Option<String>, Query, description = "json or csv, instead of Accept")),
     responses((status = 200, description = "The indicators", content((Indicators = "application/json"), (String = "text/csv"))), (status = 304, description = "As you have it"), Problems)
@@ -137,6 +171,7 @@ pub async fn indicators(request: HttpRequest, context: web::Data<Context>) -> An
 
 /// The figures that are computed.
 #[utoipa::path(
+    operation_id = "get_kpis",
     tag = "declarations",
     params(("system" = Option<String>, Query, description = "Only those of a system"), ("format" = Option<String>, Query, description = "json or csv, instead of Accept")),
     responses((status = 200, description = "The kpis", content((Kpis = "application/json"), (String = "text/csv"))), (status = 304, description = "As you have it"), Problems)
@@ -153,8 +188,14 @@ pub async fn kpis(request: HttpRequest, context: web::Data<Context>) -> Answer {
         return Ok(answer);
     }
     let all = state.catalogue.document.kpis.iter().zip(&state.catalogue.kpis).filter(|(document, _)| system.is_none() || document.system == system);
-    let view = |(document, kpi): (&KpiDocument, &crate::domain::catalogue::Kpi)| KpiView {
-        document: document.clone(),
+    let view = |(document, kpi): (&KpiDocument, &Kpi)| KpiView {
+        code: document.code.clone(),
+        name: document.name.clone(),
+        formula: document.formula.clone(),
+        unit_of_measure: document.unit_of_measure.clone(),
+        direction: document.direction.clone(),
+        system: document.system.clone(),
+        note: document.note.clone(),
         dimensions: kpi.dimensions.iter().map(|(code, members)| OpenDimension { code: code.clone(), members: members.clone() }).collect(),
     };
     let (revision, kpis): (i64, Vec<KpiView>) = (state.revision, all.map(view).collect());
@@ -163,9 +204,9 @@ pub async fn kpis(request: HttpRequest, context: web::Data<Context>) -> Answer {
         return json(&request, revision, None, &Kpis { revision, kpis });
     }
     let header = ["code", "name_vi", "name_en", "formula", "unit_of_measure", "direction", "system"];
-    let rows = kpis.into_iter().map(|KpiView { document, .. }| {
-        let system = document.system.unwrap_or_default();
-        [document.code, document.name.vi, document.name.en, document.formula, document.unit_of_measure, document.direction, system].map(Cell::Text).into()
+    let rows = kpis.into_iter().map(|kpi| {
+        let cells = [kpi.code, kpi.name.vi, kpi.name.en, kpi.formula, kpi.unit_of_measure, kpi.direction, kpi.system.unwrap_or_default()];
+        cells.map(Cell::Text).into()
     });
     csv(&request, revision, None, &header, rows)
 }

@@ -24,6 +24,7 @@ struct FindingsPage {
 
 /// The findings that stand.
 #[utoipa::path(
+    operation_id = "get_findings",
     tag = "questions",
     params(
         ("unit" = Option<String>, Query, description = "A unit and those below it"),

@@ -15,7 +15,7 @@ mod watch;
 
 use std::sync::{Arc, OnceLock};
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use utoipa::OpenApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -70,6 +70,7 @@ impl Context {
         description = "Monthly e-government figures in, trends people can trust out. Every figure is readable the moment its POST has answered.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
+    components(schemas(problem::Problem, problem::FaultView)),
     tags(
         (name = "figures", description = "Recording and reading figures"),
         (name = "questions", description = "Trends and findings"),
@@ -120,7 +121,24 @@ pub fn extras(config: &mut web::ServiceConfig) {
         .route("/openapi.json", web::get().to(description))
         .route("/docs", web::get().to(|| async { HttpResponse::Found().insert_header(("Location", "/docs/")).finish() }))
         .service(utoipa_swagger_ui::SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::new(["/api/v1/openapi.json"])))
-        .default_service(web::to(|request: HttpRequest| async move { Problem::no_such_route(request.path()) }));
+        .default_service(web::to(|request: HttpRequest| async move { no_such_route(&request) }));
+}
+
+/// 404, or 405 with `Allow` where the path answers other methods.
+fn no_such_route(request: &HttpRequest) -> HttpResponse {
+    static PATHS: OnceLock<Vec<(Vec<String>, Vec<String>)>> = OnceLock::new();
+    let paths = PATHS.get_or_init(|| {
+        let document = serde_json::to_value(openapi()).unwrap_or_default();
+        let paths = document.get("paths").and_then(serde_json::Value::as_object).cloned().unwrap_or_default();
+        let parts = |path: &str| path.split('/').map(ToOwned::to_owned).collect();
+        paths.iter().map(|(path, item)| (parts(path), item.as_object().into_iter().flat_map(|item| item.keys().map(|method| method.to_uppercase())).collect())).collect()
+    });
+    let asked: Vec<&str> = request.path().split('/').collect();
+    let matches = |template: &[String]| template.len() == asked.len() && template.iter().zip(&asked).all(|(part, asked)| part.starts_with('{') || part == asked);
+    match paths.iter().find(|(template, _)| matches(template)) {
+        Some((_, methods)) => Problem::method(&methods.join(", ")),
+        None => Problem::no_such_route(request.path()).error_response(),
+    }
 }
 
 async fn description() -> Result<HttpResponse, Problem> {

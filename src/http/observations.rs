@@ -66,6 +66,7 @@ pub enum FigureBody {
 
 /// Records a submission whole or not at all. What it brought is readable when this answers.
 #[utoipa::path(
+    operation_id = "post_observations",
     tag = "figures",
     params(
         ("dry_run" = Option<bool>, Query, description = "Judge it, record nothing"),
@@ -130,6 +131,7 @@ struct ObservationsPage {
 
 /// Reads figures as they were recorded, in the order they came: what stands, or every revision.
 #[utoipa::path(
+    operation_id = "get_observations",
     tag = "figures",
     params(
         ("indicator" = Option<String>, Query, description = "A measure; without members every split of it"),

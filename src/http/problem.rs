@@ -82,6 +82,16 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", format!("there is nothing at {}", quoted(path)))
     }
 
+    /// 405 with what the resource answers.
+    #[must_use]
+    pub fn method(allowed: &str) -> HttpResponse {
+        let mut answer = Self::of_status(StatusCode::METHOD_NOT_ALLOWED).error_response();
+        if let Ok(allowed) = actix_web::http::header::HeaderValue::from_str(allowed) {
+            answer.headers_mut().insert(actix_web::http::header::ALLOW, allowed);
+        }
+        answer
+    }
+
     /// 415 with what is understood.
     #[must_use]
     pub fn media_type(understood: &str) -> Self {
@@ -168,15 +178,6 @@ impl ResponseError for Problem {
             answer.insert_header(("Retry-After", "1"));
         }
         answer.content_type(MEDIA_TYPE).body(body)
-    }
-}
-
-/// Lets a handler that returns a problem outright be a service.
-impl actix_web::Responder for Problem {
-    type Body = actix_web::body::BoxBody;
-
-    fn respond_to(self, _request: &actix_web::HttpRequest) -> HttpResponse {
-        self.error_response()
     }
 }
 

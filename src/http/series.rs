@@ -59,6 +59,7 @@ struct Row<'a> {
 
 /// Trends: exactly one point for each period, also where there is nothing; every field is always there.
 #[utoipa::path(
+    operation_id = "get_series",
     tag = "questions",
     params(
         ("measure" = Vec<String>, Query, description = "An indicator or kpi, with or without members; may repeat"),

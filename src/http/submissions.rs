@@ -10,6 +10,7 @@ use crate::app::submissions::{PastReceipt, Receipt};
 
 /// The receipt of a submission.
 #[utoipa::path(
+    operation_id = "get_submission",
     tag = "figures",
     params(("id" = String, Path, description = "The submission")),
     responses((status = 200, description = "What was sent, by whom, when, with counts and the findings then", body = PastReceipt), Problems)
@@ -24,6 +25,7 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>, id: web::Pat
 
 /// Withdraws the figures of a submission that still stand, in a new revision.
 #[utoipa::path(
+    operation_id = "delete_submission",
     tag = "figures",
     params(("id" = String, Path, description = "The submission"), ("reason" = Option<String>, Query, description = "Why")),
     responses(

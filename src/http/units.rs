@@ -40,6 +40,7 @@ pub struct UnitsBody {
 
 /// The units, parents before children.
 #[utoipa::path(
+    operation_id = "get_units",
     tag = "declarations",
     params(
         ("code" = Option<Vec<String>>, Query, description = "Only these; may repeat"),
@@ -109,6 +110,7 @@ fn row(unit: UnitDocument) -> Vec<Cell> {
 
 /// Adds or replaces the listed units whole, in any order, and leaves others alone.
 #[utoipa::path(
+    operation_id = "put_units",
     tag = "declarations",
     params(("dry_run" = Option<bool>, Query, description = "Check it, change nothing")),
     request_body(content((UnitsBody = "application/json"))),

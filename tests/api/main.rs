@@ -1,3 +1,18 @@
-//! t
-#[test]
-fn x() {}
+//! The service from the outside: a real server on a free port over a real file, asked over HTTP, and the
+//! real program on its command line. What is expected was computed by hand from the contract.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod catalogue;
+mod command;
+mod crash;
+mod harness;
+mod health;
+mod invalid;
+mod posting;
+mod processes;
+mod reading;
+mod receipts;
+mod report;
+mod series;
+mod steps;
+mod units;

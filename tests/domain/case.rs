@@ -1,0 +1,284 @@
+//! Small worlds written as text, for cases computed by hand, and the same from the model's random ones.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use egov_kpi::domain::catalogue::{Catalogue, CatalogueDocument};
+use egov_kpi::domain::change::{Change, Point, Reason, Series};
+use egov_kpi::domain::cube::{Cube, Entry, Measures, View};
+use egov_kpi::domain::measure::Measure;
+use egov_kpi::domain::number::{Shown, Written};
+use egov_kpi::domain::period::{Month, Period};
+use egov_kpi::domain::rules::{Finding, RuleBook, Standing};
+use egov_kpi::domain::unit::{UnitDocument, UnitKind, Units};
+use egov_kpi::domain::value::{Origin, Program, Source};
+use serde_json::{Map, Value, json};
+
+/// One figure of a table: measure, unit, month, digits.
+pub type Figure = (Measure, String, Month, Option<Written>);
+
+/// A catalogue, units and figures.
+pub struct Case {
+    pub catalogue: Catalogue,
+    pub units: Units,
+    pub measures: Measures,
+    pub cube: Cube,
+}
+
+/// A catalogue as text, one entry a line:
+/// `flow CODE [.DECIMALS] [%] [-] [break@MONTH] [opened@FLOW] [closed@FLOW] [DIMENSION[*]=a|b[@HOST:MEMBER]]`, likewise
+/// `stock` and `average` (`*` says complete, `-` that it may be negative); `kpi CODE [%] = FORMULA`;
+/// `rule CODE [~TOLERANCE] [rolled_up] [error] = CHECK`.
+pub fn catalogue(text: &str) -> CatalogueDocument {
+    let (mut dimensions, mut indicators, mut kpis, mut rules) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (head, tail) = line.split_once(" = ").unwrap_or((line, ""));
+        let words: Vec<&str> = head.split_whitespace().collect();
+        let (what, code, words) = (words[0], words[1], &words[2..]);
+        let of_measure = if words.contains(&"%") { "percent" } else { "count" };
+        match what {
+            "kpi" => kpis.push(json!({ "code": code, "formula": tail, "unit_of_measure": of_measure })),
+            "rule" => {
+                let tolerance: f64 = words.iter().find_map(|word| word.strip_prefix('~')).map_or(0.0, |number| number.parse().expect("a tolerance"));
+                let severity = if words.contains(&"error") { "error" } else { "warning" };
+                let name = json!({ "vi": code, "en": code });
+                let rolled_up = words.contains(&"rolled_up");
+                rules.push(json!({ "code": code, "name": name, "check": tail, "tolerance": tolerance, "severity": severity, "rolled_up": rolled_up }));
+            }
+            kind => {
+                let mut entry = json!({ "code": code, "kind": kind, "unit_of_measure": of_measure, "may_be_negative": words.contains(&"-"), "dimensions": [], "breaks": [] });
+                words.iter().for_each(|word| qualify(word, &mut entry, &mut dimensions));
+                indicators.push(entry);
+            }
+        }
+    }
+    let dimensions: Vec<Value> = dimensions.into_iter().map(|(code, members): (String, Vec<Value>)| json!({ "code": code, "members": members })).collect();
+    let document = json!({ "dimensions": dimensions, "indicators": indicators, "kpis": kpis, "rules": rules });
+    CatalogueDocument::from_value(document).expect("a well-formed catalogue")
+}
+
+/// One word behind an indicator's code.
+fn qualify(word: &str, entry: &mut Value, dimensions: &mut BTreeMap<String, Vec<Value>>) {
+    if let Some(decimals) = word.strip_prefix('.') {
+        entry["decimals"] = json!(decimals.parse::<u32>().expect("a number of decimals"));
+    } else if let Some(month) = word.strip_prefix("break@") {
+        entry["breaks"].as_array_mut().expect("a list").push(json!({ "from": month }));
+    } else if let Some((side @ ("opened" | "closed"), flow)) = word.split_once('@') {
+        if entry.get("movement").is_none() {
+            entry["movement"] = json!({});
+        }
+        entry["movement"][side] = json!(flow);
+    } else if let Some((name, members)) = word.split_once('=') {
+        let (members, host) = members.split_once('@').map_or((members, None), |(members, host)| (members, host.split_once(':')));
+        let members: Vec<&str> = members.split('|').collect();
+        let code = name.trim_end_matches('*');
+        let known = dimensions.entry(code.to_owned()).or_default();
+        for member in members.iter().map(|member| json!({ "code": member })) {
+            if !known.contains(&member) {
+                known.push(member);
+            }
+        }
+        let mut used = json!({ "code": code, "complete": name.ends_with('*'), "members": members });
+        if let Some((host, member)) = host {
+            used["within"] = json!({ host: member });
+        }
+        entry["dimensions"].as_array_mut().expect("a list").push(used);
+    }
+}
+
+/// Units as text, separated by `;`: `CODE [PARENT|-] [FROM..TO] [SUCCESSOR ...]`. FROM and TO are months
+/// (their first and last day) or days.
+pub fn units(text: &str) -> Vec<UnitDocument> {
+    let day = |text: &str, last: bool| {
+        (!text.is_empty()).then(|| match text.parse::<Month>() {
+            Ok(month) if last => month.last_day(),
+            Ok(month) => month.first_day(),
+            Err(_) => text.parse::<NaiveDate>().expect("a month or a day"),
+        })
+    };
+    let one = |text: &str| {
+        let mut words = text.split_whitespace();
+        let code = words.next().expect("a code").to_owned();
+        let parent = words.next().filter(|parent| *parent != "-").map(str::to_owned);
+        let (from, to) = words.next().and_then(|span| span.split_once("..")).unwrap_or_default();
+        let mut unit = unit(code, parent, words.map(str::to_owned).collect());
+        (unit.valid_from, unit.valid_to) = (day(from, false), day(to, true));
+        unit
+    };
+    text.split(';').map(str::trim).filter(|text| !text.is_empty()).map(one).collect()
+}
+
+pub fn unit(code: String, parent: Option<String>, successors: Vec<String>) -> UnitDocument {
+    let (name, official_codes) = (Default::default(), Vec::new());
+    UnitDocument { code, parent, successors, name, official_codes, kind: UnitKind::Agency, valid_from: None, valid_to: None }
+}
+
+/// Figures as text, one row a line: `MEASURE UNIT MONTH FIGURE [FIGURE OF THE NEXT MONTH ...]`; `-` is none.
+pub fn figures(text: &str) -> Vec<Figure> {
+    let mut found = Vec::new();
+    for line in text.split(['\n', ';']).map(str::trim).filter(|line| !line.is_empty()) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let measure = Measure::parse(words[0]).expect("a measure");
+        let first: Month = words[2].parse().expect("a month");
+        for (month, digits) in (0..).map(|n| first.plus(n)).zip(&words[3..]).filter(|(_, digits)| **digits != "-") {
+            found.push((measure.clone(), words[1].to_owned(), month, Some(Written::parse(digits).expect("digits"))));
+        }
+    }
+    found
+}
+
+impl Case {
+    /// From text; see [`catalogue`], [`units`] and [`figures`].
+    pub fn new(catalogue: &str, units: &str, figures: &str) -> Self {
+        let mut case = Self::of(self::catalogue(catalogue), self::units(units));
+        self::figures(figures).iter().for_each(|figure| case.put(figure));
+        case
+    }
+
+    /// Without figures.
+    pub fn of(catalogue: CatalogueDocument, units: Vec<UnitDocument>) -> Self {
+        let catalogue = Catalogue::new(catalogue).expect("a sound catalogue");
+        let units = Units::new((0..).zip(units).collect()).expect("a sound forest");
+        Self { catalogue, units, measures: Measures::default(), cube: Cube::default() }
+    }
+
+    /// A figure as an entry of the cube; its measure becomes known.
+    pub fn entry(&mut self, (measure, unit, month, written): &Figure) -> Entry {
+        let faults = self.catalogue.measure_faults(measure);
+        assert!(faults.is_empty(), "{measure}: {faults:?}");
+        let id = self.measures.intern(measure);
+        if let Some(indicator) = self.catalogue.indicator(&measure.code) {
+            assert!(self.cube.declare(id, indicator.decimals));
+        }
+        let unit = self.units.position(unit).unwrap_or_else(|| panic!("no unit {unit}"));
+        Entry { measure: id, unit, month: *month, written: *written }
+    }
+
+    /// Puts a figure in, or takes it out.
+    pub fn put(&mut self, figure: &Figure) {
+        let entry = self.entry(figure);
+        match self.catalogue.indicator(&figure.0.code) {
+            Some(_) => self.cube.set(&entry, 1),
+            None => self.cube.set_stated(&entry, 1),
+        }
+    }
+
+    pub fn view(&self) -> View<'_> {
+        View { measures: &self.measures, cube: &self.cube, overlay: None }
+    }
+
+    pub fn source(&self) -> Source<'_> {
+        Source { units: &self.units, view: self.view() }
+    }
+
+    /// The points of a measure of a unit from one period to another.
+    pub fn points(&self, measure: &Measure, unit: &str, from: Period, to: Period) -> Vec<Point> {
+        let program = Program::of_measure(&self.catalogue, &self.view(), measure).unwrap_or_else(|| panic!("{measure} is not declared"));
+        let series = Series::new(self.source(), &program, self.units.position(unit).unwrap_or_else(|| panic!("no unit {unit}")), from, to);
+        std::iter::successors(Some(from), |period| Some(period.next())).take_while(|period| *period <= to).map(|period| series.point(period)).collect()
+    }
+
+    /// One point: `MEASURE UNIT PERIOD`.
+    pub fn at(&self, what: &str) -> Point {
+        let words: Vec<&str> = what.split_whitespace().collect();
+        let (measure, period) = (Measure::parse(words[0]).expect("a measure"), words[2].parse().expect("a period"));
+        self.points(&measure, words[1], period, period).remove(0)
+    }
+
+    /// Compares a point with what is expected, field by field: `value=39 coverage=0.666667 delta=coverage_changed`.
+    /// Numbers are compared as answers show them, with six decimals; `-` is null. Fields that are not named do not count.
+    #[track_caller]
+    pub fn is(&self, what: &str, expected: &str) {
+        let point = self.at(what);
+        let shown = fields(&point);
+        for pair in expected.split_whitespace() {
+            let (field, wanted) = pair.split_once('=').expect("field=value");
+            let found = shown.iter().find(|(name, _)| *name == field).map_or("no such field", |(_, value)| value.as_str());
+            assert_eq!(found, wanted, "{field} of {what}\n{shown:?}");
+        }
+    }
+
+    /// The rules over the figures, made ready.
+    pub fn book(&self) -> RuleBook {
+        RuleBook::new(&self.catalogue, &self.view())
+    }
+
+    /// A finding in words: `RULE MEASURE UNIT MONTH STATED COMPUTED`.
+    pub fn worded(&self, finding: &Finding) -> String {
+        let Finding { rule, measure, month, stated, computed, .. } = finding;
+        format!("{rule} {measure} {} {month} {stated} {computed}", self.units.code(finding.unit))
+    }
+
+    /// All findings of a standing in words.
+    pub fn all_worded(&self, standing: &Standing) -> Vec<String> {
+        standing.within(0..self.units.len()).map(|finding| self.worded(finding)).collect()
+    }
+
+    /// The findings over all figures, from nothing.
+    pub fn found(&self) -> Vec<String> {
+        self.all_worded(&self.book().all(&self.source()))
+    }
+}
+
+/// The fields of a point by their names in [`Case::is`].
+pub fn fields(point: &Point) -> Vec<(&'static str, String)> {
+    let number = |value: f64| Shown::new(value).map_or("not finite".to_owned(), |shown| shown.to_string());
+    let maybe = |value: Option<f64>| value.map_or("-".to_owned(), number);
+    let change = |change: Change| change.map_or_else(|reason| name(reason).to_owned(), number);
+    let origin = point.origin.map_or("-", |origin| match origin {
+        Origin::Stated => "stated",
+        Origin::Summed => "summed",
+        Origin::RolledUp => "rolled_up",
+        Origin::Computed => "computed",
+    });
+    vec![
+        ("value", maybe(point.value)),
+        ("coverage", number(point.coverage)),
+        ("origin", origin.to_owned()),
+        ("taken", point.taken_from.map_or("-".to_owned(), |month| month.to_string())),
+        ("delta", change(point.delta)),
+        ("percent", change(point.delta_percent)),
+        ("like", change(point.like_for_like_delta)),
+        ("like_percent", change(point.like_for_like_percent)),
+        ("like_coverage", maybe(point.like_for_like_coverage)),
+        ("year", change(point.year_delta)),
+        ("year_percent", change(point.year_delta_percent)),
+        ("ytd", change(point.year_to_date)),
+    ]
+}
+
+fn name(reason: Reason) -> &'static str {
+    match reason {
+        Reason::NotApplicable => "not_applicable",
+        Reason::Missing => "missing",
+        Reason::DefinitionChanged => "definition_changed",
+        Reason::NoPrior => "no_prior",
+        Reason::CoverageChanged => "coverage_changed",
+        Reason::StatedAbove => "stated_above",
+        Reason::PriorZero => "prior_zero",
+    }
+}
+
+/// A shuffle and a choice that are the same for the same seed: splitmix64.
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % u64::try_from(bound).expect("it fits")).expect("it fits")
+    }
+
+    pub fn shuffle<T>(&mut self, list: &mut [T]) {
+        for place in (1..list.len()).rev() {
+            list.swap(place, self.below(place + 1));
+        }
+    }
+}
+
+/// A JSON object of pairs.
+pub fn object(pairs: impl IntoIterator<Item = (String, String)>) -> Value {
+    Value::Object(pairs.into_iter().map(|(key, value)| (key, Value::String(value))).collect::<Map<_, _>>())
+}

@@ -1,0 +1,695 @@
+//! Contract section 2, paragraph by paragraph, on cases small enough to be computed by hand.
+//! Beside each expectation stands the arithmetic.
+
+use egov_kpi::domain::measure::Measure;
+use egov_kpi::domain::number::{Shown, Written};
+
+use crate::case::Case;
+
+const CATALOGUE: &str = "
+    flow    f
+    flow    g
+    flow    h         .1
+    flow    n         -
+    flow    broken    break@2021-04
+    flow    split     channel*=in_person|online level*=three|four
+    flow    subset    channel=in_person|online
+    flow    host      holder=individual|organisation token*=usb|sim@holder:individual
+    flow    certs     holder*=individual|organisation token*=usb|sim@holder:individual
+    stock   s
+    stock   s2
+    stock   sb        break@2021-05
+    average m         .1
+    average share     .1 %
+    average m_split   channel*=in_person|online
+    kpi     rate      % = f / g
+    kpi     plain     = f / g
+    kpi     filled    = (f ?? 0) + g
+    kpi     other     = f ?? g
+    kpi     load      = f / s
+    kpi     ratio     % = s / s2
+    kpi     growth    = s - prev(s)
+    kpi     weighted  = sum(m * s) / s
+    kpi     online    % = split{channel=online,level} / split{level}
+    kpi     spread    = max(f, g) - min(f, g) + abs(f - g)
+    kpi     broken_rate % = broken / g
+";
+const ONE: &str = "a";
+const TWO: &str = "p; a p; b p";
+const THREE: &str = "p; a p; b p; c p";
+/// Province, district with two communes, and a commune beside it.
+const DEEP: &str = "p; d p; a d; b d; c p";
+
+fn case(units: &str, figures: &str) -> Case {
+    Case::new(CATALOGUE, units, figures)
+}
+
+// Own value.
+
+#[test]
+fn a_stated_figure_is_never_replaced_by_its_parts() {
+    let mut case = case(
+        ONE,
+        "split                    a 2021-01 100
+         split{channel=in_person} a 2021-01 3
+         split{channel=online}    a 2021-01 4",
+    );
+    case.is("split a 2021-01", "value=100 origin=stated coverage=1"); // stated, although 3 + 4 = 7
+    let total = |written| (Measure::parse("split").unwrap(), "a".to_owned(), "2021-01".parse().unwrap(), written);
+    case.put(&total(Some(Written::parse("0").unwrap())));
+    case.is("split a 2021-01", "value=0 origin=stated coverage=1"); // a stated zero is stated
+    case.put(&total(None));
+    case.is("split a 2021-01", "value=7 origin=summed coverage=1"); // withdrawn: 3 + 4
+}
+
+#[test]
+fn an_own_value_is_summed_over_the_first_complete_dimension_whose_members_are_all_there() {
+    let case = case(
+        THREE,
+        "split{channel=in_person} a 2021-01 3
+         split{channel=online}    a 2021-01 4
+         split{level=three}       a 2021-01 7
+         split{level=four}        a 2021-01 8
+         split{channel=online}    b 2021-01 4
+         split{level=three}       b 2021-01 7
+         split{level=four}        b 2021-01 8
+         split{channel=online}    c 2021-01 4
+         split{level=four}        c 2021-01 8",
+    );
+    case.is("split a 2021-01", "value=7 origin=summed"); // both are there, the channel stands first: 3 + 4
+    case.is("split b 2021-01", "value=15 origin=summed"); // in_person is not there, the levels are: 7 + 8
+    case.is("split c 2021-01", "value=- origin=- coverage=0"); // neither is whole
+    case.is("split p 2021-01", "value=22 origin=rolled_up coverage=0.666667"); // 7 + 15, two of three leaves
+}
+
+#[test]
+fn members_are_own_values_too_and_may_be_summed_from_theirs() {
+    let case = case(
+        TWO,
+        "split{channel=online,level=three} a 2021-01 3
+         split{channel=online,level=four}  a 2021-01 4
+         split{channel=in_person}          a 2021-01 5
+         split{level=three,channel=online} b 2021-01 9",
+    );
+    case.is("split{channel=online} a 2021-01", "value=7 origin=summed"); // 3 + 4
+    case.is("split a 2021-01", "value=12 origin=summed"); // (3 + 4) + 5
+    case.is("split{level=three} a 2021-01", "value=- coverage=0"); // in_person of level three is not there
+    case.is("split{channel=online,level=three} b 2021-01", "value=9 origin=stated"); // the order of members does not matter
+}
+
+#[test]
+fn members_of_an_incomplete_dimension_never_add_up() {
+    let case = case(ONE, "subset{channel=in_person} a 2021-01 3; subset{channel=online} a 2021-01 4");
+    case.is("subset a 2021-01", "value=- coverage=0");
+    case.is("subset{channel=online} a 2021-01", "value=4");
+}
+
+#[test]
+fn a_dimension_within_a_host_is_open_only_where_its_member_is_named() {
+    let case = case(
+        TWO,
+        "host{holder=individual,token=usb}  a 2021-01 1
+         host{holder=individual,token=sim}  a 2021-01 2
+         host{holder=organisation}          a 2021-01 9
+         certs{holder=individual,token=usb} a 2021-01 1777
+         certs{holder=individual,token=sim} a 2021-01 78
+         certs{holder=organisation}         a 2021-01 467
+         host{holder=individual,token=usb}  b 2021-01 1",
+    );
+    case.is("host{holder=individual} a 2021-01", "value=3 origin=summed"); // usb 1 + sim 2
+    case.is("host a 2021-01", "value=-"); // the holders are a subset, and tokens are not open at the total
+    case.is("certs{holder=individual} a 2021-01", "value=1855 origin=summed"); // 1,777 + 78
+    case.is("certs a 2021-01", "value=2322 origin=summed"); // (1,777 + 78) + 467
+    case.is("host{holder=individual} b 2021-01", "value=-"); // sim is not there
+    let token = Measure::parse("host{token=usb}").unwrap();
+    assert_eq!(case.catalogue.measure_faults(&token)[0].0, "dimension_not_open");
+}
+
+#[test]
+fn an_average_has_stated_values_only() {
+    let case = case(TWO, "m_split{channel=in_person} a 2021-01 3; m_split{channel=online} a 2021-01 4; m a 2021-01 20; m b 2021-01 40");
+    case.is("m_split a 2021-01", "value=- coverage=0"); // members of an average do not add up
+    case.is("m p 2021-01", "value=- coverage=0"); // and neither do units
+    case.is("m b 2021-01", "value=40 origin=stated coverage=1");
+}
+
+// Value.
+
+#[test]
+fn a_value_is_the_own_one_or_the_sum_of_the_children_that_have_one() {
+    let case = case(
+        DEEP,
+        "f d 2021-01 50
+         f a 2021-01 10 10
+         f b 2021-01 20 20
+         f c 2021-01 5 5
+         s a 2021-01 1
+         s b 2021-01 2
+         s c 2021-01 4",
+    );
+    case.is("f p 2021-01", "value=55 origin=rolled_up"); // the district states 50, so its communes do not count: 50 + 5
+    case.is("f d 2021-01", "value=50 origin=stated");
+    case.is("f p 2021-02", "value=35 origin=rolled_up"); // 10 + 20 + 5
+    case.is("f d 2021-02", "value=30 origin=rolled_up"); // 10 + 20
+    case.is("s p 2021-01", "value=7 origin=rolled_up"); // stocks add up over units: 1 + 2 + 4
+}
+
+#[test]
+fn a_unit_exists_in_a_month_when_it_is_valid_on_the_last_day() {
+    let case = case("p; a p ..2021-03-30; b p ..2021-03-31; c p 2021-03-31..; d p 2021-04-01..", "f a 2021-03 1; f b 2021-03 2; f c 2021-03 4; f d 2021-03 8");
+    case.is("f a 2021-03", "value=- coverage=0");
+    case.is("f b 2021-03", "value=2 coverage=1");
+    case.is("f c 2021-03", "value=4 coverage=1");
+    case.is("f d 2021-03", "value=- coverage=0");
+    case.is("f p 2021-03", "value=6 coverage=1"); // b and c are the leaves of March: 2 + 4
+}
+
+// Leaves and coverage.
+
+#[test]
+fn an_own_value_covers_every_leaf_below_and_a_sum_what_its_parts_cover() {
+    let case = case(
+        DEEP,
+        "f p 2021-01 99
+         f d 2021-02 50
+         f a 2021-03 10
+         f a 2021-04 10
+         f c 2021-04 5",
+    );
+    case.is("f p 2021-01", "value=99 coverage=1"); // stated above the leaves a, b, c: 3 / 3
+    case.is("f a 2021-01", "value=- coverage=0"); // nothing flows down
+    case.is("f p 2021-02", "value=50 coverage=0.666667"); // d covers a and b: 2 / 3
+    case.is("f d 2021-03", "value=10 coverage=0.5"); // 1 / 2
+    case.is("f p 2021-03", "value=10 coverage=0.333333"); // 1 / 3
+    case.is("f p 2021-04", "value=15 coverage=0.666667"); // a and c: 2 / 3
+    case.is("f p 2021-05", "value=- origin=- coverage=0"); // missing is not zero
+}
+
+#[test]
+fn a_zero_counts_as_covered_and_a_gap_does_not() {
+    let case = case(TWO, "f a 2021-01 0");
+    case.is("f p 2021-01", "value=0 coverage=0.5");
+}
+
+#[test]
+fn a_child_that_outlives_its_parent_is_nobodys_child() {
+    let case = case("p; d p ..2021-01; a d; c p", "f a 2021-01 10 20; f c 2021-01 1 5");
+    case.is("f p 2021-01", "value=11 coverage=1"); // 10 + 1
+    case.is("f p 2021-02", "value=5 coverage=1"); // d has ended, a hangs nowhere: c alone
+    case.is("f a 2021-02", "value=20 coverage=1");
+    case.is("f d 2021-02", "value=- coverage=0 delta=missing");
+    // a was covered then and is not now; over c alone: 5 - 1 = 4, of all leaves of February.
+    case.is("f p 2021-02", "delta=coverage_changed like=4 like_percent=400 like_coverage=1");
+}
+
+#[test]
+fn a_unit_whose_children_have_all_ended_is_a_leaf_itself() {
+    let case = case("p; a p ..2021-01; b p ..2021-01", "f a 2021-01 1; f b 2021-01 2; f p 2021-02 7");
+    case.is("f p 2021-01", "value=3 coverage=1");
+    case.is("f p 2021-02", "value=7 origin=stated coverage=1");
+    case.is("f p 2021-03", "value=- coverage=0");
+}
+
+// Kpi.
+
+#[test]
+fn a_rate_is_the_ratio_of_sums_and_not_the_mean_of_rates() {
+    let case = case(TWO, "f a 2021-01 1; g a 2021-01 2; f b 2021-01 30; g b 2021-01 40");
+    case.is("rate a 2021-01", "value=50 origin=computed"); // 1 / 2
+    case.is("rate b 2021-01", "value=75"); // 30 / 40
+    case.is("rate p 2021-01", "value=73.809524 coverage=1"); // 31 / 42, and not (50 + 75) / 2 = 62.5
+    case.is("plain p 2021-01", "value=0.738095"); // the same, not a percentage: nothing is multiplied by 100
+}
+
+#[test]
+fn where_an_operand_is_incomplete_only_the_children_count_for_which_all_are_there() {
+    let case = case(THREE, "f a 2021-01 1; f b 2021-01 50; g a 2021-01 4; g c 2021-01 16");
+    case.is("rate p 2021-01", "value=25 coverage=0.333333"); // a alone: 1 / 4; not 51 / 20
+    case.is("rate b 2021-01", "value=- coverage=0"); // at a leaf all or nothing
+}
+
+#[test]
+fn the_same_rule_holds_at_each_child() {
+    let case = case(
+        "p; d p; a d; b d; e p; c e",
+        "f a 2021-01 1; f b 2021-01 50; f e 2021-01 7
+         g a 2021-01 4; g e 2021-01 14",
+    );
+    case.is("rate d 2021-01", "value=25 coverage=0.5"); // a alone: 1 / 4
+    case.is("rate e 2021-01", "value=50 coverage=1"); // stated above c: 7 / 14
+    case.is("rate p 2021-01", "value=44.444444 coverage=0.666667"); // (1 + 7) / (4 + 14) = 8 / 18
+}
+
+#[test]
+fn operands_stated_above_count_when_every_operand_is_complete_there() {
+    let complete = case(THREE, "f p 2021-01 100; g a 2021-01 1; g b 2021-01 2; g c 2021-01 5");
+    complete.is("rate p 2021-01", "value=1250 coverage=1"); // 100 / (1 + 2 + 5)
+    let partial = case(THREE, "f p 2021-01 100; g a 2021-01 1; g b 2021-01 2");
+    partial.is("rate p 2021-01", "value=- coverage=0"); // f is at no child, g not everywhere
+}
+
+#[test]
+fn an_operand_under_a_choice_is_not_required() {
+    let case = case(THREE, "f a 2021-01 1; g a 2021-01 4; f b 2021-01 50; g c 2021-01 16");
+    // a: (1 ?? 0) + 4 = 5; c: (missing ?? 0) + 16 = 16; b has no g. 5 + 16.
+    case.is("filled p 2021-01", "value=21 coverage=0.666667");
+    case.is("filled c 2021-01", "value=16 coverage=1");
+    case.is("filled b 2021-01", "value=- coverage=0");
+    // The alternative is taken per unit before summing. a: 1 (4 is there, but not needed), b: 50, c: 16.
+    case.is("other p 2021-01", "value=67 coverage=1");
+}
+
+#[test]
+fn division_by_zero_gives_a_missing_value() {
+    let case = case(TWO, "f a 2021-01 5 5; g a 2021-01 0 2; f b 2021-01 1; g b 2021-01 4");
+    case.is("rate a 2021-01", "value=- origin=- delta=missing percent=not_applicable");
+    case.is("plain a 2021-01", "value=- delta=missing percent=missing year=missing ytd=missing");
+    case.is("plain a 2021-02", "value=2.5 delta=no_prior percent=no_prior ytd=5"); // 5 / 2; (5 + 5) / (0 + 2)
+    case.is("rate p 2021-01", "value=150 coverage=1"); // operands first: (5 + 1) / (0 + 4)
+}
+
+#[test]
+fn a_kpi_takes_the_member_that_it_is_asked_for_or_the_total() {
+    let case = case(
+        ONE,
+        "split{channel=online,level=three}    a 2021-01 6
+         split{channel=in_person,level=three} a 2021-01 2
+         split{channel=online,level=four}     a 2021-01 1
+         split{channel=in_person,level=four}  a 2021-01 1",
+    );
+    case.is("online{level=three} a 2021-01", "value=75"); // 6 / (6 + 2)
+    case.is("online{level=four} a 2021-01", "value=50"); // 1 / (1 + 1)
+    case.is("online a 2021-01", "value=70"); // (6 + 1) / 10
+}
+
+#[test]
+fn averages_are_weighted_inside_a_sum_over_the_leaves() {
+    let case = case(TWO, "m a 2021-01 20 20; m b 2021-01 6.5; s a 2021-01 2 2; s b 2021-01 6 6");
+    case.is("weighted p 2021-01", "value=9.875 coverage=1"); // (20 x 2 + 6.5 x 6) / (2 + 6) = 79 / 8
+    case.is("weighted p 2021-02", "value=20 coverage=0.5"); // b has no average: a alone, 40 / 2
+}
+
+#[test]
+fn functions_are_applied_to_the_sums() {
+    let case = case(TWO, "f a 2021-01 3; g a 2021-01 8; f b 2021-01 10; g b 2021-01 1");
+    case.is("spread a 2021-01", "value=10"); // 8 - 3 + |3 - 8|
+    case.is("spread p 2021-01", "value=8"); // of 13 and 9: 13 - 9 + 4; not 10 + 18
+}
+
+// Wider periods.
+
+#[test]
+fn a_flow_is_summed_over_the_months_that_have_a_value() {
+    let case = case(TWO, "f a 2021-01 10 - 20; f a 2021-04 1 2; f b 2021-04 4");
+    case.is("f a 2021-Q1", "value=30 coverage=0.666667 taken=- origin=stated"); // 10 + 20; (1 + 0 + 1) / 3
+    // April 5 with 2 / 2 leaves, May 2 with 1 / 2, June nothing: 7, and (1 + 0.5 + 0) / 3.
+    case.is("f p 2021-Q2", "value=7 coverage=0.5 origin=rolled_up");
+    case.is("f p 2021-Q3", "value=- coverage=0 origin=- taken=-");
+}
+
+#[test]
+fn halves_nine_months_and_years_are_sums_of_their_own_months() {
+    let case = case(ONE, "f a 2021-01 1 1 1 1 1 1 1 1 1 50");
+    case.is("f a 2021-H1", "value=6 coverage=1");
+    case.is("f a 2021-H2", "value=53 coverage=0.666667"); // 1 + 1 + 1 + 50; 4 / 6
+    case.is("f a 2021-9M", "value=9 coverage=1");
+    case.is("f a 2021", "value=59 coverage=0.833333"); // 10 / 12
+}
+
+#[test]
+fn a_stock_is_taken_from_the_last_month_that_has_a_value() {
+    let case = case(TWO, "s a 2021-01 10 11; s b 2021-01 20");
+    case.is("s a 2021-Q1", "value=11 taken=2021-02 coverage=1");
+    case.is("s p 2021-Q1", "value=11 taken=2021-02 coverage=0.5"); // February, with that month's coverage and not the mean
+    case.is("s p 2021", "value=11 taken=2021-02 coverage=0.5");
+    case.is("s p 2021-01", "value=30 taken=- coverage=1"); // a month names no month
+    case.is("s p 2021-Q2", "value=- taken=- coverage=0");
+}
+
+#[test]
+fn an_average_is_missing_in_wider_periods() {
+    let case = case(ONE, "m a 2021-01 5 6 7");
+    case.is("m a 2021-Q1", "value=- coverage=0 delta=missing percent=missing ytd=not_applicable like=not_applicable");
+    case.is("m a 2021-03", "value=7 delta=1 percent=16.666667 like=not_applicable ytd=not_applicable"); // 7 - 6; 1 / 6
+}
+
+#[test]
+fn of_a_kpi_only_the_months_count_in_which_all_operands_are_there() {
+    let case = case(
+        ONE,
+        "f  a 2021-01 1 2 4;   g  a 2021-01 10 - 20
+         f  a 2021-04 10 20 30; s  a 2021-04 5 10
+         s  a 2021-07 1 2 3;   s2 a 2021-07 2 4",
+    );
+    case.is("rate a 2021-Q1", "value=16.666667 coverage=0.666667 taken=-"); // (1 + 4) / (10 + 20)
+    // June has no stock: flows of April and May, the stock of May. (10 + 20) / 10; coverage (1 + 1 + 0) / 3.
+    case.is("load a 2021-Q2", "value=3 coverage=0.666667 taken=2021-05");
+    // Only stocks are involved: August, 2 / 4, with August's coverage.
+    case.is("ratio a 2021-Q3", "value=50 coverage=1 taken=2021-08");
+}
+
+#[test]
+fn prev_is_the_end_of_the_period_before() {
+    let case = case(ONE, "s a 2020-12 10 12 20 25");
+    case.is("growth a 2021-01", "value=2"); // 12 - 10, across the year's end
+    case.is("growth a 2021-02", "value=8"); // 20 - 12
+    case.is("growth a 2021-Q1", "value=15 taken=2021-03 coverage=1"); // 25 - 10 of December
+    case.is("growth a 2021-H1", "value=15 taken=2021-03"); // the last month that has a value
+    case.is("growth a 2021", "value=15 taken=2021-03");
+    case.is("growth a 2020-12", "value=-"); // November is not there
+    case.is("growth a 2021-04", "value=-"); // April is not there
+    case.is("growth a 2021-Q2", "value=-");
+}
+
+#[test]
+fn prev_does_not_look_further_back_than_the_end_of_the_period_before() {
+    let case = case(ONE, "s a 2020-11 10; s a 2021-01 12 20 25");
+    case.is("growth a 2021-Q1", "value=- coverage=0"); // December is not there
+    case.is("growth a 2021-02", "value=8");
+}
+
+// Change.
+
+#[test]
+fn a_delta_is_against_the_calendar_period_before_and_never_the_last_that_exists() {
+    let case = case(ONE, "f a 2020-12 10 15 - 20");
+    case.is("f a 2021-01", "delta=5 percent=50"); // 15 - 10 across the year's end; 5 / 10
+    case.is("f a 2021-02", "value=- delta=missing percent=missing year=missing year_percent=missing like=missing like_percent=missing like_coverage=-");
+    case.is("f a 2021-03", "delta=no_prior percent=no_prior like=no_prior like_percent=no_prior"); // and not 20 - 15
+}
+
+#[test]
+fn quarters_halves_and_years_follow_each_other_across_the_years_end() {
+    let case = case(
+        ONE,
+        "f a 2020-01 1 1 1 1 1 1 1 1 1 1 1 1
+         f a 2021-01 2 2 2 2 2 2 2 2 2 2 2 2",
+    );
+    case.is("f a 2021-Q1", "value=6 delta=3 percent=100 year=3 year_percent=100"); // 6 - 3
+    case.is("f a 2021-H1", "value=12 delta=6 percent=100 year=6"); // 12 - 6
+    case.is("f a 2021-H2", "value=12 delta=0 percent=0 year=6"); // 12 - 12 of the first half
+    case.is("f a 2021", "value=24 delta=12 percent=100 year=12 year_percent=100 ytd=24");
+    case.is("f a 2021-9M", "value=18 delta=not_applicable percent=not_applicable like=not_applicable year=9 year_percent=100 ytd=18");
+}
+
+#[test]
+fn a_percent_change_is_taken_of_the_magnitude_and_never_of_zero() {
+    let case = case(ONE, "f a 2021-01 0 5 0 0; n a 2021-01 -10 5 -20");
+    case.is("f a 2021-02", "delta=5 percent=prior_zero like=5 like_percent=prior_zero like_coverage=1");
+    case.is("f a 2021-03", "delta=-5 percent=-100"); // -5 / 5
+    case.is("f a 2021-04", "delta=0 percent=prior_zero");
+    case.is("n a 2021-02", "delta=15 percent=150"); // 15 / |-10|
+    case.is("n a 2021-03", "delta=-25 percent=-500"); // -25 / 5
+}
+
+#[test]
+fn percentages_change_by_percentage_points() {
+    let case = case(ONE, "f a 2021-01 1 3; g a 2021-01 4 4; share a 2021-01 50.5 51");
+    case.is("rate a 2021-02", "value=75 delta=50 percent=not_applicable like=50 like_percent=not_applicable year_percent=not_applicable"); // 75 - 25
+    case.is("plain a 2021-02", "value=0.75 delta=0.5 percent=200"); // the same as a number: 0.5 / 0.25
+    case.is("share a 2021-02", "value=51 delta=0.5 percent=not_applicable"); // an indicator given in percent
+}
+
+#[test]
+fn a_year_before_is_the_same_period() {
+    let case = case(ONE, "f a 2020-02 10 20; f a 2021-02 15; s a 2020-03 8; s a 2021-03 6");
+    case.is("f a 2021-02", "year=5 year_percent=50 delta=no_prior"); // 15 - 10
+    case.is("f a 2021-03", "year=missing");
+    case.is("s a 2021-03", "year=-2 year_percent=-25"); // 6 - 8
+    case.is("s a 2021-Q1", "year=-2 year_percent=-25 taken=2021-03");
+    case.is("f a 2021-Q1", "value=15 year=coverage_changed"); // 15 of February against 30 of February and March
+}
+
+#[test]
+fn year_to_date_needs_every_month_since_january() {
+    let case = case(
+        ONE,
+        "f a 2021-01 1 2 3 4 5 6; g a 2021-01 2 2 2 2 2 2; s a 2021-01 1 1 1
+         f a 2022-01 7 - 9; f a 2023-02 1",
+    );
+    case.is("f a 2021-01", "ytd=1");
+    case.is("f a 2021-03", "ytd=6"); // 1 + 2 + 3
+    case.is("f a 2021-Q2", "value=15 ytd=21"); // 1 + ... + 6
+    case.is("f a 2022-01", "ytd=7"); // the year begins anew
+    case.is("f a 2022-03", "value=9 ytd=missing"); // February is not there
+    case.is("f a 2022-02", "value=- ytd=missing");
+    case.is("f a 2023-02", "value=1 ytd=missing"); // January is not there
+    case.is("rate a 2021-02", "ytd=75"); // (1 + 2) / (2 + 2)
+    case.is("s a 2021-02", "ytd=not_applicable");
+    case.is("s a 2021-09", "value=- ytd=not_applicable"); // before missing
+    case.is("load a 2021-02", "value=2 ytd=not_applicable"); // a stock is involved
+}
+
+#[test]
+fn what_makes_no_sense_comes_before_what_is_missing() {
+    let case = case(ONE, "");
+    case.is("rate a 2021-02", "delta=missing percent=not_applicable like=missing like_percent=not_applicable year=missing year_percent=not_applicable ytd=missing");
+    case.is("s a 2021-9M", "delta=not_applicable percent=not_applicable like=not_applicable like_percent=not_applicable year=missing ytd=not_applicable");
+    case.is("m a 2021-02", "delta=missing like=not_applicable like_percent=not_applicable ytd=not_applicable");
+}
+
+#[test]
+fn missing_comes_before_definition_changed_and_that_before_no_prior() {
+    let case = case("a; b - 2021-02..2021-04", "broken a 2021-03 5; broken a 2022-04 5; f b 2021-02 1 2 3");
+    case.is("broken a 2021-04", "value=- delta=missing"); // although the definition changes in April
+    case.is("f b 2021-05", "value=- delta=missing"); // although b has ended
+    case.is("f b 2021-01", "value=- delta=missing");
+    case.is("f b 2021-02", "delta=definition_changed percent=definition_changed like=definition_changed year=definition_changed"); // b is new
+    case.is("f b 2021-03", "delta=1 year=definition_changed");
+    case.is("broken a 2022-04", "delta=no_prior year=no_prior"); // the break of a year before lies at its beginning, not in between
+    let april = self::case(ONE, "broken a 2021-04 5");
+    april.is("broken a 2021-04", "delta=definition_changed year=definition_changed"); // there is no prior either
+}
+
+#[test]
+fn coverage_changed_comes_before_prior_zero_and_after_what_never_applies() {
+    let case = case(TWO, "f a 2021-01 0 5; f b 2021-02 3; g a 2021-01 1 1; g b 2021-02 1");
+    case.is("f p 2021-02", "value=8 delta=coverage_changed percent=coverage_changed");
+    case.is("f p 2021-02", "like=5 like_percent=prior_zero like_coverage=0.5"); // over a: 5 - 0
+    case.is("rate p 2021-02", "delta=coverage_changed percent=not_applicable like=500 like_percent=not_applicable"); // over a: 5 / 1 - 0 / 1
+}
+
+#[test]
+fn a_break_parts_the_periods_between_which_it_lies() {
+    let case = case(
+        ONE,
+        "broken a 2021-01 10 10 10 20 25 25 30 30 30 40 40 40
+         broken a 2022-01 11 11 11 22
+         g      a 2021-01 100 100 100 100 100",
+    );
+    case.is("broken a 2021-03", "delta=0 percent=0");
+    case.is("broken a 2021-04", "delta=definition_changed percent=definition_changed like=definition_changed");
+    case.is("broken a 2021-05", "delta=5 percent=25"); // 25 - 20
+    case.is("broken a 2022-03", "year=definition_changed year_percent=definition_changed"); // March 2021 was before
+    case.is("broken a 2022-04", "year=2 year_percent=10"); // 22 - 20
+    case.is("broken a 2021-Q2", "delta=definition_changed");
+    case.is("broken a 2021-Q3", "delta=20"); // 90 - 70
+    case.is("broken_rate a 2021-04", "value=20 delta=definition_changed"); // a kpi inherits it
+    case.is("broken_rate a 2021-05", "delta=5"); // 25 - 20 points
+}
+
+#[test]
+fn a_break_counts_for_stocks_only_between_the_months_that_were_taken() {
+    let before = case(ONE, "sb a 2021-01 10; sb a 2021-04 12");
+    before.is("sb a 2021-Q2", "taken=2021-04 delta=2"); // January and April; the break is in May
+    let between = case(ONE, "sb a 2021-01 10 10 10 12 12 12");
+    between.is("sb a 2021-Q2", "taken=2021-06 delta=definition_changed"); // March and June
+}
+
+// Comparable.
+
+const MERGE: &str = "p; a p ..2021-01 ab; b p ..2021-01 ab; ab p 2021-02..; c p";
+
+#[test]
+fn predecessors_count_as_their_successor() {
+    let case = case(MERGE, "f a 2021-01 10; f b 2021-01 20; f c 2021-01 40 50; f ab 2021-02 33");
+    // (33 + 50) - (10 + 20 + 40) = 13; 13 / 70.
+    case.is("f p 2021-02", "value=83 delta=13 percent=18.571429 like=13 like_coverage=1");
+    case.is("f ab 2021-02", "delta=definition_changed like=definition_changed year=definition_changed");
+    case.is("f a 2021-02", "value=- delta=missing");
+}
+
+#[test]
+fn a_merger_with_a_predecessor_that_was_left_out_is_not_comparable() {
+    let case = case(MERGE, "f a 2021-01 10; f c 2021-01 40 50; f ab 2021-02 33");
+    // Over c alone: 50 - 40 = 10, 10 / 40, one of two leaves.
+    case.is("f p 2021-02", "value=83 delta=coverage_changed like=10 like_percent=25 like_coverage=0.5");
+}
+
+#[test]
+fn chains_of_merges_are_followed_to_their_end() {
+    let chain = "p; a p ..2021-01 ab; b p ..2021-01 ab; ab p 2021-02..2021-02 abc; c p ..2021-02 abc; abc p 2021-03..";
+    let case = case(
+        chain,
+        "f a 2020-03 1; f b 2020-03 2; f c 2020-03 4
+         f a 2021-01 1; f b 2021-01 2; f c 2021-01 4 5; f ab 2021-02 8; f abc 2021-03 20",
+    );
+    case.is("f p 2021-02", "value=13 delta=6"); // (8 + 5) - (1 + 2 + 4)
+    case.is("f p 2021-03", "value=20 delta=7 year=13"); // 20 - 13; 20 - 7 through both mergers
+}
+
+#[test]
+fn a_merger_into_a_unit_that_stays_is_comparable_too() {
+    let case = case("p; a p ..2021-01 b; b p", "f a 2021-01 10; f b 2021-01 20 33");
+    case.is("f p 2021-02", "delta=3"); // 33 - (10 + 20)
+    case.is("f b 2021-02", "delta=coverage_changed like=coverage_changed"); // b alone was less then: a is part of it now
+}
+
+#[test]
+fn a_closure_is_comparable_only_when_nothing_covered_was_lost() {
+    let closed = "p; a p; b p ..2021-01";
+    let lost = case(closed, "f a 2021-01 10 15; f b 2021-01 20");
+    lost.is("f p 2021-02", "delta=coverage_changed like=5 like_percent=50 like_coverage=1"); // over a: 15 - 10
+    let silent = case(closed, "f a 2021-01 10 15");
+    silent.is("f p 2021-01", "coverage=0.5");
+    silent.is("f p 2021-02", "coverage=1 delta=5 percent=50 like=5"); // b never counted, and has no successor
+}
+
+#[test]
+fn a_split_is_comparable_when_every_part_is_covered() {
+    let split = "p; a p ..2021-01 a1 a2; a1 p 2021-02..; a2 p 2021-02..; c p";
+    let whole = case(split, "f a 2021-01 10; f c 2021-01 1 1; f a1 2021-02 4; f a2 2021-02 7");
+    whole.is("f p 2021-02", "delta=1"); // (4 + 7 + 1) - (10 + 1)
+    whole.is("f a1 2021-02", "delta=definition_changed");
+    let part = case(split, "f a 2021-01 10; f c 2021-01 1 3; f a1 2021-02 4");
+    part.is("f p 2021-02", "delta=coverage_changed like=2 like_coverage=0.333333"); // over c: 3 - 1, one of three leaves
+}
+
+#[test]
+fn a_new_leaf_changes_the_coverage_once_it_reports() {
+    let grown = "p; a p; n p 2021-02..";
+    let reporting = case(grown, "f a 2021-01 10 12; f n 2021-02 5");
+    reporting.is("f p 2021-02", "value=17 delta=coverage_changed like=2 like_percent=20 like_coverage=0.5"); // over a: 12 - 10
+    let silent = case(grown, "f a 2021-01 10 12");
+    silent.is("f p 2021-02", "value=12 coverage=0.5 delta=2 like=2 like_coverage=0.5"); // the same leaves are covered
+}
+
+#[test]
+fn a_unit_that_moved_goes_on_below_another_parent() {
+    let case = case("p; q; a p ..2021-01 a2; c p; a2 q 2021-02..; b q", "f a 2021-01 10; f c 2021-01 1 2; f a2 2021-02 11; f b 2021-01 5 8");
+    case.is("f p 2021-02", "value=2 delta=coverage_changed like=1 like_coverage=1"); // over c: 2 - 1
+    case.is("f q 2021-02", "value=19 delta=coverage_changed like=3 like_coverage=0.5"); // over b: 8 - 5
+}
+
+#[test]
+fn as_many_leaves_are_not_the_same_leaves() {
+    let case = case(TWO, "f a 2021-01 10; f b 2021-02 20");
+    case.is("f p 2021-02", "value=20 coverage=0.5 delta=coverage_changed like=coverage_changed like_percent=coverage_changed like_coverage=-");
+}
+
+#[test]
+fn wider_periods_are_compared_month_by_month_in_the_same_places() {
+    let case = case(ONE, "f a 2020-10 1 1 1 2 - 2; f a 2021-04 - 3 3; f a 2021-07 - 5 6");
+    // February stands against November: one of them is missing. Over the other two: (2 + 2) - (1 + 1).
+    case.is("f a 2021-Q1", "value=4 delta=coverage_changed like=2 like_percent=100 like_coverage=0.666667");
+    // Both quarters lack their first month: (5 + 6) - (3 + 3).
+    case.is("f a 2021-Q3", "value=11 delta=5 coverage=0.666667");
+    // April has no value and January has, February none and May has; only June and March have both: 3 - 2.
+    case.is("f a 2021-Q2", "delta=coverage_changed like=1 like_percent=50 like_coverage=0.333333");
+}
+
+#[test]
+fn stocks_are_compared_only_when_taken_from_the_same_place() {
+    let case = case(ONE, "s a 2020-10 10 11 12 20 21; s a 2021-04 30 32");
+    case.is("s a 2021-Q1", "value=21 taken=2021-02 delta=coverage_changed like=coverage_changed"); // February and December
+    case.is("s a 2021-Q2", "value=32 taken=2021-05 delta=11 like=11"); // May and February: 32 - 21
+}
+
+// Like for like.
+
+#[test]
+fn in_the_middle_of_reporting_the_leaves_that_have_reported_are_compared() {
+    let case = case(THREE, "f a 2021-01 10 12; f b 2021-01 20 27; f c 2021-01 30");
+    // 39 of 60, which is no decrease: over a and b 39 - 30 = 9, 9 / 30, two of three leaves.
+    case.is("f p 2021-02", "value=39 coverage=0.666667 delta=coverage_changed percent=coverage_changed like=9 like_percent=30 like_coverage=0.666667");
+}
+
+#[test]
+fn like_for_like_equals_the_delta_when_months_are_comparable() {
+    let case = case(THREE, "f a 2021-01 10 12; f b 2021-01 20 27; m a 2021-01 1 2");
+    case.is("f p 2021-02", "delta=9 percent=30 like=9 like_percent=30 like_coverage=0.666667 coverage=0.666667");
+    case.is("m a 2021-02", "delta=1 like=not_applicable like_percent=not_applicable like_coverage=-"); // not of averages
+}
+
+#[test]
+fn rates_are_restricted_operand_by_operand() {
+    let case = case(TWO, "f a 2021-01 1 3; g a 2021-01 4 4; f b 2021-01 5; g b 2021-01 5");
+    case.is("rate p 2021-01", "value=66.666667"); // 6 / 9
+    case.is("rate p 2021-02", "value=75 delta=coverage_changed like=50 like_percent=not_applicable like_coverage=0.5"); // over a: 75 - 25 points
+}
+
+#[test]
+fn figures_stated_above_the_leaves_cannot_be_restricted() {
+    let province = case(TWO, "f p 2021-01 100; f a 2021-02 10");
+    province.is("f p 2021-02", "value=10 delta=coverage_changed like=stated_above like_percent=stated_above like_coverage=-");
+    let district = case(DEEP, "f d 2021-01 50; f c 2021-01 5 8; f a 2021-02 30");
+    district.is("f p 2021-02", "delta=coverage_changed like=stated_above"); // a and c are in both; the 50 are a's and b's
+}
+
+#[test]
+fn a_figure_stated_above_does_not_hinder_where_all_or_none_of_its_leaves_are_kept() {
+    let none = case(DEEP, "f d 2021-01 50; f c 2021-01 5 8");
+    none.is("f p 2021-02", "like=3 like_percent=60 like_coverage=0.333333"); // over c: 8 - 5
+    let all = case(DEEP, "f d 2021-01 50 60; f c 2021-01 5");
+    all.is("f p 2021-02", "like=10 like_percent=20 like_coverage=0.666667"); // over a and b: 60 - 50
+    let apart = case(DEEP, "f d 2021-01 50; f a 2021-02 30; f b 2021-02 25; f c 2021-01 5");
+    apart.is("f p 2021-02", "like=5 like_percent=10 like_coverage=0.666667"); // (30 + 25) - 50
+}
+
+// Stated rates.
+
+#[test]
+fn a_stated_rate_stands_beside_the_computed_one_with_the_digits_printed() {
+    let case = case(ONE, "f a 2021-01 18506; g a 2021-01 23441; rate a 2021-01 78.950");
+    case.is("rate a 2021-01", "value=78.947144 origin=computed"); // 18,506 / 23,441 = 0.78947143...
+    let id = case.measures.id(&Measure::parse("rate").unwrap()).unwrap();
+    let stated = case.cube.stated(id, 0, "2021-01".parse().unwrap()).unwrap();
+    assert_eq!(stated.written.to_string(), "78.950");
+    let alone = self::case(ONE, "rate a 2021-01 78.950");
+    alone.is("rate a 2021-01", "value=- coverage=0"); // a stated rate is no value
+}
+
+// Numbers.
+
+#[test]
+fn decimals_are_exact_in_sums_and_differences() {
+    let case = case(TWO, "h a 2020-02 0.1; h b 2020-02 0; h a 2021-01 0.1 0.3 0.2; h b 2021-01 0.2 0.4");
+    // As binary fractions 0.3 - 0.1 would be 0.19999999999999998 and 0.1 + 0.2 would be 0.30000000000000004.
+    let february = case.at("h a 2021-02");
+    assert_eq!((february.delta, february.delta_percent), (Ok(0.2), Ok(200.0)));
+    assert_eq!((february.like_for_like_delta, february.year_delta), (Ok(0.2), Ok(0.2)));
+    assert_eq!(case.at("h p 2021-01").value, Some(0.3)); // 0.1 + 0.2
+    assert_eq!(case.at("h p 2021-02").delta, Ok(0.4)); // 0.7 - 0.3, where binary fractions give 0.39999999999999997
+    assert_eq!(case.at("h p 2021-03").like_for_like_delta, Ok(-0.1)); // over a: 0.2 - 0.3
+    let quarter = case.at("h a 2021-Q1");
+    assert_eq!((quarter.value, quarter.year_to_date), (Some(0.6), Ok(0.6))); // 0.1 + 0.3 + 0.2
+}
+
+#[test]
+fn figures_are_exact_up_to_the_bound() {
+    let case = case(TWO, "f a 2021-01 9007199254740990 9007199254740991; f b 2021-01 1 0");
+    assert_eq!(case.at("f a 2021-02").value, Some(9_007_199_254_740_991.0)); // 2^53 - 1
+    assert_eq!(case.at("f a 2021-02").delta, Ok(1.0));
+    assert_eq!(case.at("f p 2021-02").delta, Ok(0.0)); // 2^53 - 1 both times
+    assert_eq!(Written::parse("9007199254740991").unwrap().at_scale(0), Some(9_007_199_254_740_991));
+    assert_eq!(Written::parse("9007199254740992").unwrap().at_scale(0), None);
+    assert_eq!(Written::parse("900719925474099.2").unwrap().at_scale(1), None); // the bound counts in units of the last decimal
+}
+
+#[test]
+fn numbers_are_rounded_in_answers_and_never_before() {
+    let case = case(ONE, "f a 2021-01 1 2; g a 2021-01 3 3");
+    let third = case.at("plain a 2021-01").value.unwrap();
+    assert_eq!(third, 1.0 / 3.0);
+    assert_eq!(Shown::new(third).unwrap().to_string(), "0.333333");
+    case.is("rate a 2021-02", "value=66.666667 delta=33.333333 ytd=50"); // the difference of 66.6... and 33.3..., not of rounded ones
+    for (exact, shown) in [(0.000_000_5, "0.000001"), (-0.000_000_5, "-0.000001"), (0.000_000_4, "0"), (-0.000_000_4, "0"), (2_322.0, "2322")] {
+        assert_eq!(Shown::new(exact).unwrap().to_string(), shown);
+    }
+}
+
+#[test]
+fn large_numbers_are_rounded_to_six_decimals_too() {
+    // 10,000,000,000 dong / 3 decisions = 3,333,333,333.3333333...
+    assert_eq!(Shown::new(1e10 / 3.0).unwrap().to_string(), "3333333333.333333");
+}
