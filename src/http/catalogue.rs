@@ -136,7 +136,7 @@ pub async fn put(request: HttpRequest, context: web::Data<Context>, body: Result
     responses((status = 200, description = "The indicators", content((Indicators = "application/json"), (String = "text/csv"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/indicators")]
-pub async fn indicators(request: HttpRequest, context: web::Data<Context>) -> Answer {
+pub async fn get_indicators(request: HttpRequest, context: web::Data<Context>) -> Answer {
     let app = context.app()?;
     let mut params = Params::of(&request)?;
     let format = Format::of(&request, &mut params);
@@ -177,7 +177,7 @@ pub async fn indicators(request: HttpRequest, context: web::Data<Context>) -> An
     responses((status = 200, description = "The kpis", content((Kpis = "application/json"), (String = "text/csv"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/kpis")]
-pub async fn kpis(request: HttpRequest, context: web::Data<Context>) -> Answer {
+pub async fn get_kpis(request: HttpRequest, context: web::Data<Context>) -> Answer {
     let app = context.app()?;
     let mut params = Params::of(&request)?;
     let format = Format::of(&request, &mut params);

@@ -108,8 +108,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
             .service(units::put)
             .service(catalogue::get)
             .service(catalogue::put)
-            .service(catalogue::indicators)
-            .service(catalogue::kpis);
+            .service(catalogue::get_indicators)
+            .service(catalogue::get_kpis);
     }));
     config.service(health::livez).service(health::readyz).service(health::metrics);
 }

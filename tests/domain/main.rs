@@ -4,3 +4,4 @@ mod against_model;
 mod case;
 mod hand;
 mod model;
+mod rules;

@@ -1,0 +1,142 @@
+//! The service's own health, its description and its pages.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::harness::{Api, Server, serve};
+
+const OUTGOING: &str = "ioffice.documents.outgoing";
+
+#[test]
+fn the_service_says_that_it_lives_and_that_it_is_ready() {
+    let server = Server::start();
+    assert_eq!((server.get("/livez").status, server.get("/readyz").status), (200, 200));
+}
+
+#[test]
+fn every_metric_is_named_after_the_service_and_a_figure_moves_them() {
+    let server = Server::start();
+    let recorded = |what: &str| server.metric(&format!("egov_kpi_recorded_total{{what=\"{what}\"}}"));
+    let posts = || server.metric("egov_kpi_http_requests_total{method=\"POST\",route=\"/api/v1/observations\",status=\"201\"}");
+    let before = (recorded("submissions"), recorded("figures"), posts(), server.metric("egov_kpi_figures"), server.metric("egov_kpi_ledger_revision"));
+    server.record("travinh", &[(OUTGOING, "2021-10", 4), ("ioffice.documents.signed", "2021-10", 5)]);
+    let after = (recorded("submissions"), recorded("figures"), posts(), server.metric("egov_kpi_figures"), server.metric("egov_kpi_ledger_revision"));
+    assert_eq!(after, (before.0 + 1.0, before.1 + 2.0, before.2 + 1.0, before.3 + 2.0, before.4 + 1.0));
+    assert!((server.metric("egov_kpi_findings") - 1.0).abs() < f64::EPSILON, "5 signed of 4 outgoing");
+    assert!(server.metric("egov_kpi_cube_bytes") > 0.0);
+    let now = f64::from(u32::try_from(chrono::Utc::now().timestamp()).unwrap());
+    assert!((server.metric("egov_kpi_last_write_timestamp_seconds") - now).abs() < 60.0);
+    let text = server.get("/metrics").text();
+    for line in text.lines() {
+        let name = line.strip_prefix("# HELP ").or_else(|| line.strip_prefix("# TYPE ")).unwrap_or(line);
+        assert!(name.starts_with("egov_kpi_"), "{line}");
+    }
+    assert!(text.contains("egov_kpi_http_request_seconds_bucket"));
+}
+
+#[test]
+fn metrics_name_routes_and_never_what_a_client_made_up() {
+    let server = Server::start();
+    server.get("submissions/madeup1").problem(404);
+    server.get("/madeup2/path").problem(404);
+    server.get("madeup3").problem(404);
+    server.raw(b"MADEUP4 /api/v1/units HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let text = server.get("/metrics").text();
+    assert!(text.contains("route=\"/api/v1/submissions/{id}\""), "{text}");
+    for made_up in ["madeup1", "madeup2", "madeup3", "MADEUP4"] {
+        assert!(!text.contains(made_up), "{made_up} is a label: the number of labels has no bound");
+    }
+}
+
+#[test]
+fn every_answer_has_the_number_of_its_request() {
+    let server = Server::start();
+    let given = server.send("GET", "units", &[("x-request-id", "trace-7")], None);
+    assert_eq!(given.header("x-request-id"), "trace-7");
+    let (one, other) = (server.get("units"), server.get("nothing"));
+    assert_eq!((one.header("x-request-id").len(), other.header("x-request-id").len()), (26, 26));
+    assert_ne!(one.header("x-request-id"), other.header("x-request-id"));
+}
+
+#[test]
+fn the_openapi_document_is_the_one_that_is_checked_in() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/openapi.json");
+    let renew = "renew it: cargo run -- openapi > openapi/openapi.json";
+    let checked_in = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}; {renew}"));
+    let built = egov_kpi::http::openapi_text().unwrap();
+    if let Some((line, (old, new))) = checked_in.lines().zip(built.lines()).enumerate().find(|(_, (old, new))| old != new) {
+        panic!("openapi/openapi.json differs from line {}: {old:?}, built is {new:?}; {renew}", line + 1);
+    }
+    assert_eq!(checked_in.len(), built.len(), "one is longer; {renew}");
+}
+
+#[test]
+fn the_openapi_document_is_served_and_names_every_route() {
+    let server = Server::start();
+    let reply = server.get("openapi.json");
+    assert_eq!(reply.header("content-type"), "application/json");
+    assert_eq!(reply.text(), egov_kpi::http::openapi_text().unwrap());
+    let document = reply.json();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let calls = [
+        ("/api/v1/observations", "post"), ("/api/v1/observations", "get"), ("/api/v1/submissions/{id}", "get"), ("/api/v1/submissions/{id}", "delete"),
+        ("/api/v1/series", "get"), ("/api/v1/findings", "get"), ("/api/v1/units", "get"), ("/api/v1/units", "put"), ("/api/v1/catalogue", "get"),
+        ("/api/v1/catalogue", "put"), ("/api/v1/indicators", "get"), ("/api/v1/kpis", "get"), ("/livez", "get"), ("/readyz", "get"), ("/metrics", "get"),
+    ];
+    for (path, method) in calls {
+        assert_ne!(document["paths"][path][method], Value::Null, "{method} {path}");
+    }
+}
+
+/// Addresses in a page that its reader's browser would load or lead to.
+fn addresses(page: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for attribute in ["src=\"", "href=\"", "url(", "@import "] {
+        found.extend(page.split(attribute).skip(1).map(|rest| rest.split(['"', ')', ' ', '>']).next().unwrap_or_default().to_owned()));
+    }
+    found
+}
+
+#[test]
+fn the_pages_name_no_other_host_and_their_links_lead_somewhere() {
+    let server = Server::start();
+    assert_eq!(server.get("/docs").header("location"), "/docs/");
+    for page in ["/", "/docs/"] {
+        let reply = server.get(page);
+        assert_eq!(reply.status, 200, "{page}");
+        let found = addresses(&reply.text());
+        assert!(!found.is_empty(), "{page} has links");
+        for address in found {
+            assert!(!address.starts_with("//") && !address.contains("://"), "{page} names {address}");
+            if address.starts_with("data:") {
+                continue;
+            }
+            let path = if address.starts_with('/') { address.clone() } else { format!("{page}{}", address.trim_start_matches("./")) };
+            assert_eq!(server.get(&path).status, 200, "{page} leads to {address}");
+        }
+    }
+}
+
+#[test]
+fn the_page_to_try_the_interface_asks_no_outside_validator() {
+    let server = Server::start();
+    let settings = server.get("/docs/swagger-initializer.js");
+    assert_eq!(settings.status, 200);
+    let settings = settings.text();
+    assert!(!settings.contains("http://") && !settings.contains("https://"), "{settings}");
+    // Without a word about it, Swagger UI asks validator.swagger.io wherever it is not on localhost.
+    assert!(settings.contains("validatorUrl"), "no validatorUrl: \"none\" in {settings}");
+}
+
+#[test]
+fn a_stop_does_not_wait_for_clients_that_keep_their_connection_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = serve(&crate::harness::address_in(folder.path()));
+    let api = Api::of(&running.address.to_string());
+    api.read("units"); // the connection stays in the client's pool
+    let started = Instant::now();
+    running.stop();
+    assert!(started.elapsed() < Duration::from_secs(5), "it took {:?}", started.elapsed());
+    drop(api);
+}
