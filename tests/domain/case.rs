@@ -6,13 +6,15 @@ use chrono::NaiveDate;
 use egov_kpi::domain::catalogue::{Catalogue, CatalogueDocument};
 use egov_kpi::domain::change::{Change, Point, Reason, Series};
 use egov_kpi::domain::cube::{Cube, Entry, Measures, View};
-use egov_kpi::domain::measure::Measure;
+use egov_kpi::domain::measure::{Measure, Members};
 use egov_kpi::domain::number::{Shown, Written};
 use egov_kpi::domain::period::{Month, Period};
 use egov_kpi::domain::rules::{Finding, RuleBook, Standing};
 use egov_kpi::domain::unit::{UnitDocument, UnitKind, Units};
 use egov_kpi::domain::value::{Origin, Program, Source};
 use serde_json::{Map, Value, json};
+
+use crate::model::{self, World};
 
 /// One figure of a table: measure, unit, month, digits.
 pub type Figure = (Measure, String, Month, Option<Written>);
@@ -84,6 +86,57 @@ fn qualify(word: &str, entry: &mut Value, dimensions: &mut BTreeMap<String, Vec<
         }
         entry["dimensions"].as_array_mut().expect("a list").push(used);
     }
+}
+
+/// A random world of the model as a catalogue in text; rules and kpis can be added below it.
+pub fn catalogue_of(world: &World) -> String {
+    let decimals = |code: &str| world.indicators.iter().find(|indicator| indicator.code == code).map(|indicator| indicator.decimals);
+    let mut text = String::new();
+    for indicator in &world.indicators {
+        text += &format!("{} {} .{}", format!("{:?}", indicator.kind).to_lowercase(), indicator.code, indicator.decimals);
+        text += if indicator.percent { " %" } else { "" };
+        indicator.breaks.iter().for_each(|from| text += &format!(" break@{}", month(*from)));
+        for dimension in &indicator.dimensions {
+            text += &format!(" {}{}={}", dimension.code, if dimension.complete { "*" } else { "" }, dimension.members.join("|"));
+            dimension.within.iter().for_each(|(host, member)| text += &format!("@{host}:{member}"));
+        }
+        if indicator.code == "test.stock.a" {
+            let flow = |code: &str| decimals(code) == Some(indicator.decimals);
+            text += if flow("test.flow.a") { " opened@test.flow.a" } else { "" };
+            text += if flow("test.flow.a") && flow("test.flow.b") { " closed@test.flow.b" } else { "" };
+        }
+        text.push('\n');
+    }
+    for kpi in &world.kpis {
+        text += &format!("kpi {} {} = {}\n", kpi.code, if kpi.percent { "%" } else { "" }, kpi.formula.text());
+    }
+    text
+}
+
+/// The units of a random world.
+pub fn units_of(world: &World) -> Vec<UnitDocument> {
+    let one = |of: &model::Unit| {
+        let mut unit = unit(of.code.clone(), of.parent.clone(), of.successors.clone());
+        unit.valid_from = of.exists_from.map(|from| month(from).first_day());
+        unit.valid_to = of.exists_to.map(|to| month(to).last_day());
+        unit
+    };
+    world.units.iter().map(one).collect()
+}
+
+/// The figures of a random world.
+pub fn figures_of(world: &World) -> Vec<Figure> {
+    let decimals: BTreeMap<&str, u32> = world.indicators.iter().map(|indicator| (indicator.code.as_str(), indicator.decimals)).collect();
+    let one = |((indicator, members, unit, at), value): (&(String, model::Members, String, model::Month), &i64)| {
+        let members = Members::new(members.clone().into_iter().collect()).expect("each dimension once");
+        let written = Written { mantissa: *value, scale: decimals[indicator.as_str()] };
+        (Measure { code: indicator.clone(), members }, unit.clone(), month(*at), Some(written))
+    };
+    world.figures.iter().map(one).collect()
+}
+
+pub fn month(number: model::Month) -> Month {
+    Month::from_number(number).expect("a known month")
 }
 
 /// Units as text, separated by `;`: `CODE [PARENT|-] [FROM..TO] [SUCCESSOR ...]`. FROM and TO are months

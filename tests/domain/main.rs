@@ -4,4 +4,5 @@ mod against_model;
 mod case;
 mod hand;
 mod model;
+mod properties;
 mod rules;

@@ -29,6 +29,7 @@ const CATALOGUE: &str = "
     flow    ended
     stock   level     opened@created closed@ended
     stock   open      opened@created
+    stock   held      opened@created closed@ended channel*=in_person|online
     kpi     rate      % = f / g
     kpi     ratio     = f / g
 ";
@@ -234,6 +235,13 @@ fn where_no_closures_are_reported_a_stock_may_only_fall_short() {
     finds("", ONE, "open a 2020-12 100 110; created a 2021-01 10", &[]);
     finds("", ONE, "open a 2020-12 100 95; created a 2021-01 10", &[]); // 15 were closed
     finds("", ONE, "open a 2020-12 100 111; created a 2021-01 10", &["stock_movement open a 2021-01 111 110"]);
+}
+
+#[test]
+fn a_stock_total_wrong_against_its_members_and_its_movement_is_one_finding() {
+    // 120 stated; its members 70 + 40 = 110, and 100 + 10 - 0 = 110.
+    let figures = "held a 2020-12 100 120; held{channel=in_person} a 2020-12 60 70; held{channel=online} a 2020-12 40 40; created a 2021-01 10; ended a 2021-01 0";
+    assert_eq!(found("", ONE, figures).len(), 1, "{:?}", found("", ONE, figures));
 }
 
 // stated_rate

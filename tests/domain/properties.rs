@@ -1,0 +1,456 @@
+//! What holds for every world: over the model's random forests, catalogues and figures.
+
+use std::collections::BTreeMap;
+
+use egov_kpi::app::App;
+use egov_kpi::app::series::{SeriesQuery, SeriesView, When, Whose};
+use egov_kpi::app::state::State;
+use egov_kpi::app::submissions::{Body, Receipt};
+use egov_kpi::domain::catalogue::Kind;
+use egov_kpi::domain::change::Point;
+use egov_kpi::domain::cube::Entry;
+use egov_kpi::domain::measure::{Measure, Members};
+use egov_kpi::domain::number::Written;
+use egov_kpi::domain::period::{Month, Period, Step};
+use egov_kpi::domain::rules::{Finding, RuleBook};
+use egov_kpi::domain::value::Origin;
+use egov_kpi::store::Store;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use crate::case::{self, Case, Dice, Figure};
+use crate::model;
+
+/// Rules that every world's figures break here and there.
+const RULES: &str = "
+    rule order = test.flow.a <= test.flow.b
+    rule parts ~1 = test.flow.split{channel=online} == test.flow.a
+    rule jump = test.stock.a <= prev(test.stock.a) + 100
+    rule either = (test.flow.a ?? test.flow.b) >= 20
+    kpi  test.kpi.top = test.flow.a + 0 * test.flow.b
+    kpi  test.kpi.bottom = test.flow.b + 0 * test.flow.a
+";
+
+/// Rules whose outcome at one place hangs on figures of other places.
+const FAR_RULES: &str = "
+    rule above rolled_up = test.flow.a <= test.flow.b
+    rule grown rolled_up = test.stock.a <= prev(test.stock.a) + 100
+    rule lasts = prev(test.flow.a) <= 200
+    rule leaves = test.flow.a >= sum(test.flow.b * 1)
+";
+
+fn few(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 0, ..ProptestConfig::default() }
+}
+
+fn near(one: f64, other: f64) -> bool {
+    (one - other).abs() <= 1e-9 * one.abs().max(other.abs()).max(1.0)
+}
+
+fn period(step: Step, number: model::Month) -> Period {
+    Period::containing(step, case::month(number))
+}
+
+/// A random world in the engine's hands.
+fn world(seed: u64) -> Case {
+    let world = model::random_world(seed);
+    let mut found = Case::of(case::catalogue(&(case::catalogue_of(&world) + RULES)), case::units_of(&world));
+    case::figures_of(&world).iter().for_each(|figure| found.put(figure));
+    found
+}
+
+/// Every measure of indicators that has figures, and what it is a part of.
+fn measures(case: &Case) -> Vec<Measure> {
+    let all = case.measures.iter().flat_map(|(_, measure)| measure.members.subsets().into_iter().map(|members| Measure { members, ..measure.clone() }));
+    let mut found: Vec<Measure> = all.filter(|measure| case.catalogue.measure_faults(measure).is_empty()).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn kpis(case: &Case) -> Vec<Measure> {
+    case.catalogue.kpis.iter().map(|kpi| Measure { code: kpi.code.clone(), members: Members::none() }).collect()
+}
+
+fn codes(case: &Case) -> Vec<String> {
+    case.units.iter().map(|unit| unit.document.code.clone()).collect()
+}
+
+/// The monthly points of a measure for every unit.
+fn monthly(case: &Case, measure: &Measure) -> Vec<Vec<Point>> {
+    codes(case).iter().map(|unit| case.points(measure, unit, period(Step::Month, model::FIRST), period(Step::Month, model::LAST))).collect()
+}
+
+proptest! {
+    #![proptest_config(few(12))]
+
+    #[test]
+    fn a_roll_up_equals_the_sum_of_its_parts(seed in any::<u64>()) {
+        let case = world(seed);
+        for measure in measures(&case) {
+            if case.catalogue.indicator(&measure.code).unwrap().kind == Kind::Average {
+                continue;
+            }
+            let points = monthly(&case, &measure);
+            for unit in 0..points.len() {
+                for place in 0..points[unit].len() {
+                    check_roll_up(&case, &points, unit, place).map_err(|text| TestCaseError::fail(format!("{measure}: {text}")))?;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_sum_over_members_equals_the_members_own_values(seed in any::<u64>()) {
+        let case = world(seed);
+        for measure in measures(&case) {
+            for (unit, points) in codes(&case).iter().zip(monthly(&case, &measure)) {
+                for point in points.iter().filter(|point| point.origin == Some(Origin::Summed)) {
+                    let indicator = case.catalogue.indicator(&measure.code).unwrap();
+                    let sums = indicator.open(&measure.members).filter(|dimension| dimension.complete).map(|dimension| {
+                        let parts = dimension.members.iter().map(|member| Measure { members: measure.members.with(&dimension.code, member), ..measure.clone() });
+                        let own = |part: Measure| case.points(&part, unit, point.period, point.period).remove(0);
+                        parts.map(own).map(|part| part.value.filter(|_| matches!(part.origin, Some(Origin::Stated | Origin::Summed)))).sum::<Option<f64>>()
+                    });
+                    let first = sums.flatten().next();
+                    prop_assert!(first.is_some_and(|sum| near(sum, point.value.unwrap())), "{} of {} in {}: {:?} against {:?}", measure, unit, point.period, point.value, first);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_rate_is_the_ratio_of_sums(seed in any::<u64>()) {
+        let case = world(seed);
+        let kpi = |code: &str| Measure { code: code.to_owned(), members: Members::none() };
+        for unit in codes(&case) {
+            for step in Step::ALL {
+                let points = |code: &str| case.points(&kpi(code), &unit, period(step, model::FIRST), period(step, model::LAST));
+                let (rates, tops, bottoms) = (points("test.kpi.rate"), points("test.kpi.top"), points("test.kpi.bottom"));
+                for ((rate, top), bottom) in rates.iter().zip(&tops).zip(&bottoms) {
+                    let ratio = top.value.zip(bottom.value).filter(|(_, bottom)| *bottom != 0.0).map(|(top, bottom)| top / bottom * 100.0);
+                    let same = match (rate.value, ratio) {
+                        (Some(rate), Some(ratio)) => near(rate, ratio),
+                        (rate, ratio) => rate == ratio,
+                    };
+                    prop_assert!(same, "{} in {}: {:?} against {:?} / {:?}", unit, rate.period, rate.value, top.value, bottom.value);
+                    prop_assert_eq!(rate.coverage, top.coverage);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn deltas_telescope_over_stretches_without_gaps(seed in any::<u64>()) {
+        let case = world(seed);
+        let mut compared = 0;
+        for measure in measures(&case).into_iter().chain(kpis(&case)) {
+            for (unit, points) in codes(&case).iter().zip(monthly(&case, &measure)) {
+                for stretch in points.chunk_by(|_, next| next.delta.is_ok()) {
+                    let (first, last) = (stretch.first().unwrap(), stretch.last().unwrap());
+                    let sum: f64 = stretch[1..].iter().map(|point| point.delta.unwrap()).sum();
+                    let whole = last.value.zip(first.value).map_or(0.0, |(last, first)| last - first);
+                    prop_assert!(near(sum, whole), "{} of {} to {}: {} against {}", measure, unit, last.period, sum, whole);
+                    compared += stretch.len() - 1;
+                }
+                for (then, now) in points.iter().zip(&points[12..]) {
+                    let year: Option<f64> = points.iter().filter(|point| then.period < point.period && point.period <= now.period).map(|point| point.delta.ok()).sum();
+                    if let (Some(sum), Ok(year)) = (year, now.year_delta) {
+                        prop_assert!(near(sum, year), "{} of {} in {}: twelve deltas {} against {}", measure, unit, now.period, sum, year);
+                    }
+                }
+            }
+        }
+        prop_assert!(compared > 0);
+    }
+
+    #[test]
+    fn like_for_like_is_the_delta_where_there_is_one(seed in any::<u64>()) {
+        let case = world(seed);
+        for measure in measures(&case).into_iter().chain(kpis(&case)) {
+            let average = case.catalogue.indicator(&measure.code).is_some_and(|indicator| indicator.kind == Kind::Average);
+            for point in monthly(&case, &measure).into_iter().flatten().filter(|point| point.delta.is_ok() && !average) {
+                prop_assert_eq!((point.like_for_like_delta, point.like_for_like_percent), (point.delta, point.delta_percent));
+                prop_assert_eq!(point.like_for_like_coverage, Some(point.coverage));
+            }
+        }
+    }
+
+    #[test]
+    fn shuffled_input_gives_the_same_cube(seed in any::<u64>(), shuffle in any::<u64>()) {
+        let straight = world(seed);
+        let (random, mut dice) = (model::random_world(seed), Dice(shuffle));
+        let (mut units, mut figures) = (case::units_of(&random), case::figures_of(&random));
+        dice.shuffle(&mut units);
+        dice.shuffle(&mut figures);
+        let mut shuffled = Case::of(case::catalogue(&(case::catalogue_of(&random) + RULES)), units);
+        figures.iter().for_each(|figure| shuffled.put(figure));
+        prop_assert_eq!(cells(&straight), cells(&shuffled));
+        prop_assert_eq!(straight.cube.len(), shuffled.cube.len());
+        prop_assert_eq!(straight.found(), shuffled.found());
+        for measure in measures(&straight).into_iter().chain(kpis(&straight)) {
+            prop_assert_eq!(monthly(&straight, &measure), monthly(&shuffled, &measure));
+            let unit = &codes(&straight)[dice.below(straight.units.len())];
+            for step in Step::ALL {
+                let points = |case: &Case| case.points(&measure, unit, period(step, model::FIRST), period(step, model::LAST));
+                prop_assert_eq!(points(&straight), points(&shuffled));
+            }
+        }
+    }
+}
+
+/// A unit's value and coverage against its children's.
+fn check_roll_up(case: &Case, points: &[Vec<Point>], unit: usize, place: usize) -> Result<(), String> {
+    let point = &points[unit][place];
+    let month = point.period.first();
+    let children: Vec<usize> = case.units.children(unit).filter(|child| case.units.exists(*child, month)).collect();
+    let leaves = |unit: usize| f64::from(u32::try_from(case.units.leaves(unit, month).len()).unwrap());
+    let (sum, covered) = match point.origin {
+        Some(Origin::Stated | Origin::Summed) => (point.value, leaves(unit)),
+        _ => {
+            let parts = children.iter().map(|child| (&points[*child][place], leaves(*child)));
+            let sum = parts.clone().filter_map(|(part, _)| part.value).reduce(|sum, value| sum + value);
+            (sum, parts.map(|(part, leaves)| part.coverage * leaves).sum::<f64>())
+        }
+    };
+    let coverage = if case.units.exists(unit, month) { covered / leaves(unit) } else { 0.0 };
+    let same = match (point.value, sum) {
+        (Some(value), Some(sum)) => near(value, sum),
+        (value, sum) => value == sum,
+    };
+    let code = case.units.code(unit);
+    if !same || !near(point.coverage, coverage) {
+        return Err(format!("{code} in {month}: {:?} with {} against {sum:?} with {coverage}", point.value, point.coverage));
+    }
+    Ok(())
+}
+
+/// Every cell by names.
+fn cells(case: &Case) -> BTreeMap<(Measure, String, Month), i64> {
+    let of = |(id, measure): (usize, &Measure)| {
+        let measure = measure.clone();
+        case.cube.figures_of(id).map(move |(entry, _)| ((measure.clone(), case.units.code(entry.unit).to_owned(), entry.month), entry.written.unwrap().mantissa)).collect::<Vec<_>>()
+    };
+    case.measures.iter().flat_map(of).collect()
+}
+
+/// A service over a fresh store.
+struct Live {
+    app: App,
+    runtime: Runtime,
+    _folder: tempfile::TempDir,
+}
+
+impl Live {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let address = format!("sqlite://{}", folder.path().join("ledger.db").display());
+        let app = App::open(Store::open(&address, true).unwrap()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Self { app, runtime, _folder: folder }
+    }
+
+    /// With a catalogue and units of one's own.
+    fn of(catalogue: &str, units: Vec<egov_kpi::domain::unit::UnitDocument>) -> Self {
+        let live = Self::new();
+        live.runtime.block_on(live.app.put_catalogue(case::catalogue(catalogue), None, "test", false)).unwrap();
+        live.runtime.block_on(live.app.put_units(units, "test", false)).unwrap();
+        live
+    }
+
+    /// Tries a submission out, records it, and compares the two answers.
+    fn submit(&self, figures: &[Figure]) -> Receipt {
+        let body = body(figures);
+        let before = self.app.state().revision;
+        let tried = self.app.try_out(&body).unwrap();
+        assert_eq!(self.app.state().revision, before, "a dry run records nothing");
+        let receipt = self.runtime.block_on(self.app.submit(&body, "test")).unwrap();
+        assert_eq!((tried.counts, &tried.findings), (receipt.counts, &receipt.findings), "a dry run answers what the recording answers");
+        assert_eq!((tried.submission, tried.revision, tried.recorded_at), (None, None, None));
+        receipt
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.app.stop();
+    }
+}
+
+/// Figures as the body of a request.
+fn body(figures: &[Figure]) -> Body {
+    let one = |(measure, unit, month, written): &Figure| {
+        let dimensions = case::object(measure.members.iter().map(|(dimension, member)| (dimension.to_owned(), member.to_owned())));
+        let value = written.map_or(Value::Null, |written| Value::String(written.to_string()));
+        json!({ "indicator": measure.code, "dimensions": dimensions, "unit": unit, "period": month.to_string(), "value": value })
+    };
+    Body::Json(serde_json::to_vec(&json!({ "observations": figures.iter().map(one).collect::<Vec<_>>() })).unwrap())
+}
+
+/// Everything that a state says, by names.
+#[derive(PartialEq, Debug)]
+struct Said {
+    head: (i64, i64, i64),
+    units: Vec<(i64, String)>,
+    measures: Vec<Measure>,
+    figures: Vec<(Entry, u32)>,
+    findings: Vec<Finding>,
+    count: (usize, usize),
+}
+
+fn said(state: &State) -> Said {
+    Said {
+        head: (state.revision, state.recorded_at, state.catalogue_version),
+        units: state.units.iter().map(|unit| (unit.number, unit.document.code.clone())).collect(),
+        measures: state.measures.iter().map(|(_, measure)| measure.clone()).collect(),
+        figures: (0..state.measures.len()).flat_map(|id| state.cube.figures_of(id)).chain(state.cube.all_stated()).collect(),
+        findings: state.standing.within(0..state.units.len()).cloned().collect(),
+        count: (state.cube.len(), state.standing.len()),
+    }
+}
+
+/// The findings over all figures of a state, from nothing.
+fn from_nothing(state: &State) -> Vec<Finding> {
+    let standing = RuleBook::new(&state.catalogue, &state.view()).all(&state.source());
+    standing.within(0..state.units.len()).cloned().collect()
+}
+
+/// What `/series` says about every unit and measure.
+fn series(app: &App) -> Vec<SeriesView> {
+    let (units, measures) = {
+        let state = app.state();
+        let mut measures: Vec<Measure> = state.measures.iter().map(|(_, measure)| measure.clone()).collect();
+        measures.extend(state.catalogue.kpis.iter().map(|kpi| Measure { code: kpi.code.clone(), members: Members::none() }));
+        measures.sort();
+        measures.dedup();
+        (state.units.iter().map(|unit| unit.document.code.clone()).filter(|code| code.starts_with('u') || code.starts_with("aa")).collect::<Vec<_>>(), measures)
+    };
+    let mut found = Vec::new();
+    for (step, last) in [(Step::Month, model::FIRST + 7), (Step::Quarter, model::LAST), (Step::Year, model::LAST)] {
+        let when = When::Span(period(step, model::FIRST), period(step, last));
+        let query = SeriesQuery { measures: measures.clone(), whose: Whose::Units(units.clone()), when, offset: 0, limit: usize::MAX };
+        let page = app.series(&query).unwrap();
+        assert_eq!(page.next_offset, None);
+        found.extend(page.series);
+    }
+    found
+}
+
+/// Sends a random world's figures in random submissions, corrects and withdraws some, adds units; after
+/// each step the findings have to be those from nothing, and at the end a rebuilt service has to say the same.
+fn live_through(seed: u64, rules: &str) {
+    let (world, mut dice) = (model::random_world(seed), Dice(seed));
+    let live = Live::of(&(case::catalogue_of(&world) + rules), case::units_of(&world));
+    let mut pool: Vec<Figure> = case::figures_of(&world).into_iter().filter(|(_, _, month, _)| month.number() < model::FIRST + 8).collect();
+    dice.shuffle(&mut pool);
+    let (mut sent, mut submissions): (Vec<Figure>, Vec<String>) = (Vec::new(), Vec::new());
+    for step in 0..14 {
+        let mut figures: Vec<Figure> = Vec::new();
+        match if sent.is_empty() { 0 } else { dice.below(10) } {
+            0..4 => figures = pool.split_off(pool.len().saturating_sub(1 + dice.below(60))),
+            4..6 => {
+                // Corrections: other digits for what was sent.
+                for _ in 0..=dice.below(12) {
+                    let (measure, unit, month, written) = sent[dice.below(sent.len())].clone();
+                    let mantissa = i64::try_from(dice.below(400)).unwrap();
+                    figures.push((measure, unit, month, written.map(|written| Written { mantissa, ..written })));
+                }
+            }
+            6 => figures.extend((0..=dice.below(12)).map(|_| sent[dice.below(sent.len())].clone()).map(|(measure, unit, month, _)| (measure, unit, month, None))),
+            7 => {
+                // Stated rates, where there are figures.
+                for code in ["test.kpi.rate", "test.kpi.online", "test.kpi.online{level=three}", "test.kpi.growth"] {
+                    let (_, unit, month, _) = sent[dice.below(sent.len())].clone();
+                    let written = Written { mantissa: i64::try_from(dice.below(2000)).unwrap(), scale: u32::try_from(dice.below(3)).unwrap() };
+                    figures.push((Measure::parse(code).unwrap(), unit, month, Some(written)));
+                }
+            }
+            8 if !submissions.is_empty() => {
+                let id = &submissions[dice.below(submissions.len())];
+                live.runtime.block_on(live.app.withdraw(id, None, "test")).unwrap();
+            }
+            _ => {
+                // Another unit, which moves those behind it to other places.
+                let parent = world.units[dice.below(world.units.len())].code.clone();
+                let mut unit = case::unit(format!("aa{step}"), Some(parent), Vec::new());
+                unit.valid_from = Some(case::month(model::FIRST + 4).first_day());
+                live.runtime.block_on(live.app.put_units(vec![unit], "test", false)).unwrap();
+            }
+        }
+        figures.sort_by_key(|(measure, unit, month, _)| (measure.clone(), unit.clone(), *month));
+        figures.dedup_by_key(|(measure, unit, month, _)| (measure.clone(), unit.clone(), *month));
+        if !figures.is_empty() {
+            let receipt = live.submit(&figures);
+            submissions.extend(receipt.submission);
+            sent.extend(figures.into_iter().filter(|figure| figure.3.is_some()));
+        }
+        let state = live.app.state();
+        let standing: Vec<Finding> = state.standing.within(0..state.units.len()).cloned().collect();
+        assert_eq!(standing, from_nothing(&state), "the findings kept up against those from nothing, seed {seed}, step {step}");
+    }
+    let loaded = State::load(live.app.store()).unwrap();
+    assert_eq!(said(&live.app.state()), said(&loaded), "seed {seed}");
+    let again = App::open(live.app.store().clone()).unwrap();
+    let (now, then) = (series(&live.app), series(&again));
+    again.stop();
+    assert!(!now.is_empty());
+    for (now, then) in now.iter().zip(&then) {
+        assert_eq!(now, then, "seed {seed}");
+    }
+    assert_eq!(now.len(), then.len());
+}
+
+proptest! {
+    #![proptest_config(few(6))]
+
+    #[test]
+    fn a_service_rebuilt_from_its_ledger_says_what_the_live_one_says(seed in any::<u64>()) {
+        live_through(seed, RULES);
+    }
+
+    #[test]
+    fn findings_that_hang_on_other_places_are_kept_up_and_found_again(seed in any::<u64>()) {
+        live_through(seed, &format!("{RULES}{FAR_RULES}"));
+    }
+}
+
+#[test]
+fn a_refused_submission_leaves_the_findings_of_its_group_alone() {
+    let catalogue = "flow f\nflow g\nflow split channel*=in_person|online\nrule strict error = g <= 5";
+    let wrong = |month: &str| case::figures(&format!("split a {month} 9; split{{channel=in_person}} a {month} 5; split{{channel=online}} a {month} 5"));
+    let large = case::figures(&format!("f a 1990-01 {}", "1 ".repeat(360)));
+    for _attempt in 0..8 {
+        let live = Live::of(catalogue, case::units("a"));
+        let (large, first, second) = (body(&large), body(&wrong("2021-01")), body(&wrong("2021-02")));
+        let refused = body(&case::figures("g a 2021-01 6"));
+        // While the large one is being written the others wait, and are then judged as one group.
+        let answers = live.runtime.block_on(async {
+            let submit = |body| live.app.submit(body, "test");
+            tokio::join!(submit(&large), submit(&first), submit(&refused), submit(&second))
+        });
+        assert!(answers.2.is_err(), "an error rule refuses");
+        assert_eq!((answers.1.unwrap().findings.len(), answers.3.unwrap().findings.len()), (1, 1), "each answer names its own contradiction");
+        let state = live.app.state();
+        assert_eq!(state.standing.len(), 2);
+        assert_eq!(state.standing.within(0..state.units.len()).cloned().collect::<Vec<_>>(), from_nothing(&state));
+        drop(state);
+        assert_eq!(said(&live.app.state()), said(&State::load(live.app.store()).unwrap()));
+    }
+}
+
+#[test]
+fn a_dry_run_answers_what_the_recording_answers_also_for_what_changes_nothing() {
+    let live = Live::of("flow f\nflow split channel*=in_person|online\nkpi rate % = split{channel=online} / split", case::units("p; a p; b p"));
+    let first = live.submit(&case::figures("split a 2021-01 9; split{channel=in_person} a 2021-01 5; split{channel=online} a 2021-01 5; rate a 2021-01 50.0"));
+    assert_eq!((first.counts.created, first.findings.len()), (4, 2)); // 9 against 5 + 5; 50.0 against 5 / 9
+    let again = live.submit(&case::figures("split a 2021-01 9; rate a 2021-01 50.0"));
+    assert_eq!((again.counts.unchanged, again.submission, again.findings.len()), (2, None, 2));
+    let digits = live.submit(&case::figures("rate a 2021-01 50.00")); // one more digit printed is another figure
+    assert_eq!((digits.counts.revised, digits.findings.len()), (1, 1));
+    let mut gone = case::figures("split a 2021-01 9; f b 2021-01 1");
+    gone.iter_mut().for_each(|figure| figure.3 = None);
+    let withdrawn = live.submit(&gone);
+    assert_eq!((withdrawn.counts.withdrawn, withdrawn.counts.unchanged), (1, 1));
+    assert_eq!(live.app.state().standing.len(), 0); // the total is 10 by its parts, the rate 50
+}
