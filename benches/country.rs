@@ -16,8 +16,9 @@ use egov_kpi::domain::cube::{Cube, Entry, Measures, View};
 use egov_kpi::domain::measure::Measure;
 use egov_kpi::domain::observation::{MAX_OBSERVATIONS, Parser};
 use egov_kpi::domain::period::Period;
+use egov_kpi::domain::program::Program;
 use egov_kpi::domain::unit::Units;
-use egov_kpi::domain::value::{Program, Source};
+use egov_kpi::domain::value::Source;
 use egov_kpi::generate::{self, Size};
 use egov_kpi::intake::csv::{Outcome, Rows};
 use indicatif::{HumanBytes, HumanCount};
@@ -119,11 +120,8 @@ fn main() {
     }
     assert_eq!(country.ranking(RATE, provinces[0], months[1]).len(), 180);
 
-    let mut criterion = Criterion::default()
-        .sample_size(40)
-        .warm_up_time(Duration::from_secs(1))
-        .measurement_time(Duration::from_secs(4))
-        .configure_from_args();
+    let mut criterion =
+        Criterion::default().sample_size(40).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(4)).configure_from_args();
     // 181 and the number of leaves have no common divisor, so this comes to all of them, far from one another.
     let mut units = leaves.iter().cycle().step_by(181);
     criterion.bench_function("trend of one unit, 60 months", |bench| {

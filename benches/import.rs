@@ -86,7 +86,9 @@ fn bare(csv: &Path, database: &Path) -> f64 {
         rows.push([1, number(0, unit), number(1, indicator), month, value.parse().unwrap()]);
     }
     let mut sqlite = rusqlite::Connection::open(database).unwrap();
-    sqlite.execute_batch("PRAGMA synchronous = OFF; CREATE TABLE figures (revision INTEGER, unit INTEGER, measure INTEGER, month INTEGER, value INTEGER)").unwrap();
+    sqlite
+        .execute_batch("PRAGMA synchronous = OFF; CREATE TABLE figures (revision INTEGER, unit INTEGER, measure INTEGER, month INTEGER, value INTEGER)")
+        .unwrap();
     let started = Instant::now();
     let transaction = sqlite.transaction().unwrap();
     let mut insert = transaction.prepare("INSERT INTO figures VALUES (?, ?, ?, ?, ?)").unwrap();

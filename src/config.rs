@@ -113,7 +113,9 @@ pub enum Command {
         lang: Language,
     },
     /// Write invented figures as CSV to standard output, for trials and benchmarks.
-    #[command(after_help = "egov-kpi generate --size 2x10 --units units.json > figures.csv\negov-kpi import units.json figures.csv --database sqlite://trial.db")]
+    #[command(
+        after_help = "egov-kpi generate --size 2x10 --units units.json > figures.csv\negov-kpi import units.json figures.csv --database sqlite://trial.db"
+    )]
     Generate {
         /// province (1x180), country (63x180) or PROVINCESxUNITS.
         #[arg(long, default_value = "province", value_parser = |text: &str| text.parse::<Size>().map_err(|error| error.to_string()))]

@@ -203,9 +203,7 @@ fn orphans(state: &State, catalogue: &Catalogue) -> Vec<Fault> {
             found.push(Fault::new("", "orphaned_figures", detail));
         } else if let (Some(before), Some(after)) = (state.catalogue.indicator(&measure.code), catalogue.indicator(&measure.code)) {
             let loses = |value: i64| crate::domain::number::Written { mantissa: value, scale: before.decimals }.at_scale(after.decimals).is_none();
-            if before.decimals != after.decimals
-                && state.cube.figures_of(id).any(|(entry, _)| entry.written.is_some_and(|written| loses(written.mantissa)))
-            {
+            if before.decimals != after.decimals && state.cube.figures_of(id).any(|(entry, _)| entry.written.is_some_and(|written| loses(written.mantissa))) {
                 found.push(Fault::new("", "decimals_lost", format!("figures of {measure} do not fit {} decimals", after.decimals)));
             }
         }

@@ -121,7 +121,9 @@ impl App {
             if let Some((code, detail)) = faults.into_iter().next() {
                 return Err(Error::fault("/indicator", code, detail));
             }
-            let matches = |measure: &Measure| measure.code == asked.code && asked.members.iter().all(|(dimension, member)| measure.members.get(dimension) == Some(member));
+            let matches = |measure: &Measure| {
+                measure.code == asked.code && asked.members.iter().all(|(dimension, member)| measure.members.get(dimension) == Some(member))
+            };
             wanted.measures = Some(state.measures.iter().filter(|(_, measure)| matches(measure)).filter_map(|(id, _)| i64::try_from(id).ok()).collect());
         }
         if let Some(id) = &query.submission {
@@ -135,7 +137,8 @@ impl App {
     fn views(&self, rows: &[ObservationRow]) -> Result<Vec<ObservationView>, Error> {
         let mut revisions: Vec<i64> = rows.iter().map(|row| row.revision).collect();
         revisions.dedup();
-        let records: HashMap<i64, SubmissionRecord> = self.store().submissions_of(&revisions)?.into_iter().map(|record| (record.revision.revision, record)).collect();
+        let records: HashMap<i64, SubmissionRecord> =
+            self.store().submissions_of(&revisions)?.into_iter().map(|record| (record.revision.revision, record)).collect();
         let state = self.state();
         Ok(rows.iter().filter_map(|row| view(&state, row, records.get(&row.revision)?)).collect())
     }

@@ -10,7 +10,8 @@ use crate::domain::fault::Fault;
 use crate::domain::measure::Measure;
 use crate::domain::number::{Shown, Written};
 use crate::domain::period::{Month, Period, Step};
-use crate::domain::value::{Origin, Program};
+use crate::domain::program::Program;
+use crate::domain::value::Origin;
 use crate::error::Error;
 
 /// Longest span of a query in months.
@@ -216,8 +217,13 @@ fn one(state: &State, measure: &Measure, program: &Program, unit: usize, periods
     let (Some(from), Some(to)) = (periods.first(), periods.last()) else { return empty(state, measure, unit) };
     let series = Series::new(state.source(), program, unit, *from, *to);
     let id = state.measures.id(measure).filter(|_| program.computed);
-    let stated = |period: &Period| id.filter(|_| period.step() == Step::Month).and_then(|id| state.cube.stated(id, unit, period.first())).map(|stamped| stamped.written);
-    SeriesView { step: from.step().name(), points: periods.iter().map(|period| PointView::new(&series.point(*period), stated(period))).collect(), ..empty(state, measure, unit) }
+    let stated =
+        |period: &Period| id.filter(|_| period.step() == Step::Month).and_then(|id| state.cube.stated(id, unit, period.first())).map(|stamped| stamped.written);
+    SeriesView {
+        step: from.step().name(),
+        points: periods.iter().map(|period| PointView::new(&series.point(*period), stated(period))).collect(),
+        ..empty(state, measure, unit)
+    }
 }
 
 fn empty(state: &State, measure: &Measure, unit: usize) -> SeriesView {

@@ -54,7 +54,13 @@ pub(super) fn judge(state: &State, submission: &Submission, overlay: &mut Overla
         let broken: Vec<Fault> = outcomes
             .iter()
             .filter_map(|(_, found)| found.as_ref().filter(|finding| finding.severity == Severity::Error))
-            .map(|finding| Fault::new("/observations", "rule_broken", format!("{} of {} in {}: {}", finding.rule, state.units.code(finding.unit), finding.month, finding.detail.1)))
+            .map(|finding| {
+                Fault::new(
+                    "/observations",
+                    "rule_broken",
+                    format!("{} of {} in {}: {}", finding.rule, state.units.code(finding.unit), finding.month, finding.detail.1),
+                )
+            })
             .collect();
         if !broken.is_empty() {
             *overlay = before;
@@ -195,7 +201,13 @@ impl App {
 
     /// Hands a submission that was parsed already to the writer and returns the waiting answer; for
     /// imports, which parse the next stretch meanwhile. None when catalogue or units have changed.
-    pub(crate) fn submit_parsed(&self, submission: Submission, frame: (Arc<Catalogue>, Arc<Units>), envelope: Envelope, actor: &str) -> Result<Recording, Error> {
+    pub(crate) fn submit_parsed(
+        &self,
+        submission: Submission,
+        frame: (Arc<Catalogue>, Arc<Units>),
+        envelope: Envelope,
+        actor: &str,
+    ) -> Result<Recording, Error> {
         Ok(Recording(self.hand_over(submission, frame, envelope, actor, None)?))
     }
 

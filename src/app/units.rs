@@ -135,9 +135,13 @@ fn figures_outside(state: &State, position: usize, after: &Unit, n: usize) -> Op
         let months = state.cube.row(id, position);
         outside.extend(months.iter().filter(|(month, _)| !after.exists(*month)).map(|(month, _)| format!("{measure} of {month}")));
     }
-    outside.extend(state.cube.all_stated().filter(|(entry, _)| entry.unit == position && !after.exists(entry.month)).map(|(entry, _)| {
-        format!("{} of {}", state.measures.get(entry.measure).map(ToString::to_string).unwrap_or_default(), entry.month)
-    }));
+    outside.extend(
+        state
+            .cube
+            .all_stated()
+            .filter(|(entry, _)| entry.unit == position && !after.exists(entry.month))
+            .map(|(entry, _)| format!("{} of {}", state.measures.get(entry.measure).map(ToString::to_string).unwrap_or_default(), entry.month)),
+    );
     let first = outside.first()?;
     let detail = format!("{} recorded figure(s) of {} would fall outside its validity, such as {first}", outside.len(), after.document.code);
     Some(Fault::new(format!("/units/{n}"), "figures_outside", detail))

@@ -13,10 +13,10 @@ use crate::domain::change::Reason;
 use crate::domain::measure::{Measure, Members};
 use crate::domain::period::{Month, Period, Step};
 use crate::error::Error;
+use crate::generate;
 use crate::intake::Envelope;
 use crate::server::{self, Settings};
 use crate::store::Store;
-use crate::generate;
 
 /// The figures of the report of October 2021, as committed.
 const REPORT: &str = include_str!("../../catalogue/travinh-2021-10.csv");
@@ -80,10 +80,15 @@ pub fn table(app: &App, lang: Language) -> Result<String, Error> {
     let vi = lang == Language::Vi;
     let mut text = String::new();
     let title = if vi { "Tỉnh Trà Vinh, tháng 10 năm 2021" } else { "Trà Vinh province, October 2021" };
-    let head = if vi { ["Chỉ số", "Đã nêu", "Tính được", "So với tháng trước"] } else { ["Kpi", "Stated", "Computed", "Change on the month before"] };
+    let head = if vi {
+        ["Chỉ số", "Đã nêu", "Tính được", "So với tháng trước"]
+    } else {
+        ["Kpi", "Stated", "Computed", "Change on the month before"]
+    };
     let mut lines = Vec::new();
     for (measure, name, unit) in measures(app, vi) {
-        let query = SeriesQuery { measures: vec![measure.clone()], whose: Whose::Units(vec![UNIT.to_owned()]), when: When::Span(month, month), offset: 0, limit: 1 };
+        let query =
+            SeriesQuery { measures: vec![measure.clone()], whose: Whose::Units(vec![UNIT.to_owned()]), when: When::Span(month, month), offset: 0, limit: 1 };
         let page = app.series(&query)?;
         let Some(point) = page.series.first().and_then(|series| series.points.first()) else { continue };
         let dimensioned = !measure.members.is_empty();
@@ -92,7 +97,15 @@ pub fn table(app: &App, lang: Language) -> Result<String, Error> {
         }
         lines.push([name, stated(point, vi), computed(point, &unit, vi), change(point, vi)]);
     }
-    let width = |column: usize| lines.iter().chain(std::iter::once(&head.map(ToOwned::to_owned))).filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        lines
+            .iter()
+            .chain(std::iter::once(&head.map(ToOwned::to_owned)))
+            .filter_map(|line| line.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..4).map(width).collect();
     let mut row = |cells: &[String]| {
         let padded = cells.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
@@ -119,7 +132,9 @@ fn measures(app: &App, vi: bool) -> Vec<(Measure, String, String)> {
         for (dimension, members) in &kpi.dimensions {
             let declared = state.catalogue.document.dimensions.iter().find(|declared| declared.code == *dimension);
             for member in members {
-                let label = declared.and_then(|declared| declared.members.iter().find(|known| known.code == *member)).map_or(member.as_str(), |known| if vi { &known.name.vi } else { &known.name.en });
+                let label = declared
+                    .and_then(|declared| declared.members.iter().find(|known| known.code == *member))
+                    .map_or(member.as_str(), |known| if vi { &known.name.vi } else { &known.name.en });
                 let measure = Measure { code: kpi.code.clone(), members: Members::none().with(dimension, member) };
                 found.push((measure, format!("{name}: {label}"), document.unit_of_measure.clone()));
             }

@@ -93,8 +93,7 @@ impl Indicator {
     /// The dimensions left open by members: not named, and where they are `within` a host, the host is named.
     pub fn open<'a>(&'a self, members: &'a Members) -> impl Iterator<Item = &'a Dimension> + 'a {
         self.dimensions.iter().filter(move |dimension| {
-            members.get(&dimension.code).is_none()
-                && dimension.within.as_ref().is_none_or(|(host, member)| members.get(host) == Some(member))
+            members.get(&dimension.code).is_none() && dimension.within.as_ref().is_none_or(|(host, member)| members.get(host) == Some(member))
         })
     }
 

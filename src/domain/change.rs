@@ -4,9 +4,11 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::bits::Bits;
 use super::period::{Month, Period, Step};
-use super::unit::{Bits, Units};
-use super::value::{MonthState, Origin, Program, Source, StatedAbove, Window};
+use super::program::{Program, Window};
+use super::unit::Units;
+use super::value::{MonthState, Origin, Source, StatedAbove};
 
 /// Why a number cannot be given; the first that applies (contract section 2, *Change*).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, utoipa::ToSchema)]
@@ -205,7 +207,8 @@ impl<'a> Series<'a> {
             (None, Some(then)) if self.comparable(now, then) => self.difference(now.values.as_deref(), then.values.as_deref()),
             _ => Err(Reason::CoverageChanged),
         };
-        let percent = if self.program.percent { Err(Reason::NotApplicable) } else { delta.and_then(|delta| percent_of(delta, then.and_then(|then| then.value))) };
+        let percent =
+            if self.program.percent { Err(Reason::NotApplicable) } else { delta.and_then(|delta| percent_of(delta, then.and_then(|then| then.value))) };
         (delta, percent)
     }
 
@@ -309,10 +312,7 @@ impl<'a> Series<'a> {
         if self.program.is_broken(&then.window_of(Some(taken)), &now.window_of(Some(taken))) {
             return Err(Reason::DefinitionChanged); // between the months that are paired
         }
-        let sides = (
-            self.summed(pairs.iter().map(|pair| &pair.0), &last.0.values),
-            self.summed(pairs.iter().map(|pair| &pair.1), &last.1.values),
-        );
+        let sides = (self.summed(pairs.iter().map(|pair| &pair.0), &last.0.values), self.summed(pairs.iter().map(|pair| &pair.1), &last.1.values));
         let coverage = pairs.iter().map(|pair| pair.0.coverage).sum::<f64>() / super::number::float(i64::try_from(width).unwrap_or(1));
         Ok(Restricted { now: sides.0, then: sides.1, coverage })
     }
@@ -325,10 +325,7 @@ impl<'a> Series<'a> {
         needed: &[bool],
     ) -> Result<Option<(MonthState, MonthState)>, Reason> {
         let (month, before) = (month_at(now, place), month_at(then, place));
-        let covered = (
-            self.source.leaves_covered(&now_state.cover, self.unit, month),
-            self.source.leaves_covered(&then_state.cover, self.unit, before),
-        );
+        let covered = (self.source.leaves_covered(&now_state.cover, self.unit, month), self.source.leaves_covered(&then_state.cover, self.unit, before));
         let (kept_now, kept_then) = in_both(self.source.units, (month, &covered.0), (before, &covered.1));
         if kept_now.is_empty() {
             return Ok(None);

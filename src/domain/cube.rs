@@ -266,14 +266,16 @@ impl Cube {
     pub fn figures_of(&self, measure: MeasureId) -> impl Iterator<Item = (Entry, u32)> + '_ {
         let column = self.columns.get(measure);
         let decimals = column.map_or(0, |column| column.decimals);
-        column.into_iter().flat_map(|column| column.blocks.iter().enumerate()).filter_map(|(number, block)| Some((number, block.as_deref()?))).flat_map(move |(number, block)| {
-            let cells = block.values.iter().zip(&block.stamps).enumerate();
-            cells.filter(|(_, (value, _))| **value != NOTHING).filter_map(move |(place, (value, stamp))| {
-                let month = Month::from_number(block.first + i32::try_from(place % block.months).ok()?)?;
-                let unit = number * BLOCK_UNITS + place / block.months;
-                Some((Entry { measure, unit, month, written: Some(Written { mantissa: *value, scale: decimals }) }, *stamp))
-            })
-        })
+        column.into_iter().flat_map(|column| column.blocks.iter().enumerate()).filter_map(|(number, block)| Some((number, block.as_deref()?))).flat_map(
+            move |(number, block)| {
+                let cells = block.values.iter().zip(&block.stamps).enumerate();
+                cells.filter(|(_, (value, _))| **value != NOTHING).filter_map(move |(place, (value, stamp))| {
+                    let month = Month::from_number(block.first + i32::try_from(place % block.months).ok()?)?;
+                    let unit = number * BLOCK_UNITS + place / block.months;
+                    Some((Entry { measure, unit, month, written: Some(Written { mantissa: *value, scale: decimals }) }, *stamp))
+                })
+            },
+        )
     }
 
     /// Whether an indicator's measure has any figure.
@@ -419,7 +421,8 @@ impl<'a> View<'a> {
     /// The measures that a kpi figure is stated for at a unit and month.
     #[must_use]
     pub fn stated_at(&self, unit: usize, month: Month) -> Vec<(MeasureId, Written)> {
-        let mut found: BTreeMap<MeasureId, Option<Written>> = self.cube.stated_at(unit, month).map(|(measure, stamped)| (measure, Some(stamped.written))).collect();
+        let mut found: BTreeMap<MeasureId, Option<Written>> =
+            self.cube.stated_at(unit, month).map(|(measure, stamped)| (measure, Some(stamped.written))).collect();
         if let Some(overlay) = self.overlay {
             let laid = overlay.stated.range((unit, month, 0)..=(unit, month, MeasureId::MAX));
             found.extend(laid.map(|((_, _, measure), written)| (*measure, *written)));

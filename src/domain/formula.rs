@@ -355,7 +355,11 @@ mod tests {
     }
 
     fn any_expression() -> impl Strategy<Value = Expression> {
-        let figure = ("[a-z][a-z0-9_]{0,5}(\\.[a-z0-9_]{1,5})?", proptest::collection::btree_map("[a-z]{1,3}", proptest::option::of("[a-z0-9.]{1,3}".prop_filter("starts well", |s| !s.starts_with('.'))), 0..3), any::<bool>());
+        let figure = (
+            "[a-z][a-z0-9_]{0,5}(\\.[a-z0-9_]{1,5})?",
+            proptest::collection::btree_map("[a-z]{1,3}", proptest::option::of("[a-z0-9.]{1,3}".prop_filter("starts well", |s| !s.starts_with('.'))), 0..3),
+            any::<bool>(),
+        );
         let leaf = prop_oneof![
             (0_i64..1_000_000, 0_u32..4).prop_map(|(mantissa, scale)| Expression::Number(Written { mantissa, scale })),
             figure.prop_map(|(indicator, members, previous)| Expression::Figure(Reference { indicator, members: members.into_iter().collect(), previous })),

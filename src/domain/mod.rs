@@ -1,5 +1,6 @@
 //! What a figure means. No I/O, no clock, no web, no database: only words, arithmetic and rules.
 
+pub mod bits;
 pub mod catalogue;
 pub mod change;
 pub mod cube;
@@ -8,9 +9,8 @@ pub mod formula;
 pub mod measure;
 pub mod number;
 pub mod observation;
-
 pub mod period;
+pub mod program;
 pub mod rules;
-
 pub mod unit;
 pub mod value;

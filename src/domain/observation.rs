@@ -227,7 +227,9 @@ impl<'a> Parser<'a> {
             let field = format!("dimensions/{dimension}");
             pairs.push((dimension.to_string(), self.text(place, &field, member).unwrap_or_default().to_owned()));
         }
-        let members = Members::new(pairs).map_err(|twice| self.faults.push(place.fault(&format!("dimensions/{twice}"), "duplicate", "the dimension is named twice"))).ok()?;
+        let members = Members::new(pairs)
+            .map_err(|twice| self.faults.push(place.fault(&format!("dimensions/{twice}"), "duplicate", "the dimension is named twice")))
+            .ok()?;
         let code = code?;
         let (faults, decimals, may_be_negative) = if let Some(indicator) = self.catalogue.indicator(code) {
             (indicator.member_faults(&members), Some(indicator.decimals), indicator.may_be_negative)

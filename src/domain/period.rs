@@ -178,10 +178,7 @@ impl FromStr for Step {
     type Err = PeriodError;
 
     fn from_str(text: &str) -> Result<Self, PeriodError> {
-        Self::ALL
-            .into_iter()
-            .find(|step| step.name() == text)
-            .ok_or_else(|| PeriodError(shortened(text), "one of month, quarter, half, 9m, year"))
+        Self::ALL.into_iter().find(|step| step.name() == text).ok_or_else(|| PeriodError(shortened(text), "one of month, quarter, half, 9m, year"))
     }
 }
 
@@ -296,9 +293,7 @@ impl FromStr for Period {
             Some("Q4") => (Step::Quarter, 10),
             Some("H1") => (Step::Half, 1),
             Some("H2") => (Step::Half, 7),
-            Some(month) if month.len() == 2 && digits(month) => {
-                (Step::Month, month.parse().map_err(|_e| fault())?)
-            }
+            Some(month) if month.len() == 2 && digits(month) => (Step::Month, month.parse().map_err(|_e| fault())?),
             Some(_) => return Err(fault()),
         };
         let first = Month::new(year, month).ok_or_else(fault)?;

@@ -131,10 +131,14 @@ fn no_such_route(request: &HttpRequest) -> HttpResponse {
         let document = serde_json::to_value(openapi()).unwrap_or_default();
         let paths = document.get("paths").and_then(serde_json::Value::as_object).cloned().unwrap_or_default();
         let parts = |path: &str| path.split('/').map(ToOwned::to_owned).collect();
-        paths.iter().map(|(path, item)| (parts(path), item.as_object().into_iter().flat_map(|item| item.keys().map(|method| method.to_uppercase())).collect())).collect()
+        paths
+            .iter()
+            .map(|(path, item)| (parts(path), item.as_object().into_iter().flat_map(|item| item.keys().map(|method| method.to_uppercase())).collect()))
+            .collect()
     });
     let asked: Vec<&str> = request.path().split('/').collect();
-    let matches = |template: &[String]| template.len() == asked.len() && template.iter().zip(&asked).all(|(part, asked)| part.starts_with('{') || part == asked);
+    let matches =
+        |template: &[String]| template.len() == asked.len() && template.iter().zip(&asked).all(|(part, asked)| part.starts_with('{') || part == asked);
     match paths.iter().find(|(template, _)| matches(template)) {
         Some((_, methods)) => Problem::method(&methods.join(", ")),
         None => Problem::no_such_route(request.path()).error_response(),

@@ -177,7 +177,12 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     let page = web::block(move || app.figures(&query)).await.map_err(|_stopping| Problem::internal())??;
     let next = page.next.map(|key| cursor(&[key.revision, key.unit, key.measure, key.month]));
     match format {
-        Format::Json => json(&request, page.revision, next.as_deref(), &ObservationsPage { revision: page.revision, observations: page.observations, next_cursor: next.clone() }),
+        Format::Json => json(
+            &request,
+            page.revision,
+            next.as_deref(),
+            &ObservationsPage { revision: page.revision, observations: page.observations, next_cursor: next.clone() },
+        ),
         Format::Csv => csv(&request, page.revision, next.as_deref(), &HEADER, page.observations.into_iter().map(row)),
     }
 }

@@ -139,13 +139,17 @@ impl From<Error> for Problem {
             Error::Malformed(detail) => Self::malformed(detail),
             Error::Invalid(faults) => Self::invalid(faults),
             Error::NotFound(detail) => Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail),
-            Error::Conflict { detail, obstacles } => Self { errors: obstacles, ..Self::new(StatusCode::CONFLICT, "conflict", "It contradicts what is recorded", detail) },
+            Error::Conflict { detail, obstacles } => {
+                Self { errors: obstacles, ..Self::new(StatusCode::CONFLICT, "conflict", "It contradicts what is recorded", detail) }
+            }
             Error::TooLarge(detail) => Self::too_large(detail),
             Error::Busy(detail) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Try again", detail),
             Error::Store(error) => {
                 tracing::error!(error = %error, cause = ?std::error::Error::source(&error), "the store failed");
                 match error {
-                    StoreError::Unavailable(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again", "the database is not available at the moment"),
+                    StoreError::Unavailable(_) => {
+                        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again", "the database is not available at the moment")
+                    }
                     StoreError::Address(_)
                     | StoreError::NewerSchema { .. }
                     | StoreError::Corrupt { .. }

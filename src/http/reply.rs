@@ -110,7 +110,9 @@ pub fn cells(record: &impl Serialize) -> Vec<Cell> {
         Value::Number(number) => Cell::Number(number.to_string()),
         Value::String(text) => Cell::Text(text.clone()),
         Value::Bool(flag) => Cell::Text(flag.to_string()),
-        Value::Array(list) => Cell::Text(list.iter().map(|entry| entry.as_str().map_or_else(|| entry.to_string(), ToOwned::to_owned)).collect::<Vec<_>>().join("; ")),
+        Value::Array(list) => {
+            Cell::Text(list.iter().map(|entry| entry.as_str().map_or_else(|| entry.to_string(), ToOwned::to_owned)).collect::<Vec<_>>().join("; "))
+        }
         Value::Object(_) => Cell::Text(value.to_string()),
     };
     match serde_json::to_value(record) {

@@ -102,7 +102,13 @@ fn answer(request: &HttpRequest, format: Format, rows: bool, page: &SeriesPage) 
     let next = next.as_deref();
     let flat = || {
         page.series.iter().flat_map(|series| {
-            series.points.iter().map(move |point| Row { measure: &series.measure, unit: &series.unit, unit_of_measure: &series.unit_of_measure, step: series.step, point })
+            series.points.iter().map(move |point| Row {
+                measure: &series.measure,
+                unit: &series.unit,
+                unit_of_measure: &series.unit_of_measure,
+                step: series.step,
+                point,
+            })
         })
     };
     match (format, rows) {

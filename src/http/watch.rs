@@ -22,7 +22,8 @@ pub async fn watch(request: ServiceRequest, next: Next<impl MessageBody + 'stati
     let started = Instant::now();
     let context = request.app_data::<web::Data<Context>>().cloned();
     let given = request.headers().get(&REQUEST_ID).and_then(|value| value.to_str().ok());
-    let id = given.filter(|id| id.len() <= 64 && id.bytes().all(|b| b.is_ascii_graphic())).map_or_else(|| ulid::Ulid::generate().to_string(), ToOwned::to_owned);
+    let id =
+        given.filter(|id| id.len() <= 64 && id.bytes().all(|b| b.is_ascii_graphic())).map_or_else(|| ulid::Ulid::generate().to_string(), ToOwned::to_owned);
     let method = request.method().as_str().to_owned();
     let mut answer = next.call(request).await?.map_into_boxed_body();
     if answer.status().is_client_error() || answer.status().is_server_error() {

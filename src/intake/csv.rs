@@ -195,7 +195,10 @@ mod tests {
 
     #[test]
     fn a_sheet_as_vietnamese_excel_writes_it_is_understood() {
-        let submission = parsed("\u{FEFF}Indicator;unit;period;value;channel\r\na.b;u;2021-10;78,95;online\r\na.b;u;2021-11;null;\r\na.b;u;2021-09;;\r\n;;;;\r\n".as_bytes()).unwrap();
+        let submission = parsed(
+            "\u{FEFF}Indicator;unit;period;value;channel\r\na.b;u;2021-10;78,95;online\r\na.b;u;2021-11;null;\r\na.b;u;2021-09;;\r\n;;;;\r\n".as_bytes(),
+        )
+        .unwrap();
         let written: Vec<String> = submission.figures.iter().map(|figure| figure.written.map_or("null".to_owned(), |w| w.to_string())).collect();
         assert_eq!(written, ["78.95", "null"]);
         assert_eq!(submission.measures[0].measure.to_string(), "a.b{channel=online}");
@@ -205,7 +208,13 @@ mod tests {
     fn faults_name_line_and_column() {
         let faults = parsed(b"indicator,unit,period,value\na.b,u,2021-10,1\nx,u,2021-13,2\na.b,v,2021-10,\"1,5\"\na.b,u\n").unwrap_err();
         let places: Vec<_> = faults.iter().map(|fault| (fault.line.unwrap(), fault.column.clone().unwrap_or_default(), fault.code)).collect();
-        let expected = [(3, "indicator", "unknown_indicator"), (3, "period", "malformed_period"), (4, "unit", "unknown_unit"), (4, "value", "not_a_number"), (5, "", "ragged_row")];
+        let expected = [
+            (3, "indicator", "unknown_indicator"),
+            (3, "period", "malformed_period"),
+            (4, "unit", "unknown_unit"),
+            (4, "value", "not_a_number"),
+            (5, "", "ragged_row"),
+        ];
         assert_eq!(places, expected.map(|(line, column, code)| (line, column.to_owned(), code)));
     }
 

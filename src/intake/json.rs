@@ -111,14 +111,8 @@ fn observation(index: usize, raw: &RawValue, parser: &mut Parser<'_>) {
         parser.fault(place.fault("", "wrong_type", "an observation is an object"));
         return;
     };
-    let mut found = RawObservation {
-        place,
-        indicator: RawText::Absent,
-        unit: RawText::Absent,
-        period: RawText::Absent,
-        dimensions: Vec::new(),
-        value: RawNumber::Absent,
-    };
+    let mut found =
+        RawObservation { place, indicator: RawText::Absent, unit: RawText::Absent, period: RawText::Absent, dimensions: Vec::new(), value: RawNumber::Absent };
     for (key, value) in fields {
         match key.as_ref() {
             "indicator" => found.indicator = text(value),

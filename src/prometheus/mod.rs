@@ -43,10 +43,15 @@ impl Metrics {
         let revision = gauge("egov_kpi_ledger_revision", "Newest revision of the ledger.")?;
         let cube_bytes = gauge("egov_kpi_cube_bytes", "Bytes that the figures take in memory.")?;
         let ready = gauge("egov_kpi_ready", "Whether the ledger is loaded.")?;
-        let last_write = prometheus::Gauge::new("egov_kpi_last_write_timestamp_seconds", "When the ledger was last written; 0 before the first write of this process.")?;
+        let last_write =
+            prometheus::Gauge::new("egov_kpi_last_write_timestamp_seconds", "When the ledger was last written; 0 before the first write of this process.")?;
         let requests = IntCounterVec::new(Opts::new("egov_kpi_http_requests_total", "Requests answered."), &["route", "method", "status"])?;
-        let latency = HistogramVec::new(HistogramOpts::new("egov_kpi_http_request_seconds", "Time until a request was answered.").buckets(BUCKETS.to_vec()), &["route", "method"])?;
-        let recorded = IntCounterVec::new(Opts::new("egov_kpi_recorded_total", "What this process has written: submissions, figures, transactions."), &["what"])?;
+        let latency = HistogramVec::new(
+            HistogramOpts::new("egov_kpi_http_request_seconds", "Time until a request was answered.").buckets(BUCKETS.to_vec()),
+            &["route", "method"],
+        )?;
+        let recorded =
+            IntCounterVec::new(Opts::new("egov_kpi_recorded_total", "What this process has written: submissions, figures, transactions."), &["what"])?;
         registry.register(Box::new(last_write.clone()))?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(latency.clone()))?;

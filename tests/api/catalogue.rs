@@ -40,17 +40,24 @@ fn a_new_indicator_a_kpi_and_a_rule_can_be_used_at_once() {
     let revision = server.revision();
     add(&mut catalogue, "indicators", json!({ "code": "park.benches", "kind": "stock", "unit_of_measure": "count", "name": { "vi": "Ghế", "en": "Benches" } }));
     add(&mut catalogue, "indicators", json!({ "code": "park.rain", "kind": "average", "unit_of_measure": "mm", "decimals": 2, "may_be_negative": true }));
-    add(&mut catalogue, "kpis", json!({ "code": "park.benches_per_document", "formula": "park.benches / ioffice.documents.outgoing", "unit_of_measure": "ratio" }));
+    add(
+        &mut catalogue,
+        "kpis",
+        json!({ "code": "park.benches_per_document", "formula": "park.benches / ioffice.documents.outgoing", "unit_of_measure": "ratio" }),
+    );
     add(&mut catalogue, "rules", json!({ "code": "park.few", "check": "park.benches <= ioffice.documents.outgoing" }));
     let answer = server.put("catalogue", &catalogue).expect(200);
     has(&answer, &json!({ "revision": revision + 1, "version": 2 }));
     server.record("travinh", &[(OUTGOING, "2021-10", 4)]);
-    let receipt = server.post(&json!({ "observations": [figure("park.benches", "travinh", "2021-10", 5), figure("park.rain", "travinh", "2021-10", "-0.25")] })).expect(201);
+    let receipt = server
+        .post(&json!({ "observations": [figure("park.benches", "travinh", "2021-10", 5), figure("park.rain", "travinh", "2021-10", "-0.25")] }))
+        .expect(201);
     assert_eq!(receipt["findings"].as_array().unwrap().len(), 1);
     has(&receipt["findings"][0], &json!({ "rule": "park.few", "severity": "warning", "stated": 5, "computed": 4 }));
     has(&server.point("park.benches_per_document", "travinh", "2021-10"), &json!({ "value": 1.25, "origin": "computed" }));
     has(&server.point("park.rain", "travinh", "2021-10"), &json!({ "value": -0.25 }));
-    let codes = |path: &str, list: &str| server.read(path)[list].as_array().unwrap().iter().map(|entry| entry["code"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let codes =
+        |path: &str, list: &str| server.read(path)[list].as_array().unwrap().iter().map(|entry| entry["code"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
     assert!(codes("indicators", "indicators").contains(&"park.benches".to_owned()));
     assert!(codes("kpis", "kpis").contains(&"park.benches_per_document".to_owned()));
     let server = server.restarted();
@@ -69,12 +76,16 @@ fn every_version_of_the_catalogue_is_kept() {
         assert_eq!(server.put("catalogue", &catalogue).expect(200)["version"], version);
     }
     let address = server.address();
-    drop(Store::open(&address, false).map(|store| {
-        let versions: Vec<i64> = store.catalogue_versions().unwrap().into_iter().map(|(version, _)| version).collect();
-        assert_eq!(versions, [1, 2, 3]);
-        let first: Value = serde_json::from_str(&store.catalogue_version(1).unwrap().unwrap().document).unwrap();
-        assert_eq!(first["indicators"], shipped["indicators"]);
-    }).unwrap());
+    drop(
+        Store::open(&address, false)
+            .map(|store| {
+                let versions: Vec<i64> = store.catalogue_versions().unwrap().into_iter().map(|(version, _)| version).collect();
+                assert_eq!(versions, [1, 2, 3]);
+                let first: Value = serde_json::from_str(&store.catalogue_version(1).unwrap().unwrap().document).unwrap();
+                assert_eq!(first["indicators"], shipped["indicators"]);
+            })
+            .unwrap(),
+    );
 }
 
 #[test]
@@ -86,7 +97,10 @@ fn a_dry_run_of_a_catalogue_checks_it_and_changes_nothing() {
     let dry = server.put("catalogue?dry_run=true", &catalogue).expect(200);
     assert_eq!(dry["indicators"], catalogue["indicators"]);
     assert_eq!(server.read("catalogue"), before);
-    assert_eq!(server.post(&json!({ "observations": [figure("park.benches", "travinh", "2021-10", 5)] })).faults(422), ["/observations/0/indicator unknown_indicator"]);
+    assert_eq!(
+        server.post(&json!({ "observations": [figure("park.benches", "travinh", "2021-10", 5)] })).faults(422),
+        ["/observations/0/indicator unknown_indicator"]
+    );
     entry(&mut catalogue, "indicators", "park.benches")["kind"] = json!("pile");
     assert_eq!(server.put("catalogue?dry_run=true", &catalogue).faults(422).len(), 1);
 }
@@ -129,7 +143,12 @@ fn a_catalogue_that_would_orphan_figures_is_refused_with_the_list() {
         assert_eq!(server.read("catalogue"), before);
     };
     let drop_outgoing = |catalogue: &mut Value| {
-        for (section, code) in [("indicators", OUTGOING), ("kpis", "ioffice.documents.signed_rate"), ("rules", "ioffice.signed_within_outgoing"), ("targets", "ioffice.signed_rate_2025")] {
+        for (section, code) in [
+            ("indicators", OUTGOING),
+            ("kpis", "ioffice.documents.signed_rate"),
+            ("rules", "ioffice.signed_within_outgoing"),
+            ("targets", "ioffice.signed_rate_2025"),
+        ] {
             without(catalogue, section, code);
         }
     };
@@ -187,7 +206,8 @@ fn every_fault_of_a_catalogue_is_named_at_once() {
     add(&mut faulty, "rules", json!({ "code": "x.r", "check": "ioffice.documents.signed" }));
     add(&mut faulty, "targets", json!({ "code": "x.t", "measure": "no.such", "value": "1" }));
     let found = server.put("catalogue", &faulty).faults(422);
-    let (kpis, rules, targets) = (before["kpis"].as_array().unwrap().len(), before["rules"].as_array().unwrap().len(), before["targets"].as_array().unwrap().len());
+    let (kpis, rules, targets) =
+        (before["kpis"].as_array().unwrap().len(), before["rules"].as_array().unwrap().len(), before["targets"].as_array().unwrap().len());
     let places = [
         format!("/indicators/{place}"),
         format!("/indicators/{}", place + 1),
@@ -237,7 +257,10 @@ fn an_error_rule_refuses_the_submission_that_breaks_it() {
 #[test]
 fn a_break_in_the_definition_ends_the_comparison() {
     let server = Server::start();
-    server.record("travinh", &[("igate.dossiers.received", "2022-07", 10), ("igate.dossiers.received", "2022-08", 12), ("igate.dossiers.received", "2022-09", 15)]);
+    server.record(
+        "travinh",
+        &[("igate.dossiers.received", "2022-07", 10), ("igate.dossiers.received", "2022-08", 12), ("igate.dossiers.received", "2022-09", 15)],
+    );
     let points = server.points("igate.dossiers.received", "travinh", "2022-07", "2022-09");
     has(&points[1], &json!({ "value": 12, "delta": null, "delta_reason": "definition_changed", "like_for_like_delta_reason": "definition_changed" }));
     has(&points[2], &json!({ "value": 15, "delta": 3, "delta_percent": 25, "year_delta_reason": "definition_changed" }));
@@ -261,9 +284,12 @@ fn indicators_and_kpis_are_listed_by_system_and_as_tables() {
     let mut table = csv::Reader::from_reader(body.as_bytes());
     let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
     let found: Vec<(&str, &str)> = rows.iter().map(|row| (&row[0], &row[3])).collect();
-    assert_eq!(found, [
-        ("ioffice.documents.signed_rate", "ioffice.documents.signed / ioffice.documents.outgoing"),
-        ("ioffice.users.net_change", "ioffice.users.total - prev(ioffice.users.total)"),
-    ]);
+    assert_eq!(
+        found,
+        [
+            ("ioffice.documents.signed_rate", "ioffice.documents.signed / ioffice.documents.outgoing"),
+            ("ioffice.users.net_change", "ioffice.users.total - prev(ioffice.users.total)"),
+        ]
+    );
     assert_eq!(server.get("indicators?systems=radio").faults(422), ["/systems unknown_parameter"]);
 }

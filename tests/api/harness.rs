@@ -67,7 +67,8 @@ impl Reply {
     pub fn faults(&self, status: u16) -> Vec<String> {
         let problem = self.problem(status);
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let mut found: Vec<String> = problem["errors"].as_array().expect("errors").iter().map(|fault| format!("{} {}", text(&fault["pointer"]), text(&fault["code"]))).collect();
+        let mut found: Vec<String> =
+            problem["errors"].as_array().expect("errors").iter().map(|fault| format!("{} {}", text(&fault["pointer"]), text(&fault["code"]))).collect();
         found.sort();
         found
     }

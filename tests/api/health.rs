@@ -80,9 +80,21 @@ fn the_openapi_document_is_served_and_names_every_route() {
     let document = reply.json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     let calls = [
-        ("/api/v1/observations", "post"), ("/api/v1/observations", "get"), ("/api/v1/submissions/{id}", "get"), ("/api/v1/submissions/{id}", "delete"),
-        ("/api/v1/series", "get"), ("/api/v1/findings", "get"), ("/api/v1/units", "get"), ("/api/v1/units", "put"), ("/api/v1/catalogue", "get"),
-        ("/api/v1/catalogue", "put"), ("/api/v1/indicators", "get"), ("/api/v1/kpis", "get"), ("/livez", "get"), ("/readyz", "get"), ("/metrics", "get"),
+        ("/api/v1/observations", "post"),
+        ("/api/v1/observations", "get"),
+        ("/api/v1/submissions/{id}", "get"),
+        ("/api/v1/submissions/{id}", "delete"),
+        ("/api/v1/series", "get"),
+        ("/api/v1/findings", "get"),
+        ("/api/v1/units", "get"),
+        ("/api/v1/units", "put"),
+        ("/api/v1/catalogue", "get"),
+        ("/api/v1/catalogue", "put"),
+        ("/api/v1/indicators", "get"),
+        ("/api/v1/kpis", "get"),
+        ("/livez", "get"),
+        ("/readyz", "get"),
+        ("/metrics", "get"),
     ];
     for (path, method) in calls {
         assert_ne!(document["paths"][path][method], Value::Null, "{method} {path}");

@@ -52,8 +52,14 @@ fn json_body(dice: &mut Dice) -> Vec<u8> {
             return format!("{{\"observations\":{}{}}}", "[".repeat(depth), "]".repeat(depth)).into_bytes();
         }
         6 => {
-            let digits = [format!("1e{}", dice.below(100_000) + 20), format!("{}", "9".repeat(dice.below(4_000) + 20)), format!("-1{}", "0".repeat(30)), "1e-30".to_owned(), "0.5".to_owned()];
-            return body.to_string().replacen("\"value\":", &format!("\"value\":{},\"value\":", dice.pick(&digits)), 1).replacen(",\"value\":", ",\"valu\":", 1).into_bytes();
+            let digits = [
+                format!("1e{}", dice.below(100_000) + 20),
+                format!("{}", "9".repeat(dice.below(4_000) + 20)),
+                format!("-1{}", "0".repeat(30)),
+                "1e-30".to_owned(),
+                "0.5".to_owned(),
+            ];
+            return body.to_string().replacen("\"value\":", &format!("\"value\":{},\"was\":", dice.pick(&digits)), 1).into_bytes();
         }
         7 => {
             let length = dice.below(400);
@@ -64,7 +70,10 @@ fn json_body(dice: &mut Dice) -> Vec<u8> {
             let twice = body["observations"][at].clone();
             body["observations"].as_array_mut().unwrap().push(twice);
         }
-        10 => body["observations"][at]["period"] = json!(dice.pick(&["2021-00", "2021-1", "21-10", "2021-10-01", "2021-Q3", "", "１２", "0000-01", "9999-12", "2199-12", "-2021-10"])),
+        10 => {
+            body["observations"][at]["period"] =
+                json!(dice.pick(&["2021-00", "2021-1", "21-10", "2021-10-01", "2021-Q3", "", "１２", "0000-01", "9999-12", "2199-12", "-2021-10"]))
+        }
         11 => body["observations"][at]["dimensions"] = json!({ format!("d{}", dice.below(10)): "x", "channel": dice.pick(&["", "none", "ONLINE"]) }),
         12 => body = odd(dice),
         _ => body["observations"][at][field] = json!("\u{0}\u{FFFF}'; DROP TABLE observations; --".repeat(dice.below(20) + 1)),
@@ -104,7 +113,9 @@ fn declaration(dice: &mut Dice) -> Vec<u8> {
         0 => json!({ "units": [{ "code": wrong }] }),
         1 => json!({ "units": wrong, "indicators": 1 }),
         2 => json!({ "indicators": [wrong] }),
-        3 => json!({ "units": [{ "code": "a", "parent": "b" }], "kpis": [{ "code": "k", "formula": "(".repeat(dice.below(3000) + 1), "unit_of_measure": "percent" }] }),
+        3 => {
+            json!({ "units": [{ "code": "a", "parent": "b" }], "kpis": [{ "code": "k", "formula": "(".repeat(dice.below(3000) + 1), "unit_of_measure": "percent" }] })
+        }
         4 => {
             let length = dice.below(200);
             return noise(dice, length);
@@ -142,7 +153,10 @@ fn a_thousand_invalid_bodies_are_refused_politely_and_leave_the_ledger_alone() {
         if reply.status == 422 {
             let problem = reply.json();
             let errors = problem["errors"].as_array().unwrap();
-            assert!(!errors.is_empty() && errors.iter().all(|fault| fault["pointer"].is_string() && fault["code"].is_string() && fault["detail"].is_string()), "{problem}");
+            assert!(
+                !errors.is_empty() && errors.iter().all(|fault| fault["pointer"].is_string() && fault["code"].is_string() && fault["detail"].is_string()),
+                "{problem}"
+            );
         }
         *seen.entry(reply.status).or_insert(0) += 1;
         if number % 100 == 99 {
@@ -173,8 +187,48 @@ fn many_faults_are_answered_within_bounds() {
 fn odd_queries_are_refused_politely() {
     let server = Server::start();
     let mut dice = Dice(7);
-    let names = ["measure", "unit", "from", "to", "last", "step", "layout", "limit", "cursor", "format", "history", "indicator", "submission", "severity", "rule", "code", "parent", "%00", "a[]"];
-    let values = ["", "0", "-1", "99999999999999999999", "2021-10", "2021-Q3", "travinh", "ioffice.documents.outgoing", "{", "%FF%FE", "%00", "true", "9223372036854775807", "9223372036854775807~1~1~1", "'--", "%F0%9F%98%80", "csv", "..%2F..", "%"];
+    let names = [
+        "measure",
+        "unit",
+        "from",
+        "to",
+        "last",
+        "step",
+        "layout",
+        "limit",
+        "cursor",
+        "format",
+        "history",
+        "indicator",
+        "submission",
+        "severity",
+        "rule",
+        "code",
+        "parent",
+        "%00",
+        "a[]",
+    ];
+    let values = [
+        "",
+        "0",
+        "-1",
+        "99999999999999999999",
+        "2021-10",
+        "2021-Q3",
+        "travinh",
+        "ioffice.documents.outgoing",
+        "{",
+        "%FF%FE",
+        "%00",
+        "true",
+        "9223372036854775807",
+        "9223372036854775807~1~1~1",
+        "'--",
+        "%F0%9F%98%80",
+        "csv",
+        "..%2F..",
+        "%",
+    ];
     for number in 0..600 {
         let path = *dice.pick(&["observations", "series", "findings", "units", "indicators", "kpis", "catalogue", "submissions/x"]);
         let pairs: Vec<String> = (0..dice.below(5) + 1).map(|_| format!("{}={}", dice.pick(&names), dice.pick(&values))).collect();

@@ -91,7 +91,11 @@ fn the_digits_of_a_stated_rate_are_kept_as_they_were_written() {
     };
     server.post(&one(&figure(RATE, "travinh", "2021-10", "78.950"))).expect(201);
     digits("78.950");
-    let shorter = server.post_bytes("observations", "application/json", br#"{"observations":[{"indicator":"ioffice.documents.signed_rate","unit":"travinh","period":"2021-10","value":78.95}]}"#);
+    let shorter = server.post_bytes(
+        "observations",
+        "application/json",
+        br#"{"observations":[{"indicator":"ioffice.documents.signed_rate","unit":"travinh","period":"2021-10","value":78.95}]}"#,
+    );
     has(&shorter.expect(201)["counts"], &json!({ "revised": 1 }));
     digits("78.95");
     server.post_csv("observations", "indicator,unit,period,value\nioffice.documents.signed_rate,travinh,2021-10,78.9500\n").expect(201);
@@ -105,7 +109,8 @@ fn the_digits_of_a_stated_rate_are_kept_as_they_were_written() {
 fn every_fault_of_a_json_body_is_named_at_once_with_its_pointer() {
     let server = Server::start();
     let revision = server.revision();
-    let members = |members: Value, indicator: &str| json!({ "indicator": indicator, "unit": "travinh", "period": "2021-10", "value": 1, "dimensions": members });
+    let members =
+        |members: Value, indicator: &str| json!({ "indicator": indicator, "unit": "travinh", "period": "2021-10", "value": 1, "dimensions": members });
     let body = json!({
         "colour": "red",
         "source": 3,
@@ -314,7 +319,9 @@ fn media_types_are_understood_or_refused() {
     }
     server.send("POST", "observations", &[], Some(body.as_bytes())).problem(415);
     server.post_bytes("observations", "application/json; charset=utf-8", body.as_bytes()).expect(201);
-    server.post_bytes("observations", "text/csv; charset=utf-8; header=present", b"indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,1").expect(200);
+    server
+        .post_bytes("observations", "text/csv; charset=utf-8; header=present", b"indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,1")
+        .expect(200);
 }
 
 #[test]
@@ -325,7 +332,12 @@ fn malformed_json_is_a_bad_request() {
         server.post_bytes("observations", "application/json", body.as_bytes()).problem(400);
     }
     server.post_bytes("observations", "application/json", b"{\"observations\":[],\"reason\":\"\xFF\"}").problem(400);
-    for (body, expected) in [("[]", " wrong_type"), ("{}", "/observations missing"), ("{\"observations\":{}}", "/observations wrong_type"), ("{\"observations\":[]}", "/observations empty")] {
+    for (body, expected) in [
+        ("[]", " wrong_type"),
+        ("{}", "/observations missing"),
+        ("{\"observations\":{}}", "/observations wrong_type"),
+        ("{\"observations\":[]}", "/observations empty"),
+    ] {
         assert_eq!(server.post_bytes("observations", "application/json", body.as_bytes()).faults(422), [expected], "{body}");
     }
 }
@@ -374,7 +386,7 @@ fn figures_up_to_the_bound_are_exact() {
     server.record("travinh", &[("inspection.fines.amount", "2021-10", largest)]);
     let recorded = server.get("observations").text();
     assert!(recorded.contains("\"value\":9007199254740991"), "{recorded}");
-    let faulty = ["9007199254740992", "1e16", "1e400", "-1e400", "123456789012345678901234567890"];
+    let faulty = ["9007199254740992", "1e16", "1e400", "-1e400", "1e-30", "123456789012345678901234567890"];
     for digits in faulty {
         let body = format!(r#"{{"observations":[{{"indicator":"inspection.fines.amount","unit":"travinh","period":"2021-10","value":{digits}}}]}}"#);
         assert_eq!(server.post_bytes("observations", "application/json", body.as_bytes()).faults(422).len(), 1, "{digits}");
@@ -394,7 +406,14 @@ fn figures_up_to_the_bound_are_exact() {
 #[test]
 fn ten_thousand_observations_are_one_submission() {
     let server = Server::start();
-    let indicators: Vec<String> = server.read("indicators")["indicators"].as_array().unwrap().iter().filter(|entry| entry["kind"] == "flow" && entry["decimals"] == 0).take(20).map(|entry| entry["code"].as_str().unwrap().to_owned()).collect();
+    let indicators: Vec<String> = server.read("indicators")["indicators"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|entry| entry["kind"] == "flow" && entry["decimals"] == 0)
+        .take(20)
+        .map(|entry| entry["code"].as_str().unwrap().to_owned())
+        .collect();
     let mut rows = vec!["indicator,unit,period,value".to_owned()];
     for (n, indicator) in indicators.iter().enumerate() {
         rows.extend((0..500).map(|month| format!("{indicator},travinh,{}-{:02},{}", 1970 + month / 12, month % 12 + 1, n * 1000 + month)));
@@ -417,7 +436,9 @@ fn submissions_of_many_clients_at_once_are_each_recorded_in_their_own_revision()
             .iter()
             .map(|unit| {
                 let api = (*server).clone();
-                scope.spawn(move || (1..=12).map(|month| api.record(unit, &[(OUTGOING, &format!("2020-{month:02}"), month)])["revision"].as_i64().unwrap()).collect::<Vec<_>>())
+                scope.spawn(move || {
+                    (1..=12).map(|month| api.record(unit, &[(OUTGOING, &format!("2020-{month:02}"), month)])["revision"].as_i64().unwrap()).collect::<Vec<_>>()
+                })
             })
             .collect();
         clients.into_iter().flat_map(|client| client.join().unwrap()).collect()

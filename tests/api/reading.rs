@@ -65,7 +65,11 @@ fn a_figure_is_answered_with_all_that_is_known_of_it() {
 fn history_gives_every_revision_of_a_figure() {
     let (server, _, _) = filled();
     server.post(&json!({ "observations": [figure(OUTGOING, "travinh", "2021-10", Value::Null)] })).expect(201);
-    let told: Vec<Value> = server.observations("history=true&indicator=ioffice.documents.outgoing&unit=travinh&from=2021-10").iter().map(|figure| figure["value"].clone()).collect();
+    let told: Vec<Value> = server
+        .observations("history=true&indicator=ioffice.documents.outgoing&unit=travinh&from=2021-10")
+        .iter()
+        .map(|figure| figure["value"].clone())
+        .collect();
     assert_eq!(told, [json!(100), json!(101), Value::Null]);
     assert_eq!(server.observations("history=true").len(), 8);
     assert_eq!(server.observations("history=false").len(), 5);

@@ -32,21 +32,32 @@ fn a_point_has_every_field_always() {
     let keys = |point: &Value| point.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(keys(&points[1]), keys(&expected));
     assert_eq!(keys(&points[0]), keys(&expected));
-    has(&points[0], &json!({
-        "period": "2021-09", "time": "2021-09-01T00:00:00Z", "value": null, "origin": null, "coverage": 0.0, "taken_from": null, "stated": null,
-        "delta": null, "delta_reason": "missing", "delta_percent_reason": "not_applicable", "like_for_like_delta_reason": "missing", "like_for_like_coverage": null,
-        "year_delta_reason": "missing", "year_delta_percent_reason": "not_applicable", "year_to_date": null, "year_to_date_reason": "missing"
-    }));
+    has(
+        &points[0],
+        &json!({
+            "period": "2021-09", "time": "2021-09-01T00:00:00Z", "value": null, "origin": null, "coverage": 0.0, "taken_from": null, "stated": null,
+            "delta": null, "delta_reason": "missing", "delta_percent_reason": "not_applicable", "like_for_like_delta_reason": "missing", "like_for_like_coverage": null,
+            "year_delta_reason": "missing", "year_delta_percent_reason": "not_applicable", "year_to_date": null, "year_to_date_reason": "missing"
+        }),
+    );
 }
 
 #[test]
 fn an_answer_names_measure_unit_and_step_and_repeats_them_for_each_pair() {
     let server = Server::start();
-    let parameters = [("measure", OUTGOING), ("measure", "igate.dossiers.received{service_level=4, channel=online}"), ("unit", "travinh"), ("unit", "tv.cdc"), ("from", "2021-10"), ("to", "2021-11")];
+    let parameters = [
+        ("measure", OUTGOING),
+        ("measure", "igate.dossiers.received{service_level=4, channel=online}"),
+        ("unit", "travinh"),
+        ("unit", "tv.cdc"),
+        ("from", "2021-10"),
+        ("to", "2021-11"),
+    ];
     let answer = server.series(&parameters).expect(200);
     assert_eq!(answer["revision"], server.revision());
     assert_eq!(answer["next_cursor"], Value::Null);
-    let named: Vec<(&str, &str)> = answer["series"].as_array().unwrap().iter().map(|series| (series["measure"].as_str().unwrap(), series["unit"].as_str().unwrap())).collect();
+    let named: Vec<(&str, &str)> =
+        answer["series"].as_array().unwrap().iter().map(|series| (series["measure"].as_str().unwrap(), series["unit"].as_str().unwrap())).collect();
     let split = "igate.dossiers.received{channel=online,service_level=4}";
     assert_eq!(named, [(OUTGOING, "travinh"), (OUTGOING, "tv.cdc"), (split, "travinh"), (split, "tv.cdc")]);
     for series in answer["series"].as_array().unwrap() {
@@ -70,18 +81,39 @@ fn children_and_descendants_are_asked_for_by_their_parent() {
 #[test]
 fn gaps_stay_gaps_and_a_change_is_never_taken_from_the_last_month_that_happens_to_exist() {
     let server = forest(&json!([{ "code": "u" }]));
-    server.record("u", &[(OUTGOING, "2020-03", 160), (OUTGOING, "2020-12", 100), (OUTGOING, "2021-01", 150), (OUTGOING, "2021-03", 200), (OUTGOING, "2021-12", 120)]);
+    server.record(
+        "u",
+        &[(OUTGOING, "2020-03", 160), (OUTGOING, "2020-12", 100), (OUTGOING, "2021-01", 150), (OUTGOING, "2021-03", 200), (OUTGOING, "2021-12", 120)],
+    );
     server.record("u", &[(OUTGOING, "2022-01", 10), (OUTGOING, "2022-02", 20), (OUTGOING, "2022-03", 30)]);
     let points = server.points(OUTGOING, "u", "2020-12", "2022-03");
     assert_eq!(points.len(), 16);
-    has(&points[0], &json!({ "period": "2020-12", "value": 100, "delta_reason": "no_prior", "year_delta_reason": "no_prior", "year_to_date_reason": "missing" }));
+    has(
+        &points[0],
+        &json!({ "period": "2020-12", "value": 100, "delta_reason": "no_prior", "year_delta_reason": "no_prior", "year_to_date_reason": "missing" }),
+    );
     // Over the year's end.
-    has(&points[1], &json!({ "period": "2021-01", "value": 150, "delta": 50, "delta_reason": null, "delta_percent": 50, "like_for_like_delta": 50, "like_for_like_percent": 50, "like_for_like_coverage": 1.0, "year_to_date": 150, "year_delta_reason": "no_prior" }));
-    has(&points[2], &json!({ "period": "2021-02", "value": null, "coverage": 0.0, "origin": null, "delta_reason": "missing", "year_to_date": null, "year_to_date_reason": "missing" }));
-    has(&points[3], &json!({ "period": "2021-03", "value": 200, "delta": null, "delta_reason": "no_prior", "delta_percent_reason": "no_prior", "year_delta": 40, "year_delta_percent": 25, "year_to_date_reason": "missing" }));
+    has(
+        &points[1],
+        &json!({ "period": "2021-01", "value": 150, "delta": 50, "delta_reason": null, "delta_percent": 50, "like_for_like_delta": 50, "like_for_like_percent": 50, "like_for_like_coverage": 1.0, "year_to_date": 150, "year_delta_reason": "no_prior" }),
+    );
+    has(
+        &points[2],
+        &json!({ "period": "2021-02", "value": null, "coverage": 0.0, "origin": null, "delta_reason": "missing", "year_to_date": null, "year_to_date_reason": "missing" }),
+    );
+    has(
+        &points[3],
+        &json!({ "period": "2021-03", "value": 200, "delta": null, "delta_reason": "no_prior", "delta_percent_reason": "no_prior", "year_delta": 40, "year_delta_percent": 25, "year_to_date_reason": "missing" }),
+    );
     has(&points[12], &json!({ "period": "2021-12", "year_delta": 20, "year_delta_percent": 20, "delta_reason": "no_prior" }));
-    has(&points[13], &json!({ "period": "2022-01", "delta": -110, "delta_percent": -91.666_667, "year_delta": -140, "year_delta_percent": -93.333_333, "year_to_date": 10 }));
-    has(&points[15], &json!({ "period": "2022-03", "delta": 10, "delta_percent": 50, "year_delta": -170, "year_delta_percent": -85, "year_to_date": 60, "year_to_date_reason": null }));
+    has(
+        &points[13],
+        &json!({ "period": "2022-01", "delta": -110, "delta_percent": -91.666_667, "year_delta": -140, "year_delta_percent": -93.333_333, "year_to_date": 10 }),
+    );
+    has(
+        &points[15],
+        &json!({ "period": "2022-03", "delta": 10, "delta_percent": 50, "year_delta": -170, "year_delta_percent": -85, "year_to_date": 60, "year_to_date_reason": null }),
+    );
 }
 
 #[test]
@@ -90,7 +122,10 @@ fn a_rate_changes_in_points_and_its_year_to_date_is_a_ratio_of_sums() {
     server.record("u", &[(OUTGOING, "2021-01", 100), (SIGNED, "2021-01", 50), (OUTGOING, "2021-02", 300), (SIGNED, "2021-02", 270)]);
     let points = server.points(RATE, "u", "2021-01", "2021-02");
     has(&points[0], &json!({ "value": 50, "year_to_date": 50 }));
-    has(&points[1], &json!({ "value": 90, "delta": 40, "delta_percent": null, "delta_percent_reason": "not_applicable", "year_to_date": 80, "origin": "computed" }));
+    has(
+        &points[1],
+        &json!({ "value": 90, "delta": 40, "delta_percent": null, "delta_percent_reason": "not_applicable", "year_to_date": 80, "origin": "computed" }),
+    );
 }
 
 #[test]
@@ -114,7 +149,10 @@ fn a_rate_of_a_parent_is_the_ratio_of_sums_over_the_children_that_have_all_of_it
     // n has no signed documents in January: 50 of 100, not 50 of 400.
     has(&points[0], &json!({ "value": 50, "coverage": 0.5 }));
     // 320 of 400, not the mean of 50 and 90; like for like m stayed at 50.
-    has(&points[1], &json!({ "value": 80, "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed", "like_for_like_delta": 0, "like_for_like_coverage": 0.5, "like_for_like_percent_reason": "not_applicable" }));
+    has(
+        &points[1],
+        &json!({ "value": 80, "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed", "like_for_like_delta": 0, "like_for_like_coverage": 0.5, "like_for_like_percent_reason": "not_applicable" }),
+    );
 }
 
 #[test]
@@ -132,8 +170,14 @@ fn a_merger_is_comparable_seen_from_the_parent() {
     server.record("p.ab", &[(OUTGOING, "2021-07", 40)]);
     let points = server.points(OUTGOING, "p", "2021-06", "2021-07");
     has(&points[0], &json!({ "value": 35, "coverage": 1.0, "origin": "rolled_up" }));
-    has(&points[1], &json!({ "value": 46, "coverage": 1.0, "delta": 11, "delta_reason": null, "delta_percent": 31.428_571, "like_for_like_delta": 11, "like_for_like_coverage": 1.0 }));
-    has(&server.point(OUTGOING, "p.ab", "2021-07"), &json!({ "value": 40, "delta": null, "delta_reason": "definition_changed", "year_delta_reason": "definition_changed" }));
+    has(
+        &points[1],
+        &json!({ "value": 46, "coverage": 1.0, "delta": 11, "delta_reason": null, "delta_percent": 31.428_571, "like_for_like_delta": 11, "like_for_like_coverage": 1.0 }),
+    );
+    has(
+        &server.point(OUTGOING, "p.ab", "2021-07"),
+        &json!({ "value": 40, "delta": null, "delta_reason": "definition_changed", "year_delta_reason": "definition_changed" }),
+    );
     has(&server.point(OUTGOING, "p.ab", "2021-06"), &json!({ "value": null, "coverage": 0.0 }));
     has(&server.point(OUTGOING, "p.a", "2021-07"), &json!({ "value": null, "coverage": 0.0, "delta_reason": "missing" }));
 }
@@ -151,7 +195,10 @@ fn a_merger_of_which_one_part_had_not_reported_is_not_comparable() {
     server.record("p.c", &[(OUTGOING, "2021-06", 5), (OUTGOING, "2021-07", 6)]);
     server.record("p.ab", &[(OUTGOING, "2021-07", 40)]);
     // Like for like is c alone, one of the two leaves of July.
-    has(&server.point(OUTGOING, "p", "2021-07"), &json!({ "value": 46, "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed", "like_for_like_delta": 1, "like_for_like_percent": 20, "like_for_like_coverage": 0.5 }));
+    has(
+        &server.point(OUTGOING, "p", "2021-07"),
+        &json!({ "value": 46, "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed", "like_for_like_delta": 1, "like_for_like_percent": 20, "like_for_like_coverage": 0.5 }),
+    );
     has(&server.point(OUTGOING, "p", "2021-06"), &json!({ "value": 15, "coverage": 0.666_667 }));
 }
 
@@ -161,10 +208,13 @@ fn a_closure_changes_the_coverage_and_like_for_like_compares_those_that_stay() {
     server.record("q.x", &[(OUTGOING, "2021-06", 10)]);
     server.record("q.y", &[(OUTGOING, "2021-06", 20), (OUTGOING, "2021-07", 25)]);
     has(&server.point(OUTGOING, "q", "2021-06"), &json!({ "value": 30, "coverage": 1.0 }));
-    has(&server.point(OUTGOING, "q", "2021-07"), &json!({
-        "value": 25, "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed", "delta_percent": null, "delta_percent_reason": "coverage_changed",
-        "like_for_like_delta": 5, "like_for_like_delta_reason": null, "like_for_like_percent": 25, "like_for_like_coverage": 1.0
-    }));
+    has(
+        &server.point(OUTGOING, "q", "2021-07"),
+        &json!({
+            "value": 25, "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed", "delta_percent": null, "delta_percent_reason": "coverage_changed",
+            "like_for_like_delta": 5, "like_for_like_delta_reason": null, "like_for_like_percent": 25, "like_for_like_coverage": 1.0
+        }),
+    );
 }
 
 #[test]
@@ -172,9 +222,12 @@ fn partial_reporting_is_given_with_its_coverage() {
     let server = forest(&json!([{ "code": "r" }, { "code": "r.m", "parent": "r" }, { "code": "r.n", "parent": "r" }]));
     server.record("r.m", &[(OUTGOING, "2021-09", 10), (OUTGOING, "2021-10", 15)]);
     server.record("r.n", &[(OUTGOING, "2021-09", 20)]);
-    has(&server.point(OUTGOING, "r", "2021-10"), &json!({
-        "value": 15, "coverage": 0.5, "delta": null, "delta_reason": "coverage_changed", "like_for_like_delta": 5, "like_for_like_percent": 50, "like_for_like_coverage": 0.5
-    }));
+    has(
+        &server.point(OUTGOING, "r", "2021-10"),
+        &json!({
+            "value": 15, "coverage": 0.5, "delta": null, "delta_reason": "coverage_changed", "like_for_like_delta": 5, "like_for_like_percent": 50, "like_for_like_coverage": 0.5
+        }),
+    );
     server.record("r.n", &[(OUTGOING, "2021-10", 19)]);
     has(&server.point(OUTGOING, "r", "2021-10"), &json!({ "value": 34, "coverage": 1.0, "delta": 4, "delta_percent": 13.333_333, "like_for_like_delta": 4 }));
 }
@@ -186,7 +239,10 @@ fn a_figure_stated_above_the_leaves_covers_them_all_and_cannot_be_restricted() {
     server.record("r", &[(OUTGOING, "2021-10", 100), (OUTGOING, "2021-11", 90)]);
     let points = server.points(OUTGOING, "r", "2021-09", "2021-11");
     has(&points[0], &json!({ "value": 10, "coverage": 0.5, "origin": "rolled_up" }));
-    has(&points[1], &json!({ "value": 100, "coverage": 1.0, "origin": "stated", "delta_reason": "coverage_changed", "like_for_like_delta": null, "like_for_like_delta_reason": "stated_above", "like_for_like_percent_reason": "stated_above", "like_for_like_coverage": null }));
+    has(
+        &points[1],
+        &json!({ "value": 100, "coverage": 1.0, "origin": "stated", "delta_reason": "coverage_changed", "like_for_like_delta": null, "like_for_like_delta_reason": "stated_above", "like_for_like_percent_reason": "stated_above", "like_for_like_coverage": null }),
+    );
     has(&points[2], &json!({ "value": 90, "delta": -10, "delta_percent": -10, "like_for_like_delta": -10 }));
 }
 
@@ -273,7 +329,10 @@ fn what_cannot_be_asked_is_refused_with_every_fault() {
     assert_eq!(with(&[("measure", "igate.dossiers.received{channel"), ("unit", "travinh")]).faults(422), ["/measure malformed"]);
     with(&[("measure", OUTGOING), ("unit", "nowhere")]).problem(404);
     with(&[("measure", OUTGOING), ("children_of", "nowhere")]).problem(404);
-    assert_eq!(with(&[("measure", OUTGOING), ("unit", "travinh"), ("colour", "red"), ("form", "csv")]).faults(422), ["/colour unknown_parameter", "/form unknown_parameter"]);
+    assert_eq!(
+        with(&[("measure", OUTGOING), ("unit", "travinh"), ("colour", "red"), ("form", "csv")]).faults(422),
+        ["/colour unknown_parameter", "/form unknown_parameter"]
+    );
     assert_eq!(with(&[("unit", "travinh")]).faults(422), ["/measure missing"]);
     assert_eq!(with(&[("measure", OUTGOING)]).faults(422), ["/unit missing"]);
     assert_eq!(with(&[("measure", OUTGOING), ("unit", "travinh"), ("children_of", "travinh")]).faults(422), ["/unit missing"]);
@@ -283,7 +342,17 @@ fn what_cannot_be_asked_is_refused_with_every_fault() {
     for last in ["0", "-1", "-2147483648"] {
         assert_eq!(ask(&[("measure", OUTGOING), ("unit", "travinh"), ("last", last)]).faults(422), ["/last out_of_range"], "{last}");
     }
-    let many = ask(&[("measure", "{"), ("unit", "travinh"), ("from", "2021-13"), ("to", "never"), ("step", "week"), ("layout", "wide"), ("limit", "x"), ("cursor", "?")]).faults(422);
+    let many = ask(&[
+        ("measure", "{"),
+        ("unit", "travinh"),
+        ("from", "2021-13"),
+        ("to", "never"),
+        ("step", "week"),
+        ("layout", "wide"),
+        ("limit", "x"),
+        ("cursor", "?"),
+    ])
+    .faults(422);
     for name in ["/measure ", "/from ", "/to ", "/step ", "/layout ", "/limit ", "/cursor "] {
         assert!(many.iter().any(|fault| fault.starts_with(name)), "{name} is not among {many:?}");
     }

@@ -34,10 +34,13 @@ fn quarters_of_a_flow_are_sums() {
     let periods: Vec<&str> = points.iter().map(|point| point["period"].as_str().unwrap()).collect();
     assert_eq!(periods, ["2020-Q1", "2020-Q2", "2020-Q3", "2020-Q4", "2021-Q1", "2021-Q2", "2021-Q3", "2021-Q4"]);
     // Over the year's end: 75 - 330; against the year before 75 - 60.
-    has(&points[4], &json!({
-        "time": "2021-01-01T00:00:00Z", "origin": "stated", "coverage": 1.0, "taken_from": null, "delta": -255, "delta_percent": -77.272_727,
-        "like_for_like_delta": -255, "like_for_like_coverage": 1.0, "year_delta": 15, "year_delta_percent": 25, "year_to_date": 75
-    }));
+    has(
+        &points[4],
+        &json!({
+            "time": "2021-01-01T00:00:00Z", "origin": "stated", "coverage": 1.0, "taken_from": null, "delta": -255, "delta_percent": -77.272_727,
+            "like_for_like_delta": -255, "like_for_like_coverage": 1.0, "year_delta": 15, "year_delta_percent": 25, "year_to_date": 75
+        }),
+    );
     has(&points[5], &json!({ "time": "2021-04-01T00:00:00Z", "delta": 90, "delta_percent": 120, "year_to_date": 240 }));
     has(&points[0], &json!({ "delta_reason": "no_prior", "year_delta_reason": "no_prior", "year_to_date": 60 }));
 }
@@ -47,17 +50,26 @@ fn halves_nine_months_and_years_of_a_flow_are_sums() {
     let server = two_years();
     let halves = server.points(FLOW, "u", "2020-H1", "2021-H2");
     assert_eq!(halves.iter().map(|point| point["value"].as_i64().unwrap()).collect::<Vec<_>>(), [210, 570, 240, 600]);
-    has(&halves[2], &json!({ "period": "2021-H1", "delta": -330, "delta_percent": -57.894_737, "year_delta": 30, "year_delta_percent": 14.285_714, "year_to_date": 240 }));
+    has(
+        &halves[2],
+        &json!({ "period": "2021-H1", "delta": -330, "delta_percent": -57.894_737, "year_delta": 30, "year_delta_percent": 14.285_714, "year_to_date": 240 }),
+    );
     has(&halves[3], &json!({ "period": "2021-H2", "time": "2021-07-01T00:00:00Z", "delta": 360, "delta_percent": 150, "year_to_date": 840 }));
     let nine = server.points(FLOW, "u", "2020-9M", "2021-9M");
     assert_eq!(nine.len(), 2);
-    has(&nine[1], &json!({
-        "period": "2021-9M", "time": "2021-01-01T00:00:00Z", "value": 495, "delta": null, "delta_reason": "not_applicable", "delta_percent_reason": "not_applicable",
-        "like_for_like_delta_reason": "not_applicable", "year_delta": 45, "year_delta_percent": 10, "year_to_date": 495
-    }));
+    has(
+        &nine[1],
+        &json!({
+            "period": "2021-9M", "time": "2021-01-01T00:00:00Z", "value": 495, "delta": null, "delta_reason": "not_applicable", "delta_percent_reason": "not_applicable",
+            "like_for_like_delta_reason": "not_applicable", "year_delta": 45, "year_delta_percent": 10, "year_to_date": 495
+        }),
+    );
     let years = server.points(FLOW, "u", "2020", "2021");
     has(&years[0], &json!({ "period": "2020", "value": 780, "delta_reason": "no_prior" }));
-    has(&years[1], &json!({ "period": "2021", "value": 840, "delta": 60, "delta_percent": 7.692_308, "year_delta": 60, "year_delta_percent": 7.692_308, "year_to_date": 840 }));
+    has(
+        &years[1],
+        &json!({ "period": "2021", "value": 840, "delta": 60, "delta_percent": 7.692_308, "year_delta": 60, "year_delta_percent": 7.692_308, "year_to_date": 840 }),
+    );
 }
 
 #[test]
@@ -65,10 +77,16 @@ fn a_stock_is_that_of_the_last_month_that_has_one() {
     let server = two_years();
     server.record("u", &[(STOCK, "2022-01", 3001), (STOCK, "2022-02", 3002)]);
     let quarters = server.points(STOCK, "u", "2021-Q1", "2022-Q2");
-    has(&quarters[0], &json!({ "value": 2003, "taken_from": "2021-03", "delta": 991, "delta_percent": 97.924_901, "year_delta": 1000, "year_to_date": null, "year_to_date_reason": "not_applicable" }));
+    has(
+        &quarters[0],
+        &json!({ "value": 2003, "taken_from": "2021-03", "delta": 991, "delta_percent": 97.924_901, "year_delta": 1000, "year_to_date": null, "year_to_date_reason": "not_applicable" }),
+    );
     has(&quarters[3], &json!({ "value": 2012, "taken_from": "2021-12", "delta": 3, "coverage": 1.0 }));
     // Taken from the second month here, from the third there: not the same place.
-    has(&quarters[4], &json!({ "period": "2022-Q1", "value": 3002, "taken_from": "2022-02", "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed", "year_delta_reason": "coverage_changed" }));
+    has(
+        &quarters[4],
+        &json!({ "period": "2022-Q1", "value": 3002, "taken_from": "2022-02", "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed", "year_delta_reason": "coverage_changed" }),
+    );
     has(&quarters[5], &json!({ "period": "2022-Q2", "value": null, "taken_from": null, "coverage": 0.0, "delta_reason": "missing" }));
     has(&server.point(STOCK, "u", "2021-9M"), &json!({ "value": 2009, "taken_from": "2021-09", "year_delta": 1000 }));
     has(&server.point(STOCK, "u", "2021"), &json!({ "value": 2012, "taken_from": "2021-12", "delta": 1000 }));
@@ -79,7 +97,10 @@ fn a_stock_is_that_of_the_last_month_that_has_one() {
 fn an_average_is_missing_in_wider_periods() {
     let server = two_years();
     for period in ["2021-Q1", "2021-H1", "2021"] {
-        has(&server.point(AVERAGE, "u", period), &json!({ "value": null, "delta_reason": "missing", "year_delta_reason": "missing", "year_to_date_reason": "not_applicable" }));
+        has(
+            &server.point(AVERAGE, "u", period),
+            &json!({ "value": null, "delta_reason": "missing", "year_delta_reason": "missing", "year_to_date_reason": "not_applicable" }),
+        );
     }
     has(&server.point(AVERAGE, "u", "2021-9M"), &json!({ "value": null, "delta_reason": "not_applicable" }));
 }
@@ -88,11 +109,25 @@ fn an_average_is_missing_in_wider_periods() {
 fn a_flow_with_a_missing_month_is_the_sum_of_the_others_with_their_share_of_coverage() {
     let server = Server::start();
     server.put_units(&json!([{ "code": "u" }]));
-    server.record("u", &[(FLOW, "2021-01", 10), (FLOW, "2021-02", 20), (FLOW, "2021-04", 10), (FLOW, "2021-05", 20), (FLOW, "2021-06", 30), (FLOW, "2021-07", 1), (FLOW, "2021-08", 2)]);
+    server.record(
+        "u",
+        &[
+            (FLOW, "2021-01", 10),
+            (FLOW, "2021-02", 20),
+            (FLOW, "2021-04", 10),
+            (FLOW, "2021-05", 20),
+            (FLOW, "2021-06", 30),
+            (FLOW, "2021-07", 1),
+            (FLOW, "2021-08", 2),
+        ],
+    );
     let quarters = server.points(FLOW, "u", "2021-Q1", "2021-Q3");
     has(&quarters[0], &json!({ "value": 30, "coverage": 0.666_667, "year_to_date": null, "year_to_date_reason": "missing" }));
     // June has no March to be compared with; like for like are April and May with January and February.
-    has(&quarters[1], &json!({ "value": 60, "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed", "like_for_like_delta": 0, "like_for_like_percent": 0, "like_for_like_coverage": 0.666_667 }));
+    has(
+        &quarters[1],
+        &json!({ "value": 60, "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed", "like_for_like_delta": 0, "like_for_like_percent": 0, "like_for_like_coverage": 0.666_667 }),
+    );
     has(&quarters[2], &json!({ "value": 3, "delta_reason": "coverage_changed", "like_for_like_delta": -27, "like_for_like_percent": -90 }));
 }
 
@@ -101,7 +136,10 @@ fn a_rate_of_a_wider_period_counts_the_months_that_have_all_of_it() {
     let server = two_years();
     // January 5 of 10, February 10 of 20, March unknown: 15 of 30.
     server.record("u", &[(SIGNED, "2020-01", 5), (SIGNED, "2020-02", 10)]);
-    has(&server.point("ioffice.documents.signed_rate", "u", "2020-Q1"), &json!({ "value": 50, "coverage": 0.666_667, "taken_from": null, "origin": "computed" }));
+    has(
+        &server.point("ioffice.documents.signed_rate", "u", "2020-Q1"),
+        &json!({ "value": 50, "coverage": 0.666_667, "taken_from": null, "origin": "computed" }),
+    );
     server.record("u", &[(SIGNED, "2020-03", 0)]);
     has(&server.point("ioffice.documents.signed_rate", "u", "2020-Q1"), &json!({ "value": 25, "coverage": 1.0, "year_to_date": 25 }));
 }
@@ -152,7 +190,13 @@ fn years_of_a_merged_province_are_comparable_month_by_month() {
     }
     server.post_csv("observations", &rows.join("\n")).expect(201);
     // 2020: 12 x 3; 2021: 3 x 3 + 9 x 5.
-    has(&server.point(FLOW, "p", "2021"), &json!({ "value": 54, "coverage": 1.0, "delta": 18, "delta_percent": 50, "like_for_like_delta": 18, "year_to_date": 54 }));
+    has(
+        &server.point(FLOW, "p", "2021"),
+        &json!({ "value": 54, "coverage": 1.0, "delta": 18, "delta_percent": 50, "like_for_like_delta": 18, "year_to_date": 54 }),
+    );
     has(&server.point(FLOW, "p", "2021-Q2"), &json!({ "value": 15, "delta": 6, "year_delta": 6, "year_to_date": 24 }));
-    has(&server.point(FLOW, "p.ab", "2021-Q3"), &json!({ "value": 15, "delta": 0, "delta_percent": 0, "year_delta": null, "year_delta_reason": "definition_changed" }));
+    has(
+        &server.point(FLOW, "p.ab", "2021-Q3"),
+        &json!({ "value": 15, "delta": 0, "delta_percent": 0, "year_delta": null, "year_delta_reason": "definition_changed" }),
+    );
 }

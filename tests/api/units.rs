@@ -37,16 +37,22 @@ fn a_unit_is_answered_whole_with_its_defaults() {
     assert_eq!(page["units"], json!([bare, full]));
     // Replaced whole: a field left out takes its default.
     server.put_units(&json!([{ "code": "full", "parent": "travinh" }]));
-    has(&server.read("units?code=full")["units"][0], &json!({ "kind": "agency", "name": { "vi": "", "en": "" }, "valid_to": null, "successors": [], "official_codes": [] }));
+    has(
+        &server.read("units?code=full")["units"][0],
+        &json!({ "kind": "agency", "name": { "vi": "", "en": "" }, "valid_to": null, "successors": [], "official_codes": [] }),
+    );
 }
 
 #[test]
 fn what_get_answers_can_be_put_back_and_changes_nothing() {
     let server = Server::start();
     let page = server.read("units");
-    has(&page["units"].as_array().unwrap().iter().find(|unit| unit["code"] == "travinh").unwrap().clone(), &json!({
-        "kind": "province", "name": { "vi": "Trà Vinh", "en": "Tra Vinh" }, "parent": null, "valid_from": null, "valid_to": "2025-06-30", "successors": ["vinhlong-2025"]
-    }));
+    has(
+        &page["units"].as_array().unwrap().iter().find(|unit| unit["code"] == "travinh").unwrap().clone(),
+        &json!({
+            "kind": "province", "name": { "vi": "Trà Vinh", "en": "Tra Vinh" }, "parent": null, "valid_from": null, "valid_to": "2025-06-30", "successors": ["vinhlong-2025"]
+        }),
+    );
     let answer = server.put("units", &page).expect(200);
     assert_eq!((&answer["revision"], answer["units"].as_array().unwrap().len()), (&page["revision"], page["units"].as_array().unwrap().len()));
     assert_eq!(server.read("units"), page);
@@ -63,7 +69,13 @@ fn every_fault_of_units_is_named_at_once() {
         { "code": "twice" }, { "code": "twice" },
         { "code": "goes-on", "valid_to": "2021-01-31", "successors": ["nobody"] },
     ] });
-    let expected = ["/units/0/code malformed_code", "/units/1/parent unknown_unit", "/units/2/valid_to dates_reversed", "/units/4/code duplicate", "/units/5/successors/0 unknown_unit"];
+    let expected = [
+        "/units/0/code malformed_code",
+        "/units/1/parent unknown_unit",
+        "/units/2/valid_to dates_reversed",
+        "/units/4/code duplicate",
+        "/units/5/successors/0 unknown_unit",
+    ];
     assert_eq!(server.put("units", &body).faults(422), expected);
     let malformed = json!({ "units": [{ "code": 7 }, { "kind": "province" }, { "code": "a", "kind": "kingdom" }, { "code": "b", "colour": "red" }, { "code": "c", "valid_from": "2021-02-30" }, 3], "more": 1 });
     let found = server.put("units", &malformed).faults(422);
@@ -153,7 +165,10 @@ fn a_dry_run_of_units_checks_and_changes_nothing() {
     assert_eq!(server.revision(), revision);
     assert_eq!(server.read("units"), all);
     assert_eq!(server.put("units?dry_run=true", &json!({ "units": [{ "code": "p", "parent": "x" }] })).faults(422), ["/units/0/parent unknown_unit"]);
-    assert_eq!(server.put("units?dry_run=true", &json!({ "units": [{ "code": "travinh", "parent": "bentre", "valid_to": "2025-06-30" }] })).faults(409).len(), 1);
+    assert_eq!(
+        server.put("units?dry_run=true", &json!({ "units": [{ "code": "travinh", "parent": "bentre", "valid_to": "2025-06-30" }] })).faults(409).len(),
+        1
+    );
 }
 
 #[test]

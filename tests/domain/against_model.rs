@@ -9,8 +9,9 @@ use egov_kpi::domain::cube::{Cube, Entry, Measures, View};
 use egov_kpi::domain::measure::{Measure, Members};
 use egov_kpi::domain::number::Written;
 use egov_kpi::domain::period::{Month, Period, Step};
+use egov_kpi::domain::program::Program;
 use egov_kpi::domain::unit::{UnitDocument, Units};
-use egov_kpi::domain::value::{Origin, Program, Source};
+use egov_kpi::domain::value::{Origin, Source};
 
 use crate::model::{self, World};
 
@@ -162,9 +163,12 @@ fn step(step: Step) -> model::Step {
 /// Every measure of a world: indicators with each set of members that has figures, and kpis, with
 /// each member that the open dimension may take.
 fn asked(world: &World, engine: &Engine) -> Vec<Measure> {
-    let mut found: Vec<Measure> = engine.measures.iter().flat_map(|(_, measure)| {
-        measure.members.subsets().into_iter().map(|members| Measure { code: measure.code.clone(), members })
-    }).filter(|measure| engine.catalogue.measure_faults(measure).is_empty()).collect();
+    let mut found: Vec<Measure> = engine
+        .measures
+        .iter()
+        .flat_map(|(_, measure)| measure.members.subsets().into_iter().map(|members| Measure { code: measure.code.clone(), members }))
+        .filter(|measure| engine.catalogue.measure_faults(measure).is_empty())
+        .collect();
     for kpi in &world.kpis {
         found.push(Measure { code: kpi.code.clone(), members: Members::none() });
         for (dimension, members) in &engine.catalogue.kpi(&kpi.code).expect("declared").dimensions {

@@ -9,9 +9,10 @@ use egov_kpi::domain::cube::{Cube, Entry, Measures, View};
 use egov_kpi::domain::measure::{Measure, Members};
 use egov_kpi::domain::number::{Shown, Written};
 use egov_kpi::domain::period::{Month, Period};
+use egov_kpi::domain::program::Program;
 use egov_kpi::domain::rules::{Finding, RuleBook, Standing};
 use egov_kpi::domain::unit::{UnitDocument, UnitKind, Units};
-use egov_kpi::domain::value::{Origin, Program, Source};
+use egov_kpi::domain::value::{Origin, Source};
 use serde_json::{Map, Value, json};
 
 use crate::model::{self, World};

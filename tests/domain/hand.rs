@@ -443,7 +443,10 @@ fn year_to_date_needs_every_month_since_january() {
 #[test]
 fn what_makes_no_sense_comes_before_what_is_missing() {
     let case = case(ONE, "");
-    case.is("rate a 2021-02", "delta=missing percent=not_applicable like=missing like_percent=not_applicable year=missing year_percent=not_applicable ytd=missing");
+    case.is(
+        "rate a 2021-02",
+        "delta=missing percent=not_applicable like=missing like_percent=not_applicable year=missing year_percent=not_applicable ytd=missing",
+    );
     case.is("s a 2021-9M", "delta=not_applicable percent=not_applicable like=not_applicable like_percent=not_applicable year=missing ytd=not_applicable");
     case.is("m a 2021-02", "delta=missing like=not_applicable like_percent=not_applicable ytd=not_applicable");
 }

@@ -223,10 +223,7 @@ impl Exact {
         while b != 0 {
             (a, b) = (b, a % b);
         }
-        Self {
-            num: num / a * den.signum(),
-            den: den.abs() / a,
-        }
+        Self { num: num / a * den.signum(), den: den.abs() / a }
     }
 
     /// A number of a formula, with up to nine decimals.
@@ -237,18 +234,12 @@ impl Exact {
     /// The sum.
     fn plus(self, other: Self) -> Self {
         let num = times(self.num, other.den).checked_add(times(other.num, self.den));
-        Self::new(
-            num.expect("the model's numbers fit 128 bits"),
-            times(self.den, other.den),
-        )
+        Self::new(num.expect("the model's numbers fit 128 bits"), times(self.den, other.den))
     }
 
     /// The number with the other sign.
     fn negative(self) -> Self {
-        Self {
-            num: -self.num,
-            den: self.den,
-        }
+        Self { num: -self.num, den: self.den }
     }
 
     /// The difference.
@@ -297,10 +288,7 @@ impl Span {
 
     /// The period of the same length that begins so many months earlier.
     fn earlier(self, months: i32) -> Self {
-        Self {
-            start: self.start - months,
-            length: self.length,
-        }
+        Self { start: self.start - months, length: self.length }
     }
 }
 
@@ -375,11 +363,7 @@ struct Change {
 
 /// The share that some leaves are of others.
 fn share(some: &Units, all: &Units) -> f64 {
-    if all.is_empty() {
-        0.0
-    } else {
-        some.len() as f64 / all.len() as f64
-    }
+    if all.is_empty() { 0.0 } else { some.len() as f64 / all.len() as f64 }
 }
 
 /// The mean over a period's months.
@@ -400,11 +384,7 @@ fn operands(formula: &Expr) -> Vec<Expr> {
 fn inside(expr: &Expr) -> Vec<&Expr> {
     match expr {
         Expr::Number(_) | Expr::Measure { .. } => vec![],
-        Expr::Add(x, y)
-        | Expr::Sub(x, y)
-        | Expr::Mul(x, y)
-        | Expr::Div(x, y)
-        | Expr::Coalesce(x, y) => vec![x, y],
+        Expr::Add(x, y) | Expr::Sub(x, y) | Expr::Mul(x, y) | Expr::Div(x, y) | Expr::Coalesce(x, y) => vec![x, y],
         Expr::Neg(x) | Expr::Abs(x) | Expr::Sum(x) => vec![x],
         Expr::Min(list) | Expr::Max(list) => list.iter().collect(),
     }
@@ -413,9 +393,7 @@ fn inside(expr: &Expr) -> Vec<&Expr> {
 /// Every measure anywhere in an expression: the indicator, and whether it stands in `prev()`.
 fn measures(expr: &Expr) -> Vec<(&str, bool)> {
     match expr {
-        Expr::Measure {
-            indicator, prev, ..
-        } => vec![(indicator.as_str(), *prev)],
+        Expr::Measure { indicator, prev, .. } => vec![(indicator.as_str(), *prev)],
         other => inside(other).into_iter().flat_map(measures).collect(),
     }
 }
@@ -441,47 +419,23 @@ fn apply(formula: &Expr, known: &dyn Fn(&Expr) -> Option<Exact>) -> Option<Exact
 
 /// The sum of pieces; nothing where there is none: missing is not zero.
 fn total<'a>(pieces: impl IntoIterator<Item = &'a Piece>) -> Option<Exact> {
-    pieces
-        .into_iter()
-        .map(|piece| piece.amount)
-        .reduce(Exact::plus)
+    pieces.into_iter().map(|piece| piece.amount).reduce(Exact::plus)
 }
 
 impl Expr {
     /// The formula as section 4 writes it, with every pair of parentheses.
     pub fn text(&self) -> String {
-        let list = |all: &[Expr]| {
-            all.iter()
-                .map(Expr::text)
-                .collect::<Vec<String>>()
-                .join(", ")
-        };
+        let list = |all: &[Expr]| all.iter().map(Expr::text).collect::<Vec<String>>().join(", ");
         match self {
             Expr::Number(number) => number.to_string(),
-            Expr::Measure {
-                indicator,
-                members,
-                prev,
-            } => {
+            Expr::Measure { indicator, members, prev } => {
                 let member = |(dimension, member): &(String, Option<String>)| match member {
                     Some(member) => format!("{dimension}={member}"),
                     None => dimension.clone(),
                 };
-                let members = members
-                    .iter()
-                    .map(member)
-                    .collect::<Vec<String>>()
-                    .join(", ");
-                let measure = if members.is_empty() {
-                    indicator.clone()
-                } else {
-                    format!("{indicator}{{{members}}}")
-                };
-                if *prev {
-                    format!("prev({measure})")
-                } else {
-                    measure
-                }
+                let members = members.iter().map(member).collect::<Vec<String>>().join(", ");
+                let measure = if members.is_empty() { indicator.clone() } else { format!("{indicator}{{{members}}}") };
+                if *prev { format!("prev({measure})") } else { measure }
             }
             Expr::Add(x, y) => format!("({} + {})", x.text(), y.text()),
             Expr::Sub(x, y) => format!("({} - {})", x.text(), y.text()),
@@ -509,14 +463,9 @@ impl Asked {
                 false => total(&last.operands[i]),
             })
             .collect();
-        let known =
-            |expr: &Expr| totals[self.operands.iter().position(|operand| operand == expr)?];
+        let known = |expr: &Expr| totals[self.operands.iter().position(|operand| operand == expr)?];
         let value = apply(&self.formula, &known)?;
-        Some(if self.hundredfold {
-            value.times(Exact::new(100, 1))
-        } else {
-            value
-        })
+        Some(if self.hundredfold { value.times(Exact::new(100, 1)) } else { value })
     }
 
     /// Whether nothing adds up over months, so that the value is that of one month.
@@ -537,14 +486,7 @@ impl Asked {
 
 impl World {
     /// One point of a series: section 3, `GET /series`. `start` is the first month of the period.
-    pub fn point(
-        &self,
-        measure: &str,
-        members: &Members,
-        unit: &str,
-        step: Step,
-        start: Month,
-    ) -> Point {
+    pub fn point(&self, measure: &str, members: &Members, unit: &str, step: Step, start: Month) -> Point {
         let asked = self.asked(measure, members);
         let unit = self.unit(unit).expect("a known unit");
         let length = match step {
@@ -561,14 +503,9 @@ impl World {
         // percent and the like-for-like change, for there is no calendar period before it.
         let (before, like_for_like) = match step {
             Step::NineMonths => (Err(Reason::NotApplicable), Err(Reason::NotApplicable)),
-            _ => (
-                self.change(&asked, unit, now, &found, now.earlier(length)),
-                self.like_for_like(&asked, unit, now, &found, now.earlier(length)),
-            ),
+            _ => (self.change(&asked, unit, now, &found, now.earlier(length)), self.like_for_like(&asked, unit, now, &found, now.earlier(length))),
         };
-        let delta = |change: &Result<Change, Reason>| {
-            change.as_ref().map(|c| c.delta.to_f64()).map_err(|r| *r)
-        };
+        let delta = |change: &Result<Change, Reason>| change.as_ref().map(|c| c.delta.to_f64()).map_err(|r| *r);
         let levels = (0..asked.operands.len()).any(|i| !asked.adds_up[i]);
         Point {
             value: found.value.map(Exact::to_f64),
@@ -576,9 +513,7 @@ impl World {
             origin: found.value.and_then(|_| self.origin(&asked, &found)),
             // Reading: named in wider periods only, also for a kpi in which some operand is a stock.
             taken_from: match found.last {
-                Some(last) if length > 1 && levels && found.value.is_some() => {
-                    Some(start + place(last))
-                }
+                Some(last) if length > 1 && levels && found.value.is_some() => Some(start + place(last)),
                 _ => None,
             },
             delta: delta(&before),
@@ -599,10 +534,7 @@ impl World {
             Some(kpi) => kpi.formula.clone(),
             None => Expr::Measure {
                 indicator: measure.to_owned(),
-                members: members
-                    .iter()
-                    .map(|(dimension, member)| (dimension.clone(), Some(member.clone())))
-                    .collect(),
+                members: members.iter().map(|(dimension, member)| (dimension.clone(), Some(member.clone()))).collect(),
                 prev: false,
             },
         };
@@ -610,10 +542,7 @@ impl World {
         // Reading: a sum() or a ?? adds up over months when a flow stands in it outside prev();
         // averages are weights there and follow what they stand with; prev() is one month's level.
         let flow = |code: &str, prev: bool| !prev && self.indicator(code).kind == Kind::Flow;
-        let adds_up = operands
-            .iter()
-            .map(|x| measures(x).into_iter().any(|(code, prev)| flow(code, prev)))
-            .collect();
+        let adds_up = operands.iter().map(|x| measures(x).into_iter().any(|(code, prev)| flow(code, prev))).collect();
         let percent = kpi.map_or_else(|| self.indicator(measure).percent, |kpi| kpi.percent);
         Asked {
             formula,
@@ -629,10 +558,7 @@ impl World {
 
     /// An indicator of the catalogue.
     fn indicator(&self, code: &str) -> &Indicator {
-        self.indicators
-            .iter()
-            .find(|indicator| indicator.code == code)
-            .expect("a known measure")
+        self.indicators.iter().find(|indicator| indicator.code == code).expect("a known measure")
     }
 
     /// A unit by its code.
@@ -644,8 +570,7 @@ impl World {
     // Reading: a unit whose parent does not exist in the month is nobody's child then, neither of
     // its parent nor of its grandparent: it reports for itself and counts in no sum or coverage.
     fn children(&self, unit: &Unit, month: Month) -> Vec<&Unit> {
-        let child =
-            |other: &&Unit| other.parent.as_ref() == Some(&unit.code) && exists(other, month);
+        let child = |other: &&Unit| other.parent.as_ref() == Some(&unit.code) && exists(other, month);
         self.units.iter().filter(child).collect()
     }
 
@@ -654,37 +579,19 @@ impl World {
         let children = self.children(unit, month);
         match children.is_empty() {
             true => Units::from([unit.code.clone()]),
-            false => children
-                .into_iter()
-                .flat_map(|child| self.leaves(child, month))
-                .collect(),
+            false => children.into_iter().flat_map(|child| self.leaves(child, month)).collect(),
         }
     }
 
     /// All leaves of the whole forest in a month.
     fn all_leaves(&self, month: Month) -> Units {
         let leaf = |unit: &&Unit| exists(unit, month) && self.children(unit, month).is_empty();
-        self.units
-            .iter()
-            .filter(leaf)
-            .map(|unit| unit.code.clone())
-            .collect()
+        self.units.iter().filter(leaf).map(|unit| unit.code.clone()).collect()
     }
 
     /// Section 2, "Own value".
-    fn own(
-        &self,
-        indicator: &Indicator,
-        members: &Members,
-        unit: &Unit,
-        month: Month,
-    ) -> Option<(Exact, Origin)> {
-        let key = (
-            indicator.code.clone(),
-            members.clone(),
-            unit.code.clone(),
-            month,
-        );
+    fn own(&self, indicator: &Indicator, members: &Members, unit: &Unit, month: Month) -> Option<(Exact, Origin)> {
+        let key = (indicator.code.clone(), members.clone(), unit.code.clone(), month);
         if let Some(figure) = self.figures.get(&key) {
             let scale = 10_i128.pow(indicator.decimals);
             return Some((Exact::new(i128::from(*figure), scale), Origin::Stated));
@@ -695,23 +602,13 @@ impl World {
         }
         // A dimension is open where it is not named and its host member, if any, is.
         let open = |dimension: &&Dimension| {
-            !members.contains_key(&dimension.code)
-                && dimension
-                    .within
-                    .as_ref()
-                    .is_none_or(|(host, member)| members.get(host) == Some(member))
+            !members.contains_key(&dimension.code) && dimension.within.as_ref().is_none_or(|(host, member)| members.get(host) == Some(member))
         };
-        for dimension in indicator
-            .dimensions
-            .iter()
-            .filter(open)
-            .filter(|dimension| dimension.complete)
-        {
+        for dimension in indicator.dimensions.iter().filter(open).filter(|dimension| dimension.complete) {
             let part = |member: &String| {
                 let mut named = members.clone();
                 named.insert(dimension.code.clone(), member.clone());
-                self.own(indicator, &named, unit, month)
-                    .map(|(amount, _)| amount)
+                self.own(indicator, &named, unit, month).map(|(amount, _)| amount)
             };
             let parts: Option<Vec<Exact>> = dimension.members.iter().map(part).collect();
             if let Some(sum) = parts.and_then(|parts| parts.into_iter().reduce(Exact::plus)) {
@@ -722,36 +619,20 @@ impl World {
     }
 
     /// Section 2, "Value": the own value, else the sum over the child units that have one.
-    fn value(
-        &self,
-        indicator: &Indicator,
-        members: &Members,
-        unit: &Unit,
-        month: Month,
-    ) -> Option<Figures> {
+    fn value(&self, indicator: &Indicator, members: &Members, unit: &Unit, month: Month) -> Option<Figures> {
         if !exists(unit, month) {
             return None;
         }
         let leaves = self.leaves(unit, month);
         if let Some((amount, origin)) = self.own(indicator, members, unit, month) {
-            let pieces = vec![Piece {
-                amount,
-                leaves: leaves.clone(),
-            }];
-            return Some(Figures {
-                operands: vec![pieces],
-                covered: leaves.clone(),
-                leaves,
-                origin,
-            });
+            let pieces = vec![Piece { amount, leaves: leaves.clone() }];
+            return Some(Figures { operands: vec![pieces], covered: leaves.clone(), leaves, origin });
         }
         if indicator.kind == Kind::Average {
             return None;
         }
         let children = self.children(unit, month);
-        let parts = children
-            .into_iter()
-            .filter_map(|child| self.value(indicator, members, child, month));
+        let parts = children.into_iter().filter_map(|child| self.value(indicator, members, child, month));
         join(parts, leaves, Origin::RolledUp)
     }
 
@@ -770,58 +651,30 @@ impl World {
         // rolled up if the leaf had children in the month before. And prev(x) is asked of the unit
         // as it was then: a unit that did not exist in that month has no prev(x).
         if let Some(operands) = asked.operands.iter().map(whole).collect() {
-            return Some(Figures {
-                operands,
-                covered: leaves.clone(),
-                leaves,
-                origin: Origin::Computed,
-            });
+            return Some(Figures { operands, covered: leaves.clone(), leaves, origin: Origin::Computed });
         }
         let children = self.children(unit, month);
-        let parts = children
-            .into_iter()
-            .filter_map(|child| self.kpi(asked, child, month, before));
+        let parts = children.into_iter().filter_map(|child| self.kpi(asked, child, month, before));
         join(parts, leaves, Origin::Computed)
     }
 
     /// Section 2, "Kpi", and section 4: what is there of an operand at a unit.
-    fn there(
-        &self,
-        operand: &Expr,
-        asked: &Members,
-        unit: &Unit,
-        month: Month,
-        before: Month,
-    ) -> There {
+    fn there(&self, operand: &Expr, asked: &Members, unit: &Unit, month: Month, before: Month) -> There {
         let leaves = || self.leaves(unit, month);
         let of = |expr: &Expr| self.there(expr, asked, unit, month, before);
         match operand {
-            Expr::Measure {
-                indicator,
-                members,
-                prev,
-            } => {
+            Expr::Measure { indicator, members, prev } => {
                 let members = resolve(members, asked);
-                match self.value(
-                    self.indicator(indicator),
-                    &members,
-                    unit,
-                    if *prev { before } else { month },
-                ) {
+                match self.value(self.indicator(indicator), &members, unit, if *prev { before } else { month }) {
                     None => There::Missing,
-                    Some(figures) if figures.covered == figures.leaves => {
-                        There::Whole(figures.operands.concat())
-                    }
+                    Some(figures) if figures.covered == figures.leaves => There::Whole(figures.operands.concat()),
                     Some(_) => There::Partly,
                 }
             }
             Expr::Sum(expr) => {
                 let at_leaf = |leaf: String| {
                     let amount = self.at_leaf(expr, asked, self.unit(&leaf)?, month, before)?;
-                    Some(Piece {
-                        amount,
-                        leaves: Units::from([leaf]),
-                    })
+                    Some(Piece { amount, leaves: Units::from([leaf]) })
                 };
                 let all = leaves();
                 let pieces: Vec<Piece> = all.clone().into_iter().filter_map(at_leaf).collect();
@@ -842,10 +695,7 @@ impl World {
             // summing"), so that the sum does not jump when a first leaf reports.
             Expr::Number(number) => {
                 let amount = Exact::from_number(*number);
-                let piece = |leaf| Piece {
-                    amount,
-                    leaves: Units::from([leaf]),
-                };
+                let piece = |leaf| Piece { amount, leaves: Units::from([leaf]) };
                 There::Whole(leaves().into_iter().map(piece).collect())
             }
             // A computed side of a `??`: missing as soon as one of its own operands is.
@@ -864,10 +714,7 @@ impl World {
                 let known = |expr: &Expr| sums.iter().find(|(operand, _)| operand == expr)?.1;
                 match apply(computed, &known) {
                     None => There::Missing,
-                    Some(amount) => There::Whole(vec![Piece {
-                        amount,
-                        leaves: leaves(),
-                    }]),
+                    Some(amount) => There::Whole(vec![Piece { amount, leaves: leaves() }]),
                 }
             }
         }
@@ -875,14 +722,7 @@ impl World {
 
     /// Section 4: an expression inside `sum()`, at one leaf.
     // Reading: a leaf at which the expression divides by zero is missing from the sum.
-    fn at_leaf(
-        &self,
-        expr: &Expr,
-        asked: &Members,
-        leaf: &Unit,
-        month: Month,
-        before: Month,
-    ) -> Option<Exact> {
+    fn at_leaf(&self, expr: &Expr, asked: &Members, leaf: &Unit, month: Month, before: Month) -> Option<Exact> {
         let of = |x: &Expr| self.at_leaf(x, asked, leaf, month, before);
         match expr {
             Expr::Measure { .. } => match self.there(expr, asked, leaf, month, before) {
@@ -904,17 +744,11 @@ impl World {
             .months()
             .map(|month| match &asked.formula {
                 _ if asked.is_kpi => self.kpi(asked, unit, month, span.start - 1),
-                Expr::Measure { indicator, .. } if !asked.average || span.length == 1 => {
-                    self.value(self.indicator(indicator), &asked.members, unit, month)
-                }
+                Expr::Measure { indicator, .. } if !asked.average || span.length == 1 => self.value(self.indicator(indicator), &asked.members, unit, month),
                 _ => None,
             })
             .collect();
-        Found {
-            last: places.iter().rposition(Option::is_some),
-            value: asked.value(&places),
-            places,
-        }
+        Found { last: places.iter().rposition(Option::is_some), value: asked.value(&places), places }
     }
 
     /// Section 2, "Wider periods": the mean over the months, or that of the month taken.
@@ -932,15 +766,8 @@ impl World {
     // Reading: where the months of a flow differ, the origin farthest from a stated figure.
     fn origin(&self, asked: &Asked, found: &Found) -> Option<Origin> {
         match found.last {
-            Some(last) if asked.only_levels() => {
-                found.places[last].as_ref().map(|figures| figures.origin)
-            }
-            _ => found
-                .places
-                .iter()
-                .flatten()
-                .map(|figures| figures.origin)
-                .max(),
+            Some(last) if asked.only_levels() => found.places[last].as_ref().map(|figures| figures.origin),
+            _ => found.places.iter().flatten().map(|figures| figures.origin).max(),
         }
     }
 
@@ -950,24 +777,14 @@ impl World {
     // A sum() of flows weighted by averages is a kpi of flows.
     fn year_to_date(&self, asked: &Asked, unit: &Unit, now: Span) -> Result<f64, Reason> {
         let of_flows = |x: &Expr| {
-            let kinds: Vec<Kind> = measures(x)
-                .into_iter()
-                .map(|(code, _)| self.indicator(code).kind)
-                .collect();
+            let kinds: Vec<Kind> = measures(x).into_iter().map(|(code, _)| self.indicator(code).kind).collect();
             kinds.contains(&Kind::Flow) && !kinds.contains(&Kind::Stock)
         };
         if !asked.operands.iter().all(of_flows) {
             return Err(Reason::NotApplicable);
         }
         let start = now.start - now.start.rem_euclid(12);
-        let found = self.found(
-            asked,
-            unit,
-            Span {
-                start,
-                length: now.end() - start + 1,
-            },
-        );
+        let found = self.found(asked, unit, Span { start, length: now.end() - start + 1 });
         match found.value {
             Some(value) if found.places.iter().all(Option::is_some) => Ok(value.to_f64()),
             _ => Err(Reason::Missing),
@@ -976,14 +793,7 @@ impl World {
 
     /// Section 2, "Change": the other period, or what hinders a comparison with it before coverage
     /// is looked at.
-    fn prior(
-        &self,
-        asked: &Asked,
-        unit: &Unit,
-        now: Span,
-        this: &Found,
-        other: Span,
-    ) -> Result<Found, Reason> {
+    fn prior(&self, asked: &Asked, unit: &Unit, now: Span, this: &Found, other: Span) -> Result<Found, Reason> {
         let that = self.found(asked, unit, other);
         if this.value.is_none() {
             return Err(Reason::Missing);
@@ -1020,39 +830,18 @@ impl World {
                 }
             }
         }
-        let parts = |used: &BTreeSet<Month>, at: Month| {
-            used.iter().any(|m| *m < at) && used.iter().any(|m| *m >= at)
-        };
-        months.into_iter().any(|(code, used)| {
-            self.indicator(code)
-                .breaks
-                .iter()
-                .any(|at| parts(&used, *at))
-        })
+        let parts = |used: &BTreeSet<Month>, at: Month| used.iter().any(|m| *m < at) && used.iter().any(|m| *m >= at);
+        months.into_iter().any(|(code, used)| self.indicator(code).breaks.iter().any(|at| parts(&used, *at)))
     }
 
     /// Section 2, "Change": this period minus another.
-    fn change(
-        &self,
-        asked: &Asked,
-        unit: &Unit,
-        now: Span,
-        this: &Found,
-        other: Span,
-    ) -> Result<Change, Reason> {
+    fn change(&self, asked: &Asked, unit: &Unit, now: Span, this: &Found, other: Span) -> Result<Change, Reason> {
         let that = self.prior(asked, unit, now, this, other)?;
         if !self.comparable_periods(asked, now, this, other, &that) {
             return Err(Reason::CoverageChanged);
         }
-        let (value, previous) = (
-            this.value.ok_or(Reason::Missing)?,
-            that.value.ok_or(Reason::NoPrior)?,
-        );
-        Ok(Change {
-            delta: value.minus(previous),
-            previous,
-            coverage: self.coverage(asked, this),
-        })
+        let (value, previous) = (this.value.ok_or(Reason::Missing)?, that.value.ok_or(Reason::NoPrior)?);
+        Ok(Change { delta: value.minus(previous), previous, coverage: self.coverage(asked, this) })
     }
 
     /// Section 2, "Comparable": the units in which a unit of an earlier month goes on in a later
@@ -1061,11 +850,7 @@ impl World {
     fn heirs(&self, code: &str, month: Month) -> Units {
         match self.unit(code) {
             Some(unit) if exists(unit, month) => Units::from([unit.code.clone()]),
-            Some(unit) if unit.exists_to.is_some_and(|to| to < month) => unit
-                .successors
-                .iter()
-                .flat_map(|successor| self.heirs(successor, month))
-                .collect(),
+            Some(unit) if unit.exists_to.is_some_and(|to| to < month) => unit.successors.iter().flat_map(|successor| self.heirs(successor, month)).collect(),
             _ => Units::new(),
         }
     }
@@ -1073,48 +858,19 @@ impl World {
     /// Section 2, "Comparable": two months, the earlier one first.
     // Reading: "no leaf left uncovered then" means any leaf of the forest, also of another parent:
     // what it brings into a merged unit was not in the earlier figure.
-    fn comparable(
-        &self,
-        then: Month,
-        covered_then: &Units,
-        now: Month,
-        covered_now: &Units,
-    ) -> bool {
-        let gone_on: Units = covered_then
-            .iter()
-            .flat_map(|leaf| self.heirs(leaf, now))
-            .collect();
-        let uncovered: Units = self
-            .all_leaves(then)
-            .difference(covered_then)
-            .cloned()
-            .collect();
+    fn comparable(&self, then: Month, covered_then: &Units, now: Month, covered_now: &Units) -> bool {
+        let gone_on: Units = covered_then.iter().flat_map(|leaf| self.heirs(leaf, now)).collect();
+        let uncovered: Units = self.all_leaves(then).difference(covered_then).cloned().collect();
         gone_on == *covered_now
-            && covered_then
-                .iter()
-                .all(|leaf| !self.heirs(leaf, now).is_empty())
-            && uncovered
-                .iter()
-                .all(|leaf| self.heirs(leaf, now).is_disjoint(covered_now))
+            && covered_then.iter().all(|leaf| !self.heirs(leaf, now).is_empty())
+            && uncovered.iter().all(|leaf| self.heirs(leaf, now).is_disjoint(covered_now))
     }
 
     /// Section 2, "Comparable": wider periods.
-    fn comparable_periods(
-        &self,
-        asked: &Asked,
-        now: Span,
-        this: &Found,
-        other: Span,
-        that: &Found,
-    ) -> bool {
+    fn comparable_periods(&self, asked: &Asked, now: Span, this: &Found, other: Span, that: &Found) -> bool {
         let same = |i: usize| match (&this.places[i], &that.places[i]) {
             (None, None) => true,
-            (Some(a), Some(b)) => self.comparable(
-                other.start + place(i),
-                &b.covered,
-                now.start + place(i),
-                &a.covered,
-            ),
+            (Some(a), Some(b)) => self.comparable(other.start + place(i), &b.covered, now.start + place(i), &a.covered),
             _ => false,
         };
         match (asked.only_levels(), this.last, that.last) {
@@ -1127,13 +883,7 @@ impl World {
     /// are comparable with each other.
     // Reading: leaves that merge stand or fall together: where one of them was not covered, or
     // belongs to another parent, the merged unit is left out, and so are its other predecessors.
-    fn common(
-        &self,
-        then: Month,
-        covered_then: &Units,
-        now: Month,
-        covered_now: &Units,
-    ) -> (Units, Units) {
+    fn common(&self, then: Month, covered_then: &Units, now: Month, covered_now: &Units) -> (Units, Units) {
         let (mut kept_then, mut kept_now) = (covered_then.clone(), covered_now.clone());
         let all_then = self.all_leaves(then);
         loop {
@@ -1143,11 +893,7 @@ impl World {
                 !heirs.is_empty() && heirs.is_subset(&kept_now)
             });
             kept_now.retain(|leaf| {
-                let origins = || {
-                    all_then
-                        .iter()
-                        .filter(|origin| self.heirs(origin, now).contains(leaf))
-                };
+                let origins = || all_then.iter().filter(|origin| self.heirs(origin, now).contains(leaf));
                 origins().count() > 0 && origins().all(|origin| kept_then.contains(origin))
             });
             if before == (kept_then.clone(), kept_now.clone()) {
@@ -1163,11 +909,7 @@ impl World {
     fn restrict(&self, pieces: &[Piece], kept: &Units, month: Month) -> Result<Vec<Piece>, Reason> {
         let mut restricted = vec![];
         for piece in pieces {
-            let heirs: Vec<Units> = piece
-                .leaves
-                .iter()
-                .map(|leaf| self.heirs(leaf, month))
-                .collect();
+            let heirs: Vec<Units> = piece.leaves.iter().map(|leaf| self.heirs(leaf, month)).collect();
             let is_in = |heirs: &Units| !heirs.is_empty() && heirs.is_subset(kept);
             if heirs.iter().all(is_in) {
                 restricted.push(piece.clone());
@@ -1187,14 +929,7 @@ impl World {
     // Reading: no leaf in common at all is `coverage_changed`; a kpi that divides by zero over the
     // common leaves is `missing` now and `no_prior` then. Averages: `not_applicable`; kpis with an
     // average inside sum() do have a like-for-like change.
-    fn like_for_like(
-        &self,
-        asked: &Asked,
-        unit: &Unit,
-        now: Span,
-        this: &Found,
-        other: Span,
-    ) -> Result<Change, Reason> {
+    fn like_for_like(&self, asked: &Asked, unit: &Unit, now: Span, this: &Found, other: Span) -> Result<Change, Reason> {
         if asked.average {
             return Err(Reason::NotApplicable);
         }
@@ -1227,10 +962,8 @@ impl World {
                 }
                 for (operand, adds_up) in asked.adds_up.iter().enumerate() {
                     if *adds_up || taken.is_none() {
-                        a.operands[operand] =
-                            self.restrict(&a.operands[operand], &kept_now, month)?;
-                        b.operands[operand] =
-                            self.restrict(&b.operands[operand], &kept_then, before)?;
+                        a.operands[operand] = self.restrict(&a.operands[operand], &kept_now, month)?;
+                        b.operands[operand] = self.restrict(&b.operands[operand], &kept_then, before)?;
                     }
                 }
                 (a.covered, b.covered) = (kept_now, kept_then);
@@ -1246,16 +979,8 @@ impl World {
         }
         let value = asked.value(&this.places).ok_or(Reason::Missing)?;
         let previous = asked.value(&that.places).ok_or(Reason::NoPrior)?;
-        let coverage = if asked.only_levels() {
-            shares[taken]
-        } else {
-            mean(&shares)
-        };
-        Ok(Change {
-            delta: value.minus(previous),
-            previous,
-            coverage,
-        })
+        let coverage = if asked.only_levels() { shares[taken] } else { mean(&shares) };
+        Ok(Change { delta: value.minus(previous), previous, coverage })
     }
 }
 
@@ -1283,19 +1008,10 @@ fn join(parts: impl Iterator<Item = Figures>, leaves: Units, origin: Origin) -> 
     let mut sum: Option<Figures> = None;
     for part in parts {
         match &mut sum {
-            None => {
-                sum = Some(Figures {
-                    leaves: leaves.clone(),
-                    origin,
-                    ..part
-                })
-            }
+            None => sum = Some(Figures { leaves: leaves.clone(), origin, ..part }),
             Some(sum) => {
                 sum.covered.extend(part.covered);
-                sum.operands
-                    .iter_mut()
-                    .zip(part.operands)
-                    .for_each(|(all, more)| all.extend(more));
+                sum.operands.iter_mut().zip(part.operands).for_each(|(all, more)| all.extend(more));
             }
         }
     }
@@ -1340,52 +1056,25 @@ const MOST_UNITS: usize = 14;
 
 /// Formulas, built shortly: a measure with some members.
 fn of(indicator: &str, members: &[(&str, Option<&str>)]) -> Box<Expr> {
-    let member = |(dimension, member): &(&str, Option<&str>)| {
-        ((*dimension).to_owned(), member.map(str::to_owned))
-    };
+    let member = |(dimension, member): &(&str, Option<&str>)| ((*dimension).to_owned(), member.map(str::to_owned));
     let members = members.iter().map(member).collect();
-    Box::new(Expr::Measure {
-        indicator: indicator.to_owned(),
-        members,
-        prev: false,
-    })
+    Box::new(Expr::Measure { indicator: indicator.to_owned(), members, prev: false })
 }
 
 /// Formulas, built shortly: `prev()` of an indicator.
 fn prev(indicator: &str) -> Box<Expr> {
-    Box::new(Expr::Measure {
-        indicator: indicator.to_owned(),
-        members: vec![],
-        prev: true,
-    })
+    Box::new(Expr::Measure { indicator: indicator.to_owned(), members: vec![], prev: true })
 }
 
 /// A dimension, built shortly.
-fn dimension(
-    code: &str,
-    members: [&str; 2],
-    complete: bool,
-    within: Option<(&str, &str)>,
-) -> Dimension {
+fn dimension(code: &str, members: [&str; 2], complete: bool, within: Option<(&str, &str)>) -> Dimension {
     let within = within.map(|(host, member)| (host.to_owned(), member.to_owned()));
-    Dimension {
-        code: code.to_owned(),
-        members: members.map(str::to_owned).to_vec(),
-        complete,
-        within,
-    }
+    Dimension { code: code.to_owned(), members: members.map(str::to_owned).to_vec(), complete, within }
 }
 
 /// An indicator without breaks, built shortly.
 fn indicator(code: &str, kind: Kind, decimals: u32, dimensions: Vec<Dimension>) -> Indicator {
-    Indicator {
-        code: code.to_owned(),
-        kind,
-        decimals,
-        percent: false,
-        dimensions,
-        breaks: vec![],
-    }
+    Indicator { code: code.to_owned(), kind, decimals, percent: false, dimensions, breaks: vec![] }
 }
 
 /// The catalogue of every random world: its indicators, all without decimals and breaks.
@@ -1393,14 +1082,7 @@ fn some_indicators() -> Vec<Indicator> {
     let channel = || dimension("channel", ["in_person", "online"], true, None);
     let level = || dimension("level", ["three", "four"], true, None);
     let holder = || dimension("holder", ["individual", "organisation"], false, None);
-    let token = || {
-        dimension(
-            "token",
-            ["usb", "sim"],
-            true,
-            Some(("holder", "individual")),
-        )
-    };
+    let token = || dimension("token", ["usb", "sim"], true, Some(("holder", "individual")));
     vec![
         indicator("test.flow.a", Kind::Flow, 0, vec![]),
         indicator("test.flow.b", Kind::Flow, 0, vec![]),
@@ -1415,15 +1097,8 @@ fn some_indicators() -> Vec<Indicator> {
 /// The catalogue of every random world: its kpis.
 fn some_kpis() -> Vec<Kpi> {
     let (a, b) = (|| of("test.flow.a", &[]), || of("test.flow.b", &[]));
-    let (stock, split, average) = (
-        || of("test.stock.a", &[]),
-        || of("test.stock.split", &[]),
-        || of("test.average", &[]),
-    );
-    let online = of(
-        "test.flow.split",
-        &[("channel", Some("online")), ("level", None)],
-    );
+    let (stock, split, average) = (|| of("test.stock.a", &[]), || of("test.stock.split", &[]), || of("test.average", &[]));
+    let online = of("test.flow.split", &[("channel", Some("online")), ("level", None)]);
     let weighted = |x: Box<Expr>| Box::new(Expr::Sum(Box::new(Expr::Mul(x, average()))));
     let filled = Box::new(Expr::Coalesce(a(), Box::new(Expr::Number(0.0))));
     let largest = Box::new(Expr::Max(vec![*a(), *b()]));
@@ -1431,34 +1106,14 @@ fn some_kpis() -> Vec<Kpi> {
         ("test.kpi.rate", true, Expr::Div(a(), b())),
         ("test.kpi.share", true, Expr::Div(split(), stock())),
         ("test.kpi.load", false, Expr::Div(a(), stock())),
-        (
-            "test.kpi.growth",
-            false,
-            Expr::Sub(stock(), prev("test.stock.a")),
-        ),
+        ("test.kpi.growth", false, Expr::Sub(stock(), prev("test.stock.a"))),
         ("test.kpi.filled", false, Expr::Add(filled, b())),
-        (
-            "test.kpi.online",
-            true,
-            Expr::Div(online, of("test.flow.split", &[("level", None)])),
-        ),
+        ("test.kpi.online", true, Expr::Div(online, of("test.flow.split", &[("level", None)]))),
         ("test.kpi.minutes", false, *weighted(a())),
-        (
-            "test.kpi.weighted",
-            false,
-            Expr::Div(weighted(stock()), stock()),
-        ),
-        (
-            "test.kpi.extreme",
-            false,
-            Expr::Sub(largest, Box::new(Expr::Abs(of("test.flow.split", &[])))),
-        ),
+        ("test.kpi.weighted", false, Expr::Div(weighted(stock()), stock())),
+        ("test.kpi.extreme", false, Expr::Sub(largest, Box::new(Expr::Abs(of("test.flow.split", &[]))))),
     ]
-    .map(|(code, percent, formula)| Kpi {
-        code: code.to_owned(),
-        percent,
-        formula,
-    })
+    .map(|(code, percent, formula)| Kpi { code: code.to_owned(), percent, formula })
     .to_vec()
 }
 
@@ -1472,48 +1127,26 @@ impl Forest {
     /// Adds a unit that exists from a month.
     fn add(&mut self, parent: Option<String>, from: Option<Month>) -> String {
         let code = format!("u{}", self.units.len() + 1);
-        self.units.push(Unit {
-            code: code.clone(),
-            parent,
-            exists_from: from,
-            exists_to: None,
-            successors: vec![],
-        });
+        self.units.push(Unit { code: code.clone(), parent, exists_from: from, exists_to: None, successors: vec![] });
         code
     }
 
     /// The level of a unit, 1 for a root.
     fn level(&self, code: &str) -> usize {
-        let unit = self
-            .units
-            .iter()
-            .find(|unit| unit.code == code)
-            .expect("a known unit");
+        let unit = self.units.iter().find(|unit| unit.code == code).expect("a known unit");
         1 + unit.parent.as_ref().map_or(0, |parent| self.level(parent))
     }
 
     /// The units that exist in a month and have not ended, with or without children below them.
     fn alive(&self, month: Month, with_children: bool) -> Vec<Unit> {
         let alive = |unit: &Unit| exists(unit, month) && unit.exists_to.is_none();
-        let parent = |unit: &Unit| {
-            self.units
-                .iter()
-                .any(|u| alive(u) && u.parent.as_ref() == Some(&unit.code))
-        };
-        self.units
-            .iter()
-            .filter(|unit| alive(unit) && parent(unit) == with_children)
-            .cloned()
-            .collect()
+        let parent = |unit: &Unit| self.units.iter().any(|u| alive(u) && u.parent.as_ref() == Some(&unit.code));
+        self.units.iter().filter(|unit| alive(unit) && parent(unit) == with_children).cloned().collect()
     }
 
     /// Ends some units at a month.
     fn end(&mut self, codes: &[String], month: Month, successors: &[String]) {
-        for unit in self
-            .units
-            .iter_mut()
-            .filter(|unit| codes.contains(&unit.code))
-        {
+        for unit in self.units.iter_mut().filter(|unit| codes.contains(&unit.code)) {
             unit.exists_to = Some(month);
             unit.successors = successors.to_vec();
         }
@@ -1527,19 +1160,14 @@ impl Forest {
             return;
         }
         let leaf = self.random.pick(&leaves).clone();
-        let parent_lives = leaf.parent.is_none()
-            || hosts
-                .iter()
-                .any(|unit| Some(&unit.code) == leaf.parent.as_ref());
+        let parent_lives = leaf.parent.is_none() || hosts.iter().any(|unit| Some(&unit.code) == leaf.parent.as_ref());
         let next = Some(month + 1);
         match self.random.below(100) {
             // A merge: two or three leaves, mostly siblings, end and go on as one new unit, or as
             // one of them.
             0..50 if parent_lives => {
                 let across = self.random.chance(20);
-                let others = leaves
-                    .iter()
-                    .filter(|u| u.code != leaf.code && (across || u.parent == leaf.parent));
+                let others = leaves.iter().filter(|u| u.code != leaf.code && (across || u.parent == leaf.parent));
                 let mut others: Vec<String> = others.map(|unit| unit.code.clone()).collect();
                 let mut merged = vec![leaf.code.clone()];
                 for _ in 0..=usize::from(self.random.chance(30)) {
@@ -1567,10 +1195,7 @@ impl Forest {
             }
             // A split.
             75..85 if parent_lives => {
-                let new = [
-                    self.add(leaf.parent.clone(), next),
-                    self.add(leaf.parent, next),
-                ];
+                let new = [self.add(leaf.parent.clone(), next), self.add(leaf.parent, next)];
                 self.end(&[leaf.code], month, &new);
             }
             // A move below another parent.
@@ -1584,13 +1209,8 @@ impl Forest {
             // A parent ends before its children, with a successor or without.
             92.. if !hosts.is_empty() => {
                 let host = self.random.pick(&hosts).clone();
-                let lives = host.parent.is_none()
-                    || hosts.iter().any(|u| Some(&u.code) == host.parent.as_ref());
-                let new = if lives && self.random.chance(50) {
-                    vec![self.add(host.parent, next)]
-                } else {
-                    vec![]
-                };
+                let lives = host.parent.is_none() || hosts.iter().any(|u| Some(&u.code) == host.parent.as_ref());
+                let new = if lives && self.random.chance(50) { vec![self.add(host.parent, next)] } else { vec![] };
                 self.end(&[host.code], month, &new);
             }
             _ => {}
@@ -1604,11 +1224,7 @@ fn manners(indicator: &Indicator, random: &mut Random) -> Vec<Members> {
     let mut all = vec![Members::new()];
     for dimension in &indicator.dimensions {
         for named in all.clone() {
-            if dimension
-                .within
-                .as_ref()
-                .is_none_or(|(host, member)| named.get(host) == Some(member))
-            {
+            if dimension.within.as_ref().is_none_or(|(host, member)| named.get(host) == Some(member)) {
                 for member in &dimension.members {
                     let mut more = named.clone();
                     more.insert(dimension.code.clone(), member.clone());
@@ -1631,10 +1247,7 @@ fn manners(indicator: &Indicator, random: &mut Random) -> Vec<Members> {
 /// A random world that the service accepts, the same for the same seed: up to 14 units with their
 /// history, seven indicators, nine kpis, and thirty months of figures with gaps.
 pub fn random_world(seed: u64) -> World {
-    let mut forest = Forest {
-        units: vec![],
-        random: Random(seed),
-    };
+    let mut forest = Forest { units: vec![], random: Random(seed) };
     for _ in 0..=forest.random.below(3) {
         forest.add(None, None);
     }
@@ -1646,9 +1259,7 @@ pub fn random_world(seed: u64) -> World {
         }
     }
     let span = usize::try_from(LAST - FIRST).expect("a positive span");
-    let mut events: Vec<Month> = (0..2 + forest.random.below(7))
-        .map(|_| FIRST + place(forest.random.below(span)))
-        .collect();
+    let mut events: Vec<Month> = (0..2 + forest.random.below(7)).map(|_| FIRST + place(forest.random.below(span))).collect();
     events.sort_unstable();
     for month in events {
         forest.happen(month);
@@ -1663,57 +1274,31 @@ pub fn random_world(seed: u64) -> World {
             indicator.breaks.push(FIRST + place(random.below(span)));
         }
     }
-    let (gaps, above, zeros) = (
-        *random.pick(&[0, 3, 20]),
-        *random.pick(&[0, 5, 30]),
-        *random.pick(&[2, 10, 40]),
-    );
+    let (gaps, above, zeros) = (*random.pick(&[0, 3, 20]), *random.pick(&[0, 5, 30]), *random.pick(&[2, 10, 40]));
     let mut figures = BTreeMap::new();
     for unit in &units {
-        let host = units
-            .iter()
-            .any(|other| other.parent.as_ref() == Some(&unit.code));
+        let host = units.iter().any(|other| other.parent.as_ref() == Some(&unit.code));
         for indicator in &indicators {
             let silent = random.chance(if gaps == 0 { 2 } else { 10 });
             let states_above = random.chance(above);
             let figures_of_unit = manners(indicator, &mut random);
             for month in (FIRST..=LAST).filter(|month| exists(unit, *month)) {
-                let parent = host
-                    && units
-                        .iter()
-                        .any(|u| u.parent.as_ref() == Some(&unit.code) && exists(u, month));
-                if (parent && !(states_above || random.chance(above / 5)))
-                    || silent
-                    || random.chance(gaps)
-                {
+                let parent = host && units.iter().any(|u| u.parent.as_ref() == Some(&unit.code) && exists(u, month));
+                if (parent && !(states_above || random.chance(above / 5))) || silent || random.chance(gaps) {
                     continue;
                 }
                 for members in &figures_of_unit {
                     let most = if indicator.decimals == 0 { 300 } else { 30_000 };
-                    let figure = if random.chance(zeros) {
-                        0
-                    } else {
-                        1 + place(random.below(most))
-                    };
+                    let figure = if random.chance(zeros) { 0 } else { 1 + place(random.below(most)) };
                     if !random.chance(gaps / 4) {
-                        let key = (
-                            indicator.code.clone(),
-                            members.clone(),
-                            unit.code.clone(),
-                            month,
-                        );
+                        let key = (indicator.code.clone(), members.clone(), unit.code.clone(), month);
                         figures.insert(key, i64::from(figure));
                     }
                 }
             }
         }
     }
-    World {
-        units,
-        indicators,
-        kpis: some_kpis(),
-        figures,
-    }
+    World { units, indicators, kpis: some_kpis(), figures }
 }
 
 /// January 2021, the month around which the cases computed by hand stand.
@@ -1726,58 +1311,29 @@ const STOCK: &str = "test.stock.a";
 
 /// Members written as `channel=online,level=three`, in braces or without.
 fn named(text: &str) -> Members {
-    let pairs = text
-        .trim_matches(['{', '}'])
-        .split(',')
-        .filter_map(|pair| pair.split_once('='));
-    pairs
-        .map(|(dimension, member)| (dimension.to_owned(), member.to_owned()))
-        .collect()
+    let pairs = text.trim_matches(['{', '}']).split(',').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(dimension, member)| (dimension.to_owned(), member.to_owned())).collect()
 }
 
 /// A world for a case computed by hand. Units: `code parent from..to successors`; figures:
 /// `measure unit month figure`, or as many times `month figure`. Months count from January 2021.
 fn case(units: &str, figures: &str) -> World {
     let month = |text: &str| text.parse().ok().map(|month: Month| JANUARY + month);
-    let mut world = World {
-        units: vec![],
-        indicators: some_indicators(),
-        kpis: some_kpis(),
-        figures: BTreeMap::new(),
-    };
+    let mut world = World { units: vec![], indicators: some_indicators(), kpis: some_kpis(), figures: BTreeMap::new() };
     for line in units.split(';') {
         let mut words = line.split_whitespace();
         let code = words.next().expect("a code").to_owned();
-        let parent = words
-            .next()
-            .filter(|parent| *parent != "-")
-            .map(str::to_owned);
-        let (from, to) = words
-            .next()
-            .and_then(|range| range.split_once(".."))
-            .unwrap_or_default();
+        let parent = words.next().filter(|parent| *parent != "-").map(str::to_owned);
+        let (from, to) = words.next().and_then(|range| range.split_once("..")).unwrap_or_default();
         let successors = words.map(str::to_owned).collect();
-        world.units.push(Unit {
-            code,
-            parent,
-            exists_from: month(from),
-            exists_to: month(to),
-            successors,
-        });
+        world.units.push(Unit { code, parent, exists_from: month(from), exists_to: month(to), successors });
     }
     for line in figures.split(';') {
         let words: Vec<&str> = line.split_whitespace().collect();
         let (measure, members) = words[0].split_at(words[0].find('{').unwrap_or(words[0].len()));
         for pair in words[2..].chunks(2) {
-            let key = (
-                measure.to_owned(),
-                named(members),
-                words[1].to_owned(),
-                month(pair[0]).expect("a month"),
-            );
-            world
-                .figures
-                .insert(key, pair[1].parse().expect("a figure"));
+            let key = (measure.to_owned(), named(members), words[1].to_owned(), month(pair[0]).expect("a month"));
+            world.figures.insert(key, pair[1].parse().expect("a figure"));
         }
     }
     world
@@ -1795,10 +1351,7 @@ fn a_leaders_dashboard_in_the_middle_of_reporting() {
     let world = case(THREE, figures);
     let point = at(&world, FLOW, "p", Step::Month, 0);
     assert_eq!((point.value, point.coverage), (Some(39.0), 2.0 / 3.0));
-    assert_eq!(
-        (point.origin, point.taken_from),
-        (Some(Origin::RolledUp), None)
-    );
+    assert_eq!((point.origin, point.taken_from), (Some(Origin::RolledUp), None));
     assert_eq!(point.delta, Err(Reason::CoverageChanged));
     assert_eq!(point.delta_percent, Err(Reason::CoverageChanged));
     assert_eq!(point.like_for_like_delta, Ok(9.0));
@@ -1843,31 +1396,18 @@ fn own_values_of_dimensions() {
     assert_eq!(value("test.flow.split", "", "b"), (Some(100.0), stated));
     assert_eq!(value("test.flow.split", "", "c"), (Some(15.0), summed));
     assert_eq!(value("test.flow.split", "", "p"), (Some(127.0), rolled_up));
-    assert_eq!(
-        value("test.flow.subset", "holder=individual", "a"),
-        (Some(3.0), summed)
-    );
+    assert_eq!(value("test.flow.subset", "holder=individual", "a"), (Some(3.0), summed));
     assert_eq!(value("test.flow.subset", "", "a"), (None, None));
     // The kpi takes the level asked for: a has no in-person figure of level three.
-    assert_eq!(
-        value("test.kpi.online", "", "a"),
-        (Some(700.0 / 12.0), computed)
-    );
-    assert_eq!(
-        value("test.kpi.online", "level=three", "c"),
-        (Some(600.0 / 7.0), computed)
-    );
-    assert_eq!(
-        value("test.kpi.online", "level=three", "p"),
-        (Some(600.0 / 7.0), computed)
-    );
+    assert_eq!(value("test.kpi.online", "", "a"), (Some(700.0 / 12.0), computed));
+    assert_eq!(value("test.kpi.online", "level=three", "c"), (Some(600.0 / 7.0), computed));
+    assert_eq!(value("test.kpi.online", "level=three", "p"), (Some(600.0 / 7.0), computed));
 }
 
 /// A rate is the ratio of sums over the units where all operands are there; `??` is not required.
 #[test]
 fn kpis_take_operands_together() {
-    let figures =
-        "test.flow.a a 0 1 1 3; test.flow.b a 0 4 1 0; test.flow.a b 0 50; test.flow.b c 0 16";
+    let figures = "test.flow.a a 0 1 1 3; test.flow.b a 0 4 1 0; test.flow.a b 0 50; test.flow.b c 0 16";
     let world = case(THREE, figures);
     let rate = at(&world, "test.kpi.rate", "p", Step::Month, 0);
     assert_eq!((rate.value, rate.coverage), (Some(25.0), 1.0 / 3.0));
@@ -1876,10 +1416,7 @@ fn kpis_take_operands_together() {
     assert_eq!((filled.value, filled.coverage), (Some(21.0), 2.0 / 3.0));
     // February divides by zero; the quarter does not: (1 + 3) / (4 + 0).
     let february = at(&world, "test.kpi.rate", "a", Step::Month, 1);
-    assert_eq!(
-        (february.value, february.coverage, february.origin),
-        (None, 1.0, None)
-    );
+    assert_eq!((february.value, february.coverage, february.origin), (None, 1.0, None));
     assert_eq!(february.delta, Err(Reason::Missing));
     assert_eq!(february.delta_percent, Err(Reason::NotApplicable));
     assert_eq!(february.year_to_date, Ok(100.0));
@@ -1887,10 +1424,7 @@ fn kpis_take_operands_together() {
     assert_eq!((quarter.value, quarter.coverage), (Some(100.0), 2.0 / 3.0));
     // Stated at the province only, with the other operand nowhere: its alternative is taken there.
     let above = case(THREE, "test.flow.b p 0 8");
-    assert_eq!(
-        at(&above, "test.kpi.filled", "p", Step::Month, 0).value,
-        Some(8.0)
-    );
+    assert_eq!(at(&above, "test.kpi.filled", "p", Step::Month, 0).value, Some(8.0));
 }
 
 /// Stocks over wider periods, `prev()`, and averages weighted at the leaves.
@@ -1908,31 +1442,16 @@ fn levels_over_wider_periods() {
     assert_eq!(quarter.delta, Err(Reason::CoverageChanged));
     assert_eq!(quarter.year_to_date, Err(Reason::NotApplicable));
     // 40 - 30: prev() is December, the end of the quarter before; in February January is missing.
-    assert_eq!(
-        at(&world, "test.kpi.growth", "p", Step::Quarter, 0).value,
-        Some(10.0)
-    );
-    assert_eq!(
-        at(&world, "test.kpi.growth", "p", Step::Month, 1).value,
-        None
-    );
+    assert_eq!(at(&world, "test.kpi.growth", "p", Step::Quarter, 0).value, Some(10.0));
+    assert_eq!(at(&world, "test.kpi.growth", "p", Step::Month, 1).value, None);
     // (11 * 5 + 29 * 1) / 40 = 84 / 40.
-    assert_eq!(
-        at(&world, "test.kpi.weighted", "p", Step::Month, 1).value,
-        Some(2.1)
-    );
+    assert_eq!(at(&world, "test.kpi.weighted", "p", Step::Month, 1).value, Some(2.1));
     let average = at(&world, "test.average", "p", Step::Month, 1);
     assert_eq!((average.value, average.coverage), (Some(3.0), 1.0));
     assert_eq!(average.like_for_like_delta, Err(Reason::NotApplicable));
-    assert_eq!(
-        at(&world, "test.average", "p", Step::Quarter, 0).value,
-        None
-    );
+    assert_eq!(at(&world, "test.average", "p", Step::Quarter, 0).value, None);
     let nine = at(&world, STOCK, "p", Step::NineMonths, 0);
-    assert_eq!(
-        (nine.value, nine.delta),
-        (Some(40.0), Err(Reason::NotApplicable))
-    );
+    assert_eq!((nine.value, nine.delta), (Some(40.0), Err(Reason::NotApplicable)));
     assert_eq!(nine.year_delta, Err(Reason::NoPrior));
 }
 
@@ -1940,36 +1459,22 @@ fn levels_over_wider_periods() {
 #[test]
 fn predecessors_count_as_their_successors() {
     let units = "p; a p ..-1 ab; b p ..-1 ab; ab p 0..; c p";
-    let all =
-        "test.flow.a a -1 10; test.flow.a b -1 20; test.flow.a c -1 40 0 50; test.flow.a ab 0 33";
+    let all = "test.flow.a a -1 10; test.flow.a b -1 20; test.flow.a c -1 40 0 50; test.flow.a ab 0 33";
     let changes = |units: &str, figures: &str| {
         let point = at(&case(units, figures), FLOW, "p", Step::Month, 0);
-        (
-            point.delta,
-            point.like_for_like_delta,
-            point.like_for_like_coverage,
-        )
+        (point.delta, point.like_for_like_delta, point.like_for_like_coverage)
     };
     assert_eq!(changes(units, all), (Ok(13.0), Ok(13.0), Some(1.0)));
     let new = at(&case(units, all), FLOW, "ab", Step::Month, 0);
-    assert_eq!(
-        (new.delta, new.year_to_date),
-        (Err(Reason::DefinitionChanged), Ok(33.0))
-    );
+    assert_eq!((new.delta, new.year_to_date), (Err(Reason::DefinitionChanged), Ok(33.0)));
     // b did not report in December: ab cannot be compared, c alone can, one of two leaves.
     let apart = (Err(Reason::CoverageChanged), Ok(10.0), Some(0.5));
-    assert_eq!(
-        changes(units, &all.replace("test.flow.a b -1 20;", "")),
-        apart
-    );
+    assert_eq!(changes(units, &all.replace("test.flow.a b -1 20;", "")), apart);
     // Predecessors of two parents: what b brings was not in the figure of p.
     assert_eq!(changes(&units.replace("b p ..-1", "b - ..-1"), all), apart);
     // c has ended without a successor: ab alone.
     let closed = (Err(Reason::CoverageChanged), Ok(3.0), Some(1.0));
-    assert_eq!(
-        changes(&units.replace("c p", "c p ..-1"), &all.replace(" 0 50", "")),
-        closed
-    );
+    assert_eq!(changes(&units.replace("c p", "c p ..-1"), &all.replace(" 0 50", "")), closed);
 }
 
 /// Successors are followed transitively, and a split unit goes on in all its successors.
@@ -1983,21 +1488,12 @@ fn chains_of_merges_and_splits() {
     let point = at(&world, STOCK, "p", Step::Month, 11);
     assert_eq!((point.value, point.year_delta), (Some(107.0), Ok(32.0)));
     let year = at(&world, STOCK, "p", Step::Year, 0);
-    assert_eq!(
-        (year.delta, year.taken_from),
-        (Ok(32.0), Some(JANUARY + 11))
-    );
+    assert_eq!((year.delta, year.taken_from), (Ok(32.0), Some(JANUARY + 11)));
     // One half of the split unit has not reported: like for like leaves the other half out, too.
     world.figures.retain(|(_, _, unit, _), _| unit != "f");
     let year = at(&world, STOCK, "p", Step::Year, 0);
-    assert_eq!(
-        (year.value, year.delta),
-        (Some(103.0), Err(Reason::CoverageChanged))
-    );
-    assert_eq!(
-        (year.like_for_like_delta, year.like_for_like_coverage),
-        (Ok(30.0), Some(1.0 / 3.0))
-    );
+    assert_eq!((year.value, year.delta), (Some(103.0), Err(Reason::CoverageChanged)));
+    assert_eq!((year.like_for_like_delta, year.like_for_like_coverage), (Ok(30.0), Some(1.0 / 3.0)));
 }
 
 /// Figures stated above the leaves, breaks, zero denominators.
@@ -2012,38 +1508,23 @@ fn reasons() {
     assert_eq!(point.like_for_like_delta, Err(Reason::StatedAbove));
     assert_eq!(point.like_for_like_coverage, None);
     let point = at(&world, FLOW, "c", Step::Month, 0);
-    assert_eq!(
-        (point.delta, point.delta_percent),
-        (Ok(4.0), Err(Reason::PriorZero))
-    );
+    assert_eq!((point.delta, point.delta_percent), (Ok(4.0), Err(Reason::PriorZero)));
     assert_eq!(point.like_for_like_percent, Err(Reason::PriorZero));
     world.indicators[0].breaks = vec![JANUARY];
-    assert_eq!(
-        at(&world, FLOW, "c", Step::Month, 0).delta,
-        Err(Reason::DefinitionChanged)
-    );
+    assert_eq!(at(&world, FLOW, "c", Step::Month, 0).delta, Err(Reason::DefinitionChanged));
     assert_eq!(at(&world, FLOW, "b", Step::Month, 1).delta, Ok(1.0));
-    assert_eq!(
-        at(&world, FLOW, "c", Step::Half, 0).delta,
-        Err(Reason::DefinitionChanged)
-    );
+    assert_eq!(at(&world, FLOW, "c", Step::Half, 0).delta, Err(Reason::DefinitionChanged));
 }
 
 /// Like for like over a quarter: the months in the same place are paired.
 #[test]
 fn like_for_like_over_a_quarter() {
-    let world = case(
-        "p; a p; b p",
-        "test.flow.a a -3 1 -2 4 0 5 1 6; test.flow.a b -3 2 1 7 2 9",
-    );
+    let world = case("p; a p; b p", "test.flow.a a -3 1 -2 4 0 5 1 6; test.flow.a b -3 2 1 7 2 9");
     let point = at(&world, FLOW, "p", Step::Quarter, 0);
     assert_eq!((point.value, point.coverage), (Some(27.0), 2.0 / 3.0));
     assert_eq!(point.delta, Err(Reason::CoverageChanged));
     // (5 - 1) + (6 - 4) over the previous 1 + 4; the shares are 1/2, 1/2 and 0.
-    assert_eq!(
-        (point.like_for_like_delta, point.like_for_like_percent),
-        (Ok(6.0), Ok(120.0))
-    );
+    assert_eq!((point.like_for_like_delta, point.like_for_like_percent), (Ok(6.0), Ok(120.0)));
     assert_eq!(point.like_for_like_coverage, Some(1.0 / 3.0));
 }
 
@@ -2052,20 +1533,11 @@ fn like_for_like_over_a_quarter() {
 fn formulas() {
     let number = |number: f64| Box::new(Expr::Number(number));
     let least = Expr::Min(vec![Expr::Neg(number(2.5)), *number(3.0)]);
-    let formula = Expr::Add(
-        Box::new(Expr::Mul(Box::new(least), number(4.0))),
-        number(0.5),
-    );
+    let formula = Expr::Add(Box::new(Expr::Mul(Box::new(least), number(4.0))), number(0.5));
     assert_eq!(apply(&formula, &|_| None).map(Exact::to_f64), Some(-9.5));
     assert_eq!(formula.text(), "((min((-2.5), 3) * 4) + 0.5)");
-    assert_eq!(
-        some_kpis()[5].formula.text(),
-        "(test.flow.split{channel=online, level} / test.flow.split{level})"
-    );
-    assert_eq!(
-        some_kpis()[3].formula.text(),
-        "(test.stock.a - prev(test.stock.a))"
-    );
+    assert_eq!(some_kpis()[5].formula.text(), "(test.flow.split{channel=online, level} / test.flow.split{level})");
+    assert_eq!(some_kpis()[3].formula.text(), "(test.stock.a - prev(test.stock.a))");
 }
 
 /// What must hold of every point of random worlds.
@@ -2075,14 +1547,8 @@ fn random_worlds_hold_together() {
     for seed in 0..8 {
         let world = random_world(seed);
         assert_eq!(world, random_world(seed));
-        let codes = world
-            .indicators
-            .iter()
-            .map(|i| &i.code)
-            .chain(world.kpis.iter().map(|k| &k.code));
-        for (measure, unit) in
-            codes.flat_map(|code| world.units.iter().map(move |unit| (code, unit)))
-        {
+        let codes = world.indicators.iter().map(|i| &i.code).chain(world.kpis.iter().map(|k| &k.code));
+        for (measure, unit) in codes.flat_map(|code| world.units.iter().map(move |unit| (code, unit))) {
             for month in (FIRST..=LAST).step_by(5) {
                 for step in [Step::Month, Step::Quarter, Step::Year] {
                     let start = match step {
@@ -2098,30 +1564,14 @@ fn random_worlds_hold_together() {
                         assert_eq!(point.delta, point.like_for_like_delta);
                         assert_eq!(point.like_for_like_coverage, Some(point.coverage));
                     }
-                    let kind = |result: Result<f64, Reason>| {
-                        result.map_or_else(|r| format!("{r:?}"), |_| "given".to_owned())
-                    };
-                    *seen
-                        .entry(format!("delta {}", kind(point.delta)))
-                        .or_default() += 1;
-                    *seen
-                        .entry(format!("like for like {}", kind(point.like_for_like_delta)))
-                        .or_default() += 1;
+                    let kind = |result: Result<f64, Reason>| result.map_or_else(|r| format!("{r:?}"), |_| "given".to_owned());
+                    *seen.entry(format!("delta {}", kind(point.delta))).or_default() += 1;
+                    *seen.entry(format!("like for like {}", kind(point.like_for_like_delta))).or_default() += 1;
                 }
             }
         }
     }
-    for outcome in [
-        "given",
-        "Missing",
-        "DefinitionChanged",
-        "NoPrior",
-        "CoverageChanged",
-        "StatedAbove",
-    ] {
-        assert!(
-            seen.contains_key(&format!("like for like {outcome}")),
-            "{outcome}: {seen:?}"
-        );
+    for outcome in ["given", "Missing", "DefinitionChanged", "NoPrior", "CoverageChanged", "StatedAbove"] {
+        assert!(seen.contains_key(&format!("like for like {outcome}")), "{outcome}: {seen:?}");
     }
 }

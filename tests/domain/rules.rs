@@ -240,7 +240,8 @@ fn where_no_closures_are_reported_a_stock_may_only_fall_short() {
 #[test]
 fn a_stock_total_wrong_against_its_members_and_its_movement_is_one_finding() {
     // 120 stated; its members 70 + 40 = 110, and 100 + 10 - 0 = 110.
-    let figures = "held a 2020-12 100 120; held{channel=in_person} a 2020-12 60 70; held{channel=online} a 2020-12 40 40; created a 2021-01 10; ended a 2021-01 0";
+    let figures =
+        "held a 2020-12 100 120; held{channel=in_person} a 2020-12 60 70; held{channel=online} a 2020-12 40 40; created a 2021-01 10; ended a 2021-01 0";
     assert_eq!(found("", ONE, figures).len(), 1, "{:?}", found("", ONE, figures));
 }
 
@@ -370,8 +371,11 @@ fn the_real_report_contradicts_itself_in_exactly_three_places() {
     let tried = app.try_out(&body).unwrap();
     let receipt = runtime.block_on(app.submit(&body, "test")).unwrap();
     assert_eq!((tried.counts, &tried.findings), (receipt.counts, &receipt.findings));
-    let words: Vec<String> =
-        receipt.findings.iter().map(|found| format!("{} {} {} {} {} {}", found.rule, found.measure, found.unit, found.period, found.stated, found.computed)).collect();
+    let words: Vec<String> = receipt
+        .findings
+        .iter()
+        .map(|found| format!("{} {} {} {} {} {}", found.rule, found.measure, found.unit, found.period, found.stated, found.computed))
+        .collect();
     let expected = [
         "parts_total pki.certificates.total travinh 2021-10 2312 2322", // 467 + 1,855
         "stated_rate igate.dossiers.online_rate{service_level=4} travinh 2021-10 25.3 25.465073", // 2,067 / 8,117
@@ -380,7 +384,8 @@ fn the_real_report_contradicts_itself_in_exactly_three_places() {
     let mut sorted = words.clone();
     sorted.sort();
     assert_eq!(sorted, expected);
-    let standing = |standing: &Standing, units: usize| standing.within(0..units).map(|found| (found.rule.clone(), found.measure.to_string())).collect::<Vec<_>>();
+    let standing =
+        |standing: &Standing, units: usize| standing.within(0..units).map(|found| (found.rule.clone(), found.measure.to_string())).collect::<Vec<_>>();
     let state = app.state();
     assert_eq!(state.standing.len(), 3);
     let scratch = state.book.all(&state.source());

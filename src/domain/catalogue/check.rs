@@ -231,7 +231,8 @@ impl Checker {
             self.fault(format!("{place}/unit_of_measure"), "malformed", "1 to 60 characters");
         }
         let here = format!("{place}/formula");
-        let formula: Expression = written.formula.parse().map_err(|error: crate::domain::formula::FormulaError| self.fault(&here, "malformed_formula", error.to_string())).ok()?;
+        let formula: Expression =
+            written.formula.parse().map_err(|error: crate::domain::formula::FormulaError| self.fault(&here, "malformed_formula", error.to_string())).ok()?;
         self.expression(&here, &formula, catalogue, false);
         if formula.references().is_empty() {
             self.fault(&here, "no_operand", "a kpi is computed from at least one indicator");
@@ -298,7 +299,8 @@ impl Checker {
             self.fault(format!("{place}/tolerance"), "malformed", "a tolerance is not negative");
         }
         let here = format!("{place}/check");
-        let check: Check = written.check.parse().map_err(|error: crate::domain::formula::FormulaError| self.fault(&here, "malformed_formula", error.to_string())).ok()?;
+        let check: Check =
+            written.check.parse().map_err(|error: crate::domain::formula::FormulaError| self.fault(&here, "malformed_formula", error.to_string())).ok()?;
         for side in [&check.left, &check.right] {
             // On own values an average stands for itself; rolled up it does not add up.
             self.expression(&here, side, catalogue, !written.rolled_up && side_has_no_sum(side));
@@ -309,7 +311,14 @@ impl Checker {
         if check.left.references().is_empty() && check.right.references().is_empty() {
             self.fault(&here, "no_operand", "a rule compares at least one indicator");
         }
-        Some(WrittenRule { code: written.code.clone(), name: written.name.clone(), check, tolerance: written.tolerance, severity, rolled_up: written.rolled_up })
+        Some(WrittenRule {
+            code: written.code.clone(),
+            name: written.name.clone(),
+            check,
+            tolerance: written.tolerance,
+            severity,
+            rolled_up: written.rolled_up,
+        })
     }
 
     fn target(&mut self, place: &str, written: &TargetDocument, catalogue: &Catalogue) -> Option<Target> {

@@ -227,7 +227,11 @@ impl CatalogueDocument {
     /// One fault for each entry that has the wrong shape, and for each unknown section.
     pub fn from_value(value: Value) -> Result<Self, Vec<Fault>> {
         let Value::Object(sections) = value else {
-            return Err(vec![Fault::new("", "wrong_type", "the catalogue is an object with the sections systems, dimensions, indicators, kpis, rules, targets")]);
+            return Err(vec![Fault::new(
+                "",
+                "wrong_type",
+                "the catalogue is an object with the sections systems, dimensions, indicators, kpis, rules, targets",
+            )]);
         };
         let (mut document, mut faults) = (Self::default(), Vec::new());
         for (section, entries) in sections {

@@ -8,7 +8,8 @@ use super::super::formula::{Comparison, Reference};
 use super::super::measure::{Measure, Members};
 use super::super::number::{float, power_of_ten, scaled};
 use super::super::period::Month;
-use super::super::value::{Own, Program, Source};
+use super::super::program::{Own, Program};
+use super::super::value::Source;
 use super::finding::{Finding, Standing};
 
 /// An indicator with members, and what follows for it from the catalogue.
@@ -263,7 +264,10 @@ impl RuleBook {
             return None; // a member disagrees with its own parts: that is the cause, and it is named there
         }
         let (stated, computed) = (scaled(stated, subject.decimals), scaled(sum, subject.decimals));
-        let detail = (format!("Các thành phần cộng lại là {computed}, số tổng đã nêu là {stated}."), format!("The parts add up to {computed}, the total stated is {stated}."));
+        let detail = (
+            format!("Các thành phần cộng lại là {computed}, số tổng đã nêu là {stated}."),
+            format!("The parts add up to {computed}, the total stated is {stated}."),
+        );
         self.finding(check, Severity::Warning, stated, computed, detail)
     }
 

@@ -1,0 +1,304 @@
+//! The command line: what it prints and how it ends.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::harness::{Api, REPORT, Served, address_in, has, program, run};
+
+const CLEAN: &str = "indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,4\nioffice.documents.signed,travinh,2021-10,3\n";
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// A file in a folder; its path.
+fn file(folder: &TempDir, name: &str, text: &str) -> String {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_demo_prints_the_six_rates_and_the_three_contradictions() {
+    let english = run(&["demo", "--no-serve", "--lang", "en"]).expect(0);
+    for rate in ["78.947 %", "16.037 %", "2.596 %", "25.465 %", "33.315 %", "50.807 %", "78.955", "33.32", "50.81", "25.3"] {
+        assert!(english.contains(rate), "{rate} is not in\n{english}");
+    }
+    let contradictions: Vec<&str> = english.split("Contradictions (3):").nth(1).unwrap().lines().filter(|line| !line.trim().is_empty()).collect();
+    assert_eq!(contradictions.len(), 3, "{english}");
+    for measure in ["pki.certificates.total", "ioffice.documents.signed_rate", "igate.dossiers.online_rate{service_level=4}"] {
+        assert!(contradictions.iter().any(|line| line.contains(measure)), "{measure} is not in {contradictions:?}");
+    }
+    let vietnamese = run(&["demo", "--no-serve"]).expect(0);
+    for text in ["Tỉnh Trà Vinh", "78,947 %", "16,037 %", "2,596 %", "25,465 %", "33,315 %", "50,807 %", "Số liệu mâu thuẫn (3):"] {
+        assert!(vietnamese.contains(text), "{text} is not in\n{vietnamese}");
+    }
+}
+
+#[test]
+fn the_demo_serves_the_real_figures_and_a_sample_province_on_this_machine_alone() {
+    let mut child = program().args(["demo", "--listen", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    let host = lines.find_map(|line| line.unwrap().strip_prefix("listening on http://").map(ToOwned::to_owned)).unwrap();
+    let api = Api::of(&host);
+    has(&api.point("ioffice.documents.signed_rate", "travinh", "2021-10"), &json!({ "value": 78.947_144, "stated": 78.955 }));
+    let points = api.points("ioffice.documents.signed_rate", "sample", "2019-01", "2021-12");
+    assert_eq!(points.iter().filter(|point| point["value"].is_number()).count(), 36);
+    for invented in api.observations("limit=10000").iter().filter(|figure| figure["period"] != "2021-10") {
+        assert!(invented["unit"].as_str().unwrap().starts_with("sample"), "{invented}");
+    }
+    assert_eq!(api.read("findings?unit=travinh")["findings"].as_array().unwrap().len(), 3);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    run(&["demo", "--listen", "0.0.0.0:0"]).expect(2);
+}
+
+#[test]
+fn check_names_faults_and_contradictions_and_records_nothing() {
+    let folder = folder();
+    let (report, clean) = (file(&folder, "report.csv", REPORT), file(&folder, "clean.csv", CLEAN));
+    let found = run(&["check", &report, "--lang", "en"]).expect(1);
+    assert!(found.trim_end().ends_with("0 fault(s), 3 finding(s)"), "{found}");
+    assert_eq!(found.lines().filter(|line| line.starts_with("warning travinh 2021-10 ")).count(), 3, "{found}");
+    run(&["check", &clean]).expect(0);
+    let faulty = file(&folder, "faulty.csv", "indicator,unit,period,value\nno.such,travinh,2021-10,4\nioffice.documents.outgoing,travinh,2021-13,x\n");
+    let found = run(&["check", &faulty, &clean, "--lang", "en"]).expect(1);
+    for place in ["line 2, column indicator", "line 3, column period", "line 3, column value", "3 fault(s), 0 finding(s)"] {
+        assert!(found.contains(place), "{place} is not in\n{found}");
+    }
+    let body = json!({ "observations": [{ "indicator": "no.such", "unit": "travinh", "period": "2021-10", "value": 1 }] });
+    let found = run(&["check", &file(&folder, "faulty.json", &body.to_string())]).expect(1);
+    assert!(found.contains("/observations/0/indicator"), "{found}");
+    // Against a ledger: what it holds counts, and it stays as it was.
+    let address = address_in(folder.path());
+    run(&["import", &clean, "--database", &address]).expect(0);
+    let more = file(&folder, "more.csv", "indicator,unit,period,value\nioffice.documents.signed,travinh,2021-10,5\n");
+    let found = run(&["check", &more, "--database", &address, "--lang", "en"]).expect(1);
+    assert!(found.contains("ioffice.signed_within_outgoing"), "{found}");
+    run(&["check", &more, "--lang", "en"]).expect(0);
+    let again = run(&["import", &clean, "--database", &address]).expect(0);
+    assert!(again.contains("0 created, 0 revised, 2 unchanged"), "{again}");
+}
+
+#[test]
+fn import_records_a_file_whole_or_not_at_all_and_counts() {
+    let folder = folder();
+    let address = address_in(folder.path());
+    let report = file(&folder, "report.csv", REPORT);
+    let first = run(&["import", &report, "--database", &address, "--reference", "10/2021", "--reason", "first"]).expect(0);
+    assert!(first.contains("90 figures in 1 submission(s): 90 created, 0 revised, 0 unchanged, 0 withdrawn; 3 finding(s)"), "{first}");
+    let again = run(&["import", &report, "--database", &address]).expect(0);
+    assert!(again.contains("in 0 submission(s): 0 created, 0 revised, 90 unchanged"), "{again}");
+    let faulty = file(&folder, "faulty.csv", &format!("{CLEAN}ioffice.documents.outgoing,nowhere,2021-10,4\n"));
+    let told = run(&["import", &faulty, "--database", &address]).expect(1);
+    assert!(told.contains("line 4, column unit"), "{told}");
+    let served = Served::start(&address);
+    assert_eq!(served.api.observations("").len(), 90);
+    let figure = &served.api.observations("limit=1000&indicator=ioffice.documents.outgoing")[0];
+    has(figure, &json!({ "value": 23441, "reason": "first" }));
+    has(
+        &served.api.read(&format!("submissions/{}", figure["submission"].as_str().unwrap())),
+        &json!({ "source": { "kind": "import", "reference": "10/2021" } }),
+    );
+}
+
+#[test]
+fn a_file_above_the_bound_becomes_consecutive_submissions_and_can_be_resumed() {
+    let folder = folder();
+    let address = address_in(folder.path());
+    let units: Vec<_> = (0..100).map(|n| json!({ "code": format!("w{n:03}") })).collect();
+    run(&["import", &file(&folder, "units.json", &json!({ "units": units }).to_string()), "--database", &address]).expect(0);
+    let mut lines = vec!["indicator,unit,period,value".to_owned()];
+    for n in 0..50_010 {
+        lines.push(format!("ioffice.documents.outgoing,w{:03},{}-{:02},{n}", n % 100, 1970 + n / 1200, n / 100 % 12 + 1));
+    }
+    lines[50_005] = lines[50_005].replace(",w", ",x"); // line 50,006
+    let big = file(&folder, "big.csv", &lines.join("\n"));
+    let broken = run(&["import", &big, "--database", &address, "--reference", "big"]);
+    let told = broken.expect(1) + &broken.err();
+    assert!(told.contains("line 50006, column unit"), "{told}");
+    assert!(told.contains("--from-line 50002"), "{told}");
+    lines[50_005] = lines[50_005].replace(",x", ",w");
+    let mended = file(&folder, "big.csv", &lines.join("\n"));
+    let rest = run(&["import", &mended, "--database", &address, "--reference", "big", "--from-line", "50002"]).expect(0);
+    assert!(rest.contains("10 figures in 1 submission(s): 10 created"), "{rest}");
+    let whole = run(&["import", &mended, "--database", &address]).expect(0);
+    assert!(whole.contains("50010 figures in 0 submission(s): 0 created, 0 revised, 50010 unchanged"), "{whole}");
+}
+
+#[test]
+fn generated_figures_can_be_imported_as_they_come() {
+    let folder = folder();
+    let address = address_in(folder.path());
+    let units = folder.path().join("units.json").to_str().unwrap().to_owned();
+    let figures = run(&["generate", "--size", "1x3", "--seed", "7", "--units", &units]).expect(0);
+    assert_eq!(figures, run(&["generate", "--size", "1x3", "--seed", "7"]).expect(0), "the same seed gives the same figures");
+    assert_ne!(figures, run(&["generate", "--size", "1x3", "--seed", "8"]).expect(0));
+    let rows = figures.lines().count() - 1;
+    let told = run(&["import", &units, &file(&folder, "figures.csv", &figures), "--database", &address]).expect(0);
+    assert!(told.contains(&format!("{rows} figures in 1 submission(s): {rows} created")), "{told}");
+    run(&["generate", "--size", "many"]).expect(2);
+}
+
+#[test]
+fn the_catalogue_of_a_ledger_is_compared_and_replaced() {
+    let folder = folder();
+    let address = address_in(folder.path());
+    let same = run(&["catalogue", "diff", "--database", &address]);
+    assert_eq!(same.expect(0), "");
+    assert!(same.err().contains("no difference"));
+    let smaller = file(&folder, "small.toml", "[[indicators]]\ncode = \"a.b\"\nkind = \"flow\"\nunit_of_measure = \"count\"\n");
+    let lines = run(&["catalogue", "diff", &smaller, "--database", &address]).expect(0);
+    assert!(lines.lines().any(|line| line == "+ indicators a.b") && lines.lines().any(|line| line == "- indicators ioffice.users.total"), "{lines}");
+    run(&["catalogue", "apply", &smaller, "--dry-run", "--database", &address]).expect(0);
+    run(&["import", &file(&folder, "clean.csv", CLEAN), "--database", &address]).expect(0);
+    let refused = run(&["catalogue", "apply", &smaller, "--database", &address]);
+    refused.expect(1);
+    assert!(refused.err().contains("ioffice.documents.outgoing"), "{}", refused.err());
+    let faulty = file(&folder, "faulty.toml", "[[indicators]]\ncode = \"a.b\"\nkind = \"pile\"\nunit_of_measure = \"count\"\n");
+    let refused = run(&["catalogue", "diff", &faulty, "--database", &address]);
+    refused.expect(1);
+    assert!(refused.err().contains("faulty.toml#/indicators/0/kind"), "{}", refused.err());
+}
+
+#[test]
+fn a_backup_is_a_whole_ledger_taken_while_it_is_served() {
+    let folder = folder();
+    let address = address_in(folder.path());
+    let served = Served::start(&address);
+    served.api.post_csv("observations", REPORT).expect(201);
+    let copy = folder.path().join("copy.db");
+    run(&["backup", copy.to_str().unwrap(), "--database", &address]).expect(0);
+    let size = std::fs::metadata(&copy).unwrap().len();
+    let restored = Served::start(&format!("sqlite://{}", copy.display()));
+    assert_eq!(restored.api.read("observations"), served.api.read("observations"));
+    assert_eq!(restored.api.read("findings"), served.api.read("findings"));
+    drop(restored);
+    run(&["backup", copy.to_str().unwrap(), "--database", &address]).expect(3);
+    assert!(size > 0 && copy.exists(), "the first copy is left alone");
+    let missing = format!("sqlite://{}", folder.path().join("nothing.db").display());
+    assert_ne!(run(&["backup", folder.path().join("c.db").to_str().unwrap(), "--database", &missing]).0.status.code(), Some(0));
+    assert!(!folder.path().join("nothing.db").exists(), "a backup makes no new ledger");
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    let folder = folder();
+    let path = folder.path().join("ledger.db");
+    let bare = path.to_str().unwrap();
+    let clean = file(&folder, "clean.csv", CLEAN);
+    for address in [bare, "ledger.db", "mysql://localhost/x", ""] {
+        run(&["serve", "--listen", "127.0.0.1:0", "--database", address]).expect(2);
+        run(&["import", &clean, "--database", address]).expect(2);
+        run(&["check", &clean, "--database", address]).expect(2);
+        run(&["catalogue", "diff", "--database", address]).expect(2);
+    }
+    assert!(!path.exists());
+    let arguments: [&[&str]; 6] =
+        [&[], &["fly"], &["serve", "--colour", "red"], &["import"], &["demo", "--lang", "fr"], &["import", "a", "b", "--from-line", "3"]];
+    for wrong in arguments {
+        run(wrong).expect(2);
+    }
+    for help in [&["--help"][..], &["serve", "--help"], &["--version"]] {
+        assert!(!run(help).expect(0).is_empty());
+    }
+    // A secret in a wrong address is not repeated.
+    let refused = run(&["serve", "--listen", "127.0.0.1:0", "--database", "mysql://u:secret@host/x"]);
+    assert!(!(refused.expect(2) + &refused.err()).contains("secret"));
+}
+
+#[test]
+fn an_address_to_listen_on_that_is_none_is_wrong_usage() {
+    let folder = folder();
+    for listen in ["nonsense", "127.0.0.1", "127.0.0.1:99999"] {
+        run(&["serve", "--listen", listen, "--database", &address_in(folder.path())]).expect(2);
+    }
+}
+
+#[test]
+fn a_busy_port_ends_with_3() {
+    let folder = folder();
+    let busy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = busy.local_addr().unwrap().to_string();
+    let ended = run(&["serve", "--listen", &address, "--database", &address_in(folder.path())]);
+    assert_eq!(ended.expect(3), "", "nothing says that it listens");
+    run(&["demo", "--listen", &address]).expect(3);
+}
+
+#[test]
+fn a_ledger_of_a_newer_program_ends_with_3_and_is_left_as_it_is() {
+    let folder = folder();
+    let address = address_in(folder.path());
+    let clean = file(&folder, "clean.csv", CLEAN);
+    run(&["import", &clean, "--database", &address]).expect(0);
+    let path = folder.path().join("ledger.db");
+    let mut ledger = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+    ledger
+        .batch_execute("INSERT INTO __diesel_schema_migrations (version, run_on) VALUES ('20990101000000', CURRENT_TIMESTAMP); PRAGMA wal_checkpoint(TRUNCATE)")
+        .unwrap();
+    drop(ledger);
+    let before = std::fs::read(&path).unwrap();
+    let copy = folder.path().join("copy.db");
+    let commands: [&[&str]; 5] = [
+        &["serve", "--listen", "127.0.0.1:0", "--database", &address],
+        &["import", &clean, "--database", &address],
+        &["check", &clean, "--database", &address],
+        &["catalogue", "diff", "--database", &address],
+        &["backup", copy.to_str().unwrap(), "--database", &address],
+    ];
+    for arguments in commands {
+        let ended = run(arguments);
+        assert_eq!(ended.expect(3), "", "{arguments:?}");
+        assert!(ended.err().contains("20990101000000"), "{}", ended.err());
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_file_that_is_no_ledger_is_left_as_it_is() {
+    let folder = folder();
+    let clean = file(&folder, "clean.csv", CLEAN);
+    let address = format!("sqlite://{clean}");
+    let ended = run(&["import", &clean, "--database", &address]);
+    assert!([Some(2), Some(3)].contains(&ended.0.status.code()), "{:?}", ended.0);
+    assert_eq!(std::fs::read_to_string(Path::new(&clean)).unwrap(), CLEAN);
+}
+
+#[test]
+fn serve_says_first_where_it_listens_and_ends_with_0_on_a_signal() {
+    let folder = folder();
+    let mut served = Served::start(&address_in(folder.path()));
+    assert!(served.first_line.starts_with("listening on http://127.0.0.1:"), "{}", served.first_line);
+    assert!(!served.api.host.ends_with(":0"));
+    served.signal("TERM");
+    assert_eq!(served.ended(Duration::from_secs(20)), Some(0));
+}
+
+#[test]
+fn the_environment_names_the_ledger_and_a_flag_wins() {
+    let folder = folder();
+    let clean = file(&folder, "clean.csv", CLEAN);
+    let (by_name, by_flag) = (folder.path().join("name.db"), folder.path().join("flag.db"));
+    let named = || {
+        let mut command = program();
+        command.args(["import", &clean]).env("EGOV_KPI_DATABASE", format!("sqlite://{}", by_name.display())).stdin(Stdio::null());
+        command
+    };
+    assert!(named().output().unwrap().status.success());
+    assert!(by_name.exists());
+    std::fs::remove_file(&by_name).unwrap();
+    assert!(named().args(["--database", &format!("sqlite://{}", by_flag.display())]).output().unwrap().status.success());
+    assert!(by_flag.exists() && !by_name.exists());
+}
+
+#[test]
+fn openapi_prints_the_document_and_nothing_else() {
+    assert_eq!(run(&["openapi"]).expect(0), egov_kpi::http::openapi_text().unwrap());
+}
