@@ -110,7 +110,7 @@ fn said_by_import(files: &[&Path; 2], ledger: &Path) -> f64 {
 fn serve(ledger: &Path) {
     let started = Instant::now();
     let mut service = Command::new(PROGRAM)
-        .args(["--log", "error", "serve", "--listen", "127.0.0.1:0", "--database", &address(ledger)])
+        .args(["--log", "off", "serve", "--listen", "127.0.0.1:0", "--database", &address(ledger)])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

@@ -75,17 +75,11 @@ fn every_version_of_the_catalogue_is_kept() {
         add(&mut catalogue, "indicators", json!({ "code": format!("new.n{n}"), "kind": "flow", "unit_of_measure": "count" }));
         assert_eq!(server.put("catalogue", &catalogue).expect(200)["version"], version);
     }
-    let address = server.address();
-    drop(
-        Store::open(&address, false)
-            .map(|store| {
-                let versions: Vec<i64> = store.catalogue_versions().unwrap().into_iter().map(|(version, _)| version).collect();
-                assert_eq!(versions, [1, 2, 3]);
-                let first: Value = serde_json::from_str(&store.catalogue_version(1).unwrap().unwrap().document).unwrap();
-                assert_eq!(first["indicators"], shipped["indicators"]);
-            })
-            .unwrap(),
-    );
+    let store = Store::open(&server.address(), false).unwrap();
+    let versions: Vec<i64> = store.catalogue_versions().unwrap().into_iter().map(|(version, _)| version).collect();
+    assert_eq!(versions, [1, 2, 3]);
+    let first: Value = serde_json::from_str(&store.catalogue_version(1).unwrap().unwrap().document).unwrap();
+    assert_eq!(first["indicators"], shipped["indicators"]);
 }
 
 #[test]
