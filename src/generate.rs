@@ -382,6 +382,7 @@ pub use sample::{Sample, sample};
 
 #[cfg(test)]
 mod tests {
+    use super::sample::*;
     use super::*;
     use crate::domain::catalogue::Catalogue;
     use crate::domain::cube::{Cube, Entry, Measures, View};

@@ -12,7 +12,7 @@ pub struct Sample {
 }
 
 /// The units below the sample province, each after its parent.
-const PLACES: [(&str, UnitKind, &str, &str); 20] = [
+pub(super) const PLACES: [(&str, UnitKind, &str, &str); 20] = [
     ("sample.finance", UnitKind::Department, "Sở Tài chính (mẫu)", "Department of Finance (sample)"),
     ("sample.health", UnitKind::Department, "Sở Y tế (mẫu)", "Department of Health (sample)"),
     ("sample.home_affairs", UnitKind::Department, "Sở Nội vụ (mẫu)", "Department of Home Affairs (sample)"),
@@ -35,15 +35,15 @@ const PLACES: [(&str, UnitKind, &str, &str); 20] = [
     (TOWN, UnitKind::District, "Thị xã mẫu", "Sample Town"),
 ];
 /// The communes that end on 30 June 2020.
-const MERGING: [&str; 2] = ["sample.east.c2", "sample.east.c3"];
+pub(super) const MERGING: [&str; 2] = ["sample.east.c2", "sample.east.c3"];
 /// The commune they go on as.
-const MERGED: &str = "sample.east.c5";
+pub(super) const MERGED: &str = "sample.east.c5";
 /// A district without communes; it states rates.
-const TOWN: &str = "sample.town";
+pub(super) const TOWN: &str = "sample.town";
 /// The unit that owes two months, and the first of them.
-const LATE: (&str, i32, u32) = ("sample.health", 2021, 5);
+pub(super) const LATE: (&str, i32, u32) = ("sample.health", 2021, 5);
 /// Where the one contradiction is: the signed rate is stated too high.
-const CONTRADICTION: (&str, i32, u32) = ("sample.finance", 2021, 9);
+pub(super) const CONTRADICTION: (&str, i32, u32) = ("sample.finance", 2021, 9);
 
 /// The sample province: 36 months from 2019-01 with splits by member, a merger in July 2020, a gap of
 /// two months, stated rates that agree with the figures, and exactly one that does not.

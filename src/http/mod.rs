@@ -120,7 +120,7 @@ pub fn extras(config: &mut web::ServiceConfig) {
         .route("/api/v1/openapi.json", web::get().to(description))
         .route("/openapi.json", web::get().to(description))
         .route("/docs", web::get().to(|| async { HttpResponse::Found().insert_header(("Location", "/docs/")).finish() }))
-        .service(utoipa_swagger_ui::SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::new(["/api/v1/openapi.json"])))
+        .service(utoipa_swagger_ui::SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::new(["/api/v1/openapi.json"]).validator_url("none")))
         .default_service(web::to(|request: HttpRequest| async move { no_such_route(&request) }));
 }
 

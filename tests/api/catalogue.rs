@@ -89,7 +89,8 @@ fn a_dry_run_of_a_catalogue_checks_it_and_changes_nothing() {
     let mut catalogue = before.clone();
     add(&mut catalogue, "indicators", json!({ "code": "park.benches", "kind": "stock", "unit_of_measure": "count" }));
     let dry = server.put("catalogue?dry_run=true", &catalogue).expect(200);
-    assert_eq!(dry["indicators"], catalogue["indicators"]);
+    assert_eq!(dry["indicators"].as_array().unwrap().len(), catalogue["indicators"].as_array().unwrap().len());
+    has(dry["indicators"].as_array().unwrap().last().unwrap(), &json!({ "code": "park.benches", "kind": "stock" }));
     assert_eq!(server.read("catalogue"), before);
     assert_eq!(
         server.post(&json!({ "observations": [figure("park.benches", "travinh", "2021-10", 5)] })).faults(422),

@@ -15,6 +15,35 @@ fn the_service_says_that_it_lives_and_that_it_is_ready() {
 }
 
 #[test]
+fn while_the_ledger_loads_the_service_lives_and_asks_for_patience() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = crate::harness::address_in(folder.path());
+    let (announce, announced) = std::sync::mpsc::channel();
+    let (go_on, waits) = std::sync::mpsc::channel::<()>();
+    let settings = egov_kpi::server::Settings { listen: "127.0.0.1:0".to_owned(), workers: Some(2) };
+    let open = move || {
+        waits.recv().unwrap();
+        egov_kpi::server::open(&address)
+    };
+    let starting = std::thread::spawn(move || egov_kpi::server::start(&settings, open, |address| announce.send(address).unwrap()));
+    let api = Api::of(&announced.recv_timeout(Duration::from_secs(20)).unwrap().to_string());
+    assert_eq!((api.get("/livez").status, api.get("/").status, api.get("/metrics").status), (200, 200, 200));
+    assert!(api.metric("egov_kpi_ready").abs() < f64::EPSILON);
+    for path in ["/readyz", "units", "findings", "observations", "series?measure=x&unit=y&last=1"] {
+        let reply = api.get(path);
+        reply.problem(503);
+        assert_ne!(reply.header("retry-after"), "", "{path}");
+    }
+    api.post_csv("observations", crate::harness::REPORT).problem(503);
+    go_on.send(()).unwrap();
+    let running = starting.join().unwrap().unwrap();
+    assert_eq!(api.get("/readyz").status, 200);
+    assert!((api.metric("egov_kpi_ready") - 1.0).abs() < f64::EPSILON);
+    drop(api);
+    running.stop();
+}
+
+#[test]
 fn every_metric_is_named_after_the_service_and_a_figure_moves_them() {
     let server = Server::start();
     let recorded = |what: &str| server.metric(&format!("egov_kpi_recorded_total{{what=\"{what}\"}}"));

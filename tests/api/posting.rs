@@ -447,3 +447,37 @@ fn submissions_of_many_clients_at_once_are_each_recorded_in_their_own_revision()
     assert_eq!(revisions, (before + 1..=before + 48).collect::<Vec<_>>());
     has(&server.point(OUTGOING, "travinh", "2020-12"), &json!({ "value": 48, "coverage": 0.4 })); // 4 of 10 leaves
 }
+
+#[test]
+fn a_body_that_breaks_off_records_nothing() {
+    let server = Server::start();
+    let revision = server.revision();
+    let rows = "indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,4\n";
+    for length in ["Content-Length: 1000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n4a\r\n"] {
+        let head = format!("POST /api/v1/observations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n{length}{rows}");
+        let mut stream = std::net::TcpStream::connect(&server.host).unwrap();
+        std::io::Write::write_all(&mut stream, head.as_bytes()).unwrap();
+        drop(stream);
+    }
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert_eq!(server.revision(), revision);
+    assert_eq!(server.observations("history=true"), Vec::<Value>::new());
+}
+
+#[test]
+fn a_reason_or_reference_beyond_the_bound_is_a_fault() {
+    let server = Server::start();
+    let long = "đ".repeat(1_001);
+    let body = json!({ "reason": long, "source": { "kind": long, "reference": long }, "observations": [figure(OUTGOING, "travinh", "2021-10", 1)] });
+    assert_eq!(server.post(&body).faults(422), ["/reason too_long", "/source/kind too_long", "/source/reference too_long"]);
+    let body = json!({ "reason": "đ".repeat(1_000), "observations": [figure(OUTGOING, "travinh", "2021-10", 1)] });
+    server.post(&body).expect(201);
+}
+
+#[test]
+fn a_body_that_is_not_packed_as_it_says_is_a_bad_request() {
+    let server = Server::start();
+    let gzip = [("content-type", "text/csv"), ("content-encoding", "gzip")];
+    server.send("POST", "observations", &gzip, Some(b"indicator,unit,period,value\n")).problem(400);
+    assert_eq!(server.observations("history=true"), Vec::<Value>::new());
+}
