@@ -43,11 +43,19 @@ pub struct Database {
     pub address: String,
 }
 
+/// An address and port as far as it can be told without asking the network.
+fn socket(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
+        _ => Err("an address and a port are expected, such as 127.0.0.1:8080".to_owned()),
+    }
+}
+
 /// Where to listen.
 #[derive(Args, Clone, Debug)]
 pub struct Listen {
     /// Address and port; port 0 takes a free one.
-    #[arg(id = "socket", long = "listen", env = "EGOV_KPI_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
+    #[arg(id = "socket", long = "listen", env = "EGOV_KPI_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT", value_parser = socket)]
     pub address: String,
 }
 

@@ -29,12 +29,25 @@ pub enum Error {
     /// The service is stopping, or too much is waiting.
     #[error("{0}")]
     Busy(String),
+    /// A file, an address or a thread cannot be had.
+    #[error("{what}: {source}")]
+    Surroundings {
+        /// What cannot be had.
+        what: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Error {
+    /// A file, an address or a thread that cannot be had.
+    pub fn surroundings(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Surroundings { what: what.into(), source }
+    }
+
     /// A fault of one place.
     pub fn fault(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
         Self::Invalid(vec![Fault::new(pointer, code, detail)])

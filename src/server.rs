@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::http::{self, Context};
 use crate::pages;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// How long a request in flight may take while the service stops.
 const LAST_ANSWERS: u64 = 30;
@@ -45,7 +45,7 @@ pub struct Settings {
 /// # Errors
 /// The address cannot be had, or the ledger cannot be opened.
 pub fn start(settings: &Settings, open: impl FnOnce() -> Result<App, Error> + Send + 'static, announce: impl FnOnce(SocketAddr)) -> Result<Running, Error> {
-    let listener = TcpListener::bind(&settings.listen).map_err(surroundings)?;
+    let listener = TcpListener::bind(&settings.listen).map_err(Error::surroundings(format!("cannot listen on {}", settings.listen)))?;
     let address = listener.local_addr().map_err(surroundings)?;
     let context = Context::new().map_err(|error| surroundings(std::io::Error::other(error)))?;
     let (handles, handle) = channel();
@@ -87,8 +87,8 @@ pub fn open(address: &str) -> Result<App, Error> {
     App::open(Store::open(address, true)?)
 }
 
-fn surroundings(error: std::io::Error) -> Error {
-    Error::Store(StoreError::Unavailable(error.into()))
+fn surroundings(source: std::io::Error) -> Error {
+    Error::surroundings("the service cannot run")(source)
 }
 
 fn server(context: Context, listener: TcpListener, workers: Option<u16>) -> std::io::Result<actix_web::dev::Server> {

@@ -97,8 +97,11 @@ impl App {
             let stretch = self.store().observations(&wanted)?;
             let full = u32::try_from(stretch.len()).is_ok_and(|read| read >= wanted.limit);
             wanted.after = stretch.last().map(ObservationRow::key).or(wanted.after);
-            let state = self.state();
-            rows.extend(stretch.into_iter().filter(|row| query.history || stands(&state, row)));
+            for row in stretch {
+                if query.history || self.stood(&row, revision)? {
+                    rows.push(row);
+                }
+            }
             if !full {
                 break;
             }
@@ -160,15 +163,51 @@ fn view(state: &State, row: &ObservationRow, record: &SubmissionRecord) -> Optio
     })
 }
 
-/// Whether a row of the ledger is the figure that stands: the cube remembers which revision brought it.
-fn stands(state: &State, row: &ObservationRow) -> bool {
-    let place = || {
-        let measure = usize::try_from(row.measure).ok()?;
-        let (unit, month) = (state.units.position_of_number(row.unit)?, Month::from_number(i32::try_from(row.month).ok()?)?);
-        match state.decimals(measure) {
-            Some(_) => state.cube.cell(measure, unit, month).map(|(_, stamp)| stamp),
-            None => state.cube.stated(measure, unit, month).map(|stamped| stamped.revision),
-        }
+/// What the cube says of a row of the ledger, at a revision that may be older than the cube.
+enum Standing {
+    /// It was the figure that stood.
+    Stood,
+    /// It had been replaced or withdrawn.
+    Gone,
+    /// Its place has changed since, so the ledger has to say.
+    Changed,
+}
+
+fn standing(state: &State, row: &ObservationRow, revision: i64) -> Option<Standing> {
+    let measure = usize::try_from(row.measure).ok()?;
+    let (unit, month) = (state.units.position_of_number(row.unit)?, Month::from_number(i32::try_from(row.month).ok()?)?);
+    let stamp = match state.decimals(measure) {
+        Some(_) => state.cube.stamp(measure, unit, month),
+        None => state.cube.stated(measure, unit, month).map(|stamped| stamped.revision),
     };
-    row.mantissa.is_some() && place().is_some_and(|stamp| i64::from(stamp) == row.revision)
+    Some(match stamp.map(i64::from) {
+        Some(stamp) if stamp == row.revision => Standing::Stood,
+        Some(stamp) if stamp <= revision => Standing::Gone,
+        _ => Standing::Changed,
+    })
+}
+
+impl App {
+    /// Whether a row of the ledger was the figure that stood at a revision.
+    fn stood(&self, row: &ObservationRow, revision: i64) -> Result<bool, Error> {
+        if row.mantissa.is_none() {
+            return Ok(false);
+        }
+        match standing(&self.state(), row, revision) {
+            Some(Standing::Stood) => return Ok(true),
+            Some(Standing::Gone) => return Ok(false),
+            Some(Standing::Changed) | None => {}
+        }
+        let later = ObservationQuery {
+            units: Some(vec![row.unit]),
+            measures: Some(vec![row.measure]),
+            from_month: Some(row.month),
+            to_month: Some(row.month),
+            after_revision: Some(row.revision),
+            up_to_revision: Some(revision),
+            limit: 1,
+            ..ObservationQuery::default()
+        };
+        Ok(self.store().observations(&later)?.is_empty())
+    }
 }

@@ -20,7 +20,7 @@ use crate::domain::rules::RuleBook;
 use crate::domain::unit::Units;
 use crate::error::Error;
 use crate::intake::Envelope;
-use crate::store::{Commit, MeasureRow, ObservationRow, Store, StoreError, SubmissionRow, WriteOutcome};
+use crate::store::{Commit, MeasureRow, ObservationRow, Store, SubmissionRow, WriteOutcome};
 
 /// Most tasks waiting for the writer; more are told to come again.
 const QUEUE: usize = 1_024;
@@ -96,7 +96,7 @@ impl Writer {
         let statistics = Arc::new(Statistics::default());
         let desk = Desk { state, store, statistics: Arc::clone(&statistics) };
         let thread = std::thread::Builder::new().name("ledger-writer".to_owned()).spawn(move || desk.run(&waiting));
-        let thread = thread.map_err(|error| Error::Store(StoreError::Unavailable(error.into())))?;
+        let thread = thread.map_err(Error::surroundings("the writer cannot start"))?;
         Ok(Self { tasks, statistics, thread: Mutex::new(Some(thread)) })
     }
 

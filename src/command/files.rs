@@ -5,7 +5,6 @@ use std::path::Path;
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
-use super::io;
 use crate::app::submissions::Recording;
 use crate::app::{App, this_month};
 use crate::domain::observation::{Counts, MAX_OBSERVATIONS, Parser};
@@ -35,7 +34,7 @@ pub enum Content {
 /// # Errors
 /// It cannot be read, or is none of these.
 pub fn open(path: &Path) -> Result<Content, Error> {
-    let named = |error: std::io::Error| io(std::io::Error::new(error.kind(), format!("{}: {error}", path.display())));
+    let named = |source: std::io::Error| Error::Surroundings { what: path.display().to_string(), source };
     let file = File::open(path).map_err(named)?;
     if path.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("json")) {
         return Ok(Content::Csv(file));

@@ -71,6 +71,10 @@ fn tell(error: &Error) -> Outcome {
             eprintln!("egov-kpi: {sentence}");
             Outcome::Usage
         }
+        Error::Surroundings { .. } => {
+            eprintln!("egov-kpi: {error}");
+            Outcome::Surroundings
+        }
         Error::Busy(_) | Error::Store(_) => {
             eprintln!("egov-kpi: {error}");
             let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
@@ -80,8 +84,8 @@ fn tell(error: &Error) -> Outcome {
     }
 }
 
-fn io(error: std::io::Error) -> Error {
-    Error::Store(crate::store::StoreError::Unavailable(error.into()))
+fn io(source: std::io::Error) -> Error {
+    Error::surroundings("a file cannot be read or written")(source)
 }
 
 fn generate_csv(size: generate::Size, seed: u64, units: Option<&std::path::Path>) -> Result<Outcome, Error> {

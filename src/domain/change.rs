@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::bits::Bits;
 use super::period::{Month, Period, Step};
@@ -332,7 +333,7 @@ impl<'a> Series<'a> {
         }
         let side = |period: &Aggregate<'_>, month: Month, state: &MonthState, kept: &Bits| {
             let earlier = if period.period.step() == Step::Month { month.plus(-1) } else { period.period.first().plus(-1) };
-            let gathered = self.source.gathered(self.program, self.unit, month, earlier);
+            let gathered = state.gathered.clone().or_else(|| self.source.gathered(self.program, self.unit, month, earlier).map(Rc::new));
             let restricted = gathered.map(|gathered| self.source.restricted(&gathered, month, kept, needed)).transpose();
             let restricted = restricted.map_err(|StatedAbove| Reason::StatedAbove)?;
             let coverage = super::number::share(kept.len(), self.source.units.leaves(self.unit, month).len());

@@ -244,6 +244,13 @@ impl Cube {
         Some((*block.values.get(place).filter(|value| **value != NOTHING)?, *block.stamps.get(place)?))
     }
 
+    /// The revision that last recorded or withdrew a figure of an indicator.
+    #[must_use]
+    pub fn stamp(&self, measure: MeasureId, unit: usize, month: Month) -> Option<u32> {
+        let block = self.block(measure, unit)?;
+        block.stamps.get(block.place(unit % BLOCK_UNITS, month.number())?).copied().filter(|stamp| *stamp > 0)
+    }
+
     /// The figure stated for a kpi.
     #[must_use]
     pub fn stated(&self, measure: MeasureId, unit: usize, month: Month) -> Option<Stamped> {

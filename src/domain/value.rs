@@ -1,6 +1,8 @@
 //! Which value counts: own values, roll-up and coverage of one month (contract section 2, *Own value*
 //! to *Kpi*). Wider periods and changes are built on this in [`super::change`].
 
+use std::rc::Rc;
+
 use super::bits::Bits;
 use super::catalogue::Kind;
 use super::cube::View;
@@ -55,6 +57,8 @@ pub struct MonthState {
     pub coverage: f64,
     /// Where the value comes from.
     pub origin: Origin,
+    /// The operands in pieces, where they had to be gathered anyway.
+    pub gathered: Option<Rc<Gathered>>,
 }
 
 /// A figure as a part of an aggregate: an amount for one unit in one month.
@@ -180,7 +184,7 @@ impl Source<'_> {
                     let values = row.iter().map(|operand| wide_float(operand.sum)).collect();
                     let last = row.into_iter().next()?;
                     let origin = if program.computed { Origin::Computed } else { last.origin.unwrap_or(Origin::RolledUp) };
-                    return Some(MonthState { values, cover: last.cover, coverage: last.coverage, origin });
+                    return Some(MonthState { values, cover: last.cover, coverage: last.coverage, origin, gathered: None });
                 }
                 self.state(program, unit, month, month.plus(-1))
             })
@@ -201,7 +205,13 @@ impl Source<'_> {
             _ => Origin::Computed,
         };
         let values = gathered.values();
-        Some(MonthState { values, cover: if coverage >= 1.0 { Cover::All } else { Cover::Some(gathered.covered) }, coverage, origin })
+        Some(MonthState {
+            values,
+            cover: if coverage >= 1.0 { Cover::All } else { Cover::Some(gathered.covered.clone()) },
+            coverage,
+            origin,
+            gathered: Some(Rc::new(gathered)),
+        })
     }
 
     /// The aggregated operands in pieces: where each covers every leaf, those; else what the children
@@ -239,6 +249,11 @@ impl Source<'_> {
         let restrict = |(pieces, needed): (&Vec<Piece>, &bool)| {
             let mut inside = Vec::new();
             for piece in pieces.iter().filter(|_| *needed) {
+                // Most pieces are figures of leaves in the month itself: in or out, nothing between.
+                if piece.month == month && self.units.subtree(piece.unit).len() == 1 {
+                    inside.extend(kept.contains(piece.unit).then_some(*piece));
+                    continue;
+                }
                 let leaves = self.units.leaves(piece.unit, piece.month);
                 let became: Vec<Bits> =
                     if piece.month == month { vec![leaves] } else { leaves.iter().map(|leaf| self.units.became(leaf, month).into_iter().collect()).collect() };

@@ -109,7 +109,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
             .service(catalogue::get)
             .service(catalogue::put)
             .service(catalogue::get_indicators)
-            .service(catalogue::get_kpis);
+            .service(catalogue::get_kpis)
+            .route("/openapi.json", web::get().to(description));
     }));
     config.service(health::livez).service(health::readyz).service(health::metrics);
 }
@@ -117,7 +118,6 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 /// The routes that are not part of the interface that is described: the description itself, and its page.
 pub fn extras(config: &mut web::ServiceConfig) {
     config
-        .route("/api/v1/openapi.json", web::get().to(description))
         .route("/openapi.json", web::get().to(description))
         .route("/docs", web::get().to(|| async { HttpResponse::Found().insert_header(("Location", "/docs/")).finish() }))
         .service(utoipa_swagger_ui::SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::new(["/api/v1/openapi.json"]).validator_url("none")))

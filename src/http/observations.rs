@@ -1,6 +1,6 @@
 //! `POST /observations` records a submission, `GET /observations` reads figures as recorded.
 
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -99,7 +99,7 @@ pub async fn post(request: HttpRequest, context: web::Data<Context>, body: Resul
         params.fault("reason", "unknown_parameter", "with JSON, reason and source.reference stand in the body");
     }
     params.finish()?;
-    let bytes = read_body(body)?.to_vec();
+    let bytes = read_body(&request, body)?.to_vec();
     let body = if is_csv { Body::Csv(bytes, Envelope { source_kind: Some("csv".to_owned()), reference, reason }) } else { Body::Json(bytes) };
     let receipt = if dry_run { app.try_out(&body)? } else { app.submit(&body, ACTOR).await? };
     let mut answer = if receipt.submission.is_some() { HttpResponse::Created() } else { HttpResponse::Ok() };
@@ -110,7 +110,11 @@ pub async fn post(request: HttpRequest, context: web::Data<Context>, body: Resul
 }
 
 /// The bytes of a body, or why they cannot be had.
-pub(super) fn read_body(body: Result<web::Bytes, actix_web::Error>) -> Result<web::Bytes, Problem> {
+pub(super) fn read_body(request: &HttpRequest, body: Result<web::Bytes, actix_web::Error>) -> Result<web::Bytes, Problem> {
+    let encoding = request.headers().get(CONTENT_ENCODING).map_or("identity", |value| value.to_str().unwrap_or_default());
+    if !["identity", "gzip", "deflate"].iter().any(|known| encoding.trim().eq_ignore_ascii_case(known)) {
+        return Err(Problem::media_type("a body without Content-Encoding, or gzip or deflate"));
+    }
     body.map_err(|error| match error.as_response_error().status_code() {
         actix_web::http::StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(format!("a body has at most {MAX_BODY} bytes")),
         _ => Problem::malformed("the body cannot be read"),

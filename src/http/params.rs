@@ -39,6 +39,12 @@ impl Params {
         taken.into_iter().map(|(_, value)| value).collect()
     }
 
+    /// Whether a parameter stands in the query.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.pairs.iter().any(|(key, _)| key == name)
+    }
+
     /// The value of a parameter that may stand once.
     pub fn text(&mut self, name: &str) -> Option<String> {
         let mut values = self.many(name);

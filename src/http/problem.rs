@@ -144,6 +144,10 @@ impl From<Error> for Problem {
             }
             Error::TooLarge(detail) => Self::too_large(detail),
             Error::Busy(detail) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Try again", detail),
+            Error::Surroundings { .. } => {
+                tracing::error!(error = %error, "the surroundings failed");
+                Self::internal()
+            }
             Error::Store(error) => {
                 tracing::error!(error = %error, cause = ?std::error::Error::source(&error), "the store failed");
                 match error {

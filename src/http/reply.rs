@@ -47,7 +47,7 @@ pub fn not_modified(request: &HttpRequest, revision: i64, format: Format) -> Opt
     let known = request.headers().get(IF_NONE_MATCH)?.to_str().ok()?;
     let tag = tag(request, revision, format);
     let strong = tag.trim_start_matches("W/");
-    let same = known.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == strong);
+    let same = known.split(',').map(str::trim).any(|known| known.trim_start_matches("W/") == strong);
     same.then(|| with_headers(&mut HttpResponse::NotModified(), request, revision, format).finish())
 }
 

@@ -160,14 +160,15 @@ const HEADER: [&str; 27] = [
 /// The query that the parameters ask for; none when they have faults.
 fn query(params: &mut Params) -> Option<SeriesQuery> {
     let mut measures = Vec::new();
-    for text in params.many("measure") {
+    let named = params.many("measure");
+    if named.is_empty() {
+        params.fault("measure", "missing", "name at least one measure");
+    }
+    for text in named {
         match Measure::parse(&text) {
             Ok(measure) => measures.push(measure),
             Err(detail) => params.fault("measure", "malformed", detail),
         }
-    }
-    if measures.is_empty() {
-        params.fault("measure", "missing", "name at least one measure");
     }
     let (units, children, descendants) = (params.many("unit"), params.text("children_of"), params.text("descendants_of"));
     let whose = match (units.is_empty(), children, descendants) {
@@ -186,6 +187,7 @@ fn query(params: &mut Params) -> Option<SeriesQuery> {
 
 fn when(params: &mut Params) -> Option<When> {
     let named = params.parse::<Step>("step");
+    let given = ["from", "to", "last"].map(|name| params.has(name));
     let (from, to, last) = (params.parse::<Period>("from"), params.parse::<Period>("to"), params.parse::<i32>("last"));
     let step = named.or_else(|| from.map(Period::step)).unwrap_or_default();
     // A month names the period it lies in; a wider period has to be of the step, or wider than a month.
@@ -203,7 +205,9 @@ fn when(params: &mut Params) -> Option<When> {
         (Some(from), Some(to), None) => Some(When::Span(fit("from", from, Period::first)?, fit("to", to, Period::last)?)),
         (None, None, Some(count)) => Some(When::Last(step, count)),
         _ => {
-            params.fault("from", "missing", format!("give from and to, or last; at most {MAX_MONTHS} months"));
+            if !matches!(given, [true, true, false] | [false, false, true]) {
+                params.fault("from", "missing", format!("give from and to, or last; at most {MAX_MONTHS} months"));
+            }
             None
         }
     }

@@ -133,5 +133,5 @@ pub(super) fn read_json(request: &HttpRequest, body: Result<web::Bytes, actix_we
     if media.split(';').next().map(str::trim) != Some("application/json") {
         return Err(Problem::media_type("application/json"));
     }
-    serde_json::from_slice(&read_body(body)?).map_err(|error| Problem::malformed(format!("the body is no JSON: {error}")))
+    serde_json::from_slice(&read_body(request, body)?).map_err(|error| Problem::malformed(format!("the body is no JSON: {error}")))
 }

@@ -21,9 +21,13 @@ struct Columns {
     count: usize,
 }
 
+/// A source whose last line always ends, so that lines can be counted by their ends.
+type Ended<R> = std::io::Chain<BufReader<R>, &'static [u8]>;
+
 /// A CSV whose header has been read; its rows are taken one by one.
 pub struct Rows<R> {
-    reader: csv::Reader<BufReader<R>>,
+    reader: csv::Reader<Ended<R>>,
+    line: u64,
     record: ByteRecord,
     columns: Columns,
     decimal_comma: bool,
@@ -55,15 +59,15 @@ impl<R: Read> Rows<R> {
         let header = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let count = |wanted: u8| header.iter().filter(|byte| **byte == wanted).count();
         let delimiter = [b'\t', b';'].into_iter().find(|delimiter| count(*delimiter) > count(b',')).unwrap_or(b',');
-        let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).trim(csv::Trim::All).from_reader(source);
+        let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).trim(csv::Trim::All).from_reader(source.chain(&b"\n"[..]));
         let header = reader.byte_headers().map_err(|error| vec![at_line(1, "unreadable", error.to_string())])?.clone();
-        Ok(Self { reader, record: ByteRecord::new(), columns: columns(&header, catalogue)?, decimal_comma: delimiter != b',' })
+        Ok(Self { reader, line: 1, record: ByteRecord::new(), columns: columns(&header, catalogue)?, decimal_comma: delimiter != b',' })
     }
 
     /// The line that was read last.
     #[must_use]
     pub fn line(&self) -> u64 {
-        self.record.position().map_or(1, csv::Position::line)
+        self.line
     }
 
     /// Passes over the rows before a line.
@@ -85,7 +89,10 @@ impl<R: Read> Rows<R> {
                 return Outcome::End;
             }
         }
-        let line = self.record.position().map_or(0, csv::Position::line);
+        // Blank lines before a row are passed over silently, so its line is counted from its end.
+        let within = self.record.as_slice().iter().filter(|byte| **byte == b'\n').count();
+        self.line = self.reader.position().line().saturating_sub(1 + u64::try_from(within).unwrap_or(0));
+        let line = self.line;
         let place = Place { index, line: Some(line) };
         if self.record.iter().all(<[u8]>::is_empty) {
             return Outcome::Silent;

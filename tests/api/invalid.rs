@@ -54,7 +54,7 @@ fn json_body(dice: &mut Dice) -> Vec<u8> {
         6 => {
             let digits = [
                 format!("1e{}", dice.below(100_000) + 20),
-                format!("{}", "9".repeat(dice.below(4_000) + 20)),
+                "9".repeat(dice.below(4_000) + 20),
                 format!("-1{}", "0".repeat(30)),
                 "1e-30".to_owned(),
                 "0.5".to_owned(),

@@ -396,7 +396,7 @@ fn rows_and_tables_hold_what_the_nested_answer_holds() {
             match value {
                 Value::String(text) => assert_eq!(cell, text),
                 Value::Number(_) => assert_eq!(cell.parse::<f64>().ok(), value.as_f64(), "{field}"),
-                _ => assert_eq!(cell, "", "{field}"),
+                Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => assert_eq!(cell, "", "{field}"),
             }
         }
     }

@@ -35,7 +35,7 @@ const BELONGS: [(&str, &[&str]); 9] = [
     ("diesel_migrations", &["store"]),
     ("libsqlite3_sys", &["store"]),
     ("actix_web", &["http", "pages", "prometheus", "server"]),
-    ("utoipa_actix_web", &["http"]),
+    ("utoipa_actix_web", &["http", "server"]),
     ("utoipa_swagger_ui", &["http"]),
     ("maud", &["pages"]),
     ("clap", &["config"]),
@@ -188,7 +188,23 @@ fn path_from(tokens: &[String], mut at: usize, mut before: Vec<String>, found: &
     }
 }
 
+/// Files that stand elsewhere than their module: `#[path = "x.rs"] mod name;` in one file makes `x.rs` a module below it.
+fn placed_elsewhere(file: &str, text: &str) -> Vec<(String, Vec<String>)> {
+    let folder = file.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+    let mut found = Vec::new();
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    for pair in lines.windows(2) {
+        let path = pair[0].strip_prefix("#[path = \"").and_then(|rest| rest.strip_suffix("\"]"));
+        let name = pair[1].strip_suffix(';').and_then(|line| line.split_whitespace().last());
+        if let (Some(path), Some(name)) = (path, name) {
+            found.push((format!("{folder}{path}"), [Source::new(file, "").module, vec![name.to_owned()]].concat()));
+        }
+    }
+    found
+}
+
 fn sources() -> Vec<Source> {
+    let mut elsewhere: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let (mut waiting, mut found) = (vec![root.clone()], Vec::new());
     while let Some(folder) = waiting.pop() {
@@ -199,8 +215,15 @@ fn sources() -> Vec<Source> {
                 waiting.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let file = path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
-                found.push(Source::new(&file, &std::fs::read_to_string(&path).unwrap()));
+                let text = std::fs::read_to_string(&path).unwrap();
+                elsewhere.extend(placed_elsewhere(&file, &text));
+                found.push(Source::new(&file, &text));
             }
+        }
+    }
+    for source in &mut found {
+        if let Some(module) = elsewhere.get(&source.file) {
+            source.module.clone_from(module);
         }
     }
     found

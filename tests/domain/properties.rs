@@ -40,7 +40,9 @@ const FAR_RULES: &str = "
     rule leaves = test.flow.a >= sum(test.flow.b * 1)
 ";
 
+/// So many worlds, or as many as `PROPTEST_CASES` says.
 fn few(cases: u32) -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(cases);
     ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 0, ..ProptestConfig::default() }
 }
 
@@ -176,6 +178,10 @@ proptest! {
             }
         }
     }
+}
+
+proptest! {
+    #![proptest_config(few(5))]
 
     #[test]
     fn shuffled_input_gives_the_same_cube(seed in any::<u64>(), shuffle in any::<u64>()) {
