@@ -26,6 +26,14 @@ pub struct Config {
     pub log_format: LogFormat,
 }
 
+impl Config {
+    /// Reads the command line and the environment; ends the program with exit code 2 when they are wrong.
+    #[must_use]
+    pub fn read() -> Self {
+        Self::parse()
+    }
+}
+
 /// How log lines are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum LogFormat {

@@ -39,10 +39,8 @@ pub(super) fn judge(state: &State, submission: &Submission, overlay: &mut Overla
     let effect = submission.lay_over(&state.view(), overlay);
     let grown = overlay.new_measures().len() > known;
     let view = View { overlay: Some(overlay), ..state.view() };
-    if grown {
-        *book = Some(RuleBook::new(&state.catalogue, &view));
-    }
-    let rules = book.as_ref().unwrap_or(&state.book);
+    let fresh = grown.then(|| RuleBook::new(&state.catalogue, &view));
+    let rules = fresh.as_ref().or(book.as_ref()).unwrap_or(&state.book);
     let source = Source { units: &state.units, view };
     let mut checks = Vec::new();
     effect.named.iter().for_each(|entry| rules.touched_by(&source, entry, &mut checks));
@@ -64,9 +62,11 @@ pub(super) fn judge(state: &State, submission: &Submission, overlay: &mut Overla
             .collect();
         if !broken.is_empty() {
             *overlay = before;
-            *book = None;
             return Err(Error::Invalid(broken));
         }
+    }
+    if fresh.is_some() {
+        *book = fresh;
     }
     Ok(Judged { effect, findings, outcomes })
 }

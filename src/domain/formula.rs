@@ -113,6 +113,18 @@ pub struct Check {
 pub struct FormulaError(String);
 
 impl Expression {
+    /// Whether `sum()` stands anywhere in it.
+    #[must_use]
+    pub fn has_sum(&self) -> bool {
+        match self {
+            Self::Sum(_) => true,
+            Self::Number(_) | Self::Figure(_) => false,
+            Self::Negate(x) | Self::Abs(x) => x.has_sum(),
+            Self::Binary(_, x, y) | Self::Coalesce(x, y) => x.has_sum() || y.has_sum(),
+            Self::Min(list) | Self::Max(list) => list.iter().any(Self::has_sum),
+        }
+    }
+
     /// Every indicator named, in order of appearance.
     #[must_use]
     pub fn references(&self) -> Vec<&Reference> {

@@ -9,6 +9,9 @@ pub const FIGURE_BOUND: i64 = 1 << 53;
 /// Most decimals an indicator or a stated rate may have.
 pub const MAX_DECIMALS: u32 = 9;
 
+/// Below this a double rounded to six decimals has no more of them in its shortest digits.
+const EXACT_TO_SIX: f64 = 1e9;
+
 /// An integer as a double; exact below 2^53, rounded once above.
 #[must_use]
 #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "i64 has no From into f64; the rounding above 2^53 is documented")]
@@ -45,13 +48,24 @@ impl serde::Serialize for Shown {
     #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "a whole number below 2^53 is an i64")]
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let whole = self.0.fract() == 0.0 && self.0.abs() < float(FIGURE_BOUND);
-        if whole { serializer.serialize_i64(self.0 as i64) } else { serializer.serialize_f64(self.0) }
+        if whole {
+            serializer.serialize_i64(self.0 as i64)
+        } else if self.0.abs() < EXACT_TO_SIX {
+            serializer.serialize_f64(self.0)
+        } else {
+            // The shortest digits of so large a double may be more than six decimals.
+            serde_json::value::RawValue::from_string(self.to_string()).map_err(serde::ser::Error::custom)?.serialize(serializer)
+        }
     }
 }
 
 impl std::fmt::Display for Shown {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)
+        if self.0.abs() < EXACT_TO_SIX {
+            return write!(f, "{}", self.0);
+        }
+        let digits = format!("{:.6}", self.0);
+        f.write_str(digits.trim_end_matches('0').trim_end_matches('.'))
     }
 }
 
@@ -71,7 +85,7 @@ pub fn scaled(mantissa: i64, decimals: u32) -> f64 {
 /// (contract section 2, *Numbers*). A result that is not finite is no result.
 #[must_use]
 pub fn rounded(value: f64) -> Option<f64> {
-    let shown = if value.abs() < 1e9 { (value * 1e6).round() / 1e6 } else { value };
+    let shown = if value.abs() < EXACT_TO_SIX { (value * 1e6).round() / 1e6 } else { value };
     shown.is_finite().then_some(if shown == 0.0 { 0.0 } else { shown })
 }
 

@@ -139,6 +139,18 @@ impl Source<'_> {
         any.then_some(sum)
     }
 
+    /// The same sum with each child, too, taken from the units below it wherever these are all there.
+    #[must_use]
+    pub fn from_below(&self, own: &Own, unit: usize, month: Month) -> Option<i128> {
+        let (mut sum, mut any) = (0, false);
+        for child in self.units.children(unit).filter(|child| self.units.exists(*child, month)) {
+            let stated = || self.own(own, child, month).map(|(value, _)| i128::from(value));
+            sum += self.from_below(own, child, month).or_else(stated)?;
+            any = true;
+        }
+        any.then_some(sum)
+    }
+
     /// A program on a unit's own values, as rules are evaluated (contract section 4).
     #[must_use]
     pub fn on_own_values(&self, program: &Program, unit: usize, month: Month) -> Option<f64> {

@@ -303,7 +303,7 @@ impl Checker {
             written.check.parse().map_err(|error: crate::domain::formula::FormulaError| self.fault(&here, "malformed_formula", error.to_string())).ok()?;
         for side in [&check.left, &check.right] {
             // On own values an average stands for itself; rolled up it does not add up.
-            self.expression(&here, side, catalogue, !written.rolled_up && side_has_no_sum(side));
+            self.expression(&here, side, catalogue, !written.rolled_up && !side.has_sum());
             if side.references().iter().any(|reference| reference.members.iter().any(|(_, member)| member.is_none())) {
                 self.fault(&here, "open_dimension", "a rule names a member with each dimension");
             }
@@ -334,10 +334,6 @@ impl Checker {
         }
         Some(Target { code: written.code.clone(), measure, unit: written.unit.clone(), from, to, value: value? })
     }
-}
-
-fn side_has_no_sum(side: &Expression) -> bool {
-    !side.to_string().contains("sum(")
 }
 
 /// The dimensions that a formula names without a member, with the members that every such operand knows.

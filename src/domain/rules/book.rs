@@ -21,6 +21,8 @@ struct Subject {
     adds_up: bool,
     /// Dimensions that are not complete: their code and the members' plans.
     incomplete: Vec<(String, Vec<Own>)>,
+    /// Months from which its definition differs.
+    breaks: Vec<Month>,
     /// For a stock: what was created and what was closed.
     movement: Option<(Own, Option<Own>)>,
 }
@@ -32,6 +34,8 @@ struct Ready {
     measure: Measure,
     left: Program,
     right: Program,
+    /// Whether it looks at units below the one it is judged at.
+    looks_below: bool,
 }
 
 /// What a figure of a measure may touch.
@@ -47,7 +51,7 @@ struct Touches {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum What {
     Parts(usize),
-    Exceed(usize, usize),
+    Exceed(usize),
     Children(usize),
     Movement(usize),
     Written(usize),
@@ -142,15 +146,12 @@ impl RuleBook {
             if let Some(stated) = subject.own.stated.filter(|_| subject.adds_up) {
                 for above in source.units.ancestors(unit).filter(|above| source.view.figure(stated, *above, month).is_some()) {
                     add(above, month, What::Children(*place));
-                }
-            }
-        }
-        for (place, previous) in &touches.written {
-            let rolled_up = self.written.get(*place).is_some_and(|ready| ready.rule.rolled_up);
-            for unit in std::iter::once(unit).chain(source.units.ancestors(unit).filter(|_| rolled_up)) {
-                add(unit, month, What::Written(*place));
-                if *previous {
-                    add(unit, next, What::Written(*place));
+                    if !subject.own.splits.is_empty() {
+                        add(above, month, What::Parts(*place));
+                    }
+                    if subject.movement.is_some() {
+                        add(above, month, What::Movement(*place));
+                    }
                 }
             }
         }
@@ -178,7 +179,9 @@ impl RuleBook {
             if subject.own.stated.is_some() && !subject.own.splits.is_empty() {
                 add(What::Parts(*place));
             }
-            (0..subject.incomplete.len()).for_each(|dimension| add(What::Exceed(*place, dimension)));
+            if !subject.incomplete.is_empty() {
+                add(What::Exceed(*place));
+            }
             if has_children && subject.adds_up && subject.own.stated.is_some() {
                 add(What::Children(*place));
             }
@@ -187,7 +190,15 @@ impl RuleBook {
             }
         }
         touches.moves.iter().for_each(|place| add(What::Movement(*place)));
-        touches.written.iter().for_each(|(place, _)| add(What::Written(*place)));
+        for (place, previous) in &touches.written {
+            let looks_below = self.written.get(*place).is_some_and(|ready| ready.looks_below);
+            for unit in std::iter::once(figure.unit).chain(source.units.ancestors(figure.unit).filter(|_| looks_below)) {
+                checks.push(CheckAt { unit, month: figure.month, what: What::Written(*place) });
+                if *previous {
+                    checks.push(CheckAt { unit, month: figure.month.plus(1), what: What::Written(*place) });
+                }
+            }
+        }
     }
 
     /// Evaluates a check.
@@ -196,7 +207,7 @@ impl RuleBook {
         let subject = |place: usize| self.subjects.get(place);
         match check.what {
             What::Parts(place) => self.parts(source, check, subject(place)?),
-            What::Exceed(place, dimension) => self.exceed(source, check, subject(place)?, dimension),
+            What::Exceed(place) => self.exceed(source, check, subject(place)?),
             What::Children(place) => self.children(source, check, subject(place)?),
             What::Movement(place) => self.movement(source, check, subject(place)?),
             What::Written(place) => self.written_rule(source, check, self.written.get(place)?),
@@ -245,7 +256,7 @@ impl RuleBook {
         let subject = |place: usize| self.subjects.get(place).map(|subject| subject.measure.clone());
         Some(match check.what {
             What::Parts(place) => ("parts_total".to_owned(), subject(place)?),
-            What::Exceed(place, _) => ("parts_exceed_total".to_owned(), subject(place)?),
+            What::Exceed(place) => ("parts_exceed_total".to_owned(), subject(place)?),
             What::Children(place) => ("children_total".to_owned(), subject(place)?),
             What::Movement(place) => ("stock_movement".to_owned(), subject(place)?),
             What::Written(place) => self.written.get(place).map(|ready| (ready.rule.code.clone(), ready.measure.clone()))?,
@@ -271,15 +282,16 @@ impl RuleBook {
         self.finding(check, Severity::Warning, stated, computed, detail)
     }
 
-    fn exceed(&self, source: &Source<'_>, check: &CheckAt, subject: &Subject, dimension: usize) -> Option<Finding> {
+    fn exceed(&self, source: &Source<'_>, check: &CheckAt, subject: &Subject) -> Option<Finding> {
         let (total, _) = source.own(&subject.own, check.unit, check.month)?;
-        let (code, parts) = subject.incomplete.get(dimension)?;
-        let sum: i64 = parts.iter().filter_map(|part| source.own(part, check.unit, check.month)).map(|(value, _)| value).sum();
-        // The subject's other incomplete dimensions are checked apart; of several that exceed, the first speaks.
-        let earlier = (0..dimension).any(|earlier| self.exceed(source, check, subject, earlier).is_some());
-        if sum <= total || earlier {
-            return None;
-        }
+        let added = |parts: &[Own], value: &dyn Fn(&Own) -> Option<i64>| parts.iter().filter_map(value).sum::<i64>();
+        let exceeding = subject.incomplete.iter().find_map(|(code, parts)| {
+            let sum = added(parts, &|part| own_value(source, check, part));
+            // A member that is too large for its own parts is the cause, and it is named there.
+            let by_parts = added(parts, &|part| from_parts(source, check, part).or_else(|| own_value(source, check, part)));
+            (sum > total && by_parts > total).then_some((code, sum))
+        });
+        let (code, sum) = exceeding?;
         let (stated, computed) = (scaled(total, subject.decimals), scaled(sum, subject.decimals));
         let detail = (
             format!("Các thành phần theo {code} cộng lại là {computed}, vượt quá tổng số {stated}."),
@@ -291,7 +303,8 @@ impl RuleBook {
     fn children(&self, source: &Source<'_>, check: &CheckAt, subject: &Subject) -> Option<Finding> {
         let stated = source.view.figure(subject.own.stated?, check.unit, check.month)?;
         let sum = source.children_total(&subject.own, check.unit, check.month)?;
-        if i128::from(stated) == sum {
+        // A child that disagrees with the units below it is the cause, and it is named there.
+        if i128::from(stated) == sum || source.from_below(&subject.own, check.unit, check.month) == Some(i128::from(stated)) {
             return None;
         }
         // The total disagrees with its own parts in the same way: one cause, and it is named there.
@@ -325,7 +338,11 @@ impl RuleBook {
         let closed = closed.as_ref().and_then(|closed| own(closed, check.month));
         let expected = before + opened - closed.unwrap_or(0);
         // Where nothing closed is reported, closures are what is left over, and they cannot be negative.
-        if now == expected || (closed.is_none() && now < expected) {
+        if now == expected || (closed.is_none() && now < expected) || subject.breaks.contains(&check.month) {
+            return None;
+        }
+        // The members, too, say what the movement says: the total is the cause, and it is named there.
+        if contradicted(source, check, &subject.own).is_some_and(|(_, sum, _)| sum == expected) {
             return None;
         }
         let number = |value| scaled(value, subject.decimals);
@@ -379,18 +396,28 @@ impl RuleBook {
     }
 }
 
+fn own_value(source: &Source<'_>, check: &CheckAt, own: &Own) -> Option<i64> {
+    source.own(own, check.unit, check.month).map(|(value, _)| value)
+}
+
+/// A figure as its own parts give it, whatever is stated.
+fn from_parts(source: &Source<'_>, check: &CheckAt, own: &Own) -> Option<i64> {
+    own_value(source, check, &Own { stated: None, splits: own.splits.clone() })
+}
+
 /// Where a stated figure is not the sum of a complete dimension's members: what is stated, their sum,
-/// and their sum with each member taken from its own parts.
+/// and their sum with each member as its own parts, or else the units below, give it.
 fn contradicted(source: &Source<'_>, check: &CheckAt, own: &Own) -> Option<(i64, i64, i64)> {
     let stated = source.view.figure(own.stated?, check.unit, check.month)?;
-    let value = |own: &Own| source.own(own, check.unit, check.month).map(|(value, _)| value);
+    let added = |parts: &[Own], value: &dyn Fn(&Own) -> Option<i64>| parts.iter().try_fold(0_i64, |sum, part| Some(sum + value(part)?));
     own.splits.iter().find_map(|parts| {
-        let sum = parts.iter().try_fold(0_i64, |sum, part| Some(sum + value(part)?))?;
-        let by_parts = parts.iter().try_fold(0_i64, |sum, part| {
-            let derived = Own { stated: None, splits: part.splits.clone() };
-            Some(sum + value(&derived).or_else(|| value(part))?)
-        })?;
-        (sum != stated).then_some((stated, sum, by_parts))
+        let sum = added(parts, &|part| own_value(source, check, part))?;
+        if sum == stated {
+            return None;
+        }
+        let from_below = |part: &Own| source.children_total(part, check.unit, check.month).and_then(|total| i64::try_from(total).ok());
+        let otherwise = added(parts, &|part| from_parts(source, check, part).or_else(|| from_below(part)).or_else(|| own_value(source, check, part)))?;
+        Some((stated, sum, otherwise))
     })
 }
 
@@ -411,7 +438,7 @@ fn ready_subject(catalogue: &Catalogue, view: &View<'_>, indicator: &Indicator, 
     };
     let movement = indicator.movement.as_ref().and_then(|(opened, closed)| Some((flow(opened)?, closed.as_ref().and_then(flow))));
     let own = plan(&measure.members);
-    Subject { own, decimals: indicator.decimals, adds_up: indicator.kind != Kind::Average, incomplete, movement, measure }
+    Subject { own, decimals: indicator.decimals, adds_up: indicator.kind != Kind::Average, breaks: indicator.breaks.clone(), incomplete, movement, measure }
 }
 
 fn ready_rule(catalogue: &Catalogue, view: &View<'_>, rule: &WrittenRule) -> Option<Ready> {
@@ -420,5 +447,6 @@ fn ready_rule(catalogue: &Catalogue, view: &View<'_>, rule: &WrittenRule) -> Opt
     let first = references.first()?;
     let members = first.members.iter().filter_map(|(dimension, member)| Some((dimension.clone(), member.clone()?))).collect();
     let measure = Measure { code: first.indicator.clone(), members: Members::new(members).ok()? };
-    Some(Ready { rule: rule.clone(), measure, left: side(&rule.check.left)?, right: side(&rule.check.right)? })
+    let looks_below = rule.rolled_up || rule.check.left.has_sum() || rule.check.right.has_sum();
+    Some(Ready { looks_below, rule: rule.clone(), measure, left: side(&rule.check.left)?, right: side(&rule.check.right)? })
 }
