@@ -58,7 +58,7 @@ pub fn from_files(files: impl Iterator<Item = (String, String)>) -> Result<Catal
         };
         match value.map_err(|error| vec![Fault::new("", "malformed", error)]).and_then(|value| CatalogueDocument::from_value(without_header(value))) {
             Ok(document) => {
-                for (section, count) in sections(&document) {
+                for (section, count) in document.sizes() {
                     origins.entry(section).or_default().extend(std::iter::repeat_n(name.clone(), count));
                 }
                 whole.append(document);
@@ -89,17 +89,6 @@ fn placed(fault: Fault, origins: &BTreeMap<&'static str, Vec<String>>) -> Fault 
     };
     let rest = rest.map(|rest| format!("/{rest}")).unwrap_or_default();
     Fault { pointer: format!("{file}#/{section}/{before}{rest}"), ..fault }
-}
-
-fn sections(document: &CatalogueDocument) -> [(&'static str, usize); 6] {
-    [
-        ("systems", document.systems.len()),
-        ("dimensions", document.dimensions.len()),
-        ("indicators", document.indicators.len()),
-        ("kpis", document.kpis.len()),
-        ("rules", document.rules.len()),
-        ("targets", document.targets.len()),
-    ]
 }
 
 /// The sections alone: `GET /catalogue` answers revision and version beside them.

@@ -79,15 +79,7 @@ impl Checker {
     }
 
     fn sizes(&mut self, document: &CatalogueDocument) {
-        let sizes = [
-            ("systems", document.systems.len()),
-            ("dimensions", document.dimensions.len()),
-            ("indicators", document.indicators.len()),
-            ("kpis", document.kpis.len()),
-            ("rules", document.rules.len()),
-            ("targets", document.targets.len()),
-        ];
-        for (section, size) in sizes.into_iter().filter(|(_, size)| *size > MAX_ENTRIES) {
+        for (section, size) in document.sizes().into_iter().filter(|(_, size)| *size > MAX_ENTRIES) {
             self.fault(format!("/{section}"), "too_many", format!("{size} entries, {MAX_ENTRIES} are the bound"));
         }
     }

@@ -248,6 +248,19 @@ impl CatalogueDocument {
         if faults.is_empty() { Ok(document) } else { Err(faults) }
     }
 
+    /// How many entries each section has.
+    #[must_use]
+    pub fn sizes(&self) -> [(&'static str, usize); 6] {
+        [
+            ("systems", self.systems.len()),
+            ("dimensions", self.dimensions.len()),
+            ("indicators", self.indicators.len()),
+            ("kpis", self.kpis.len()),
+            ("rules", self.rules.len()),
+            ("targets", self.targets.len()),
+        ]
+    }
+
     /// Appends another document's entries, section by section.
     pub fn append(&mut self, other: Self) {
         self.systems.extend(other.systems);
