@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{ResponseError, web};
@@ -47,9 +48,11 @@ pub async fn watch(request: ServiceRequest, next: Next<impl MessageBody + 'stati
         context.metrics.answered(&route, &method, status.as_u16(), took);
     }
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    if status.is_server_error() {
+    // A probe that asks again and again whether the ledger is loaded is no failure.
+    let expected = status == StatusCode::SERVICE_UNAVAILABLE;
+    if status.is_server_error() && !expected {
         tracing::error!(request_id = %id, method, route, status = status.as_u16(), took_micros = micros, "request failed");
-    } else if method == "GET" && !status.is_client_error() {
+    } else if method == "GET" && (expected || !status.is_client_error()) {
         tracing::debug!(request_id = %id, method, route, status = status.as_u16(), took_micros = micros, "request answered");
     } else {
         tracing::info!(request_id = %id, method, route, status = status.as_u16(), took_micros = micros, "request answered");
