@@ -36,7 +36,8 @@ fn offered(files: &[PathBuf]) -> Result<CatalogueDocument, Error> {
         return shipped();
     }
     let mut texts = Vec::with_capacity(files.len());
-    for file in files {
+    // Beside the shipped catalogue stand the shipped units, which are no part of it.
+    for file in files.iter().filter(|file| file.file_name().is_none_or(|name| name != "units.toml")) {
         texts.push((file.display().to_string(), std::fs::read_to_string(file).map_err(io)?));
     }
     from_files(texts.into_iter())

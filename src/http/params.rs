@@ -120,7 +120,11 @@ impl Params {
             let name: String = name.chars().take(60).collect();
             self.fault(&name, "unknown_parameter", format!("there is no parameter {}", quoted(&name)));
         }
-        if self.faults.is_empty() { Ok(()) } else { Err(Problem::invalid(self.faults)) }
+        match self.faults.len() {
+            0 => Ok(()),
+            1 => Err(Problem::invalid(self.faults)),
+            faults => Err(Problem { detail: format!("{faults} faults in the query"), ..Problem::invalid(self.faults) }),
+        }
     }
 }
 

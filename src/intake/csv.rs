@@ -28,6 +28,8 @@ type Ended<R> = std::io::Chain<BufReader<R>, &'static [u8]>;
 pub struct Rows<R> {
     reader: csv::Reader<Ended<R>>,
     line: u64,
+    /// 1 where the reader stands behind a row's end, 0 where the second half of `\r\n` is still to come.
+    behind: u64,
     record: ByteRecord,
     columns: Columns,
     decimal_comma: bool,
@@ -59,9 +61,10 @@ impl<R: Read> Rows<R> {
         let header = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let count = |wanted: u8| header.iter().filter(|byte| **byte == wanted).count();
         let delimiter = [b'\t', b';'].into_iter().find(|delimiter| count(*delimiter) > count(b',')).unwrap_or(b',');
-        let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).trim(csv::Trim::All).from_reader(source.chain(&b"\n"[..]));
+        let (end, behind): (&'static [u8], u64) = if header.ends_with(b"\r") { (b"\r\n", 0) } else { (b"\n", 1) };
+        let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).trim(csv::Trim::All).from_reader(source.chain(end));
         let header = reader.byte_headers().map_err(|error| vec![at_line(1, "unreadable", error.to_string())])?.clone();
-        Ok(Self { reader, line: 1, record: ByteRecord::new(), columns: columns(&header, catalogue)?, decimal_comma: delimiter != b',' })
+        Ok(Self { reader, behind, line: 1, record: ByteRecord::new(), columns: columns(&header, catalogue)?, decimal_comma: delimiter != b',' })
     }
 
     /// The line that was read last.
@@ -91,7 +94,7 @@ impl<R: Read> Rows<R> {
         }
         // Blank lines before a row are passed over silently, so its line is counted from its end.
         let within = self.record.as_slice().iter().filter(|byte| **byte == b'\n').count();
-        self.line = self.reader.position().line().saturating_sub(1 + u64::try_from(within).unwrap_or(0));
+        self.line = self.reader.position().line().saturating_sub(self.behind + u64::try_from(within).unwrap_or(0));
         let line = self.line;
         let place = Place { index, line: Some(line) };
         if self.record.iter().all(<[u8]>::is_empty) {
@@ -223,6 +226,17 @@ mod tests {
             (5, "", "ragged_row"),
         ];
         assert_eq!(places, expected.map(|(line, column, code)| (line, column.to_owned(), code)));
+    }
+
+    #[test]
+    fn lines_are_counted_the_same_whatever_ends_them() {
+        for end in ["\n", "\r\n"] {
+            let body = ["indicator,unit,period,value", "a.b,u,2021-10,x", "", "a.b,u,2021-11,y", "a.b,u,2021-12,z"].join(end);
+            for body in [body.clone(), body + end] {
+                let lines: Vec<u64> = parsed(body.as_bytes()).unwrap_err().iter().map(|fault| fault.line.unwrap()).collect();
+                assert_eq!(lines, [2, 4, 5], "{body:?}");
+            }
+        }
     }
 
     #[test]
