@@ -362,20 +362,8 @@ impl Source<'_> {
 
     /// An indicator's value in one month, in pieces: own, or what is nearest below and has one. Of an average only the unit itself counts.
     fn pieces(&self, own: &Own, itself: bool, unit: usize, month: Month) -> There<Vec<(usize, i64)>> {
-        let (mut pieces, mut covered) = (Vec::new(), 0);
-        let end = if itself { unit + 1 } else { self.units.subtree(unit).end };
-        let mut position = unit;
-        while let Some(here) = self.units.get(position).filter(|_| position < end) {
-            if !here.exists(month) {
-                position = here.end;
-            } else if let Some((amount, _)) = self.own(own, position, month) {
-                pieces.push((position, amount));
-                covered += if here.end == position + 1 { 1 } else { self.units.leaves(position, month).len() };
-                position = here.end;
-            } else {
-                position += 1;
-            }
-        }
+        let pieces = self.nearest(own, itself, unit, month);
+        let covered: usize = pieces.iter().map(|(position, _)| self.leaf_count(*position, month)).sum();
         match covered {
             0 => There::Missing,
             all if all == self.units.leaves(unit, month).len() => There::Whole(pieces),
@@ -404,7 +392,7 @@ impl Source<'_> {
                 let Some((value, summed)) = own else { continue };
                 walk.passed = here.end;
                 walk.sum += i128::from(value);
-                walk.parts += if here.end == position + 1 { 1 } else { self.units.leaves(position, walk.month).len() };
+                walk.parts += self.leaf_count(position, walk.month);
                 if position == unit {
                     walk.origin = Some(if summed { Origin::Summed } else { Origin::Stated });
                 }
@@ -432,19 +420,33 @@ impl Source<'_> {
     /// The leaves that a roll-up covers.
     fn covered(&self, figure: &Figure, unit: usize, month: Month) -> Bits {
         let mut covered = Bits::default();
-        let end = self.units.subtree(unit).end;
-        let mut position = unit;
-        while let Some(here) = self.units.get(position).filter(|_| position < end) {
-            if !here.exists(month) {
-                position = here.end;
-            } else if self.own(&figure.own, position, month).is_some() {
-                covered.extend(&self.units.leaves(position, month));
-                position = here.end;
-            } else {
-                position += 1;
-            }
+        for (position, _) in self.nearest(&figure.own, figure.kind == Kind::Average, unit, month) {
+            covered.extend(&self.units.leaves(position, month));
         }
         covered
+    }
+
+    /// The unit's own value, or those nearest below it, with where they stand. Of an average only the unit itself counts.
+    fn nearest(&self, own: &Own, itself: bool, unit: usize, month: Month) -> Vec<(usize, i64)> {
+        let mut found = Vec::new();
+        let end = if itself { unit + 1 } else { self.units.subtree(unit).end };
+        let mut position = unit;
+        while let Some(here) = self.units.get(position).filter(|_| position < end) {
+            position = match self.own(own, position, month).filter(|_| here.exists(month)) {
+                Some((value, _)) => {
+                    found.push((position, value));
+                    here.end
+                }
+                None if here.exists(month) => position + 1,
+                None => here.end,
+            };
+        }
+        found
+    }
+
+    /// How many leaves a unit that exists stands for.
+    fn leaf_count(&self, unit: usize, month: Month) -> usize {
+        if self.units.subtree(unit).len() == 1 { 1 } else { self.units.leaves(unit, month).len() }
     }
 }
 
