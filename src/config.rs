@@ -46,7 +46,7 @@ pub enum LogFormat {
 /// Where the ledger is.
 #[derive(Args, Clone, Debug)]
 pub struct Database {
-    /// Address of the ledger, with its scheme: sqlite://egov-kpi.db (beside you) or sqlite:///var/lib/egov-kpi/ledger.db.
+    /// Address of the ledger, with its scheme: sqlite://egov-kpi.db (beside you), sqlite:///var/lib/egov-kpi/ledger.db or postgres://user@host/database.
     #[arg(id = "ledger", long = "database", env = "EGOV_KPI_DATABASE", default_value = "sqlite://egov-kpi.db", value_name = "ADDRESS")]
     pub address: String,
 }
@@ -153,6 +153,12 @@ pub enum Command {
     Backup {
         /// The file, which must not exist yet.
         file: PathBuf,
+        /// The ledger.
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Check a whole ledger: the hash chain over its revisions, each receipt's counts, and the cube rebuilt from it. Exit code 1 when a row is not as it was written.
+    Verify {
         /// The ledger.
         #[command(flatten)]
         database: Database,

@@ -29,6 +29,12 @@ pub enum Error {
     /// The service is stopping, or too much is waiting.
     #[error("{0}")]
     Busy(String),
+    /// The database broke off while it was recording, and could not be asked what it has recorded.
+    #[error("the database broke off, and it is not known whether this was recorded; send it again with the same Idempotency-Key, or look for it")]
+    Unsettled,
+    /// The state does not have the revision yet that was asked for.
+    #[error("revision {0} has not been reached yet; try again")]
+    Behind(i64),
     /// A file, an address or a thread cannot be had.
     #[error("{what}: {source}")]
     Surroundings {

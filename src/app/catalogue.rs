@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::App;
+use super::keyed::{Given, Keyed};
 use super::state::State;
-use super::writer::{Desk, Pending, empty_commit};
+use super::writer::{Desk, Pending, Writer, empty_commit};
 use crate::domain::catalogue::{Catalogue, CatalogueDocument};
 use crate::domain::fault::{Fault, quoted};
 use crate::error::Error;
@@ -101,7 +103,7 @@ fn without_header(mut value: Value) -> Value {
 }
 
 /// What a change of the catalogue came to.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct CatalogueChanged {
     /// The revision that has it.
     pub revision: i64,
@@ -125,24 +127,39 @@ impl App {
     ///
     /// # Errors
     /// Every fault of it, or a conflict with the list of recorded measures it would orphan.
-    pub async fn put_catalogue(&self, document: CatalogueDocument, made_from: Option<i64>, actor: &str, dry_run: bool) -> Result<CatalogueChanged, Error> {
-        self.catalogue_pending(document, made_from, actor, dry_run).answer().await
+    pub async fn put_catalogue(&self, new: NewCatalogue, actor: &str, keyed: Option<Keyed>) -> Result<Given<CatalogueChanged>, Error> {
+        self.inner.writer.put_catalogue(new, actor, keyed).answer().await
     }
 
     /// The same without an async thread.
-    pub(crate) fn put_catalogue_now(&self, document: CatalogueDocument, made_from: Option<i64>, actor: &str, dry_run: bool) -> Result<CatalogueChanged, Error> {
-        self.catalogue_pending(document, made_from, actor, dry_run).wait()
-    }
-
-    fn catalogue_pending(&self, document: CatalogueDocument, made_from: Option<i64>, actor: &str, dry_run: bool) -> Pending<CatalogueChanged> {
-        let actor = actor.to_owned();
-        self.inner.writer.exclusive(move |desk| change(desk, &document, made_from, &actor, dry_run))
+    pub(crate) fn put_catalogue_now(&self, new: NewCatalogue, actor: &str) -> Result<CatalogueChanged, Error> {
+        Ok(self.inner.writer.put_catalogue(new, actor, None).wait()?.answer)
     }
 }
 
-fn change(desk: &Desk, document: &CatalogueDocument, made_from: Option<i64>, actor: &str, dry_run: bool) -> Result<CatalogueChanged, Error> {
+impl Writer {
+    /// Has the catalogue replaced.
+    pub(super) fn put_catalogue(&self, new: NewCatalogue, actor: &str, keyed: Option<Keyed>) -> Pending<Given<CatalogueChanged>> {
+        let actor = actor.to_owned();
+        self.exclusive(move |desk| change(desk, new, &actor, keyed.as_ref()))
+    }
+}
+
+/// A catalogue to put in the place of the one that is there.
+#[derive(Clone, Debug)]
+pub struct NewCatalogue {
+    /// The document.
+    pub document: CatalogueDocument,
+    /// The version it was made from, where that is known.
+    pub made_from: Option<i64>,
+    /// Check it, change nothing.
+    pub dry_run: bool,
+}
+
+fn change(desk: &Desk, new: NewCatalogue, actor: &str, keyed: Option<&Keyed>) -> Result<Given<CatalogueChanged>, Error> {
+    let NewCatalogue { document, made_from, dry_run } = new;
     let checked = Catalogue::new(document.clone()).map_err(Error::Invalid)?;
-    let (version, commit) = desk.change(|state| {
+    let prepare = |state: &State| {
         if let Some(made_from) = made_from.filter(|made_from| *made_from != state.catalogue_version) {
             let detail = format!("the catalogue has version {} by now, this one was made from {made_from}", state.catalogue_version);
             return Err(Error::Conflict { detail: detail.clone(), obstacles: vec![Fault::new("/version", "version_changed", detail)] });
@@ -155,22 +172,24 @@ fn change(desk: &Desk, document: &CatalogueDocument, made_from: Option<i64>, act
         if !obstacles.is_empty() {
             return Err(Error::Conflict { detail: "recorded figures would lose their declaration".to_owned(), obstacles });
         }
-        if state.catalogue.document == *document {
+        if state.catalogue.document == document {
             return Ok((state.catalogue_version, None));
         }
         let version = state.catalogue_version + 1;
         let mut commit = empty_commit(state, "catalogue", actor);
-        commit.catalogue = Some((version, serde_json::to_string(document).map_err(|error| Error::Malformed(error.to_string()))?));
+        commit.catalogue = Some((version, serde_json::to_string(&document).map_err(|error| Error::Malformed(error.to_string()))?));
         Ok((version, (!dry_run).then_some(commit)))
-    })?;
-    let mut state = desk.state.write();
-    if let Some(commit) = commit {
+    };
+    let answer = |revision: i64, version: &i64| CatalogueChanged { revision, version: *version, document: document.clone() };
+    let changed = desk.change(keyed.filter(|_| !dry_run), prepare, answer)?;
+    if let Some(commit) = changed.commit {
+        let mut state = desk.state.write();
         let units = (*state.units).clone();
-        state.reframe(checked, version, units)?;
+        state.reframe(checked, changed.given.answer.version, units)?;
         state.judge_anew();
-        (state.revision, state.recorded_at) = (commit.revision, commit.recorded_at);
+        desk.reached(&mut state, &commit);
     }
-    Ok(CatalogueChanged { revision: state.revision, version, document: document.clone() })
+    Ok(changed.given)
 }
 
 fn unknown_units(state: &State, catalogue: &Catalogue) -> Vec<Fault> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::App;
+use super::moment::Moment;
 use super::state::State;
 use crate::domain::catalogue::Severity;
 use crate::domain::period::Month;
@@ -77,13 +77,13 @@ pub struct FindingQuery {
     pub limit: usize,
 }
 
-impl App {
+impl Moment {
     /// The findings that stand: revision, the page, and whether more follow.
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown unit.
     pub fn findings(&self, query: &FindingQuery) -> Result<(i64, Vec<FindingView>, bool), Error> {
-        let state = self.state();
+        let state = self.look();
         let range = match &query.unit {
             None => 0..state.units.len(),
             Some(code) => state.units.subtree(position(&state, code)?),

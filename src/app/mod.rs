@@ -2,7 +2,11 @@
 
 pub mod catalogue;
 pub mod findings;
+pub mod keyed;
+pub mod ledger;
+pub mod moment;
 pub mod observations;
+pub mod periods;
 pub mod series;
 pub mod state;
 pub mod submissions;
@@ -12,7 +16,7 @@ mod writer;
 use std::sync::Arc;
 
 use chrono::{DateTime, FixedOffset, Utc};
-use parking_lot::{RwLock, RwLockReadGuard};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use crate::domain::period::Month;
 use crate::error::Error;
@@ -33,6 +37,10 @@ struct Inner {
     state: Arc<RwLock<State>>,
     store: Store,
     writer: writer::Writer,
+    /// States of the past, the one asked for last at the end.
+    pasts: Mutex<Vec<Arc<moment::Past>>>,
+    /// What tells this ledger from others: the first digits of its first revision's hash.
+    ledger: String,
 }
 
 impl App {
@@ -43,11 +51,16 @@ impl App {
     pub fn open(store: Store) -> Result<Self, Error> {
         let state = Arc::new(RwLock::new(State::load(&store)?));
         let writer = writer::Writer::start(Arc::clone(&state), store.clone())?;
-        let app = Self { inner: Arc::new(Inner { state, store, writer }) };
-        if app.state().revision == 0 {
-            app.seed()?;
-        }
-        Ok(app)
+        seed(&state, &writer)?;
+        let first = store.revision(1)?.and_then(|row| row.hash).unwrap_or_default();
+        let ledger = first.chars().take(8).collect();
+        Ok(Self { inner: Arc::new(Inner { state, store, writer, pasts: Mutex::default(), ledger }) })
+    }
+
+    /// What tells this ledger from others.
+    #[must_use]
+    pub fn ledger_name(&self) -> &str {
+        &self.inner.ledger
     }
 
     /// A consistent look at the latest state. Keep it short: the writer waits for it.
@@ -71,18 +84,30 @@ impl App {
     pub fn stop(&self) {
         self.inner.writer.stop();
     }
+}
 
-    fn seed(&self) -> Result<(), Error> {
-        self.put_catalogue_now(crate::app::catalogue::shipped()?, None, "seed", false)?;
-        self.put_units_now(crate::app::units::shipped()?, "seed", false)?;
-        Ok(())
+/// Gives an empty ledger the shipped catalogue and units (contract section 1); also one whose first program went in between.
+fn seed(state: &RwLock<State>, writer: &writer::Writer) -> Result<(), Error> {
+    const ACTOR: &str = "seed";
+    if state.read().revision == 0 {
+        writer.put_catalogue(catalogue::NewCatalogue { document: catalogue::shipped()?, made_from: None, dry_run: false }, ACTOR, None).wait()?;
     }
+    if state.read().revision == 1 && state.read().units.is_empty() {
+        writer.put_units(units::shipped()?, ACTOR, false, None).wait()?;
+    }
+    Ok(())
 }
 
 /// The month that has begun in Vietnam.
 #[must_use]
 pub fn this_month() -> Month {
-    Month::of(FixedOffset::east_opt(VIETNAM).map_or_else(|| Utc::now().date_naive(), |offset| Utc::now().with_timezone(&offset).date_naive()))
+    month_at(Utc::now())
+}
+
+/// The month that had begun in Vietnam at a time.
+#[must_use]
+pub fn month_at(time: DateTime<Utc>) -> Month {
+    Month::of(FixedOffset::east_opt(VIETNAM).map_or_else(|| time.date_naive(), |offset| time.with_timezone(&offset).date_naive()))
 }
 
 /// A time of the ledger as clients read it.

@@ -6,8 +6,10 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::findings::position;
+use super::moment::Moment;
 use super::state::State;
-use super::{App, time_text};
+use super::submissions::find;
+use super::time_text;
 use crate::domain::measure::{Measure, Members};
 use crate::domain::number::Written;
 use crate::domain::period::Month;
@@ -79,14 +81,14 @@ pub struct FigurePage {
     pub next: Option<ObservationKey>,
 }
 
-impl App {
+impl Moment {
     /// Reads a page of figures. Blocks on the store.
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown unit or submission, an undeclared indicator, or the store's.
     pub fn figures(&self, query: &FigureQuery) -> Result<FigurePage, Error> {
         let (revision, mut wanted) = {
-            let state = self.state();
+            let state = self.look();
             (state.revision, self.rows_wanted(&state, query)?)
         };
         wanted.up_to_revision = Some(wanted.up_to_revision.unwrap_or(revision).min(revision));
@@ -130,8 +132,7 @@ impl App {
             wanted.measures = Some(state.measures.iter().filter(|(_, measure)| matches(measure)).filter_map(|(id, _)| i64::try_from(id).ok()).collect());
         }
         if let Some(id) = &query.submission {
-            let record = self.store().submission(id)?;
-            let record = record.ok_or_else(|| Error::NotFound(format!("there is no submission {}", crate::domain::fault::quoted(id))))?;
+            let record = find(self.store(), id)?;
             wanted = wanted.of_revision(record.revision.revision);
         }
         Ok(wanted)
@@ -142,7 +143,7 @@ impl App {
         revisions.dedup();
         let records: HashMap<i64, SubmissionRecord> =
             self.store().submissions_of(&revisions)?.into_iter().map(|record| (record.revision.revision, record)).collect();
-        let state = self.state();
+        let state = self.look();
         Ok(rows.iter().filter_map(|row| view(&state, row, records.get(&row.revision)?)).collect())
     }
 }
@@ -187,13 +188,13 @@ fn standing(state: &State, row: &ObservationRow, revision: i64) -> Option<Standi
     })
 }
 
-impl App {
+impl Moment {
     /// Whether a row of the ledger was the figure that stood at a revision.
     fn stood(&self, row: &ObservationRow, revision: i64) -> Result<bool, Error> {
         if row.mantissa.is_none() {
             return Ok(false);
         }
-        match standing(&self.state(), row, revision) {
+        match standing(&self.look(), row, revision) {
             Some(Standing::Stood) => return Ok(true),
             Some(Standing::Gone) => return Ok(false),
             Some(Standing::Changed) | None => {}

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::App;
 use super::findings::position;
+use super::moment::Moment;
 use super::state::State;
 use crate::domain::change::{Change, Point, Reason, Series};
 use crate::domain::fault::Fault;
@@ -184,13 +184,13 @@ pub struct SeriesPage {
     pub series: Vec<SeriesView>,
 }
 
-impl App {
+impl Moment {
     /// Computes a page of series from one consistent look at the cube.
     ///
     /// # Errors
     /// Undeclared measures, a span beyond the bound; [`Error::NotFound`] for unknown units.
     pub fn series(&self, query: &SeriesQuery) -> Result<SeriesPage, Error> {
-        let state = self.state();
+        let state = self.look();
         check(&state, query)?;
         let units = units_of(&state, &query.whose)?;
         let programs: Vec<(&Measure, Program)> =
@@ -198,7 +198,7 @@ impl App {
         let (from, to) = match query.when {
             When::Span(from, to) => (from, to),
             When::Last(step, count) => {
-                let newest = newest(&state, &query.measures, &units).unwrap_or_else(super::this_month);
+                let newest = newest(&state, &query.measures, &units).unwrap_or_else(|| self.month());
                 let last = Period::containing(step, newest);
                 (last.back(count - 1), last)
             }

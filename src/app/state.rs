@@ -1,6 +1,6 @@
 //! The latest state of the ledger in memory, and how it is loaded and kept up.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::catalogue::{Catalogue, CatalogueDocument};
@@ -13,7 +13,32 @@ use crate::domain::rules::{RuleBook, Standing};
 use crate::domain::unit::{UnitDocument, Units};
 use crate::domain::value::Source;
 use crate::error::Error;
-use crate::store::{ObservationRow, Store, StoreError};
+use crate::store::{Head, MeasureRow, ObservationRow, Store, StoreError};
+
+/// Most revisions taken in at once.
+const STRETCH: u32 = 64;
+
+/// Months that are closed, and the revision that closed each.
+pub type Closed = BTreeMap<Month, i64>;
+
+/// What a submission is parsed against; when one of them has changed since, it is parsed again.
+#[derive(Clone)]
+pub struct Frame {
+    /// The catalogue.
+    pub catalogue: Arc<Catalogue>,
+    /// The units.
+    pub units: Arc<Units>,
+    /// The months that are closed.
+    pub closed: Arc<Closed>,
+}
+
+impl Frame {
+    /// Whether it still is what a state has.
+    #[must_use]
+    pub fn is_of(&self, state: &State) -> bool {
+        Arc::ptr_eq(&self.catalogue, &state.catalogue) && Arc::ptr_eq(&self.units, &state.units) && Arc::ptr_eq(&self.closed, &state.closed)
+    }
+}
 
 /// Everything that answers are computed from.
 pub struct State {
@@ -27,6 +52,8 @@ pub struct State {
     pub catalogue_version: i64,
     /// The units.
     pub units: Arc<Units>,
+    /// The months that are closed.
+    pub closed: Arc<Closed>,
     /// The dictionary of measures.
     pub measures: Measures,
     /// The figures.
@@ -38,10 +65,37 @@ pub struct State {
 }
 
 /// What the ledger holds besides figures.
-struct Frame {
+struct Declared {
     catalogue: Catalogue,
     version: i64,
     units: Units,
+    closed: Closed,
+}
+
+/// Revisions that somebody else has written, read and not yet taken in.
+pub struct News {
+    head: Head,
+    declared: Option<Declared>,
+    measures: Vec<MeasureRow>,
+    figures: Vec<ObservationRow>,
+}
+
+impl News {
+    /// Reads what was written behind a revision, a stretch of it at most; none when nothing was. The state it ends in is one that the
+    /// ledger has had.
+    ///
+    /// # Errors
+    /// The store's, and [`StoreError::Corrupt`] for rows that contradict each other.
+    pub fn behind(store: &Store, revision: i64) -> Result<Option<Self>, Error> {
+        let rows = store.revisions(revision, STRETCH)?;
+        let Some(last) = rows.last() else { return Ok(None) };
+        let head = Head { revision: last.revision, recorded_at: last.recorded_at };
+        let declares = rows.iter().any(|row| !matches!(row.kind.as_str(), "submission" | "withdrawal"));
+        let mut figures = Vec::new();
+        store.replay(revision, head.revision, &mut |row| figures.push(row))?;
+        let declared = if declares { Some(Declared::at(store, head.revision)?) } else { None };
+        Ok(Some(Self { head, declared, measures: store.measures()?, figures }))
+    }
 }
 
 impl State {
@@ -50,20 +104,29 @@ impl State {
     /// # Errors
     /// The store's, and [`StoreError::Corrupt`] for rows that contradict each other.
     pub fn load(store: &Store) -> Result<Self, Error> {
-        let frame = frame(store)?;
-        let (catalogue, units) = (Arc::new(frame.catalogue), Arc::new(frame.units));
-        let book = Arc::new(RuleBook::new(&catalogue, &View { measures: &Measures::default(), cube: &Cube::default(), overlay: None }));
+        Self::at(store, store.head()?)
+    }
+
+    /// Loads the ledger as it was when a revision was its newest.
+    ///
+    /// # Errors
+    /// As for [`State::load`].
+    pub fn at(store: &Store, head: Head) -> Result<Self, Error> {
+        let declared = Declared::at(store, head.revision)?;
+        let book = Arc::new(RuleBook::new(&declared.catalogue, &View { measures: &Measures::default(), cube: &Cube::default(), overlay: None }));
         let mut state = Self {
-            revision: 0,
-            recorded_at: 0,
-            catalogue,
-            catalogue_version: frame.version,
-            units,
+            revision: head.revision,
+            recorded_at: head.recorded_at,
+            catalogue: Arc::new(declared.catalogue),
+            catalogue_version: declared.version,
+            units: Arc::new(declared.units),
+            closed: Arc::new(declared.closed),
             measures: Measures::default(),
             cube: Cube::default(),
             book,
             standing: Standing::default(),
         };
+        state.number(store.measures_at(head.revision)?)?;
         state.read_figures(store)?;
         state.judge_anew();
         Ok(state)
@@ -72,16 +135,50 @@ impl State {
     /// Takes in revisions that somebody else has written.
     ///
     /// # Errors
-    /// As for [`State::load`].
-    pub fn catch_up(&mut self, store: &Store) -> Result<(), Error> {
-        if store.head()?.revision == self.revision {
+    /// [`StoreError::Corrupt`] for rows that contradict each other.
+    pub fn take_in(&mut self, news: News) -> Result<(), Error> {
+        let anew = news.declared.is_some();
+        if let Some(declared) = news.declared {
+            self.reframe(declared.catalogue, declared.version, declared.units)?;
+            self.closed = Arc::new(declared.closed);
+        }
+        let known = self.measures.len();
+        self.number(news.measures)?;
+        let mut entries = Vec::with_capacity(news.figures.len());
+        for row in &news.figures {
+            let entry = entry(row, &self.units).ok_or_else(|| corrupt("a figure names a unit or month that does not exist"))?;
+            self.put(&entry, self.decimals(entry.measure), row.revision);
+            entries.push(entry);
+        }
+        (self.revision, self.recorded_at) = (news.head.revision, news.head.recorded_at);
+        if anew {
+            self.judge_anew();
             return Ok(());
         }
-        let frame = frame(store)?;
-        self.reframe(frame.catalogue, frame.version, frame.units)?;
-        self.read_figures(store)?;
-        self.judge_anew();
+        if self.measures.len() > known {
+            self.book = Arc::new(RuleBook::new(&self.catalogue, &self.view()));
+        }
+        self.judge(&entries);
         Ok(())
+    }
+
+    /// Finds the findings anew that figures have to do with.
+    fn judge(&mut self, entries: &[Entry]) {
+        let book = Arc::clone(&self.book);
+        let mut checks = Vec::new();
+        entries.iter().for_each(|entry| book.touched_by(&self.source(), entry, &mut checks));
+        checks.sort_unstable();
+        checks.dedup();
+        for check in checks {
+            let found = book.evaluate(&self.source(), &check);
+            book.record(&check, found, &mut self.standing);
+        }
+    }
+
+    /// What a submission is parsed against.
+    #[must_use]
+    pub fn frame(&self) -> Frame {
+        Frame { catalogue: Arc::clone(&self.catalogue), units: Arc::clone(&self.units), closed: Arc::clone(&self.closed) }
     }
 
     /// The figures, with nothing laid over them.
@@ -143,31 +240,35 @@ impl State {
         self.catalogue.indicator(&measure.code).map(|indicator| indicator.decimals)
     }
 
-    fn read_figures(&mut self, store: &Store) -> Result<(), Error> {
-        let head = store.head()?;
-        for row in store.measures()? {
+    /// Takes in the numbers of measures, in their order.
+    fn number(&mut self, rows: Vec<MeasureRow>) -> Result<(), Error> {
+        let known = self.measures.len();
+        for row in rows {
             let members = Members::parse(&row.members).map_err(|_e| corrupt("a measure's members cannot be read"))?;
             let id = self.measures.intern(&Measure { code: row.code, members });
             if i64::try_from(id).ok() != Some(row.id) {
                 return Err(corrupt("the dictionary of measures has a gap"));
             }
         }
-        let decimals: Vec<Option<u32>> = (0..self.measures.len()).map(|measure| self.decimals(measure)).collect();
-        for (measure, decimals) in decimals.iter().enumerate() {
-            if let Some(decimals) = decimals {
-                self.cube.declare(measure, *decimals);
+        for measure in known..self.measures.len() {
+            if let Some(decimals) = self.decimals(measure) {
+                self.cube.declare(measure, decimals);
             }
         }
+        Ok(())
+    }
+
+    fn read_figures(&mut self, store: &Store) -> Result<(), Error> {
+        let decimals: Vec<Option<u32>> = (0..self.measures.len()).map(|measure| self.decimals(measure)).collect();
         let units = Arc::clone(&self.units);
         let mut broken = false;
-        store.replay(self.revision, head.revision, &mut |row: ObservationRow| match entry(&row, &units) {
+        store.replay(0, self.revision, &mut |row: ObservationRow| match entry(&row, &units) {
             Some(entry) => self.put(&entry, decimals.get(entry.measure).copied().flatten(), row.revision),
             None => broken = true,
         })?;
         if broken {
             return Err(corrupt("a figure names a unit or month that does not exist"));
         }
-        (self.revision, self.recorded_at) = (head.revision, head.recorded_at);
         Ok(())
     }
 }
@@ -185,23 +286,34 @@ fn entry(row: &ObservationRow, units: &Units) -> Option<Entry> {
     })
 }
 
-fn frame(store: &Store) -> Result<Frame, Error> {
-    let (catalogue, version) = match store.catalogue()? {
-        None => (Catalogue::default(), 0),
-        Some(row) => {
-            let value = serde_json::from_str(&row.document).map_err(|_e| corrupt("the catalogue cannot be read"))?;
-            let checked = CatalogueDocument::from_value(value).and_then(Catalogue::new);
-            (checked.map_err(|faults| inconsistent("the catalogue", &faults))?, row.version)
+impl Declared {
+    /// As it was when a revision was the newest.
+    fn at(store: &Store, revision: i64) -> Result<Self, Error> {
+        let (catalogue, version) = match store.catalogue_at(revision)? {
+            None => (Catalogue::default(), 0),
+            Some(row) => {
+                let value = serde_json::from_str(&row.document).map_err(|_e| corrupt("the catalogue cannot be read"))?;
+                let checked = CatalogueDocument::from_value(value).and_then(Catalogue::new);
+                (checked.map_err(|faults| inconsistent("the catalogue", &faults))?, row.version)
+            }
+        };
+        let mut documents: Vec<(i64, UnitDocument)> = Vec::new();
+        for row in store.units_at(revision)? {
+            documents.push((row.number, serde_json::from_str(&row.document).map_err(|_e| corrupt("a unit cannot be read"))?));
         }
-    };
-    let rows: HashMap<i64, String> = store.units()?.into_iter().map(|row| (row.number, row.document)).collect();
-    let mut documents: Vec<(i64, UnitDocument)> = Vec::with_capacity(rows.len());
-    for (number, document) in rows {
-        documents.push((number, serde_json::from_str(&document).map_err(|_e| corrupt("a unit cannot be read"))?));
+        documents.sort_by_key(|(number, _)| *number);
+        let units = Units::new(documents).map_err(|faults| inconsistent("the units", &faults))?;
+        let mut closed = Closed::new();
+        for row in store.closings_at(revision)? {
+            let month = i32::try_from(row.month).ok().and_then(Month::from_number).ok_or_else(|| corrupt("a month was closed that does not exist"))?;
+            if row.closed {
+                closed.insert(month, row.revision)
+            } else {
+                closed.remove(&month)
+            };
+        }
+        Ok(Self { catalogue, version, units, closed })
     }
-    documents.sort_by_key(|(number, _)| *number);
-    let units = Units::new(documents).map_err(|faults| inconsistent("the units", &faults))?;
-    Ok(Frame { catalogue, version, units })
 }
 
 fn corrupt(sentence: &str) -> Error {

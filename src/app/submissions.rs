@@ -1,24 +1,22 @@
 //! Submissions: parsed, judged, recorded, looked up, withdrawn.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::findings::FindingView;
-use super::state::State;
+use super::keyed::{Given, Keyed};
+use super::state::{Frame, State};
 use super::writer::{Reply, Submit, Withdrawal, stopping};
 use super::{App, this_month, time_text};
-use crate::domain::catalogue::{Catalogue, Severity};
+use crate::domain::catalogue::Severity;
 use crate::domain::cube::{Overlay, View};
 use crate::domain::fault::Fault;
-use crate::domain::observation::{Counts, Effect, Parser, Submission};
+use crate::domain::observation::{Counts, Effect, NewFigure, Parser, Submission};
 use crate::domain::rules::{CheckAt, Finding, RuleBook};
-use crate::domain::unit::Units;
 use crate::domain::value::Source;
 use crate::error::Error;
 use crate::intake::{Envelope, Unreadable, csv, json};
-use crate::store::{Commit, ObservationQuery, SubmissionRecord};
+use crate::store::{Commit, ObservationQuery, SubmissionRecord, SubmissionRow};
 
 /// A submission against what stands.
 pub(super) struct Judged {
@@ -72,7 +70,7 @@ pub(super) fn judge(state: &State, submission: &Submission, overlay: &mut Overla
 }
 
 /// The answer to a submission (contract section 3).
-#[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Receipt {
     /// Its identifier; null when nothing was recorded.
     #[schema(required)]
@@ -90,17 +88,17 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    pub(super) fn unchanged(judged: Judged, revision: i64) -> Self {
-        Self { submission: None, revision: Some(revision), recorded_at: None, counts: judged.effect.counts, findings: judged.findings }
+    pub(super) fn unchanged(judged: &Judged, revision: i64) -> Self {
+        Self { submission: None, revision: Some(revision), recorded_at: None, counts: judged.effect.counts, findings: judged.findings.clone() }
     }
 
-    pub(super) fn recorded(judged: Judged, commit: &Commit) -> Self {
+    pub(super) fn recorded(judged: &Judged, commit: &Commit) -> Self {
         Self {
             submission: commit.submission.as_ref().map(|row| row.id.clone()),
             revision: Some(commit.revision),
             recorded_at: Some(time_text(commit.recorded_at)),
             counts: judged.effect.counts,
-            findings: judged.findings,
+            findings: judged.findings.clone(),
         }
     }
 }
@@ -152,18 +150,51 @@ pub enum Body {
 }
 
 impl Body {
-    fn parse(&self, catalogue: &Catalogue, units: &Units) -> Result<(Submission, Envelope), Error> {
-        let mut parser = Parser::new(catalogue, units, this_month());
+    fn parse(&self, frame: &Frame) -> Result<(Submission, Envelope), Error> {
+        let mut parser = frame.parser();
         let envelope = match self {
             Self::Json(bytes) => json::read(bytes, &mut parser).map_err(|Unreadable(detail)| Error::Malformed(detail))?,
             Self::Csv(bytes, envelope) => {
-                csv::read(bytes, catalogue, &mut parser);
+                csv::read(bytes, &frame.catalogue, &mut parser);
                 envelope.faults().into_iter().for_each(|fault| parser.fault(fault));
                 envelope.clone()
             }
         };
-        Ok((parser.finish().map_err(Error::Invalid)?, envelope))
+        Ok((finish(parser, &envelope)?, envelope))
     }
+}
+
+impl Frame {
+    /// A parser of figures against it.
+    pub(crate) fn parser(&self) -> Parser<'_> {
+        Parser::new(&self.catalogue, &self.units, this_month()).with_closed(&self.closed)
+    }
+}
+
+/// The submission that was parsed, or all its faults; without a reason figures of closed months stand against it.
+pub(crate) fn finish(mut parser: Parser<'_>, envelope: &Envelope) -> Result<Submission, Error> {
+    let in_closed = parser.in_closed();
+    let submission = parser.finish().map_err(Error::Invalid)?;
+    without_reason(in_closed, envelope.reason.as_deref())?;
+    Ok(submission)
+}
+
+/// Refuses figures of closed months without a reason (contract section 3).
+fn without_reason(in_closed: Vec<Fault>, reason: Option<&str>) -> Result<(), Error> {
+    if in_closed.is_empty() || reason.is_some_and(|reason| !reason.trim().is_empty()) {
+        return Ok(());
+    }
+    Err(Error::Conflict { detail: "figures of closed months change only with a reason; nothing was recorded".to_owned(), obstacles: in_closed })
+}
+
+/// Refuses a withdrawal of figures of closed months without a reason.
+pub(super) fn standing_in_closed(state: &State, submission: &Submission, reason: Option<&str>) -> Result<(), Error> {
+    let closed = submission.figures.iter().filter(|figure| state.closed.contains_key(&figure.month));
+    let fault = |figure: &NewFigure| {
+        let detail = format!("{} of {} is closed; withdrawing a figure of it needs a reason", figure.month, state.units.code(figure.unit));
+        Fault::new("/reason", "month_closed", detail)
+    };
+    without_reason(closed.map(fault).collect(), reason)
 }
 
 impl App {
@@ -172,15 +203,15 @@ impl App {
     /// # Errors
     /// Every fault of it.
     pub fn try_out(&self, body: &Body) -> Result<Receipt, Error> {
-        let (catalogue, units) = self.frame();
-        let (submission, _) = body.parse(&catalogue, &units)?;
-        let state = self.state();
-        if !Arc::ptr_eq(&units, &state.units) || !Arc::ptr_eq(&catalogue, &state.catalogue) {
-            drop(state);
-            return self.try_out(body);
+        loop {
+            let frame = self.frame();
+            let (submission, _) = body.parse(&frame)?;
+            let state = self.state();
+            if frame.is_of(&state) {
+                let judged = judge(&state, &submission, &mut Overlay::over(&state.measures), &mut None)?;
+                return Ok(Receipt { submission: None, revision: None, recorded_at: None, counts: judged.effect.counts, findings: judged.findings });
+            }
         }
-        let judged = judge(&state, &submission, &mut Overlay::over(&state.measures), &mut None)?;
-        Ok(Receipt { submission: None, revision: None, recorded_at: None, counts: judged.effect.counts, findings: judged.findings })
     }
 
     /// Records a body; it is durable and readable when this returns.
@@ -188,46 +219,52 @@ impl App {
     /// # Errors
     /// Every fault of it, a broken `error` rule, or that the store could not record it.
     pub async fn submit(&self, body: &Body, actor: &str) -> Result<Receipt, Error> {
+        Ok(self.submit_keyed(body, actor, None).await?.answer)
+    }
+
+    /// Records a body, once for its key.
+    ///
+    /// # Errors
+    /// As for [`App::submit`], and a key that was used for another body.
+    pub async fn submit_keyed(&self, body: &Body, actor: &str, keyed: Option<&Keyed>) -> Result<Given<Receipt>, Error> {
         loop {
-            let (catalogue, units) = self.frame();
-            let (submission, envelope) = body.parse(&catalogue, &units)?;
-            let answer = self.hand_over(submission, (catalogue, units), envelope, actor, None)?;
+            // The first answer counts, whatever would be wrong with the body by now.
+            if let Some(given) = self.answered(keyed).await? {
+                return Ok(given);
+            }
+            let frame = self.frame();
+            let (submission, envelope) = body.parse(&frame)?;
+            let answer = self.hand_over(Handed { submission, frame, envelope, actor, withdraws: None, keyed: keyed.cloned() })?;
             match answer.await.unwrap_or_else(|_stopped| Err(Error::Busy(stopping())))? {
-                Reply::Done(receipt) => return Ok(receipt),
+                Reply::Done(given) => return Ok(given),
                 Reply::Stale => {}
             }
         }
     }
 
+    /// The first answer to a key, read off the async threads.
+    async fn answered(&self, keyed: Option<&Keyed>) -> Result<Option<Given<Receipt>>, Error> {
+        let Some(keyed) = keyed.cloned() else { return Ok(None) };
+        let store = self.store().clone();
+        tokio::task::spawn_blocking(move || keyed.answered(&store)).await.map_err(|_e| Error::Busy(stopping()))?
+    }
+
     /// Hands a submission that was parsed already to the writer and returns the waiting answer; for
-    /// imports, which parse the next stretch meanwhile. None when catalogue or units have changed.
-    pub(crate) fn submit_parsed(
-        &self,
-        submission: Submission,
-        frame: (Arc<Catalogue>, Arc<Units>),
-        envelope: Envelope,
-        actor: &str,
-    ) -> Result<Recording, Error> {
-        Ok(Recording(self.hand_over(submission, frame, envelope, actor, None)?))
+    /// imports, which parse the next stretch meanwhile.
+    pub(crate) fn submit_parsed(&self, submission: Submission, frame: Frame, envelope: Envelope, actor: &str) -> Result<Recording, Error> {
+        Ok(Recording(self.hand_over(Handed { submission, frame, envelope, actor, withdraws: None, keyed: None })?))
     }
 
-    /// The catalogue and the units of the latest state.
+    /// What a submission is parsed against now.
     #[must_use]
-    pub fn frame(&self) -> (Arc<Catalogue>, Arc<Units>) {
-        let state = self.state();
-        (Arc::clone(&state.catalogue), Arc::clone(&state.units))
+    pub fn frame(&self) -> Frame {
+        self.state().frame()
     }
 
-    fn hand_over(
-        &self,
-        submission: Submission,
-        (catalogue, units): (Arc<Catalogue>, Arc<Units>),
-        envelope: Envelope,
-        actor: &str,
-        withdraws: Option<Withdrawal>,
-    ) -> Result<oneshot::Receiver<Result<Reply, Error>>, Error> {
+    fn hand_over(&self, handed: Handed<'_>) -> Result<oneshot::Receiver<Result<Reply, Error>>, Error> {
         let (reply, answer) = oneshot::channel();
-        self.inner.writer.submit(Submit { submission, units, catalogue, envelope, actor: actor.to_owned(), withdraws, reply })?;
+        let Handed { submission, frame, envelope, actor, withdraws, keyed } = handed;
+        self.inner.writer.submit(Submit { submission, frame, envelope, actor: actor.to_owned(), withdraws, keyed, reply })?;
         Ok(answer)
     }
 
@@ -237,7 +274,7 @@ impl App {
     /// [`Error::NotFound`].
     pub fn receipt(&self, id: &str) -> Result<PastReceipt, Error> {
         let SubmissionRecord { revision, submission } = self.record_of(id)?;
-        let number = |count: i64| u64::try_from(count).unwrap_or(0);
+        let counts = counts(&submission);
         Ok(PastReceipt {
             submission: submission.id,
             revision: revision.revision,
@@ -246,12 +283,7 @@ impl App {
             reason: revision.reason,
             source: SourceView { kind: submission.source_kind, reference: submission.reference },
             withdraws: submission.withdraws,
-            counts: Counts {
-                created: number(submission.created),
-                revised: number(submission.revised),
-                unchanged: number(submission.unchanged),
-                withdrawn: number(submission.withdrawn),
-            },
+            counts,
             findings: serde_json::from_str(&submission.findings).unwrap_or_default(),
         })
     }
@@ -259,31 +291,46 @@ impl App {
     /// Withdraws the figures of a submission that still stand, in a new revision.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or that the store could not record it.
-    pub async fn withdraw(&self, id: &str, reason: Option<String>, actor: &str) -> Result<Receipt, Error> {
+    /// [`Error::NotFound`], figures of closed months without a reason, or that the store could not record it.
+    pub async fn withdraw(&self, id: &str, reason: Option<String>, actor: &str, keyed: Option<&Keyed>) -> Result<Given<Receipt>, Error> {
         loop {
+            if let Some(given) = self.answered(keyed).await? {
+                return Ok(given);
+            }
             let store = self.store().clone();
             let key = id.to_owned();
             let brought = tokio::task::spawn_blocking(move || figures_of(&store, &key)).await.map_err(|_e| Error::Busy(stopping()))??;
+            // Another instance may have recorded it a moment ago.
+            self.reach(brought.0).await?;
             let (submission, frame) = {
                 let state = self.state();
                 let name = |measure: usize| Some((state.measures.get(measure)?.clone(), state.decimals(measure)));
                 let figures = brought.1.iter().filter_map(|(measure, unit, month)| Some((*measure, state.units.position_of_number(*unit)?, *month)));
-                (Submission::withdrawing(figures, name), (Arc::clone(&state.catalogue), Arc::clone(&state.units)))
+                (Submission::withdrawing(figures, name), state.frame())
             };
             let envelope = Envelope { source_kind: Some("withdrawal".to_owned()), reference: Some(id.to_owned()), reason: reason.clone() };
-            let withdrawal = Withdrawal { id: id.to_owned(), revision: brought.0 };
-            let answer = self.hand_over(submission, frame, envelope, actor, Some(withdrawal))?;
+            let withdraws = Some(Withdrawal { id: id.to_owned(), revision: brought.0 });
+            let answer = self.hand_over(Handed { submission, frame, envelope, actor, withdraws, keyed: keyed.cloned() })?;
             match answer.await.unwrap_or_else(|_stopped| Err(Error::Busy(stopping())))? {
-                Reply::Done(receipt) => return Ok(receipt),
+                Reply::Done(given) => return Ok(given),
                 Reply::Stale => {}
             }
         }
     }
 
     fn record_of(&self, id: &str) -> Result<SubmissionRecord, Error> {
-        self.store().submission(id)?.ok_or_else(|| unknown(id))
+        find(self.store(), id)
     }
+}
+
+/// A submission to hand over to the writer.
+struct Handed<'a> {
+    submission: Submission,
+    frame: Frame,
+    envelope: Envelope,
+    actor: &'a str,
+    withdraws: Option<Withdrawal>,
+    keyed: Option<Keyed>,
 }
 
 /// A submission on its way.
@@ -293,14 +340,22 @@ impl Recording {
     /// Waits for it; none when it has to be parsed again. Not to be called on an async thread.
     pub(crate) fn wait(self) -> Result<Option<Receipt>, Error> {
         match self.0.blocking_recv().unwrap_or_else(|_stopped| Err(Error::Busy(stopping())))? {
-            Reply::Done(receipt) => Ok(Some(receipt)),
+            Reply::Done(given) => Ok(Some(given.answer)),
             Reply::Stale => Ok(None),
         }
     }
 }
 
-fn unknown(id: &str) -> Error {
-    Error::NotFound(format!("there is no submission {}", crate::domain::fault::quoted(id)))
+/// What a submission of the past did.
+pub(super) fn counts(row: &SubmissionRow) -> Counts {
+    let number = |count: i64| u64::try_from(count).unwrap_or(0);
+    Counts { created: number(row.created), revised: number(row.revised), unchanged: number(row.unchanged), withdrawn: number(row.withdrawn) }
+}
+
+/// A submission by its identifier; what cannot be one is not asked for (PostgreSQL takes no NUL).
+pub(super) fn find(store: &crate::store::Store, id: &str) -> Result<SubmissionRecord, Error> {
+    let found = if id.bytes().all(|b| b.is_ascii_alphanumeric()) { store.submission(id)? } else { None };
+    found.ok_or_else(|| Error::NotFound(format!("there is no submission {}", crate::domain::fault::quoted(id))))
 }
 
 /// A figure that a submission brought: measure, unit's number, month.
@@ -308,7 +363,7 @@ type Brought = (usize, i64, crate::domain::period::Month);
 
 /// The revision of a submission and the figures it brought.
 fn figures_of(store: &crate::store::Store, id: &str) -> Result<(i64, Vec<Brought>), Error> {
-    let revision = store.submission(id)?.ok_or_else(|| unknown(id))?.revision.revision;
+    let revision = find(store, id)?.revision.revision;
     let query = ObservationQuery { limit: u32::MAX, ..ObservationQuery::default() }.of_revision(revision);
     let rows = store.observations(&query)?.into_iter().filter(|row| row.mantissa.is_some());
     let brought = rows.filter_map(|row| {

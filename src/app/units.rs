@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::App;
+use super::keyed::{Given, Keyed};
 use super::state::State;
-use super::writer::{Desk, Pending, empty_commit};
+use super::writer::{Desk, Pending, Writer, empty_commit};
 use crate::domain::catalogue::read;
 use crate::domain::fault::{Fault, quoted};
 use crate::domain::unit::{Unit, UnitDocument, Units};
@@ -52,31 +54,40 @@ pub fn parse(value: Value) -> Result<Vec<UnitDocument>, Error> {
     if faults.is_empty() { Ok(units) } else { Err(Error::Invalid(faults)) }
 }
 
-/// What a change of units came to: the revision that has it, and the units as they are now.
-pub type UnitsChanged = (i64, Vec<UnitDocument>);
+/// What a change of units came to.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct UnitsChanged {
+    /// The revision that has it.
+    pub revision: i64,
+    /// The units named, as they are now.
+    pub units: Vec<UnitDocument>,
+}
 
 impl App {
     /// Adds or replaces units whole.
     ///
     /// # Errors
     /// Every fault of the units, or a conflict with the list of what stands against it.
-    pub async fn put_units(&self, documents: Vec<UnitDocument>, actor: &str, dry_run: bool) -> Result<UnitsChanged, Error> {
-        self.units_pending(documents, actor, dry_run).answer().await
+    pub async fn put_units(&self, documents: Vec<UnitDocument>, actor: &str, dry_run: bool, keyed: Option<Keyed>) -> Result<Given<UnitsChanged>, Error> {
+        self.inner.writer.put_units(documents, actor, dry_run, keyed).answer().await
     }
 
     /// The same without an async thread.
     pub(crate) fn put_units_now(&self, documents: Vec<UnitDocument>, actor: &str, dry_run: bool) -> Result<UnitsChanged, Error> {
-        self.units_pending(documents, actor, dry_run).wait()
-    }
-
-    fn units_pending(&self, documents: Vec<UnitDocument>, actor: &str, dry_run: bool) -> Pending<UnitsChanged> {
-        let actor = actor.to_owned();
-        self.inner.writer.exclusive(move |desk| change(desk, &documents, &actor, dry_run))
+        Ok(self.inner.writer.put_units(documents, actor, dry_run, None).wait()?.answer)
     }
 }
 
-fn change(desk: &Desk, documents: &[UnitDocument], actor: &str, dry_run: bool) -> Result<UnitsChanged, Error> {
-    let (units, commit) = desk.change(|state| {
+impl Writer {
+    /// Has units added or replaced.
+    pub(super) fn put_units(&self, documents: Vec<UnitDocument>, actor: &str, dry_run: bool, keyed: Option<Keyed>) -> Pending<Given<UnitsChanged>> {
+        let actor = actor.to_owned();
+        self.exclusive(move |desk| change(desk, &documents, &actor, dry_run, keyed.filter(|_| !dry_run).as_ref()))
+    }
+}
+
+fn change(desk: &Desk, documents: &[UnitDocument], actor: &str, dry_run: bool, keyed: Option<&Keyed>) -> Result<Given<UnitsChanged>, Error> {
+    let prepare = |state: &State| {
         let merged = merge(state, documents)?;
         let obstacles = obstacles(state, &merged, documents);
         if !obstacles.is_empty() {
@@ -84,16 +95,20 @@ fn change(desk: &Desk, documents: &[UnitDocument], actor: &str, dry_run: bool) -
         }
         let commit = commit(state, &merged, documents, actor)?;
         Ok((merged, commit.filter(|_| !dry_run)))
-    })?;
-    let mut state = desk.state.write();
-    let now = documents.iter().filter_map(|document| units.get(units.position(&document.code)?)).map(|unit| unit.document.clone()).collect();
-    if let Some(commit) = commit {
+    };
+    let answer = |revision: i64, merged: &Units| {
+        let now = documents.iter().filter_map(|document| merged.get(merged.position(&document.code)?));
+        UnitsChanged { revision, units: now.map(|unit| unit.document.clone()).collect() }
+    };
+    let changed = desk.change(keyed, prepare, answer)?;
+    if let (Some(commit), Some(units)) = (changed.commit, changed.found) {
+        let mut state = desk.state.write();
         let (catalogue, version) = ((*state.catalogue).clone(), state.catalogue_version);
         state.reframe(catalogue, version, units)?;
         state.judge_anew();
-        (state.revision, state.recorded_at) = (commit.revision, commit.recorded_at);
+        desk.reached(&mut state, &commit);
     }
-    Ok((state.revision, now))
+    Ok(changed.given)
 }
 
 /// All units with the given ones added or in the place of their former selves. The given ones come

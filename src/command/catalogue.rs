@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::import::ACTOR;
 use super::{Outcome, io};
 use crate::app::App;
-use crate::app::catalogue::{difference, from_files, shipped};
+use crate::app::catalogue::{NewCatalogue, difference, from_files, shipped};
 use crate::config::CatalogueAction;
 use crate::domain::catalogue::CatalogueDocument;
 use crate::error::Error;
@@ -22,7 +22,7 @@ pub fn run(action: &CatalogueAction) -> Result<Outcome, Error> {
     let lines = difference(&app.state().catalogue.document, &offered);
     lines.iter().for_each(|line| println!("{line}"));
     if let CatalogueAction::Apply { dry_run, .. } = action {
-        let changed = app.put_catalogue_now(offered, None, ACTOR, *dry_run)?;
+        let changed = app.put_catalogue_now(NewCatalogue { document: offered, made_from: None, dry_run: *dry_run }, ACTOR)?;
         eprintln!("version {}, revision {}{}", changed.version, changed.revision, if *dry_run { " (not applied)" } else { "" });
     } else if lines.is_empty() {
         eprintln!("no difference");

@@ -22,10 +22,11 @@ const MOST: usize = 1_000;
 pub fn run(files: &[PathBuf], database: Option<&str>, lang: Language) -> Result<Outcome, Error> {
     let folder = tempfile::tempdir().map_err(io)?;
     let copy = folder.path().join("check.db");
+    let store = Store::open(&format!("sqlite://{}", copy.display()), true)?;
     if let Some(address) = database {
-        Store::open(address, false)?.backup(&copy)?;
+        Store::open(address, false)?.copy_into(&store)?;
     }
-    let app = App::open(Store::open(&format!("sqlite://{}", copy.display()), true)?)?;
+    let app = App::open(store)?;
     let known = findings(&app)?;
     let mut faults = 0;
     for file in files {
@@ -57,5 +58,5 @@ pub fn run(files: &[PathBuf], database: Option<&str>, lang: Language) -> Result<
 }
 
 fn findings(app: &App) -> Result<Vec<FindingView>, Error> {
-    Ok(app.findings(&FindingQuery { limit: MOST, ..FindingQuery::default() })?.1)
+    Ok(app.now().findings(&FindingQuery { limit: MOST, ..FindingQuery::default() })?.1)
 }

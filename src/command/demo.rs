@@ -89,7 +89,7 @@ pub fn table(app: &App, lang: Language) -> Result<String, Error> {
     for (measure, name, unit) in measures(app, vi) {
         let query =
             SeriesQuery { measures: vec![measure.clone()], whose: Whose::Units(vec![UNIT.to_owned()]), when: When::Span(month, month), offset: 0, limit: 1 };
-        let page = app.series(&query)?;
+        let page = app.now().series(&query)?;
         let Some(point) = page.series.first().and_then(|series| series.points.first()) else { continue };
         let dimensioned = !measure.members.is_empty();
         if dimensioned && point.value.is_none() && point.stated.is_none() {
@@ -177,7 +177,7 @@ fn change(point: &PointView, vi: bool) -> String {
 }
 
 fn findings(app: &App, vi: bool, text: &mut String) -> Result<(), Error> {
-    let (_, found, _) = app.findings(&FindingQuery { unit: Some(UNIT.to_owned()), limit: 100, ..FindingQuery::default() })?;
+    let (_, found, _) = app.now().findings(&FindingQuery { unit: Some(UNIT.to_owned()), limit: 100, ..FindingQuery::default() })?;
     let title = if vi { format!("Số liệu mâu thuẫn ({}):", found.len()) } else { format!("Contradictions ({}):", found.len()) };
     let _infallible = writeln!(text, "\n{title}");
     for finding in found {

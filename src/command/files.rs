@@ -5,9 +5,9 @@ use std::path::Path;
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
-use crate::app::submissions::Recording;
-use crate::app::{App, this_month};
-use crate::domain::observation::{Counts, MAX_OBSERVATIONS, Parser};
+use crate::app::App;
+use crate::app::submissions::{Recording, finish};
+use crate::domain::observation::{Counts, MAX_OBSERVATIONS};
 use crate::domain::unit::UnitDocument;
 use crate::error::Error;
 use crate::intake::{Envelope, Unreadable, csv, json};
@@ -82,12 +82,12 @@ impl Taken {
 /// # Errors
 /// Its faults, or the store's.
 pub fn record_json(app: &App, bytes: &[u8], actor: &str) -> Result<Taken, Error> {
-    let (catalogue, units) = app.frame();
-    let mut parser = Parser::new(&catalogue, &units, this_month());
+    let frame = app.frame();
+    let mut parser = frame.parser();
     let envelope = json::read(bytes, &mut parser).map_err(|Unreadable(detail)| Error::Malformed(detail))?;
-    let submission = parser.finish().map_err(Error::Invalid)?;
+    let submission = finish(parser, &envelope)?;
     let mut taken = Taken::default();
-    if !taken.add(app.submit_parsed(submission, (catalogue, units), envelope, actor)?)? {
+    if !taken.add(app.submit_parsed(submission, frame.clone(), envelope, actor)?)? {
         return record_json(app, bytes, actor);
     }
     Ok(taken)
@@ -100,8 +100,8 @@ pub fn record_json(app: &App, bytes: &[u8], actor: &str) -> Result<Taken, Error>
 /// The faults of the first stretch that has any, with the line to go on from; or the store's.
 pub fn record_csv(app: &App, file: File, envelope: &Envelope, actor: &str, from_line: Option<u64>) -> Result<Taken, Error> {
     let bar = progress(file.metadata().map_or(0, |data| data.len()));
-    let (catalogue, units) = app.frame();
-    let mut rows = csv::Rows::open(bar.wrap_read(file), &catalogue).map_err(Error::Invalid)?;
+    let frame = app.frame();
+    let mut rows = csv::Rows::open(bar.wrap_read(file), &frame.catalogue).map_err(Error::Invalid)?;
     if let Some(line) = from_line {
         rows.pass_over_until(line);
     }
@@ -109,7 +109,7 @@ pub fn record_csv(app: &App, file: File, envelope: &Envelope, actor: &str, from_
     let mut most = MAX_OBSERVATIONS;
     while !end {
         let first_line = rows.line() + 1;
-        let mut parser = Parser::new(&catalogue, &units, this_month());
+        let mut parser = frame.parser();
         let mut index = 0;
         while index < most && !end {
             match rows.next(index, &mut parser) {
@@ -122,18 +122,18 @@ pub fn record_csv(app: &App, file: File, envelope: &Envelope, actor: &str, from_
         if index == 0 && end && taken.figures() + u64::try_from(waiting.len()).unwrap_or(0) > 0 {
             break;
         }
-        let submission = match parser.finish() {
+        let submission = match finish(parser, envelope) {
             Ok(submission) => submission,
-            Err(faults) => {
+            Err(error) => {
                 settle(&mut taken, &mut waiting, 0)?;
                 bar.abandon();
                 if taken.figures() > 0 {
                     eprintln!("{} figures before line {first_line} are recorded; go on with --from-line {first_line}", HumanCount(taken.figures()));
                 }
-                return Err(Error::Invalid(faults));
+                return Err(error);
             }
         };
-        waiting.push_back(app.submit_parsed(submission, (catalogue.clone(), units.clone()), envelope.clone(), actor)?);
+        waiting.push_back(app.submit_parsed(submission, frame.clone(), envelope.clone(), actor)?);
         settle(&mut taken, &mut waiting, ON_THEIR_WAY)?;
         bar.set_message(format!("{} figures", HumanCount(taken.figures())));
     }
@@ -147,7 +147,7 @@ fn settle(taken: &mut Taken, waiting: &mut std::collections::VecDeque<Recording>
     while waiting.len() > most {
         let Some(recording) = waiting.pop_front() else { break };
         if !taken.add(recording)? {
-            return Err(Error::Busy("the catalogue or the units changed during the import; run it again".to_owned()));
+            return Err(Error::Busy("the catalogue, the units or the closed months changed during the import; run it again".to_owned()));
         }
     }
     Ok(())

@@ -29,8 +29,8 @@ pub fn run(files: &[PathBuf], database: &str, reference: Option<String>, reason:
         let envelope = Envelope { source_kind: Some("import".to_owned()), reference: reference.clone().or(name), reason: reason.clone() };
         let recorded = match open(file)? {
             Content::Units(units) => {
-                let (revision, units) = app.put_units_now(units, ACTOR, false)?;
-                println!("{}: {} units, revision {revision}", file.display(), units.len());
+                let changed = app.put_units_now(units, ACTOR, false)?;
+                println!("{}: {} units, revision {}", file.display(), changed.units.len(), changed.revision);
                 return Ok(Outcome::Done);
             }
             Content::Json(bytes) => record_json(&app, &bytes, ACTOR),

@@ -6,6 +6,7 @@ mod demo;
 mod files;
 mod import;
 mod serve;
+mod verify;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -50,6 +51,7 @@ pub fn run(config: Config) -> Outcome {
         Command::Generate { size, seed, units } => generate_csv(size, seed, units.as_deref()),
         Command::Catalogue { action } => catalogue::run(&action),
         Command::Backup { file, database } => backup(&file, &database.address),
+        Command::Verify { database } => verify::run(&database.address),
         Command::Openapi => print_openapi(),
     };
     outcome.unwrap_or_else(|error| tell(&error))
@@ -75,7 +77,7 @@ fn tell(error: &Error) -> Outcome {
             eprintln!("egov-kpi: {error}");
             Outcome::Surroundings
         }
-        Error::Busy(_) | Error::Store(_) => {
+        Error::Busy(_) | Error::Unsettled | Error::Behind(_) | Error::Store(_) => {
             eprintln!("egov-kpi: {error}");
             let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
             causes.for_each(|cause| eprintln!("  {cause}"));

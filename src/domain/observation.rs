@@ -1,6 +1,7 @@
 //! Raw input parsed into valid figures, all faults at once (contract section 3, `POST /observations`).
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use ahash::AHashMap;
 
@@ -114,6 +115,8 @@ pub struct Parser<'a> {
     catalogue: &'a Catalogue,
     units: &'a Units,
     this_month: Month,
+    closed: Option<&'a BTreeMap<Month, i64>>,
+    in_closed: Vec<Fault>,
     known: AHashMap<String, usize>,
     key: String,
     last: Option<(String, usize)>,
@@ -130,6 +133,8 @@ impl<'a> Parser<'a> {
             catalogue,
             units,
             this_month,
+            closed: None,
+            in_closed: Vec::new(),
             known: AHashMap::new(),
             key: String::new(),
             last: None,
@@ -137,6 +142,17 @@ impl<'a> Parser<'a> {
             submission: Submission::default(),
             faults: Vec::new(),
         }
+    }
+
+    /// Has figures of these months noted (each with the revision that closed it): they need a reason.
+    #[must_use]
+    pub fn with_closed(self, closed: &'a BTreeMap<Month, i64>) -> Self {
+        Self { closed: Some(closed), ..self }
+    }
+
+    /// The figures of closed months, as faults: what stands against a submission without a reason.
+    pub fn in_closed(&mut self) -> Vec<Fault> {
+        std::mem::take(&mut self.in_closed)
     }
 
     /// Adds a fault found by the reader of the bytes.
@@ -161,6 +177,9 @@ impl<'a> Parser<'a> {
         if let Some(earlier) = self.seen.insert((measure, unit, month), place.index) {
             self.faults.push(place.fault("", "duplicate", format!("the same figure stands at /observations/{earlier} already")));
             return;
+        }
+        if self.closed.is_some_and(|closed| closed.contains_key(&month)) {
+            self.in_closed.push(place.fault("period", "month_closed", format!("{month} is closed; a figure of it needs a reason")));
         }
         self.submission.figures.push(NewFigure { measure, unit, month, written });
     }

@@ -5,12 +5,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Context;
+use super::keyed::told;
 use super::observations::ACTOR;
 use super::params::Params;
 use super::problem::{Answer, Problems};
-use super::reply::{Cell, Format, csv, json, not_modified};
+use super::reply::{Cell, Format, csv, json};
 use super::units::read_json;
-use crate::app::catalogue::parse;
+use crate::app::catalogue::{CatalogueChanged, NewCatalogue, parse};
 use crate::domain::catalogue::{
     CatalogueDocument, DimensionDocument, DimensionUse, IndicatorDocument, Kpi, KpiDocument, RuleDocument, SystemDocument, TargetDocument,
 };
@@ -95,25 +96,30 @@ struct OpenDimension {
 }
 
 /// The catalogue as one document.
-#[utoipa::path(operation_id = "get_catalogue", tag = "declarations", responses((status = 200, description = "The catalogue", body = CatalogueView), (status = 304, description = "As you have it"), Problems))]
+#[utoipa::path(operation_id = "get_catalogue", tag = "declarations", params(("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"), ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds")), responses((status = 200, description = "The catalogue", body = CatalogueView), (status = 304, description = "As you have it"), Problems))]
 #[get("/catalogue")]
 pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
-    let app = context.app()?;
-    Params::of(&request)?.finish()?;
-    let state = app.state();
-    if let Some(answer) = not_modified(&request, state.revision, Format::Json) {
-        return Ok(answer);
-    }
+    let mut params = Params::of(&request)?;
+    let wanted = params.wanted(&request);
+    params.finish()?;
+    let (moment, stamp) = match context.moment(&request, &wanted, Format::Json).await? {
+        Ok(found) => found,
+        Err(unchanged) => return Ok(unchanged),
+    };
+    let state = moment.look();
     let (revision, version, catalogue) = (state.revision, state.catalogue_version, std::sync::Arc::clone(&state.catalogue));
     drop(state);
-    json(&request, revision, None, &CatalogueView::new(revision, version, catalogue.document.clone()))
+    json(&request, &stamp.at(revision), None, &CatalogueView::new(revision, version, catalogue.document.clone()))
 }
 
 /// Replaces the catalogue, after checking it whole against what is recorded. Every earlier version is kept.
 #[utoipa::path(
     operation_id = "put_catalogue",
     tag = "declarations",
-    params(("dry_run" = Option<bool>, Query, description = "Check it, change nothing")),
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key and body, the first answer is given again; kept for 8 days"),
+        ("dry_run" = Option<bool>, Query, description = "Check it, change nothing")
+    ),
     request_body(content((CatalogueDocument = "application/json"))),
     responses((status = 200, description = "The catalogue as it is now", body = CatalogueView), Problems)
 )]
@@ -123,34 +129,37 @@ pub async fn put(request: HttpRequest, context: web::Data<Context>, body: Result
     let mut params = Params::of(&request)?;
     let dry_run = params.flag("dry_run", false);
     params.finish()?;
-    let (document, made_from) = parse(read_json(&request, body)?)?;
-    let changed = app.put_catalogue(document, made_from, ACTOR, dry_run).await?;
-    Ok(HttpResponse::Ok().json(CatalogueView::new(changed.revision, changed.version, changed.document)))
+    let (value, key) = read_json(&request, body)?;
+    let (document, made_from) = parse(value)?;
+    let given = app.put_catalogue(NewCatalogue { document, made_from, dry_run }, ACTOR, key).await?;
+    let CatalogueChanged { revision, version, document } = given.answer.clone();
+    Ok(told(HttpResponse::Ok().json(CatalogueView::new(revision, version, document)), &given))
 }
 
 /// The figures that are reported.
 #[utoipa::path(
     operation_id = "get_indicators",
     tag = "declarations",
-    params(("system" = Option<String>, Query, description = "Only those of a system"), ("format" = Option<String>, Query, description = "json or csv, instead of Accept")),
+    params(("system" = Option<String>, Query, description = "Only those of a system"), ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"), ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"), ("format" = Option<String>, Query, description = "json or csv, instead of Accept")),
     responses((status = 200, description = "The indicators", content((Indicators = "application/json"), (String = "text/csv"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/indicators")]
 pub async fn get_indicators(request: HttpRequest, context: web::Data<Context>) -> Answer {
-    let app = context.app()?;
     let mut params = Params::of(&request)?;
-    let format = Format::of(&request, &mut params);
+    let (format, wanted) = (Format::of(&request, &mut params), params.wanted(&request));
     let system = params.text("system");
     params.finish()?;
-    let state = app.state();
-    if let Some(answer) = not_modified(&request, state.revision, format) {
-        return Ok(answer);
-    }
+    let (moment, stamp) = match context.moment(&request, &wanted, format).await? {
+        Ok(found) => found,
+        Err(unchanged) => return Ok(unchanged),
+    };
+    let state = moment.look();
     let all = state.catalogue.document.indicators.iter().filter(|indicator| system.is_none() || indicator.system == system);
     let (revision, indicators): (i64, Vec<IndicatorDocument>) = (state.revision, all.cloned().collect());
     drop(state);
+    let stamp = stamp.at(revision);
     if format == Format::Json {
-        return json(&request, revision, None, &Indicators { revision, indicators });
+        return json(&request, &stamp, None, &Indicators { revision, indicators });
     }
     let header = ["code", "name_vi", "name_en", "kind", "unit_of_measure", "decimals", "system", "dimensions"];
     let dimensions = |uses: &[DimensionUse]| uses.iter().map(|used| used.code.clone()).collect::<Vec<_>>().join("; ");
@@ -166,27 +175,27 @@ pub async fn get_indicators(request: HttpRequest, context: web::Data<Context>) -
             Cell::Text(dimensions(&indicator.dimensions)),
         ]
     });
-    csv(&request, revision, None, &header, rows)
+    csv(&request, &stamp, None, &header, rows)
 }
 
 /// The figures that are computed.
 #[utoipa::path(
     operation_id = "get_kpis",
     tag = "declarations",
-    params(("system" = Option<String>, Query, description = "Only those of a system"), ("format" = Option<String>, Query, description = "json or csv, instead of Accept")),
+    params(("system" = Option<String>, Query, description = "Only those of a system"), ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"), ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"), ("format" = Option<String>, Query, description = "json or csv, instead of Accept")),
     responses((status = 200, description = "The kpis", content((Kpis = "application/json"), (String = "text/csv"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/kpis")]
 pub async fn get_kpis(request: HttpRequest, context: web::Data<Context>) -> Answer {
-    let app = context.app()?;
     let mut params = Params::of(&request)?;
-    let format = Format::of(&request, &mut params);
+    let (format, wanted) = (Format::of(&request, &mut params), params.wanted(&request));
     let system = params.text("system");
     params.finish()?;
-    let state = app.state();
-    if let Some(answer) = not_modified(&request, state.revision, format) {
-        return Ok(answer);
-    }
+    let (moment, stamp) = match context.moment(&request, &wanted, format).await? {
+        Ok(found) => found,
+        Err(unchanged) => return Ok(unchanged),
+    };
+    let state = moment.look();
     let all = state.catalogue.document.kpis.iter().zip(&state.catalogue.kpis).filter(|(document, _)| system.is_none() || document.system == system);
     let view = |(document, kpi): (&KpiDocument, &Kpi)| KpiView {
         code: document.code.clone(),
@@ -200,13 +209,14 @@ pub async fn get_kpis(request: HttpRequest, context: web::Data<Context>) -> Answ
     };
     let (revision, kpis): (i64, Vec<KpiView>) = (state.revision, all.map(view).collect());
     drop(state);
+    let stamp = stamp.at(revision);
     if format == Format::Json {
-        return json(&request, revision, None, &Kpis { revision, kpis });
+        return json(&request, &stamp, None, &Kpis { revision, kpis });
     }
     let header = ["code", "name_vi", "name_en", "formula", "unit_of_measure", "direction", "system"];
     let rows = kpis.into_iter().map(|kpi| {
         let cells = [kpi.code, kpi.name.vi, kpi.name.en, kpi.formula, kpi.unit_of_measure, kpi.direction, kpi.system.unwrap_or_default()];
         cells.map(Cell::Text).into()
     });
-    csv(&request, revision, None, &header, rows)
+    csv(&request, &stamp, None, &header, rows)
 }

@@ -5,9 +5,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Context;
-use super::params::{Params, cursor};
+use super::params::{Params, offset_cursor};
 use super::problem::{Answer, Problems};
-use super::reply::{Format, cells, csv, json, not_modified};
+use super::reply::{Format, cells, csv, json};
 use crate::app::findings::{FindingQuery, FindingView};
 
 /// A page of findings.
@@ -32,6 +32,8 @@ struct FindingsPage {
         ("to" = Option<String>, Query, description = "Last month"),
         ("severity" = Option<String>, Query, description = "warning or error"),
         ("rule" = Option<String>, Query, description = "A rule's code"),
+        ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"),
+        ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"),
         ("limit" = Option<usize>, Query, description = "1 to 10,000; 1,000 when absent", minimum = 1, maximum = 10000),
         ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
         ("format" = Option<String>, Query, description = "json or csv, instead of Accept")
@@ -40,9 +42,8 @@ struct FindingsPage {
 )]
 #[get("/findings")]
 pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
-    let app = context.app()?;
     let mut params = Params::of(&request)?;
-    let format = Format::of(&request, &mut params);
+    let (format, wanted) = (Format::of(&request, &mut params), params.wanted(&request));
     let query = FindingQuery {
         unit: params.text("unit"),
         from: params.parse("from"),
@@ -53,17 +54,18 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
         offset: params.offset(),
     };
     params.finish()?;
-    let known = app.state().revision;
-    if let Some(answer) = not_modified(&request, known, format) {
-        return Ok(answer);
-    }
-    let (revision, findings, more) = app.findings(&query)?;
-    let next = more.then(|| i64::try_from(query.offset + query.limit).ok()).flatten().map(|offset| cursor(&[offset]));
+    let (moment, stamp) = match context.moment(&request, &wanted, format).await? {
+        Ok(found) => found,
+        Err(unchanged) => return Ok(unchanged),
+    };
+    let (revision, findings, more) = moment.findings(&query)?;
+    let stamp = stamp.at(revision);
+    let next = offset_cursor(revision, more.then_some(query.offset + query.limit));
     match format {
-        Format::Json => json(&request, revision, next.as_deref(), &FindingsPage { revision, findings, next_cursor: next.clone() }),
+        Format::Json => json(&request, &stamp, next.as_deref(), &FindingsPage { revision, findings, next_cursor: next.clone() }),
         Format::Csv => {
             let header = ["rule", "severity", "measure", "unit", "period", "stated", "computed", "detail", "detail_vi"];
-            csv(&request, revision, next.as_deref(), &header, findings.iter().map(cells))
+            csv(&request, &stamp, next.as_deref(), &header, findings.iter().map(cells))
         }
     }
 }

@@ -4,8 +4,11 @@
 mod catalogue;
 mod findings;
 mod health;
+mod keyed;
+mod ledger;
 mod observations;
 mod params;
+mod periods;
 mod problem;
 mod reply;
 mod series;
@@ -24,6 +27,7 @@ pub use problem::{Answer, Problem};
 pub use watch::watch;
 
 use crate::app::App;
+use crate::app::moment::{Moment, Wanted};
 
 /// Largest request body in bytes, after decompression.
 pub const MAX_BODY: usize = 32 << 20;
@@ -46,6 +50,19 @@ impl Context {
     /// When the metrics contradict each other, which a test would have shown.
     pub fn new() -> Result<Self, prometheus::Error> {
         Ok(Self { app: Arc::new(OnceLock::new()), metrics: Arc::new(Metrics::new()?) })
+    }
+
+    /// The state that a request wants, with what its entity tag tells; or that the client has the answer already.
+    ///
+    /// # Errors
+    /// 503 until the ledger is loaded, or when the revision is not reached in time; 422 for a moment that the ledger has not had.
+    pub async fn moment(&self, request: &HttpRequest, wanted: &Wanted, format: reply::Format) -> Result<Result<(Moment, reply::Stamp), HttpResponse>, Problem> {
+        let moment = self.app()?.moment(wanted).await?;
+        let stamp = reply::Stamp::of(&moment);
+        Ok(match reply::not_modified(request, &stamp, format) {
+            Some(answer) => Err(answer),
+            None => Ok((moment, stamp)),
+        })
     }
 
     /// Makes the service ready.
@@ -110,6 +127,11 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
             .service(catalogue::put)
             .service(catalogue::get_indicators)
             .service(catalogue::get_kpis)
+            .service(periods::get)
+            .service(periods::close)
+            .service(periods::reopen)
+            .service(ledger::get_revisions)
+            .service(ledger::get_ledger)
             .route("/openapi.json", web::get().to(description));
     }));
     config.service(health::livez).service(health::readyz).service(health::metrics);

@@ -5,10 +5,12 @@ use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::keyed::{keyed, told};
 use super::params::{Params, cursor, read_cursor};
 use super::problem::{Answer, Problem, Problems};
-use super::reply::{Cell, Format, csv, json, not_modified};
+use super::reply::{Cell, Format, csv, json};
 use super::{Context, MAX_BODY};
+use crate::app::keyed::Given;
 use crate::app::observations::{FigureQuery, MAX_PAGE, ObservationView};
 use crate::app::submissions::{Body, Receipt, SourceView};
 use crate::domain::measure::Measure;
@@ -69,6 +71,7 @@ pub enum FigureBody {
     operation_id = "post_observations",
     tag = "figures",
     params(
+        ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key and body, the first answer is given again; kept for 8 days"),
         ("dry_run" = Option<bool>, Query, description = "Judge it, record nothing"),
         ("reason" = Option<String>, Query, description = "CSV only: why"),
         ("reference" = Option<String>, Query, description = "CSV only: the sender's own name for it")
@@ -100,13 +103,19 @@ pub async fn post(request: HttpRequest, context: web::Data<Context>, body: Resul
     }
     params.finish()?;
     let bytes = read_body(&request, body)?.to_vec();
+    let key = keyed(&request, &bytes)?;
     let body = if is_csv { Body::Csv(bytes, Envelope { source_kind: Some("csv".to_owned()), reference, reason }) } else { Body::Json(bytes) };
-    let receipt = if dry_run { app.try_out(&body)? } else { app.submit(&body, ACTOR).await? };
-    let mut answer = if receipt.submission.is_some() { HttpResponse::Created() } else { HttpResponse::Ok() };
-    if let Some(id) = &receipt.submission {
+    let given = if dry_run { Given::first(app.try_out(&body)?) } else { app.submit_keyed(&body, ACTOR, key.as_ref()).await? };
+    Ok(receipt(&given))
+}
+
+/// A receipt: 201 when something was recorded, with where to find it.
+pub(super) fn receipt(given: &Given<Receipt>) -> HttpResponse {
+    let mut answer = if given.answer.submission.is_some() { HttpResponse::Created() } else { HttpResponse::Ok() };
+    if let Some(id) = &given.answer.submission {
         answer.insert_header(("Location", format!("{}/submissions/{id}", super::API)));
     }
-    Ok(answer.json(receipt))
+    told(answer.json(&given.answer), given)
 }
 
 /// The bytes of a body, or why they cannot be had.
@@ -144,6 +153,8 @@ struct ObservationsPage {
         ("to" = Option<String>, Query, description = "Last month"),
         ("submission" = Option<String>, Query, description = "Those of one submission"),
         ("history" = Option<bool>, Query, description = "Every revision instead of what stands"),
+        ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"),
+        ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"),
         ("limit" = Option<usize>, Query, description = "1 to 10,000; 1,000 when absent", minimum = 1, maximum = 10000),
         ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
         ("format" = Option<String>, Query, description = "json or csv, instead of Accept")
@@ -152,9 +163,8 @@ struct ObservationsPage {
 )]
 #[get("/observations")]
 pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
-    let app = context.app()?.clone();
     let mut params = Params::of(&request)?;
-    let format = Format::of(&request, &mut params);
+    let (format, wanted) = (Format::of(&request, &mut params), params.wanted(&request));
     let mut query = FigureQuery {
         unit: params.text("unit"),
         from: params.parse("from"),
@@ -174,26 +184,24 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
         }
     }
     params.finish()?;
-    let known = app.state().revision;
-    if let Some(answer) = not_modified(&request, known, format) {
-        return Ok(answer);
-    }
-    let page = web::block(move || app.figures(&query)).await.map_err(|_stopping| Problem::internal())??;
-    let next = page.next.map(|key| cursor(&[key.revision, key.unit, key.measure, key.month]));
+    let (moment, stamp) = match context.moment(&request, &wanted, format).await? {
+        Ok(found) => found,
+        Err(unchanged) => return Ok(unchanged),
+    };
+    let page = web::block(move || moment.figures(&query)).await.map_err(|_stopping| Problem::internal())??;
+    let stamp = stamp.at(page.revision);
+    let next = page.next.map(|key| cursor(&[page.revision, key.revision, key.unit, key.measure, key.month]));
     match format {
-        Format::Json => json(
-            &request,
-            page.revision,
-            next.as_deref(),
-            &ObservationsPage { revision: page.revision, observations: page.observations, next_cursor: next.clone() },
-        ),
-        Format::Csv => csv(&request, page.revision, next.as_deref(), &HEADER, page.observations.into_iter().map(row)),
+        Format::Json => {
+            json(&request, &stamp, next.as_deref(), &ObservationsPage { revision: page.revision, observations: page.observations, next_cursor: next.clone() })
+        }
+        Format::Csv => csv(&request, &stamp, next.as_deref(), &HEADER, page.observations.into_iter().map(row)),
     }
 }
 
 fn key(text: &str) -> Option<ObservationKey> {
     match read_cursor(text)?.as_slice() {
-        [revision, unit, measure, month] => Some(ObservationKey { revision: *revision, unit: *unit, measure: *measure, month: *month }),
+        [_page, revision, unit, measure, month] => Some(ObservationKey { revision: *revision, unit: *unit, measure: *measure, month: *month }),
         _ => None,
     }
 }

@@ -6,6 +6,7 @@ use actix_web::HttpRequest;
 use actix_web::web::Query;
 
 use super::problem::Problem;
+use crate::app::moment::Wanted;
 use crate::domain::fault::{Fault, quoted};
 
 /// Most parameters in one query.
@@ -84,6 +85,16 @@ impl Params {
         self.word(name, &["true", "false"]).map_or(default, |word| word == "true")
     }
 
+    /// The state that the answer is wanted from: `as_of`, `min_revision`, and what the cursor and the entity tags say the client has seen.
+    pub fn wanted(&mut self, request: &HttpRequest) -> Wanted {
+        let min_revision = self.parse::<i64>("min_revision");
+        if min_revision.is_some_and(|revision| revision < 0) {
+            self.fault("min_revision", "out_of_range", "a revision is a whole number from 0");
+        }
+        let cursor = self.pairs.iter().find(|(name, _)| name == "cursor").and_then(|(_, text)| read_cursor(text)?.first().copied());
+        Wanted { as_of: self.parse("as_of"), min_revision, cursor, tag: super::reply::newest_tag(request) }
+    }
+
     /// A page's size.
     pub fn limit(&mut self, default: usize, most: usize) -> usize {
         let limit = self.parse::<usize>("limit").unwrap_or(default);
@@ -93,11 +104,28 @@ impl Params {
         limit.clamp(1, most)
     }
 
+    /// A text of at most so many characters without control characters, such as a reason; an empty one is none.
+    pub fn note(&mut self, name: &str) -> Option<String> {
+        let text = self.text(name)?;
+        self.noted(name, text)
+    }
+
+    /// The same for a text that was sent another way.
+    pub fn noted(&mut self, name: &str, text: String) -> Option<String> {
+        if text.is_empty() {
+            return None;
+        }
+        if let Some((code, detail)) = crate::intake::note_fault(&text) {
+            self.fault(name, code, detail);
+        }
+        Some(text)
+    }
+
     /// How much a cursor of [`cursor`] says to pass over.
     pub fn offset(&mut self) -> usize {
         let Some(text) = self.text("cursor") else { return 0 };
         let found = read_cursor(&text).and_then(|numbers| match numbers.as_slice() {
-            [offset] => usize::try_from(*offset).ok(),
+            [_revision, offset] => usize::try_from(*offset).ok(),
             _ => None,
         });
         found.unwrap_or_else(|| {
@@ -128,10 +156,16 @@ impl Params {
     }
 }
 
-/// A URL-safe cursor from numbers.
+/// A URL-safe cursor from numbers, the revision that the page before was computed from first.
 #[must_use]
 pub fn cursor(numbers: &[i64]) -> String {
     numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join("~")
+}
+
+/// The cursor of the page behind `offset` entries.
+#[must_use]
+pub fn offset_cursor(revision: i64, offset: Option<usize>) -> Option<String> {
+    Some(cursor(&[revision, i64::try_from(offset?).ok()?]))
 }
 
 /// The numbers of a cursor.

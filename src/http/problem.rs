@@ -144,6 +144,8 @@ impl From<Error> for Problem {
             }
             Error::TooLarge(detail) => Self::too_large(detail),
             Error::Busy(detail) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Try again", detail),
+            Error::Unsettled => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unsettled", "Not known whether it was recorded", error.to_string()),
+            Error::Behind(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "behind", "Not there yet", error.to_string()),
             Error::Surroundings { .. } => {
                 tracing::error!(error = %error, "the surroundings failed");
                 Self::internal()
@@ -151,8 +153,8 @@ impl From<Error> for Problem {
             Error::Store(error) => {
                 tracing::error!(error = %error, cause = ?std::error::Error::source(&error), "the store failed");
                 match error {
-                    StoreError::Unavailable(_) => {
-                        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again", "the database is not available at the moment")
+                    StoreError::Unavailable(_) | StoreError::Full(_) | StoreError::ReadOnly(_) => {
+                        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again", error.to_string())
                     }
                     StoreError::Address(_)
                     | StoreError::NewerSchema { .. }

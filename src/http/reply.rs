@@ -5,8 +5,11 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::Context;
 use super::params::Params;
 use super::problem::{Answer, Problem};
+use crate::app::moment::Moment;
+use crate::domain::period::Month;
 
 /// How an answer is to be written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,39 +34,77 @@ impl Format {
     }
 }
 
-/// The weak entity tag of an answer: revision, build, representation, and the date where it matters.
-fn tag(request: &HttpRequest, revision: i64, format: Format) -> String {
+/// What an answer was computed from, as its entity tag tells it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stamp {
+    revision: i64,
+    ledger: String,
+    month: Month,
+}
+
+impl Stamp {
+    /// Of a moment.
+    #[must_use]
+    pub fn of(moment: &Moment) -> Self {
+        Self { revision: moment.look().revision, ledger: moment.app().ledger_name().to_owned(), month: moment.month() }
+    }
+
+    /// The same at another revision: the one that the page was computed from in the end.
+    #[must_use]
+    pub fn at(self, revision: i64) -> Self {
+        Self { revision, ..self }
+    }
+}
+
+/// The weak entity tag of an answer: revision, ledger, build, representation, and the month where it matters.
+fn tag(request: &HttpRequest, stamp: &Stamp, format: Format) -> String {
     let representation = match format {
         Format::Json => "json",
         Format::Csv => "csv",
     };
-    let dated = if request.query_string().contains("last=") { crate::app::this_month().to_string() } else { String::new() };
-    format!("W/\"{revision}-{}-{representation}{dated}\"", env!("CARGO_PKG_VERSION"))
+    let dated = if request.query_string().contains("last=") { stamp.month.to_string() } else { String::new() };
+    format!("W/\"{}-{}-{}-{representation}{dated}\"", stamp.revision, stamp.ledger, env!("CARGO_PKG_VERSION"))
+}
+
+/// The entity tags that a client has, without their `W/` and quotes.
+fn known(request: &HttpRequest) -> impl Iterator<Item = &str> {
+    let known = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    known.split(',').map(|known| known.trim().trim_start_matches("W/").trim_matches('"'))
+}
+
+/// The newest revision of this ledger that a client has seen, as far as its entity tags tell.
+#[must_use]
+pub fn newest_tag(request: &HttpRequest) -> Option<i64> {
+    let ledger = request.app_data::<actix_web::web::Data<Context>>()?.app().ok()?.ledger_name();
+    let revision = |tag: &str| {
+        let (revision, rest) = tag.split_once('-')?;
+        revision.parse().ok().filter(|_| rest.split('-').next() == Some(ledger))
+    };
+    known(request).filter_map(revision).max()
 }
 
 /// 304 when the client has the answer already; asked before anything is computed.
 #[must_use]
-pub fn not_modified(request: &HttpRequest, revision: i64, format: Format) -> Option<HttpResponse> {
-    let known = request.headers().get(IF_NONE_MATCH)?.to_str().ok()?;
-    let tag = tag(request, revision, format);
-    let strong = tag.trim_start_matches("W/");
-    let same = known.split(',').map(str::trim).any(|known| known.trim_start_matches("W/") == strong);
-    same.then(|| with_headers(&mut HttpResponse::NotModified(), request, revision, format).finish())
+pub fn not_modified(request: &HttpRequest, stamp: &Stamp, format: Format) -> Option<HttpResponse> {
+    let tag = tag(request, stamp, format);
+    let bare = tag.trim_start_matches("W/").trim_matches('"');
+    let same = known(request).any(|known| known == bare);
+    same.then(|| with_headers(&mut HttpResponse::NotModified(), request, stamp, format).finish())
 }
 
-fn with_headers<'b>(answer: &'b mut HttpResponseBuilder, request: &HttpRequest, revision: i64, format: Format) -> &'b mut HttpResponseBuilder {
-    answer.insert_header((ETAG, tag(request, revision, format))).insert_header((VARY, "Accept, Accept-Encoding, Authorization"))
+fn with_headers<'b>(answer: &'b mut HttpResponseBuilder, request: &HttpRequest, stamp: &Stamp, format: Format) -> &'b mut HttpResponseBuilder {
+    answer.insert_header((ETAG, tag(request, stamp, format))).insert_header((VARY, "Accept, Accept-Encoding, Authorization"))
 }
 
 /// A page of an answer as JSON, with a `Link` to the next.
 ///
 /// # Errors
 /// 500 when it cannot be written, which a test would have shown.
-pub fn json(request: &HttpRequest, revision: i64, next: Option<&str>, body: &impl Serialize) -> Answer {
+pub fn json(request: &HttpRequest, stamp: &Stamp, next: Option<&str>, body: &impl Serialize) -> Answer {
     let bytes = serde_json::to_vec(body).map_err(|_e| Problem::internal())?;
     let mut answer = HttpResponse::Ok();
     link(&mut answer, request, next);
-    Ok(with_headers(&mut answer, request, revision, Format::Json).content_type("application/json").body(bytes))
+    Ok(with_headers(&mut answer, request, stamp, Format::Json).content_type("application/json").body(bytes))
 }
 
 /// A cell of a table.
@@ -78,11 +119,11 @@ pub enum Cell {
 ///
 /// # Errors
 /// 500 when it cannot be written.
-pub fn csv(request: &HttpRequest, revision: i64, next: Option<&str>, header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> Answer {
+pub fn csv(request: &HttpRequest, stamp: &Stamp, next: Option<&str>, header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> Answer {
     let bytes = table(header, rows).map_err(|_e| Problem::internal())?;
     let mut answer = HttpResponse::Ok();
     link(&mut answer, request, next);
-    Ok(with_headers(&mut answer, request, revision, Format::Csv).content_type("text/csv; charset=utf-8").body(bytes))
+    Ok(with_headers(&mut answer, request, stamp, Format::Csv).content_type("text/csv; charset=utf-8").body(bytes))
 }
 
 fn table(header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> Result<Vec<u8>, csv::Error> {

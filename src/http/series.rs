@@ -5,9 +5,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Context;
-use super::params::{Params, cursor};
+use super::params::{Params, offset_cursor};
 use super::problem::{Answer, Problem, Problems};
-use super::reply::{Cell, Format, cells, csv, json, not_modified};
+use super::reply::{Cell, Format, Stamp, cells, csv, json};
 use crate::app::series::{MAX_MONTHS, PointView, SeriesPage, SeriesQuery, SeriesView, When, Whose};
 use crate::domain::measure::Measure;
 use crate::domain::period::{Period, Step};
@@ -72,6 +72,8 @@ struct Row<'a> {
         ("step" = Option<String>, Query, description = "month (default), quarter, half, 9m, year"),
         ("layout" = Option<String>, Query, description = "nested (default) or rows"),
         ("geography" = Option<String>, Query, description = "as_reported"),
+        ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"),
+        ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"),
         ("limit" = Option<usize>, Query, description = "Most series on the page; 1,000 when absent", minimum = 1, maximum = 20000),
         ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
         ("format" = Option<String>, Query, description = "json or csv, instead of Accept; csv is always rows")
@@ -80,25 +82,24 @@ struct Row<'a> {
 )]
 #[get("/series")]
 pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
-    let app = context.app()?.clone();
     let mut params = Params::of(&request)?;
-    let format = Format::of(&request, &mut params);
+    let (format, wanted) = (Format::of(&request, &mut params), params.wanted(&request));
     let rows = params.word("layout", &["nested", "rows"]) == Some("rows");
     params.word("geography", &["as_reported"]);
     let query = query(&mut params);
     params.finish()?;
     let query = query.ok_or_else(Problem::internal)?;
-    let known = app.state().revision;
-    if let Some(answer) = not_modified(&request, known, format) {
-        return Ok(answer);
-    }
+    let (moment, stamp) = match context.moment(&request, &wanted, format).await? {
+        Ok(found) => found,
+        Err(unchanged) => return Ok(unchanged),
+    };
     let light = query.whose.is_light() && query.measures.len() * query.whose.named() * 60 < HEAVY;
-    let page = if light { app.series(&query)? } else { web::block(move || app.series(&query)).await.map_err(|_stopping| Problem::internal())?? };
-    answer(&request, format, rows, &page)
+    let page = if light { moment.series(&query)? } else { web::block(move || moment.series(&query)).await.map_err(|_stopping| Problem::internal())?? };
+    answer(&request, &stamp.at(page.revision), format, rows, &page)
 }
 
-fn answer(request: &HttpRequest, format: Format, rows: bool, page: &SeriesPage) -> Answer {
-    let next = page.next_offset.and_then(|offset| i64::try_from(offset).ok()).map(|offset| cursor(&[offset]));
+fn answer(request: &HttpRequest, stamp: &Stamp, format: Format, rows: bool, page: &SeriesPage) -> Answer {
+    let next = offset_cursor(page.revision, page.next_offset);
     let next = next.as_deref();
     let flat = || {
         page.series.iter().flat_map(|series| {
@@ -112,9 +113,9 @@ fn answer(request: &HttpRequest, format: Format, rows: bool, page: &SeriesPage) 
         })
     };
     match (format, rows) {
-        (Format::Csv, _) => csv(request, page.revision, next, &HEADER, flat().map(|row| csv_row(&row))),
-        (Format::Json, true) => json(request, page.revision, next, &Rows { revision: page.revision, next_cursor: next, rows: flat().collect() }),
-        (Format::Json, false) => json(request, page.revision, next, &Nested { revision: page.revision, next_cursor: next, series: &page.series }),
+        (Format::Csv, _) => csv(request, stamp, next, &HEADER, flat().map(|row| csv_row(&row))),
+        (Format::Json, true) => json(request, stamp, next, &Rows { revision: page.revision, next_cursor: next, rows: flat().collect() }),
+        (Format::Json, false) => json(request, stamp, next, &Nested { revision: page.revision, next_cursor: next, series: &page.series }),
     }
 }
 

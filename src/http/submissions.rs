@@ -3,7 +3,8 @@
 use actix_web::{HttpRequest, HttpResponse, delete, get, web};
 
 use super::Context;
-use super::observations::ACTOR;
+use super::keyed::keyed;
+use super::observations::{ACTOR, receipt};
 use super::params::Params;
 use super::problem::{Answer, Problem, Problems};
 use crate::app::submissions::{PastReceipt, Receipt};
@@ -27,7 +28,7 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>, id: web::Pat
 #[utoipa::path(
     operation_id = "delete_submission",
     tag = "figures",
-    params(("id" = String, Path, description = "The submission"), ("reason" = Option<String>, Query, description = "Why")),
+    params(("id" = String, Path, description = "The submission"), ("reason" = Option<String>, Query, description = "Why; needed for figures of closed months")),
     responses(
         (status = 201, description = "Withdrawn", body = Receipt),
         (status = 200, description = "Nothing of it stood any more", body = Receipt),
@@ -38,12 +39,8 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>, id: web::Pat
 pub async fn delete(request: HttpRequest, context: web::Data<Context>, id: web::Path<String>) -> Answer {
     let app = context.app()?;
     let mut params = Params::of(&request)?;
-    let reason = params.text("reason").filter(|reason| !reason.is_empty());
-    if reason.as_ref().is_some_and(|reason| reason.chars().count() > crate::intake::MAX_NOTE) {
-        params.fault("reason", "too_long", format!("at most {} characters", crate::intake::MAX_NOTE));
-    }
+    let reason = params.note("reason");
     params.finish()?;
-    let receipt = app.withdraw(&id, reason, ACTOR).await?;
-    let mut answer = if receipt.submission.is_some() { HttpResponse::Created() } else { HttpResponse::Ok() };
-    Ok(answer.json(receipt))
+    let given = app.withdraw(&id, reason, ACTOR, keyed(&request, &[])?.as_ref()).await?;
+    Ok(receipt(&given))
 }

@@ -5,11 +5,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Context;
+use super::keyed::{keyed, told};
 use super::observations::{ACTOR, read_body};
-use super::params::{Params, cursor};
+use super::params::{Params, offset_cursor};
 use super::problem::{Answer, Problem, Problems};
-use super::reply::{Cell, Format, csv, json, not_modified};
-use crate::app::units::parse;
+use super::reply::{Cell, Format, csv, json};
+use crate::app::keyed::Keyed;
+use crate::app::units::{UnitsChanged, parse};
 use crate::domain::fault::quoted;
 use crate::domain::unit::{UnitDocument, Units};
 use crate::error::Error;
@@ -45,6 +47,8 @@ pub struct UnitsBody {
     params(
         ("code" = Option<Vec<String>>, Query, description = "Only these; may repeat"),
         ("parent" = Option<String>, Query, description = "Only the children of this one"),
+        ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"),
+        ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"),
         ("limit" = Option<usize>, Query, description = "1 to 20,000; 10,000 when absent", minimum = 1, maximum = 20000),
         ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
         ("format" = Option<String>, Query, description = "json or csv, instead of Accept")
@@ -53,27 +57,28 @@ pub struct UnitsBody {
 )]
 #[get("/units")]
 pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
-    let app = context.app()?;
     let mut params = Params::of(&request)?;
-    let format = Format::of(&request, &mut params);
+    let (format, wanted) = (Format::of(&request, &mut params), params.wanted(&request));
     let (codes, parent) = (params.many("code"), params.text("parent"));
     let (limit, offset) = (params.limit(10_000, MAX_PAGE), params.offset());
     params.finish()?;
-    let state = app.state();
-    if let Some(answer) = not_modified(&request, state.revision, format) {
-        return Ok(answer);
-    }
+    let (moment, stamp) = match context.moment(&request, &wanted, format).await? {
+        Ok(found) => found,
+        Err(unchanged) => return Ok(unchanged),
+    };
+    let state = moment.look();
     let wanted = positions(&state.units, &codes, parent.as_deref())?;
     let mut rest = wanted.into_iter().skip(offset);
     let units: Vec<UnitDocument> = rest.by_ref().take(limit).filter_map(|position| state.units.get(position)).map(|unit| unit.document.clone()).collect();
-    let next = rest.next().and_then(|_| i64::try_from(offset + limit).ok()).map(|offset| cursor(&[offset]));
     let revision = state.revision;
+    let next = offset_cursor(revision, rest.next().map(|_| offset + limit));
+    let stamp = stamp.at(revision);
     drop(state);
     match format {
-        Format::Json => json(&request, revision, next.as_deref(), &UnitsPage { revision, units, next_cursor: next.clone() }),
+        Format::Json => json(&request, &stamp, next.as_deref(), &UnitsPage { revision, units, next_cursor: next.clone() }),
         Format::Csv => {
             let header = ["code", "kind", "name_vi", "name_en", "parent", "valid_from", "valid_to", "successors", "official_codes"];
-            csv(&request, revision, next.as_deref(), &header, units.into_iter().map(row))
+            csv(&request, &stamp, next.as_deref(), &header, units.into_iter().map(row))
         }
     }
 }
@@ -112,7 +117,10 @@ fn row(unit: UnitDocument) -> Vec<Cell> {
 #[utoipa::path(
     operation_id = "put_units",
     tag = "declarations",
-    params(("dry_run" = Option<bool>, Query, description = "Check it, change nothing")),
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key and body, the first answer is given again; kept for 8 days"),
+        ("dry_run" = Option<bool>, Query, description = "Check it, change nothing")
+    ),
     request_body(content((UnitsBody = "application/json"))),
     responses((status = 200, description = "The listed units as they are now", body = UnitsPage), Problems)
 )]
@@ -122,16 +130,19 @@ pub async fn put(request: HttpRequest, context: web::Data<Context>, body: Result
     let mut params = Params::of(&request)?;
     let dry_run = params.flag("dry_run", false);
     params.finish()?;
-    let documents = parse(read_json(&request, body)?)?;
-    let (revision, units) = app.put_units(documents, ACTOR, dry_run).await?;
-    Ok(HttpResponse::Ok().json(UnitsPage { revision, units, next_cursor: None }))
+    let (value, key) = read_json(&request, body)?;
+    let given = app.put_units(parse(value)?, ACTOR, dry_run, key).await?;
+    let UnitsChanged { revision, units } = given.answer.clone();
+    Ok(told(HttpResponse::Ok().json(UnitsPage { revision, units, next_cursor: None }), &given))
 }
 
-/// A body that has to be JSON.
-pub(super) fn read_json(request: &HttpRequest, body: Result<web::Bytes, actix_web::Error>) -> Result<serde_json::Value, Problem> {
+/// A body that has to be JSON, and the request's key.
+pub(super) fn read_json(request: &HttpRequest, body: Result<web::Bytes, actix_web::Error>) -> Result<(serde_json::Value, Option<Keyed>), Problem> {
     let media = request.headers().get(actix_web::http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if media.split(';').next().map(str::trim) != Some("application/json") {
         return Err(Problem::media_type("application/json"));
     }
-    serde_json::from_slice(&read_body(request, body)?).map_err(|error| Problem::malformed(format!("the body is no JSON: {error}")))
+    let bytes = read_body(request, body)?;
+    let value = serde_json::from_slice(&bytes).map_err(|error| Problem::malformed(format!("the body is no JSON: {error}")))?;
+    Ok((value, keyed(request, &bytes)?))
 }

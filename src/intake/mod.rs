@@ -21,13 +21,24 @@ pub struct Envelope {
 pub const MAX_NOTE: usize = 1_000;
 
 impl Envelope {
-    /// The faults of texts that are too long.
+    /// The faults of texts that cannot be kept.
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
         let fields = [("/source/kind", &self.source_kind), ("/source/reference", &self.reference), ("/reason", &self.reason)];
-        let long = fields.into_iter().filter(|(_, text)| text.as_ref().is_some_and(|text| text.chars().count() > MAX_NOTE));
-        long.map(|(pointer, _)| Fault::new(pointer, "too_long", format!("at most {MAX_NOTE} characters"))).collect()
+        let faulty = fields.into_iter().filter_map(|(pointer, text)| Some((pointer, note_fault(text.as_ref()?)?)));
+        faulty.map(|(pointer, (code, detail))| Fault::new(pointer, code, detail)).collect()
     }
+}
+
+/// What is wrong with a note: a source's kind or reference, or a reason. Line breaks are welcome, other control characters are not:
+/// PostgreSQL keeps no NUL, and nobody can read the others.
+#[must_use]
+pub fn note_fault(text: &str) -> Option<(&'static str, String)> {
+    if text.chars().count() > MAX_NOTE {
+        return Some(("too_long", format!("at most {MAX_NOTE} characters")));
+    }
+    let control = text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
+    control.then(|| ("control_character", "no control characters but line breaks and tabs".to_owned()))
 }
 
 /// The bytes cannot be read at all.

@@ -24,6 +24,12 @@ pub enum StoreError {
     /// The database cannot be reached just now: locked by another process, disk full, no connection. Trying again may help.
     #[error("The database is not available at the moment.")]
     Unavailable(#[source] Cause),
+    /// There is no space left. Trying again helps once somebody has made some.
+    #[error("The disk of the database is full.")]
+    Full(#[source] Cause),
+    /// The database can be read, and not written: a read-only file system, or a standby server.
+    #[error("The database can only be read at the moment.")]
+    ReadOnly(#[source] Cause),
     /// What the database holds cannot be right.
     #[error("{sentence}")]
     Corrupt {
@@ -55,19 +61,24 @@ pub enum StoreError {
 }
 
 /// What SQLite says when waiting, space or permission is what is missing. diesel hands on SQLite's fixed texts, not its codes.
-const OUT_OF_REACH: [&str; 8] = [
-    "database is locked",
-    "database table is locked",
-    "database schema is locked",
-    "disk I/O error",
-    "database or disk is full",
-    "unable to open database file",
-    "attempt to write a readonly database",
-    "locking protocol",
-];
+const OUT_OF_REACH: [&str; 6] =
+    ["database is locked", "database table is locked", "database schema is locked", "disk I/O error", "unable to open database file", "locking protocol"];
+
+/// What SQLite and PostgreSQL say when there is no space.
+const NO_SPACE: [&str; 2] = ["database or disk is full", "No space left on device"];
+/// What SQLite says when it may not write; PostgreSQL's is known by its kind.
+const ONLY_READ: &str = "attempt to write a readonly database";
 
 /// What SQLite says about a file that is damaged or no database.
 const DAMAGED: [&str; 3] = ["database disk image is malformed", "file is not a database", "malformed database schema"];
+
+impl StoreError {
+    /// Whether it lies in the database's surroundings and may pass: the same call may succeed later.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Full(_) | Self::ReadOnly(_))
+    }
+}
 
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
@@ -86,10 +97,16 @@ impl From<DieselError> for StoreError {
         ) {
             return Self::Conflict(error.into());
         }
-        if matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::ReadOnlyTransaction) {
+        let message = information.message();
+        if NO_SPACE.iter().any(|text| message.contains(text)) {
+            return Self::Full(error.into());
+        }
+        if matches!(kind, DatabaseErrorKind::ReadOnlyTransaction) || message.starts_with(ONLY_READ) {
+            return Self::ReadOnly(error.into());
+        }
+        if matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::SerializationFailure) {
             return Self::Unavailable(error.into());
         }
-        let message = information.message();
         if OUT_OF_REACH.iter().any(|text| message.starts_with(text)) {
             return Self::Unavailable(error.into());
         }

@@ -10,23 +10,32 @@
 //! | `schema.rs` | the tables |
 //! | `reads.rs`, `writes.rs` | all questions and the one way in, compiled once for each backend's connection |
 //! | `replay.rs` | reading everything at the start, on two threads |
+//! | `chain.rs` | the hashes by which a changed row is noticed |
 //! | `sqlite.rs` | opening, transactions and backup with SQLite |
+//! | `postgres.rs`, `postgres/address.rs` | opening, transactions and notifications with PostgreSQL; what its address says |
 
+pub mod chain;
 mod error;
+mod postgres;
 mod replay;
 mod rows;
 mod schema;
 mod sqlite;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 pub use error::StoreError;
+use postgres::PostgresLedger;
 pub use rows::{
-    CatalogueVersion, Commit, Head, MeasureRow, ObservationKey, ObservationQuery, ObservationRow, RevisionRow, SubmissionRecord, SubmissionRow, UnitRow,
-    WriteOutcome,
+    Brought, CatalogueVersion, ClosingRow, Commit, Head, KeyRow, MeasureRow, ObservationKey, ObservationQuery, ObservationRow, RecordedCommit, RevisionRow,
+    SubmissionRecord, SubmissionRow, UnitRow, WriteOutcome,
 };
-use sqlite::{SqliteLedger, reads};
+use sqlite::SqliteLedger;
+
+/// Revisions copied at a time.
+const COPIED_AT_ONCE: i64 = 16;
 
 /// The ledger in its database. Clones are the same ledger.
 #[derive(Clone)]
@@ -39,19 +48,33 @@ pub struct Store {
 enum Backend {
     /// One file.
     Sqlite(Arc<SqliteLedger>),
+    /// One database of a server.
+    Postgres(Arc<PostgresLedger>),
 }
 
 /// Asks one of `reads`' questions on a reading connection, in the copy compiled for the store's backend.
 macro_rules! ask {
     ($store:expr, $question:ident $(, $argument:expr)*) => {
         match &$store.backend {
-            Backend::Sqlite(ledger) => ledger.read(|db| reads::$question(db $(, $argument)*)),
+            Backend::Sqlite(ledger) => ledger.read(|db| sqlite::reads::$question(db $(, $argument)*)),
+            Backend::Postgres(ledger) => ledger.read(|db| postgres::reads::$question(db $(, $argument)*)),
+        }
+    };
+}
+
+/// Calls what every backend has.
+macro_rules! call {
+    ($store:expr, $method:ident $(, $argument:expr)*) => {
+        match &$store.backend {
+            Backend::Sqlite(ledger) => ledger.$method($($argument),*),
+            Backend::Postgres(ledger) => ledger.$method($($argument),*),
         }
     };
 }
 
 impl Store {
-    /// Opens the ledger at an address, `sqlite://path`, and brings it to this program's format. With `create` a missing one is made.
+    /// Opens the ledger at an address, `sqlite://path` or `postgres://...`, and brings it to this program's format. With `create` a
+    /// missing SQLite file is made, and an empty PostgreSQL database gets its tables.
     ///
     /// # Errors
     /// [`StoreError::Address`] says what is wrong with the address, [`StoreError::NewerSchema`] refuses a newer program's database.
@@ -59,9 +82,11 @@ impl Store {
         let wrong = |sentence: &str| Err(StoreError::Address(sentence.to_owned()));
         match address.split_once("://") {
             Some(("sqlite", path)) => Ok(Self { backend: Backend::Sqlite(Arc::new(SqliteLedger::open(path, create)?)) }),
-            Some(("postgres" | "postgresql", _)) => wrong("PostgreSQL comes with a later version; until then the address is sqlite:// and the path of a file."),
+            Some(("postgres" | "postgresql", _)) => Ok(Self { backend: Backend::Postgres(Arc::new(PostgresLedger::open(address, create)?)) }),
             // The address itself is not repeated: it might hold a password.
-            _ => wrong("A database address is sqlite:// and the path of a file, such as sqlite://data/egov-kpi.db or sqlite:///var/lib/egov-kpi/ledger.db."),
+            _ => wrong(
+                "A database address is sqlite:// and the path of a file, such as sqlite://data/egov-kpi.db or sqlite:///var/lib/egov-kpi/ledger.db, or postgres://user@host/database.",
+            ),
         }
     }
 
@@ -85,9 +110,19 @@ impl Store {
         ask!(self, revisions_after, after, limit)
     }
 
+    /// One revision.
+    pub fn revision(&self, number: i64) -> Result<Option<RevisionRow>, StoreError> {
+        ask!(self, revision, number)
+    }
+
     /// The newest version of the catalogue.
     pub fn catalogue(&self) -> Result<Option<CatalogueVersion>, StoreError> {
-        ask!(self, catalogue)
+        self.catalogue_at(i64::MAX)
+    }
+
+    /// The catalogue as it was at a revision.
+    pub fn catalogue_at(&self, revision: i64) -> Result<Option<CatalogueVersion>, StoreError> {
+        ask!(self, catalogue, revision)
     }
 
     /// One version of the catalogue.
@@ -110,6 +145,44 @@ impl Store {
         ask!(self, units, revision)
     }
 
+    /// Months closed and reopened up to a revision, in the order in which it happened.
+    pub fn closings_at(&self, revision: i64) -> Result<Vec<ClosingRow>, StoreError> {
+        ask!(self, closings, revision)
+    }
+
+    /// The first answer to an idempotency key.
+    pub fn key(&self, holder: &str, target: &str, key: &str) -> Result<Option<KeyRow>, StoreError> {
+        ask!(self, key, holder, target, key)
+    }
+
+    /// All answers to idempotency keys, ordered by holder, target and key.
+    pub fn keys(&self) -> Result<Vec<KeyRow>, StoreError> {
+        ask!(self, keys)
+    }
+
+    /// Deletes answers to idempotency keys older than a time (microseconds since 1970), at most some 10,000 at once; says how many.
+    pub fn forget_keys(&self, before: i64) -> Result<usize, StoreError> {
+        call!(self, forget_keys, before)
+    }
+
+    /// What the revisions behind `after` up to `up_to` wrote, whole, with their hashes.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] for rows of revisions that are not there.
+    pub fn commits(&self, after: i64, up_to: i64) -> Result<Vec<RecordedCommit>, StoreError> {
+        ask!(self, commits, after..up_to)
+    }
+
+    /// What revisions brought besides figures; of the units at most so many codes each.
+    pub fn brought(&self, after: i64, up_to: i64, most_units: usize) -> Result<HashMap<i64, Brought>, StoreError> {
+        ask!(self, brought, after..up_to, most_units)
+    }
+
+    /// Where the list of units that revisions touched disagrees with the figures: revision and unit. Empty in a sound ledger.
+    pub fn untouched(&self, after: i64, up_to: i64) -> Result<Vec<(i64, i64)>, StoreError> {
+        ask!(self, untouched, after..up_to)
+    }
+
     /// The dictionary of units: number and code.
     pub fn unit_numbers(&self) -> Result<Vec<(i64, String)>, StoreError> {
         ask!(self, unit_numbers)
@@ -117,7 +190,12 @@ impl Store {
 
     /// The dictionary of measures.
     pub fn measures(&self) -> Result<Vec<MeasureRow>, StoreError> {
-        ask!(self, measures)
+        self.measures_at(i64::MAX)
+    }
+
+    /// The dictionary of measures as it was at a revision.
+    pub fn measures_at(&self, revision: i64) -> Result<Vec<MeasureRow>, StoreError> {
+        ask!(self, measures, revision)
     }
 
     /// Hands over every figure of the revisions behind `after` up to `up_to`, in the order of revision, unit, measure and month.
@@ -130,20 +208,58 @@ impl Store {
 
     /// A number that changes whenever something was committed to the database, by this process or another. Only equality means anything.
     pub fn data_version(&self) -> Result<i64, StoreError> {
+        call!(self, data_version)
+    }
+
+    /// Has `wake` called soon after another process has written, where the database can tell (PostgreSQL: `LISTEN`); on SQLite never.
+    /// It may be called too often, and may miss something: [`Store::data_version`] stands behind it.
+    pub fn on_change(&self, wake: impl Fn() + Send + Sync + 'static) {
         match &self.backend {
-            Backend::Sqlite(ledger) => ledger.data_version(),
+            Backend::Sqlite(_) => {}
+            Backend::Postgres(ledger) => ledger.on_change(wake),
         }
     }
 
-    /// Appends commits, all of them or none, in one transaction, if the ledger's newest revision is still `expected_head`; otherwise
-    /// writes nothing and says [`WriteOutcome::Behind`]. The commits are numbered `expected_head` + 1, + 2 ...
+    /// Appends commits, all of them or none, in one transaction, if the ledger's newest revision is still `expected_head` and none of
+    /// the idempotency keys has been answered; otherwise writes nothing and says [`WriteOutcome::Behind`]. The commits are numbered
+    /// `expected_head` + 1, + 2 ... The answers to the keys are kept in the same transaction.
     ///
     /// # Errors
     /// [`StoreError::Invalid`] when the commits are no continuation of the ledger, [`StoreError::Conflict`] when one contradicts it.
-    pub fn write(&self, expected_head: i64, commits: &[Commit]) -> Result<WriteOutcome, StoreError> {
-        match &self.backend {
-            Backend::Sqlite(ledger) => ledger.write(expected_head, commits),
+    /// After [`StoreError::Unavailable`] it is not known whether they were written: ask [`Store::recorded`].
+    pub fn write(&self, expected_head: i64, commits: &[Commit], keys: &[KeyRow]) -> Result<WriteOutcome, StoreError> {
+        call!(self, write, expected_head, commits, keys)
+    }
+
+    /// Whether a commit whose writing ended without an answer is in the ledger after all. Waits for a transaction that may still be
+    /// under way.
+    pub fn recorded(&self, commit: &Commit) -> Result<bool, StoreError> {
+        call!(self, recorded, commit)
+    }
+
+    /// Copies the whole ledger into another, which may hold a beginning of it already: revisions, figures and hashes are the same then.
+    /// Says how many revisions were copied.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when the other holds something else.
+    pub fn copy_into(&self, other: &Self) -> Result<i64, StoreError> {
+        let (head, begun) = (self.head()?.revision, other.head()?.revision);
+        let differs = || StoreError::Invalid("The other ledger holds something else.".to_owned());
+        if begun > 0 && self.revision(begun)?.and_then(|row| row.hash) != other.revision(begun)?.and_then(|row| row.hash) {
+            return Err(differs());
         }
+        let mut last = begun;
+        while last < head {
+            let up_to = head.min(last + COPIED_AT_ONCE);
+            let recorded = self.commits(last, up_to)?;
+            let (commits, hashes): (Vec<Commit>, Vec<Option<String>>) = recorded.into_iter().map(|recorded| (recorded.commit, recorded.hash)).unzip();
+            if other.write(last, &commits, &[])? != WriteOutcome::Written || other.revision(up_to)?.and_then(|row| row.hash) != hashes.last().cloned().flatten()
+            {
+                return Err(differs());
+            }
+            last = up_to;
+        }
+        Ok(last - begun)
     }
 
     /// A submission by its identifier.
@@ -165,10 +281,14 @@ impl Store {
     /// Writes a whole copy of the ledger into a new file, while reading and writing go on.
     ///
     /// # Errors
-    /// [`StoreError::Backup`] when the file exists already or cannot be made.
+    /// [`StoreError::Backup`] when the file exists already or cannot be made, and for PostgreSQL, which has tools of its own for this.
     pub fn backup(&self, file: &Path) -> Result<(), StoreError> {
         match &self.backend {
             Backend::Sqlite(ledger) => ledger.backup(file),
+            Backend::Postgres(_) => Err(StoreError::Backup {
+                sentence: "A PostgreSQL database is backed up by pg_dump or pg_basebackup; `export` writes the ledger of any database into a file.".to_owned(),
+                source: None,
+            }),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Every question to the ledger. One source for all backends: each backend's file includes this one with its own `Db`, the type of
 //! its connection (diesel's generics would need a page of bounds to say the same, and its derived enum cannot batch).
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
 use diesel::connection::DefaultLoadingMode;
@@ -9,11 +9,15 @@ use diesel::dsl::{exists, not, sql};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};
 
+use super::super::chain;
 use super::super::replay::Take;
 use super::super::rows::{
-    CatalogueVersion, Head, MeasureRow, ObservationKey, ObservationQuery, ObservationRow, RevisionRow, SubmissionRecord, SubmissionRow, UnitRow,
+    Brought, CatalogueVersion, ClosingRow, Commit, Head, KeyRow, MeasureRow, ObservationKey, ObservationQuery, ObservationRow, RecordedCommit, RevisionRow,
+    SubmissionRecord, SubmissionRow, UnitRow,
 };
-use super::super::schema::{catalogue_versions, measures, observations, revisions, submissions, touched_units, unit_numbers, unit_versions};
+use super::super::schema::{
+    catalogue_versions, closings, idempotency_keys, measures, observations, revisions, submissions, touched_units, unit_numbers, unit_versions,
+};
 use super::Db;
 
 /// Lists up to this length are handed to the database; longer ones are looked up here, which has no bound on binds and is no slower:
@@ -48,6 +52,23 @@ pub fn head(db: &mut Db) -> QueryResult<Head> {
     Ok(newest.unwrap_or_default())
 }
 
+/// The newest revision and the hash that the next one follows.
+pub fn head_and_hash(db: &mut Db) -> QueryResult<(Head, chain::Hash)> {
+    let newest = revisions::table.order(revisions::revision.desc()).select(RevisionRow::as_select()).first(db).optional()?;
+    let Some(row) = newest else { return Ok((Head::default(), chain::beginning())) };
+    let hash = row.hash.as_deref().and_then(chain::read).ok_or_else(|| unreadable("a revision without a hash"))?;
+    Ok((Head { revision: row.revision, recorded_at: row.recorded_at }, hash))
+}
+
+/// One revision.
+pub fn revision(db: &mut Db, number: i64) -> QueryResult<Option<RevisionRow>> {
+    revisions::table.find(number).select(RevisionRow::as_select()).first(db).optional()
+}
+
+fn unreadable(what: &str) -> diesel::result::Error {
+    diesel::result::Error::DeserializationError(what.into())
+}
+
 /// The newest revision recorded at that time or before. `recorded_at` never goes back, so halving finds it without an index.
 pub fn head_at(db: &mut Db, time: i64) -> QueryResult<Head> {
     let mut found = Head::default();
@@ -69,9 +90,14 @@ pub fn revisions_after(db: &mut Db, after: i64, limit: u32) -> QueryResult<Vec<R
     revisions::table.filter(revisions::revision.gt(after)).order(revisions::revision).limit(i64::from(limit)).select(RevisionRow::as_select()).load(db)
 }
 
-/// The newest catalogue.
-pub fn catalogue(db: &mut Db) -> QueryResult<Option<CatalogueVersion>> {
-    catalogue_versions::table.order(catalogue_versions::version.desc()).select(CatalogueVersion::as_select()).first(db).optional()
+/// The catalogue as it was at a revision.
+pub fn catalogue(db: &mut Db, up_to: i64) -> QueryResult<Option<CatalogueVersion>> {
+    catalogue_versions::table
+        .filter(catalogue_versions::revision.le(up_to))
+        .order(catalogue_versions::version.desc())
+        .select(CatalogueVersion::as_select())
+        .first(db)
+        .optional()
 }
 
 /// One version of the catalogue.
@@ -101,12 +127,121 @@ pub fn units(db: &mut Db, up_to: i64) -> QueryResult<Vec<UnitRow>> {
 
 /// The dictionary of units: number and code.
 pub fn unit_numbers(db: &mut Db) -> QueryResult<Vec<(i64, String)>> {
-    unit_numbers::table.order(unit_numbers::number).load(db)
+    unit_numbers::table.order(unit_numbers::number).select((unit_numbers::number, unit_numbers::code)).load(db)
 }
 
-/// The dictionary of measures.
-pub fn measures(db: &mut Db) -> QueryResult<Vec<MeasureRow>> {
-    measures::table.order(measures::id).select(MeasureRow::as_select()).load(db)
+/// Months closed and reopened up to a revision, in order.
+pub fn closings(db: &mut Db, up_to: i64) -> QueryResult<Vec<ClosingRow>> {
+    closings_between(db, 0..up_to)
+}
+
+/// Months closed and reopened behind a revision up to another.
+fn closings_between(db: &mut Db, window: Range<i64>) -> QueryResult<Vec<ClosingRow>> {
+    let rows = closings::table.filter(closings::revision.gt(window.start)).filter(closings::revision.le(window.end));
+    let rows: Vec<(i64, i64, i64)> = rows.order((closings::revision, closings::month)).load(db)?;
+    Ok(rows.into_iter().map(|(revision, month, closed)| ClosingRow { revision, month, closed: closed != 0 }).collect())
+}
+
+/// The answer to an idempotency key.
+pub fn key(db: &mut Db, holder: &str, target: &str, key: &str) -> QueryResult<Option<KeyRow>> {
+    idempotency_keys::table.find((holder, target, key)).select(KeyRow::as_select()).first(db).optional()
+}
+
+/// All answers to idempotency keys, by their keys.
+pub fn keys(db: &mut Db) -> QueryResult<Vec<KeyRow>> {
+    let order = (idempotency_keys::holder, idempotency_keys::target, idempotency_keys::key);
+    let mut rows: Vec<KeyRow> = idempotency_keys::table.order(order).select(KeyRow::as_select()).load(db)?;
+    // Databases order texts each in their own way; this is everybody's.
+    rows.sort_by(|one, other| (&one.holder, &one.target, &one.key).cmp(&(&other.holder, &other.target, &other.key)));
+    Ok(rows)
+}
+
+/// What the revisions behind one up to another wrote, whole.
+pub fn commits(db: &mut Db, window: Range<i64>) -> QueryResult<Vec<RecordedCommit>> {
+    macro_rules! between {
+        ($column:expr) => {
+            $column.gt(window.start).and($column.le(window.end))
+        };
+    }
+    let rows: Vec<RevisionRow> = revisions::table.filter(between!(revisions::revision)).order(revisions::revision).select(RevisionRow::as_select()).load(db)?;
+    let mut found: BTreeMap<i64, RecordedCommit> = BTreeMap::new();
+    for row in rows {
+        let RevisionRow { revision, recorded_at, kind, actor, reason, hash } = row;
+        found.insert(revision, RecordedCommit { commit: Commit { revision, recorded_at, kind, actor, reason, ..Commit::default() }, hash });
+    }
+    // What names a revision that is not there would be lost on the way; it is told instead.
+    let mut put = |revision: i64, add: &mut dyn FnMut(&mut Commit)| match found.get_mut(&revision) {
+        Some(recorded) => {
+            add(&mut recorded.commit);
+            Ok(())
+        }
+        None => Err(unreadable("a row of a revision that is not there")),
+    };
+    let sent = submissions::table.filter(between!(submissions::revision)).select((submissions::revision, SubmissionRow::as_select()));
+    for (revision, row) in sent.load::<(i64, SubmissionRow)>(db)? {
+        put(revision, &mut |commit| commit.submission = Some(row.clone()))?;
+    }
+    let named = measures::table.filter(between!(measures::revision)).order(measures::id).select((measures::revision, MeasureRow::as_select()));
+    for (revision, row) in named.load::<(i64, MeasureRow)>(db)? {
+        put(revision, &mut |commit| commit.new_measures.push(row.clone()))?;
+    }
+    let numbered = unit_numbers::table.filter(between!(unit_numbers::revision)).order(unit_numbers::number);
+    for (number, code, revision) in numbered.load::<(i64, String, i64)>(db)? {
+        put(revision, &mut |commit| commit.new_units.push((number, code.clone())))?;
+    }
+    let versions = unit_versions::table.filter(between!(unit_versions::revision)).order(unit_versions::unit);
+    for (unit, revision, document) in versions.load::<(i64, i64, String)>(db)? {
+        put(revision, &mut |commit| commit.unit_versions.push((unit, document.clone())))?;
+    }
+    let versions = catalogue_versions::table.filter(between!(catalogue_versions::revision)).select(CatalogueVersion::as_select());
+    for row in versions.load::<CatalogueVersion>(db)? {
+        put(row.revision, &mut |commit| commit.catalogue = Some((row.version, row.document.clone())))?;
+    }
+    for row in closings_between(db, window.clone())? {
+        put(row.revision, &mut |commit| commit.closings.push((row.month, row.closed)))?;
+    }
+    let figures = observations::table.filter(between!(observations::revision));
+    let order = (observations::revision, observations::unit, observations::measure, observations::month);
+    for row in figures.order(order).select(ObservationRow::as_select()).load::<ObservationRow>(db)? {
+        put(row.revision, &mut |commit| commit.observations.push(row))?;
+    }
+    Ok(found.into_values().collect())
+}
+
+/// What revisions behind one up to another brought besides figures.
+pub fn brought(db: &mut Db, window: Range<i64>, most_units: usize) -> QueryResult<HashMap<i64, Brought>> {
+    let mut found: HashMap<i64, Brought> = HashMap::new();
+    let versions = unit_versions::table.inner_join(unit_numbers::table).filter(unit_versions::revision.gt(window.start));
+    let versions = versions.filter(unit_versions::revision.le(window.end)).order((unit_versions::revision, unit_numbers::code));
+    for (revision, code) in versions.select((unit_versions::revision, unit_numbers::code)).load::<(i64, String)>(db)? {
+        let units = &mut found.entry(revision).or_default().units;
+        if units.len() < most_units {
+            units.push(code);
+        }
+    }
+    let versions = catalogue_versions::table.filter(catalogue_versions::revision.gt(window.start)).filter(catalogue_versions::revision.le(window.end));
+    for (revision, version) in versions.select((catalogue_versions::revision, catalogue_versions::version)).load::<(i64, i64)>(db)? {
+        found.entry(revision).or_default().catalogue = Some(version);
+    }
+    for row in closings_between(db, window)? {
+        found.entry(row.revision).or_default().months.push(row.month);
+    }
+    Ok(found)
+}
+
+/// Rows that stand beside the revisions and that nothing else covers: which revisions touched which unit, as far as it disagrees with
+/// the figures. None in a sound ledger.
+pub fn untouched(db: &mut Db, window: Range<i64>) -> QueryResult<Vec<(i64, i64)>> {
+    let touched = touched_units::table.filter(touched_units::revision.gt(window.start)).filter(touched_units::revision.le(window.end));
+    let touched: BTreeSet<(i64, i64)> = touched.load::<(i64, i64)>(db)?.into_iter().map(|(unit, revision)| (revision, unit)).collect();
+    let figures = observations::table.filter(observations::revision.gt(window.start)).filter(observations::revision.le(window.end));
+    let named: BTreeSet<(i64, i64)> = figures.select((observations::revision, observations::unit)).distinct().load::<(i64, i64)>(db)?.into_iter().collect();
+    Ok(touched.symmetric_difference(&named).copied().collect())
+}
+
+/// The dictionary of measures as it was at a revision.
+pub fn measures(db: &mut Db, up_to: i64) -> QueryResult<Vec<MeasureRow>> {
+    measures::table.filter(measures::revision.le(up_to)).order(measures::id).select(MeasureRow::as_select()).load(db)
 }
 
 /// Hands over the figures behind a revision up to another, page by page, until there are no more or nobody takes them. One statement:

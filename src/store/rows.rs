@@ -2,7 +2,7 @@
 
 use diesel::prelude::{Insertable, Queryable, Selectable};
 
-use super::schema::{catalogue_versions, measures, observations, revisions, submissions};
+use super::schema::{catalogue_versions, idempotency_keys, measures, observations, revisions, submissions};
 
 /// How far the ledger has come: its newest revision and when it was recorded; both 0 while it is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Queryable)]
@@ -14,19 +14,22 @@ pub struct Head {
 }
 
 /// One revision: one thing that happened to the ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
-#[diesel(table_name = revisions)]
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = revisions, treat_none_as_default_value = false)]
 pub struct RevisionRow {
     /// Its number; they run 1, 2, 3 ... without gaps.
     pub revision: i64,
     /// When it was recorded, in microseconds since 1970.
     pub recorded_at: i64,
-    /// `submission`, `withdrawal`, `units`, `catalogue` and whatever comes later.
+    /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening` and whatever comes later.
     pub kind: String,
     /// Who did it.
     pub actor: String,
     /// Why, where somebody said so.
     pub reason: Option<String>,
+    /// The hash of all that it wrote and of the hash before it (`chain.rs`), in hexadecimal digits. None only while a ledger of the
+    /// first format is being brought to this one.
+    pub hash: Option<String>,
 }
 
 /// A number of the dictionary of measures: an indicator with or without dimension members.
@@ -146,14 +149,63 @@ pub struct SubmissionRecord {
     pub submission: SubmissionRow,
 }
 
+/// A month that was closed or reopened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClosingRow {
+    /// The revision that did it.
+    pub revision: i64,
+    /// The month, counted from year 0.
+    pub month: i64,
+    /// Whether it is closed from then on.
+    pub closed: bool,
+}
+
+/// What a revision brought besides figures.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Brought {
+    /// The codes of units that it changed, the first of them.
+    pub units: Vec<String>,
+    /// The version of the catalogue that it brought.
+    pub catalogue: Option<i64>,
+    /// The months that it closed or reopened.
+    pub months: Vec<i64>,
+}
+
+/// The first answer to a request with an `Idempotency-Key` (contract section 3).
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = idempotency_keys, treat_none_as_default_value = false)]
+pub struct KeyRow {
+    /// Who sent it.
+    pub holder: String,
+    /// What it was sent to: method and path with query.
+    pub target: String,
+    /// The key.
+    pub key: String,
+    /// The hash of its body.
+    pub body_hash: String,
+    /// When it was answered, in microseconds since 1970.
+    pub recorded_at: i64,
+    /// The answer, as JSON.
+    pub answer: String,
+}
+
+/// A revision as the ledger has it: what it wrote, and its hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedCommit {
+    /// What it wrote.
+    pub commit: Commit,
+    /// Its hash in the ledger.
+    pub hash: Option<String>,
+}
+
 /// Everything that one revision writes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
     /// Its number: one more than the revision before it.
     pub revision: i64,
     /// When, in microseconds since 1970; never before the revision before it.
     pub recorded_at: i64,
-    /// `submission`, `withdrawal`, `units`, `catalogue` and whatever comes later.
+    /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening` and whatever comes later.
     pub kind: String,
     /// Who does it.
     pub actor: String,
@@ -169,6 +221,8 @@ pub struct Commit {
     pub unit_versions: Vec<(i64, String)>,
     /// A new version of the catalogue: its number and JSON document.
     pub catalogue: Option<(i64, String)>,
+    /// Months closed (true) and reopened (false), each once.
+    pub closings: Vec<(i64, bool)>,
     /// The figures, in any order, all with this commit's revision.
     pub observations: Vec<ObservationRow>,
 }
@@ -178,7 +232,8 @@ pub struct Commit {
 pub enum WriteOutcome {
     /// Everything is in the ledger, and on the disk.
     Written,
-    /// Nothing was written: somebody else has written first, and the ledger's head is now this. Catch up and try again.
+    /// Nothing was written: somebody else has written first, a revision or one of the idempotency keys, and the ledger's head is now
+    /// this. Catch up and try again.
     Behind(Head),
 }
 

@@ -7,6 +7,7 @@ diesel::table! {
         kind -> Text,
         actor -> Text,
         reason -> Nullable<Text>,
+        hash -> Nullable<Text>,
     }
 }
 
@@ -30,6 +31,7 @@ diesel::table! {
         id -> BigInt,
         code -> Text,
         members -> Text,
+        revision -> BigInt,
     }
 }
 
@@ -37,6 +39,7 @@ diesel::table! {
     unit_numbers (number) {
         number -> BigInt,
         code -> Text,
+        revision -> BigInt,
     }
 }
 
@@ -74,8 +77,29 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    closings (revision, month) {
+        revision -> BigInt,
+        month -> BigInt,
+        closed -> BigInt,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (holder, target, key) {
+        holder -> Text,
+        target -> Text,
+        key -> Text,
+        body_hash -> Text,
+        recorded_at -> BigInt,
+        answer -> Text,
+    }
+}
+
 diesel::joinable!(submissions -> revisions (revision));
 diesel::joinable!(unit_versions -> unit_numbers (unit));
 diesel::allow_tables_to_appear_in_same_query!(submissions, revisions);
 diesel::allow_tables_to_appear_in_same_query!(unit_versions, unit_numbers);
 diesel::allow_tables_to_appear_in_same_query!(observations, touched_units);
+diesel::joinable!(closings -> revisions (revision));
+diesel::allow_tables_to_appear_in_same_query!(closings, revisions);

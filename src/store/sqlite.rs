@@ -15,7 +15,7 @@ use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::error::StoreError;
-use super::rows::{Commit, WriteOutcome};
+use super::rows::{Commit, KeyRow, WriteOutcome};
 
 /// The connection that `reads` and `writes` are compiled for.
 type Db = SqliteConnection;
@@ -84,7 +84,22 @@ impl SqliteLedger {
     }
 
     /// Appends commits in one transaction, which keeps every other writer out from its first statement on.
-    pub fn write(&self, expected: i64, commits: &[Commit]) -> Result<WriteOutcome, StoreError> {
+    pub fn write(&self, expected: i64, commits: &[Commit], keys: &[KeyRow]) -> Result<WriteOutcome, StoreError> {
+        self.alone(|db| writes::append(db, expected, commits, keys))
+    }
+
+    /// Whether a commit is in the ledger.
+    pub fn recorded(&self, commit: &Commit) -> Result<bool, StoreError> {
+        self.alone(|db| Ok(writes::recorded(db, commit)?))
+    }
+
+    /// Deletes old answers to idempotency keys.
+    pub fn forget_keys(&self, before: i64) -> Result<usize, StoreError> {
+        self.alone(|db| Ok(writes::forget_keys(db, before)?))
+    }
+
+    /// Runs a transaction that keeps every other writer out from its first statement on.
+    fn alone<T>(&self, work: impl FnOnce(&mut Db) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut slot = locked(&self.writer);
         let mut db = match slot.take() {
             Some(db) => db,
@@ -94,7 +109,7 @@ impl SqliteLedger {
         // report its own failing ROLLBACK in place of the cause.
         let mut fault = None;
         let outcome = db.immediate_transaction(|db| {
-            writes::append(db, expected, commits).map_err(|error| {
+            work(db).map_err(|error| {
                 fault = Some(error);
                 diesel::result::Error::RollbackTransaction
             })
@@ -222,7 +237,7 @@ fn bring_up(db: &mut Db) -> Result<(), StoreError> {
         for version in done {
             tracing::info!(%version, "database migrated");
         }
-        Ok(())
+        writes::fill_hashes(db)
     })
 }
 

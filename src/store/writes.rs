@@ -7,9 +7,12 @@ use std::collections::BTreeSet;
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 
+use super::super::chain;
 use super::super::error::StoreError;
-use super::super::rows::{Commit, Head, ObservationRow, WriteOutcome};
-use super::super::schema::{catalogue_versions, measures, observations, revisions, submissions, touched_units, unit_numbers, unit_versions};
+use super::super::rows::{Commit, Head, KeyRow, ObservationRow, RecordedCommit, RevisionRow, SubmissionRow, WriteOutcome};
+use super::super::schema::{
+    catalogue_versions, closings, idempotency_keys, measures, observations, revisions, submissions, touched_units, unit_numbers, unit_versions,
+};
 use super::{Db, reads};
 
 /// Rows of one statement, and of one for what is left over.
@@ -21,6 +24,21 @@ const ROWS: usize = 32;
 const FEW_ROWS: usize = 4;
 /// So many measures are looked up in one statement; SQLite takes at most 32,766 values.
 const MEASURES_A_STATEMENT: usize = 10_000;
+
+/// So many idempotency keys are looked up in one statement, and so many forgotten at once.
+const KEYS_A_STATEMENT: usize = 1_000;
+const FORGET_AT_ONCE: i64 = 10_000;
+/// So many revisions are read at a time where the chain is computed.
+const COMMITS_AT_ONCE: i64 = 16;
+
+/// A submission to write. Its own texts: diesel keeps prepared only statements over types without lifetimes.
+#[derive(Insertable)]
+#[diesel(table_name = submissions, treat_none_as_default_value = false)]
+struct NewSubmission {
+    revision: i64,
+    #[diesel(embed)]
+    row: SubmissionRow,
+}
 
 /// Which revisions hold figures of a unit.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Insertable)]
@@ -47,13 +65,19 @@ macro_rules! insert_all {
     }};
 }
 
-/// Appends commits behind `expected`, the head that the caller knows. Runs inside the backend's writing transaction.
-pub fn append(db: &mut Db, expected: i64, commits: &[Commit]) -> Result<WriteOutcome, StoreError> {
-    let head = reads::head(db)?;
-    if head.revision != expected {
+/// Appends commits behind `expected`, the head that the caller knows, and keeps the answers to idempotency keys. Runs inside the
+/// backend's writing transaction.
+pub fn append(db: &mut Db, expected: i64, commits: &[Commit], keys: &[KeyRow]) -> Result<WriteOutcome, StoreError> {
+    let (head, hash) = reads::head_and_hash(db)?;
+    if head.revision != expected || any_taken(db, keys)? {
         return Ok(WriteOutcome::Behind(head));
     }
     check_order(head, commits)?;
+    insert_all!(db, idempotency_keys::table, keys);
+    if commits.is_empty() {
+        return Ok(WriteOutcome::Written);
+    }
+    append_revisions(db, hash, commits)?;
     for commit in commits {
         append_small(db, commit)?;
     }
@@ -65,6 +89,81 @@ pub fn append(db: &mut Db, expected: i64, commits: &[Commit]) -> Result<WriteOut
     insert_all!(db, touched_units::table, touched);
     insert_all!(db, observations::table, rows);
     Ok(WriteOutcome::Written)
+}
+
+/// Whether one of the keys has been answered already: another instance was faster.
+fn any_taken(db: &mut Db, keys: &[KeyRow]) -> QueryResult<bool> {
+    for part in keys.chunks(KEYS_A_STATEMENT) {
+        let named: Vec<&str> = part.iter().map(|key| key.key.as_str()).collect();
+        let found: Vec<KeyRow> = idempotency_keys::table.filter(idempotency_keys::key.eq_any(named)).select(KeyRow::as_select()).load(db)?;
+        let same = |one: &KeyRow, other: &KeyRow| (&one.holder, &one.target, &one.key) == (&other.holder, &other.target, &other.key);
+        if found.iter().any(|found| part.iter().any(|key| same(found, key))) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Deletes answers to idempotency keys that are older than a time, a bounded number at once.
+pub fn forget_keys(db: &mut Db, before: i64) -> QueryResult<usize> {
+    let oldest = idempotency_keys::table.filter(idempotency_keys::recorded_at.lt(before)).order(idempotency_keys::recorded_at);
+    let times: Vec<i64> = oldest.select(idempotency_keys::recorded_at).limit(FORGET_AT_ONCE).load(db)?;
+    let Some(last) = times.last() else { return Ok(0) };
+    diesel::delete(idempotency_keys::table.filter(idempotency_keys::recorded_at.le(last))).execute(db)
+}
+
+/// Whether a commit whose writing ended without an answer is in the ledger. Runs inside a writing transaction, which waits for one
+/// that may still be under way.
+pub fn recorded(db: &mut Db, commit: &Commit) -> QueryResult<bool> {
+    let found = revisions::table.find(commit.revision).select(RevisionRow::as_select()).first(db).optional()?;
+    let same = |row: &RevisionRow| (row.recorded_at, &row.kind, &row.actor, &row.reason) == (commit.recorded_at, &commit.kind, &commit.actor, &commit.reason);
+    if !found.is_some_and(|row| same(&row)) {
+        return Ok(false);
+    }
+    let id: Option<String> = submissions::table.find(commit.revision).select(submissions::id).first(db).optional()?;
+    Ok(id.as_deref() == commit.submission.as_ref().map(|submission| submission.id.as_str()))
+}
+
+/// Gives the revisions of a ledger of the first format their hashes.
+pub fn fill_hashes(db: &mut Db) -> Result<(), StoreError> {
+    let missing: i64 = revisions::table.filter(revisions::hash.is_null()).select(count_star()).first(db)?;
+    if missing == 0 {
+        return Ok(());
+    }
+    tracing::info!(revisions = missing, "computing the hash chain of a ledger of the first format");
+    let newest = reads::head(db)?.revision;
+    let (mut last, mut hash) = (0, chain::beginning());
+    while last < newest {
+        let commits = reads::commits(db, last..newest.min(last.saturating_add(COMMITS_AT_ONCE)))?;
+        for RecordedCommit { commit, .. } in &commits {
+            hash = chain::hash(&hash, commit);
+            let row = revisions::table.find(commit.revision);
+            diesel::update(row).set(revisions::hash.eq(chain::digits(&hash))).execute(db)?;
+            last = commit.revision;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the revisions and what they say of submissions.
+fn append_revisions(db: &mut Db, mut hash: chain::Hash, commits: &[Commit]) -> QueryResult<()> {
+    let mut rows = Vec::with_capacity(commits.len());
+    for commit in commits {
+        hash = chain::hash(&hash, commit);
+        rows.push(RevisionRow {
+            revision: commit.revision,
+            recorded_at: commit.recorded_at,
+            kind: commit.kind.clone(),
+            actor: commit.actor.clone(),
+            reason: commit.reason.clone(),
+            hash: Some(chain::digits(&hash)),
+        });
+    }
+    insert_all!(db, revisions::table, rows);
+    let sent = commits.iter().filter_map(|commit| Some(NewSubmission { revision: commit.revision, row: commit.submission.clone()? }));
+    let sent: Vec<NewSubmission> = sent.collect();
+    insert_all!(db, submissions::table, sent);
+    Ok(())
 }
 
 /// A ledger's order: revisions without gaps, times that never go back, figures that belong to their commit.
@@ -85,26 +184,15 @@ fn check_order(head: Head, commits: &[Commit]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Writes everything of a commit but its figures: a few rows each, by statements that stay prepared.
-fn append_small(db: &mut Db, commit: &Commit) -> Result<(), StoreError> {
+/// Writes what a commit says of dictionaries, units, catalogue and closed months: a few rows each, by statements that stay prepared.
+fn append_small(db: &mut Db, commit: &Commit) -> QueryResult<()> {
     let revision = commit.revision;
-    diesel::insert_into(revisions::table)
-        .values((
-            revisions::revision.eq(revision),
-            revisions::recorded_at.eq(commit.recorded_at),
-            revisions::kind.eq(commit.kind.as_str()),
-            revisions::actor.eq(commit.actor.as_str()),
-            revisions::reason.eq(commit.reason.as_deref()),
-        ))
-        .execute(db)?;
-    if let Some(submission) = &commit.submission {
-        diesel::insert_into(submissions::table).values((submission, submissions::revision.eq(revision))).execute(db)?;
-    }
     for measure in &commit.new_measures {
-        diesel::insert_into(measures::table).values(measure).execute(db)?;
+        diesel::insert_into(measures::table).values((measure, measures::revision.eq(revision))).execute(db)?;
     }
     for (number, code) in &commit.new_units {
-        diesel::insert_into(unit_numbers::table).values((unit_numbers::number.eq(number), unit_numbers::code.eq(code.as_str()))).execute(db)?;
+        let row = (unit_numbers::number.eq(number), unit_numbers::code.eq(code.as_str()), unit_numbers::revision.eq(revision));
+        diesel::insert_into(unit_numbers::table).values(row).execute(db)?;
     }
     for (unit, document) in &commit.unit_versions {
         let row = (unit_versions::unit.eq(unit), unit_versions::revision.eq(revision), unit_versions::document.eq(document.as_str()));
@@ -113,6 +201,10 @@ fn append_small(db: &mut Db, commit: &Commit) -> Result<(), StoreError> {
     if let Some((version, document)) = &commit.catalogue {
         let row = (catalogue_versions::version.eq(version), catalogue_versions::revision.eq(revision), catalogue_versions::document.eq(document.as_str()));
         diesel::insert_into(catalogue_versions::table).values(row).execute(db)?;
+    }
+    for (month, closed) in &commit.closings {
+        let row = (closings::revision.eq(revision), closings::month.eq(month), closings::closed.eq(i64::from(*closed)));
+        diesel::insert_into(closings::table).values(row).execute(db)?;
     }
     Ok(())
 }

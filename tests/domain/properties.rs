@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use egov_kpi::app::App;
+use egov_kpi::app::catalogue::NewCatalogue;
 use egov_kpi::app::series::{SeriesQuery, SeriesView, When, Whose};
 use egov_kpi::app::state::State;
 use egov_kpi::app::submissions::{Body, Receipt};
@@ -264,8 +265,10 @@ impl Live {
     /// With a catalogue and units of one's own.
     fn of(catalogue: &str, units: Vec<egov_kpi::domain::unit::UnitDocument>) -> Self {
         let live = Self::new();
-        live.runtime.block_on(live.app.put_catalogue(case::catalogue(catalogue), None, "test", false)).unwrap();
-        live.runtime.block_on(live.app.put_units(units, "test", false)).unwrap();
+        live.runtime
+            .block_on(live.app.put_catalogue(NewCatalogue { document: case::catalogue(catalogue), made_from: None, dry_run: false }, "test", None))
+            .unwrap();
+        live.runtime.block_on(live.app.put_units(units, "test", false, None)).unwrap();
         live
     }
 
@@ -345,7 +348,7 @@ fn series(app: &App) -> Vec<SeriesView> {
     for (step, last) in [(Step::Month, model::FIRST + 7), (Step::Quarter, model::LAST), (Step::Year, model::LAST)] {
         let when = When::Span(period(step, model::FIRST), period(step, last));
         let query = SeriesQuery { measures: measures.clone(), whose: Whose::Units(units.clone()), when, offset: 0, limit: usize::MAX };
-        let page = app.series(&query).unwrap();
+        let page = app.now().series(&query).unwrap();
         assert_eq!(page.next_offset, None);
         found.extend(page.series);
     }
@@ -385,14 +388,14 @@ fn live_through(seed: u64, rules: &str) {
             }
             8 if !submissions.is_empty() => {
                 let id = &submissions[dice.below(submissions.len())];
-                live.runtime.block_on(live.app.withdraw(id, None, "test")).unwrap();
+                live.runtime.block_on(live.app.withdraw(id, None, "test", None)).unwrap();
             }
             _ => {
                 // Another unit, which moves those behind it to other places.
                 let parent = world.units[dice.below(world.units.len())].code.clone();
                 let mut unit = case::unit(format!("aa{step}"), Some(parent), Vec::new());
                 unit.valid_from = Some(case::month(model::FIRST + 4).first_day());
-                live.runtime.block_on(live.app.put_units(vec![unit], "test", false)).unwrap();
+                live.runtime.block_on(live.app.put_units(vec![unit], "test", false, None)).unwrap();
             }
         }
         figures.sort_by_key(|(measure, unit, month, _)| (measure.clone(), unit.clone(), *month));

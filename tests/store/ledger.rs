@@ -52,7 +52,7 @@ pub fn bringing(revision: i64, observations: Vec<ObservationRow>) -> Commit {
 
 pub fn write(store: &Store, commits: &[Commit]) {
     let expected = commits[0].revision - 1;
-    assert_eq!(store.write(expected, commits).unwrap(), WriteOutcome::Written);
+    assert_eq!(store.write(expected, commits, &[]).unwrap(), WriteOutcome::Written);
 }
 
 /// Everything that replay hands over.

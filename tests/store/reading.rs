@@ -183,7 +183,7 @@ pub fn the_catalogue_keeps_every_version(place: &dyn Place) {
     assert_eq!(store.catalogue().unwrap().unwrap().document, "catalogue 2");
     assert_eq!(store.catalogue_version(1).unwrap().unwrap().document, "catalogue 1");
     assert!(store.catalogue_version(3).unwrap().is_none());
-    assert!(matches!(store.write(3, &[version(4, 2)]), Err(StoreError::Conflict(_))));
+    assert!(matches!(store.write(3, &[version(4, 2)], &[]), Err(StoreError::Conflict(_))));
 }
 
 pub fn the_revision_of_a_time_is_the_last_one_before_it(place: &dyn Place) {

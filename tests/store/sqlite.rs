@@ -155,7 +155,7 @@ fn a_locked_database_is_unavailable_and_serves_again_afterwards() {
     write(&store, &[bare(1)]);
     let mut other = fresh.by_hand();
     other.batch_execute("BEGIN IMMEDIATE").unwrap();
-    let error = store.write(1, &[bare(2)]).unwrap_err();
+    let error = store.write(1, &[bare(2)], &[]).unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
     assert_eq!(store.head().unwrap().revision, 1);
     other.batch_execute("ROLLBACK").unwrap();
@@ -206,7 +206,7 @@ fn what_a_client_may_be_shown_holds_no_sql_and_the_log_has_the_cause() {
     let fresh = Fresh::default();
     let store = fresh.open();
     write(&store, &[dictionaries(1, 1)]);
-    let error = store.write(1, &[bringing(2, vec![figure(2, 7, 1, 1, None)])]).unwrap_err();
+    let error = store.write(1, &[bringing(2, vec![figure(2, 7, 1, 1, None)])], &[]).unwrap_err();
     assert_eq!(error.to_string(), "The ledger refused an entry that contradicts what it already holds.");
     assert!(error.source().unwrap().to_string().contains("FOREIGN KEY"));
 }

@@ -56,7 +56,7 @@ pub fn a_batch_is_written_with_all_its_revisions(place: &dyn Place) {
 
 pub fn writing_nothing_changes_nothing(place: &dyn Place) {
     let store = place.open();
-    assert_eq!(store.write(0, &[]).unwrap(), WriteOutcome::Written);
+    assert_eq!(store.write(0, &[], &[]).unwrap(), WriteOutcome::Written);
     assert_eq!(store.head().unwrap(), Head::default());
     write(&store, &[bare(1)]);
     assert_eq!(store.head().unwrap().revision, 1);
@@ -66,8 +66,8 @@ pub fn a_writer_that_is_behind_writes_nothing_and_learns_the_head(place: &dyn Pl
     let store = place.open();
     write(&store, &[dictionaries(1, 1), bringing(2, vec![figure(2, 1, 1, JANUARY, Some(1))])]);
     let late = Commit { new_units: vec![(2, "late".to_owned())], ..bare(2) };
-    assert_eq!(store.write(1, &[late]).unwrap(), WriteOutcome::Behind(Head { revision: 2, recorded_at: 2_000_000 }));
-    assert_eq!(store.write(7, &[bare(8)]).unwrap(), WriteOutcome::Behind(Head { revision: 2, recorded_at: 2_000_000 }));
+    assert_eq!(store.write(1, &[late], &[]).unwrap(), WriteOutcome::Behind(Head { revision: 2, recorded_at: 2_000_000 }));
+    assert_eq!(store.write(7, &[bare(8)], &[]).unwrap(), WriteOutcome::Behind(Head { revision: 2, recorded_at: 2_000_000 }));
     assert_eq!(store.unit_numbers().unwrap().len(), 1);
     assert_eq!(store.head().unwrap().revision, 2);
     write(&store, &[bare(3)]);
@@ -76,7 +76,7 @@ pub fn a_writer_that_is_behind_writes_nothing_and_learns_the_head(place: &dyn Pl
 pub fn revisions_leave_no_gap_and_time_never_goes_back(place: &dyn Place) {
     let store = place.open();
     write(&store, &[dictionaries(1, 1)]);
-    let refused = |commits: &[Commit]| assert!(matches!(store.write(1, commits), Err(StoreError::Invalid(_))));
+    let refused = |commits: &[Commit]| assert!(matches!(store.write(1, commits, &[]), Err(StoreError::Invalid(_))));
     refused(&[bare(3)]);
     refused(&[bare(2), bare(2)]);
     refused(&[bare(2), bare(4)]);
@@ -98,9 +98,9 @@ pub fn one_faulty_commit_leaves_nothing_of_its_batch_and_the_ledger_goes_on(plac
         ..bringing(2, vec![figure(2, 1, 1, JANUARY, Some(1)), figure(2, 9, 1, JANUARY, Some(1))])
     };
     let twice = bringing(3, vec![figure(3, 1, 1, JANUARY, Some(1)), figure(3, 1, 2, JANUARY, Some(1)), figure(3, 1, 1, JANUARY, Some(2))]);
-    assert!(matches!(store.write(1, &[good.clone(), twice]), Err(StoreError::Conflict(_))));
+    assert!(matches!(store.write(1, &[good.clone(), twice], &[]), Err(StoreError::Conflict(_))));
     let same_submission = Commit { submission: good.submission.clone(), ..bare(3) };
-    assert!(matches!(store.write(1, &[good.clone(), same_submission]), Err(StoreError::Conflict(_))));
+    assert!(matches!(store.write(1, &[good.clone(), same_submission], &[]), Err(StoreError::Conflict(_))));
     assert_eq!(store.head().unwrap().revision, 1);
     assert!(replayed(&store, 0, i64::MAX).is_empty());
     assert!(store.submission("S2").unwrap().is_none() && store.catalogue().unwrap().is_none());
@@ -114,7 +114,7 @@ pub fn a_dictionary_never_gives_a_number_or_a_name_twice(place: &dyn Place) {
     write(&store, &[dictionaries(2, 2)]);
     let measure =
         |id: i64, code: &str, members: &str| Commit { new_measures: vec![MeasureRow { id, code: code.to_owned(), members: members.to_owned() }], ..bare(2) };
-    let refused = |commit: Commit| assert!(matches!(store.write(1, &[commit]), Err(StoreError::Conflict(_))));
+    let refused = |commit: Commit| assert!(matches!(store.write(1, &[commit], &[]), Err(StoreError::Conflict(_))));
     refused(measure(1, "other", ""));
     refused(measure(3, "measure.1", ""));
     refused(Commit { new_units: vec![(1, "other".to_owned())], ..bare(2) });
@@ -128,8 +128,8 @@ pub fn a_dictionary_never_gives_a_number_or_a_name_twice(place: &dyn Place) {
 pub fn a_figure_of_an_unknown_unit_or_measure_is_refused(place: &dyn Place) {
     let store = place.open();
     write(&store, &[dictionaries(2, 2)]);
-    assert!(matches!(store.write(1, &[bringing(2, vec![figure(2, 3, 1, JANUARY, None)])]), Err(StoreError::Conflict(_))));
-    assert!(matches!(store.write(1, &[bringing(2, vec![figure(2, 1, 3, JANUARY, None)])]), Err(StoreError::Invalid(_))));
+    assert!(matches!(store.write(1, &[bringing(2, vec![figure(2, 3, 1, JANUARY, None)])], &[]), Err(StoreError::Conflict(_))));
+    assert!(matches!(store.write(1, &[bringing(2, vec![figure(2, 1, 3, JANUARY, None)])], &[]), Err(StoreError::Invalid(_))));
     assert_eq!(store.head().unwrap().revision, 1);
 }
 
@@ -141,7 +141,7 @@ pub fn a_withdrawal_names_a_submission_that_exists(place: &dyn Place) {
         ..bare(revision)
     };
     write(&store, &[bringing(1, Vec::new())]);
-    assert!(matches!(store.write(1, &[withdrawing(2, "nobody")]), Err(StoreError::Conflict(_))));
+    assert!(matches!(store.write(1, &[withdrawing(2, "nobody")], &[]), Err(StoreError::Conflict(_))));
     write(&store, &[withdrawing(2, "S1")]);
     assert_eq!(store.submission("S2").unwrap().unwrap().submission.withdraws.as_deref(), Some("S1"));
 }
@@ -168,7 +168,7 @@ pub fn two_stores_on_one_ledger_see_each_other_and_data_version_moves(place: &dy
     assert_eq!(one.head().unwrap().revision, 1);
     assert_eq!(one.units().unwrap().len(), 1);
     assert_eq!(one.data_version().unwrap(), after);
-    assert!(matches!(one.write(0, &[bare(1)]).unwrap(), WriteOutcome::Behind(Head { revision: 1, .. })));
+    assert!(matches!(one.write(0, &[bare(1)], &[]).unwrap(), WriteOutcome::Behind(Head { revision: 1, .. })));
     write(&one, &[bringing(2, vec![figure(2, 1, 1, JANUARY, Some(5))])]);
     assert_eq!(replayed(&other, 1, 2), replayed(&one, 1, 2));
 }
@@ -179,7 +179,7 @@ fn insist(store: &Store, actor: &str) {
         let head = store.head().unwrap();
         let revision = head.revision + 1;
         let commit = Commit { actor: actor.to_owned(), ..bringing(revision, vec![figure(revision, 1, 1, JANUARY, Some(revision))]) };
-        if store.write(head.revision, &[commit]).unwrap() == WriteOutcome::Written {
+        if store.write(head.revision, &[commit], &[]).unwrap() == WriteOutcome::Written {
             break;
         }
     }

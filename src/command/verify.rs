@@ -1,0 +1,30 @@
+//! `verify`: whether a ledger is as it was written.
+
+use indicatif::ProgressBar;
+
+use super::Outcome;
+use crate::app::ledger::verify;
+use crate::error::Error;
+use crate::store::Store;
+
+/// Checks a ledger and prints what it counted, or what is wrong.
+///
+/// # Errors
+/// The ledger cannot be had.
+pub fn run(database: &str) -> Result<Outcome, Error> {
+    let store = Store::open(database, false)?;
+    let bar = ProgressBar::new(0);
+    let found = verify(&store, |done, all| {
+        bar.set_length(u64::try_from(all).unwrap_or(0));
+        bar.set_position(u64::try_from(done).unwrap_or(0));
+    })?;
+    bar.finish_and_clear();
+    println!("revisions {}, rows {}, figures that stand {}, hash {}", found.revisions, found.rows, found.figures, found.hash);
+    found.faults.iter().for_each(|fault| println!("{fault}"));
+    if found.count == 0 {
+        println!("the ledger is sound");
+        return Ok(Outcome::Done);
+    }
+    println!("{} fault(s)", found.count);
+    Ok(Outcome::Faults)
+}

@@ -1,0 +1,159 @@
+//! The hash chain over the ledger: each revision's hash covers everything that it wrote and the hash before it, so that a row changed
+//! behind the program's back no longer fits.
+//!
+//! `hash(r) = SHA-256(hash(r - 1) || revision r)`, `hash(0) = SHA-256("egov-kpi ledger 1")`. Fields follow each other in the order of [`Commit`]; a whole number is 8 bytes, the
+//! highest first; a text its length in bytes as a number and then its UTF-8; a missing text the number -1, a missing mantissa -2^63; a
+//! list its length as a number and then its entries, ordered by their numbers. `tests/chain.py` says the same in a page of Python.
+
+use sha2::{Digest, Sha256};
+
+use super::rows::{Commit, ObservationRow};
+
+/// What the chain of a ledger begins with.
+const BEGINNING: &str = "egov-kpi ledger 1";
+
+/// A hash of the chain.
+pub type Hash = [u8; 32];
+
+/// Hexadecimal digits, as the ledger keeps a hash.
+#[must_use]
+pub fn digits(hash: &[u8]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A hash from its hexadecimal digits.
+#[must_use]
+pub fn read(digits: &str) -> Option<Hash> {
+    let mut hash = Hash::default();
+    if digits.len() != 2 * hash.len() || !digits.is_ascii() {
+        return None;
+    }
+    for (n, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(digits.get(2 * n..2 * n + 2)?, 16).ok()?;
+    }
+    Some(hash)
+}
+
+/// The hash before the first revision.
+#[must_use]
+pub fn beginning() -> Hash {
+    Sha256::digest(BEGINNING).into()
+}
+
+/// The hash of a revision behind another.
+#[must_use]
+pub fn hash(before: &Hash, commit: &Commit) -> Hash {
+    let mut link = Link(Sha256::new());
+    link.0.update(before);
+    link.number(commit.revision);
+    link.number(commit.recorded_at);
+    link.text(&commit.kind);
+    link.text(&commit.actor);
+    link.maybe(commit.reason.as_deref());
+    link.length(usize::from(commit.submission.is_some()));
+    if let Some(submission) = &commit.submission {
+        link.text(&submission.id);
+        link.text(&submission.source_kind);
+        link.maybe(submission.reference.as_deref());
+        [submission.created, submission.revised, submission.unchanged, submission.withdrawn].into_iter().for_each(|count| link.number(count));
+        link.text(&submission.findings);
+        link.maybe(submission.withdraws.as_deref());
+    }
+    link.list(
+        &commit.new_measures,
+        |measure| measure.id,
+        |link, measure| {
+            link.number(measure.id);
+            link.text(&measure.code);
+            link.text(&measure.members);
+        },
+    );
+    link.list(
+        &commit.new_units,
+        |unit| unit.0,
+        |link, (number, code)| {
+            link.number(*number);
+            link.text(code);
+        },
+    );
+    link.list(
+        &commit.unit_versions,
+        |version| version.0,
+        |link, (unit, document)| {
+            link.number(*unit);
+            link.text(document);
+        },
+    );
+    link.length(usize::from(commit.catalogue.is_some()));
+    if let Some((version, document)) = &commit.catalogue {
+        link.number(*version);
+        link.text(document);
+    }
+    link.list(
+        &commit.closings,
+        |closing| closing.0,
+        |link, (month, closed)| {
+            link.number(*month);
+            link.number(i64::from(*closed));
+        },
+    );
+    link.figures(&commit.observations);
+    link.0.finalize().into()
+}
+
+/// A hash while it is being made.
+struct Link(Sha256);
+
+impl Link {
+    fn number(&mut self, number: i64) {
+        self.0.update(number.to_be_bytes());
+    }
+
+    fn length(&mut self, length: usize) {
+        self.number(i64::try_from(length).unwrap_or(i64::MAX));
+    }
+
+    fn text(&mut self, text: &str) {
+        self.length(text.len());
+        self.0.update(text);
+    }
+
+    fn maybe(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => self.text(text),
+            None => self.number(-1),
+        }
+    }
+
+    fn list<T>(&mut self, entries: &[T], order: impl Fn(&T) -> i64, add: impl Fn(&mut Self, &T)) {
+        let mut entries: Vec<&T> = entries.iter().collect();
+        entries.sort_by_key(|entry| order(entry));
+        self.length(entries.len());
+        entries.into_iter().for_each(|entry| add(self, entry));
+    }
+
+    /// The figures by unit, measure and month.
+    fn figures(&mut self, rows: &[ObservationRow]) {
+        self.length(rows.len());
+        let sorted: Vec<ObservationRow>;
+        let rows = if rows.is_sorted_by_key(ObservationRow::key) {
+            rows
+        } else {
+            let mut copy = rows.to_vec();
+            copy.sort_unstable_by_key(ObservationRow::key);
+            sorted = copy;
+            &sorted
+        };
+        // One call of the hash for some hundred figures: it works through 64 bytes at a time.
+        let mut bytes = Vec::with_capacity(rows.len().min(512) * 40);
+        for part in rows.chunks(512) {
+            bytes.clear();
+            for row in part {
+                for number in [row.unit, row.measure, row.month, row.mantissa.unwrap_or(i64::MIN), row.scale] {
+                    bytes.extend_from_slice(&number.to_be_bytes());
+                }
+            }
+            self.0.update(&bytes);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What a PostgreSQL address says: where the servers are, how to encrypt, how long to wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel_async::AsyncPgConnection;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio_postgres::config::SslMode;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::{Db, RUNTIME, fault};
+use crate::store::StoreError;
+
+/// How long a host may take to answer at all, when the address does not say.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long sent bytes may stay unconfirmed before a connection counts as gone.
+const UNCONFIRMED: Duration = Duration::from_secs(10);
+/// Seconds that a statement may take when the address does not say.
+const STATEMENT_TIMEOUT: u32 = 60;
+/// Seconds that a writer waits for the ledger's lock, and that a transaction may do nothing while it holds it.
+const LOCK_TIMEOUT: u32 = 15;
+const IDLE_TIMEOUT: u32 = 30;
+/// Connections for reading when the address does not say, and the most it may say.
+const READERS: u32 = 8;
+const MOST_READERS: u32 = 100;
+
+/// Where certificates of authorities stand on Debian, for `sslrootcert=system`.
+const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// An address, read.
+pub struct Address {
+    pub config: tokio_postgres::Config,
+    pub tls: MakeRustlsConnect,
+    /// Most reading connections.
+    pub readers: u32,
+    statement_timeout: u32,
+}
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Address").field("hosts", &self.config.get_hosts()).finish_non_exhaustive()
+    }
+}
+
+impl Address {
+    /// Reads `postgres://user:password@host:port,host:port/database?name=value&...`: libpq's names, and `pool_size` and
+    /// `statement_timeout` (seconds). A sentence about a wrong one never repeats it, for it may hold a password.
+    pub fn parse(text: &str) -> Result<Self, StoreError> {
+        let (main, query) = text.split_once('?').unwrap_or((text, ""));
+        let (mut kept, mut verify, mut roots) = (Vec::new(), false, None);
+        let (mut readers, mut statement_timeout) = (READERS, STATEMENT_TIMEOUT);
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match (name, value) {
+                ("sslmode", "verify-full") => {
+                    verify = true;
+                    kept.push("sslmode=require".to_owned());
+                }
+                ("sslmode", "disable" | "prefer" | "require") => kept.push(pair.to_owned()),
+                ("sslmode", _) => return wrong("sslmode is disable, prefer, require or verify-full"),
+                ("sslrootcert", path) => roots = Some(path.replace("%2F", "/").replace("%2f", "/")),
+                ("pool_size", number) => readers = bounded("pool_size", number, MOST_READERS)?,
+                ("statement_timeout", number) => statement_timeout = bounded("statement_timeout", number, 3_600)?,
+                _ => kept.push(pair.to_owned()),
+            }
+        }
+        let mut config: tokio_postgres::Config = match format!("{main}?{}", kept.join("&")).parse() {
+            Ok(config) => config,
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map_or_else(|| "it cannot be read".to_owned(), ToString::to_string);
+                return wrong(&cause);
+            }
+        };
+        if config.get_hosts().is_empty() {
+            return wrong("it names no host");
+        }
+        if config.get_user().is_none() || config.get_dbname().is_none() {
+            return wrong("it names a user and a database");
+        }
+        if roots.is_some() && !verify {
+            return wrong("sslrootcert goes with sslmode=verify-full");
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_TIMEOUT);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(UNCONFIRMED);
+        }
+        config.keepalives_idle(UNCONFIRMED).application_name("egov-kpi");
+        let tls = if config.get_ssl_mode() == SslMode::Require && verify { checked(roots.as_deref())? } else { unchecked()? };
+        Ok(Self { config, tls: MakeRustlsConnect::new(tls), readers, statement_timeout })
+    }
+
+    /// A connection that knows what it needs to know. Not to be called on an async thread.
+    pub fn connect(&self) -> Result<Db, StoreError> {
+        let runtime = RUNTIME.as_ref().map_err(|error| StoreError::Unavailable(error.to_string().into()))?;
+        let connected = runtime.block_on(async {
+            let (client, connection) = self.config.connect(self.tls.clone()).await.map_err(|error| StoreError::Unavailable(error.into()))?;
+            AsyncPgConnection::try_from_client_and_connection(client, connection).await.map_err(StoreError::from)
+        })?;
+        let mut db = Db::from(connected);
+        // Durable before the answer, whatever the server's default; stronger settings stay.
+        db.batch_execute(&format!(
+            "SET statement_timeout = '{}s'; SET lock_timeout = '{LOCK_TIMEOUT}s'; SET idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}s'; \
+             SET client_min_messages = warning; \
+             SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')",
+            self.statement_timeout
+        ))
+        .map_err(fault)?;
+        Ok(db)
+    }
+}
+
+fn wrong<T>(what: &str) -> Result<T, StoreError> {
+    Err(StoreError::Address(format!(
+        "The PostgreSQL address cannot be used: {what}. It looks like postgres://user:password@host:5432/database; several hosts, as in \
+         host1:5432,host2:5432, go with ?target_session_attrs=read-write."
+    )))
+}
+
+fn bounded(name: &str, text: &str, most: u32) -> Result<u32, StoreError> {
+    match text.parse() {
+        Ok(number) if (1..=most).contains(&number) => Ok(number),
+        _ => wrong(&format!("{name} is a whole number from 1 to {most}")),
+    }
+}
+
+/// Encryption with a server whose certificate has to be an authority's, made for its host.
+fn checked(roots: Option<&str>) -> Result<ClientConfig, StoreError> {
+    let path = match roots {
+        None | Some("system") => SYSTEM_ROOTS,
+        Some(path) => path,
+    };
+    let unreadable = |error: &dyn std::fmt::Display| StoreError::Address(format!("The certificates of sslrootcert cannot be read: {error}."));
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))? {
+        store.add(certificate.map_err(|error| unreadable(&error))?).map_err(|error| unreadable(&error))?;
+    }
+    if store.is_empty() {
+        return Err(unreadable(&"there is none in the file"));
+    }
+    Ok(builder()?.with_root_certificates(store).with_no_client_auth())
+}
+
+/// Encryption with any server, as libpq's `prefer` and `require` do: nobody listens in, but who answers is not checked.
+fn unchecked() -> Result<ClientConfig, StoreError> {
+    let verifier = Arc::new(AnyServer(Arc::new(ring::default_provider())));
+    Ok(builder()?.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+}
+
+fn builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, StoreError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider())).with_safe_default_protocol_versions();
+    builder.map_err(|error| StoreError::Unavailable(error.into()))
+}
+
+/// Takes any certificate, but checks that the server holds its key.
+#[derive(Debug)]
+struct AnyServer(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyServer {
+    fn verify_server_cert(
+        &self,
+        _certificate: &CertificateDer<'_>,
+        _between: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
