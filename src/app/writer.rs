@@ -310,27 +310,27 @@ impl Desk {
                 Ok(WriteOutcome::Behind(_)) => {
                     submits = group.submits();
                     if let Err(error) = self.catch_up() {
-                        return refuse(submits, error);
+                        return refuse(submits, &error);
                     }
                 }
                 Err(error) if error.is_passing() => {
                     return match self.settle(group.commits.first()) {
                         Some(true) => self.show(group),
-                        Some(false) => refuse(group.submits(), Error::Store(error)),
-                        None => refuse(group.submits(), Error::Unsettled),
+                        Some(false) => refuse(group.submits(), &Error::Store(error)),
+                        None => refuse(group.submits(), &Error::Unsettled),
                     };
                 }
                 // What the database refuses is one submission's fault: the others are recorded without it.
                 Err(error) => {
                     let mut submits = group.submits();
                     if submits.len() < 2 {
-                        return refuse(submits, Error::Store(error));
+                        return refuse(submits, &Error::Store(error));
                     }
                     return submits.drain(..).for_each(|submit| self.record(vec![submit]));
                 }
             }
         }
-        refuse(submits, Error::Busy("other processes are writing to the ledger; try again".to_owned()));
+        refuse(submits, &Error::Busy("other processes are writing to the ledger; try again".to_owned()));
     }
 
     /// Whether a commit is in the ledger whose writing broke off; none when the database does not say in time.
@@ -594,13 +594,11 @@ fn new_measures(state: &State, overlay: &Overlay, known: usize) -> Vec<MeasureRo
 }
 
 /// Logs an error once and tells each caller that nothing was recorded, or that this is not known.
-fn refuse(submits: Vec<Submit>, error: Error) {
-    tracing::error!(error = %chain(&error), submissions = submits.len(), "submissions were not recorded");
+fn refuse(submits: Vec<Submit>, error: &Error) {
+    tracing::error!(error = %chain(error), submissions = submits.len(), "submissions were not recorded");
     for submit in submits {
-        let _caller_gone = submit.reply.send(Err(match &error {
-            Error::Unsettled => Error::Unsettled,
-            other => Error::Busy(format!("{other} Nothing was recorded.")),
-        }));
+        let told = if matches!(error, Error::Unsettled) { Error::Unsettled } else { Error::Busy(format!("{error} Nothing was recorded.")) };
+        let _caller_gone = submit.reply.send(Err(told));
     }
 }
 

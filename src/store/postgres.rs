@@ -237,10 +237,11 @@ fn unreachable(error: PoolError) -> StoreError {
 /// An error of the database. What diesel has no kind of its own for (no space, shutting down, a time-out) is out of the ledger's hands:
 /// trying again may help.
 fn fault(error: DieselError) -> StoreError {
-    match StoreError::from(error) {
-        StoreError::Backend(error @ (DieselError::DatabaseError(..) | DieselError::BrokenTransactionManager)) => StoreError::Unavailable(error.into()),
-        other => other,
+    let fault = StoreError::from(error);
+    if let StoreError::Backend(error @ (DieselError::DatabaseError(..) | DieselError::BrokenTransactionManager)) = fault {
+        return StoreError::Unavailable(error.into());
     }
+    fault
 }
 
 /// Brings a database to this program's format, unless it is another program's or a newer one's, which are left untouched. Of two
