@@ -112,21 +112,19 @@ impl PostgresLedger {
     pub fn write(&self, expected: i64, commits: &[Commit], keys: &[KeyRow]) -> Result<WriteOutcome, StoreError> {
         self.alone(|db| {
             let outcome = writes::append(db, expected, commits, keys)?;
-            if outcome == WriteOutcome::Written && !commits.is_empty() {
-                db.batch_execute(&format!("NOTIFY {CHANNEL}, '{}'", self.instance)).map_err(fault)?;
-            }
-            Ok(outcome)
+            let new = outcome == WriteOutcome::Written && !commits.is_empty();
+            Ok((outcome, if new { End::Announced } else { End::Quiet }))
         })
     }
 
     /// Whether a commit is in the ledger.
     pub fn recorded(&self, commit: &Commit) -> Result<bool, StoreError> {
-        self.alone(|db| writes::recorded(db, commit).map_err(fault))
+        self.alone(|db| Ok((writes::recorded(db, commit).map_err(fault)?, End::Quiet)))
     }
 
     /// Deletes old answers to idempotency keys.
     pub fn forget_keys(&self, before: i64) -> Result<usize, StoreError> {
-        self.alone(|db| writes::forget_keys(db, before).map_err(fault))
+        self.alone(|db| Ok((writes::forget_keys(db, before).map_err(fault)?, End::Quiet)))
     }
 
     /// The newest revision.
@@ -150,35 +148,46 @@ impl PostgresLedger {
     }
 
     /// Runs a transaction under the ledger's lock. The lock lasts until the transaction has become visible, so revisions do so in order.
-    fn alone<T>(&self, mut work: impl FnMut(&mut Db) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    ///
+    /// Begin and lock, and announcement and commit, go to the server together: each way there and back counts.
+    fn alone<T>(&self, work: impl FnOnce(&mut Db) -> Result<(T, End), StoreError>) -> Result<T, StoreError> {
         let mut slot = locked(&self.writer);
-        let mut kept = slot.take();
-        loop {
-            let (mut db, fresh) = match kept.take() {
-                Some(db) => (db, false),
-                None => (self.address.connect()?, true),
-            };
-            // The fault is carried out by hand: after one, diesel may report its own failing ROLLBACK in place of the cause.
-            let (mut failed, mut began) = (None, false);
-            let outcome = db.transaction(|db| {
-                diesel::select(sql::<Text>("pg_advisory_xact_lock(").bind::<BigInt, _>(LEDGER_LOCK).sql(")::text")).get_result::<String>(db)?;
-                began = true;
-                work(db).map_err(|error| {
-                    failed = Some(error);
-                    DieselError::RollbackTransaction
-                })
-            });
-            if !<Db as Connection>::TransactionManager::is_broken_transaction_manager(&mut db) {
-                *slot = Some(db);
+        let begin = format!("BEGIN; SELECT pg_advisory_xact_lock({LEDGER_LOCK})");
+        // The server may have gone and come back since the connection was used; as long as nothing has happened on it, a new one will do.
+        let kept = slot.take().and_then(|mut db| db.batch_execute(&begin).ok().map(|()| db));
+        let mut db = match kept {
+            Some(db) => db,
+            None => {
+                let mut db = self.address.connect()?;
+                db.batch_execute(&begin).map_err(fault)?;
+                db
             }
-            match outcome {
-                Ok(found) => return Ok(found),
-                // The server has gone and come back since this connection was used; nothing has happened on it yet.
-                Err(_) if !began && !fresh => *slot = None,
-                Err(error) => return Err(failed.unwrap_or_else(|| fault(error))),
+        };
+        match work(&mut db) {
+            Ok((found, end)) => {
+                let commit = if end == End::Announced { format!("NOTIFY {CHANNEL}, '{}'; COMMIT", self.instance) } else { "COMMIT".to_owned() };
+                // A connection that fails here is not used again.
+                db.batch_execute(&commit).map_err(fault)?;
+                *slot = Some(db);
+                Ok(found)
+            }
+            Err(error) => {
+                if db.batch_execute("ROLLBACK").is_ok() {
+                    *slot = Some(db);
+                }
+                Err(passing(error))
             }
         }
     }
+}
+
+/// How a transaction ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Other instances have to know.
+    Announced,
+    /// Nobody has to know.
+    Quiet,
 }
 
 /// Makes reading connections.
@@ -234,10 +243,14 @@ fn unreachable(error: PoolError) -> StoreError {
     StoreError::Unavailable(error.into())
 }
 
-/// An error of the database. What diesel has no kind of its own for (no space, shutting down, a time-out) is out of the ledger's hands:
-/// trying again may help.
+/// An error of the database.
 fn fault(error: DieselError) -> StoreError {
-    let fault = StoreError::from(error);
+    passing(StoreError::from(error))
+}
+
+/// What diesel has no kind of its own for (shutting down, a time-out, too many connections) is out of the ledger's hands: trying again
+/// may help.
+fn passing(fault: StoreError) -> StoreError {
     if let StoreError::Backend(error @ (DieselError::DatabaseError(..) | DieselError::BrokenTransactionManager)) = fault {
         return StoreError::Unavailable(error.into());
     }
