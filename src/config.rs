@@ -162,6 +162,9 @@ pub enum Command {
         /// The ledger.
         #[command(flatten)]
         database: Database,
+        /// A hash that this ledger once had (`GET /api/v1/ledger`), written down elsewhere: it has to be in the chain still.
+        #[arg(long, value_name = "HASH")]
+        hash: Option<String>,
     },
     /// Print the OpenAPI document of this build.
     Openapi,

@@ -187,17 +187,18 @@ impl Verified {
 const STRETCH: i64 = 16;
 
 /// Checks a whole ledger: revisions without gaps whose time never goes back, the hash chain, each submission's counts by recounting,
-/// the list of units touched, and the cube rebuilt from it.
+/// the list of units touched, and the cube rebuilt from it. `once` is a hash that it had earlier, which has to be in the chain still:
+/// without one, a chain that was rewritten whole, or cut off at its end, cannot be told.
 ///
 /// # Errors
 /// The store's; what is wrong with the ledger stands in the answer.
-pub fn verify(store: &Store, mut progress: impl FnMut(i64, i64)) -> Result<Verified, Error> {
+pub fn verify(store: &Store, once: Option<&str>, mut progress: impl FnMut(i64, i64)) -> Result<Verified, Error> {
     let mut found = Verified::default();
     let head = store.head()?;
     let mut hash = chain::beginning();
     let (mut before, mut time) = (0, 0);
     let mut standing = Places::new();
-    let mut after = 0;
+    let (mut after, mut remembered) = (0, once.is_none());
     while after < head.revision {
         let up_to = head.revision.min(after + STRETCH);
         for RecordedCommit { commit, hash: kept } in store.commits(after, up_to)? {
@@ -213,6 +214,7 @@ pub fn verify(store: &Store, mut progress: impl FnMut(i64, i64)) -> Result<Verif
                 // The chain goes on from what is there, so that each place is told once.
                 hash = kept.as_deref().and_then(chain::read).unwrap_or(hash);
             }
+            remembered |= kept.as_deref() == once;
             recount(&commit, &mut standing, &mut found);
             found.rows += u64::try_from(commit.observations.len()).unwrap_or(0);
             found.revisions += 1;
@@ -223,6 +225,9 @@ pub fn verify(store: &Store, mut progress: impl FnMut(i64, i64)) -> Result<Verif
         }
         after = up_to;
         progress(after, head.revision);
+    }
+    if !remembered {
+        found.fault("The hash that the ledger once had is not in its chain: it was rewritten, or cut off at its end.".to_owned());
     }
     found.hash = chain::digits(&hash);
     match State::at(store, head) {

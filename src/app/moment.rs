@@ -179,7 +179,8 @@ impl App {
                 (Head { revision: row.revision, recorded_at: row.recorded_at }, row.recorded_at)
             }
         };
-        let month = month_at(DateTime::<Utc>::from_timestamp_micros(time).unwrap_or_default());
+        // A moment to come is now: no month begins early.
+        let month = month_at(DateTime::<Utc>::from_timestamp_micros(time).unwrap_or_default().min(Utc::now()));
         // One load at a time: a second request for the same moment finds it.
         let mut pasts = self.inner.pasts.lock();
         let found = pasts.iter().position(|past| past.state.revision == head.revision && past.month == month).map(|place| pasts.remove(place));

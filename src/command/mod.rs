@@ -51,7 +51,7 @@ pub fn run(config: Config) -> Outcome {
         Command::Generate { size, seed, units } => generate_csv(size, seed, units.as_deref()),
         Command::Catalogue { action } => catalogue::run(&action),
         Command::Backup { file, database } => backup(&file, &database.address),
-        Command::Verify { database } => verify::run(&database.address),
+        Command::Verify { database, hash } => verify::run(&database.address, hash.as_deref()),
         Command::Openapi => print_openapi(),
     };
     outcome.unwrap_or_else(|error| tell(&error))

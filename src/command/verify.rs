@@ -11,10 +11,10 @@ use crate::store::Store;
 ///
 /// # Errors
 /// The ledger cannot be had.
-pub fn run(database: &str) -> Result<Outcome, Error> {
+pub fn run(database: &str, hash: Option<&str>) -> Result<Outcome, Error> {
     let store = Store::open(database, false)?;
     let bar = ProgressBar::new(0);
-    let found = verify(&store, |done, all| {
+    let found = verify(&store, hash, |done, all| {
         bar.set_length(u64::try_from(all).unwrap_or(0));
         bar.set_position(u64::try_from(done).unwrap_or(0));
     })?;

@@ -2,9 +2,11 @@
 //! real program on its command line. What is expected was computed by hand from the contract.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod as_of;
 mod catalogue;
 mod command;
 mod crash;
+mod faults;
 mod harness;
 mod health;
 mod invalid;
@@ -16,3 +18,4 @@ mod report;
 mod series;
 mod steps;
 mod units;
+mod verify;

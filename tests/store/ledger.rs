@@ -6,6 +6,10 @@ use egov_kpi::store::{Commit, MeasureRow, ObservationRow, Store, SubmissionRow, 
 pub trait Place {
     /// Opens the ledger that is there.
     fn open(&self) -> Store;
+    /// Runs a statement behind the program's back; an error is what the database says against it.
+    fn by_hand(&self, statement: &str) -> Result<(), String>;
+    /// Runs a statement that changes a table, past what guards it.
+    fn tamper(&self, table: &str, statement: &str);
 }
 
 /// January 2021, counted from year 0.
@@ -48,6 +52,42 @@ pub fn dictionaries(units: i64, measures: i64) -> Commit {
 /// A commit that brings figures.
 pub fn bringing(revision: i64, observations: Vec<ObservationRow>) -> Commit {
     Commit { submission: Some(submission(&format!("S{revision}"))), observations, ..bare(revision) }
+}
+
+/// A ledger of 12 revisions in which everything happens that can happen: revision by revision what the service writes, and what it
+/// might write some day.
+pub fn eventful() -> Vec<Commit> {
+    let of_kind = |revision: i64, kind: &str| Commit { kind: kind.to_owned(), ..bare(revision) };
+    let withdrawing = SubmissionRow { withdraws: Some("S3".to_owned()), source_kind: "withdrawal".to_owned(), ..submission("S4") };
+    let telling = SubmissionRow { reference: Some("Báo cáo 'số' 10\\2021 \"đợt\u{1F600}\"".to_owned()), findings: "[{\"rule\":\"r\"}]".to_owned(), ..submission("S3") };
+    let renamed = |revision: i64, unit: i64| (unit, format!("{{\"name\":\"Đơn vị {unit} ở {revision}\"}}"));
+    vec![
+        Commit { catalogue: Some((1, "{\"indicators\":[]}".to_owned())), ..of_kind(1, "catalogue") },
+        Commit { revision: 2, recorded_at: 2_000_000, reason: Some(String::new()), ..dictionaries(4, 3) },
+        Commit {
+            submission: Some(telling),
+            actor: "Sở Thông tin và Truyền thông".to_owned(),
+            ..bringing(3, vec![figure(3, 1, 1, JANUARY, Some(i64::MAX)), figure(3, 1, 2, JANUARY, Some(-1)), figure(3, 4, 1, -7, Some(0))])
+        },
+        Commit {
+            submission: Some(withdrawing),
+            reason: Some("nhầm".to_owned()),
+            observations: vec![figure(4, 1, 2, JANUARY, None), figure(4, 4, 1, -7, None)],
+            ..of_kind(4, "withdrawal")
+        },
+        Commit { closings: vec![(JANUARY, true), (JANUARY + 1, true)], ..of_kind(5, "closing") },
+        Commit { closings: vec![(JANUARY, false), (JANUARY + 2, true)], reason: Some("đính chính".to_owned()), ..of_kind(6, "reopening") },
+        Commit { new_units: vec![(5, "unit-5".to_owned())], unit_versions: vec![renamed(7, 1), renamed(7, 5)], ..of_kind(7, "units") },
+        Commit { catalogue: Some((2, "{\"indicators\":[{\"code\":\"á\"}]}".to_owned())), ..of_kind(8, "catalogue") },
+        Commit {
+            new_measures: vec![MeasureRow { id: 4, code: "measure.1".to_owned(), members: "channel=online,level=4".to_owned() }],
+            ..bringing(9, vec![figure(9, 1, 4, JANUARY + 1, Some(7)), figure(9, 5, 4, JANUARY, Some(8))])
+        },
+        Commit { closings: vec![(JANUARY + 2, false)], ..of_kind(10, "reopening") },
+        of_kind(11, "what comes later"),
+        // A number without a version, and the same microsecond twice.
+        Commit { recorded_at: 11_000_000, new_units: vec![(6, "unit-6".to_owned())], unit_versions: vec![renamed(12, 2), renamed(12, 5)], ..bare(12) },
+    ]
 }
 
 pub fn write(store: &Store, commits: &[Commit]) {

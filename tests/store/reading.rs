@@ -1,12 +1,13 @@
 //! What holds on every backend for questions.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use egov_kpi::store::{Commit, Head, ObservationKey, ObservationQuery, ObservationRow, StoreError};
+use egov_kpi::store::{Brought, ClosingRow, Commit, Head, ObservationKey, ObservationQuery, ObservationRow, StoreError};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::ledger::{JANUARY, Place, bare, bringing, dictionaries, figure, filled, replayed, write};
+use crate::ledger::{JANUARY, Place, bare, bringing, dictionaries, eventful, figure, filled, replayed, write};
 
 pub fn an_empty_ledger_answers_everything_with_nothing(place: &dyn Place) {
     let store = place.open();
@@ -23,6 +24,10 @@ pub fn an_empty_ledger_answers_everything_with_nothing(place: &dyn Place) {
     assert!(replayed(&store, 0, i64::MAX).is_empty());
     assert_eq!(store.submission("S1").unwrap(), None);
     assert!(store.submissions_of(&[1, 2]).unwrap().is_empty());
+    assert_eq!(store.revision(0).unwrap(), None);
+    assert!(store.commits(0, i64::MAX).unwrap().is_empty() && store.untouched(0, i64::MAX).unwrap().is_empty());
+    assert!(store.brought(0, i64::MAX, 9).unwrap().is_empty() && store.closings_at(i64::MAX).unwrap().is_empty());
+    assert!(store.keys().unwrap().is_empty() && store.key("holder", "target", "key").unwrap().is_none());
     assert!(store.observations(&ObservationQuery::default()).unwrap().is_empty());
 }
 
@@ -196,4 +201,62 @@ pub fn the_revision_of_a_time_is_the_last_one_before_it(place: &dyn Place) {
         assert_eq!(store.head_at(time).unwrap().revision, revision, "at {time}");
     }
     assert_eq!(store.head_at(29).unwrap().recorded_at, 20);
+}
+
+pub fn at_each_revision_the_ledger_is_as_it_was_then(place: &dyn Place) {
+    let store = place.open();
+    let written = eventful();
+    write(&store, &written);
+    for revision in 0..=written.len() {
+        let (then, number) = (&written[..revision], i64::try_from(revision).unwrap());
+        let closings = then.iter().flat_map(|commit| commit.closings.iter().map(|&(month, closed)| ClosingRow { revision: commit.revision, month, closed }));
+        assert_eq!(store.closings_at(number).unwrap(), closings.collect::<Vec<_>>(), "closings at {revision}");
+        let measures: Vec<_> = then.iter().flat_map(|commit| commit.new_measures.clone()).collect();
+        assert_eq!(store.measures_at(number).unwrap(), measures, "measures at {revision}");
+        let catalogue = then.iter().rev().find_map(|commit| commit.catalogue.clone().map(|(version, document)| (version, commit.revision, document)));
+        let found = store.catalogue_at(number).unwrap().map(|found| (found.version, found.revision, found.document));
+        assert_eq!(found, catalogue, "catalogue at {revision}");
+        let mut units: HashMap<i64, (i64, String)> = HashMap::new();
+        for commit in then {
+            units.extend(commit.unit_versions.iter().map(|(unit, document)| (*unit, (commit.revision, document.clone()))));
+        }
+        let found: HashMap<_, _> = store.units_at(number).unwrap().into_iter().map(|unit| (unit.number, (unit.revision, unit.document))).collect();
+        assert_eq!(found, units, "units at {revision}");
+    }
+    assert_eq!(store.measures_at(i64::MAX).unwrap(), store.measures().unwrap());
+    assert_eq!(store.closings_at(i64::MAX).unwrap().len(), 5);
+    assert!(store.closings_at(-1).unwrap().is_empty() && store.measures_at(-1).unwrap().is_empty() && store.units_at(-1).unwrap().is_empty());
+}
+
+pub fn what_revisions_brought_besides_figures_is_named(place: &dyn Place) {
+    let store = place.open();
+    write(&store, &eventful());
+    let units = |codes: &[&str]| Brought { units: codes.iter().map(|code| (*code).to_owned()).collect(), ..Brought::default() };
+    let months = |months: &[i64]| Brought { months: months.iter().map(|month| JANUARY + month).collect(), ..Brought::default() };
+    let catalogue = |version: i64| Brought { catalogue: Some(version), ..Brought::default() };
+    let all = [
+        (1, catalogue(1)),
+        (2, units(&["unit-1", "unit-2", "unit-3", "unit-4"])),
+        (5, months(&[0, 1])),
+        (6, months(&[0, 2])),
+        (7, units(&["unit-1", "unit-5"])),
+        (8, catalogue(2)),
+        (10, months(&[2])),
+        (12, units(&["unit-2", "unit-5"])),
+    ];
+    assert_eq!(store.brought(0, 12, 9).unwrap(), HashMap::from(all.clone()));
+    assert_eq!(store.brought(4, 8, 9).unwrap(), HashMap::from_iter(all[2..6].iter().cloned()));
+    assert_eq!(store.brought(1, 2, 3).unwrap(), HashMap::from([(2, units(&["unit-1", "unit-2", "unit-3"]))]));
+    assert!(store.brought(2, 4, 9).unwrap().is_empty() && store.brought(12, 99, 9).unwrap().is_empty());
+}
+
+/// The order is that of bytes, whatever the database's language.
+pub fn units_are_named_in_the_same_order_everywhere(place: &dyn Place) {
+    let store = place.open();
+    let codes = ["B.z", "a-b", "a.c", "a_a", "ab", "b.a", "d", "z9"];
+    let numbered: Vec<(i64, String)> = (1..).zip(codes.iter().rev().map(|code| (*code).to_owned())).collect();
+    let unit_versions = numbered.iter().map(|(number, _)| (*number, "{}".to_owned())).collect();
+    write(&store, &[Commit { new_units: numbered, unit_versions, ..bare(1) }]);
+    assert_eq!(store.brought(0, 1, 9).unwrap()[&1].units, codes);
+    assert_eq!(store.brought(0, 1, 3).unwrap()[&1].units, codes[..3]);
 }

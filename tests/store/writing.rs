@@ -4,7 +4,7 @@ use std::thread;
 
 use egov_kpi::store::{Commit, Head, MeasureRow, ObservationQuery, Store, StoreError, SubmissionRow, WriteOutcome};
 
-use crate::ledger::{JANUARY, Place, bare, bringing, dictionaries, figure, replayed, submission, write};
+use crate::ledger::{JANUARY, Place, bare, bringing, dictionaries, eventful, figure, replayed, submission, write};
 
 pub fn a_commit_reads_back_as_it_was_written(place: &dyn Place) {
     let store = place.open();
@@ -219,4 +219,50 @@ pub fn readers_are_not_held_up_by_a_writer(place: &dyn Place) {
             assert_eq!(rows.len(), if head == 1 { 0 } else { 20_000 });
         }
     });
+}
+
+pub fn nothing_in_the_ledger_can_be_changed_or_deleted_even_by_hand(place: &dyn Place) {
+    let store = place.open();
+    write(&store, &eventful());
+    for (table, columns) in [
+        ("revisions", "revision recorded_at kind actor reason hash"),
+        ("submissions", "revision id source_kind reference created revised unchanged withdrawn findings withdraws"),
+        ("measures", "id code members revision"),
+        ("unit_numbers", "number code revision"),
+        ("observations", "revision unit measure month mantissa scale"),
+        ("touched_units", "unit revision"),
+        ("unit_versions", "unit revision document"),
+        ("catalogue_versions", "version revision document"),
+        ("closings", "revision month closed"),
+    ] {
+        let updates = columns.split(' ').map(|column| format!("UPDATE {table} SET {column} = {column}"));
+        for statement in updates.chain([format!("DELETE FROM {table}")]) {
+            let said = place.by_hand(&statement);
+            assert!(said.as_ref().is_err_and(|said| said.contains("append-only")), "{statement}: {said:?}");
+        }
+    }
+    assert_eq!(store.commits(0, 12).unwrap().into_iter().map(|recorded| recorded.commit).collect::<Vec<_>>(), eventful());
+}
+
+pub fn a_commit_is_known_to_be_recorded_or_not(place: &dyn Place) {
+    let store = place.open();
+    let written = eventful();
+    assert!(written.iter().all(|commit| !store.recorded(commit).unwrap()));
+    write(&store, &written[..11]);
+    assert!(written[..11].iter().all(|commit| store.recorded(commit).unwrap()));
+    assert!(!store.recorded(&written[11]).unwrap());
+    let third = &written[2];
+    let sent = |id: &str| Some(SubmissionRow { id: id.to_owned(), ..third.submission.clone().unwrap() });
+    for other in [
+        Commit { revision: 5, ..third.clone() },
+        Commit { recorded_at: 3_000_001, ..third.clone() },
+        Commit { kind: "withdrawal".to_owned(), ..third.clone() },
+        Commit { actor: "nobody".to_owned(), ..third.clone() },
+        Commit { reason: Some(String::new()), ..third.clone() },
+        Commit { submission: None, ..third.clone() },
+        Commit { submission: sent("S33"), ..third.clone() },
+        Commit { submission: sent("S3"), ..written[10].clone() },
+    ] {
+        assert!(!store.recorded(&other).unwrap(), "{other:?}");
+    }
 }

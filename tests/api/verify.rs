@@ -1,0 +1,102 @@
+//! `verify`: rows changed behind the program's back are noticed.
+
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::harness::{REPORT, run, serve};
+
+const OUTGOING: &str = "ioffice.documents.outgoing";
+
+/// A ledger with every kind of revision, in a SQLite file that can be tampered with.
+struct Tampered {
+    folder: tempfile::TempDir,
+}
+
+impl Tampered {
+    fn new() -> Self {
+        let tampered = Self { folder: tempfile::tempdir().unwrap() };
+        let server = serve(&tampered.address());
+        let api = crate::harness::Api::of(&server.address.to_string());
+        let report = tampered.folder.path().join("report.csv");
+        std::fs::write(&report, REPORT).unwrap();
+        run(&["import", report.to_str().unwrap(), "--reason", "monthly", "--database", &tampered.address()]).expect(0);
+        api.put("units", &json!({ "units": [{ "code": "new-unit" }] })).expect(200);
+        api.send("POST", "periods/2021-10/close?reason=reported", &[], None).expect(200);
+        api.send("POST", "observations?reason=counted+again", &[("content-type", "text/csv")], Some(b"indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,23442\nioffice.documents.signed,travinh,2021-10,null\n")).expect(201);
+        assert_eq!(api.point(OUTGOING, "travinh", "2021-10")["value"], 23442.0);
+        server.stop();
+        tampered
+    }
+
+    fn address(&self) -> String {
+        format!("sqlite://{}", self.folder.path().join("ledger.db").display())
+    }
+
+    /// Does to the tables what the ledger's triggers refuse.
+    fn tamper(&self, statements: &str) {
+        let database = Connection::open(self.folder.path().join("ledger.db")).unwrap();
+        database.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+        let triggers: Vec<String> = {
+            let mut found = database.prepare("SELECT name FROM sqlite_master WHERE type = 'trigger'").unwrap();
+            found.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        };
+        for trigger in triggers {
+            database.execute_batch(&format!("DROP TRIGGER {trigger}")).unwrap();
+        }
+        database.execute_batch(statements).unwrap();
+    }
+
+    #[track_caller]
+    fn verified(&self, code: i32, arguments: &[&str]) -> String {
+        run(&[&["verify", "--database", &self.address()], arguments].concat()).expect(code)
+    }
+}
+
+#[test]
+fn a_sound_ledger_is_told_so_with_what_was_counted() {
+    let ledger = Tampered::new();
+    let told = ledger.verified(0, &[]);
+    assert!(told.starts_with("revisions 6, rows 92, figures that stand 89, hash "), "{told}");
+    assert!(told.ends_with("the ledger is sound\n"), "{told}");
+    let hash = told.split_once("hash ").unwrap().1[..64].to_owned();
+    ledger.verified(0, &["--hash", &hash]);
+    assert!(ledger.verified(1, &["--hash", &"0".repeat(64)]).contains("once had"));
+}
+
+#[test]
+fn every_changed_row_is_told_with_its_revision() {
+    for (statement, revision) in [
+        ("UPDATE observations SET mantissa = mantissa + 1 WHERE revision = 3 AND month = (SELECT max(month) FROM observations) AND measure = 0", 3),
+        ("DELETE FROM observations WHERE revision = 3 AND measure = 4", 3),
+        ("UPDATE revisions SET reason = 'another' WHERE revision = 6", 6),
+        ("UPDATE revisions SET actor = 'nobody' WHERE revision = 3", 3),
+        ("UPDATE revisions SET recorded_at = recorded_at + 1 WHERE revision = 2", 2),
+        ("UPDATE submissions SET unchanged = unchanged + 1 WHERE revision = 3", 3),
+        ("UPDATE submissions SET reference = 'another' WHERE revision = 3", 3),
+        ("UPDATE submissions SET findings = '[]' WHERE revision = 3", 3),
+        ("UPDATE unit_versions SET document = replace(document, 'new-unit', 'old-unit') WHERE revision = 4", 4),
+        ("UPDATE unit_numbers SET code = 'old-unit' WHERE code = 'new-unit'", 4),
+        ("UPDATE catalogue_versions SET document = document || ' '", 1),
+        ("UPDATE measures SET code = 'ioffice.documents.incoming' WHERE id = 0", 3),
+        ("UPDATE closings SET month = month - 1", 5),
+        ("UPDATE revisions SET hash = replace(hash, substr(hash, 1, 1), 'f') WHERE revision = 4 AND substr(hash, 1, 1) <> 'f'; UPDATE revisions SET hash = 'e' || substr(hash, 2) WHERE revision = 4 AND substr(hash, 1, 1) = 'f'", 4),
+        ("INSERT INTO observations SELECT 2, unit, measure, month, mantissa, scale FROM observations WHERE revision = 6 AND mantissa IS NOT NULL", 2),
+        ("DELETE FROM touched_units WHERE revision = 6", 6),
+    ] {
+        let ledger = Tampered::new();
+        ledger.tamper(statement);
+        let told = ledger.verified(1, &[]);
+        assert!(told.contains(&format!("Revision {revision}")), "{statement}: {told}");
+        assert!(!told.contains("sound"), "{told}");
+    }
+}
+
+#[test]
+fn a_ledger_cut_off_at_its_end_is_told_by_a_hash_that_was_written_down() {
+    let ledger = Tampered::new();
+    let told = ledger.verified(0, &[]);
+    let hash = told.split_once("hash ").unwrap().1[..64].to_owned();
+    ledger.tamper("DELETE FROM observations WHERE revision = 6; DELETE FROM touched_units WHERE revision = 6; DELETE FROM submissions WHERE revision = 6; DELETE FROM revisions WHERE revision = 6");
+    ledger.verified(0, &[]);
+    assert!(ledger.verified(1, &["--hash", &hash]).contains("cut off at its end"));
+}

@@ -1,0 +1,294 @@
+//! What holds on every backend for the hash chain, for reading whole commits, for checking and for copying a ledger.
+
+use egov_kpi::app::ledger::verify;
+use egov_kpi::store::{Commit, MeasureRow, ObservationRow, RecordedCommit, Store, StoreError, chain};
+use sha2::{Digest, Sha256};
+
+use crate::ledger::{JANUARY, Place, bare, bringing, eventful, figure, filled, submission, write};
+use crate::sqlite;
+
+/// A revision as bytes, written down from the docs of `store::chain` a second time.
+#[derive(Default)]
+struct Bytes(Vec<u8>);
+
+impl Bytes {
+    fn number(&mut self, number: i64) {
+        self.0.extend(number.to_be_bytes());
+    }
+
+    fn length(&mut self, length: usize) {
+        self.number(i64::try_from(length).unwrap());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.length(text.len());
+        self.0.extend(text.as_bytes());
+    }
+
+    fn maybe(&mut self, text: Option<&String>) {
+        match text {
+            Some(text) => self.text(text),
+            None => self.number(-1),
+        }
+    }
+
+    fn list<T: Clone>(&mut self, entries: &[T], number: impl Fn(&T) -> i64, each: impl Fn(&mut Self, &T)) {
+        let mut entries = entries.to_vec();
+        entries.sort_by_key(|entry| number(entry));
+        self.length(entries.len());
+        entries.iter().for_each(|entry| each(self, entry));
+    }
+
+    fn commit(&mut self, commit: &Commit) {
+        self.number(commit.revision);
+        self.number(commit.recorded_at);
+        self.text(&commit.kind);
+        self.text(&commit.actor);
+        self.maybe(commit.reason.as_ref());
+        self.number(i64::from(commit.submission.is_some()));
+        if let Some(row) = &commit.submission {
+            self.text(&row.id);
+            self.text(&row.source_kind);
+            self.maybe(row.reference.as_ref());
+            for count in [row.created, row.revised, row.unchanged, row.withdrawn] {
+                self.number(count);
+            }
+            self.text(&row.findings);
+            self.maybe(row.withdraws.as_ref());
+        }
+        let named = |bytes: &mut Self, (number, text): &(i64, String)| {
+            bytes.number(*number);
+            bytes.text(text);
+        };
+        let measure = |bytes: &mut Self, row: &MeasureRow| {
+            named(bytes, &(row.id, row.code.clone()));
+            bytes.text(&row.members);
+        };
+        self.list(&commit.new_measures, |row| row.id, measure);
+        self.list(&commit.new_units, |row| row.0, named);
+        self.list(&commit.unit_versions, |row| row.0, named);
+        self.number(i64::from(commit.catalogue.is_some()));
+        commit.catalogue.iter().for_each(|row| named(self, row));
+        let closing = |bytes: &mut Self, (month, closed): &(i64, bool)| {
+            bytes.number(*month);
+            bytes.number(i64::from(*closed));
+        };
+        self.list(&commit.closings, |row| row.0, closing);
+        let mut figures = commit.observations.clone();
+        figures.sort_by_key(ObservationRow::key);
+        self.length(figures.len());
+        for row in figures {
+            for number in [row.unit, row.measure, row.month, row.mantissa.unwrap_or(i64::MIN), row.scale] {
+                self.number(number);
+            }
+        }
+    }
+}
+
+/// The hashes of commits from the first one on.
+fn hashes(commits: &[Commit]) -> Vec<Option<String>> {
+    let mut last = Sha256::digest("egov-kpi ledger 1").to_vec();
+    let next = |commit: &Commit| {
+        let mut bytes = Bytes(std::mem::take(&mut last));
+        bytes.commit(commit);
+        last = Sha256::digest(&bytes.0).to_vec();
+        Some(last.iter().map(|byte| format!("{byte:02x}")).collect())
+    };
+    commits.iter().map(next).collect()
+}
+
+/// The hashes that a ledger has.
+pub fn kept(store: &Store) -> Vec<Option<String>> {
+    store.revisions(0, 10_000).unwrap().into_iter().map(|row| row.hash).collect()
+}
+
+pub fn every_commit_reads_back_whole_whichever_revisions_are_asked_for(place: &dyn Place) {
+    let store = place.open();
+    let written = eventful();
+    write(&store, &written);
+    let expected: Vec<RecordedCommit> = written.iter().cloned().zip(hashes(&written)).map(|(commit, hash)| RecordedCommit { commit, hash }).collect();
+    let last = expected.len();
+    for after in 0..=last {
+        for up_to in after..=last {
+            let window = (i64::try_from(after).unwrap(), i64::try_from(up_to).unwrap());
+            assert_eq!(store.commits(window.0, window.1).unwrap(), expected[after..up_to], "{window:?}");
+        }
+    }
+    assert_eq!(store.commits(0, i64::MAX).unwrap(), expected);
+    assert!(store.commits(7, 3).unwrap().is_empty());
+    for (number, recorded) in (1..).zip(&expected) {
+        assert_eq!(store.revision(number).unwrap().unwrap().hash, recorded.hash);
+    }
+    assert_eq!((store.revision(0).unwrap(), store.revision(13).unwrap()), (None, None));
+}
+
+pub fn each_hash_covers_its_revision_and_the_hash_before_as_the_docs_say(place: &dyn Place) {
+    let store = place.open();
+    let all = filled(&store);
+    let commits: Vec<Commit> = store.commits(0, i64::MAX).unwrap().into_iter().map(|recorded| recorded.commit).collect();
+    assert_eq!(commits.iter().flat_map(|commit| commit.observations.clone()).collect::<Vec<_>>(), all);
+    assert_eq!(kept(&store), hashes(&commits));
+    assert_eq!(chain::digits(&chain::beginning()), "5cfeafcc77a70fa8b5ce3476a8723b5adcba9a334ad362a30a02a1b1ff77562a");
+}
+
+pub fn the_order_of_a_commits_lists_makes_no_difference(place: &dyn Place) {
+    let store = place.open();
+    let written = eventful();
+    let turned = written.iter().cloned().map(|mut commit| {
+        commit.new_measures.reverse();
+        commit.new_units.reverse();
+        commit.unit_versions.reverse();
+        commit.closings.reverse();
+        commit.observations.reverse();
+        commit
+    });
+    write(&store, &turned.collect::<Vec<_>>());
+    assert_eq!(kept(&store), hashes(&written));
+    assert!(store.commits(0, 12).unwrap().into_iter().map(|recorded| recorded.commit).eq(written));
+}
+
+/// Each of these differs from the others in one field, some only in where one text ends and the next begins.
+pub fn every_field_makes_a_difference(place: &dyn Place) {
+    let commit = || bringing(1, Vec::new());
+    let sent = |change: &dyn Fn(&mut egov_kpi::store::SubmissionRow)| {
+        let mut row = submission("S1");
+        change(&mut row);
+        Commit { submission: Some(row), ..bare(1) }
+    };
+    let text = || "x".to_owned();
+    let variants = [
+        commit(),
+        Commit { recorded_at: 7, ..commit() },
+        Commit { kind: "submissiont".to_owned(), actor: "ester".to_owned(), ..commit() },
+        Commit { actor: text(), ..commit() },
+        Commit { reason: Some(String::new()), ..commit() },
+        Commit { reason: Some(text()), ..commit() },
+        bare(1),
+        sent(&|row| row.id = text()),
+        sent(&|row| row.source_kind = text()),
+        sent(&|row| row.reference = Some(text())),
+        sent(&|row| row.created = 9),
+        sent(&|row| row.revised = 9),
+        sent(&|row| row.unchanged = 9),
+        sent(&|row| row.withdrawn = 9),
+        sent(&|row| row.findings = text()),
+        Commit { new_measures: vec![MeasureRow { id: 1, code: text(), members: String::new() }], ..commit() },
+        Commit { new_measures: vec![MeasureRow { id: 1, code: String::new(), members: text() }], ..commit() },
+        Commit { new_units: vec![(1, text())], ..commit() },
+        Commit { catalogue: Some((1, text())), ..commit() },
+        Commit { closings: vec![(1, true)], ..commit() },
+        Commit { closings: vec![(1, false)], ..commit() },
+    ];
+    let mut found: Vec<String> = variants.iter().map(|commit| chain::digits(&chain::hash(&chain::beginning(), commit))).collect();
+    assert!(variants.iter().zip(&found).all(|(commit, hash)| hashes(std::slice::from_ref(commit)) == [Some(hash.clone())]));
+    found.sort();
+    found.dedup();
+    assert_eq!(found.len(), variants.len());
+    let store = place.open();
+    write(&store, &variants[1..2]);
+    assert_eq!(kept(&store), hashes(&variants[1..2]));
+}
+
+pub fn a_ledger_written_in_pieces_has_the_hashes_of_one_written_at_once(place: &dyn Place) {
+    let written = eventful();
+    for commit in &written {
+        write(&place.open(), std::slice::from_ref(commit));
+    }
+    assert_eq!(kept(&place.open()), hashes(&written));
+}
+
+/// What `verify` says is wrong.
+fn wrong(place: &dyn Place) -> Vec<String> {
+    verify(&place.open(), |_, _| ()).unwrap().faults
+}
+
+/// A ledger as the service writes it: its counts are right, and its catalogue and units can be read.
+fn sound(place: &dyn Place) -> Store {
+    let store = place.open();
+    egov_kpi::app::App::open(store.clone()).unwrap().stop();
+    store
+}
+
+pub fn a_sound_ledger_is_found_sound_and_each_change_by_hand_is_found(place: &dyn Place) {
+    let store = sound(place);
+    let (measure, unit) = (MeasureRow { id: 0, code: "ioffice.documents.outgoing".to_owned(), members: String::new() }, store.units().unwrap()[0].number);
+    let row = |month: i64, mantissa: i64| ObservationRow { revision: 3, unit, measure: 0, month: JANUARY + month, mantissa: Some(mantissa), scale: 0 };
+    let counts = egov_kpi::store::SubmissionRow { created: 2, revised: 0, unchanged: 0, withdrawn: 0, ..submission("S3") };
+    let recorded_at = store.head().unwrap().recorded_at;
+    let sent = Commit { recorded_at, submission: Some(counts), new_measures: vec![measure], observations: vec![row(0, 1), row(1, 2)], ..bare(3) };
+    write(&store, &[sent, Commit { recorded_at, closings: vec![(JANUARY, true)], ..bare(4) }, Commit { recorded_at, ..bare(5) }]);
+    let found = verify(&store, |_, _| ()).unwrap();
+    assert_eq!((found.revisions, found.rows, found.figures, found.faults, Some(found.hash)), (5, 2, 2, Vec::new(), kept(&store)[4].clone()));
+
+    let changed = |revision: i64| format!("Revision {revision} is not as it was written: its hash differs.");
+    for (table, change, back, revision) in [
+        ("revisions", "actor = 'nobody' WHERE revision = 5", "actor = 'tester' WHERE revision = 5", 5),
+        ("revisions", "reason = '' WHERE revision = 5", "reason = NULL WHERE revision = 5", 5),
+        ("submissions", "unchanged = 1", "unchanged = 0", 3),
+        ("measures", "members = 'a=b'", "members = ''", 3),
+        ("unit_numbers", "code = code || 'x' WHERE number = 0", "code = substr(code, 1, length(code) - 1) WHERE number = 0", 2),
+        ("unit_versions", "document = document || ' ' WHERE unit = 0", "document = substr(document, 1, length(document) - 1) WHERE unit = 0", 2),
+        ("catalogue_versions", "document = document || ' '", "document = substr(document, 1, length(document) - 1)", 1),
+        ("closings", "closed = 0", "closed = 1", 4),
+        ("observations", "mantissa = 3 WHERE mantissa = 2", "mantissa = 2 WHERE mantissa = 3", 3),
+        ("observations", "scale = 1 WHERE mantissa = 2", "scale = 0 WHERE mantissa = 2", 3),
+    ] {
+        place.tamper(table, &format!("UPDATE {table} SET {change}"));
+        let faults = wrong(place);
+        assert!(faults.contains(&changed(revision)), "{table} {change}: {faults:?}");
+        place.tamper(table, &format!("UPDATE {table} SET {back}"));
+        assert_eq!(wrong(place), Vec::<String>::new(), "{table} {back}");
+    }
+    // What hashes do not cover, and rows that are added: nothing refuses those.
+    let beside = |revision: i64| format!("Revision {revision}: the list of units touched is wrong about unit {unit}.");
+    place.tamper("touched_units", "DELETE FROM touched_units");
+    assert_eq!((wrong(place), store.untouched(0, 5).unwrap()), (vec![beside(3)], vec![(3, unit)]));
+    place.by_hand(&format!("INSERT INTO touched_units (unit, revision) VALUES ({unit}, 3), ({unit}, 5)")).unwrap();
+    assert_eq!((wrong(place), store.untouched(0, 5).unwrap()), (vec![beside(5)], vec![(5, unit)]));
+    assert!(store.untouched(0, 4).unwrap().is_empty() && store.untouched(5, 9).unwrap().is_empty());
+    place.by_hand(&format!("INSERT INTO observations (revision, unit, measure, month, mantissa, scale) VALUES (5, {unit}, 0, 1, 1, 0)")).unwrap();
+    assert_eq!(wrong(place)[0], changed(5));
+}
+
+pub fn rows_of_a_revision_that_is_gone_are_told(place: &dyn Place) {
+    let store = place.open();
+    write(&store, &eventful());
+    place.tamper("revisions", "DELETE FROM revisions WHERE revision = 5");
+    assert!(matches!(store.commits(0, 12), Err(StoreError::Corrupt { .. })));
+    assert_eq!(store.commits(5, 12).unwrap().len(), 7);
+}
+
+/// Into a SQLite file; into PostgreSQL and back see `postgres.rs`.
+pub fn a_ledger_is_copied_whole_and_goes_on_from_where_a_copy_ended(place: &dyn Place) {
+    let (store, target) = (place.open(), sqlite::Fresh::default());
+    let copy = target.open();
+    assert_eq!(store.copy_into(&copy).unwrap(), 0);
+    let written = eventful();
+    write(&store, &written[..5]);
+    assert_eq!(store.copy_into(&copy).unwrap(), 5);
+    write(&store, &written[5..]);
+    write(&store, &(13..=60).map(|revision| bringing(revision, vec![figure(revision, 1, 1, revision, Some(1))])).collect::<Vec<_>>());
+    assert_eq!((store.copy_into(&copy).unwrap(), store.copy_into(&copy).unwrap()), (55, 0));
+    same_ledgers(&store, &target.open());
+}
+
+/// Two ledgers that hold the same.
+pub fn same_ledgers(one: &Store, other: &Store) {
+    assert_eq!(one.commits(0, i64::MAX).unwrap(), other.commits(0, i64::MAX).unwrap());
+    assert_eq!(one.revisions(0, 10_000).unwrap(), other.revisions(0, 10_000).unwrap());
+    assert_eq!((one.units().unwrap(), one.unit_numbers().unwrap()), (other.units().unwrap(), other.unit_numbers().unwrap()));
+    assert_eq!((one.untouched(0, i64::MAX).unwrap(), other.untouched(0, i64::MAX).unwrap()), (Vec::new(), Vec::new()));
+}
+
+pub fn a_ledger_is_not_copied_into_another(place: &dyn Place) {
+    let (store, target) = (place.open(), sqlite::Fresh::default());
+    write(&store, &eventful());
+    let other = target.open();
+    write(&other, &[bare(1), bare(2)]);
+    let before = other.commits(0, i64::MAX).unwrap();
+    for (from, into) in [(&store, &other), (&other, &store)] {
+        assert!(from.copy_into(into).is_err());
+    }
+    assert_eq!(other.commits(0, i64::MAX).unwrap(), before);
+    assert_eq!(store.head().unwrap().revision, 12);
+}

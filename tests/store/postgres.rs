@@ -1,0 +1,292 @@
+//! What holds for PostgreSQL alone: addresses, formats, copies, several programs at once. What needs a server of its own is in `server.rs`.
+
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use egov_kpi::store::{Store, StoreError, WriteOutcome};
+
+use crate::chain::{kept, same_ledgers};
+use crate::database::{Database, ask};
+use crate::ledger::{Place, bare, bringing, eventful, filled, write};
+use crate::sqlite;
+
+/// A database with one ledger.
+pub struct Fresh {
+    pub database: Database,
+}
+
+impl Default for Fresh {
+    fn default() -> Self {
+        Self { database: Database::create() }
+    }
+}
+
+impl Fresh {
+    /// What a question to the database brings.
+    fn ask(&self, statement: &str) -> Vec<String> {
+        ask(&self.database.address, statement).unwrap()
+    }
+}
+
+impl Place for Fresh {
+    fn open(&self) -> Store {
+        Store::open(&self.database.address, true).unwrap()
+    }
+
+    fn by_hand(&self, statement: &str) -> Result<(), String> {
+        ask(&self.database.address, statement).map(drop)
+    }
+
+    fn tamper(&self, _table: &str, statement: &str) {
+        self.by_hand(&format!("SET session_replication_role = replica; {statement}")).unwrap();
+    }
+}
+
+/// The sentence with which an address is refused; it repeats no secret.
+fn refusal(address: &str) -> String {
+    let error = Store::open(address, true).err().unwrap();
+    assert!(matches!(error, StoreError::Address(_)), "{address}: {error:?}");
+    hides(&error);
+    error.to_string()
+}
+
+/// Neither for people nor in the log does an error, or its causes, say a word with `secret` in it.
+pub fn hides(error: &StoreError) {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    let told: Vec<String> = causes.map(ToString::to_string).chain([error.to_string(), format!("{error:?}")]).collect();
+    assert!(told.iter().all(|text| !text.contains("secret")), "{told:?}");
+}
+
+#[test]
+fn an_address_names_host_user_and_database_or_is_refused_with_what_is_right() {
+    for (address, fault) in [
+        ("postgres://user:secret@/db", "it names no host"),
+        ("postgres:///db", "it names no host"),
+        ("postgres://host/db", "it names a user and a database"),
+        ("postgres://user:secret@host", "it names a user and a database"),
+        ("postgresql://user:secret@host/", "it names a user and a database"),
+        ("postgres://user:secret@host/db?colour=red", "colour"),
+        ("postgres://user:secret@host/db?sslmode=allow", "sslmode is disable, prefer, require or verify-full"),
+        ("postgres://user:secret@host/db?sslmode=verify-ca", "sslmode is disable, prefer, require or verify-full"),
+        ("postgres://user:secret@host/db?sslmode=", "sslmode is disable, prefer, require or verify-full"),
+        ("postgres://user:secret@host/db?sslrootcert=/etc/root.crt", "sslrootcert goes with sslmode=verify-full"),
+        ("postgres://user:secret@host/db?sslmode=require&sslrootcert=/etc/root.crt", "sslrootcert goes with sslmode=verify-full"),
+        ("postgres://user:secret@host/db?sslmode=verify-full&sslrootcert=/no/such/file", "The certificates of sslrootcert cannot be read"),
+        ("postgres://user:secret@host/db?sslmode=verify-full&sslrootcert=Cargo.toml", "The certificates of sslrootcert cannot be read"),
+        ("postgres://user:secret@host:port/db", "it looks like postgres://user:password@host"),
+        ("postgres://user:secret@host/db?connect_timeout=soon", "connect_timeout"),
+        ("postgres://user:secret@host/db?target_session_attrs=any%20", "target_session_attrs"),
+    ] {
+        let sentence = refusal(address).to_lowercase();
+        assert!(sentence.contains(&fault.to_lowercase()), "{address}: {sentence}");
+    }
+}
+
+#[test]
+fn the_pool_and_the_time_of_a_statement_are_bounded() {
+    for (name, most) in [("pool_size", 100), ("statement_timeout", 3_600)] {
+        for value in ["0", "-1", "", "ten", "1.5", &(most + 1).to_string(), "99999999999"] {
+            let sentence = refusal(&format!("postgres://user:secret@host/db?{name}={value}"));
+            assert!(sentence.contains(&format!("{name} is a whole number from 1 to {most}")), "{value}: {sentence}");
+        }
+    }
+    let fresh = Fresh::default();
+    for options in ["pool_size=1&statement_timeout=1", "pool_size=100&statement_timeout=3600"] {
+        let store = Store::open(&format!("{}?{options}", fresh.database.address), true).unwrap();
+        thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(|| (0..20).for_each(|_| store.ping().unwrap())))));
+    }
+}
+
+/// A password with letters that mean something in an address and were not written as %40 and so on.
+#[test]
+fn a_password_that_tears_an_address_apart_is_not_repeated() {
+    for password in ["se@secret", "se/secret", "se?secret", "se?secret=1", "se?secret=1&secret=2", "se#secret", "se:secret", "se%secret", "secret%", "se%ZZsecret", "se&secret=1"] {
+        for rest in ["@127.0.0.1:1/db", "@127.0.0.1:1/db?sslmode=disable", "@/db", "@127.0.0.1:1", "@127.0.0.1:x/db", "@127.0.0.1:1/db?secret", "@127.0.0.1:1/db?password=secret"] {
+            for user in ["user", ""] {
+                hides(&Store::open(&format!("postgres://{user}:{password}{rest}"), true).err().unwrap());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_is_unavailable() {
+    let started = Instant::now();
+    let error = Store::open("postgres://user:secret@127.0.0.1:1/db", true).err().unwrap();
+    assert!(matches!(error, StoreError::Unavailable(_)) && error.is_passing(), "{error:?}");
+    hides(&error);
+    assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn tables_are_made_only_when_asked() {
+    let fresh = Fresh::default();
+    let tables = || fresh.ask("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename");
+    let error = Store::open(&fresh.database.address, false).err().unwrap();
+    assert!(matches!(&error, StoreError::Address(sentence) if sentence == "There is no ledger in that database."), "{error:?}");
+    assert!(tables().is_empty());
+    write(&fresh.open(), &[bare(1)]);
+    assert_eq!(tables().len(), 11);
+    assert_eq!(Store::open(&fresh.database.address, false).unwrap().head().unwrap().revision, 1);
+}
+
+#[test]
+fn a_newer_programs_database_is_refused_and_left_as_it_is() {
+    let fresh = Fresh::default();
+    write(&fresh.open(), &[bare(1)]);
+    fresh.by_hand("INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000000')").unwrap();
+    for create in [true, false] {
+        let error = Store::open(&fresh.database.address, create).err().unwrap();
+        assert!(matches!(&error, StoreError::NewerSchema { found, known } if found == "99990101000000" && known == "20261124000000"), "{error:?}");
+    }
+    assert_eq!(fresh.ask("SELECT count(*) FROM __diesel_schema_migrations"), ["2"]);
+}
+
+#[test]
+fn another_programs_tables_are_refused_and_left_as_they_are() {
+    for theirs in [
+        "CREATE TABLE revisions (id INTEGER)",
+        "CREATE TABLE observations (id INTEGER)",
+        "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY, run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP);
+         INSERT INTO __diesel_schema_migrations (version) VALUES ('20200101000000'); CREATE TABLE their_own (id INTEGER)",
+    ] {
+        let fresh = Fresh::default();
+        fresh.by_hand(theirs).unwrap();
+        let columns = || fresh.ask("SELECT table_name || ' ' || column_name FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1");
+        let before = columns();
+        assert!(refusal(&fresh.database.address).contains("another program's tables"), "{theirs}");
+        assert_eq!(columns(), before);
+    }
+}
+
+#[test]
+fn programs_that_start_at_once_on_an_empty_database_all_get_it() {
+    for _ in 0..5 {
+        let fresh = Fresh::default();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| fresh.open().ping().unwrap());
+            }
+        });
+        assert_eq!(fresh.ask("SELECT count(*) FROM __diesel_schema_migrations"), ["1"]);
+    }
+}
+
+#[test]
+fn a_table_of_the_ledger_cannot_be_emptied() {
+    let fresh = Fresh::default();
+    write(&fresh.open(), &eventful());
+    let tables = fresh.ask("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN ('__diesel_schema_migrations', 'idempotency_keys')");
+    assert_eq!(tables.len(), 9);
+    for table in tables {
+        assert!(fresh.by_hand(&format!("TRUNCATE {table} CASCADE")).unwrap_err().contains("append-only"), "{table}");
+    }
+}
+
+#[test]
+fn the_migration_can_be_taken_back() {
+    let fresh = Fresh::default();
+    write(&fresh.open(), &eventful());
+    fresh.by_hand(include_str!("../../migrations/postgres/2026-11-24-000000_ledger/down.sql")).unwrap();
+    fresh.by_hand("DROP TABLE __diesel_schema_migrations").unwrap();
+    let left = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace UNION SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace";
+    assert!(fresh.ask(left).is_empty());
+    assert_eq!(fresh.open().head().unwrap().revision, 0);
+}
+
+#[test]
+fn a_ledger_moves_from_a_file_to_a_server_and_back_with_the_same_hashes() {
+    let (file, server, back) = (sqlite::Fresh::default(), Fresh::default(), sqlite::Fresh::default());
+    let store = file.open();
+    write(&store, &eventful()[..7]);
+    assert_eq!(store.copy_into(&server.open()).unwrap(), 7);
+    write(&store, &eventful()[7..]);
+    assert_eq!(store.copy_into(&server.open()).unwrap(), 5);
+    assert_eq!(server.open().copy_into(&back.open()).unwrap(), 12);
+    same_ledgers(&store, &server.open());
+    same_ledgers(&store, &back.open());
+}
+
+#[test]
+fn the_same_commits_have_the_same_hashes_in_a_file_and_on_a_server() {
+    let (file, server) = (sqlite::Fresh::default(), Fresh::default());
+    filled(&file.open());
+    filled(&server.open());
+    assert_eq!(kept(&file.open()), kept(&server.open()));
+}
+
+#[test]
+fn a_backup_is_left_to_the_servers_own_tools() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("copy.db");
+    let error = Fresh::default().open().backup(&file).unwrap_err();
+    assert!(matches!(error, StoreError::Backup { .. }) && error.to_string().contains("pg_dump"), "{error:?}");
+    assert!(!file.exists());
+}
+
+/// The calls that a store makes when something has changed.
+fn calls(store: &Store) -> Receiver<()> {
+    let (sender, calls) = channel();
+    store.on_change(move || drop(sender.send(())));
+    calls.recv_timeout(Duration::from_secs(10)).unwrap(); // it listens now
+    calls
+}
+
+#[test]
+fn a_store_is_told_within_a_second_what_another_has_written() {
+    let fresh = Fresh::default();
+    let (store, other) = (fresh.open(), fresh.open());
+    let (told, others) = (calls(&store), calls(&other));
+    for revision in 1..=20 {
+        let commit = if revision % 2 == 0 { bare(revision) } else { bringing(revision, Vec::new()) };
+        write(&other, &[commit]);
+        told.recv_timeout(Duration::from_secs(1)).unwrap();
+        assert_eq!(store.head().unwrap().revision, revision, "what it is told of it can read");
+    }
+    assert!(others.recv_timeout(Duration::from_millis(300)).is_err(), "nobody is told of what he wrote himself");
+    // Neither of what was refused.
+    assert!(matches!(other.write(7, &[bare(8)], &[]).unwrap(), WriteOutcome::Behind(_)));
+    assert!(other.write(20, &[bare(22)], &[]).is_err());
+    assert!(told.recv_timeout(Duration::from_millis(300)).is_err());
+}
+
+/// Whoever is told of nothing listens anew where the connection was cut.
+#[test]
+fn a_store_listens_again_after_its_connections_were_cut() {
+    let fresh = Fresh::default();
+    let (store, other) = (fresh.open(), fresh.open());
+    let told = calls(&store);
+    fresh.ask("SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+    told.recv_timeout(Duration::from_secs(5)).unwrap(); // it listens again, and something may have been missed
+    write(&other, &[bare(1)]);
+    told.recv_timeout(Duration::from_secs(1)).unwrap();
+    write(&store, &[bare(2)]);
+    assert_eq!(other.head().unwrap().revision, 2);
+}
+
+/// A reader who goes on behind the last revision that he saw never passes over one.
+#[test]
+fn revisions_become_visible_in_their_order() {
+    let fresh = Fresh::default();
+    let until = Instant::now() + Duration::from_secs(3);
+    let insist = |store: &Store| {
+        while Instant::now() < until {
+            let head = store.head().unwrap().revision;
+            store.write(head, &[bare(head + 1)], &[]).unwrap();
+        }
+    };
+    let stores: Vec<Store> = (0..4).map(|_| fresh.open()).collect();
+    let reader = fresh.open();
+    let mut last = 0;
+    thread::scope(|scope| {
+        stores.iter().for_each(|store| drop(scope.spawn(|| insist(store))));
+        while Instant::now() < until {
+            for row in reader.revisions(last, 1000).unwrap() {
+                assert_eq!(row.revision, last + 1);
+                last = row.revision;
+            }
+        }
+    });
+    assert!(last > 100, "{last} revisions are too few to tell");
+}
