@@ -96,6 +96,12 @@ impl Moment {
         self.past.as_ref().map_or_else(|| Look::Now(self.app.state()), |past| Look::Then(&past.state))
     }
 
+    /// Whether it is one of the past.
+    #[must_use]
+    pub fn is_past(&self) -> bool {
+        self.past.is_some()
+    }
+
     /// The month that had begun in Vietnam.
     #[must_use]
     pub fn month(&self) -> Month {

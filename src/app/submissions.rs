@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 
 use super::findings::FindingView;
 use super::keyed::{Given, Keyed};
+use super::moment::Moment;
 use super::state::{Frame, State};
 use super::writer::{Reply, Submit, Withdrawal, stopping};
 use super::{App, this_month, time_text};
@@ -268,26 +269,6 @@ impl App {
         Ok(answer)
     }
 
-    /// The receipt of a submission.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
-    pub fn receipt(&self, id: &str) -> Result<PastReceipt, Error> {
-        let SubmissionRecord { revision, submission } = self.record_of(id)?;
-        let counts = counts(&submission);
-        Ok(PastReceipt {
-            submission: submission.id,
-            revision: revision.revision,
-            recorded_at: time_text(revision.recorded_at),
-            actor: revision.actor,
-            reason: revision.reason,
-            source: SourceView { kind: submission.source_kind, reference: submission.reference },
-            withdraws: submission.withdraws,
-            counts,
-            findings: serde_json::from_str(&submission.findings).unwrap_or_default(),
-        })
-    }
-
     /// Withdraws the figures of a submission that still stand, in a new revision.
     ///
     /// # Errors
@@ -317,9 +298,31 @@ impl App {
             }
         }
     }
+}
 
-    fn record_of(&self, id: &str) -> Result<SubmissionRecord, Error> {
-        find(self.store(), id)
+impl Moment {
+    /// The receipt of a submission. Blocks on the store.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn receipt(&self, id: &str) -> Result<PastReceipt, Error> {
+        let SubmissionRecord { revision, submission } = find(self.store(), id)?;
+        // Another instance may have recorded it a moment ago; a moment of the past does not know it yet.
+        if self.is_past() && revision.revision > self.look().revision {
+            return Err(unknown(id));
+        }
+        let counts = counts(&submission);
+        Ok(PastReceipt {
+            submission: submission.id,
+            revision: revision.revision,
+            recorded_at: time_text(revision.recorded_at),
+            actor: revision.actor,
+            reason: revision.reason,
+            source: SourceView { kind: submission.source_kind, reference: submission.reference },
+            withdraws: submission.withdraws,
+            counts,
+            findings: serde_json::from_str(&submission.findings).unwrap_or_default(),
+        })
     }
 }
 
@@ -355,7 +358,11 @@ pub(super) fn counts(row: &SubmissionRow) -> Counts {
 /// A submission by its identifier; what cannot be one is not asked for (PostgreSQL takes no NUL).
 pub(super) fn find(store: &crate::store::Store, id: &str) -> Result<SubmissionRecord, Error> {
     let found = if id.bytes().all(|b| b.is_ascii_alphanumeric()) { store.submission(id)? } else { None };
-    found.ok_or_else(|| Error::NotFound(format!("there is no submission {}", crate::domain::fault::quoted(id))))
+    found.ok_or_else(|| unknown(id))
+}
+
+fn unknown(id: &str) -> Error {
+    Error::NotFound(format!("there is no submission {}", crate::domain::fault::quoted(id)))
 }
 
 /// A figure that a submission brought: measure, unit's number, month.

@@ -13,14 +13,20 @@ use crate::app::submissions::{PastReceipt, Receipt};
 #[utoipa::path(
     operation_id = "get_submission",
     tag = "figures",
-    params(("id" = String, Path, description = "The submission")),
+    params(
+        ("id" = String, Path, description = "The submission"),
+        ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"),
+        ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds")
+    ),
     responses((status = 200, description = "What was sent, by whom, when, with counts and the findings then", body = PastReceipt), Problems)
 )]
 #[get("/submissions/{id}")]
 pub async fn get(request: HttpRequest, context: web::Data<Context>, id: web::Path<String>) -> Answer {
-    let app = context.app()?.clone();
-    Params::of(&request)?.finish()?;
-    let receipt = web::block(move || app.receipt(&id)).await.map_err(|_stopping| Problem::internal())??;
+    let mut params = Params::of(&request)?;
+    let wanted = params.wanted(&request);
+    params.finish()?;
+    let moment = context.app()?.moment(&wanted).await?;
+    let receipt = web::block(move || moment.receipt(&id)).await.map_err(|_stopping| Problem::internal())??;
     Ok(HttpResponse::Ok().json(receipt))
 }
 

@@ -39,6 +39,9 @@ fn page(numbers: Option<[(&str, &str, String); 6]>) -> Markup {
         ("/api/v1/kpis", "Các chỉ số được tính", "What is computed"),
         ("/api/v1/findings", "Những chỗ số liệu mâu thuẫn", "Where figures contradict each other"),
         ("/api/v1/observations?format=csv", "Số liệu đã ghi (CSV)", "Figures as recorded"),
+        ("/api/v1/revisions?format=csv", "Lịch sử thay đổi (CSV)", "Everything that happened, who, when, why"),
+        ("/api/v1/periods", "Các tháng đã chốt", "Months that are closed"),
+        ("/api/v1/ledger", "Tình trạng của sổ cái", "How far the ledger has come"),
         ("/metrics", "Tình trạng của dịch vụ", "The service's own health"),
     ];
     html! {

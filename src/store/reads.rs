@@ -212,8 +212,10 @@ pub fn commits(db: &mut Db, window: Range<i64>) -> QueryResult<Vec<RecordedCommi
 pub fn brought(db: &mut Db, window: Range<i64>, most_units: usize) -> QueryResult<HashMap<i64, Brought>> {
     let mut found: HashMap<i64, Brought> = HashMap::new();
     let versions = unit_versions::table.inner_join(unit_numbers::table).filter(unit_versions::revision.gt(window.start));
-    let versions = versions.filter(unit_versions::revision.le(window.end)).order((unit_versions::revision, unit_numbers::code));
-    for (revision, code) in versions.select((unit_versions::revision, unit_numbers::code)).load::<(i64, String)>(db)? {
+    let versions = versions.filter(unit_versions::revision.le(window.end)).select((unit_versions::revision, unit_numbers::code));
+    let mut rows: Vec<(i64, String)> = versions.load(db)?;
+    rows.sort_unstable(); // here, as in `keys`
+    for (revision, code) in rows {
         let units = &mut found.entry(revision).or_default().units;
         if units.len() < most_units {
             units.push(code);

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 
 use super::super::chain;
 use super::super::error::StoreError;
-use super::super::rows::{Commit, Head, KeyRow, ObservationRow, RecordedCommit, RevisionRow, SubmissionRow, WriteOutcome};
+use super::super::rows::{Commit, Head, KeyRow, MeasureRow, ObservationRow, RecordedCommit, RevisionRow, SubmissionRow, WriteOutcome};
 use super::super::schema::{
     catalogue_versions, closings, idempotency_keys, measures, observations, revisions, submissions, touched_units, unit_numbers, unit_versions,
 };
@@ -38,6 +38,33 @@ struct NewSubmission {
     revision: i64,
     #[diesel(embed)]
     row: SubmissionRow,
+}
+
+/// A measure's number to write.
+#[derive(Insertable)]
+#[diesel(table_name = measures, treat_none_as_default_value = false)]
+struct NewMeasure {
+    revision: i64,
+    #[diesel(embed)]
+    row: MeasureRow,
+}
+
+/// A unit's number to write.
+#[derive(Insertable)]
+#[diesel(table_name = unit_numbers, treat_none_as_default_value = false)]
+struct NewUnit {
+    number: i64,
+    code: String,
+    revision: i64,
+}
+
+/// A unit's version to write.
+#[derive(Insertable)]
+#[diesel(table_name = unit_versions, treat_none_as_default_value = false)]
+struct NewVersion {
+    unit: i64,
+    revision: i64,
+    document: String,
 }
 
 /// Which revisions hold figures of a unit.
@@ -78,9 +105,7 @@ pub fn append(db: &mut Db, expected: i64, commits: &[Commit], keys: &[KeyRow]) -
         return Ok(WriteOutcome::Written);
     }
     append_revisions(db, hash, commits)?;
-    for commit in commits {
-        append_small(db, commit)?;
-    }
+    append_small(db, commits)?;
     let rows = in_order(commits);
     check_measures(db, &rows)?;
     let mut touched: Vec<TouchedRow> = rows.iter().map(|row| TouchedRow { unit: row.unit, revision: row.revision }).collect();
@@ -184,27 +209,29 @@ fn check_order(head: Head, commits: &[Commit]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Writes what a commit says of dictionaries, units, catalogue and closed months: a few rows each, by statements that stay prepared.
-fn append_small(db: &mut Db, commit: &Commit) -> QueryResult<()> {
-    let revision = commit.revision;
-    for measure in &commit.new_measures {
-        diesel::insert_into(measures::table).values((measure, measures::revision.eq(revision))).execute(db)?;
+/// Writes what commits say of dictionaries, units, catalogue and closed months. Of the first two there may be 50,000 at once, and with
+/// PostgreSQL each statement waits for an answer.
+fn append_small(db: &mut Db, commits: &[Commit]) -> QueryResult<()> {
+    let (mut named, mut numbered, mut versions) = (Vec::new(), Vec::new(), Vec::new());
+    for commit in commits {
+        let revision = commit.revision;
+        named.extend(commit.new_measures.iter().map(|row| NewMeasure { revision, row: row.clone() }));
+        numbered.extend(commit.new_units.iter().map(|(number, code)| NewUnit { number: *number, code: code.clone(), revision }));
+        versions.extend(commit.unit_versions.iter().map(|(unit, document)| NewVersion { unit: *unit, revision, document: document.clone() }));
     }
-    for (number, code) in &commit.new_units {
-        let row = (unit_numbers::number.eq(number), unit_numbers::code.eq(code.as_str()), unit_numbers::revision.eq(revision));
-        diesel::insert_into(unit_numbers::table).values(row).execute(db)?;
-    }
-    for (unit, document) in &commit.unit_versions {
-        let row = (unit_versions::unit.eq(unit), unit_versions::revision.eq(revision), unit_versions::document.eq(document.as_str()));
-        diesel::insert_into(unit_versions::table).values(row).execute(db)?;
-    }
-    if let Some((version, document)) = &commit.catalogue {
-        let row = (catalogue_versions::version.eq(version), catalogue_versions::revision.eq(revision), catalogue_versions::document.eq(document.as_str()));
-        diesel::insert_into(catalogue_versions::table).values(row).execute(db)?;
-    }
-    for (month, closed) in &commit.closings {
-        let row = (closings::revision.eq(revision), closings::month.eq(month), closings::closed.eq(i64::from(*closed)));
-        diesel::insert_into(closings::table).values(row).execute(db)?;
+    insert_all!(db, measures::table, named);
+    insert_all!(db, unit_numbers::table, numbered);
+    insert_all!(db, unit_versions::table, versions);
+    for commit in commits {
+        let revision = commit.revision;
+        if let Some((version, document)) = &commit.catalogue {
+            let row = (catalogue_versions::version.eq(version), catalogue_versions::revision.eq(revision), catalogue_versions::document.eq(document.as_str()));
+            diesel::insert_into(catalogue_versions::table).values(row).execute(db)?;
+        }
+        for (month, closed) in &commit.closings {
+            let row = (closings::revision.eq(revision), closings::month.eq(month), closings::closed.eq(i64::from(*closed)));
+            diesel::insert_into(closings::table).values(row).execute(db)?;
+        }
     }
     Ok(())
 }

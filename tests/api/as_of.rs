@@ -465,7 +465,8 @@ fn before_its_first_revision_the_ledger_is_empty() {
     let before = text(DateTime::parse_from_rfc3339(&first).unwrap().to_utc() - TimeDelta::microseconds(1));
     for as_of in ["0", "00", "1969-12-31T23:59:59Z", "0000-01-01T00:00:00Z", before.as_str()] {
         let read = |path: &str| server.read(&with(path, "as_of", as_of));
-        for (path, list) in [("observations", "observations"), ("findings", "findings"), ("units", "units"), ("periods", "periods"), ("revisions", "revisions")] {
+        for (path, list) in [("observations", "observations"), ("findings", "findings"), ("units", "units"), ("periods", "periods"), ("revisions", "revisions")]
+        {
             assert_eq!(read(path)[list], json!([]), "{path} as of {as_of}");
             assert_eq!(read(path)["revision"], 0, "{path} as of {as_of}");
         }
@@ -491,9 +492,21 @@ fn a_revision_that_is_not_there_yet_and_what_is_no_moment_are_faults() {
         for ahead in [newest + 1, newest + 1_000_000, i64::MAX] {
             assert_eq!(faults(&ahead.to_string()), ["/as_of unknown_revision"], "{path}");
         }
-        for malformed in
-            ["", "9223372036854775808", "-1", "1.5", "0x1", "now", "2021", "2021-10", "2021-10-05", "2021-10-05T00:00:00", "2021-13-05T00:00:00Z", "1%202", "%D9%A1"]
-        {
+        for malformed in [
+            "",
+            "9223372036854775808",
+            "-1",
+            "1.5",
+            "0x1",
+            "now",
+            "2021",
+            "2021-10",
+            "2021-10-05",
+            "2021-10-05T00:00:00",
+            "2021-13-05T00:00:00Z",
+            "1%202",
+            "%D9%A1",
+        ] {
             // Digits alone are a revision, be it one that is not there.
             let code = if malformed == "2021" { "/as_of unknown_revision" } else { "/as_of malformed" };
             assert_eq!(faults(malformed), [code], "{path} as of {malformed}");
@@ -511,9 +524,17 @@ fn a_revision_that_is_not_there_yet_and_what_is_no_moment_are_faults() {
 fn a_time_to_come_is_now() {
     let (server, receipts) = three();
     // What has no figure yet ends with this month, not with one to come.
-    for path in EVERY.into_iter().chain(["series?measure=ioffice.documents.signed&unit=travinh&last=2", "series?measure=ioffice.documents.signed&unit=travinh&last=1&step=year"]) {
+    for path in EVERY
+        .into_iter()
+        .chain(["series?measure=ioffice.documents.signed&unit=travinh&last=2", "series?measure=ioffice.documents.signed&unit=travinh&last=1&step=year"])
+    {
         let now = server.get(path);
-        for ahead in [text(Utc::now() + TimeDelta::hours(1)), text(Utc::now() + TimeDelta::days(400)), "2199-12-31T23:59:59Z".to_owned(), "9999-12-31T23:59:59Z".to_owned()] {
+        for ahead in [
+            text(Utc::now() + TimeDelta::hours(1)),
+            text(Utc::now() + TimeDelta::days(400)),
+            "2199-12-31T23:59:59Z".to_owned(),
+            "9999-12-31T23:59:59Z".to_owned(),
+        ] {
             let then = server.get(&with(path, "as_of", &ahead));
             assert_eq!((then.status, then.text()), (now.status, now.text()), "{path} as of {ahead}");
         }
@@ -532,7 +553,8 @@ fn an_answer_of_then_that_is_known_is_not_sent_again_whatever_is_written() {
     let (server, receipts) = three();
     let revision = receipts[1]["revision"].to_string();
     let time = receipts[1]["recorded_at"].as_str().unwrap();
-    let asked: Vec<String> = EVERY.into_iter().filter(|path| *path != "ledger").flat_map(|path| [with(path, "as_of", &revision), with(path, "as_of", time)]).collect();
+    let asked: Vec<String> =
+        EVERY.into_iter().filter(|path| *path != "ledger").flat_map(|path| [with(path, "as_of", &revision), with(path, "as_of", time)]).collect();
     let tags: Vec<String> = asked.iter().map(|path| server.get(path).header("etag").to_owned()).collect();
     server.record("travinh", &[(OUTGOING, "2021-10", 4)]);
     server.put_units(&json!([{ "code": "new" }]));
@@ -568,7 +590,9 @@ fn a_submission_is_unknown_before_it_was_sent() {
 fn a_corrected_figure_and_a_renamed_unit_are_read_as_they_were() {
     let server = Server::start();
     server.put_units(&json!([{ "code": "u", "name": { "en": "Old" } }]));
-    let first = server.post(&json!({ "observations": [figure(OUTGOING, "u", "2021-10", 10), figure(SIGNED, "u", "2021-10", 4), figure(RATE, "u", "2021-10", "41.0")] })).expect(201);
+    let first = server
+        .post(&json!({ "observations": [figure(OUTGOING, "u", "2021-10", 10), figure(SIGNED, "u", "2021-10", 4), figure(RATE, "u", "2021-10", "41.0")] }))
+        .expect(201);
     let then = first["revision"].as_i64().unwrap();
     server.put_units(&json!([{ "code": "u", "name": { "en": "New" } }, { "code": "a" }]));
     server.post(&json!({ "reason": "recount", "observations": [figure(OUTGOING, "u", "2021-10", 20), figure(RATE, "u", "2021-10", Value::Null)] })).expect(201);
@@ -576,7 +600,8 @@ fn a_corrected_figure_and_a_renamed_unit_are_read_as_they_were() {
     let kpi = catalogue["kpis"].as_array_mut().unwrap().iter_mut().find(|kpi| kpi["code"] == RATE).unwrap();
     kpi["formula"] = json!("ioffice.documents.outgoing / ioffice.documents.signed");
     server.put("catalogue", &catalogue).expect(200);
-    let rate = |as_of: &str| server.read(&format!("series?{}{as_of}", query(&[("measure", RATE), ("unit", "u"), ("last", "1")])))["series"][0]["points"][0].clone();
+    let rate =
+        |as_of: &str| server.read(&format!("series?{}{as_of}", query(&[("measure", RATE), ("unit", "u"), ("last", "1")])))["series"][0]["points"][0].clone();
     has(&rate(&format!("&as_of={then}")), &json!({ "period": "2021-10", "value": 40, "stated": 41.0 }));
     has(&rate(&format!("&as_of={}", then + 2)), &json!({ "value": 20, "stated": null }));
     has(&rate(""), &json!({ "value": 500, "stated": null }));

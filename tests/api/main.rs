@@ -9,6 +9,8 @@ mod crash;
 mod faults;
 mod harness;
 mod health;
+mod idempotency;
+mod instances;
 mod invalid;
 mod posting;
 mod processes;

@@ -22,7 +22,13 @@ impl Tampered {
         run(&["import", report.to_str().unwrap(), "--reason", "monthly", "--database", &tampered.address()]).expect(0);
         api.put("units", &json!({ "units": [{ "code": "new-unit" }] })).expect(200);
         api.send("POST", "periods/2021-10/close?reason=reported", &[], None).expect(200);
-        api.send("POST", "observations?reason=counted+again", &[("content-type", "text/csv")], Some(b"indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,23442\nioffice.documents.signed,travinh,2021-10,null\n")).expect(201);
+        api.send(
+            "POST",
+            "observations?reason=counted+again",
+            &[("content-type", "text/csv")],
+            Some(b"indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,23442\nioffice.documents.signed,travinh,2021-10,null\n"),
+        )
+        .expect(201);
         assert_eq!(api.point(OUTGOING, "travinh", "2021-10")["value"], 23442.0);
         server.stop();
         tampered
@@ -79,7 +85,10 @@ fn every_changed_row_is_told_with_its_revision() {
         ("UPDATE catalogue_versions SET document = document || ' '", 1),
         ("UPDATE measures SET code = 'ioffice.documents.incoming' WHERE id = 0", 3),
         ("UPDATE closings SET month = month - 1", 5),
-        ("UPDATE revisions SET hash = replace(hash, substr(hash, 1, 1), 'f') WHERE revision = 4 AND substr(hash, 1, 1) <> 'f'; UPDATE revisions SET hash = 'e' || substr(hash, 2) WHERE revision = 4 AND substr(hash, 1, 1) = 'f'", 4),
+        (
+            "UPDATE revisions SET hash = replace(hash, substr(hash, 1, 1), 'f') WHERE revision = 4 AND substr(hash, 1, 1) <> 'f'; UPDATE revisions SET hash = 'e' || substr(hash, 2) WHERE revision = 4 AND substr(hash, 1, 1) = 'f'",
+            4,
+        ),
         ("INSERT INTO observations SELECT 2, unit, measure, month, mantissa, scale FROM observations WHERE revision = 6 AND mantissa IS NOT NULL", 2),
         ("DELETE FROM touched_units WHERE revision = 6", 6),
     ] {

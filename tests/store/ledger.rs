@@ -59,7 +59,10 @@ pub fn bringing(revision: i64, observations: Vec<ObservationRow>) -> Commit {
 pub fn eventful() -> Vec<Commit> {
     let of_kind = |revision: i64, kind: &str| Commit { kind: kind.to_owned(), ..bare(revision) };
     let withdrawing = SubmissionRow { withdraws: Some("S3".to_owned()), source_kind: "withdrawal".to_owned(), ..submission("S4") };
-    let telling = SubmissionRow { reference: Some("Báo cáo 'số' 10\\2021 \"đợt\u{1F600}\"".to_owned()), findings: "[{\"rule\":\"r\"}]".to_owned(), ..submission("S3") };
+    let telling =
+        SubmissionRow {
+            reference: Some("Báo cáo 'số' 10\\2021 \"đợt\u{1F600}\"".to_owned()), findings: "[{\"rule\":\"r\"}]".to_owned(), ..submission("S3")
+        };
     let renamed = |revision: i64, unit: i64| (unit, format!("{{\"name\":\"Đơn vị {unit} ở {revision}\"}}"));
     vec![
         Commit { catalogue: Some((1, "{\"indicators\":[]}".to_owned())), ..of_kind(1, "catalogue") },

@@ -84,7 +84,7 @@ fn sessions_are_encrypted_and_the_servers_name_is_checked_as_the_address_says() 
     for (options, is) in [("sslmode=disable", "false"), ("sslmode=require", "true"), ("sslmode=prefer", "true"), ("", "true")] {
         let store = open(here, options).unwrap();
         let (sender, told) = channel();
-        store.on_change(move || drop(sender.send(())));
+        store.on_change(move || sender.send(()).unwrap_or_default());
         told.recv_timeout(Duration::from_secs(10)).unwrap();
         write(&store, &[bare(store.head().unwrap().revision + 1)]);
         assert_eq!(encrypted(here), [is], "{options}");
@@ -134,7 +134,8 @@ fn a_server_without_encryption_is_refused_where_it_was_asked_for() {
 #[test]
 fn a_password_is_checked_over_an_encrypted_session_and_never_told() {
     let server = Server::start(&["--fast", "--tls"]);
-    server.ask("CREATE ROLE clerk LOGIN PASSWORD 'se@cret/?'; CREATE DATABASE held OWNER clerk");
+    server.ask("CREATE ROLE clerk LOGIN PASSWORD 'se@cret/?'");
+    server.ask("CREATE DATABASE held OWNER clerk");
     let rules = server.file("data/pg_hba.conf");
     fs::write(&rules, format!("host all clerk all scram-sha-256\n{}", fs::read_to_string(&rules).unwrap())).unwrap();
     server.ask("SELECT pg_reload_conf()::text");
@@ -161,7 +162,7 @@ fn a_store_goes_on_when_its_server_comes_back() {
     let database = server.database();
     let store = Store::open(&database.address, true).unwrap();
     let (sender, told) = channel();
-    store.on_change(move || drop(sender.send(())));
+    store.on_change(move || sender.send(()).unwrap_or_default());
     write(&store, &[bare(1)]);
     for round in 0..2 {
         let head = store.head().unwrap().revision;
@@ -196,7 +197,9 @@ fn a_commit_is_durable_even_where_the_server_would_not_wait_for_its_disk() {
         assert_eq!(ask(&database.address, "SELECT current_setting('synchronous_commit')").unwrap(), [setting]);
         let store = Store::open(&database.address, true).unwrap();
         let head = store.head().unwrap().revision;
-        let await_standby = |names: &str| ask(&server.address, &format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'")).map(|_| server.ask("SELECT pg_reload_conf()::text"));
+        let await_standby = |names: &str| {
+            ask(&server.address, &format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'")).map(|_| server.ask("SELECT pg_reload_conf()::text"))
+        };
         await_standby("nobody").unwrap();
         thread::sleep(Duration::from_millis(200));
         thread::scope(|scope| {

@@ -71,6 +71,8 @@ impl Address {
         }
         let mut config: tokio_postgres::Config = match format!("{main}?{}", kept.join("&")).parse() {
             Ok(config) => config,
+            // The cause may name what stands before a `=`: a piece of a password with a bare `?`.
+            Err(_) if query.contains('@') => return wrong("in a password, ? @ / : and % are written %3F %40 %2F %3A and %25"),
             Err(error) => {
                 let cause = std::error::Error::source(&error).map_or_else(|| "it cannot be read".to_owned(), ToString::to_string);
                 return wrong(&cause);
