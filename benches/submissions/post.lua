@@ -1,14 +1,11 @@
--- One unit's month of 20 figures a request, units in turn, so that most figures are new ones.
-local CODES = { "ioffice.documents.outgoing", "ioffice.documents.signed", "ioffice.users.created", "ioffice.users.total",
-  "pki.certificates.issued", "pki.certificates.total", "mail.mailboxes.created", "mail.mailboxes.total", "igate.dossiers.received",
-  "igate.dossiers.resolved", "igate.dossiers.backlog", "igate.services.provided", "dvcqg.procedures.published",
-  "conference.jitsi.sessions", "web.items.published", "petitions.received", "petitions.answered", "complaints.received",
-  "denunciations.received", "press.guidance_documents.issued" }
+-- One unit's month of 20 figures a request, units in turn, so that figures are new ones; they contradict nothing.
+local FLOWS = { "igate.services.provided", "dvcqg.procedures.published", "conference.jitsi.sessions", "web.items.published", "petitions.received",
+  "complaints.received", "denunciations.received", "press.guidance_documents.issued" }
 local urandom = io.open("/dev/urandom", "rb")
 local a, b, c = urandom:read(3):byte(1, 3)
 urandom:close()
 math.randomseed(a + b * 256 + c * 65536)
-local turn = math.random(0, 180 * 60 - 1)
+local turn = math.random(0, 1800 * 60 - 1)
 
 wrk.method = "POST"
 wrk.path = "/api/v1/observations"
@@ -16,13 +13,26 @@ wrk.headers["Content-Type"] = "application/json"
 
 function request()
   turn = turn + 1
-  local unit = string.format("gen.p01.u%03d", turn % 180 + 1)
-  local month = math.floor(turn / 180) % 60
+  local unit = string.format("gen.p%02d.u%03d", math.floor(turn / 180) % 10 + 1, turn % 180 + 1)
+  local month = math.floor(turn / 1800) % 60
   local period = string.format("%04d-%02d", 2021 + math.floor(month / 12), month % 12 + 1)
   local figures = {}
-  for i, code in ipairs(CODES) do
-    figures[i] = string.format('{"indicator":"%s","unit":"%s","period":"%s","value":%d}', code, unit, period, math.random(100000))
+  local function say(code, value)
+    figures[#figures + 1] = string.format('{"indicator":"%s","unit":"%s","period":"%s","value":%d}', code, unit, period, value)
   end
+  local random = math.random(10000)
+  -- Stocks that stand still: what comes in goes out, nothing is created.
+  for _, code in ipairs({ "ioffice.users", "pki.certificates", "mail.mailboxes" }) do
+    say(code .. (code == "pki.certificates" and ".issued" or ".created"), 0)
+    say(code .. ".total", 7400)
+  end
+  say("igate.dossiers.received", random)
+  say("igate.dossiers.resolved", random)
+  say("igate.dossiers.backlog", 120)
+  say("ioffice.documents.outgoing", 10000 + random)
+  say("ioffice.documents.signed", random)
+  say("petitions.answered", 0)
+  for _, code in ipairs(FLOWS) do say(code, math.random(100000)) end
   return wrk.format(nil, nil, nil, '{"observations":[' .. table.concat(figures, ",") .. "]}")
 end
 

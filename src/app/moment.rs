@@ -170,6 +170,16 @@ impl App {
         Ok(tokio::task::spawn_blocking(move || store.head()).await.map_err(|_e| Error::Busy(stopping()))??)
     }
 
+    /// A state of the past: a copy of the latest while that is the one, otherwise read from the ledger.
+    fn state_at(&self, head: Head) -> Result<State, Error> {
+        let latest = self.state();
+        if latest.revision == head.revision {
+            return Ok(latest.clone());
+        }
+        drop(latest);
+        State::at(self.store(), head)
+    }
+
     /// Loads a state of the past, or finds it loaded. Blocks on the store.
     ///
     /// # Errors
@@ -192,7 +202,7 @@ impl App {
         let found = pasts.iter().position(|past| past.state.revision == head.revision && past.month == month).map(|place| pasts.remove(place));
         let past = match found {
             Some(past) => past,
-            None => Arc::new(Past { state: State::at(self.store(), head)?, month }),
+            None => Arc::new(Past { state: self.state_at(head)?, month }),
         };
         pasts.push(Arc::clone(&past));
         let bytes: usize = pasts.iter().map(|past| past.state.cube.bytes()).sum();

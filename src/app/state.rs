@@ -41,6 +41,7 @@ impl Frame {
 }
 
 /// Everything that answers are computed from.
+#[derive(Clone)]
 pub struct State {
     /// The revision it is the state of.
     pub revision: i64,
