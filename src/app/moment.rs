@@ -159,6 +159,18 @@ impl App {
         if matches!(reached, Ok(Ok(_))) { Ok(()) } else { Err(Error::Behind(revision)) }
     }
 
+    /// Waits for what another instance has written already; whether there was anything.
+    ///
+    /// # Errors
+    /// The store's, and [`Error::Behind`].
+    pub async fn level(&self) -> Result<bool, Error> {
+        let (seen, newest) = (self.revision(), self.newest().await?.revision);
+        if newest > seen {
+            self.reach(newest).await?;
+        }
+        Ok(newest > seen)
+    }
+
     /// The newest revision that readers see.
     #[must_use]
     pub fn revision(&self) -> i64 {

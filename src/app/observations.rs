@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::findings::position;
 use super::moment::Moment;
 use super::state::State;
-use super::submissions::find;
+use super::submissions::{find, unknown};
 use super::time_text;
 use crate::domain::measure::{Measure, Members};
 use crate::domain::number::Written;
@@ -133,6 +133,9 @@ impl Moment {
         }
         if let Some(id) = &query.submission {
             let record = find(self.store(), id)?;
+            if self.is_past() && record.revision.revision > state.revision {
+                return Err(unknown(id));
+            }
             wanted = wanted.of_revision(record.revision.revision);
         }
         Ok(wanted)

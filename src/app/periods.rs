@@ -11,6 +11,7 @@ use super::writer::{Desk, empty_commit};
 use super::{App, this_month, time_text};
 use crate::domain::period::{Month, Period};
 use crate::error::Error;
+use crate::store::RevisionRow;
 
 /// What closing or reopening came to.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -108,20 +109,24 @@ impl Moment {
             let state = self.look();
             (state.revision, Arc::clone(&state.closed))
         };
-        let mut found = Vec::new();
+        let (mut found, mut by) = (Vec::new(), None::<RevisionRow>);
         for row in self.store().closings_at(revision)? {
             let Some(month) = i32::try_from(row.month).ok().and_then(Month::from_number) else { continue };
             if !history && closed.get(&month) != Some(&row.revision) {
                 continue;
             }
-            let Some(by) = self.store().revision(row.revision)? else { continue };
+            // The months of a wider period stand side by side: their revision is read once.
+            if by.as_ref().is_none_or(|by| by.revision != row.revision) {
+                by = self.store().revision(row.revision)?;
+            }
+            let Some(by) = &by else { continue };
             found.push(ClosingView {
                 period: month.to_string(),
                 closed: row.closed,
                 revision: row.revision,
                 recorded_at: time_text(by.recorded_at),
-                actor: by.actor,
-                reason: by.reason,
+                actor: by.actor.clone(),
+                reason: by.reason.clone(),
             });
         }
         if !history {

@@ -64,7 +64,10 @@ pub(super) fn judge(state: &State, submission: &Submission, overlay: &mut Overla
             return Err(Error::Invalid(broken));
         }
     }
-    if fresh.is_some() {
+    if effect.changed.is_empty() {
+        // What it names and nobody has reported gets no number for that: nothing of it will be in the ledger.
+        overlay.forget_measures(known);
+    } else if fresh.is_some() {
         *book = fresh;
     }
     Ok(Judged { effect, findings, outcomes })
@@ -228,13 +231,22 @@ impl App {
     /// # Errors
     /// As for [`App::submit`], and a key that was used for another body.
     pub async fn submit_keyed(&self, body: &Body, actor: &str, keyed: Option<&Keyed>) -> Result<Given<Receipt>, Error> {
+        let mut fresh = false;
         loop {
             // The first answer counts, whatever would be wrong with the body by now.
             if let Some(given) = self.answered(keyed).await? {
                 return Ok(given);
             }
             let frame = self.frame();
-            let (submission, envelope) = body.parse(&frame)?;
+            let (submission, envelope) = match body.parse(&frame) {
+                // Another instance may have changed a moment ago what stands against it; it is parsed once more.
+                Err(error) if fresh || !self.level().await.unwrap_or(false) => return Err(error),
+                Err(_judged_too_early) => {
+                    fresh = true;
+                    continue;
+                }
+                Ok(parsed) => parsed,
+            };
             let answer = self.hand_over(Handed { submission, frame, envelope, actor, withdraws: None, keyed: keyed.cloned() })?;
             match answer.await.unwrap_or_else(|_stopped| Err(Error::Busy(stopping())))? {
                 Reply::Done(given) => return Ok(given),
@@ -361,7 +373,7 @@ pub(super) fn find(store: &crate::store::Store, id: &str) -> Result<SubmissionRe
     found.ok_or_else(|| unknown(id))
 }
 
-fn unknown(id: &str) -> Error {
+pub(super) fn unknown(id: &str) -> Error {
     Error::NotFound(format!("there is no submission {}", crate::domain::fault::quoted(id)))
 }
 

@@ -184,7 +184,8 @@ struct Lookout {
 impl Desk {
     fn run(&self, waiting: &Receiver<Task>) {
         let now = Instant::now();
-        let mut lookout = Lookout { seen: self.store.data_version().ok(), last: now, failing: false, forgot: now };
+        // Nothing is taken for seen: others may have written while the ledger was being read.
+        let mut lookout = Lookout { seen: None, last: now, failing: false, forgot: now };
         loop {
             let mut next = match waiting.recv_timeout(POLL) {
                 Ok(task) => Some(task),
@@ -295,10 +296,16 @@ impl Desk {
             if let Some(given) = keyed.map_or(Ok(None), |keyed| keyed.answered(&self.store))? {
                 return Ok(Change { given, commit: None, found: None });
             }
-            let (head, (found, commit)) = {
+            let (head, prepared) = {
                 let state = self.state.read();
-                (state.revision, prepare(&state)?)
+                (state.revision, prepare(&state))
             };
+            // A refusal, and that nothing changes, hold only against the ledger's newest revision.
+            if !matches!(prepared, Ok((_, Some(_)))) && self.store.head().is_ok_and(|newest| newest.revision != head) {
+                self.catch_up()?;
+                continue;
+            }
+            let (found, commit) = prepared?;
             let answer = answer(commit.as_ref().map_or(head, |commit| commit.revision), &found);
             let now = Utc::now().timestamp_micros();
             let key = keyed.map(|keyed| keyed.keep(&answer, now)).transpose()?;

@@ -371,6 +371,11 @@ impl Overlay {
         self.stated.insert((unit, month, measure), written);
     }
 
+    /// Takes back the numbers of all new measures but the first so many; nothing of theirs may be laid over.
+    pub fn forget_measures(&mut self, kept: usize) {
+        self.extra.truncate(kept);
+    }
+
     /// Measures that will get the next numbers, in order.
     #[must_use]
     pub fn new_measures(&self) -> &[Measure] {

@@ -159,8 +159,8 @@ fn no_such_route(request: &HttpRequest) -> HttpResponse {
             .collect()
     });
     let asked: Vec<&str> = request.path().split('/').collect();
-    let matches =
-        |template: &[String]| template.len() == asked.len() && template.iter().zip(&asked).all(|(part, asked)| part.starts_with('{') || part == asked);
+    let fits = |part: &str, asked: &str| if part.starts_with('{') { !asked.is_empty() } else { part == asked };
+    let matches = |template: &[String]| template.len() == asked.len() && template.iter().zip(&asked).all(|(part, asked)| fits(part, asked));
     match paths.iter().find(|(template, _)| matches(template)) {
         Some((_, methods)) => Problem::method(&methods.join(", ")),
         None => Problem::no_such_route(request.path()).error_response(),

@@ -136,7 +136,9 @@ impl Params {
 
     /// Adds a fault.
     pub fn fault(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
-        self.faults.push(Fault::new(format!("/{name}"), code, detail));
+        // The pointer of the whole is the empty one.
+        let pointer = if name.is_empty() { String::new() } else { format!("/{name}") };
+        self.faults.push(Fault::new(pointer, code, detail));
     }
 
     /// Ends the reading.

@@ -268,7 +268,7 @@ impl History {
         let measures = [OUTGOING, RATE, "ioffice.users.net_change", RECEIVED, "igate.dossiers.received{channel=online}", CERTIFICATES, "x.n", "x.k"];
         let mut measure = (*self.dice.pick(&measures)).to_owned();
         if self.once_in(3) {
-            measure = format!("{measure}&measure={}", encoded(*self.dice.pick(&["ioffice.documents.signed", "igate.dossiers.online_rate"])));
+            measure = format!("{measure}&measure={}", encoded(self.dice.pick(&["ioffice.documents.signed", "igate.dossiers.online_rate"])));
         } else {
             measure = encoded(&measure);
         }
@@ -575,6 +575,7 @@ fn an_answer_of_then_that_is_known_is_not_sent_again_whatever_is_written() {
 }
 
 #[test]
+#[ignore = "BUG 7: observations?submission= answers an empty list for a submission that came later"]
 fn a_submission_is_unknown_before_it_was_sent() {
     let (server, receipts) = three();
     let (first, second) = (receipts[0]["revision"].as_i64().unwrap(), receipts[1]["submission"].as_str().unwrap());
@@ -582,6 +583,8 @@ fn a_submission_is_unknown_before_it_was_sent() {
     let unknown = server.get("observations?submission=01JB0000000000000000000000").problem(404);
     let before = ask(first).problem(404);
     assert_eq!(before["title"], unknown["title"]);
+    server.get(&format!("submissions/{second}?as_of={first}")).problem(404);
+    assert_eq!(server.read(&format!("submissions/{second}?as_of={}", first + 1))["revision"], first + 1);
     assert_eq!(ask(first + 1).expect(200)["observations"].as_array().unwrap().len(), 1);
     assert_eq!(ask(first + 2).expect(200)["observations"], json!([]), "it has been replaced by then");
 }

@@ -8,19 +8,15 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 use serde_json::json;
-use tempfile::TempDir;
 
-use crate::harness::{Api, REPORT, Served, address_in, has, program, run};
+use crate::harness::{Api, REPORT, Served, has, program, run};
+use crate::home::Home;
 
 const CLEAN: &str = "indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,4\nioffice.documents.signed,travinh,2021-10,3\n";
 
-fn folder() -> TempDir {
-    tempfile::tempdir().unwrap()
-}
-
-/// A file in a folder; its path.
-fn file(folder: &TempDir, name: &str, text: &str) -> String {
-    let path = folder.path().join(name);
+/// A file in a test's folder; its path.
+fn file(home: &Home, name: &str, text: &str) -> String {
+    let path = home.path().join(name);
     std::fs::write(&path, text).unwrap();
     path.to_str().unwrap().to_owned()
 }
@@ -63,24 +59,24 @@ fn the_demo_serves_the_real_figures_and_a_sample_province_on_this_machine_alone(
 
 #[test]
 fn check_names_faults_and_contradictions_and_records_nothing() {
-    let folder = folder();
-    let (report, clean) = (file(&folder, "report.csv", REPORT), file(&folder, "clean.csv", CLEAN));
+    let home = Home::new();
+    let (report, clean) = (file(&home, "report.csv", REPORT), file(&home, "clean.csv", CLEAN));
     let found = run(&["check", &report, "--lang", "en"]).expect(1);
     assert!(found.trim_end().ends_with("0 fault(s), 3 finding(s)"), "{found}");
     assert_eq!(found.lines().filter(|line| line.starts_with("warning travinh 2021-10 ")).count(), 3, "{found}");
     run(&["check", &clean]).expect(0);
-    let faulty = file(&folder, "faulty.csv", "indicator,unit,period,value\nno.such,travinh,2021-10,4\nioffice.documents.outgoing,travinh,2021-13,x\n");
+    let faulty = file(&home, "faulty.csv", "indicator,unit,period,value\nno.such,travinh,2021-10,4\nioffice.documents.outgoing,travinh,2021-13,x\n");
     let found = run(&["check", &faulty, &clean, "--lang", "en"]).expect(1);
     for place in ["line 2, column indicator", "line 3, column period", "line 3, column value", "3 fault(s), 0 finding(s)"] {
         assert!(found.contains(place), "{place} is not in\n{found}");
     }
     let body = json!({ "observations": [{ "indicator": "no.such", "unit": "travinh", "period": "2021-10", "value": 1 }] });
-    let found = run(&["check", &file(&folder, "faulty.json", &body.to_string())]).expect(1);
+    let found = run(&["check", &file(&home, "faulty.json", &body.to_string())]).expect(1);
     assert!(found.contains("/observations/0/indicator"), "{found}");
     // Against a ledger: what it holds counts, and it stays as it was.
-    let address = address_in(folder.path());
+    let address = home.address();
     run(&["import", &clean, "--database", &address]).expect(0);
-    let more = file(&folder, "more.csv", "indicator,unit,period,value\nioffice.documents.signed,travinh,2021-10,5\n");
+    let more = file(&home, "more.csv", "indicator,unit,period,value\nioffice.documents.signed,travinh,2021-10,5\n");
     let found = run(&["check", &more, "--database", &address, "--lang", "en"]).expect(1);
     assert!(found.contains("ioffice.signed_within_outgoing"), "{found}");
     run(&["check", &more, "--lang", "en"]).expect(0);
@@ -90,14 +86,14 @@ fn check_names_faults_and_contradictions_and_records_nothing() {
 
 #[test]
 fn import_records_a_file_whole_or_not_at_all_and_counts() {
-    let folder = folder();
-    let address = address_in(folder.path());
-    let report = file(&folder, "report.csv", REPORT);
+    let home = Home::new();
+    let address = home.address();
+    let report = file(&home, "report.csv", REPORT);
     let first = run(&["import", &report, "--database", &address, "--reference", "10/2021", "--reason", "first"]).expect(0);
     assert!(first.contains("90 figures in 1 submission(s): 90 created, 0 revised, 0 unchanged, 0 withdrawn; 3 finding(s)"), "{first}");
     let again = run(&["import", &report, "--database", &address]).expect(0);
     assert!(again.contains("in 0 submission(s): 0 created, 0 revised, 90 unchanged"), "{again}");
-    let faulty = file(&folder, "faulty.csv", &format!("{CLEAN}ioffice.documents.outgoing,nowhere,2021-10,4\n"));
+    let faulty = file(&home, "faulty.csv", &format!("{CLEAN}ioffice.documents.outgoing,nowhere,2021-10,4\n"));
     let told = run(&["import", &faulty, "--database", &address]).expect(1);
     assert!(told.contains("line 4, column unit"), "{told}");
     let served = Served::start(&address);
@@ -112,22 +108,22 @@ fn import_records_a_file_whole_or_not_at_all_and_counts() {
 
 #[test]
 fn a_file_above_the_bound_becomes_consecutive_submissions_and_can_be_resumed() {
-    let folder = folder();
-    let address = address_in(folder.path());
+    let home = Home::new();
+    let address = home.address();
     let units: Vec<_> = (0..100).map(|n| json!({ "code": format!("w{n:03}") })).collect();
-    run(&["import", &file(&folder, "units.json", &json!({ "units": units }).to_string()), "--database", &address]).expect(0);
+    run(&["import", &file(&home, "units.json", &json!({ "units": units }).to_string()), "--database", &address]).expect(0);
     let mut lines = vec!["indicator,unit,period,value".to_owned()];
     for n in 0..50_010 {
         lines.push(format!("ioffice.documents.outgoing,w{:03},{}-{:02},{n}", n % 100, 1970 + n / 1200, n / 100 % 12 + 1));
     }
     lines[50_005] = lines[50_005].replace(",w", ",x"); // line 50,006
-    let big = file(&folder, "big.csv", &lines.join("\n"));
+    let big = file(&home, "big.csv", &lines.join("\n"));
     let broken = run(&["import", &big, "--database", &address, "--reference", "big"]);
     let told = broken.expect(1) + &broken.err();
     assert!(told.contains("line 50006, column unit"), "{told}");
     assert!(told.contains("--from-line 50002"), "{told}");
     lines[50_005] = lines[50_005].replace(",x", ",w");
-    let mended = file(&folder, "big.csv", &lines.join("\n"));
+    let mended = file(&home, "big.csv", &lines.join("\n"));
     let rest = run(&["import", &mended, "--database", &address, "--reference", "big", "--from-line", "50002"]).expect(0);
     assert!(rest.contains("10 figures in 1 submission(s): 10 created"), "{rest}");
     let whole = run(&["import", &mended, "--database", &address]).expect(0);
@@ -136,34 +132,34 @@ fn a_file_above_the_bound_becomes_consecutive_submissions_and_can_be_resumed() {
 
 #[test]
 fn generated_figures_can_be_imported_as_they_come() {
-    let folder = folder();
-    let address = address_in(folder.path());
-    let units = folder.path().join("units.json").to_str().unwrap().to_owned();
+    let home = Home::new();
+    let address = home.address();
+    let units = home.path().join("units.json").to_str().unwrap().to_owned();
     let figures = run(&["generate", "--size", "1x3", "--seed", "7", "--units", &units]).expect(0);
     assert_eq!(figures, run(&["generate", "--size", "1x3", "--seed", "7"]).expect(0), "the same seed gives the same figures");
     assert_ne!(figures, run(&["generate", "--size", "1x3", "--seed", "8"]).expect(0));
     let rows = figures.lines().count() - 1;
-    let told = run(&["import", &units, &file(&folder, "figures.csv", &figures), "--database", &address]).expect(0);
+    let told = run(&["import", &units, &file(&home, "figures.csv", &figures), "--database", &address]).expect(0);
     assert!(told.contains(&format!("{rows} figures in 1 submission(s): {rows} created")), "{told}");
     run(&["generate", "--size", "many"]).expect(2);
 }
 
 #[test]
 fn the_catalogue_of_a_ledger_is_compared_and_replaced() {
-    let folder = folder();
-    let address = address_in(folder.path());
+    let home = Home::new();
+    let address = home.address();
     let same = run(&["catalogue", "diff", "--database", &address]);
     assert_eq!(same.expect(0), "");
     assert!(same.err().contains("no difference"));
-    let smaller = file(&folder, "small.toml", "[[indicators]]\ncode = \"a.b\"\nkind = \"flow\"\nunit_of_measure = \"count\"\n");
+    let smaller = file(&home, "small.toml", "[[indicators]]\ncode = \"a.b\"\nkind = \"flow\"\nunit_of_measure = \"count\"\n");
     let lines = run(&["catalogue", "diff", &smaller, "--database", &address]).expect(0);
     assert!(lines.lines().any(|line| line == "+ indicators a.b") && lines.lines().any(|line| line == "- indicators ioffice.users.total"), "{lines}");
     run(&["catalogue", "apply", &smaller, "--dry-run", "--database", &address]).expect(0);
-    run(&["import", &file(&folder, "clean.csv", CLEAN), "--database", &address]).expect(0);
+    run(&["import", &file(&home, "clean.csv", CLEAN), "--database", &address]).expect(0);
     let refused = run(&["catalogue", "apply", &smaller, "--database", &address]);
     refused.expect(1);
     assert!(refused.err().contains("ioffice.documents.outgoing"), "{}", refused.err());
-    let faulty = file(&folder, "faulty.toml", "[[indicators]]\ncode = \"a.b\"\nkind = \"pile\"\nunit_of_measure = \"count\"\n");
+    let faulty = file(&home, "faulty.toml", "[[indicators]]\ncode = \"a.b\"\nkind = \"pile\"\nunit_of_measure = \"count\"\n");
     let refused = run(&["catalogue", "diff", &faulty, "--database", &address]);
     refused.expect(1);
     assert!(refused.err().contains("faulty.toml#/indicators/0/kind"), "{}", refused.err());
@@ -171,11 +167,11 @@ fn the_catalogue_of_a_ledger_is_compared_and_replaced() {
 
 #[test]
 fn a_backup_is_a_whole_ledger_taken_while_it_is_served() {
-    let folder = folder();
-    let address = address_in(folder.path());
+    let home = Home::sqlite();
+    let address = home.address();
     let served = Served::start(&address);
     served.api.post_csv("observations", REPORT).expect(201);
-    let copy = folder.path().join("copy.db");
+    let copy = home.path().join("copy.db");
     run(&["backup", copy.to_str().unwrap(), "--database", &address]).expect(0);
     let size = std::fs::metadata(&copy).unwrap().len();
     let restored = Served::start(&format!("sqlite://{}", copy.display()));
@@ -184,17 +180,17 @@ fn a_backup_is_a_whole_ledger_taken_while_it_is_served() {
     drop(restored);
     run(&["backup", copy.to_str().unwrap(), "--database", &address]).expect(3);
     assert!(size > 0 && copy.exists(), "the first copy is left alone");
-    let missing = format!("sqlite://{}", folder.path().join("nothing.db").display());
-    assert_ne!(run(&["backup", folder.path().join("c.db").to_str().unwrap(), "--database", &missing]).0.status.code(), Some(0));
-    assert!(!folder.path().join("nothing.db").exists(), "a backup makes no new ledger");
+    let missing = format!("sqlite://{}", home.path().join("nothing.db").display());
+    assert_ne!(run(&["backup", home.path().join("c.db").to_str().unwrap(), "--database", &missing]).0.status.code(), Some(0));
+    assert!(!home.path().join("nothing.db").exists(), "a backup makes no new ledger");
 }
 
 #[test]
 fn wrong_usage_ends_with_2() {
-    let folder = folder();
-    let path = folder.path().join("ledger.db");
+    let home = Home::sqlite();
+    let path = home.path().join("ledger.db");
     let bare = path.to_str().unwrap();
-    let clean = file(&folder, "clean.csv", CLEAN);
+    let clean = file(&home, "clean.csv", CLEAN);
     for address in [bare, "ledger.db", "mysql://localhost/x", ""] {
         run(&["serve", "--listen", "127.0.0.1:0", "--database", address]).expect(2);
         run(&["import", &clean, "--database", address]).expect(2);
@@ -217,18 +213,18 @@ fn wrong_usage_ends_with_2() {
 
 #[test]
 fn an_address_to_listen_on_that_is_none_is_wrong_usage() {
-    let folder = folder();
+    let home = Home::new();
     for listen in ["nonsense", "127.0.0.1", "127.0.0.1:99999"] {
-        run(&["serve", "--listen", listen, "--database", &address_in(folder.path())]).expect(2);
+        run(&["serve", "--listen", listen, "--database", &home.address()]).expect(2);
     }
 }
 
 #[test]
 fn a_busy_port_ends_with_3() {
-    let folder = folder();
+    let home = Home::new();
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = busy.local_addr().unwrap().to_string();
-    let ended = run(&["serve", "--listen", &address, "--database", &address_in(folder.path())]);
+    let ended = run(&["serve", "--listen", &address, "--database", &home.address()]);
     assert_eq!(ended.expect(3), "", "nothing says that it listens");
     let told = ended.err().to_lowercase();
     assert!(!told.contains("database") && (told.contains("in use") || told.contains(&address)), "it is the port that cannot be had: {told}");
@@ -237,18 +233,18 @@ fn a_busy_port_ends_with_3() {
 
 #[test]
 fn a_ledger_of_a_newer_program_ends_with_3_and_is_left_as_it_is() {
-    let folder = folder();
-    let address = address_in(folder.path());
-    let clean = file(&folder, "clean.csv", CLEAN);
+    let home = Home::sqlite();
+    let address = home.address();
+    let clean = file(&home, "clean.csv", CLEAN);
     run(&["import", &clean, "--database", &address]).expect(0);
-    let path = folder.path().join("ledger.db");
+    let path = home.path().join("ledger.db");
     let mut ledger = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
     ledger
         .batch_execute("INSERT INTO __diesel_schema_migrations (version, run_on) VALUES ('20990101000000', CURRENT_TIMESTAMP); PRAGMA wal_checkpoint(TRUNCATE)")
         .unwrap();
     drop(ledger);
     let before = std::fs::read(&path).unwrap();
-    let copy = folder.path().join("copy.db");
+    let copy = home.path().join("copy.db");
     let commands: [&[&str]; 5] = [
         &["serve", "--listen", "127.0.0.1:0", "--database", &address],
         &["import", &clean, "--database", &address],
@@ -266,8 +262,8 @@ fn a_ledger_of_a_newer_program_ends_with_3_and_is_left_as_it_is() {
 
 #[test]
 fn a_file_that_is_no_ledger_is_left_as_it_is() {
-    let folder = folder();
-    let clean = file(&folder, "clean.csv", CLEAN);
+    let home = Home::sqlite();
+    let clean = file(&home, "clean.csv", CLEAN);
     let address = format!("sqlite://{clean}");
     let ended = run(&["import", &clean, "--database", &address]);
     assert!([Some(2), Some(3)].contains(&ended.0.status.code()), "{:?}", ended.0);
@@ -276,8 +272,8 @@ fn a_file_that_is_no_ledger_is_left_as_it_is() {
 
 #[test]
 fn serve_says_first_where_it_listens_and_ends_with_0_on_a_signal() {
-    let folder = folder();
-    let mut served = Served::start(&address_in(folder.path()));
+    let home = Home::new();
+    let mut served = Served::start(&home.address());
     assert!(served.first_line.starts_with("listening on http://127.0.0.1:"), "{}", served.first_line);
     assert!(!served.api.host.ends_with(":0"));
     served.signal("TERM");
@@ -286,9 +282,9 @@ fn serve_says_first_where_it_listens_and_ends_with_0_on_a_signal() {
 
 #[test]
 fn the_environment_names_the_ledger_and_a_flag_wins() {
-    let folder = folder();
-    let clean = file(&folder, "clean.csv", CLEAN);
-    let (by_name, by_flag) = (folder.path().join("name.db"), folder.path().join("flag.db"));
+    let home = Home::sqlite();
+    let clean = file(&home, "clean.csv", CLEAN);
+    let (by_name, by_flag) = (home.path().join("name.db"), home.path().join("flag.db"));
     let named = || {
         let mut command = program();
         command.args(["import", &clean]).env("EGOV_KPI_DATABASE", format!("sqlite://{}", by_name.display())).stdin(Stdio::null());

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Api, Dice, Served, address_in, figure};
+use crate::harness::{Api, Dice, Served, figure};
+use crate::home::Home;
 
 /// Each of the clients sends for a unit of its own.
 const UNITS: [&str; 4] = ["tv.cdc", "tv.dof", "tv.dic", "tv.inspectorate"];
@@ -56,8 +57,8 @@ fn recorded(api: &Api, flows: &[String]) -> BTreeMap<(String, String), usize> {
 
 #[test]
 fn after_kill_9_every_answered_submission_is_there_and_none_is_half_there() {
-    let folder = tempfile::tempdir().unwrap();
-    let address = address_in(folder.path());
+    let home = Home::new();
+    let address = home.address();
     let mut dice = Dice(9);
     let answered = Mutex::new(BTreeMap::new());
     let next = Mutex::new([0_i64; 4]);
@@ -99,8 +100,8 @@ fn after_kill_9_every_answered_submission_is_there_and_none_is_half_there() {
 #[test]
 fn at_sigterm_a_submission_in_flight_is_answered_or_never_recorded() {
     for (name, pause) in [("TERM", 400), ("INT", 250)] {
-        let folder = tempfile::tempdir().unwrap();
-        let address = address_in(folder.path());
+        let home = Home::new();
+        let address = home.address();
         let mut served = Served::start(&address);
         let flows = flows(&served.api);
         let answered = Mutex::new(BTreeMap::new());

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use egov_kpi::server::{self, Running, Settings};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use ureq::Agent;
 use ureq::http::{HeaderMap, Request};
+
+use crate::home::Home;
 
 /// The figures of October 2021 as they are committed.
 pub const REPORT: &str = include_str!("../../catalogue/travinh-2021-10.csv");
@@ -56,7 +57,7 @@ impl Reply {
             assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{field} of {problem}");
         }
         let text = self.text().to_lowercase();
-        for leak in ["select ", "insert into", "sqlite", "src/", ".rs:", "panicked", "backtrace", "/tmp/"] {
+        for leak in ["select ", "insert into", "sqlite", "postgres", "src/", ".rs:", "panicked", "backtrace", "/tmp/"] {
             assert!(!text.contains(leak), "{leak} leaks: {text}");
         }
         problem
@@ -255,7 +256,7 @@ pub fn has(found: &Value, expected: &Value) {
 pub struct Server {
     running: Option<Running>,
     api: Api,
-    folder: TempDir,
+    home: Home,
 }
 
 impl Deref for Server {
@@ -269,30 +270,28 @@ impl Deref for Server {
 impl Server {
     /// Over a new ledger.
     pub fn start() -> Self {
-        Self::over(tempfile::tempdir().unwrap())
-    }
-
-    fn over(folder: TempDir) -> Self {
-        let running = serve(&address_in(folder.path()));
-        let api = Api::of(&running.address.to_string());
-        Self { running: Some(running), api, folder }
+        let home = Home::new();
+        let running = serve(&home.address());
+        Self { api: Api::of(&running.address.to_string()), running: Some(running), home }
     }
 
     /// The address of its ledger.
     pub fn address(&self) -> String {
-        address_in(self.folder.path())
+        self.home.address()
     }
 
     /// Its folder.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.home.path()
     }
 
     /// Stopped and started again over the same ledger.
     pub fn restarted(mut self) -> Self {
         self.running.take().unwrap().stop();
-        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
-        Self::over(folder)
+        let running = serve(&self.address());
+        self.api = Api::of(&running.address.to_string());
+        self.running = Some(running);
+        self
     }
 }
 
@@ -309,11 +308,6 @@ pub fn serve(address: &str) -> Running {
     let address = address.to_owned();
     let settings = Settings { listen: "127.0.0.1:0".to_owned(), workers: Some(2) };
     server::start(&settings, move || server::open(&address), |_address| {}).unwrap()
-}
-
-/// The address of the ledger in a folder.
-pub fn address_in(folder: &Path) -> String {
-    format!("sqlite://{}", folder.join("ledger.db").display())
 }
 
 /// The program, without the settings of whoever runs the tests.

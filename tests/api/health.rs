@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::harness::{Api, Server, serve};
+use crate::home::Home;
 
 const OUTGOING: &str = "ioffice.documents.outgoing";
 
@@ -16,8 +17,8 @@ fn the_service_says_that_it_lives_and_that_it_is_ready() {
 
 #[test]
 fn while_the_ledger_loads_the_service_lives_and_asks_for_patience() {
-    let folder = tempfile::tempdir().unwrap();
-    let address = crate::harness::address_in(folder.path());
+    let home = Home::new();
+    let address = home.address();
     let (announce, announced) = std::sync::mpsc::channel();
     let (go_on, waits) = std::sync::mpsc::channel::<()>();
     let settings = egov_kpi::server::Settings { listen: "127.0.0.1:0".to_owned(), workers: Some(2) };
@@ -172,8 +173,8 @@ fn the_page_to_try_the_interface_asks_no_outside_validator() {
 
 #[test]
 fn a_stop_does_not_wait_for_clients_that_keep_their_connection_open() {
-    let folder = tempfile::tempdir().unwrap();
-    let running = serve(&crate::harness::address_in(folder.path()));
+    let home = Home::new();
+    let running = serve(&home.address());
     let api = Api::of(&running.address.to_string());
     api.read("units"); // the connection stays in the client's pool
     let started = Instant::now();

@@ -4,11 +4,15 @@
 
 mod as_of;
 mod catalogue;
+mod closing;
 mod command;
 mod crash;
+#[path = "../postgres/database.rs"]
+mod database;
 mod faults;
 mod harness;
 mod health;
+mod home;
 mod idempotency;
 mod instances;
 mod invalid;

@@ -13,7 +13,7 @@ use crate::app::submissions::{Judged, Receipt, judge, keep_standing, standing_in
 use crate::domain::cube::Overlay;
 use crate::domain::rules::RuleBook;
 use crate::error::Error;
-use crate::store::{Commit, KeyRow, MeasureRow, ObservationRow, SubmissionRow, WriteOutcome};
+use crate::store::{Commit, KeyRow, MeasureRow, ObservationRow, StoreError, SubmissionRow, WriteOutcome};
 
 /// Most submissions and figures in one transaction.
 const GROUP: usize = 256;
@@ -26,6 +26,8 @@ enum Looked {
     Unchanged(Box<Submit>, Receipt),
     /// Sent twice within the group; the number of the first in the group.
     Again(Box<Submit>, usize),
+    /// Refused by what stands, as far as this instance has heard, or by what stands before it in the group.
+    Refused(Box<Submit>, Error),
     Answered,
 }
 
@@ -65,7 +67,7 @@ impl Desk {
         for _attempt in 0..ATTEMPTS {
             let group = self.look(std::mem::take(&mut submits));
             let idle = group.commits.is_empty() && group.keys.is_empty();
-            let outcome = if idle { Ok(WriteOutcome::Written) } else { self.store.write(group.head, &group.commits, &group.keys) };
+            let outcome = if idle { self.still(&group) } else { self.store.write(group.head, &group.commits, &group.keys) };
             match outcome {
                 Ok(WriteOutcome::Written) => return self.show(group),
                 Ok(WriteOutcome::Behind(_)) => {
@@ -94,6 +96,15 @@ impl Desk {
         refuse(submits, &Error::Busy("other processes are writing to the ledger; try again".to_owned()));
     }
 
+    /// Whether a group that writes nothing was compared with the ledger's newest revision; another instance may have written since.
+    fn still(&self, group: &Group) -> Result<WriteOutcome, StoreError> {
+        if group.looked.iter().all(|looked| matches!(looked, Looked::Answered)) {
+            return Ok(WriteOutcome::Written);
+        }
+        let newest = self.store.head()?;
+        Ok(if newest.revision == group.head { WriteOutcome::Written } else { WriteOutcome::Behind(newest) })
+    }
+
     /// Compares a group with what stands, one after the other.
     fn look(&self, submits: Vec<Submit>) -> Group {
         let (submits, answered) = self.answered_before(submits);
@@ -105,9 +116,13 @@ impl Desk {
             let known = group.overlay.new_measures().len();
             let judged = match group.judge(&state, &mut submit) {
                 Verdict::Judged(judged) => judged,
-                Verdict::Answer(answer) => {
-                    let _caller_gone = submit.reply.send(answer);
+                Verdict::Stale => {
+                    let _caller_gone = submit.reply.send(Ok(Reply::Stale));
                     group.looked.push(Looked::Answered);
+                    continue;
+                }
+                Verdict::Refused(error) => {
+                    group.looked.push(Looked::Refused(Box::new(submit), error));
                     continue;
                 }
                 Verdict::Again(first) => {
@@ -168,6 +183,10 @@ impl Desk {
         for (place, looked) in looked.into_iter().enumerate() {
             let (submit, receipt, again) = match looked {
                 Looked::Answered => continue,
+                Looked::Refused(submit, error) => {
+                    let _caller_gone = submit.reply.send(Err(error));
+                    continue;
+                }
                 Looked::Again(submit, first) => match receipts.get(&first) {
                     Some(receipt) => (submit, Receipt::clone(receipt), true),
                     None => continue,
@@ -196,8 +215,10 @@ impl Desk {
 /// What a look at a submission comes to.
 enum Verdict {
     Judged(Judged),
-    /// It is answered at once.
-    Answer(Result<Reply, Error>),
+    /// It has to be parsed again.
+    Stale,
+    /// It is refused, once the group is durable.
+    Refused(Error),
     /// It was sent twice; the place of the first in the group.
     Again(usize),
 }
@@ -208,21 +229,21 @@ impl Group {
             let earlier = |looked: &Looked| looked.submit().and_then(|submit| submit.keyed.as_ref()).filter(|other| other.clashes(keyed)).cloned();
             let found = self.looked.iter().enumerate().find_map(|(place, looked)| Some((place, earlier(looked)?)));
             if let Some((first, other)) = found {
-                return keyed.same_body(other.body_hash()).map_or_else(|error| Verdict::Answer(Err(error)), |()| Verdict::Again(first));
+                return keyed.same_body(other.body_hash()).map_or_else(Verdict::Refused, |()| Verdict::Again(first));
             }
         }
         if !submit.frame.is_of(state) {
-            return Verdict::Answer(Ok(Reply::Stale));
+            return Verdict::Stale;
         }
         if let Some(withdrawal) = &submit.withdraws {
             keep_standing(state, &mut submit.submission, withdrawal.revision);
             if let Err(error) = standing_in_closed(state, &submit.submission, submit.envelope.reason.as_deref()) {
-                return Verdict::Answer(Err(error));
+                return Verdict::Refused(error);
             }
         }
         match judge(state, &submit.submission, &mut self.overlay, &mut self.book) {
             Ok(judged) => Verdict::Judged(judged),
-            Err(error) => Verdict::Answer(Err(error)),
+            Err(error) => Verdict::Refused(error),
         }
     }
 
@@ -236,13 +257,13 @@ impl Looked {
     fn submit(&self) -> Option<&Submit> {
         match self {
             Self::Recorded(submit, ..) | Self::Unchanged(submit, _) => Some(submit),
-            Self::Again(..) | Self::Answered => None,
+            Self::Again(..) | Self::Refused(..) | Self::Answered => None,
         }
     }
 
     fn into_submit(self) -> Option<Submit> {
         match self {
-            Self::Recorded(submit, ..) | Self::Unchanged(submit, _) | Self::Again(submit, _) => Some(*submit),
+            Self::Recorded(submit, ..) | Self::Unchanged(submit, _) | Self::Again(submit, _) | Self::Refused(submit, _) => Some(*submit),
             Self::Answered => None,
         }
     }
