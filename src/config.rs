@@ -95,9 +95,9 @@ pub enum Command {
         #[arg(long, default_value = "vi")]
         lang: Language,
     },
-    /// Record files: figures as CSV or JSON, units as JSON ({"units": [...]}), in the order given.
+    /// Record files: figures as CSV or JSON, units as JSON ({"units": [...]}), in the order given; or a whole ledger that `export` wrote.
     #[command(
-        after_help = "A file of up to 50,000 figures is one submission: recorded whole or not at all. A larger one becomes consecutive submissions with one reference; if it breaks off, fix the file and run the same command again with the --from-line it names. Figures that stand already are counted as unchanged and record nothing."
+        after_help = "A file of up to 50,000 figures is one submission: recorded whole or not at all. A larger one becomes consecutive submissions with one reference; if it breaks off, fix the file and run the same command again with the --from-line it names. Figures that stand already are counted as unchanged and record nothing.\n\nA ZIP that `export` wrote is imported alone, into an empty ledger of either database: revisions, times and hashes are the same then. If it breaks off, run the same command again."
     )]
     Import {
         /// The files.
@@ -115,6 +115,20 @@ pub enum Command {
         /// Pass over the lines of the (one) file before this one, the header aside.
         #[arg(long, value_name = "LINE")]
         from_line: Option<u64>,
+    },
+    /// Write the whole ledger into a ZIP of CSV files and a JSON, the same from every database; `import` reads it.
+    #[command(
+        after_help = "egov-kpi export ledger.zip --database sqlite://egov-kpi.db\negov-kpi import ledger.zip --database postgres://user@host/database\n\nAlso while the ledger is being served. docs/archive.md describes both files."
+    )]
+    Export {
+        /// The file, which must not exist yet; standard output when absent.
+        file: Option<PathBuf>,
+        /// The ledger.
+        #[command(flatten)]
+        database: Database,
+        /// Instead: every value of every unit and month with its coverage and changes, as one CSV for analysts with its description (Frictionless Data Package).
+        #[arg(long)]
+        tidy: bool,
     },
     /// Read files and name every fault and contradiction; nothing is recorded. Exit code 1 when there are any.
     Check {

@@ -1,5 +1,6 @@
 //! The use cases, one noun a file. They know the domain, the readers and the store, and nothing of the web.
 
+pub mod archive;
 pub mod catalogue;
 pub mod findings;
 pub mod keyed;

@@ -213,7 +213,7 @@ impl Moment {
     }
 }
 
-fn one(state: &State, measure: &Measure, program: &Program, unit: usize, periods: &[Period]) -> SeriesView {
+pub(super) fn one(state: &State, measure: &Measure, program: &Program, unit: usize, periods: &[Period]) -> SeriesView {
     let (Some(from), Some(to)) = (periods.first(), periods.last()) else { return empty(state, measure, unit) };
     let series = Series::new(state.source(), program, unit, *from, *to);
     let id = state.measures.id(measure).filter(|_| program.computed);

@@ -1,11 +1,14 @@
 //! `import`: files into a ledger.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+use indicatif::ProgressBar;
 
 use super::files::{Content, Taken, open, record_csv, record_json};
 use super::{Outcome, print_faults};
 use crate::app::App;
+use crate::app::archive::{self, Archive};
 use crate::error::Error;
 use crate::intake::Envelope;
 use crate::store::Store;
@@ -21,6 +24,13 @@ pub fn run(files: &[PathBuf], database: &str, reference: Option<String>, reason:
     if from_line.is_some() && files.len() != 1 {
         eprintln!("egov-kpi: --from-line goes with one file");
         return Ok(Outcome::Usage);
+    }
+    if let Some(archive) = files.iter().find(|file| archive::is_archive(file)) {
+        if files.len() > 1 || reference.is_some() || reason.is_some() || from_line.is_some() {
+            eprintln!("egov-kpi: {} is an archive; it is imported alone and as it is, without other files and without flags", archive.display());
+            return Ok(Outcome::Usage);
+        }
+        return whole_ledger(archive, database);
     }
     let app = App::open(Store::open(database, true)?)?;
     let outcome = files.iter().try_fold(Outcome::Done, |_, file| {
@@ -52,7 +62,30 @@ pub fn run(files: &[PathBuf], database: &str, reference: Option<String>, reason:
     outcome
 }
 
-fn report(file: &std::path::Path, taken: &Taken, started: Instant) {
+/// Brings an archive of a whole ledger into an empty one. No use case but this one is opened: an `App` would seed the ledger.
+fn whole_ledger(file: &Path, database: &str) -> Result<Outcome, Error> {
+    let archive = Archive::open(file)?;
+    let store = Store::open(database, true)?;
+    let bar = ProgressBar::new(0);
+    let loaded = archive::load(&archive, &store, |done, all| {
+        bar.set_length(u64::try_from(all).unwrap_or(0));
+        bar.set_position(u64::try_from(done).unwrap_or(0));
+    })?;
+    bar.finish_and_clear();
+    let (manifest, held) = (archive.manifest(), if loaded.begun > 0 { format!(" ({} were there already)", loaded.begun) } else { String::new() });
+    println!(
+        "{}: {} revision(s) written{held}, {} figures, {} idempotency key(s); the newest revision is {}, its hash {}",
+        file.display(),
+        loaded.written,
+        manifest.figures(),
+        loaded.keys,
+        manifest.revision,
+        manifest.hash
+    );
+    Ok(Outcome::Done)
+}
+
+fn report(file: &Path, taken: &Taken, started: Instant) {
     let seconds = started.elapsed().as_secs_f64().max(1e-6);
     let figures = crate::domain::number::float(i64::try_from(taken.figures()).unwrap_or(i64::MAX));
     println!(

@@ -3,6 +3,7 @@
 mod catalogue;
 mod check;
 mod demo;
+mod export;
 mod files;
 mod import;
 mod serve;
@@ -47,6 +48,7 @@ pub fn run(config: Config) -> Outcome {
         Command::Serve { listen, database, workers } => serve::run(&listen.address, &database.address, workers),
         Command::Demo { listen, no_serve, lang } => demo::run(&listen.address, no_serve, lang),
         Command::Import { files, database, reference, reason, from_line } => import::run(&files, &database.address, reference, reason, from_line),
+        Command::Export { file, database, tidy } => export::run(file.as_deref(), tidy, &database.address),
         Command::Check { files, database, lang } => check::run(&files, database.as_deref(), lang),
         Command::Generate { size, seed, units } => generate_csv(size, seed, units.as_deref()),
         Command::Catalogue { action } => catalogue::run(&action),

@@ -47,6 +47,8 @@ const LEDGER_LOCK: i64 = 0x6567_6f76_0000_0001;
 const FORMAT_LOCK: i64 = 0x6567_6f76_0000_0002;
 /// Where a write is announced.
 const CHANNEL: &str = "egov_kpi";
+/// How long one who was behind may keep the ledger's lock while it catches up; then the server ends its session.
+const TURN: &str = "SET LOCAL idle_in_transaction_session_timeout = '2s'";
 /// How long to wait before listening again after the connection went.
 const LISTEN_AGAIN: Duration = Duration::from_millis(500);
 
@@ -74,7 +76,7 @@ pub struct PostgresLedger {
     /// Tells this process's notifications from others'.
     instance: String,
     /// The only connection of this process that writes. Taken out while it works, so that one left in a bad state is never used again.
-    writer: Mutex<Option<Db>>,
+    writer: Mutex<Option<Writer>>,
     readers: Pool<Manager>,
     listening: Mutex<Vec<AbortHandle>>,
 }
@@ -99,7 +101,13 @@ impl PostgresLedger {
             .test_on_check_out(true)
             .build(Manager(Arc::clone(&address)))
             .map_err(unreachable)?;
-        Ok(Self { address, instance: ulid::Ulid::generate().to_string(), writer: Mutex::new(Some(writer)), readers, listening: Mutex::default() })
+        Ok(Self {
+            address,
+            instance: ulid::Ulid::generate().to_string(),
+            writer: Mutex::new(Some(Writer { db: writer, turn: false })),
+            readers,
+            listening: Mutex::default(),
+        })
     }
 
     /// Runs questions on a reading connection.
@@ -108,12 +116,17 @@ impl PostgresLedger {
         ask(&mut db).map_err(fault)
     }
 
-    /// Appends commits in one transaction under the ledger's lock, and tells other instances of it.
+    /// Appends commits in one transaction under the ledger's lock, and tells other instances of it. Who was behind keeps the lock until
+    /// its next write: of instances that write all the time, each comes to its turn.
     pub fn write(&self, expected: i64, commits: &[Commit], keys: &[KeyRow]) -> Result<WriteOutcome, StoreError> {
         self.alone(|db| {
             let outcome = writes::append(db, expected, commits, keys)?;
-            let new = outcome == WriteOutcome::Written && !commits.is_empty();
-            Ok((outcome, if new { End::Announced } else { End::Quiet }))
+            let end = match outcome {
+                WriteOutcome::Written if !commits.is_empty() => End::Announced,
+                WriteOutcome::Behind(head) if head.revision != expected => End::Turn,
+                WriteOutcome::Written | WriteOutcome::Behind(_) => End::Quiet,
+            };
+            Ok((outcome, end))
         })
     }
 
@@ -127,8 +140,13 @@ impl PostgresLedger {
         self.alone(|db| Ok((writes::forget_keys(db, before).map_err(fault)?, End::Quiet)))
     }
 
-    /// The newest revision.
+    /// The newest revision. Who looks out for others' writes has none of its own under way: a turn that was not used ends.
     pub fn data_version(&self) -> Result<i64, StoreError> {
+        if let Ok(mut slot) = self.writer.try_lock()
+            && let Some(writer) = slot.take_if(|writer| writer.turn)
+        {
+            *slot = writer.ended("ROLLBACK").ok();
+        }
         Ok(self.read(reads::head)?.revision)
     }
 
@@ -154,30 +172,51 @@ impl PostgresLedger {
         let mut slot = locked(&self.writer);
         let begin = format!("BEGIN; SELECT pg_advisory_xact_lock({LEDGER_LOCK})");
         // The server may have gone and come back since the connection was used; as long as nothing has happened on it, a new one will do.
-        let kept = slot.take().and_then(|mut db| db.batch_execute(&begin).ok().map(|()| db));
-        let mut db = match kept {
-            Some(db) => db,
+        let kept = slot.take().and_then(|mut writer| {
+            let ready = if writer.turn { "SELECT 1" } else { &begin };
+            writer.db.batch_execute(ready).ok().map(|()| writer)
+        });
+        let mut writer = match kept {
+            Some(writer) => writer,
             None => {
                 let mut db = self.address.connect()?;
                 db.batch_execute(&begin).map_err(fault)?;
-                db
+                Writer { db, turn: false }
             }
         };
-        match work(&mut db) {
+        match work(&mut writer.db) {
             Ok((found, end)) => {
-                let commit = if end == End::Announced { format!("NOTIFY {CHANNEL}, '{}'; COMMIT", self.instance) } else { "COMMIT".to_owned() };
                 // A connection that fails here is not used again.
-                db.batch_execute(&commit).map_err(fault)?;
-                *slot = Some(db);
+                *slot = Some(match end {
+                    End::Announced => writer.ended(&format!("NOTIFY {CHANNEL}, '{}'; COMMIT", self.instance))?,
+                    End::Quiet => writer.ended("COMMIT")?,
+                    End::Turn => {
+                        writer.db.batch_execute(TURN).map_err(fault)?;
+                        Writer { turn: true, ..writer }
+                    }
+                });
                 Ok(found)
             }
             Err(error) => {
-                if db.batch_execute("ROLLBACK").is_ok() {
-                    *slot = Some(db);
-                }
+                *slot = writer.ended("ROLLBACK").ok();
                 Err(passing(error))
             }
         }
+    }
+}
+
+/// The connection that writes.
+struct Writer {
+    db: Db,
+    /// Whether its transaction goes on, and with it the hold of the ledger's lock.
+    turn: bool,
+}
+
+impl Writer {
+    /// Ends its transaction.
+    fn ended(mut self, statement: &str) -> Result<Self, StoreError> {
+        self.db.batch_execute(statement).map_err(fault)?;
+        Ok(Self { turn: false, ..self })
     }
 }
 
@@ -188,6 +227,8 @@ enum End {
     Announced,
     /// Nobody has to know.
     Quiet,
+    /// Not yet: the one who was behind goes on in it.
+    Turn,
 }
 
 /// Makes reading connections.

@@ -1,6 +1,8 @@
 //! Answers as they were: `as_of` gives again, byte by byte, what was answered when a revision was the newest.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -268,7 +270,8 @@ impl History {
         let measures = [OUTGOING, RATE, "ioffice.users.net_change", RECEIVED, "igate.dossiers.received{channel=online}", CERTIFICATES, "x.n", "x.k"];
         let mut measure = (*self.dice.pick(&measures)).to_owned();
         if self.once_in(3) {
-            measure = format!("{measure}&measure={}", encoded(self.dice.pick(&["ioffice.documents.signed", "igate.dossiers.online_rate"])));
+            let second = *self.dice.pick(&[SIGNED, "igate.dossiers.online_rate"]);
+            measure = format!("{measure}&measure={}", encoded(second));
         } else {
             measure = encoded(&measure);
         }
@@ -575,7 +578,6 @@ fn an_answer_of_then_that_is_known_is_not_sent_again_whatever_is_written() {
 }
 
 #[test]
-#[ignore = "BUG 7: observations?submission= answers an empty list for a submission that came later"]
 fn a_submission_is_unknown_before_it_was_sent() {
     let (server, receipts) = three();
     let (first, second) = (receipts[0]["revision"].as_i64().unwrap(), receipts[1]["submission"].as_str().unwrap());
@@ -638,4 +640,38 @@ fn many_who_ask_for_different_moments_at_once_while_figures_come_in_get_each_the
         (11..=40).for_each(|value| drop(server.record("travinh", &[(OUTGOING, "2021-10", value)])));
     });
     assert_eq!(value_at(&server, &(first + 40).to_string()), 40);
+}
+
+#[test]
+#[ignore = "BUG 9: a commit is dated before it can be seen, so that a moment just passed gets another answer later"]
+fn a_time_that_has_passed_is_answered_alike_for_ever() {
+    let server = Server::start();
+    let done = AtomicBool::new(false);
+    let asked: Vec<(String, Value)> = std::thread::scope(|scope| {
+        let (api, done) = (server.clone(), &done);
+        scope.spawn(move || {
+            for value in 0.. {
+                api.record("travinh", &[(OUTGOING, "2021-10", value)]);
+                if done.load(Ordering::Relaxed) {
+                    return;
+                }
+            }
+        });
+        let ask = |_| {
+            let now = text(Utc::now());
+            let revision = server.read(&format!("ledger?as_of={now}"))["revision"].clone();
+            std::thread::sleep(Duration::from_millis(3));
+            (now, revision)
+        };
+        let asked = (0..60).map(ask).collect();
+        done.store(true, Ordering::Relaxed);
+        asked
+    });
+    let changed: Vec<String> = asked
+        .iter()
+        .map(|(time, then)| (time, then, server.read(&format!("ledger?as_of={time}"))["revision"].clone()))
+        .filter(|(_, then, now)| *then != now)
+        .map(|(time, then, now)| format!("as of {time} the revision was {then}, and is {now} by now"))
+        .collect();
+    assert!(changed.is_empty(), "{} of 60: {}", changed.len(), changed[0]);
 }

@@ -2,6 +2,7 @@
 //! real program on its command line. What is expected was computed by hand from the contract.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod archive;
 mod as_of;
 mod catalogue;
 mod closing;
