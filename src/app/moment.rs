@@ -16,6 +16,8 @@ use crate::store::{Head, Store};
 
 /// How long a reader waits for a revision that another instance has written.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// After so many microseconds no commit dated before is under way any more.
+const SETTLED: i64 = 60 * 1_000_000;
 /// Most states of the past that are kept loaded, and the bytes of figures after which only one is.
 const PASTS: usize = 4;
 const PASTS_BYTES: usize = 256 << 20;
@@ -198,7 +200,13 @@ impl App {
     /// A fault for a revision that is not there, or the store's.
     pub fn past(&self, as_of: AsOf) -> Result<Moment, Error> {
         let (head, time) = match as_of {
-            AsOf::Time(time) => (self.store().head_at(time)?, time),
+            AsOf::Time(time) => {
+                if time > Utc::now().timestamp_micros() - SETTLED {
+                    // A commit is dated a moment before it can be seen: what is under way is waited for.
+                    self.inner.writer.exclusive(|_| Ok(())).wait()?;
+                }
+                (self.store().head_at(time)?, time)
+            }
             AsOf::Revision(0) => (Head::default(), 0),
             AsOf::Revision(number) => {
                 let Some(row) = self.store().revision(number)? else {

@@ -23,7 +23,7 @@ use tokio::runtime::Runtime;
 use tokio::task::AbortHandle;
 use tokio_postgres::AsyncMessage;
 
-use self::address::Address;
+use self::address::{Address, IDLE_TIMEOUT};
 use super::error::StoreError;
 use super::rows::{Commit, KeyRow, WriteOutcome};
 
@@ -47,8 +47,8 @@ const LEDGER_LOCK: i64 = 0x6567_6f76_0000_0001;
 const FORMAT_LOCK: i64 = 0x6567_6f76_0000_0002;
 /// Where a write is announced.
 const CHANNEL: &str = "egov_kpi";
-/// How long one who was behind may keep the ledger's lock while it catches up; then the server ends its session.
-const TURN: &str = "SET LOCAL idle_in_transaction_session_timeout = '2s'";
+/// Seconds for which one who was behind may keep the ledger's lock while it catches up; then the server ends its session.
+const TURN: u32 = 2;
 /// How long to wait before listening again after the connection went.
 const LISTEN_AGAIN: Duration = Duration::from_millis(500);
 
@@ -173,8 +173,8 @@ impl PostgresLedger {
         let begin = format!("BEGIN; SELECT pg_advisory_xact_lock({LEDGER_LOCK})");
         // The server may have gone and come back since the connection was used; as long as nothing has happened on it, a new one will do.
         let kept = slot.take().and_then(|mut writer| {
-            let ready = if writer.turn { "SELECT 1" } else { &begin };
-            writer.db.batch_execute(ready).ok().map(|()| writer)
+            let ready = if writer.turn { idle_at_most(IDLE_TIMEOUT) } else { begin.clone() };
+            writer.db.batch_execute(&ready).ok().map(|()| writer)
         });
         let mut writer = match kept {
             Some(writer) => writer,
@@ -191,7 +191,7 @@ impl PostgresLedger {
                     End::Announced => writer.ended(&format!("NOTIFY {CHANNEL}, '{}'; COMMIT", self.instance))?,
                     End::Quiet => writer.ended("COMMIT")?,
                     End::Turn => {
-                        writer.db.batch_execute(TURN).map_err(fault)?;
+                        writer.db.batch_execute(&idle_at_most(TURN)).map_err(fault)?;
                         Writer { turn: true, ..writer }
                     }
                 });
@@ -218,6 +218,11 @@ impl Writer {
         self.db.batch_execute(statement).map_err(fault)?;
         Ok(Self { turn: false, ..self })
     }
+}
+
+/// Has the server end the session when its transaction does nothing for so many seconds.
+fn idle_at_most(seconds: u32) -> String {
+    format!("SET LOCAL idle_in_transaction_session_timeout = '{seconds}s'")
 }
 
 /// How a transaction ends.

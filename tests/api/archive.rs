@@ -12,11 +12,8 @@ use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 
-use self::database::Database;
+use crate::database::Database;
 use crate::harness::{Api, REPORT, Ran, Served, Server, figure, program, run, same, serve};
-
-#[path = "../postgres/database.rs"]
-mod database;
 
 const OUTGOING: &str = "ioffice.documents.outgoing";
 const BODY: &str = r#"{"observations":[{"indicator":"ioffice.documents.outgoing","unit":"new-unit","period":"2021-11","value":7}]}"#;

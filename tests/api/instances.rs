@@ -356,7 +356,6 @@ fn what_one_server_recorded_is_readable_there_at_once_and_on_the_other_within_a_
 }
 
 #[test]
-#[ignore = "BUG 8: on PostgreSQL one of two busy servers now and then gives up after 20 attempts"]
 fn servers_that_write_at_the_same_time_all_get_on() {
     let server = Server::start();
     let other = Other::beside(&server);

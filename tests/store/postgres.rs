@@ -298,6 +298,7 @@ fn revisions_become_visible_in_their_order() {
             let head = store.head().unwrap().revision;
             store.write(head, &[bare(head + 1)], &[]).unwrap();
         }
+        store.data_version().unwrap(); // no turn is kept
     };
     let stores: Vec<Store> = (0..4).map(|_| fresh.open()).collect();
     let reader = fresh.open();
@@ -312,4 +313,42 @@ fn revisions_become_visible_in_their_order() {
         }
     });
     assert!(last > 100, "{last} revisions are too few to tell");
+}
+
+/// A store that takes its time between looking and writing is behind of one that writes all the time, but only once in a row.
+#[test]
+fn of_stores_that_write_all_the_time_each_comes_to_its_turn() {
+    let fresh = Fresh::default();
+    let (busy, slow) = (fresh.open(), fresh.open());
+    let attempt = |store: &Store, pause: u64| {
+        let head = store.head().unwrap().revision;
+        thread::sleep(Duration::from_millis(pause));
+        store.write(head, &[bare(head + 1)], &[]).unwrap() == WriteOutcome::Written
+    };
+    thread::scope(|scope| {
+        let slowly = scope.spawn(|| (0..10).map(|_| (1..).find(|_| attempt(&slow, 50)).unwrap()).collect::<Vec<i64>>());
+        while !slowly.is_finished() {
+            attempt(&busy, 0);
+        }
+        let attempts = slowly.join().unwrap();
+        assert!(attempts.iter().all(|attempts| *attempts <= 2) && attempts.contains(&2), "{attempts:?}");
+    });
+}
+
+#[test]
+fn a_turn_that_is_not_used_holds_nobody_up_for_long() {
+    let fresh = Fresh::default();
+    let (store, other) = (fresh.open(), fresh.open());
+    write(&other, &[bare(1)]);
+    for (revision, most) in [(2, 4_000), (3, 500), (4, 4_000)] {
+        assert!(matches!(store.write(0, &[bare(1)], &[]).unwrap(), WriteOutcome::Behind(_)));
+        if revision == 3 {
+            store.data_version().unwrap(); // nothing to write, it looks out for others again
+        }
+        let began = Instant::now();
+        write(&other, &[bare(revision)]);
+        assert!(began.elapsed() < Duration::from_millis(most), "{:?}", began.elapsed());
+    }
+    assert!(store.recorded(&bare(4)).unwrap());
+    write(&store, &[bare(5)]);
 }

@@ -54,23 +54,27 @@ impl Archive {
     /// [`Error::Malformed`] names the first row that cannot be read, or the first revision that is not as it was written; or what
     /// `each` ends with.
     pub fn commits(&self, each: &mut dyn FnMut(Commit, &str) -> Result<(), Error>) -> Result<(), Error> {
+        // All tables are read at once, and each reader needs the file for itself.
         let zip = || zip(&self.path);
-        // A table each, and all of them are read at once: the file is opened for each.
-        let (mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h) = (zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?);
-        let mut revisions: Table<'_, Revision> = Table::open(&mut a)?;
+        let mut zips = [zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?];
+        let [revisions, submissions, measures, unit_numbers, unit_versions, catalogue_versions, closings, observations] = &mut zips;
+        let mut revisions: Table<'_, Revision> = Table::open(revisions)?;
         let mut tables = Tables {
-            submissions: Table::open(&mut b)?,
-            measures: Table::open(&mut c)?,
-            unit_numbers: Table::open(&mut d)?,
-            unit_versions: Table::open(&mut e)?,
-            catalogue_versions: Table::open(&mut f)?,
-            closings: Table::open(&mut g)?,
-            observations: Table::open(&mut h)?,
+            submissions: Table::open(submissions)?,
+            measures: Table::open(measures)?,
+            unit_numbers: Table::open(unit_numbers)?,
+            unit_versions: Table::open(unit_versions)?,
+            catalogue_versions: Table::open(catalogue_versions)?,
+            closings: Table::open(closings)?,
+            observations: Table::open(observations)?,
         };
         let (mut last, mut time, mut hash) = (0, 0, chain::beginning());
         while let Some(line) = revisions.next()? {
             if line.revision != last + 1 {
                 return Err(Error::Malformed(format!("{}: revision {} does not follow revision {last}", Revision::FILE, line.revision)));
+            }
+            if line.recorded_at < time {
+                return Err(Error::Malformed(format!("{}: revision {} is dated before the one it follows", Revision::FILE, line.revision)));
             }
             let expected = line.hash.clone();
             let commit = tables.complete(Commit::from(line))?;

@@ -24,7 +24,7 @@ const UNCONFIRMED: Duration = Duration::from_secs(10);
 const STATEMENT_TIMEOUT: u32 = 60;
 /// Seconds that a writer waits for the ledger's lock, and that a transaction may do nothing while it holds it.
 const LOCK_TIMEOUT: u32 = 15;
-const IDLE_TIMEOUT: u32 = 30;
+pub const IDLE_TIMEOUT: u32 = 30;
 /// Connections for reading when the address does not say, and the most it may say.
 const READERS: u32 = 8;
 const MOST_READERS: u32 = 100;
