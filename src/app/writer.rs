@@ -329,7 +329,7 @@ impl Desk {
             self.count(written.commit.as_slice());
             return Ok(written);
         }
-        Err(Error::Busy("other processes are writing to the ledger; try again".to_owned()))
+        Err(Error::Busy("other processes are writing to the ledger; try again.".to_owned()))
     }
 }
 

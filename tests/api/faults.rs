@@ -3,18 +3,32 @@
 use rusqlite::Connection;
 use serde_json::json;
 
+use crate::database::{Database, ask};
 use crate::harness::{Api, figure, serve};
 
 const OUTGOING: &str = "ioffice.documents.outgoing";
 
 #[test]
-fn a_submission_that_the_database_refuses_fails_alone() {
+fn a_submission_that_sqlite_refuses_fails_alone() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ledger.db");
-    let server = serve(&format!("sqlite://{}", file.display()));
-    let api = Api::of(&server.address.to_string());
     let refusal = "CREATE TRIGGER refusal BEFORE INSERT ON revisions WHEN NEW.reason = 'refuse me' BEGIN SELECT RAISE(ABORT, 'refused'); END";
-    Connection::open(&file).unwrap().execute_batch(refusal).unwrap();
+    refused_alone(&format!("sqlite://{}", file.display()), || Connection::open(&file).unwrap().execute_batch(refusal).unwrap());
+}
+
+#[test]
+fn a_submission_that_postgresql_refuses_fails_alone() {
+    let database = Database::create();
+    let refusal = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$;
+        CREATE TRIGGER refusal BEFORE INSERT ON revisions FOR EACH ROW WHEN (NEW.reason = 'refuse me') EXECUTE FUNCTION refuse()";
+    refused_alone(&database.address, || drop(ask(&database.address, refusal).unwrap()));
+}
+
+/// Four senders at once, month after month; of one of them the database refuses the row.
+fn refused_alone(address: &str, plant: impl FnOnce()) {
+    let server = serve(address);
+    let api = Api::of(&server.address.to_string());
+    plant();
     let units = ["tv.cdc", "tv.dof", "tv.dic", "tv.inspectorate"];
     for month in 1..=12 {
         let period = format!("2020-{month:02}");

@@ -315,6 +315,25 @@ fn revisions_become_visible_in_their_order() {
     assert!(last > 100, "{last} revisions are too few to tell");
 }
 
+/// What is asked of the database's owner once, to make the tables, need not be allowed to the service.
+#[test]
+fn a_role_that_may_read_and_append_is_enough() {
+    let fresh = Fresh::default();
+    write(&fresh.open(), &eventful()[..6]);
+    let role = fresh.database.address.rsplit_once('/').unwrap().1;
+    let rights = "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public";
+    fresh.by_hand(&format!("CREATE ROLE {role} LOGIN; {rights} TO {role}; GRANT DELETE ON idempotency_keys TO {role}")).unwrap();
+    let address = format!("postgres://{role}@{}", fresh.database.address.rsplit_once('@').unwrap().1);
+    let store = Store::open(&address, true).unwrap();
+    write(&store, &eventful()[6..]);
+    assert_eq!((store.forget_keys(1).unwrap(), store.head().unwrap().revision), (0, 12));
+    for refused in ["CREATE TABLE x (id INTEGER)", "UPDATE revisions SET actor = ''", "DELETE FROM observations", "DROP TABLE closings", "TRUNCATE closings"] {
+        assert!(ask(&address, refused).is_err(), "{refused}");
+    }
+    drop(store);
+    fresh.by_hand(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).unwrap();
+}
+
 /// A store that takes its time between looking and writing is behind of one that writes all the time, but only once in a row.
 #[test]
 fn of_stores_that_write_all_the_time_each_comes_to_its_turn() {

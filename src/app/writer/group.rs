@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::time::Instant;
 
 use chrono::Utc;
 
-use super::{ATTEMPTS, Desk, Reply, Submit, Task, chain};
+use super::{ATTEMPTS, Desk, Reply, SETTLING, Submit, Task, chain};
 use crate::app::keyed::Given;
 use crate::app::state::State;
 use crate::app::submissions::{Judged, Receipt, judge, keep_standing, standing_in_closed};
@@ -79,21 +80,30 @@ impl Desk {
                 Err(error) if error.is_passing() => {
                     return match self.settle(group.commits.first()) {
                         Some(true) => self.show(group),
-                        Some(false) => refuse(group.submits(), &Error::Store(error)),
+                        Some(false) => self.each_alone(group.submits(), error),
                         None => refuse(group.submits(), &Error::Unsettled),
                     };
                 }
-                // What the database refuses is one submission's fault: the others are recorded without it.
-                Err(error) => {
-                    let mut submits = group.submits();
-                    if submits.len() < 2 {
-                        return refuse(submits, &Error::Store(error));
-                    }
-                    return submits.drain(..).for_each(|submit| self.record(vec![submit]));
-                }
+                Err(error) => return self.each_alone(group.submits(), error),
             }
         }
-        refuse(submits, &Error::Busy("other processes are writing to the ledger; try again".to_owned()));
+        refuse(submits, &Error::Busy("other processes are writing to the ledger; try again.".to_owned()));
+    }
+
+    /// What the database refuses may be one submission's fault: the others are recorded without it, as long as that does not take too long.
+    fn each_alone(&self, submits: Vec<Submit>, error: StoreError) {
+        let began = Instant::now();
+        let everybodys = submits.len() < 2 || matches!(error, StoreError::Full(_) | StoreError::ReadOnly(_));
+        let mut rest = submits.into_iter();
+        while !everybodys
+            && began.elapsed() < SETTLING
+            && let Some(submit) = rest.next()
+        {
+            self.record(vec![submit]);
+        }
+        if rest.len() > 0 {
+            refuse(rest.collect(), &Error::Store(error));
+        }
     }
 
     /// Whether a group that writes nothing was compared with the ledger's newest revision; another instance may have written since.
