@@ -32,6 +32,8 @@ pub fn run(files: &[PathBuf], database: &str, reference: Option<String>, reason:
         }
         return whole_ledger(archive, database);
     }
+    // Before the ledger is opened: that seeds an empty one, and an archive goes into an empty one only.
+    files.iter().try_for_each(|file| readable(file))?;
     let app = App::open(Store::open(database, true)?)?;
     let outcome = files.iter().try_fold(Outcome::Done, |_, file| {
         let started = Instant::now();
@@ -60,6 +62,15 @@ pub fn run(files: &[PathBuf], database: &str, reference: Option<String>, reason:
     });
     app.stop();
     outcome
+}
+
+/// Whether a file is there, and none that pretends to be an archive.
+fn readable(file: &Path) -> Result<(), Error> {
+    let found = file.metadata().map_err(|source| Error::Surroundings { what: file.display().to_string(), source })?;
+    if found.is_file() && file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("zip")) {
+        return Err(Error::Malformed(format!("{}: this is no ZIP that `export` wrote", file.display())));
+    }
+    Ok(())
 }
 
 /// Brings an archive of a whole ledger into an empty one. No use case but this one is opened: an `App` would seed the ledger.

@@ -18,7 +18,7 @@ pub fn keyed(request: &HttpRequest, body: &[u8]) -> Result<Option<Keyed>, Proble
     let Some(header) = headers.next() else { return Ok(None) };
     let text = header.to_str().ok().map(str::trim).filter(|text| headers.next().is_none() && (1..=MAX_KEY).contains(&text.len()));
     let Some(text) = text.filter(|text| text.bytes().all(|b| b.is_ascii_graphic() || b == b' ')) else {
-        return Err(Problem::parameter("Idempotency-Key", "malformed", format!("one header of 1 to {MAX_KEY} visible ASCII characters")));
+        return Err(Problem::parameter("Idempotency-Key", "malformed", format!("one header of 1 to {MAX_KEY} printable ASCII characters")));
     };
     let query = request.query_string();
     let target = format!("{} {}{}{query}", request.method(), request.path(), if query.is_empty() { "" } else { "?" });
