@@ -133,6 +133,7 @@ fn unit(code: &str, kind: UnitKind, vi: String, en: String, parent: Option<&str>
         valid_to: None,
         successors: Vec::new(),
         official_codes: Vec::new(),
+        shares: std::collections::BTreeMap::new(),
     }
 }
 
@@ -422,7 +423,7 @@ mod tests {
             if decimals.is_some() { cube.set(&entry, 1) } else { cube.set_stated(&entry, 1) }
         }
         let view = View { measures: &measures, cube: &cube, overlay: None };
-        let standing = RuleBook::new(catalogue, &view).all(&Source { units, view });
+        let standing = RuleBook::new(catalogue, &view).all(&Source::new(units, view));
         standing.within(0..units.len()).map(|found| format!("{} {} {}", found.rule, units.code(found.unit), found.month)).collect()
     }
 

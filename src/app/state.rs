@@ -191,7 +191,7 @@ impl State {
     /// The units and the figures.
     #[must_use]
     pub fn source(&self) -> Source<'_> {
-        Source { units: &self.units, view: self.view() }
+        Source::new(&self.units, self.view())
     }
 
     /// Puts a new catalogue and units in place, and the figures where the units now stand.

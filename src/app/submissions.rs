@@ -40,7 +40,7 @@ pub(super) fn judge(state: &State, submission: &Submission, overlay: &mut Overla
     let view = View { overlay: Some(overlay), ..state.view() };
     let fresh = grown.then(|| RuleBook::new(&state.catalogue, &view));
     let rules = fresh.as_ref().or(book.as_ref()).unwrap_or(&state.book);
-    let source = Source { units: &state.units, view };
+    let source = Source::new(&state.units, view);
     let mut checks = Vec::new();
     effect.named.iter().for_each(|entry| rules.touched_by(&source, entry, &mut checks));
     checks.sort_unstable();

@@ -97,6 +97,8 @@ pub struct Series<'a> {
     accumulating: Vec<bool>,
     first: Month,
     states: Vec<Option<MonthState>>,
+    /// The answer is given in the units of a day on which this one does not exist.
+    left_out: bool,
 }
 
 impl<'a> Series<'a> {
@@ -105,8 +107,15 @@ impl<'a> Series<'a> {
     pub fn new(source: Source<'a>, program: &'a Program, unit: usize, from: Period, to: Period) -> Self {
         let first = from.year_before().first();
         let count = usize::try_from(to.last().since(first) + 1).unwrap_or(0);
-        let states = source.states(program, unit, first, count);
-        Self { source, program, unit, accumulating: program.accumulating(), first, states }
+        let left_out = source.units.get(unit).is_some_and(|unit| source.geography.leaves_out(unit));
+        let states = if left_out { vec![None; count] } else { source.states(program, unit, first, count) };
+        Self { source, program, unit, accumulating: program.accumulating(), first, states, left_out }
+    }
+
+    /// The value of a period within those that were made ready.
+    #[must_use]
+    pub fn value(&self, period: Period) -> Option<f64> {
+        self.aggregate(period).value
     }
 
     /// The point of a period within those that were made ready.
@@ -147,6 +156,9 @@ impl<'a> Series<'a> {
     }
 
     fn months(&self, period: Period) -> Cow<'_, [Option<MonthState>]> {
+        if self.left_out {
+            return vec![None; period.months().len()].into();
+        }
         if period.step() != Step::Month && self.program.has_previous() {
             let before = period.first().plus(-1);
             return period.months().map(|month| self.source.state(self.program, self.unit, month, before)).collect();
@@ -192,10 +204,13 @@ impl<'a> Series<'a> {
     /// What stands in the way of any comparison, in the contract's order.
     fn obstacle(&self, now: &Aggregate<'_>, then: Option<&Aggregate<'_>>) -> Option<Reason> {
         let Some(then) = then else { return Some(Reason::NotApplicable) };
+        if self.left_out {
+            return Some(Reason::DefinitionChanged);
+        }
         if now.value.is_none() {
             return Some(Reason::Missing);
         }
-        let existed = then.period.months().any(|month| self.source.units.exists(self.unit, month));
+        let existed = then.period.months().any(|month| self.source.stands(self.unit, month));
         if !existed || self.program.is_broken(&then.window(), &now.window()) {
             return Some(Reason::DefinitionChanged);
         }
@@ -244,8 +259,9 @@ impl<'a> Series<'a> {
         let covered_now = self.source.leaves_covered(&now_state.cover, self.unit, now);
         let covered_then = self.source.leaves_covered(&then_state.cover, self.unit, then);
         let mut reached = Bits::default();
+        let became = self.became((now, then));
         for leaf in covered_then.iter() {
-            let became = units.became(leaf, now);
+            let became = became(leaf);
             if became.is_empty() {
                 return false; // it ended without a successor
             }
@@ -256,7 +272,16 @@ impl<'a> Series<'a> {
         let was_uncovered = |leaf: usize| !covered_then.contains(leaf);
         reached == covered_now
             && !covered_now.iter().any(|leaf| units.is_leaf(leaf, then) && was_uncovered(leaf))
-            && !units.ended_leaves(then, now).any(|leaf| was_uncovered(leaf) && units.became(leaf, now).into_iter().any(|unit| covered_now.contains(unit)))
+            && !units.ended_leaves(then, now).any(|leaf| was_uncovered(leaf) && became(leaf).into_iter().any(|unit| covered_now.contains(unit)))
+    }
+
+    /// What a leaf of an earlier month became. Where a declared share of it is this unit's, what became of the other shares is
+    /// somebody else's.
+    fn became(&self, (now, then): (Month, Month)) -> impl Fn(usize) -> Vec<usize> {
+        let shared = self.source.is_shared(self.unit, then);
+        let inside = if shared { self.source.leaves(self.unit, now) } else { Bits::default() };
+        let units = self.source.units;
+        move |leaf| units.became(leaf, now).into_iter().filter(|unit| !shared || inside.contains(*unit)).collect()
     }
 
     fn like_for_like(&self, now: &Aggregate<'_>, then: Option<&Aggregate<'_>>) -> (Change, Change, Option<f64>) {
@@ -327,7 +352,7 @@ impl<'a> Series<'a> {
     ) -> Result<Option<(MonthState, MonthState)>, Reason> {
         let (month, before) = (month_at(now, place), month_at(then, place));
         let covered = (self.source.leaves_covered(&now_state.cover, self.unit, month), self.source.leaves_covered(&then_state.cover, self.unit, before));
-        let (kept_now, kept_then) = in_both(self.source.units, (month, &covered.0), (before, &covered.1));
+        let (kept_now, kept_then) = in_both(self.source.units, self.became((month, before)), (month, &covered.0), (before, &covered.1));
         if kept_now.is_empty() {
             return Ok(None);
         }
@@ -336,7 +361,7 @@ impl<'a> Series<'a> {
             let gathered = state.gathered.clone().or_else(|| self.source.gathered(self.program, self.unit, month, earlier).map(Rc::new));
             let restricted = gathered.map(|gathered| self.source.restricted(&gathered, month, kept, needed)).transpose();
             let restricted = restricted.map_err(|StatedAbove| Reason::StatedAbove)?;
-            let coverage = super::number::share(kept.len(), self.source.units.leaves(self.unit, month).len());
+            let coverage = super::number::share(kept.len(), self.source.leaves(self.unit, month).len());
             Ok(restricted.map(|kept| MonthState { values: kept.values(), coverage, ..state.clone() }))
         };
         Ok(side(now, month, now_state, &kept_now)?.zip(side(then, before, then_state, &kept_then)?))
@@ -345,6 +370,9 @@ impl<'a> Series<'a> {
     fn year_to_date(&self, now: &Aggregate<'_>) -> Change {
         if self.program.is_average() || self.accumulating.iter().any(|accumulates| !accumulates) {
             return Err(Reason::NotApplicable);
+        }
+        if self.left_out {
+            return Err(Reason::DefinitionChanged);
         }
         let january = now.period.first().january();
         let count = now.period.last().since(january) + 1;
@@ -388,14 +416,14 @@ fn percent_of(delta: f64, then: Option<f64>) -> Change {
 
 /// The leaves covered in both of two months, as they are now and as they were then, predecessors as
 /// successors. Leaves that belong together (a merger's parts and its result) are kept only together.
-fn in_both(units: &Units, (now, covered_now): (Month, &Bits), (then, covered_then): (Month, &Bits)) -> (Bits, Bits) {
+fn in_both(units: &Units, became_now: impl Fn(usize) -> Vec<usize>, (now, covered_now): (Month, &Bits), (then, covered_then): (Month, &Bits)) -> (Bits, Bits) {
     if units.same_epoch(now, then) {
         let both = covered_now.intersection(covered_then);
         return (both.clone(), both);
     }
-    let mut became: BTreeMap<usize, Vec<usize>> = covered_then.iter().map(|leaf| (leaf, units.became(leaf, now))).collect();
+    let mut became: BTreeMap<usize, Vec<usize>> = covered_then.iter().map(|leaf| (leaf, became_now(leaf))).collect();
     let mut predecessors: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
-    let others = units.ended_leaves(then, now).map(|leaf| (leaf, units.became(leaf, now)));
+    let others = units.ended_leaves(then, now).map(|leaf| (leaf, became_now(leaf)));
     for (leaf, units_now) in became.clone().into_iter().chain(others) {
         units_now.into_iter().for_each(|unit| {
             predecessors.entry(unit).or_default().insert(leaf);

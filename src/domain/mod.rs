@@ -6,6 +6,7 @@ pub mod change;
 pub mod cube;
 pub mod fault;
 pub mod formula;
+pub mod geography;
 pub mod measure;
 pub mod number;
 pub mod observation;

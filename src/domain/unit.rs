@@ -4,7 +4,7 @@
 //! a roll-up is a walk over a range. A position in that order is a `usize`; it changes when units are
 //! added, so nothing outside memory ever keeps one: the ledger keeps a unit's number.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use chrono::NaiveDate;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bits::Bits;
 use super::fault::{Fault, is_code, quoted};
+use super::number::Written;
 use super::period::{FIRST_MONTH, LAST_MONTH, Month};
 
 /// Most units a forest may have.
@@ -89,6 +90,11 @@ pub struct UnitDocument {
     /// Codes of the units it goes on as.
     #[serde(default)]
     pub successors: Vec<String>,
+    /// Of a unit that was split: the share of its figures that each successor goes on with, 0 to 1, together exactly 1. Without them
+    /// its successors have no past in the units of today.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, f64>)]
+    pub shares: BTreeMap<String, Written>,
     /// Numbers the state gives it.
     #[serde(default)]
     pub official_codes: Vec<OfficialCode>,
@@ -112,6 +118,7 @@ pub struct Unit {
     /// Last month at whose last day it is valid.
     pub last: Month,
     successors: Vec<usize>,
+    predecessors: Vec<usize>,
 }
 
 impl Unit {
@@ -119,6 +126,18 @@ impl Unit {
     #[must_use]
     pub fn exists(&self, month: Month) -> bool {
         self.first <= month && month <= self.last
+    }
+
+    /// Whether it is valid on a day.
+    #[must_use]
+    pub fn exists_on(&self, day: NaiveDate) -> bool {
+        self.document.valid_from.is_none_or(|from| from <= day) && self.document.valid_to.is_none_or(|to| day <= to)
+    }
+
+    /// Whether it names no unit that it goes on as.
+    #[must_use]
+    pub fn has_no_successor(&self) -> bool {
+        self.successors.is_empty()
     }
 }
 
@@ -218,7 +237,7 @@ impl Units {
             let parent = document.parent.as_deref().and_then(|code| positions.get(code).copied());
             positions.insert(document.code.clone(), units.len());
             let end = units.len() + size;
-            units.push(Unit { number, document, parent, end, depth: *depth, first, last, successors: Vec::new() });
+            units.push(Unit { number, document, parent, end, depth: *depth, first, last, successors: Vec::new(), predecessors: Vec::new() });
         }
         let (mut with_successors, mut official) = (Vec::new(), HashMap::<String, Vec<usize>>::new());
         for (position, unit) in units.iter_mut().enumerate() {
@@ -228,6 +247,11 @@ impl Units {
             }
             for code in &unit.document.official_codes {
                 official.entry(code.code.clone()).or_default().push(position);
+            }
+        }
+        for before in &with_successors {
+            for successor in units.get(*before).map(|unit| unit.successors.clone()).unwrap_or_default() {
+                units.get_mut(successor).into_iter().for_each(|unit| unit.predecessors.push(*before));
             }
         }
         let numbers = units.iter().enumerate().map(|(position, unit)| (unit.number, position)).collect();
@@ -356,10 +380,15 @@ impl Units {
     /// successors lead to, transitively; none when it ended without one.
     #[must_use]
     pub fn became(&self, position: usize, month: Month) -> Vec<usize> {
+        self.followed(position, |_, unit| unit.exists(month))
+    }
+
+    /// Where the ways from a unit along successors end: at the first unit of each that `ends` is true of.
+    pub(super) fn followed(&self, position: usize, ends: impl Fn(usize, &Unit) -> bool) -> Vec<usize> {
         let (mut found, mut seen, mut waiting) = (Vec::new(), vec![position], vec![position]);
         while let Some(next) = waiting.pop() {
             let Some(unit) = self.units.get(next) else { continue };
-            if unit.exists(month) {
+            if ends(next, unit) {
                 found.push(next);
                 continue;
             }
@@ -371,8 +400,18 @@ impl Units {
             }
         }
         found.sort_unstable();
-        found.dedup();
         found
+    }
+
+    /// The units that name one as their successor.
+    pub(super) fn goes_back_to(&self, position: usize) -> &[usize] {
+        self.units.get(position).map_or(&[], |unit| &unit.predecessors)
+    }
+
+    /// Of a unit that was split: its successors with the share of each, where these are declared.
+    pub(super) fn shares(&self, position: usize) -> Option<Vec<(usize, f64)>> {
+        let shares = &self.units.get(position)?.document.shares;
+        (!shares.is_empty()).then(|| shares.iter().filter_map(|(code, share)| Some((self.position(code)?, share.to_f64()))).collect())
     }
 
     /// The leaves of an earlier month that had ended by a later one and have successors.
@@ -459,6 +498,9 @@ fn check_alone(n: usize, document: &UnitDocument, faults: &mut Vec<Fault>) {
     if document.successors.len() > 1000 || document.official_codes.len() > 100 {
         fault("successors", "too_many", "at most 1,000 successors and 100 official codes".to_owned());
     }
+    if !document.shares.is_empty() {
+        share_fault(document).into_iter().for_each(|detail| fault("shares", "malformed_shares", detail));
+    }
     for (c, code) in document.official_codes.iter().enumerate() {
         if code.code.is_empty() || code.code.chars().count() > 60 {
             fault(&format!("official_codes/{c}/code"), "malformed_code", "1 to 60 characters".to_owned());
@@ -467,4 +509,19 @@ fn check_alone(n: usize, document: &UnitDocument, faults: &mut Vec<Fault>) {
             fault(&format!("official_codes/{c}/valid_to"), "dates_reversed", "valid_to is before valid_from".to_owned());
         }
     }
+}
+
+/// What is wrong with the shares of a unit that was split.
+fn share_fault(document: &UnitDocument) -> Option<String> {
+    const DECIMALS: u32 = 9;
+    if !document.successors.iter().all(|code| document.shares.contains_key(code)) || document.shares.len() != document.successors.len() {
+        return Some("shares name every successor once and nobody else".to_owned());
+    }
+    let whole = super::number::power_of_ten(DECIMALS);
+    let Some(parts) = document.shares.values().map(|share| share.at_scale(DECIMALS).filter(|part| (0..=whole).contains(part))).collect::<Option<Vec<i64>>>()
+    else {
+        return Some(format!("a share is a number from 0 to 1 with at most {DECIMALS} decimals"));
+    };
+    let sum: i64 = parts.iter().sum();
+    (sum != whole).then(|| format!("the shares add up to {}, not to 1", super::number::scaled(sum, DECIMALS)))
 }

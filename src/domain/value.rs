@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::bits::Bits;
 use super::catalogue::Kind;
 use super::cube::View;
+use super::geography::{Geography, Predecessor, Stead};
 use super::number::{float, power_of_ten, share};
 use super::period::Month;
 use super::program::{Figure, Node, Operand, Own, Program};
@@ -69,6 +70,12 @@ pub struct Piece {
     month: Month,
 }
 
+impl Piece {
+    fn times(self, share: f64) -> Self {
+        Self { amount: self.amount * share, ..self }
+    }
+}
+
 /// What there is of something at one unit, without looking at its children one by one.
 enum There<T> {
     /// With coverage 1.
@@ -92,6 +99,13 @@ impl Gathered {
     pub fn values(&self) -> Vec<f64> {
         self.operands.iter().map(|pieces| total(pieces)).collect()
     }
+
+    fn times(mut self, share: f64) -> Self {
+        if share < 1.0 {
+            self.operands.iter_mut().flatten().for_each(|piece| *piece = piece.times(share));
+        }
+        self
+    }
 }
 
 /// The sum of an operand's pieces; of none it is not a number, so that no formula gives a result.
@@ -110,9 +124,82 @@ pub struct Source<'a> {
     pub units: &'a Units,
     /// The figures.
     pub view: View<'a>,
+    /// In which units values are given.
+    pub geography: Geography,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    /// Units and figures, as reported.
+    #[must_use]
+    pub fn new(units: &'a Units, view: View<'a>) -> Self {
+        Self { units, view, geography: Geography::AsReported }
+    }
+
+    /// The same, with values given in other units.
+    #[must_use]
+    pub fn given_in(self, geography: Geography) -> Self {
+        Self { geography, ..self }
+    }
+
+    /// Whether a unit has a place in a month: whether it exists then, or others stand for it.
+    #[must_use]
+    pub fn stands(&self, unit: usize, month: Month) -> bool {
+        self.stead(unit, month) != Stead::Nobody
+    }
+
+    /// Whether only shares of those that stand for a unit in a month are its own.
+    #[must_use]
+    pub fn is_shared(&self, unit: usize, month: Month) -> bool {
+        matches!(self.stead(unit, month), Stead::Predecessors(parts) if parts.iter().any(|part| part.share < 1.0))
+    }
+
+    /// The leaves below a unit in a month, or below those that stand for it.
+    #[must_use]
+    pub fn leaves(&self, unit: usize, month: Month) -> Bits {
+        let mut found = Bits::default();
+        match self.stead(unit, month) {
+            Stead::Itself => return self.units.leaves(unit, month),
+            Stead::Predecessors(parts) => parts.iter().for_each(|part| found.extend(&self.units.leaves(part.unit, month))),
+            Stead::Nobody => {}
+        }
+        found
+    }
+
+    fn stead(&self, unit: usize, month: Month) -> Stead {
+        self.units.stead(unit, month, self.geography)
+    }
+
+    /// What a unit's value is summed from where it has none of its own: its children, or those that stand for it.
+    fn below(&self, unit: usize, month: Month) -> Vec<Predecessor> {
+        match self.stead(unit, month) {
+            Stead::Itself => self.units.children(unit).map(|unit| Predecessor { unit, share: 1.0 }).collect(),
+            Stead::Predecessors(parts) => parts,
+            Stead::Nobody => Vec::new(),
+        }
+    }
+
+    /// Pieces of a unit, or of those that stand for it.
+    fn with_steads(&self, unit: usize, month: Month, pieces: impl Fn(usize) -> There<Vec<Piece>>) -> There<Vec<Piece>> {
+        let parts = match self.stead(unit, month) {
+            Stead::Itself => return pieces(unit),
+            Stead::Predecessors(parts) => parts,
+            Stead::Nobody => return There::Missing,
+        };
+        let (mut all, mut missing) = (Vec::new(), 0);
+        for part in &parts {
+            match pieces(part.unit) {
+                There::Whole(found) => all.extend(found.into_iter().map(|piece| piece.times(part.share))),
+                There::Missing => missing += 1,
+                There::Partly => return There::Partly,
+            }
+        }
+        match missing {
+            0 => There::Whole(all),
+            all if all == parts.len() => There::Missing,
+            _ => There::Partly,
+        }
+    }
+
     /// A unit's own value, unscaled, and whether it was summed from members.
     #[must_use]
     pub fn own(&self, own: &Own, unit: usize, month: Month) -> Option<(i64, bool)> {
@@ -189,6 +276,9 @@ impl Source<'_> {
         months()
             .map(|month| {
                 let row: Vec<Rolled> = rolled.iter_mut().filter_map(Iterator::next).collect();
+                if self.geography != Geography::AsReported && !(self.units.exists(unit, month) && self.units.exists(unit, month.plus(-1))) {
+                    return self.state(program, unit, month, month.plus(-1));
+                }
                 if !self.units.exists(unit, month) || row.iter().any(|operand| operand.cover == Cover::Nothing) {
                     return None;
                 }
@@ -207,7 +297,7 @@ impl Source<'_> {
     #[must_use]
     pub fn state(&self, program: &Program, unit: usize, month: Month, before: Month) -> Option<MonthState> {
         let gathered = self.gathered(program, unit, month, before)?;
-        let coverage = share(gathered.covered.len(), self.units.leaves(unit, month).len());
+        let coverage = share(gathered.covered.len(), self.leaves(unit, month).len());
         let origin = match program.operands.as_slice() {
             [Operand::Figure(figure)] if !program.computed => match self.own(&figure.own, unit, month) {
                 Some((_, false)) => Origin::Stated,
@@ -230,20 +320,22 @@ impl Source<'_> {
     /// give for which all are there, by the same rule (contract section 2, *Kpi*).
     #[must_use]
     pub fn gathered(&self, program: &Program, unit: usize, month: Month, before: Month) -> Option<Gathered> {
-        if !self.units.exists(unit, month) {
+        if !self.stands(unit, month) {
             return None;
         }
         match self.operands(program, unit, month, before) {
-            There::Whole(operands) => Some(Gathered { operands, covered: self.units.leaves(unit, month) }),
+            There::Whole(operands) => Some(Gathered { operands, covered: self.leaves(unit, month) }),
             There::Missing => None,
             There::Partly => {
                 let mut sum: Option<Gathered> = None;
-                for part in self.units.children(unit).filter_map(|child| self.gathered(program, child, month, before)) {
+                for part in self.below(unit, month) {
+                    let Some(found) = self.gathered(program, part.unit, month, before) else { continue };
+                    let found = found.times(part.share);
                     match &mut sum {
-                        None => sum = Some(part),
+                        None => sum = Some(found),
                         Some(sum) => {
-                            sum.operands.iter_mut().zip(part.operands).for_each(|(all, more)| all.extend(more));
-                            sum.covered.extend(&part.covered);
+                            sum.operands.iter_mut().zip(found.operands).for_each(|(all, more)| all.extend(more));
+                            sum.covered.extend(&found.covered);
                         }
                     }
                 }
@@ -262,11 +354,11 @@ impl Source<'_> {
             let mut inside = Vec::new();
             for piece in pieces.iter().filter(|_| *needed) {
                 // Most pieces are figures of leaves in the month itself: in or out, nothing between.
-                if piece.month == month && self.units.subtree(piece.unit).len() == 1 {
+                if piece.month == month && self.units.subtree(piece.unit).len() == 1 && self.units.exists(piece.unit, month) {
                     inside.extend(kept.contains(piece.unit).then_some(*piece));
                     continue;
                 }
-                let leaves = self.units.leaves(piece.unit, piece.month);
+                let leaves = self.leaves(piece.unit, piece.month);
                 let became: Vec<Bits> =
                     if piece.month == month { vec![leaves] } else { leaves.iter().map(|leaf| self.units.became(leaf, month).into_iter().collect()).collect() };
                 if became.iter().all(|leaves| !leaves.is_empty() && leaves.is_subset(kept)) {
@@ -286,7 +378,7 @@ impl Source<'_> {
     pub fn leaves_covered(&self, cover: &Cover, unit: usize, month: Month) -> Bits {
         match cover {
             Cover::Nothing => Bits::default(),
-            Cover::All => self.units.leaves(unit, month),
+            Cover::All => self.leaves(unit, month),
             Cover::Some(bits) => bits.clone(),
         }
     }
@@ -315,8 +407,8 @@ impl Source<'_> {
     /// the alternative is taken per unit before summing.
     fn choice(&self, side: &Program, unit: usize, month: Month, before: Month) -> There<Vec<Piece>> {
         if let Node::Number(number) = side.node {
-            let leaves = self.units.leaves(unit, month);
-            return There::Whole(leaves.iter().map(|unit| Piece { amount: number, unit, month }).collect());
+            let at_leaves = |part: usize| self.units.leaves(part, month).iter().map(|unit| Piece { amount: number, unit, month }).collect();
+            return self.with_steads(unit, month, |part| There::Whole(at_leaves(part)));
         }
         match self.operands(side, unit, month, before) {
             There::Missing => There::Missing,
@@ -336,6 +428,10 @@ impl Source<'_> {
 
     /// `sum(x)`: the expression at each leaf where its operands are all there.
     fn at_leaves(&self, program: &Program, unit: usize, month: Month, before: Month) -> There<Vec<Piece>> {
+        self.with_steads(unit, month, |part| self.at_own_leaves(program, part, month, before))
+    }
+
+    fn at_own_leaves(&self, program: &Program, unit: usize, month: Month, before: Month) -> There<Vec<Piece>> {
         let leaves = self.units.leaves(unit, month);
         let at = |leaf: usize| match self.operands(program, leaf, month, before) {
             There::Whole(operands) => {
@@ -353,6 +449,13 @@ impl Source<'_> {
     }
 
     fn figure_pieces(&self, figure: &Figure, unit: usize, month: Month) -> There<Vec<Piece>> {
+        if figure.kind == Kind::Average && !self.units.exists(unit, month) {
+            return There::Missing; // an average has own values only: it does not add up over predecessors either
+        }
+        self.with_steads(unit, month, |part| self.own_pieces(figure, part, month))
+    }
+
+    fn own_pieces(&self, figure: &Figure, unit: usize, month: Month) -> There<Vec<Piece>> {
         match self.pieces(&figure.own, figure.kind == Kind::Average, unit, month) {
             There::Whole(found) => There::Whole(found.into_iter().map(|(unit, amount)| Piece { amount: float(amount), unit, month }).collect()),
             There::Missing => There::Missing,

@@ -39,6 +39,7 @@ fn engine(world: &World) -> Engine {
             kind: egov_kpi::domain::unit::UnitKind::Agency,
             name: Default::default(),
             official_codes: Vec::new(),
+            shares: std::collections::BTreeMap::new(),
         };
         (i64::try_from(n).expect("few units"), document)
     });
@@ -185,7 +186,7 @@ fn compare(seed: u64, stride: usize) -> Result<usize, String> {
     let world = model::random_world(seed);
     let engine = engine(&world);
     let view = View { measures: &engine.measures, cube: &engine.cube, overlay: None };
-    let source = Source { units: &engine.units, view };
+    let source = Source::new(&engine.units, view);
     let (mut compared, mut pairs) = (0, usize::try_from(seed).unwrap_or(0));
     for measure in asked(&world, &engine) {
         let program = Program::of_measure(&engine.catalogue, &view, &measure).expect("declared");

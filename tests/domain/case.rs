@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use egov_kpi::domain::catalogue::{Catalogue, CatalogueDocument};
 use egov_kpi::domain::change::{Change, Point, Reason, Series};
 use egov_kpi::domain::cube::{Cube, Entry, Measures, View};
+use egov_kpi::domain::geography::Geography;
 use egov_kpi::domain::measure::{Measure, Members};
 use egov_kpi::domain::number::{Shown, Written};
 use egov_kpi::domain::period::{Month, Period};
@@ -26,6 +27,8 @@ pub struct Case {
     pub units: Units,
     pub measures: Measures,
     pub cube: Cube,
+    /// In which units points are given.
+    pub geography: Geography,
 }
 
 /// A catalogue as text, one entry a line:
@@ -164,7 +167,7 @@ pub fn units(text: &str) -> Vec<UnitDocument> {
 
 pub fn unit(code: String, parent: Option<String>, successors: Vec<String>) -> UnitDocument {
     let (name, official_codes) = (Default::default(), Vec::new());
-    UnitDocument { code, parent, successors, name, official_codes, kind: UnitKind::Agency, valid_from: None, valid_to: None }
+    UnitDocument { code, parent, successors, name, official_codes, kind: UnitKind::Agency, shares: BTreeMap::new(), valid_from: None, valid_to: None }
 }
 
 /// Figures as text, one row a line: `MEASURE UNIT MONTH FIGURE [FIGURE OF THE NEXT MONTH ...]`; `-` is none.
@@ -193,7 +196,7 @@ impl Case {
     pub fn of(catalogue: CatalogueDocument, units: Vec<UnitDocument>) -> Self {
         let catalogue = Catalogue::new(catalogue).expect("a sound catalogue");
         let units = Units::new((0..).zip(units).collect()).expect("a sound forest");
-        Self { catalogue, units, measures: Measures::default(), cube: Cube::default() }
+        Self { catalogue, units, measures: Measures::default(), cube: Cube::default(), geography: Geography::AsReported }
     }
 
     /// A figure as an entry of the cube; its measure becomes known.
@@ -222,7 +225,7 @@ impl Case {
     }
 
     pub fn source(&self) -> Source<'_> {
-        Source { units: &self.units, view: self.view() }
+        Source::new(&self.units, self.view()).given_in(self.geography)
     }
 
     /// The points of a measure of a unit from one period to another.
