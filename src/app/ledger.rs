@@ -16,8 +16,8 @@ use crate::store::{Commit, RecordedCommit, Store, SubmissionRecord, chain};
 
 /// Most revisions on a page.
 pub const MAX_PAGE: usize = 1_000;
-/// Most units of a revision that are named.
-const MAX_UNITS: usize = 100;
+/// Most units, and most declarations, of a revision that are named.
+const MAX_CODES: usize = 100;
 
 /// One thing that happened to the ledger.
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
@@ -26,7 +26,7 @@ pub struct RevisionView {
     pub revision: i64,
     /// When.
     pub recorded_at: String,
-    /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening`.
+    /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening`, `targets`, `annotations`.
     pub kind: String,
     /// Who did it.
     pub actor: String,
@@ -51,6 +51,8 @@ pub struct RevisionView {
     pub catalogue_version: Option<i64>,
     /// The months that it closed or reopened.
     pub periods: Vec<String>,
+    /// The codes of targets and annotations that it changed or took away, the first hundred.
+    pub declarations: Vec<String>,
 }
 
 /// How far the ledger has come, and what of it stands.
@@ -95,7 +97,7 @@ impl Moment {
         let mut sent: HashMap<i64, SubmissionRecord> =
             self.store().submissions_of(&numbers)?.into_iter().map(|record| (record.revision.revision, record)).collect();
         let last = numbers.last().copied().unwrap_or(after);
-        let mut brought = self.store().brought(after, last, MAX_UNITS)?;
+        let mut brought = self.store().brought(after, last, MAX_CODES)?;
         let views = rows.into_iter().map(|row| {
             let submission = sent.remove(&row.revision).map(|record| record.submission);
             let other = brought.remove(&row.revision).unwrap_or_default();
@@ -113,6 +115,7 @@ impl Moment {
                 units: other.units,
                 catalogue_version: other.catalogue,
                 periods: other.months.into_iter().filter_map(month).collect(),
+                declarations: other.declarations,
             }
         });
         Ok((newest, views.collect(), more))

@@ -104,7 +104,7 @@ fn row(revision: RevisionView) -> Vec<Cell> {
         count(counts.map(|counts| counts.unchanged)),
         count(counts.map(|counts| counts.withdrawn)),
         text(revision.catalogue_version.map(|version| version.to_string())),
-        Cell::Text(revision.units.into_iter().chain(revision.periods).collect::<Vec<_>>().join("; ")),
+        Cell::Text(revision.units.into_iter().chain(revision.periods).chain(revision.declarations).collect::<Vec<_>>().join("; ")),
     ]
 }
 

@@ -4,6 +4,9 @@
 //! `hash(r) = SHA-256(hash(r - 1) || revision r)`, `hash(0) = SHA-256("egov-kpi ledger 1")`. Fields follow each other in the order of [`Commit`]; a whole number is 8 bytes, the
 //! highest first; a text its length in bytes as a number and then its UTF-8; a missing text the number -1, a missing mantissa -2^63; a
 //! list its length as a number and then its entries, ordered by their numbers. `tests/chain.py` says the same in a page of Python.
+//!
+//! Declarations came later than the chain. A revision that has some has their list between the closings and the figures, ordered by
+//! kind and code as bytes; a revision without any has nothing there, not even a length, so that hashes from before stay what they are.
 
 use sha2::{Digest, Sha256};
 
@@ -97,6 +100,17 @@ pub fn hash(before: &Hash, commit: &Commit) -> Hash {
             link.number(i64::from(*closed));
         },
     );
+    if !commit.declarations.is_empty() {
+        link.list(
+            &commit.declarations,
+            |declaration| (&declaration.kind, &declaration.code),
+            |link, declaration| {
+                link.text(&declaration.kind);
+                link.text(&declaration.code);
+                link.maybe(declaration.document.as_deref());
+            },
+        );
+    }
     link.figures(&commit.observations);
     link.0.finalize().into()
 }
@@ -125,8 +139,8 @@ impl Link {
         }
     }
 
-    fn list<T>(&mut self, entries: &[T], order: impl Fn(&T) -> i64, add: impl Fn(&mut Self, &T)) {
-        let mut entries: Vec<&T> = entries.iter().collect();
+    fn list<'e, T, K: Ord>(&mut self, entries: &'e [T], order: impl Fn(&'e T) -> K, add: impl Fn(&mut Self, &'e T)) {
+        let mut entries: Vec<&'e T> = entries.iter().collect();
         entries.sort_by_key(|entry| order(entry));
         self.length(entries.len());
         entries.into_iter().for_each(|entry| add(self, entry));

@@ -29,8 +29,8 @@ use std::sync::Arc;
 pub use error::StoreError;
 use postgres::PostgresLedger;
 pub use rows::{
-    Brought, CatalogueVersion, ClosingRow, Commit, Head, KeyRow, MeasureRow, ObservationKey, ObservationQuery, ObservationRow, RecordedCommit, RevisionRow,
-    SubmissionRecord, SubmissionRow, UnitRow, WriteOutcome,
+    Brought, CatalogueVersion, ClosingRow, Commit, Declaration, DeclarationRow, Head, KeyRow, MeasureRow, ObservationKey, ObservationQuery, ObservationRow,
+    RecordedCommit, RevisionRow, SubmissionRecord, SubmissionRow, UnitRow, WriteOutcome,
 };
 use sqlite::SqliteLedger;
 
@@ -150,6 +150,20 @@ impl Store {
         ask!(self, closings, revision)
     }
 
+    /// Targets and annotations as they were at a revision: of each kind and code the newest version up to it, those taken away left
+    /// out; ordered by kind and code.
+    pub fn declarations_at(&self, revision: i64) -> Result<Vec<DeclarationRow>, StoreError> {
+        ask!(self, declarations, revision)
+    }
+
+    /// When each revision up to one was recorded (microseconds since 1970): the first entry is revision 1's.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when a revision is missing: those behind it would get each other's times.
+    pub fn times(&self, up_to: i64) -> Result<Vec<i64>, StoreError> {
+        ask!(self, times, up_to)
+    }
+
     /// The first answer to an idempotency key.
     pub fn key(&self, holder: &str, target: &str, key: &str) -> Result<Option<KeyRow>, StoreError> {
         ask!(self, key, holder, target, key)
@@ -173,9 +187,9 @@ impl Store {
         ask!(self, commits, after..up_to)
     }
 
-    /// What revisions brought besides figures; of the units at most so many codes each.
-    pub fn brought(&self, after: i64, up_to: i64, most_units: usize) -> Result<HashMap<i64, Brought>, StoreError> {
-        ask!(self, brought, after..up_to, most_units)
+    /// What revisions brought besides figures; of the units and of the declarations at most so many codes each.
+    pub fn brought(&self, after: i64, up_to: i64, most_codes: usize) -> Result<HashMap<i64, Brought>, StoreError> {
+        ask!(self, brought, after..up_to, most_codes)
     }
 
     /// Where the list of units that revisions touched disagrees with the figures: revision and unit. Empty in a sound ledger.

@@ -12,11 +12,11 @@ use diesel::sql_types::{BigInt, Bool};
 use super::super::chain;
 use super::super::replay::Take;
 use super::super::rows::{
-    Brought, CatalogueVersion, ClosingRow, Commit, Head, KeyRow, MeasureRow, ObservationKey, ObservationQuery, ObservationRow, RecordedCommit, RevisionRow,
-    SubmissionRecord, SubmissionRow, UnitRow,
+    Brought, CatalogueVersion, ClosingRow, Commit, Declaration, DeclarationRow, Head, KeyRow, MeasureRow, ObservationKey, ObservationQuery, ObservationRow,
+    RecordedCommit, RevisionRow, SubmissionRecord, SubmissionRow, UnitRow,
 };
 use super::super::schema::{
-    catalogue_versions, closings, idempotency_keys, measures, observations, revisions, submissions, touched_units, unit_numbers, unit_versions,
+    catalogue_versions, closings, declarations, idempotency_keys, measures, observations, revisions, submissions, touched_units, unit_numbers, unit_versions,
 };
 use super::Db;
 
@@ -27,6 +27,8 @@ const SHORT_LIST: usize = 200;
 const SCAN: u32 = 4096;
 /// So many revisions are asked for in one statement; SQLite takes at most 32,766 values.
 const REVISIONS_A_STATEMENT: usize = 10_000;
+/// So many revisions' times are read in one statement.
+const TIMES_A_STATEMENT: i64 = 50_000;
 
 /// The condition that a figure stands behind a place. A row value, which both SQLite and PostgreSQL turn into one search of the primary
 /// key; they do not for the same spelled out with AND and OR. A macro, because the expression's type is too long to be written.
@@ -45,6 +47,7 @@ macro_rules! behind {
 }
 
 diesel::alias!(unit_versions as later_versions: LaterVersions);
+diesel::alias!(declarations as later_declarations: LaterDeclarations);
 
 /// The newest revision.
 pub fn head(db: &mut Db) -> QueryResult<Head> {
@@ -142,6 +145,49 @@ fn closings_between(db: &mut Db, window: Range<i64>) -> QueryResult<Vec<ClosingR
     Ok(rows.into_iter().map(|(revision, month, closed)| ClosingRow { revision, month, closed: closed != 0 }).collect())
 }
 
+/// Targets and annotations as they were at a revision: the newest version of each up to it, unless it takes it away.
+pub fn declarations(db: &mut Db, up_to: i64) -> QueryResult<Vec<DeclarationRow>> {
+    let superseded = later_declarations
+        .filter(later_declarations.field(declarations::kind).eq(declarations::kind))
+        .filter(later_declarations.field(declarations::code).eq(declarations::code))
+        .filter(later_declarations.field(declarations::revision).gt(declarations::revision))
+        .filter(later_declarations.field(declarations::revision).le(up_to));
+    let newest = declarations::table.filter(declarations::revision.le(up_to)).filter(declarations::document.is_not_null()).filter(not(exists(superseded)));
+    let mut rows: Vec<DeclarationRow> = newest.select(DeclarationRow::as_select()).load(db)?;
+    rows.sort_unstable_by(|one, other| (&one.kind, &one.code).cmp(&(&other.kind, &other.code))); // here, as in `keys`
+    Ok(rows)
+}
+
+/// Versions of targets and annotations behind a revision up to another, by revision, kind and code.
+fn declarations_between(db: &mut Db, window: Range<i64>) -> QueryResult<Vec<DeclarationRow>> {
+    let rows = declarations::table.filter(declarations::revision.gt(window.start)).filter(declarations::revision.le(window.end));
+    let mut rows: Vec<DeclarationRow> = rows.select(DeclarationRow::as_select()).load(db)?;
+    rows.sort_unstable_by(|one, other| (one.revision, &one.kind, &one.code).cmp(&(other.revision, &other.kind, &other.code))); // here, as in `keys`
+    Ok(rows)
+}
+
+/// When each revision up to one was recorded.
+pub fn times(db: &mut Db, up_to: i64) -> QueryResult<Vec<i64>> {
+    let mut found: Vec<i64> = Vec::new();
+    let mut last = 0;
+    while last < up_to {
+        let rows = revisions::table.filter(revisions::revision.gt(last)).filter(revisions::revision.le(up_to)).order(revisions::revision);
+        let rows: Vec<(i64, i64)> = rows.select((revisions::revision, revisions::recorded_at)).limit(TIMES_A_STATEMENT).load(db)?;
+        let before = last;
+        for (revision, recorded_at) in rows {
+            if revision != last + 1 {
+                return Err(unreadable("a revision that does not follow the one before it"));
+            }
+            found.push(recorded_at);
+            last = revision;
+        }
+        if last - before < TIMES_A_STATEMENT {
+            break;
+        }
+    }
+    Ok(found)
+}
+
 /// The answer to an idempotency key.
 pub fn key(db: &mut Db, holder: &str, target: &str, key: &str) -> QueryResult<Option<KeyRow>> {
     idempotency_keys::table.find((holder, target, key)).select(KeyRow::as_select()).first(db).optional()
@@ -200,6 +246,9 @@ pub fn commits(db: &mut Db, window: Range<i64>) -> QueryResult<Vec<RecordedCommi
     for row in closings_between(db, window.clone())? {
         put(row.revision, &mut |commit| commit.closings.push((row.month, row.closed)))?;
     }
+    for DeclarationRow { revision, kind, code, document } in declarations_between(db, window.clone())? {
+        put(revision, &mut |commit| commit.declarations.push(Declaration { kind: kind.clone(), code: code.clone(), document: document.clone() }))?;
+    }
     let figures = observations::table.filter(between!(observations::revision));
     let order = (observations::revision, observations::unit, observations::measure, observations::month);
     for row in figures.order(order).select(ObservationRow::as_select()).load::<ObservationRow>(db)? {
@@ -209,7 +258,7 @@ pub fn commits(db: &mut Db, window: Range<i64>) -> QueryResult<Vec<RecordedCommi
 }
 
 /// What revisions behind one up to another brought besides figures.
-pub fn brought(db: &mut Db, window: Range<i64>, most_units: usize) -> QueryResult<HashMap<i64, Brought>> {
+pub fn brought(db: &mut Db, window: Range<i64>, most_codes: usize) -> QueryResult<HashMap<i64, Brought>> {
     let mut found: HashMap<i64, Brought> = HashMap::new();
     let versions = unit_versions::table.inner_join(unit_numbers::table).filter(unit_versions::revision.gt(window.start));
     let versions = versions.filter(unit_versions::revision.le(window.end)).select((unit_versions::revision, unit_numbers::code));
@@ -217,7 +266,7 @@ pub fn brought(db: &mut Db, window: Range<i64>, most_units: usize) -> QueryResul
     rows.sort_unstable(); // here, as in `keys`
     for (revision, code) in rows {
         let units = &mut found.entry(revision).or_default().units;
-        if units.len() < most_units {
+        if units.len() < most_codes {
             units.push(code);
         }
     }
@@ -225,8 +274,17 @@ pub fn brought(db: &mut Db, window: Range<i64>, most_units: usize) -> QueryResul
     for (revision, version) in versions.select((catalogue_versions::revision, catalogue_versions::version)).load::<(i64, i64)>(db)? {
         found.entry(revision).or_default().catalogue = Some(version);
     }
-    for row in closings_between(db, window)? {
+    for row in closings_between(db, window.clone())? {
         found.entry(row.revision).or_default().months.push(row.month);
+    }
+    let versions = declarations::table.filter(declarations::revision.gt(window.start)).filter(declarations::revision.le(window.end));
+    let mut rows: Vec<(i64, String, String)> = versions.select((declarations::revision, declarations::kind, declarations::code)).load(db)?;
+    rows.sort_unstable();
+    for (revision, _, code) in rows {
+        let codes = &mut found.entry(revision).or_default().declarations;
+        if codes.len() < most_codes {
+            codes.push(code);
+        }
     }
     Ok(found)
 }

@@ -2,7 +2,7 @@
 
 use diesel::prelude::{Insertable, Queryable, Selectable};
 
-use super::schema::{catalogue_versions, idempotency_keys, measures, observations, revisions, submissions};
+use super::schema::{catalogue_versions, declarations, idempotency_keys, measures, observations, revisions, submissions};
 
 /// How far the ledger has come: its newest revision and when it was recorded; both 0 while it is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Queryable)]
@@ -21,7 +21,7 @@ pub struct RevisionRow {
     pub revision: i64,
     /// When it was recorded, in microseconds since 1970.
     pub recorded_at: i64,
-    /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening` and whatever comes later.
+    /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening`, `targets`, `annotations` and whatever comes later.
     pub kind: String,
     /// Who did it.
     pub actor: String,
@@ -160,6 +160,20 @@ pub struct ClosingRow {
     pub closed: bool,
 }
 
+/// A version of a target or an annotation.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = declarations, treat_none_as_default_value = false)]
+pub struct DeclarationRow {
+    /// The revision that wrote it.
+    pub revision: i64,
+    /// What it is: `target`, `annotation`. The store takes any.
+    pub kind: String,
+    /// Its code, by which the versions of one declaration belong together; each kind has codes of its own.
+    pub code: String,
+    /// The declaration itself, as JSON; `None` takes it away.
+    pub document: Option<String>,
+}
+
 /// What a revision brought besides figures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Brought {
@@ -169,6 +183,8 @@ pub struct Brought {
     pub catalogue: Option<i64>,
     /// The months that it closed or reopened.
     pub months: Vec<i64>,
+    /// The codes of targets and annotations that it changed or took away, the first of them by kind and code.
+    pub declarations: Vec<String>,
 }
 
 /// The first answer to a request with an `Idempotency-Key` (contract section 3).
@@ -198,6 +214,17 @@ pub struct RecordedCommit {
     pub hash: Option<String>,
 }
 
+/// A target or an annotation that a revision declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declaration {
+    /// What it is: `target`, `annotation`. The store takes any.
+    pub kind: String,
+    /// Its code; each kind has codes of its own.
+    pub code: String,
+    /// The declaration itself, as JSON; `None` takes it away.
+    pub document: Option<String>,
+}
+
 /// Everything that one revision writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
@@ -205,7 +232,7 @@ pub struct Commit {
     pub revision: i64,
     /// When, in microseconds since 1970; never before the revision before it.
     pub recorded_at: i64,
-    /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening` and whatever comes later.
+    /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening`, `targets`, `annotations` and whatever comes later.
     pub kind: String,
     /// Who does it.
     pub actor: String,
@@ -223,6 +250,8 @@ pub struct Commit {
     pub catalogue: Option<(i64, String)>,
     /// Months closed (true) and reopened (false), each once.
     pub closings: Vec<(i64, bool)>,
+    /// New versions of targets and annotations, in any order, each kind and code once.
+    pub declarations: Vec<Declaration>,
     /// The figures, in any order, all with this commit's revision.
     pub observations: Vec<ObservationRow>,
 }

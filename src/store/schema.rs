@@ -86,6 +86,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    declarations (revision, kind, code) {
+        revision -> BigInt,
+        kind -> Text,
+        code -> Text,
+        document -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     idempotency_keys (holder, target, key) {
         holder -> Text,
         target -> Text,

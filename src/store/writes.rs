@@ -9,9 +9,11 @@ use diesel::prelude::*;
 
 use super::super::chain;
 use super::super::error::StoreError;
-use super::super::rows::{Commit, Head, KeyRow, MeasureRow, ObservationRow, RecordedCommit, RevisionRow, SubmissionRow, WriteOutcome};
+use super::super::rows::{
+    Commit, Declaration, DeclarationRow, Head, KeyRow, MeasureRow, ObservationRow, RecordedCommit, RevisionRow, SubmissionRow, WriteOutcome,
+};
 use super::super::schema::{
-    catalogue_versions, closings, idempotency_keys, measures, observations, revisions, submissions, touched_units, unit_numbers, unit_versions,
+    catalogue_versions, closings, declarations, idempotency_keys, measures, observations, revisions, submissions, touched_units, unit_numbers, unit_versions,
 };
 use super::{Db, reads};
 
@@ -209,19 +211,24 @@ fn check_order(head: Head, commits: &[Commit]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Writes what commits say of dictionaries, units, catalogue and closed months. Of the first two there may be 50,000 at once, and with
-/// PostgreSQL each statement waits for an answer.
+/// Writes what commits say of dictionaries, units, declarations, catalogue and closed months. Of the first two there may be 50,000 at
+/// once, of declarations 10,000, and with PostgreSQL each statement waits for an answer.
 fn append_small(db: &mut Db, commits: &[Commit]) -> QueryResult<()> {
-    let (mut named, mut numbered, mut versions) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut named, mut numbered, mut versions, mut declared) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for commit in commits {
         let revision = commit.revision;
         named.extend(commit.new_measures.iter().map(|row| NewMeasure { revision, row: row.clone() }));
         numbered.extend(commit.new_units.iter().map(|(number, code)| NewUnit { number: *number, code: code.clone(), revision }));
         versions.extend(commit.unit_versions.iter().map(|(unit, document)| NewVersion { unit: *unit, revision, document: document.clone() }));
+        declared.extend(commit.declarations.iter().map(|declaration| {
+            let Declaration { kind, code, document } = declaration.clone();
+            DeclarationRow { revision, kind, code, document }
+        }));
     }
     insert_all!(db, measures::table, named);
     insert_all!(db, unit_numbers::table, numbered);
     insert_all!(db, unit_versions::table, versions);
+    insert_all!(db, declarations::table, declared);
     for commit in commits {
         let revision = commit.revision;
         if let Some((version, document)) = &commit.catalogue {

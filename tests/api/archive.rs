@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use egov_kpi::store::{Commit, Store, WriteOutcome};
+use egov_kpi::store::{Commit, Declaration, Store, WriteOutcome};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
@@ -74,6 +74,8 @@ impl Place {
         let withdrawn = api.record("travinh", &[(OUTGOING, "2021-09", 12)]);
         api.delete(&format!("submissions/{}", withdrawn["submission"].as_str().unwrap())).expect(201);
         server.stop();
+        declare(&address, &[("annotation", "first", Some("{\"text\":\"Đợt dịch, \\\"4\\\"\\r\\n\"}")), ("target", "B", Some("")), ("target", "a", Some("\\"))]);
+        declare(&address, &[("annotation", "first", Some("{}")), ("target", "B", None), ("target", "first", Some("{}"))]);
         for reason in [None, Some(""), Some("\\"), Some("\\\\ and more"), Some("\"\""), Some(" a,b\r\nc\rd\n\"e\" ")] {
             append(&Store::open(&address, false).unwrap(), reason);
         }
@@ -84,15 +86,24 @@ impl Place {
 
 /// Writes a revision with nothing in it but a reason.
 fn append(store: &Store, reason: Option<&str>) {
+    let (kind, actor) = ("what comes later".to_owned(), "tester, \\\"\n".to_owned());
+    append_commit(store, Commit { kind, actor, reason: reason.map(ToOwned::to_owned), ..Commit::default() });
+}
+
+/// Writes a revision with targets and annotations: kind, code and document.
+fn declare(address: &str, declared: &[(&str, &str, Option<&str>)]) {
+    let declarations = declared.iter().map(|(kind, code, document)| Declaration {
+        kind: (*kind).to_owned(),
+        code: (*code).to_owned(),
+        document: document.map(ToOwned::to_owned),
+    });
+    append_commit(&Store::open(address, false).unwrap(), Commit { kind: "targets".to_owned(), declarations: declarations.collect(), ..Commit::default() });
+}
+
+/// Writes a revision behind the newest.
+fn append_commit(store: &Store, commit: Commit) {
     let head = store.head().unwrap();
-    let commit = Commit {
-        revision: head.revision + 1,
-        recorded_at: head.recorded_at,
-        kind: "what comes later".to_owned(),
-        actor: "tester, \\\"\n".to_owned(),
-        reason: reason.map(ToOwned::to_owned),
-        ..Commit::default()
-    };
+    let commit = Commit { revision: head.revision + 1, recorded_at: head.recorded_at, ..commit };
     assert_eq!(store.write(head.revision, &[commit], &[]).unwrap(), WriteOutcome::Written);
 }
 
@@ -257,9 +268,13 @@ fn a_row_that_was_changed_is_told_by_its_revision() {
         ("unit_numbers.csv", "new-unit", "new-units", "revision 4 is not as it was written"),
         ("unit_versions.csv", "new-unit", "new-units", "revision 4 is not as it was written"),
         ("catalogue_versions.csv", "renamed", "Renamed", "revision 5 is not as it was written"),
+        ("declarations.csv", "12,target,B,\\\n", "12,target,B,\n", "revision 12 is not as it was written"),
+        ("declarations.csv", "12,target,a,", "12,target,b,", "revision 12 is not as it was written"),
+        ("declarations.csv", "13,annotation,", "13,target,", "revision 13 is not as it was written"),
+        ("declarations.csv", "13,target,B,\n", "", "revision 13 is not as it was written"),
         ("closings.csv", "true", "false", "revision 6 is not as it was written"),
         ("revisions.csv", "reported", "reporteD", "revision 6 is not as it was written"),
-        ("revisions.csv", "what comes later,\"tester, \\\"\"\n\",\\,", "what comes later,\"tester, \\\"\"\n\",,", "revision 13 is not as it was written"),
+        ("revisions.csv", "what comes later,\"tester, \\\"\"\n\",\\,", "what comes later,\"tester, \\\"\"\n\",,", "revision 15 is not as it was written"),
     ];
     for (file, old, new, told) in cases {
         changed(&from, &to, |name, text| Some(if name == file { with(&text, old, new) } else { text }));
@@ -285,7 +300,11 @@ fn a_malformed_archive_is_told_by_file_line_and_column() {
         ("catalogue_versions.csv", "\n5,2,", "\n1,2,", "catalogue_versions.csv, line 3, column revision: a second row of one revision"),
         ("revisions.csv", "\n2,", "\n3,", "revisions.csv: revision 3 does not follow revision 1"),
         ("idempotency_keys.csv", ",a key,", ",a key,,", "idempotency_keys.csv, line 2: 7 cells"),
-        ("ledger.json", "\"version\": 1", "\"version\": 2", "version 2 of the format, this program reads up to 1"),
+        ("ledger.json", "\"version\": 2", "\"version\": 3", "version 3 of the format, this program reads up to 2"),
+        ("ledger.json", "\"version\": 2", "\"version\": 1", "ledger.json: the list of tables is not the one of this format"),
+        ("ledger.json", "\"declarations.csv\": 6,\n", "", "ledger.json: the list of tables is not the one of this format"),
+        ("ledger.json", "\"declarations.csv\": 6", "\"declarations.csv\": 5", "declarations.csv has 6 rows, ledger.json says 5"),
+        ("declarations.csv", "\n13,", "\n11,", "declarations.csv, line 5, column revision: the rows do not stand in the order"),
         ("ledger.json", "egov-kpi ledger", "another", "the format is \"another\""),
         ("ledger.json", "\"revision\"", "\"revisions\"", "ledger.json: unknown field"),
         ("ledger.json", "\"closings.csv\": 2", "\"closings.csv\": 3", "closings.csv has 2 rows, ledger.json says 3"),
@@ -296,7 +315,7 @@ fn a_malformed_archive_is_told_by_file_line_and_column() {
         changed(&from, &to, |name, text| Some(if name == file { with(&text, old, new) } else { text }));
         refused(&place, "changed.zip", told);
     }
-    for file in ["ledger.json", "closings.csv", "idempotency_keys.csv"] {
+    for file in ["ledger.json", "closings.csv", "declarations.csv", "idempotency_keys.csv"] {
         changed(&from, &to, |name, text| (name != file).then_some(text));
         refused(&place, "changed.zip", &format!("{file} is missing"));
     }
@@ -316,6 +335,47 @@ fn a_malformed_archive_is_told_by_file_line_and_column() {
     bytes[200] ^= 0x55; // within observations.csv
     std::fs::write(&to, &bytes).unwrap();
     refused(&place, "changed.zip", "observations.csv");
+}
+
+/// Writes an archive as the program before there were targets and annotations did.
+fn without_declarations(from: &Path, to: &Path) {
+    changed(from, to, |name, text| match name {
+        "declarations.csv" => None,
+        "ledger.json" => {
+            let (begin, end) = text.split_once("    \"declarations.csv\": ").unwrap();
+            Some(format!("{begin}{}", end.split_once('\n').unwrap().1).replace("\"version\": 2", "\"version\": 1"))
+        }
+        _ => Some(text),
+    });
+}
+
+#[test]
+fn an_archive_of_the_version_before_is_still_read() {
+    let place = Place::new();
+    let server = Server::start();
+    server.post_csv("observations?reason=monthly", REPORT).expect(201);
+    server.send("POST", "periods/2021-10/close?reason=reported", &[], None).expect(200);
+    let first = place.export(&server.address(), "first.zip");
+    without_declarations(&place.path("first.zip"), &place.path("before.zip"));
+    chain(&place.path("before.zip")).expect(0);
+    place.import("before.zip", &place.ledger("copy.db")).expect(0);
+    run(&["verify", "--database", &place.ledger("copy.db")]).expect(0);
+    assert!(place.export(&place.ledger("copy.db"), "copy.zip") == first);
+    // A ledger with declarations has no such archive.
+    place.eventful();
+    without_declarations(&place.path("eventful.zip"), &place.path("lost.zip"));
+    refused(&place, "lost.zip", "revision 12 is not as it was written");
+    assert!(chain(&place.path("lost.zip")).err().contains("revision 12 is not as it was written"));
+}
+
+#[test]
+fn the_history_names_what_was_declared() {
+    let place = Place::new();
+    let served = Served::start(&place.eventful());
+    let history = served.api.read("revisions?limit=1000");
+    let declared: Vec<&Value> = history["revisions"].as_array().unwrap().iter().map(|revision| &revision["declarations"]).collect();
+    assert_eq!((declared[10], declared[11], declared[12]), (&json!([]), &json!(["first", "B", "a"]), &json!(["first", "B", "first"])));
+    assert!(served.api.get("revisions?format=csv&limit=1000").text().contains(",first; B; a\r\n"));
 }
 
 #[test]

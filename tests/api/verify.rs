@@ -1,5 +1,6 @@
 //! `verify`: rows changed behind the program's back are noticed.
 
+use egov_kpi::store::{Commit, Declaration, Store, WriteOutcome};
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -31,7 +32,24 @@ impl Tampered {
         .expect(201);
         assert_eq!(api.point(OUTGOING, "travinh", "2021-10")["value"], 23442.0);
         server.stop();
+        tampered.declare();
         tampered
+    }
+
+    /// Revision 7: a target that there is from then on, and one that there is no more.
+    fn declare(&self) {
+        let store = Store::open(&self.address(), false).unwrap();
+        let head = store.head().unwrap();
+        let declaration =
+            |code: &str, document: Option<&str>| Declaration { kind: "target".to_owned(), code: code.to_owned(), document: document.map(ToOwned::to_owned) };
+        let commit = Commit {
+            revision: head.revision + 1,
+            recorded_at: head.recorded_at,
+            kind: "targets".to_owned(),
+            declarations: vec![declaration("kept", Some("{\"value\":1}")), declaration("gone", None)],
+            ..Commit::default()
+        };
+        assert_eq!(store.write(head.revision, &[commit], &[]).unwrap(), WriteOutcome::Written);
     }
 
     fn address(&self) -> String {
@@ -62,7 +80,7 @@ impl Tampered {
 fn a_sound_ledger_is_told_so_with_what_was_counted() {
     let ledger = Tampered::new();
     let told = ledger.verified(0, &[]);
-    assert!(told.starts_with("revisions 6, rows 92, figures that stand 89, hash "), "{told}");
+    assert!(told.starts_with("revisions 7, rows 92, figures that stand 89, hash "), "{told}");
     assert!(told.ends_with("the ledger is sound\n"), "{told}");
     let hash = told.split_once("hash ").unwrap().1[..64].to_owned();
     ledger.verified(0, &["--hash", &hash]);
@@ -85,6 +103,14 @@ fn every_changed_row_is_told_with_its_revision() {
         ("UPDATE catalogue_versions SET document = document || ' '", 1),
         ("UPDATE measures SET code = 'ioffice.documents.incoming' WHERE id = 0", 3),
         ("UPDATE closings SET month = month - 1", 5),
+        ("UPDATE declarations SET document = replace(document, '1', '2')", 7),
+        ("UPDATE declarations SET document = NULL", 7),
+        ("UPDATE declarations SET document = '' WHERE document IS NULL", 7),
+        ("UPDATE declarations SET code = 'other' WHERE code = 'kept'", 7),
+        ("UPDATE declarations SET kind = 'annotation'", 7),
+        ("UPDATE declarations SET revision = 6 WHERE code = 'gone'", 6),
+        ("DELETE FROM declarations", 7),
+        ("INSERT INTO declarations VALUES (2, 'target', 'added', '{}')", 2),
         (
             "UPDATE revisions SET hash = replace(hash, substr(hash, 1, 1), 'f') WHERE revision = 4 AND substr(hash, 1, 1) <> 'f'; UPDATE revisions SET hash = 'e' || substr(hash, 2) WHERE revision = 4 AND substr(hash, 1, 1) = 'f'",
             4,
@@ -105,6 +131,8 @@ fn a_ledger_cut_off_at_its_end_is_told_by_a_hash_that_was_written_down() {
     let ledger = Tampered::new();
     let told = ledger.verified(0, &[]);
     let hash = told.split_once("hash ").unwrap().1[..64].to_owned();
+    ledger.tamper("DELETE FROM declarations WHERE revision = 7; DELETE FROM revisions WHERE revision = 7");
+    ledger.verified(0, &[]);
     ledger.tamper("DELETE FROM observations WHERE revision = 6; DELETE FROM touched_units WHERE revision = 6; DELETE FROM submissions WHERE revision = 6; DELETE FROM revisions WHERE revision = 6");
     ledger.verified(0, &[]);
     assert!(ledger.verified(1, &["--hash", &hash]).contains("cut off at its end"));

@@ -4,7 +4,7 @@ use egov_kpi::app::ledger::verify;
 use egov_kpi::store::{Commit, MeasureRow, ObservationRow, RecordedCommit, Store, StoreError, chain};
 use sha2::{Digest, Sha256};
 
-use crate::ledger::{JANUARY, Place, bare, bringing, eventful, figure, filled, submission, write};
+use crate::ledger::{JANUARY, Place, bare, bringing, declaration, eventful, figure, filled, submission, write};
 use crate::sqlite;
 
 /// A revision as bytes, written down from the docs of `store::chain` a second time.
@@ -74,6 +74,16 @@ impl Bytes {
             bytes.number(i64::from(*closed));
         };
         self.list(&commit.closings, |row| row.0, closing);
+        if !commit.declarations.is_empty() {
+            let mut declarations = commit.declarations.clone();
+            declarations.sort_by_key(|row| (row.kind.clone(), row.code.clone()));
+            self.length(declarations.len());
+            for row in declarations {
+                self.text(&row.kind);
+                self.text(&row.code);
+                self.maybe(row.document.as_ref());
+            }
+        }
         let mut figures = commit.observations.clone();
         figures.sort_by_key(ObservationRow::key);
         self.length(figures.len());
@@ -131,6 +141,14 @@ pub fn each_hash_covers_its_revision_and_the_hash_before_as_the_docs_say(place: 
     assert_eq!(chain::digits(&chain::beginning()), "5cfeafcc77a70fa8b5ce3476a8723b5adcba9a334ad362a30a02a1b1ff77562a");
 }
 
+/// What the program before there were declarations has computed: its ledgers verify as ever.
+pub fn hashes_of_revisions_without_declarations_stay_what_they_were(place: &dyn Place) {
+    let store = place.open();
+    let written: Vec<Commit> = eventful().into_iter().take_while(|commit| commit.declarations.is_empty()).collect();
+    write(&store, &written);
+    assert_eq!(kept(&store)[9].as_deref(), Some("d223277fed828845cad9728ee6fcdbd86ca1a18129add7fcde180da6ce563b18"));
+}
+
 pub fn the_order_of_a_commits_lists_makes_no_difference(place: &dyn Place) {
     let store = place.open();
     let written = eventful();
@@ -139,6 +157,7 @@ pub fn the_order_of_a_commits_lists_makes_no_difference(place: &dyn Place) {
         commit.new_units.reverse();
         commit.unit_versions.reverse();
         commit.closings.reverse();
+        commit.declarations.reverse();
         commit.observations.reverse();
         commit
     });
@@ -155,6 +174,7 @@ pub fn every_field_makes_a_difference(place: &dyn Place) {
         change(&mut row);
         Commit { submission: Some(row), ..bare(1) }
     };
+    let declaring = |kind: &str, code: &str, document: Option<&str>| Commit { declarations: vec![declaration(kind, code, document)], ..commit() };
     let text = || "x".to_owned();
     let variants = [
         commit(),
@@ -178,6 +198,13 @@ pub fn every_field_makes_a_difference(place: &dyn Place) {
         Commit { catalogue: Some((1, text())), ..commit() },
         Commit { closings: vec![(1, true)], ..commit() },
         Commit { closings: vec![(1, false)], ..commit() },
+        declaring("target", "ab", Some("c")),
+        declaring("target", "ab", Some("")),
+        declaring("target", "ab", None),
+        declaring("target", "a", Some("bc")),
+        declaring("targeta", "b", Some("c")),
+        declaring("annotation", "ab", Some("c")),
+        Commit { declarations: [declaring("target", "ab", Some("c")).declarations, declaring("target", "x", None).declarations].concat(), ..commit() },
     ];
     let mut found: Vec<String> = variants.iter().map(|commit| chain::digits(&chain::hash(&chain::beginning(), commit))).collect();
     assert!(variants.iter().zip(&found).all(|(commit, hash)| hashes(std::slice::from_ref(commit)) == [Some(hash.clone())]));
@@ -216,7 +243,8 @@ pub fn a_sound_ledger_is_found_sound_and_each_change_by_hand_is_found(place: &dy
     let counts = egov_kpi::store::SubmissionRow { created: 2, revised: 0, unchanged: 0, withdrawn: 0, ..submission("S3") };
     let recorded_at = store.head().unwrap().recorded_at;
     let sent = Commit { recorded_at, submission: Some(counts), new_measures: vec![measure], observations: vec![row(0, 1), row(1, 2)], ..bare(3) };
-    write(&store, &[sent, Commit { recorded_at, closings: vec![(JANUARY, true)], ..bare(4) }, Commit { recorded_at, ..bare(5) }]);
+    let declarations = vec![declaration("target", "kept", Some("{}")), declaration("target", "gone", None)];
+    write(&store, &[sent, Commit { recorded_at, closings: vec![(JANUARY, true)], ..bare(4) }, Commit { recorded_at, declarations, ..bare(5) }]);
     let found = verify(&store, None, |_, _| ()).unwrap();
     assert_eq!((found.revisions, found.rows, found.figures, found.faults, Some(found.hash)), (5, 2, 2, Vec::new(), kept(&store)[4].clone()));
 
@@ -230,6 +258,10 @@ pub fn a_sound_ledger_is_found_sound_and_each_change_by_hand_is_found(place: &dy
         ("unit_versions", "document = document || ' ' WHERE unit = 1", "document = substr(document, 1, length(document) - 1) WHERE unit = 1", 2),
         ("catalogue_versions", "document = document || ' '", "document = substr(document, 1, length(document) - 1)", 1),
         ("closings", "closed = 0", "closed = 1", 4),
+        ("declarations", "document = '' WHERE code = 'gone'", "document = NULL WHERE code = 'gone'", 5),
+        ("declarations", "document = NULL WHERE code = 'kept'", "document = '{}' WHERE code = 'kept'", 5),
+        ("declarations", "kind = 'annotation' WHERE code = 'kept'", "kind = 'target' WHERE code = 'kept'", 5),
+        ("declarations", "code = 'left' WHERE code = 'gone'", "code = 'gone' WHERE code = 'left'", 5),
         ("observations", "mantissa = 3 WHERE mantissa = 2", "mantissa = 2 WHERE mantissa = 3", 3),
         ("observations", "scale = 1 WHERE mantissa = 2", "scale = 0 WHERE mantissa = 2", 3),
     ] {
@@ -246,8 +278,10 @@ pub fn a_sound_ledger_is_found_sound_and_each_change_by_hand_is_found(place: &dy
     place.by_hand(&format!("INSERT INTO touched_units (unit, revision) VALUES ({unit}, 3), ({unit}, 5)")).unwrap();
     assert_eq!((wrong(place), store.untouched(0, 5).unwrap()), (vec![beside(5)], vec![(5, unit)]));
     assert!(store.untouched(0, 4).unwrap().is_empty() && store.untouched(5, 9).unwrap().is_empty());
+    place.by_hand("INSERT INTO declarations (revision, kind, code, document) VALUES (4, 'target', 'added', '{}')").unwrap();
+    assert_eq!(wrong(place)[0], changed(4));
     place.by_hand(&format!("INSERT INTO observations (revision, unit, measure, month, mantissa, scale) VALUES (5, {unit}, 0, 1, 1, 0)")).unwrap();
-    assert_eq!(wrong(place)[0], changed(5));
+    assert!(wrong(place).contains(&changed(5)));
 }
 
 pub fn rows_of_a_revision_that_is_gone_are_told(place: &dyn Place) {
@@ -256,6 +290,9 @@ pub fn rows_of_a_revision_that_is_gone_are_told(place: &dyn Place) {
     place.tamper("revisions", "DELETE FROM revisions WHERE revision = 5");
     assert!(matches!(store.commits(0, 12), Err(StoreError::Corrupt { .. })));
     assert_eq!(store.commits(5, 12).unwrap().len(), 7);
+    // A revision that had nothing but declarations.
+    place.tamper("revisions", "DELETE FROM revisions WHERE revision = 11");
+    assert!(matches!(store.commits(10, 12), Err(StoreError::Corrupt { .. })));
 }
 
 /// Into a SQLite file; into PostgreSQL and back see `postgres.rs`.

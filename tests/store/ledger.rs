@@ -1,6 +1,6 @@
 //! Commits to write, and a ledger full of them.
 
-use egov_kpi::store::{Commit, MeasureRow, ObservationRow, Store, SubmissionRow, WriteOutcome};
+use egov_kpi::store::{Commit, Declaration, MeasureRow, ObservationRow, Store, SubmissionRow, WriteOutcome};
 
 /// A place for one ledger, empty at first, which can be opened again and again.
 pub trait Place {
@@ -36,6 +36,11 @@ pub fn submission(id: &str) -> SubmissionRow {
 /// A commit with nothing in it, recorded one second after the revision before it.
 pub fn bare(revision: i64) -> Commit {
     Commit { revision, recorded_at: revision * 1_000_000, kind: "submission".to_owned(), actor: "tester".to_owned(), ..Commit::default() }
+}
+
+/// A version of a target or an annotation; without a document it is taken away.
+pub fn declaration(kind: &str, code: &str, document: Option<&str>) -> Declaration {
+    Declaration { kind: kind.to_owned(), code: code.to_owned(), document: document.map(ToOwned::to_owned) }
 }
 
 /// Revision 1: `units` units and `measures` measures, numbered from 1.
@@ -87,9 +92,25 @@ pub fn eventful() -> Vec<Commit> {
             ..bringing(9, vec![figure(9, 1, 4, JANUARY + 1, Some(7)), figure(9, 5, 4, JANUARY, Some(8))])
         },
         Commit { closings: vec![(JANUARY + 2, false)], ..of_kind(10, "reopening") },
-        of_kind(11, "what comes later"),
-        // A number without a version, and the same microsecond twice.
-        Commit { recorded_at: 11_000_000, new_units: vec![(6, "unit-6".to_owned())], unit_versions: vec![renamed(12, 2), renamed(12, 5)], ..bare(12) },
+        // Two kinds with one code, and codes that databases order each in their own way.
+        Commit {
+            declarations: vec![
+                declaration("annotation", "dich-2021", Some("{\"vi\":\"Dịch, \\\"đợt 4\\\"\\r\\n\"}")),
+                declaration("target", "B.z", Some("{}")),
+                declaration("target", "a-b", Some("")),
+                declaration("target", "a.c", Some("\\")),
+                declaration("target", "dich-2021", Some("{\"value\":1}")),
+            ],
+            ..of_kind(11, "what comes later")
+        },
+        // A number without a version, and the same microsecond twice; what is taken away was never there, or was.
+        Commit {
+            recorded_at: 11_000_000,
+            new_units: vec![(6, "unit-6".to_owned())],
+            unit_versions: vec![renamed(12, 2), renamed(12, 5)],
+            declarations: vec![declaration("annotation", "dich-2021", Some("{}")), declaration("target", "B.z", None), declaration("target", "never", None)],
+            ..bare(12)
+        },
     ]
 }
 

@@ -50,6 +50,8 @@ kept! {
         the_revision_of_a_time_is_the_last_one_before_it
         at_each_revision_the_ledger_is_as_it_was_then
         what_revisions_brought_besides_figures_is_named
+        the_newest_version_of_each_declaration_counts_until_it_is_taken_away
+        the_times_of_all_revisions_are_read_in_order
         units_are_named_in_the_same_order_everywhere
     }
     writing {
@@ -62,6 +64,7 @@ kept! {
         a_dictionary_never_gives_a_number_or_a_name_twice
         a_figure_of_an_unknown_unit_or_measure_is_refused
         a_withdrawal_names_a_submission_that_exists
+        a_declaration_comes_once_in_a_commit
         the_largest_commit_is_written_whole
         two_stores_on_one_ledger_see_each_other_and_data_version_moves
         writers_that_race_leave_every_commit_exactly_once
@@ -72,6 +75,7 @@ kept! {
     chain {
         every_commit_reads_back_whole_whichever_revisions_are_asked_for
         each_hash_covers_its_revision_and_the_hash_before_as_the_docs_say
+        hashes_of_revisions_without_declarations_stay_what_they_were
         the_order_of_a_commits_lists_makes_no_difference
         every_field_makes_a_difference
         a_ledger_written_in_pieces_has_the_hashes_of_one_written_at_once

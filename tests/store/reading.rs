@@ -1,13 +1,13 @@
 //! What holds on every backend for questions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use egov_kpi::store::{Brought, ClosingRow, Commit, Head, ObservationKey, ObservationQuery, ObservationRow, StoreError};
+use egov_kpi::store::{Brought, ClosingRow, Commit, DeclarationRow, Head, ObservationKey, ObservationQuery, ObservationRow, StoreError};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::ledger::{JANUARY, Place, bare, bringing, dictionaries, eventful, figure, filled, replayed, write};
+use crate::ledger::{JANUARY, Place, bare, bringing, declaration, dictionaries, eventful, figure, filled, replayed, write};
 
 pub fn an_empty_ledger_answers_everything_with_nothing(place: &dyn Place) {
     let store = place.open();
@@ -27,6 +27,7 @@ pub fn an_empty_ledger_answers_everything_with_nothing(place: &dyn Place) {
     assert_eq!(store.revision(0).unwrap(), None);
     assert!(store.commits(0, i64::MAX).unwrap().is_empty() && store.untouched(0, i64::MAX).unwrap().is_empty());
     assert!(store.brought(0, i64::MAX, 9).unwrap().is_empty() && store.closings_at(i64::MAX).unwrap().is_empty());
+    assert!(store.declarations_at(i64::MAX).unwrap().is_empty() && store.times(i64::MAX).unwrap().is_empty());
     assert!(store.keys().unwrap().is_empty() && store.key("holder", "target", "key").unwrap().is_none());
     assert!(store.observations(&ObservationQuery::default()).unwrap().is_empty());
 }
@@ -222,9 +223,19 @@ pub fn at_each_revision_the_ledger_is_as_it_was_then(place: &dyn Place) {
         }
         let found: HashMap<_, _> = store.units_at(number).unwrap().into_iter().map(|unit| (unit.number, (unit.revision, unit.document))).collect();
         assert_eq!(found, units, "units at {revision}");
+        let mut declared: BTreeMap<(String, String), DeclarationRow> = BTreeMap::new();
+        for (commit, row) in then.iter().flat_map(|commit| commit.declarations.iter().map(move |row| (commit, row.clone()))) {
+            let version = DeclarationRow { revision: commit.revision, kind: row.kind, code: row.code, document: row.document };
+            declared.insert((version.kind.clone(), version.code.clone()), version);
+        }
+        let declared: Vec<_> = declared.into_values().filter(|version| version.document.is_some()).collect();
+        assert_eq!(store.declarations_at(number).unwrap(), declared, "declarations at {revision}");
+        assert_eq!(store.times(number).unwrap(), then.iter().map(|commit| commit.recorded_at).collect::<Vec<_>>(), "times at {revision}");
     }
     assert_eq!(store.measures_at(i64::MAX).unwrap(), store.measures().unwrap());
     assert_eq!(store.closings_at(i64::MAX).unwrap().len(), 5);
+    assert_eq!((store.declarations_at(i64::MAX).unwrap().len(), store.times(i64::MAX).unwrap().len()), (4, 12));
+    assert!(store.declarations_at(-1).unwrap().is_empty() && store.times(-1).unwrap().is_empty());
     assert!(store.closings_at(-1).unwrap().is_empty() && store.measures_at(-1).unwrap().is_empty() && store.units_at(-1).unwrap().is_empty());
 }
 
@@ -233,6 +244,7 @@ pub fn what_revisions_brought_besides_figures_is_named(place: &dyn Place) {
     write(&store, &eventful());
     let units = |codes: &[&str]| Brought { units: codes.iter().map(|code| (*code).to_owned()).collect(), ..Brought::default() };
     let months = |months: &[i64]| Brought { months: months.iter().map(|month| JANUARY + month).collect(), ..Brought::default() };
+    let declared = |codes: &[&str]| Brought { declarations: codes.iter().map(|code| (*code).to_owned()).collect(), ..Brought::default() };
     let catalogue = |version: i64| Brought { catalogue: Some(version), ..Brought::default() };
     let all = [
         (1, catalogue(1)),
@@ -242,12 +254,57 @@ pub fn what_revisions_brought_besides_figures_is_named(place: &dyn Place) {
         (7, units(&["unit-1", "unit-5"])),
         (8, catalogue(2)),
         (10, months(&[2])),
-        (12, units(&["unit-2", "unit-5"])),
+        (11, declared(&["dich-2021", "B.z", "a-b", "a.c", "dich-2021"])),
+        (12, Brought { units: vec!["unit-2".to_owned(), "unit-5".to_owned()], ..declared(&["dich-2021", "B.z", "never"]) }),
     ];
     assert_eq!(store.brought(0, 12, 9).unwrap(), HashMap::from(all.clone()));
     assert_eq!(store.brought(4, 8, 9).unwrap(), HashMap::from_iter(all[2..6].iter().cloned()));
     assert_eq!(store.brought(1, 2, 3).unwrap(), HashMap::from([(2, units(&["unit-1", "unit-2", "unit-3"]))]));
+    assert_eq!(store.brought(10, 11, 3).unwrap(), HashMap::from([(11, declared(&["dich-2021", "B.z", "a-b"]))]));
     assert!(store.brought(2, 4, 9).unwrap().is_empty() && store.brought(12, 99, 9).unwrap().is_empty());
+}
+
+pub fn the_newest_version_of_each_declaration_counts_until_it_is_taken_away(place: &dyn Place) {
+    let store = place.open();
+    let declaring =
+        |revision: i64, kind: &str, code: &str, document: Option<&str>| Commit { declarations: vec![declaration(kind, code, document)], ..bare(revision) };
+    write(
+        &store,
+        &[
+            declaring(1, "target", "a", Some("1")),
+            declaring(2, "target", "a", Some("2")),
+            declaring(3, "annotation", "a", Some("3")),
+            declaring(4, "target", "a", None),
+            declaring(5, "target", "b", Some("5")),
+            declaring(6, "target", "a", Some("6")),
+        ],
+    );
+    let standing = |revision: i64| {
+        let rows = store.declarations_at(revision).unwrap().into_iter();
+        rows.map(|row| format!("{} {} {} {}", row.kind, row.code, row.revision, row.document.unwrap())).collect::<Vec<_>>()
+    };
+    assert_eq!(standing(1), ["target a 1 1"]);
+    assert_eq!(standing(2), ["target a 2 2"]);
+    assert_eq!(standing(3), ["annotation a 3 3", "target a 2 2"]);
+    assert_eq!(standing(4), ["annotation a 3 3"]);
+    assert_eq!(standing(5), ["annotation a 3 3", "target b 5 5"]);
+    assert_eq!(standing(6), ["annotation a 3 3", "target a 6 6", "target b 5 5"]);
+    assert_eq!(standing(i64::MAX), standing(6));
+}
+
+/// More than are read in one statement.
+pub fn the_times_of_all_revisions_are_read_in_order(place: &dyn Place) {
+    let store = place.open();
+    let commits: Vec<_> = (1..=50_001).map(|revision| Commit { recorded_at: revision / 3, ..bare(revision) }).collect();
+    write(&store, &commits);
+    let times = |up_to: i64| store.times(up_to).unwrap();
+    let expected: Vec<i64> = commits.iter().map(|commit| commit.recorded_at).collect();
+    for up_to in [0, 1, 49_999, 50_000, 50_001] {
+        assert_eq!(times(up_to), expected[..usize::try_from(up_to).unwrap()], "{up_to}");
+    }
+    assert_eq!(times(i64::MAX), expected);
+    place.tamper("revisions", "DELETE FROM revisions WHERE revision = 50000");
+    assert!(matches!(store.times(50_001), Err(StoreError::Corrupt { .. })));
 }
 
 /// The order is that of bytes, whatever the database's language.

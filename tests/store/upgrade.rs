@@ -14,7 +14,7 @@ use egov_kpi::app::ledger::verify;
 use egov_kpi::store::ObservationRow;
 
 use crate::chain::{hashes, kept, same_ledgers};
-use crate::ledger::{Place, bare, replayed, write};
+use crate::ledger::{Place, bare, eventful, replayed, write};
 use crate::sqlite::Fresh;
 
 const FIRST: &str = include_str!("fixtures/schema-1.sql");
@@ -154,19 +154,32 @@ fn an_empty_ledger_of_the_first_schema_is_brought_up() {
     write(&fresh.open(), &[bare(1)]);
 }
 
-/// Each is taken back by itself, the newest first; then the file is as the program before has left it.
+/// Takes a migration back; then the file is as the program before it has left it.
+fn take_back(fresh: &Fresh, name: &str) {
+    let down = fs::read_to_string(Path::new("migrations/sqlite").join(name).join("down.sql")).unwrap();
+    let version: String = name.chars().take_while(|letter| *letter != '_').filter(char::is_ascii_digit).collect();
+    fresh.connection().batch_execute(&format!("PRAGMA foreign_keys = ON; {down} DELETE FROM __diesel_schema_migrations WHERE version = '{version}'")).unwrap();
+}
+
+#[test]
+fn a_ledger_without_declarations_is_brought_up_whole_and_can_have_some() {
+    let fresh = Fresh::default();
+    write(&fresh.open(), &eventful()[..10]);
+    let before = kept(&fresh.open());
+    take_back(&fresh, "2026-11-25-000000_declarations");
+    let store = fresh.open();
+    assert_eq!((kept(&store), store.declarations_at(10).unwrap()), (before, Vec::new()));
+    write(&store, &eventful()[10..]);
+    assert_eq!(kept(&store), hashes(&eventful()));
+}
+
+/// Each is taken back by itself, the newest first.
 #[test]
 fn the_migrations_can_be_taken_back() {
     let fresh = first();
     fresh.open();
-    let back = |name: &str| {
-        let down = fs::read_to_string(Path::new("migrations/sqlite").join(name).join("down.sql")).unwrap();
-        let version: String = name.chars().take_while(|letter| *letter != '_').filter(char::is_ascii_digit).collect();
-        fresh
-            .connection()
-            .batch_execute(&format!("PRAGMA foreign_keys = ON; {down} DELETE FROM __diesel_schema_migrations WHERE version = '{version}'"))
-            .unwrap();
-    };
+    let back = |name: &str| take_back(&fresh, name);
+    back("2026-11-25-000000_declarations");
     back("2026-11-24-000000_chain_keys_closings");
     let tables = "SELECT 1 AS one, count(*) AS other FROM pragma_table_info";
     assert_eq!([pairs(&fresh, &format!("{tables}('revisions')"))[&1], pairs(&fresh, &format!("{tables}('measures')"))[&1]], [5, 3]);
@@ -174,6 +187,7 @@ fn the_migrations_can_be_taken_back() {
         assert!(fresh.by_hand(&format!("UPDATE {table} SET {column} = {column}")).unwrap_err().contains("append-only"), "{table}");
     }
     assert_eq!(verify(&fresh.open(), None, |_, _| ()).unwrap().hash, HASH, "brought up again it is the same");
+    back("2026-11-25-000000_declarations");
     back("2026-11-24-000000_chain_keys_closings");
     back("2026-01-01-000000_ledger");
     fresh.by_hand("DROP TABLE __diesel_schema_migrations").unwrap();

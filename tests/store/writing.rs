@@ -2,9 +2,9 @@
 
 use std::thread;
 
-use egov_kpi::store::{Commit, Head, MeasureRow, ObservationQuery, Store, StoreError, SubmissionRow, WriteOutcome};
+use egov_kpi::store::{Commit, Declaration, Head, MeasureRow, ObservationQuery, Store, StoreError, SubmissionRow, WriteOutcome};
 
-use crate::ledger::{JANUARY, Place, bare, bringing, dictionaries, eventful, figure, replayed, submission, write};
+use crate::ledger::{JANUARY, Place, bare, bringing, declaration, dictionaries, eventful, figure, replayed, submission, write};
 
 pub fn a_commit_reads_back_as_it_was_written(place: &dyn Place) {
     let store = place.open();
@@ -133,6 +133,16 @@ pub fn a_figure_of_an_unknown_unit_or_measure_is_refused(place: &dyn Place) {
     assert_eq!(store.head().unwrap().revision, 1);
 }
 
+pub fn a_declaration_comes_once_in_a_commit(place: &dyn Place) {
+    let store = place.open();
+    let declaring = |declarations: Vec<Declaration>| Commit { declarations, ..bare(1) };
+    let (one, gone) = (declaration("target", "a", Some("{}")), declaration("target", "a", None));
+    assert!(matches!(store.write(0, &[declaring(vec![one.clone(), gone])], &[]), Err(StoreError::Conflict(_))));
+    assert!(store.declarations_at(1).unwrap().is_empty());
+    write(&store, &[declaring(vec![one.clone(), declaration("annotation", "a", Some("{}"))]), Commit { declarations: vec![one], ..bare(2) }]);
+    assert_eq!(store.declarations_at(2).unwrap().iter().map(|row| (row.kind.as_str(), row.revision)).collect::<Vec<_>>(), [("annotation", 1), ("target", 2)]);
+}
+
 pub fn a_withdrawal_names_a_submission_that_exists(place: &dyn Place) {
     let store = place.open();
     let withdrawing = |revision: i64, id: &str| Commit {
@@ -156,6 +166,15 @@ pub fn the_largest_commit_is_written_whole(place: &dyn Place) {
     assert_eq!(store.observations(&one).unwrap(), rows[39_999..40_000]);
     let all = ObservationQuery { units: Some((1..=50_000).collect()), measures: Some((1..=50_000).collect()), limit: 50_000, ..ObservationQuery::default() };
     assert_eq!(store.observations(&all).unwrap(), rows);
+    // The longest list of declarations, all anew in the revision behind it.
+    let declared = |revision: i64| {
+        let codes = (1..=10_000).map(|n| declaration("target", &format!("target-{n:05}"), Some(&format!("{{\"in\":{revision}}}"))));
+        Commit { declarations: codes.collect(), ..bare(revision) }
+    };
+    write(&store, &[declared(3), declared(4)]);
+    assert_eq!(store.commits(2, 4).unwrap().into_iter().map(|recorded| recorded.commit).collect::<Vec<_>>(), [declared(3), declared(4)]);
+    let standing = |revision: i64| store.declarations_at(revision).unwrap().iter().filter(|row| row.revision == revision).count();
+    assert_eq!((standing(3), standing(4)), (10_000, 10_000));
 }
 
 pub fn two_stores_on_one_ledger_see_each_other_and_data_version_moves(place: &dyn Place) {
@@ -234,6 +253,7 @@ pub fn nothing_in_the_ledger_can_be_changed_or_deleted_even_by_hand(place: &dyn 
         ("unit_versions", "unit revision document"),
         ("catalogue_versions", "version revision document"),
         ("closings", "revision month closed"),
+        ("declarations", "revision kind code document"),
     ] {
         let updates = columns.split(' ').map(|column| format!("UPDATE {table} SET {column} = {column}"));
         for statement in updates.chain([format!("DELETE FROM {table}")]) {

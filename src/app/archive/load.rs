@@ -4,8 +4,8 @@ use super::read::Archive;
 use crate::error::Error;
 use crate::store::{Commit, KeyRow, Store, StoreError, WriteOutcome};
 
-/// Most figures, and most revisions, of a transaction: large ones are faster, and one is in memory at a time.
-const FIGURES_AT_ONCE: usize = 100_000;
+/// Most figures and declarations, and most revisions, of a transaction: large ones are faster, and one is in memory at a time.
+const ROWS_AT_ONCE: usize = 100_000;
 const REVISIONS_AT_ONCE: usize = 256;
 /// Most answers to idempotency keys of a transaction.
 const KEYS_AT_ONCE: usize = 256;
@@ -31,7 +31,7 @@ pub fn load(archive: &Archive, store: &Store, mut progress: impl FnMut(i64, i64)
     let (newest, begun) = (archive.manifest().revision, store.head()?.revision);
     let all = 2 * newest - begun;
     check_beginning(archive, store, begun, &mut |revision| progress(revision, all))?;
-    let mut group = Group { store, last: begun, commits: Vec::new(), hash: String::new(), figures: 0 };
+    let mut group = Group { store, last: begun, commits: Vec::new(), hash: String::new(), rows: 0 };
     archive.commits(&mut |commit, hash| {
         if commit.revision > begun {
             progress(newest - begun + commit.revision, all);
@@ -69,16 +69,17 @@ struct Group<'s> {
     commits: Vec<Commit>,
     /// The hash of the last of them.
     hash: String,
-    /// How many figures they bring.
-    figures: usize,
+    /// How many figures and declarations they bring.
+    rows: usize,
 }
 
 impl Group<'_> {
     fn add(&mut self, commit: Commit, hash: &str) -> Result<(), Error> {
-        if self.figures + commit.observations.len() > FIGURES_AT_ONCE || self.commits.len() >= REVISIONS_AT_ONCE {
+        let rows = commit.observations.len() + commit.declarations.len();
+        if self.rows + rows > ROWS_AT_ONCE || self.commits.len() >= REVISIONS_AT_ONCE {
             self.write()?;
         }
-        self.figures += commit.observations.len();
+        self.rows += rows;
         hash.clone_into(&mut self.hash);
         self.commits.push(commit);
         Ok(())
@@ -92,7 +93,7 @@ impl Group<'_> {
             return Err(Error::Malformed(format!("the ledger's hash of revision {until} is not the archive's")));
         }
         self.last = until;
-        self.figures = 0;
+        self.rows = 0;
         self.commits.clear();
         Ok(())
     }

@@ -10,11 +10,11 @@ use zip::ZipArchive;
 use zip::read::ZipFile;
 use zip::result::ZipError;
 
-use super::tables::{CatalogueVersion, Closing, Key, Line, Measure, Observation, Recorded, Revision, Submission, UnitNumber, UnitVersion};
-use super::{BUFFER, FORMAT, MANIFEST, Manifest, VERSION};
+use super::tables::{CatalogueVersion, Closing, Declared, Key, Line, Measure, Observation, Recorded, Revision, Submission, UnitNumber, UnitVersion};
+use super::{BUFFER, FORMAT, MANIFEST, Manifest, VERSION, WITH_DECLARATIONS};
 use crate::domain::fault::quoted;
 use crate::error::Error;
-use crate::store::{Commit, KeyRow, MeasureRow, chain};
+use crate::store::{Commit, Declaration, KeyRow, MeasureRow, chain};
 
 /// Largest `ledger.json` in bytes.
 const MAX_MANIFEST: u64 = 1 << 16;
@@ -56,8 +56,8 @@ impl Archive {
     pub fn commits(&self, each: &mut dyn FnMut(Commit, &str) -> Result<(), Error>) -> Result<(), Error> {
         // All tables are read at once, and each reader needs the file for itself.
         let zip = || zip(&self.path);
-        let mut zips = [zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?];
-        let [revisions, submissions, measures, unit_numbers, unit_versions, catalogue_versions, closings, observations] = &mut zips;
+        let mut zips = [zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?];
+        let [revisions, submissions, measures, unit_numbers, unit_versions, catalogue_versions, closings, declarations, observations] = &mut zips;
         let mut revisions: Table<'_, Revision> = Table::open(revisions)?;
         let mut tables = Tables {
             submissions: Table::open(submissions)?,
@@ -66,6 +66,7 @@ impl Archive {
             unit_versions: Table::open(unit_versions)?,
             catalogue_versions: Table::open(catalogue_versions)?,
             closings: Table::open(closings)?,
+            declarations: (self.manifest.version >= WITH_DECLARATIONS).then(|| Table::open(declarations)).transpose()?,
             observations: Table::open(observations)?,
         };
         let (mut last, mut time, mut hash) = (0, 0, chain::beginning());
@@ -134,7 +135,7 @@ fn manifest(text: &str) -> Result<Manifest, Error> {
         return wrong(format!("the format is {}, {} is expected", quoted(format), quoted(FORMAT)));
     }
     match value.get("version").and_then(serde_json::Value::as_u64) {
-        Some(VERSION) => {}
+        Some(1..=VERSION) => {}
         Some(newer) if newer > VERSION => {
             return wrong(format!("the archive has version {newer} of the format, this program reads up to {VERSION}; import it with a newer program"));
         }
@@ -144,7 +145,7 @@ fn manifest(text: &str) -> Result<Manifest, Error> {
         Ok(manifest) => manifest,
         Err(error) => return wrong(error.to_string()),
     };
-    let known: BTreeSet<&str> = [
+    let mut known: BTreeSet<&str> = [
         Revision::FILE,
         Submission::FILE,
         Measure::FILE,
@@ -156,6 +157,9 @@ fn manifest(text: &str) -> Result<Manifest, Error> {
         Key::FILE,
     ]
     .into();
+    if manifest.version >= WITH_DECLARATIONS {
+        known.insert(Declared::FILE);
+    }
     if manifest.rows.keys().map(String::as_str).collect::<BTreeSet<_>>() != known {
         return wrong("the list of tables is not the one of this format".to_owned());
     }
@@ -170,6 +174,8 @@ struct Tables<'z> {
     unit_versions: Table<'z, UnitVersion>,
     catalogue_versions: Table<'z, CatalogueVersion>,
     closings: Table<'z, Closing>,
+    /// Not in an archive of a version before there were any.
+    declarations: Option<Table<'z, Declared>>,
     observations: Table<'z, Observation>,
 }
 
@@ -191,6 +197,11 @@ impl Tables<'_> {
         while let Some(line) = self.closings.of(revision)? {
             commit.closings.push((line.month, line.closed));
         }
+        if let Some(declarations) = &mut self.declarations {
+            while let Some(Declared { revision: _, kind, code, document }) = declarations.of(revision)? {
+                commit.declarations.push(Declaration { kind, code, document });
+            }
+        }
         while let Some(line) = self.observations.of(revision)? {
             commit.observations.push(line.into());
         }
@@ -205,6 +216,7 @@ impl Tables<'_> {
         self.unit_versions.end()?;
         self.catalogue_versions.end()?;
         self.closings.end()?;
+        self.declarations.as_ref().map_or(Ok(()), Table::end)?;
         self.observations.end()
     }
 
@@ -217,6 +229,7 @@ impl Tables<'_> {
             (UnitVersion::FILE, self.unit_versions.rows),
             (CatalogueVersion::FILE, self.catalogue_versions.rows),
             (Closing::FILE, self.closings.rows),
+            (Declared::FILE, self.declarations.as_ref().map_or(0, |table| table.rows)),
             (Observation::FILE, self.observations.rows),
         ]
     }

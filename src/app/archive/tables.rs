@@ -1,7 +1,7 @@
 //! The tables of an archive: one declaration each, from which both writing and reading follow.
 //!
 //! Cells are numbers, texts and the words `true` and `false`. A cell that may be missing is empty then; where a text may be missing
-//! (`reason`, `reference`, `withdraws`), a text that is empty or begins with a backslash has a backslash before it, so that it is
+//! (`reason`, `reference`, `withdraws`, a declaration's `document`), a text that is empty or begins with a backslash has a backslash before it, so that it is
 //! told from a missing one.
 
 use serde::de::DeserializeOwned;
@@ -138,6 +138,18 @@ ledger_table! {
     month: i64,
     /// Whether it is closed from then on.
     closed: bool
+}
+
+ledger_table! {
+    /// A version of a target or an annotation.
+    Declared in "declarations.csv":
+    /// What it is.
+    kind: String,
+    /// Its code.
+    code: String,
+    /// The declaration, as JSON; missing where it is taken away.
+    #[serde(with = "missing")]
+    document: Option<String>
 }
 
 ledger_table! {

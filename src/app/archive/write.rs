@@ -11,10 +11,10 @@ use std::thread;
 
 use tempfile::SpooledTempFile;
 
-use super::tables::{CatalogueVersion, Closing, Key, Line, Measure, Observation, Revision, Submission, UnitNumber, UnitVersion};
+use super::tables::{CatalogueVersion, Closing, Declared, Key, Line, Measure, Observation, Revision, Submission, UnitNumber, UnitVersion};
 use super::{BUFFER, FORMAT, MANIFEST, Manifest, VERSION, Zip, begin, end, unwritten};
 use crate::error::Error;
-use crate::store::{Commit, Head, KeyRow, RecordedCommit, Store, chain};
+use crate::store::{Commit, Declaration, Head, KeyRow, RecordedCommit, Store, chain};
 
 /// Revisions read at a time; two such stretches are in memory at once.
 const STRETCH: i64 = 8;
@@ -150,6 +150,7 @@ struct Others {
     unit_versions: Sheet<UnitVersion, SpooledTempFile>,
     catalogue_versions: Sheet<CatalogueVersion, SpooledTempFile>,
     closings: Sheet<Closing, SpooledTempFile>,
+    declarations: Sheet<Declared, SpooledTempFile>,
 }
 
 impl Others {
@@ -162,14 +163,28 @@ impl Others {
             unit_versions: Sheet::gathered()?,
             catalogue_versions: Sheet::gathered()?,
             closings: Sheet::gathered()?,
+            declarations: Sheet::gathered()?,
         })
     }
 
     /// Adds what a revision wrote besides figures.
     fn add(&mut self, commit: Commit, hash: String) -> Result<(), Error> {
         // Taken apart whole, so that nothing a commit may hold some day is forgotten here.
-        let Commit { revision, recorded_at, kind, actor, reason, submission, new_measures, new_units, unit_versions, catalogue, closings, observations: _ } =
-            commit;
+        let Commit {
+            revision,
+            recorded_at,
+            kind,
+            actor,
+            reason,
+            submission,
+            new_measures,
+            new_units,
+            unit_versions,
+            catalogue,
+            closings,
+            declarations,
+            observations: _,
+        } = commit;
         self.revisions.add(&Revision { revision, recorded_at, kind, actor, reason, hash })?;
         if let Some(row) = submission {
             self.submissions.add(&Submission::new(revision, row))?;
@@ -189,6 +204,9 @@ impl Others {
         for (month, closed) in closings {
             self.closings.add(&Closing { revision, month, closed })?;
         }
+        for Declaration { kind, code, document } in declarations {
+            self.declarations.add(&Declared { revision, kind, code, document })?;
+        }
         Ok(())
     }
 
@@ -199,6 +217,7 @@ impl Others {
         self.unit_numbers.follow(zip, rows)?;
         self.unit_versions.follow(zip, rows)?;
         self.catalogue_versions.follow(zip, rows)?;
-        self.closings.follow(zip, rows)
+        self.closings.follow(zip, rows)?;
+        self.declarations.follow(zip, rows)
     }
 }
