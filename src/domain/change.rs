@@ -261,11 +261,10 @@ impl<'a> Series<'a> {
         let mut reached = Bits::default();
         let became = self.became((now, then));
         for leaf in covered_then.iter() {
-            let became = became(leaf);
-            if became.is_empty() {
+            if units.became(leaf, now).is_empty() {
                 return false; // it ended without a successor
             }
-            became.into_iter().for_each(|unit| reached.insert(unit));
+            became(leaf).into_iter().for_each(|unit| reached.insert(unit));
         }
         // A leaf that was left uncovered then must not be part of what is covered now: neither by
         // still being there, nor by having merged into it, from below this unit or from elsewhere.
@@ -278,10 +277,10 @@ impl<'a> Series<'a> {
     /// What a leaf of an earlier month became. Where a declared share of it is this unit's, what became of the other shares is
     /// somebody else's.
     fn became(&self, (now, then): (Month, Month)) -> impl Fn(usize) -> Vec<usize> {
-        let shared = self.source.is_shared(self.unit, then);
-        let inside = if shared { self.source.leaves(self.unit, now) } else { Bits::default() };
+        let shared = self.source.shared_leaves(self.unit, then);
+        let inside = if shared.is_empty() { Bits::default() } else { self.source.leaves(self.unit, now) };
         let units = self.source.units;
-        move |leaf| units.became(leaf, now).into_iter().filter(|unit| !shared || inside.contains(*unit)).collect()
+        move |leaf| units.became(leaf, now).into_iter().filter(|unit| !shared.contains(leaf) || inside.contains(*unit)).collect()
     }
 
     fn like_for_like(&self, now: &Aggregate<'_>, then: Option<&Aggregate<'_>>) -> (Change, Change, Option<f64>) {
@@ -421,7 +420,9 @@ fn in_both(units: &Units, became_now: impl Fn(usize) -> Vec<usize>, (now, covere
         let both = covered_now.intersection(covered_then);
         return (both.clone(), both);
     }
-    let mut became: BTreeMap<usize, Vec<usize>> = covered_then.iter().map(|leaf| (leaf, became_now(leaf))).collect();
+    // A leaf that ended without a successor is out; one whose successors are all somebody else's (a share of it is this unit's) is not.
+    let goes_on = covered_then.iter().filter(|leaf| !units.became(*leaf, now).is_empty());
+    let mut became: BTreeMap<usize, Vec<usize>> = goes_on.map(|leaf| (leaf, became_now(leaf))).collect();
     let mut predecessors: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     let others = units.ended_leaves(then, now).map(|leaf| (leaf, became_now(leaf)));
     for (leaf, units_now) in became.clone().into_iter().chain(others) {
@@ -435,7 +436,7 @@ fn in_both(units: &Units, became_now: impl Fn(usize) -> Vec<usize>, (now, covere
     let mut kept: BTreeSet<usize> = covered_now.iter().filter(|leaf| predecessors.contains_key(leaf)).collect();
     loop {
         let size = (kept.len(), became.len());
-        became.retain(|_, units_now| !units_now.is_empty() && units_now.iter().all(|unit| kept.contains(unit)));
+        became.retain(|_, units_now| units_now.iter().all(|unit| kept.contains(unit)));
         kept.retain(|leaf| predecessors.get(leaf).is_some_and(|parts| parts.iter().all(|part| became.contains_key(part))));
         if size == (kept.len(), became.len()) {
             return (kept.into_iter().collect(), became.into_keys().collect());

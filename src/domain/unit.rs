@@ -408,9 +408,13 @@ impl Units {
         self.units.get(position).map_or(&[], |unit| &unit.predecessors)
     }
 
-    /// Of a unit that was split: its successors with the share of each, where these are declared.
+    /// Of a unit that was split: its successors with the share of each, where these are declared. A single successor has everything.
     pub(super) fn shares(&self, position: usize) -> Option<Vec<(usize, f64)>> {
-        let shares = &self.units.get(position)?.document.shares;
+        let unit = self.units.get(position)?;
+        if let [only] = unit.successors.as_slice() {
+            return Some(vec![(*only, 1.0)]);
+        }
+        let shares = &unit.document.shares;
         (!shares.is_empty()).then(|| shares.iter().filter_map(|(code, share)| Some((self.position(code)?, share.to_f64()))).collect())
     }
 

@@ -68,11 +68,18 @@ pub struct Piece {
     amount: f64,
     unit: usize,
     month: Month,
+    /// Where only a share of the unit's figure is meant: the later unit whose share it is.
+    share_of: Option<usize>,
 }
 
 impl Piece {
-    fn times(self, share: f64) -> Self {
-        Self { amount: self.amount * share, ..self }
+    fn new(amount: f64, unit: usize, month: Month) -> Self {
+        Self { amount, unit, month, share_of: None }
+    }
+
+    /// As much of it as is a later unit's.
+    fn in_part(self, share: f64, of: usize) -> Self {
+        if share < 1.0 { Self { amount: self.amount * share, share_of: self.share_of.or(Some(of)), ..self } } else { self }
     }
 }
 
@@ -100,9 +107,9 @@ impl Gathered {
         self.operands.iter().map(|pieces| total(pieces)).collect()
     }
 
-    fn times(mut self, share: f64) -> Self {
+    fn in_part(mut self, share: f64, of: usize) -> Self {
         if share < 1.0 {
-            self.operands.iter_mut().flatten().for_each(|piece| *piece = piece.times(share));
+            self.operands.iter_mut().flatten().for_each(|piece| *piece = piece.in_part(share, of));
         }
         self
     }
@@ -147,10 +154,14 @@ impl<'a> Source<'a> {
         self.stead(unit, month) != Stead::Nobody
     }
 
-    /// Whether only shares of those that stand for a unit in a month are its own.
+    /// The leaves that stand for a unit in a month and of which only a share is its own.
     #[must_use]
-    pub fn is_shared(&self, unit: usize, month: Month) -> bool {
-        matches!(self.stead(unit, month), Stead::Predecessors(parts) if parts.iter().any(|part| part.share < 1.0))
+    pub fn shared_leaves(&self, unit: usize, month: Month) -> Bits {
+        let mut found = Bits::default();
+        if let Stead::Predecessors(parts) = self.stead(unit, month) {
+            parts.iter().filter(|part| part.share < 1.0).for_each(|part| found.extend(&self.units.leaves(part.unit, month)));
+        }
+        found
     }
 
     /// The leaves below a unit in a month, or below those that stand for it.
@@ -172,7 +183,8 @@ impl<'a> Source<'a> {
     /// What a unit's value is summed from where it has none of its own: its children, or those that stand for it.
     fn below(&self, unit: usize, month: Month) -> Vec<Predecessor> {
         match self.stead(unit, month) {
-            Stead::Itself => self.units.children(unit).map(|unit| Predecessor { unit, share: 1.0 }).collect(),
+            // Only children that exist: those that stand for one of later are counted where they stood.
+            Stead::Itself => self.units.children(unit).filter(|child| self.units.exists(*child, month)).map(|unit| Predecessor { unit, share: 1.0 }).collect(),
             Stead::Predecessors(parts) => parts,
             Stead::Nobody => Vec::new(),
         }
@@ -188,7 +200,7 @@ impl<'a> Source<'a> {
         let (mut all, mut missing) = (Vec::new(), 0);
         for part in &parts {
             match pieces(part.unit) {
-                There::Whole(found) => all.extend(found.into_iter().map(|piece| piece.times(part.share))),
+                There::Whole(found) => all.extend(found.into_iter().map(|piece| piece.in_part(part.share, unit))),
                 There::Missing => missing += 1,
                 There::Partly => return There::Partly,
             }
@@ -276,7 +288,7 @@ impl<'a> Source<'a> {
         months()
             .map(|month| {
                 let row: Vec<Rolled> = rolled.iter_mut().filter_map(Iterator::next).collect();
-                if self.geography != Geography::AsReported && !(self.units.exists(unit, month) && self.units.exists(unit, month.plus(-1))) {
+                if self.geography != Geography::AsReported && (!self.units.exists(unit, month) || program.has_previous()) {
                     return self.state(program, unit, month, month.plus(-1));
                 }
                 if !self.units.exists(unit, month) || row.iter().any(|operand| operand.cover == Cover::Nothing) {
@@ -325,12 +337,13 @@ impl<'a> Source<'a> {
         }
         match self.operands(program, unit, month, before) {
             There::Whole(operands) => Some(Gathered { operands, covered: self.leaves(unit, month) }),
-            There::Missing => None,
-            There::Partly => {
+            // With prev() the units below may go back to others than the unit itself does.
+            There::Missing if self.geography == Geography::AsReported || !program.has_previous() => None,
+            There::Missing | There::Partly => {
                 let mut sum: Option<Gathered> = None;
                 for part in self.below(unit, month) {
                     let Some(found) = self.gathered(program, part.unit, month, before) else { continue };
-                    let found = found.times(part.share);
+                    let found = found.in_part(part.share, unit);
                     match &mut sum {
                         None => sum = Some(found),
                         Some(sum) => {
@@ -359,11 +372,11 @@ impl<'a> Source<'a> {
                     continue;
                 }
                 let leaves = self.leaves(piece.unit, piece.month);
-                let became: Vec<Bits> =
-                    if piece.month == month { vec![leaves] } else { leaves.iter().map(|leaf| self.units.became(leaf, month).into_iter().collect()).collect() };
-                if became.iter().all(|leaves| !leaves.is_empty() && leaves.is_subset(kept)) {
+                let became: Vec<Option<Bits>> =
+                    if piece.month == month { vec![Some(leaves)] } else { leaves.iter().map(|leaf| self.became(piece, leaf, month)).collect() };
+                if became.iter().all(|leaves| leaves.as_ref().is_some_and(|leaves| leaves.is_subset(kept))) {
                     inside.push(*piece);
-                } else if !became.iter().all(|leaves| leaves.is_disjoint(kept)) {
+                } else if !became.iter().all(|leaves| leaves.as_ref().is_none_or(|leaves| leaves.is_disjoint(kept))) {
                     return Err(StatedAbove);
                 }
             }
@@ -371,6 +384,17 @@ impl<'a> Source<'a> {
         };
         let operands = gathered.operands.iter().zip(needed).map(restrict).collect::<Result<_, _>>()?;
         Ok(Gathered { operands, covered: kept.clone() })
+    }
+
+    /// What a leaf of a piece of an earlier month became, none when it ended without a successor: of a share only what is in the
+    /// unit whose share it is.
+    fn became(&self, piece: &Piece, leaf: usize, month: Month) -> Option<Bits> {
+        let became: Bits = self.units.became(leaf, month).into_iter().collect();
+        match piece.share_of {
+            _ if became.is_empty() => None,
+            Some(heir) => Some(became.intersection(&self.leaves(heir, month))),
+            None => Some(became),
+        }
     }
 
     /// The leaves below a unit that a cover stands for.
@@ -407,7 +431,7 @@ impl<'a> Source<'a> {
     /// the alternative is taken per unit before summing.
     fn choice(&self, side: &Program, unit: usize, month: Month, before: Month) -> There<Vec<Piece>> {
         if let Node::Number(number) = side.node {
-            let at_leaves = |part: usize| self.units.leaves(part, month).iter().map(|unit| Piece { amount: number, unit, month }).collect();
+            let at_leaves = |part: usize| self.units.leaves(part, month).iter().map(|leaf| Piece::new(number, leaf, month)).collect();
             return self.with_steads(unit, month, |part| There::Whole(at_leaves(part)));
         }
         match self.operands(side, unit, month, before) {
@@ -419,7 +443,7 @@ impl<'a> Source<'a> {
                 }
                 (Node::Operand(0), _, [pieces]) => There::Whole(pieces.clone()),
                 _ => match side.apply(&operands.iter().map(|pieces| total(pieces)).collect::<Vec<_>>()) {
-                    Some(amount) => There::Whole(vec![Piece { amount, unit, month }]),
+                    Some(amount) => There::Whole(vec![Piece::new(amount, unit, month)]),
                     None => There::Missing,
                 },
             },
@@ -436,7 +460,7 @@ impl<'a> Source<'a> {
         let at = |leaf: usize| match self.operands(program, leaf, month, before) {
             There::Whole(operands) => {
                 let amount = program.apply(&operands.iter().map(|pieces| total(pieces)).collect::<Vec<_>>())?;
-                Some(Piece { amount, unit: leaf, month })
+                Some(Piece::new(amount, leaf, month))
             }
             There::Missing | There::Partly => None,
         };
@@ -457,7 +481,7 @@ impl<'a> Source<'a> {
 
     fn own_pieces(&self, figure: &Figure, unit: usize, month: Month) -> There<Vec<Piece>> {
         match self.pieces(&figure.own, figure.kind == Kind::Average, unit, month) {
-            There::Whole(found) => There::Whole(found.into_iter().map(|(unit, amount)| Piece { amount: float(amount), unit, month }).collect()),
+            There::Whole(found) => There::Whole(found.into_iter().map(|(unit, amount)| Piece::new(float(amount), unit, month)).collect()),
             There::Missing => There::Missing,
             There::Partly => There::Partly,
         }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use egov_kpi::domain::catalogue::{Catalogue, CatalogueDocument};
 use egov_kpi::domain::change::{self, Change, Series};
 use egov_kpi::domain::cube::{Cube, Entry, Measures, View};
+use egov_kpi::domain::geography::Geography;
 use egov_kpi::domain::measure::{Measure, Members};
 use egov_kpi::domain::number::Written;
 use egov_kpi::domain::period::{Month, Period, Step};
@@ -39,7 +40,7 @@ fn engine(world: &World) -> Engine {
             kind: egov_kpi::domain::unit::UnitKind::Agency,
             name: Default::default(),
             official_codes: Vec::new(),
-            shares: std::collections::BTreeMap::new(),
+            shares: unit.shares.iter().map(|(code, part)| (code.clone(), Written { mantissa: *part, scale: 2 })).collect(),
         };
         (i64::try_from(n).expect("few units"), document)
     });
@@ -181,14 +182,15 @@ fn asked(world: &World, engine: &Engine) -> Vec<Measure> {
     found
 }
 
-/// Compares a world's points; every `stride`-th unit-measure pair, so that many worlds fit into the time.
-fn compare(seed: u64, stride: usize) -> Result<usize, String> {
-    let world = model::random_world(seed);
-    let engine = engine(&world);
+/// Compares a world's points; every `stride`-th unit-measure pair, so that many worlds fit into the time. How many points, and how many
+/// of them with a value from before the unit began.
+fn compare(world: &World, seed: u64, stride: usize) -> Result<(usize, usize), String> {
+    let engine = engine(world);
     let view = View { measures: &engine.measures, cube: &engine.cube, overlay: None };
-    let source = Source::new(&engine.units, view);
-    let (mut compared, mut pairs) = (0, usize::try_from(seed).unwrap_or(0));
-    for measure in asked(&world, &engine) {
+    let geography = world.today.map_or(Geography::AsReported, |today| Geography::Current(month(today).last_day()));
+    let source = Source::new(&engine.units, view).given_in(geography);
+    let (mut compared, mut past, mut pairs) = (0, 0, usize::try_from(seed).unwrap_or(0));
+    for measure in asked(world, &engine) {
         let program = Program::of_measure(&engine.catalogue, &view, &measure).expect("declared");
         let members: model::Members = measure.members.iter().map(|(d, m)| (d.to_owned(), m.to_owned())).collect();
         for unit in &world.units {
@@ -210,15 +212,19 @@ fn compare(seed: u64, stride: usize) -> Result<usize, String> {
                         if let Some(kpi) = world.kpis.iter().find(|kpi| kpi.code == measure.code) {
                             writeln!(text, " formula {}", kpi.formula.text()).expect("a string takes text");
                         }
+                        if let Some(today) = world.today {
+                            writeln!(text, " in the units of {}", month(today)).expect("a string takes text");
+                        }
                         return Err(text);
                     }
                     compared += 1;
+                    past += usize::from(ours.value.is_some() && unit.exists_from.is_some_and(|from| period.last().number() < from));
                     period = period.next();
                 }
             }
         }
     }
-    Ok(compared)
+    Ok((compared, past))
 }
 
 /// `EGOV_KPI_MODEL_WORLDS` makes the run longer; `EGOV_KPI_MODEL_SEED` starts it elsewhere.
@@ -226,16 +232,30 @@ fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-#[test]
-fn the_engine_agrees_with_the_independent_model_on_random_worlds() {
-    let (first, worlds) = (setting("EGOV_KPI_MODEL_SEED", 1), setting("EGOV_KPI_MODEL_WORLDS", 25));
-    let (mut compared, mut faults) = (0, Vec::new());
+/// Compares so many worlds: how many points, and how many of them with a value from before the unit began.
+fn compare_worlds(world: fn(u64) -> World, worlds: u64, stride: usize) -> (usize, usize) {
+    let (first, worlds) = (setting("EGOV_KPI_MODEL_SEED", 1), setting("EGOV_KPI_MODEL_WORLDS", worlds));
+    let (mut compared, mut past, mut faults) = (0, 0, Vec::new());
     for seed in first..first + worlds {
-        match compare(seed, 7) {
-            Ok(points) => compared += points,
+        match compare(&world(seed), seed, stride) {
+            Ok((points, before)) => (compared, past) = (compared + points, past + before),
             Err(text) => faults.push(text),
         }
     }
     assert!(faults.is_empty(), "{} of {worlds} worlds differ; the first:\n{}", faults.len(), faults.iter().take(4).cloned().collect::<String>());
+    println!("{compared} points of {worlds} worlds compared, {past} of them with a value from before the unit began");
+    (compared, past)
+}
+
+#[test]
+fn the_engine_agrees_with_the_independent_model_on_random_worlds() {
+    let (compared, past) = compare_worlds(model::random_world, 25, 7);
     assert!(compared > 5_000, "only {compared} points were compared");
+    assert_eq!(past, 0, "as reported there is nothing before a unit begins");
+}
+
+#[test]
+fn the_engine_agrees_with_the_independent_model_in_the_units_of_today() {
+    let (compared, past) = compare_worlds(model::random_world_of_today, 40, 11);
+    assert!(compared > 5_000 && past > 1_000, "only {compared} points were compared, {past} of them with a value from before the unit began");
 }

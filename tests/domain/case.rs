@@ -123,6 +123,7 @@ pub fn units_of(world: &World) -> Vec<UnitDocument> {
         let mut unit = unit(of.code.clone(), of.parent.clone(), of.successors.clone());
         unit.valid_from = of.exists_from.map(|from| month(from).first_day());
         unit.valid_to = of.exists_to.map(|to| month(to).last_day());
+        unit.shares = of.shares.iter().map(|(code, part)| (code.clone(), Written { mantissa: *part, scale: 2 })).collect();
         unit
     };
     world.units.iter().map(one).collect()
@@ -143,8 +144,8 @@ pub fn month(number: model::Month) -> Month {
     Month::from_number(number).expect("a known month")
 }
 
-/// Units as text, separated by `;`: `CODE [PARENT|-] [FROM..TO] [SUCCESSOR ...]`. FROM and TO are months
-/// (their first and last day) or days.
+/// Units as text, separated by `;`: `CODE [PARENT|-] [FROM..TO] [SUCCESSOR[:SHARE] ...]`. FROM and TO are
+/// months (their first and last day) or days.
 pub fn units(text: &str) -> Vec<UnitDocument> {
     let day = |text: &str, last: bool| {
         (!text.is_empty()).then(|| match text.parse::<Month>() {
@@ -158,7 +159,10 @@ pub fn units(text: &str) -> Vec<UnitDocument> {
         let code = words.next().expect("a code").to_owned();
         let parent = words.next().filter(|parent| *parent != "-").map(str::to_owned);
         let (from, to) = words.next().and_then(|span| span.split_once("..")).unwrap_or_default();
-        let mut unit = unit(code, parent, words.map(str::to_owned).collect());
+        let successors: Vec<(&str, Option<&str>)> = words.map(|word| word.split_once(':').map_or((word, None), |(code, share)| (code, Some(share)))).collect();
+        let mut unit = unit(code, parent, successors.iter().map(|(code, _)| (*code).to_owned()).collect());
+        let share = |(code, share): (&str, Option<&str>)| Some(((*code).to_owned(), Written::parse(share?).expect("a share")));
+        unit.shares = successors.into_iter().filter_map(share).collect();
         (unit.valid_from, unit.valid_to) = (day(from, false), day(to, true));
         unit
     };

@@ -3,7 +3,7 @@
 //! Written from the contract's text alone, without sight of the engine, and meant to be compared
 //! with it point by point. Sets, maps and recursion; nothing is remembered between calls and
 //! nothing is rounded. Figures stay exact (fractions of `i128`) until a point is handed out.
-//! Out of scope: `geography=current`, `as_of`, stated rates and findings.
+//! Out of scope: `as_of`, stated rates and findings.
 //! Where the contract leaves a question open, a comment beginning `Reading:` says what was chosen.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,6 +118,8 @@ pub struct Unit {
     pub exists_to: Option<Month>,
     /// The units in which it goes on.
     pub successors: Vec<String>,
+    /// Of a unit that was split: hundredths of its figures by successor, where they are declared.
+    pub shares: BTreeMap<String, i64>,
 }
 
 /// What the service knows: units, catalogue and figures.
@@ -131,6 +133,8 @@ pub struct World {
     pub kpis: Vec<Kpi>,
     /// The stated figures by indicator, members, unit and month, scaled by the decimals.
     pub figures: BTreeMap<(String, Members, String, Month), i64>,
+    /// The month of the day in whose units answers are given (`geography=current`); as reported without.
+    pub today: Option<Month>,
 }
 
 /// The length of a period: section 1, "period", and `step` of section 3.
@@ -209,6 +213,25 @@ pub struct Point {
     pub year_to_date: Result<f64, Reason>,
 }
 
+impl Point {
+    /// Section 2, "Merged units": a unit that no longer exists gives null, `definition_changed`.
+    fn left_out(mut self) -> Self {
+        let fields = [
+            &mut self.delta,
+            &mut self.delta_percent,
+            &mut self.like_for_like_delta,
+            &mut self.like_for_like_percent,
+            &mut self.year_delta,
+            &mut self.year_delta_percent,
+            &mut self.year_to_date,
+        ];
+        for field in fields.into_iter().filter(|field| **field == Err(Reason::Missing)) {
+            *field = Err(Reason::DefinitionChanged);
+        }
+        self
+    }
+}
+
 /// An exact fraction in lowest terms; the denominator is positive. Section 2, "Numbers".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Exact {
@@ -217,6 +240,11 @@ struct Exact {
 }
 
 impl Exact {
+    /// Everything.
+    const ONE: Self = Self { num: 1, den: 1 };
+    /// Nothing.
+    const ZERO: Self = Self { num: 0, den: 1 };
+
     /// A fraction, brought to lowest terms.
     fn new(num: i128, den: i128) -> Self {
         let (mut a, mut b) = (num.abs(), den.abs());
@@ -298,6 +326,21 @@ struct Piece {
     amount: Exact,
     /// The leaves that it covers, as they were in the month of the figure.
     leaves: Units,
+    /// The later unit of which it is a declared share, if it is only that.
+    share_of: Option<String>,
+}
+
+impl Piece {
+    /// A figure in full.
+    fn new(amount: Exact, leaves: Units) -> Self {
+        Self { amount, leaves, share_of: None }
+    }
+
+    /// Section 2, "Merged units": as much of a figure as is a later unit's.
+    fn in_part(self, part: Exact, of: &Unit) -> Self {
+        let share_of = if part == Exact::ONE { self.share_of } else { self.share_of.or_else(|| Some(of.code.clone())) };
+        Self { amount: self.amount.times(part), share_of, ..self }
+    }
 }
 
 /// A measure at one unit in one month, before its formula is applied.
@@ -314,6 +357,15 @@ impl Figures {
     /// Section 2, "Leaves and coverage".
     fn coverage(&self) -> f64 {
         share(&self.covered, &self.leaves)
+    }
+
+    /// Section 2, "Merged units": as much of a predecessor's figures as is a later unit's.
+    // Reading: coverage counts leaves, and a leaf of which only a share went on is one leaf too.
+    fn in_part(mut self, part: Exact, of: &Unit) -> Self {
+        for pieces in &mut self.operands {
+            *pieces = pieces.drain(..).map(|piece| piece.in_part(part, of)).collect();
+        }
+        self
     }
 }
 
@@ -335,6 +387,16 @@ enum There {
     Partly,
     /// Not at all.
     Missing,
+}
+
+/// Section 2, "Merged units": who speaks for a unit in a month.
+enum Stead<'a> {
+    /// The unit: it exists then.
+    Itself,
+    /// Its predecessors, each with the part of it that went on as the unit.
+    Predecessors(Vec<(&'a Unit, Exact)>),
+    /// Nobody: the unit has no place in that month.
+    Nobody,
 }
 
 /// A measure that is asked for, with its members resolved.
@@ -507,7 +569,7 @@ impl World {
         };
         let delta = |change: &Result<Change, Reason>| change.as_ref().map(|c| c.delta.to_f64()).map_err(|r| *r);
         let levels = (0..asked.operands.len()).any(|i| !asked.adds_up[i]);
-        Point {
+        let point = Point {
             value: found.value.map(Exact::to_f64),
             coverage: self.coverage(&asked, &found),
             origin: found.value.and_then(|_| self.origin(&asked, &found)),
@@ -524,7 +586,8 @@ impl World {
             year_delta: delta(&year_before),
             year_delta_percent: asked.percent(&year_before),
             year_to_date: self.year_to_date(&asked, unit, now),
-        }
+        };
+        if self.is_of_today(unit) { point } else { point.left_out() }
     }
 
     /// Finds an indicator or a kpi by its code. A kpi inherits the members asked for.
@@ -574,13 +637,105 @@ impl World {
         self.units.iter().filter(child).collect()
     }
 
-    /// Section 2, "Leaves and coverage": the leaves below a unit, or the unit itself.
+    /// Section 2, "Leaves and coverage": the leaves below a unit, or the unit itself; before it
+    /// began, those of its predecessors.
     fn leaves(&self, unit: &Unit, month: Month) -> Units {
+        self.parts_of_leaves(unit, month).into_keys().collect()
+    }
+
+    /// The same, each with the part of it that is the unit's.
+    fn parts_of_leaves(&self, unit: &Unit, month: Month) -> BTreeMap<String, Exact> {
+        if let Stead::Predecessors(predecessors) = self.stead(unit, month) {
+            let of_one = |(predecessor, part): (&Unit, Exact)| self.leaves(predecessor, month).into_iter().map(move |leaf| (leaf, part));
+            return predecessors.into_iter().flat_map(of_one).collect();
+        }
         let children = self.children(unit, month);
         match children.is_empty() {
-            true => Units::from([unit.code.clone()]),
-            false => children.into_iter().flat_map(|child| self.leaves(child, month)).collect(),
+            true => BTreeMap::from([(unit.code.clone(), Exact::ONE)]),
+            false => children.into_iter().flat_map(|child| self.parts_of_leaves(child, month)).collect(),
         }
+    }
+
+    /// Section 2, "Merged units": whether answers are given in this unit.
+    // Reading: "of today" means valid on that date; a unit that begins later is left out, too.
+    fn is_of_today(&self, unit: &Unit) -> bool {
+        self.today.is_none_or(|today| exists(unit, today))
+    }
+
+    /// Section 2, "Merged units": who speaks for a unit in a month.
+    // Reading: the boundary is no break for the units below one of today either, nor for those
+    // that stand in for it: where the rule for kpis comes to them, their prev(x) goes back, too.
+    fn stead(&self, unit: &Unit, month: Month) -> Stead<'_> {
+        match self.today {
+            _ if exists(unit, month) => Stead::Itself,
+            Some(_) if unit.exists_from.is_some_and(|from| month < from) => match self.predecessors(unit, month) {
+                Some(predecessors) if !predecessors.is_empty() => Stead::Predecessors(predecessors),
+                _ => Stead::Nobody,
+            },
+            _ => Stead::Nobody,
+        }
+    }
+
+    /// The units of a month that lead to a later one; nothing where a share that is needed is not
+    /// declared.
+    // Reading: a predecessor below another one (all units in between existing) counts with it.
+    fn predecessors(&self, unit: &Unit, month: Month) -> Option<Vec<(&Unit, Exact)>> {
+        let leading = |other: &Unit| exists(other, month) && !self.stays(other) && self.leads(other, unit);
+        let below = |other: &Unit| self.above(other, month).into_iter().any(leading);
+        let counted = self.units.iter().filter(|other| leading(other) && !below(other));
+        counted.map(|other| Some((other, self.part(other, unit)?))).collect()
+    }
+
+    /// Whether ways along successors end at a unit because it exists today.
+    fn stays(&self, unit: &Unit) -> bool {
+        self.today.is_some_and(|today| exists(unit, today))
+    }
+
+    /// The units above one in a month, as far as they exist.
+    fn above(&self, unit: &Unit, month: Month) -> Vec<&Unit> {
+        match unit.parent.as_ref().and_then(|parent| self.unit(parent)).filter(|parent| exists(parent, month)) {
+            None => vec![],
+            Some(parent) => [vec![parent], self.above(parent, month)].concat(),
+        }
+    }
+
+    /// The units in which one goes on directly.
+    fn next(&self, unit: &Unit) -> Vec<&Unit> {
+        unit.successors.iter().filter_map(|code| self.unit(code)).collect()
+    }
+
+    /// Whether a way along successors leads from one unit to another, through none of today.
+    fn leads(&self, from: &Unit, to: &Unit) -> bool {
+        self.next(from).into_iter().any(|next| next.code == to.code || (!self.stays(next) && self.leads(next, to)))
+    }
+
+    /// Whether every way on from a unit ends at another one.
+    // Reading: a unit that ended without a successor is an end of a way: what went there is nobody's.
+    fn goes_wholly(&self, from: &Unit, to: &Unit) -> bool {
+        let next = self.next(from);
+        !next.is_empty() && next.into_iter().all(|next| next.code == to.code || (!self.stays(next) && self.goes_wholly(next, to)))
+    }
+
+    /// How much of a unit went on as another: all where every way on ends there, otherwise the
+    /// product of the shares along the ways, summed over ways.
+    // Reading: a share is not needed where all ways on from a unit on the way come together again.
+    fn part(&self, from: &Unit, to: &Unit) -> Option<Exact> {
+        if from.code == to.code || self.goes_wholly(from, to) {
+            return Some(Exact::ONE);
+        }
+        let mut sum = Exact::ZERO;
+        for next in self.next(from) {
+            if next.code == to.code || (!self.stays(next) && self.leads(next, to)) {
+                let share = if from.successors.len() == 1 { Exact::ONE } else { Exact::new(i128::from(*from.shares.get(&next.code)?), 100) };
+                sum = sum.plus(share.times(self.part(next, to)?));
+            }
+        }
+        Some(sum)
+    }
+
+    /// The leaves of a month of which only a declared share is a unit's.
+    fn shared(&self, unit: &Unit, month: Month) -> Units {
+        self.parts_of_leaves(unit, month).into_iter().filter(|(_, part)| *part != Exact::ONE).map(|(leaf, _)| leaf).collect()
     }
 
     /// All leaves of the whole forest in a month.
@@ -620,12 +775,17 @@ impl World {
 
     /// Section 2, "Value": the own value, else the sum over the child units that have one.
     fn value(&self, indicator: &Indicator, members: &Members, unit: &Unit, month: Month) -> Option<Figures> {
-        if !exists(unit, month) {
-            return None;
-        }
-        let leaves = self.leaves(unit, month);
+        let leaves = match self.stead(unit, month) {
+            Stead::Nobody => return None,
+            Stead::Predecessors(_) if indicator.kind == Kind::Average => return None,
+            Stead::Predecessors(predecessors) => {
+                let of_one = |(predecessor, part): (&Unit, Exact)| Some(self.value(indicator, members, predecessor, month)?.in_part(part, unit));
+                return join(predecessors.into_iter().filter_map(of_one), self.leaves(unit, month), Origin::RolledUp);
+            }
+            Stead::Itself => self.leaves(unit, month),
+        };
         if let Some((amount, origin)) = self.own(indicator, members, unit, month) {
-            let pieces = vec![Piece { amount, leaves: leaves.clone() }];
+            let pieces = vec![Piece::new(amount, leaves.clone())];
             return Some(Figures { operands: vec![pieces], covered: leaves.clone(), leaves, origin });
         }
         if indicator.kind == Kind::Average {
@@ -637,11 +797,14 @@ impl World {
     }
 
     /// Section 2, "Kpi": when every operand has coverage 1, those; else each operand over the
-    /// child units for which all are there. `before` is the month that `prev()` means.
+    /// child units for which all are there; before the unit began, over its predecessors by the same
+    /// rule. `before` is the month that `prev()` means.
     fn kpi(&self, asked: &Asked, unit: &Unit, month: Month, before: Month) -> Option<Figures> {
-        if !exists(unit, month) {
-            return None;
-        }
+        let below = match self.stead(unit, month) {
+            Stead::Nobody => return None,
+            Stead::Itself => self.children(unit, month).into_iter().map(|child| (child, Exact::ONE)).collect(),
+            Stead::Predecessors(predecessors) => predecessors,
+        };
         let leaves = self.leaves(unit, month);
         let whole = |operand| match self.there(operand, &asked.members, unit, month, before) {
             There::Whole(pieces) => Some(pieces),
@@ -649,18 +812,16 @@ impl World {
         };
         // Reading: at a leaf, too, "every operand's value has coverage 1" comes first: prev(x) may be
         // rolled up if the leaf had children in the month before. And prev(x) is asked of the unit
-        // as it was then: a unit that did not exist in that month has no prev(x).
+        // as it was then: as reported, a unit that did not exist in that month has no prev(x).
         if let Some(operands) = asked.operands.iter().map(whole).collect() {
             return Some(Figures { operands, covered: leaves.clone(), leaves, origin: Origin::Computed });
         }
-        let children = self.children(unit, month);
-        let parts = children.into_iter().filter_map(|child| self.kpi(asked, child, month, before));
+        let parts = below.into_iter().filter_map(|(one, part)| Some(self.kpi(asked, one, month, before)?.in_part(part, unit)));
         join(parts, leaves, Origin::Computed)
     }
 
     /// Section 2, "Kpi", and section 4: what is there of an operand at a unit.
     fn there(&self, operand: &Expr, asked: &Members, unit: &Unit, month: Month, before: Month) -> There {
-        let leaves = || self.leaves(unit, month);
         let of = |expr: &Expr| self.there(expr, asked, unit, month, before);
         match operand {
             Expr::Measure { indicator, members, prev } => {
@@ -672,11 +833,11 @@ impl World {
                 }
             }
             Expr::Sum(expr) => {
-                let at_leaf = |leaf: String| {
+                let at_leaf = |(leaf, part): (String, Exact)| {
                     let amount = self.at_leaf(expr, asked, self.unit(&leaf)?, month, before)?;
-                    Some(Piece { amount, leaves: Units::from([leaf]) })
+                    Some(Piece::new(amount, Units::from([leaf])).in_part(part, unit))
                 };
-                let all = leaves();
+                let all = self.parts_of_leaves(unit, month);
                 let pieces: Vec<Piece> = all.clone().into_iter().filter_map(at_leaf).collect();
                 match pieces.len() {
                     0 => There::Missing,
@@ -695,8 +856,8 @@ impl World {
             // summing"), so that the sum does not jump when a first leaf reports.
             Expr::Number(number) => {
                 let amount = Exact::from_number(*number);
-                let piece = |leaf| Piece { amount, leaves: Units::from([leaf]) };
-                There::Whole(leaves().into_iter().map(piece).collect())
+                let piece = |(leaf, part): (String, Exact)| Piece::new(amount, Units::from([leaf])).in_part(part, unit);
+                There::Whole(self.parts_of_leaves(unit, month).into_iter().map(piece).collect())
             }
             // A computed side of a `??`: missing as soon as one of its own operands is.
             computed => {
@@ -714,7 +875,7 @@ impl World {
                 let known = |expr: &Expr| sums.iter().find(|(operand, _)| operand == expr)?.1;
                 match apply(computed, &known) {
                     None => There::Missing,
-                    Some(amount) => There::Whole(vec![Piece { amount, leaves: leaves() }]),
+                    Some(amount) => There::Whole(vec![Piece::new(amount, self.leaves(unit, month))]),
                 }
             }
         }
@@ -743,6 +904,7 @@ impl World {
         let places: Vec<Option<Figures>> = span
             .months()
             .map(|month| match &asked.formula {
+                _ if !self.is_of_today(unit) => None,
                 _ if asked.is_kpi => self.kpi(asked, unit, month, span.start - 1),
                 Expr::Measure { indicator, .. } if !asked.average || span.length == 1 => self.value(self.indicator(indicator), &asked.members, unit, month),
                 _ => None,
@@ -799,7 +961,7 @@ impl World {
             return Err(Reason::Missing);
         }
         // Reading: the unit did not exist in a wider period when it existed in no month of it.
-        if !other.months().any(|month| exists(unit, month)) {
+        if other.months().all(|month| matches!(self.stead(unit, month), Stead::Nobody)) {
             return Err(Reason::DefinitionChanged);
         }
         if self.broken(asked, &[(now, this), (other, &that)]) {
@@ -837,7 +999,7 @@ impl World {
     /// Section 2, "Change": this period minus another.
     fn change(&self, asked: &Asked, unit: &Unit, now: Span, this: &Found, other: Span) -> Result<Change, Reason> {
         let that = self.prior(asked, unit, now, this, other)?;
-        if !self.comparable_periods(asked, now, this, other, &that) {
+        if !self.comparable_periods(asked, unit, now, this, other, &that) {
             return Err(Reason::CoverageChanged);
         }
         let (value, previous) = (this.value.ok_or(Reason::Missing)?, that.value.ok_or(Reason::NoPrior)?);
@@ -855,11 +1017,22 @@ impl World {
         }
     }
 
+    /// The same for the leaves that a unit had in an earlier month: of a leaf that is the unit's by a
+    /// declared share only what became of that share.
+    fn onward(&self, unit: &Unit, then: Month, now: Month) -> impl Fn(&String) -> Units {
+        let (shared, here) = (self.shared(unit, then), self.leaves(unit, now));
+        move |leaf| match self.heirs(leaf, now) {
+            heirs if shared.contains(leaf) => heirs.intersection(&here).cloned().collect(),
+            heirs => heirs,
+        }
+    }
+
     /// Section 2, "Comparable": two months, the earlier one first.
     // Reading: "no leaf left uncovered then" means any leaf of the forest, also of another parent:
     // what it brings into a merged unit was not in the earlier figure.
-    fn comparable(&self, then: Month, covered_then: &Units, now: Month, covered_now: &Units) -> bool {
-        let gone_on: Units = covered_then.iter().flat_map(|leaf| self.heirs(leaf, now)).collect();
+    fn comparable(&self, unit: &Unit, then: Month, covered_then: &Units, now: Month, covered_now: &Units) -> bool {
+        let onward = self.onward(unit, then, now);
+        let gone_on: Units = covered_then.iter().flat_map(onward).collect();
         let uncovered: Units = self.all_leaves(then).difference(covered_then).cloned().collect();
         gone_on == *covered_now
             && covered_then.iter().all(|leaf| !self.heirs(leaf, now).is_empty())
@@ -867,10 +1040,10 @@ impl World {
     }
 
     /// Section 2, "Comparable": wider periods.
-    fn comparable_periods(&self, asked: &Asked, now: Span, this: &Found, other: Span, that: &Found) -> bool {
+    fn comparable_periods(&self, asked: &Asked, unit: &Unit, now: Span, this: &Found, other: Span, that: &Found) -> bool {
         let same = |i: usize| match (&this.places[i], &that.places[i]) {
             (None, None) => true,
-            (Some(a), Some(b)) => self.comparable(other.start + place(i), &b.covered, now.start + place(i), &a.covered),
+            (Some(a), Some(b)) => self.comparable(unit, other.start + place(i), &b.covered, now.start + place(i), &a.covered),
             _ => false,
         };
         match (asked.only_levels(), this.last, that.last) {
@@ -883,15 +1056,12 @@ impl World {
     /// are comparable with each other.
     // Reading: leaves that merge stand or fall together: where one of them was not covered, or
     // belongs to another parent, the merged unit is left out, and so are its other predecessors.
-    fn common(&self, then: Month, covered_then: &Units, now: Month, covered_now: &Units) -> (Units, Units) {
+    fn common(&self, unit: &Unit, then: Month, covered_then: &Units, now: Month, covered_now: &Units) -> (Units, Units) {
         let (mut kept_then, mut kept_now) = (covered_then.clone(), covered_now.clone());
-        let all_then = self.all_leaves(then);
+        let (all_then, onward) = (self.all_leaves(then), self.onward(unit, then, now));
         loop {
             let before = (kept_then.clone(), kept_now.clone());
-            kept_then.retain(|leaf| {
-                let heirs = self.heirs(leaf, now);
-                !heirs.is_empty() && heirs.is_subset(&kept_now)
-            });
+            kept_then.retain(|leaf| !self.heirs(leaf, now).is_empty() && onward(leaf).is_subset(&kept_now));
             kept_now.retain(|leaf| {
                 let origins = || all_then.iter().filter(|origin| self.heirs(origin, now).contains(leaf));
                 origins().count() > 0 && origins().all(|origin| kept_then.contains(origin))
@@ -909,11 +1079,16 @@ impl World {
     fn restrict(&self, pieces: &[Piece], kept: &Units, month: Month) -> Result<Vec<Piece>, Reason> {
         let mut restricted = vec![];
         for piece in pieces {
-            let heirs: Vec<Units> = piece.leaves.iter().map(|leaf| self.heirs(leaf, month)).collect();
-            let is_in = |heirs: &Units| !heirs.is_empty() && heirs.is_subset(kept);
-            if heirs.iter().all(is_in) {
+            let here = piece.share_of.as_ref().and_then(|code| self.unit(code)).map(|unit| self.leaves(unit, month));
+            let outside = |leaf: &String| here.as_ref().is_some_and(|here| !here.contains(leaf));
+            let is_in = |leaf: &String| {
+                let heirs = self.heirs(leaf, month);
+                !heirs.is_empty() && heirs.iter().all(|heir| kept.contains(heir) || outside(heir))
+            };
+            let is_out = |leaf: &String| self.heirs(leaf, month).iter().all(|heir| !kept.contains(heir) || outside(heir));
+            if piece.leaves.iter().all(is_in) {
                 restricted.push(piece.clone());
-            } else if !heirs.iter().all(|heirs| heirs.is_disjoint(kept)) {
+            } else if !piece.leaves.iter().all(is_out) {
                 return Err(Reason::StatedAbove);
             }
         }
@@ -934,7 +1109,7 @@ impl World {
             return Err(Reason::NotApplicable);
         }
         let mut that = self.prior(asked, unit, now, this, other)?;
-        if self.comparable_periods(asked, now, this, other, &that) {
+        if self.comparable_periods(asked, unit, now, this, other, &that) {
             return self.change(asked, unit, now, this, other);
         }
         // Reading: a stock's period stands for the month it was taken from, so stocks taken from
@@ -955,8 +1130,8 @@ impl World {
                 continue;
             }
             let (month, before) = (now.start + place(i), other.start + place(i));
-            if !self.comparable(before, &b.covered, month, &a.covered) {
-                let (kept_then, kept_now) = self.common(before, &b.covered, month, &a.covered);
+            if !self.comparable(unit, before, &b.covered, month, &a.covered) {
+                let (kept_then, kept_now) = self.common(unit, before, &b.covered, month, &a.covered);
                 if kept_now.is_empty() {
                     continue;
                 }
@@ -1053,6 +1228,8 @@ pub const FIRST: Month = 2020 * 12 + 5;
 pub const LAST: Month = FIRST + 29;
 /// The most units of a random world.
 const MOST_UNITS: usize = 14;
+/// The most units of a random world with a long past.
+const MOST_UNITS_WITH_PAST: usize = 20;
 
 /// Formulas, built shortly: a measure with some members.
 fn of(indicator: &str, members: &[(&str, Option<&str>)]) -> Box<Expr> {
@@ -1121,13 +1298,15 @@ fn some_kpis() -> Vec<Kpi> {
 struct Forest {
     units: Vec<Unit>,
     random: Random,
+    /// The most units that it may have.
+    most: usize,
 }
 
 impl Forest {
     /// Adds a unit that exists from a month.
     fn add(&mut self, parent: Option<String>, from: Option<Month>) -> String {
         let code = format!("u{}", self.units.len() + 1);
-        self.units.push(Unit { code: code.clone(), parent, exists_from: from, exists_to: None, successors: vec![] });
+        self.units.push(Unit { code: code.clone(), parent, exists_from: from, exists_to: None, successors: vec![], shares: BTreeMap::new() });
         code
     }
 
@@ -1156,7 +1335,7 @@ impl Forest {
     fn happen(&mut self, month: Month) {
         let (leaves, hosts) = (self.alive(month, false), self.alive(month, true));
         let everybody: Vec<Unit> = leaves.iter().chain(&hosts).cloned().collect();
-        if leaves.is_empty() || self.units.len() + 2 > MOST_UNITS {
+        if leaves.is_empty() || self.units.len() + 2 > self.most {
             return;
         }
         let leaf = self.random.pick(&leaves).clone();
@@ -1216,6 +1395,93 @@ impl Forest {
             _ => {}
         }
     }
+
+    /// Something that gives units of later a past: chains of merges, and units that merge or split
+    /// together with those below them.
+    fn grow_together(&mut self, month: Month) {
+        match self.random.below(100) {
+            0..30 => self.merge_newest(month),
+            30..50 => self.merge_hosts(month),
+            50..60 => self.split_host(month),
+            _ => self.happen(month),
+        }
+    }
+
+    /// Merges and nothing else.
+    fn only_merge(&mut self, month: Month) {
+        if self.random.chance(50) { self.merge_newest(month) } else { self.merge_hosts(month) }
+    }
+
+    /// The newest leaf and a leaf beside it go on as one: the next generation.
+    fn merge_newest(&mut self, month: Month) {
+        let leaves = self.alive(month, false);
+        let Some(newest) = leaves.iter().max_by_key(|leaf| leaf.exists_from) else { return };
+        let beside: Vec<&Unit> = leaves.iter().filter(|leaf| leaf.parent == newest.parent && leaf.code != newest.code).collect();
+        if beside.is_empty() || !self.lives(newest.parent.as_ref(), month) || self.units.len() >= self.most {
+            return;
+        }
+        let other = self.random.pick(&beside).code.clone();
+        let new = self.add(newest.parent.clone(), Some(month + 1));
+        self.end(&[newest.code.clone(), other], month, &[new]);
+    }
+
+    /// Two units with children beside each other go on as one, and their children below it: some
+    /// together with the one before them.
+    fn merge_hosts(&mut self, month: Month) {
+        let hosts = self.alive(month, true);
+        let Some(one) = hosts.first().map(|_| self.random.pick(&hosts).clone()) else { return };
+        let beside: Vec<&Unit> = hosts.iter().filter(|host| host.parent == one.parent && host.code != one.code).collect();
+        if beside.is_empty() || !self.lives(one.parent.as_ref(), month) || self.units.len() + 6 > self.most {
+            return;
+        }
+        let both = [one.code.clone(), self.random.pick(&beside).code.clone()];
+        let new = self.add(one.parent, Some(month + 1));
+        let mut last = None;
+        for child in [self.below(&both[0], month), self.below(&both[1], month)].concat() {
+            let together = self.random.chance(50);
+            let heir = last.take().filter(|_| together).unwrap_or_else(|| self.add(Some(new.clone()), Some(month + 1)));
+            self.end(&[child], month, std::slice::from_ref(&heir));
+            last = Some(heir);
+        }
+        self.end(&both, month, &[new]);
+    }
+
+    /// A unit with children goes on as two, each child below one of them.
+    fn split_host(&mut self, month: Month) {
+        let hosts = self.alive(month, true);
+        let Some(host) = hosts.first().map(|_| self.random.pick(&hosts).clone()) else { return };
+        if !self.lives(host.parent.as_ref(), month) || self.units.len() + 5 > self.most {
+            return;
+        }
+        let new = [self.add(host.parent.clone(), Some(month + 1)), self.add(host.parent.clone(), Some(month + 1))];
+        for child in self.below(&host.code, month) {
+            let parent = self.random.pick(&new).clone();
+            let heir = self.add(Some(parent), Some(month + 1));
+            self.end(&[child], month, &[heir]);
+        }
+        self.end(&[host.code], month, &new);
+    }
+
+    /// Whether a parent, if there is one, has not ended.
+    fn lives(&self, parent: Option<&String>, month: Month) -> bool {
+        parent.is_none_or(|code| self.units.iter().any(|unit| unit.code == *code && exists(unit, month) && unit.exists_to.is_none()))
+    }
+
+    /// The units directly below one that have not ended.
+    fn below(&self, host: &str, month: Month) -> Vec<String> {
+        let alive = |unit: &&Unit| unit.parent.as_deref() == Some(host) && exists(unit, month) && unit.exists_to.is_none();
+        self.units.iter().filter(alive).map(|unit| unit.code.clone()).collect()
+    }
+
+    /// Declares the shares of some units that were split.
+    fn declare_shares(&mut self, random: &mut Random) {
+        for unit in self.units.iter_mut().filter(|unit| unit.successors.len() == 2) {
+            if random.chance(60) {
+                let part = 1 + i64::from(place(random.below(99)));
+                unit.shares = unit.successors.iter().cloned().zip([part, 100 - part]).collect();
+            }
+        }
+    }
 }
 
 /// The ways in which a unit names members when it reports: each set is one figure.
@@ -1247,7 +1513,27 @@ fn manners(indicator: &Indicator, random: &mut Random) -> Vec<Members> {
 /// A random world that the service accepts, the same for the same seed: up to 14 units with their
 /// history, seven indicators, nine kpis, and thirty months of figures with gaps.
 pub fn random_world(seed: u64) -> World {
-    let mut forest = Forest { units: vec![], random: Random(seed) };
+    grown(seed, MOST_UNITS, 2, Forest::happen)
+}
+
+/// A random world with a longer past, asked in the units of a day inside its months or after them.
+pub fn random_world_of_today(seed: u64) -> World {
+    let mut random = Random(seed ^ 0x70_da_70_da);
+    let mut world = if random.chance(30) { random_world(seed) } else { grown(seed, MOST_UNITS_WITH_PAST, 4, Forest::grow_together) };
+    let inside = random.chance(40);
+    world.today = Some(if inside { FIRST + 8 + place(random.below(22)) } else { LAST + place(random.below(12)) });
+    world
+}
+
+/// A random world in which nothing happens to units but merges: of leaves into a new unit, and of units
+/// together with those below them. Asked in the units of a day after its months.
+pub fn random_world_of_merges(seed: u64) -> World {
+    World { today: Some(LAST + 1), ..grown(seed, MOST_UNITS_WITH_PAST, 6, Forest::only_merge) }
+}
+
+/// A random world whose units began in one way and went on in another.
+fn grown(seed: u64, most: usize, least_events: usize, happen: fn(&mut Forest, Month)) -> World {
+    let mut forest = Forest { units: vec![], random: Random(seed), most };
     for _ in 0..=forest.random.below(3) {
         forest.add(None, None);
     }
@@ -1259,13 +1545,19 @@ pub fn random_world(seed: u64) -> World {
         }
     }
     let span = usize::try_from(LAST - FIRST).expect("a positive span");
-    let mut events: Vec<Month> = (0..2 + forest.random.below(7)).map(|_| FIRST + place(forest.random.below(span))).collect();
+    let mut events: Vec<Month> = (0..least_events + forest.random.below(7)).map(|_| FIRST + place(forest.random.below(span))).collect();
     events.sort_unstable();
     for month in events {
-        forest.happen(month);
+        happen(&mut forest, month);
     }
-    let Forest { units, mut random } = forest;
+    forest.declare_shares(&mut Random(seed ^ 0x5a_a2_e5));
+    let Forest { units, random, .. } = forest;
+    furnished(units, random)
+}
 
+/// Gives units a catalogue and figures.
+fn furnished(units: Vec<Unit>, mut random: Random) -> World {
+    let span = usize::try_from(LAST - FIRST).expect("a positive span");
     let mut indicators = some_indicators();
     for indicator in &mut indicators {
         indicator.decimals = if random.chance(40) { 2 } else { 0 };
@@ -1298,7 +1590,7 @@ pub fn random_world(seed: u64) -> World {
             }
         }
     }
-    World { units, indicators, kpis: some_kpis(), figures }
+    World { units, indicators, kpis: some_kpis(), figures, today: None }
 }
 
 /// January 2021, the month around which the cases computed by hand stand.
@@ -1319,14 +1611,14 @@ fn named(text: &str) -> Members {
 /// `measure unit month figure`, or as many times `month figure`. Months count from January 2021.
 fn case(units: &str, figures: &str) -> World {
     let month = |text: &str| text.parse().ok().map(|month: Month| JANUARY + month);
-    let mut world = World { units: vec![], indicators: some_indicators(), kpis: some_kpis(), figures: BTreeMap::new() };
+    let mut world = World { units: vec![], indicators: some_indicators(), kpis: some_kpis(), figures: BTreeMap::new(), today: None };
     for line in units.split(';') {
         let mut words = line.split_whitespace();
         let code = words.next().expect("a code").to_owned();
         let parent = words.next().filter(|parent| *parent != "-").map(str::to_owned);
         let (from, to) = words.next().and_then(|range| range.split_once("..")).unwrap_or_default();
         let successors = words.map(str::to_owned).collect();
-        world.units.push(Unit { code, parent, exists_from: month(from), exists_to: month(to), successors });
+        world.units.push(Unit { code, parent, exists_from: month(from), exists_to: month(to), successors, shares: BTreeMap::new() });
     }
     for line in figures.split(';') {
         let words: Vec<&str> = line.split_whitespace().collect();

@@ -10,10 +10,12 @@ use egov_kpi::app::submissions::{Body, Receipt};
 use egov_kpi::domain::catalogue::Kind;
 use egov_kpi::domain::change::Point;
 use egov_kpi::domain::cube::Entry;
+use egov_kpi::domain::geography::Geography;
 use egov_kpi::domain::measure::{Measure, Members};
 use egov_kpi::domain::number::Written;
 use egov_kpi::domain::period::{Month, Period, Step};
 use egov_kpi::domain::rules::{Finding, RuleBook};
+use egov_kpi::domain::unit::Unit;
 use egov_kpi::domain::value::Origin;
 use egov_kpi::store::Store;
 use proptest::prelude::*;
@@ -205,6 +207,91 @@ proptest! {
             }
         }
     }
+}
+
+proptest! {
+    #![proptest_config(few(6))]
+
+    #[test]
+    fn a_merge_keeps_the_total_over_all_roots(seed in any::<u32>()) {
+        let world = (u64::from(seed)..).map(model::random_world_of_merges).find(merges_roots).unwrap();
+        let (reported, today) = both_geographies(&world);
+        let (mut compared, mut merged) = (0, 0);
+        for measure in measures(&reported).into_iter().filter(|measure| reported.catalogue.indicator(&measure.code).unwrap().kind != Kind::Average) {
+            for number in model::FIRST..=model::LAST {
+                let month = case::month(number);
+                let then = total_of_roots(&reported, &measure, number, |unit| unit.exists(month));
+                let now = total_of_roots(&today, &measure, number, |unit| unit.exists(case::month(world.today.unwrap())));
+                let same = then.zip(now).map_or(then == now, |(then, now)| near(then, now));
+                prop_assert!(same, "{} in {}: {:?} as reported, {:?} in the units of today", measure, month, then, now);
+                compared += usize::from(then.is_some());
+                merged += usize::from(then.is_some() && root_is_new(&world, number));
+            }
+        }
+        prop_assert!(compared > 100 && merged > 20, "only {compared} totals were compared, {merged} of them before a merge of roots");
+    }
+
+    #[test]
+    fn no_rate_is_a_mean_of_rates_in_the_units_of_today_either(seed in any::<u32>()) {
+        let (mut compared, mut differ) = (0, 0);
+        for world in (u64::from(seed)..).map(model::random_world_of_today).take(300) {
+            if differ > 20 {
+                break;
+            }
+            let (reported, today) = both_geographies(&world);
+            for unit in codes(&today) {
+                let monthly = |code: &str| today.points(&Measure::parse(code).unwrap(), &unit, period(Step::Month, model::FIRST), period(Step::Month, model::LAST));
+                let (rates, tops, bottoms) = (monthly("test.kpi.rate"), monthly("test.flow.a"), monthly("test.flow.b"));
+                for ((rate, top), bottom) in rates.iter().zip(&tops).zip(&bottoms).filter(|((_, top), bottom)| top.coverage >= 1.0 && bottom.coverage >= 1.0) {
+                    let ratio = top.value.zip(bottom.value).filter(|(_, bottom)| *bottom != 0.0).map(|(top, bottom)| top / bottom * 100.0);
+                    let same = rate.value.zip(ratio).map_or(rate.value == ratio, |(rate, ratio)| near(rate, ratio));
+                    prop_assert!(same, "{} in {}: {:?} against {:?} / {:?}", unit, rate.period, rate.value, top.value, bottom.value);
+                    let mean = mean_of_rates(&reported, &unit, rate.period);
+                    compared += usize::from(mean.is_some());
+                    differ += usize::from(mean.zip(ratio).is_some_and(|(mean, ratio)| !near(mean, ratio)));
+                }
+            }
+        }
+        prop_assert!(differ > 20, "{compared} rates over predecessors, {differ} of them not the mean of their rates");
+    }
+}
+
+/// A world as reported and in the units of its day.
+fn both_geographies(world: &model::World) -> (Case, Case) {
+    let made = |geography: Geography| {
+        let mut found = Case::of(case::catalogue(&case::catalogue_of(world)), case::units_of(world));
+        case::figures_of(world).iter().for_each(|figure| found.put(figure));
+        found.geography = geography;
+        found
+    };
+    let today = world.today.map(|today| Geography::Current(case::month(today).last_day()));
+    (made(Geography::AsReported), made(today.unwrap()))
+}
+
+/// Whether a root of today had not begun in a month, so that its predecessors stand in for it.
+fn root_is_new(world: &model::World, month: model::Month) -> bool {
+    world.units.iter().any(|unit| unit.parent.is_none() && unit.exists_to.is_none() && unit.exists_from.is_some_and(|from| month < from))
+}
+
+/// Whether roots merged, not in the very first months.
+fn merges_roots(world: &model::World) -> bool {
+    root_is_new(world, model::FIRST + 5)
+}
+
+/// A flow's or a stock's sum over some roots in a month.
+fn total_of_roots(case: &Case, measure: &Measure, month: model::Month, counts: impl Fn(&Unit) -> bool) -> Option<f64> {
+    let roots = case.units.iter().filter(|unit| unit.document.parent.is_none() && counts(unit));
+    let month = period(Step::Month, month);
+    roots.filter_map(|unit| case.points(measure, &unit.document.code, month, month)[0].value).reduce(|sum, value| sum + value)
+}
+
+/// The mean of the rates of a unit's direct predecessors, where there are several in a month before it began.
+fn mean_of_rates(case: &Case, unit: &str, month: Period) -> Option<f64> {
+    let position = case.units.position(unit)?;
+    let before = case.units.iter().filter(|other| other.exists(month.first()) && other.document.successors.iter().any(|code| code == unit));
+    let rate = |other: &Unit| case.points(&Measure::parse("test.kpi.rate").unwrap(), &other.document.code, month, month)[0].value;
+    let rates: Vec<f64> = before.filter(|_| !case.units.exists(position, month.first())).map(rate).collect::<Option<_>>()?;
+    (rates.len() > 1).then(|| rates.iter().sum::<f64>() / f64::from(u32::try_from(rates.len()).unwrap()))
 }
 
 /// A unit's value and coverage against its children's.
