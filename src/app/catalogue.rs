@@ -193,10 +193,12 @@ fn change(desk: &Desk, new: NewCatalogue, actor: &str, keyed: Option<&Keyed>) ->
 }
 
 fn unknown_units(state: &State, catalogue: &Catalogue) -> Vec<Fault> {
-    let units = catalogue.targets.iter().enumerate().filter_map(|(n, target)| Some((n, target.unit.as_ref()?)));
+    let of_targets = catalogue.targets.iter().enumerate().map(|(n, target)| (format!("/targets/{n}/unit"), &target.unit));
+    let of_expectations = catalogue.expectations.iter().enumerate().map(|(n, expectation)| (format!("/expectations/{n}/unit"), &expectation.unit));
+    let units = of_targets.chain(of_expectations).filter_map(|(pointer, unit)| Some((pointer, unit.as_ref()?)));
     // While the ledger is being seeded the units come after the catalogue.
     let unknown = units.filter(|(_, unit)| !state.units.is_empty() && state.units.position(unit).is_none());
-    unknown.map(|(n, unit)| Fault::new(format!("/targets/{n}/unit"), "unknown_unit", format!("there is no unit {}", quoted(unit)))).collect()
+    unknown.map(|(pointer, unit)| Fault::new(pointer, "unknown_unit", format!("there is no unit {}", quoted(unit)))).collect()
 }
 
 /// Measures that figures were recorded for and that a catalogue would no longer declare, or declare

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::expectation::Expectation;
 use super::fault::{Fault, quoted};
 use super::formula::{Check, Expression};
 use super::measure::{Measure, Members};
@@ -131,6 +132,29 @@ pub struct Kpi {
     pub direction: Direction,
     /// The dimensions it can be asked for, with the members that every operand knows.
     pub dimensions: Vec<(String, Vec<String>)>,
+    /// The points it earns.
+    pub score: Option<Score>,
+}
+
+/// How points follow from a kpi's value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ScoreFunction {
+    /// All points from the threshold on, below it in proportion: how Decision 766/QD-TTg (2022) scores rates.
+    Proportional,
+    /// All points from the threshold on, none below it.
+    AllOrNothing,
+}
+
+/// The points that a kpi earns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Score {
+    /// How they follow from the value.
+    pub function: ScoreFunction,
+    /// All of them.
+    pub points: Written,
+    /// The value that earns all of them.
+    pub threshold: Written,
 }
 
 /// A written rule, checked.
@@ -180,6 +204,8 @@ pub struct Catalogue {
     pub rules: Vec<WrittenRule>,
     /// Its targets in order.
     pub targets: Vec<Target>,
+    /// What units are expected to report, in order.
+    pub expectations: Vec<Expectation>,
     indicator_index: HashMap<String, usize>,
     kpi_index: HashMap<String, usize>,
 }
@@ -191,6 +217,14 @@ impl Catalogue {
     /// Every fault at once; pointers are `/section/N/field`.
     pub fn new(document: CatalogueDocument) -> Result<Self, Vec<Fault>> {
         check::checked(document)
+    }
+
+    /// Checks a target that is set beside the catalogue.
+    ///
+    /// # Errors
+    /// Every fault at once; pointers begin with `place`.
+    pub fn target(&self, place: &str, document: &TargetDocument) -> Result<Target, Vec<Fault>> {
+        check::target(self, place, document)
     }
 
     /// The indicator of a code.
@@ -217,6 +251,12 @@ impl Catalogue {
     pub fn name(&self, code: &str) -> Option<&Name> {
         let of_indicator = self.indicator_index.get(code).and_then(|n| self.document.indicators.get(*n)).map(|i| &i.name);
         of_indicator.or_else(|| self.kpi_index.get(code).and_then(|n| self.document.kpis.get(*n)).map(|k| &k.name))
+    }
+
+    /// Which way of a measure is the good one; of an indicator neither is.
+    #[must_use]
+    pub fn direction(&self, code: &str) -> Direction {
+        self.kpi(code).map_or(Direction::Neutral, |kpi| kpi.direction)
     }
 
     /// What is wrong with a measure: code and sentence of each fault; empty when it is declared.

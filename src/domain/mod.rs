@@ -1,9 +1,11 @@
 //! What a figure means. No I/O, no clock, no web, no database: only words, arithmetic and rules.
 
+pub mod annotation;
 pub mod bits;
 pub mod catalogue;
 pub mod change;
 pub mod cube;
+pub mod expectation;
 pub mod fault;
 pub mod formula;
 pub mod geography;
@@ -12,6 +14,8 @@ pub mod number;
 pub mod observation;
 pub mod period;
 pub mod program;
+pub mod quality;
 pub mod rules;
+pub mod target;
 pub mod unit;
 pub mod value;

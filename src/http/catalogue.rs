@@ -13,7 +13,7 @@ use super::reply::{Cell, Format, csv, json};
 use super::units::read_json;
 use crate::app::catalogue::{CatalogueChanged, NewCatalogue, parse};
 use crate::domain::catalogue::{
-    CatalogueDocument, DimensionDocument, DimensionUse, IndicatorDocument, Kpi, KpiDocument, RuleDocument, SystemDocument, TargetDocument,
+    CatalogueDocument, DimensionDocument, DimensionUse, ExpectationDocument, IndicatorDocument, Kpi, KpiDocument, RuleDocument, SystemDocument, TargetDocument,
 };
 use crate::domain::unit::Name;
 
@@ -36,12 +36,14 @@ struct CatalogueView {
     rules: Vec<RuleDocument>,
     /// Targets.
     targets: Vec<TargetDocument>,
+    /// What units are expected to report.
+    expectations: Vec<ExpectationDocument>,
 }
 
 impl CatalogueView {
     fn new(revision: i64, version: i64, document: CatalogueDocument) -> Self {
-        let CatalogueDocument { systems, dimensions, indicators, kpis, rules, targets } = document;
-        Self { revision, version, systems, dimensions, indicators, kpis, rules, targets }
+        let CatalogueDocument { systems, dimensions, indicators, kpis, rules, targets, expectations } = document;
+        Self { revision, version, systems, dimensions, indicators, kpis, rules, targets, expectations }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::domain::number::MAX_DECIMALS;
 const MAX_ENTRIES: usize = 5_000;
 const MAX_DIMENSIONS_OF_AN_INDICATOR: usize = 6;
 const MAX_MEMBERS: usize = 200;
+const MAX_EXPECTED: usize = 500;
 
 pub(super) fn checked(document: CatalogueDocument) -> Result<Catalogue, Vec<Fault>> {
     let mut checker = Checker { faults: Vec::new() };
@@ -22,6 +23,7 @@ pub(super) fn checked(document: CatalogueDocument) -> Result<Catalogue, Vec<Faul
     checker.codes("kpis", document.kpis.iter().map(|k| k.code.as_str()), is_measure_code);
     checker.codes("rules", document.rules.iter().map(|r| r.code.as_str()), is_code);
     checker.codes("targets", document.targets.iter().map(|t| t.code.as_str()), is_code);
+    checker.codes("expectations", document.expectations.iter().map(|e| e.code.as_str()), is_code);
     checker.dimensions(&document);
     let systems: HashSet<&str> = document.systems.iter().map(|s| s.code.as_str()).collect();
     for (n, indicator) in document.indicators.iter().enumerate() {
@@ -51,8 +53,24 @@ pub(super) fn checked(document: CatalogueDocument) -> Result<Catalogue, Vec<Faul
     for (n, target) in document.targets.iter().enumerate() {
         catalogue.targets.extend(checker.target(&format!("/targets/{n}"), target, &catalogue));
     }
+    for (n, expectation) in document.expectations.iter().enumerate() {
+        let found = checker.expectation(&format!("/expectations/{n}"), expectation, &catalogue);
+        catalogue.expectations.push(found);
+    }
     catalogue.document = document;
     if checker.faults.is_empty() { Ok(catalogue) } else { Err(checker.faults) }
+}
+
+/// Checks one target against a catalogue.
+pub(super) fn target(catalogue: &Catalogue, place: &str, document: &TargetDocument) -> Result<Target, Vec<Fault>> {
+    let mut checker = Checker { faults: Vec::new() };
+    if !is_code(&document.code) {
+        checker.fault(format!("{place}/code"), "malformed_code", format!("{} is no code", quoted(&document.code)));
+    }
+    match checker.target(place, document, catalogue) {
+        Some(target) if checker.faults.is_empty() => Ok(target),
+        _ => Err(checker.faults),
+    }
 }
 
 /// A code that formulas can name: `a-z 0-9 _` in parts between dots, first a letter.
@@ -234,8 +252,32 @@ impl Checker {
             dimensions: open_dimensions(&formula, catalogue),
             formula,
             percent: written.unit_of_measure == "percent",
+            score: written.score.as_ref().and_then(|score| self.score(&format!("{place}/score"), score, direction)),
             direction,
         })
+    }
+
+    fn score(&mut self, place: &str, written: &ScoreDocument, direction: Direction) -> Option<Score> {
+        if direction == Direction::Neutral {
+            self.fault(place, "no_direction", "points need a direction: higher or lower");
+        }
+        let function = match written.function.as_str() {
+            "proportional" => Some(ScoreFunction::Proportional),
+            "all_or_nothing" => Some(ScoreFunction::AllOrNothing),
+            other => {
+                self.fault(format!("{place}/function"), "unknown_function", format!("{} is not proportional or all_or_nothing", quoted(other)));
+                None
+            }
+        };
+        let mut positive = |field: &str, text: &str| match Written::parse(text) {
+            Ok(number) if number.mantissa > 0 => Some(number),
+            _ => {
+                self.fault(format!("{place}/{field}"), "malformed_number", "a decimal above 0 is expected");
+                None
+            }
+        };
+        let (points, threshold) = (positive("points", &written.points), positive("threshold", &written.threshold));
+        Some(Score { function: function?, points: points?, threshold: threshold? })
     }
 
     /// Codes, members and the place of averages and sums in an expression.
@@ -313,12 +355,57 @@ impl Checker {
         })
     }
 
-    fn target(&mut self, place: &str, written: &TargetDocument, catalogue: &Catalogue) -> Option<Target> {
-        let from = written.from.as_ref().and_then(|from| self.month(format!("{place}/from"), from));
-        let to = written.to.as_ref().and_then(|to| self.month(format!("{place}/to"), to));
+    fn months(&mut self, place: &str, from: Option<&String>, to: Option<&String>) -> (Option<Month>, Option<Month>) {
+        let from = from.and_then(|from| self.month(format!("{place}/from"), from));
+        let to = to.and_then(|to| self.month(format!("{place}/to"), to));
         if matches!((from, to), (Some(from), Some(to)) if to < from) {
             self.fault(format!("{place}/to"), "dates_reversed", "to is before from");
         }
+        (from, to)
+    }
+
+    fn expectation(&mut self, place: &str, written: &ExpectationDocument, catalogue: &Catalogue) -> Expectation {
+        let (from, to) = self.months(place, written.from.as_ref(), written.to.as_ref());
+        for (field, day, most) in [("due_day", written.due_day, 31), ("window_from_day", written.window_from_day, 28)] {
+            if !(1..=most).contains(&day) {
+                self.fault(format!("{place}/{field}"), "out_of_range", format!("a day from 1 to {most}"));
+            }
+        }
+        if written.unit_kinds.is_empty() {
+            self.fault(format!("{place}/unit_kinds"), "missing", "name at least one kind of unit");
+        }
+        if written.measures.is_empty() || written.measures.len() > MAX_EXPECTED {
+            self.fault(format!("{place}/measures"), "too_many", format!("name 1 to {MAX_EXPECTED} measures"));
+        }
+        let mut measures: Vec<Measure> = Vec::new();
+        for (n, text) in written.measures.iter().enumerate().take(MAX_EXPECTED) {
+            let here = format!("{place}/measures/{n}");
+            match Measure::parse(text) {
+                Err(detail) => self.fault(here, "malformed_measure", detail),
+                Ok(measure) if measures.contains(&measure) => self.fault(here, "duplicate", format!("{measure} stands twice")),
+                Ok(measure) if catalogue.kpi(&measure.code).is_some() => {
+                    self.fault(here, "not_an_indicator", format!("{} is computed, not reported", measure.code))
+                }
+                Ok(measure) => {
+                    catalogue.measure_faults(&measure).into_iter().for_each(|(code, detail)| self.fault(&here, code, detail));
+                    measures.push(measure);
+                }
+            }
+        }
+        Expectation {
+            code: written.code.clone(),
+            kinds: written.unit_kinds.clone(),
+            unit: written.unit.clone(),
+            measures,
+            due_day: written.due_day,
+            window_from_day: written.window_from_day,
+            from,
+            to,
+        }
+    }
+
+    fn target(&mut self, place: &str, written: &TargetDocument, catalogue: &Catalogue) -> Option<Target> {
+        let (from, to) = self.months(place, written.from.as_ref(), written.to.as_ref());
         let value = Written::parse(&written.value).map_err(|error| self.fault(format!("{place}/value"), "malformed_number", error.to_string())).ok();
         let measure = Measure::parse(&written.measure).map_err(|detail| self.fault(format!("{place}/measure"), "malformed_measure", detail)).ok()?;
         for (code, detail) in catalogue.measure_faults(&measure) {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::fault::{Fault, quoted};
-use super::super::unit::Name;
+use super::super::unit::{Name, UnitKind};
 
 /// A system that figures come from.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
@@ -140,9 +140,39 @@ pub struct KpiDocument {
     /// The system it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
+    /// The points it earns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<ScoreDocument>,
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Name>,
+}
+
+/// How points follow from a kpi's value.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScoreDocument {
+    /// `proportional`: all points from the threshold on, below it in proportion, as Decision 766/QD-TTg (2022) scores rates;
+    /// `all_or_nothing`: none below it.
+    pub function: String,
+    /// All of the points, above 0, as a decimal.
+    #[serde(deserialize_with = "decimal")]
+    pub points: String,
+    /// The value that earns all of them, above 0, as a decimal.
+    #[serde(deserialize_with = "decimal")]
+    pub threshold: String,
+    /// The document that sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Name>,
+}
+
+/// A decimal, written as a text or as a number.
+fn decimal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Number(number) => Ok(number.to_string()),
+        Value::String(text) => Ok(text),
+        _ => Err(serde::de::Error::custom("a decimal is expected")),
+    }
 }
 
 fn neutral() -> String {
@@ -193,6 +223,7 @@ pub struct TargetDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
     /// What is to be reached, as a decimal.
+    #[serde(deserialize_with = "decimal")]
     pub value: String,
     /// The document that sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -200,6 +231,51 @@ pub struct TargetDocument {
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Name>,
+}
+
+/// What units of some kinds are expected to report every month, and until when.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectationDocument {
+    /// Its code.
+    pub code: String,
+    /// Its name.
+    #[serde(default)]
+    pub name: Name,
+    /// The kinds of units that report.
+    pub unit_kinds: Vec<UnitKind>,
+    /// Only this unit and those below it; every unit when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// What they report: indicators, with or without members.
+    pub measures: Vec<String>,
+    /// The day of the next month that is the last to report on, 1 to 31; in a shorter month its last day.
+    pub due_day: u32,
+    /// The day of the month before on which the reporting window begins, 2 to 28; it ends on the day before that day. 1 (the
+    /// default) is the calendar month itself.
+    #[serde(default = "first_day", skip_serializing_if = "is_first_day")]
+    pub window_from_day: u32,
+    /// First month it holds for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Last month it holds for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// The document that sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Name>,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Name>,
+}
+
+fn first_day() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_first_day(day: &u32) -> bool {
+    *day == 1
 }
 
 /// The whole catalogue as one document.
@@ -218,6 +294,8 @@ pub struct CatalogueDocument {
     pub rules: Vec<RuleDocument>,
     /// Targets.
     pub targets: Vec<TargetDocument>,
+    /// What units are expected to report.
+    pub expectations: Vec<ExpectationDocument>,
 }
 
 impl CatalogueDocument {
@@ -230,7 +308,7 @@ impl CatalogueDocument {
             return Err(vec![Fault::new(
                 "",
                 "wrong_type",
-                "the catalogue is an object with the sections systems, dimensions, indicators, kpis, rules, targets",
+                "the catalogue is an object with the sections systems, dimensions, indicators, kpis, rules, targets, expectations",
             )]);
         };
         let (mut document, mut faults) = (Self::default(), Vec::new());
@@ -242,6 +320,7 @@ impl CatalogueDocument {
                 "kpis" => document.kpis = read(&section, entries, &mut faults),
                 "rules" => document.rules = read(&section, entries, &mut faults),
                 "targets" => document.targets = read(&section, entries, &mut faults),
+                "expectations" => document.expectations = read(&section, entries, &mut faults),
                 other => faults.push(Fault::new(format!("/{other}"), "unknown_field", format!("the catalogue has no section {}", quoted(other)))),
             }
         }
@@ -250,7 +329,7 @@ impl CatalogueDocument {
 
     /// How many entries each section has.
     #[must_use]
-    pub fn sizes(&self) -> [(&'static str, usize); 6] {
+    pub fn sizes(&self) -> [(&'static str, usize); 7] {
         [
             ("systems", self.systems.len()),
             ("dimensions", self.dimensions.len()),
@@ -258,6 +337,7 @@ impl CatalogueDocument {
             ("kpis", self.kpis.len()),
             ("rules", self.rules.len()),
             ("targets", self.targets.len()),
+            ("expectations", self.expectations.len()),
         ]
     }
 
@@ -269,6 +349,7 @@ impl CatalogueDocument {
         self.kpis.extend(other.kpis);
         self.rules.extend(other.rules);
         self.targets.extend(other.targets);
+        self.expectations.extend(other.expectations);
     }
 }
 
