@@ -2,12 +2,17 @@
 
 pub mod archive;
 pub mod catalogue;
+pub mod completeness;
+pub mod declarations;
 pub mod findings;
 pub mod keyed;
 pub mod ledger;
 pub mod moment;
 pub mod observations;
 pub mod periods;
+pub mod quality;
+pub mod ranking;
+pub mod scorecard;
 pub mod series;
 pub mod state;
 pub mod submissions;
@@ -15,8 +20,9 @@ pub mod units;
 mod writer;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
-use chrono::{DateTime, FixedOffset, Utc};
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime, Offset, Utc};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use crate::domain::period::Month;
@@ -39,7 +45,7 @@ struct Inner {
     store: Store,
     writer: writer::Writer,
     /// States of the past, the one asked for last at the end.
-    pasts: Mutex<Vec<Arc<moment::Past>>>,
+    pasts: Mutex<Vec<Arc<State>>>,
     /// What tells this ledger from others: the first digits of its first revision's hash.
     ledger: String,
 }
@@ -99,16 +105,35 @@ fn seed(state: &RwLock<State>, writer: &writer::Writer) -> Result<(), Error> {
     Ok(())
 }
 
+/// Where the service's days begin and end, in seconds east of UTC. Set once, before anything is served.
+static OFFSET: AtomicI32 = AtomicI32::new(VIETNAM);
+
+/// Says where days begin and end; Vietnam unless somebody says otherwise.
+pub fn set_offset(offset: FixedOffset) {
+    OFFSET.store(offset.local_minus_utc(), Ordering::Relaxed);
+}
+
+fn offset() -> FixedOffset {
+    FixedOffset::east_opt(OFFSET.load(Ordering::Relaxed)).unwrap_or_else(|| Utc.fix())
+}
+
 /// The month that has begun in Vietnam.
 #[must_use]
 pub fn this_month() -> Month {
-    month_at(Utc::now())
+    Month::of(day_at(Utc::now()))
 }
 
-/// The month that had begun in Vietnam at a time.
+/// The day it was in Vietnam at a time.
 #[must_use]
-pub fn month_at(time: DateTime<Utc>) -> Month {
-    Month::of(FixedOffset::east_opt(VIETNAM).map_or_else(|| time.date_naive(), |offset| time.with_timezone(&offset).date_naive()))
+pub fn day_at(time: DateTime<Utc>) -> NaiveDate {
+    time.with_timezone(&offset()).date_naive()
+}
+
+/// The moment at which a day ends in Vietnam, in microseconds since 1970; what is dated before was on that day or earlier.
+#[must_use]
+pub fn end_of(day: NaiveDate) -> i64 {
+    let next = day.succ_opt().unwrap_or(day).and_time(NaiveTime::MIN);
+    (next - chrono::Duration::seconds(i64::from(OFFSET.load(Ordering::Relaxed)))).and_utc().timestamp_micros()
 }
 
 /// A time of the ledger as clients read it.

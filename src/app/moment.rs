@@ -4,12 +4,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use parking_lot::RwLockReadGuard;
 
 use super::state::State;
 use super::writer::stopping;
-use super::{App, month_at, this_month};
+use super::{App, day_at};
+use crate::domain::geography::Geography;
 use crate::domain::period::Month;
 use crate::error::Error;
 use crate::store::{Head, Store};
@@ -57,19 +58,15 @@ pub struct Wanted {
     pub cursor: Option<i64>,
     /// The same, by an entity tag of this ledger.
     pub tag: Option<i64>,
-}
-
-/// A state of the past.
-pub struct Past {
-    state: State,
-    month: Month,
+    /// The answer depends on the day, too.
+    pub by_day: bool,
 }
 
 /// What an answer is computed from.
 #[derive(Clone)]
 pub struct Moment {
     app: App,
-    past: Option<Arc<Past>>,
+    past: Option<(Arc<State>, NaiveDate)>,
 }
 
 /// A consistent look at a state. Keep it short: the writer waits for it.
@@ -95,7 +92,7 @@ impl Moment {
     /// A consistent look at it.
     #[must_use]
     pub fn look(&self) -> Look<'_> {
-        self.past.as_ref().map_or_else(|| Look::Now(self.app.state()), |past| Look::Then(&past.state))
+        self.past.as_ref().map_or_else(|| Look::Now(self.app.state()), |(state, _)| Look::Then(state))
     }
 
     /// Whether it is one of the past.
@@ -107,7 +104,19 @@ impl Moment {
     /// The month that had begun in Vietnam.
     #[must_use]
     pub fn month(&self) -> Month {
-        self.past.as_ref().map_or_else(this_month, |past| past.month)
+        Month::of(self.day())
+    }
+
+    /// The day it was in Vietnam.
+    #[must_use]
+    pub fn day(&self) -> NaiveDate {
+        self.past.as_ref().map_or_else(|| day_at(Utc::now()), |(_, day)| *day)
+    }
+
+    /// In which units its answers are given: as reported, or in those of its day.
+    #[must_use]
+    pub fn geography(&self, of_today: bool) -> Geography {
+        if of_today { Geography::Current(self.day()) } else { Geography::AsReported }
     }
 
     /// The ledger.
@@ -216,19 +225,19 @@ impl App {
             }
         };
         // A moment to come is now: no month begins early.
-        let month = month_at(DateTime::<Utc>::from_timestamp_micros(time).unwrap_or_default().min(Utc::now()));
+        let day = day_at(DateTime::<Utc>::from_timestamp_micros(time).unwrap_or_default().min(Utc::now()));
         // One load at a time: a second request for the same moment finds it.
         let mut pasts = self.inner.pasts.lock();
-        let found = pasts.iter().position(|past| past.state.revision == head.revision && past.month == month).map(|place| pasts.remove(place));
+        let found = pasts.iter().position(|past| past.revision == head.revision).map(|place| pasts.remove(place));
         let past = match found {
             Some(past) => past,
-            None => Arc::new(Past { state: self.state_at(head)?, month }),
+            None => Arc::new(self.state_at(head)?),
         };
         pasts.push(Arc::clone(&past));
-        let bytes: usize = pasts.iter().map(|past| past.state.cube.bytes()).sum();
+        let bytes: usize = pasts.iter().map(|past| past.cube.bytes()).sum();
         let kept = if bytes > PASTS_BYTES { 1 } else { PASTS };
         let superfluous = pasts.len().saturating_sub(kept);
         pasts.drain(..superfluous);
-        Ok(Moment { app: self.clone(), past: Some(past) })
+        Ok(Moment { app: self.clone(), past: Some((past, day)) })
     }
 }

@@ -7,6 +7,7 @@ use super::moment::Moment;
 use super::state::State;
 use crate::domain::change::{Change, Point, Reason, Series};
 use crate::domain::fault::Fault;
+use crate::domain::geography::Geography;
 use crate::domain::measure::Measure;
 use crate::domain::number::{Shown, Written};
 use crate::domain::period::{Month, Period, Step};
@@ -50,6 +51,8 @@ pub struct SeriesQuery {
     pub whose: Whose,
     /// The periods.
     pub when: When,
+    /// In the units of today, with the past of those that they go back to.
+    pub of_today: bool,
     /// How many series to pass over.
     pub offset: usize,
     /// Most series on the page.
@@ -142,7 +145,7 @@ pub struct PointView {
 }
 
 impl PointView {
-    fn new(point: &Point, stated: Option<Written>) -> Self {
+    pub(super) fn new(point: &Point, stated: Option<Written>, annotations: Vec<String>) -> Self {
         let given = |change: Change| change.ok().and_then(Shown::new);
         let share = |value: f64| crate::domain::number::rounded(value).unwrap_or(0.0);
         Self {
@@ -168,7 +171,7 @@ impl PointView {
             year_delta_percent_reason: point.year_delta_percent.err(),
             year_to_date: given(point.year_to_date),
             year_to_date_reason: point.year_to_date.err(),
-            annotations: Vec::new(),
+            annotations,
         }
     }
 }
@@ -192,13 +195,13 @@ impl Moment {
     pub fn series(&self, query: &SeriesQuery) -> Result<SeriesPage, Error> {
         let state = self.look();
         check(&state, query)?;
-        let units = units_of(&state, &query.whose)?;
+        let (units, geography) = (units_of(&state, &query.whose)?, self.geography(query.of_today));
         let programs: Vec<(&Measure, Program)> =
             query.measures.iter().filter_map(|measure| Some((measure, Program::of_measure(&state.catalogue, &state.view(), measure)?))).collect();
         let (from, to) = match query.when {
             When::Span(from, to) => (from, to),
             When::Last(step, count) => {
-                let newest = newest(&state, &query.measures, &units).unwrap_or_else(|| self.month());
+                let newest = newest(&state, &query.measures, &units, geography).unwrap_or_else(|| self.month());
                 let last = Period::containing(step, newest);
                 (last.back(count - 1), last)
             }
@@ -207,23 +210,30 @@ impl Moment {
         let page = query.limit.min(MAX_POINTS / periods.len().max(1)).max(1);
         let pairs = programs.iter().flat_map(|(measure, program)| units.iter().map(move |unit| (*measure, program, *unit)));
         let mut pairs = pairs.skip(query.offset);
-        let series: Vec<SeriesView> = pairs.by_ref().take(page).map(|(measure, program, unit)| one(&state, measure, program, unit, &periods)).collect();
+        let view = |(measure, program, unit)| one(&state, geography, (measure, program), unit, &periods);
+        let series: Vec<SeriesView> = pairs.by_ref().take(page).map(view).collect();
         let next_offset = pairs.next().map(|_| query.offset + page);
         Ok(SeriesPage { revision: state.revision, next_offset, series })
     }
 }
 
-pub(super) fn one(state: &State, measure: &Measure, program: &Program, unit: usize, periods: &[Period]) -> SeriesView {
+/// The series of a measure of a unit over periods of one step.
+pub(super) fn one(state: &State, geography: Geography, (measure, program): (&Measure, &Program), unit: usize, periods: &[Period]) -> SeriesView {
     let (Some(from), Some(to)) = (periods.first(), periods.last()) else { return empty(state, measure, unit) };
-    let series = Series::new(state.source(), program, unit, *from, *to);
-    let id = state.measures.id(measure).filter(|_| program.computed);
-    let stated =
-        |period: &Period| id.filter(|_| period.step() == Step::Month).and_then(|id| state.cube.stated(id, unit, period.first())).map(|stamped| stamped.written);
+    let series = Series::new(state.source().given_in(geography), program, unit, *from, *to);
     SeriesView {
         step: from.step().name(),
-        points: periods.iter().map(|period| PointView::new(&series.point(*period), stated(period))).collect(),
+        points: periods.iter().map(|period| point(state, &series, (measure, program), unit, *period)).collect(),
         ..empty(state, measure, unit)
     }
+}
+
+/// One point of a series, with what was stated and noted beside it.
+pub(super) fn point(state: &State, series: &Series<'_>, (measure, program): (&Measure, &Program), unit: usize, period: Period) -> PointView {
+    let id = state.measures.id(measure).filter(|_| program.computed && period.step() == Step::Month);
+    let stated = id.and_then(|id| state.cube.stated(id, unit, period.first())).map(|stamped| stamped.written);
+    let notes = state.annotations.beside(measure, state.units.code(unit), period).map(|note| note.text.clone()).collect();
+    PointView::new(&series.point(period), stated, notes)
 }
 
 fn empty(state: &State, measure: &Measure, unit: usize) -> SeriesView {
@@ -236,11 +246,13 @@ fn empty(state: &State, measure: &Measure, unit: usize) -> SeriesView {
     }
 }
 
+/// What is wrong with a measure that is asked for.
+pub(super) fn measure_faults(state: &State, measure: &Measure) -> impl Iterator<Item = Fault> {
+    state.catalogue.measure_faults(measure).into_iter().map(|(code, detail)| Fault::new("/measure", code, detail))
+}
+
 fn check(state: &State, query: &SeriesQuery) -> Result<(), Error> {
-    let mut faults = Vec::new();
-    for measure in &query.measures {
-        faults.extend(state.catalogue.measure_faults(measure).into_iter().map(|(code, detail)| Fault::new("/measure", code, detail)));
-    }
+    let mut faults: Vec<Fault> = query.measures.iter().flat_map(|measure| measure_faults(state, measure)).collect();
     if query.measures.is_empty() {
         faults.push(Fault::new("/measure", "missing", "name at least one measure"));
     }
@@ -278,14 +290,15 @@ fn units_of(state: &State, whose: &Whose) -> Result<Vec<usize>, Error> {
     }
 }
 
-/// The newest month in which anything is recorded that the measures are made of, at the units or below.
-fn newest(state: &State, measures: &[Measure], units: &[usize]) -> Option<Month> {
+/// The newest month in which anything is recorded that the measures are made of, at the units or below, or at what they go back to.
+fn newest(state: &State, measures: &[Measure], units: &[usize], geography: Geography) -> Option<Month> {
     let mut codes: Vec<&str> = Vec::new();
     for measure in measures {
         codes.push(&measure.code);
         codes.extend(state.catalogue.kpi(&measure.code).into_iter().flat_map(|kpi| kpi.formula.references()).map(|reference| reference.indicator.as_str()));
     }
     let columns: Vec<usize> = state.measures.iter().filter(|(_, measure)| codes.contains(&measure.code.as_str())).map(|(id, _)| id).collect();
-    let below = units.iter().flat_map(|unit| state.units.subtree(*unit));
+    let lines = units.iter().flat_map(|unit| if geography == Geography::AsReported { vec![*unit] } else { state.units.line(*unit) });
+    let below = lines.flat_map(|unit| state.units.subtree(unit));
     below.flat_map(|unit| columns.iter().filter_map(move |column| state.cube.row(*column, unit).iter().map(|(month, _)| month).last())).max()
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::declarations::{AnnotationDocument, Declarations};
+use crate::domain::annotation::Annotations;
 use crate::domain::catalogue::{Catalogue, CatalogueDocument};
 use crate::domain::cube::{Cube, Entry, MeasureId, Measures, View};
 use crate::domain::fault::Fault;
@@ -10,6 +12,7 @@ use crate::domain::measure::{Measure, Members};
 use crate::domain::number::Written;
 use crate::domain::period::Month;
 use crate::domain::rules::{RuleBook, Standing};
+use crate::domain::target::Targets;
 use crate::domain::unit::{UnitDocument, Units};
 use crate::domain::value::Source;
 use crate::error::Error;
@@ -55,6 +58,14 @@ pub struct State {
     pub units: Arc<Units>,
     /// The months that are closed.
     pub closed: Arc<Closed>,
+    /// What is declared beside the catalogue.
+    pub declared: Arc<Declarations>,
+    /// The targets of the catalogue and those declared beside it.
+    pub targets: Arc<Targets>,
+    /// Notes beside figures.
+    pub annotations: Arc<Annotations>,
+    /// When each revision was recorded, in microseconds since 1970; revision 1 first.
+    pub times: Vec<i64>,
     /// The dictionary of measures.
     pub measures: Measures,
     /// The figures.
@@ -71,11 +82,13 @@ struct Declared {
     version: i64,
     units: Units,
     closed: Closed,
+    declarations: Declarations,
 }
 
 /// Revisions that somebody else has written, read and not yet taken in.
 pub struct News {
     head: Head,
+    times: Vec<i64>,
     declared: Option<Declared>,
     measures: Vec<MeasureRow>,
     figures: Vec<ObservationRow>,
@@ -95,7 +108,8 @@ impl News {
         let mut figures = Vec::new();
         store.replay(revision, head.revision, &mut |row| figures.push(row))?;
         let declared = if declares { Some(Declared::at(store, head.revision)?) } else { None };
-        Ok(Some(Self { head, declared, measures: store.measures()?, figures }))
+        let times = rows.iter().map(|row| row.recorded_at).collect();
+        Ok(Some(Self { head, times, declared, measures: store.measures()?, figures }))
     }
 }
 
@@ -122,11 +136,16 @@ impl State {
             catalogue_version: declared.version,
             units: Arc::new(declared.units),
             closed: Arc::new(declared.closed),
+            declared: Arc::default(),
+            targets: Arc::default(),
+            annotations: Arc::default(),
+            times: store.times(head.revision)?,
             measures: Measures::default(),
             cube: Cube::default(),
             book,
             standing: Standing::default(),
         };
+        state.declare(declared.declarations);
         state.number(store.measures_at(head.revision)?)?;
         state.read_figures(store)?;
         state.judge_anew();
@@ -142,6 +161,7 @@ impl State {
         if let Some(declared) = news.declared {
             self.reframe(declared.catalogue, declared.version, declared.units)?;
             self.closed = Arc::new(declared.closed);
+            self.declare(declared.declarations);
         }
         let known = self.measures.len();
         self.number(news.measures)?;
@@ -151,6 +171,7 @@ impl State {
             self.put(&entry, self.decimals(entry.measure), row.revision);
             entries.push(entry);
         }
+        self.times.extend(news.times);
         (self.revision, self.recorded_at) = (news.head.revision, news.head.recorded_at);
         if anew {
             self.judge_anew();
@@ -161,6 +182,26 @@ impl State {
         }
         self.judge(&entries);
         Ok(())
+    }
+
+    /// Moves on to a revision that this process has written.
+    pub fn advance(&mut self, revision: i64, recorded_at: i64) {
+        self.times.push(recorded_at);
+        (self.revision, self.recorded_at) = (revision, recorded_at);
+    }
+
+    /// When a revision was recorded, in microseconds since 1970.
+    #[must_use]
+    pub fn time_of(&self, revision: u32) -> Option<i64> {
+        self.times.get(usize::try_from(revision.checked_sub(1)?).ok()?).copied()
+    }
+
+    /// Puts declarations in place. What the catalogue no longer knows lies still until it does again.
+    pub fn declare(&mut self, declarations: Declarations) {
+        let given = declarations.targets.values().filter_map(|target| self.catalogue.target("", target).ok()).collect();
+        self.targets = Arc::new(Targets::new(&self.catalogue.targets, given));
+        self.annotations = Arc::new(Annotations::new(declarations.annotations.values().filter_map(|note| AnnotationDocument::checked(note).ok()).collect()));
+        self.declared = Arc::new(declarations);
     }
 
     /// Finds the findings anew that figures have to do with.
@@ -215,6 +256,7 @@ impl State {
             }
         }
         (self.catalogue, self.catalogue_version, self.units) = (Arc::new(catalogue), version, Arc::new(units));
+        self.declare((*self.declared).clone());
         Ok(())
     }
 
@@ -313,7 +355,9 @@ impl Declared {
                 closed.remove(&month)
             };
         }
-        Ok(Self { catalogue, version, units, closed })
+        let unreadable = || corrupt("a target or an annotation cannot be read");
+        let declarations = Declarations::of(store.declarations_at(revision)?).ok_or_else(unreadable)?;
+        Ok(Self { catalogue, version, units, closed, declarations })
     }
 }
 

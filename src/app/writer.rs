@@ -248,7 +248,7 @@ impl Desk {
 
     /// Says that a state shows a commit.
     pub fn reached(&self, state: &mut State, commit: &Commit) {
-        (state.revision, state.recorded_at) = (commit.revision, commit.recorded_at);
+        state.advance(commit.revision, commit.recorded_at);
         self.announce(state);
     }
 

@@ -87,8 +87,14 @@ pub fn table(app: &App, lang: Language) -> Result<String, Error> {
     };
     let mut lines = Vec::new();
     for (measure, name, unit) in measures(app, vi) {
-        let query =
-            SeriesQuery { measures: vec![measure.clone()], whose: Whose::Units(vec![UNIT.to_owned()]), when: When::Span(month, month), offset: 0, limit: 1 };
+        let query = SeriesQuery {
+            measures: vec![measure.clone()],
+            whose: Whose::Units(vec![UNIT.to_owned()]),
+            when: When::Span(month, month),
+            of_today: false,
+            offset: 0,
+            limit: 1,
+        };
         let page = app.now().series(&query)?;
         let Some(point) = page.series.first().and_then(|series| series.points.first()) else { continue };
         let dimensioned = !measure.members.is_empty();
@@ -126,18 +132,12 @@ pub fn table(app: &App, lang: Language) -> Result<String, Error> {
 fn measures(app: &App, vi: bool) -> Vec<(Measure, String, String)> {
     let state = app.state();
     let mut found = Vec::new();
-    for (kpi, document) in state.catalogue.kpis.iter().zip(&state.catalogue.document.kpis) {
-        let name = if vi { &document.name.vi } else { &document.name.en };
-        found.push((Measure { code: kpi.code.clone(), members: Members::none() }, name.clone(), document.unit_of_measure.clone()));
-        for (dimension, members) in &kpi.dimensions {
-            let declared = state.catalogue.document.dimensions.iter().find(|declared| declared.code == *dimension);
-            for member in members {
-                let label = declared
-                    .and_then(|declared| declared.members.iter().find(|known| known.code == *member))
-                    .map_or(member.as_str(), |known| if vi { &known.name.vi } else { &known.name.en });
-                let measure = Measure { code: kpi.code.clone(), members: Members::none().with(dimension, member) };
-                found.push((measure, format!("{name}: {label}"), document.unit_of_measure.clone()));
-            }
+    for kpi in &state.catalogue.kpis {
+        let named = kpi.dimensions.iter().flat_map(|(dimension, members)| members.iter().map(|member| Members::none().with(dimension, member)));
+        for members in std::iter::once(Members::none()).chain(named) {
+            let measure = Measure { code: kpi.code.clone(), members };
+            let label = state.catalogue.label(&measure);
+            found.push((measure, if vi { label.vi } else { label.en }, state.catalogue.unit_of_measure(&kpi.code).to_owned()));
         }
     }
     found

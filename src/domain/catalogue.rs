@@ -253,6 +253,22 @@ impl Catalogue {
         of_indicator.or_else(|| self.kpi_index.get(code).and_then(|n| self.document.kpis.get(*n)).map(|k| &k.name))
     }
 
+    /// What a measure is called: its indicator's or kpi's name, then those of the members named.
+    #[must_use]
+    pub fn label(&self, measure: &Measure) -> Name {
+        let mut label = self.name(&measure.code).cloned().unwrap_or_default();
+        for (dimension, member) in measure.members.iter() {
+            let declared = self.document.dimensions.iter().find(|declared| declared.code == dimension);
+            let known = declared.and_then(|declared| declared.members.iter().find(|known| known.code == member));
+            for (text, name) in [(&mut label.vi, known.map(|known| &known.name.vi)), (&mut label.en, known.map(|known| &known.name.en))] {
+                let name = name.filter(|name| !name.is_empty()).map_or(member, String::as_str);
+                text.push_str(": ");
+                text.push_str(name);
+            }
+        }
+        label
+    }
+
     /// Which way of a measure is the good one; of an indicator neither is.
     #[must_use]
     pub fn direction(&self, code: &str) -> Direction {

@@ -78,6 +78,8 @@ struct Block {
     months: usize,
     values: Vec<i64>,
     stamps: Vec<u32>,
+    /// For figures that were revised: the revision since which there has been one. Empty until the first of the block is.
+    firsts: Vec<u32>,
 }
 
 impl Block {
@@ -100,17 +102,37 @@ impl Block {
             return;
         }
         let shift = usize::try_from(self.first - first).unwrap_or(0);
-        let mut wider = Self { first, months, values: vec![NOTHING; months * BLOCK_UNITS], stamps: vec![0; months * BLOCK_UNITS] };
+        let mut wider = Self { first, months, values: vec![NOTHING; months * BLOCK_UNITS], stamps: vec![0; months * BLOCK_UNITS], firsts: Vec::new() };
+        if !self.firsts.is_empty() {
+            wider.firsts = vec![0; months * BLOCK_UNITS];
+        }
         for row in 0..BLOCK_UNITS {
             let (from, to) = (row * self.months, row * months + shift);
             if let (Some(target), Some(source)) = (wider.values.get_mut(to..to + self.months), self.values.get(from..from + self.months)) {
                 target.copy_from_slice(source);
             }
-            if let (Some(target), Some(source)) = (wider.stamps.get_mut(to..to + self.months), self.stamps.get(from..from + self.months)) {
-                target.copy_from_slice(source);
+            for (target, source) in [(&mut wider.stamps, &self.stamps), (&mut wider.firsts, &self.firsts)] {
+                if let (Some(target), Some(source)) = (target.get_mut(to..to + self.months), source.get(from..from + self.months)) {
+                    target.copy_from_slice(source);
+                }
             }
         }
         *self = wider;
+    }
+
+    /// Keeps the revision since which there has been a figure, when one takes the place of another; forgets it when there is none
+    /// any more.
+    fn remember(&mut self, place: usize, revised: bool) {
+        if revised && self.firsts.is_empty() {
+            self.firsts = vec![0; self.stamps.len()];
+        }
+        if let (Some(first), Some(stamp)) = (self.firsts.get_mut(place), self.stamps.get(place)) {
+            *first = match (revised, *first) {
+                (false, _) => 0,
+                (true, 0) => *stamp,
+                (true, first) => first,
+            };
+        }
     }
 }
 
@@ -210,6 +232,8 @@ impl Cube {
         let month = entry.month.number();
         block.reach(month);
         let Some(place) = block.place(entry.unit % BLOCK_UNITS, month) else { return };
+        let there = block.values.get(place).is_some_and(|cell| *cell != NOTHING);
+        block.remember(place, there && value != NOTHING);
         if let (Some(cell), Some(stamp)) = (block.values.get_mut(place), block.stamps.get_mut(place)) {
             self.figures = self.figures + usize::from(value != NOTHING) - usize::from(*cell != NOTHING);
             *cell = value;
@@ -242,6 +266,15 @@ impl Cube {
         let block = self.block(measure, unit)?;
         let place = block.place(unit % BLOCK_UNITS, month.number())?;
         Some((*block.values.get(place).filter(|value| **value != NOTHING)?, *block.stamps.get(place)?))
+    }
+
+    /// The revision since which there has been a figure of an indicator without a break: revisions of it do not count.
+    #[must_use]
+    pub fn since(&self, measure: MeasureId, unit: usize, month: Month) -> Option<u32> {
+        let (_, stamp) = self.cell(measure, unit, month)?;
+        let block = self.block(measure, unit)?;
+        let place = block.place(unit % BLOCK_UNITS, month.number())?;
+        Some(block.firsts.get(place).copied().filter(|first| *first > 0).unwrap_or(stamp))
     }
 
     /// The revision that last recorded or withdrew a figure of an indicator.
@@ -307,7 +340,7 @@ impl Cube {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let blocks = self.columns.iter().flat_map(|column| column.blocks.iter().flatten());
-        blocks.map(|block| block.values.capacity() * size_of::<i64>() + block.stamps.capacity() * size_of::<u32>()).sum::<usize>()
+        blocks.map(|block| block.values.capacity() * size_of::<i64>() + (block.stamps.capacity() + block.firsts.capacity()) * size_of::<u32>()).sum::<usize>()
             + self.stated.len() * size_of::<((usize, Month, MeasureId), Stamped)>()
     }
 
@@ -319,6 +352,9 @@ impl Cube {
             cube.columns.push(Column { decimals: column.decimals, blocks: Vec::new() });
             for (entry, revision) in self.figures_of(measure) {
                 if let Some(unit) = places.get(entry.unit) {
+                    if let Some(since) = self.since(measure, entry.unit, entry.month).filter(|since| *since != revision) {
+                        cube.set(&Entry { unit: *unit, ..entry }, since);
+                    }
                     cube.set(&Entry { unit: *unit, ..entry }, revision);
                 }
             }
@@ -482,6 +518,23 @@ mod tests {
         assert!(cube.declare(0, 1));
         cube.set(&Entry { written: Some(Written { mantissa: 5, scale: 1 }), ..entry(1, 0, None) }, 2);
         assert!(!cube.declare(0, 0));
+    }
+
+    #[test]
+    fn a_revised_figure_has_been_there_since_the_first_and_a_withdrawn_one_begins_anew() {
+        let mut cube = Cube::default();
+        cube.declare(0, 0);
+        let since = |cube: &Cube, unit| cube.since(0, unit, entry(unit, 0, None).month);
+        cube.set(&entry(1, 0, Some(10)), 3);
+        assert_eq!(since(&cube, 1), Some(3));
+        cube.set(&entry(1, 0, Some(11)), 5);
+        cube.set(&entry(1, 0, Some(12)), 6);
+        cube.set(&entry(1, 40, Some(1)), 7); // the block grows
+        assert_eq!((since(&cube, 1), since(&cube.rearranged(&[1, 0]), 0)), (Some(3), Some(3)));
+        cube.set(&entry(1, 0, None), 8);
+        assert_eq!(since(&cube, 1), None);
+        cube.set(&entry(1, 0, Some(12)), 9);
+        assert_eq!(since(&cube, 1), Some(9));
     }
 
     #[test]

@@ -60,21 +60,33 @@ impl Units {
         }
     }
 
-    /// The units existing in a month that lead to a later one, in tree order, with the share of each; none when a share is not known.
-    ///
-    /// The way leads through units that do not exist today: one that does keeps its past for itself. A unit below another that
-    /// leads there as well is part of that one's figures and does not count again.
-    fn predecessors(&self, position: usize, month: Month, today: NaiveDate) -> Option<Vec<Predecessor>> {
+    /// A unit and everything that it goes back to, whether that exists or not; the unit comes first.
+    #[must_use]
+    pub fn line(&self, position: usize) -> Vec<usize> {
+        self.led_here(position, |_| true)
+    }
+
+    /// A unit, and the units that lead to it by way of such as `leads` is true of.
+    fn led_here(&self, position: usize, leads: impl Fn(&Unit) -> bool) -> Vec<usize> {
         let (mut seen, mut waiting) = (vec![position], vec![position]);
         while let Some(next) = waiting.pop() {
             for before in self.goes_back_to(next) {
-                if !seen.contains(before) && self.get(*before).is_some_and(|unit| !unit.exists_on(today)) {
+                if !seen.contains(before) && self.get(*before).is_some_and(&leads) {
                     seen.push(*before);
                     waiting.push(*before);
                 }
             }
         }
-        let mut there: Vec<usize> = seen.into_iter().skip(1).filter(|unit| self.exists(*unit, month)).collect();
+        seen
+    }
+
+    /// The units existing in a month that lead to a later one, in tree order, with the share of each; none when a share is not known.
+    ///
+    /// The way leads through units that do not exist today: one that does keeps its past for itself. A unit below another that
+    /// leads there as well is part of that one's figures and does not count again.
+    fn predecessors(&self, position: usize, month: Month, today: NaiveDate) -> Option<Vec<Predecessor>> {
+        let line = self.led_here(position, |unit| !unit.exists_on(today));
+        let mut there: Vec<usize> = line.into_iter().skip(1).filter(|unit| self.exists(*unit, month)).collect();
         there.sort_unstable();
         let inside = |unit: usize| self.ancestors(unit).take_while(|above| self.exists(*above, month)).any(|above| there.binary_search(&above).is_ok());
         let mut shares = Shares { units: self, heir: position, today, known: HashMap::new() };

@@ -15,6 +15,7 @@ pub mod observation;
 pub mod period;
 pub mod program;
 pub mod quality;
+pub mod ranking;
 pub mod rules;
 pub mod target;
 pub mod unit;

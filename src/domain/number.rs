@@ -179,7 +179,9 @@ impl<'de> serde::Deserialize<'de> for Written {
         let text = match serde_json::Value::deserialize(deserializer)? {
             serde_json::Value::Number(number) => number.to_string(),
             serde_json::Value::String(text) => text,
-            other => return Err(serde::de::Error::custom(format!("a number or a decimal string is expected, not {other}"))),
+            other @ (serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Array(_) | serde_json::Value::Object(_)) => {
+                return Err(serde::de::Error::custom(format!("a number or a decimal string is expected, not {other}")));
+            }
         };
         Self::parse(&text).map_err(serde::de::Error::custom)
     }

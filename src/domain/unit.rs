@@ -323,13 +323,22 @@ impl Units {
 
     /// The children of a unit, whether they exist or not, in order of their codes.
     pub fn children(&self, position: usize) -> impl Iterator<Item = usize> + '_ {
-        let end = self.units.get(position).map_or(0, |unit| unit.end);
-        let mut next = position + 1;
+        self.side_by_side(position + 1..self.units.get(position).map_or(0, |unit| unit.end))
+    }
+
+    /// The units without a parent, whether they exist or not, in order of their codes.
+    pub fn roots(&self) -> impl Iterator<Item = usize> + '_ {
+        self.side_by_side(0..self.units.len())
+    }
+
+    /// The outermost units of a stretch that is made of whole subtrees.
+    fn side_by_side(&self, stretch: Range<usize>) -> impl Iterator<Item = usize> + '_ {
+        let (mut next, end) = (stretch.start, stretch.end);
         std::iter::from_fn(move || {
-            let child = next;
-            (child < end).then(|| {
-                next = self.units.get(child).map_or(end, |unit| unit.end);
-                child
+            let unit = next;
+            (unit < end).then(|| {
+                next = self.units.get(unit).map_or(end, |unit| unit.end);
+                unit
             })
         })
     }

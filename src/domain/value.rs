@@ -224,6 +224,15 @@ impl<'a> Source<'a> {
         })
     }
 
+    /// The revision since which a unit has had an own value: of one summed from members, since the last of them was there.
+    #[must_use]
+    pub fn own_since(&self, own: &Own, unit: usize, month: Month) -> Option<u32> {
+        let stated = own.stated.and_then(|measure| self.view.cube.since(measure, unit, month));
+        stated.or_else(|| {
+            own.splits.iter().find_map(|parts| parts.iter().map(|part| self.own_since(part, unit, month)).collect::<Option<Vec<u32>>>()?.into_iter().max())
+        })
+    }
+
     /// The sum over a unit's children, when every leaf below them is covered; the unit's own value does not count.
     #[must_use]
     pub fn children_total(&self, own: &Own, unit: usize, month: Month) -> Option<i128> {

@@ -9,7 +9,7 @@ use super::keyed::told;
 use super::observations::ACTOR;
 use super::params::Params;
 use super::problem::{Answer, Problems};
-use super::reply::{Cell, Format, csv, json};
+use super::reply::{Cell, Format, json, table};
 use super::units::read_json;
 use crate::app::catalogue::{CatalogueChanged, NewCatalogue, parse};
 use crate::domain::catalogue::{
@@ -142,8 +142,8 @@ pub async fn put(request: HttpRequest, context: web::Data<Context>, body: Result
 #[utoipa::path(
     operation_id = "get_indicators",
     tag = "declarations",
-    params(("system" = Option<String>, Query, description = "Only those of a system"), ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"), ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"), ("format" = Option<String>, Query, description = "json or csv, instead of Accept")),
-    responses((status = 200, description = "The indicators", content((Indicators = "application/json"), (String = "text/csv"))), (status = 304, description = "As you have it"), Problems)
+    params(("system" = Option<String>, Query, description = "Only those of a system"), ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"), ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"), ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")),
+    responses((status = 200, description = "The indicators", content((Indicators = "application/json"), (String = "text/csv"), (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/indicators")]
 pub async fn get_indicators(request: HttpRequest, context: web::Data<Context>) -> Answer {
@@ -177,15 +177,15 @@ pub async fn get_indicators(request: HttpRequest, context: web::Data<Context>) -
             Cell::Text(dimensions(&indicator.dimensions)),
         ]
     });
-    csv(&request, &stamp, None, &header, rows)
+    table(&request, &stamp, format, None, &header, rows).await
 }
 
 /// The figures that are computed.
 #[utoipa::path(
     operation_id = "get_kpis",
     tag = "declarations",
-    params(("system" = Option<String>, Query, description = "Only those of a system"), ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"), ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"), ("format" = Option<String>, Query, description = "json or csv, instead of Accept")),
-    responses((status = 200, description = "The kpis", content((Kpis = "application/json"), (String = "text/csv"))), (status = 304, description = "As you have it"), Problems)
+    params(("system" = Option<String>, Query, description = "Only those of a system"), ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"), ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"), ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")),
+    responses((status = 200, description = "The kpis", content((Kpis = "application/json"), (String = "text/csv"), (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/kpis")]
 pub async fn get_kpis(request: HttpRequest, context: web::Data<Context>) -> Answer {
@@ -220,5 +220,5 @@ pub async fn get_kpis(request: HttpRequest, context: web::Data<Context>) -> Answ
         let cells = [kpi.code, kpi.name.vi, kpi.name.en, kpi.formula, kpi.unit_of_measure, kpi.direction, kpi.system.unwrap_or_default()];
         cells.map(Cell::Text).into()
     });
-    csv(&request, &stamp, None, &header, rows)
+    table(&request, &stamp, format, None, &header, rows).await
 }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::Context;
 use super::params::{Params, offset_cursor};
 use super::problem::{Answer, Problems};
-use super::reply::{Format, cells, csv, json};
+use super::reply::{Format, cells, json, table};
 use crate::app::findings::{FindingQuery, FindingView};
 
 /// A page of findings.
@@ -36,9 +36,9 @@ struct FindingsPage {
         ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"),
         ("limit" = Option<usize>, Query, description = "1 to 10,000; 1,000 when absent", minimum = 1, maximum = 10000),
         ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
-        ("format" = Option<String>, Query, description = "json or csv, instead of Accept")
+        ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")
     ),
-    responses((status = 200, description = "A page", content((FindingsPage = "application/json"), (String = "text/csv"))), (status = 304, description = "As you have it"), Problems)
+    responses((status = 200, description = "A page", content((FindingsPage = "application/json"), (String = "text/csv"), (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/findings")]
 pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
@@ -63,9 +63,9 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     let next = offset_cursor(revision, more.then_some(query.offset + query.limit));
     match format {
         Format::Json => json(&request, &stamp, next.as_deref(), &FindingsPage { revision, findings, next_cursor: next.clone() }),
-        Format::Csv => {
+        Format::Csv | Format::Xlsx => {
             let header = ["rule", "severity", "measure", "unit", "period", "stated", "computed", "detail", "detail_vi"];
-            csv(&request, &stamp, next.as_deref(), &header, findings.iter().map(cells))
+            table(&request, &stamp, format, next.as_deref(), &header, findings.iter().map(cells)).await
         }
     }
 }

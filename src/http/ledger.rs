@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::Context;
 use super::params::{Params, cursor, read_cursor};
 use super::problem::{Answer, Problem, Problems};
-use super::reply::{Cell, Format, csv, json};
+use super::reply::{Cell, Format, json, table};
 use crate::app::ledger::{LedgerView, MAX_PAGE, RevisionView};
 
 /// A page of revisions.
@@ -32,9 +32,9 @@ struct Revisions {
         ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"),
         ("limit" = Option<usize>, Query, description = "1 to 1,000; 1,000 when absent", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
-        ("format" = Option<String>, Query, description = "json or csv, instead of Accept")
+        ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")
     ),
-    responses((status = 200, description = "A page", content((Revisions = "application/json"), (String = "text/csv"))), (status = 304, description = "As you have it"), Problems)
+    responses((status = 200, description = "A page", content((Revisions = "application/json"), (String = "text/csv"), (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/revisions")]
 pub async fn get_revisions(request: HttpRequest, context: web::Data<Context>) -> Answer {
@@ -62,7 +62,7 @@ pub async fn get_revisions(request: HttpRequest, context: web::Data<Context>) ->
     let next = revisions.last().filter(|_| more).map(|last| cursor(&[revision, last.revision]));
     match format {
         Format::Json => json(&request, &stamp, next.as_deref(), &Revisions { revision, revisions, next_cursor: next.clone() }),
-        Format::Csv => csv(&request, &stamp, next.as_deref(), &HEADER, revisions.into_iter().map(row)),
+        Format::Csv | Format::Xlsx => table(&request, &stamp, format, next.as_deref(), &HEADER, revisions.into_iter().map(row)).await,
     }
 }
 

@@ -2,6 +2,8 @@
 //! place where an error becomes an answer, `reply.rs` the one where an answer gets its representation.
 
 mod catalogue;
+mod completeness;
+mod declarations;
 mod findings;
 mod health;
 mod keyed;
@@ -10,7 +12,10 @@ mod observations;
 mod params;
 mod periods;
 mod problem;
+mod quality;
+mod ranking;
 mod reply;
+mod scorecard;
 mod series;
 mod submissions;
 mod units;
@@ -58,7 +63,7 @@ impl Context {
     /// 503 until the ledger is loaded, or when the revision is not reached in time; 422 for a moment that the ledger has not had.
     pub async fn moment(&self, request: &HttpRequest, wanted: &Wanted, format: reply::Format) -> Result<Result<(Moment, reply::Stamp), HttpResponse>, Problem> {
         let moment = self.app()?.moment(wanted).await?;
-        let stamp = reply::Stamp::of(&moment);
+        let stamp = reply::Stamp::of(&moment, wanted.by_day);
         Ok(match reply::not_modified(request, &stamp, format) {
             Some(answer) => Err(answer),
             None => Ok((moment, stamp)),
@@ -90,8 +95,8 @@ impl Context {
     components(schemas(problem::Problem, problem::FaultView)),
     tags(
         (name = "figures", description = "Recording and reading figures"),
-        (name = "questions", description = "Trends and findings"),
-        (name = "declarations", description = "The catalogue and the units"),
+        (name = "questions", description = "Trends, rankings, scorecards, findings, completeness"),
+        (name = "declarations", description = "The catalogue, the units, targets and annotations"),
         (name = "service", description = "The service itself")
     )
 )]
@@ -120,13 +125,21 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
             .service(submissions::get)
             .service(submissions::delete)
             .service(series::get)
+            .service(ranking::get)
+            .service(scorecard::get)
             .service(findings::get)
+            .service(quality::get)
+            .service(completeness::get)
             .service(units::get)
             .service(units::put)
             .service(catalogue::get)
             .service(catalogue::put)
             .service(catalogue::get_indicators)
             .service(catalogue::get_kpis)
+            .service(declarations::get_targets)
+            .service(declarations::put_targets)
+            .service(declarations::get_annotations)
+            .service(declarations::put_annotations)
             .service(periods::get)
             .service(periods::close)
             .service(periods::reopen)

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::keyed::{keyed, told};
 use super::params::{Params, cursor, read_cursor};
 use super::problem::{Answer, Problem, Problems};
-use super::reply::{Cell, Format, csv, json};
+use super::reply::{Cell, Format, json, table};
 use super::{Context, MAX_BODY};
 use crate::app::keyed::Given;
 use crate::app::observations::{FigureQuery, MAX_PAGE, ObservationView};
@@ -157,9 +157,9 @@ struct ObservationsPage {
         ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"),
         ("limit" = Option<usize>, Query, description = "1 to 10,000; 1,000 when absent", minimum = 1, maximum = 10000),
         ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
-        ("format" = Option<String>, Query, description = "json or csv, instead of Accept")
+        ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")
     ),
-    responses((status = 200, description = "A page", content((ObservationsPage = "application/json"), (String = "text/csv"))), (status = 304, description = "As you have it"), Problems)
+    responses((status = 200, description = "A page", content((ObservationsPage = "application/json"), (String = "text/csv"), (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/observations")]
 pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
@@ -195,7 +195,7 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
         Format::Json => {
             json(&request, &stamp, next.as_deref(), &ObservationsPage { revision: page.revision, observations: page.observations, next_cursor: next.clone() })
         }
-        Format::Csv => csv(&request, &stamp, next.as_deref(), &HEADER, page.observations.into_iter().map(row)),
+        Format::Csv | Format::Xlsx => table(&request, &stamp, format, next.as_deref(), &HEADER, page.observations.into_iter().map(row)).await,
     }
 }
 

@@ -8,6 +8,8 @@ use actix_web::web::Query;
 use super::problem::Problem;
 use crate::app::moment::Wanted;
 use crate::domain::fault::{Fault, quoted};
+use crate::domain::measure::Measure;
+use crate::domain::period::Period;
 
 /// Most parameters in one query.
 const MAX_PARAMETERS: usize = 2_500;
@@ -55,6 +57,29 @@ impl Params {
         values.pop()
     }
 
+    /// A parameter that has to be there.
+    pub fn needed(&mut self, name: &str, sentence: &str) -> Option<String> {
+        let found = self.text(name);
+        if found.is_none() {
+            self.fault(name, "missing", sentence);
+        }
+        found
+    }
+
+    /// A measure that has to be named.
+    pub fn measure(&mut self, name: &str) -> Option<Measure> {
+        let text = self.needed(name, "name a measure")?;
+        Measure::parse(&text).map_err(|detail| self.fault(name, "malformed", detail)).ok()
+    }
+
+    /// A period that has to be named.
+    pub fn period(&mut self, name: &str) -> Option<Period> {
+        if !self.has(name) {
+            self.fault(name, "missing", "name a month, such as 2021-10, or a wider period: 2021-Q3, 2021-H1, 2021-9M, 2021");
+        }
+        self.parse(name)
+    }
+
     /// A parameter of a type that can be read from text.
     pub fn parse<T: FromStr>(&mut self, name: &str) -> Option<T>
     where
@@ -92,7 +117,13 @@ impl Params {
             self.fault("min_revision", "out_of_range", "a revision is a whole number from 0");
         }
         let cursor = self.pairs.iter().find(|(name, _)| name == "cursor").and_then(|(_, text)| read_cursor(text)?.first().copied());
-        Wanted { as_of: self.parse("as_of"), min_revision, cursor, tag: super::reply::newest_tag(request) }
+        let by_day = self.pairs.iter().any(|(name, value)| name == "last" || (name == "geography" && value == "current"));
+        Wanted { as_of: self.parse("as_of"), min_revision, cursor, tag: super::reply::newest_tag(request), by_day }
+    }
+
+    /// In which units the answer is to be given: whether in those of today.
+    pub fn in_units_of_today(&mut self) -> bool {
+        self.word("geography", &["as_reported", "current"]) == Some("current")
     }
 
     /// A page's size.

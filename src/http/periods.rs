@@ -9,7 +9,7 @@ use super::keyed::{keyed, told};
 use super::observations::{ACTOR, read_body};
 use super::params::Params;
 use super::problem::{Answer, Problem, Problems};
-use super::reply::{Format, cells, csv, json};
+use super::reply::{Format, cells, json, table};
 use super::units::read_json;
 use crate::app::periods::{Closing, ClosingView, PeriodsChanged};
 use crate::domain::period::Period;
@@ -39,9 +39,9 @@ struct ReasonBody {
         ("history" = Option<bool>, Query, description = "Every closing and reopening, in the order in which it happened"),
         ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"),
         ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"),
-        ("format" = Option<String>, Query, description = "json or csv, instead of Accept")
+        ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")
     ),
-    responses((status = 200, description = "The months", content((Periods = "application/json"), (String = "text/csv"))), (status = 304, description = "As you have it"), Problems)
+    responses((status = 200, description = "The months", content((Periods = "application/json"), (String = "text/csv"), (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/periods")]
 pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
@@ -57,7 +57,9 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     let stamp = stamp.at(revision);
     match format {
         Format::Json => json(&request, &stamp, None, &Periods { revision, periods }),
-        Format::Csv => csv(&request, &stamp, None, &["period", "closed", "revision", "recorded_at", "actor", "reason"], periods.iter().map(cells)),
+        Format::Csv | Format::Xlsx => {
+            table(&request, &stamp, format, None, &["period", "closed", "revision", "recorded_at", "actor", "reason"], periods.iter().map(cells)).await
+        }
     }
 }
 

@@ -1,7 +1,9 @@
-//! The one place where an answer gets its representation: JSON or CSV, entity tag, next page.
+//! The one place where an answer gets its representation: JSON, CSV or a workbook, entity tag, next page.
 
-use actix_web::http::header::{ACCEPT, ETAG, IF_NONE_MATCH, LINK, VARY};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::http::header::{ACCEPT, CONTENT_DISPOSITION, ETAG, IF_NONE_MATCH, LINK, VARY};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use chrono::NaiveDate;
+use rust_xlsxwriter::{Workbook, XlsxError};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -9,7 +11,11 @@ use super::Context;
 use super::params::Params;
 use super::problem::{Answer, Problem};
 use crate::app::moment::Moment;
-use crate::domain::period::Month;
+
+/// The media type of a workbook.
+const WORKBOOK: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+/// Most characters that a cell of a workbook holds; what is longer is cut there.
+const MAX_CELL: usize = 32_767;
 
 /// How an answer is to be written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,19 +24,32 @@ pub enum Format {
     Json,
     /// CSV.
     Csv,
+    /// A workbook (XLSX).
+    Xlsx,
 }
 
 impl Format {
     /// What `format=` or else `Accept` asks for.
     pub fn of(request: &HttpRequest, params: &mut Params) -> Self {
-        match params.word("format", &["json", "csv"]) {
-            Some("csv") => return Self::Csv,
-            Some(_) => return Self::Json,
-            None => {}
+        if let Some(named) = params.word("format", &["json", "csv", "xlsx"]) {
+            return [Self::Csv, Self::Xlsx].into_iter().find(|format| format.name() == named).unwrap_or(Self::Json);
         }
         let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let place = |media: &str| accept.find(media).unwrap_or(usize::MAX);
-        if place("text/csv") < place("application/json").min(place("*/*")) { Self::Csv } else { Self::Json }
+        let json = place("application/json").min(place("*/*"));
+        match (place("text/csv"), place(WORKBOOK)) {
+            (csv, workbook) if csv < json && csv < workbook => Self::Csv,
+            (_, workbook) if workbook < json => Self::Xlsx,
+            _ => Self::Json,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Csv => "csv",
+            Self::Xlsx => "xlsx",
+        }
     }
 }
 
@@ -39,14 +58,15 @@ impl Format {
 pub struct Stamp {
     revision: i64,
     ledger: String,
-    month: Month,
+    /// The day, where the answer depends on it.
+    day: Option<NaiveDate>,
 }
 
 impl Stamp {
     /// Of a moment.
     #[must_use]
-    pub fn of(moment: &Moment) -> Self {
-        Self { revision: moment.look().revision, ledger: moment.app().ledger_name().to_owned(), month: moment.month() }
+    pub fn of(moment: &Moment, by_day: bool) -> Self {
+        Self { revision: moment.look().revision, ledger: moment.app().ledger_name().to_owned(), day: by_day.then(|| moment.day()) }
     }
 
     /// The same at another revision: the one that the page was computed from in the end.
@@ -56,14 +76,10 @@ impl Stamp {
     }
 }
 
-/// The weak entity tag of an answer: revision, ledger, build, representation, and the month where it matters.
-fn tag(request: &HttpRequest, stamp: &Stamp, format: Format) -> String {
-    let representation = match format {
-        Format::Json => "json",
-        Format::Csv => "csv",
-    };
-    let dated = if request.query_string().contains("last=") { stamp.month.to_string() } else { String::new() };
-    format!("W/\"{}-{}-{}-{representation}{dated}\"", stamp.revision, stamp.ledger, env!("CARGO_PKG_VERSION"))
+/// The weak entity tag of an answer: revision, ledger, build, representation, and the day where it matters.
+fn tag(stamp: &Stamp, format: Format) -> String {
+    let dated = stamp.day.map(|day| day.to_string()).unwrap_or_default();
+    format!("W/\"{}-{}-{}-{}{dated}\"", stamp.revision, stamp.ledger, env!("CARGO_PKG_VERSION"), format.name())
 }
 
 /// The entity tags that a client has, without their `W/` and quotes.
@@ -86,14 +102,14 @@ pub fn newest_tag(request: &HttpRequest) -> Option<i64> {
 /// 304 when the client has the answer already; asked before anything is computed.
 #[must_use]
 pub fn not_modified(request: &HttpRequest, stamp: &Stamp, format: Format) -> Option<HttpResponse> {
-    let tag = tag(request, stamp, format);
+    let tag = tag(stamp, format);
     let bare = tag.trim_start_matches("W/").trim_matches('"');
     let same = known(request).any(|known| known == bare);
-    same.then(|| with_headers(&mut HttpResponse::NotModified(), request, stamp, format).finish())
+    same.then(|| with_headers(&mut HttpResponse::NotModified(), stamp, format).finish())
 }
 
-fn with_headers<'b>(answer: &'b mut HttpResponseBuilder, request: &HttpRequest, stamp: &Stamp, format: Format) -> &'b mut HttpResponseBuilder {
-    answer.insert_header((ETAG, tag(request, stamp, format))).insert_header((VARY, "Accept, Accept-Encoding, Authorization"))
+fn with_headers<'b>(answer: &'b mut HttpResponseBuilder, stamp: &Stamp, format: Format) -> &'b mut HttpResponseBuilder {
+    answer.insert_header((ETAG, tag(stamp, format))).insert_header((VARY, "Accept, Accept-Encoding, Authorization"))
 }
 
 /// A page of an answer as JSON, with a `Link` to the next.
@@ -104,7 +120,7 @@ pub fn json(request: &HttpRequest, stamp: &Stamp, next: Option<&str>, body: &imp
     let bytes = serde_json::to_vec(body).map_err(|_e| Problem::internal())?;
     let mut answer = HttpResponse::Ok();
     link(&mut answer, request, next);
-    Ok(with_headers(&mut answer, request, stamp, Format::Json).content_type("application/json").body(bytes))
+    Ok(with_headers(&mut answer, stamp, Format::Json).content_type("application/json").body(bytes))
 }
 
 /// A cell of a table.
@@ -115,18 +131,27 @@ pub enum Cell {
     Text(String),
 }
 
-/// A page of an answer as CSV.
+/// A page of an answer as a table: CSV, or a workbook of one sheet.
 ///
 /// # Errors
 /// 500 when it cannot be written.
-pub fn csv(request: &HttpRequest, stamp: &Stamp, next: Option<&str>, header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> Answer {
-    let bytes = table(header, rows).map_err(|_e| Problem::internal())?;
+pub async fn table(request: &HttpRequest, stamp: &Stamp, format: Format, next: Option<&str>, header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> Answer {
     let mut answer = HttpResponse::Ok();
     link(&mut answer, request, next);
-    Ok(with_headers(&mut answer, request, stamp, Format::Csv).content_type("text/csv; charset=utf-8").body(bytes))
+    let answer = with_headers(&mut answer, stamp, format);
+    if format != Format::Xlsx {
+        let bytes = csv(header, rows).map_err(|_e| Problem::internal())?;
+        return Ok(answer.content_type("text/csv; charset=utf-8").body(bytes));
+    }
+    let header: Vec<String> = header.iter().map(|&name| name.to_owned()).collect();
+    let rows: Vec<Vec<Cell>> = rows.collect();
+    let written = web::block(move || workbook(&header, &rows)).await.map_err(|_stopping| Problem::internal())?;
+    let name = request.path().rsplit('/').next().unwrap_or_default();
+    let answer = answer.content_type(WORKBOOK).insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.xlsx\"")));
+    Ok(answer.body(written.map_err(|_e| Problem::internal())?))
 }
 
-fn table(header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> Result<Vec<u8>, csv::Error> {
+fn csv(header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> Result<Vec<u8>, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(header)?;
     for row in rows {
@@ -136,6 +161,53 @@ fn table(header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> Result<Vec<u
         }))?;
     }
     writer.into_inner().map_err(|error| csv::Error::from(std::io::Error::other(error.to_string())))
+}
+
+/// A sheet with its header fixed and filters on it. Texts are written as texts, so that none of them is a formula.
+fn workbook(header: &[String], rows: &[Vec<Cell>]) -> Result<Vec<u8>, XlsxError> {
+    let mut workbook = Workbook::new();
+    let sheet = workbook.add_worksheet();
+    let bold = rust_xlsxwriter::Format::new().set_bold();
+    for (column, name) in (0..).zip(header) {
+        sheet.write_string_with_format(0, column, name, &bold)?;
+    }
+    for (line, row) in (1..).zip(rows) {
+        for (column, cell) in (0..).zip(row) {
+            match cell {
+                Cell::Text(text) if text.is_empty() => {}
+                Cell::Text(text) => drop(sheet.write_string(line, column, text.chars().take(MAX_CELL).collect::<String>())?),
+                Cell::Number(number) => match number.parse::<f64>() {
+                    Ok(number) => drop(sheet.write_number(line, column, number)?),
+                    Err(_no_number) => drop(sheet.write_string(line, column, number)?),
+                },
+            }
+        }
+    }
+    sheet.set_freeze_panes(1, 0)?;
+    let last = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+    if let Some(columns) = u16::try_from(header.len()).ok().and_then(|columns| columns.checked_sub(1)) {
+        sheet.autofilter(0, 0, last, columns)?;
+    }
+    sheet.autofit();
+    workbook.save_to_buffer()
+}
+
+impl Cell {
+    /// A number, where there is one.
+    pub fn number(number: Option<impl std::fmt::Display>) -> Self {
+        number.map_or_else(|| Self::Text(String::new()), |number| Self::Number(number.to_string()))
+    }
+}
+
+/// The cell of a value that is written as a word; nothing of null.
+#[must_use]
+pub fn text(value: &impl Serialize) -> Cell {
+    let word = match serde_json::to_value(value) {
+        Ok(Value::String(word)) => word,
+        Ok(Value::Bool(flag)) => flag.to_string(),
+        Ok(Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_)) | Err(_) => String::new(),
+    };
+    Cell::Text(word)
 }
 
 /// A text that no spreadsheet takes for a formula.

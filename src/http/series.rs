@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::Context;
 use super::params::{Params, offset_cursor};
 use super::problem::{Answer, Problem, Problems};
-use super::reply::{Cell, Format, Stamp, cells, csv, json};
+use super::reply::{Cell, Format, Stamp, cells, json, table};
 use crate::app::series::{MAX_MONTHS, PointView, SeriesPage, SeriesQuery, SeriesView, When, Whose};
 use crate::domain::measure::Measure;
 use crate::domain::period::{Period, Step};
@@ -71,21 +71,20 @@ struct Row<'a> {
         ("last" = Option<i32>, Query, description = "Instead: so many periods up to the newest that has a figure of what is asked for"),
         ("step" = Option<String>, Query, description = "month (default), quarter, half, 9m, year"),
         ("layout" = Option<String>, Query, description = "nested (default) or rows"),
-        ("geography" = Option<String>, Query, description = "as_reported"),
+        ("geography" = Option<String>, Query, description = "as_reported (default), or current: in the units of today, which have the past of those they go back to"),
         ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"),
         ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"),
         ("limit" = Option<usize>, Query, description = "Most series on the page; 1,000 when absent", minimum = 1, maximum = 20000),
         ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
-        ("format" = Option<String>, Query, description = "json or csv, instead of Accept; csv is always rows")
+        ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept; the latter two are always rows")
     ),
-    responses((status = 200, description = "A page", content((Nested = "application/json"), (String = "text/csv"))), (status = 304, description = "As you have it"), Problems)
+    responses((status = 200, description = "A page", content((Nested = "application/json"), (String = "text/csv"), (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/series")]
 pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     let mut params = Params::of(&request)?;
     let (format, wanted) = (Format::of(&request, &mut params), params.wanted(&request));
     let rows = params.word("layout", &["nested", "rows"]) == Some("rows");
-    params.word("geography", &["as_reported"]);
     let query = query(&mut params);
     params.finish()?;
     let query = query.ok_or_else(Problem::internal)?;
@@ -95,10 +94,10 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     };
     let light = query.whose.is_light() && query.measures.len() * query.whose.named() * 60 < HEAVY;
     let page = if light { moment.series(&query)? } else { web::block(move || moment.series(&query)).await.map_err(|_stopping| Problem::internal())?? };
-    answer(&request, &stamp.at(page.revision), format, rows, &page)
+    answer(&request, &stamp.at(page.revision), format, rows, &page).await
 }
 
-fn answer(request: &HttpRequest, stamp: &Stamp, format: Format, rows: bool, page: &SeriesPage) -> Answer {
+async fn answer(request: &HttpRequest, stamp: &Stamp, format: Format, rows: bool, page: &SeriesPage) -> Answer {
     let next = offset_cursor(page.revision, page.next_offset);
     let next = next.as_deref();
     let flat = || {
@@ -113,26 +112,32 @@ fn answer(request: &HttpRequest, stamp: &Stamp, format: Format, rows: bool, page
         })
     };
     match (format, rows) {
-        (Format::Csv, _) => csv(request, stamp, next, &HEADER, flat().map(|row| csv_row(&row))),
+        (Format::Csv | Format::Xlsx, _) => table(request, stamp, format, next, &[SERIES, POINT].concat(), flat().map(|row| table_row(&row))).await,
         (Format::Json, true) => json(request, stamp, next, &Rows { revision: page.revision, next_cursor: next, rows: flat().collect() }),
         (Format::Json, false) => json(request, stamp, next, &Nested { revision: page.revision, next_cursor: next, series: &page.series }),
     }
 }
 
-fn csv_row(row: &Row<'_>) -> Vec<Cell> {
-    let mut found = cells(row);
+fn table_row(row: &Row<'_>) -> Vec<Cell> {
+    let mut found: Vec<Cell> = [row.measure, row.unit, row.unit_of_measure, row.step].map(|text| Cell::Text(text.to_owned())).into();
+    found.extend(point_cells(row.point));
+    found
+}
+
+/// The cells of a point, in the order of [`POINT`].
+pub(super) fn point_cells(point: &PointView) -> Vec<Cell> {
+    let mut found = cells(point);
     // The digits of a stated rate as they were printed, zeros at the end among them.
-    if let (Some(cell), Some(stated)) = (HEADER.iter().position(|name| *name == "stated").and_then(|place| found.get_mut(place)), row.point.stated) {
+    if let (Some(cell), Some(stated)) = (POINT.iter().position(|name| *name == "stated").and_then(|place| found.get_mut(place)), point.stated) {
         *cell = Cell::Number(stated.to_string());
     }
     found
 }
 
-const HEADER: [&str; 27] = [
-    "measure",
-    "unit",
-    "unit_of_measure",
-    "step",
+const SERIES: &[&str] = &["measure", "unit", "unit_of_measure", "step"];
+
+/// The columns of a point.
+pub(super) const POINT: &[&str] = &[
     "period",
     "time",
     "value",
@@ -182,8 +187,8 @@ fn query(params: &mut Params) -> Option<SeriesQuery> {
         }
     };
     let when = when(params);
-    let (limit, offset) = (params.limit(1_000, MAX_SERIES), params.offset());
-    Some(SeriesQuery { measures, whose: whose?, when: when?, offset, limit })
+    let (limit, offset, of_today) = (params.limit(1_000, MAX_SERIES), params.offset(), params.in_units_of_today());
+    Some(SeriesQuery { measures, whose: whose?, when: when?, of_today, offset, limit })
 }
 
 fn when(params: &mut Params) -> Option<When> {

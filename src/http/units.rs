@@ -9,7 +9,7 @@ use super::keyed::{keyed, told};
 use super::observations::{ACTOR, read_body};
 use super::params::{Params, offset_cursor};
 use super::problem::{Answer, Problem, Problems};
-use super::reply::{Cell, Format, csv, json};
+use super::reply::{Cell, Format, json, table};
 use crate::app::keyed::Keyed;
 use crate::app::units::{UnitsChanged, parse};
 use crate::domain::fault::quoted;
@@ -51,9 +51,9 @@ pub struct UnitsBody {
         ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"),
         ("limit" = Option<usize>, Query, description = "1 to 20,000; 10,000 when absent", minimum = 1, maximum = 20000),
         ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
-        ("format" = Option<String>, Query, description = "json or csv, instead of Accept")
+        ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")
     ),
-    responses((status = 200, description = "A page", content((UnitsPage = "application/json"), (String = "text/csv"))), (status = 304, description = "As you have it"), Problems)
+    responses((status = 200, description = "A page", content((UnitsPage = "application/json"), (String = "text/csv"), (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/units")]
 pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
@@ -76,9 +76,9 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     drop(state);
     match format {
         Format::Json => json(&request, &stamp, next.as_deref(), &UnitsPage { revision, units, next_cursor: next.clone() }),
-        Format::Csv => {
+        Format::Csv | Format::Xlsx => {
             let header = ["code", "kind", "name_vi", "name_en", "parent", "valid_from", "valid_to", "successors", "official_codes"];
-            csv(&request, &stamp, next.as_deref(), &header, units.into_iter().map(row))
+            table(&request, &stamp, format, next.as_deref(), &header, units.into_iter().map(row)).await
         }
     }
 }

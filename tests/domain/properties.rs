@@ -434,7 +434,7 @@ fn series(app: &App) -> Vec<SeriesView> {
     let mut found = Vec::new();
     for (step, last) in [(Step::Month, model::FIRST + 7), (Step::Quarter, model::LAST), (Step::Year, model::LAST)] {
         let when = When::Span(period(step, model::FIRST), period(step, last));
-        let query = SeriesQuery { measures: measures.clone(), whose: Whose::Units(units.clone()), when, offset: 0, limit: usize::MAX };
+        let query = SeriesQuery { measures: measures.clone(), whose: Whose::Units(units.clone()), when, of_today: false, offset: 0, limit: usize::MAX };
         let page = app.now().series(&query).unwrap();
         assert_eq!(page.next_offset, None);
         found.extend(page.series);

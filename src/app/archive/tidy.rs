@@ -18,6 +18,7 @@ use crate::app::series::{self, PointView, SeriesView};
 use crate::app::state::State;
 use crate::domain::catalogue::{Indicator, Kind};
 use crate::domain::change::Reason;
+use crate::domain::geography::Geography;
 use crate::domain::measure::{Measure, Members};
 use crate::domain::number::Shown;
 use crate::domain::period::{Month, Period, Step};
@@ -171,7 +172,7 @@ fn piece(state: &State, asked: &[Asked], periods: &[Period], units: Range<usize>
     let mut rows = 0;
     for unit in units {
         for asked in asked {
-            let found = series::one(state, &asked.measure, &asked.program, unit, periods);
+            let found = series::one(state, Geography::AsReported, (&asked.measure, &asked.program), unit, periods);
             for point in found.points.iter().filter(|point| point.value.is_some() || point.stated.is_some()) {
                 out.serialize(row(state, asked, unit, &found, point)).map_err(unwritten)?;
                 rows += 1;

@@ -294,7 +294,7 @@ impl State {
         for (check, found) in &judged.outcomes {
             book.record(check, found.clone(), &mut self.standing);
         }
-        (self.revision, self.recorded_at) = (commit.revision, commit.recorded_at);
+        self.advance(commit.revision, commit.recorded_at);
     }
 }
 

@@ -171,7 +171,7 @@ fn decimal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, 
     match Value::deserialize(deserializer)? {
         Value::Number(number) => Ok(number.to_string()),
         Value::String(text) => Ok(text),
-        _ => Err(serde::de::Error::custom("a decimal is expected")),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => Err(serde::de::Error::custom("a decimal is expected")),
     }
 }
 

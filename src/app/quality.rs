@@ -1,0 +1,264 @@
+//! Figures that are worth a second look: what stands out against a unit's own history, what never changes, what a stock's own flows
+//! do not explain. They contradict no rule, so they are no findings.
+
+use serde::Serialize;
+
+use super::findings::position;
+use super::moment::Moment;
+use super::state::State;
+use crate::domain::catalogue::Indicator;
+use crate::domain::cube::MeasureId;
+use crate::domain::fault::Fault;
+use crate::domain::measure::{Measure, Members};
+use crate::domain::number::{Shown, float, power_of_ten, scaled};
+use crate::domain::period::Month;
+use crate::domain::program::Own;
+use crate::domain::quality::{HISTORY, METHOD, Movement, OUTLIER, SAME, distance};
+use crate::error::Error;
+
+/// Most units times months in one query.
+pub const MAX_UNIT_MONTHS: usize = 200_000;
+
+/// What is asked for; what is absent does not restrict.
+#[derive(Clone, Debug, Default)]
+pub struct QualityQuery {
+    /// A unit and those below it.
+    pub unit: Option<String>,
+    /// First month; eleven months before the last one when absent.
+    pub from: Option<Month>,
+    /// Last month; the newest that has a figure there when absent.
+    pub to: Option<Month>,
+    /// One of [`RULES`].
+    pub rule: Option<&'static str>,
+    /// How many to pass over.
+    pub offset: usize,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// What figures are looked at for.
+pub const RULES: [&str; 4] = ["outlier", "unchanged", "unexplained_jump", "implied_opening"];
+
+/// A figure worth a second look.
+#[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
+pub struct QualityView {
+    /// `outlier`: far from the unit's own history. `unchanged`: the same for months. `unexplained_jump`: a stock that its own flows do
+    /// not lead to. `implied_opening`: the level of the month before, which nobody has reported, as it follows from the stock and its flows.
+    pub rule: &'static str,
+    /// The measure.
+    pub measure: String,
+    /// The unit.
+    pub unit: String,
+    /// The month; of an unchanged figure the last one.
+    pub period: String,
+    /// The figure.
+    #[schema(value_type = f64)]
+    pub value: Shown,
+    /// What it was held against: the median of the history, the level that the flows lead to, the opening level that follows from
+    /// them; null of an unchanged figure.
+    #[schema(required, value_type = Option<f64>)]
+    pub expected: Option<Shown>,
+    /// Of an outlier: the modified z-score.
+    #[schema(required, value_type = Option<f64>)]
+    pub score: Option<Shown>,
+    /// Of an outlier: months of history. Of an unchanged figure: for how many months it has been the same.
+    #[schema(required)]
+    pub months: Option<usize>,
+    /// How it was told.
+    pub method: &'static str,
+    /// In English.
+    pub detail: String,
+    /// In Vietnamese.
+    pub detail_vi: String,
+}
+
+/// A figure that is looked at, unscaled.
+struct Place {
+    unit: usize,
+    month: Month,
+    value: i64,
+}
+
+impl Moment {
+    /// Figures worth a second look, by measure, unit and month: revision, the page, and whether more follow.
+    ///
+    /// # Errors
+    /// Too much at once; [`Error::NotFound`] for an unknown unit.
+    pub fn quality(&self, query: &QualityQuery) -> Result<(i64, Vec<QualityView>, bool), Error> {
+        let state = self.look();
+        let units = match &query.unit {
+            None => 0..state.units.len(),
+            Some(code) => state.units.subtree(position(&state, code)?),
+        };
+        let rows = || state.measures.iter().flat_map(|(id, _)| units.clone().map(move |unit| (id, unit)));
+        let newest = || rows().filter_map(|(id, unit)| state.cube.row(id, unit).iter().map(|(month, _)| month).last()).max();
+        let to = query.to.or_else(newest).unwrap_or_else(|| self.month());
+        let from = query.from.unwrap_or_else(|| to.plus(-11));
+        if to < from {
+            return Err(Error::fault("/to", "dates_reversed", "to is before from"));
+        }
+        let months = usize::try_from(to.since(from) + 1).unwrap_or(usize::MAX);
+        if months.saturating_mul(units.len()) > MAX_UNIT_MONTHS {
+            let detail = format!("{months} months of {} units are asked for, {MAX_UNIT_MONTHS} units times months are the bound", units.len());
+            return Err(Error::Invalid(vec![Fault::new("/from", "too_many", detail)]));
+        }
+        let mut found = Vec::new();
+        let enough = query.offset.saturating_add(query.limit).saturating_add(1);
+        let columns = state.measures.iter().filter_map(|(id, measure)| Look::column(&state, id, measure));
+        let stocks = state.catalogue.indicators.iter().filter_map(|indicator| Look::stock(&state, indicator));
+        'all: for look in columns.chain(stocks) {
+            for unit in units.clone() {
+                look.at(unit, from, to, &mut |view: QualityView| {
+                    if query.rule.is_none_or(|rule| rule == view.rule) {
+                        found.push(view);
+                    }
+                });
+                if found.len() >= enough {
+                    break 'all;
+                }
+            }
+        }
+        let more = found.len() > query.offset.saturating_add(query.limit);
+        Ok((state.revision, found.into_iter().skip(query.offset).take(query.limit).collect(), more))
+    }
+}
+
+/// One measure, looked at.
+struct Look<'a> {
+    state: &'a State,
+    measure: Measure,
+    decimals: u32,
+    what: What,
+}
+
+/// What is looked at.
+enum What {
+    /// Figures as they were recorded.
+    Column(MeasureId),
+    /// A stock's own values, what was created, and what was closed where that is reported.
+    Stock(Own, Own, Option<Own>),
+}
+
+impl<'a> Look<'a> {
+    fn column(state: &'a State, id: MeasureId, measure: &Measure) -> Option<Self> {
+        let indicator = state.catalogue.indicator(&measure.code)?;
+        Some(Self { state, measure: measure.clone(), decimals: indicator.decimals, what: What::Column(id) })
+    }
+
+    fn stock(state: &'a State, indicator: &Indicator) -> Option<Self> {
+        let own = |code: &str| Some(Own::plan(state.catalogue.indicator(code)?, &Members::none(), &state.view()));
+        let (opened, closed) = indicator.movement.as_ref()?;
+        let what = What::Stock(own(&indicator.code)?, own(opened)?, closed.as_ref().and_then(|closed| own(closed)));
+        let measure = Measure { code: indicator.code.clone(), members: Members::none() };
+        Some(Self { state, measure, decimals: indicator.decimals, what })
+    }
+
+    /// Looks at a unit's months.
+    fn at(&self, unit: usize, from: Month, to: Month, found: &mut impl FnMut(QualityView)) {
+        match &self.what {
+            What::Column(id) => self.column_at(*id, unit, from, to, found),
+            What::Stock(stock, opened, closed) => {
+                let own = |own: &Own, month| self.state.source().own(own, unit, month).map(|(value, _)| value);
+                for month in (0..=to.since(from)).map(|n| from.plus(n)) {
+                    let (Some(now), Some(created)) = (own(stock, month), own(opened, month)) else { continue };
+                    let closed = closed.as_ref().and_then(|closed| own(closed, month));
+                    let movement = Movement { before: own(stock, month.plus(-1)), opened: created, closed, now };
+                    self.moved(&Place { unit, month, value: now }, &movement).into_iter().for_each(&mut *found);
+                }
+            }
+        }
+    }
+
+    fn column_at(&self, id: MeasureId, unit: usize, from: Month, to: Month, found: &mut impl FnMut(QualityView)) {
+        let row = self.state.cube.row(id, unit);
+        let months: Vec<(Month, i64)> = row.iter().take_while(|(month, _)| *month <= to.plus(1)).collect();
+        let mut run = 0;
+        for (n, (month, value)) in months.iter().enumerate() {
+            let same = |other: Option<&(Month, i64)>, apart: i32| other.is_some_and(|(next, same)| same == value && next.since(*month) == apart);
+            run = if same(n.checked_sub(1).and_then(|before| months.get(before)), -1) { run + 1 } else { 1 };
+            if !(from..=to).contains(month) {
+                continue;
+            }
+            let place = Place { unit, month: *month, value: *value };
+            let history: Vec<i64> = months.iter().take(n).rev().take_while(|(before, _)| month.since(*before) <= HISTORY).map(|(_, value)| *value).collect();
+            self.outlier(&place, &history).into_iter().for_each(&mut *found);
+            if run >= SAME && *value != 0 && !same(months.get(n + 1), 1) {
+                self.unchanged(&place, run).into_iter().for_each(&mut *found);
+            }
+        }
+    }
+
+    fn outlier(&self, place: &Place, history: &[i64]) -> Option<QualityView> {
+        let distance = distance(place.value, history).filter(|distance| distance.score.abs() >= OUTLIER)?;
+        let median = distance.median / float(power_of_ten(self.decimals));
+        let (value, score, months) = (scaled(place.value, self.decimals), Shown::new(distance.score), distance.months);
+        let shown = score.map(|score| format!("{:.1}", score.get())).unwrap_or_default();
+        Some(QualityView {
+            expected: Shown::new(median),
+            score,
+            months: Some(months),
+            ..self.view(
+                place,
+                "outlier",
+                METHOD,
+                format!("{value} stands out: the median of the {months} months with a figure before is {median}, modified z-score {shown}."),
+                format!("{value} khác thường: trung vị của {months} tháng có số liệu trước đó là {median}, điểm z hiệu chỉnh {shown}."),
+            )?
+        })
+    }
+
+    fn unchanged(&self, place: &Place, run: usize) -> Option<QualityView> {
+        let value = scaled(place.value, self.decimals);
+        Some(QualityView {
+            months: Some(run),
+            ..self.view(
+                place,
+                "unchanged",
+                "the same figure in months without a gap",
+                format!("{value} has been reported for {run} months."),
+                format!("{value} được báo cáo suốt {run} tháng."),
+            )?
+        })
+    }
+
+    fn moved(&self, place: &Place, movement: &Movement) -> Option<QualityView> {
+        let number = |value| scaled(value, self.decimals);
+        let (now, opened, closed) = (number(movement.now), number(movement.opened), number(movement.closed.unwrap_or(0)));
+        let (rule, expected, detail, detail_vi) = match movement.before {
+            None => {
+                let opening = number(movement.opening()?);
+                let (en, vi) = (
+                    format!("{opening} the month before follows from {now}, {opened} created and {closed} closed."),
+                    format!("Tháng trước là {opening}, suy ra từ {now}, tăng {opened}, giảm {closed}."),
+                );
+                ("implied_opening", opening, en, vi)
+            }
+            Some(before) => {
+                let expected = number(movement.unexplained()?);
+                let before = number(before);
+                let (en, vi) = (
+                    format!("{before} the month before, {opened} created, {closed} closed lead to {expected}; {now} is reported."),
+                    format!("Tháng trước {before}, tăng {opened}, giảm {closed}: thành {expected}; số báo cáo là {now}."),
+                );
+                ("unexplained_jump", expected, en, vi)
+            }
+        };
+        Some(QualityView { expected: Shown::new(expected), ..self.view(place, rule, "total[t] = total[t-1] + created - closed", detail, detail_vi)? })
+    }
+
+    fn view(&self, place: &Place, rule: &'static str, method: &'static str, detail: String, detail_vi: String) -> Option<QualityView> {
+        Some(QualityView {
+            rule,
+            measure: self.measure.to_string(),
+            unit: self.state.units.code(place.unit).to_owned(),
+            period: place.month.to_string(),
+            value: Shown::new(scaled(place.value, self.decimals))?,
+            expected: None,
+            score: None,
+            months: None,
+            method,
+            detail,
+            detail_vi,
+        })
+    }
+}
