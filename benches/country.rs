@@ -9,7 +9,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
-use egov_kpi::app::{catalogue, this_month};
+use egov_kpi::app::catalogue;
+use egov_kpi::app::clock::Clock;
 use egov_kpi::domain::catalogue::Catalogue;
 use egov_kpi::domain::change::{Point, Series};
 use egov_kpi::domain::cube::{Cube, Entry, Measures, View};
@@ -57,7 +58,7 @@ impl Country {
 
     /// Takes in the next stretch; false when there is none.
     fn take_in(&mut self, rows: &mut Rows<std::io::PipeReader>) -> bool {
-        let mut parser = Parser::new(&self.catalogue, &self.units, this_month());
+        let mut parser = Parser::new(&self.catalogue, &self.units, Clock::default().this_month());
         let taken = (0..MAX_OBSERVATIONS).take_while(|index| rows.next(*index, &mut parser) != Outcome::End).count();
         if taken == 0 {
             return false;
@@ -78,7 +79,7 @@ impl Country {
     }
 
     fn source(&self) -> Source<'_> {
-        Source { units: &self.units, view: View { measures: &self.measures, cube: &self.cube, overlay: None } }
+        Source::new(&self.units, View { measures: &self.measures, cube: &self.cube, overlay: None })
     }
 
     fn program(&self, measure: &str) -> Program {

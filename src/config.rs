@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chrono::FixedOffset;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::generate::Size;
@@ -24,6 +25,9 @@ pub struct Config {
     /// How to log on standard error.
     #[arg(long, global = true, env = "EGOV_KPI_LOG_FORMAT", default_value = "json")]
     pub log_format: LogFormat,
+    /// Where the service's days begin and end, as an offset from UTC: which day is today, when a month has begun, when a deadline has passed.
+    #[arg(long, global = true, env = "EGOV_KPI_UTC_OFFSET", default_value = "+07:00", value_name = "+HH:MM", allow_hyphen_values = true)]
+    pub utc_offset: FixedOffset,
 }
 
 impl Config {

@@ -379,7 +379,7 @@ impl Reporter {
 
 mod sample;
 
-pub use sample::{Sample, sample};
+pub use sample::{Report, Sample, sample};
 
 #[cfg(test)]
 mod tests {
@@ -523,19 +523,36 @@ mod tests {
     }
 
     #[test]
-    fn the_sample_has_a_gap_a_merger_and_nothing_above_the_leaves() {
+    fn the_sample_has_a_gap_three_generations_and_nothing_above_the_leaves() {
         let sample = sample(5);
         let world = world(sample.units, &sample.csv);
         let months = |unit| trend(&world, "ioffice.documents.outgoing", unit).into_iter().map(|(month, _)| month.to_string()).collect::<Vec<_>>();
         let health = months("sample.health");
         assert_eq!((health.len(), health.contains(&"2021-05".to_owned()), health.contains(&"2021-06".to_owned())), (34, false, false));
-        assert_eq!((months("sample.east.c2").len(), months(MERGED).len(), months(MERGED)[0].as_str()), (18, 18, "2020-07"));
+        assert_eq!((months("sample.east.c2").len(), months(MERGED).len(), months(MERGED)[0].as_str()), (18, 6, "2020-07"));
+        assert_eq!((months(THIRD_GENERATION).len(), months(THIRD_GENERATION)[0].as_str()), (12, "2021-01"));
         let users = |unit, at: usize| trend(&world, "ioffice.users.total", unit)[at].1;
-        let created = trend(&world, "ioffice.users.created", MERGED)[0].1;
-        assert_eq!(users(MERGED, 0), users("sample.east.c2", 17) + users("sample.east.c3", 17) + created);
+        let created = |unit| trend(&world, "ioffice.users.created", unit)[0].1;
+        assert_eq!(users(MERGED, 0), users("sample.east.c2", 17) + users("sample.east.c3", 17) + created(MERGED));
+        assert_eq!(users(THIRD_GENERATION, 0), users(MERGED, 5) + created(THIRD_GENERATION));
         let (_, units, submission) = &world;
         assert!(submission.figures.iter().all(|figure| units.is_leaf(figure.unit, figure.month)));
         assert_eq!(submission.measures.iter().filter(|named| named.decimals.is_none()).count(), 6);
+    }
+
+    #[test]
+    fn the_reports_of_the_sample_bring_each_figure_once_and_in_the_order_in_which_they_came() {
+        let sample = sample(5);
+        let reports = sample.reports();
+        assert!(reports.is_sorted_by_key(|report| report.received));
+        let mut lines: Vec<&str> = reports.iter().flat_map(|report| report.csv.lines().skip(1)).collect();
+        let mut all: Vec<&str> = sample.csv.lines().skip(1).collect();
+        lines.sort_unstable();
+        all.sort_unstable();
+        assert_eq!(lines, all);
+        let of = |month: &str| reports.iter().filter(|report| report.period.to_string() == month).map(|report| report.received.to_string()).collect::<Vec<_>>();
+        assert_eq!(of("2021-08"), ["2021-09-03"]);
+        assert_eq!(of("2021-12"), ["2022-01-03", "2022-01-12"]); // the Department of Justice is late
     }
 
     #[test]

@@ -11,6 +11,7 @@ use actix_web::{HttpServer, web};
 use utoipa_actix_web::AppExt;
 
 use crate::app::App;
+use crate::app::clock::Clock;
 use crate::error::Error;
 use crate::http::{self, Context};
 use crate::pages;
@@ -83,8 +84,8 @@ pub fn start(settings: &Settings, open: impl FnOnce() -> Result<App, Error> + Se
 ///
 /// # Errors
 /// The store's.
-pub fn open(address: &str) -> Result<App, Error> {
-    App::open(Store::open(address, true)?)
+pub fn open(address: &str, clock: Clock) -> Result<App, Error> {
+    App::open_by(Store::open(address, true)?, clock)
 }
 
 fn surroundings(source: std::io::Error) -> Error {

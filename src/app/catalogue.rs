@@ -14,7 +14,7 @@ use crate::domain::fault::{Fault, quoted};
 use crate::error::Error;
 
 /// The shipped files, in the order they are put together.
-const SHIPPED: [(&str, &str); 20] = [
+const SHIPPED: [(&str, &str); 21] = [
     ("systems.toml", include_str!("../../catalogue/systems.toml")),
     ("dimensions.toml", include_str!("../../catalogue/dimensions.toml")),
     ("ioffice.toml", include_str!("../../catalogue/ioffice.toml")),
@@ -35,6 +35,7 @@ const SHIPPED: [(&str, &str); 20] = [
     ("infosec.toml", include_str!("../../catalogue/infosec.toml")),
     ("admin.toml", include_str!("../../catalogue/admin.toml")),
     ("projects.toml", include_str!("../../catalogue/projects.toml")),
+    ("expectations.toml", include_str!("../../catalogue/expectations.toml")),
 ];
 
 /// The catalogue that ships with the program.

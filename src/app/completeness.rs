@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::findings::position;
 use super::moment::Moment;
 use super::state::State;
-use super::{end_of, time_text};
+use super::time_text;
 use crate::domain::expectation::Expectation;
 use crate::domain::measure::Measure;
 use crate::domain::number::{Shown, share};
@@ -41,7 +41,7 @@ pub struct CompletenessView {
     pub parent: Option<String>,
     /// The period.
     pub period: String,
-    /// What was expected, and until when.
+    /// What was expected of units there, and until when.
     pub expectations: Vec<ExpectedView>,
     /// All of it.
     pub total: Tally,
@@ -196,7 +196,9 @@ impl Moment {
             .map(|(expectation, month)| ready(&state, expectation, month))
             .collect();
         let (mut total, mut rates, mut rows, mut seen) = (Tally::default(), BTreeMap::<usize, Tally>::new(), Vec::new(), 0);
+        let mut expectations = Vec::new();
         for expected in &ready {
+            let before = seen;
             for unit in range.clone().filter(|unit| expected.expectation.is_of(&state.units, *unit, expected.month)) {
                 let report = Report::of(&state, expected, unit, self.day());
                 total.add(&report);
@@ -208,6 +210,7 @@ impl Moment {
                 }
                 seen += 1;
             }
+            expectations.extend((seen > before).then(|| expected.view(&state)));
         }
         let named = |unit: usize| state.units.get(unit).map(|unit| unit.document.name.clone()).unwrap_or_default();
         let rate = |(unit, tally): (usize, Tally)| RateView { unit: state.units.code(unit).to_owned(), name: named(unit), tally: tally.rated() };
@@ -215,7 +218,7 @@ impl Moment {
             revision: state.revision,
             parent: query.parent.clone(),
             period: query.period.to_string(),
-            expectations: ready.iter().map(|expected| expected.view(&state)).collect(),
+            expectations,
             total: total.rated(),
             rates: rates.into_iter().map(rate).collect(),
             rows,
@@ -227,7 +230,7 @@ impl Moment {
 fn ready<'a>(state: &'a State, expectation: &'a Expectation, month: Month) -> Ready<'a> {
     let deadline = expectation.deadline(month);
     let plan = |measure: &'a Measure| Some((measure, Own::plan(state.catalogue.indicator(&measure.code)?, &measure.members, &state.view())));
-    Ready { expectation, month, deadline, end: end_of(deadline), measures: expectation.measures.iter().filter_map(plan).collect() }
+    Ready { expectation, month, deadline, end: state.clock.end_of(deadline), measures: expectation.measures.iter().filter_map(plan).collect() }
 }
 
 impl Ready<'_> {

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod catalogue;
+pub mod clock;
 pub mod completeness;
 pub mod declarations;
 pub mod findings;
@@ -20,19 +21,15 @@ pub mod units;
 mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
 
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime, Offset, Utc};
+use chrono::{DateTime, Utc};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
-use crate::domain::period::Month;
 use crate::error::Error;
 use crate::store::Store;
+use clock::Clock;
 use state::State;
 pub use writer::Statistics;
-
-/// Vietnam's offset from UTC in seconds; it has no summer time.
-const VIETNAM: i32 = 7 * 3600;
 
 /// The service without its surroundings: state, store and the one writer. Clones are the same service.
 #[derive(Clone)]
@@ -56,7 +53,15 @@ impl App {
     /// # Errors
     /// The store's, and a ledger that contradicts itself.
     pub fn open(store: Store) -> Result<Self, Error> {
-        let state = Arc::new(RwLock::new(State::load(&store)?));
+        Self::open_by(store, Clock::default())
+    }
+
+    /// The same by another clock than Vietnam's.
+    ///
+    /// # Errors
+    /// As for [`App::open`].
+    pub fn open_by(store: Store, clock: Clock) -> Result<Self, Error> {
+        let state = Arc::new(RwLock::new(State { clock, ..State::load(&store)? }));
         let writer = writer::Writer::start(Arc::clone(&state), store.clone())?;
         seed(&state, &writer)?;
         let first = store.revision(1)?.and_then(|row| row.hash).unwrap_or_default();
@@ -103,37 +108,6 @@ fn seed(state: &RwLock<State>, writer: &writer::Writer) -> Result<(), Error> {
         writer.put_units(units::shipped()?, ACTOR, false, None).wait()?;
     }
     Ok(())
-}
-
-/// Where the service's days begin and end, in seconds east of UTC. Set once, before anything is served.
-static OFFSET: AtomicI32 = AtomicI32::new(VIETNAM);
-
-/// Says where days begin and end; Vietnam unless somebody says otherwise.
-pub fn set_offset(offset: FixedOffset) {
-    OFFSET.store(offset.local_minus_utc(), Ordering::Relaxed);
-}
-
-fn offset() -> FixedOffset {
-    FixedOffset::east_opt(OFFSET.load(Ordering::Relaxed)).unwrap_or_else(|| Utc.fix())
-}
-
-/// The month that has begun in Vietnam.
-#[must_use]
-pub fn this_month() -> Month {
-    Month::of(day_at(Utc::now()))
-}
-
-/// The day it was in Vietnam at a time.
-#[must_use]
-pub fn day_at(time: DateTime<Utc>) -> NaiveDate {
-    time.with_timezone(&offset()).date_naive()
-}
-
-/// The moment at which a day ends in Vietnam, in microseconds since 1970; what is dated before was on that day or earlier.
-#[must_use]
-pub fn end_of(day: NaiveDate) -> i64 {
-    let next = day.succ_opt().unwrap_or(day).and_time(NaiveTime::MIN);
-    (next - chrono::Duration::seconds(i64::from(OFFSET.load(Ordering::Relaxed)))).and_utc().timestamp_micros()
 }
 
 /// A time of the ledger as clients read it.

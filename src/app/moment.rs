@@ -4,12 +4,12 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate};
 use parking_lot::RwLockReadGuard;
 
+use super::App;
 use super::state::State;
 use super::writer::stopping;
-use super::{App, day_at};
 use crate::domain::geography::Geography;
 use crate::domain::period::Month;
 use crate::error::Error;
@@ -110,7 +110,7 @@ impl Moment {
     /// The day it was in Vietnam.
     #[must_use]
     pub fn day(&self) -> NaiveDate {
-        self.past.as_ref().map_or_else(|| day_at(Utc::now()), |(_, day)| *day)
+        self.past.as_ref().map_or_else(|| self.app.state().clock.today(), |(_, day)| *day)
     }
 
     /// In which units its answers are given: as reported, or in those of its day.
@@ -199,8 +199,9 @@ impl App {
         if latest.revision == head.revision {
             return Ok(latest.clone());
         }
+        let clock = latest.clock.clone();
         drop(latest);
-        State::at(self.store(), head)
+        Ok(State { clock, ..State::at(self.store(), head)? })
     }
 
     /// Loads a state of the past, or finds it loaded. Blocks on the store.
@@ -210,7 +211,7 @@ impl App {
     pub fn past(&self, as_of: AsOf) -> Result<Moment, Error> {
         let (head, time) = match as_of {
             AsOf::Time(time) => {
-                if time > Utc::now().timestamp_micros() - SETTLED {
+                if time > self.state().clock.now() - SETTLED {
                     // A commit is dated a moment before it can be seen: what is under way is waited for.
                     self.inner.writer.exclusive(|_| Ok(())).wait()?;
                 }
@@ -225,7 +226,8 @@ impl App {
             }
         };
         // A moment to come is now: no month begins early.
-        let day = day_at(DateTime::<Utc>::from_timestamp_micros(time).unwrap_or_default().min(Utc::now()));
+        let clock = self.state().clock.clone();
+        let day = clock.day_at(time.min(clock.now()));
         // One load at a time: a second request for the same moment finds it.
         let mut pasts = self.inner.pasts.lock();
         let found = pasts.iter().position(|past| past.revision == head.revision).map(|place| pasts.remove(place));

@@ -8,7 +8,7 @@ use super::keyed::{Given, Keyed};
 use super::moment::Moment;
 use super::state::{Closed, State};
 use super::writer::{Desk, empty_commit};
-use super::{App, this_month, time_text};
+use super::{App, time_text};
 use crate::domain::period::{Month, Period};
 use crate::error::Error;
 use crate::store::RevisionRow;
@@ -68,8 +68,9 @@ impl App {
 
 fn change(desk: &Desk, closing: &Closing, actor: &str, keyed: Option<&Keyed>) -> Result<Given<PeriodsChanged>, Error> {
     let months: Vec<Month> = closing.period.months().collect();
-    if closing.period.last() > this_month() {
-        return Err(Error::fault("/period", "future_month", format!("{} has not ended; this month is {}", closing.period, this_month())));
+    let this_month = desk.state.read().clock.this_month();
+    if closing.period.last() > this_month {
+        return Err(Error::fault("/period", "future_month", format!("{} has not ended; this month is {this_month}", closing.period)));
     }
     let prepare = |state: &State| {
         let changed: Vec<Month> = months.iter().copied().filter(|month| state.closed.contains_key(month) != closing.close).collect();

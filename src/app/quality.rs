@@ -6,14 +6,14 @@ use serde::Serialize;
 use super::findings::position;
 use super::moment::Moment;
 use super::state::State;
-use crate::domain::catalogue::Indicator;
+use crate::domain::catalogue::{Indicator, Kind};
 use crate::domain::cube::MeasureId;
 use crate::domain::fault::Fault;
 use crate::domain::measure::{Measure, Members};
 use crate::domain::number::{Shown, float, power_of_ten, scaled};
 use crate::domain::period::Month;
 use crate::domain::program::Own;
-use crate::domain::quality::{HISTORY, METHOD, Movement, OUTLIER, SAME, distance};
+use crate::domain::quality::{HISTORY, LEAST_SAME, METHOD, Movement, OUTLIER, SAME, Spread, distance};
 use crate::error::Error;
 
 /// Most units times months in one query.
@@ -127,6 +127,7 @@ impl Moment {
 struct Look<'a> {
     state: &'a State,
     measure: Measure,
+    kind: Kind,
     decimals: u32,
     what: What,
 }
@@ -142,7 +143,7 @@ enum What {
 impl<'a> Look<'a> {
     fn column(state: &'a State, id: MeasureId, measure: &Measure) -> Option<Self> {
         let indicator = state.catalogue.indicator(&measure.code)?;
-        Some(Self { state, measure: measure.clone(), decimals: indicator.decimals, what: What::Column(id) })
+        Some(Self { state, measure: measure.clone(), kind: indicator.kind, decimals: indicator.decimals, what: What::Column(id) })
     }
 
     fn stock(state: &'a State, indicator: &Indicator) -> Option<Self> {
@@ -150,7 +151,7 @@ impl<'a> Look<'a> {
         let (opened, closed) = indicator.movement.as_ref()?;
         let what = What::Stock(own(&indicator.code)?, own(opened)?, closed.as_ref().and_then(|closed| own(closed)));
         let measure = Measure { code: indicator.code.clone(), members: Members::none() };
-        Some(Self { state, measure, decimals: indicator.decimals, what })
+        Some(Self { state, measure, kind: indicator.kind, decimals: indicator.decimals, what })
     }
 
     /// Looks at a unit's months.
@@ -182,14 +183,16 @@ impl<'a> Look<'a> {
             let place = Place { unit, month: *month, value: *value };
             let history: Vec<i64> = months.iter().take(n).rev().take_while(|(before, _)| month.since(*before) <= HISTORY).map(|(_, value)| *value).collect();
             self.outlier(&place, &history).into_iter().for_each(&mut *found);
-            if run >= SAME && *value != 0 && !same(months.get(n + 1), 1) {
+            let long = if self.kind == Kind::Stock { SAME.1 } else { SAME.0 };
+            if run >= long && value.saturating_abs() >= LEAST_SAME.saturating_mul(power_of_ten(self.decimals)) && !same(months.get(n + 1), 1) {
                 self.unchanged(&place, run).into_iter().for_each(&mut *found);
             }
         }
     }
 
     fn outlier(&self, place: &Place, history: &[i64]) -> Option<QualityView> {
-        let distance = distance(place.value, history).filter(|distance| distance.score.abs() >= OUTLIER)?;
+        let spread = if self.kind == Kind::Flow { Spread::Events { unit: power_of_ten(self.decimals) } } else { Spread::Level };
+        let distance = distance(place.value, history, spread).filter(|distance| distance.score.abs() >= OUTLIER)?;
         let median = distance.median / float(power_of_ten(self.decimals));
         let (value, score, months) = (scaled(place.value, self.decimals), Shown::new(distance.score), distance.months);
         let shown = score.map(|score| format!("{:.1}", score.get())).unwrap_or_default();
@@ -226,6 +229,8 @@ impl<'a> Look<'a> {
         let (now, opened, closed) = (number(movement.now), number(movement.opened), number(movement.closed.unwrap_or(0)));
         let (rule, expected, detail, detail_vi) = match movement.before {
             None => {
+                // A unit that begins has no month before.
+                self.state.units.exists(place.unit, place.month.plus(-1)).then_some(())?;
                 let opening = number(movement.opening()?);
                 let (en, vi) = (
                     format!("{opening} the month before follows from {now}, {opened} created and {closed} closed."),

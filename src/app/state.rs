@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::declarations::{AnnotationDocument, Declarations};
-use crate::domain::annotation::Annotations;
+use super::clock::Clock;
+use super::declarations::Declarations;
+use crate::domain::annotation::{AnnotationDocument, Annotations};
 use crate::domain::catalogue::{Catalogue, CatalogueDocument};
 use crate::domain::cube::{Cube, Entry, MeasureId, Measures, View};
 use crate::domain::fault::Fault;
@@ -27,6 +28,8 @@ pub type Closed = BTreeMap<Month, i64>;
 /// What a submission is parsed against; when one of them has changed since, it is parsed again.
 #[derive(Clone)]
 pub struct Frame {
+    /// What time it is.
+    pub clock: Clock,
     /// The catalogue.
     pub catalogue: Arc<Catalogue>,
     /// The units.
@@ -46,6 +49,8 @@ impl Frame {
 /// Everything that answers are computed from.
 #[derive(Clone)]
 pub struct State {
+    /// What time it is, and where days begin.
+    pub clock: Clock,
     /// The revision it is the state of.
     pub revision: i64,
     /// When that was recorded, in microseconds since 1970.
@@ -130,6 +135,7 @@ impl State {
         let declared = Declared::at(store, head.revision)?;
         let book = Arc::new(RuleBook::new(&declared.catalogue, &View { measures: &Measures::default(), cube: &Cube::default(), overlay: None }));
         let mut state = Self {
+            clock: Clock::default(),
             revision: head.revision,
             recorded_at: head.recorded_at,
             catalogue: Arc::new(declared.catalogue),
@@ -220,7 +226,7 @@ impl State {
     /// What a submission is parsed against.
     #[must_use]
     pub fn frame(&self) -> Frame {
-        Frame { catalogue: Arc::clone(&self.catalogue), units: Arc::clone(&self.units), closed: Arc::clone(&self.closed) }
+        Frame { clock: self.clock.clone(), catalogue: Arc::clone(&self.catalogue), units: Arc::clone(&self.units), closed: Arc::clone(&self.closed) }
     }
 
     /// The figures, with nothing laid over them.

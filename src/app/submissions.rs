@@ -8,7 +8,7 @@ use super::keyed::{Given, Keyed};
 use super::moment::Moment;
 use super::state::{Frame, State};
 use super::writer::{Reply, Submit, Withdrawal, stopping};
-use super::{App, this_month, time_text};
+use super::{App, time_text};
 use crate::domain::catalogue::Severity;
 use crate::domain::cube::{Overlay, View};
 use crate::domain::fault::Fault;
@@ -171,7 +171,7 @@ impl Body {
 impl Frame {
     /// A parser of figures against it.
     pub(crate) fn parser(&self) -> Parser<'_> {
-        Parser::new(&self.catalogue, &self.units, this_month()).with_closed(&self.closed)
+        Parser::new(&self.catalogue, &self.units, self.clock.this_month()).with_closed(&self.closed)
     }
 }
 

@@ -353,7 +353,7 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 pub(super) fn empty_commit(state: &State, kind: &str, actor: &str) -> Commit {
     Commit {
         revision: state.revision + 1,
-        recorded_at: Utc::now().timestamp_micros().max(state.recorded_at),
+        recorded_at: state.clock.now().max(state.recorded_at),
         kind: kind.to_owned(),
         actor: actor.to_owned(),
         ..Commit::default()

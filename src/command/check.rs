@@ -6,6 +6,7 @@ use super::files::{Content, open, record_csv, record_json};
 use super::import::ACTOR;
 use super::{Outcome, io, print_faults};
 use crate::app::App;
+use crate::app::clock::Clock;
 use crate::app::findings::{FindingQuery, FindingView};
 use crate::config::Language;
 use crate::error::Error;
@@ -19,14 +20,14 @@ const MOST: usize = 1_000;
 ///
 /// # Errors
 /// Files or the ledger cannot be had.
-pub fn run(files: &[PathBuf], database: Option<&str>, lang: Language) -> Result<Outcome, Error> {
+pub fn run(files: &[PathBuf], database: Option<&str>, lang: Language, clock: Clock) -> Result<Outcome, Error> {
     let folder = tempfile::tempdir().map_err(io)?;
     let copy = folder.path().join("check.db");
     let store = Store::open(&format!("sqlite://{}", copy.display()), true)?;
     if let Some(address) = database {
         Store::open(address, false)?.copy_into(&store)?;
     }
-    let app = App::open(store)?;
+    let app = App::open_by(store, clock)?;
     let known = findings(&app)?;
     let mut faults = 0;
     for file in files {

@@ -2,9 +2,14 @@
 
 use std::fmt::Write as _;
 
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+
 use super::serve::announce;
 use super::{Outcome, io};
 use crate::app::App;
+use crate::app::catalogue::{self, NewCatalogue};
+use crate::app::clock::Clock;
+use crate::app::declarations::{Changes, Declared};
 use crate::app::findings::FindingQuery;
 use crate::app::series::{PointView, SeriesQuery, When, Whose};
 use crate::app::submissions::Body;
@@ -22,6 +27,8 @@ use crate::store::Store;
 const REPORT: &str = include_str!("../../catalogue/travinh-2021-10.csv");
 /// The unit they are of.
 const UNIT: &str = "travinh";
+/// Who records it.
+const ACTOR: &str = "demo";
 /// The seed of the sample province.
 const SEED: u64 = 1;
 
@@ -29,14 +36,16 @@ const SEED: u64 = 1;
 ///
 /// # Errors
 /// The address or a temporary folder cannot be had.
-pub fn run(listen: &str, no_serve: bool, lang: Language) -> Result<Outcome, Error> {
+pub fn run(listen: &str, no_serve: bool, lang: Language, clock: &Clock) -> Result<Outcome, Error> {
     if !no_serve && !is_loopback(listen) {
         eprintln!("egov-kpi: the demo has no keys, so it listens on this machine only: 127.0.0.1 or localhost");
         return Ok(Outcome::Usage);
     }
     let folder = tempfile::tempdir().map_err(io)?;
-    let app = App::open(Store::open(&format!("sqlite://{}", folder.path().join("demo.db").display()), true)?)?;
-    fill(&app)?;
+    clock.set(morning(NaiveDate::from_ymd_opt(2019, 1, 1).unwrap_or_default()));
+    let app = App::open_by(Store::open(&format!("sqlite://{}", folder.path().join("demo.db").display()), true)?, clock.clone())?;
+    fill(&app, clock)?;
+    clock.release();
     print!("{}", table(&app, lang)?);
     if no_serve {
         app.stop();
@@ -54,21 +63,36 @@ fn is_loopback(listen: &str) -> bool {
     listen.to_socket_addrs().is_ok_and(|mut addresses| addresses.all(|address| address.ip().is_loopback()))
 }
 
-/// Records the real figures and the sample province.
-///
-/// # Errors
-/// The store's.
-pub fn fill(app: &App) -> Result<(), Error> {
+/// Records the real figures and the sample province, each report dated as if the service had been there when it came.
+fn fill(app: &App, clock: &Clock) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(io)?;
-    let csv = |text: &str, reference: &str| {
-        let envelope = Envelope { source_kind: Some("csv".to_owned()), reference: Some(reference.to_owned()), reason: None };
-        Body::Csv(text.as_bytes().to_vec(), envelope)
-    };
-    runtime.block_on(app.submit(&csv(REPORT, "Báo cáo tháng 10/2021"), "demo"))?;
     let sample = generate::sample(SEED);
-    app.put_units_now(sample.units, "demo", false)?;
-    runtime.block_on(app.submit(&csv(&sample.csv, "sample"), "demo"))?;
+    let mut catalogue = catalogue::shipped()?;
+    catalogue.expectations.extend(sample.expectations.iter().cloned());
+    app.put_units_now(sample.units.clone(), ACTOR, false)?;
+    app.put_catalogue_now(NewCatalogue { document: catalogue, made_from: None, dry_run: false }, ACTOR)?;
+    runtime.block_on(app.put_declarations(declared(&sample.targets), ACTOR, false, None))?;
+    let mut reports: Vec<(NaiveDate, String, String)> =
+        sample.reports().into_iter().map(|report| (report.received, format!("sample {}", report.period), report.csv)).collect();
+    let received = NaiveDate::from_ymd_opt(2021, 11, 1).unwrap_or_default();
+    reports.push((received, "Báo cáo tháng 10/2021".to_owned(), REPORT.to_owned()));
+    reports.sort();
+    for (day, reference, csv) in reports {
+        clock.set(morning(day));
+        let envelope = Envelope { source_kind: Some("csv".to_owned()), reference: Some(reference), reason: None };
+        runtime.block_on(app.submit(&Body::Csv(csv.into_bytes(), envelope), ACTOR))?;
+    }
+    runtime.block_on(app.put_declarations(declared(&sample.annotations), ACTOR, false, None))?;
     Ok(())
+}
+
+fn declared<D: Declared>(list: &[D]) -> Changes<D> {
+    list.iter().enumerate().map(|(n, declaration)| (declaration.code().to_owned(), (n, Some(declaration.clone())))).collect()
+}
+
+/// Nine o'clock in Vietnam.
+fn morning(day: NaiveDate) -> DateTime<Utc> {
+    (day.and_time(NaiveTime::MIN) + chrono::Duration::hours(2)).and_utc()
 }
 
 /// The kpis of the real figures: stated, computed, change; then the contradictions.

@@ -9,6 +9,7 @@ use super::files::{Content, Taken, open, record_csv, record_json};
 use super::{Outcome, print_faults};
 use crate::app::App;
 use crate::app::archive::{self, Archive};
+use crate::app::clock::Clock;
 use crate::error::Error;
 use crate::intake::Envelope;
 use crate::store::Store;
@@ -20,7 +21,13 @@ pub const ACTOR: &str = "command line";
 ///
 /// # Errors
 /// Files or the ledger cannot be had.
-pub fn run(files: &[PathBuf], database: &str, reference: Option<String>, reason: Option<String>, from_line: Option<u64>) -> Result<Outcome, Error> {
+pub fn run(
+    files: &[PathBuf],
+    (database, clock): (&str, Clock),
+    reference: Option<String>,
+    reason: Option<String>,
+    from_line: Option<u64>,
+) -> Result<Outcome, Error> {
     if from_line.is_some() && files.len() != 1 {
         eprintln!("egov-kpi: --from-line goes with one file");
         return Ok(Outcome::Usage);
@@ -34,7 +41,7 @@ pub fn run(files: &[PathBuf], database: &str, reference: Option<String>, reason:
     }
     // Before the ledger is opened: that seeds an empty one, and an archive goes into an empty one only.
     files.iter().try_for_each(|file| readable(file))?;
-    let app = App::open(Store::open(database, true)?)?;
+    let app = App::open_by(Store::open(database, true)?, clock)?;
     let outcome = files.iter().try_fold(Outcome::Done, |_, file| {
         let started = Instant::now();
         let name = file.file_name().map(|name| name.to_string_lossy().into_owned());

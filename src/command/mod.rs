@@ -12,6 +12,7 @@ mod verify;
 use std::io::Write;
 use std::process::ExitCode;
 
+use crate::app::clock::Clock;
 use crate::config::{Command, Config};
 use crate::domain::fault::Fault;
 use crate::error::Error;
@@ -44,12 +45,13 @@ impl From<Outcome> for ExitCode {
 /// Carries out a command; what went wrong is told on standard error.
 #[must_use]
 pub fn run(config: Config) -> Outcome {
+    let clock = Clock::new(config.utc_offset);
     let outcome = match config.command {
-        Command::Serve { listen, database, workers } => serve::run(&listen.address, &database.address, workers),
-        Command::Demo { listen, no_serve, lang } => demo::run(&listen.address, no_serve, lang),
-        Command::Import { files, database, reference, reason, from_line } => import::run(&files, &database.address, reference, reason, from_line),
+        Command::Serve { listen, database, workers } => serve::run(&listen.address, &database.address, workers, clock),
+        Command::Demo { listen, no_serve, lang } => demo::run(&listen.address, no_serve, lang, &clock),
+        Command::Import { files, database, reference, reason, from_line } => import::run(&files, (&database.address, clock), reference, reason, from_line),
         Command::Export { file, database, tidy } => export::run(file.as_deref(), tidy, &database.address),
-        Command::Check { files, database, lang } => check::run(&files, database.as_deref(), lang),
+        Command::Check { files, database, lang } => check::run(&files, database.as_deref(), lang, clock),
         Command::Generate { size, seed, units } => generate_csv(size, seed, units.as_deref()),
         Command::Catalogue { action } => catalogue::run(&action),
         Command::Backup { file, database } => backup(&file, &database.address),

@@ -2,8 +2,67 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
+use super::fault::Fault;
 use super::measure::Measure;
 use super::period::{Month, Period};
+
+/// An annotation as clients write and read it: a note beside figures.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AnnotationDocument {
+    /// Its code.
+    pub code: String,
+    /// What it is about: an indicator or kpi, with or without members; everything of the unit when absent. Without members it stands
+    /// beside each member, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measure: Option<String>,
+    /// The unit.
+    pub unit: String,
+    /// First month.
+    pub from: String,
+    /// Last month; the first when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// What it says, 1 to 1,000 characters.
+    pub text: String,
+}
+
+impl AnnotationDocument {
+    /// The note ready for use.
+    ///
+    /// # Errors
+    /// Malformed months, measure or text.
+    pub fn checked(&self) -> Result<Annotation, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut month = |field: &str, text: &str| match text.parse::<Month>() {
+            Ok(month) => Some(month),
+            Err(error) => {
+                faults.push(Fault::new(format!("/{field}"), "malformed_period", error.to_string()));
+                None
+            }
+        };
+        let from = month("from", &self.from);
+        let to = self.to.as_ref().map_or(from, |to| month("to", to));
+        if matches!((from, to), (Some(from), Some(to)) if to < from) {
+            faults.push(Fault::new("/to", "dates_reversed", "to is before from"));
+        }
+        let measure = self.measure.as_deref().map(Measure::parse).transpose();
+        if let Err(detail) = &measure {
+            faults.push(Fault::new("/measure", "malformed_measure", detail.clone()));
+        }
+        if self.text.trim().is_empty() || self.text.chars().count() > 1_000 {
+            faults.push(Fault::new("/text", "too_long", "1 to 1,000 characters"));
+        }
+        match (from, to, measure) {
+            (Some(from), Some(to), Ok(measure)) if faults.is_empty() => {
+                Ok(Annotation { code: self.code.clone(), measure, unit: self.unit.clone(), from, to, text: self.text.clone() })
+            }
+            _ => Err(faults),
+        }
+    }
+}
 
 /// A note, checked.
 #[derive(Clone, PartialEq, Eq, Debug)]

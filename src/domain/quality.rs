@@ -5,13 +5,15 @@ use super::number::float;
 /// From this modified z-score on (either way) a figure stands out: Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993).
 pub const OUTLIER: f64 = 3.5;
 /// How outliers are told.
-pub const METHOD: &str = "modified z-score (Iglewicz and Hoaglin, 1993) of 3.5 or more against up to 36 months before";
+pub const METHOD: &str = "modified z-score (Iglewicz and Hoaglin 1993) of 3.5 or more, against up to 36 months before";
 /// How many months before it a figure is compared with.
 pub const HISTORY: i32 = 36;
 /// With fewer figures in them nothing is said.
 pub const LEAST_HISTORY: usize = 6;
-/// From so many months on a figure that has not changed is worth a look.
-pub const SAME: usize = 6;
+/// For so many months a flow or an average has to be the same to be worth a look, and a stock, which may well rest.
+pub const SAME: (usize, usize) = (6, 12);
+/// Smaller figures than this repeat by chance.
+pub const LEAST_SAME: i64 = 10;
 /// Where nothing closed is reported, a stock that has lost more than one in so many is worth a look.
 const LOST: i64 = 10;
 
@@ -60,10 +62,12 @@ pub struct Distance {
     pub months: usize,
 }
 
-/// The modified z-score of a figure against the figures before it. None with less than six of them, or when all are the same, so
-/// that there is no measure of how much they usually differ.
+/// The modified z-score of a figure against the figures before it. None with less than six of them.
+///
+/// Their spread is taken to be `least` at the least, so that one more of a few does not stand out: of events counted it is the square
+/// root of the median, what chance alone makes of them (Poisson); of a level one unit of its last decimal. None when it is 0.
 #[must_use]
-pub fn distance(value: i64, history: &[i64]) -> Option<Distance> {
+pub fn distance(value: i64, history: &[i64], spread: Spread) -> Option<Distance> {
     if history.len() < LEAST_HISTORY {
         return None;
     }
@@ -72,7 +76,24 @@ pub fn distance(value: i64, history: &[i64]) -> Option<Distance> {
     let mean = deviations.iter().sum::<f64>() / float(i64::try_from(deviations.len()).unwrap_or(i64::MAX));
     let mad = self::median(deviations)?;
     let scale = if mad > 0.0 { mad / 0.6745 } else { mean * 1.253_314 };
+    let least = match spread {
+        Spread::Events { unit } => (median.abs() * float(unit)).sqrt(),
+        Spread::Level => 1.0,
+    };
+    let scale = scale.max(least);
     (scale > 0.0).then(|| Distance { median, score: (float(value) - median) / scale, months: history.len() })
+}
+
+/// What figures are, as far as their spread goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Spread {
+    /// Events counted; `unit` is one of them, in units of the last decimal.
+    Events {
+        /// One event.
+        unit: i64,
+    },
+    /// A level, or an average.
+    Level,
 }
 
 fn median(mut numbers: Vec<f64>) -> Option<f64> {
@@ -92,12 +113,20 @@ mod tests {
     #[test]
     fn the_score_is_the_published_one() {
         // median 12.5, deviations 2.5 1.5 0.5 0.5 1.5 2.5: MAD 1.5; 0.6745 x (20 - 12.5) / 1.5 = 3.3725
-        let found = distance(20, &[10, 11, 12, 13, 14, 15]).unwrap();
+        let found = distance(20, &[10, 11, 12, 13, 14, 15], Spread::Level).unwrap();
         assert_eq!((found.median, found.months), (12.5, 6));
         assert!((found.score - 3.3725).abs() < 1e-9);
         // MAD 0, mean absolute deviation 12 / 7: (16 - 4) / (1.253314 x 12 / 7)
-        let found = distance(16, &[4, 4, 4, 4, 4, 4, 16]).unwrap();
+        let found = distance(16, &[4, 4, 4, 4, 4, 4, 16], Spread::Level).unwrap();
         assert!((found.score - 12.0 / (1.253_314 * 12.0 / 7.0)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn one_more_of_a_few_does_not_stand_out() {
+        let score = |value, history: &[i64], spread| distance(value, history, spread).unwrap().score;
+        assert_eq!(score(9, &[5, 5, 5, 5, 5, 5], Spread::Level), 4.0); // (9 - 5) / 1
+        assert_eq!(score(112, &[100; 6], Spread::Events { unit: 1 }), 1.2); // (112 - 100) / 10
+        assert_eq!(score(1_120, &[1_000; 6], Spread::Events { unit: 10 }), 1.2); // the same with a decimal
     }
 
     #[test]
@@ -123,7 +152,7 @@ mod tests {
 
     #[test]
     fn without_enough_history_or_any_spread_nothing_is_said() {
-        assert_eq!(distance(99, &[1, 2, 3, 4, 5]), None);
-        assert_eq!(distance(99, &[5, 5, 5, 5, 5, 5]), None);
+        assert_eq!(distance(99, &[1, 2, 3, 4, 5], Spread::Level), None);
+        assert_eq!(distance(99, &[0, 0, 0, 0, 0, 0], Spread::Events { unit: 1 }), None);
     }
 }

@@ -1,61 +1,128 @@
-//! The sample province of the demo: 36 months with a merger, a gap, and one contradiction.
+//! The sample province of the demo: 36 months with mergers, a gap, and one contradiction.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::NaiveDate;
 
 use super::*;
+use crate::domain::annotation::AnnotationDocument;
+use crate::domain::catalogue::{ExpectationDocument, TargetDocument};
 
 /// The sample province.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Sample {
-    /// Its units: `sample`, eight departments and districts, and the communes of three of them.
+    /// Its units: `sample`, departments and districts, and the communes of most of them.
     pub units: Vec<UnitDocument>,
+    /// Its figures, as `POST /observations` takes them.
+    pub csv: String,
+    /// What its units are expected to report.
+    pub expectations: Vec<ExpectationDocument>,
+    /// What they are to reach.
+    pub targets: Vec<TargetDocument>,
+    /// What happened to them.
+    pub annotations: Vec<AnnotationDocument>,
+}
+
+/// What came in at once.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// The month that it is of.
+    pub period: Month,
+    /// The day on which it came.
+    pub received: NaiveDate,
     /// Its figures, as `POST /observations` takes them.
     pub csv: String,
 }
 
-/// The units below the sample province, each after its parent.
-pub(super) const PLACES: [(&str, UnitKind, &str, &str); 20] = [
-    ("sample.finance", UnitKind::Department, "Sở Tài chính (mẫu)", "Department of Finance (sample)"),
-    ("sample.health", UnitKind::Department, "Sở Y tế (mẫu)", "Department of Health (sample)"),
-    ("sample.home_affairs", UnitKind::Department, "Sở Nội vụ (mẫu)", "Department of Home Affairs (sample)"),
-    ("sample.justice", UnitKind::Department, "Sở Tư pháp (mẫu)", "Department of Justice (sample)"),
-    ("sample.east", UnitKind::District, "Huyện mẫu Đông", "Sample District East"),
-    ("sample.east.c1", UnitKind::Commune, "Xã mẫu Đông 1", "Sample Commune East 1"),
-    ("sample.east.c2", UnitKind::Commune, "Xã mẫu Đông 2", "Sample Commune East 2"),
-    ("sample.east.c3", UnitKind::Commune, "Xã mẫu Đông 3", "Sample Commune East 3"),
-    ("sample.east.c4", UnitKind::Commune, "Xã mẫu Đông 4", "Sample Commune East 4"),
-    (MERGED, UnitKind::Commune, "Xã mẫu Đông 2 và 3", "Sample Commune East 2 and 3"),
-    ("sample.north", UnitKind::District, "Huyện mẫu Bắc", "Sample District North"),
-    ("sample.north.c1", UnitKind::Commune, "Xã mẫu Bắc 1", "Sample Commune North 1"),
-    ("sample.north.c2", UnitKind::Commune, "Xã mẫu Bắc 2", "Sample Commune North 2"),
-    ("sample.north.c3", UnitKind::Commune, "Xã mẫu Bắc 3", "Sample Commune North 3"),
-    ("sample.south", UnitKind::District, "Huyện mẫu Nam", "Sample District South"),
-    ("sample.south.c1", UnitKind::Commune, "Xã mẫu Nam 1", "Sample Commune South 1"),
-    ("sample.south.c2", UnitKind::Commune, "Xã mẫu Nam 2", "Sample Commune South 2"),
-    ("sample.south.c3", UnitKind::Commune, "Xã mẫu Nam 3", "Sample Commune South 3"),
-    ("sample.south.c4", UnitKind::Commune, "Xã mẫu Nam 4", "Sample Commune South 4"),
-    (TOWN, UnitKind::District, "Thị xã mẫu", "Sample Town"),
-];
-/// The communes that end on 30 June 2020.
-pub(super) const MERGING: [&str; 2] = ["sample.east.c2", "sample.east.c3"];
-/// The commune they go on as.
+/// A unit below the sample province.
+pub(super) struct Place {
+    pub(super) code: &'static str,
+    pub(super) kind: UnitKind,
+    vi: &'static str,
+    en: &'static str,
+    /// The first month in which it exists.
+    from: Option<(i32, u32)>,
+    /// The last month in which it exists, and what it goes on as.
+    until: Option<((i32, u32), &'static str)>,
+}
+
+const fn place(code: &'static str, kind: UnitKind, vi: &'static str, en: &'static str) -> Place {
+    Place { code, kind, vi, en, from: None, until: None }
+}
+
+impl Place {
+    const fn from(self, year: i32, month: u32) -> Self {
+        Self { from: Some((year, month)), ..self }
+    }
+
+    const fn until(self, year: i32, month: u32, successor: &'static str) -> Self {
+        Self { until: Some(((year, month), successor)), ..self }
+    }
+}
+
+/// The units below the sample province, each after its parent and after those that go on as it. Two communes merge in July 2020; in
+/// January 2021 two districts do, and their communes, the merged one among them, go on below the new one.
+pub(super) const PLACES: [Place; 27] = {
+    use UnitKind::{Commune, Department, District};
+    [
+        place("sample.finance", Department, "Sở Tài chính (mẫu)", "Department of Finance (sample)"),
+        place("sample.health", Department, "Sở Y tế (mẫu)", "Department of Health (sample)"),
+        place("sample.home_affairs", Department, "Sở Nội vụ (mẫu)", "Department of Home Affairs (sample)"),
+        place("sample.justice", Department, "Sở Tư pháp (mẫu)", "Department of Justice (sample)"),
+        place("sample.east", District, "Huyện mẫu Đông", "Sample District East").until(2020, 12, NORTHEAST),
+        place("sample.east.c1", Commune, "Xã mẫu Đông 1", "Sample Commune East 1").until(2020, 12, "sample.northeast.c1"),
+        place("sample.east.c2", Commune, "Xã mẫu Đông 2", "Sample Commune East 2").until(2020, 6, MERGED),
+        place("sample.east.c3", Commune, "Xã mẫu Đông 3", "Sample Commune East 3").until(2020, 6, MERGED),
+        place("sample.east.c4", Commune, "Xã mẫu Đông 4", "Sample Commune East 4").until(2020, 12, "sample.northeast.c2"),
+        place(MERGED, Commune, "Xã mẫu Đông 2 và 3", "Sample Commune East 2 and 3").from(2020, 7).until(2020, 12, THIRD_GENERATION),
+        place("sample.north", District, "Huyện mẫu Bắc", "Sample District North").until(2020, 12, NORTHEAST),
+        place("sample.north.c1", Commune, "Xã mẫu Bắc 1", "Sample Commune North 1").until(2020, 12, "sample.northeast.c4"),
+        place("sample.north.c2", Commune, "Xã mẫu Bắc 2", "Sample Commune North 2").until(2020, 12, "sample.northeast.c5"),
+        place("sample.north.c3", Commune, "Xã mẫu Bắc 3", "Sample Commune North 3").until(2020, 12, "sample.northeast.c6"),
+        place(NORTHEAST, District, "Huyện mẫu Đông Bắc", "Sample District Northeast").from(2021, 1),
+        place("sample.northeast.c1", Commune, "Xã mẫu Đông Bắc 1", "Sample Commune Northeast 1").from(2021, 1),
+        place("sample.northeast.c2", Commune, "Xã mẫu Đông Bắc 2", "Sample Commune Northeast 2").from(2021, 1),
+        place(THIRD_GENERATION, Commune, "Xã mẫu Đông Bắc 3", "Sample Commune Northeast 3").from(2021, 1),
+        place("sample.northeast.c4", Commune, "Xã mẫu Đông Bắc 4", "Sample Commune Northeast 4").from(2021, 1),
+        place("sample.northeast.c5", Commune, "Xã mẫu Đông Bắc 5", "Sample Commune Northeast 5").from(2021, 1),
+        place("sample.northeast.c6", Commune, "Xã mẫu Đông Bắc 6", "Sample Commune Northeast 6").from(2021, 1),
+        place("sample.south", District, "Huyện mẫu Nam", "Sample District South"),
+        place("sample.south.c1", Commune, "Xã mẫu Nam 1", "Sample Commune South 1"),
+        place("sample.south.c2", Commune, "Xã mẫu Nam 2", "Sample Commune South 2"),
+        place("sample.south.c3", Commune, "Xã mẫu Nam 3", "Sample Commune South 3"),
+        place("sample.south.c4", Commune, "Xã mẫu Nam 4", "Sample Commune South 4"),
+        place(TOWN, District, "Thị xã mẫu", "Sample Town"),
+    ]
+};
+/// The commune that two go on as.
 pub(super) const MERGED: &str = "sample.east.c5";
+/// The commune that the merged one goes on as.
+pub(super) const THIRD_GENERATION: &str = "sample.northeast.c3";
+/// The district that two go on as.
+pub(super) const NORTHEAST: &str = "sample.northeast";
 /// A district without communes; it states rates.
 pub(super) const TOWN: &str = "sample.town";
 /// The unit that owes two months, and the first of them.
-pub(super) const LATE: (&str, i32, u32) = ("sample.health", 2021, 5);
+pub(super) const OWING: (&str, i32, u32) = ("sample.health", 2021, 5);
+/// The unit that reports late at the end of each quarter.
+const LATE: &str = "sample.justice";
+/// The days of the next month on which reports come: those that are on time, and the late one.
+const DAYS: (u32, u32) = (3, 12);
+/// The last day of the next month to report on.
+const DUE_DAY: u32 = 5;
 /// Where the one contradiction is: the signed rate is stated too high.
 pub(super) const CONTRADICTION: (&str, i32, u32) = ("sample.finance", 2021, 9);
 
-/// The sample province: 36 months from 2019-01 with splits by member, a merger in July 2020, a gap of
-/// two months, stated rates that agree with the figures, and exactly one that does not.
+/// The sample province: 36 months from 2019-01 with splits by member, merged communes and districts, a gap of two months, stated rates
+/// that agree with the figures, and exactly one that does not.
 #[must_use]
 pub fn sample(seed: u64) -> Sample {
     let units = sample_units();
-    let mut sheet = Sheet(String::from("indicator,unit,period,value,channel,service_level,certificate_holder,token\n"));
-    let mut ended: Option<Local> = None;
+    let mut sheet = Sheet(format!("{COLUMNS}\n"));
+    let mut ended: HashMap<String, Local> = HashMap::new();
     let leaves = units.iter().filter(|unit| !units.iter().any(|other| other.parent.as_deref() == Some(&unit.code)));
     for (stream, unit) in (1..).zip(leaves) {
-        let heir = if unit.valid_from.is_some() { ended.take() } else { None };
-        let mut local = heir.unwrap_or_else(|| Local::new(Dice::new(seed, stream), unit.kind));
+        let mut local = ended.remove(&unit.code).unwrap_or_else(|| Local::new(Dice::new(seed, stream), unit.kind));
         for n in 0..SAMPLE_MONTHS {
             let month = january(2019).plus(n);
             let exists = unit.valid_from.is_none_or(|from| from <= month.last_day()) && unit.valid_to.is_none_or(|to| month.last_day() <= to);
@@ -63,32 +130,112 @@ pub fn sample(seed: u64) -> Sample {
                 local.report(&unit.code, month, n.unsigned_abs().into(), &mut sheet);
             }
         }
-        if unit.valid_to.is_some() {
-            ended = Some(match ended.take() {
+        if let Some(successor) = unit.successors.first() {
+            let local = match ended.remove(successor) {
                 None => local,
                 Some(other) => other.joined(local),
-            });
+            };
+            ended.insert(successor.clone(), local);
         }
     }
-    Sample { units, csv: sheet.0 }
+    Sample { units, csv: sheet.0, expectations: expectations(), targets: targets(), annotations: annotations() }
+}
+
+impl Sample {
+    /// The figures as they came in: every month's on a day of the next one, and late ones later, in order.
+    #[must_use]
+    pub fn reports(&self) -> Vec<Report> {
+        let mut found: BTreeMap<(NaiveDate, Month), String> = BTreeMap::new();
+        for line in self.csv.lines().skip(1) {
+            let mut cells = line.split(',').skip(1);
+            let (Some(unit), Some(Ok(month))) = (cells.next(), cells.next().map(str::parse::<Month>)) else { continue };
+            let day = if unit == LATE && month.month().is_multiple_of(3) { DAYS.1 } else { DAYS.0 };
+            let received = month.plus(1).first_day() + chrono::Days::new(u64::from(day - 1));
+            let csv = found.entry((received, month)).or_insert_with(|| format!("{COLUMNS}\n"));
+            csv.push_str(line);
+            csv.push('\n');
+        }
+        found.into_iter().map(|((received, period), csv)| Report { period, received, csv }).collect()
+    }
+}
+
+fn name(vi: &str, en: &str) -> Name {
+    Name { vi: vi.to_owned(), en: en.to_owned() }
 }
 
 fn sample_units() -> Vec<UnitDocument> {
-    let merger = january(2020).plus(6);
+    let month = |(year, month): (i32, u32)| january(year).plus(i32::try_from(month).unwrap_or(1) - 1);
     let province = unit("sample", UnitKind::Province, "Tỉnh mẫu".to_owned(), "Sample province".to_owned(), None);
-    let below = PLACES.iter().map(|(code, kind, vi, en)| {
-        let parent = code.rsplit_once('.').map(|(parent, _)| parent);
-        let mut document = unit(code, *kind, (*vi).to_owned(), (*en).to_owned(), parent);
-        if MERGING.contains(code) {
-            document.valid_to = Some(merger.plus(-1).last_day());
-            document.successors = vec![MERGED.to_owned()];
-        } else if *code == MERGED {
-            document.valid_from = Some(merger.first_day());
-        }
-        document
+    let below = PLACES.iter().map(|place| UnitDocument {
+        valid_from: place.from.map(|from| month(from).first_day()),
+        valid_to: place.until.map(|(until, _)| month(until).last_day()),
+        successors: place.until.iter().map(|(_, successor)| (*successor).to_owned()).collect(),
+        ..unit(place.code, place.kind, place.vi.to_owned(), place.en.to_owned(), place.code.rsplit_once('.').map(|(parent, _)| parent))
     });
     std::iter::once(province).chain(below).collect()
 }
+
+/// Departments, communes and the town report; districts with communes do not.
+fn expectations() -> Vec<ExpectationDocument> {
+    const MEASURES: [&str; 8] = [
+        "ioffice.documents.outgoing",
+        "ioffice.documents.signed",
+        "ioffice.users.total",
+        "pki.certificates.total",
+        "mail.mailboxes.total",
+        "igate.dossiers.received",
+        "igate.dossiers.resolved",
+        "igate.dossiers.backlog",
+    ];
+    let expected = |code: &str, unit: &str, unit_kinds: Vec<UnitKind>| ExpectationDocument {
+        code: code.to_owned(),
+        name: name("Báo cáo tháng của tỉnh mẫu", "Monthly report of the sample province"),
+        unit_kinds,
+        unit: Some(unit.to_owned()),
+        measures: MEASURES.map(ToOwned::to_owned).to_vec(),
+        due_day: DUE_DAY,
+        window_from_day: 1,
+        ..ExpectationDocument::default()
+    };
+    vec![expected("sample.monthly", "sample", vec![UnitKind::Department, UnitKind::Commune]), expected("sample.monthly_town", TOWN, vec![UnitKind::District])]
+}
+
+/// What the province is to reach, and a district more than the others.
+fn targets() -> Vec<TargetDocument> {
+    let target = |code: &str, measure: &str, unit: &str, value: &str| TargetDocument {
+        code: code.to_owned(),
+        measure: measure.to_owned(),
+        unit: Some(unit.to_owned()),
+        from: Some("2021-01".to_owned()),
+        value: value.to_owned(),
+        note: Some(name("Chỉ tiêu mẫu", "Invented for the sample")),
+        ..TargetDocument::default()
+    };
+    vec![
+        target("sample.signed_rate", "ioffice.documents.signed_rate", "sample", "82"),
+        target("sample.signed_rate_northeast", "ioffice.documents.signed_rate", NORTHEAST, "84"),
+        target("sample.online_rate", "igate.dossiers.online_rate", "sample", "25"),
+    ]
+}
+
+fn annotations() -> Vec<AnnotationDocument> {
+    let note = |code: &str, unit: &str, from: &str, to: Option<&str>, text: &str| AnnotationDocument {
+        code: code.to_owned(),
+        measure: None,
+        unit: unit.to_owned(),
+        from: from.to_owned(),
+        to: to.map(ToOwned::to_owned),
+        text: text.to_owned(),
+    };
+    vec![
+        note("sample.merger", NORTHEAST, "2021-01", None, "Hợp nhất huyện mẫu Đông và huyện mẫu Bắc"),
+        note("sample.merger_province", "sample", "2021-01", None, "Huyện mẫu Đông và huyện mẫu Bắc hợp nhất thành huyện mẫu Đông Bắc"),
+        note("sample.outage", OWING.0, "2021-05", Some("2021-06"), "Hệ thống báo cáo ngừng hoạt động"),
+    ]
+}
+
+/// The header of the sample's CSV.
+const COLUMNS: &str = "indicator,unit,period,value,channel,service_level,certificate_holder,token";
 
 /// Rows of the sample's CSV.
 struct Sheet(String);
@@ -134,7 +281,7 @@ impl Local {
         let dossiers = Dossiers::split(&figures, n, dice);
         let endpoints = dice.between(80, 140) + 2 * n;
         let minutes = self.minutes + 3 * n + dice.between(0, 60);
-        let missing = Month::new(LATE.1, LATE.2).is_some_and(|first| unit == LATE.0 && (0..2).contains(&month.since(first)));
+        let missing = Month::new(OWING.1, OWING.2).is_some_and(|first| unit == OWING.0 && (0..2).contains(&month.since(first)));
         if missing {
             return;
         }
@@ -210,7 +357,7 @@ fn services(figures: &Figures, n: u64) -> [(&'static str, u64); 2] {
 /// with a decimal more; the town several at the end of 2021's quarters; and the one that contradicts.
 fn stated(figures: &Figures, dossiers: &Dossiers, individual: u64, (unit, month): (&str, Month), n: u64, sheet: &mut Sheet) {
     const SIGNED: &str = "ioffice.documents.signed_rate";
-    let department = PLACES.iter().any(|(code, kind, ..)| *code == unit && *kind == UnitKind::Department);
+    let department = PLACES.iter().any(|place| place.code == unit && place.kind == UnitKind::Department);
     let mut row = |kpi, level, written: Written| sheet.row(kpi, unit, month, &written.to_string(), ["", level, "", ""]);
     if department && month.month() == 12 {
         let decimals = (month.year() - 2018).unsigned_abs();

@@ -11,8 +11,9 @@ use super::params::{Params, offset_cursor};
 use super::problem::{Answer, Problem, Problems};
 use super::reply::{Cell, Format, Stamp, json, table};
 use super::units::read_json;
-use crate::app::declarations::{AnnotationDocument, DeclarationQuery, Declared, Listed, parse};
+use crate::app::declarations::{DeclarationQuery, Declared, Listed, parse};
 use crate::app::keyed::Given;
+use crate::domain::annotation::AnnotationDocument;
 use crate::domain::catalogue::TargetDocument;
 
 /// A page of targets.

@@ -74,8 +74,14 @@ impl Place {
         let withdrawn = api.record("travinh", &[(OUTGOING, "2021-09", 12)]);
         api.delete(&format!("submissions/{}", withdrawn["submission"].as_str().unwrap())).expect(201);
         server.stop();
-        declare(&address, &[("annotation", "first", Some("{\"text\":\"Đợt dịch, \\\"4\\\"\\r\\n\"}")), ("target", "B", Some("")), ("target", "a", Some("\\"))]);
-        declare(&address, &[("annotation", "first", Some("{}")), ("target", "B", None), ("target", "first", Some("{}"))]);
+        let note = |text: &str| json!({ "code": "first", "unit": "travinh", "from": "2021-10", "text": text }).to_string();
+        let target =
+            |code: &str, note: &str| json!({ "code": code, "measure": "ioffice.documents.signed_rate", "value": "1", "note": { "vi": note } }).to_string();
+        declare(
+            &address,
+            &[("annotation", "first", Some(&note("Đợt dịch, \"4\"\r\n"))), ("target", "b", Some(&target("b", ""))), ("target", "a", Some(&target("a", "\\")))],
+        );
+        declare(&address, &[("annotation", "first", Some(&note("."))), ("target", "b", None), ("target", "first", Some(&target("first", "a,b")))]);
         for reason in [None, Some(""), Some("\\"), Some("\\\\ and more"), Some("\"\""), Some(" a,b\r\nc\rd\n\"e\" ")] {
             append(&Store::open(&address, false).unwrap(), reason);
         }
@@ -268,10 +274,10 @@ fn a_row_that_was_changed_is_told_by_its_revision() {
         ("unit_numbers.csv", "new-unit", "new-units", "revision 4 is not as it was written"),
         ("unit_versions.csv", "new-unit", "new-units", "revision 4 is not as it was written"),
         ("catalogue_versions.csv", "renamed", "Renamed", "revision 5 is not as it was written"),
-        ("declarations.csv", "12,target,B,\\\n", "12,target,B,\n", "revision 12 is not as it was written"),
-        ("declarations.csv", "12,target,a,", "12,target,b,", "revision 12 is not as it was written"),
+        ("declarations.csv", "\"\"value\"\":\"\"1\"\"", "\"\"value\"\":\"\"2\"\"", "revision 12 is not as it was written"),
+        ("declarations.csv", "12,target,a,", "12,target,c,", "revision 12 is not as it was written"),
         ("declarations.csv", "13,annotation,", "13,target,", "revision 13 is not as it was written"),
-        ("declarations.csv", "13,target,B,\n", "", "revision 13 is not as it was written"),
+        ("declarations.csv", "13,target,b,\n", "", "revision 13 is not as it was written"),
         ("closings.csv", "true", "false", "revision 6 is not as it was written"),
         ("revisions.csv", "reported", "reporteD", "revision 6 is not as it was written"),
         ("revisions.csv", "what comes later,\"tester, \\\"\"\n\",\\,", "what comes later,\"tester, \\\"\"\n\",,", "revision 15 is not as it was written"),
@@ -374,7 +380,7 @@ fn the_history_names_what_was_declared() {
     let served = Served::start(&place.eventful());
     let history = served.api.read("revisions?limit=1000");
     let declared: Vec<&Value> = history["revisions"].as_array().unwrap().iter().map(|revision| &revision["declarations"]).collect();
-    assert_eq!((declared[10], declared[11], declared[12]), (&json!([]), &json!(["first", "B", "a"]), &json!(["first", "B", "first"])));
+    assert_eq!((declared[10], declared[11], declared[12]), (&json!([]), &json!(["first", "a", "b"]), &json!(["first", "b", "first"])));
     assert!(served.api.get("revisions?format=csv&limit=1000").text().contains(",first; B; a\r\n"));
 }
 

@@ -143,6 +143,7 @@ fn a_catalogue_that_would_orphan_figures_is_refused_with_the_list() {
             ("kpis", "ioffice.documents.signed_rate"),
             ("rules", "ioffice.signed_within_outgoing"),
             ("targets", "ioffice.signed_rate_2025"),
+            ("expectations", "travinh.monthly"),
         ] {
             without(catalogue, section, code);
         }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use egov_kpi::app::clock::Clock;
 use egov_kpi::server::{self, Running, Settings};
 use serde_json::{Value, json};
 use ureq::Agent;
@@ -270,8 +271,13 @@ impl Deref for Server {
 impl Server {
     /// Over a new ledger.
     pub fn start() -> Self {
+        Self::start_by(Clock::default())
+    }
+
+    /// The same by a clock.
+    pub fn start_by(clock: Clock) -> Self {
         let home = Home::new();
-        let running = serve(&home.address());
+        let running = serve_by(&home.address(), clock);
         Self { api: Api::of(&running.address.to_string()), running: Some(running), home }
     }
 
@@ -305,15 +311,20 @@ impl Drop for Server {
 
 /// A server over a ledger, to be stopped by the caller.
 pub fn serve(address: &str) -> Running {
+    serve_by(address, Clock::default())
+}
+
+/// The same by a clock.
+pub fn serve_by(address: &str, clock: Clock) -> Running {
     let address = address.to_owned();
     let settings = Settings { listen: "127.0.0.1:0".to_owned(), workers: Some(2) };
-    server::start(&settings, move || server::open(&address), |_address| {}).unwrap()
+    server::start(&settings, move || server::open(&address, clock), |_address| {}).unwrap()
 }
 
 /// The program, without the settings of whoever runs the tests.
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_egov-kpi"));
-    for name in ["EGOV_KPI_DATABASE", "EGOV_KPI_LISTEN", "EGOV_KPI_LOG", "EGOV_KPI_LOG_FORMAT", "EGOV_KPI_WORKERS"] {
+    for name in ["EGOV_KPI_DATABASE", "EGOV_KPI_LISTEN", "EGOV_KPI_LOG", "EGOV_KPI_LOG_FORMAT", "EGOV_KPI_UTC_OFFSET", "EGOV_KPI_WORKERS"] {
         command.env_remove(name);
     }
     command

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::harness::{Api, Server, serve};
 use crate::home::Home;
+use egov_kpi::app::clock::Clock;
 
 const OUTGOING: &str = "ioffice.documents.outgoing";
 
@@ -24,7 +25,7 @@ fn while_the_ledger_loads_the_service_lives_and_asks_for_patience() {
     let settings = egov_kpi::server::Settings { listen: "127.0.0.1:0".to_owned(), workers: Some(2) };
     let open = move || {
         waits.recv().unwrap();
-        egov_kpi::server::open(&address)
+        egov_kpi::server::open(&address, Clock::default())
     };
     let starting = std::thread::spawn(move || egov_kpi::server::start(&settings, open, |address| announce.send(address).unwrap()));
     let api = Api::of(&announced.recv_timeout(Duration::from_secs(20)).unwrap().to_string());

@@ -106,13 +106,15 @@ fn csv_body(dice: &mut Dice) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// A body for `PUT /units` or `PUT /catalogue` with at least one fault.
+/// A body for `PUT /units`, `/catalogue`, `/targets` or `/annotations` with at least one fault in each of them.
 fn declaration(dice: &mut Dice) -> Vec<u8> {
     let wrong = odd(dice);
-    let body = match dice.below(6) {
+    let body = match dice.below(8) {
         0 => json!({ "units": [{ "code": wrong }] }),
         1 => json!({ "units": wrong, "indicators": 1 }),
         2 => json!({ "indicators": [wrong] }),
+        5 => json!({ "targets": [{ "code": wrong, "measure": wrong, "value": wrong }], "annotations": [wrong] }),
+        6 => json!({ "annotations": [{ "code": "a", "unit": wrong, "from": "2021-13", "text": wrong }], "targets": wrong }),
         3 => {
             json!({ "units": [{ "code": "a", "parent": "b" }], "kpis": [{ "code": "k", "formula": "(".repeat(dice.below(3000) + 1), "unit_of_measure": "percent" }] })
         }
@@ -143,7 +145,7 @@ fn a_thousand_invalid_bodies_are_refused_politely_and_leave_the_ledger_alone() {
             }
             _ => {
                 let body = declaration(&mut dice);
-                let path = *dice.pick(&["units", "catalogue"]);
+                let path = *dice.pick(&["units", "catalogue", "targets", "annotations"]);
                 (body.clone(), server.send("PUT", path, &[("content-type", "application/json")], Some(&body)))
             }
         };

@@ -46,7 +46,10 @@ impl Tampered {
             revision: head.revision + 1,
             recorded_at: head.recorded_at,
             kind: "targets".to_owned(),
-            declarations: vec![declaration("kept", Some("{\"value\":1}")), declaration("gone", None)],
+            declarations: vec![
+                declaration("kept", Some("{\"code\":\"kept\",\"measure\":\"ioffice.documents.signed_rate\",\"value\":\"1\"}")),
+                declaration("gone", None),
+            ],
             ..Commit::default()
         };
         assert_eq!(store.write(head.revision, &[commit], &[]).unwrap(), WriteOutcome::Written);

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
-use chrono::Utc;
-
 use super::{ATTEMPTS, Desk, Reply, SETTLING, Submit, Task, chain};
 use crate::app::keyed::Given;
 use crate::app::state::State;
@@ -119,7 +117,7 @@ impl Desk {
     fn look(&self, submits: Vec<Submit>) -> Group {
         let (submits, answered) = self.answered_before(submits);
         let state = self.state.read();
-        let (mut revision, now) = (state.revision, Utc::now().timestamp_micros().max(state.recorded_at));
+        let (mut revision, now) = (state.revision, state.clock.now().max(state.recorded_at));
         let (overlay, head) = (Overlay::over(&state.measures), state.revision);
         let mut group = Group { looked: answered, commits: Vec::new(), keys: Vec::new(), overlay, book: None, head };
         for mut submit in submits {
