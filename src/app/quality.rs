@@ -13,7 +13,7 @@ use crate::domain::measure::{Measure, Members};
 use crate::domain::number::{Shown, float, power_of_ten, scaled};
 use crate::domain::period::Month;
 use crate::domain::program::Own;
-use crate::domain::quality::{HISTORY, LEAST_SAME, METHOD, Movement, OUTLIER, SAME, Spread, distance};
+use crate::domain::quality::{HISTORY, LEAST_SAME, METHOD, Movement, OUTLIER, SAME, chance, distance};
 use crate::error::Error;
 
 /// Most units times months in one query.
@@ -54,14 +54,14 @@ pub struct QualityView {
     /// The figure.
     #[schema(value_type = f64)]
     pub value: Shown,
-    /// What it was held against: the median of the history, the level that the flows lead to, the opening level that follows from
+    /// What it was held against: the median of the history (of a stock the level before with the median change), the level that the flows lead to, the opening level that follows from
     /// them; null of an unchanged figure.
     #[schema(required, value_type = Option<f64>)]
     pub expected: Option<Shown>,
     /// Of an outlier: the modified z-score.
     #[schema(required, value_type = Option<f64>)]
     pub score: Option<Shown>,
-    /// Of an outlier: months of history. Of an unchanged figure: for how many months it has been the same.
+    /// Of an outlier: months of history (of a stock, changes). Of an unchanged figure: for how many months it has been the same.
     #[schema(required)]
     pub months: Option<usize>,
     /// How it was told.
@@ -90,9 +90,7 @@ impl Moment {
             None => 0..state.units.len(),
             Some(code) => state.units.subtree(position(&state, code)?),
         };
-        let rows = || state.measures.iter().flat_map(|(id, _)| units.clone().map(move |unit| (id, unit)));
-        let newest = || rows().filter_map(|(id, unit)| state.cube.row(id, unit).iter().map(|(month, _)| month).last()).max();
-        let to = query.to.or_else(newest).unwrap_or_else(|| self.month());
+        let to = query.to.or_else(|| state.newest(units.clone())).unwrap_or_else(|| self.month());
         let from = query.from.unwrap_or_else(|| to.plus(-11));
         if to < from {
             return Err(Error::fault("/to", "dates_reversed", "to is before from"));
@@ -181,31 +179,50 @@ impl<'a> Look<'a> {
                 continue;
             }
             let place = Place { unit, month: *month, value: *value };
-            let history: Vec<i64> = months.iter().take(n).rev().take_while(|(before, _)| month.since(*before) <= HISTORY).map(|(_, value)| *value).collect();
-            self.outlier(&place, &history).into_iter().for_each(&mut *found);
+            self.outlier(&place, months.get(..n).unwrap_or_default()).into_iter().for_each(&mut *found);
             let long = if self.kind == Kind::Stock { SAME.1 } else { SAME.0 };
-            if run >= long && value.saturating_abs() >= LEAST_SAME.saturating_mul(power_of_ten(self.decimals)) && !same(months.get(n + 1), 1) {
+            let few = LEAST_SAME.saturating_mul(power_of_ten(self.decimals));
+            if run >= long && value.saturating_abs() >= few && !same(months.get(n + 1), 1) {
                 self.unchanged(&place, run).into_iter().for_each(&mut *found);
             }
         }
     }
 
-    fn outlier(&self, place: &Place, history: &[i64]) -> Option<QualityView> {
-        let spread = if self.kind == Kind::Flow { Spread::Events { unit: power_of_ten(self.decimals) } } else { Spread::Level };
-        let distance = distance(place.value, history, spread).filter(|distance| distance.score.abs() >= OUTLIER)?;
-        let median = distance.median / float(power_of_ten(self.decimals));
-        let (value, score, months) = (scaled(place.value, self.decimals), Shown::new(distance.score), distance.months);
-        let shown = score.map(|score| format!("{:.1}", score.get())).unwrap_or_default();
+    /// Of a flow or an average its figure is held against those before; of a stock its change, so that a step is told once.
+    fn outlier(&self, place: &Place, before: &[(Month, i64)]) -> Option<QualityView> {
+        let unit = power_of_ten(self.decimals);
+        let long_ago = before.partition_point(|(month, _)| place.month.since(*month) > HISTORY);
+        let history = before.get(long_ago..)?;
+        let (distance, last) = if self.kind == Kind::Stock {
+            let (_, last) = history.last().filter(|(month, _)| place.month.since(*month) == 1)?;
+            let pairs = history.iter().zip(history.iter().skip(1)).filter(|((one, _), (next, _))| next.since(*one) == 1);
+            let changes: Vec<i64> = pairs.map(|((_, one), (_, next))| next - one).collect();
+            (distance(place.value - last, &changes, |_| chance(float(*last), unit))?, *last)
+        } else {
+            let figures: Vec<i64> = history.iter().map(|(_, value)| *value).collect();
+            (distance(place.value, &figures, |median| if self.kind == Kind::Flow { chance(median, unit) } else { 1.0 })?, 0)
+        };
+        let score = Some(distance.score).filter(|score| score.abs() >= OUTLIER).and_then(Shown::new)?;
+        let expected = Shown::new((float(last) + distance.median) / float(unit))?;
+        let (value, months, z) = (scaled(place.value, self.decimals), distance.months, format!("{:.1}", score.get()));
+        let (en, vi) = if self.kind == Kind::Stock {
+            (
+                format!("the month before and the median change of {months} months lead to"),
+                format!("tháng trước và mức thay đổi trung vị của {months} tháng cho ra"),
+            )
+        } else {
+            (format!("the median of the {months} months with a figure before is"), format!("trung vị của {months} tháng có số liệu trước đó là"))
+        };
         Some(QualityView {
-            expected: Shown::new(median),
-            score,
+            expected: Some(expected),
+            score: Some(score),
             months: Some(months),
             ..self.view(
                 place,
                 "outlier",
                 METHOD,
-                format!("{value} stands out: the median of the {months} months with a figure before is {median}, modified z-score {shown}."),
-                format!("{value} khác thường: trung vị của {months} tháng có số liệu trước đó là {median}, điểm z hiệu chỉnh {shown}."),
+                format!("{value} stands out: {en} {expected}, modified z-score {z}."),
+                format!("{value} khác thường: {vi} {expected}, điểm z hiệu chỉnh {z}."),
             )?
         })
     }

@@ -300,5 +300,5 @@ fn newest(state: &State, measures: &[Measure], units: &[usize], geography: Geogr
     let columns: Vec<usize> = state.measures.iter().filter(|(_, measure)| codes.contains(&measure.code.as_str())).map(|(id, _)| id).collect();
     let lines = units.iter().flat_map(|unit| if geography == Geography::AsReported { vec![*unit] } else { state.units.line(*unit) });
     let below = lines.flat_map(|unit| state.units.subtree(unit));
-    below.flat_map(|unit| columns.iter().filter_map(move |column| state.cube.row(*column, unit).iter().map(|(month, _)| month).last())).max()
+    below.flat_map(|unit| columns.iter().filter_map(move |column| state.cube.row(*column, unit).last())).max()
 }

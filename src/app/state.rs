@@ -1,6 +1,7 @@
 //! The latest state of the ledger in memory, and how it is loaded and kept up.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::clock::Clock;
@@ -208,6 +209,13 @@ impl State {
         self.targets = Arc::new(Targets::new(&self.catalogue.targets, given));
         self.annotations = Arc::new(Annotations::new(declarations.annotations.values().filter_map(|note| AnnotationDocument::checked(note).ok()).collect()));
         self.declared = Arc::new(declarations);
+    }
+
+    /// The newest month in which units of a stretch have a figure of an indicator.
+    #[must_use]
+    pub fn newest(&self, units: Range<usize>) -> Option<Month> {
+        let rows = self.measures.iter().flat_map(|(id, _)| units.clone().map(move |unit| (id, unit)));
+        rows.filter_map(|(id, unit)| self.cube.row(id, unit).last()).max()
     }
 
     /// Finds the findings anew that figures have to do with.

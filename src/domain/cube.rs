@@ -158,6 +158,13 @@ impl Row<'_> {
         self.values.get(offset).copied().filter(|value| *value != NOTHING)
     }
 
+    /// The last month that has a figure.
+    #[must_use]
+    pub fn last(&self) -> Option<Month> {
+        let place = self.values.iter().rposition(|value| *value != NOTHING)?;
+        Month::from_number(self.first + i32::try_from(place).ok()?)
+    }
+
     /// The months that have a figure.
     pub fn iter(&self) -> impl Iterator<Item = (Month, i64)> + '_ {
         let months = (self.first..).zip(self.values);

@@ -56,7 +56,7 @@ pub struct Distance {
     /// The history's median.
     pub median: f64,
     /// 0.6745 (x - median) / MAD, MAD being the median absolute deviation; where that is 0, (x - median) / (1.253314 mean absolute
-    /// deviation).
+    /// deviation); where the spread is less than chance makes it, (x - median) / that.
     pub score: f64,
     /// How many months of history there were.
     pub months: usize,
@@ -64,10 +64,10 @@ pub struct Distance {
 
 /// The modified z-score of a figure against the figures before it. None with less than six of them.
 ///
-/// Their spread is taken to be `least` at the least, so that one more of a few does not stand out: of events counted it is the square
-/// root of the median, what chance alone makes of them (Poisson); of a level one unit of its last decimal. None when it is 0.
+/// `least` gives, for their median, the spread that they have at the least, so that one more of a few does not stand out. None when
+/// there is no spread at all.
 #[must_use]
-pub fn distance(value: i64, history: &[i64], spread: Spread) -> Option<Distance> {
+pub fn distance(value: i64, history: &[i64], least: impl Fn(f64) -> f64) -> Option<Distance> {
     if history.len() < LEAST_HISTORY {
         return None;
     }
@@ -76,24 +76,15 @@ pub fn distance(value: i64, history: &[i64], spread: Spread) -> Option<Distance>
     let mean = deviations.iter().sum::<f64>() / float(i64::try_from(deviations.len()).unwrap_or(i64::MAX));
     let mad = self::median(deviations)?;
     let scale = if mad > 0.0 { mad / 0.6745 } else { mean * 1.253_314 };
-    let least = match spread {
-        Spread::Events { unit } => (median.abs() * float(unit)).sqrt(),
-        Spread::Level => 1.0,
-    };
-    let scale = scale.max(least);
+    let scale = scale.max(least(median));
     (scale > 0.0).then(|| Distance { median, score: (float(value) - median) / scale, months: history.len() })
 }
 
-/// What figures are, as far as their spread goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Spread {
-    /// Events counted; `unit` is one of them, in units of the last decimal.
-    Events {
-        /// One event.
-        unit: i64,
-    },
-    /// A level, or an average.
-    Level,
+/// What chance alone makes of counts: the square root of how many are expected (Poisson), of one at the least. `unit` is one of them
+/// in the figures' last decimal.
+#[must_use]
+pub fn chance(expected: f64, unit: i64) -> f64 {
+    (expected.abs().max(float(unit)) * float(unit)).sqrt()
 }
 
 fn median(mut numbers: Vec<f64>) -> Option<f64> {
@@ -113,20 +104,20 @@ mod tests {
     #[test]
     fn the_score_is_the_published_one() {
         // median 12.5, deviations 2.5 1.5 0.5 0.5 1.5 2.5: MAD 1.5; 0.6745 x (20 - 12.5) / 1.5 = 3.3725
-        let found = distance(20, &[10, 11, 12, 13, 14, 15], Spread::Level).unwrap();
+        let found = distance(20, &[10, 11, 12, 13, 14, 15], |_| 0.0).unwrap();
         assert_eq!((found.median, found.months), (12.5, 6));
         assert!((found.score - 3.3725).abs() < 1e-9);
         // MAD 0, mean absolute deviation 12 / 7: (16 - 4) / (1.253314 x 12 / 7)
-        let found = distance(16, &[4, 4, 4, 4, 4, 4, 16], Spread::Level).unwrap();
+        let found = distance(16, &[4, 4, 4, 4, 4, 4, 16], |_| 0.0).unwrap();
         assert!((found.score - 12.0 / (1.253_314 * 12.0 / 7.0)).abs() < 1e-9);
     }
 
     #[test]
     fn one_more_of_a_few_does_not_stand_out() {
-        let score = |value, history: &[i64], spread| distance(value, history, spread).unwrap().score;
-        assert_eq!(score(9, &[5, 5, 5, 5, 5, 5], Spread::Level), 4.0); // (9 - 5) / 1
-        assert_eq!(score(112, &[100; 6], Spread::Events { unit: 1 }), 1.2); // (112 - 100) / 10
-        assert_eq!(score(1_120, &[1_000; 6], Spread::Events { unit: 10 }), 1.2); // the same with a decimal
+        let score = |value, history: &[i64], unit| distance(value, history, |median| chance(median, unit)).unwrap().score;
+        assert_eq!(score(112, &[100; 6], 1), 1.2); // (112 - 100) / 10
+        assert_eq!(score(1_120, &[1_000; 6], 10), 1.2); // the same with a decimal
+        assert_eq!(score(2, &[0; 6], 1), 2.0); // (2 - 0) / 1
     }
 
     #[test]
@@ -152,7 +143,7 @@ mod tests {
 
     #[test]
     fn without_enough_history_or_any_spread_nothing_is_said() {
-        assert_eq!(distance(99, &[1, 2, 3, 4, 5], Spread::Level), None);
-        assert_eq!(distance(99, &[0, 0, 0, 0, 0, 0], Spread::Events { unit: 1 }), None);
+        assert_eq!(distance(99, &[1, 2, 3, 4, 5], |_| 1.0), None);
+        assert_eq!(distance(99, &[5, 5, 5, 5, 5, 5], |_| 0.0), None);
     }
 }

@@ -3,6 +3,8 @@
 use actix_web::{HttpResponse, web};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::app::state::State;
+use crate::domain::period::Month;
 use crate::http::{Answer, Context};
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#1b2733}h1{margin:0}\
@@ -27,10 +29,31 @@ async fn landing(context: web::Data<Context>) -> Answer {
             ("Lần sửa đổi mới nhất", "Newest revision", state.revision.to_string()),
         ]
     });
-    Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page(numbers).into_string()))
+    let provinces = context.app().ok().map(|app| provinces(&app.state())).unwrap_or_default();
+    Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page(numbers, &provinces).into_string()))
 }
 
-fn page(numbers: Option<[(&str, &str, String); 6]>) -> Markup {
+/// Most roots of the forest that are shown.
+const MOST: usize = 70;
+
+/// A root of the forest that has figures.
+struct Province {
+    code: String,
+    name: String,
+    /// The newest month that has one.
+    month: Month,
+}
+
+fn provinces(state: &State) -> Vec<Province> {
+    let province = |root: usize| {
+        let unit = state.units.get(root)?;
+        let name = Some(&unit.document.name.vi).filter(|name| !name.is_empty()).unwrap_or(&unit.document.code).clone();
+        Some(Province { code: unit.document.code.clone(), name, month: state.newest(state.units.subtree(root))? })
+    };
+    state.units.roots().filter_map(province).take(MOST).collect()
+}
+
+fn page(numbers: Option<[(&str, &str, String); 6]>, provinces: &[Province]) -> Markup {
     let links = [
         ("/docs/", "Tài liệu và dùng thử API", "Try the API"),
         ("/api/v1/openapi.json", "Mô tả OpenAPI", "OpenAPI document"),
@@ -61,6 +84,18 @@ fn page(numbers: Option<[(&str, &str, String); 6]>) -> Markup {
                         @for (vi, en, number) in &numbers { tr { td { (vi) } td { (en) } td.n { (number) } } }
                     },
                     None => p { "Đang nạp số liệu… · The ledger is being loaded…" },
+                }
+                @if !provinces.is_empty() {
+                    table {
+                        @for Province { code, name, month } in provinces {
+                            tr {
+                                td { (name) " " (month.to_string()) }
+                                td { a href={ "/api/v1/scorecard?unit=" (code) "&period=" (month.to_string()) "&format=xlsx" } { "Bảng điểm · Scorecard" } }
+                                td { a href={ "/api/v1/completeness?parent=" (code) "&period=" (month.to_string()) "&format=xlsx" } { "Ai đã báo cáo · Who has reported" } }
+                                td { a href={ "/api/v1/quality?unit=" (code) "&format=xlsx" } { "Cần xem lại · Worth a look" } }
+                            }
+                        }
+                    }
                 }
                 table {
                     @for (address, vi, en) in &links { tr { td { a href=(address) { (vi) } } td { (en) } } }
