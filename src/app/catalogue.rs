@@ -11,6 +11,7 @@ use super::state::State;
 use super::writer::{Desk, Pending, Writer, empty_commit};
 use crate::domain::catalogue::{Catalogue, CatalogueDocument};
 use crate::domain::fault::{Fault, quoted};
+use crate::domain::measure::Measure;
 use crate::error::Error;
 
 /// The shipped files, in the order they are put together.
@@ -217,6 +218,15 @@ fn orphans(state: &State, catalogue: &Catalogue) -> Vec<Fault> {
             if before.decimals != after.decimals && state.cube.figures_of(id).any(|(entry, _)| entry.written.is_some_and(|written| loses(written.mantissa))) {
                 found.push(Fault::new("", "decimals_lost", format!("figures of {measure} do not fit {} decimals", after.decimals)));
             }
+        }
+    }
+    let declared = &state.declared;
+    let of_targets = declared.targets.values().map(|target| ("target", &target.code, Some(&target.measure)));
+    let of_notes = declared.annotations.values().map(|note| ("annotation", &note.code, note.measure.as_ref()));
+    for (kind, code, measure) in of_targets.chain(of_notes) {
+        let Some(Ok(measure)) = measure.map(|text| Measure::parse(text)) else { continue };
+        if !catalogue.measure_faults(&measure).is_empty() {
+            found.push(Fault::new("", "orphaned_declaration", format!("the {kind} {code} is about {measure}, which would no longer be declared")));
         }
     }
     found

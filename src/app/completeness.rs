@@ -47,7 +47,7 @@ pub struct CompletenessView {
     pub total: Tally,
     /// The same for each child of the unit (each root without one) that anything was expected of, with all below it.
     pub rates: Vec<RateView>,
-    /// Every expected report: by month, then the units in tree order.
+    /// Every expected report of months that have begun: by month, then the units in tree order.
     pub rows: Vec<ReportView>,
 }
 
@@ -192,6 +192,7 @@ impl Moment {
         let ready: Vec<Ready<'_>> = query
             .period
             .months()
+            .filter(|month| *month <= self.month())
             .flat_map(|month| state.catalogue.expectations.iter().map(move |expectation| (expectation, month)))
             .map(|(expectation, month)| ready(&state, expectation, month))
             .collect();

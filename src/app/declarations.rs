@@ -11,11 +11,12 @@ use super::App;
 use super::findings::position;
 use super::keyed::{Given, Keyed};
 use super::moment::Moment;
+use super::series::measure_faults;
 use super::state::State;
 use super::writer::{Desk, empty_commit};
 use crate::domain::annotation::AnnotationDocument;
 use crate::domain::catalogue::TargetDocument;
-use crate::domain::fault::{Fault, is_code, quoted};
+use crate::domain::fault::{CODE, Fault, is_code, quoted};
 use crate::domain::measure::Measure;
 use crate::domain::period::Month;
 use crate::error::Error;
@@ -118,7 +119,7 @@ impl Declared for AnnotationDocument {
     fn faults(&self, state: &State, place: &str) -> Vec<Fault> {
         let mut faults: Vec<Fault> = unknown_unit(state, place, &self.unit).into_iter().collect();
         if !is_code(&self.code) {
-            faults.push(Fault::new(format!("{place}/code"), "malformed_code", format!("{} is no code: 1 to 120 of a-z 0-9 . _ -", quoted(&self.code))));
+            faults.push(Fault::new(format!("{place}/code"), "malformed_code", format!("{} is no code: {CODE}", quoted(&self.code))));
         }
         if let Err(found) = self.checked() {
             faults.extend(found.into_iter().map(|fault| Fault { pointer: format!("{place}{}", fault.pointer), ..fault }));
@@ -199,7 +200,7 @@ pub fn parse<D: Declared>(value: Value) -> Result<Changes<D>, Error> {
             fields.remove("set_in"); // GET answers it
         }
         let code = entry.get("code").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let found = if entry.get(D::EMPTIED).is_some_and(Value::is_null) {
+        let found = if entry.get(D::EMPTIED).is_some_and(Value::is_null) && !code.is_empty() {
             Some(None)
         } else {
             crate::domain::catalogue::read(D::LIST, Value::Array(vec![entry]), &mut faults).pop().map(Some)
@@ -251,12 +252,17 @@ impl Moment {
     /// The declarations of a kind, those beside the catalogue first, each by code: revision, the page, and whether more follow.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for an unknown unit.
+    /// An undeclared measure; [`Error::NotFound`] for an unknown unit.
     pub fn declarations<D: Declared>(&self, query: &DeclarationQuery) -> Result<(i64, Vec<Listed<D>>, bool), Error> {
         let state = self.look();
         let units = query.unit.as_ref().map(|code| Ok::<_, Error>(state.units.subtree(position(&state, code)?))).transpose()?;
         let measure = |text: &str| Measure::parse(text).map_or_else(|_malformed| text.to_owned(), |measure| measure.to_string());
-        let about = query.measure.as_deref().map(measure);
+        let about = query.measure.as_deref().map(|text| Measure::parse(text).map_err(|detail| Error::fault("/measure", "malformed", detail))).transpose()?;
+        let faults: Vec<Fault> = about.iter().flat_map(|about| measure_faults(&state, about)).collect();
+        if !faults.is_empty() {
+            return Err(Error::Invalid(faults));
+        }
+        let about = about.map(|about| about.to_string());
         let month = |text: Option<&str>| text.and_then(|text| text.parse::<Month>().ok());
         let wanted = |declaration: &D| {
             let ((of, unit), (from, to)) = (declaration.about(), declaration.span());

@@ -8,7 +8,6 @@ use super::moment::Moment;
 use super::state::State;
 use crate::domain::catalogue::{Indicator, Kind};
 use crate::domain::cube::MeasureId;
-use crate::domain::fault::Fault;
 use crate::domain::measure::{Measure, Members};
 use crate::domain::number::{Shown, float, power_of_ten, scaled};
 use crate::domain::period::Month;
@@ -16,8 +15,10 @@ use crate::domain::program::Own;
 use crate::domain::quality::{HISTORY, LEAST_SAME, METHOD, Movement, OUTLIER, SAME, chance, distance};
 use crate::error::Error;
 
-/// Most units times months in one query.
-pub const MAX_UNIT_MONTHS: usize = 200_000;
+/// Longest span of a query in months.
+pub const MAX_MONTHS: i32 = 600;
+/// Most figures looked at for one answer.
+pub const MAX_FIGURES: usize = 3_000_000;
 
 /// What is asked for; what is absent does not restrict.
 #[derive(Clone, Debug, Default)]
@@ -95,22 +96,25 @@ impl Moment {
         if to < from {
             return Err(Error::fault("/to", "dates_reversed", "to is before from"));
         }
-        let months = usize::try_from(to.since(from) + 1).unwrap_or(usize::MAX);
-        if months.saturating_mul(units.len()) > MAX_UNIT_MONTHS {
-            let detail = format!("{months} months of {} units are asked for, {MAX_UNIT_MONTHS} units times months are the bound", units.len());
-            return Err(Error::Invalid(vec![Fault::new("/from", "too_many", detail)]));
+        let months = to.since(from) + 1;
+        if months > MAX_MONTHS {
+            return Err(Error::fault("/from", "span_too_long", format!("{months} months are asked for, {MAX_MONTHS} are the bound")));
         }
+        let mut looked = 0;
         let mut found = Vec::new();
         let enough = query.offset.saturating_add(query.limit).saturating_add(1);
         let columns = state.measures.iter().filter_map(|(id, measure)| Look::column(&state, id, measure));
         let stocks = state.catalogue.indicators.iter().filter_map(|indicator| Look::stock(&state, indicator));
         'all: for look in columns.chain(stocks) {
             for unit in units.clone() {
-                look.at(unit, from, to, &mut |view: QualityView| {
+                looked += look.at(unit, from, to, &mut |view: QualityView| {
                     if query.rule.is_none_or(|rule| rule == view.rule) {
                         found.push(view);
                     }
                 });
+                if looked > MAX_FIGURES {
+                    return Err(Error::fault("/unit", "too_many", format!("more than {MAX_FIGURES} figures: name a unit, or fewer months")));
+                }
                 if found.len() >= enough {
                     break 'all;
                 }
@@ -127,6 +131,8 @@ struct Look<'a> {
     measure: Measure,
     kind: Kind,
     decimals: u32,
+    /// Months from which its definition differs from before.
+    breaks: &'a [Month],
     what: What,
 }
 
@@ -141,43 +147,47 @@ enum What {
 impl<'a> Look<'a> {
     fn column(state: &'a State, id: MeasureId, measure: &Measure) -> Option<Self> {
         let indicator = state.catalogue.indicator(&measure.code)?;
-        Some(Self { state, measure: measure.clone(), kind: indicator.kind, decimals: indicator.decimals, what: What::Column(id) })
+        Some(Self { state, measure: measure.clone(), kind: indicator.kind, decimals: indicator.decimals, breaks: &indicator.breaks, what: What::Column(id) })
     }
 
-    fn stock(state: &'a State, indicator: &Indicator) -> Option<Self> {
+    fn stock(state: &'a State, indicator: &'a Indicator) -> Option<Self> {
         let own = |code: &str| Some(Own::plan(state.catalogue.indicator(code)?, &Members::none(), &state.view()));
         let (opened, closed) = indicator.movement.as_ref()?;
         let what = What::Stock(own(&indicator.code)?, own(opened)?, closed.as_ref().and_then(|closed| own(closed)));
         let measure = Measure { code: indicator.code.clone(), members: Members::none() };
-        Some(Self { state, measure, kind: indicator.kind, decimals: indicator.decimals, what })
+        Some(Self { state, measure, kind: indicator.kind, decimals: indicator.decimals, breaks: &indicator.breaks, what })
     }
 
-    /// Looks at a unit's months.
-    fn at(&self, unit: usize, from: Month, to: Month, found: &mut impl FnMut(QualityView)) {
+    /// Looks at a unit's months; says how many figures that were.
+    fn at(&self, unit: usize, from: Month, to: Month, found: &mut impl FnMut(QualityView)) -> usize {
+        let mut looked = 0;
         match &self.what {
-            What::Column(id) => self.column_at(*id, unit, from, to, found),
+            What::Column(id) => looked = self.column_at(*id, unit, from, to, found),
             What::Stock(stock, opened, closed) => {
                 let own = |own: &Own, month| self.state.source().own(own, unit, month).map(|(value, _)| value);
                 for month in (0..=to.since(from)).map(|n| from.plus(n)) {
                     let (Some(now), Some(created)) = (own(stock, month), own(opened, month)) else { continue };
+                    looked += 1;
                     let closed = closed.as_ref().and_then(|closed| own(closed, month));
                     let movement = Movement { before: own(stock, month.plus(-1)), opened: created, closed, now };
                     self.moved(&Place { unit, month, value: now }, &movement).into_iter().for_each(&mut *found);
                 }
             }
         }
+        looked
     }
 
-    fn column_at(&self, id: MeasureId, unit: usize, from: Month, to: Month, found: &mut impl FnMut(QualityView)) {
+    fn column_at(&self, id: MeasureId, unit: usize, from: Month, to: Month, found: &mut impl FnMut(QualityView)) -> usize {
         let row = self.state.cube.row(id, unit);
-        let months: Vec<(Month, i64)> = row.iter().take_while(|(month, _)| *month <= to.plus(1)).collect();
-        let mut run = 0;
+        let months: Vec<(Month, i64)> = row.iter().take_while(|(month, _)| *month <= to).collect();
+        let (mut run, mut looked) = (0, 0);
         for (n, (month, value)) in months.iter().enumerate() {
             let same = |other: Option<&(Month, i64)>, apart: i32| other.is_some_and(|(next, same)| same == value && next.since(*month) == apart);
             run = if same(n.checked_sub(1).and_then(|before| months.get(before)), -1) { run + 1 } else { 1 };
             if !(from..=to).contains(month) {
                 continue;
             }
+            looked += 1;
             let place = Place { unit, month: *month, value: *value };
             self.outlier(&place, months.get(..n).unwrap_or_default()).into_iter().for_each(&mut *found);
             let long = if self.kind == Kind::Stock { SAME.1 } else { SAME.0 };
@@ -186,12 +196,15 @@ impl<'a> Look<'a> {
                 self.unchanged(&place, run).into_iter().for_each(&mut *found);
             }
         }
+        looked
     }
 
     /// Of a flow or an average its figure is held against those before; of a stock its change, so that a step is told once.
     fn outlier(&self, place: &Place, before: &[(Month, i64)]) -> Option<QualityView> {
         let unit = power_of_ten(self.decimals);
-        let long_ago = before.partition_point(|(month, _)| place.month.since(*month) > HISTORY);
+        // Before a break in its definition an indicator was another one.
+        let broken = self.breaks.iter().copied().filter(|from| *from <= place.month).max();
+        let long_ago = before.partition_point(|(month, _)| place.month.since(*month) > HISTORY || broken.is_some_and(|from| *month < from));
         let history = before.get(long_ago..)?;
         let (distance, last) = if self.kind == Kind::Stock {
             let (_, last) = history.last().filter(|(month, _)| place.month.since(*month) == 1)?;

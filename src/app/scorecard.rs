@@ -49,7 +49,7 @@ pub struct ScorecardView {
     /// The points of all kpis that earn some; null when the catalogue scores none.
     #[schema(required)]
     pub score: Option<TotalScore>,
-    /// The kpis in catalogue order, each followed by members of it that have a target; then the headline indicators.
+    /// The kpis in catalogue order, each followed by members of it for which a target is in force here; then the headline indicators.
     pub rows: Vec<ScorecardRow>,
 }
 
@@ -139,18 +139,28 @@ impl Moment {
         let state = self.look();
         let unit = position(&state, &query.unit)?;
         let geography = self.geography(query.of_today);
-        let rows: Vec<ScorecardRow> = measures(&state).iter().filter_map(|measure| row(&state, geography, measure, unit, query.period)).collect();
+        let (rows, points): (Vec<ScorecardRow>, Vec<Option<f64>>) =
+            measures(&state, unit, query.period).iter().filter_map(|measure| row(&state, geography, measure, unit, query.period)).unzip();
         let document = state.units.get(unit).map(|unit| unit.document.clone());
         let (name, kind) = document.map(|document| (document.name, document.kind)).unwrap_or_default();
-        Ok(ScorecardView { revision: state.revision, unit: query.unit.clone(), name, kind, period: query.period.to_string(), score: total(&rows), rows })
+        Ok(ScorecardView {
+            revision: state.revision,
+            unit: query.unit.clone(),
+            name,
+            kind,
+            period: query.period.to_string(),
+            score: total(&rows, &points),
+            rows,
+        })
     }
 }
 
-/// What stands on a scorecard.
-fn measures(state: &State) -> Vec<Measure> {
+/// What stands on a unit's scorecard for a period.
+fn measures(state: &State, unit: usize, period: Period) -> Vec<Measure> {
     let catalogue = &state.catalogue;
     let whole = |code: &str| Measure { code: code.to_owned(), members: Members::none() };
-    let targets: BTreeSet<&Measure> = state.targets.measures().into_iter().collect();
+    let in_force = |measure: &&Measure| state.targets.in_force(&state.units, measure, unit, period.last()).is_some();
+    let targets: BTreeSet<&Measure> = state.targets.measures().into_iter().filter(in_force).collect();
     let of_kpi = catalogue.kpis.iter().flat_map(|kpi| {
         let with_members = targets.iter().filter(|measure| measure.code == kpi.code && !measure.members.is_empty()).map(|measure| (*measure).clone());
         std::iter::once(whole(&kpi.code)).chain(with_members)
@@ -159,7 +169,8 @@ fn measures(state: &State) -> Vec<Measure> {
     of_kpi.chain(headlines).collect()
 }
 
-fn row(state: &State, geography: Geography, measure: &Measure, unit: usize, period: Period) -> Option<ScorecardRow> {
+/// A row, and the points earned before they are rounded.
+fn row(state: &State, geography: Geography, measure: &Measure, unit: usize, period: Period) -> Option<(ScorecardRow, Option<f64>)> {
     let catalogue = &state.catalogue;
     let program = Program::of_measure(catalogue, &state.view(), measure)?;
     let mut past: Vec<Period> = std::iter::successors(Some(period), |period| Some(period.back(1))).take(HISTORY).collect();
@@ -172,15 +183,17 @@ fn row(state: &State, geography: Geography, measure: &Measure, unit: usize, peri
     let (attainment, status) = judge(direction, value, target.map(Written::to_f64));
     let kpi = catalogue.kpi(&measure.code);
     let document = catalogue.document.kpis.iter().find(|document| document.code == measure.code);
-    let score = kpi.and_then(|kpi| kpi.score).filter(|_| measure.members.is_empty()).map(|score| ScoreView {
+    let scored = kpi.and_then(|kpi| kpi.score).filter(|_| measure.members.is_empty());
+    let earned = scored.zip(value).map(|(score, value)| score.points_of(direction, value));
+    let score = scored.map(|score| ScoreView {
         function: score.function,
         threshold: score.threshold,
         points: score.points,
-        earned: value.and_then(|value| Shown::new(score.points_of(direction, value))),
+        earned: earned.and_then(Shown::new),
         source: document.and_then(|document| document.score.as_ref()?.source.clone()),
     });
     let of_indicator = || catalogue.document.indicators.iter().find(|document| document.code == measure.code).and_then(|document| document.system.clone());
-    Some(ScorecardRow {
+    let row = ScorecardRow {
         measure: measure.to_string(),
         name: catalogue.label(measure),
         group: if kpi.is_some() { "kpi" } else { "indicator" },
@@ -193,14 +206,15 @@ fn row(state: &State, geography: Geography, measure: &Measure, unit: usize, peri
         status,
         score,
         history: past.iter().map(|period| PastValue { period: period.to_string(), value: series.value(*period).and_then(Shown::new) }).collect(),
-    })
+    };
+    Some((row, earned))
 }
 
-fn total(rows: &[ScorecardRow]) -> Option<TotalScore> {
-    let scores: Vec<&ScoreView> = rows.iter().filter_map(|row| row.score.as_ref()).collect();
-    let there = scores.iter().filter_map(|score| Some((score.earned?, score.points)));
-    let (earned, possible) = there.fold((0.0, 0.0), |(earned, possible), (some, all)| (earned + some.get(), possible + all.to_f64()));
-    let missing = scores.iter().filter(|score| score.earned.is_none()).count();
+fn total(rows: &[ScorecardRow], points: &[Option<f64>]) -> Option<TotalScore> {
+    let scores: Vec<(&ScoreView, Option<f64>)> = rows.iter().zip(points).filter_map(|(row, earned)| Some((row.score.as_ref()?, *earned))).collect();
+    let there = scores.iter().filter_map(|(score, earned)| Some(((*earned)?, score.points)));
+    let (earned, possible) = there.fold((0.0, 0.0), |(earned, possible), (some, all)| (earned + some, possible + all.to_f64()));
+    let missing = scores.iter().filter(|(_, earned)| earned.is_none()).count();
     (!scores.is_empty()).then_some(())?;
     Some(TotalScore { earned: Shown::new(earned)?, possible: Shown::new(possible)?, missing })
 }

@@ -1,5 +1,7 @@
 //! Trends: measures of units over time (contract section 3, `GET /series`).
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::findings::position;
@@ -12,7 +14,7 @@ use crate::domain::measure::Measure;
 use crate::domain::number::{Shown, Written};
 use crate::domain::period::{Month, Period, Step};
 use crate::domain::program::Program;
-use crate::domain::value::Origin;
+use crate::domain::value::{Origin, Source};
 use crate::error::Error;
 
 /// Longest span of a query in months.
@@ -232,8 +234,16 @@ pub(super) fn one(state: &State, geography: Geography, (measure, program): (&Mea
 pub(super) fn point(state: &State, series: &Series<'_>, (measure, program): (&Measure, &Program), unit: usize, period: Period) -> PointView {
     let id = state.measures.id(measure).filter(|_| program.computed && period.step() == Step::Month);
     let stated = id.and_then(|id| state.cube.stated(id, unit, period.first())).map(|stamped| stamped.written);
-    let notes = state.annotations.beside(measure, state.units.code(unit), period).map(|note| note.text.clone()).collect();
-    PointView::new(&series.point(period), stated, notes)
+    PointView::new(&series.point(period), stated, notes(state, series.source(), measure, unit, period))
+}
+
+/// The notes beside a point: on the unit, and in the units of today on those that speak for it.
+fn notes(state: &State, source: &Source<'_>, measure: &Measure, unit: usize, period: Period) -> Vec<String> {
+    let mut units = BTreeSet::from([unit]);
+    if source.geography != Geography::AsReported {
+        units.extend([period.first(), period.last()].into_iter().flat_map(|month| source.speakers(unit, month)));
+    }
+    units.into_iter().flat_map(|unit| state.annotations.beside(measure, state.units.code(unit), period)).map(|note| note.text.clone()).collect()
 }
 
 fn empty(state: &State, measure: &Measure, unit: usize) -> SeriesView {

@@ -52,8 +52,9 @@ impl AnnotationDocument {
         if let Err(detail) = &measure {
             faults.push(Fault::new("/measure", "malformed_measure", detail.clone()));
         }
-        if self.text.trim().is_empty() || self.text.chars().count() > 1_000 {
-            faults.push(Fault::new("/text", "too_long", "1 to 1,000 characters"));
+        let control = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+        if self.text.trim().is_empty() || self.text.chars().count() > 1_000 || self.text.chars().any(control) {
+            faults.push(Fault::new("/text", "malformed_text", "1 to 1,000 characters, no control characters but line breaks and tabs"));
         }
         match (from, to, measure) {
             (Some(from), Some(to), Ok(measure)) if faults.is_empty() => {

@@ -112,6 +112,12 @@ impl<'a> Series<'a> {
         Self { source, program, unit, accumulating: program.accumulating(), first, states, left_out }
     }
 
+    /// What it is computed from.
+    #[must_use]
+    pub fn source(&self) -> &Source<'a> {
+        &self.source
+    }
+
     /// The value of a period within those that were made ready.
     #[must_use]
     pub fn value(&self, period: Period) -> Option<f64> {

@@ -43,6 +43,9 @@ pub fn quoted(text: &str) -> String {
     format!("\"{cut}{}\"", if cut.len() < text.len() { "…" } else { "" })
 }
 
+/// What a code of ours is.
+pub const CODE: &str = "1 to 120 of a-z 0-9 . _ -, first a letter or digit";
+
 /// Whether a text can be a code of ours: 1 to 120 characters of `a-z 0-9 . _ -`, first a letter or digit.
 #[must_use]
 pub fn is_code(text: &str) -> bool {

@@ -5,7 +5,8 @@ use super::number::float;
 /// From this modified z-score on (either way) a figure stands out: Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993).
 pub const OUTLIER: f64 = 3.5;
 /// How outliers are told.
-pub const METHOD: &str = "modified z-score (Iglewicz and Hoaglin 1993) of 3.5 or more, against up to 36 months before";
+pub const METHOD: &str =
+    "modified z-score (Iglewicz and Hoaglin 1993) of 3.5 or more, against up to 36 months before; spread at least what chance makes of counts";
 /// How many months before it a figure is compared with.
 pub const HISTORY: i32 = 36;
 /// With fewer figures in them nothing is said.

@@ -32,19 +32,21 @@ pub enum Status {
 #[must_use]
 pub fn judge(direction: Direction, value: Option<f64>, target: Option<f64>) -> (Option<f64>, Option<Status>) {
     let Some(target) = target.filter(|_| direction != Direction::Neutral) else { return (None, None) };
-    // As it is shown: six decimals.
-    let Some(value) = value.and_then(rounded) else { return (None, Some(Status::NoData)) };
-    let (part, whole, met) = match direction {
-        Direction::Lower => (target, value, value <= target),
-        Direction::Higher | Direction::Neutral => (value, target, value >= target),
-    };
+    let Some(value) = value else { return (None, Some(Status::NoData)) };
+    let (part, whole) = if direction == Direction::Lower { (target, value) } else { (value, target) };
     let attainment = (part >= 0.0 && whole > 0.0).then(|| part / whole * 100.0);
-    let status = match attainment {
-        _ if met => Status::Met,
+    let status = match attainment.and_then(rounded) {
+        _ if reaches(direction, value, target) => Status::Met,
         Some(attainment) if attainment >= CLOSE => Status::Close,
         _ => Status::Behind,
     };
     (attainment, Some(status))
+}
+
+/// Whether a value reaches a mark, both as they are shown: with six decimals.
+fn reaches(direction: Direction, value: f64, mark: f64) -> bool {
+    let (value, mark) = (rounded(value).unwrap_or(value), rounded(mark).unwrap_or(mark));
+    if direction == Direction::Lower { value <= mark } else { value >= mark }
 }
 
 impl Score {
@@ -52,14 +54,10 @@ impl Score {
     #[must_use]
     pub fn points_of(&self, direction: Direction, value: f64) -> f64 {
         let (points, threshold) = (self.points.to_f64(), self.threshold.to_f64());
-        let reached = match direction {
-            Direction::Lower if value <= threshold => 1.0,
-            Direction::Lower => threshold / value,
-            Direction::Higher | Direction::Neutral => value / threshold,
-        };
+        let part = if direction == Direction::Lower { threshold / value } else { value / threshold };
         match self.function {
-            ScoreFunction::Proportional => points * reached.clamp(0.0, 1.0),
-            ScoreFunction::AllOrNothing if reached >= 1.0 => points,
+            _ if reaches(direction, value, threshold) => points,
+            ScoreFunction::Proportional => points * part.clamp(0.0, 1.0),
             ScoreFunction::AllOrNothing => 0.0,
         }
     }
@@ -136,6 +134,13 @@ mod tests {
     fn a_value_that_is_shown_as_the_target_meets_it() {
         assert_eq!(judge(Direction::Higher, Some(79.999_999_9), Some(80.0)).1, Some(Status::Met));
         assert_eq!(judge(Direction::Higher, Some(79.999_999), Some(80.0)).1, Some(Status::Close));
+        assert_eq!(judge(Direction::Higher, Some(7.885), Some(8.3)).1, Some(Status::Close)); // exactly 95 %, in binary a little less
+    }
+
+    #[test]
+    fn attainment_is_computed_from_the_value_before_it_is_rounded() {
+        let (attainment, _) = judge(Direction::Higher, Some(200.0 / 3.0), Some(80.0));
+        assert_eq!(attainment.and_then(rounded), Some(83.333_333));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::bits::Bits;
-use super::fault::{Fault, is_code, quoted};
+use super::fault::{CODE, Fault, is_code, quoted};
 use super::number::Written;
 use super::period::{FIRST_MONTH, LAST_MONTH, Month};
 
@@ -494,7 +494,7 @@ fn epochs_of(units: &[Unit]) -> Vec<Epoch> {
 fn check_alone(n: usize, document: &UnitDocument, faults: &mut Vec<Fault>) {
     let mut fault = |field: &str, code, detail: String| faults.push(Fault::new(format!("/units/{n}/{field}"), code, detail));
     if !is_code(&document.code) {
-        fault("code", "malformed_code", format!("{} is no code: 1 to 120 of a-z 0-9 . _ -", quoted(&document.code)));
+        fault("code", "malformed_code", format!("{} is no code: {CODE}", quoted(&document.code)));
     }
     if [&document.name.vi, &document.name.en].iter().any(|name| name.chars().count() > 300) {
         fault("name", "too_long", "at most 300 characters".to_owned());

@@ -154,6 +154,16 @@ impl<'a> Source<'a> {
         self.stead(unit, month) != Stead::Nobody
     }
 
+    /// The units that speak for one in a month: itself, or those that it goes back to.
+    #[must_use]
+    pub fn speakers(&self, unit: usize, month: Month) -> Vec<usize> {
+        match self.stead(unit, month) {
+            Stead::Itself => vec![unit],
+            Stead::Predecessors(parts) => parts.iter().map(|part| part.unit).collect(),
+            Stead::Nobody => Vec::new(),
+        }
+    }
+
     /// The leaves that stand for a unit in a month and of which only a share is its own.
     #[must_use]
     pub fn shared_leaves(&self, unit: usize, month: Month) -> Bits {
@@ -224,13 +234,13 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// The revision since which a unit has had an own value: of one summed from members, since the last of them was there.
+    /// The revision since which a unit has had an own value: since it was stated, or since the last of its members was there, whichever
+    /// came first.
     #[must_use]
     pub fn own_since(&self, own: &Own, unit: usize, month: Month) -> Option<u32> {
         let stated = own.stated.and_then(|measure| self.view.cube.since(measure, unit, month));
-        stated.or_else(|| {
-            own.splits.iter().find_map(|parts| parts.iter().map(|part| self.own_since(part, unit, month)).collect::<Option<Vec<u32>>>()?.into_iter().max())
-        })
+        let summed = |parts: &Vec<Own>| parts.iter().map(|part| self.own_since(part, unit, month)).collect::<Option<Vec<u32>>>()?.into_iter().max();
+        stated.into_iter().chain(own.splits.iter().filter_map(summed)).min()
     }
 
     /// The sum over a unit's children, when every leaf below them is covered; the unit's own value does not count.

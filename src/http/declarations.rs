@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, get, put, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
 use super::Context;
 use super::keyed::told;
@@ -15,6 +16,7 @@ use crate::app::declarations::{DeclarationQuery, Declared, Listed, parse};
 use crate::app::keyed::Given;
 use crate::domain::annotation::AnnotationDocument;
 use crate::domain::catalogue::TargetDocument;
+use crate::domain::unit::Name;
 
 /// A page of targets.
 #[derive(Serialize, ToSchema)]
@@ -31,11 +33,86 @@ struct TargetsPage {
 /// A target, and who declares it.
 #[derive(Serialize, ToSchema)]
 struct TargetView {
-    /// The target.
-    #[serde(flatten)]
-    target: TargetDocument,
+    /// Its code.
+    code: String,
+    /// The measure it is set for.
+    measure: String,
+    /// The unit it holds for, and those below; everywhere when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<String>,
+    /// First month it holds for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    /// Last month it holds for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
+    /// What is to be reached, a decimal.
+    value: String,
+    /// The document that sets it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<Name>,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<Name>,
     /// `catalogue`, or `targets` when it was put beside it.
     set_in: &'static str,
+}
+
+impl TargetView {
+    fn new((target, shipped): Listed<TargetDocument>) -> Self {
+        let TargetDocument { code, measure, unit, from, to, value, source, note } = target;
+        Self { code, measure, unit, from, to, value, source, note, set_in: if shipped { "catalogue" } else { "targets" } }
+    }
+}
+
+/// A target to put; as `GET` answers it, or to be taken away.
+#[derive(Deserialize, ToSchema)]
+#[expect(dead_code, reason = "it describes the body")]
+struct TargetEntry {
+    /// Its code.
+    code: String,
+    /// The measure it is set for; needed unless it is taken away.
+    measure: Option<String>,
+    /// The unit it holds for, and those below; everywhere when absent.
+    unit: Option<String>,
+    /// First month it holds for.
+    from: Option<String>,
+    /// Last month it holds for.
+    to: Option<String>,
+    /// What is to be reached: a decimal as a text, whose digits are kept, or as a number; null takes the target away.
+    #[schema(required, schema_with = emptied::<true>)]
+    value: Option<String>,
+    /// The document that sets it.
+    source: Option<Name>,
+    /// For people.
+    note: Option<Name>,
+    /// As `GET` answers it; it is not looked at.
+    set_in: Option<String>,
+}
+
+/// An annotation to put; or to be taken away.
+#[derive(Deserialize, ToSchema)]
+#[expect(dead_code, reason = "it describes the body")]
+struct AnnotationEntry {
+    /// Its code.
+    code: String,
+    /// What it is about: an indicator or kpi, with or without members; everything of the unit when absent.
+    measure: Option<String>,
+    /// The unit; needed unless it is taken away.
+    unit: Option<String>,
+    /// First month; needed unless it is taken away.
+    from: Option<String>,
+    /// Last month; the first when absent.
+    to: Option<String>,
+    /// What it says, 1 to 1,000 characters; null takes the annotation away.
+    #[schema(required, schema_with = emptied::<false>)]
+    text: Option<String>,
+}
+
+/// A text, or a number as well, or null.
+fn emptied<const NUMBER: bool>() -> Object {
+    let kinds = if NUMBER { vec![Type::String, Type::Number, Type::Null] } else { vec![Type::String, Type::Null] };
+    ObjectBuilder::new().schema_type(SchemaType::from_iter(kinds)).build()
 }
 
 /// Targets to add, to replace (whole, by their code) or, with a value of null, to take away.
@@ -44,7 +121,7 @@ struct TargetView {
 struct TargetsBody {
     /// The targets.
     #[schema(max_items = 10000)]
-    targets: Vec<TargetDocument>,
+    targets: Vec<TargetEntry>,
 }
 
 /// A page of annotations.
@@ -65,7 +142,7 @@ struct AnnotationsPage {
 struct AnnotationsBody {
     /// The annotations.
     #[schema(max_items = 10000)]
-    annotations: Vec<AnnotationDocument>,
+    annotations: Vec<AnnotationEntry>,
 }
 
 /// Targets: those put beside the catalogue first, then the catalogue's that none of them replaces.
@@ -93,18 +170,17 @@ pub async fn get_targets(request: HttpRequest, context: web::Data<Context>) -> A
     };
     let next = page.next.as_deref();
     if page.format == Format::Json {
-        let targets = page.listed.into_iter().map(|(target, shipped)| TargetView { target, set_in: if shipped { "catalogue" } else { "targets" } }).collect();
+        let targets = page.listed.into_iter().map(TargetView::new).collect();
         return json(&request, &page.stamp, next, &TargetsPage { revision: page.revision, targets, next_cursor: page.next.clone() });
     }
-    let header = ["code", "measure", "unit", "from", "to", "value", "source_vi", "source_en", "set_in"];
-    let rows = page.listed.into_iter().map(|(target, shipped)| {
-        let source = target.source.unwrap_or_default();
-        let [unit, from, to] = [target.unit, target.from, target.to].map(Option::unwrap_or_default);
-        let set_in = if shipped { "catalogue" } else { "targets" }.to_owned();
-        let texts = |list: [String; 5]| list.into_iter().map(Cell::Text).collect::<Vec<_>>();
-        let mut cells = texts([target.code, target.measure, unit, from, to]);
-        cells.push(Cell::Number(target.value));
-        cells.extend([source.vi, source.en, set_in].map(Cell::Text));
+    let header = ["code", "measure", "unit", "from", "to", "value", "source_vi", "source_en", "note_vi", "note_en", "set_in"];
+    let rows = page.listed.into_iter().map(|listed| {
+        let view = TargetView::new(listed);
+        let (source, note) = (view.source.unwrap_or_default(), view.note.unwrap_or_default());
+        let [unit, from, to] = [view.unit, view.from, view.to].map(Option::unwrap_or_default);
+        let mut cells: Vec<Cell> = [view.code, view.measure, unit, from, to].map(Cell::Text).into();
+        cells.push(Cell::Number(view.value));
+        cells.extend([source.vi, source.en, note.vi, note.en, view.set_in.to_owned()].map(Cell::Text));
         cells
     });
     table(&request, &page.stamp, page.format, next, &header, rows).await

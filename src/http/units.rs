@@ -77,7 +77,7 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     match format {
         Format::Json => json(&request, &stamp, next.as_deref(), &UnitsPage { revision, units, next_cursor: next.clone() }),
         Format::Csv | Format::Xlsx => {
-            let header = ["code", "kind", "name_vi", "name_en", "parent", "valid_from", "valid_to", "successors", "official_codes"];
+            let header = ["code", "kind", "name_vi", "name_en", "parent", "valid_from", "valid_to", "successors", "shares", "official_codes"];
             table(&request, &stamp, format, next.as_deref(), &header, units.into_iter().map(row)).await
         }
     }
@@ -109,6 +109,7 @@ fn row(unit: UnitDocument) -> Vec<Cell> {
         day(unit.valid_from),
         day(unit.valid_to),
         Cell::Text(unit.successors.join("; ")),
+        Cell::Text(unit.shares.iter().map(|(code, share)| format!("{code}={share}")).collect::<Vec<_>>().join("; ")),
         Cell::Text(official),
     ]
 }

@@ -190,7 +190,7 @@ fn units_are_read_in_pages_by_code_and_by_parent_and_as_a_table() {
     let body = server.get("units?format=csv&code=p&code=p.a").text();
     let mut table = csv::Reader::from_reader(body.as_bytes());
     let rows: Vec<Vec<String>> = table.records().map(|row| row.unwrap().iter().map(ToOwned::to_owned).collect()).collect();
-    assert_eq!(rows[0], ["p", "agency", "'=1+1", "Comma, \"quoted\"", "", "", "", "", ""]);
+    assert_eq!(rows[0], ["p", "agency", "'=1+1", "Comma, \"quoted\"", "", "", "", "", "", ""]);
     assert_eq!(rows[1][4], "p");
 }
 

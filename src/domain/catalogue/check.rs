@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::*;
-use crate::domain::fault::is_code;
+use crate::domain::fault::{CODE, is_code};
 use crate::domain::formula::Reference;
 use crate::domain::number::MAX_DECIMALS;
 
@@ -65,7 +65,7 @@ pub(super) fn checked(document: CatalogueDocument) -> Result<Catalogue, Vec<Faul
 pub(super) fn target(catalogue: &Catalogue, place: &str, document: &TargetDocument) -> Result<Target, Vec<Fault>> {
     let mut checker = Checker { faults: Vec::new() };
     if !is_code(&document.code) {
-        checker.fault(format!("{place}/code"), "malformed_code", format!("{} is no code", quoted(&document.code)));
+        checker.fault(format!("{place}/code"), "malformed_code", format!("{} is no code: {CODE}", quoted(&document.code)));
     }
     match checker.target(place, document, catalogue) {
         Some(target) if checker.faults.is_empty() => Ok(target),

@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
 use super::super::fault::{Fault, quoted};
 use super::super::unit::{Name, UnitKind};
@@ -157,9 +158,11 @@ pub struct ScoreDocument {
     pub function: String,
     /// All of the points, above 0, as a decimal.
     #[serde(deserialize_with = "decimal")]
+    #[schema(schema_with = decimal_schema)]
     pub points: String,
     /// The value that earns all of them, above 0, as a decimal.
     #[serde(deserialize_with = "decimal")]
+    #[schema(schema_with = decimal_schema)]
     pub threshold: String,
     /// The document that sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -173,6 +176,11 @@ fn decimal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, 
         Value::String(text) => Ok(text),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => Err(serde::de::Error::custom("a decimal is expected")),
     }
+}
+
+/// A decimal as a text, whose digits are kept, or as a number.
+fn decimal_schema() -> Object {
+    ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Number])).description(Some("A decimal; as a text its digits are kept")).build()
 }
 
 fn neutral() -> String {
@@ -224,6 +232,7 @@ pub struct TargetDocument {
     pub to: Option<String>,
     /// What is to be reached, as a decimal.
     #[serde(deserialize_with = "decimal")]
+    #[schema(schema_with = decimal_schema)]
     pub value: String,
     /// The document that sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
