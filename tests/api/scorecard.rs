@@ -387,3 +387,18 @@ fn a_scorecard_as_a_table_has_a_column_for_each_of_the_thirteen_periods() {
     ];
     expected.iter().for_each(|(name, value)| assert_eq!(cell(name), *value, "{name}"));
 }
+
+#[test]
+fn points_are_added_up_before_they_are_rounded() {
+    let server = forest(&json!([{ "code": "p" }]));
+    let mut catalogue = server.read("catalogue");
+    for n in 0..3 {
+        let score = json!({ "function": "proportional", "points": "10", "threshold": "100" });
+        let kpi = json!({ "code": format!("test.third{n}"), "formula": format!("{SIGNED} / {OUTGOING}"), "unit_of_measure": "percent", "direction": "higher", "score": score });
+        catalogue["kpis"].as_array_mut().unwrap().push(kpi);
+    }
+    server.put("catalogue", &catalogue).expect(200);
+    server.record("p", &[(OUTGOING, "2021-10", 3), (SIGNED, "2021-10", 2)]);
+    // 10 x 2 / 3 is shown as 6.666667; three times the rounded number would be 20.000001.
+    assert_eq!(scorecard(&server, "p", "2021-10")["score"], json!({ "earned": 20, "possible": 30, "missing": 0 }));
+}
