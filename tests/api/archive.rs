@@ -381,7 +381,8 @@ fn the_history_names_what_was_declared() {
     let history = served.api.read("revisions?limit=1000");
     let declared: Vec<&Value> = history["revisions"].as_array().unwrap().iter().map(|revision| &revision["declarations"]).collect();
     assert_eq!((declared[10], declared[11], declared[12]), (&json!([]), &json!(["first", "a", "b"]), &json!(["first", "b", "first"])));
-    assert!(served.api.get("revisions?format=csv&limit=1000").text().contains(",first; a; b\r\n"));
+    let text = served.api.get("revisions?format=csv&limit=1000").text();
+    assert!(text.contains(",first; a; b\n"), "{text}");
 }
 
 #[test]
