@@ -3,7 +3,6 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
 use super::super::fault::{Fault, quoted};
 use super::super::unit::{Name, UnitKind};
@@ -156,13 +155,13 @@ pub struct ScoreDocument {
     /// `proportional`: all points from the threshold on, below it in proportion, as Decision 766/QD-TTg (2022) scores rates;
     /// `all_or_nothing`: none below it.
     pub function: String,
-    /// All of the points, above 0, as a decimal.
+    /// All of the points, above 0: a decimal as a text, whose digits are kept, or as a number.
     #[serde(deserialize_with = "decimal")]
-    #[schema(schema_with = decimal_schema)]
+    #[schema(value_type = Value)]
     pub points: String,
-    /// The value that earns all of them, above 0, as a decimal.
+    /// The value that earns all of them, above 0: a decimal as a text or as a number.
     #[serde(deserialize_with = "decimal")]
-    #[schema(schema_with = decimal_schema)]
+    #[schema(value_type = Value)]
     pub threshold: String,
     /// The document that sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -176,11 +175,6 @@ fn decimal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, 
         Value::String(text) => Ok(text),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => Err(serde::de::Error::custom("a decimal is expected")),
     }
-}
-
-/// A decimal as a text, whose digits are kept, or as a number.
-fn decimal_schema() -> Object {
-    ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Number])).description(Some("A decimal; as a text its digits are kept")).build()
 }
 
 fn neutral() -> String {
@@ -230,9 +224,9 @@ pub struct TargetDocument {
     /// Last month it holds for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// What is to be reached, as a decimal.
+    /// What is to be reached: a decimal as a text, whose digits are kept, or as a number.
     #[serde(deserialize_with = "decimal")]
-    #[schema(schema_with = decimal_schema)]
+    #[schema(value_type = Value)]
     pub value: String,
     /// The document that sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
