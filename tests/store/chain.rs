@@ -243,7 +243,10 @@ pub fn a_sound_ledger_is_found_sound_and_each_change_by_hand_is_found(place: &dy
     let counts = egov_kpi::store::SubmissionRow { created: 2, revised: 0, unchanged: 0, withdrawn: 0, ..submission("S3") };
     let recorded_at = store.head().unwrap().recorded_at;
     let sent = Commit { recorded_at, submission: Some(counts), new_measures: vec![measure], observations: vec![row(0, 1), row(1, 2)], ..bare(3) };
-    let declarations = vec![declaration("target", "kept", Some("{}")), declaration("target", "gone", None)];
+    let declarations = vec![
+        declaration("target", "kept", Some("{\"code\":\"kept\",\"measure\":\"ioffice.documents.signed_rate\",\"value\":\"1\"}")),
+        declaration("target", "gone", None),
+    ];
     write(&store, &[sent, Commit { recorded_at, closings: vec![(JANUARY, true)], ..bare(4) }, Commit { recorded_at, declarations, ..bare(5) }]);
     let found = verify(&store, None, |_, _| ()).unwrap();
     assert_eq!((found.revisions, found.rows, found.figures, found.faults, Some(found.hash)), (5, 2, 2, Vec::new(), kept(&store)[4].clone()));
@@ -258,8 +261,18 @@ pub fn a_sound_ledger_is_found_sound_and_each_change_by_hand_is_found(place: &dy
         ("unit_versions", "document = document || ' ' WHERE unit = 1", "document = substr(document, 1, length(document) - 1) WHERE unit = 1", 2),
         ("catalogue_versions", "document = document || ' '", "document = substr(document, 1, length(document) - 1)", 1),
         ("closings", "closed = 0", "closed = 1", 4),
-        ("declarations", "document = '' WHERE code = 'gone'", "document = NULL WHERE code = 'gone'", 5),
-        ("declarations", "document = NULL WHERE code = 'kept'", "document = '{}' WHERE code = 'kept'", 5),
+        (
+            "declarations",
+            "document = '{\"code\":\"kept\",\"measure\":\"ioffice.documents.signed_rate\",\"value\":\"1\"}' WHERE code = 'gone'",
+            "document = NULL WHERE code = 'gone'",
+            5,
+        ),
+        (
+            "declarations",
+            "document = NULL WHERE code = 'kept'",
+            "document = '{\"code\":\"kept\",\"measure\":\"ioffice.documents.signed_rate\",\"value\":\"1\"}' WHERE code = 'kept'",
+            5,
+        ),
         ("declarations", "kind = 'annotation' WHERE code = 'kept'", "kind = 'target' WHERE code = 'kept'", 5),
         ("declarations", "code = 'left' WHERE code = 'gone'", "code = 'gone' WHERE code = 'left'", 5),
         ("observations", "mantissa = 3 WHERE mantissa = 2", "mantissa = 2 WHERE mantissa = 3", 3),
