@@ -85,6 +85,9 @@ pub enum Command {
         /// Threads that answer requests; as many as there are cores when absent.
         #[arg(long, env = "EGOV_KPI_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
         workers: Option<u16>,
+        /// Most series at /metrics/figures; with more it answers an error that says so.
+        #[arg(long, env = "EGOV_KPI_SCRAPE_SERIES", default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        scrape_series: u32,
     },
     /// Show what it does: the real figures of October 2021 and a sample province, in a temporary ledger.
     #[command(after_help = "The ledger is gone when the demo ends. Invented figures stand only under the unit `sample`.")]
@@ -133,6 +136,9 @@ pub enum Command {
         /// Instead: every value of every unit and month with its coverage and changes, as one CSV for analysts with its description (Frictionless Data Package).
         #[arg(long)]
         tidy: bool,
+        /// Instead: the history of every measure as OpenMetrics, for `promtool tsdb create-blocks-from openmetrics`.
+        #[arg(long, conflicts_with = "tidy")]
+        openmetrics: bool,
     },
     /// Read files and name every fault and contradiction; nothing is recorded. Exit code 1 when there are any.
     Check {

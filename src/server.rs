@@ -38,6 +38,19 @@ pub struct Settings {
     pub listen: String,
     /// Threads that answer requests; none for as many as there are cores.
     pub workers: Option<u16>,
+    /// Most series at `/metrics/figures`.
+    pub scraped: usize,
+}
+
+impl Settings {
+    /// Most series at `/metrics/figures` unless somebody says otherwise.
+    pub const SCRAPED: usize = 20_000;
+
+    /// Of an address, everything else as it is by default.
+    #[must_use]
+    pub fn at(listen: &str) -> Self {
+        Self { listen: listen.to_owned(), workers: None, scraped: Self::SCRAPED }
+    }
 }
 
 /// Starts listening, then opens the ledger with `open` and becomes ready. `announce` is called once with
@@ -48,7 +61,7 @@ pub struct Settings {
 pub fn start(settings: &Settings, open: impl FnOnce() -> Result<App, Error> + Send + 'static, announce: impl FnOnce(SocketAddr)) -> Result<Running, Error> {
     let listener = TcpListener::bind(&settings.listen).map_err(Error::surroundings(format!("cannot listen on {}", settings.listen)))?;
     let address = listener.local_addr().map_err(surroundings)?;
-    let context = Context::new().map_err(|error| surroundings(std::io::Error::other(error)))?;
+    let context = Context::new(settings.scraped).map_err(|error| surroundings(std::io::Error::other(error)))?;
     let (handles, handle) = channel();
     let (for_web, workers) = (context.clone(), settings.workers);
     let web = std::thread::Builder::new().name("web".to_owned()).spawn(move || {

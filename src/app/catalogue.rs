@@ -70,7 +70,7 @@ pub fn from_files(files: impl Iterator<Item = (String, String)>) -> Result<Catal
             Err(found) => faults.extend(found.into_iter().map(|fault| Fault { pointer: format!("{name}#{}", fault.pointer), ..fault })),
         }
     }
-    match Catalogue::new(whole) {
+    match Catalogue::offered(whole) {
         Ok(catalogue) if faults.is_empty() => Ok(catalogue.document),
         Ok(_) => Err(Error::Invalid(faults)),
         Err(found) => {
@@ -160,7 +160,7 @@ pub struct NewCatalogue {
 
 fn change(desk: &Desk, new: NewCatalogue, actor: &str, keyed: Option<&Keyed>) -> Result<Given<CatalogueChanged>, Error> {
     let NewCatalogue { document, made_from, dry_run } = new;
-    let checked = Catalogue::new(document.clone()).map_err(Error::Invalid)?;
+    let checked = Catalogue::offered(document.clone()).map_err(Error::Invalid)?;
     let prepare = |state: &State| {
         if let Some(made_from) = made_from.filter(|made_from| *made_from != state.catalogue_version) {
             let detail = format!("the catalogue has version {} by now, this one was made from {made_from}", state.catalogue_version);

@@ -1,6 +1,6 @@
 //! Who was expected to report, who has, and when (contract section 3, `GET /completeness`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use chrono::NaiveDate;
@@ -226,6 +226,23 @@ impl Moment {
         };
         Ok((view, seen > query.offset.saturating_add(query.limit)))
     }
+}
+
+/// What was expected of a unit and all below it for a month and what came; and how many units were late or owe something.
+#[must_use]
+pub fn tally(state: &State, unit: usize, month: Month, today: NaiveDate) -> (Tally, usize) {
+    let (mut total, mut late) = (Tally::default(), BTreeSet::new());
+    for expectation in &state.catalogue.expectations {
+        let expected = ready(state, expectation, month);
+        for unit in state.units.subtree(unit).filter(|unit| expectation.is_of(&state.units, *unit, month)) {
+            let report = Report::of(state, &expected, unit, today);
+            total.add(&report);
+            if report.late > 0 || report.overdue {
+                late.insert(unit);
+            }
+        }
+    }
+    (total.rated(), late.len())
 }
 
 fn ready<'a>(state: &'a State, expectation: &'a Expectation, month: Month) -> Ready<'a> {

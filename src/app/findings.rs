@@ -51,7 +51,9 @@ impl FindingView {
     }
 }
 
-fn severity_name(severity: Severity) -> &'static str {
+/// A severity as clients read it.
+#[must_use]
+pub fn severity_name(severity: Severity) -> &'static str {
     match severity {
         Severity::Warning => "warning",
         Severity::Error => "error",

@@ -51,7 +51,7 @@ pub fn run(listen: &str, no_serve: bool, lang: Language, clock: &Clock) -> Resul
         app.stop();
         return Ok(Outcome::Done);
     }
-    let settings = Settings { listen: listen.to_owned(), workers: None };
+    let settings = Settings::at(listen);
     let running = server::start(&settings, move || Ok(app), announce)?;
     running.until_signal()?;
     drop(folder);

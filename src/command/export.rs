@@ -9,21 +9,34 @@ use tempfile::NamedTempFile;
 
 use super::{Outcome, io as unwritten};
 use crate::app::archive;
+use crate::app::state::State;
 use crate::error::Error;
+use crate::prometheus::exposition::openmetrics;
 use crate::store::Store;
+
+/// What is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum What {
+    /// The whole ledger, a ZIP.
+    Ledger,
+    /// Every value with its changes, a ZIP.
+    Tidy,
+    /// The history of every measure, text.
+    OpenMetrics,
+}
 
 /// Writes into a new file, or to standard output.
 ///
 /// # Errors
 /// The ledger cannot be had or the file cannot be written; a file that is there already is left as it is.
-pub fn run(file: Option<&Path>, tidy: bool, database: &str) -> Result<Outcome, Error> {
+pub fn run(file: Option<&Path>, what: What, database: &str) -> Result<Outcome, Error> {
     let Some(file) = file else {
         let out = io::stdout();
-        if out.is_terminal() {
+        if out.is_terminal() && what != What::OpenMetrics {
             eprintln!("egov-kpi: name a file, or send standard output into one: it is a ZIP");
             return Ok(Outcome::Usage);
         }
-        let told = fill(database, tidy, out.lock())?;
+        let told = fill(database, what, out.lock())?;
         eprintln!("{told}");
         return Ok(Outcome::Done);
     };
@@ -32,7 +45,7 @@ pub fn run(file: Option<&Path>, tidy: bool, database: &str) -> Result<Outcome, E
     }
     // Written beside it, and given its name only when it is whole.
     let mut beside = beside(file)?;
-    let told = fill(database, tidy, BufWriter::with_capacity(1 << 18, beside.as_file_mut()))?;
+    let told = fill(database, what, BufWriter::with_capacity(1 << 18, beside.as_file_mut()))?;
     beside.as_file().sync_all().map_err(unwritten)?;
     beside.persist_noclobber(file).map_err(|error| if error.error.kind() == io::ErrorKind::AlreadyExists { exists(file) } else { unwritten(error.error) })?;
     eprintln!("{} written: {told}", file.display());
@@ -53,19 +66,27 @@ fn exists(file: &Path) -> Error {
 }
 
 /// Writes the archive, and says in a sentence what is in it.
-fn fill(database: &str, tidy: bool, out: impl Write) -> Result<String, Error> {
+fn fill(database: &str, what: What, out: impl Write) -> Result<String, Error> {
     let store = Store::open(database, false)?;
     let bar = ProgressBar::new(0);
     let show = |done: Option<u64>, all: Option<u64>| {
         bar.set_length(all.unwrap_or(0));
         bar.set_position(done.unwrap_or(0));
     };
-    let told = if tidy {
-        let written = archive::write_tidy(&store, out, |done, all| show(u64::try_from(done).ok(), u64::try_from(all).ok()))?;
-        format!("revision {}, {} rows", written.revision, written.rows)
-    } else {
-        let written = archive::write(&store, out, |done, all| show(u64::try_from(done).ok(), u64::try_from(all).ok()))?;
-        format!("revision {}, {} figures, hash {}", written.revision, written.figures(), written.hash)
+    let told = match what {
+        What::OpenMetrics => {
+            let state = State::load(&store)?;
+            let samples = openmetrics(&state, BufWriter::with_capacity(1 << 18, out)).map_err(unwritten)?;
+            format!("revision {}, {samples} samples", state.revision)
+        }
+        What::Tidy => {
+            let written = archive::write_tidy(&store, out, |done, all| show(u64::try_from(done).ok(), u64::try_from(all).ok()))?;
+            format!("revision {}, {} rows", written.revision, written.rows)
+        }
+        What::Ledger => {
+            let written = archive::write(&store, out, |done, all| show(u64::try_from(done).ok(), u64::try_from(all).ok()))?;
+            format!("revision {}, {} figures, hash {}", written.revision, written.figures(), written.hash)
+        }
     };
     bar.finish_and_clear();
     Ok(told)

@@ -16,6 +16,7 @@ use crate::app::clock::Clock;
 use crate::config::{Command, Config};
 use crate::domain::fault::Fault;
 use crate::error::Error;
+use crate::server::Settings;
 use crate::{generate, http};
 
 /// How a command ended (contract section 5).
@@ -47,10 +48,22 @@ impl From<Outcome> for ExitCode {
 pub fn run(config: Config) -> Outcome {
     let clock = Clock::new(config.utc_offset);
     let outcome = match config.command {
-        Command::Serve { listen, database, workers } => serve::run(&listen.address, &database.address, workers, clock),
+        Command::Serve { listen, database, workers, scrape_series } => {
+            let settings = Settings { workers, scraped: usize::try_from(scrape_series).unwrap_or(usize::MAX), ..Settings::at(&listen.address) };
+            serve::run(&settings, &database.address, clock)
+        }
         Command::Demo { listen, no_serve, lang } => demo::run(&listen.address, no_serve, lang, &clock),
         Command::Import { files, database, reference, reason, from_line } => import::run(&files, (&database.address, clock), reference, reason, from_line),
-        Command::Export { file, database, tidy } => export::run(file.as_deref(), tidy, &database.address),
+        Command::Export { file, database, tidy, openmetrics } => {
+            let what = if openmetrics {
+                export::What::OpenMetrics
+            } else if tidy {
+                export::What::Tidy
+            } else {
+                export::What::Ledger
+            };
+            export::run(file.as_deref(), what, &database.address)
+        }
         Command::Check { files, database, lang } => check::run(&files, database.as_deref(), lang, clock),
         Command::Generate { size, seed, units } => generate_csv(size, seed, units.as_deref()),
         Command::Catalogue { action } => catalogue::run(&action),

@@ -11,9 +11,9 @@ use crate::server::{self, Settings};
 ///
 /// # Errors
 /// The address or the ledger cannot be had.
-pub fn run(listen: &str, database: &str, workers: Option<u16>, clock: Clock) -> Result<Outcome, Error> {
-    let (settings, database) = (Settings { listen: listen.to_owned(), workers }, database.to_owned());
-    let running = server::start(&settings, move || server::open(&database, clock), announce)?;
+pub fn run(settings: &Settings, database: &str, clock: Clock) -> Result<Outcome, Error> {
+    let database = database.to_owned();
+    let running = server::start(settings, move || server::open(&database, clock), announce)?;
     running.until_signal()?;
     Ok(Outcome::Done)
 }

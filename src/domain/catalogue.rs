@@ -7,6 +7,7 @@ use super::expectation::Expectation;
 use super::fault::{Fault, quoted};
 use super::formula::{Check, Expression};
 use super::measure::{Measure, Members};
+use super::metric;
 use super::number::Written;
 use super::period::Month;
 use super::unit::Name;
@@ -217,6 +218,17 @@ impl Catalogue {
     /// Every fault at once; pointers are `/section/N/field`.
     pub fn new(document: CatalogueDocument) -> Result<Self, Vec<Fault>> {
         check::checked(document)
+    }
+
+    /// The same for a document that is about to be put in place, which has to pass one check more than one that is there already: no two
+    /// measures have one name in Prometheus.
+    ///
+    /// # Errors
+    /// Every fault at once; pointers are `/section/N/field`.
+    pub fn offered(document: CatalogueDocument) -> Result<Self, Vec<Fault>> {
+        let catalogue = Self::new(document)?;
+        let faults = metric::faults(&catalogue.indicators, &catalogue.kpis);
+        if faults.is_empty() { Ok(catalogue) } else { Err(faults) }
     }
 
     /// Checks a target that is set beside the catalogue.

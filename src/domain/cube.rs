@@ -331,6 +331,15 @@ impl Cube {
         self.columns.get(measure).is_some_and(|column| column.blocks.iter().any(Option::is_some))
     }
 
+    /// The months between which figures of indicators lie, both included; a few more where figures were withdrawn.
+    #[must_use]
+    pub fn span(&self) -> Option<(Month, Month)> {
+        let blocks = || self.columns.iter().flat_map(|column| column.blocks.iter().flatten()).filter(|block| block.months > 0);
+        let last = |block: &Block| block.first + i32::try_from(block.months).unwrap_or(0) - 1;
+        let first = blocks().map(|block| block.first).min()?;
+        Some((Month::from_number(first)?, Month::from_number(blocks().map(|block| last(block)).max()?)?))
+    }
+
     /// How many figures stand.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -10,6 +10,7 @@ pub mod fault;
 pub mod formula;
 pub mod geography;
 pub mod measure;
+pub mod metric;
 pub mod number;
 pub mod observation;
 pub mod period;

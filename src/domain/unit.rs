@@ -49,6 +49,20 @@ pub enum UnitKind {
     Agency,
 }
 
+impl UnitKind {
+    /// As it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Province => "province",
+            Self::Department => "department",
+            Self::District => "district",
+            Self::Commune => "commune",
+            Self::Agency => "agency",
+        }
+    }
+}
+
 /// A number or identifier the state gives a unit, for a time; the state uses them again.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -12,6 +12,7 @@ mod observations;
 mod params;
 mod periods;
 mod problem;
+mod prometheus;
 mod quality;
 mod ranking;
 mod reply;
@@ -46,6 +47,8 @@ pub struct Context {
     app: Arc<OnceLock<App>>,
     /// The service's own health.
     pub metrics: Arc<Metrics>,
+    /// Most series at `/metrics/figures`.
+    pub scraped: usize,
 }
 
 impl Context {
@@ -53,8 +56,8 @@ impl Context {
     ///
     /// # Errors
     /// When the metrics contradict each other, which a test would have shown.
-    pub fn new() -> Result<Self, prometheus::Error> {
-        Ok(Self { app: Arc::new(OnceLock::new()), metrics: Arc::new(Metrics::new()?) })
+    pub fn new(scraped: usize) -> Result<Self, ::prometheus::Error> {
+        Ok(Self { app: Arc::new(OnceLock::new()), metrics: Arc::new(Metrics::new()?), scraped })
     }
 
     /// The state that a request wants, with what its entity tag tells; or that the client has the answer already.
@@ -147,12 +150,13 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
             .service(ledger::get_ledger)
             .route("/openapi.json", web::get().to(description));
     }));
-    config.service(health::livez).service(health::readyz).service(health::metrics);
+    config.service(health::livez).service(health::readyz).service(health::metrics).service(prometheus::figures);
 }
 
 /// The routes that are not part of the interface that is described: the description itself, and its page.
 pub fn extras(config: &mut web::ServiceConfig) {
     config
+        .configure(prometheus::routes)
         .route("/openapi.json", web::get().to(description))
         .route("/docs", web::get().to(|| async { HttpResponse::Found().insert_header(("Location", "/docs/")).finish() }))
         .service(utoipa_swagger_ui::SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::new(["/api/v1/openapi.json"]).validator_url("none")))

@@ -28,7 +28,9 @@ pub async fn watch(request: ServiceRequest, next: Next<impl MessageBody + 'stati
     let method = request.method().as_str().to_owned();
     let mut answer = next.call(request).await?.map_into_boxed_body();
     if answer.status().is_client_error() || answer.status().is_server_error() {
-        let told = answer.headers().get(CONTENT_TYPE).is_some_and(|media| media == MEDIA_TYPE);
+        // The Prometheus API has a shape of its own for errors.
+        let own = answer.request().path().starts_with("/prometheus/");
+        let told = answer.headers().get(CONTENT_TYPE).is_some_and(|media| media == MEDIA_TYPE || (own && media == "application/json"));
         if !told {
             let status = answer.status();
             let allow = answer.headers().get(actix_web::http::header::ALLOW).cloned();

@@ -65,6 +65,7 @@ fn page(numbers: Option<[(&str, &str, String); 6]>, provinces: &[Province]) -> M
         ("/api/v1/revisions?format=csv", "Lịch sử thay đổi (CSV)", "Everything that happened, who, when, why"),
         ("/api/v1/periods", "Các tháng đã chốt", "Months that are closed"),
         ("/api/v1/ledger", "Tình trạng của sổ cái", "How far the ledger has come"),
+        ("/metrics/figures", "Số liệu mới nhất cho Prometheus", "The newest figures for scraping"),
         ("/metrics", "Tình trạng của dịch vụ", "The service's own health"),
     ];
     html! {

@@ -317,7 +317,7 @@ pub fn serve(address: &str) -> Running {
 /// The same by a clock.
 pub fn serve_by(address: &str, clock: Clock) -> Running {
     let address = address.to_owned();
-    let settings = Settings { listen: "127.0.0.1:0".to_owned(), workers: Some(2) };
+    let settings = Settings { workers: Some(2), ..Settings::at("127.0.0.1:0") };
     server::start(&settings, move || server::open(&address, clock), |_address| {}).unwrap()
 }
 

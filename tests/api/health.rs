@@ -22,7 +22,7 @@ fn while_the_ledger_loads_the_service_lives_and_asks_for_patience() {
     let address = home.address();
     let (announce, announced) = std::sync::mpsc::channel();
     let (go_on, waits) = std::sync::mpsc::channel::<()>();
-    let settings = egov_kpi::server::Settings { listen: "127.0.0.1:0".to_owned(), workers: Some(2) };
+    let settings = egov_kpi::server::Settings { workers: Some(2), ..egov_kpi::server::Settings::at("127.0.0.1:0") };
     let open = move || {
         waits.recv().unwrap();
         egov_kpi::server::open(&address, Clock::default())

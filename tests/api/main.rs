@@ -22,6 +22,7 @@ mod instances;
 mod invalid;
 mod posting;
 mod processes;
+mod prometheus;
 mod quality;
 mod ranking;
 mod reading;

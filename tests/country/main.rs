@@ -90,7 +90,7 @@ fn every_answer_over_the_country_comes_from_the_cube_without_sql() {
     assert!(imported.success());
 
     set_default_instrumentation(|| Some(Box::new(Listener))).unwrap();
-    let settings = Settings { listen: "127.0.0.1:0".to_owned(), workers: Some(2) };
+    let settings = Settings { workers: Some(2), ..Settings::at("127.0.0.1:0") };
     let running = server::start(&settings, move || server::open(&ledger, Clock::default()), |_address| {}).unwrap();
     let config = Agent::config_builder().http_status_as_error(false).proxy(None).timeout_global(Some(Duration::from_secs(120)));
     let service = Service { agent: config.build().new_agent(), base: format!("http://{}/api/v1", running.address) };

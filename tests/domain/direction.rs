@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const MAY_NAME: [(&str, &[&str]); 14] = [
     ("main", &["command", "config", "server"]),
     ("lib", &["app", "command", "config", "domain", "error", "generate", "http", "intake", "pages", "prometheus", "server", "store"]),
-    ("command", &["app", "config", "domain", "error", "generate", "http", "intake", "server", "store"]),
+    ("command", &["app", "config", "domain", "error", "generate", "http", "intake", "prometheus", "server", "store"]),
     ("server", &["app", "config", "domain", "error", "http", "pages", "prometheus", "store"]),
     ("http", &["app", "domain", "error", "intake", "prometheus"]),
     ("pages", &["app", "domain", "error", "http"]),
