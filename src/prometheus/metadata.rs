@@ -35,7 +35,7 @@ pub fn metadata(state: &State) -> Vec<Described> {
         let help = match beside {
             Beside::Completeness => "Figures reported in percent of those expected, at the unit and below",
             Beside::LateUnits => "Units, the unit and below, whose report was late or is owed",
-            Beside::Findings => "Findings that stand, at the unit and below",
+            Beside::Findings => "Findings that stand, at the unit and below (the latest: of three months)",
         };
         found.push(Described { metric: beside.name().to_owned(), help: help.to_owned() });
         found.extend(

@@ -31,6 +31,10 @@ pub const MAX_SERIES: usize = 50_000;
 pub const MAX_VALUES: usize = 3_000_000;
 /// How many months old the newest value may be.
 pub const LATEST: i32 = 3;
+/// Of how many months up to the newest one the latest findings are.
+const STANDING: i32 = 3;
+/// How many months before the first one that is asked for are needed to tell the latest.
+const BEFORE: i32 = LATEST + STANDING - 1;
 /// Series that are taken in one look.
 const IN_ONE_LOOK: usize = 64;
 /// How often a query is begun anew because a revision came in between.
@@ -410,12 +414,16 @@ fn take(state: &State, today: NaiveDate, job: &Job, found: &mut Vec<Series>) {
         }
         What::Beside { beside, companion, labels } => {
             let values = besides(state, today, *beside, labels, job);
-            let at = |month: Month| values.get(usize::try_from(month.since(job.first) + LATEST).ok()?).copied().flatten();
+            let at = |month: Month| values.get(usize::try_from(month.since(job.first) + BEFORE).ok()?).copied().flatten();
             let newest =
                 |month: Month| (0..=LATEST).map(|n| month.plus(-n)).find_map(|month| at(month).filter(|value| value.settled).map(|value| (month, value)));
             let number = |month: Month| match companion {
                 None => at(month).map(|value| value.number),
                 Some(Companion::LatestPeriod) => newest(month).map(|(month, _)| float(super::promql::first_second(month))),
+                // A contradiction is not gone because the next month has begun to come in.
+                Some(_) if *beside == Beside::Findings => {
+                    newest(month).map(|(month, _)| (0..STANDING).filter_map(|n| at(month.plus(-n))).map(|value| value.number).sum())
+                }
                 Some(_) => newest(month).map(|(_, value)| value.number),
             };
             add(&Arc::new(labels.clone()), job.first, months().map(number).collect());
@@ -431,9 +439,9 @@ struct BesideValue {
     settled: bool,
 }
 
-/// The numbers of a metric that is no measure, from [`LATEST`] months before the job's first month to its last.
+/// The numbers of a metric that is no measure, from [`BEFORE`] months before the job's first month to its last.
 fn besides(state: &State, today: NaiveDate, beside: Beside, labels: &Labels, job: &Job) -> Vec<Option<BesideValue>> {
-    let months = (-LATEST..=job.last.since(job.first)).map(|n| job.first.plus(n));
+    let months = (-BEFORE..=job.last.since(job.first)).map(|n| job.first.plus(n));
     let range = state.units.subtree(job.unit);
     if beside == Beside::Findings {
         let (rule, severity) = (labels.get("rule"), labels.get("severity"));

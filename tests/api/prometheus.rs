@@ -184,6 +184,9 @@ fn completeness_late_units_and_findings_stand_beside_the_measures() {
     assert_eq!(at("egov_completeness_percent_latest{unit=\"p\"}", "2021-06-10T00:00:00Z"), ["p 0"]);
     assert_eq!(at("egov_late_units_latest_period_timestamp_seconds{unit=\"p\"}", "2021-06-10T00:00:00Z"), ["p 1619827200"]); // 1 May
     assert_eq!(at("egov_findings_latest{unit=\"p\"}", "2021-06-10T00:00:00Z"), ["p 1"]);
+    server.record("p.a", &[(OUTGOING, "2021-05", 60), (SIGNED, "2021-05", 30)]);
+    assert_eq!(at("egov_findings{unit=\"p\"}", "2021-05-20T00:00:00Z"), ["p 0"]);
+    assert_eq!(at("egov_findings_latest{unit=\"p\"}", "2021-06-10T00:00:00Z"), ["p 1"], "April's contradiction stands");
 }
 
 #[test]
