@@ -160,13 +160,19 @@ pub struct NewCatalogue {
 
 fn change(desk: &Desk, new: NewCatalogue, actor: &str, keyed: Option<&Keyed>) -> Result<Given<CatalogueChanged>, Error> {
     let NewCatalogue { document, made_from, dry_run } = new;
-    let checked = Catalogue::offered(document.clone()).map_err(Error::Invalid)?;
+    let checked = match Catalogue::offered(document.clone()) {
+        Ok(checked) => checked,
+        Err(mut faults) => {
+            faults.extend(unknown_units(&desk.state.read(), &document));
+            return Err(Error::Invalid(faults));
+        }
+    };
     let prepare = |state: &State| {
         if let Some(made_from) = made_from.filter(|made_from| *made_from != state.catalogue_version) {
             let detail = format!("the catalogue has version {} by now, this one was made from {made_from}", state.catalogue_version);
             return Err(Error::Conflict { detail: detail.clone(), obstacles: vec![Fault::new("/version", "version_changed", detail)] });
         }
-        let unknown: Vec<Fault> = unknown_units(state, &checked);
+        let unknown: Vec<Fault> = unknown_units(state, &document);
         if !unknown.is_empty() {
             return Err(Error::Invalid(unknown));
         }
@@ -194,7 +200,7 @@ fn change(desk: &Desk, new: NewCatalogue, actor: &str, keyed: Option<&Keyed>) ->
     Ok(changed.given)
 }
 
-fn unknown_units(state: &State, catalogue: &Catalogue) -> Vec<Fault> {
+fn unknown_units(state: &State, catalogue: &CatalogueDocument) -> Vec<Fault> {
     let of_targets = catalogue.targets.iter().enumerate().map(|(n, target)| (format!("/targets/{n}/unit"), &target.unit));
     let of_expectations = catalogue.expectations.iter().enumerate().map(|(n, expectation)| (format!("/expectations/{n}/unit"), &expectation.unit));
     let units = of_targets.chain(of_expectations).filter_map(|(pointer, unit)| Some((pointer, unit.as_ref()?)));

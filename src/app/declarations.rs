@@ -2,6 +2,7 @@
 //! way; a new one replaces the whole of the one with its code, and every version is kept.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -175,11 +176,12 @@ impl Declarations {
 /// A request's declarations: each replaces the one with its code, or takes it away.
 pub type Changes<D> = BTreeMap<String, (usize, Option<D>)>;
 
-/// Reads `{"targets": [...]}` or `{"annotations": [...]}`, every malformed entry at once.
+/// Reads `{"targets": [...]}` or `{"annotations": [...]}`: the entries, and a fault for each of the wrong shape and for a code that stands
+/// twice.
 ///
 /// # Errors
-/// A fault for each entry of the wrong shape, and for a code that stands twice.
-pub fn parse<D: Declared>(value: Value) -> Result<Changes<D>, Error> {
+/// There is no list, or too long a one.
+pub fn parse<D: Declared>(value: Value) -> Result<(Changes<D>, Vec<Fault>), Error> {
     let Value::Object(mut fields) = value else {
         return Err(Error::fault("", "wrong_type", format!("an object with a list \"{}\" is expected", D::LIST)));
     };
@@ -210,13 +212,13 @@ pub fn parse<D: Declared>(value: Value) -> Result<Changes<D>, Error> {
         if let Some(fault) = faults.last_mut().filter(|_| found.is_none()) {
             fault.pointer = fault.pointer.replacen(&first, &place, 1);
         }
-        if let Some(document) = found
-            && changes.insert(code.clone(), (n, document)).is_some()
-        {
-            faults.push(Fault::new(format!("{place}/code"), "duplicate", format!("{} stands twice", quoted(&code))));
+        let Some(document) = found else { continue };
+        match changes.entry(code) {
+            Entry::Vacant(slot) => drop(slot.insert((n, document))),
+            Entry::Occupied(first) => faults.push(Fault::new(format!("{place}/code"), "duplicate", format!("{} stands twice", quoted(first.key())))),
         }
     }
-    if faults.is_empty() { Ok(changes) } else { Err(Error::Invalid(faults)) }
+    Ok((changes, faults))
 }
 
 /// What a change of declarations came to.
@@ -290,20 +292,30 @@ impl App {
     /// Every fault of them, or that one of the catalogue's was to be taken away.
     pub async fn put_declarations<D: Declared>(
         &self,
-        changes: Changes<D>,
+        (changes, malformed): (Changes<D>, Vec<Fault>),
         actor: &str,
         dry_run: bool,
         keyed: Option<Keyed>,
     ) -> Result<Given<DeclarationsChanged<D>>, Error> {
         let actor = actor.to_owned();
         let keyed = keyed.filter(|_| !dry_run);
-        self.inner.writer.exclusive(move |desk| change(desk, &changes, &actor, dry_run, keyed.as_ref())).answer().await
+        self.inner.writer.exclusive(move |desk| change(desk, &changes, &malformed, &actor, dry_run, keyed.as_ref())).answer().await
     }
 }
 
-fn change<D: Declared>(desk: &Desk, changes: &Changes<D>, actor: &str, dry_run: bool, keyed: Option<&Keyed>) -> Result<Given<DeclarationsChanged<D>>, Error> {
+fn change<D: Declared>(
+    desk: &Desk,
+    changes: &Changes<D>,
+    malformed: &[Fault],
+    actor: &str,
+    dry_run: bool,
+    keyed: Option<&Keyed>,
+) -> Result<Given<DeclarationsChanged<D>>, Error> {
     let prepare = |state: &State| {
-        let faults: Vec<Fault> = changes.iter().flat_map(|(code, (n, document))| faults_of(state, code, *n, document.as_ref())).collect();
+        let mut entries: Vec<_> = changes.iter().collect();
+        entries.sort_by_key(|(_, (n, _))| *n);
+        let of_entries = entries.into_iter().flat_map(|(code, (n, document))| faults_of(state, code, *n, document.as_ref()));
+        let faults: Vec<Fault> = malformed.iter().cloned().chain(of_entries).collect();
         if !faults.is_empty() {
             return Err(Error::Invalid(faults));
         }

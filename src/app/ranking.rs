@@ -81,6 +81,9 @@ pub struct RankingRow {
     /// The target in force in the period's last month.
     #[schema(required, value_type = Option<f64>)]
     pub target: Option<Written>,
+    /// The code of that target.
+    #[schema(required)]
+    pub target_code: Option<String>,
     /// How far it has come, in percent of the target.
     #[schema(required, value_type = Option<f64>)]
     pub attainment: Option<Shown>,
@@ -159,7 +162,9 @@ impl Ranking<'_> {
     }
 
     fn row(&self, unit: usize, point: &Point, (rank, previous_rank): (Option<usize>, Option<usize>)) -> RankingRow {
-        let target = self.state.targets.in_force(&self.state.units, self.measure, unit, point.period.last()).map(|target| target.value);
+        let target = self.state.targets.in_force(&self.state.units, self.measure, unit, point.period.last());
+        let target_code = target.map(|target| target.code.clone());
+        let target = target.map(|target| target.value);
         let (attainment, status) = judge(self.direction(), point.value, target.map(Written::to_f64));
         RankingRow {
             unit: self.state.units.code(unit).to_owned(),
@@ -171,6 +176,7 @@ impl Ranking<'_> {
             rank,
             previous_rank,
             target,
+            target_code,
             attainment: attainment.and_then(Shown::new),
             status,
         }

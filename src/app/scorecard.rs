@@ -88,6 +88,9 @@ pub struct ScorecardRow {
     /// The target in force in the period's last month.
     #[schema(required, value_type = Option<f64>)]
     pub target: Option<Written>,
+    /// The code of that target.
+    #[schema(required)]
+    pub target_code: Option<String>,
     /// How far the value has come, in percent of the target.
     #[schema(required, value_type = Option<f64>)]
     pub attainment: Option<Shown>,
@@ -177,7 +180,9 @@ fn row(state: &State, geography: Geography, measure: &Measure, unit: usize, peri
     past.reverse();
     let series = Series::new(state.source().given_in(geography), &program, unit, *past.first()?, period);
     let shown = point(state, &series, (measure, &program), unit, period);
-    let target = state.targets.in_force(&state.units, measure, unit, period.last()).map(|target| target.value);
+    let target = state.targets.in_force(&state.units, measure, unit, period.last());
+    let target_code = target.map(|target| target.code.clone());
+    let target = target.map(|target| target.value);
     let direction = catalogue.direction(&measure.code);
     let value = series.value(period);
     let (attainment, status) = judge(direction, value, target.map(Written::to_f64));
@@ -202,6 +207,7 @@ fn row(state: &State, geography: Geography, measure: &Measure, unit: usize, peri
         direction,
         point: shown,
         target,
+        target_code,
         attainment: attainment.and_then(Shown::new),
         status,
         score,

@@ -218,6 +218,15 @@ impl State {
         rows.filter_map(|(id, unit)| self.cube.row(id, unit).last()).max()
     }
 
+    /// The newest month that units of a stretch have reported as a rule: not one that has only begun to come in, of which less than half as
+    /// many units have figures as of the month before.
+    #[must_use]
+    pub fn newest_whole(&self, units: Range<usize>) -> Option<Month> {
+        let newest = self.newest(units.clone())?;
+        let reported = |month: Month| units.clone().filter(|unit| self.measures.iter().any(|(id, _)| self.cube.row(id, *unit).at(month).is_some())).count();
+        Some(if reported(newest) * 2 < reported(newest.plus(-1)) { newest.plus(-1) } else { newest })
+    }
+
     /// Finds the findings anew that figures have to do with.
     fn judge(&mut self, entries: &[Entry]) {
         let book = Arc::clone(&self.book);

@@ -15,6 +15,7 @@ use crate::app::series::{PointView, SeriesQuery, When, Whose};
 use crate::app::submissions::Body;
 use crate::config::Language;
 use crate::domain::change::Reason;
+use crate::domain::fault::Fault;
 use crate::domain::measure::{Measure, Members};
 use crate::domain::period::{Month, Period, Step};
 use crate::error::Error;
@@ -86,8 +87,9 @@ fn fill(app: &App, clock: &Clock) -> Result<(), Error> {
     Ok(())
 }
 
-fn declared<D: Declared>(list: &[D]) -> Changes<D> {
-    list.iter().enumerate().map(|(n, declaration)| (declaration.code().to_owned(), (n, Some(declaration.clone())))).collect()
+fn declared<D: Declared>(list: &[D]) -> (Changes<D>, Vec<Fault>) {
+    let changes = list.iter().enumerate().map(|(n, declaration)| (declaration.code().to_owned(), (n, Some(declaration.clone())))).collect();
+    (changes, Vec::new())
 }
 
 /// Nine o'clock in Vietnam.

@@ -38,6 +38,8 @@ pub enum RawNumber<'a> {
     Null,
     /// Digits as written.
     Digits(Cow<'a, str>),
+    /// Digits of a sheet in threes, so that what stands between them may part thousands or decimals; and as what they are if decimals.
+    Grouped(&'a str, Cow<'a, str>),
     /// Something that is no number.
     WrongType,
 }
@@ -305,10 +307,16 @@ impl<'a> Parser<'a> {
     }
 
     fn value(&mut self, raw: &RawObservation<'_>, measure: Option<usize>) -> Option<Option<Written>> {
+        let decimals = measure.and_then(|measure| self.submission.measures.get(measure)).and_then(|named| named.decimals);
         let mut fault = |code, detail: String| self.faults.push(raw.place.fault("value", code, detail));
         let digits = match &raw.value {
             RawNumber::Null => return Some(None),
             RawNumber::Digits(digits) => digits,
+            RawNumber::Grouped(text, _) if decimals.is_some_and(|decimals| decimals < 3) => {
+                fault("ambiguous_thousands", format!("{} may be thousands or decimals; write the figure without separators between thousands", quoted(text)));
+                return None;
+            }
+            RawNumber::Grouped(_, digits) => digits,
             RawNumber::Absent => {
                 fault("missing", "value is missing; null withdraws a figure".to_owned());
                 return None;

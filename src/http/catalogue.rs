@@ -143,7 +143,7 @@ pub async fn put(request: HttpRequest, context: web::Data<Context>, body: Result
     operation_id = "get_indicators",
     tag = "declarations",
     params(("system" = Option<String>, Query, description = "Only those of a system"), ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"), ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"), ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")),
-    responses((status = 200, description = "The indicators", content((Indicators = "application/json"), (String = "text/csv"), (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
+    responses((status = 200, description = "The indicators", content((Indicators = "application/json"), (String = "text/csv"), (crate::http::reply::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/indicators")]
 pub async fn get_indicators(request: HttpRequest, context: web::Data<Context>) -> Answer {
@@ -185,7 +185,7 @@ pub async fn get_indicators(request: HttpRequest, context: web::Data<Context>) -
     operation_id = "get_kpis",
     tag = "declarations",
     params(("system" = Option<String>, Query, description = "Only those of a system"), ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"), ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"), ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")),
-    responses((status = 200, description = "The kpis", content((Kpis = "application/json"), (String = "text/csv"), (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
+    responses((status = 200, description = "The kpis", content((Kpis = "application/json"), (String = "text/csv"), (crate::http::reply::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/kpis")]
 pub async fn get_kpis(request: HttpRequest, context: web::Data<Context>) -> Answer {

@@ -160,7 +160,7 @@ struct AnnotationsBody {
         ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
         ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")
     ),
-    responses((status = 200, description = "A page", content((TargetsPage = "application/json"), (String = "text/csv"), (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
+    responses((status = 200, description = "A page", content((TargetsPage = "application/json"), (String = "text/csv"), (crate::http::reply::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/targets")]
 pub async fn get_targets(request: HttpRequest, context: web::Data<Context>) -> Answer {
@@ -227,7 +227,7 @@ struct TargetsChanged {
         ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
         ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")
     ),
-    responses((status = 200, description = "A page", content((AnnotationsPage = "application/json"), (String = "text/csv"), (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
+    responses((status = 200, description = "A page", content((AnnotationsPage = "application/json"), (String = "text/csv"), (crate::http::reply::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/annotations")]
 pub async fn get_annotations(request: HttpRequest, context: web::Data<Context>) -> Answer {
@@ -290,7 +290,7 @@ async fn page<D: Declared>(request: &HttpRequest, context: &Context) -> Result<R
         unit: params.text("unit"),
         from: params.parse("from"),
         to: params.parse("to"),
-        limit: params.limit(1_000, 10_000),
+        limit: params.limit(format, 1_000, 10_000),
         offset: params.offset(),
     };
     params.finish()?;

@@ -38,7 +38,7 @@ struct FindingsPage {
         ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
         ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")
     ),
-    responses((status = 200, description = "A page", content((FindingsPage = "application/json"), (String = "text/csv"), (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
+    responses((status = 200, description = "A page", content((FindingsPage = "application/json"), (String = "text/csv"), (crate::http::reply::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/findings")]
 pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
@@ -50,7 +50,7 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
         to: params.parse("to"),
         severity: params.word("severity", &["warning", "error"]).map(ToOwned::to_owned),
         rule: params.text("rule"),
-        limit: params.limit(1_000, 10_000),
+        limit: params.limit(format, 1_000, 10_000),
         offset: params.offset(),
     };
     params.finish()?;

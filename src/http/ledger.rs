@@ -34,7 +34,7 @@ struct Revisions {
         ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
         ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")
     ),
-    responses((status = 200, description = "A page", content((Revisions = "application/json"), (String = "text/csv"), (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
+    responses((status = 200, description = "A page", content((Revisions = "application/json"), (String = "text/csv"), (crate::http::reply::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/revisions")]
 pub async fn get_revisions(request: HttpRequest, context: web::Data<Context>) -> Answer {
@@ -42,7 +42,7 @@ pub async fn get_revisions(request: HttpRequest, context: web::Data<Context>) ->
     let format = Format::of(&request, &mut params);
     let wanted = params.wanted(&request);
     let mut after = params.parse::<i64>("after").unwrap_or(0);
-    let limit = params.limit(MAX_PAGE, MAX_PAGE);
+    let limit = params.limit(format, MAX_PAGE, MAX_PAGE);
     if after < 0 {
         params.fault("after", "out_of_range", "a revision is a whole number from 0");
     }

@@ -159,7 +159,7 @@ struct ObservationsPage {
         ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
         ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")
     ),
-    responses((status = 200, description = "A page", content((ObservationsPage = "application/json"), (String = "text/csv"), (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
+    responses((status = 200, description = "A page", content((ObservationsPage = "application/json"), (String = "text/csv"), (crate::http::reply::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/observations")]
 pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
@@ -171,7 +171,7 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
         to: params.parse("to"),
         submission: params.text("submission"),
         history: params.flag("history", false),
-        limit: params.limit(1_000, MAX_PAGE),
+        limit: params.limit(format, 1_000, MAX_PAGE),
         ..FigureQuery::default()
     };
     if let Some(text) = params.text("indicator") {

@@ -6,6 +6,7 @@ use actix_web::HttpRequest;
 use actix_web::web::Query;
 
 use super::problem::Problem;
+use super::reply::Format;
 use crate::app::moment::Wanted;
 use crate::domain::fault::{Fault, quoted};
 use crate::domain::measure::Measure;
@@ -126,9 +127,9 @@ impl Params {
         self.word("geography", &["as_reported", "current"]) == Some("current")
     }
 
-    /// A page's size.
-    pub fn limit(&mut self, default: usize, most: usize) -> usize {
-        let limit = self.parse::<usize>("limit").unwrap_or(default);
+    /// A page's size. A table is as long as it may be unless somebody says otherwise: who opens it does not see that more follow.
+    pub fn limit(&mut self, format: Format, default: usize, most: usize) -> usize {
+        let limit = self.parse::<usize>("limit").unwrap_or(if format == Format::Json { default } else { most });
         if limit == 0 || limit > most {
             self.fault("limit", "out_of_range", format!("limit is 1 to {most}"));
         }

@@ -37,7 +37,7 @@ struct QualityPage {
         ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
         ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")
     ),
-    responses((status = 200, description = "A page", content((QualityPage = "application/json"), (String = "text/csv"), (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
+    responses((status = 200, description = "A page", content((QualityPage = "application/json"), (String = "text/csv"), (crate::http::reply::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/quality")]
 pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
@@ -49,7 +49,7 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
         from: params.parse("from"),
         to: params.parse("to"),
         rule: params.word("rule", &RULES),
-        limit: params.limit(1_000, 10_000),
+        limit: params.limit(format, 1_000, 10_000),
         offset: params.offset(),
     };
     params.finish()?;

@@ -1,6 +1,7 @@
 //! The one place where an answer gets its representation: JSON, CSV or a workbook, entity tag, next page.
 
 use actix_web::http::header::{ACCEPT, CONTENT_DISPOSITION, ETAG, IF_NONE_MATCH, LINK, VARY};
+use actix_web::web::Query;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use chrono::NaiveDate;
 use rust_xlsxwriter::{Workbook, XlsxError};
@@ -12,6 +13,8 @@ use super::params::Params;
 use super::problem::{Answer, Problem};
 use crate::app::moment::Moment;
 
+/// The header that names the revision an answer was computed from, as tables have no other place for it.
+const REVISION: &str = "Egov-Kpi-Revision";
 /// The media type of a workbook.
 const WORKBOOK: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 /// Most characters that a cell of a workbook holds; what is longer is cut there.
@@ -109,7 +112,7 @@ pub fn not_modified(request: &HttpRequest, stamp: &Stamp, format: Format) -> Opt
 }
 
 fn with_headers<'b>(answer: &'b mut HttpResponseBuilder, stamp: &Stamp, format: Format) -> &'b mut HttpResponseBuilder {
-    answer.insert_header((ETAG, tag(stamp, format))).insert_header((VARY, "Accept, Accept-Encoding, Authorization"))
+    answer.insert_header((REVISION, stamp.revision)).insert_header((ETAG, tag(stamp, format))).insert_header((VARY, "Accept, Accept-Encoding, Authorization"))
 }
 
 /// A page of an answer as JSON, with a `Link` to the next.
@@ -131,11 +134,43 @@ pub enum Cell {
     Text(String),
 }
 
+/// A workbook (XLSX).
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "it describes an answer")]
+pub struct WorkbookFile(Vec<u8>);
+
+/// One more sheet of a workbook; CSV has but the first.
+pub struct Sheet {
+    /// Its name, at most 31 characters.
+    pub name: &'static str,
+    /// Its columns.
+    pub header: Vec<String>,
+    /// Its rows.
+    pub rows: Vec<Vec<Cell>>,
+}
+
 /// A page of an answer as a table: CSV, or a workbook of one sheet.
 ///
 /// # Errors
 /// 500 when it cannot be written.
 pub async fn table(request: &HttpRequest, stamp: &Stamp, format: Format, next: Option<&str>, header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> Answer {
+    tables(request, stamp, format, next, header, rows, Vec::new()).await
+}
+
+/// The same with more sheets in a workbook.
+///
+/// # Errors
+/// 500 when it cannot be written.
+pub async fn tables(
+    request: &HttpRequest,
+    stamp: &Stamp,
+    format: Format,
+    next: Option<&str>,
+    header: &[&str],
+    rows: impl Iterator<Item = Vec<Cell>>,
+    more: Vec<Sheet>,
+) -> Answer {
     let mut answer = HttpResponse::Ok();
     link(&mut answer, request, next);
     let answer = with_headers(&mut answer, stamp, format);
@@ -143,11 +178,17 @@ pub async fn table(request: &HttpRequest, stamp: &Stamp, format: Format, next: O
         let bytes = csv(header, rows).map_err(|_e| Problem::internal())?;
         return Ok(answer.content_type("text/csv; charset=utf-8").body(bytes));
     }
-    let header: Vec<String> = header.iter().map(|&name| name.to_owned()).collect();
-    let rows: Vec<Vec<Cell>> = rows.collect();
-    let written = web::block(move || workbook(&header, &rows)).await.map_err(|_stopping| Problem::internal())?;
     let name = request.path().rsplit('/').next().unwrap_or_default();
-    let answer = answer.content_type(WORKBOOK).insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.xlsx\"")));
+    let first = Sheet { name: "1", header: header.iter().map(|&name| name.to_owned()).collect(), rows: rows.collect() };
+    let follows = next.map(|next| format!("Còn nữa · More rows follow: {}", next_page(request, next)));
+    let sheets: Vec<Sheet> = std::iter::once(first).chain(more).collect();
+    let written = web::block(move || workbook(&sheets, follows.as_deref())).await.map_err(|_stopping| Problem::internal())?;
+    // Whose and when it is stands in the file's name: ranking-sample-2021-12.xlsx.
+    let asked = Query::<Vec<(String, String)>>::from_query(request.query_string()).map(Query::into_inner).unwrap_or_default();
+    let told = asked.iter().filter(|(key, _)| matches!(key.as_str(), "unit" | "parent" | "period")).map(|(_, value)| format!("-{value}"));
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' };
+    let file: String = name.chars().chain(told.collect::<String>().chars()).map(plain).take(100).collect();
+    let answer = answer.content_type(WORKBOOK).insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{file}.xlsx\"")));
     Ok(answer.body(written.map_err(|_e| Problem::internal())?))
 }
 
@@ -163,33 +204,47 @@ fn csv(header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> Result<Vec<u8>
     writer.into_inner().map_err(|error| csv::Error::from(std::io::Error::other(error.to_string())))
 }
 
-/// A sheet with its header fixed and filters on it. Texts are written as texts, so that none of them is a formula.
-fn workbook(header: &[String], rows: &[Vec<Cell>]) -> Result<Vec<u8>, XlsxError> {
+/// Sheets with their headers fixed and filters on them; `follows` stands below the first one's rows. Texts are written as texts, so that
+/// none of them is a formula.
+fn workbook(sheets: &[Sheet], follows: Option<&str>) -> Result<Vec<u8>, XlsxError> {
     let mut workbook = Workbook::new();
-    let sheet = workbook.add_worksheet();
     let bold = rust_xlsxwriter::Format::new().set_bold();
-    for (column, name) in (0..).zip(header) {
-        sheet.write_string_with_format(0, column, name, &bold)?;
-    }
-    for (line, row) in (1..).zip(rows) {
-        for (column, cell) in (0..).zip(row) {
-            match cell {
-                Cell::Text(text) if text.is_empty() => {}
-                Cell::Text(text) => drop(sheet.write_string(line, column, text.chars().take(MAX_CELL).collect::<String>())?),
-                Cell::Number(number) => match number.parse::<f64>() {
-                    Ok(number) => drop(sheet.write_number(line, column, number)?),
-                    Err(_no_number) => drop(sheet.write_string(line, column, number)?),
-                },
+    for (number, Sheet { name, header, rows }) in sheets.iter().enumerate() {
+        let sheet = workbook.add_worksheet();
+        if sheets.len() > 1 {
+            sheet.set_name(*name)?;
+        }
+        for (column, name) in (0..).zip(header) {
+            sheet.write_string_with_format(0, column, name, &bold)?;
+        }
+        for (line, row) in (1..).zip(rows) {
+            for (column, cell) in (0..).zip(row) {
+                write(sheet, line, column, cell)?;
             }
         }
+        sheet.set_freeze_panes(1, 0)?;
+        let last = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+        if let Some(columns) = u16::try_from(header.len()).ok().and_then(|columns| columns.checked_sub(1)) {
+            sheet.autofilter(0, 0, last, columns)?;
+        }
+        sheet.autofit();
+        if let Some(follows) = follows.filter(|_| number == 0) {
+            sheet.write_string(last + 1, 0, follows)?;
+        }
     }
-    sheet.set_freeze_panes(1, 0)?;
-    let last = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-    if let Some(columns) = u16::try_from(header.len()).ok().and_then(|columns| columns.checked_sub(1)) {
-        sheet.autofilter(0, 0, last, columns)?;
-    }
-    sheet.autofit();
     workbook.save_to_buffer()
+}
+
+fn write(sheet: &mut rust_xlsxwriter::Worksheet, line: u32, column: u16, cell: &Cell) -> Result<(), XlsxError> {
+    match cell {
+        Cell::Text(text) if text.is_empty() => {}
+        Cell::Text(text) => drop(sheet.write_string(line, column, text.chars().take(MAX_CELL).collect::<String>())?),
+        Cell::Number(number) => match number.parse::<f64>() {
+            Ok(number) => drop(sheet.write_number(line, column, number)?),
+            Err(_no_number) => drop(sheet.write_string(line, column, number)?),
+        },
+    }
+    Ok(())
 }
 
 impl Cell {
@@ -235,8 +290,14 @@ pub fn cells(record: &impl Serialize) -> Vec<Cell> {
 }
 
 fn link(answer: &mut HttpResponseBuilder, request: &HttpRequest, next: Option<&str>) {
-    let Some(next) = next else { return };
+    if let Some(next) = next {
+        answer.insert_header((LINK, format!("<{}>; rel=\"next\"", next_page(request, next))));
+    }
+}
+
+/// The address of the next page.
+fn next_page(request: &HttpRequest, next: &str) -> String {
     let kept = request.query_string().split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
     let query = kept.chain(std::iter::once(format!("cursor={next}").as_str())).collect::<Vec<_>>().join("&");
-    answer.insert_header((LINK, format!("<{}?{query}>; rel=\"next\"", request.path())));
+    format!("{}?{query}", request.path())
 }

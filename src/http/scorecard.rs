@@ -21,7 +21,7 @@ use crate::app::scorecard::{ScorecardQuery, ScorecardRow};
         ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"),
         ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")
     ),
-    responses((status = 200, description = "The scorecard", content((crate::app::scorecard::ScorecardView = "application/json"), (String = "text/csv"), (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
+    responses((status = 200, description = "The scorecard", content((crate::app::scorecard::ScorecardView = "application/json"), (String = "text/csv"), (crate::http::reply::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/scorecard")]
 pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
@@ -42,17 +42,18 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     }
     let past: Vec<&str> = scorecard.rows.first().into_iter().flat_map(|row| row.history.iter().map(|value| value.period.as_str())).collect();
     let header = [
-        &["measure", "name_vi", "name_en", "group", "system", "unit_of_measure", "direction"],
+        &["unit", "measure", "name_vi", "name_en", "group", "system", "unit_of_measure", "direction"],
         POINT,
-        &["target", "attainment", "status", "points", "points_earned"],
+        &["target", "attainment", "status", "target_code", "score_function", "score_threshold", "points", "points_earned"],
         &past,
     ]
     .concat();
-    table(&request, &stamp, format, None, &header, scorecard.rows.iter().map(row)).await
+    table(&request, &stamp, format, None, &header, scorecard.rows.iter().map(|of| row(&scorecard.unit, of))).await
 }
 
-fn row(row: &ScorecardRow) -> Vec<Cell> {
+fn row(unit: &str, row: &ScorecardRow) -> Vec<Cell> {
     let mut found = vec![
+        Cell::Text(unit.to_owned()),
         Cell::Text(row.measure.clone()),
         Cell::Text(row.name.vi.clone()),
         Cell::Text(row.name.en.clone()),
@@ -66,6 +67,9 @@ fn row(row: &ScorecardRow) -> Vec<Cell> {
         Cell::number(row.target),
         Cell::number(row.attainment),
         text(&row.status),
+        text(&row.target_code),
+        text(&row.score.as_ref().map(|score| score.function)),
+        Cell::number(row.score.as_ref().map(|score| score.threshold)),
         Cell::number(row.score.as_ref().map(|score| score.points)),
         Cell::number(row.score.as_ref().and_then(|score| score.earned)),
     ]);

@@ -41,6 +41,16 @@ struct Rows<'a> {
     rows: Vec<Row<'a>>,
 }
 
+/// Trends as they are asked for: a tree, or with `layout=rows` one flat object a point.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum Trends<'a> {
+    /// A tree.
+    Nested(Nested<'a>),
+    /// Rows.
+    Rows(Rows<'a>),
+}
+
 /// One point with its series' fields.
 #[derive(Serialize, ToSchema)]
 struct Row<'a> {
@@ -78,14 +88,14 @@ struct Row<'a> {
         ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
         ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept; the latter two are always rows")
     ),
-    responses((status = 200, description = "A page", content((Nested = "application/json"), (String = "text/csv"), (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
+    responses((status = 200, description = "A page", content((Trends = "application/json"), (String = "text/csv"), (crate::http::reply::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/series")]
 pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     let mut params = Params::of(&request)?;
     let (format, wanted) = (Format::of(&request, &mut params), params.wanted(&request));
     let rows = params.word("layout", &["nested", "rows"]) == Some("rows");
-    let query = query(&mut params);
+    let query = query(&mut params, format);
     params.finish()?;
     let query = query.ok_or_else(Problem::internal)?;
     let (moment, stamp) = match context.moment(&request, &wanted, format).await? {
@@ -113,8 +123,8 @@ async fn answer(request: &HttpRequest, stamp: &Stamp, format: Format, rows: bool
     };
     match (format, rows) {
         (Format::Csv | Format::Xlsx, _) => table(request, stamp, format, next, &[SERIES, POINT].concat(), flat().map(|row| table_row(&row))).await,
-        (Format::Json, true) => json(request, stamp, next, &Rows { revision: page.revision, next_cursor: next, rows: flat().collect() }),
-        (Format::Json, false) => json(request, stamp, next, &Nested { revision: page.revision, next_cursor: next, series: &page.series }),
+        (Format::Json, true) => json(request, stamp, next, &Trends::Rows(Rows { revision: page.revision, next_cursor: next, rows: flat().collect() })),
+        (Format::Json, false) => json(request, stamp, next, &Trends::Nested(Nested { revision: page.revision, next_cursor: next, series: &page.series })),
     }
 }
 
@@ -164,7 +174,7 @@ pub(super) const POINT: &[&str] = &[
 ];
 
 /// The query that the parameters ask for; none when they have faults.
-fn query(params: &mut Params) -> Option<SeriesQuery> {
+fn query(params: &mut Params, format: Format) -> Option<SeriesQuery> {
     let mut measures = Vec::new();
     let named = params.many("measure");
     if named.is_empty() {
@@ -187,7 +197,7 @@ fn query(params: &mut Params) -> Option<SeriesQuery> {
         }
     };
     let when = when(params);
-    let (limit, offset, of_today) = (params.limit(1_000, MAX_SERIES), params.offset(), params.in_units_of_today());
+    let (limit, offset, of_today) = (params.limit(format, 1_000, MAX_SERIES), params.offset(), params.in_units_of_today());
     Some(SeriesQuery { measures, whose: whose?, when: when?, of_today, offset, limit })
 }
 

@@ -53,14 +53,14 @@ pub struct UnitsBody {
         ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
         ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")
     ),
-    responses((status = 200, description = "A page", content((UnitsPage = "application/json"), (String = "text/csv"), (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
+    responses((status = 200, description = "A page", content((UnitsPage = "application/json"), (String = "text/csv"), (crate::http::reply::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
 )]
 #[get("/units")]
 pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     let mut params = Params::of(&request)?;
     let (format, wanted) = (Format::of(&request, &mut params), params.wanted(&request));
     let (codes, parent) = (params.many("code"), params.text("parent"));
-    let (limit, offset) = (params.limit(10_000, MAX_PAGE), params.offset());
+    let (limit, offset) = (params.limit(format, 10_000, MAX_PAGE), params.offset());
     params.finish()?;
     let (moment, stamp) = match context.moment(&request, &wanted, format).await? {
         Ok(found) => found,

@@ -114,6 +114,7 @@ impl<R: Read> Rows<R> {
             RawText::Absent => return Outcome::Silent,
             RawText::WrongType => RawNumber::WrongType,
             RawText::Text(text) if text.eq_ignore_ascii_case("null") => RawNumber::Null,
+            RawText::Text(Cow::Borrowed(text)) if in_threes(text) => RawNumber::Grouped(text, Cow::Owned(text.replacen(',', ".", 1))),
             RawText::Text(text) if self.decimal_comma && text.contains(',') && !text.contains('.') => RawNumber::Digits(Cow::Owned(text.replacen(',', ".", 1))),
             RawText::Text(text) => RawNumber::Digits(text),
         };
@@ -132,6 +133,16 @@ impl<R: Read> Rows<R> {
         parser.push(&observation);
         Outcome::Taken
     }
+}
+
+/// Whether digits stand in threes with points or commas between them: `1.000`, `12,000`, `5.000.000`.
+fn in_threes(text: &str) -> bool {
+    let separator = if text.contains(',') { ',' } else { '.' };
+    let mut groups = text.strip_prefix('-').unwrap_or(text).split(separator);
+    let digits = |group: &str| group.bytes().all(|b| b.is_ascii_digit());
+    let first = groups.next().is_some_and(|first| (1..=3).contains(&first.len()) && digits(first) && first != "0");
+    let mut others = groups.peekable();
+    first && others.peek().is_some() && others.all(|group| group.len() == 3 && digits(group))
 }
 
 /// Reads a whole body.

@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, web};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::app::state::State;
+use crate::domain::catalogue::Direction;
 use crate::domain::period::Month;
 use crate::http::{Answer, Context};
 
@@ -40,15 +41,18 @@ const MOST: usize = 70;
 struct Province {
     code: String,
     name: String,
-    /// The newest month that has one.
+    /// The newest month that it has reported.
     month: Month,
+    /// The first kpi that has a good direction, by which its children are ranked.
+    ranked: Option<String>,
 }
 
 fn provinces(state: &State) -> Vec<Province> {
+    let ranked = state.catalogue.kpis.iter().find(|kpi| kpi.direction != Direction::Neutral).map(|kpi| kpi.code.clone());
     let province = |root: usize| {
         let unit = state.units.get(root)?;
         let name = Some(&unit.document.name.vi).filter(|name| !name.is_empty()).unwrap_or(&unit.document.code).clone();
-        Some(Province { code: unit.document.code.clone(), name, month: state.newest(state.units.subtree(root))? })
+        Some(Province { code: unit.document.code.clone(), name, month: state.newest_whole(state.units.subtree(root))?, ranked: ranked.clone() })
     };
     state.units.roots().filter_map(province).take(MOST).collect()
 }
@@ -88,10 +92,13 @@ fn page(numbers: Option<[(&str, &str, String); 6]>, provinces: &[Province]) -> M
                 }
                 @if !provinces.is_empty() {
                     table {
-                        @for Province { code, name, month } in provinces {
+                        @for Province { code, name, month, ranked } in provinces {
                             tr {
                                 td { (name) " " (month.to_string()) }
                                 td { a href={ "/api/v1/scorecard?unit=" (code) "&period=" (month.to_string()) "&format=xlsx" } { "Bảng điểm · Scorecard" } }
+                                @if let Some(kpi) = ranked {
+                                    td { a href={ "/api/v1/ranking?measure=" (kpi) "&parent=" (code) "&period=" (month.to_string()) "&format=xlsx" } { "Xếp hạng · Ranking" } }
+                                }
                                 td { a href={ "/api/v1/completeness?parent=" (code) "&period=" (month.to_string()) "&format=xlsx" } { "Ai đã báo cáo · Who has reported" } }
                                 td { a href={ "/api/v1/quality?unit=" (code) "&format=xlsx" } { "Cần xem lại · Worth a look" } }
                             }

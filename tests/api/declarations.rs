@@ -520,3 +520,22 @@ fn an_undeclared_measure_is_told_where_lists_are_filtered() {
     assert_eq!(server.get("targets?measure=no.such").faults(422), ["/measure unknown_measure"]);
     assert_eq!(server.get("annotations?measure=%7B%7B").faults(422), ["/measure malformed"]);
 }
+
+#[test]
+fn malformed_entries_do_not_hide_what_is_wrong_with_the_others() {
+    let server = Server::start();
+    let body = json!([
+        { "code": "a", "measure": "no.such", "unit": "nowhere", "value": "x" },
+        { "code": "b", "measure": CLEARANCE },
+        { "code": "a", "measure": CLEARANCE, "value": 1 },
+    ]);
+    let found = targets(&server, &body).faults(422);
+    let expected = [
+        "/targets/0/measure unknown_measure",
+        "/targets/0/unit unknown_unit",
+        "/targets/0/value malformed_number",
+        "/targets/1 malformed",
+        "/targets/2/code duplicate",
+    ];
+    assert_eq!(found, expected);
+}

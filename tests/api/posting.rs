@@ -481,3 +481,24 @@ fn a_body_that_is_not_packed_as_it_says_is_a_bad_request() {
     server.send("POST", "observations", &gzip, Some(b"indicator,unit,period,value\n")).problem(400);
     assert_eq!(server.observations("history=true"), Vec::<Value>::new());
 }
+
+#[test]
+fn a_sheet_s_thousands_are_not_taken_for_decimals() {
+    let server = Server::start();
+    let sheet = |value: &str, separator: char| {
+        let row = ["ioffice.users.total", "travinh", "2021-10", value].join(&separator.to_string());
+        let header = "indicator,unit,period,value".replace(',', &separator.to_string());
+        server.post_csv("observations?dry_run=true", &format!("{header}\n{row}\n"))
+    };
+    for value in ["1.000", "12.000", "1.234", "5.000.000", "1,000", "-1.000"] {
+        assert_eq!(sheet(value, ';').faults(422), ["/observations/0/value ambiguous_thousands"], "{value}");
+    }
+    assert_eq!(sheet("1.000", ',').faults(422), ["/observations/0/value ambiguous_thousands"]);
+    for value in ["1000", "12.0", "1.00", "0.000"] {
+        sheet(value, ';').expect(200);
+    }
+    // A rate is stated with three decimals.
+    let rate = server.post_csv("observations", "indicator;unit;period;value\nioffice.documents.signed_rate;travinh;2021-10;78,955\n");
+    rate.expect(201);
+    assert_eq!(server.observations("indicator=ioffice.documents.signed_rate")[0]["value"], json!(78.955));
+}

@@ -369,9 +369,10 @@ fn a_scorecard_as_a_table_has_a_column_for_each_of_the_thirteen_periods() {
     assert_eq!(header.last().unwrap(), "2021-10");
     let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), scorecard(&server, "u", "2021-10")["rows"].as_array().unwrap().len());
-    let rate = rows.iter().find(|row| &row[0] == RATE).unwrap();
+    let rate = rows.iter().find(|row| &row[1] == RATE).unwrap();
     let cell = |name: &str| &rate[header.iter().position(|column| column == name).unwrap()];
     let expected = [
+        ("unit", "u"),
         ("group", "kpi"),
         ("direction", "higher"),
         ("value", "50"),
@@ -379,6 +380,8 @@ fn a_scorecard_as_a_table_has_a_column_for_each_of_the_thirteen_periods() {
         ("year_delta_reason", "no_prior"),
         ("target", ""),
         ("status", ""),
+        ("score_function", "proportional"),
+        ("score_threshold", "80"),
         ("points", "20"),
         ("points_earned", "12.5"),
         ("2021-08", ""),

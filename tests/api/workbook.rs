@@ -108,8 +108,12 @@ fn every_list_opens_as_a_workbook_with_the_cells_of_its_csv() {
     for path in LISTS.into_iter().chain(["revisions"]) {
         let with = |format: &str| server.get(&format!("{path}{}format={format}", if path.contains('?') { '&' } else { '?' }));
         let reply = with("xlsx");
-        let name = path.split('?').next().unwrap();
-        assert_eq!(reply.header("content-disposition"), format!("attachment; filename=\"{name}.xlsx\""));
+        // Whose and when it is stands in the name.
+        let (name, asked) = path.split_once('?').unwrap_or((path, ""));
+        let told = asked.split('&').filter_map(|pair| pair.split_once('=')).filter(|(key, _)| ["unit", "parent", "period"].contains(key));
+        let told: String = told.map(|(_, value)| format!("-{value}")).collect();
+        assert_eq!(reply.header("content-disposition"), format!("attachment; filename=\"{name}{told}.xlsx\""));
+        assert_eq!(reply.header("egov-kpi-revision"), server.revision().to_string());
         assert_eq!(reply.header("vary"), "Accept, Accept-Encoding, Authorization");
         let found = sheet(&reply);
         let csv = with("csv");
@@ -242,7 +246,8 @@ fn observations_keep_their_values_and_pages() {
     let found = sheet(&server.get("observations?format=xlsx"));
     assert_eq!(column(&found, "value"), [Number(9_007_199_254_740_991.0), Number(0.0), Number(78.95), Number(27.0)]);
     let page = server.get("observations?format=xlsx&limit=3");
-    assert_eq!(sheet(&page).len(), 4);
+    assert_eq!(sheet(&page).len(), 5, "a header, three figures, and that more follow");
+    assert!(matches!(&sheet(&page)[4][0], Cell::Text(text) if text.contains("More rows follow") && text.contains("cursor=")));
     let next = page.next_link().unwrap();
     assert!(next.contains("format=xlsx"), "{next}");
     let last = server.get(&next);
