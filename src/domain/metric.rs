@@ -100,7 +100,7 @@ impl Beside {
     }
 }
 
-/// Labels that a dimension cannot be called.
+/// Labels that every series may have; a dimension of such a code gets another one.
 pub const LABELS: [&str; 7] = ["unit", "unit_name", "unit_kind", "parent", "level", "rule", "severity"];
 
 fn plain(text: &str) -> String {
@@ -111,12 +111,16 @@ fn plain(text: &str) -> String {
 ///
 /// ```
 /// use egov_kpi::domain::metric::label;
-/// assert_eq!((label("service_level").as_str(), label("a-b").as_str(), label("2021").as_str()), ("service_level", "a_b", "_2021"));
+/// assert_eq!(["service_level", "a-b", "2021", "level"].map(label), ["service_level", "a_b", "_2021", "dimension_level"]);
 /// ```
 #[must_use]
 pub fn label(dimension: &str) -> String {
     let label = plain(dimension);
-    if label.starts_with(|c: char| c.is_ascii_digit()) { format!("_{label}") } else { label }
+    match label.as_str() {
+        taken if LABELS.contains(&taken) => format!("dimension_{label}"),
+        digit if digit.starts_with(|c: char| c.is_ascii_digit()) => format!("_{label}"),
+        _ => label,
+    }
 }
 
 /// The metric of an indicator's or kpi's code, split by dimensions in catalogue order. The total and its splits have names of their own,
@@ -167,7 +171,7 @@ fn choices<'a>(codes: impl Iterator<Item = &'a str>) -> Vec<Vec<&'a str>> {
 }
 
 /// What stands in the way of telling measures from one another in Prometheus: two of them, or a measure and another's companion, with
-/// one name; a dimension whose label is taken.
+/// one name; two dimensions with one label.
 #[must_use]
 pub fn faults(indicators: &[Indicator], kpis: &[Kpi]) -> Vec<Fault> {
     let of_indicators = indicators
@@ -183,15 +187,6 @@ pub fn faults(indicators: &[Indicator], kpis: &[Kpi]) -> Vec<Fault> {
     for (place, code, split) in of_indicators.chain(of_kpis) {
         let (metric, measure) = (name(code, &split), if split.is_empty() { code.clone() } else { format!("{code}{{{}}}", split.join(",")) });
         let labels: Vec<String> = split.iter().map(|dimension| label(dimension)).collect();
-        if let ([dimension], [label]) = (split.as_slice(), labels.as_slice())
-            && LABELS.contains(&label.as_str())
-        {
-            faults.push(Fault::new(
-                format!("{place}/dimensions"),
-                "label_taken",
-                format!("the dimension {dimension} would be the label {label} in Prometheus, which every series has"),
-            ));
-        }
         if labels.iter().enumerate().any(|(n, label)| labels.iter().skip(n + 1).any(|other| other == label)) {
             faults.push(Fault::new(format!("{place}/dimensions"), "label_taken", format!("two dimensions of {measure} would be one label in Prometheus")));
         }
@@ -237,7 +232,7 @@ mod tests {
         assert_eq!(found(serde_json::json!([indicator("x", &["a"]), indicator("x.by.a", &[])])), ["/indicators/1/code metric_clash"]);
         assert_eq!(found(serde_json::json!([indicator("x", &[]), indicator("x.ytd", &[])])), ["/indicators/1/code metric_clash"]);
         assert_eq!(found(serde_json::json!([indicator("late.units", &[])])), ["/indicators/0/code metric_clash"]);
-        assert_eq!(found(serde_json::json!([indicator("x", &["unit"])])), ["/indicators/0/dimensions label_taken"]);
+        assert_eq!(found(serde_json::json!([indicator("x", &["unit"])])), Vec::<String>::new(), "its label is dimension_unit");
         assert_eq!(found(serde_json::json!([indicator("x", &["a-b", "a.b"])])), ["/indicators/0/code metric_clash", "/indicators/0/dimensions label_taken"]);
     }
 

@@ -1,0 +1,135 @@
+// The overview's trends by Grafana's own time series (@grafana/ui), fed from query_range as Grafana's Prometheus source would.
+import { applyNullInsertThreshold, createDataFrame, createTheme, dateTime, FieldType, getDisplayProcessor, ThemeContext } from '@grafana/data';
+import { TimeSeries } from '@grafana/ui';
+import { useEffect, useState } from 'react';
+import { createRoot } from 'react-dom/client';
+import { dashed, END, PANELS, START, TITLE, VARIABLES } from './board.js';
+
+const theme = createTheme({ colors: { mode: 'light' } });
+const DAY = 86_400_000;
+const UNIT = 56;
+const plots = {};
+
+const filled = (text) => text.replace(/\$(\w+)/g, (whole, name) => VARIABLES[name] ?? whole);
+const named = (legend, metric) => legend.replace(/\{\{(\w+)\}\}/g, (_, label) => metric[label] ?? '');
+
+async function frames(panel) {
+  const { defaults } = panel.fieldConfig;
+  const answers = await Promise.all(
+    panel.targets.map(async (target) => {
+      const body = new URLSearchParams({ query: filled(target.expr), start: START / 1000, end: END / 1000, step: '1d' });
+      const answer = await (await fetch('/prometheus/api/v1/query_range', { method: 'POST', body })).json();
+      if (answer.status !== 'success') throw new Error(`${panel.title}: ${answer.error}`);
+      return answer.data.result.map(({ metric, values }) => {
+        const name = named(target.legendFormat, metric);
+        const custom = { ...defaults.custom, ...(dashed(panel).includes(name) ? { lineStyle: { fill: 'dash', dash: [10, 10] } } : {}) };
+        // The step lets Grafana see where samples are missing.
+        return createDataFrame({
+          refId: target.refId,
+          fields: [
+            { name: 'Time', type: FieldType.time, config: { interval: DAY }, values: values.map(([time]) => time * 1000) },
+            { name, type: FieldType.number, config: { ...defaults, displayName: name, custom }, values: values.map(([, value]) => Number(value)) },
+          ],
+        });
+      });
+    }),
+  );
+  const all = answers.flat();
+  all.forEach((frame, n) =>
+    frame.fields.forEach((field) => {
+      field.state = { ...field.state, seriesIndex: n, displayName: field.config.displayName };
+      field.display = getDisplayProcessor({ field, theme, timeZone: 'utc' });
+    }),
+  );
+  // Grafana's panel does this to each frame before it draws it; the component by itself would do it to the first one only.
+  return all.map((frame) => applyNullInsertThreshold({ frame, refFieldPseudoMin: START, refFieldPseudoMax: END }));
+}
+
+function Drawn({ panel }) {
+  const [data, setData] = useState();
+  useEffect(() => {
+    frames(panel).then(setData);
+  }, [panel]);
+  const { x, y, w, h } = panel.gridPos;
+  const range = { from: dateTime(START), to: dateTime(END), raw: { from: dateTime(START), to: dateTime(END) } };
+  return (
+    <div
+      data-panel={panel.title}
+      style={{
+        position: 'absolute',
+        left: x * UNIT,
+        top: y * 36 + 48,
+        border: '1px solid #ddd',
+        boxSizing: 'border-box',
+        width: w * UNIT - 8,
+        height: h * 36 - 8,
+      }}
+    >
+      <div style={{ fontWeight: 600, padding: '6px 8px', height: 18 }}>{panel.title}</div>
+      {data?.length === 0 && 'No data'}
+      {data?.length > 0 && (
+        <TimeSeries
+          frames={data}
+          structureRev={1}
+          timeRange={range}
+          timeZone="utc"
+          width={w * UNIT - 16}
+          height={h * 36 - 48}
+          legend={panel.options.legend}
+          options={panel.options}
+        >
+          {(config, aligned) => {
+            config.addHook('draw', (plot) => {
+              plots[panel.title] = { plot, names: aligned.fields.slice(1).map((field) => field.config.displayName) };
+            });
+            return null;
+          }}
+        </TimeSeries>
+      )}
+    </div>
+  );
+}
+
+function Page() {
+  const lines = PANELS.filter(({ type }) => type === 'timeseries');
+  const top = Math.min(...lines.map(({ gridPos }) => gridPos.y));
+  const moved = lines.map((panel) => ({ ...panel, gridPos: { ...panel.gridPos, y: panel.gridPos.y - top } }));
+  return (
+    <div
+      style={{
+        position: 'relative',
+        width: 24 * UNIT,
+        height: Math.max(...moved.map(({ gridPos }) => gridPos.y + gridPos.h)) * 36 + 56,
+        fontFamily: 'sans-serif',
+        fontSize: 13,
+      }}
+    >
+      <h2 style={{ margin: 8 }}>@grafana/ui: {TITLE}</h2>
+      {moved.map((panel) => (
+        <Drawn key={panel.id} panel={panel} />
+      ))}
+    </div>
+  );
+}
+
+createRoot(document.getElementById('root')).render(
+  <ThemeContext.Provider value={theme}>
+    <Page />
+  </ThemeContext.Provider>,
+);
+
+// What is drawn, for the test: the lines as uPlot has them. It ends a line at null, and draws it on over undefined.
+window.drawn = () =>
+  [...document.querySelectorAll('[data-panel]')].map((element) => {
+    const { plot, names } = plots[element.dataset.panel] ?? {};
+    return {
+      panel: element.dataset.panel,
+      type: 'timeseries',
+      text: element.innerText,
+      series: (plot?.series ?? []).slice(1).map((series, n) => ({
+        name: names[n],
+        spans: Boolean(series.spanGaps),
+        points: plot.data[0].map((time, at) => [time, plot.data[n + 1][at] === undefined ? 'spanned' : plot.data[n + 1][at]]),
+      })),
+    };
+  });

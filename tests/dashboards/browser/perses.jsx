@@ -1,0 +1,162 @@
+// The overview's panels as Perses' panels, which query the service by Perses' own Prometheus plugin.
+import { ThemeProvider } from '@mui/material';
+import { ChartsProvider, generateChartsTheme, getTheme, SnackbarProvider } from '@perses-dev/components';
+import { DatasourceStoreProvider, Panel, VariableProvider } from '@perses-dev/dashboards';
+import { DataQueriesProvider, dynamicImportPluginLoader, PluginRegistry, TimeRangeProvider, useSuggestedStepMs } from '@perses-dev/plugin-system';
+import * as prometheus from '@perses-dev/prometheus-plugin';
+import * as stat from '@perses-dev/stat-chart-plugin';
+import * as table from '@perses-dev/table-plugin';
+import * as timeseries from '@perses-dev/timeseries-chart-plugin';
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import * as echarts from 'echarts/core';
+import { createRoot } from 'react-dom/client';
+import { BrowserRouter } from 'react-router-dom';
+import { QueryParamProvider } from 'use-query-params';
+import { ReactRouter6Adapter } from 'use-query-params/adapters/react-router-6';
+import { columns, dashed, END, PANELS, START, TITLE, VARIABLES } from './board.js';
+
+const theme = getTheme('light');
+const chartsTheme = generateChartsTheme(theme, {});
+const loader = dynamicImportPluginLoader(
+  [prometheus, stat, table, timeseries].map((plugin) => ({ resource: plugin.getPluginModule(), importPlugin: () => Promise.resolve(plugin) })),
+);
+// Without 'always' queries wait for a network that headless browsers do not report.
+const client = new QueryClient({ defaultOptions: { queries: { networkMode: 'always', retry: false, refetchOnWindowFocus: false } } });
+const source = {
+  kind: 'GlobalDatasource',
+  metadata: { name: 'egov-kpi' },
+  spec: { default: true, plugin: { kind: 'PrometheusDatasource', spec: { directUrl: `${location.origin}/prometheus`, scrapeInterval: '1d' } } },
+};
+const sources = {
+  getDatasource: async () => undefined,
+  getGlobalDatasource: async () => source,
+  listDatasources: async () => [],
+  listGlobalDatasources: async () => [source],
+};
+const variables = Object.entries(VARIABLES).map(([name, value]) => ({ kind: 'TextVariable', spec: { name, value } }));
+
+const format = (defaults) => ({ unit: defaults.unit === 'percent' ? 'percent' : 'decimal', decimalPlaces: defaults.decimals ?? 0, shortValues: false });
+
+// A Grafana panel's definition as Perses'.
+function definition(panel) {
+  const { defaults } = panel.fieldConfig;
+  const queries = panel.targets.map((target) => ({
+    kind: 'PrometheusTimeSeriesQuery',
+    spec: { query: target.expr, seriesNameFormat: target.legendFormat === '__auto' ? '' : target.legendFormat, minStep: panel.interval },
+  }));
+  const marked = dashed(panel);
+  const plugin = {
+    timeseries: () => ({
+      kind: 'TimeSeriesChart',
+      spec: {
+        legend: { position: 'bottom', mode: 'list' },
+        yAxis: { format: { ...format(defaults), decimalPlaces: 1 } },
+        visual: { lineWidth: 2, connectNulls: defaults.custom.spanNulls },
+        querySettings: panel.targets.flatMap((target, queryIndex) => (marked.includes(target.legendFormat) ? [{ queryIndex, lineStyle: 'dashed' }] : [])),
+      },
+    }),
+    stat: () => ({ kind: 'StatChart', spec: { calculation: 'last', format: format(defaults), valueFontSize: 16 } }),
+    table: () => ({
+      kind: 'Table',
+      spec: {
+        density: 'compact',
+        transforms: [
+          { kind: 'MergeIndexedColumns', spec: { column: 'measure' } },
+          { kind: 'JoinByColumnValue', spec: { columns: ['measure'] } },
+        ],
+        columnSettings: [
+          { name: 'measure', header: columns(panel).renameByName.measure, width: 320 },
+          ...panel.targets.map((target, n) => ({
+            name: `value #${n + 1}`,
+            header: columns(panel).renameByName[`Value #${target.refId}`],
+            format: { unit: 'decimal', decimalPlaces: 2, shortValues: false },
+          })),
+          ...['timestamp', ...panel.targets.map((_, n) => `timestamp #${n + 1}`)].map((name) => ({ name, hide: true })),
+        ],
+      },
+    }),
+  }[panel.type]();
+  // Perses' stat has no format of dates: the month is shown as the number of days since 1970.
+  const shown = defaults.unit?.startsWith('time:') ? queries.map(({ kind, spec }) => ({ kind, spec: { ...spec, query: 'vector($at) / 86400' } })) : queries;
+  return {
+    queries: shown,
+    panel: {
+      kind: 'Panel',
+      spec: { display: { name: panel.title }, plugin, queries: shown.map((spec) => ({ kind: 'TimeSeriesQuery', spec: { plugin: spec } })) },
+    },
+  };
+}
+
+const UNIT = 56;
+
+function Drawn({ panel }) {
+  const { queries, panel: spec } = definition(panel);
+  const { x, y, w, h } = panel.gridPos;
+  const suggestedStepMs = useSuggestedStepMs(w * UNIT);
+  return (
+    <div
+      data-panel={panel.title}
+      data-type={panel.type}
+      style={{ position: 'absolute', left: x * UNIT, top: y * 36 + 48, width: w * UNIT - 8, height: h * 36 - 8 }}
+    >
+      <DataQueriesProvider definitions={queries} options={{ suggestedStepMs, mode: panel.type === 'timeseries' ? 'range' : 'instant' }}>
+        <Panel definition={spec} style={{ height: '100%' }} />
+      </DataQueriesProvider>
+    </div>
+  );
+}
+
+function Page() {
+  const bottom = Math.max(...PANELS.map(({ gridPos }) => gridPos.y + gridPos.h));
+  return (
+    <div style={{ position: 'relative', height: bottom * 36 + 56, width: 24 * UNIT, fontFamily: 'sans-serif' }}>
+      <h2 style={{ margin: 8 }}>Perses: {TITLE}</h2>
+      {PANELS.map((panel) => (
+        <Drawn key={panel.id} panel={panel} />
+      ))}
+    </div>
+  );
+}
+
+createRoot(document.getElementById('root')).render(
+  <BrowserRouter>
+    <QueryParamProvider adapter={ReactRouter6Adapter}>
+      <ThemeProvider theme={theme}>
+        <ChartsProvider chartsTheme={chartsTheme}>
+          <SnackbarProvider>
+            <PluginRegistry pluginLoader={loader}>
+              <QueryClientProvider client={client}>
+                <TimeRangeProvider timeRange={{ start: new Date(START), end: new Date(END) }}>
+                  <VariableProvider initialVariableDefinitions={variables}>
+                    <DatasourceStoreProvider datasourceApi={sources}>
+                      <Page />
+                    </DatasourceStoreProvider>
+                  </VariableProvider>
+                </TimeRangeProvider>
+              </QueryClientProvider>
+            </PluginRegistry>
+          </SnackbarProvider>
+        </ChartsProvider>
+      </ThemeProvider>
+    </QueryParamProvider>
+  </BrowserRouter>,
+);
+
+// What is drawn, for the test: of charts the lines as ECharts has them, of the rest the text.
+window.drawn = () =>
+  [...document.querySelectorAll('[data-panel]')].map((element) => {
+    const drawn = { panel: element.dataset.panel, type: element.dataset.type, text: element.innerText, series: [] };
+    const chart = [...element.querySelectorAll('div')].map((each) => echarts.getInstanceByDom(each)).find(Boolean);
+    if (drawn.type === 'timeseries' && chart) {
+      const option = chart.getOption();
+      drawn.series = option.series.map((series, n) => {
+        const points = series.data?.length ? series.data : option.dataset[series.datasetIndex ?? n].source.slice();
+        return {
+          name: series.name,
+          spans: Boolean(series.connectNulls),
+          points: points.map(([time, value]) => [Number(time), typeof value === 'number' ? value : null]),
+        }; // ECharts' nothing is '-'
+      });
+    }
+    return drawn;
+  });
