@@ -114,6 +114,14 @@ pub struct UnitDocument {
     pub official_codes: Vec<OfficialCode>,
 }
 
+impl UnitDocument {
+    /// What it is called where one name is shown: in Vietnamese, else in English, else by its code.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        [&self.name.vi, &self.name.en].into_iter().find(|name| !name.is_empty()).unwrap_or(&self.code)
+    }
+}
+
 /// A unit in its place.
 #[derive(Clone, Debug)]
 pub struct Unit {

@@ -267,9 +267,7 @@ fn all_values(state: &State, name: &str) -> BTreeSet<String> {
     match name {
         NAME => recorded(state),
         "unit" => of_units(|unit| unit.document.code.clone()),
-        "unit_name" => {
-            of_units(|unit| [&unit.document.name.vi, &unit.document.name.en].into_iter().find(|name| !name.is_empty()).unwrap_or(&unit.document.code).clone())
-        }
+        "unit_name" => of_units(|unit| unit.document.shown().to_owned()),
         "unit_kind" => of_units(|unit| unit.document.kind.name().to_owned()),
         "parent" => of_units(|unit| unit.document.parent.clone().unwrap_or_default()),
         "level" => of_units(|unit| unit.depth.to_string()),

@@ -51,7 +51,7 @@ fn provinces(state: &State) -> Vec<Province> {
     let ranked = state.catalogue.kpis.iter().find(|kpi| kpi.direction != Direction::Neutral).map(|kpi| kpi.code.clone());
     let province = |root: usize| {
         let unit = state.units.get(root)?;
-        let name = Some(&unit.document.name.vi).filter(|name| !name.is_empty()).unwrap_or(&unit.document.code).clone();
+        let name = unit.document.shown().to_owned();
         Some(Province { code: unit.document.code.clone(), name, month: state.newest_whole(state.units.subtree(root))?, ranked: ranked.clone() })
     };
     state.units.roots().filter_map(province).take(MOST).collect()

@@ -141,10 +141,9 @@ fn fits<'m>(matchers: impl Iterator<Item = &'m Matcher>, label: &str, value: &st
 fn unit_labels(state: &State, position: usize) -> Vec<(&'static str, String)> {
     let Some(unit) = state.units.get(position) else { return Vec::new() };
     let document = &unit.document;
-    let name = [&document.name.vi, &document.name.en].into_iter().find(|name| !name.is_empty()).unwrap_or(&document.code);
     vec![
         ("unit", document.code.clone()),
-        ("unit_name", name.clone()),
+        ("unit_name", document.shown().to_owned()),
         ("unit_kind", document.kind.name().to_owned()),
         ("parent", document.parent.clone().unwrap_or_default()),
         ("level", unit.depth.to_string()),

@@ -30,7 +30,7 @@ const DOMAIN_CRATES: [&str; 9] = ["ahash", "chrono", "pest", "pest_derive", "rus
 const INTAKE_CRATES: [&str; 5] = ["chrono", "csv", "serde", "serde_json", "thiserror"];
 
 /// Crates that belong to some layers alone.
-const BELONGS: [(&str, &[&str]); 13] = [
+const BELONGS: [(&str, &[&str]); 15] = [
     ("diesel", &["store"]),
     ("diesel_migrations", &["store"]),
     ("libsqlite3_sys", &["store"]),
@@ -44,6 +44,8 @@ const BELONGS: [(&str, &[&str]); 13] = [
     ("diesel_async", &["store"]),
     ("tokio_postgres", &["store"]),
     ("rustls", &["store"]),
+    ("promql_parser", &["prometheus"]),
+    ("rust_xlsxwriter", &["http"]),
 ];
 
 /// A source file: where it lies below `src/`, its module path, and every path that it names.
