@@ -211,7 +211,7 @@ MONTHS = custom_variable(
     "Prometheus không có khái niệm tháng: giá trị là thời điểm đầu tháng (UTC). “Mới nhất” là tháng gần nhất có số liệu, tính đến cuối khoảng thời gian.")
 # Without any figure the end of the time range: panels then say "no data" instead of a fault.
 AT = query_variable(
-    "at", "Thời điểm", 'query_result(vector($month) > 0 or max({__name__=~"egov_.+_latest_period_timestamp_seconds",unit="$unit"}) or vector(time()))',
+    "at", "Thời điểm", 'query_result(vector($month) > 0 or max({__name__=~"egov_.+_latest_period_timestamp_seconds",__name__!~"egov_(completeness_percent|late_units|findings)_.+",unit="$unit"}) or vector(time()))',
     r"/ ([\d.]+) /", hide=2, skipUrlSync=True)
 RANKING_MEASURE = custom_variable("measure", "Chỉ số", [(SCORECARD[name], name) for name in RANKED])
 

@@ -8,6 +8,9 @@ use super::fault::Fault;
 /// What every metric's name begins with.
 pub const PREFIX: &str = "egov_";
 
+/// What the names of the service's own metrics begin with.
+const HEALTH: &str = "egov_kpi_";
+
 /// Endings that Prometheus and OpenMetrics keep for counters, histograms, summaries and the like; tools refuse or misread a gauge
 /// that has one.
 const KEPT: [&str; 6] = ["_total", "_count", "_sum", "_bucket", "_info", "_created"];
@@ -190,6 +193,9 @@ pub fn faults(indicators: &[Indicator], kpis: &[Kpi]) -> Vec<Fault> {
         if labels.iter().enumerate().any(|(n, label)| labels.iter().skip(n + 1).any(|other| other == label)) {
             faults.push(Fault::new(format!("{place}/dimensions"), "label_taken", format!("two dimensions of {measure} would be one label in Prometheus")));
         }
+        if metric.starts_with(HEALTH) {
+            faults.push(clash(&place, &metric, "the service's own health", &measure));
+        }
         if let Some(other) = known.insert(metric.clone(), measure.clone()) {
             faults.push(clash(&place, &metric, &other, &measure));
         }
@@ -232,6 +238,7 @@ mod tests {
         assert_eq!(found(serde_json::json!([indicator("x", &["a"]), indicator("x.by.a", &[])])), ["/indicators/1/code metric_clash"]);
         assert_eq!(found(serde_json::json!([indicator("x", &[]), indicator("x.ytd", &[])])), ["/indicators/1/code metric_clash"]);
         assert_eq!(found(serde_json::json!([indicator("late.units", &[])])), ["/indicators/0/code metric_clash"]);
+        assert_eq!(found(serde_json::json!([indicator("kpi.ready", &[])])), ["/indicators/0/code metric_clash"]);
         assert_eq!(found(serde_json::json!([indicator("x", &["unit"])])), Vec::<String>::new(), "its label is dimension_unit");
         assert_eq!(found(serde_json::json!([indicator("x", &["a-b", "a.b"])])), ["/indicators/0/code metric_clash", "/indicators/0/dimensions label_taken"]);
     }

@@ -25,6 +25,7 @@ mod watch;
 use std::sync::{Arc, OnceLock};
 
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use tokio::sync::Semaphore;
 use utoipa::OpenApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -38,6 +39,9 @@ use crate::app::moment::{Moment, Wanted};
 /// Largest request body in bytes, after decompression.
 pub const MAX_BODY: usize = 32 << 20;
 
+/// How many PromQL queries are carried out at once; others wait for their turn within their time.
+pub const QUERIES: usize = 2;
+
 /// Where routes under `/api/v1` stand.
 pub const API: &str = "/api/v1";
 
@@ -49,6 +53,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Most series at `/metrics/figures`.
     pub scraped: usize,
+    /// Turns of those that ask in PromQL.
+    pub queries: Arc<Semaphore>,
 }
 
 impl Context {
@@ -57,7 +63,7 @@ impl Context {
     /// # Errors
     /// When the metrics contradict each other, which a test would have shown.
     pub fn new(scraped: usize) -> Result<Self, ::prometheus::Error> {
-        Ok(Self { app: Arc::new(OnceLock::new()), metrics: Arc::new(Metrics::new()?), scraped })
+        Ok(Self { app: Arc::new(OnceLock::new()), metrics: Arc::new(Metrics::new()?), scraped, queries: Arc::new(Semaphore::new(QUERIES)) })
     }
 
     /// The state that a request wants, with what its entity tag tells; or that the client has the answer already.

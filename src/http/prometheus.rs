@@ -36,7 +36,9 @@ const LIKE: &str = "2.42.0";
 
 /// The routes.
 pub fn routes(config: &mut web::ServiceConfig) {
-    let both = |handler: fn(Call) -> Reply| move |request: HttpRequest, context: web::Data<Context>, body: web::Bytes| answer(request, context, body, handler);
+    let both = |handler: fn(Call) -> Reply| {
+        move |request: HttpRequest, context: web::Data<Context>, body: Result<web::Bytes, actix_web::Error>| answer(request, context, body, handler)
+    };
     let asked = |path: &str, handler: fn(Call) -> Reply| web::resource(path).get(both(handler)).post(both(handler));
     let scope = web::scope("/prometheus/api/v1")
         .app_data(web::PayloadConfig::new(MAX_FORM))
@@ -63,18 +65,26 @@ struct Call {
 /// A whole answer as JSON.
 type Reply = Result<Vec<u8>, Refusal>;
 
-async fn answer(request: HttpRequest, context: web::Data<Context>, body: web::Bytes, handler: fn(Call) -> Reply) -> HttpResponse {
+async fn answer(request: HttpRequest, context: web::Data<Context>, body: Result<web::Bytes, actix_web::Error>, handler: fn(Call) -> Reply) -> HttpResponse {
     let Ok(app) = context.app() else {
         return refused(&Refusal { kind: "unavailable", message: "the ledger is being loaded".to_owned() });
     };
-    let form = if request.method() == actix_web::http::Method::POST { std::str::from_utf8(&body).unwrap_or_default() } else { "" };
+    let Ok(body) = body else {
+        return refused(&Refusal::bad(format!("a form has at most {MAX_FORM} bytes")));
+    };
+    let form = if request.method() == actix_web::http::Method::POST { std::str::from_utf8(&body).map_err(|_binary| ()) } else { Ok("") };
     let read = |text: &str| web::Query::<Vec<(String, String)>>::from_query(text).map(web::Query::into_inner);
-    let (Ok(mut parameters), Ok(more)) = (read(request.query_string()), read(form)) else {
+    let (Ok(mut parameters), Some(more)) = (read(request.query_string()), form.ok().and_then(|form| read(form).ok())) else {
         return refused(&Refusal::bad("the parameters cannot be read"));
     };
     parameters.extend(more);
     let path = request.match_info().iter().map(|(_, value)| value.to_owned()).collect();
     let call = Call { moment: app.now(), path, parameters };
+    // A few at a time, so that whoever posts figures need not wait for whoever asks.
+    let patience = call.until().map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
+    let Ok(Ok(_turn)) = tokio::time::timeout(patience, context.queries.acquire()).await else {
+        return refused(&Refusal { kind: "timeout", message: "other queries are being answered; try again".to_owned() });
+    };
     match web::block(move || handler(call)).await {
         Ok(Ok(body)) => HttpResponse::Ok().content_type("application/json").body(body),
         Ok(Err(refusal)) => refused(&refusal),

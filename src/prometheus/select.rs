@@ -1,7 +1,7 @@
 //! Series from the cube: what the selectors of a query mean, as values month by month.
 //!
 //! All series of a query are of one revision. The cube is looked at for a few series at a time, so that the writer need not wait for a
-//! long query; when a revision comes in between, everything is taken anew, and the third time in one look.
+//! long query; when a revision comes in between, everything is taken anew, and the last time in one look when that is short.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use crate::app::moment::Moment;
 use crate::app::state::State;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::change::{Point, Series as Trend};
+use crate::domain::expectation::Expectation;
 use crate::domain::measure::{Measure, Members};
 use crate::domain::metric::{Beside, Companion, label, name};
 use crate::domain::number::{Shown, float, rounded};
@@ -37,8 +38,10 @@ const STANDING: i32 = 3;
 const BEFORE: i32 = LATEST + STANDING - 1;
 /// Series that are taken in one look.
 const IN_ONE_LOOK: usize = 64;
-/// How often a query is begun anew because a revision came in between.
-const ATTEMPTS: usize = 3;
+/// How often a query is begun, when revisions come in between.
+const ATTEMPTS: usize = 5;
+/// Most series that the last attempt takes in one look, for which the writer waits.
+const IN_THE_LAST_LOOK: usize = 1_000;
 
 /// One series, month by month.
 #[derive(Clone, PartialEq, Debug)]
@@ -123,7 +126,7 @@ pub fn select(moment: &Moment, wanted: &[Wanted<'_>], until: Instant) -> Result<
                 let series = found.get_mut(job.wanted);
                 series.into_iter().for_each(|list| take(&state, today, job, list));
             }
-            look = (attempt == ATTEMPTS).then_some(state);
+            look = (attempt == ATTEMPTS && jobs.len() <= IN_THE_LAST_LOOK).then_some(state);
         }
         if whole {
             return Ok((revision, found));
@@ -254,8 +257,14 @@ impl<'a> Planner<'a> {
         let matchers = &wanted.matchers.matchers;
         let labelled = self.units(matchers).into_iter().map(|unit| (unit, unit_labels(self.state, unit)));
         let units: Vec<UnitLabels> = labelled.filter(|(_, labels)| labels.iter().all(|(label, value)| fits(matchers.iter(), label, value))).collect();
-        for ((code, split), companions) in measures.into_iter().filter(|_| first <= last) {
-            self.measures(number, (&code, &split), &companions, matchers, &units, (first, last))?;
+        for ((code, split), companions) in measures {
+            // A target holds on after the last figure.
+            let (targets, others): (Vec<_>, Vec<_>) = companions.into_iter().partition(|companion| *companion == Some(Companion::Target));
+            for (companions, last) in [(others, last), (targets, owed)] {
+                if !companions.is_empty() && first <= last {
+                    self.measures(number, (&code, &split), &companions, matchers, &units, (first, last))?;
+                }
+            }
         }
         for beside in beside.into_iter().filter(|_| first <= owed) {
             self.beside(number, beside, matchers, &units, (first, owed))?;
@@ -447,13 +456,14 @@ fn besides(state: &State, today: NaiveDate, beside: Beside, labels: &Labels, job
         let mut counts: BTreeMap<Month, i64> = BTreeMap::new();
         let ours = state.standing.within(range.clone()).filter(|finding| finding.rule == rule && severity_name(finding.severity) == severity);
         ours.for_each(|finding| *counts.entry(finding.month).or_default() += 1);
-        let newest = state.newest(range);
+        let newest = state.newest(range.clone());
         let number = |month: Month| counts.get(&month).copied().or_else(|| state.units.exists(job.unit, month).then_some(0)).map(float);
         return months.map(|month| number(month).map(|number| BesideValue { number, settled: newest.is_some_and(|newest| month <= newest) })).collect();
     }
     let number = |month: Month| {
         let (tally, late): (Tally, usize) = tally(state, job.unit, month, today);
-        let settled = state.catalogue.expectations.iter().any(|expectation| expectation.deadline(month) < today);
+        let ours = |expectation: &Expectation| range.clone().any(|unit| expectation.is_of(&state.units, unit, month));
+        let settled = state.catalogue.expectations.iter().any(|expectation| expectation.deadline(month) < today && ours(expectation));
         let number = if beside == Beside::Completeness { tally.completeness.map(Shown::get)? } else { float(i64::try_from(late).ok()?) };
         (tally.expected > 0).then_some(BesideValue { number, settled })
     };

@@ -251,6 +251,73 @@ fn what_is_wrong_is_told_in_prometheus_own_shape() {
 }
 
 #[test]
+fn what_nests_as_deep_as_it_may_is_computed_and_deeper_is_refused() {
+    let server = province();
+    let status = |promql: &str| server.get(&format!("/prometheus/api/v1/query?{}", query(&[("query", promql)]))).status;
+    let nested = |open: &str, inner: &str, close: &str, times: usize| format!("{}{inner}{}", open.repeat(times), close.repeat(times));
+    let replace = ("label_replace(", ", \"x\", \"$1\", \"unit\", \"(.*)\")");
+    for (open, close) in [("abs(", ")"), ("sum(", ")"), ("-(", ")"), ("(", ")"), replace] {
+        let deepest = (1..100).rev().find(|times| status(&nested(open, DOCUMENTS, close, *times)) == 200).unwrap();
+        assert!((30..=64).contains(&deepest), "{open} {deepest}");
+        assert_eq!(status(&nested(open, DOCUMENTS, close, 240)), 400, "{open}");
+    }
+    assert_eq!((status(&vec!["1"; 60].join(" + ")), status(&vec!["1"; 200].join(" + "))), (200, 400));
+    assert_eq!((status(&vec![DOCUMENTS; 60].join(" or ")), status(&vec![DOCUMENTS; 200].join(" or "))), (200, 400));
+}
+
+#[test]
+fn too_large_an_answer_and_too_large_a_form_are_refused_in_prometheus_own_shape() {
+    let server = province();
+    for indicator in
+        ["ioffice.users.total", "ioffice.users.created", "petitions.received", "petitions.answered", "igate.dossiers.resolved", "igate.dossiers.backlog"]
+    {
+        for unit in ["p.a", "p.b"] {
+            server.record(unit, &["2021-01", "2021-02", "2021-03", "2021-04"].map(|month| (indicator, month, 5)));
+        }
+    }
+    let wide = [("query", "{__name__=~\"egov_.+\",unit=~\"p.*\"}"), ("start", "2021-01-01T00:00:00Z"), ("end", "2021-04-30T00:00:00Z"), ("step", "950")];
+    let reply = server.get(&format!("/prometheus/api/v1/query_range?{}", query(&wide)));
+    assert!(reply.status == 422 && reply.text().contains("1000000 values"), "{} and {} bytes", reply.status, reply.body.len());
+    let form = vec![b'x'; 2 << 20];
+    let refused = server.post_bytes("/prometheus/api/v1/query", "application/x-www-form-urlencoded", &form).expect(400);
+    assert_eq!(refused["errorType"], "bad_data");
+    let binary = server.post_bytes("/prometheus/api/v1/query", "application/x-www-form-urlencoded", b"query=1\xff").expect(400);
+    assert!(binary["error"].as_str().unwrap().contains("cannot be read"), "{binary}");
+}
+
+#[test]
+fn whoever_posts_does_not_wait_for_whoever_asks() {
+    let server = province();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let wide = query(&[("query", "count by (unit) ({__name__=~\"egov_.+\"})"), ("time", "2021-04-15T00:00:00Z")]);
+    let slowest = std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    assert!([200, 422, 503].contains(&server.get(&format!("/prometheus/api/v1/query?{wide}")).status));
+                }
+            });
+        }
+        let one = |value: i64| {
+            let began = Instant::now();
+            server.record("p.a", &[(OUTGOING, "2021-05", value)]);
+            began.elapsed()
+        };
+        let slowest = (1..=20).map(one).max().unwrap();
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        slowest
+    });
+    assert!(slowest < Duration::from_secs(5), "{slowest:?}");
+}
+
+#[test]
+fn a_target_holds_on_after_the_last_figure() {
+    let server = province();
+    server.put("targets", &json!({ "targets": [{ "code": "t", "measure": "ioffice.documents.signed_rate", "unit": "p", "value": 80 }] })).expect(200);
+    assert_eq!(vector(&server, &format!("{RATE}_target{{unit=\"p\"}}"), "2021-06-09T00:00:00Z", "unit"), ["p 80"]);
+}
+
+#[test]
 fn a_query_is_answered_from_the_figures_of_the_moment() {
     let server = province();
     let now = || vector(&server, &format!("{DOCUMENTS}{{unit=\"p.b\"}}"), "2021-05-20T00:00:00Z", "unit");

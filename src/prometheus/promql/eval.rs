@@ -8,7 +8,7 @@ use super::binary::binary;
 use super::functions::{Function, OverTime};
 use super::plan::{At, Node, Plan, Selector};
 use super::time::{first_instant, month_of};
-use super::{MAX_SAMPLES, Refusal};
+use super::{MAX_SAMPLES, MAX_VALUES, Refusal};
 use crate::domain::period::Month;
 use crate::prometheus::labels::Labels;
 use crate::prometheus::select::Series;
@@ -102,7 +102,7 @@ fn is_ordered(node: &Node) -> bool {
 pub fn evaluate_range(plan: &Plan, series: &[Vec<Series>], (start, end, step): (i64, i64, i64), until: Instant) -> Result<Answer, Refusal> {
     let mut run = Run { plan, series, start, end, until, samples: 0 };
     let mut found: BTreeMap<Arc<Labels>, Vec<(i64, f64)>> = BTreeMap::new();
-    let mut time = start;
+    let (mut time, mut values) = (start, 0);
     // A month's value holds for all of it: while every selector looks at the same months, the answer stays the same.
     let mut last: Option<(Vec<(Month, Month)>, Value)> = None;
     while time <= end {
@@ -111,6 +111,10 @@ pub fn evaluate_range(plan: &Plan, series: &[Vec<Series>], (start, end, step): (
             Some((_, value)) => value,
             None => run.value(&plan.node, time)?,
         };
+        values += if let Value::Vector(vector) = &value { vector.len() } else { 1 };
+        if values > MAX_VALUES {
+            return Err(Refusal::execution(format!("the answer would have more than {MAX_VALUES} values: ask for fewer series, or a longer step")));
+        }
         match &value {
             Value::Scalar(number) => found.entry(Arc::default()).or_default().push((time, *number)),
             Value::Vector(vector) => {

@@ -1,8 +1,9 @@
 //! Functions of instants and of samples over time.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use promql_parser::label::MatchOp;
 use regex::Regex;
 
 use super::eval::{Sample, Value, unique};
@@ -147,24 +148,18 @@ fn lesser(one: f64, other: f64) -> f64 {
     if one.is_nan() || other.is_nan() { f64::NAN } else { one.min(other) }
 }
 
-/// What `absent` answers: the labels that the selector demands.
+/// What `absent` answers: the labels that the selector demands. As in Prometheus a label's first demand counts, and any other matcher of it
+/// behind that one takes it away.
 fn looked_for(selector: Option<&Selector>) -> Labels {
-    let Some(selector) = selector else { return Labels::default() };
-    let equal = |matcher: &promql_parser::label::Matcher| matches!(matcher.op, promql_parser::label::MatchOp::Equal);
-    let (mut twice, mut pairs) = (HashSet::new(), Vec::new());
-    let mut seen = HashSet::new();
-    for matcher in &selector.matchers.matchers {
-        if matcher.name == NAME {
-            continue;
-        }
-        if !seen.insert(&matcher.name) {
-            twice.insert(&matcher.name);
-        }
-        if equal(matcher) {
-            pairs.push((matcher.name.as_str().into(), matcher.value.as_str().into()));
+    let (mut demanded, mut found) = (HashSet::new(), BTreeMap::new());
+    for matcher in selector.iter().flat_map(|selector| &selector.matchers.matchers).filter(|matcher| matcher.name != NAME) {
+        if matches!(matcher.op, MatchOp::Equal) && demanded.insert(&matcher.name) {
+            found.insert(matcher.name.as_str(), matcher.value.as_str());
+        } else {
+            found.remove(matcher.name.as_str());
         }
     }
-    Labels::new(pairs).kept(|name| !twice.iter().any(|label| *label == name))
+    Labels::new(found.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
 }
 
 /// `label_replace`.

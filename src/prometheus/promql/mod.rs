@@ -17,8 +17,12 @@ pub use time::{first_second, format_seconds, format_value, month_of, parse_durat
 
 /// Longest query in bytes.
 pub const MAX_QUERY: usize = 64 << 10;
-/// Most operators in a query, and most open parentheses: what is computed nests no deeper.
+/// Most operators and parentheses in a query.
 pub const MAX_OPERATORS: usize = 250;
+/// How deep what is computed may nest: it is computed on a thread's stack.
+pub const MAX_DEPTH: usize = 64;
+/// Most values in an answer.
+pub const MAX_VALUES: usize = 1_000_000;
 /// Most steps of a range query, as in Prometheus.
 pub const MAX_STEPS: i64 = 11_000;
 /// Most samples that a query may compute with.

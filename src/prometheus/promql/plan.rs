@@ -10,7 +10,7 @@ use super::aggregate::Aggregation;
 use super::binary::{Card, Matching, Operator};
 use super::functions::{Function, OverTime};
 use super::time::month_of;
-use super::{MAX_OPERATORS, MAX_QUERY, Refusal};
+use super::{MAX_DEPTH, MAX_OPERATORS, MAX_QUERY, Refusal};
 use crate::domain::period::Month;
 
 /// Which series are meant, and when.
@@ -93,7 +93,7 @@ pub fn plan(query: &str) -> Result<Plan, Refusal> {
     bounded(query)?;
     let expression = promql_parser::parser::parse(query).map_err(|error| Refusal::bad(format!("invalid parameter \"query\": {error}")))?;
     let mut plan = Plan { node: Node::Number(0.0), selectors: Vec::new(), tells_time: false };
-    plan.node = plan.node(&expression)?;
+    plan.node = plan.node(&expression, 0)?;
     Ok(plan)
 }
 
@@ -132,31 +132,35 @@ fn bounded(query: &str) -> Result<(), Refusal> {
 }
 
 impl Plan {
-    fn node(&mut self, expression: &Expr) -> Result<Node, Refusal> {
+    fn node(&mut self, expression: &Expr, depth: usize) -> Result<Node, Refusal> {
+        if depth > MAX_DEPTH {
+            return Err(Refusal::bad(format!("the query nests deeper than {MAX_DEPTH} levels")));
+        }
+        let depth = depth + 1;
         Ok(match expression {
             Expr::NumberLiteral(number) => Node::Number(number.val),
             Expr::StringLiteral(text) => Node::Text(text.val.clone()),
-            Expr::Paren(inner) => self.node(&inner.expr)?,
-            Expr::Unary(inner) => Node::Negate(Box::new(self.node(&inner.expr)?)),
+            Expr::Paren(inner) => self.node(&inner.expr, depth)?,
+            Expr::Unary(inner) => Node::Negate(Box::new(self.node(&inner.expr, depth)?)),
             Expr::VectorSelector(selector) => Node::Select(self.select(selector, 0)?),
             Expr::MatrixSelector(_) => return Err(Refusal::bad("a range of samples stands only inside a function over time")),
             Expr::Subquery(_) => return Err(unsupported("subqueries")),
             Expr::Extension(_) => return Err(unsupported("extensions")),
             Expr::Aggregate(aggregate) => {
-                let param = aggregate.param.as_ref().map(|param| self.node(param)).transpose()?;
+                let param = aggregate.param.as_ref().map(|param| self.node(param, depth)).transpose()?;
                 let aggregation = Aggregation::new(&aggregate.op, aggregate.modifier.as_ref())?;
-                Node::Aggregate(aggregation, param.map(Box::new), Box::new(self.node(&aggregate.expr)?))
+                Node::Aggregate(aggregation, param.map(Box::new), Box::new(self.node(&aggregate.expr, depth)?))
             }
             Expr::Binary(binary) => {
                 let operator = operator(binary.op)?;
                 let matching = matching(binary.modifier.as_ref())?;
-                Node::Binary(operator, Box::new(self.node(&binary.lhs)?), Box::new(self.node(&binary.rhs)?), matching)
+                Node::Binary(operator, Box::new(self.node(&binary.lhs, depth)?), Box::new(self.node(&binary.rhs, depth)?), matching)
             }
-            Expr::Call(call) => self.call(call.func.name, &call.args.args)?,
+            Expr::Call(call) => self.call(call.func.name, &call.args.args, depth)?,
         })
     }
 
-    fn call(&mut self, name: &str, arguments: &[Box<Expr>]) -> Result<Node, Refusal> {
+    fn call(&mut self, name: &str, arguments: &[Box<Expr>], depth: usize) -> Result<Node, Refusal> {
         if let Some(over) = OverTime::named(name) {
             let mut number = None;
             let mut range = None;
@@ -164,14 +168,14 @@ impl Plan {
                 if let Expr::MatrixSelector(matrix) = unwrapped(argument) {
                     range = Some(self.select(&matrix.vs, length(matrix.range)?)?);
                 } else {
-                    number = Some(Box::new(self.node(argument)?));
+                    number = Some(Box::new(self.node(argument, depth)?));
                 }
             }
             let range = range.ok_or_else(|| Refusal::bad(format!("{name}() takes a range of samples, such as [1y]")))?;
             return Ok(Node::OverTime(over, number, range));
         }
         let function = Function::named(name).ok_or_else(|| unsupported(&format!("the function {name}()")))?;
-        let arguments = arguments.iter().map(|argument| self.node(argument)).collect::<Result<Vec<_>, _>>()?;
+        let arguments = arguments.iter().map(|argument| self.node(argument, depth)).collect::<Result<Vec<_>, _>>()?;
         function.check(&arguments)?;
         self.tells_time |= function == Function::Time;
         Ok(Node::Call(function, arguments))
