@@ -3,6 +3,7 @@
 //! Parameters stand in the query or, with POST, in a form. Answers and errors have Prometheus' own shape.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode;
@@ -60,6 +61,8 @@ struct Call {
     moment: Moment,
     path: Vec<String>,
     parameters: Vec<(String, String)>,
+    /// When the answer has to be there.
+    until: Instant,
 }
 
 /// A whole answer as JSON.
@@ -79,13 +82,22 @@ async fn answer(request: HttpRequest, context: web::Data<Context>, body: Result<
     };
     parameters.extend(more);
     let path = request.match_info().iter().map(|(_, value)| value.to_owned()).collect();
-    let call = Call { moment: app.now(), path, parameters };
+    // Waiting for a turn is part of the time that a query may take.
+    let until = match deadline(&parameters) {
+        Ok(until) => until,
+        Err(refusal) => return refused(&refusal),
+    };
+    let call = Call { moment: app.now(), path, parameters, until };
     // A few at a time, so that whoever posts figures need not wait for whoever asks.
-    let patience = call.until().map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
-    let Ok(Ok(_turn)) = tokio::time::timeout(patience, context.queries.acquire()).await else {
+    let turn = Arc::clone(&context.queries).acquire_owned();
+    let Ok(Ok(turn)) = tokio::time::timeout_at(until.into(), turn).await else {
         return refused(&Refusal { kind: "timeout", message: "other queries are being answered; try again".to_owned() });
     };
-    match web::block(move || handler(call)).await {
+    let carried_out = web::block(move || {
+        let _turn = turn; // until it is carried out, also when nobody waits for the answer any more
+        handler(call)
+    });
+    match carried_out.await {
         Ok(Ok(body)) => HttpResponse::Ok().content_type("application/json").body(body),
         Ok(Err(refusal)) => refused(&refusal),
         Err(_stopping) => refused(&Refusal { kind: "unavailable", message: "the service is stopping".to_owned() }),
@@ -99,6 +111,15 @@ fn refused(refusal: &Refusal) -> HttpResponse {
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
     HttpResponse::build(status).json(json!({ "status": "error", "errorType": refusal.kind, "error": refusal.message }))
+}
+
+/// When the answer to a request has to be there: within `timeout`, and never later than the bound.
+fn deadline(parameters: &[(String, String)]) -> Result<Instant, Refusal> {
+    let most = Duration::from_secs(MAX_SECONDS);
+    let asked = parameters.iter().find(|(key, value)| key == "timeout" && !value.is_empty()).map(|(_, value)| promql::parse_duration(value)).transpose();
+    let asked = asked.map_err(|error| Refusal::bad(format!("invalid parameter \"timeout\": {error}")))?;
+    let asked = asked.and_then(|asked| u64::try_from(asked).ok()).map(Duration::from_millis);
+    Ok(Instant::now() + asked.unwrap_or(most).min(most))
 }
 
 impl Call {
@@ -119,15 +140,6 @@ impl Call {
         self.moment.look().clock.now() / 1000
     }
 
-    /// When the answer has to be there.
-    fn until(&self) -> Result<Instant, Refusal> {
-        let most = Duration::from_secs(MAX_SECONDS);
-        let asked =
-            self.text("timeout").map(promql::parse_duration).transpose().map_err(|error| Refusal::bad(format!("invalid parameter \"timeout\": {error}")))?;
-        let asked = asked.and_then(|asked| u64::try_from(asked).ok()).map(Duration::from_millis);
-        Ok(Instant::now() + asked.unwrap_or(most).min(most))
-    }
-
     /// The selectors of `match[]`.
     fn matches(&self) -> Result<Vec<Selector>, Refusal> {
         let named = self.parameters.iter().filter(|(key, _)| key == "match[]");
@@ -142,7 +154,7 @@ impl Call {
         let last = end.map_or(LAST_MONTH, month_of);
         let wanted: Vec<Wanted<'_>> =
             selectors.iter().map(|selector| Wanted { name: selector.name.as_deref(), matchers: &selector.matchers, first, last }).collect();
-        Ok(select(&self.moment, &wanted, self.until()?)?.1.into_iter().flatten().collect())
+        Ok(select(&self.moment, &wanted, self.until)?.1.into_iter().flatten().collect())
     }
 
     /// A query and the series that it is computed from, for times from one to another.
@@ -161,13 +173,13 @@ impl Call {
 }
 
 fn query(call: Call) -> Reply {
-    let (time, until) = (call.time("time")?.unwrap_or_else(|| call.now()), call.until()?);
+    let (time, until) = (call.time("time")?.unwrap_or_else(|| call.now()), call.until);
     let (plan, series) = call.planned(time, time, until)?;
     written(&evaluate_instant(&plan, &series, time, until)?)
 }
 
 fn query_range(call: Call) -> Reply {
-    let until = call.until()?;
+    let until = call.until;
     let time = |name: &str| call.time(name)?.ok_or_else(|| Refusal::bad(format!("invalid parameter \"{name}\": it is missing")));
     let (start, end) = (time("start")?, time("end")?);
     if end < start {
