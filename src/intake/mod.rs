@@ -2,6 +2,7 @@
 //! the one parser that judges it ([`crate::domain::observation::Parser`]).
 
 pub mod csv;
+pub mod document;
 pub mod json;
 
 use crate::domain::fault::Fault;
