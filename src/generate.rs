@@ -133,6 +133,7 @@ fn unit(code: &str, kind: UnitKind, vi: String, en: String, parent: Option<&str>
         valid_to: None,
         successors: Vec::new(),
         official_codes: Vec::new(),
+        labels: Vec::new(),
         shares: std::collections::BTreeMap::new(),
     }
 }

@@ -112,6 +112,9 @@ pub struct UnitDocument {
     /// Numbers the state gives it.
     #[serde(default)]
     pub official_codes: Vec<OfficialCode>,
+    /// Further names by which reports and tables know it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 impl UnitDocument {

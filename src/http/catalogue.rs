@@ -13,7 +13,8 @@ use super::reply::{Cell, Format, json, table};
 use super::units::read_json;
 use crate::app::catalogue::{CatalogueChanged, NewCatalogue, parse};
 use crate::domain::catalogue::{
-    CatalogueDocument, DimensionDocument, DimensionUse, ExpectationDocument, IndicatorDocument, Kpi, KpiDocument, RuleDocument, SystemDocument, TargetDocument,
+    CatalogueDocument, DimensionDocument, DimensionUse, ExpectationDocument, IndicatorDocument, Kpi, KpiDocument, PatternDocument, RuleDocument,
+    SentenceDocument, SystemDocument, TargetDocument, VocabularyDocument,
 };
 use crate::domain::unit::Name;
 
@@ -38,12 +39,18 @@ struct CatalogueView {
     targets: Vec<TargetDocument>,
     /// What units are expected to report.
     expectations: Vec<ExpectationDocument>,
+    /// Words that mean the same in patterns.
+    vocabulary: Vec<VocabularyDocument>,
+    /// How figures are recognised in reports.
+    patterns: Vec<PatternDocument>,
+    /// The sentences of the report that is written from the ledger.
+    sentences: Vec<SentenceDocument>,
 }
 
 impl CatalogueView {
     fn new(revision: i64, version: i64, document: CatalogueDocument) -> Self {
-        let CatalogueDocument { systems, dimensions, indicators, kpis, rules, targets, expectations } = document;
-        Self { revision, version, systems, dimensions, indicators, kpis, rules, targets, expectations }
+        let CatalogueDocument { systems, dimensions, indicators, kpis, rules, targets, expectations, vocabulary, patterns, sentences } = document;
+        Self { revision, version, systems, dimensions, indicators, kpis, rules, targets, expectations, vocabulary, patterns, sentences }
     }
 }
 

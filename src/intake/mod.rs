@@ -4,6 +4,8 @@
 pub mod csv;
 pub mod document;
 pub mod json;
+pub mod numbers;
+pub mod report;
 
 use crate::domain::fault::Fault;
 

@@ -40,6 +40,7 @@ fn engine(world: &World) -> Engine {
             kind: egov_kpi::domain::unit::UnitKind::Agency,
             name: Default::default(),
             official_codes: Vec::new(),
+            labels: Vec::new(),
             shares: unit.shares.iter().map(|(code, part)| (code.clone(), Written { mantissa: *part, scale: 2 })).collect(),
         };
         (i64::try_from(n).expect("few units"), document)

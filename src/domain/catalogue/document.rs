@@ -16,6 +16,9 @@ pub struct SystemDocument {
     /// Its name.
     #[serde(default)]
     pub name: Name,
+    /// Further words by which reports name it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 /// A member of a dimension.
@@ -27,6 +30,9 @@ pub struct MemberDocument {
     /// Its name.
     #[serde(default)]
     pub name: Name,
+    /// Further words by which reports and tables name it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 /// A named split, shared by the indicators that use it.
@@ -272,6 +278,59 @@ pub struct ExpectationDocument {
     pub note: Option<Name>,
 }
 
+/// Words that mean the same in the phrases of [`PatternDocument`].
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VocabularyDocument {
+    /// Its code, as `<code>` names it.
+    pub code: String,
+    /// The words: phrases without figures.
+    pub words: Vec<String>,
+}
+
+/// How a figure is recognised in the sentences of a report. The grammar of phrases is that of [`crate::domain::phrase`].
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PatternDocument {
+    /// Its code.
+    pub code: String,
+    /// The measure it finds, with the members that are always the same; others are taken from the words around the figure.
+    pub measure: String,
+    /// Phrases with one `{value}`, one of which stands around the figure.
+    pub phrases: Vec<String>,
+    /// Phrases one of which stands in the same clause, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub with: Vec<String>,
+    /// Phrases none of which stands in the same clause.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unless: Vec<String>,
+    /// The system that has to be spoken of: its labels are the nearest of any system's, in the paragraph or the headings above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// Phrases one of which stands in the same paragraph or in the headings above.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub near: Vec<String>,
+    /// The measure of the figure right before, which this one belongs to: a part of it, or its rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    /// The target that the figure states, in plans; it is compared with the one declared and never recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+}
+
+/// A sentence of the report that is written from the ledger.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SentenceDocument {
+    /// Its code.
+    pub code: String,
+    /// The heading it stands under; sentences with one heading follow each other.
+    pub heading: String,
+    /// Its text with figures in braces, `{ioffice.users.created}`; what stands in square brackets is left out when a figure in it is missing, the
+    /// whole sentence when one outside is.
+    pub text: String,
+}
+
 fn first_day() -> u32 {
     1
 }
@@ -299,6 +358,15 @@ pub struct CatalogueDocument {
     pub targets: Vec<TargetDocument>,
     /// What units are expected to report.
     pub expectations: Vec<ExpectationDocument>,
+    /// Words that mean the same in patterns.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub vocabulary: Vec<VocabularyDocument>,
+    /// How figures are recognised in reports.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub patterns: Vec<PatternDocument>,
+    /// The sentences of the report that is written from the ledger.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sentences: Vec<SentenceDocument>,
 }
 
 impl CatalogueDocument {
@@ -311,7 +379,7 @@ impl CatalogueDocument {
             return Err(vec![Fault::new(
                 "",
                 "wrong_type",
-                "the catalogue is an object with the sections systems, dimensions, indicators, kpis, rules, targets, expectations",
+                "the catalogue is an object with the sections systems, dimensions, indicators, kpis, rules, targets, expectations, vocabulary, patterns, sentences",
             )]);
         };
         let (mut document, mut faults) = (Self::default(), Vec::new());
@@ -324,6 +392,9 @@ impl CatalogueDocument {
                 "rules" => document.rules = read(&section, entries, &mut faults),
                 "targets" => document.targets = read(&section, entries, &mut faults),
                 "expectations" => document.expectations = read(&section, entries, &mut faults),
+                "vocabulary" => document.vocabulary = read(&section, entries, &mut faults),
+                "patterns" => document.patterns = read(&section, entries, &mut faults),
+                "sentences" => document.sentences = read(&section, entries, &mut faults),
                 other => faults.push(Fault::new(format!("/{other}"), "unknown_field", format!("the catalogue has no section {}", quoted(other)))),
             }
         }
@@ -332,7 +403,7 @@ impl CatalogueDocument {
 
     /// How many entries each section has.
     #[must_use]
-    pub fn sizes(&self) -> [(&'static str, usize); 7] {
+    pub fn sizes(&self) -> [(&'static str, usize); 10] {
         [
             ("systems", self.systems.len()),
             ("dimensions", self.dimensions.len()),
@@ -341,6 +412,9 @@ impl CatalogueDocument {
             ("rules", self.rules.len()),
             ("targets", self.targets.len()),
             ("expectations", self.expectations.len()),
+            ("vocabulary", self.vocabulary.len()),
+            ("patterns", self.patterns.len()),
+            ("sentences", self.sentences.len()),
         ]
     }
 
@@ -353,6 +427,9 @@ impl CatalogueDocument {
         self.rules.extend(other.rules);
         self.targets.extend(other.targets);
         self.expectations.extend(other.expectations);
+        self.vocabulary.extend(other.vocabulary);
+        self.patterns.extend(other.patterns);
+        self.sentences.extend(other.sentences);
     }
 }
 

@@ -1,0 +1,49 @@
+//! Vietnamese text brought into the one form in which it is compared: Unicode NFC, lower case, one placement of tone marks.
+
+use unicode_normalization::UnicodeNormalization;
+
+/// A word in the form in which words are compared: NFC, lower case, the tone on the first of two vowels (`hoà` becomes `hòa`), `tỉ` as `tỷ`.
+///
+/// ```
+/// use egov_kpi::domain::wording::folded;
+/// assert_eq!(folded("Luỹ"), folded("lũy"));
+/// assert_eq!(folded("HOÀ"), "hòa");
+/// assert_eq!(folded("hoàn"), "hoàn");
+/// ```
+#[must_use]
+pub fn folded(word: &str) -> String {
+    let lower: String = word.nfc().flat_map(char::to_lowercase).nfc().collect();
+    if lower == "tỉ" {
+        return "tỷ".to_owned();
+    }
+    let mut letters: Vec<char> = lower.chars().collect();
+    let count = letters.len();
+    if let [.., first, second] = letters.as_mut_slice()
+        && !(count >= 3 && lower.starts_with('q'))
+        && let Some((plain, toned)) = moved(*first, *second)
+    {
+        (*first, *second) = (toned, plain);
+    }
+    letters.into_iter().collect()
+}
+
+/// The two vowels with the tone moved from the second to the first: the second without it, the first with it.
+fn moved(first: char, second: char) -> Option<(char, char)> {
+    const PLACES: [(char, &str, char, &str); 3] = [('o', "àáảãạ", 'a', "òóỏõọ"), ('o', "èéẻẽẹ", 'e', "òóỏõọ"), ('u', "ỳýỷỹỵ", 'y', "ùúủũụ")];
+    PLACES.iter().filter(|(vowel, ..)| *vowel == first).find_map(|(_, toned, plain, moved)| {
+        let tone = toned.chars().position(|c| c == second)?;
+        Some((*plain, moved.chars().nth(tone)?))
+    })
+}
+
+/// Words of a text, folded, without what stands between them.
+#[must_use]
+pub fn words(text: &str) -> Vec<String> {
+    text.split(|c: char| !c.is_alphanumeric() && !is_mark(c)).filter(|word| !word.is_empty()).map(folded).collect()
+}
+
+/// Whether a character is a mark that is put on the letter before it.
+#[must_use]
+pub fn is_mark(c: char) -> bool {
+    ('\u{300}'..='\u{36f}').contains(&c)
+}

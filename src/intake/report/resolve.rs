@@ -1,0 +1,400 @@
+//! Which members a figure has: those its pattern names, those that the words beside it name, those of the figure that it is a part of,
+//! and those of what introduces it.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::lexicon::{Open, Recognizer};
+use super::sentence::Seen;
+use super::sequence::Sequence;
+use super::{Reading, Reason, Role, Setting, Unclaimed};
+use crate::domain::measure::{Measure, Members};
+use crate::domain::number::Written;
+use crate::domain::phrase::sign;
+
+/// A figure that was found in a sentence, as those after it see it.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// What it is of.
+    pub measure: Measure,
+    /// Whose it is.
+    pub unit: usize,
+    /// The number.
+    pub value: Written,
+    /// The pattern that found it.
+    pub pattern: String,
+    /// Whether its members were taken over from a figure before.
+    pub anchored: bool,
+    /// Whether it is of the report's period.
+    pub now: bool,
+    /// Its sequence and item; those of a sentence before are behind everything.
+    pub item: (usize, usize),
+    /// The members of the figure that it is a part of, when there is one.
+    parent: Option<Members>,
+    /// Whether it stands in a sentence before.
+    outside: bool,
+}
+
+impl Claim {
+    /// The same where another figure is as likely: it is none.
+    pub fn in_doubt(self) -> Self {
+        Self { measure: Measure { code: String::new(), members: Members::none() }, ..self }
+    }
+
+    /// The sentence is over: what follows sees it as introduced before.
+    pub fn leave_sentence(&mut self) {
+        self.outside = true;
+    }
+}
+
+/// The figures found so far, seen from a number.
+pub struct Claims<'a> {
+    /// What is read against.
+    pub setting: &'a Setting<'a>,
+    /// The number.
+    pub seen: &'a Seen<'a>,
+    /// The figures, in order.
+    pub claims: &'a [Claim],
+    /// Members named by what introduces the paragraph.
+    pub lead: Option<&'a Members>,
+    /// The number's value.
+    pub value: Option<Written>,
+}
+
+/// Words that say that a figure is no part of the one before.
+const WHOLE: [&str; 5] = [" tổng ", " toàn tỉnh ", " toàn thành phố ", " tính chung ", " chung toàn "];
+
+impl Claims<'_> {
+    /// The figure that a pattern finds.
+    ///
+    /// # Errors
+    /// None when the pattern does not fit after all, else why it cannot be told which figure it is.
+    pub fn claim(&self, recognizer: &Recognizer, bound: &[(String, String)], unit: Option<usize>) -> Result<Claim, Option<Reason>> {
+        let sequence = self.seen.sequences.get(self.seen.sequence).ok_or(None)?;
+        let mut named: BTreeMap<String, String> = recognizer.measure.members.iter().map(|(d, m)| (d.to_owned(), m.to_owned())).collect();
+        for (dimension, member) in bound {
+            self.name(recognizer, &mut named, dimension, member)?;
+        }
+        for open in &recognizer.dimensions {
+            if let Some(member) = self.beside(sequence, open, &named)? {
+                self.name(recognizer, &mut named, &open.code, &member)?;
+            }
+        }
+        if self.combined(sequence, recognizer, &named) {
+            return Err(Some(Reason::Ambiguous));
+        }
+        let own = !named.is_empty() && named.len() > recognizer.measure.members.len();
+        let (_, line) = sequence.slice(&self.seen.segment);
+        let whole = WHOLE.iter().any(|words| line.contains(words));
+        let anchor = if whole && recognizer.of.is_none() { None } else { self.anchor(recognizer, &named) };
+        if recognizer.of.is_some() && anchor.is_none() {
+            return Err(None);
+        }
+        let mut parent = None;
+        let mut anchored = false;
+        let mut unit = unit;
+        if let Some((anchor, members)) = anchor.filter(|_| recognizer.of.is_some() || own || self.setting.catalogue.kpi(&recognizer.measure.code).is_some()) {
+            let dropped = recognizer.of.as_ref().map(|of| &of.members);
+            for (dimension, member) in members.iter() {
+                if dropped.is_some_and(|dropped| dropped.get(dimension).is_some()) || named.contains_key(dimension) {
+                    continue;
+                }
+                if recognizer.dimensions.iter().any(|open| open.code == dimension && open.members.iter().any(|known| known == member)) {
+                    named.insert(dimension.to_owned(), member.to_owned());
+                    anchored = true;
+                }
+            }
+            parent = Some(members);
+            if recognizer.of.is_some() && !recognizer.names_unit {
+                unit = unit.or(Some(anchor.unit));
+            }
+        }
+        for open in &recognizer.dimensions {
+            if !named.contains_key(&open.code)
+                && let Some(member) = self.head(open)
+            {
+                self.name(recognizer, &mut named, &open.code, &member)?;
+            }
+        }
+        if let Some(open) = recognizer.dimensions.iter().find(|open| named.contains_key(&open.code) && open.within.as_ref().is_some_and(|(host, member)| named.get(host) != Some(member))) {
+            // A member of a dimension that is open in one host alone names the host as well.
+            let Some((host, member)) = open.within.clone() else { return Err(None) };
+            if named.contains_key(&host) {
+                return Err(Some(Reason::Ambiguous));
+            }
+            named.insert(host, member);
+        }
+        if recognizer.names_unit && unit.is_none() {
+            return Err(Some(Reason::OtherUnit));
+        }
+        let members = Members::new(named.into_iter().collect()).map_err(|_twice| Some(Reason::Ambiguous))?;
+        let measure = Measure { code: recognizer.measure.code.clone(), members };
+        if !self.setting.catalogue.measure_faults(&measure).is_empty() {
+            return Err(Some(Reason::Ambiguous));
+        }
+        let value = self.value.unwrap_or(Written { mantissa: 0, scale: 0 });
+        Ok(Claim {
+            measure,
+            unit: unit.unwrap_or(self.setting.unit),
+            value,
+            pattern: recognizer.code.clone(),
+            anchored,
+            now: true,
+            item: (self.seen.sequence, self.seen.item),
+            parent,
+            outside: false,
+        })
+    }
+
+    fn name(&self, recognizer: &Recognizer, named: &mut BTreeMap<String, String>, dimension: &str, member: &str) -> Result<(), Option<Reason>> {
+        let known = recognizer.dimensions.iter().any(|open| open.code == dimension && open.members.iter().any(|known| known == member));
+        match named.insert(dimension.to_owned(), member.to_owned()) {
+            _ if !known => Err(Some(Reason::Ambiguous)),
+            Some(other) if other != member => Err(Some(Reason::Ambiguous)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The member of a dimension that the words around the number name: the one right beside it, else the only one in its segment.
+    fn beside(&self, sequence: &Sequence, open: &Open, named: &BTreeMap<String, String>) -> Result<Option<String>, Option<Reason>> {
+        if named.contains_key(&open.code) {
+            return Ok(None);
+        }
+        let mentions = self.mentions(sequence, &self.seen.segment, open);
+        let item = self.seen.item;
+        let close = |(at, count, _): &&(usize, usize, String)| (*at > item && *at <= item + 2) || (*at < item && at + count + 1 >= item);
+        let mut members: Vec<&String> = mentions.iter().map(|(_, _, member)| member).collect();
+        members.dedup();
+        members.sort();
+        members.dedup();
+        match members.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some((*one).clone())),
+            [..] => {
+                let beside: Vec<&(usize, usize, String)> = mentions.iter().filter(close).collect();
+                match beside.as_slice() {
+                    [one] => Ok(Some(one.2.clone())),
+                    [..] => Err(Some(Reason::Ambiguous)),
+                }
+            }
+        }
+    }
+
+    /// Where members of a dimension are named: first item, how many, which.
+    fn mentions(&self, sequence: &Sequence, range: &Range<usize>, open: &Open) -> Vec<(usize, usize, String)> {
+        let mut found: Vec<(usize, usize, String)> = Vec::new();
+        for at in range.clone() {
+            let Some((names, count)) = sequence.items.get(at).and_then(|item| item.member) else { continue };
+            let Some(members) = self.setting.lexicon.members.get(names) else { continue };
+            if found.last().is_some_and(|(before, length, _)| at < before + length) {
+                continue;
+            }
+            if let Some((_, member)) = members.iter().find(|(dimension, member)| *dimension == open.code && open.members.contains(member)) {
+                found.push((at, count, member.clone()));
+            }
+        }
+        found
+    }
+
+    /// Whether a member named beside the number is one of two put together: `mức độ 3 và 4`, `trực tiếp và trực tuyến`.
+    fn combined(&self, sequence: &Sequence, recognizer: &Recognizer, named: &BTreeMap<String, String>) -> bool {
+        let item_text = |at: usize| sequence.slice(&(at..at + 1)).1.trim();
+        recognizer.dimensions.iter().filter(|open| named.contains_key(&open.code)).any(|open| {
+            let clause = self.seen.clause.clone();
+            let mentions = self.mentions(sequence, &clause, open);
+            mentions.iter().any(|(at, count, _)| {
+                let behind = at + count;
+                let joined = |at: usize| matches!(item_text(at), "và" | "," | "&" | "-" | "/" | "hoặc");
+                let pair = joined(behind) && mentions.iter().any(|(other, ..)| *other == behind + 1) && !(*at..=behind + 1).contains(&self.seen.item);
+                // A bare digit behind: "mức độ 3, 4".
+                let digit = joined(behind) && item_text(behind + 1).chars().all(|c| c == sign::PLAIN) && self.small_number(sequence, behind + 1) && self.seen.item != behind + 1;
+                pair || digit
+            })
+        })
+    }
+
+    fn small_number(&self, sequence: &Sequence, item: usize) -> bool {
+        // A level has one digit and no noun of its own.
+        sequence.is_number(item) && !sequence.is_number(item + 1) && matches!(sequence.slice(&(item + 1..item + 2)).1.trim(), "" | ":" | "là" | "có" | "tiếp" | "được" | "(" | ",")
+    }
+
+    /// The figure that this one is a part or a rate of, and its members; of a brother its father's.
+    fn anchor(&self, recognizer: &Recognizer, named: &BTreeMap<String, String>) -> Option<(&Claim, Members)> {
+        let visible = |claim: &&Claim| claim.outside || self.visible(claim.item);
+        for claim in self.claims.iter().rev().filter(visible) {
+            let kpi = self.setting.catalogue.indicator(&claim.measure.code).is_none();
+            if kpi {
+                continue;
+            }
+            let kin = match &recognizer.of {
+                Some(of) => of.code == claim.measure.code && of.members.iter().all(|(dimension, member)| claim.measure.members.get(dimension) == Some(member)),
+                None => recognizer.kin.contains(&claim.measure.code),
+            };
+            if !kin {
+                // A part or a rate belongs to what stands right before it.
+                if recognizer.of.is_some() {
+                    return None;
+                }
+                continue;
+            }
+            let rate = self.setting.catalogue.kpi(&recognizer.measure.code).is_some();
+            if recognizer.of.is_some() && rate && self.parted(claim) {
+                return None;
+            }
+            let clashes = |members: &Members| named.iter().any(|(dimension, member)| members.get(dimension).is_some_and(|known| known != member));
+            if !clashes(&claim.measure.members) && (rate || !self.exceeds(claim)) {
+                let same = named.iter().all(|(dimension, member)| claim.measure.members.get(dimension) == Some(member)) && !named.is_empty() && !rate;
+                // The same members again are not a part of it.
+                let members = if same { claim.parent.clone().unwrap_or_default() } else { claim.measure.members.clone() };
+                return Some((claim, members));
+            }
+            if let Some(parent) = claim.parent.as_ref().filter(|parent| !clashes(parent)) {
+                return Some((claim, parent.clone()));
+            }
+            if claim.parent.is_none() && recognizer.of.is_some() && !rate {
+                // Side by side without a whole.
+                return Some((claim, Members::none()));
+            }
+        }
+        None
+    }
+
+    fn exceeds(&self, claim: &Claim) -> bool {
+        let Some(value) = self.value else { return false };
+        let scale = value.scale.max(claim.value.scale);
+        claim.now && value.at_scale(scale) > claim.value.at_scale(scale)
+    }
+
+    /// Whether another number stands between a figure and this one.
+    fn parted(&self, claim: &Claim) -> bool {
+        if claim.outside {
+            return true;
+        }
+        let (mut sequence, mut item) = (self.seen.sequence, self.seen.item);
+        loop {
+            let Some(list) = self.seen.sequences.get(sequence) else { return true };
+            let from = if claim.item.0 == sequence { claim.item.1 + 1 } else { 0 };
+            let between = (from..item).any(|at| list.is_number(at) && !list.slice(&(at..at + 1)).1.contains(sign::PERCENT));
+            if between {
+                return true;
+            }
+            if claim.item.0 == sequence {
+                return false;
+            }
+            match list.parent {
+                Some((parent, behind)) => (sequence, item) = (parent, behind),
+                None => return true,
+            }
+        }
+    }
+
+    /// Whether an item stands before the number on its level or on one around it.
+    fn visible(&self, item: (usize, usize)) -> bool {
+        let (mut sequence, mut before) = (self.seen.sequence, self.seen.item);
+        loop {
+            if item.0 == sequence {
+                return item.1 < before;
+            }
+            match self.seen.sequences.get(sequence).and_then(|list| list.parent) {
+                Some((parent, behind)) => (sequence, before) = (parent, behind),
+                None => return false,
+            }
+        }
+    }
+
+    /// The member that an introduction names: a clause without a number that ends with a colon or begins with `đối với` and the like, on this
+    /// level or around it; else the paragraph before that ends with a colon.
+    fn head(&self, open: &Open) -> Option<String> {
+        let (mut sequence, mut before) = (self.seen.sequence, self.seen.item);
+        loop {
+            let list = self.seen.sequences.get(sequence)?;
+            let inner = sequence != self.seen.sequence;
+            for clause in list.clauses().into_iter().rev().filter(|clause| clause.range.start < before) {
+                let range = clause.range.start..clause.range.end.min(before);
+                let own = range.contains(&self.seen.item) || (!inner && clause.range.contains(&self.seen.item));
+                if own || range.clone().any(|at| list.is_number(at)) {
+                    continue;
+                }
+                let (_, line) = list.slice(&range);
+                let introduces = clause.colon || inner && clause.range.end >= before || INTRODUCING.iter().any(|words| line.starts_with(words));
+                if !introduces {
+                    continue;
+                }
+                let mentions = self.mentions(list, &range, open);
+                match mentions.as_slice() {
+                    [] => {}
+                    [(_, _, member)] => return Some(member.clone()),
+                    [..] => return None,
+                }
+            }
+            match list.parent {
+                Some((parent, behind)) => (sequence, before) = (parent, behind),
+                None => break,
+            }
+        }
+        self.lead.and_then(|lead| lead.get(&open.code)).map(ToOwned::to_owned).filter(|member| open.members.contains(member))
+    }
+
+    /// The figure of the same measure in an earlier month, of a number that stands behind one without words of its own: `(tháng trước 85)`.
+    #[must_use]
+    pub fn earlier(&self) -> Option<Claim> {
+        let sequence = self.seen.sequences.get(self.seen.sequence)?;
+        let percent = sequence.slice(&(self.seen.item..self.seen.item + 1)).1.contains(sign::PERCENT);
+        let claim = self.claims.iter().rev().find(|claim| !claim.outside && self.visible(claim.item) && (self.setting.catalogue.indicator(&claim.measure.code).is_none() == percent))?;
+        // Words of its own beyond the time and a noun would say that it is something else.
+        let words = self.seen.segment.clone().filter(|at| !sequence.is_number(*at)).count();
+        (claim.now && words <= 6).then(|| Claim { anchored: true, ..claim.clone() })
+    }
+}
+
+const INTRODUCING: [&str; 9] = [" đối với ", " riêng ", " về ", " với ", " trong đó ", " cụ thể ", " ở ", " tại ", " xét "];
+
+/// The members that the last words of a paragraph name, each of a dimension of its own.
+#[must_use]
+pub fn members_of(sequences: &[Sequence], setting: &Setting<'_>) -> Members {
+    let mut named: BTreeMap<String, Option<String>> = BTreeMap::new();
+    let Some(sequence) = sequences.first() else { return Members::none() };
+    let from = sequence.clauses().last().map_or(0, |clause| clause.range.start);
+    for item in from..sequence.items.len() {
+        let Some((names, _)) = sequence.items.get(item).and_then(|item| item.member) else { continue };
+        for (dimension, member) in setting.lexicon.members.get(names).into_iter().flatten() {
+            let entry = named.entry(dimension.clone()).or_insert_with(|| Some(member.clone()));
+            if entry.as_ref().is_some_and(|known| known != member) {
+                *entry = None;
+            }
+        }
+    }
+    Members::new(named.into_iter().filter_map(|(dimension, member)| Some((dimension, member?))).collect()).unwrap_or_default()
+}
+
+/// A figure that stands more than once is one when its values agree; otherwise none is certain.
+pub fn twice(reading: &mut Reading) {
+    let key = |found: &super::Found| (found.measure.clone(), found.unit, found.period, found.role == Role::Target);
+    let mut values: BTreeMap<String, Vec<Written>> = BTreeMap::new();
+    let name = |found: &super::Found| format!("{:?}", key(found));
+    for found in reading.figures.iter().filter(|found| found.role != Role::Rounded) {
+        let list = values.entry(name(found)).or_default();
+        let same = |other: &Written| {
+            let scale = other.scale.max(found.value.scale);
+            other.at_scale(scale) == found.value.at_scale(scale)
+        };
+        if !list.iter().any(same) {
+            list.push(found.value);
+        }
+    }
+    let (mut kept, mut seen) = (Vec::new(), std::collections::BTreeSet::new());
+    for found in std::mem::take(&mut reading.figures) {
+        let (key, rounded) = (name(&found), found.role == Role::Rounded);
+        let reason = match values.get(&key).map_or(0, Vec::len) {
+            2.. => Some(Reason::StatedTwice),
+            1 if rounded => Some(Reason::Repeated),
+            _ => (!seen.insert(key)).then_some(Reason::Repeated),
+        };
+        match reason {
+            None => kept.push(found),
+            Some(reason) => reading.unclaimed.push(Unclaimed { place: found.place, sentence: found.sentence, reason, measure: Some(found.measure) }),
+        }
+    }
+    reading.figures = kept;
+    reading.unclaimed.sort_by_key(|unclaimed| unclaimed.place.start);
+}

@@ -1,0 +1,101 @@
+//! The period and the unit that a report is of, as its head says them.
+
+use super::lexicon::{Lexicon, unit_names};
+use super::sequence::Writer;
+use super::tokens::{Kind, tokens};
+use crate::domain::period::{Month, Period, Step};
+use crate::domain::unit::{UnitKind, Units};
+use crate::domain::wording::words;
+use crate::intake::document::{BlockKind, Document};
+use crate::intake::numbers::Piece;
+
+/// How many stretches from the beginning are the head.
+const HEAD: usize = 25;
+
+/// The period that a document says it is of: of the title, else the first one that is named with its year.
+#[must_use]
+pub fn period(document: &Document) -> Option<Period> {
+    let head: Vec<&crate::intake::document::Block> = document.blocks.iter().take(HEAD).collect();
+    let says = |block: &crate::intake::document::Block| {
+        let words = words(document.text.get(block.range.clone()).unwrap_or_default()).join(" ");
+        ["báo cáo", "kết quả", "tình hình", "số liệu", "tổng hợp"].iter().any(|title| words.contains(title))
+    };
+    let title = head.iter().position(|block| says(block)).unwrap_or(0);
+    let of = |range: std::ops::Range<usize>| first_period(document, range);
+    for (n, block) in head.iter().enumerate().skip(title).take(4) {
+        let followed = head.get(n + 1).filter(|next| matches!(next.kind, BlockKind::Heading(_) | BlockKind::Paragraph));
+        if let Some(period) = of(block.range.clone()) {
+            return Some(period);
+        }
+        // A title may go on in the next line: "tháng" / "5 năm 2019".
+        if let Some(period) = followed.and_then(|next| of(block.range.start..next.range.end)) {
+            return Some(period);
+        }
+    }
+    let rest = document.blocks.iter().take(HEAD * 4).find_map(|block| of(block.range.clone()));
+    rest.or_else(|| document.blocks.iter().find_map(|block| of(block.range.clone())))
+}
+
+/// The first period with its year in a stretch.
+fn first_period(document: &Document, range: std::ops::Range<usize>) -> Option<Period> {
+    let tokens = tokens(&document.text, range);
+    let pieces: Vec<&Piece> = tokens.iter().filter_map(|token| match &token.kind { Kind::Other(piece) => Some(piece), Kind::Word(_) | Kind::Mark(_) | Kind::Number(_) => None }).collect();
+    let year_after = |n: usize| pieces.iter().skip(n + 1).find_map(|piece| match piece {
+        Piece::Year(year) | Piece::Month(_, Some(year)) | Piece::Span { year: Some(year), .. } => Some(*year),
+        Piece::Month(_, None) | Piece::Span { .. } | Piece::Reference | Piece::Word | Piece::Number(_) => None,
+    });
+    for (n, piece) in pieces.iter().enumerate() {
+        match piece {
+            Piece::Month(month, year) => {
+                if let Some(month) = year.or_else(|| year_after(n)).and_then(|year| Month::new(year, *month)) {
+                    return Some(Period::containing(Step::Month, month));
+                }
+            }
+            Piece::Span { last, months, year } => {
+                let Some(month) = year.or_else(|| year_after(n)).and_then(|year| Month::new(year, *last)) else { continue };
+                let step = match (months, last) {
+                    (3, 3 | 6 | 9 | 12) => Step::Quarter,
+                    (6, 6 | 12) => Step::Half,
+                    (9, 9) => Step::NineMonths,
+                    (12, 12) => Step::Year,
+                    _ => continue,
+                };
+                return Some(Period::containing(step, month));
+            }
+            Piece::Year(year) if !pieces.iter().any(|piece| matches!(piece, Piece::Month(..) | Piece::Span { .. })) && tokens.iter().any(|token| token.word() == Some("năm") || token.word() == Some("báo")) => {
+                return Month::new(*year, 12).map(|month| Period::containing(Step::Year, month));
+            }
+            Piece::Year(_) | Piece::Reference | Piece::Word | Piece::Number(_) => {}
+        }
+    }
+    None
+}
+
+/// The unit that a document says it is of: the lowest one named in the title, else in the head; a department speaks for what it belongs
+/// to. Without either the province that is named most often.
+#[must_use]
+pub fn unit(document: &Document, lexicon: &Lexicon, units: &Units, period: Period) -> Option<usize> {
+    let names = unit_names(units, 0..units.len(), period.last());
+    let writer = Writer { lexicon, units: &names, period };
+    let named = |block: &crate::intake::document::Block| -> Vec<usize> {
+        let tokens = tokens(&document.text, block.range.clone());
+        let sequences = writer.sequences(&tokens, 0..tokens.len());
+        sequences.iter().flat_map(|sequence| sequence.items.iter().filter_map(|item| item.unit)).collect()
+    };
+    let speaks_for = |unit: usize| {
+        let department = |unit: usize| units.get(unit).is_some_and(|unit| matches!(unit.document.kind, UnitKind::Department | UnitKind::Agency));
+        std::iter::once(unit).chain(units.ancestors(unit)).find(|unit| !department(*unit))
+    };
+    let mut counts: std::collections::BTreeMap<usize, usize> = std::collections::BTreeMap::new();
+    for (n, block) in document.blocks.iter().enumerate() {
+        for unit in named(block).into_iter().filter_map(speaks_for) {
+            // The head says who reports, and its first lines whose report it is.
+            *counts.entry(unit).or_default() += if n < 8 { 100 } else { 1 };
+        }
+        if n > 400 {
+            break;
+        }
+    }
+    let most = counts.iter().max_by_key(|(unit, count)| (**count, std::cmp::Reverse(**unit))).map(|(unit, _)| *unit)?;
+    Some(most)
+}
