@@ -1,10 +1,13 @@
 //! A document as the reader sees it: its text, and what the stretches of it are. [`read`] makes one from the bytes of plain text,
 //! Markdown, DOCX or PDF; every bound on hostile files stands in [`limits`].
 
+mod builder;
+mod docx;
 mod grid;
 pub mod limits;
 mod lines;
 mod outline;
+mod sniff;
 mod text;
 
 use std::fmt;
@@ -136,11 +139,13 @@ pub fn read(bytes: &[u8], media: Media) -> Result<Document, Refusal> {
     if bytes.len() > limits::FILE_BYTES {
         return Err(Refusal::new("too_large", format!("the file has {} bytes, at most {} are read", bytes.len(), limits::FILE_BYTES)));
     }
+    media.check(bytes)?;
     match media {
         Media::Text | Media::Markdown => {
             let text = text::decode(bytes)?;
             lines::read(text, media == Media::Markdown)
         }
-        Media::Docx | Media::Pdf => Err(Refusal::new("unsupported_document", format!("{media} is not read yet"))),
+        Media::Docx => docx::read(bytes),
+        Media::Pdf => Err(Refusal::new("unsupported_document", format!("{media} is not read yet"))),
     }
 }

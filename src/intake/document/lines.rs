@@ -31,10 +31,12 @@ impl Line<'_> {
     }
 }
 
-/// What a paragraph's first line begins with.
+/// What an entry of a list begins with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Marker {
+pub(super) enum Marker {
+    /// `-`
     Bullet,
+    /// `1.`
     Number,
 }
 
@@ -273,7 +275,7 @@ fn is_rule(line: &str) -> bool {
 }
 
 /// The mark that an entry begins with, and its bytes with the space behind it.
-fn marker(line: &str) -> Option<(Marker, usize)> {
+pub(super) fn marker(line: &str) -> Option<(Marker, usize)> {
     let bullet = line.strip_prefix(BULLETS).and_then(|rest| {
         let spaced = rest.starts_with(char::is_whitespace);
         let glued = !line.starts_with(['*', '+', '—']) && rest.starts_with(char::is_uppercase);

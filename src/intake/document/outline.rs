@@ -117,12 +117,14 @@ pub(super) fn look(line: &str, markup: Markup) -> Option<Look> {
     }
     let numbered = number(line);
     let found = Look { markup, number: numbered.map(|(number, _)| number).or_else(|| is_part(line).then_some(Number::Part)) };
-    if matches!(markup, Markup::Heading(_)) {
-        return Some(found);
-    }
     let name = line.get(numbered.map_or(0, |(_, end)| end)..).unwrap_or_default();
     let sentence = name.ends_with([';', ',', '!', '?', '…']) || (name.ends_with('.') && !capitals(name)) || (name.ends_with(':') && length > COLON_CHARS);
-    if sentence || says_figures(name) {
+    let figures = says_figures(name);
+    if matches!(markup, Markup::Heading(_)) {
+        // A sentence with figures in a heading's style is read as a sentence.
+        return (!(sentence && figures)).then_some(found);
+    }
+    if sentence || figures {
         return None;
     }
     let bold = markup == Markup::Bold && name.chars().any(char::is_alphabetic);
@@ -132,6 +134,14 @@ pub(super) fn look(line: &str, markup: Markup) -> Option<Look> {
         None => capitals(name) || bold,
     };
     heading.then_some(found)
+}
+
+/// Whether an entry whose number a program shows before it is a heading: only where it is bold or in capitals, for most are entries of a list.
+pub(super) fn look_numbered(line: &str, markup: Markup, shown: Option<Number>) -> Option<Look> {
+    let found = look(line, markup)?;
+    let name = line.get(number(line).map_or(0, |(_, end)| end)..).unwrap_or_default();
+    let raised = markup == Markup::Bold || capitals(name);
+    raised.then_some(Look { number: shown.or(found.number), ..found })
 }
 
 /// Whether a line names a part of the whole: `PHẦN I`, `Phần thứ nhất`, `Phụ lục 2`.

@@ -9,16 +9,24 @@ use super::{Refusal, limits};
 /// # Errors
 /// `not_utf8` where it is neither UTF-8 nor UTF-16 with a byte-order mark, `not_text` where it holds NUL characters, `too_large` where it is too long.
 pub(super) fn decode(bytes: &[u8]) -> Result<String, Refusal> {
-    let text = match bytes {
-        [0xEF, 0xBB, 0xBF, rest @ ..] => utf8(rest)?,
-        [0xFF, 0xFE, rest @ ..] => utf16(rest, u16::from_le_bytes)?,
-        [0xFE, 0xFF, rest @ ..] => utf16(rest, u16::from_be_bytes)?,
-        _ => utf8(bytes)?,
-    };
+    let text = unicode(bytes)?;
     if text.contains('\0') {
         return Err(Refusal::new("not_text", "the file holds NUL characters, so it is no text (or UTF-16 without a byte-order mark): save it as UTF-8"));
     }
     bounded(clean(&text))
+}
+
+/// The characters of a file as they are.
+///
+/// # Errors
+/// `not_utf8` where it is neither UTF-8 nor UTF-16 with a byte-order mark.
+pub(super) fn unicode(bytes: &[u8]) -> Result<String, Refusal> {
+    match bytes {
+        [0xEF, 0xBB, 0xBF, rest @ ..] => utf8(rest),
+        [0xFF, 0xFE, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xFE, 0xFF, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        _ => utf8(bytes),
+    }
 }
 
 /// The text itself, unless it is longer than [`limits::TEXT_CHARS`].
