@@ -1,0 +1,156 @@
+//! Makes a [`Document`] of paragraphs and tables that a reader of DOCX or PDF hands over in reading order.
+
+use super::grid::{Rows, Size};
+use super::lines::{Marker, begins_lower, ends_sentence, marker};
+use super::outline::{self, Look, Markup, Number};
+use super::text::{bounded, clean};
+use super::{Block, BlockKind, Document, Refusal, limits};
+
+/// A cell of a table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Cell {
+    /// A cell of its own.
+    Text(String),
+    /// Part of the cell on the left, which is as wide as several.
+    Left,
+    /// Part of the cell above, which is as high as several.
+    Above,
+}
+
+/// What a reader knows of a paragraph besides its text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Hint {
+    /// What its markup says.
+    pub(super) markup: Markup,
+    /// Whether it is an entry of a list, and the kind of number that is shown before it but stands not in its text.
+    pub(super) entry: Option<Option<Number>>,
+    /// Whether it is never a heading.
+    pub(super) plain: bool,
+}
+
+/// Collects the text and the blocks.
+#[derive(Default)]
+pub(super) struct Builder {
+    text: String,
+    blocks: Vec<Block>,
+    looks: Vec<(usize, Look)>,
+    size: Size,
+}
+
+impl Builder {
+    /// Adds a paragraph; a line break within it ends it, unless it stands inside a sentence.
+    ///
+    /// # Errors
+    /// `too_large` beyond the bounds.
+    pub(super) fn paragraph(&mut self, text: &str, hint: Hint) -> Result<(), Refusal> {
+        let text = clean(text);
+        let mut joined: Vec<String> = Vec::new();
+        for line in text.split('\n').map(str::trim).filter(|line| !line.is_empty()) {
+            match joined.last_mut() {
+                Some(last) if begins_lower(line) && !ends_sentence(last) => last.extend([" ", line]),
+                Some(_) | None => joined.push(line.to_owned()),
+            }
+        }
+        joined.iter().try_for_each(|line| self.line(line, hint))
+    }
+
+    fn line(&mut self, line: &str, hint: Hint) -> Result<(), Refusal> {
+        let start = self.text.len();
+        self.push(line)?;
+        let end = self.text.len();
+        self.push("\n")?;
+        let bullet = marker(line).filter(|(marker, _)| *marker == Marker::Bullet);
+        let lead = bullet.map_or(0, |(_, length)| length);
+        let bare = line.get(lead..).unwrap_or_default();
+        if bare.is_empty() {
+            return Ok(());
+        }
+        let styled = matches!(hint.markup, Markup::Heading(_));
+        let may_head = !hint.plain && bullet.is_none();
+        let look = match hint.entry {
+            Some(number) if !styled => outline::look_numbered(bare, hint.markup, number),
+            Some(_) | None => outline::look(bare, hint.markup),
+        };
+        if let Some(look) = look.filter(|_| may_head) {
+            self.looks.push((self.blocks.len(), look));
+            return self.block(Block { kind: BlockKind::Heading(1), range: start..end });
+        }
+        let goes_on = bullet.is_none() && hint.entry.is_none() && begins_lower(bare) && marker(bare).is_none();
+        if let Some(last) = self.blocks.last_mut().filter(|last| goes_on && last.kind == BlockKind::Paragraph) {
+            let before = self.text.get(last.range.clone()).unwrap_or_default();
+            if !ends_sentence(before) && last.range.end + 1 == start {
+                last.range.end = end;
+                return Ok(());
+            }
+        }
+        let number = marker(bare).map_or(0, |(_, length)| length);
+        self.block(Block { kind: BlockKind::Paragraph, range: start + lead + number..end })
+    }
+
+    /// Adds a table. A cell that is several wide or high stands in the text once; where it names something, the cells it covers are the same
+    /// bytes, where it states figures they are empty, so that no figure counts twice.
+    ///
+    /// # Errors
+    /// `too_large` and `too_many_rows` beyond the bounds.
+    pub(super) fn table(&mut self, rows: &[Vec<Cell>]) -> Result<(), Refusal> {
+        let start = self.text.len();
+        let mut found = Rows::new();
+        let mut end = start;
+        for row in rows.iter().filter(|row| !row.is_empty()) {
+            self.size.add_row(row.len())?;
+            let mut ranges: Vec<std::ops::Range<usize>> = Vec::with_capacity(row.len());
+            for (place, cell) in row.iter().enumerate() {
+                if place > 0 {
+                    self.push("\t")?;
+                }
+                let at = self.text.len();
+                let covering = match cell {
+                    Cell::Text(text) => {
+                        let text = clean(text);
+                        let words: Vec<&str> = text.split(['\n', '\t']).map(str::trim).filter(|words| !words.is_empty()).collect();
+                        self.push(&words.join(" "))?;
+                        None
+                    }
+                    Cell::Left => ranges.last(),
+                    Cell::Above => found.last().and_then(|above| above.get(place)),
+                };
+                let named = covering.filter(|range| self.text.get((*range).clone()).is_some_and(|text| !outline::says_figures(text)));
+                let range = named.cloned().unwrap_or(at..self.text.len());
+                end = self.text.len();
+                ranges.push(range);
+            }
+            found.push(ranges);
+            self.push("\n")?;
+        }
+        if found.is_empty() {
+            return Ok(());
+        }
+        self.block(Block { kind: BlockKind::Table(found), range: start..end })
+    }
+
+    fn push(&mut self, text: &str) -> Result<(), Refusal> {
+        self.text.push_str(text);
+        // A character has at most four bytes: counted exactly at the end.
+        if self.text.len() > 4 * limits::TEXT_CHARS {
+            return Err(Refusal::new("too_large", format!("the text has more than {} characters", limits::TEXT_CHARS)));
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, block: Block) -> Result<(), Refusal> {
+        self.blocks.push(block);
+        if self.blocks.len() > limits::BLOCKS {
+            return Err(Refusal::new("too_large", format!("the document has more than {} paragraphs", limits::BLOCKS)));
+        }
+        Ok(())
+    }
+
+    /// The document.
+    ///
+    /// # Errors
+    /// `too_large` beyond the bounds.
+    pub(super) fn build(mut self) -> Result<Document, Refusal> {
+        outline::settle(&mut self.blocks, &self.looks);
+        Ok(Document { text: bounded(self.text)?, blocks: self.blocks })
+    }
+}

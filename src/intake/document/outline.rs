@@ -1,0 +1,283 @@
+//! What looks like a heading in a Vietnamese report, and how deep it is (Decree 30/2020/ND-CP, annex I: parts, roman numbers, arabic
+//! numbers, letters).
+
+use super::{Block, BlockKind, limits};
+
+/// Longest numbered line that is taken for a heading, in characters.
+const NUMBERED_CHARS: usize = 150;
+/// Longest line that ends in a colon and is taken for a heading, in characters.
+const COLON_CHARS: usize = 100;
+/// Highest number of a roman or arabic count that is taken for a heading's or an entry's.
+const MAX_NUMBER: u32 = 39;
+
+/// The number before a heading or an entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Number {
+    /// `PHẦN I`, `Phụ lục`, `A.`
+    Part,
+    /// `II.`
+    Roman,
+    /// `1.`, `6.1.`: how many numbers.
+    Arabic(u8),
+    /// `a)`
+    Small,
+    /// `(1)`: always an entry.
+    Bracketed,
+}
+
+impl Number {
+    /// The level of its headings.
+    fn level(self) -> u8 {
+        match self {
+            Self::Part => 1,
+            Self::Roman => 2,
+            Self::Arabic(depth) => depth.saturating_add(2).min(6),
+            Self::Small | Self::Bracketed => 5,
+        }
+    }
+}
+
+/// The number that a line begins with, and how many bytes it takes with the space behind it.
+pub(super) fn number(line: &str) -> Option<(Number, usize)> {
+    if let Some(inner) = line.strip_prefix('(') {
+        let (digits, rest) = inner.split_once(')')?;
+        let small = digits.parse::<u32>().is_ok_and(|count| (1..=MAX_NUMBER).contains(&count)) && rest.starts_with(char::is_whitespace);
+        return small.then(|| (Number::Bracketed, line.len() - rest.trim_start().len()));
+    }
+    let end = line.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '.').unwrap_or(line.len());
+    let head = line.get(..end)?;
+    // `1.Lĩnh vực`: the number ends where letters begin.
+    let head = match head.find(|letter: char| letter.is_ascii_alphabetic()) {
+        Some(at) if at > 0 && head.starts_with(|letter: char| letter.is_ascii_digit()) => head.get(..at)?,
+        Some(_) => head.find('.').and_then(|at| head.get(..=at)).unwrap_or(head),
+        None => head,
+    };
+    let behind = line.get(head.len()..)?;
+    // Pandoc writes `1\.`.
+    let (dotted, behind) = match (head.ends_with('.'), behind) {
+        (true, behind) => (true, behind),
+        (false, behind) if behind.starts_with("\\.") => (true, behind.get(2..)?),
+        (false, behind) => (false, behind.strip_prefix([')', '/', '-'])?),
+    };
+    let spaced = behind.starts_with(char::is_whitespace);
+    let glued = dotted && behind.starts_with(char::is_uppercase);
+    if !(spaced || glued) {
+        return None;
+    }
+    let kind = kind(head.trim_end_matches('.'), spaced)?;
+    Some((kind, line.len() - behind.trim_start().len()))
+}
+
+fn kind(head: &str, spaced: bool) -> Option<Number> {
+    let mut letters = head.chars();
+    match (letters.next()?, letters.next()) {
+        (digit, _) if digit.is_ascii_digit() => {
+            let parts: Vec<&str> = head.split('.').collect();
+            let counts = |part: &&str| !part.starts_with('0') && part.len() <= 2 && part.parse::<u32>().is_ok_and(|count| count <= MAX_NUMBER);
+            (parts.iter().all(counts) && parts.len() <= 5).then(|| Number::Arabic(u8::try_from(parts.len()).unwrap_or(u8::MAX)))
+        }
+        _ if roman(head) => Some(Number::Roman),
+        (letter, None) if letter.is_ascii_uppercase() && letter <= 'H' && spaced => Some(Number::Part),
+        (letter, None) if letter.is_ascii_lowercase() && spaced => Some(Number::Small),
+        _ => None,
+    }
+}
+
+/// Whether it is a roman number of 1 to [`MAX_NUMBER`].
+fn roman(head: &str) -> bool {
+    let tens = head.trim_start_matches('X');
+    let ones = ["", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX"];
+    !head.is_empty() && head.len() - tens.len() <= 3 && ones.contains(&tens)
+}
+
+/// What a document's own markup says of a line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Markup {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// It is bold as a whole.
+    Bold,
+    /// It is a heading of this level.
+    Heading(u8),
+}
+
+/// What a heading looks like.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Look {
+    markup: Markup,
+    number: Option<Number>,
+}
+
+/// Whether a line is a heading.
+pub(super) fn look(line: &str, markup: Markup) -> Option<Look> {
+    let length = line.chars().count();
+    if length == 0 || length > limits::HEADING_CHARS {
+        return None;
+    }
+    let numbered = number(line);
+    let found = Look { markup, number: numbered.map(|(number, _)| number).or_else(|| is_part(line).then_some(Number::Part)) };
+    let name = line.get(numbered.map_or(0, |(_, end)| end)..).unwrap_or_default();
+    let sentence = name.ends_with([';', ',', '!', '?', '…']) || (name.ends_with('.') && !capitals(name)) || (name.ends_with(':') && length > COLON_CHARS);
+    let figures = says_figures(name);
+    if matches!(markup, Markup::Heading(_)) {
+        // A sentence with figures in a heading's style is read as a sentence.
+        return (!(sentence && figures)).then_some(found);
+    }
+    if sentence || figures {
+        return None;
+    }
+    let bold = markup == Markup::Bold && name.chars().any(char::is_alphabetic);
+    let heading = match found.number {
+        Some(Number::Bracketed) => false,
+        Some(_) => length <= NUMBERED_CHARS && name.trim_start_matches(['“', '"', '(']).starts_with(char::is_uppercase),
+        None => capitals(name) || bold,
+    };
+    heading.then_some(found)
+}
+
+/// Whether an entry whose number a program shows before it is a heading: only where it is bold or in capitals, for most are entries of a list.
+pub(super) fn look_numbered(line: &str, markup: Markup, shown: Option<Number>) -> Option<Look> {
+    let found = look(line, markup)?;
+    let name = line.get(number(line).map_or(0, |(_, end)| end)..).unwrap_or_default();
+    let raised = markup == Markup::Bold || capitals(name);
+    raised.then_some(Look { number: shown.or(found.number), ..found })
+}
+
+/// Whether a line names a part of the whole: `PHẦN I`, `Phần thứ nhất`, `Phụ lục 2`.
+fn is_part(line: &str) -> bool {
+    let lower = line.to_lowercase();
+    let behind = |word: &str| lower.strip_prefix(word).map(str::trim_start);
+    let counted = |rest: &str| {
+        let first = rest.split(|letter: char| !letter.is_alphanumeric()).next().unwrap_or_default();
+        first == "thứ" || first.parse::<u32>().is_ok() || roman(&first.to_uppercase())
+    };
+    behind("phụ lục").is_some() || behind("phần ").is_some_and(counted) || behind("chương ").is_some_and(counted)
+}
+
+/// Whether a line is written in capitals alone.
+pub(super) fn capitals(line: &str) -> bool {
+    let letters = line.chars().filter(|letter| letter.is_alphabetic()).count();
+    letters >= 4 && !line.chars().any(char::is_lowercase) && (letters >= 6 || line.split_whitespace().count() >= 2)
+}
+
+/// Words whose number counts nothing: `tháng 10`, `mức 4`.
+const ORDINALS: [&str; 22] = [
+    "tháng", "năm", "quý", "ngày", "kỳ", "số", "mức", "phần", "lục", "mẫu", "biểu", "đợt", "lần", "thứ", "khóa", "khoá", "đoạn", "tuần", "điều", "khoản", "độ",
+    "bảng",
+];
+
+/// Whether a line states figures: a heading's years and months are none.
+pub(super) fn says_figures(line: &str) -> bool {
+    let bare = |word: &str| word.trim_matches(|letter: char| !letter.is_alphanumeric() && letter != '%').to_lowercase();
+    let words: Vec<String> = line.split_whitespace().map(bare).collect();
+    let at = |at: Option<usize>| at.and_then(|at| words.get(at)).map_or("", String::as_str);
+    words.iter().enumerate().any(|(place, word)| {
+        let (before, behind) = (at(place.checked_sub(1)), at(Some(place + 1)));
+        let figure =
+            word.starts_with(|letter: char| letter.is_ascii_digit()) && word.chars().all(|letter| letter.is_ascii_digit() || matches!(letter, '.' | ',' | '%'));
+        let year = word.len() == 4 && word.parse::<u32>().is_ok_and(|year| (1_900..2_100).contains(&year));
+        let ordinal = ORDINALS.contains(&before) && !(before == "số" && at(place.checked_sub(2)) == "tổng");
+        figure && !year && !ordinal && !(behind == "tháng" && !word.contains(['.', ',', '%']))
+    })
+}
+
+/// Gives headings their levels. A document's own levels stand when they agree with its numbers: one kind of number at one level, and a
+/// smaller kind never above a greater one. Otherwise (the reports of 2021 put `3.` at the second level and `4.` at the fourth) a numbered
+/// heading has the level of its number. A heading without either lies below the last one, or at the top.
+pub(super) fn settle(blocks: &mut [Block], looks: &[(usize, Look)]) {
+    let mut levels: Vec<(u8, u8)> = Vec::new(); // of the number, of the markup
+    for (_, look) in looks {
+        if let (Some(number), Markup::Heading(level)) = (look.number, look.markup) {
+            levels.push((number.level(), level));
+        }
+    }
+    levels.sort_unstable();
+    levels.dedup();
+    let everywhere = looks.iter().all(|(_, look)| look.number.is_none() || matches!(look.markup, Markup::Heading(_)));
+    let agree = everywhere && levels.iter().zip(levels.iter().skip(1)).all(|(upper, lower)| upper.0 < lower.0 && upper.1 < lower.1);
+    let mut last_level = 0;
+    for (place, look) in looks {
+        let level = match (look.number, look.markup) {
+            (Some(number), Markup::Heading(level)) => {
+                if agree {
+                    level
+                } else {
+                    number.level()
+                }
+            }
+            (None, Markup::Heading(level)) => level,
+            (Some(number), Markup::Plain | Markup::Bold) => number.level(),
+            (None, Markup::Plain) => 1,
+            (None, Markup::Bold) => (last_level + 1).min(6),
+        };
+        // A run of bold headings lies side by side.
+        if !(look.number.is_none() && look.markup == Markup::Bold) {
+            last_level = level;
+        }
+        if let Some(block) = blocks.get_mut(*place) {
+            block.kind = BlockKind::Heading(level.clamp(1, 6));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_headings_are_told_from_figures() {
+        let cases = [
+            ("II. CÔNG TÁC", Some((Number::Roman, 4))),
+            ("1. Lĩnh vực", Some((Number::Arabic(1), 3))),
+            ("1.Lĩnh vực", Some((Number::Arabic(1), 2))),
+            ("1\\. Lĩnh vực", Some((Number::Arabic(1), 4))),
+            ("6.1. Báo chí", Some((Number::Arabic(2), 5))),
+            ("3/ Công tác", Some((Number::Arabic(1), 3))),
+            ("a) Trang tin", Some((Number::Small, 3))),
+            ("A. PHẦN CHUNG", Some((Number::Part, 3))),
+            ("(2) Trang tin", Some((Number::Bracketed, 4))),
+            ("7.401. Tổng văn bản", None),
+            ("03. Trong tháng", None),
+            ("78,955%", None),
+            ("2021. Sở", None),
+            ("5 - 7 cuộc", None),
+            ("5-7 cuộc", None),
+            ("IIII. Sai", None),
+            ("CDC. Sai", None),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(number(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_heading_is_told_from_a_sentence_by_its_look() {
+        for line in [
+            "I. CÔNG TÁC QUẢN LÝ NHÀ NƯỚC",
+            "2. Lĩnh vực bưu chính",
+            "6.1. Báo chí, xuất bản",
+            "Phụ lục",
+            "PHẦN I",
+            "ĐÁNH GIÁ CHUNG",
+            "B. Kết quả 9 tháng năm 2021",
+            "IV. Kế hoạch tháng 11 năm 2021:",
+        ] {
+            assert!(look(line, Markup::Plain).is_some(), "{line}");
+        }
+        for line in [
+            "1. Tiếp tục tăng cường công tác tuyên truyền;",
+            "2. Duy trì các hệ thống.",
+            "Trong tháng",
+            "1. Tạo mới 92 tài khoản",
+            "TỔNG SỐ: 7.401",
+            "3. tiếp tục",
+            "UB",
+        ] {
+            assert_eq!(look(line, Markup::Plain), None, "{line}");
+        }
+        assert!(look(&format!("1. {}", "Á".repeat(NUMBERED_CHARS - 3)), Markup::Plain).is_some());
+        assert!(look(&format!("1. {}", "Á".repeat(NUMBERED_CHARS - 2)), Markup::Plain).is_none());
+        assert!(look("Dịch vụ công", Markup::Bold).is_some() && look("Tiếp nhận 12 hồ sơ", Markup::Bold).is_none());
+    }
+}
