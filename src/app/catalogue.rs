@@ -15,7 +15,8 @@ use crate::domain::measure::Measure;
 use crate::error::Error;
 
 /// The shipped files, in the order they are put together.
-const SHIPPED: [(&str, &str); 21] = [
+const SHIPPED: [(&str, &str); 22] = [
+    ("vocabulary.toml", include_str!("../../catalogue/vocabulary.toml")),
     ("systems.toml", include_str!("../../catalogue/systems.toml")),
     ("dimensions.toml", include_str!("../../catalogue/dimensions.toml")),
     ("ioffice.toml", include_str!("../../catalogue/ioffice.toml")),

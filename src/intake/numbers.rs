@@ -126,7 +126,7 @@ static BEHIND: LazyLock<Option<Regex>> = LazyLock::new(|| {
 static PERCENT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&format!(r"^{SPACE}*(?:%|(?i:phần{SPACE}+trăm))")).ok());
 
 /// Words before a number that say that it is not exact.
-const ABOUT: [&str; 11] = ["khoảng", "gần", "hơn", "trên", "dưới", "ước", "chừng", "tầm", "xỉ", "tính", "đạt trên"];
+pub const ABOUT: [&str; 9] = ["khoảng", "gần", "hơn", "trên", "dưới", "ước", "chừng", "tầm", "xỉ"];
 
 /// The stretches of a text that have digits or say that there is nothing, in order.
 #[must_use]

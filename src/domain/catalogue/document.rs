@@ -316,6 +316,12 @@ pub struct PatternDocument {
     /// The target that the figure states, in plans; it is compared with the one declared and never recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// Dimensions of which the figure has to have a member.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
+    /// Whether its phrases say themselves which time the figure is of, so that other words of time do not count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub timeless: bool,
 }
 
 /// A sentence of the report that is written from the ledger.

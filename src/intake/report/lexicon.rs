@@ -32,6 +32,10 @@ pub struct Recognizer {
     pub of: Option<Measure>,
     /// The target that it states.
     pub target: Option<String>,
+    /// Dimensions of which the figure has to have a member.
+    pub needs: Vec<String>,
+    /// Whether its phrases say which time it is of.
+    pub timeless: bool,
     /// Whether its phrases name a unit.
     pub names_unit: bool,
     /// Indicators whose figures it may be a part or a rate of.
@@ -179,6 +183,8 @@ fn recognizer(
         topic: pattern.topic.clone(),
         of: pattern.of.as_deref().map(Measure::parse).transpose()?,
         target: pattern.target.clone(),
+        needs: pattern.needs.clone(),
+        timeless: pattern.timeless,
         names_unit,
         kin,
         dimensions,

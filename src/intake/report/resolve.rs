@@ -124,6 +124,9 @@ impl Claims<'_> {
             }
             named.insert(host, member);
         }
+        if recognizer.needs.iter().any(|dimension| !named.contains_key(dimension)) {
+            return Err(None);
+        }
         if recognizer.names_unit && unit.is_none() {
             return Err(Some(Reason::OtherUnit));
         }
@@ -192,6 +195,10 @@ impl Claims<'_> {
             if let Some((_, member)) = members.iter().find(|(dimension, member)| *dimension == open.code && open.members.contains(member)) {
                 found.push((at, count, member.clone()));
             }
+        }
+        for (at, names) in sequence.hidden.iter().filter(|(at, _)| range.contains(at)) {
+            let members = self.setting.lexicon.members.get(*names).into_iter().flatten();
+            found.extend(members.filter(|(dimension, member)| *dimension == open.code && open.members.contains(member)).map(|(_, member)| (*at, 1, member.clone())));
         }
         found
     }

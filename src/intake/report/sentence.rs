@@ -10,7 +10,6 @@ use super::when::{When, times};
 use super::{Found, Reading, Reason, Role, Setting, Unclaimed};
 use crate::domain::catalogue::Kind as Sort;
 use crate::domain::measure::Members;
-use crate::domain::phrase::sign;
 use crate::domain::unit::UnitKind;
 
 /// What stands above a paragraph: headings, and the paragraph that introduces it.
@@ -330,6 +329,7 @@ impl<'a> Paragraph<'a> {
             return;
         }
         let level = self.is_level(found.recognizer);
+        let when = if found.recognizer.timeless { When::Now } else { when };
         let role = match when {
             When::Now => Role::Figure,
             When::UntilNow if level => Role::Figure,
@@ -430,7 +430,7 @@ fn segment(sequence: &Sequence, item: usize) -> (Range<usize>, Range<usize>) {
         let (_, line) = sequence.slice(&(at..at + 1));
         line.trim().to_owned()
     };
-    let joins = |at: usize| matches!(word(at).as_str(), "và" | "còn" | "với" | "cùng" | "gồm" | "trong" | "có");
+    let joins = |at: usize| matches!(word(at).as_str(), "và" | "còn" | "với" | "cùng" | "gồm" | "trong" | "có" | "nâng" | "đưa");
     let mut start = clause.start;
     if let Some(previous) = clause.clone().rev().find(|other| *other < item && sequence.is_number(*other)) {
         let joint = (previous + 1..item).rev().find(|at| joins(*at) && word(*at) != "có" && word(*at) != "trong").or_else(|| (previous + 1..item).find(|at| joins(*at)));
@@ -443,6 +443,3 @@ fn segment(sequence: &Sequence, item: usize) -> (Range<usize>, Range<usize>) {
     }
     (clause, start.min(item)..end.max(item + 1))
 }
-
-/// Signs of numbers, for those who look through a line.
-pub const NUMBERS: [char; 4] = [sign::PLAIN, sign::PERCENT, sign::MONEY, sign::ZERO];

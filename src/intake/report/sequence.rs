@@ -8,7 +8,7 @@ use super::tokens::{Kind, Token};
 use super::when::{sign_of_month, sign_of_span, sign_of_year};
 use crate::domain::period::Period;
 use crate::domain::phrase::sign;
-use crate::intake::numbers::{Piece, Sort};
+use crate::intake::numbers::{ABOUT, Piece, Sort};
 
 /// Signs of periods, as a report of a period sees them; [`sign`] has the others.
 pub mod mark {
@@ -64,6 +64,8 @@ pub struct Sequence {
     pub items: Vec<Item>,
     /// The level that it stands in, and the item behind which it opens.
     pub parent: Option<(usize, usize)>,
+    /// Members named in parentheses without a number: the item before, and which.
+    pub hidden: Vec<(usize, usize)>,
     /// For each item whether it is a number.
     numbers: Vec<bool>,
     /// For each item the mark that it is.
@@ -150,6 +152,9 @@ impl Writer<'_> {
             if token.is('(') {
                 let silent = !has_number(tokens, at + 1..sentence.end);
                 let current = open.last().copied().flatten();
+                if silent && let Some(sequence) = current.and_then(|level| all.get_mut(level)) {
+                    self.hide(sequence, tokens, at + 1..sentence.end);
+                }
                 let next = match current {
                     Some(level) if !silent && open.len() < MAX_LEVELS => {
                         let behind = all.get(level).map_or(0, |sequence| sequence.items.len());
@@ -179,10 +184,28 @@ impl Writer<'_> {
         all
     }
 
+    /// Notes the members that are named in parentheses without a number.
+    fn hide(&self, sequence: &mut Sequence, tokens: &[Token], range: Range<usize>) {
+        let behind = sequence.items.len().saturating_sub(1);
+        for at in range {
+            let Some(token) = tokens.get(at).filter(|token| !token.is(')')) else { break };
+            if token.word().is_none() {
+                continue;
+            }
+            let words: Vec<&str> = tokens.get(at..tokens.len().min(at + 16)).unwrap_or_default().iter().map_while(Token::word).collect();
+            if let Some((member, _)) = self.lexicon.member_names.at(&words) {
+                sequence.hidden.push((behind, member));
+            }
+        }
+    }
+
     /// Writes the item that begins at a token; how many tokens it takes.
     fn push(&self, sequence: &mut Sequence, tokens: &[Token], at: usize, end: usize) -> usize {
         let Some(token) = tokens.get(at) else { return 1 };
-        let words: Vec<&str> = tokens.get(at..end.min(at + 16)).unwrap_or_default().iter().map_while(|token| name_word(token)).collect();
+        if token.word().is_some_and(|word| ABOUT.contains(&word)) && tokens.get(at + 1).and_then(Token::number).is_some_and(|number| number.approximate) {
+            return 1;
+        }
+        let words: Vec<&str> = tokens.get(at..end.min(at + 16)).unwrap_or_default().iter().map_while(Token::word).collect();
         let before: Vec<&str> = tokens.get(at.saturating_sub(2)..at).unwrap_or_default().iter().filter_map(Token::word).collect();
         if let Some((unit, taken)) = self.named_unit(tokens, at, end)
             && !ends_in_kind(&before)
@@ -246,11 +269,6 @@ impl Sequence {
         self.numbers.push(number);
         self.marks.push(mark);
     }
-}
-
-/// A word that may be part of a name.
-fn name_word(token: &Token) -> Option<&str> {
-    token.word()
 }
 
 /// Whether a number that is one stands before the parenthesis closes.

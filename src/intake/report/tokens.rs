@@ -139,7 +139,7 @@ pub fn sentences(tokens: &[Token]) -> Vec<Range<usize>> {
             }
             Kind::Mark(_) | Kind::Word(_) | Kind::Number(_) | Kind::Other(_) => {}
         }
-        if at - from >= MAX_SENTENCE {
+        if at >= from + MAX_SENTENCE {
             found.push(from..at + 1);
             (from, open) = (at + 1, 0);
         }

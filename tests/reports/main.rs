@@ -1,0 +1,176 @@
+//! The reader of reports against reports whose figures are known: how many of them it finds, and how many of those it finds are wrong.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use egov_kpi::app::{catalogue, units};
+use egov_kpi::domain::catalogue::Catalogue;
+use egov_kpi::domain::measure::{Measure, Members};
+use egov_kpi::domain::number::Written;
+use egov_kpi::domain::unit::Units;
+use egov_kpi::intake::document::{Document, Media, read};
+use egov_kpi::intake::report::lexicon::Lexicon;
+use egov_kpi::intake::report::{self, Role, Setting, title};
+
+/// What a report is read against: the shipped catalogue and units.
+struct Shipped {
+    catalogue: Catalogue,
+    lexicon: Lexicon,
+    units: Units,
+}
+
+fn shipped() -> Shipped {
+    let catalogue = Catalogue::new(catalogue::shipped().unwrap()).unwrap();
+    let lexicon = Lexicon::new(&catalogue).unwrap();
+    let units = Units::new((0..).zip(units::shipped().unwrap()).collect()).unwrap();
+    Shipped { catalogue, lexicon, units }
+}
+
+/// A row of the truth about a report.
+#[derive(Clone, Debug, PartialEq)]
+struct Row {
+    measure: Measure,
+    unit: String,
+    period: String,
+    value: Written,
+    printed: String,
+    role: String,
+}
+
+impl Row {
+    fn name(&self) -> String {
+        format!("{} {} {} = {} ({})", self.measure, self.unit, self.period, self.value, self.printed)
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        let scale = self.value.scale.max(other.value.scale);
+        (&self.measure, &self.unit, &self.period) == (&other.measure, &other.unit, &other.period) && self.value.at_scale(scale) == other.value.at_scale(scale)
+    }
+}
+
+fn truth(path: &Path) -> Vec<Row> {
+    let mut reader = csv::Reader::from_path(path).unwrap();
+    let header = reader.headers().unwrap().clone();
+    let rows = reader.records().map(|record| {
+        let record = record.unwrap();
+        let at = |column: &str| record[header.iter().position(|name| name == column).unwrap()].to_owned();
+        let dimensions = at("dimensions");
+        let members = dimensions.split(';').filter_map(|pair| pair.split_once('=')).map(|(d, m)| (d.to_owned(), m.to_owned())).collect();
+        let value = Written::parse(&at("value")).unwrap_or(Written { mantissa: -1, scale: 0 });
+        Row { measure: Measure { code: at("indicator"), members: Members::new(members).unwrap() }, unit: at("unit"), period: at("period"), value, printed: at("printed"), role: at("role") }
+    });
+    rows.collect()
+}
+
+/// How a report was read.
+#[derive(Default)]
+struct Score {
+    expected: usize,
+    found: usize,
+    right: usize,
+    earlier: (usize, usize),
+    missed: Vec<String>,
+    wrong: Vec<String>,
+}
+
+impl Score {
+    fn recall(&self) -> f64 {
+        100.0 * self.right as f64 / self.expected.max(1) as f64
+    }
+
+    fn precision(&self) -> f64 {
+        100.0 * self.right as f64 / self.found.max(1) as f64
+    }
+}
+
+fn figures(shipped: &Shipped, document: &Document, given: Option<(&str, &str)>) -> Vec<(Row, report::Found)> {
+    let period = given.map(|(_, period)| period.parse().unwrap()).or_else(|| title::period(document)).expect("a period in the title");
+    let unit = given.map(|(unit, _)| shipped.units.position(unit).unwrap()).or_else(|| title::unit(document, &shipped.lexicon, &shipped.units, period));
+    let unit = unit.expect("a unit in the head");
+    let setting = Setting { catalogue: &shipped.catalogue, lexicon: &shipped.lexicon, units: &shipped.units, unit, period };
+    let reading = report::read(document, &setting);
+    let row = |found: &report::Found| Row {
+        measure: found.measure.clone(),
+        unit: shipped.units.code(found.unit).to_owned(),
+        period: found.period.to_string(),
+        value: found.value,
+        printed: document.text[found.place.clone()].to_owned(),
+        role: if matches!(found.role, Role::Earlier) { "prior".to_owned() } else { "figure".to_owned() },
+    };
+    reading.figures.into_iter().map(|found| (row(&found), found)).collect()
+}
+
+fn score(shipped: &Shipped, document: &Document, truth: &[Row]) -> Score {
+    let found = figures(shipped, document, None);
+    let mut score = Score::default();
+    let expected: Vec<&Row> = truth.iter().filter(|row| row.role == "figure").collect();
+    let earlier: Vec<&Row> = truth.iter().filter(|row| row.role == "prior").collect();
+    score.expected = expected.len();
+    for (row, figure) in &found {
+        if row.role == "prior" {
+            score.earlier.0 += usize::from(earlier.iter().any(|other| other.same(row)));
+            score.earlier.1 += 1;
+            continue;
+        }
+        score.found += 1;
+        if expected.iter().any(|other| other.same(row)) {
+            score.right += 1;
+        } else {
+            score.wrong.push(format!("{} by {} in: {}", row.name(), figure.pattern, shorten(&document.text[figure.sentence.clone()], figure.place.start - figure.sentence.start)));
+        }
+    }
+    for row in expected {
+        if !found.iter().any(|(other, _)| other.role != "prior" && other.same(row)) {
+            score.missed.push(row.name());
+        }
+    }
+    score
+}
+
+/// A sentence around a place.
+fn shorten(sentence: &str, at: usize) -> String {
+    let from = sentence[..at].char_indices().rev().nth(70).map_or(0, |(at, _)| at);
+    sentence[from..].chars().take(150).collect::<String>().replace('\n', "⏎")
+}
+
+fn cases(folder: &Path) -> Vec<PathBuf> {
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.with_extension("csv").exists() && path.extension().is_some_and(|ext| ext == "md" || ext == "txt")).collect();
+    cases.sort();
+    cases
+}
+
+fn table(scores: &BTreeMap<String, Score>) -> String {
+    let mut table = format!("{:<28} {:>8} {:>6} {:>6} {:>8} {:>10} {:>9}\n", "report", "expected", "found", "right", "recall", "precision", "earlier");
+    let mut sum = Score::default();
+    for (name, score) in scores {
+        writeln!(table, "{name:<28} {:>8} {:>6} {:>6} {:>7.1}% {:>9.1}% {:>4}/{}", score.expected, score.found, score.right, score.recall(), score.precision(), score.earlier.0, score.earlier.1).unwrap();
+        sum.expected += score.expected;
+        sum.found += score.found;
+        sum.right += score.right;
+        sum.earlier.0 += score.earlier.0;
+        sum.earlier.1 += score.earlier.1;
+    }
+    writeln!(table, "{:<28} {:>8} {:>6} {:>6} {:>7.1}% {:>9.1}% {:>4}/{}", "all", sum.expected, sum.found, sum.right, sum.recall(), sum.precision(), sum.earlier.0, sum.earlier.1).unwrap();
+    table
+}
+
+#[test]
+fn reports_are_read_as_their_figures_are_known() {
+    let folder = std::env::var("EGOV_KPI_CORPUS").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reports/cases").to_owned());
+    let shipped = shipped();
+    let mut scores = BTreeMap::new();
+    let only = std::env::var("EGOV_KPI_CASE").unwrap_or_default();
+    for path in cases(Path::new(&folder)).into_iter().filter(|path| path.to_string_lossy().contains(&only)) {
+        let media = if path.extension().is_some_and(|ext| ext == "md") { Media::Markdown } else { Media::Text };
+        let document = read(&std::fs::read(&path).unwrap(), media).unwrap();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let score = score(&shipped, &document, &truth(&path.with_extension("csv")));
+        if std::env::var("EGOV_KPI_DETAIL").is_ok() {
+            score.wrong.iter().for_each(|line| println!("{name} WRONG  {line}"));
+            score.missed.iter().for_each(|line| println!("{name} missed {line}"));
+        }
+        scores.insert(name, score);
+    }
+    println!("{}", table(&scores));
+}
