@@ -11,6 +11,7 @@
 //! | `{number}` | a number that is not the figure |
 //! | `{channel}` | a member of that dimension, by one of its words |
 //! | `{unit}` | a unit, by its name |
+//! | `{end}` | the end of the clause |
 //! | `<new>` | one of the words of that entry of the catalogue's vocabulary |
 //! | `:` `,` `/` `-` `\(` `\)` | themselves |
 
@@ -45,6 +46,8 @@ pub enum Part {
     Member(String),
     /// A unit.
     Unit,
+    /// The end of the clause.
+    End,
     /// A word of the vocabulary.
     Vocabulary(String),
 }
@@ -92,6 +95,7 @@ impl<'a> Reader<'a> {
                     "value" => Part::Value,
                     "number" => Part::Number,
                     "unit" => Part::Unit,
+                    "end" => Part::End,
                     "" => return Err("{} names nothing".to_owned()),
                     dimension => Part::Member(dimension.to_owned()),
                 }),
@@ -219,6 +223,7 @@ pub fn expression(parts: &[Part], wordings: &Wordings<'_>) -> Result<String, Str
                 text.push_str(&format!("(?P<{dimension}>{}) ", words.join("|")));
             }
             Part::Unit => text.push_str(&format!("(?P<unit>{}) ", sign::UNIT)),
+            Part::End => text.push_str("(?:[,;.] |$)"),
             Part::Vocabulary(entry) => {
                 let words = wordings.vocabulary.get(entry).ok_or_else(|| format!("the vocabulary has no entry {entry}"))?;
                 let mut of: Vec<String> = words.iter().map(|words| expression(words, wordings)).collect::<Result<_, _>>()?;
@@ -258,7 +263,7 @@ pub fn placeholders(parts: &[Part]) -> (usize, Vec<String>, bool) {
                 unit |= all.iter().any(|one| one.2);
                 dimensions.extend(all.into_iter().flat_map(|one| one.1));
             }
-            Part::Word(_) | Part::Gap(_) | Part::Number | Part::Vocabulary(_) => {}
+            Part::Word(_) | Part::Gap(_) | Part::Number | Part::End | Part::Vocabulary(_) => {}
         }
     }
     (values, dimensions, unit)

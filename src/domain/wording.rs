@@ -36,10 +36,23 @@ fn moved(first: char, second: char) -> Option<(char, char)> {
     })
 }
 
-/// Words of a text, folded, without what stands between them.
+/// Words of a text, folded, without what stands between them. Parts of an address such as `mail.travinh.gov.vn` are one word.
 #[must_use]
 pub fn words(text: &str) -> Vec<String> {
-    text.split(|c: char| !c.is_alphanumeric() && !is_mark(c)).filter(|word| !word.is_empty()).map(folded).collect()
+    let mut found: Vec<String> = Vec::new();
+    let (mut word, mut characters) = (String::new(), text.chars().peekable());
+    while let Some(c) = characters.next() {
+        let joins = matches!(c, '.' | '@') && !word.is_empty() && word.is_ascii() && characters.peek().is_some_and(char::is_ascii_alphanumeric);
+        if c.is_alphanumeric() || is_mark(c) || joins {
+            word.push(c);
+        } else if !word.is_empty() {
+            found.push(folded(&std::mem::take(&mut word)));
+        }
+    }
+    if !word.is_empty() {
+        found.push(folded(&word));
+    }
+    found
 }
 
 /// Whether a character is a mark that is put on the letter before it.

@@ -93,7 +93,7 @@ static LEXER: LazyLock<Option<Regex>> = LazyLock::new(|| {
         format!(r"(?P<day>(?:(?i:ngày|từ ngày|đến ngày|đến|trước|sau|từ)_*)?\b\d{{1,2}}_?[/.-]_?{month}_?[/.-]_?(?:19|20)\d{{2}}\b)"),
         format!(r"(?P<dayword>(?i:ngày)_*\d{{1,2}}\b(?:_*(?i:tháng)_*{month}\b(?:_*(?i:năm)_*\d{{4}}\b)?|_?/_?{month}\b)?)"),
         format!(r"(?P<dayslash>(?i:đến|trước|sau|từ|hôm)_+\d{{1,2}}/{month}\b)"),
-        format!(r"(?P<nmonths>\b\d{{1,2}}_+(?i:tháng)_+(?i:đầu_+năm|cuối_+năm|năm|đầu)\b(?:_*(?:(?i:năm)_*)?(?P<nyear>(?:19|20)\d{{2}})\b)?)"),
+        format!(r"(?P<nmonths>\b\d{{1,2}}_+(?i:tháng)\b(?:_+(?i:đầu_+năm|cuối_+năm|năm|đầu)\b)?(?:_*(?:(?i:năm)_*)?(?P<nyear>(?:19|20)\d{{2}})\b)?)"),
         format!(r"(?P<halfyear>\b(?i:6_+tháng|nửa_+đầu_+năm)\b)"),
         format!(r"(?P<month>\b(?i:tháng)_+(?P<m>{month})\b(?:_*[/-]_*(?P<my>(?:19|20)\d{{2}})\b|_*,?_*(?i:năm)_*(?P<my2>(?:19|20)\d{{2}})\b)?)"),
         format!(r"(?P<quarter>\b(?i:quý|quí)_+(?P<q>IV|I{{1,3}}|[1-4])\b(?:_*[/-]_*(?P<qy>\d{{4}})\b|_*,?_*(?i:năm)_*(?P<qy2>\d{{4}})\b)?)"),

@@ -84,7 +84,7 @@ impl Score {
     }
 }
 
-fn figures(shipped: &Shipped, document: &Document, given: Option<(&str, &str)>) -> Vec<(Row, report::Found)> {
+fn figures(shipped: &Shipped, document: &Document, given: Option<(&str, &str)>) -> (Vec<(Row, report::Found)>, Vec<report::Unclaimed>) {
     let period = given.map(|(_, period)| period.parse().unwrap()).or_else(|| title::period(document)).expect("a period in the title");
     let unit = given.map(|(unit, _)| shipped.units.position(unit).unwrap()).or_else(|| title::unit(document, &shipped.lexicon, &shipped.units, period));
     let unit = unit.expect("a unit in the head");
@@ -98,11 +98,11 @@ fn figures(shipped: &Shipped, document: &Document, given: Option<(&str, &str)>) 
         printed: document.text[found.place.clone()].to_owned(),
         role: if matches!(found.role, Role::Earlier) { "prior".to_owned() } else { "figure".to_owned() },
     };
-    reading.figures.into_iter().map(|found| (row(&found), found)).collect()
+    (reading.figures.into_iter().map(|found| (row(&found), found)).collect(), reading.unclaimed)
 }
 
 fn score(shipped: &Shipped, document: &Document, truth: &[Row]) -> Score {
-    let found = figures(shipped, document, None);
+    let (found, unclaimed) = figures(shipped, document, None);
     let mut score = Score::default();
     let expected: Vec<&Row> = truth.iter().filter(|row| row.role == "figure").collect();
     let earlier: Vec<&Row> = truth.iter().filter(|row| row.role == "prior").collect();
@@ -122,7 +122,12 @@ fn score(shipped: &Shipped, document: &Document, truth: &[Row]) -> Score {
     }
     for row in expected {
         if !found.iter().any(|(other, _)| other.role != "prior" && other.same(row)) {
-            score.missed.push(row.name());
+            let reasons: Vec<String> = unclaimed
+                .iter()
+                .filter(|one| document.text[one.place.clone()] == row.printed)
+                .map(|one| format!("{:?} {} in: {}", one.reason, one.measure.as_ref().map(ToString::to_string).unwrap_or_default(), shorten(&document.text[one.sentence.clone()], one.place.start - one.sentence.start)))
+                .collect();
+            score.missed.push(format!("{}: {}", row.name(), reasons.join(" | ")));
         }
     }
     score

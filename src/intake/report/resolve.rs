@@ -245,7 +245,8 @@ impl Claims<'_> {
                 continue;
             }
             let rate = self.setting.catalogue.kpi(&recognizer.measure.code).is_some();
-            if recognizer.of.is_some() && rate && self.parted(claim) {
+            // A part may stand far behind its whole; a rate, or a figure of another kind, belongs to the number right before it.
+            if recognizer.of.as_ref().is_some_and(|of| of.code != recognizer.measure.code) && self.parted(claim) {
                 return None;
             }
             let clashes = |members: &Members| named.iter().any(|(dimension, member)| members.get(dimension).is_some_and(|known| known != member));

@@ -80,6 +80,8 @@ struct Match<'a> {
     item: usize,
     unit: Option<usize>,
     members: Vec<(String, String)>,
+    /// The items of its phrase.
+    span: Range<usize>,
     /// Items of the phrase without those passed over.
     weight: usize,
     /// Items passed over.
@@ -139,7 +141,12 @@ impl<'a> Paragraph<'a> {
         if let Some(lead) = &above.lead {
             context.push_str(lead.line.trim_start());
         }
-        let introduces = self.tokens.last().is_some_and(|token| token.is(':'));
+        // A line that ends with a colon introduces what follows, and so does a short one without a number, a heading in all but looks.
+        let short = self.tokens.len() <= 14 && !self.tokens.iter().any(|token| token.number().is_some()) && !self.tokens.last().is_some_and(|token| token.is('.') || token.is(';'));
+        let introduces = short || self.tokens.last().is_some_and(|token| token.is(':'));
+        if introduces {
+            above.lead = None;
+        }
         let mut claims: Vec<Claim> = above.lead.as_ref().map(|lead| lead.claims.clone()).unwrap_or_default();
         let mut when = above.when();
         for (n, (range, sequences)) in self.sentences.iter().enumerate() {
@@ -177,7 +184,12 @@ impl<'a> Paragraph<'a> {
         for sequence in sequences {
             let inherited = sequence.parent.map_or(before, |(parent, behind)| {
                 let list = whens.get(parent);
-                behind.checked_sub(1).and_then(|item| list.and_then(|list| list.get(item))).copied().unwrap_or(before)
+                let found = behind.checked_sub(1).and_then(|item| list.and_then(|list| list.get(item))).copied().unwrap_or(before);
+                match found {
+                    // "so với tháng trước (24.969)": the number is the month before's.
+                    When::Change => sequences.get(parent).and_then(|list| super::when::compared_with(list.slice(&(0..behind)).1)).unwrap_or(found),
+                    When::Now | When::UntilNow | When::Wider | When::Before(_) | When::Earlier | When::Plan => found,
+                }
             });
             let (times, next) = times(sequence, inherited);
             whens.push(times);
@@ -224,12 +236,14 @@ impl<'a> Paragraph<'a> {
                         let Some(item) = captures.name("value").and_then(|value| sequence.item_at(value.start())) else { continue };
                         let gap: usize = phrase.capture_names().flatten().filter(|name| name.starts_with('g') && name.get(1..).is_some_and(|n| n.parse::<usize>().is_ok())).filter_map(|name| captures.name(name)).map(|gap| gap.as_str().matches(' ').count()).sum();
                         let words = whole.as_str().trim().split(' ').count();
+                        let begin = sequence.item_at(whole.start() + 1).unwrap_or(item);
+                        let span = begin..begin + words;
                         let members = recognizer.dimensions.iter().filter_map(|open| {
                             let words = captures.name(&open.code)?.as_str().trim();
                             Some((open.code.clone(), self.setting.lexicon.worded.get(&open.code)?.get(words)?.clone()))
                         });
                         let unit = captures.name("unit").and_then(|unit| sequence.item_at(unit.start())).and_then(|item| sequence.items.get(item)?.unit);
-                        found.push(Match { recognizer, sequence: s, item, unit, members: members.collect(), weight: words.saturating_sub(gap), gap });
+                        found.push(Match { recognizer, sequence: s, item, unit, members: members.collect(), span, weight: words.saturating_sub(gap), gap });
                     }
                 }
             }
@@ -240,7 +254,8 @@ impl<'a> Paragraph<'a> {
     /// Whether everything that a pattern asks for besides its phrase is there.
     fn fits(&self, found: &Match<'_>, seen: &Seen<'_>, token: usize, above: &Above, context: &str) -> bool {
         let Some(sequence) = seen.sequences.get(seen.sequence) else { return false };
-        let (_, line) = sequence.slice(&seen.segment);
+        let around = seen.segment.start.min(found.span.start)..seen.segment.end.max(found.span.end);
+        let (_, line) = sequence.slice(&around);
         let recognizer = found.recognizer;
         if recognizer.with.as_ref().is_some_and(|with| !with.is_match(line)) || recognizer.unless.as_ref().is_some_and(|unless| unless.is_match(line)) {
             return false;

@@ -88,9 +88,12 @@ pub fn unit(document: &Document, lexicon: &Lexicon, units: &Units, period: Perio
     };
     let mut counts: std::collections::BTreeMap<usize, usize> = std::collections::BTreeMap::new();
     for (n, block) in document.blocks.iter().enumerate() {
-        for unit in named(block).into_iter().filter_map(speaks_for) {
-            // The head says who reports, and its first lines whose report it is.
-            *counts.entry(unit).or_default() += if n < 8 { 100 } else { 1 };
+        for named in named(block) {
+            // The head says who reports. Departments of two provinces have one name: it says less than the province's own.
+            let weight = if speaks_for(named) == Some(named) { 10 } else { 1 };
+            if let Some(unit) = speaks_for(named) {
+                *counts.entry(unit).or_default() += if n < 8 { 100 * weight } else { weight };
+            }
         }
         if n > 400 {
             break;

@@ -41,13 +41,13 @@ static CUES: LazyLock<Vec<(Option<Regex>, fn(char) -> When)>> = LazyLock::new(||
         Regex::new(&format!(" (?:{text}) ")).ok()
     };
     vec![
-        (marks("(?:so với|so|bằng) (?:cùng kỳ|tháng|kỳ|quý|năm|đầu năm|trước|MONTHBEFORE|YEARBEFORE|EARLIER|\u{e000})|so với|tăng thêm|tăng|giảm|vượt|cao hơn|thấp hơn|nhiều hơn|ít hơn"), |_| When::Change),
-        (marks("(?:tính )?(?:đến|hết|tới|cuối|đến hết|đến cuối|đến ngày|đến thời điểm)(?: ngày| cuối| hết)? (?:nay|NOW|REF|tháng|kỳ|hiện tại|hiện nay|thời điểm)|(?:tính )?đến nay|lũy kế|hiện có|hiện nay|hiện tại|hiện|tổng cộng hiện nay"), |_| When::UntilNow),
+        (marks("(?:so với|so|bằng) (?:cùng kỳ|tháng|kỳ|quý|năm|đầu năm|trước|MONTHBEFORE|YEARBEFORE|EARLIER|\u{e000})|tăng thêm|tăng|giảm|vượt|cao hơn|thấp hơn|nhiều hơn|ít hơn"), |_| When::Change),
+        (marks("(?:tính )?(?:đến|hết|tới|cuối|đến hết|đến cuối|đến ngày|đến thời điểm)(?: ngày| cuối| hết)? (?:nay|NOW|REF|tháng|kỳ|hiện tại|hiện nay|thời điểm)|(?:tính )?đến nay|lũy kế"), |_| When::UntilNow),
         (marks("từ đầu năm(?: đến nay)?|tính từ đầu năm|cộng dồn|cả năm|trong năm|toàn năm|cả YEAR|trong YEAR|WIDER|(?:từ|kể từ) (?:YEAR|EARLIER|khi|ngày|đầu) ?(?:đến nay|YEAR)?|lũy kế (?:từ|WIDER|YEAR|cả)(?: đầu năm)?"), |_| When::Wider),
         (marks("tháng trước|kỳ trước|tháng liền trước|tháng liền kề|MONTHBEFORE"), |_| When::Before(1)),
         (marks("cùng kỳ(?: năm trước| năm ngoái| YEARBEFORE| EARLIER)?|YEARBEFORE"), |_| When::Before(12)),
         (marks("EARLIER|năm trước|năm ngoái|quý trước|đầu năm|cuối EARLIER|đầu YEAR|đầu kỳ"), |_| When::Earlier),
-        (marks("dự kiến|phấn đấu|mục tiêu|chỉ tiêu|kế hoạch năm|kế hoạch giao|kế hoạch YEAR|theo kế hoạch(?: năm| YEAR| giao)|so với kế hoạch|kế hoạch là|kế hoạch đề ra|sẽ|LATER|\u{e001} kế hoạch|tháng sau|tháng tới|kỳ tới|đề nghị|đề xuất"), |_| When::Plan),
+        (marks("dự kiến|phấn đấu|mục tiêu|chỉ tiêu|kế hoạch năm|kế hoạch giao|kế hoạch YEAR|theo kế hoạch(?: năm| YEAR| giao)|so với kế hoạch|kế hoạch là|kế hoạch đề ra|sẽ|LATER|\u{e001} kế hoạch"), |_| When::Plan),
         (marks("trong tháng|tháng này|trong kỳ|kỳ này|trong quý|quý này|kỳ báo cáo|(?:trong )?NOW"), |_| When::Now),
     ]
 });
@@ -163,5 +163,20 @@ pub fn sign_of_year(period: Period, year: i32) -> char {
         _ if year == own => mark::YEAR,
         _ if year > own => mark::LATER,
         _ => mark::EARLIER,
+    }
+}
+
+/// The time that a line ends with, of which a number in the parentheses behind it is.
+#[must_use]
+pub fn compared_with(line: &str) -> Option<When> {
+    let ends = |words: &str| line.trim_end().ends_with(words);
+    let month = ["tháng trước", "kỳ trước", "tháng liền kề"].iter().any(|words| ends(words)) || ends(&mark::MONTH_BEFORE.to_string());
+    let year = ["cùng kỳ", "cùng kỳ năm trước", "cùng kỳ năm ngoái"].iter().any(|words| ends(words)) || ends(&mark::YEAR_BEFORE.to_string());
+    let same_time = ends(&format!("cùng kỳ {}", mark::EARLIER));
+    match (month, year || same_time) {
+        (true, _) => Some(When::Before(1)),
+        (_, true) => Some(When::Before(12)),
+        _ if ends(&mark::EARLIER.to_string()) => Some(When::Earlier),
+        _ => None,
     }
 }
