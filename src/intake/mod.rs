@@ -4,6 +4,9 @@
 pub mod csv;
 pub mod document;
 pub mod json;
+pub mod label;
+pub mod table;
+pub mod words;
 
 use crate::domain::fault::Fault;
 

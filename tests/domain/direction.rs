@@ -27,7 +27,7 @@ const PAST_THE_APP: [(&str, &str); 2] = [("http/problem.rs", "store::StoreError"
 
 /// What may be named in the pure layers besides the standard library.
 const DOMAIN_CRATES: [&str; 9] = ["ahash", "chrono", "pest", "pest_derive", "rust_decimal", "serde", "serde_json", "serde_path_to_error", "thiserror"];
-const INTAKE_CRATES: [&str; 5] = ["chrono", "csv", "serde", "serde_json", "thiserror"];
+const INTAKE_CRATES: [&str; 10] = ["calamine", "chrono", "csv", "quick_xml", "regex", "serde", "serde_json", "thiserror", "unicode_normalization", "zip"];
 
 /// Crates that belong to some layers alone.
 const BELONGS: [(&str, &[&str]); 15] = [
@@ -40,7 +40,7 @@ const BELONGS: [(&str, &[&str]); 15] = [
     ("maud", &["pages"]),
     ("clap", &["config"]),
     ("indicatif", &["command"]),
-    ("zip", &["app"]),
+    ("zip", &["app", "intake"]),
     ("diesel_async", &["store"]),
     ("tokio_postgres", &["store"]),
     ("rustls", &["store"]),

@@ -16,6 +16,9 @@ pub struct SystemDocument {
     /// Its name.
     #[serde(default)]
     pub name: Name,
+    /// Further ways in which it is written in tables, at most 20 of at most 200 characters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 /// A member of a dimension.
@@ -27,6 +30,9 @@ pub struct MemberDocument {
     /// Its name.
     #[serde(default)]
     pub name: Name,
+    /// Further ways in which it is written in tables, at most 20 of at most 200 characters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 /// A named split, shared by the indicators that use it.
@@ -91,6 +97,9 @@ pub struct IndicatorDocument {
     /// Its name.
     #[serde(default)]
     pub name: Name,
+    /// Further ways in which it is written in tables, at most 20 of at most 200 characters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
     /// `flow`, `stock` or `average`.
     pub kind: String,
     /// What is counted: `count`, `VND`, `minutes/day`, `percent`.
@@ -130,6 +139,9 @@ pub struct KpiDocument {
     /// Its name.
     #[serde(default)]
     pub name: Name,
+    /// Further ways in which it is written in tables, at most 20 of at most 200 characters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
     /// How it is computed (contract section 4).
     pub formula: String,
     /// What it is given in; of `percent` the engine makes percentages.
