@@ -11,7 +11,7 @@ use crate::domain::measure::{Measure, Members};
 use crate::domain::unit::Name;
 
 /// Most phrases (members, systems) found in one text; one with more of them is not understood.
-const MAX_PHRASES: usize = 12;
+const MAX_PHRASES: usize = 8;
 /// Labels (not names) of at most so many words mean something only where a system is named as well.
 const SHORT: usize = 2;
 /// Words that say nothing about which measure a label is.

@@ -7,6 +7,7 @@ pub mod json;
 pub mod label;
 pub mod table;
 pub mod words;
+pub mod workbook;
 
 use crate::domain::fault::Fault;
 

@@ -24,8 +24,6 @@ pub use read::Tables;
 pub const MAX_ROWS: usize = 100_000;
 /// Most columns of a grid that are looked at.
 pub const MAX_COLUMNS: usize = 1_000;
-/// Most cells of a grid that are looked at.
-pub const MAX_CELLS: usize = 2_000_000;
 
 /// A cell of a grid.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -36,6 +34,10 @@ pub struct GridCell {
     pub number: Option<Written>,
     /// The month of a date that the file keeps as one.
     pub month: Option<Month>,
+    /// The number is shown as a percentage; [`GridCell::number`] is in percent then.
+    pub percent: bool,
+    /// How many decimals of the number are shown, where the file says so.
+    pub decimals: Option<u32>,
     /// What is wrong with it, when the file itself says so: an error value, a formula without its result.
     pub fault: Option<String>,
 }
@@ -68,6 +70,8 @@ pub struct Grid {
     pub rows: Vec<Vec<GridCell>>,
     /// Cells that are shown as one.
     pub merges: Vec<Merge>,
+    /// It is of a sheet, where a cell's column is certain; in a document's table a row that is shorter than others leaves it uncertain.
+    pub of_sheet: bool,
 }
 
 impl Grid {
@@ -75,14 +79,56 @@ impl Grid {
     #[must_use]
     pub fn of_texts<T: AsRef<str>>(rows: &[Vec<T>]) -> Self {
         let cells = |row: &Vec<T>| row.iter().map(|text| GridCell::text(text.as_ref())).collect();
-        Self { rows: rows.iter().map(cells).collect(), merges: Vec::new() }
+        Self { rows: rows.iter().map(cells).collect(), merges: Vec::new(), of_sheet: false }
     }
 
     /// The table of a document: its cells are stretches of the text.
     #[must_use]
     pub fn of_document(text: &str, rows: &[Vec<Range<usize>>]) -> Self {
         let cells = |row: &Vec<Range<usize>>| row.iter().map(|range| GridCell::text(text.get(range.clone()).unwrap_or_default())).collect();
-        Self { rows: rows.iter().map(cells).collect(), merges: Vec::new() }
+        Self { rows: rows.iter().map(cells).collect(), merges: Vec::new(), of_sheet: false }
+    }
+}
+
+impl Grid {
+    /// The tables of a sheet that stand below each other, each with the row it begins at: what follows an empty row is a table of its own when
+    /// it has a header; texts alone are the title of the next.
+    #[must_use]
+    pub fn tables(&self) -> Vec<(usize, Self)> {
+        let empty = |row: usize| self.rows.get(row).is_none_or(|cells| cells.iter().all(GridCell::is_empty));
+        let (mut blocks, mut start): (Vec<Range<usize>>, Option<usize>) = (Vec::new(), None);
+        for row in 0..=self.rows.len().min(MAX_ROWS) {
+            match (empty(row), start) {
+                (false, None) => start = Some(row),
+                (true, Some(from)) => {
+                    blocks.push(from..row);
+                    start = None;
+                }
+                _ => {}
+            }
+        }
+        let (mut found, mut title): (Vec<Range<usize>>, Option<usize>) = (Vec::new(), None);
+        for block in blocks {
+            let part = self.rows_of(&block);
+            let from = title.take().unwrap_or(block.start);
+            match (shape::Shape::new(&part).parts(), found.last_mut()) {
+                (None, _) => title = Some(from),
+                (Some(parts), Some(above)) if parts.header.is_empty() && from == block.start => above.end = block.end,
+                (Some(_), _) => found.push(from..block.end),
+            }
+        }
+        found.into_iter().map(|rows| (rows.start, self.rows_of(&rows))).collect()
+    }
+
+    /// Some of its rows as a grid.
+    fn rows_of(&self, rows: &Range<usize>) -> Self {
+        let within = |merge: &&Merge| merge.rows.start >= rows.start && merge.rows.start < rows.end;
+        let moved = |merge: &Merge| Merge { rows: merge.rows.start - rows.start..merge.rows.end.min(rows.end) - rows.start, columns: merge.columns.clone() };
+        Self {
+            rows: self.rows.get(rows.clone()).unwrap_or_default().to_vec(),
+            merges: self.merges.iter().filter(within).map(moved).collect(),
+            of_sheet: self.of_sheet,
+        }
     }
 }
 

@@ -134,6 +134,17 @@ pub fn multiplied(written: Written, power: u32) -> Option<Written> {
     Some(Written { mantissa, scale: written.scale - down })
 }
 
+/// A number with at most so many decimals, halves away from zero.
+#[must_use]
+pub fn rounded(written: Written, decimals: u32) -> Written {
+    if written.scale <= decimals {
+        return written;
+    }
+    let unit = power_of_ten(written.scale - decimals);
+    let half = if written.mantissa < 0 { -(unit / 2) } else { unit / 2 };
+    Written { mantissa: written.mantissa.saturating_add(half) / unit, scale: decimals }
+}
+
 /// Whether a text says that its number is about so much, and the rest of it.
 fn without_about(text: &str) -> (bool, &str) {
     for word in ["khoang", "uoc", "gan", "tren", "~", "≈"] {

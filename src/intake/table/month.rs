@@ -31,6 +31,9 @@ pub struct Timed {
     pub rest: String,
 }
 
+/// Longest label in characters.
+const MAX_LABEL: usize = 300;
+
 struct Pattern {
     regex: Regex,
     made: fn(&regex::Captures<'_>) -> When,
@@ -92,9 +95,12 @@ fn year(captures: &regex::Captures<'_>) -> When {
     number(captures, "year").and_then(|year| i32::try_from(year).ok()).map_or(When::Other(WIDER), When::Year)
 }
 
-/// Finds the times in a label.
+/// Finds the times in a label; in one of more than 300 characters none is looked for.
 #[must_use]
 pub fn timed(text: &str) -> Timed {
+    if text.chars().count() > MAX_LABEL {
+        return Timed { when: Vec::new(), rest: text.to_owned() };
+    }
     let text: String = unicode_normalization::UnicodeNormalization::nfc(text).collect();
     let (mut left, mut shown): (Vec<char>, Vec<char>) = (folded(&text).chars().collect(), text.chars().collect());
     let mut when = Vec::new();

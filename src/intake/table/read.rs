@@ -14,6 +14,9 @@ use crate::domain::unit::Units;
 use crate::intake::label::{Labels, UnitText, numbered};
 use crate::intake::words::folded;
 
+/// Most characters of what stands above a table that are looked at.
+const MAX_HINT: usize = 1_000;
+
 /// What is known before a label is read.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Surroundings {
@@ -110,7 +113,7 @@ impl<'a> Tables<'a> {
 
     /// What the rows above the header and the hint say.
     fn title(&self, shape: &Shape<'_>, rows: &std::ops::Range<usize>, defaults: &Defaults) -> Title {
-        let mut around = Surroundings { hint: defaults.hint.clone(), unit: defaults.unit, month: defaults.month };
+        let mut around = Surroundings { hint: defaults.hint.chars().take(MAX_HINT).collect(), unit: defaults.unit, month: defaults.month };
         let mut title = Title::default();
         let (mut months, mut year) = (Vec::new(), None);
         let lines: Vec<String> = rows.clone().flat_map(|row| shape.own_texts(row)).collect();
@@ -146,7 +149,7 @@ impl<'a> Tables<'a> {
             {
                 around.unit = Some(unit);
             }
-            around.hint = format!("{} {line}", around.hint).trim().to_owned();
+            around.hint = format!("{} {line}", around.hint).trim().chars().take(MAX_HINT).collect();
         }
         title.measure = lines.iter().chain(std::iter::once(&defaults.hint)).find_map(|line| self.title_measure(line, &around));
         title.around = around;
@@ -202,6 +205,9 @@ impl<'a> Tables<'a> {
         let label = folded(texts.last().map_or("", String::as_str));
         if matches!(label.trim(), "don vi" | "unit") {
             return if self.measures_units(shape, parts, column) { Column::Measured } else { Column::Stub(Stub::Units) };
+        }
+        if texts.is_empty() && body.figures + body.texts == 0 {
+            return Column::Aside("nothing");
         }
         match &facets {
             Facets { aside: Some("units of measure"), .. } => Column::Measured,

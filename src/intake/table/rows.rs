@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::cell::{Allowed, Said, multiplied, read};
+use super::cell::{Allowed, Said, multiplied, read, rounded};
 use super::facets::{Facets, Stub};
 use super::month::timed;
 use super::place::Place;
@@ -15,6 +15,9 @@ use crate::domain::number::Written;
 use crate::domain::period::Month;
 use crate::intake::label::{Marker, Resolution, UnitText, numbered};
 use crate::intake::words::folded;
+
+/// Most decimals kept of a stated rate that a sheet has computed and does not say how to show.
+const MAX_STATED: u32 = 6;
 
 /// A row that rows below may belong to.
 struct Level {
@@ -448,7 +451,18 @@ impl<'t, 's> Outline<'t, 's> {
     fn number(&self, cell: &GridCell, measure: &Measure, percent: bool, power: u32) -> Result<Option<(Written, bool)>, String> {
         let indicator = self.tables.catalogue.indicator(&measure.code);
         let decimals = indicator.map(|indicator| indicator.decimals);
+        if let (Some(written), true, false) = (cell.number, percent, cell.percent)
+            && written.mantissa != 0
+            && written.to_f64().abs() <= 1.0
+        {
+            return Err("it may be a share of one or a percentage".to_owned());
+        }
+        if cell.percent && !percent {
+            return Err(format!("a percentage where {measure} is a count"));
+        }
         let said = match cell.number {
+            // A stated rate keeps the digits that are shown.
+            Some(written) if decimals.is_none() => Said::Number { written: rounded(written, cell.decimals.unwrap_or(MAX_STATED)), approximate: false },
             Some(written) => Said::Number { written, approximate: false },
             None => read(&cell.text, Allowed { decimals: decimals.filter(|_| power == 0), percent }),
         };

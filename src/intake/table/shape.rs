@@ -131,7 +131,7 @@ impl<'g> Shape<'g> {
         }
         let years = numbers.iter().all(|(_, number)| (1990..=2100).contains(number)) && self.shown(row).len() > 1 && numbers.len() > 1;
         let below_months =
-            |column: usize| (0..row).any(|above| folded(self.text(above, column)).starts_with("thang") && self.cell(above, column).number.is_none());
+            |column: usize| (row.saturating_sub(MAX_HEADER)..row).any(|above| folded(self.text(above, column)).starts_with("thang") && self.cell(above, column).number.is_none());
         years
             || numbers
                 .iter()
@@ -179,7 +179,7 @@ impl<'g> Shape<'g> {
 
     /// Whether rows of a table without merges have different numbers of cells, so that columns cannot be told.
     pub(super) fn is_ragged(&self, parts: &Parts) -> bool {
-        if !self.grid.merges.is_empty() {
+        if self.grid.of_sheet || !self.grid.merges.is_empty() {
             return false;
         }
         let length = |row: usize| self.grid.rows.get(row).map_or(0, Vec::len);
