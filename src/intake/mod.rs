@@ -4,8 +4,12 @@
 pub mod csv;
 pub mod document;
 pub mod json;
+pub mod label;
 pub mod numbers;
 pub mod report;
+pub mod table;
+pub mod words;
+pub mod workbook;
 
 use crate::domain::fault::Fault;
 

@@ -12,6 +12,8 @@ const MAX_ENTRIES: usize = 5_000;
 const MAX_DIMENSIONS_OF_AN_INDICATOR: usize = 6;
 const MAX_MEMBERS: usize = 200;
 const MAX_EXPECTED: usize = 500;
+const MAX_LABELS: usize = 20;
+const MAX_LABEL: usize = 200;
 
 pub(super) fn checked(document: CatalogueDocument) -> Result<Catalogue, Vec<Fault>> {
     let mut checker = Checker { faults: Vec::new() };
@@ -25,6 +27,7 @@ pub(super) fn checked(document: CatalogueDocument) -> Result<Catalogue, Vec<Faul
     checker.codes("targets", document.targets.iter().map(|t| t.code.as_str()), is_code);
     checker.codes("expectations", document.expectations.iter().map(|e| e.code.as_str()), is_code);
     checker.dimensions(&document);
+    checker.labels(&document);
     let systems: HashSet<&str> = document.systems.iter().map(|s| s.code.as_str()).collect();
     for (n, indicator) in document.indicators.iter().enumerate() {
         let place = format!("/indicators/{n}");
@@ -132,6 +135,42 @@ impl Checker {
                     self.fault(format!("{place}/{m}/code"), "malformed_code", format!("{} is malformed or stands twice", quoted(&member.code)));
                 }
             }
+        }
+    }
+
+    /// Labels: their bounds, and that a measure of the same system does not have the same one. Of measures of two systems the heading above
+    /// tells which is meant.
+    fn labels(&mut self, document: &CatalogueDocument) {
+        for (n, system) in document.systems.iter().enumerate() {
+            self.label_bounds(&format!("/systems/{n}"), &system.labels);
+        }
+        for (n, dimension) in document.dimensions.iter().enumerate() {
+            for (m, member) in dimension.members.iter().enumerate() {
+                self.label_bounds(&format!("/dimensions/{n}/members/{m}"), &member.labels);
+            }
+        }
+        let indicators = document.indicators.iter().enumerate().map(|(n, i)| (format!("/indicators/{n}"), &i.code, &i.system, &i.labels));
+        let kpis = document.kpis.iter().enumerate().map(|(n, k)| (format!("/kpis/{n}"), &k.code, &k.system, &k.labels));
+        let mut seen: HashMap<(Option<&str>, String), &str> = HashMap::new();
+        for (place, code, system, labels) in indicators.chain(kpis) {
+            self.label_bounds(&place, labels);
+            for (l, label) in labels.iter().enumerate() {
+                let written = label.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+                match seen.insert((system.as_deref(), written), code) {
+                    Some(other) if other == code => self.fault(format!("{place}/labels/{l}"), "duplicate_label", format!("{} stands twice", quoted(label))),
+                    Some(other) => self.fault(format!("{place}/labels/{l}"), "duplicate_label", format!("{} is a label of {other} already", quoted(label))),
+                    None => {}
+                }
+            }
+        }
+    }
+
+    fn label_bounds(&mut self, place: &str, labels: &[String]) {
+        if labels.len() > MAX_LABELS {
+            self.fault(format!("{place}/labels"), "too_many", format!("at most {MAX_LABELS} labels"));
+        }
+        for (l, label) in labels.iter().enumerate().filter(|(_, label)| label.trim().is_empty() || label.chars().count() > MAX_LABEL) {
+            self.fault(format!("{place}/labels/{l}"), "malformed", format!("{} is empty or longer than {MAX_LABEL} characters", quoted(label)));
         }
     }
 

@@ -16,7 +16,7 @@ pub struct SystemDocument {
     /// Its name.
     #[serde(default)]
     pub name: Name,
-    /// Further words by which reports name it.
+    /// Further ways in which reports and tables name it, at most 20 of at most 200 characters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
 }
@@ -30,7 +30,7 @@ pub struct MemberDocument {
     /// Its name.
     #[serde(default)]
     pub name: Name,
-    /// Further words by which reports and tables name it.
+    /// Further ways in which reports and tables name it, at most 20 of at most 200 characters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
 }
@@ -97,6 +97,9 @@ pub struct IndicatorDocument {
     /// Its name.
     #[serde(default)]
     pub name: Name,
+    /// Further ways in which it is written in tables, at most 20 of at most 200 characters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
     /// `flow`, `stock` or `average`.
     pub kind: String,
     /// What is counted: `count`, `VND`, `minutes/day`, `percent`.
@@ -136,6 +139,9 @@ pub struct KpiDocument {
     /// Its name.
     #[serde(default)]
     pub name: Name,
+    /// Further ways in which it is written in tables, at most 20 of at most 200 characters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
     /// How it is computed (contract section 4).
     pub formula: String,
     /// What it is given in; of `percent` the engine makes percentages.

@@ -1,0 +1,268 @@
+//! The number in a cell, written as Vietnamese tables write it (`23.441`, `78,955%`, `1,2 tỷ`), judged by what its measure allows.
+
+use crate::domain::number::{Written, power_of_ten};
+use crate::intake::label::{Marker, numbered};
+use crate::intake::words::folded;
+
+/// What a number may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Allowed {
+    /// Most decimals; none for stated rates, which keep what is printed.
+    pub decimals: Option<u32>,
+    /// It is a percentage.
+    pub percent: bool,
+}
+
+/// What a cell says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Said {
+    /// Nothing: it is empty, a dash, dots.
+    Nothing,
+    /// A number.
+    Number {
+        /// The digits.
+        written: Written,
+        /// Whether it is said to be about so much.
+        approximate: bool,
+    },
+    /// Something with digits that is no figure of this kind; why.
+    Fault(String),
+    /// Words without a digit.
+    Words,
+}
+
+/// Whether a text has a digit.
+#[must_use]
+pub fn has_digit(text: &str) -> bool {
+    text.chars().any(|c| c.is_ascii_digit())
+}
+
+/// Whether a cell's text looks like a figure: a number first, with little behind it.
+#[must_use]
+pub fn looks_like_figure(text: &str) -> bool {
+    let (marker, label) = numbered(text);
+    let text = folded(if matches!(marker, Marker::Number(_)) && !label.is_empty() { label } else { text.trim() });
+    let text = without_about(&text).1;
+    let body = text.trim_start_matches('-');
+    let end = body.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | ',' | ' '))).unwrap_or(body.len());
+    let (digits, behind) = (body.get(..end).unwrap_or_default(), body.get(end..).unwrap_or_default());
+    let time = ["thang", "nam", "quy", "ngay"].iter().any(|word| behind.starts_with(word));
+    has_digit(digits) && !time && !behind.starts_with(['/', '-', ')', ':']) && behind.split(' ').count() <= 4
+}
+
+/// Units of measure behind a number, folded; they change nothing.
+const BEHIND: [&str; 27] = [
+    "",
+    "dong",
+    "vnd",
+    "d",
+    "van ban",
+    "vb",
+    "ho so",
+    "hs",
+    "tai khoan",
+    "chung thu so",
+    "chung thu",
+    "hop thu",
+    "nguoi",
+    "nguoi dung",
+    "luot",
+    "luot nguoi",
+    "cuoc",
+    "cuoc hop",
+    "dich vu",
+    "dich vu cong",
+    "thu tuc",
+    "don",
+    "phut",
+    "phut/ngay",
+    "tin",
+    "tin bai",
+    "diem cau",
+];
+
+/// Reads a cell.
+#[must_use]
+pub fn read(text: &str, allowed: Allowed) -> Said {
+    let folded = folded(text.trim());
+    let folded = folded.trim_matches(['\'', ' ']);
+    if matches!(folded, "khong co" | "khong" | "khong phat sinh") {
+        return Said::Number { written: Written { mantissa: 0, scale: 0 }, approximate: false };
+    }
+    if !has_digit(folded) {
+        return if folded.chars().any(char::is_alphabetic) && folded != "x" { Said::Words } else { Said::Nothing };
+    }
+    let (approximate, body) = without_about(folded);
+    let (negative, body) = body.strip_prefix('-').map_or((false, body), |rest| (true, rest.trim_start()));
+    let end = body.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | ',' | ' '))).unwrap_or(body.len());
+    let digits = body.get(..end).unwrap_or_default().trim_end_matches([' ', '.', ',']);
+    let mut behind = body.get(digits.len()..).unwrap_or_default().trim();
+    let fault = |why: &str| Said::Fault(why.to_owned());
+    if digits.is_empty() {
+        return fault("the text is no number");
+    }
+    let percent = behind.starts_with('%');
+    if percent {
+        behind = behind.trim_start_matches('%').trim();
+    }
+    if percent && !allowed.percent {
+        return fault("a percentage where a count is expected");
+    }
+    let mut power = 0;
+    for (word, by) in [("nghin", 3), ("ngan", 3), ("trieu", 6), ("ty", 9), ("ti", 9)] {
+        if let Some(rest) = behind.strip_prefix(word).filter(|rest| rest.is_empty() || rest.starts_with(' ')) {
+            (power, behind) = (by, rest.trim());
+            break;
+        }
+    }
+    if !BEHIND.contains(&behind) {
+        return fault("more stands in the cell than a number");
+    }
+    let plain = if power > 0 { Allowed { decimals: None, percent: true } } else { allowed };
+    match number(digits, plain, power > 0).map(|written| multiplied(written, power)) {
+        Ok(Some(written)) => Said::Number { written: if negative { Written { mantissa: -written.mantissa, ..written } } else { written }, approximate },
+        Ok(None) => fault("the number is too large"),
+        Err(why) => fault(why),
+    }
+}
+
+/// A number times a power of ten, exactly.
+#[must_use]
+pub fn multiplied(written: Written, power: u32) -> Option<Written> {
+    let down = power.min(written.scale);
+    let mantissa = written.mantissa.checked_mul(power_of_ten(power - down))?;
+    Some(Written { mantissa, scale: written.scale - down })
+}
+
+/// A number with at most so many decimals, halves away from zero.
+#[must_use]
+pub fn rounded(written: Written, decimals: u32) -> Written {
+    if written.scale <= decimals {
+        return written;
+    }
+    let unit = power_of_ten(written.scale - decimals);
+    let half = if written.mantissa < 0 { -(unit / 2) } else { unit / 2 };
+    Written { mantissa: written.mantissa.saturating_add(half) / unit, scale: decimals }
+}
+
+/// Whether a text says that its number is about so much, and the rest of it.
+fn without_about(text: &str) -> (bool, &str) {
+    for word in ["khoang", "uoc", "gan", "tren", "~", "≈"] {
+        if let Some(rest) = text.strip_prefix(word).filter(|rest| rest.starts_with(|c: char| !c.is_alphabetic())) {
+            return (true, rest.trim_start());
+        }
+    }
+    (false, text)
+}
+
+/// Digits with separators. `free` numbers stand before a multiplier: a comma or a point with one or two digits behind it parts decimals.
+fn number(text: &str, allowed: Allowed, free: bool) -> Result<Written, &'static str> {
+    let text = text.trim();
+    let parts: Vec<&str> = text.split(['.', ',', ' ']).collect();
+    let separators: Vec<char> = text.chars().filter(|c| !c.is_ascii_digit()).collect();
+    if parts.iter().any(|part| part.is_empty()) {
+        return Err("separators stand where none belongs");
+    }
+    let parse = |digits: String| Written::parse(&digits).map_err(|_e| "the number is too large");
+    let in_threes =
+        |parts: &[&str]| parts.first().is_some_and(|first| (1..=3).contains(&first.len()) && *first != "0") && parts.iter().skip(1).all(|part| part.len() == 3);
+    let takes_decimals = free || allowed.decimals.is_none_or(|decimals| decimals > 0);
+    let decimal = |whole: String, fraction: &str| {
+        if !takes_decimals && fraction.bytes().any(|b| b != b'0') {
+            return Err("decimals where a whole number is expected");
+        }
+        if !takes_decimals {
+            return Err("the separator may part decimals, and a whole number is expected");
+        }
+        parse(format!("{whole}.{fraction}"))
+    };
+    match (separators.as_slice(), parts.as_slice()) {
+        ([], [digits]) => parse((*digits).to_owned()),
+        ([','], [whole, fraction]) => {
+            if in_threes(&parts) && allowed.decimals.is_some_and(|decimals| decimals < 3) && !free {
+                return Err("the comma may part thousands or decimals; Vietnamese figures part thousands with a point");
+            }
+            decimal((*whole).to_owned(), fraction)
+        }
+        (['.'], [whole, fraction]) => {
+            let threes = in_threes(&parts);
+            if threes && (allowed.decimals.is_some_and(|decimals| decimals < 3) && !free) {
+                return parse(parts.concat());
+            }
+            if threes {
+                return Err("the point may part thousands or decimals");
+            }
+            decimal((*whole).to_owned(), fraction)
+        }
+        ([' '], _) if in_threes(&parts) => parse(parts.concat()),
+        ([first, rest @ ..], _) if rest.iter().all(|other| other == first) => {
+            if in_threes(&parts) {
+                parse(parts.concat())
+            } else {
+                Err("the digits do not stand in threes")
+            }
+        }
+        ([rest @ .., ','], [whole @ .., fraction]) if rest.iter().all(|c| *c != ',') && in_threes(whole) => decimal(whole.concat(), fraction),
+        _ => Err("separators stand where none belongs"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str, decimals: Option<u32>, percent: bool) -> String {
+        match read(text, Allowed { decimals, percent }) {
+            Said::Number { written, approximate } => format!("{}{written}", if approximate { "~" } else { "" }),
+            Said::Nothing => "nothing".to_owned(),
+            Said::Words => "words".to_owned(),
+            Said::Fault(_) => "fault".to_owned(),
+        }
+    }
+
+    #[test]
+    fn counts_are_read_as_vietnamese_tables_write_them() {
+        for (text, expected) in [
+            ("23.441", "23441"),
+            ("2180", "2180"),
+            ("03", "3"),
+            ("1.234.567", "1234567"),
+            ("1,234,567", "1234567"),
+            ("13 594", "13594"),
+            ("7.40", "fault"),
+            ("7,4", "fault"),
+            ("7,0", "fault"),
+            ("12,000", "fault"),
+            ("1.23.456", "fault"),
+            ("78%", "fault"),
+            ("khoảng 27", "~27"),
+            ("92 tài khoản", "92"),
+            ("15 triệu đồng", "15000000"),
+            ("1,2 tỷ", "1200000000"),
+            ("1.415 thủ tục", "1415"),
+            ("5/7", "fault"),
+            ("10/2021", "fault"),
+            ("", "nothing"),
+            ("-", "nothing"),
+            ("–", "nothing"),
+            ("…", "nothing"),
+            ("...", "nothing"),
+            ("Không có", "0"),
+            ("Không", "0"),
+            ("đang rà soát", "words"),
+            ("-5", "-5"),
+            ("99999999999999999999", "fault"),
+        ] {
+            assert_eq!(said(text, Some(0), false), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_keep_the_digits_printed() {
+        for (text, expected) in [("78,955%", "78.955"), ("33,32", "33.32"), ("50.81 %", "50.81"), ("100%", "100"), ("78,950", "78.950"), ("33.320%", "fault")] {
+            assert_eq!(said(text, None, true), expected, "{text}");
+        }
+        assert_eq!(said("khoảng 27,5 phút/ngày", Some(1), false), "~27.5");
+        assert_eq!(said("1.415", Some(1), false), "1415");
+    }
+}

@@ -1,0 +1,207 @@
+//! Units by the names that tables give them: "Huyện Càng Long", "Càng Long", "UBND huyện Càng Long", "Sở TT&TT", a code.
+
+use std::collections::HashMap;
+
+use crate::domain::period::Month;
+use crate::domain::unit::{UnitKind, Units};
+use crate::intake::words::{Spelling, bare, is_plain, words};
+
+/// What stands before a unit's own name, and the kind of unit that it tells.
+const HEADS: [(&str, Option<UnitKind>); 14] = [
+    ("ủy ban nhân dân", None),
+    ("tỉnh", Some(UnitKind::Province)),
+    ("thành phố", Some(UnitKind::District)),
+    ("thị xã", Some(UnitKind::District)),
+    ("huyện", Some(UnitKind::District)),
+    ("quận", Some(UnitKind::District)),
+    ("thị trấn", Some(UnitKind::Commune)),
+    ("xã", Some(UnitKind::Commune)),
+    ("phường", Some(UnitKind::Commune)),
+    ("sở", Some(UnitKind::Department)),
+    ("ban", Some(UnitKind::Department)),
+    ("văn phòng", None),
+    ("đơn vị", None),
+    ("province of", Some(UnitKind::Province)),
+];
+
+/// Which unit a text names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// This one.
+    One(usize),
+    /// It may be any of these.
+    Several(Vec<usize>),
+    /// None.
+    Unknown,
+}
+
+/// The names of units, ready to be looked up.
+#[derive(Debug)]
+pub struct Places<'a> {
+    units: &'a Units,
+    /// Whole names, and names without their head, in both spellings.
+    whole: HashMap<String, Vec<usize>>,
+    own: HashMap<String, Vec<usize>>,
+}
+
+fn joined(text: &str, spelling: Spelling) -> String {
+    words(text, spelling).join(" ")
+}
+
+/// A name without its head, when it has one.
+fn headless(name: &str, spelling: Spelling) -> Option<(String, Option<UnitKind>)> {
+    HEADS.iter().find_map(|(head, kind)| {
+        let rest = name.strip_prefix(&joined(head, spelling))?.strip_prefix(' ')?;
+        (!rest.is_empty()).then(|| (rest.to_owned(), *kind))
+    })
+}
+
+impl<'a> Places<'a> {
+    /// Gathers the names of units.
+    #[must_use]
+    pub fn new(units: &'a Units) -> Self {
+        let (mut whole, mut own) = (HashMap::<String, Vec<usize>>::new(), HashMap::<String, Vec<usize>>::new());
+        let add = |map: &mut HashMap<String, Vec<usize>>, name: String, position: usize| {
+            let list = map.entry(name).or_default();
+            if !list.contains(&position) {
+                list.push(position);
+            }
+        };
+        for (position, unit) in units.iter().enumerate() {
+            let names = &unit.document.name;
+            for text in [&names.vi, &names.en].into_iter().filter(|text| !text.is_empty()) {
+                for spelling in [Spelling::Marked, Spelling::Plain] {
+                    let name = joined(text, spelling);
+                    if let Some((rest, _)) = headless(&name, spelling) {
+                        add(&mut own, rest, position);
+                    }
+                    add(&mut whole, name, position);
+                }
+            }
+        }
+        Self { units, whole, own }
+    }
+
+    /// The unit that a text names among those that exist in a month. Of several the one right below `above` is meant, when there is one.
+    #[must_use]
+    pub fn resolve(&self, text: &str, month: Option<Month>, above: Option<usize>) -> Place {
+        let text = text.trim();
+        if let Some(position) = self.units.position(text) {
+            return Place::One(position);
+        }
+        let spelling = if is_plain(text) { Spelling::Plain } else { Spelling::Marked };
+        let mut name = joined(text, spelling);
+        for lead in ["ủy ban nhân dân", "đơn vị báo cáo", "đơn vị"] {
+            if let Some(rest) = name.strip_prefix(&joined(lead, spelling)).and_then(|rest| rest.strip_prefix(' ')) {
+                name = rest.to_owned();
+            }
+        }
+        if name.is_empty() {
+            return Place::Unknown;
+        }
+        let mut found = self.whole.get(&name).cloned().unwrap_or_default();
+        if found.is_empty() {
+            found = match headless(&name, spelling) {
+                // "Tỉnh Trà Vinh" of a province that is called "Trà Vinh".
+                Some((rest, Some(kind))) => {
+                    let of_kind = |position: &usize| self.units.get(*position).is_some_and(|unit| unit.document.kind == kind);
+                    self.whole.get(&rest).into_iter().flatten().copied().filter(of_kind).collect()
+                }
+                _ => self.own.get(&name).cloned().unwrap_or_default(),
+            };
+        }
+        if found.is_empty() {
+            found = self.by_initials(text, &name);
+        }
+        if let Some(month) = month {
+            let exist: Vec<usize> = found.iter().copied().filter(|position| self.units.exists(*position, month)).collect();
+            if !exist.is_empty() {
+                found = exist;
+            }
+        }
+        if found.len() > 1
+            && let Some(above) = above
+        {
+            let below: Vec<usize> = found.iter().copied().filter(|position| self.units.get(*position).is_some_and(|unit| unit.parent == Some(above))).collect();
+            if let [one] = below.as_slice() {
+                return Place::One(*one);
+            }
+        }
+        match found.as_slice() {
+            [] => Place::Unknown,
+            [one] => Place::One(*one),
+            _ => Place::Several(found),
+        }
+    }
+
+    /// The unit of an official code in a month.
+    #[must_use]
+    pub fn by_official_code(&self, code: &str, month: Month) -> Place {
+        match self.units.with_official_code(code.trim(), month).as_slice() {
+            [] => Place::Unknown,
+            [one] => Place::One(*one),
+            several => Place::Several(several.to_vec()),
+        }
+    }
+
+    /// "Sở TT&TT", "Sở KHCN": the first letters of a department's name.
+    fn by_initials(&self, text: &str, name: &str) -> Vec<usize> {
+        let head: String = joined("sở", if is_plain(text) { Spelling::Plain } else { Spelling::Marked });
+        let Some(rest) = name.strip_prefix(&head).and_then(|rest| rest.strip_prefix(' ')) else { return Vec::new() };
+        let letters: String = rest.chars().filter(|c| c.is_alphabetic()).map(bare).collect();
+        let short = text.split_whitespace().skip(1).collect::<String>();
+        if !(2..=8).contains(&letters.chars().count()) || short.chars().any(char::is_lowercase) {
+            return Vec::new();
+        }
+        let fits = |unit: &crate::domain::unit::Unit| {
+            let name = words(&unit.document.name.vi, Spelling::Plain);
+            let initials: String = name.iter().skip(1).filter(|word| *word != "va").filter_map(|word| word.chars().next()).collect();
+            name.first().is_some_and(|first| first == "so") && initials == letters
+        };
+        self.units.iter().enumerate().filter(|(_, unit)| fits(unit)).map(|(position, _)| position).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::unit::UnitDocument;
+
+    #[test]
+    fn units_are_known_by_their_names_without_heads_and_by_initials() {
+        let unit = |code: &str, kind: &str, name: &str, parent: Option<&str>| -> UnitDocument {
+            serde_json::from_value(serde_json::json!({ "code": code, "kind": kind, "name": { "vi": name }, "parent": parent })).unwrap()
+        };
+        let documents = vec![
+            (1, unit("tv", "province", "Trà Vinh", None)),
+            (2, unit("cl", "district", "Huyện Càng Long", Some("tv"))),
+            (3, unit("dh", "district", "Thị xã Duyên Hải", Some("tv"))),
+            (4, unit("dhh", "district", "Huyện Duyên Hải", Some("tv"))),
+            (5, unit("cltt", "commune", "Thị trấn Càng Long", Some("cl"))),
+            (6, unit("dic", "department", "Sở Thông tin và Truyền thông", Some("tv"))),
+        ];
+        let units = Units::new(documents).unwrap();
+        let places = Places::new(&units);
+        let of = |text: &str| match places.resolve(text, None, units.position("tv")) {
+            Place::One(position) => units.code(position).to_owned(),
+            Place::Several(list) => format!("{} units", list.len()),
+            Place::Unknown => "none".to_owned(),
+        };
+        for (text, expected) in [
+            ("Huyện Càng Long", "cl"),
+            ("Càng Long", "cl"),
+            ("UBND huyện Càng Long", "cl"),
+            ("Cang Long", "cl"),
+            ("Duyên Hải", "2 units"),
+            ("TX Duyên Hải", "none"),
+            ("Tỉnh Trà Vinh", "tv"),
+            ("Huyện Trà Vinh", "none"),
+            ("Sở TT&TT", "dic"),
+            ("Sở Thông tin và truyền thông", "dic"),
+            ("dhh", "dhh"),
+            ("Càng", "none"),
+        ] {
+            assert_eq!(of(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Workbooks (XLSX) as grids: bounded in every direction before and while they are read, since anybody may send one.
+
+mod guard;
+
+use std::io::Cursor;
+
+use calamine::{DataRef, Dimensions, Reader, SheetType, SheetVisible, Xlsx, XlsxCellReader, XlsxError};
+
+use super::table::{Grid, GridCell, MAX_COLUMNS, MAX_ROWS, Merge};
+use crate::domain::fault::Fault;
+use crate::domain::number::Written;
+use crate::domain::period::Month;
+
+pub use guard::{MAX_DEPTH, MAX_ENTRIES, MAX_PART, MAX_UNPACKED};
+
+/// Most sheets of a workbook.
+pub const MAX_SHEETS: usize = 100;
+/// Most cells of a workbook, with the empty ones before the last of each row, and of rows.
+pub const MAX_CELLS: usize = 600_000;
+/// Most bytes of text in the cells of a workbook, a text that is shared counted each time.
+pub const MAX_TEXT: usize = 32 << 20;
+/// Longest text of a cell that is kept, in characters.
+const MAX_CELL: usize = 2_000;
+/// Most merged stretches of a sheet that are looked at.
+const MAX_MERGES: usize = 10_000;
+
+/// A sheet.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Sheet {
+    /// Its name.
+    pub name: String,
+    /// It is not shown.
+    pub hidden: bool,
+    /// Its cells.
+    pub grid: Grid,
+}
+
+/// Reads a workbook.
+///
+/// # Errors
+/// One fault: what it is not (a workbook, encrypted, with macros), or which bound it passes.
+pub fn open(bytes: &[u8]) -> Result<Vec<Sheet>, Fault> {
+    guard::check(bytes)?;
+    let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(|error| unreadable(&error))?;
+    let listed: Vec<(String, bool)> = book
+        .sheets_metadata()
+        .iter()
+        .filter(|sheet| sheet.typ == SheetType::WorkSheet)
+        .map(|sheet| (sheet.name.clone(), sheet.visible != SheetVisible::Visible))
+        .collect();
+    if listed.len() > MAX_SHEETS {
+        return Err(Fault::new("", "too_many", format!("a workbook has at most {MAX_SHEETS} sheets")));
+    }
+    let mut left = Left { cells: MAX_CELLS, text: MAX_TEXT };
+    let mut sheets = Vec::new();
+    for (name, hidden) in listed {
+        let grid = sheet(&mut book, &name, &mut left)?;
+        sheets.push(Sheet { name, hidden, grid });
+    }
+    Ok(sheets)
+}
+
+/// The name of a cell: `C7` of row 6 and column 2 from 0.
+#[must_use]
+pub fn cell_name(row: usize, column: usize) -> String {
+    let (mut letters, mut left) = (String::new(), column + 1);
+    while left > 0 {
+        let letter = u8::try_from((left - 1) % 26).unwrap_or(0) + b'A';
+        letters.insert(0, char::from(letter));
+        left = (left - 1) / 26;
+    }
+    format!("{letters}{}", row + 1)
+}
+
+/// What may still be read.
+struct Left {
+    cells: usize,
+    text: usize,
+}
+
+fn unreadable(error: &XlsxError) -> Fault {
+    // What the reader says may quote the file's own text at length.
+    let detail: String = error.to_string().chars().take(200).collect();
+    Fault::new("", "unreadable", format!("the workbook cannot be read: {detail}"))
+}
+
+fn at(name: &str, row: usize, column: usize, code: &'static str, detail: impl Into<String>) -> Fault {
+    Fault::new(format!("{name}!{}", cell_name(row, column)), code, detail)
+}
+
+fn sheet(book: &mut Xlsx<Cursor<&[u8]>>, name: &str, left: &mut Left) -> Result<Grid, Fault> {
+    let mut rows = cells(book, name, left)?;
+    styled(book.worksheet_cells_reader(name).map_err(|error| unreadable(&error))?, &mut rows)?;
+    let merges = book.merge_cells_by_sheet_name(name).map_err(|error| unreadable(&error))?;
+    Ok(Grid { rows, merges: merges.iter().take(MAX_MERGES).filter_map(merge).collect(), of_sheet: true })
+}
+
+/// The cells of a sheet, one by one: what it says of its own size is not believed.
+fn cells(book: &mut Xlsx<Cursor<&[u8]>>, name: &str, left: &mut Left) -> Result<Vec<Vec<GridCell>>, Fault> {
+    let mut rows: Vec<Vec<GridCell>> = Vec::new();
+    let mut reader = book.worksheet_cells_reader(name).map_err(|error| unreadable(&error))?;
+    while let Some(found) = reader.next_cell_with_formula_metadata().map_err(|error| unreadable(&error))? {
+        let cell = grid_cell(&found.value, found.formula.is_some());
+        if cell == GridCell::default() {
+            continue;
+        }
+        let (row, column) = place(name, found.pos)?;
+        left.text = left.text.checked_sub(cell.text.len()).ok_or_else(|| at(name, row, column, "too_large", format!("the texts of a workbook have at most {MAX_TEXT} bytes")))?;
+        put(&mut rows, (row, column), cell, left).ok_or_else(|| at(name, row, column, "too_many", format!("a workbook has at most {MAX_CELLS} cells")))?;
+    }
+    Ok(rows)
+}
+
+/// A cell's row and column within the bounds.
+fn place(name: &str, (row, column): (u32, u32)) -> Result<(usize, usize), Fault> {
+    let (row, column) = (usize::try_from(row).unwrap_or(usize::MAX), usize::try_from(column).unwrap_or(usize::MAX));
+    if row >= MAX_ROWS || column >= MAX_COLUMNS {
+        return Err(at(name, row, column, "too_large", format!("a sheet has at most {MAX_ROWS} rows and {MAX_COLUMNS} columns")));
+    }
+    Ok((row, column))
+}
+
+/// Puts a cell into its place; none when there would be too many.
+fn put(rows: &mut Vec<Vec<GridCell>>, (row, column): (usize, usize), cell: GridCell, left: &mut Left) -> Option<()> {
+    if rows.len() <= row {
+        left.cells = left.cells.checked_sub(row + 1 - rows.len())?;
+        rows.resize(row + 1, Vec::new());
+    }
+    let cells = rows.get_mut(row)?;
+    if cells.len() <= column {
+        left.cells = left.cells.checked_sub(column + 1 - cells.len())?;
+        cells.resize(column + 1, GridCell::default());
+    }
+    *cells.get_mut(column)? = cell;
+    Some(())
+}
+
+fn merge(stretch: &Dimensions) -> Option<Merge> {
+    let of = |number: u32| usize::try_from(number).ok();
+    let (first, last) = (stretch.start, stretch.end);
+    (first.0 <= last.0 && first.1 <= last.1).then_some(())?;
+    Some(Merge { rows: of(first.0)?..of(last.0)?.checked_add(1)?, columns: of(first.1)?..of(last.1)?.checked_add(1)? })
+}
+
+/// A cell as it was read; a formula counts with the result that is kept beside it.
+fn grid_cell(value: &DataRef<'_>, formula: bool) -> GridCell {
+    match value {
+        DataRef::Empty if formula => GridCell { text: "=".to_owned(), fault: Some("a formula without its result; open the file in a spreadsheet and save it".to_owned()), ..GridCell::default() },
+        DataRef::Empty => GridCell::default(),
+        DataRef::Int(number) => numeric(number.to_string()),
+        DataRef::Float(number) => numeric(fifteen(*number)),
+        DataRef::String(text) => worded(text),
+        DataRef::SharedString(text) => worded(text),
+        DataRef::Bool(flag) => GridCell::text(if *flag { "TRUE" } else { "FALSE" }),
+        DataRef::DateTime(time) if time.is_datetime() => {
+            let (year, month, ..) = time.to_ymd_hms_milli();
+            dated(Month::new(i32::from(year), u32::from(month)), time.as_f64())
+        }
+        DataRef::DateTime(time) => numeric(fifteen(time.as_f64())),
+        DataRef::DateTimeIso(text) => {
+            let month = text.get(..7).and_then(|text| text.parse().ok());
+            month.map_or_else(|| worded(text), |month: Month| dated(Some(month), 0.0))
+        }
+        DataRef::DurationIso(text) => worded(text),
+        DataRef::Error(error) => GridCell { text: error.to_string(), fault: Some(format!("the cell has the error {error}")), ..GridCell::default() },
+    }
+}
+
+fn worded(text: &str) -> GridCell {
+    GridCell::text(text.chars().take(MAX_CELL).collect::<String>())
+}
+
+fn dated(month: Option<Month>, number: f64) -> GridCell {
+    month.map_or_else(|| numeric(fifteen(number)), |month| GridCell { text: month.to_string(), month: Some(month), ..GridCell::default() })
+}
+
+/// A number in the 15 digits that spreadsheets keep to.
+fn fifteen(number: f64) -> String {
+    let digits = format!("{number:.14e}");
+    digits.parse::<f64>().map_or(digits, |number| number.to_string())
+}
+
+fn numeric(digits: String) -> GridCell {
+    match Written::parse(&digits) {
+        Ok(written) => GridCell { text: shown(written), number: Some(written), ..GridCell::default() },
+        Err(_too_large) => GridCell { text: digits, fault: Some("the number is too large".to_owned()), ..GridCell::default() },
+    }
+}
+
+/// A number as Vietnamese sheets show it, without separators between thousands.
+fn shown(written: Written) -> String {
+    written.to_string().replace('.', ",")
+}
+
+/// Percentages and decimals as cells show them.
+fn styled(mut reader: XlsxCellReader<'_, Cursor<&[u8]>>, rows: &mut [Vec<GridCell>]) -> Result<(), Fault> {
+    let formats: Vec<Option<String>> = reader.styles().iter().map(|style| style.number_format.as_ref().map(|format| format.format_code.clone())).collect();
+    while let Some((row, column, style)) = reader.next_style_id().map_err(|error| unreadable(&error))? {
+        let (row, column) = (usize::try_from(row).unwrap_or(usize::MAX), usize::try_from(column).unwrap_or(usize::MAX));
+        let Some(cell) = rows.get_mut(row).and_then(|cells| cells.get_mut(column)) else { continue };
+        let (Some(code), Some(written)) = (formats.get(style).and_then(Option::as_ref), cell.number) else { continue };
+        let first = code.split(';').next().unwrap_or_default();
+        let decimals = first.split_once('.').map_or(0, |(_, behind)| behind.chars().take_while(|c| matches!(c, '0' | '#' | '?')).count());
+        let decimals = u32::try_from(decimals).unwrap_or(0);
+        if first.contains('%') {
+            let Some(percent) = super::table::cell::multiplied(written, 2).map(|number| super::table::cell::rounded(number, decimals)) else { continue };
+            *cell = GridCell { text: format!("{}%", shown(percent)), number: Some(percent), percent: true, decimals: Some(decimals), ..GridCell::default() };
+        } else if first.contains('0') {
+            cell.decimals = Some(decimals);
+        }
+    }
+    Ok(())
+}
