@@ -17,7 +17,7 @@
 
 use std::collections::BTreeMap;
 
-use super::wording::folded;
+use super::wording::{folded, spelled_out};
 
 /// Longest phrase in bytes.
 pub const MAX_PHRASE: usize = 500;
@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
                 c if c.is_alphanumeric() => {
                     let end = self.rest.find(|c: char| !c.is_alphanumeric() && !super::wording::is_mark(c)).unwrap_or(self.rest.len());
                     let (word, rest) = self.rest.split_at(end);
-                    parts.push(Part::Word(folded(word)));
+                    parts.extend(spelled_out(&folded(word)).split(' ').map(|word| Part::Word(word.to_owned())));
                     self.rest = rest;
                 }
                 other => return Err(format!("{other:?} has no meaning in a phrase")),
@@ -267,4 +267,18 @@ pub fn placeholders(parts: &[Part]) -> (usize, Vec<String>, bool) {
         }
     }
     (values, dimensions, unit)
+}
+
+/// The words that a phrase says, those of its vocabulary among them.
+pub fn said<S: std::hash::BuildHasher>(parts: &[Part], vocabulary: &BTreeMap<String, Vec<Vec<Part>>>, words: &mut std::collections::HashSet<String, S>) {
+    for part in parts {
+        match part {
+            Part::Word(word) => {
+                words.insert(word.clone());
+            }
+            Part::Choice { of, .. } => of.iter().for_each(|one| said(one, vocabulary, words)),
+            Part::Vocabulary(entry) => vocabulary.get(entry).into_iter().flatten().for_each(|one| said(one, vocabulary, words)),
+            Part::Gap(_) | Part::Value | Part::Number | Part::Member(_) | Part::Unit | Part::End => {}
+        }
+    }
 }

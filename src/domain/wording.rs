@@ -27,6 +27,30 @@ pub fn folded(word: &str) -> String {
     letters.into_iter().collect()
 }
 
+/// Abbreviations of offices, folded, and what they stand for.
+const ABBREVIATIONS: [(&str, &str); 14] = [
+    ("attt", "an toàn thông tin"),
+    ("bcvt", "bưu chính viễn thông"),
+    ("cntt", "công nghệ thông tin"),
+    ("cts", "chứng thư số"),
+    ("dvc", "dịch vụ công"),
+    ("dvcqg", "dịch vụ công quốc gia"),
+    ("dvctt", "dịch vụ công trực tuyến"),
+    ("hđnd", "hội đồng nhân dân"),
+    ("qppl", "quy phạm pháp luật"),
+    ("tthc", "thủ tục hành chính"),
+    ("ttđt", "thông tin điện tử"),
+    ("ubnd", "ủy ban nhân dân"),
+    ("vbqppl", "văn bản quy phạm pháp luật"),
+    ("xbp", "xuất bản phẩm"),
+];
+
+/// A folded word, or the words that it is the abbreviation of.
+#[must_use]
+pub fn spelled_out(word: &str) -> &str {
+    ABBREVIATIONS.iter().find(|(short, _)| *short == word).map_or(word, |(_, long)| long)
+}
+
 /// The two vowels with the tone moved from the second to the first: the second without it, the first with it.
 fn moved(first: char, second: char) -> Option<(char, char)> {
     const PLACES: [(char, &str, char, &str); 3] = [('o', "àáảãạ", 'a', "òóỏõọ"), ('o', "èéẻẽẹ", 'e', "òóỏõọ"), ('u', "ỳýỷỹỵ", 'y', "ùúủũụ")];
@@ -46,13 +70,17 @@ pub fn words(text: &str) -> Vec<String> {
         if c.is_alphanumeric() || is_mark(c) || joins {
             word.push(c);
         } else if !word.is_empty() {
-            found.push(folded(&std::mem::take(&mut word)));
+            spell(&std::mem::take(&mut word), &mut found);
         }
     }
     if !word.is_empty() {
-        found.push(folded(&word));
+        spell(&word, &mut found);
     }
     found
+}
+
+fn spell(word: &str, found: &mut Vec<String>) {
+    found.extend(spelled_out(&folded(word)).split(' ').map(ToOwned::to_owned));
 }
 
 /// Whether a character is a mark that is put on the letter before it.

@@ -71,6 +71,7 @@ struct Score {
     right: usize,
     earlier: (usize, usize),
     missed: Vec<String>,
+    twice: Vec<String>,
     wrong: Vec<String>,
 }
 
@@ -119,6 +120,9 @@ fn score(shipped: &Shipped, document: &Document, truth: &[Row]) -> Score {
         } else {
             score.wrong.push(format!("{} by {} in: {}", row.name(), figure.pattern, shorten(&document.text[figure.sentence.clone()], figure.place.start - figure.sentence.start)));
         }
+    }
+    for one in unclaimed.iter().filter(|one| one.reason == report::Reason::StatedTwice) {
+        score.twice.push(format!("{} = {} in: {}", one.measure.as_ref().unwrap(), &document.text[one.place.clone()], shorten(&document.text[one.sentence.clone()], one.place.start - one.sentence.start)));
     }
     for row in expected {
         if !found.iter().any(|(other, _)| other.role != "prior" && other.same(row)) {
@@ -174,6 +178,7 @@ fn reports_are_read_as_their_figures_are_known() {
         if std::env::var("EGOV_KPI_DETAIL").is_ok() {
             score.wrong.iter().for_each(|line| println!("{name} WRONG  {line}"));
             score.missed.iter().for_each(|line| println!("{name} missed {line}"));
+            score.twice.iter().for_each(|line| println!("{name} twice {line}"));
         }
         scores.insert(name, score);
     }

@@ -325,6 +325,9 @@ pub struct PatternDocument {
     /// Dimensions of which the figure has to have a member.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<String>,
+    /// Whether the figure is a whole, so that members named beside it are not its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
     /// Whether its phrases say themselves which time the figure is of, so that other words of time do not count.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub timeless: bool,

@@ -32,6 +32,10 @@ pub struct Recognizer {
     pub of: Option<Measure>,
     /// The target that it states.
     pub target: Option<String>,
+    /// The words of its phrases.
+    pub words: std::collections::HashSet<String>,
+    /// Whether it is a whole, so that members named beside it are not its own.
+    pub whole: bool,
     /// Dimensions of which the figure has to have a member.
     pub needs: Vec<String>,
     /// Whether its phrases say which time it is of.
@@ -162,10 +166,11 @@ fn recognizer(
     let wordings = Wordings { vocabulary, members, value: &value, gaps: std::cell::Cell::new(0) };
     let compile = |text: &str| Regex::new(text).map_err(|error| error.to_string());
     let mut names_unit = false;
-    let mut phrases = Vec::new();
+    let (mut phrases, mut said) = (Vec::new(), std::collections::HashSet::new());
     for text in &pattern.phrases {
         let parts = phrase::parse(text)?;
         names_unit |= phrase::placeholders(&parts).2;
+        phrase::said(&parts, vocabulary, &mut said);
         phrases.push(compile(&format!(" {}", phrase::expression(&parts, &wordings)?))?);
     }
     let any = |texts: &[String]| -> Result<Option<Regex>, String> {
@@ -174,6 +179,9 @@ fn recognizer(
         if of.is_empty() { Ok(None) } else { compile(&format!(" (?:{})", of.join("|"))).map(Some) }
     };
     let (dimensions, kin) = open(catalogue, &measure);
+    for open in &dimensions {
+        said.extend(members.get(&open.code).into_iter().flatten().flat_map(|words| words.split(' ').map(ToOwned::to_owned)));
+    }
     Ok(Recognizer {
         code: pattern.code.clone(),
         phrases,
@@ -183,6 +191,8 @@ fn recognizer(
         topic: pattern.topic.clone(),
         of: pattern.of.as_deref().map(Measure::parse).transpose()?,
         target: pattern.target.clone(),
+        words: said,
+        whole: pattern.whole,
         needs: pattern.needs.clone(),
         timeless: pattern.timeless,
         names_unit,

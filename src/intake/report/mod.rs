@@ -14,6 +14,7 @@ pub mod lexicon;
 mod resolve;
 mod sentence;
 mod sequence;
+mod tabled;
 pub mod title;
 mod tokens;
 mod when;
@@ -21,6 +22,8 @@ mod when;
 use super::document::{BlockKind, Document};
 use lexicon::Lexicon;
 use sentence::{Above, Paragraph};
+
+use super::table::Tables;
 
 /// What a report is read against.
 #[derive(Clone, Copy)]
@@ -137,12 +140,20 @@ pub fn read(document: &Document, setting: &Setting<'_>) -> Reading {
     let names = lexicon::unit_names(setting.units, setting.units.subtree(setting.unit), setting.period.last());
     let mut above = Above::default();
     let mut reading = Reading::default();
+    let mut tables = None;
+    let mut caption = 0..0;
     for block in &document.blocks {
         match &block.kind {
             BlockKind::Heading(level) => above.heading(*level, &document.text, block.range.clone(), setting, &names),
             BlockKind::Paragraph => {}
-            BlockKind::Table(_) => continue,
+            BlockKind::Table(rows) => {
+                let tables = tables.get_or_insert_with(|| Tables::new(setting.catalogue, setting.units));
+                let hint = format!("{}\n{}", above.hint(), document.slice(&caption));
+                tabled::read(document, rows, tables, &hint, above.is_plan(), setting, &mut reading);
+                continue;
+            }
         }
+        caption = block.range.clone();
         Paragraph::new(&document.text, block.range.clone(), setting, &names).read(&mut above, &mut reading);
         if reading.figures.len() + reading.unclaimed.len() > MAX_NUMBERS {
             break;

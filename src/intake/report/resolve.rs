@@ -75,7 +75,10 @@ impl Claims<'_> {
         for (dimension, member) in bound {
             self.name(recognizer, &mut named, dimension, member)?;
         }
-        for open in &recognizer.dimensions {
+        if self.is_level_digit(sequence) {
+            return Err(None);
+        }
+        for open in recognizer.dimensions.iter().filter(|_| !recognizer.whole) {
             if let Some(member) = self.beside(sequence, open, &named)? {
                 self.name(recognizer, &mut named, &open.code, &member)?;
             }
@@ -89,6 +92,9 @@ impl Claims<'_> {
         let anchor = if whole && recognizer.of.is_none() { None } else { self.anchor(recognizer, &named) };
         if recognizer.of.is_some() && anchor.is_none() {
             return Err(None);
+        }
+        if own && anchor.is_none() && self.of_something(sequence) {
+            return Err(Some(Reason::Ambiguous));
         }
         let mut parent = None;
         let mut anchored = false;
@@ -109,7 +115,7 @@ impl Claims<'_> {
                 unit = unit.or(Some(anchor.unit));
             }
         }
-        for open in &recognizer.dimensions {
+        for open in recognizer.dimensions.iter().filter(|_| !recognizer.whole) {
             if !named.contains_key(&open.code)
                 && let Some(member) = self.head(open)
             {
@@ -218,6 +224,22 @@ impl Claims<'_> {
                 pair || digit
             })
         })
+    }
+
+    /// Whether the number is the second of two levels: `mức độ 1 và 2`.
+    fn is_level_digit(&self, sequence: &Sequence) -> bool {
+        let Some(joint) = self.seen.item.checked_sub(1) else { return false };
+        let joined = matches!(sequence.slice(&(joint..joint + 1)).1.trim(), "và" | "," | "&" | "-" | "/" | "hoặc");
+        let one_digit = self.value.is_some_and(|value| value.scale == 0 && (1..=5).contains(&value.mantissa));
+        let level = |item: usize| sequence.items.get(item).and_then(|item| item.member).is_some_and(|(_, count)| item + count == joint);
+        joined && one_digit && (joint.saturating_sub(4)..joint).any(level) && self.small_number(sequence, self.seen.item)
+    }
+
+    /// Whether the clause says that it is a part of something, and that something is a number that nobody knows.
+    fn of_something(&self, sequence: &Sequence) -> bool {
+        let (_, line) = sequence.slice(&self.seen.clause);
+        let part = [" gồm ", " bao gồm ", " trong đó ", " trong số đó ", " tức ", " gồm có "].iter().any(|words| line.starts_with(words));
+        part && (0..self.seen.clause.start).any(|at| sequence.is_number(at))
     }
 
     fn small_number(&self, sequence: &Sequence, item: usize) -> bool {
@@ -363,8 +385,8 @@ pub fn members_of(sequences: &[Sequence], setting: &Setting<'_>) -> Members {
     let mut named: BTreeMap<String, Option<String>> = BTreeMap::new();
     let Some(sequence) = sequences.first() else { return Members::none() };
     let from = sequence.clauses().last().map_or(0, |clause| clause.range.start);
-    for item in from..sequence.items.len() {
-        let Some((names, _)) = sequence.items.get(item).and_then(|item| item.member) else { continue };
+    let beside = sequence.items.iter().skip(from).filter_map(|item| item.member).map(|(names, _)| names);
+    for names in beside.chain(sequence.hidden.iter().map(|(_, names)| *names)) {
         for (dimension, member) in setting.lexicon.members.get(names).into_iter().flatten() {
             let entry = named.entry(dimension.clone()).or_insert_with(|| Some(member.clone()));
             if entry.as_ref().is_some_and(|known| known != member) {

@@ -4,13 +4,20 @@ use std::ops::Range;
 
 use super::lexicon::{Names, Recognizer};
 use super::resolve::{Claim, Claims};
-use super::sequence::{Sequence, Writer};
+use super::sequence::{Sequence, Writer, mark};
 use super::tokens::{Kind, Token, sentences, tokens};
 use super::when::{When, times};
 use super::{Found, Reading, Reason, Role, Setting, Unclaimed};
 use crate::domain::catalogue::Kind as Sort;
 use crate::domain::measure::Members;
 use crate::domain::unit::UnitKind;
+
+/// Nouns that are counted in these reports, by their first word.
+const COUNTED: [&str; 58] = [
+    "bài", "buổi", "bản", "camera", "cán", "cơ", "cuộc", "cá", "công", "doanh", "dịch", "giấy", "giờ", "gói", "hồ", "hộp", "hộ", "huyện", "học", "km", "kế", "lớp", "lượt",
+    "lần", "máy", "mạng", "ngày", "người", "năm", "phiên", "phút", "quyết", "sở", "thiết", "thuê", "thành", "thông", "thủ", "tin", "trang", "trạm", "trường", "tài", "tháng",
+    "tổ", "tỉnh", "tên", "vụ", "văn", "xã", "điểm", "đoàn", "đài", "đơn", "đại", "đối", "đợt", "ấp",
+];
 
 /// What stands above a paragraph: headings, and the paragraph that introduces it.
 #[derive(Default)]
@@ -21,6 +28,7 @@ pub struct Above {
 
 struct Heading {
     level: u8,
+    text: String,
     line: String,
     topic: Option<usize>,
     when: When,
@@ -28,6 +36,7 @@ struct Heading {
 
 /// A paragraph that ends with a colon: what follows belongs to it.
 struct Lead {
+    text: String,
     line: String,
     topic: Option<usize>,
     when: When,
@@ -40,13 +49,28 @@ impl Above {
     pub fn heading(&mut self, level: u8, text: &str, range: Range<usize>, setting: &Setting<'_>, names: &Names) {
         self.headings.retain(|heading| heading.level < level);
         self.lead = None;
+        let own = text.get(range.clone()).unwrap_or_default().to_owned();
         let paragraph = Paragraph::new(text, range, setting, names);
         let line = paragraph.line();
-        let planned = [" phương hướng ", " nhiệm vụ trọng tâm ", " kế hoạch công tác ", " nhiệm vụ tháng ", " kế hoạch tháng ", " dự kiến ", " chương trình công tác ", " nhiệm vụ thời gian tới ", " nhiệm vụ quý ", " kiến nghị ", " đề xuất "];
+        let planned = [" phương hướng ", " nhiệm vụ trọng tâm ", " kế hoạch công tác ", " nhiệm vụ tháng ", " kế hoạch tháng ", " dự kiến ", " chương trình công tác ", " nhiệm vụ thời gian tới ", " nhiệm vụ quý ", " đề xuất ", " chỉ tiêu "];
         let done = [" kết quả ", " tình hình ", " báo cáo ", " giải quyết ", " đơn "];
-        let when = if planned.iter().any(|words| line.contains(words)) && !done.iter().any(|words| line.contains(words)) { When::Plan } else { When::Now };
+        let later = line.contains(mark::LATER) && !line.contains(mark::NOW);
+        let when = if (later || planned.iter().any(|words| line.contains(words))) && !done.iter().any(|words| line.contains(words)) { When::Plan } else { When::Now };
         let topic = paragraph.topics.last().map(|(_, topic)| *topic);
-        self.headings.push(Heading { level, line, topic, when });
+        self.headings.push(Heading { level, text: own, line, topic, when });
+    }
+
+    /// The headings and what introduces the next stretch, as text.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        let lead = self.lead.as_ref().map(|lead| lead.text.as_str());
+        self.headings.iter().map(|heading| heading.text.as_str()).chain(lead).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Whether a heading above says that what follows is planned.
+    #[must_use]
+    pub fn is_plan(&self) -> bool {
+        self.headings.iter().any(|heading| heading.when == When::Plan)
     }
 
     fn when(&self) -> When {
@@ -121,6 +145,12 @@ impl<'a> Paragraph<'a> {
         Self { text, setting, tokens, topics, sentences }
     }
 
+    fn own(&self) -> String {
+        let start = self.tokens.first().map_or(0, |token| token.range.start);
+        let end = self.tokens.last().map_or(start, |token| token.range.end);
+        self.text.get(start..end).unwrap_or_default().to_owned()
+    }
+
     /// Its words as one line, without what stands in parentheses.
     fn line(&self) -> String {
         let mut line = " ".to_owned();
@@ -167,7 +197,7 @@ impl<'a> Paragraph<'a> {
             let topic = self.topics.last().map(|(_, topic)| *topic).or_else(|| above.topic());
             let members = self.sentences.last().map(|(_, sequences)| super::resolve::members_of(sequences, self.setting)).unwrap_or_default();
             claims.iter_mut().for_each(Claim::leave_sentence);
-            above.lead = Some(Lead { line: self.line(), topic, when, members, claims });
+            above.lead = Some(Lead { text: self.own(), line: self.line(), topic, when, members, claims });
         }
     }
 
@@ -263,7 +293,15 @@ impl<'a> Paragraph<'a> {
         if recognizer.near.as_ref().is_some_and(|near| !near.is_match(context)) {
             return false;
         }
+        // What is counted stands behind the number: another noun than the pattern's own is another figure.
+        let behind = sequence.slice(&(found.item + 1..found.item + 2)).1.trim();
+        if found.span.end <= found.item + 1 && COUNTED.contains(&behind) && !recognizer.words.contains(behind) {
+            return false;
+        }
+        let tokens_of = |item: usize| sequence.items.get(item).map_or(usize::MAX, |item| item.token);
+        let named = tokens_of(found.span.start)..tokens_of(found.span.end);
         match &recognizer.topic {
+            Some(topic) if self.topics.iter().any(|(at, system)| named.contains(at) && self.setting.lexicon.systems.get(*system) == Some(topic)) => true,
             Some(topic) => self.topic(token, above).and_then(|topic| self.setting.lexicon.systems.get(topic)) == Some(topic),
             None => true,
         }
@@ -291,7 +329,7 @@ impl<'a> Paragraph<'a> {
         };
         let lead = above.lead.as_ref().map(|lead| &lead.members);
         let list = Claims { setting: self.setting, seen, claims: claims.as_slice(), lead, value: number.value.ok() };
-        let mut best: Option<(Claim, &Match<'_>, (bool, usize, std::cmp::Reverse<usize>))> = None;
+        let mut best: Option<(Claim, &Match<'_>, (bool, bool, usize, std::cmp::Reverse<usize>))> = None;
         let mut doubt = None;
         for found in fitting {
             let claim = match list.claim(found.recognizer, &found.members, found.unit) {
@@ -302,7 +340,12 @@ impl<'a> Paragraph<'a> {
                     continue;
                 }
             };
-            let rank = (claim.anchored, found.weight, std::cmp::Reverse(found.gap));
+            let timely = match when {
+                When::Now | When::Before(_) => true,
+                When::UntilNow => self.is_level(found.recognizer),
+                When::Wider | When::Earlier | When::Plan | When::Change => found.recognizer.timeless,
+            };
+            let rank = (timely, claim.anchored, found.weight, std::cmp::Reverse(found.gap));
             match &best {
                 Some((other, _, known)) if *known == rank && (other.measure != claim.measure || other.unit != claim.unit) => {
                     doubt = Some((Reason::Ambiguous, claim.measure.clone()));
@@ -314,7 +357,7 @@ impl<'a> Paragraph<'a> {
         }
         let earlier = matches!(when, When::Before(_));
         if best.is_none() && earlier && doubt.is_none() {
-            best = list.earlier().and_then(|claim| Some((claim, *fitting.first()?, (false, 0, std::cmp::Reverse(0)))));
+            best = list.earlier().and_then(|claim| Some((claim, *fitting.first()?, (false, false, 0, std::cmp::Reverse(0)))));
             if best.is_none()
                 && let Some(claim) = list.earlier()
             {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::domain::wording::{folded, is_mark};
+use crate::domain::wording::{folded, is_mark, spelled_out};
 use crate::intake::numbers::{Number, Piece, pieces};
 
 /// Most tokens of a sentence; a longer one is cut, so that what is looked at together stays bounded.
@@ -75,7 +75,13 @@ pub fn tokens(text: &str, range: Range<usize>) -> Vec<Token> {
                 // A word for nothing may begin with the mark before it.
                 found.push(Token { range: whole, kind: Kind::Number(number) });
             }
-            other @ (Piece::Month(..) | Piece::Year(_) | Piece::Span { .. } | Piece::Reference) => found.push(Token { range: whole, kind: Kind::Other(other) }),
+            Piece::Reference => {
+                // The words of "Quyết định số 88/QĐ-STTTT" count, its number does not.
+                let digits = stretch.get(placed.range.clone()).and_then(|text| text.find(|c: char| c.is_ascii_digit())).unwrap_or(0);
+                words(stretch, placed.range.start..placed.range.start + digits, start, &mut found);
+                found.push(Token { kind: Kind::Other(Piece::Reference), range: whole.start + digits..whole.end });
+            }
+            other @ (Piece::Month(..) | Piece::Year(_) | Piece::Span { .. }) => found.push(Token { range: whole, kind: Kind::Other(other) }),
         }
         at = placed.range.end;
     }
@@ -93,7 +99,8 @@ fn words(stretch: &str, range: Range<usize>, offset: usize, found: &mut Vec<Toke
         if let Some(from) = from.take()
             && let Some(text) = part.get(from..to)
         {
-            found.push(Token { kind: Kind::Word(folded(text)), range: place + from..place + to });
+            let range = place + from..place + to;
+            found.extend(spelled_out(&folded(text)).split(' ').map(|word| Token { kind: Kind::Word(word.to_owned()), range: range.clone() }));
         }
     };
     let mut marks = Vec::new();

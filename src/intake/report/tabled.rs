@@ -1,0 +1,69 @@
+//! The tables of a report: what [`crate::intake::table`] finds in them, as figures of the report.
+
+use std::ops::Range;
+
+use super::{Found, Reading, Reason, Role, Setting, Unclaimed};
+use crate::domain::period::{Period, Step};
+use crate::intake::document::Document;
+use crate::intake::numbers::{Piece, pieces};
+use crate::intake::table::{Defaults, Grid, Tables};
+
+/// How sure a figure of a table is: its labels name it word for word.
+const CONFIDENCE: f64 = 0.95;
+
+/// Reads one table.
+pub fn read(document: &Document, rows: &[Vec<Range<usize>>], tables: &Tables<'_>, hint: &str, planned: bool, setting: &Setting<'_>, reading: &mut Reading) {
+    let month = (setting.period.step() == Step::Month).then(|| setting.period.last());
+    let grid = Grid::of_document(&document.text, rows);
+    let mapping = tables.read(&grid, &Defaults { unit: Some(setting.unit), month, hint: hint.to_owned() });
+    let cell = |row: usize, column: usize| rows.get(row).and_then(|row| row.get(column)).cloned();
+    let line = |row: usize| {
+        let cells = rows.get(row).map(Vec::as_slice).unwrap_or_default();
+        cells.first().map_or(0, |cell| cell.start)..cells.last().map_or(0, |cell| cell.end)
+    };
+    for figure in mapping.figures {
+        let Some(cell) = cell(figure.row, figure.column) else { continue };
+        let (place, approximate) = number(document, &cell);
+        let period = Period::containing(Step::Month, figure.month);
+        let sentence = line(figure.row);
+        let own = Some(figure.month) == month;
+        if planned || (!own && figure.month > setting.period.last()) {
+            reading.unclaimed.push(Unclaimed { place, sentence, reason: Reason::Plan, measure: Some(figure.measure) });
+            continue;
+        }
+        let approximate = approximate || figure.approximate;
+        let kpi = setting.catalogue.indicator(&figure.measure.code).is_none();
+        let role = match (own, approximate && kpi) {
+            (false, _) => Role::Earlier,
+            (true, true) => Role::Rounded,
+            (true, false) => Role::Figure,
+        };
+        reading.figures.push(Found {
+            measure: figure.measure,
+            target: None,
+            unit: figure.unit,
+            period,
+            value: figure.written,
+            approximate,
+            role,
+            place,
+            sentence,
+            pattern: format!("table: {}", figure.label),
+            confidence: CONFIDENCE,
+        });
+    }
+    for unclaimed in mapping.unclaimed {
+        let Some(cell) = cell(unclaimed.row, unclaimed.column) else { continue };
+        let (place, _) = number(document, &cell);
+        reading.unclaimed.push(Unclaimed { place, sentence: line(unclaimed.row), reason: Reason::NoPattern, measure: None });
+    }
+}
+
+/// Where the number of a cell stands, and whether it is said to be about so much.
+fn number(document: &Document, cell: &Range<usize>) -> (Range<usize>, bool) {
+    let found = pieces(document.slice(cell)).into_iter().find_map(|placed| match placed.piece {
+        Piece::Number(number) => Some((cell.start + number.range.start..cell.start + number.range.end, number.approximate)),
+        Piece::Month(..) | Piece::Year(_) | Piece::Span { .. } | Piece::Reference | Piece::Word => None,
+    });
+    found.unwrap_or((cell.clone(), false))
+}
