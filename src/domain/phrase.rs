@@ -218,7 +218,8 @@ pub fn expression(parts: &[Part], wordings: &Wordings<'_>) -> Result<String, Str
             Part::Number => text.push_str(&format!("[{}{}{}] ", sign::PLAIN, sign::PERCENT, sign::MONEY)),
             Part::Member(dimension) => {
                 let words = wordings.members.get(dimension).ok_or_else(|| format!("the measure has no dimension {dimension} with words"))?;
-                let mut words: Vec<String> = words.iter().map(|words| escaped(words)).collect();
+                // A comma or a dash between its words does not part them.
+                let mut words: Vec<String> = words.iter().map(|words| escaped(words).replace(' ', " (?:[,-] )?")).collect();
                 words.sort_by_key(|words| std::cmp::Reverse(words.len()));
                 text.push_str(&format!("(?P<{dimension}>{}) ", words.join("|")));
             }

@@ -92,7 +92,7 @@ fn figures(shipped: &Shipped, document: &Document, given: Option<(&str, &str)>) 
     let setting = Setting { catalogue: &shipped.catalogue, lexicon: &shipped.lexicon, units: &shipped.units, unit, period };
     let reading = report::read(document, &setting);
     let row = |found: &report::Found| Row {
-        measure: found.measure.clone(),
+        measure: found.target.as_ref().map_or_else(|| found.measure.clone(), |target| Measure { code: target.clone(), members: found.measure.members.clone() }),
         unit: shipped.units.code(found.unit).to_owned(),
         period: found.period.to_string(),
         value: found.value,
@@ -112,6 +112,9 @@ fn score(shipped: &Shipped, document: &Document, truth: &[Row]) -> Score {
         if row.role == "prior" {
             score.earlier.0 += usize::from(earlier.iter().any(|other| other.same(row)));
             score.earlier.1 += 1;
+            continue;
+        }
+        if figure.role == Role::Target && !expected.iter().any(|other| other.measure.code == row.measure.code) {
             continue;
         }
         score.found += 1;

@@ -227,7 +227,9 @@ impl<'a> Reader<'a> {
         if outline::look(next.text, Markup::Plain).is_some() && !forced {
             return None;
         }
-        let deliberate = !forced && !begins_lower(next.text) && (ended || before.width * 10 < self.width * 6);
+        // A number that stands alone on its line belongs to the sentence that has not ended before it.
+        let counts_on = !ended && next.text.starts_with(|letter: char| letter.is_ascii_digit());
+        let deliberate = !forced && !begins_lower(next.text) && !counts_on && (ended || before.width * 10 < self.width * 6);
         (!deliberate).then_some(at)
     }
 

@@ -149,7 +149,7 @@ pub fn read(document: &Document, setting: &Setting<'_>) -> Reading {
             BlockKind::Table(rows) => {
                 let tables = tables.get_or_insert_with(|| Tables::new(setting.catalogue, setting.units));
                 let hint = format!("{}\n{}", above.hint(), document.slice(&caption));
-                tabled::read(document, rows, tables, &hint, above.is_plan(), setting, &mut reading);
+                tabled::read(document, rows, tables, &hint, &mut above, setting, &names, &mut reading);
                 continue;
             }
         }

@@ -41,6 +41,25 @@ impl Claim {
         Self { measure: Measure { code: String::new(), members: Members::none() }, ..self }
     }
 
+    /// Whether it stands in the same sentence.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        !self.outside
+    }
+
+    /// Another figure of which the same is said.
+    #[must_use]
+    pub fn shared(self, measure: Measure, value: Written, item: (usize, usize)) -> Self {
+        Self { measure, value, item, anchored: true, ..self }
+    }
+
+    /// The measure with another member of a dimension.
+    #[must_use]
+    pub fn of_member(&self, dimension: &str, member: &str, setting: &Setting<'_>) -> Option<Measure> {
+        let measure = Measure { code: self.measure.code.clone(), members: self.measure.members.with(dimension, member) };
+        setting.catalogue.measure_faults(&measure).is_empty().then_some(measure)
+    }
+
     /// The sentence is over: what follows sees it as introduced before.
     pub fn leave_sentence(&mut self) {
         self.outside = true;
@@ -113,6 +132,14 @@ impl Claims<'_> {
             parent = Some(members);
             if recognizer.of.is_some() && !recognizer.names_unit {
                 unit = unit.or(Some(anchor.unit));
+            }
+        }
+        if !own && parent.is_none() && !recognizer.whole
+            && let Some(rate) = self.rate_before(recognizer)
+        {
+            for (dimension, member) in rate.iter().filter(|(dimension, _)| recognizer.dimensions.iter().any(|open| open.code == *dimension)) {
+                named.insert(dimension.to_owned(), member.to_owned());
+                anchored = true;
             }
         }
         for open in recognizer.dimensions.iter().filter(|_| !recognizer.whole) {
@@ -244,7 +271,7 @@ impl Claims<'_> {
 
     fn small_number(&self, sequence: &Sequence, item: usize) -> bool {
         // A level has one digit and no noun of its own.
-        sequence.is_number(item) && !sequence.is_number(item + 1) && matches!(sequence.slice(&(item + 1..item + 2)).1.trim(), "" | ":" | "là" | "có" | "tiếp" | "được" | "(" | ",")
+        sequence.is_number(item) && !sequence.is_number(item + 1) && matches!(sequence.slice(&(item + 1..item + 2)).1.trim(), "" | ":" | "." | ";" | "là" | "có" | "tiếp" | "được" | "(" | ",")
     }
 
     /// The figure that this one is a part or a rate of, and its members; of a brother its father's.
@@ -287,6 +314,15 @@ impl Claims<'_> {
             }
         }
         None
+    }
+
+    /// The members of the rate that stands right before the number in its clause: `mức độ 4 chiếm 30,27% với 534 dịch vụ`.
+    fn rate_before(&self, recognizer: &Recognizer) -> Option<&Members> {
+        let claim = self.claims.last().filter(|claim| !claim.outside && claim.now && claim.item.0 == self.seen.sequence && self.seen.clause.contains(&claim.item.1))?;
+        let kpi = self.setting.catalogue.kpi(&claim.measure.code)?;
+        let last = self.seen.sequences.get(self.seen.sequence)?;
+        let alone = !(claim.item.1 + 1..self.seen.item).any(|item| last.is_number(item));
+        (alone && kpi.formula.references().iter().any(|reference| recognizer.kin.contains(&reference.indicator))).then_some(&claim.measure.members)
     }
 
     fn exceeds(&self, claim: &Claim) -> bool {

@@ -19,10 +19,17 @@ const COUNTED: [&str; 58] = [
     "tổ", "tỉnh", "tên", "vụ", "văn", "xã", "điểm", "đoàn", "đài", "đơn", "đại", "đối", "đợt", "ấp",
 ];
 
+/// Words after which the name of a member begins.
+const BEFORE_A_MEMBER: [&str; 24] = [
+    "và", "có", "là", "gồm", "đó", "đăng", "tải", "của", "cho", "loại", "các", "hành", "tỉnh", "với", "cấp", "dùng", "bằng", "trên", "thuộc", "riêng", "thẻ", "còn", "số", "nộp",
+];
+
 /// What stands above a paragraph: headings, and the paragraph that introduces it.
 #[derive(Default)]
 pub struct Above {
     headings: Vec<Heading>,
+    /// The system that the paragraph before under the same heading spoke of.
+    before: Option<usize>,
     lead: Option<Lead>,
 }
 
@@ -49,6 +56,7 @@ impl Above {
     pub fn heading(&mut self, level: u8, text: &str, range: Range<usize>, setting: &Setting<'_>, names: &Names) {
         self.headings.retain(|heading| heading.level < level);
         self.lead = None;
+        self.before = None;
         let own = text.get(range.clone()).unwrap_or_default().to_owned();
         let paragraph = Paragraph::new(text, range, setting, names);
         let line = paragraph.line();
@@ -83,7 +91,8 @@ impl Above {
 
     fn topic(&self) -> Option<usize> {
         let of_lead = self.lead.as_ref().and_then(|lead| lead.topic);
-        of_lead.or_else(|| self.headings.iter().rev().find_map(|heading| heading.topic))
+        let innermost = self.headings.last().and_then(|heading| heading.topic);
+        of_lead.or(innermost).or(self.before).or_else(|| self.headings.iter().rev().find_map(|heading| heading.topic))
     }
 }
 
@@ -130,7 +139,19 @@ impl<'a> Paragraph<'a> {
     /// A stretch of a text as sentences.
     #[must_use]
     pub fn new(text: &'a str, range: Range<usize>, setting: &'a Setting<'a>, names: &Names) -> Self {
-        let tokens = tokens(text, range);
+        Self::of_tokens(text, tokens(text, range), setting, names)
+    }
+
+    /// A label and a cell of a table, as a sentence that says one of the other.
+    #[must_use]
+    pub fn of_cells(text: &'a str, label: Range<usize>, cell: Range<usize>, setting: &'a Setting<'a>, names: &Names) -> Self {
+        let mut all = tokens(text, label.clone());
+        all.push(Token { kind: Kind::Mark(':'), range: label.end..label.end });
+        all.extend(tokens(text, cell));
+        Self::of_tokens(text, all, setting, names)
+    }
+
+    fn of_tokens(text: &'a str, tokens: Vec<Token>, setting: &'a Setting<'a>, names: &Names) -> Self {
         let writer = Writer { lexicon: setting.lexicon, units: names, period: setting.period };
         let mut topics = Vec::new();
         for at in 0..tokens.len() {
@@ -162,8 +183,8 @@ impl<'a> Paragraph<'a> {
 
     /// Reads its figures.
     pub fn read(&self, above: &mut Above, reading: &mut Reading) {
-        let begins_with_topic = self.topics.first().is_some_and(|(token, _)| *token < 8);
-        if begins_with_topic {
+        let begins_with = self.topics.first().filter(|(token, _)| *token < 8).map(|(_, topic)| *topic);
+        if begins_with.is_some() && above.lead.as_ref().is_some_and(|lead| lead.topic != begins_with) {
             above.lead = None;
         }
         let mut context = self.line();
@@ -192,6 +213,9 @@ impl<'a> Paragraph<'a> {
             if !introduces {
                 when = above.when();
             }
+        }
+        if let Some((_, topic)) = self.topics.last() {
+            above.before = Some(*topic);
         }
         if introduces {
             let topic = self.topics.last().map(|(_, topic)| *topic).or_else(|| above.topic());
@@ -236,7 +260,7 @@ impl<'a> Paragraph<'a> {
         }
         numbers.sort_unstable();
         let matches = self.matches(sequences);
-        for (token, s, item) in numbers {
+        for (token, s, item) in numbers.iter().copied() {
             let Some(sequence) = sequences.get(s) else { continue };
             let (clause, segment) = segment(sequence, item);
             let seen = Seen { sequences, sequence: s, item, segment, clause };
@@ -244,7 +268,27 @@ impl<'a> Paragraph<'a> {
             let fitting: Vec<&Match<'_>> = matches.iter().filter(|found| found.sequence == s && found.item == item && self.fits(found, &seen, token, above, context)).collect();
             self.settle(&fitting, &seen, token, when, span, above, claims, reading);
         }
+        numbers.iter().rev().for_each(|(token, s, item)| self.share(sequences, (*token, *s, *item), span, claims, reading));
         after
+    }
+
+    /// A number without words of its own before another figure shares what is said of that: `03 quyết định, 02 kế hoạch đã được ban hành`.
+    fn share(&self, sequences: &[Sequence], (token, s, item): (usize, usize, usize), span: &Range<usize>, claims: &mut Vec<Claim>, reading: &mut Reading) {
+        let (Some(sequence), Some(number)) = (sequences.get(s), self.tokens.get(token).and_then(Token::number)) else { return };
+        let free = |one: &Unclaimed| one.place == number.range && one.reason == Reason::NoPattern;
+        let (Some(at), Ok(value)) = (reading.unclaimed.iter().rposition(free), number.value) else { return };
+        let Some((names, count)) = sequence.items.get(item + 1).and_then(|item| item.member) else { return };
+        let mut next = item + 1 + count;
+        while matches!(sequence.slice(&(next..next + 1)).1.trim(), "," | "và" | ";") {
+            next += 1;
+        }
+        let Some(claim) = claims.iter().find(|claim| claim.item == (s, next) && claim.now && claim.is_here()).cloned() else { return };
+        let Some((dimension, member)) = self.setting.lexicon.members.get(names).into_iter().flatten().find(|(dimension, member)| claim.measure.members.get(dimension).is_some_and(|other| other != member)) else { return };
+        let Some(measure) = claim.of_member(dimension, member, self.setting) else { return };
+        reading.unclaimed.remove(at);
+        let shared = claim.shared(measure.clone(), value, (s, item));
+        reading.figures.push(Found { measure, target: None, unit: shared.unit, period: self.setting.period, value, approximate: number.approximate, role: Role::Figure, place: number.range.clone(), sentence: span.clone(), pattern: shared.pattern.clone(), confidence: confidence(0, &shared, number.approximate) });
+        claims.push(shared);
     }
 
     /// Every place where a phrase of a pattern fits.
@@ -269,9 +313,18 @@ impl<'a> Paragraph<'a> {
                         let begin = sequence.item_at(whole.start() + 1).unwrap_or(item);
                         let span = begin..begin + words;
                         let members = recognizer.dimensions.iter().filter_map(|open| {
-                            let words = captures.name(&open.code)?.as_str().trim();
-                            Some((open.code.clone(), self.setting.lexicon.worded.get(&open.code)?.get(words)?.clone()))
+                            let words = captures.name(&open.code)?.as_str().replace(", ", "").replace("- ", "");
+                            Some((open.code.clone(), self.setting.lexicon.worded.get(&open.code)?.get(words.trim())?.clone()))
                         });
+                        // One word that ends a longer one is not a member: "tin" of "thông tin".
+                        let joined = recognizer.dimensions.iter().filter_map(|open| captures.name(&open.code)).any(|member| {
+                            let before = sequence.item_at(member.start()).and_then(|item| item.checked_sub(1));
+                            let word = before.map(|item| sequence.slice(&(item..item + 1)).1.trim()).unwrap_or_default();
+                            !member.as_str().trim().contains(' ') && word.chars().all(char::is_alphabetic) && !word.is_empty() && !BEFORE_A_MEMBER.contains(&word)
+                        });
+                        if joined {
+                            continue;
+                        }
                         let unit = captures.name("unit").and_then(|unit| sequence.item_at(unit.start())).and_then(|item| sequence.items.get(item)?.unit);
                         found.push(Match { recognizer, sequence: s, item, unit, members: members.collect(), span, weight: words.saturating_sub(gap), gap });
                     }
@@ -291,6 +344,11 @@ impl<'a> Paragraph<'a> {
             return false;
         }
         if recognizer.near.as_ref().is_some_and(|near| !near.is_match(context)) {
+            return false;
+        }
+        // Words that join the clause to its next number are not passed over.
+        let same_clause = |item: usize| seen.clause.contains(&item);
+        if (found.span.start < seen.segment.start && same_clause(found.span.start)) || (found.span.end > seen.segment.end && same_clause(found.span.end - 1)) {
             return false;
         }
         // What is counted stands behind the number: another noun than the pattern's own is another figure.

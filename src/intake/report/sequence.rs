@@ -205,7 +205,7 @@ impl Writer<'_> {
         if token.word().is_some_and(|word| ABOUT.contains(&word)) && tokens.get(at + 1).and_then(Token::number).is_some_and(|number| number.approximate) {
             return 1;
         }
-        let words: Vec<&str> = tokens.get(at..end.min(at + 16)).unwrap_or_default().iter().map_while(Token::word).collect();
+        let (words, places) = name_words(tokens, at, end);
         let before: Vec<&str> = tokens.get(at.saturating_sub(2)..at).unwrap_or_default().iter().filter_map(Token::word).collect();
         if let Some((unit, taken)) = self.named_unit(tokens, at, end)
             && !ends_in_kind(&before)
@@ -213,7 +213,7 @@ impl Writer<'_> {
             sequence.write(&sign::UNIT.to_string(), Item { token: at, start: 0, unit: Some(unit), member: None }, false, None);
             return taken;
         }
-        let member = self.lexicon.member_names.at(&words);
+        let member = self.lexicon.member_names.at(&words).and_then(|(names, count)| Some((names, places.get(count.checked_sub(1)?)? + 1)));
         let item = Item { token: at, start: 0, unit: None, member };
         match &token.kind {
             Kind::Word(word) => sequence.write(word, item, false, None),
@@ -234,18 +234,7 @@ impl Writer<'_> {
 
     /// A unit named from a token on, its words possibly parted by commas or dashes; and how many tokens name it.
     fn named_unit(&self, tokens: &[Token], at: usize, end: usize) -> Option<(usize, usize)> {
-        tokens.get(at)?.word()?;
-        let (mut words, mut places) = (Vec::new(), Vec::new());
-        for (n, token) in tokens.get(at..end.min(at + 24))?.iter().enumerate() {
-            match &token.kind {
-                Kind::Word(word) => {
-                    words.push(word.as_str());
-                    places.push(n);
-                }
-                Kind::Mark(',' | '-') => {}
-                Kind::Mark(_) | Kind::Number(_) | Kind::Other(_) => break,
-            }
-        }
+        let (words, places) = name_words(tokens, at, end);
         let (unit, count) = self.units.at(&words)?;
         Some((unit, places.get(count.checked_sub(1)?)? + 1))
     }
@@ -269,6 +258,22 @@ impl Sequence {
         self.numbers.push(number);
         self.marks.push(mark);
     }
+}
+
+/// The words from a token on that may be a name, commas and dashes between them passed over; and where each stands, counted from there.
+fn name_words(tokens: &[Token], at: usize, end: usize) -> (Vec<&str>, Vec<usize>) {
+    let (mut words, mut places) = (Vec::new(), Vec::new());
+    for (n, token) in tokens.get(at..end.min(at + 24)).unwrap_or_default().iter().enumerate() {
+        match &token.kind {
+            Kind::Word(word) => {
+                words.push(word.as_str());
+                places.push(n);
+            }
+            Kind::Mark(',' | '-') if n > 0 => {}
+            Kind::Mark(_) | Kind::Number(_) | Kind::Other(_) => break,
+        }
+    }
+    (words, places)
 }
 
 /// Whether a number that is one stands before the parenthesis closes.

@@ -2,17 +2,23 @@
 
 use std::ops::Range;
 
+use super::lexicon::Names;
+use super::sentence::{Above, Paragraph};
 use super::{Found, Reading, Reason, Role, Setting, Unclaimed};
 use crate::domain::period::{Period, Step};
 use crate::intake::document::Document;
 use crate::intake::numbers::{Piece, pieces};
-use crate::intake::table::{Defaults, Grid, Tables};
+use crate::intake::table::{Defaults, Grid, Meaning, Tables};
 
 /// How sure a figure of a table is: its labels name it word for word.
 const CONFIDENCE: f64 = 0.95;
+/// How much less sure a figure is that was read from a label as if that were a sentence.
+const LESS: f64 = 0.1;
 
-/// Reads one table.
-pub fn read(document: &Document, rows: &[Vec<Range<usize>>], tables: &Tables<'_>, hint: &str, planned: bool, setting: &Setting<'_>, reading: &mut Reading) {
+/// Reads one table. A cell that its labels do not explain word for word is read as a sentence, `label: number`, with the patterns.
+#[expect(clippy::too_many_arguments, reason = "what a table is read with and what it adds to")]
+pub fn read(document: &Document, rows: &[Vec<Range<usize>>], tables: &Tables<'_>, hint: &str, above: &mut Above, setting: &Setting<'_>, names: &Names, reading: &mut Reading) {
+    let planned = above.is_plan();
     let month = (setting.period.step() == Step::Month).then(|| setting.period.last());
     let grid = Grid::of_document(&document.text, rows);
     let mapping = tables.read(&grid, &Defaults { unit: Some(setting.unit), month, hint: hint.to_owned() });
@@ -53,8 +59,26 @@ pub fn read(document: &Document, rows: &[Vec<Range<usize>>], tables: &Tables<'_>
         });
     }
     for unclaimed in mapping.unclaimed {
-        let Some(cell) = cell(unclaimed.row, unclaimed.column) else { continue };
-        let (place, _) = number(document, &cell);
+        let Some(own) = cell(unclaimed.row, unclaimed.column) else { continue };
+        let (place, _) = number(document, &own);
+        let this_month = mapping.columns.iter().any(|column| {
+            let whole = Meaning::Figures { measure: None, unit: None, month: None };
+            let dated = Meaning::Figures { measure: None, unit: None, month };
+            column.index == unclaimed.column && (column.meaning == whole || column.meaning == dated)
+        });
+        let label = mapping.columns.iter().filter(|column| column.meaning == Meaning::Labels).filter_map(|column| cell(unclaimed.row, column.index)).next_back();
+        if let Some(label) = label.filter(|_| this_month && !planned) {
+            let mut said = Reading::default();
+            Paragraph::of_cells(&document.text, label, own, setting, names).read(above, &mut said);
+            if let [found] = said.figures.as_slice()
+                && found.role == Role::Figure
+                && said.unclaimed.is_empty()
+            {
+                let found = Found { sentence: line(unclaimed.row), confidence: (found.confidence - LESS).max(0.0), ..found.clone() };
+                reading.figures.push(found);
+                continue;
+            }
+        }
         reading.unclaimed.push(Unclaimed { place, sentence: line(unclaimed.row), reason: Reason::NoPattern, measure: None });
     }
 }
