@@ -212,7 +212,7 @@ pub fn expression(parts: &[Part], wordings: &Wordings<'_>) -> Result<String, Str
             }
             Part::Gap(words) => {
                 let gap = wordings.gaps.replace(wordings.gaps.get() + 1);
-                text.push_str(&format!("(?P<g{gap}>(?:(?:[\\p{{L}}\\p{{M}}\\p{{N}}.@_]+|[{}-{}]) ){{0,{words}}}?)", sign::REFERENCE, sign::LAST));
+                text.push_str(&format!("(?P<g{gap}>(?:(?:[\\p{{L}}\\p{{M}}\\p{{N}}.@_]+|-|[{}-{}]) ){{0,{words}}}?)", sign::REFERENCE, sign::LAST));
             }
             Part::Value => text.push_str(&format!("(?P<value>[{}]) ", wordings.value)),
             Part::Number => text.push_str(&format!("[{}{}{}] ", sign::PLAIN, sign::PERCENT, sign::MONEY)),

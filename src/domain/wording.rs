@@ -28,7 +28,7 @@ pub fn folded(word: &str) -> String {
 }
 
 /// Abbreviations of offices, folded, and what they stand for.
-const ABBREVIATIONS: [(&str, &str); 14] = [
+const ABBREVIATIONS: [(&str, &str); 20] = [
     ("attt", "an toàn thông tin"),
     ("bcvt", "bưu chính viễn thông"),
     ("cntt", "công nghệ thông tin"),
@@ -36,12 +36,18 @@ const ABBREVIATIONS: [(&str, &str); 14] = [
     ("dvc", "dịch vụ công"),
     ("dvcqg", "dịch vụ công quốc gia"),
     ("dvctt", "dịch vụ công trực tuyến"),
+    ("hs", "hồ sơ"),
     ("hđnd", "hội đồng nhân dân"),
+    ("mđ", "mức độ"),
     ("qppl", "quy phạm pháp luật"),
+    ("qđ", "quyết định"),
+    ("tk", "tài khoản"),
     ("tthc", "thủ tục hành chính"),
     ("ttđt", "thông tin điện tử"),
     ("ubnd", "ủy ban nhân dân"),
+    ("vb", "văn bản"),
     ("vbqppl", "văn bản quy phạm pháp luật"),
+    ("vphc", "vi phạm hành chính"),
     ("xbp", "xuất bản phẩm"),
 ];
 

@@ -150,6 +150,11 @@ fn placed(text: &str, captures: &Captures<'_>, range: Range<usize>) -> Placed {
     let named = |name: &str| captures.name(name);
     let number = |names: &[&str]| names.iter().find_map(|name| captures.name(name)?.as_str().parse::<i32>().ok());
     let small = |name: &str| captures.name(name).and_then(|m| m.as_str().parse::<u32>().ok());
+    // "Đề án 06 tháng 5 năm 2025": the number before is no count of months.
+    if named("nmonths").is_some() && text.get(range.end..).is_some_and(|behind| behind.trim_start().starts_with(|c: char| c.is_ascii_digit())) {
+        let digits = text.get(range.clone()).map_or(0, |text| text.bytes().take_while(u8::is_ascii_digit).count());
+        return number_at(text, range.start..range.start + digits);
+    }
     let piece = if named("month").is_some() {
         small("m").map(|month| Piece::Month(month, number(&["my", "my2"])))
     } else if named("monthslash").is_some() {

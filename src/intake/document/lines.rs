@@ -205,6 +205,9 @@ impl<'a> Reader<'a> {
         }
         let heading = outline::look(self.unmarked(so_far), Markup::Plain).is_some() || outline::look(so_far, Markup::Plain).is_some();
         let ended = ends_sentence(before.text);
+        if !blank && awaits_number(before.text) && next.text.starts_with(|letter: char| letter.is_ascii_digit()) {
+            return Some(at);
+        }
         let goes_on = begins_lower(next.text) && !ended;
         if blank {
             // A page ended inside the sentence.
@@ -298,6 +301,12 @@ pub(super) fn ends_sentence(line: &str) -> bool {
 
 pub(super) fn begins_lower(line: &str) -> bool {
     line.trim_start_matches(['(', '“', '"', '*', '_']).starts_with(char::is_lowercase)
+}
+
+/// Whether a line ends with a word that a number has to follow: `mức độ`, `tháng`.
+fn awaits_number(line: &str) -> bool {
+    let last = line.split_whitespace().next_back().unwrap_or_default().to_lowercase();
+    matches!(last.as_str(), "độ" | "mức" | "tháng" | "năm" | "quý" | "ngày" | "số")
 }
 
 /// Whether a bracket is open at the end.

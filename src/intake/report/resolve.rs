@@ -67,6 +67,7 @@ impl Claim {
 }
 
 /// The figures found so far, seen from a number.
+#[derive(Clone, Copy)]
 pub struct Claims<'a> {
     /// What is read against.
     pub setting: &'a Setting<'a>,

@@ -63,7 +63,8 @@ impl Above {
         let planned = [" phương hướng ", " nhiệm vụ trọng tâm ", " kế hoạch công tác ", " nhiệm vụ tháng ", " kế hoạch tháng ", " dự kiến ", " chương trình công tác ", " nhiệm vụ thời gian tới ", " nhiệm vụ quý ", " đề xuất ", " chỉ tiêu "];
         let done = [" kết quả ", " tình hình ", " báo cáo ", " giải quyết ", " đơn "];
         let later = line.contains(mark::LATER) && !line.contains(mark::NOW);
-        let when = if (later || planned.iter().any(|words| line.contains(words))) && !done.iter().any(|words| line.contains(words)) { When::Plan } else { When::Now };
+        // A title names what was done and what is to come; what was done in the period comes first.
+        let when = if !line.contains(mark::NOW) && (later || planned.iter().any(|words| line.contains(words))) && !done.iter().any(|words| line.contains(words)) { When::Plan } else { When::Now };
         let topic = paragraph.topics.last().map(|(_, topic)| *topic);
         self.headings.push(Heading { level, text: own, line, topic, when });
     }
@@ -264,7 +265,7 @@ impl<'a> Paragraph<'a> {
             let Some(sequence) = sequences.get(s) else { continue };
             let (clause, segment) = segment(sequence, item);
             let seen = Seen { sequences, sequence: s, item, segment, clause };
-            let when = whens.get(s).and_then(|whens| whens.get(item)).copied().unwrap_or(before);
+            let when = self.own_time(whens.get(s).and_then(|whens| whens.get(item)).copied().unwrap_or(before));
             let fitting: Vec<&Match<'_>> = matches.iter().filter(|found| found.sequence == s && found.item == item && self.fits(found, &seen, token, above, context)).collect();
             self.settle(&fitting, &seen, token, when, span, above, claims, reading);
         }
@@ -289,6 +290,13 @@ impl<'a> Paragraph<'a> {
         let shared = claim.shared(measure.clone(), value, (s, item));
         reading.figures.push(Found { measure, target: None, unit: shared.unit, period: self.setting.period, value, approximate: number.approximate, role: Role::Figure, place: number.range.clone(), sentence: span.clone(), pattern: shared.pattern.clone(), confidence: confidence(0, &shared, number.approximate) });
         claims.push(shared);
+    }
+
+    /// The time as a report of the year so far sees it: what has been since January is its own period.
+    fn own_time(&self, when: When) -> When {
+        let period = self.setting.period;
+        let so_far = period.step() != crate::domain::period::Step::Month && period.first() == period.last().january();
+        if so_far && matches!(when, When::Wider | When::UntilNow) { When::Now } else { when }
     }
 
     /// Every place where a phrase of a pattern fits.
@@ -357,7 +365,7 @@ impl<'a> Paragraph<'a> {
             return false;
         }
         let tokens_of = |item: usize| sequence.items.get(item).map_or(usize::MAX, |item| item.token);
-        let named = tokens_of(found.span.start)..tokens_of(found.span.end);
+        let named = tokens_of(found.span.start)..tokens_of(found.span.end - 1) + 1;
         match &recognizer.topic {
             Some(topic) if self.topics.iter().any(|(at, system)| named.contains(at) && self.setting.lexicon.systems.get(*system) == Some(topic)) => true,
             Some(topic) => self.topic(token, above).and_then(|topic| self.setting.lexicon.systems.get(topic)) == Some(topic),
@@ -390,6 +398,10 @@ impl<'a> Paragraph<'a> {
         let mut best: Option<(Claim, &Match<'_>, (bool, bool, usize, std::cmp::Reverse<usize>))> = None;
         let mut doubt = None;
         for found in fitting {
+            // What a phrase passes over is about its number, too.
+            let segment = seen.segment.start.min(found.span.start)..seen.segment.end.max(found.span.end);
+            let around = Seen { segment, clause: seen.clause.clone(), ..*seen };
+            let list = Claims { seen: &around, ..list };
             let claim = match list.claim(found.recognizer, &found.members, found.unit) {
                 Ok(claim) => claim,
                 Err(None) => continue,
@@ -492,6 +504,10 @@ impl<'a> Paragraph<'a> {
             return None;
         }
         let sequence = seen.sequences.get(seen.sequence)?;
+        // "01 (huyện Châu Thành)"
+        if sequence.hidden_units.iter().any(|(at, unit)| seen.segment.contains(at) && *at >= seen.item && *unit != self.setting.unit) {
+            return Some(Reason::OtherUnit);
+        }
         for item in seen.segment.clone() {
             let Some(entry) = sequence.items.get(item) else { continue };
             if let Some(unit) = entry.unit.and_then(|unit| self.setting.units.get(unit)).filter(|_| entry.unit != Some(self.setting.unit))
@@ -546,15 +562,15 @@ fn segment(sequence: &Sequence, item: usize) -> (Range<usize>, Range<usize>) {
         let (_, line) = sequence.slice(&(at..at + 1));
         line.trim().to_owned()
     };
-    let joins = |at: usize| matches!(word(at).as_str(), "và" | "còn" | "với" | "cùng" | "gồm" | "trong" | "có" | "nâng" | "đưa");
+    let joins = |at: usize| matches!(word(at).as_str(), "và" | "còn" | "với" | "cùng" | "gồm" | "có" | "nâng" | "đưa");
     let mut start = clause.start;
     if let Some(previous) = clause.clone().rev().find(|other| *other < item && sequence.is_number(*other)) {
-        let joint = (previous + 1..item).rev().find(|at| joins(*at) && word(*at) != "có" && word(*at) != "trong").or_else(|| (previous + 1..item).find(|at| joins(*at)));
+        let joint = (previous + 1..item).rev().find(|at| joins(*at) && word(*at) != "có").or_else(|| (previous + 1..item).find(|at| joins(*at)));
         start = joint.unwrap_or(if sequence.mark(previous + 1) == Some('/') { clause.start } else { previous + 1 });
     }
     let mut end = clause.end;
     if let Some(next) = clause.clone().find(|other| *other > item && sequence.is_number(*other)) {
-        let joint = (item + 1..next).rev().find(|at| joins(*at) && word(*at) != "có" && word(*at) != "trong").or_else(|| (item + 1..next).find(|at| joins(*at)));
+        let joint = (item + 1..next).rev().find(|at| joins(*at) && word(*at) != "có").or_else(|| (item + 1..next).find(|at| joins(*at)));
         end = joint.unwrap_or(if sequence.mark(item + 1) == Some('/') { clause.end } else { next });
     }
     (clause, start.min(item)..end.max(item + 1))

@@ -24,6 +24,8 @@ pub mod mark {
     pub const LATER: char = '\u{e014}';
     /// A wider period of the same year.
     pub const WIDER: char = '\u{e015}';
+    /// The last month of a report's wider period.
+    pub const LAST_MONTH: char = '\u{e017}';
     /// The same year.
     pub const YEAR: char = '\u{e016}';
 }
@@ -66,6 +68,8 @@ pub struct Sequence {
     pub parent: Option<(usize, usize)>,
     /// Members named in parentheses without a number: the item before, and which.
     pub hidden: Vec<(usize, usize)>,
+    /// Units named in parentheses without a number: the item before, and which.
+    pub hidden_units: Vec<(usize, usize)>,
     /// For each item whether it is a number.
     numbers: Vec<bool>,
     /// For each item the mark that it is.
@@ -193,6 +197,9 @@ impl Writer<'_> {
                 continue;
             }
             let words: Vec<&str> = tokens.get(at..tokens.len().min(at + 16)).unwrap_or_default().iter().map_while(Token::word).collect();
+            if let Some((unit, _)) = self.named_unit(tokens, at, tokens.len()) {
+                sequence.hidden_units.push((behind, unit));
+            }
             if let Some((member, _)) = self.lexicon.member_names.at(&words) {
                 sequence.hidden.push((behind, member));
             }

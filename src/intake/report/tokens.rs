@@ -113,7 +113,8 @@ fn words(stretch: &str, range: Range<usize>, offset: usize, found: &mut Vec<Toke
         }
         close(&mut word, at);
         let mark = match c {
-            '–' | '—' | '−' | '-' => Some('-'),
+            // A dash between spaces parts clauses, one between letters joins words.
+            '–' | '—' | '−' | '-' => Some(if part.get(..at).is_some_and(|before| before.ends_with(' ')) && part.get(at + c.len_utf8()..).is_some_and(|behind| behind.starts_with(' ')) { ',' } else { '-' }),
             '\t' => Some(';'),
             c if c.is_whitespace() || c == '\u{a0}' || SILENT.contains(&c) => None,
             '[' | '{' => Some('('),

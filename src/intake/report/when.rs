@@ -36,18 +36,18 @@ struct Cue {
 /// Expressions for each time; the periods that a sentence names are signs by then (see [`mark`]).
 static CUES: LazyLock<Vec<(Option<Regex>, fn(char) -> When)>> = LazyLock::new(|| {
     let marks = |text: &str| {
-        let marks = [("NOW", mark::NOW), ("YEARBEFORE", mark::YEAR_BEFORE), ("MONTHBEFORE", mark::MONTH_BEFORE), ("WIDER", mark::WIDER), ("YEAR", mark::YEAR), ("LATER", mark::LATER), ("EARLIER", mark::EARLIER), ("REF", crate::domain::phrase::sign::REFERENCE)];
+        let marks = [("NOW", mark::NOW), ("LASTMONTH", mark::LAST_MONTH), ("YEARBEFORE", mark::YEAR_BEFORE), ("MONTHBEFORE", mark::MONTH_BEFORE), ("WIDER", mark::WIDER), ("YEAR", mark::YEAR), ("LATER", mark::LATER), ("EARLIER", mark::EARLIER), ("REF", crate::domain::phrase::sign::REFERENCE)];
         let text = marks.iter().fold(text.to_owned(), |text, (name, sign)| text.replace(name, &sign.to_string()));
         Regex::new(&format!(" (?:{text}) ")).ok()
     };
     vec![
         (marks("(?:so với|so|bằng) (?:cùng kỳ|tháng|kỳ|quý|năm|đầu năm|trước|MONTHBEFORE|YEARBEFORE|EARLIER)|so với \u{e000}|tăng thêm|tăng|giảm|vượt|cao hơn|thấp hơn|nhiều hơn|ít hơn"), |_| When::Change),
-        (marks("(?:tính )?(?:đến|hết|tới|cuối|đến hết|đến cuối|đến ngày|đến thời điểm)(?: ngày| cuối| hết)? (?:nay|NOW|REF|tháng|kỳ|hiện tại|hiện nay|thời điểm)|(?:tính )?đến nay|lũy kế"), |_| When::UntilNow),
+        (marks("(?:tính )?(?:đến|hết|tới|cuối|đến hết|đến cuối|đến ngày|đến thời điểm)(?: ngày| cuối| hết)? (?:nay|NOW|LASTMONTH|REF|tháng|kỳ|hiện tại|hiện nay|thời điểm)|(?:tính )?đến nay|lũy kế"), |_| When::UntilNow),
         (marks("từ đầu năm(?: đến nay)?|tính từ đầu năm|cộng dồn|cả năm|trong năm|toàn năm|cả YEAR|trong YEAR|YEAR (?:là|đạt|có|:|[\u{e000}-\u{e003}])|WIDER|(?:từ|kể từ) (?:YEAR|EARLIER|REF|khi thành lập|ngày REF) (?:đến nay|tới nay)|từ đầu (?:YEAR|EARLIER|nhiệm kỳ)|lũy kế (?:từ|WIDER|YEAR|cả)(?: đầu năm)?"), |_| When::Wider),
         (marks("tháng trước|kỳ trước|tháng liền trước|tháng liền kề|MONTHBEFORE"), |_| When::Before(1)),
         (marks("cùng kỳ(?: năm trước| năm ngoái| YEARBEFORE| EARLIER)?|YEARBEFORE"), |_| When::Before(12)),
-        (marks("EARLIER|năm trước|năm ngoái|quý trước|đầu năm|cuối EARLIER|đầu YEAR|đầu kỳ"), |_| When::Earlier),
-        (marks("nếu|dự kiến|phấn đấu|mục tiêu|chỉ tiêu|kế hoạch năm|kế hoạch giao|kế hoạch YEAR|theo kế hoạch(?: năm| YEAR| giao| đề ra)|so với kế hoạch|kế hoạch là|kế hoạch đề ra|sẽ|LATER|\u{e001} kế hoạch"), |_| When::Plan),
+        (marks("EARLIER|LASTMONTH|năm trước|năm ngoái|quý trước|đầu năm|cuối EARLIER|đầu YEAR|đầu kỳ"), |_| When::Earlier),
+        (marks("nếu|(?:đưa|nâng) tỷ lệ|dự kiến|phấn đấu|mục tiêu|chỉ tiêu|kế hoạch năm|kế hoạch giao|kế hoạch YEAR|theo kế hoạch(?: năm| YEAR| giao| đề ra)|so với kế hoạch|kế hoạch là|kế hoạch đề ra|sẽ|LATER|\u{e001} kế hoạch"), |_| When::Plan),
         (marks("tăng lên|tăng lên thành|tăng lên đến|giảm xuống|giảm còn|trong tháng|tháng này|trong kỳ|kỳ này|trong quý|quý này|kỳ báo cáo|(?:trong )?NOW"), |_| When::Now),
     ]
 });
@@ -132,11 +132,11 @@ pub fn sign_of_month(period: Period, month: u32, year: Option<i32>) -> char {
     let year = year.unwrap_or_else(|| if month <= own.month() || month == own.month() + 1 { own.year() } else { own.year() - 1 });
     let Some(named) = Month::new(year, month) else { return crate::domain::phrase::sign::REFERENCE };
     match named.since(own) {
-        0 => mark::NOW,
+        0 if period.first() == own => mark::NOW,
+        0 => mark::LAST_MONTH,
         -1 if period.first() == own => mark::MONTH_BEFORE,
         -12 if period.first() == own => mark::YEAR_BEFORE,
         months if months > 0 => mark::LATER,
-        _ if named >= period.first() => mark::NOW,
         _ => mark::EARLIER,
     }
 }
@@ -149,6 +149,7 @@ pub fn sign_of_span(period: Period, last: u32, months: u32, year: Option<i32>) -
     let same = same_year && last == own.month() && i32::try_from(months).is_ok_and(|months| months == own.since(period.first()) + 1);
     match (same, same_year) {
         (true, _) => mark::NOW,
+        (false, true) if last > own.month() => mark::LATER,
         (false, true) => mark::WIDER,
         (false, false) => mark::EARLIER,
     }

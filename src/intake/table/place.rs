@@ -69,7 +69,10 @@ impl<'a> Places<'a> {
         };
         for (position, unit) in units.iter().enumerate() {
             let names = &unit.document.name;
-            for text in [&names.vi, &names.en].into_iter().filter(|text| !text.is_empty()) {
+            // What stands in parentheses is a name of its own: "Trung tâm Kiểm soát bệnh tật tỉnh (CDC)".
+            let parts = names.vi.split(['(', ')']).filter(|_| names.vi.contains('('));
+            let labels = unit.document.labels.iter().map(String::as_str);
+            for text in [names.vi.as_str(), names.en.as_str()].into_iter().chain(parts).chain(labels).map(str::trim).filter(|text| !text.is_empty()) {
                 for spelling in [Spelling::Marked, Spelling::Plain] {
                     let name = joined(text, spelling);
                     if let Some((rest, _)) = headless(&name, spelling) {
