@@ -27,7 +27,7 @@ const PAST_THE_APP: [(&str, &str); 2] = [("http/problem.rs", "store::StoreError"
 
 /// What may be named in the pure layers besides the standard library.
 const DOMAIN_CRATES: [&str; 9] = ["ahash", "chrono", "pest", "pest_derive", "rust_decimal", "serde", "serde_json", "serde_path_to_error", "thiserror"];
-const INTAKE_CRATES: [&str; 10] = ["chrono", "csv", "flate2", "pdf_extract", "quick_xml", "serde", "serde_json", "thiserror", "unicode_normalization", "zip"];
+const INTAKE_CRATES: [&str; 10] = ["chrono", "csv", "flate2", "lopdf", "quick_xml", "serde", "serde_json", "thiserror", "unicode_normalization", "zip"];
 
 /// Crates that belong to some layers alone.
 const BELONGS: [(&str, &[&str]); 18] = [
@@ -42,7 +42,7 @@ const BELONGS: [(&str, &[&str]); 18] = [
     ("indicatif", &["command"]),
     ("zip", &["app", "intake"]),
     ("quick_xml", &["intake"]),
-    ("pdf_extract", &["intake"]),
+    ("lopdf", &["intake"]),
     ("docx_rs", &["http"]),
     ("diesel_async", &["store"]),
     ("tokio_postgres", &["store"]),
