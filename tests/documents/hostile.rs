@@ -143,9 +143,8 @@ fn a_pdf_with_too_much_in_it_is_refused() {
 fn a_pdf_without_text_or_with_a_password_is_refused() {
     assert_eq!(refused(&pages(&["0 0 100 100 re f"]), Media::Pdf).code, "no_text_layer");
     let unknown = page_with("", stream("", b"BT /F1 12 Tf (abc) Tj ET"), &[]);
-    let unknown = String::from_utf8(unknown)
-        .unwrap()
-        .replace("/Subtype /TrueType /BaseFont /Times /Encoding /WinAnsiEncoding", "/Subtype /Type0 /BaseFont /Times /Encoding /Identity-H  ");
+    let (known, wide) = ("/Subtype /TrueType /BaseFont /Times /Encoding /WinAnsiEncoding", "/Subtype /Type0 /BaseFont /Times /Encoding /Identity-H");
+    let unknown = String::from_utf8(unknown).unwrap().replace(known, &format!("{wide:<width$}", width = known.len()));
     assert_eq!(refused(unknown.as_bytes(), Media::Pdf).code, "no_text_layer");
     for name in ["/Encrypt", "/#45ncrypt"] {
         let locked = String::from_utf8(pages(&[&at(50, 700, "a")])).unwrap().replace("/Root", &format!("{name} << /Filter /Standard /V 1 >> /Root"));

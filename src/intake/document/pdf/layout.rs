@@ -18,6 +18,8 @@ const EDGE: usize = 2;
 const INDENT: f64 = 0.8;
 /// Distance of lines, in sizes of their letters, beyond which a new paragraph begins after a sentence's end.
 const APART: f64 = 1.9;
+/// Narrowest measure that lines are taken to be broken for, in points: a page with short lines alone does not show it.
+const MEASURE: f64 = 350.0;
 
 /// What stands on a page.
 enum Element {
@@ -40,7 +42,9 @@ pub(super) fn document(pages: Vec<Page>, deadline: Deadline) -> Result<Document,
     let mut open: Option<Open> = None;
     for page in all {
         deadline.check()?;
-        let right = page.iter().filter_map(|element| as_line(element).map(|line| line.end)).fold(0.0, f64::max);
+        let lines = || page.iter().filter_map(as_line);
+        let left = lines().map(|line| line.x).fold(f64::INFINITY, f64::min);
+        let right = lines().map(|line| line.end).fold(left + MEASURE, f64::max);
         for element in page {
             match element {
                 Element::Table(rows) => {
