@@ -75,3 +75,11 @@ fn vietnamese_is_read_through_the_map_of_a_font() {
     ];
     assert_eq!(blocks(&pdf(&objects), Media::Pdf), ["abcướế ế"]);
 }
+
+#[test]
+fn text_that_is_alike_on_all_pages_but_for_its_figures_is_kept() {
+    let page = |figure: usize| format!("{}{}", at(60, 810, &format!("Cap {figure} giay phep.")), at(60, 790, "Het."));
+    let contents = [page(7), page(9), page(30)];
+    let found = shown(&[&contents[0], &contents[1], &contents[2]]);
+    assert_eq!(found.iter().filter(|line| line.starts_with("Cap")).collect::<Vec<_>>(), ["Cap 7 giay phep.", "Cap 9 giay phep.", "Cap 30 giay phep."]);
+}

@@ -7,7 +7,7 @@ use super::line::{Line, append, joined, lines};
 use super::page::{Glyph, Page, Rule};
 use crate::intake::document::builder::{Builder, Cell, Hint};
 use crate::intake::document::lines::{Marker, begins_lower, ends_sentence, marker, open_bracket};
-use crate::intake::document::outline::Markup;
+use crate::intake::document::outline::{Markup, capitals};
 use crate::intake::document::{Document, Refusal, limits};
 
 /// How far apart lines may be that are one, in points.
@@ -18,13 +18,20 @@ const EDGE: usize = 2;
 const INDENT: f64 = 0.8;
 /// Distance of lines, in sizes of their letters, beyond which a new paragraph begins after a sentence's end.
 const APART: f64 = 1.9;
+/// Difference in size between lines, in points, that parts paragraphs.
+const RESIZED: f64 = 1.0;
+/// Share of the measure from which a line whose sentence goes on is full.
+const FULL: f64 = 0.85;
 /// Narrowest measure that lines are taken to be broken for, in points: a page with short lines alone does not show it.
 const MEASURE: f64 = 350.0;
+
+/// Rows of cells.
+type Rows = Vec<Vec<Cell>>;
 
 /// What stands on a page.
 enum Element {
     Line(Line),
-    Table(Vec<Vec<Cell>>),
+    Table(Rows),
 }
 
 /// Puts pages together.
@@ -35,7 +42,7 @@ pub(super) fn document(pages: Vec<Page>, deadline: Deadline) -> Result<Document,
     let mut all = Vec::with_capacity(pages.len());
     for page in pages {
         deadline.check()?;
-        all.push(elements(page)?);
+        all.push(elements(page));
     }
     drop_edges(&mut all);
     let mut builder = Builder::default();
@@ -98,14 +105,19 @@ impl Open {
         let text = next.text();
         let ended = ends_sentence(&self.text);
         let lower = begins_lower(&text);
-        if self.last.bold != next.bold && !(lower && !ended) {
+        if (next.size - self.last.size).abs() > RESIZED || (capitals(&self.text) && !capitals(&text)) {
+            return false;
+        }
+        if self.last.bold != next.bold && (ended || !lower) {
             return false;
         }
         let letters = text.chars().count().max(1);
         let word = text.split_whitespace().next().map_or(0, |word| word.chars().count());
         #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "a few letters of a line")]
         let needed = (next.end - next.x) * (word as f64 + 0.5) / letters as f64;
-        let forced = self.last.end + needed > self.right;
+        let left = self.first.x.min(self.last.x);
+        let full = self.last.end - left > FULL * (self.right - left);
+        let forced = self.last.end + needed > self.right || (full && !ended);
         if let Some((kind, length)) = marker(&text) {
             let inner = text.get(length..).is_some_and(begins_lower);
             return !ended && (open_bracket(&self.text) || (forced && inner && kind == Marker::Bullet));
@@ -116,7 +128,7 @@ impl Open {
         let below = self.last.y - next.y;
         let apart = below > APART * next.size || below < 0.0;
         let set_in = next.x > self.last.x + INDENT * next.size && next.x > self.first.x - INDENT * next.size;
-        forced && !(ended && (apart || set_in)) && (next.size - self.last.size).abs() < 1.5
+        forced && !(ended && (apart || set_in))
     }
 
     fn write(self, builder: &mut Builder) -> Result<(), Refusal> {
@@ -125,27 +137,28 @@ impl Open {
     }
 }
 
-/// Leaves out what is the same at the edge of several pages, numbers aside, and numbers that stand alone there.
+/// Leaves out running headers and footers: lines that stand at the edge of half of the pages at the same height with the same words, the
+/// page's number aside; and numbers of pages that stand alone there.
 fn drop_edges(pages: &mut [Vec<Element>]) {
-    let edge = |page: &[Element]| -> Vec<(usize, String)> {
+    let edge = |at: usize, page: &[Element]| -> Vec<(usize, [String; 2])> {
         let count = page.len();
         let places = (0..count.min(EDGE)).chain(count.saturating_sub(EDGE).max(EDGE)..count);
-        places.filter_map(|place| Some((place, pattern(&as_line(page.get(place)?)?.text())))).collect()
+        places.filter_map(|place| Some((place, keys(as_line(page.get(place)?)?, at)))).collect()
     };
     let mut seen: HashMap<String, usize> = HashMap::new();
-    for page in pages.iter() {
-        let mut patterns: Vec<String> = edge(page).into_iter().map(|(_, pattern)| pattern).collect();
-        patterns.sort_unstable();
-        patterns.dedup();
-        patterns.into_iter().for_each(|pattern| *seen.entry(pattern).or_default() += 1);
+    for (at, page) in pages.iter().enumerate() {
+        let mut keys: Vec<String> = edge(at, page).into_iter().flat_map(|(_, keys)| keys).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys.into_iter().for_each(|key| *seen.entry(key).or_default() += 1);
     }
     let count = pages.len();
     for (at, page) in pages.iter_mut().enumerate() {
         let alone = |text: &str| text.trim_matches(['-', '–', ' ']).parse::<usize>().is_ok_and(|number| number == at + 1);
-        let running = |pattern: &str| count >= 2 && seen.get(pattern).is_some_and(|seen| *seen >= 2 && seen * 2 >= count) && !pattern.trim().is_empty();
-        let dropped: Vec<usize> = edge(page)
+        let running = |keys: &[String; 2]| keys.iter().filter_map(|key| seen.get(key)).any(|seen| *seen >= 2 && seen * 2 >= count);
+        let dropped: Vec<usize> = edge(at, page)
             .into_iter()
-            .filter(|(place, pattern)| page.get(*place).and_then(as_line).is_some_and(|line| alone(&line.text())) || running(pattern))
+            .filter(|(place, keys)| page.get(*place).and_then(as_line).is_some_and(|line| alone(&line.text())) || running(keys))
             .map(|(place, _)| place)
             .collect();
         let mut place = 0;
@@ -156,27 +169,30 @@ fn drop_edges(pages: &mut [Vec<Element>]) {
     }
 }
 
-/// A text with its numbers taken out.
-fn pattern(text: &str) -> String {
-    let mut found = String::new();
-    for letter in text.chars() {
-        let sign = if letter.is_numeric() { '#' } else { letter };
-        found.extend((sign != '#' || !found.ends_with('#')).then_some(sign));
-    }
-    found
+/// What a line at the edge of a page has in common with others: its height and its words; the same with its first number counted from the page.
+fn keys(line: &Line, page: usize) -> [String; 2] {
+    let text = line.text();
+    let height = (line.y / 4.0).round();
+    let digits = |text: &str| text.find(|letter: char| letter.is_ascii_digit());
+    let start = digits(&text).unwrap_or(text.len());
+    let (before, from) = text.split_at(start);
+    let (number, behind) = from.split_at(from.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(from.len()));
+    let counted = number.parse::<usize>().ok().and_then(|number| number.checked_sub(page));
+    let counted = counted.map_or_else(|| number.to_owned(), |number| format!("#{number}"));
+    [format!("{height} {text}"), format!("{height} {before}{counted}{behind}")]
 }
 
 /// What stands on a page, from top to bottom.
-fn elements(page: Page) -> Result<Vec<Element>, Refusal> {
+fn elements(page: Page) -> Vec<Element> {
     let mut glyphs = page.glyphs;
     let mut placed: Vec<(f64, Element)> = Vec::new();
     for region in regions(page.upright) {
-        let Some((top, rows)) = region.rows(&page.level, &mut glyphs)? else { continue };
+        let Some((top, rows)) = region.rows(&page.level, &mut glyphs) else { continue };
         placed.push((top, Element::Table(rows)));
     }
     placed.extend(lines(glyphs).into_iter().map(|line| (line.y, Element::Line(line))));
     placed.sort_by(|left, right| right.0.total_cmp(&left.0));
-    Ok(gapped(placed.into_iter().map(|(_, element)| element).collect()))
+    gapped(placed.into_iter().map(|(_, element)| element).collect())
 }
 
 /// A stretch of a page that upright lines part into columns.
@@ -217,14 +233,14 @@ fn distinct(values: impl Iterator<Item = f64>) -> Vec<f64> {
 
 impl Region {
     /// The cells of the region, whose letters are taken from those of the page; nothing when it has a single column.
-    fn rows(&self, level: &[Rule], glyphs: &mut Vec<Glyph>) -> Result<Option<(f64, Vec<Vec<Cell>>)>, Refusal> {
+    fn rows(&self, level: &[Rule], glyphs: &mut Vec<Glyph>) -> Option<(f64, Rows)> {
         let columns = distinct(self.upright.iter().map(|rule| rule.at));
         let inside = |y: f64| y > self.bottom - NEAR && y < self.top + NEAR;
         let across: Vec<&Rule> = level.iter().filter(|rule| inside(rule.at)).collect();
         let mut edges = distinct(across.iter().map(|rule| rule.at).chain([self.bottom, self.top]));
-        let (Some(left), Some(right)) = (columns.first().copied(), columns.last().copied()) else { return Ok(None) };
+        let (Some(left), Some(right)) = (columns.first().copied(), columns.last().copied()) else { return None };
         if columns.len() < 3 || columns.len() * edges.len() > limits::TABLE_CELLS {
-            return Ok(None);
+            return None;
         }
         let middle = |glyph: &Glyph| (glyph.x + glyph.width / 2.0, glyph.y + glyph.size * 0.3);
         let (taken, kept): (Vec<Glyph>, Vec<Glyph>) = std::mem::take(glyphs).into_iter().partition(|glyph| {
@@ -273,7 +289,7 @@ impl Region {
             rows.push(finished.collect::<Vec<_>>());
         }
         rows.retain(|row| row.iter().any(|cell| matches!(cell, Cell::Text(text) if !text.is_empty())));
-        Ok((!rows.is_empty()).then_some((self.top, rows)))
+        (!rows.is_empty()).then_some((self.top, rows))
     }
 }
 

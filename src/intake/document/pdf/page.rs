@@ -213,21 +213,13 @@ impl<'a> Reader<'a> {
         if matches!(operation.operator.as_str(), "'" | "\"") {
             drawing.next_line(0.0, -drawing.state.leading);
         }
-        for operand in &operation.operands {
-            match operand {
-                Object::String(bytes, _) => self.string(drawing, bytes)?,
-                Object::Array(items) => {
-                    for item in items {
-                        match item {
-                            Object::String(bytes, _) => self.string(drawing, bytes)?,
-                            other => {
-                                let back = number(other).unwrap_or(0.0) / 1000.0 * drawing.state.size * drawing.state.stretch;
-                                drawing.text = Matrix([1.0, 0.0, 0.0, 1.0, -back, 0.0]).then(drawing.text);
-                            }
-                        }
-                    }
-                }
-                _ => {}
+        let items = operation.operands.iter().flat_map(|operand| operand.as_array().map_or(std::slice::from_ref(operand), Vec::as_slice));
+        for item in items {
+            if let Object::String(bytes, _) = item {
+                self.string(drawing, bytes)?;
+            } else if operation.operator == "TJ" {
+                let back = number(item).unwrap_or(0.0) / 1000.0 * drawing.state.size * drawing.state.stretch;
+                drawing.text = Matrix([1.0, 0.0, 0.0, 1.0, -back, 0.0]).then(drawing.text);
             }
         }
         Ok(())

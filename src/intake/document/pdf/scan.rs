@@ -279,11 +279,9 @@ fn inflated_once(bytes: &[u8]) -> Result<bool, Refusal> {
 }
 
 fn parameters(stream: &Stream, place: usize) -> Option<&Dictionary> {
-    match stream.dict.get(b"DecodeParms").ok()? {
-        Object::Dictionary(dictionary) if place == 0 => Some(dictionary),
-        Object::Array(items) => items.get(place)?.as_dict().ok(),
-        _ => None,
-    }
+    let given = stream.dict.get(b"DecodeParms").ok()?;
+    let listed = given.as_array().ok().and_then(|items| items.get(place));
+    listed.unwrap_or(given).as_dict().ok()
 }
 
 fn possible(parameters: &Dictionary) -> bool {
