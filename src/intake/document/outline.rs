@@ -178,7 +178,8 @@ pub(super) fn says_figures(line: &str) -> bool {
             word.starts_with(|letter: char| letter.is_ascii_digit()) && word.chars().all(|letter| letter.is_ascii_digit() || matches!(letter, '.' | ',' | '%'));
         let year = word.len() == 4 && word.parse::<u32>().is_ok_and(|year| (1_900..2_100).contains(&year));
         let ordinal = ORDINALS.contains(&before) && !(before == "số" && at(place.checked_sub(2)) == "tổng");
-        figure && !year && !ordinal && !(behind == "tháng" && !word.contains(['.', ',', '%']))
+        let months = behind == "tháng" && !word.contains(['.', ',', '%']);
+        figure && !(year || ordinal || months)
     })
 }
 
