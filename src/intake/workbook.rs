@@ -1,5 +1,7 @@
 //! Workbooks (XLSX) as grids: bounded in every direction before and while they are read, since anybody may send one.
 
+mod figures;
+pub mod form;
 mod guard;
 
 use std::io::Cursor;
@@ -11,6 +13,7 @@ use crate::domain::fault::Fault;
 use crate::domain::number::Written;
 use crate::domain::period::Month;
 
+pub use figures::{MAX_FAULTS, SheetCell, SheetFigure, SheetTable, WorkbookReading, figures};
 pub use guard::{MAX_DEPTH, MAX_ENTRIES, MAX_PART, MAX_UNPACKED};
 
 /// Most sheets of a workbook.
@@ -105,7 +108,10 @@ fn cells(book: &mut Xlsx<Cursor<&[u8]>>, name: &str, left: &mut Left) -> Result<
             continue;
         }
         let (row, column) = place(name, found.pos)?;
-        left.text = left.text.checked_sub(cell.text.len()).ok_or_else(|| at(name, row, column, "too_large", format!("the texts of a workbook have at most {MAX_TEXT} bytes")))?;
+        left.text = left
+            .text
+            .checked_sub(cell.text.len())
+            .ok_or_else(|| at(name, row, column, "too_large", format!("the texts of a workbook have at most {MAX_TEXT} bytes")))?;
         put(&mut rows, (row, column), cell, left).ok_or_else(|| at(name, row, column, "too_many", format!("a workbook has at most {MAX_CELLS} cells")))?;
     }
     Ok(rows)
@@ -145,7 +151,11 @@ fn merge(stretch: &Dimensions) -> Option<Merge> {
 /// A cell as it was read; a formula counts with the result that is kept beside it.
 fn grid_cell(value: &DataRef<'_>, formula: bool) -> GridCell {
     match value {
-        DataRef::Empty if formula => GridCell { text: "=".to_owned(), fault: Some("a formula without its result; open the file in a spreadsheet and save it".to_owned()), ..GridCell::default() },
+        DataRef::Empty if formula => GridCell {
+            text: "=".to_owned(),
+            fault: Some("a formula without its result; open the file in a spreadsheet and save it".to_owned()),
+            ..GridCell::default()
+        },
         DataRef::Empty => GridCell::default(),
         DataRef::Int(number) => numeric(number.to_string()),
         DataRef::Float(number) => numeric(fifteen(*number)),

@@ -30,7 +30,7 @@ const DOMAIN_CRATES: [&str; 9] = ["ahash", "chrono", "pest", "pest_derive", "rus
 const INTAKE_CRATES: [&str; 10] = ["calamine", "chrono", "csv", "quick_xml", "regex", "serde", "serde_json", "thiserror", "unicode_normalization", "zip"];
 
 /// Crates that belong to some layers alone.
-const BELONGS: [(&str, &[&str]); 15] = [
+const BELONGS: [(&str, &[&str]); 18] = [
     ("diesel", &["store"]),
     ("diesel_migrations", &["store"]),
     ("libsqlite3_sys", &["store"]),
@@ -46,6 +46,9 @@ const BELONGS: [(&str, &[&str]); 15] = [
     ("rustls", &["store"]),
     ("promql_parser", &["prometheus"]),
     ("rust_xlsxwriter", &["http"]),
+    ("calamine", &["intake"]),
+    ("actix_multipart", &["http"]),
+    ("futures_util", &["http"]),
 ];
 
 /// A source file: where it lies below `src/`, its module path, and every path that it names.

@@ -80,6 +80,12 @@ impl<'a> Tables<'a> {
         Self { catalogue, units, labels: Labels::new(catalogue), places: Places::new(units) }
     }
 
+    /// The units.
+    #[must_use]
+    pub fn units(&self) -> &'a Units {
+        self.units
+    }
+
     /// The labels of the catalogue.
     #[must_use]
     pub fn labels(&self) -> &Labels<'a> {
