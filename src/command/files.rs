@@ -34,6 +34,13 @@ pub enum Content {
     Workbook(Vec<u8>),
 }
 
+/// Whether a file is a workbook or a document by its ending: these are ZIPs as well as archives are.
+#[must_use]
+pub fn is_office(path: &Path) -> bool {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    matches!(ending.as_str(), "xlsx" | "xlsm" | "docx" | "docm")
+}
+
 /// Opens a file and finds out what it holds, by its ending and its first field.
 ///
 /// # Errors

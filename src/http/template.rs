@@ -216,3 +216,49 @@ fn guide(sheet: &mut Worksheet, form: &Form, looks: &Looks) -> Result<(), XlsxEr
     sheet.protect();
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::app::templates::FormGroup;
+    use crate::domain::catalogue::Catalogue;
+    use crate::domain::measure::{Measure, Members};
+    use crate::domain::number::Written;
+    use crate::domain::unit::Units;
+    use crate::intake::table::{Defaults, Tables};
+    use crate::intake::workbook::figures;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn a_form_that_is_filled_in_reads_as_what_was_filled_in(values in prop::collection::vec(prop::option::of(0_i64..=9_007_199_254_740), 200)) {
+            let catalogue = Catalogue::new(crate::app::catalogue::shipped().unwrap()).unwrap();
+            let units = Units::new((1..).zip(crate::app::units::shipped().unwrap()).collect()).unwrap();
+            let row = |(indicator, value): (&crate::domain::catalogue::Indicator, &Option<i64>)| FormRow {
+                measure: Measure { code: indicator.code.clone(), members: Members::none() },
+                label: format!("={}", indicator.code),
+                depth: 1,
+                unit_of_measure: "số lượng".to_owned(),
+                decimals: Some(indicator.decimals),
+                may_be_negative: false,
+                previous: Some(Written { mantissa: 7, scale: 0 }),
+                current: value.map(|mantissa| Written { mantissa, scale: indicator.decimals }),
+                checks: vec!["Không vượt quá tổng".to_owned()],
+            };
+            let rows: Vec<FormRow> = catalogue.indicators.iter().zip(&values).map(row).collect();
+            let groups = vec![FormGroup { title: "Hệ thống".to_owned(), rows: rows.clone() }];
+            let form = Form { unit: "travinh".to_owned(), name: "Trà Vinh".to_owned(), month: "2021-10".parse().unwrap(), revision: 1, groups };
+            let reading = figures(&written(&form).unwrap(), &Tables::new(&catalogue, &units), &catalogue, &Defaults::default()).unwrap();
+            prop_assert_eq!(&reading.faults, &Vec::new());
+            prop_assert!(reading.is_form && reading.unclaimed.is_empty());
+            let number = |written: Written, decimals: Option<u32>| written.at_scale(decimals.unwrap());
+            let expected: Vec<_> = rows.iter().filter_map(|row| Some((row.measure.to_string(), number(row.current?, row.decimals)))).collect();
+            let decimals = |measure: &Measure| catalogue.indicator(&measure.code).map(|indicator| indicator.decimals);
+            let found: Vec<_> = reading.figures.iter().map(|figure| (figure.measure.to_string(), number(figure.written.unwrap(), decimals(&figure.measure)))).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

@@ -50,7 +50,8 @@ pub(super) async fn upload(request: &HttpRequest, payload: web::Payload) -> Resu
         let mut field = field.map_err(|error| unreadable(&error))?;
         let name = field.name().unwrap_or_default().to_owned();
         if name != FIELD {
-            return Err(Problem::parameter("", "unknown_field", format!("a form has the field {FIELD} alone")));
+            let name: String = name.chars().take(60).collect();
+            return Err(Problem::parameter(&name, "unknown_field", format!("a form has the field {FIELD} alone")));
         }
         if found.is_some() {
             return Err(Problem::parameter(FIELD, "duplicate", format!("the field {FIELD} may stand once")));

@@ -483,4 +483,37 @@ mod tests {
         figures("Nội dung|Kết quả\nSố tiền xử phạt|15 triệu đồng", "", &["inspection.fines.amount travinh 2021-10 15000000"]);
         left("Nội dung|ĐVT|Kết quả\nVăn bản đi|%|15,5", &["1:2"]);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_table_makes_the_reader_fail_and_no_cell_is_both_taken_and_left(
+            words in proptest::collection::vec(
+                proptest::collection::vec(
+                    proptest::sample::select(vec![
+                        "", "STT", "1", "2", "I.", "-", "Văn bản đi", "Hồ sơ tiếp nhận", "Trực tuyến", "Mức độ 4", "Tổng cộng", "Tháng 10/2021", "T9", "2021", "Năm 2021",
+                        "Huyện Càng Long", "Chỉ tiêu", "Đơn vị", "Đơn vị tính", "%", "23.441", "7,5", "78%", "15 triệu", "Lũy kế", "(1)", "Ghi chú", "channel", "value", "…",
+                    ]),
+                    0..6,
+                ),
+                0..8,
+            ),
+            from in 0_usize..4,
+            to in 0_usize..8,
+        ) {
+            let mut grid = Grid::of_texts(&words);
+            grid.merges = vec![Merge { rows: from..to, columns: from..to }];
+            grid.of_sheet = from == 0;
+            let (tables, catalogue, units) = (grid.tables(), Catalogue::new(crate::app::catalogue::shipped().unwrap()).unwrap(), units());
+            let reader = Tables::new(&catalogue, &units);
+            let defaults = Defaults { unit: units.position("travinh"), month: Some("2021-10".parse().unwrap()), hint: String::new() };
+            for (_, grid) in tables.iter().chain(std::iter::once(&(0, grid.clone()))) {
+                let mapping = reader.read(grid, &defaults);
+                for figure in &mapping.figures {
+                    assert!(!mapping.unclaimed.iter().any(|cell| (cell.row, cell.column) == (figure.row, figure.column)));
+                    assert!(catalogue.measure_faults(&figure.measure).is_empty());
+                    assert_eq!(grid.rows[figure.row][figure.column].text.trim(), figure.printed);
+                }
+            }
+        }
+    }
 }

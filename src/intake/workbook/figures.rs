@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::form::{CODES, GUIDE_SHEET, INPUT, LABELS, MARK, MONTH_ROW, NOTES, UNIT_ROW, VERSION};
+use super::form::{CODES, GUIDE_SHEET, HEADER_ROW, INPUT, LABELS, MARK, MONTH_ROW, NOTES, UNIT_ROW, VERSION};
 use super::{Sheet, at, cell_name, open};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::fault::{Fault, quoted};
@@ -256,7 +256,7 @@ impl Form<'_> {
         }
         let (Some(unit), Some(month)) = (unit, month) else { return };
         (reading.unit, reading.month) = (Some(unit), Some(month));
-        for row in MONTH_ROW + 1..self.sheet.grid.rows.len() {
+        for row in HEADER_ROW + 1..self.sheet.grid.rows.len() {
             self.row(row, unit, month, reading);
         }
     }
