@@ -122,7 +122,7 @@ impl Grid {
 
     /// Some of its rows as a grid.
     fn rows_of(&self, rows: &Range<usize>) -> Self {
-        let within = |merge: &&Merge| merge.rows.start >= rows.start && merge.rows.start < rows.end;
+        let within = |merge: &&Merge| merge.rows.start >= rows.start && merge.rows.start < rows.end && merge.rows.start < merge.rows.end;
         let moved = |merge: &Merge| Merge { rows: merge.rows.start - rows.start..merge.rows.end.min(rows.end) - rows.start, columns: merge.columns.clone() };
         Self {
             rows: self.rows.get(rows.clone()).unwrap_or_default().to_vec(),
@@ -482,6 +482,28 @@ mod tests {
         figures("Nội dung|ĐVT|Kết quả\nSố tiền xử phạt|triệu đồng|15,5", "", &["inspection.fines.amount travinh 2021-10 15500000"]);
         figures("Nội dung|Kết quả\nSố tiền xử phạt|15 triệu đồng", "", &["inspection.fines.amount travinh 2021-10 15000000"]);
         left("Nội dung|ĐVT|Kết quả\nVăn bản đi|%|15,5", &["1:2"]);
+    }
+
+    #[test]
+    fn a_total_among_others_and_a_title_of_another_unit_or_month_are_not_certain() {
+        left(
+            "Đơn vị|Văn bản đi
+             Huyện Càng Long|1
+             Cộng|1
+             Huyện Cầu Ngang|2
+             Tổng cộng|3",
+            &["2:1", "4:1"],
+        );
+        left("Huyện Càng Long\nChỉ tiêu|Kết quả\nVăn bản đi|1", &["2:1"]);
+        left("Số liệu tháng 8/2021 và tháng 9/2021\nChỉ tiêu|Kết quả\nVăn bản đi|1", &["2:1"]);
+        figures("Sở Thông tin và Truyền thông\nChỉ tiêu|Kết quả\nVăn bản đi|1", "", &["ioffice.documents.outgoing travinh 2021-10 1"]);
+        figures("Chỉ tiêu|Kết quả\nVăn bản đi|1", "T9", &["ioffice.documents.outgoing travinh 2021-09 1"]);
+        figures("Tháng 8\nNăm 2020\nChỉ tiêu|Kết quả\nVăn bản đi|1", "", &["ioffice.documents.outgoing travinh 2020-08 1"]);
+    }
+
+    #[test]
+    fn numbers_within_texts_are_told() {
+        left("Tổng số văn bản đi: 23.441\nChỉ tiêu|Kết quả|Ghi chú\nHồ sơ tồn|5|trong đó 2 quá hạn\nGhi nhận 7 ý kiến|", &["0:0", "2:2", "3:0"]);
     }
 
     proptest::proptest! {

@@ -9,7 +9,9 @@ use crate::domain::fault::{Fault, quoted};
 use crate::domain::measure::Measure;
 use crate::domain::number::Written;
 use crate::domain::period::Month;
+use crate::intake::label::numbered;
 use crate::intake::table::cell::{Allowed, Said, has_digit, read, rounded};
+use crate::intake::table::month::timed;
 use crate::intake::table::{Defaults, GridCell, Mapping, Meaning, Tables, Use};
 
 /// Most faults that are listed.
@@ -143,7 +145,10 @@ fn left(sheet: &Sheet, row: usize, column: usize, cell: &GridCell, reason: &str)
 /// Reads the free tables of a sheet.
 fn free(sheet: &Sheet, tables: &Tables<'_>, defaults: &Defaults, reading: &mut WorkbookReading) {
     let named = Defaults { hint: format!("{} {}", defaults.hint, sheet.name).trim().to_owned(), ..defaults.clone() };
+    let mut read_to = 0;
     for (start, grid) in sheet.grid.tables() {
+        outside(sheet, read_to..start, reading);
+        read_to = start + grid.rows.len();
         let mapping = tables.read(&grid, &named);
         let Mapping { header, columns, rows, figures, unclaimed } = mapping;
         let own = |uses: &[Use], of: usize, what: fn(&Meaning) -> bool| uses.iter().any(|one| one.index == of && what(&one.meaning));
@@ -183,6 +188,17 @@ fn free(sheet: &Sheet, tables: &Tables<'_>, defaults: &Defaults, reading: &mut W
             columns,
             rows,
         });
+    }
+}
+
+/// Numbers in rows that belong to no table.
+fn outside(sheet: &Sheet, rows: std::ops::Range<usize>, reading: &mut WorkbookReading) {
+    for row in rows {
+        for (column, cell) in sheet.grid.rows.get(row).into_iter().flatten().enumerate() {
+            if cell.number.is_some() || cell.fault.is_some() || has_digit(&timed(numbered(&cell.text).1).rest) {
+                reading.unclaimed.push(left(sheet, row, column, cell, "it stands in no table"));
+            }
+        }
     }
 }
 
