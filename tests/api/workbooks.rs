@@ -112,8 +112,10 @@ fn a_form_is_handed_out_filled_in_and_taken_back_by_its_codes() {
     let level4 = input(&reply.body, "igate.dossiers.received{channel=online,service_level=4}");
     let signed = input(&reply.body, "ioffice.documents.signed");
     let rate = input(&reply.body, "ioffice.documents.signed_rate");
-    let body =
-        filled(&reply.body, &[(&outgoing, "24000"), (&level4, "2.100"), (&signed, "25000"), (&rate, "78.95"), (&signed.replace('F', "G"), "Số mới rà soát")]);
+    let body = filled(
+        &reply.body,
+        &[(&outgoing, "24000"), (&level4, "2.100 hồ sơ"), (&signed, "25000"), (&rate, "78.95"), (&signed.replace('F', "G"), "Số mới rà soát")],
+    );
     let tried = post(&server, "", &body).expect(200);
     has(&tried, &json!({ "unit": "travinh", "period": "2021-11", "dry_run": true, "template": true, "submission": null, "revision": null }));
     let expected = [

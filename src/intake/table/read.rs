@@ -11,7 +11,7 @@ use crate::domain::catalogue::Catalogue;
 use crate::domain::measure::Measure;
 use crate::domain::period::Month;
 use crate::domain::unit::{UnitKind, Units};
-use crate::intake::label::{Labels, UnitText, numbered};
+use crate::intake::label::{Labels, Resolution, UnitText, numbered};
 use crate::intake::words::folded;
 
 /// Most characters of what stands above a table that are looked at.
@@ -184,8 +184,8 @@ impl<'a> Tables<'a> {
         }
         let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c.is_whitespace() || matches!(c, '.' | ':' | '-'));
         match self.labels.resolve(rest, &around.hint) {
-            crate::intake::label::Resolution::One(measure) => Some(measure),
-            _ => None,
+            Resolution::One(measure) => Some(measure),
+            Resolution::Several(_) | Resolution::Members(_) | Resolution::Empty | Resolution::Nothing => None,
         }
     }
 

@@ -234,6 +234,9 @@ fn same(one: Option<Written>, other: Option<Written>) -> bool {
     }
 }
 
+/// What a cell of a form says: a number or a withdrawal, and whether it is about so much.
+type FilledIn = (Option<Written>, bool);
+
 /// A form of ours.
 struct Form<'a> {
     tables: &'a Tables<'a>,
@@ -320,7 +323,7 @@ impl Form<'_> {
     }
 
     /// The value filled in: nothing, a withdrawal, or a number and whether it is about so much.
-    fn value(&self, cell: &GridCell, measure: &Measure) -> Result<Option<(Option<Written>, bool)>, (&'static str, String)> {
+    fn value(&self, cell: &GridCell, measure: &Measure) -> Result<Option<FilledIn>, (&'static str, String)> {
         if let Some(fault) = &cell.fault {
             return Err(("cell_error", fault.clone()));
         }
