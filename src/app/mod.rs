@@ -17,7 +17,9 @@ pub mod scorecard;
 pub mod series;
 pub mod state;
 pub mod submissions;
+pub mod templates;
 pub mod units;
+pub mod workbooks;
 mod writer;
 
 use std::sync::Arc;

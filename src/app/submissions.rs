@@ -1,5 +1,7 @@
 //! Submissions: parsed, judged, recorded, looked up, withdrawn.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -12,7 +14,10 @@ use super::{App, time_text};
 use crate::domain::catalogue::Severity;
 use crate::domain::cube::{Overlay, View};
 use crate::domain::fault::Fault;
-use crate::domain::observation::{Counts, Effect, NewFigure, Parser, Submission};
+use crate::domain::measure::Measure;
+use crate::domain::number::Written;
+use crate::domain::observation::{Counts, Effect, NewFigure, Parser, Place, RawNumber, RawObservation, RawText, Submission};
+use crate::domain::period::Month;
 use crate::domain::rules::{CheckAt, Finding, RuleBook};
 use crate::domain::value::Source;
 use crate::error::Error;
@@ -151,10 +156,65 @@ pub enum Body {
     Json(Vec<u8>),
     /// CSV with what its request said beside it.
     Csv(Vec<u8>, Envelope),
+    /// Figures that were found in a document or a workbook.
+    Found(Vec<FoundObservation>, Envelope),
+}
+
+/// A figure that was found in a document or a workbook.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FoundObservation {
+    /// Its measure.
+    pub measure: Measure,
+    /// Its unit's code.
+    pub unit: String,
+    /// Its month.
+    pub month: Month,
+    /// The number; none to withdraw.
+    pub value: Option<Written>,
+    /// Where it stands, for faults: `sheet!cell`, or a JSON pointer.
+    pub place: String,
+}
+
+impl FoundObservation {
+    fn raw(&self, index: usize) -> RawObservation<'_> {
+        let text = |text: &str| RawText::Text(Cow::Owned(text.to_owned()));
+        RawObservation {
+            place: Place { index, line: None },
+            indicator: text(&self.measure.code),
+            unit: text(&self.unit),
+            period: text(&self.month.to_string()),
+            dimensions: self.measure.members.iter().map(|(dimension, member)| (Cow::Owned(dimension.to_owned()), text(member))).collect(),
+            value: self.value.map_or(RawNumber::Null, |value| RawNumber::Digits(Cow::Owned(value.to_string()))),
+        }
+    }
+}
+
+/// Faults of observations, told by where these were found.
+fn at_their_places(error: Error, found: &[FoundObservation]) -> Error {
+    let placed = |faults: Vec<Fault>| {
+        let place = |fault: Fault| {
+            let rest = fault.pointer.strip_prefix("/observations/").map(|rest| rest.split('/').next().unwrap_or_default());
+            let place = rest.and_then(|number| number.parse::<usize>().ok()).and_then(|number| found.get(number)).map(|found| found.place.clone());
+            place.map_or_else(|| fault.clone(), |pointer| Fault { pointer, ..fault.clone() })
+        };
+        faults.into_iter().map(place).collect()
+    };
+    match error {
+        Error::Invalid(faults) => Error::Invalid(placed(faults)),
+        Error::Conflict { detail, obstacles } => Error::Conflict { detail, obstacles: placed(obstacles) },
+        other @ (Error::Malformed(_)
+        | Error::NotFound(_)
+        | Error::TooLarge(_)
+        | Error::Busy(_)
+        | Error::Unsettled
+        | Error::Behind(_)
+        | Error::Surroundings { .. }
+        | Error::Store(_)) => other,
+    }
 }
 
 impl Body {
-    fn parse(&self, frame: &Frame) -> Result<(Submission, Envelope), Error> {
+    pub(super) fn parse(&self, frame: &Frame) -> Result<(Submission, Envelope), Error> {
         let mut parser = frame.parser();
         let envelope = match self {
             Self::Json(bytes) => json::read(bytes, &mut parser).map_err(|Unreadable(detail)| Error::Malformed(detail))?,
@@ -162,6 +222,11 @@ impl Body {
                 csv::read(bytes, &frame.catalogue, &mut parser);
                 envelope.faults().into_iter().for_each(|fault| parser.fault(fault));
                 envelope.clone()
+            }
+            Self::Found(found, envelope) => {
+                found.iter().enumerate().for_each(|(index, found)| parser.push(&found.raw(index)));
+                envelope.faults().into_iter().for_each(|fault| parser.fault(fault));
+                return Ok((finish(parser, envelope).map_err(|error| at_their_places(error, found))?, envelope.clone()));
             }
         };
         Ok((finish(parser, &envelope)?, envelope))

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-use super::files::{Content, open, record_csv, record_json};
+use super::files::{Content, open, record_csv, record_json, record_workbook};
 use super::import::ACTOR;
 use super::{Outcome, io, print_faults};
 use crate::app::App;
 use crate::app::clock::Clock;
 use crate::app::findings::{FindingQuery, FindingView};
+use crate::app::workbooks::{WorkbookQuery, WorkbookView};
 use crate::config::Language;
+use crate::domain::measure::Measure;
 use crate::error::Error;
 use crate::intake::Envelope;
 use crate::store::Store;
@@ -35,6 +37,7 @@ pub fn run(files: &[PathBuf], database: Option<&str>, lang: Language, clock: Clo
             Content::Units(units) => app.put_units_now(units, ACTOR, false).map(drop),
             Content::Json(bytes) => record_json(&app, &bytes, ACTOR).map(drop),
             Content::Csv(csv) => record_csv(&app, csv, &Envelope::default(), ACTOR, None).map(drop),
+            Content::Workbook(bytes) => workbook(&app, &bytes),
         };
         match outcome {
             Ok(()) => {}
@@ -56,6 +59,32 @@ pub fn run(files: &[PathBuf], database: Option<&str>, lang: Language, clock: Clo
         Language::En => println!("{faults} fault(s), {} finding(s)", found.len()),
     }
     Ok(if faults == 0 && found.is_empty() { Outcome::Done } else { Outcome::Faults })
+}
+
+/// Shows what a workbook was taken for, and takes its figures.
+fn workbook(app: &App, bytes: &[u8]) -> Result<(), Error> {
+    let view = app.try_workbook(bytes, &WorkbookQuery::default(), Envelope::default())?;
+    print_workbook(&view);
+    if view.figures.is_empty() { Ok(()) } else { record_workbook(app, bytes, &Envelope::default(), ACTOR).map(drop) }
+}
+
+/// What a workbook was taken for: its tables, its figures, and the cells that are left.
+fn print_workbook(view: &WorkbookView) {
+    for table in &view.mapping {
+        println!("{} header rows {:?}", table.sheet, table.header_rows);
+        for one in table.columns.iter().chain(&table.rows) {
+            let told = [&one.measure, &one.unit, &one.period, &one.reason].into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
+            println!("  {} {:?}: {} {told}", one.at, one.text, one.role);
+        }
+    }
+    for figure in &view.figures {
+        let value = figure.value.map_or_else(|| "null".to_owned(), |value| value.to_string());
+        let measure = Measure { code: figure.indicator.clone(), members: figure.dimensions.clone() };
+        println!("{}!{} {measure} {} {} = {value} ({})", figure.sheet, figure.cell, figure.unit, figure.period, figure.label);
+    }
+    for cell in &view.unclaimed {
+        println!("{}!{} {:?} is not taken: {}", cell.sheet, cell.cell, cell.printed, cell.reason);
+    }
 }
 
 fn findings(app: &App) -> Result<Vec<FindingView>, Error> {

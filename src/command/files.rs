@@ -7,6 +7,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use crate::app::App;
 use crate::app::submissions::{Recording, finish};
+use crate::app::workbooks::{WorkbookQuery, WorkbookView};
 use crate::domain::observation::{Counts, MAX_OBSERVATIONS};
 use crate::domain::unit::UnitDocument;
 use crate::error::Error;
@@ -14,6 +15,8 @@ use crate::intake::{Envelope, Unreadable, csv, json};
 
 /// Largest JSON file in bytes; CSV files have no bound, they are taken in stretches.
 const MAX_JSON: u64 = 64 << 20;
+/// Largest workbook in bytes.
+const MAX_WORKBOOK: u64 = 32 << 20;
 /// Figures in a submission of a file that does not fit into one.
 const STRETCH: usize = 20_000;
 /// How many submissions are on their way at once.
@@ -27,6 +30,15 @@ pub enum Content {
     Json(Vec<u8>),
     /// Units as JSON.
     Units(Vec<UnitDocument>),
+    /// A workbook (XLSX).
+    Workbook(Vec<u8>),
+}
+
+/// Whether a file is a workbook or a document by its ending: these are ZIPs as well as archives are.
+#[must_use]
+pub fn is_office(path: &Path) -> bool {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    matches!(ending.as_str(), "xlsx" | "xlsm" | "docx" | "docm")
 }
 
 /// Opens a file and finds out what it holds, by its ending and its first field.
@@ -36,7 +48,14 @@ pub enum Content {
 pub fn open(path: &Path) -> Result<Content, Error> {
     let named = |source: std::io::Error| Error::Surroundings { what: path.display().to_string(), source };
     let file = File::open(path).map_err(named)?;
-    if path.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("json")) {
+    let ends = |wanted: &str| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case(wanted));
+    if ends("xlsx") || ends("xlsm") || ends("xls") {
+        if file.metadata().map_err(named)?.len() > MAX_WORKBOOK {
+            return Err(Error::TooLarge(format!("{}: a workbook has at most {MAX_WORKBOOK} bytes", path.display())));
+        }
+        return Ok(Content::Workbook(std::fs::read(path).map_err(named)?));
+    }
+    if !ends("json") {
         return Ok(Content::Csv(file));
     }
     if file.metadata().map_err(named)?.len() > MAX_JSON {
@@ -91,6 +110,17 @@ pub fn record_json(app: &App, bytes: &[u8], actor: &str) -> Result<Taken, Error>
         return record_json(app, bytes, actor);
     }
     Ok(taken)
+}
+
+/// Records the figures of a workbook; what was found is shown.
+///
+/// # Errors
+/// Its faults, or the store's.
+pub fn record_workbook(app: &App, bytes: &[u8], envelope: &Envelope, actor: &str) -> Result<(WorkbookView, Taken), Error> {
+    let envelope = Envelope { source_kind: Some("workbook".to_owned()), ..envelope.clone() };
+    let view = app.record_workbook_now(bytes, &WorkbookQuery::default(), envelope, actor)?;
+    let taken = Taken { counts: view.counts, submissions: u64::from(view.submission.is_some()), findings: view.findings.len() };
+    Ok((view, taken))
 }
 
 /// Records a CSV: whole when it fits into one submission, else in stretches, the next of which is

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use indicatif::ProgressBar;
 
-use super::files::{Content, Taken, open, record_csv, record_json};
+use super::files::{Content, Taken, is_office, open, record_csv, record_json, record_workbook};
 use super::{Outcome, print_faults};
 use crate::app::App;
 use crate::app::archive::{self, Archive};
@@ -32,7 +32,7 @@ pub fn run(
         eprintln!("egov-kpi: --from-line goes with one file");
         return Ok(Outcome::Usage);
     }
-    if let Some(archive) = files.iter().find(|file| archive::is_archive(file)) {
+    if let Some(archive) = files.iter().find(|file| !is_office(file) && archive::is_archive(file)) {
         if files.len() > 1 || reference.is_some() || reason.is_some() || from_line.is_some() {
             eprintln!("egov-kpi: {} is an archive; it is imported alone and as it is, without other files and without flags", archive.display());
             return Ok(Outcome::Usage);
@@ -54,6 +54,10 @@ pub fn run(
             }
             Content::Json(bytes) => record_json(&app, &bytes, ACTOR),
             Content::Csv(csv) => record_csv(&app, csv, &envelope, ACTOR, from_line),
+            Content::Workbook(bytes) => record_workbook(&app, &bytes, &envelope, ACTOR).map(|(view, taken)| {
+                println!("{}: {} cell(s) with digits are not taken; `check` tells why", file.display(), view.unclaimed.len());
+                taken
+            }),
         };
         match recorded {
             Ok(taken) => {

@@ -20,8 +20,11 @@ mod reply;
 mod scorecard;
 mod series;
 mod submissions;
+mod template;
 mod units;
+mod upload;
 mod watch;
+mod workbooks;
 
 use std::sync::{Arc, OnceLock};
 
@@ -133,6 +136,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(utoipa_actix_web::scope(API).configure(|api: &mut ServiceConfig<'_>| {
         api.service(observations::post)
             .service(observations::get)
+            .service(workbooks::post)
+            .service(workbooks::get_template)
             .service(submissions::get)
             .service(submissions::delete)
             .service(series::get)

@@ -16,7 +16,7 @@ use crate::app::moment::Moment;
 /// The header that names the revision an answer was computed from, as tables have no other place for it.
 const REVISION: &str = "Egov-Kpi-Revision";
 /// The media type of a workbook.
-const WORKBOOK: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+pub(super) const WORKBOOK: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 /// Most characters that a cell of a workbook holds; what is longer is cut there.
 const MAX_CELL: usize = 32_767;
 
@@ -111,7 +111,7 @@ pub fn not_modified(request: &HttpRequest, stamp: &Stamp, format: Format) -> Opt
     same.then(|| with_headers(&mut HttpResponse::NotModified(), stamp, format).finish())
 }
 
-fn with_headers<'b>(answer: &'b mut HttpResponseBuilder, stamp: &Stamp, format: Format) -> &'b mut HttpResponseBuilder {
+pub(super) fn with_headers<'b>(answer: &'b mut HttpResponseBuilder, stamp: &Stamp, format: Format) -> &'b mut HttpResponseBuilder {
     answer.insert_header((REVISION, stamp.revision)).insert_header((ETAG, tag(stamp, format))).insert_header((VARY, "Accept, Accept-Encoding, Authorization"))
 }
 

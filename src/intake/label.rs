@@ -578,7 +578,7 @@ mod tests {
     fn one(labels: &Labels<'_>, text: &str, hint: &str) -> String {
         match labels.resolve(text, hint) {
             Resolution::One(measure) => measure.to_string(),
-            other => format!("{other:?}"),
+            other @ (Resolution::Several(_) | Resolution::Members(_) | Resolution::Empty | Resolution::Nothing) => format!("{other:?}"),
         }
     }
 

@@ -122,7 +122,7 @@ impl Grid {
 
     /// Some of its rows as a grid.
     fn rows_of(&self, rows: &Range<usize>) -> Self {
-        let within = |merge: &&Merge| merge.rows.start >= rows.start && merge.rows.start < rows.end;
+        let within = |merge: &&Merge| merge.rows.start >= rows.start && merge.rows.start < rows.end && merge.rows.start < merge.rows.end;
         let moved = |merge: &Merge| Merge { rows: merge.rows.start - rows.start..merge.rows.end.min(rows.end) - rows.start, columns: merge.columns.clone() };
         Self {
             rows: self.rows.get(rows.clone()).unwrap_or_default().to_vec(),
@@ -482,5 +482,60 @@ mod tests {
         figures("Nội dung|ĐVT|Kết quả\nSố tiền xử phạt|triệu đồng|15,5", "", &["inspection.fines.amount travinh 2021-10 15500000"]);
         figures("Nội dung|Kết quả\nSố tiền xử phạt|15 triệu đồng", "", &["inspection.fines.amount travinh 2021-10 15000000"]);
         left("Nội dung|ĐVT|Kết quả\nVăn bản đi|%|15,5", &["1:2"]);
+    }
+
+    #[test]
+    fn a_total_among_others_and_a_title_of_another_unit_or_month_are_not_certain() {
+        left(
+            "Đơn vị|Văn bản đi
+             Huyện Càng Long|1
+             Cộng|1
+             Huyện Cầu Ngang|2
+             Tổng cộng|3",
+            &["2:1", "4:1"],
+        );
+        left("Huyện Càng Long\nChỉ tiêu|Kết quả\nVăn bản đi|1", &["2:1"]);
+        left("Số liệu tháng 8/2021 và tháng 9/2021\nChỉ tiêu|Kết quả\nVăn bản đi|1", &["2:1"]);
+        figures("Sở Thông tin và Truyền thông\nChỉ tiêu|Kết quả\nVăn bản đi|1", "", &["ioffice.documents.outgoing travinh 2021-10 1"]);
+        figures("Chỉ tiêu|Kết quả\nVăn bản đi|1", "T9", &["ioffice.documents.outgoing travinh 2021-09 1"]);
+        figures("Tháng 8\nNăm 2020\nChỉ tiêu|Kết quả\nVăn bản đi|1", "", &["ioffice.documents.outgoing travinh 2020-08 1"]);
+    }
+
+    #[test]
+    fn numbers_within_texts_are_told() {
+        left("Tổng số văn bản đi: 23.441\nChỉ tiêu|Kết quả|Ghi chú\nHồ sơ tồn|5|trong đó 2 quá hạn\nGhi nhận 7 ý kiến|", &["0:0", "2:2", "3:0"]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_table_makes_the_reader_fail_and_no_cell_is_both_taken_and_left(
+            words in proptest::collection::vec(
+                proptest::collection::vec(
+                    proptest::sample::select(vec![
+                        "", "STT", "1", "2", "I.", "-", "Văn bản đi", "Hồ sơ tiếp nhận", "Trực tuyến", "Mức độ 4", "Tổng cộng", "Tháng 10/2021", "T9", "2021", "Năm 2021",
+                        "Huyện Càng Long", "Chỉ tiêu", "Đơn vị", "Đơn vị tính", "%", "23.441", "7,5", "78%", "15 triệu", "Lũy kế", "(1)", "Ghi chú", "channel", "value", "…",
+                    ]),
+                    0..6,
+                ),
+                0..8,
+            ),
+            from in 0_usize..4,
+            to in 0_usize..8,
+        ) {
+            let mut grid = Grid::of_texts(&words);
+            grid.merges = vec![Merge { rows: from..to, columns: from..to }];
+            grid.of_sheet = from == 0;
+            let (tables, catalogue, units) = (grid.tables(), Catalogue::new(crate::app::catalogue::shipped().unwrap()).unwrap(), units());
+            let reader = Tables::new(&catalogue, &units);
+            let defaults = Defaults { unit: units.position("travinh"), month: Some("2021-10".parse().unwrap()), hint: String::new() };
+            for (_, grid) in tables.iter().chain(std::iter::once(&(0, grid.clone()))) {
+                let mapping = reader.read(grid, &defaults);
+                for figure in &mapping.figures {
+                    assert!(!mapping.unclaimed.iter().any(|cell| (cell.row, cell.column) == (figure.row, figure.column)));
+                    assert!(catalogue.measure_faults(&figure.measure).is_empty());
+                    assert_eq!(grid.rows[figure.row][figure.column].text.trim(), figure.printed);
+                }
+            }
+        }
     }
 }

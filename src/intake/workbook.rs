@@ -1,5 +1,7 @@
 //! Workbooks (XLSX) as grids: bounded in every direction before and while they are read, since anybody may send one.
 
+mod figures;
+pub mod form;
 mod guard;
 
 use std::io::Cursor;
@@ -11,6 +13,7 @@ use crate::domain::fault::Fault;
 use crate::domain::number::Written;
 use crate::domain::period::Month;
 
+pub use figures::{MAX_FAULTS, SheetCell, SheetFigure, SheetTable, WorkbookReading, figures};
 pub use guard::{MAX_DEPTH, MAX_ENTRIES, MAX_PART, MAX_UNPACKED};
 
 /// Most sheets of a workbook.
@@ -105,7 +108,10 @@ fn cells(book: &mut Xlsx<Cursor<&[u8]>>, name: &str, left: &mut Left) -> Result<
             continue;
         }
         let (row, column) = place(name, found.pos)?;
-        left.text = left.text.checked_sub(cell.text.len()).ok_or_else(|| at(name, row, column, "too_large", format!("the texts of a workbook have at most {MAX_TEXT} bytes")))?;
+        left.text = left
+            .text
+            .checked_sub(cell.text.len())
+            .ok_or_else(|| at(name, row, column, "too_large", format!("the texts of a workbook have at most {MAX_TEXT} bytes")))?;
         put(&mut rows, (row, column), cell, left).ok_or_else(|| at(name, row, column, "too_many", format!("a workbook has at most {MAX_CELLS} cells")))?;
     }
     Ok(rows)
@@ -145,7 +151,11 @@ fn merge(stretch: &Dimensions) -> Option<Merge> {
 /// A cell as it was read; a formula counts with the result that is kept beside it.
 fn grid_cell(value: &DataRef<'_>, formula: bool) -> GridCell {
     match value {
-        DataRef::Empty if formula => GridCell { text: "=".to_owned(), fault: Some("a formula without its result; open the file in a spreadsheet and save it".to_owned()), ..GridCell::default() },
+        DataRef::Empty if formula => GridCell {
+            text: "=".to_owned(),
+            fault: Some("a formula without its result; open the file in a spreadsheet and save it".to_owned()),
+            ..GridCell::default()
+        },
         DataRef::Empty => GridCell::default(),
         DataRef::Int(number) => numeric(number.to_string()),
         DataRef::Float(number) => numeric(fifteen(*number)),
@@ -210,4 +220,85 @@ fn styled(mut reader: XlsxCellReader<'_, Cursor<&[u8]>>, rows: &mut [Vec<GridCel
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    fn book() -> Vec<u8> {
+        let mut book = rust_xlsxwriter::Workbook::new();
+        let sheet = book.add_worksheet();
+        let format = |code: &str| rust_xlsxwriter::Format::new().set_num_format(code);
+        sheet.write_string(0, 0, "Chỉ tiêu").unwrap();
+        sheet.merge_range(1, 0, 2, 1, "Gộp", &rust_xlsxwriter::Format::new()).unwrap();
+        sheet.write_number(3, 0, 0.78955).unwrap();
+        sheet.write_number_with_format(3, 1, 0.78955, &format("0.00%")).unwrap();
+        sheet.write_number_with_format(3, 2, 44_470.0, &format("mm/yyyy")).unwrap();
+        sheet.write_number_with_format(3, 3, 0.1 + 0.2, &format("#,##0.0")).unwrap();
+        sheet.write_boolean(3, 4, true).unwrap();
+        sheet.write_number(3, 5, 1e30).unwrap();
+        book.save_to_buffer().unwrap()
+    }
+
+    #[test]
+    fn cells_are_read_as_they_are_shown() {
+        let sheets = open(&book()).unwrap();
+        let row = &sheets[0].grid.rows[3];
+        let texts: Vec<&str> = row.iter().map(|cell| cell.text.as_str()).collect();
+        assert_eq!(texts[..5], ["0,78955", "78,96%", "2021-10", "0,3", "TRUE"]);
+        assert!(row[1].percent && row[1].decimals == Some(2) && row[1].number == Some(Written { mantissa: 7896, scale: 2 }));
+        assert_eq!(row[2].month, Some("2021-10".parse().unwrap()));
+        assert!(row[5].fault.is_some() && row[5].number.is_none());
+        assert_eq!(sheets[0].grid.merges, [Merge { rows: 1..3, columns: 0..2 }]);
+    }
+
+    #[test]
+    fn cells_have_the_names_that_spreadsheets_give_them() {
+        for (row, column, name) in
+            [(0, 0, "A1"), (6, 2, "C7"), (0, 25, "Z1"), (0, 26, "AA1"), (0, 701, "ZZ1"), (0, 702, "AAA1"), (1_048_575, 16_383, "XFD1048576")]
+        {
+            assert_eq!(cell_name(row, column), name);
+        }
+    }
+
+    #[test]
+    fn too_many_cells_and_too_much_text_are_refused() {
+        let sheet = |rows: &str, strings: &str| {
+            let mut zip = zip::ZipArchive::new(Cursor::new(book())).unwrap();
+            let mut out = zip::ZipWriter::new(Cursor::new(Vec::new()));
+            for place in 0..zip.len() {
+                let mut file = zip.by_index(place).unwrap();
+                let (name, mut text) = (file.name().unwrap().into_owned(), String::new());
+                file.read_to_string(&mut text).unwrap();
+                if name == "xl/worksheets/sheet1.xml" {
+                    text = format!("<worksheet xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><sheetData>{rows}</sheetData></worksheet>");
+                }
+                if name == "xl/sharedStrings.xml" {
+                    text = format!("<sst xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><si><t>{strings}</t></si></sst>");
+                }
+                out.start_file(name.as_str(), zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored)).unwrap();
+                out.write_all(text.as_bytes()).unwrap();
+            }
+            out.finish().unwrap().into_inner()
+        };
+        let wide: String = (1..=700).map(|row| format!("<row r=\"{row}\"><c r=\"ALL{row}\"><v>1</v></c></row>")).collect();
+        assert_eq!(open(&sheet(&wide, "x")).unwrap_err().code, "too_many");
+        let rows: String = (1..=17_000).map(|row| format!("<row r=\"{row}\"><c r=\"A{row}\" t=\"s\"><v>0</v></c></row>")).collect();
+        assert_eq!(open(&sheet(&rows, &"x".repeat(30_000))).unwrap_err().code, "too_large");
+        assert!(open(&sheet(&rows, "x")).is_ok());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_fail_otherwise_than_by_a_fault(place in 0_usize..10_000, byte: u8, cut in 0_usize..10_000) {
+            let mut bytes = book();
+            let length = bytes.len();
+            bytes[place % length] = byte;
+            drop(open(&bytes));
+            drop(open(&bytes[..cut % length]));
+        }
+    }
 }

@@ -34,3 +34,4 @@ mod steps;
 mod units;
 mod verify;
 mod workbook;
+mod workbooks;

@@ -35,7 +35,7 @@ const INTAKE_CRATES: [&str; 12] =
 const GUARD: &str = "intake/document/pdf/guard.rs";
 
 /// Crates that belong to some layers alone.
-const BELONGS: [(&str, &[&str]); 18] = [
+const BELONGS: [(&str, &[&str]); 21] = [
     ("diesel", &["store"]),
     ("diesel_migrations", &["store"]),
     ("libsqlite3_sys", &["store"]),
@@ -54,6 +54,9 @@ const BELONGS: [(&str, &[&str]); 18] = [
     ("rustls", &["store"]),
     ("promql_parser", &["prometheus"]),
     ("rust_xlsxwriter", &["http"]),
+    ("calamine", &["intake"]),
+    ("actix_multipart", &["http"]),
+    ("futures_util", &["http"]),
 ];
 
 /// A source file: where it lies below `src/`, its module path, and every path that it names.

@@ -34,9 +34,12 @@ pub struct Timed {
 /// Longest label in characters.
 const MAX_LABEL: usize = 300;
 
+/// What a pattern's match says.
+type Made = fn(&regex::Captures<'_>) -> When;
+
 struct Pattern {
     regex: Regex,
-    made: fn(&regex::Captures<'_>) -> When,
+    made: Made,
 }
 
 fn number(captures: &regex::Captures<'_>, name: &str) -> Option<u32> {
@@ -60,7 +63,7 @@ const DAY: &str = "a day, or a stretch of days";
 
 /// The patterns, longest first: what one has taken the next does not see.
 static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
-    let patterns: [(&str, fn(&regex::Captures<'_>) -> When); 19] = [
+    let patterns: [(&str, Made); 19] = [
         (r"so (voi|sanh)\b.*|tang,? *(/|-|hoac|va)? *giam\b.*|chenh lech.*|\+/-|\bcompared\b.*", |_| When::Other(COMPARED)),
         (r"\bluy ke\b|\bluy tien\b|\btu dau nam\b|\btinh tu dau\b|\bcong don\b|\byear to date\b|\bytd\b", |_| When::Other(TO_DATE)),
         (r"\bke hoach (nam|thang|giao|duoc giao|quy)\b|^ke hoach$|\bchi tieu (giao|nam|ke hoach|duoc giao)\b|\bmuc tieu\b|\bduoc giao\b|\btarget\b", |_| {

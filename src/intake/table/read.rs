@@ -10,8 +10,8 @@ use super::{Defaults, Grid, Mapping, Meaning, UnclaimedCell, Use};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::measure::Measure;
 use crate::domain::period::Month;
-use crate::domain::unit::Units;
-use crate::intake::label::{Labels, UnitText, numbered};
+use crate::domain::unit::{UnitKind, Units};
+use crate::intake::label::{Labels, Resolution, UnitText, numbered};
 use crate::intake::words::folded;
 
 /// Most characters of what stands above a table that are looked at.
@@ -80,6 +80,12 @@ impl<'a> Tables<'a> {
         Self { catalogue, units, labels: Labels::new(catalogue), places: Places::new(units) }
     }
 
+    /// The units.
+    #[must_use]
+    pub fn units(&self) -> &'a Units {
+        self.units
+    }
+
     /// The labels of the catalogue.
     #[must_use]
     pub fn labels(&self) -> &Labels<'a> {
@@ -107,53 +113,49 @@ impl<'a> Tables<'a> {
         let mut mapping = Mapping { header: parts.header.clone(), ..Mapping::default() };
         mapping.columns =
             columns.iter().enumerate().map(|(index, column)| self.column_use(index, shape.header_texts(&parts, index).join(" / "), column)).collect();
-        Outline::new(self, &shape, &columns, &title, defaults).read(parts.body, &mut mapping);
+        let inside = |(row, column): (usize, usize)| unclaimed_text(shape.cell(row, column), row, column, "a number within a text above the table");
+        mapping.unclaimed.extend(parts.title.clone().flat_map(|row| (0..shape.width()).map(move |column| (row, column))).filter_map(inside));
+        Outline::new(self, &shape, &columns, &title).read(parts.body, &mut mapping);
+        mapping.unclaimed.sort_by_key(|cell| (cell.row, cell.column));
         mapping
     }
 
     /// What the rows above the header and the hint say.
     fn title(&self, shape: &Shape<'_>, rows: &std::ops::Range<usize>, defaults: &Defaults) -> Title {
-        let mut around = Surroundings { hint: defaults.hint.chars().take(MAX_HINT).collect(), unit: defaults.unit, month: defaults.month };
-        let mut title = Title::default();
-        let (mut months, mut year) = (Vec::new(), None);
         let lines: Vec<String> = rows.clone().flat_map(|row| shape.own_texts(row)).collect();
-        for line in lines.iter().chain(std::iter::once(&defaults.hint)) {
-            for when in timed(line).when {
-                match when {
-                    When::Month(month) if !months.contains(&month) => months.push(month),
-                    When::Year(found) => year = Some(found),
-                    When::Other(why) if why.starts_with("year to date") || why.starts_with("a period wider") => title.refused = Some(why.to_owned()),
-                    _ => {}
-                }
-            }
-        }
-        match (months.as_slice(), year) {
-            ([one], _) => {
-                around.month = Some(*one);
-                // A title that names its month means that month, whatever else it compares it with.
-                title.refused = title.refused.filter(|why| why.starts_with("year to date"));
-            }
-            ([], Some(year)) => around.month = around.month.filter(|month| month.year() == year),
-            _ => {}
-        }
+        let hint: String = defaults.hint.chars().take(MAX_HINT).collect();
+        let mut title = Title { around: Surroundings { hint, unit: defaults.unit, month: defaults.month }, ..Title::default() };
+        let told: Vec<When> = lines.iter().chain(std::iter::once(&defaults.hint)).flat_map(|line| timed(line).when).collect();
+        title.time(&told);
+        let around = &mut title.around;
+        let (mut explicit, mut others) = (None, Vec::new());
         for line in &lines {
-            let plain = line.split_once(':').map_or(line.as_str(), |(_, behind)| behind);
-            if let Some(found) = folded(line)
-                .find("dvt")
-                .or_else(|| folded(line).find("don vi tinh"))
-                .and_then(|_| self.labels.unit_of_measure(plain.trim_matches([' ', ')', '('])))
-            {
+            let (head, plain) = line.split_once(':').map_or(("", line.as_str()), |(head, behind)| (head, behind));
+            if let Some(found) = measure_line(line).and_then(|()| self.labels.unit_of_measure(plain.trim_matches([' ', ')', '(']))) {
                 title.measured = Some(found);
             } else if let Place::One(unit) =
                 self.places.resolve(plain, around.month, defaults.unit).or_whole(|| self.places.resolve(line, around.month, defaults.unit))
             {
-                around.unit = Some(unit);
+                if folded(head).contains("don vi") { explicit = Some(unit) } else { others.push(unit) }
             }
             around.hint = format!("{} {line}", around.hint).trim().chars().take(MAX_HINT).collect();
         }
-        title.measure = lines.iter().chain(std::iter::once(&defaults.hint)).find_map(|line| self.title_measure(line, &around));
-        title.around = around;
+        around.unit = self.title_unit(explicit, &others, defaults.unit);
+        title.measure = lines.iter().chain(std::iter::once(&defaults.hint)).find_map(|line| self.title_measure(line, &title.around));
         title
+    }
+
+    /// The unit of a table: the one that a title gives as such; else the one of the request, unless the title names another one. Who has
+    /// written a report for a unit above it stands in its head as well: a department or an agency is passed over.
+    fn title_unit(&self, explicit: Option<usize>, named: &[usize], given: Option<usize>) -> Option<usize> {
+        if explicit.is_some() {
+            return explicit;
+        }
+        let Some(given) = given else { return named.last().copied().filter(|last| named.iter().all(|unit| unit == last)) };
+        let writes = |unit: usize| self.units.get(unit).is_some_and(|unit| matches!(unit.document.kind, UnitKind::Department | UnitKind::Agency));
+        let above = |unit: usize| self.units.ancestors(given).any(|above| above == unit);
+        let strange = named.iter().any(|unit| *unit != given && !above(*unit) && !(writes(*unit) && self.units.ancestors(*unit).any(|above| above == given)));
+        (!strange).then_some(given)
     }
 
     /// The measure that a title names, its common words left out.
@@ -182,8 +184,8 @@ impl<'a> Tables<'a> {
         }
         let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c.is_whitespace() || matches!(c, '.' | ':' | '-'));
         match self.labels.resolve(rest, &around.hint) {
-            crate::intake::label::Resolution::One(measure) => Some(measure),
-            _ => None,
+            Resolution::One(measure) => Some(measure),
+            Resolution::Several(_) | Resolution::Members(_) | Resolution::Empty | Resolution::Nothing => None,
         }
     }
 
@@ -284,6 +286,42 @@ impl<'a> Tables<'a> {
     }
 }
 
+/// Whether a line of a title says how figures are measured.
+fn measure_line(line: &str) -> Option<()> {
+    let line = folded(line);
+    (line.contains("dvt") || line.contains("don vi tinh")).then_some(())
+}
+
+impl Title {
+    /// What the times in a title make of the month that the table is of.
+    fn time(&mut self, told: &[When]) {
+        let (mut months, mut numbers, mut year) = (Vec::new(), Vec::new(), None);
+        for when in told {
+            match *when {
+                When::Month(month) if !months.contains(&month) => months.push(month),
+                When::OfYear(number) if !numbers.contains(&number) => numbers.push(number),
+                When::Year(found) => year = Some(found),
+                When::Other(why) if why.starts_with("year to date") || why.starts_with("a period wider") => self.refused = Some(why.to_owned()),
+                When::Month(_) | When::OfYear(_) | When::Relative(_) | When::Other(_) => {}
+            }
+        }
+        let given = self.around.month;
+        if let ([], [number]) = (months.as_slice(), numbers.as_slice()) {
+            months.extend(year.or(given.map(Month::year)).and_then(|year| Month::new(year, *number)));
+        }
+        self.around.month = match (months.as_slice(), numbers.len()) {
+            ([one], 0 | 1) => Some(*one),
+            ([], 0) => given.filter(|month| year.is_none_or(|year| month.year() == year)),
+            // Of several months the one reported on is meant, when it is among them.
+            (months, _) => given.filter(|month| months.contains(month)),
+        };
+        if matches!(months.as_slice(), [_]) {
+            // A title that names its month means that month, whatever else it compares it with.
+            self.refused = self.refused.take().filter(|why| why.starts_with("year to date"));
+        }
+    }
+}
+
 impl Place {
     /// This unit, or what a second reading finds.
     fn or_whole(self, second: impl FnOnce() -> Self) -> Self {
@@ -305,6 +343,11 @@ fn settle(columns: &mut [Column]) {
 /// Whether a cell is one that must not be lost silently.
 pub(super) fn is_figure(cell: &super::GridCell) -> bool {
     cell.number.is_some() || cell.fault.is_some() || (cell.month.is_none() && looks_like_figure(&cell.text))
+}
+
+/// A text with a number in it that is no month and numbers no row.
+pub(super) fn unclaimed_text(cell: &super::GridCell, row: usize, column: usize, reason: &str) -> Option<UnclaimedCell> {
+    (cell.month.is_none() && has_digit(&timed(numbered(&cell.text).1).rest)).then(|| unclaimed(cell, row, column, reason)).flatten()
 }
 
 /// A cell that was not taken, when it has a digit.

@@ -7,9 +7,9 @@ use super::cell::{Allowed, Said, multiplied, read, rounded};
 use super::facets::{Facets, Stub};
 use super::month::timed;
 use super::place::Place;
-use super::read::{Column, Surroundings, Tables, Title, is_figure, unclaimed};
+use super::read::{Column, Surroundings, Tables, Title, is_figure, unclaimed, unclaimed_text};
 use super::shape::{Shape, is_numbering, marker_of};
-use super::{CellFigure, Defaults, GridCell, Mapping, Meaning, Use};
+use super::{CellFigure, GridCell, Mapping, Meaning, Use};
 use crate::domain::measure::{Measure, Members};
 use crate::domain::number::Written;
 use crate::domain::period::Month;
@@ -48,8 +48,8 @@ pub(super) struct Outline<'t, 's> {
 }
 
 impl<'t, 's> Outline<'t, 's> {
-    pub(super) fn new(tables: &'t Tables<'t>, shape: &'s Shape<'s>, columns: &'s [Column], title: &'s Title, defaults: &Defaults) -> Self {
-        let whole = title.around.unit.or(defaults.unit);
+    pub(super) fn new(tables: &'t Tables<'t>, shape: &'s Shape<'s>, columns: &'s [Column], title: &'s Title) -> Self {
+        let whole = title.around.unit;
         Self {
             tables,
             shape,
@@ -78,6 +78,10 @@ impl<'t, 's> Outline<'t, 's> {
             let repeated = self.repeats_header(row, mapping);
             if !figures || repeated {
                 let meaning = self.head(row, &texts, repeated);
+                if !repeated && !matches!(meaning, Meaning::Figures { .. }) {
+                    let inside = |column| unclaimed_text(self.shape.cell(row, column), row, column, "a number within a heading");
+                    mapping.unclaimed.extend((0..self.shape.width()).filter_map(inside));
+                }
                 mapping.rows.extend((!text.is_empty()).then_some(Use { index: row, text, meaning }));
                 continue;
             }
@@ -88,7 +92,11 @@ impl<'t, 's> Outline<'t, 's> {
         let units: HashSet<usize> = rows.iter().filter_map(|(_, facets, _)| facets.unit).collect();
         let across: HashSet<usize> = self.facets_of_columns().filter_map(|facets| facets.unit).collect();
         let named = rows.iter().any(|(_, facets, _)| facets.measure.is_some()) || self.facets_of_columns().any(|facets| facets.measure.is_some());
-        let table = Table { units, across, named, month_rows: rows.iter().any(|(_, facets, _)| facets.month.is_some()) };
+        // A total is over the rows before it or behind it: one alone, at an end of the table, is over all of them.
+        let totals: Vec<usize> = rows.iter().enumerate().filter(|(_, (_, facets, _))| facets.total).map(|(place, _)| place).collect();
+        let sole = matches!(totals.as_slice(), [one] if *one == 0 || one + 1 == rows.len());
+        let sole_across = self.facets_of_columns().filter(|facets| facets.total).count() == 1;
+        let table = Table { sole, sole_across, units, across, named, month_rows: rows.iter().any(|(_, facets, _)| facets.month.is_some()) };
         for (row, facets, text) in &rows {
             self.cells(*row, facets, text, &table, mapping);
         }
@@ -360,7 +368,11 @@ impl<'t, 's> Outline<'t, 's> {
         for (column, kind) in self.columns.iter().enumerate() {
             let cell = self.shape.cell(row, column);
             let taken = match kind {
-                Column::Numbers | Column::Measured | Column::Aside(_) => continue,
+                Column::Numbers | Column::Measured => continue,
+                Column::Aside(what) => {
+                    mapping.unclaimed.extend(unclaimed_text(cell, row, column, what));
+                    continue;
+                }
                 Column::Stub(_)
                     if !is_figure(cell)
                         || is_numbering(&cell.text)
@@ -411,6 +423,9 @@ impl<'t, 's> Outline<'t, 's> {
             },
         };
         let unit = self.unit_of(both.unit, totals, table)?;
+        if !self.tables.units.exists(unit, month) {
+            return Err(format!("{} did not exist at the end of {month}", self.tables.units.code(unit)));
+        }
         let percent = self.tables.catalogue.unit_of_measure(&measure.code) == "percent";
         let measured = both.measured.or(self.title.measured.filter(|unit| unit.power > 0)).unwrap_or(UnitText { percent, power: 0 });
         if measured.percent && !percent {
@@ -425,7 +440,10 @@ impl<'t, 's> Outline<'t, 's> {
         if let Some(unit) = named {
             return Ok(unit);
         }
-        let whole = self.whole.ok_or("no label names the unit")?;
+        if (totals.0 && !table.sole) || (totals.1 && !table.sole_across) {
+            return Err("what the total is over is not certain".to_owned());
+        }
+        let whole = self.whole.ok_or("no label names the unit, or the title names another one than the request")?;
         let below = |units: &HashSet<usize>| units.iter().all(|unit| *unit != whole && self.tables.units.ancestors(*unit).any(|above| above == whole));
         let sound = |total: bool, units: &HashSet<usize>| match (total, units.is_empty()) {
             (true, true) => Err("a total over rows or columns that are not units".to_owned()),
@@ -483,6 +501,9 @@ impl<'t, 's> Outline<'t, 's> {
 
 /// What the rows and columns of a table name as a whole.
 struct Table {
+    /// Whether the only total of the rows, or of the columns, is over all of them.
+    sole: bool,
+    sole_across: bool,
     units: HashSet<usize>,
     across: HashSet<usize>,
     named: bool,

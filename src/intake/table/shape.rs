@@ -130,8 +130,10 @@ impl<'g> Shape<'g> {
             return false;
         }
         let years = numbers.iter().all(|(_, number)| (1990..=2100).contains(number)) && self.shown(row).len() > 1 && numbers.len() > 1;
-        let below_months =
-            |column: usize| (row.saturating_sub(MAX_HEADER)..row).any(|above| folded(self.text(above, column)).starts_with("thang") && self.cell(above, column).number.is_none());
+        let below_months = |column: usize| {
+            (row.saturating_sub(MAX_HEADER)..row)
+                .any(|above| folded(self.text(above, column)).starts_with("thang") && self.cell(above, column).number.is_none())
+        };
         years
             || numbers
                 .iter()

@@ -56,7 +56,10 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Fault> {
             let scanned = scan(BufReader::new(&mut counted), types);
             let unpacked = counted.read;
             if unpacked > counted.most || (unpacked > SMALL && unpacked / MAX_RATIO > packed) {
-                return Err(fault("too_large", format!("a file within unpacks to more than {MAX_PART} bytes, all to more than {MAX_UNPACKED}, or to more than {MAX_RATIO} times its size")));
+                return Err(fault(
+                    "too_large",
+                    format!("a file within unpacks to more than {MAX_PART} bytes, all to more than {MAX_UNPACKED}, or to more than {MAX_RATIO} times its size"),
+                ));
             }
             scanned?;
             left -= unpacked;

@@ -1,0 +1,247 @@
+//! What a unit is asked to fill in for a month: the rows of its form.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::findings::position;
+use super::moment::Moment;
+use super::state::State;
+use crate::domain::catalogue::Catalogue;
+use crate::domain::fault::quoted;
+use crate::domain::measure::{Measure, Members};
+use crate::domain::number::Written;
+use crate::domain::period::Month;
+use crate::error::Error;
+
+/// Most rows of a form.
+pub const MAX_ROWS: usize = 2_000;
+
+/// A form for one unit and month.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Form {
+    /// The unit's code.
+    pub unit: String,
+    /// Its name.
+    pub name: String,
+    /// The month.
+    pub month: Month,
+    /// The revision that its figures are from.
+    pub revision: i64,
+    /// Its groups: a system each, stated rates last.
+    pub groups: Vec<FormGroup>,
+}
+
+/// The rows of a system.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FormGroup {
+    /// Its heading.
+    pub title: String,
+    /// Its rows.
+    pub rows: Vec<FormRow>,
+}
+
+/// A figure to fill in.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FormRow {
+    /// Its measure.
+    pub measure: Measure,
+    /// What it is called.
+    pub label: String,
+    /// How many members it names: how far it is indented.
+    pub depth: usize,
+    /// What it is measured in.
+    pub unit_of_measure: String,
+    /// Most decimals; none for stated rates.
+    pub decimals: Option<u32>,
+    /// Whether it may be below zero.
+    pub may_be_negative: bool,
+    /// The figure of the month before.
+    pub previous: Option<Written>,
+    /// The figure that stands already.
+    pub current: Option<Written>,
+    /// The checks that it takes part in, in words.
+    pub checks: Vec<String>,
+}
+
+impl Moment {
+    /// The form of a unit for a month.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown unit, a fault for a month in which it does not exist or that has not begun.
+    pub fn form(&self, unit: &str, month: Month) -> Result<Form, Error> {
+        let state = self.look();
+        let place = position(&state, unit)?;
+        if month > self.month() {
+            return Err(Error::fault("/period", "future_month", format!("{month} has not begun")));
+        }
+        if !state.units.exists(place, month) {
+            return Err(Error::fault("/unit", "unit_not_valid", format!("{} did not exist at the end of {month}", quoted(unit))));
+        }
+        let measures = measures(&state, place, month);
+        let name = state.units.get(place).map_or_else(String::new, |unit| unit.document.shown().to_owned());
+        Ok(Form { unit: unit.to_owned(), name, month, revision: state.revision, groups: groups(&state, place, month, &measures) })
+    }
+}
+
+/// What is asked for: what is expected of the unit, with the members of each, and what it has reported before; else what units beside it
+/// report; else everything.
+fn measures(state: &State, unit: usize, month: Month) -> BTreeSet<Measure> {
+    let catalogue = &state.catalogue;
+    let expected =
+        catalogue.expectations.iter().filter(|expectation| expectation.is_of(&state.units, unit, month)).flat_map(|expectation| &expectation.measures);
+    let mut found: BTreeSet<Measure> = expected.flat_map(|measure| with_members(catalogue, measure)).collect();
+    found.extend(reported(state, &[unit]));
+    if found.is_empty() {
+        let here = state.units.get(unit);
+        let beside = |other: &usize| state.units.get(*other).zip(here).is_some_and(|(other, here)| other.document.kind == here.document.kind);
+        let around: Vec<usize> = match here.and_then(|here| here.parent) {
+            Some(parent) => state.units.children(parent).filter(beside).collect(),
+            None => state.units.roots().filter(beside).collect(),
+        };
+        found.extend(reported(state, &around));
+    }
+    if found.is_empty() {
+        let all = catalogue.indicators.iter().map(|indicator| Measure { code: indicator.code.clone(), members: Members::none() });
+        found.extend(all.flat_map(|measure| with_members(catalogue, &measure)));
+    }
+    found
+}
+
+/// A measure, and the same with each member of each dimension that it leaves open.
+fn with_members(catalogue: &Catalogue, measure: &Measure) -> Vec<Measure> {
+    let mut found = vec![measure.clone()];
+    let Some(indicator) = catalogue.indicator(&measure.code) else { return found };
+    for dimension in &indicator.dimensions {
+        for member in &dimension.members {
+            let host = dimension.within.iter().fold(measure.members.clone(), |members, (host, needed)| members.with(host, needed));
+            let members = host.with(&dimension.code, member);
+            let more = Measure { code: measure.code.clone(), members };
+            if measure.members.get(&dimension.code).is_none() && indicator.member_faults(&more.members).is_empty() {
+                found.push(more);
+            }
+        }
+    }
+    found
+}
+
+/// The measures that units have ever reported.
+fn reported(state: &State, units: &[usize]) -> Vec<Measure> {
+    let has = |id: usize| units.iter().any(|unit| state.cube.row(id, *unit).last().is_some());
+    let declared = |measure: &Measure| state.catalogue.measure_faults(measure).is_empty();
+    let mut found: Vec<Measure> = state.measures.iter().filter(|(id, measure)| declared(measure) && has(*id)).map(|(_, measure)| measure.clone()).collect();
+    let stated: BTreeSet<usize> = state.cube.all_stated().filter(|(entry, _)| units.contains(&entry.unit)).map(|(entry, _)| entry.measure).collect();
+    found.extend(stated.into_iter().filter_map(|id| state.measures.get(id)).filter(|measure| declared(measure)).cloned());
+    found
+}
+
+fn groups(state: &State, unit: usize, month: Month, measures: &BTreeSet<Measure>) -> Vec<FormGroup> {
+    let document = &state.catalogue.document;
+    let mut groups: BTreeMap<usize, FormGroup> = BTreeMap::new();
+    let rates = document.systems.len() + 1;
+    let system =
+        |code: Option<&String>| code.and_then(|code| document.systems.iter().position(|system| system.code == *code)).unwrap_or(document.systems.len());
+    let mut left = MAX_ROWS;
+    let ordered = document
+        .indicators
+        .iter()
+        .map(|indicator| (system(indicator.system.as_ref()), &indicator.code))
+        .chain(document.kpis.iter().map(|kpi| (rates, &kpi.code)));
+    for (place, code) in ordered {
+        let mut named: Vec<&Measure> = measures.iter().filter(|measure| measure.code == *code).collect();
+        named.sort_by_key(|measure| order(&state.catalogue, measure));
+        for measure in named {
+            let Some(less) = left.checked_sub(1) else { break };
+            left = less;
+            let title = match document.systems.get(place) {
+                Some(system) => system.name.vi.clone(),
+                None if place == rates => "Tỷ lệ do đơn vị tự tính (nếu có)".to_owned(),
+                None => "Chỉ tiêu khác".to_owned(),
+            };
+            groups.entry(place).or_insert_with(|| FormGroup { title, rows: Vec::new() }).rows.push(row(state, unit, month, measure));
+        }
+    }
+    groups.into_values().collect()
+}
+
+/// The order of splits below their total: by dimension, then by member as they are declared.
+fn order(catalogue: &Catalogue, measure: &Measure) -> Vec<(usize, usize)> {
+    let dimensions = catalogue.indicator(&measure.code).map_or(&[][..], |indicator| indicator.dimensions.as_slice());
+    let place = |(code, member): (&str, &str)| {
+        let dimension = dimensions.iter().position(|dimension| dimension.code == code).unwrap_or(usize::MAX);
+        let member = dimensions.get(dimension).and_then(|dimension| dimension.members.iter().position(|known| known == member)).unwrap_or(usize::MAX);
+        (dimension, member)
+    };
+    let mut places: Vec<(usize, usize)> = measure.members.iter().map(place).collect();
+    places.sort_unstable();
+    places
+}
+
+fn row(state: &State, unit: usize, month: Month, measure: &Measure) -> FormRow {
+    let indicator = state.catalogue.indicator(&measure.code);
+    let id = state.measures.id(measure);
+    let view = state.view();
+    let figure = |month: Month| match indicator {
+        Some(indicator) => id.and_then(|id| view.figure(id, unit, month)).map(|mantissa| Written { mantissa, scale: indicator.decimals }),
+        None => id.and_then(|id| view.stated(id, unit, month)),
+    };
+    let names = &state.catalogue.label(measure);
+    FormRow {
+        measure: measure.clone(),
+        label: if names.vi.is_empty() { measure.to_string() } else { names.vi.clone() },
+        depth: measure.members.len(),
+        unit_of_measure: vietnamese_unit(state.catalogue.unit_of_measure(&measure.code)),
+        decimals: indicator.map(|indicator| indicator.decimals),
+        may_be_negative: indicator.is_none_or(|indicator| indicator.may_be_negative),
+        previous: figure(month.plus(-1)),
+        current: figure(month),
+        checks: checks(&state.catalogue, measure),
+    }
+}
+
+/// A unit of measure in Vietnamese, where the service knows it.
+fn vietnamese_unit(unit: &str) -> String {
+    match unit {
+        "count" => "số lượng",
+        "percent" => "%",
+        "VND" => "đồng",
+        "minutes/day" => "phút/ngày",
+        "endpoints/session" => "điểm cầu/cuộc",
+        other => other,
+    }
+    .to_owned()
+}
+
+/// The checks that a figure takes part in: written rules, and those that follow from the catalogue.
+fn checks(catalogue: &Catalogue, measure: &Measure) -> Vec<String> {
+    let touches = |reference: &&crate::domain::formula::Reference| {
+        let members = reference.members.iter().filter_map(|(dimension, member)| Some((dimension.clone(), member.clone()?))).collect();
+        reference.indicator == measure.code && Members::new(members).is_ok_and(|members| members == measure.members)
+    };
+    let mut found: Vec<String> = Vec::new();
+    for rule in &catalogue.rules {
+        if [&rule.check.left, &rule.check.right].iter().any(|side| side.references().iter().any(touches)) && !rule.name.vi.is_empty() {
+            found.push(rule.name.vi.clone());
+        }
+    }
+    if let Some(indicator) = catalogue.indicator(&measure.code) {
+        let name = |code: &str| {
+            catalogue
+                .document
+                .dimensions
+                .iter()
+                .find(|dimension| dimension.code == code)
+                .map_or_else(|| code.to_owned(), |dimension| dimension.name.vi.to_lowercase())
+        };
+        for dimension in indicator.open(&measure.members) {
+            let told = if dimension.complete { "Tổng các thành phần theo" } else { "Tổng các thành phần không vượt quá số này, theo" };
+            let ends = if dimension.complete { " phải bằng số này" } else { "" };
+            found.push(format!("{told} {}{ends}", name(&dimension.code)));
+        }
+        if let Some((opened, _)) = &indicator.movement
+            && measure.members.is_empty()
+        {
+            let opened = catalogue.name(opened).map_or(opened.as_str(), |name| name.vi.as_str());
+            found.push(format!("Bằng số tháng trước cộng “{opened}”, trừ số đã đóng"));
+        }
+    }
+    found
+}
