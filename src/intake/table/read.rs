@@ -1,12 +1,14 @@
 //! From a grid to its mapping: where the header is, what columns and rows stand for, which cell is which figure.
 
+use std::collections::HashMap;
+
 use super::cell::{has_digit, looks_like_figure};
 use super::facets::{Facets, Stub};
 use super::month::{When, timed};
 use super::place::{Place, Places};
 use super::rows::Outline;
 use super::shape::Shape;
-use super::{Defaults, Grid, Mapping, Meaning, UnclaimedCell, Use};
+use super::{CellFigure, Defaults, Grid, Mapping, Meaning, UnclaimedCell, Use};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::measure::Measure;
 use crate::domain::period::Month;
@@ -116,8 +118,29 @@ impl<'a> Tables<'a> {
         let inside = |(row, column): (usize, usize)| unclaimed_text(shape.cell(row, column), row, column, "a number within a text above the table");
         mapping.unclaimed.extend(parts.title.clone().flat_map(|row| (0..shape.width()).map(move |column| (row, column))).filter_map(inside));
         Outline::new(self, &shape, &columns, &title).read(parts.body, &mut mapping);
+        self.refuse_other_systems(&mut mapping);
         mapping.unclaimed.sort_by_key(|cell| (cell.row, cell.column));
         mapping
+    }
+
+    /// A row that names one system has no figure of another, whatever its column is called.
+    fn refuse_other_systems(&self, mapping: &mut Mapping) {
+        let named: HashMap<usize, Vec<String>> = mapping.rows.iter().map(|row| (row.index, self.labels.systems(&row.text))).collect();
+        let document = &self.catalogue.document;
+        let system = |code: &str| {
+            let of_indicator = document.indicators.iter().find(|indicator| indicator.code == code).map(|indicator| &indicator.system);
+            of_indicator.or_else(|| document.kpis.iter().find(|kpi| kpi.code == code).map(|kpi| &kpi.system)).cloned().flatten()
+        };
+        let other = |figure: &CellFigure| {
+            let systems = named.get(&figure.row).filter(|systems| !systems.is_empty());
+            systems.zip(system(&figure.measure.code)).is_some_and(|(systems, own)| !systems.contains(&own))
+        };
+        let (refused, kept): (Vec<CellFigure>, Vec<CellFigure>) = std::mem::take(&mut mapping.figures).into_iter().partition(other);
+        mapping.figures = kept;
+        mapping.unclaimed.extend(refused.into_iter().map(|figure| {
+            let reason = format!("the row names another system than {}", figure.measure);
+            UnclaimedCell { row: figure.row, column: figure.column, printed: figure.printed, reason }
+        }));
     }
 
     /// What the rows above the header and the hint say.
