@@ -570,6 +570,7 @@ pub fn numbered(text: &str) -> (Marker, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::catalogue::CatalogueDocument;
 
     fn catalogue() -> Catalogue {
         Catalogue::new(crate::app::catalogue::shipped().unwrap()).unwrap()
@@ -661,6 +662,26 @@ mod tests {
         assert_eq!(of("10/2021"), (Marker::None, "10/2021"));
         assert_eq!(of("2.312 chứng thư"), (Marker::None, "2.312 chứng thư"));
         assert_eq!(of("Văn bản đi"), (Marker::None, "Văn bản đi"));
+    }
+
+    #[test]
+    fn two_measures_of_a_system_do_not_share_a_label() {
+        let faults = |system: &str, label: &str| {
+            let document = serde_json::json!({
+                "systems": [{ "code": "s" }, { "code": "t" }],
+                "indicators": [
+                    { "code": "a", "kind": "flow", "unit_of_measure": "count", "system": "s", "labels": ["Tạo mới"] },
+                    { "code": "b", "kind": "flow", "unit_of_measure": "count", "system": system, "labels": [label] }
+                ]
+            });
+            let found = Catalogue::new(CatalogueDocument::from_value(document).unwrap());
+            found.err().unwrap_or_default().into_iter().map(|fault| format!("{} {}", fault.pointer, fault.code)).collect::<Vec<String>>()
+        };
+        assert_eq!(faults("s", "TẠO  mới"), ["/indicators/1/labels/0 duplicate_label"]);
+        assert_eq!(faults("t", "Tạo mới"), Vec::<String>::new());
+        assert_eq!(faults("t", " "), ["/indicators/1/labels/0 malformed"]);
+        assert_eq!(faults("t", &"a".repeat(200)), Vec::<String>::new());
+        assert_eq!(faults("t", &"a".repeat(201)), ["/indicators/1/labels/0 malformed"]);
     }
 
     #[test]
