@@ -166,7 +166,9 @@ fn placed(text: &str, captures: &Captures<'_>, range: Range<usize>) -> Placed {
         quarter.and_then(|quarter| u32::try_from(quarter * 3).ok()).map(|last| Piece::Span { last, months: 3, year: number(&["qy", "qy2"]) })
     } else if named("nmonths").is_some() {
         let months = text.get(range.clone()).and_then(|text| text.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok());
-        months.map(|months| Piece::Span { last: months, months, year: number(&["nyear"]) })
+        // "3 tháng cuối năm" are the last ones of the year.
+        let ends_year = text.get(range.clone()).is_some_and(|text| folded(text).contains("cuối"));
+        months.map(|months| Piece::Span { last: if ends_year { 12 } else { months }, months, year: number(&["nyear"]) })
     } else if named("halfyear").is_some() {
         Some(Piece::Span { last: 6, months: 6, year: None })
     } else if named("level").is_some() || named("name").is_some() {

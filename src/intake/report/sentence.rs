@@ -11,6 +11,7 @@ use super::{Found, Reading, Reason, Role, Setting, Unclaimed};
 use crate::domain::catalogue::Kind as Sort;
 use crate::domain::measure::Members;
 use crate::domain::unit::UnitKind;
+use crate::intake::numbers::{self, Number};
 
 /// Nouns that are counted in these reports, by their first word.
 const COUNTED: [&str; 58] = [
@@ -149,6 +150,27 @@ impl<'a> Paragraph<'a> {
         let mut all = tokens(text, label.clone());
         all.push(Token { kind: Kind::Mark(':'), range: label.end..label.end });
         all.extend(tokens(text, cell));
+        Self::of_tokens(text, all, setting, names)
+    }
+
+    /// A row of a table, as a sentence that says what stands under each heading of its label: `Mức độ 3: số dịch vụ: 540; hồ sơ: 5.216`.
+    #[must_use]
+    pub fn of_row(text: &'a str, label: Range<usize>, cells: &[(Range<usize>, Range<usize>)], setting: &'a Setting<'a>, names: &Names) -> Self {
+        let mark = |mark, at| Token { kind: Kind::Mark(mark), range: at..at };
+        let mut all = tokens(text, label.clone());
+        all.push(mark(':', label.end));
+        for (heading, cell) in cells {
+            let said = tokens(text, heading.clone());
+            let percent = text.get(heading.clone()).is_some_and(|heading| heading.contains('%'));
+            // "(%)" and other units of measure in brackets say how to read the number.
+            all.extend(said.into_iter().map(|token| Token { range: cell.start..cell.start, ..token }).filter(|token| !token.is('(') && !token.is(')') && !token.is('%')));
+            all.push(mark(':', cell.start));
+            all.extend(tokens(text, cell.clone()).into_iter().map(|token| match token.kind {
+                Kind::Number(number) if percent => Token { kind: Kind::Number(Number { sort: numbers::Sort::Percent, ..number }), range: token.range },
+                Kind::Number(_) | Kind::Word(_) | Kind::Mark(_) | Kind::Other(_) => token,
+            }));
+            all.push(mark(';', cell.end));
+        }
         Self::of_tokens(text, all, setting, names)
     }
 
@@ -328,7 +350,8 @@ impl<'a> Paragraph<'a> {
                         let joined = recognizer.dimensions.iter().filter_map(|open| captures.name(&open.code)).any(|member| {
                             let before = sequence.item_at(member.start()).and_then(|item| item.checked_sub(1));
                             let word = before.map(|item| sequence.slice(&(item..item + 1)).1.trim()).unwrap_or_default();
-                            !member.as_str().trim().contains(' ') && word.chars().all(char::is_alphabetic) && !word.is_empty() && !BEFORE_A_MEMBER.contains(&word)
+                            let official = member.as_str().trim() == "trực tuyến" && word == "công";
+                            official || !member.as_str().trim().contains(' ') && word.chars().all(char::is_alphabetic) && !word.is_empty() && !BEFORE_A_MEMBER.contains(&word)
                         });
                         if joined {
                             continue;
@@ -566,7 +589,7 @@ fn segment(sequence: &Sequence, item: usize) -> (Range<usize>, Range<usize>) {
     let mut start = clause.start;
     if let Some(previous) = clause.clone().rev().find(|other| *other < item && sequence.is_number(*other)) {
         let joint = (previous + 1..item).rev().find(|at| joins(*at) && word(*at) != "có").or_else(|| (previous + 1..item).find(|at| joins(*at)));
-        start = joint.unwrap_or(if sequence.mark(previous + 1) == Some('/') { clause.start } else { previous + 1 });
+        start = joint.unwrap_or(if sequence.mark(previous + 1) == Some('/') { clause.start } else { (previous + 2).min(item) });
     }
     let mut end = clause.end;
     if let Some(next) = clause.clone().find(|other| *other > item && sequence.is_number(*other)) {

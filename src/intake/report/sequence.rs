@@ -32,6 +32,8 @@ pub mod mark {
 
 /// Most levels of parentheses that are told apart; deeper ones count as the deepest.
 const MAX_LEVELS: usize = 8;
+/// From how many words on the name of a system is one item.
+const LONG_NAME: usize = 8;
 
 /// An item of a sequence.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -220,7 +222,16 @@ impl Writer<'_> {
             sequence.write(&sign::UNIT.to_string(), Item { token: at, start: 0, unit: Some(unit), member: None }, false, None);
             return taken;
         }
-        let member = self.lexicon.member_names.at(&words).and_then(|(names, count)| Some((names, places.get(count.checked_sub(1)?)? + 1)));
+        if let Some((_, count)) = self.lexicon.topics.at(&words).filter(|(_, count)| *count >= LONG_NAME)
+            && let Some(last) = count.checked_sub(1).and_then(|last| places.get(last))
+        {
+            // The words of a long name say nothing of their own: "Hệ thống thông tin giải quyết thủ tục hành chính".
+            sequence.write("@", Item { token: at, start: 0, unit: None, member: None }, false, None);
+            return last + 1;
+        }
+        // "Dịch vụ công trực tuyến" is what such services are called, not how a dossier was handed in.
+        let official = words.first() == Some(&"trực") && before.last() == Some(&"công");
+        let member = self.lexicon.member_names.at(&words).filter(|(_, count)| !official || *count > 2).and_then(|(names, count)| Some((names, places.get(count.checked_sub(1)?)? + 1)));
         let item = Item { token: at, start: 0, unit: None, member };
         match &token.kind {
             Kind::Word(word) => sequence.write(word, item, false, None),

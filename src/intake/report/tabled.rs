@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use super::lexicon::Names;
 use super::sentence::{Above, Paragraph};
+use super::sequence::mark;
+use super::when::{sign_of_month, sign_of_span, sign_of_year};
 use super::{Found, Reading, Reason, Role, Setting, Unclaimed};
 use crate::domain::period::{Period, Step};
 use crate::intake::document::Document;
@@ -58,13 +60,27 @@ pub fn read(document: &Document, rows: &[Vec<Range<usize>>], tables: &Tables<'_>
             confidence: CONFIDENCE,
         });
     }
+    let mut said = Reading::default();
+    for row in mapping.header.end.max(1)..rows.len() {
+        let header = mapping.header.end.checked_sub(1);
+        let columns = mapping.columns.iter().filter(|column| matches!(column.meaning, Meaning::Figures { .. } | Meaning::Unclaimed(_)));
+        let cells: Vec<(Range<usize>, Range<usize>)> = columns.filter_map(|column| Some((cell(header?, column.index)?, cell(row, column.index)?))).collect();
+        let label = mapping.columns.iter().filter(|column| column.meaning == Meaning::Labels).filter_map(|column| cell(row, column.index)).next_back();
+        if let Some(label) = label.filter(|_| cells.len() > 1 && !planned) {
+            Paragraph::of_row(&document.text, label, &cells, setting, names).read(above, &mut said);
+        }
+    }
+    let own_period = |column: usize| {
+        let text = mapping.header.end.checked_sub(1).and_then(|header| cell(header, column)).map(|cell| document.slice(&cell)).unwrap_or_default();
+        says_period(text, setting.period)
+    };
     for unclaimed in mapping.unclaimed {
         let Some(own) = cell(unclaimed.row, unclaimed.column) else { continue };
         let (place, _) = number(document, &own);
         let this_month = mapping.columns.iter().any(|column| {
             let whole = Meaning::Figures { measure: None, unit: None, month: None };
             let dated = Meaning::Figures { measure: None, unit: None, month };
-            column.index == unclaimed.column && (column.meaning == whole || column.meaning == dated)
+            column.index == unclaimed.column && (column.meaning == whole || column.meaning == dated || own_period(column.index))
         });
         let label = mapping.columns.iter().filter(|column| column.meaning == Meaning::Labels).filter_map(|column| cell(unclaimed.row, column.index)).next_back();
         if let Some(label) = label.filter(|_| this_month && !planned) {
@@ -79,8 +95,26 @@ pub fn read(document: &Document, rows: &[Vec<Range<usize>>], tables: &Tables<'_>
                 continue;
             }
         }
+        if let Some(found) = said.figures.iter().find(|found| found.place == place && found.role != Role::Target) {
+            reading.figures.push(Found { sentence: line(unclaimed.row), confidence: (found.confidence - LESS).max(0.0), ..found.clone() });
+            continue;
+        }
         reading.unclaimed.push(Unclaimed { place, sentence: line(unclaimed.row), reason: Reason::NoPattern, measure: None });
     }
+}
+
+/// Whether a heading says exactly the report's own period: `Quý III/2022`, `Thực hiện 9 tháng`.
+fn says_period(heading: &str, period: Period) -> bool {
+    let signs: Vec<char> = pieces(heading)
+        .iter()
+        .filter_map(|placed| match placed.piece {
+            Piece::Month(month, year) => Some(sign_of_month(period, month, year)),
+            Piece::Span { last, months, year } => Some(sign_of_span(period, last, months, year)),
+            Piece::Year(year) => Some(sign_of_year(period, year)),
+            Piece::Number(_) | Piece::Reference | Piece::Word => None,
+        })
+        .collect();
+    signs == [mark::NOW]
 }
 
 /// Where the number of a cell stands, and whether it is said to be about so much.

@@ -46,8 +46,8 @@ static CUES: LazyLock<Vec<(Option<Regex>, fn(char) -> When)>> = LazyLock::new(||
         (marks("từ đầu năm(?: đến nay)?|tính từ đầu năm|cộng dồn|cả năm|trong năm|toàn năm|cả YEAR|trong YEAR|YEAR (?:là|đạt|có|:|[\u{e000}-\u{e003}])|WIDER|(?:từ|kể từ) (?:YEAR|EARLIER|REF|khi thành lập|ngày REF) (?:đến nay|tới nay)|từ đầu (?:YEAR|EARLIER|nhiệm kỳ)|lũy kế (?:từ|WIDER|YEAR|cả)(?: đầu năm)?"), |_| When::Wider),
         (marks("tháng trước|kỳ trước|tháng liền trước|tháng liền kề|MONTHBEFORE"), |_| When::Before(1)),
         (marks("cùng kỳ(?: năm trước| năm ngoái| YEARBEFORE| EARLIER)?|YEARBEFORE"), |_| When::Before(12)),
-        (marks("EARLIER|LASTMONTH|năm trước|năm ngoái|quý trước|đầu năm|cuối EARLIER|đầu YEAR|đầu kỳ"), |_| When::Earlier),
-        (marks("nếu|(?:đưa|nâng) tỷ lệ|dự kiến|phấn đấu|mục tiêu|chỉ tiêu|kế hoạch năm|kế hoạch giao|kế hoạch YEAR|theo kế hoạch(?: năm| YEAR| giao| đề ra)|so với kế hoạch|kế hoạch là|kế hoạch đề ra|sẽ|LATER|\u{e001} kế hoạch"), |_| When::Plan),
+        (marks("trước đó|trước đây|trước kia|EARLIER|LASTMONTH|năm trước|năm ngoái|quý trước|đầu năm|cuối EARLIER|đầu YEAR|đầu kỳ"), |_| When::Earlier),
+        (marks("nếu (?:hết|được|không|có)|(?:đưa|nâng) tỷ lệ|dự kiến|phấn đấu|mục tiêu|chỉ tiêu|kế hoạch năm|kế hoạch giao|kế hoạch YEAR|theo kế hoạch(?: năm| YEAR| giao| đề ra)|so với kế hoạch|kế hoạch là|kế hoạch đề ra|sẽ|LATER|\u{e001} kế hoạch"), |_| When::Plan),
         (marks("tăng lên|tăng lên thành|tăng lên đến|giảm xuống|giảm còn|trong tháng|tháng này|trong kỳ|kỳ này|trong quý|quý này|kỳ báo cáo|(?:trong )?NOW"), |_| When::Now),
     ]
 });

@@ -125,7 +125,13 @@ impl<'a> Tables<'a> {
 
     /// A row that names one system has no figure of another, whatever its column is called.
     fn refuse_other_systems(&self, mapping: &mut Mapping) {
-        let named: HashMap<usize, Vec<String>> = mapping.rows.iter().map(|row| (row.index, self.labels.systems(&row.text))).collect();
+        let named: HashMap<usize, Vec<String>> = mapping
+            .rows
+            .iter()
+            // "Thanh tra tỉnh" is a unit, and no system.
+            .filter(|row| !matches!(row.meaning, Meaning::Figures { unit: Some(_), .. }))
+            .map(|row| (row.index, self.labels.systems(&row.text)))
+            .collect();
         let document = &self.catalogue.document;
         let system = |code: &str| {
             let of_indicator = document.indicators.iter().find(|indicator| indicator.code == code).map(|indicator| &indicator.system);
