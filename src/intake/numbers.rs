@@ -93,24 +93,22 @@ static LEXER: LazyLock<Option<Regex>> = LazyLock::new(|| {
         format!(r"(?P<day>(?:(?i:ngày|từ ngày|đến ngày|đến|trước|sau|từ)_*)?\b\d{{1,2}}_?[/.-]_?{month}_?[/.-]_?(?:19|20)\d{{2}}\b)"),
         format!(r"(?P<dayword>(?i:ngày)_*\d{{1,2}}\b(?:_*(?i:tháng)_*{month}\b(?:_*(?i:năm)_*\d{{4}}\b)?|_?/_?{month}\b)?)"),
         format!(r"(?P<dayslash>(?i:đến|trước|sau|từ|hôm)_+\d{{1,2}}/{month}\b)"),
-        format!(r"(?P<nmonths>\b\d{{1,2}}_+(?i:tháng)\b(?:_+(?i:đầu_+năm|cuối_+năm|năm|đầu)\b)?(?:_*(?:(?i:năm)_*)?(?P<nyear>(?:19|20)\d{{2}})\b)?)"),
-        format!(r"(?P<halfyear>\b(?i:6_+tháng|nửa_+đầu_+năm)\b)"),
+        r"(?P<nmonths>\b\d{1,2}_+(?i:tháng)\b(?:_+(?i:đầu_+năm|cuối_+năm|năm|đầu)\b)?(?:_*(?:(?i:năm)_*)?(?P<nyear>(?:19|20)\d{2})\b)?)".to_owned(),
+        r"(?P<halfyear>\b(?i:6_+tháng|nửa_+đầu_+năm)\b)".to_owned(),
         format!(r"(?P<month>\b(?i:tháng)_+(?P<m>{month})\b(?:_*[/-]_*(?P<my>(?:19|20)\d{{2}})\b|_*,?_*(?i:năm)_*(?P<my2>(?:19|20)\d{{2}})\b)?)"),
-        format!(r"(?P<quarter>\b(?i:quý|quí)_+(?P<q>IV|I{{1,3}}|[1-4])\b(?:_*[/-]_*(?P<qy>\d{{4}})\b|_*,?_*(?i:năm)_*(?P<qy2>\d{{4}})\b)?)"),
-        format!(r"(?P<years>(?:(?i:năm|giai_+đoạn|nhiệm_+kỳ|thời_+kỳ|năm_+học)_+)?\b(?:19|20)\d{{2}}_*[-–]_*(?:19|20)\d{{2}}\b)"),
-        format!(r"(?P<year>\b(?i:năm)_+(?P<y>(?:19|20)\d{{2}})\b)"),
+        r"(?P<quarter>\b(?i:quý|quí)_+(?P<q>IV|I{1,3}|[1-4])\b(?:_*[/-]_*(?P<qy>\d{4})\b|_*,?_*(?i:năm)_*(?P<qy2>\d{4})\b)?)".to_owned(),
+        r"(?P<years>(?:(?i:năm|giai_+đoạn|nhiệm_+kỳ|thời_+kỳ|năm_+học)_+)?\b(?:19|20)\d{2}_*[-–]_*(?:19|20)\d{2}\b)".to_owned(),
+        r"(?P<year>\b(?i:năm)_+(?P<y>(?:19|20)\d{2})\b)".to_owned(),
         format!(r"(?P<monthslash>\b(?:[Tt])?(?P<sm>{month})_?/_?(?P<sy>(?:19|20)\d{{2}})\b)"),
         r"(?P<clock>\b\d{1,2}(?:h|:)\d{2}\b|\b\d{1,2}h\b)".to_owned(),
-        format!(r"(?P<clockword>(?i:lúc|vào)_+\d{{1,2}}_+(?i:giờ)(?:_+\d{{1,2}}(?:_+(?i:phút))?)?|\b\d{{1,2}}_+(?i:giờ)_+\d{{1,2}}(?:_+(?i:phút))?)"),
-        format!(
-            r"(?P<numbered>\b(?i:công_+văn|quyết_+định|kế_+hoạch|chỉ_+thị|nghị_+định|thông_+tư|nghị_+quyết|luật|tiêu_+chí|gói_+thầu|mẫu|công_+điện|báo_+cáo|tờ_+trình|thông_+báo|giấy_+phép|quy_+chuẩn|phụ_+lục|biểu_+mẫu|biểu|văn_+bản|đường_+dây_+nóng|hướng_+dẫn|chương_+trình|đề_+án)(?:_+(?i:số))_*:?_*\d+(?:[/:]\d{{4}})?(?:[-–/]\p{{Lu}}[\p{{L}}&.0-9]*)*\b|\b(?i:tổng_+đài|tiêu_+chí|phụ_+lục|biểu|bảng|điều|khoản|mục|chương|đợt|giai_+đoạn|lần_+thứ|thứ|khóa|khoá|phiên_+bản|tầng|khu_+vực|nhóm)_+\d+(?:\.\d+)*\b)"
-        ),
-        format!(r"(?P<level>\b(?i:mức(?:_+độ)?|cấp_+độ)_+[1-5]\b)"),
+        r"(?P<clockword>(?i:lúc|vào)_+\d{1,2}_+(?i:giờ)(?:_+\d{1,2}(?:_+(?i:phút))?)?|\b\d{1,2}_+(?i:giờ)_+\d{1,2}(?:_+(?i:phút))?)".to_owned(),
+        r"(?P<numbered>\b(?i:công_+văn|quyết_+định|kế_+hoạch|chỉ_+thị|nghị_+định|thông_+tư|nghị_+quyết|luật|tiêu_+chí|gói_+thầu|mẫu|công_+điện|báo_+cáo|tờ_+trình|thông_+báo|giấy_+phép|quy_+chuẩn|phụ_+lục|biểu_+mẫu|biểu|văn_+bản|đường_+dây_+nóng|hướng_+dẫn|chương_+trình|đề_+án)(?:_+(?i:số))_*:?_*\d+(?:[/:]\d{4})?(?:[-–/]\p{Lu}[\p{L}&.0-9]*)*\b|\b(?i:tổng_+đài|tiêu_+chí|phụ_+lục|biểu|bảng|điều|khoản|mục|chương|đợt|giai_+đoạn|lần_+thứ|thứ|khóa|khoá|phiên_+bản|tầng|khu_+vực|nhóm)_+\d+(?:\.\d+)*\b)".to_owned(),
+        r"(?P<level>\b(?i:mức(?:_+độ)?|cấp_+độ)_+[1-5]\b)".to_owned(),
         r"(?P<name>\b\p{L}[\p{L}_]*[-.]?\d[\p{L}\d._-]*\d?|\b\d+[\p{Lu}&&[^Đ]]\p{L}*\d*\b)".to_owned(),
         format!(r"(?P<range>{NUMBER}_?%?_*(?:[-–—]|(?i:đến|tới))_*{NUMBER})"),
-        format!(r"(?P<spaced>\b\d{{1,3}}(?:[ ]\d{{3}})+\b)"),
+        r"(?P<spaced>\b\d{1,3}(?:[ ]\d{3})+\b)".to_owned(),
         format!(r"(?P<number>\b\d{{1,3}}(?:[\u{{a0}}\u{{202f}}\u{{2007}}]\d{{3}})+\b|{NUMBER})"),
-        format!(r"(?P<zero>\b(?i:không_+(?:có|phát_+sinh|tiếp_+nhận|nhận_+được|ghi_+nhận)|chưa_+(?:có|phát_+sinh|tiếp_+nhận|nhận_+được|ghi_+nhận)(?:_+phát_+sinh)?)\b(?:_+(?i:phát_+sinh))?|:_*(?P<no>(?i:không))_*(?:[.,;)\n]|$))"),
+        r"(?P<zero>\b(?i:không_+(?:có|phát_+sinh|tiếp_+nhận|nhận_+được|ghi_+nhận)|chưa_+(?:có|phát_+sinh|tiếp_+nhận|nhận_+được|ghi_+nhận)(?:_+phát_+sinh)?)\b(?:_+(?i:phát_+sinh))?|:_*(?P<no>(?i:không))_*(?:[.,;)\n]|$))".to_owned(),
     ];
     Regex::new(&alternatives.join("|").replace("_*", &format!("{SPACE}*")).replace("_+", &format!("{SPACE}+")).replace("_?", &format!("{SPACE}?"))).ok()
 });
@@ -119,7 +117,8 @@ const NUMBER: &str = r"\d+(?:[.,]\d+)*";
 
 /// What may stand behind a number and belongs to it.
 static BEHIND: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let text = r"^_*(?P<times>nghìn|ngàn|triệu|tr|tỷ|tỉ)?\b(?:_*(?P<more>\d+(?:[.,]\d+)?)_*(?P<moretimes>nghìn|ngàn|triệu)\b)?(?P<end>)_*(?P<money>đồng|vnđ|vnd|đ)?\b";
+    let text =
+        r"^_*(?P<times>nghìn|ngàn|triệu|tr|tỷ|tỉ)?\b(?:_*(?P<more>\d+(?:[.,]\d+)?)_*(?P<moretimes>nghìn|ngàn|triệu)\b)?(?P<end>)_*(?P<money>đồng|vnđ|vnd|đ)?\b";
     Regex::new(&format!("(?i){}", text.replace("_*", &format!("{SPACE}*")))).ok()
 });
 
@@ -287,7 +286,8 @@ fn without_groups(whole: &str) -> Option<String> {
     let first = groups.next()?;
     let digits = |group: &str| !group.is_empty() && group.bytes().all(|b| b.is_ascii_digit());
     let rest: Vec<&str> = groups.collect();
-    let sound = digits(first) && rest.iter().all(|group| group.len() == 3 && digits(group)) && (rest.is_empty() || (first.len() <= 3 && !first.starts_with('0')));
+    let sound =
+        digits(first) && rest.iter().all(|group| group.len() == 3 && digits(group)) && (rest.is_empty() || (first.len() <= 3 && !first.starts_with('0')));
     sound.then(|| rest.into_iter().fold(first.to_owned(), |whole, group| whole + group))
 }
 

@@ -171,7 +171,18 @@ pub fn units(text: &str) -> Vec<UnitDocument> {
 
 pub fn unit(code: String, parent: Option<String>, successors: Vec<String>) -> UnitDocument {
     let (name, official_codes) = (Default::default(), Vec::new());
-    UnitDocument { code, parent, successors, name, official_codes, kind: UnitKind::Agency, shares: BTreeMap::new(), valid_from: None, valid_to: None, labels: Vec::new() }
+    UnitDocument {
+        code,
+        parent,
+        successors,
+        name,
+        official_codes,
+        kind: UnitKind::Agency,
+        shares: BTreeMap::new(),
+        valid_from: None,
+        valid_to: None,
+        labels: Vec::new(),
+    }
 }
 
 /// Figures as text, one row a line: `MEASURE UNIT MONTH FIGURE [FIGURE OF THE NEXT MONTH ...]`; `-` is none.

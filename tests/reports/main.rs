@@ -58,7 +58,14 @@ fn truth(path: &Path) -> Vec<Row> {
         let dimensions = at("dimensions");
         let members = dimensions.split(';').filter_map(|pair| pair.split_once('=')).map(|(d, m)| (d.to_owned(), m.to_owned())).collect();
         let value = Written::parse(&at("value")).unwrap_or(Written { mantissa: -1, scale: 0 });
-        Row { measure: Measure { code: at("indicator"), members: Members::new(members).unwrap() }, unit: at("unit"), period: at("period"), value, printed: at("printed"), role: at("role") }
+        Row {
+            measure: Measure { code: at("indicator"), members: Members::new(members).unwrap() },
+            unit: at("unit"),
+            period: at("period"),
+            value,
+            printed: at("printed"),
+            role: at("role"),
+        }
     });
     rows.collect()
 }
@@ -121,18 +128,35 @@ fn score(shipped: &Shipped, document: &Document, truth: &[Row]) -> Score {
         if expected.iter().any(|other| other.same(row)) {
             score.right += 1;
         } else {
-            score.wrong.push(format!("{} by {} in: {}", row.name(), figure.pattern, shorten(&document.text[figure.sentence.clone()], figure.place.start - figure.sentence.start)));
+            score.wrong.push(format!(
+                "{} by {} in: {}",
+                row.name(),
+                figure.pattern,
+                shorten(&document.text[figure.sentence.clone()], figure.place.start - figure.sentence.start)
+            ));
         }
     }
     for one in unclaimed.iter().filter(|one| one.reason == report::Reason::StatedTwice) {
-        score.twice.push(format!("{} = {} in: {}", one.measure.as_ref().unwrap(), &document.text[one.place.clone()], shorten(&document.text[one.sentence.clone()], one.place.start - one.sentence.start)));
+        score.twice.push(format!(
+            "{} = {} in: {}",
+            one.measure.as_ref().unwrap(),
+            &document.text[one.place.clone()],
+            shorten(&document.text[one.sentence.clone()], one.place.start - one.sentence.start)
+        ));
     }
     for row in expected {
         if !found.iter().any(|(other, _)| other.role != "prior" && other.same(row)) {
             let reasons: Vec<String> = unclaimed
                 .iter()
                 .filter(|one| document.text[one.place.clone()] == row.printed)
-                .map(|one| format!("{:?} {} in: {}", one.reason, one.measure.as_ref().map(ToString::to_string).unwrap_or_default(), shorten(&document.text[one.sentence.clone()], one.place.start - one.sentence.start)))
+                .map(|one| {
+                    format!(
+                        "{:?} {} in: {}",
+                        one.reason,
+                        one.measure.as_ref().map(ToString::to_string).unwrap_or_default(),
+                        shorten(&document.text[one.sentence.clone()], one.place.start - one.sentence.start)
+                    )
+                })
                 .collect();
             score.missed.push(format!("{}: {}", row.name(), reasons.join(" | ")));
         }
@@ -147,7 +171,11 @@ fn shorten(sentence: &str, at: usize) -> String {
 }
 
 fn cases(folder: &Path) -> Vec<PathBuf> {
-    let mut cases: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.with_extension("csv").exists() && Media::of_name(&path.to_string_lossy()).is_some()).collect();
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.with_extension("csv").exists() && Media::of_name(&path.to_string_lossy()).is_some())
+        .collect();
     cases.sort();
     cases
 }
@@ -156,14 +184,37 @@ fn table(scores: &BTreeMap<String, Score>) -> String {
     let mut table = format!("{:<28} {:>8} {:>6} {:>6} {:>8} {:>10} {:>9}\n", "report", "expected", "found", "right", "recall", "precision", "earlier");
     let mut sum = Score::default();
     for (name, score) in scores {
-        writeln!(table, "{name:<28} {:>8} {:>6} {:>6} {:>7.1}% {:>9.1}% {:>4}/{}", score.expected, score.found, score.right, score.recall(), score.precision(), score.earlier.0, score.earlier.1).unwrap();
+        writeln!(
+            table,
+            "{name:<28} {:>8} {:>6} {:>6} {:>7.1}% {:>9.1}% {:>4}/{}",
+            score.expected,
+            score.found,
+            score.right,
+            score.recall(),
+            score.precision(),
+            score.earlier.0,
+            score.earlier.1
+        )
+        .unwrap();
         sum.expected += score.expected;
         sum.found += score.found;
         sum.right += score.right;
         sum.earlier.0 += score.earlier.0;
         sum.earlier.1 += score.earlier.1;
     }
-    writeln!(table, "{:<28} {:>8} {:>6} {:>6} {:>7.1}% {:>9.1}% {:>4}/{}", "all", sum.expected, sum.found, sum.right, sum.recall(), sum.precision(), sum.earlier.0, sum.earlier.1).unwrap();
+    writeln!(
+        table,
+        "{:<28} {:>8} {:>6} {:>6} {:>7.1}% {:>9.1}% {:>4}/{}",
+        "all",
+        sum.expected,
+        sum.found,
+        sum.right,
+        sum.recall(),
+        sum.precision(),
+        sum.earlier.0,
+        sum.earlier.1
+    )
+    .unwrap();
     table
 }
 
@@ -218,7 +269,7 @@ fn no_number_that_is_known_to_be_something_else_becomes_a_figure() {
     for path in cases(&folder()) {
         let truth = truth(&path.with_extension("csv"));
         let (found, _) = figures(&shipped, &document(&path), None);
-        for (row, figure) in found.iter().filter(|(row, figure)| row.role == "figure" && figure.role == Role::Figure) {
+        for (row, _) in found.iter().filter(|(row, figure)| row.role == "figure" && figure.role == Role::Figure) {
             let right = truth.iter().any(|other| other.role == "figure" && other.same(row));
             if !right && truth.iter().any(|other| other.role == "not" && !other.measure.code.is_empty() && other.same(row)) {
                 broken.push(format!("{}: {}", path.display(), row.name()));

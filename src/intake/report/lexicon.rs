@@ -211,15 +211,32 @@ fn open(catalogue: &Catalogue, measure: &Measure) -> (Vec<Open>, Vec<String>) {
         return (open, vec![measure.code.clone()]);
     }
     let Some(kpi) = catalogue.kpi(&measure.code) else { return (Vec::new(), Vec::new()) };
-    let open = kpi.dimensions.iter().filter(|(code, _)| !named(code)).map(|(code, members)| Open { code: code.clone(), members: members.clone(), within: None });
+    let open =
+        kpi.dimensions.iter().filter(|(code, _)| !named(code)).map(|(code, members)| Open { code: code.clone(), members: members.clone(), within: None });
     let kin = kpi.formula.references().into_iter().map(|reference| reference.indicator.clone()).collect();
     (open.collect(), kin)
 }
 
 /// Words before a unit's own name that say what sort of unit it is.
 const KINDS: [&[&str]; 18] = [
-    &["tỉnh"], &["huyện"], &["thị", "xã"], &["thành", "phố"], &["quận"], &["xã"], &["phường"], &["thị", "trấn"], &["sở"], &["ban"], &["chi", "cục"], &["cục"],
-    &["phòng"], &["trung", "tâm"], &["h"], &["tx"], &["tp"], &["ubnd"],
+    &["tỉnh"],
+    &["huyện"],
+    &["thị", "xã"],
+    &["thành", "phố"],
+    &["quận"],
+    &["xã"],
+    &["phường"],
+    &["thị", "trấn"],
+    &["sở"],
+    &["ban"],
+    &["chi", "cục"],
+    &["cục"],
+    &["phòng"],
+    &["trung", "tâm"],
+    &["h"],
+    &["tx"],
+    &["tp"],
+    &["ubnd"],
 ];
 
 /// The names of the units at and below some, as they are in a month.

@@ -11,9 +11,11 @@ use crate::domain::period::Period;
 use crate::domain::unit::Units;
 
 pub mod lexicon;
+mod matches;
 mod resolve;
 mod sentence;
 mod sequence;
+mod settle;
 mod tabled;
 pub mod title;
 mod tokens;
@@ -22,6 +24,7 @@ mod when;
 use super::document::{BlockKind, Document};
 use lexicon::Lexicon;
 use sentence::{Above, Paragraph};
+use tabled::Tabled;
 
 use super::table::Tables;
 
@@ -131,14 +134,37 @@ pub struct Reading {
     pub unclaimed: Vec<Unclaimed>,
 }
 
+/// A pattern whose phrase fits around a number, and what became of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Considered {
+    /// Where the number stands: bytes of the text.
+    pub place: Range<usize>,
+    /// The sentence around it: bytes of the text.
+    pub sentence: Range<usize>,
+    /// The pattern.
+    pub pattern: String,
+    /// What spoke against it, or what it would be.
+    pub verdict: String,
+}
+
 /// Most numbers of a document that are looked at.
 pub const MAX_NUMBERS: usize = 50_000;
 
 /// Reads a document.
 #[must_use]
 pub fn read(document: &Document, setting: &Setting<'_>) -> Reading {
+    through(document, setting, Above::default()).0
+}
+
+/// Reads a document and tells for each number which patterns were considered, for those who write them.
+#[must_use]
+pub fn explain(document: &Document, setting: &Setting<'_>) -> (Reading, Vec<Considered>) {
+    let (reading, above) = through(document, setting, Above::explaining());
+    (reading, above.considered.unwrap_or_default())
+}
+
+fn through(document: &Document, setting: &Setting<'_>, mut above: Above) -> (Reading, Above) {
     let names = lexicon::unit_names(setting.units, setting.units.subtree(setting.unit), setting.period.last());
-    let mut above = Above::default();
     let mut reading = Reading::default();
     let mut tables = None;
     let mut caption = 0..0;
@@ -149,7 +175,7 @@ pub fn read(document: &Document, setting: &Setting<'_>) -> Reading {
             BlockKind::Table(rows) => {
                 let tables = tables.get_or_insert_with(|| Tables::new(setting.catalogue, setting.units));
                 let hint = format!("{}\n{}", above.hint(), document.slice(&caption));
-                tabled::read(document, rows, tables, &hint, &mut above, setting, &names, &mut reading);
+                Tabled { document, rows, setting, names: &names }.read(tables, &hint, &mut above, &mut reading);
                 continue;
             }
         }
@@ -160,5 +186,5 @@ pub fn read(document: &Document, setting: &Setting<'_>) -> Reading {
         }
     }
     resolve::twice(&mut reading);
-    reading
+    (reading, above)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::lexicon::{Open, Recognizer};
-use super::sentence::Seen;
+use super::matches::Seen;
 use super::sequence::Sequence;
 use super::{Reading, Reason, Role, Setting, Unclaimed};
 use crate::domain::measure::{Measure, Members};
@@ -30,17 +30,12 @@ pub struct Claim {
     /// Its sequence and item; those of a sentence before are behind everything.
     pub item: (usize, usize),
     /// The members of the figure that it is a part of, when there is one.
-    parent: Option<Members>,
+    pub(super) parent: Option<Members>,
     /// Whether it stands in a sentence before.
-    outside: bool,
+    pub(super) outside: bool,
 }
 
 impl Claim {
-    /// The same where another figure is as likely: it is none.
-    pub fn in_doubt(self) -> Self {
-        Self { measure: Measure { code: String::new(), members: Members::none() }, ..self }
-    }
-
     /// Whether it stands in the same sentence.
     #[must_use]
     pub fn is_here(&self) -> bool {
@@ -81,6 +76,54 @@ pub struct Claims<'a> {
     pub value: Option<Written>,
 }
 
+/// The members of a figure, as they come together.
+struct Naming {
+    named: BTreeMap<String, String>,
+    /// The members of the figure that it belongs to.
+    parent: Option<Members>,
+    /// Whether some were taken over from there.
+    anchored: bool,
+    unit: Option<usize>,
+}
+
+impl Naming {
+    /// Takes over members of dimensions that are open and have none yet.
+    fn add<'m>(&mut self, recognizer: &Recognizer, members: impl Iterator<Item = (&'m str, &'m str)>) {
+        for (dimension, member) in members {
+            let open = recognizer.dimensions.iter().any(|open| open.code == dimension && open.members.iter().any(|known| known == member));
+            if open && !self.named.contains_key(dimension) {
+                self.named.insert(dimension.to_owned(), member.to_owned());
+                self.anchored = true;
+            }
+        }
+    }
+}
+
+/// Names a member; a second one of its dimension, or one that the measure does not know, is a doubt.
+fn name(recognizer: &Recognizer, named: &mut BTreeMap<String, String>, dimension: &str, member: &str) -> Result<(), Option<Reason>> {
+    let known = recognizer.dimensions.iter().any(|open| open.code == dimension && open.members.iter().any(|known| known == member));
+    match named.insert(dimension.to_owned(), member.to_owned()) {
+        _ if !known => Err(Some(Reason::Ambiguous)),
+        Some(other) if other != member => Err(Some(Reason::Ambiguous)),
+        _ => Ok(()),
+    }
+}
+
+/// A member of a dimension that is open in one host alone names the host as well.
+fn name_hosts(recognizer: &Recognizer, named: &mut BTreeMap<String, String>) -> Result<(), Option<Reason>> {
+    let hosts = recognizer.dimensions.iter().filter(|open| named.contains_key(&open.code)).filter_map(|open| open.within.clone());
+    for (host, member) in hosts.collect::<Vec<_>>() {
+        match named.get(&host) {
+            Some(known) if *known != member => return Err(Some(Reason::Ambiguous)),
+            Some(_) => {}
+            None => {
+                named.insert(host, member);
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Words that say that a figure is no part of the one before.
 const WHOLE: [&str; 5] = [" tổng ", " toàn tỉnh ", " toàn thành phố ", " tính chung ", " chung toàn "];
 
@@ -91,105 +134,95 @@ impl Claims<'_> {
     /// None when the pattern does not fit after all, else why it cannot be told which figure it is.
     pub fn claim(&self, recognizer: &Recognizer, bound: &[(String, String)], unit: Option<usize>) -> Result<Claim, Option<Reason>> {
         let sequence = self.seen.sequences.get(self.seen.sequence).ok_or(None)?;
-        let mut named: BTreeMap<String, String> = recognizer.measure.members.iter().map(|(d, m)| (d.to_owned(), m.to_owned())).collect();
-        for (dimension, member) in bound {
-            self.name(recognizer, &mut named, dimension, member)?;
-        }
         if self.is_level_digit(sequence) {
             return Err(None);
         }
+        let mut naming =
+            Naming { named: recognizer.measure.members.iter().map(|(d, m)| (d.to_owned(), m.to_owned())).collect(), parent: None, anchored: false, unit };
+        let own = self.own_members(sequence, recognizer, bound, &mut naming.named)?;
+        self.take_over(sequence, recognizer, own, &mut naming)?;
         for open in recognizer.dimensions.iter().filter(|_| !recognizer.whole) {
-            if let Some(member) = self.beside(sequence, open, &named)? {
-                self.name(recognizer, &mut named, &open.code, &member)?;
+            if !naming.named.contains_key(&open.code)
+                && let Some(member) = self.head(open)
+            {
+                name(recognizer, &mut naming.named, &open.code, &member)?;
             }
         }
-        if self.combined(sequence, recognizer, &named) {
+        name_hosts(recognizer, &mut naming.named)?;
+        if recognizer.needs.iter().any(|dimension| !naming.named.contains_key(dimension)) {
+            return Err(None);
+        }
+        if recognizer.names_unit && naming.unit.is_none() {
+            return Err(Some(Reason::OtherUnit));
+        }
+        let members = Members::new(naming.named.into_iter().collect()).map_err(|_twice| Some(Reason::Ambiguous))?;
+        let measure = Measure { code: recognizer.measure.code.clone(), members };
+        if !self.setting.catalogue.measure_faults(&measure).is_empty() {
             return Err(Some(Reason::Ambiguous));
         }
-        let own = !named.is_empty() && named.len() > recognizer.measure.members.len();
+        Ok(Claim {
+            measure,
+            unit: naming.unit.unwrap_or(self.setting.unit),
+            value: self.value.unwrap_or(Written { mantissa: 0, scale: 0 }),
+            pattern: recognizer.code.clone(),
+            anchored: naming.anchored,
+            now: true,
+            item: (self.seen.sequence, self.seen.item),
+            parent: naming.parent,
+            outside: false,
+        })
+    }
+
+    /// Names the members that stand in the phrase or beside the number; whether there are any.
+    fn own_members(
+        &self,
+        sequence: &Sequence,
+        recognizer: &Recognizer,
+        bound: &[(String, String)],
+        named: &mut BTreeMap<String, String>,
+    ) -> Result<bool, Option<Reason>> {
+        for (dimension, member) in bound {
+            name(recognizer, named, dimension, member)?;
+        }
+        for open in recognizer.dimensions.iter().filter(|_| !recognizer.whole) {
+            if let Some(member) = self.beside(sequence, open, named)? {
+                name(recognizer, named, &open.code, &member)?;
+            }
+        }
+        if self.combined(sequence, recognizer, named) {
+            return Err(Some(Reason::Ambiguous));
+        }
+        Ok(!named.is_empty() && named.len() > recognizer.measure.members.len())
+    }
+
+    /// Takes over the members, and the unit, of the figure that this one belongs to.
+    fn take_over(&self, sequence: &Sequence, recognizer: &Recognizer, own: bool, naming: &mut Naming) -> Result<(), Option<Reason>> {
         let (_, line) = sequence.slice(&self.seen.segment);
         let whole = WHOLE.iter().any(|words| line.contains(words));
-        let anchor = if whole && recognizer.of.is_none() { None } else { self.anchor(recognizer, &named) };
+        let anchor = if whole && recognizer.of.is_none() { None } else { self.anchor(recognizer, &naming.named) };
         if recognizer.of.is_some() && anchor.is_none() {
             return Err(None);
         }
         if own && anchor.is_none() && self.of_something(sequence) {
             return Err(Some(Reason::Ambiguous));
         }
-        let mut parent = None;
-        let mut anchored = false;
-        let mut unit = unit;
-        if let Some((anchor, members)) = anchor.filter(|_| recognizer.of.is_some() || own || self.setting.catalogue.kpi(&recognizer.measure.code).is_some()) {
-            let dropped = recognizer.of.as_ref().map(|of| &of.members);
-            for (dimension, member) in members.iter() {
-                if dropped.is_some_and(|dropped| dropped.get(dimension).is_some()) || named.contains_key(dimension) {
-                    continue;
-                }
-                if recognizer.dimensions.iter().any(|open| open.code == dimension && open.members.iter().any(|known| known == member)) {
-                    named.insert(dimension.to_owned(), member.to_owned());
-                    anchored = true;
-                }
-            }
-            parent = Some(members);
+        let rate = self.setting.catalogue.kpi(&recognizer.measure.code).is_some();
+        if let Some((anchor, members)) = anchor.filter(|_| recognizer.of.is_some() || own || rate) {
+            let dropped = |dimension: &str| recognizer.of.as_ref().is_some_and(|of| of.members.get(dimension).is_some());
+            naming.add(recognizer, members.iter().filter(|(dimension, _)| !dropped(dimension)));
+            naming.parent = Some(members);
             if recognizer.of.is_some() && !recognizer.names_unit {
-                unit = unit.or(Some(anchor.unit));
+                naming.unit = naming.unit.or(Some(anchor.unit));
             }
         }
-        if !own && parent.is_none() && !recognizer.whole
+        if !own
+            && naming.parent.is_none()
+            && !recognizer.whole
             && let Some(rate) = self.rate_before(recognizer)
         {
-            for (dimension, member) in rate.iter().filter(|(dimension, _)| recognizer.dimensions.iter().any(|open| open.code == *dimension)) {
-                named.insert(dimension.to_owned(), member.to_owned());
-                anchored = true;
-            }
+            naming.add(recognizer, rate.iter());
         }
-        for open in recognizer.dimensions.iter().filter(|_| !recognizer.whole) {
-            if !named.contains_key(&open.code)
-                && let Some(member) = self.head(open)
-            {
-                self.name(recognizer, &mut named, &open.code, &member)?;
-            }
-        }
-        if let Some(open) = recognizer.dimensions.iter().find(|open| named.contains_key(&open.code) && open.within.as_ref().is_some_and(|(host, member)| named.get(host) != Some(member))) {
-            // A member of a dimension that is open in one host alone names the host as well.
-            let Some((host, member)) = open.within.clone() else { return Err(None) };
-            if named.contains_key(&host) {
-                return Err(Some(Reason::Ambiguous));
-            }
-            named.insert(host, member);
-        }
-        if recognizer.needs.iter().any(|dimension| !named.contains_key(dimension)) {
-            return Err(None);
-        }
-        if recognizer.names_unit && unit.is_none() {
-            return Err(Some(Reason::OtherUnit));
-        }
-        let members = Members::new(named.into_iter().collect()).map_err(|_twice| Some(Reason::Ambiguous))?;
-        let measure = Measure { code: recognizer.measure.code.clone(), members };
-        if !self.setting.catalogue.measure_faults(&measure).is_empty() {
-            return Err(Some(Reason::Ambiguous));
-        }
-        let value = self.value.unwrap_or(Written { mantissa: 0, scale: 0 });
-        Ok(Claim {
-            measure,
-            unit: unit.unwrap_or(self.setting.unit),
-            value,
-            pattern: recognizer.code.clone(),
-            anchored,
-            now: true,
-            item: (self.seen.sequence, self.seen.item),
-            parent,
-            outside: false,
-        })
-    }
-
-    fn name(&self, recognizer: &Recognizer, named: &mut BTreeMap<String, String>, dimension: &str, member: &str) -> Result<(), Option<Reason>> {
-        let known = recognizer.dimensions.iter().any(|open| open.code == dimension && open.members.iter().any(|known| known == member));
-        match named.insert(dimension.to_owned(), member.to_owned()) {
-            _ if !known => Err(Some(Reason::Ambiguous)),
-            Some(other) if other != member => Err(Some(Reason::Ambiguous)),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// The member of a dimension that the words around the number name: the one right beside it, else the only one in its segment.
@@ -232,7 +265,9 @@ impl Claims<'_> {
         }
         for (at, names) in sequence.hidden.iter().filter(|(at, _)| range.contains(at)) {
             let members = self.setting.lexicon.members.get(*names).into_iter().flatten();
-            found.extend(members.filter(|(dimension, member)| *dimension == open.code && open.members.contains(member)).map(|(_, member)| (*at, 1, member.clone())));
+            found.extend(
+                members.filter(|(dimension, member)| *dimension == open.code && open.members.contains(member)).map(|(_, member)| (*at, 1, member.clone())),
+            );
         }
         found
     }
@@ -248,7 +283,10 @@ impl Claims<'_> {
                 let joined = |at: usize| matches!(item_text(at), "và" | "," | "&" | "-" | "/" | "hoặc");
                 let pair = joined(behind) && mentions.iter().any(|(other, ..)| *other == behind + 1) && !(*at..=behind + 1).contains(&self.seen.item);
                 // A bare digit behind: "mức độ 3, 4".
-                let digit = joined(behind) && item_text(behind + 1).chars().all(|c| c == sign::PLAIN) && self.small_number(sequence, behind + 1) && self.seen.item != behind + 1;
+                let digit = joined(behind)
+                    && item_text(behind + 1).chars().all(|c| c == sign::PLAIN)
+                    && self.small_number(sequence, behind + 1)
+                    && self.seen.item != behind + 1;
                 pair || digit
             })
         })
@@ -272,7 +310,9 @@ impl Claims<'_> {
 
     fn small_number(&self, sequence: &Sequence, item: usize) -> bool {
         // A level has one digit and no noun of its own.
-        sequence.is_number(item) && !sequence.is_number(item + 1) && matches!(sequence.slice(&(item + 1..item + 2)).1.trim(), "" | ":" | "." | ";" | "là" | "có" | "tiếp" | "được" | "(" | ",")
+        sequence.is_number(item)
+            && !sequence.is_number(item + 1)
+            && matches!(sequence.slice(&(item + 1..item + 2)).1.trim(), "" | ":" | "." | ";" | "là" | "có" | "tiếp" | "được" | "(" | ",")
     }
 
     /// The figure that this one is a part or a rate of, and its members; of a brother its father's.
@@ -319,7 +359,8 @@ impl Claims<'_> {
 
     /// The members of the rate that stands right before the number in its clause: `mức độ 4 chiếm 30,27% với 534 dịch vụ`.
     fn rate_before(&self, recognizer: &Recognizer) -> Option<&Members> {
-        let claim = self.claims.last().filter(|claim| !claim.outside && claim.now && claim.item.0 == self.seen.sequence && self.seen.clause.contains(&claim.item.1))?;
+        let claim =
+            self.claims.last().filter(|claim| !claim.outside && claim.now && claim.item.0 == self.seen.sequence && self.seen.clause.contains(&claim.item.1))?;
         let kpi = self.setting.catalogue.kpi(&claim.measure.code)?;
         let last = self.seen.sequences.get(self.seen.sequence)?;
         let alone = !(claim.item.1 + 1..self.seen.item).any(|item| last.is_number(item));
@@ -407,7 +448,11 @@ impl Claims<'_> {
     pub fn earlier(&self) -> Option<Claim> {
         let sequence = self.seen.sequences.get(self.seen.sequence)?;
         let percent = sequence.slice(&(self.seen.item..self.seen.item + 1)).1.contains(sign::PERCENT);
-        let claim = self.claims.iter().rev().find(|claim| !claim.outside && self.visible(claim.item) && (self.setting.catalogue.indicator(&claim.measure.code).is_none() == percent))?;
+        let claim = self
+            .claims
+            .iter()
+            .rev()
+            .find(|claim| !claim.outside && self.visible(claim.item) && (self.setting.catalogue.indicator(&claim.measure.code).is_none() == percent))?;
         // Words of its own beyond the time and a noun would say that it is something else.
         let words = self.seen.segment.clone().filter(|at| !sequence.is_number(*at)).count();
         (claim.now && words <= 6).then(|| Claim { anchored: true, ..claim.clone() })

@@ -231,7 +231,12 @@ impl Writer<'_> {
         }
         // "Dịch vụ công trực tuyến" is what such services are called, not how a dossier was handed in.
         let official = words.first() == Some(&"trực") && before.last() == Some(&"công");
-        let member = self.lexicon.member_names.at(&words).filter(|(_, count)| !official || *count > 2).and_then(|(names, count)| Some((names, places.get(count.checked_sub(1)?)? + 1)));
+        let member = self
+            .lexicon
+            .member_names
+            .at(&words)
+            .filter(|(_, count)| !official || *count > 2)
+            .and_then(|(names, count)| Some((names, places.get(count.checked_sub(1)?)? + 1)));
         let item = Item { token: at, start: 0, unit: None, member };
         match &token.kind {
             Kind::Word(word) => sequence.write(word, item, false, None),

@@ -10,44 +10,76 @@ use super::{Found, Reading, Reason, Role, Setting, Unclaimed};
 use crate::domain::period::{Period, Step};
 use crate::intake::document::Document;
 use crate::intake::numbers::{Piece, pieces};
-use crate::intake::table::{Defaults, Grid, Meaning, Tables};
+use crate::intake::table::{CellFigure, Defaults, Grid, Mapping, Meaning, Tables};
 
 /// How sure a figure of a table is: its labels name it word for word.
 const CONFIDENCE: f64 = 0.95;
 /// How much less sure a figure is that was read from a label as if that were a sentence.
 const LESS: f64 = 0.1;
 
-/// Reads one table. A cell that its labels do not explain word for word is read as a sentence, `label: number`, with the patterns.
-#[expect(clippy::too_many_arguments, reason = "what a table is read with and what it adds to")]
-pub fn read(document: &Document, rows: &[Vec<Range<usize>>], tables: &Tables<'_>, hint: &str, above: &mut Above, setting: &Setting<'_>, names: &Names, reading: &mut Reading) {
-    let planned = above.is_plan();
-    let month = (setting.period.step() == Step::Month).then(|| setting.period.last());
-    let grid = Grid::of_document(&document.text, rows);
-    let mapping = tables.read(&grid, &Defaults { unit: Some(setting.unit), month, hint: hint.to_owned() });
-    let cell = |row: usize, column: usize| rows.get(row).and_then(|row| row.get(column)).cloned();
-    let line = |row: usize| {
-        let cells = rows.get(row).map(Vec::as_slice).unwrap_or_default();
+/// A table of a report.
+pub struct Tabled<'a> {
+    /// The document it stands in.
+    pub document: &'a Document,
+    /// Its rows of cells.
+    pub rows: &'a [Vec<Range<usize>>],
+    /// What is read against.
+    pub setting: &'a Setting<'a>,
+    /// The units' names.
+    pub names: &'a Names,
+}
+
+impl Tabled<'_> {
+    /// Reads it. A cell that its labels do not explain word for word is read as a sentence, `label: number`, with the patterns.
+    pub fn read(&self, tables: &Tables<'_>, hint: &str, above: &mut Above, reading: &mut Reading) {
+        let planned = above.is_plan();
+        let month = (self.setting.period.step() == Step::Month).then(|| self.setting.period.last());
+        let grid = Grid::of_document(&self.document.text, self.rows);
+        let mapping = tables.read(&grid, &Defaults { unit: Some(self.setting.unit), month, hint: hint.to_owned() });
+        mapping.figures.iter().for_each(|figure| self.figure(figure, planned, reading));
+        let said = if planned { Reading::default() } else { self.rows_as_sentences(&mapping, above) };
+        for unclaimed in &mapping.unclaimed {
+            let Some(own) = self.cell(unclaimed.row, unclaimed.column) else { continue };
+            let (place, _) = number(self.document, &own);
+            let sentence = self.line(unclaimed.row);
+            let label = label(&mapping, unclaimed.row).and_then(|(row, column)| self.cell(row, column));
+            let of_label =
+                label.filter(|_| !planned && self.is_of_period(&mapping, unclaimed.column)).and_then(|label| self.cell_as_sentence(label, own, above));
+            let found = of_label.or_else(|| said.figures.iter().find(|found| found.place == place && found.role != Role::Target).cloned());
+            match found {
+                Some(found) => reading.figures.push(Found { sentence, confidence: (found.confidence - LESS).max(0.0), ..found }),
+                None => reading.unclaimed.push(Unclaimed { place, sentence, reason: Reason::NoPattern, measure: None }),
+            }
+        }
+    }
+
+    fn cell(&self, row: usize, column: usize) -> Option<Range<usize>> {
+        self.rows.get(row)?.get(column).cloned()
+    }
+
+    fn line(&self, row: usize) -> Range<usize> {
+        let cells = self.rows.get(row).map(Vec::as_slice).unwrap_or_default();
         cells.first().map_or(0, |cell| cell.start)..cells.last().map_or(0, |cell| cell.end)
-    };
-    for figure in mapping.figures {
-        let Some(cell) = cell(figure.row, figure.column) else { continue };
-        let (place, approximate) = number(document, &cell);
-        let period = Period::containing(Step::Month, figure.month);
-        let sentence = line(figure.row);
-        let own = Some(figure.month) == month;
-        if planned || (!own && figure.month > setting.period.last()) {
-            reading.unclaimed.push(Unclaimed { place, sentence, reason: Reason::Plan, measure: Some(figure.measure) });
-            continue;
+    }
+
+    /// A figure whose labels say what it is.
+    fn figure(&self, figure: &CellFigure, planned: bool, reading: &mut Reading) {
+        let Some(cell) = self.cell(figure.row, figure.column) else { return };
+        let (place, approximate) = number(self.document, &cell);
+        let (period, sentence, report) = (Period::containing(Step::Month, figure.month), self.line(figure.row), self.setting.period);
+        if planned || figure.month > report.last() {
+            reading.unclaimed.push(Unclaimed { place, sentence, reason: Reason::Plan, measure: Some(figure.measure.clone()) });
+            return;
         }
         let approximate = approximate || figure.approximate;
-        let kpi = setting.catalogue.indicator(&figure.measure.code).is_none();
-        let role = match (own, approximate && kpi) {
+        let kpi = self.setting.catalogue.indicator(&figure.measure.code).is_none();
+        let role = match (period == report, approximate && kpi) {
             (false, _) => Role::Earlier,
             (true, true) => Role::Rounded,
             (true, false) => Role::Figure,
         };
         reading.figures.push(Found {
-            measure: figure.measure,
+            measure: figure.measure.clone(),
             target: None,
             unit: figure.unit,
             period,
@@ -60,47 +92,48 @@ pub fn read(document: &Document, rows: &[Vec<Range<usize>>], tables: &Tables<'_>
             confidence: CONFIDENCE,
         });
     }
-    let mut said = Reading::default();
-    for row in mapping.header.end.max(1)..rows.len() {
-        let header = mapping.header.end.checked_sub(1);
-        let columns = mapping.columns.iter().filter(|column| matches!(column.meaning, Meaning::Figures { .. } | Meaning::Unclaimed(_)));
-        let cells: Vec<(Range<usize>, Range<usize>)> = columns.filter_map(|column| Some((cell(header?, column.index)?, cell(row, column.index)?))).collect();
-        let label = mapping.columns.iter().filter(|column| column.meaning == Meaning::Labels).filter_map(|column| cell(row, column.index)).next_back();
-        if let Some(label) = label.filter(|_| cells.len() > 1 && !planned) {
-            Paragraph::of_row(&document.text, label, &cells, setting, names).read(above, &mut said);
-        }
-    }
-    let own_period = |column: usize| {
-        let text = mapping.header.end.checked_sub(1).and_then(|header| cell(header, column)).map(|cell| document.slice(&cell)).unwrap_or_default();
-        says_period(text, setting.period)
-    };
-    for unclaimed in mapping.unclaimed {
-        let Some(own) = cell(unclaimed.row, unclaimed.column) else { continue };
-        let (place, _) = number(document, &own);
-        let this_month = mapping.columns.iter().any(|column| {
-            let whole = Meaning::Figures { measure: None, unit: None, month: None };
-            let dated = Meaning::Figures { measure: None, unit: None, month };
-            column.index == unclaimed.column && (column.meaning == whole || column.meaning == dated || own_period(column.index))
-        });
-        let label = mapping.columns.iter().filter(|column| column.meaning == Meaning::Labels).filter_map(|column| cell(unclaimed.row, column.index)).next_back();
-        if let Some(label) = label.filter(|_| this_month && !planned) {
-            let mut said = Reading::default();
-            Paragraph::of_cells(&document.text, label, own, setting, names).read(above, &mut said);
-            if let [found] = said.figures.as_slice()
-                && found.role == Role::Figure
-                && said.unclaimed.is_empty()
-            {
-                let found = Found { sentence: line(unclaimed.row), confidence: (found.confidence - LESS).max(0.0), ..found.clone() };
-                reading.figures.push(found);
-                continue;
+
+    /// What the rows say, each as a sentence.
+    fn rows_as_sentences(&self, mapping: &Mapping, above: &mut Above) -> Reading {
+        let mut said = Reading::default();
+        let Some(header) = mapping.header.end.checked_sub(1) else { return said };
+        for row in mapping.header.end..self.rows.len() {
+            let columns = mapping.columns.iter().filter(|column| matches!(column.meaning, Meaning::Figures { .. } | Meaning::Unclaimed(_)));
+            let cells = columns.filter_map(|column| Some((self.cell(header, column.index)?, self.cell(row, column.index)?)));
+            let cells: Vec<(Range<usize>, Range<usize>)> = cells.collect();
+            let label = label(mapping, row).and_then(|(row, column)| self.cell(row, column));
+            if let Some(label) = label.filter(|_| cells.len() > 1) {
+                Paragraph::of_row(&self.document.text, label, &cells, self.setting, self.names).read(above, &mut said);
             }
         }
-        if let Some(found) = said.figures.iter().find(|found| found.place == place && found.role != Role::Target) {
-            reading.figures.push(Found { sentence: line(unclaimed.row), confidence: (found.confidence - LESS).max(0.0), ..found.clone() });
-            continue;
-        }
-        reading.unclaimed.push(Unclaimed { place, sentence: line(unclaimed.row), reason: Reason::NoPattern, measure: None });
+        said
     }
+
+    /// The one figure that a label and a cell say together.
+    fn cell_as_sentence(&self, label: Range<usize>, cell: Range<usize>, above: &mut Above) -> Option<Found> {
+        let mut said = Reading::default();
+        Paragraph::of_cells(&self.document.text, label, cell, self.setting, self.names).read(above, &mut said);
+        match said.figures.as_slice() {
+            [found] if found.role == Role::Figure && said.unclaimed.is_empty() => Some(found.clone()),
+            [..] => None,
+        }
+    }
+
+    /// Whether a column has figures of the report's own period.
+    fn is_of_period(&self, mapping: &Mapping, column: usize) -> bool {
+        let Some(column) = mapping.columns.iter().find(|one| one.index == column) else { return false };
+        let period = self.setting.period;
+        let month = (period.step() == Step::Month).then(|| period.last());
+        let undated = column.meaning == Meaning::Figures { measure: None, unit: None, month: None };
+        let dated = column.meaning == Meaning::Figures { measure: None, unit: None, month };
+        let heading = mapping.header.end.checked_sub(1).and_then(|header| self.cell(header, column.index));
+        undated || dated || heading.is_some_and(|heading| says_period(self.document.slice(&heading), period))
+    }
+}
+
+/// The cell with the label of a row: the last one, where there are several.
+fn label(mapping: &Mapping, row: usize) -> Option<(usize, usize)> {
+    mapping.columns.iter().rfind(|column| column.meaning == Meaning::Labels).map(|column| (row, column.index))
 }
 
 /// Whether a heading says exactly the report's own period: `Quý III/2022`, `Thực hiện 9 tháng`.

@@ -39,11 +39,19 @@ pub fn period(document: &Document) -> Option<Period> {
 /// The first period with its year in a stretch.
 fn first_period(document: &Document, range: std::ops::Range<usize>) -> Option<Period> {
     let tokens = tokens(&document.text, range);
-    let pieces: Vec<&Piece> = tokens.iter().filter_map(|token| match &token.kind { Kind::Other(piece) => Some(piece), Kind::Word(_) | Kind::Mark(_) | Kind::Number(_) => None }).collect();
-    let year_after = |n: usize| pieces.iter().skip(n + 1).find_map(|piece| match piece {
-        Piece::Year(year) | Piece::Month(_, Some(year)) | Piece::Span { year: Some(year), .. } => Some(*year),
-        Piece::Month(_, None) | Piece::Span { .. } | Piece::Reference | Piece::Word | Piece::Number(_) => None,
-    });
+    let pieces: Vec<&Piece> = tokens
+        .iter()
+        .filter_map(|token| match &token.kind {
+            Kind::Other(piece) => Some(piece),
+            Kind::Word(_) | Kind::Mark(_) | Kind::Number(_) => None,
+        })
+        .collect();
+    let year_after = |n: usize| {
+        pieces.iter().skip(n + 1).find_map(|piece| match piece {
+            Piece::Year(year) | Piece::Month(_, Some(year)) | Piece::Span { year: Some(year), .. } => Some(*year),
+            Piece::Month(_, None) | Piece::Span { .. } | Piece::Reference | Piece::Word | Piece::Number(_) => None,
+        })
+    };
     for (n, piece) in pieces.iter().enumerate() {
         match piece {
             Piece::Month(month, year) => {
@@ -62,7 +70,10 @@ fn first_period(document: &Document, range: std::ops::Range<usize>) -> Option<Pe
                 };
                 return Some(Period::containing(step, month));
             }
-            Piece::Year(year) if !pieces.iter().any(|piece| matches!(piece, Piece::Month(..) | Piece::Span { .. })) && tokens.iter().any(|token| token.word() == Some("năm") || token.word() == Some("báo")) => {
+            Piece::Year(year)
+                if !pieces.iter().any(|piece| matches!(piece, Piece::Month(..) | Piece::Span { .. }))
+                    && tokens.iter().any(|token| token.word() == Some("năm") || token.word() == Some("báo")) =>
+            {
                 return Month::new(*year, 12).map(|month| Period::containing(Step::Year, month));
             }
             Piece::Year(_) | Piece::Reference | Piece::Word | Piece::Number(_) => {}

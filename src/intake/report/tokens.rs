@@ -105,7 +105,8 @@ fn words(stretch: &str, range: Range<usize>, offset: usize, found: &mut Vec<Toke
     };
     let mut marks = Vec::new();
     while let Some((at, c)) = characters.next() {
-        let joins = matches!(c, '.' | '@') && word.is_some_and(|from| part.get(from..at).is_some_and(|text| text.is_ascii()))
+        let joins = matches!(c, '.' | '@')
+            && word.is_some_and(|from| part.get(from..at).is_some_and(|text| text.is_ascii()))
             && characters.peek().is_some_and(|(_, next)| next.is_ascii_alphanumeric());
         if c.is_alphanumeric() || is_mark(c) || joins {
             word.get_or_insert(at);
@@ -114,7 +115,13 @@ fn words(stretch: &str, range: Range<usize>, offset: usize, found: &mut Vec<Toke
         close(&mut word, at);
         let mark = match c {
             // A dash between spaces parts clauses, one between letters joins words.
-            '–' | '—' | '−' | '-' => Some(if part.get(..at).is_some_and(|before| before.ends_with(' ')) && part.get(at + c.len_utf8()..).is_some_and(|behind| behind.starts_with(' ')) { ',' } else { '-' }),
+            '–' | '—' | '−' | '-' => Some(
+                if part.get(..at).is_some_and(|before| before.ends_with(' ')) && part.get(at + c.len_utf8()..).is_some_and(|behind| behind.starts_with(' ')) {
+                    ','
+                } else {
+                    '-'
+                },
+            ),
             '\t' => Some(';'),
             c if c.is_whitespace() || c == '\u{a0}' || SILENT.contains(&c) => None,
             '[' | '{' => Some('('),
@@ -139,7 +146,8 @@ pub fn sentences(tokens: &[Token]) -> Vec<Range<usize>> {
             Kind::Mark('(') => open += 1,
             Kind::Mark(')') => open = open.saturating_sub(1),
             Kind::Mark('.') if open == 0 || at - from > MAX_SENTENCE / 2 => {
-                let glued = tokens.get(at + 1).is_some_and(|next| next.range.start == token.range.end && next.word().is_some_and(|word| word.chars().count() < 3));
+                let glued =
+                    tokens.get(at + 1).is_some_and(|next| next.range.start == token.range.end && next.word().is_some_and(|word| word.chars().count() < 3));
                 if !glued {
                     found.push(from..at + 1);
                     (from, open) = (at + 1, 0);

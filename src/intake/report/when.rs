@@ -34,21 +34,54 @@ struct Cue {
 }
 
 /// Expressions for each time; the periods that a sentence names are signs by then (see [`mark`]).
-static CUES: LazyLock<Vec<(Option<Regex>, fn(char) -> When)>> = LazyLock::new(|| {
+static CUES: LazyLock<Vec<(Option<Regex>, When)>> = LazyLock::new(|| {
     let marks = |text: &str| {
-        let marks = [("NOW", mark::NOW), ("LASTMONTH", mark::LAST_MONTH), ("YEARBEFORE", mark::YEAR_BEFORE), ("MONTHBEFORE", mark::MONTH_BEFORE), ("WIDER", mark::WIDER), ("YEAR", mark::YEAR), ("LATER", mark::LATER), ("EARLIER", mark::EARLIER), ("REF", crate::domain::phrase::sign::REFERENCE)];
+        let marks = [
+            ("NOW", mark::NOW),
+            ("LASTMONTH", mark::LAST_MONTH),
+            ("YEARBEFORE", mark::YEAR_BEFORE),
+            ("MONTHBEFORE", mark::MONTH_BEFORE),
+            ("WIDER", mark::WIDER),
+            ("YEAR", mark::YEAR),
+            ("LATER", mark::LATER),
+            ("EARLIER", mark::EARLIER),
+            ("REF", crate::domain::phrase::sign::REFERENCE),
+        ];
         let text = marks.iter().fold(text.to_owned(), |text, (name, sign)| text.replace(name, &sign.to_string()));
         Regex::new(&format!(" (?:{text}) ")).ok()
     };
     vec![
-        (marks("(?:so với|so|bằng) (?:cùng kỳ|tháng|kỳ|quý|năm|đầu năm|trước|MONTHBEFORE|YEARBEFORE|EARLIER)|so với \u{e000}|tăng thêm|tăng|giảm|vượt|cao hơn|thấp hơn|nhiều hơn|ít hơn"), |_| When::Change),
-        (marks("(?:tính )?(?:đến|hết|tới|cuối|đến hết|đến cuối|đến ngày|đến thời điểm)(?: ngày| cuối| hết)? (?:nay|NOW|LASTMONTH|REF|tháng|kỳ|hiện tại|hiện nay|thời điểm)|(?:tính )?đến nay|lũy kế"), |_| When::UntilNow),
-        (marks("từ đầu năm(?: đến nay)?|tính từ đầu năm|cộng dồn|cả năm|trong năm|toàn năm|cả YEAR|trong YEAR|YEAR (?:là|đạt|có|:|[\u{e000}-\u{e003}])|WIDER|(?:từ|kể từ) (?:YEAR|EARLIER|REF|khi thành lập|ngày REF) (?:đến nay|tới nay)|từ đầu (?:YEAR|EARLIER|nhiệm kỳ)|lũy kế (?:từ|WIDER|YEAR|cả)(?: đầu năm)?"), |_| When::Wider),
-        (marks("tháng trước|kỳ trước|tháng liền trước|tháng liền kề|MONTHBEFORE"), |_| When::Before(1)),
-        (marks("cùng kỳ(?: năm trước| năm ngoái| YEARBEFORE| EARLIER)?|YEARBEFORE"), |_| When::Before(12)),
-        (marks("trước đó|trước đây|trước kia|EARLIER|LASTMONTH|năm trước|năm ngoái|quý trước|đầu năm|cuối EARLIER|đầu YEAR|đầu kỳ"), |_| When::Earlier),
-        (marks("nếu (?:hết|được|không|có)|(?:đưa|nâng) tỷ lệ|dự kiến|phấn đấu|mục tiêu|chỉ tiêu|kế hoạch năm|kế hoạch giao|kế hoạch YEAR|theo kế hoạch(?: năm| YEAR| giao| đề ra)|so với kế hoạch|kế hoạch là|kế hoạch đề ra|sẽ|LATER|\u{e001} kế hoạch"), |_| When::Plan),
-        (marks("tăng lên|tăng lên thành|tăng lên đến|giảm xuống|giảm còn|trong tháng|tháng này|trong kỳ|kỳ này|trong quý|quý này|kỳ báo cáo|(?:trong )?NOW"), |_| When::Now),
+        (
+            marks(
+                "(?:so với|so|bằng) (?:cùng kỳ|tháng|kỳ|quý|năm|đầu năm|trước|MONTHBEFORE|YEARBEFORE|EARLIER)|so với \u{e000}|tăng thêm|tăng|giảm|vượt|cao hơn|thấp hơn|nhiều hơn|ít hơn",
+            ),
+            When::Change,
+        ),
+        (
+            marks(
+                "(?:tính )?(?:đến|hết|tới|cuối|đến hết|đến cuối|đến ngày|đến thời điểm)(?: ngày| cuối| hết)? (?:nay|NOW|LASTMONTH|REF|tháng|kỳ|hiện tại|hiện nay|thời điểm)|(?:tính )?đến nay|lũy kế",
+            ),
+            When::UntilNow,
+        ),
+        (
+            marks(
+                "từ đầu năm(?: đến nay)?|tính từ đầu năm|cộng dồn|cả năm|trong năm|toàn năm|cả YEAR|trong YEAR|YEAR (?:là|đạt|có|:|[\u{e000}-\u{e003}])|WIDER|(?:từ|kể từ) (?:YEAR|EARLIER|REF|khi thành lập|ngày REF) (?:đến nay|tới nay)|từ đầu (?:YEAR|EARLIER|nhiệm kỳ)|lũy kế (?:từ|WIDER|YEAR|cả)(?: đầu năm)?",
+            ),
+            When::Wider,
+        ),
+        (marks("tháng trước|kỳ trước|tháng liền trước|tháng liền kề|MONTHBEFORE"), When::Before(1)),
+        (marks("cùng kỳ(?: năm trước| năm ngoái| YEARBEFORE| EARLIER)?|YEARBEFORE"), When::Before(12)),
+        (marks("trước đó|trước đây|trước kia|EARLIER|LASTMONTH|năm trước|năm ngoái|quý trước|đầu năm|cuối EARLIER|đầu YEAR|đầu kỳ"), When::Earlier),
+        (
+            marks(
+                "nếu (?:hết|được|không|có)|(?:đưa|nâng) tỷ lệ|dự kiến|phấn đấu|mục tiêu|chỉ tiêu|kế hoạch năm|kế hoạch giao|kế hoạch YEAR|theo kế hoạch(?: năm| YEAR| giao| đề ra)|so với kế hoạch|kế hoạch là|kế hoạch đề ra|sẽ|LATER|\u{e001} kế hoạch",
+            ),
+            When::Plan,
+        ),
+        (
+            marks("tăng lên|tăng lên thành|tăng lên đến|giảm xuống|giảm còn|trong tháng|tháng này|trong kỳ|kỳ này|trong quý|quý này|kỳ báo cáo|(?:trong )?NOW"),
+            When::Now,
+        ),
     ]
 });
 
@@ -73,8 +106,16 @@ pub fn times(sequence: &Sequence, before: When) -> (Vec<When>, When) {
             let first_behind = cues.iter().find(|cue| cue.at > at && cue.at < next_number);
             // A comparison concerns the number behind it; "tăng 5 so với tháng trước" is one as a whole.
             let found = match (last_before, first_behind) {
-                (Some(cue), Some(behind)) if cue.when == When::Now && behind.when != When::UntilNow && number_before.is_none_or(|number| cue.at > number || behind.when == When::Change) => Some(behind.when),
-                (Some(cue), behind) if cue.when == When::Change && number_before.is_some_and(|number| cue.at < number) => behind.map(|behind| behind.when).or(Some(carried)),
+                (Some(cue), Some(behind))
+                    if cue.when == When::Now
+                        && behind.when != When::UntilNow
+                        && number_before.is_none_or(|number| cue.at > number || behind.when == When::Change) =>
+                {
+                    Some(behind.when)
+                }
+                (Some(cue), behind) if cue.when == When::Change && number_before.is_some_and(|number| cue.at < number) => {
+                    behind.map(|behind| behind.when).or(Some(carried))
+                }
                 (Some(cue), _) => Some(cue.when),
                 (None, Some(behind)) => Some(behind.when),
                 (None, None) => None,
@@ -107,7 +148,7 @@ fn cues(sequence: &Sequence, range: &std::ops::Range<usize>) -> Vec<Cue> {
         let Some(expression) = expression else { continue };
         let mut from = 0;
         while let Some(one) = expression.find_at(text, from) {
-            found.push((start + one.start(), start + one.end(), when(' ')));
+            found.push((start + one.start(), start + one.end(), *when));
             // The space behind may be the one before the next.
             from = one.end().saturating_sub(1).max(one.start() + 1);
         }
