@@ -4,6 +4,7 @@
 mod catalogue;
 mod completeness;
 mod declarations;
+mod docx;
 mod findings;
 mod health;
 mod keyed;
@@ -29,6 +30,7 @@ use tokio::sync::Semaphore;
 use utoipa::OpenApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use docx::{Written, docx};
 pub use health::Metrics;
 pub use problem::{Answer, Problem};
 pub use watch::watch;
