@@ -131,11 +131,14 @@ impl App {
     /// # Errors
     /// Every fault of it, or a conflict with the list of recorded measures it would orphan.
     pub async fn put_catalogue(&self, new: NewCatalogue, actor: &str, keyed: Option<Keyed>) -> Result<Given<CatalogueChanged>, Error> {
+        let (app, document) = (self.clone(), new.document.clone());
+        tokio::task::spawn_blocking(move || app.patterns_usable(&document)).await.map_err(|_e| Error::Busy(super::writer::stopping()))??;
         self.inner.writer.put_catalogue(new, actor, keyed).answer().await
     }
 
     /// The same without an async thread.
     pub(crate) fn put_catalogue_now(&self, new: NewCatalogue, actor: &str) -> Result<CatalogueChanged, Error> {
+        self.patterns_usable(&new.document)?;
         Ok(self.inner.writer.put_catalogue(new, actor, None).wait()?.answer)
     }
 }

@@ -1,5 +1,8 @@
 //! Submissions: parsed, judged, recorded, looked up, withdrawn.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -12,7 +15,10 @@ use super::{App, time_text};
 use crate::domain::catalogue::Severity;
 use crate::domain::cube::{Overlay, View};
 use crate::domain::fault::Fault;
-use crate::domain::observation::{Counts, Effect, NewFigure, Parser, Submission};
+use crate::domain::measure::Measure;
+use crate::domain::number::Written;
+use crate::domain::observation::{Counts, Effect, NewFigure, Parser, Place, RawNumber, RawObservation, RawText, Submission};
+use crate::domain::period::Month;
 use crate::domain::rules::{CheckAt, Finding, RuleBook};
 use crate::domain::value::Source;
 use crate::error::Error;
@@ -151,10 +157,76 @@ pub enum Body {
     Json(Vec<u8>),
     /// CSV with what its request said beside it.
     Csv(Vec<u8>, Envelope),
+    /// Figures that were found in a document or a workbook.
+    Found(Vec<FoundObservation>, Envelope),
+    /// Figures that were read from a report, and what is kept of it.
+    Report(Vec<FoundObservation>, Envelope, Arc<Kept>),
+}
+
+/// What is kept of a report beside its figures, in the revision that records them.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Kept {
+    /// Its text and the places of its figures, as JSON.
+    pub document: String,
+    /// What reading it has found besides what the rules find.
+    pub findings: Vec<FindingView>,
+}
+
+/// A figure that was found in a document or a workbook.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FoundObservation {
+    /// Its measure.
+    pub measure: Measure,
+    /// Its unit's code.
+    pub unit: String,
+    /// Its month.
+    pub month: Month,
+    /// The number; none to withdraw.
+    pub value: Option<Written>,
+    /// Where it stands, for faults: `sheet!cell`, or a JSON pointer.
+    pub place: String,
+}
+
+impl FoundObservation {
+    fn raw(&self, index: usize) -> RawObservation<'_> {
+        let text = |text: &str| RawText::Text(Cow::Owned(text.to_owned()));
+        RawObservation {
+            place: Place { index, line: None },
+            indicator: text(&self.measure.code),
+            unit: text(&self.unit),
+            period: text(&self.month.to_string()),
+            dimensions: self.measure.members.iter().map(|(dimension, member)| (Cow::Owned(dimension.to_owned()), text(member))).collect(),
+            value: self.value.map_or(RawNumber::Null, |value| RawNumber::Digits(Cow::Owned(value.to_string()))),
+        }
+    }
+}
+
+/// Faults of observations, told by where these were found.
+fn at_their_places(error: Error, found: &[FoundObservation]) -> Error {
+    let placed = |faults: Vec<Fault>| {
+        let place = |fault: Fault| {
+            let rest = fault.pointer.strip_prefix("/observations/").map(|rest| rest.split('/').next().unwrap_or_default());
+            let place = rest.and_then(|number| number.parse::<usize>().ok()).and_then(|number| found.get(number)).map(|found| found.place.clone());
+            place.map_or_else(|| fault.clone(), |pointer| Fault { pointer, ..fault.clone() })
+        };
+        faults.into_iter().map(place).collect()
+    };
+    match error {
+        Error::Invalid(faults) => Error::Invalid(placed(faults)),
+        Error::Conflict { detail, obstacles } => Error::Conflict { detail, obstacles: placed(obstacles) },
+        other @ (Error::Malformed(_)
+        | Error::NotFound(_)
+        | Error::TooLarge(_)
+        | Error::Busy(_)
+        | Error::Unsettled
+        | Error::Behind(_)
+        | Error::Surroundings { .. }
+        | Error::Store(_)) => other,
+    }
 }
 
 impl Body {
-    fn parse(&self, frame: &Frame) -> Result<(Submission, Envelope), Error> {
+    pub(super) fn parse(&self, frame: &Frame) -> Result<(Submission, Envelope), Error> {
         let mut parser = frame.parser();
         let envelope = match self {
             Self::Json(bytes) => json::read(bytes, &mut parser).map_err(|Unreadable(detail)| Error::Malformed(detail))?,
@@ -163,8 +235,21 @@ impl Body {
                 envelope.faults().into_iter().for_each(|fault| parser.fault(fault));
                 envelope.clone()
             }
+            Self::Found(found, envelope) | Self::Report(found, envelope, _) => {
+                found.iter().enumerate().for_each(|(index, found)| parser.push(&found.raw(index)));
+                envelope.faults().into_iter().for_each(|fault| parser.fault(fault));
+                return Ok((finish(parser, envelope).map_err(|error| at_their_places(error, found))?, envelope.clone()));
+            }
         };
         Ok((finish(parser, &envelope)?, envelope))
+    }
+
+    /// What is kept of it beside its figures.
+    fn kept(&self) -> Option<Arc<Kept>> {
+        match self {
+            Self::Report(_, _, kept) => Some(Arc::clone(kept)),
+            Self::Json(_) | Self::Csv(..) | Self::Found(..) => None,
+        }
     }
 }
 
@@ -247,7 +332,7 @@ impl App {
                 }
                 Ok(parsed) => parsed,
             };
-            let answer = self.hand_over(Handed { submission, frame, envelope, actor, withdraws: None, keyed: keyed.cloned() })?;
+            let answer = self.hand_over(Handed { kept: body.kept(), submission, frame, envelope, actor, withdraws: None, keyed: keyed.cloned() })?;
             match answer.await.unwrap_or_else(|_stopped| Err(Error::Busy(stopping())))? {
                 Reply::Done(given) => return Ok(given),
                 Reply::Stale => {}
@@ -256,7 +341,7 @@ impl App {
     }
 
     /// The first answer to a key, read off the async threads.
-    async fn answered(&self, keyed: Option<&Keyed>) -> Result<Option<Given<Receipt>>, Error> {
+    pub(super) async fn answered(&self, keyed: Option<&Keyed>) -> Result<Option<Given<Receipt>>, Error> {
         let Some(keyed) = keyed.cloned() else { return Ok(None) };
         let store = self.store().clone();
         tokio::task::spawn_blocking(move || keyed.answered(&store)).await.map_err(|_e| Error::Busy(stopping()))?
@@ -265,7 +350,19 @@ impl App {
     /// Hands a submission that was parsed already to the writer and returns the waiting answer; for
     /// imports, which parse the next stretch meanwhile.
     pub(crate) fn submit_parsed(&self, submission: Submission, frame: Frame, envelope: Envelope, actor: &str) -> Result<Recording, Error> {
-        Ok(Recording(self.hand_over(Handed { submission, frame, envelope, actor, withdraws: None, keyed: None })?))
+        Ok(Recording(self.hand_over(Handed { submission, frame, envelope, actor, withdraws: None, keyed: None, kept: None })?))
+    }
+
+    /// Records a body without an async thread.
+    pub(crate) fn submit_now(&self, body: &Body, actor: &str) -> Result<Receipt, Error> {
+        loop {
+            let frame = self.frame();
+            let (submission, envelope) = body.parse(&frame)?;
+            let handed = Handed { submission, frame, envelope, actor, withdraws: None, keyed: None, kept: body.kept() };
+            if let Some(receipt) = Recording(self.hand_over(handed)?).wait()? {
+                return Ok(receipt);
+            }
+        }
     }
 
     /// What a submission is parsed against now.
@@ -276,8 +373,8 @@ impl App {
 
     fn hand_over(&self, handed: Handed<'_>) -> Result<oneshot::Receiver<Result<Reply, Error>>, Error> {
         let (reply, answer) = oneshot::channel();
-        let Handed { submission, frame, envelope, actor, withdraws, keyed } = handed;
-        self.inner.writer.submit(Submit { submission, frame, envelope, actor: actor.to_owned(), withdraws, keyed, reply })?;
+        let Handed { submission, frame, envelope, actor, withdraws, keyed, kept } = handed;
+        self.inner.writer.submit(Submit { submission, frame, envelope, actor: actor.to_owned(), withdraws, keyed, kept, reply })?;
         Ok(answer)
     }
 
@@ -303,7 +400,7 @@ impl App {
             };
             let envelope = Envelope { source_kind: Some("withdrawal".to_owned()), reference: Some(id.to_owned()), reason: reason.clone() };
             let withdraws = Some(Withdrawal { id: id.to_owned(), revision: brought.0 });
-            let answer = self.hand_over(Handed { submission, frame, envelope, actor, withdraws, keyed: keyed.cloned() })?;
+            let answer = self.hand_over(Handed { submission, frame, envelope, actor, withdraws, keyed: keyed.cloned(), kept: None })?;
             match answer.await.unwrap_or_else(|_stopped| Err(Error::Busy(stopping())))? {
                 Reply::Done(given) => return Ok(given),
                 Reply::Stale => {}
@@ -346,6 +443,7 @@ struct Handed<'a> {
     actor: &'a str,
     withdraws: Option<Withdrawal>,
     keyed: Option<Keyed>,
+    kept: Option<Arc<Kept>>,
 }
 
 /// A submission on its way.
