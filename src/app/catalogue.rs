@@ -15,7 +15,7 @@ use crate::domain::measure::Measure;
 use crate::error::Error;
 
 /// The shipped files, in the order they are put together.
-const SHIPPED: [(&str, &str); 22] = [
+const SHIPPED: [(&str, &str); 23] = [
     ("vocabulary.toml", include_str!("../../catalogue/vocabulary.toml")),
     ("systems.toml", include_str!("../../catalogue/systems.toml")),
     ("dimensions.toml", include_str!("../../catalogue/dimensions.toml")),
@@ -38,6 +38,7 @@ const SHIPPED: [(&str, &str); 22] = [
     ("admin.toml", include_str!("../../catalogue/admin.toml")),
     ("projects.toml", include_str!("../../catalogue/projects.toml")),
     ("expectations.toml", include_str!("../../catalogue/expectations.toml")),
+    ("sentences.toml", include_str!("../../catalogue/sentences.toml")),
 ];
 
 /// The catalogue that ships with the program.

@@ -8,7 +8,7 @@
 //! | `<...>` | what is repeated for each unit below that has reported the first figure in it, commas between |
 //! | `{unit}` | between `<` and `>`: the unit's name |
 //!
-//! A sentence is left out when a figure outside square brackets is missing, or when nothing is repeated.
+//! A sentence is left out when a figure outside square brackets is missing, when nothing is repeated, or when no figure is left in it.
 
 use super::measure::Measure;
 

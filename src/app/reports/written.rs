@@ -58,10 +58,10 @@ impl Moment {
         if !state.units.exists(unit, month) {
             return Err(Error::NotFound(format!("{} did not exist at the end of {month}", quoted(code))));
         }
-        let mut writer = Writer { state: &state, month, points: BTreeMap::new() };
+        let mut writer = Writer { state: &state, month, told: 0, points: BTreeMap::new() };
         let mut sections: Vec<(String, Vec<String>)> = Vec::new();
         for sentence in &state.catalogue.document.sentences {
-            let Some(text) = parse(&sentence.text).ok().and_then(|parts| writer.filled(&parts, unit)) else { continue };
+            let Some(text) = parse(&sentence.text).ok().and_then(|parts| writer.sentence(&parts, unit)) else { continue };
             match sections.last_mut().filter(|(heading, _)| *heading == sentence.heading) {
                 Some((_, sentences)) => sentences.push(text),
                 None => sections.push((sentence.heading.clone(), vec![text])),
@@ -113,6 +113,8 @@ fn name(state: &State, unit: usize) -> String {
 struct Writer<'s> {
     state: &'s State,
     month: Month,
+    /// Figures that were written so far.
+    told: usize,
     points: BTreeMap<(Measure, usize), Option<Point>>,
 }
 
@@ -175,13 +177,22 @@ impl Writer<'_> {
         Some(format!("{word} {size} {against}"))
     }
 
-    /// A sentence with its figures; none when one of them is missing.
+    /// A sentence with its figures; none when one of them is missing, or when there is none.
+    fn sentence(&mut self, parts: &[Part], unit: usize) -> Option<String> {
+        let before = self.told;
+        self.filled(parts, unit).filter(|_| self.told > before)
+    }
+
+    /// A stretch of a sentence with its figures; none when one of them is missing.
     fn filled(&mut self, parts: &[Part], unit: usize) -> Option<String> {
         let mut text = String::new();
         for part in parts {
             match part {
                 Part::Text(words) => text.push_str(words),
-                Part::Figure(measure) => text.push_str(&self.figure(measure, unit)?),
+                Part::Figure(measure) => {
+                    text.push_str(&self.figure(measure, unit)?);
+                    self.told += 1;
+                }
                 Part::Change(measure) => text.push_str(&self.change(measure, unit)?),
                 Part::Unit => text.push_str(&name(self.state, unit)),
                 Part::Optional(inside) => text.push_str(&self.filled(inside, unit).unwrap_or_default()),
