@@ -7,6 +7,7 @@ mod grid;
 pub mod limits;
 mod lines;
 mod outline;
+mod pdf;
 mod sniff;
 mod text;
 
@@ -146,6 +147,6 @@ pub fn read(bytes: &[u8], media: Media) -> Result<Document, Refusal> {
             lines::read(text, media == Media::Markdown)
         }
         Media::Docx => docx::read(bytes),
-        Media::Pdf => Err(Refusal::new("unsupported_document", format!("{media} is not read yet"))),
+        Media::Pdf => pdf::read(bytes),
     }
 }

@@ -28,3 +28,27 @@ pub const RATIO_FROM: u64 = 4 << 20;
 pub const XML_DEPTH: usize = 256;
 /// Cells that one cell of a table may cover.
 pub const CELL_SPAN: usize = 64;
+/// Pages of a PDF.
+pub const PDF_PAGES: usize = 2_000;
+/// Objects of a PDF.
+pub const PDF_OBJECTS: usize = 500_000;
+/// Words and signs of a PDF's own language that are held at once: each takes some hundred bytes of memory.
+pub const PDF_TOKENS: usize = 2_500_000;
+/// Bytes of one stream of a PDF, unpacked.
+pub const PDF_STREAM_BYTES: usize = 64 << 20;
+/// Bytes of all streams of a PDF but its pictures, unpacked: they are held at once.
+pub const PDF_HELD_BYTES: usize = 128 << 20;
+/// Bytes of all streams of a PDF, pictures too, unpacked.
+pub const PDF_UNPACKED_BYTES: usize = 1 << 30;
+/// Bytes of a PDF's directory of objects, unpacked.
+pub const PDF_DIRECTORY_BYTES: usize = 4 << 20;
+/// Bytes of a stream packed by LZW, which old programs used for small ones.
+pub const PDF_LZW_BYTES: usize = 24 << 10;
+/// Bytes of a page's instructions.
+pub const PDF_PAGE_BYTES: usize = 16 << 20;
+/// How deep forms of a PDF may lie in each other.
+pub const PDF_FORM_DEPTH: usize = 12;
+/// Letters of a PDF.
+pub const PDF_GLYPHS: usize = TEXT_CHARS;
+/// Stack of the thread that reads a PDF, in bytes.
+pub const PDF_STACK: usize = 64 << 20;

@@ -299,7 +299,7 @@ pub(super) fn begins_lower(line: &str) -> bool {
 }
 
 /// Whether a bracket is open at the end.
-fn open_bracket(text: &str) -> bool {
+pub(super) fn open_bracket(text: &str) -> bool {
     text.rfind('(').is_some_and(|open| text.get(open..).is_some_and(|rest| !rest.contains(')')))
 }
 

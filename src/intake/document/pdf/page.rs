@@ -1,0 +1,339 @@
+//! What a page of a PDF draws: its letters with their places, and the upright and level lines that part the cells of tables.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use lopdf::content::{Content, Operation};
+use lopdf::{Dictionary, Document, Object, ObjectId};
+
+use super::font::Font;
+use super::guard::Deadline;
+use super::scan::tokens;
+use super::{malformed, number};
+use crate::intake::document::{Refusal, limits};
+
+/// How thick a rectangle may be to count as a line, in points.
+const RULE: f64 = 3.0;
+/// Operations between two looks at the deadline.
+const OFTEN: usize = 1_000;
+/// Lines that are kept of a page; pictures may have many.
+const RULES: usize = 20_000;
+/// How far the tree of pages is climbed for what a page inherits.
+const ANCESTORS: usize = 64;
+
+/// A letter; lengths in points, `y` upwards.
+#[derive(Clone, Debug)]
+pub(super) struct Glyph {
+    pub(super) text: String,
+    pub(super) x: f64,
+    pub(super) y: f64,
+    pub(super) width: f64,
+    pub(super) size: f64,
+    pub(super) bold: bool,
+}
+
+/// A line: where it stands across, and from where to where it goes along.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rule {
+    pub(super) at: f64,
+    pub(super) from: f64,
+    pub(super) to: f64,
+}
+
+/// What a page draws.
+#[derive(Default)]
+pub(super) struct Page {
+    pub(super) glyphs: Vec<Glyph>,
+    pub(super) upright: Vec<Rule>,
+    pub(super) level: Vec<Rule>,
+}
+
+/// `x' = a x + c y + e`, `y' = b x + d y + f`.
+#[derive(Clone, Copy)]
+struct Matrix([f64; 6]);
+
+impl Matrix {
+    const UNIT: Self = Self([1.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
+
+    /// First `self`, then `outer`.
+    fn then(self, outer: Self) -> Self {
+        let ([a, b, c, d, e, f], [oa, ob, oc, od, oe, of]) = (self.0, outer.0);
+        Self([a * oa + b * oc, a * ob + b * od, c * oa + d * oc, c * ob + d * od, e * oa + f * oc + oe, e * ob + f * od + of])
+    }
+
+    fn point(self, x: f64, y: f64) -> (f64, f64) {
+        let [a, b, c, d, e, f] = self.0;
+        (a * x + c * y + e, b * x + d * y + f)
+    }
+
+    fn of(operands: &[Object]) -> Option<Self> {
+        let values: Vec<f64> = operands.iter().filter_map(number).collect();
+        values.try_into().ok().map(Self)
+    }
+}
+
+#[derive(Clone)]
+struct State<'a> {
+    matrix: Matrix,
+    font: Option<Rc<Font<'a>>>,
+    size: f64,
+    letter_space: f64,
+    word_space: f64,
+    stretch: f64,
+    leading: f64,
+    rise: f64,
+}
+
+/// Reads the pages of a document.
+pub(super) struct Reader<'a> {
+    document: &'a Document,
+    deadline: Deadline,
+    fonts: HashMap<ObjectId, Rc<Font<'a>>>,
+    unknown: usize,
+    glyphs: usize,
+    operations: usize,
+}
+
+/// What is drawn where while instructions are carried out.
+struct Drawing<'a> {
+    page: Page,
+    state: State<'a>,
+    stack: Vec<State<'a>>,
+    text: Matrix,
+    line: Matrix,
+    path: Vec<(f64, f64, f64, f64)>,
+    point: (f64, f64),
+    /// Marked stretches: whether each belongs to the page's header or footer.
+    marks: Vec<bool>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(document: &'a Document, deadline: Deadline) -> Self {
+        Self { document, deadline, fonts: HashMap::new(), unknown: 0, glyphs: 0, operations: 0 }
+    }
+
+    /// How many letters could not be told.
+    pub(super) fn unknown(&self) -> usize {
+        self.unknown
+    }
+
+    /// What a page draws.
+    ///
+    /// # Errors
+    /// Those of the bounds.
+    pub(super) fn page(&mut self, id: ObjectId) -> Result<Page, Refusal> {
+        self.deadline.check()?;
+        let document = self.document;
+        let Ok(dictionary) = document.get_dictionary(id) else { return Ok(Page::default()) };
+        let mut content = Vec::new();
+        for stream in document.get_page_contents(id) {
+            let part = document.get_object(stream).and_then(Object::as_stream).map(|stream| stream.content.as_slice()).unwrap_or_default();
+            bounded(content.len() + part.len())?;
+            content.extend_from_slice(part);
+            content.push(b'\n');
+        }
+        let up = |dictionary: &&'a Dictionary| document.get_dictionary(dictionary.get(b"Parent").ok()?.as_reference().ok()?).ok();
+        let inherited = |key: &'static [u8]| {
+            let mut chain = std::iter::successors(Some(dictionary), up).take(ANCESTORS);
+            chain.find_map(|dictionary| dictionary.get_deref(key, document).ok())
+        };
+        let resources = inherited(b"Resources").and_then(|resources| resources.as_dict().ok());
+        let turned = inherited(b"Rotate").and_then(|turned| turned.as_i64().ok()).unwrap_or(0).rem_euclid(360);
+        let matrix = match turned {
+            90 => Matrix([0.0, -1.0, 1.0, 0.0, 0.0, 0.0]),
+            180 => Matrix([-1.0, 0.0, 0.0, -1.0, 0.0, 0.0]),
+            270 => Matrix([0.0, 1.0, -1.0, 0.0, 0.0, 0.0]),
+            _ => Matrix::UNIT,
+        };
+        let state = State { matrix, font: None, size: 1.0, letter_space: 0.0, word_space: 0.0, stretch: 1.0, leading: 0.0, rise: 0.0 };
+        let mut drawing =
+            Drawing { page: Page::default(), state, stack: Vec::new(), text: matrix, line: matrix, path: Vec::new(), point: (0.0, 0.0), marks: Vec::new() };
+        self.carry_out(&mut drawing, &content, resources, 0)?;
+        Ok(drawing.page)
+    }
+
+    fn carry_out(&mut self, drawing: &mut Drawing<'a>, content: &[u8], resources: Option<&'a Dictionary>, depth: usize) -> Result<(), Refusal> {
+        if tokens(content) > limits::PDF_TOKENS {
+            return Err(Refusal::new("too_large", format!("a page of the PDF has more than {} words", limits::PDF_TOKENS)));
+        }
+        let content = Content::decode(content).map_err(malformed)?;
+        for operation in &content.operations {
+            self.operations += 1;
+            if self.operations.is_multiple_of(OFTEN) {
+                self.deadline.check()?;
+            }
+            match operation.operator.as_str() {
+                "Tf" => {
+                    drawing.state.font = self.font(operation, resources);
+                    drawing.state.size = operation.operands.get(1).and_then(number).unwrap_or(1.0);
+                }
+                "Tj" | "TJ" | "'" | "\"" => self.show(drawing, operation)?,
+                "Do" => self.form(drawing, operation, resources, depth)?,
+                _ => drawing.set(operation),
+            }
+        }
+        Ok(())
+    }
+
+    fn font(&mut self, operation: &Operation, resources: Option<&'a Dictionary>) -> Option<Rc<Font<'a>>> {
+        let name = operation.operands.first()?.as_name().ok()?;
+        let document = self.document;
+        let fonts = resources?.get_deref(b"Font", document).and_then(Object::as_dict).ok()?;
+        let named = fonts.get(name).ok()?;
+        let (id, font) = document.dereference(named).ok()?;
+        let font = font.as_dict().ok()?;
+        let Some(id) = id else { return Some(Rc::new(Font::read(document, font))) };
+        Some(Rc::clone(self.fonts.entry(id).or_insert_with(|| Rc::new(Font::read(document, font)))))
+    }
+
+    /// A form: instructions of their own, drawn at this place.
+    fn form(&mut self, drawing: &mut Drawing<'a>, operation: &Operation, resources: Option<&'a Dictionary>, depth: usize) -> Result<(), Refusal> {
+        let document = self.document;
+        let named = operation.operands.first().and_then(|name| name.as_name().ok());
+        let forms = resources.and_then(|resources| resources.get_deref(b"XObject", document).and_then(Object::as_dict).ok());
+        let form = forms.zip(named).and_then(|(forms, name)| forms.get_deref(name, document).and_then(Object::as_stream).ok());
+        let Some(form) = form.filter(|form| form.dict.get(b"Subtype").and_then(Object::as_name).is_ok_and(|kind| kind == b"Form")) else { return Ok(()) };
+        if depth >= limits::PDF_FORM_DEPTH {
+            return Err(Refusal::new("too_deep", format!("forms of the PDF lie more than {} deep in each other", limits::PDF_FORM_DEPTH)));
+        }
+        bounded(form.content.len())?;
+        let own = form.dict.get_deref(b"Resources", document).and_then(Object::as_dict).ok();
+        let before = drawing.state.clone();
+        let height = drawing.stack.len();
+        if let Some(matrix) = form.dict.get_deref(b"Matrix", document).and_then(Object::as_array).ok().and_then(|matrix| Matrix::of(matrix)) {
+            drawing.state.matrix = matrix.then(drawing.state.matrix);
+        }
+        self.carry_out(drawing, &form.content, own.or(resources), depth + 1)?;
+        drawing.stack.truncate(height);
+        drawing.state = before;
+        Ok(())
+    }
+
+    fn show(&mut self, drawing: &mut Drawing<'a>, operation: &Operation) -> Result<(), Refusal> {
+        if matches!(operation.operator.as_str(), "'" | "\"") {
+            drawing.next_line(0.0, -drawing.state.leading);
+        }
+        for operand in &operation.operands {
+            match operand {
+                Object::String(bytes, _) => self.string(drawing, bytes)?,
+                Object::Array(items) => {
+                    for item in items {
+                        match item {
+                            Object::String(bytes, _) => self.string(drawing, bytes)?,
+                            other => {
+                                let back = number(other).unwrap_or(0.0) / 1000.0 * drawing.state.size * drawing.state.stretch;
+                                drawing.text = Matrix([1.0, 0.0, 0.0, 1.0, -back, 0.0]).then(drawing.text);
+                            }
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn string(&mut self, drawing: &mut Drawing<'a>, bytes: &[u8]) -> Result<(), Refusal> {
+        let state = drawing.state.clone();
+        let Some(font) = state.font.clone() else { return Ok(()) };
+        for (text, width, space) in font.letters(bytes) {
+            let placed = Matrix([state.size * state.stretch, 0.0, 0.0, state.size, 0.0, state.rise]).then(drawing.text).then(state.matrix);
+            let ((x, y), (end, _)) = (placed.point(0.0, 0.0), placed.point(width, 0.0));
+            let (_, top) = placed.point(0.0, 1.0);
+            let spacing = state.letter_space + if space { state.word_space } else { 0.0 };
+            let along = (width * state.size + spacing) * state.stretch;
+            drawing.text = Matrix([1.0, 0.0, 0.0, 1.0, along, 0.0]).then(drawing.text);
+            self.glyphs += 1;
+            self.unknown += usize::from(text.is_none());
+            if self.glyphs > limits::PDF_GLYPHS {
+                return Err(Refusal::new("too_large", format!("the PDF has more than {} letters", limits::PDF_GLYPHS)));
+            }
+            let size = (top - y).abs();
+            if drawing.marks.contains(&true) || !(x.is_finite() && y.is_finite() && end.is_finite() && size > 0.1) {
+                continue;
+            }
+            let text = text.unwrap_or_else(|| char::REPLACEMENT_CHARACTER.to_string());
+            drawing.page.glyphs.push(Glyph { text, x: x.min(end), y, width: (end - x).abs(), size, bold: font.bold });
+        }
+        Ok(())
+    }
+}
+
+fn bounded(length: usize) -> Result<(), Refusal> {
+    if length > limits::PDF_PAGE_BYTES {
+        return Err(Refusal::new("too_large", format!("a page of the PDF has more than {} bytes of instructions", limits::PDF_PAGE_BYTES)));
+    }
+    Ok(())
+}
+
+impl Drawing<'_> {
+    /// Carries out an instruction that changes the state or draws lines.
+    fn set(&mut self, operation: &Operation) {
+        let operands = &operation.operands;
+        let at = |place: usize| operands.get(place).and_then(number).unwrap_or(0.0);
+        match operation.operator.as_str() {
+            "q" if self.stack.len() < OFTEN => self.stack.push(self.state.clone()),
+            "Q" => self.state = self.stack.pop().unwrap_or_else(|| self.state.clone()),
+            "cm" => self.state.matrix = Matrix::of(operands).unwrap_or(Matrix::UNIT).then(self.state.matrix),
+            "BT" => (self.text, self.line) = (Matrix::UNIT, Matrix::UNIT),
+            "Tm" => self.line = Matrix::of(operands).unwrap_or(Matrix::UNIT),
+            "Td" => self.next_line(at(0), at(1)),
+            "TD" => {
+                self.state.leading = -at(1);
+                self.next_line(at(0), at(1));
+            }
+            "T*" => self.next_line(0.0, -self.state.leading),
+            "Tc" => self.state.letter_space = at(0),
+            "Tw" => self.state.word_space = at(0),
+            "Tz" => self.state.stretch = at(0) / 100.0,
+            "TL" => self.state.leading = at(0),
+            "Ts" => self.state.rise = at(0),
+            "BMC" | "BDC" => {
+                let artifact = operands.first().and_then(|tag| tag.as_name().ok()).is_some_and(|tag| tag == b"Artifact");
+                let kind = operands.get(1).and_then(|kind| kind.as_dict().ok()).and_then(|kind| kind.get(b"Type").and_then(Object::as_name).ok());
+                self.marks.push(artifact && kind.is_some_and(|kind| kind == b"Pagination"));
+            }
+            "EMC" => drop(self.marks.pop()),
+            "m" => self.point = (at(0), at(1)),
+            "l" => {
+                self.path.push((self.point.0, self.point.1, at(0), at(1)));
+                self.point = (at(0), at(1));
+            }
+            "re" => self.path.push((at(0), at(1), at(0) + at(2), at(1) + at(3))),
+            "S" | "s" | "f" | "F" | "f*" | "B" | "B*" | "b" | "b*" => self.draw(),
+            "n" => self.path.clear(),
+            _ => {}
+        }
+        if operation.operator == "Tm" {
+            self.text = self.line;
+        }
+    }
+
+    fn next_line(&mut self, x: f64, y: f64) {
+        self.line = Matrix([1.0, 0.0, 0.0, 1.0, x, y]).then(self.line);
+        self.text = self.line;
+    }
+
+    fn draw(&mut self) {
+        for (x, y, right, top) in std::mem::take(&mut self.path) {
+            let ((x, y), (right, top)) = (self.state.matrix.point(x, y), self.state.matrix.point(right, top));
+            let (left, right, bottom, top) = (x.min(right), x.max(right), y.min(top), y.max(top));
+            let full = self.page.upright.len() + self.page.level.len() >= RULES;
+            if full || !(right - left).is_finite() || !(top - bottom).is_finite() {
+                continue;
+            }
+            let upright = |at: f64| Rule { at, from: bottom, to: top };
+            let level = |at: f64| Rule { at, from: left, to: right };
+            match (right - left <= RULE, top - bottom <= RULE) {
+                (true, false) => self.page.upright.push(upright(f64::midpoint(left, right))),
+                (false, true) => self.page.level.push(level(f64::midpoint(bottom, top))),
+                // The frame of a cell.
+                (false, false) => {
+                    self.page.upright.extend([upright(left), upright(right)]);
+                    self.page.level.extend([level(bottom), level(top)]);
+                }
+                (true, true) => {}
+            }
+        }
+    }
+}

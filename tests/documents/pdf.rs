@@ -1,0 +1,77 @@
+//! PDF made by hand: lines, paragraphs, tables, headers, fonts.
+
+use egov_kpi::intake::document::Media;
+
+use super::build::{at, blocks, pages, pdf, stream};
+
+fn shown(contents: &[&str]) -> Vec<String> {
+    blocks(&pages(contents), Media::Pdf)
+}
+
+#[test]
+fn lines_become_paragraphs_headings_and_entries() {
+    let lines = [
+        "I. CONG TAC CHUNG",
+        "1. Buu chinh",
+        "Trong thang, he thong da tiep nhan va xu ly toan bo cac ho so gui den,",
+        "trong do co 12 ho so moi.",
+        "- Cap 3 giay phep;",
+        "- Thu hoi 1.",
+    ];
+    let page: String = lines.iter().zip(0..).map(|(line, place)| at(60, 780 - 16 * place, line)).collect();
+    let paragraph = format!("{} {}", lines[2], lines[3]);
+    assert_eq!(shown(&[&page]), ["2# I. CONG TAC CHUNG", "3# 1. Buu chinh", &paragraph, "Cap 3 giay phep;", "Thu hoi 1."]);
+}
+
+#[test]
+fn a_paragraph_goes_on_over_pages_and_their_edges_are_left_out() {
+    let page = |number: usize, text: &str| format!("{}{}{}", at(60, 810, "Bao cao mau"), at(60, 700, text), at(300, 40, &number.to_string()));
+    let contents = [page(1, "Hop bo"), page(2, "phieu xet 3 xa."), page(3, "Het.")];
+    assert_eq!(shown(&[&contents[0], &contents[1], &contents[2]]), ["Hop bo phieu xet 3 xa.", "Het."]);
+}
+
+#[test]
+fn letters_that_are_placed_one_by_one_are_words() {
+    let page = "BT /F1 12 Tf 60 700 Td [(Ta) 20 (o) -300 (m) 10 (oi)] TJ 0 -14 Td 14 TL (12) Tj T* (7.) Tj ET";
+    assert_eq!(shown(&[page]), ["Tao moi", "12", "7."]);
+}
+
+#[test]
+fn ruled_cells_and_wide_gaps_are_tables() {
+    let mut page = String::new();
+    for (row, cells) in [["Don vi", "So"], ["So mau", "12"], ["Huyen", "7"]].iter().enumerate() {
+        let y = 700 - 20 * u32::try_from(row).unwrap();
+        page += &format!("60 {} 100 20 re 160 {} 80 20 re S\n{}{}", y - 5, y - 5, at(64, y, cells[0]), at(164, y, cells[1]));
+    }
+    page += &at(64, 655, "dai");
+    assert_eq!(shown(&[&page]), ["| Don vi | So", "| So mau | 12", "| Huyen | 7", "dai"]);
+    let page = [at(60, 700, "Don vi"), at(260, 700, "So"), at(60, 680, "So mau"), at(260, 680, "12")].concat();
+    assert_eq!(shown(&[&page]), ["| Don vi | So", "| So mau | 12"]);
+}
+
+#[test]
+fn a_header_that_is_marked_as_one_and_pictures_are_passed_over() {
+    let page = format!(
+        "/Artifact << /Type /Pagination >> BDC {} EMC {} /Im Do BI /W 1 /H 1 /CS /G /BPC 8 ID a EI",
+        at(60, 800, "Dau trang"),
+        at(60, 700, "Than bai.")
+    );
+    assert_eq!(shown(&[&page]), ["Than bai."]);
+}
+
+#[test]
+fn vietnamese_is_read_through_the_map_of_a_font() {
+    let map = "begincmap 1 beginbfrange <0001> <0003> <0061> endbfrange 1 beginbfrange <0004> <0005> [<01B0> <01A10301>] endbfrange 1 beginbfchar <0006> <0065030200301> endbfchar";
+    let map = map.replace("0065030200301", "006503020301");
+    let objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(),
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 /MediaBox [0 0 595 842] >>".to_vec(),
+        b"<< /Type /Page /Parent 2 0 R /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> /XObject << /Fm 8 0 R >> >> >>".to_vec(),
+        stream("", b"BT /F1 12 Tf 60 700 Td <000100020003000400050006> Tj ET /Fm Do"),
+        b"<< /Type /Font /Subtype /Type0 /BaseFont /A /Encoding /Identity-H /DescendantFonts [6 0 R] /ToUnicode 7 0 R >>".to_vec(),
+        b"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /A /DW 500 /W [1 [500 500] 3 4000000000 500] >>".to_vec(),
+        stream("", map.as_bytes()),
+        stream("/Type /XObject /Subtype /Form /Matrix [1 0 0 1 0 -100]", b"BT /F1 12 Tf 60 700 Td <0006> Tj ET"),
+    ];
+    assert_eq!(blocks(&pdf(&objects), Media::Pdf), ["abcướế", "ế"]);
+}
