@@ -6,10 +6,11 @@ use std::time::Instant;
 use indicatif::ProgressBar;
 
 use super::files::{Content, Taken, open, record_csv, record_json};
-use super::{Outcome, print_faults};
+use super::{Outcome, print_faults, report};
 use crate::app::App;
 use crate::app::archive::{self, Archive};
 use crate::app::clock::Clock;
+use crate::app::reports::ReportQuery;
 use crate::error::Error;
 use crate::intake::Envelope;
 use crate::store::Store;
@@ -24,10 +25,11 @@ pub const ACTOR: &str = "command line";
 pub fn run(
     files: &[PathBuf],
     (database, clock): (&str, Clock),
-    reference: Option<String>,
-    reason: Option<String>,
+    given: Envelope,
     from_line: Option<u64>,
+    of: &ReportQuery,
 ) -> Result<Outcome, Error> {
+    let Envelope { reference, reason, .. } = given;
     if from_line.is_some() && files.len() != 1 {
         eprintln!("egov-kpi: --from-line goes with one file");
         return Ok(Outcome::Usage);
@@ -54,10 +56,14 @@ pub fn run(
             }
             Content::Json(bytes) => record_json(&app, &bytes, ACTOR),
             Content::Csv(csv) => record_csv(&app, csv, &envelope, ACTOR, from_line),
+            Content::Report(read) => {
+                let envelope = Envelope { source_kind: Some("report".to_owned()), ..envelope };
+                report::import(&app, &read, of, envelope, ACTOR).map(|view| Taken::of(view.counts, view.submission.is_some(), view.findings.len()))
+            }
         };
         match recorded {
             Ok(taken) => {
-                report(file, &taken, started);
+                tell(file, &taken, started);
                 Ok(Outcome::Done)
             }
             Err(Error::Invalid(faults)) => {
@@ -103,7 +109,7 @@ fn whole_ledger(file: &Path, database: &str) -> Result<Outcome, Error> {
     Ok(Outcome::Done)
 }
 
-fn report(file: &Path, taken: &Taken, started: Instant) {
+fn tell(file: &Path, taken: &Taken, started: Instant) {
     let seconds = started.elapsed().as_secs_f64().max(1e-6);
     let figures = crate::domain::number::float(i64::try_from(taken.figures()).unwrap_or(i64::MAX));
     println!(

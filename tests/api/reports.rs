@@ -269,6 +269,7 @@ fn generated_months_written_as_reports_are_read_back() {
     let figures = server.folder().join("figures.csv");
     std::fs::write(&figures, csv).unwrap();
     run(&["import", server.folder().join("units.json").to_str().unwrap(), figures.to_str().unwrap(), "--database", &server.address()]).expect(0);
+    let server = server.restarted();
     for month in ["2021-02", "2023-07", "2025-12"] {
         reads_back(&server, "gen.p01", month, 15);
         reads_back(&server, "gen.p01.u003", month, 15);
