@@ -24,10 +24,10 @@ use crate::domain::number::Written;
 use crate::domain::observation::Counts;
 use crate::domain::period::{Period, Step};
 use crate::error::Error;
+use crate::intake::Envelope;
 use crate::intake::document::{self, Document, Media, Refusal};
 use crate::intake::report::lexicon::Lexicon;
 use crate::intake::report::{self, Found, MAX_NUMBERS, Reading, Reason, Role, Setting, Unclaimed, title};
-use crate::intake::Envelope;
 use crate::store::{Store, chain};
 pub use lexicons::{Lexicons, usable};
 use places::Places;
@@ -237,7 +237,12 @@ impl Report {
     /// What its first lines say it is, to name it by.
     #[must_use]
     pub fn title(&self) -> Option<String> {
-        let line = self.kept.text.lines().map(|line| line.trim_matches(|c: char| c.is_whitespace() || matches!(c, '#' | '*' | '|'))).find(|line| line.chars().count() >= 8)?;
+        let line = self
+            .kept
+            .text
+            .lines()
+            .map(|line| line.trim_matches(|c: char| c.is_whitespace() || matches!(c, '#' | '*' | '|')))
+            .find(|line| line.chars().count() >= 8)?;
         Some(line.chars().filter(|c| !c.is_control()).take(200).collect())
     }
 
@@ -515,7 +520,9 @@ fn whose_and_when(document: &Document, lexicon: &Lexicon, query: &ReportQuery, f
         None => title::unit(document, lexicon, &frame.units, period.unwrap_or_else(|| Period::containing(Step::Month, month))),
     };
     match (unit, &query.unit) {
-        (None, Some(code)) => faults.push(Fault::new("/unit", "unknown_unit", format!("no unit has the code {}, nor the official code in that month", quoted(code)))),
+        (None, Some(code)) => {
+            faults.push(Fault::new("/unit", "unknown_unit", format!("no unit has the code {}, nor the official code in that month", quoted(code))))
+        }
         (None, None) => faults.push(Fault::new(
             "/unit",
             "not_found",
@@ -551,7 +558,8 @@ impl Recorded {
         }
         let text = store.report(record.revision.revision, &record.submission.id.to_lowercase())?;
         let Some(text) = text else { return Err(Error::NotFound(format!("the submission {} was not read from a report", quoted(id)))) };
-        let kept = serde_json::from_str(&text).map_err(|_e| Error::NotFound("what was kept of this report cannot be read by this version of the service".to_owned()))?;
+        let kept = serde_json::from_str(&text)
+            .map_err(|_e| Error::NotFound("what was kept of this report cannot be read by this version of the service".to_owned()))?;
         Ok(Self {
             kept,
             revision: record.revision.revision,

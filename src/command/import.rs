@@ -22,13 +22,7 @@ pub const ACTOR: &str = "command line";
 ///
 /// # Errors
 /// Files or the ledger cannot be had.
-pub fn run(
-    files: &[PathBuf],
-    (database, clock): (&str, Clock),
-    given: Envelope,
-    from_line: Option<u64>,
-    of: &ReportQuery,
-) -> Result<Outcome, Error> {
+pub fn run(files: &[PathBuf], (database, clock): (&str, Clock), given: Envelope, from_line: Option<u64>, of: &ReportQuery) -> Result<Outcome, Error> {
     let Envelope { reference, reason, .. } = given;
     if from_line.is_some() && files.len() != 1 {
         eprintln!("egov-kpi: --from-line goes with one file");

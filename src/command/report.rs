@@ -55,13 +55,23 @@ pub fn import(app: &App, file: &ReportFile, query: &ReportQuery, envelope: Envel
 
 fn print(path: &Path, view: &ReportView, asked: &Asked) {
     let vi = asked.lang == Language::Vi;
-    let (unit, period, figures, unclaimed) =
-        if vi { ("đơn vị", "kỳ", "số liệu", "số không phải số liệu") } else { ("unit", "period", "figure(s)", "number(s) that are no figure") };
+    let (unit, period, figures, unclaimed) = if vi {
+        ("đơn vị", "kỳ", "số liệu", "số không phải số liệu")
+    } else {
+        ("unit", "period", "figure(s)", "number(s) that are no figure")
+    };
     println!("{}: {unit} {}, {period} {}", path.display(), view.unit, view.period);
     println!("{} {figures}:", view.figures.len());
     for (n, figure) in view.figures.iter().enumerate() {
         let role = if figure.role == "figure" { String::new() } else { format!(" [{} {}]", figure.role, figure.period) };
-        println!("  {n:>3} {:<WIDEST$} {:<12} {:>14} {:>12} {:.2}{role}", figure.measure, figure.unit, figure.value.to_string(), figure.printed, figure.confidence);
+        println!(
+            "  {n:>3} {:<WIDEST$} {:<12} {:>14} {:>12} {:.2}{role}",
+            figure.measure,
+            figure.unit,
+            figure.value.to_string(),
+            figure.printed,
+            figure.confidence
+        );
         if asked.explain {
             println!("      {}: {}", figure.pattern, one_line(&figure.sentence));
         }

@@ -40,7 +40,11 @@ pub fn vietnamese(number: Written) -> String {
 pub fn rounded_to(value: f64, decimals: u32) -> Option<Written> {
     let text = format!("{:.*}", usize::try_from(decimals).ok()?, nearest(value, decimals)?);
     let written = Written::parse(&text).ok()?;
-    Some((0..written.scale).fold(written, |written, _| if written.mantissa % 10 == 0 { Written { mantissa: written.mantissa / 10, scale: written.scale - 1 } } else { written }))
+    Some(
+        (0..written.scale).fold(written, |written, _| {
+            if written.mantissa % 10 == 0 { Written { mantissa: written.mantissa / 10, scale: written.scale - 1 } } else { written }
+        }),
+    )
 }
 
 /// Rounded with halves away from zero, as people round.

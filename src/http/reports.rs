@@ -227,7 +227,8 @@ pub async fn get_written(request: HttpRequest, context: web::Data<Context>, path
         Ok(found) => found,
         Err(unchanged) => return Ok(unchanged),
     };
-    let name: String = format!("{unit}-{month}").chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' }).take(150).collect();
+    let name: String =
+        format!("{unit}-{month}").chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' }).take(150).collect();
     let made = web::block(move || {
         let report = moment.written_report(&unit, month)?;
         let blocks = blocks(&report);
@@ -253,8 +254,8 @@ pub async fn get_written(request: HttpRequest, context: web::Data<Context>, path
 #[must_use]
 pub fn blocks(report: &WrittenReport) -> Vec<Written> {
     let mut blocks = vec![Written::Title(format!("{}\n{}", report.title, report.subject))];
-    for (n, (heading, sentences)) in (1..).zip(&report.sections) {
-        blocks.push(Written::Heading(2, format!("{n}. {heading}")));
+    for (heading, sentences) in &report.sections {
+        blocks.push(Written::Heading(2, heading.clone()));
         blocks.extend(sentences.iter().map(|sentence| Written::Item(sentence.clone())));
     }
     if report.sections.is_empty() {

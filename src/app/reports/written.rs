@@ -82,7 +82,8 @@ impl Moment {
         findings.truncate(MAX_FINDINGS);
         let before = month.plus(-1);
         let column = |month: Month| format!("Tháng {}/{}", month.month(), month.year());
-        let mut header = vec!["Chỉ tiêu".to_owned(), "Đơn vị tính".to_owned(), column(month), column(before), "Tăng, giảm".to_owned(), "Tăng, giảm (%)".to_owned()];
+        let mut header =
+            vec!["Chỉ tiêu".to_owned(), "Đơn vị tính".to_owned(), column(month), column(before), "Tăng, giảm".to_owned(), "Tăng, giảm (%)".to_owned()];
         if partly {
             header.push("Đơn vị đã có số liệu (%)".to_owned());
         } else {
@@ -222,7 +223,8 @@ impl Writer<'_> {
         measures.extend(catalogue.kpis.iter().map(|kpi| whole(&kpi.code)));
         let systems: Vec<&str> = catalogue.document.systems.iter().map(|system| system.code.as_str()).collect();
         let of_indicators = catalogue.document.indicators.iter().map(|indicator| (indicator.code.as_str(), indicator.system.as_deref()));
-        let declared: Vec<(&str, Option<&str>)> = of_indicators.chain(catalogue.document.kpis.iter().map(|kpi| (kpi.code.as_str(), kpi.system.as_deref()))).collect();
+        let declared: Vec<(&str, Option<&str>)> =
+            of_indicators.chain(catalogue.document.kpis.iter().map(|kpi| (kpi.code.as_str(), kpi.system.as_deref()))).collect();
         let place = |measure: &Measure| {
             let n = declared.iter().position(|(code, _)| *code == measure.code).unwrap_or(usize::MAX);
             let system = declared.get(n).and_then(|(_, system)| *system).and_then(|code| systems.iter().position(|known| *known == code));

@@ -164,11 +164,13 @@ fn dimensions_of(catalogue: &Catalogue, measure: &Measure) -> Vec<String> {
 
 /// The entries of the vocabulary that a phrase names.
 fn vocabulary_of(parts: &[Part]) -> Vec<&str> {
-    let of = |part| match part {
-        &Part::Vocabulary(ref entry) => vec![entry.as_str()],
-        Part::Choice { of, .. } => of.iter().flat_map(|one| vocabulary_of(one)).collect(),
-        Part::Word(_) | Part::Gap(_) | Part::Value | Part::Number | Part::Member(_) | Part::Unit | Part::End => Vec::new(),
-    };
+    fn of(part: &Part) -> Vec<&str> {
+        match part {
+            Part::Vocabulary(entry) => vec![entry.as_str()],
+            Part::Choice { of, .. } => of.iter().flat_map(|one| vocabulary_of(one)).collect(),
+            Part::Word(_) | Part::Gap(_) | Part::Value | Part::Number | Part::Member(_) | Part::Unit | Part::End => Vec::new(),
+        }
+    }
     parts.iter().flat_map(of).collect()
 }
 
@@ -229,14 +231,24 @@ mod tests {
     #[test]
     fn vocabulary_labels_and_sentences_are_checked() {
         assert_eq!(
-            faults(serde_json::json!({ "vocabulary": [{ "code": "new", "words": ["<new>"] }, { "code": "N", "words": [] }, { "code": "v", "words": ["{value}"] }] })),
-            ["/vocabulary/1/code malformed_code", "/vocabulary/0/words/0 nested_vocabulary", "/vocabulary/1/words missing", "/vocabulary/2/words/0 malformed_phrase"]
+            faults(
+                serde_json::json!({ "vocabulary": [{ "code": "new", "words": ["<new>"] }, { "code": "N", "words": [] }, { "code": "v", "words": ["{value}"] }] })
+            ),
+            [
+                "/vocabulary/1/code malformed_code",
+                "/vocabulary/0/words/0 nested_vocabulary",
+                "/vocabulary/1/words missing",
+                "/vocabulary/2/words/0 malformed_phrase"
+            ]
         );
         assert_eq!(faults(serde_json::json!({ "systems": [{ "code": "s", "labels": vec!["x"; 51] }] })), ["/systems/0/labels malformed_labels"]);
         assert_eq!(faults(serde_json::json!({ "systems": [{ "code": "s", "labels": ["x".repeat(201)] }] })), ["/systems/0/labels malformed_labels"]);
         assert_eq!(faults(serde_json::json!({ "systems": [{ "code": "s", "labels": vec!["x".repeat(200); 50] }] })), Vec::<String>::new());
         let sentences = serde_json::json!([{ "code": "a", "heading": "", "text": "[{a.b}" }, { "code": "b", "heading": "H", "text": "{a.c}" }, { "code": "c", "heading": "H", "text": "{a.b{d=m}}" }]);
-        assert_eq!(faults(serde_json::json!({ "sentences": sentences })), ["/sentences/0/heading malformed", "/sentences/0/text malformed_sentence", "/sentences/1/text unknown_measure"]);
+        assert_eq!(
+            faults(serde_json::json!({ "sentences": sentences })),
+            ["/sentences/0/heading malformed", "/sentences/0/text malformed_sentence", "/sentences/1/text unknown_measure"]
+        );
     }
 
     #[test]
