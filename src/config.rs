@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use chrono::FixedOffset;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::domain::period::Period;
 use crate::generate::Size;
 
 /// Turns a province's monthly e-government figures into trends people can trust.
@@ -122,6 +123,9 @@ pub enum Command {
         /// Pass over the lines of the (one) file before this one, the header aside.
         #[arg(long, value_name = "LINE")]
         from_line: Option<u64>,
+        /// What a report is of.
+        #[command(flatten)]
+        of: ReportOf,
     },
     /// Write the whole ledger into a ZIP of CSV files and a JSON, the same from every database; `import` reads it.
     #[command(
@@ -142,7 +146,7 @@ pub enum Command {
     },
     /// Read files and name every fault and contradiction; nothing is recorded. Exit code 1 when there are any.
     Check {
-        /// The files: figures as CSV or JSON, units as JSON.
+        /// The files: figures as CSV or JSON, units as JSON, reports as .txt, .md, .docx or .pdf.
         #[arg(required = true)]
         files: Vec<PathBuf>,
         /// Check against this ledger instead of the shipped catalogue and units alone.
@@ -151,6 +155,15 @@ pub enum Command {
         /// Language of the findings.
         #[arg(long, default_value = "vi")]
         lang: Language,
+        /// What a report is of.
+        #[command(flatten)]
+        of: ReportOf,
+        /// Of a report: print the pattern and the sentence of each number.
+        #[arg(long)]
+        explain: bool,
+        /// Try the entries of these TOML or JSON files over the catalogue (or, if they declare systems and indicators, in its place).
+        #[arg(long, value_name = "FILE", num_args = 1..)]
+        catalogue: Vec<PathBuf>,
     },
     /// Write invented figures as CSV to standard output, for trials and benchmarks.
     #[command(
@@ -192,6 +205,17 @@ pub enum Command {
     },
     /// Print the OpenAPI document of this build.
     Openapi,
+}
+
+/// What a report is of, where its head does not say so.
+#[derive(Args, Clone, Debug)]
+pub struct ReportOf {
+    /// Of a report: the unit that reports.
+    #[arg(long, value_name = "CODE")]
+    pub unit: Option<String>,
+    /// Of a report: the period that is reported on, such as 2021-10 or 2021-Q3.
+    #[arg(long, value_name = "PERIOD")]
+    pub period: Option<Period>,
 }
 
 /// What to do with the catalogue.

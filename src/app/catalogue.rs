@@ -15,7 +15,7 @@ use crate::domain::measure::Measure;
 use crate::error::Error;
 
 /// The shipped files, in the order they are put together.
-const SHIPPED: [(&str, &str); 22] = [
+const SHIPPED: [(&str, &str); 23] = [
     ("vocabulary.toml", include_str!("../../catalogue/vocabulary.toml")),
     ("systems.toml", include_str!("../../catalogue/systems.toml")),
     ("dimensions.toml", include_str!("../../catalogue/dimensions.toml")),
@@ -38,6 +38,7 @@ const SHIPPED: [(&str, &str); 22] = [
     ("admin.toml", include_str!("../../catalogue/admin.toml")),
     ("projects.toml", include_str!("../../catalogue/projects.toml")),
     ("expectations.toml", include_str!("../../catalogue/expectations.toml")),
+    ("sentences.toml", include_str!("../../catalogue/sentences.toml")),
 ];
 
 /// The catalogue that ships with the program.
@@ -56,19 +57,14 @@ pub fn from_files(files: impl Iterator<Item = (String, String)>) -> Result<Catal
     let (mut whole, mut faults) = (CatalogueDocument::default(), Vec::new());
     let mut origins: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
     for (name, text) in files {
-        let value: Result<Value, String> = if name.ends_with(".json") {
-            serde_json::from_str(&text).map_err(|error| error.to_string())
-        } else {
-            toml::from_str(&text).map_err(|error: toml::de::Error| error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" "))
-        };
-        match value.map_err(|error| vec![Fault::new("", "malformed", error)]).and_then(|value| CatalogueDocument::from_value(without_header(value))) {
+        match read(&name, &text) {
             Ok(document) => {
                 for (section, count) in document.sizes() {
                     origins.entry(section).or_default().extend(std::iter::repeat_n(name.clone(), count));
                 }
                 whole.append(document);
             }
-            Err(found) => faults.extend(found.into_iter().map(|fault| Fault { pointer: format!("{name}#{}", fault.pointer), ..fault })),
+            Err(found) => faults.extend(found),
         }
     }
     match Catalogue::offered(whole) {
@@ -79,6 +75,46 @@ pub fn from_files(files: impl Iterator<Item = (String, String)>) -> Result<Catal
             Err(Error::Invalid(faults))
         }
     }
+}
+
+/// Entries of files laid over a catalogue, each in the place of the one with its code; or the files alone, if they declare systems and
+/// indicators.
+///
+/// # Errors
+/// Every fault at once.
+pub fn over(base: &CatalogueDocument, files: &[(String, String)]) -> Result<CatalogueDocument, Error> {
+    let mut laid = CatalogueDocument::default();
+    for (name, text) in files {
+        laid.append(read(name, text).map_err(Error::Invalid)?);
+    }
+    if !laid.systems.is_empty() && !laid.indicators.is_empty() {
+        return from_files(files.iter().cloned());
+    }
+    let malformed = |error: serde_json::Error| Error::Malformed(error.to_string());
+    let (mut whole, laid) = (serde_json::to_value(base).map_err(malformed)?, serde_json::to_value(&laid).map_err(malformed)?);
+    for (section, entries) in laid.as_object().into_iter().flatten() {
+        let list = whole.as_object_mut().map(|sections| sections.entry(section).or_insert_with(|| Value::Array(Vec::new())));
+        let Some(list) = list.and_then(Value::as_array_mut) else { continue };
+        for entry in entries.as_array().into_iter().flatten() {
+            match list.iter_mut().find(|known| known.get("code") == entry.get("code")) {
+                Some(known) => known.clone_from(entry),
+                None => list.push(entry.clone()),
+            }
+        }
+    }
+    let document = CatalogueDocument::from_value(whole).map_err(Error::Invalid)?;
+    Catalogue::offered(document).map(|catalogue| catalogue.document).map_err(Error::Invalid)
+}
+
+/// Reads one file, whose faults are placed in it.
+fn read(name: &str, text: &str) -> Result<CatalogueDocument, Vec<Fault>> {
+    let value: Result<Value, String> = if name.ends_with(".json") {
+        serde_json::from_str(text).map_err(|error| error.to_string())
+    } else {
+        toml::from_str(text).map_err(|error: toml::de::Error| error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" "))
+    };
+    let document = value.map_err(|error| vec![Fault::new("", "malformed", error)]).and_then(|value| CatalogueDocument::from_value(without_header(value)));
+    document.map_err(|found| found.into_iter().map(|fault| Fault { pointer: format!("{name}#{}", fault.pointer), ..fault }).collect())
 }
 
 /// A fault of the whole document, placed in its file: `ioffice.toml#/indicators/3/kind`, counted within the file.
@@ -131,11 +167,14 @@ impl App {
     /// # Errors
     /// Every fault of it, or a conflict with the list of recorded measures it would orphan.
     pub async fn put_catalogue(&self, new: NewCatalogue, actor: &str, keyed: Option<Keyed>) -> Result<Given<CatalogueChanged>, Error> {
+        let (app, document) = (self.clone(), new.document.clone());
+        tokio::task::spawn_blocking(move || app.patterns_usable(&document)).await.map_err(|_e| Error::Busy(super::writer::stopping()))??;
         self.inner.writer.put_catalogue(new, actor, keyed).answer().await
     }
 
     /// The same without an async thread.
     pub(crate) fn put_catalogue_now(&self, new: NewCatalogue, actor: &str) -> Result<CatalogueChanged, Error> {
+        self.patterns_usable(&new.document)?;
         Ok(self.inner.writer.put_catalogue(new, actor, None).wait()?.answer)
     }
 }

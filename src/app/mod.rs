@@ -13,6 +13,7 @@ pub mod observations;
 pub mod periods;
 pub mod quality;
 pub mod ranking;
+pub mod reports;
 pub mod scorecard;
 pub mod series;
 pub mod state;
@@ -47,6 +48,8 @@ struct Inner {
     pasts: Mutex<Vec<Arc<State>>>,
     /// What tells this ledger from others: the first digits of its first revision's hash.
     ledger: String,
+    /// The patterns of the catalogues that reports were read by last.
+    lexicons: reports::Lexicons,
 }
 
 impl App {
@@ -68,7 +71,7 @@ impl App {
         seed(&state, &writer)?;
         let first = store.revision(1)?.and_then(|row| row.hash).unwrap_or_default();
         let ledger = first.chars().take(8).collect();
-        Ok(Self { inner: Arc::new(Inner { state, store, writer, pasts: Mutex::default(), ledger }) })
+        Ok(Self { inner: Arc::new(Inner { state, store, writer, pasts: Mutex::default(), ledger, lexicons: reports::Lexicons::default() }) })
     }
 
     /// What tells this ledger from others.

@@ -1,6 +1,7 @@
 //! Submissions: parsed, judged, recorded, looked up, withdrawn.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -158,6 +159,17 @@ pub enum Body {
     Csv(Vec<u8>, Envelope),
     /// Figures that were found in a document or a workbook.
     Found(Vec<FoundObservation>, Envelope),
+    /// Figures that were read from a report, and what is kept of it.
+    Report(Vec<FoundObservation>, Envelope, Arc<Kept>),
+}
+
+/// What is kept of a report beside its figures, in the revision that records them.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Kept {
+    /// Its text and the places of its figures, as JSON.
+    pub document: String,
+    /// What reading it has found besides what the rules find.
+    pub findings: Vec<FindingView>,
 }
 
 /// A figure that was found in a document or a workbook.
@@ -223,13 +235,21 @@ impl Body {
                 envelope.faults().into_iter().for_each(|fault| parser.fault(fault));
                 envelope.clone()
             }
-            Self::Found(found, envelope) => {
+            Self::Found(found, envelope) | Self::Report(found, envelope, _) => {
                 found.iter().enumerate().for_each(|(index, found)| parser.push(&found.raw(index)));
                 envelope.faults().into_iter().for_each(|fault| parser.fault(fault));
                 return Ok((finish(parser, envelope).map_err(|error| at_their_places(error, found))?, envelope.clone()));
             }
         };
         Ok((finish(parser, &envelope)?, envelope))
+    }
+
+    /// What is kept of it beside its figures.
+    fn kept(&self) -> Option<Arc<Kept>> {
+        match self {
+            Self::Report(_, _, kept) => Some(Arc::clone(kept)),
+            Self::Json(_) | Self::Csv(..) | Self::Found(..) => None,
+        }
     }
 }
 
@@ -312,7 +332,7 @@ impl App {
                 }
                 Ok(parsed) => parsed,
             };
-            let answer = self.hand_over(Handed { submission, frame, envelope, actor, withdraws: None, keyed: keyed.cloned() })?;
+            let answer = self.hand_over(Handed { kept: body.kept(), submission, frame, envelope, actor, withdraws: None, keyed: keyed.cloned() })?;
             match answer.await.unwrap_or_else(|_stopped| Err(Error::Busy(stopping())))? {
                 Reply::Done(given) => return Ok(given),
                 Reply::Stale => {}
@@ -321,7 +341,7 @@ impl App {
     }
 
     /// The first answer to a key, read off the async threads.
-    async fn answered(&self, keyed: Option<&Keyed>) -> Result<Option<Given<Receipt>>, Error> {
+    pub(super) async fn answered(&self, keyed: Option<&Keyed>) -> Result<Option<Given<Receipt>>, Error> {
         let Some(keyed) = keyed.cloned() else { return Ok(None) };
         let store = self.store().clone();
         tokio::task::spawn_blocking(move || keyed.answered(&store)).await.map_err(|_e| Error::Busy(stopping()))?
@@ -330,7 +350,19 @@ impl App {
     /// Hands a submission that was parsed already to the writer and returns the waiting answer; for
     /// imports, which parse the next stretch meanwhile.
     pub(crate) fn submit_parsed(&self, submission: Submission, frame: Frame, envelope: Envelope, actor: &str) -> Result<Recording, Error> {
-        Ok(Recording(self.hand_over(Handed { submission, frame, envelope, actor, withdraws: None, keyed: None })?))
+        Ok(Recording(self.hand_over(Handed { submission, frame, envelope, actor, withdraws: None, keyed: None, kept: None })?))
+    }
+
+    /// Records a body without an async thread.
+    pub(crate) fn submit_now(&self, body: &Body, actor: &str) -> Result<Receipt, Error> {
+        loop {
+            let frame = self.frame();
+            let (submission, envelope) = body.parse(&frame)?;
+            let handed = Handed { submission, frame, envelope, actor, withdraws: None, keyed: None, kept: body.kept() };
+            if let Some(receipt) = Recording(self.hand_over(handed)?).wait()? {
+                return Ok(receipt);
+            }
+        }
     }
 
     /// What a submission is parsed against now.
@@ -341,8 +373,8 @@ impl App {
 
     fn hand_over(&self, handed: Handed<'_>) -> Result<oneshot::Receiver<Result<Reply, Error>>, Error> {
         let (reply, answer) = oneshot::channel();
-        let Handed { submission, frame, envelope, actor, withdraws, keyed } = handed;
-        self.inner.writer.submit(Submit { submission, frame, envelope, actor: actor.to_owned(), withdraws, keyed, reply })?;
+        let Handed { submission, frame, envelope, actor, withdraws, keyed, kept } = handed;
+        self.inner.writer.submit(Submit { submission, frame, envelope, actor: actor.to_owned(), withdraws, keyed, kept, reply })?;
         Ok(answer)
     }
 
@@ -368,7 +400,7 @@ impl App {
             };
             let envelope = Envelope { source_kind: Some("withdrawal".to_owned()), reference: Some(id.to_owned()), reason: reason.clone() };
             let withdraws = Some(Withdrawal { id: id.to_owned(), revision: brought.0 });
-            let answer = self.hand_over(Handed { submission, frame, envelope, actor, withdraws, keyed: keyed.cloned() })?;
+            let answer = self.hand_over(Handed { submission, frame, envelope, actor, withdraws, keyed: keyed.cloned(), kept: None })?;
             match answer.await.unwrap_or_else(|_stopped| Err(Error::Busy(stopping())))? {
                 Reply::Done(given) => return Ok(given),
                 Reply::Stale => {}
@@ -411,6 +443,7 @@ struct Handed<'a> {
     actor: &'a str,
     withdraws: Option<Withdrawal>,
     keyed: Option<Keyed>,
+    kept: Option<Arc<Kept>>,
 }
 
 /// A submission on its way.

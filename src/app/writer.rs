@@ -17,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::keyed::{Given, KEPT, Keyed};
 use super::state::{Frame, News, State};
-use super::submissions::Receipt;
+use super::submissions::{Kept, Receipt};
 use crate::domain::observation::Submission;
 use crate::error::Error;
 use crate::intake::Envelope;
@@ -44,6 +44,8 @@ pub(super) struct Submit {
     pub actor: String,
     pub withdraws: Option<Withdrawal>,
     pub keyed: Option<Keyed>,
+    /// What is kept of the report that it was read from.
+    pub kept: Option<Arc<Kept>>,
     pub reply: oneshot::Sender<Result<Reply, Error>>,
 }
 

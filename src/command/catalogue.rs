@@ -35,10 +35,12 @@ fn offered(files: &[PathBuf]) -> Result<CatalogueDocument, Error> {
     if files.is_empty() {
         return shipped();
     }
-    let mut texts = Vec::with_capacity(files.len());
+    from_files(texts(files)?.into_iter())
+}
+
+/// The names and texts of files of a catalogue.
+pub fn texts(files: &[PathBuf]) -> Result<Vec<(String, String)>, Error> {
     // Beside the shipped catalogue stand the shipped units, which are no part of it.
-    for file in files.iter().filter(|file| file.file_name().is_none_or(|name| name != "units.toml")) {
-        texts.push((file.display().to_string(), std::fs::read_to_string(file).map_err(io)?));
-    }
-    from_files(texts.into_iter())
+    let files = files.iter().filter(|file| file.file_name().is_none_or(|name| name != "units.toml"));
+    files.map(|file| Ok((file.display().to_string(), std::fs::read_to_string(file).map_err(io)?))).collect()
 }

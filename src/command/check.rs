@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use super::files::{Content, open, record_csv, record_json, record_workbook};
 use super::import::ACTOR;
+use super::report::{self, Asked};
 use super::{Outcome, io, print_faults};
 use crate::app::App;
+use crate::app::catalogue::{NewCatalogue, over};
 use crate::app::clock::Clock;
 use crate::app::findings::{FindingQuery, FindingView};
 use crate::app::workbooks::{WorkbookQuery, WorkbookView};
@@ -22,7 +24,8 @@ const MOST: usize = 1_000;
 ///
 /// # Errors
 /// Files or the ledger cannot be had.
-pub fn run(files: &[PathBuf], database: Option<&str>, lang: Language, clock: Clock) -> Result<Outcome, Error> {
+pub fn run(files: &[PathBuf], (database, clock): (Option<&str>, Clock), catalogue: &[PathBuf], asked: &Asked) -> Result<Outcome, Error> {
+    let lang = asked.lang;
     let folder = tempfile::tempdir().map_err(io)?;
     let copy = folder.path().join("check.db");
     let store = Store::open(&format!("sqlite://{}", copy.display()), true)?;
@@ -30,14 +33,22 @@ pub fn run(files: &[PathBuf], database: Option<&str>, lang: Language, clock: Clo
         Store::open(address, false)?.copy_into(&store)?;
     }
     let app = App::open_by(store, clock)?;
+    if !catalogue.is_empty() {
+        let document = over(&app.frame().catalogue.document, &super::catalogue::texts(catalogue)?)?;
+        app.put_catalogue_now(NewCatalogue { document, made_from: None, dry_run: false }, ACTOR)?;
+    }
     let known = findings(&app)?;
-    let mut faults = 0;
+    let (mut faults, mut of_reports) = (0, Vec::new());
     for file in files {
         let outcome = match open(file)? {
             Content::Units(units) => app.put_units_now(units, ACTOR, false).map(drop),
             Content::Json(bytes) => record_json(&app, &bytes, ACTOR).map(drop),
             Content::Csv(csv) => record_csv(&app, csv, &Envelope::default(), ACTOR, None).map(drop),
             Content::Workbook(bytes) => workbook(&app, &bytes),
+            Content::Report(read) => report::check(&app, file, &read, asked).map(|(more, found)| {
+                faults += more;
+                of_reports.extend(found);
+            }),
         };
         match outcome {
             Ok(()) => {}
@@ -48,7 +59,8 @@ pub fn run(files: &[PathBuf], database: Option<&str>, lang: Language, clock: Clo
             Err(error) => return Err(error),
         }
     }
-    let found: Vec<FindingView> = findings(&app)?.into_iter().filter(|finding| !known.contains(finding)).collect();
+    let mut found: Vec<FindingView> = findings(&app)?.into_iter().filter(|finding| !known.contains(finding)).collect();
+    found.extend(of_reports);
     for finding in &found {
         let detail = if lang == Language::Vi { &finding.detail_vi } else { &finding.detail };
         println!("{} {} {} {}: {detail} ({})", finding.severity, finding.unit, finding.period, finding.measure, finding.rule);

@@ -6,17 +6,22 @@ use std::path::Path;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use crate::app::App;
+use crate::app::reports::ReportFile;
 use crate::app::submissions::{Recording, finish};
 use crate::app::workbooks::{WorkbookQuery, WorkbookView};
 use crate::domain::observation::{Counts, MAX_OBSERVATIONS};
 use crate::domain::unit::UnitDocument;
 use crate::error::Error;
+use crate::intake::document::Media;
+use crate::intake::document::limits::FILE_BYTES;
 use crate::intake::{Envelope, Unreadable, csv, json};
 
 /// Largest JSON file in bytes; CSV files have no bound, they are taken in stretches.
 const MAX_JSON: u64 = 64 << 20;
 /// Largest workbook in bytes.
 const MAX_WORKBOOK: u64 = 32 << 20;
+/// Bytes of a `.txt` in which the columns of a table are looked for.
+const HEAD: u64 = 4_096;
 /// Figures in a submission of a file that does not fit into one.
 const STRETCH: usize = 20_000;
 /// How many submissions are on their way at once.
@@ -32,6 +37,8 @@ pub enum Content {
     Units(Vec<UnitDocument>),
     /// A workbook (XLSX).
     Workbook(Vec<u8>),
+    /// A report.
+    Report(ReportFile),
 }
 
 /// Whether a file is a workbook or a document by its ending: these are ZIPs as well as archives are.
@@ -55,6 +62,13 @@ pub fn open(path: &Path) -> Result<Content, Error> {
         }
         return Ok(Content::Workbook(std::fs::read(path).map_err(named)?));
     }
+    if let Some(media) = document_in(path, &file).map_err(named)? {
+        if file.metadata().map_err(named)?.len() > u64::try_from(FILE_BYTES).unwrap_or(u64::MAX) {
+            return Err(Error::TooLarge(format!("{}: a report has at most {FILE_BYTES} bytes", path.display())));
+        }
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        return Ok(Content::Report(ReportFile { bytes: std::fs::read(path).map_err(named)?, media, name }));
+    }
     if !ends("json") {
         return Ok(Content::Csv(file));
     }
@@ -64,6 +78,21 @@ pub fn open(path: &Path) -> Result<Content, Error> {
     let bytes = std::fs::read(path).map_err(named)?;
     let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| Error::Malformed(format!("{}: {error}", path.display())))?;
     if value.get("units").is_some() { crate::app::units::parse(value).map(Content::Units) } else { Ok(Content::Json(bytes)) }
+}
+
+/// What kind of document a file is, by its name; none for a table of figures, also where that is called `.txt`.
+fn document_in(path: &Path, file: &File) -> std::io::Result<Option<Media>> {
+    let media = path.file_name().and_then(|name| Media::of_name(&name.to_string_lossy()));
+    if media != Some(Media::Text) {
+        return Ok(media);
+    }
+    let mut head = Vec::new();
+    std::io::Read::read_to_end(&mut std::io::Read::take(file, HEAD), &mut head)?;
+    std::io::Seek::rewind(&mut { file })?;
+    let head = String::from_utf8_lossy(&head);
+    let first = head.lines().next().unwrap_or_default().trim_start_matches('\u{feff}').to_lowercase();
+    let columns = first.split([',', ';', '\t']).map(|column| column.trim().trim_matches('"'));
+    Ok(media.filter(|_| !columns.into_iter().any(|column| column == "indicator")))
 }
 
 /// What taking in figures came to.
@@ -82,6 +111,12 @@ impl Taken {
     #[must_use]
     pub fn figures(&self) -> u64 {
         self.counts.created + self.counts.revised + self.counts.unchanged + self.counts.withdrawn
+    }
+
+    /// Of one submission.
+    #[must_use]
+    pub fn of(counts: Counts, recorded: bool, findings: usize) -> Self {
+        Self { counts, submissions: u64::from(recorded), findings }
     }
 
     fn add(&mut self, recording: Recording) -> Result<bool, Error> {

@@ -6,10 +6,11 @@ use std::time::Instant;
 use indicatif::ProgressBar;
 
 use super::files::{Content, Taken, is_office, open, record_csv, record_json, record_workbook};
-use super::{Outcome, print_faults};
+use super::{Outcome, print_faults, report};
 use crate::app::App;
 use crate::app::archive::{self, Archive};
 use crate::app::clock::Clock;
+use crate::app::reports::ReportQuery;
 use crate::error::Error;
 use crate::intake::Envelope;
 use crate::store::Store;
@@ -21,13 +22,8 @@ pub const ACTOR: &str = "command line";
 ///
 /// # Errors
 /// Files or the ledger cannot be had.
-pub fn run(
-    files: &[PathBuf],
-    (database, clock): (&str, Clock),
-    reference: Option<String>,
-    reason: Option<String>,
-    from_line: Option<u64>,
-) -> Result<Outcome, Error> {
+pub fn run(files: &[PathBuf], (database, clock): (&str, Clock), given: Envelope, from_line: Option<u64>, of: &ReportQuery) -> Result<Outcome, Error> {
+    let Envelope { reference, reason, .. } = given;
     if from_line.is_some() && files.len() != 1 {
         eprintln!("egov-kpi: --from-line goes with one file");
         return Ok(Outcome::Usage);
@@ -58,10 +54,14 @@ pub fn run(
                 println!("{}: {} cell(s) with digits are not taken; `check` tells why", file.display(), view.unclaimed.len());
                 taken
             }),
+            Content::Report(read) => {
+                let envelope = Envelope { source_kind: Some("report".to_owned()), ..envelope };
+                report::import(&app, &read, of, envelope, ACTOR).map(|view| Taken::of(view.counts, view.submission.is_some(), view.findings.len()))
+            }
         };
         match recorded {
             Ok(taken) => {
-                report(file, &taken, started);
+                tell(file, &taken, started);
                 Ok(Outcome::Done)
             }
             Err(Error::Invalid(faults)) => {
@@ -107,7 +107,7 @@ fn whole_ledger(file: &Path, database: &str) -> Result<Outcome, Error> {
     Ok(Outcome::Done)
 }
 
-fn report(file: &Path, taken: &Taken, started: Instant) {
+fn tell(file: &Path, taken: &Taken, started: Instant) {
     let seconds = started.elapsed().as_secs_f64().max(1e-6);
     let figures = crate::domain::number::float(i64::try_from(taken.figures()).unwrap_or(i64::MAX));
     println!(

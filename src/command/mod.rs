@@ -6,6 +6,7 @@ mod demo;
 mod export;
 mod files;
 mod import;
+mod report;
 mod serve;
 mod verify;
 
@@ -16,6 +17,7 @@ use crate::app::clock::Clock;
 use crate::config::{Command, Config};
 use crate::domain::fault::Fault;
 use crate::error::Error;
+use crate::intake::Envelope;
 use crate::server::Settings;
 use crate::{generate, http};
 
@@ -53,7 +55,9 @@ pub fn run(config: Config) -> Outcome {
             serve::run(&settings, &database.address, clock)
         }
         Command::Demo { listen, no_serve, lang } => demo::run(&listen.address, no_serve, lang, &clock),
-        Command::Import { files, database, reference, reason, from_line } => import::run(&files, (&database.address, clock), reference, reason, from_line),
+        Command::Import { files, database, reference, reason, from_line, of } => {
+            import::run(&files, (&database.address, clock), Envelope { source_kind: None, reference, reason }, from_line, &of.query())
+        }
         Command::Export { file, database, tidy, openmetrics } => {
             let what = if openmetrics {
                 export::What::OpenMetrics
@@ -64,7 +68,9 @@ pub fn run(config: Config) -> Outcome {
             };
             export::run(file.as_deref(), what, &database.address)
         }
-        Command::Check { files, database, lang } => check::run(&files, database.as_deref(), lang, clock),
+        Command::Check { files, database, lang, of, explain, catalogue } => {
+            check::run(&files, (database.as_deref(), clock), &catalogue, &report::Asked { query: of.query(), explain, lang })
+        }
         Command::Generate { size, seed, units } => generate_csv(size, seed, units.as_deref()),
         Command::Catalogue { action } => catalogue::run(&action),
         Command::Backup { file, database } => backup(&file, &database.address),
@@ -100,6 +106,12 @@ fn tell(error: &Error) -> Outcome {
             causes.for_each(|cause| eprintln!("  {cause}"));
             Outcome::Surroundings
         }
+    }
+}
+
+impl crate::config::ReportOf {
+    fn query(&self) -> crate::app::reports::ReportQuery {
+        crate::app::reports::ReportQuery { unit: self.unit.clone(), period: self.period }
     }
 }
 

@@ -15,6 +15,7 @@ use super::unit::Name;
 mod check;
 mod document;
 
+pub(in crate::domain) use check::label_fault;
 pub use document::*;
 
 /// Whether figures of an indicator add up over months and units (contract section 1).

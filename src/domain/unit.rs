@@ -524,6 +524,9 @@ fn check_alone(n: usize, document: &UnitDocument, faults: &mut Vec<Fault>) {
     if [&document.name.vi, &document.name.en].iter().any(|name| name.chars().count() > 300) {
         fault("name", "too_long", "at most 300 characters".to_owned());
     }
+    if let Some(detail) = super::catalogue::label_fault(&document.labels) {
+        fault("labels", "malformed_labels", detail);
+    }
     if matches!((document.valid_from, document.valid_to), (Some(from), Some(to)) if to < from) {
         fault("valid_to", "dates_reversed", "valid_to is before valid_from".to_owned());
     }

@@ -17,6 +17,7 @@ mod prometheus;
 mod quality;
 mod ranking;
 mod reply;
+mod reports;
 mod scorecard;
 mod series;
 mod submissions;
@@ -36,6 +37,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub use docx::{Written, docx};
 pub use health::Metrics;
 pub use problem::{Answer, Problem};
+pub use reports::{blocks, markdown};
 pub use watch::watch;
 
 use crate::app::App;
@@ -60,6 +62,8 @@ pub struct Context {
     pub scraped: usize,
     /// Turns of those that ask in PromQL.
     pub queries: Arc<Semaphore>,
+    /// Turns of those that have a report read.
+    pub readers: Arc<Semaphore>,
 }
 
 impl Context {
@@ -68,14 +72,14 @@ impl Context {
     /// # Errors
     /// When the metrics contradict each other, which a test would have shown.
     pub fn new(scraped: usize) -> Result<Self, ::prometheus::Error> {
-        Ok(Self { app: Arc::new(OnceLock::new()), metrics: Arc::new(Metrics::new()?), scraped, queries: Arc::new(Semaphore::new(QUERIES)) })
+        Ok(Self { app: Arc::new(OnceLock::new()), metrics: Arc::new(Metrics::new()?), scraped, queries: Arc::new(Semaphore::new(QUERIES)), readers: Arc::new(Semaphore::new(reports::READERS)) })
     }
 
     /// The state that a request wants, with what its entity tag tells; or that the client has the answer already.
     ///
     /// # Errors
     /// 503 until the ledger is loaded, or when the revision is not reached in time; 422 for a moment that the ledger has not had.
-    pub async fn moment(&self, request: &HttpRequest, wanted: &Wanted, format: reply::Format) -> Result<Result<(Moment, reply::Stamp), HttpResponse>, Problem> {
+    pub async fn moment(&self, request: &HttpRequest, wanted: &Wanted, format: impl Into<&'static str>) -> Result<Result<(Moment, reply::Stamp), HttpResponse>, Problem> {
         let moment = self.app()?.moment(wanted).await?;
         let stamp = reply::Stamp::of(&moment, wanted.by_day);
         Ok(match reply::not_modified(request, &stamp, format) {
@@ -138,6 +142,10 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
             .service(observations::get)
             .service(workbooks::post)
             .service(workbooks::get_template)
+            .service(reports::post)
+            .service(reports::get)
+            .service(reports::get_text)
+            .service(reports::get_written)
             .service(submissions::get)
             .service(submissions::delete)
             .service(series::get)

@@ -7,6 +7,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
 use crate::domain::fault::{Fault, quoted};
 use crate::error::Error;
+use crate::intake::document::Refusal;
 use crate::store::StoreError;
 
 /// What a handler returns.
@@ -96,6 +97,21 @@ impl Problem {
     #[must_use]
     pub fn media_type(understood: &str) -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Media type not understood", format!("understood is {understood}"))
+    }
+
+    /// 413, 415, 422 or 503 for a document that is not read; its `errors` name the code of the refusal.
+    #[must_use]
+    pub fn refused(refusal: &Refusal) -> Self {
+        let errors = vec![Fault::new("", refusal.code, refusal.detail.clone())];
+        let problem = match refusal.code {
+            "too_large" | "zip_bomb" | "too_many_rows" | "too_deep" | "too_slow" => Self::too_large(refusal.detail.clone()),
+            "unsupported_document" | "wrong_media" | "macros" | "not_text" => {
+                Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Media type not understood", refusal.detail.clone())
+            }
+            "too_busy" => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Try again", refusal.detail.clone()),
+            _ => Self::invalid(Vec::new()),
+        };
+        Self { errors, detail: refusal.detail.clone(), ..problem }
     }
 
     /// 400 for bytes that cannot be read.

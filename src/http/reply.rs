@@ -56,6 +56,12 @@ impl Format {
     }
 }
 
+impl From<Format> for &'static str {
+    fn from(format: Format) -> Self {
+        format.name()
+    }
+}
+
 /// What an answer was computed from, as its entity tag tells it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Stamp {
@@ -80,9 +86,9 @@ impl Stamp {
 }
 
 /// The weak entity tag of an answer: revision, ledger, build, representation, and the day where it matters.
-fn tag(stamp: &Stamp, format: Format) -> String {
+fn tag(stamp: &Stamp, format: &str) -> String {
     let dated = stamp.day.map(|day| day.to_string()).unwrap_or_default();
-    format!("W/\"{}-{}-{}-{}{dated}\"", stamp.revision, stamp.ledger, env!("CARGO_PKG_VERSION"), format.name())
+    format!("W/\"{}-{}-{}-{}{dated}\"", stamp.revision, stamp.ledger, env!("CARGO_PKG_VERSION"), format)
 }
 
 /// The entity tags that a client has, without their `W/` and quotes.
@@ -104,14 +110,17 @@ pub fn newest_tag(request: &HttpRequest) -> Option<i64> {
 
 /// 304 when the client has the answer already; asked before anything is computed.
 #[must_use]
-pub fn not_modified(request: &HttpRequest, stamp: &Stamp, format: Format) -> Option<HttpResponse> {
+pub fn not_modified(request: &HttpRequest, stamp: &Stamp, format: impl Into<&'static str>) -> Option<HttpResponse> {
+    let format = format.into();
     let tag = tag(stamp, format);
     let bare = tag.trim_start_matches("W/").trim_matches('"');
     let same = known(request).any(|known| known == bare);
     same.then(|| with_headers(&mut HttpResponse::NotModified(), stamp, format).finish())
 }
 
-pub(super) fn with_headers<'b>(answer: &'b mut HttpResponseBuilder, stamp: &Stamp, format: Format) -> &'b mut HttpResponseBuilder {
+/// The headers that tell what an answer was computed from; `format` names its representation.
+pub fn with_headers<'b>(answer: &'b mut HttpResponseBuilder, stamp: &Stamp, format: impl Into<&'static str>) -> &'b mut HttpResponseBuilder {
+    let format = format.into();
     answer.insert_header((REVISION, stamp.revision)).insert_header((ETAG, tag(stamp, format))).insert_header((VARY, "Accept, Accept-Encoding, Authorization"))
 }
 

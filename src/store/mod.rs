@@ -29,7 +29,7 @@ use std::sync::Arc;
 pub use error::StoreError;
 use postgres::PostgresLedger;
 pub use rows::{
-    Brought, CatalogueVersion, ClosingRow, Commit, Declaration, DeclarationRow, Head, KeyRow, MeasureRow, ObservationKey, ObservationQuery, ObservationRow,
+    Brought, CatalogueVersion, ClosingRow, Commit, Declaration, DeclarationRow, Head, KeyRow, MeasureRow, ObservationKey, ObservationQuery, ObservationRow, REPORT,
     RecordedCommit, RevisionRow, SubmissionRecord, SubmissionRow, UnitRow, WriteOutcome,
 };
 use sqlite::SqliteLedger;
@@ -154,6 +154,11 @@ impl Store {
     /// out; ordered by kind and code.
     pub fn declarations_at(&self, revision: i64) -> Result<Vec<DeclarationRow>, StoreError> {
         ask!(self, declarations, revision)
+    }
+
+    /// What is kept of the report that the submission of a revision was read from, by its code (the submission's identifier in lower case).
+    pub fn report(&self, revision: i64, code: &str) -> Result<Option<String>, StoreError> {
+        ask!(self, report, revision, code)
     }
 
     /// When each revision up to one was recorded (microseconds since 1970): the first entry is revision 1's.

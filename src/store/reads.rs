@@ -13,7 +13,7 @@ use super::super::chain;
 use super::super::replay::Take;
 use super::super::rows::{
     Brought, CatalogueVersion, ClosingRow, Commit, Declaration, DeclarationRow, Head, KeyRow, MeasureRow, ObservationKey, ObservationQuery, ObservationRow,
-    RecordedCommit, RevisionRow, SubmissionRecord, SubmissionRow, UnitRow,
+    REPORT, RecordedCommit, RevisionRow, SubmissionRecord, SubmissionRow, UnitRow,
 };
 use super::super::schema::{
     catalogue_versions, closings, declarations, idempotency_keys, measures, observations, revisions, submissions, touched_units, unit_numbers, unit_versions,
@@ -145,17 +145,24 @@ fn closings_between(db: &mut Db, window: Range<i64>) -> QueryResult<Vec<ClosingR
     Ok(rows.into_iter().map(|(revision, month, closed)| ClosingRow { revision, month, closed: closed != 0 }).collect())
 }
 
-/// Targets and annotations as they were at a revision: the newest version of each up to it, unless it takes it away.
+/// Targets and annotations as they were at a revision: the newest version of each up to it, unless it takes it away. What is kept of
+/// reports is no such thing.
 pub fn declarations(db: &mut Db, up_to: i64) -> QueryResult<Vec<DeclarationRow>> {
     let superseded = later_declarations
         .filter(later_declarations.field(declarations::kind).eq(declarations::kind))
         .filter(later_declarations.field(declarations::code).eq(declarations::code))
         .filter(later_declarations.field(declarations::revision).gt(declarations::revision))
         .filter(later_declarations.field(declarations::revision).le(up_to));
-    let newest = declarations::table.filter(declarations::revision.le(up_to)).filter(declarations::document.is_not_null()).filter(not(exists(superseded)));
+    let newest = declarations::table.filter(declarations::revision.le(up_to)).filter(declarations::document.is_not_null()).filter(declarations::kind.ne(REPORT)).filter(not(exists(superseded)));
     let mut rows: Vec<DeclarationRow> = newest.select(DeclarationRow::as_select()).load(db)?;
     rows.sort_unstable_by(|one, other| (&one.kind, &one.code).cmp(&(&other.kind, &other.code))); // here, as in `keys`
     Ok(rows)
+}
+
+/// What is kept of the report that a submission was read from.
+pub fn report(db: &mut Db, revision: i64, code: &str) -> QueryResult<Option<String>> {
+    let row: Option<Option<String>> = declarations::table.find((revision, REPORT, code)).select(declarations::document).first(db).optional()?;
+    Ok(row.flatten())
 }
 
 /// Versions of targets and annotations behind a revision up to another, by revision, kind and code.
@@ -278,6 +285,7 @@ pub fn brought(db: &mut Db, window: Range<i64>, most_codes: usize) -> QueryResul
         found.entry(row.revision).or_default().months.push(row.month);
     }
     let versions = declarations::table.filter(declarations::revision.gt(window.start)).filter(declarations::revision.le(window.end));
+    let versions = versions.filter(declarations::kind.ne(REPORT));
     let mut rows: Vec<(i64, String, String)> = versions.select((declarations::revision, declarations::kind, declarations::code)).load(db)?;
     rows.sort_unstable();
     for (revision, _, code) in rows {

@@ -160,13 +160,17 @@ pub struct ClosingRow {
     pub closed: bool,
 }
 
-/// A version of a target or an annotation.
+/// The kind of declaration that holds what a submission was read from: a document's text and where its figures stand. It is read when
+/// somebody asks for it, and is neither a target nor an annotation.
+pub const REPORT: &str = "report";
+
+/// A version of a target or an annotation, or what is kept of a report.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = declarations, treat_none_as_default_value = false)]
 pub struct DeclarationRow {
     /// The revision that wrote it.
     pub revision: i64,
-    /// What it is: `target`, `annotation`. The store takes any.
+    /// What it is: `target`, `annotation`, [`REPORT`]. The store takes any.
     pub kind: String,
     /// Its code, by which the versions of one declaration belong together; each kind has codes of its own.
     pub code: String,

@@ -28,6 +28,7 @@ mod ranking;
 mod reading;
 mod receipts;
 mod report;
+mod reports;
 mod scorecard;
 mod series;
 mod steps;

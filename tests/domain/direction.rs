@@ -14,7 +14,7 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
     ("pages", &["app", "domain", "error", "http"]),
     ("prometheus", &["app", "domain", "error"]),
     ("generate", &["app", "domain", "intake"]),
-    ("config", &["generate"]),
+    ("config", &["domain", "generate"]),
     ("app", &["domain", "error", "intake", "store"]),
     ("error", &["domain", "store"]),
     ("store", &["domain"]),

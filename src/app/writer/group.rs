@@ -12,7 +12,7 @@ use crate::app::submissions::{Judged, Receipt, judge, keep_standing, standing_in
 use crate::domain::cube::Overlay;
 use crate::domain::rules::RuleBook;
 use crate::error::Error;
-use crate::store::{Commit, KeyRow, MeasureRow, ObservationRow, StoreError, SubmissionRow, WriteOutcome};
+use crate::store::{Commit, Declaration, KeyRow, MeasureRow, ObservationRow, REPORT, StoreError, SubmissionRow, WriteOutcome};
 
 /// Most submissions and figures in one transaction.
 const GROUP: usize = 256;
@@ -250,7 +250,10 @@ impl Group {
             }
         }
         match judge(state, &submit.submission, &mut self.overlay, &mut self.book) {
-            Ok(judged) => Verdict::Judged(judged),
+            Ok(mut judged) => {
+                judged.findings.extend(submit.kept.iter().flat_map(|kept| kept.findings.iter().cloned()));
+                Verdict::Judged(judged)
+            }
             Err(error) => Verdict::Refused(error),
         }
     }
@@ -328,6 +331,8 @@ fn commit(state: &State, submit: &Submit, judged: &Judged, revision: i64, now: i
         findings: serde_json::to_string(&judged.findings).unwrap_or_else(|_never| "[]".to_owned()),
         withdraws: submit.withdraws.as_ref().map(|withdrawal| withdrawal.id.clone()),
     };
+    let kept = submit.kept.iter().map(|kept| Declaration { kind: REPORT.to_owned(), code: row.id.to_lowercase(), document: Some(kept.document.clone()) });
+    let declarations = kept.collect();
     let observations = judged.effect.changed.iter().filter_map(|entry| {
         Some(ObservationRow {
             revision,
@@ -345,6 +350,7 @@ fn commit(state: &State, submit: &Submit, judged: &Judged, revision: i64, now: i
         actor: submit.actor.clone(),
         reason: submit.envelope.reason.clone(),
         submission: Some(row),
+        declarations,
         observations: observations.collect(),
         ..Commit::default()
     }

@@ -7,6 +7,10 @@ use crate::domain::fault::{CODE, is_code};
 use crate::domain::formula::Reference;
 use crate::domain::number::MAX_DECIMALS;
 
+mod reports;
+
+pub(in crate::domain) use reports::label_fault;
+
 /// Bounds of a catalogue; a national one has a few hundred indicators.
 const MAX_ENTRIES: usize = 5_000;
 const MAX_DIMENSIONS_OF_AN_INDICATOR: usize = 6;
@@ -60,6 +64,7 @@ pub(super) fn checked(document: CatalogueDocument) -> Result<Catalogue, Vec<Faul
         let found = checker.expectation(&format!("/expectations/{n}"), expectation, &catalogue);
         catalogue.expectations.push(found);
     }
+    checker.reports(&document, &catalogue);
     catalogue.document = document;
     if checker.faults.is_empty() { Ok(catalogue) } else { Err(checker.faults) }
 }

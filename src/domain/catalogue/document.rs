@@ -342,7 +342,7 @@ pub struct SentenceDocument {
     /// The heading it stands under; sentences with one heading follow each other.
     pub heading: String,
     /// Its text with figures in braces, `{ioffice.users.created}`; what stands in square brackets is left out when a figure in it is missing, the
-    /// whole sentence when one outside is.
+    /// whole sentence when one outside is. [`crate::domain::sentence`] has the grammar.
     pub text: String,
 }
 

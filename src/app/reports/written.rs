@@ -1,0 +1,280 @@
+//! The report written anew from the ledger: the sentences of the catalogue with a unit's figures of a month, and an annex with all of
+//! them, their changes and the contradictions.
+
+use std::collections::BTreeMap;
+
+use crate::app::findings::{FindingView, position};
+use crate::app::moment::Moment;
+use crate::app::state::State;
+use crate::domain::change::{Point, Reason, Series};
+use crate::domain::fault::quoted;
+use crate::domain::measure::{Measure, Members};
+use crate::domain::notation::{rounded_to, vietnamese};
+use crate::domain::number::Written;
+use crate::domain::period::{Month, Period, Step};
+use crate::domain::program::Program;
+use crate::domain::sentence::{Part, figures, parse};
+use crate::domain::unit::UnitKind;
+use crate::error::Error;
+
+/// Decimals of a computed rate.
+const RATE_DECIMALS: u32 = 2;
+/// Most units that a sentence names one by one.
+pub const MAX_UNITS_NAMED: usize = 200;
+/// Most figures in the annex.
+pub const MAX_ANNEX: usize = 2_000;
+/// Most contradictions in the annex.
+pub const MAX_FINDINGS: usize = 500;
+
+/// A report as it was written.
+#[derive(Clone, PartialEq, Debug)]
+pub struct WrittenReport {
+    /// The revision it was written from.
+    pub revision: i64,
+    /// What the document is.
+    pub title: String,
+    /// What it is about.
+    pub subject: String,
+    /// Its sections, each with its heading and its sentences.
+    pub sections: Vec<(String, Vec<String>)>,
+    /// The columns of the annex.
+    pub header: Vec<String>,
+    /// Its rows.
+    pub rows: Vec<Vec<String>>,
+    /// The contradictions: unit, indicator, sentence.
+    pub findings: Vec<[String; 3]>,
+    /// Figures and contradictions that are left out because there are too many.
+    pub left_out: usize,
+}
+
+impl Moment {
+    /// Writes the report of a unit and a month.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown unit, or one that does not exist in the month.
+    pub fn written_report(&self, code: &str, month: Month) -> Result<WrittenReport, Error> {
+        let state = self.look();
+        let unit = position(&state, code)?;
+        if !state.units.exists(unit, month) {
+            return Err(Error::NotFound(format!("{} did not exist at the end of {month}", quoted(code))));
+        }
+        let mut writer = Writer { state: &state, month, told: 0, points: BTreeMap::new() };
+        let mut sections: Vec<(String, Vec<String>)> = Vec::new();
+        for sentence in &state.catalogue.document.sentences {
+            let Some(text) = parse(&sentence.text).ok().and_then(|parts| writer.sentence(&parts, unit)) else { continue };
+            match sections.last_mut().filter(|(heading, _)| *heading == sentence.heading) {
+                Some((_, sentences)) => sentences.push(text),
+                None => sections.push((sentence.heading.clone(), vec![text])),
+            }
+        }
+        let (mut rows, partly) = writer.annex(unit);
+        let mut findings: Vec<[String; 3]> = state
+            .standing
+            .within(state.units.subtree(unit))
+            .filter(|finding| finding.month == month)
+            .map(|finding| {
+                let view = FindingView::new(finding, &state.units);
+                [name(&state, finding.unit), state.catalogue.label(&finding.measure).vi, view.detail_vi]
+            })
+            .collect();
+        let left_out = rows.len().saturating_sub(MAX_ANNEX) + findings.len().saturating_sub(MAX_FINDINGS);
+        rows.truncate(MAX_ANNEX);
+        findings.truncate(MAX_FINDINGS);
+        let before = month.plus(-1);
+        let column = |month: Month| format!("Tháng {}/{}", month.month(), month.year());
+        let mut header =
+            vec!["Chỉ tiêu".to_owned(), "Đơn vị tính".to_owned(), column(month), column(before), "Tăng, giảm".to_owned(), "Tăng, giảm (%)".to_owned()];
+        if partly {
+            header.push("Đơn vị đã có số liệu (%)".to_owned());
+        } else {
+            rows.iter_mut().for_each(|row| drop(row.pop()));
+        }
+        Ok(WrittenReport {
+            revision: state.revision,
+            title: "Báo cáo".to_owned(),
+            subject: format!("Kết quả ứng dụng công nghệ thông tin tháng {} năm {} của {}", month.month(), month.year(), name(&state, unit)),
+            sections,
+            header,
+            rows,
+            findings,
+            left_out,
+        })
+    }
+}
+
+/// A unit's name in a sentence.
+fn name(state: &State, unit: usize) -> String {
+    let Some(unit) = state.units.get(unit) else { return String::new() };
+    let shown: String = unit.document.shown().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let folded = shown.to_lowercase();
+    let bare = unit.document.kind == UnitKind::Province && !["tỉnh", "thành phố"].iter().any(|kind| folded.starts_with(kind));
+    if bare { format!("tỉnh {shown}") } else { shown }
+}
+
+struct Writer<'s> {
+    state: &'s State,
+    month: Month,
+    /// Figures that were written so far.
+    told: usize,
+    points: BTreeMap<(Measure, usize), Option<Point>>,
+}
+
+impl Writer<'_> {
+    fn point(&mut self, measure: &Measure, unit: usize) -> Option<Point> {
+        let (state, period) = (self.state, Period::containing(Step::Month, self.month));
+        let computed = || {
+            let program = Program::of_measure(&state.catalogue, &state.view(), measure)?;
+            Some(Series::new(state.source(), &program, unit, period.back(1), period).point(period))
+        };
+        self.points.entry((measure.clone(), unit)).or_insert_with(computed).clone()
+    }
+
+    /// The rate that was stated for a kpi.
+    fn stated(&self, measure: &Measure, unit: usize, month: Month) -> Option<Written> {
+        let id = self.state.measures.id(measure).filter(|_| self.state.catalogue.kpi(&measure.code).is_some())?;
+        self.state.cube.stated(id, unit, month).map(|stamped| stamped.written)
+    }
+
+    /// Whether a unit has itself reported a figure.
+    fn reported(&self, measure: &Measure, unit: usize) -> bool {
+        let cell = |id| self.state.cube.cell(id, unit, self.month).is_some();
+        self.stated(measure, unit, self.month).is_some() || self.state.measures.id(measure).is_some_and(cell)
+    }
+
+    /// How many decimals a value of a measure is shown with.
+    fn decimals(&self, measure: &Measure) -> u32 {
+        self.state.catalogue.indicator(&measure.code).map_or(RATE_DECIMALS, |indicator| indicator.decimals)
+    }
+
+    /// A figure in a sentence: stated or of every leaf, whole numbers with two digits at least, as official texts have them.
+    fn figure(&mut self, measure: &Measure, unit: usize) -> Option<String> {
+        if let Some(stated) = self.stated(measure, unit, self.month) {
+            return Some(vietnamese(stated));
+        }
+        let point = self.point(measure, unit).filter(|point| point.coverage >= 1.0)?;
+        let written = rounded_to(point.value?, self.decimals(measure))?;
+        let counted = self.state.catalogue.unit_of_measure(&measure.code) == "count" && written.scale == 0;
+        Some(if counted && (1..10).contains(&written.mantissa) { format!("0{}", written.mantissa) } else { vietnamese(written) })
+    }
+
+    /// A change in words: `tăng 92 (1,3%) so với tháng 9`.
+    fn change(&mut self, measure: &Measure, unit: usize) -> Option<String> {
+        let point = self.point(measure, unit).filter(|point| point.coverage >= 1.0)?;
+        let delta = rounded_to(point.delta.ok()?, self.decimals(measure))?;
+        let before = self.month.plus(-1);
+        let year = if before.year() == self.month.year() { String::new() } else { format!(" năm {}", before.year()) };
+        let against = format!("so với tháng {}{year}", before.month());
+        let (word, size) = match delta.mantissa {
+            0 => return Some(format!("không thay đổi {against}")),
+            1.. => ("tăng", delta),
+            _ => ("giảm", Written { mantissa: -delta.mantissa, ..delta }),
+        };
+        let percent = point.delta_percent.ok().and_then(|percent| rounded_to(percent.abs(), 1));
+        let size = match (percent, point.delta_percent) {
+            (Some(percent), _) => format!("{} ({}%)", vietnamese(size), vietnamese(percent)),
+            (None, Err(Reason::NotApplicable)) => format!("{} điểm phần trăm", vietnamese(size)),
+            (None, _) => vietnamese(size),
+        };
+        Some(format!("{word} {size} {against}"))
+    }
+
+    /// A sentence with its figures; none when one of them is missing, or when there is none.
+    fn sentence(&mut self, parts: &[Part], unit: usize) -> Option<String> {
+        let before = self.told;
+        self.filled(parts, unit).filter(|_| self.told > before)
+    }
+
+    /// A stretch of a sentence with its figures; none when one of them is missing.
+    fn filled(&mut self, parts: &[Part], unit: usize) -> Option<String> {
+        let mut text = String::new();
+        for part in parts {
+            match part {
+                Part::Text(words) => text.push_str(words),
+                Part::Figure(measure) => {
+                    text.push_str(&self.figure(measure, unit)?);
+                    self.told += 1;
+                }
+                Part::Change(measure) => text.push_str(&self.change(measure, unit)?),
+                Part::Unit => text.push_str(&name(self.state, unit)),
+                Part::Optional(inside) => text.push_str(&self.filled(inside, unit).unwrap_or_default()),
+                Part::Each(inside) => text.push_str(&self.repeated(inside, unit)?),
+            }
+        }
+        Some(text)
+    }
+
+    fn repeated(&mut self, parts: &[Part], unit: usize) -> Option<String> {
+        let first = figures(parts).first().map(|measure| (*measure).clone())?;
+        let below = self.state.units.subtree(unit).skip(1).filter(|below| self.state.units.exists(*below, self.month));
+        let below: Vec<usize> = below.filter(|below| self.reported(&first, *below)).collect();
+        let mut told: Vec<String> = below.iter().take(MAX_UNITS_NAMED).filter_map(|below| self.filled(parts, *below)).collect();
+        if below.len() > MAX_UNITS_NAMED {
+            told.push("và các đơn vị khác tại Phụ lục".to_owned());
+        }
+        (!told.is_empty()).then(|| told.join("; "))
+    }
+
+    /// Every measure that the unit has a value of in this month or the one before; and whether some of them do not cover all units.
+    fn annex(&mut self, unit: usize) -> (Vec<Vec<String>>, bool) {
+        let state = self.state;
+        let catalogue = &state.catalogue;
+        let whole = |code: &str| Measure { code: code.to_owned(), members: Members::none() };
+        let mut measures: Vec<Measure> = state.measures.iter().map(|(_, measure)| measure.clone()).collect();
+        measures.extend(catalogue.kpis.iter().map(|kpi| whole(&kpi.code)));
+        let systems: Vec<&str> = catalogue.document.systems.iter().map(|system| system.code.as_str()).collect();
+        let of_indicators = catalogue.document.indicators.iter().map(|indicator| (indicator.code.as_str(), indicator.system.as_deref()));
+        let declared: Vec<(&str, Option<&str>)> =
+            of_indicators.chain(catalogue.document.kpis.iter().map(|kpi| (kpi.code.as_str(), kpi.system.as_deref()))).collect();
+        let place = |measure: &Measure| {
+            let n = declared.iter().position(|(code, _)| *code == measure.code).unwrap_or(usize::MAX);
+            let system = declared.get(n).and_then(|(_, system)| *system).and_then(|code| systems.iter().position(|known| *known == code));
+            (system.unwrap_or(usize::MAX), n, measure.members.len(), measure.members.clone())
+        };
+        measures.sort_by_cached_key(|measure| place(measure));
+        measures.dedup();
+        let (mut rows, mut partly) = (Vec::new(), false);
+        for measure in measures {
+            let Some(point) = self.point(&measure, unit) else { continue };
+            let before = self.before(&measure, unit);
+            if point.value.is_none() && before.is_none() {
+                continue;
+            }
+            partly |= point.value.is_some() && point.coverage < 1.0;
+            let decimals = self.decimals(&measure);
+            let shown = |value: Option<f64>| value.and_then(|value| rounded_to(value, decimals)).map_or_else(|| "-".to_owned(), vietnamese);
+            let signed = |change: Result<f64, Reason>, decimals: u32| {
+                let change = change.ok().and_then(|change| rounded_to(change, decimals));
+                change.map_or_else(|| "-".to_owned(), |change| if change.mantissa > 0 { format!("+{}", vietnamese(change)) } else { vietnamese(change) })
+            };
+            rows.push(vec![
+                catalogue.label(&measure).vi,
+                counted_in(catalogue.unit_of_measure(&measure.code)).to_owned(),
+                self.stated(&measure, unit, self.month).map_or_else(|| shown(point.value), vietnamese),
+                self.stated(&measure, unit, self.month.plus(-1)).map_or_else(|| shown(before), vietnamese),
+                signed(point.delta, decimals),
+                signed(point.delta_percent, 1),
+                rounded_to(point.coverage * 100.0, 1).map_or_else(String::new, vietnamese),
+            ]);
+        }
+        (rows, partly)
+    }
+
+    /// The value of the month before.
+    fn before(&self, measure: &Measure, unit: usize) -> Option<f64> {
+        let period = Period::containing(Step::Month, self.month.plus(-1));
+        let program = Program::of_measure(&self.state.catalogue, &self.state.view(), measure)?;
+        Series::new(self.state.source(), &program, unit, period, period).value(period)
+    }
+}
+
+/// What a measure is counted in, in Vietnamese.
+fn counted_in(unit_of_measure: &str) -> &str {
+    match unit_of_measure {
+        "count" => "số lượng",
+        "percent" => "%",
+        "VND" => "đồng",
+        "minutes/day" => "phút/ngày",
+        "endpoints/session" => "điểm cầu/cuộc",
+        other => other,
+    }
+}

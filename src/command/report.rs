@@ -1,0 +1,91 @@
+//! Reports on the command line: what is found in one, printed.
+
+use std::path::Path;
+
+use crate::app::App;
+use crate::app::findings::FindingView;
+use crate::app::reports::{ReportError, ReportFile, ReportQuery, ReportView};
+use crate::config::Language;
+use crate::domain::fault::Fault;
+use crate::error::Error;
+use crate::intake::Envelope;
+
+/// Widest text of a column in characters.
+const WIDEST: usize = 70;
+
+/// What is asked about a report.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Unit and period, where they are given.
+    pub query: ReportQuery,
+    /// Whether the pattern and the sentence of each number are printed.
+    pub explain: bool,
+    /// Language.
+    pub lang: Language,
+}
+
+/// An error of a report as one of the command.
+fn plain(error: ReportError) -> Error {
+    match error {
+        ReportError::Refused(refusal) => Error::Invalid(vec![Fault::new("", refusal.code, refusal.detail)]),
+        ReportError::Failed(error) => error,
+    }
+}
+
+/// Prints what is found in a report: the figures, the numbers that are none, the contradictions. Says how many faults there are.
+///
+/// # Errors
+/// It cannot be read.
+pub fn check(app: &App, path: &Path, file: &ReportFile, asked: &Asked) -> Result<(usize, Vec<FindingView>), Error> {
+    let report = app.read_report(file, &asked.query).map_err(plain)?;
+    let view = app.try_report(&report)?;
+    print(path, &view, asked);
+    view.faults.iter().for_each(|fault| println!("{}: {}: {} ({})", path.display(), fault.pointer, fault.detail, fault.code));
+    Ok((view.faults.len(), view.findings))
+}
+
+/// Records a report.
+///
+/// # Errors
+/// It cannot be read or recorded.
+pub fn import(app: &App, file: &ReportFile, query: &ReportQuery, envelope: Envelope, actor: &str) -> Result<ReportView, Error> {
+    let report = app.read_report(file, query).map_err(plain)?;
+    app.record_report_now(&report, envelope, actor)
+}
+
+fn print(path: &Path, view: &ReportView, asked: &Asked) {
+    let vi = asked.lang == Language::Vi;
+    let (unit, period, figures, unclaimed) = if vi {
+        ("đơn vị", "kỳ", "số liệu", "số không phải số liệu")
+    } else {
+        ("unit", "period", "figure(s)", "number(s) that are no figure")
+    };
+    println!("{}: {unit} {}, {period} {}", path.display(), view.unit, view.period);
+    println!("{} {figures}:", view.figures.len());
+    for (n, figure) in view.figures.iter().enumerate() {
+        let role = if figure.role == "figure" { String::new() } else { format!(" [{} {}]", figure.role, figure.period) };
+        println!(
+            "  {n:>3} {:<WIDEST$} {:<12} {:>14} {:>12} {:.2}{role}",
+            figure.measure,
+            figure.unit,
+            figure.value.to_string(),
+            figure.printed,
+            figure.confidence
+        );
+        if asked.explain {
+            println!("      {}: {}", figure.pattern, one_line(&figure.sentence));
+        }
+    }
+    println!("{} {unclaimed}:", view.unclaimed.len());
+    for number in &view.unclaimed {
+        let measure = number.measure.as_deref().map(|measure| format!(" {measure}")).unwrap_or_default();
+        println!("      {:>14} {}{measure}", number.printed, number.reason);
+        if asked.explain {
+            println!("      {}", one_line(&number.sentence));
+        }
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
