@@ -248,7 +248,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// The placeholders of a phrase: how often the figure, and the dimensions and units named.
+/// The placeholders of a phrase: how often the figure, the dimensions named (each as often as it is), and whether a unit is.
 #[must_use]
 pub fn placeholders(parts: &[Part]) -> (usize, Vec<String>, bool) {
     let (mut values, mut dimensions, mut unit) = (0, Vec::new(), false);
@@ -258,9 +258,8 @@ pub fn placeholders(parts: &[Part]) -> (usize, Vec<String>, bool) {
             Part::Member(dimension) => dimensions.push(dimension.clone()),
             Part::Unit => unit = true,
             Part::Choice { of, .. } => {
-                // Only one of them will stand there; each may hold the figure.
                 let all: Vec<_> = of.iter().map(|one| placeholders(one)).collect();
-                values += all.iter().map(|one| one.0).max().unwrap_or_default();
+                values += all.iter().map(|one| one.0).sum::<usize>();
                 unit |= all.iter().any(|one| one.2);
                 dimensions.extend(all.into_iter().flat_map(|one| one.1));
             }

@@ -290,7 +290,10 @@ impl<'a> Labels<'a> {
         if words.is_empty() {
             return Resolution::Empty;
         }
-        let found = lexicon.found(words);
+        let mut found = lexicon.found(words);
+        // Words that name a member and a system name the member: "Hội nghị truyền hình".
+        let members: Vec<(usize, usize)> = found.iter().filter(|one| matches!(one.what, What::Member(..))).map(|one| (one.start, one.end)).collect();
+        found.retain(|one| matches!(one.what, What::Member(..)) || !members.contains(&(one.start, one.end)));
         if found.len() > MAX_PHRASES {
             return Resolution::Nothing;
         }

@@ -105,10 +105,12 @@ impl Checker {
             let (values, named, unit) = phrase::placeholders(&parts);
             match holds {
                 Holds::Figure if values != 1 => self.fault(&here, "no_value", format!("a phrase has exactly one {{value}}, this has {values}")),
-                Holds::Words | Holds::Bare if values > 0 || unit || !named.is_empty() => {
-                    self.fault(&here, "malformed_phrase", "no figure, member or unit stands here, words alone");
-                }
+                Holds::Words if values > 0 || !named.is_empty() => self.fault(&here, "malformed_phrase", "no figure and no member stands here"),
+                Holds::Bare if values > 0 || unit || !named.is_empty() => self.fault(&here, "malformed_phrase", "words alone stand here"),
                 Holds::Figure | Holds::Words | Holds::Bare => {}
+            }
+            if let Some(twice) = named.iter().enumerate().find_map(|(n, dimension)| named.iter().skip(n + 1).find(|other| *other == dimension)) {
+                self.fault(&here, "malformed_phrase", format!("{{{twice}}} stands twice"));
             }
             for dimension in named.iter().filter(|dimension| dimensions.is_some_and(|known| !known.contains(dimension))) {
                 self.fault(&here, "unknown_dimension", format!("the measure has no dimension {}", quoted(dimension)));
@@ -224,9 +226,9 @@ mod tests {
                 "/vocabulary/2/words/0 malformed_phrase"
             ]
         );
-        assert_eq!(faults(serde_json::json!({ "systems": [{ "code": "s", "labels": vec!["x"; 51] }] })), ["/systems/0/labels malformed_labels"]);
-        assert_eq!(faults(serde_json::json!({ "systems": [{ "code": "s", "labels": ["x".repeat(201)] }] })), ["/systems/0/labels malformed_labels"]);
-        assert_eq!(faults(serde_json::json!({ "systems": [{ "code": "s", "labels": vec!["x".repeat(200); 50] }] })), Vec::<String>::new());
+        assert_eq!(faults(serde_json::json!({ "systems": [{ "code": "s", "labels": vec!["x"; 21] }] })), ["/systems/0/labels too_many"]);
+        assert_eq!(faults(serde_json::json!({ "systems": [{ "code": "s", "labels": ["x".repeat(201)] }] })), ["/systems/0/labels/0 malformed"]);
+        assert_eq!(faults(serde_json::json!({ "systems": [{ "code": "s", "labels": vec!["x".repeat(200); 20] }] })), Vec::<String>::new());
         let sentences = serde_json::json!([{ "code": "a", "heading": "", "text": "[{a.b}" }, { "code": "b", "heading": "H", "text": "{a.c}" }, { "code": "c", "heading": "H", "text": "{a.b{d=m}}" }]);
         assert_eq!(
             faults(serde_json::json!({ "sentences": sentences })),
