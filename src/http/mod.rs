@@ -1,12 +1,16 @@
 //! The web: one file a resource, request and answer types beside their handlers. `problem.rs` is the one
 //! place where an error becomes an answer, `reply.rs` the one where an answer gets its representation.
 
+pub mod access;
+mod audit;
 mod catalogue;
 mod completeness;
 mod declarations;
 mod findings;
+mod headers;
 mod health;
 mod keyed;
+mod keys;
 mod ledger;
 mod observations;
 mod params;
@@ -29,6 +33,7 @@ use tokio::sync::Semaphore;
 use utoipa::OpenApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use headers::headers;
 pub use health::Metrics;
 pub use problem::{Answer, Problem};
 pub use watch::watch;
@@ -55,6 +60,10 @@ pub struct Context {
     pub scraped: usize,
     /// Turns of those that ask in PromQL.
     pub queries: Arc<Semaphore>,
+    /// What is open, and how it is told who somebody is.
+    pub access: Arc<access::Settings>,
+    /// Whether the service speaks TLS itself.
+    pub tls: bool,
 }
 
 impl Context {
@@ -62,8 +71,15 @@ impl Context {
     ///
     /// # Errors
     /// When the metrics contradict each other, which a test would have shown.
-    pub fn new(scraped: usize) -> Result<Self, ::prometheus::Error> {
-        Ok(Self { app: Arc::new(OnceLock::new()), metrics: Arc::new(Metrics::new()?), scraped, queries: Arc::new(Semaphore::new(QUERIES)) })
+    pub fn new(scraped: usize, access: access::Settings, tls: bool) -> Result<Self, ::prometheus::Error> {
+        Ok(Self {
+            app: Arc::new(OnceLock::new()),
+            metrics: Arc::new(Metrics::new()?),
+            scraped,
+            queries: Arc::new(Semaphore::new(QUERIES)),
+            access: Arc::new(access),
+            tls,
+        })
     }
 
     /// The state that a request wants, with what its entity tag tells; or that the client has the answer already.
@@ -102,6 +118,7 @@ impl Context {
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     components(schemas(problem::Problem, problem::FaultView)),
+    modifiers(&SignIn),
     tags(
         (name = "figures", description = "Recording and reading figures"),
         (name = "questions", description = "Trends, rankings, scorecards, findings, completeness"),
@@ -110,6 +127,19 @@ impl Context {
     )
 )]
 struct Description;
+
+/// How clients sign in, for the description.
+struct SignIn;
+
+impl utoipa::Modify for SignIn {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A key, or a token of the single sign-on.")).build();
+        document.components.get_or_insert_default().add_security_scheme("key", SecurityScheme::Http(bearer));
+        // Either is enough: what is open, and everything before there is a first key, needs none.
+        document.security = Some(vec![SecurityRequirement::new("key", Vec::<String>::new()), SecurityRequirement::default()]);
+    }
+}
 
 /// The OpenAPI document of this build.
 #[must_use]
@@ -154,6 +184,12 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
             .service(periods::reopen)
             .service(ledger::get_revisions)
             .service(ledger::get_ledger)
+            .service(keys::me)
+            .service(keys::list)
+            .service(keys::add)
+            .service(keys::rotate)
+            .service(keys::revoke)
+            .service(audit::get)
             .route("/openapi.json", web::get().to(description));
     }));
     config.service(health::livez).service(health::readyz).service(health::metrics).service(prometheus::figures);

@@ -1,0 +1,8 @@
+-- From where each revision came, as JSON; none of those written before it was kept. The hash chain covers it (src/store/chain.rs).
+ALTER TABLE revisions ADD COLUMN origin TEXT;
+-- When each key was last used, and from which address. Beside the ledger: it changes all the time, and nothing depends on it.
+CREATE TABLE key_uses (
+    key TEXT NOT NULL PRIMARY KEY,
+    last_used_at INTEGER NOT NULL,
+    address TEXT
+) WITHOUT ROWID, STRICT;
