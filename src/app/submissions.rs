@@ -215,10 +215,11 @@ impl App {
     ///
     /// # Errors
     /// Every fault of it, and figures that its sender may not write.
-    pub fn try_out(&self, body: &Body, by: &Identity) -> Result<Receipt, Error> {
+    pub fn try_out(&self, body: &Body, by: impl Into<Identity>) -> Result<Receipt, Error> {
+        let by = by.into();
         loop {
             let frame = self.frame();
-            let (submission, _) = body.parse(&frame, by)?;
+            let (submission, _) = body.parse(&frame, &by)?;
             let state = self.state();
             if frame.is_of(&state) {
                 let judged = judge(&state, &submission, &mut Overlay::over(&state.measures), &mut None)?;
@@ -299,7 +300,7 @@ impl App {
     fn owns(&self, by: &Identity, actor: &str) -> bool {
         let mark = actor.strip_suffix(')').and_then(|rest| rest.rsplit_once(" (")).map(|(_, mark)| mark);
         let of_its_keys = mark.and_then(|id| self.ring().holder(id)).is_some_and(|holder| by.holder == format!("key:{holder}"));
-        by.role >= Role::Steward || actor == by.actor || of_its_keys
+        by.role >= Role::Steward || mark == Some(by.holder.as_str()) || of_its_keys
     }
 
     /// Withdraws the figures of a submission that still stand, in a new revision.

@@ -132,7 +132,7 @@ impl Tokens {
     fn identity(&self, claims: &Map<String, Value>) -> Result<Identity, Refused> {
         let settings = &self.inner.settings;
         let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let subject = text("sub").filter(|text| text.chars().count() <= MAX_SUBJECT && !text.chars().any(char::is_control));
+        let subject = text("sub").filter(|text| text.chars().count() <= MAX_SUBJECT && !text.chars().any(|c| c.is_control() || matches!(c, '(' | ')')));
         let subject = subject.ok_or(Refused::Invalid("its subject is none"))?;
         let named: String = NAMES.iter().find_map(|name| text(name)).unwrap_or(subject).chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
         let held = found(claims, &settings.role_claim).map(texts).unwrap_or_default();

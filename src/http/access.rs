@@ -91,8 +91,11 @@ pub fn who(request: &HttpRequest) -> Result<Identity, Problem> {
 /// # Errors
 /// Those of inner middleware; a refusal is an answer.
 pub async fn guard(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    // No route at all: that there is nothing is said to everybody.
-    let Some(pattern) = request.match_pattern() else { return Ok(next.call(request).await?.map_into_boxed_body()) };
+    // No route at all: that there is nothing is said to everybody. Nothing is handed on that was not looked up here.
+    let Some(pattern) = pattern(&request) else {
+        let answer = super::no_such_route(request.request());
+        return Ok(request.into_response(answer));
+    };
     let Some(need) = table::need(request.method().as_str(), &pattern) else {
         return Ok(undeclared(request, &pattern));
     };
@@ -124,6 +127,13 @@ pub async fn guard(request: ServiceRequest, next: Next<impl MessageBody + 'stati
             Ok(request.into_response(answer))
         }
     }
+}
+
+/// The route that a path stands for. The router decodes what is percent-encoded first: a path that is another route once decoded, or only
+/// then one, is none.
+fn pattern(request: &ServiceRequest) -> Option<String> {
+    let pattern = request.match_pattern()?;
+    (request.resource_map().match_pattern(request.match_info().as_str()).as_ref() == Some(&pattern)).then_some(pattern)
 }
 
 /// 405 where the path answers other methods, 403 where somebody forgot to say who may call it.
@@ -160,8 +170,15 @@ fn refused(refusal: &Refusal, need: Need, headers: &HeaderMap) -> HttpResponse {
 /// Who sends a request, when it may call what it calls.
 async fn admit(context: &Context, request: &ServiceRequest, need: Need, address: Option<IpAddr>) -> Result<Identity, Refusal> {
     let settings = &context.access;
-    let app = context.app().map_err(|problem| Refusal { reason: "loading", problem })?;
     let headers = request.headers();
+    let app = match context.app() {
+        Ok(app) => app,
+        // Nothing of the ledger is known yet, whether there are keys neither; how far it is may be seen on this machine.
+        Err(_loading) if settings.loopback && matches!(need, Need::Reading(Area::Pages | Area::Metrics | Area::Docs)) => {
+            return Ok(Identity::anonymous(Role::Reader));
+        }
+        Err(problem) => return Err(Refusal { reason: "loading", problem }),
+    };
     let from = |identity: Identity| identity.from(address.map(|address| address.to_string()), agent(headers));
     let open = matches!(need, Need::Reading(area) if settings.open.contains(&area));
     let identity = match credentials(headers)? {

@@ -115,10 +115,7 @@ pub fn hash(before: &Hash, commit: &Commit) -> Hash {
             },
         );
     }
-    if let Some(origin) = &commit.origin {
-        link.number(BEFORE_ORIGIN);
-        link.text(origin);
-    }
+    link.origin(commit.origin.as_deref());
     link.figures(&commit.observations);
     link.0.finalize().into()
 }
@@ -138,6 +135,14 @@ impl Link {
     fn text(&mut self, text: &str) {
         self.length(text.len());
         self.0.update(text);
+    }
+
+    /// From where it comes; nothing when that is not known.
+    fn origin(&mut self, origin: Option<&str>) {
+        if let Some(origin) = origin {
+            self.number(BEFORE_ORIGIN);
+            self.text(origin);
+        }
     }
 
     fn maybe(&mut self, text: Option<&str>) {

@@ -11,6 +11,8 @@ use crate::database::{Database, ask};
 use crate::ledger::{Place, bare, bringing, eventful, filled, write};
 use crate::sqlite;
 
+/// Takes origins and the uses of keys back.
+const ACCESS_BACK: &str = include_str!("../../migrations/postgres/2026-11-26-000000_access/down.sql");
 /// Takes the tables for declarations back.
 const DECLARATIONS_BACK: &str = include_str!("../../migrations/postgres/2026-11-25-000000_declarations/down.sql");
 
@@ -202,8 +204,8 @@ fn programs_that_start_at_once_on_an_empty_database_all_get_it() {
 fn a_table_of_the_ledger_cannot_be_emptied() {
     let fresh = Fresh::default();
     write(&fresh.open(), &eventful());
-    let tables =
-        fresh.ask("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN ('__diesel_schema_migrations', 'idempotency_keys')");
+    let tables = fresh
+        .ask("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN ('__diesel_schema_migrations', 'idempotency_keys', 'key_uses')");
     assert_eq!(tables.len(), 10);
     for table in tables {
         assert!(fresh.by_hand(&format!("TRUNCATE {table} CASCADE")).unwrap_err().contains("append-only"), "{table}");
@@ -214,6 +216,7 @@ fn a_table_of_the_ledger_cannot_be_emptied() {
 fn the_migrations_can_be_taken_back() {
     let fresh = Fresh::default();
     write(&fresh.open(), &eventful());
+    fresh.by_hand(ACCESS_BACK).unwrap();
     fresh.by_hand(DECLARATIONS_BACK).unwrap();
     fresh.by_hand(include_str!("../../migrations/postgres/2026-11-24-000000_ledger/down.sql")).unwrap();
     fresh.by_hand("DROP TABLE __diesel_schema_migrations").unwrap();
@@ -228,7 +231,9 @@ fn a_ledger_without_declarations_is_brought_up_whole_and_can_have_some() {
     let fresh = Fresh::default();
     write(&fresh.open(), &eventful()[..10]);
     let before = kept(&fresh.open());
-    fresh.by_hand(&format!("{DECLARATIONS_BACK}; DELETE FROM __diesel_schema_migrations WHERE version = '20261125000000'")).unwrap();
+    fresh
+        .by_hand(&format!("{ACCESS_BACK}; {DECLARATIONS_BACK}; DELETE FROM __diesel_schema_migrations WHERE version IN ('20261125000000', '20261126000000')"))
+        .unwrap();
     thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(|| fresh.open().ping().unwrap()))));
     let store = Store::open(&fresh.database.address, false).unwrap();
     assert_eq!(kept(&store), before);
