@@ -48,7 +48,8 @@ const BELONGS: [(&str, &[&str]); 21] = [
     ("rust_xlsxwriter", &["http"]),
     ("getrandom", &["app"]),
     ("jsonwebtoken", &["app"]),
-    ("ring", &["app"]),
+    // `app` checks signatures by it; `server` and `store` name the one in rustls.
+    ("ring", &["app", "server", "store"]),
     ("subtle", &["app"]),
     ("ureq", &["app"]),
     ("base64", &["app", "http"]),
