@@ -72,6 +72,78 @@ pub struct Listen {
     pub address: String,
 }
 
+/// Who may call what, and how others are kept from listening in.
+#[derive(Args, Clone, Debug)]
+pub struct Access {
+    /// A file with an admin's key: one line of at least 32 characters, such as `openssl rand -hex 32` prints. Another content is another key from the next start on.
+    #[arg(long, env = "EGOV_KPI_ADMIN_KEY_FILE", value_name = "FILE")]
+    pub admin_key_file: Option<PathBuf>,
+    /// Figures are read by everybody, without a key: the API, Prometheus' view of them, the pages. Writing takes a key all the same.
+    #[arg(long, env = "EGOV_KPI_PUBLIC_READS", value_parser = clap::builder::FalseyValueParser::new())]
+    pub public_reads: bool,
+    /// What is read without a key, though there are some: api, prometheus, pages, docs, metrics; or none, or all.
+    #[arg(long, env = "EGOV_KPI_OPEN", default_value = "docs", value_name = "LIST", value_delimiter = ',')]
+    pub open: Vec<Open>,
+    /// Proxies in front of the service, as addresses or networks: the address that a request comes from is taken from their header.
+    #[arg(long, env = "EGOV_KPI_TRUSTED_PROXIES", value_name = "LIST", value_delimiter = ',')]
+    pub trusted_proxies: Vec<String>,
+    /// The header by which they say it. Only this one is read.
+    #[arg(long, env = "EGOV_KPI_FORWARDED_HEADER", default_value = "x-forwarded-for", value_name = "NAME")]
+    pub forwarded_header: ForwardedHeader,
+    /// Single sign-on (OpenID Connect): the issuer, as it calls itself.
+    #[arg(long, env = "EGOV_KPI_OIDC_ISSUER", value_name = "URL")]
+    pub oidc_issuer: Option<String>,
+    /// The audience that its tokens have to be for.
+    #[arg(long, env = "EGOV_KPI_OIDC_AUDIENCE", default_value = "", value_name = "NAME", requires = "oidc_issuer", hide_default_value = true)]
+    pub oidc_audience: String,
+    /// The claim with a person's roles: its name, or a path with dots such as realm_access.roles.
+    #[arg(long, env = "EGOV_KPI_OIDC_ROLE_CLAIM", default_value = "roles", value_name = "CLAIM")]
+    pub oidc_role_claim: String,
+    /// Which value of that claim is which role here, such as kpi-admins=admin,kpi-reporters=reporter.
+    #[arg(long, env = "EGOV_KPI_OIDC_ROLES", value_name = "VALUE=ROLE,...", value_delimiter = ',')]
+    pub oidc_roles: Vec<String>,
+    /// The claim with the code of a reporter's unit.
+    #[arg(long, env = "EGOV_KPI_OIDC_UNIT_CLAIM", default_value = "unit", value_name = "CLAIM")]
+    pub oidc_unit_claim: String,
+    /// Certificates of the authorities that the issuer's certificate is checked against (PEM); the system's when absent.
+    #[arg(long, env = "EGOV_KPI_OIDC_CA", value_name = "FILE")]
+    pub oidc_ca: Option<PathBuf>,
+    /// TLS: the certificate and those between it and a trusted one (PEM). Both files may be replaced while the service runs.
+    #[arg(long, env = "EGOV_KPI_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// TLS: the certificate's key (PEM).
+    #[arg(long, env = "EGOV_KPI_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+}
+
+/// What can be read without a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Open {
+    /// Reading under /api/v1.
+    Api,
+    /// /prometheus and /metrics/figures.
+    Prometheus,
+    /// The web pages.
+    Pages,
+    /// /docs and /openapi.json.
+    Docs,
+    /// /metrics.
+    Metrics,
+    /// Nothing.
+    None,
+    /// All of these.
+    All,
+}
+
+/// How proxies say where a request comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum ForwardedHeader {
+    /// X-Forwarded-For.
+    XForwardedFor,
+    /// Forwarded (RFC 7239).
+    Forwarded,
+}
+
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Command {
@@ -89,6 +161,9 @@ pub enum Command {
         /// Most series at /metrics/figures; with more it answers an error that says so.
         #[arg(long, env = "EGOV_KPI_SCRAPE_SERIES", default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
         scrape_series: u32,
+        /// Who may call what.
+        #[command(flatten)]
+        access: Box<Access>,
     },
     /// Show what it does: the real figures of October 2021 and a sample province, in a temporary ledger.
     #[command(after_help = "The ledger is gone when the demo ends. Invented figures stand only under the unit `sample`.")]
@@ -203,6 +278,12 @@ pub enum Command {
         #[arg(long, value_name = "HASH")]
         hash: Option<String>,
     },
+    /// Keys: who may read, report, keep and administer. Also while the ledger is being served, which notices within a second.
+    Keys {
+        /// Which.
+        #[command(subcommand)]
+        action: KeysAction,
+    },
     /// Print the OpenAPI document of this build.
     Openapi,
 }
@@ -239,6 +320,60 @@ pub enum CatalogueAction {
         /// Check only.
         #[arg(long)]
         dry_run: bool,
+    },
+}
+
+/// What to do with keys.
+#[derive(Subcommand, Debug)]
+pub enum KeysAction {
+    /// Make a key, and print it alone on standard output. It is not kept and never shown again.
+    #[command(
+        after_help = "egov-kpi keys add --name 'Nguyen An' --role admin > admin.key\negov-kpi keys add --name 'Finance system' --role reporter --unit tv.dof --expires 365d"
+    )]
+    Add {
+        /// Whose it is, for people; the ledger names it with everything that is done by the key.
+        #[arg(long)]
+        name: String,
+        /// reader, reporter (figures of a unit and those below), steward (figures of every unit, units, catalogue, closing) or admin (keys, audit).
+        #[arg(long, value_parser = ["reader", "reporter", "steward", "admin"])]
+        role: String,
+        /// The unit that a reporter reports for.
+        #[arg(long, value_name = "CODE")]
+        unit: Option<String>,
+        /// When it ends: a day (its end), a time, or a number of days such as 90d; never when absent.
+        #[arg(long, value_name = "DAY|DAYS")]
+        expires: Option<String>,
+        /// The ledger.
+        #[command(flatten)]
+        database: Database,
+    },
+    /// List every key with its state and last use; never the keys themselves.
+    List {
+        /// The ledger.
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Revoke a key: within a second it is of no use on any instance.
+    Revoke {
+        /// Its identifier: what stands between the first and the second underscore of the key.
+        id: String,
+        /// The ledger.
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Make a key in the place of another, and print it alone on standard output; the old one lives on for a while.
+    Rotate {
+        /// Its identifier.
+        id: String,
+        /// For how many days the old key lives on.
+        #[arg(long, default_value = "7d", value_name = "DAYS")]
+        overlap: String,
+        /// When the new key ends; when absent, it lives as long as the old one was to live.
+        #[arg(long, value_name = "DAY|DAYS")]
+        expires: Option<String>,
+        /// The ledger.
+        #[command(flatten)]
+        database: Database,
     },
 }
 

@@ -23,6 +23,17 @@ pub enum Error {
         /// What stands against it.
         obstacles: Vec<Fault>,
     },
+    /// Whoever asks may not.
+    #[error("{detail}")]
+    Forbidden {
+        /// The sentence.
+        detail: String,
+        /// What it may not touch.
+        obstacles: Vec<Fault>,
+    },
+    /// The command line or the settings ask for what cannot be.
+    #[error("{0}")]
+    Usage(String),
     /// It is larger than a documented bound.
     #[error("{0}")]
     TooLarge(String),

@@ -36,8 +36,9 @@ def flag(cell):
 
 # The tables in the order in which a hash takes them in: columns and how each is written, and the column that orders the rows.
 # Of submissions and catalogue versions a revision has one at most; their count stands before them like every other's.
-# Declarations came later than the chain: where a revision has none, not even their count stands there. Archives of version 1 have no
-# such table.
+# Declarations and origins came later than the chain: where a revision has none, not even their count stands there; before an origin -2
+# stands in the place of a count. Archives of version 1 have neither table, those of version 2 no origins.
+SINCE = {"declarations.csv": 2, "origins.csv": 3}
 TABLES = {
     "submissions.csv": (dict(id=text, source_kind=text, reference=maybe, created=number, revised=number, unchanged=number,
                              withdrawn=number, findings=text, withdraws=maybe), ["id"]),
@@ -47,6 +48,7 @@ TABLES = {
     "catalogue_versions.csv": (dict(version=number, document=text), ["version"]),
     "closings.csv": (dict(month=number, closed=flag), ["month"]),
     "declarations.csv": (dict(kind=text, code=text, document=maybe), ["kind", "code"]),
+    "origins.csv": (dict(document=text), ["document"]),
     "observations.csv": (dict(unit=number, measure=number, month=number, mantissa=number, scale=number), ["unit", "measure", "month"]),
 }
 
@@ -75,9 +77,9 @@ def by_revision(archive, name):
 def check(archive):
     """The sentence about the first difference, or None."""
     said = json.loads(archive.read("ledger.json"))
-    if said["format"] != "egov-kpi ledger" or said["version"] not in (1, 2):
+    if said["format"] != "egov-kpi ledger" or said["version"] not in (1, 2, 3):
         return f"this is version {said['version']} of the format {said['format']}"
-    tables = {name: by_revision(archive, name) for name in TABLES if name != "declarations.csv" or said["version"] > 1}
+    tables = {name: by_revision(archive, name) for name in TABLES if said["version"] >= SINCE.get(name, 1)}
     last, recorded_at, before = 0, 0, hashlib.sha256(b"egov-kpi ledger 1").digest()
     for line in rows(archive, "revisions.csv"):
         revision = int(line["revision"])
@@ -85,10 +87,10 @@ def check(archive):
         for name, of in tables.items():
             columns, order = TABLES[name]
             found = of(revision)
-            if name == "declarations.csv" and not found:
+            if name in SINCE and not found:
                 continue
             found.sort(key=lambda row: [row[column] if columns[column] is text else int(row[column]) for column in order])
-            link.update(number(len(found)))
+            link.update(number(-2 if name == "origins.csv" else len(found)))
             for row in found:
                 link.update(b"".join(written(row[column]) for column, written in columns.items()))
         before = link.digest()

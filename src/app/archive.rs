@@ -34,9 +34,11 @@ pub use write::write;
 /// What `ledger.json` calls the format.
 const FORMAT: &str = "egov-kpi ledger";
 /// The version of the format that this program writes, and the newest that it reads.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 /// The version of the format that brought the table of declarations; an archive of an older one has none.
 const WITH_DECLARATIONS: u64 = 2;
+/// The version of the format that brought the table of origins; an archive of an older one has none.
+const WITH_ORIGINS: u64 = 3;
 /// The file that says what the archive holds. It is written last: an archive without it is not whole.
 const MANIFEST: &str = "ledger.json";
 /// What a ZIP begins with.

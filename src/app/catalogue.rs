@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::App;
+use super::access::Identity;
 use super::keyed::{Given, Keyed};
 use super::state::State;
 use super::writer::{Desk, Pending, Writer, empty_commit};
@@ -166,24 +167,23 @@ impl App {
     ///
     /// # Errors
     /// Every fault of it, or a conflict with the list of recorded measures it would orphan.
-    pub async fn put_catalogue(&self, new: NewCatalogue, actor: &str, keyed: Option<Keyed>) -> Result<Given<CatalogueChanged>, Error> {
-        let (app, document) = (self.clone(), new.document.clone());
+    pub async fn put_catalogue(&self, new: NewCatalogue, by: impl Into<Identity>, keyed: Option<Keyed>) -> Result<Given<CatalogueChanged>, Error> {
+        let (app, document, by) = (self.clone(), new.document.clone(), by.into());
         tokio::task::spawn_blocking(move || app.patterns_usable(&document)).await.map_err(|_e| Error::Busy(super::writer::stopping()))??;
-        self.inner.writer.put_catalogue(new, actor, keyed).answer().await
+        self.inner.writer.put_catalogue(new, by, keyed).answer().await
     }
 
     /// The same without an async thread.
-    pub(crate) fn put_catalogue_now(&self, new: NewCatalogue, actor: &str) -> Result<CatalogueChanged, Error> {
+    pub(crate) fn put_catalogue_now(&self, new: NewCatalogue, by: impl Into<Identity>) -> Result<CatalogueChanged, Error> {
         self.patterns_usable(&new.document)?;
-        Ok(self.inner.writer.put_catalogue(new, actor, None).wait()?.answer)
+        Ok(self.inner.writer.put_catalogue(new, by.into(), None).wait()?.answer)
     }
 }
 
 impl Writer {
     /// Has the catalogue replaced.
-    pub(super) fn put_catalogue(&self, new: NewCatalogue, actor: &str, keyed: Option<Keyed>) -> Pending<Given<CatalogueChanged>> {
-        let actor = actor.to_owned();
-        self.exclusive(move |desk| change(desk, new, &actor, keyed.as_ref()))
+    pub(super) fn put_catalogue(&self, new: NewCatalogue, by: Identity, keyed: Option<Keyed>) -> Pending<Given<CatalogueChanged>> {
+        self.exclusive(move |desk| change(desk, new, &by, keyed.as_ref()))
     }
 }
 
@@ -198,7 +198,7 @@ pub struct NewCatalogue {
     pub dry_run: bool,
 }
 
-fn change(desk: &Desk, new: NewCatalogue, actor: &str, keyed: Option<&Keyed>) -> Result<Given<CatalogueChanged>, Error> {
+fn change(desk: &Desk, new: NewCatalogue, by: &Identity, keyed: Option<&Keyed>) -> Result<Given<CatalogueChanged>, Error> {
     let NewCatalogue { document, made_from, dry_run } = new;
     let checked = match Catalogue::offered(document.clone()) {
         Ok(checked) => checked,
@@ -224,7 +224,7 @@ fn change(desk: &Desk, new: NewCatalogue, actor: &str, keyed: Option<&Keyed>) ->
             return Ok((state.catalogue_version, None));
         }
         let version = state.catalogue_version + 1;
-        let mut commit = empty_commit(state, "catalogue", actor);
+        let mut commit = empty_commit(state, "catalogue", by);
         commit.catalogue = Some((version, serde_json::to_string(&document).map_err(|error| Error::Malformed(error.to_string()))?));
         Ok((version, (!dry_run).then_some(commit)))
     };

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::App;
+use super::access::Identity;
 use super::findings::position;
 use super::keyed::{Given, Keyed};
 use super::moment::Moment;
@@ -166,6 +167,8 @@ impl Declarations {
             match row.kind.as_str() {
                 TargetDocument::KIND => drop(found.targets.insert(row.code, serde_json::from_str(&text).ok()?)),
                 AnnotationDocument::KIND => drop(found.annotations.insert(row.code, serde_json::from_str(&text).ok()?)),
+                // Kept by themselves (`keys.rs`).
+                super::keys::KIND => {}
                 _ => return None,
             }
         }
@@ -293,13 +296,13 @@ impl App {
     pub async fn put_declarations<D: Declared>(
         &self,
         (changes, malformed): (Changes<D>, Vec<Fault>),
-        actor: &str,
+        by: impl Into<Identity>,
         dry_run: bool,
         keyed: Option<Keyed>,
     ) -> Result<Given<DeclarationsChanged<D>>, Error> {
-        let actor = actor.to_owned();
+        let by = by.into();
         let keyed = keyed.filter(|_| !dry_run);
-        self.inner.writer.exclusive(move |desk| change(desk, &changes, &malformed, &actor, dry_run, keyed.as_ref())).answer().await
+        self.inner.writer.exclusive(move |desk| change(desk, &changes, &malformed, &by, dry_run, keyed.as_ref())).answer().await
     }
 }
 
@@ -307,7 +310,7 @@ fn change<D: Declared>(
     desk: &Desk,
     changes: &Changes<D>,
     malformed: &[Fault],
-    actor: &str,
+    by: &Identity,
     dry_run: bool,
     keyed: Option<&Keyed>,
 ) -> Result<Given<DeclarationsChanged<D>>, Error> {
@@ -320,7 +323,7 @@ fn change<D: Declared>(
             return Err(Error::Invalid(faults));
         }
         let mut all = D::of(state).clone();
-        let mut commit = empty_commit(state, D::LIST, actor);
+        let mut commit = empty_commit(state, D::LIST, by);
         let of_catalogue = |code: &String| D::of_catalogue(state).iter().find(|known| known.code() == code);
         for (code, (_, document)) in changes {
             if all.get(code).or_else(|| of_catalogue(code)) == document.as_ref() {

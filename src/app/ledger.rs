@@ -12,12 +12,14 @@ use super::time_text;
 use crate::domain::observation::Counts;
 use crate::domain::period::Month;
 use crate::error::Error;
-use crate::store::{Commit, RecordedCommit, Store, SubmissionRecord, chain};
+use crate::store::{Commit, RecordedCommit, RevisionRow, Store, SubmissionRecord, chain};
 
 /// Most revisions on a page.
 pub const MAX_PAGE: usize = 1_000;
 /// Most units, and most declarations, of a revision that are named.
 const MAX_CODES: usize = 100;
+/// Revisions so near to each other are looked up together.
+const NEIGHBOURS: i64 = 8;
 
 /// One thing that happened to the ledger.
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
@@ -26,7 +28,7 @@ pub struct RevisionView {
     pub revision: i64,
     /// When.
     pub recorded_at: String,
-    /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening`, `targets`, `annotations`.
+    /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening`, `targets`, `annotations`, `keys`.
     pub kind: String,
     /// Who did it.
     pub actor: String,
@@ -51,7 +53,7 @@ pub struct RevisionView {
     pub catalogue_version: Option<i64>,
     /// The months that it closed or reopened.
     pub periods: Vec<String>,
-    /// The codes of targets and annotations that it changed or took away, the first hundred.
+    /// The codes of targets, annotations and keys that it changed or took away, the first hundred.
     pub declarations: Vec<String>,
 }
 
@@ -93,11 +95,24 @@ impl Moment {
         rows.retain(|row| row.revision <= newest);
         let more = rows.len() > limit;
         rows.truncate(limit);
+        Ok((newest, self.happened(rows)?, more))
+    }
+
+    /// What revisions did, in their order. Blocks on the store.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) fn happened(&self, rows: Vec<RevisionRow>) -> Result<Vec<RevisionView>, Error> {
         let numbers: Vec<i64> = rows.iter().map(|row| row.revision).collect();
         let mut sent: HashMap<i64, SubmissionRecord> =
             self.store().submissions_of(&numbers)?.into_iter().map(|record| (record.revision.revision, record)).collect();
-        let last = numbers.last().copied().unwrap_or(after);
-        let mut brought = self.store().brought(after, last, MAX_CODES)?;
+        // Revisions far apart have little to say each; between neighbours one question answers for all.
+        let mut brought = HashMap::new();
+        for stretch in numbers.chunk_by(|one, next| next - one <= NEIGHBOURS) {
+            if let (Some(first), Some(last)) = (stretch.first(), stretch.last()) {
+                brought.extend(self.store().brought(first - 1, *last, MAX_CODES)?);
+            }
+        }
         let views = rows.into_iter().map(|row| {
             let submission = sent.remove(&row.revision).map(|record| record.submission);
             let other = brought.remove(&row.revision).unwrap_or_default();
@@ -118,7 +133,7 @@ impl Moment {
                 declarations: other.declarations,
             }
         });
-        Ok((newest, views.collect(), more))
+        Ok(views.collect())
     }
 
     /// How far the ledger has come. Blocks on the store.

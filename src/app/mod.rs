@@ -1,12 +1,15 @@
 //! The use cases, one noun a file. They know the domain, the readers and the store, and nothing of the web.
 
+pub mod access;
 pub mod archive;
+pub mod audit;
 pub mod catalogue;
 pub mod clock;
 pub mod completeness;
 pub mod declarations;
 pub mod findings;
 pub mod keyed;
+pub mod keys;
 pub mod ledger;
 pub mod moment;
 pub mod observations;
@@ -19,6 +22,7 @@ pub mod series;
 pub mod state;
 pub mod submissions;
 pub mod templates;
+pub mod tokens;
 pub mod units;
 pub mod workbooks;
 mod writer;
@@ -44,6 +48,7 @@ struct Inner {
     state: Arc<RwLock<State>>,
     store: Store,
     writer: writer::Writer,
+    ring: Arc<keys::Ring>,
     /// States of the past, the one asked for last at the end.
     pasts: Mutex<Vec<Arc<State>>>,
     /// What tells this ledger from others: the first digits of its first revision's hash.
@@ -69,9 +74,12 @@ impl App {
         let state = Arc::new(RwLock::new(State { clock, ..State::load(&store)? }));
         let writer = writer::Writer::start(Arc::clone(&state), store.clone())?;
         seed(&state, &writer)?;
+        let ring = Arc::new(keys::Ring::default());
+        ring.reload(&store)?;
         let first = store.revision(1)?.and_then(|row| row.hash).unwrap_or_default();
         let ledger = first.chars().take(8).collect();
-        Ok(Self { inner: Arc::new(Inner { state, store, writer, pasts: Mutex::default(), ledger, lexicons: reports::Lexicons::default() }) })
+        let lexicons = reports::Lexicons::default();
+        Ok(Self { inner: Arc::new(Inner { state, store, writer, ring, pasts: Mutex::default(), ledger, lexicons }) })
     }
 
     /// What tells this ledger from others.
@@ -105,12 +113,12 @@ impl App {
 
 /// Gives an empty ledger the shipped catalogue and units (contract section 1); also one whose first program went in between.
 fn seed(state: &RwLock<State>, writer: &writer::Writer) -> Result<(), Error> {
-    const ACTOR: &str = "seed";
+    let by = || access::Identity::command("seed");
     if state.read().revision == 0 {
-        writer.put_catalogue(catalogue::NewCatalogue { document: catalogue::shipped()?, made_from: None, dry_run: false }, ACTOR, None).wait()?;
+        writer.put_catalogue(catalogue::NewCatalogue { document: catalogue::shipped()?, made_from: None, dry_run: false }, by(), None).wait()?;
     }
     if state.read().revision == 1 && state.read().units.is_empty() {
-        writer.put_units(units::shipped()?, ACTOR, false, None).wait()?;
+        writer.put_units(units::shipped()?, by(), false, None).wait()?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::access::Identity;
 use super::keyed::{Given, Keyed};
 use super::moment::Moment;
 use super::state::{Closed, State};
@@ -60,13 +61,13 @@ impl App {
     ///
     /// # Errors
     /// A month that has not begun, or that the store could not record it.
-    pub async fn close(&self, closing: Closing, actor: &str, keyed: Option<Keyed>) -> Result<Given<PeriodsChanged>, Error> {
-        let actor = actor.to_owned();
-        self.inner.writer.exclusive(move |desk| change(desk, &closing, &actor, keyed.as_ref())).answer().await
+    pub async fn close(&self, closing: Closing, by: impl Into<Identity>, keyed: Option<Keyed>) -> Result<Given<PeriodsChanged>, Error> {
+        let by = by.into();
+        self.inner.writer.exclusive(move |desk| change(desk, &closing, &by, keyed.as_ref())).answer().await
     }
 }
 
-fn change(desk: &Desk, closing: &Closing, actor: &str, keyed: Option<&Keyed>) -> Result<Given<PeriodsChanged>, Error> {
+fn change(desk: &Desk, closing: &Closing, by: &Identity, keyed: Option<&Keyed>) -> Result<Given<PeriodsChanged>, Error> {
     let months: Vec<Month> = closing.period.months().collect();
     let this_month = desk.state.read().clock.this_month();
     if closing.period.last() > this_month {
@@ -74,7 +75,7 @@ fn change(desk: &Desk, closing: &Closing, actor: &str, keyed: Option<&Keyed>) ->
     }
     let prepare = |state: &State| {
         let changed: Vec<Month> = months.iter().copied().filter(|month| state.closed.contains_key(month) != closing.close).collect();
-        let mut commit = empty_commit(state, if closing.close { "closing" } else { "reopening" }, actor);
+        let mut commit = empty_commit(state, if closing.close { "closing" } else { "reopening" }, by);
         commit.reason.clone_from(&closing.reason);
         commit.closings = changed.iter().map(|month| (i64::from(month.number()), closing.close)).collect();
         let commit = (!changed.is_empty()).then_some(commit);

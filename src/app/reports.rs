@@ -12,6 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::access::Identity;
 use super::findings::FindingView;
 use super::keyed::Keyed;
 use super::moment::Moment;
@@ -388,6 +389,21 @@ impl App {
         self.read_report_by(file, query, &self.frame())
     }
 
+    /// What was considered for each number of a report, for those who write patterns: the number, the pattern whose phrase fits, and what
+    /// spoke against it or what it would be. Blocks.
+    ///
+    /// # Errors
+    /// As for [`App::read_report`].
+    pub fn explain_report(&self, file: &ReportFile, query: &ReportQuery) -> Result<Vec<(String, String, String)>, ReportError> {
+        let frame = self.frame();
+        let document = document::read(&file.bytes, file.media)?;
+        let lexicon = self.inner.lexicons.of(&frame.catalogue)?;
+        let (unit, period) = whose_and_when(&document, &lexicon, query, &frame)?;
+        let setting = Setting { catalogue: &frame.catalogue, lexicon: &lexicon, units: &frame.units, unit, period };
+        let (_, considered) = report::explain(&document, &setting);
+        Ok(considered.into_iter().map(|one| (document.slice(&one.place).to_owned(), one.pattern, one.verdict)).collect())
+    }
+
     /// The same by another catalogue than the ledger's: one that is being tried.
     ///
     /// # Errors
@@ -409,13 +425,13 @@ impl App {
     ///
     /// # Errors
     /// Those of the store.
-    pub fn try_report(&self, report: &Report) -> Result<ReportView, Error> {
+    pub fn try_report(&self, report: &Report, by: impl Into<Identity>) -> Result<ReportView, Error> {
         let nothing = || Receipt { submission: None, revision: None, recorded_at: None, counts: Counts::default(), findings: Vec::new() };
         let mut faults = Vec::new();
         let mut receipt = if report.month && !report.found.is_empty() {
             // Without a reason a closed month would hide what was found; `closed` tells it.
             let envelope = Envelope { reason: Some("dry run".to_owned()), ..Envelope::default() };
-            match self.try_out(&Body::Found(report.found.clone(), envelope)) {
+            match self.try_out(&Body::Found(report.found.clone(), envelope), by) {
                 Ok(receipt) => receipt,
                 Err(Error::Invalid(found) | Error::Conflict { obstacles: found, .. }) => {
                     faults = found.into_iter().map(|fault| ReportFault { pointer: fault.pointer, code: fault.code.to_owned(), detail: fault.detail }).collect();
@@ -435,9 +451,9 @@ impl App {
     ///
     /// # Errors
     /// A period wider than a month, no figure, every fault of the figures, or that the store could not record it.
-    pub async fn record_report(&self, report: &Report, envelope: Envelope, actor: &str, keyed: Option<&Keyed>) -> Result<(ReportView, bool), Error> {
+    pub async fn record_report(&self, report: &Report, envelope: Envelope, by: impl Into<Identity>, keyed: Option<&Keyed>) -> Result<(ReportView, bool), Error> {
         report.recordable()?;
-        let given = self.submit_keyed(&report.body(named(report, envelope))?, actor, keyed).await?;
+        let given = self.submit_keyed(&report.body(named(report, envelope))?, by, keyed).await?;
         Ok((report.view(false, given.answer), given.again))
     }
 
@@ -445,9 +461,9 @@ impl App {
     ///
     /// # Errors
     /// As for [`App::record_report`].
-    pub fn record_report_now(&self, report: &Report, envelope: Envelope, actor: &str) -> Result<ReportView, Error> {
+    pub fn record_report_now(&self, report: &Report, envelope: Envelope, by: impl Into<Identity>) -> Result<ReportView, Error> {
         report.recordable()?;
-        Ok(report.view(false, self.submit_now(&report.body(named(report, envelope))?, actor)?))
+        Ok(report.view(false, self.submit_now(&report.body(named(report, envelope))?, by)?))
     }
 
     /// The first answer to a key, when it recorded something.

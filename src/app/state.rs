@@ -110,7 +110,8 @@ impl News {
         let rows = store.revisions(revision, STRETCH)?;
         let Some(last) = rows.last() else { return Ok(None) };
         let head = Head { revision: last.revision, recorded_at: last.recorded_at };
-        let declares = rows.iter().any(|row| !matches!(row.kind.as_str(), "submission" | "withdrawal"));
+        // Keys are no part of the state.
+        let declares = rows.iter().any(|row| !matches!(row.kind.as_str(), "submission" | "withdrawal" | super::keys::REVISION));
         let mut figures = Vec::new();
         store.replay(revision, head.revision, &mut |row| figures.push(row))?;
         let declared = if declares { Some(Declared::at(store, head.revision)?) } else { None };

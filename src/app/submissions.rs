@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::access::{Identity, Role};
 use super::findings::FindingView;
 use super::keyed::{Given, Keyed};
 use super::moment::Moment;
@@ -23,7 +24,7 @@ use crate::domain::rules::{CheckAt, Finding, RuleBook};
 use crate::domain::value::Source;
 use crate::error::Error;
 use crate::intake::{Envelope, Unreadable, csv, json};
-use crate::store::{Commit, ObservationQuery, SubmissionRecord, SubmissionRow};
+use crate::store::{Commit, ObservationQuery, RevisionRow, SubmissionRecord, SubmissionRow};
 
 /// A submission against what stands.
 pub(super) struct Judged {
@@ -214,11 +215,13 @@ fn at_their_places(error: Error, found: &[FoundObservation]) -> Error {
     match error {
         Error::Invalid(faults) => Error::Invalid(placed(faults)),
         Error::Conflict { detail, obstacles } => Error::Conflict { detail, obstacles: placed(obstacles) },
+        Error::Forbidden { detail, obstacles } => Error::Forbidden { detail, obstacles: placed(obstacles) },
         other @ (Error::Malformed(_)
         | Error::NotFound(_)
         | Error::TooLarge(_)
         | Error::Busy(_)
         | Error::Unsettled
+        | Error::Usage(_)
         | Error::Behind(_)
         | Error::Surroundings { .. }
         | Error::Store(_)) => other,
@@ -226,7 +229,7 @@ fn at_their_places(error: Error, found: &[FoundObservation]) -> Error {
 }
 
 impl Body {
-    pub(super) fn parse(&self, frame: &Frame) -> Result<(Submission, Envelope), Error> {
+    pub(super) fn parse(&self, frame: &Frame, by: &Identity) -> Result<(Submission, Envelope), Error> {
         let mut parser = frame.parser();
         let envelope = match self {
             Self::Json(bytes) => json::read(bytes, &mut parser).map_err(|Unreadable(detail)| Error::Malformed(detail))?,
@@ -238,10 +241,11 @@ impl Body {
             Self::Found(found, envelope) | Self::Report(found, envelope, _) => {
                 found.iter().enumerate().for_each(|(index, found)| parser.push(&found.raw(index)));
                 envelope.faults().into_iter().for_each(|fault| parser.fault(fault));
-                return Ok((finish(parser, envelope).map_err(|error| at_their_places(error, found))?, envelope.clone()));
+                let submission = finish_by(parser, envelope, Some((by, frame))).map_err(|error| at_their_places(error, found))?;
+                return Ok((submission, envelope.clone()));
             }
         };
-        Ok((finish(parser, &envelope)?, envelope))
+        Ok((finish_by(parser, &envelope, Some((by, frame)))?, envelope))
     }
 
     /// What is kept of it beside its figures.
@@ -261,9 +265,17 @@ impl Frame {
 }
 
 /// The submission that was parsed, or all its faults; without a reason figures of closed months stand against it.
-pub(crate) fn finish(mut parser: Parser<'_>, envelope: &Envelope) -> Result<Submission, Error> {
+pub(crate) fn finish(parser: Parser<'_>, envelope: &Envelope) -> Result<Submission, Error> {
+    finish_by(parser, envelope, None)
+}
+
+/// The same by somebody: one who may not change a month that is closed is not asked for a reason.
+fn finish_by(mut parser: Parser<'_>, envelope: &Envelope, by: Option<(&Identity, &Frame)>) -> Result<Submission, Error> {
     let in_closed = parser.in_closed();
     let submission = parser.finish().map_err(Error::Invalid)?;
+    if let Some((by, frame)) = by {
+        by.may_record(frame, &submission)?;
+    }
     without_reason(in_closed, envelope.reason.as_deref())?;
     Ok(submission)
 }
@@ -290,11 +302,12 @@ impl App {
     /// Judges a body without recording it.
     ///
     /// # Errors
-    /// Every fault of it.
-    pub fn try_out(&self, body: &Body) -> Result<Receipt, Error> {
+    /// Every fault of it, and figures that its sender may not write.
+    pub fn try_out(&self, body: &Body, by: impl Into<Identity>) -> Result<Receipt, Error> {
+        let by = by.into();
         loop {
             let frame = self.frame();
-            let (submission, _) = body.parse(&frame)?;
+            let (submission, _) = body.parse(&frame, &by)?;
             let state = self.state();
             if frame.is_of(&state) {
                 let judged = judge(&state, &submission, &mut Overlay::over(&state.measures), &mut None)?;
@@ -307,15 +320,16 @@ impl App {
     ///
     /// # Errors
     /// Every fault of it, a broken `error` rule, or that the store could not record it.
-    pub async fn submit(&self, body: &Body, actor: &str) -> Result<Receipt, Error> {
-        Ok(self.submit_keyed(body, actor, None).await?.answer)
+    pub async fn submit(&self, body: &Body, by: impl Into<Identity>) -> Result<Receipt, Error> {
+        Ok(self.submit_keyed(body, by, None).await?.answer)
     }
 
     /// Records a body, once for its key.
     ///
     /// # Errors
     /// As for [`App::submit`], and a key that was used for another body.
-    pub async fn submit_keyed(&self, body: &Body, actor: &str, keyed: Option<&Keyed>) -> Result<Given<Receipt>, Error> {
+    pub async fn submit_keyed(&self, body: &Body, by: impl Into<Identity>, keyed: Option<&Keyed>) -> Result<Given<Receipt>, Error> {
+        let by = by.into();
         let mut fresh = false;
         loop {
             // The first answer counts, whatever would be wrong with the body by now.
@@ -323,7 +337,7 @@ impl App {
                 return Ok(given);
             }
             let frame = self.frame();
-            let (submission, envelope) = match body.parse(&frame) {
+            let (submission, envelope) = match body.parse(&frame, &by) {
                 // Another instance may have changed a moment ago what stands against it; it is parsed once more.
                 Err(error) if fresh || !self.level().await.unwrap_or(false) => return Err(error),
                 Err(_judged_too_early) => {
@@ -332,7 +346,7 @@ impl App {
                 }
                 Ok(parsed) => parsed,
             };
-            let answer = self.hand_over(Handed { kept: body.kept(), submission, frame, envelope, actor, withdraws: None, keyed: keyed.cloned() })?;
+            let answer = self.hand_over(Handed { kept: body.kept(), submission, frame, envelope, by: &by, withdraws: None, keyed: keyed.cloned() })?;
             match answer.await.unwrap_or_else(|_stopped| Err(Error::Busy(stopping())))? {
                 Reply::Done(given) => return Ok(given),
                 Reply::Stale => {}
@@ -349,16 +363,17 @@ impl App {
 
     /// Hands a submission that was parsed already to the writer and returns the waiting answer; for
     /// imports, which parse the next stretch meanwhile.
-    pub(crate) fn submit_parsed(&self, submission: Submission, frame: Frame, envelope: Envelope, actor: &str) -> Result<Recording, Error> {
-        Ok(Recording(self.hand_over(Handed { submission, frame, envelope, actor, withdraws: None, keyed: None, kept: None })?))
+    pub(crate) fn submit_parsed(&self, submission: Submission, frame: Frame, envelope: Envelope, by: impl Into<Identity>) -> Result<Recording, Error> {
+        Ok(Recording(self.hand_over(Handed { submission, frame, envelope, by: &by.into(), withdraws: None, keyed: None, kept: None })?))
     }
 
     /// Records a body without an async thread.
-    pub(crate) fn submit_now(&self, body: &Body, actor: &str) -> Result<Receipt, Error> {
+    pub(crate) fn submit_now(&self, body: &Body, by: impl Into<Identity>) -> Result<Receipt, Error> {
+        let by = by.into();
         loop {
             let frame = self.frame();
-            let (submission, envelope) = body.parse(&frame)?;
-            let handed = Handed { submission, frame, envelope, actor, withdraws: None, keyed: None, kept: body.kept() };
+            let (submission, envelope) = body.parse(&frame, &by)?;
+            let handed = Handed { submission, frame, envelope, by: &by, withdraws: None, keyed: None, kept: body.kept() };
             if let Some(receipt) = Recording(self.hand_over(handed)?).wait()? {
                 return Ok(receipt);
             }
@@ -371,18 +386,30 @@ impl App {
         self.state().frame()
     }
 
+    /// The one way to the writer: nothing gets there that its sender may not record. Units and closed months that have changed since
+    /// make the writer hand it back.
     fn hand_over(&self, handed: Handed<'_>) -> Result<oneshot::Receiver<Result<Reply, Error>>, Error> {
         let (reply, answer) = oneshot::channel();
-        let Handed { submission, frame, envelope, actor, withdraws, keyed, kept } = handed;
-        self.inner.writer.submit(Submit { submission, frame, envelope, actor: actor.to_owned(), withdraws, keyed, kept, reply })?;
+        let Handed { submission, frame, envelope, by, withdraws, keyed, kept } = handed;
+        by.may_record(&frame, &submission)?;
+        self.inner.writer.submit(Submit { submission, frame, envelope, by: by.clone(), withdraws, keyed, kept, reply })?;
         Ok(answer)
+    }
+
+    /// Whether a submission's sender is somebody who may withdraw it: itself, by this key or one that it continues, or anybody for whom
+    /// every unit is its own.
+    fn owns(&self, by: &Identity, actor: &str) -> bool {
+        let mark = actor.strip_suffix(')').and_then(|rest| rest.rsplit_once(" (")).map(|(_, mark)| mark);
+        let of_its_keys = mark.and_then(|id| self.ring().holder(id)).is_some_and(|holder| by.holder == format!("key:{holder}"));
+        by.role >= Role::Steward || mark == Some(by.holder.as_str()) || of_its_keys
     }
 
     /// Withdraws the figures of a submission that still stand, in a new revision.
     ///
     /// # Errors
-    /// [`Error::NotFound`], figures of closed months without a reason, or that the store could not record it.
-    pub async fn withdraw(&self, id: &str, reason: Option<String>, actor: &str, keyed: Option<&Keyed>) -> Result<Given<Receipt>, Error> {
+    /// [`Error::NotFound`], [`Error::Forbidden`], figures of closed months without a reason, or that the store could not record it.
+    pub async fn withdraw(&self, id: &str, reason: Option<String>, by: impl Into<Identity>, keyed: Option<&Keyed>) -> Result<Given<Receipt>, Error> {
+        let by = by.into();
         loop {
             if let Some(given) = self.answered(keyed).await? {
                 return Ok(given);
@@ -390,6 +417,12 @@ impl App {
             let store = self.store().clone();
             let key = id.to_owned();
             let brought = tokio::task::spawn_blocking(move || figures_of(&store, &key)).await.map_err(|_e| Error::Busy(stopping()))??;
+            if !self.owns(&by, &brought.2) {
+                return Err(Error::Forbidden {
+                    detail: format!("a reporter withdraws its own submissions; this one is of {}", brought.2),
+                    obstacles: Vec::new(),
+                });
+            }
             // Another instance may have recorded it a moment ago.
             self.reach(brought.0).await?;
             let (submission, frame) = {
@@ -400,7 +433,7 @@ impl App {
             };
             let envelope = Envelope { source_kind: Some("withdrawal".to_owned()), reference: Some(id.to_owned()), reason: reason.clone() };
             let withdraws = Some(Withdrawal { id: id.to_owned(), revision: brought.0 });
-            let answer = self.hand_over(Handed { submission, frame, envelope, actor, withdraws, keyed: keyed.cloned(), kept: None })?;
+            let answer = self.hand_over(Handed { submission, frame, envelope, by: &by, withdraws, keyed: keyed.cloned(), kept: None })?;
             match answer.await.unwrap_or_else(|_stopped| Err(Error::Busy(stopping())))? {
                 Reply::Done(given) => return Ok(given),
                 Reply::Stale => {}
@@ -440,7 +473,7 @@ struct Handed<'a> {
     submission: Submission,
     frame: Frame,
     envelope: Envelope,
-    actor: &'a str,
+    by: &'a Identity,
     withdraws: Option<Withdrawal>,
     keyed: Option<Keyed>,
     kept: Option<Arc<Kept>>,
@@ -478,16 +511,16 @@ pub(super) fn unknown(id: &str) -> Error {
 /// A figure that a submission brought: measure, unit's number, month.
 type Brought = (usize, i64, crate::domain::period::Month);
 
-/// The revision of a submission and the figures it brought.
-fn figures_of(store: &crate::store::Store, id: &str) -> Result<(i64, Vec<Brought>), Error> {
-    let revision = find(store, id)?.revision.revision;
+/// The revision of a submission, the figures it brought, and who sent it.
+fn figures_of(store: &crate::store::Store, id: &str) -> Result<(i64, Vec<Brought>, String), Error> {
+    let RevisionRow { revision, actor, .. } = find(store, id)?.revision;
     let query = ObservationQuery { limit: u32::MAX, ..ObservationQuery::default() }.of_revision(revision);
     let rows = store.observations(&query)?.into_iter().filter(|row| row.mantissa.is_some());
     let brought = rows.filter_map(|row| {
         let month = crate::domain::period::Month::from_number(i32::try_from(row.month).ok()?)?;
         Some((usize::try_from(row.measure).ok()?, row.unit, month))
     });
-    Ok((revision, brought.collect()))
+    Ok((revision, brought.collect(), actor))
 }
 
 /// Leaves of a withdrawal only the figures that its revision brought and no later one has replaced.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::App;
+use super::access::Identity;
 use super::keyed::{Given, Keyed};
 use super::state::State;
 use super::writer::{Desk, Pending, Writer, empty_commit};
@@ -68,32 +69,37 @@ impl App {
     ///
     /// # Errors
     /// Every fault of the units, or a conflict with the list of what stands against it.
-    pub async fn put_units(&self, documents: Vec<UnitDocument>, actor: &str, dry_run: bool, keyed: Option<Keyed>) -> Result<Given<UnitsChanged>, Error> {
-        self.inner.writer.put_units(documents, actor, dry_run, keyed).answer().await
+    pub async fn put_units(
+        &self,
+        documents: Vec<UnitDocument>,
+        by: impl Into<Identity>,
+        dry_run: bool,
+        keyed: Option<Keyed>,
+    ) -> Result<Given<UnitsChanged>, Error> {
+        self.inner.writer.put_units(documents, by.into(), dry_run, keyed).answer().await
     }
 
     /// The same without an async thread.
-    pub(crate) fn put_units_now(&self, documents: Vec<UnitDocument>, actor: &str, dry_run: bool) -> Result<UnitsChanged, Error> {
-        Ok(self.inner.writer.put_units(documents, actor, dry_run, None).wait()?.answer)
+    pub(crate) fn put_units_now(&self, documents: Vec<UnitDocument>, by: impl Into<Identity>, dry_run: bool) -> Result<UnitsChanged, Error> {
+        Ok(self.inner.writer.put_units(documents, by.into(), dry_run, None).wait()?.answer)
     }
 }
 
 impl Writer {
     /// Has units added or replaced.
-    pub(super) fn put_units(&self, documents: Vec<UnitDocument>, actor: &str, dry_run: bool, keyed: Option<Keyed>) -> Pending<Given<UnitsChanged>> {
-        let actor = actor.to_owned();
-        self.exclusive(move |desk| change(desk, &documents, &actor, dry_run, keyed.filter(|_| !dry_run).as_ref()))
+    pub(super) fn put_units(&self, documents: Vec<UnitDocument>, by: Identity, dry_run: bool, keyed: Option<Keyed>) -> Pending<Given<UnitsChanged>> {
+        self.exclusive(move |desk| change(desk, &documents, &by, dry_run, keyed.filter(|_| !dry_run).as_ref()))
     }
 }
 
-fn change(desk: &Desk, documents: &[UnitDocument], actor: &str, dry_run: bool, keyed: Option<&Keyed>) -> Result<Given<UnitsChanged>, Error> {
+fn change(desk: &Desk, documents: &[UnitDocument], by: &Identity, dry_run: bool, keyed: Option<&Keyed>) -> Result<Given<UnitsChanged>, Error> {
     let prepare = |state: &State| {
         let merged = merge(state, documents)?;
         let obstacles = obstacles(state, &merged, documents);
         if !obstacles.is_empty() {
             return Err(Error::Conflict { detail: "recorded units or figures stand against this change".to_owned(), obstacles });
         }
-        let commit = commit(state, &merged, documents, actor)?;
+        let commit = commit(state, &merged, documents, by)?;
         Ok((merged, commit.filter(|_| !dry_run)))
     };
     let answer = |revision: i64, merged: &Units| {
@@ -162,8 +168,8 @@ fn figures_outside(state: &State, position: usize, after: &Unit, n: usize) -> Op
     Some(Fault::new(format!("/units/{n}"), "figures_outside", detail))
 }
 
-fn commit(state: &State, merged: &Units, documents: &[UnitDocument], actor: &str) -> Result<Option<Commit>, Error> {
-    let mut commit = empty_commit(state, "units", actor);
+fn commit(state: &State, merged: &Units, documents: &[UnitDocument], by: &Identity) -> Result<Option<Commit>, Error> {
+    let mut commit = empty_commit(state, "units", by);
     for document in documents {
         let before = state.units.position(&document.code).and_then(|position| state.units.get(position));
         if before.is_some_and(|before| before.document == *document) {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::access::Identity;
 use super::App;
 use super::findings::FindingView;
 use super::keyed::Keyed;
@@ -229,12 +230,12 @@ impl App {
     ///
     /// # Errors
     /// What makes the workbook unreadable; every fault of its cells and of its figures.
-    pub fn try_workbook(&self, bytes: &[u8], query: &WorkbookQuery, envelope: Envelope) -> Result<WorkbookView, Error> {
+    pub fn try_workbook(&self, bytes: &[u8], query: &WorkbookQuery, envelope: Envelope, by: impl Into<Identity>) -> Result<WorkbookView, Error> {
         let (view, found, envelope) = self.read_workbook(bytes, query, envelope, true)?;
         if found.is_empty() {
             return Ok(view);
         }
-        Ok(view.with(self.try_out(&Body::Found(found, envelope))?))
+        Ok(view.with(self.try_out(&Body::Found(found, envelope), by)?))
     }
 
     /// Reads a workbook and records its figures, once for its key. The flag says whether the answer was given before.
@@ -246,13 +247,13 @@ impl App {
         bytes: Vec<u8>,
         query: WorkbookQuery,
         envelope: Envelope,
-        actor: &str,
+        by: impl Into<Identity>,
         keyed: Option<&Keyed>,
     ) -> Result<(WorkbookView, bool), Error> {
         let app = self.clone();
         let read = move || app.read_workbook(&bytes, &query, envelope, false);
         let (view, found, envelope) = tokio::task::spawn_blocking(read).await.map_err(|_e| Error::Busy(super::writer::stopping()))??;
-        let given = self.submit_keyed(&Body::Found(some(found)?, envelope), actor, keyed).await?;
+        let given = self.submit_keyed(&Body::Found(some(found)?, envelope), by, keyed).await?;
         Ok((view.with(given.answer), given.again))
     }
 
@@ -260,12 +261,13 @@ impl App {
     ///
     /// # Errors
     /// As for [`App::record_workbook`].
-    pub fn record_workbook_now(&self, bytes: &[u8], query: &WorkbookQuery, envelope: Envelope, actor: &str) -> Result<WorkbookView, Error> {
+    pub fn record_workbook_now(&self, bytes: &[u8], query: &WorkbookQuery, envelope: Envelope, by: impl Into<Identity>) -> Result<WorkbookView, Error> {
+        let by = by.into();
         loop {
             let frame = self.frame();
             let (view, found, envelope) = self.read_workbook(bytes, query, envelope.clone(), false)?;
-            let (submission, envelope) = Body::Found(some(found)?, envelope).parse(&frame)?;
-            if let Some(receipt) = self.submit_parsed(submission, frame, envelope, actor)?.wait()? {
+            let (submission, envelope) = Body::Found(some(found)?, envelope).parse(&frame, &by)?;
+            if let Some(receipt) = self.submit_parsed(submission, frame, envelope, by.clone())?.wait()? {
                 return Ok(view.with(receipt));
             }
         }

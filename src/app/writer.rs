@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{oneshot, watch};
 
+use super::access::Identity;
 use super::keyed::{Given, KEPT, Keyed};
 use super::state::{Frame, News, State};
 use super::submissions::{Kept, Receipt};
@@ -41,7 +42,7 @@ pub(super) struct Submit {
     /// What it was parsed against; if that is no longer the latest, it is parsed again.
     pub frame: Frame,
     pub envelope: Envelope,
-    pub actor: String,
+    pub by: Identity,
     pub withdraws: Option<Withdrawal>,
     pub keyed: Option<Keyed>,
     /// What is kept of the report that it was read from.
@@ -351,13 +352,19 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     std::iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
 }
 
+/// From where a change comes, as the ledger keeps it.
+pub(super) fn origin(by: &Identity) -> Option<String> {
+    serde_json::to_string(&by.origin).ok()
+}
+
 /// An empty commit behind a state.
-pub(super) fn empty_commit(state: &State, kind: &str, actor: &str) -> Commit {
+pub(super) fn empty_commit(state: &State, kind: &str, by: &Identity) -> Commit {
     Commit {
         revision: state.revision + 1,
         recorded_at: state.clock.now().max(state.recorded_at),
         kind: kind.to_owned(),
-        actor: actor.to_owned(),
+        actor: by.actor.clone(),
+        origin: origin(by),
         ..Commit::default()
     }
 }

@@ -75,7 +75,7 @@ pub fn run(files: &[PathBuf], (database, clock): (Option<&str>, Clock), catalogu
 
 /// Shows what a workbook was taken for, and takes its figures.
 fn workbook(app: &App, bytes: &[u8]) -> Result<(), Error> {
-    let view = app.try_workbook(bytes, &WorkbookQuery::default(), Envelope::default())?;
+    let view = app.try_workbook(bytes, &WorkbookQuery::default(), Envelope::default(), ACTOR)?;
     print_workbook(&view);
     if view.figures.is_empty() { Ok(()) } else { record_workbook(app, bytes, &Envelope::default(), ACTOR).map(drop) }
 }

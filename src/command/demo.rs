@@ -53,6 +53,7 @@ pub fn run(listen: &str, no_serve: bool, lang: Language, clock: &Clock) -> Resul
         return Ok(Outcome::Done);
     }
     let settings = Settings::at(listen);
+    eprintln!("egov-kpi: the demo listens on this machine only; everybody on it may do everything, without a key");
     let running = server::start(&settings, move || Ok(app), announce)?;
     running.until_signal()?;
     drop(folder);

@@ -7,6 +7,7 @@ mod export;
 mod files;
 mod import;
 mod report;
+mod keys;
 mod serve;
 mod verify;
 
@@ -50,10 +51,10 @@ impl From<Outcome> for ExitCode {
 pub fn run(config: Config) -> Outcome {
     let clock = Clock::new(config.utc_offset);
     let outcome = match config.command {
-        Command::Serve { listen, database, workers, scrape_series } => {
-            let settings = Settings { workers, scraped: usize::try_from(scrape_series).unwrap_or(usize::MAX), ..Settings::at(&listen.address) };
+        Command::Serve { listen, database, workers, scrape_series, access } => serve::settings(&listen.address, *access).and_then(|settings| {
+            let settings = Settings { workers, scraped: usize::try_from(scrape_series).unwrap_or(usize::MAX), ..settings };
             serve::run(&settings, &database.address, clock)
-        }
+        }),
         Command::Demo { listen, no_serve, lang } => demo::run(&listen.address, no_serve, lang, &clock),
         Command::Import { files, database, reference, reason, from_line, of } => {
             import::run(&files, (&database.address, clock), Envelope { source_kind: None, reference, reason }, from_line, &of.query())
@@ -75,6 +76,7 @@ pub fn run(config: Config) -> Outcome {
         Command::Catalogue { action } => catalogue::run(&action),
         Command::Backup { file, database } => backup(&file, &database.address),
         Command::Verify { database, hash } => verify::run(&database.address, hash.as_deref()),
+        Command::Keys { action } => keys::run(action, clock),
         Command::Openapi => print_openapi(),
     };
     outcome.unwrap_or_else(|error| tell(&error))
@@ -83,7 +85,7 @@ pub fn run(config: Config) -> Outcome {
 /// Tells an error on standard error and says how the command ended.
 fn tell(error: &Error) -> Outcome {
     match error {
-        Error::Invalid(faults) | Error::Conflict { obstacles: faults, .. } => {
+        Error::Invalid(faults) | Error::Conflict { obstacles: faults, .. } | Error::Forbidden { obstacles: faults, .. } => {
             eprintln!("egov-kpi: {error}");
             faults.iter().for_each(|fault| eprintln!("  {fault}"));
             Outcome::Faults
@@ -92,7 +94,7 @@ fn tell(error: &Error) -> Outcome {
             eprintln!("egov-kpi: {error}");
             Outcome::Faults
         }
-        Error::Store(crate::store::StoreError::Address(sentence)) => {
+        Error::Store(crate::store::StoreError::Address(sentence)) | Error::Usage(sentence) => {
             eprintln!("egov-kpi: {sentence}");
             Outcome::Usage
         }

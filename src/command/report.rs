@@ -8,6 +8,7 @@ use crate::app::reports::{ReportError, ReportFile, ReportQuery, ReportView};
 use crate::config::Language;
 use crate::domain::fault::Fault;
 use crate::error::Error;
+use super::import::ACTOR;
 use crate::intake::Envelope;
 
 /// Widest text of a column in characters.
@@ -38,8 +39,14 @@ fn plain(error: ReportError) -> Error {
 /// It cannot be read.
 pub fn check(app: &App, path: &Path, file: &ReportFile, asked: &Asked) -> Result<(usize, Vec<FindingView>), Error> {
     let report = app.read_report(file, &asked.query).map_err(plain)?;
-    let view = app.try_report(&report)?;
+    let view = app.try_report(&report, ACTOR)?;
     print(path, &view, asked);
+    if asked.explain {
+        println!("{}:", if asked.lang == Language::Vi { "các mẫu câu đã xét" } else { "patterns considered" });
+        for (printed, pattern, verdict) in app.explain_report(file, &asked.query).map_err(plain)? {
+            println!("      {printed:>14} {pattern}: {verdict}");
+        }
+    }
     view.faults.iter().for_each(|fault| println!("{}: {}: {} ({})", path.display(), fault.pointer, fault.detail, fault.code));
     Ok((view.faults.len(), view.findings))
 }

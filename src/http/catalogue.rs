@@ -5,8 +5,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Context;
+use super::access::who;
 use super::keyed::told;
-use super::observations::ACTOR;
 use super::params::Params;
 use super::problem::{Answer, Problems};
 use super::reply::{Cell, Format, json, table};
@@ -140,7 +140,7 @@ pub async fn put(request: HttpRequest, context: web::Data<Context>, body: Result
     params.finish()?;
     let (value, key) = read_json(&request, body)?;
     let (document, made_from) = parse(value)?;
-    let given = app.put_catalogue(NewCatalogue { document, made_from, dry_run }, ACTOR, key).await?;
+    let given = app.put_catalogue(NewCatalogue { document, made_from, dry_run }, &who(&request)?, key).await?;
     let CatalogueChanged { revision, version, document } = given.answer.clone();
     Ok(told(HttpResponse::Ok().json(CatalogueView::new(revision, version, document)), &given))
 }

@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
 use super::Context;
+use super::access::who;
 use super::keyed::told;
-use super::observations::ACTOR;
 use super::params::{Params, offset_cursor};
 use super::problem::{Answer, Problem, Problems};
 use super::reply::{Cell, Format, Stamp, json, table};
@@ -308,6 +308,6 @@ async fn put<D: Declared>(request: &HttpRequest, context: &Context, body: Result
     let dry_run = params.flag("dry_run", false);
     params.finish()?;
     let (value, key) = read_json(request, body)?;
-    let given = context.app()?.put_declarations(parse::<D>(value)?, ACTOR, dry_run, key).await?;
+    let given = context.app()?.put_declarations(parse::<D>(value)?, &who(request)?, dry_run, key).await?;
     Ok(Given { answer: (given.answer.revision, given.answer.declarations), again: given.again })
 }

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::observations::ACTOR;
+use super::access::who;
 use super::problem::Problem;
 use crate::app::keyed::{Given, Keyed};
 
@@ -12,7 +12,7 @@ const MAX_KEY: usize = 255;
 /// The key of a request, when it has one.
 ///
 /// # Errors
-/// 422 for one that cannot be kept.
+/// 422 for one that cannot be kept, 403 when nobody has said who asks.
 pub fn keyed(request: &HttpRequest, body: &[u8]) -> Result<Option<Keyed>, Problem> {
     let mut headers = request.headers().get_all("Idempotency-Key");
     let Some(header) = headers.next() else { return Ok(None) };
@@ -22,7 +22,7 @@ pub fn keyed(request: &HttpRequest, body: &[u8]) -> Result<Option<Keyed>, Proble
     };
     let query = request.query_string();
     let target = format!("{} {}{}{query}", request.method(), request.path(), if query.is_empty() { "" } else { "?" });
-    Ok(Some(Keyed::new(ACTOR, target, text.to_owned(), body)))
+    Ok(Some(Keyed::new(&who(request)?.holder, target, text.to_owned(), body)))
 }
 
 /// Says of an answer whether it was given before.

@@ -1,13 +1,17 @@
 //! The web: one file a resource, request and answer types beside their handlers. `problem.rs` is the one
 //! place where an error becomes an answer, `reply.rs` the one where an answer gets its representation.
 
+pub mod access;
+mod audit;
 mod catalogue;
 mod completeness;
 mod declarations;
 mod docx;
 mod findings;
+mod headers;
 mod health;
 mod keyed;
+mod keys;
 mod ledger;
 mod observations;
 mod params;
@@ -35,6 +39,7 @@ use utoipa::OpenApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use docx::{Written, docx};
+pub use headers::headers;
 pub use health::Metrics;
 pub use problem::{Answer, Problem};
 pub use reports::{blocks, markdown};
@@ -64,6 +69,10 @@ pub struct Context {
     pub queries: Arc<Semaphore>,
     /// Turns of those that have a report read.
     pub readers: Arc<Semaphore>,
+    /// What is open, and how it is told who somebody is.
+    pub access: Arc<access::Settings>,
+    /// Whether the service speaks TLS itself.
+    pub tls: bool,
 }
 
 impl Context {
@@ -71,13 +80,15 @@ impl Context {
     ///
     /// # Errors
     /// When the metrics contradict each other, which a test would have shown.
-    pub fn new(scraped: usize) -> Result<Self, ::prometheus::Error> {
+    pub fn new(scraped: usize, access: access::Settings, tls: bool) -> Result<Self, ::prometheus::Error> {
         Ok(Self {
             app: Arc::new(OnceLock::new()),
             metrics: Arc::new(Metrics::new()?),
             scraped,
             queries: Arc::new(Semaphore::new(QUERIES)),
             readers: Arc::new(Semaphore::new(reports::READERS)),
+            access: Arc::new(access),
+            tls,
         })
     }
 
@@ -122,6 +133,7 @@ impl Context {
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     components(schemas(problem::Problem, problem::FaultView)),
+    modifiers(&SignIn),
     tags(
         (name = "figures", description = "Recording and reading figures"),
         (name = "questions", description = "Trends, rankings, scorecards, findings, completeness"),
@@ -130,6 +142,19 @@ impl Context {
     )
 )]
 struct Description;
+
+/// How clients sign in, for the description.
+struct SignIn;
+
+impl utoipa::Modify for SignIn {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A key, or a token of the single sign-on.")).build();
+        document.components.get_or_insert_default().add_security_scheme("key", SecurityScheme::Http(bearer));
+        // Either is enough: what is open, and everything before there is a first key, needs none.
+        document.security = Some(vec![SecurityRequirement::new("key", Vec::<String>::new()), SecurityRequirement::default()]);
+    }
+}
 
 /// The OpenAPI document of this build.
 #[must_use]
@@ -180,6 +205,12 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
             .service(periods::reopen)
             .service(ledger::get_revisions)
             .service(ledger::get_ledger)
+            .service(keys::me)
+            .service(keys::list)
+            .service(keys::add)
+            .service(keys::rotate)
+            .service(keys::revoke)
+            .service(audit::get)
             .route("/openapi.json", web::get().to(description));
     }));
     config.service(health::livez).service(health::readyz).service(health::metrics).service(prometheus::figures);

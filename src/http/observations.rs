@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::access::who;
 use super::keyed::{keyed, told};
 use super::params::{Params, cursor, read_cursor};
 use super::problem::{Answer, Problem, Problems};
@@ -16,9 +17,6 @@ use crate::app::submissions::{Body, Receipt, SourceView};
 use crate::domain::measure::Measure;
 use crate::intake::Envelope;
 use crate::store::ObservationKey;
-
-/// Who a request without a key is in the ledger.
-pub(super) const ACTOR: &str = "anonymous";
 
 /// A submission as JSON.
 #[derive(Deserialize, ToSchema)]
@@ -102,10 +100,11 @@ pub async fn post(request: HttpRequest, context: web::Data<Context>, body: Resul
         params.fault("reason", "unknown_parameter", "with JSON, reason and source.reference stand in the body");
     }
     params.finish()?;
+    let who = who(&request)?;
     let bytes = read_body(&request, body)?.to_vec();
     let key = keyed(&request, &bytes)?;
     let body = if is_csv { Body::Csv(bytes, Envelope { source_kind: Some("csv".to_owned()), reference, reason }) } else { Body::Json(bytes) };
-    let given = if dry_run { Given::first(app.try_out(&body)?) } else { app.submit_keyed(&body, ACTOR, key.as_ref()).await? };
+    let given = if dry_run { Given::first(app.try_out(&body, &who)?) } else { app.submit_keyed(&body, &who, key.as_ref()).await? };
     Ok(receipt(&given))
 }
 

@@ -122,6 +122,19 @@ impl Params {
         Wanted { as_of: self.parse("as_of"), min_revision, cursor, tag: super::reply::newest_tag(request), by_day }
     }
 
+    /// A time with its zone, in microseconds since 1970.
+    pub fn time(&mut self, name: &str) -> Option<i64> {
+        let text = self.text(name)?;
+        // A plus sign in a query is a space by the time it is read.
+        match chrono::DateTime::parse_from_rfc3339(&text.replace(' ', "+")) {
+            Ok(time) => Some(time.timestamp_micros()),
+            Err(_malformed) => {
+                self.fault(name, "malformed", "a time such as 2021-11-05T00:00:00Z or 2021-11-05T07:00:00%2B07:00");
+                None
+            }
+        }
+    }
+
     /// In which units the answer is to be given: whether in those of today.
     pub fn in_units_of_today(&mut self) -> bool {
         self.word("geography", &["as_reported", "current"]) == Some("current")

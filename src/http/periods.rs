@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Context;
+use super::access::who;
 use super::keyed::{keyed, told};
-use super::observations::{ACTOR, read_body};
+use super::observations::read_body;
 use super::params::Params;
 use super::problem::{Answer, Problem, Problems};
 use super::reply::{Format, cells, json, table};
@@ -104,6 +105,6 @@ async fn change(request: &HttpRequest, context: &Context, period: &str, body: Re
     }
     params.finish()?;
     let Ok(period) = period else { return Err(Problem::internal()) };
-    let given = app.close(Closing { period, close: closes, reason }, ACTOR, keyed(request, &bytes)?).await?;
+    let given = app.close(Closing { period, close: closes, reason }, &who(request)?, keyed(request, &bytes)?).await?;
     Ok(told(HttpResponse::Ok().json(&given.answer), &given))
 }

@@ -71,6 +71,18 @@ impl Problem {
         Self::invalid(vec![Fault::new(format!("/{name}"), code, detail)])
     }
 
+    /// 403 with why.
+    #[must_use]
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "Not allowed", detail)
+    }
+
+    /// 401 with why.
+    #[must_use]
+    pub fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Not signed in", detail)
+    }
+
     /// 503 until the ledger is loaded.
     #[must_use]
     pub fn loading() -> Self {
@@ -157,6 +169,11 @@ impl From<Error> for Problem {
             Error::NotFound(detail) => Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail),
             Error::Conflict { detail, obstacles } => {
                 Self { errors: obstacles, ..Self::new(StatusCode::CONFLICT, "conflict", "It contradicts what is recorded", detail) }
+            }
+            Error::Forbidden { detail, obstacles } => Self { errors: obstacles, ..Self::forbidden(detail) },
+            Error::Usage(detail) => {
+                tracing::error!(detail, "a request met a setting that cannot be");
+                Self::internal()
             }
             Error::TooLarge(detail) => Self::too_large(detail),
             Error::Busy(detail) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Try again", detail),

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::docx::{Written, docx};
 use super::keyed::keyed;
-use super::observations::ACTOR;
+use super::access::who;
 use super::params::Params;
 use super::problem::{Answer, Problem, Problems};
 use super::reply::with_headers;
@@ -74,6 +74,7 @@ pub struct ReportForm {
 #[post("/reports")]
 pub async fn post(request: HttpRequest, context: web::Data<Context>, payload: web::Payload) -> Answer {
     let app = context.app()?.clone();
+    let who = who(&request)?;
     let mut params = Params::of(&request)?;
     let dry_run = params.flag("dry_run", true);
     let query = ReportQuery { unit: params.text("unit"), period: params.parse::<Period>("period") };
@@ -87,11 +88,11 @@ pub async fn post(request: HttpRequest, context: web::Data<Context>, payload: we
     }
     let file = ReportFile { bytes: sent.bytes, media, name: sent.name };
     let turn = turn(&context).await?;
-    let reader = app.clone();
+    let (reader, by) = (app.clone(), who.clone());
     let read = web::block(move || {
         let _turn = turn; // until it is read, also when nobody waits for the answer any more
         let report = reader.read_report(&file, &query)?;
-        let tried = dry_run.then(|| reader.try_report(&report)).transpose()?;
+        let tried = dry_run.then(|| reader.try_report(&report, by)).transpose()?;
         Ok::<_, ReportError>((report, tried))
     });
     let (report, tried) = read.await.map_err(|_stopping| Problem::internal())??;
@@ -99,7 +100,7 @@ pub async fn post(request: HttpRequest, context: web::Data<Context>, payload: we
         return Ok(HttpResponse::Ok().json(view));
     }
     let envelope = Envelope { source_kind: Some("report".to_owned()), reference, reason };
-    let (view, again) = app.record_report(&report, envelope, ACTOR, key.as_ref()).await?;
+    let (view, again) = app.record_report(&report, envelope, who, key.as_ref()).await?;
     Ok(answer(&view, again))
 }
 

@@ -3,8 +3,9 @@
 use actix_web::{HttpRequest, HttpResponse, delete, get, web};
 
 use super::Context;
+use super::access::who;
 use super::keyed::keyed;
-use super::observations::{ACTOR, receipt};
+use super::observations::receipt;
 use super::params::Params;
 use super::problem::{Answer, Problem, Problems};
 use crate::app::submissions::{PastReceipt, Receipt};
@@ -47,6 +48,6 @@ pub async fn delete(request: HttpRequest, context: web::Data<Context>, id: web::
     let mut params = Params::of(&request)?;
     let reason = params.note("reason");
     params.finish()?;
-    let given = app.withdraw(&id, reason, ACTOR, keyed(&request, &[])?.as_ref()).await?;
+    let given = app.withdraw(&id, reason, &who(&request)?, keyed(&request, &[])?.as_ref()).await?;
     Ok(receipt(&given))
 }

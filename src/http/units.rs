@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Context;
+use super::access::who;
 use super::keyed::{keyed, told};
-use super::observations::{ACTOR, read_body};
+use super::observations::read_body;
 use super::params::{Params, offset_cursor};
 use super::problem::{Answer, Problem, Problems};
 use super::reply::{Cell, Format, json, table};
@@ -132,7 +133,7 @@ pub async fn put(request: HttpRequest, context: web::Data<Context>, body: Result
     let dry_run = params.flag("dry_run", false);
     params.finish()?;
     let (value, key) = read_json(&request, body)?;
-    let given = app.put_units(parse(value)?, ACTOR, dry_run, key).await?;
+    let given = app.put_units(parse(value)?, &who(&request)?, dry_run, key).await?;
     let UnitsChanged { revision, units } = given.answer.clone();
     Ok(told(HttpResponse::Ok().json(UnitsPage { revision, units, next_cursor: None }), &given))
 }

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::Context;
 use super::keyed::keyed;
-use super::observations::ACTOR;
+use super::access::who;
 use super::params::Params;
 use super::problem::{Answer, Problem, Problems};
 use super::reply::{Format, WORKBOOK, WorkbookFile, with_headers};
@@ -51,6 +51,7 @@ pub struct FileForm {
 #[post("/workbooks")]
 pub async fn post(request: HttpRequest, context: web::Data<Context>, payload: web::Payload) -> Answer {
     let app = context.app()?.clone();
+    let who = who(&request)?;
     let mut params = Params::of(&request)?;
     let dry_run = params.flag("dry_run", true);
     let query = WorkbookQuery { unit: params.text("unit"), period: params.parse::<Month>("period") };
@@ -63,10 +64,10 @@ pub async fn post(request: HttpRequest, context: web::Data<Context>, payload: we
     let key = keyed(&request, &sent.bytes)?;
     let envelope = Envelope { source_kind: Some("workbook".to_owned()), reference: reference.or(sent.name), reason };
     if dry_run {
-        let view = web::block(move || app.try_workbook(&sent.bytes, &query, envelope)).await.map_err(|_stopping| Problem::internal())??;
+        let view = web::block(move || app.try_workbook(&sent.bytes, &query, envelope, who)).await.map_err(|_stopping| Problem::internal())??;
         return Ok(HttpResponse::Ok().json(view));
     }
-    let (view, again) = app.record_workbook(sent.bytes, query, envelope, ACTOR, key.as_ref()).await?;
+    let (view, again) = app.record_workbook(sent.bytes, query, envelope, who, key.as_ref()).await?;
     let mut answer = if view.submission.is_some() { HttpResponse::Created() } else { HttpResponse::Ok() };
     if let Some(id) = &view.submission {
         answer.insert_header(("Location", format!("{}/submissions/{id}", super::API)));

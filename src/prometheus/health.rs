@@ -19,6 +19,7 @@ pub struct Metrics {
     requests: IntCounterVec,
     latency: HistogramVec,
     recorded: IntCounterVec,
+    refused: IntCounterVec,
     figures: IntGauge,
     units: IntGauge,
     findings: IntGauge,
@@ -55,11 +56,19 @@ impl Metrics {
         )?;
         let recorded =
             IntCounterVec::new(Opts::new("egov_kpi_recorded_total", "What this process has written: submissions, figures, transactions."), &["what"])?;
+        let refused = IntCounterVec::new(
+            Opts::new(
+                "egov_kpi_auth_failures_total",
+                "Requests refused: not signed in (missing, malformed, unknown, expired, revoked, token, basic_write) or not allowed (role, scope, unmapped, cross_site).",
+            ),
+            &["reason"],
+        )?;
+        registry.register(Box::new(refused.clone()))?;
         registry.register(Box::new(last_write.clone()))?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(latency.clone()))?;
         registry.register(Box::new(recorded.clone()))?;
-        Ok(Self { registry, requests, latency, recorded, figures, units, findings, revision, cube_bytes, last_write, ready })
+        Ok(Self { registry, requests, latency, recorded, refused, figures, units, findings, revision, cube_bytes, last_write, ready })
     }
 
     /// Counts a request by its route's template.
@@ -68,6 +77,11 @@ impl Metrics {
         let method = if METHODS.contains(&method) { method } else { "OTHER" };
         self.requests.with_label_values(&[route, method, &status.to_string()]).inc();
         self.latency.with_label_values(&[route, method]).observe(took.as_secs_f64());
+    }
+
+    /// Counts a request that was refused, for one of a few reasons.
+    pub fn refused(&self, reason: &str) {
+        self.refused.with_label_values(&[reason]).inc();
     }
 
     /// Everything in Prometheus' text format.

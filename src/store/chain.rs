@@ -7,6 +7,7 @@
 //!
 //! Declarations came later than the chain. A revision that has some has their list between the closings and the figures, ordered by
 //! kind and code as bytes; a revision without any has nothing there, not even a length, so that hashes from before stay what they are.
+//! So did the origin: where a revision has one, the number -2, which is no length, and the origin as a text stand before the figures.
 
 use sha2::{Digest, Sha256};
 
@@ -14,6 +15,9 @@ use super::rows::{Commit, ObservationRow};
 
 /// What the chain of a ledger begins with.
 const BEGINNING: &str = "egov-kpi ledger 1";
+
+/// What stands before the origin of a revision.
+const BEFORE_ORIGIN: i64 = -2;
 
 /// A hash of the chain.
 pub type Hash = [u8; 32];
@@ -111,6 +115,7 @@ pub fn hash(before: &Hash, commit: &Commit) -> Hash {
             },
         );
     }
+    link.origin(commit.origin.as_deref());
     link.figures(&commit.observations);
     link.0.finalize().into()
 }
@@ -130,6 +135,14 @@ impl Link {
     fn text(&mut self, text: &str) {
         self.length(text.len());
         self.0.update(text);
+    }
+
+    /// From where it comes; nothing when that is not known.
+    fn origin(&mut self, origin: Option<&str>) {
+        if let Some(origin) = origin {
+            self.number(BEFORE_ORIGIN);
+            self.text(origin);
+        }
     }
 
     fn maybe(&mut self, text: Option<&str>) {

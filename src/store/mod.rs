@@ -29,8 +29,8 @@ use std::sync::Arc;
 pub use error::StoreError;
 use postgres::PostgresLedger;
 pub use rows::{
-    Brought, CatalogueVersion, ClosingRow, Commit, Declaration, DeclarationRow, Head, KeyRow, MeasureRow, ObservationKey, ObservationQuery, ObservationRow,
-    REPORT, RecordedCommit, RevisionRow, SubmissionRecord, SubmissionRow, UnitRow, WriteOutcome,
+    Brought, CatalogueVersion, ClosingRow, Commit, Declaration, DeclarationRow, Head, KeyRow, KeyUseRow, MeasureRow, ObservationKey, ObservationQuery,
+    ObservationRow, REPORT, RecordedCommit, RevisionRow, SubmissionRecord, SubmissionRow, UnitRow, WriteOutcome,
 };
 use sqlite::SqliteLedger;
 
@@ -110,6 +110,11 @@ impl Store {
         ask!(self, revisions_after, after, limit)
     }
 
+    /// Some revisions by their numbers, in order.
+    pub fn revisions_of(&self, numbers: &[i64]) -> Result<Vec<RevisionRow>, StoreError> {
+        ask!(self, revisions_of, numbers)
+    }
+
     /// One revision.
     pub fn revision(&self, number: i64) -> Result<Option<RevisionRow>, StoreError> {
         ask!(self, revision, number)
@@ -159,6 +164,27 @@ impl Store {
     /// What is kept of the report that the submission of a revision was read from, by its code (the submission's identifier in lower case).
     pub fn report(&self, revision: i64, code: &str) -> Result<Option<String>, StoreError> {
         ask!(self, report, revision, code)
+    }
+
+    /// The newest version of each declaration of a kind by code, those taken away left out, and the newest revision that wrote one of
+    /// the kind (0 when there is none).
+    pub fn declarations_of(&self, kind: &str) -> Result<(i64, Vec<DeclarationRow>), StoreError> {
+        ask!(self, declarations_of, kind)
+    }
+
+    /// The newest revision that wrote a declaration of a kind; 0 when there is none.
+    pub fn declared_last(&self, kind: &str) -> Result<i64, StoreError> {
+        ask!(self, declared_last, kind)
+    }
+
+    /// When each key was last used, ordered by key. No part of the ledger.
+    pub fn key_uses(&self) -> Result<Vec<KeyUseRow>, StoreError> {
+        ask!(self, key_uses)
+    }
+
+    /// Keeps when keys were last used; what is known to be later stays.
+    pub fn note_key_uses(&self, uses: &[KeyUseRow]) -> Result<(), StoreError> {
+        call!(self, note_key_uses, uses)
     }
 
     /// When each revision up to one was recorded (microseconds since 1970): the first entry is revision 1's.

@@ -25,7 +25,7 @@ use tokio_postgres::AsyncMessage;
 
 use self::address::{Address, IDLE_TIMEOUT};
 use super::error::StoreError;
-use super::rows::{Commit, KeyRow, WriteOutcome};
+use super::rows::{Commit, KeyRow, KeyUseRow, WriteOutcome};
 
 /// The connection that `reads` and `writes` are compiled for.
 type Db = AsyncConnectionWrapper<AsyncPgConnection, Io>;
@@ -138,6 +138,11 @@ impl PostgresLedger {
     /// Deletes old answers to idempotency keys.
     pub fn forget_keys(&self, before: i64) -> Result<usize, StoreError> {
         self.alone(|db| Ok((writes::forget_keys(db, before).map_err(fault)?, End::Quiet)))
+    }
+
+    /// Keeps when keys were last used.
+    pub fn note_key_uses(&self, uses: &[KeyUseRow]) -> Result<(), StoreError> {
+        self.alone(|db| Ok((writes::note_key_uses(db, uses).map_err(fault)?, End::Quiet)))
     }
 
     /// The newest revision. Who looks out for others' writes has none of its own under way: a turn that was not used ends.

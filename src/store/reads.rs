@@ -12,11 +12,12 @@ use diesel::sql_types::{BigInt, Bool};
 use super::super::chain;
 use super::super::replay::Take;
 use super::super::rows::{
-    Brought, CatalogueVersion, ClosingRow, Commit, Declaration, DeclarationRow, Head, KeyRow, MeasureRow, ObservationKey, ObservationQuery, ObservationRow,
-    REPORT, RecordedCommit, RevisionRow, SubmissionRecord, SubmissionRow, UnitRow,
+    Brought, CatalogueVersion, ClosingRow, Commit, Declaration, DeclarationRow, Head, KeyRow, KeyUseRow, MeasureRow, ObservationKey, ObservationQuery,
+    ObservationRow, REPORT, RecordedCommit, RevisionRow, SubmissionRecord, SubmissionRow, UnitRow,
 };
 use super::super::schema::{
-    catalogue_versions, closings, declarations, idempotency_keys, measures, observations, revisions, submissions, touched_units, unit_numbers, unit_versions,
+    catalogue_versions, closings, declarations, idempotency_keys, key_uses, measures, observations, revisions, submissions, touched_units, unit_numbers,
+    unit_versions,
 };
 use super::Db;
 
@@ -91,6 +92,16 @@ pub fn head_at(db: &mut Db, time: i64) -> QueryResult<Head> {
 /// The revisions behind one, in order.
 pub fn revisions_after(db: &mut Db, after: i64, limit: u32) -> QueryResult<Vec<RevisionRow>> {
     revisions::table.filter(revisions::revision.gt(after)).order(revisions::revision).limit(i64::from(limit)).select(RevisionRow::as_select()).load(db)
+}
+
+/// Some revisions by their numbers, in order.
+pub fn revisions_of(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<RevisionRow>> {
+    let mut found: Vec<RevisionRow> = Vec::with_capacity(numbers.len());
+    for part in numbers.chunks(REVISIONS_A_STATEMENT) {
+        found.extend(revisions::table.filter(revisions::revision.eq_any(part)).select(RevisionRow::as_select()).load::<RevisionRow>(db)?);
+    }
+    found.sort_unstable_by_key(|row| row.revision);
+    Ok(found)
 }
 
 /// The catalogue as it was at a revision.
@@ -169,6 +180,33 @@ pub fn report(db: &mut Db, revision: i64, code: &str) -> QueryResult<Option<Stri
     Ok(row.flatten())
 }
 
+/// The newest version of each declaration of a kind, those taken away left out, by code; and the newest revision that wrote one of the
+/// kind, 0 when there is none. Read once, so that both are of one moment.
+pub fn declarations_of(db: &mut Db, of: &str) -> QueryResult<(i64, Vec<DeclarationRow>)> {
+    let rows: Vec<DeclarationRow> = declarations::table.filter(declarations::kind.eq(of)).select(DeclarationRow::as_select()).load(db)?;
+    let newest = rows.iter().map(|row| row.revision).max().unwrap_or(0);
+    let mut standing: BTreeMap<String, DeclarationRow> = BTreeMap::new();
+    for row in rows {
+        if standing.get(&row.code).is_none_or(|known| known.revision < row.revision) {
+            standing.insert(row.code.clone(), row);
+        }
+    }
+    Ok((newest, standing.into_values().filter(|row| row.document.is_some()).collect()))
+}
+
+/// The newest revision that wrote a declaration of a kind; 0 when there is none.
+pub fn declared_last(db: &mut Db, of: &str) -> QueryResult<i64> {
+    let newest: Option<i64> = declarations::table.filter(declarations::kind.eq(of)).select(diesel::dsl::max(declarations::revision)).first(db)?;
+    Ok(newest.unwrap_or(0))
+}
+
+/// When each key was last used, by key.
+pub fn key_uses(db: &mut Db) -> QueryResult<Vec<KeyUseRow>> {
+    let mut rows: Vec<KeyUseRow> = key_uses::table.select(KeyUseRow::as_select()).load(db)?;
+    rows.sort_by(|one, other| one.key.cmp(&other.key)); // here, as in `keys`
+    Ok(rows)
+}
+
 /// Versions of targets and annotations behind a revision up to another, by revision, kind and code.
 fn declarations_between(db: &mut Db, window: Range<i64>) -> QueryResult<Vec<DeclarationRow>> {
     let rows = declarations::table.filter(declarations::revision.gt(window.start)).filter(declarations::revision.le(window.end));
@@ -223,8 +261,8 @@ pub fn commits(db: &mut Db, window: Range<i64>) -> QueryResult<Vec<RecordedCommi
     let rows: Vec<RevisionRow> = revisions::table.filter(between!(revisions::revision)).order(revisions::revision).select(RevisionRow::as_select()).load(db)?;
     let mut found: BTreeMap<i64, RecordedCommit> = BTreeMap::new();
     for row in rows {
-        let RevisionRow { revision, recorded_at, kind, actor, reason, hash } = row;
-        found.insert(revision, RecordedCommit { commit: Commit { revision, recorded_at, kind, actor, reason, ..Commit::default() }, hash });
+        let RevisionRow { revision, recorded_at, kind, actor, reason, hash, origin } = row;
+        found.insert(revision, RecordedCommit { commit: Commit { revision, recorded_at, kind, actor, reason, origin, ..Commit::default() }, hash });
     }
     // What names a revision that is not there would be lost on the way; it is told instead.
     let mut put = |revision: i64, add: &mut dyn FnMut(&mut Commit)| match found.get_mut(&revision) {

@@ -2,7 +2,7 @@
 
 use diesel::prelude::{Insertable, Queryable, Selectable};
 
-use super::schema::{catalogue_versions, declarations, idempotency_keys, measures, observations, revisions, submissions};
+use super::schema::{catalogue_versions, declarations, idempotency_keys, key_uses, measures, observations, revisions, submissions};
 
 /// How far the ledger has come: its newest revision and when it was recorded; both 0 while it is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Queryable)]
@@ -21,7 +21,7 @@ pub struct RevisionRow {
     pub revision: i64,
     /// When it was recorded, in microseconds since 1970.
     pub recorded_at: i64,
-    /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening`, `targets`, `annotations` and whatever comes later.
+    /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening`, `targets`, `annotations`, `keys` and whatever comes later.
     pub kind: String,
     /// Who did it.
     pub actor: String,
@@ -30,6 +30,8 @@ pub struct RevisionRow {
     /// The hash of all that it wrote and of the hash before it (`chain.rs`), in hexadecimal digits. None only while a ledger of the
     /// first format is being brought to this one.
     pub hash: Option<String>,
+    /// From where it came, as JSON; none of a revision of a program that did not keep it.
+    pub origin: Option<String>,
 }
 
 /// A number of the dictionary of measures: an indicator with or without dimension members.
@@ -170,7 +172,7 @@ pub const REPORT: &str = "report";
 pub struct DeclarationRow {
     /// The revision that wrote it.
     pub revision: i64,
-    /// What it is: `target`, `annotation`, [`REPORT`]. The store takes any.
+    /// What it is: `target`, `annotation`, `key`, [`REPORT`]. The store takes any.
     pub kind: String,
     /// Its code, by which the versions of one declaration belong together; each kind has codes of its own.
     pub code: String,
@@ -209,6 +211,18 @@ pub struct KeyRow {
     pub answer: String,
 }
 
+/// When a key was last used; no part of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = key_uses, treat_none_as_default_value = false)]
+pub struct KeyUseRow {
+    /// The key's identifier.
+    pub key: String,
+    /// When, in microseconds since 1970.
+    pub last_used_at: i64,
+    /// From which address.
+    pub address: Option<String>,
+}
+
 /// A revision as the ledger has it: what it wrote, and its hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedCommit {
@@ -221,7 +235,7 @@ pub struct RecordedCommit {
 /// A target or an annotation that a revision declares.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declaration {
-    /// What it is: `target`, `annotation`. The store takes any.
+    /// What it is: `target`, `annotation`, `key`. The store takes any.
     pub kind: String,
     /// Its code; each kind has codes of its own.
     pub code: String,
@@ -236,12 +250,14 @@ pub struct Commit {
     pub revision: i64,
     /// When, in microseconds since 1970; never before the revision before it.
     pub recorded_at: i64,
-    /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening`, `targets`, `annotations` and whatever comes later.
+    /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening`, `targets`, `annotations`, `keys` and whatever comes later.
     pub kind: String,
     /// Who does it.
     pub actor: String,
     /// Why, where somebody said so.
     pub reason: Option<String>,
+    /// From where it comes, as JSON.
+    pub origin: Option<String>,
     /// The submission that this revision records.
     pub submission: Option<SubmissionRow>,
     /// New numbers of the dictionary of measures.

@@ -8,6 +8,7 @@ diesel::table! {
         actor -> Text,
         reason -> Nullable<Text>,
         hash -> Nullable<Text>,
+        origin -> Nullable<Text>,
     }
 }
 
@@ -102,6 +103,14 @@ diesel::table! {
         body_hash -> Text,
         recorded_at -> BigInt,
         answer -> Text,
+    }
+}
+
+diesel::table! {
+    key_uses (key) {
+        key -> Text,
+        last_used_at -> BigInt,
+        address -> Nullable<Text>,
     }
 }
 

@@ -15,7 +15,7 @@ use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::error::StoreError;
-use super::rows::{Commit, KeyRow, WriteOutcome};
+use super::rows::{Commit, KeyRow, KeyUseRow, WriteOutcome};
 
 /// The connection that `reads` and `writes` are compiled for.
 type Db = SqliteConnection;
@@ -96,6 +96,11 @@ impl SqliteLedger {
     /// Deletes old answers to idempotency keys.
     pub fn forget_keys(&self, before: i64) -> Result<usize, StoreError> {
         self.alone(|db| Ok(writes::forget_keys(db, before)?))
+    }
+
+    /// Keeps when keys were last used.
+    pub fn note_key_uses(&self, uses: &[KeyUseRow]) -> Result<(), StoreError> {
+        self.alone(|db| Ok(writes::note_key_uses(db, uses)?))
     }
 
     /// Runs a transaction that keeps every other writer out from its first statement on.

@@ -10,10 +10,11 @@ use diesel::prelude::*;
 use super::super::chain;
 use super::super::error::StoreError;
 use super::super::rows::{
-    Commit, Declaration, DeclarationRow, Head, KeyRow, MeasureRow, ObservationRow, RecordedCommit, RevisionRow, SubmissionRow, WriteOutcome,
+    Commit, Declaration, DeclarationRow, Head, KeyRow, KeyUseRow, MeasureRow, ObservationRow, RecordedCommit, RevisionRow, SubmissionRow, WriteOutcome,
 };
 use super::super::schema::{
-    catalogue_versions, closings, declarations, idempotency_keys, measures, observations, revisions, submissions, touched_units, unit_numbers, unit_versions,
+    catalogue_versions, closings, declarations, idempotency_keys, key_uses, measures, observations, revisions, submissions, touched_units, unit_numbers,
+    unit_versions,
 };
 use super::{Db, reads};
 
@@ -139,11 +140,26 @@ pub fn forget_keys(db: &mut Db, before: i64) -> QueryResult<usize> {
     diesel::delete(idempotency_keys::table.filter(idempotency_keys::recorded_at.le(last))).execute(db)
 }
 
+/// Keeps when keys were last used; what is known to be later stays.
+pub fn note_key_uses(db: &mut Db, uses: &[KeyUseRow]) -> QueryResult<()> {
+    for row in uses {
+        let found: Option<i64> = key_uses::table.find(&row.key).select(key_uses::last_used_at).first(db).optional()?;
+        if found.is_some_and(|known| known >= row.last_used_at) {
+            continue;
+        }
+        let set = (key_uses::last_used_at.eq(row.last_used_at), key_uses::address.eq(&row.address));
+        diesel::insert_into(key_uses::table).values(row).on_conflict(key_uses::key).do_update().set(set).execute(db)?;
+    }
+    Ok(())
+}
+
 /// Whether a commit whose writing ended without an answer is in the ledger. Runs inside a writing transaction, which waits for one
 /// that may still be under way.
 pub fn recorded(db: &mut Db, commit: &Commit) -> QueryResult<bool> {
     let found = revisions::table.find(commit.revision).select(RevisionRow::as_select()).first(db).optional()?;
-    let same = |row: &RevisionRow| (row.recorded_at, &row.kind, &row.actor, &row.reason) == (commit.recorded_at, &commit.kind, &commit.actor, &commit.reason);
+    let same = |row: &RevisionRow| {
+        (row.recorded_at, &row.kind, &row.actor, &row.reason, &row.origin) == (commit.recorded_at, &commit.kind, &commit.actor, &commit.reason, &commit.origin)
+    };
     if !found.is_some_and(|row| same(&row)) {
         return Ok(false);
     }
@@ -184,6 +200,7 @@ fn append_revisions(db: &mut Db, mut hash: chain::Hash, commits: &[Commit]) -> Q
             actor: commit.actor.clone(),
             reason: commit.reason.clone(),
             hash: Some(chain::digits(&hash)),
+            origin: commit.origin.clone(),
         });
     }
     insert_all!(db, revisions::table, rows);

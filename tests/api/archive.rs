@@ -278,6 +278,7 @@ fn a_row_that_was_changed_is_told_by_its_revision() {
         ("declarations.csv", "12,target,a,", "12,target,c,", "revision 12 is not as it was written"),
         ("declarations.csv", "13,annotation,", "13,target,", "revision 13 is not as it was written"),
         ("declarations.csv", "13,target,b,\n", "", "revision 13 is not as it was written"),
+        ("origins.csv", "\"\"nobody\"\"", "\"\"key\"\"", "revision 3 is not as it was written"),
         ("closings.csv", "true", "false", "revision 6 is not as it was written"),
         ("revisions.csv", "reported", "reporteD", "revision 6 is not as it was written"),
         ("revisions.csv", "what comes later,\"tester, \\\"\"\n\",\\,", "what comes later,\"tester, \\\"\"\n\",,", "revision 15 is not as it was written"),
@@ -306,8 +307,9 @@ fn a_malformed_archive_is_told_by_file_line_and_column() {
         ("catalogue_versions.csv", "\n5,2,", "\n1,2,", "catalogue_versions.csv, line 3, column revision: a second row of one revision"),
         ("revisions.csv", "\n2,", "\n3,", "revisions.csv: revision 3 does not follow revision 1"),
         ("idempotency_keys.csv", ",a key,", ",a key,,", "idempotency_keys.csv, line 2: 7 cells"),
-        ("ledger.json", "\"version\": 2", "\"version\": 3", "version 3 of the format, this program reads up to 2"),
-        ("ledger.json", "\"version\": 2", "\"version\": 1", "ledger.json: the list of tables is not the one of this format"),
+        ("ledger.json", "\"version\": 3", "\"version\": 4", "version 4 of the format, this program reads up to 3"),
+        ("ledger.json", "\"version\": 3", "\"version\": 2", "ledger.json: the list of tables is not the one of this format"),
+        ("ledger.json", "\"version\": 3", "\"version\": 1", "ledger.json: the list of tables is not the one of this format"),
         ("ledger.json", "\"declarations.csv\": 6,\n", "", "ledger.json: the list of tables is not the one of this format"),
         ("ledger.json", "\"declarations.csv\": 6", "\"declarations.csv\": 5", "declarations.csv has 6 rows, ledger.json says 5"),
         ("declarations.csv", "\n13,", "\n11,", "declarations.csv, line 5, column revision: the rows do not stand in the order"),
@@ -321,7 +323,7 @@ fn a_malformed_archive_is_told_by_file_line_and_column() {
         changed(&from, &to, |name, text| Some(if name == file { with(&text, old, new) } else { text }));
         refused(&place, "changed.zip", told);
     }
-    for file in ["ledger.json", "closings.csv", "declarations.csv", "idempotency_keys.csv"] {
+    for file in ["ledger.json", "closings.csv", "declarations.csv", "origins.csv", "idempotency_keys.csv"] {
         changed(&from, &to, |name, text| (name != file).then_some(text));
         refused(&place, "changed.zip", &format!("{file} is missing"));
     }
@@ -343,35 +345,46 @@ fn a_malformed_archive_is_told_by_file_line_and_column() {
     refused(&place, "changed.zip", "observations.csv");
 }
 
-/// Writes an archive as the program before there were targets and annotations did.
-fn without_declarations(from: &Path, to: &Path) {
+/// Writes an archive as the program before there were origins did, or the one before there were targets and annotations.
+fn of_version(version: u64, from: &Path, to: &Path) {
+    let later: &[&str] = if version == 1 { &["declarations.csv", "origins.csv"] } else { &["origins.csv"] };
     changed(from, to, |name, text| match name {
-        "declarations.csv" => None,
+        name if later.contains(&name) => None,
         "ledger.json" => {
-            let (begin, end) = text.split_once("    \"declarations.csv\": ").unwrap();
-            Some(format!("{begin}{}", end.split_once('\n').unwrap().1).replace("\"version\": 2", "\"version\": 1"))
+            let kept = text.lines().filter(|line| !later.iter().any(|table| line.contains(table))).map(|line| format!("{line}\n"));
+            Some(kept.collect::<String>().replace("\"version\": 3", &format!("\"version\": {version}")))
         }
         _ => Some(text),
     });
 }
 
+/// A ledger of the first release: nothing was declared, and from where revisions came was not kept.
+fn first_ledger(place: &Place) -> String {
+    let connection = rusqlite::Connection::open(place.path("first.db")).unwrap();
+    connection.execute_batch(include_str!("../store/fixtures/schema-1.sql")).unwrap();
+    place.ledger("first.db")
+}
+
 #[test]
-fn an_archive_of_the_version_before_is_still_read() {
+fn archives_of_the_versions_before_are_still_read() {
     let place = Place::new();
-    let server = Server::start();
-    server.post_csv("observations?reason=monthly", REPORT).expect(201);
-    server.send("POST", "periods/2021-10/close?reason=reported", &[], None).expect(200);
-    let first = place.export(&server.address(), "first.zip");
-    without_declarations(&place.path("first.zip"), &place.path("before.zip"));
-    chain(&place.path("before.zip")).expect(0);
-    place.import("before.zip", &place.ledger("copy.db")).expect(0);
-    run(&["verify", "--database", &place.ledger("copy.db")]).expect(0);
-    assert!(place.export(&place.ledger("copy.db"), "copy.zip") == first);
-    // A ledger with declarations has no such archive.
+    let first = place.export(&first_ledger(&place), "first.zip");
+    for version in [1, 2] {
+        let (file, copy) = (format!("version-{version}.zip"), format!("copy-{version}"));
+        of_version(version, &place.path("first.zip"), &place.path(&file));
+        chain(&place.path(&file)).expect(0);
+        let address = place.ledger(&format!("{copy}.db"));
+        place.import(&file, &address).expect(0);
+        run(&["verify", "--database", &address]).expect(0);
+        assert!(place.export(&address, &format!("{copy}.zip")) == first);
+    }
+    // A ledger that has what those did not know has no such archive.
     place.eventful();
-    without_declarations(&place.path("eventful.zip"), &place.path("lost.zip"));
-    refused(&place, "lost.zip", "revision 12 is not as it was written");
-    assert!(chain(&place.path("lost.zip")).err().contains("revision 12 is not as it was written"));
+    for version in [1, 2] {
+        of_version(version, &place.path("eventful.zip"), &place.path("lost.zip"));
+        refused(&place, "lost.zip", "revision 1 is not as it was written");
+        assert!(chain(&place.path("lost.zip")).err().contains("revision 1 is not as it was written"));
+    }
 }
 
 #[test]

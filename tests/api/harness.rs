@@ -324,7 +324,7 @@ pub fn serve_by(address: &str, clock: Clock) -> Running {
 /// The program, without the settings of whoever runs the tests.
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_egov-kpi"));
-    for name in ["EGOV_KPI_DATABASE", "EGOV_KPI_LISTEN", "EGOV_KPI_LOG", "EGOV_KPI_LOG_FORMAT", "EGOV_KPI_UTC_OFFSET", "EGOV_KPI_WORKERS"] {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("EGOV_KPI_")) {
         command.env_remove(name);
     }
     command

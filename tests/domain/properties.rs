@@ -363,7 +363,7 @@ impl Live {
     fn submit(&self, figures: &[Figure]) -> Receipt {
         let body = body(figures);
         let before = self.app.state().revision;
-        let tried = self.app.try_out(&body).unwrap();
+        let tried = self.app.try_out(&body, "test").unwrap();
         assert_eq!(self.app.state().revision, before, "a dry run records nothing");
         let receipt = self.runtime.block_on(self.app.submit(&body, "test")).unwrap();
         assert_eq!((tried.counts, &tried.findings), (receipt.counts, &receipt.findings), "a dry run answers what the recording answers");

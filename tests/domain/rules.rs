@@ -368,7 +368,7 @@ fn the_real_report_contradicts_itself_in_exactly_three_places() {
     let csv = include_bytes!("../../catalogue/travinh-2021-10.csv").to_vec();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let body = Body::Csv(csv, Envelope::default());
-    let tried = app.try_out(&body).unwrap();
+    let tried = app.try_out(&body, "test").unwrap();
     let receipt = runtime.block_on(app.submit(&body, "test")).unwrap();
     assert_eq!((tried.counts, &tried.findings), (receipt.counts, &receipt.findings));
     let words: Vec<String> = receipt

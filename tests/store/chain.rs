@@ -84,6 +84,10 @@ impl Bytes {
                 self.maybe(row.document.as_ref());
             }
         }
+        if let Some(origin) = &commit.origin {
+            self.number(-2);
+            self.text(origin);
+        }
         let mut figures = commit.observations.clone();
         figures.sort_by_key(ObservationRow::key);
         self.length(figures.len());
@@ -183,6 +187,9 @@ pub fn every_field_makes_a_difference(place: &dyn Place) {
         Commit { actor: text(), ..commit() },
         Commit { reason: Some(String::new()), ..commit() },
         Commit { reason: Some(text()), ..commit() },
+        Commit { origin: Some(String::new()), ..commit() },
+        Commit { origin: Some(text()), ..commit() },
+        Commit { origin: Some(text()), ..declaring("target", "ab", None) },
         bare(1),
         sent(&|row| row.id = text()),
         sent(&|row| row.source_kind = text()),
@@ -260,6 +267,7 @@ pub fn a_sound_ledger_is_found_sound_and_each_change_by_hand_is_found(place: &dy
         ("unit_numbers", "code = code || 'x' WHERE number = 1", "code = substr(code, 1, length(code) - 1) WHERE number = 1", 2),
         ("unit_versions", "document = document || ' ' WHERE unit = 1", "document = substr(document, 1, length(document) - 1) WHERE unit = 1", 2),
         ("catalogue_versions", "document = document || ' '", "document = substr(document, 1, length(document) - 1)", 1),
+        ("revisions", "origin = '{}' WHERE revision = 3", "origin = NULL WHERE revision = 3", 3),
         ("closings", "closed = 0", "closed = 1", 4),
         (
             "declarations",

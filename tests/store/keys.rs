@@ -1,8 +1,8 @@
-//! What holds on every backend for the answers to idempotency keys.
+//! What holds on every backend for the answers to idempotency keys, and for the keys that let somebody in.
 
-use egov_kpi::store::{Head, KeyRow, StoreError, WriteOutcome};
+use egov_kpi::store::{Commit, Head, KeyRow, KeyUseRow, StoreError, WriteOutcome};
 
-use crate::ledger::{JANUARY, Place, bare, bringing, dictionaries, figure, write};
+use crate::ledger::{JANUARY, Place, bare, bringing, declaration, dictionaries, figure, write};
 
 /// The answer to a key, given some microseconds after 1970.
 fn answer(holder: &str, target: &str, key: &str, recorded_at: i64) -> KeyRow {
@@ -90,4 +90,45 @@ pub fn many_keys_are_looked_up_at_once(place: &dyn Place) {
     assert!(matches!(store.write(1, &[bare(2)], &rows).unwrap(), WriteOutcome::Behind(_)));
     assert_eq!(store.write(1, &[bare(2)], &rows[..2_400]).unwrap(), WriteOutcome::Written);
     assert_eq!(store.keys().unwrap().len(), 2_401);
+}
+
+pub fn the_newest_use_of_each_key_is_kept_beside_the_ledger(place: &dyn Place) {
+    let store = place.open();
+    let used = |key: &str, last_used_at: i64, address: Option<&str>| KeyUseRow { key: key.to_owned(), last_used_at, address: address.map(ToOwned::to_owned) };
+    assert!(store.key_uses().unwrap().is_empty());
+    store.note_key_uses(&[used("b", 5, Some("10.0.0.1")), used("a", 6, None)]).unwrap();
+    // Another instance may know of a later one, or of an earlier.
+    let other = place.open();
+    other.note_key_uses(&[used("b", 4, Some("10.0.0.2")), used("a", 7, Some("::1"))]).unwrap();
+    store.note_key_uses(&[]).unwrap();
+    assert_eq!(store.key_uses().unwrap(), [used("a", 7, Some("::1")), used("b", 5, Some("10.0.0.1"))]);
+    assert_eq!(store.head().unwrap().revision, 0);
+}
+
+pub fn the_declarations_of_a_kind_are_found_with_the_revision_that_changed_them_last(place: &dyn Place) {
+    let store = place.open();
+    assert_eq!((store.declarations_of("key").unwrap(), store.declared_last("key").unwrap()), ((0, Vec::new()), 0));
+    let declaring = |revision: i64, declared: &[(&str, &str, Option<&str>)]| Commit {
+        declarations: declared.iter().map(|(kind, code, document)| declaration(kind, code, *document)).collect(),
+        ..bare(revision)
+    };
+    let all = [
+        declaring(1, &[("key", "b", Some("1")), ("key", "a", Some("1")), ("target", "a", Some("1"))]),
+        declaring(2, &[("key", "b", Some("2"))]),
+        declaring(3, &[("target", "a", Some("3"))]),
+        declaring(4, &[("key", "a", None)]),
+        declaring(5, &[("target", "b", Some("5"))]),
+    ];
+    let standing = |up_to: usize| {
+        let (newest, rows) = store.declarations_of("key").unwrap();
+        assert_eq!(store.declared_last("key").unwrap(), newest, "after revision {up_to}");
+        (newest, rows.into_iter().map(|row| format!("{}{}", row.code, row.document.unwrap())).collect::<Vec<_>>())
+    };
+    let expected = [(1, vec!["a1", "b1"]), (2, vec!["a1", "b2"]), (2, vec!["a1", "b2"]), (4, vec!["b2"]), (4, vec!["b2"])];
+    for (n, (newest, found)) in expected.into_iter().enumerate() {
+        write(&store, &all[n..=n]);
+        assert_eq!(standing(n + 1), (newest, found.into_iter().map(ToOwned::to_owned).collect()));
+    }
+    let rows = store.revisions_of(&[4, 2, 9]).unwrap();
+    assert_eq!(rows.iter().map(|row| row.revision).collect::<Vec<_>>(), [2, 4]);
 }

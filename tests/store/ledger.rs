@@ -101,6 +101,7 @@ pub fn eventful() -> Vec<Commit> {
                 declaration("target", "a.c", Some("\\")),
                 declaration("target", "dich-2021", Some("{\"value\":1}")),
             ],
+            origin: Some("{\"how\":\"key\",\"agent\":\"tác nhân\"}".to_owned()),
             ..of_kind(11, "what comes later")
         },
         // A number without a version, and the same microsecond twice; what is taken away was never there, or was.

@@ -91,5 +91,7 @@ kept! {
         keys_are_listed_in_the_same_order_everywhere
         old_answers_are_forgotten_a_bounded_number_at_a_time
         many_keys_are_looked_up_at_once
+        the_newest_use_of_each_key_is_kept_beside_the_ledger
+        the_declarations_of_a_kind_are_found_with_the_revision_that_changed_them_last
     }
 }

@@ -11,6 +11,8 @@ use crate::database::{Database, ask};
 use crate::ledger::{Place, bare, bringing, eventful, filled, write};
 use crate::sqlite;
 
+/// Takes origins and the uses of keys back.
+const ACCESS_BACK: &str = include_str!("../../migrations/postgres/2026-11-26-000000_access/down.sql");
 /// Takes the tables for declarations back.
 const DECLARATIONS_BACK: &str = include_str!("../../migrations/postgres/2026-11-25-000000_declarations/down.sql");
 
@@ -152,7 +154,7 @@ fn tables_are_made_only_when_asked() {
     assert!(matches!(&error, StoreError::Address(sentence) if sentence == "There is no ledger in that database."), "{error:?}");
     assert!(tables().is_empty());
     write(&fresh.open(), &[bare(1)]);
-    assert_eq!(tables().len(), 12);
+    assert_eq!(tables().len(), 13);
     assert_eq!(Store::open(&fresh.database.address, false).unwrap().head().unwrap().revision, 1);
 }
 
@@ -163,9 +165,9 @@ fn a_newer_programs_database_is_refused_and_left_as_it_is() {
     fresh.by_hand("INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000000')").unwrap();
     for create in [true, false] {
         let error = Store::open(&fresh.database.address, create).err().unwrap();
-        assert!(matches!(&error, StoreError::NewerSchema { found, known } if found == "99990101000000" && known == "20261125000000"), "{error:?}");
+        assert!(matches!(&error, StoreError::NewerSchema { found, known } if found == "99990101000000" && known == "20261126000000"), "{error:?}");
     }
-    assert_eq!(fresh.ask("SELECT count(*) FROM __diesel_schema_migrations"), ["3"]);
+    assert_eq!(fresh.ask("SELECT count(*) FROM __diesel_schema_migrations"), ["4"]);
 }
 
 #[test]
@@ -194,7 +196,7 @@ fn programs_that_start_at_once_on_an_empty_database_all_get_it() {
                 scope.spawn(|| fresh.open().ping().unwrap());
             }
         });
-        assert_eq!(fresh.ask("SELECT count(*) FROM __diesel_schema_migrations"), ["2"]);
+        assert_eq!(fresh.ask("SELECT count(*) FROM __diesel_schema_migrations"), ["3"]);
     }
 }
 
@@ -202,8 +204,8 @@ fn programs_that_start_at_once_on_an_empty_database_all_get_it() {
 fn a_table_of_the_ledger_cannot_be_emptied() {
     let fresh = Fresh::default();
     write(&fresh.open(), &eventful());
-    let tables =
-        fresh.ask("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN ('__diesel_schema_migrations', 'idempotency_keys')");
+    let tables = fresh
+        .ask("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN ('__diesel_schema_migrations', 'idempotency_keys', 'key_uses')");
     assert_eq!(tables.len(), 10);
     for table in tables {
         assert!(fresh.by_hand(&format!("TRUNCATE {table} CASCADE")).unwrap_err().contains("append-only"), "{table}");
@@ -214,6 +216,7 @@ fn a_table_of_the_ledger_cannot_be_emptied() {
 fn the_migrations_can_be_taken_back() {
     let fresh = Fresh::default();
     write(&fresh.open(), &eventful());
+    fresh.by_hand(ACCESS_BACK).unwrap();
     fresh.by_hand(DECLARATIONS_BACK).unwrap();
     fresh.by_hand(include_str!("../../migrations/postgres/2026-11-24-000000_ledger/down.sql")).unwrap();
     fresh.by_hand("DROP TABLE __diesel_schema_migrations").unwrap();
@@ -228,7 +231,9 @@ fn a_ledger_without_declarations_is_brought_up_whole_and_can_have_some() {
     let fresh = Fresh::default();
     write(&fresh.open(), &eventful()[..10]);
     let before = kept(&fresh.open());
-    fresh.by_hand(&format!("{DECLARATIONS_BACK}; DELETE FROM __diesel_schema_migrations WHERE version = '20261125000000'")).unwrap();
+    fresh
+        .by_hand(&format!("{ACCESS_BACK}; {DECLARATIONS_BACK}; DELETE FROM __diesel_schema_migrations WHERE version IN ('20261125000000', '20261126000000')"))
+        .unwrap();
     thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(|| fresh.open().ping().unwrap()))));
     let store = Store::open(&fresh.database.address, false).unwrap();
     assert_eq!(kept(&store), before);

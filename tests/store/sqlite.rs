@@ -129,7 +129,7 @@ fn a_newer_programs_database_is_refused_and_left_as_it_is() {
     fresh.by_hand("INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000000')").unwrap();
     let before = fs::read(fresh.path("ledger.db")).unwrap();
     let error = fault(open(&fresh.path("ledger.db")));
-    assert!(matches!(&error, StoreError::NewerSchema { found, known } if found == "99990101000000" && known == "20261125000000"), "{error:?}");
+    assert!(matches!(&error, StoreError::NewerSchema { found, known } if found == "99990101000000" && known == "20261126000000"), "{error:?}");
     assert_eq!(fs::read(fresh.path("ledger.db")).unwrap(), before);
 }
 

@@ -166,6 +166,7 @@ fn a_ledger_without_declarations_is_brought_up_whole_and_can_have_some() {
     let fresh = Fresh::default();
     write(&fresh.open(), &eventful()[..10]);
     let before = kept(&fresh.open());
+    take_back(&fresh, "2026-11-26-000000_access");
     take_back(&fresh, "2026-11-25-000000_declarations");
     let store = fresh.open();
     assert_eq!((kept(&store), store.declarations_at(10).unwrap()), (before, Vec::new()));
@@ -179,6 +180,7 @@ fn the_migrations_can_be_taken_back() {
     let fresh = first();
     fresh.open();
     let back = |name: &str| take_back(&fresh, name);
+    back("2026-11-26-000000_access");
     back("2026-11-25-000000_declarations");
     back("2026-11-24-000000_chain_keys_closings");
     let tables = "SELECT 1 AS one, count(*) AS other FROM pragma_table_info";
@@ -187,6 +189,7 @@ fn the_migrations_can_be_taken_back() {
         assert!(fresh.by_hand(&format!("UPDATE {table} SET {column} = {column}")).unwrap_err().contains("append-only"), "{table}");
     }
     assert_eq!(verify(&fresh.open(), None, |_, _| ()).unwrap().hash, HASH, "brought up again it is the same");
+    back("2026-11-26-000000_access");
     back("2026-11-25-000000_declarations");
     back("2026-11-24-000000_chain_keys_closings");
     back("2026-01-01-000000_ledger");

@@ -10,8 +10,8 @@ use zip::ZipArchive;
 use zip::read::ZipFile;
 use zip::result::ZipError;
 
-use super::tables::{CatalogueVersion, Closing, Declared, Key, Line, Measure, Observation, Recorded, Revision, Submission, UnitNumber, UnitVersion};
-use super::{BUFFER, FORMAT, MANIFEST, Manifest, VERSION, WITH_DECLARATIONS};
+use super::tables::{CatalogueVersion, Closing, Declared, Key, Line, Measure, Observation, Origin, Recorded, Revision, Submission, UnitNumber, UnitVersion};
+use super::{BUFFER, FORMAT, MANIFEST, Manifest, VERSION, WITH_DECLARATIONS, WITH_ORIGINS};
 use crate::domain::fault::quoted;
 use crate::error::Error;
 use crate::store::{Commit, Declaration, KeyRow, MeasureRow, chain};
@@ -56,8 +56,8 @@ impl Archive {
     pub fn commits(&self, each: &mut dyn FnMut(Commit, &str) -> Result<(), Error>) -> Result<(), Error> {
         // All tables are read at once, and each reader needs the file for itself.
         let zip = || zip(&self.path);
-        let mut zips = [zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?];
-        let [revisions, submissions, measures, unit_numbers, unit_versions, catalogue_versions, closings, declarations, observations] = &mut zips;
+        let mut zips = [zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?];
+        let [revisions, submissions, measures, unit_numbers, unit_versions, catalogue_versions, closings, declarations, origins, observations] = &mut zips;
         let mut revisions: Table<'_, Revision> = Table::open(revisions)?;
         let mut tables = Tables {
             submissions: Table::open(submissions)?,
@@ -67,6 +67,7 @@ impl Archive {
             catalogue_versions: Table::open(catalogue_versions)?,
             closings: Table::open(closings)?,
             declarations: (self.manifest.version >= WITH_DECLARATIONS).then(|| Table::open(declarations)).transpose()?,
+            origins: (self.manifest.version >= WITH_ORIGINS).then(|| Table::open(origins)).transpose()?,
             observations: Table::open(observations)?,
         };
         let (mut last, mut time, mut hash) = (0, 0, chain::beginning());
@@ -160,6 +161,9 @@ fn manifest(text: &str) -> Result<Manifest, Error> {
     if manifest.version >= WITH_DECLARATIONS {
         known.insert(Declared::FILE);
     }
+    if manifest.version >= WITH_ORIGINS {
+        known.insert(Origin::FILE);
+    }
     if manifest.rows.keys().map(String::as_str).collect::<BTreeSet<_>>() != known {
         return wrong("the list of tables is not the one of this format".to_owned());
     }
@@ -176,6 +180,8 @@ struct Tables<'z> {
     closings: Table<'z, Closing>,
     /// Not in an archive of a version before there were any.
     declarations: Option<Table<'z, Declared>>,
+    /// The same.
+    origins: Option<Table<'z, Origin>>,
     observations: Table<'z, Observation>,
 }
 
@@ -202,6 +208,9 @@ impl Tables<'_> {
                 commit.declarations.push(Declaration { kind, code, document });
             }
         }
+        if let Some(origins) = &mut self.origins {
+            commit.origin = origins.only_of(revision)?.map(|line| line.document);
+        }
         while let Some(line) = self.observations.of(revision)? {
             commit.observations.push(line.into());
         }
@@ -217,6 +226,7 @@ impl Tables<'_> {
         self.catalogue_versions.end()?;
         self.closings.end()?;
         self.declarations.as_ref().map_or(Ok(()), Table::end)?;
+        self.origins.as_ref().map_or(Ok(()), Table::end)?;
         self.observations.end()
     }
 
@@ -230,6 +240,7 @@ impl Tables<'_> {
             (CatalogueVersion::FILE, self.catalogue_versions.rows),
             (Closing::FILE, self.closings.rows),
             (Declared::FILE, self.declarations.as_ref().map_or(0, |table| table.rows)),
+            (Origin::FILE, self.origins.as_ref().map_or(0, |table| table.rows)),
             (Observation::FILE, self.observations.rows),
         ]
     }

@@ -153,6 +153,13 @@ ledger_table! {
 }
 
 ledger_table! {
+    /// From where a revision came.
+    Origin in "origins.csv":
+    /// The origin, as JSON.
+    document: String
+}
+
+ledger_table! {
     /// A figure, or the withdrawal of one.
     Observation in "observations.csv":
     /// The unit's number.

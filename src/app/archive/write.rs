@@ -11,7 +11,7 @@ use std::thread;
 
 use tempfile::SpooledTempFile;
 
-use super::tables::{CatalogueVersion, Closing, Declared, Key, Line, Measure, Observation, Revision, Submission, UnitNumber, UnitVersion};
+use super::tables::{CatalogueVersion, Closing, Declared, Key, Line, Measure, Observation, Origin, Revision, Submission, UnitNumber, UnitVersion};
 use super::{BUFFER, FORMAT, MANIFEST, Manifest, VERSION, Zip, begin, end, unwritten};
 use crate::error::Error;
 use crate::store::{Commit, Declaration, Head, KeyRow, RecordedCommit, Store, chain};
@@ -151,6 +151,7 @@ struct Others {
     catalogue_versions: Sheet<CatalogueVersion, SpooledTempFile>,
     closings: Sheet<Closing, SpooledTempFile>,
     declarations: Sheet<Declared, SpooledTempFile>,
+    origins: Sheet<Origin, SpooledTempFile>,
 }
 
 impl Others {
@@ -164,6 +165,7 @@ impl Others {
             catalogue_versions: Sheet::gathered()?,
             closings: Sheet::gathered()?,
             declarations: Sheet::gathered()?,
+            origins: Sheet::gathered()?,
         })
     }
 
@@ -176,6 +178,7 @@ impl Others {
             kind,
             actor,
             reason,
+            origin,
             submission,
             new_measures,
             new_units,
@@ -186,6 +189,9 @@ impl Others {
             observations: _,
         } = commit;
         self.revisions.add(&Revision { revision, recorded_at, kind, actor, reason, hash })?;
+        if let Some(document) = origin {
+            self.origins.add(&Origin { revision, document })?;
+        }
         if let Some(row) = submission {
             self.submissions.add(&Submission::new(revision, row))?;
         }
@@ -218,6 +224,7 @@ impl Others {
         self.unit_versions.follow(zip, rows)?;
         self.catalogue_versions.follow(zip, rows)?;
         self.closings.follow(zip, rows)?;
-        self.declarations.follow(zip, rows)
+        self.declarations.follow(zip, rows)?;
+        self.origins.follow(zip, rows)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
-use super::{ATTEMPTS, Desk, Reply, SETTLING, Submit, Task, chain};
+use super::{ATTEMPTS, Desk, Reply, SETTLING, Submit, Task, chain, origin};
 use crate::app::keyed::Given;
 use crate::app::state::State;
 use crate::app::submissions::{Judged, Receipt, judge, keep_standing, standing_in_closed};
@@ -347,7 +347,8 @@ fn commit(state: &State, submit: &Submit, judged: &Judged, revision: i64, now: i
         revision,
         recorded_at: now,
         kind: if submit.withdraws.is_some() { "withdrawal" } else { "submission" }.to_owned(),
-        actor: submit.actor.clone(),
+        actor: submit.by.actor.clone(),
+        origin: origin(&submit.by),
         reason: submit.envelope.reason.clone(),
         submission: Some(row),
         declarations,

@@ -1,0 +1,2 @@
+DROP TABLE key_uses;
+ALTER TABLE revisions DROP COLUMN origin;

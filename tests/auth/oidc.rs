@@ -1,0 +1,337 @@
+//! Single sign-on against an issuer of the test's own: a real server with discovery, keys, rotation, and an end.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use egov_kpi::app::access::Role;
+use egov_kpi::app::tokens::{Settings, Tokens};
+use egov_kpi::http::access::Settings as Access;
+use ring::rand::SystemRandom;
+use ring::rsa::PublicKeyComponents;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use serde_json::{Value, json};
+
+use crate::harness::{eventually, has};
+use crate::support::{FOREIGN, Guarded, OWN};
+
+fn b64(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// A key that an issuer signs with.
+enum Signer {
+    Rsa(RsaKeyPair),
+    Ec(EcdsaKeyPair),
+    Ed(Ed25519KeyPair),
+}
+
+impl Signer {
+    fn rsa() -> Self {
+        Self::Rsa(RsaKeyPair::from_pkcs8(include_bytes!("fixtures/issuer-rsa.pk8.der")).unwrap())
+    }
+
+    fn ec() -> Self {
+        let random = SystemRandom::new();
+        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+        Self::Ec(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &random).unwrap())
+    }
+
+    fn ed() -> Self {
+        Self::Ed(Ed25519KeyPair::from_pkcs8(Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap().as_ref()).unwrap())
+    }
+
+    fn algorithm(&self) -> &'static str {
+        match self {
+            Self::Rsa(_) => "RS256",
+            Self::Ec(_) => "ES256",
+            Self::Ed(_) => "EdDSA",
+        }
+    }
+
+    fn public(&self, id: &str) -> Value {
+        match self {
+            Self::Rsa(key) => {
+                let public: PublicKeyComponents<Vec<u8>> = key.public().into();
+                json!({ "kty": "RSA", "kid": id, "use": "sig", "alg": "RS256", "n": b64(public.n), "e": b64(public.e) })
+            }
+            Self::Ec(key) => {
+                let point = key.public_key().as_ref();
+                json!({ "kty": "EC", "kid": id, "use": "sig", "crv": "P-256", "x": b64(&point[1..33]), "y": b64(&point[33..]) })
+            }
+            Self::Ed(key) => json!({ "kty": "OKP", "kid": id, "crv": "Ed25519", "x": b64(key.public_key().as_ref()) }),
+        }
+    }
+
+    fn sign(&self, message: &[u8]) -> Vec<u8> {
+        let random = SystemRandom::new();
+        match self {
+            Self::Rsa(key) => {
+                let mut signature = vec![0; key.public().modulus_len()];
+                key.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).unwrap();
+                signature
+            }
+            Self::Ec(key) => key.sign(&random, message).unwrap().as_ref().to_vec(),
+            Self::Ed(key) => key.sign(message).as_ref().to_vec(),
+        }
+    }
+
+    fn token(&self, id: &str, claims: &Value) -> String {
+        self.token_with(&json!({ "alg": self.algorithm(), "typ": "JWT", "kid": id }), claims)
+    }
+
+    fn token_with(&self, header: &Value, claims: &Value) -> String {
+        let message = format!("{}.{}", b64(header.to_string()), b64(claims.to_string()));
+        format!("{message}.{}", b64(self.sign(message.as_bytes())))
+    }
+}
+
+/// An issuer on this machine.
+struct Issuer {
+    address: String,
+    keys: Arc<Mutex<Vec<Value>>>,
+    down: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Issuer {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let issuer = Self { address: address.clone(), keys: Arc::default(), down: Arc::default(), asked: Arc::default() };
+        let (keys, down, asked) = (Arc::clone(&issuer.keys), Arc::clone(&issuer.down), Arc::clone(&issuer.asked));
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                if down.load(Ordering::Relaxed) {
+                    continue;
+                }
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                let Some(Ok(first)) = lines.next() else { continue };
+                while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+                let body = if first.starts_with("GET /.well-known/openid-configuration ") {
+                    json!({ "issuer": address, "jwks_uri": format!("{address}/keys"), "id_token_signing_alg_values_supported": ["RS256"] })
+                } else {
+                    asked.fetch_add(1, Ordering::Relaxed);
+                    json!({ "keys": *keys.lock().unwrap() })
+                };
+                let text = body.to_string();
+                let _gone =
+                    write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}", text.len());
+            }
+        });
+        issuer
+    }
+
+    fn publish(&self, keys: &[Value]) {
+        *self.keys.lock().unwrap() = keys.to_vec();
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Claims that are in order.
+    fn claims(&self, roles: &[&str]) -> Value {
+        let now = chrono::Utc::now().timestamp();
+        json!({ "iss": self.address, "aud": "egov-kpi", "sub": "u-7", "name": "Trần Bình", "iat": now, "exp": now + 300,
+                "realm_access": { "roles": roles }, "unit": OWN })
+    }
+
+    fn server(&self, fresh: Duration, retry: Duration) -> Guarded {
+        let roles = [("kpi-reader", Role::Reader), ("kpi-reporter", Role::Reporter), ("kpi-steward", Role::Steward), ("kpi-admin", Role::Admin)];
+        let tokens = Tokens::new(Settings {
+            issuer: self.address.clone(),
+            audience: "egov-kpi".to_owned(),
+            role_claim: "realm_access.roles".to_owned(),
+            roles: roles.map(|(value, role)| (value.to_owned(), role)).into(),
+            unit_claim: "unit".to_owned(),
+            authorities: None,
+            fresh,
+            retry,
+        });
+        Guarded::with(Access { tokens: Some(tokens.unwrap()), ..Access::default() })
+    }
+}
+
+const LONG: Duration = Duration::from_secs(600);
+const SHORT: Duration = Duration::from_millis(200);
+
+fn with(claims: &Value, field: &str, value: impl Into<Value>) -> Value {
+    let mut claims = claims.clone();
+    claims[field] = value.into();
+    claims
+}
+
+fn without(claims: &Value, field: &str) -> Value {
+    let mut claims = claims.clone();
+    claims.as_object_mut().unwrap().remove(field);
+    claims
+}
+
+#[test]
+fn a_token_of_the_issuer_signs_somebody_in_with_role_and_unit() {
+    let (issuer, signers) = (Issuer::start(), [("rsa", Signer::rsa()), ("ec", Signer::ec()), ("ed", Signer::ed())]);
+    // Keys that are not for this stand among them.
+    let mut keys: Vec<Value> = vec![json!({ "kty": "oct", "kid": "s", "k": "AQAB" }), json!({ "kty": "unknown" })];
+    keys.extend(signers.iter().map(|(id, signer)| signer.public(id)));
+    issuer.publish(&keys);
+    let server = issuer.server(LONG, LONG);
+    server.get("units").problem(401);
+    for (id, signer) in &signers {
+        let reporter = server.by(&signer.token(id, &issuer.claims(&["offline_access", "kpi-reporter"])));
+        let me = reporter.me();
+        has(
+            &me,
+            &json!({ "name": "Trần Bình", "actor": "Trần Bình (oidc:u-7)", "role": "reporter", "unit": OWN, "signed_in": "token", "key": null, "units": [OWN] }),
+        );
+        assert!(me["expires_at"].is_string());
+        reporter.post(OWN, "2021-10", 1);
+        reporter.post(FOREIGN, "2021-10", 1).problem(403);
+        reporter.get("keys").problem(403);
+    }
+    let admin = server.by(&signers[0].1.token("rsa", &issuer.claims(&["kpi-reader", "kpi-admin"])));
+    // The first key of the ledger is made by somebody whom the issuer knows; then both ways are open.
+    let made = admin.send("POST", "keys", Some(&json!({ "name": "n", "role": "reader" }))).expect(201);
+    server.by(made["key"].as_str().unwrap()).me();
+    assert_eq!(admin.get("audit?kind=keys").expect(200)["changes"][0]["signed_in"], "token");
+    assert_eq!(issuer.asked(), 1, "the keys are fetched once");
+    // Whoever sent a submission may take it back, by whatever name the issuer knows it today.
+    let of = |name: &str| server.by(&signers[1].1.token("ec", &with(&issuer.claims(&["kpi-reporter"]), "name", name)));
+    let sent = of("A").post(OWN, "2021-09", 5).expect(201);
+    let other = server.by(&signers[1].1.token("ec", &with(&issuer.claims(&["kpi-reporter"]), "sub", "u-8")));
+    let path = format!("submissions/{}", sent["submission"].as_str().unwrap());
+    other.send("DELETE", &path, None).problem(403);
+    of("B").send("DELETE", &path, None).expect(201);
+}
+
+#[test]
+fn a_token_that_is_not_the_issuers_or_not_for_this_service_or_over_is_refused() {
+    let (issuer, rsa, ec) = (Issuer::start(), Signer::rsa(), Signer::ec());
+    issuer.publish(&[rsa.public("rsa"), ec.public("ec")]);
+    let server = issuer.server(LONG, LONG);
+    let (now, good) = (chrono::Utc::now().timestamp(), issuer.claims(&["kpi-admin"]));
+    let me = |token: &str| server.by(token).get("me");
+    assert_eq!(me(&rsa.token("rsa", &good)).status, 200);
+    assert_eq!(me(&rsa.token_with(&json!({ "alg": "RS256" }), &good)).status, 200, "the only key of its sort needs no name");
+    for (claims, within) in [
+        (with(&good, "exp", now - 30), true),
+        (with(&good, "exp", now - 90), false),
+        (with(&good, "nbf", now + 30), true),
+        (with(&good, "nbf", now + 90), false),
+        (with(&good, "aud", json!(["other", "egov-kpi"])), true),
+        (with(&good, "aud", "other"), false),
+        (with(&good, "aud", json!([])), false),
+        (with(&good, "iss", "https://evil.example"), false),
+        (with(&good, "sub", 7), false),
+        (with(&good, "sub", ""), false),
+        (with(&good, "exp", "later"), false),
+        (without(&good, "exp"), false),
+        (without(&good, "aud"), false),
+        (without(&good, "iss"), false),
+        (without(&good, "sub"), false),
+    ] {
+        let reply = me(&rsa.token("rsa", &claims));
+        assert_eq!(reply.status, if within { 200 } else { 401 }, "{claims}: {}", reply.text());
+    }
+    let signed = rsa.token("rsa", &good);
+    let parts: Vec<&str> = signed.split('.').collect();
+    let payload = b64(with(&good, "sub", "u-1").to_string());
+    let secret = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, issuer.keys.lock().unwrap()[0]["n"].as_str().unwrap().as_bytes());
+    let by_secret = format!("{}.{}", b64(json!({ "alg": "HS256", "kid": "rsa" }).to_string()), parts[1]);
+    let by_secret = format!("{by_secret}.{}", b64(ring::hmac::sign(&secret, by_secret.as_bytes())));
+    for (what, token) in [
+        ("another payload", format!("{}.{payload}.{}", parts[0], parts[2])),
+        ("no signature", format!("{}.{}.", parts[0], parts[1])),
+        ("alg none", format!("{}.{}.", b64(r#"{"alg":"none"}"#), parts[1])),
+        ("a shared secret", by_secret),
+        ("another's key of that name", Signer::ec().token("ec", &good)),
+        ("one key's algorithm by another's name", rsa.token_with(&json!({ "alg": "RS256", "kid": "ec" }), &good)),
+        ("an algorithm that is not taken", rsa.token_with(&json!({ "alg": "RS512", "kid": "rsa" }), &good)),
+        ("a header that asks for more", rsa.token_with(&json!({ "alg": "RS256", "kid": "rsa", "crit": ["b64"], "b64": true }), &good)),
+        ("an unknown key", rsa.token("unknown", &good)),
+        ("no token", "a.b.c".to_owned()),
+        ("a token that is too long", rsa.token("rsa", &with(&good, "padding", "x".repeat(20_000)))),
+    ] {
+        let reply = me(&token);
+        assert_eq!(reply.status, 401, "{what}: {}", reply.text());
+        assert!(!reply.text().contains(&token), "{what}");
+    }
+    for roles in [&["admin"][..], &[]] {
+        me(&rsa.token("rsa", &issuer.claims(roles))).problem(403);
+    }
+    // A reporter without a unit reports for none.
+    let nowhere = server.by(&rsa.token("rsa", &without(&issuer.claims(&["kpi-reporter"]), "unit")));
+    nowhere.post(OWN, "2021-10", 1).problem(403);
+}
+
+#[test]
+fn keys_that_the_issuer_changes_are_fetched_and_those_known_are_taken_while_it_is_down() {
+    let (issuer, first, second) = (Issuer::start(), Signer::ec(), Signer::ec());
+    issuer.publish(&[first.public("1")]);
+    let server = issuer.server(LONG, SHORT);
+    let me = |signer: &Signer, id: &str| server.by(&signer.token(id, &issuer.claims(&["kpi-reader"]))).get("me").status;
+    assert_eq!((me(&first, "1"), issuer.asked()), (200, 1));
+    // A key that is not known is asked for: at once, and then after a while at most.
+    std::thread::sleep(SHORT);
+    for _ in 0..5 {
+        assert_eq!(me(&second, "2"), 401);
+    }
+    assert!(issuer.asked() <= 3, "asked {} times", issuer.asked());
+    issuer.publish(&[first.public("1"), second.public("2")]);
+    eventually("taken", Duration::from_secs(3), || me(&second, "2") == 200);
+    assert_eq!(me(&first, "1"), 200);
+    let asked = issuer.asked();
+    // Down: what is known goes on, what is not is refused.
+    issuer.down.store(true, Ordering::Relaxed);
+    std::thread::sleep(SHORT);
+    assert_eq!((me(&first, "1"), me(&second, "2"), me(&Signer::ec(), "3")), (200, 200, 401));
+    assert_eq!(issuer.asked(), asked);
+}
+
+#[test]
+fn a_key_that_the_issuer_takes_back_is_of_no_use_once_the_keys_are_fetched_again() {
+    let (issuer, first, second) = (Issuer::start(), Signer::ed(), Signer::rsa());
+    issuer.publish(&[first.public("1"), second.public("2")]);
+    let server = issuer.server(SHORT, SHORT);
+    let me = |signer: &Signer, id: &str| server.by(&signer.token(id, &issuer.claims(&["kpi-reader"]))).get("me").status;
+    assert_eq!((me(&first, "1"), me(&second, "2")), (200, 200));
+    issuer.publish(&[second.public("2")]);
+    eventually("refused", Duration::from_secs(3), || me(&first, "1") == 401);
+    assert_eq!(me(&second, "2"), 200);
+    // While it is down keys are old, and taken all the same.
+    issuer.down.store(true, Ordering::Relaxed);
+    std::thread::sleep(SHORT * 3);
+    assert_eq!((me(&second, "2"), me(&second, "2")), (200, 200));
+}
+
+#[test]
+fn an_issuer_that_was_never_reached_is_told_and_asked_again() {
+    let (issuer, signer) = (Issuer::start(), Signer::ec());
+    issuer.publish(&[signer.public("1")]);
+    issuer.down.store(true, Ordering::Relaxed);
+    let server = issuer.server(LONG, SHORT);
+    let holder = server.by(&signer.token("1", &issuer.claims(&["kpi-reader"])));
+    let refused = holder.get("me").problem(401);
+    assert!(refused["detail"].as_str().unwrap().contains("cannot be had at the moment"), "{refused}");
+    // Keys of the ledger go on meanwhile.
+    server.holder(Role::Reader, None).me();
+    issuer.down.store(false, Ordering::Relaxed);
+    eventually("taken", Duration::from_secs(3), || holder.get("me").status == 200);
+}
+
+#[test]
+fn a_discovery_document_of_another_issuer_is_not_taken() {
+    let (issuer, other, signer) = (Issuer::start(), Issuer::start(), Signer::ec());
+    issuer.publish(&[signer.public("1")]);
+    // The same server by another name: what it says of itself is not what was asked for.
+    let by_name = Issuer { address: issuer.address.replace("127.0.0.1", "localhost"), ..other };
+    let server = by_name.server(LONG, LONG);
+    server.by(&signer.token("1", &by_name.claims(&["kpi-admin"]))).get("me").problem(401);
+    assert_eq!(issuer.asked(), 0);
+}
