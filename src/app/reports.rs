@@ -451,7 +451,13 @@ impl App {
     ///
     /// # Errors
     /// A period wider than a month, no figure, every fault of the figures, or that the store could not record it.
-    pub async fn record_report(&self, report: &Report, envelope: Envelope, by: impl Into<Identity>, keyed: Option<&Keyed>) -> Result<(ReportView, bool), Error> {
+    pub async fn record_report(
+        &self,
+        report: &Report,
+        envelope: Envelope,
+        by: impl Into<Identity>,
+        keyed: Option<&Keyed>,
+    ) -> Result<(ReportView, bool), Error> {
         report.recordable()?;
         let given = self.submit_keyed(&report.body(named(report, envelope))?, by, keyed).await?;
         Ok((report.view(false, given.answer), given.again))

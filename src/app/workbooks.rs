@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::access::Identity;
 use super::App;
+use super::access::Identity;
 use super::findings::FindingView;
 use super::keyed::Keyed;
 use super::state::Frame;

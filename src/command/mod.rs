@@ -6,8 +6,8 @@ mod demo;
 mod export;
 mod files;
 mod import;
-mod report;
 mod keys;
+mod report;
 mod serve;
 mod verify;
 

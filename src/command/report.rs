@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use super::import::ACTOR;
 use crate::app::App;
 use crate::app::findings::FindingView;
 use crate::app::reports::{ReportError, ReportFile, ReportQuery, ReportView};
 use crate::config::Language;
 use crate::domain::fault::Fault;
 use crate::error::Error;
-use super::import::ACTOR;
 use crate::intake::Envelope;
 
 /// Widest text of a column in characters.

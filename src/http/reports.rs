@@ -9,9 +9,9 @@ use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use tokio::sync::OwnedSemaphorePermit;
 use utoipa::ToSchema;
 
+use super::access::who;
 use super::docx::{Written, docx};
 use super::keyed::keyed;
-use super::access::who;
 use super::params::Params;
 use super::problem::{Answer, Problem, Problems};
 use super::reply::with_headers;

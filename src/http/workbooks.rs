@@ -5,8 +5,8 @@ use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use utoipa::ToSchema;
 
 use super::Context;
-use super::keyed::keyed;
 use super::access::who;
+use super::keyed::keyed;
 use super::params::Params;
 use super::problem::{Answer, Problem, Problems};
 use super::reply::{Format, WORKBOOK, WorkbookFile, with_headers};

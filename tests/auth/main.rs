@@ -1,5 +1,12 @@
 //! Who may do what: keys, roles, single sign-on, TLS, what browsers are told, and the audit. From the outside, against real servers.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "../postgres/database.rs"]
 mod database;

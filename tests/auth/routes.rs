@@ -37,6 +37,12 @@ const fn row(method: &'static str, path: &'static str, asked: &'static str, stat
 const ROWS: &[Row] = &[
     row("GET", "/api/v1/observations", "/api/v1/observations", READ),
     row("POST", "/api/v1/observations", "/api/v1/observations", REPORT),
+    row("POST", "/api/v1/reports", "/api/v1/reports?unit=tv.dof&period=2021-10&dry_run=false", REPORT),
+    row("GET", "/api/v1/reports/{submission}", "/api/v1/reports/{report}", READ),
+    row("GET", "/api/v1/reports/{submission}/text", "/api/v1/reports/{report}/text", READ),
+    row("GET", "/api/v1/reports/{unit}/{period}", "/api/v1/reports/tv.dof/2021-10", READ),
+    row("POST", "/api/v1/workbooks", "/api/v1/workbooks?dry_run=false", REPORT),
+    row("GET", "/api/v1/templates/{unit}/{period}.xlsx", "/api/v1/templates/tv.dof/2021-10.xlsx", READ),
     row("GET", "/api/v1/submissions/{id}", "/api/v1/submissions/{id}", READ),
     row("DELETE", "/api/v1/submissions/{id}", "/api/v1/submissions/{id}", REPORT),
     row("GET", "/api/v1/series", "/api/v1/series?measure=ioffice.documents.outgoing&unit=tv.dof&last=1", READ),
@@ -92,6 +98,26 @@ const ROWS: &[Row] = &[
     row("GET", "/", "/", READ),
 ];
 
+const WORKBOOK: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+
+/// A report of one figure.
+fn report(value: i64) -> Vec<u8> {
+    format!("Văn bản đi: {value} văn bản.").into_bytes()
+}
+
+/// A workbook of one figure of the reporter's unit.
+fn workbook(value: i64) -> Vec<u8> {
+    let mut book = rust_xlsxwriter::Workbook::new();
+    let sheet = book.add_worksheet();
+    for (column, (head, cell)) in (0..).zip([("indicator", crate::support::OUTGOING), ("unit", OWN), ("period", "2021-10")]) {
+        sheet.write_string(0, column, head).unwrap();
+        sheet.write_string(1, column, cell).unwrap();
+    }
+    sheet.write_string(0, 3, "value").unwrap();
+    sheet.write_number(1, 3, value as f64).unwrap();
+    book.save_to_buffer().unwrap()
+}
+
 /// Fills in what a request needs that has to be there: a submission of the reporter's, a key.
 struct Asker<'s> {
     server: &'s Guarded,
@@ -101,8 +127,18 @@ struct Asker<'s> {
 }
 
 impl Asker<'_> {
-    fn body(&mut self, row: &Row) -> Option<Value> {
+    /// Media type and bytes.
+    fn body(&mut self, row: &Row) -> Option<(&'static str, Vec<u8>)> {
         self.made += 1;
+        match (row.method, row.path) {
+            ("POST", "/api/v1/reports") => return Some(("text/plain", report(self.made))),
+            ("POST", "/api/v1/workbooks") => return Some((WORKBOOK, workbook(self.made))),
+            _ => {}
+        }
+        self.json(row).map(|body| ("application/json", body.to_string().into_bytes()))
+    }
+
+    fn json(&self, row: &Row) -> Option<Value> {
         match (row.method, row.path) {
             ("POST", "/api/v1/observations") => Some(one(OWN, "2021-10", self.made)),
             ("PUT", "/api/v1/units") => Some(json!({ "units": [{ "code": format!("new-{}", self.made) }] })),
@@ -125,6 +161,13 @@ impl Asker<'_> {
             let receipt = self.reporter.post(OWN, "2021-09", 1_000_000 + self.made).expect(201);
             path = path.replace("{id}", receipt["submission"].as_str().unwrap());
         }
+        if path.contains("{report}") {
+            self.made += 1;
+            let key = format!("Bearer {}", self.reporter.key);
+            let headers = [("content-type", "text/plain"), ("authorization", key.as_str())];
+            let sent = self.server.send("POST", "/api/v1/reports?unit=tv.dof&period=2021-09&dry_run=false", &headers, Some(&report(self.made)));
+            path = path.replace("{report}", sent.expect(201)["submission"].as_str().unwrap());
+        }
         if path.contains("{key}") {
             path = path.replace("{key}", &self.server.issue(Role::Reader, None).view.id);
         }
@@ -134,19 +177,11 @@ impl Asker<'_> {
     /// What a request by somebody is answered; by nobody when there is no key.
     fn ask(&mut self, row: &Row, key: Option<&str>) -> u16 {
         let (path, body) = (self.path(row), self.body(row));
-        let reply = match key {
-            Some(key) => self.server.by(key).send(row.method, &path, body.as_ref()),
-            None => {
-                let text = body.map(|body| body.to_string());
-                let headers: &[(&str, &str)] = if text.is_some() { &[("content-type", "application/json")] } else { &[] };
-                self.server.send(
-                    row.method,
-                    &path,
-                    headers,
-                    text.as_ref().map(String::as_bytes).or((row.method != "GET" && row.method != "DELETE").then_some(&[][..])),
-                )
-            }
-        };
+        let bearer = key.map(|key| format!("Bearer {key}"));
+        let media = body.as_ref().map(|(media, _)| ("content-type", *media));
+        let headers: Vec<(&str, &str)> = media.into_iter().chain(bearer.as_deref().map(|bearer| ("authorization", bearer))).collect();
+        let empty = (row.method != "GET" && row.method != "DELETE").then_some(&[][..]);
+        let reply = self.server.send(row.method, &path, &headers, body.as_ref().map(|(_, bytes)| bytes.as_slice()).or(empty));
         if reply.status == 401 {
             assert!(reply.header("www-authenticate").starts_with("Bearer"), "{} {path}", row.method);
         }
