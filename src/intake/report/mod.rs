@@ -163,6 +163,12 @@ pub fn explain(document: &Document, setting: &Setting<'_>) -> (Reading, Vec<Cons
     (reading, above.considered.unwrap_or_default())
 }
 
+/// Whether a word is the number of a heading or an entry: `6.1.`, `2)`.
+fn is_numbering(word: &str) -> bool {
+    let counted = word.strip_suffix(['.', ')']).or_else(|| word.contains('.').then_some(word));
+    counted.is_some_and(|digits| digits.len() <= 8 && digits.split('.').all(|part| (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())))
+}
+
 fn through(document: &Document, setting: &Setting<'_>, mut above: Above) -> (Reading, Above) {
     let names = lexicon::unit_names(setting.units, setting.units.subtree(setting.unit), setting.period.last());
     let mut reading = Reading::default();
@@ -180,7 +186,10 @@ fn through(document: &Document, setting: &Setting<'_>, mut above: Above) -> (Rea
             }
         }
         caption = block.range.clone();
-        Paragraph::new(&document.text, block.range.clone(), setting, &names).read(&mut above, &mut reading);
+        // The number of a heading is no figure.
+        let number = document.slice(&block.range).split_whitespace().next().filter(|first| is_numbering(first)).map_or(0, str::len);
+        let range = block.range.start + number..block.range.end;
+        Paragraph::new(&document.text, range, setting, &names).read(&mut above, &mut reading);
         if reading.figures.len() + reading.unclaimed.len() > MAX_NUMBERS {
             break;
         }
