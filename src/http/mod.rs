@@ -70,14 +70,25 @@ impl Context {
     /// # Errors
     /// When the metrics contradict each other, which a test would have shown.
     pub fn new(scraped: usize) -> Result<Self, ::prometheus::Error> {
-        Ok(Self { app: Arc::new(OnceLock::new()), metrics: Arc::new(Metrics::new()?), scraped, queries: Arc::new(Semaphore::new(QUERIES)), readers: Arc::new(Semaphore::new(reports::READERS)) })
+        Ok(Self {
+            app: Arc::new(OnceLock::new()),
+            metrics: Arc::new(Metrics::new()?),
+            scraped,
+            queries: Arc::new(Semaphore::new(QUERIES)),
+            readers: Arc::new(Semaphore::new(reports::READERS)),
+        })
     }
 
     /// The state that a request wants, with what its entity tag tells; or that the client has the answer already.
     ///
     /// # Errors
     /// 503 until the ledger is loaded, or when the revision is not reached in time; 422 for a moment that the ledger has not had.
-    pub async fn moment(&self, request: &HttpRequest, wanted: &Wanted, format: impl Into<&'static str>) -> Result<Result<(Moment, reply::Stamp), HttpResponse>, Problem> {
+    pub async fn moment(
+        &self,
+        request: &HttpRequest,
+        wanted: &Wanted,
+        format: impl Into<&'static str>,
+    ) -> Result<Result<(Moment, reply::Stamp), HttpResponse>, Problem> {
         let moment = self.app()?.moment(wanted).await?;
         let stamp = reply::Stamp::of(&moment, wanted.by_day);
         Ok(match reply::not_modified(request, &stamp, format) {

@@ -55,7 +55,10 @@ pub(super) async fn upload(request: &HttpRequest, payload: web::Payload) -> Resu
         if found.is_some() {
             return Err(Problem::parameter(FIELD, "duplicate", format!("the field {FIELD} may stand once")));
         }
-        let called = field.content_disposition().and_then(|disposition| disposition.get_filename()).map(|name| name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect());
+        let called = field
+            .content_disposition()
+            .and_then(|disposition| disposition.get_filename())
+            .map(|name| name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect());
         let media = field.content_type().map(|media| media_of(media.as_ref())).unwrap_or_default();
         let bytes = match field.bytes(MAX_BODY).await {
             Ok(Ok(bytes)) => bytes.to_vec(),

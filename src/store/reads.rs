@@ -153,7 +153,11 @@ pub fn declarations(db: &mut Db, up_to: i64) -> QueryResult<Vec<DeclarationRow>>
         .filter(later_declarations.field(declarations::code).eq(declarations::code))
         .filter(later_declarations.field(declarations::revision).gt(declarations::revision))
         .filter(later_declarations.field(declarations::revision).le(up_to));
-    let newest = declarations::table.filter(declarations::revision.le(up_to)).filter(declarations::document.is_not_null()).filter(declarations::kind.ne(REPORT)).filter(not(exists(superseded)));
+    let newest = declarations::table
+        .filter(declarations::revision.le(up_to))
+        .filter(declarations::document.is_not_null())
+        .filter(declarations::kind.ne(REPORT))
+        .filter(not(exists(superseded)));
     let mut rows: Vec<DeclarationRow> = newest.select(DeclarationRow::as_select()).load(db)?;
     rows.sort_unstable_by(|one, other| (&one.kind, &one.code).cmp(&(&other.kind, &other.code))); // here, as in `keys`
     Ok(rows)
