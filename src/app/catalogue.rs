@@ -203,6 +203,7 @@ fn change(desk: &Desk, new: NewCatalogue, by: &Identity, keyed: Option<&Keyed>) 
     let checked = match Catalogue::offered(document.clone()) {
         Ok(checked) => checked,
         Err(mut faults) => {
+            orphaned_besides(&desk.state.read(), &document, &faults)?;
             faults.extend(unknown_units(&desk.state.read(), &document));
             return Err(Error::Invalid(faults));
         }
@@ -218,7 +219,7 @@ fn change(desk: &Desk, new: NewCatalogue, by: &Identity, keyed: Option<&Keyed>) 
         }
         let obstacles = orphans(state, &checked);
         if !obstacles.is_empty() {
-            return Err(Error::Conflict { detail: "recorded figures would lose their declaration".to_owned(), obstacles });
+            return Err(orphaning(obstacles));
         }
         if state.catalogue.document == document {
             return Ok((state.catalogue_version, None));
@@ -238,6 +239,20 @@ fn change(desk: &Desk, new: NewCatalogue, by: &Identity, keyed: Option<&Keyed>) 
         desk.reached(&mut state, &commit);
     }
     Ok(changed.given)
+}
+
+/// Where nothing but patterns and sentences name what is no longer declared: the figures that would be orphaned say more than these.
+fn orphaned_besides(state: &State, document: &CatalogueDocument, faults: &[Fault]) -> Result<(), Error> {
+    if !faults.iter().all(|fault| fault.pointer.starts_with("/patterns/") || fault.pointer.starts_with("/sentences/")) {
+        return Ok(());
+    }
+    let rest = CatalogueDocument { patterns: Vec::new(), sentences: Vec::new(), ..document.clone() };
+    let obstacles = Catalogue::new(rest).map(|rest| orphans(state, &rest)).unwrap_or_default();
+    if obstacles.is_empty() { Ok(()) } else { Err(orphaning(obstacles)) }
+}
+
+fn orphaning(obstacles: Vec<Fault>) -> Error {
+    Error::Conflict { detail: "recorded figures would lose their declaration".to_owned(), obstacles }
 }
 
 fn unknown_units(state: &State, catalogue: &CatalogueDocument) -> Vec<Fault> {
