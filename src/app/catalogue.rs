@@ -1,6 +1,7 @@
 //! The catalogue: the shipped one, the recorded one, changes and differences (contract sections 1 and 3).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -168,6 +169,7 @@ impl App {
     /// # Errors
     /// Every fault of it, or a conflict with the list of recorded measures it would orphan.
     pub async fn put_catalogue(&self, new: NewCatalogue, by: impl Into<Identity>, keyed: Option<Keyed>) -> Result<Given<CatalogueChanged>, Error> {
+        let new = self.taking_along(new);
         let (app, document, by) = (self.clone(), new.document.clone(), by.into());
         tokio::task::spawn_blocking(move || app.patterns_usable(&document)).await.map_err(|_e| Error::Busy(super::writer::stopping()))??;
         self.inner.writer.put_catalogue(new, by, keyed).answer().await
@@ -175,8 +177,29 @@ impl App {
 
     /// The same without an async thread.
     pub(crate) fn put_catalogue_now(&self, new: NewCatalogue, by: impl Into<Identity>) -> Result<CatalogueChanged, Error> {
+        let new = self.taking_along(new);
         self.patterns_usable(&new.document)?;
         Ok(self.inner.writer.put_catalogue(new, by.into(), None).wait()?.answer)
+    }
+
+    /// Takes away the patterns and sentences, as they stand, of what a new catalogue no longer declares: they were made for that alone.
+    fn taking_along(&self, new: NewCatalogue) -> NewCatalogue {
+        let standing = Arc::clone(&self.state().catalogue);
+        let codes = |document: &CatalogueDocument| -> BTreeSet<String> {
+            document.indicators.iter().map(|indicator| indicator.code.clone()).chain(document.kpis.iter().map(|kpi| kpi.code.clone())).collect()
+        };
+        let gone: BTreeSet<String> = codes(&standing.document).difference(&codes(&new.document)).cloned().collect();
+        let of_gone = |measure: &str| gone.contains(measure.split('{').next().unwrap_or_default().trim());
+        let mut document = new.document;
+        document.patterns.retain(|pattern| {
+            let orphaned = of_gone(&pattern.measure) || pattern.of.as_deref().is_some_and(of_gone);
+            !(orphaned && standing.document.patterns.contains(pattern))
+        });
+        document.sentences.retain(|sentence| {
+            let orphaned = sentence.text.split('{').skip(1).any(|named| of_gone(named.split('}').next().unwrap_or_default()));
+            !(orphaned && standing.document.sentences.contains(sentence))
+        });
+        NewCatalogue { document, ..new }
     }
 }
 
@@ -200,24 +223,25 @@ pub struct NewCatalogue {
 
 fn change(desk: &Desk, new: NewCatalogue, by: &Identity, keyed: Option<&Keyed>) -> Result<Given<CatalogueChanged>, Error> {
     let NewCatalogue { document, made_from, dry_run } = new;
-    let checked = match Catalogue::offered(document.clone()) {
-        Ok(checked) => checked,
-        Err(mut faults) => {
-            orphaned_besides(&desk.state.read(), &document, &faults)?;
-            faults.extend(unknown_units(&desk.state.read(), &document));
-            return Err(Error::Invalid(faults));
-        }
-    };
+    // A request that was answered before is answered so again, whatever would be wrong with it by now; an old version is told before its faults.
+    let checked = Catalogue::offered(document.clone());
     let prepare = |state: &State| {
         if let Some(made_from) = made_from.filter(|made_from| *made_from != state.catalogue_version) {
             let detail = format!("the catalogue has version {} by now, this one was made from {made_from}", state.catalogue_version);
             return Err(Error::Conflict { detail: detail.clone(), obstacles: vec![Fault::new("/version", "version_changed", detail)] });
         }
+        let checked = match &checked {
+            Ok(checked) => checked,
+            Err(faults) => {
+                orphaned_besides(state, &document, faults)?;
+                return Err(Error::Invalid(faults.iter().cloned().chain(unknown_units(state, &document)).collect()));
+            }
+        };
         let unknown: Vec<Fault> = unknown_units(state, &document);
         if !unknown.is_empty() {
             return Err(Error::Invalid(unknown));
         }
-        let obstacles = orphans(state, &checked);
+        let obstacles = orphans(state, checked);
         if !obstacles.is_empty() {
             return Err(orphaning(obstacles));
         }
@@ -231,7 +255,7 @@ fn change(desk: &Desk, new: NewCatalogue, by: &Identity, keyed: Option<&Keyed>) 
     };
     let answer = |revision: i64, version: &i64| CatalogueChanged { revision, version: *version, document: document.clone() };
     let changed = desk.change(keyed.filter(|_| !dry_run), prepare, answer)?;
-    if let Some(commit) = changed.commit {
+    if let (Some(commit), Ok(checked)) = (changed.commit, checked) {
         let mut state = desk.state.write();
         let units = (*state.units).clone();
         state.reframe(checked, changed.given.answer.version, units)?;
