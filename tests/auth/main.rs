@@ -17,6 +17,7 @@ mod instances;
 mod keys;
 mod oidc;
 mod opening;
+mod owasp;
 mod routes;
 mod secrets;
 mod tls;
