@@ -2,7 +2,7 @@
 
 Crates that are linked into the program are `required`; those that only ran while it was built (build scripts, macros) are `excluded`,
 which is CycloneDX's word for what is not reached when the program runs. C and JavaScript that crates carry inside them stand below
-their crate, with the version that their own files state."""
+their crate, with the version that their own files state; they are in the program even where the crate only puts them there."""
 
 import datetime
 import re
@@ -39,25 +39,10 @@ def swagger_ui(crate):
 CARRIED = {"libsqlite3-sys": sqlite, "libmimalloc-sys": mimalloc, "utoipa-swagger-ui-vendored": swagger_ui}
 
 
-def made_of(metadata):
-    """Package ids that are linked into the program, and those that only ran while it was built."""
-    packages = {package["id"]: package for package in metadata["packages"]}
-    needs = {node["id"]: node["deps"] for node in metadata["resolve"]["nodes"]}
-    macros = {id for id, package in packages.items() if any("proc-macro" in target["kind"] for target in package["targets"])}
-
-    def below(roots, kinds, stop):
-        found, waiting = set(), list(roots)
-        while waiting:
-            id = waiting.pop()
-            if id in found or id in stop:
-                continue
-            found.add(id)
-            waiting += [one["pkg"] for one in needs[id] if any(kind["kind"] in kinds for kind in one["dep_kinds"])]
-        return found
-
-    root = metadata["resolve"]["root"]
-    linked = below([root], {None}, macros)
-    return linked - {root}, below([root], {None, "build"}, set()) - linked
+def parts(tree):
+    """Names with versions that `cargo tree --prefix none --format {p}` prints, the program itself (which comes first) aside."""
+    lines = [tuple(line.split()[:2]) for line in tree.splitlines() if line]
+    return {(name, version.removeprefix("v")) for name, version in lines} - {(lines[0][0], lines[0][1].removeprefix("v"))}
 
 
 def licences(expression):
@@ -75,23 +60,25 @@ def component(package, checksums, scope):
         found["description"] = " ".join(package["description"].split())
     if name in CARRIED:
         inside = CARRIED[name](Path(package["manifest_path"]).parent)
-        inner = {"type": "library", "bom-ref": f"{purl}#{inside['name']}", "name": inside["name"], "version": inside["version"], "scope": scope}
+        inner = {"type": "library", "bom-ref": f"{purl}#{inside['name']}", "name": inside["name"], "version": inside["version"], "scope": "required"}
         inner["licenses"] = licences(inside["licence"])
         inner |= {key: inside[key] for key in ("cpe", "purl") if key in inside}
         found["components"] = [inner]
     return found
 
 
-def bill(metadata, lock, epoch, commit):
-    """The whole bill: `metadata` as `cargo metadata --filter-platform` prints it, `lock` the text of Cargo.lock, `epoch` seconds of 1970."""
+def bill(metadata, linked, taking_part, lock, epoch, commit):
+    """The whole bill: `metadata` as `cargo metadata --filter-platform` prints it; `linked` and `taking_part` what `cargo tree` prints of what is
+    linked into the program and of that with what builds it; `lock` the text of Cargo.lock, `epoch` seconds since 1970."""
     checksums = {(one["name"], one["version"]): one["checksum"] for one in tomllib.loads(lock)["package"] if "checksum" in one}
     packages = {package["id"]: package for package in metadata["packages"]}
-    linked, built_with = made_of(metadata)
-    components = [component(packages[id], checksums, "required") for id in linked]
-    components += [component(packages[id], checksums, "excluded") for id in built_with]
+    linked, taking_part = parts(linked), parts(taking_part)
     root = packages[metadata["resolve"]["root"]]
-    purls = {id: f"pkg:cargo/{package['name']}@{package['version']}" for id, package in packages.items()}
-    shown = linked | built_with | {root["id"]}
+    shown = {id: package for id, package in packages.items() if (package["name"], package["version"]) in taking_part or package is root}
+    components = [
+        component(package, checksums, "required" if (package["name"], package["version"]) in linked else "excluded") for package in shown.values() if package is not root
+    ]
+    purls = {id: f"pkg:cargo/{package['name']}@{package['version']}" for id, package in shown.items()}
     dependencies = [
         {"ref": purls[node["id"]], "dependsOn": sorted({purls[one["pkg"]] for one in node["deps"] if one["pkg"] in shown and any(kind["kind"] != "dev" for kind in one["dep_kinds"])})}
         for node in metadata["resolve"]["nodes"]
