@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::Context;
 use super::params::{Params, cursor, read_cursor};
-use super::problem::{Answer, Problem, Problems};
+use super::problem::{Answer, Problems};
 use super::reply::{Cell, Format, json, table};
 use crate::app::audit::{AuditQuery, AuditView, MAX_PAGE};
 

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::Context;
 use super::params::{Params, cursor, read_cursor};
-use super::problem::{Answer, Problem, Problems};
+use super::problem::{Answer, Problems};
 use super::reply::{Cell, Format, json, table};
 use crate::app::ledger::{LedgerView, MAX_PAGE, RevisionView};
 
@@ -121,7 +121,6 @@ fn row(revision: RevisionView) -> Vec<Cell> {
 )]
 #[get("/ledger")]
 pub async fn get_ledger(request: HttpRequest, context: web::Data<Context>) -> Answer {
-    let app = context.app()?;
     let mut params = Params::of(&request)?;
     let (digest, wanted) = (params.flag("digest", false), params.wanted(&request));
     params.finish()?;

@@ -115,7 +115,7 @@ fn refused(refusal: &Refusal) -> HttpResponse {
 
 /// The same because of a bound.
 fn bounded(refusal: &Refusal, bound: &'static str) -> HttpResponse {
-    let answer = refused(refusal);
+    let mut answer = refused(refusal);
     answer.extensions_mut().insert(Bound(bound));
     answer
 }

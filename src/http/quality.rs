@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::Context;
 use super::params::{Params, offset_cursor};
-use super::problem::{Answer, Problem, Problems};
+use super::problem::{Answer, Problems};
 use super::reply::{Format, cells, json, table};
 use crate::app::quality::{QualityQuery, QualityView, RULES};
 

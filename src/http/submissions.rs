@@ -7,7 +7,7 @@ use super::access::who;
 use super::keyed::keyed;
 use super::observations::receipt;
 use super::params::Params;
-use super::problem::{Answer, Problem, Problems};
+use super::problem::{Answer, Problems};
 use crate::app::submissions::{PastReceipt, Receipt};
 
 /// The receipt of a submission.

@@ -132,7 +132,7 @@ pub fn select(moment: &Moment, wanted: &[Wanted<'_>], until: Instant) -> Result<
             return Ok((revision, found));
         }
     }
-    Err(Refusal { kind: "unavailable", message: "figures came in faster than the query was read".to_owned() })
+    Err(Refusal::unavailable("figures came in faster than the query was read"))
 }
 
 /// Whether matchers of a label are true of a value.

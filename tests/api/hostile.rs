@@ -9,16 +9,41 @@ use crate::harness::{REPORT, Reply, Server, encoded};
 
 /// What reads a body: method, path, media type, and a body that it takes.
 const READERS: [(&str, &str, &str, &str); 10] = [
-    ("POST", "observations", "application/json", r#"{"source":{"kind":"x"},"reason":"r","observations":[{"indicator":"ioffice.documents.outgoing","dimensions":{},"unit":"travinh","period":"2021-10","value":"1"}]}"#),
+    (
+        "POST",
+        "observations",
+        "application/json",
+        r#"{"source":{"kind":"x"},"reason":"r","observations":[{"indicator":"ioffice.documents.outgoing","dimensions":{},"unit":"travinh","period":"2021-10","value":"1"}]}"#,
+    ),
     ("POST", "observations?dry_run=true", "text/csv", REPORT),
-    ("PUT", "units?dry_run=true", "application/json", r#"{"units":[{"code":"x","kind":"agency","name":{"vi":"x","en":"x"},"parent":"travinh","valid_from":"2020-01-01","valid_to":null,"successors":[],"official_codes":[{"code":"1"}],"shares":{"x":1}}]}"#),
-    ("PUT", "catalogue?dry_run=true", "application/json", r#"{"systems":[],"dimensions":[{"code":"d","name":{"vi":"d","en":"d"},"members":[]}],"indicators":[],"kpis":[{"code":"a.b","name":{"vi":"x","en":"x"},"formula":"a.c / prev(a.d) ?? 1","unit_of_measure":"percent","direction":"higher"}],"rules":[],"targets":[],"expectations":[]}"#),
-    ("PUT", "targets?dry_run=true", "application/json", r#"{"targets":[{"code":"t","measure":"ioffice.documents.signed_rate","value":"80","unit":"travinh","from":"2021-01"}]}"#),
+    (
+        "PUT",
+        "units?dry_run=true",
+        "application/json",
+        r#"{"units":[{"code":"x","kind":"agency","name":{"vi":"x","en":"x"},"parent":"travinh","valid_from":"2020-01-01","valid_to":null,"successors":[],"official_codes":[{"code":"1"}],"shares":{"x":1}}]}"#,
+    ),
+    (
+        "PUT",
+        "catalogue?dry_run=true",
+        "application/json",
+        r#"{"systems":[],"dimensions":[{"code":"d","name":{"vi":"d","en":"d"},"members":[]}],"indicators":[],"kpis":[{"code":"a.b","name":{"vi":"x","en":"x"},"formula":"a.c / prev(a.d) ?? 1","unit_of_measure":"percent","direction":"higher"}],"rules":[],"targets":[],"expectations":[]}"#,
+    ),
+    (
+        "PUT",
+        "targets?dry_run=true",
+        "application/json",
+        r#"{"targets":[{"code":"t","measure":"ioffice.documents.signed_rate","value":"80","unit":"travinh","from":"2021-01"}]}"#,
+    ),
     ("PUT", "annotations?dry_run=true", "application/json", r#"{"annotations":[{"code":"a","from":"2021-01","text":{"vi":"x","en":"x"}}]}"#),
     ("POST", "periods/2021-10/reopen", "application/json", r#"{"reason":"x"}"#),
     ("POST", "keys", "application/json", r#"{"name":"x","role":"nobody","unit":null,"expires_at":"2030-01-01"}"#),
     ("POST", "keys/none/rotate", "application/json", r#"{"overlap_days":1,"expires_at":null}"#),
-    ("POST", "/prometheus/api/v1/query_range", "application/x-www-form-urlencoded", "query=sum(egov_ioffice_documents_outgoing%7Bunit%3D%22travinh%22%7D)&start=1&end=2&step=1"),
+    (
+        "POST",
+        "/prometheus/api/v1/query_range",
+        "application/x-www-form-urlencoded",
+        "query=sum(egov_ioffice_documents_outgoing%7Bunit%3D%22travinh%22%7D)&start=1&end=2&step=1",
+    ),
 ];
 
 /// Every status that such a request may get; 500 is none of them.
@@ -46,7 +71,8 @@ fn body(taken: &'static str) -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         proptest::collection::vec(any::<u8>(), 0..8),
         "[\\[\\]{}\",:;\\\\eE+.0-9u-]{0,6}".prop_map(String::into_bytes),
-        prop::sample::select(vec!["null", "[]", "{}", "1e999", "-0", "\"\\ud800\"", "99999999999999999999", "\u{feff}", "\r\n", "true"]).prop_map(|word| word.as_bytes().to_vec()),
+        prop::sample::select(vec!["null", "[]", "{}", "1e999", "-0", "\"\\ud800\"", "99999999999999999999", "\u{feff}", "\r\n", "true"])
+            .prop_map(|word| word.as_bytes().to_vec()),
     ];
     let changed = proptest::collection::vec((place.clone(), place, piece), 1..5).prop_map(move |changes| {
         let mut bytes = taken.as_bytes()[..taken.len().min(4_000)].to_vec();
@@ -82,14 +108,58 @@ fn no_text_makes_a_reader_of_queries_fail() {
     let word = prop_oneof![
         "\\PC{0,40}",
         "[a-z_]{1,12}(\\{[a-z]{0,4}(=|!=|=~|!~)?\"?.{0,6}\"?\\}?)?( ?[-+*/%^] ?|\\[|\\]|\\(|\\)|,| or | by )?[a-z0-9(]{0,10}",
-        prop::sample::select(vec!["2021-10", "2021-Q3", "-1", "0", "99999999999999999999", "travinh", "9m", "true", "1~2~3", "null", "NaN", "2199-12", "1900-01"])
-            .prop_map(ToOwned::to_owned),
+        prop::sample::select(vec![
+            "2021-10",
+            "2021-Q3",
+            "-1",
+            "0",
+            "99999999999999999999",
+            "travinh",
+            "9m",
+            "true",
+            "1~2~3",
+            "null",
+            "NaN",
+            "2199-12",
+            "1900-01"
+        ])
+        .prop_map(ToOwned::to_owned),
     ];
-    let names = ["measure", "unit", "from", "to", "last", "step", "as_of", "geography", "cursor", "limit", "parent", "period", "query", "time", "start", "end", "match[]"];
+    let names = [
+        "measure",
+        "unit",
+        "from",
+        "to",
+        "last",
+        "step",
+        "as_of",
+        "geography",
+        "cursor",
+        "limit",
+        "parent",
+        "period",
+        "query",
+        "time",
+        "start",
+        "end",
+        "match[]",
+    ];
     let pairs = proptest::collection::vec((prop::sample::select(names.to_vec()), word), 0..7);
     let paths = [
-        "series", "ranking", "scorecard", "findings", "completeness", "quality", "observations", "units", "revisions", "targets",
-        "/prometheus/api/v1/query", "/prometheus/api/v1/query_range", "/prometheus/api/v1/series", "/metrics/figures",
+        "series",
+        "ranking",
+        "scorecard",
+        "findings",
+        "completeness",
+        "quality",
+        "observations",
+        "units",
+        "revisions",
+        "targets",
+        "/prometheus/api/v1/query",
+        "/prometheus/api/v1/query_range",
+        "/prometheus/api/v1/series",
+        "/metrics/figures",
     ];
     proptest!(Config { cases: 500, max_shrink_iters: 200, ..Config::default() }, |(path in prop::sample::select(paths.to_vec()), pairs in pairs)| {
         let query: Vec<String> = pairs.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();

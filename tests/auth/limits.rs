@@ -185,7 +185,9 @@ fn a_body_has_a_size_before_and_after_it_is_decompressed() {
     post(&[], &zipped).problem(400);
     post(&[], &vec![b' '; (32 << 20) + 1]).problem(413);
     // Without a length it is read as far as the bound.
-    let head = format!("POST /api/v1/observations HTTP/1.1\r\nhost: x\r\nauthorization: {bearer}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n");
+    let head = format!(
+        "POST /api/v1/observations HTTP/1.1\r\nhost: x\r\nauthorization: {bearer}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+    );
     let chunk = [format!("{:x}\r\n", 1 << 20).into_bytes(), vec![b' '; 1 << 20], b"\r\n".to_vec()].concat();
     let answer = server.raw(&[head.into_bytes(), chunk.repeat(33)].concat());
     assert!(answer.starts_with("HTTP/1.1 413 "), "{}", &answer[..answer.len().min(200)]);
@@ -213,7 +215,11 @@ fn a_request_that_does_not_come_is_not_waited_for() {
     limits.patience.grace = Duration::from_secs(1);
     let server = server(limits);
     let reporter = server.holder(Role::Admin, None);
-    let head = |method: &str, key: &str| format!("{method} /api/v1/observations HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{{");
+    let head = |method: &str, key: &str| {
+        format!(
+            "{method} /api/v1/observations HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{{"
+        )
+    };
     // A body that stops, of somebody who may send one.
     let (answer, took) = begun(&server, head("POST", &reporter.key).as_bytes());
     assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("application/problem+json") && answer.contains("connection: close"), "{answer}");

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use governor::clock::{Clock, DefaultClock};
+use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::state::keyed::ShrinkableKeyedStateStore;
@@ -136,11 +137,14 @@ pub fn network(address: Option<IpAddr>) -> IpAddr {
     }
 }
 
+/// What takes from buckets, or looks at them.
+type Limiter<K, C> = RateLimiter<K, Store<K>, C, NoOpMiddleware<<C as Clock>::Instant>>;
+
 /// Buckets by key, at most so many.
 struct Buckets<K: Hash + Eq + Clone, C: Clock = DefaultClock> {
-    taking: RateLimiter<K, Store<K>, C>,
+    taking: Limiter<K, C>,
     /// The same buckets, left as they are.
-    looking: RateLimiter<K, Store<K>, C>,
+    looking: Limiter<K, C>,
     shared: Arc<Mutex<Shared<K>>>,
     clock: C,
 }
@@ -151,11 +155,11 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
     }
 }
 
-impl<K: Hash + Eq + Clone, C: Clock> Buckets<K, C> {
+impl<K: Hash + Eq + Clone, C: Clock + Clone> Buckets<K, C> {
     fn by(rate: Rate, most: usize, clock: C) -> Self {
         let shared = Arc::new(Mutex::new(Shared { levels: HashMap::new(), rest: None, most, pruned: None }));
         let of = |keeps: bool| RateLimiter::new(rate.quota(), Store { shared: Arc::clone(&shared), keeps }, clock.clone());
-        Self { taking: of(true), looking: of(false), shared: Arc::clone(&shared), clock: clock.clone() }
+        Self { taking: of(true), looking: of(false), shared: Arc::clone(&shared), clock }
     }
 
     fn take(&self, key: &K) -> Result<(), Duration> {
