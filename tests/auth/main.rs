@@ -15,6 +15,7 @@ mod browser;
 mod figures;
 mod instances;
 mod keys;
+mod limits;
 mod oidc;
 mod opening;
 mod owasp;

@@ -30,7 +30,7 @@ const DOMAIN_CRATES: [&str; 9] = ["ahash", "chrono", "pest", "pest_derive", "rus
 const INTAKE_CRATES: [&str; 5] = ["chrono", "csv", "serde", "serde_json", "thiserror"];
 
 /// Crates that belong to some layers alone.
-const BELONGS: [(&str, &[&str]); 21] = [
+const BELONGS: [(&str, &[&str]); 26] = [
     ("diesel", &["store"]),
     ("diesel_migrations", &["store"]),
     ("libsqlite3_sys", &["store"]),
@@ -53,6 +53,11 @@ const BELONGS: [(&str, &[&str]); 21] = [
     ("subtle", &["app"]),
     ("ureq", &["app"]),
     ("base64", &["app", "http"]),
+    ("governor", &["http"]),
+    ("flate2", &["http"]),
+    ("futures_util", &["http"]),
+    ("actix_tls", &["http"]),
+    ("rustix", &["http", "server"]),
 ];
 
 /// A source file: where it lies below `src/`, its module path, and every path that it names.
