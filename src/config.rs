@@ -116,6 +116,23 @@ pub struct Access {
     pub tls_key: Option<PathBuf>,
 }
 
+/// What anybody may cost the service; docs/limits.md has the bounds that cannot be set, too.
+#[derive(Args, Clone, Debug)]
+pub struct Limits {
+    /// Requests a second of the holder of a key or token: N, N/s or off. Off is off for addresses and failed sign-ins, too.
+    #[arg(long, env = "EGOV_KPI_RATE_LIMIT", default_value = "5000/s", value_name = "N/s|off")]
+    pub rate_limit: String,
+    /// Requests a second of an address without a key: N, N/s or off.
+    #[arg(long, env = "EGOV_KPI_RATE_LIMIT_ADDRESS", default_value = "500/s", value_name = "N/s|off")]
+    pub rate_limit_address: String,
+    /// Most connections at once; fewer when not so many files may be open.
+    #[arg(long, env = "EGOV_KPI_CONNECTIONS", default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
+    pub connections: u32,
+    /// Most connections of one address at once, trusted proxies aside.
+    #[arg(long, env = "EGOV_KPI_CONNECTIONS_ADDRESS", default_value_t = 2_000, value_name = "N", value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
+    pub connections_address: u32,
+}
+
 /// What can be read without a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Open {
@@ -164,6 +181,9 @@ pub enum Command {
         /// Who may call what.
         #[command(flatten)]
         access: Box<Access>,
+        /// What anybody may cost it.
+        #[command(flatten)]
+        limits: Limits,
     },
     /// Show what it does: the real figures of October 2021 and a sample province, in a temporary ledger.
     #[command(after_help = "The ledger is gone when the demo ends. Invented figures stand only under the unit `sample`.")]

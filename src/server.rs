@@ -4,6 +4,7 @@ mod tls;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -21,12 +22,19 @@ use crate::app::clock::Clock;
 use crate::app::keys::{KeyState, Watch};
 use crate::error::Error;
 use crate::http::access::Settings as Access;
+use crate::http::limits::Settings as Limits;
 use crate::http::{self, Context};
 use crate::pages;
 use crate::store::Store;
 
 /// How long a request in flight may take while the service stops.
 const LAST_ANSWERS: u64 = 30;
+/// How long a connection may take to be closed, and what comes of a body that nobody reads to be thrown away.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// How long an answer may lie in the system's hands without the other side taking any of it, in milliseconds.
+const UNREAD: u32 = 60_000;
+/// Files that are open besides connections: the ledger's, at most.
+const OTHER_FILES: usize = 256;
 /// How long a ledger may load before the address is announced nevertheless.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -62,6 +70,8 @@ pub struct Settings {
     pub admin_key: Option<PathBuf>,
     /// TLS; none where a proxy does it.
     pub tls: Option<TlsFiles>,
+    /// What anybody may cost it.
+    pub limits: Limits,
 }
 
 impl Settings {
@@ -71,7 +81,15 @@ impl Settings {
     /// Of an address, everything else as it is by default.
     #[must_use]
     pub fn at(listen: &str) -> Self {
-        Self { listen: listen.to_owned(), workers: None, scraped: Self::SCRAPED, access: Access::default(), admin_key: None, tls: None }
+        Self {
+            listen: listen.to_owned(),
+            workers: None,
+            scraped: Self::SCRAPED,
+            access: Access::default(),
+            admin_key: None,
+            tls: None,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -85,7 +103,10 @@ pub fn start(settings: &Settings, open: impl FnOnce() -> Result<App, Error> + Se
     let address = listener.local_addr().map_err(surroundings)?;
     let (config, certificate) = settings.tls.as_ref().map(tls::open).transpose()?.unzip();
     let access = Access { loopback: address.ip().is_loopback(), ..settings.access.clone() };
-    let context = Context::new(settings.scraped, access, config.is_some()).map_err(|error| surroundings(std::io::Error::other(error)))?;
+    let limits = Limits { connections: settings.limits.connections.min(open_files().saturating_sub(OTHER_FILES)), ..settings.limits.clone() };
+    // What an answer's reader does not take for so long is given up; connections have it from the socket that listens.
+    rustix::net::sockopt::set_tcp_user_timeout(&listener, UNREAD).map_err(|error| surroundings(error.into()))?;
+    let context = Context::new(settings.scraped, access, &limits, config.is_some()).map_err(|error| surroundings(std::io::Error::other(error)))?;
     let web = Web::start(&context, listener, settings.workers, config)?;
     let admin_key = settings.admin_key.clone();
     let opened = move || {
@@ -168,11 +189,23 @@ pub fn open(address: &str, clock: Clock) -> Result<App, Error> {
     App::open_by(Store::open(address, true)?, clock)
 }
 
+/// Lets this process open as many files as it may, and says how many that is.
+fn open_files() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
+        return current.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
+    }
+    maximum.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX)
+}
+
 fn surroundings(source: std::io::Error) -> Error {
     Error::surroundings("the service cannot run")(source)
 }
 
 fn server(context: Context, listener: TcpListener, workers: Option<u16>, tls: Option<ServerConfig>) -> std::io::Result<actix_web::dev::Server> {
+    let (connections, metrics) = (Arc::clone(&context.limits.connections), Arc::clone(&context.metrics));
+    let most = connections.most();
     let data = web::Data::new(context);
     let factory = move || {
         actix_web::App::new()
@@ -191,6 +224,10 @@ fn server(context: Context, listener: TcpListener, workers: Option<u16>, tls: Op
     let server = HttpServer::new(factory)
         .keep_alive(Duration::from_secs(75))
         .client_request_timeout(Duration::from_secs(10))
+        .client_disconnect_timeout(FAREWELL)
+        // The count of all workers' connections is ours; none of them stops taking any before it is reached.
+        .max_connections(most.saturating_add(1))
+        .on_connect(move |io, data| connections.accept(io, data, || metrics.bounded("connections")))
         .shutdown_timeout(LAST_ANSWERS)
         .disable_signals();
     let server = if let Some(workers) = workers { server.workers(usize::from(workers)) } else { server };

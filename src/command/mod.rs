@@ -51,10 +51,12 @@ impl From<Outcome> for ExitCode {
 pub fn run(config: Config) -> Outcome {
     let clock = Clock::new(config.utc_offset);
     let outcome = match config.command {
-        Command::Serve { listen, database, workers, scrape_series, access } => serve::settings(&listen.address, *access).and_then(|settings| {
-            let settings = Settings { workers, scraped: usize::try_from(scrape_series).unwrap_or(usize::MAX), ..settings };
-            serve::run(&settings, &database.address, clock)
-        }),
+        Command::Serve { listen, database, workers, scrape_series, access, limits } => {
+            serve::settings(&listen.address, *access, &limits).and_then(|settings| {
+                let settings = Settings { workers, scraped: usize::try_from(scrape_series).unwrap_or(usize::MAX), ..settings };
+                serve::run(&settings, &database.address, clock)
+            })
+        }
         Command::Demo { listen, no_serve, lang } => demo::run(&listen.address, no_serve, lang, &clock),
         Command::Import { files, database, reference, reason, from_line, of } => {
             import::run(&files, (&database.address, clock), Envelope { source_kind: None, reference, reason }, from_line, &of.query())

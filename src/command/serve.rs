@@ -6,9 +6,11 @@ use super::Outcome;
 use crate::app::access::Role;
 use crate::app::clock::Clock;
 use crate::app::tokens::{self, FRESH, RETRY, Tokens};
-use crate::config::{Access, ForwardedHeader, Open};
+use crate::config::{Access, ForwardedHeader, Limits, Open};
 use crate::error::Error;
 use crate::http::access::{Area, Forwarding, Network, Settings as Opened};
+use crate::http::limits::Settings as Bounds;
+use crate::http::limits::rates::Written;
 use crate::server::{self, Settings, TlsFiles};
 
 /// Runs until a signal.
@@ -36,7 +38,7 @@ fn announced(scheme: &str, address: std::net::SocketAddr) {
 ///
 /// # Errors
 /// [`Error::Usage`] for what cannot be.
-pub fn settings(listen: &str, access: Access) -> Result<Settings, Error> {
+pub fn settings(listen: &str, access: Access, limits: &Limits) -> Result<Settings, Error> {
     let mut open: Vec<Area> = access.open.iter().flat_map(|open| areas(*open)).copied().collect();
     if access.public_reads {
         open.extend(Area::FIGURES);
@@ -63,7 +65,23 @@ pub fn settings(listen: &str, access: Access) -> Result<Settings, Error> {
     });
     let tls = access.tls_cert.zip(access.tls_key).map(|(certificate, key)| TlsFiles { certificate, key });
     let opened = Opened { open, forwarding, tokens: tokens.transpose()?, ..Opened::default() };
-    Ok(Settings { access: opened, admin_key: access.admin_key_file, tls, ..Settings::at(listen) })
+    Ok(Settings { access: opened, admin_key: access.admin_key_file, tls, limits: bounds(limits)?, ..Settings::at(listen) })
+}
+
+/// What anybody may cost, from the command line.
+fn bounds(limits: &Limits) -> Result<Bounds, Error> {
+    let rate = |flag: &str, text: &str| text.parse::<Written>().map_err(|error| Error::Usage(format!("{flag} {text}: {error}")));
+    let (Written(key), Written(address)) = (rate("--rate-limit", &limits.rate_limit)?, rate("--rate-limit-address", &limits.rate_limit_address)?);
+    let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    let default = Bounds::default();
+    Ok(Bounds {
+        key,
+        address: address.filter(|_| key.is_some()),
+        sign_in: default.sign_in.filter(|_| key.is_some()),
+        connections: number(limits.connections),
+        connections_of_one: number(limits.connections_address),
+        ..default
+    })
 }
 
 fn areas(open: Open) -> &'static [Area] {

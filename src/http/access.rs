@@ -9,11 +9,12 @@ mod proxy;
 mod table;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, USER_AGENT, WWW_AUTHENTICATE};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use base64::Engine;
@@ -23,6 +24,7 @@ pub use proxy::{Forwarding, Network};
 pub use table::{Area, Need, ROUTES};
 
 use super::Context;
+use super::limits::{self, body};
 use super::problem::Problem;
 use crate::app::App;
 use crate::app::access::{Identity, Role};
@@ -73,6 +75,10 @@ impl Refusal {
         Self { reason, problem: Problem::unauthorized(detail) }
     }
 
+    fn limited(bound: &'static str, detail: &str, wait: Duration) -> Self {
+        Self { reason: bound, problem: Problem::too_many(detail, wait).of_bound(bound) }
+    }
+
     fn forbidden(reason: &'static str, detail: impl Into<String>) -> Self {
         Self { reason, problem: Problem::forbidden(detail) }
     }
@@ -91,9 +97,29 @@ pub fn who(request: &HttpRequest) -> Result<Identity, Problem> {
 /// # Errors
 /// Those of inner middleware; a refusal is an answer.
 pub async fn guard(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let announced = body::announced(request.headers());
+    let mut answer = admitted(request, next).await?;
+    // What was not read of a body is not waited for.
+    if announced && answer.request().extensions().get::<body::Read>().is_none() {
+        answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    Ok(answer)
+}
+
+async fn admitted(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    if let Err(problem) = limits::head(&request) {
+        return Ok(request.into_response(problem.error_response()));
+    }
+    let Some(context) = request.app_data::<web::Data<Context>>().cloned() else {
+        return Ok(request.into_response(Problem::internal().error_response()));
+    };
+    let address = context.access.forwarding.address(request.headers(), request.peer_addr().map(|peer| peer.ip()));
     // No route at all: that there is nothing is said to everybody. Nothing is handed on that was not looked up here.
     let Some(pattern) = pattern(&request) else {
-        let answer = super::no_such_route(request.request());
+        let answer = match anonymous(&context, address) {
+            Ok(()) => super::no_such_route(request.request()),
+            Err(refusal) => refusal.problem.error_response(),
+        };
         return Ok(request.into_response(answer));
     };
     let Some(need) = table::need(request.method().as_str(), &pattern) else {
@@ -102,12 +128,12 @@ pub async fn guard(request: ServiceRequest, next: Next<impl MessageBody + 'stati
     if need == Need::Nothing {
         return Ok(next.call(request).await?.map_into_boxed_body());
     }
-    let Some(context) = request.app_data::<web::Data<Context>>().cloned() else {
-        return Ok(request.into_response(Problem::internal().error_response()));
-    };
-    let address = context.access.forwarding.address(request.headers(), request.peer_addr().map(|peer| peer.ip()));
+    let mut request = request;
     match admit(&context, &request, need, address).await {
         Ok(identity) => {
+            if let Err(problem) = body(&mut request, &context, need).await {
+                return Ok(request.into_response(problem.error_response()));
+            }
             if let (Some(key), Ok(app)) = (&identity.origin.key, context.app()) {
                 app.ring().used(key, identity.origin.address.as_deref());
             }
@@ -146,11 +172,31 @@ fn undeclared(request: ServiceRequest, pattern: &str) -> ServiceResponse<BoxBody
     request.into_response(Problem::forbidden("nobody may call this").error_response())
 }
 
-/// A line in the log and a count; never a word of what was sent.
+/// Reads the body of what changes something, or asks by a form.
+async fn body(request: &mut ServiceRequest, context: &Context, need: Need) -> Result<(), Problem> {
+    if !matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
+        return Ok(());
+    }
+    let most = if matches!(need, Need::Role(_)) { super::MAX_BODY } else { super::MAX_FORM };
+    body::read(request, &context.limits.bodies, most).await
+}
+
+/// A request without a key: there may be only so many from an address. Before there is a first key nobody has one, and nothing is counted.
+fn anonymous(context: &Context, address: Option<IpAddr>) -> Result<(), Refusal> {
+    if context.app().is_ok_and(|app| context.access.needs_none(app)) {
+        return Ok(());
+    }
+    let refused = |wait| Refusal::limited("rate_address", "too many requests without a key come from this address", wait);
+    context.limits.rates.address(address).map_err(refused)
+}
+
+/// A line in the log, as far as there may be one more, and a count; never a word of what was sent.
 fn tell(context: &Context, reason: &'static str, method: &str, route: &str, address: Option<IpAddr>, key: Option<&str>) {
-    let address = address.map(|address| address.to_string()).unwrap_or_default();
-    tracing::warn!(reason, method, route, address, key = key.unwrap_or_default(), "a request was refused");
     context.metrics.refused(reason);
+    if context.limits.lines.may_write() {
+        let address = address.map(|address| address.to_string()).unwrap_or_default();
+        tracing::warn!(reason, method, route, address, key = key.unwrap_or_default(), "a request was refused");
+    }
 }
 
 /// A refusal with how to sign in.
@@ -190,7 +236,7 @@ async fn admit(context: &Context, request: &ServiceRequest, need: Need, address:
                     "a password opens pages and figures to a browser; everything else takes Authorization: Bearer",
                 ));
             }
-            from(recognise(app, settings, &key).await?)
+            from(signed_in(context, app, &key, address).await?)
         }
         None if settings.needs_none(app) => {
             let (proxied, foreign) = (proxy::is_forwarded(headers), cross_site(headers));
@@ -202,8 +248,13 @@ async fn admit(context: &Context, request: &ServiceRequest, need: Need, address:
             }
             from(Identity::anonymous(Role::Admin))
         }
-        None if open => from(Identity::anonymous(Role::Reader)),
-        None => return Err(Refusal::unauthorized("missing", "send a key as Authorization: Bearer KEY")),
+        None => {
+            anonymous(context, address)?;
+            if !open {
+                return Err(Refusal::unauthorized("missing", "send a key as Authorization: Bearer KEY"));
+            }
+            from(Identity::anonymous(Role::Reader))
+        }
     };
     let least = match need {
         Need::Nothing | Need::Reading(_) => Role::Reader,
@@ -212,6 +263,28 @@ async fn admit(context: &Context, request: &ServiceRequest, need: Need, address:
     if identity.role < least {
         return Err(Refusal::forbidden("role", format!("this takes the role {least}; {} has the role {}", identity.name, identity.role)));
     }
+    Ok(identity)
+}
+
+/// Who holds a key or a token, when this address may try, and its holder ask once more.
+async fn signed_in(context: &Context, app: &App, key: &str, address: Option<IpAddr>) -> Result<Identity, Refusal> {
+    let rates = &context.limits.rates;
+    if let Err(wait) = rates.may_sign_in(address) {
+        // Whoever has signed in from here already goes on, whatever others behind the same address try: nothing is told by that,
+        // as the key is looked at all the same.
+        let known = address.is_some_and(|address| app.ring().was_used_from(app.ring().named(key), &address.to_string()));
+        if !known {
+            return Err(Refusal::limited("rate_sign_in", "too many sign-ins from this address have failed", wait));
+        }
+    }
+    let identity = recognise(app, &context.access, key).await.inspect_err(|refusal| {
+        // A key that has ended is no guess.
+        if matches!(refusal.reason, "unknown" | "token") {
+            rates.failed(address);
+        }
+    })?;
+    let refused = |wait| Refusal::limited("rate_key", "too many requests come with this key", wait);
+    rates.key(&identity.holder).map_err(refused)?;
     Ok(identity)
 }
 

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::Context;
 use super::params::{Params, cursor, read_cursor};
-use super::problem::{Answer, Problem, Problems};
+use super::problem::{Answer, Problems};
 use super::reply::{Cell, Format, json, table};
 use crate::app::audit::{AuditQuery, AuditView, MAX_PAGE};
 
@@ -71,7 +71,7 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
         Ok(found) => found,
         Err(unchanged) => return Ok(unchanged),
     };
-    let page = web::block(move || moment.audit(&query)).await.map_err(|_stopping| Problem::internal())??;
+    let page = context.compute(move || moment.audit(&query)).await?;
     let (revision, stamp) = (page.revision, stamp.at(page.revision));
     let next = page.next.map(|last| cursor(&[revision, last]));
     match format {

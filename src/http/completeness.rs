@@ -49,7 +49,7 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
         Ok(found) => found,
         Err(unchanged) => return Ok(unchanged),
     };
-    let (view, more) = web::block(move || moment.completeness(&query)).await.map_err(|_stopping| Problem::internal())??;
+    let (view, more) = context.compute(move || moment.completeness(&query)).await?;
     let stamp = stamp.at(view.revision);
     let next = offset_cursor(view.revision, more.then_some(offset + limit));
     match format {

@@ -26,6 +26,7 @@ pub async fn readyz(context: web::Data<Context>) -> Answer {
 #[utoipa::path(tag = "service", responses((status = 200, description = "Prometheus' text format", body = String, content_type = "text/plain"), Problems))]
 #[get("/metrics")]
 pub async fn metrics(context: web::Data<Context>) -> Answer {
+    context.metrics.connected(context.limits.connections.open());
     let text = context.metrics.text(context.app().ok()).map_err(|_e| Problem::internal())?;
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
 }

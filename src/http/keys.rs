@@ -97,7 +97,7 @@ pub async fn add(request: HttpRequest, context: web::Data<Context>, body: Result
 pub async fn rotate(request: HttpRequest, context: web::Data<Context>, id: web::Path<String>, body: Result<web::Bytes, actix_web::Error>) -> Answer {
     let app = context.app()?;
     Params::of(&request)?.finish()?;
-    let bytes = read_body(&request, body)?;
+    let bytes = read_body(body)?;
     let sent = if bytes.is_empty() { RotationBody::default() } else { read::<Option<RotationBody>>(read_json(&request, Ok(bytes))?.0)?.unwrap_or_default() };
     let overlap = sent.overlap_days.unwrap_or(OVERLAP_DAYS);
     if !(0..=MAX_DAYS).contains(&overlap) {

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::Context;
 use super::params::{Params, cursor, read_cursor};
-use super::problem::{Answer, Problem, Problems};
+use super::problem::{Answer, Problems};
 use super::reply::{Cell, Format, json, table};
 use crate::app::ledger::{LedgerView, MAX_PAGE, RevisionView};
 
@@ -57,7 +57,7 @@ pub async fn get_revisions(request: HttpRequest, context: web::Data<Context>) ->
         Ok(found) => found,
         Err(unchanged) => return Ok(unchanged),
     };
-    let (revision, revisions, more) = web::block(move || moment.revisions(after, limit)).await.map_err(|_stopping| Problem::internal())??;
+    let (revision, revisions, more) = context.compute(move || moment.revisions(after, limit)).await?;
     let stamp = stamp.at(revision);
     let next = revisions.last().filter(|_| more).map(|last| cursor(&[revision, last.revision]));
     match format {
@@ -121,11 +121,10 @@ fn row(revision: RevisionView) -> Vec<Cell> {
 )]
 #[get("/ledger")]
 pub async fn get_ledger(request: HttpRequest, context: web::Data<Context>) -> Answer {
-    let app = context.app()?;
     let mut params = Params::of(&request)?;
     let (digest, wanted) = (params.flag("digest", false), params.wanted(&request));
     params.finish()?;
-    let moment = app.moment(&wanted).await?;
-    let view = web::block(move || moment.ledger(digest)).await.map_err(|_stopping| Problem::internal())??;
+    let moment = context.when(&wanted).await?;
+    let view = context.compute(move || moment.ledger(digest)).await?;
     Ok(HttpResponse::Ok().json(view))
 }

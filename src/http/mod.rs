@@ -13,6 +13,7 @@ mod health;
 mod keyed;
 mod keys;
 mod ledger;
+pub mod limits;
 mod observations;
 mod params;
 mod periods;
@@ -51,6 +52,9 @@ use crate::app::moment::{Moment, Wanted};
 /// Largest request body in bytes, after decompression.
 pub const MAX_BODY: usize = 32 << 20;
 
+/// Largest form that asks in PromQL, in bytes.
+pub const MAX_FORM: usize = 1 << 20;
+
 /// How many PromQL queries are carried out at once; others wait for their turn within their time.
 pub const QUERIES: usize = 2;
 
@@ -71,6 +75,8 @@ pub struct Context {
     pub readers: Arc<Semaphore>,
     /// What is open, and how it is told who somebody is.
     pub access: Arc<access::Settings>,
+    /// What anybody may cost the service, and what counts towards it.
+    pub limits: Arc<limits::Limits>,
     /// Whether the service speaks TLS itself.
     pub tls: bool,
 }
@@ -80,8 +86,11 @@ impl Context {
     ///
     /// # Errors
     /// When the metrics contradict each other, which a test would have shown.
-    pub fn new(scraped: usize, access: access::Settings, tls: bool) -> Result<Self, ::prometheus::Error> {
+    pub fn new(scraped: usize, access: access::Settings, limits: &limits::Settings, tls: bool) -> Result<Self, ::prometheus::Error> {
+        let forwarding = access.forwarding.clone();
+        let limits = limits::Limits::new(limits, move |address| forwarding.is_proxy(address));
         Ok(Self {
+            limits: Arc::new(limits),
             app: Arc::new(OnceLock::new()),
             metrics: Arc::new(Metrics::new()?),
             scraped,
@@ -102,12 +111,37 @@ impl Context {
         wanted: &Wanted,
         format: impl Into<&'static str>,
     ) -> Result<Result<(Moment, reply::Stamp), HttpResponse>, Problem> {
-        let moment = self.app()?.moment(wanted).await?;
+        let moment = self.when(wanted).await?;
         let stamp = reply::Stamp::of(&moment, wanted.by_day);
         Ok(match reply::not_modified(request, &stamp, format) {
             Some(answer) => Err(answer),
             None => Ok((moment, stamp)),
         })
+    }
+
+    /// The state that a request wants; one of the past in its turn, as it may have to be loaded.
+    ///
+    /// # Errors
+    /// As for [`Context::moment`]; 503 when its turn does not come.
+    pub async fn when(&self, wanted: &Wanted) -> Result<Moment, Problem> {
+        let _turn = if wanted.as_of.is_some() { Some(self.limits.past_turn().await?) } else { None };
+        Ok(self.app()?.moment(wanted).await?)
+    }
+
+    /// Computes what takes its time on another thread, in its turn.
+    ///
+    /// # Errors
+    /// What the computing gives; 503 when its turn does not come or the service is stopping.
+    pub async fn compute<T: Send + 'static, E: Send + 'static>(&self, compute: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, Problem>
+    where
+        Problem: From<E>,
+    {
+        let turn = self.limits.turn().await?;
+        let computed = web::block(move || {
+            let _turn = turn; // until it is computed, also when nobody waits for it any more
+            compute()
+        });
+        Ok(computed.await.map_err(|_stopping| Problem::internal())??)
     }
 
     /// Makes the service ready.

@@ -1,16 +1,16 @@
 //! `POST /observations` records a submission, `GET /observations` reads figures as recorded.
 
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::Context;
 use super::access::who;
 use super::keyed::{keyed, told};
 use super::params::{Params, cursor, read_cursor};
 use super::problem::{Answer, Problem, Problems};
 use super::reply::{Cell, Format, json, table};
-use super::{Context, MAX_BODY};
 use crate::app::keyed::Given;
 use crate::app::observations::{FigureQuery, MAX_PAGE, ObservationView};
 use crate::app::submissions::{Body, Receipt, SourceView};
@@ -101,7 +101,7 @@ pub async fn post(request: HttpRequest, context: web::Data<Context>, body: Resul
     }
     params.finish()?;
     let who = who(&request)?;
-    let bytes = read_body(&request, body)?.to_vec();
+    let bytes = read_body(body)?.to_vec();
     let key = keyed(&request, &bytes)?;
     let body = if is_csv { Body::Csv(bytes, Envelope { source_kind: Some("csv".to_owned()), reference, reason }) } else { Body::Json(bytes) };
     let given = if dry_run { Given::first(app.try_out(&body, &who)?) } else { app.submit_keyed(&body, &who, key.as_ref()).await? };
@@ -117,16 +117,9 @@ pub(super) fn receipt(given: &Given<Receipt>) -> HttpResponse {
     told(answer.json(&given.answer), given)
 }
 
-/// The bytes of a body, or why they cannot be had.
-pub(super) fn read_body(request: &HttpRequest, body: Result<web::Bytes, actix_web::Error>) -> Result<web::Bytes, Problem> {
-    let encoding = request.headers().get(CONTENT_ENCODING).map_or("identity", |value| value.to_str().unwrap_or_default());
-    if !["identity", "gzip", "deflate"].iter().any(|known| encoding.trim().eq_ignore_ascii_case(known)) {
-        return Err(Problem::media_type("a body without Content-Encoding, or gzip or deflate"));
-    }
-    body.map_err(|error| match error.as_response_error().status_code() {
-        actix_web::http::StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(format!("a body has at most {MAX_BODY} bytes")),
-        _ => Problem::malformed("the body cannot be read"),
-    })
+/// The bytes of a body, which were read and decompressed before (`limits/body.rs`), or why they cannot be had.
+pub(super) fn read_body(body: Result<web::Bytes, actix_web::Error>) -> Result<web::Bytes, Problem> {
+    body.map_err(|_unread| Problem::malformed("the body cannot be read"))
 }
 
 /// A page of figures as recorded.
@@ -187,7 +180,7 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
         Ok(found) => found,
         Err(unchanged) => return Ok(unchanged),
     };
-    let page = web::block(move || moment.figures(&query)).await.map_err(|_stopping| Problem::internal())??;
+    let page = context.compute(move || moment.figures(&query)).await?;
     let stamp = stamp.at(page.revision);
     let next = page.next.map(|key| cursor(&[page.revision, key.revision, key.unit, key.measure, key.month]));
     match format {

@@ -30,7 +30,7 @@ impl Params {
         let unreadable = |_e| Problem::parameter("", "malformed", "the query string cannot be read");
         let pairs = Query::<Vec<(String, String)>>::from_query(request.query_string()).map_err(unreadable)?.into_inner();
         if pairs.len() > MAX_PARAMETERS {
-            return Err(Problem::parameter("", "too_many", format!("at most {MAX_PARAMETERS} parameters")));
+            return Err(Problem::parameter("", "too_many", format!("at most {MAX_PARAMETERS} parameters")).of_bound("parameters"));
         }
         Ok(Self { pairs, faults: Vec::new() })
     }

@@ -54,7 +54,7 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
         Ok(found) => found,
         Err(unchanged) => return Ok(unchanged),
     };
-    let (revision, periods) = web::block(move || moment.closings(history)).await.map_err(|_stopping| Problem::internal())??;
+    let (revision, periods) = context.compute(move || moment.closings(history)).await?;
     let stamp = stamp.at(revision);
     match format {
         Format::Json => json(&request, &stamp, None, &Periods { revision, periods }),
@@ -95,7 +95,7 @@ async fn change(request: &HttpRequest, context: &Context, period: &str, body: Re
     let mut params = Params::of(request)?;
     let mut reason = params.note("reason");
     let period = period.parse::<Period>().map_err(|error| params.fault("period", "malformed_period", error.to_string()));
-    let bytes = read_body(request, body)?;
+    let bytes = read_body(body)?;
     if !bytes.is_empty() {
         let (value, _) = read_json(request, Ok(bytes.clone()))?;
         match serde_json::from_value::<Option<ReasonBody>>(value) {

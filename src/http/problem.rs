@@ -1,6 +1,7 @@
 //! The one place where an error becomes an answer: RFC 9457 problem documents (contract section 3).
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
@@ -32,7 +33,19 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<FaultView>)]
     pub errors: Vec<Fault>,
+    /// Which bound was met, for the metric.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub bound: Option<&'static str>,
+    /// In how many seconds to try again.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub retry_after: Option<u64>,
 }
+
+/// Which bound an answer says was met; it goes with the answer to where it is counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bound(pub &'static str);
 
 /// One fault of the input.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -52,7 +65,7 @@ pub struct FaultView {
 
 impl Problem {
     fn new(status: StatusCode, kind: &str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { kind: format!("urn:egov-kpi:{kind}"), title, status: status.as_u16(), detail: detail.into(), errors: Vec::new() }
+        Self { kind: format!("urn:egov-kpi:{kind}"), title, status: status.as_u16(), detail: detail.into(), errors: Vec::new(), bound: None, retry_after: None }
     }
 
     /// 422 with every fault.
@@ -138,6 +151,56 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", detail)
     }
 
+    /// 408 for a request that does not come in time.
+    #[must_use]
+    pub fn too_slow(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "Too slow", detail)
+    }
+
+    /// 414 for a path and query that are too long.
+    #[must_use]
+    pub fn long_url(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::URI_TOO_LONG, "too-large", "Too large", detail)
+    }
+
+    /// 431 for headers that are too many or too large.
+    #[must_use]
+    pub fn large_headers(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too-large", "Too large", detail)
+    }
+
+    /// 429 with how long to wait.
+    #[must_use]
+    pub fn too_many(detail: impl Into<String>, wait: std::time::Duration) -> Self {
+        let seconds = wait.as_millis().div_ceil(1_000).max(1);
+        let retry_after = Some(u64::try_from(seconds).unwrap_or(u64::MAX));
+        Self { retry_after, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many requests", detail) }
+    }
+
+    /// 503 when others are to be answered first.
+    #[must_use]
+    pub fn busy(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Try again", detail)
+    }
+
+    /// The same because of a bound.
+    #[must_use]
+    pub fn of_bound(self, bound: &'static str) -> Self {
+        Self { bound: Some(bound), ..self }
+    }
+
+    /// Which bound it says was met.
+    fn met(&self) -> Option<&'static str> {
+        let of_fault = |fault: &Fault| match (fault.code, fault.pointer.as_str()) {
+            ("span_too_long", _) => Some("span"),
+            ("too_many", "/observations") => Some("batch"),
+            ("too_many", _) => Some("entries"),
+            ("out_of_range", "/limit") => Some("page"),
+            _ => None,
+        };
+        self.bound.or_else(|| self.errors.iter().find_map(of_fault)).or((self.status == StatusCode::PAYLOAD_TOO_LARGE.as_u16()).then_some("entries"))
+    }
+
     /// 500; the cause is in the log.
     #[must_use]
     pub fn internal() -> Self {
@@ -176,7 +239,7 @@ impl From<Error> for Problem {
                 Self::internal()
             }
             Error::TooLarge(detail) => Self::too_large(detail),
-            Error::Busy(detail) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Try again", detail),
+            Error::Busy(detail) => Self::busy(detail).of_bound("writer"),
             Error::Unsettled => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unsettled", "Not known whether it was recorded", error.to_string()),
             Error::Behind(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "behind", "Not there yet", error.to_string()),
             Error::Surroundings { .. } => {
@@ -217,8 +280,11 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let body = serde_json::to_vec(self).unwrap_or_default();
         let mut answer = HttpResponse::build(self.status());
-        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
-            answer.insert_header(("Retry-After", "1"));
+        if let Some(seconds) = self.retry_after.or((self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(1)) {
+            answer.insert_header((RETRY_AFTER, seconds));
+        }
+        if let Some(bound) = self.met() {
+            answer.extensions_mut().insert(Bound(bound));
         }
         answer.content_type(MEDIA_TYPE).body(body)
     }

@@ -12,9 +12,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::Context;
 use super::params::Params;
+use super::problem::Bound;
 use super::problem::{Answer as Answered, Problem, Problems};
+use super::{Context, MAX_FORM};
 use crate::app::moment::Moment;
 use crate::app::state::State;
 use crate::domain::metric::{LABELS, label};
@@ -28,8 +29,6 @@ use crate::prometheus::promql::{
 };
 use crate::prometheus::select::{Series, Wanted, latest, select};
 
-/// Largest form in bytes.
-const MAX_FORM: usize = 1 << 20;
 /// Most selectors in one question about labels or series.
 const MAX_MATCHES: usize = 100;
 /// The version whose answers these are like; Grafana asks for it.
@@ -70,7 +69,7 @@ type Reply = Result<Vec<u8>, Refusal>;
 
 async fn answer(request: HttpRequest, context: web::Data<Context>, body: Result<web::Bytes, actix_web::Error>, handler: fn(Call) -> Reply) -> HttpResponse {
     let Ok(app) = context.app() else {
-        return refused(&Refusal { kind: "unavailable", message: "the ledger is being loaded".to_owned() });
+        return refused(&Refusal::unavailable("the ledger is being loaded"));
     };
     let Ok(body) = body else {
         return refused(&Refusal::bad(format!("a form has at most {MAX_FORM} bytes")));
@@ -91,7 +90,7 @@ async fn answer(request: HttpRequest, context: web::Data<Context>, body: Result<
     // A few at a time, so that whoever posts figures need not wait for whoever asks.
     let turn = Arc::clone(&context.queries).acquire_owned();
     let Ok(Ok(turn)) = tokio::time::timeout_at(until.into(), turn).await else {
-        return refused(&Refusal { kind: "timeout", message: "other queries are being answered; try again".to_owned() });
+        return bounded(&Refusal { message: "other queries are being answered; try again".to_owned(), ..Refusal::timeout() }, "promql_turn");
     };
     let carried_out = web::block(move || {
         let _turn = turn; // until it is carried out, also when nobody waits for the answer any more
@@ -99,8 +98,9 @@ async fn answer(request: HttpRequest, context: web::Data<Context>, body: Result<
     });
     match carried_out.await {
         Ok(Ok(body)) => HttpResponse::Ok().content_type("application/json").body(body),
+        Ok(Err(refusal)) if refusal.bounded => bounded(&refusal, if refusal.kind == "timeout" { "promql_time" } else { "promql_size" }),
         Ok(Err(refusal)) => refused(&refusal),
-        Err(_stopping) => refused(&Refusal { kind: "unavailable", message: "the service is stopping".to_owned() }),
+        Err(_stopping) => refused(&Refusal::unavailable("the service is stopping")),
     }
 }
 
@@ -111,6 +111,13 @@ fn refused(refusal: &Refusal) -> HttpResponse {
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
     HttpResponse::build(status).json(json!({ "status": "error", "errorType": refusal.kind, "error": refusal.message }))
+}
+
+/// The same because of a bound.
+fn bounded(refusal: &Refusal, bound: &'static str) -> HttpResponse {
+    let mut answer = refused(refusal);
+    answer.extensions_mut().insert(Bound(bound));
+    answer
 }
 
 /// When the answer to a request has to be there: within `timeout`, and never later than the bound.
@@ -387,6 +394,9 @@ pub async fn figures(request: HttpRequest, context: web::Data<Context>) -> Answe
         let series = latest(&state, &measures, unit, state.clock.this_month(), most)?;
         exposition::text(&state, &series).map_err(|error| Refusal::execution(error.to_string()))
     });
-    let text = written.await.map_err(|_stopping| Problem::internal())?.map_err(|refusal| Problem::parameter("measure", "too_many", refusal.message))?;
+    let text = written
+        .await
+        .map_err(|_stopping| Problem::internal())?
+        .map_err(|refusal| Problem::parameter("measure", "too_many", refusal.message).of_bound("scrape"))?;
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
 }

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::Context;
 use super::params::{Params, offset_cursor};
-use super::problem::{Answer, Problem, Problems};
+use super::problem::{Answer, Problems};
 use super::reply::{Format, cells, json, table};
 use crate::app::quality::{QualityQuery, QualityView, RULES};
 
@@ -58,7 +58,7 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
         Err(unchanged) => return Ok(unchanged),
     };
     let after = query.offset + query.limit;
-    let (revision, notices, more) = web::block(move || moment.quality(&query)).await.map_err(|_stopping| Problem::internal())??;
+    let (revision, notices, more) = context.compute(move || moment.quality(&query)).await?;
     let stamp = stamp.at(revision);
     let next = offset_cursor(revision, more.then_some(after));
     match format {

@@ -35,7 +35,7 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
         Ok(found) => found,
         Err(unchanged) => return Ok(unchanged),
     };
-    let ranking = web::block(move || moment.ranking(&query)).await.map_err(|_stopping| Problem::internal())??;
+    let ranking = context.compute(move || moment.ranking(&query)).await?;
     let stamp = stamp.at(ranking.revision);
     if format == Format::Json {
         return json(&request, &stamp, None, &ranking);

@@ -35,7 +35,7 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
         Ok(found) => found,
         Err(unchanged) => return Ok(unchanged),
     };
-    let scorecard = web::block(move || moment.scorecard(&query)).await.map_err(|_stopping| Problem::internal())??;
+    let scorecard = context.compute(move || moment.scorecard(&query)).await?;
     let stamp = stamp.at(scorecard.revision);
     if format == Format::Json {
         return json(&request, &stamp, None, &scorecard);

@@ -103,7 +103,7 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
         Err(unchanged) => return Ok(unchanged),
     };
     let light = query.whose.is_light() && query.measures.len() * query.whose.named() * 60 < HEAVY;
-    let page = if light { moment.series(&query)? } else { web::block(move || moment.series(&query)).await.map_err(|_stopping| Problem::internal())?? };
+    let page = if light { moment.series(&query)? } else { context.compute(move || moment.series(&query)).await? };
     answer(&request, &stamp.at(page.revision), format, rows, &page).await
 }
 

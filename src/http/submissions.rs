@@ -7,7 +7,7 @@ use super::access::who;
 use super::keyed::keyed;
 use super::observations::receipt;
 use super::params::Params;
-use super::problem::{Answer, Problem, Problems};
+use super::problem::{Answer, Problems};
 use crate::app::submissions::{PastReceipt, Receipt};
 
 /// The receipt of a submission.
@@ -26,8 +26,8 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>, id: web::Pat
     let mut params = Params::of(&request)?;
     let wanted = params.wanted(&request);
     params.finish()?;
-    let moment = context.app()?.moment(&wanted).await?;
-    let receipt = web::block(move || moment.receipt(&id)).await.map_err(|_stopping| Problem::internal())??;
+    let moment = context.when(&wanted).await?;
+    let receipt = context.compute(move || moment.receipt(&id)).await?;
     Ok(HttpResponse::Ok().json(receipt))
 }
 

@@ -144,7 +144,7 @@ pub(super) fn read_json(request: &HttpRequest, body: Result<web::Bytes, actix_we
     if media.split(';').next().map(str::trim) != Some("application/json") {
         return Err(Problem::media_type("application/json"));
     }
-    let bytes = read_body(request, body)?;
+    let bytes = read_body(body)?;
     let value = serde_json::from_slice(&bytes).map_err(|error| Problem::malformed(format!("the body is no JSON: {error}")))?;
     Ok((value, keyed(request, &bytes)?))
 }

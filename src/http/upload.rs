@@ -39,7 +39,7 @@ pub(super) async fn upload(request: &HttpRequest, payload: web::Payload) -> Resu
     let mut inner = payload.into_inner();
     if media != "multipart/form-data" {
         let bytes = web::Bytes::from_request(request, &mut inner).await;
-        return Ok(Upload { bytes: read_body(request, bytes)?.to_vec(), name: None, media });
+        return Ok(Upload { bytes: read_body(bytes)?.to_vec(), name: None, media });
     }
     if request.headers().contains_key(CONTENT_ENCODING) {
         return Err(Problem::media_type("a form without Content-Encoding"));

@@ -11,7 +11,7 @@ use actix_web::middleware::Next;
 use actix_web::{ResponseError, web};
 
 use super::Context;
-use super::problem::{MEDIA_TYPE, Problem};
+use super::problem::{Bound, MEDIA_TYPE, Problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -46,8 +46,15 @@ pub async fn watch(request: ServiceRequest, next: Next<impl MessageBody + 'stati
     }
     let (status, took) = (answer.status(), started.elapsed());
     let route = answer.request().match_pattern().unwrap_or_else(|| "none".to_owned());
+    let bound = answer.response().extensions().get::<Bound>().copied();
+    let mut told = true;
     if let Some(context) = context {
         context.metrics.answered(&route, &method, status.as_u16(), took);
+        if let Some(Bound(reason)) = bound {
+            context.metrics.bounded(reason);
+        }
+        // Whoever is refused again and again does not fill the log.
+        told = !status.is_client_error() || context.limits.lines.may_write();
     }
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     // A probe that asks again and again whether the ledger is loaded is no failure.
@@ -56,7 +63,7 @@ pub async fn watch(request: ServiceRequest, next: Next<impl MessageBody + 'stati
         tracing::error!(request_id = %id, method, route, status = status.as_u16(), took_micros = micros, "request failed");
     } else if method == "GET" && (expected || !status.is_client_error()) {
         tracing::debug!(request_id = %id, method, route, status = status.as_u16(), took_micros = micros, "request answered");
-    } else {
+    } else if told {
         tracing::info!(request_id = %id, method, route, status = status.as_u16(), took_micros = micros, "request answered");
     }
     Ok(answer)

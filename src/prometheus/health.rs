@@ -13,6 +13,32 @@ const BUCKETS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 /// Methods that have a label of their own.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
 
+/// The reasons of `egov_kpi_refused_total`; `docs/limits.md` says which bound each is of.
+pub const BOUNDS: [&str; 22] = [
+    "rate_key",
+    "rate_address",
+    "rate_sign_in",
+    "connections",
+    "url",
+    "headers",
+    "header_bytes",
+    "parameters",
+    "body",
+    "body_time",
+    "bodies",
+    "batch",
+    "entries",
+    "span",
+    "page",
+    "turn",
+    "past",
+    "writer",
+    "promql_turn",
+    "promql_time",
+    "promql_size",
+    "scrape",
+];
+
 /// The service's own health.
 pub struct Metrics {
     registry: Registry,
@@ -20,6 +46,8 @@ pub struct Metrics {
     latency: HistogramVec,
     recorded: IntCounterVec,
     refused: IntCounterVec,
+    bounded: IntCounterVec,
+    connections: IntGauge,
     figures: IntGauge,
     units: IntGauge,
     findings: IntGauge,
@@ -63,12 +91,17 @@ impl Metrics {
             ),
             &["reason"],
         )?;
+        let bounded = IntCounterVec::new(Opts::new("egov_kpi_refused_total", "Requests and connections refused because of a bound."), &["reason"])?;
+        // All are there from the beginning: the first refusal is an increase.
+        BOUNDS.iter().for_each(|reason| bounded.with_label_values(&[reason]).reset());
+        let connections = gauge("egov_kpi_connections", "Connections that are open.")?;
         registry.register(Box::new(refused.clone()))?;
+        registry.register(Box::new(bounded.clone()))?;
         registry.register(Box::new(last_write.clone()))?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(latency.clone()))?;
         registry.register(Box::new(recorded.clone()))?;
-        Ok(Self { registry, requests, latency, recorded, refused, figures, units, findings, revision, cube_bytes, last_write, ready })
+        Ok(Self { registry, requests, latency, recorded, refused, bounded, connections, figures, units, findings, revision, cube_bytes, last_write, ready })
     }
 
     /// Counts a request by its route's template.
@@ -82,6 +115,16 @@ impl Metrics {
     /// Counts a request that was refused, for one of a few reasons.
     pub fn refused(&self, reason: &str) {
         self.refused.with_label_values(&[reason]).inc();
+    }
+
+    /// Counts what a bound has refused.
+    pub fn bounded(&self, reason: &str) {
+        self.bounded.with_label_values(&[reason]).inc();
+    }
+
+    /// How many connections are open.
+    pub fn connected(&self, open: usize) {
+        self.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
     }
 
     /// Everything in Prometheus' text format.

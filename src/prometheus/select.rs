@@ -132,7 +132,7 @@ pub fn select(moment: &Moment, wanted: &[Wanted<'_>], until: Instant) -> Result<
             return Ok((revision, found));
         }
     }
-    Err(Refusal { kind: "unavailable", message: "figures came in faster than the query was read".to_owned() })
+    Err(Refusal::unavailable("figures came in faster than the query was read"))
 }
 
 /// Whether matchers of a label are true of a value.
@@ -180,7 +180,7 @@ pub fn latest(state: &State, codes: &[String], unit: Option<usize>, month: Month
         plan(&mut planner)?;
         planner.jobs.iter().for_each(|job| take(state, today, job, &mut found));
         if found.len() > most {
-            return Err(Refusal::execution(format!("more than {most} series: name a unit or measures, or raise --scrape-series")));
+            return Err(Refusal::too_much(format!("more than {most} series: name a unit or measures, or raise --scrape-series")));
         }
         Ok(())
     };
@@ -284,7 +284,7 @@ impl<'a> Planner<'a> {
         self.series += series;
         self.values += series * usize::try_from(job.last.since(job.first) + 1).unwrap_or(0);
         if self.series > self.most || (self.most == MAX_SERIES && self.values > MAX_VALUES) {
-            return Err(Refusal::execution(format!(
+            return Err(Refusal::too_much(format!(
                 "the query is about more than {MAX_SERIES} series or {MAX_VALUES} monthly values; name a unit, a parent or a level"
             )));
         }

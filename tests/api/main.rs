@@ -17,6 +17,7 @@ mod geography;
 mod harness;
 mod health;
 mod home;
+mod hostile;
 mod idempotency;
 mod instances;
 mod invalid;

@@ -9,6 +9,7 @@ use egov_kpi::app::access::Role;
 use egov_kpi::app::clock::Clock;
 use egov_kpi::app::keys::{Issued, NewKey};
 use egov_kpi::http::access::Settings as Access;
+use egov_kpi::http::limits::Settings as Limits;
 use egov_kpi::server::{self, Running, Settings};
 use serde_json::{Value, json};
 
@@ -48,7 +49,16 @@ impl Guarded {
     }
 
     pub fn over(home: Home, access: Access) -> Self {
-        let running = serve(&home.address(), access);
+        Self::start(home, access, Limits::default())
+    }
+
+    /// With bounds of its own.
+    pub fn bounded(access: Access, limits: Limits) -> Self {
+        Self::start(Home::new(), access, limits)
+    }
+
+    fn start(home: Home, access: Access, limits: Limits) -> Self {
+        let running = serve_by(&home.address(), access, limits);
         Self { api: Api::of(&running.address.to_string()), running: Some(running), home }
     }
 
@@ -87,8 +97,12 @@ impl Drop for Guarded {
 
 /// A server over a ledger, to be stopped by the caller.
 pub fn serve(address: &str, access: Access) -> Running {
+    serve_by(address, access, Limits::default())
+}
+
+fn serve_by(address: &str, access: Access, limits: Limits) -> Running {
     let address = address.to_owned();
-    let settings = Settings { workers: Some(2), access, ..Settings::at("127.0.0.1:0") };
+    let settings = Settings { workers: Some(2), access, limits, ..Settings::at("127.0.0.1:0") };
     server::start(&settings, move || server::open(&address, Clock::default()), |_address| {}).unwrap()
 }
 

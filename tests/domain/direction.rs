@@ -35,7 +35,7 @@ const INTAKE_CRATES: [&str; 12] =
 const GUARD: &str = "intake/document/pdf/guard.rs";
 
 /// Crates that belong to some layers alone.
-const BELONGS: [(&str, &[&str]); 27] = [
+const BELONGS: [(&str, &[&str]); 32] = [
     ("diesel", &["store"]),
     ("diesel_migrations", &["store"]),
     ("libsqlite3_sys", &["store"]),
@@ -64,6 +64,11 @@ const BELONGS: [(&str, &[&str]); 27] = [
     ("subtle", &["app"]),
     ("ureq", &["app"]),
     ("base64", &["app", "http"]),
+    ("governor", &["http"]),
+    ("flate2", &["http"]),
+    ("futures_util", &["http"]),
+    ("actix_tls", &["http"]),
+    ("rustix", &["http", "server"]),
 ];
 
 /// A source file: where it lies below `src/`, its module path, and every path that it names.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
 use super::{ADMIN_FILE, KIND, KeyDocument, KeyState, PREFIX, now};
 use crate::app::access::{Identity, Origin, Role, SignedIn};
@@ -142,11 +141,11 @@ impl Ring {
     /// # Errors
     /// Why it is of no use; that it has ended only to one who has all of it.
     pub fn recognise(&self, key: &str) -> Result<Identity, Unrecognised> {
-        let (id, digest) = (self.named(key), Sha256::digest(key));
+        let (id, digest) = (self.named(key), work::digest(key));
         let known = Arc::clone(&self.known.read());
         let nobody = (None, chain::Hash::default());
         let (document, hash) = known.keys.get(id).map_or(nobody, |(document, hash)| (Some(document), *hash));
-        let same = bool::from(digest.as_slice().ct_eq(hash.as_slice()));
+        let same = work::same(&digest, &hash);
         let Some(document) = document.filter(|_| same) else { return Err(Unrecognised::Unknown) };
         match document.state(now()) {
             KeyState::Active => Ok(identity(id, document)),
@@ -168,6 +167,12 @@ impl Ring {
             }
             None => drop(uses.insert(id.to_owned(), Use { at: now, address: address.map(ToOwned::to_owned), written: 0 })),
         }
+    }
+
+    /// Whether a key was last used from an address, since the start of this process.
+    #[must_use]
+    pub fn was_used_from(&self, id: &str, address: &str) -> bool {
+        self.uses.lock().get(id).is_some_and(|used| used.address.as_deref() == Some(address))
     }
 
     /// The uses to be written down now, or with `all` every one that was not yet: each key's at most once a minute.
@@ -197,6 +202,32 @@ impl Ring {
     }
 }
 
+/// What looking at a key costs: its digest and a comparison that takes as long wherever the two differ. A test counts both.
+mod work {
+    use sha2::{Digest, Sha256};
+    use subtle::ConstantTimeEq;
+
+    use crate::store::chain::Hash;
+
+    #[cfg(test)]
+    thread_local! {
+        /// Digests and comparisons of this thread.
+        pub static DONE: std::cell::Cell<(u32, u32)> = const { std::cell::Cell::new((0, 0)) };
+    }
+
+    pub fn digest(key: &str) -> Hash {
+        #[cfg(test)]
+        DONE.set((DONE.get().0 + 1, DONE.get().1));
+        Sha256::digest(key).into()
+    }
+
+    pub fn same(one: &Hash, other: &Hash) -> bool {
+        #[cfg(test)]
+        DONE.set((DONE.get().0, DONE.get().1 + 1));
+        one.as_slice().ct_eq(other.as_slice()).into()
+    }
+}
+
 fn identity(id: &str, document: &KeyDocument) -> Identity {
     Identity {
         name: document.name.clone(),
@@ -206,5 +237,38 @@ fn identity(id: &str, document: &KeyDocument) -> Identity {
         unit: document.unit.clone(),
         expires_at: document.expires_at,
         origin: Origin { how: SignedIn::Key, key: Some(id.to_owned()), address: None, agent: None },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::keys::NewKey;
+    use crate::store::Store;
+
+    #[test]
+    fn a_key_that_nobody_holds_costs_as_much_as_a_wrong_and_a_right_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite://{}", folder.path().join("ring.db").display()), true).unwrap();
+        let app = crate::app::App::open(store).unwrap();
+        let new = |name: &str| NewKey { name: name.to_owned(), role: Role::Reader, unit: None, expires: None };
+        let right = app.add_key_now(new("right"), "test").unwrap();
+        let revoked = app.add_key_now(new("revoked"), "test").unwrap();
+        let id = app.ring().named(&revoked.key).to_owned();
+        app.revoke_key_now(&id, "test").unwrap();
+        let wrong = format!("ek_{}_{}", app.ring().named(&right.key), "0".repeat(52));
+        for (key, expected) in [
+            (right.key.as_str(), None),
+            (wrong.as_str(), Some(Unrecognised::Unknown)),
+            (revoked.key.as_str(), Some(Unrecognised::Revoked)),
+            ("ek_0123456789_0000000000000000000000000000000000000000000000000000", Some(Unrecognised::Unknown)),
+            ("no key at all", Some(Unrecognised::Unknown)),
+            ("", Some(Unrecognised::Unknown)),
+        ] {
+            work::DONE.set((0, 0));
+            assert_eq!(app.ring().recognise(key).err(), expected, "{key}");
+            assert_eq!(work::DONE.get(), (1, 1), "{key}");
+        }
+        app.stop();
     }
 }

@@ -55,6 +55,12 @@ pub struct Forwarding {
 }
 
 impl Forwarding {
+    /// Whether an address is one of the proxies.
+    #[must_use]
+    pub fn is_proxy(&self, address: IpAddr) -> bool {
+        self.proxies.iter().any(|proxy| proxy.contains(address))
+    }
+
     /// The address that a request comes from: the last one on its way that is no proxy of ours.
     #[must_use]
     pub fn address(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Option<IpAddr> {
@@ -62,7 +68,7 @@ impl Forwarding {
         let name = if self.by_forwarded { FORWARDED } else { X_FORWARDED_FOR };
         let hops: Vec<&str> = headers.get_all(name).filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).collect();
         for hop in hops.into_iter().rev().take(MAX_HOPS) {
-            if !self.proxies.iter().any(|proxy| proxy.contains(found)) {
+            if !self.is_proxy(found) {
                 break;
             }
             let written = if self.by_forwarded { of_forwarded(hop) } else { Some(hop) };

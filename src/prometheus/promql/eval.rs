@@ -113,7 +113,7 @@ pub fn evaluate_range(plan: &Plan, series: &[Vec<Series>], (start, end, step): (
         };
         values += if let Value::Vector(vector) = &value { vector.len() } else { 1 };
         if values > MAX_VALUES {
-            return Err(Refusal::execution(format!("the answer would have more than {MAX_VALUES} values: ask for fewer series, or a longer step")));
+            return Err(Refusal::too_much(format!("the answer would have more than {MAX_VALUES} values: ask for fewer series, or a longer step")));
         }
         match &value {
             Value::Scalar(number) => found.entry(Arc::default()).or_default().push((time, *number)),
@@ -144,7 +144,7 @@ impl Run<'_> {
     fn spend(&mut self, samples: usize) -> Result<(), Refusal> {
         self.samples += samples;
         if self.samples > MAX_SAMPLES {
-            return Err(Refusal::execution(format!("query processing would load too many samples into memory in query execution: more than {MAX_SAMPLES}")));
+            return Err(Refusal::too_much(format!("query processing would load too many samples into memory in query execution: more than {MAX_SAMPLES}")));
         }
         if Instant::now() > self.until { Err(Refusal::timeout()) } else { Ok(()) }
     }

@@ -37,22 +37,39 @@ pub struct Refusal {
     pub kind: &'static str,
     /// What is wrong.
     pub message: String,
+    /// Whether it is more than a bound allows.
+    pub bounded: bool,
 }
 
 impl Refusal {
     /// The query cannot be understood, or asks for something that is not supported.
     pub fn bad(message: impl Into<String>) -> Self {
-        Self { kind: "bad_data", message: message.into() }
+        Self { kind: "bad_data", message: message.into(), bounded: false }
     }
 
     /// The query cannot be carried out.
     pub fn execution(message: impl Into<String>) -> Self {
-        Self { kind: "execution", message: message.into() }
+        Self { kind: "execution", message: message.into(), bounded: false }
+    }
+
+    /// The query is longer or deeper than a bound allows.
+    pub fn long(message: impl Into<String>) -> Self {
+        Self { bounded: true, ..Self::bad(message) }
+    }
+
+    /// It asks for more than a bound allows.
+    pub fn too_much(message: impl Into<String>) -> Self {
+        Self { bounded: true, ..Self::execution(message) }
+    }
+
+    /// The service cannot answer at the moment.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self { kind: "unavailable", message: message.into(), bounded: false }
     }
 
     /// It would take too long.
     #[must_use]
     pub fn timeout() -> Self {
-        Self { kind: "timeout", message: "query timed out in expression evaluation".to_owned() }
+        Self { kind: "timeout", message: "query timed out in expression evaluation".to_owned(), bounded: true }
     }
 }

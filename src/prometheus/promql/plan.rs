@@ -111,7 +111,7 @@ pub fn selector(text: &str) -> Result<Selector, Refusal> {
 /// Refuses what is too long or nests too deep to be parsed and computed on a thread's stack.
 fn bounded(query: &str) -> Result<(), Refusal> {
     if query.len() > MAX_QUERY {
-        return Err(Refusal::bad(format!("the query has {} bytes, {MAX_QUERY} are the bound", query.len())));
+        return Err(Refusal::long(format!("the query has {} bytes, {MAX_QUERY} are the bound", query.len())));
     }
     let (mut quote, mut escaped, mut operators) = (None, false, 0);
     for c in query.chars() {
@@ -126,7 +126,7 @@ fn bounded(query: &str) -> Result<(), Refusal> {
     let words =
         query.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| ["and", "or", "unless", "atan2"].iter().any(|set| word.eq_ignore_ascii_case(set)));
     if operators + words.count() > MAX_OPERATORS {
-        return Err(Refusal::bad(format!("more than {MAX_OPERATORS} operators and parentheses")));
+        return Err(Refusal::long(format!("more than {MAX_OPERATORS} operators and parentheses")));
     }
     Ok(())
 }
@@ -134,7 +134,7 @@ fn bounded(query: &str) -> Result<(), Refusal> {
 impl Plan {
     fn node(&mut self, expression: &Expr, depth: usize) -> Result<Node, Refusal> {
         if depth > MAX_DEPTH {
-            return Err(Refusal::bad(format!("the query nests deeper than {MAX_DEPTH} levels")));
+            return Err(Refusal::long(format!("the query nests deeper than {MAX_DEPTH} levels")));
         }
         let depth = depth + 1;
         Ok(match expression {

@@ -1,0 +1,20 @@
+//! Any text as a PromQL query: planned, and evaluated at a time and over a range where none of its selectors finds a series.
+#![no_main]
+
+use std::time::{Duration, Instant};
+
+use egov_kpi::prometheus::promql::{evaluate_instant, evaluate_range, parse_duration, parse_time, plan, selector};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    let _ = (parse_time(text), parse_duration(text));
+    if let Ok(selector) = selector(text) {
+        let (first, last) = selector.months(0, 1_640_000_000_000);
+        assert!(first <= last);
+    }
+    let Ok(plan) = plan(text) else { return };
+    let series = vec![Vec::new(); plan.selectors.len()];
+    let until = Instant::now() + Duration::from_secs(10);
+    let _ = evaluate_instant(&plan, &series, 1_634_688_000_000, until);
+    let _ = evaluate_range(&plan, &series, (1_630_000_000_000, 1_640_000_000_000, 86_400_000), until);
+});
