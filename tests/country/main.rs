@@ -124,7 +124,9 @@ fn every_answer_over_the_country_comes_from_the_cube_without_sql() {
         let (status, body) = service.get(&path);
         let took = began.elapsed();
         assert_eq!(status, 200, "{path}: {}", String::from_utf8_lossy(&body));
-        assert_eq!(statements(), Vec::<String>::new(), "{path}");
+        // The thread that watches for new and revoked keys asks beside every answer, and for none.
+        let asked: Vec<String> = statements().into_iter().filter(|statement| !statement.contains("[\"key\", ")).collect();
+        assert_eq!(asked, Vec::<String>::new(), "{path}");
         writeln!(table, "{question:46} {:8.2} {:5}", took.as_secs_f64() * 1e3, body.len() / 1024).unwrap();
     }
     println!("{table}");

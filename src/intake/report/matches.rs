@@ -197,6 +197,11 @@ impl<'a> Paragraph<'a> {
         {
             return Some(Against::Joint);
         }
+        // The second of "25.108/26.000" is what the first is of; the first of "từ 7.541 lên 7.602" is what was.
+        let before = found.item.checked_sub(1).map(|item| sequence.slice(&(item..item + 1)).1.trim()).unwrap_or_default();
+        if (before == "/" && found.span.start >= found.item) || before == "từ" {
+            return Some(Against::Joint);
+        }
         // What is counted stands behind the number: another noun than the pattern's own is another figure.
         let behind = sequence.slice(&(found.item + 1..found.item + 2)).1.trim();
         if found.span.end <= found.item + 1 && COUNTED.contains(&behind) && !recognizer.words.contains(behind) {

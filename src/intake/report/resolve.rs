@@ -455,7 +455,8 @@ impl Claims<'_> {
             .find(|claim| !claim.outside && self.visible(claim.item) && (self.setting.catalogue.indicator(&claim.measure.code).is_none() == percent))?;
         // Words of its own beyond the time and a noun would say that it is something else.
         let words = self.seen.segment.clone().filter(|at| !sequence.is_number(*at)).count();
-        (claim.now && words <= 6).then(|| Claim { anchored: true, ..claim.clone() })
+        let handed_over = sequence.slice(&self.seen.segment).1.contains(" chuyển ");
+        (claim.now && words <= 6 && !handed_over).then(|| Claim { anchored: true, ..claim.clone() })
     }
 }
 

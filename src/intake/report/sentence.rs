@@ -16,6 +16,8 @@ use crate::intake::numbers::{self, Number};
 #[derive(Default)]
 pub struct Above {
     headings: Vec<Heading>,
+    /// Whether a heading names another unit than the report's.
+    pub foreign: bool,
     /// What was considered for each number, where that is wanted.
     pub considered: Option<Vec<Considered>>,
     /// The system that the paragraph before under the same heading spoke of.
@@ -25,6 +27,8 @@ pub struct Above {
 
 struct Heading {
     level: u8,
+    /// Whether it begins with another unit.
+    foreign: bool,
     text: String,
     line: String,
     topic: Option<usize>,
@@ -72,14 +76,23 @@ impl Above {
         let done = [" kết quả ", " tình hình ", " báo cáo ", " giải quyết ", " đơn "];
         let later = line.contains(mark::LATER) && !line.contains(mark::NOW);
         // A title names what was done and what is to come; what was done in the period comes first.
-        let when = if !line.contains(mark::NOW) && (later || planned.iter().any(|words| line.contains(words))) && !done.iter().any(|words| line.contains(words))
+        let plan = line.trim_start().starts_with("kế hoạch ");
+        let when = if plan
+            || !line.contains(mark::NOW) && (later || planned.iter().any(|words| line.contains(words))) && !done.iter().any(|words| line.contains(words))
         {
             When::Plan
         } else {
             When::Now
         };
         let topic = paragraph.topics.last().map(|(_, topic)| *topic);
-        self.headings.push(Heading { level, text: own, line, topic, when });
+        let first = paragraph.sentences.first().and_then(|(_, sequences)| {
+            sequences.first()?.items.iter().find(|item| paragraph.tokens.get(item.token).is_some_and(|token| token.word().is_some()))
+        });
+        let titled = done.iter().any(|words| line.contains(words)) || line.contains(mark::NOW);
+        let foreign =
+            !titled && first.is_some_and(|item| paragraph.begins_with_another(item.token, item.unit)) && !paragraph.shouts(first.map_or(0, |item| item.token));
+        self.headings.push(Heading { foreign, level, text: own, line, topic, when });
+        self.foreign = self.headings.iter().any(|heading| heading.foreign);
     }
 
     /// The headings and what introduces the next stretch, as text.
@@ -186,6 +199,13 @@ impl<'a> Paragraph<'a> {
         let start = self.tokens.first().map_or(0, |token| token.range.start);
         let end = self.tokens.last().map_or(start, |token| token.range.end);
         self.text.get(start..end).unwrap_or_default().to_owned()
+    }
+
+    /// Whether it begins with the name of another unit than the report's.
+    #[must_use]
+    pub fn begins_with_unit_of_another(&self) -> bool {
+        let first = self.sentences.first().and_then(|(_, sequences)| sequences.first()?.items.first().copied());
+        first.is_some_and(|item| self.begins_with_another(item.token, item.unit))
     }
 
     /// Its words as one line, without what stands in parentheses.

@@ -32,6 +32,12 @@ pub struct Work<'w> {
     pub considered: Option<&'w mut Vec<Considered>>,
 }
 
+/// What a clause about the report's whole unit begins with.
+const WHOLES: [&str; 5] = [" toàn tỉnh ", " toàn thành phố ", " tính chung ", " cả tỉnh ", " tổng cộng "];
+/// What a clause about somebody else begins with, besides the name of a unit.
+const OTHERS: [&str; 10] =
+    [" cấp huyện ", " cấp xã ", " cấp sở ", " cả nước ", " toàn quốc ", " công an ", " bưu điện ", " riêng lĩnh vực ", " các huyện ", " các xã "];
+
 /// How good a claim is: whether its time fits, whether it belongs to a figure before, how many words say it, how few were passed over.
 type Rank = (bool, bool, usize, std::cmp::Reverse<usize>);
 
@@ -159,7 +165,9 @@ impl<'a> Paragraph<'a> {
                 return;
             }
         }
-        if let Some(reason) = self.foreign(found, seen) {
+        if claim.unit == self.setting.unit
+            && let Some(reason) = self.foreign(found, seen, work.above)
+        {
             return self.refuse(number, reason, Some(claim.measure), work);
         }
         let kpi = self.setting.catalogue.indicator(&claim.measure.code).is_none();
@@ -229,11 +237,14 @@ impl<'a> Paragraph<'a> {
     }
 
     /// Why a number is another unit's, if it is.
-    fn foreign(&self, found: &Match<'_>, seen: &Seen<'_>) -> Option<Reason> {
+    fn foreign(&self, found: &Match<'_>, seen: &Seen<'_>, above: &Above) -> Option<Reason> {
         if found.recognizer.names_unit {
             return None;
         }
         let sequence = seen.sequences.get(seen.sequence)?;
+        if above.foreign || self.subject_is_foreign(seen) {
+            return Some(Reason::OtherUnit);
+        }
         // "01 (huyện Châu Thành)"
         if sequence.hidden_units.iter().any(|(at, unit)| seen.segment.contains(at) && *at >= seen.item && *unit != self.setting.unit) {
             return Some(Reason::OtherUnit);
@@ -265,8 +276,54 @@ impl<'a> Paragraph<'a> {
         None
     }
 
+    /// Whether what is said is said of somebody else: a clause before the number, or its own, begins with another unit, and none behind that
+    /// with the whole.
+    fn subject_is_foreign(&self, seen: &Seen<'_>) -> bool {
+        let (mut sequence, mut before) = (seen.sequence, seen.item);
+        loop {
+            let Some(list) = seen.sequences.get(sequence) else { return false };
+            for clause in list.clauses().into_iter().rev().filter(|clause| clause.range.start <= before) {
+                let (_, line) = list.slice(&(clause.range.start..clause.range.end.min(clause.range.start + 6)));
+                if WHOLES.iter().any(|whole| line.starts_with(whole)) {
+                    return false;
+                }
+                let starts = OTHERS.iter().any(|other| line.starts_with(other));
+                let token = list.items.get(clause.range.start).map_or(usize::MAX, |item| item.token);
+                let named = list.items.get(clause.range.start).and_then(|item| item.unit);
+                if starts || self.begins_with_another(token, named) {
+                    return true;
+                }
+            }
+            match list.parent {
+                Some((parent, behind)) => (sequence, before) = (parent, behind),
+                None => return false,
+            }
+        }
+    }
+
+    /// Whether a stretch begins with the name of another unit than the report's; the department that writes the report is none.
+    pub(super) fn begins_with_another(&self, token: usize, named: Option<usize>) -> bool {
+        if let Some(unit) = named {
+            let own = unit == self.setting.unit || self.setting.units.ancestors(self.setting.unit).any(|above| above == unit);
+            // Since 2025 the departments of science and technology write these reports.
+            let writes = |name: &str| name.contains("thông tin và truyền thông") || name == "sở khoa học và công nghệ";
+            let writer = self.setting.units.get(unit).is_some_and(|unit| writes(&unit.document.name.vi.to_lowercase()));
+            return !own && !writer;
+        }
+        let word = |at: usize| self.tokens.get(at).and_then(Token::word).unwrap_or_default();
+        let skipped = if (word(token), word(token + 1), word(token + 2), word(token + 3)) == ("ủy", "ban", "nhân", "dân") { 4 } else { 0 };
+        let at = token.saturating_add(skipped);
+        let name = match (word(at), word(at + 1)) {
+            ("thị", "xã" | "trấn") | ("thành", "phố") | ("bệnh", "viện") => at + 2,
+            ("huyện" | "quận" | "xã" | "phường" | "sở" | "tỉnh", _) => at + 1,
+            _ => return false,
+        };
+        let text = self.tokens.get(name).filter(|token| token.word().is_some()).and_then(|token| self.text.get(token.range.clone())).unwrap_or_default();
+        text.starts_with(char::is_uppercase) && !matches!(word(name), "thông" | "tt" | "tttt")
+    }
+
     /// Whether a word stands among others wholly in capitals, so that its first letter says nothing.
-    fn shouts(&self, token: usize) -> bool {
+    pub(super) fn shouts(&self, token: usize) -> bool {
         self.tokens
             .get(token)
             .and_then(|token| self.text.get(token.range.clone()))

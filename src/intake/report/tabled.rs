@@ -99,10 +99,11 @@ impl Tabled<'_> {
         let Some(header) = mapping.header.end.checked_sub(1) else { return said };
         for row in mapping.header.end..self.rows.len() {
             let columns = mapping.columns.iter().filter(|column| matches!(column.meaning, Meaning::Figures { .. } | Meaning::Unclaimed(_)));
-            let cells = columns.filter_map(|column| Some((self.cell(header, column.index)?, self.cell(row, column.index)?)));
+            let cells =
+                columns.filter(|column| !other_time(&column.text)).filter_map(|column| Some((self.cell(header, column.index)?, self.cell(row, column.index)?)));
             let cells: Vec<(Range<usize>, Range<usize>)> = cells.collect();
             let label = label(mapping, row).and_then(|(row, column)| self.cell(row, column));
-            if let Some(label) = label.filter(|_| cells.len() > 1) {
+            if let Some(label) = label.filter(|label| cells.len() > 1 && !self.is_of_another(label)) {
                 Paragraph::of_row(&self.document.text, label, &cells, self.setting, self.names).read(above, &mut said);
             }
         }
@@ -111,12 +112,21 @@ impl Tabled<'_> {
 
     /// The one figure that a label and a cell say together.
     fn cell_as_sentence(&self, label: Range<usize>, cell: Range<usize>, above: &mut Above) -> Option<Found> {
+        if self.is_of_another(&label) {
+            return None;
+        }
         let mut said = Reading::default();
         Paragraph::of_cells(&self.document.text, label, cell, self.setting, self.names).read(above, &mut said);
         match said.figures.as_slice() {
             [found] if found.role == Role::Figure && said.unclaimed.is_empty() => Some(found.clone()),
             [..] => None,
         }
+    }
+
+    /// Whether a label names another unit than the report's, known or not.
+    fn is_of_another(&self, label: &Range<usize>) -> bool {
+        let paragraph = Paragraph::new(&self.document.text, label.clone(), self.setting, self.names);
+        paragraph.begins_with_unit_of_another()
     }
 
     /// Whether a column has figures of the report's own period.
@@ -129,6 +139,14 @@ impl Tabled<'_> {
         let heading = mapping.header.end.checked_sub(1).and_then(|header| self.cell(header, column.index));
         undated || dated || heading.is_some_and(|heading| says_period(self.document.slice(&heading), period))
     }
+}
+
+/// Whether a heading speaks of another time, of a plan or of a comparison.
+fn other_time(heading: &str) -> bool {
+    let words = crate::domain::wording::words(heading).join(" ");
+    ["lũy kế", "kế hoạch", "chỉ tiêu", "mục tiêu", "so sánh", "so với", "tăng", "giảm", "cùng kỳ", "trước", "năm", "từ đầu"]
+        .iter()
+        .any(|other| words.contains(other))
 }
 
 /// The cell with the label of a row: the last one, where there are several.

@@ -97,6 +97,9 @@ pub fn unit(document: &Document, lexicon: &Lexicon, units: &Units, period: Perio
         let department = |unit: usize| units.get(unit).is_some_and(|unit| matches!(unit.document.kind, UnitKind::Department | UnitKind::Agency));
         std::iter::once(unit).chain(units.ancestors(unit)).find(|unit| !department(*unit))
     };
+    if let Some(author) = author(document, &named) {
+        return author;
+    }
     let mut counts: std::collections::BTreeMap<usize, usize> = std::collections::BTreeMap::new();
     for (n, block) in document.blocks.iter().enumerate() {
         for named in named(block) {
@@ -112,4 +115,38 @@ pub fn unit(document: &Document, lexicon: &Lexicon, units: &Units, period: Perio
     }
     let most = counts.iter().max_by_key(|(unit, count)| (**count, std::cmp::Reverse(**unit))).map(|(unit, _)| *unit)?;
     Some(most)
+}
+
+/// Whether a line says something, and is no name: it ends as a sentence does and has numbers.
+fn says_figures(line: &str) -> bool {
+    line.ends_with(['.', ';']) && line.contains(|c: char| c.is_ascii_digit())
+}
+
+/// The unit that the first lines say writes the report, when that is another than the department of information and communications, which
+/// speaks for its province: a department or district that is known, or nobody when it is not.
+fn author(document: &Document, named: &dyn Fn(&crate::intake::document::Block) -> Vec<usize>) -> Option<Option<usize>> {
+    for block in document.blocks.iter().take(8).filter(|block| !matches!(block.kind, BlockKind::Table(_)) && !says_figures(document.slice(&block.range))) {
+        let text = document.slice(&block.range);
+        let found = words(text);
+        let joined = found.join(" ");
+        let at = |words: &str| joined.starts_with(words) || joined.contains(&format!("báo cáo của {words}"));
+        // "Sở đã ban hành ..." is no name.
+        let name = text.split_whitespace().nth(1).is_some_and(|word| word.starts_with(char::is_uppercase));
+        let department = (joined.contains("báo cáo của sở ") || (joined.starts_with("sở ") && name && text.chars().count() < 120))
+            && !["sở thông tin", "sở tt", "sở tttt", "sở khoa học và công nghệ"].iter().any(|own| joined.contains(own));
+        let below = ["huyện", "thị xã", "thành phố", "xã", "phường"]
+            .iter()
+            .any(|kind| at(&format!("ủy ban nhân dân {kind} ")) || at(&format!("báo cáo của ủy ban nhân dân {kind} ")));
+        // "TỈNH SÓC TRĂNG": a province that is not known.
+        let province = joined.starts_with("ủy ban nhân dân tỉnh ") || (joined.starts_with("sở ") && joined.contains(" tỉnh "));
+        let units = named(block);
+        let below = below && text.chars().count() < 200;
+        if department || below {
+            return Some(units.first().copied());
+        }
+        if province && units.is_empty() && text.chars().count() < 120 {
+            return Some(None);
+        }
+    }
+    None
 }

@@ -71,7 +71,12 @@ static CUES: LazyLock<Vec<(Option<Regex>, When)>> = LazyLock::new(|| {
         ),
         (marks("tháng trước|kỳ trước|tháng liền trước|tháng liền kề|MONTHBEFORE"), When::Before(1)),
         (marks("cùng kỳ(?: năm trước| năm ngoái| YEARBEFORE| EARLIER)?|YEARBEFORE"), When::Before(12)),
-        (marks("trước đó|trước đây|trước kia|EARLIER|LASTMONTH|năm trước|năm ngoái|quý trước|đầu năm|cuối EARLIER|đầu YEAR|đầu kỳ"), When::Earlier),
+        (
+            marks(
+                "trong tuần|mỗi tuần|trong ngày|mỗi ngày|bình quân ngày|trước đó|trước đây|trước kia|EARLIER|LASTMONTH|năm trước|năm ngoái|quý trước|đầu năm|cuối EARLIER|đầu YEAR|đầu kỳ",
+            ),
+            When::Earlier,
+        ),
         (
             marks(
                 "nếu (?:hết|được|không|có)|(?:đưa|nâng) tỷ lệ|dự kiến|phấn đấu|mục tiêu|chỉ tiêu|kế hoạch năm|kế hoạch giao|kế hoạch YEAR|theo kế hoạch(?: năm| YEAR| giao| đề ra)|so với kế hoạch|kế hoạch là|kế hoạch đề ra|sẽ|LATER|\u{e001} kế hoạch",
