@@ -178,7 +178,7 @@ async fn body(request: &mut ServiceRequest, context: &Context, need: Need) -> Re
         return Ok(());
     }
     let most = if matches!(need, Need::Role(_)) { super::MAX_BODY } else { super::MAX_FORM };
-    body::read(request, &context.limits.bodies, most).await
+    body::read(request, &context.limits, most).await
 }
 
 /// A request without a key: there may be only so many from an address. Before there is a first key nobody has one, and nothing is counted.

@@ -16,6 +16,7 @@ use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::Limits;
 use crate::http::problem::Problem;
 
 /// The memory of bodies is counted in pieces of so many bytes.
@@ -71,6 +72,8 @@ struct Held {
 /// That a body was read whole, with its share of the memory; it goes with the request.
 pub struct Read {
     _shares: Vec<OwnedSemaphorePermit>,
+    /// Its turn, when it is large.
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Bodies {
@@ -144,7 +147,8 @@ pub fn announced(headers: &HeaderMap) -> bool {
 /// # Errors
 /// 413 when it is larger than `most`, before or after decompression; 408 when it takes too long; 415 for a coding that is not understood;
 /// 400 when it breaks off or is not what its coding says; 503 when too many others are being read.
-pub async fn read(request: &mut ServiceRequest, bodies: &Arc<Bodies>, most: usize) -> Result<(), Problem> {
+pub async fn read(request: &mut ServiceRequest, limits: &Limits, most: usize) -> Result<(), Problem> {
+    let bodies = &limits.bodies;
     let coding = coding(request.headers())?;
     let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.trim().parse::<usize>().ok());
     if length.is_some_and(|length| length > most) {
@@ -158,7 +162,8 @@ pub async fn read(request: &mut ServiceRequest, bodies: &Arc<Bodies>, most: usiz
         headers.remove(CONTENT_ENCODING);
         headers.remove(CONTENT_LENGTH);
     }
-    request.extensions_mut().insert(Read { _shares: held.shares });
+    let turn = limits.body_turn(held.bytes.len()).await?;
+    request.extensions_mut().insert(Read { _shares: held.shares, _turn: turn });
     request.set_payload(Payload::from(web::Bytes::from(held.bytes)));
     Ok(())
 }
