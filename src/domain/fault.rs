@@ -43,6 +43,12 @@ impl Faults {
         }
     }
 
+    /// Adds one that has to be seen, in the place of the last one if there is no room.
+    pub fn insist(&mut self, fault: Fault) {
+        self.0.truncate(MAX_FAULTS);
+        self.0.push(fault);
+    }
+
     /// Adds several.
     pub fn extend(&mut self, faults: impl IntoIterator<Item = Fault>) {
         faults.into_iter().for_each(|fault| self.push(fault));
@@ -100,6 +106,9 @@ mod tests {
         faults.extend((0..MAX_FAULTS + 10).map(|n| Fault::new(format!("/{n}"), "x", "x")));
         let list = faults.into_list();
         assert_eq!(list.len(), MAX_FAULTS + 1);
+        let mut faults = Faults(list.clone());
+        faults.insist(Fault::new("", "y", "y"));
+        assert_eq!((faults.0.len(), faults.0[MAX_FAULTS].code), (MAX_FAULTS + 1, "y"));
         assert_eq!((list[MAX_FAULTS - 1].code, list[MAX_FAULTS].code), ("x", "too_many_faults"));
     }
 }

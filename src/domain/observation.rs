@@ -167,7 +167,7 @@ impl<'a> Parser<'a> {
         let place = raw.place;
         if place.index >= MAX_OBSERVATIONS {
             if place.index == MAX_OBSERVATIONS {
-                self.faults.push(Fault::new("/observations", "too_many", format!("at most {MAX_OBSERVATIONS} observations in a submission")));
+                self.faults.insist(Fault::new("/observations", "too_many", format!("at most {MAX_OBSERVATIONS} observations in a submission")));
             }
             return;
         }

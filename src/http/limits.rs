@@ -69,6 +69,10 @@ pub struct Settings {
     pub turns: usize,
     /// How long a question waits for its turn.
     pub wait: Duration,
+    /// How many large bodies are carried out at once.
+    pub large_turns: usize,
+    /// How long a large body waits for its turn.
+    pub large_wait: Duration,
 }
 
 impl Default for Settings {
@@ -83,6 +87,8 @@ impl Default for Settings {
             bodies: (body::SMALL, body::LARGE),
             turns: TURNS,
             wait: PATIENCE,
+            large_turns: LARGE_TURNS,
+            large_wait: LARGE_PATIENCE,
         }
     }
 }
@@ -101,6 +107,7 @@ pub struct Limits {
     pasts: Arc<Semaphore>,
     large: Arc<Semaphore>,
     wait: Duration,
+    large_wait: Duration,
 }
 
 impl Limits {
@@ -113,8 +120,9 @@ impl Limits {
             lines: Lines::default(),
             turns: Arc::new(Semaphore::new(settings.turns)),
             pasts: Arc::new(Semaphore::new(PASTS)),
-            large: Arc::new(Semaphore::new(LARGE_TURNS)),
+            large: Arc::new(Semaphore::new(settings.large_turns)),
             wait: settings.wait,
+            large_wait: settings.large_wait,
         }
     }
 
@@ -123,7 +131,7 @@ impl Limits {
     /// # Errors
     /// 503 when it does not come.
     pub async fn body_turn(&self, length: usize) -> Result<Option<OwnedSemaphorePermit>, Problem> {
-        if length < LARGE_BODY { Ok(None) } else { turn(&self.large, LARGE_PATIENCE, "body_turn").await.map(Some) }
+        if length < LARGE_BODY { Ok(None) } else { turn(&self.large, self.large_wait, "body_turn").await.map(Some) }
     }
 
     /// The turn of a question of the past, to be kept until that is loaded.
