@@ -7,7 +7,7 @@ use ahash::AHashMap;
 
 use super::catalogue::Catalogue;
 use super::cube::{Entry, MeasureId, Overlay, View};
-use super::fault::{Fault, quoted};
+use super::fault::{Fault, Faults, quoted};
 use super::measure::{Measure, Members};
 use super::number::{FIGURE_BOUND, MAX_DECIMALS, NumberError, Written};
 use super::period::Month;
@@ -124,7 +124,7 @@ pub struct Parser<'a> {
     last: Option<(String, usize)>,
     seen: AHashMap<(usize, usize, Month), usize>,
     submission: Submission,
-    faults: Vec<Fault>,
+    faults: Faults,
 }
 
 impl<'a> Parser<'a> {
@@ -142,7 +142,7 @@ impl<'a> Parser<'a> {
             last: None,
             seen: AHashMap::new(),
             submission: Submission::default(),
-            faults: Vec::new(),
+            faults: Faults::default(),
         }
     }
 
@@ -167,7 +167,7 @@ impl<'a> Parser<'a> {
         let place = raw.place;
         if place.index >= MAX_OBSERVATIONS {
             if place.index == MAX_OBSERVATIONS {
-                self.faults.push(Fault::new("/observations", "too_many", format!("at most {MAX_OBSERVATIONS} observations in a submission")));
+                self.faults.insist(Fault::new("/observations", "too_many", format!("at most {MAX_OBSERVATIONS} observations in a submission")));
             }
             return;
         }
@@ -194,7 +194,7 @@ impl<'a> Parser<'a> {
         if self.faults.is_empty() && self.submission.figures.is_empty() {
             self.faults.push(Fault::new("/observations", "empty", "a submission needs at least one observation"));
         }
-        if self.faults.is_empty() { Ok(self.submission) } else { Err(self.faults) }
+        if self.faults.is_empty() { Ok(self.submission) } else { Err(self.faults.into_list()) }
     }
 
     /// A field as text, or its fault.

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, USER_AGENT, WWW_AUTHENTICATE};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
@@ -96,17 +96,26 @@ pub fn who(request: &HttpRequest) -> Result<Identity, Problem> {
 ///
 /// # Errors
 /// Those of inner middleware; a refusal is an answer.
-pub async fn guard(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let announced = body::announced(request.headers());
-    let mut answer = admitted(request, next).await?;
-    // What was not read of a body is not waited for.
-    if announced && answer.request().extensions().get::<body::Read>().is_none() {
-        answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+pub async fn guard(mut request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    if !body::announced(request.headers()) {
+        return admitted(request, None, next).await;
     }
-    Ok(answer)
+    let mut payload = request.take_payload();
+    let mut answer = admitted(request, Some(&mut payload), next).await?;
+    if answer.request().extensions().get::<body::Read>().is_some() {
+        return Ok(answer);
+    }
+    // What was not read of a body is not waited for.
+    answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    Ok(answer.map_body(|_, inner| BoxBody::new(body::Unread::new(inner, payload))))
 }
 
-async fn admitted(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+/// The answer to a request whose body, if it has one, is still to be read.
+async fn admitted(
+    request: ServiceRequest,
+    payload: Option<&mut Payload>,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     if let Err(problem) = limits::head(&request) {
         return Ok(request.into_response(problem.error_response()));
     }
@@ -131,7 +140,7 @@ async fn admitted(request: ServiceRequest, next: Next<impl MessageBody + 'static
     let mut request = request;
     match admit(&context, &request, need, address).await {
         Ok(identity) => {
-            if let Err(problem) = body(&mut request, &context, need).await {
+            if let Err(problem) = body(&mut request, payload, &context, need).await {
                 return Ok(request.into_response(problem.error_response()));
             }
             if let (Some(key), Ok(app)) = (&identity.origin.key, context.app()) {
@@ -173,12 +182,13 @@ fn undeclared(request: ServiceRequest, pattern: &str) -> ServiceResponse<BoxBody
 }
 
 /// Reads the body of what changes something, or asks by a form.
-async fn body(request: &mut ServiceRequest, context: &Context, need: Need) -> Result<(), Problem> {
+async fn body(request: &mut ServiceRequest, payload: Option<&mut Payload>, context: &Context, need: Need) -> Result<(), Problem> {
+    let Some(payload) = payload else { return Ok(()) };
     if !matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
         return Ok(());
     }
     let most = if matches!(need, Need::Role(_)) { super::MAX_BODY } else { super::MAX_FORM };
-    body::read(request, &context.limits.bodies, most).await
+    body::read(request, payload, &context.limits, most).await
 }
 
 /// A request without a key: there may be only so many from an address. Before there is a first key nobody has one, and nothing is counted.

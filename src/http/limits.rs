@@ -37,6 +37,12 @@ pub const TURNS: usize = 16;
 pub const PASTS: usize = 4;
 /// How long a question waits for its turn.
 pub const PATIENCE: Duration = Duration::from_secs(5);
+/// From so many bytes on a body has a turn: what is made of it takes many times its memory while it is carried out.
+pub const LARGE_BODY: usize = 256 << 10;
+/// How many large bodies are carried out at once; others wait for their turn.
+pub const LARGE_TURNS: usize = 2;
+/// How long a large body waits for its turn.
+pub const LARGE_PATIENCE: Duration = Duration::from_secs(30);
 /// Most connections at once, unless files may not be opened for as many.
 pub const CONNECTIONS: usize = 20_000;
 /// Most connections of one address at once.
@@ -63,6 +69,10 @@ pub struct Settings {
     pub turns: usize,
     /// How long a question waits for its turn.
     pub wait: Duration,
+    /// How many large bodies are carried out at once.
+    pub large_turns: usize,
+    /// How long a large body waits for its turn.
+    pub large_wait: Duration,
 }
 
 impl Default for Settings {
@@ -77,6 +87,8 @@ impl Default for Settings {
             bodies: (body::SMALL, body::LARGE),
             turns: TURNS,
             wait: PATIENCE,
+            large_turns: LARGE_TURNS,
+            large_wait: LARGE_PATIENCE,
         }
     }
 }
@@ -93,7 +105,9 @@ pub struct Limits {
     pub lines: Lines,
     turns: Arc<Semaphore>,
     pasts: Arc<Semaphore>,
+    large: Arc<Semaphore>,
     wait: Duration,
+    large_wait: Duration,
 }
 
 impl Limits {
@@ -106,8 +120,18 @@ impl Limits {
             lines: Lines::default(),
             turns: Arc::new(Semaphore::new(settings.turns)),
             pasts: Arc::new(Semaphore::new(PASTS)),
+            large: Arc::new(Semaphore::new(settings.large_turns)),
             wait: settings.wait,
+            large_wait: settings.large_wait,
         }
+    }
+
+    /// The turn of a body of such a length, to be kept until it is carried out; small ones need none.
+    ///
+    /// # Errors
+    /// 503 when it does not come.
+    pub async fn body_turn(&self, length: usize) -> Result<Option<OwnedSemaphorePermit>, Problem> {
+        if length < LARGE_BODY { Ok(None) } else { turn(&self.large, self.large_wait, "body_turn").await.map(Some) }
     }
 
     /// The turn of a question of the past, to be kept until that is loaded.
@@ -128,7 +152,7 @@ impl Limits {
 }
 
 async fn turn(turns: &Arc<Semaphore>, wait: Duration, bound: &'static str) -> Result<OwnedSemaphorePermit, Problem> {
-    let busy = || Problem::busy("other questions are being answered; try again").of_bound(bound);
+    let busy = || Problem::busy("others are being answered; try again").of_bound(bound);
     let turn = Arc::clone(turns).acquire_owned();
     tokio::time::timeout(wait, turn).await.map_err(|_elapsed| busy())?.map_err(|_closed| busy())
 }

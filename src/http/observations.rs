@@ -3,11 +3,13 @@
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
 use utoipa::ToSchema;
 
 use super::Context;
 use super::access::who;
 use super::keyed::{keyed, told};
+use super::limits::LARGE_BODY;
 use super::params::{Params, cursor, read_cursor};
 use super::problem::{Answer, Problem, Problems};
 use super::reply::{Cell, Format, json, table};
@@ -102,9 +104,17 @@ pub async fn post(request: HttpRequest, context: web::Data<Context>, body: Resul
     params.finish()?;
     let who = who(&request)?;
     let bytes = read_body(body)?.to_vec();
+    let length = bytes.len();
     let key = keyed(&request, &bytes)?;
     let body = if is_csv { Body::Csv(bytes, Envelope { source_kind: Some("csv".to_owned()), reference, reason }) } else { Body::Json(bytes) };
-    let given = if dry_run { Given::first(app.try_out(&body, &who)?) } else { app.submit_keyed(&body, &who, key.as_ref()).await? };
+    let (app, small) = (app.clone(), length < LARGE_BODY);
+    let carried_out = async move { if dry_run { app.try_out(&body, &who).map(Given::first) } else { app.submit_keyed(&body, &who, key.as_ref()).await } };
+    if small {
+        return Ok(receipt(&carried_out.await?));
+    }
+    // A large one is read and judged on a thread of its own, so that this one goes on answering.
+    let runtime = Handle::current();
+    let given = web::block(move || runtime.block_on(carried_out)).await.map_err(|_stopping| Problem::internal())??;
     Ok(receipt(&given))
 }
 

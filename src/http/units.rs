@@ -138,6 +138,9 @@ pub async fn put(request: HttpRequest, context: web::Data<Context>, body: Result
     Ok(told(HttpResponse::Ok().json(UnitsPage { revision, units, next_cursor: None }), &given))
 }
 
+/// Most values of a JSON document that is read whole, counted by what stands between them.
+const MAX_VALUES: usize = 2_000_000;
+
 /// A body that has to be JSON, and the request's key.
 pub(super) fn read_json(request: &HttpRequest, body: Result<web::Bytes, actix_web::Error>) -> Result<(serde_json::Value, Option<Keyed>), Problem> {
     let media = request.headers().get(actix_web::http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -145,6 +148,10 @@ pub(super) fn read_json(request: &HttpRequest, body: Result<web::Bytes, actix_we
         return Err(Problem::media_type("application/json"));
     }
     let bytes = read_body(body)?;
+    // Each value takes far more memory than the one byte that may stand for it.
+    if bytes.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count() > MAX_VALUES {
+        return Err(Problem::too_large(format!("a document has at most {MAX_VALUES} values")).of_bound("values"));
+    }
     let value = serde_json::from_slice(&bytes).map_err(|error| Problem::malformed(format!("the body is no JSON: {error}")))?;
     Ok((value, keyed(request, &bytes)?))
 }

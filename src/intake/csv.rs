@@ -21,8 +21,36 @@ struct Columns {
     count: usize,
 }
 
+/// Longest line in bytes: a sheet's row is far shorter, and what is read of one is held in memory cell by cell.
+pub const MAX_LINE: usize = 64 << 10;
+/// Most columns of a header.
+const MAX_COLUMNS: usize = 1_000;
+
 /// A source whose last line always ends, so that lines can be counted by their ends.
-type Ended<R> = std::io::Chain<BufReader<R>, &'static [u8]>;
+type Ended<R> = std::io::Chain<BufReader<Lines<R>>, &'static [u8]>;
+
+/// A source that breaks off at a line that is too long.
+struct Lines<R> {
+    source: R,
+    /// How much of the line has been read that it has come to.
+    length: usize,
+}
+
+impl<R: Read> Read for Lines<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.source.read(buffer)?;
+        for line in buffer.get(..read).unwrap_or_default().split_inclusive(|byte| *byte == b'\n') {
+            self.length += line.len();
+            if self.length > MAX_LINE {
+                return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, format!("a line has at most {MAX_LINE} bytes")));
+            }
+            if line.ends_with(b"\n") {
+                self.length = 0;
+            }
+        }
+        Ok(read)
+    }
+}
 
 /// A CSV whose header has been read; its rows are taken one by one.
 pub struct Rows<R> {
@@ -52,7 +80,7 @@ impl<R: Read> Rows<R> {
     /// # Errors
     /// The header's faults: columns missing, unknown or named twice, or a header that cannot be read.
     pub fn open(source: R, catalogue: &Catalogue) -> Result<Self, Vec<Fault>> {
-        let mut source = BufReader::with_capacity(1 << 16, source);
+        let mut source = BufReader::with_capacity(1 << 16, Lines { source, length: 0 });
         let unreadable = |error: std::io::Error| vec![at_line(1, "unreadable", error.to_string())];
         if source.fill_buf().map_err(unreadable)?.starts_with(&[0xEF, 0xBB, 0xBF]) {
             source.consume(3);
@@ -167,6 +195,9 @@ fn at_line(line: u64, code: &'static str, detail: String) -> Fault {
 }
 
 fn columns(header: &ByteRecord, catalogue: &Catalogue) -> Result<Columns, Vec<Fault>> {
+    if header.len() > MAX_COLUMNS {
+        return Err(vec![at_line(1, "too_many", format!("a header has at most {MAX_COLUMNS} columns"))]);
+    }
     let (mut faults, mut seen) = (Vec::new(), HashSet::new());
     let names: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).to_ascii_lowercase()).collect();
     let mut dimensions = Vec::new();
@@ -237,6 +268,21 @@ mod tests {
             (5, "", "ragged_row"),
         ];
         assert_eq!(places, expected.map(|(line, column, code)| (line, column.to_owned(), code)));
+    }
+
+    #[test]
+    fn a_line_or_a_header_without_measure_is_refused_and_read_no_further() {
+        let codes = |body: &[u8]| parsed(body).unwrap_err().into_iter().map(|fault| (fault.code, fault.line.unwrap())).collect::<Vec<_>>();
+        assert_eq!(codes(&vec![b','; MAX_LINE + 1]), [("unreadable", 1)]);
+        assert_eq!(codes(&vec![b'"'; 10 * MAX_LINE]), [("unreadable", 1)]);
+        assert_eq!(codes(&vec![b','; MAX_COLUMNS]), [("too_many", 1)]);
+        // Lines within quotes are lines as well, of one header.
+        assert_eq!(codes(&b"\"\n\",".repeat(MAX_COLUMNS)), [("too_many", 1)]);
+        let row = |cell: usize| [b"indicator,unit,period,value\na.b,u,2021-10,".to_vec(), vec![b'1'; cell], b"\n".to_vec()].concat();
+        assert_eq!(codes(&row(MAX_LINE)), [("unreadable", 2)]);
+        // One that is just not too long is judged.
+        assert_eq!(codes(&row(MAX_LINE - "a.b,u,2021-10,\n".len()))[0].1, 2);
+        assert_ne!(codes(&row(MAX_LINE - "a.b,u,2021-10,\n".len()))[0].0, "unreadable");
     }
 
     #[test]

@@ -4,14 +4,18 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{Envelope, Unreadable};
 use crate::domain::fault::{Fault, quoted};
-use crate::domain::observation::{Parser, Place, RawNumber, RawObservation, RawText};
+use crate::domain::observation::{MAX_OBSERVATIONS, Parser, Place, RawNumber, RawObservation, RawText};
 
-/// An object whose values are not looked into yet; keys may stand twice.
+/// Most fields of an object that are looked at; none that is meant has so many.
+const MAX_FIELDS: usize = 1_000;
+
+/// An object whose values are not looked into yet; keys may stand twice. Those beyond the bound are passed over: there are
+/// unknown ones among the first already.
 struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
@@ -26,13 +30,44 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields = Vec::with_capacity(6);
-                while let Some((Text(key), value)) = map.next_entry()? {
+                while fields.len() < MAX_FIELDS
+                    && let Some((Text(key), value)) = map.next_entry()?
+                {
                     fields.push((key, value));
                 }
+                while let Some((IgnoredAny, IgnoredAny)) = map.next_entry()? {}
                 Ok(Object(fields))
             }
         }
         deserializer.deserialize_map(Fields)
+    }
+}
+
+/// A list whose entries are not looked into yet: one more than a submission may have, so that it is seen when there are too many.
+struct List<'a>(Vec<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for List<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = List<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while entries.len() <= MAX_OBSERVATIONS
+                    && let Some(entry) = list.next_element()?
+                {
+                    entries.push(entry);
+                }
+                while let Some(IgnoredAny) = list.next_element()? {}
+                Ok(List(entries))
+            }
+        }
+        deserializer.deserialize_seq(Entries)
     }
 }
 
@@ -77,8 +112,8 @@ pub fn read(body: &[u8], parser: &mut Parser<'_>) -> Result<Envelope, Unreadable
             other => parser.fault(Fault::new(format!("/{other}"), "unknown_field", format!("a submission has no field {}", quoted(other)))),
         }
     }
-    match observations.map(|list| serde_json::from_str::<Vec<&RawValue>>(list.get())) {
-        Some(Ok(list)) => list.into_iter().enumerate().for_each(|(index, raw)| observation(index, raw, parser)),
+    match observations.map(|list| serde_json::from_str::<List<'_>>(list.get())) {
+        Some(Ok(List(list))) => list.into_iter().enumerate().for_each(|(index, raw)| observation(index, raw, parser)),
         Some(Err(_)) => parser.fault(Fault::new("/observations", "wrong_type", "observations is a list")),
         None => parser.fault(Fault::new("/observations", "missing", "observations is missing")),
     }

@@ -14,7 +14,7 @@ const BUCKETS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
 
 /// The reasons of `egov_kpi_refused_total`; `docs/limits.md` says which bound each is of.
-pub const BOUNDS: [&str; 22] = [
+pub const BOUNDS: [&str; 24] = [
     "rate_key",
     "rate_address",
     "rate_sign_in",
@@ -26,6 +26,8 @@ pub const BOUNDS: [&str; 22] = [
     "body",
     "body_time",
     "bodies",
+    "body_turn",
+    "values",
     "batch",
     "entries",
     "span",

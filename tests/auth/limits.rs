@@ -231,6 +231,20 @@ fn a_request_that_does_not_come_is_not_waited_for() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")) && answer.contains("connection: close"), "{answer}");
         assert!(took < Duration::from_secs(12), "{took:?}");
     }
+    // One without a length, that goes on and on, is not read for ever either.
+    for (method, key, status) in [("POST", "ek_0_0", "401"), ("GET", reporter.key.as_str(), "200")] {
+        let head = head(method, key).replace("content-length: 1000\r\n\r\n{", "transfer-encoding: chunked\r\n\r\n");
+        let mut stream = TcpStream::connect(&server.host).unwrap();
+        let began = Instant::now();
+        stream.write_all(head.as_bytes()).unwrap();
+        while stream.write_all(&[b"1000\r\n".to_vec(), vec![b' '; 0x1000], b"\r\n".to_vec()].concat()).is_ok() {
+            assert!(began.elapsed() < Duration::from_secs(15), "{method} is still read");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let mut answer = [0; 12];
+        drop(stream.read_exact(&mut answer)); // it may be gone with what was still on its way
+        assert!(answer == [0; 12] || answer.ends_with(status.as_bytes()), "{}", String::from_utf8_lossy(&answer));
+    }
     // A head that stops.
     let (answer, took) = begun(&server, b"GET /livez HTTP/1.1\r\nhost:");
     assert!(answer.starts_with("HTTP/1.1 408 ") && took < Duration::from_secs(18), "{took:?} {answer}");
@@ -248,6 +262,29 @@ fn bodies_take_so_much_memory_together_and_small_ones_have_their_own() {
     // What was held is free again.
     let fits = json!({ "observations": [], "reason": "x".repeat(1_900_000) });
     (0..10).for_each(|_| drop(admin.send("POST", "observations", Some(&fits)).problem(422)));
+}
+
+#[test]
+fn what_is_large_has_turns_and_values() {
+    let server = server(Limits { large_turns: 0, large_wait: Duration::from_millis(50), ..Limits::default() });
+    let admin = server.holder(Role::Admin, None);
+    let large = json!({ "observations": [], "reason": "x".repeat(300 << 10) });
+    assert_eq!(admin.send("POST", "observations", Some(&large)).problem(503)["type"], "urn:egov-kpi:busy");
+    assert_eq!(admin.post(OWN, "2021-10", 1).status, 201);
+    assert_eq!(refused(&admin, "body_turn"), 1);
+    let server = self::server(Limits::default());
+    let admin = server.holder(Role::Admin, None);
+    let bearer = format!("Bearer {}", admin.key);
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    for path in ["units", "catalogue", "targets", "annotations"] {
+        server.send("PUT", path, &headers, Some(format!("[{}0]", "0,".repeat(2_000_000)).as_bytes())).problem(413);
+    }
+    assert_eq!(refused(&admin, "values"), 4);
+    // A large body that is taken is recorded like any other.
+    let padded = format!("{}{}", one(OWN, "2021-10", 1), " ".repeat(1 << 20));
+    server.send("POST", "observations", &headers, Some(padded.as_bytes())).expect(201);
+    server.send("POST", "observations?dry_run=true", &headers, Some(padded.as_bytes())).expect(200);
+    assert_eq!(admin.get(&format!("observations?unit={OWN}")).expect(200)["observations"].as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -6,8 +6,10 @@
 use std::io::Read as _;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
@@ -16,6 +18,7 @@ use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::Limits;
 use crate::http::problem::Problem;
 
 /// The memory of bodies is counted in pieces of so many bytes.
@@ -71,6 +74,35 @@ struct Held {
 /// That a body was read whole, with its share of the memory; it goes with the request.
 pub struct Read {
     _shares: Vec<OwnedSemaphorePermit>,
+    /// Its turn, when it is large.
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+/// An answer to a request whose body was not read, or not whole. While the rest of it is there the HTTP library knows that it was not,
+/// and closes the connection behind the answer; one that was thrown away it would go on reading for as long as it comes.
+pub struct Unread {
+    answer: BoxBody,
+    _payload: Payload,
+}
+
+impl Unread {
+    /// An answer with what it does not wait for.
+    #[must_use]
+    pub fn new(answer: BoxBody, payload: Payload) -> Self {
+        Self { answer, _payload: payload }
+    }
+}
+
+impl MessageBody for Unread {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.answer.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Option<Result<web::Bytes, Self::Error>>> {
+        Pin::new(&mut self.answer).poll_next(context)
+    }
 }
 
 impl Bodies {
@@ -144,13 +176,14 @@ pub fn announced(headers: &HeaderMap) -> bool {
 /// # Errors
 /// 413 when it is larger than `most`, before or after decompression; 408 when it takes too long; 415 for a coding that is not understood;
 /// 400 when it breaks off or is not what its coding says; 503 when too many others are being read.
-pub async fn read(request: &mut ServiceRequest, bodies: &Arc<Bodies>, most: usize) -> Result<(), Problem> {
+pub async fn read(request: &mut ServiceRequest, payload: &mut Payload, limits: &Limits, most: usize) -> Result<(), Problem> {
+    let bodies = &limits.bodies;
     let coding = coding(request.headers())?;
     let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.trim().parse::<usize>().ok());
     if length.is_some_and(|length| length > most) {
         return Err(too_large(most));
     }
-    let mut held = receive(request.take_payload(), bodies, most).await?;
+    let mut held = receive(payload, bodies, most).await?;
     if let Some(coding) = coding {
         let bodies = Arc::clone(bodies);
         held = web::block(move || decompress(&held.bytes, coding, &bodies, most)).await.map_err(|_stopping| Problem::internal())??;
@@ -158,16 +191,17 @@ pub async fn read(request: &mut ServiceRequest, bodies: &Arc<Bodies>, most: usiz
         headers.remove(CONTENT_ENCODING);
         headers.remove(CONTENT_LENGTH);
     }
-    request.extensions_mut().insert(Read { _shares: held.shares });
+    let turn = limits.body_turn(held.bytes.len()).await?;
+    request.extensions_mut().insert(Read { _shares: held.shares, _turn: turn });
     request.set_payload(Payload::from(web::Bytes::from(held.bytes)));
     Ok(())
 }
 
-async fn receive(mut payload: Payload, bodies: &Bodies, most: usize) -> Result<Held, Problem> {
+async fn receive(payload: &mut Payload, bodies: &Bodies, most: usize) -> Result<Held, Problem> {
     let (began, mut held) = (Instant::now(), bodies.hold());
     loop {
         let until = began + bodies.patience.of(held.bytes.len());
-        let next = tokio::time::timeout_at(until.into(), Pin::new(&mut payload).next()).await;
+        let next = tokio::time::timeout_at(until.into(), payload.next()).await;
         match next.map_err(|_elapsed| Problem::too_slow("the body did not come in time").of_bound("body_time"))? {
             Some(Ok(bytes)) => bodies.add(&mut held, &bytes, most)?,
             Some(Err(PayloadError::Overflow)) => return Err(too_large(most)),
