@@ -141,7 +141,10 @@ async fn admitted(
     match admit(&context, &request, need, address).await {
         Ok(identity) => {
             if let Err(problem) = body(&mut request, payload, &context, need).await {
-                return Ok(request.into_response(problem.error_response()));
+                // Who asks in PromQL is told in Prometheus' own shape.
+                let asks = need == Need::Reading(Area::Prometheus) && problem.status == StatusCode::PAYLOAD_TOO_LARGE.as_u16();
+                let answer = if asks { super::prometheus::long_form() } else { problem.error_response() };
+                return Ok(request.into_response(answer));
             }
             if let (Some(key), Ok(app)) = (&identity.origin.key, context.app()) {
                 app.ring().used(key, identity.origin.address.as_deref());

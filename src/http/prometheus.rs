@@ -72,7 +72,7 @@ async fn answer(request: HttpRequest, context: web::Data<Context>, body: Result<
         return refused(&Refusal::unavailable("the ledger is being loaded"));
     };
     let Ok(body) = body else {
-        return refused(&Refusal::bad(format!("a form has at most {MAX_FORM} bytes")));
+        return long_form();
     };
     let form = if request.method() == actix_web::http::Method::POST { std::str::from_utf8(&body).map_err(|_binary| ()) } else { Ok("") };
     let read = |text: &str| web::Query::<Vec<(String, String)>>::from_query(text).map(web::Query::into_inner);
@@ -118,6 +118,11 @@ fn bounded(refusal: &Refusal, bound: &'static str) -> HttpResponse {
     let mut answer = refused(refusal);
     answer.extensions_mut().insert(Bound(bound));
     answer
+}
+
+/// The answer to a form that is too long.
+pub fn long_form() -> HttpResponse {
+    bounded(&Refusal::bad(format!("a form has at most {MAX_FORM} bytes")), "body")
 }
 
 /// When the answer to a request has to be there: within `timeout`, and never later than the bound.

@@ -101,6 +101,9 @@ fn settings_that_cannot_be_are_wrong_usage() {
         (&[issuer[0], "http://sso.example", "--oidc-audience", "x", "--oidc-roles", "a=admin"], "https"),
         (&[issuer[0], issuer[1], "--oidc-audience", "x", "--oidc-roles", "a=admin", "--oidc-ca", "/nothing"], "--oidc-ca"),
         (&["--tls-cert", "/nothing"], "--tls-key"),
+        (&["--rate-limit", "fast"], "--rate-limit fast"),
+        (&["--rate-limit-address", "0"], "--rate-limit-address 0"),
+        (&["--connections", "1"], "--connections"),
         (&["--tls-cert", "/nothing", "--tls-key", "/nothing"], "/nothing"),
     ] {
         let (code, said) = serve(&home, arguments, &[]).unwrap_err();
