@@ -67,20 +67,20 @@ impl Settings {
 struct Refusal {
     /// For the metric and the log.
     reason: &'static str,
-    problem: Problem,
+    problem: Box<Problem>,
 }
 
 impl Refusal {
     fn unauthorized(reason: &'static str, detail: impl Into<String>) -> Self {
-        Self { reason, problem: Problem::unauthorized(detail) }
+        Self { reason, problem: Box::new(Problem::unauthorized(detail)) }
     }
 
     fn limited(bound: &'static str, detail: &str, wait: Duration) -> Self {
-        Self { reason: bound, problem: Problem::too_many(detail, wait).of_bound(bound) }
+        Self { reason: bound, problem: Box::new(Problem::too_many(detail, wait).of_bound(bound)) }
     }
 
     fn forbidden(reason: &'static str, detail: impl Into<String>) -> Self {
-        Self { reason, problem: Problem::forbidden(detail) }
+        Self { reason, problem: Box::new(Problem::forbidden(detail)) }
     }
 }
 
@@ -236,7 +236,7 @@ async fn admit(context: &Context, request: &ServiceRequest, need: Need, address:
         Err(_loading) if settings.loopback && matches!(need, Need::Reading(Area::Pages | Area::Metrics | Area::Docs)) => {
             return Ok(Identity::anonymous(Role::Reader));
         }
-        Err(problem) => return Err(Refusal { reason: "loading", problem }),
+        Err(problem) => return Err(Refusal { reason: "loading", problem: Box::new(problem) }),
     };
     let from = |identity: Identity| identity.from(address.map(|address| address.to_string()), agent(headers));
     let open = matches!(need, Need::Reading(area) if settings.open.contains(&area));

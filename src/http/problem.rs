@@ -40,7 +40,7 @@ pub struct Problem {
     /// In how many seconds to try again.
     #[serde(skip)]
     #[schema(ignore)]
-    pub retry_after: Option<u64>,
+    pub retry_after: Option<u32>,
 }
 
 /// Which bound an answer says was met; it goes with the answer to where it is counted.
@@ -173,7 +173,7 @@ impl Problem {
     #[must_use]
     pub fn too_many(detail: impl Into<String>, wait: std::time::Duration) -> Self {
         let seconds = wait.as_millis().div_ceil(1_000).max(1);
-        let retry_after = Some(u64::try_from(seconds).unwrap_or(u64::MAX));
+        let retry_after = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
         Self { retry_after, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many requests", detail) }
     }
 
