@@ -146,6 +146,7 @@ pub struct ReportFault {
 
 /// What was found in a report, and what became of it.
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = ReportReading)]
 pub struct ReportView {
     /// The unit that it is of.
     pub unit: String,
