@@ -102,6 +102,8 @@ static LEXER: LazyLock<Option<Regex>> = LazyLock::new(|| {
         format!(r"(?P<monthslash>\b(?:[Tt])?(?P<sm>{month})_?/_?(?P<sy>(?:19|20)\d{{2}})\b)"),
         r"(?P<clock>\b\d{1,2}(?:h|:)\d{2}\b|\b\d{1,2}h\b)".to_owned(),
         r"(?P<clockword>(?i:lúc|vào)_+\d{1,2}_+(?i:giờ)(?:_+\d{1,2}(?:_+(?i:phút))?)?|\b\d{1,2}_+(?i:giờ)_+\d{1,2}(?:_+(?i:phút))?)".to_owned(),
+        // "tài khoản 63" is no clause 63.
+        format!(r"(?i:tài_+khoản)_+(?P<counted>{NUMBER})"),
         r"(?P<numbered>\b(?i:công_+văn|quyết_+định|kế_+hoạch|chỉ_+thị|nghị_+định|thông_+tư|nghị_+quyết|luật|tiêu_+chí|gói_+thầu|mẫu|công_+điện|báo_+cáo|tờ_+trình|thông_+báo|giấy_+phép|quy_+chuẩn|phụ_+lục|biểu_+mẫu|biểu|văn_+bản|đường_+dây_+nóng|hướng_+dẫn|chương_+trình|đề_+án)(?:_+(?i:số))_*:?_*\d+(?:[/:]\d{4})?(?:[-–/]\p{Lu}[\p{L}&.0-9]*)*\b|\b(?i:tổng_+đài|tiêu_+chí|phụ_+lục|biểu|bảng|điều|khoản|mục|chương|đợt|giai_+đoạn|lần_+thứ|thứ|phiên_+bản|tầng|khu_+vực|nhóm)_+\d+(?:\.\d+)*\b)".to_owned(),
         r"(?P<level>\b(?i:mức(?:_+độ)?|cấp_+độ)_+[1-5]\b)".to_owned(),
         r"(?P<name>\b(?i:covid)[ -]*\d+|\b\p{L}[\p{L}_]*[-.]?\d[\p{L}\d._-]*\d?|\b\d+[\p{Lu}&&[^Đ]]\p{L}*\d*\b)".to_owned(),
@@ -172,7 +174,7 @@ fn placed(text: &str, captures: &Captures<'_>, range: Range<usize>) -> Placed {
         Some(Piece::Span { last: 6, months: 6, year: None })
     } else if named("level").is_some() || named("name").is_some() {
         Some(Piece::Word)
-    } else if let Some(digits) = named("number") {
+    } else if let Some(digits) = named("number").or_else(|| named("counted")) {
         return number_at(text, digits.range());
     } else if named("range").is_some() {
         Some(flawed(text, range.clone(), Flaw::Range))
@@ -321,6 +323,7 @@ mod tests {
             ("78,95 %", "Percent 78.95"),
             ("78.95%", "Percent 78.95"),
             ("03 cuộc", "Plain 3"),
+            ("tạo mới tài khoản 63", "Plain 63"),
             ("15 triệu đồng", "Money 15000000"),
             ("1,2 tỷ", "Plain 1200000000"),
             ("1,2 tỷ đồng", "Money 1200000000"),

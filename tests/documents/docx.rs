@@ -65,7 +65,7 @@ fn of_a_field_only_its_result_is_read() {
 #[test]
 fn signs_become_what_they_look_like() {
     let body = "<w:p><w:pPr><w:tabs><w:tab w:val=\"left\"/></w:tabs></w:pPr><w:r><w:t>Covid</w:t><w:noBreakHyphen/><w:t>19:</w:t><w:tab/><w:t>5 a&amp;b &#x111;ơn th</w:t><w:softHyphen/><w:t>ư</w:t><w:br/><w:t>và</w:t><w:br/><w:t>Mới: 3</w:t></w:r></w:p>";
-    assert_eq!(shown(body), ["Covid-19:\t5 a&b đơn thư và", "Mới: 3"]);
+    assert_eq!(shown(body), ["Covid-19:\t5 a&b đơn thư\nvà", "Mới: 3"]);
 }
 
 #[test]
@@ -148,4 +148,31 @@ fn names_may_have_any_prefix_and_the_strict_form_is_read() {
     assert_eq!(blocks(&docx_of(strict), Media::Docx), ["Một."]);
     let bare = "<document xmlns=\"http://schemas.openxmlformats.org/wordprocessingml/2006/main\"><body><p><r><t>Hai.</t></r></p></body></document>";
     assert_eq!(blocks(&docx_of(bare), Media::Docx), ["Hai."]);
+}
+
+#[test]
+fn lines_of_a_text_that_was_pasted_into_a_document_are_paragraphs_again() {
+    let wrapped = [
+        "Trong tháng, hệ thống quản lý văn bản đã chuyển đi 7.401 văn bản, trong",
+        "đó có 5.230 văn bản được ký số, đạt",
+        "70,67%; phần mềm hoạt động ổn định trên địa bàn toàn tỉnh Trà",
+        "Vinh. Số liệu được chốt vào ngày cuối cùng của tháng báo cáo, do Trung",
+        "tâm Công nghệ thông tin và Truyền thông thuộc Sở Thông tin và Truyền",
+        "Thông cung cấp cho các phòng chuyên môn, và được đối chiếu theo từng",
+        "Tuần.",
+    ];
+    let one = wrapped.join("\n");
+    let paragraphs: String = wrapped.iter().map(|line| p(line)).collect();
+    assert_eq!(shown(&paragraphs), [one.as_str()]);
+    assert_eq!(shown(&format!("<w:p>{}</w:p>", wrapped.map(r).join("<w:r><w:br/></w:r>"))), [one.as_str()]);
+    // Short paragraphs of a document stay what they are.
+    let entries = ["Tạo mới 12 tài khoản", "Cấp 3 chứng thư số", "Thu hồi 1 hộp thư"];
+    assert_eq!(shown(&entries.map(p).concat()), entries);
+}
+
+#[test]
+fn paragraphs_that_tabs_part_into_columns_are_a_table() {
+    let row = |cells: &[&str]| format!("<w:p>{}</w:p>", cells.iter().map(|cell| r(cell)).collect::<Vec<_>>().join("<w:r><w:tab/></w:r>"));
+    let body = [p("Bảng:"), row(&["Mức độ", "Tiếp nhận", "Trực tuyến"]), row(&["Mức độ 3", "7", "5"]), p("Hết  rồi."), p("Còn  nữa.")];
+    assert_eq!(shown(&body.concat()), ["Bảng:", "| Mức độ | Tiếp nhận | Trực tuyến", "| Mức độ 3 | 7 | 5", "Hết  rồi.", "Còn  nữa."]);
 }

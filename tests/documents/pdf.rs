@@ -83,3 +83,27 @@ fn text_that_is_alike_on_all_pages_but_for_its_figures_is_kept() {
     let found = shown(&[&contents[0], &contents[1], &contents[2]]);
     assert_eq!(found.iter().filter(|line| line.starts_with("Cap")).collect::<Vec<_>>(), ["Cap 7 giay phep.", "Cap 9 giay phep.", "Cap 30 giay phep."]);
 }
+
+#[test]
+fn letters_drawn_of_several_shapes_are_what_the_pdf_says_they_are() {
+    // As LibreOffice writes a letter for which a font has no shape of its own: the second shape is drawn behind the first, and back over it.
+    let spelt = "BT /F1 10 Tf 60 700 Td (k) Tj /Span <</ActualText<FEFF1EBF>>> BDC (es) Tj EMC 1 0 0 1 71 700 Tm ( hoach, ) Tj \
+                 /Span <</ActualText<FEFF>>> BDC (-) Tj EMC (7.) Tj ET";
+    let width = 5.0;
+    assert_eq!(shown(&[&spelt.replace("71", &(60.0 + 2.0 * width).to_string())]), ["kế hoach, 7."]);
+    // What is said of several lines is not put into one.
+    let lines = format!("/Span <</ActualText<FEFF0041>>> BDC {}{} EMC", at(60, 700, "Mot 1."), at(60, 600, "Hai 2."));
+    assert_eq!(shown(&[&lines]), ["Mot 1.", "Hai 2."]);
+    // Marks that are letters of their own in the font.
+    let map = "begincmap 1 beginbfchar <0001> <006B> <0002> <00EA> <0003> <0301> <0004> <0020> <0005> <0068> endbfchar";
+    let objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(),
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 /MediaBox [0 0 595 842] >>".to_vec(),
+        b"<< /Type /Page /Parent 2 0 R /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>".to_vec(),
+        stream("", b"BT /F1 12 Tf 60 700 Td [<000100020003> 602 <000400050002>] TJ ET"),
+        b"<< /Type /Font /Subtype /Type0 /BaseFont /A /Encoding /Identity-H /DescendantFonts [6 0 R] /ToUnicode 7 0 R >>".to_vec(),
+        b"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /A /DW 602 >>".to_vec(),
+        stream("", map.as_bytes()),
+    ];
+    assert_eq!(blocks(&pdf(&objects), Media::Pdf), ["kế hê"]);
+}

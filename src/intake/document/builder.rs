@@ -1,8 +1,10 @@
 //! Makes a [`Document`] of paragraphs and tables that a reader of DOCX or PDF hands over in reading order.
 
+use std::ops::Range;
+
 use super::grid::{Rows, Size};
-use super::lines::{Marker, begins_lower, ends_sentence, marker};
-use super::outline::{self, Look, Markup, Number};
+use super::lines::{self, Looks, Marker, begins_lower, ends_sentence, marker};
+use super::outline::{self, Markup, Number};
 use super::text::{bounded, clean};
 use super::{Block, BlockKind, Document, Refusal, limits};
 
@@ -31,9 +33,11 @@ pub(super) struct Hint {
 /// Collects the text and the blocks.
 #[derive(Default)]
 pub(super) struct Builder {
+    /// Paragraphs without markup, each on its line: they may be lines of longer ones, or rows of a table.
+    plain: String,
     text: String,
     blocks: Vec<Block>,
-    looks: Vec<(usize, Look)>,
+    looks: Looks,
     size: Size,
 }
 
@@ -44,6 +48,11 @@ impl Builder {
     /// `too_large` beyond the bounds.
     pub(super) fn paragraph(&mut self, text: &str, hint: Hint) -> Result<(), Refusal> {
         let text = clean(text);
+        if hint == Hint::default() {
+            self.plain.extend([text.as_str(), "\n"]);
+            return within(self.text.len() + self.plain.len());
+        }
+        self.settle_plain()?;
         let mut joined: Vec<String> = Vec::new();
         for line in text.split('\n').map(str::trim).filter(|line| !line.is_empty()) {
             match joined.last_mut() {
@@ -52,6 +61,26 @@ impl Builder {
             }
         }
         joined.iter().try_for_each(|line| self.line(line, hint))
+    }
+
+    /// Adds the paragraphs without markup that wait.
+    fn settle_plain(&mut self) -> Result<(), Refusal> {
+        if self.plain.is_empty() {
+            return Ok(());
+        }
+        let text = std::mem::take(&mut self.plain);
+        let (start, before) = (self.text.len(), self.blocks.len());
+        let (blocks, looks) = lines::paragraphs(&text, &mut self.size)?;
+        self.push(&text)?;
+        self.looks.extend(looks.into_iter().map(|(place, look)| (before + place, look)));
+        let moved = |range: Range<usize>| range.start + start..range.end + start;
+        blocks.into_iter().try_for_each(|block| {
+            let kind = match block.kind {
+                BlockKind::Table(rows) => BlockKind::Table(rows.into_iter().map(|row| row.into_iter().map(moved).collect()).collect()),
+                kind @ (BlockKind::Heading(_) | BlockKind::Paragraph) => kind,
+            };
+            self.block(Block { range: moved(block.range), kind })
+        })
     }
 
     fn line(&mut self, line: &str, hint: Hint) -> Result<(), Refusal> {
@@ -93,12 +122,13 @@ impl Builder {
     /// # Errors
     /// `too_large` and `too_many_rows` beyond the bounds.
     pub(super) fn table(&mut self, rows: &[Vec<Cell>]) -> Result<(), Refusal> {
+        self.settle_plain()?;
         let start = self.text.len();
         let mut found = Rows::new();
         let mut end = start;
         for row in rows.iter().filter(|row| !row.is_empty()) {
             self.size.add_row(row.len())?;
-            let mut ranges: Vec<std::ops::Range<usize>> = Vec::with_capacity(row.len());
+            let mut ranges: Vec<Range<usize>> = Vec::with_capacity(row.len());
             for (place, cell) in row.iter().enumerate() {
                 if place > 0 {
                     self.push("\t")?;
@@ -130,11 +160,7 @@ impl Builder {
 
     fn push(&mut self, text: &str) -> Result<(), Refusal> {
         self.text.push_str(text);
-        // A character has at most four bytes: counted exactly at the end.
-        if self.text.len() > 4 * limits::TEXT_CHARS {
-            return Err(Refusal::new("too_large", format!("the text has more than {} characters", limits::TEXT_CHARS)));
-        }
-        Ok(())
+        within(self.text.len())
     }
 
     fn block(&mut self, block: Block) -> Result<(), Refusal> {
@@ -150,7 +176,16 @@ impl Builder {
     /// # Errors
     /// `too_large` beyond the bounds.
     pub(super) fn build(mut self) -> Result<Document, Refusal> {
+        self.settle_plain()?;
         outline::settle(&mut self.blocks, &self.looks);
         Ok(Document { text: bounded(self.text)?, blocks: self.blocks })
     }
+}
+
+/// Refuses a text that is longer than any that is read, in bytes: a character has at most four, counted exactly at the end.
+fn within(bytes: usize) -> Result<(), Refusal> {
+    if bytes > 4 * limits::TEXT_CHARS {
+        return Err(Refusal::new("too_large", format!("the text has more than {} characters", limits::TEXT_CHARS)));
+    }
+    Ok(())
 }

@@ -7,6 +7,8 @@ use super::{Block, BlockKind, Document, Refusal, grid, limits};
 
 /// Widest line, in characters, that was broken for its width; longer ones are whole paragraphs.
 const WRAPPED_CHARS: usize = 130;
+/// How many lines at least are broken for their width in a document whose paragraphs are lines.
+const WRAPPED_LINES: usize = 4;
 /// Narrowest width that lines are taken to be broken for, in characters.
 const NARROWEST: usize = 60;
 /// How far back, in bytes, a paragraph's beginning is looked at to tell whether its sentence has ended.
@@ -45,22 +47,52 @@ pub(super) enum Marker {
 /// # Errors
 /// `too_many_rows` when its tables are larger than [`super::limits`] allows.
 pub(super) fn read(text: String, markdown: bool) -> Result<Document, Refusal> {
-    let blocks = Reader::new(&text, markdown).blocks()?;
+    let (mut blocks, looks) = Reader::new(&text, markdown, &mut grid::Size::default()).blocks()?;
+    outline::settle(&mut blocks, &looks);
     Ok(Document { text, blocks })
+}
+
+/// Takes the paragraphs of a document without any markup apart, one on each line: the blocks, and what those that are headings look like.
+/// Lines of a text that was pasted into a document may be paragraphs of it.
+///
+/// # Errors
+/// `too_many_rows` when the document's tables become larger than [`super::limits`] allows.
+pub(super) fn paragraphs(text: &str, size: &mut grid::Size) -> Result<(Vec<Block>, Looks), Refusal> {
+    let reader = Reader::new(text, false, size);
+    let wrapped = are_wrapped(&reader.lines);
+    Reader { wrapped, ..reader }.blocks()
+}
+
+/// What the blocks that are headings look like, by their places.
+pub(super) type Looks = Vec<(usize, Look)>;
+
+/// Whether lines were broken for their width: again and again the next one's first word had no room on a line whose sentence goes on.
+fn are_wrapped(lines: &[Line<'_>]) -> bool {
+    let widest = lines.iter().map(|line| line.width).max().unwrap_or(0);
+    if !(NARROWEST..=WRAPPED_CHARS).contains(&widest) {
+        return false;
+    }
+    let forced = lines.iter().zip(lines.iter().skip(1)).filter(|(line, next)| {
+        let word = next.text.split_whitespace().next().map_or(0, |word| word.chars().count());
+        word > 0 && !ends_sentence(line.text) && line.width + 1 + word > widest
+    });
+    forced.count() >= WRAPPED_LINES
 }
 
 struct Reader<'a> {
     text: &'a str,
     lines: Vec<Line<'a>>,
     markdown: bool,
+    /// Whether lines were broken for their width, so that a paragraph may be several.
+    wrapped: bool,
     width: usize,
     blocks: Vec<Block>,
-    looks: Vec<(usize, Look)>,
-    size: grid::Size,
+    looks: Looks,
+    size: &'a mut grid::Size,
 }
 
 impl<'a> Reader<'a> {
-    fn new(text: &'a str, markdown: bool) -> Self {
+    fn new(text: &'a str, markdown: bool, size: &'a mut grid::Size) -> Self {
         let mut lines = Vec::new();
         let mut start = 0;
         for line in text.split('\n') {
@@ -70,14 +102,14 @@ impl<'a> Reader<'a> {
             start += line.len() + 1;
         }
         let width = lines.iter().map(|line| line.width).filter(|width| *width <= WRAPPED_CHARS).max().unwrap_or(0).max(NARROWEST);
-        Self { text, lines, markdown, width, blocks: Vec::new(), looks: Vec::new(), size: grid::Size::default() }
+        Self { text, lines, markdown, wrapped: true, width, blocks: Vec::new(), looks: Vec::new(), size }
     }
 
     fn line(&self, at: usize) -> Option<Line<'a>> {
         self.lines.get(at).copied()
     }
 
-    fn blocks(mut self) -> Result<Vec<Block>, Refusal> {
+    fn blocks(mut self) -> Result<(Vec<Block>, Looks), Refusal> {
         let mut at = 0;
         while let Some(line) = self.line(at) {
             if self.blocks.len() > limits::BLOCKS {
@@ -95,14 +127,15 @@ impl<'a> Reader<'a> {
                 self.paragraph(at)
             };
         }
-        outline::settle(&mut self.blocks, &self.looks);
-        Ok(self.blocks)
+        Ok((self.blocks, self.looks))
     }
 
     fn table(&self, at: usize) -> Option<(grid::Rows, usize)> {
         let rest = self.lines.get(at..).unwrap_or_default();
         let (rows, lines) = grid::ruled(rest, self.markdown).or_else(|| grid::spaced(rest, self.text))?;
-        Some((rows, at + lines))
+        // Two spaces between the words of a paragraph are a slip of the finger.
+        let slip = !self.wrapped && rows.first()?.len() < 3 && !rest.first()?.text.contains('\t');
+        (!slip).then_some((rows, at + lines))
     }
 
     fn push_table(&mut self, rows: grid::Rows) {
@@ -209,6 +242,9 @@ impl<'a> Reader<'a> {
             return Some(at);
         }
         let goes_on = begins_lower(next.text) && !ended;
+        if !self.wrapped {
+            return (goes_on && !heading && marker(next.text).is_none()).then_some(at);
+        }
         if blank {
             // A page ended inside the sentence.
             let counts_on = next.text.starts_with(|letter: char| letter.is_ascii_digit())

@@ -63,9 +63,14 @@ impl<'a> Paragraph<'a> {
             return after;
         }
         numbers.sort_unstable();
+        let number_at = |token: usize| self.tokens.get(token).and_then(Token::number);
+        if numbers.iter().any(|(token, ..)| self.is_row(*token)) {
+            numbers.iter().filter_map(|(token, ..)| number_at(*token)).for_each(|number| self.refuse(number, Reason::Ambiguous, None, work));
+            return after;
+        }
         let matches = self.matches(sequences);
         for (token, s, item) in numbers.iter().copied() {
-            let (Some(sequence), Some(number)) = (sequences.get(s), self.tokens.get(token).and_then(Token::number)) else { continue };
+            let (Some(sequence), Some(number)) = (sequences.get(s), number_at(token)) else { continue };
             let (clause, segment) = segment(sequence, item);
             let seen = Seen { sequences, sequence: s, item, segment, clause };
             let when = self.own_time(whens.get(s).and_then(|whens| whens.get(item)).copied().unwrap_or(before));
@@ -80,6 +85,17 @@ impl<'a> Paragraph<'a> {
         }
         numbers.iter().rev().for_each(|(token, s, item)| self.share(sequences, (*token, *s, *item), work));
         after
+    }
+
+    /// Whether a number is followed by another without a word between: a table's row that lost its cells, as in
+    /// "1 Văn bản đi 24.611 22.307 88.940". Digits that spaces part into threes are one number, badly written.
+    fn is_row(&self, token: usize) -> bool {
+        let number = |token: usize| self.tokens.get(token).and_then(Token::number);
+        let several = |number: &Number| {
+            let mut groups = self.text.get(number.range.clone()).unwrap_or_default().split_whitespace().skip(1);
+            number.value == Err(Flaw::Spaces) && groups.any(|group| group.len() != 3)
+        };
+        number(token).is_some_and(|own| several(own) || number(token + 1).is_some())
     }
 
     /// The times of the items of each sequence, and the one that goes on behind the sentence.

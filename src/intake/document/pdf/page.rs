@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use lopdf::content::{Content, Operation};
 use lopdf::{Dictionary, Document, Object, ObjectId};
+use unicode_normalization::char::is_combining_mark;
 
 use super::font::Font;
 use super::guard::Deadline;
@@ -103,8 +104,19 @@ struct Drawing<'a> {
     line: Matrix,
     path: Vec<(f64, f64, f64, f64)>,
     point: (f64, f64),
-    /// Marked stretches: whether each belongs to the page's header or footer.
-    marks: Vec<bool>,
+    /// The marked stretches that are open.
+    marks: Vec<Mark>,
+}
+
+/// A marked stretch.
+struct Mark {
+    /// Whether it belongs to the page's header or footer.
+    running: bool,
+    /// The letters that what it draws is (ISO 32000-2, 14.9.4): programs give them where a letter is drawn of several shapes, as fonts
+    /// without all Vietnamese letters have it.
+    actual: Option<String>,
+    /// How many letters the page had before.
+    before: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -236,15 +248,23 @@ impl<'a> Reader<'a> {
             let along = (width * state.size + spacing) * state.stretch;
             drawing.text = Matrix([1.0, 0.0, 0.0, 1.0, along, 0.0]).then(drawing.text);
             self.glyphs += 1;
-            self.unknown += usize::from(text.is_none());
+            self.unknown += usize::from(text.is_none() && drawing.marks.iter().all(|mark| mark.actual.is_none()));
             if self.glyphs > limits::PDF_GLYPHS {
                 return Err(Refusal::new("too_large", format!("the PDF has more than {} letters", limits::PDF_GLYPHS)));
             }
             let size = (top - y).abs();
-            if drawing.marks.contains(&true) || !(x.is_finite() && y.is_finite() && end.is_finite() && size > 0.1) {
+            if drawing.marks.iter().any(|mark| mark.running) || !(x.is_finite() && y.is_finite() && end.is_finite() && size > 0.1) {
                 continue;
             }
             let text = text.unwrap_or_else(|| char::REPLACEMENT_CHARACTER.to_string());
+            // A mark that is drawn over the letter before it.
+            let near = |last: &&mut Glyph| (last.x + last.width - x).abs() < size && (last.y - y).abs() < size;
+            if text.chars().all(is_combining_mark)
+                && let Some(letter) = drawing.page.glyphs.last_mut().filter(near)
+            {
+                letter.text.push_str(&text);
+                continue;
+            }
             drawing.page.glyphs.push(Glyph { text, x: x.min(end), y, width: (end - x).abs(), size, bold: font.bold });
         }
         Ok(())
@@ -282,10 +302,12 @@ impl Drawing<'_> {
             "Ts" => self.state.rise = at(0),
             "BMC" | "BDC" => {
                 let artifact = operands.first().and_then(|tag| tag.as_name().ok()).is_some_and(|tag| tag == b"Artifact");
-                let kind = operands.get(1).and_then(|kind| kind.as_dict().ok()).and_then(|kind| kind.get(b"Type").and_then(Object::as_name).ok());
-                self.marks.push(artifact && kind.is_some_and(|kind| kind == b"Pagination"));
+                let properties = operands.get(1).and_then(|properties| properties.as_dict().ok());
+                let kind = properties.and_then(|properties| properties.get(b"Type").and_then(Object::as_name).ok());
+                let actual = properties.and_then(|properties| lopdf::decode_text_string(properties.get(b"ActualText").ok()?).ok());
+                self.marks.push(Mark { running: artifact && kind.is_some_and(|kind| kind == b"Pagination"), actual, before: self.page.glyphs.len() });
             }
-            "EMC" => drop(self.marks.pop()),
+            "EMC" => self.marks.pop().into_iter().for_each(|mark| self.unmark(mark)),
             "m" => self.point = (at(0), at(1)),
             "l" => {
                 self.path.push((self.point.0, self.point.1, at(0), at(1)));
@@ -298,6 +320,23 @@ impl Drawing<'_> {
         }
         if operation.operator == "Tm" {
             self.text = self.line;
+        }
+    }
+
+    /// Ends a marked stretch: where it says its letters, what was drawn of one line becomes these.
+    fn unmark(&mut self, mark: Mark) {
+        let Some(text) = mark.actual else { return };
+        let drawn = self.page.glyphs.get(mark.before..).unwrap_or_default();
+        let Some(first) = drawn.first().cloned() else { return };
+        if drawn.iter().any(|glyph| (glyph.y - first.y).abs() > first.size) {
+            return;
+        }
+        // Marks are drawn behind their letter, and back over it by their shape.
+        let letters = drawn.iter().take(text.chars().count());
+        let (x, end) = letters.fold((first.x, first.x), |(x, end), glyph| (x.min(glyph.x), end.max(glyph.x + glyph.width)));
+        self.page.glyphs.truncate(mark.before);
+        if !text.is_empty() {
+            self.page.glyphs.push(Glyph { text, x, width: end - x, ..first });
         }
     }
 
