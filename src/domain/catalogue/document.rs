@@ -331,6 +331,9 @@ pub struct PatternDocument {
     /// Whether its phrases say themselves which time the figure is of, so that other words of time do not count.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub timeless: bool,
+    /// Whether its figure is always a word for nothing, which may stand for several measures at once: it is found beside what other patterns find.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub nothing: bool,
 }
 
 /// A sentence of the report that is written from the ledger.

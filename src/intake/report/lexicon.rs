@@ -40,6 +40,8 @@ pub struct Recognizer {
     pub needs: Vec<String>,
     /// Whether its phrases say which time it is of.
     pub timeless: bool,
+    /// Whether it is of words for nothing, beside other patterns.
+    pub nothing: bool,
     /// Whether its phrases name a unit.
     pub names_unit: bool,
     /// Indicators whose figures it may be a part or a rate of.
@@ -195,6 +197,7 @@ fn recognizer(
         whole: pattern.whole,
         needs: pattern.needs.clone(),
         timeless: pattern.timeless,
+        nothing: pattern.nothing,
         names_unit,
         kin,
         dimensions,

@@ -14,7 +14,7 @@ use crate::domain::catalogue::Kind as Sort;
 use crate::domain::measure::Measure;
 use crate::domain::period::{Period, Step};
 use crate::domain::unit::UnitKind;
-use crate::intake::numbers::{Flaw, Number};
+use crate::intake::numbers::{Flaw, Number, Sort as Printed};
 
 /// What a sentence is read with, and what is found in it.
 pub struct Work<'w> {
@@ -75,13 +75,20 @@ impl<'a> Paragraph<'a> {
             let seen = Seen { sequences, sequence: s, item, segment, clause };
             let when = self.own_time(whens.get(s).and_then(|whens| whens.get(item)).copied().unwrap_or(before));
             let mut fitting = Vec::new();
-            for found in matches.iter().filter(|found| found.sequence == s && found.item == item) {
+            let stands = |found: &&Match<'_>| found.sequence == s && found.item == item && (number.sort == Printed::Zero || !found.recognizer.nothing);
+            for found in matches.iter().filter(stands) {
                 match self.against(found, &seen, token, work.above, work.context) {
                     None => fitting.push(found),
                     Some(against) => work.consider(number, &found.recognizer.code, || format!("{against:?}")),
                 }
             }
-            self.settle(&fitting, &seen, &Decided { number, when }, work);
+            let (nothing, ordinary): (Vec<&Match<'_>>, Vec<&Match<'_>>) = fitting.into_iter().partition(|found| found.recognizer.nothing);
+            self.settle(&ordinary, &seen, &Decided { number, when }, work);
+            for found in nothing {
+                if !work.claims.iter().any(|claim| claim.item == (s, item) && claim.measure == found.recognizer.measure) {
+                    self.settle(&[found], &seen, &Decided { number, when }, work);
+                }
+            }
         }
         numbers.iter().rev().for_each(|(token, s, item)| self.share(sequences, (*token, *s, *item), work));
         after
