@@ -265,7 +265,9 @@ impl<'a> Paragraph<'a> {
             return None;
         }
         let sequence = seen.sequences.get(seen.sequence)?;
-        if above.foreign || self.subject_is_foreign(seen) {
+        // "bình quân cả nước đạt 43,5%"
+        let of_country = sequence.slice(&seen.clause).1.contains(" cả nước ");
+        if above.foreign || of_country || self.subject_is_foreign(seen) {
             return Some(Reason::OtherUnit);
         }
         // "01 (huyện Châu Thành)"

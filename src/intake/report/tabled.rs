@@ -71,6 +71,11 @@ impl Tabled<'_> {
             reading.unclaimed.push(Unclaimed { place, sentence, reason: Reason::Plan, measure: Some(figure.measure.clone()) });
             return;
         }
+        // "Huyện Châu Thành" of one province is not that of another, and what the country has is not the report's to say.
+        if !self.setting.units.subtree(self.setting.unit).contains(&figure.unit) {
+            reading.unclaimed.push(Unclaimed { place, sentence, reason: Reason::OtherUnit, measure: Some(figure.measure.clone()) });
+            return;
+        }
         let approximate = approximate || figure.approximate;
         let kpi = self.setting.catalogue.indicator(&figure.measure.code).is_none();
         let role = match (period == report, approximate && kpi) {
@@ -104,10 +109,27 @@ impl Tabled<'_> {
             let cells: Vec<(Range<usize>, Range<usize>)> = cells.collect();
             let label = label(mapping, row).and_then(|(row, column)| self.cell(row, column));
             if let Some(label) = label.filter(|label| cells.len() > 1 && !self.is_of_another(label)) {
-                Paragraph::of_row(&self.document.text, label, &cells, self.setting, self.names).read(above, &mut said);
+                let unknown = mapping.rows.iter().any(|one| one.index == row && matches!(one.meaning, Meaning::Unclaimed(_)));
+                self.row_as_sentence(label, &cells, unknown, above, &mut said);
             }
         }
         said
+    }
+
+    /// What a row says as a sentence. Of a label that is not understood only those figures are taken that it has a word in: a row "Cung cấp
+    /// thông tin" among levels of service has no figure of all levels.
+    fn row_as_sentence(&self, label: Range<usize>, cells: &[(Range<usize>, Range<usize>)], unknown: bool, above: &mut Above, said: &mut Reading) {
+        let read = |label: Range<usize>, above: &mut Above| {
+            let mut said = Reading::default();
+            Paragraph::of_row(&self.document.text, label, cells, self.setting, self.names).read(above, &mut said);
+            said
+        };
+        let mut whole = read(label.clone(), above);
+        if unknown {
+            let bare = read(label.end..label.end, above);
+            whole.figures.retain(|found| !bare.figures.iter().any(|other| other.place == found.place && other.measure == found.measure));
+        }
+        said.figures.append(&mut whole.figures);
     }
 
     /// The one figure that a label and a cell say together.

@@ -1,6 +1,8 @@
 //! The period and the unit that a report is of, as its head says them.
 
-use super::lexicon::{Lexicon, unit_names};
+use std::collections::BTreeMap;
+
+use super::lexicon::{Lexicon, spellings, unit_names};
 use super::sequence::Writer;
 use super::tokens::{Kind, tokens};
 use crate::domain::period::{Month, Period, Step};
@@ -82,8 +84,8 @@ fn first_period(document: &Document, range: std::ops::Range<usize>) -> Option<Pe
     None
 }
 
-/// The unit that a document says it is of: the lowest one named in the title, else in the head; a department speaks for what it belongs
-/// to. Without either the province that is named most often.
+/// The unit that a document says it is of: the one that the head names as its author, else the one it names most; a department speaks for
+/// what it belongs to. Without either the province that is named most often, itself or by its units.
 #[must_use]
 pub fn unit(document: &Document, lexicon: &Lexicon, units: &Units, period: Period) -> Option<usize> {
     let names = unit_names(units, 0..units.len(), period.last());
@@ -100,21 +102,36 @@ pub fn unit(document: &Document, lexicon: &Lexicon, units: &Units, period: Perio
     if let Some(author) = author(document, &named) {
         return author;
     }
-    let mut counts: std::collections::BTreeMap<usize, usize> = std::collections::BTreeMap::new();
-    for (n, block) in document.blocks.iter().enumerate() {
+    let provinces: Vec<(usize, Vec<String>)> = units
+        .roots()
+        .filter(|root| units.exists(*root, period.last()))
+        .filter_map(|root| Some((root, spellings(&units.get(root)?.document).iter().map(|name| format!(" {} ", name.join(" "))).collect())))
+        .collect();
+    // "Sở Thông tin và Truyền thông Trà Vinh": a province is named behind other names, too.
+    let within = |block: &crate::intake::document::Block| -> Vec<usize> {
+        let line = format!(" {} ", words(document.slice(&block.range)).join(" "));
+        provinces.iter().filter(|(_, names)| names.iter().any(|name| line.contains(name.as_str()))).map(|(province, _)| *province).collect()
+    };
+    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    let head = document.blocks.iter().take(8).filter(|block| !matches!(block.kind, BlockKind::Table(_)) && !says_figures(document.slice(&block.range)));
+    for block in head {
+        // Departments of two provinces have one name: it says less than the province's own.
         for named in named(block) {
-            // The head says who reports. Departments of two provinces have one name: it says less than the province's own.
-            let weight = if speaks_for(named) == Some(named) { 10 } else { 1 };
             if let Some(unit) = speaks_for(named) {
-                *counts.entry(unit).or_default() += if n < 8 { 100 * weight } else { weight };
+                *counts.entry(unit).or_default() += if unit == named { 10 } else { 1 };
             }
         }
-        if n > 400 {
-            break;
+        within(block).into_iter().for_each(|province| *counts.entry(province).or_default() += 10);
+    }
+    if counts.is_empty() {
+        // What stands below the head tells the province, and never that the report is of a district it names.
+        for block in document.blocks.iter().take(400) {
+            let roots = named(block).into_iter().filter_map(|unit| units.ancestors(unit).last().or(Some(unit)));
+            roots.for_each(|root| *counts.entry(root).or_default() += 1);
+            within(block).into_iter().for_each(|province| *counts.entry(province).or_default() += 10);
         }
     }
-    let most = counts.iter().max_by_key(|(unit, count)| (**count, std::cmp::Reverse(**unit))).map(|(unit, _)| *unit)?;
-    Some(most)
+    counts.iter().max_by_key(|(unit, count)| (**count, std::cmp::Reverse(**unit))).map(|(unit, _)| *unit)
 }
 
 /// Whether a line says something, and is no name: it ends as a sentence does and has numbers.

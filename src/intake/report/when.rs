@@ -149,6 +149,10 @@ pub fn times(sequence: &Sequence, before: When) -> (Vec<When>, When) {
 fn cues(sequence: &Sequence, range: &std::ops::Range<usize>) -> Vec<Cue> {
     let (start, text) = sequence.slice(range);
     let mut found: Vec<(usize, usize, When)> = Vec::new();
+    // "Năm 2021, toàn tỉnh ..." in a month's report is of the year.
+    if text.trim_start().starts_with(mark::YEAR) {
+        found.push((start, start + 2, When::Wider));
+    }
     for (expression, when) in CUES.iter() {
         let Some(expression) = expression else { continue };
         let mut from = 0;
