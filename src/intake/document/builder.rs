@@ -49,6 +49,9 @@ impl Builder {
     pub(super) fn paragraph(&mut self, text: &str, hint: Hint) -> Result<(), Refusal> {
         let text = clean(text);
         if hint == Hint::default() {
+            if self.plain.is_empty() && text.trim().is_empty() {
+                return Ok(());
+            }
             self.plain.extend([text.as_str(), "\n"]);
             return within(self.text.len() + self.plain.len());
         }

@@ -96,6 +96,11 @@ struct Cell {
 pub(super) fn spaced(lines: &[Line<'_>], text: &str) -> Option<(Rows, usize)> {
     let first = gapped(lines.first()?, text)?;
     let second = gapped(lines.get(1)?, text)?;
+    // Tabs and spaces between the words of a sentence: what follows goes on in small letters.
+    let goes_on = |row: &[Cell]| row.iter().skip(1).all(|cell| text.get(cell.range.clone()).is_some_and(|text| text.starts_with(char::is_lowercase)));
+    if goes_on(&first) || goes_on(&second) {
+        return None;
+    }
     let mut columns = aligned(&first, &second)?;
     let mut rows = vec![first, second];
     let mut rest = lines.iter().skip(2);

@@ -433,6 +433,7 @@ mod tests {
         assert_eq!(shown("Đơn vị | Số\n--- | ---\nSở A | 7", true), ["| Đơn vị | Số", "| Sở A | 7"]);
         assert_eq!(shown("+----+---+\n| A  | 1 |\n+====+===+\n| B  | 2 |\n+----+---+", false), ["| A | 1", "| B | 2"]);
         assert_eq!(shown("Đơn vị\tĐi\tĐến\nSở A\t\t9\n\tX\t5", false), ["| Đơn vị | Đi | Đến", "| Sở A |  | 9", "|  | X | 5"]);
+        assert_eq!(shown("Sở trình UBND  tỉnh\tban hành 02 quyết định;\ngửi các  cơ quan\tbáo chí 08 văn bản.", false).len(), 1);
         let gaps = "STT   Đơn vị        Đi    Đến\n1     Sở Y tế       12      9\n2     Sở Nội vụ             5\n\nHết  rồi";
         assert_eq!(shown(gaps, false), ["| STT | Đơn vị | Đi | Đến", "| 1 | Sở Y tế | 12 | 9", "| 2 | Sở Nội vụ |  | 5", "Hết  rồi"]);
         assert_eq!(shown("-  Một\n-  Hai\n1.  Tiếp tục làm;\n2.  Làm tốt;", false), ["Một", "Hai", "Tiếp tục làm;", "Làm tốt;"]);

@@ -122,7 +122,8 @@ fn words(stretch: &str, range: Range<usize>, offset: usize, found: &mut Vec<Toke
                     '-'
                 },
             ),
-            '\t' => Some(';'),
+            // A tab parts columns, unless the sentence goes on behind it.
+            '\t' => (!characters.peek().is_some_and(|(_, next)| next.is_lowercase())).then_some(';'),
             c if c.is_whitespace() || c == '\u{a0}' || SILENT.contains(&c) => None,
             '[' | '{' => Some('('),
             ']' | '}' => Some(')'),
