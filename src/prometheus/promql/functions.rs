@@ -261,10 +261,6 @@ impl OverTime {
         let sum = || samples.iter().sum::<f64>();
         let best =
             |better: fn(f64, f64) -> bool| samples.iter().copied().fold(first, |best, value| if best.is_nan() || better(value, best) { value } else { best });
-        let variance = || {
-            let mean = sum() / count;
-            samples.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / count
-        };
         Some(match self {
             Self::Average => sum() / count,
             Self::Least => best(|value, best| value < best),
@@ -274,14 +270,32 @@ impl OverTime {
             Self::Last => last,
             Self::Present => 1.0,
             Self::Absent => return None,
-            Self::Deviation => variance().sqrt(),
-            Self::Variance => variance(),
+            Self::Deviation => variance(samples).sqrt(),
+            Self::Variance => variance(samples),
             Self::Quantile => quantile(param, samples),
             Self::Delta if samples.len() < 2 => return None,
             Self::Delta => last - first,
             Self::Changes => changes(samples),
         })
     }
+}
+
+/// The variance as Prometheus computes it, to the last digit: in one pass (Welford 1962) with the errors of its sums carried along (Neumaier
+/// 1974), so that what is rounded afterwards is rounded alike.
+fn variance(samples: &[f64]) -> f64 {
+    let add = |(sum, error): (f64, f64), value: f64| {
+        let new = sum + value;
+        let lost = if sum.abs() >= value.abs() { (sum - new) + value } else { (value - new) + sum };
+        (new, error + lost)
+    };
+    let (mut count, mut mean, mut squares) = (0.0, (0.0, 0.0), (0.0, 0.0));
+    for value in samples {
+        count += 1.0;
+        let apart = value - (mean.0 + mean.1);
+        mean = add(mean, apart / count);
+        squares = add(squares, apart * (value - (mean.0 + mean.1)));
+    }
+    (squares.0 + squares.1) / count
 }
 
 /// How often a figure was followed by another one.
