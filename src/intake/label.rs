@@ -216,6 +216,32 @@ impl<'a> Labels<'a> {
         systems
     }
 
+    /// The indicators of which a text has the name or a label among other words; of two that overlap the longer one.
+    #[must_use]
+    pub fn named_within(&self, text: &str) -> Vec<String> {
+        let lexicon = self.lexicon(text);
+        let words = lexicon.telling(words(text, lexicon.spelling));
+        let (mut found, mut place): (Vec<String>, usize) = (Vec::new(), 0);
+        while place < words.len() {
+            let named = (place + 1..=words.len().min(place + MAX_WORDS)).rev().find_map(|end| {
+                let entries = lexicon.measures.get(&words.get(place..end)?.join(" "))?;
+                (end > place + 1).then_some((end, entries))
+            });
+            place = named.map_or(place + 1, |(end, _)| end);
+            found.extend(named.into_iter().flat_map(|(_, entries)| entries).map(|entry| entry.code.clone()));
+        }
+        found
+    }
+
+    /// Whether a text has the first two telling words of an indicator's name: what it counts, as in "Hồ sơ tiếp nhận".
+    #[must_use]
+    pub fn counts(&self, text: &str, name: &str) -> bool {
+        let lexicon = self.lexicon(text);
+        let words = |text: &str| format!(" {} ", lexicon.telling(words(text, lexicon.spelling)).join(" "));
+        let noun = words(name).split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+        !noun.is_empty() && words(text).contains(&format!(" {noun} "))
+    }
+
     /// A unit of measure that stands alone, as in a column "Đơn vị tính".
     #[must_use]
     pub fn unit_of_measure(&self, text: &str) -> Option<UnitText> {

@@ -5,6 +5,7 @@
 
 pub mod cell;
 mod facets;
+mod infer;
 pub mod month;
 mod place;
 mod read;
@@ -307,6 +308,38 @@ mod tests {
                 "ioffice.documents.outgoing travinh 2021-10 2000",
                 "ioffice.documents.signed travinh 2021-10 1000",
                 "ioffice.documents.signed_rate travinh 2021-10 50.0",
+            ],
+        );
+    }
+
+    #[test]
+    fn members_down_and_across_with_what_they_count_in_the_title() {
+        let channels = "Mức độ|Trực tiếp|Trực tuyến|Cộng\nMức độ 3|7|5|12\nMức độ 4|1|2|3\nTổng số hồ sơ|8|7|15";
+        let expected = [
+            "igate.dossiers.received{channel=in_person,service_level=3} travinh 2021-10 7",
+            "igate.dossiers.received{channel=online,service_level=3} travinh 2021-10 5",
+            "igate.dossiers.received{service_level=3} travinh 2021-10 12",
+            "igate.dossiers.received{channel=in_person,service_level=4} travinh 2021-10 1",
+            "igate.dossiers.received{channel=online,service_level=4} travinh 2021-10 2",
+            "igate.dossiers.received{service_level=4} travinh 2021-10 3",
+            "igate.dossiers.received{channel=in_person} travinh 2021-10 8",
+            "igate.dossiers.received{channel=online} travinh 2021-10 7",
+            "igate.dossiers.received travinh 2021-10 15",
+        ];
+        figures(channels, "Bảng 3. Hồ sơ theo mức độ và hình thức nộp", &expected);
+        for title in ["", "Hồ sơ quá hạn theo mức độ", "Hồ sơ đã giải quyết theo mức độ", "Văn bản theo mức độ"] {
+            figures(channels, title, &[]);
+        }
+        // Only individuals have tokens: what "Cộng" is of a token is not certain.
+        figures(
+            "Chủ thể|USB Token|SIM PKI|Cộng\nTổ chức|9|0|9\nCá nhân|4|1|5\nCộng|13|1|14",
+            "Chứng thư số theo chủ thể và thiết bị",
+            &[
+                "pki.certificates.total{certificate_holder=organisation} travinh 2021-10 9",
+                "pki.certificates.total{certificate_holder=individual,token=usb} travinh 2021-10 4",
+                "pki.certificates.total{certificate_holder=individual,token=sim_pki} travinh 2021-10 1",
+                "pki.certificates.total{certificate_holder=individual} travinh 2021-10 5",
+                "pki.certificates.total travinh 2021-10 14",
             ],
         );
     }

@@ -163,6 +163,13 @@ impl Tables<'_> {
 fn is_total(text: &str) -> bool {
     let text = folded(numbered(text).1);
     let text = text.trim().trim_end_matches(':').trim();
+    // "Tổng số hồ sơ toàn tỉnh"
+    let counted = text.strip_suffix(" toan tinh").unwrap_or(text);
+    let counted = ["tong cong ", "tong so ", "tong ", "cong "].into_iter().find_map(|head| counted.strip_prefix(head)).unwrap_or_default();
+    let nouns = ["ho so", "dich vu", "dich vu cong", "van ban", "chung thu so", "chung thu", "hop thu", "tai khoan", "cuoc", "luot", "don"];
+    if nouns.contains(&counted) {
+        return true;
+    }
     matches!(
         text,
         "tong cong"

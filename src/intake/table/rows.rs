@@ -96,7 +96,16 @@ impl<'t, 's> Outline<'t, 's> {
         let totals: Vec<usize> = rows.iter().enumerate().filter(|(_, (_, facets, _))| facets.total).map(|(place, _)| place).collect();
         let sole = matches!(totals.as_slice(), [one] if *one == 0 || one + 1 == rows.len());
         let sole_across = self.facets_of_columns().filter(|facets| facets.total).count() == 1;
-        let table = Table { sole, sole_across, units, across, named, month_rows: rows.iter().any(|(_, facets, _)| facets.month.is_some()) };
+        let counts = |facets: &Facets| facets.measure.as_ref().is_some_and(|measure| self.tables.catalogue.indicator(&measure.code).is_some());
+        let counted = rows.iter().any(|(_, facets, _)| counts(facets)) || self.facets_of_columns().any(counts);
+        let inferred = if counted || self.title.measure.is_some() {
+            None
+        } else {
+            let down: Vec<&Facets> = rows.iter().map(|(_, facets, _)| facets).collect();
+            self.tables.inferred(&down, &self.facets_of_columns().collect::<Vec<_>>(), &self.title.around)
+        };
+        let members_down = rows.iter().any(|(_, facets, _)| !facets.members.is_empty()) && rows.iter().all(|(_, facets, _)| facets.measure.is_none());
+        let table = Table { inferred, members_down, sole, sole_across, units, across, named, month_rows: rows.iter().any(|(_, facets, _)| facets.month.is_some()) };
         for (row, facets, text) in &rows {
             self.cells(*row, facets, text, &table, mapping);
         }
@@ -413,8 +422,16 @@ impl<'t, 's> Outline<'t, 's> {
         if let Some(why) = both.refused {
             return Err(why);
         }
-        let measure = both.measure.or_else(|| self.title.measure.clone().filter(|_| !table.named)).ok_or("no label names the measure")?;
+        let of_table = || self.title.measure.clone().filter(|_| !table.named).or_else(|| table.inferred.clone());
+        let measure = both.measure.or_else(of_table).ok_or("no label names the measure")?;
         let measure = self.whole_measure(&measure, &both.members).ok_or("which members are meant is not certain, or the measure does not have them")?;
+        // "Cộng" beside "USB Token", which only individuals have.
+        let hosted = |dimension: &str| {
+            self.tables.catalogue.indicator(&measure.code).and_then(|indicator| indicator.dimension(dimension)).is_some_and(|known| known.within.is_some())
+        };
+        if (totals.0 || totals.1) && measure.members.iter().any(|(dimension, _)| hosted(dimension)) {
+            return Err("what the total is over is not certain".to_owned());
+        }
         let month = match both.month {
             Some(month) => month,
             None => match &self.title.refused {
@@ -451,12 +468,14 @@ impl<'t, 's> Outline<'t, 's> {
             (false, false) => Err("the unit is not named".to_owned()),
             (true, false) | (false, true) => Ok(()),
         };
-        sound(totals.0, &table.units)?;
+        if !(totals.0 && table.units.is_empty() && table.members_down) {
+            sound(totals.0, &table.units)?;
+        }
         let splits =
             self.facets_of_columns().any(|facets| !facets.members.is_empty() || facets.measure.as_ref().is_some_and(|measure| !measure.members.is_empty()));
         let months = self.facets_of_columns().any(|facets| facets.month.is_some());
         if totals.1 && table.across.is_empty() && splits && !months {
-            return Ok(whole); // A total over members is the figure without them.
+            return Ok(whole); // A total over members is the figure without them, down the rows as well.
         }
         sound(totals.1, &table.across)?;
         if table.month_rows && totals.0 {
@@ -501,6 +520,10 @@ impl<'t, 's> Outline<'t, 's> {
 
 /// What the rows and columns of a table name as a whole.
 struct Table {
+    /// The measure of cells whose labels name members alone.
+    inferred: Option<Measure>,
+    /// Whether rows name members, and none a measure.
+    members_down: bool,
     /// Whether the only total of the rows, or of the columns, is over all of them.
     sole: bool,
     sole_across: bool,
