@@ -20,7 +20,7 @@ pub fn run(action: &CatalogueAction) -> Result<Outcome, Error> {
     let offered = offered(files)?;
     let app = App::open(Store::open(&database.address, true)?)?;
     let lines = difference(&app.state().catalogue.document, &offered);
-    lines.iter().for_each(|line| println!("{line}"));
+    lines.iter().for_each(|line| say!("{line}"));
     if let CatalogueAction::Apply { dry_run, .. } = action {
         let changed = app.put_catalogue_now(NewCatalogue { document: offered, made_from: None, dry_run: *dry_run }, ACTOR)?;
         eprintln!("version {}, revision {}{}", changed.version, changed.revision, if *dry_run { " (not applied)" } else { "" });

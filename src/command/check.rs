@@ -63,12 +63,12 @@ pub fn run(files: &[PathBuf], (database, clock): (Option<&str>, Clock), catalogu
     found.extend(of_reports);
     for finding in &found {
         let detail = if lang == Language::Vi { &finding.detail_vi } else { &finding.detail };
-        println!("{} {} {} {}: {detail} ({})", finding.severity, finding.unit, finding.period, finding.measure, finding.rule);
+        say!("{} {} {} {}: {detail} ({})", finding.severity, finding.unit, finding.period, finding.measure, finding.rule);
     }
     app.stop();
     match lang {
-        Language::Vi => println!("{faults} lỗi, {} mâu thuẫn", found.len()),
-        Language::En => println!("{faults} fault(s), {} finding(s)", found.len()),
+        Language::Vi => say!("{faults} lỗi, {} mâu thuẫn", found.len()),
+        Language::En => say!("{faults} fault(s), {} finding(s)", found.len()),
     }
     Ok(if faults == 0 && found.is_empty() { Outcome::Done } else { Outcome::Faults })
 }
@@ -83,19 +83,19 @@ fn workbook(app: &App, bytes: &[u8]) -> Result<(), Error> {
 /// What a workbook was taken for: its tables, its figures, and the cells that are left.
 fn print_workbook(view: &WorkbookView) {
     for table in &view.mapping {
-        println!("{} header rows {:?}", table.sheet, table.header_rows);
+        say!("{} header rows {:?}", table.sheet, table.header_rows);
         for one in table.columns.iter().chain(&table.rows) {
             let told = [&one.measure, &one.unit, &one.period, &one.reason].into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
-            println!("  {} {:?}: {} {told}", one.at, one.text, one.role);
+            say!("  {} {:?}: {} {told}", one.at, one.text, one.role);
         }
     }
     for figure in &view.figures {
         let value = figure.value.map_or_else(|| "null".to_owned(), |value| value.to_string());
         let measure = Measure { code: figure.indicator.clone(), members: figure.dimensions.clone() };
-        println!("{}!{} {measure} {} {} = {value} ({})", figure.sheet, figure.cell, figure.unit, figure.period, figure.label);
+        say!("{}!{} {measure} {} {} = {value} ({})", figure.sheet, figure.cell, figure.unit, figure.period, figure.label);
     }
     for cell in &view.unclaimed {
-        println!("{}!{} {:?} is not taken: {}", cell.sheet, cell.cell, cell.printed, cell.reason);
+        say!("{}!{} {:?} is not taken: {}", cell.sheet, cell.cell, cell.printed, cell.reason);
     }
 }
 

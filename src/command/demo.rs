@@ -47,7 +47,7 @@ pub fn run(listen: &str, no_serve: bool, lang: Language, clock: &Clock) -> Resul
     let app = App::open_by(Store::open(&format!("sqlite://{}", folder.path().join("demo.db").display()), true)?, clock.clone())?;
     fill(&app, clock)?;
     clock.release();
-    print!("{}", table(&app, lang)?);
+    say!("{}", table(&app, lang)?.trim_end());
     if no_serve {
         app.stop();
         return Ok(Outcome::Done);

@@ -45,13 +45,13 @@ pub fn run(files: &[PathBuf], (database, clock): (&str, Clock), given: Envelope,
         let recorded = match open(file)? {
             Content::Units(units) => {
                 let changed = app.put_units_now(units, ACTOR, false)?;
-                println!("{}: {} units, revision {}", file.display(), changed.units.len(), changed.revision);
+                say!("{}: {} units, revision {}", file.display(), changed.units.len(), changed.revision);
                 return Ok(Outcome::Done);
             }
             Content::Json(bytes) => record_json(&app, &bytes, ACTOR),
             Content::Csv(csv) => record_csv(&app, csv, &envelope, ACTOR, from_line),
             Content::Workbook(bytes) => record_workbook(&app, &bytes, &envelope, ACTOR).map(|(view, taken)| {
-                println!("{}: {} cell(s) with digits are not taken; `check` tells why", file.display(), view.unclaimed.len());
+                say!("{}: {} cell(s) with digits are not taken; `check` tells why", file.display(), view.unclaimed.len());
                 taken
             }),
             Content::Report(read) => {
@@ -95,7 +95,7 @@ fn whole_ledger(file: &Path, database: &str) -> Result<Outcome, Error> {
     })?;
     bar.finish_and_clear();
     let (manifest, held) = (archive.manifest(), if loaded.begun > 0 { format!(" ({} were there already)", loaded.begun) } else { String::new() });
-    println!(
+    say!(
         "{}: {} revision(s) written{held}, {} figures, {} idempotency key(s); the newest revision is {}, its hash {}",
         file.display(),
         loaded.written,
@@ -110,7 +110,7 @@ fn whole_ledger(file: &Path, database: &str) -> Result<Outcome, Error> {
 fn tell(file: &Path, taken: &Taken, started: Instant) {
     let seconds = started.elapsed().as_secs_f64().max(1e-6);
     let figures = crate::domain::number::float(i64::try_from(taken.figures()).unwrap_or(i64::MAX));
-    println!(
+    say!(
         "{}: {} figures in {} submission(s): {} created, {} revised, {} unchanged, {} withdrawn; {} finding(s); {:.0} figures a second",
         file.display(),
         taken.figures(),

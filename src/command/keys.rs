@@ -23,7 +23,7 @@ pub fn run(action: KeysAction, clock: Clock) -> Result<Outcome, Error> {
         }
         KeysAction::List { database } => with(&database.address, false, clock, |app| {
             let (_, keys) = app.keys()?;
-            print!("{}", listed(&keys));
+            say!("{}", listed(&keys).trim_end());
             Ok(())
         }),
         KeysAction::Revoke { id, database } => with(&database.address, false, clock, |app| {
@@ -54,7 +54,7 @@ fn expiry(text: Option<&str>, flag: &str) -> Result<Option<Expiry>, Error> {
 
 /// The key alone on standard output, what is to be known of it on standard error.
 fn show(issued: &Issued) {
-    println!("{}", issued.key);
+    say!("{}", issued.key);
     let KeyView { id, name, role, unit, expires_at, .. } = &issued.view;
     let of = unit.as_ref().map(|unit| format!(" for {unit}")).unwrap_or_default();
     let until = expires_at.as_ref().map_or_else(|| "it does not end".to_owned(), |end| format!("it ends at {end}"));

@@ -1,5 +1,12 @@
 //! The commands of the command line, one a file.
 
+/// Prints a line on standard output. A reader that has gone, as `| head` does, is no fault of the command.
+macro_rules! say {
+    ($($told:tt)*) => {
+        std::io::Write::write_fmt(&mut std::io::stdout().lock(), format_args!("{}\n", format_args!($($told)*))).unwrap_or_default()
+    };
+}
+
 mod catalogue;
 mod check;
 mod demo;
@@ -147,5 +154,5 @@ fn print_openapi() -> Result<Outcome, Error> {
 
 /// Prints faults with the file they are in.
 fn print_faults(file: &std::path::Path, faults: &[Fault]) {
-    faults.iter().for_each(|fault| println!("{}: {fault}", file.display()));
+    faults.iter().for_each(|fault| say!("{}: {fault}", file.display()));
 }

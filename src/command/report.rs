@@ -42,12 +42,12 @@ pub fn check(app: &App, path: &Path, file: &ReportFile, asked: &Asked) -> Result
     let view = app.try_report(&report, ACTOR)?;
     print(path, &view, asked);
     if asked.explain {
-        println!("{}:", if asked.lang == Language::Vi { "các mẫu câu đã xét" } else { "patterns considered" });
+        say!("{}:", if asked.lang == Language::Vi { "các mẫu câu đã xét" } else { "patterns considered" });
         for (printed, pattern, verdict) in app.explain_report(file, &asked.query).map_err(plain)? {
-            println!("      {printed:>14} {pattern}: {verdict}");
+            say!("      {printed:>14} {pattern}: {verdict}");
         }
     }
-    view.faults.iter().for_each(|fault| println!("{}: {}: {} ({})", path.display(), fault.pointer, fault.detail, fault.code));
+    view.faults.iter().for_each(|fault| say!("{}: {}: {} ({})", path.display(), fault.pointer, fault.detail, fault.code));
     Ok((view.faults.len(), view.findings))
 }
 
@@ -67,11 +67,11 @@ fn print(path: &Path, view: &ReportView, asked: &Asked) {
     } else {
         ("unit", "period", "figure(s)", "number(s) that are no figure")
     };
-    println!("{}: {unit} {}, {period} {}", path.display(), view.unit, view.period);
-    println!("{} {figures}:", view.figures.len());
+    say!("{}: {unit} {}, {period} {}", path.display(), view.unit, view.period);
+    say!("{} {figures}:", view.figures.len());
     for (n, figure) in view.figures.iter().enumerate() {
         let role = if figure.role == "figure" { String::new() } else { format!(" [{} {}]", figure.role, figure.period) };
-        println!(
+        say!(
             "  {n:>3} {:<WIDEST$} {:<12} {:>14} {:>12} {:.2}{role}",
             figure.measure,
             figure.unit,
@@ -80,15 +80,15 @@ fn print(path: &Path, view: &ReportView, asked: &Asked) {
             figure.confidence
         );
         if asked.explain {
-            println!("      {}: {}", figure.pattern, one_line(&figure.sentence));
+            say!("      {}: {}", figure.pattern, one_line(&figure.sentence));
         }
     }
-    println!("{} {unclaimed}:", view.unclaimed.len());
+    say!("{} {unclaimed}:", view.unclaimed.len());
     for number in &view.unclaimed {
         let measure = number.measure.as_deref().map(|measure| format!(" {measure}")).unwrap_or_default();
-        println!("      {:>14} {}{measure}", number.printed, number.reason);
+        say!("      {:>14} {}{measure}", number.printed, number.reason);
         if asked.explain {
-            println!("      {}", one_line(&number.sentence));
+            say!("      {}", one_line(&number.sentence));
         }
     }
 }

@@ -19,12 +19,12 @@ pub fn run(database: &str, hash: Option<&str>) -> Result<Outcome, Error> {
         bar.set_position(u64::try_from(done).unwrap_or(0));
     })?;
     bar.finish_and_clear();
-    println!("revisions {}, rows {}, figures that stand {}, hash {}", found.revisions, found.rows, found.figures, found.hash);
-    found.faults.iter().for_each(|fault| println!("{fault}"));
+    say!("revisions {}, rows {}, figures that stand {}, hash {}", found.revisions, found.rows, found.figures, found.hash);
+    found.faults.iter().for_each(|fault| say!("{fault}"));
     if found.count == 0 {
-        println!("the ledger is sound");
+        say!("the ledger is sound");
         return Ok(Outcome::Done);
     }
-    println!("{} fault(s)", found.count);
+    say!("{} fault(s)", found.count);
     Ok(Outcome::Faults)
 }

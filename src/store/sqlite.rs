@@ -238,8 +238,10 @@ fn bring_up(db: &mut Db) -> Result<(), StoreError> {
     // One transaction for the second look and all that is missing: of two programs that start at once, one waits and finds it done.
     db.immediate_transaction(|db| {
         check_format(db)?;
+        let upgraded = !db.applied_migrations().map_err(StoreError::Migration)?.is_empty();
         let done = db.run_pending_migrations(MIGRATIONS).map_err(StoreError::Migration)?;
-        for version in done {
+        // A ledger that is made just now is no news.
+        for version in done.into_iter().filter(|_| upgraded) {
             tracing::info!(%version, "database migrated");
         }
         writes::fill_hashes(db)
