@@ -1,15 +1,15 @@
 //! Reports: the figures found in a document, each with the place it came from; their recording; what is kept of the document; and the
 //! report written anew from the ledger.
 
+mod kept;
 mod lexicons;
 mod places;
 mod reconcile;
+mod views;
 pub mod written;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::access::Identity;
@@ -20,21 +20,18 @@ use super::state::Frame;
 use super::submissions::{Body, FoundObservation, Kept, Receipt, counts, find, unknown};
 use super::{App, time_text};
 use crate::domain::fault::{Fault, quoted};
-use crate::domain::measure::Measure;
-use crate::domain::number::Written;
 use crate::domain::observation::Counts;
 use crate::domain::period::{Period, Step};
 use crate::error::Error;
 use crate::intake::Envelope;
 use crate::intake::document::{self, Document, Media, Refusal};
 use crate::intake::report::lexicon::Lexicon;
-use crate::intake::report::{self, Found, MAX_NUMBERS, Reading, Reason, Role, Setting, Unclaimed, title};
+use crate::intake::report::{self, MAX_NUMBERS, Reading, Role, Setting, title};
 use crate::store::{Store, chain};
+use kept::{KeptFigure, KeptReport, KeptUnclaimed};
 pub use lexicons::{Lexicons, usable};
 use places::Places;
-
-/// Most characters of a sentence that are shown around a number; of a longer one the rest is left out.
-pub const MAX_SENTENCE: usize = 600;
+pub use views::{MAX_SENTENCE, ReportFault, ReportFigure, ReportUnclaimed, ReportView};
 
 /// A file that is read as a report.
 #[derive(Clone, Debug)]
@@ -65,164 +62,6 @@ pub enum ReportError {
     /// Anything else.
     #[error(transparent)]
     Failed(#[from] Error),
-}
-
-/// A figure found in a report. Places count Unicode characters of its text.
-#[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
-pub struct ReportFigure {
-    /// The indicator's or kpi's code; of a target its own code.
-    pub indicator: String,
-    /// Dimension and member.
-    pub dimensions: BTreeMap<String, String>,
-    /// The measure: code and members.
-    pub measure: String,
-    /// The target that is stated.
-    #[schema(required)]
-    pub target: Option<String>,
-    /// The unit.
-    pub unit: String,
-    /// The period.
-    pub period: String,
-    /// The number.
-    #[schema(value_type = f64)]
-    pub value: Written,
-    /// Its digits as they stand in the text.
-    pub printed: String,
-    /// Whether the text says that it is not exact.
-    pub approximate: bool,
-    /// `figure`: of the report's unit and period, recorded; `rounded`: a rate that is not exact, shown only; `earlier`: of an earlier
-    /// period, held against the ledger; `target`: held against the target declared.
-    #[schema(value_type = Role)]
-    pub role: String,
-    /// The sentence around it, at most 600 characters of it.
-    pub sentence: String,
-    /// Where the sentence begins.
-    pub sentence_start: usize,
-    /// Where it ends.
-    pub sentence_end: usize,
-    /// Where the digits begin.
-    pub start: usize,
-    /// Where they end.
-    pub end: usize,
-    /// The pattern that found it.
-    pub pattern: String,
-    /// How sure it is, 0 to 1.
-    pub confidence: f64,
-}
-
-/// A number that is no figure. Places count Unicode characters of the text.
-#[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
-pub struct ReportUnclaimed {
-    /// Its digits as they stand in the text.
-    pub printed: String,
-    /// Why it is none.
-    #[schema(value_type = Reason)]
-    pub reason: String,
-    /// The measure that it would be of, where a pattern found it.
-    #[schema(required)]
-    pub measure: Option<String>,
-    /// The sentence around it, at most 600 characters of it.
-    pub sentence: String,
-    /// Where the sentence begins.
-    pub sentence_start: usize,
-    /// Where it ends.
-    pub sentence_end: usize,
-    /// Where the digits begin.
-    pub start: usize,
-    /// Where they end.
-    pub end: usize,
-}
-
-/// A figure of a report that cannot be recorded as it stands.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
-pub struct ReportFault {
-    /// Which figure: `/figures/3`.
-    pub pointer: String,
-    /// Stable, for programs.
-    pub code: String,
-    /// For people.
-    pub detail: String,
-}
-
-/// What was found in a report, and what became of it.
-#[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = ReportReading)]
-pub struct ReportView {
-    /// The unit that it is of.
-    pub unit: String,
-    /// The period that it is of.
-    pub period: String,
-    /// Whether nothing was recorded because nobody asked for it.
-    pub dry_run: bool,
-    /// The submission; null when nothing was recorded.
-    #[schema(required)]
-    pub submission: Option<String>,
-    /// Its revision; null on a dry run.
-    #[schema(required)]
-    pub revision: Option<i64>,
-    /// When it was recorded; null when nothing was.
-    #[schema(required)]
-    pub recorded_at: Option<String>,
-    /// What recording it did, or would do.
-    pub counts: Counts,
-    /// Whether the month is closed: then recording needs a reason.
-    pub closed: bool,
-    /// The media type that it was read as.
-    pub media_type: String,
-    /// The file's name.
-    #[schema(required)]
-    pub file_name: Option<String>,
-    /// SHA-256 of the file, in hexadecimal digits.
-    pub sha256: String,
-    /// Characters of the text that was extracted.
-    pub text_length: usize,
-    /// The figures, in the order of the text.
-    pub figures: Vec<ReportFigure>,
-    /// All other numbers.
-    pub unclaimed: Vec<ReportUnclaimed>,
-    /// Contradictions among the figures, and with what the ledger holds.
-    pub findings: Vec<FindingView>,
-    /// What speaks against recording its figures; empty once recorded.
-    pub faults: Vec<ReportFault>,
-}
-
-/// What the ledger keeps of a report, as JSON; places count characters of `text`.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-struct KeptReport {
-    unit: String,
-    period: String,
-    media_type: String,
-    file_name: Option<String>,
-    sha256: String,
-    figures: Vec<KeptFigure>,
-    unclaimed: Vec<KeptUnclaimed>,
-    text: String,
-}
-
-/// A figure with its places: digits, then sentence.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-struct KeptFigure {
-    measure: String,
-    target: Option<String>,
-    unit: String,
-    period: String,
-    /// A text, so that its digits stay as they were written.
-    value: String,
-    approximate: bool,
-    role: String,
-    place: (usize, usize),
-    sentence: (usize, usize),
-    pattern: String,
-    confidence: f64,
-}
-
-/// A number that is no figure with its places.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-struct KeptUnclaimed {
-    reason: String,
-    measure: Option<String>,
-    place: (usize, usize),
-    sentence: (usize, usize),
 }
 
 /// A report that was read, and not yet judged.
@@ -273,101 +112,6 @@ impl Report {
         }
         Ok(())
     }
-}
-
-impl KeptReport {
-    fn view(&self) -> ReportView {
-        let places = Places::new(&self.text);
-        ReportView {
-            unit: self.unit.clone(),
-            period: self.period.clone(),
-            dry_run: false,
-            submission: None,
-            revision: None,
-            recorded_at: None,
-            counts: Counts::default(),
-            closed: false,
-            media_type: self.media_type.clone(),
-            file_name: self.file_name.clone(),
-            sha256: self.sha256.clone(),
-            text_length: places.chars(),
-            figures: self.figures.iter().map(|figure| figure.view(&places)).collect(),
-            unclaimed: self.unclaimed.iter().map(|number| number.view(&places)).collect(),
-            findings: Vec::new(),
-            faults: Vec::new(),
-        }
-    }
-}
-
-impl KeptFigure {
-    fn new(found: &Found, places: &Places<'_>, frame: &Frame) -> Self {
-        Self {
-            measure: found.measure.to_string(),
-            target: found.target.clone(),
-            unit: frame.units.code(found.unit).to_owned(),
-            period: found.period.to_string(),
-            value: found.value.to_string(),
-            approximate: found.approximate,
-            role: word(&found.role),
-            place: places.characters(&found.place),
-            sentence: places.characters(&found.sentence),
-            pattern: found.pattern.clone(),
-            confidence: found.confidence,
-        }
-    }
-
-    fn view(&self, places: &Places<'_>) -> ReportFigure {
-        let measure = Measure::parse(&self.measure).ok();
-        let (code, members) = measure.map_or_else(|| (self.measure.clone(), None), |measure| (measure.code, Some(measure.members)));
-        ReportFigure {
-            indicator: self.target.clone().unwrap_or(code),
-            dimensions: members.iter().flat_map(|members| members.iter()).map(|(d, m)| (d.to_owned(), m.to_owned())).collect(),
-            measure: self.measure.clone(),
-            target: self.target.clone(),
-            unit: self.unit.clone(),
-            period: self.period.clone(),
-            value: Written::parse(&self.value).unwrap_or(Written { mantissa: 0, scale: 0 }),
-            printed: places.text(self.place).to_owned(),
-            approximate: self.approximate,
-            role: self.role.clone(),
-            sentence: places.around(self.sentence, self.place, MAX_SENTENCE),
-            sentence_start: self.sentence.0,
-            sentence_end: self.sentence.1,
-            start: self.place.0,
-            end: self.place.1,
-            pattern: self.pattern.clone(),
-            confidence: self.confidence,
-        }
-    }
-}
-
-impl KeptUnclaimed {
-    fn new(number: &Unclaimed, places: &Places<'_>) -> Self {
-        Self {
-            reason: word(&number.reason),
-            measure: number.measure.as_ref().map(ToString::to_string),
-            place: places.characters(&number.place),
-            sentence: places.characters(&number.sentence),
-        }
-    }
-
-    fn view(&self, places: &Places<'_>) -> ReportUnclaimed {
-        ReportUnclaimed {
-            printed: places.text(self.place).to_owned(),
-            reason: self.reason.clone(),
-            measure: self.measure.clone(),
-            sentence: places.around(self.sentence, self.place, MAX_SENTENCE),
-            sentence_start: self.sentence.0,
-            sentence_end: self.sentence.1,
-            start: self.place.0,
-            end: self.place.1,
-        }
-    }
-}
-
-/// A value that is written as a word.
-fn word(value: &impl Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// The media type of a kind of document.

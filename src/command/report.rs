@@ -71,14 +71,7 @@ fn print(path: &Path, view: &ReportView, asked: &Asked) {
     say!("{} {figures}:", view.figures.len());
     for (n, figure) in view.figures.iter().enumerate() {
         let role = if figure.role == "figure" { String::new() } else { format!(" [{} {}]", figure.role, figure.period) };
-        say!(
-            "  {n:>3} {:<WIDEST$} {:<12} {:>14} {:>12} {:.2}{role}",
-            figure.measure,
-            figure.unit,
-            figure.value.to_string(),
-            figure.printed,
-            figure.confidence
-        );
+        say!("  {n:>3} {:<WIDEST$} {:<12} {:>14} {:>12} {:.2}{role}", figure.measure, figure.unit, figure.value.to_string(), figure.printed, figure.confidence);
         if asked.explain {
             say!("      {}: {}", figure.pattern, one_line(&figure.sentence));
         }

@@ -3,23 +3,20 @@
 //! A label is understood only when each of its words is: those of a measure's name or of one of its further labels, those of members, the
 //! name of a system, and words that say nothing ("số lượng", "trong tháng"). What is left over makes it another label than ours.
 
-use std::collections::HashMap;
+mod lexicon;
+mod marker;
 
 use super::words::{MAX_WORDS, Spelling, is_plain, words};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::measure::{Measure, Members};
-use crate::domain::unit::Name;
+
+use lexicon::{Found, Lexicon, Strength, What};
+pub use marker::{Marker, numbered};
 
 /// Most phrases (members, systems) found in one text; one with more of them is not understood.
 const MAX_PHRASES: usize = 8;
 /// Labels (not names) of at most so many words mean something only where a system is named as well.
 const SHORT: usize = 2;
-/// Words that say nothing about which measure a label is.
-const NOISE: [&str; 21] =
-    ["số", "tổng", "lượng", "được", "đã", "các", "những", "của", "là", "về", "và", "trên", "tại", "qua", "bằng", "theo", "number", "of", "the", "total", "no"];
-/// The same of several words.
-const NOISE_PHRASES: [&str; 10] =
-    ["trong kỳ báo cáo", "trong tháng báo cáo", "trong tháng", "trong kỳ", "trong đó", "cụ thể", "hệ thống", "phần mềm", "hình thức", "in the month"];
 /// Units of measure as they stand in brackets behind a label, or in a column of their own.
 const UNITS_OF_MEASURE: [&str; 44] = [
     "văn bản",
@@ -103,43 +100,6 @@ pub struct LabelReading {
     pub unit: Option<UnitText>,
 }
 
-/// How a phrase came to be a measure's: its name counts more than a further label.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Strength {
-    Name,
-    Label,
-}
-
-#[derive(Clone, Debug)]
-struct Entry {
-    code: String,
-    system: Option<String>,
-    strength: Strength,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum What {
-    Member(String, String),
-    System(String),
-}
-
-/// A member or a system, and how it is written.
-#[derive(Clone, Debug)]
-struct Phrase {
-    words: Vec<String>,
-    what: What,
-}
-
-/// The vocabulary in one spelling.
-#[derive(Debug)]
-struct Lexicon {
-    spelling: Spelling,
-    measures: HashMap<String, Vec<Entry>>,
-    phrases: HashMap<String, Vec<Phrase>>,
-    noise: Vec<String>,
-    noise_phrases: Vec<Vec<String>>,
-}
-
 /// The labels of a catalogue, ready to be looked up.
 #[derive(Debug)]
 pub struct Labels<'a> {
@@ -156,13 +116,6 @@ struct Candidate {
     strength: Strength,
     /// It is so short a label that a system has to be named as well: "tiếp nhận", "tạo mới".
     needs_system: bool,
-}
-
-/// Where a phrase stands in a text.
-struct Found<'l> {
-    start: usize,
-    end: usize,
-    what: &'l What,
 }
 
 impl<'a> Labels<'a> {
@@ -441,161 +394,6 @@ struct Alone {
     system: bool,
 }
 
-impl Lexicon {
-    fn new(catalogue: &Catalogue, spelling: Spelling) -> Self {
-        let mut lexicon = Self {
-            spelling,
-            measures: HashMap::new(),
-            phrases: HashMap::new(),
-            noise: NOISE.iter().flat_map(|word| words(word, spelling)).collect(),
-            noise_phrases: NOISE_PHRASES.iter().map(|phrase| words(phrase, spelling)).collect(),
-        };
-        if spelling == Spelling::Plain {
-            // Without diacritics these may be other words: `qua`, `tai`, `so` in a name that is no number.
-            lexicon.noise.retain(|word| !matches!(word.as_str(), "la" | "ve"));
-        }
-        let document = &catalogue.document;
-        for indicator in &document.indicators {
-            lexicon.measure(&indicator.code, indicator.system.as_ref(), &indicator.name, &indicator.labels);
-        }
-        for kpi in &document.kpis {
-            lexicon.measure(&kpi.code, kpi.system.as_ref(), &kpi.name, &kpi.labels);
-        }
-        for dimension in &document.dimensions {
-            for member in &dimension.members {
-                for text in [&member.name.vi, &member.name.en].into_iter().chain(&member.labels) {
-                    lexicon.phrase(text, What::Member(dimension.code.clone(), member.code.clone()));
-                }
-            }
-        }
-        for system in &document.systems {
-            for text in system_names(&system.name).iter().chain(&system.labels) {
-                lexicon.phrase(text, What::System(system.code.clone()));
-            }
-        }
-        lexicon
-    }
-
-    fn measure(&mut self, code: &str, system: Option<&String>, name: &Name, labels: &[String]) {
-        let names = [&name.vi, &name.en].into_iter().map(|text| (text, Strength::Name));
-        for (text, strength) in names.chain(labels.iter().map(|text| (text, Strength::Label))) {
-            let phrase = self.telling(words(text, self.spelling)).join(" ");
-            let entries = self.measures.entry(phrase.clone()).or_default();
-            if !phrase.is_empty() && !entries.iter().any(|entry| entry.code == code) {
-                entries.push(Entry { code: code.to_owned(), system: system.cloned(), strength });
-            }
-        }
-        self.measures.remove("");
-    }
-
-    fn phrase(&mut self, text: &str, what: What) {
-        let words = self.telling(words(text, self.spelling));
-        let Some(first) = words.first().cloned() else { return };
-        let known = self.phrases.entry(first).or_default();
-        if !known.iter().any(|phrase| phrase.words == words && phrase.what == what) {
-            known.push(Phrase { words, what });
-        }
-    }
-
-    /// The words that say something.
-    fn telling(&self, words: Vec<String>) -> Vec<String> {
-        let (mut found, mut place) = (Vec::with_capacity(words.len()), 0);
-        while let Some(word) = words.get(place) {
-            let phrase = self.noise_phrases.iter().find(|phrase| words.get(place..place + phrase.len()) == Some(phrase.as_slice()));
-            match phrase {
-                Some(phrase) => place += phrase.len(),
-                None => {
-                    if !self.noise.contains(word) {
-                        found.push(word.clone());
-                    }
-                    place += 1;
-                }
-            }
-        }
-        found
-    }
-
-    /// The phrases in a text.
-    fn found<'l>(&'l self, words: &[String]) -> Vec<Found<'l>> {
-        let mut found = Vec::new();
-        for (start, word) in words.iter().enumerate() {
-            for phrase in self.phrases.get(word).into_iter().flatten() {
-                let end = start + phrase.words.len();
-                if words.get(start..end) == Some(phrase.words.as_slice()) {
-                    found.push(Found { start, end, what: &phrase.what });
-                }
-            }
-        }
-        found
-    }
-}
-
-/// How a system's name is written: whole, without what stands in its brackets, and that alone, also without the maker before the hyphen.
-fn system_names(name: &Name) -> Vec<String> {
-    let mut found = Vec::new();
-    for text in [&name.vi, &name.en] {
-        let (outer, inner) = text.split_once('(').map_or((text.as_str(), ""), |(outer, inner)| (outer, inner.trim_end_matches(')')));
-        found.extend([outer, inner, inner.split('-').next_back().unwrap_or_default()].iter().map(|text| text.trim().to_owned()));
-    }
-    found.retain(|text| !text.is_empty());
-    found
-}
-
-/// What numbers a row or begins an entry of a list.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Marker {
-    /// Nothing of the kind.
-    None,
-    /// `I.`, `IV)`.
-    Roman,
-    /// `A.`.
-    Capital,
-    /// `1.`, `1.2`; how many numbers.
-    Number(usize),
-    /// `a)`.
-    Letter,
-    /// `-`.
-    Dash,
-    /// `+`.
-    Plus,
-    /// `•`, `*`.
-    Bullet,
-}
-
-/// The marker at the beginning of a label, and the label behind it.
-#[must_use]
-pub fn numbered(text: &str) -> (Marker, &str) {
-    let text = text.trim();
-    let mut letters = text.chars();
-    let sign = match letters.next() {
-        Some('-' | '–' | '—') => Some(Marker::Dash),
-        Some('+') => Some(Marker::Plus),
-        Some('•' | '*' | '·' | '▪' | '●') => Some(Marker::Bullet),
-        _ => None,
-    };
-    if let Some(sign) = sign {
-        return (sign, letters.as_str().trim());
-    }
-    let open = text.strip_prefix('(').unwrap_or(text);
-    let digits = open.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(open.len());
-    let (head, tail) = (open.get(..digits).unwrap_or_default(), open.get(digits..).unwrap_or_default());
-    let (core, closed) = (head.strip_suffix('.').unwrap_or(head), tail.strip_prefix([')', ':']));
-    if !core.is_empty() {
-        let short = core.split('.').all(|part| (1..=2).contains(&part.len()));
-        let ends = closed.is_some() || head.contains('.');
-        return if short && ends { (Marker::Number(core.split('.').count()), closed.unwrap_or(tail).trim()) } else { (Marker::None, text) };
-    }
-    let Some((core, tail)) = open.split_once(['.', ')', '/', ':']) else { return (Marker::None, text) };
-    let marker = if !core.is_empty() && core.len() <= 5 && core.chars().all(|c| matches!(c, 'I' | 'V' | 'X')) {
-        Marker::Roman
-    } else if core.chars().count() == 1 && core.chars().all(char::is_alphabetic) {
-        if core.chars().all(char::is_uppercase) { Marker::Capital } else { Marker::Letter }
-    } else {
-        return (Marker::None, text);
-    };
-    (marker, tail.trim())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -678,19 +476,6 @@ mod tests {
         let labels = Labels::new(&catalogue);
         assert!(matches!(labels.resolve("Văn bản đi", "Chứng thư số chuyên dùng"), Resolution::Several(_)));
         assert_eq!(one(&labels, "Văn bản đi", "Hệ thống iOffice"), "ioffice.documents.outgoing");
-    }
-
-    #[test]
-    fn markers_are_told_from_labels() {
-        let of = |text: &'static str| numbered(text);
-        assert_eq!(of("1.Số tài khoản"), (Marker::Number(1), "Số tài khoản"));
-        assert_eq!(of("1.2 Số tài khoản"), (Marker::Number(2), "Số tài khoản"));
-        assert_eq!(of("II. Hệ thống"), (Marker::Roman, "Hệ thống"));
-        assert_eq!(of("a) Trực tiếp"), (Marker::Letter, "Trực tiếp"));
-        assert_eq!(of("– Trực tiếp"), (Marker::Dash, "Trực tiếp"));
-        assert_eq!(of("10/2021"), (Marker::None, "10/2021"));
-        assert_eq!(of("2.312 chứng thư"), (Marker::None, "2.312 chứng thư"));
-        assert_eq!(of("Văn bản đi"), (Marker::None, "Văn bản đi"));
     }
 
     #[test]

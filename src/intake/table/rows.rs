@@ -105,7 +105,8 @@ impl<'t, 's> Outline<'t, 's> {
             self.tables.inferred(&down, &self.facets_of_columns().collect::<Vec<_>>(), &self.title.around)
         };
         let members_down = rows.iter().any(|(_, facets, _)| !facets.members.is_empty()) && rows.iter().all(|(_, facets, _)| facets.measure.is_none());
-        let table = Table { inferred, members_down, sole, sole_across, units, across, named, month_rows: rows.iter().any(|(_, facets, _)| facets.month.is_some()) };
+        let table =
+            Table { inferred, members_down, sole, sole_across, units, across, named, month_rows: rows.iter().any(|(_, facets, _)| facets.month.is_some()) };
         for (row, facets, text) in &rows {
             self.cells(*row, facets, text, &table, mapping);
         }
