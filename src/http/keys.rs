@@ -64,7 +64,7 @@ pub async fn me(request: HttpRequest, context: web::Data<Context>) -> Answer {
 pub async fn list(request: HttpRequest, context: web::Data<Context>) -> Answer {
     Params::of(&request)?.finish()?;
     let app = context.app()?.clone();
-    let (revision, keys) = web::block(move || app.keys()).await.map_err(|_stopping| Problem::internal())??;
+    let (revision, keys) = context.compute(move || app.keys()).await?;
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(Keys { revision, keys }))
 }
 

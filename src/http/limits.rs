@@ -43,6 +43,10 @@ pub const LARGE_BODY: usize = 256 << 10;
 pub const LARGE_TURNS: usize = 2;
 /// How long a large body waits for its turn.
 pub const LARGE_PATIENCE: Duration = Duration::from_secs(30);
+/// How many documents (reports, workbooks) are read at once; others wait for their turn.
+pub const DOCUMENTS: usize = 2;
+/// How long a document waits for its turn.
+pub const DOCUMENT_PATIENCE: Duration = Duration::from_secs(20);
 /// Most connections at once, unless files may not be opened for as many.
 pub const CONNECTIONS: usize = 20_000;
 /// Most connections of one address at once.
@@ -73,6 +77,10 @@ pub struct Settings {
     pub large_turns: usize,
     /// How long a large body waits for its turn.
     pub large_wait: Duration,
+    /// How many documents are read at once.
+    pub documents: usize,
+    /// How long a document waits for its turn.
+    pub document_wait: Duration,
 }
 
 impl Default for Settings {
@@ -89,6 +97,8 @@ impl Default for Settings {
             wait: PATIENCE,
             large_turns: LARGE_TURNS,
             large_wait: LARGE_PATIENCE,
+            documents: DOCUMENTS,
+            document_wait: DOCUMENT_PATIENCE,
         }
     }
 }
@@ -106,8 +116,10 @@ pub struct Limits {
     turns: Arc<Semaphore>,
     pasts: Arc<Semaphore>,
     large: Arc<Semaphore>,
+    documents: Arc<Semaphore>,
     wait: Duration,
     large_wait: Duration,
+    document_wait: Duration,
 }
 
 impl Limits {
@@ -123,6 +135,8 @@ impl Limits {
             large: Arc::new(Semaphore::new(settings.large_turns)),
             wait: settings.wait,
             large_wait: settings.large_wait,
+            documents: Arc::new(Semaphore::new(settings.documents)),
+            document_wait: settings.document_wait,
         }
     }
 
@@ -132,6 +146,14 @@ impl Limits {
     /// 503 when it does not come.
     pub async fn body_turn(&self, length: usize) -> Result<Option<OwnedSemaphorePermit>, Problem> {
         if length < LARGE_BODY { Ok(None) } else { turn(&self.large, self.large_wait, "body_turn").await.map(Some) }
+    }
+
+    /// The turn of a report or a workbook, to be kept until it is read.
+    ///
+    /// # Errors
+    /// 503 when it does not come.
+    pub async fn document_turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        turn(&self.documents, self.document_wait, "document_turn").await
     }
 
     /// The turn of a question of the past, to be kept until that is loaded.

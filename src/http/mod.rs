@@ -71,8 +71,6 @@ pub struct Context {
     pub scraped: usize,
     /// Turns of those that ask in PromQL.
     pub queries: Arc<Semaphore>,
-    /// Turns of those that have a report read.
-    pub readers: Arc<Semaphore>,
     /// What is open, and how it is told who somebody is.
     pub access: Arc<access::Settings>,
     /// What anybody may cost the service, and what counts towards it.
@@ -95,7 +93,6 @@ impl Context {
             metrics: Arc::new(Metrics::new()?),
             scraped,
             queries: Arc::new(Semaphore::new(QUERIES)),
-            readers: Arc::new(Semaphore::new(reports::READERS)),
             access: Arc::new(access),
             tls,
         })

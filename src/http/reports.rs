@@ -1,12 +1,8 @@
 //! `POST /reports` takes figures from a report, `GET /reports/{submission}` and its `/text` tell what was kept of one, and
 //! `GET /reports/{unit}/{period}` writes one from the ledger.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use actix_web::http::header::{ACCEPT, CONTENT_DISPOSITION, VARY};
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
-use tokio::sync::OwnedSemaphorePermit;
 use utoipa::ToSchema;
 
 use super::access::who;
@@ -23,10 +19,6 @@ use crate::domain::period::{Month, Period};
 use crate::intake::Envelope;
 use crate::intake::document::Media;
 
-/// How many reports are read at once; others wait for their turn.
-pub const READERS: usize = 2;
-/// How long a report waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// What is understood.
 const UNDERSTOOD: &str = "text/plain, text/markdown, application/pdf, the DOCX type, or multipart/form-data with such a file in the field file";
 
@@ -87,7 +79,7 @@ pub async fn post(request: HttpRequest, context: web::Data<Context>, payload: we
         return Ok(answer(&view, true));
     }
     let file = ReportFile { bytes: sent.bytes, media, name: sent.name };
-    let turn = turn(&context).await?;
+    let turn = context.limits.document_turn().await?;
     let (reader, by) = (app.clone(), who.clone());
     let read = web::block(move || {
         let _turn = turn; // until it is read, also when nobody waits for the answer any more
@@ -102,14 +94,6 @@ pub async fn post(request: HttpRequest, context: web::Data<Context>, payload: we
     let envelope = Envelope { source_kind: Some("report".to_owned()), reference, reason };
     let (view, again) = app.record_report(&report, envelope, who, key.as_ref()).await?;
     Ok(answer(&view, again))
-}
-
-/// A turn to read a document in.
-async fn turn(context: &Context) -> Result<OwnedSemaphorePermit, Problem> {
-    match tokio::time::timeout(PATIENCE, Arc::clone(&context.readers).acquire_owned()).await {
-        Ok(Ok(turn)) => Ok(turn),
-        Ok(Err(_)) | Err(_) => Err(crate::error::Error::Busy("other reports are being read; try again".to_owned()).into()),
-    }
 }
 
 fn answer(view: &ReportView, again: bool) -> HttpResponse {
@@ -162,7 +146,7 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>, id: web::Pat
     let wanted = params.wanted(&request);
     params.finish()?;
     let moment = context.app()?.moment(&wanted).await?;
-    let view = web::block(move || moment.report(&id)).await.map_err(|_stopping| Problem::internal())??;
+    let view = context.compute(move || moment.report(&id)).await?;
     Ok(HttpResponse::Ok().json(view))
 }
 
@@ -183,7 +167,7 @@ pub async fn get_text(request: HttpRequest, context: web::Data<Context>, id: web
     let wanted = params.wanted(&request);
     params.finish()?;
     let moment = context.app()?.moment(&wanted).await?;
-    let text = web::block(move || moment.report_text(&id)).await.map_err(|_stopping| Problem::internal())??;
+    let text = context.compute(move || moment.report_text(&id)).await?;
     Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").insert_header((VARY, "Accept, Accept-Encoding, Authorization")).body(text))
 }
 
@@ -230,13 +214,13 @@ pub async fn get_written(request: HttpRequest, context: web::Data<Context>, path
     };
     let name: String =
         format!("{unit}-{month}").chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' }).take(150).collect();
-    let made = web::block(move || {
+    let made = context.compute(move || {
         let report = moment.written_report(&unit, month)?;
         let blocks = blocks(&report);
         let bytes = if as_docx { docx(&blocks) } else { Ok(markdown(&blocks).into_bytes()) };
         Ok::<_, crate::error::Error>((report.revision, bytes))
     });
-    let (revision, bytes) = made.await.map_err(|_stopping| Problem::internal())??;
+    let (revision, bytes) = made.await?;
     let bytes = bytes.map_err(|error| {
         tracing::error!(error = %error, "a report could not be written");
         Problem::internal()

@@ -63,11 +63,17 @@ pub async fn post(request: HttpRequest, context: web::Data<Context>, payload: we
     }
     let key = keyed(&request, &sent.bytes)?;
     let envelope = Envelope { source_kind: Some("workbook".to_owned()), reference: reference.or(sent.name), reason };
+    let turn = context.limits.document_turn().await?;
     if dry_run {
-        let view = web::block(move || app.try_workbook(&sent.bytes, &query, envelope, who)).await.map_err(|_stopping| Problem::internal())??;
+        let tried = web::block(move || {
+            let _turn = turn; // until it is read, also when nobody waits for the answer any more
+            app.try_workbook(&sent.bytes, &query, envelope, who)
+        });
+        let view = tried.await.map_err(|_stopping| Problem::internal())??;
         return Ok(HttpResponse::Ok().json(view));
     }
     let (view, again) = app.record_workbook(sent.bytes, query, envelope, who, key.as_ref()).await?;
+    drop(turn);
     let mut answer = if view.submission.is_some() { HttpResponse::Created() } else { HttpResponse::Ok() };
     if let Some(id) = &view.submission {
         answer.insert_header(("Location", format!("{}/submissions/{id}", super::API)));
@@ -108,7 +114,7 @@ pub async fn get_template(request: HttpRequest, context: web::Data<Context>, pat
     };
     let name: String =
         format!("{unit}-{month}").chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' }).take(150).collect();
-    let made = web::block(move || moment.form(&unit, month).map(|form| (form.revision, written(&form)))).await.map_err(|_stopping| Problem::internal())??;
+    let made = context.compute(move || moment.form(&unit, month).map(|form| (form.revision, written(&form)))).await?;
     let bytes = made.1.map_err(|error| {
         tracing::error!(error = %error, "a form could not be written");
         Problem::internal()

@@ -299,6 +299,18 @@ fn questions_have_turns() {
 }
 
 #[test]
+fn documents_have_turns() {
+    let server = server(Limits { documents: 0, document_wait: Duration::from_millis(50), ..Limits::default() });
+    let admin = server.holder(Role::Admin, None);
+    let bearer = format!("Bearer {}", admin.key);
+    for (path, media) in [("reports", "text/plain"), ("workbooks", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")] {
+        let headers = [("authorization", bearer.as_str()), ("content-type", media)];
+        assert_eq!(admin.api.send("POST", path, &headers, Some(b"x")).problem(503)["type"], "urn:egov-kpi:busy");
+    }
+    assert_eq!(refused(&admin, "document_turn"), 2);
+}
+
+#[test]
 fn there_are_so_many_connections_and_the_next_is_closed() {
     let server = server(Limits { connections_of_one: 5, ..Limits::default() });
     let reader = server.holder(Role::Reader, None);

@@ -114,7 +114,7 @@ pub fn issue(app: &App, role: Role, unit: Option<&str>) -> Issued {
 /// A client that signs in with every request.
 #[derive(Clone)]
 pub struct Holder {
-    api: Api,
+    pub api: Api,
     pub key: String,
 }
 
