@@ -130,7 +130,7 @@ pub(super) fn look(line: &str, markup: Markup) -> Option<Look> {
     let bold = markup == Markup::Bold && name.chars().any(char::is_alphabetic);
     let heading = match found.number {
         Some(Number::Bracketed) => false,
-        Some(_) => length <= NUMBERED_CHARS && name.trim_start_matches(['“', '"', '(']).starts_with(char::is_uppercase),
+        Some(_) => length <= NUMBERED_CHARS && (name.trim_start_matches(['“', '"', '(']).starts_with(char::is_uppercase) || counts_months(name)),
         None => capitals(name) || bold,
     };
     heading.then_some(found)
@@ -159,6 +159,12 @@ fn is_part(line: &str) -> bool {
 pub(super) fn capitals(line: &str) -> bool {
     let letters = line.chars().filter(|letter| letter.is_alphabetic()).count();
     letters >= 4 && !line.chars().any(char::is_lowercase) && (letters >= 6 || line.split_whitespace().count() >= 2)
+}
+
+/// Whether a name begins with a number of months: `3 THÁNG CUỐI NĂM`.
+fn counts_months(name: &str) -> bool {
+    let mut words = name.split_whitespace();
+    words.next().is_some_and(|word| word.parse::<u8>().is_ok()) && words.next().is_some_and(|word| word.to_lowercase() == "tháng")
 }
 
 /// Words whose number counts nothing: `tháng 10`, `mức 4`.
@@ -263,6 +269,8 @@ mod tests {
             "ĐÁNH GIÁ CHUNG",
             "B. Kết quả 9 tháng năm 2021",
             "IV. Kế hoạch tháng 11 năm 2021:",
+            "II. 3 THÁNG CUỐI NĂM",
+            "II. 3 tháng cuối năm",
         ] {
             assert!(look(line, Markup::Plain).is_some(), "{line}");
         }

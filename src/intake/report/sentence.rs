@@ -70,10 +70,16 @@ impl Above {
             " chương trình công tác ",
             " nhiệm vụ thời gian tới ",
             " nhiệm vụ quý ",
+            " tháng cuối năm ",
+            " tháng tới ",
+            " thời gian tới ",
+            " quý tới ",
+            " tháng tiếp theo ",
+            " kỳ tới ",
             " đề xuất ",
             " chỉ tiêu ",
         ];
-        let done = [" kết quả ", " tình hình ", " báo cáo ", " giải quyết ", " đơn "];
+        let done = [" kết quả ", " tình hình ", " báo cáo ", " giải quyết ", " đơn ", " bảng chỉ tiêu ", " bảng các chỉ tiêu ", " một số chỉ tiêu "];
         let later = line.contains(mark::LATER) && !line.contains(mark::NOW);
         // A title names what was done and what is to come; what was done in the period comes first.
         let plan = line.trim_start().starts_with("kế hoạch ");
