@@ -148,6 +148,9 @@ impl Claims<'_> {
                 name(recognizer, &mut naming.named, &open.code, &member)?;
             }
         }
+        if self.is_of_a_part(sequence, recognizer) {
+            return Err(Some(Reason::Ambiguous));
+        }
         name_hosts(recognizer, &mut naming.named)?;
         if recognizer.needs.iter().any(|dimension| !naming.named.contains_key(dimension)) {
             return Err(None);
@@ -170,6 +173,22 @@ impl Claims<'_> {
             item: (self.seen.sequence, self.seen.item),
             parent: naming.parent,
             outside: false,
+        })
+    }
+
+    /// Whether a clause before says that only a part is spoken of which the measure is not divided into: "Riêng mức độ 4, tiếp nhận 500 hồ sơ,
+    /// giải quyết 480 hồ sơ", where what was resolved is not known by level.
+    fn is_of_a_part(&self, sequence: &Sequence, recognizer: &Recognizer) -> bool {
+        let unknown = |names: usize| {
+            let members = self.setting.lexicon.members.get(names).map_or(&[][..], Vec::as_slice);
+            let known = |dimension: &String| recognizer.dimensions.iter().any(|open| open.code == *dimension) || recognizer.measure.members.get(dimension).is_some();
+            !members.is_empty() && !members.iter().any(|(dimension, _)| known(dimension))
+        };
+        sequence.clauses().into_iter().filter(|clause| clause.range.end <= self.seen.item).any(|clause| {
+            let (_, line) = sequence.slice(&clause.range);
+            RESTRICTING.iter().any(|words| line.starts_with(words))
+                && !clause.range.clone().any(|at| sequence.is_number(at))
+                && clause.range.clone().filter_map(|at| sequence.items.get(at)?.member).any(|(names, _)| unknown(names))
         })
     }
 
@@ -460,7 +479,26 @@ impl Claims<'_> {
     }
 }
 
-const INTRODUCING: [&str; 9] = [" đối với ", " riêng ", " về ", " với ", " trong đó ", " cụ thể ", " ở ", " tại ", " xét "];
+/// What a clause begins with that says of what the next ones are.
+const INTRODUCING: [&str; 15] = [
+    " đối với ",
+    " riêng ",
+    " về ",
+    " với ",
+    " trong đó ",
+    " cụ thể ",
+    " ở ",
+    " tại ",
+    " xét ",
+    " chỉ tính ",
+    " nếu tính ",
+    " nếu chỉ tính ",
+    " tính riêng ",
+    " nếu xét ",
+    " trong số ",
+];
+/// Those of them that leave the rest out.
+const RESTRICTING: [&str; 7] = [" đối với ", " riêng ", " chỉ tính ", " nếu tính ", " nếu chỉ tính ", " tính riêng ", " nếu xét "];
 
 /// The members that the last words of a paragraph name, each of a dimension of its own.
 #[must_use]
