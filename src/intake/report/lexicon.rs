@@ -44,6 +44,8 @@ pub struct Recognizer {
     pub nothing: bool,
     /// Whether its phrases name a unit.
     pub names_unit: bool,
+    /// The dimensions by which figures of its system are divided.
+    pub divides: std::collections::HashSet<String>,
     /// Indicators whose figures it may be a part or a rate of.
     pub kin: Vec<String>,
     /// The dimensions it may name, each with its members and the host that opens it.
@@ -184,6 +186,11 @@ fn recognizer(
     for open in &dimensions {
         said.extend(members.get(&open.code).into_iter().flatten().flat_map(|words| words.split(' ').map(ToOwned::to_owned)));
     }
+    let document = &catalogue.document;
+    let own = document.indicators.iter().find(|indicator| indicator.code == measure.code).and_then(|indicator| indicator.system.as_ref());
+    let of_system = document.indicators.iter().filter(|indicator| own.is_some() && indicator.system.as_ref() == own);
+    let several = |code: &str| document.dimensions.iter().any(|dimension| dimension.code == code && dimension.members.len() > 1);
+    let divides = of_system.flat_map(|indicator| indicator.dimensions.iter().map(|dimension| dimension.code.clone())).filter(|code| several(code)).collect();
     Ok(Recognizer {
         code: pattern.code.clone(),
         phrases,
@@ -198,6 +205,7 @@ fn recognizer(
         needs: pattern.needs.clone(),
         timeless: pattern.timeless,
         nothing: pattern.nothing,
+        divides,
         names_unit,
         kin,
         dimensions,

@@ -179,9 +179,16 @@ impl Claims<'_> {
     /// Whether a clause before says that only a part is spoken of which the measure is not divided into: "Riêng mức độ 4, tiếp nhận 500 hồ sơ,
     /// giải quyết 480 hồ sơ", where what was resolved is not known by level.
     fn is_of_a_part(&self, sequence: &Sequence, recognizer: &Recognizer) -> bool {
+        let known = |dimension: &str| recognizer.dimensions.iter().any(|open| open.code == dimension) || recognizer.measure.members.get(dimension).is_some();
+        // Below "Mức độ 4:" as well.
+        if !recognizer.names_unit
+            && recognizer.of.is_none()
+            && self.lead.is_some_and(|lead| lead.iter().any(|(dimension, _)| !known(dimension) && recognizer.divides.contains(dimension)))
+        {
+            return true;
+        }
         let unknown = |names: usize| {
             let members = self.setting.lexicon.members.get(names).map_or(&[][..], Vec::as_slice);
-            let known = |dimension: &String| recognizer.dimensions.iter().any(|open| open.code == *dimension) || recognizer.measure.members.get(dimension).is_some();
             !members.is_empty() && !members.iter().any(|(dimension, _)| known(dimension))
         };
         sequence.clauses().into_iter().filter(|clause| clause.range.end <= self.seen.item).any(|clause| {
@@ -480,7 +487,7 @@ impl Claims<'_> {
 }
 
 /// What a clause begins with that says of what the next ones are.
-const INTRODUCING: [&str; 15] = [
+const INTRODUCING: [&str; 18] = [
     " đối với ",
     " riêng ",
     " về ",
@@ -496,6 +503,9 @@ const INTRODUCING: [&str; 15] = [
     " tính riêng ",
     " nếu xét ",
     " trong số ",
+    " trong ngày ",
+    " trong kỳ ",
+    " trong các ",
 ];
 /// Those of them that leave the rest out.
 const RESTRICTING: [&str; 7] = [" đối với ", " riêng ", " chỉ tính ", " nếu tính ", " nếu chỉ tính ", " tính riêng ", " nếu xét "];

@@ -155,9 +155,10 @@ impl<'a> Paragraph<'a> {
     /// A label and a cell of a table, as a sentence that says one of the other.
     #[must_use]
     pub fn of_cells(text: &'a str, label: Range<usize>, cell: Range<usize>, setting: &'a Setting<'a>, names: &Names) -> Self {
-        let mut all = tokens(text, label.clone());
+        let percent = text.get(label.clone()).is_some_and(|label| label.contains('%'));
+        let mut all: Vec<Token> = tokens(text, label.clone()).into_iter().filter(|token| !percent || !is_bracket(token)).collect();
         all.push(Token { kind: Kind::Mark(':'), range: label.end..label.end });
-        all.extend(tokens(text, cell));
+        all.extend(tokens(text, cell).into_iter().map(|token| in_percent(token, percent)));
         Self::of_tokens(text, all, setting, names)
     }
 
@@ -170,17 +171,9 @@ impl<'a> Paragraph<'a> {
         for (heading, cell) in cells {
             let said = tokens(text, heading.clone());
             let percent = text.get(heading.clone()).is_some_and(|heading| heading.contains('%'));
-            // "(%)" and other units of measure in brackets say how to read the number.
-            all.extend(
-                said.into_iter()
-                    .map(|token| Token { range: cell.start..cell.start, ..token })
-                    .filter(|token| !token.is('(') && !token.is(')') && !token.is('%')),
-            );
+            all.extend(said.into_iter().map(|token| Token { range: cell.start..cell.start, ..token }).filter(|token| !is_bracket(token)));
             all.push(mark(':', cell.start));
-            all.extend(tokens(text, cell.clone()).into_iter().map(|token| match token.kind {
-                Kind::Number(number) if percent => Token { kind: Kind::Number(Number { sort: numbers::Sort::Percent, ..number }), range: token.range },
-                Kind::Number(_) | Kind::Word(_) | Kind::Mark(_) | Kind::Other(_) => token,
-            }));
+            all.extend(tokens(text, cell.clone()).into_iter().map(|token| in_percent(token, percent)));
             all.push(mark(';', cell.end));
         }
         Self::of_tokens(text, all, setting, names)
@@ -285,5 +278,18 @@ impl<'a> Paragraph<'a> {
         let sentence = self.sentences.iter().find(|(range, _)| range.contains(&token)).map(|(range, _)| range.clone())?;
         let here = before.or_else(|| self.topics.iter().find(|(at, _)| sentence.contains(at)));
         here.map(|(_, topic)| *topic).or_else(|| above.topic())
+    }
+}
+
+/// A bracket or a percent sign: "(%)" and other units of measure in brackets say how to read the number.
+fn is_bracket(token: &Token) -> bool {
+    token.is('(') || token.is(')') || token.is('%')
+}
+
+/// A token, its number in percent where the heading says so.
+fn in_percent(token: Token, percent: bool) -> Token {
+    match token.kind {
+        Kind::Number(number) if percent => Token { kind: Kind::Number(Number { sort: numbers::Sort::Percent, ..number }), range: token.range },
+        Kind::Number(_) | Kind::Word(_) | Kind::Mark(_) | Kind::Other(_) => token,
     }
 }

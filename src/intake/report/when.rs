@@ -157,7 +157,11 @@ fn cues(sequence: &Sequence, range: &std::ops::Range<usize>) -> Vec<Cue> {
         let Some(expression) = expression else { continue };
         let mut from = 0;
         while let Some(one) = expression.find_at(text, from) {
-            found.push((start + one.start(), start + one.end(), *when));
+            // "tăng cường" compares nothing, "ngày tiếp công dân" is a day in the calendar.
+            let behind = text.get(one.end().saturating_sub(1)..).unwrap_or_default();
+            if !(one.as_str() == " tăng " && behind.starts_with(" cường ") || one.as_str().ends_with(" ngày ") && behind.starts_with(" tiếp ")) {
+                found.push((start + one.start(), start + one.end(), *when));
+            }
             // The space behind may be the one before the next.
             from = one.end().saturating_sub(1).max(one.start() + 1);
         }
