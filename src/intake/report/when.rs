@@ -79,7 +79,7 @@ static CUES: LazyLock<Vec<(Option<Regex>, When)>> = LazyLock::new(|| {
         ),
         (
             marks(
-                "nếu (?:hết|được|không|có)|(?:đưa|nâng) tỷ lệ|dự kiến|phấn đấu|mục tiêu|chỉ tiêu|kế hoạch năm|kế hoạch giao|kế hoạch YEAR|theo kế hoạch(?: năm| YEAR| giao| đề ra)|so với kế hoạch|kế hoạch là|kế hoạch đề ra|sẽ|LATER|\u{e001} kế hoạch",
+                "nếu (?:hết|được|không|có)|(?:đưa|nâng) tỷ lệ|dự kiến|vào cuối (?:YEAR|năm)|phấn đấu|mục tiêu|chỉ tiêu|kế hoạch năm|kế hoạch giao|kế hoạch YEAR|theo kế hoạch(?: năm| YEAR| giao| đề ra)|so với kế hoạch|kế hoạch là|kế hoạch đề ra|sẽ|LATER|\u{e001} kế hoạch",
             ),
             When::Plan,
         ),
