@@ -29,7 +29,10 @@ impl Fresh {
     }
 
     pub fn connection(&self) -> SqliteConnection {
-        SqliteConnection::establish(&self.path("ledger.db")).unwrap()
+        let mut connection = SqliteConnection::establish(&self.path("ledger.db")).unwrap();
+        // A store that was closed may still be writing its log back.
+        connection.batch_execute("PRAGMA busy_timeout = 5000").unwrap();
+        connection
     }
 }
 
