@@ -348,7 +348,7 @@ pub enum CatalogueAction {
 pub enum KeysAction {
     /// Make a key, and print it alone on standard output. It is not kept and never shown again.
     #[command(
-        after_help = "egov-kpi keys add --name 'Nguyen An' --role admin > admin.key\negov-kpi keys add --name 'Finance system' --role reporter --unit tv.dof --expires 365d"
+        after_help = "umask 077; egov-kpi keys add --name 'Nguyen An' --role admin > admin.key\negov-kpi keys add --name 'Finance system' --role reporter --unit tv.dof --expires 365d"
     )]
     Add {
         /// Whose it is, for people; the ledger names it with everything that is done by the key.

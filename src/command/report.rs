@@ -70,7 +70,8 @@ fn print(path: &Path, view: &ReportView, asked: &Asked) {
     say!("{}: {unit} {}, {period} {}", path.display(), view.unit, view.period);
     say!("{} {figures}:", view.figures.len());
     for (n, figure) in view.figures.iter().enumerate() {
-        let role = if figure.role == "figure" { String::new() } else { format!(" [{} {}]", figure.role, figure.period) };
+        let about = if figure.approximate { " [approximate]" } else { "" };
+        let role = if figure.role == "figure" { about.to_owned() } else { format!(" [{} {}]{about}", figure.role, figure.period) };
         say!("  {n:>3} {:<WIDEST$} {:<12} {:>14} {:>12} {:.2}{role}", figure.measure, figure.unit, figure.value.to_string(), figure.printed, figure.confidence);
         if asked.explain {
             say!("      {}: {}", figure.pattern, one_line(&figure.sentence));

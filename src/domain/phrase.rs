@@ -196,6 +196,10 @@ pub mod sign {
     pub const LAST: char = '\u{e01f}';
 }
 
+/// What a word that a gap passes over is written with: Latin letters with all their marks, digits, addresses. All letters there are would make
+/// thousands of phrases a hundred times as large.
+const WORD: &str = r"0-9A-Za-z.@_\u{c0}-\u{24f}\u{300}-\u{36f}\u{1e00}-\u{1eff}";
+
 /// A phrase as a regular expression over words that are each followed by a space; the figure is the group `value`, a member the group
 /// of its dimension, a unit the group `unit`.
 ///
@@ -212,7 +216,7 @@ pub fn expression(parts: &[Part], wordings: &Wordings<'_>) -> Result<String, Str
             }
             Part::Gap(words) => {
                 let gap = wordings.gaps.replace(wordings.gaps.get() + 1);
-                text.push_str(&format!("(?P<g{gap}>(?:(?:[\\p{{L}}\\p{{M}}\\p{{N}}.@_]+|-|[{}-{}]) ){{0,{words}}}?)", sign::REFERENCE, sign::LAST));
+                text.push_str(&format!("(?P<g{gap}>(?:(?:[{WORD}]+|-|[{}-{}]) ){{0,{words}}}?)", sign::REFERENCE, sign::LAST));
             }
             Part::Value => text.push_str(&format!("(?P<value>[{}]) ", wordings.value)),
             Part::Number => text.push_str(&format!("[{}{}{}] ", sign::PLAIN, sign::PERCENT, sign::MONEY)),

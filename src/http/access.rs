@@ -256,6 +256,10 @@ async fn admit(context: &Context, request: &ServiceRequest, need: Need, address:
             if proxied {
                 return Err(Refusal::unauthorized("missing", "this request came through a proxy; without a key only this machine itself is served"));
             }
+            // A page whose name was made to lead here (DNS rebinding) is of one origin with this service, and would be let in.
+            if !names_this_machine(headers) {
+                return Err(Refusal::forbidden("cross_site", "without a key this machine is served under localhost, 127.0.0.1 or [::1] only"));
+            }
             if foreign && !matches!(need, Need::Reading(_)) {
                 return Err(Refusal::forbidden("cross_site", "a page from elsewhere may not write here"));
             }
@@ -357,6 +361,17 @@ fn cross_site(headers: &HeaderMap) -> bool {
     }
 }
 
+/// Whether a request asks for this machine by a name that nobody else can give to another one.
+fn names_this_machine(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(HOST) else { return true };
+    let Ok(host) = host.to_str() else { return false };
+    let name = match host.strip_prefix('[') {
+        Some(inner) => inner.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -394,5 +409,22 @@ mod tests {
         assert!(foreign(&[("host", "127.0.0.1:8080"), ("origin", "null")]));
         assert!(foreign(&[("host", "127.0.0.1:8080"), ("sec-fetch-site", "cross-site")]));
         assert!(!foreign(&[("host", "127.0.0.1:8080"), ("sec-fetch-site", "same-origin")]));
+    }
+
+    #[test]
+    fn this_machine_has_names_that_nobody_else_can_give() {
+        for (host, own) in [
+            ("127.0.0.1:8080", true),
+            ("127.0.0.1", true),
+            ("[::1]:8080", true),
+            ("LOCALHOST:8080", true),
+            ("evil.example:8080", false),
+            ("localhost.evil.example", false),
+            ("10.0.0.7:8080", false),
+            ("", false),
+        ] {
+            assert_eq!(names_this_machine(&headers(&[("host", host)])), own, "{host}");
+        }
+        assert!(names_this_machine(&headers(&[])));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use crate::domain::catalogue::{Catalogue, PatternDocument};
 use crate::domain::measure::Measure;
@@ -10,6 +10,10 @@ use crate::domain::period::Month;
 use crate::domain::phrase::{self, Part, Wordings, sign};
 use crate::domain::unit::{UnitDocument, UnitKind, Units};
 use crate::domain::wording::words;
+
+/// Most bytes of states that an expression keeps at hand on each thread: there are thousands of expressions, and each is looked for in a
+/// sentence at a time.
+const MAX_STATES: usize = 16 << 10;
 
 /// A pattern, ready.
 #[derive(Debug)]
@@ -168,7 +172,7 @@ fn recognizer(
     .into_iter()
     .collect();
     let wordings = Wordings { vocabulary, members, value: &value, gaps: std::cell::Cell::new(0) };
-    let compile = |text: &str| Regex::new(text).map_err(|error| error.to_string());
+    let compile = |text: &str| RegexBuilder::new(text).dfa_size_limit(MAX_STATES).build().map_err(|error| error.to_string());
     let mut names_unit = false;
     let (mut phrases, mut said) = (Vec::new(), std::collections::HashSet::new());
     for text in &pattern.phrases {

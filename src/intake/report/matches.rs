@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::lexicon::Recognizer;
 use super::sentence::{Above, Paragraph};
 use super::sequence::Sequence;
+use crate::domain::catalogue::Kind;
 
 /// Nouns that are counted in these reports, by their first word.
 const COUNTED: [&str; 58] = [
@@ -118,7 +119,16 @@ pub enum Against {
     Joint,
     /// Something else is counted.
     Counted,
+    /// It is said not to be so: `chưa cấp`, `không đạt`.
+    Negated,
+    /// It is said of each of several.
+    Average,
 }
+
+/// Words that deny what a number says.
+const NEGATIONS: [&str; 5] = [" chưa ", " không đạt ", " không đủ ", " không bao gồm ", " không kể "];
+/// Words with which a number is of each of several.
+const AVERAGES: [&str; 4] = [" bình quân ", " trung bình ", " mỗi ", " mỗi ngày "];
 
 impl<'a> Paragraph<'a> {
     /// Every place where a phrase of a pattern fits.
@@ -186,6 +196,14 @@ impl<'a> Paragraph<'a> {
         }
         if recognizer.unless.as_ref().is_some_and(|unless| unless.is_match(line)) {
             return Some(Against::Unless);
+        }
+        let says = |words: &&str| line.contains(*words) && !words.split_whitespace().next().is_some_and(|word| recognizer.words.contains(word));
+        if NEGATIONS.iter().any(|words| says(words)) {
+            return Some(Against::Negated);
+        }
+        let counts = self.setting.catalogue.indicator(&recognizer.measure.code).is_some_and(|indicator| indicator.kind != Kind::Average);
+        if counts && AVERAGES.iter().any(|words| says(words)) {
+            return Some(Against::Average);
         }
         if recognizer.near.as_ref().is_some_and(|near| !near.is_match(context)) {
             return Some(Against::Near);

@@ -266,8 +266,9 @@ impl<'a> Paragraph<'a> {
         }
         let sequence = seen.sequences.get(seen.sequence)?;
         // "bình quân cả nước đạt 43,5%"
-        let of_country = sequence.slice(&seen.clause).1.contains(" cả nước ");
-        if above.foreign || of_country || self.subject_is_foreign(seen) {
+        let clause = sequence.slice(&seen.clause).1;
+        let of_others = [" cả nước ", " một cửa huyện ", " một cửa xã ", " một cửa cấp huyện ", " một cửa cấp xã "].iter().any(|other| clause.contains(other));
+        if above.foreign || of_others || self.subject_is_foreign(seen) {
             return Some(Reason::OtherUnit);
         }
         // "01 (huyện Châu Thành)"
