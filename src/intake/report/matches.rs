@@ -198,11 +198,11 @@ impl<'a> Paragraph<'a> {
             return Some(Against::Unless);
         }
         let says = |words: &&str| line.contains(*words) && !words.split_whitespace().next().is_some_and(|word| recognizer.words.contains(word));
-        if NEGATIONS.iter().any(|words| says(words)) {
+        if NEGATIONS.iter().any(&says) {
             return Some(Against::Negated);
         }
         let counts = self.setting.catalogue.indicator(&recognizer.measure.code).is_some_and(|indicator| indicator.kind != Kind::Average);
-        if counts && AVERAGES.iter().any(|words| says(words)) {
+        if counts && AVERAGES.iter().any(says) {
             return Some(Against::Average);
         }
         if recognizer.near.as_ref().is_some_and(|near| !near.is_match(context)) {

@@ -84,7 +84,9 @@ static CUES: LazyLock<Vec<(Option<Regex>, When)>> = LazyLock::new(|| {
             When::Plan,
         ),
         (
-            marks("(?:kỳ|tháng|quý|năm) trước chuyển (?:sang|qua)|tăng lên|tăng lên thành|tăng lên đến|giảm xuống|giảm còn|trong tháng|tháng này|trong kỳ|kỳ này|trong quý|quý này|kỳ báo cáo|(?:trong )?NOW"),
+            marks(
+                "(?:kỳ|tháng|quý|năm) trước chuyển (?:sang|qua)|tăng lên|tăng lên thành|tăng lên đến|giảm xuống|giảm còn|trong tháng|tháng này|trong kỳ|kỳ này|trong quý|quý này|kỳ báo cáo|(?:trong )?NOW",
+            ),
             When::Now,
         ),
     ]
