@@ -375,6 +375,7 @@ fn carry_out(desk: &Desk, ring: &Ring, change: &Change, new: Option<(String, Str
         let known = Ring::read(rows)?;
         let (changed, documents) = plan(state, &known, change, &id, &key)?;
         let mut commit = empty_commit(state, REVISION, by);
+        commit.reason = Some(told(change, &changed));
         for (id, document) in documents {
             let text = serde_json::to_string(&document).map_err(|error| Error::Malformed(error.to_string()))?;
             commit.declarations.push(Declaration { kind: KIND.to_owned(), code: id, document: Some(text) });
@@ -392,6 +393,20 @@ fn carry_out(desk: &Desk, ring: &Ring, change: &Change, new: Option<(String, Str
     ring.reload(&desk.store)?;
     let Some(changed) = written.found else { return Err(Error::NotFound("there is no such key".to_owned())) };
     Ok(Issued { revision: written.given.answer.0, key, view: KeyView::new(&changed.id, &changed.document, now()) })
+}
+
+/// What a change does, for the history and the audit.
+fn told(change: &Change, changed: &Changed) -> String {
+    let Changed { id, document } = changed;
+    match change {
+        Change::Add(_) => {
+            let unit = document.unit.as_ref().map(|unit| format!(" of {unit}")).unwrap_or_default();
+            format!("issued {id}: {}{unit}", document.role)
+        }
+        Change::Rotate { id: old, .. } => format!("rotated {old}: {id} takes its place"),
+        Change::Revoke { .. } => format!("revoked {id}"),
+        Change::File(_) => "the admin's key file".to_owned(),
+    }
 }
 
 /// The keys to write, and the one that the answer is about.
@@ -429,6 +444,10 @@ fn plan(state: &State, known: &ring::Documents, change: &Change, id: &str, key: 
             }
             if before.state(now) != KeyState::Active {
                 return Err(conflict(format!("the key {old} has ended; make a new one")));
+            }
+            let replaced = |document: &&KeyDocument| document.replaces.as_deref() == Some(old);
+            if let Some((successor, _)) = known.iter().find(|(_, document)| replaced(document)) {
+                return Err(conflict(format!("the key {old} was rotated already: {successor} takes its place; rotate that one, or make a new key")));
             }
             if known.len() >= MAX_KEYS || known.contains_key(id) {
                 return Err(full());

@@ -88,6 +88,21 @@ fn number(raw: &RawValue) -> RawNumber<'_> {
     }
 }
 
+/// The fields that are known, for those that stand twice: which of the two is meant nobody can tell. Unknown ones are faults anyway.
+#[derive(Default)]
+struct Seen(u16);
+
+impl Seen {
+    const KNOWN: [&'static str; 10] = ["indicator", "unit", "period", "value", "dimensions", "observations", "reason", "source", "kind", "reference"];
+
+    fn twice(&mut self, key: &str) -> bool {
+        let Some(place) = Self::KNOWN.iter().position(|known| *known == key) else { return false };
+        let before = self.0;
+        self.0 |= 1 << place;
+        before == self.0
+    }
+}
+
 /// Reads a body, hands its observations to the parser, and returns what it says about itself.
 ///
 /// # Errors
@@ -99,8 +114,11 @@ pub fn read(body: &[u8], parser: &mut Parser<'_>) -> Result<Envelope, Unreadable
         parser.fault(Fault::new("", "wrong_type", "a submission is an object with a list \"observations\""));
         return Ok(envelope);
     };
-    let mut observations = None;
+    let (mut observations, mut seen) = (None, Seen::default());
     for (key, value) in fields {
+        if seen.twice(&key) {
+            parser.fault(Fault::new(format!("/{key}"), "duplicate", "the field stands twice"));
+        }
         match key.as_ref() {
             "observations" => observations = Some(value),
             "reason" => envelope.reason = note("/reason", value, parser),
@@ -131,7 +149,11 @@ fn note(pointer: &str, value: &RawValue, parser: &mut Parser<'_>) -> Option<Stri
 }
 
 fn source(fields: Vec<(Cow<'_, str>, &RawValue)>, envelope: &mut Envelope, parser: &mut Parser<'_>) {
+    let mut seen = Seen::default();
     for (key, value) in fields {
+        if seen.twice(&key) {
+            parser.fault(Fault::new(format!("/source/{key}"), "duplicate", "the field stands twice"));
+        }
         match key.as_ref() {
             "kind" => envelope.source_kind = note("/source/kind", value, parser),
             "reference" => envelope.reference = note("/source/reference", value, parser),
@@ -148,7 +170,11 @@ fn observation(index: usize, raw: &RawValue, parser: &mut Parser<'_>) {
     };
     let mut found =
         RawObservation { place, indicator: RawText::Absent, unit: RawText::Absent, period: RawText::Absent, dimensions: Vec::new(), value: RawNumber::Absent };
+    let mut seen = Seen::default();
     for (key, value) in fields {
+        if seen.twice(&key) {
+            parser.fault(place.fault(&key, "duplicate", "the field stands twice"));
+        }
         match key.as_ref() {
             "indicator" => found.indicator = text(value),
             "unit" => found.unit = text(value),

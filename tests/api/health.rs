@@ -72,7 +72,7 @@ fn metrics_name_routes_and_never_what_a_client_made_up() {
     server.get("submissions/madeup1").problem(404);
     server.get("/madeup2/path").problem(404);
     server.get("madeup3").problem(404);
-    server.raw(b"MADEUP4 /api/v1/units HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    server.raw(b"MADEUP4 /api/v1/units HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let text = server.get("/metrics").text();
     assert!(text.contains("route=\"/api/v1/submissions/{id}\""), "{text}");
     for made_up in ["madeup1", "madeup2", "madeup3", "MADEUP4"] {

@@ -551,7 +551,7 @@ fn what_is_no_key_is_refused_and_nothing_is_done() {
     assert_eq!(ask(&[("idempotency-key", "a"), ("Idempotency-Key", "b")]).faults(422), malformed);
     let raw = |key: &[u8]| {
         let head = format!(
-            "POST /api/v1/observations HTTP/1.1\r\nHost: x\r\nContent-Type: {JSON}\r\nContent-Length: {}\r\nConnection: close\r\nIdempotency-Key: ",
+            "POST /api/v1/observations HTTP/1.1\r\nHost: localhost\r\nContent-Type: {JSON}\r\nContent-Length: {}\r\nConnection: close\r\nIdempotency-Key: ",
             body.len()
         );
         server.raw(&[head.as_bytes(), key, b"\r\n\r\n", body.as_bytes()].concat())

@@ -106,6 +106,15 @@ fn the_digits_of_a_stated_rate_are_kept_as_they_were_written() {
 }
 
 #[test]
+fn a_field_that_stands_twice_is_a_fault() {
+    let server = Server::start();
+    let body = br#"{"reason":"a","reason":"b","observations":[{"indicator":"ioffice.users.total","unit":"travinh","period":"2021-10","value":7,"value":9,
+        "dimensions":{},"dimensions":{}}]}"#;
+    let found = server.post_bytes("observations", "application/json", body).faults(422);
+    assert_eq!(found, ["/observations/0/dimensions duplicate", "/observations/0/value duplicate", "/reason duplicate"]);
+}
+
+#[test]
 fn every_fault_of_a_json_body_is_named_at_once_with_its_pointer() {
     let server = Server::start();
     let revision = server.revision();
@@ -345,11 +354,11 @@ fn malformed_json_is_a_bad_request() {
 #[test]
 fn a_body_beyond_the_bound_is_too_large_announced_or_not() {
     let server = Server::start();
-    let announced = "POST /api/v1/observations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 40000000\r\n\r\n{";
+    let announced = "POST /api/v1/observations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 40000000\r\n\r\n{";
     let answer = server.raw(announced.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert!(answer.contains("application/problem+json"), "{answer}");
-    let mut chunked = b"POST /api/v1/observations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    let mut chunked = b"POST /api/v1/observations HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     for _ in 0..40 {
         chunked.extend_from_slice(b"100000\r\n");
         chunked.resize(chunked.len() + 0x10_0000, b'x');
@@ -454,7 +463,7 @@ fn a_body_that_breaks_off_records_nothing() {
     let revision = server.revision();
     let rows = "indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,4\n";
     for length in ["Content-Length: 1000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n4a\r\n"] {
-        let head = format!("POST /api/v1/observations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n{length}{rows}");
+        let head = format!("POST /api/v1/observations HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\n{length}{rows}");
         let mut stream = std::net::TcpStream::connect(&server.host).unwrap();
         std::io::Write::write_all(&mut stream, head.as_bytes()).unwrap();
         drop(stream);

@@ -43,7 +43,8 @@ fn every_sort_of_change_says_who_when_and_from_where() {
         assert!(change["recorded_at"].is_string() && change["hash"].as_str().unwrap().len() == 64);
     }
     has(&changes(&all)[0], &json!({ "actor": "seed", "signed_in": "command", "address": null, "key": null }));
-    has(&changes(&all)[12], &json!({ "declarations": [id], "signed_in": "key" }));
+    has(&changes(&all)[12], &json!({ "declarations": [id], "signed_in": "key", "reason": format!("revoked {id}") }));
+    has(&changes(&all)[3], &json!({ "declarations": [id], "reason": format!("issued {id}: steward") }));
     has(&changes(&all)[10], &json!({ "reason": "reported", "periods": ["2021-09"] }));
     has(&changes(&all)[6], &json!({ "units": ["u"] }));
     // What readers see of the history has no addresses.

@@ -130,8 +130,11 @@ fn a_key_is_replaced_with_an_overlap_and_its_holder_stays_the_same() {
     // The same holder gets its first answer again, by either key; and may withdraw what it sent by the other.
     assert_eq!((sent(&fresh).expect(201), sent(&holder).expect(201)), (first.clone(), first.clone()));
     fresh.send("DELETE", &format!("submissions/{}", first["submission"].as_str().unwrap()), None).expect(201);
-    // At once, when nothing is to overlap.
+    // Once, so that none is left over that ends with the overlap.
     let id = made["id"].as_str().unwrap();
+    let again = admin.send("POST", &format!("keys/{}/rotate", old.view.id), None).problem(409);
+    assert!(again["detail"].as_str().unwrap().contains(id), "{again}");
+    // At once, when nothing is to overlap.
     let last = admin.send("POST", &format!("keys/{id}/rotate"), Some(&json!({ "overlap_days": 0 }))).expect(201);
     assert_eq!(fresh.get("me").problem(401)["detail"], "this key has ended");
     server.by(last["key"].as_str().unwrap()).me();
