@@ -395,6 +395,41 @@ fn carry_out(desk: &Desk, ring: &Ring, change: &Change, new: Option<(String, Str
     Ok(Issued { revision: written.given.answer.0, key, view: KeyView::new(&changed.id, &changed.document, now()) })
 }
 
+/// The keys to write when one takes another's place.
+fn rotated(
+    state: &State,
+    known: &ring::Documents,
+    (old, overlap_days, expires): (&String, i64, Option<Expiry>),
+    (id, key): (&str, &str),
+) -> Result<Planned, Error> {
+    let now = now();
+    let mut before = known.get(old).cloned().ok_or_else(|| Error::NotFound(format!("there is no key {}", quoted(old))))?;
+    if old == ADMIN_FILE {
+        return Err(Error::fault("/id", "admin_file", "this key is the content of a file: put another into the file and start the service again"));
+    }
+    if before.state(now) != KeyState::Active {
+        return Err(conflict(format!("the key {old} has ended; make a new one")));
+    }
+    let replaced = |document: &&KeyDocument| document.replaces.as_ref() == Some(old);
+    if let Some((successor, _)) = known.iter().find(|(_, document)| replaced(document)) {
+        return Err(conflict(format!("the key {old} was rotated already: {successor} takes its place; rotate that one, or make a new key")));
+    }
+    if known.len() >= MAX_KEYS || known.contains_key(id) {
+        return Err(full());
+    }
+    // As long as the one before it, counted from now, unless somebody says otherwise.
+    let lived = before.expires_at.map(|end| now.saturating_add(end - before.created_at));
+    let expires_at = expires.map(|expires| in_future(expires, state, now)).transpose()?.or(lived);
+    let document = KeyDocument { created_at: now, expires_at, replaces: Some(old.clone()), hash: Ring::hash(key), ..before.clone() };
+    let end = now.saturating_add(overlap_days.clamp(0, MAX_DAYS).saturating_mul(DAY));
+    before.expires_at = Some(before.expires_at.map_or(end, |known| known.min(end)));
+    Ok((Changed { id: id.to_owned(), document: document.clone() }, vec![(old.clone(), before), (id.to_owned(), document)]))
+}
+
+fn full() -> Error {
+    Error::TooLarge(format!("at most {MAX_KEYS} keys, revoked and expired ones among them"))
+}
+
 /// What a change does, for the history and the audit.
 fn told(change: &Change, changed: &Changed) -> String {
     let Changed { id, document } = changed;
@@ -415,7 +450,6 @@ type Planned = (Changed, Vec<(String, KeyDocument)>);
 fn plan(state: &State, known: &ring::Documents, change: &Change, id: &str, key: &str) -> Result<Planned, Error> {
     let now = now();
     let find = |id: &str| known.get(id).cloned().ok_or_else(|| Error::NotFound(format!("there is no key {}", quoted(id))));
-    let full = || Error::TooLarge(format!("at most {MAX_KEYS} keys, revoked and expired ones among them"));
     let answer = |id: &str, document: KeyDocument| Changed { id: id.to_owned(), document };
     match change {
         Change::Add(new) => {
@@ -437,29 +471,7 @@ fn plan(state: &State, known: &ring::Documents, change: &Change, id: &str, key: 
             };
             Ok((answer(id, document.clone()), vec![(id.to_owned(), document)]))
         }
-        Change::Rotate { id: old, overlap_days, expires } => {
-            let mut before = find(old)?;
-            if old == ADMIN_FILE {
-                return Err(Error::fault("/id", "admin_file", "this key is the content of a file: put another into the file and start the service again"));
-            }
-            if before.state(now) != KeyState::Active {
-                return Err(conflict(format!("the key {old} has ended; make a new one")));
-            }
-            let replaced = |document: &&KeyDocument| document.replaces.as_deref() == Some(old);
-            if let Some((successor, _)) = known.iter().find(|(_, document)| replaced(document)) {
-                return Err(conflict(format!("the key {old} was rotated already: {successor} takes its place; rotate that one, or make a new key")));
-            }
-            if known.len() >= MAX_KEYS || known.contains_key(id) {
-                return Err(full());
-            }
-            // As long as the one before it, counted from now, unless somebody says otherwise.
-            let lived = before.expires_at.map(|end| now.saturating_add(end - before.created_at));
-            let expires_at = expires.map(|expires| in_future(expires, state, now)).transpose()?.or(lived);
-            let document = KeyDocument { created_at: now, expires_at, replaces: Some(old.clone()), hash: Ring::hash(key), ..before.clone() };
-            let end = now.saturating_add(overlap_days.clamp(&0, &MAX_DAYS).saturating_mul(DAY));
-            before.expires_at = Some(before.expires_at.map_or(end, |known| known.min(end)));
-            Ok((answer(id, document.clone()), vec![(old.clone(), before), (id.to_owned(), document)]))
-        }
+        Change::Rotate { id: old, overlap_days, expires } => rotated(state, known, (old, *overlap_days, *expires), (id, key)),
         Change::Revoke { id } => {
             let mut document = find(id)?;
             if document.revoked_at.is_some() {
