@@ -28,19 +28,26 @@ pub fn folded(word: &str) -> String {
 }
 
 /// Abbreviations of offices, folded, and what they stand for.
-const ABBREVIATIONS: [(&str, &str); 20] = [
+const ABBREVIATIONS: [(&str, &str); 27] = [
     ("attt", "an toàn thông tin"),
     ("bcvt", "bưu chính viễn thông"),
     ("cntt", "công nghệ thông tin"),
     ("cts", "chứng thư số"),
+    ("cv", "công văn"),
+    ("cđđh", "chỉ đạo điều hành"),
     ("dvc", "dịch vụ công"),
     ("dvcqg", "dịch vụ công quốc gia"),
     ("dvctt", "dịch vụ công trực tuyến"),
+    ("gpxb", "giấy phép xuất bản"),
     ("hs", "hồ sơ"),
     ("hđnd", "hội đồng nhân dân"),
+    ("kh", "kế hoạch"),
     ("mđ", "mức độ"),
+    ("ntm", "nông thôn mới"),
+    ("pakn", "phản ánh kiến nghị"),
     ("qppl", "quy phạm pháp luật"),
     ("qđ", "quyết định"),
+    ("tcd", "tiếp công dân"),
     ("tk", "tài khoản"),
     ("tthc", "thủ tục hành chính"),
     ("ttđt", "thông tin điện tử"),

@@ -288,7 +288,12 @@ impl<'a> Labels<'a> {
                 Alone { .. } => Resolution::Nothing,
             };
         }
-        let systems = self.systems(hint);
+        let mut systems = self.systems(hint);
+        if systems.is_empty() {
+            // "Hồ sơ tiếp nhận theo mức độ" above says whose "Tiếp nhận" is.
+            let named = self.named_within(hint);
+            systems = candidates.iter().filter(|candidate| named.contains(&candidate.measure.code)).filter_map(|candidate| candidate.system.clone()).collect();
+        }
         let within = |candidate: &Candidate| candidate.system.as_ref().is_some_and(|system| systems.contains(system));
         let strangers = !systems.is_empty() && !candidates.iter().any(within);
         if !systems.is_empty() && !strangers {

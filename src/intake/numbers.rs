@@ -119,8 +119,7 @@ const NUMBER: &str = r"\d+(?:[.,]\d+)*";
 
 /// What may stand behind a number and belongs to it.
 static BEHIND: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let text =
-        r"^_*(?P<times>nghìn|ngàn|triệu|tr|tỷ|tỉ)?\b(?:_*(?P<more>\d+(?:[.,]\d+)?)_*(?P<moretimes>nghìn|ngàn|triệu)\b)?(?P<end>)_*(?P<money>đồng|vnđ|vnd|đ)?\b";
+    let text = r"^_*(?P<times>nghìn|ngàn|triệu|trđ|tr|tỷ|tỉ)?\b(?:_*(?P<more>\d+(?:[.,]\d+)?)_*(?P<moretimes>nghìn|ngàn|triệu)\b)?(?P<end>)_*(?P<money>đồng|vnđ|vnd|đ)?\b";
     Regex::new(&format!("(?i){}", text.replace("_*", &format!("{SPACE}*")))).ok()
 });
 
@@ -220,7 +219,8 @@ fn number_at(text: &str, digits: Range<usize>) -> Placed {
         }
     }
     let whole = digits.end + money.map_or(end - digits.end, |money| money.end());
-    let sort = if money.is_some() { Sort::Money } else { Sort::Plain };
+    let in_money = money.is_some() || times.is_some_and(|times| folded(times.as_str()) == "trđ");
+    let sort = if in_money { Sort::Money } else { Sort::Plain };
     let number = Number { range: digits.start..end, sort, value, approximate };
     Placed { range: digits.start..whole.max(end), piece: Piece::Number(number) }
 }
@@ -228,7 +228,7 @@ fn number_at(text: &str, digits: Range<usize>) -> Placed {
 fn magnitude(word: &str) -> u32 {
     match folded(word).as_str() {
         "nghìn" | "ngàn" => 3,
-        "triệu" | "tr" => 6,
+        "triệu" | "tr" | "trđ" => 6,
         _ => 9,
     }
 }
@@ -325,6 +325,7 @@ mod tests {
             ("03 cuộc", "Plain 3"),
             ("tạo mới tài khoản 63", "Plain 63"),
             ("15 triệu đồng", "Money 15000000"),
+            ("18 trđ", "Money 18000000"),
             ("1,2 tỷ", "Plain 1200000000"),
             ("1,2 tỷ đồng", "Money 1200000000"),
             ("1 tỷ 250 triệu đồng", "Money 1250000000"),

@@ -313,6 +313,34 @@ mod tests {
     }
 
     #[test]
+    fn the_result_of_the_month_stands_beside_that_of_the_month_before() {
+        figures(
+            "STT|Nội dung|ĐVT|Kết quả tháng|Tháng trước\n1|Tài khoản tạo mới|tài khoản|134|98\n2|Văn bản đi|văn bản|31.205|29.876",
+            "Biểu 1. Hệ thống quản lý văn bản và điều hành (VNPT-iOffice)",
+            &[
+                "ioffice.users.created travinh 2021-10 134",
+                "ioffice.users.created travinh 2021-09 98",
+                "ioffice.documents.outgoing travinh 2021-10 31205",
+                "ioffice.documents.outgoing travinh 2021-09 29876",
+            ],
+        );
+        figures(
+            "Mức độ dịch vụ công|Tổng tiếp nhận|Trực tiếp|Trực tuyến|Tỷ lệ trực tuyến (%)\nMức độ 3|12|7|5|41,7\nTổng cộng|12|7|5|41,7",
+            "Biểu 5. Hồ sơ tiếp nhận theo mức độ và hình thức nộp",
+            &[
+                "igate.dossiers.received{service_level=3} travinh 2021-10 12",
+                "igate.dossiers.received{channel=in_person,service_level=3} travinh 2021-10 7",
+                "igate.dossiers.received{channel=online,service_level=3} travinh 2021-10 5",
+                "igate.dossiers.online_rate{service_level=3} travinh 2021-10 41.7",
+                "igate.dossiers.received travinh 2021-10 12",
+                "igate.dossiers.received{channel=in_person} travinh 2021-10 7",
+                "igate.dossiers.received{channel=online} travinh 2021-10 5",
+                "igate.dossiers.online_rate travinh 2021-10 41.7",
+            ],
+        );
+    }
+
+    #[test]
     fn members_down_and_across_with_what_they_count_in_the_title() {
         let channels = "Mức độ|Trực tiếp|Trực tuyến|Cộng\nMức độ 3|7|5|12\nMức độ 4|1|2|3\nTổng số hồ sơ|8|7|15";
         let expected = [

@@ -194,6 +194,26 @@ fn through(document: &Document, setting: &Setting<'_>, mut above: Above) -> (Rea
             break;
         }
     }
+    name_only_members(document, setting.catalogue, &mut reading);
     resolve::twice(&mut reading);
     (reading, above)
+}
+
+/// A dimension that has one member alone (a mail domain) is named once in a report and meant throughout: figures without it are of that member,
+/// unless others of the same indicator tell it apart.
+fn name_only_members(document: &Document, catalogue: &Catalogue, reading: &mut Reading) {
+    for indicator in &catalogue.document.indicators {
+        for own in &indicator.dimensions {
+            let Some(dimension) = catalogue.document.dimensions.iter().find(|dimension| dimension.code == own.code) else { continue };
+            let [member] = dimension.members.as_slice() else { continue };
+            let named = std::iter::once(&member.name.vi).chain(&member.labels).any(|name| document.text.contains(name.as_str()));
+            let mut of = reading.figures.iter_mut().filter(|found| found.measure.code == indicator.code).collect::<Vec<_>>();
+            if !named || of.iter().any(|found| found.measure.members.get(&own.code).is_some()) {
+                continue;
+            }
+            for found in &mut of {
+                found.measure.members = found.measure.members.with(&own.code, &member.code);
+            }
+        }
+    }
 }

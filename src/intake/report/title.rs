@@ -8,7 +8,7 @@ use super::tokens::{Kind, tokens};
 use crate::domain::period::{Month, Period, Step};
 use crate::domain::unit::{UnitKind, Units};
 use crate::domain::wording::words;
-use crate::intake::document::{BlockKind, Document};
+use crate::intake::document::{Block, BlockKind, Document};
 use crate::intake::numbers::Piece;
 
 /// How many stretches from the beginning are the head.
@@ -17,8 +17,8 @@ const HEAD: usize = 25;
 /// The period that a document says it is of: of the title, else the first one that is named with its year.
 #[must_use]
 pub fn period(document: &Document) -> Option<Period> {
-    let head: Vec<&crate::intake::document::Block> = document.blocks.iter().take(HEAD).collect();
-    let says = |block: &crate::intake::document::Block| {
+    let head: Vec<&Block> = document.blocks.iter().take(HEAD).collect();
+    let says = |block: &Block| {
         let words = words(document.text.get(block.range.clone()).unwrap_or_default()).join(" ");
         ["báo cáo", "kết quả", "tình hình", "số liệu", "tổng hợp"].iter().any(|title| words.contains(title))
     };
@@ -90,7 +90,7 @@ fn first_period(document: &Document, range: std::ops::Range<usize>) -> Option<Pe
 pub fn unit(document: &Document, lexicon: &Lexicon, units: &Units, period: Period) -> Option<usize> {
     let names = unit_names(units, 0..units.len(), period.last());
     let writer = Writer { lexicon, units: &names, period };
-    let named = |block: &crate::intake::document::Block| -> Vec<usize> {
+    let named = |block: &Block| -> Vec<usize> {
         let tokens = tokens(&document.text, block.range.clone());
         let sequences = writer.sequences(&tokens, 0..tokens.len());
         sequences.iter().flat_map(|sequence| sequence.items.iter().filter_map(|item| item.unit)).collect()
@@ -99,19 +99,19 @@ pub fn unit(document: &Document, lexicon: &Lexicon, units: &Units, period: Perio
         let department = |unit: usize| units.get(unit).is_some_and(|unit| matches!(unit.document.kind, UnitKind::Department | UnitKind::Agency));
         std::iter::once(unit).chain(units.ancestors(unit)).find(|unit| !department(*unit))
     };
-    if let Some(author) = author(document, &named) {
-        return author;
-    }
     let provinces: Vec<(usize, Vec<String>)> = units
         .roots()
         .filter(|root| units.exists(*root, period.last()))
         .filter_map(|root| Some((root, spellings(&units.get(root)?.document).iter().map(|name| format!(" {} ", name.join(" "))).collect())))
         .collect();
     // "Sở Thông tin và Truyền thông Trà Vinh": a province is named behind other names, too.
-    let within = |block: &crate::intake::document::Block| -> Vec<usize> {
+    let within = |block: &Block| -> Vec<usize> {
         let line = format!(" {} ", words(document.slice(&block.range)).join(" "));
         provinces.iter().filter(|(_, names)| names.iter().any(|name| line.contains(name.as_str()))).map(|(province, _)| *province).collect()
     };
+    if let Some(author) = author(document, &named, &within) {
+        return author;
+    }
     let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
     let head = document.blocks.iter().take(8).filter(|block| !matches!(block.kind, BlockKind::Table(_)) && !says_figures(document.slice(&block.range)));
     for block in head {
@@ -141,7 +141,7 @@ fn says_figures(line: &str) -> bool {
 
 /// The unit that the first lines say writes the report, when that is another than the department of information and communications, which
 /// speaks for its province: a department or district that is known, or nobody when it is not.
-fn author(document: &Document, named: &dyn Fn(&crate::intake::document::Block) -> Vec<usize>) -> Option<Option<usize>> {
+fn author(document: &Document, named: &dyn Fn(&Block) -> Vec<usize>, within: &dyn Fn(&Block) -> Vec<usize>) -> Option<Option<usize>> {
     for block in document.blocks.iter().take(8).filter(|block| !matches!(block.kind, BlockKind::Table(_)) && !says_figures(document.slice(&block.range))) {
         let text = document.slice(&block.range);
         let found = words(text);
@@ -161,7 +161,7 @@ fn author(document: &Document, named: &dyn Fn(&crate::intake::document::Block) -
         if department || below {
             return Some(units.first().copied());
         }
-        if province && units.is_empty() && text.chars().count() < 120 {
+        if province && units.is_empty() && within(block).is_empty() && text.chars().count() < 120 {
             return Some(None);
         }
     }

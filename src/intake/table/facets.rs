@@ -79,9 +79,28 @@ fn header_word(text: &str) -> Option<Facets> {
         | "ten co quan" => stub(Stub::Units),
         "thang" | "ky" | "ky bao cao" | "thang bao cao" | "period" | "month" | "thoi gian" => stub(Stub::Months),
         "nam" | "year" => stub(Stub::Years),
-        "gia tri" | "so lieu" | "ket qua" | "thuc hien" | "so luong" | "value" | "ket qua thuc hien" | "so luong thuc hien" | "so bao cao" | "figure" => {
-            Some(Facets { plain: true, ..Facets::default() })
-        }
+        "gia tri"
+        | "so lieu"
+        | "ket qua"
+        | "thuc hien"
+        | "so luong"
+        | "value"
+        | "ket qua thuc hien"
+        | "so luong thuc hien"
+        | "so bao cao"
+        | "figure"
+        | "ket qua thang"
+        | "ket qua trong thang"
+        | "so lieu thang"
+        | "so lieu trong thang"
+        | "thuc hien thang"
+        | "thuc hien trong thang"
+        | "phat sinh trong thang"
+        | "so trong thang"
+        | "ket qua dat duoc"
+        | "ket qua ky nay"
+        | "thuc hien ky nay"
+        | "so ky nay" => Some(Facets { plain: true, ..Facets::default() }),
         _ => None,
     }
 }
@@ -92,7 +111,9 @@ impl Tables<'_> {
         let bare = folded(numbered(text).1);
         let bare = bare.trim().trim_end_matches(':');
         if let Some(found) = header_word(bare) {
-            return found;
+            // "Kết quả tháng" beside "Tháng trước".
+            let of_month = found.plain && (bare.contains("thang") || bare.contains("ky nay"));
+            return Facets { month: around.month.filter(|_| of_month).or(found.month), ..found };
         }
         let dimension = self.catalogue.document.dimensions.iter().find(|dimension| dimension.code == bare || folded(&dimension.name.vi) == bare);
         if let Some(dimension) = dimension {

@@ -96,13 +96,14 @@ impl<'t, 's> Outline<'t, 's> {
         let totals: Vec<usize> = rows.iter().enumerate().filter(|(_, (_, facets, _))| facets.total).map(|(place, _)| place).collect();
         let sole = matches!(totals.as_slice(), [one] if *one == 0 || one + 1 == rows.len());
         let sole_across = self.facets_of_columns().filter(|facets| facets.total).count() == 1;
-        let counts = |facets: &Facets| facets.measure.as_ref().is_some_and(|measure| self.tables.catalogue.indicator(&measure.code).is_some());
-        let counted = rows.iter().any(|(_, facets, _)| counts(facets)) || self.facets_of_columns().any(counts);
-        let inferred = if counted || self.title.measure.is_some() {
+        let counts = |facets: &Facets| facets.measure.as_ref().filter(|measure| self.tables.catalogue.indicator(&measure.code).is_some()).cloned();
+        let across_counts: Vec<Measure> = self.facets_of_columns().filter_map(counts).collect();
+        let inferred = if self.title.measure.is_some() || rows.iter().any(|(_, facets, _)| counts(facets).is_some()) {
             None
         } else {
             let down: Vec<&Facets> = rows.iter().map(|(_, facets, _)| facets).collect();
-            self.tables.inferred(&down, &self.facets_of_columns().collect::<Vec<_>>(), &self.title.around)
+            let found = self.tables.inferred(&down, &self.facets_of_columns().collect::<Vec<_>>(), &self.title.around);
+            found.filter(|found| across_counts.iter().all(|measure| measure.code == found.code))
         };
         let members_down = rows.iter().any(|(_, facets, _)| !facets.members.is_empty()) && rows.iter().all(|(_, facets, _)| facets.measure.is_none());
         let table =
