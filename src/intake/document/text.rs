@@ -75,23 +75,21 @@ pub(super) fn clean(text: &str) -> String {
             letter => Some(letter),
         }
     });
-    let mut tone = None;
+    let mut tones = String::new();
     let mut turned = String::with_capacity(text.len());
     for letter in lines.nfd() {
-        match (tone.take(), letter) {
-            // A tone typed before the vowel's own mark: NFC would keep the two apart.
-            (Some(mark), '\u{302}' | '\u{306}') => turned.extend([letter, mark]),
-            (held, '\u{300}' | '\u{301}' | '\u{303}' | '\u{309}') => {
-                turned.extend(held);
-                tone = Some(letter);
-            }
-            (held, letter) => {
-                turned.extend(held);
+        match letter {
+            // Tones typed before the vowel's own mark: NFC would keep them apart.
+            '\u{302}' | '\u{306}' => turned.push(letter),
+            '\u{300}' | '\u{301}' | '\u{303}' | '\u{309}' => tones.push(letter),
+            letter => {
+                turned.push_str(&tones);
+                tones.clear();
                 turned.push(letter);
             }
         }
     }
-    turned.extend(tone);
+    turned.push_str(&tones);
     turned.nfc().collect()
 }
 
@@ -109,6 +107,9 @@ mod tests {
         for text in ["tỷ lệ ế", "ty\u{309} le\u{302}\u{323} e\u{302}\u{301}", "tỷ le\u{323}\u{302} é\u{302}", "tỷ lệ \u{FEFF}ế\u{AD}"] {
             assert_eq!(clean(text), "tỷ lệ ế", "{text:?}");
         }
+        // Cleaned once is cleaned for good, however many marks there are.
+        let marks = clean("e\u{303}\u{303}\u{302}\u{303}\u{302}");
+        assert_eq!(clean(&marks), marks);
         assert_eq!(clean("a\r\nb\rc\u{2028}d\u{7}\te\r\r\n"), "a\nb\nc\nd\te\n\n");
         assert_eq!(clean("7.401\u{a0}tài\u{2009}khoản Ðiện"), "7.401\u{a0}tài\u{2009}khoản Điện");
     }
