@@ -128,7 +128,7 @@ pub enum Against {
 /// Words that deny what a number says.
 const NEGATIONS: [&str; 5] = [" chưa ", " không đạt ", " không đủ ", " không bao gồm ", " không kể "];
 /// Words with which a number is of each of several.
-const AVERAGES: [&str; 4] = [" bình quân ", " trung bình ", " mỗi ", " mỗi ngày "];
+const AVERAGES: [&str; 3] = [" bình quân ", " trung bình ", " mỗi "];
 
 impl<'a> Paragraph<'a> {
     /// Every place where a phrase of a pattern fits.
