@@ -46,9 +46,11 @@ impl Country {
     fn load(size: Size) -> Self {
         let catalogue = Catalogue::new(catalogue::shipped().unwrap()).unwrap();
         let units = Units::new((1..).zip(generate::units(size)).collect()).unwrap();
-        let mut country = Self { catalogue, units, measures: Measures::default(), cube: Cube::default() };
+        let mut country =
+            Self { catalogue, units, measures: Measures::default(), cube: Cube::default() };
         let (figures, mut generated) = std::io::pipe().unwrap();
-        let generator = std::thread::spawn(move || generate::write_csv(size, 1, &mut generated).unwrap());
+        let generator =
+            std::thread::spawn(move || generate::write_csv(size, 1, &mut generated).unwrap());
         let mut rows = Rows::open(figures, &country.catalogue).unwrap();
         while country.take_in(&mut rows) {}
         generator.join().unwrap();
@@ -59,7 +61,9 @@ impl Country {
     /// Takes in the next stretch; false when there is none.
     fn take_in(&mut self, rows: &mut Rows<std::io::PipeReader>) -> bool {
         let mut parser = Parser::new(&self.catalogue, &self.units, Clock::default().this_month());
-        let taken = (0..MAX_OBSERVATIONS).take_while(|index| rows.next(*index, &mut parser) != Outcome::End).count();
+        let taken = (0..MAX_OBSERVATIONS)
+            .take_while(|index| rows.next(*index, &mut parser) != Outcome::End)
+            .count();
         if taken == 0 {
             return false;
         }
@@ -70,10 +74,17 @@ impl Country {
             assert!(cube.declare(id, decimals));
             id
         };
-        let ids: Vec<usize> = submission.measures.iter().map(|named| declared(&named.measure, named.decimals.unwrap())).collect();
+        let ids: Vec<usize> = submission
+            .measures
+            .iter()
+            .map(|named| declared(&named.measure, named.decimals.unwrap()))
+            .collect();
         for figure in submission.figures {
             let measure = *ids.get(figure.measure).unwrap();
-            self.cube.set(&Entry { measure, unit: figure.unit, month: figure.month, written: figure.written }, 1);
+            self.cube.set(
+                &Entry { measure, unit: figure.unit, month: figure.month, written: figure.written },
+                1,
+            );
         }
         true
     }
@@ -83,18 +94,27 @@ impl Country {
     }
 
     fn program(&self, measure: &str) -> Program {
-        Program::of_measure(&self.catalogue, &self.source().view, &Measure::parse(measure).unwrap()).unwrap()
+        Program::of_measure(&self.catalogue, &self.source().view, &Measure::parse(measure).unwrap())
+            .unwrap()
     }
 
     /// Every point with all its fields, as a series is answered.
     fn trend(&self, measure: &str, unit: usize, [from, to]: [Period; 2]) -> Vec<Point> {
         let program = self.program(measure);
         let series = Series::new(self.source(), &program, unit, from, to);
-        std::iter::successors(Some(from), |period| Some(period.next())).take_while(|period| *period <= to).map(|period| series.point(period)).collect()
+        std::iter::successors(Some(from), |period| Some(period.next()))
+            .take_while(|period| *period <= to)
+            .map(|period| series.point(period))
+            .collect()
     }
 
     /// The children of a unit in a period with value and delta, the highest value first.
-    fn ranking(&self, measure: &str, parent: usize, period: Period) -> Vec<(usize, f64, Option<f64>)> {
+    fn ranking(
+        &self,
+        measure: &str,
+        parent: usize,
+        period: Period,
+    ) -> Vec<(usize, f64, Option<f64>)> {
         let program = self.program(measure);
         let one = |unit: usize| {
             let point = Series::new(self.source(), &program, unit, period, period).point(period);
@@ -107,36 +127,63 @@ impl Country {
 }
 
 fn main() {
-    let size = if std::env::args().any(|argument| argument == "--bench") { Size::Country } else { Size::Custom { provinces: 2, units: 180 } };
+    let size = if std::env::args().any(|argument| argument == "--bench") {
+        Size::Country
+    } else {
+        Size::Custom { provinces: 2, units: 180 }
+    };
     let started = Instant::now();
     let country = Country::load(size);
-    let (figures, bytes) = (HumanCount(size.rows()), HumanBytes(u64::try_from(country.cube.bytes()).unwrap()));
-    println!("{figures} figures of {} units generated, parsed and put into a cube of {bytes} in {:.1} s", country.units.len(), started.elapsed().as_secs_f64());
+    let (figures, bytes) =
+        (HumanCount(size.rows()), HumanBytes(u64::try_from(country.cube.bytes()).unwrap()));
+    println!(
+        "{figures} figures of {} units generated, parsed and put into a cube of {bytes} in {:.1} s",
+        country.units.len(),
+        started.elapsed().as_secs_f64()
+    );
 
     let months = MONTHS.map(|month| month.parse::<Period>().unwrap());
-    let provinces: Vec<usize> = (0..country.units.len()).filter(|unit| country.units.ancestors(*unit).next().is_none()).collect();
-    let leaves: Vec<usize> = provinces.iter().flat_map(|province| country.units.children(*province)).collect();
+    let provinces: Vec<usize> = (0..country.units.len())
+        .filter(|unit| country.units.ancestors(*unit).next().is_none())
+        .collect();
+    let leaves: Vec<usize> =
+        provinces.iter().flat_map(|province| country.units.children(*province)).collect();
     for measure in [RATE, FLOW] {
-        assert!(country.trend(measure, provinces[0], months).iter().all(|point| point.value.is_some() && point.coverage >= 1.0), "every point has a value");
+        assert!(
+            country
+                .trend(measure, provinces[0], months)
+                .iter()
+                .all(|point| point.value.is_some() && point.coverage >= 1.0),
+            "every point has a value"
+        );
     }
     assert_eq!(country.ranking(RATE, provinces[0], months[1]).len(), 180);
 
-    let mut criterion =
-        Criterion::default().sample_size(40).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(4)).configure_from_args();
+    let mut criterion = Criterion::default()
+        .sample_size(40)
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(4))
+        .configure_from_args();
     // 181 and the number of leaves have no common divisor, so this comes to all of them, far from one another.
     let mut units = leaves.iter().cycle().step_by(181);
     criterion.bench_function("trend of one unit, 60 months", |bench| {
-        bench.iter_with_large_drop(|| country.trend(RATE, black_box(*units.next().unwrap()), months));
+        bench.iter_with_large_drop(|| {
+            country.trend(RATE, black_box(*units.next().unwrap()), months)
+        });
     });
     for (measure, kind) in [(RATE, "a rate"), (FLOW, "a flow")] {
         let mut provinces = provinces.iter().cycle();
         criterion.bench_function(&format!("roll-up of 180 units, 60 months, {kind}"), |bench| {
-            bench.iter_with_large_drop(|| country.trend(measure, black_box(*provinces.next().unwrap()), months));
+            bench.iter_with_large_drop(|| {
+                country.trend(measure, black_box(*provinces.next().unwrap()), months)
+            });
         });
     }
     let mut parents = provinces.iter().cycle();
     criterion.bench_function("ranking of 180 units, value and delta", |bench| {
-        bench.iter_with_large_drop(|| country.ranking(RATE, black_box(*parents.next().unwrap()), months[1]));
+        bench.iter_with_large_drop(|| {
+            country.ranking(RATE, black_box(*parents.next().unwrap()), months[1])
+        });
     });
     criterion.final_summary();
 }

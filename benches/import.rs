@@ -27,11 +27,18 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_egov-kpi");
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let given: Vec<&str> = arguments.iter().map(String::as_str).filter(|argument| !argument.starts_with("--")).collect();
+    let given: Vec<&str> = arguments
+        .iter()
+        .map(String::as_str)
+        .filter(|argument| !argument.starts_with("--"))
+        .collect();
     match (given.as_slice(), arguments.len() > given.len()) {
         (["bare", csv, database], _) => println!("{}", bare(Path::new(csv), Path::new(database))),
         ([], false) => compare("1x9", 1),
-        (sizes, _) => compare(sizes.first().unwrap_or(&"10x180"), sizes.get(1).map_or(3, |rounds| rounds.parse().unwrap())),
+        (sizes, _) => compare(
+            sizes.first().unwrap_or(&"10x180"),
+            sizes.get(1).map_or(3, |rounds| rounds.parse().unwrap()),
+        ),
     }
 }
 
@@ -43,13 +50,22 @@ fn compare(size: &str, rounds: usize) {
     let mut out = BufWriter::new(File::create(&csv).unwrap());
     generate::write_csv(size, 1, &mut out).unwrap();
     out.flush().unwrap();
-    std::fs::write(&units, serde_json::json!({ "units": generate::units(size) }).to_string()).unwrap();
-    println!("{} figures, {} of CSV, in {}; load {}", HumanCount(size.rows()), bytes_of(&csv), folder.path().display(), load());
+    std::fs::write(&units, serde_json::json!({ "units": generate::units(size) }).to_string())
+        .unwrap();
+    println!(
+        "{} figures, {} of CSV, in {}; load {}",
+        HumanCount(size.rows()),
+        bytes_of(&csv),
+        folder.path().display(),
+        load()
+    );
 
     let (mut bares, mut imports, mut ledger) = (Vec::new(), Vec::new(), place("none"));
     for round in 1..=rounds {
         let database = place("bare.db");
-        let said = said(Command::new(std::env::current_exe().unwrap()).arg("bare").args([&csv, &database]));
+        let said = said(
+            Command::new(std::env::current_exe().unwrap()).arg("bare").args([&csv, &database]),
+        );
         bares.push(said.trim().parse::<f64>().unwrap());
         std::fs::remove_file(database).unwrap();
 
@@ -60,10 +76,21 @@ fn compare(size: &str, rounds: usize) {
             std::fs::remove_file(&ledger).unwrap();
         }
         let (bare, import) = (bares[round - 1], imports[round - 1]);
-        println!("round {round}: bare {} figures a second, import {}, ratio {:.2}; load {}", rate(bare), rate(import), import / bare, load());
+        println!(
+            "round {round}: bare {} figures a second, import {}, ratio {:.2}; load {}",
+            rate(bare),
+            rate(import),
+            import / bare,
+            load()
+        );
     }
     let (bare, import) = (median(bares), median(imports));
-    println!("median: bare {} figures a second, import {}, ratio {:.2}", rate(bare), rate(import), import / bare);
+    println!(
+        "median: bare {} figures a second, import {}, ratio {:.2}",
+        rate(bare),
+        rate(import),
+        import / bare
+    );
     serve(&ledger);
 }
 
@@ -72,7 +99,8 @@ fn bare(csv: &Path, database: &Path) -> f64 {
     let (mut rows, mut numbers) = (Vec::new(), [HashMap::new(), HashMap::new()]);
     for line in BufReader::new(File::open(csv).unwrap()).lines().skip(1) {
         let line = line.unwrap();
-        let [indicator, unit, period, value] = line.split(',').collect::<Vec<_>>().try_into().unwrap();
+        let [indicator, unit, period, value] =
+            line.split(',').collect::<Vec<_>>().try_into().unwrap();
         let mut number = |place: usize, text: &str| {
             let known: &mut HashMap<String, i64> = &mut numbers[place];
             known.get(text).copied().unwrap_or_else(|| {
@@ -100,7 +128,12 @@ fn bare(csv: &Path, database: &Path) -> f64 {
 
 /// Imports files into a new ledger; the figures a second that the program says.
 fn said_by_import(files: &[&Path; 2], ledger: &Path) -> f64 {
-    let said = said(Command::new(PROGRAM).args(["--log", "error", "import"]).args(files).args(["--database", &address(ledger)]));
+    let said = said(
+        Command::new(PROGRAM)
+            .args(["--log", "error", "import"])
+            .args(files)
+            .args(["--database", &address(ledger)]),
+    );
     let words: Vec<&str> = said.split_whitespace().collect();
     let place = words.windows(3).rposition(|words| words == ["figures", "a", "second"]).unwrap();
     words[place - 1].parse().unwrap()
@@ -118,7 +151,10 @@ fn serve(ledger: &Path) {
     BufReader::new(service.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     let ready = format!("{}/readyz", line.trim().strip_prefix("listening on ").unwrap());
     while ureq::get(&ready).call().is_err() {
-        assert!(service.try_wait().unwrap().is_none() && started.elapsed() < Duration::from_secs(600), "the service becomes ready");
+        assert!(
+            service.try_wait().unwrap().is_none() && started.elapsed() < Duration::from_secs(600),
+            "the service becomes ready"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
     let seconds = started.elapsed().as_secs_f64();
@@ -127,8 +163,17 @@ fn serve(ledger: &Path) {
         let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
         BinaryBytes(line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024)
     };
-    println!("serve: ready after {seconds:.1} s over a ledger of {}; load {}", bytes_of(ledger), load());
-    println!("resident memory {} (VmRSS; {} of it program text and files), at most {} while loading", memory("VmRSS"), memory("RssFile"), memory("VmHWM"));
+    println!(
+        "serve: ready after {seconds:.1} s over a ledger of {}; load {}",
+        bytes_of(ledger),
+        load()
+    );
+    println!(
+        "resident memory {} (VmRSS; {} of it program text and files), at most {} while loading",
+        memory("VmRSS"),
+        memory("RssFile"),
+        memory("VmHWM")
+    );
     service.kill().unwrap();
     service.wait().unwrap();
 }
@@ -150,7 +195,12 @@ fn bytes_of(file: &Path) -> BinaryBytes {
 
 /// What else the machine is doing: the load average of the last minute.
 fn load() -> String {
-    std::fs::read_to_string("/proc/loadavg").unwrap_or_default().split(' ').next().unwrap_or_default().to_owned()
+    std::fs::read_to_string("/proc/loadavg")
+        .unwrap_or_default()
+        .split(' ')
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn rate(figures_a_second: f64) -> String {
@@ -161,5 +211,9 @@ fn rate(figures_a_second: f64) -> String {
 fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.sort_by(f64::total_cmp);
     let upper = numbers[numbers.len() / 2];
-    if numbers.len() % 2 == 1 { upper } else { f64::midpoint(numbers[numbers.len() / 2 - 1], upper) }
+    if numbers.len() % 2 == 1 {
+        upper
+    } else {
+        f64::midpoint(numbers[numbers.len() / 2 - 1], upper)
+    }
 }

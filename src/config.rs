@@ -21,13 +21,26 @@ pub struct Config {
     #[command(subcommand)]
     pub command: Command,
     /// What to log: error, warn, info, debug, or a filter such as info,egov_kpi=debug.
-    #[arg(long, global = true, env = "EGOV_KPI_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(
+        long,
+        global = true,
+        env = "EGOV_KPI_LOG",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
     pub log: String,
     /// How to log on standard error.
     #[arg(long, global = true, env = "EGOV_KPI_LOG_FORMAT", default_value = "json")]
     pub log_format: LogFormat,
     /// Where the service's days begin and end, as an offset from UTC: which day is today, when a month has begun, when a deadline has passed.
-    #[arg(long, global = true, env = "EGOV_KPI_UTC_OFFSET", default_value = "+07:00", value_name = "+HH:MM", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "EGOV_KPI_UTC_OFFSET",
+        default_value = "+07:00",
+        value_name = "+HH:MM",
+        allow_hyphen_values = true
+    )]
     pub utc_offset: FixedOffset,
 }
 
@@ -52,14 +65,22 @@ pub enum LogFormat {
 #[derive(Args, Clone, Debug)]
 pub struct Database {
     /// Address of the ledger, with its scheme: sqlite://egov-kpi.db (beside you), sqlite:///var/lib/egov-kpi/ledger.db or postgres://user@host/database.
-    #[arg(id = "ledger", long = "database", env = "EGOV_KPI_DATABASE", default_value = "sqlite://egov-kpi.db", value_name = "ADDRESS")]
+    #[arg(
+        id = "ledger",
+        long = "database",
+        env = "EGOV_KPI_DATABASE",
+        default_value = "sqlite://egov-kpi.db",
+        value_name = "ADDRESS"
+    )]
     pub address: String,
 }
 
 /// An address and port as far as it can be told without asking the network.
 fn socket(text: &str) -> Result<String, String> {
     match text.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+            Ok(text.to_owned())
+        }
         _ => Err("an address and a port are expected, such as 127.0.0.1:8080".to_owned()),
     }
 }
@@ -82,19 +103,37 @@ pub struct Access {
     #[arg(long, env = "EGOV_KPI_PUBLIC_READS", value_parser = clap::builder::FalseyValueParser::new())]
     pub public_reads: bool,
     /// What is read without a key, though there are some: api, prometheus, pages, docs, metrics; or none, or all.
-    #[arg(long, env = "EGOV_KPI_OPEN", default_value = "docs", value_name = "LIST", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "EGOV_KPI_OPEN",
+        default_value = "docs",
+        value_name = "LIST",
+        value_delimiter = ','
+    )]
     pub open: Vec<Open>,
     /// Proxies in front of the service, as addresses or networks: the address that a request comes from is taken from their header.
     #[arg(long, env = "EGOV_KPI_TRUSTED_PROXIES", value_name = "LIST", value_delimiter = ',')]
     pub trusted_proxies: Vec<String>,
     /// The header by which they say it. Only this one is read.
-    #[arg(long, env = "EGOV_KPI_FORWARDED_HEADER", default_value = "x-forwarded-for", value_name = "NAME")]
+    #[arg(
+        long,
+        env = "EGOV_KPI_FORWARDED_HEADER",
+        default_value = "x-forwarded-for",
+        value_name = "NAME"
+    )]
     pub forwarded_header: ForwardedHeader,
     /// Single sign-on (OpenID Connect): the issuer, as it calls itself.
     #[arg(long, env = "EGOV_KPI_OIDC_ISSUER", value_name = "URL")]
     pub oidc_issuer: Option<String>,
     /// The audience that its tokens have to be for.
-    #[arg(long, env = "EGOV_KPI_OIDC_AUDIENCE", default_value = "", value_name = "NAME", requires = "oidc_issuer", hide_default_value = true)]
+    #[arg(
+        long,
+        env = "EGOV_KPI_OIDC_AUDIENCE",
+        default_value = "",
+        value_name = "NAME",
+        requires = "oidc_issuer",
+        hide_default_value = true
+    )]
     pub oidc_audience: String,
     /// The claim with a person's roles: its name, or a path with dots such as realm_access.roles.
     #[arg(long, env = "EGOV_KPI_OIDC_ROLE_CLAIM", default_value = "roles", value_name = "CLAIM")]
@@ -123,7 +162,12 @@ pub struct Limits {
     #[arg(long, env = "EGOV_KPI_RATE_LIMIT", default_value = "5000/s", value_name = "N/s|off")]
     pub rate_limit: String,
     /// Requests a second of an address without a key: N, N/s or off.
-    #[arg(long, env = "EGOV_KPI_RATE_LIMIT_ADDRESS", default_value = "500/s", value_name = "N/s|off")]
+    #[arg(
+        long,
+        env = "EGOV_KPI_RATE_LIMIT_ADDRESS",
+        default_value = "500/s",
+        value_name = "N/s|off"
+    )]
     pub rate_limit_address: String,
     /// Most connections at once; fewer when not so many files may be open.
     #[arg(long, env = "EGOV_KPI_CONNECTIONS", default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
@@ -186,7 +230,9 @@ pub enum Command {
         limits: Limits,
     },
     /// Show what it does: the real figures of October 2021 and a sample province, in a temporary ledger.
-    #[command(after_help = "The ledger is gone when the demo ends. Invented figures stand only under the unit `sample`.")]
+    #[command(
+        after_help = "The ledger is gone when the demo ends. Invented figures stand only under the unit `sample`."
+    )]
     Demo {
         /// Where to listen.
         #[command(flatten)]

@@ -41,7 +41,9 @@ pub enum Error {
     #[error("{0}")]
     Busy(String),
     /// The database broke off while it was recording, and could not be asked what it has recorded.
-    #[error("the database broke off, and it is not known whether this was recorded; send it again with the same Idempotency-Key, or look for it")]
+    #[error(
+        "the database broke off, and it is not known whether this was recorded; send it again with the same Idempotency-Key, or look for it"
+    )]
     Unsettled,
     /// The state does not have the revision yet that was asked for.
     #[error("revision {0} has not been reached yet; try again")]
@@ -66,7 +68,11 @@ impl Error {
     }
 
     /// A fault of one place.
-    pub fn fault(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn fault(
+        pointer: impl Into<String>,
+        code: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
         Self::Invalid(vec![Fault::new(pointer, code, detail)])
     }
 }

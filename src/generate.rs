@@ -44,7 +44,9 @@ pub enum Size {
 
 /// A size that could not be read.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("\"{0}\" is no size: province (1x180), country (63x180), or PROVINCESxUNITS such as 10x180 with 1 to 99 provinces of 1 to 999 units each")]
+#[error(
+    "\"{0}\" is no size: province (1x180), country (63x180), or PROVINCESxUNITS such as 10x180 with 1 to 99 provinces of 1 to 999 units each"
+)]
 pub struct SizeError(String);
 
 impl Size {
@@ -61,7 +63,10 @@ impl Size {
     #[must_use]
     pub fn rows(self) -> u64 {
         let (provinces, units) = self.counts();
-        u64::from(provinces) * u64::from(units) * u64::from(MONTHS.unsigned_abs()) * u64::try_from(FIGURES).unwrap_or(0)
+        u64::from(provinces)
+            * u64::from(units)
+            * u64::from(MONTHS.unsigned_abs())
+            * u64::try_from(FIGURES).unwrap_or(0)
     }
 }
 
@@ -71,13 +76,19 @@ impl FromStr for Size {
     fn from_str(text: &str) -> Result<Self, SizeError> {
         let fault = || SizeError(text.chars().take(40).collect());
         let number = |digits: &str, most: u32| {
-            let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u32>().ok()).flatten();
+            let number = digits
+                .bytes()
+                .all(|byte| byte.is_ascii_digit())
+                .then(|| digits.parse::<u32>().ok())
+                .flatten();
             number.filter(|number| (1..=most).contains(number)).ok_or_else(fault)
         };
         match (text, text.split_once('x')) {
             ("province", _) => Ok(Self::Province),
             ("country", _) => Ok(Self::Country),
-            (_, Some((provinces, units))) => Ok(Self::Custom { provinces: number(provinces, 99)?, units: number(units, 999)? }),
+            (_, Some((provinces, units))) => {
+                Ok(Self::Custom { provinces: number(provinces, 99)?, units: number(units, 999)? })
+            }
             (_, None) => Err(fault()),
         }
     }
@@ -90,11 +101,19 @@ pub fn units(size: Size) -> Vec<UnitDocument> {
     let mut found = Vec::new();
     for province in 1..=provinces {
         let root = province_code(province);
-        found.push(unit(&root, UnitKind::Province, format!("Tỉnh mẫu {province:02}"), format!("Sample province {province:02}"), None));
+        found.push(unit(
+            &root,
+            UnitKind::Province,
+            format!("Tỉnh mẫu {province:02}"),
+            format!("Sample province {province:02}"),
+            None,
+        ));
         for number in 1..=below {
             let kind = kind_of(number, below);
             let (vi, en) = match kind {
-                UnitKind::Province | UnitKind::Department | UnitKind::Agency => ("Sở", "department"),
+                UnitKind::Province | UnitKind::Department | UnitKind::Agency => {
+                    ("Sở", "department")
+                }
                 UnitKind::District => ("Huyện", "district"),
                 UnitKind::Commune => ("Xã", "commune"),
             };
@@ -145,7 +164,10 @@ fn unit(code: &str, kind: UnitKind, vi: String, en: String, parent: Option<&str>
 /// The writer's.
 pub fn write_csv(size: Size, seed: u64, out: &mut impl Write) -> io::Result<()> {
     let (provinces, below) = size.counts();
-    let months: Vec<(Month, String)> = (0..MONTHS).map(|n| january(2021).plus(n)).map(|month| (month, month.to_string())).collect();
+    let months: Vec<(Month, String)> = (0..MONTHS)
+        .map(|n| january(2021).plus(n))
+        .map(|month| (month, month.to_string()))
+        .collect();
     let (mut rows, mut middle) = (Vec::with_capacity(1 << 17), Vec::new());
     rows.extend_from_slice(b"indicator,unit,period,value\n");
     for province in 1..=provinces {
@@ -153,7 +175,11 @@ pub fn write_csv(size: Size, seed: u64, out: &mut impl Write) -> io::Result<()> 
         let wealth = Dice::new(seed, u64::from(province) << 32).between(700, 1500);
         for number in 1..=below {
             let code = unit_code(&root, number);
-            let mut reporter = Reporter::new(Dice::new(seed, u64::from(province) << 32 | u64::from(number)), kind_of(number, below), wealth);
+            let mut reporter = Reporter::new(
+                Dice::new(seed, u64::from(province) << 32 | u64::from(number)),
+                kind_of(number, below),
+                wealth,
+            );
             for (month, label) in &months {
                 middle.clear();
                 for piece in [",", &code, ",", label, ","] {
@@ -302,7 +328,9 @@ impl Reporter {
     /// An organisation of a kind in a province whose size is given in per mille of an ordinary one.
     fn new(mut dice: Dice, kind: UnitKind, wealth: u64) -> Self {
         let (pace, users, services) = match kind {
-            UnitKind::Province | UnitKind::Department | UnitKind::Agency => ([300, 120, 6, 4, 70, 14, 6, 2], 90, 60),
+            UnitKind::Province | UnitKind::Department | UnitKind::Agency => {
+                ([300, 120, 6, 4, 70, 14, 6, 2], 90, 60)
+            }
             UnitKind::District => ([600, 450, 9, 6, 60, 60, 18, 7], 260, 210),
             UnitKind::Commune => ([70, 55, 2, 2, 12, 22, 5, 1], 32, 110),
         };
@@ -313,8 +341,23 @@ impl Reporter {
         let services = services * dice.between(850, 1150) / 1000;
         let certificates = users * dice.between(180, 320) / 1000;
         let mailboxes = users * dice.between(950, 1150) / 1000;
-        let stocks = [users, certificates, mailboxes, dossiers * 4 / 10_000, services, services * 21 / 20, 1];
-        Self { growth: dice.between(3, 9), unsigned: dice.between(350_000, 550_000), age: 0, pace, stocks, dice }
+        let stocks = [
+            users,
+            certificates,
+            mailboxes,
+            dossiers * 4 / 10_000,
+            services,
+            services * 21 / 20,
+            1,
+        ];
+        Self {
+            growth: dice.between(3, 9),
+            unsigned: dice.between(350_000, 550_000),
+            age: 0,
+            pace,
+            stocks,
+            dice,
+        }
     }
 
     /// Two organisations that go on as one.
@@ -322,35 +365,57 @@ impl Reporter {
         let (mut pace, mut stocks) = (self.pace, self.stocks);
         pace.iter_mut().zip(other.pace).for_each(|(mine, theirs)| *mine += theirs);
         stocks.iter_mut().zip(other.stocks).for_each(|(mine, theirs)| *mine += theirs);
-        Self { growth: self.growth.midpoint(other.growth), unsigned: self.unsigned.midpoint(other.unsigned), pace, stocks, ..self }
+        Self {
+            growth: self.growth.midpoint(other.growth),
+            unsigned: self.unsigned.midpoint(other.unsigned),
+            pace,
+            stocks,
+            ..self
+        }
     }
 
     /// The figures of the next month.
     fn month(&mut self, month: Month) -> Figures {
-        let season = usize::try_from(month.month() - 1).ok().and_then(|place| SEASON.get(place)).copied().unwrap_or(1000);
+        let season = usize::try_from(month.month() - 1)
+            .ok()
+            .and_then(|place| SEASON.get(place))
+            .copied()
+            .unwrap_or(1000);
         let trend = (1000 + self.growth * self.age) * season / 1000;
         let dice = &mut self.dice;
-        let [outgoing, received, meetings, sessions, items, visitors, petitions, complaints] = self.pace.map(|pace| {
-            // A few of something vary more than many.
-            let noise = if pace < 30_000 { 350 } else { 90 };
-            dice.count(pace * trend / 1000, noise)
-        });
-        let [users, certificates, mailboxes, backlog, services, procedures, unanswered] = self.stocks;
+        let [outgoing, received, meetings, sessions, items, visitors, petitions, complaints] =
+            self.pace.map(|pace| {
+                // A few of something vary more than many.
+                let noise = if pace < 30_000 { 350 } else { 90 };
+                dice.count(pace * trend / 1000, noise)
+            });
+        let [users, certificates, mailboxes, backlog, services, procedures, unanswered] =
+            self.stocks;
 
         let share = 985_000 - self.unsigned - dice.between(0, 20_000);
         let signed = dice.count(outgoing * share / 1000, 5).min(outgoing);
         let users_created = dice.count(users * 6 * season / 1000, 400);
         // Certificates and mailboxes approach what the users need, so their growth slows down.
         let issued = dice.count(users.saturating_sub(certificates) * 18 * season / 1000, 400);
-        let mailboxes_created = dice.count((users * 12 / 10).saturating_sub(mailboxes) * 25 + users_created * 500, 400);
+        let mailboxes_created =
+            dice.count((users * 12 / 10).saturating_sub(mailboxes) * 25 + users_created * 500, 400);
         let resolved = dice.count(received * 960 + backlog * 100, 60).min(received + backlog);
         let answered = dice.count((petitions + unanswered) * 850, 100).min(petitions + unanswered);
         let more = |dice: &mut Dice| if dice.between(0, 99) < 15 { dice.between(1, 3) } else { 0 };
         let (services, procedures) = (services + more(dice), procedures + more(dice));
 
-        let (users, certificates, mailboxes) = (users + users_created, certificates + issued, mailboxes + mailboxes_created);
+        let (users, certificates, mailboxes) =
+            (users + users_created, certificates + issued, mailboxes + mailboxes_created);
         let backlog = backlog + received - resolved;
-        self.stocks = [users, certificates, mailboxes, backlog, services, procedures, petitions + unanswered - answered];
+        self.stocks = [
+            users,
+            certificates,
+            mailboxes,
+            backlog,
+            services,
+            procedures,
+            petitions + unanswered - answered,
+        ];
         self.unsigned = self.unsigned * 97 / 100;
         self.age += 1;
         Figures {
@@ -414,24 +479,43 @@ mod tests {
     /// Every finding as `rule unit month`.
     fn findings((catalogue, units, submission): &(Catalogue, Units, Submission)) -> Vec<String> {
         let (mut measures, mut cube) = (Measures::default(), Cube::default());
-        let ids: Vec<_> = submission.measures.iter().map(|named| (measures.intern(&named.measure), named.decimals)).collect();
+        let ids: Vec<_> = submission
+            .measures
+            .iter()
+            .map(|named| (measures.intern(&named.measure), named.decimals))
+            .collect();
         for (id, decimals) in &ids {
             decimals.iter().for_each(|decimals| assert!(cube.declare(*id, *decimals)));
         }
         for figure in &submission.figures {
             let (measure, decimals) = ids[figure.measure];
-            let entry = Entry { measure, unit: figure.unit, month: figure.month, written: figure.written };
+            let entry =
+                Entry { measure, unit: figure.unit, month: figure.month, written: figure.written };
             if decimals.is_some() { cube.set(&entry, 1) } else { cube.set_stated(&entry, 1) }
         }
         let view = View { measures: &measures, cube: &cube, overlay: None };
         let standing = RuleBook::new(catalogue, &view).all(&Source::new(units, view));
-        standing.within(0..units.len()).map(|found| format!("{} {} {}", found.rule, units.code(found.unit), found.month)).collect()
+        standing
+            .within(0..units.len())
+            .map(|found| format!("{} {} {}", found.rule, units.code(found.unit), found.month))
+            .collect()
     }
 
     /// The figures of a measure at a unit, in order of the months.
-    fn trend((_, units, submission): &(Catalogue, Units, Submission), measure: &str, unit: &str) -> Vec<(Month, i64)> {
-        let place = submission.measures.iter().position(|named| named.measure.to_string() == measure).unwrap();
-        let of_it = submission.figures.iter().filter(|figure| figure.measure == place && units.code(figure.unit) == unit);
+    fn trend(
+        (_, units, submission): &(Catalogue, Units, Submission),
+        measure: &str,
+        unit: &str,
+    ) -> Vec<(Month, i64)> {
+        let place = submission
+            .measures
+            .iter()
+            .position(|named| named.measure.to_string() == measure)
+            .unwrap();
+        let of_it = submission
+            .figures
+            .iter()
+            .filter(|figure| figure.measure == place && units.code(figure.unit) == unit);
         of_it.map(|figure| (figure.month, figure.written.unwrap().mantissa)).collect()
     }
 
@@ -450,9 +534,18 @@ mod tests {
         let text = generated(size, 1);
         assert_eq!(size.rows(), 2 * 3 * 60 * 20);
         assert_eq!(text.lines().count(), 2 * 3 * 60 * 20 + 1);
-        let keys: Vec<(&str, &str)> =
-            text.lines().skip(1).step_by(20).map(|line| line.split(',').collect::<Vec<_>>()).map(|cells| (cells[1], cells[2])).collect();
-        assert!(keys.is_sorted() && keys.first() == Some(&("gen.p01.u001", "2021-01")) && keys.last() == Some(&("gen.p02.u003", "2025-12")));
+        let keys: Vec<(&str, &str)> = text
+            .lines()
+            .skip(1)
+            .step_by(20)
+            .map(|line| line.split(',').collect::<Vec<_>>())
+            .map(|cells| (cells[1], cells[2]))
+            .collect();
+        assert!(
+            keys.is_sorted()
+                && keys.first() == Some(&("gen.p01.u001", "2021-01"))
+                && keys.last() == Some(&("gen.p02.u003", "2025-12"))
+        );
     }
 
     #[test]
@@ -460,22 +553,34 @@ mod tests {
         assert_eq!("province".parse(), Ok(Size::Province));
         assert_eq!("country".parse::<Size>().map(Size::rows), Ok(63 * 180 * 60 * 20));
         assert_eq!("99x999".parse(), Ok(Size::Custom { provinces: 99, units: 999 }));
-        for text in ["", "x", "0x5", "5x0", "100x1", "1x1000", "+1x2", "1x2x3", "Country", "99999999999x1"] {
+        for text in
+            ["", "x", "0x5", "5x0", "100x1", "1x1000", "+1x2", "1x2x3", "Country", "99999999999x1"]
+        {
             let error = text.parse::<Size>().unwrap_err().to_string();
-            assert!(error.starts_with(&format!("\"{text}\" is no size")) && error.contains("1 to 99 provinces"), "{error}");
+            assert!(
+                error.starts_with(&format!("\"{text}\" is no size"))
+                    && error.contains("1 to 99 provinces"),
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn the_units_of_every_size_are_sound() {
-        for (size, expected) in
-            [(Size::Custom { provinces: 1, units: 1 }, 2), (Size::Province, 181), (Size::Country, 63 * 181), (Size::Custom { provinces: 1, units: 999 }, 1000)]
-        {
+        for (size, expected) in [
+            (Size::Custom { provinces: 1, units: 1 }, 2),
+            (Size::Province, 181),
+            (Size::Country, 63 * 181),
+            (Size::Custom { provinces: 1, units: 999 }, 1000),
+        ] {
             let units = Units::new((1..).zip(units(size)).collect()).unwrap();
             assert_eq!(units.len(), expected);
         }
         let of_kind = |kind| units(Size::Province).iter().filter(|unit| unit.kind == kind).count();
-        assert_eq!([UnitKind::Department, UnitKind::District, UnitKind::Commune].map(of_kind), [20, 12, 148]);
+        assert_eq!(
+            [UnitKind::Department, UnitKind::District, UnitKind::Commune].map(of_kind),
+            [20, 12, 148]
+        );
     }
 
     #[test]
@@ -490,14 +595,24 @@ mod tests {
     #[test]
     fn a_figure_put_wrong_on_purpose_is_found() {
         let mut world = world(units(SMALL), &generated(SMALL, 2));
-        let place = |measure: &str| world.2.measures.iter().position(|named| named.measure.code == measure);
+        let place =
+            |measure: &str| world.2.measures.iter().position(|named| named.measure.code == measure);
         let (users, signed) = (place("ioffice.users.total"), place("ioffice.documents.signed"));
         let last = world.2.figures.iter().map(|figure| figure.month).max().unwrap();
-        for figure in world.2.figures.iter_mut().filter(|figure| figure.unit == 1 && figure.month == last) {
+        for figure in
+            world.2.figures.iter_mut().filter(|figure| figure.unit == 1 && figure.month == last)
+        {
             let wrong = Some(figure.measure) == users || Some(figure.measure) == signed;
-            figure.written.iter_mut().filter(|_| wrong).for_each(|written| written.mantissa += 10_000);
+            figure
+                .written
+                .iter_mut()
+                .filter(|_| wrong)
+                .for_each(|written| written.mantissa += 10_000);
         }
-        let rules: Vec<_> = findings(&world).into_iter().map(|found| found.split(' ').next().unwrap().to_owned()).collect();
+        let rules: Vec<_> = findings(&world)
+            .into_iter()
+            .map(|found| found.split(' ').next().unwrap().to_owned())
+            .collect();
         assert_eq!(rules, ["ioffice.signed_within_outgoing", "stock_movement"]);
     }
 
@@ -505,21 +620,42 @@ mod tests {
     fn figures_grow_and_the_share_of_signed_documents_rises() {
         let world = world(units(SMALL), &generated(SMALL, 3));
         let year = |measure: &str, year: i32| -> i64 {
-            trend(&world, measure, "gen.p01.u001").iter().filter(|(month, _)| month.year() == year).map(|(_, value)| value).sum()
+            trend(&world, measure, "gen.p01.u001")
+                .iter()
+                .filter(|(month, _)| month.year() == year)
+                .map(|(_, value)| value)
+                .sum()
         };
-        let share = |at| 1000 * year("ioffice.documents.signed", at) / year("ioffice.documents.outgoing", at);
-        assert!(year("ioffice.documents.outgoing", 2021) < year("ioffice.documents.outgoing", 2025));
-        assert!((2021..2025).all(|at| share(at) < share(at + 1)), "{:?}", (2021..=2025).map(share).collect::<Vec<_>>());
+        let share = |at| {
+            1000 * year("ioffice.documents.signed", at) / year("ioffice.documents.outgoing", at)
+        };
+        assert!(
+            year("ioffice.documents.outgoing", 2021) < year("ioffice.documents.outgoing", 2025)
+        );
+        assert!(
+            (2021..2025).all(|at| share(at) < share(at + 1)),
+            "{:?}",
+            (2021..=2025).map(share).collect::<Vec<_>>()
+        );
         let users = trend(&world, "ioffice.users.total", "gen.p01.u001");
         let created = trend(&world, "ioffice.users.created", "gen.p01.u001");
-        assert!(users.windows(2).zip(&created[1..]).all(|(pair, created)| pair[1].1 == pair[0].1 + created.1));
+        assert!(
+            users
+                .windows(2)
+                .zip(&created[1..])
+                .all(|(pair, created)| pair[1].1 == pair[0].1 + created.1)
+        );
     }
 
     #[test]
     fn the_sample_contradicts_itself_once_and_only_where_it_is_meant_to() {
         for seed in 0..8 {
             let sample = sample(seed);
-            assert_eq!(findings(&world(sample.units, &sample.csv)), ["stated_rate sample.finance 2021-09"], "seed {seed}");
+            assert_eq!(
+                findings(&world(sample.units, &sample.csv)),
+                ["stated_rate sample.finance 2021-09"],
+                "seed {seed}"
+            );
         }
     }
 
@@ -527,14 +663,35 @@ mod tests {
     fn the_sample_has_a_gap_three_generations_and_nothing_above_the_leaves() {
         let sample = sample(5);
         let world = world(sample.units, &sample.csv);
-        let months = |unit| trend(&world, "ioffice.documents.outgoing", unit).into_iter().map(|(month, _)| month.to_string()).collect::<Vec<_>>();
+        let months = |unit| {
+            trend(&world, "ioffice.documents.outgoing", unit)
+                .into_iter()
+                .map(|(month, _)| month.to_string())
+                .collect::<Vec<_>>()
+        };
         let health = months("sample.health");
-        assert_eq!((health.len(), health.contains(&"2021-05".to_owned()), health.contains(&"2021-06".to_owned())), (34, false, false));
-        assert_eq!((months("sample.east.c2").len(), months(MERGED).len(), months(MERGED)[0].as_str()), (18, 6, "2020-07"));
-        assert_eq!((months(THIRD_GENERATION).len(), months(THIRD_GENERATION)[0].as_str()), (12, "2021-01"));
+        assert_eq!(
+            (
+                health.len(),
+                health.contains(&"2021-05".to_owned()),
+                health.contains(&"2021-06".to_owned())
+            ),
+            (34, false, false)
+        );
+        assert_eq!(
+            (months("sample.east.c2").len(), months(MERGED).len(), months(MERGED)[0].as_str()),
+            (18, 6, "2020-07")
+        );
+        assert_eq!(
+            (months(THIRD_GENERATION).len(), months(THIRD_GENERATION)[0].as_str()),
+            (12, "2021-01")
+        );
         let users = |unit, at: usize| trend(&world, "ioffice.users.total", unit)[at].1;
         let created = |unit| trend(&world, "ioffice.users.created", unit)[0].1;
-        assert_eq!(users(MERGED, 0), users("sample.east.c2", 17) + users("sample.east.c3", 17) + created(MERGED));
+        assert_eq!(
+            users(MERGED, 0),
+            users("sample.east.c2", 17) + users("sample.east.c3", 17) + created(MERGED)
+        );
         assert_eq!(users(THIRD_GENERATION, 0), users(MERGED, 5) + created(THIRD_GENERATION));
         let (_, units, submission) = &world;
         assert!(submission.figures.iter().all(|figure| units.is_leaf(figure.unit, figure.month)));
@@ -546,12 +703,19 @@ mod tests {
         let sample = sample(5);
         let reports = sample.reports();
         assert!(reports.is_sorted_by_key(|report| report.received));
-        let mut lines: Vec<&str> = reports.iter().flat_map(|report| report.csv.lines().skip(1)).collect();
+        let mut lines: Vec<&str> =
+            reports.iter().flat_map(|report| report.csv.lines().skip(1)).collect();
         let mut all: Vec<&str> = sample.csv.lines().skip(1).collect();
         lines.sort_unstable();
         all.sort_unstable();
         assert_eq!(lines, all);
-        let of = |month: &str| reports.iter().filter(|report| report.period.to_string() == month).map(|report| report.received.to_string()).collect::<Vec<_>>();
+        let of = |month: &str| {
+            reports
+                .iter()
+                .filter(|report| report.period.to_string() == month)
+                .map(|report| report.received.to_string())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(of("2021-08"), ["2021-09-03"]);
         assert_eq!(of("2021-12"), ["2022-01-03", "2022-01-12"]); // the Department of Justice is late
     }
@@ -560,9 +724,21 @@ mod tests {
     fn more_and_more_dossiers_of_the_sample_come_online() {
         let sample = sample(9);
         let world = world(sample.units, &sample.csv);
-        let year =
-            |measure: &str, year: i32| -> i64 { trend(&world, measure, TOWN).iter().filter(|(month, _)| month.year() == year).map(|(_, value)| value).sum() };
-        let rate = |at| 1000 * year("igate.dossiers.received{channel=online}", at) / year("igate.dossiers.received", at);
-        assert!(rate(2019) < rate(2020) && rate(2020) < rate(2021), "{:?}", [2019, 2020, 2021].map(rate));
+        let year = |measure: &str, year: i32| -> i64 {
+            trend(&world, measure, TOWN)
+                .iter()
+                .filter(|(month, _)| month.year() == year)
+                .map(|(_, value)| value)
+                .sum()
+        };
+        let rate = |at| {
+            1000 * year("igate.dossiers.received{channel=online}", at)
+                / year("igate.dossiers.received", at)
+        };
+        assert!(
+            rate(2019) < rate(2020) && rate(2020) < rate(2021),
+            "{:?}",
+            [2019, 2020, 2021].map(rate)
+        );
     }
 }

@@ -98,15 +98,25 @@ impl Settings {
 ///
 /// # Errors
 /// The address cannot be had, the ledger cannot be opened, or [`Error::Usage`] when others could reach the service and nobody has a key.
-pub fn start(settings: &Settings, open: impl FnOnce() -> Result<App, Error> + Send + 'static, announce: impl FnOnce(SocketAddr)) -> Result<Running, Error> {
-    let listener = TcpListener::bind(&settings.listen).map_err(Error::surroundings(format!("cannot listen on {}", settings.listen)))?;
+pub fn start(
+    settings: &Settings,
+    open: impl FnOnce() -> Result<App, Error> + Send + 'static,
+    announce: impl FnOnce(SocketAddr),
+) -> Result<Running, Error> {
+    let listener = TcpListener::bind(&settings.listen)
+        .map_err(Error::surroundings(format!("cannot listen on {}", settings.listen)))?;
     let address = listener.local_addr().map_err(surroundings)?;
     let (config, certificate) = settings.tls.as_ref().map(tls::open).transpose()?.unzip();
     let access = Access { loopback: address.ip().is_loopback(), ..settings.access.clone() };
-    let limits = Limits { connections: settings.limits.connections.min(open_files().saturating_sub(OTHER_FILES)), ..settings.limits.clone() };
+    let limits = Limits {
+        connections: settings.limits.connections.min(open_files().saturating_sub(OTHER_FILES)),
+        ..settings.limits.clone()
+    };
     // What an answer's reader does not take for so long is given up; connections have it from the socket that listens.
-    rustix::net::sockopt::set_tcp_user_timeout(&listener, UNREAD).map_err(|error| surroundings(error.into()))?;
-    let context = Context::new(settings.scraped, access, &limits, config.is_some()).map_err(|error| surroundings(std::io::Error::other(error)))?;
+    rustix::net::sockopt::set_tcp_user_timeout(&listener, UNREAD)
+        .map_err(|error| surroundings(error.into()))?;
+    let context = Context::new(settings.scraped, access, &limits, config.is_some())
+        .map_err(|error| surroundings(std::io::Error::other(error)))?;
     let web = Web::start(&context, listener, settings.workers, config)?;
     let admin_key = settings.admin_key.clone();
     let opened = move || {
@@ -151,11 +161,15 @@ pub fn start(settings: &Settings, open: impl FnOnce() -> Result<App, Error> + Se
 /// Takes the admin's key file, and refuses to serve others before anybody has a key.
 fn admit(app: &App, context: &Context, admin_key: Option<&std::path::Path>) -> Result<(), Error> {
     if let Some(path) = admin_key {
-        let named = |error: std::io::Error| Error::Usage(format!("the admin's key file {} cannot be read: {error}", path.display()));
+        let named = |error: std::io::Error| {
+            Error::Usage(format!("the admin's key file {} cannot be read: {error}", path.display()))
+        };
         warn_of_mode(path);
         let key = app.take_admin_file(&std::fs::read_to_string(path).map_err(named)?)?;
         if key.state == KeyState::Revoked {
-            tracing::warn!("the key in the admin's key file was revoked; put another into the file");
+            tracing::warn!(
+                "the key in the admin's key file was revoked; put another into the file"
+            );
         }
     }
     let access = &context.access;
@@ -165,10 +179,14 @@ fn admit(app: &App, context: &Context, admin_key: Option<&std::path::Path>) -> R
         return Err(Error::Usage(sentence.to_owned()));
     }
     if access.loopback && access.tokens.is_none() && app.ring().is_empty() {
-        tracing::warn!("there is no key yet: everybody on this machine may do everything, as `anonymous`");
+        tracing::warn!(
+            "there is no key yet: everybody on this machine may do everything, as `anonymous`"
+        );
     }
     if !access.loopback && !context.tls {
-        tracing::warn!("others can reach this address without TLS: keys can be read on their way, unless a proxy on this network's edge speaks TLS");
+        tracing::warn!(
+            "others can reach this address without TLS: keys can be read on their way, unless a proxy on this network's edge speaks TLS"
+        );
     }
     Ok(())
 }
@@ -193,7 +211,9 @@ pub fn open(address: &str, clock: Clock) -> Result<App, Error> {
 fn open_files() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current != maximum && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
+    if current != maximum
+        && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err()
+    {
         return current.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
     }
     maximum.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX)
@@ -203,8 +223,14 @@ fn surroundings(source: std::io::Error) -> Error {
     Error::surroundings("the service cannot run")(source)
 }
 
-fn server(context: Context, listener: TcpListener, workers: Option<u16>, tls: Option<ServerConfig>) -> std::io::Result<actix_web::dev::Server> {
-    let (connections, metrics) = (Arc::clone(&context.limits.connections), Arc::clone(&context.metrics));
+fn server(
+    context: Context,
+    listener: TcpListener,
+    workers: Option<u16>,
+    tls: Option<ServerConfig>,
+) -> std::io::Result<actix_web::dev::Server> {
+    let (connections, metrics) =
+        (Arc::clone(&context.limits.connections), Arc::clone(&context.metrics));
     let most = connections.most();
     let data = web::Data::new(context);
     let factory = move || {
@@ -230,7 +256,8 @@ fn server(context: Context, listener: TcpListener, workers: Option<u16>, tls: Op
         .on_connect(move |io, data| connections.accept(io, data, || metrics.bounded("connections")))
         .shutdown_timeout(LAST_ANSWERS)
         .disable_signals();
-    let server = if let Some(workers) = workers { server.workers(usize::from(workers)) } else { server };
+    let server =
+        if let Some(workers) = workers { server.workers(usize::from(workers)) } else { server };
     Ok(match tls {
         Some(config) => server.listen_rustls_0_23(listener, config)?,
         None => server.listen(listener)?,
@@ -239,7 +266,12 @@ fn server(context: Context, listener: TcpListener, workers: Option<u16>, tls: Op
 }
 
 impl Web {
-    fn start(context: &Context, listener: TcpListener, workers: Option<u16>, tls: Option<ServerConfig>) -> Result<Self, Error> {
+    fn start(
+        context: &Context,
+        listener: TcpListener,
+        workers: Option<u16>,
+        tls: Option<ServerConfig>,
+    ) -> Result<Self, Error> {
         let (handles, handle) = channel();
         let context = context.clone();
         let run = move || {
@@ -249,8 +281,11 @@ impl Web {
                 server.await
             })
         };
-        let thread = std::thread::Builder::new().name("web".to_owned()).spawn(run).map_err(surroundings)?;
-        let handle = handle.recv().map_err(|_gone| surroundings(std::io::Error::other("the web threads did not start")))?;
+        let thread =
+            std::thread::Builder::new().name("web".to_owned()).spawn(run).map_err(surroundings)?;
+        let handle = handle.recv().map_err(|_gone| {
+            surroundings(std::io::Error::other("the web threads did not start"))
+        })?;
         Ok(Self { handle, thread })
     }
 
@@ -269,10 +304,14 @@ impl Running {
     /// # Errors
     /// When signals cannot be had.
     pub fn until_signal(self) -> Result<(), Error> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(surroundings)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(surroundings)?;
         let signalled = runtime.block_on(async {
             use tokio::signal::unix::{SignalKind, signal};
-            let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+            let (mut terminate, mut interrupt) =
+                (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
             Ok::<_, std::io::Error>(())
         });

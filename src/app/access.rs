@@ -28,7 +28,9 @@ const MAX_NAMED: usize = 100;
 pub const MAX_UNITS_LISTED: usize = 10_000;
 
 /// What a key or a token lets its holder do; each role may what the ones before it may.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Reads.
@@ -67,7 +69,10 @@ impl std::str::FromStr for Role {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|role| role.name() == text).ok_or_else(|| "a role is reader, reporter, steward or admin".to_owned())
+        Self::ALL
+            .into_iter()
+            .find(|role| role.name() == text)
+            .ok_or_else(|| "a role is reader, reporter, steward or admin".to_owned())
     }
 }
 
@@ -125,7 +130,15 @@ impl Identity {
     #[must_use]
     pub fn command(actor: &str) -> Self {
         let origin = Origin { how: SignedIn::Command, key: None, address: None, agent: None };
-        Self { name: actor.to_owned(), actor: actor.to_owned(), holder: actor.to_owned(), role: Role::Admin, unit: None, expires_at: None, origin }
+        Self {
+            name: actor.to_owned(),
+            actor: actor.to_owned(),
+            holder: actor.to_owned(),
+            role: Role::Admin,
+            unit: None,
+            expires_at: None,
+            origin,
+        }
     }
 
     /// Somebody who has not signed in, with the role that is everybody's there.
@@ -167,14 +180,23 @@ impl Identity {
     /// # Errors
     /// [`Error::Forbidden`] with every unit that is not its own and every closed month, the first hundred.
     pub fn may_record(&self, frame: &Frame, submission: &Submission) -> Result<(), Error> {
-        self.may_change(&frame.units, &frame.closed, submission.figures.iter().map(|figure| (figure.unit, figure.month)))
+        self.may_change(
+            &frame.units,
+            &frame.closed,
+            submission.figures.iter().map(|figure| (figure.unit, figure.month)),
+        )
     }
 
     /// Refuses a change of figures, each a unit's position and a month, that it may not make.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
-    pub fn may_change(&self, units: &Units, closed: &Closed, figures: impl Iterator<Item = (usize, Month)>) -> Result<(), Error> {
+    pub fn may_change(
+        &self,
+        units: &Units,
+        closed: &Closed,
+        figures: impl Iterator<Item = (usize, Month)>,
+    ) -> Result<(), Error> {
         if self.role >= Role::Steward {
             return Ok(());
         }
@@ -191,17 +213,33 @@ impl Identity {
         if foreign.is_empty() && shut.is_empty() {
             return Ok(());
         }
-        let own = self.unit.as_deref().map_or_else(|| "no unit".to_owned(), |unit| format!("{unit} and the units below it"));
+        let own = self
+            .unit
+            .as_deref()
+            .map_or_else(|| "no unit".to_owned(), |unit| format!("{unit} and the units below it"));
         let of_units = foreign.iter().map(|unit| {
             let code = units.code(*unit);
-            Fault::new("/observations", "foreign_unit", format!("{code} is not among the units that {} reports for: {own}", self.name))
+            Fault::new(
+                "/observations",
+                "foreign_unit",
+                format!("{code} is not among the units that {} reports for: {own}", self.name),
+            )
         });
-        let of_months =
-            shut.iter().map(|month| Fault::new("/observations", "month_closed", format!("{month} is closed; its figures are changed by a steward")));
+        let of_months = shut.iter().map(|month| {
+            Fault::new(
+                "/observations",
+                "month_closed",
+                format!("{month} is closed; its figures are changed by a steward"),
+            )
+        });
         let obstacles: Vec<Fault> = of_units.chain(of_months).take(MAX_NAMED).collect();
         let detail = match obstacles.as_slice() {
             [one] => one.detail.clone(),
-            many => format!("{} of these figures' units and months are not {}'s to change; nothing was recorded", many.len(), self.name),
+            many => format!(
+                "{} of these figures' units and months are not {}'s to change; nothing was recorded",
+                many.len(),
+                self.name
+            ),
         };
         Err(Error::Forbidden { detail, obstacles })
     }
@@ -259,11 +297,14 @@ impl App {
     /// What somebody may do now.
     #[must_use]
     pub fn me(&self, who: &Identity) -> Me {
-        const NOTICE: &str =
-            "there is no key yet, so everybody on this machine may do everything; `egov-kpi keys add --name NAME --role admin` makes the first one";
+        const NOTICE: &str = "there is no key yet, so everybody on this machine may do everything; `egov-kpi keys add --name NAME --role admin` makes the first one";
         let state = self.state();
         let own = if who.role == Role::Reporter { who.own(&state.units) } else { None };
-        let units = own.into_iter().flatten().take(MAX_UNITS_LISTED).map(|unit| state.units.code(unit).to_owned());
+        let units = own
+            .into_iter()
+            .flatten()
+            .take(MAX_UNITS_LISTED)
+            .map(|unit| state.units.code(unit).to_owned());
         let open = who.origin.how == SignedIn::Nobody && who.role == Role::Admin;
         Me {
             name: who.name.clone(),
@@ -290,7 +331,12 @@ mod tests {
 
     fn units() -> Units {
         let document = |text: &str| serde_json::from_str::<UnitDocument>(text).unwrap();
-        let all = [r#"{"code":"p"}"#, r#"{"code":"p.a","parent":"p"}"#, r#"{"code":"p.a.x","parent":"p.a"}"#, r#"{"code":"q"}"#];
+        let all = [
+            r#"{"code":"p"}"#,
+            r#"{"code":"p.a","parent":"p"}"#,
+            r#"{"code":"p.a.x","parent":"p.a"}"#,
+            r#"{"code":"q"}"#,
+        ];
         Units::new((0..).zip(all.map(document)).collect()).unwrap()
     }
 
@@ -315,8 +361,12 @@ mod tests {
     #[test]
     fn a_reporter_writes_its_unit_and_those_below_and_nobody_elses() {
         let units = units();
-        let may =
-            |who: &Identity| -> Vec<String> { (0..units.len()).filter(|unit| who.may_write(&units, *unit)).map(|unit| units.code(unit).to_owned()).collect() };
+        let may = |who: &Identity| -> Vec<String> {
+            (0..units.len())
+                .filter(|unit| who.may_write(&units, *unit))
+                .map(|unit| units.code(unit).to_owned())
+                .collect()
+        };
         assert_eq!(may(&reporter("p.a")), ["p.a", "p.a.x"]);
         assert_eq!(may(&reporter("p.a.x")), ["p.a.x"]);
         assert_eq!(may(&reporter("gone")), Vec::<String>::new());
@@ -330,14 +380,43 @@ mod tests {
         let units = units();
         let at = |code: &str| units.position(code).unwrap();
         let closed = Closed::from([(month("2021-09"), 1)]);
-        let figures = [("p.a", "2021-09"), ("q", "2021-10"), ("q", "2021-09"), ("p", "2021-10"), ("p.a.x", "2021-10")];
+        let figures = [
+            ("p.a", "2021-09"),
+            ("q", "2021-10"),
+            ("q", "2021-09"),
+            ("p", "2021-10"),
+            ("p.a.x", "2021-10"),
+        ];
         let figures = || figures.iter().map(|(unit, text)| (at(unit), month(text)));
-        let Err(Error::Forbidden { detail, obstacles }) = reporter("p.a").may_change(&units, &closed, figures()) else { panic!() };
-        assert_eq!(obstacles.iter().map(|fault| fault.code).collect::<Vec<_>>(), ["foreign_unit", "foreign_unit", "month_closed"]);
-        assert!(obstacles[0].detail.starts_with("p is not") && obstacles[1].detail.starts_with("q is not"), "{obstacles:?}");
+        let Err(Error::Forbidden { detail, obstacles }) =
+            reporter("p.a").may_change(&units, &closed, figures())
+        else {
+            panic!()
+        };
+        assert_eq!(
+            obstacles.iter().map(|fault| fault.code).collect::<Vec<_>>(),
+            ["foreign_unit", "foreign_unit", "month_closed"]
+        );
+        assert!(
+            obstacles[0].detail.starts_with("p is not")
+                && obstacles[1].detail.starts_with("q is not"),
+            "{obstacles:?}"
+        );
         assert!(detail.starts_with("3 of"), "{detail}");
-        assert!(Identity { role: Role::Steward, ..reporter("p") }.may_change(&units, &closed, figures()).is_ok());
-        assert!(reporter("p").may_change(&units, &closed, [(at("p.a.x"), month("2021-10"))].into_iter()).is_ok());
-        assert!(Identity { role: Role::Reader, ..reporter("p") }.may_change(&units, &closed, [(at("p"), month("2021-10"))].into_iter()).is_err());
+        assert!(
+            Identity { role: Role::Steward, ..reporter("p") }
+                .may_change(&units, &closed, figures())
+                .is_ok()
+        );
+        assert!(
+            reporter("p")
+                .may_change(&units, &closed, [(at("p.a.x"), month("2021-10"))].into_iter())
+                .is_ok()
+        );
+        assert!(
+            Identity { role: Role::Reader, ..reporter("p") }
+                .may_change(&units, &closed, [(at("p"), month("2021-10"))].into_iter())
+                .is_err()
+        );
     }
 }

@@ -78,7 +78,10 @@ impl Manifest {
 #[must_use]
 pub fn is_archive(path: &Path) -> bool {
     let mut first = [0; SIGNATURE.len()];
-    path.is_file() && File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok_and(|()| first == SIGNATURE)
+    path.is_file()
+        && File::open(path)
+            .and_then(|mut file| file.read_exact(&mut first))
+            .is_ok_and(|()| first == SIGNATURE)
 }
 
 /// A ZIP while it is written. It never goes back, so a file and standard output get the same bytes.
@@ -86,8 +89,14 @@ type Zip<W> = ZipWriter<StreamWriter<W>>;
 
 /// Begins a file of a ZIP. Its time is fixed, so that the same content is the same archive; it may grow beyond 4 GiB.
 fn begin<W: Write>(zip: &mut Zip<W>, file: &str) -> Result<(), Error> {
-    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated).compression_level(Some(COMPRESSION));
-    let options = options.last_modified_time(DateTime::default()).system(System::Unix).unix_permissions(0o644).large_file(true);
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Deflated)
+        .compression_level(Some(COMPRESSION));
+    let options = options
+        .last_modified_time(DateTime::default())
+        .system(System::Unix)
+        .unix_permissions(0o644)
+        .large_file(true);
     zip.start_file(file, options).map_err(unwritten)
 }
 

@@ -72,24 +72,37 @@ impl Moment {
     pub fn audit(&self, query: &AuditQuery) -> Result<AuditPage, Error> {
         let newest = self.look().revision;
         // Nothing was recorded before the revision that stood when the time began.
-        let before = query.from.map_or(Ok(0), |from| self.store().head_at(from.saturating_sub(1)).map(|head| head.revision))?;
+        let before = query.from.map_or(Ok(0), |from| {
+            self.store().head_at(from.saturating_sub(1)).map(|head| head.revision)
+        })?;
         let (mut after, mut found, mut looked_at) = (query.after.max(before), Vec::new(), 0);
         let limit = query.limit.clamp(1, MAX_PAGE);
         while found.len() < limit && looked_at < MAX_LOOKED_AT {
-            let rows = self.store().revisions(after, u32::try_from(MAX_PAGE).unwrap_or(u32::MAX))?;
-            let Some(last) = rows.last().map(|row| row.revision) else { return self.audited(newest, found, None) };
+            let rows =
+                self.store().revisions(after, u32::try_from(MAX_PAGE).unwrap_or(u32::MAX))?;
+            let Some(last) = rows.last().map(|row| row.revision) else {
+                return self.audited(newest, found, None);
+            };
             looked_at += rows.len();
             for row in rows {
                 if row.revision > newest || query.to.is_some_and(|to| row.recorded_at >= to) {
                     return self.audited(newest, found, None);
                 }
                 after = row.revision;
-                let origin = row.origin.as_deref().and_then(|text| serde_json::from_str::<Origin>(text).ok());
-                let of = |wanted: &Option<String>, is: Option<&str>| wanted.as_deref().is_none_or(|wanted| is == Some(wanted));
+                let origin = row
+                    .origin
+                    .as_deref()
+                    .and_then(|text| serde_json::from_str::<Origin>(text).ok());
+                let of = |wanted: &Option<String>, is: Option<&str>| {
+                    wanted.as_deref().is_none_or(|wanted| is == Some(wanted))
+                };
                 let fits = of(&query.kind, Some(&row.kind))
                     && of(&query.actor, Some(&row.actor))
                     && of(&query.key, origin.as_ref().and_then(|origin| origin.key.as_deref()))
-                    && of(&query.address, origin.as_ref().and_then(|origin| origin.address.as_deref()));
+                    && of(
+                        &query.address,
+                        origin.as_ref().and_then(|origin| origin.address.as_deref()),
+                    );
                 if fits {
                     found.push((row.revision, origin));
                 }
@@ -103,18 +116,26 @@ impl Moment {
         self.audited(newest, found, next)
     }
 
-    fn audited(&self, revision: i64, found: Vec<(i64, Option<Origin>)>, next: Option<i64>) -> Result<AuditPage, Error> {
+    fn audited(
+        &self,
+        revision: i64,
+        found: Vec<(i64, Option<Origin>)>,
+        next: Option<i64>,
+    ) -> Result<AuditPage, Error> {
         let numbers: Vec<i64> = found.iter().map(|(number, _)| *number).collect();
-        let changes = self.happened(self.store().revisions_of(&numbers)?)?.into_iter().zip(found).map(|(change, (_, origin))| {
-            let origin = origin.as_ref();
-            AuditView {
-                signed_in: origin.map(|origin| origin.how),
-                key: origin.and_then(|origin| origin.key.clone()),
-                address: origin.and_then(|origin| origin.address.clone()),
-                agent: origin.and_then(|origin| origin.agent.clone()),
-                change,
-            }
-        });
+        let changes =
+            self.happened(self.store().revisions_of(&numbers)?)?.into_iter().zip(found).map(
+                |(change, (_, origin))| {
+                    let origin = origin.as_ref();
+                    AuditView {
+                        signed_in: origin.map(|origin| origin.how),
+                        key: origin.and_then(|origin| origin.key.clone()),
+                        address: origin.and_then(|origin| origin.address.clone()),
+                        agent: origin.and_then(|origin| origin.agent.clone()),
+                        change,
+                    }
+                },
+            );
         Ok(AuditPage { revision, changes: changes.collect(), next })
     }
 }

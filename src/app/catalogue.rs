@@ -55,14 +55,19 @@ pub fn shipped() -> Result<CatalogueDocument, Error> {
 ///
 /// # Errors
 /// Every fault at once.
-pub fn from_files(files: impl Iterator<Item = (String, String)>) -> Result<CatalogueDocument, Error> {
+pub fn from_files(
+    files: impl Iterator<Item = (String, String)>,
+) -> Result<CatalogueDocument, Error> {
     let (mut whole, mut faults) = (CatalogueDocument::default(), Vec::new());
     let mut origins: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
     for (name, text) in files {
         match read(&name, &text) {
             Ok(document) => {
                 for (section, count) in document.sizes() {
-                    origins.entry(section).or_default().extend(std::iter::repeat_n(name.clone(), count));
+                    origins
+                        .entry(section)
+                        .or_default()
+                        .extend(std::iter::repeat_n(name.clone(), count));
                 }
                 whole.append(document);
             }
@@ -84,7 +89,10 @@ pub fn from_files(files: impl Iterator<Item = (String, String)>) -> Result<Catal
 ///
 /// # Errors
 /// Every fault at once.
-pub fn over(base: &CatalogueDocument, files: &[(String, String)]) -> Result<CatalogueDocument, Error> {
+pub fn over(
+    base: &CatalogueDocument,
+    files: &[(String, String)],
+) -> Result<CatalogueDocument, Error> {
     let mut laid = CatalogueDocument::default();
     for (name, text) in files {
         laid.append(read(name, text).map_err(Error::Invalid)?);
@@ -93,9 +101,14 @@ pub fn over(base: &CatalogueDocument, files: &[(String, String)]) -> Result<Cata
         return from_files(files.iter().cloned());
     }
     let malformed = |error: serde_json::Error| Error::Malformed(error.to_string());
-    let (mut whole, laid) = (serde_json::to_value(base).map_err(malformed)?, serde_json::to_value(&laid).map_err(malformed)?);
+    let (mut whole, laid) = (
+        serde_json::to_value(base).map_err(malformed)?,
+        serde_json::to_value(&laid).map_err(malformed)?,
+    );
     for (section, entries) in laid.as_object().into_iter().flatten() {
-        let list = whole.as_object_mut().map(|sections| sections.entry(section).or_insert_with(|| Value::Array(Vec::new())));
+        let list = whole
+            .as_object_mut()
+            .map(|sections| sections.entry(section).or_insert_with(|| Value::Array(Vec::new())));
         let Some(list) = list.and_then(Value::as_array_mut) else { continue };
         for entry in entries.as_array().into_iter().flatten() {
             match list.iter_mut().find(|known| known.get("code") == entry.get("code")) {
@@ -113,16 +126,29 @@ fn read(name: &str, text: &str) -> Result<CatalogueDocument, Vec<Fault>> {
     let value: Result<Value, String> = if name.ends_with(".json") {
         serde_json::from_str(text).map_err(|error| error.to_string())
     } else {
-        toml::from_str(text).map_err(|error: toml::de::Error| error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" "))
+        toml::from_str(text).map_err(|error: toml::de::Error| {
+            error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ")
+        })
     };
-    let document = value.map_err(|error| vec![Fault::new("", "malformed", error)]).and_then(|value| CatalogueDocument::from_value(without_header(value)));
-    document.map_err(|found| found.into_iter().map(|fault| Fault { pointer: format!("{name}#{}", fault.pointer), ..fault }).collect())
+    let document = value
+        .map_err(|error| vec![Fault::new("", "malformed", error)])
+        .and_then(|value| CatalogueDocument::from_value(without_header(value)));
+    document.map_err(|found| {
+        found
+            .into_iter()
+            .map(|fault| Fault { pointer: format!("{name}#{}", fault.pointer), ..fault })
+            .collect()
+    })
 }
 
 /// A fault of the whole document, placed in its file: `ioffice.toml#/indicators/3/kind`, counted within the file.
 fn placed(fault: Fault, origins: &BTreeMap<&'static str, Vec<String>>) -> Fault {
     let mut parts = fault.pointer.splitn(4, '/').skip(1);
-    let (section, number, rest) = (parts.next().unwrap_or_default(), parts.next().and_then(|n| n.parse::<usize>().ok()), parts.next());
+    let (section, number, rest) = (
+        parts.next().unwrap_or_default(),
+        parts.next().and_then(|n| n.parse::<usize>().ok()),
+        parts.next(),
+    );
     let files = origins.get(section);
     let Some((file, before)) = number.and_then(|n| {
         let file = files?.get(n)?;
@@ -168,15 +194,26 @@ impl App {
     ///
     /// # Errors
     /// Every fault of it, or a conflict with the list of recorded measures it would orphan.
-    pub async fn put_catalogue(&self, new: NewCatalogue, by: impl Into<Identity>, keyed: Option<Keyed>) -> Result<Given<CatalogueChanged>, Error> {
+    pub async fn put_catalogue(
+        &self,
+        new: NewCatalogue,
+        by: impl Into<Identity>,
+        keyed: Option<Keyed>,
+    ) -> Result<Given<CatalogueChanged>, Error> {
         let new = self.taking_along(new);
         let (app, document, by) = (self.clone(), new.document.clone(), by.into());
-        tokio::task::spawn_blocking(move || app.patterns_usable(&document)).await.map_err(|_e| Error::Busy(super::writer::stopping()))??;
+        tokio::task::spawn_blocking(move || app.patterns_usable(&document))
+            .await
+            .map_err(|_e| Error::Busy(super::writer::stopping()))??;
         self.inner.writer.put_catalogue(new, by, keyed).answer().await
     }
 
     /// The same without an async thread.
-    pub(crate) fn put_catalogue_now(&self, new: NewCatalogue, by: impl Into<Identity>) -> Result<CatalogueChanged, Error> {
+    pub(crate) fn put_catalogue_now(
+        &self,
+        new: NewCatalogue,
+        by: impl Into<Identity>,
+    ) -> Result<CatalogueChanged, Error> {
         let new = self.taking_along(new);
         self.patterns_usable(&new.document)?;
         Ok(self.inner.writer.put_catalogue(new, by.into(), None).wait()?.answer)
@@ -186,17 +223,28 @@ impl App {
     fn taking_along(&self, new: NewCatalogue) -> NewCatalogue {
         let standing = Arc::clone(&self.state().catalogue);
         let codes = |document: &CatalogueDocument| -> BTreeSet<String> {
-            document.indicators.iter().map(|indicator| indicator.code.clone()).chain(document.kpis.iter().map(|kpi| kpi.code.clone())).collect()
+            document
+                .indicators
+                .iter()
+                .map(|indicator| indicator.code.clone())
+                .chain(document.kpis.iter().map(|kpi| kpi.code.clone()))
+                .collect()
         };
-        let gone: BTreeSet<String> = codes(&standing.document).difference(&codes(&new.document)).cloned().collect();
-        let of_gone = |measure: &str| gone.contains(measure.split('{').next().unwrap_or_default().trim());
+        let gone: BTreeSet<String> =
+            codes(&standing.document).difference(&codes(&new.document)).cloned().collect();
+        let of_gone =
+            |measure: &str| gone.contains(measure.split('{').next().unwrap_or_default().trim());
         let mut document = new.document;
         document.patterns.retain(|pattern| {
             let orphaned = of_gone(&pattern.measure) || pattern.of.as_deref().is_some_and(of_gone);
             !(orphaned && standing.document.patterns.contains(pattern))
         });
         document.sentences.retain(|sentence| {
-            let orphaned = sentence.text.split('{').skip(1).any(|named| of_gone(named.split('}').next().unwrap_or_default()));
+            let orphaned = sentence
+                .text
+                .split('{')
+                .skip(1)
+                .any(|named| of_gone(named.split('}').next().unwrap_or_default()));
             !(orphaned && standing.document.sentences.contains(sentence))
         });
         NewCatalogue { document, ..new }
@@ -205,7 +253,12 @@ impl App {
 
 impl Writer {
     /// Has the catalogue replaced.
-    pub(super) fn put_catalogue(&self, new: NewCatalogue, by: Identity, keyed: Option<Keyed>) -> Pending<Given<CatalogueChanged>> {
+    pub(super) fn put_catalogue(
+        &self,
+        new: NewCatalogue,
+        by: Identity,
+        keyed: Option<Keyed>,
+    ) -> Pending<Given<CatalogueChanged>> {
         self.exclusive(move |desk| change(desk, new, &by, keyed.as_ref()))
     }
 }
@@ -221,20 +274,34 @@ pub struct NewCatalogue {
     pub dry_run: bool,
 }
 
-fn change(desk: &Desk, new: NewCatalogue, by: &Identity, keyed: Option<&Keyed>) -> Result<Given<CatalogueChanged>, Error> {
+fn change(
+    desk: &Desk,
+    new: NewCatalogue,
+    by: &Identity,
+    keyed: Option<&Keyed>,
+) -> Result<Given<CatalogueChanged>, Error> {
     let NewCatalogue { document, made_from, dry_run } = new;
     // A request that was answered before is answered so again, whatever would be wrong with it by now; an old version is told before its faults.
     let checked = Catalogue::offered(document.clone());
     let prepare = |state: &State| {
-        if let Some(made_from) = made_from.filter(|made_from| *made_from != state.catalogue_version) {
-            let detail = format!("the catalogue has version {} by now, this one was made from {made_from}", state.catalogue_version);
-            return Err(Error::Conflict { detail: detail.clone(), obstacles: vec![Fault::new("/version", "version_changed", detail)] });
+        if let Some(made_from) = made_from.filter(|made_from| *made_from != state.catalogue_version)
+        {
+            let detail = format!(
+                "the catalogue has version {} by now, this one was made from {made_from}",
+                state.catalogue_version
+            );
+            return Err(Error::Conflict {
+                detail: detail.clone(),
+                obstacles: vec![Fault::new("/version", "version_changed", detail)],
+            });
         }
         let checked = match &checked {
             Ok(checked) => checked,
             Err(faults) => {
                 orphaned_besides(state, &document, faults)?;
-                return Err(Error::Invalid(faults.iter().cloned().chain(unknown_units(state, &document)).collect()));
+                return Err(Error::Invalid(
+                    faults.iter().cloned().chain(unknown_units(state, &document)).collect(),
+                ));
             }
         };
         let unknown: Vec<Fault> = unknown_units(state, &document);
@@ -250,10 +317,18 @@ fn change(desk: &Desk, new: NewCatalogue, by: &Identity, keyed: Option<&Keyed>) 
         }
         let version = state.catalogue_version + 1;
         let mut commit = empty_commit(state, "catalogue", by);
-        commit.catalogue = Some((version, serde_json::to_string(&document).map_err(|error| Error::Malformed(error.to_string()))?));
+        commit.catalogue = Some((
+            version,
+            serde_json::to_string(&document)
+                .map_err(|error| Error::Malformed(error.to_string()))?,
+        ));
         Ok((version, (!dry_run).then_some(commit)))
     };
-    let answer = |revision: i64, version: &i64| CatalogueChanged { revision, version: *version, document: document.clone() };
+    let answer = |revision: i64, version: &i64| CatalogueChanged {
+        revision,
+        version: *version,
+        document: document.clone(),
+    };
     let changed = desk.change(keyed.filter(|_| !dry_run), prepare, answer)?;
     if let (Some(commit), Ok(checked)) = (changed.commit, checked) {
         let mut state = desk.state.write();
@@ -266,26 +341,51 @@ fn change(desk: &Desk, new: NewCatalogue, by: &Identity, keyed: Option<&Keyed>) 
 }
 
 /// Where nothing but patterns and sentences name what is no longer declared: the figures that would be orphaned say more than these.
-fn orphaned_besides(state: &State, document: &CatalogueDocument, faults: &[Fault]) -> Result<(), Error> {
-    if !faults.iter().all(|fault| fault.pointer.starts_with("/patterns/") || fault.pointer.starts_with("/sentences/")) {
+fn orphaned_besides(
+    state: &State,
+    document: &CatalogueDocument,
+    faults: &[Fault],
+) -> Result<(), Error> {
+    if !faults.iter().all(|fault| {
+        fault.pointer.starts_with("/patterns/") || fault.pointer.starts_with("/sentences/")
+    }) {
         return Ok(());
     }
-    let rest = CatalogueDocument { patterns: Vec::new(), sentences: Vec::new(), ..document.clone() };
+    let rest =
+        CatalogueDocument { patterns: Vec::new(), sentences: Vec::new(), ..document.clone() };
     let obstacles = Catalogue::new(rest).map(|rest| orphans(state, &rest)).unwrap_or_default();
     if obstacles.is_empty() { Ok(()) } else { Err(orphaning(obstacles)) }
 }
 
 fn orphaning(obstacles: Vec<Fault>) -> Error {
-    Error::Conflict { detail: "recorded figures would lose their declaration".to_owned(), obstacles }
+    Error::Conflict {
+        detail: "recorded figures would lose their declaration".to_owned(),
+        obstacles,
+    }
 }
 
 fn unknown_units(state: &State, catalogue: &CatalogueDocument) -> Vec<Fault> {
-    let of_targets = catalogue.targets.iter().enumerate().map(|(n, target)| (format!("/targets/{n}/unit"), &target.unit));
-    let of_expectations = catalogue.expectations.iter().enumerate().map(|(n, expectation)| (format!("/expectations/{n}/unit"), &expectation.unit));
-    let units = of_targets.chain(of_expectations).filter_map(|(pointer, unit)| Some((pointer, unit.as_ref()?)));
+    let of_targets = catalogue
+        .targets
+        .iter()
+        .enumerate()
+        .map(|(n, target)| (format!("/targets/{n}/unit"), &target.unit));
+    let of_expectations = catalogue
+        .expectations
+        .iter()
+        .enumerate()
+        .map(|(n, expectation)| (format!("/expectations/{n}/unit"), &expectation.unit));
+    let units = of_targets
+        .chain(of_expectations)
+        .filter_map(|(pointer, unit)| Some((pointer, unit.as_ref()?)));
     // While the ledger is being seeded the units come after the catalogue.
-    let unknown = units.filter(|(_, unit)| !state.units.is_empty() && state.units.position(unit).is_none());
-    unknown.map(|(pointer, unit)| Fault::new(pointer, "unknown_unit", format!("there is no unit {}", quoted(unit)))).collect()
+    let unknown =
+        units.filter(|(_, unit)| !state.units.is_empty() && state.units.position(unit).is_none());
+    unknown
+        .map(|(pointer, unit)| {
+            Fault::new(pointer, "unknown_unit", format!("there is no unit {}", quoted(unit)))
+        })
+        .collect()
 }
 
 /// Measures that figures were recorded for and that a catalogue would no longer declare, or declare
@@ -296,22 +396,44 @@ fn orphans(state: &State, catalogue: &Catalogue) -> Vec<Fault> {
         let faults = catalogue.measure_faults(measure);
         let was_indicator = state.catalogue.indicator(&measure.code).is_some();
         if !faults.is_empty() || was_indicator != catalogue.indicator(&measure.code).is_some() {
-            let detail = format!("figures are recorded for {measure}, which would no longer be declared");
+            let detail =
+                format!("figures are recorded for {measure}, which would no longer be declared");
             found.push(Fault::new("", "orphaned_figures", detail));
-        } else if let (Some(before), Some(after)) = (state.catalogue.indicator(&measure.code), catalogue.indicator(&measure.code)) {
-            let loses = |value: i64| crate::domain::number::Written { mantissa: value, scale: before.decimals }.at_scale(after.decimals).is_none();
-            if before.decimals != after.decimals && state.cube.figures_of(id).any(|(entry, _)| entry.written.is_some_and(|written| loses(written.mantissa))) {
-                found.push(Fault::new("", "decimals_lost", format!("figures of {measure} do not fit {} decimals", after.decimals)));
+        } else if let (Some(before), Some(after)) =
+            (state.catalogue.indicator(&measure.code), catalogue.indicator(&measure.code))
+        {
+            let loses = |value: i64| {
+                crate::domain::number::Written { mantissa: value, scale: before.decimals }
+                    .at_scale(after.decimals)
+                    .is_none()
+            };
+            if before.decimals != after.decimals
+                && state
+                    .cube
+                    .figures_of(id)
+                    .any(|(entry, _)| entry.written.is_some_and(|written| loses(written.mantissa)))
+            {
+                found.push(Fault::new(
+                    "",
+                    "decimals_lost",
+                    format!("figures of {measure} do not fit {} decimals", after.decimals),
+                ));
             }
         }
     }
     let declared = &state.declared;
-    let of_targets = declared.targets.values().map(|target| ("target", &target.code, Some(&target.measure)));
-    let of_notes = declared.annotations.values().map(|note| ("annotation", &note.code, note.measure.as_ref()));
+    let of_targets =
+        declared.targets.values().map(|target| ("target", &target.code, Some(&target.measure)));
+    let of_notes =
+        declared.annotations.values().map(|note| ("annotation", &note.code, note.measure.as_ref()));
     for (kind, code, measure) in of_targets.chain(of_notes) {
         let Some(Ok(measure)) = measure.map(|text| Measure::parse(text)) else { continue };
         if !catalogue.measure_faults(&measure).is_empty() {
-            found.push(Fault::new("", "orphaned_declaration", format!("the {kind} {code} is about {measure}, which would no longer be declared")));
+            found.push(Fault::new(
+                "",
+                "orphaned_declaration",
+                format!("the {kind} {code} is about {measure}, which would no longer be declared"),
+            ));
         }
     }
     found
@@ -321,7 +443,9 @@ fn orphans(state: &State, catalogue: &Catalogue) -> Vec<Fault> {
 #[must_use]
 pub fn difference(from: &CatalogueDocument, to: &CatalogueDocument) -> Vec<String> {
     let entries = |document: &CatalogueDocument| -> BTreeMap<(String, String), Value> {
-        let Ok(Value::Object(sections)) = serde_json::to_value(document) else { return BTreeMap::new() };
+        let Ok(Value::Object(sections)) = serde_json::to_value(document) else {
+            return BTreeMap::new();
+        };
         let mut found = BTreeMap::new();
         for (section, list) in sections {
             for entry in list.as_array().cloned().unwrap_or_default() {
@@ -339,14 +463,26 @@ pub fn difference(from: &CatalogueDocument, to: &CatalogueDocument) -> Vec<Strin
             Some(other) if other != entry => {
                 let fields = |value: &Value| value.as_object().cloned().unwrap_or_default();
                 let (old, new) = (fields(entry), fields(other));
-                let mut keys: Vec<&String> = old.keys().chain(new.keys()).filter(|key| old.get(*key) != new.get(*key)).collect();
+                let mut keys: Vec<&String> = old
+                    .keys()
+                    .chain(new.keys())
+                    .filter(|key| old.get(*key) != new.get(*key))
+                    .collect();
                 keys.sort();
                 keys.dedup();
-                lines.push(format!("~ {section} {code}: {}", keys.into_iter().cloned().collect::<Vec<_>>().join(", ")));
+                lines.push(format!(
+                    "~ {section} {code}: {}",
+                    keys.into_iter().cloned().collect::<Vec<_>>().join(", ")
+                ));
             }
             Some(_) => {}
         }
     }
-    lines.extend(after.keys().filter(|key| !before.contains_key(*key)).map(|(section, code)| format!("+ {section} {code}")));
+    lines.extend(
+        after
+            .keys()
+            .filter(|key| !before.contains_key(*key))
+            .map(|(section, code)| format!("+ {section} {code}")),
+    );
     lines
 }

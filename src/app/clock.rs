@@ -44,7 +44,9 @@ impl Clock {
     /// The time, in microseconds since 1970.
     #[must_use]
     pub fn now(&self) -> i64 {
-        Some(self.set.load(Ordering::Relaxed)).filter(|time| *time != 0).unwrap_or_else(|| Utc::now().timestamp_micros())
+        Some(self.set.load(Ordering::Relaxed))
+            .filter(|time| *time != 0)
+            .unwrap_or_else(|| Utc::now().timestamp_micros())
     }
 
     /// The day it is.
@@ -62,14 +64,19 @@ impl Clock {
     /// The day it was at a time (microseconds since 1970).
     #[must_use]
     pub fn day_at(&self, time: i64) -> NaiveDate {
-        DateTime::<Utc>::from_timestamp_micros(time).unwrap_or_default().with_timezone(&self.offset).date_naive()
+        DateTime::<Utc>::from_timestamp_micros(time)
+            .unwrap_or_default()
+            .with_timezone(&self.offset)
+            .date_naive()
     }
 
     /// The moment at which a day is over, in microseconds since 1970; what is dated before was on that day or earlier.
     #[must_use]
     pub fn end_of(&self, day: NaiveDate) -> i64 {
         let next = day.succ_opt().unwrap_or(day).and_time(NaiveTime::MIN);
-        (next - chrono::Duration::seconds(i64::from(self.offset.local_minus_utc()))).and_utc().timestamp_micros()
+        (next - chrono::Duration::seconds(i64::from(self.offset.local_minus_utc())))
+            .and_utc()
+            .timestamp_micros()
     }
 }
 

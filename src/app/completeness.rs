@@ -180,7 +180,10 @@ impl Moment {
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown unit.
-    pub fn completeness(&self, query: &CompletenessQuery) -> Result<(CompletenessView, bool), Error> {
+    pub fn completeness(
+        &self,
+        query: &CompletenessQuery,
+    ) -> Result<(CompletenessView, bool), Error> {
         let state = self.look();
         let (range, tops): (Range<usize>, Vec<usize>) = match &query.parent {
             None => (0..state.units.len(), state.units.roots().collect()),
@@ -193,17 +196,25 @@ impl Moment {
             .period
             .months()
             .filter(|month| *month <= self.month())
-            .flat_map(|month| state.catalogue.expectations.iter().map(move |expectation| (expectation, month)))
+            .flat_map(|month| {
+                state.catalogue.expectations.iter().map(move |expectation| (expectation, month))
+            })
             .map(|(expectation, month)| ready(&state, expectation, month))
             .collect();
-        let (mut total, mut rates, mut rows, mut seen) = (Tally::default(), BTreeMap::<usize, Tally>::new(), Vec::new(), 0);
+        let (mut total, mut rates, mut rows, mut seen) =
+            (Tally::default(), BTreeMap::<usize, Tally>::new(), Vec::new(), 0);
         let mut expectations = Vec::new();
         for expected in &ready {
             let before = seen;
-            for unit in range.clone().filter(|unit| expected.expectation.is_of(&state.units, *unit, expected.month)) {
+            for unit in range
+                .clone()
+                .filter(|unit| expected.expectation.is_of(&state.units, *unit, expected.month))
+            {
                 let report = Report::of(&state, expected, unit, self.day());
                 total.add(&report);
-                if let Some(top) = tops.get(tops.partition_point(|top| *top <= unit).wrapping_sub(1)) {
+                if let Some(top) =
+                    tops.get(tops.partition_point(|top| *top <= unit).wrapping_sub(1))
+                {
                     rates.entry(*top).or_default().add(&report);
                 }
                 if (query.offset..query.offset.saturating_add(query.limit)).contains(&seen) {
@@ -213,8 +224,14 @@ impl Moment {
             }
             expectations.extend((seen > before).then(|| expected.view(&state)));
         }
-        let named = |unit: usize| state.units.get(unit).map(|unit| unit.document.name.clone()).unwrap_or_default();
-        let rate = |(unit, tally): (usize, Tally)| RateView { unit: state.units.code(unit).to_owned(), name: named(unit), tally: tally.rated() };
+        let named = |unit: usize| {
+            state.units.get(unit).map(|unit| unit.document.name.clone()).unwrap_or_default()
+        };
+        let rate = |(unit, tally): (usize, Tally)| RateView {
+            unit: state.units.code(unit).to_owned(),
+            name: named(unit),
+            tally: tally.rated(),
+        };
         let view = CompletenessView {
             revision: state.revision,
             parent: query.parent.clone(),
@@ -234,7 +251,9 @@ pub fn tally(state: &State, unit: usize, month: Month, today: NaiveDate) -> (Tal
     let (mut total, mut late) = (Tally::default(), BTreeSet::new());
     for expectation in &state.catalogue.expectations {
         let expected = ready(state, expectation, month);
-        for unit in state.units.subtree(unit).filter(|unit| expectation.is_of(&state.units, *unit, month)) {
+        for unit in
+            state.units.subtree(unit).filter(|unit| expectation.is_of(&state.units, *unit, month))
+        {
             let report = Report::of(state, &expected, unit, today);
             total.add(&report);
             if report.late > 0 || report.overdue {
@@ -247,14 +266,30 @@ pub fn tally(state: &State, unit: usize, month: Month, today: NaiveDate) -> (Tal
 
 fn ready<'a>(state: &'a State, expectation: &'a Expectation, month: Month) -> Ready<'a> {
     let deadline = expectation.deadline(month);
-    let plan = |measure: &'a Measure| Some((measure, Own::plan(state.catalogue.indicator(&measure.code)?, &measure.members, &state.view())));
-    Ready { expectation, month, deadline, end: state.clock.end_of(deadline), measures: expectation.measures.iter().filter_map(plan).collect() }
+    let plan = |measure: &'a Measure| {
+        Some((
+            measure,
+            Own::plan(state.catalogue.indicator(&measure.code)?, &measure.members, &state.view()),
+        ))
+    };
+    Ready {
+        expectation,
+        month,
+        deadline,
+        end: state.clock.end_of(deadline),
+        measures: expectation.measures.iter().filter_map(plan).collect(),
+    }
 }
 
 impl Ready<'_> {
     fn view(&self, state: &State) -> ExpectedView {
         let (window_from, window_to) = self.expectation.window(self.month);
-        let document = state.catalogue.document.expectations.iter().find(|document| document.code == self.expectation.code);
+        let document = state
+            .catalogue
+            .document
+            .expectations
+            .iter()
+            .find(|document| document.code == self.expectation.code);
         ExpectedView {
             code: self.expectation.code.clone(),
             name: document.map(|document| document.name.clone()).unwrap_or_default(),
@@ -279,7 +314,9 @@ struct Report {
 impl Report {
     fn of(state: &State, expected: &Ready<'_>, unit: usize, today: NaiveDate) -> Self {
         let source = state.source();
-        let since = |own: &Own| source.own_since(own, unit, expected.month).and_then(|revision| state.time_of(revision));
+        let since = |own: &Own| {
+            source.own_since(own, unit, expected.month).and_then(|revision| state.time_of(revision))
+        };
         let since: Vec<Option<i64>> = expected.measures.iter().map(|(_, own)| since(own)).collect();
         let on_time = since.iter().flatten().filter(|time| **time < expected.end).count();
         let late = since.iter().flatten().count() - on_time;
@@ -299,7 +336,11 @@ impl Report {
     fn view(&self, state: &State, expected: &Ready<'_>, unit: usize) -> ReportView {
         let figures = || expected.measures.iter().zip(&self.since);
         let reported = figures().filter_map(|((measure, _), since)| {
-            since.map(|time| FigureView { measure: measure.to_string(), reported_at: time_text(time), on_time: time < expected.end })
+            since.map(|time| FigureView {
+                measure: measure.to_string(),
+                reported_at: time_text(time),
+                on_time: time < expected.end,
+            })
         });
         let document = state.units.get(unit).map(|unit| &unit.document);
         ReportView {
@@ -315,7 +356,10 @@ impl Report {
             on_time: self.on_time,
             late: self.late,
             reported: reported.collect(),
-            missing: figures().filter(|(_, since)| since.is_none()).map(|((measure, _), _)| measure.to_string()).collect(),
+            missing: figures()
+                .filter(|(_, since)| since.is_none())
+                .map(|((measure, _), _)| measure.to_string())
+                .collect(),
         }
     }
 }
@@ -334,7 +378,9 @@ impl Tally {
     }
 
     fn rated(mut self) -> Self {
-        let rate = |part: usize| (self.expected > 0).then(|| Shown::new(share(part, self.expected) * 100.0)).flatten();
+        let rate = |part: usize| {
+            (self.expected > 0).then(|| Shown::new(share(part, self.expected) * 100.0)).flatten()
+        };
         (self.completeness, self.timeliness) = (rate(self.on_time + self.late), rate(self.on_time));
         self
     }

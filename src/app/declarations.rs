@@ -30,7 +30,9 @@ pub const MAX_A_REQUEST: usize = 10_000;
 pub const MAX_DECLARATIONS: usize = 200_000;
 
 /// A kind of declaration.
-pub trait Declared: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + 'static {
+pub trait Declared:
+    Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + 'static
+{
     /// What the ledger calls one.
     const KIND: &'static str;
     /// What a list of them is called.
@@ -121,15 +123,26 @@ impl Declared for AnnotationDocument {
     fn faults(&self, state: &State, place: &str) -> Vec<Fault> {
         let mut faults: Vec<Fault> = unknown_unit(state, place, &self.unit).into_iter().collect();
         if !is_code(&self.code) {
-            faults.push(Fault::new(format!("{place}/code"), "malformed_code", format!("{} is no code: {CODE}", quoted(&self.code))));
+            faults.push(Fault::new(
+                format!("{place}/code"),
+                "malformed_code",
+                format!("{} is no code: {CODE}", quoted(&self.code)),
+            ));
         }
         if let Err(found) = self.checked() {
-            faults.extend(found.into_iter().map(|fault| Fault { pointer: format!("{place}{}", fault.pointer), ..fault }));
+            faults.extend(
+                found
+                    .into_iter()
+                    .map(|fault| Fault { pointer: format!("{place}{}", fault.pointer), ..fault }),
+            );
         }
         // A malformed measure has been named already.
         if let Some(Ok(measure)) = self.measure.as_deref().map(Measure::parse) {
             let undeclared = state.catalogue.measure_faults(&measure).into_iter();
-            faults.extend(undeclared.map(|(code, detail)| Fault::new(format!("{place}/measure"), code, detail)));
+            faults.extend(
+                undeclared
+                    .map(|(code, detail)| Fault::new(format!("{place}/measure"), code, detail)),
+            );
         }
         faults
     }
@@ -145,7 +158,13 @@ impl Declared for AnnotationDocument {
 }
 
 fn unknown_unit(state: &State, place: &str, unit: &str) -> Option<Fault> {
-    state.units.position(unit).is_none().then(|| Fault::new(format!("{place}/unit"), "unknown_unit", format!("there is no unit {}", quoted(unit))))
+    state.units.position(unit).is_none().then(|| {
+        Fault::new(
+            format!("{place}/unit"),
+            "unknown_unit",
+            format!("there is no unit {}", quoted(unit)),
+        )
+    })
 }
 
 /// What is declared beside the catalogue.
@@ -165,8 +184,12 @@ impl Declarations {
         for row in rows {
             let text = row.document.unwrap_or_default();
             match row.kind.as_str() {
-                TargetDocument::KIND => drop(found.targets.insert(row.code, serde_json::from_str(&text).ok()?)),
-                AnnotationDocument::KIND => drop(found.annotations.insert(row.code, serde_json::from_str(&text).ok()?)),
+                TargetDocument::KIND => {
+                    drop(found.targets.insert(row.code, serde_json::from_str(&text).ok()?))
+                }
+                AnnotationDocument::KIND => {
+                    drop(found.annotations.insert(row.code, serde_json::from_str(&text).ok()?))
+                }
                 // Kept by themselves (`keys.rs`).
                 super::keys::KIND => {}
                 _ => return None,
@@ -186,7 +209,11 @@ pub type Changes<D> = BTreeMap<String, (usize, Option<D>)>;
 /// There is no list, or too long a one.
 pub fn parse<D: Declared>(value: Value) -> Result<(Changes<D>, Vec<Fault>), Error> {
     let Value::Object(mut fields) = value else {
-        return Err(Error::fault("", "wrong_type", format!("an object with a list \"{}\" is expected", D::LIST)));
+        return Err(Error::fault(
+            "",
+            "wrong_type",
+            format!("an object with a list \"{}\" is expected", D::LIST),
+        ));
     };
     let Some(Value::Array(entries)) = fields.remove(D::LIST) else {
         return Err(Error::fault(format!("/{}", D::LIST), "missing", "a list is expected"));
@@ -195,9 +222,18 @@ pub fn parse<D: Declared>(value: Value) -> Result<(Changes<D>, Vec<Fault>), Erro
         return Err(Error::TooLarge(format!("at most {MAX_A_REQUEST} {} in one request", D::LIST)));
     }
     // GET answers these, so that its answer can be sent back.
-    let unknown = fields.into_iter().filter(|(field, _)| !matches!(field.as_str(), "revision" | "next_cursor"));
-    let mut faults: Vec<Fault> =
-        unknown.map(|(field, _)| Fault::new(format!("/{field}"), "unknown_field", format!("there is no field {}", quoted(&field)))).collect();
+    let unknown = fields
+        .into_iter()
+        .filter(|(field, _)| !matches!(field.as_str(), "revision" | "next_cursor"));
+    let mut faults: Vec<Fault> = unknown
+        .map(|(field, _)| {
+            Fault::new(
+                format!("/{field}"),
+                "unknown_field",
+                format!("there is no field {}", quoted(&field)),
+            )
+        })
+        .collect();
     let mut changes = Changes::<D>::new();
     for (n, mut entry) in entries.into_iter().enumerate() {
         let place = format!("/{}/{n}", D::LIST);
@@ -208,7 +244,9 @@ pub fn parse<D: Declared>(value: Value) -> Result<(Changes<D>, Vec<Fault>), Erro
         let found = if entry.get(D::EMPTIED).is_some_and(Value::is_null) && !code.is_empty() {
             Some(None)
         } else {
-            crate::domain::catalogue::read(D::LIST, Value::Array(vec![entry]), &mut faults).pop().map(Some)
+            crate::domain::catalogue::read(D::LIST, Value::Array(vec![entry]), &mut faults)
+                .pop()
+                .map(Some)
         };
         // The reader counts from the one entry it was given.
         let first = format!("/{}/0", D::LIST);
@@ -218,7 +256,11 @@ pub fn parse<D: Declared>(value: Value) -> Result<(Changes<D>, Vec<Fault>), Erro
         let Some(document) = found else { continue };
         match changes.entry(code) {
             Entry::Vacant(slot) => drop(slot.insert((n, document))),
-            Entry::Occupied(first) => faults.push(Fault::new(format!("{place}/code"), "duplicate", format!("{} stands twice", quoted(first.key())))),
+            Entry::Occupied(first) => faults.push(Fault::new(
+                format!("{place}/code"),
+                "duplicate",
+                format!("{} stands twice", quoted(first.key())),
+            )),
         }
     }
     Ok((changes, faults))
@@ -258,12 +300,29 @@ impl Moment {
     ///
     /// # Errors
     /// An undeclared measure; [`Error::NotFound`] for an unknown unit.
-    pub fn declarations<D: Declared>(&self, query: &DeclarationQuery) -> Result<(i64, Vec<Listed<D>>, bool), Error> {
+    pub fn declarations<D: Declared>(
+        &self,
+        query: &DeclarationQuery,
+    ) -> Result<(i64, Vec<Listed<D>>, bool), Error> {
         let state = self.look();
-        let units = query.unit.as_ref().map(|code| Ok::<_, Error>(state.units.subtree(position(&state, code)?))).transpose()?;
-        let measure = |text: &str| Measure::parse(text).map_or_else(|_malformed| text.to_owned(), |measure| measure.to_string());
-        let about = query.measure.as_deref().map(|text| Measure::parse(text).map_err(|detail| Error::fault("/measure", "malformed", detail))).transpose()?;
-        let faults: Vec<Fault> = about.iter().flat_map(|about| measure_faults(&state, about)).collect();
+        let units = query
+            .unit
+            .as_ref()
+            .map(|code| Ok::<_, Error>(state.units.subtree(position(&state, code)?)))
+            .transpose()?;
+        let measure = |text: &str| {
+            Measure::parse(text)
+                .map_or_else(|_malformed| text.to_owned(), |measure| measure.to_string())
+        };
+        let about = query
+            .measure
+            .as_deref()
+            .map(|text| {
+                Measure::parse(text).map_err(|detail| Error::fault("/measure", "malformed", detail))
+            })
+            .transpose()?;
+        let faults: Vec<Fault> =
+            about.iter().flat_map(|about| measure_faults(&state, about)).collect();
         if !faults.is_empty() {
             return Err(Error::Invalid(faults));
         }
@@ -271,17 +330,29 @@ impl Moment {
         let month = |text: Option<&str>| text.and_then(|text| text.parse::<Month>().ok());
         let wanted = |declaration: &D| {
             let ((of, unit), (from, to)) = (declaration.about(), declaration.span());
-            let inside = |units: &std::ops::Range<usize>| unit.and_then(|unit| state.units.position(unit)).is_some_and(|unit| units.contains(&unit));
+            let inside = |units: &std::ops::Range<usize>| {
+                unit.and_then(|unit| state.units.position(unit))
+                    .is_some_and(|unit| units.contains(&unit))
+            };
             units.as_ref().is_none_or(inside)
                 && about.as_ref().is_none_or(|about| of.map(measure).as_ref() == Some(about))
                 && query.to.zip(month(from)).is_none_or(|(asked, from)| from <= asked)
                 && query.from.zip(month(to)).is_none_or(|(asked, to)| asked <= to)
         };
         let beside = D::of(&state);
-        let of_catalogue = D::of_catalogue(&state).iter().filter(|declaration| !beside.contains_key(declaration.code()));
-        let all = beside.values().map(|declaration| (declaration, false)).chain(of_catalogue.map(|declaration| (declaration, true)));
+        let of_catalogue = D::of_catalogue(&state)
+            .iter()
+            .filter(|declaration| !beside.contains_key(declaration.code()));
+        let all = beside
+            .values()
+            .map(|declaration| (declaration, false))
+            .chain(of_catalogue.map(|declaration| (declaration, true)));
         let mut found = all.filter(|(declaration, _)| wanted(declaration)).skip(query.offset);
-        let page = found.by_ref().take(query.limit).map(|(declaration, shipped)| (declaration.clone(), shipped)).collect();
+        let page = found
+            .by_ref()
+            .take(query.limit)
+            .map(|(declaration, shipped)| (declaration.clone(), shipped))
+            .collect();
         let more = found.next().is_some();
         drop(found);
         Ok((state.revision, page, more))
@@ -302,7 +373,11 @@ impl App {
     ) -> Result<Given<DeclarationsChanged<D>>, Error> {
         let by = by.into();
         let keyed = keyed.filter(|_| !dry_run);
-        self.inner.writer.exclusive(move |desk| change(desk, &changes, &malformed, &by, dry_run, keyed.as_ref())).answer().await
+        self.inner
+            .writer
+            .exclusive(move |desk| change(desk, &changes, &malformed, &by, dry_run, keyed.as_ref()))
+            .answer()
+            .await
     }
 }
 
@@ -317,14 +392,17 @@ fn change<D: Declared>(
     let prepare = |state: &State| {
         let mut entries: Vec<_> = changes.iter().collect();
         entries.sort_by_key(|(_, (n, _))| *n);
-        let of_entries = entries.into_iter().flat_map(|(code, (n, document))| faults_of(state, code, *n, document.as_ref()));
+        let of_entries = entries
+            .into_iter()
+            .flat_map(|(code, (n, document))| faults_of(state, code, *n, document.as_ref()));
         let faults: Vec<Fault> = malformed.iter().cloned().chain(of_entries).collect();
         if !faults.is_empty() {
             return Err(Error::Invalid(faults));
         }
         let mut all = D::of(state).clone();
         let mut commit = empty_commit(state, D::LIST, by);
-        let of_catalogue = |code: &String| D::of_catalogue(state).iter().find(|known| known.code() == code);
+        let of_catalogue =
+            |code: &String| D::of_catalogue(state).iter().find(|known| known.code() == code);
         for (code, (_, document)) in changes {
             if all.get(code).or_else(|| of_catalogue(code)) == document.as_ref() {
                 continue; // as it is already, here or in the catalogue
@@ -333,17 +411,31 @@ fn change<D: Declared>(
                 Some(document) => all.insert(code.clone(), document.clone()),
                 None => all.remove(code),
             };
-            let text = document.as_ref().map(serde_json::to_string).transpose().map_err(|error| Error::Malformed(error.to_string()))?;
-            commit.declarations.push(Declaration { kind: D::KIND.to_owned(), code: code.clone(), document: text });
+            let text = document
+                .as_ref()
+                .map(serde_json::to_string)
+                .transpose()
+                .map_err(|error| Error::Malformed(error.to_string()))?;
+            commit.declarations.push(Declaration {
+                kind: D::KIND.to_owned(),
+                code: code.clone(),
+                document: text,
+            });
         }
         if all.len() > MAX_DECLARATIONS {
             return Err(Error::TooLarge(format!("at most {MAX_DECLARATIONS} {} in all", D::LIST)));
         }
         let commit = (!commit.declarations.is_empty() && !dry_run).then_some(commit);
-        let named = changes.keys().filter_map(|code| all.get(code).or_else(|| of_catalogue(code)).cloned()).collect();
+        let named = changes
+            .keys()
+            .filter_map(|code| all.get(code).or_else(|| of_catalogue(code)).cloned())
+            .collect();
         Ok(((all, named), commit))
     };
-    let answer = |revision: i64, (_, named): &(BTreeMap<String, D>, Vec<D>)| DeclarationsChanged { revision, declarations: named.clone() };
+    let answer = |revision: i64, (_, named): &(BTreeMap<String, D>, Vec<D>)| DeclarationsChanged {
+        revision,
+        declarations: named.clone(),
+    };
     let changed = desk.change(keyed, prepare, answer)?;
     if let (Some(commit), Some((all, _))) = (changed.commit, changed.found) {
         let mut state = desk.state.write();
@@ -361,7 +453,10 @@ fn faults_of<D: Declared>(state: &State, code: &str, n: usize, document: Option<
         None => vec![Fault::new(
             format!("{place}/code"),
             "unknown_code",
-            format!("nothing that was put here has the code {}; what the catalogue declares is changed there", quoted(code)),
+            format!(
+                "nothing that was put here has the code {}; what the catalogue declares is changed there",
+                quoted(code)
+            ),
         )],
     }
 }

@@ -94,10 +94,17 @@ impl Moment {
             query.from.is_none_or(|from| from <= finding.month)
                 && query.to.is_none_or(|to| finding.month <= to)
                 && query.rule.as_ref().is_none_or(|rule| *rule == finding.rule)
-                && query.severity.as_ref().is_none_or(|severity| severity == severity_name(finding.severity))
+                && query
+                    .severity
+                    .as_ref()
+                    .is_none_or(|severity| severity == severity_name(finding.severity))
         };
         let mut found = state.standing.within(range).filter(wanted).skip(query.offset);
-        let page = found.by_ref().take(query.limit).map(|finding| FindingView::new(finding, &state.units)).collect();
+        let page = found
+            .by_ref()
+            .take(query.limit)
+            .map(|finding| FindingView::new(finding, &state.units))
+            .collect();
         let more = found.next().is_some();
         Ok((state.revision, page, more))
     }
@@ -105,5 +112,7 @@ impl Moment {
 
 /// Where a unit stands, or that there is none.
 pub(super) fn position(state: &State, code: &str) -> Result<usize, Error> {
-    state.units.position(code).ok_or_else(|| Error::NotFound(format!("there is no unit {}", crate::domain::fault::quoted(code))))
+    state.units.position(code).ok_or_else(|| {
+        Error::NotFound(format!("there is no unit {}", crate::domain::fault::quoted(code)))
+    })
 }

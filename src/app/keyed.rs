@@ -44,8 +44,17 @@ impl Keyed {
     #[must_use]
     pub fn new(holder: &str, target: String, key: String, body: &[u8]) -> Self {
         // A reason in the query may be long; PostgreSQL's index takes 2,704 bytes a row. No method is called like this.
-        let target = if target.len() > MAX_TARGET { format!("sha256:{}", chain::digits(&Sha256::digest(target))) } else { target };
-        Self { holder: holder.to_owned(), target, key, body_hash: chain::digits(&Sha256::digest(body)) }
+        let target = if target.len() > MAX_TARGET {
+            format!("sha256:{}", chain::digits(&Sha256::digest(target)))
+        } else {
+            target
+        };
+        Self {
+            holder: holder.to_owned(),
+            target,
+            key,
+            body_hash: chain::digits(&Sha256::digest(body)),
+        }
     }
 
     /// Whether another request has the same scope and key; its body may be another.
@@ -62,7 +71,11 @@ impl Keyed {
         if self.body_hash == body_hash {
             return Ok(());
         }
-        Err(Error::fault("/Idempotency-Key", "key_reused", "this Idempotency-Key was used for another body already; a new request takes a new key"))
+        Err(Error::fault(
+            "/Idempotency-Key",
+            "key_reused",
+            "this Idempotency-Key was used for another body already; a new request takes a new key",
+        ))
     }
 
     /// The hash of its body.
@@ -78,8 +91,13 @@ impl Keyed {
     pub fn answered<T: DeserializeOwned>(&self, store: &Store) -> Result<Option<Given<T>>, Error> {
         let Some(row) = store.key(&self.holder, &self.target, &self.key)? else { return Ok(None) };
         self.same_body(&row.body_hash)?;
-        let unreadable = |_e| Error::Malformed("the answer to this Idempotency-Key was given by another version of the service and cannot be read".to_owned());
-        Ok(Some(Given { answer: serde_json::from_str(&row.answer).map_err(unreadable)?, again: true }))
+        let unreadable = |_e| {
+            Error::Malformed("the answer to this Idempotency-Key was given by another version of the service and cannot be read".to_owned())
+        };
+        Ok(Some(Given {
+            answer: serde_json::from_str(&row.answer).map_err(unreadable)?,
+            again: true,
+        }))
     }
 
     /// What is kept of an answer.
@@ -93,7 +111,8 @@ impl Keyed {
             key: self.key.clone(),
             body_hash: self.body_hash.clone(),
             recorded_at: now,
-            answer: serde_json::to_string(answer).map_err(|error| Error::Malformed(error.to_string()))?,
+            answer: serde_json::to_string(answer)
+                .map_err(|error| Error::Malformed(error.to_string()))?,
         })
     }
 }

@@ -176,7 +176,11 @@ impl std::str::FromStr for Expiry {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if let Ok(days) = text.strip_suffix('d').unwrap_or(text).parse::<i64>() {
-            return if (1..=MAX_DAYS).contains(&days) { Ok(Self::Days(days)) } else { Err(format!("1 to {MAX_DAYS} days")) };
+            return if (1..=MAX_DAYS).contains(&days) {
+                Ok(Self::Days(days))
+            } else {
+                Err(format!("1 to {MAX_DAYS} days"))
+            };
         }
         if let Ok(day) = text.parse::<NaiveDate>() {
             return Ok(Self::Day(day));
@@ -241,13 +245,18 @@ fn now() -> i64 {
 fn random_id() -> Result<String, Error> {
     const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     let bytes: [u8; ID] = random()?;
-    Ok(bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte % 32)).map(|letter| char::from(*letter))).collect())
+    Ok(bytes
+        .iter()
+        .filter_map(|byte| ALPHABET.get(usize::from(byte % 32)).map(|letter| char::from(*letter)))
+        .collect())
 }
 
 /// Random bytes of the operating system.
 fn random<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| Error::surroundings("random bytes cannot be had")(std::io::Error::other(error)))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Error::surroundings("random bytes cannot be had")(std::io::Error::other(error))
+    })?;
     Ok(bytes)
 }
 
@@ -311,15 +320,29 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`], a key that has ended, or that the store could not record it.
-    pub async fn rotate_key(&self, id: &str, overlap_days: i64, expires: Option<Expiry>, by: impl Into<Identity>) -> Result<Issued, Error> {
-        self.issue(Change::Rotate { id: id.to_owned(), overlap_days, expires }, by.into())?.answer().await
+    pub async fn rotate_key(
+        &self,
+        id: &str,
+        overlap_days: i64,
+        expires: Option<Expiry>,
+        by: impl Into<Identity>,
+    ) -> Result<Issued, Error> {
+        self.issue(Change::Rotate { id: id.to_owned(), overlap_days, expires }, by.into())?
+            .answer()
+            .await
     }
 
     /// The same without an async thread.
     ///
     /// # Errors
     /// As for [`App::rotate_key`].
-    pub fn rotate_key_now(&self, id: &str, overlap_days: i64, expires: Option<Expiry>, by: impl Into<Identity>) -> Result<Issued, Error> {
+    pub fn rotate_key_now(
+        &self,
+        id: &str,
+        overlap_days: i64,
+        expires: Option<Expiry>,
+        by: impl Into<Identity>,
+    ) -> Result<Issued, Error> {
         self.issue(Change::Rotate { id: id.to_owned(), overlap_days, expires }, by.into())?.wait()
     }
 
@@ -328,7 +351,10 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`], or that the store could not record it.
     pub async fn revoke_key(&self, id: &str, by: impl Into<Identity>) -> Result<KeyView, Error> {
-        self.issue_at(Change::Revoke { id: id.to_owned() }, None, by.into()).answer().await.map(|issued| issued.view)
+        self.issue_at(Change::Revoke { id: id.to_owned() }, None, by.into())
+            .answer()
+            .await
+            .map(|issued| issued.view)
     }
 
     /// The same without an async thread.
@@ -336,7 +362,9 @@ impl App {
     /// # Errors
     /// As for [`App::revoke_key`].
     pub fn revoke_key_now(&self, id: &str, by: impl Into<Identity>) -> Result<KeyView, Error> {
-        self.issue_at(Change::Revoke { id: id.to_owned() }, None, by.into()).wait().map(|issued| issued.view)
+        self.issue_at(Change::Revoke { id: id.to_owned() }, None, by.into())
+            .wait()
+            .map(|issued| issued.view)
     }
 
     /// Takes the content of the admin's key file for an admin's key; a content that was revoked stays so.
@@ -345,14 +373,17 @@ impl App {
     /// A fault of the content, or that the store could not record it.
     pub fn take_admin_file(&self, content: &str) -> Result<KeyView, Error> {
         let content = content.trim();
-        let sound = content.chars().count() >= MIN_FILE && content.bytes().all(|b| b.is_ascii_graphic());
+        let sound =
+            content.chars().count() >= MIN_FILE && content.bytes().all(|b| b.is_ascii_graphic());
         if !sound || self.inner.ring.named(content) != ADMIN_FILE {
             let sentence = format!(
                 "the admin's key file holds one line of at least {MIN_FILE} printable characters without spaces that does not begin with {PREFIX}, such as `openssl rand -hex 32` prints"
             );
             return Err(Error::Usage(sentence));
         }
-        self.issue_at(Change::File(content.to_owned()), None, Identity::command("serve")).wait().map(|issued| issued.view)
+        self.issue_at(Change::File(content.to_owned()), None, Identity::command("serve"))
+            .wait()
+            .map(|issued| issued.view)
     }
 
     fn issue(&self, change: Change, by: Identity) -> Result<super::writer::Pending<Issued>, Error> {
@@ -361,13 +392,24 @@ impl App {
         Ok(self.issue_at(change, Some((id, key)), by))
     }
 
-    fn issue_at(&self, change: Change, new: Option<(String, String)>, by: Identity) -> super::writer::Pending<Issued> {
+    fn issue_at(
+        &self,
+        change: Change,
+        new: Option<(String, String)>,
+        by: Identity,
+    ) -> super::writer::Pending<Issued> {
         let ring = std::sync::Arc::clone(&self.inner.ring);
         self.inner.writer.exclusive(move |desk| carry_out(desk, &ring, &change, new, &by))
     }
 }
 
-fn carry_out(desk: &Desk, ring: &Ring, change: &Change, new: Option<(String, String)>, by: &Identity) -> Result<Issued, Error> {
+fn carry_out(
+    desk: &Desk,
+    ring: &Ring,
+    change: &Change,
+    new: Option<(String, String)>,
+    by: &Identity,
+) -> Result<Issued, Error> {
     let (id, key) = new.unwrap_or_default();
     let prepare = |state: &State| {
         // The ledger's own, not what this instance has heard of: the write is refused when somebody was faster.
@@ -377,8 +419,13 @@ fn carry_out(desk: &Desk, ring: &Ring, change: &Change, new: Option<(String, Str
         let mut commit = empty_commit(state, REVISION, by);
         commit.reason = Some(told(change, &changed));
         for (id, document) in documents {
-            let text = serde_json::to_string(&document).map_err(|error| Error::Malformed(error.to_string()))?;
-            commit.declarations.push(Declaration { kind: KIND.to_owned(), code: id, document: Some(text) });
+            let text = serde_json::to_string(&document)
+                .map_err(|error| Error::Malformed(error.to_string()))?;
+            commit.declarations.push(Declaration {
+                kind: KIND.to_owned(),
+                code: id,
+                document: Some(text),
+            });
         }
         let commit: Option<Commit> = (!commit.declarations.is_empty()).then_some(commit);
         Ok((changed, commit))
@@ -391,8 +438,14 @@ fn carry_out(desk: &Desk, ring: &Ring, change: &Change, new: Option<(String, Str
         desk.reached(&mut desk.state.write(), commit);
     }
     ring.reload(&desk.store)?;
-    let Some(changed) = written.found else { return Err(Error::NotFound("there is no such key".to_owned())) };
-    Ok(Issued { revision: written.given.answer.0, key, view: KeyView::new(&changed.id, &changed.document, now()) })
+    let Some(changed) = written.found else {
+        return Err(Error::NotFound("there is no such key".to_owned()));
+    };
+    Ok(Issued {
+        revision: written.given.answer.0,
+        key,
+        view: KeyView::new(&changed.id, &changed.document, now()),
+    })
 }
 
 /// The keys to write when one takes another's place.
@@ -403,16 +456,25 @@ fn rotated(
     (id, key): (&str, &str),
 ) -> Result<Planned, Error> {
     let now = now();
-    let mut before = known.get(old).cloned().ok_or_else(|| Error::NotFound(format!("there is no key {}", quoted(old))))?;
+    let mut before = known
+        .get(old)
+        .cloned()
+        .ok_or_else(|| Error::NotFound(format!("there is no key {}", quoted(old))))?;
     if old == ADMIN_FILE {
-        return Err(Error::fault("/id", "admin_file", "this key is the content of a file: put another into the file and start the service again"));
+        return Err(Error::fault(
+            "/id",
+            "admin_file",
+            "this key is the content of a file: put another into the file and start the service again",
+        ));
     }
     if before.state(now) != KeyState::Active {
         return Err(conflict(format!("the key {old} has ended; make a new one")));
     }
     let replaced = |document: &&KeyDocument| document.replaces.as_ref() == Some(old);
     if let Some((successor, _)) = known.iter().find(|(_, document)| replaced(document)) {
-        return Err(conflict(format!("the key {old} was rotated already: {successor} takes its place; rotate that one, or make a new key")));
+        return Err(conflict(format!(
+            "the key {old} was rotated already: {successor} takes its place; rotate that one, or make a new key"
+        )));
     }
     if known.len() >= MAX_KEYS || known.contains_key(id) {
         return Err(full());
@@ -420,10 +482,19 @@ fn rotated(
     // As long as the one before it, counted from now, unless somebody says otherwise.
     let lived = before.expires_at.map(|end| now.saturating_add(end - before.created_at));
     let expires_at = expires.map(|expires| in_future(expires, state, now)).transpose()?.or(lived);
-    let document = KeyDocument { created_at: now, expires_at, replaces: Some(old.clone()), hash: Ring::hash(key), ..before.clone() };
+    let document = KeyDocument {
+        created_at: now,
+        expires_at,
+        replaces: Some(old.clone()),
+        hash: Ring::hash(key),
+        ..before.clone()
+    };
     let end = now.saturating_add(overlap_days.clamp(0, MAX_DAYS).saturating_mul(DAY));
     before.expires_at = Some(before.expires_at.map_or(end, |known| known.min(end)));
-    Ok((Changed { id: id.to_owned(), document: document.clone() }, vec![(old.clone(), before), (id.to_owned(), document)]))
+    Ok((
+        Changed { id: id.to_owned(), document: document.clone() },
+        vec![(old.clone(), before), (id.to_owned(), document)],
+    ))
 }
 
 fn full() -> Error {
@@ -447,9 +518,20 @@ fn told(change: &Change, changed: &Changed) -> String {
 /// The keys to write, and the one that the answer is about.
 type Planned = (Changed, Vec<(String, KeyDocument)>);
 
-fn plan(state: &State, known: &ring::Documents, change: &Change, id: &str, key: &str) -> Result<Planned, Error> {
+fn plan(
+    state: &State,
+    known: &ring::Documents,
+    change: &Change,
+    id: &str,
+    key: &str,
+) -> Result<Planned, Error> {
     let now = now();
-    let find = |id: &str| known.get(id).cloned().ok_or_else(|| Error::NotFound(format!("there is no key {}", quoted(id))));
+    let find = |id: &str| {
+        known
+            .get(id)
+            .cloned()
+            .ok_or_else(|| Error::NotFound(format!("there is no key {}", quoted(id))))
+    };
     let answer = |id: &str, document: KeyDocument| Changed { id: id.to_owned(), document };
     match change {
         Change::Add(new) => {
@@ -471,7 +553,9 @@ fn plan(state: &State, known: &ring::Documents, change: &Change, id: &str, key: 
             };
             Ok((answer(id, document.clone()), vec![(id.to_owned(), document)]))
         }
-        Change::Rotate { id: old, overlap_days, expires } => rotated(state, known, (old, *overlap_days, *expires), (id, key)),
+        Change::Rotate { id: old, overlap_days, expires } => {
+            rotated(state, known, (old, *overlap_days, *expires), (id, key))
+        }
         Change::Revoke { id } => {
             let mut document = find(id)?;
             if document.revoked_at.is_some() {
@@ -508,7 +592,11 @@ fn conflict(detail: String) -> Error {
 fn in_future(expires: Expiry, state: &State, now: i64) -> Result<i64, Error> {
     let end = expires.time(&state.clock, now);
     if end <= now || end > now.saturating_add(MAX_DAYS.saturating_mul(DAY)) {
-        return Err(Error::fault("/expires_at", "out_of_range", format!("a key ends in the future, within {MAX_DAYS} days")));
+        return Err(Error::fault(
+            "/expires_at",
+            "out_of_range",
+            format!("a key ends in the future, within {MAX_DAYS} days"),
+        ));
     }
     Ok(end)
 }
@@ -518,15 +606,29 @@ fn checked(state: &State, new: &NewKey, now: i64) -> Result<Option<i64>, Error> 
     let mut faults = Vec::new();
     let length = new.name.trim().chars().count();
     if !(1..=MAX_NAME).contains(&length) || new.name.chars().any(char::is_control) {
-        faults.push(Fault::new("/name", "malformed", format!("a name has 1 to {MAX_NAME} characters, no control characters")));
+        faults.push(Fault::new(
+            "/name",
+            "malformed",
+            format!("a name has 1 to {MAX_NAME} characters, no control characters"),
+        ));
     }
     match (&new.unit, new.role) {
-        (None, Role::Reporter) => faults.push(Fault::new("/unit", "missing", "a reporter reports for a unit")),
+        (None, Role::Reporter) => {
+            faults.push(Fault::new("/unit", "missing", "a reporter reports for a unit"))
+        }
         (Some(unit), Role::Reporter) if state.units.position(unit).is_none() => {
-            faults.push(Fault::new("/unit", "unknown_unit", format!("there is no unit {}", quoted(unit))));
+            faults.push(Fault::new(
+                "/unit",
+                "unknown_unit",
+                format!("there is no unit {}", quoted(unit)),
+            ));
         }
         (Some(_), Role::Reader | Role::Steward | Role::Admin) => {
-            faults.push(Fault::new("/unit", "not_applicable", "only a reporter has a unit; the other roles are not bound to one"));
+            faults.push(Fault::new(
+                "/unit",
+                "not_applicable",
+                "only a reporter has a unit; the other roles are not bound to one",
+            ));
         }
         (None | Some(_), _) => {}
     }
@@ -544,7 +646,10 @@ mod tests {
 
     #[test]
     fn an_expiry_is_a_day_a_time_or_a_number_of_days() {
-        assert_eq!("2027-06-30".parse(), Ok(Expiry::Day(NaiveDate::from_ymd_opt(2027, 6, 30).unwrap())));
+        assert_eq!(
+            "2027-06-30".parse(),
+            Ok(Expiry::Day(NaiveDate::from_ymd_opt(2027, 6, 30).unwrap()))
+        );
         assert_eq!("90d".parse(), Ok(Expiry::Days(90)));
         assert_eq!("1".parse(), Ok(Expiry::Days(1)));
         assert_eq!("1970-01-01T00:00:01Z".parse(), Ok(Expiry::Time(1_000_000)));
@@ -552,7 +657,8 @@ mod tests {
             assert!(wrong.parse::<Expiry>().is_err(), "{wrong}");
         }
         // A day ends where the service's days end: 24:00 in Vietnam.
-        let end = Expiry::Day(NaiveDate::from_ymd_opt(2027, 6, 30).unwrap()).time(&Clock::default(), 0);
+        let end =
+            Expiry::Day(NaiveDate::from_ymd_opt(2027, 6, 30).unwrap()).time(&Clock::default(), 0);
         assert_eq!(time_text(end), "2027-06-30T17:00:00.000000Z");
     }
 

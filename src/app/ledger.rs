@@ -88,10 +88,15 @@ impl Moment {
     ///
     /// # Errors
     /// The store's.
-    pub fn revisions(&self, after: i64, limit: usize) -> Result<(i64, Vec<RevisionView>, bool), Error> {
+    pub fn revisions(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<(i64, Vec<RevisionView>, bool), Error> {
         let newest = self.look().revision;
         let limit = limit.clamp(1, MAX_PAGE);
-        let mut rows = self.store().revisions(after, u32::try_from(limit + 1).unwrap_or(u32::MAX))?;
+        let mut rows =
+            self.store().revisions(after, u32::try_from(limit + 1).unwrap_or(u32::MAX))?;
         rows.retain(|row| row.revision <= newest);
         let more = rows.len() > limit;
         rows.truncate(limit);
@@ -104,8 +109,12 @@ impl Moment {
     /// The store's.
     pub(super) fn happened(&self, rows: Vec<RevisionRow>) -> Result<Vec<RevisionView>, Error> {
         let numbers: Vec<i64> = rows.iter().map(|row| row.revision).collect();
-        let mut sent: HashMap<i64, SubmissionRecord> =
-            self.store().submissions_of(&numbers)?.into_iter().map(|record| (record.revision.revision, record)).collect();
+        let mut sent: HashMap<i64, SubmissionRecord> = self
+            .store()
+            .submissions_of(&numbers)?
+            .into_iter()
+            .map(|record| (record.revision.revision, record))
+            .collect();
         // Revisions far apart have little to say each; between neighbours one question answers for all.
         let mut brought = HashMap::new();
         for stretch in numbers.chunk_by(|one, next| next - one <= NEIGHBOURS) {
@@ -116,7 +125,12 @@ impl Moment {
         let views = rows.into_iter().map(|row| {
             let submission = sent.remove(&row.revision).map(|record| record.submission);
             let other = brought.remove(&row.revision).unwrap_or_default();
-            let month = |month: i64| i32::try_from(month).ok().and_then(Month::from_number).map(|month| month.to_string());
+            let month = |month: i64| {
+                i32::try_from(month)
+                    .ok()
+                    .and_then(Month::from_number)
+                    .map(|month| month.to_string())
+            };
             RevisionView {
                 revision: row.revision,
                 recorded_at: time_text(row.recorded_at),
@@ -126,7 +140,10 @@ impl Moment {
                 hash: row.hash.unwrap_or_default(),
                 submission: submission.as_ref().map(|submission| submission.id.clone()),
                 counts: submission.as_ref().map(super::submissions::counts),
-                source: submission.map(|submission| SourceView { kind: submission.source_kind, reference: submission.reference }),
+                source: submission.map(|submission| SourceView {
+                    kind: submission.source_kind,
+                    reference: submission.reference,
+                }),
                 units: other.units,
                 catalogue_version: other.catalogue,
                 periods: other.months.into_iter().filter_map(month).collect(),
@@ -163,15 +180,23 @@ impl Moment {
 #[must_use]
 pub fn fingerprint(state: &State) -> String {
     let mut hash = Sha256::new();
-    let mut line = |measure: usize, unit: usize, month: Month, written: Option<crate::domain::number::Written>, revision: u32| {
+    let mut line = |measure: usize,
+                    unit: usize,
+                    month: Month,
+                    written: Option<crate::domain::number::Written>,
+                    revision: u32| {
         let measure = state.measures.get(measure).map(ToString::to_string).unwrap_or_default();
         let written = written.map(|written| written.to_string()).unwrap_or_default();
         hash.update(format!("{measure} {} {month} {written} {revision}\n", state.units.code(unit)));
     };
     for (measure, _) in state.measures.iter() {
-        state.cube.figures_of(measure).for_each(|(entry, revision)| line(measure, entry.unit, entry.month, entry.written, revision));
+        state.cube.figures_of(measure).for_each(|(entry, revision)| {
+            line(measure, entry.unit, entry.month, entry.written, revision)
+        });
     }
-    state.cube.all_stated().for_each(|(entry, revision)| line(entry.measure, entry.unit, entry.month, entry.written, revision));
+    state.cube.all_stated().for_each(|(entry, revision)| {
+        line(entry.measure, entry.unit, entry.month, entry.written, revision)
+    });
     chain::digits(&hash.finalize())
 }
 
@@ -210,7 +235,11 @@ const STRETCH: i64 = 16;
 ///
 /// # Errors
 /// The store's; what is wrong with the ledger stands in the answer.
-pub fn verify(store: &Store, once: Option<&str>, mut progress: impl FnMut(i64, i64)) -> Result<Verified, Error> {
+pub fn verify(
+    store: &Store,
+    once: Option<&str>,
+    mut progress: impl FnMut(i64, i64),
+) -> Result<Verified, Error> {
     let mut found = Verified::default();
     let head = store.head()?;
     let mut hash = chain::beginning();
@@ -221,14 +250,23 @@ pub fn verify(store: &Store, once: Option<&str>, mut progress: impl FnMut(i64, i
         let up_to = head.revision.min(after + STRETCH);
         for RecordedCommit { commit, hash: kept } in store.commits(after, up_to)? {
             if commit.revision != before + 1 {
-                found.fault(format!("Revision {} does not follow revision {before}.", commit.revision));
+                found.fault(format!(
+                    "Revision {} does not follow revision {before}.",
+                    commit.revision
+                ));
             }
             if commit.recorded_at < time {
-                found.fault(format!("Revision {} is dated before the one it follows.", commit.revision));
+                found.fault(format!(
+                    "Revision {} is dated before the one it follows.",
+                    commit.revision
+                ));
             }
             hash = chain::hash(&hash, &commit);
             if kept.as_deref() != Some(chain::digits(&hash).as_str()) {
-                found.fault(format!("Revision {} is not as it was written: its hash differs.", commit.revision));
+                found.fault(format!(
+                    "Revision {} is not as it was written: its hash differs.",
+                    commit.revision
+                ));
                 // The chain goes on from what is there, so that each place is told once.
                 hash = kept.as_deref().and_then(chain::read).unwrap_or(hash);
             }
@@ -239,7 +277,9 @@ pub fn verify(store: &Store, once: Option<&str>, mut progress: impl FnMut(i64, i
             (before, time) = (commit.revision, commit.recorded_at);
         }
         for (revision, unit) in store.untouched(after, up_to)? {
-            found.fault(format!("Revision {revision}: the list of units touched is wrong about unit {unit}."));
+            found.fault(format!(
+                "Revision {revision}: the list of units touched is wrong about unit {unit}."
+            ));
         }
         after = up_to;
         progress(after, head.revision);
@@ -250,7 +290,11 @@ pub fn verify(store: &Store, once: Option<&str>, mut progress: impl FnMut(i64, i
     found.hash = chain::digits(&hash);
     match State::at(store, head) {
         Ok(state) if state.cube.len() == standing.len() => found.figures = state.cube.len(),
-        Ok(state) => found.fault(format!("The cube has {} figures, the ledger {}.", state.cube.len(), standing.len())),
+        Ok(state) => found.fault(format!(
+            "The cube has {} figures, the ledger {}.",
+            state.cube.len(),
+            standing.len()
+        )),
         Err(error) => found.fault(format!("The cube cannot be rebuilt: {error}")),
     }
     Ok(found)
@@ -269,11 +313,15 @@ fn recount(commit: &Commit, standing: &mut Places, found: &mut Verified) {
             Some(_) if standing.insert(place) => created += 1,
             Some(_) => revised += 1,
             None if standing.remove(&place) => withdrawn += 1,
-            None => found.fault(format!("Revision {} withdraws a figure that did not stand.", commit.revision)),
+            None => found.fault(format!(
+                "Revision {} withdraws a figure that did not stand.",
+                commit.revision
+            )),
         }
     }
     if let Some(submission) = &commit.submission
-        && (submission.created, submission.revised, submission.withdrawn) != (created, revised, withdrawn)
+        && (submission.created, submission.revised, submission.withdrawn)
+            != (created, revised, withdrawn)
     {
         found.fault(format!(
             "Revision {}: the receipt says {} created, {} revised, {} withdrawn; the figures say {created}, {revised}, {withdrawn}.",

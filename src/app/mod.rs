@@ -79,7 +79,17 @@ impl App {
         let first = store.revision(1)?.and_then(|row| row.hash).unwrap_or_default();
         let ledger = first.chars().take(8).collect();
         let lexicons = reports::Lexicons::default();
-        Ok(Self { inner: Arc::new(Inner { state, store, writer, ring, pasts: Mutex::default(), ledger, lexicons }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                state,
+                store,
+                writer,
+                ring,
+                pasts: Mutex::default(),
+                ledger,
+                lexicons,
+            }),
+        })
     }
 
     /// What tells this ledger from others.
@@ -115,7 +125,17 @@ impl App {
 fn seed(state: &RwLock<State>, writer: &writer::Writer) -> Result<(), Error> {
     let by = || access::Identity::command("seed");
     if state.read().revision == 0 {
-        writer.put_catalogue(catalogue::NewCatalogue { document: catalogue::shipped()?, made_from: None, dry_run: false }, by(), None).wait()?;
+        writer
+            .put_catalogue(
+                catalogue::NewCatalogue {
+                    document: catalogue::shipped()?,
+                    made_from: None,
+                    dry_run: false,
+                },
+                by(),
+                None,
+            )
+            .wait()?;
     }
     if state.read().revision == 1 && state.read().units.is_empty() {
         writer.put_units(units::shipped()?, by(), false, None).wait()?;
@@ -126,5 +146,7 @@ fn seed(state: &RwLock<State>, writer: &writer::Writer) -> Result<(), Error> {
 /// A time of the ledger as clients read it.
 #[must_use]
 pub fn time_text(microseconds: i64) -> String {
-    DateTime::<Utc>::from_timestamp_micros(microseconds).unwrap_or_default().to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
+    DateTime::<Utc>::from_timestamp_micros(microseconds)
+        .unwrap_or_default()
+        .to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
 }

@@ -37,12 +37,18 @@ impl std::str::FromStr for AsOf {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-            return text.parse().map(Self::Revision).map_err(|_too_large| "there is no such revision".to_owned());
+            return text
+                .parse()
+                .map(Self::Revision)
+                .map_err(|_too_large| "there is no such revision".to_owned());
         }
         // A plus sign in a query is a space by the time it is read.
         match DateTime::parse_from_rfc3339(&text.replace(' ', "+")) {
             Ok(time) => Ok(Self::Time(time.timestamp_micros())),
-            Err(_malformed) => Err("a revision, or a time such as 2021-11-05T00:00:00Z or 2021-11-05T07:00:00%2B07:00".to_owned()),
+            Err(_malformed) => Err(
+                "a revision, or a time such as 2021-11-05T00:00:00Z or 2021-11-05T07:00:00%2B07:00"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -92,7 +98,9 @@ impl Moment {
     /// A consistent look at it.
     #[must_use]
     pub fn look(&self) -> Look<'_> {
-        self.past.as_ref().map_or_else(|| Look::Now(self.app.state()), |(state, _)| Look::Then(state))
+        self.past
+            .as_ref()
+            .map_or_else(|| Look::Now(self.app.state()), |(state, _)| Look::Then(state))
     }
 
     /// Whether it is one of the past.
@@ -149,7 +157,11 @@ impl App {
             if self.newest().await?.revision >= seen {
                 self.reach(seen).await?;
             } else if !name.is_empty() {
-                return Err(Error::fault(format!("/{name}"), "malformed", "this is a cursor of another ledger"));
+                return Err(Error::fault(
+                    format!("/{name}"),
+                    "malformed",
+                    "this is a cursor of another ledger",
+                ));
             }
         }
         if let Some(revision) = wanted.min_revision {
@@ -157,7 +169,9 @@ impl App {
         }
         let Some(as_of) = wanted.as_of else { return Ok(self.now()) };
         let app = self.clone();
-        tokio::task::spawn_blocking(move || app.past(as_of)).await.map_err(|_e| Error::Busy(stopping()))?
+        tokio::task::spawn_blocking(move || app.past(as_of))
+            .await
+            .map_err(|_e| Error::Busy(stopping()))?
     }
 
     /// Waits until the state has reached a revision.
@@ -166,7 +180,9 @@ impl App {
     /// [`Error::Behind`] when that takes too long.
     pub async fn reach(&self, revision: i64) -> Result<(), Error> {
         let mut revisions = self.inner.writer.revisions();
-        let reached = tokio::time::timeout(PATIENCE, revisions.wait_for(|reached| *reached >= revision)).await;
+        let reached =
+            tokio::time::timeout(PATIENCE, revisions.wait_for(|reached| *reached >= revision))
+                .await;
         if matches!(reached, Ok(Ok(_))) { Ok(()) } else { Err(Error::Behind(revision)) }
     }
 
@@ -190,7 +206,9 @@ impl App {
 
     async fn newest(&self) -> Result<Head, Error> {
         let store = self.store().clone();
-        Ok(tokio::task::spawn_blocking(move || store.head()).await.map_err(|_e| Error::Busy(stopping()))??)
+        Ok(tokio::task::spawn_blocking(move || store.head())
+            .await
+            .map_err(|_e| Error::Busy(stopping()))??)
     }
 
     /// A state of the past: a copy of the latest while that is the one, otherwise read from the ledger.
@@ -220,7 +238,11 @@ impl App {
             AsOf::Revision(0) => (Head::default(), 0),
             AsOf::Revision(number) => {
                 let Some(row) = self.store().revision(number)? else {
-                    return Err(Error::fault("/as_of", "unknown_revision", format!("there is no revision {number} yet")));
+                    return Err(Error::fault(
+                        "/as_of",
+                        "unknown_revision",
+                        format!("there is no revision {number} yet"),
+                    ));
                 };
                 (Head { revision: row.revision, recorded_at: row.recorded_at }, row.recorded_at)
             }
@@ -230,7 +252,10 @@ impl App {
         let day = clock.day_at(time.min(clock.now()));
         // One load at a time: a second request for the same moment finds it.
         let mut pasts = self.inner.pasts.lock();
-        let found = pasts.iter().position(|past| past.revision == head.revision).map(|place| pasts.remove(place));
+        let found = pasts
+            .iter()
+            .position(|past| past.revision == head.revision)
+            .map(|place| pasts.remove(place));
         let past = match found {
             Some(past) => past,
             None => Arc::new(self.state_at(head)?),

@@ -95,7 +95,8 @@ impl Moment {
         let limit = query.limit.clamp(1, MAX_PAGE);
         let mut rows: Vec<ObservationRow> = Vec::new();
         while rows.len() <= limit {
-            wanted.limit = if query.history { u32::try_from(limit + 1).unwrap_or(STRETCH) } else { STRETCH };
+            wanted.limit =
+                if query.history { u32::try_from(limit + 1).unwrap_or(STRETCH) } else { STRETCH };
             let stretch = self.store().observations(&wanted)?;
             let full = u32::try_from(stretch.len()).is_ok_and(|read| read >= wanted.limit);
             wanted.after = stretch.last().map(ObservationRow::key).or(wanted.after);
@@ -119,7 +120,14 @@ impl Moment {
         wanted.from_month = query.from.map(|month| i64::from(month.number()));
         wanted.to_month = query.to.map(|month| i64::from(month.number()));
         if let Some(code) = &query.unit {
-            wanted.units = Some(state.units.get(position(state, code)?).map(|unit| unit.number).into_iter().collect());
+            wanted.units = Some(
+                state
+                    .units
+                    .get(position(state, code)?)
+                    .map(|unit| unit.number)
+                    .into_iter()
+                    .collect(),
+            );
         }
         if let Some(asked) = &query.measure {
             let faults = state.catalogue.measure_faults(asked);
@@ -127,9 +135,20 @@ impl Moment {
                 return Err(Error::fault("/indicator", code, detail));
             }
             let matches = |measure: &Measure| {
-                measure.code == asked.code && asked.members.iter().all(|(dimension, member)| measure.members.get(dimension) == Some(member))
+                measure.code == asked.code
+                    && asked
+                        .members
+                        .iter()
+                        .all(|(dimension, member)| measure.members.get(dimension) == Some(member))
             };
-            wanted.measures = Some(state.measures.iter().filter(|(_, measure)| matches(measure)).filter_map(|(id, _)| i64::try_from(id).ok()).collect());
+            wanted.measures = Some(
+                state
+                    .measures
+                    .iter()
+                    .filter(|(_, measure)| matches(measure))
+                    .filter_map(|(id, _)| i64::try_from(id).ok())
+                    .collect(),
+            );
         }
         if let Some(id) = &query.submission {
             let record = find(self.store(), id)?;
@@ -144,8 +163,12 @@ impl Moment {
     fn views(&self, rows: &[ObservationRow]) -> Result<Vec<ObservationView>, Error> {
         let mut revisions: Vec<i64> = rows.iter().map(|row| row.revision).collect();
         revisions.dedup();
-        let records: HashMap<i64, SubmissionRecord> =
-            self.store().submissions_of(&revisions)?.into_iter().map(|record| (record.revision.revision, record)).collect();
+        let records: HashMap<i64, SubmissionRecord> = self
+            .store()
+            .submissions_of(&revisions)?
+            .into_iter()
+            .map(|record| (record.revision.revision, record))
+            .collect();
         let state = self.look();
         Ok(rows.iter().filter_map(|row| view(&state, row, records.get(&row.revision)?)).collect())
     }
@@ -163,7 +186,9 @@ fn view(state: &State, row: &ObservationRow, record: &SubmissionRecord) -> Optio
         dimensions: measure.members.clone(),
         unit: state.units.code(state.units.position_of_number(row.unit)?).to_owned(),
         period: Month::from_number(i32::try_from(row.month).ok()?)?.to_string(),
-        value: row.mantissa.map(|mantissa| Written { mantissa, scale: u32::try_from(row.scale).unwrap_or(0) }),
+        value: row
+            .mantissa
+            .map(|mantissa| Written { mantissa, scale: u32::try_from(row.scale).unwrap_or(0) }),
     })
 }
 
@@ -179,7 +204,10 @@ enum Standing {
 
 fn standing(state: &State, row: &ObservationRow, revision: i64) -> Option<Standing> {
     let measure = usize::try_from(row.measure).ok()?;
-    let (unit, month) = (state.units.position_of_number(row.unit)?, Month::from_number(i32::try_from(row.month).ok()?)?);
+    let (unit, month) = (
+        state.units.position_of_number(row.unit)?,
+        Month::from_number(i32::try_from(row.month).ok()?)?,
+    );
     let stamp = match state.decimals(measure) {
         Some(_) => state.cube.stamp(measure, unit, month),
         None => state.cube.stated(measure, unit, month).map(|stamped| stamped.revision),

@@ -61,28 +61,57 @@ impl App {
     ///
     /// # Errors
     /// A month that has not begun, or that the store could not record it.
-    pub async fn close(&self, closing: Closing, by: impl Into<Identity>, keyed: Option<Keyed>) -> Result<Given<PeriodsChanged>, Error> {
+    pub async fn close(
+        &self,
+        closing: Closing,
+        by: impl Into<Identity>,
+        keyed: Option<Keyed>,
+    ) -> Result<Given<PeriodsChanged>, Error> {
         let by = by.into();
-        self.inner.writer.exclusive(move |desk| change(desk, &closing, &by, keyed.as_ref())).answer().await
+        self.inner
+            .writer
+            .exclusive(move |desk| change(desk, &closing, &by, keyed.as_ref()))
+            .answer()
+            .await
     }
 }
 
-fn change(desk: &Desk, closing: &Closing, by: &Identity, keyed: Option<&Keyed>) -> Result<Given<PeriodsChanged>, Error> {
+fn change(
+    desk: &Desk,
+    closing: &Closing,
+    by: &Identity,
+    keyed: Option<&Keyed>,
+) -> Result<Given<PeriodsChanged>, Error> {
     let months: Vec<Month> = closing.period.months().collect();
     let this_month = desk.state.read().clock.this_month();
     if closing.period.last() > this_month {
-        return Err(Error::fault("/period", "future_month", format!("{} has not ended; this month is {this_month}", closing.period)));
+        return Err(Error::fault(
+            "/period",
+            "future_month",
+            format!("{} has not ended; this month is {this_month}", closing.period),
+        ));
     }
     let prepare = |state: &State| {
-        let changed: Vec<Month> = months.iter().copied().filter(|month| state.closed.contains_key(month) != closing.close).collect();
-        let mut commit = empty_commit(state, if closing.close { "closing" } else { "reopening" }, by);
+        let changed: Vec<Month> = months
+            .iter()
+            .copied()
+            .filter(|month| state.closed.contains_key(month) != closing.close)
+            .collect();
+        let mut commit =
+            empty_commit(state, if closing.close { "closing" } else { "reopening" }, by);
         commit.reason.clone_from(&closing.reason);
-        commit.closings = changed.iter().map(|month| (i64::from(month.number()), closing.close)).collect();
+        commit.closings =
+            changed.iter().map(|month| (i64::from(month.number()), closing.close)).collect();
         let commit = (!changed.is_empty()).then_some(commit);
         Ok((changed, commit))
     };
     let texts = |months: &[Month]| months.iter().map(ToString::to_string).collect();
-    let answer = |revision: i64, changed: &Vec<Month>| PeriodsChanged { revision, periods: texts(&months), closed: closing.close, changed: texts(changed) };
+    let answer = |revision: i64, changed: &Vec<Month>| PeriodsChanged {
+        revision,
+        periods: texts(&months),
+        closed: closing.close,
+        changed: texts(changed),
+    };
     let written = desk.change(keyed, prepare, answer)?;
     if let (Some(commit), Some(changed)) = (written.commit, written.found) {
         let mut state = desk.state.write();
@@ -113,7 +142,9 @@ impl Moment {
         };
         let (mut found, mut by) = (Vec::new(), None::<RevisionRow>);
         for row in self.store().closings_at(revision)? {
-            let Some(month) = i32::try_from(row.month).ok().and_then(Month::from_number) else { continue };
+            let Some(month) = i32::try_from(row.month).ok().and_then(Month::from_number) else {
+                continue;
+            };
             if !history && closed.get(&month) != Some(&row.revision) {
                 continue;
             }

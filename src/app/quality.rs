@@ -12,7 +12,9 @@ use crate::domain::measure::{Measure, Members};
 use crate::domain::number::{Shown, float, power_of_ten, scaled};
 use crate::domain::period::Month;
 use crate::domain::program::Own;
-use crate::domain::quality::{HISTORY, LEAST_SAME, METHOD, Movement, OUTLIER, SAME, chance, distance};
+use crate::domain::quality::{
+    HISTORY, LEAST_SAME, METHOD, Movement, OUTLIER, SAME, chance, distance,
+};
 use crate::error::Error;
 
 /// Longest span of a query in months.
@@ -98,13 +100,22 @@ impl Moment {
         }
         let months = to.since(from) + 1;
         if months > MAX_MONTHS {
-            return Err(Error::fault("/from", "span_too_long", format!("{months} months are asked for, {MAX_MONTHS} are the bound")));
+            return Err(Error::fault(
+                "/from",
+                "span_too_long",
+                format!("{months} months are asked for, {MAX_MONTHS} are the bound"),
+            ));
         }
         let mut looked = 0;
         let mut found = Vec::new();
         let enough = query.offset.saturating_add(query.limit).saturating_add(1);
-        let columns = state.measures.iter().filter_map(|(id, measure)| Look::column(&state, id, measure));
-        let stocks = state.catalogue.indicators.iter().filter_map(|indicator| Look::stock(&state, indicator));
+        let columns =
+            state.measures.iter().filter_map(|(id, measure)| Look::column(&state, id, measure));
+        let stocks = state
+            .catalogue
+            .indicators
+            .iter()
+            .filter_map(|indicator| Look::stock(&state, indicator));
         'all: for look in columns.chain(stocks) {
             for unit in units.clone() {
                 looked += look.at(unit, from, to, &mut |view: QualityView| {
@@ -113,7 +124,11 @@ impl Moment {
                     }
                 });
                 if looked > MAX_FIGURES {
-                    return Err(Error::fault("/unit", "too_many", format!("more than {MAX_FIGURES} figures: name a unit, or fewer months")));
+                    return Err(Error::fault(
+                        "/unit",
+                        "too_many",
+                        format!("more than {MAX_FIGURES} figures: name a unit, or fewer months"),
+                    ));
                 }
                 if found.len() >= enough {
                     break 'all;
@@ -147,49 +162,101 @@ enum What {
 impl<'a> Look<'a> {
     fn column(state: &'a State, id: MeasureId, measure: &Measure) -> Option<Self> {
         let indicator = state.catalogue.indicator(&measure.code)?;
-        Some(Self { state, measure: measure.clone(), kind: indicator.kind, decimals: indicator.decimals, breaks: &indicator.breaks, what: What::Column(id) })
+        Some(Self {
+            state,
+            measure: measure.clone(),
+            kind: indicator.kind,
+            decimals: indicator.decimals,
+            breaks: &indicator.breaks,
+            what: What::Column(id),
+        })
     }
 
     fn stock(state: &'a State, indicator: &'a Indicator) -> Option<Self> {
-        let own = |code: &str| Some(Own::plan(state.catalogue.indicator(code)?, &Members::none(), &state.view()));
+        let own = |code: &str| {
+            Some(Own::plan(state.catalogue.indicator(code)?, &Members::none(), &state.view()))
+        };
         let (opened, closed) = indicator.movement.as_ref()?;
-        let what = What::Stock(own(&indicator.code)?, own(opened)?, closed.as_ref().and_then(|closed| own(closed)));
+        let what = What::Stock(
+            own(&indicator.code)?,
+            own(opened)?,
+            closed.as_ref().and_then(|closed| own(closed)),
+        );
         let measure = Measure { code: indicator.code.clone(), members: Members::none() };
-        Some(Self { state, measure, kind: indicator.kind, decimals: indicator.decimals, breaks: &indicator.breaks, what })
+        Some(Self {
+            state,
+            measure,
+            kind: indicator.kind,
+            decimals: indicator.decimals,
+            breaks: &indicator.breaks,
+            what,
+        })
     }
 
     /// Looks at a unit's months; says how many figures that were.
-    fn at(&self, unit: usize, from: Month, to: Month, found: &mut impl FnMut(QualityView)) -> usize {
+    fn at(
+        &self,
+        unit: usize,
+        from: Month,
+        to: Month,
+        found: &mut impl FnMut(QualityView),
+    ) -> usize {
         let mut looked = 0;
         match &self.what {
             What::Column(id) => looked = self.column_at(*id, unit, from, to, found),
             What::Stock(stock, opened, closed) => {
-                let own = |own: &Own, month| self.state.source().own(own, unit, month).map(|(value, _)| value);
+                let own = |own: &Own, month| {
+                    self.state.source().own(own, unit, month).map(|(value, _)| value)
+                };
                 for month in (0..=to.since(from)).map(|n| from.plus(n)) {
-                    let (Some(now), Some(created)) = (own(stock, month), own(opened, month)) else { continue };
+                    let (Some(now), Some(created)) = (own(stock, month), own(opened, month)) else {
+                        continue;
+                    };
                     looked += 1;
                     let closed = closed.as_ref().and_then(|closed| own(closed, month));
-                    let movement = Movement { before: own(stock, month.plus(-1)), opened: created, closed, now };
-                    self.moved(&Place { unit, month, value: now }, &movement).into_iter().for_each(&mut *found);
+                    let movement = Movement {
+                        before: own(stock, month.plus(-1)),
+                        opened: created,
+                        closed,
+                        now,
+                    };
+                    self.moved(&Place { unit, month, value: now }, &movement)
+                        .into_iter()
+                        .for_each(&mut *found);
                 }
             }
         }
         looked
     }
 
-    fn column_at(&self, id: MeasureId, unit: usize, from: Month, to: Month, found: &mut impl FnMut(QualityView)) -> usize {
+    fn column_at(
+        &self,
+        id: MeasureId,
+        unit: usize,
+        from: Month,
+        to: Month,
+        found: &mut impl FnMut(QualityView),
+    ) -> usize {
         let row = self.state.cube.row(id, unit);
         let months: Vec<(Month, i64)> = row.iter().take_while(|(month, _)| *month <= to).collect();
         let (mut run, mut looked) = (0, 0);
         for (n, (month, value)) in months.iter().enumerate() {
-            let same = |other: Option<&(Month, i64)>, apart: i32| other.is_some_and(|(next, same)| same == value && next.since(*month) == apart);
-            run = if same(n.checked_sub(1).and_then(|before| months.get(before)), -1) { run + 1 } else { 1 };
+            let same = |other: Option<&(Month, i64)>, apart: i32| {
+                other.is_some_and(|(next, same)| same == value && next.since(*month) == apart)
+            };
+            run = if same(n.checked_sub(1).and_then(|before| months.get(before)), -1) {
+                run + 1
+            } else {
+                1
+            };
             if !(from..=to).contains(month) {
                 continue;
             }
             looked += 1;
             let place = Place { unit, month: *month, value: *value };
-            self.outlier(&place, months.get(..n).unwrap_or_default()).into_iter().for_each(&mut *found);
+            self.outlier(&place, months.get(..n).unwrap_or_default())
+                .into_iter()
+                .for_each(&mut *found);
             let long = if self.kind == Kind::Stock { SAME.1 } else { SAME.0 };
             let few = LEAST_SAME.saturating_mul(power_of_ten(self.decimals));
             if run >= long && value.saturating_abs() >= few && !same(months.get(n + 1), 1) {
@@ -204,27 +271,42 @@ impl<'a> Look<'a> {
         let unit = power_of_ten(self.decimals);
         // Before a break in its definition an indicator was another one.
         let broken = self.breaks.iter().copied().filter(|from| *from <= place.month).max();
-        let long_ago = before.partition_point(|(month, _)| place.month.since(*month) > HISTORY || broken.is_some_and(|from| *month < from));
+        let long_ago = before.partition_point(|(month, _)| {
+            place.month.since(*month) > HISTORY || broken.is_some_and(|from| *month < from)
+        });
         let history = before.get(long_ago..)?;
         let (distance, last) = if self.kind == Kind::Stock {
             let (_, last) = history.last().filter(|(month, _)| place.month.since(*month) == 1)?;
-            let pairs = history.iter().zip(history.iter().skip(1)).filter(|((one, _), (next, _))| next.since(*one) == 1);
+            let pairs = history
+                .iter()
+                .zip(history.iter().skip(1))
+                .filter(|((one, _), (next, _))| next.since(*one) == 1);
             let changes: Vec<i64> = pairs.map(|((_, one), (_, next))| next - one).collect();
             (distance(place.value - last, &changes, |_| chance(float(*last), unit))?, *last)
         } else {
             let figures: Vec<i64> = history.iter().map(|(_, value)| *value).collect();
-            (distance(place.value, &figures, |median| if self.kind == Kind::Flow { chance(median, unit) } else { 1.0 })?, 0)
+            (
+                distance(place.value, &figures, |median| {
+                    if self.kind == Kind::Flow { chance(median, unit) } else { 1.0 }
+                })?,
+                0,
+            )
         };
-        let score = Some(distance.score).filter(|score| score.abs() >= OUTLIER).and_then(Shown::new)?;
+        let score =
+            Some(distance.score).filter(|score| score.abs() >= OUTLIER).and_then(Shown::new)?;
         let expected = Shown::new((float(last) + distance.median) / float(unit))?;
-        let (value, months, z) = (scaled(place.value, self.decimals), distance.months, format!("{:.1}", score.get()));
+        let (value, months, z) =
+            (scaled(place.value, self.decimals), distance.months, format!("{:.1}", score.get()));
         let (en, vi) = if self.kind == Kind::Stock {
             (
                 format!("the month before and the median change of {months} months lead to"),
                 format!("tháng trước và mức thay đổi trung vị của {months} tháng cho ra"),
             )
         } else {
-            (format!("the median of the {months} months with a figure before is"), format!("trung vị của {months} tháng có số liệu trước đó là"))
+            (
+                format!("the median of the {months} months with a figure before is"),
+                format!("trung vị của {months} tháng có số liệu trước đó là"),
+            )
         };
         Some(QualityView {
             expected: Some(expected),
@@ -256,15 +338,20 @@ impl<'a> Look<'a> {
 
     fn moved(&self, place: &Place, movement: &Movement) -> Option<QualityView> {
         let number = |value| scaled(value, self.decimals);
-        let (now, opened, closed) = (number(movement.now), number(movement.opened), number(movement.closed.unwrap_or(0)));
+        let (now, opened, closed) =
+            (number(movement.now), number(movement.opened), number(movement.closed.unwrap_or(0)));
         let (rule, expected, detail, detail_vi) = match movement.before {
             None => {
                 // A unit that begins has no month before.
                 self.state.units.exists(place.unit, place.month.plus(-1)).then_some(())?;
                 let opening = number(movement.opening()?);
                 let (en, vi) = (
-                    format!("{opening} the month before follows from {now}, {opened} created and {closed} closed."),
-                    format!("Tháng trước là {opening}, suy ra từ {now}, tăng {opened}, giảm {closed}."),
+                    format!(
+                        "{opening} the month before follows from {now}, {opened} created and {closed} closed."
+                    ),
+                    format!(
+                        "Tháng trước là {opening}, suy ra từ {now}, tăng {opened}, giảm {closed}."
+                    ),
                 );
                 ("implied_opening", opening, en, vi)
             }
@@ -272,16 +359,36 @@ impl<'a> Look<'a> {
                 let expected = number(movement.unexplained()?);
                 let before = number(before);
                 let (en, vi) = (
-                    format!("{before} the month before, {opened} created, {closed} closed lead to {expected}; {now} is reported."),
-                    format!("Tháng trước {before}, tăng {opened}, giảm {closed}: thành {expected}; số báo cáo là {now}."),
+                    format!(
+                        "{before} the month before, {opened} created, {closed} closed lead to {expected}; {now} is reported."
+                    ),
+                    format!(
+                        "Tháng trước {before}, tăng {opened}, giảm {closed}: thành {expected}; số báo cáo là {now}."
+                    ),
                 );
                 ("unexplained_jump", expected, en, vi)
             }
         };
-        Some(QualityView { expected: Shown::new(expected), ..self.view(place, rule, "total[t] = total[t-1] + created - closed", detail, detail_vi)? })
+        Some(QualityView {
+            expected: Shown::new(expected),
+            ..self.view(
+                place,
+                rule,
+                "total[t] = total[t-1] + created - closed",
+                detail,
+                detail_vi,
+            )?
+        })
     }
 
-    fn view(&self, place: &Place, rule: &'static str, method: &'static str, detail: String, detail_vi: String) -> Option<QualityView> {
+    fn view(
+        &self,
+        place: &Place,
+        rule: &'static str,
+        method: &'static str,
+        detail: String,
+        detail_vi: String,
+    ) -> Option<QualityView> {
         Some(QualityView {
             rule,
             measure: self.measure.to_string(),

@@ -100,10 +100,17 @@ impl Moment {
     pub fn ranking(&self, query: &RankingQuery) -> Result<RankingView, Error> {
         let state = self.look();
         let faults: Vec<Fault> = measure_faults(&state, &query.measure).collect();
-        let Some(program) = Program::of_measure(&state.catalogue, &state.view(), &query.measure).filter(|_| faults.is_empty()) else {
+        let Some(program) = Program::of_measure(&state.catalogue, &state.view(), &query.measure)
+            .filter(|_| faults.is_empty())
+        else {
             return Err(Error::Invalid(faults));
         };
-        let ranking = Ranking { state: &state, geography: self.geography(query.of_today), measure: &query.measure, program };
+        let ranking = Ranking {
+            state: &state,
+            geography: self.geography(query.of_today),
+            measure: &query.measure,
+            program,
+        };
         let units = match &query.parent {
             Some(code) => state.units.children(position(&state, code)?).collect(),
             None => state.units.roots().collect::<Vec<_>>(),
@@ -134,12 +141,27 @@ impl Ranking<'_> {
 
     fn rows(&self, units: &[usize], period: Period) -> Vec<RankingRow> {
         let before = period.previous();
-        let series = |unit: usize| Series::new(self.state.source().given_in(self.geography), &self.program, unit, before.unwrap_or(period), period);
-        let all: Vec<(usize, Series<'_>)> = units.iter().map(|unit| (*unit, series(*unit))).collect();
+        let series = |unit: usize| {
+            Series::new(
+                self.state.source().given_in(self.geography),
+                &self.program,
+                unit,
+                before.unwrap_or(period),
+                period,
+            )
+        };
+        let all: Vec<(usize, Series<'_>)> =
+            units.iter().map(|unit| (*unit, series(*unit))).collect();
         let ranked = |period: Period| {
-            let there: Vec<&(usize, Series<'_>)> = all.iter().filter(|(unit, _)| self.takes_part(*unit, period)).collect();
-            let values: Vec<Option<f64>> = there.iter().map(|(_, series)| series.value(period)).collect();
-            there.into_iter().map(|(unit, _)| *unit).zip(places(self.direction(), &values)).collect::<HashMap<usize, Option<usize>>>()
+            let there: Vec<&(usize, Series<'_>)> =
+                all.iter().filter(|(unit, _)| self.takes_part(*unit, period)).collect();
+            let values: Vec<Option<f64>> =
+                there.iter().map(|(_, series)| series.value(period)).collect();
+            there
+                .into_iter()
+                .map(|(unit, _)| *unit)
+                .zip(places(self.direction(), &values))
+                .collect::<HashMap<usize, Option<usize>>>()
         };
         let (now, then) = (ranked(period), before.map(ranked).unwrap_or_default());
         let mut rows: Vec<RankingRow> = all
@@ -149,26 +171,45 @@ impl Ranking<'_> {
                 Some(self.row(*unit, &series.point(period), places))
             })
             .collect();
-        rows.sort_by(|one, other| (one.rank.unwrap_or(usize::MAX), &one.unit).cmp(&(other.rank.unwrap_or(usize::MAX), &other.unit)));
+        rows.sort_by(|one, other| {
+            (one.rank.unwrap_or(usize::MAX), &one.unit)
+                .cmp(&(other.rank.unwrap_or(usize::MAX), &other.unit))
+        });
         rows
     }
 
     /// Whether a unit is ranked in a period: whether it exists in a month of it, or, in the units of today, today.
     fn takes_part(&self, unit: usize, period: Period) -> bool {
         match self.geography {
-            Geography::AsReported => period.months().any(|month| self.state.units.exists(unit, month)),
-            Geography::Current(_) => self.state.units.get(unit).is_some_and(|unit| !self.geography.leaves_out(unit)),
+            Geography::AsReported => {
+                period.months().any(|month| self.state.units.exists(unit, month))
+            }
+            Geography::Current(_) => {
+                self.state.units.get(unit).is_some_and(|unit| !self.geography.leaves_out(unit))
+            }
         }
     }
 
-    fn row(&self, unit: usize, point: &Point, (rank, previous_rank): (Option<usize>, Option<usize>)) -> RankingRow {
-        let target = self.state.targets.in_force(&self.state.units, self.measure, unit, point.period.last());
+    fn row(
+        &self,
+        unit: usize,
+        point: &Point,
+        (rank, previous_rank): (Option<usize>, Option<usize>),
+    ) -> RankingRow {
+        let target =
+            self.state.targets.in_force(&self.state.units, self.measure, unit, point.period.last());
         let target_code = target.map(|target| target.code.clone());
         let target = target.map(|target| target.value);
-        let (attainment, status) = judge(self.direction(), point.value, target.map(Written::to_f64));
+        let (attainment, status) =
+            judge(self.direction(), point.value, target.map(Written::to_f64));
         RankingRow {
             unit: self.state.units.code(unit).to_owned(),
-            name: self.state.units.get(unit).map(|unit| unit.document.name.clone()).unwrap_or_default(),
+            name: self
+                .state
+                .units
+                .get(unit)
+                .map(|unit| unit.document.name.clone())
+                .unwrap_or_default(),
             value: point.value.and_then(Shown::new),
             coverage: rounded(point.coverage).unwrap_or(0.0),
             delta: point.delta.ok().and_then(Shown::new),

@@ -82,7 +82,9 @@ impl Report {
             .kept
             .text
             .lines()
-            .map(|line| line.trim_matches(|c: char| c.is_whitespace() || matches!(c, '#' | '*' | '|')))
+            .map(|line| {
+                line.trim_matches(|c: char| c.is_whitespace() || matches!(c, '#' | '*' | '|'))
+            })
             .find(|line| line.chars().count() >= 8)?;
         Some(line.chars().filter(|c| !c.is_control()).take(200).collect())
     }
@@ -90,12 +92,26 @@ impl Report {
     fn view(&self, dry_run: bool, receipt: Receipt) -> ReportView {
         let closed = self.closed;
         let Receipt { submission, revision, recorded_at, counts, findings } = receipt;
-        ReportView { dry_run, submission, revision, recorded_at, counts, closed, findings, ..self.kept.view() }
+        ReportView {
+            dry_run,
+            submission,
+            revision,
+            recorded_at,
+            counts,
+            closed,
+            findings,
+            ..self.kept.view()
+        }
     }
 
     fn body(&self, envelope: Envelope) -> Result<Body, Error> {
-        let document = serde_json::to_string(&self.kept).map_err(|error| Error::Malformed(error.to_string()))?;
-        Ok(Body::Report(self.found.clone(), envelope, Arc::new(Kept { document, findings: self.findings.clone() })))
+        let document = serde_json::to_string(&self.kept)
+            .map_err(|error| Error::Malformed(error.to_string()))?;
+        Ok(Body::Report(
+            self.found.clone(),
+            envelope,
+            Arc::new(Kept { document, findings: self.findings.clone() }),
+        ))
     }
 
     /// Why it cannot be recorded whatever its figures are.
@@ -108,7 +124,11 @@ impl Report {
             return Err(Error::fault("/period", "wider_period", detail));
         }
         if self.found.is_empty() {
-            return Err(Error::fault("", "empty", "no figure was found in the report; a dry run lists the numbers in it and why they are none"));
+            return Err(Error::fault(
+                "",
+                "empty",
+                "no figure was found in the report; a dry run lists the numbers in it and why they are none",
+            ));
         }
         Ok(())
     }
@@ -130,7 +150,11 @@ impl App {
     ///
     /// # Errors
     /// The file is no document that can be read; its unit or period is neither given nor found, or unknown.
-    pub fn read_report(&self, file: &ReportFile, query: &ReportQuery) -> Result<Report, ReportError> {
+    pub fn read_report(
+        &self,
+        file: &ReportFile,
+        query: &ReportQuery,
+    ) -> Result<Report, ReportError> {
         self.read_report_by(file, query, &self.frame())
     }
 
@@ -139,28 +163,54 @@ impl App {
     ///
     /// # Errors
     /// As for [`App::read_report`].
-    pub fn explain_report(&self, file: &ReportFile, query: &ReportQuery) -> Result<Vec<(String, String, String)>, ReportError> {
+    pub fn explain_report(
+        &self,
+        file: &ReportFile,
+        query: &ReportQuery,
+    ) -> Result<Vec<(String, String, String)>, ReportError> {
         let frame = self.frame();
         let document = document::read(&file.bytes, file.media)?;
         let lexicon = self.inner.lexicons.of(&frame.catalogue)?;
         let (unit, period) = whose_and_when(&document, &lexicon, query, &frame)?;
-        let setting = Setting { catalogue: &frame.catalogue, lexicon: &lexicon, units: &frame.units, unit, period };
+        let setting = Setting {
+            catalogue: &frame.catalogue,
+            lexicon: &lexicon,
+            units: &frame.units,
+            unit,
+            period,
+        };
         let (_, considered) = report::explain(&document, &setting);
-        Ok(considered.into_iter().map(|one| (document.slice(&one.place).to_owned(), one.pattern, one.verdict)).collect())
+        Ok(considered
+            .into_iter()
+            .map(|one| (document.slice(&one.place).to_owned(), one.pattern, one.verdict))
+            .collect())
     }
 
     /// The same by another catalogue than the ledger's: one that is being tried.
     ///
     /// # Errors
     /// As for [`App::read_report`].
-    pub fn read_report_by(&self, file: &ReportFile, query: &ReportQuery, frame: &Frame) -> Result<Report, ReportError> {
+    pub fn read_report_by(
+        &self,
+        file: &ReportFile,
+        query: &ReportQuery,
+        frame: &Frame,
+    ) -> Result<Report, ReportError> {
         let document = document::read(&file.bytes, file.media)?;
         let lexicon = self.inner.lexicons.of(&frame.catalogue)?;
         let (unit, period) = whose_and_when(&document, &lexicon, query, frame)?;
-        let setting = Setting { catalogue: &frame.catalogue, lexicon: &lexicon, units: &frame.units, unit, period };
+        let setting = Setting {
+            catalogue: &frame.catalogue,
+            lexicon: &lexicon,
+            units: &frame.units,
+            unit,
+            period,
+        };
         let reading = report::read(&document, &setting);
         if reading.figures.len() + reading.unclaimed.len() > MAX_NUMBERS {
-            return Err(Error::TooLarge(format!("a report has at most {MAX_NUMBERS} numbers")).into());
+            return Err(
+                Error::TooLarge(format!("a report has at most {MAX_NUMBERS} numbers")).into()
+            );
         }
         let findings = self.reconciled(&reading, &document.text, frame, (unit, period));
         Ok(kept(file, document, &reading, findings, frame, (unit, period)))
@@ -170,8 +220,18 @@ impl App {
     ///
     /// # Errors
     /// Those of the store.
-    pub fn try_report(&self, report: &Report, by: impl Into<Identity>) -> Result<ReportView, Error> {
-        let nothing = || Receipt { submission: None, revision: None, recorded_at: None, counts: Counts::default(), findings: Vec::new() };
+    pub fn try_report(
+        &self,
+        report: &Report,
+        by: impl Into<Identity>,
+    ) -> Result<ReportView, Error> {
+        let nothing = || Receipt {
+            submission: None,
+            revision: None,
+            recorded_at: None,
+            counts: Counts::default(),
+            findings: Vec::new(),
+        };
         let mut faults = Vec::new();
         let mut receipt = if report.month && !report.found.is_empty() {
             // Without a reason a closed month would hide what was found; `closed` tells it.
@@ -179,7 +239,14 @@ impl App {
             match self.try_out(&Body::Found(report.found.clone(), envelope), by) {
                 Ok(receipt) => receipt,
                 Err(Error::Invalid(found) | Error::Conflict { obstacles: found, .. }) => {
-                    faults = found.into_iter().map(|fault| ReportFault { pointer: fault.pointer, code: fault.code.to_owned(), detail: fault.detail }).collect();
+                    faults = found
+                        .into_iter()
+                        .map(|fault| ReportFault {
+                            pointer: fault.pointer,
+                            code: fault.code.to_owned(),
+                            detail: fault.detail,
+                        })
+                        .collect();
                     nothing()
                 }
                 Err(error) => return Err(error),
@@ -212,7 +279,12 @@ impl App {
     ///
     /// # Errors
     /// As for [`App::record_report`].
-    pub fn record_report_now(&self, report: &Report, envelope: Envelope, by: impl Into<Identity>) -> Result<ReportView, Error> {
+    pub fn record_report_now(
+        &self,
+        report: &Report,
+        envelope: Envelope,
+        by: impl Into<Identity>,
+    ) -> Result<ReportView, Error> {
         report.recordable()?;
         Ok(report.view(false, self.submit_now(&report.body(named(report, envelope))?, by)?))
     }
@@ -223,25 +295,44 @@ impl App {
     /// The key was used for another body, or the store's.
     pub async fn report_again(&self, keyed: Option<&Keyed>) -> Result<Option<ReportView>, Error> {
         let Some(given) = self.answered(keyed).await? else { return Ok(None) };
-        let (store, Some(id)) = (self.store().clone(), given.answer.submission) else { return Ok(None) };
-        let view = tokio::task::spawn_blocking(move || Recorded::find(&store, &id, i64::MAX)).await.map_err(|_e| Error::Busy(super::writer::stopping()))??;
+        let (store, Some(id)) = (self.store().clone(), given.answer.submission) else {
+            return Ok(None);
+        };
+        let view = tokio::task::spawn_blocking(move || Recorded::find(&store, &id, i64::MAX))
+            .await
+            .map_err(|_e| Error::Busy(super::writer::stopping()))??;
         Ok(Some(view.view()))
     }
 }
 
 /// An envelope with the name by which the report is known.
 fn named(report: &Report, envelope: Envelope) -> Envelope {
-    let reference = envelope.reference.or_else(|| report.kept.file_name.clone()).or_else(|| report.title());
-    Envelope { source_kind: Some(envelope.source_kind.unwrap_or_else(|| "report".to_owned())), reference, ..envelope }
+    let reference =
+        envelope.reference.or_else(|| report.kept.file_name.clone()).or_else(|| report.title());
+    Envelope {
+        source_kind: Some(envelope.source_kind.unwrap_or_else(|| "report".to_owned())),
+        reference,
+        ..envelope
+    }
 }
 
 /// What a reading comes to, with its places counted in characters.
-fn kept(file: &ReportFile, document: Document, reading: &Reading, findings: Vec<FindingView>, frame: &Frame, (unit, period): (usize, Period)) -> Report {
+fn kept(
+    file: &ReportFile,
+    document: Document,
+    reading: &Reading,
+    findings: Vec<FindingView>,
+    frame: &Frame,
+    (unit, period): (usize, Period),
+) -> Report {
     let places = Places::new(&document.text);
-    let figures: Vec<KeptFigure> = reading.figures.iter().map(|found| KeptFigure::new(found, &places, frame)).collect();
-    let unclaimed = reading.unclaimed.iter().map(|number| KeptUnclaimed::new(number, &places)).collect();
+    let figures: Vec<KeptFigure> =
+        reading.figures.iter().map(|found| KeptFigure::new(found, &places, frame)).collect();
+    let unclaimed =
+        reading.unclaimed.iter().map(|number| KeptUnclaimed::new(number, &places)).collect();
     let month = period.step() == Step::Month;
-    let to_record = reading.figures.iter().enumerate().filter(|(_, found)| month && found.role == Role::Figure);
+    let to_record =
+        reading.figures.iter().enumerate().filter(|(_, found)| month && found.role == Role::Figure);
     let found = to_record.map(|(n, found)| FoundObservation {
         measure: found.measure.clone(),
         unit: frame.units.code(found.unit).to_owned(),
@@ -260,11 +351,22 @@ fn kept(file: &ReportFile, document: Document, reading: &Reading, findings: Vec<
         unclaimed,
         text: document.text,
     };
-    Report { kept, found, findings, month, closed: month && frame.closed.contains_key(&period.last()) }
+    Report {
+        kept,
+        found,
+        findings,
+        month,
+        closed: month && frame.closed.contains_key(&period.last()),
+    }
 }
 
 /// The unit and the period of a report: those given, else those that its head says.
-fn whose_and_when(document: &Document, lexicon: &Lexicon, query: &ReportQuery, frame: &Frame) -> Result<(usize, Period), Error> {
+fn whose_and_when(
+    document: &Document,
+    lexicon: &Lexicon,
+    query: &ReportQuery,
+    frame: &Frame,
+) -> Result<(usize, Period), Error> {
     let mut faults = Vec::new();
     let period = query.period.or_else(|| title::period(document));
     match period {
@@ -280,11 +382,18 @@ fn whose_and_when(document: &Document, lexicon: &Lexicon, query: &ReportQuery, f
     }
     let month = period.map_or_else(|| frame.clock.this_month(), Period::last);
     let unit = match &query.unit {
-        Some(code) => frame.units.position(code).or_else(|| match frame.units.with_official_code(code, month).as_slice() {
-            [one] => Some(*one),
-            [] | [_, _, ..] => None,
+        Some(code) => frame.units.position(code).or_else(|| {
+            match frame.units.with_official_code(code, month).as_slice() {
+                [one] => Some(*one),
+                [] | [_, _, ..] => None,
+            }
         }),
-        None => title::unit(document, lexicon, &frame.units, period.unwrap_or_else(|| Period::containing(Step::Month, month))),
+        None => title::unit(
+            document,
+            lexicon,
+            &frame.units,
+            period.unwrap_or_else(|| Period::containing(Step::Month, month)),
+        ),
     };
     match (unit, &query.unit) {
         (None, Some(code)) => {
@@ -324,9 +433,18 @@ impl Recorded {
             return Err(unknown(id));
         }
         let text = store.report(record.revision.revision, &record.submission.id.to_lowercase())?;
-        let Some(text) = text else { return Err(Error::NotFound(format!("the submission {} was not read from a report", quoted(id)))) };
-        let kept = serde_json::from_str(&text)
-            .map_err(|_e| Error::NotFound("what was kept of this report cannot be read by this version of the service".to_owned()))?;
+        let Some(text) = text else {
+            return Err(Error::NotFound(format!(
+                "the submission {} was not read from a report",
+                quoted(id)
+            )));
+        };
+        let kept = serde_json::from_str(&text).map_err(|_e| {
+            Error::NotFound(
+                "what was kept of this report cannot be read by this version of the service"
+                    .to_owned(),
+            )
+        })?;
         Ok(Self {
             kept,
             revision: record.revision.revision,

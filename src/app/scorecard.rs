@@ -143,9 +143,13 @@ impl Moment {
         let unit = position(&state, &query.unit)?;
         let geography = self.geography(query.of_today);
         let (rows, points): (Vec<ScorecardRow>, Vec<Option<f64>>) =
-            measures(&state, unit, query.period).iter().filter_map(|measure| row(&state, geography, measure, unit, query.period)).unzip();
+            measures(&state, unit, query.period)
+                .iter()
+                .filter_map(|measure| row(&state, geography, measure, unit, query.period))
+                .unzip();
         let document = state.units.get(unit).map(|unit| unit.document.clone());
-        let (name, kind) = document.map(|document| (document.name, document.kind)).unwrap_or_default();
+        let (name, kind) =
+            document.map(|document| (document.name, document.kind)).unwrap_or_default();
         Ok(ScorecardView {
             revision: state.revision,
             unit: query.unit.clone(),
@@ -162,23 +166,42 @@ impl Moment {
 fn measures(state: &State, unit: usize, period: Period) -> Vec<Measure> {
     let catalogue = &state.catalogue;
     let whole = |code: &str| Measure { code: code.to_owned(), members: Members::none() };
-    let in_force = |measure: &&Measure| state.targets.in_force(&state.units, measure, unit, period.last()).is_some();
-    let targets: BTreeSet<&Measure> = state.targets.measures().into_iter().filter(in_force).collect();
+    let in_force = |measure: &&Measure| {
+        state.targets.in_force(&state.units, measure, unit, period.last()).is_some()
+    };
+    let targets: BTreeSet<&Measure> =
+        state.targets.measures().into_iter().filter(in_force).collect();
     let of_kpi = catalogue.kpis.iter().flat_map(|kpi| {
-        let with_members = targets.iter().filter(|measure| measure.code == kpi.code && !measure.members.is_empty()).map(|measure| (*measure).clone());
+        let with_members = targets
+            .iter()
+            .filter(|measure| measure.code == kpi.code && !measure.members.is_empty())
+            .map(|measure| (*measure).clone());
         std::iter::once(whole(&kpi.code)).chain(with_members)
     });
-    let headlines = catalogue.document.indicators.iter().filter(|indicator| indicator.headline).map(|indicator| whole(&indicator.code));
+    let headlines = catalogue
+        .document
+        .indicators
+        .iter()
+        .filter(|indicator| indicator.headline)
+        .map(|indicator| whole(&indicator.code));
     of_kpi.chain(headlines).collect()
 }
 
 /// A row, and the points earned before they are rounded.
-fn row(state: &State, geography: Geography, measure: &Measure, unit: usize, period: Period) -> Option<(ScorecardRow, Option<f64>)> {
+fn row(
+    state: &State,
+    geography: Geography,
+    measure: &Measure,
+    unit: usize,
+    period: Period,
+) -> Option<(ScorecardRow, Option<f64>)> {
     let catalogue = &state.catalogue;
     let program = Program::of_measure(catalogue, &state.view(), measure)?;
-    let mut past: Vec<Period> = std::iter::successors(Some(period), |period| Some(period.back(1))).take(HISTORY).collect();
+    let mut past: Vec<Period> =
+        std::iter::successors(Some(period), |period| Some(period.back(1))).take(HISTORY).collect();
     past.reverse();
-    let series = Series::new(state.source().given_in(geography), &program, unit, *past.first()?, period);
+    let series =
+        Series::new(state.source().given_in(geography), &program, unit, *past.first()?, period);
     let shown = point(state, &series, (measure, &program), unit, period);
     let target = state.targets.in_force(&state.units, measure, unit, period.last());
     let target_code = target.map(|target| target.code.clone());
@@ -197,7 +220,14 @@ fn row(state: &State, geography: Geography, measure: &Measure, unit: usize, peri
         earned: earned.and_then(Shown::new),
         source: document.and_then(|document| document.score.as_ref()?.source.clone()),
     });
-    let of_indicator = || catalogue.document.indicators.iter().find(|document| document.code == measure.code).and_then(|document| document.system.clone());
+    let of_indicator = || {
+        catalogue
+            .document
+            .indicators
+            .iter()
+            .find(|document| document.code == measure.code)
+            .and_then(|document| document.system.clone())
+    };
     let row = ScorecardRow {
         measure: measure.to_string(),
         name: catalogue.label(measure),
@@ -211,15 +241,27 @@ fn row(state: &State, geography: Geography, measure: &Measure, unit: usize, peri
         attainment: attainment.and_then(Shown::new),
         status,
         score,
-        history: past.iter().map(|period| PastValue { period: period.to_string(), value: series.value(*period).and_then(Shown::new) }).collect(),
+        history: past
+            .iter()
+            .map(|period| PastValue {
+                period: period.to_string(),
+                value: series.value(*period).and_then(Shown::new),
+            })
+            .collect(),
     };
     Some((row, earned))
 }
 
 fn total(rows: &[ScorecardRow], points: &[Option<f64>]) -> Option<TotalScore> {
-    let scores: Vec<(&ScoreView, Option<f64>)> = rows.iter().zip(points).filter_map(|(row, earned)| Some((row.score.as_ref()?, *earned))).collect();
+    let scores: Vec<(&ScoreView, Option<f64>)> = rows
+        .iter()
+        .zip(points)
+        .filter_map(|(row, earned)| Some((row.score.as_ref()?, *earned)))
+        .collect();
     let there = scores.iter().filter_map(|(score, earned)| Some(((*earned)?, score.points)));
-    let (earned, possible) = there.fold((0.0, 0.0), |(earned, possible), (some, all)| (earned + some, possible + all.to_f64()));
+    let (earned, possible) = there.fold((0.0, 0.0), |(earned, possible), (some, all)| {
+        (earned + some, possible + all.to_f64())
+    });
     let missing = scores.iter().filter(|(_, earned)| earned.is_none()).count();
     (!scores.is_empty()).then_some(())?;
     Some(TotalScore { earned: Shown::new(earned)?, possible: Shown::new(possible)?, missing })

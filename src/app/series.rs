@@ -198,21 +198,32 @@ impl Moment {
         let state = self.look();
         check(&state, query)?;
         let (units, geography) = (units_of(&state, &query.whose)?, self.geography(query.of_today));
-        let programs: Vec<(&Measure, Program)> =
-            query.measures.iter().filter_map(|measure| Some((measure, Program::of_measure(&state.catalogue, &state.view(), measure)?))).collect();
+        let programs: Vec<(&Measure, Program)> = query
+            .measures
+            .iter()
+            .filter_map(|measure| {
+                Some((measure, Program::of_measure(&state.catalogue, &state.view(), measure)?))
+            })
+            .collect();
         let (from, to) = match query.when {
             When::Span(from, to) => (from, to),
             When::Last(step, count) => {
-                let newest = newest(&state, &query.measures, &units, geography).unwrap_or_else(|| self.month());
+                let newest = newest(&state, &query.measures, &units, geography)
+                    .unwrap_or_else(|| self.month());
                 let last = Period::containing(step, newest);
                 (last.back(count - 1), last)
             }
         };
-        let periods: Vec<Period> = std::iter::successors(Some(from), |period| Some(period.next())).take_while(|period| *period <= to).collect();
+        let periods: Vec<Period> = std::iter::successors(Some(from), |period| Some(period.next()))
+            .take_while(|period| *period <= to)
+            .collect();
         let page = query.limit.min(MAX_POINTS / periods.len().max(1)).max(1);
-        let pairs = programs.iter().flat_map(|(measure, program)| units.iter().map(move |unit| (*measure, program, *unit)));
+        let pairs = programs.iter().flat_map(|(measure, program)| {
+            units.iter().map(move |unit| (*measure, program, *unit))
+        });
         let mut pairs = pairs.skip(query.offset);
-        let view = |(measure, program, unit)| one(&state, geography, (measure, program), unit, &periods);
+        let view =
+            |(measure, program, unit)| one(&state, geography, (measure, program), unit, &periods);
         let series: Vec<SeriesView> = pairs.by_ref().take(page).map(view).collect();
         let next_offset = pairs.next().map(|_| query.offset + page);
         Ok(SeriesPage { revision: state.revision, next_offset, series })
@@ -220,30 +231,68 @@ impl Moment {
 }
 
 /// The series of a measure of a unit over periods of one step.
-pub(super) fn one(state: &State, geography: Geography, (measure, program): (&Measure, &Program), unit: usize, periods: &[Period]) -> SeriesView {
-    let (Some(from), Some(to)) = (periods.first(), periods.last()) else { return empty(state, measure, unit) };
+pub(super) fn one(
+    state: &State,
+    geography: Geography,
+    (measure, program): (&Measure, &Program),
+    unit: usize,
+    periods: &[Period],
+) -> SeriesView {
+    let (Some(from), Some(to)) = (periods.first(), periods.last()) else {
+        return empty(state, measure, unit);
+    };
     let series = Series::new(state.source().given_in(geography), program, unit, *from, *to);
     SeriesView {
         step: from.step().name(),
-        points: periods.iter().map(|period| point(state, &series, (measure, program), unit, *period)).collect(),
+        points: periods
+            .iter()
+            .map(|period| point(state, &series, (measure, program), unit, *period))
+            .collect(),
         ..empty(state, measure, unit)
     }
 }
 
 /// One point of a series, with what was stated and noted beside it.
-pub(super) fn point(state: &State, series: &Series<'_>, (measure, program): (&Measure, &Program), unit: usize, period: Period) -> PointView {
-    let id = state.measures.id(measure).filter(|_| program.computed && period.step() == Step::Month);
-    let stated = id.and_then(|id| state.cube.stated(id, unit, period.first())).map(|stamped| stamped.written);
-    PointView::new(&series.point(period), stated, notes(state, series.source(), measure, unit, period))
+pub(super) fn point(
+    state: &State,
+    series: &Series<'_>,
+    (measure, program): (&Measure, &Program),
+    unit: usize,
+    period: Period,
+) -> PointView {
+    let id =
+        state.measures.id(measure).filter(|_| program.computed && period.step() == Step::Month);
+    let stated = id
+        .and_then(|id| state.cube.stated(id, unit, period.first()))
+        .map(|stamped| stamped.written);
+    PointView::new(
+        &series.point(period),
+        stated,
+        notes(state, series.source(), measure, unit, period),
+    )
 }
 
 /// The notes beside a point: on the unit, and in the units of today on those that speak for it.
-fn notes(state: &State, source: &Source<'_>, measure: &Measure, unit: usize, period: Period) -> Vec<String> {
+fn notes(
+    state: &State,
+    source: &Source<'_>,
+    measure: &Measure,
+    unit: usize,
+    period: Period,
+) -> Vec<String> {
     let mut units = BTreeSet::from([unit]);
     if source.geography != Geography::AsReported {
-        units.extend([period.first(), period.last()].into_iter().flat_map(|month| source.speakers(unit, month)));
+        units.extend(
+            [period.first(), period.last()]
+                .into_iter()
+                .flat_map(|month| source.speakers(unit, month)),
+        );
     }
-    units.into_iter().flat_map(|unit| state.annotations.beside(measure, state.units.code(unit), period)).map(|note| note.text.clone()).collect()
+    units
+        .into_iter()
+        .flat_map(|unit| state.annotations.beside(measure, state.units.code(unit), period))
+        .map(|note| note.text.clone())
+        .collect()
 }
 
 fn empty(state: &State, measure: &Measure, unit: usize) -> SeriesView {
@@ -258,21 +307,34 @@ fn empty(state: &State, measure: &Measure, unit: usize) -> SeriesView {
 
 /// What is wrong with a measure that is asked for.
 pub(super) fn measure_faults(state: &State, measure: &Measure) -> impl Iterator<Item = Fault> {
-    state.catalogue.measure_faults(measure).into_iter().map(|(code, detail)| Fault::new("/measure", code, detail))
+    state
+        .catalogue
+        .measure_faults(measure)
+        .into_iter()
+        .map(|(code, detail)| Fault::new("/measure", code, detail))
 }
 
 fn check(state: &State, query: &SeriesQuery) -> Result<(), Error> {
-    let mut faults: Vec<Fault> = query.measures.iter().flat_map(|measure| measure_faults(state, measure)).collect();
+    let mut faults: Vec<Fault> =
+        query.measures.iter().flat_map(|measure| measure_faults(state, measure)).collect();
     if query.measures.is_empty() {
         faults.push(Fault::new("/measure", "missing", "name at least one measure"));
     }
     let named = if let Whose::Units(units) = &query.whose { units.len() } else { 1 };
     if query.measures.len() > MAX_NAMED || named > MAX_NAMED {
-        faults.push(Fault::new("/measure", "too_many", format!("at most {MAX_NAMED} measures and {MAX_NAMED} units are named in one query")));
+        faults.push(Fault::new(
+            "/measure",
+            "too_many",
+            format!("at most {MAX_NAMED} measures and {MAX_NAMED} units are named in one query"),
+        ));
     }
     let months = match query.when {
         When::Span(from, to) if from.step() != to.step() => {
-            faults.push(Fault::new("/to", "steps_differ", "from and to are periods of the same step"));
+            faults.push(Fault::new(
+                "/to",
+                "steps_differ",
+                "from and to are periods of the same step",
+            ));
             1
         }
         When::Span(from, to) if to < from => {
@@ -284,10 +346,16 @@ fn check(state: &State, query: &SeriesQuery) -> Result<(), Error> {
             faults.push(Fault::new("/last", "out_of_range", "last is at least 1"));
             1
         }
-        When::Last(step, count) => count.saturating_mul(if step == Step::NineMonths { 12 } else { step.months() }),
+        When::Last(step, count) => {
+            count.saturating_mul(if step == Step::NineMonths { 12 } else { step.months() })
+        }
     };
     if months > MAX_MONTHS {
-        faults.push(Fault::new("/from", "span_too_long", format!("{months} months are asked for, {MAX_MONTHS} are the bound")));
+        faults.push(Fault::new(
+            "/from",
+            "span_too_long",
+            format!("{months} months are asked for, {MAX_MONTHS} are the bound"),
+        ));
     }
     if faults.is_empty() { Ok(()) } else { Err(Error::Invalid(faults)) }
 }
@@ -296,19 +364,44 @@ fn units_of(state: &State, whose: &Whose) -> Result<Vec<usize>, Error> {
     match whose {
         Whose::Units(codes) => codes.iter().map(|code| position(state, code)).collect(),
         Whose::ChildrenOf(code) => Ok(state.units.children(position(state, code)?).collect()),
-        Whose::DescendantsOf(code) => Ok(state.units.subtree(position(state, code)?).skip(1).collect()),
+        Whose::DescendantsOf(code) => {
+            Ok(state.units.subtree(position(state, code)?).skip(1).collect())
+        }
     }
 }
 
 /// The newest month in which anything is recorded that the measures are made of, at the units or below, or at what they go back to.
-fn newest(state: &State, measures: &[Measure], units: &[usize], geography: Geography) -> Option<Month> {
+fn newest(
+    state: &State,
+    measures: &[Measure],
+    units: &[usize],
+    geography: Geography,
+) -> Option<Month> {
     let mut codes: Vec<&str> = Vec::new();
     for measure in measures {
         codes.push(&measure.code);
-        codes.extend(state.catalogue.kpi(&measure.code).into_iter().flat_map(|kpi| kpi.formula.references()).map(|reference| reference.indicator.as_str()));
+        codes.extend(
+            state
+                .catalogue
+                .kpi(&measure.code)
+                .into_iter()
+                .flat_map(|kpi| kpi.formula.references())
+                .map(|reference| reference.indicator.as_str()),
+        );
     }
-    let columns: Vec<usize> = state.measures.iter().filter(|(_, measure)| codes.contains(&measure.code.as_str())).map(|(id, _)| id).collect();
-    let lines = units.iter().flat_map(|unit| if geography == Geography::AsReported { vec![*unit] } else { state.units.line(*unit) });
+    let columns: Vec<usize> = state
+        .measures
+        .iter()
+        .filter(|(_, measure)| codes.contains(&measure.code.as_str()))
+        .map(|(id, _)| id)
+        .collect();
+    let lines = units.iter().flat_map(|unit| {
+        if geography == Geography::AsReported { vec![*unit] } else { state.units.line(*unit) }
+    });
     let below = lines.flat_map(|unit| state.units.subtree(unit));
-    below.flat_map(|unit| columns.iter().filter_map(move |column| state.cube.row(*column, unit).last())).max()
+    below
+        .flat_map(|unit| {
+            columns.iter().filter_map(move |column| state.cube.row(*column, unit).last())
+        })
+        .max()
 }

@@ -43,7 +43,9 @@ impl Frame {
     /// Whether it still is what a state has.
     #[must_use]
     pub fn is_of(&self, state: &State) -> bool {
-        Arc::ptr_eq(&self.catalogue, &state.catalogue) && Arc::ptr_eq(&self.units, &state.units) && Arc::ptr_eq(&self.closed, &state.closed)
+        Arc::ptr_eq(&self.catalogue, &state.catalogue)
+            && Arc::ptr_eq(&self.units, &state.units)
+            && Arc::ptr_eq(&self.closed, &state.closed)
     }
 }
 
@@ -111,7 +113,9 @@ impl News {
         let Some(last) = rows.last() else { return Ok(None) };
         let head = Head { revision: last.revision, recorded_at: last.recorded_at };
         // Keys are no part of the state.
-        let declares = rows.iter().any(|row| !matches!(row.kind.as_str(), "submission" | "withdrawal" | super::keys::REVISION));
+        let declares = rows.iter().any(|row| {
+            !matches!(row.kind.as_str(), "submission" | "withdrawal" | super::keys::REVISION)
+        });
         let mut figures = Vec::new();
         store.replay(revision, head.revision, &mut |row| figures.push(row))?;
         let declared = if declares { Some(Declared::at(store, head.revision)?) } else { None };
@@ -135,7 +139,10 @@ impl State {
     /// As for [`State::load`].
     pub fn at(store: &Store, head: Head) -> Result<Self, Error> {
         let declared = Declared::at(store, head.revision)?;
-        let book = Arc::new(RuleBook::new(&declared.catalogue, &View { measures: &Measures::default(), cube: &Cube::default(), overlay: None }));
+        let book = Arc::new(RuleBook::new(
+            &declared.catalogue,
+            &View { measures: &Measures::default(), cube: &Cube::default(), overlay: None },
+        ));
         let mut state = Self {
             clock: Clock::default(),
             revision: head.revision,
@@ -175,7 +182,8 @@ impl State {
         self.number(news.measures)?;
         let mut entries = Vec::with_capacity(news.figures.len());
         for row in &news.figures {
-            let entry = entry(row, &self.units).ok_or_else(|| corrupt("a figure names a unit or month that does not exist"))?;
+            let entry = entry(row, &self.units)
+                .ok_or_else(|| corrupt("a figure names a unit or month that does not exist"))?;
             self.put(&entry, self.decimals(entry.measure), row.revision);
             entries.push(entry);
         }
@@ -206,16 +214,27 @@ impl State {
 
     /// Puts declarations in place. What the catalogue no longer knows lies still until it does again.
     pub fn declare(&mut self, declarations: Declarations) {
-        let given = declarations.targets.values().filter_map(|target| self.catalogue.target("", target).ok()).collect();
+        let given = declarations
+            .targets
+            .values()
+            .filter_map(|target| self.catalogue.target("", target).ok())
+            .collect();
         self.targets = Arc::new(Targets::new(&self.catalogue.targets, given));
-        self.annotations = Arc::new(Annotations::new(declarations.annotations.values().filter_map(|note| AnnotationDocument::checked(note).ok()).collect()));
+        self.annotations = Arc::new(Annotations::new(
+            declarations
+                .annotations
+                .values()
+                .filter_map(|note| AnnotationDocument::checked(note).ok())
+                .collect(),
+        ));
         self.declared = Arc::new(declarations);
     }
 
     /// The newest month in which units of a stretch have a figure of an indicator.
     #[must_use]
     pub fn newest(&self, units: Range<usize>) -> Option<Month> {
-        let rows = self.measures.iter().flat_map(|(id, _)| units.clone().map(move |unit| (id, unit)));
+        let rows =
+            self.measures.iter().flat_map(|(id, _)| units.clone().map(move |unit| (id, unit)));
         rows.filter_map(|(id, unit)| self.cube.row(id, unit).last()).max()
     }
 
@@ -224,8 +243,19 @@ impl State {
     #[must_use]
     pub fn newest_whole(&self, units: Range<usize>) -> Option<Month> {
         let newest = self.newest(units.clone())?;
-        let reported = |month: Month| units.clone().filter(|unit| self.measures.iter().any(|(id, _)| self.cube.row(id, *unit).at(month).is_some())).count();
-        Some(if reported(newest) * 2 < reported(newest.plus(-1)) { newest.plus(-1) } else { newest })
+        let reported = |month: Month| {
+            units
+                .clone()
+                .filter(|unit| {
+                    self.measures.iter().any(|(id, _)| self.cube.row(id, *unit).at(month).is_some())
+                })
+                .count()
+        };
+        Some(if reported(newest) * 2 < reported(newest.plus(-1)) {
+            newest.plus(-1)
+        } else {
+            newest
+        })
     }
 
     /// Finds the findings anew that figures have to do with.
@@ -244,7 +274,12 @@ impl State {
     /// What a submission is parsed against.
     #[must_use]
     pub fn frame(&self) -> Frame {
-        Frame { clock: self.clock.clone(), catalogue: Arc::clone(&self.catalogue), units: Arc::clone(&self.units), closed: Arc::clone(&self.closed) }
+        Frame {
+            clock: self.clock.clone(),
+            catalogue: Arc::clone(&self.catalogue),
+            units: Arc::clone(&self.units),
+            closed: Arc::clone(&self.closed),
+        }
     }
 
     /// The figures, with nothing laid over them.
@@ -263,8 +298,17 @@ impl State {
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when figures no longer fit; callers check that before.
-    pub fn reframe(&mut self, catalogue: Catalogue, version: i64, units: Units) -> Result<(), Error> {
-        let places: Vec<usize> = self.units.iter().map(|unit| units.position_of_number(unit.number).unwrap_or(usize::MAX)).collect();
+    pub fn reframe(
+        &mut self,
+        catalogue: Catalogue,
+        version: i64,
+        units: Units,
+    ) -> Result<(), Error> {
+        let places: Vec<usize> = self
+            .units
+            .iter()
+            .map(|unit| units.position_of_number(unit.number).unwrap_or(usize::MAX))
+            .collect();
         let moved = places.iter().enumerate().any(|(old, new)| old != *new);
         if places.contains(&usize::MAX) {
             return Err(corrupt("a unit has gone from the ledger"));
@@ -279,7 +323,8 @@ impl State {
                 return Err(corrupt("a figure has more decimals than its indicator"));
             }
         }
-        (self.catalogue, self.catalogue_version, self.units) = (Arc::new(catalogue), version, Arc::new(units));
+        (self.catalogue, self.catalogue_version, self.units) =
+            (Arc::new(catalogue), version, Arc::new(units));
         self.declare((*self.declared).clone());
         Ok(())
     }
@@ -311,7 +356,8 @@ impl State {
     fn number(&mut self, rows: Vec<MeasureRow>) -> Result<(), Error> {
         let known = self.measures.len();
         for row in rows {
-            let members = Members::parse(&row.members).map_err(|_e| corrupt("a measure's members cannot be read"))?;
+            let members = Members::parse(&row.members)
+                .map_err(|_e| corrupt("a measure's members cannot be read"))?;
             let id = self.measures.intern(&Measure { code: row.code, members });
             if i64::try_from(id).ok() != Some(row.id) {
                 return Err(corrupt("the dictionary of measures has a gap"));
@@ -326,11 +372,14 @@ impl State {
     }
 
     fn read_figures(&mut self, store: &Store) -> Result<(), Error> {
-        let decimals: Vec<Option<u32>> = (0..self.measures.len()).map(|measure| self.decimals(measure)).collect();
+        let decimals: Vec<Option<u32>> =
+            (0..self.measures.len()).map(|measure| self.decimals(measure)).collect();
         let units = Arc::clone(&self.units);
         let mut broken = false;
         store.replay(0, self.revision, &mut |row: ObservationRow| match entry(&row, &units) {
-            Some(entry) => self.put(&entry, decimals.get(entry.measure).copied().flatten(), row.revision),
+            Some(entry) => {
+                self.put(&entry, decimals.get(entry.measure).copied().flatten(), row.revision)
+            }
             None => broken = true,
         })?;
         if broken {
@@ -359,20 +408,28 @@ impl Declared {
         let (catalogue, version) = match store.catalogue_at(revision)? {
             None => (Catalogue::default(), 0),
             Some(row) => {
-                let value = serde_json::from_str(&row.document).map_err(|_e| corrupt("the catalogue cannot be read"))?;
+                let value = serde_json::from_str(&row.document)
+                    .map_err(|_e| corrupt("the catalogue cannot be read"))?;
                 let checked = CatalogueDocument::from_value(value).and_then(Catalogue::new);
                 (checked.map_err(|faults| inconsistent("the catalogue", &faults))?, row.version)
             }
         };
         let mut documents: Vec<(i64, UnitDocument)> = Vec::new();
         for row in store.units_at(revision)? {
-            documents.push((row.number, serde_json::from_str(&row.document).map_err(|_e| corrupt("a unit cannot be read"))?));
+            documents.push((
+                row.number,
+                serde_json::from_str(&row.document)
+                    .map_err(|_e| corrupt("a unit cannot be read"))?,
+            ));
         }
         documents.sort_by_key(|(number, _)| *number);
         let units = Units::new(documents).map_err(|faults| inconsistent("the units", &faults))?;
         let mut closed = Closed::new();
         for row in store.closings_at(revision)? {
-            let month = i32::try_from(row.month).ok().and_then(Month::from_number).ok_or_else(|| corrupt("a month was closed that does not exist"))?;
+            let month = i32::try_from(row.month)
+                .ok()
+                .and_then(Month::from_number)
+                .ok_or_else(|| corrupt("a month was closed that does not exist"))?;
             if row.closed {
                 closed.insert(month, row.revision)
             } else {
@@ -380,15 +437,22 @@ impl Declared {
             };
         }
         let unreadable = || corrupt("a target or an annotation cannot be read");
-        let declarations = Declarations::of(store.declarations_at(revision)?).ok_or_else(unreadable)?;
+        let declarations =
+            Declarations::of(store.declarations_at(revision)?).ok_or_else(unreadable)?;
         Ok(Self { catalogue, version, units, closed, declarations })
     }
 }
 
 fn corrupt(sentence: &str) -> Error {
-    Error::Store(StoreError::Corrupt { sentence: format!("The ledger contradicts itself: {sentence}."), source: None })
+    Error::Store(StoreError::Corrupt {
+        sentence: format!("The ledger contradicts itself: {sentence}."),
+        source: None,
+    })
 }
 
 fn inconsistent(what: &str, faults: &[Fault]) -> Error {
-    corrupt(&format!("{what} has faults, the first: {}", faults.first().map(ToString::to_string).unwrap_or_default()))
+    corrupt(&format!(
+        "{what} has faults, the first: {}",
+        faults.first().map(ToString::to_string).unwrap_or_default()
+    ))
 }

@@ -18,7 +18,9 @@ use crate::domain::cube::{Overlay, View};
 use crate::domain::fault::Fault;
 use crate::domain::measure::Measure;
 use crate::domain::number::Written;
-use crate::domain::observation::{Counts, Effect, NewFigure, Parser, Place, RawNumber, RawObservation, RawText, Submission};
+use crate::domain::observation::{
+    Counts, Effect, NewFigure, Parser, Place, RawNumber, RawObservation, RawText, Submission,
+};
 use crate::domain::period::Month;
 use crate::domain::rules::{CheckAt, Finding, RuleBook};
 use crate::domain::value::Source;
@@ -38,7 +40,12 @@ pub(super) struct Judged {
 ///
 /// # Errors
 /// The `error` rules it breaks; then nothing of it stays.
-pub(super) fn judge(state: &State, submission: &Submission, overlay: &mut Overlay, book: &mut Option<RuleBook>) -> Result<Judged, Error> {
+pub(super) fn judge(
+    state: &State,
+    submission: &Submission,
+    overlay: &mut Overlay,
+    book: &mut Option<RuleBook>,
+) -> Result<Judged, Error> {
     let strict = state.catalogue.rules.iter().any(|rule| rule.severity == Severity::Error);
     let before = strict.then(|| overlay.clone());
     let known = overlay.new_measures().len();
@@ -52,17 +59,29 @@ pub(super) fn judge(state: &State, submission: &Submission, overlay: &mut Overla
     effect.named.iter().for_each(|entry| rules.touched_by(&source, entry, &mut checks));
     checks.sort_unstable();
     checks.dedup();
-    let outcomes: Vec<(CheckAt, Option<Finding>)> = checks.into_iter().map(|check| (check, rules.evaluate(&source, &check))).collect();
-    let findings: Vec<FindingView> = outcomes.iter().filter_map(|(_, found)| Some(FindingView::new(found.as_ref()?, &state.units))).collect();
+    let outcomes: Vec<(CheckAt, Option<Finding>)> =
+        checks.into_iter().map(|check| (check, rules.evaluate(&source, &check))).collect();
+    let findings: Vec<FindingView> = outcomes
+        .iter()
+        .filter_map(|(_, found)| Some(FindingView::new(found.as_ref()?, &state.units)))
+        .collect();
     if let Some(before) = before {
         let broken: Vec<Fault> = outcomes
             .iter()
-            .filter_map(|(_, found)| found.as_ref().filter(|finding| finding.severity == Severity::Error))
+            .filter_map(|(_, found)| {
+                found.as_ref().filter(|finding| finding.severity == Severity::Error)
+            })
             .map(|finding| {
                 Fault::new(
                     "/observations",
                     "rule_broken",
-                    format!("{} of {} in {}: {}", finding.rule, state.units.code(finding.unit), finding.month, finding.detail.1),
+                    format!(
+                        "{} of {} in {}: {}",
+                        finding.rule,
+                        state.units.code(finding.unit),
+                        finding.month,
+                        finding.detail.1
+                    ),
                 )
             })
             .collect();
@@ -100,7 +119,13 @@ pub struct Receipt {
 
 impl Receipt {
     pub(super) fn unchanged(judged: &Judged, revision: i64) -> Self {
-        Self { submission: None, revision: Some(revision), recorded_at: None, counts: judged.effect.counts, findings: judged.findings.clone() }
+        Self {
+            submission: None,
+            revision: Some(revision),
+            recorded_at: None,
+            counts: judged.effect.counts,
+            findings: judged.findings.clone(),
+        }
     }
 
     pub(super) fn recorded(judged: &Judged, commit: &Commit) -> Self {
@@ -196,8 +221,15 @@ impl FoundObservation {
             indicator: text(&self.measure.code),
             unit: text(&self.unit),
             period: text(&self.month.to_string()),
-            dimensions: self.measure.members.iter().map(|(dimension, member)| (Cow::Owned(dimension.to_owned()), text(member))).collect(),
-            value: self.value.map_or(RawNumber::Null, |value| RawNumber::Digits(Cow::Owned(value.to_string()))),
+            dimensions: self
+                .measure
+                .members
+                .iter()
+                .map(|(dimension, member)| (Cow::Owned(dimension.to_owned()), text(member)))
+                .collect(),
+            value: self
+                .value
+                .map_or(RawNumber::Null, |value| RawNumber::Digits(Cow::Owned(value.to_string()))),
         }
     }
 }
@@ -206,16 +238,26 @@ impl FoundObservation {
 fn at_their_places(error: Error, found: &[FoundObservation]) -> Error {
     let placed = |faults: Vec<Fault>| {
         let place = |fault: Fault| {
-            let rest = fault.pointer.strip_prefix("/observations/").map(|rest| rest.split('/').next().unwrap_or_default());
-            let place = rest.and_then(|number| number.parse::<usize>().ok()).and_then(|number| found.get(number)).map(|found| found.place.clone());
+            let rest = fault
+                .pointer
+                .strip_prefix("/observations/")
+                .map(|rest| rest.split('/').next().unwrap_or_default());
+            let place = rest
+                .and_then(|number| number.parse::<usize>().ok())
+                .and_then(|number| found.get(number))
+                .map(|found| found.place.clone());
             place.map_or_else(|| fault.clone(), |pointer| Fault { pointer, ..fault.clone() })
         };
         faults.into_iter().map(place).collect()
     };
     match error {
         Error::Invalid(faults) => Error::Invalid(placed(faults)),
-        Error::Conflict { detail, obstacles } => Error::Conflict { detail, obstacles: placed(obstacles) },
-        Error::Forbidden { detail, obstacles } => Error::Forbidden { detail, obstacles: placed(obstacles) },
+        Error::Conflict { detail, obstacles } => {
+            Error::Conflict { detail, obstacles: placed(obstacles) }
+        }
+        Error::Forbidden { detail, obstacles } => {
+            Error::Forbidden { detail, obstacles: placed(obstacles) }
+        }
         other @ (Error::Malformed(_)
         | Error::NotFound(_)
         | Error::TooLarge(_)
@@ -229,10 +271,15 @@ fn at_their_places(error: Error, found: &[FoundObservation]) -> Error {
 }
 
 impl Body {
-    pub(super) fn parse(&self, frame: &Frame, by: &Identity) -> Result<(Submission, Envelope), Error> {
+    pub(super) fn parse(
+        &self,
+        frame: &Frame,
+        by: &Identity,
+    ) -> Result<(Submission, Envelope), Error> {
         let mut parser = frame.parser();
         let envelope = match self {
-            Self::Json(bytes) => json::read(bytes, &mut parser).map_err(|Unreadable(detail)| Error::Malformed(detail))?,
+            Self::Json(bytes) => json::read(bytes, &mut parser)
+                .map_err(|Unreadable(detail)| Error::Malformed(detail))?,
             Self::Csv(bytes, envelope) => {
                 csv::read(bytes, &frame.catalogue, &mut parser);
                 envelope.faults().into_iter().for_each(|fault| parser.fault(fault));
@@ -241,7 +288,8 @@ impl Body {
             Self::Found(found, envelope) | Self::Report(found, envelope, _) => {
                 found.iter().enumerate().for_each(|(index, found)| parser.push(&found.raw(index)));
                 envelope.faults().into_iter().for_each(|fault| parser.fault(fault));
-                let submission = finish_by(parser, envelope, Some((by, frame))).map_err(|error| at_their_places(error, found))?;
+                let submission = finish_by(parser, envelope, Some((by, frame)))
+                    .map_err(|error| at_their_places(error, found))?;
                 return Ok((submission, envelope.clone()));
             }
         };
@@ -270,7 +318,11 @@ pub(crate) fn finish(parser: Parser<'_>, envelope: &Envelope) -> Result<Submissi
 }
 
 /// The same by somebody: one who may not change a month that is closed is not asked for a reason.
-fn finish_by(mut parser: Parser<'_>, envelope: &Envelope, by: Option<(&Identity, &Frame)>) -> Result<Submission, Error> {
+fn finish_by(
+    mut parser: Parser<'_>,
+    envelope: &Envelope,
+    by: Option<(&Identity, &Frame)>,
+) -> Result<Submission, Error> {
     let in_closed = parser.in_closed();
     let submission = parser.finish().map_err(Error::Invalid)?;
     if let Some((by, frame)) = by {
@@ -285,14 +337,27 @@ fn without_reason(in_closed: Vec<Fault>, reason: Option<&str>) -> Result<(), Err
     if in_closed.is_empty() || reason.is_some_and(|reason| !reason.trim().is_empty()) {
         return Ok(());
     }
-    Err(Error::Conflict { detail: "figures of closed months change only with a reason; nothing was recorded".to_owned(), obstacles: in_closed })
+    Err(Error::Conflict {
+        detail: "figures of closed months change only with a reason; nothing was recorded"
+            .to_owned(),
+        obstacles: in_closed,
+    })
 }
 
 /// Refuses a withdrawal of figures of closed months without a reason.
-pub(super) fn standing_in_closed(state: &State, submission: &Submission, reason: Option<&str>) -> Result<(), Error> {
-    let closed = submission.figures.iter().filter(|figure| state.closed.contains_key(&figure.month));
+pub(super) fn standing_in_closed(
+    state: &State,
+    submission: &Submission,
+    reason: Option<&str>,
+) -> Result<(), Error> {
+    let closed =
+        submission.figures.iter().filter(|figure| state.closed.contains_key(&figure.month));
     let fault = |figure: &NewFigure| {
-        let detail = format!("{} of {} is closed; withdrawing a figure of it needs a reason", figure.month, state.units.code(figure.unit));
+        let detail = format!(
+            "{} of {} is closed; withdrawing a figure of it needs a reason",
+            figure.month,
+            state.units.code(figure.unit)
+        );
         Fault::new("/reason", "month_closed", detail)
     };
     without_reason(closed.map(fault).collect(), reason)
@@ -310,8 +375,15 @@ impl App {
             let (submission, _) = body.parse(&frame, &by)?;
             let state = self.state();
             if frame.is_of(&state) {
-                let judged = judge(&state, &submission, &mut Overlay::over(&state.measures), &mut None)?;
-                return Ok(Receipt { submission: None, revision: None, recorded_at: None, counts: judged.effect.counts, findings: judged.findings });
+                let judged =
+                    judge(&state, &submission, &mut Overlay::over(&state.measures), &mut None)?;
+                return Ok(Receipt {
+                    submission: None,
+                    revision: None,
+                    recorded_at: None,
+                    counts: judged.effect.counts,
+                    findings: judged.findings,
+                });
             }
         }
     }
@@ -328,7 +400,12 @@ impl App {
     ///
     /// # Errors
     /// As for [`App::submit`], and a key that was used for another body.
-    pub async fn submit_keyed(&self, body: &Body, by: impl Into<Identity>, keyed: Option<&Keyed>) -> Result<Given<Receipt>, Error> {
+    pub async fn submit_keyed(
+        &self,
+        body: &Body,
+        by: impl Into<Identity>,
+        keyed: Option<&Keyed>,
+    ) -> Result<Given<Receipt>, Error> {
         let by = by.into();
         let mut fresh = false;
         loop {
@@ -346,7 +423,15 @@ impl App {
                 }
                 Ok(parsed) => parsed,
             };
-            let answer = self.hand_over(Handed { kept: body.kept(), submission, frame, envelope, by: &by, withdraws: None, keyed: keyed.cloned() })?;
+            let answer = self.hand_over(Handed {
+                kept: body.kept(),
+                submission,
+                frame,
+                envelope,
+                by: &by,
+                withdraws: None,
+                keyed: keyed.cloned(),
+            })?;
             match answer.await.unwrap_or_else(|_stopped| Err(Error::Busy(stopping())))? {
                 Reply::Done(given) => return Ok(given),
                 Reply::Stale => {}
@@ -355,25 +440,56 @@ impl App {
     }
 
     /// The first answer to a key, read off the async threads.
-    pub(super) async fn answered(&self, keyed: Option<&Keyed>) -> Result<Option<Given<Receipt>>, Error> {
+    pub(super) async fn answered(
+        &self,
+        keyed: Option<&Keyed>,
+    ) -> Result<Option<Given<Receipt>>, Error> {
         let Some(keyed) = keyed.cloned() else { return Ok(None) };
         let store = self.store().clone();
-        tokio::task::spawn_blocking(move || keyed.answered(&store)).await.map_err(|_e| Error::Busy(stopping()))?
+        tokio::task::spawn_blocking(move || keyed.answered(&store))
+            .await
+            .map_err(|_e| Error::Busy(stopping()))?
     }
 
     /// Hands a submission that was parsed already to the writer and returns the waiting answer; for
     /// imports, which parse the next stretch meanwhile.
-    pub(crate) fn submit_parsed(&self, submission: Submission, frame: Frame, envelope: Envelope, by: impl Into<Identity>) -> Result<Recording, Error> {
-        Ok(Recording(self.hand_over(Handed { submission, frame, envelope, by: &by.into(), withdraws: None, keyed: None, kept: None })?))
+    pub(crate) fn submit_parsed(
+        &self,
+        submission: Submission,
+        frame: Frame,
+        envelope: Envelope,
+        by: impl Into<Identity>,
+    ) -> Result<Recording, Error> {
+        Ok(Recording(self.hand_over(Handed {
+            submission,
+            frame,
+            envelope,
+            by: &by.into(),
+            withdraws: None,
+            keyed: None,
+            kept: None,
+        })?))
     }
 
     /// Records a body without an async thread.
-    pub(crate) fn submit_now(&self, body: &Body, by: impl Into<Identity>) -> Result<Receipt, Error> {
+    pub(crate) fn submit_now(
+        &self,
+        body: &Body,
+        by: impl Into<Identity>,
+    ) -> Result<Receipt, Error> {
         let by = by.into();
         loop {
             let frame = self.frame();
             let (submission, envelope) = body.parse(&frame, &by)?;
-            let handed = Handed { submission, frame, envelope, by: &by, withdraws: None, keyed: None, kept: body.kept() };
+            let handed = Handed {
+                submission,
+                frame,
+                envelope,
+                by: &by,
+                withdraws: None,
+                keyed: None,
+                kept: body.kept(),
+            };
             if let Some(receipt) = Recording(self.hand_over(handed)?).wait()? {
                 return Ok(receipt);
             }
@@ -388,19 +504,34 @@ impl App {
 
     /// The one way to the writer: nothing gets there that its sender may not record. Units and closed months that have changed since
     /// make the writer hand it back.
-    fn hand_over(&self, handed: Handed<'_>) -> Result<oneshot::Receiver<Result<Reply, Error>>, Error> {
+    fn hand_over(
+        &self,
+        handed: Handed<'_>,
+    ) -> Result<oneshot::Receiver<Result<Reply, Error>>, Error> {
         let (reply, answer) = oneshot::channel();
         let Handed { submission, frame, envelope, by, withdraws, keyed, kept } = handed;
         by.may_record(&frame, &submission)?;
-        self.inner.writer.submit(Submit { submission, frame, envelope, by: by.clone(), withdraws, keyed, kept, reply })?;
+        self.inner.writer.submit(Submit {
+            submission,
+            frame,
+            envelope,
+            by: by.clone(),
+            withdraws,
+            keyed,
+            kept,
+            reply,
+        })?;
         Ok(answer)
     }
 
     /// Whether a submission's sender is somebody who may withdraw it: itself, by this key or one that it continues, or anybody for whom
     /// every unit is its own.
     fn owns(&self, by: &Identity, actor: &str) -> bool {
-        let mark = actor.strip_suffix(')').and_then(|rest| rest.rsplit_once(" (")).map(|(_, mark)| mark);
-        let of_its_keys = mark.and_then(|id| self.ring().holder(id)).is_some_and(|holder| by.holder == format!("key:{holder}"));
+        let mark =
+            actor.strip_suffix(')').and_then(|rest| rest.rsplit_once(" (")).map(|(_, mark)| mark);
+        let of_its_keys = mark
+            .and_then(|id| self.ring().holder(id))
+            .is_some_and(|holder| by.holder == format!("key:{holder}"));
         by.role >= Role::Steward || mark == Some(by.holder.as_str()) || of_its_keys
     }
 
@@ -408,7 +539,13 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Forbidden`], figures of closed months without a reason, or that the store could not record it.
-    pub async fn withdraw(&self, id: &str, reason: Option<String>, by: impl Into<Identity>, keyed: Option<&Keyed>) -> Result<Given<Receipt>, Error> {
+    pub async fn withdraw(
+        &self,
+        id: &str,
+        reason: Option<String>,
+        by: impl Into<Identity>,
+        keyed: Option<&Keyed>,
+    ) -> Result<Given<Receipt>, Error> {
         let by = by.into();
         loop {
             if let Some(given) = self.answered(keyed).await? {
@@ -416,10 +553,15 @@ impl App {
             }
             let store = self.store().clone();
             let key = id.to_owned();
-            let brought = tokio::task::spawn_blocking(move || figures_of(&store, &key)).await.map_err(|_e| Error::Busy(stopping()))??;
+            let brought = tokio::task::spawn_blocking(move || figures_of(&store, &key))
+                .await
+                .map_err(|_e| Error::Busy(stopping()))??;
             if !self.owns(&by, &brought.2) {
                 return Err(Error::Forbidden {
-                    detail: format!("a reporter withdraws its own submissions; this one is of {}", brought.2),
+                    detail: format!(
+                        "a reporter withdraws its own submissions; this one is of {}",
+                        brought.2
+                    ),
                     obstacles: Vec::new(),
                 });
             }
@@ -427,13 +569,29 @@ impl App {
             self.reach(brought.0).await?;
             let (submission, frame) = {
                 let state = self.state();
-                let name = |measure: usize| Some((state.measures.get(measure)?.clone(), state.decimals(measure)));
-                let figures = brought.1.iter().filter_map(|(measure, unit, month)| Some((*measure, state.units.position_of_number(*unit)?, *month)));
+                let name = |measure: usize| {
+                    Some((state.measures.get(measure)?.clone(), state.decimals(measure)))
+                };
+                let figures = brought.1.iter().filter_map(|(measure, unit, month)| {
+                    Some((*measure, state.units.position_of_number(*unit)?, *month))
+                });
                 (Submission::withdrawing(figures, name), state.frame())
             };
-            let envelope = Envelope { source_kind: Some("withdrawal".to_owned()), reference: Some(id.to_owned()), reason: reason.clone() };
+            let envelope = Envelope {
+                source_kind: Some("withdrawal".to_owned()),
+                reference: Some(id.to_owned()),
+                reason: reason.clone(),
+            };
             let withdraws = Some(Withdrawal { id: id.to_owned(), revision: brought.0 });
-            let answer = self.hand_over(Handed { submission, frame, envelope, by: &by, withdraws, keyed: keyed.cloned(), kept: None })?;
+            let answer = self.hand_over(Handed {
+                submission,
+                frame,
+                envelope,
+                by: &by,
+                withdraws,
+                keyed: keyed.cloned(),
+                kept: None,
+            })?;
             match answer.await.unwrap_or_else(|_stopped| Err(Error::Busy(stopping())))? {
                 Reply::Done(given) => return Ok(given),
                 Reply::Stale => {}
@@ -495,12 +653,18 @@ impl Recording {
 /// What a submission of the past did.
 pub(super) fn counts(row: &SubmissionRow) -> Counts {
     let number = |count: i64| u64::try_from(count).unwrap_or(0);
-    Counts { created: number(row.created), revised: number(row.revised), unchanged: number(row.unchanged), withdrawn: number(row.withdrawn) }
+    Counts {
+        created: number(row.created),
+        revised: number(row.revised),
+        unchanged: number(row.unchanged),
+        withdrawn: number(row.withdrawn),
+    }
 }
 
 /// A submission by its identifier; what cannot be one is not asked for (PostgreSQL takes no NUL).
 pub(super) fn find(store: &crate::store::Store, id: &str) -> Result<SubmissionRecord, Error> {
-    let found = if id.bytes().all(|b| b.is_ascii_alphanumeric()) { store.submission(id)? } else { None };
+    let found =
+        if id.bytes().all(|b| b.is_ascii_alphanumeric()) { store.submission(id)? } else { None };
     found.ok_or_else(|| unknown(id))
 }
 
@@ -514,7 +678,8 @@ type Brought = (usize, i64, crate::domain::period::Month);
 /// The revision of a submission, the figures it brought, and who sent it.
 fn figures_of(store: &crate::store::Store, id: &str) -> Result<(i64, Vec<Brought>, String), Error> {
     let RevisionRow { revision, actor, .. } = find(store, id)?.revision;
-    let query = ObservationQuery { limit: u32::MAX, ..ObservationQuery::default() }.of_revision(revision);
+    let query =
+        ObservationQuery { limit: u32::MAX, ..ObservationQuery::default() }.of_revision(revision);
     let rows = store.observations(&query)?.into_iter().filter(|row| row.mantissa.is_some());
     let brought = rows.filter_map(|row| {
         let month = crate::domain::period::Month::from_number(i32::try_from(row.month).ok()?)?;
@@ -525,11 +690,19 @@ fn figures_of(store: &crate::store::Store, id: &str) -> Result<(i64, Vec<Brought
 
 /// Leaves of a withdrawal only the figures that its revision brought and no later one has replaced.
 pub(super) fn keep_standing(state: &State, submission: &mut Submission, revision: i64) {
-    let ids: Vec<_> = submission.measures.iter().map(|named| (state.measures.id(&named.measure), named.decimals)).collect();
+    let ids: Vec<_> = submission
+        .measures
+        .iter()
+        .map(|named| (state.measures.id(&named.measure), named.decimals))
+        .collect();
     submission.figures.retain(|figure| {
         let stamp = match ids.get(figure.measure) {
-            Some((Some(id), Some(_))) => state.cube.cell(*id, figure.unit, figure.month).map(|(_, stamp)| stamp),
-            Some((Some(id), None)) => state.cube.stated(*id, figure.unit, figure.month).map(|stamped| stamped.revision),
+            Some((Some(id), Some(_))) => {
+                state.cube.cell(*id, figure.unit, figure.month).map(|(_, stamp)| stamp)
+            }
+            Some((Some(id), None)) => {
+                state.cube.stated(*id, figure.unit, figure.month).map(|stamped| stamped.revision)
+            }
             _ => None,
         };
         stamp.is_some_and(|stamp| i64::from(stamp) == revision)

@@ -74,11 +74,24 @@ impl Moment {
             return Err(Error::fault("/period", "future_month", format!("{month} has not begun")));
         }
         if !state.units.exists(place, month) {
-            return Err(Error::fault("/unit", "unit_not_valid", format!("{} did not exist at the end of {month}", quoted(unit))));
+            return Err(Error::fault(
+                "/unit",
+                "unit_not_valid",
+                format!("{} did not exist at the end of {month}", quoted(unit)),
+            ));
         }
         let measures = measures(&state, place, month);
-        let name = state.units.get(place).map_or_else(String::new, |unit| unit.document.shown().to_owned());
-        Ok(Form { unit: unit.to_owned(), name, month, revision: state.revision, groups: groups(&state, place, month, &measures) })
+        let name = state
+            .units
+            .get(place)
+            .map_or_else(String::new, |unit| unit.document.shown().to_owned());
+        Ok(Form {
+            unit: unit.to_owned(),
+            name,
+            month,
+            revision: state.revision,
+            groups: groups(&state, place, month, &measures),
+        })
     }
 }
 
@@ -86,13 +99,23 @@ impl Moment {
 /// report; else everything.
 fn measures(state: &State, unit: usize, month: Month) -> BTreeSet<Measure> {
     let catalogue = &state.catalogue;
-    let expected =
-        catalogue.expectations.iter().filter(|expectation| expectation.is_of(&state.units, unit, month)).flat_map(|expectation| &expectation.measures);
-    let mut found: BTreeSet<Measure> = expected.flat_map(|measure| with_members(catalogue, measure)).collect();
+    let expected = catalogue
+        .expectations
+        .iter()
+        .filter(|expectation| expectation.is_of(&state.units, unit, month))
+        .flat_map(|expectation| &expectation.measures);
+    let mut found: BTreeSet<Measure> =
+        expected.flat_map(|measure| with_members(catalogue, measure)).collect();
     found.extend(reported(state, &[unit]));
     if found.is_empty() {
         let here = state.units.get(unit);
-        let beside = |other: &usize| state.units.get(*other).zip(here).is_some_and(|(other, here)| other.document.kind == here.document.kind);
+        let beside = |other: &usize| {
+            state
+                .units
+                .get(*other)
+                .zip(here)
+                .is_some_and(|(other, here)| other.document.kind == here.document.kind)
+        };
         let around: Vec<usize> = match here.and_then(|here| here.parent) {
             Some(parent) => state.units.children(parent).filter(beside).collect(),
             None => state.units.roots().filter(beside).collect(),
@@ -100,7 +123,10 @@ fn measures(state: &State, unit: usize, month: Month) -> BTreeSet<Measure> {
         found.extend(reported(state, &around));
     }
     if found.is_empty() {
-        let all = catalogue.indicators.iter().map(|indicator| Measure { code: indicator.code.clone(), members: Members::none() });
+        let all = catalogue
+            .indicators
+            .iter()
+            .map(|indicator| Measure { code: indicator.code.clone(), members: Members::none() });
         found.extend(all.flat_map(|measure| with_members(catalogue, &measure)));
     }
     found
@@ -112,10 +138,15 @@ fn with_members(catalogue: &Catalogue, measure: &Measure) -> Vec<Measure> {
     let Some(indicator) = catalogue.indicator(&measure.code) else { return found };
     for dimension in &indicator.dimensions {
         for member in &dimension.members {
-            let host = dimension.within.iter().fold(measure.members.clone(), |members, (host, needed)| members.with(host, needed));
+            let host =
+                dimension.within.iter().fold(measure.members.clone(), |members, (host, needed)| {
+                    members.with(host, needed)
+                });
             let members = host.with(&dimension.code, member);
             let more = Measure { code: measure.code.clone(), members };
-            if measure.members.get(&dimension.code).is_none() && indicator.member_faults(&more.members).is_empty() {
+            if measure.members.get(&dimension.code).is_none()
+                && indicator.member_faults(&more.members).is_empty()
+            {
                 found.push(more);
             }
         }
@@ -127,18 +158,41 @@ fn with_members(catalogue: &Catalogue, measure: &Measure) -> Vec<Measure> {
 fn reported(state: &State, units: &[usize]) -> Vec<Measure> {
     let has = |id: usize| units.iter().any(|unit| state.cube.row(id, *unit).last().is_some());
     let declared = |measure: &Measure| state.catalogue.measure_faults(measure).is_empty();
-    let mut found: Vec<Measure> = state.measures.iter().filter(|(id, measure)| declared(measure) && has(*id)).map(|(_, measure)| measure.clone()).collect();
-    let stated: BTreeSet<usize> = state.cube.all_stated().filter(|(entry, _)| units.contains(&entry.unit)).map(|(entry, _)| entry.measure).collect();
-    found.extend(stated.into_iter().filter_map(|id| state.measures.get(id)).filter(|measure| declared(measure)).cloned());
+    let mut found: Vec<Measure> = state
+        .measures
+        .iter()
+        .filter(|(id, measure)| declared(measure) && has(*id))
+        .map(|(_, measure)| measure.clone())
+        .collect();
+    let stated: BTreeSet<usize> = state
+        .cube
+        .all_stated()
+        .filter(|(entry, _)| units.contains(&entry.unit))
+        .map(|(entry, _)| entry.measure)
+        .collect();
+    found.extend(
+        stated
+            .into_iter()
+            .filter_map(|id| state.measures.get(id))
+            .filter(|measure| declared(measure))
+            .cloned(),
+    );
     found
 }
 
-fn groups(state: &State, unit: usize, month: Month, measures: &BTreeSet<Measure>) -> Vec<FormGroup> {
+fn groups(
+    state: &State,
+    unit: usize,
+    month: Month,
+    measures: &BTreeSet<Measure>,
+) -> Vec<FormGroup> {
     let document = &state.catalogue.document;
     let mut groups: BTreeMap<usize, FormGroup> = BTreeMap::new();
     let rates = document.systems.len() + 1;
-    let system =
-        |code: Option<&String>| code.and_then(|code| document.systems.iter().position(|system| system.code == *code)).unwrap_or(document.systems.len());
+    let system = |code: Option<&String>| {
+        code.and_then(|code| document.systems.iter().position(|system| system.code == *code))
+            .unwrap_or(document.systems.len())
+    };
     let mut left = MAX_ROWS;
     let ordered = document
         .indicators
@@ -146,7 +200,8 @@ fn groups(state: &State, unit: usize, month: Month, measures: &BTreeSet<Measure>
         .map(|indicator| (system(indicator.system.as_ref()), &indicator.code))
         .chain(document.kpis.iter().map(|kpi| (rates, &kpi.code)));
     for (place, code) in ordered {
-        let mut named: Vec<&Measure> = measures.iter().filter(|measure| measure.code == *code).collect();
+        let mut named: Vec<&Measure> =
+            measures.iter().filter(|measure| measure.code == *code).collect();
         named.sort_by_key(|measure| order(&state.catalogue, measure));
         for measure in named {
             let Some(less) = left.checked_sub(1) else { break };
@@ -156,7 +211,11 @@ fn groups(state: &State, unit: usize, month: Month, measures: &BTreeSet<Measure>
                 None if place == rates => "Tỷ lệ do đơn vị tự tính (nếu có)".to_owned(),
                 None => "Chỉ tiêu khác".to_owned(),
             };
-            groups.entry(place).or_insert_with(|| FormGroup { title, rows: Vec::new() }).rows.push(row(state, unit, month, measure));
+            groups
+                .entry(place)
+                .or_insert_with(|| FormGroup { title, rows: Vec::new() })
+                .rows
+                .push(row(state, unit, month, measure));
         }
     }
     groups.into_values().collect()
@@ -164,10 +223,16 @@ fn groups(state: &State, unit: usize, month: Month, measures: &BTreeSet<Measure>
 
 /// The order of splits below their total: by dimension, then by member as they are declared.
 fn order(catalogue: &Catalogue, measure: &Measure) -> Vec<(usize, usize)> {
-    let dimensions = catalogue.indicator(&measure.code).map_or(&[][..], |indicator| indicator.dimensions.as_slice());
+    let dimensions = catalogue
+        .indicator(&measure.code)
+        .map_or(&[][..], |indicator| indicator.dimensions.as_slice());
     let place = |(code, member): (&str, &str)| {
-        let dimension = dimensions.iter().position(|dimension| dimension.code == code).unwrap_or(usize::MAX);
-        let member = dimensions.get(dimension).and_then(|dimension| dimension.members.iter().position(|known| known == member)).unwrap_or(usize::MAX);
+        let dimension =
+            dimensions.iter().position(|dimension| dimension.code == code).unwrap_or(usize::MAX);
+        let member = dimensions
+            .get(dimension)
+            .and_then(|dimension| dimension.members.iter().position(|known| known == member))
+            .unwrap_or(usize::MAX);
         (dimension, member)
     };
     let mut places: Vec<(usize, usize)> = measure.members.iter().map(place).collect();
@@ -180,7 +245,9 @@ fn row(state: &State, unit: usize, month: Month, measure: &Measure) -> FormRow {
     let id = state.measures.id(measure);
     let view = state.view();
     let figure = |month: Month| match indicator {
-        Some(indicator) => id.and_then(|id| view.figure(id, unit, month)).map(|mantissa| Written { mantissa, scale: indicator.decimals }),
+        Some(indicator) => id
+            .and_then(|id| view.figure(id, unit, month))
+            .map(|mantissa| Written { mantissa, scale: indicator.decimals }),
         None => id.and_then(|id| view.stated(id, unit, month)),
     };
     let names = &state.catalogue.label(measure);
@@ -213,12 +280,21 @@ fn vietnamese_unit(unit: &str) -> String {
 /// The checks that a figure takes part in: written rules, and those that follow from the catalogue.
 fn checks(catalogue: &Catalogue, measure: &Measure) -> Vec<String> {
     let touches = |reference: &&crate::domain::formula::Reference| {
-        let members = reference.members.iter().filter_map(|(dimension, member)| Some((dimension.clone(), member.clone()?))).collect();
-        reference.indicator == measure.code && Members::new(members).is_ok_and(|members| members == measure.members)
+        let members = reference
+            .members
+            .iter()
+            .filter_map(|(dimension, member)| Some((dimension.clone(), member.clone()?)))
+            .collect();
+        reference.indicator == measure.code
+            && Members::new(members).is_ok_and(|members| members == measure.members)
     };
     let mut found: Vec<String> = Vec::new();
     for rule in &catalogue.rules {
-        if [&rule.check.left, &rule.check.right].iter().any(|side| side.references().iter().any(touches)) && !rule.name.vi.is_empty() {
+        if [&rule.check.left, &rule.check.right]
+            .iter()
+            .any(|side| side.references().iter().any(touches))
+            && !rule.name.vi.is_empty()
+        {
             found.push(rule.name.vi.clone());
         }
     }
@@ -232,7 +308,11 @@ fn checks(catalogue: &Catalogue, measure: &Measure) -> Vec<String> {
                 .map_or_else(|| code.to_owned(), |dimension| dimension.name.vi.to_lowercase())
         };
         for dimension in indicator.open(&measure.members) {
-            let told = if dimension.complete { "Tổng các thành phần theo" } else { "Tổng các thành phần không vượt quá số này, theo" };
+            let told = if dimension.complete {
+                "Tổng các thành phần theo"
+            } else {
+                "Tổng các thành phần không vượt quá số này, theo"
+            };
             let ends = if dimension.complete { " phải bằng số này" } else { "" };
             found.push(format!("{told} {}{ends}", name(&dimension.code)));
         }

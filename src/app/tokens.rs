@@ -78,7 +78,9 @@ struct Inner {
 
 impl std::fmt::Debug for Tokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tokens").field("issuer", &self.inner.settings.issuer).finish_non_exhaustive()
+        f.debug_struct("Tokens")
+            .field("issuer", &self.inner.settings.issuer)
+            .finish_non_exhaustive()
     }
 }
 
@@ -125,19 +127,42 @@ impl Tokens {
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.set_issuer(&[&settings.issuer]);
         validation.set_audience(&[&settings.audience]);
-        let claims = decode::<Map<String, Value>>(token, &key, &validation).map_err(|error| said(&error))?.claims;
+        let claims = decode::<Map<String, Value>>(token, &key, &validation)
+            .map_err(|error| said(&error))?
+            .claims;
         self.identity(&claims)
     }
 
     fn identity(&self, claims: &Map<String, Value>) -> Result<Identity, Refused> {
         let settings = &self.inner.settings;
-        let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let subject = text("sub").filter(|text| text.chars().count() <= MAX_SUBJECT && !text.chars().any(|c| c.is_control() || matches!(c, '(' | ')')));
+        let text =
+            |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let subject = text("sub").filter(|text| {
+            text.chars().count() <= MAX_SUBJECT
+                && !text.chars().any(|c| c.is_control() || matches!(c, '(' | ')'))
+        });
         let subject = subject.ok_or(Refused::Invalid("its subject is none"))?;
-        let named: String = NAMES.iter().find_map(|name| text(name)).unwrap_or(subject).chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
+        let named: String = NAMES
+            .iter()
+            .find_map(|name| text(name))
+            .unwrap_or(subject)
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(MAX_NAME)
+            .collect();
         let held = found(claims, &settings.role_claim).map(texts).unwrap_or_default();
-        let role = settings.roles.iter().filter(|(value, _)| held.contains(&value.as_str())).map(|(_, role)| *role).max().ok_or(Refused::Unmapped)?;
-        let unit = if role == Role::Reporter { found(claims, &settings.unit_claim).and_then(Value::as_str).map(ToOwned::to_owned) } else { None };
+        let role = settings
+            .roles
+            .iter()
+            .filter(|(value, _)| held.contains(&value.as_str()))
+            .map(|(_, role)| *role)
+            .max()
+            .ok_or(Refused::Unmapped)?;
+        let unit = if role == Role::Reporter {
+            found(claims, &settings.unit_claim).and_then(Value::as_str).map(ToOwned::to_owned)
+        } else {
+            None
+        };
         let seconds = claims.get("exp").and_then(Value::as_i64);
         Ok(Identity {
             actor: format!("{named} (oidc:{subject})"),
@@ -172,7 +197,10 @@ fn texts(value: &Value) -> Vec<&str> {
 /// What is wrong with a token, in words that repeat nothing of it.
 fn said(error: &jsonwebtoken::errors::Error) -> Refused {
     use jsonwebtoken::errors::ErrorKind;
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the library's list of faults may grow; each is a refusal")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the library's list of faults may grow; each is a refusal"
+    )]
     Refused::Invalid(match error.kind() {
         ErrorKind::ExpiredSignature => "it has ended",
         ErrorKind::ImmatureSignature => "it has not begun",
@@ -192,7 +220,11 @@ mod tests {
     use super::*;
 
     fn tokens(role_claim: &str) -> Tokens {
-        let roles = [("kpi-readers", Role::Reader), ("kpi-reporters", Role::Reporter), ("kpi-admins", Role::Admin)];
+        let roles = [
+            ("kpi-readers", Role::Reader),
+            ("kpi-reporters", Role::Reporter),
+            ("kpi-admins", Role::Admin),
+        ];
         Tokens::new(Settings {
             issuer: "https://sso.example".to_owned(),
             audience: "egov-kpi".to_owned(),
@@ -214,11 +246,21 @@ mod tests {
     fn roles_are_found_by_name_or_by_path_and_the_highest_counts() {
         let held = json!({ "sub": "7", "realm_access": { "roles": ["other", "kpi-readers", "kpi-admins"] }, "exp": 10 });
         let found = identity("realm_access.roles", &held).unwrap();
-        assert_eq!((found.role, found.actor.as_str(), found.expires_at), (Role::Admin, "7 (oidc:7)", Some(10_000_000)));
+        assert_eq!(
+            (found.role, found.actor.as_str(), found.expires_at),
+            (Role::Admin, "7 (oidc:7)", Some(10_000_000))
+        );
         let by_address = json!({ "sub": "7", "https://example.org/roles": "kpi-readers" });
         assert_eq!(identity("https://example.org/roles", &by_address).unwrap().role, Role::Reader);
-        assert_eq!(identity("scope", &json!({ "sub": "7", "scope": "openid kpi-readers" })).unwrap().role, Role::Reader);
-        for none in [json!({ "sub": "7" }), json!({ "sub": "7", "roles": ["admin"] }), json!({ "sub": "7", "roles": { "kpi-admins": true } })] {
+        assert_eq!(
+            identity("scope", &json!({ "sub": "7", "scope": "openid kpi-readers" })).unwrap().role,
+            Role::Reader
+        );
+        for none in [
+            json!({ "sub": "7" }),
+            json!({ "sub": "7", "roles": ["admin"] }),
+            json!({ "sub": "7", "roles": { "kpi-admins": true } }),
+        ] {
             assert_eq!(identity("roles", &none), Err(Refused::Unmapped), "{none}");
         }
     }
@@ -227,9 +269,15 @@ mod tests {
     fn a_reporter_has_the_unit_of_its_claim_and_the_others_have_none() {
         let held = |role: &str| json!({ "sub": "7", "name": "An\u{7}h", "roles": [role], "unit": "travinh" });
         let reporter = identity("roles", &held("kpi-reporters")).unwrap();
-        assert_eq!((reporter.unit.as_deref(), reporter.actor.as_str(), reporter.holder.as_str()), (Some("travinh"), "Anh (oidc:7)", "oidc:7"));
+        assert_eq!(
+            (reporter.unit.as_deref(), reporter.actor.as_str(), reporter.holder.as_str()),
+            (Some("travinh"), "Anh (oidc:7)", "oidc:7")
+        );
         assert_eq!(identity("roles", &held("kpi-admins")).unwrap().unit, None);
-        assert_eq!(identity("roles", &json!({ "sub": "7", "roles": ["kpi-reporters"] })).unwrap().unit, None);
+        assert_eq!(
+            identity("roles", &json!({ "sub": "7", "roles": ["kpi-reporters"] })).unwrap().unit,
+            None
+        );
         assert!(identity("roles", &json!({ "sub": "a\nb", "roles": ["kpi-reporters"] })).is_err());
     }
 

@@ -142,7 +142,15 @@ pub struct UseView {
 
 impl UseView {
     fn new(units: &Units, at: String, one: &Use) -> Self {
-        let mut view = Self { at, text: one.text.clone(), role: String::new(), measure: None, unit: None, period: None, reason: None };
+        let mut view = Self {
+            at,
+            text: one.text.clone(),
+            role: String::new(),
+            measure: None,
+            unit: None,
+            period: None,
+            reason: None,
+        };
         match &one.meaning {
             Meaning::Figures { measure, unit, month } => {
                 "figures".clone_into(&mut view.role);
@@ -220,7 +228,11 @@ fn table_view(units: &Units, table: &SheetTable) -> TableView {
     TableView {
         sheet: table.sheet.clone(),
         header_rows: table.header_rows.clone(),
-        columns: table.columns.iter().map(|one| UseView::new(units, letters(one.index), one)).collect(),
+        columns: table
+            .columns
+            .iter()
+            .map(|one| UseView::new(units, letters(one.index), one))
+            .collect(),
         rows: table.rows.iter().map(|one| UseView::new(units, number(one.index), one)).collect(),
     }
 }
@@ -230,7 +242,13 @@ impl App {
     ///
     /// # Errors
     /// What makes the workbook unreadable; every fault of its cells and of its figures.
-    pub fn try_workbook(&self, bytes: &[u8], query: &WorkbookQuery, envelope: Envelope, by: impl Into<Identity>) -> Result<WorkbookView, Error> {
+    pub fn try_workbook(
+        &self,
+        bytes: &[u8],
+        query: &WorkbookQuery,
+        envelope: Envelope,
+        by: impl Into<Identity>,
+    ) -> Result<WorkbookView, Error> {
         let (view, found, envelope) = self.read_workbook(bytes, query, envelope, true)?;
         if found.is_empty() {
             return Ok(view);
@@ -252,7 +270,9 @@ impl App {
     ) -> Result<(WorkbookView, bool), Error> {
         let app = self.clone();
         let read = move || app.read_workbook(&bytes, &query, envelope, false);
-        let (view, found, envelope) = tokio::task::spawn_blocking(read).await.map_err(|_e| Error::Busy(super::writer::stopping()))??;
+        let (view, found, envelope) = tokio::task::spawn_blocking(read)
+            .await
+            .map_err(|_e| Error::Busy(super::writer::stopping()))??;
         let given = self.submit_keyed(&Body::Found(some(found)?, envelope), by, keyed).await?;
         Ok((view.with(given.answer), given.again))
     }
@@ -261,13 +281,22 @@ impl App {
     ///
     /// # Errors
     /// As for [`App::record_workbook`].
-    pub fn record_workbook_now(&self, bytes: &[u8], query: &WorkbookQuery, envelope: Envelope, by: impl Into<Identity>) -> Result<WorkbookView, Error> {
+    pub fn record_workbook_now(
+        &self,
+        bytes: &[u8],
+        query: &WorkbookQuery,
+        envelope: Envelope,
+        by: impl Into<Identity>,
+    ) -> Result<WorkbookView, Error> {
         let by = by.into();
         loop {
             let frame = self.frame();
-            let (view, found, envelope) = self.read_workbook(bytes, query, envelope.clone(), false)?;
+            let (view, found, envelope) =
+                self.read_workbook(bytes, query, envelope.clone(), false)?;
             let (submission, envelope) = Body::Found(some(found)?, envelope).parse(&frame, &by)?;
-            if let Some(receipt) = self.submit_parsed(submission, frame, envelope, by.clone())?.wait()? {
+            if let Some(receipt) =
+                self.submit_parsed(submission, frame, envelope, by.clone())?.wait()?
+            {
                 return Ok(view.with(receipt));
             }
         }
@@ -281,10 +310,12 @@ impl App {
         dry_run: bool,
     ) -> Result<(WorkbookView, Vec<FoundObservation>, Envelope), Error> {
         let frame = self.frame();
-        let unit = query.unit.as_deref().map(|unit| given_unit(&frame, unit, query.period)).transpose()?;
+        let unit =
+            query.unit.as_deref().map(|unit| given_unit(&frame, unit, query.period)).transpose()?;
         let defaults = Defaults { unit, month: query.period, hint: String::new() };
         let tables = Tables::new(&frame.catalogue, &frame.units);
-        let mut reading = workbook::figures(bytes, &tables, &frame.catalogue, &defaults).map_err(|fault| Error::Invalid(vec![fault]))?;
+        let mut reading = workbook::figures(bytes, &tables, &frame.catalogue, &defaults)
+            .map_err(|fault| Error::Invalid(vec![fault]))?;
         if !reading.faults.is_empty() {
             return Err(Error::Invalid(std::mem::take(&mut reading.faults)));
         }
@@ -295,24 +326,42 @@ impl App {
             value: figure.written,
             place: format!("{}!{}", figure.sheet, figure.cell),
         });
-        let noted: String = reading.notes.join("; ").chars().filter(|c| !c.is_control()).take(MAX_NOTE).collect();
+        let noted: String =
+            reading.notes.join("; ").chars().filter(|c| !c.is_control()).take(MAX_NOTE).collect();
         let reason = envelope.reason.or_else(|| (!noted.is_empty()).then_some(noted));
-        let envelope = Envelope { source_kind: envelope.source_kind.or_else(|| Some("workbook".to_owned())), reason, ..envelope };
+        let envelope = Envelope {
+            source_kind: envelope.source_kind.or_else(|| Some("workbook".to_owned())),
+            reason,
+            ..envelope
+        };
         Ok((WorkbookView::new(&frame.units, &reading, dry_run), found.collect(), envelope))
     }
 }
 
 /// Figures to record, when there are any.
 fn some(found: Vec<FoundObservation>) -> Result<Vec<FoundObservation>, Error> {
-    if found.is_empty() { Err(Error::fault("", "empty", "no figure was found in the workbook; a dry run tells what it was taken for")) } else { Ok(found) }
+    if found.is_empty() {
+        Err(Error::fault(
+            "",
+            "empty",
+            "no figure was found in the workbook; a dry run tells what it was taken for",
+        ))
+    } else {
+        Ok(found)
+    }
 }
 
 /// The unit that a request names, by its code or an official one.
 fn given_unit(frame: &Frame, unit: &str, month: Option<Month>) -> Result<usize, Error> {
-    let official = || month.map(|month| frame.units.with_official_code(unit, month)).unwrap_or_default();
+    let official =
+        || month.map(|month| frame.units.with_official_code(unit, month)).unwrap_or_default();
     match (frame.units.position(unit), official().as_slice()) {
         (Some(position), _) => Ok(position),
         (None, [position]) => Ok(*position),
-        (None, _) => Err(Error::Invalid(vec![Fault::new("/unit", "unknown_unit", format!("no unit has the code {}", quoted(unit)))])),
+        (None, _) => Err(Error::Invalid(vec![Fault::new(
+            "/unit",
+            "unknown_unit",
+            format!("no unit has the code {}", quoted(unit)),
+        )])),
     }
 }

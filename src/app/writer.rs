@@ -112,7 +112,9 @@ impl Writer {
         let wake = Arc::downgrade(&tasks);
         store.on_change(move || drop(wake.upgrade().map(|tasks| tasks.try_send(Task::Wake))));
         let desk = Desk { state, store, statistics: Arc::clone(&statistics), reached };
-        let thread = std::thread::Builder::new().name("ledger-writer".to_owned()).spawn(move || desk.run(&waiting));
+        let thread = std::thread::Builder::new()
+            .name("ledger-writer".to_owned())
+            .spawn(move || desk.run(&waiting));
         let thread = thread.map_err(Error::surroundings("the writer cannot start"))?;
         Ok(Self { tasks, statistics, revisions, thread: Mutex::new(Some(thread)) })
     }
@@ -132,7 +134,10 @@ impl Writer {
     }
 
     /// Runs a change of units or catalogue alone.
-    pub fn exclusive<T: Send + 'static>(&self, change: impl FnOnce(&Desk) -> Result<T, Error> + Send + 'static) -> Pending<T> {
+    pub fn exclusive<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Desk) -> Result<T, Error> + Send + 'static,
+    ) -> Pending<T> {
         let (reply, answer) = oneshot::channel();
         let run = move |desk: &Desk| drop(reply.send(change(desk)));
         Pending { answer: self.send(Task::Exclusive(Box::new(run))).map(|()| answer) }
@@ -282,7 +287,10 @@ impl Desk {
         let number = |count: usize| u64::try_from(count).unwrap_or(0);
         let submissions = commits.iter().filter(|commit| commit.submission.is_some()).count();
         self.statistics.submissions.fetch_add(number(submissions), Ordering::Relaxed);
-        self.statistics.figures.fetch_add(number(commits.iter().map(|commit| commit.observations.len()).sum()), Ordering::Relaxed);
+        self.statistics.figures.fetch_add(
+            number(commits.iter().map(|commit| commit.observations.len()).sum()),
+            Ordering::Relaxed,
+        );
         self.statistics.transactions.fetch_add(1, Ordering::Relaxed);
         self.statistics.last_write.store(last.recorded_at, Ordering::Relaxed);
     }
@@ -304,7 +312,9 @@ impl Desk {
                 (state.revision, prepare(&state))
             };
             // A refusal, and that nothing changes, hold only against the ledger's newest revision.
-            if !matches!(prepared, Ok((_, Some(_)))) && self.store.head().is_ok_and(|newest| newest.revision != head) {
+            if !matches!(prepared, Ok((_, Some(_))))
+                && self.store.head().is_ok_and(|newest| newest.revision != head)
+            {
                 self.catch_up()?;
                 continue;
             }
@@ -349,7 +359,10 @@ pub(super) struct Change<T, A> {
 /// An error with its causes, for the log.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
-    std::iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
+    std::iter::once(error.to_string())
+        .chain(causes.map(ToString::to_string))
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 /// From where a change comes, as the ledger keeps it.

@@ -16,14 +16,23 @@ use crate::store::Store;
 /// # Errors
 /// Faults of the files, figures that would be orphaned, or the ledger cannot be had.
 pub fn run(action: &CatalogueAction) -> Result<Outcome, Error> {
-    let (CatalogueAction::Diff { files, database } | CatalogueAction::Apply { files, database, .. }) = action;
+    let (CatalogueAction::Diff { files, database }
+    | CatalogueAction::Apply { files, database, .. }) = action;
     let offered = offered(files)?;
     let app = App::open(Store::open(&database.address, true)?)?;
     let lines = difference(&app.state().catalogue.document, &offered);
     lines.iter().for_each(|line| say!("{line}"));
     if let CatalogueAction::Apply { dry_run, .. } = action {
-        let changed = app.put_catalogue_now(NewCatalogue { document: offered, made_from: None, dry_run: *dry_run }, ACTOR)?;
-        eprintln!("version {}, revision {}{}", changed.version, changed.revision, if *dry_run { " (not applied)" } else { "" });
+        let changed = app.put_catalogue_now(
+            NewCatalogue { document: offered, made_from: None, dry_run: *dry_run },
+            ACTOR,
+        )?;
+        eprintln!(
+            "version {}, revision {}{}",
+            changed.version,
+            changed.revision,
+            if *dry_run { " (not applied)" } else { "" }
+        );
     } else if lines.is_empty() {
         eprintln!("no difference");
     }
@@ -41,6 +50,9 @@ fn offered(files: &[PathBuf]) -> Result<CatalogueDocument, Error> {
 /// The names and texts of files of a catalogue.
 pub fn texts(files: &[PathBuf]) -> Result<Vec<(String, String)>, Error> {
     // Beside the shipped catalogue stand the shipped units, which are no part of it.
-    let files = files.iter().filter(|file| file.file_name().is_none_or(|name| name != "units.toml"));
-    files.map(|file| Ok((file.display().to_string(), std::fs::read_to_string(file).map_err(io)?))).collect()
+    let files =
+        files.iter().filter(|file| file.file_name().is_none_or(|name| name != "units.toml"));
+    files
+        .map(|file| Ok((file.display().to_string(), std::fs::read_to_string(file).map_err(io)?)))
+        .collect()
 }

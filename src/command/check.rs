@@ -24,7 +24,12 @@ const MOST: usize = 1_000;
 ///
 /// # Errors
 /// Files or the ledger cannot be had.
-pub fn run(files: &[PathBuf], (database, clock): (Option<&str>, Clock), catalogue: &[PathBuf], asked: &Asked) -> Result<Outcome, Error> {
+pub fn run(
+    files: &[PathBuf],
+    (database, clock): (Option<&str>, Clock),
+    catalogue: &[PathBuf],
+    asked: &Asked,
+) -> Result<Outcome, Error> {
     let lang = asked.lang;
     let folder = tempfile::tempdir().map_err(io)?;
     let copy = folder.path().join("check.db");
@@ -45,10 +50,12 @@ pub fn run(files: &[PathBuf], (database, clock): (Option<&str>, Clock), catalogu
             Content::Json(bytes) => record_json(&app, &bytes, ACTOR).map(drop),
             Content::Csv(csv) => record_csv(&app, csv, &Envelope::default(), ACTOR, None).map(drop),
             Content::Workbook(bytes) => workbook(&app, &bytes),
-            Content::Report(read) => report::check(&app, file, &read, asked).map(|(more, found)| {
-                faults += more;
-                of_reports.extend(found);
-            }),
+            Content::Report(read) => {
+                report::check(&app, file, &read, asked).map(|(more, found)| {
+                    faults += more;
+                    of_reports.extend(found);
+                })
+            }
         };
         match outcome {
             Ok(()) => {}
@@ -59,11 +66,19 @@ pub fn run(files: &[PathBuf], (database, clock): (Option<&str>, Clock), catalogu
             Err(error) => return Err(error),
         }
     }
-    let mut found: Vec<FindingView> = findings(&app)?.into_iter().filter(|finding| !known.contains(finding)).collect();
+    let mut found: Vec<FindingView> =
+        findings(&app)?.into_iter().filter(|finding| !known.contains(finding)).collect();
     found.extend(of_reports);
     for finding in &found {
         let detail = if lang == Language::Vi { &finding.detail_vi } else { &finding.detail };
-        say!("{} {} {} {}: {detail} ({})", finding.severity, finding.unit, finding.period, finding.measure, finding.rule);
+        say!(
+            "{} {} {} {}: {detail} ({})",
+            finding.severity,
+            finding.unit,
+            finding.period,
+            finding.measure,
+            finding.rule
+        );
     }
     app.stop();
     match lang {
@@ -77,7 +92,11 @@ pub fn run(files: &[PathBuf], (database, clock): (Option<&str>, Clock), catalogu
 fn workbook(app: &App, bytes: &[u8]) -> Result<(), Error> {
     let view = app.try_workbook(bytes, &WorkbookQuery::default(), Envelope::default(), ACTOR)?;
     print_workbook(&view);
-    if view.figures.is_empty() { Ok(()) } else { record_workbook(app, bytes, &Envelope::default(), ACTOR).map(drop) }
+    if view.figures.is_empty() {
+        Ok(())
+    } else {
+        record_workbook(app, bytes, &Envelope::default(), ACTOR).map(drop)
+    }
 }
 
 /// What a workbook was taken for: its tables, its figures, and the cells that are left.
@@ -85,14 +104,27 @@ fn print_workbook(view: &WorkbookView) {
     for table in &view.mapping {
         say!("{} header rows {:?}", table.sheet, table.header_rows);
         for one in table.columns.iter().chain(&table.rows) {
-            let told = [&one.measure, &one.unit, &one.period, &one.reason].into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
+            let told = [&one.measure, &one.unit, &one.period, &one.reason]
+                .into_iter()
+                .flatten()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(" ");
             say!("  {} {:?}: {} {told}", one.at, one.text, one.role);
         }
     }
     for figure in &view.figures {
         let value = figure.value.map_or_else(|| "null".to_owned(), |value| value.to_string());
-        let measure = Measure { code: figure.indicator.clone(), members: figure.dimensions.clone() };
-        say!("{}!{} {measure} {} {} = {value} ({})", figure.sheet, figure.cell, figure.unit, figure.period, figure.label);
+        let measure =
+            Measure { code: figure.indicator.clone(), members: figure.dimensions.clone() };
+        say!(
+            "{}!{} {measure} {} {} = {value} ({})",
+            figure.sheet,
+            figure.cell,
+            figure.unit,
+            figure.period,
+            figure.label
+        );
     }
     for cell in &view.unclaimed {
         say!("{}!{} {:?} is not taken: {}", cell.sheet, cell.cell, cell.printed, cell.reason);

@@ -39,12 +39,17 @@ const SEED: u64 = 1;
 /// The address or a temporary folder cannot be had.
 pub fn run(listen: &str, no_serve: bool, lang: Language, clock: &Clock) -> Result<Outcome, Error> {
     if !no_serve && !is_loopback(listen) {
-        eprintln!("egov-kpi: the demo has no keys, so it listens on this machine only: 127.0.0.1 or localhost");
+        eprintln!(
+            "egov-kpi: the demo has no keys, so it listens on this machine only: 127.0.0.1 or localhost"
+        );
         return Ok(Outcome::Usage);
     }
     let folder = tempfile::tempdir().map_err(io)?;
     clock.set(morning(NaiveDate::from_ymd_opt(2019, 1, 1).unwrap_or_default()));
-    let app = App::open_by(Store::open(&format!("sqlite://{}", folder.path().join("demo.db").display()), true)?, clock.clone())?;
+    let app = App::open_by(
+        Store::open(&format!("sqlite://{}", folder.path().join("demo.db").display()), true)?,
+        clock.clone(),
+    )?;
     fill(&app, clock)?;
     clock.release();
     say!("{}", table(&app, lang)?.trim_end());
@@ -53,7 +58,9 @@ pub fn run(listen: &str, no_serve: bool, lang: Language, clock: &Clock) -> Resul
         return Ok(Outcome::Done);
     }
     let settings = Settings::at(listen);
-    eprintln!("egov-kpi: the demo listens on this machine only; everybody on it may do everything, without a key");
+    eprintln!(
+        "egov-kpi: the demo listens on this machine only; everybody on it may do everything, without a key"
+    );
     let running = server::start(&settings, move || Ok(app), announce)?;
     running.until_signal()?;
     drop(folder);
@@ -62,7 +69,9 @@ pub fn run(listen: &str, no_serve: bool, lang: Language, clock: &Clock) -> Resul
 
 fn is_loopback(listen: &str) -> bool {
     use std::net::ToSocketAddrs;
-    listen.to_socket_addrs().is_ok_and(|mut addresses| addresses.all(|address| address.ip().is_loopback()))
+    listen
+        .to_socket_addrs()
+        .is_ok_and(|mut addresses| addresses.all(|address| address.ip().is_loopback()))
 }
 
 /// Records the real figures and the sample province, each report dated as if the service had been there when it came.
@@ -72,16 +81,26 @@ fn fill(app: &App, clock: &Clock) -> Result<(), Error> {
     let mut catalogue = catalogue::shipped()?;
     catalogue.expectations.extend(sample.expectations.iter().cloned());
     app.put_units_now(sample.units.clone(), ACTOR, false)?;
-    app.put_catalogue_now(NewCatalogue { document: catalogue, made_from: None, dry_run: false }, ACTOR)?;
+    app.put_catalogue_now(
+        NewCatalogue { document: catalogue, made_from: None, dry_run: false },
+        ACTOR,
+    )?;
     runtime.block_on(app.put_declarations(declared(&sample.targets), ACTOR, false, None))?;
-    let mut reports: Vec<(NaiveDate, String, String)> =
-        sample.reports().into_iter().map(|report| (report.received, format!("sample {}", report.period), report.csv)).collect();
+    let mut reports: Vec<(NaiveDate, String, String)> = sample
+        .reports()
+        .into_iter()
+        .map(|report| (report.received, format!("sample {}", report.period), report.csv))
+        .collect();
     let received = NaiveDate::from_ymd_opt(2021, 11, 1).unwrap_or_default();
     reports.push((received, "Báo cáo tháng 10/2021".to_owned(), REPORT.to_owned()));
     reports.sort();
     for (day, reference, csv) in reports {
         clock.set(morning(day));
-        let envelope = Envelope { source_kind: Some("csv".to_owned()), reference: Some(reference), reason: None };
+        let envelope = Envelope {
+            source_kind: Some("csv".to_owned()),
+            reference: Some(reference),
+            reason: None,
+        };
         runtime.block_on(app.submit(&Body::Csv(csv.into_bytes(), envelope), ACTOR))?;
     }
     runtime.block_on(app.put_declarations(declared(&sample.annotations), ACTOR, false, None))?;
@@ -89,7 +108,11 @@ fn fill(app: &App, clock: &Clock) -> Result<(), Error> {
 }
 
 fn declared<D: Declared>(list: &[D]) -> (Changes<D>, Vec<Fault>) {
-    let changes = list.iter().enumerate().map(|(n, declaration)| (declaration.code().to_owned(), (n, Some(declaration.clone())))).collect();
+    let changes = list
+        .iter()
+        .enumerate()
+        .map(|(n, declaration)| (declaration.code().to_owned(), (n, Some(declaration.clone()))))
+        .collect();
     (changes, Vec::new())
 }
 
@@ -103,10 +126,17 @@ fn morning(day: NaiveDate) -> DateTime<Utc> {
 /// # Errors
 /// None with the figures as committed.
 pub fn table(app: &App, lang: Language) -> Result<String, Error> {
-    let month = Period::containing(Step::Month, Month::new(2021, 10).unwrap_or(crate::domain::period::FIRST_MONTH));
+    let month = Period::containing(
+        Step::Month,
+        Month::new(2021, 10).unwrap_or(crate::domain::period::FIRST_MONTH),
+    );
     let vi = lang == Language::Vi;
     let mut text = String::new();
-    let title = if vi { "Tỉnh Trà Vinh, tháng 10 năm 2021" } else { "Trà Vinh province, October 2021" };
+    let title = if vi {
+        "Tỉnh Trà Vinh, tháng 10 năm 2021"
+    } else {
+        "Trà Vinh province, October 2021"
+    };
     let head = if vi {
         ["Chỉ số", "Đã nêu", "Tính được", "So với tháng trước"]
     } else {
@@ -123,7 +153,9 @@ pub fn table(app: &App, lang: Language) -> Result<String, Error> {
             limit: 1,
         };
         let page = app.now().series(&query)?;
-        let Some(point) = page.series.first().and_then(|series| series.points.first()) else { continue };
+        let Some(point) = page.series.first().and_then(|series| series.points.first()) else {
+            continue;
+        };
         let dimensioned = !measure.members.is_empty();
         if dimensioned && point.value.is_none() && point.stated.is_none() {
             continue;
@@ -143,7 +175,11 @@ pub fn table(app: &App, lang: Language) -> Result<String, Error> {
     let mut row = |cells: &[String]| {
         let padded = cells.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
             let space = " ".repeat(width.saturating_sub(cell.chars().count()));
-            if column == 0 || column == 3 { format!("{cell}{space}") } else { format!("{space}{cell}") }
+            if column == 0 || column == 3 {
+                format!("{cell}{space}")
+            } else {
+                format!("{space}{cell}")
+            }
         });
         let line = padded.collect::<Vec<_>>().join("  ");
         let _infallible = writeln!(text, "{}", line.trim_end());
@@ -160,11 +196,17 @@ fn measures(app: &App, vi: bool) -> Vec<(Measure, String, String)> {
     let state = app.state();
     let mut found = Vec::new();
     for kpi in &state.catalogue.kpis {
-        let named = kpi.dimensions.iter().flat_map(|(dimension, members)| members.iter().map(|member| Members::none().with(dimension, member)));
+        let named = kpi.dimensions.iter().flat_map(|(dimension, members)| {
+            members.iter().map(|member| Members::none().with(dimension, member))
+        });
         for members in std::iter::once(Members::none()).chain(named) {
             let measure = Measure { code: kpi.code.clone(), members };
             let label = state.catalogue.label(&measure);
-            found.push((measure, if vi { label.vi } else { label.en }, state.catalogue.unit_of_measure(&kpi.code).to_owned()));
+            found.push((
+                measure,
+                if vi { label.vi } else { label.en },
+                state.catalogue.unit_of_measure(&kpi.code).to_owned(),
+            ));
         }
     }
     found
@@ -179,9 +221,15 @@ fn stated(point: &PointView, vi: bool) -> String {
 }
 
 fn computed(point: &PointView, unit: &str, vi: bool) -> String {
-    let Some(value) = point.value else { return if vi { "thiếu số liệu" } else { "missing" }.to_owned() };
+    let Some(value) = point.value else {
+        return if vi { "thiếu số liệu" } else { "missing" }.to_owned();
+    };
     let digits = format!("{:.3}", value.get());
-    let digits = if digits.ends_with(".000") && unit != "percent" { digits.trim_end_matches(".000").to_owned() } else { digits };
+    let digits = if digits.ends_with(".000") && unit != "percent" {
+        digits.trim_end_matches(".000").to_owned()
+    } else {
+        digits
+    };
     let sign = if unit == "percent" { " %".to_owned() } else { String::new() };
     local(digits, vi) + &sign
 }
@@ -204,12 +252,21 @@ fn change(point: &PointView, vi: bool) -> String {
 }
 
 fn findings(app: &App, vi: bool, text: &mut String) -> Result<(), Error> {
-    let (_, found, _) = app.now().findings(&FindingQuery { unit: Some(UNIT.to_owned()), limit: 100, ..FindingQuery::default() })?;
-    let title = if vi { format!("Số liệu mâu thuẫn ({}):", found.len()) } else { format!("Contradictions ({}):", found.len()) };
+    let (_, found, _) = app.now().findings(&FindingQuery {
+        unit: Some(UNIT.to_owned()),
+        limit: 100,
+        ..FindingQuery::default()
+    })?;
+    let title = if vi {
+        format!("Số liệu mâu thuẫn ({}):", found.len())
+    } else {
+        format!("Contradictions ({}):", found.len())
+    };
     let _infallible = writeln!(text, "\n{title}");
     for finding in found {
         let detail = if vi { local(finding.detail_vi, true) } else { finding.detail };
-        let _infallible = writeln!(text, "  {}  {}", finding.measure, detail.trim_end_matches([',', '.']));
+        let _infallible =
+            writeln!(text, "  {}  {}", finding.measure, detail.trim_end_matches([',', '.']));
     }
     let _infallible = writeln!(text);
     Ok(())

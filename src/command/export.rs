@@ -47,22 +47,38 @@ pub fn run(file: Option<&Path>, what: What, database: &str) -> Result<Outcome, E
     let mut beside = beside(file)?;
     let told = fill(database, what, BufWriter::with_capacity(1 << 18, beside.as_file_mut()))?;
     beside.as_file().sync_all().map_err(unwritten)?;
-    beside.persist_noclobber(file).map_err(|error| if error.error.kind() == io::ErrorKind::AlreadyExists { exists(file) } else { unwritten(error.error) })?;
+    beside.persist_noclobber(file).map_err(|error| {
+        if error.error.kind() == io::ErrorKind::AlreadyExists {
+            exists(file)
+        } else {
+            unwritten(error.error)
+        }
+    })?;
     eprintln!("{} written: {told}", file.display());
     Ok(Outcome::Done)
 }
 
 /// A file of a name of its own in the folder of another. It goes when it is dropped.
 fn beside(file: &Path) -> Result<NamedTempFile, Error> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let named = |source| Error::Surroundings { what: folder.display().to_string(), source };
     // Made as any other file, not for the owner alone as temporary files are.
-    tempfile::Builder::new().prefix(&format!(".{name}.")).make_in(folder, |path| File::create_new(path)).map_err(named)
+    tempfile::Builder::new()
+        .prefix(&format!(".{name}."))
+        .make_in(folder, |path| File::create_new(path))
+        .map_err(named)
 }
 
 fn exists(file: &Path) -> Error {
-    Error::Surroundings { what: file.display().to_string(), source: io::Error::new(io::ErrorKind::AlreadyExists, "it exists already; it was left as it is") }
+    Error::Surroundings {
+        what: file.display().to_string(),
+        source: io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "it exists already; it was left as it is",
+        ),
+    }
 }
 
 /// Writes the archive, and says in a sentence what is in it.
@@ -76,16 +92,26 @@ fn fill(database: &str, what: What, out: impl Write) -> Result<String, Error> {
     let told = match what {
         What::OpenMetrics => {
             let state = State::load(&store)?;
-            let samples = openmetrics(&state, BufWriter::with_capacity(1 << 18, out)).map_err(unwritten)?;
+            let samples =
+                openmetrics(&state, BufWriter::with_capacity(1 << 18, out)).map_err(unwritten)?;
             format!("revision {}, {samples} samples", state.revision)
         }
         What::Tidy => {
-            let written = archive::write_tidy(&store, out, |done, all| show(u64::try_from(done).ok(), u64::try_from(all).ok()))?;
+            let written = archive::write_tidy(&store, out, |done, all| {
+                show(u64::try_from(done).ok(), u64::try_from(all).ok())
+            })?;
             format!("revision {}, {} rows", written.revision, written.rows)
         }
         What::Ledger => {
-            let written = archive::write(&store, out, |done, all| show(u64::try_from(done).ok(), u64::try_from(all).ok()))?;
-            format!("revision {}, {} figures, hash {}", written.revision, written.figures(), written.hash)
+            let written = archive::write(&store, out, |done, all| {
+                show(u64::try_from(done).ok(), u64::try_from(all).ok())
+            })?;
+            format!(
+                "revision {}, {} figures, hash {}",
+                written.revision,
+                written.figures(),
+                written.hash
+            )
         }
     };
     bar.finish_and_clear();

@@ -44,7 +44,10 @@ pub enum Content {
 /// Whether a file is a workbook or a document by its ending: these are ZIPs as well as archives are.
 #[must_use]
 pub fn is_office(path: &Path) -> bool {
-    let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let ending = path
+        .extension()
+        .map(|ending| ending.to_string_lossy().to_ascii_lowercase())
+        .unwrap_or_default();
     matches!(ending.as_str(), "xlsx" | "xlsm" | "docx" | "docm")
 }
 
@@ -53,31 +56,51 @@ pub fn is_office(path: &Path) -> bool {
 /// # Errors
 /// It cannot be read, or is none of these.
 pub fn open(path: &Path) -> Result<Content, Error> {
-    let named = |source: std::io::Error| Error::Surroundings { what: path.display().to_string(), source };
+    let named =
+        |source: std::io::Error| Error::Surroundings { what: path.display().to_string(), source };
     let file = File::open(path).map_err(named)?;
-    let ends = |wanted: &str| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case(wanted));
+    let ends =
+        |wanted: &str| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case(wanted));
     if ends("xlsx") || ends("xlsm") || ends("xls") {
         if file.metadata().map_err(named)?.len() > MAX_WORKBOOK {
-            return Err(Error::TooLarge(format!("{}: a workbook has at most {MAX_WORKBOOK} bytes", path.display())));
+            return Err(Error::TooLarge(format!(
+                "{}: a workbook has at most {MAX_WORKBOOK} bytes",
+                path.display()
+            )));
         }
         return Ok(Content::Workbook(std::fs::read(path).map_err(named)?));
     }
     if let Some(media) = document_in(path, &file).map_err(named)? {
         if file.metadata().map_err(named)?.len() > u64::try_from(FILE_BYTES).unwrap_or(u64::MAX) {
-            return Err(Error::TooLarge(format!("{}: a report has at most {FILE_BYTES} bytes", path.display())));
+            return Err(Error::TooLarge(format!(
+                "{}: a report has at most {FILE_BYTES} bytes",
+                path.display()
+            )));
         }
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        return Ok(Content::Report(ReportFile { bytes: std::fs::read(path).map_err(named)?, media, name }));
+        return Ok(Content::Report(ReportFile {
+            bytes: std::fs::read(path).map_err(named)?,
+            media,
+            name,
+        }));
     }
     if !ends("json") {
         return Ok(Content::Csv(file));
     }
     if file.metadata().map_err(named)?.len() > MAX_JSON {
-        return Err(Error::TooLarge(format!("{}: a JSON file has at most {MAX_JSON} bytes; figures as CSV have no bound", path.display())));
+        return Err(Error::TooLarge(format!(
+            "{}: a JSON file has at most {MAX_JSON} bytes; figures as CSV have no bound",
+            path.display()
+        )));
     }
     let bytes = std::fs::read(path).map_err(named)?;
-    let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| Error::Malformed(format!("{}: {error}", path.display())))?;
-    if value.get("units").is_some() { crate::app::units::parse(value).map(Content::Units) } else { Ok(Content::Json(bytes)) }
+    let value: serde_json::Value = serde_json::from_slice(&bytes)
+        .map_err(|error| Error::Malformed(format!("{}: {error}", path.display())))?;
+    if value.get("units").is_some() {
+        crate::app::units::parse(value).map(Content::Units)
+    } else {
+        Ok(Content::Json(bytes))
+    }
 }
 
 /// What kind of document a file is, by its name; none for a table of figures, also where that is called `.txt`.
@@ -90,7 +113,8 @@ fn document_in(path: &Path, file: &File) -> std::io::Result<Option<Media>> {
     std::io::Read::read_to_end(&mut std::io::Read::take(file, HEAD), &mut head)?;
     std::io::Seek::rewind(&mut { file })?;
     let head = String::from_utf8_lossy(&head);
-    let first = head.lines().next().unwrap_or_default().trim_start_matches('\u{feff}').to_lowercase();
+    let first =
+        head.lines().next().unwrap_or_default().trim_start_matches('\u{feff}').to_lowercase();
     let columns = first.split([',', ';', '\t']).map(|column| column.trim().trim_matches('"'));
     Ok(media.filter(|_| !columns.into_iter().any(|column| column == "indicator")))
 }
@@ -138,7 +162,8 @@ impl Taken {
 pub fn record_json(app: &App, bytes: &[u8], actor: &str) -> Result<Taken, Error> {
     let frame = app.frame();
     let mut parser = frame.parser();
-    let envelope = json::read(bytes, &mut parser).map_err(|Unreadable(detail)| Error::Malformed(detail))?;
+    let envelope =
+        json::read(bytes, &mut parser).map_err(|Unreadable(detail)| Error::Malformed(detail))?;
     let submission = finish(parser, &envelope)?;
     let mut taken = Taken::default();
     if !taken.add(app.submit_parsed(submission, frame.clone(), envelope, actor)?)? {
@@ -151,10 +176,19 @@ pub fn record_json(app: &App, bytes: &[u8], actor: &str) -> Result<Taken, Error>
 ///
 /// # Errors
 /// Its faults, or the store's.
-pub fn record_workbook(app: &App, bytes: &[u8], envelope: &Envelope, actor: &str) -> Result<(WorkbookView, Taken), Error> {
+pub fn record_workbook(
+    app: &App,
+    bytes: &[u8],
+    envelope: &Envelope,
+    actor: &str,
+) -> Result<(WorkbookView, Taken), Error> {
     let envelope = Envelope { source_kind: Some("workbook".to_owned()), ..envelope.clone() };
     let view = app.record_workbook_now(bytes, &WorkbookQuery::default(), envelope, actor)?;
-    let taken = Taken { counts: view.counts, submissions: u64::from(view.submission.is_some()), findings: view.findings.len() };
+    let taken = Taken {
+        counts: view.counts,
+        submissions: u64::from(view.submission.is_some()),
+        findings: view.findings.len(),
+    };
     Ok((view, taken))
 }
 
@@ -163,14 +197,22 @@ pub fn record_workbook(app: &App, bytes: &[u8], envelope: &Envelope, actor: &str
 ///
 /// # Errors
 /// The faults of the first stretch that has any, with the line to go on from; or the store's.
-pub fn record_csv(app: &App, file: File, envelope: &Envelope, actor: &str, from_line: Option<u64>) -> Result<Taken, Error> {
+pub fn record_csv(
+    app: &App,
+    file: File,
+    envelope: &Envelope,
+    actor: &str,
+    from_line: Option<u64>,
+) -> Result<Taken, Error> {
     let bar = progress(file.metadata().map_or(0, |data| data.len()));
     let frame = app.frame();
-    let mut rows = csv::Rows::open(bar.wrap_read(file), &frame.catalogue).map_err(Error::Invalid)?;
+    let mut rows =
+        csv::Rows::open(bar.wrap_read(file), &frame.catalogue).map_err(Error::Invalid)?;
     if let Some(line) = from_line {
         rows.pass_over_until(line);
     }
-    let (mut taken, mut waiting, mut end) = (Taken::default(), std::collections::VecDeque::new(), false);
+    let (mut taken, mut waiting, mut end) =
+        (Taken::default(), std::collections::VecDeque::new(), false);
     let mut most = MAX_OBSERVATIONS;
     while !end {
         let first_line = rows.line() + 1;
@@ -193,7 +235,10 @@ pub fn record_csv(app: &App, file: File, envelope: &Envelope, actor: &str, from_
                 settle(&mut taken, &mut waiting, 0)?;
                 bar.abandon();
                 if taken.figures() > 0 {
-                    eprintln!("{} figures before line {first_line} are recorded; go on with --from-line {first_line}", HumanCount(taken.figures()));
+                    eprintln!(
+                        "{} figures before line {first_line} are recorded; go on with --from-line {first_line}",
+                        HumanCount(taken.figures())
+                    );
                 }
                 return Err(error);
             }
@@ -208,7 +253,11 @@ pub fn record_csv(app: &App, file: File, envelope: &Envelope, actor: &str, from_
 }
 
 /// Waits until at most so many submissions are on their way.
-fn settle(taken: &mut Taken, waiting: &mut std::collections::VecDeque<Recording>, most: usize) -> Result<(), Error> {
+fn settle(
+    taken: &mut Taken,
+    waiting: &mut std::collections::VecDeque<Recording>,
+    most: usize,
+) -> Result<(), Error> {
     while waiting.len() > most {
         let Some(recording) = waiting.pop_front() else { break };
         if !taken.add(recording)? {
@@ -220,7 +269,9 @@ fn settle(taken: &mut Taken, waiting: &mut std::collections::VecDeque<Recording>
 
 fn progress(bytes: u64) -> ProgressBar {
     let bar = ProgressBar::new(bytes);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent}% {msg} {elapsed} (about {eta} left)") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:30} {percent}% {msg} {elapsed} (about {eta} left)")
+    {
         bar.set_style(style);
     }
     bar

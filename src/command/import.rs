@@ -22,7 +22,13 @@ pub const ACTOR: &str = "command line";
 ///
 /// # Errors
 /// Files or the ledger cannot be had.
-pub fn run(files: &[PathBuf], (database, clock): (&str, Clock), given: Envelope, from_line: Option<u64>, of: &ReportQuery) -> Result<Outcome, Error> {
+pub fn run(
+    files: &[PathBuf],
+    (database, clock): (&str, Clock),
+    given: Envelope,
+    from_line: Option<u64>,
+    of: &ReportQuery,
+) -> Result<Outcome, Error> {
     let Envelope { reference, reason, .. } = given;
     if from_line.is_some() && files.len() != 1 {
         eprintln!("egov-kpi: --from-line goes with one file");
@@ -30,7 +36,10 @@ pub fn run(files: &[PathBuf], (database, clock): (&str, Clock), given: Envelope,
     }
     if let Some(archive) = files.iter().find(|file| !is_office(file) && archive::is_archive(file)) {
         if files.len() > 1 || reference.is_some() || reason.is_some() || from_line.is_some() {
-            eprintln!("egov-kpi: {} is an archive; it is imported alone and as it is, without other files and without flags", archive.display());
+            eprintln!(
+                "egov-kpi: {} is an archive; it is imported alone and as it is, without other files and without flags",
+                archive.display()
+            );
             return Ok(Outcome::Usage);
         }
         return whole_ledger(archive, database);
@@ -41,22 +50,39 @@ pub fn run(files: &[PathBuf], (database, clock): (&str, Clock), given: Envelope,
     let outcome = files.iter().try_fold(Outcome::Done, |_, file| {
         let started = Instant::now();
         let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
-        let envelope = Envelope { source_kind: Some("import".to_owned()), reference: reference.clone().or(name), reason: reason.clone() };
+        let envelope = Envelope {
+            source_kind: Some("import".to_owned()),
+            reference: reference.clone().or(name),
+            reason: reason.clone(),
+        };
         let recorded = match open(file)? {
             Content::Units(units) => {
                 let changed = app.put_units_now(units, ACTOR, false)?;
-                say!("{}: {} units, revision {}", file.display(), changed.units.len(), changed.revision);
+                say!(
+                    "{}: {} units, revision {}",
+                    file.display(),
+                    changed.units.len(),
+                    changed.revision
+                );
                 return Ok(Outcome::Done);
             }
             Content::Json(bytes) => record_json(&app, &bytes, ACTOR),
             Content::Csv(csv) => record_csv(&app, csv, &envelope, ACTOR, from_line),
-            Content::Workbook(bytes) => record_workbook(&app, &bytes, &envelope, ACTOR).map(|(view, taken)| {
-                say!("{}: {} cell(s) with digits are not taken; `check` tells why", file.display(), view.unclaimed.len());
-                taken
-            }),
+            Content::Workbook(bytes) => {
+                record_workbook(&app, &bytes, &envelope, ACTOR).map(|(view, taken)| {
+                    say!(
+                        "{}: {} cell(s) with digits are not taken; `check` tells why",
+                        file.display(),
+                        view.unclaimed.len()
+                    );
+                    taken
+                })
+            }
             Content::Report(read) => {
                 let envelope = Envelope { source_kind: Some("report".to_owned()), ..envelope };
-                report::import(&app, &read, of, envelope, ACTOR).map(|view| Taken::of(view.counts, view.submission.is_some(), view.findings.len()))
+                report::import(&app, &read, of, envelope, ACTOR).map(|view| {
+                    Taken::of(view.counts, view.submission.is_some(), view.findings.len())
+                })
             }
         };
         match recorded {
@@ -77,9 +103,15 @@ pub fn run(files: &[PathBuf], (database, clock): (&str, Clock), given: Envelope,
 
 /// Whether a file is there, and none that pretends to be an archive.
 fn readable(file: &Path) -> Result<(), Error> {
-    let found = file.metadata().map_err(|source| Error::Surroundings { what: file.display().to_string(), source })?;
-    if found.is_file() && file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("zip")) {
-        return Err(Error::Malformed(format!("{}: this is no ZIP that `export` wrote", file.display())));
+    let found = file
+        .metadata()
+        .map_err(|source| Error::Surroundings { what: file.display().to_string(), source })?;
+    if found.is_file() && file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("zip"))
+    {
+        return Err(Error::Malformed(format!(
+            "{}: this is no ZIP that `export` wrote",
+            file.display()
+        )));
     }
     Ok(())
 }
@@ -94,7 +126,14 @@ fn whole_ledger(file: &Path, database: &str) -> Result<Outcome, Error> {
         bar.set_position(u64::try_from(done).unwrap_or(0));
     })?;
     bar.finish_and_clear();
-    let (manifest, held) = (archive.manifest(), if loaded.begun > 0 { format!(" ({} were there already)", loaded.begun) } else { String::new() });
+    let (manifest, held) = (
+        archive.manifest(),
+        if loaded.begun > 0 {
+            format!(" ({} were there already)", loaded.begun)
+        } else {
+            String::new()
+        },
+    );
     say!(
         "{}: {} revision(s) written{held}, {} figures, {} idempotency key(s); the newest revision is {}, its hash {}",
         file.display(),

@@ -18,8 +18,15 @@ const ACTOR: &str = "keys";
 pub fn run(action: KeysAction, clock: Clock) -> Result<Outcome, Error> {
     match action {
         KeysAction::Add { name, role, unit, expires, database } => {
-            let new = NewKey { name, role: role.parse().map_err(Error::Usage)?, unit, expires: expiry(expires.as_deref(), "--expires")? };
-            with(&database.address, true, clock, |app| app.add_key_now(new, ACTOR).map(|issued| show(&issued)))
+            let new = NewKey {
+                name,
+                role: role.parse().map_err(Error::Usage)?,
+                unit,
+                expires: expiry(expires.as_deref(), "--expires")?,
+            };
+            with(&database.address, true, clock, |app| {
+                app.add_key_now(new, ACTOR).map(|issued| show(&issued))
+            })
         }
         KeysAction::List { database } => with(&database.address, false, clock, |app| {
             let (_, keys) = app.keys()?;
@@ -32,16 +39,29 @@ pub fn run(action: KeysAction, clock: Clock) -> Result<Outcome, Error> {
             Ok(())
         }),
         KeysAction::Rotate { id, overlap, expires, database } => {
-            let wrong = || Error::Usage(format!("--overlap {overlap}: a number of days such as 7d, or 0"));
-            let days =
-                overlap.strip_suffix('d').unwrap_or(&overlap).parse().ok().filter(|days| (0..=crate::app::keys::MAX_DAYS).contains(days)).ok_or_else(wrong)?;
+            let wrong =
+                || Error::Usage(format!("--overlap {overlap}: a number of days such as 7d, or 0"));
+            let days = overlap
+                .strip_suffix('d')
+                .unwrap_or(&overlap)
+                .parse()
+                .ok()
+                .filter(|days| (0..=crate::app::keys::MAX_DAYS).contains(days))
+                .ok_or_else(wrong)?;
             let expires = expiry(expires.as_deref(), "--expires")?;
-            with(&database.address, false, clock, |app| app.rotate_key_now(&id, days, expires, ACTOR).map(|issued| show(&issued)))
+            with(&database.address, false, clock, |app| {
+                app.rotate_key_now(&id, days, expires, ACTOR).map(|issued| show(&issued))
+            })
         }
     }
 }
 
-fn with(address: &str, create: bool, clock: Clock, work: impl FnOnce(&App) -> Result<(), Error>) -> Result<Outcome, Error> {
+fn with(
+    address: &str,
+    create: bool,
+    clock: Clock,
+    work: impl FnOnce(&App) -> Result<(), Error>,
+) -> Result<Outcome, Error> {
     let app = App::open_by(Store::open(address, create)?, clock)?;
     let done = work(&app);
     app.stop();
@@ -49,7 +69,10 @@ fn with(address: &str, create: bool, clock: Clock, work: impl FnOnce(&App) -> Re
 }
 
 fn expiry(text: Option<&str>, flag: &str) -> Result<Option<Expiry>, Error> {
-    text.map(|text| text.parse().map_err(|error: String| Error::Usage(format!("{flag} {text}: {error}")))).transpose()
+    text.map(|text| {
+        text.parse().map_err(|error: String| Error::Usage(format!("{flag} {text}: {error}")))
+    })
+    .transpose()
 }
 
 /// The key alone on standard output, what is to be known of it on standard error.
@@ -57,13 +80,16 @@ fn show(issued: &Issued) {
     say!("{}", issued.key);
     let KeyView { id, name, role, unit, expires_at, .. } = &issued.view;
     let of = unit.as_ref().map(|unit| format!(" for {unit}")).unwrap_or_default();
-    let until = expires_at.as_ref().map_or_else(|| "it does not end".to_owned(), |end| format!("it ends at {end}"));
+    let until = expires_at
+        .as_ref()
+        .map_or_else(|| "it does not end".to_owned(), |end| format!("it ends at {end}"));
     eprintln!("key {id} of {name}, {role}{of}; {until}. The key is shown this once.");
 }
 
 /// A table of keys.
 fn listed(keys: &[KeyView]) -> String {
-    let header = ["ID", "STATE", "ROLE", "UNIT", "ENDS", "LAST USED", "FROM", "NAME"].map(ToOwned::to_owned);
+    let header =
+        ["ID", "STATE", "ROLE", "UNIT", "ENDS", "LAST USED", "FROM", "NAME"].map(ToOwned::to_owned);
     let second = |time: &str| time.split('.').next().unwrap_or_default().to_owned();
     let maybe = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let row = |key: &KeyView| {
@@ -85,10 +111,18 @@ fn listed(keys: &[KeyView]) -> String {
         ]
     };
     let rows: Vec<[String; 8]> = std::iter::once(header).chain(keys.iter().map(row)).collect();
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..8).map(width).collect();
     let line = |row: &[String; 8]| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell}{}", " ".repeat(width.saturating_sub(cell.chars().count()))));
+        let cells = row.iter().zip(&widths).map(|(cell, width)| {
+            format!("{cell}{}", " ".repeat(width.saturating_sub(cell.chars().count())))
+        });
         format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
     };
     rows.iter().map(line).collect()

@@ -60,14 +60,24 @@ pub fn run(config: Config) -> Outcome {
     let outcome = match config.command {
         Command::Serve { listen, database, workers, scrape_series, access, limits } => {
             serve::settings(&listen.address, *access, &limits).and_then(|settings| {
-                let settings = Settings { workers, scraped: usize::try_from(scrape_series).unwrap_or(usize::MAX), ..settings };
+                let settings = Settings {
+                    workers,
+                    scraped: usize::try_from(scrape_series).unwrap_or(usize::MAX),
+                    ..settings
+                };
                 serve::run(&settings, &database.address, clock)
             })
         }
-        Command::Demo { listen, no_serve, lang } => demo::run(&listen.address, no_serve, lang, &clock),
-        Command::Import { files, database, reference, reason, from_line, of } => {
-            import::run(&files, (&database.address, clock), Envelope { source_kind: None, reference, reason }, from_line, &of.query())
+        Command::Demo { listen, no_serve, lang } => {
+            demo::run(&listen.address, no_serve, lang, &clock)
         }
+        Command::Import { files, database, reference, reason, from_line, of } => import::run(
+            &files,
+            (&database.address, clock),
+            Envelope { source_kind: None, reference, reason },
+            from_line,
+            &of.query(),
+        ),
         Command::Export { file, database, tidy, openmetrics } => {
             let what = if openmetrics {
                 export::What::OpenMetrics
@@ -78,9 +88,12 @@ pub fn run(config: Config) -> Outcome {
             };
             export::run(file.as_deref(), what, &database.address)
         }
-        Command::Check { files, database, lang, of, explain, catalogue } => {
-            check::run(&files, (database.as_deref(), clock), &catalogue, &report::Asked { query: of.query(), explain, lang })
-        }
+        Command::Check { files, database, lang, of, explain, catalogue } => check::run(
+            &files,
+            (database.as_deref(), clock),
+            &catalogue,
+            &report::Asked { query: of.query(), explain, lang },
+        ),
         Command::Generate { size, seed, units } => generate_csv(size, seed, units.as_deref()),
         Command::Catalogue { action } => catalogue::run(&action),
         Command::Backup { file, database } => backup(&file, &database.address),
@@ -94,7 +107,9 @@ pub fn run(config: Config) -> Outcome {
 /// Tells an error on standard error and says how the command ended.
 fn tell(error: &Error) -> Outcome {
     match error {
-        Error::Invalid(faults) | Error::Conflict { obstacles: faults, .. } | Error::Forbidden { obstacles: faults, .. } => {
+        Error::Invalid(faults)
+        | Error::Conflict { obstacles: faults, .. }
+        | Error::Forbidden { obstacles: faults, .. } => {
             eprintln!("egov-kpi: {error}");
             faults.iter().for_each(|fault| eprintln!("  {fault}"));
             Outcome::Faults
@@ -113,7 +128,8 @@ fn tell(error: &Error) -> Outcome {
         }
         Error::Busy(_) | Error::Unsettled | Error::Behind(_) | Error::Store(_) => {
             eprintln!("egov-kpi: {error}");
-            let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+            let causes =
+                std::iter::successors(std::error::Error::source(error), |cause| cause.source());
             causes.for_each(|cause| eprintln!("  {cause}"));
             Outcome::Surroundings
         }
@@ -130,7 +146,11 @@ fn io(source: std::io::Error) -> Error {
     Error::surroundings("a file cannot be read or written")(source)
 }
 
-fn generate_csv(size: generate::Size, seed: u64, units: Option<&std::path::Path>) -> Result<Outcome, Error> {
+fn generate_csv(
+    size: generate::Size,
+    seed: u64,
+    units: Option<&std::path::Path>,
+) -> Result<Outcome, Error> {
     if let Some(file) = units {
         let body = serde_json::json!({ "units": generate::units(size) });
         std::fs::write(file, format!("{body:#}\n")).map_err(io)?;

@@ -28,7 +28,9 @@ pub struct Asked {
 /// An error of a report as one of the command.
 fn plain(error: ReportError) -> Error {
     match error {
-        ReportError::Refused(refusal) => Error::Invalid(vec![Fault::new("", refusal.code, refusal.detail)]),
+        ReportError::Refused(refusal) => {
+            Error::Invalid(vec![Fault::new("", refusal.code, refusal.detail)])
+        }
         ReportError::Failed(error) => error,
     }
 }
@@ -37,17 +39,31 @@ fn plain(error: ReportError) -> Error {
 ///
 /// # Errors
 /// It cannot be read.
-pub fn check(app: &App, path: &Path, file: &ReportFile, asked: &Asked) -> Result<(usize, Vec<FindingView>), Error> {
+pub fn check(
+    app: &App,
+    path: &Path,
+    file: &ReportFile,
+    asked: &Asked,
+) -> Result<(usize, Vec<FindingView>), Error> {
     let report = app.read_report(file, &asked.query).map_err(plain)?;
     let view = app.try_report(&report, ACTOR)?;
     print(path, &view, asked);
     if asked.explain {
-        say!("{}:", if asked.lang == Language::Vi { "các mẫu câu đã xét" } else { "patterns considered" });
+        say!(
+            "{}:",
+            if asked.lang == Language::Vi {
+                "các mẫu câu đã xét"
+            } else {
+                "patterns considered"
+            }
+        );
         for (printed, pattern, verdict) in app.explain_report(file, &asked.query).map_err(plain)? {
             say!("      {printed:>14} {pattern}: {verdict}");
         }
     }
-    view.faults.iter().for_each(|fault| say!("{}: {}: {} ({})", path.display(), fault.pointer, fault.detail, fault.code));
+    view.faults.iter().for_each(|fault| {
+        say!("{}: {}: {} ({})", path.display(), fault.pointer, fault.detail, fault.code)
+    });
     Ok((view.faults.len(), view.findings))
 }
 
@@ -55,7 +71,13 @@ pub fn check(app: &App, path: &Path, file: &ReportFile, asked: &Asked) -> Result
 ///
 /// # Errors
 /// It cannot be read or recorded.
-pub fn import(app: &App, file: &ReportFile, query: &ReportQuery, envelope: Envelope, actor: &str) -> Result<ReportView, Error> {
+pub fn import(
+    app: &App,
+    file: &ReportFile,
+    query: &ReportQuery,
+    envelope: Envelope,
+    actor: &str,
+) -> Result<ReportView, Error> {
     let report = app.read_report(file, query).map_err(plain)?;
     app.record_report_now(&report, envelope, actor)
 }
@@ -71,15 +93,27 @@ fn print(path: &Path, view: &ReportView, asked: &Asked) {
     say!("{} {figures}:", view.figures.len());
     for (n, figure) in view.figures.iter().enumerate() {
         let about = if figure.approximate { " [approximate]" } else { "" };
-        let role = if figure.role == "figure" { about.to_owned() } else { format!(" [{} {}]{about}", figure.role, figure.period) };
-        say!("  {n:>3} {:<WIDEST$} {:<12} {:>14} {:>12} {:.2}{role}", figure.measure, figure.unit, figure.value.to_string(), figure.printed, figure.confidence);
+        let role = if figure.role == "figure" {
+            about.to_owned()
+        } else {
+            format!(" [{} {}]{about}", figure.role, figure.period)
+        };
+        say!(
+            "  {n:>3} {:<WIDEST$} {:<12} {:>14} {:>12} {:.2}{role}",
+            figure.measure,
+            figure.unit,
+            figure.value.to_string(),
+            figure.printed,
+            figure.confidence
+        );
         if asked.explain {
             say!("      {}: {}", figure.pattern, one_line(&figure.sentence));
         }
     }
     say!("{} {unclaimed}:", view.unclaimed.len());
     for number in &view.unclaimed {
-        let measure = number.measure.as_deref().map(|measure| format!(" {measure}")).unwrap_or_default();
+        let measure =
+            number.measure.as_deref().map(|measure| format!(" {measure}")).unwrap_or_default();
         say!("      {:>14} {}{measure}", number.printed, number.reason);
         if asked.explain {
             say!("      {}", one_line(&number.sentence));

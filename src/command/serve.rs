@@ -18,8 +18,13 @@ use crate::server::{self, Settings, TlsFiles};
 /// # Errors
 /// The address or the ledger cannot be had, or others could reach it and nobody has a key.
 pub fn run(settings: &Settings, database: &str, clock: Clock) -> Result<Outcome, Error> {
-    let (database, scheme) = (database.to_owned(), if settings.tls.is_some() { "https" } else { "http" });
-    let running = server::start(settings, move || server::open(&database, clock), move |address| announced(scheme, address))?;
+    let (database, scheme) =
+        (database.to_owned(), if settings.tls.is_some() { "https" } else { "http" });
+    let running = server::start(
+        settings,
+        move || server::open(&database, clock),
+        move |address| announced(scheme, address),
+    )?;
     running.until_signal()?;
     Ok(Outcome::Done)
 }
@@ -43,12 +48,23 @@ pub fn settings(listen: &str, access: Access, limits: &Limits) -> Result<Setting
     if access.public_reads {
         open.extend(Area::FIGURES);
     }
-    let usage = |flag: &str, text: &str, error: String| Error::Usage(format!("{flag} {text}: {error}"));
-    let proxies = access.trusted_proxies.iter().map(|text| text.parse::<Network>().map_err(|error| usage("--trusted-proxies", text, error)));
-    let forwarding = Forwarding { proxies: proxies.collect::<Result<_, _>>()?, by_forwarded: access.forwarded_header == ForwardedHeader::Forwarded };
+    let usage =
+        |flag: &str, text: &str, error: String| Error::Usage(format!("{flag} {text}: {error}"));
+    let proxies = access.trusted_proxies.iter().map(|text| {
+        text.parse::<Network>().map_err(|error| usage("--trusted-proxies", text, error))
+    });
+    let forwarding = Forwarding {
+        proxies: proxies.collect::<Result<_, _>>()?,
+        by_forwarded: access.forwarded_header == ForwardedHeader::Forwarded,
+    };
     let roles = access.oidc_roles.iter().map(|text| {
-        let (value, role) = text.rsplit_once('=').ok_or_else(|| usage("--oidc-roles", text, "VALUE=ROLE is expected".to_owned()))?;
-        Ok((value.to_owned(), role.parse::<Role>().map_err(|error| usage("--oidc-roles", text, error))?))
+        let (value, role) = text
+            .rsplit_once('=')
+            .ok_or_else(|| usage("--oidc-roles", text, "VALUE=ROLE is expected".to_owned()))?;
+        Ok((
+            value.to_owned(),
+            role.parse::<Role>().map_err(|error| usage("--oidc-roles", text, error))?,
+        ))
     });
     let roles = roles.collect::<Result<Vec<_>, Error>>()?;
     let tokens = access.oidc_issuer.map(|issuer| {
@@ -63,15 +79,27 @@ pub fn settings(listen: &str, access: Access, limits: &Limits) -> Result<Setting
             retry: RETRY,
         })
     });
-    let tls = access.tls_cert.zip(access.tls_key).map(|(certificate, key)| TlsFiles { certificate, key });
+    let tls =
+        access.tls_cert.zip(access.tls_key).map(|(certificate, key)| TlsFiles { certificate, key });
     let opened = Opened { open, forwarding, tokens: tokens.transpose()?, ..Opened::default() };
-    Ok(Settings { access: opened, admin_key: access.admin_key_file, tls, limits: bounds(limits)?, ..Settings::at(listen) })
+    Ok(Settings {
+        access: opened,
+        admin_key: access.admin_key_file,
+        tls,
+        limits: bounds(limits)?,
+        ..Settings::at(listen)
+    })
 }
 
 /// What anybody may cost, from the command line.
 fn bounds(limits: &Limits) -> Result<Bounds, Error> {
-    let rate = |flag: &str, text: &str| text.parse::<Written>().map_err(|error| Error::Usage(format!("{flag} {text}: {error}")));
-    let (Written(key), Written(address)) = (rate("--rate-limit", &limits.rate_limit)?, rate("--rate-limit-address", &limits.rate_limit_address)?);
+    let rate = |flag: &str, text: &str| {
+        text.parse::<Written>().map_err(|error| Error::Usage(format!("{flag} {text}: {error}")))
+    };
+    let (Written(key), Written(address)) = (
+        rate("--rate-limit", &limits.rate_limit)?,
+        rate("--rate-limit-address", &limits.rate_limit_address)?,
+    );
     let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     let default = Bounds::default();
     Ok(Bounds {

@@ -19,7 +19,13 @@ pub fn run(database: &str, hash: Option<&str>) -> Result<Outcome, Error> {
         bar.set_position(u64::try_from(done).unwrap_or(0));
     })?;
     bar.finish_and_clear();
-    say!("revisions {}, rows {}, figures that stand {}, hash {}", found.revisions, found.rows, found.figures, found.hash);
+    say!(
+        "revisions {}, rows {}, figures that stand {}, hash {}",
+        found.revisions,
+        found.rows,
+        found.figures,
+        found.hash
+    );
     found.faults.iter().for_each(|fault| say!("{fault}"));
     if found.count == 0 {
         say!("the ledger is sound");

@@ -53,13 +53,25 @@ impl AnnotationDocument {
             faults.push(Fault::new("/measure", "malformed_measure", detail.clone()));
         }
         let control = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
-        if self.text.trim().is_empty() || self.text.chars().count() > 1_000 || self.text.chars().any(control) {
-            faults.push(Fault::new("/text", "malformed_text", "1 to 1,000 characters, no control characters but line breaks and tabs"));
+        if self.text.trim().is_empty()
+            || self.text.chars().count() > 1_000
+            || self.text.chars().any(control)
+        {
+            faults.push(Fault::new(
+                "/text",
+                "malformed_text",
+                "1 to 1,000 characters, no control characters but line breaks and tabs",
+            ));
         }
         match (from, to, measure) {
-            (Some(from), Some(to), Ok(measure)) if faults.is_empty() => {
-                Ok(Annotation { code: self.code.clone(), measure, unit: self.unit.clone(), from, to, text: self.text.clone() })
-            }
+            (Some(from), Some(to), Ok(measure)) if faults.is_empty() => Ok(Annotation {
+                code: self.code.clone(),
+                measure,
+                unit: self.unit.clone(),
+                from,
+                to,
+                text: self.text.clone(),
+            }),
             _ => Err(faults),
         }
     }
@@ -86,9 +98,13 @@ impl Annotation {
     /// Whether it belongs beside a measure: the same one, or one with more members named.
     #[must_use]
     pub fn is_beside(&self, measure: &Measure) -> bool {
-        self.measure
-            .as_ref()
-            .is_none_or(|about| about.code == measure.code && about.members.iter().all(|(dimension, member)| measure.members.get(dimension) == Some(member)))
+        self.measure.as_ref().is_none_or(|about| {
+            about.code == measure.code
+                && about
+                    .members
+                    .iter()
+                    .all(|(dimension, member)| measure.members.get(dimension) == Some(member))
+        })
     }
 }
 
@@ -104,7 +120,9 @@ impl Annotations {
         for annotation in list {
             by_unit.entry(annotation.unit.clone()).or_default().push(annotation);
         }
-        by_unit.values_mut().for_each(|list| list.sort_by(|one, other| (one.from, &one.code).cmp(&(other.from, &other.code))));
+        by_unit.values_mut().for_each(|list| {
+            list.sort_by(|one, other| (one.from, &one.code).cmp(&(other.from, &other.code)))
+        });
         Self(by_unit)
     }
 
@@ -115,8 +133,15 @@ impl Annotations {
     }
 
     /// The notes beside a measure of a unit in a period.
-    pub fn beside<'a>(&'a self, measure: &'a Measure, unit: &str, period: Period) -> impl Iterator<Item = &'a Annotation> {
+    pub fn beside<'a>(
+        &'a self,
+        measure: &'a Measure,
+        unit: &str,
+        period: Period,
+    ) -> impl Iterator<Item = &'a Annotation> {
         let (first, last) = (period.first(), period.last());
-        self.of(unit).iter().filter(move |note| note.from <= last && first <= note.to && note.is_beside(measure))
+        self.of(unit)
+            .iter()
+            .filter(move |note| note.from <= last && first <= note.to && note.is_beside(measure))
     }
 }

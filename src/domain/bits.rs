@@ -30,7 +30,9 @@ impl Bits {
 
     /// Takes a position out.
     pub fn remove(&mut self, position: usize) {
-        if let Some(word) = (position / 64).checked_sub(self.offset).and_then(|place| self.words.get_mut(place)) {
+        if let Some(word) =
+            (position / 64).checked_sub(self.offset).and_then(|place| self.words.get_mut(place))
+        {
             *word &= !(1 << (position % 64));
         }
     }
@@ -82,24 +84,39 @@ impl Bits {
     /// What is in both.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
-        let words = self.words.iter().enumerate().map(|(place, word)| word & other.word(self.offset + place)).collect();
+        let words = self
+            .words
+            .iter()
+            .enumerate()
+            .map(|(place, word)| word & other.word(self.offset + place))
+            .collect();
         Self { offset: self.offset, words }
     }
 
     /// Whether everything in this set is in the other.
     #[must_use]
     pub fn is_subset(&self, other: &Self) -> bool {
-        self.words.iter().enumerate().all(|(place, word)| word & !other.word(self.offset + place) == 0)
+        self.words
+            .iter()
+            .enumerate()
+            .all(|(place, word)| word & !other.word(self.offset + place) == 0)
     }
 
     /// Whether nothing is in both.
     #[must_use]
     pub fn is_disjoint(&self, other: &Self) -> bool {
-        self.words.iter().enumerate().all(|(place, word)| word & other.word(self.offset + place) == 0)
+        self.words
+            .iter()
+            .enumerate()
+            .all(|(place, word)| word & other.word(self.offset + place) == 0)
     }
 
     fn word(&self, number: usize) -> u64 {
-        number.checked_sub(self.offset).and_then(|place| self.words.get(place)).copied().unwrap_or(0)
+        number
+            .checked_sub(self.offset)
+            .and_then(|place| self.words.get(place))
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Becomes what another set holds within a stretch.

@@ -43,7 +43,9 @@ pub enum Direction {
 }
 
 /// How grave a finding is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Recorded and reported.
@@ -96,7 +98,11 @@ impl Indicator {
     /// The dimensions left open by members: not named, and where they are `within` a host, the host is named.
     pub fn open<'a>(&'a self, members: &'a Members) -> impl Iterator<Item = &'a Dimension> + 'a {
         self.dimensions.iter().filter(move |dimension| {
-            members.get(&dimension.code).is_none() && dimension.within.as_ref().is_none_or(|(host, member)| members.get(host) == Some(member))
+            members.get(&dimension.code).is_none()
+                && dimension
+                    .within
+                    .as_ref()
+                    .is_none_or(|(host, member)| members.get(host) == Some(member))
         })
     }
 
@@ -106,13 +112,33 @@ impl Indicator {
         let mut faults = Vec::new();
         for (code, member) in members.iter() {
             match self.dimension(code) {
-                None => faults.push((code.to_owned(), "unknown_dimension", format!("{} has no dimension {}", self.code, quoted(code)))),
+                None => faults.push((
+                    code.to_owned(),
+                    "unknown_dimension",
+                    format!("{} has no dimension {}", self.code, quoted(code)),
+                )),
                 Some(dimension) if !dimension.members.iter().any(|known| known == member) => {
-                    faults.push((code.to_owned(), "unknown_member", format!("{} is no member of {code}: {}", quoted(member), dimension.members.join(", "))));
+                    faults.push((
+                        code.to_owned(),
+                        "unknown_member",
+                        format!(
+                            "{} is no member of {code}: {}",
+                            quoted(member),
+                            dimension.members.join(", ")
+                        ),
+                    ));
                 }
                 Some(dimension) => {
-                    if let Some((host, needed)) = dimension.within.as_ref().filter(|(host, needed)| members.get(host) != Some(needed)) {
-                        faults.push((code.to_owned(), "dimension_not_open", format!("{code} is open only with {host}={needed}")));
+                    if let Some((host, needed)) = dimension
+                        .within
+                        .as_ref()
+                        .filter(|(host, needed)| members.get(host) != Some(needed))
+                    {
+                        faults.push((
+                            code.to_owned(),
+                            "dimension_not_open",
+                            format!("{code} is open only with {host}={needed}"),
+                        ));
                     }
                 }
             }
@@ -255,15 +281,32 @@ impl Catalogue {
     /// The unit of measure of an indicator or kpi.
     #[must_use]
     pub fn unit_of_measure(&self, code: &str) -> &str {
-        let of_indicator = self.indicator_index.get(code).and_then(|n| self.document.indicators.get(*n)).map(|i| i.unit_of_measure.as_str());
-        of_indicator.or_else(|| self.kpi_index.get(code).and_then(|n| self.document.kpis.get(*n)).map(|k| k.unit_of_measure.as_str())).unwrap_or_default()
+        let of_indicator = self
+            .indicator_index
+            .get(code)
+            .and_then(|n| self.document.indicators.get(*n))
+            .map(|i| i.unit_of_measure.as_str());
+        of_indicator
+            .or_else(|| {
+                self.kpi_index
+                    .get(code)
+                    .and_then(|n| self.document.kpis.get(*n))
+                    .map(|k| k.unit_of_measure.as_str())
+            })
+            .unwrap_or_default()
     }
 
     /// The names of an indicator or kpi.
     #[must_use]
     pub fn name(&self, code: &str) -> Option<&Name> {
-        let of_indicator = self.indicator_index.get(code).and_then(|n| self.document.indicators.get(*n)).map(|i| &i.name);
-        of_indicator.or_else(|| self.kpi_index.get(code).and_then(|n| self.document.kpis.get(*n)).map(|k| &k.name))
+        let of_indicator = self
+            .indicator_index
+            .get(code)
+            .and_then(|n| self.document.indicators.get(*n))
+            .map(|i| &i.name);
+        of_indicator.or_else(|| {
+            self.kpi_index.get(code).and_then(|n| self.document.kpis.get(*n)).map(|k| &k.name)
+        })
     }
 
     /// What a measure is called: its indicator's or kpi's name, then those of the members named.
@@ -271,9 +314,14 @@ impl Catalogue {
     pub fn label(&self, measure: &Measure) -> Name {
         let mut label = self.name(&measure.code).cloned().unwrap_or_default();
         for (dimension, member) in measure.members.iter() {
-            let declared = self.document.dimensions.iter().find(|declared| declared.code == dimension);
-            let known = declared.and_then(|declared| declared.members.iter().find(|known| known.code == member));
-            for (text, name) in [(&mut label.vi, known.map(|known| &known.name.vi)), (&mut label.en, known.map(|known| &known.name.en))] {
+            let declared =
+                self.document.dimensions.iter().find(|declared| declared.code == dimension);
+            let known = declared
+                .and_then(|declared| declared.members.iter().find(|known| known.code == member));
+            for (text, name) in [
+                (&mut label.vi, known.map(|known| &known.name.vi)),
+                (&mut label.en, known.map(|known| &known.name.en)),
+            ] {
                 let name = name.filter(|name| !name.is_empty()).map_or(member, String::as_str);
                 text.push_str(": ");
                 text.push_str(name);
@@ -292,12 +340,22 @@ impl Catalogue {
     #[must_use]
     pub fn measure_faults(&self, measure: &Measure) -> Vec<(&'static str, String)> {
         if let Some(indicator) = self.indicator(&measure.code) {
-            return indicator.member_faults(&measure.members).into_iter().map(|(_, code, detail)| (code, detail)).collect();
+            return indicator
+                .member_faults(&measure.members)
+                .into_iter()
+                .map(|(_, code, detail)| (code, detail))
+                .collect();
         }
         let Some(kpi) = self.kpi(&measure.code) else {
-            return vec![("unknown_measure", format!("the catalogue declares no indicator or kpi {}", quoted(&measure.code)))];
+            return vec![(
+                "unknown_measure",
+                format!("the catalogue declares no indicator or kpi {}", quoted(&measure.code)),
+            )];
         };
-        kpi.member_faults(&measure.members).into_iter().map(|(_, code, detail)| (code, detail)).collect()
+        kpi.member_faults(&measure.members)
+            .into_iter()
+            .map(|(_, code, detail)| (code, detail))
+            .collect()
     }
 }
 
@@ -305,11 +363,21 @@ impl Kpi {
     /// What is wrong with members named for this kpi: dimension, code and sentence of each fault.
     #[must_use]
     pub fn member_faults(&self, members: &Members) -> Vec<(String, &'static str, String)> {
-        let fault = |(dimension, member): (&str, &str)| match self.dimensions.iter().find(|(code, _)| code == dimension) {
-            None => Some((dimension.to_owned(), "unknown_dimension", format!("{} cannot be asked for by {}", self.code, quoted(dimension)))),
-            Some((_, members)) if !members.iter().any(|known| known == member) => {
-                Some((dimension.to_owned(), "unknown_member", format!("{} is no member of {dimension}: {}", quoted(member), members.join(", "))))
-            }
+        let fault = |(dimension, member): (&str, &str)| match self
+            .dimensions
+            .iter()
+            .find(|(code, _)| code == dimension)
+        {
+            None => Some((
+                dimension.to_owned(),
+                "unknown_dimension",
+                format!("{} cannot be asked for by {}", self.code, quoted(dimension)),
+            )),
+            Some((_, members)) if !members.iter().any(|known| known == member) => Some((
+                dimension.to_owned(),
+                "unknown_member",
+                format!("{} is no member of {dimension}: {}", quoted(member), members.join(", ")),
+            )),
             Some(_) => None,
         };
         members.iter().filter_map(fault).collect()

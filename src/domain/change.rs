@@ -84,7 +84,9 @@ impl Aggregate<'_> {
 
     fn window_of(&self, taken: Option<usize>) -> Window {
         let (first, last) = (self.period.first(), self.period.last());
-        let taken = taken.and_then(|taken| i32::try_from(taken).ok()).map_or(last, |taken| first.plus(taken));
+        let taken = taken
+            .and_then(|taken| i32::try_from(taken).ok())
+            .map_or(last, |taken| first.plus(taken));
         Window { first, last, taken, before: first.plus(-1) }
     }
 }
@@ -104,12 +106,27 @@ pub struct Series<'a> {
 impl<'a> Series<'a> {
     /// Makes ready for points from one period to another of the same step.
     #[must_use]
-    pub fn new(source: Source<'a>, program: &'a Program, unit: usize, from: Period, to: Period) -> Self {
+    pub fn new(
+        source: Source<'a>,
+        program: &'a Program,
+        unit: usize,
+        from: Period,
+        to: Period,
+    ) -> Self {
         let first = from.year_before().first();
         let count = usize::try_from(to.last().since(first) + 1).unwrap_or(0);
         let left_out = source.units.get(unit).is_some_and(|unit| source.geography.leaves_out(unit));
-        let states = if left_out { vec![None; count] } else { source.states(program, unit, first, count) };
-        Self { source, program, unit, accumulating: program.accumulating(), first, states, left_out }
+        let states =
+            if left_out { vec![None; count] } else { source.states(program, unit, first, count) };
+        Self {
+            source,
+            program,
+            unit,
+            accumulating: program.accumulating(),
+            first,
+            states,
+            left_out,
+        }
     }
 
     /// What it is computed from.
@@ -131,7 +148,8 @@ impl<'a> Series<'a> {
         let before = period.previous().map(|period| self.aggregate(period));
         let year_before = self.aggregate(period.year_before());
         let (delta, delta_percent) = self.change(&now, before.as_ref());
-        let (like_for_like_delta, like_for_like_percent, like_for_like_coverage) = self.like_for_like(&now, before.as_ref());
+        let (like_for_like_delta, like_for_like_percent, like_for_like_coverage) =
+            self.like_for_like(&now, before.as_ref());
         let (year_delta, year_delta_percent) = self.change(&now, Some(&year_before));
         Point {
             period,
@@ -157,7 +175,9 @@ impl<'a> Series<'a> {
 
     fn taken_from(&self, now: &Aggregate<'_>) -> Option<Month> {
         let any_stock = self.accumulating.iter().any(|accumulates| !accumulates);
-        let taken = now.taken.filter(|_| any_stock && now.period.step() != Step::Month && now.value.is_some())?;
+        let taken = now
+            .taken
+            .filter(|_| any_stock && now.period.step() != Step::Month && now.value.is_some())?;
         Some(now.period.first().plus(i32::try_from(taken).ok()?))
     }
 
@@ -167,12 +187,18 @@ impl<'a> Series<'a> {
         }
         if period.step() != Step::Month && self.program.has_previous() {
             let before = period.first().plus(-1);
-            return period.months().map(|month| self.source.state(self.program, self.unit, month, before)).collect();
+            return period
+                .months()
+                .map(|month| self.source.state(self.program, self.unit, month, before))
+                .collect();
         }
         let place = usize::try_from(period.first().since(self.first)).ok();
         match place.and_then(|place| self.states.get(place..place + period.months().len())) {
             Some(states) => Cow::Borrowed(states),
-            None => period.months().map(|month| self.source.state(self.program, self.unit, month, month.plus(-1))).collect(),
+            None => period
+                .months()
+                .map(|month| self.source.state(self.program, self.unit, month, month.plus(-1)))
+                .collect(),
         }
     }
 
@@ -180,27 +206,69 @@ impl<'a> Series<'a> {
         let months = self.months(period);
         let taken = months.iter().rposition(Option::is_some);
         if period.step() != Step::Month && self.program.is_average() {
-            return Aggregate { period, months, values: None, value: None, coverage: 0.0, taken: None, origin: None };
+            return Aggregate {
+                period,
+                months,
+                values: None,
+                value: None,
+                coverage: 0.0,
+                taken: None,
+                origin: None,
+            };
         }
         let Some(last) = taken.and_then(|taken| months.get(taken)?.clone()) else {
-            return Aggregate { period, months, values: None, value: None, coverage: 0.0, taken: None, origin: None };
+            return Aggregate {
+                period,
+                months,
+                values: None,
+                value: None,
+                coverage: 0.0,
+                taken: None,
+                origin: None,
+            };
         };
         if self.only_stocks() || period.step() == Step::Month {
             let value = self.program.apply(&last.values);
-            return Aggregate { period, months, value, coverage: last.coverage, taken, origin: Some(last.origin), values: Some(last.values) };
+            return Aggregate {
+                period,
+                months,
+                value,
+                coverage: last.coverage,
+                taken,
+                origin: Some(last.origin),
+                values: Some(last.values),
+            };
         }
         let counted = || months.iter().flatten();
         let values = self.summed(counted(), &last.values);
-        let coverage = counted().map(|state| state.coverage).sum::<f64>() / super::number::float(i64::from(period.step().months()));
+        let coverage = counted().map(|state| state.coverage).sum::<f64>()
+            / super::number::float(i64::from(period.step().months()));
         let origin = counted().map(|state| state.origin).max();
-        Aggregate { period, value: self.program.apply(&values), values: Some(values), coverage, taken, origin, months }
+        Aggregate {
+            period,
+            value: self.program.apply(&values),
+            values: Some(values),
+            coverage,
+            taken,
+            origin,
+            months,
+        }
     }
 
     /// Operands over months: flows summed, the others as in the last month.
     fn summed<'m>(&self, months: impl Iterator<Item = &'m MonthState>, last: &[f64]) -> Vec<f64> {
-        let mut sums: Vec<f64> = last.iter().zip(&self.accumulating).map(|(value, accumulates)| if *accumulates { 0.0 } else { *value }).collect();
+        let mut sums: Vec<f64> = last
+            .iter()
+            .zip(&self.accumulating)
+            .map(|(value, accumulates)| if *accumulates { 0.0 } else { *value })
+            .collect();
         for month in months {
-            for ((sum, value), _) in sums.iter_mut().zip(&month.values).zip(&self.accumulating).filter(|(_, accumulates)| **accumulates) {
+            for ((sum, value), _) in sums
+                .iter_mut()
+                .zip(&month.values)
+                .zip(&self.accumulating)
+                .filter(|(_, accumulates)| **accumulates)
+            {
                 *sum += value;
             }
         }
@@ -226,11 +294,16 @@ impl<'a> Series<'a> {
     fn change(&self, now: &Aggregate<'_>, then: Option<&Aggregate<'_>>) -> (Change, Change) {
         let delta = match (self.obstacle(now, then), then) {
             (Some(reason), _) => Err(reason),
-            (None, Some(then)) if self.comparable(now, then) => self.difference(now.values.as_deref(), then.values.as_deref()),
+            (None, Some(then)) if self.comparable(now, then) => {
+                self.difference(now.values.as_deref(), then.values.as_deref())
+            }
             _ => Err(Reason::CoverageChanged),
         };
-        let percent =
-            if self.program.percent { Err(Reason::NotApplicable) } else { delta.and_then(|delta| percent_of(delta, then.and_then(|then| then.value))) };
+        let percent = if self.program.percent {
+            Err(Reason::NotApplicable)
+        } else {
+            delta.and_then(|delta| percent_of(delta, then.and_then(|then| then.value)))
+        };
         (delta, percent)
     }
 
@@ -257,7 +330,11 @@ impl<'a> Series<'a> {
         })
     }
 
-    fn comparable_months(&self, (now, now_state): (Month, &MonthState), (then, then_state): (Month, &MonthState)) -> bool {
+    fn comparable_months(
+        &self,
+        (now, now_state): (Month, &MonthState),
+        (then, then_state): (Month, &MonthState),
+    ) -> bool {
         let units = self.source.units;
         if units.same_epoch(now, then) {
             return now_state.cover == then_state.cover;
@@ -277,20 +354,40 @@ impl<'a> Series<'a> {
         let was_uncovered = |leaf: usize| !covered_then.contains(leaf);
         reached == covered_now
             && !covered_now.iter().any(|leaf| units.is_leaf(leaf, then) && was_uncovered(leaf))
-            && !units.ended_leaves(then, now).any(|leaf| was_uncovered(leaf) && became(leaf).into_iter().any(|unit| covered_now.contains(unit)))
+            && !units.ended_leaves(then, now).any(|leaf| {
+                was_uncovered(leaf)
+                    && became(leaf).into_iter().any(|unit| covered_now.contains(unit))
+            })
     }
 
     /// What a leaf of an earlier month became. Where a declared share of it is this unit's, what became of the other shares is
     /// somebody else's.
     fn became(&self, (now, then): (Month, Month)) -> impl Fn(usize) -> Vec<usize> {
         let shared = self.source.shared_leaves(self.unit, then);
-        let inside = if shared.is_empty() { Bits::default() } else { self.source.leaves(self.unit, now) };
+        let inside =
+            if shared.is_empty() { Bits::default() } else { self.source.leaves(self.unit, now) };
         let units = self.source.units;
-        move |leaf| units.became(leaf, now).into_iter().filter(|unit| !shared.contains(leaf) || inside.contains(*unit)).collect()
+        move |leaf| {
+            units
+                .became(leaf, now)
+                .into_iter()
+                .filter(|unit| !shared.contains(leaf) || inside.contains(*unit))
+                .collect()
+        }
     }
 
-    fn like_for_like(&self, now: &Aggregate<'_>, then: Option<&Aggregate<'_>>) -> (Change, Change, Option<f64>) {
-        let none = |reason| (Err(reason), Err(if self.program.percent { Reason::NotApplicable } else { reason }), None);
+    fn like_for_like(
+        &self,
+        now: &Aggregate<'_>,
+        then: Option<&Aggregate<'_>>,
+    ) -> (Change, Change, Option<f64>) {
+        let none = |reason| {
+            (
+                Err(reason),
+                Err(if self.program.percent { Reason::NotApplicable } else { reason }),
+                None,
+            )
+        };
         if self.program.is_average() {
             return (Err(Reason::NotApplicable), Err(Reason::NotApplicable), None);
         }
@@ -307,13 +404,18 @@ impl<'a> Series<'a> {
             Err(reason) => return none(reason),
         };
         let delta = self.difference(Some(&restricted.now), Some(&restricted.then));
-        let (value_now, value_then) = (self.program.apply(&restricted.now), self.program.apply(&restricted.then));
+        let (value_now, value_then) =
+            (self.program.apply(&restricted.now), self.program.apply(&restricted.then));
         let delta = match (value_now, value_then) {
             (None, _) => Err(Reason::Missing),
             (_, None) => Err(Reason::NoPrior),
             _ => delta,
         };
-        let percent = if self.program.percent { Err(Reason::NotApplicable) } else { delta.and_then(|delta| percent_of(delta, value_then)) };
+        let percent = if self.program.percent {
+            Err(Reason::NotApplicable)
+        } else {
+            delta.and_then(|delta| percent_of(delta, value_then))
+        };
         let coverage = delta.is_ok().then_some(restricted.coverage);
         (delta, percent, coverage)
     }
@@ -330,11 +432,20 @@ impl<'a> Series<'a> {
         };
         let width = places.len();
         // From the last month to the first: stocks are needed from the last pair only.
-        let (mut pairs, mut taken): (Vec<(MonthState, MonthState)>, Option<usize>) = (Vec::new(), None);
+        let (mut pairs, mut taken): (Vec<(MonthState, MonthState)>, Option<usize>) =
+            (Vec::new(), None);
         for place in places.into_iter().rev() {
-            let (Some(now_state), Some(then_state)) = state_pair(now, then, place) else { continue };
-            let needed: Vec<bool> = self.accumulating.iter().map(|accumulates| *accumulates || taken.is_none()).collect();
-            if let Some(pair) = self.restricted_months((now, now_state), (then, then_state), place, &needed)? {
+            let (Some(now_state), Some(then_state)) = state_pair(now, then, place) else {
+                continue;
+            };
+            let needed: Vec<bool> = self
+                .accumulating
+                .iter()
+                .map(|accumulates| *accumulates || taken.is_none())
+                .collect();
+            if let Some(pair) =
+                self.restricted_months((now, now_state), (then, then_state), place, &needed)?
+            {
                 pairs.push(pair);
                 taken = taken.or(Some(place));
             }
@@ -343,8 +454,12 @@ impl<'a> Series<'a> {
         if self.program.is_broken(&then.window_of(Some(taken)), &now.window_of(Some(taken))) {
             return Err(Reason::DefinitionChanged); // between the months that are paired
         }
-        let sides = (self.summed(pairs.iter().map(|pair| &pair.0), &last.0.values), self.summed(pairs.iter().map(|pair| &pair.1), &last.1.values));
-        let coverage = pairs.iter().map(|pair| pair.0.coverage).sum::<f64>() / super::number::float(i64::try_from(width).unwrap_or(1));
+        let sides = (
+            self.summed(pairs.iter().map(|pair| &pair.0), &last.0.values),
+            self.summed(pairs.iter().map(|pair| &pair.1), &last.1.values),
+        );
+        let coverage = pairs.iter().map(|pair| pair.0.coverage).sum::<f64>()
+            / super::number::float(i64::try_from(width).unwrap_or(1));
         Ok(Restricted { now: sides.0, then: sides.1, coverage })
     }
 
@@ -356,18 +471,39 @@ impl<'a> Series<'a> {
         needed: &[bool],
     ) -> Result<Option<(MonthState, MonthState)>, Reason> {
         let (month, before) = (month_at(now, place), month_at(then, place));
-        let covered = (self.source.leaves_covered(&now_state.cover, self.unit, month), self.source.leaves_covered(&then_state.cover, self.unit, before));
-        let (kept_now, kept_then) = in_both(self.source.units, self.became((month, before)), (month, &covered.0), (before, &covered.1));
+        let covered = (
+            self.source.leaves_covered(&now_state.cover, self.unit, month),
+            self.source.leaves_covered(&then_state.cover, self.unit, before),
+        );
+        let (kept_now, kept_then) = in_both(
+            self.source.units,
+            self.became((month, before)),
+            (month, &covered.0),
+            (before, &covered.1),
+        );
         if kept_now.is_empty() {
             return Ok(None);
         }
         let side = |period: &Aggregate<'_>, month: Month, state: &MonthState, kept: &Bits| {
-            let earlier = if period.period.step() == Step::Month { month.plus(-1) } else { period.period.first().plus(-1) };
-            let gathered = state.gathered.clone().or_else(|| self.source.gathered(self.program, self.unit, month, earlier).map(Rc::new));
-            let restricted = gathered.map(|gathered| self.source.restricted(&gathered, month, kept, needed)).transpose();
+            let earlier = if period.period.step() == Step::Month {
+                month.plus(-1)
+            } else {
+                period.period.first().plus(-1)
+            };
+            let gathered = state.gathered.clone().or_else(|| {
+                self.source.gathered(self.program, self.unit, month, earlier).map(Rc::new)
+            });
+            let restricted = gathered
+                .map(|gathered| self.source.restricted(&gathered, month, kept, needed))
+                .transpose();
             let restricted = restricted.map_err(|StatedAbove| Reason::StatedAbove)?;
-            let coverage = super::number::share(kept.len(), self.source.leaves(self.unit, month).len());
-            Ok(restricted.map(|kept| MonthState { values: kept.values(), coverage, ..state.clone() }))
+            let coverage =
+                super::number::share(kept.len(), self.source.leaves(self.unit, month).len());
+            Ok(restricted.map(|kept| MonthState {
+                values: kept.values(),
+                coverage,
+                ..state.clone()
+            }))
         };
         Ok(side(now, month, now_state, &kept_now)?.zip(side(then, before, then_state, &kept_then)?))
     }
@@ -384,9 +520,15 @@ impl<'a> Series<'a> {
         let months: Option<Vec<Cow<'_, MonthState>>> = (0..count)
             .map(|n| {
                 let month = january.plus(n);
-                match usize::try_from(month.since(self.first)).ok().and_then(|place| self.states.get(place)) {
+                match usize::try_from(month.since(self.first))
+                    .ok()
+                    .and_then(|place| self.states.get(place))
+                {
                     Some(state) => state.as_ref().map(Cow::Borrowed),
-                    None => self.source.state(self.program, self.unit, month, month.plus(-1)).map(Cow::Owned),
+                    None => self
+                        .source
+                        .state(self.program, self.unit, month, month.plus(-1))
+                        .map(Cow::Owned),
                 }
             })
             .collect();
@@ -407,7 +549,11 @@ fn month_at(aggregate: &Aggregate<'_>, place: usize) -> Month {
     aggregate.period.first().plus(i32::try_from(place).unwrap_or(0))
 }
 
-fn state_pair<'p>(now: &'p Aggregate<'_>, then: &'p Aggregate<'_>, place: usize) -> (Option<&'p MonthState>, Option<&'p MonthState>) {
+fn state_pair<'p>(
+    now: &'p Aggregate<'_>,
+    then: &'p Aggregate<'_>,
+    place: usize,
+) -> (Option<&'p MonthState>, Option<&'p MonthState>) {
     let at = |aggregate: &'p Aggregate<'_>| aggregate.months.get(place).and_then(Option::as_ref);
     (at(now), at(then))
 }
@@ -421,14 +567,20 @@ fn percent_of(delta: f64, then: Option<f64>) -> Change {
 
 /// The leaves covered in both of two months, as they are now and as they were then, predecessors as
 /// successors. Leaves that belong together (a merger's parts and its result) are kept only together.
-fn in_both(units: &Units, became_now: impl Fn(usize) -> Vec<usize>, (now, covered_now): (Month, &Bits), (then, covered_then): (Month, &Bits)) -> (Bits, Bits) {
+fn in_both(
+    units: &Units,
+    became_now: impl Fn(usize) -> Vec<usize>,
+    (now, covered_now): (Month, &Bits),
+    (then, covered_then): (Month, &Bits),
+) -> (Bits, Bits) {
     if units.same_epoch(now, then) {
         let both = covered_now.intersection(covered_then);
         return (both.clone(), both);
     }
     // A leaf that ended without a successor is out; one whose successors are all somebody else's (a share of it is this unit's) is not.
     let goes_on = covered_then.iter().filter(|leaf| !units.became(*leaf, now).is_empty());
-    let mut became: BTreeMap<usize, Vec<usize>> = goes_on.map(|leaf| (leaf, became_now(leaf))).collect();
+    let mut became: BTreeMap<usize, Vec<usize>> =
+        goes_on.map(|leaf| (leaf, became_now(leaf))).collect();
     let mut predecessors: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     let others = units.ended_leaves(then, now).map(|leaf| (leaf, became_now(leaf)));
     for (leaf, units_now) in became.clone().into_iter().chain(others) {
@@ -439,11 +591,16 @@ fn in_both(units: &Units, became_now: impl Fn(usize) -> Vec<usize>, (now, covere
     for leaf in covered_now.iter().filter(|leaf| units.is_leaf(*leaf, then)) {
         predecessors.entry(leaf).or_default().insert(leaf);
     }
-    let mut kept: BTreeSet<usize> = covered_now.iter().filter(|leaf| predecessors.contains_key(leaf)).collect();
+    let mut kept: BTreeSet<usize> =
+        covered_now.iter().filter(|leaf| predecessors.contains_key(leaf)).collect();
     loop {
         let size = (kept.len(), became.len());
         became.retain(|_, units_now| units_now.iter().all(|unit| kept.contains(unit)));
-        kept.retain(|leaf| predecessors.get(leaf).is_some_and(|parts| parts.iter().all(|part| became.contains_key(part))));
+        kept.retain(|leaf| {
+            predecessors
+                .get(leaf)
+                .is_some_and(|parts| parts.iter().all(|part| became.contains_key(part)))
+        });
         if size == (kept.len(), became.len()) {
             return (kept.into_iter().collect(), became.into_keys().collect());
         }

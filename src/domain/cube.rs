@@ -84,7 +84,8 @@ struct Block {
 
 impl Block {
     fn place(&self, row: usize, month: i32) -> Option<usize> {
-        let offset = usize::try_from(month - self.first).ok().filter(|offset| *offset < self.months)?;
+        let offset =
+            usize::try_from(month - self.first).ok().filter(|offset| *offset < self.months)?;
         Some(row * self.months + offset)
     }
 
@@ -102,17 +103,30 @@ impl Block {
             return;
         }
         let shift = usize::try_from(self.first - first).unwrap_or(0);
-        let mut wider = Self { first, months, values: vec![NOTHING; months * BLOCK_UNITS], stamps: vec![0; months * BLOCK_UNITS], firsts: Vec::new() };
+        let mut wider = Self {
+            first,
+            months,
+            values: vec![NOTHING; months * BLOCK_UNITS],
+            stamps: vec![0; months * BLOCK_UNITS],
+            firsts: Vec::new(),
+        };
         if !self.firsts.is_empty() {
             wider.firsts = vec![0; months * BLOCK_UNITS];
         }
         for row in 0..BLOCK_UNITS {
             let (from, to) = (row * self.months, row * months + shift);
-            if let (Some(target), Some(source)) = (wider.values.get_mut(to..to + self.months), self.values.get(from..from + self.months)) {
+            if let (Some(target), Some(source)) = (
+                wider.values.get_mut(to..to + self.months),
+                self.values.get(from..from + self.months),
+            ) {
                 target.copy_from_slice(source);
             }
-            for (target, source) in [(&mut wider.stamps, &self.stamps), (&mut wider.firsts, &self.firsts)] {
-                if let (Some(target), Some(source)) = (target.get_mut(to..to + self.months), source.get(from..from + self.months)) {
+            for (target, source) in
+                [(&mut wider.stamps, &self.stamps), (&mut wider.firsts, &self.firsts)]
+            {
+                if let (Some(target), Some(source)) =
+                    (target.get_mut(to..to + self.months), source.get(from..from + self.months))
+                {
                     target.copy_from_slice(source);
                 }
             }
@@ -168,7 +182,9 @@ impl Row<'_> {
     /// The months that have a figure.
     pub fn iter(&self) -> impl Iterator<Item = (Month, i64)> + '_ {
         let months = (self.first..).zip(self.values);
-        months.filter(|(_, value)| **value != NOTHING).filter_map(|(month, value)| Some((Month::from_number(month)?, *value)))
+        months
+            .filter(|(_, value)| **value != NOTHING)
+            .filter_map(|(month, value)| Some((Month::from_number(month)?, *value)))
     }
 }
 
@@ -214,7 +230,13 @@ impl Cube {
             return true;
         }
         let from = column.decimals;
-        let rescale = |value: i64| if value == NOTHING { Some(NOTHING) } else { Written { mantissa: value, scale: from }.at_scale(decimals) };
+        let rescale = |value: i64| {
+            if value == NOTHING {
+                Some(NOTHING)
+            } else {
+                Written { mantissa: value, scale: from }.at_scale(decimals)
+            }
+        };
         let cells = || column.blocks.iter().flatten().flat_map(|block| block.values.iter());
         if cells().any(|value| rescale(*value).is_none()) {
             return false;
@@ -229,7 +251,8 @@ impl Cube {
     /// Puts a figure of an indicator in, or takes it out. The measure has to be declared.
     pub fn set(&mut self, entry: &Entry, revision: u32) {
         let Some(column) = self.columns.get_mut(entry.measure) else { return };
-        let value = entry.written.and_then(|written| written.at_scale(column.decimals)).unwrap_or(NOTHING);
+        let value =
+            entry.written.and_then(|written| written.at_scale(column.decimals)).unwrap_or(NOTHING);
         let number = entry.unit / BLOCK_UNITS;
         if number >= column.blocks.len() {
             column.blocks.resize_with(number + 1, || None);
@@ -241,8 +264,11 @@ impl Cube {
         let Some(place) = block.place(entry.unit % BLOCK_UNITS, month) else { return };
         let there = block.values.get(place).is_some_and(|cell| *cell != NOTHING);
         block.remember(place, there && value != NOTHING);
-        if let (Some(cell), Some(stamp)) = (block.values.get_mut(place), block.stamps.get_mut(place)) {
-            self.figures = self.figures + usize::from(value != NOTHING) - usize::from(*cell != NOTHING);
+        if let (Some(cell), Some(stamp)) =
+            (block.values.get_mut(place), block.stamps.get_mut(place))
+        {
+            self.figures =
+                self.figures + usize::from(value != NOTHING) - usize::from(*cell != NOTHING);
             *cell = value;
             *stamp = revision;
         }
@@ -255,7 +281,8 @@ impl Cube {
             Some(written) => self.stated.insert(key, Stamped { written, revision }),
             None => self.stated.remove(&key),
         };
-        self.figures = self.figures + usize::from(entry.written.is_some()) - usize::from(before.is_some());
+        self.figures =
+            self.figures + usize::from(entry.written.is_some()) - usize::from(before.is_some());
     }
 
     /// A unit's months of an indicator.
@@ -263,7 +290,10 @@ impl Cube {
     pub fn row(&self, measure: MeasureId, unit: usize) -> Row<'_> {
         self.block(measure, unit).map_or_else(Row::default, |block| {
             let from = unit % BLOCK_UNITS * block.months;
-            Row { first: block.first, values: block.values.get(from..from + block.months).unwrap_or_default() }
+            Row {
+                first: block.first,
+                values: block.values.get(from..from + block.months).unwrap_or_default(),
+            }
         })
     }
 
@@ -272,7 +302,10 @@ impl Cube {
     pub fn cell(&self, measure: MeasureId, unit: usize, month: Month) -> Option<(i64, u32)> {
         let block = self.block(measure, unit)?;
         let place = block.place(unit % BLOCK_UNITS, month.number())?;
-        Some((*block.values.get(place).filter(|value| **value != NOTHING)?, *block.stamps.get(place)?))
+        Some((
+            *block.values.get(place).filter(|value| **value != NOTHING)?,
+            *block.stamps.get(place)?,
+        ))
     }
 
     /// The revision since which there has been a figure of an indicator without a break: revisions of it do not count.
@@ -288,7 +321,11 @@ impl Cube {
     #[must_use]
     pub fn stamp(&self, measure: MeasureId, unit: usize, month: Month) -> Option<u32> {
         let block = self.block(measure, unit)?;
-        block.stamps.get(block.place(unit % BLOCK_UNITS, month.number())?).copied().filter(|stamp| *stamp > 0)
+        block
+            .stamps
+            .get(block.place(unit % BLOCK_UNITS, month.number())?)
+            .copied()
+            .filter(|stamp| *stamp > 0)
     }
 
     /// The figure stated for a kpi.
@@ -298,14 +335,28 @@ impl Cube {
     }
 
     /// The kpi figures stated for a unit and month.
-    pub fn stated_at(&self, unit: usize, month: Month) -> impl Iterator<Item = (MeasureId, Stamped)> + '_ {
-        self.stated.range((unit, month, 0)..=(unit, month, MeasureId::MAX)).map(|((_, _, measure), stamped)| (*measure, *stamped))
+    pub fn stated_at(
+        &self,
+        unit: usize,
+        month: Month,
+    ) -> impl Iterator<Item = (MeasureId, Stamped)> + '_ {
+        self.stated
+            .range((unit, month, 0)..=(unit, month, MeasureId::MAX))
+            .map(|((_, _, measure), stamped)| (*measure, *stamped))
     }
 
     /// Every kpi figure stated.
     pub fn all_stated(&self) -> impl Iterator<Item = (Entry, u32)> + '_ {
         self.stated.iter().map(|((unit, month, measure), stamped)| {
-            (Entry { measure: *measure, unit: *unit, month: *month, written: Some(stamped.written) }, stamped.revision)
+            (
+                Entry {
+                    measure: *measure,
+                    unit: *unit,
+                    month: *month,
+                    written: Some(stamped.written),
+                },
+                stamped.revision,
+            )
         })
     }
 
@@ -313,16 +364,30 @@ impl Cube {
     pub fn figures_of(&self, measure: MeasureId) -> impl Iterator<Item = (Entry, u32)> + '_ {
         let column = self.columns.get(measure);
         let decimals = column.map_or(0, |column| column.decimals);
-        column.into_iter().flat_map(|column| column.blocks.iter().enumerate()).filter_map(|(number, block)| Some((number, block.as_deref()?))).flat_map(
-            move |(number, block)| {
+        column
+            .into_iter()
+            .flat_map(|column| column.blocks.iter().enumerate())
+            .filter_map(|(number, block)| Some((number, block.as_deref()?)))
+            .flat_map(move |(number, block)| {
                 let cells = block.values.iter().zip(&block.stamps).enumerate();
-                cells.filter(|(_, (value, _))| **value != NOTHING).filter_map(move |(place, (value, stamp))| {
-                    let month = Month::from_number(block.first + i32::try_from(place % block.months).ok()?)?;
-                    let unit = number * BLOCK_UNITS + place / block.months;
-                    Some((Entry { measure, unit, month, written: Some(Written { mantissa: *value, scale: decimals }) }, *stamp))
-                })
-            },
-        )
+                cells.filter(|(_, (value, _))| **value != NOTHING).filter_map(
+                    move |(place, (value, stamp))| {
+                        let month = Month::from_number(
+                            block.first + i32::try_from(place % block.months).ok()?,
+                        )?;
+                        let unit = number * BLOCK_UNITS + place / block.months;
+                        Some((
+                            Entry {
+                                measure,
+                                unit,
+                                month,
+                                written: Some(Written { mantissa: *value, scale: decimals }),
+                            },
+                            *stamp,
+                        ))
+                    },
+                )
+            })
     }
 
     /// Whether an indicator's measure has any figure.
@@ -334,10 +399,18 @@ impl Cube {
     /// The months between which figures of indicators lie, both included; a few more where figures were withdrawn.
     #[must_use]
     pub fn span(&self) -> Option<(Month, Month)> {
-        let blocks = || self.columns.iter().flat_map(|column| column.blocks.iter().flatten()).filter(|block| block.months > 0);
+        let blocks = || {
+            self.columns
+                .iter()
+                .flat_map(|column| column.blocks.iter().flatten())
+                .filter(|block| block.months > 0)
+        };
         let last = |block: &Block| block.first + i32::try_from(block.months).unwrap_or(0) - 1;
         let first = blocks().map(|block| block.first).min()?;
-        Some((Month::from_number(first)?, Month::from_number(blocks().map(|block| last(block)).max()?)?))
+        Some((
+            Month::from_number(first)?,
+            Month::from_number(blocks().map(|block| last(block)).max()?)?,
+        ))
     }
 
     /// How many figures stand.
@@ -356,7 +429,12 @@ impl Cube {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let blocks = self.columns.iter().flat_map(|column| column.blocks.iter().flatten());
-        blocks.map(|block| block.values.capacity() * size_of::<i64>() + (block.stamps.capacity() + block.firsts.capacity()) * size_of::<u32>()).sum::<usize>()
+        blocks
+            .map(|block| {
+                block.values.capacity() * size_of::<i64>()
+                    + (block.stamps.capacity() + block.firsts.capacity()) * size_of::<u32>()
+            })
+            .sum::<usize>()
             + self.stated.len() * size_of::<((usize, Month, MeasureId), Stamped)>()
     }
 
@@ -368,7 +446,10 @@ impl Cube {
             cube.columns.push(Column { decimals: column.decimals, blocks: Vec::new() });
             for (entry, revision) in self.figures_of(measure) {
                 if let Some(unit) = places.get(entry.unit) {
-                    if let Some(since) = self.since(measure, entry.unit, entry.month).filter(|since| *since != revision) {
+                    if let Some(since) = self
+                        .since(measure, entry.unit, entry.month)
+                        .filter(|since| *since != revision)
+                    {
                         cube.set(&Entry { unit: *unit, ..entry }, since);
                     }
                     cube.set(&Entry { unit: *unit, ..entry }, revision);
@@ -419,7 +500,13 @@ impl Overlay {
     }
 
     /// Lays a figure stated for a kpi over the cube.
-    pub fn set_stated(&mut self, measure: MeasureId, unit: usize, month: Month, written: Option<Written>) {
+    pub fn set_stated(
+        &mut self,
+        measure: MeasureId,
+        unit: usize,
+        month: Month,
+        written: Option<Written>,
+    ) {
         self.stated.insert((unit, month, measure), written);
     }
 
@@ -461,7 +548,9 @@ impl<'a> View<'a> {
     /// The measure of a number.
     #[must_use]
     pub fn measure(&self, id: MeasureId) -> Option<&'a Measure> {
-        self.measures.get(id).or_else(|| self.overlay.and_then(|overlay| overlay.extra.get(id.checked_sub(overlay.base)?)))
+        self.measures.get(id).or_else(|| {
+            self.overlay.and_then(|overlay| overlay.extra.get(id.checked_sub(overlay.base)?))
+        })
     }
 
     /// A figure of an indicator, scaled by its decimals.
@@ -485,8 +574,11 @@ impl<'a> View<'a> {
     /// The measures that a kpi figure is stated for at a unit and month.
     #[must_use]
     pub fn stated_at(&self, unit: usize, month: Month) -> Vec<(MeasureId, Written)> {
-        let mut found: BTreeMap<MeasureId, Option<Written>> =
-            self.cube.stated_at(unit, month).map(|(measure, stamped)| (measure, Some(stamped.written))).collect();
+        let mut found: BTreeMap<MeasureId, Option<Written>> = self
+            .cube
+            .stated_at(unit, month)
+            .map(|(measure, stamped)| (measure, Some(stamped.written)))
+            .collect();
         if let Some(overlay) = self.overlay {
             let laid = overlay.stated.range((unit, month, 0)..=(unit, month, MeasureId::MAX));
             found.extend(laid.map(|((_, _, measure), written)| (*measure, *written)));
@@ -506,7 +598,12 @@ mod tests {
     use super::*;
 
     fn entry(unit: usize, month: i32, value: Option<i64>) -> Entry {
-        Entry { measure: 0, unit, month: Month::from_number(2021 * 12 + month).unwrap(), written: value.map(|mantissa| Written { mantissa, scale: 0 }) }
+        Entry {
+            measure: 0,
+            unit,
+            month: Month::from_number(2021 * 12 + month).unwrap(),
+            written: value.map(|mantissa| Written { mantissa, scale: 0 }),
+        }
     }
 
     #[test]
@@ -517,7 +614,10 @@ mod tests {
             cube.set(&entry(unit, month, Some(i64::from(month))), 7);
         }
         for (unit, month) in [(3, 5), (3, 40), (70, -30), (3, -13), (63, 5)] {
-            assert_eq!(cube.cell(0, unit, entry(unit, month, None).month), Some((i64::from(month), 7)));
+            assert_eq!(
+                cube.cell(0, unit, entry(unit, month, None).month),
+                Some((i64::from(month), 7))
+            );
         }
         assert_eq!(cube.len(), 5);
         cube.set(&entry(3, 5, None), 8);
@@ -532,7 +632,10 @@ mod tests {
         assert!(cube.declare(0, 2));
         assert_eq!(cube.cell(0, 1, entry(1, 0, None).month), Some((1500, 1)));
         assert!(cube.declare(0, 1));
-        cube.set(&Entry { written: Some(Written { mantissa: 5, scale: 1 }), ..entry(1, 0, None) }, 2);
+        cube.set(
+            &Entry { written: Some(Written { mantissa: 5, scale: 1 }), ..entry(1, 0, None) },
+            2,
+        );
         assert!(!cube.declare(0, 0));
     }
 

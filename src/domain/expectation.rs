@@ -32,7 +32,9 @@ impl Expectation {
     #[must_use]
     pub fn is_of(&self, units: &Units, unit: usize, month: Month) -> bool {
         let Some(here) = units.get(unit) else { return false };
-        let below = |top: &String| std::iter::once(unit).chain(units.ancestors(unit)).any(|place| units.code(place) == top);
+        let below = |top: &String| {
+            std::iter::once(unit).chain(units.ancestors(unit)).any(|place| units.code(place) == top)
+        };
         here.exists(month)
             && self.kinds.contains(&here.document.kind)
             && self.from.is_none_or(|from| from <= month)

@@ -38,7 +38,11 @@ impl Faults {
     pub fn push(&mut self, fault: Fault) {
         match self.0.len() {
             kept if kept < MAX_FAULTS => self.0.push(fault),
-            MAX_FAULTS => self.0.push(Fault::new("", "too_many_faults", format!("there are more than these {MAX_FAULTS} faults"))),
+            MAX_FAULTS => self.0.push(Fault::new(
+                "",
+                "too_many_faults",
+                format!("there are more than these {MAX_FAULTS} faults"),
+            )),
             _ => {}
         }
     }
@@ -70,7 +74,9 @@ impl Faults {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.line, &self.column) {
-            (Some(line), Some(column)) => write!(f, "line {line}, column {column}: {} ({})", self.detail, self.code),
+            (Some(line), Some(column)) => {
+                write!(f, "line {line}, column {column}: {} ({})", self.detail, self.code)
+            }
             (Some(line), None) => write!(f, "line {line}: {} ({})", self.detail, self.code),
             _ => write!(f, "{}: {} ({})", self.pointer, self.detail, self.code),
         }
@@ -92,7 +98,9 @@ pub const CODE: &str = "1 to 120 of a-z 0-9 . _ -, first a letter or digit";
 pub fn is_code(text: &str) -> bool {
     text.len() <= 120
         && text.as_bytes().first().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-'))
+        && text.bytes().all(|b| {
+            b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-')
+        })
 }
 
 #[cfg(test)]

@@ -132,7 +132,9 @@ impl Expression {
             Self::Number(_) => Vec::new(),
             Self::Figure(reference) => vec![reference],
             Self::Negate(x) | Self::Abs(x) | Self::Sum(x) => x.references(),
-            Self::Binary(_, x, y) | Self::Coalesce(x, y) => [x.references(), y.references()].concat(),
+            Self::Binary(_, x, y) | Self::Coalesce(x, y) => {
+                [x.references(), y.references()].concat()
+            }
             Self::Min(list) | Self::Max(list) => list.iter().flat_map(Self::references).collect(),
         }
     }
@@ -143,7 +145,8 @@ impl std::str::FromStr for Expression {
 
     fn from_str(text: &str) -> Result<Self, FormulaError> {
         bounded(text)?;
-        let mut pairs = Grammar::parse(Rule::formula, text).map_err(|error| unreadable(text, &error))?;
+        let mut pairs =
+            Grammar::parse(Rule::formula, text).map_err(|error| unreadable(text, &error))?;
         expression(pairs.next())
     }
 }
@@ -153,7 +156,8 @@ impl std::str::FromStr for Check {
 
     fn from_str(text: &str) -> Result<Self, FormulaError> {
         bounded(text)?;
-        let mut pairs = Grammar::parse(Rule::check, text).map_err(|error| unreadable(text, &error))?;
+        let mut pairs =
+            Grammar::parse(Rule::check, text).map_err(|error| unreadable(text, &error))?;
         let left = expression(pairs.next())?;
         let comparison = match pairs.next().map(|pair| pair.as_str()) {
             Some("<=") => Comparison::AtMost,
@@ -176,7 +180,9 @@ fn bounded(text: &str) -> Result<(), FormulaError> {
             _ => {}
         }
         if open > MAX_NESTING {
-            return Err(FormulaError(format!("at most {MAX_NESTING} parentheses may be open at once")));
+            return Err(FormulaError(format!(
+                "at most {MAX_NESTING} parentheses may be open at once"
+            )));
         }
     }
     Ok(())
@@ -184,7 +190,9 @@ fn bounded(text: &str) -> Result<(), FormulaError> {
 
 fn unreadable(text: &str, error: &pest::error::Error<Rule>) -> FormulaError {
     let place = match error.location {
-        pest::error::InputLocation::Pos(place) | pest::error::InputLocation::Span((place, _)) => place,
+        pest::error::InputLocation::Pos(place) | pest::error::InputLocation::Span((place, _)) => {
+            place
+        }
     };
     FormulaError(format!("{} cannot be read from character {} on", quoted(text), place + 1))
 }
@@ -212,10 +220,15 @@ fn expression(pair: Option<Pair<'_, Rule>>) -> Result<Expression, FormulaError> 
         .parse(pair.into_inner())
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the grammar's rules are many and only three are primaries besides parentheses")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the grammar's rules are many and only three are primaries besides parentheses"
+)]
 fn primary(pair: Pair<'_, Rule>) -> Result<Expression, FormulaError> {
     match pair.as_rule() {
-        Rule::number => Written::parse(pair.as_str()).map(Expression::Number).map_err(|error| FormulaError(format!("{}: {error}", quoted(pair.as_str())))),
+        Rule::number => Written::parse(pair.as_str())
+            .map(Expression::Number)
+            .map_err(|error| FormulaError(format!("{}: {error}", quoted(pair.as_str())))),
         Rule::measure => Ok(Expression::Figure(reference(pair))),
         Rule::call => call(pair.into_inner()),
         _ => expression(Some(pair)),
@@ -239,7 +252,11 @@ fn call(mut pairs: Pairs<'_, Rule>) -> Result<Expression, FormulaError> {
     let function = pairs.next().map(|pair| pair.as_str()).unwrap_or_default();
     let mut arguments = pairs.map(|pair| expression(Some(pair))).collect::<Result<Vec<_>, _>>()?;
     if matches!(function, "min" | "max") {
-        return Ok(if function == "min" { Expression::Min(arguments) } else { Expression::Max(arguments) });
+        return Ok(if function == "min" {
+            Expression::Min(arguments)
+        } else {
+            Expression::Max(arguments)
+        });
     }
     let (Some(argument), true) = (arguments.pop(), arguments.is_empty()) else {
         return Err(FormulaError(format!("{function}() takes one argument")));
@@ -256,9 +273,17 @@ fn previous(expression: Expression) -> Result<Expression, FormulaError> {
     let inside = |x: Box<Expression>| previous(*x).map(Box::new);
     let all = |list: Vec<Expression>| list.into_iter().map(previous).collect::<Result<Vec<_>, _>>();
     Ok(match expression {
-        Expression::Figure(Reference { previous: true, .. }) => return Err(FormulaError("prev() does not stand inside prev()".to_owned())),
-        Expression::Sum(_) => return Err(FormulaError("sum() does not stand inside prev(): write sum(prev(x))".to_owned())),
-        Expression::Figure(reference) => Expression::Figure(Reference { previous: true, ..reference }),
+        Expression::Figure(Reference { previous: true, .. }) => {
+            return Err(FormulaError("prev() does not stand inside prev()".to_owned()));
+        }
+        Expression::Sum(_) => {
+            return Err(FormulaError(
+                "sum() does not stand inside prev(): write sum(prev(x))".to_owned(),
+            ));
+        }
+        Expression::Figure(reference) => {
+            Expression::Figure(Reference { previous: true, ..reference })
+        }
         Expression::Number(number) => Expression::Number(number),
         Expression::Negate(x) => Expression::Negate(inside(x)?),
         Expression::Abs(x) => Expression::Abs(inside(x)?),
@@ -274,16 +299,25 @@ impl fmt::Display for Reference {
         let members: Vec<String> = self
             .members
             .iter()
-            .map(|(dimension, member)| member.as_ref().map_or_else(|| dimension.clone(), |member| format!("{dimension}={member}")))
+            .map(|(dimension, member)| {
+                member
+                    .as_ref()
+                    .map_or_else(|| dimension.clone(), |member| format!("{dimension}={member}"))
+            })
             .collect();
-        let named = if members.is_empty() { self.indicator.clone() } else { format!("{}{{{}}}", self.indicator, members.join(",")) };
+        let named = if members.is_empty() {
+            self.indicator.clone()
+        } else {
+            format!("{}{{{}}}", self.indicator, members.join(","))
+        };
         if self.previous { write!(f, "prev({named})") } else { f.write_str(&named) }
     }
 }
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |list: &[Self]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let list =
+            |list: &[Self]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match self {
             Self::Number(number) => write!(f, "{number}"),
             Self::Figure(reference) => write!(f, "{reference}"),
@@ -312,8 +346,15 @@ struct Nested<'a>(&'a Expression);
 impl fmt::Display for Nested<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Expression::Binary(..) | Expression::Coalesce(..) | Expression::Negate(_) => write!(f, "({})", self.0),
-            Expression::Number(_) | Expression::Figure(_) | Expression::Abs(_) | Expression::Sum(_) | Expression::Min(_) | Expression::Max(_) => {
+            Expression::Binary(..) | Expression::Coalesce(..) | Expression::Negate(_) => {
+                write!(f, "({})", self.0)
+            }
+            Expression::Number(_)
+            | Expression::Figure(_)
+            | Expression::Abs(_)
+            | Expression::Sum(_)
+            | Expression::Min(_)
+            | Expression::Max(_) => {
                 write!(f, "{}", self.0)
             }
         }
@@ -352,7 +393,9 @@ mod tests {
     fn what_is_no_formula_says_where() {
         let error = "a + * b".parse::<Expression>().unwrap_err().to_string();
         assert!(error.contains("character 5"), "{error}");
-        for text in ["", "a b", "min()", "abs(a, b)", "1.", "a{", "a{x=}", "A", "sum", &"(".repeat(5000)] {
+        for text in
+            ["", "a b", "min()", "abs(a, b)", "1.", "a{", "a{x=}", "A", "sum", &"(".repeat(5000)]
+        {
             let outcome = text.parse::<Expression>();
             assert!(outcome.is_err() || text == "sum", "{text}");
         }
@@ -369,21 +412,38 @@ mod tests {
     fn any_expression() -> impl Strategy<Value = Expression> {
         let figure = (
             "[a-z][a-z0-9_]{0,5}(\\.[a-z0-9_]{1,5})?",
-            proptest::collection::btree_map("[a-z]{1,3}", proptest::option::of("[a-z0-9.]{1,3}".prop_filter("starts well", |s| !s.starts_with('.'))), 0..3),
+            proptest::collection::btree_map(
+                "[a-z]{1,3}",
+                proptest::option::of(
+                    "[a-z0-9.]{1,3}".prop_filter("starts well", |s| !s.starts_with('.')),
+                ),
+                0..3,
+            ),
             any::<bool>(),
         );
         let leaf = prop_oneof![
-            (0_i64..1_000_000, 0_u32..4).prop_map(|(mantissa, scale)| Expression::Number(Written { mantissa, scale })),
-            figure.prop_map(|(indicator, members, previous)| Expression::Figure(Reference { indicator, members: members.into_iter().collect(), previous })),
+            (0_i64..1_000_000, 0_u32..4)
+                .prop_map(|(mantissa, scale)| Expression::Number(Written { mantissa, scale })),
+            figure.prop_map(|(indicator, members, previous)| Expression::Figure(Reference {
+                indicator,
+                members: members.into_iter().collect(),
+                previous
+            })),
         ];
         leaf.prop_recursive(4, 24, 3, |inner| {
             let boxed = inner.clone().prop_map(Box::new);
-            let operator = prop_oneof![Just(Operator::Add), Just(Operator::Subtract), Just(Operator::Multiply), Just(Operator::Divide)];
+            let operator = prop_oneof![
+                Just(Operator::Add),
+                Just(Operator::Subtract),
+                Just(Operator::Multiply),
+                Just(Operator::Divide)
+            ];
             prop_oneof![
                 boxed.clone().prop_map(Expression::Negate),
                 boxed.clone().prop_map(Expression::Abs),
                 boxed.clone().prop_map(Expression::Sum),
-                (operator, boxed.clone(), boxed.clone()).prop_map(|(o, x, y)| Expression::Binary(o, x, y)),
+                (operator, boxed.clone(), boxed.clone())
+                    .prop_map(|(o, x, y)| Expression::Binary(o, x, y)),
                 (boxed.clone(), boxed).prop_map(|(x, y)| Expression::Coalesce(x, y)),
                 proptest::collection::vec(inner.clone(), 1..3).prop_map(Expression::Min),
                 proptest::collection::vec(inner, 1..3).prop_map(Expression::Max),

@@ -52,10 +52,12 @@ impl Units {
         let Some(unit) = self.get(position) else { return Stead::Nobody };
         match geography {
             _ if unit.exists(month) => Stead::Itself,
-            Geography::Current(today) if month < unit.first => match self.predecessors(position, month, today) {
-                Some(found) if !found.is_empty() => Stead::Predecessors(found),
-                _ => Stead::Nobody,
-            },
+            Geography::Current(today) if month < unit.first => {
+                match self.predecessors(position, month, today) {
+                    Some(found) if !found.is_empty() => Stead::Predecessors(found),
+                    _ => Stead::Nobody,
+                }
+            }
             Geography::Current(_) | Geography::AsReported => Stead::Nobody,
         }
     }
@@ -84,11 +86,21 @@ impl Units {
     ///
     /// The way leads through units that do not exist today: one that does keeps its past for itself. A unit below another that
     /// leads there as well is part of that one's figures and does not count again.
-    fn predecessors(&self, position: usize, month: Month, today: NaiveDate) -> Option<Vec<Predecessor>> {
+    fn predecessors(
+        &self,
+        position: usize,
+        month: Month,
+        today: NaiveDate,
+    ) -> Option<Vec<Predecessor>> {
         let line = self.led_here(position, |unit| !unit.exists_on(today));
-        let mut there: Vec<usize> = line.into_iter().skip(1).filter(|unit| self.exists(*unit, month)).collect();
+        let mut there: Vec<usize> =
+            line.into_iter().skip(1).filter(|unit| self.exists(*unit, month)).collect();
         there.sort_unstable();
-        let inside = |unit: usize| self.ancestors(unit).take_while(|above| self.exists(*above, month)).any(|above| there.binary_search(&above).is_ok());
+        let inside = |unit: usize| {
+            self.ancestors(unit)
+                .take_while(|above| self.exists(*above, month))
+                .any(|above| there.binary_search(&above).is_ok())
+        };
         let mut shares = Shares { units: self, heir: position, today, known: HashMap::new() };
         let outermost = there.iter().filter(|unit| !inside(**unit));
         outermost.map(|unit| Some(Predecessor { unit: *unit, share: shares.of(*unit)? })).collect()
@@ -112,13 +124,17 @@ impl Shares<'_> {
         if let Some(known) = self.known.get(&unit) {
             return *known;
         }
-        let ends = self.units.followed(unit, |position, at| position == self.heir || at.exists_on(self.today) || at.has_no_successor());
+        let ends = self.units.followed(unit, |position, at| {
+            position == self.heir || at.exists_on(self.today) || at.has_no_successor()
+        });
         let share = match ends.as_slice() {
             [only] if *only == self.heir => Some(1.0),
             ends if !ends.contains(&self.heir) => Some(0.0),
             _ => {
                 self.known.insert(unit, None); // so that a circle ends
-                self.units.shares(unit).and_then(|parts| parts.iter().map(|(successor, part)| Some(part * self.of(*successor)?)).sum())
+                self.units.shares(unit).and_then(|parts| {
+                    parts.iter().map(|(successor, part)| Some(part * self.of(*successor)?)).sum()
+                })
             }
         };
         self.known.insert(unit, share);
@@ -138,9 +154,15 @@ mod tests {
 
     fn found(units: &Units, code: &str, month: &str) -> Option<Vec<(String, f64)>> {
         let today = NaiveDate::from_ymd_opt(2026, 1, 15).unwrap();
-        match units.stead(units.position(code).unwrap(), month.parse().unwrap(), Geography::Current(today)) {
+        match units.stead(
+            units.position(code).unwrap(),
+            month.parse().unwrap(),
+            Geography::Current(today),
+        ) {
             Stead::Itself => Some(vec![(code.to_owned(), 1.0)]),
-            Stead::Predecessors(list) => Some(list.iter().map(|one| (units.code(one.unit).to_owned(), one.share)).collect()),
+            Stead::Predecessors(list) => {
+                Some(list.iter().map(|one| (units.code(one.unit).to_owned(), one.share)).collect())
+            }
             Stead::Nobody => None,
         }
     }
@@ -217,6 +239,10 @@ mod tests {
             { "code": "b", "valid_to": "2020-06-30", "successors": ["a"] },
             { "code": "c", "valid_from": "2020-07-01" }
         ]));
-        assert_eq!(found(&units, "c", "2020-06"), pairs(&[("a", 1.0), ("b", 1.0)]), "every way out of the circle leads there");
+        assert_eq!(
+            found(&units, "c", "2020-06"),
+            pairs(&[("a", 1.0), ("b", 1.0)]),
+            "every way out of the circle leads there"
+        );
     }
 }

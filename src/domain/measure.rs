@@ -89,18 +89,22 @@ impl Members {
             return Ok(Self::none());
         }
         let pairs = text.split(',').map(|pair| match pair.split_once('=') {
-            Some((dimension, member)) if !dimension.trim().is_empty() && !member.trim().is_empty() => {
+            Some((dimension, member))
+                if !dimension.trim().is_empty() && !member.trim().is_empty() =>
+            {
                 Ok((dimension.trim().to_owned(), member.trim().to_owned()))
             }
             _ => Err(format!("{} is not dimension=member", quoted(pair))),
         });
-        Self::new(pairs.collect::<Result<_, _>>()?).map_err(|twice| format!("dimension {} is named twice", quoted(&twice)))
+        Self::new(pairs.collect::<Result<_, _>>()?)
+            .map_err(|twice| format!("dimension {} is named twice", quoted(&twice)))
     }
 }
 
 impl fmt::Display for Members {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pairs: Vec<String> = self.0.iter().map(|(dimension, member)| format!("{dimension}={member}")).collect();
+        let pairs: Vec<String> =
+            self.0.iter().map(|(dimension, member)| format!("{dimension}={member}")).collect();
         write!(f, "{}", pairs.join(","))
     }
 }
@@ -135,7 +139,11 @@ impl Measure {
         let text = text.trim();
         let (code, members) = match text.split_once('{') {
             None => (text, ""),
-            Some((code, rest)) => (code, rest.strip_suffix('}').ok_or_else(|| format!("{} lacks its closing brace", quoted(text)))?),
+            Some((code, rest)) => (
+                code,
+                rest.strip_suffix('}')
+                    .ok_or_else(|| format!("{} lacks its closing brace", quoted(text)))?,
+            ),
         };
         if code.trim().is_empty() {
             return Err("a measure needs a code".to_owned());
@@ -146,6 +154,10 @@ impl Measure {
 
 impl fmt::Display for Measure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.members.is_empty() { write!(f, "{}", self.code) } else { write!(f, "{}{{{}}}", self.code, self.members) }
+        if self.members.is_empty() {
+            write!(f, "{}", self.code)
+        } else {
+            write!(f, "{}{{{}}}", self.code, self.members)
+        }
     }
 }

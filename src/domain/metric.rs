@@ -104,7 +104,8 @@ impl Beside {
 }
 
 /// Labels that every series may have; a dimension of such a code gets another one.
-pub const LABELS: [&str; 7] = ["unit", "unit_name", "unit_kind", "parent", "level", "rule", "severity"];
+pub const LABELS: [&str; 7] =
+    ["unit", "unit_name", "unit_kind", "parent", "level", "rule", "severity"];
 
 fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
@@ -137,7 +138,9 @@ pub fn label(dimension: &str) -> String {
 /// ```
 #[must_use]
 pub fn name(code: &str, dimensions: &[&str]) -> String {
-    let kept = |name: String| if KEPT.iter().any(|end| name.ends_with(end)) { name + "_figure" } else { name };
+    let kept = |name: String| {
+        if KEPT.iter().any(|end| name.ends_with(end)) { name + "_figure" } else { name }
+    };
     let total = kept(format!("{PREFIX}{}", plain(code)));
     if dimensions.is_empty() {
         return total;
@@ -151,11 +154,17 @@ pub fn name(code: &str, dimensions: &[&str]) -> String {
 #[must_use]
 pub fn splits_of_indicator(indicator: &Indicator) -> Vec<Vec<&str>> {
     let hosted = |split: &Vec<&str>| {
-        split
-            .iter()
-            .all(|code| indicator.dimension(code).and_then(|dimension| dimension.within.as_ref()).is_none_or(|(host, _)| split.contains(&host.as_str())))
+        split.iter().all(|code| {
+            indicator
+                .dimension(code)
+                .and_then(|dimension| dimension.within.as_ref())
+                .is_none_or(|(host, _)| split.contains(&host.as_str()))
+        })
     };
-    choices(indicator.dimensions.iter().map(|dimension| dimension.code.as_str())).into_iter().filter(hosted).collect()
+    choices(indicator.dimensions.iter().map(|dimension| dimension.code.as_str()))
+        .into_iter()
+        .filter(hosted)
+        .collect()
 }
 
 /// The splits of a kpi: every choice of the dimensions that it can be asked for, the total first.
@@ -167,7 +176,8 @@ pub fn splits_of_kpi(kpi: &Kpi) -> Vec<Vec<&str>> {
 fn choices<'a>(codes: impl Iterator<Item = &'a str>) -> Vec<Vec<&'a str>> {
     let mut found: Vec<Vec<&str>> = vec![Vec::new()];
     for code in codes {
-        let with: Vec<Vec<&str>> = found.iter().map(|split| split.iter().copied().chain([code]).collect()).collect();
+        let with: Vec<Vec<&str>> =
+            found.iter().map(|split| split.iter().copied().chain([code]).collect()).collect();
         found.extend(with);
     }
     found
@@ -177,21 +187,42 @@ fn choices<'a>(codes: impl Iterator<Item = &'a str>) -> Vec<Vec<&'a str>> {
 /// one name; two dimensions with one label.
 #[must_use]
 pub fn faults(indicators: &[Indicator], kpis: &[Kpi]) -> Vec<Fault> {
-    let of_indicators = indicators
+    let of_indicators = indicators.iter().enumerate().flat_map(|(n, indicator)| {
+        splits_of_indicator(indicator)
+            .into_iter()
+            .map(move |split| (format!("/indicators/{n}"), &indicator.code, split))
+    });
+    let of_kpis = kpis.iter().enumerate().flat_map(|(n, kpi)| {
+        splits_of_kpi(kpi).into_iter().map(move |split| (format!("/kpis/{n}"), &kpi.code, split))
+    });
+    let mut known: HashMap<String, String> = Beside::ALL
         .iter()
-        .enumerate()
-        .flat_map(|(n, indicator)| splits_of_indicator(indicator).into_iter().map(move |split| (format!("/indicators/{n}"), &indicator.code, split)));
-    let of_kpis = kpis.iter().enumerate().flat_map(|(n, kpi)| splits_of_kpi(kpi).into_iter().map(move |split| (format!("/kpis/{n}"), &kpi.code, split)));
-    let mut known: HashMap<String, String> = Beside::ALL.iter().map(|beside| (beside.name().to_owned(), beside.name().to_owned())).collect();
+        .map(|beside| (beside.name().to_owned(), beside.name().to_owned()))
+        .collect();
     let (mut faults, mut places) = (Vec::new(), HashMap::new());
     let clash = |place: &str, metric: &str, one: &str, other: &str| {
-        Fault::new(format!("{place}/code"), "metric_clash", format!("{one} and {other} would both be {metric} in Prometheus"))
+        Fault::new(
+            format!("{place}/code"),
+            "metric_clash",
+            format!("{one} and {other} would both be {metric} in Prometheus"),
+        )
     };
     for (place, code, split) in of_indicators.chain(of_kpis) {
-        let (metric, measure) = (name(code, &split), if split.is_empty() { code.clone() } else { format!("{code}{{{}}}", split.join(",")) });
+        let (metric, measure) = (
+            name(code, &split),
+            if split.is_empty() { code.clone() } else { format!("{code}{{{}}}", split.join(",")) },
+        );
         let labels: Vec<String> = split.iter().map(|dimension| label(dimension)).collect();
-        if labels.iter().enumerate().any(|(n, label)| labels.iter().skip(n + 1).any(|other| other == label)) {
-            faults.push(Fault::new(format!("{place}/dimensions"), "label_taken", format!("two dimensions of {measure} would be one label in Prometheus")));
+        if labels
+            .iter()
+            .enumerate()
+            .any(|(n, label)| labels.iter().skip(n + 1).any(|other| other == label))
+        {
+            faults.push(Fault::new(
+                format!("{place}/dimensions"),
+                "label_taken",
+                format!("two dimensions of {measure} would be one label in Prometheus"),
+            ));
         }
         if metric.starts_with(HEALTH) {
             faults.push(clash(&place, &metric, "the service's own health", &measure));
@@ -203,8 +234,14 @@ pub fn faults(indicators: &[Indicator], kpis: &[Kpi]) -> Vec<Fault> {
     }
     for (metric, measure) in &known {
         let of = |companion: &Companion| known.get(metric.strip_suffix(companion.suffix())?);
-        if let (Some(other), Some(place)) = (Companion::ALL.iter().find_map(of), places.get(metric)) {
-            faults.push(clash(place, metric, &format!("a number that belongs to {other}"), measure));
+        if let (Some(other), Some(place)) = (Companion::ALL.iter().find_map(of), places.get(metric))
+        {
+            faults.push(clash(
+                place,
+                metric,
+                &format!("a number that belongs to {other}"),
+                measure,
+            ));
         }
     }
     faults
@@ -218,34 +255,71 @@ mod tests {
     fn catalogue(indicators: serde_json::Value) -> Catalogue {
         let members = serde_json::json!([{ "code": "x" }, { "code": "y" }]);
         let dimensions = serde_json::json!([{ "code": "a", "members": members }, { "code": "a-b", "members": members }, { "code": "a.b", "members": members }, { "code": "unit", "members": members }]);
-        Catalogue::new(CatalogueDocument::from_value(serde_json::json!({ "dimensions": dimensions, "indicators": indicators })).unwrap()).unwrap()
+        Catalogue::new(
+            CatalogueDocument::from_value(
+                serde_json::json!({ "dimensions": dimensions, "indicators": indicators }),
+            )
+            .unwrap(),
+        )
+        .unwrap()
     }
 
     fn found(indicators: serde_json::Value) -> Vec<String> {
         let catalogue = catalogue(indicators);
-        faults(&catalogue.indicators, &catalogue.kpis).iter().map(|fault| format!("{} {}", fault.pointer, fault.code)).collect()
+        faults(&catalogue.indicators, &catalogue.kpis)
+            .iter()
+            .map(|fault| format!("{} {}", fault.pointer, fault.code))
+            .collect()
     }
 
     fn indicator(code: &str, dimensions: &[&str]) -> serde_json::Value {
-        let dimensions: Vec<_> = dimensions.iter().map(|code| serde_json::json!({ "code": code })).collect();
+        let dimensions: Vec<_> =
+            dimensions.iter().map(|code| serde_json::json!({ "code": code })).collect();
         serde_json::json!({ "code": code, "kind": "flow", "unit_of_measure": "count", "dimensions": dimensions })
     }
 
     #[test]
     fn no_two_measures_have_one_name() {
-        assert_eq!(found(serde_json::json!([indicator("x.y", &["a"]), indicator("x.z", &["a"])])), Vec::<String>::new());
-        assert_eq!(found(serde_json::json!([indicator("x.y", &[]), indicator("x_y", &[])])), ["/indicators/1/code metric_clash"]);
-        assert_eq!(found(serde_json::json!([indicator("x", &["a"]), indicator("x.by.a", &[])])), ["/indicators/1/code metric_clash"]);
-        assert_eq!(found(serde_json::json!([indicator("x", &[]), indicator("x.ytd", &[])])), ["/indicators/1/code metric_clash"]);
-        assert_eq!(found(serde_json::json!([indicator("late.units", &[])])), ["/indicators/0/code metric_clash"]);
-        assert_eq!(found(serde_json::json!([indicator("kpi.ready", &[])])), ["/indicators/0/code metric_clash"]);
-        assert_eq!(found(serde_json::json!([indicator("x", &["unit"])])), Vec::<String>::new(), "its label is dimension_unit");
-        assert_eq!(found(serde_json::json!([indicator("x", &["a-b", "a.b"])])), ["/indicators/0/code metric_clash", "/indicators/0/dimensions label_taken"]);
+        assert_eq!(
+            found(serde_json::json!([indicator("x.y", &["a"]), indicator("x.z", &["a"])])),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            found(serde_json::json!([indicator("x.y", &[]), indicator("x_y", &[])])),
+            ["/indicators/1/code metric_clash"]
+        );
+        assert_eq!(
+            found(serde_json::json!([indicator("x", &["a"]), indicator("x.by.a", &[])])),
+            ["/indicators/1/code metric_clash"]
+        );
+        assert_eq!(
+            found(serde_json::json!([indicator("x", &[]), indicator("x.ytd", &[])])),
+            ["/indicators/1/code metric_clash"]
+        );
+        assert_eq!(
+            found(serde_json::json!([indicator("late.units", &[])])),
+            ["/indicators/0/code metric_clash"]
+        );
+        assert_eq!(
+            found(serde_json::json!([indicator("kpi.ready", &[])])),
+            ["/indicators/0/code metric_clash"]
+        );
+        assert_eq!(
+            found(serde_json::json!([indicator("x", &["unit"])])),
+            Vec::<String>::new(),
+            "its label is dimension_unit"
+        );
+        assert_eq!(
+            found(serde_json::json!([indicator("x", &["a-b", "a.b"])])),
+            ["/indicators/0/code metric_clash", "/indicators/0/dimensions label_taken"]
+        );
     }
 
     #[test]
     fn endings_of_other_kinds_of_metrics_are_hidden() {
-        for code in ["x.total", "x.count", "x.sum", "x.bucket", "x.info", "x.created", "x.grand_total"] {
+        for code in
+            ["x.total", "x.count", "x.sum", "x.bucket", "x.info", "x.created", "x.grand_total"]
+        {
             assert!(name(code, &[]).ends_with("_figure"), "{code}");
         }
         assert_eq!(name("x.total", &["a"]), "egov_x_total_figure_by_a");
@@ -256,7 +330,10 @@ mod tests {
     fn a_dimension_within_a_host_stands_where_its_host_does() {
         let mut catalogue = catalogue(serde_json::json!([indicator("x", &["a", "a-b"])]));
         let indicator = catalogue.indicators.first_mut().unwrap();
-        assert_eq!(splits_of_indicator(indicator), [vec![], vec!["a"], vec!["a-b"], vec!["a", "a-b"]]);
+        assert_eq!(
+            splits_of_indicator(indicator),
+            [vec![], vec!["a"], vec!["a-b"], vec!["a", "a-b"]]
+        );
         indicator.dimensions.get_mut(1).unwrap().within = Some(("a".to_owned(), "x".to_owned()));
         assert_eq!(splits_of_indicator(indicator), [vec![], vec!["a"], vec!["a", "a-b"]]);
     }

@@ -14,7 +14,8 @@ use super::number::{Written, power_of_ten, scaled};
 pub fn vietnamese(number: Written) -> String {
     let text = number.to_string();
     let (sign, text) = text.strip_prefix('-').map_or(("", text.as_str()), |rest| ("-", rest));
-    let (whole, decimals) = text.split_once('.').map_or((text, None), |(whole, decimals)| (whole, Some(decimals)));
+    let (whole, decimals) =
+        text.split_once('.').map_or((text, None), |(whole, decimals)| (whole, Some(decimals)));
     let mut grouped = String::with_capacity(text.len() + text.len() / 3);
     for (n, digit) in whole.chars().enumerate() {
         if n > 0 && (whole.len() - n) % 3 == 0 {
@@ -40,11 +41,13 @@ pub fn vietnamese(number: Written) -> String {
 pub fn rounded_to(value: f64, decimals: u32) -> Option<Written> {
     let text = format!("{:.*}", usize::try_from(decimals).ok()?, nearest(value, decimals)?);
     let written = Written::parse(&text).ok()?;
-    Some(
-        (0..written.scale).fold(written, |written, _| {
-            if written.mantissa % 10 == 0 { Written { mantissa: written.mantissa / 10, scale: written.scale - 1 } } else { written }
-        }),
-    )
+    Some((0..written.scale).fold(written, |written, _| {
+        if written.mantissa % 10 == 0 {
+            Written { mantissa: written.mantissa / 10, scale: written.scale - 1 }
+        } else {
+            written
+        }
+    }))
 }
 
 /// Rounded with halves away from zero, as people round.

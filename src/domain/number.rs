@@ -14,7 +14,11 @@ const EXACT_TO_SIX: f64 = 1e9;
 
 /// An integer as a double; exact below 2^53, rounded once above.
 #[must_use]
-#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "i64 has no From into f64; the rounding above 2^53 is documented")]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "i64 has no From into f64; the rounding above 2^53 is documented"
+)]
 pub fn float(value: i64) -> f64 {
     value as f64
 }
@@ -45,7 +49,11 @@ impl Shown {
 }
 
 impl serde::Serialize for Shown {
-    #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "a whole number below 2^53 is an i64")]
+    #[expect(
+        clippy::as_conversions,
+        clippy::cast_possible_truncation,
+        reason = "a whole number below 2^53 is an i64"
+    )]
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let whole = self.0.fract() == 0.0 && self.0.abs() < float(FIGURE_BOUND);
         if whole {
@@ -54,7 +62,9 @@ impl serde::Serialize for Shown {
             serializer.serialize_f64(self.0)
         } else {
             // The shortest digits of so large a double may be more than six decimals.
-            serde_json::value::RawValue::from_string(self.to_string()).map_err(serde::ser::Error::custom)?.serialize(serializer)
+            serde_json::value::RawValue::from_string(self.to_string())
+                .map_err(serde::ser::Error::custom)?
+                .serialize(serializer)
         }
     }
 }
@@ -114,8 +124,10 @@ impl Written {
         if let Some(written) = Self::parse_plain(text.as_bytes()) {
             return Ok(written);
         }
-        let exponent = exponent_of(text.strip_prefix('-').unwrap_or(text)).ok_or(NumberError::NotANumber)?;
-        let parsed = if exponent { Decimal::from_scientific(text) } else { Decimal::from_str_exact(text) };
+        let exponent =
+            exponent_of(text.strip_prefix('-').unwrap_or(text)).ok_or(NumberError::NotANumber)?;
+        let parsed =
+            if exponent { Decimal::from_scientific(text) } else { Decimal::from_str_exact(text) };
         let decimal = parsed.map_err(|_e| NumberError::TooLarge)?; // its shape is right, so it is its size
         let mantissa = i64::try_from(decimal.mantissa()).map_err(|_e| NumberError::TooLarge)?;
         Ok(Self { mantissa, scale: decimal.scale() })
@@ -168,7 +180,9 @@ impl serde::Serialize for Written {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.scale {
             0 => serializer.serialize_i64(self.mantissa),
-            _ => serde_json::value::RawValue::from_string(self.to_string()).map_err(serde::ser::Error::custom)?.serialize(serializer),
+            _ => serde_json::value::RawValue::from_string(self.to_string())
+                .map_err(serde::ser::Error::custom)?
+                .serialize(serializer),
         }
     }
 }
@@ -179,8 +193,13 @@ impl<'de> serde::Deserialize<'de> for Written {
         let text = match serde_json::Value::deserialize(deserializer)? {
             serde_json::Value::Number(number) => number.to_string(),
             serde_json::Value::String(text) => text,
-            other @ (serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Array(_) | serde_json::Value::Object(_)) => {
-                return Err(serde::de::Error::custom(format!("a number or a decimal string is expected, not {other}")));
+            other @ (serde_json::Value::Null
+            | serde_json::Value::Bool(_)
+            | serde_json::Value::Array(_)
+            | serde_json::Value::Object(_)) => {
+                return Err(serde::de::Error::custom(format!(
+                    "a number or a decimal string is expected, not {other}"
+                )));
             }
         };
         Self::parse(&text).map_err(serde::de::Error::custom)
@@ -203,9 +222,15 @@ impl std::fmt::Display for Written {
 /// Whether an unsigned number has an exponent; none when it is not of the shape `1`, `1.5`, `1e3` or `1.5e-3`.
 fn exponent_of(text: &str) -> Option<bool> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let (number, exponent) = text.split_once(['e', 'E']).map_or((text, None), |(number, exponent)| (number, Some(exponent)));
-    let (whole, fraction) = number.split_once('.').map_or((number, None), |(whole, fraction)| (whole, Some(fraction)));
-    let sound = digits(whole) && fraction.is_none_or(digits) && exponent.is_none_or(|exponent| digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)));
+    let (number, exponent) = text
+        .split_once(['e', 'E'])
+        .map_or((text, None), |(number, exponent)| (number, Some(exponent)));
+    let (whole, fraction) =
+        number.split_once('.').map_or((number, None), |(whole, fraction)| (whole, Some(fraction)));
+    let sound = digits(whole)
+        && fraction.is_none_or(digits)
+        && exponent
+            .is_none_or(|exponent| digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)));
     sound.then_some(exponent.is_some())
 }
 

@@ -57,8 +57,15 @@ impl Place {
     /// A fault of one of its fields.
     #[must_use]
     pub fn fault(&self, field: &str, code: &'static str, detail: impl Into<String>) -> Fault {
-        let pointer = if field.is_empty() { format!("/observations/{}", self.index) } else { format!("/observations/{}/{field}", self.index) };
-        let column = self.line.map(|_| field.strip_prefix("dimensions/").unwrap_or(field).to_owned()).filter(|column| !column.is_empty());
+        let pointer = if field.is_empty() {
+            format!("/observations/{}", self.index)
+        } else {
+            format!("/observations/{}/{field}", self.index)
+        };
+        let column = self
+            .line
+            .map(|_| field.strip_prefix("dimensions/").unwrap_or(field).to_owned())
+            .filter(|column| !column.is_empty());
         Fault { line: self.line, column, ..Fault::new(pointer, code, detail) }
     }
 }
@@ -167,7 +174,11 @@ impl<'a> Parser<'a> {
         let place = raw.place;
         if place.index >= MAX_OBSERVATIONS {
             if place.index == MAX_OBSERVATIONS {
-                self.faults.insist(Fault::new("/observations", "too_many", format!("at most {MAX_OBSERVATIONS} observations in a submission")));
+                self.faults.insist(Fault::new(
+                    "/observations",
+                    "too_many",
+                    format!("at most {MAX_OBSERVATIONS} observations in a submission"),
+                ));
             }
             return;
         }
@@ -175,13 +186,25 @@ impl<'a> Parser<'a> {
         let month = self.month(raw);
         let unit = self.unit(raw, month);
         let written = self.value(raw, measure);
-        let (Some(measure), Some(month), Some(unit), Some(written)) = (measure, month, unit, written) else { return };
+        let (Some(measure), Some(month), Some(unit), Some(written)) =
+            (measure, month, unit, written)
+        else {
+            return;
+        };
         if let Some(earlier) = self.seen.insert((measure, unit, month), place.index) {
-            self.faults.push(place.fault("", "duplicate", format!("the same figure stands at /observations/{earlier} already")));
+            self.faults.push(place.fault(
+                "",
+                "duplicate",
+                format!("the same figure stands at /observations/{earlier} already"),
+            ));
             return;
         }
         if self.closed.is_some_and(|closed| closed.contains_key(&month)) {
-            self.in_closed.push(place.fault("period", "month_closed", format!("{month} is closed; a figure of it needs a reason")));
+            self.in_closed.push(place.fault(
+                "period",
+                "month_closed",
+                format!("{month} is closed; a figure of it needs a reason"),
+            ));
         }
         self.submission.figures.push(NewFigure { measure, unit, month, written });
     }
@@ -192,7 +215,11 @@ impl<'a> Parser<'a> {
     /// The faults, in the order of the observations.
     pub fn finish(mut self) -> Result<Submission, Vec<Fault>> {
         if self.faults.is_empty() && self.submission.figures.is_empty() {
-            self.faults.push(Fault::new("/observations", "empty", "a submission needs at least one observation"));
+            self.faults.push(Fault::new(
+                "/observations",
+                "empty",
+                "a submission needs at least one observation",
+            ));
         }
         if self.faults.is_empty() { Ok(self.submission) } else { Err(self.faults.into_list()) }
     }
@@ -201,8 +228,12 @@ impl<'a> Parser<'a> {
     fn text<'r>(&mut self, place: Place, field: &str, raw: &'r RawText<'_>) -> Option<&'r str> {
         match raw {
             RawText::Text(text) if !text.is_empty() => return Some(text),
-            RawText::WrongType => self.faults.push(place.fault(field, "wrong_type", format!("{field} is a text"))),
-            RawText::Absent | RawText::Text(_) => self.faults.push(place.fault(field, "missing", format!("{field} is missing"))),
+            RawText::WrongType => {
+                self.faults.push(place.fault(field, "wrong_type", format!("{field} is a text")))
+            }
+            RawText::Absent | RawText::Text(_) => {
+                self.faults.push(place.fault(field, "missing", format!("{field} is missing")))
+            }
         }
         None
     }
@@ -246,30 +277,55 @@ impl<'a> Parser<'a> {
         let mut pairs = Vec::new();
         for (dimension, member) in &raw.dimensions {
             let field = format!("dimensions/{dimension}");
-            pairs.push((dimension.to_string(), self.text(place, &field, member).unwrap_or_default().to_owned()));
+            pairs.push((
+                dimension.to_string(),
+                self.text(place, &field, member).unwrap_or_default().to_owned(),
+            ));
         }
         let members = Members::new(pairs)
-            .map_err(|twice| self.faults.push(place.fault(&format!("dimensions/{twice}"), "duplicate", "the dimension is named twice")))
+            .map_err(|twice| {
+                self.faults.push(place.fault(
+                    &format!("dimensions/{twice}"),
+                    "duplicate",
+                    "the dimension is named twice",
+                ))
+            })
             .ok()?;
         let code = code?;
-        let (faults, decimals, may_be_negative) = if let Some(indicator) = self.catalogue.indicator(code) {
+        let (faults, decimals, may_be_negative) = if let Some(indicator) =
+            self.catalogue.indicator(code)
+        {
             (indicator.member_faults(&members), Some(indicator.decimals), indicator.may_be_negative)
         } else if let Some(kpi) = self.catalogue.kpi(code) {
             (kpi.member_faults(&members), None, true)
         } else {
-            self.faults.push(place.fault("indicator", "unknown_indicator", format!("the catalogue declares no indicator or kpi {}", quoted(code))));
+            self.faults.push(place.fault(
+                "indicator",
+                "unknown_indicator",
+                format!("the catalogue declares no indicator or kpi {}", quoted(code)),
+            ));
             return None;
         };
         let sound = faults.is_empty() && members.iter().all(|(_, member)| !member.is_empty());
-        self.faults.extend(faults.into_iter().map(|(dimension, fault, detail)| place.fault(&format!("dimensions/{dimension}"), fault, detail)));
-        sound.then(|| NamedMeasure { measure: Measure { code: code.to_owned(), members }, decimals, may_be_negative })
+        self.faults.extend(faults.into_iter().map(|(dimension, fault, detail)| {
+            place.fault(&format!("dimensions/{dimension}"), fault, detail)
+        }));
+        sound.then(|| NamedMeasure {
+            measure: Measure { code: code.to_owned(), members },
+            decimals,
+            may_be_negative,
+        })
     }
 
     fn month(&mut self, raw: &RawObservation<'_>) -> Option<Month> {
         let text = self.text(raw.place, "period", &raw.period)?;
         match text.parse::<Month>() {
             Ok(month) if month > self.this_month => {
-                self.faults.push(raw.place.fault("period", "future_month", format!("{month} has not begun; this month is {}", self.this_month)));
+                self.faults.push(raw.place.fault(
+                    "period",
+                    "future_month",
+                    format!("{month} has not begun; this month is {}", self.this_month),
+                ));
                 None
             }
             Ok(month) => Some(month),
@@ -287,33 +343,68 @@ impl<'a> Parser<'a> {
         };
         if month.is_some_and(|month| !self.units.exists(position, month)) {
             let month = month.map(|month| month.to_string()).unwrap_or_default();
-            self.faults.push(raw.place.fault("unit", "unit_not_valid", format!("{} did not exist at the end of {month}", quoted(text))));
+            self.faults.push(raw.place.fault(
+                "unit",
+                "unit_not_valid",
+                format!("{} did not exist at the end of {month}", quoted(text)),
+            ));
             return None;
         }
         Some(position)
     }
 
-    fn unit_by_official_code(&mut self, place: Place, text: &str, month: Option<Month>) -> Option<usize> {
-        let candidates = month.map(|month| self.units.with_official_code(text, month)).unwrap_or_default();
+    fn unit_by_official_code(
+        &mut self,
+        place: Place,
+        text: &str,
+        month: Option<Month>,
+    ) -> Option<usize> {
+        let candidates =
+            month.map(|month| self.units.with_official_code(text, month)).unwrap_or_default();
         match candidates.as_slice() {
             [one] => return Some(*one),
-            [] => self.faults.push(place.fault("unit", "unknown_unit", format!("no unit has the code {}, nor the official code in that month", quoted(text)))),
+            [] => self.faults.push(place.fault(
+                "unit",
+                "unknown_unit",
+                format!(
+                    "no unit has the code {}, nor the official code in that month",
+                    quoted(text)
+                ),
+            )),
             [first, second, ..] => {
-                let detail = format!("{} is an official code of {} and of {} in that month", quoted(text), self.units.code(*first), self.units.code(*second));
+                let detail = format!(
+                    "{} is an official code of {} and of {} in that month",
+                    quoted(text),
+                    self.units.code(*first),
+                    self.units.code(*second)
+                );
                 self.faults.push(place.fault("unit", "ambiguous_unit", detail));
             }
         }
         None
     }
 
-    fn value(&mut self, raw: &RawObservation<'_>, measure: Option<usize>) -> Option<Option<Written>> {
-        let decimals = measure.and_then(|measure| self.submission.measures.get(measure)).and_then(|named| named.decimals);
-        let mut fault = |code, detail: String| self.faults.push(raw.place.fault("value", code, detail));
+    fn value(
+        &mut self,
+        raw: &RawObservation<'_>,
+        measure: Option<usize>,
+    ) -> Option<Option<Written>> {
+        let decimals = measure
+            .and_then(|measure| self.submission.measures.get(measure))
+            .and_then(|named| named.decimals);
+        let mut fault =
+            |code, detail: String| self.faults.push(raw.place.fault("value", code, detail));
         let digits = match &raw.value {
             RawNumber::Null => return Some(None),
             RawNumber::Digits(digits) => digits,
             RawNumber::Grouped(text, _) if decimals.is_some_and(|decimals| decimals < 3) => {
-                fault("ambiguous_thousands", format!("{} may be thousands or decimals; write the figure without separators between thousands", quoted(text)));
+                fault(
+                    "ambiguous_thousands",
+                    format!(
+                        "{} may be thousands or decimals; write the figure without separators between thousands",
+                        quoted(text)
+                    ),
+                );
                 return None;
             }
             RawNumber::Grouped(_, digits) => digits,
@@ -329,7 +420,8 @@ impl<'a> Parser<'a> {
         let written = match Written::parse(digits) {
             Ok(written) => written,
             Err(error) => {
-                let code = if error == NumberError::TooLarge { "out_of_range" } else { "not_a_number" };
+                let code =
+                    if error == NumberError::TooLarge { "out_of_range" } else { "not_a_number" };
                 fault(code, format!("{}: {error}", quoted(digits)));
                 return None;
             }
@@ -342,14 +434,19 @@ impl<'a> Parser<'a> {
         let decimals = named.decimals.unwrap_or(MAX_DECIMALS.min(written.scale));
         match written.at_scale(decimals) {
             // Zeros behind the indicator's last decimal say nothing and are dropped; all other digits are kept.
-            Some(mantissa) if written.scale > decimals => Some(Some(Written { mantissa, scale: decimals })),
+            Some(mantissa) if written.scale > decimals => {
+                Some(Some(Written { mantissa, scale: decimals }))
+            }
             Some(_) => Some(Some(written)),
             None if written.scale > decimals => {
                 fault("too_many_decimals", format!("{written} has more than {decimals} decimals"));
                 None
             }
             None => {
-                fault("out_of_range", format!("a figure stays below {FIGURE_BOUND} in units of its last decimal"));
+                fault(
+                    "out_of_range",
+                    format!("a figure stays below {FIGURE_BOUND} in units of its last decimal"),
+                );
                 None
             }
         }
@@ -357,7 +454,17 @@ impl<'a> Parser<'a> {
 }
 
 /// What a submission did.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Debug,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
 pub struct Counts {
     /// Figures where there was none.
     pub created: u64,
@@ -385,19 +492,27 @@ pub struct Effect {
 impl Submission {
     /// Compares a submission with what stands (the view with `overlay` over it), and lays its changes over.
     pub fn lay_over(&self, view: &View<'_>, overlay: &mut Overlay) -> Effect {
-        let measures: Vec<(MeasureId, Option<u32>)> =
-            self.measures.iter().map(|named| (overlay.intern(view.measures, &named.measure), named.decimals)).collect();
-        let mut effect = Effect { named: Vec::with_capacity(self.figures.len()), ..Effect::default() };
+        let measures: Vec<(MeasureId, Option<u32>)> = self
+            .measures
+            .iter()
+            .map(|named| (overlay.intern(view.measures, &named.measure), named.decimals))
+            .collect();
+        let mut effect =
+            Effect { named: Vec::with_capacity(self.figures.len()), ..Effect::default() };
         for figure in &self.figures {
             let Some((measure, decimals)) = measures.get(figure.measure).copied() else { continue };
-            let entry = Entry { measure, unit: figure.unit, month: figure.month, written: figure.written };
+            let entry =
+                Entry { measure, unit: figure.unit, month: figure.month, written: figure.written };
             effect.named.push(entry);
             let standing = View { overlay: Some(overlay), ..*view };
             // Of an indicator the number counts, of a stated rate the digits printed count as well.
             let (stands, same) = match decimals {
                 Some(decimals) => {
                     let before = standing.figure(measure, figure.unit, figure.month);
-                    (before.is_some(), before == figure.written.and_then(|written| written.at_scale(decimals)))
+                    (
+                        before.is_some(),
+                        before == figure.written.and_then(|written| written.at_scale(decimals)),
+                    )
                 }
                 None => {
                     let before = standing.stated(measure, figure.unit, figure.month);
@@ -414,7 +529,12 @@ impl Submission {
             if !same {
                 effect.changed.push(entry);
                 match decimals {
-                    Some(decimals) => overlay.set(measure, figure.unit, figure.month, figure.written.and_then(|written| written.at_scale(decimals))),
+                    Some(decimals) => overlay.set(
+                        measure,
+                        figure.unit,
+                        figure.month,
+                        figure.written.and_then(|written| written.at_scale(decimals)),
+                    ),
                     None => overlay.set_stated(measure, figure.unit, figure.month, figure.written),
                 }
             }
@@ -427,14 +547,21 @@ impl Submission {
 impl Submission {
     /// The submission that withdraws figures, each by measure number, unit and month; `name` gives a
     /// number's measure and an indicator's decimals.
-    pub fn withdrawing(figures: impl Iterator<Item = (MeasureId, usize, Month)>, name: impl Fn(MeasureId) -> Option<(Measure, Option<u32>)>) -> Self {
+    pub fn withdrawing(
+        figures: impl Iterator<Item = (MeasureId, usize, Month)>,
+        name: impl Fn(MeasureId) -> Option<(Measure, Option<u32>)>,
+    ) -> Self {
         let (mut submission, mut places) = (Self::default(), AHashMap::new());
         for (id, unit, month) in figures {
             let place = match places.get(&id) {
                 Some(place) => *place,
                 None => {
                     let Some((measure, decimals)) = name(id) else { continue };
-                    submission.measures.push(NamedMeasure { measure, decimals, may_be_negative: true });
+                    submission.measures.push(NamedMeasure {
+                        measure,
+                        decimals,
+                        may_be_negative: true,
+                    });
                     places.insert(id, submission.measures.len() - 1);
                     submission.measures.len() - 1
                 }

@@ -106,12 +106,14 @@ impl FromStr for Month {
     type Err = PeriodError;
 
     fn from_str(text: &str) -> Result<Self, PeriodError> {
-        let fault = || PeriodError(shortened(text), "a month written YYYY-MM, from 1900-01 to 2199-12");
+        let fault =
+            || PeriodError(shortened(text), "a month written YYYY-MM, from 1900-01 to 2199-12");
         let (year, month) = text.split_once('-').ok_or_else(fault)?;
         if year.len() != 4 || month.len() != 2 || !digits(year) || !digits(month) {
             return Err(fault());
         }
-        let (year, month) = (year.parse().map_err(|_e| fault())?, month.parse().map_err(|_e| fault())?);
+        let (year, month) =
+            (year.parse().map_err(|_e| fault())?, month.parse().map_err(|_e| fault())?);
         Self::new(year, month).ok_or_else(fault)
     }
 }
@@ -142,7 +144,8 @@ pub enum Step {
 
 impl Step {
     /// Every step, narrowest first.
-    pub const ALL: [Self; 5] = [Self::Month, Self::Quarter, Self::Half, Self::NineMonths, Self::Year];
+    pub const ALL: [Self; 5] =
+        [Self::Month, Self::Quarter, Self::Half, Self::NineMonths, Self::Year];
 
     /// How many months a period of this step has.
     #[must_use]
@@ -178,7 +181,10 @@ impl FromStr for Step {
     type Err = PeriodError;
 
     fn from_str(text: &str) -> Result<Self, PeriodError> {
-        Self::ALL.into_iter().find(|step| step.name() == text).ok_or_else(|| PeriodError(shortened(text), "one of month, quarter, half, 9m, year"))
+        Self::ALL
+            .into_iter()
+            .find(|step| step.name() == text)
+            .ok_or_else(|| PeriodError(shortened(text), "one of month, quarter, half, 9m, year"))
     }
 }
 
@@ -232,7 +238,8 @@ impl Period {
     /// The calendar period before; nine months have none (contract section 2, *Change*).
     #[must_use]
     pub fn previous(self) -> Option<Self> {
-        (self.step != Step::NineMonths).then(|| Self { first: self.first.plus(-self.step.months()), ..self })
+        (self.step != Step::NineMonths)
+            .then(|| Self { first: self.first.plus(-self.step.months()), ..self })
     }
 
     /// The next period of the same step.
@@ -278,8 +285,10 @@ impl FromStr for Period {
     type Err = PeriodError;
 
     fn from_str(text: &str) -> Result<Self, PeriodError> {
-        let fault = || PeriodError(shortened(text), "a period: 2021-10, 2021-Q3, 2021-H1, 2021-9M or 2021");
-        let (year, rest) = text.split_once('-').map_or((text, None), |(year, rest)| (year, Some(rest)));
+        let fault =
+            || PeriodError(shortened(text), "a period: 2021-10, 2021-Q3, 2021-H1, 2021-9M or 2021");
+        let (year, rest) =
+            text.split_once('-').map_or((text, None), |(year, rest)| (year, Some(rest)));
         if year.len() != 4 || !digits(year) {
             return Err(fault());
         }
@@ -293,7 +302,9 @@ impl FromStr for Period {
             Some("Q4") => (Step::Quarter, 10),
             Some("H1") => (Step::Half, 1),
             Some("H2") => (Step::Half, 7),
-            Some(month) if month.len() == 2 && digits(month) => (Step::Month, month.parse().map_err(|_e| fault())?),
+            Some(month) if month.len() == 2 && digits(month) => {
+                (Step::Month, month.parse().map_err(|_e| fault())?)
+            }
             Some(_) => return Err(fault()),
         };
         let first = Month::new(year, month).ok_or_else(fault)?;
@@ -314,7 +325,19 @@ mod tests {
 
     #[test]
     fn what_is_no_period_is_refused() {
-        for text in ["2021-13", "2021-00", "21-10", "2021-Q5", "2021-H3", "2021-1", "", "2021-10-01", "x", "1899-12", "2021-9m"] {
+        for text in [
+            "2021-13",
+            "2021-00",
+            "21-10",
+            "2021-Q5",
+            "2021-H3",
+            "2021-1",
+            "",
+            "2021-10-01",
+            "x",
+            "1899-12",
+            "2021-9m",
+        ] {
             assert!(text.parse::<Period>().is_err(), "{text}");
         }
     }

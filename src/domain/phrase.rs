@@ -104,7 +104,9 @@ impl<'a> Reader<'a> {
                 '\\' => {
                     let mut characters = self.rest.chars();
                     characters.next();
-                    let Some(mark @ ('(' | ')')) = characters.next() else { return Err("a backslash stands before ( or )".to_owned()) };
+                    let Some(mark @ ('(' | ')')) = characters.next() else {
+                        return Err("a backslash stands before ( or )".to_owned());
+                    };
                     self.rest = characters.as_str();
                     parts.push(Part::Word(mark.to_string()));
                 }
@@ -113,9 +115,16 @@ impl<'a> Reader<'a> {
                     self.rest = self.rest.get(first.len_utf8()..).unwrap_or_default();
                 }
                 c if c.is_alphanumeric() => {
-                    let end = self.rest.find(|c: char| !c.is_alphanumeric() && !super::wording::is_mark(c)).unwrap_or(self.rest.len());
+                    let end = self
+                        .rest
+                        .find(|c: char| !c.is_alphanumeric() && !super::wording::is_mark(c))
+                        .unwrap_or(self.rest.len());
                     let (word, rest) = self.rest.split_at(end);
-                    parts.extend(spelled_out(&folded(word)).split(' ').map(|word| Part::Word(word.to_owned())));
+                    parts.extend(
+                        spelled_out(&folded(word))
+                            .split(' ')
+                            .map(|word| Part::Word(word.to_owned())),
+                    );
                     self.rest = rest;
                 }
                 other => return Err(format!("{other:?} has no meaning in a phrase")),
@@ -150,7 +159,9 @@ impl<'a> Reader<'a> {
 
     fn until(&mut self, close: char) -> Result<&'a str, String> {
         let inside = self.rest.get(1..).unwrap_or_default();
-        let Some((name, rest)) = inside.split_once(close) else { return Err(format!("{close:?} is missing")) };
+        let Some((name, rest)) = inside.split_once(close) else {
+            return Err(format!("{close:?} is missing"));
+        };
         self.rest = rest;
         Ok(name.trim())
     }
@@ -211,27 +222,47 @@ pub fn expression(parts: &[Part], wordings: &Wordings<'_>) -> Result<String, Str
         match part {
             Part::Word(word) => text.push_str(&format!("{} ", escaped(word))),
             Part::Choice { of, optional } => {
-                let of: Result<Vec<String>, String> = of.iter().map(|one| expression(one, wordings)).collect();
-                text.push_str(&format!("(?:{}){}", of?.join("|"), if *optional { "?" } else { "" }));
+                let of: Result<Vec<String>, String> =
+                    of.iter().map(|one| expression(one, wordings)).collect();
+                text.push_str(&format!(
+                    "(?:{}){}",
+                    of?.join("|"),
+                    if *optional { "?" } else { "" }
+                ));
             }
             Part::Gap(words) => {
                 let gap = wordings.gaps.replace(wordings.gaps.get() + 1);
-                text.push_str(&format!("(?P<g{gap}>(?:(?:[{WORD}]+|-|[{}-{}]) ){{0,{words}}}?)", sign::REFERENCE, sign::LAST));
+                text.push_str(&format!(
+                    "(?P<g{gap}>(?:(?:[{WORD}]+|-|[{}-{}]) ){{0,{words}}}?)",
+                    sign::REFERENCE,
+                    sign::LAST
+                ));
             }
             Part::Value => text.push_str(&format!("(?P<value>[{}]) ", wordings.value)),
-            Part::Number => text.push_str(&format!("[{}{}{}] ", sign::PLAIN, sign::PERCENT, sign::MONEY)),
+            Part::Number => {
+                text.push_str(&format!("[{}{}{}] ", sign::PLAIN, sign::PERCENT, sign::MONEY))
+            }
             Part::Member(dimension) => {
-                let words = wordings.members.get(dimension).ok_or_else(|| format!("the measure has no dimension {dimension} with words"))?;
+                let words = wordings.members.get(dimension).ok_or_else(|| {
+                    format!("the measure has no dimension {dimension} with words")
+                })?;
                 // A comma or a dash between its words does not part them.
-                let mut words: Vec<String> = words.iter().map(|words| escaped(words).replace(' ', " (?:[,-] )?")).collect();
+                let mut words: Vec<String> =
+                    words.iter().map(|words| escaped(words).replace(' ', " (?:[,-] )?")).collect();
                 words.sort_by_key(|words| std::cmp::Reverse(words.len()));
                 text.push_str(&format!("(?P<{dimension}>{}) ", words.join("|")));
             }
             Part::Unit => text.push_str(&format!("(?P<unit>{}) ", sign::UNIT)),
             Part::End => text.push_str("(?:[,;.] |$)"),
             Part::Vocabulary(entry) => {
-                let words = wordings.vocabulary.get(entry).ok_or_else(|| format!("the vocabulary has no entry {entry}"))?;
-                let mut of: Vec<String> = words.iter().map(|words| expression(words, wordings)).collect::<Result<_, _>>()?;
+                let words = wordings
+                    .vocabulary
+                    .get(entry)
+                    .ok_or_else(|| format!("the vocabulary has no entry {entry}"))?;
+                let mut of: Vec<String> = words
+                    .iter()
+                    .map(|words| expression(words, wordings))
+                    .collect::<Result<_, _>>()?;
                 of.sort_by_key(|words| std::cmp::Reverse(words.len()));
                 text.push_str(&format!("(?:{})", of.join("|")));
             }
@@ -274,15 +305,28 @@ pub fn placeholders(parts: &[Part]) -> (usize, Vec<String>, bool) {
 }
 
 /// The words that a phrase says, those of its vocabulary among them.
-pub fn said<S: std::hash::BuildHasher>(parts: &[Part], vocabulary: &BTreeMap<String, Vec<Vec<Part>>>, words: &mut std::collections::HashSet<String, S>) {
+pub fn said<S: std::hash::BuildHasher>(
+    parts: &[Part],
+    vocabulary: &BTreeMap<String, Vec<Vec<Part>>>,
+    words: &mut std::collections::HashSet<String, S>,
+) {
     for part in parts {
         match part {
             Part::Word(word) => {
                 words.insert(word.clone());
             }
             Part::Choice { of, .. } => of.iter().for_each(|one| said(one, vocabulary, words)),
-            Part::Vocabulary(entry) => vocabulary.get(entry).into_iter().flatten().for_each(|one| said(one, vocabulary, words)),
-            Part::Gap(_) | Part::Value | Part::Number | Part::Member(_) | Part::Unit | Part::End => {}
+            Part::Vocabulary(entry) => vocabulary
+                .get(entry)
+                .into_iter()
+                .flatten()
+                .for_each(|one| said(one, vocabulary, words)),
+            Part::Gap(_)
+            | Part::Value
+            | Part::Number
+            | Part::Member(_)
+            | Part::Unit
+            | Part::End => {}
         }
     }
 }

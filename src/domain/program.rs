@@ -25,15 +25,19 @@ impl Own {
         if indicator.kind == Kind::Average {
             return Self { stated, splits: Vec::new() }; // an average never adds up
         }
-        let splits = indicator.open(members).filter(|dimension| dimension.complete).filter_map(|dimension| {
-            let parts: Vec<Self> = dimension
-                .members
-                .iter()
-                .map(|member| Self::plan(indicator, &members.with(&dimension.code, member), view))
-                .take_while(|part| !part.is_empty())
-                .collect();
-            (parts.len() == dimension.members.len()).then_some(parts)
-        });
+        let splits = indicator.open(members).filter(|dimension| dimension.complete).filter_map(
+            |dimension| {
+                let parts: Vec<Self> = dimension
+                    .members
+                    .iter()
+                    .map(|member| {
+                        Self::plan(indicator, &members.with(&dimension.code, member), view)
+                    })
+                    .take_while(|part| !part.is_empty())
+                    .collect();
+                (parts.len() == dimension.members.len()).then_some(parts)
+            },
+        );
         Self { stated, splits: splits.collect() }
     }
 
@@ -56,7 +60,13 @@ pub struct Figure {
 impl Figure {
     fn of(indicator: &Indicator, members: &Members, previous: bool, view: &View<'_>) -> Self {
         let own = Own::plan(indicator, members, view);
-        Self { own, kind: indicator.kind, decimals: indicator.decimals, previous, breaks: indicator.breaks.clone() }
+        Self {
+            own,
+            kind: indicator.kind,
+            decimals: indicator.decimals,
+            previous,
+            breaks: indicator.breaks.clone(),
+        }
     }
 }
 
@@ -114,8 +124,12 @@ impl Operand {
                 };
                 figure.breaks.iter().any(|from| after < *from && *from <= until)
             }
-            Self::Choice(x, y) => [x, y].into_iter().any(|side| side.operands.iter().any(|operand| operand.is_broken(then, now, self.accumulates()))),
-            Self::LeafSum(x) => x.operands.iter().any(|operand| operand.is_broken(then, now, self.accumulates())),
+            Self::Choice(x, y) => [x, y].into_iter().any(|side| {
+                side.operands.iter().any(|operand| operand.is_broken(then, now, self.accumulates()))
+            }),
+            Self::LeafSum(x) => {
+                x.operands.iter().any(|operand| operand.is_broken(then, now, self.accumulates()))
+            }
         }
     }
 }
@@ -151,37 +165,88 @@ impl Program {
     pub fn of_measure(catalogue: &Catalogue, view: &View<'_>, measure: &Measure) -> Option<Self> {
         if let Some(indicator) = catalogue.indicator(&measure.code) {
             let operand = Operand::Figure(Figure::of(indicator, &measure.members, false, view));
-            return Some(Self { node: Node::Operand(0), operands: vec![operand], factor: 1.0, percent: indicator.percent, computed: false });
+            return Some(Self {
+                node: Node::Operand(0),
+                operands: vec![operand],
+                factor: 1.0,
+                percent: indicator.percent,
+                computed: false,
+            });
         }
         let kpi = catalogue.kpi(&measure.code)?;
         let program = Self::of_expression(catalogue, view, &kpi.formula, &measure.members)?;
-        Some(Self { factor: if kpi.percent { 100.0 } else { 1.0 }, percent: kpi.percent, ..program })
+        Some(Self {
+            factor: if kpi.percent { 100.0 } else { 1.0 },
+            percent: kpi.percent,
+            ..program
+        })
     }
 
     /// The program of an expression; `asked` fills the dimensions that are named without a member.
     #[must_use]
-    pub fn of_expression(catalogue: &Catalogue, view: &View<'_>, expression: &Expression, asked: &Members) -> Option<Self> {
-        let mut program = Self { node: Node::Number(0.0), operands: Vec::new(), factor: 1.0, percent: false, computed: true };
+    pub fn of_expression(
+        catalogue: &Catalogue,
+        view: &View<'_>,
+        expression: &Expression,
+        asked: &Members,
+    ) -> Option<Self> {
+        let mut program = Self {
+            node: Node::Number(0.0),
+            operands: Vec::new(),
+            factor: 1.0,
+            percent: false,
+            computed: true,
+        };
         program.node = program.compile(catalogue, view, expression, asked)?;
         Some(program)
     }
 
-    fn compile(&mut self, catalogue: &Catalogue, view: &View<'_>, expression: &Expression, asked: &Members) -> Option<Node> {
+    fn compile(
+        &mut self,
+        catalogue: &Catalogue,
+        view: &View<'_>,
+        expression: &Expression,
+        asked: &Members,
+    ) -> Option<Node> {
         let operand = match expression {
             Expression::Number(number) => return Some(Node::Number(number.to_f64())),
-            Expression::Negate(x) => return Some(Node::Negate(Box::new(self.compile(catalogue, view, x, asked)?))),
-            Expression::Abs(x) => return Some(Node::Abs(Box::new(self.compile(catalogue, view, x, asked)?))),
+            Expression::Negate(x) => {
+                return Some(Node::Negate(Box::new(self.compile(catalogue, view, x, asked)?)));
+            }
+            Expression::Abs(x) => {
+                return Some(Node::Abs(Box::new(self.compile(catalogue, view, x, asked)?)));
+            }
             Expression::Binary(operator, x, y) => {
-                let (x, y) = (self.compile(catalogue, view, x, asked)?, self.compile(catalogue, view, y, asked)?);
+                let (x, y) = (
+                    self.compile(catalogue, view, x, asked)?,
+                    self.compile(catalogue, view, y, asked)?,
+                );
                 return Some(Node::Binary(*operator, Box::new(x), Box::new(y)));
             }
-            Expression::Min(list) => return Some(Node::Min(list.iter().map(|x| self.compile(catalogue, view, x, asked)).collect::<Option<_>>()?)),
-            Expression::Max(list) => return Some(Node::Max(list.iter().map(|x| self.compile(catalogue, view, x, asked)).collect::<Option<_>>()?)),
-            Expression::Figure(reference) => Operand::Figure(figure(catalogue, view, reference, asked)?),
-            Expression::Coalesce(x, y) => {
-                Operand::Choice(Box::new(Self::of_expression(catalogue, view, x, asked)?), Box::new(Self::of_expression(catalogue, view, y, asked)?))
+            Expression::Min(list) => {
+                return Some(Node::Min(
+                    list.iter()
+                        .map(|x| self.compile(catalogue, view, x, asked))
+                        .collect::<Option<_>>()?,
+                ));
             }
-            Expression::Sum(x) => Operand::LeafSum(Box::new(Self::of_expression(catalogue, view, x, asked)?)),
+            Expression::Max(list) => {
+                return Some(Node::Max(
+                    list.iter()
+                        .map(|x| self.compile(catalogue, view, x, asked))
+                        .collect::<Option<_>>()?,
+                ));
+            }
+            Expression::Figure(reference) => {
+                Operand::Figure(figure(catalogue, view, reference, asked)?)
+            }
+            Expression::Coalesce(x, y) => Operand::Choice(
+                Box::new(Self::of_expression(catalogue, view, x, asked)?),
+                Box::new(Self::of_expression(catalogue, view, y, asked)?),
+            ),
+            Expression::Sum(x) => {
+                Operand::LeafSum(Box::new(Self::of_expression(catalogue, view, x, asked)?))
+            }
         };
         self.operands.push(operand);
         Some(Node::Operand(self.operands.len() - 1))
@@ -190,7 +255,11 @@ impl Program {
     /// Whether it is an average, which has own values only.
     #[must_use]
     pub fn is_average(&self) -> bool {
-        !self.computed && matches!(self.operands.as_slice(), [Operand::Figure(Figure { kind: Kind::Average, .. })])
+        !self.computed
+            && matches!(
+                self.operands.as_slice(),
+                [Operand::Figure(Figure { kind: Kind::Average, .. })]
+            )
     }
 
     /// For each operand, whether it adds up over months; the others are taken from one month.
@@ -221,18 +290,23 @@ impl Program {
     /// The change between two aggregates; of a plain figure it is taken before scaling, so that it is exact.
     #[must_use]
     pub fn difference(&self, now: &[f64], then: &[f64]) -> Option<f64> {
-        if let (Node::Operand(0), Some(Operand::Figure(figure)), false) = (&self.node, self.operands.first(), self.computed) {
+        if let (Node::Operand(0), Some(Operand::Figure(figure)), false) =
+            (&self.node, self.operands.first(), self.computed)
+        {
             return Some((now.first()? - then.first()?) / float(power_of_ten(figure.decimals)));
         }
         Some(self.apply(now)? - self.apply(then)?)
     }
 
     fn run(&self, node: &Node, values: &[f64]) -> Option<f64> {
-        let all = |list: &[Node]| list.iter().map(|x| self.run(x, values)).collect::<Option<Vec<f64>>>();
+        let all =
+            |list: &[Node]| list.iter().map(|x| self.run(x, values)).collect::<Option<Vec<f64>>>();
         Some(match node {
             Node::Number(number) => *number,
             Node::Operand(place) => match (self.operands.get(*place)?, values.get(*place)?) {
-                (Operand::Figure(figure), value) if figure.decimals > 0 => value / float(power_of_ten(figure.decimals)),
+                (Operand::Figure(figure), value) if figure.decimals > 0 => {
+                    value / float(power_of_ten(figure.decimals))
+                }
                 (_, value) => *value,
             },
             Node::Negate(x) => -self.run(x, values)?,
@@ -253,7 +327,12 @@ impl Program {
     }
 }
 
-fn figure(catalogue: &Catalogue, view: &View<'_>, reference: &Reference, asked: &Members) -> Option<Figure> {
+fn figure(
+    catalogue: &Catalogue,
+    view: &View<'_>,
+    reference: &Reference,
+    asked: &Members,
+) -> Option<Figure> {
     let indicator = catalogue.indicator(&reference.indicator)?;
     let named = reference.members.iter().filter_map(|(dimension, member)| {
         let member = member.as_deref().or_else(|| asked.get(dimension))?;

@@ -5,8 +5,7 @@ use super::number::float;
 /// From this modified z-score on (either way) a figure stands out: Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993).
 pub const OUTLIER: f64 = 3.5;
 /// How outliers are told.
-pub const METHOD: &str =
-    "modified z-score (Iglewicz and Hoaglin 1993) of 3.5 or more, against up to 36 months before; spread at least what chance makes of counts";
+pub const METHOD: &str = "modified z-score (Iglewicz and Hoaglin 1993) of 3.5 or more, against up to 36 months before; spread at least what chance makes of counts";
 /// How many months before it a figure is compared with.
 pub const HISTORY: i32 = 36;
 /// With fewer figures in them nothing is said.
@@ -46,7 +45,11 @@ impl Movement {
         let before = self.before?;
         let expected = before + self.opened - self.closed.unwrap_or(0);
         let lost = expected - self.now;
-        let explained = if self.closed.is_none() { lost >= 0 && lost.saturating_mul(LOST) <= before } else { lost == 0 };
+        let explained = if self.closed.is_none() {
+            lost >= 0 && lost.saturating_mul(LOST) <= before
+        } else {
+            lost == 0
+        };
         (!explained).then_some(expected)
     }
 }
@@ -73,12 +76,18 @@ pub fn distance(value: i64, history: &[i64], least: impl Fn(f64) -> f64) -> Opti
         return None;
     }
     let median = median(history.iter().map(|figure| float(*figure)).collect())?;
-    let deviations: Vec<f64> = history.iter().map(|figure| (float(*figure) - median).abs()).collect();
-    let mean = deviations.iter().sum::<f64>() / float(i64::try_from(deviations.len()).unwrap_or(i64::MAX));
+    let deviations: Vec<f64> =
+        history.iter().map(|figure| (float(*figure) - median).abs()).collect();
+    let mean =
+        deviations.iter().sum::<f64>() / float(i64::try_from(deviations.len()).unwrap_or(i64::MAX));
     let mad = self::median(deviations)?;
     let scale = if mad > 0.0 { mad / 0.6745 } else { mean * 1.253_314 };
     let scale = scale.max(least(median));
-    (scale > 0.0).then(|| Distance { median, score: (float(value) - median) / scale, months: history.len() })
+    (scale > 0.0).then(|| Distance {
+        median,
+        score: (float(value) - median) / scale,
+        months: history.len(),
+    })
 }
 
 /// What chance alone makes of counts: the square root of how many are expected (Poisson), of one at the least. `unit` is one of them
@@ -95,7 +104,11 @@ fn median(mut numbers: Vec<f64>) -> Option<f64> {
     let (middle, odd) = (numbers.len() / 2, numbers.len() % 2 == 1);
     let (below, upper, _) = numbers.select_nth_unstable_by(middle, f64::total_cmp);
     let upper = *upper;
-    if odd { Some(upper) } else { Some(f64::midpoint(below.iter().copied().max_by(f64::total_cmp)?, upper)) }
+    if odd {
+        Some(upper)
+    } else {
+        Some(f64::midpoint(below.iter().copied().max_by(f64::total_cmp)?, upper))
+    }
 }
 
 #[cfg(test)]
@@ -115,7 +128,9 @@ mod tests {
 
     #[test]
     fn one_more_of_a_few_does_not_stand_out() {
-        let score = |value, history: &[i64], unit| distance(value, history, |median| chance(median, unit)).unwrap().score;
+        let score = |value, history: &[i64], unit| {
+            distance(value, history, |median| chance(median, unit)).unwrap().score
+        };
         assert_eq!(score(112, &[100; 6], 1), 1.2); // (112 - 100) / 10
         assert_eq!(score(1_120, &[1_000; 6], 10), 1.2); // the same with a decimal
         assert_eq!(score(2, &[0; 6], 1), 2.0); // (2 - 0) / 1
@@ -133,7 +148,9 @@ mod tests {
 
     #[test]
     fn a_jump_is_what_the_flows_do_not_lead_to() {
-        let movement = |before, opened, closed, now| Movement { before: Some(before), opened, closed, now }.unexplained();
+        let movement = |before, opened, closed, now| {
+            Movement { before: Some(before), opened, closed, now }.unexplained()
+        };
         assert_eq!(movement(100, 5, Some(2), 103), None);
         assert_eq!(movement(100, 5, Some(2), 104), Some(103));
         assert_eq!(movement(100, 5, None, 106), Some(105), "more than were created");

@@ -7,7 +7,8 @@ use super::number::rounded;
 /// are shown, share a place and the next one counts them all (1, 1, 3). What has no value has no place.
 #[must_use]
 pub fn places(direction: Direction, values: &[Option<f64>]) -> Vec<Option<usize>> {
-    let shown = values.iter().enumerate().filter_map(|(n, value)| Some((n, value.and_then(rounded)?)));
+    let shown =
+        values.iter().enumerate().filter_map(|(n, value)| Some((n, value.and_then(rounded)?)));
     let mut order: Vec<(usize, f64)> = shown.collect();
     order.sort_by(|(_, one), (_, other)| match direction {
         Direction::Lower => one.total_cmp(other),
@@ -16,7 +17,9 @@ pub fn places(direction: Direction, values: &[Option<f64>]) -> Vec<Option<usize>
     let mut found = vec![None; values.len()];
     let mut last: Option<(f64, usize)> = None;
     for (place, (n, value)) in (1..).zip(order) {
-        let place = last.filter(|(before, _)| before.total_cmp(&value).is_eq()).map_or(place, |(_, shared)| shared);
+        let place = last
+            .filter(|(before, _)| before.total_cmp(&value).is_eq())
+            .map_or(place, |(_, shared)| shared);
         last = Some((value, place));
         found.get_mut(n).into_iter().for_each(|slot| *slot = Some(place));
     }
@@ -37,6 +40,9 @@ mod tests {
 
     #[test]
     fn values_that_are_shown_the_same_are_equal() {
-        assert_eq!(places(Direction::Higher, &[Some(1.000_000_1), Some(1.0), Some(0.0), Some(-0.0)]), [Some(1), Some(1), Some(3), Some(3)]);
+        assert_eq!(
+            places(Direction::Higher, &[Some(1.000_000_1), Some(1.0), Some(0.0), Some(-0.0)]),
+            [Some(1), Some(1), Some(3), Some(3)]
+        );
     }
 }

@@ -53,7 +53,9 @@ pub fn parse(text: &str) -> Result<Vec<Part>, String> {
     let parts = reader.parts()?;
     match reader.rest.chars().next() {
         Some(close) => Err(format!("{close:?} closes nothing")),
-        None if figures(&parts).is_empty() => Err("a sentence names at least one figure".to_owned()),
+        None if figures(&parts).is_empty() => {
+            Err("a sentence names at least one figure".to_owned())
+        }
         None => Ok(parts),
     }
 }
@@ -167,12 +169,17 @@ mod tests {
             assert!(error.contains(part), "{text}: {error}");
         }
         assert!(parse("[[[[{x.y}]]]]").is_ok());
-        assert!(parse(&format!("{{x.y}}{}", "a".repeat(MAX_TEXT))).unwrap_err().contains("at most"));
+        assert!(
+            parse(&format!("{{x.y}}{}", "a".repeat(MAX_TEXT))).unwrap_err().contains("at most")
+        );
     }
 
     #[test]
     fn figures_are_found_wherever_they_stand() {
         let parts = parse("{a.b{c=d}}[ {+e.f}]: <{unit} {g.h}[ {i.j}]>").unwrap();
-        assert_eq!(figures(&parts).iter().map(ToString::to_string).collect::<Vec<_>>(), ["a.b{c=d}", "e.f", "g.h", "i.j"]);
+        assert_eq!(
+            figures(&parts).iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["a.b{c=d}", "e.f", "g.h", "i.j"]
+        );
     }
 }

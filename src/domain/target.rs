@@ -30,10 +30,17 @@ pub enum Status {
 /// Where more is better the attainment is value / target, where less is better target / value; it may exceed 100. It cannot be
 /// given where that divides by zero or a side is negative; the status can: it asks first whether the target is reached.
 #[must_use]
-pub fn judge(direction: Direction, value: Option<f64>, target: Option<f64>) -> (Option<f64>, Option<Status>) {
-    let Some(target) = target.filter(|_| direction != Direction::Neutral) else { return (None, None) };
+pub fn judge(
+    direction: Direction,
+    value: Option<f64>,
+    target: Option<f64>,
+) -> (Option<f64>, Option<Status>) {
+    let Some(target) = target.filter(|_| direction != Direction::Neutral) else {
+        return (None, None);
+    };
     let Some(value) = value else { return (None, Some(Status::NoData)) };
-    let (part, whole) = if direction == Direction::Lower { (target, value) } else { (value, target) };
+    let (part, whole) =
+        if direction == Direction::Lower { (target, value) } else { (value, target) };
     let attainment = (part >= 0.0 && whole > 0.0).then(|| part / whole * 100.0);
     let status = match attainment.and_then(rounded) {
         _ if reaches(direction, value, target) => Status::Met,
@@ -54,7 +61,8 @@ impl Score {
     #[must_use]
     pub fn points_of(&self, direction: Direction, value: f64) -> f64 {
         let (points, threshold) = (self.points.to_f64(), self.threshold.to_f64());
-        let part = if direction == Direction::Lower { threshold / value } else { value / threshold };
+        let part =
+            if direction == Direction::Lower { threshold / value } else { value / threshold };
         match self.function {
             _ if reaches(direction, value, threshold) => points,
             ScoreFunction::Proportional => points * part.clamp(0.0, 1.0),
@@ -75,10 +83,14 @@ impl Targets {
     #[must_use]
     pub fn new(of_catalogue: &[Target], given: Vec<Target>) -> Self {
         let replaced = |target: &&Target| given.iter().all(|other| other.code != target.code);
-        let mut all: Vec<(bool, Target)> = of_catalogue.iter().filter(replaced).map(|target| (false, target.clone())).collect();
+        let mut all: Vec<(bool, Target)> =
+            of_catalogue.iter().filter(replaced).map(|target| (false, target.clone())).collect();
         all.extend(given.iter().map(|target| (true, target.clone())));
         all.sort_by(|(beside, one), (other_beside, other)| {
-            other_beside.cmp(beside).then_with(|| other.from.cmp(&one.from)).then_with(|| one.code.cmp(&other.code))
+            other_beside
+                .cmp(beside)
+                .then_with(|| other.from.cmp(&one.from))
+                .then_with(|| one.code.cmp(&other.code))
         });
         let mut by_measure: HashMap<Measure, Vec<Target>> = HashMap::new();
         for (_, target) in all {
@@ -89,11 +101,24 @@ impl Targets {
 
     /// The target in force for a measure of a unit in a month: the unit's own, else the nearest above it, else one for every unit.
     #[must_use]
-    pub fn in_force(&self, units: &Units, measure: &Measure, unit: usize, month: Month) -> Option<&Target> {
+    pub fn in_force(
+        &self,
+        units: &Units,
+        measure: &Measure,
+        unit: usize,
+        month: Month,
+    ) -> Option<&Target> {
         let list = self.by_measure.get(measure)?;
-        let holds = |target: &&Target| target.from.is_none_or(|from| from <= month) && target.to.is_none_or(|to| month <= to);
-        let of = |code: Option<&str>| list.iter().filter(holds).find(|target| target.unit.as_deref() == code);
-        std::iter::once(unit).chain(units.ancestors(unit)).find_map(|place| of(Some(units.code(place)))).or_else(|| of(None))
+        let holds = |target: &&Target| {
+            target.from.is_none_or(|from| from <= month) && target.to.is_none_or(|to| month <= to)
+        };
+        let of = |code: Option<&str>| {
+            list.iter().filter(holds).find(|target| target.unit.as_deref() == code)
+        };
+        std::iter::once(unit)
+            .chain(units.ancestors(unit))
+            .find_map(|place| of(Some(units.code(place))))
+            .or_else(|| of(None))
     }
 
     /// The measures that have a target anywhere, in order.
@@ -146,12 +171,16 @@ mod tests {
     #[test]
     fn points_are_full_at_the_threshold_and_proportional_or_none_below() {
         let score = |function| Score { function, points: written("20"), threshold: written("50") };
-        let (proportional, all) = (score(ScoreFunction::Proportional), score(ScoreFunction::AllOrNothing));
+        let (proportional, all) =
+            (score(ScoreFunction::Proportional), score(ScoreFunction::AllOrNothing));
         assert_eq!(proportional.points_of(Direction::Higher, 50.0), 20.0);
         assert_eq!(proportional.points_of(Direction::Higher, 80.0), 20.0);
         assert_eq!(proportional.points_of(Direction::Higher, 12.5), 5.0); // 20 x 12.5 / 50
         assert_eq!(proportional.points_of(Direction::Lower, 200.0), 5.0); // 20 x 50 / 200
         assert_eq!(proportional.points_of(Direction::Lower, 0.0), 20.0);
-        assert_eq!((all.points_of(Direction::Higher, 49.9), all.points_of(Direction::Higher, 50.0)), (0.0, 20.0));
+        assert_eq!(
+            (all.points_of(Direction::Higher, 49.9), all.points_of(Direction::Higher, 50.0)),
+            (0.0, 20.0)
+        );
     }
 }

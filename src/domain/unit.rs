@@ -121,7 +121,10 @@ impl UnitDocument {
     /// What it is called where one name is shown: in Vietnamese, else in English, else by its code.
     #[must_use]
     pub fn shown(&self) -> &str {
-        [&self.name.vi, &self.name.en].into_iter().find(|name| !name.is_empty()).unwrap_or(&self.code)
+        [&self.name.vi, &self.name.en]
+            .into_iter()
+            .find(|name| !name.is_empty())
+            .unwrap_or(&self.code)
     }
 }
 
@@ -156,7 +159,8 @@ impl Unit {
     /// Whether it is valid on a day.
     #[must_use]
     pub fn exists_on(&self, day: NaiveDate) -> bool {
-        self.document.valid_from.is_none_or(|from| from <= day) && self.document.valid_to.is_none_or(|to| day <= to)
+        self.document.valid_from.is_none_or(|from| from <= day)
+            && self.document.valid_to.is_none_or(|to| day <= to)
     }
 
     /// Whether it names no unit that it goes on as.
@@ -212,7 +216,11 @@ impl Units {
         for (n, (_, document)) in documents.iter().enumerate() {
             check_alone(n, document, &mut faults);
             if index.insert(&document.code, n).is_some() {
-                faults.push(Fault::new(format!("/units/{n}/code"), "duplicate", format!("{} stands twice", quoted(&document.code))));
+                faults.push(Fault::new(
+                    format!("/units/{n}/code"),
+                    "duplicate",
+                    format!("{} stands twice", quoted(&document.code)),
+                ));
             }
         }
         let mut children: Vec<Vec<usize>> = vec![Vec::new(); documents.len()];
@@ -220,31 +228,51 @@ impl Units {
         for (n, (_, document)) in documents.iter().enumerate() {
             match document.parent.as_deref().map(|parent| index.get(parent)) {
                 None => roots.push(n),
-                Some(Some(&parent)) => children.get_mut(parent).into_iter().for_each(|list| list.push(n)),
-                Some(None) => faults.push(Fault::new(format!("/units/{n}/parent"), "unknown_unit", "no unit has this code")),
+                Some(Some(&parent)) => {
+                    children.get_mut(parent).into_iter().for_each(|list| list.push(n))
+                }
+                Some(None) => faults.push(Fault::new(
+                    format!("/units/{n}/parent"),
+                    "unknown_unit",
+                    "no unit has this code",
+                )),
             }
             for (s, successor) in document.successors.iter().enumerate() {
                 if !index.contains_key(successor.as_str()) {
-                    faults.push(Fault::new(format!("/units/{n}/successors/{s}"), "unknown_unit", format!("no unit has the code {}", quoted(successor))));
+                    faults.push(Fault::new(
+                        format!("/units/{n}/successors/{s}"),
+                        "unknown_unit",
+                        format!("no unit has the code {}", quoted(successor)),
+                    ));
                 }
             }
         }
         if !faults.is_empty() {
             return Err(faults);
         }
-        let by_code = |a: &usize, b: &usize| documents.get(*a).map(|d| &d.1.code).cmp(&documents.get(*b).map(|d| &d.1.code));
+        let by_code = |a: &usize, b: &usize| {
+            documents.get(*a).map(|d| &d.1.code).cmp(&documents.get(*b).map(|d| &d.1.code))
+        };
         roots.sort_by(by_code);
         children.iter_mut().for_each(|list| list.sort_by(by_code));
         let order = tree_order(&roots, &children);
         if order.len() < documents.len() {
             let placed: std::collections::HashSet<usize> = order.iter().map(|(n, ..)| *n).collect();
             for n in (0..documents.len()).filter(|n| !placed.contains(n)) {
-                faults.push(Fault::new(format!("/units/{n}/parent"), "circle", "the unit is its own ancestor"));
+                faults.push(Fault::new(
+                    format!("/units/{n}/parent"),
+                    "circle",
+                    "the unit is its own ancestor",
+                ));
             }
             return Err(faults);
         }
         for (n, depth, _) in order.iter().filter(|(_, depth, _)| *depth >= MAX_DEPTH) {
-            faults.push(Fault::new(format!("/units/{n}/parent"), "too_deep", format!("{depth} units stand above it, {MAX_DEPTH} levels are the bound")));
+            faults.push(Fault::new(
+                format!("/units/{n}/parent"),
+                "too_deep",
+                format!("{depth} units stand above it, {MAX_DEPTH} levels are the bound"),
+            ));
         }
         if !faults.is_empty() {
             return Err(faults);
@@ -253,20 +281,39 @@ impl Units {
     }
 
     fn placed(documents: Vec<(i64, UnitDocument)>, order: &[(usize, usize, usize)]) -> Self {
-        let mut documents: Vec<Option<(i64, UnitDocument)>> = documents.into_iter().map(Some).collect();
+        let mut documents: Vec<Option<(i64, UnitDocument)>> =
+            documents.into_iter().map(Some).collect();
         let mut units = Vec::with_capacity(order.len());
         let mut positions = HashMap::with_capacity(order.len());
         for (n, depth, size) in order {
-            let Some((number, document)) = documents.get_mut(*n).and_then(Option::take) else { continue };
+            let Some((number, document)) = documents.get_mut(*n).and_then(Option::take) else {
+                continue;
+            };
             let (first, last) = months_of(document.valid_from, document.valid_to);
             let parent = document.parent.as_deref().and_then(|code| positions.get(code).copied());
             positions.insert(document.code.clone(), units.len());
             let end = units.len() + size;
-            units.push(Unit { number, document, parent, end, depth: *depth, first, last, successors: Vec::new(), predecessors: Vec::new() });
+            units.push(Unit {
+                number,
+                document,
+                parent,
+                end,
+                depth: *depth,
+                first,
+                last,
+                successors: Vec::new(),
+                predecessors: Vec::new(),
+            });
         }
-        let (mut with_successors, mut official) = (Vec::new(), HashMap::<String, Vec<usize>>::new());
+        let (mut with_successors, mut official) =
+            (Vec::new(), HashMap::<String, Vec<usize>>::new());
         for (position, unit) in units.iter_mut().enumerate() {
-            unit.successors = unit.document.successors.iter().filter_map(|code| positions.get(code).copied()).collect();
+            unit.successors = unit
+                .document
+                .successors
+                .iter()
+                .filter_map(|code| positions.get(code).copied())
+                .collect();
             if !unit.successors.is_empty() {
                 with_successors.push(position);
             }
@@ -275,11 +322,17 @@ impl Units {
             }
         }
         for before in &with_successors {
-            for successor in units.get(*before).map(|unit| unit.successors.clone()).unwrap_or_default() {
-                units.get_mut(successor).into_iter().for_each(|unit| unit.predecessors.push(*before));
+            for successor in
+                units.get(*before).map(|unit| unit.successors.clone()).unwrap_or_default()
+            {
+                units
+                    .get_mut(successor)
+                    .into_iter()
+                    .for_each(|unit| unit.predecessors.push(*before));
             }
         }
-        let numbers = units.iter().enumerate().map(|(position, unit)| (unit.number, position)).collect();
+        let numbers =
+            units.iter().enumerate().map(|(position, unit)| (unit.number, position)).collect();
         let epochs = epochs_of(&units);
         Self { units, positions, numbers, official, with_successors, epochs }
     }
@@ -333,11 +386,16 @@ impl Units {
             self.units.get(*position).is_some_and(|unit| {
                 unit.exists(month)
                     && unit.document.official_codes.iter().any(|official| {
-                        official.code == code && official.valid_from.is_none_or(|from| from <= day) && official.valid_to.is_none_or(|to| day <= to)
+                        official.code == code
+                            && official.valid_from.is_none_or(|from| from <= day)
+                            && official.valid_to.is_none_or(|to| day <= to)
                     })
             })
         };
-        self.official.get(code).map(|list| list.iter().copied().filter(bears).collect()).unwrap_or_default()
+        self.official
+            .get(code)
+            .map(|list| list.iter().copied().filter(bears).collect())
+            .unwrap_or_default()
     }
 
     /// Whether the unit at a position exists in a month.
@@ -376,7 +434,9 @@ impl Units {
 
     /// The unit's ancestors, nearest first.
     pub fn ancestors(&self, position: usize) -> impl Iterator<Item = usize> + '_ {
-        std::iter::successors(self.units.get(position).and_then(|unit| unit.parent), |above| self.units.get(*above).and_then(|unit| unit.parent))
+        std::iter::successors(self.units.get(position).and_then(|unit| unit.parent), |above| {
+            self.units.get(*above).and_then(|unit| unit.parent)
+        })
     }
 
     /// Whether a unit is a leaf in a month: it exists and no child of it does.
@@ -395,7 +455,9 @@ impl Units {
     #[must_use]
     pub fn leaves(&self, position: usize, month: Month) -> Bits {
         let mut found = Bits::default();
-        let (Some(epoch), Some(unit)) = (self.epoch(month), self.units.get(position)) else { return found };
+        let (Some(epoch), Some(unit)) = (self.epoch(month), self.units.get(position)) else {
+            return found;
+        };
         if !unit.exists(month) {
             return found;
         }
@@ -418,7 +480,11 @@ impl Units {
     }
 
     /// Where the ways from a unit along successors end: at the first unit of each that `ends` is true of.
-    pub(super) fn followed(&self, position: usize, ends: impl Fn(usize, &Unit) -> bool) -> Vec<usize> {
+    pub(super) fn followed(
+        &self,
+        position: usize,
+        ends: impl Fn(usize, &Unit) -> bool,
+    ) -> Vec<usize> {
         let (mut found, mut seen, mut waiting) = (Vec::new(), vec![position], vec![position]);
         while let Some(next) = waiting.pop() {
             let Some(unit) = self.units.get(next) else { continue };
@@ -449,12 +515,20 @@ impl Units {
             return Some(vec![(*only, 1.0)]);
         }
         let shares = &unit.document.shares;
-        (!shares.is_empty()).then(|| shares.iter().filter_map(|(code, share)| Some((self.position(code)?, share.to_f64()))).collect())
+        (!shares.is_empty()).then(|| {
+            shares
+                .iter()
+                .filter_map(|(code, share)| Some((self.position(code)?, share.to_f64())))
+                .collect()
+        })
     }
 
     /// The leaves of an earlier month that had ended by a later one and have successors.
     pub fn ended_leaves(&self, then: Month, now: Month) -> impl Iterator<Item = usize> + '_ {
-        self.with_successors.iter().copied().filter(move |position| self.is_leaf(*position, then) && !self.exists(*position, now))
+        self.with_successors
+            .iter()
+            .copied()
+            .filter(move |position| self.is_leaf(*position, then) && !self.exists(*position, now))
     }
 
     fn epoch_index(&self, month: Month) -> usize {
@@ -493,7 +567,8 @@ fn tree_order(roots: &[usize], children: &[Vec<usize>]) -> Vec<(usize, usize, us
 }
 
 fn epochs_of(units: &[Unit]) -> Vec<Epoch> {
-    let mut starts: Vec<Month> = units.iter().flat_map(|unit| [unit.first, unit.last.plus(1)]).collect();
+    let mut starts: Vec<Month> =
+        units.iter().flat_map(|unit| [unit.first, unit.last.plus(1)]).collect();
     starts.push(FIRST_MONTH);
     starts.sort_unstable();
     starts.dedup();
@@ -503,9 +578,11 @@ fn epochs_of(units: &[Unit]) -> Vec<Epoch> {
         .map(|first| {
             let mut leaves = Bits::default();
             let mut detached = Vec::new();
-            for (position, unit) in units.iter().enumerate().filter(|(_, unit)| unit.exists(first)) {
+            for (position, unit) in units.iter().enumerate().filter(|(_, unit)| unit.exists(first))
+            {
                 leaves.insert(position);
-                match unit.parent.and_then(|parent| units.get(parent).map(|above| (parent, above))) {
+                match unit.parent.and_then(|parent| units.get(parent).map(|above| (parent, above)))
+                {
                     Some((parent, above)) if above.exists(first) => leaves.remove(parent),
                     Some(_) => detached.push(position),
                     None => {}
@@ -517,7 +594,9 @@ fn epochs_of(units: &[Unit]) -> Vec<Epoch> {
 }
 
 fn check_alone(n: usize, document: &UnitDocument, faults: &mut Vec<Fault>) {
-    let mut fault = |field: &str, code, detail: String| faults.push(Fault::new(format!("/units/{n}/{field}"), code, detail));
+    let mut fault = |field: &str, code, detail: String| {
+        faults.push(Fault::new(format!("/units/{n}/{field}"), code, detail))
+    };
     if !is_code(&document.code) {
         fault("code", "malformed_code", format!("{} is no code: {CODE}", quoted(&document.code)));
     }
@@ -537,17 +616,31 @@ fn check_alone(n: usize, document: &UnitDocument, faults: &mut Vec<Fault>) {
         fault("successors", "circle", "a unit is not its own successor".to_owned());
     }
     if document.successors.len() > 1000 || document.official_codes.len() > 100 {
-        fault("successors", "too_many", "at most 1,000 successors and 100 official codes".to_owned());
+        fault(
+            "successors",
+            "too_many",
+            "at most 1,000 successors and 100 official codes".to_owned(),
+        );
     }
     if !document.shares.is_empty() {
-        share_fault(document).into_iter().for_each(|detail| fault("shares", "malformed_shares", detail));
+        share_fault(document)
+            .into_iter()
+            .for_each(|detail| fault("shares", "malformed_shares", detail));
     }
     for (c, code) in document.official_codes.iter().enumerate() {
         if code.code.is_empty() || code.code.chars().count() > 60 {
-            fault(&format!("official_codes/{c}/code"), "malformed_code", "1 to 60 characters".to_owned());
+            fault(
+                &format!("official_codes/{c}/code"),
+                "malformed_code",
+                "1 to 60 characters".to_owned(),
+            );
         }
         if matches!((code.valid_from, code.valid_to), (Some(from), Some(to)) if to < from) {
-            fault(&format!("official_codes/{c}/valid_to"), "dates_reversed", "valid_to is before valid_from".to_owned());
+            fault(
+                &format!("official_codes/{c}/valid_to"),
+                "dates_reversed",
+                "valid_to is before valid_from".to_owned(),
+            );
         }
     }
 }
@@ -555,14 +648,21 @@ fn check_alone(n: usize, document: &UnitDocument, faults: &mut Vec<Fault>) {
 /// What is wrong with the shares of a unit that was split.
 fn share_fault(document: &UnitDocument) -> Option<String> {
     const DECIMALS: u32 = 9;
-    if !document.successors.iter().all(|code| document.shares.contains_key(code)) || document.shares.len() != document.successors.len() {
+    if !document.successors.iter().all(|code| document.shares.contains_key(code))
+        || document.shares.len() != document.successors.len()
+    {
         return Some("shares name every successor once and nobody else".to_owned());
     }
     let whole = super::number::power_of_ten(DECIMALS);
-    let Some(parts) = document.shares.values().map(|share| share.at_scale(DECIMALS).filter(|part| (0..=whole).contains(part))).collect::<Option<Vec<i64>>>()
+    let Some(parts) = document
+        .shares
+        .values()
+        .map(|share| share.at_scale(DECIMALS).filter(|part| (0..=whole).contains(part)))
+        .collect::<Option<Vec<i64>>>()
     else {
         return Some(format!("a share is a number from 0 to 1 with at most {DECIMALS} decimals"));
     };
     let sum: i64 = parts.iter().sum();
-    (sum != whole).then(|| format!("the shares add up to {}, not to 1", super::number::scaled(sum, DECIMALS)))
+    (sum != whole)
+        .then(|| format!("the shares add up to {}, not to 1", super::number::scaled(sum, DECIMALS)))
 }

@@ -13,7 +13,9 @@ use super::program::{Figure, Node, Operand, Own, Program};
 use super::unit::Units;
 
 /// Where a value comes from (contract section 3).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// Stated for exactly this.
@@ -79,7 +81,11 @@ impl Piece {
 
     /// As much of it as is a later unit's.
     fn in_part(self, share: f64, of: usize) -> Self {
-        if share < 1.0 { Self { amount: self.amount * share, share_of: self.share_of.or(Some(of)), ..self } } else { self }
+        if share < 1.0 {
+            Self { amount: self.amount * share, share_of: self.share_of.or(Some(of)), ..self }
+        } else {
+            self
+        }
     }
 }
 
@@ -169,7 +175,10 @@ impl<'a> Source<'a> {
     pub fn shared_leaves(&self, unit: usize, month: Month) -> Bits {
         let mut found = Bits::default();
         if let Stead::Predecessors(parts) = self.stead(unit, month) {
-            parts.iter().filter(|part| part.share < 1.0).for_each(|part| found.extend(&self.units.leaves(part.unit, month)));
+            parts
+                .iter()
+                .filter(|part| part.share < 1.0)
+                .for_each(|part| found.extend(&self.units.leaves(part.unit, month)));
         }
         found
     }
@@ -180,7 +189,9 @@ impl<'a> Source<'a> {
         let mut found = Bits::default();
         match self.stead(unit, month) {
             Stead::Itself => return self.units.leaves(unit, month),
-            Stead::Predecessors(parts) => parts.iter().for_each(|part| found.extend(&self.units.leaves(part.unit, month))),
+            Stead::Predecessors(parts) => {
+                parts.iter().for_each(|part| found.extend(&self.units.leaves(part.unit, month)))
+            }
             Stead::Nobody => {}
         }
         found
@@ -194,14 +205,24 @@ impl<'a> Source<'a> {
     fn below(&self, unit: usize, month: Month) -> Vec<Predecessor> {
         match self.stead(unit, month) {
             // Only children that exist: those that stand for one of later are counted where they stood.
-            Stead::Itself => self.units.children(unit).filter(|child| self.units.exists(*child, month)).map(|unit| Predecessor { unit, share: 1.0 }).collect(),
+            Stead::Itself => self
+                .units
+                .children(unit)
+                .filter(|child| self.units.exists(*child, month))
+                .map(|unit| Predecessor { unit, share: 1.0 })
+                .collect(),
             Stead::Predecessors(parts) => parts,
             Stead::Nobody => Vec::new(),
         }
     }
 
     /// Pieces of a unit, or of those that stand for it.
-    fn with_steads(&self, unit: usize, month: Month, pieces: impl Fn(usize) -> There<Vec<Piece>>) -> There<Vec<Piece>> {
+    fn with_steads(
+        &self,
+        unit: usize,
+        month: Month,
+        pieces: impl Fn(usize) -> There<Vec<Piece>>,
+    ) -> There<Vec<Piece>> {
         let parts = match self.stead(unit, month) {
             Stead::Itself => return pieces(unit),
             Stead::Predecessors(parts) => parts,
@@ -210,7 +231,9 @@ impl<'a> Source<'a> {
         let (mut all, mut missing) = (Vec::new(), 0);
         for part in &parts {
             match pieces(part.unit) {
-                There::Whole(found) => all.extend(found.into_iter().map(|piece| piece.in_part(part.share, unit))),
+                There::Whole(found) => {
+                    all.extend(found.into_iter().map(|piece| piece.in_part(part.share, unit)))
+                }
                 There::Missing => missing += 1,
                 There::Partly => return There::Partly,
             }
@@ -225,11 +248,14 @@ impl<'a> Source<'a> {
     /// A unit's own value, unscaled, and whether it was summed from members.
     #[must_use]
     pub fn own(&self, own: &Own, unit: usize, month: Month) -> Option<(i64, bool)> {
-        if let Some(stated) = own.stated.and_then(|measure| self.view.figure(measure, unit, month)) {
+        if let Some(stated) = own.stated.and_then(|measure| self.view.figure(measure, unit, month))
+        {
             return Some((stated, false));
         }
         own.splits.iter().find_map(|parts| {
-            let sum = parts.iter().try_fold(0_i64, |sum, part| Some(sum.saturating_add(self.own(part, unit, month)?.0)));
+            let sum = parts.iter().try_fold(0_i64, |sum, part| {
+                Some(sum.saturating_add(self.own(part, unit, month)?.0))
+            });
             sum.map(|sum| (sum, true))
         })
     }
@@ -239,7 +265,14 @@ impl<'a> Source<'a> {
     #[must_use]
     pub fn own_since(&self, own: &Own, unit: usize, month: Month) -> Option<u32> {
         let stated = own.stated.and_then(|measure| self.view.cube.since(measure, unit, month));
-        let summed = |parts: &Vec<Own>| parts.iter().map(|part| self.own_since(part, unit, month)).collect::<Option<Vec<u32>>>()?.into_iter().max();
+        let summed = |parts: &Vec<Own>| {
+            parts
+                .iter()
+                .map(|part| self.own_since(part, unit, month))
+                .collect::<Option<Vec<u32>>>()?
+                .into_iter()
+                .max()
+        };
         stated.into_iter().chain(own.splits.iter().filter_map(summed)).min()
     }
 
@@ -249,7 +282,9 @@ impl<'a> Source<'a> {
         let (mut sum, mut any) = (0, false);
         for child in self.units.children(unit).filter(|child| self.units.exists(*child, month)) {
             match self.pieces(own, false, child, month) {
-                There::Whole(pieces) => sum += pieces.iter().map(|(_, amount)| i128::from(*amount)).sum::<i128>(),
+                There::Whole(pieces) => {
+                    sum += pieces.iter().map(|(_, amount)| i128::from(*amount)).sum::<i128>()
+                }
                 There::Missing | There::Partly => return None,
             }
             any = true;
@@ -277,7 +312,9 @@ impl<'a> Source<'a> {
                 let at = if figure.previous { month.plus(-1) } else { month };
                 self.own(&figure.own, unit, at).map(|(value, _)| float(value))
             }
-            Operand::Choice(x, y) => self.on_own_values(x, unit, month).or_else(|| self.on_own_values(y, unit, month)),
+            Operand::Choice(x, y) => {
+                self.on_own_values(x, unit, month).or_else(|| self.on_own_values(y, unit, month))
+            }
             Operand::LeafSum(x) => match self.at_leaves(x, unit, month, month.plus(-1)) {
                 There::Whole(pieces) => Some(total(&pieces)),
                 There::Missing | There::Partly => None,
@@ -288,7 +325,13 @@ impl<'a> Source<'a> {
 
     /// The states of a run of months, `prev()` being the month before each.
     #[must_use]
-    pub fn states(&self, program: &Program, unit: usize, first: Month, count: usize) -> Vec<Option<MonthState>> {
+    pub fn states(
+        &self,
+        program: &Program,
+        unit: usize,
+        first: Month,
+        count: usize,
+    ) -> Vec<Option<MonthState>> {
         let figures: Option<Vec<&Figure>> = program
             .operands
             .iter()
@@ -299,25 +342,46 @@ impl<'a> Source<'a> {
             .collect();
         let months = || (0..).map(|n| first.plus(n)).take(count);
         let Some(figures) = figures else {
-            return months().map(|month| self.state(program, unit, month, month.plus(-1))).collect();
+            return months()
+                .map(|month| self.state(program, unit, month, month.plus(-1)))
+                .collect();
         };
-        let mut rolled: Vec<std::vec::IntoIter<Rolled>> =
-            figures.iter().map(|figure| self.roll(figure, unit, if figure.previous { first.plus(-1) } else { first }, count).into_iter()).collect();
+        let mut rolled: Vec<std::vec::IntoIter<Rolled>> = figures
+            .iter()
+            .map(|figure| {
+                self.roll(figure, unit, if figure.previous { first.plus(-1) } else { first }, count)
+                    .into_iter()
+            })
+            .collect();
         let single = matches!(figures.as_slice(), [figure] if !figure.previous);
         months()
             .map(|month| {
                 let row: Vec<Rolled> = rolled.iter_mut().filter_map(Iterator::next).collect();
-                if self.geography != Geography::AsReported && (!self.units.exists(unit, month) || program.has_previous()) {
+                if self.geography != Geography::AsReported
+                    && (!self.units.exists(unit, month) || program.has_previous())
+                {
                     return self.state(program, unit, month, month.plus(-1));
                 }
-                if !self.units.exists(unit, month) || row.iter().any(|operand| operand.cover == Cover::Nothing) {
+                if !self.units.exists(unit, month)
+                    || row.iter().any(|operand| operand.cover == Cover::Nothing)
+                {
                     return None;
                 }
                 if single || row.iter().all(|operand| operand.cover == Cover::All) {
                     let values = row.iter().map(|operand| wide_float(operand.sum)).collect();
                     let last = row.into_iter().next()?;
-                    let origin = if program.computed { Origin::Computed } else { last.origin.unwrap_or(Origin::RolledUp) };
-                    return Some(MonthState { values, cover: last.cover, coverage: last.coverage, origin, gathered: None });
+                    let origin = if program.computed {
+                        Origin::Computed
+                    } else {
+                        last.origin.unwrap_or(Origin::RolledUp)
+                    };
+                    return Some(MonthState {
+                        values,
+                        cover: last.cover,
+                        coverage: last.coverage,
+                        origin,
+                        gathered: None,
+                    });
                 }
                 self.state(program, unit, month, month.plus(-1))
             })
@@ -326,15 +390,23 @@ impl<'a> Source<'a> {
 
     /// The state of one month; `before` is the month that `prev()` looks at.
     #[must_use]
-    pub fn state(&self, program: &Program, unit: usize, month: Month, before: Month) -> Option<MonthState> {
+    pub fn state(
+        &self,
+        program: &Program,
+        unit: usize,
+        month: Month,
+        before: Month,
+    ) -> Option<MonthState> {
         let gathered = self.gathered(program, unit, month, before)?;
         let coverage = share(gathered.covered.len(), self.leaves(unit, month).len());
         let origin = match program.operands.as_slice() {
-            [Operand::Figure(figure)] if !program.computed => match self.own(&figure.own, unit, month) {
-                Some((_, false)) => Origin::Stated,
-                Some((_, true)) => Origin::Summed,
-                None => Origin::RolledUp,
-            },
+            [Operand::Figure(figure)] if !program.computed => {
+                match self.own(&figure.own, unit, month) {
+                    Some((_, false)) => Origin::Stated,
+                    Some((_, true)) => Origin::Summed,
+                    None => Origin::RolledUp,
+                }
+            }
             _ => Origin::Computed,
         };
         let values = gathered.values();
@@ -350,23 +422,40 @@ impl<'a> Source<'a> {
     /// The aggregated operands in pieces: where each covers every leaf, those; else what the children
     /// give for which all are there, by the same rule (contract section 2, *Kpi*).
     #[must_use]
-    pub fn gathered(&self, program: &Program, unit: usize, month: Month, before: Month) -> Option<Gathered> {
+    pub fn gathered(
+        &self,
+        program: &Program,
+        unit: usize,
+        month: Month,
+        before: Month,
+    ) -> Option<Gathered> {
         if !self.stands(unit, month) {
             return None;
         }
         match self.operands(program, unit, month, before) {
-            There::Whole(operands) => Some(Gathered { operands, covered: self.leaves(unit, month) }),
+            There::Whole(operands) => {
+                Some(Gathered { operands, covered: self.leaves(unit, month) })
+            }
             // With prev() the units below may go back to others than the unit itself does.
-            There::Missing if self.geography == Geography::AsReported || !program.has_previous() => None,
+            There::Missing
+                if self.geography == Geography::AsReported || !program.has_previous() =>
+            {
+                None
+            }
             There::Missing | There::Partly => {
                 let mut sum: Option<Gathered> = None;
                 for part in self.below(unit, month) {
-                    let Some(found) = self.gathered(program, part.unit, month, before) else { continue };
+                    let Some(found) = self.gathered(program, part.unit, month, before) else {
+                        continue;
+                    };
                     let found = found.in_part(part.share, unit);
                     match &mut sum {
                         None => sum = Some(found),
                         Some(sum) => {
-                            sum.operands.iter_mut().zip(found.operands).for_each(|(all, more)| all.extend(more));
+                            sum.operands
+                                .iter_mut()
+                                .zip(found.operands)
+                                .for_each(|(all, more)| all.extend(more));
                             sum.covered.extend(&found.covered);
                         }
                     }
@@ -381,27 +470,46 @@ impl<'a> Source<'a> {
     ///
     /// # Errors
     /// [`StatedAbove`] when a piece covers some leaves that are kept and some that are not.
-    pub fn restricted(&self, gathered: &Gathered, month: Month, kept: &Bits, needed: &[bool]) -> Result<Gathered, StatedAbove> {
+    pub fn restricted(
+        &self,
+        gathered: &Gathered,
+        month: Month,
+        kept: &Bits,
+        needed: &[bool],
+    ) -> Result<Gathered, StatedAbove> {
         let restrict = |(pieces, needed): (&Vec<Piece>, &bool)| {
             let mut inside = Vec::new();
             for piece in pieces.iter().filter(|_| *needed) {
                 // Most pieces are figures of leaves in the month itself: in or out, nothing between.
-                if piece.month == month && self.units.subtree(piece.unit).len() == 1 && self.units.exists(piece.unit, month) {
+                if piece.month == month
+                    && self.units.subtree(piece.unit).len() == 1
+                    && self.units.exists(piece.unit, month)
+                {
                     inside.extend(kept.contains(piece.unit).then_some(*piece));
                     continue;
                 }
                 let leaves = self.leaves(piece.unit, piece.month);
-                let became: Vec<Option<Bits>> =
-                    if piece.month == month { vec![Some(leaves)] } else { leaves.iter().map(|leaf| self.became(piece, leaf, month)).collect() };
-                if became.iter().all(|leaves| leaves.as_ref().is_some_and(|leaves| leaves.is_subset(kept))) {
+                let became: Vec<Option<Bits>> = if piece.month == month {
+                    vec![Some(leaves)]
+                } else {
+                    leaves.iter().map(|leaf| self.became(piece, leaf, month)).collect()
+                };
+                if became
+                    .iter()
+                    .all(|leaves| leaves.as_ref().is_some_and(|leaves| leaves.is_subset(kept)))
+                {
                     inside.push(*piece);
-                } else if !became.iter().all(|leaves| leaves.as_ref().is_none_or(|leaves| leaves.is_disjoint(kept))) {
+                } else if !became
+                    .iter()
+                    .all(|leaves| leaves.as_ref().is_none_or(|leaves| leaves.is_disjoint(kept)))
+                {
                     return Err(StatedAbove);
                 }
             }
             Ok(inside)
         };
-        let operands = gathered.operands.iter().zip(needed).map(restrict).collect::<Result<_, _>>()?;
+        let operands =
+            gathered.operands.iter().zip(needed).map(restrict).collect::<Result<_, _>>()?;
         Ok(Gathered { operands, covered: kept.clone() })
     }
 
@@ -426,11 +534,19 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn operands(&self, program: &Program, unit: usize, month: Month, before: Month) -> There<Vec<Vec<Piece>>> {
+    fn operands(
+        &self,
+        program: &Program,
+        unit: usize,
+        month: Month,
+        before: Month,
+    ) -> There<Vec<Vec<Piece>>> {
         let (mut found, mut partly) = (Vec::with_capacity(program.operands.len()), false);
         for operand in &program.operands {
             let there = match operand {
-                Operand::Figure(figure) => self.figure_pieces(figure, unit, if figure.previous { before } else { month }),
+                Operand::Figure(figure) => {
+                    self.figure_pieces(figure, unit, if figure.previous { before } else { month })
+                }
                 Operand::LeafSum(x) => self.at_leaves(x, unit, month, before),
                 Operand::Choice(x, y) => match self.choice(x, unit, month, before) {
                     There::Missing => self.choice(y, unit, month, before),
@@ -448,37 +564,72 @@ impl<'a> Source<'a> {
 
     /// One side of a `??`. A plain figure keeps its pieces; a number counts once for each leaf, since
     /// the alternative is taken per unit before summing.
-    fn choice(&self, side: &Program, unit: usize, month: Month, before: Month) -> There<Vec<Piece>> {
+    fn choice(
+        &self,
+        side: &Program,
+        unit: usize,
+        month: Month,
+        before: Month,
+    ) -> There<Vec<Piece>> {
         if let Node::Number(number) = side.node {
-            let at_leaves = |part: usize| self.units.leaves(part, month).iter().map(|leaf| Piece::new(number, leaf, month)).collect();
+            let at_leaves = |part: usize| {
+                self.units
+                    .leaves(part, month)
+                    .iter()
+                    .map(|leaf| Piece::new(number, leaf, month))
+                    .collect()
+            };
             return self.with_steads(unit, month, |part| There::Whole(at_leaves(part)));
         }
         match self.operands(side, unit, month, before) {
             There::Missing => There::Missing,
             There::Partly => There::Partly,
-            There::Whole(operands) => match (&side.node, side.operands.as_slice(), operands.as_slice()) {
-                (Node::Operand(0), [Operand::Figure(figure)], [pieces]) => {
-                    There::Whole(pieces.iter().map(|piece| Piece { amount: piece.amount / float(power_of_ten(figure.decimals)), ..*piece }).collect())
+            There::Whole(operands) => {
+                match (&side.node, side.operands.as_slice(), operands.as_slice()) {
+                    (Node::Operand(0), [Operand::Figure(figure)], [pieces]) => There::Whole(
+                        pieces
+                            .iter()
+                            .map(|piece| Piece {
+                                amount: piece.amount / float(power_of_ten(figure.decimals)),
+                                ..*piece
+                            })
+                            .collect(),
+                    ),
+                    (Node::Operand(0), _, [pieces]) => There::Whole(pieces.clone()),
+                    _ => match side
+                        .apply(&operands.iter().map(|pieces| total(pieces)).collect::<Vec<_>>())
+                    {
+                        Some(amount) => There::Whole(vec![Piece::new(amount, unit, month)]),
+                        None => There::Missing,
+                    },
                 }
-                (Node::Operand(0), _, [pieces]) => There::Whole(pieces.clone()),
-                _ => match side.apply(&operands.iter().map(|pieces| total(pieces)).collect::<Vec<_>>()) {
-                    Some(amount) => There::Whole(vec![Piece::new(amount, unit, month)]),
-                    None => There::Missing,
-                },
-            },
+            }
         }
     }
 
     /// `sum(x)`: the expression at each leaf where its operands are all there.
-    fn at_leaves(&self, program: &Program, unit: usize, month: Month, before: Month) -> There<Vec<Piece>> {
+    fn at_leaves(
+        &self,
+        program: &Program,
+        unit: usize,
+        month: Month,
+        before: Month,
+    ) -> There<Vec<Piece>> {
         self.with_steads(unit, month, |part| self.at_own_leaves(program, part, month, before))
     }
 
-    fn at_own_leaves(&self, program: &Program, unit: usize, month: Month, before: Month) -> There<Vec<Piece>> {
+    fn at_own_leaves(
+        &self,
+        program: &Program,
+        unit: usize,
+        month: Month,
+        before: Month,
+    ) -> There<Vec<Piece>> {
         let leaves = self.units.leaves(unit, month);
         let at = |leaf: usize| match self.operands(program, leaf, month, before) {
             There::Whole(operands) => {
-                let amount = program.apply(&operands.iter().map(|pieces| total(pieces)).collect::<Vec<_>>())?;
+                let amount = program
+                    .apply(&operands.iter().map(|pieces| total(pieces)).collect::<Vec<_>>())?;
                 Some(Piece::new(amount, leaf, month))
             }
             There::Missing | There::Partly => None,
@@ -500,16 +651,28 @@ impl<'a> Source<'a> {
 
     fn own_pieces(&self, figure: &Figure, unit: usize, month: Month) -> There<Vec<Piece>> {
         match self.pieces(&figure.own, figure.kind == Kind::Average, unit, month) {
-            There::Whole(found) => There::Whole(found.into_iter().map(|(unit, amount)| Piece::new(float(amount), unit, month)).collect()),
+            There::Whole(found) => There::Whole(
+                found
+                    .into_iter()
+                    .map(|(unit, amount)| Piece::new(float(amount), unit, month))
+                    .collect(),
+            ),
             There::Missing => There::Missing,
             There::Partly => There::Partly,
         }
     }
 
     /// An indicator's value in one month, in pieces: own, or what is nearest below and has one. Of an average only the unit itself counts.
-    fn pieces(&self, own: &Own, itself: bool, unit: usize, month: Month) -> There<Vec<(usize, i64)>> {
+    fn pieces(
+        &self,
+        own: &Own,
+        itself: bool,
+        unit: usize,
+        month: Month,
+    ) -> There<Vec<(usize, i64)>> {
         let pieces = self.nearest(own, itself, unit, month);
-        let covered: usize = pieces.iter().map(|(position, _)| self.leaf_count(*position, month)).sum();
+        let covered: usize =
+            pieces.iter().map(|(position, _)| self.leaf_count(*position, month)).sum();
         match covered {
             0 => There::Missing,
             all if all == self.units.leaves(unit, month).len() => There::Whole(pieces),
@@ -525,16 +688,28 @@ impl<'a> Source<'a> {
         let Some(top) = self.units.get(unit) else { return vec![Rolled::default(); count] };
         let end = if figure.kind == Kind::Average { unit + 1 } else { top.end };
         let plain = figure.own.splits.is_empty() && self.view.is_plain();
-        let mut months: Vec<Walk> = (0..).map(|n| Walk { month: first.plus(n), passed: unit, sum: 0, parts: 0, origin: None }).take(count).collect();
+        let mut months: Vec<Walk> = (0..)
+            .map(|n| Walk { month: first.plus(n), passed: unit, sum: 0, parts: 0, origin: None })
+            .take(count)
+            .collect();
         for position in unit..end {
             let Some(here) = self.units.get(position) else { break };
-            let row = figure.own.stated.filter(|_| plain).map(|measure| self.view.cube.row(measure, position)).unwrap_or_default();
+            let row = figure
+                .own
+                .stated
+                .filter(|_| plain)
+                .map(|measure| self.view.cube.row(measure, position))
+                .unwrap_or_default();
             for walk in months.iter_mut().filter(|walk| walk.passed <= position) {
                 if !here.exists(walk.month) {
                     walk.passed = here.end;
                     continue;
                 }
-                let own = if plain { row.at(walk.month).map(|value| (value, false)) } else { self.own(&figure.own, position, walk.month) };
+                let own = if plain {
+                    row.at(walk.month).map(|value| (value, false))
+                } else {
+                    self.own(&figure.own, position, walk.month)
+                };
                 let Some((value, summed)) = own else { continue };
                 walk.passed = here.end;
                 walk.sum += i128::from(value);
@@ -558,7 +733,12 @@ impl<'a> Source<'a> {
                     all if all == leaves => Cover::All,
                     _ => Cover::Some(self.covered(figure, unit, walk.month)),
                 };
-                Rolled { sum: walk.sum, cover, coverage: share(walk.parts, leaves), origin: walk.origin }
+                Rolled {
+                    sum: walk.sum,
+                    cover,
+                    coverage: share(walk.parts, leaves),
+                    origin: walk.origin,
+                }
             })
             .collect()
     }
@@ -606,7 +786,11 @@ struct Walk {
     origin: Option<Origin>,
 }
 
-#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "i128 has no From into f64; sums are exact below 2^53 and rounded once above")]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "i128 has no From into f64; sums are exact below 2^53 and rounded once above"
+)]
 fn wide_float(sum: i128) -> f64 {
     sum as f64
 }

@@ -66,7 +66,8 @@ pub fn spelled_out(word: &str) -> &str {
 
 /// The two vowels with the tone moved from the second to the first: the second without it, the first with it.
 fn moved(first: char, second: char) -> Option<(char, char)> {
-    const PLACES: [(char, &str, char, &str); 3] = [('o', "àáảãạ", 'a', "òóỏõọ"), ('o', "èéẻẽẹ", 'e', "òóỏõọ"), ('u', "ỳýỷỹỵ", 'y', "ùúủũụ")];
+    const PLACES: [(char, &str, char, &str); 3] =
+        [('o', "àáảãạ", 'a', "òóỏõọ"), ('o', "èéẻẽẹ", 'e', "òóỏõọ"), ('u', "ỳýỷỹỵ", 'y', "ùúủũụ")];
     PLACES.iter().filter(|(vowel, ..)| *vowel == first).find_map(|(_, toned, plain, moved)| {
         let tone = toned.chars().position(|c| c == second)?;
         Some((*plain, moved.chars().nth(tone)?))
@@ -79,7 +80,10 @@ pub fn words(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let (mut word, mut characters) = (String::new(), text.chars().peekable());
     while let Some(c) = characters.next() {
-        let joins = matches!(c, '.' | '@') && !word.is_empty() && word.is_ascii() && characters.peek().is_some_and(char::is_ascii_alphanumeric);
+        let joins = matches!(c, '.' | '@')
+            && !word.is_empty()
+            && word.is_ascii()
+            && characters.peek().is_some_and(char::is_ascii_alphanumeric);
         if c.is_alphanumeric() || is_mark(c) || joins {
             word.push(c);
         } else if !word.is_empty() {

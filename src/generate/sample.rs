@@ -67,25 +67,62 @@ pub(super) const PLACES: [Place; 27] = {
     [
         place("sample.finance", Department, "Sở Tài chính (mẫu)", "Department of Finance (sample)"),
         place("sample.health", Department, "Sở Y tế (mẫu)", "Department of Health (sample)"),
-        place("sample.home_affairs", Department, "Sở Nội vụ (mẫu)", "Department of Home Affairs (sample)"),
+        place(
+            "sample.home_affairs",
+            Department,
+            "Sở Nội vụ (mẫu)",
+            "Department of Home Affairs (sample)",
+        ),
         place("sample.justice", Department, "Sở Tư pháp (mẫu)", "Department of Justice (sample)"),
-        place("sample.east", District, "Huyện mẫu Đông", "Sample District East").until(2020, 12, NORTHEAST),
-        place("sample.east.c1", Commune, "Xã mẫu Đông 1", "Sample Commune East 1").until(2020, 12, "sample.northeast.c1"),
-        place("sample.east.c2", Commune, "Xã mẫu Đông 2", "Sample Commune East 2").until(2020, 6, MERGED),
-        place("sample.east.c3", Commune, "Xã mẫu Đông 3", "Sample Commune East 3").until(2020, 6, MERGED),
-        place("sample.east.c4", Commune, "Xã mẫu Đông 4", "Sample Commune East 4").until(2020, 12, "sample.northeast.c2"),
-        place(MERGED, Commune, "Xã mẫu Đông 2 và 3", "Sample Commune East 2 and 3").from(2020, 7).until(2020, 12, THIRD_GENERATION),
-        place("sample.north", District, "Huyện mẫu Bắc", "Sample District North").until(2020, 12, NORTHEAST),
-        place("sample.north.c1", Commune, "Xã mẫu Bắc 1", "Sample Commune North 1").until(2020, 12, "sample.northeast.c4"),
-        place("sample.north.c2", Commune, "Xã mẫu Bắc 2", "Sample Commune North 2").until(2020, 12, "sample.northeast.c5"),
-        place("sample.north.c3", Commune, "Xã mẫu Bắc 3", "Sample Commune North 3").until(2020, 12, "sample.northeast.c6"),
+        place("sample.east", District, "Huyện mẫu Đông", "Sample District East")
+            .until(2020, 12, NORTHEAST),
+        place("sample.east.c1", Commune, "Xã mẫu Đông 1", "Sample Commune East 1").until(
+            2020,
+            12,
+            "sample.northeast.c1",
+        ),
+        place("sample.east.c2", Commune, "Xã mẫu Đông 2", "Sample Commune East 2")
+            .until(2020, 6, MERGED),
+        place("sample.east.c3", Commune, "Xã mẫu Đông 3", "Sample Commune East 3")
+            .until(2020, 6, MERGED),
+        place("sample.east.c4", Commune, "Xã mẫu Đông 4", "Sample Commune East 4").until(
+            2020,
+            12,
+            "sample.northeast.c2",
+        ),
+        place(MERGED, Commune, "Xã mẫu Đông 2 và 3", "Sample Commune East 2 and 3")
+            .from(2020, 7)
+            .until(2020, 12, THIRD_GENERATION),
+        place("sample.north", District, "Huyện mẫu Bắc", "Sample District North")
+            .until(2020, 12, NORTHEAST),
+        place("sample.north.c1", Commune, "Xã mẫu Bắc 1", "Sample Commune North 1").until(
+            2020,
+            12,
+            "sample.northeast.c4",
+        ),
+        place("sample.north.c2", Commune, "Xã mẫu Bắc 2", "Sample Commune North 2").until(
+            2020,
+            12,
+            "sample.northeast.c5",
+        ),
+        place("sample.north.c3", Commune, "Xã mẫu Bắc 3", "Sample Commune North 3").until(
+            2020,
+            12,
+            "sample.northeast.c6",
+        ),
         place(NORTHEAST, District, "Huyện mẫu Đông Bắc", "Sample District Northeast").from(2021, 1),
-        place("sample.northeast.c1", Commune, "Xã mẫu Đông Bắc 1", "Sample Commune Northeast 1").from(2021, 1),
-        place("sample.northeast.c2", Commune, "Xã mẫu Đông Bắc 2", "Sample Commune Northeast 2").from(2021, 1),
-        place(THIRD_GENERATION, Commune, "Xã mẫu Đông Bắc 3", "Sample Commune Northeast 3").from(2021, 1),
-        place("sample.northeast.c4", Commune, "Xã mẫu Đông Bắc 4", "Sample Commune Northeast 4").from(2021, 1),
-        place("sample.northeast.c5", Commune, "Xã mẫu Đông Bắc 5", "Sample Commune Northeast 5").from(2021, 1),
-        place("sample.northeast.c6", Commune, "Xã mẫu Đông Bắc 6", "Sample Commune Northeast 6").from(2021, 1),
+        place("sample.northeast.c1", Commune, "Xã mẫu Đông Bắc 1", "Sample Commune Northeast 1")
+            .from(2021, 1),
+        place("sample.northeast.c2", Commune, "Xã mẫu Đông Bắc 2", "Sample Commune Northeast 2")
+            .from(2021, 1),
+        place(THIRD_GENERATION, Commune, "Xã mẫu Đông Bắc 3", "Sample Commune Northeast 3")
+            .from(2021, 1),
+        place("sample.northeast.c4", Commune, "Xã mẫu Đông Bắc 4", "Sample Commune Northeast 4")
+            .from(2021, 1),
+        place("sample.northeast.c5", Commune, "Xã mẫu Đông Bắc 5", "Sample Commune Northeast 5")
+            .from(2021, 1),
+        place("sample.northeast.c6", Commune, "Xã mẫu Đông Bắc 6", "Sample Commune Northeast 6")
+            .from(2021, 1),
         place("sample.south", District, "Huyện mẫu Nam", "Sample District South"),
         place("sample.south.c1", Commune, "Xã mẫu Nam 1", "Sample Commune South 1"),
         place("sample.south.c2", Commune, "Xã mẫu Nam 2", "Sample Commune South 2"),
@@ -120,12 +157,17 @@ pub fn sample(seed: u64) -> Sample {
     let units = sample_units();
     let mut sheet = Sheet(format!("{COLUMNS}\n"));
     let mut ended: HashMap<String, Local> = HashMap::new();
-    let leaves = units.iter().filter(|unit| !units.iter().any(|other| other.parent.as_deref() == Some(&unit.code)));
+    let leaves = units
+        .iter()
+        .filter(|unit| !units.iter().any(|other| other.parent.as_deref() == Some(&unit.code)));
     for (stream, unit) in (1..).zip(leaves) {
-        let mut local = ended.remove(&unit.code).unwrap_or_else(|| Local::new(Dice::new(seed, stream), unit.kind));
+        let mut local = ended
+            .remove(&unit.code)
+            .unwrap_or_else(|| Local::new(Dice::new(seed, stream), unit.kind));
         for n in 0..SAMPLE_MONTHS {
             let month = january(2019).plus(n);
-            let exists = unit.valid_from.is_none_or(|from| from <= month.last_day()) && unit.valid_to.is_none_or(|to| month.last_day() <= to);
+            let exists = unit.valid_from.is_none_or(|from| from <= month.last_day())
+                && unit.valid_to.is_none_or(|to| month.last_day() <= to);
             if exists {
                 local.report(&unit.code, month, n.unsigned_abs().into(), &mut sheet);
             }
@@ -138,7 +180,13 @@ pub fn sample(seed: u64) -> Sample {
             ended.insert(successor.clone(), local);
         }
     }
-    Sample { units, csv: sheet.0, expectations: expectations(), targets: targets(), annotations: annotations() }
+    Sample {
+        units,
+        csv: sheet.0,
+        expectations: expectations(),
+        targets: targets(),
+        annotations: annotations(),
+    }
 }
 
 impl Sample {
@@ -148,14 +196,21 @@ impl Sample {
         let mut found: BTreeMap<(NaiveDate, Month), String> = BTreeMap::new();
         for line in self.csv.lines().skip(1) {
             let mut cells = line.split(',').skip(1);
-            let (Some(unit), Some(Ok(month))) = (cells.next(), cells.next().map(str::parse::<Month>)) else { continue };
+            let (Some(unit), Some(Ok(month))) =
+                (cells.next(), cells.next().map(str::parse::<Month>))
+            else {
+                continue;
+            };
             let day = if unit == LATE && month.month().is_multiple_of(3) { DAYS.1 } else { DAYS.0 };
             let received = month.plus(1).first_day() + chrono::Days::new(u64::from(day - 1));
             let csv = found.entry((received, month)).or_insert_with(|| format!("{COLUMNS}\n"));
             csv.push_str(line);
             csv.push('\n');
         }
-        found.into_iter().map(|((received, period), csv)| Report { period, received, csv }).collect()
+        found
+            .into_iter()
+            .map(|((received, period), csv)| Report { period, received, csv })
+            .collect()
     }
 }
 
@@ -164,13 +219,26 @@ fn name(vi: &str, en: &str) -> Name {
 }
 
 fn sample_units() -> Vec<UnitDocument> {
-    let month = |(year, month): (i32, u32)| january(year).plus(i32::try_from(month).unwrap_or(1) - 1);
-    let province = unit("sample", UnitKind::Province, "Tỉnh mẫu".to_owned(), "Sample province".to_owned(), None);
+    let month =
+        |(year, month): (i32, u32)| january(year).plus(i32::try_from(month).unwrap_or(1) - 1);
+    let province = unit(
+        "sample",
+        UnitKind::Province,
+        "Tỉnh mẫu".to_owned(),
+        "Sample province".to_owned(),
+        None,
+    );
     let below = PLACES.iter().map(|place| UnitDocument {
         valid_from: place.from.map(|from| month(from).first_day()),
         valid_to: place.until.map(|(until, _)| month(until).last_day()),
         successors: place.until.iter().map(|(_, successor)| (*successor).to_owned()).collect(),
-        ..unit(place.code, place.kind, place.vi.to_owned(), place.en.to_owned(), place.code.rsplit_once('.').map(|(parent, _)| parent))
+        ..unit(
+            place.code,
+            place.kind,
+            place.vi.to_owned(),
+            place.en.to_owned(),
+            place.code.rsplit_once('.').map(|(parent, _)| parent),
+        )
     });
     std::iter::once(province).chain(below).collect()
 }
@@ -197,7 +265,10 @@ fn expectations() -> Vec<ExpectationDocument> {
         window_from_day: 1,
         ..ExpectationDocument::default()
     };
-    vec![expected("sample.monthly", "sample", vec![UnitKind::Department, UnitKind::Commune]), expected("sample.monthly_town", TOWN, vec![UnitKind::District])]
+    vec![
+        expected("sample.monthly", "sample", vec![UnitKind::Department, UnitKind::Commune]),
+        expected("sample.monthly_town", TOWN, vec![UnitKind::District]),
+    ]
 }
 
 /// What the province is to reach, and a district more than the others.
@@ -219,18 +290,37 @@ fn targets() -> Vec<TargetDocument> {
 }
 
 fn annotations() -> Vec<AnnotationDocument> {
-    let note = |code: &str, unit: &str, from: &str, to: Option<&str>, text: &str| AnnotationDocument {
-        code: code.to_owned(),
-        measure: None,
-        unit: unit.to_owned(),
-        from: from.to_owned(),
-        to: to.map(ToOwned::to_owned),
-        text: text.to_owned(),
-    };
+    let note =
+        |code: &str, unit: &str, from: &str, to: Option<&str>, text: &str| AnnotationDocument {
+            code: code.to_owned(),
+            measure: None,
+            unit: unit.to_owned(),
+            from: from.to_owned(),
+            to: to.map(ToOwned::to_owned),
+            text: text.to_owned(),
+        };
     vec![
-        note("sample.merger", NORTHEAST, "2021-01", None, "Hợp nhất huyện mẫu Đông và huyện mẫu Bắc"),
-        note("sample.merger_province", "sample", "2021-01", None, "Huyện mẫu Đông và huyện mẫu Bắc hợp nhất thành huyện mẫu Đông Bắc"),
-        note("sample.outage", OWING.0, "2021-05", Some("2021-06"), "Hệ thống báo cáo ngừng hoạt động"),
+        note(
+            "sample.merger",
+            NORTHEAST,
+            "2021-01",
+            None,
+            "Hợp nhất huyện mẫu Đông và huyện mẫu Bắc",
+        ),
+        note(
+            "sample.merger_province",
+            "sample",
+            "2021-01",
+            None,
+            "Huyện mẫu Đông và huyện mẫu Bắc hợp nhất thành huyện mẫu Đông Bắc",
+        ),
+        note(
+            "sample.outage",
+            OWING.0,
+            "2021-05",
+            Some("2021-06"),
+            "Hệ thống báo cáo ngừng hoạt động",
+        ),
     ]
 }
 
@@ -266,12 +356,20 @@ impl Local {
             UnitKind::District => 6,
             UnitKind::Commune => dice.between(1, 2),
         };
-        Self { stations, minutes: dice.between(350, 800), reporter: Reporter::new(dice, kind, 1000) }
+        Self {
+            stations,
+            minutes: dice.between(350, 800),
+            reporter: Reporter::new(dice, kind, 1000),
+        }
     }
 
     fn joined(self, other: Self) -> Self {
         let minutes = self.minutes.midpoint(other.minutes);
-        Self { stations: self.stations + other.stations, minutes, reporter: self.reporter.joined(other.reporter) }
+        Self {
+            stations: self.stations + other.stations,
+            minutes,
+            reporter: self.reporter.joined(other.reporter),
+        }
     }
 
     /// Writes the month that is `n` months after the first.
@@ -281,7 +379,8 @@ impl Local {
         let dossiers = Dossiers::split(&figures, n, dice);
         let endpoints = dice.between(80, 140) + 2 * n;
         let minutes = self.minutes + 3 * n + dice.between(0, 60);
-        let missing = Month::new(OWING.1, OWING.2).is_some_and(|first| unit == OWING.0 && (0..2).contains(&month.since(first)));
+        let missing = Month::new(OWING.1, OWING.2)
+            .is_some_and(|first| unit == OWING.0 && (0..2).contains(&month.since(first)));
         if missing {
             return;
         }
@@ -293,10 +392,22 @@ impl Local {
         for (level, value) in services(&figures, n) {
             sheet.count("igate.services.provided", unit, month, value, ["", level, "", ""]);
         }
-        sheet.row("conference.jitsi.endpoints_per_session", unit, month, &tenths(endpoints), [""; 4]);
+        sheet.row(
+            "conference.jitsi.endpoints_per_session",
+            unit,
+            month,
+            &tenths(endpoints),
+            [""; 4],
+        );
         if self.stations > 0 {
             sheet.count("radio.stations.total", unit, month, self.stations, [""; 4]);
-            sheet.row("radio.own_programme.minutes_per_day", unit, month, &tenths(minutes), [""; 4]);
+            sheet.row(
+                "radio.own_programme.minutes_per_day",
+                unit,
+                month,
+                &tenths(minutes),
+                [""; 4],
+            );
         }
         stated(&figures, &dossiers, individual, (unit, month), n, sheet);
     }
@@ -316,13 +427,19 @@ impl Dossiers {
         let four = part(figures.received, 300 + 8 * n + dice.between(0, 20));
         let three = part(figures.received, 260 - 3 * n + dice.between(0, 20));
         let rest = figures.received - four - three;
-        let online = [part(four, 120 + 11 * n + dice.between(0, 30)), part(three, 60 + 5 * n + dice.between(0, 20)), part(rest, 20 + n)];
+        let online = [
+            part(four, 120 + 11 * n + dice.between(0, 30)),
+            part(three, 60 + 5 * n + dice.between(0, 20)),
+            part(rest, 20 + n),
+        ];
         let [first, second, third] = online;
         Self([("4", first, four), ("3", second, three), ("", third, rest)])
     }
 
     fn write(&self, unit: &str, month: Month, sheet: &mut Sheet) {
-        let mut row = |channel, level, value| sheet.count("igate.dossiers.received", unit, month, value, [channel, level, "", ""]);
+        let mut row = |channel, level, value| {
+            sheet.count("igate.dossiers.received", unit, month, value, [channel, level, "", ""])
+        };
         let online: u64 = self.0.iter().map(|(_, online, _)| online).sum();
         let all: u64 = self.0.iter().map(|(_, _, all)| all).sum();
         row("online", "", online);
@@ -340,7 +457,9 @@ fn certificates(figures: &Figures, unit: &str, month: Month, n: u64, sheet: &mut
     let organisation = figures.certificates * 200 / 1000;
     let individual = figures.certificates - organisation;
     let sim = individual * (20 + 4 * n) / 1000;
-    let mut row = |holder, token, value| sheet.count("pki.certificates.total", unit, month, value, ["", "", holder, token]);
+    let mut row = |holder, token, value| {
+        sheet.count("pki.certificates.total", unit, month, value, ["", "", holder, token])
+    };
     row("organisation", "", organisation);
     row("individual", "", individual);
     row("individual", "usb", individual - sim);
@@ -355,10 +474,20 @@ fn services(figures: &Figures, n: u64) -> [(&'static str, u64); 2] {
 
 /// Writes the rates that a unit states in a month: departments the signed rate in December, each year
 /// with a decimal more; the town several at the end of 2021's quarters; and the one that contradicts.
-fn stated(figures: &Figures, dossiers: &Dossiers, individual: u64, (unit, month): (&str, Month), n: u64, sheet: &mut Sheet) {
+fn stated(
+    figures: &Figures,
+    dossiers: &Dossiers,
+    individual: u64,
+    (unit, month): (&str, Month),
+    n: u64,
+    sheet: &mut Sheet,
+) {
     const SIGNED: &str = "ioffice.documents.signed_rate";
-    let department = PLACES.iter().any(|place| place.code == unit && place.kind == UnitKind::Department);
-    let mut row = |kpi, level, written: Written| sheet.row(kpi, unit, month, &written.to_string(), ["", level, "", ""]);
+    let department =
+        PLACES.iter().any(|place| place.code == unit && place.kind == UnitKind::Department);
+    let mut row = |kpi, level, written: Written| {
+        sheet.row(kpi, unit, month, &written.to_string(), ["", level, "", ""])
+    };
     if department && month.month() == 12 {
         let decimals = (month.year() - 2018).unsigned_abs();
         row(SIGNED, "", percent(figures.signed, figures.outgoing, decimals));

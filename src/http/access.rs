@@ -13,7 +13,10 @@ use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, USER_AGENT, WWW_AUTHENTICATE};
+use actix_web::http::header::{
+    ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, USER_AGENT,
+    WWW_AUTHENTICATE,
+};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
@@ -52,7 +55,12 @@ pub struct Settings {
 impl Default for Settings {
     /// On this machine: nothing but the description of the interface is open once there are keys.
     fn default() -> Self {
-        Self { open: vec![Area::Docs], loopback: true, forwarding: Forwarding::default(), tokens: None }
+        Self {
+            open: vec![Area::Docs],
+            loopback: true,
+            forwarding: Forwarding::default(),
+            tokens: None,
+        }
     }
 }
 
@@ -89,14 +97,21 @@ impl Refusal {
 /// # Errors
 /// 403 when nobody has looked: a handler is never reached past the guard.
 pub fn who(request: &HttpRequest) -> Result<Identity, Problem> {
-    request.extensions().get::<Identity>().cloned().ok_or_else(|| Problem::forbidden("nobody has said who you are"))
+    request
+        .extensions()
+        .get::<Identity>()
+        .cloned()
+        .ok_or_else(|| Problem::forbidden("nobody has said who you are"))
 }
 
 /// Lets a request through when whoever sends it may.
 ///
 /// # Errors
 /// Those of inner middleware; a refusal is an answer.
-pub async fn guard(mut request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+pub async fn guard(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     if !body::announced(request.headers()) {
         return admitted(request, None, next).await;
     }
@@ -122,7 +137,10 @@ async fn admitted(
     let Some(context) = request.app_data::<web::Data<Context>>().cloned() else {
         return Ok(request.into_response(Problem::internal().error_response()));
     };
-    let address = context.access.forwarding.address(request.headers(), request.peer_addr().map(|peer| peer.ip()));
+    let address = context
+        .access
+        .forwarding
+        .address(request.headers(), request.peer_addr().map(|peer| peer.ip()));
     // No route at all: that there is nothing is said to everybody. Nothing is handed on that was not looked up here.
     let Some(pattern) = pattern(&request) else {
         let answer = match anonymous(&context, address) {
@@ -142,8 +160,10 @@ async fn admitted(
         Ok(identity) => {
             if let Err(problem) = body(&mut request, payload, &context, need).await {
                 // Who asks in PromQL is told in Prometheus' own shape.
-                let asks = need == Need::Reading(Area::Prometheus) && problem.status == StatusCode::PAYLOAD_TOO_LARGE.as_u16();
-                let answer = if asks { super::prometheus::long_form() } else { problem.error_response() };
+                let asks = need == Need::Reading(Area::Prometheus)
+                    && problem.status == StatusCode::PAYLOAD_TOO_LARGE.as_u16();
+                let answer =
+                    if asks { super::prometheus::long_form() } else { problem.error_response() };
                 return Ok(request.into_response(answer));
             }
             if let (Some(key), Ok(app)) = (&identity.origin.key, context.app()) {
@@ -152,13 +172,26 @@ async fn admitted(
             request.extensions_mut().insert(identity);
             let answer = next.call(request).await?.map_into_boxed_body();
             if answer.status() == StatusCode::FORBIDDEN {
-                let key = answer.request().extensions().get::<Identity>().and_then(|identity| identity.origin.key.clone());
-                tell(&context, "scope", answer.request().method().as_str(), &pattern, address, key.as_deref());
+                let key = answer
+                    .request()
+                    .extensions()
+                    .get::<Identity>()
+                    .and_then(|identity| identity.origin.key.clone());
+                tell(
+                    &context,
+                    "scope",
+                    answer.request().method().as_str(),
+                    &pattern,
+                    address,
+                    key.as_deref(),
+                );
             }
             Ok(answer)
         }
         Err(refusal) => {
-            if refusal.problem.status == StatusCode::UNAUTHORIZED.as_u16() || refusal.problem.status == StatusCode::FORBIDDEN.as_u16() {
+            if refusal.problem.status == StatusCode::UNAUTHORIZED.as_u16()
+                || refusal.problem.status == StatusCode::FORBIDDEN.as_u16()
+            {
                 tell(&context, refusal.reason, request.method().as_str(), &pattern, address, None);
             }
             let answer = refused(&refusal, need, request.headers());
@@ -171,7 +204,8 @@ async fn admitted(
 /// then one, is none.
 fn pattern(request: &ServiceRequest) -> Option<String> {
     let pattern = request.match_pattern()?;
-    (request.resource_map().match_pattern(request.match_info().as_str()).as_ref() == Some(&pattern)).then_some(pattern)
+    (request.resource_map().match_pattern(request.match_info().as_str()).as_ref() == Some(&pattern))
+        .then_some(pattern)
 }
 
 /// 405 where the path answers other methods, 403 where somebody forgot to say who may call it.
@@ -185,7 +219,12 @@ fn undeclared(request: ServiceRequest, pattern: &str) -> ServiceResponse<BoxBody
 }
 
 /// Reads the body of what changes something, or asks by a form.
-async fn body(request: &mut ServiceRequest, payload: Option<&mut Payload>, context: &Context, need: Need) -> Result<(), Problem> {
+async fn body(
+    request: &mut ServiceRequest,
+    payload: Option<&mut Payload>,
+    context: &Context,
+    need: Need,
+) -> Result<(), Problem> {
     let Some(payload) = payload else { return Ok(()) };
     if !matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
         return Ok(());
@@ -199,16 +238,36 @@ fn anonymous(context: &Context, address: Option<IpAddr>) -> Result<(), Refusal> 
     if context.app().is_ok_and(|app| context.access.needs_none(app)) {
         return Ok(());
     }
-    let refused = |wait| Refusal::limited("rate_address", "too many requests without a key come from this address", wait);
+    let refused = |wait| {
+        Refusal::limited(
+            "rate_address",
+            "too many requests without a key come from this address",
+            wait,
+        )
+    };
     context.limits.rates.address(address).map_err(refused)
 }
 
 /// A line in the log, as far as there may be one more, and a count; never a word of what was sent.
-fn tell(context: &Context, reason: &'static str, method: &str, route: &str, address: Option<IpAddr>, key: Option<&str>) {
+fn tell(
+    context: &Context,
+    reason: &'static str,
+    method: &str,
+    route: &str,
+    address: Option<IpAddr>,
+    key: Option<&str>,
+) {
     context.metrics.refused(reason);
     if context.limits.lines.may_write() {
         let address = address.map(|address| address.to_string()).unwrap_or_default();
-        tracing::warn!(reason, method, route, address, key = key.unwrap_or_default(), "a request was refused");
+        tracing::warn!(
+            reason,
+            method,
+            route,
+            address,
+            key = key.unwrap_or_default(),
+            "a request was refused"
+        );
     }
 }
 
@@ -216,29 +275,47 @@ fn tell(context: &Context, reason: &'static str, method: &str, route: &str, addr
 fn refused(refusal: &Refusal, need: Need, headers: &HeaderMap) -> HttpResponse {
     let mut answer = refusal.problem.error_response();
     if answer.status() == StatusCode::UNAUTHORIZED {
-        answer.headers_mut().append(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"egov-kpi\""));
+        answer
+            .headers_mut()
+            .append(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"egov-kpi\""));
         // A browser that opens a page asks its user for a name, which does not matter, and a password, the key.
-        let page = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.contains("text/html"));
+        let page = headers
+            .get(ACCEPT)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|accept| accept.contains("text/html"));
         if page && matches!(need, Need::Reading(_)) {
-            answer.headers_mut().append(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"egov-kpi\", charset=\"UTF-8\""));
+            answer.headers_mut().append(
+                WWW_AUTHENTICATE,
+                HeaderValue::from_static("Basic realm=\"egov-kpi\", charset=\"UTF-8\""),
+            );
         }
     }
     answer
 }
 
 /// Who sends a request, when it may call what it calls.
-async fn admit(context: &Context, request: &ServiceRequest, need: Need, address: Option<IpAddr>) -> Result<Identity, Refusal> {
+async fn admit(
+    context: &Context,
+    request: &ServiceRequest,
+    need: Need,
+    address: Option<IpAddr>,
+) -> Result<Identity, Refusal> {
     let settings = &context.access;
     let headers = request.headers();
     let app = match context.app() {
         Ok(app) => app,
         // Nothing of the ledger is known yet, whether there are keys neither; how far it is may be seen on this machine.
-        Err(_loading) if settings.loopback && matches!(need, Need::Reading(Area::Pages | Area::Metrics | Area::Docs)) => {
+        Err(_loading)
+            if settings.loopback
+                && matches!(need, Need::Reading(Area::Pages | Area::Metrics | Area::Docs)) =>
+        {
             return Ok(Identity::anonymous(Role::Reader));
         }
         Err(problem) => return Err(Refusal { reason: "loading", problem: Box::new(problem) }),
     };
-    let from = |identity: Identity| identity.from(address.map(|address| address.to_string()), agent(headers));
+    let from = |identity: Identity| {
+        identity.from(address.map(|address| address.to_string()), agent(headers))
+    };
     let open = matches!(need, Need::Reading(area) if settings.open.contains(&area));
     let identity = match credentials(headers)? {
         Some(Credentials { key, basic }) => {
@@ -254,21 +331,33 @@ async fn admit(context: &Context, request: &ServiceRequest, need: Need, address:
         None if settings.needs_none(app) => {
             let (proxied, foreign) = (proxy::is_forwarded(headers), cross_site(headers));
             if proxied {
-                return Err(Refusal::unauthorized("missing", "this request came through a proxy; without a key only this machine itself is served"));
+                return Err(Refusal::unauthorized(
+                    "missing",
+                    "this request came through a proxy; without a key only this machine itself is served",
+                ));
             }
             // A page whose name was made to lead here (DNS rebinding) is of one origin with this service, and would be let in.
             if !names_this_machine(headers) {
-                return Err(Refusal::forbidden("cross_site", "without a key this machine is served under localhost, 127.0.0.1 or [::1] only"));
+                return Err(Refusal::forbidden(
+                    "cross_site",
+                    "without a key this machine is served under localhost, 127.0.0.1 or [::1] only",
+                ));
             }
             if foreign && !matches!(need, Need::Reading(_)) {
-                return Err(Refusal::forbidden("cross_site", "a page from elsewhere may not write here"));
+                return Err(Refusal::forbidden(
+                    "cross_site",
+                    "a page from elsewhere may not write here",
+                ));
             }
             from(Identity::anonymous(Role::Admin))
         }
         None => {
             anonymous(context, address)?;
             if !open {
-                return Err(Refusal::unauthorized("missing", "send a key as Authorization: Bearer KEY"));
+                return Err(Refusal::unauthorized(
+                    "missing",
+                    "send a key as Authorization: Bearer KEY",
+                ));
             }
             from(Identity::anonymous(Role::Reader))
         }
@@ -278,20 +367,37 @@ async fn admit(context: &Context, request: &ServiceRequest, need: Need, address:
         Need::Role(least) => least,
     };
     if identity.role < least {
-        return Err(Refusal::forbidden("role", format!("this takes the role {least}; {} has the role {}", identity.name, identity.role)));
+        return Err(Refusal::forbidden(
+            "role",
+            format!(
+                "this takes the role {least}; {} has the role {}",
+                identity.name, identity.role
+            ),
+        ));
     }
     Ok(identity)
 }
 
 /// Who holds a key or a token, when this address may try, and its holder ask once more.
-async fn signed_in(context: &Context, app: &App, key: &str, address: Option<IpAddr>) -> Result<Identity, Refusal> {
+async fn signed_in(
+    context: &Context,
+    app: &App,
+    key: &str,
+    address: Option<IpAddr>,
+) -> Result<Identity, Refusal> {
     let rates = &context.limits.rates;
     if let Err(wait) = rates.may_sign_in(address) {
         // Whoever has signed in from here already goes on, whatever others behind the same address try: nothing is told by that,
         // as the key is looked at all the same.
-        let known = address.is_some_and(|address| app.ring().was_used_from(app.ring().named(key), &address.to_string()));
+        let known = address.is_some_and(|address| {
+            app.ring().was_used_from(app.ring().named(key), &address.to_string())
+        });
         if !known {
-            return Err(Refusal::limited("rate_sign_in", "too many sign-ins from this address have failed", wait));
+            return Err(Refusal::limited(
+                "rate_sign_in",
+                "too many sign-ins from this address have failed",
+                wait,
+            ));
         }
     }
     let identity = recognise(app, &context.access, key).await.inspect_err(|refusal| {
@@ -310,7 +416,9 @@ async fn recognise(app: &App, settings: &Settings, key: &str) -> Result<Identity
     if let Some(tokens) = settings.tokens.as_ref().filter(|_| Tokens::looks_like_one(key)) {
         return tokens.recognise(key).await.map_err(|refused| match refused {
             Refused::Unmapped => Refusal::forbidden("unmapped", refused.to_string()),
-            Refused::Invalid(_) | Refused::Unreachable => Refusal::unauthorized("token", refused.to_string()),
+            Refused::Invalid(_) | Refused::Unreachable => {
+                Refusal::unauthorized("token", refused.to_string())
+            }
         });
     }
     app.ring().recognise(key).map_err(|unrecognised| match unrecognised {
@@ -328,17 +436,29 @@ struct Credentials {
 }
 
 fn credentials(headers: &HeaderMap) -> Result<Option<Credentials>, Refusal> {
-    let malformed = || Refusal::unauthorized("malformed", "the header is Authorization: Bearer KEY, once");
+    let malformed =
+        || Refusal::unauthorized("malformed", "the header is Authorization: Bearer KEY, once");
     let mut sent = headers.get_all(AUTHORIZATION);
     let Some(first) = sent.next() else { return Ok(None) };
-    let text = first.to_str().ok().filter(|text| sent.next().is_none() && text.len() <= MAX_CREDENTIALS).ok_or_else(malformed)?;
+    let text = first
+        .to_str()
+        .ok()
+        .filter(|text| sent.next().is_none() && text.len() <= MAX_CREDENTIALS)
+        .ok_or_else(malformed)?;
     let (scheme, rest) = text.trim().split_once(' ').ok_or_else(malformed)?;
     let rest = rest.trim();
-    if scheme.eq_ignore_ascii_case("bearer") && !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic()) {
+    if scheme.eq_ignore_ascii_case("bearer")
+        && !rest.is_empty()
+        && rest.bytes().all(|b| b.is_ascii_graphic())
+    {
         return Ok(Some(Credentials { key: rest.to_owned(), basic: false }));
     }
     if scheme.eq_ignore_ascii_case("basic") {
-        let decoded = STANDARD.decode(rest).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(malformed)?;
+        let decoded = STANDARD
+            .decode(rest)
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .ok_or_else(malformed)?;
         let (_user, password) = decoded.split_once(':').ok_or_else(malformed)?;
         return Ok(Some(Credentials { key: password.to_owned(), basic: true }));
     }
@@ -355,9 +475,12 @@ fn agent(headers: &HeaderMap) -> Option<String> {
 fn cross_site(headers: &HeaderMap) -> bool {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     match (text(ORIGIN), text(HOST)) {
-        (Some(origin), Some(host)) => origin.split_once("://").is_none_or(|(_, from)| !from.eq_ignore_ascii_case(host)),
+        (Some(origin), Some(host)) => {
+            origin.split_once("://").is_none_or(|(_, from)| !from.eq_ignore_ascii_case(host))
+        }
         (Some(_), None) => true,
-        (None, _) => text(HeaderName::from_static("sec-fetch-site")).is_some_and(|site| !matches!(site, "same-origin" | "none")),
+        (None, _) => text(HeaderName::from_static("sec-fetch-site"))
+            .is_some_and(|site| !matches!(site, "same-origin" | "none")),
     }
 }
 
@@ -369,7 +492,8 @@ fn names_this_machine(headers: &HeaderMap) -> bool {
         Some(inner) => inner.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
     };
-    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -387,16 +511,23 @@ mod tests {
     #[test]
     fn credentials_are_a_bearer_or_a_password() {
         let read = |text: &str| {
-            credentials(&headers(&[("authorization", text)])).map(|found| found.map(|found| (found.key, found.basic))).map_err(|refusal| refusal.reason)
+            credentials(&headers(&[("authorization", text)]))
+                .map(|found| found.map(|found| (found.key, found.basic)))
+                .map_err(|refusal| refusal.reason)
         };
         assert_eq!(read("Bearer ek_a_b"), Ok(Some(("ek_a_b".to_owned(), false))));
         assert_eq!(read("bearer  x "), Ok(Some(("x".to_owned(), false))));
         assert_eq!(read("Basic YW5hOmVrX2E6Yg=="), Ok(Some(("ek_a:b".to_owned(), true))));
-        for wrong in ["", "Bearer", "Bearer ", "Bearer a b", "Basic !", "Basic YW5h", "Digest x", "ek_a_b"] {
+        for wrong in
+            ["", "Bearer", "Bearer ", "Bearer a b", "Basic !", "Basic YW5h", "Digest x", "ek_a_b"]
+        {
             assert_eq!(read(wrong), Err("malformed"), "{wrong}");
         }
         assert!(credentials(&headers(&[])).is_ok_and(|found| found.is_none()));
-        assert!(credentials(&headers(&[("authorization", "Bearer a"), ("authorization", "Bearer b")])).is_err());
+        assert!(
+            credentials(&headers(&[("authorization", "Bearer a"), ("authorization", "Bearer b")]))
+                .is_err()
+        );
         assert!(read(&format!("Bearer {}", "x".repeat(MAX_CREDENTIALS))).is_err());
     }
 

@@ -75,13 +75,40 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     let (revision, stamp) = (page.revision, stamp.at(page.revision));
     let next = page.next.map(|last| cursor(&[revision, last]));
     match format {
-        Format::Json => json(&request, &stamp, next.as_deref(), &Audit { revision, changes: page.changes, next_cursor: next.clone() }),
-        Format::Csv | Format::Xlsx => table(&request, &stamp, format, next.as_deref(), &HEADER, page.changes.into_iter().map(row)).await,
+        Format::Json => json(
+            &request,
+            &stamp,
+            next.as_deref(),
+            &Audit { revision, changes: page.changes, next_cursor: next.clone() },
+        ),
+        Format::Csv | Format::Xlsx => {
+            table(
+                &request,
+                &stamp,
+                format,
+                next.as_deref(),
+                &HEADER,
+                page.changes.into_iter().map(row),
+            )
+            .await
+        }
     }
 }
 
-const HEADER: [&str; 12] =
-    ["revision", "recorded_at", "kind", "actor", "signed_in", "key", "address", "agent", "reason", "submission", "catalogue_version", "changed"];
+const HEADER: [&str; 12] = [
+    "revision",
+    "recorded_at",
+    "kind",
+    "actor",
+    "signed_in",
+    "key",
+    "address",
+    "agent",
+    "reason",
+    "submission",
+    "catalogue_version",
+    "changed",
+];
 
 fn row(entry: AuditView) -> Vec<Cell> {
     let text = |text: Option<String>| Cell::Text(text.unwrap_or_default());
@@ -98,6 +125,14 @@ fn row(entry: AuditView) -> Vec<Cell> {
         text(change.reason),
         text(change.submission),
         text(change.catalogue_version.map(|version| version.to_string())),
-        Cell::Text(change.units.into_iter().chain(change.periods).chain(change.declarations).collect::<Vec<_>>().join("; ")),
+        Cell::Text(
+            change
+                .units
+                .into_iter()
+                .chain(change.periods)
+                .chain(change.declarations)
+                .collect::<Vec<_>>()
+                .join("; "),
+        ),
     ]
 }

@@ -13,8 +13,9 @@ use super::reply::{Cell, Format, json, table};
 use super::units::read_json;
 use crate::app::catalogue::{CatalogueChanged, NewCatalogue, parse};
 use crate::domain::catalogue::{
-    CatalogueDocument, DimensionDocument, DimensionUse, ExpectationDocument, IndicatorDocument, Kpi, KpiDocument, PatternDocument, RuleDocument,
-    SentenceDocument, SystemDocument, TargetDocument, VocabularyDocument,
+    CatalogueDocument, DimensionDocument, DimensionUse, ExpectationDocument, IndicatorDocument,
+    Kpi, KpiDocument, PatternDocument, RuleDocument, SentenceDocument, SystemDocument,
+    TargetDocument, VocabularyDocument,
 };
 use crate::domain::unit::Name;
 
@@ -49,8 +50,32 @@ struct CatalogueView {
 
 impl CatalogueView {
     fn new(revision: i64, version: i64, document: CatalogueDocument) -> Self {
-        let CatalogueDocument { systems, dimensions, indicators, kpis, rules, targets, expectations, vocabulary, patterns, sentences } = document;
-        Self { revision, version, systems, dimensions, indicators, kpis, rules, targets, expectations, vocabulary, patterns, sentences }
+        let CatalogueDocument {
+            systems,
+            dimensions,
+            indicators,
+            kpis,
+            rules,
+            targets,
+            expectations,
+            vocabulary,
+            patterns,
+            sentences,
+        } = document;
+        Self {
+            revision,
+            version,
+            systems,
+            dimensions,
+            indicators,
+            kpis,
+            rules,
+            targets,
+            expectations,
+            vocabulary,
+            patterns,
+            sentences,
+        }
     }
 }
 
@@ -116,9 +141,15 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
         Err(unchanged) => return Ok(unchanged),
     };
     let state = moment.look();
-    let (revision, version, catalogue) = (state.revision, state.catalogue_version, std::sync::Arc::clone(&state.catalogue));
+    let (revision, version, catalogue) =
+        (state.revision, state.catalogue_version, std::sync::Arc::clone(&state.catalogue));
     drop(state);
-    json(&request, &stamp.at(revision), None, &CatalogueView::new(revision, version, catalogue.document.clone()))
+    json(
+        &request,
+        &stamp.at(revision),
+        None,
+        &CatalogueView::new(revision, version, catalogue.document.clone()),
+    )
 }
 
 /// Replaces the catalogue, after checking it whole against what is recorded. Every earlier version is kept.
@@ -133,14 +164,20 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     responses((status = 200, description = "The catalogue as it is now", body = CatalogueView), Problems)
 )]
 #[put("/catalogue")]
-pub async fn put(request: HttpRequest, context: web::Data<Context>, body: Result<web::Bytes, actix_web::Error>) -> Answer {
+pub async fn put(
+    request: HttpRequest,
+    context: web::Data<Context>,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> Answer {
     let app = context.app()?;
     let mut params = Params::of(&request)?;
     let dry_run = params.flag("dry_run", false);
     params.finish()?;
     let (value, key) = read_json(&request, body)?;
     let (document, made_from) = parse(value)?;
-    let given = app.put_catalogue(NewCatalogue { document, made_from, dry_run }, &who(&request)?, key).await?;
+    let given = app
+        .put_catalogue(NewCatalogue { document, made_from, dry_run }, &who(&request)?, key)
+        .await?;
     let CatalogueChanged { revision, version, document } = given.answer.clone();
     Ok(told(HttpResponse::Ok().json(CatalogueView::new(revision, version, document)), &given))
 }
@@ -163,15 +200,32 @@ pub async fn get_indicators(request: HttpRequest, context: web::Data<Context>) -
         Err(unchanged) => return Ok(unchanged),
     };
     let state = moment.look();
-    let all = state.catalogue.document.indicators.iter().filter(|indicator| system.is_none() || indicator.system == system);
-    let (revision, indicators): (i64, Vec<IndicatorDocument>) = (state.revision, all.cloned().collect());
+    let all = state
+        .catalogue
+        .document
+        .indicators
+        .iter()
+        .filter(|indicator| system.is_none() || indicator.system == system);
+    let (revision, indicators): (i64, Vec<IndicatorDocument>) =
+        (state.revision, all.cloned().collect());
     drop(state);
     let stamp = stamp.at(revision);
     if format == Format::Json {
         return json(&request, &stamp, None, &Indicators { revision, indicators });
     }
-    let header = ["code", "name_vi", "name_en", "kind", "unit_of_measure", "decimals", "system", "dimensions"];
-    let dimensions = |uses: &[DimensionUse]| uses.iter().map(|used| used.code.clone()).collect::<Vec<_>>().join("; ");
+    let header = [
+        "code",
+        "name_vi",
+        "name_en",
+        "kind",
+        "unit_of_measure",
+        "decimals",
+        "system",
+        "dimensions",
+    ];
+    let dimensions = |uses: &[DimensionUse]| {
+        uses.iter().map(|used| used.code.clone()).collect::<Vec<_>>().join("; ")
+    };
     let rows = indicators.into_iter().map(|indicator| {
         vec![
             Cell::Text(indicator.code),
@@ -205,7 +259,13 @@ pub async fn get_kpis(request: HttpRequest, context: web::Data<Context>) -> Answ
         Err(unchanged) => return Ok(unchanged),
     };
     let state = moment.look();
-    let all = state.catalogue.document.kpis.iter().zip(&state.catalogue.kpis).filter(|(document, _)| system.is_none() || document.system == system);
+    let all = state
+        .catalogue
+        .document
+        .kpis
+        .iter()
+        .zip(&state.catalogue.kpis)
+        .filter(|(document, _)| system.is_none() || document.system == system);
     let view = |(document, kpi): (&KpiDocument, &Kpi)| KpiView {
         code: document.code.clone(),
         name: document.name.clone(),
@@ -214,7 +274,11 @@ pub async fn get_kpis(request: HttpRequest, context: web::Data<Context>) -> Answ
         direction: document.direction.clone(),
         system: document.system.clone(),
         note: document.note.clone(),
-        dimensions: kpi.dimensions.iter().map(|(code, members)| OpenDimension { code: code.clone(), members: members.clone() }).collect(),
+        dimensions: kpi
+            .dimensions
+            .iter()
+            .map(|(code, members)| OpenDimension { code: code.clone(), members: members.clone() })
+            .collect(),
     };
     let (revision, kpis): (i64, Vec<KpiView>) = (state.revision, all.map(view).collect());
     drop(state);
@@ -222,9 +286,18 @@ pub async fn get_kpis(request: HttpRequest, context: web::Data<Context>) -> Answ
     if format == Format::Json {
         return json(&request, &stamp, None, &Kpis { revision, kpis });
     }
-    let header = ["code", "name_vi", "name_en", "formula", "unit_of_measure", "direction", "system"];
+    let header =
+        ["code", "name_vi", "name_en", "formula", "unit_of_measure", "direction", "system"];
     let rows = kpis.into_iter().map(|kpi| {
-        let cells = [kpi.code, kpi.name.vi, kpi.name.en, kpi.formula, kpi.unit_of_measure, kpi.direction, kpi.system.unwrap_or_default()];
+        let cells = [
+            kpi.code,
+            kpi.name.vi,
+            kpi.name.en,
+            kpi.formula,
+            kpi.unit_of_measure,
+            kpi.direction,
+            kpi.system.unwrap_or_default(),
+        ];
         cells.map(Cell::Text).into()
     });
     table(&request, &stamp, format, None, &header, rows).await

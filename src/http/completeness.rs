@@ -41,7 +41,12 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     let mut params = Params::of(&request)?;
     let (format, mut wanted) = (Format::of(&request, &mut params), params.wanted(&request));
     wanted.by_day = true; // what is overdue depends on it
-    let (period, parent, limit, offset) = (params.period("period"), params.text("parent"), params.limit(format, 1_000, 10_000), params.offset());
+    let (period, parent, limit, offset) = (
+        params.period("period"),
+        params.text("parent"),
+        params.limit(format, 1_000, 10_000),
+        params.offset(),
+    );
     params.finish()?;
     let Some(period) = period else { return Err(Problem::internal()) };
     let query = CompletenessQuery { period, parent, offset, limit };
@@ -53,10 +58,24 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     let stamp = stamp.at(view.revision);
     let next = offset_cursor(view.revision, more.then_some(offset + limit));
     match format {
-        Format::Json => json(&request, &stamp, next.as_deref(), &CompletenessPage { view, next_cursor: next.clone() }),
+        Format::Json => json(
+            &request,
+            &stamp,
+            next.as_deref(),
+            &CompletenessPage { view, next_cursor: next.clone() },
+        ),
         Format::Csv | Format::Xlsx => {
             let rates = rates(&view);
-            tables(&request, &stamp, format, next.as_deref(), &HEADER, view.rows.into_iter().map(row), vec![rates]).await
+            tables(
+                &request,
+                &stamp,
+                format,
+                next.as_deref(),
+                &HEADER,
+                view.rows.into_iter().map(row),
+                vec![rates],
+            )
+            .await
         }
     }
 }
@@ -95,8 +114,13 @@ fn rates(view: &CompletenessView) -> Sheet {
         cells
     };
     let total = line(view.parent.as_deref().unwrap_or_default(), "Tất cả", "All", &view.total);
-    let children = view.rates.iter().map(|rate| line(&rate.unit, &rate.name.vi, &rate.name.en, &rate.tally));
-    Sheet { name: "Tỷ lệ · Rates", header: header.map(ToOwned::to_owned).into(), rows: std::iter::once(total).chain(children).collect() }
+    let children =
+        view.rates.iter().map(|rate| line(&rate.unit, &rate.name.vi, &rate.name.en, &rate.tally));
+    Sheet {
+        name: "Tỷ lệ · Rates",
+        header: header.map(ToOwned::to_owned).into(),
+        rows: std::iter::once(total).chain(children).collect(),
+    }
 }
 
 const HEADER: [&str; 14] = [

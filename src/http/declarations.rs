@@ -61,7 +61,17 @@ struct TargetView {
 impl TargetView {
     fn new((target, shipped): Listed<TargetDocument>) -> Self {
         let TargetDocument { code, measure, unit, from, to, value, source, note } = target;
-        Self { code, measure, unit, from, to, value, source, note, set_in: if shipped { "catalogue" } else { "targets" } }
+        Self {
+            code,
+            measure,
+            unit,
+            from,
+            to,
+            value,
+            source,
+            note,
+            set_in: if shipped { "catalogue" } else { "targets" },
+        }
     }
 }
 
@@ -111,13 +121,20 @@ struct AnnotationEntry {
 
 /// A text, or a number as well, or null.
 fn emptied<const NUMBER: bool>() -> Object {
-    let kinds = if NUMBER { vec![Type::String, Type::Number, Type::Null] } else { vec![Type::String, Type::Null] };
+    let kinds = if NUMBER {
+        vec![Type::String, Type::Number, Type::Null]
+    } else {
+        vec![Type::String, Type::Null]
+    };
     ObjectBuilder::new().schema_type(SchemaType::from_iter(kinds)).build()
 }
 
 /// Targets to add, to replace (whole, by their code) or, with a value of null, to take away.
 #[derive(Deserialize, ToSchema)]
-#[expect(dead_code, reason = "it describes the body; the body is read entry by entry so that every fault is named at once")]
+#[expect(
+    dead_code,
+    reason = "it describes the body; the body is read entry by entry so that every fault is named at once"
+)]
 struct TargetsBody {
     /// The targets.
     #[schema(max_items = 10000)]
@@ -138,7 +155,10 @@ struct AnnotationsPage {
 
 /// Annotations to add, to replace (whole, by their code) or, with a text of null, to take away.
 #[derive(Deserialize, ToSchema)]
-#[expect(dead_code, reason = "it describes the body; the body is read entry by entry so that every fault is named at once")]
+#[expect(
+    dead_code,
+    reason = "it describes the body; the body is read entry by entry so that every fault is named at once"
+)]
 struct AnnotationsBody {
     /// The annotations.
     #[schema(max_items = 10000)]
@@ -171,16 +191,35 @@ pub async fn get_targets(request: HttpRequest, context: web::Data<Context>) -> A
     let next = page.next.as_deref();
     if page.format == Format::Json {
         let targets = page.listed.into_iter().map(TargetView::new).collect();
-        return json(&request, &page.stamp, next, &TargetsPage { revision: page.revision, targets, next_cursor: page.next.clone() });
+        return json(
+            &request,
+            &page.stamp,
+            next,
+            &TargetsPage { revision: page.revision, targets, next_cursor: page.next.clone() },
+        );
     }
-    let header = ["code", "measure", "unit", "from", "to", "value", "source_vi", "source_en", "note_vi", "note_en", "set_in"];
+    let header = [
+        "code",
+        "measure",
+        "unit",
+        "from",
+        "to",
+        "value",
+        "source_vi",
+        "source_en",
+        "note_vi",
+        "note_en",
+        "set_in",
+    ];
     let rows = page.listed.into_iter().map(|listed| {
         let view = TargetView::new(listed);
         let (source, note) = (view.source.unwrap_or_default(), view.note.unwrap_or_default());
         let [unit, from, to] = [view.unit, view.from, view.to].map(Option::unwrap_or_default);
         let mut cells: Vec<Cell> = [view.code, view.measure, unit, from, to].map(Cell::Text).into();
         cells.push(Cell::Number(view.value));
-        cells.extend([source.vi, source.en, note.vi, note.en, view.set_in.to_owned()].map(Cell::Text));
+        cells.extend(
+            [source.vi, source.en, note.vi, note.en, view.set_in.to_owned()].map(Cell::Text),
+        );
         cells
     });
     table(&request, &page.stamp, page.format, next, &header, rows).await
@@ -198,9 +237,17 @@ pub async fn get_targets(request: HttpRequest, context: web::Data<Context>) -> A
     responses((status = 200, description = "The targets named, as they are now", body = TargetsChanged), Problems)
 )]
 #[put("/targets")]
-pub async fn put_targets(request: HttpRequest, context: web::Data<Context>, body: Result<web::Bytes, actix_web::Error>) -> Answer {
+pub async fn put_targets(
+    request: HttpRequest,
+    context: web::Data<Context>,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> Answer {
     let given = put::<TargetDocument>(&request, &context, body).await?;
-    Ok(told(HttpResponse::Ok().json(TargetsChanged { revision: given.answer.0, targets: given.answer.1.clone() }), &given))
+    Ok(told(
+        HttpResponse::Ok()
+            .json(TargetsChanged { revision: given.answer.0, targets: given.answer.1.clone() }),
+        &given,
+    ))
 }
 
 /// What a change of targets came to.
@@ -236,15 +283,35 @@ pub async fn get_annotations(request: HttpRequest, context: web::Data<Context>) 
         Err(unchanged) => return Ok(unchanged),
     };
     let next = page.next.as_deref();
-    let annotations: Vec<AnnotationDocument> = page.listed.into_iter().map(|(annotation, _)| annotation).collect();
+    let annotations: Vec<AnnotationDocument> =
+        page.listed.into_iter().map(|(annotation, _)| annotation).collect();
     if page.format == Format::Json {
-        return json(&request, &page.stamp, next, &AnnotationsPage { revision: page.revision, annotations, next_cursor: page.next.clone() });
+        return json(
+            &request,
+            &page.stamp,
+            next,
+            &AnnotationsPage {
+                revision: page.revision,
+                annotations,
+                next_cursor: page.next.clone(),
+            },
+        );
     }
     let rows = annotations.into_iter().map(|note| {
         let to = note.to.unwrap_or_else(|| note.from.clone());
-        [note.code, note.measure.unwrap_or_default(), note.unit, note.from, to, note.text].map(Cell::Text).into()
+        [note.code, note.measure.unwrap_or_default(), note.unit, note.from, to, note.text]
+            .map(Cell::Text)
+            .into()
     });
-    table(&request, &page.stamp, page.format, next, &["code", "measure", "unit", "from", "to", "text"], rows).await
+    table(
+        &request,
+        &page.stamp,
+        page.format,
+        next,
+        &["code", "measure", "unit", "from", "to", "text"],
+        rows,
+    )
+    .await
 }
 
 /// Adds, replaces or takes away annotations, each known by its code.
@@ -259,9 +326,19 @@ pub async fn get_annotations(request: HttpRequest, context: web::Data<Context>) 
     responses((status = 200, description = "The annotations named, as they are now", body = AnnotationsChanged), Problems)
 )]
 #[put("/annotations")]
-pub async fn put_annotations(request: HttpRequest, context: web::Data<Context>, body: Result<web::Bytes, actix_web::Error>) -> Answer {
+pub async fn put_annotations(
+    request: HttpRequest,
+    context: web::Data<Context>,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> Answer {
     let given = put::<AnnotationDocument>(&request, &context, body).await?;
-    Ok(told(HttpResponse::Ok().json(AnnotationsChanged { revision: given.answer.0, annotations: given.answer.1.clone() }), &given))
+    Ok(told(
+        HttpResponse::Ok().json(AnnotationsChanged {
+            revision: given.answer.0,
+            annotations: given.answer.1.clone(),
+        }),
+        &given,
+    ))
 }
 
 /// What a change of annotations came to.
@@ -282,7 +359,10 @@ struct Page<D> {
     next: Option<String>,
 }
 
-async fn page<D: Declared>(request: &HttpRequest, context: &Context) -> Result<Result<Page<D>, HttpResponse>, Problem> {
+async fn page<D: Declared>(
+    request: &HttpRequest,
+    context: &Context,
+) -> Result<Result<Page<D>, HttpResponse>, Problem> {
     let mut params = Params::of(request)?;
     let (format, wanted) = (Format::of(request, &mut params), params.wanted(request));
     let query = DeclarationQuery {
@@ -303,11 +383,16 @@ async fn page<D: Declared>(request: &HttpRequest, context: &Context) -> Result<R
     Ok(Ok(Page { format, stamp: stamp.at(revision), revision, listed, next }))
 }
 
-async fn put<D: Declared>(request: &HttpRequest, context: &Context, body: Result<web::Bytes, actix_web::Error>) -> Result<Given<(i64, Vec<D>)>, Problem> {
+async fn put<D: Declared>(
+    request: &HttpRequest,
+    context: &Context,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> Result<Given<(i64, Vec<D>)>, Problem> {
     let mut params = Params::of(request)?;
     let dry_run = params.flag("dry_run", false);
     params.finish()?;
     let (value, key) = read_json(request, body)?;
-    let given = context.app()?.put_declarations(parse::<D>(value)?, &who(request)?, dry_run, key).await?;
+    let given =
+        context.app()?.put_declarations(parse::<D>(value)?, &who(request)?, dry_run, key).await?;
     Ok(Given { answer: (given.answer.revision, given.answer.declarations), again: given.again })
 }

@@ -4,9 +4,10 @@
 use std::io::{Cursor, Error};
 
 use docx_rs::{
-    AbstractNumbering, AlignmentType, BreakType, Docx, Header, IndentLevel, Level, LevelJc, LevelText, LineSpacing, LineSpacingType, NumberFormat, Numbering,
-    NumberingId, PageMargin, PageNum, Paragraph, Run, RunFonts, SpecialIndentType, Start, Style, StyleType, Table, TableCell, TableLayoutType, TableRow,
-    WidthType,
+    AbstractNumbering, AlignmentType, BreakType, Docx, Header, IndentLevel, Level, LevelJc,
+    LevelText, LineSpacing, LineSpacingType, NumberFormat, Numbering, NumberingId, PageMargin,
+    PageNum, Paragraph, Run, RunFonts, SpecialIndentType, Start, Style, StyleType, Table,
+    TableCell, TableLayoutType, TableRow, WidthType,
 };
 
 /// A piece of a document.
@@ -60,20 +61,30 @@ pub fn docx(blocks: &[Written]) -> Result<Vec<u8>, Error> {
     let mut docx = page(Docx::new());
     for block in blocks {
         docx = match block {
-            Written::Title(text) => text.split('\n').enumerate().fold(docx, |docx, (line, text)| {
-                let style = if line == 0 { "Title" } else { "Subtitle" };
-                docx.add_paragraph(paragraph(text).style(style))
-            }),
-            Written::Heading(level, text) => docx.add_paragraph(paragraph(text).style(&format!("Heading{}", level.clamp(&1, &6)))),
+            Written::Title(text) => {
+                text.split('\n').enumerate().fold(docx, |docx, (line, text)| {
+                    let style = if line == 0 { "Title" } else { "Subtitle" };
+                    docx.add_paragraph(paragraph(text).style(style))
+                })
+            }
+            Written::Heading(level, text) => docx
+                .add_paragraph(paragraph(text).style(&format!("Heading{}", level.clamp(&1, &6)))),
             Written::Paragraph(text) => docx.add_paragraph(paragraph(text).style("Text")),
-            Written::Item(text) => docx.add_paragraph(paragraph(text).style("Item").numbering(NumberingId::new(LIST), IndentLevel::new(0))),
-            Written::Table { header, rows } => docx.add_table(table(header, rows)).add_paragraph(Paragraph::new()),
+            Written::Item(text) => docx.add_paragraph(
+                paragraph(text)
+                    .style("Item")
+                    .numbering(NumberingId::new(LIST), IndentLevel::new(0)),
+            ),
+            Written::Table { header, rows } => {
+                docx.add_table(table(header, rows)).add_paragraph(Paragraph::new())
+            }
         };
     }
     let mut parts = docx.build();
     let document = String::from_utf8(parts.document).map_err(Error::other)?;
     // docx-rs knows no repeated header row; text cannot hold the mark, as its brackets are escaped.
-    parts.document = document.replace(HEADER_MARK, &format!("{HEADER_MARK}<w:tblHeader />")).into_bytes();
+    parts.document =
+        document.replace(HEADER_MARK, &format!("{HEADER_MARK}<w:tblHeader />")).into_bytes();
     let mut archive = Cursor::new(Vec::new());
     parts.pack(&mut archive).map_err(Error::other)?;
     Ok(archive.into_inner())
@@ -81,12 +92,27 @@ pub fn docx(blocks: &[Written]) -> Result<Vec<u8>, Error> {
 
 fn page(docx: Docx) -> Docx {
     let fonts = RunFonts::new().ascii(FONT).hi_ansi(FONT).cs(FONT).east_asia(FONT);
-    let numbers = Header::new().add_paragraph(Paragraph::new().align(AlignmentType::Center).add_page_num(PageNum::new()));
-    let dash = Level::new(0, Start::new(1), NumberFormat::new("bullet"), LevelText::new("-"), LevelJc::new("left"));
+    let numbers = Header::new()
+        .add_paragraph(Paragraph::new().align(AlignmentType::Center).add_page_num(PageNum::new()));
+    let dash = Level::new(
+        0,
+        Start::new(1),
+        NumberFormat::new("bullet"),
+        LevelText::new("-"),
+        LevelJc::new("left"),
+    );
     let dash = dash.indent(Some(CM), Some(SpecialIndentType::Hanging(CM / 2)), None, None);
     let docx = docx
         .page_size(PAGE.0, PAGE.1)
-        .page_margin(PageMargin { top: 2 * CM, bottom: 2 * CM, left: 3 * CM, right: 2 * CM, header: CM, footer: CM, gutter: 0 })
+        .page_margin(PageMargin {
+            top: 2 * CM,
+            bottom: 2 * CM,
+            left: 3 * CM,
+            right: 2 * CM,
+            header: CM,
+            footer: CM,
+            gutter: 0,
+        })
         .default_fonts(fonts)
         .default_size(TEXT_SIZE)
         .header(numbers)
@@ -98,21 +124,31 @@ fn page(docx: Docx) -> Docx {
 }
 
 fn styles() -> Vec<Style> {
-    let spacing = |before, after| LineSpacing::new().before(before).after(after).line(264).line_rule(LineSpacingType::Auto);
-    let style = |id: &str, name: &str| Style::new(id, StyleType::Paragraph).name(name).q_format(true);
-    let mut title = style("Title", "Title").bold().align(AlignmentType::Center).line_spacing(spacing(240, 0));
+    let spacing = |before, after| {
+        LineSpacing::new().before(before).after(after).line(264).line_rule(LineSpacingType::Auto)
+    };
+    let style =
+        |id: &str, name: &str| Style::new(id, StyleType::Paragraph).name(name).q_format(true);
+    let mut title =
+        style("Title", "Title").bold().align(AlignmentType::Center).line_spacing(spacing(240, 0));
     title.run_property = title.run_property.caps();
     let text = style("Text", "Text").align(AlignmentType::Both).line_spacing(spacing(0, 120));
     let mut found = vec![
         title,
-        style("Subtitle", "Subtitle").bold().align(AlignmentType::Center).line_spacing(spacing(0, 240)),
+        style("Subtitle", "Subtitle")
+            .bold()
+            .align(AlignmentType::Center)
+            .line_spacing(spacing(0, 240)),
         text.indent(None, Some(SpecialIndentType::FirstLine(CM)), None, None),
         style("Item", "Item").align(AlignmentType::Both).line_spacing(spacing(0, 120)),
         style("Cell", "Cell").size(TABLE_SIZE),
     ];
-    found.extend(
-        (1..=6_usize).map(|level| style(&format!("Heading{level}"), &format!("heading {level}")).bold().line_spacing(spacing(120, 120)).outline_lvl(level - 1)),
-    );
+    found.extend((1..=6_usize).map(|level| {
+        style(&format!("Heading{level}"), &format!("heading {level}"))
+            .bold()
+            .line_spacing(spacing(120, 120))
+            .outline_lvl(level - 1)
+    }));
     found
 }
 
@@ -137,7 +173,10 @@ fn table(header: &[String], rows: &[Vec<String>]) -> Table {
     let width = TEXT_WIDTH / columns;
     let cell = |text: &str, named: bool| {
         let run = if named { run(text).bold() } else { run(text) };
-        let figure = !text.is_empty() && text.chars().all(|letter| letter.is_ascii_digit() || matches!(letter, '.' | ',' | '%' | '-' | '+' | ' '));
+        let figure = !text.is_empty()
+            && text.chars().all(|letter| {
+                letter.is_ascii_digit() || matches!(letter, '.' | ',' | '%' | '-' | '+' | ' ')
+            });
         let place = if named {
             AlignmentType::Center
         } else if figure {
@@ -145,7 +184,9 @@ fn table(header: &[String], rows: &[Vec<String>]) -> Table {
         } else {
             AlignmentType::Left
         };
-        TableCell::new().width(width, WidthType::Dxa).add_paragraph(Paragraph::new().style("Cell").align(place).add_run(run.size(TABLE_SIZE)))
+        TableCell::new().width(width, WidthType::Dxa).add_paragraph(
+            Paragraph::new().style("Cell").align(place).add_run(run.size(TABLE_SIZE)),
+        )
     };
     let row = |cells: &[String], named: bool| {
         let filled = cells.iter().map(String::as_str).chain(std::iter::repeat("")).take(columns);
@@ -153,7 +194,10 @@ fn table(header: &[String], rows: &[Vec<String>]) -> Table {
     };
     let head = (!header.is_empty()).then(|| row(header, true).cant_split());
     let all = head.into_iter().chain(rows.iter().map(|cells| row(cells, false)));
-    Table::new(all.collect()).set_grid(vec![width; columns]).width(width * columns, WidthType::Dxa).layout(TableLayoutType::Fixed)
+    Table::new(all.collect())
+        .set_grid(vec![width; columns])
+        .width(width * columns, WidthType::Dxa)
+        .layout(TableLayoutType::Fixed)
 }
 
 #[cfg(test)]
@@ -171,10 +215,13 @@ mod tests {
             Written::Title(text("Báo cáo\nKết quả tháng 10 năm 2021")),
             Written::Heading(2, text("I. Tình hình")),
             Written::Heading(3, text("1. Văn bản <đi> & đến")),
-            Written::Paragraph(text("Tổng văn bản đi: 23.441,\u{a0}ký số 18.506\u{b} (tỷ lệ 78,955%).")),
+            Written::Paragraph(text(
+                "Tổng văn bản đi: 23.441,\u{a0}ký số 18.506\u{b} (tỷ lệ 78,955%).",
+            )),
             Written::Item(text("Tiếp nhận đơn: Không có.")),
             Written::Table {
-                header: vec![text("Đơn vị"), text("Số")], rows: vec![vec![text("Sở Y tế"), text("1.200")], vec![text("Sở Nội vụ")]]
+                header: vec![text("Đơn vị"), text("Số")],
+                rows: vec![vec![text("Sở Y tế"), text("1.200")], vec![text("Sở Nội vụ")]],
             },
             Written::Paragraph(text("Hết.")),
         ];
@@ -202,12 +249,16 @@ mod tests {
 
     #[test]
     fn the_header_row_is_repeated_and_a_table_of_nothing_is_written() {
-        let table = |header: Vec<String>| docx(&[Written::Table { header, rows: Vec::new() }]).unwrap();
+        let table =
+            |header: Vec<String>| docx(&[Written::Table { header, rows: Vec::new() }]).unwrap();
         let document = |bytes: Vec<u8>| {
             let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
             std::io::read_to_string(archive.by_name("word/document.xml").unwrap()).unwrap()
         };
-        assert!(document(table(vec![text("<w:cantSplit />")])).contains("<w:trPr><w:cantSplit /><w:tblHeader /></w:trPr>"));
+        assert!(
+            document(table(vec![text("<w:cantSplit />")]))
+                .contains("<w:trPr><w:cantSplit /><w:tblHeader /></w:trPr>")
+        );
         assert!(!document(table(Vec::new())).contains("tblHeader"));
     }
 }

@@ -62,10 +62,26 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     let stamp = stamp.at(revision);
     let next = offset_cursor(revision, more.then_some(query.offset + query.limit));
     match format {
-        Format::Json => json(&request, &stamp, next.as_deref(), &FindingsPage { revision, findings, next_cursor: next.clone() }),
+        Format::Json => json(
+            &request,
+            &stamp,
+            next.as_deref(),
+            &FindingsPage { revision, findings, next_cursor: next.clone() },
+        ),
         Format::Csv | Format::Xlsx => {
-            let header = ["rule", "severity", "measure", "unit", "period", "stated", "computed", "detail", "detail_vi"];
-            table(&request, &stamp, format, next.as_deref(), &header, findings.iter().map(cells)).await
+            let header = [
+                "rule",
+                "severity",
+                "measure",
+                "unit",
+                "period",
+                "stated",
+                "computed",
+                "detail",
+                "detail_vi",
+            ];
+            table(&request, &stamp, format, next.as_deref(), &header, findings.iter().map(cells))
+                .await
         }
     }
 }

@@ -18,7 +18,10 @@ pub async fn livez() -> HttpResponse {
 #[get("/readyz")]
 pub async fn readyz(context: web::Data<Context>) -> Answer {
     let app = context.app()?.clone();
-    web::block(move || app.store().ping()).await.map_err(|_stopping| Problem::loading())?.map_err(crate::error::Error::Store)?;
+    web::block(move || app.store().ping())
+        .await
+        .map_err(|_stopping| Problem::loading())?
+        .map_err(crate::error::Error::Store)?;
     Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ready\n"))
 }
 

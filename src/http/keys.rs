@@ -76,7 +76,11 @@ pub async fn list(request: HttpRequest, context: web::Data<Context>) -> Answer {
     responses((status = 201, description = "The key", body = Issued), Problems)
 )]
 #[post("/keys")]
-pub async fn add(request: HttpRequest, context: web::Data<Context>, body: Result<web::Bytes, actix_web::Error>) -> Answer {
+pub async fn add(
+    request: HttpRequest,
+    context: web::Data<Context>,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> Answer {
     let app = context.app()?;
     Params::of(&request)?.finish()?;
     let (value, _) = read_json(&request, body)?;
@@ -94,14 +98,27 @@ pub async fn add(request: HttpRequest, context: web::Data<Context>, body: Result
     responses((status = 201, description = "The new key", body = Issued), Problems)
 )]
 #[post("/keys/{id}/rotate")]
-pub async fn rotate(request: HttpRequest, context: web::Data<Context>, id: web::Path<String>, body: Result<web::Bytes, actix_web::Error>) -> Answer {
+pub async fn rotate(
+    request: HttpRequest,
+    context: web::Data<Context>,
+    id: web::Path<String>,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> Answer {
     let app = context.app()?;
     Params::of(&request)?.finish()?;
     let bytes = read_body(body)?;
-    let sent = if bytes.is_empty() { RotationBody::default() } else { read::<Option<RotationBody>>(read_json(&request, Ok(bytes))?.0)?.unwrap_or_default() };
+    let sent = if bytes.is_empty() {
+        RotationBody::default()
+    } else {
+        read::<Option<RotationBody>>(read_json(&request, Ok(bytes))?.0)?.unwrap_or_default()
+    };
     let overlap = sent.overlap_days.unwrap_or(OVERLAP_DAYS);
     if !(0..=MAX_DAYS).contains(&overlap) {
-        return Err(Problem::parameter("overlap_days", "out_of_range", format!("0 to {MAX_DAYS} days")));
+        return Err(Problem::parameter(
+            "overlap_days",
+            "out_of_range",
+            format!("0 to {MAX_DAYS} days"),
+        ));
     }
     issued(&app.rotate_key(&id, overlap, expiry(sent.expires_at)?, &who(&request)?).await?)
 }
@@ -114,7 +131,11 @@ pub async fn rotate(request: HttpRequest, context: web::Data<Context>, id: web::
     responses((status = 200, description = "The key, revoked", body = KeyView), Problems)
 )]
 #[delete("/keys/{id}")]
-pub async fn revoke(request: HttpRequest, context: web::Data<Context>, id: web::Path<String>) -> Answer {
+pub async fn revoke(
+    request: HttpRequest,
+    context: web::Data<Context>,
+    id: web::Path<String>,
+) -> Answer {
     Params::of(&request)?.finish()?;
     let view = context.app()?.revoke_key(&id, &who(&request)?).await?;
     Ok(HttpResponse::Ok().json(view))
@@ -122,18 +143,25 @@ pub async fn revoke(request: HttpRequest, context: web::Data<Context>, id: web::
 
 fn issued(issued: &Issued) -> Answer {
     let place = format!("{}/keys", super::API);
-    Ok(HttpResponse::Created().insert_header(("Location", place)).insert_header((CACHE_CONTROL, "no-store")).json(issued))
+    Ok(HttpResponse::Created()
+        .insert_header(("Location", place))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .json(issued))
 }
 
 fn expiry(text: Option<String>) -> Result<Option<Expiry>, Problem> {
-    text.map(|text| text.parse().map_err(|detail: String| Problem::parameter("expires_at", "malformed", detail))).transpose()
+    text.map(|text| {
+        text.parse().map_err(|detail: String| Problem::parameter("expires_at", "malformed", detail))
+    })
+    .transpose()
 }
 
 /// A body of a fixed shape; what is wrong is told with its place.
 fn read<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let place = error.path().to_string();
-        let pointer = if place == "." { String::new() } else { format!("/{}", place.replace('.', "/")) };
+        let pointer =
+            if place == "." { String::new() } else { format!("/{}", place.replace('.', "/")) };
         Problem::invalid(vec![Fault::new(pointer, "malformed", error.inner().to_string())])
     })
 }

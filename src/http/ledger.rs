@@ -57,12 +57,28 @@ pub async fn get_revisions(request: HttpRequest, context: web::Data<Context>) ->
         Ok(found) => found,
         Err(unchanged) => return Ok(unchanged),
     };
-    let (revision, revisions, more) = context.compute(move || moment.revisions(after, limit)).await?;
+    let (revision, revisions, more) =
+        context.compute(move || moment.revisions(after, limit)).await?;
     let stamp = stamp.at(revision);
     let next = revisions.last().filter(|_| more).map(|last| cursor(&[revision, last.revision]));
     match format {
-        Format::Json => json(&request, &stamp, next.as_deref(), &Revisions { revision, revisions, next_cursor: next.clone() }),
-        Format::Csv | Format::Xlsx => table(&request, &stamp, format, next.as_deref(), &HEADER, revisions.into_iter().map(row)).await,
+        Format::Json => json(
+            &request,
+            &stamp,
+            next.as_deref(),
+            &Revisions { revision, revisions, next_cursor: next.clone() },
+        ),
+        Format::Csv | Format::Xlsx => {
+            table(
+                &request,
+                &stamp,
+                format,
+                next.as_deref(),
+                &HEADER,
+                revisions.into_iter().map(row),
+            )
+            .await
+        }
     }
 }
 
@@ -86,9 +102,12 @@ const HEADER: [&str; 15] = [
 
 fn row(revision: RevisionView) -> Vec<Cell> {
     let text = |text: Option<String>| Cell::Text(text.unwrap_or_default());
-    let count = |count: Option<u64>| count.map_or(Cell::Text(String::new()), |count| Cell::Number(count.to_string()));
+    let count = |count: Option<u64>| {
+        count.map_or(Cell::Text(String::new()), |count| Cell::Number(count.to_string()))
+    };
     let counts = revision.counts;
-    let (kind, reference) = revision.source.map_or((None, None), |source| (Some(source.kind), source.reference));
+    let (kind, reference) =
+        revision.source.map_or((None, None), |source| (Some(source.kind), source.reference));
     vec![
         Cell::Number(revision.revision.to_string()),
         Cell::Text(revision.recorded_at),
@@ -104,7 +123,15 @@ fn row(revision: RevisionView) -> Vec<Cell> {
         count(counts.map(|counts| counts.unchanged)),
         count(counts.map(|counts| counts.withdrawn)),
         text(revision.catalogue_version.map(|version| version.to_string())),
-        Cell::Text(revision.units.into_iter().chain(revision.periods).chain(revision.declarations).collect::<Vec<_>>().join("; ")),
+        Cell::Text(
+            revision
+                .units
+                .into_iter()
+                .chain(revision.periods)
+                .chain(revision.declarations)
+                .collect::<Vec<_>>()
+                .join("; "),
+        ),
     ]
 }
 

@@ -124,10 +124,17 @@ pub struct Limits {
 
 impl Limits {
     /// Nothing counted yet; the addresses for which `exempt` holds are proxies that are believed.
-    pub fn new(settings: &Settings, exempt: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
+    pub fn new(
+        settings: &Settings,
+        exempt: impl Fn(IpAddr) -> bool + Send + Sync + 'static,
+    ) -> Self {
         Self {
             rates: Rates::new(settings.key, settings.address, settings.sign_in),
-            connections: Arc::new(Connections::new(settings.connections, settings.connections_of_one, exempt)),
+            connections: Arc::new(Connections::new(
+                settings.connections,
+                settings.connections_of_one,
+                exempt,
+            )),
             bodies: Arc::new(Bodies::new(settings.bodies, settings.patience)),
             lines: Lines::default(),
             turns: Arc::new(Semaphore::new(settings.turns)),
@@ -145,7 +152,11 @@ impl Limits {
     /// # Errors
     /// 503 when it does not come.
     pub async fn body_turn(&self, length: usize) -> Result<Option<OwnedSemaphorePermit>, Problem> {
-        if length < LARGE_BODY { Ok(None) } else { turn(&self.large, self.large_wait, "body_turn").await.map(Some) }
+        if length < LARGE_BODY {
+            Ok(None)
+        } else {
+            turn(&self.large, self.large_wait, "body_turn").await.map(Some)
+        }
     }
 
     /// The turn of a report or a workbook, to be kept until it is read.
@@ -173,7 +184,11 @@ impl Limits {
     }
 }
 
-async fn turn(turns: &Arc<Semaphore>, wait: Duration, bound: &'static str) -> Result<OwnedSemaphorePermit, Problem> {
+async fn turn(
+    turns: &Arc<Semaphore>,
+    wait: Duration,
+    bound: &'static str,
+) -> Result<OwnedSemaphorePermit, Problem> {
     let busy = || Problem::busy("others are being answered; try again").of_bound(bound);
     let turn = Arc::clone(turns).acquire_owned();
     tokio::time::timeout(wait, turn).await.map_err(|_elapsed| busy())?.map_err(|_closed| busy())
@@ -186,15 +201,20 @@ async fn turn(turns: &Arc<Semaphore>, wait: Duration, bound: &'static str) -> Re
 pub fn head(request: &ServiceRequest) -> Result<(), Problem> {
     let length = request.uri().path_and_query().map_or(0, |whole| whole.as_str().len());
     if length > MAX_URL {
-        return Err(Problem::long_url(format!("path and query have at most {MAX_URL} bytes")).of_bound("url"));
+        return Err(Problem::long_url(format!("path and query have at most {MAX_URL} bytes"))
+            .of_bound("url"));
     }
     let headers = request.headers();
     if headers.len() > MAX_HEADERS {
-        return Err(Problem::large_headers(format!("a request has at most {MAX_HEADERS} headers")).of_bound("headers"));
+        return Err(Problem::large_headers(format!("a request has at most {MAX_HEADERS} headers"))
+            .of_bound("headers"));
     }
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if bytes > MAX_HEADER_BYTES {
-        return Err(Problem::large_headers(format!("the headers of a request have at most {MAX_HEADER_BYTES} bytes")).of_bound("header_bytes"));
+        return Err(Problem::large_headers(format!(
+            "the headers of a request have at most {MAX_HEADER_BYTES} bytes"
+        ))
+        .of_bound("header_bytes"));
     }
     Ok(())
 }

@@ -84,7 +84,12 @@ impl Context {
     ///
     /// # Errors
     /// When the metrics contradict each other, which a test would have shown.
-    pub fn new(scraped: usize, access: access::Settings, limits: &limits::Settings, tls: bool) -> Result<Self, ::prometheus::Error> {
+    pub fn new(
+        scraped: usize,
+        access: access::Settings,
+        limits: &limits::Settings,
+        tls: bool,
+    ) -> Result<Self, ::prometheus::Error> {
         let forwarding = access.forwarding.clone();
         let limits = limits::Limits::new(limits, move |address| forwarding.is_proxy(address));
         Ok(Self {
@@ -121,7 +126,8 @@ impl Context {
     /// # Errors
     /// As for [`Context::moment`]; 503 when its turn does not come.
     pub async fn when(&self, wanted: &Wanted) -> Result<Moment, Problem> {
-        let _turn = if wanted.as_of.is_some() { Some(self.limits.past_turn().await?) } else { None };
+        let _turn =
+            if wanted.as_of.is_some() { Some(self.limits.past_turn().await?) } else { None };
         Ok(self.app()?.moment(wanted).await?)
     }
 
@@ -129,7 +135,10 @@ impl Context {
     ///
     /// # Errors
     /// What the computing gives; 503 when its turn does not come or the service is stopping.
-    pub async fn compute<T: Send + 'static, E: Send + 'static>(&self, compute: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, Problem>
+    pub async fn compute<T: Send + 'static, E: Send + 'static>(
+        &self,
+        compute: impl FnOnce() -> Result<T, E> + Send + 'static,
+    ) -> Result<T, Problem>
     where
         Problem: From<E>,
     {
@@ -179,18 +188,30 @@ struct SignIn;
 
 impl utoipa::Modify for SignIn {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A key, or a token of the single sign-on.")).build();
-        document.components.get_or_insert_default().add_security_scheme("key", SecurityScheme::Http(bearer));
+        use utoipa::openapi::security::{
+            HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+        };
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("A key, or a token of the single sign-on."))
+            .build();
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("key", SecurityScheme::Http(bearer));
         // Either is enough: what is open, and everything before there is a first key, needs none.
-        document.security = Some(vec![SecurityRequirement::new("key", Vec::<String>::new()), SecurityRequirement::default()]);
+        document.security = Some(vec![
+            SecurityRequirement::new("key", Vec::<String>::new()),
+            SecurityRequirement::default(),
+        ]);
     }
 }
 
 /// The OpenAPI document of this build.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    let app = utoipa_actix_web::AppExt::into_utoipa_app(actix_web::App::new()).openapi(Description::openapi());
+    let app = utoipa_actix_web::AppExt::into_utoipa_app(actix_web::App::new())
+        .openapi(Description::openapi());
     app.configure(routes).split_for_parts().1
 }
 
@@ -244,7 +265,11 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
             .service(audit::get)
             .route("/openapi.json", web::get().to(description));
     }));
-    config.service(health::livez).service(health::readyz).service(health::metrics).service(prometheus::figures);
+    config
+        .service(health::livez)
+        .service(health::readyz)
+        .service(health::metrics)
+        .service(prometheus::figures);
 }
 
 /// The routes that are not part of the interface that is described: the description itself, and its page.
@@ -252,8 +277,17 @@ pub fn extras(config: &mut web::ServiceConfig) {
     config
         .configure(prometheus::routes)
         .route("/openapi.json", web::get().to(description))
-        .route("/docs", web::get().to(|| async { HttpResponse::Found().insert_header(("Location", "/docs/")).finish() }))
-        .service(utoipa_swagger_ui::SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::new(["/api/v1/openapi.json"]).validator_url("none")))
+        .route(
+            "/docs",
+            web::get().to(|| async {
+                HttpResponse::Found().insert_header(("Location", "/docs/")).finish()
+            }),
+        )
+        .service(
+            utoipa_swagger_ui::SwaggerUi::new("/docs/{_:.*}").config(
+                utoipa_swagger_ui::Config::new(["/api/v1/openapi.json"]).validator_url("none"),
+            ),
+        )
         .default_service(web::to(|request: HttpRequest| async move { no_such_route(&request) }));
 }
 
@@ -262,16 +296,33 @@ fn no_such_route(request: &HttpRequest) -> HttpResponse {
     static PATHS: OnceLock<Vec<(Vec<String>, Vec<String>)>> = OnceLock::new();
     let paths = PATHS.get_or_init(|| {
         let document = serde_json::to_value(openapi()).unwrap_or_default();
-        let paths = document.get("paths").and_then(serde_json::Value::as_object).cloned().unwrap_or_default();
+        let paths = document
+            .get("paths")
+            .and_then(serde_json::Value::as_object)
+            .cloned()
+            .unwrap_or_default();
         let parts = |path: &str| path.split('/').map(ToOwned::to_owned).collect();
         paths
             .iter()
-            .map(|(path, item)| (parts(path), item.as_object().into_iter().flat_map(|item| item.keys().map(|method| method.to_uppercase())).collect()))
+            .map(|(path, item)| {
+                (
+                    parts(path),
+                    item.as_object()
+                        .into_iter()
+                        .flat_map(|item| item.keys().map(|method| method.to_uppercase()))
+                        .collect(),
+                )
+            })
             .collect()
     });
     let asked: Vec<&str> = request.path().split('/').collect();
-    let fits = |part: &str, asked: &str| if part.starts_with('{') { !asked.is_empty() } else { part == asked };
-    let matches = |template: &[String]| template.len() == asked.len() && template.iter().zip(&asked).all(|(part, asked)| fits(part, asked));
+    let fits = |part: &str, asked: &str| {
+        if part.starts_with('{') { !asked.is_empty() } else { part == asked }
+    };
+    let matches = |template: &[String]| {
+        template.len() == asked.len()
+            && template.iter().zip(&asked).all(|(part, asked)| fits(part, asked))
+    };
     match paths.iter().find(|(template, _)| matches(template)) {
         Some((_, methods)) => Problem::method(&methods.join(", ")),
         None => Problem::no_such_route(request.path()).error_response(),

@@ -23,7 +23,10 @@ use crate::store::ObservationKey;
 /// A submission as JSON.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "it describes the body; the body is read field by field so that every fault is named at once")]
+#[expect(
+    dead_code,
+    reason = "it describes the body; the body is read field by field so that every fault is named at once"
+)]
 pub struct SubmissionBody {
     /// Where the figures come from.
     source: Option<SourceView>,
@@ -87,40 +90,68 @@ pub enum FigureBody {
     )
 )]
 #[post("/observations")]
-pub async fn post(request: HttpRequest, context: web::Data<Context>, body: Result<web::Bytes, actix_web::Error>) -> Answer {
+pub async fn post(
+    request: HttpRequest,
+    context: web::Data<Context>,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> Answer {
     let app = context.app()?;
     let mut params = Params::of(&request)?;
     let dry_run = params.flag("dry_run", false);
     let (reason, reference) = (params.text("reason"), params.text("reference"));
-    let media = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let is_csv = match media.split(';').next().map(str::trim).unwrap_or_default() {
         "application/json" => false,
         "text/csv" => true,
         _ => return Err(Problem::media_type("application/json or text/csv")),
     };
     if !is_csv && (reason.is_some() || reference.is_some()) {
-        params.fault("reason", "unknown_parameter", "with JSON, reason and source.reference stand in the body");
+        params.fault(
+            "reason",
+            "unknown_parameter",
+            "with JSON, reason and source.reference stand in the body",
+        );
     }
     params.finish()?;
     let who = who(&request)?;
     let bytes = read_body(body)?.to_vec();
     let length = bytes.len();
     let key = keyed(&request, &bytes)?;
-    let body = if is_csv { Body::Csv(bytes, Envelope { source_kind: Some("csv".to_owned()), reference, reason }) } else { Body::Json(bytes) };
+    let body = if is_csv {
+        Body::Csv(bytes, Envelope { source_kind: Some("csv".to_owned()), reference, reason })
+    } else {
+        Body::Json(bytes)
+    };
     let (app, small) = (app.clone(), length < LARGE_BODY);
-    let carried_out = async move { if dry_run { app.try_out(&body, &who).map(Given::first) } else { app.submit_keyed(&body, &who, key.as_ref()).await } };
+    let carried_out = async move {
+        if dry_run {
+            app.try_out(&body, &who).map(Given::first)
+        } else {
+            app.submit_keyed(&body, &who, key.as_ref()).await
+        }
+    };
     if small {
         return Ok(receipt(&carried_out.await?));
     }
     // A large one is read and judged on a thread of its own, so that this one goes on answering.
     let runtime = Handle::current();
-    let given = web::block(move || runtime.block_on(carried_out)).await.map_err(|_stopping| Problem::internal())??;
+    let given = web::block(move || runtime.block_on(carried_out))
+        .await
+        .map_err(|_stopping| Problem::internal())??;
     Ok(receipt(&given))
 }
 
 /// A receipt: 201 when something was recorded, with where to find it.
 pub(super) fn receipt(given: &Given<Receipt>) -> HttpResponse {
-    let mut answer = if given.answer.submission.is_some() { HttpResponse::Created() } else { HttpResponse::Ok() };
+    let mut answer = if given.answer.submission.is_some() {
+        HttpResponse::Created()
+    } else {
+        HttpResponse::Ok()
+    };
     if let Some(id) = &given.answer.submission {
         answer.insert_header(("Location", format!("{}/submissions/{id}", super::API)));
     }
@@ -177,7 +208,9 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
         ..FigureQuery::default()
     };
     if let Some(text) = params.text("indicator") {
-        query.measure = Measure::parse(&text).map_err(|detail| params.fault("indicator", "malformed", detail)).ok();
+        query.measure = Measure::parse(&text)
+            .map_err(|detail| params.fault("indicator", "malformed", detail))
+            .ok();
     }
     if let Some(text) = params.text("cursor") {
         query.after = key(&text);
@@ -192,23 +225,58 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     };
     let page = context.compute(move || moment.figures(&query)).await?;
     let stamp = stamp.at(page.revision);
-    let next = page.next.map(|key| cursor(&[page.revision, key.revision, key.unit, key.measure, key.month]));
+    let next = page
+        .next
+        .map(|key| cursor(&[page.revision, key.revision, key.unit, key.measure, key.month]));
     match format {
-        Format::Json => {
-            json(&request, &stamp, next.as_deref(), &ObservationsPage { revision: page.revision, observations: page.observations, next_cursor: next.clone() })
+        Format::Json => json(
+            &request,
+            &stamp,
+            next.as_deref(),
+            &ObservationsPage {
+                revision: page.revision,
+                observations: page.observations,
+                next_cursor: next.clone(),
+            },
+        ),
+        Format::Csv | Format::Xlsx => {
+            table(
+                &request,
+                &stamp,
+                format,
+                next.as_deref(),
+                &HEADER,
+                page.observations.into_iter().map(row),
+            )
+            .await
         }
-        Format::Csv | Format::Xlsx => table(&request, &stamp, format, next.as_deref(), &HEADER, page.observations.into_iter().map(row)).await,
     }
 }
 
 fn key(text: &str) -> Option<ObservationKey> {
     match read_cursor(text)?.as_slice() {
-        [_page, revision, unit, measure, month] => Some(ObservationKey { revision: *revision, unit: *unit, measure: *measure, month: *month }),
+        [_page, revision, unit, measure, month] => Some(ObservationKey {
+            revision: *revision,
+            unit: *unit,
+            measure: *measure,
+            month: *month,
+        }),
         _ => None,
     }
 }
 
-const HEADER: [&str; 10] = ["submission", "revision", "recorded_at", "actor", "reason", "indicator", "dimensions", "unit", "period", "value"];
+const HEADER: [&str; 10] = [
+    "submission",
+    "revision",
+    "recorded_at",
+    "actor",
+    "reason",
+    "indicator",
+    "dimensions",
+    "unit",
+    "period",
+    "value",
+];
 
 fn row(figure: ObservationView) -> Vec<Cell> {
     vec![

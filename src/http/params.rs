@@ -27,17 +27,26 @@ impl Params {
     /// # Errors
     /// 422 when it cannot be read.
     pub fn of(request: &HttpRequest) -> Result<Self, Problem> {
-        let unreadable = |_e| Problem::parameter("", "malformed", "the query string cannot be read");
-        let pairs = Query::<Vec<(String, String)>>::from_query(request.query_string()).map_err(unreadable)?.into_inner();
+        let unreadable =
+            |_e| Problem::parameter("", "malformed", "the query string cannot be read");
+        let pairs = Query::<Vec<(String, String)>>::from_query(request.query_string())
+            .map_err(unreadable)?
+            .into_inner();
         if pairs.len() > MAX_PARAMETERS {
-            return Err(Problem::parameter("", "too_many", format!("at most {MAX_PARAMETERS} parameters")).of_bound("parameters"));
+            return Err(Problem::parameter(
+                "",
+                "too_many",
+                format!("at most {MAX_PARAMETERS} parameters"),
+            )
+            .of_bound("parameters"));
         }
         Ok(Self { pairs, faults: Vec::new() })
     }
 
     /// Every value of a parameter that may repeat.
     pub fn many(&mut self, name: &str) -> Vec<String> {
-        let (taken, rest) = std::mem::take(&mut self.pairs).into_iter().partition(|(key, _)| key == name);
+        let (taken, rest) =
+            std::mem::take(&mut self.pairs).into_iter().partition(|(key, _)| key == name);
         self.pairs = rest;
         let taken: Vec<(String, String)> = taken;
         taken.into_iter().map(|(_, value)| value).collect()
@@ -76,7 +85,11 @@ impl Params {
     /// A period that has to be named.
     pub fn period(&mut self, name: &str) -> Option<Period> {
         if !self.has(name) {
-            self.fault(name, "missing", "name a month, such as 2021-10, or a wider period: 2021-Q3, 2021-H1, 2021-9M, 2021");
+            self.fault(
+                name,
+                "missing",
+                "name a month, such as 2021-10, or a wider period: 2021-Q3, 2021-H1, 2021-9M, 2021",
+            );
         }
         self.parse(name)
     }
@@ -117,9 +130,22 @@ impl Params {
         if min_revision.is_some_and(|revision| revision < 0) {
             self.fault("min_revision", "out_of_range", "a revision is a whole number from 0");
         }
-        let cursor = self.pairs.iter().find(|(name, _)| name == "cursor").and_then(|(_, text)| read_cursor(text)?.first().copied());
-        let by_day = self.pairs.iter().any(|(name, value)| name == "last" || (name == "geography" && value == "current"));
-        Wanted { as_of: self.parse("as_of"), min_revision, cursor, tag: super::reply::newest_tag(request), by_day }
+        let cursor = self
+            .pairs
+            .iter()
+            .find(|(name, _)| name == "cursor")
+            .and_then(|(_, text)| read_cursor(text)?.first().copied());
+        let by_day = self
+            .pairs
+            .iter()
+            .any(|(name, value)| name == "last" || (name == "geography" && value == "current"));
+        Wanted {
+            as_of: self.parse("as_of"),
+            min_revision,
+            cursor,
+            tag: super::reply::newest_tag(request),
+            by_day,
+        }
     }
 
     /// A time with its zone, in microseconds since 1970.
@@ -129,7 +155,11 @@ impl Params {
         match chrono::DateTime::parse_from_rfc3339(&text.replace(' ', "+")) {
             Ok(time) => Some(time.timestamp_micros()),
             Err(_malformed) => {
-                self.fault(name, "malformed", "a time such as 2021-11-05T00:00:00Z or 2021-11-05T07:00:00%2B07:00");
+                self.fault(
+                    name,
+                    "malformed",
+                    "a time such as 2021-11-05T00:00:00Z or 2021-11-05T07:00:00%2B07:00",
+                );
                 None
             }
         }
@@ -142,7 +172,11 @@ impl Params {
 
     /// A page's size. A table is as long as it may be unless somebody says otherwise: who opens it does not see that more follow.
     pub fn limit(&mut self, format: Format, default: usize, most: usize) -> usize {
-        let limit = self.parse::<usize>("limit").unwrap_or(if format == Format::Json { default } else { most });
+        let limit = self.parse::<usize>("limit").unwrap_or(if format == Format::Json {
+            default
+        } else {
+            most
+        });
         if limit == 0 || limit > most {
             self.fault("limit", "out_of_range", format!("limit is 1 to {most}"));
         }
@@ -193,12 +227,19 @@ impl Params {
     pub fn finish(mut self) -> Result<(), Problem> {
         for (name, _) in std::mem::take(&mut self.pairs) {
             let name: String = name.chars().take(60).collect();
-            self.fault(&name, "unknown_parameter", format!("there is no parameter {}", quoted(&name)));
+            self.fault(
+                &name,
+                "unknown_parameter",
+                format!("there is no parameter {}", quoted(&name)),
+            );
         }
         match self.faults.len() {
             0 => Ok(()),
             1 => Err(Problem::invalid(self.faults)),
-            faults => Err(Problem { detail: format!("{faults} faults in the query"), ..Problem::invalid(self.faults) }),
+            faults => Err(Problem {
+                detail: format!("{faults} faults in the query"),
+                ..Problem::invalid(self.faults)
+            }),
         }
     }
 }

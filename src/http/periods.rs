@@ -59,7 +59,15 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     match format {
         Format::Json => json(&request, &stamp, None, &Periods { revision, periods }),
         Format::Csv | Format::Xlsx => {
-            table(&request, &stamp, format, None, &["period", "closed", "revision", "recorded_at", "actor", "reason"], periods.iter().map(cells)).await
+            table(
+                &request,
+                &stamp,
+                format,
+                None,
+                &["period", "closed", "revision", "recorded_at", "actor", "reason"],
+                periods.iter().map(cells),
+            )
+            .await
         }
     }
 }
@@ -73,7 +81,12 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     responses((status = 200, description = "What changed", body = PeriodsChanged), Problems)
 )]
 #[post("/periods/{period}/close")]
-pub async fn close(request: HttpRequest, context: web::Data<Context>, period: web::Path<String>, body: Result<web::Bytes, actix_web::Error>) -> Answer {
+pub async fn close(
+    request: HttpRequest,
+    context: web::Data<Context>,
+    period: web::Path<String>,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> Answer {
     change(&request, &context, &period, body, true).await
 }
 
@@ -86,25 +99,49 @@ pub async fn close(request: HttpRequest, context: web::Data<Context>, period: we
     responses((status = 200, description = "What changed", body = PeriodsChanged), Problems)
 )]
 #[post("/periods/{period}/reopen")]
-pub async fn reopen(request: HttpRequest, context: web::Data<Context>, period: web::Path<String>, body: Result<web::Bytes, actix_web::Error>) -> Answer {
+pub async fn reopen(
+    request: HttpRequest,
+    context: web::Data<Context>,
+    period: web::Path<String>,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> Answer {
     change(&request, &context, &period, body, false).await
 }
 
-async fn change(request: &HttpRequest, context: &Context, period: &str, body: Result<web::Bytes, actix_web::Error>, closes: bool) -> Answer {
+async fn change(
+    request: &HttpRequest,
+    context: &Context,
+    period: &str,
+    body: Result<web::Bytes, actix_web::Error>,
+    closes: bool,
+) -> Answer {
     let app = context.app()?;
     let mut params = Params::of(request)?;
     let mut reason = params.note("reason");
-    let period = period.parse::<Period>().map_err(|error| params.fault("period", "malformed_period", error.to_string()));
+    let period = period
+        .parse::<Period>()
+        .map_err(|error| params.fault("period", "malformed_period", error.to_string()));
     let bytes = read_body(body)?;
     if !bytes.is_empty() {
         let (value, _) = read_json(request, Ok(bytes.clone()))?;
         match serde_json::from_value::<Option<ReasonBody>>(value) {
-            Ok(sent) => reason = reason.or(sent.unwrap_or_default().reason.and_then(|text| params.noted("reason", text))),
-            Err(error) => params.fault("", "malformed", format!("the body is {{\"reason\": \"...\"}} or nothing: {error}")),
+            Ok(sent) => {
+                reason = reason.or(sent
+                    .unwrap_or_default()
+                    .reason
+                    .and_then(|text| params.noted("reason", text)))
+            }
+            Err(error) => params.fault(
+                "",
+                "malformed",
+                format!("the body is {{\"reason\": \"...\"}} or nothing: {error}"),
+            ),
         }
     }
     params.finish()?;
     let Ok(period) = period else { return Err(Problem::internal()) };
-    let given = app.close(Closing { period, close: closes, reason }, &who(request)?, keyed(request, &bytes)?).await?;
+    let given = app
+        .close(Closing { period, close: closes, reason }, &who(request)?, keyed(request, &bytes)?)
+        .await?;
     Ok(told(HttpResponse::Ok().json(&given.answer), &given))
 }

@@ -65,7 +65,15 @@ pub struct FaultView {
 
 impl Problem {
     fn new(status: StatusCode, kind: &str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { kind: format!("urn:egov-kpi:{kind}"), title, status: status.as_u16(), detail: detail.into(), errors: Vec::new(), bound: None, retry_after: None }
+        Self {
+            kind: format!("urn:egov-kpi:{kind}"),
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            errors: Vec::new(),
+            bound: None,
+            retry_after: None,
+        }
     }
 
     /// 422 with every fault.
@@ -75,7 +83,10 @@ impl Problem {
             [one] => one.detail.clone(),
             many => format!("{} faults; nothing was recorded", many.len()),
         };
-        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The input has faults", detail) }
+        Self {
+            errors,
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The input has faults", detail)
+        }
     }
 
     /// 422 for one parameter.
@@ -99,13 +110,23 @@ impl Problem {
     /// 503 until the ledger is loaded.
     #[must_use]
     pub fn loading() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "loading", "Not ready yet", "the ledger is being loaded; try again in a moment")
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "loading",
+            "Not ready yet",
+            "the ledger is being loaded; try again in a moment",
+        )
     }
 
     /// 404 for a path.
     #[must_use]
     pub fn no_such_route(path: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", format!("there is nothing at {}", quoted(path)))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            "Not found",
+            format!("there is nothing at {}", quoted(path)),
+        )
     }
 
     /// 405 with what the resource answers.
@@ -121,7 +142,12 @@ impl Problem {
     /// 415 with what is understood.
     #[must_use]
     pub fn media_type(understood: &str) -> Self {
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Media type not understood", format!("understood is {understood}"))
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "media-type",
+            "Media type not understood",
+            format!("understood is {understood}"),
+        )
     }
 
     /// 413, 415, 422 or 503 for a document that is not read; its `errors` name the code of the refusal.
@@ -129,11 +155,21 @@ impl Problem {
     pub fn refused(refusal: &Refusal) -> Self {
         let errors = vec![Fault::new("", refusal.code, refusal.detail.clone())];
         let problem = match refusal.code {
-            "too_large" | "zip_bomb" | "too_many_rows" | "too_deep" | "too_slow" => Self::too_large(refusal.detail.clone()),
-            "unsupported_document" | "wrong_media" | "macros" | "not_text" => {
-                Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Media type not understood", refusal.detail.clone())
+            "too_large" | "zip_bomb" | "too_many_rows" | "too_deep" | "too_slow" => {
+                Self::too_large(refusal.detail.clone())
             }
-            "too_busy" => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Try again", refusal.detail.clone()),
+            "unsupported_document" | "wrong_media" | "macros" | "not_text" => Self::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "media-type",
+                "Media type not understood",
+                refusal.detail.clone(),
+            ),
+            "too_busy" => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "Try again",
+                refusal.detail.clone(),
+            ),
             _ => Self::invalid(Vec::new()),
         };
         Self { errors, detail: refusal.detail.clone(), ..problem }
@@ -174,7 +210,10 @@ impl Problem {
     pub fn too_many(detail: impl Into<String>, wait: std::time::Duration) -> Self {
         let seconds = wait.as_millis().div_ceil(1_000).max(1);
         let retry_after = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
-        Self { retry_after, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many requests", detail) }
+        Self {
+            retry_after,
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many requests", detail)
+        }
     }
 
     /// 503 when others are to be answered first.
@@ -198,23 +237,41 @@ impl Problem {
             ("out_of_range", "/limit") => Some("page"),
             _ => None,
         };
-        self.bound.or_else(|| self.errors.iter().find_map(of_fault)).or((self.status == StatusCode::PAYLOAD_TOO_LARGE.as_u16()).then_some("entries"))
+        self.bound
+            .or_else(|| self.errors.iter().find_map(of_fault))
+            .or((self.status == StatusCode::PAYLOAD_TOO_LARGE.as_u16()).then_some("entries"))
     }
 
     /// 500; the cause is in the log.
     #[must_use]
     pub fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The service failed", "the service failed; its log says why")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "The service failed",
+            "the service failed; its log says why",
+        )
     }
 
     /// A plain problem for a status that the framework chose.
     #[must_use]
     pub fn of_status(status: StatusCode) -> Self {
         match status {
-            StatusCode::METHOD_NOT_ALLOWED => Self::new(status, "method", "Method not allowed", "this resource does not answer this method"),
-            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(format!("a body has at most {} bytes", super::MAX_BODY)),
-            StatusCode::NOT_FOUND => Self::new(status, "not-found", "Not found", "there is no such resource"),
-            status if status.is_client_error() => Self { status: status.as_u16(), ..Self::malformed("the request cannot be read") },
+            StatusCode::METHOD_NOT_ALLOWED => Self::new(
+                status,
+                "method",
+                "Method not allowed",
+                "this resource does not answer this method",
+            ),
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Self::too_large(format!("a body has at most {} bytes", super::MAX_BODY))
+            }
+            StatusCode::NOT_FOUND => {
+                Self::new(status, "not-found", "Not found", "there is no such resource")
+            }
+            status if status.is_client_error() => {
+                Self { status: status.as_u16(), ..Self::malformed("the request cannot be read") }
+            }
             status => Self { status: status.as_u16(), ..Self::internal() },
         }
     }
@@ -229,19 +286,39 @@ impl From<Error> for Problem {
         match error {
             Error::Malformed(detail) => Self::malformed(detail),
             Error::Invalid(faults) => Self::invalid(faults),
-            Error::NotFound(detail) => Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail),
-            Error::Conflict { detail, obstacles } => {
-                Self { errors: obstacles, ..Self::new(StatusCode::CONFLICT, "conflict", "It contradicts what is recorded", detail) }
+            Error::NotFound(detail) => {
+                Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
             }
-            Error::Forbidden { detail, obstacles } => Self { errors: obstacles, ..Self::forbidden(detail) },
+            Error::Conflict { detail, obstacles } => Self {
+                errors: obstacles,
+                ..Self::new(
+                    StatusCode::CONFLICT,
+                    "conflict",
+                    "It contradicts what is recorded",
+                    detail,
+                )
+            },
+            Error::Forbidden { detail, obstacles } => {
+                Self { errors: obstacles, ..Self::forbidden(detail) }
+            }
             Error::Usage(detail) => {
                 tracing::error!(detail, "a request met a setting that cannot be");
                 Self::internal()
             }
             Error::TooLarge(detail) => Self::too_large(detail),
             Error::Busy(detail) => Self::busy(detail).of_bound("writer"),
-            Error::Unsettled => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unsettled", "Not known whether it was recorded", error.to_string()),
-            Error::Behind(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "behind", "Not there yet", error.to_string()),
+            Error::Unsettled => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unsettled",
+                "Not known whether it was recorded",
+                error.to_string(),
+            ),
+            Error::Behind(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "behind",
+                "Not there yet",
+                error.to_string(),
+            ),
             Error::Surroundings { .. } => {
                 tracing::error!(error = %error, "the surroundings failed");
                 Self::internal()
@@ -250,7 +327,12 @@ impl From<Error> for Problem {
                 tracing::error!(error = %error, cause = ?std::error::Error::source(&error), "the store failed");
                 match error {
                     StoreError::Unavailable(_) | StoreError::Full(_) | StoreError::ReadOnly(_) => {
-                        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again", error.to_string())
+                        Self::new(
+                            StatusCode::SERVICE_UNAVAILABLE,
+                            "unavailable",
+                            "Try again",
+                            error.to_string(),
+                        )
                     }
                     StoreError::Address(_)
                     | StoreError::NewerSchema { .. }
@@ -280,7 +362,9 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let body = serde_json::to_vec(self).unwrap_or_default();
         let mut answer = HttpResponse::build(self.status());
-        if let Some(seconds) = self.retry_after.or((self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(1)) {
+        if let Some(seconds) =
+            self.retry_after.or((self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(1))
+        {
             answer.insert_header((RETRY_AFTER, seconds));
         }
         if let Some(bound) = self.met() {
@@ -295,11 +379,19 @@ pub struct Problems;
 
 impl utoipa::IntoResponses for Problems {
     fn responses() -> std::collections::BTreeMap<String, RefOr<Response>> {
-        let content = || ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-        let of = |text: &str| RefOr::T(ResponseBuilder::new().description(text).content(MEDIA_TYPE, content()).build());
+        let content =
+            || ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        let of = |text: &str| {
+            RefOr::T(
+                ResponseBuilder::new().description(text).content(MEDIA_TYPE, content()).build(),
+            )
+        };
         [
             ("4XX".to_owned(), of("The request cannot be carried out; the document says why.")),
-            ("5XX".to_owned(), of("The service cannot answer at the moment; the document says so.")),
+            (
+                "5XX".to_owned(),
+                of("The service cannot answer at the moment; the document says so."),
+            ),
         ]
         .into()
     }

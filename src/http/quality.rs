@@ -62,10 +62,28 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     let stamp = stamp.at(revision);
     let next = offset_cursor(revision, more.then_some(after));
     match format {
-        Format::Json => json(&request, &stamp, next.as_deref(), &QualityPage { revision, notices, next_cursor: next.clone() }),
+        Format::Json => json(
+            &request,
+            &stamp,
+            next.as_deref(),
+            &QualityPage { revision, notices, next_cursor: next.clone() },
+        ),
         Format::Csv | Format::Xlsx => {
-            let header = ["rule", "measure", "unit", "period", "value", "expected", "score", "months", "method", "detail", "detail_vi"];
-            table(&request, &stamp, format, next.as_deref(), &header, notices.iter().map(cells)).await
+            let header = [
+                "rule",
+                "measure",
+                "unit",
+                "period",
+                "value",
+                "expected",
+                "score",
+                "months",
+                "method",
+                "detail",
+                "detail_vi",
+            ];
+            table(&request, &stamp, format, next.as_deref(), &header, notices.iter().map(cells))
+                .await
         }
     }
 }

@@ -27,7 +27,12 @@ use crate::app::ranking::{RankingQuery, RankingRow, RankingView};
 pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     let mut params = Params::of(&request)?;
     let (format, wanted) = (Format::of(&request, &mut params), params.wanted(&request));
-    let (measure, parent, period, of_today) = (params.measure("measure"), params.text("parent"), params.period("period"), params.in_units_of_today());
+    let (measure, parent, period, of_today) = (
+        params.measure("measure"),
+        params.text("parent"),
+        params.period("period"),
+        params.in_units_of_today(),
+    );
     params.finish()?;
     let (Some(measure), Some(period)) = (measure, period) else { return Err(Problem::internal()) };
     let query = RankingQuery { measure, parent, period, of_today };
@@ -57,7 +62,15 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
         "measure",
         "period",
     ];
-    table(&request, &stamp, format, None, &header, ranking.rows.iter().map(|row| cells(&ranking, row))).await
+    table(
+        &request,
+        &stamp,
+        format,
+        None,
+        &header,
+        ranking.rows.iter().map(|row| cells(&ranking, row)),
+    )
+    .await
 }
 
 fn cells(ranking: &RankingView, row: &RankingRow) -> Vec<Cell> {

@@ -16,7 +16,8 @@ use crate::app::moment::Moment;
 /// The header that names the revision an answer was computed from, as tables have no other place for it.
 const REVISION: &str = "Egov-Kpi-Revision";
 /// The media type of a workbook.
-pub(super) const WORKBOOK: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+pub(super) const WORKBOOK: &str =
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 /// Most characters that a cell of a workbook holds; what is longer is cut there.
 const MAX_CELL: usize = 32_767;
 
@@ -35,9 +36,13 @@ impl Format {
     /// What `format=` or else `Accept` asks for.
     pub fn of(request: &HttpRequest, params: &mut Params) -> Self {
         if let Some(named) = params.word("format", &["json", "csv", "xlsx"]) {
-            return [Self::Csv, Self::Xlsx].into_iter().find(|format| format.name() == named).unwrap_or(Self::Json);
+            return [Self::Csv, Self::Xlsx]
+                .into_iter()
+                .find(|format| format.name() == named)
+                .unwrap_or(Self::Json);
         }
-        let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let accept =
+            request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let place = |media: &str| accept.find(media).unwrap_or(usize::MAX);
         let json = place("application/json").min(place("*/*"));
         match (place("text/csv"), place(WORKBOOK)) {
@@ -75,7 +80,11 @@ impl Stamp {
     /// Of a moment.
     #[must_use]
     pub fn of(moment: &Moment, by_day: bool) -> Self {
-        Self { revision: moment.look().revision, ledger: moment.app().ledger_name().to_owned(), day: by_day.then(|| moment.day()) }
+        Self {
+            revision: moment.look().revision,
+            ledger: moment.app().ledger_name().to_owned(),
+            day: by_day.then(|| moment.day()),
+        }
     }
 
     /// The same at another revision: the one that the page was computed from in the end.
@@ -88,12 +97,22 @@ impl Stamp {
 /// The weak entity tag of an answer: revision, ledger, build, representation, and the day where it matters.
 fn tag(stamp: &Stamp, format: &str) -> String {
     let dated = stamp.day.map(|day| day.to_string()).unwrap_or_default();
-    format!("W/\"{}-{}-{}-{}{dated}\"", stamp.revision, stamp.ledger, env!("CARGO_PKG_VERSION"), format)
+    format!(
+        "W/\"{}-{}-{}-{}{dated}\"",
+        stamp.revision,
+        stamp.ledger,
+        env!("CARGO_PKG_VERSION"),
+        format
+    )
 }
 
 /// The entity tags that a client has, without their `W/` and quotes.
 fn known(request: &HttpRequest) -> impl Iterator<Item = &str> {
-    let known = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let known = request
+        .headers()
+        .get(IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     known.split(',').map(|known| known.trim().trim_start_matches("W/").trim_matches('"'))
 }
 
@@ -110,7 +129,11 @@ pub fn newest_tag(request: &HttpRequest) -> Option<i64> {
 
 /// 304 when the client has the answer already; asked before anything is computed.
 #[must_use]
-pub fn not_modified(request: &HttpRequest, stamp: &Stamp, format: impl Into<&'static str>) -> Option<HttpResponse> {
+pub fn not_modified(
+    request: &HttpRequest,
+    stamp: &Stamp,
+    format: impl Into<&'static str>,
+) -> Option<HttpResponse> {
     let format = format.into();
     let tag = tag(stamp, format);
     let bare = tag.trim_start_matches("W/").trim_matches('"');
@@ -119,16 +142,28 @@ pub fn not_modified(request: &HttpRequest, stamp: &Stamp, format: impl Into<&'st
 }
 
 /// The headers that tell what an answer was computed from; `format` names its representation.
-pub fn with_headers<'b>(answer: &'b mut HttpResponseBuilder, stamp: &Stamp, format: impl Into<&'static str>) -> &'b mut HttpResponseBuilder {
+pub fn with_headers<'b>(
+    answer: &'b mut HttpResponseBuilder,
+    stamp: &Stamp,
+    format: impl Into<&'static str>,
+) -> &'b mut HttpResponseBuilder {
     let format = format.into();
-    answer.insert_header((REVISION, stamp.revision)).insert_header((ETAG, tag(stamp, format))).insert_header((VARY, "Accept, Accept-Encoding, Authorization"))
+    answer
+        .insert_header((REVISION, stamp.revision))
+        .insert_header((ETAG, tag(stamp, format)))
+        .insert_header((VARY, "Accept, Accept-Encoding, Authorization"))
 }
 
 /// A page of an answer as JSON, with a `Link` to the next.
 ///
 /// # Errors
 /// 500 when it cannot be written, which a test would have shown.
-pub fn json(request: &HttpRequest, stamp: &Stamp, next: Option<&str>, body: &impl Serialize) -> Answer {
+pub fn json(
+    request: &HttpRequest,
+    stamp: &Stamp,
+    next: Option<&str>,
+    body: &impl Serialize,
+) -> Answer {
     let bytes = serde_json::to_vec(body).map_err(|_e| Problem::internal())?;
     let mut answer = HttpResponse::Ok();
     link(&mut answer, request, next);
@@ -163,7 +198,14 @@ pub struct Sheet {
 ///
 /// # Errors
 /// 500 when it cannot be written.
-pub async fn table(request: &HttpRequest, stamp: &Stamp, format: Format, next: Option<&str>, header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> Answer {
+pub async fn table(
+    request: &HttpRequest,
+    stamp: &Stamp,
+    format: Format,
+    next: Option<&str>,
+    header: &[&str],
+    rows: impl Iterator<Item = Vec<Cell>>,
+) -> Answer {
     tables(request, stamp, format, next, header, rows, Vec::new()).await
 }
 
@@ -188,16 +230,32 @@ pub async fn tables(
         return Ok(answer.content_type("text/csv; charset=utf-8").body(bytes));
     }
     let name = request.path().rsplit('/').next().unwrap_or_default();
-    let first = Sheet { name: "1", header: header.iter().map(|&name| name.to_owned()).collect(), rows: rows.collect() };
-    let follows = next.map(|next| format!("Còn nữa · More rows follow: {}", next_page(request, next)));
+    let first = Sheet {
+        name: "1",
+        header: header.iter().map(|&name| name.to_owned()).collect(),
+        rows: rows.collect(),
+    };
+    let follows =
+        next.map(|next| format!("Còn nữa · More rows follow: {}", next_page(request, next)));
     let sheets: Vec<Sheet> = std::iter::once(first).chain(more).collect();
-    let written = web::block(move || workbook(&sheets, follows.as_deref())).await.map_err(|_stopping| Problem::internal())?;
+    let written = web::block(move || workbook(&sheets, follows.as_deref()))
+        .await
+        .map_err(|_stopping| Problem::internal())?;
     // Whose and when it is stands in the file's name: ranking-sample-2021-12.xlsx.
-    let asked = Query::<Vec<(String, String)>>::from_query(request.query_string()).map(Query::into_inner).unwrap_or_default();
-    let told = asked.iter().filter(|(key, _)| matches!(key.as_str(), "unit" | "parent" | "period")).map(|(_, value)| format!("-{value}"));
-    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' };
-    let file: String = name.chars().chain(told.collect::<String>().chars()).map(plain).take(100).collect();
-    let answer = answer.content_type(WORKBOOK).insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{file}.xlsx\"")));
+    let asked = Query::<Vec<(String, String)>>::from_query(request.query_string())
+        .map(Query::into_inner)
+        .unwrap_or_default();
+    let told = asked
+        .iter()
+        .filter(|(key, _)| matches!(key.as_str(), "unit" | "parent" | "period"))
+        .map(|(_, value)| format!("-{value}"));
+    let plain =
+        |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' };
+    let file: String =
+        name.chars().chain(told.collect::<String>().chars()).map(plain).take(100).collect();
+    let answer = answer
+        .content_type(WORKBOOK)
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{file}.xlsx\"")));
     Ok(answer.body(written.map_err(|_e| Problem::internal())?))
 }
 
@@ -233,7 +291,9 @@ fn workbook(sheets: &[Sheet], follows: Option<&str>) -> Result<Vec<u8>, XlsxErro
         }
         sheet.set_freeze_panes(1, 0)?;
         let last = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-        if let Some(columns) = u16::try_from(header.len()).ok().and_then(|columns| columns.checked_sub(1)) {
+        if let Some(columns) =
+            u16::try_from(header.len()).ok().and_then(|columns| columns.checked_sub(1))
+        {
             sheet.autofilter(0, 0, last, columns)?;
         }
         sheet.autofit();
@@ -244,10 +304,19 @@ fn workbook(sheets: &[Sheet], follows: Option<&str>) -> Result<Vec<u8>, XlsxErro
     workbook.save_to_buffer()
 }
 
-fn write(sheet: &mut rust_xlsxwriter::Worksheet, line: u32, column: u16, cell: &Cell) -> Result<(), XlsxError> {
+fn write(
+    sheet: &mut rust_xlsxwriter::Worksheet,
+    line: u32,
+    column: u16,
+    cell: &Cell,
+) -> Result<(), XlsxError> {
     match cell {
         Cell::Text(text) if text.is_empty() => {}
-        Cell::Text(text) => drop(sheet.write_string(line, column, text.chars().take(MAX_CELL).collect::<String>())?),
+        Cell::Text(text) => drop(sheet.write_string(
+            line,
+            column,
+            text.chars().take(MAX_CELL).collect::<String>(),
+        )?),
         Cell::Number(number) => match number.parse::<f64>() {
             Ok(number) => drop(sheet.write_number(line, column, number)?),
             Err(_no_number) => drop(sheet.write_string(line, column, number)?),
@@ -269,7 +338,9 @@ pub fn text(value: &impl Serialize) -> Cell {
     let word = match serde_json::to_value(value) {
         Ok(Value::String(word)) => word,
         Ok(Value::Bool(flag)) => flag.to_string(),
-        Ok(Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_)) | Err(_) => String::new(),
+        Ok(Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_)) | Err(_) => {
+            String::new()
+        }
     };
     Cell::Text(word)
 }
@@ -287,9 +358,12 @@ pub fn cells(record: &impl Serialize) -> Vec<Cell> {
         Value::Number(number) => Cell::Number(number.to_string()),
         Value::String(text) => Cell::Text(text.clone()),
         Value::Bool(flag) => Cell::Text(flag.to_string()),
-        Value::Array(list) => {
-            Cell::Text(list.iter().map(|entry| entry.as_str().map_or_else(|| entry.to_string(), ToOwned::to_owned)).collect::<Vec<_>>().join("; "))
-        }
+        Value::Array(list) => Cell::Text(
+            list.iter()
+                .map(|entry| entry.as_str().map_or_else(|| entry.to_string(), ToOwned::to_owned))
+                .collect::<Vec<_>>()
+                .join("; "),
+        ),
         Value::Object(_) => Cell::Text(value.to_string()),
     };
     match serde_json::to_value(record) {
@@ -306,7 +380,13 @@ fn link(answer: &mut HttpResponseBuilder, request: &HttpRequest, next: Option<&s
 
 /// The address of the next page.
 fn next_page(request: &HttpRequest, next: &str) -> String {
-    let kept = request.query_string().split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
-    let query = kept.chain(std::iter::once(format!("cursor={next}").as_str())).collect::<Vec<_>>().join("&");
+    let kept = request
+        .query_string()
+        .split('&')
+        .filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+    let query = kept
+        .chain(std::iter::once(format!("cursor={next}").as_str()))
+        .collect::<Vec<_>>()
+        .join("&");
     format!("{}?{query}", request.path())
 }

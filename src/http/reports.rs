@@ -64,7 +64,11 @@ pub struct ReportForm {
     )
 )]
 #[post("/reports")]
-pub async fn post(request: HttpRequest, context: web::Data<Context>, payload: web::Payload) -> Answer {
+pub async fn post(
+    request: HttpRequest,
+    context: web::Data<Context>,
+    payload: web::Payload,
+) -> Answer {
     let app = context.app()?.clone();
     let who = who(&request)?;
     let mut params = Params::of(&request)?;
@@ -97,7 +101,8 @@ pub async fn post(request: HttpRequest, context: web::Data<Context>, payload: we
 }
 
 fn answer(view: &ReportView, again: bool) -> HttpResponse {
-    let mut answer = if view.submission.is_some() { HttpResponse::Created() } else { HttpResponse::Ok() };
+    let mut answer =
+        if view.submission.is_some() { HttpResponse::Created() } else { HttpResponse::Ok() };
     if let Some(id) = &view.submission {
         answer.insert_header(("Location", format!("{API}/submissions/{id}")));
     }
@@ -109,11 +114,15 @@ fn answer(view: &ReportView, again: bool) -> HttpResponse {
 
 /// What kind of document was sent: by its media type, in a form also by the file's name and by its bytes.
 fn media_of(sent: &Upload) -> Result<Media, Problem> {
-    let (of_type, of_name) = (Media::of_type(&sent.media), sent.name.as_deref().and_then(Media::of_name));
+    let (of_type, of_name) =
+        (Media::of_type(&sent.media), sent.name.as_deref().and_then(Media::of_name));
     match (of_type, of_name) {
         // A browser sends Markdown as plain text.
         (Some(Media::Text) | None, Some(media)) | (Some(media), _) => Ok(media),
-        (None, None) if sent.name.is_some() && matches!(sent.media.as_str(), "" | "application/octet-stream") => {
+        (None, None)
+            if sent.name.is_some()
+                && matches!(sent.media.as_str(), "" | "application/octet-stream") =>
+        {
             Media::sniff(&sent.bytes).map_err(|refusal| Problem::refused(&refusal))
         }
         (None, None) => Err(Problem::media_type(UNDERSTOOD)),
@@ -141,7 +150,11 @@ impl From<ReportError> for Problem {
     responses((status = 200, description = "What was found in it, and the findings then", body = ReportView), Problems)
 )]
 #[get("/reports/{submission}")]
-pub async fn get(request: HttpRequest, context: web::Data<Context>, id: web::Path<String>) -> Answer {
+pub async fn get(
+    request: HttpRequest,
+    context: web::Data<Context>,
+    id: web::Path<String>,
+) -> Answer {
     let mut params = Params::of(&request)?;
     let wanted = params.wanted(&request);
     params.finish()?;
@@ -162,13 +175,20 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>, id: web::Pat
     responses((status = 200, description = "The text", body = String, content_type = "text/plain; charset=utf-8"), Problems)
 )]
 #[get("/reports/{submission}/text")]
-pub async fn get_text(request: HttpRequest, context: web::Data<Context>, id: web::Path<String>) -> Answer {
+pub async fn get_text(
+    request: HttpRequest,
+    context: web::Data<Context>,
+    id: web::Path<String>,
+) -> Answer {
     let mut params = Params::of(&request)?;
     let wanted = params.wanted(&request);
     params.finish()?;
     let moment = context.app()?.moment(&wanted).await?;
     let text = context.compute(move || moment.report_text(&id)).await?;
-    Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").insert_header((VARY, "Accept, Accept-Encoding, Authorization")).body(text))
+    Ok(HttpResponse::Ok()
+        .content_type("text/plain; charset=utf-8")
+        .insert_header((VARY, "Accept, Accept-Encoding, Authorization"))
+        .body(text))
 }
 
 /// The report of a unit and a month, written from the ledger by the sentences of the catalogue, in Vietnamese, with an annex of all its
@@ -193,10 +213,15 @@ pub async fn get_text(request: HttpRequest, context: web::Data<Context>, id: web
     )
 )]
 #[get("/reports/{unit}/{period}")]
-pub async fn get_written(request: HttpRequest, context: web::Data<Context>, path: web::Path<(String, String)>) -> Answer {
+pub async fn get_written(
+    request: HttpRequest,
+    context: web::Data<Context>,
+    path: web::Path<(String, String)>,
+) -> Answer {
     let mut params = Params::of(&request)?;
     let wanted = params.wanted(&request);
-    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accept =
+        request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let place = |media: &str| accept.find(media).unwrap_or(usize::MAX);
     let others = place("text/markdown").min(place("*/*")).min(place("text/*"));
     let as_docx = match params.word("format", &["md", "docx"]) {
@@ -204,7 +229,10 @@ pub async fn get_written(request: HttpRequest, context: web::Data<Context>, path
         None => place(media_type(Media::Docx)) < others,
     };
     let (unit, period) = path.into_inner();
-    let month = period.parse::<Month>().map_err(|error| params.fault("period", "malformed_period", error.to_string())).ok();
+    let month = period
+        .parse::<Month>()
+        .map_err(|error| params.fault("period", "malformed_period", error.to_string()))
+        .ok();
     params.finish()?;
     let Some(month) = month else { return Err(Problem::internal()) };
     let format = if as_docx { "docx" } else { "md" };
@@ -212,8 +240,11 @@ pub async fn get_written(request: HttpRequest, context: web::Data<Context>, path
         Ok(found) => found,
         Err(unchanged) => return Ok(unchanged),
     };
-    let name: String =
-        format!("{unit}-{month}").chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' }).take(150).collect();
+    let name: String = format!("{unit}-{month}")
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' })
+        .take(150)
+        .collect();
     let made = context.compute(move || {
         let report = moment.written_report(&unit, month)?;
         let blocks = blocks(&report);
@@ -228,7 +259,10 @@ pub async fn get_written(request: HttpRequest, context: web::Data<Context>, path
     let mut answer = HttpResponse::Ok();
     let answer = with_headers(&mut answer, &stamp.at(revision), format);
     if as_docx {
-        answer.content_type(media_type(Media::Docx)).insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"report-{name}.docx\"")));
+        answer.content_type(media_type(Media::Docx)).insert_header((
+            CONTENT_DISPOSITION,
+            format!("attachment; filename=\"report-{name}.docx\""),
+        ));
     } else {
         answer.content_type("text/markdown; charset=utf-8");
     }
@@ -258,10 +292,15 @@ pub fn blocks(report: &WrittenReport) -> Vec<Written> {
         blocks.push(Written::Paragraph("Không phát hiện mâu thuẫn giữa các số liệu.".to_owned()));
     } else {
         let header = ["Đơn vị", "Chỉ tiêu", "Nội dung"].map(str::to_owned).to_vec();
-        blocks.push(Written::Table { header, rows: report.findings.iter().map(|finding| finding.to_vec()).collect() });
+        blocks.push(Written::Table {
+            header,
+            rows: report.findings.iter().map(|finding| finding.to_vec()).collect(),
+        });
     }
     if report.left_out > 0 {
-        blocks.push(Written::Paragraph("Phụ lục quá dài nên không liệt kê hết; xem đầy đủ trên hệ thống.".to_owned()));
+        blocks.push(Written::Paragraph(
+            "Phụ lục quá dài nên không liệt kê hết; xem đầy đủ trên hệ thống.".to_owned(),
+        ));
     }
     blocks
 }
@@ -274,14 +313,29 @@ pub fn markdown(blocks: &[Written]) -> String {
         match block {
             Written::Title(title) => {
                 for (n, line) in title.lines().enumerate() {
-                    text.push_str(&format!("{} {}\n\n", if n == 0 { "#" } else { "##" }, if n == 0 { line.to_uppercase() } else { line.to_owned() }));
+                    text.push_str(&format!(
+                        "{} {}\n\n",
+                        if n == 0 { "#" } else { "##" },
+                        if n == 0 { line.to_uppercase() } else { line.to_owned() }
+                    ));
                 }
             }
-            Written::Heading(level, heading) => text.push_str(&format!("{} {heading}\n\n", "#".repeat(usize::from(*level) + 1))),
+            Written::Heading(level, heading) => {
+                text.push_str(&format!("{} {heading}\n\n", "#".repeat(usize::from(*level) + 1)))
+            }
             Written::Paragraph(paragraph) => text.push_str(&format!("{paragraph}\n\n")),
             Written::Item(item) => text.push_str(&format!("- {item}\n\n")),
             Written::Table { header, rows } => {
-                let line = |cells: &[String]| format!("| {} |\n", cells.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | "));
+                let line = |cells: &[String]| {
+                    format!(
+                        "| {} |\n",
+                        cells
+                            .iter()
+                            .map(|cell| cell.replace('|', "\\|"))
+                            .collect::<Vec<_>>()
+                            .join(" | ")
+                    )
+                };
                 text.push_str(&line(header));
                 text.push_str(&line(&vec!["---".to_owned(); header.len()]));
                 rows.iter().for_each(|row| text.push_str(&line(row)));

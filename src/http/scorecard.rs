@@ -27,7 +27,8 @@ use crate::app::scorecard::{ScorecardQuery, ScorecardRow};
 pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     let mut params = Params::of(&request)?;
     let (format, wanted) = (Format::of(&request, &mut params), params.wanted(&request));
-    let (unit, period, of_today) = (params.needed("unit", "name a unit"), params.period("period"), params.in_units_of_today());
+    let (unit, period, of_today) =
+        (params.needed("unit", "name a unit"), params.period("period"), params.in_units_of_today());
     params.finish()?;
     let (Some(unit), Some(period)) = (unit, period) else { return Err(Problem::internal()) };
     let query = ScorecardQuery { unit, period, of_today };
@@ -40,15 +41,46 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     if format == Format::Json {
         return json(&request, &stamp, None, &scorecard);
     }
-    let past: Vec<&str> = scorecard.rows.first().into_iter().flat_map(|row| row.history.iter().map(|value| value.period.as_str())).collect();
+    let past: Vec<&str> = scorecard
+        .rows
+        .first()
+        .into_iter()
+        .flat_map(|row| row.history.iter().map(|value| value.period.as_str()))
+        .collect();
     let header = [
-        &["unit", "measure", "name_vi", "name_en", "group", "system", "unit_of_measure", "direction"],
+        &[
+            "unit",
+            "measure",
+            "name_vi",
+            "name_en",
+            "group",
+            "system",
+            "unit_of_measure",
+            "direction",
+        ],
         POINT,
-        &["target", "attainment", "status", "target_code", "score_function", "score_threshold", "points", "points_earned"],
+        &[
+            "target",
+            "attainment",
+            "status",
+            "target_code",
+            "score_function",
+            "score_threshold",
+            "points",
+            "points_earned",
+        ],
         &past,
     ]
     .concat();
-    table(&request, &stamp, format, None, &header, scorecard.rows.iter().map(|of| row(&scorecard.unit, of))).await
+    table(
+        &request,
+        &stamp,
+        format,
+        None,
+        &header,
+        scorecard.rows.iter().map(|of| row(&scorecard.unit, of)),
+    )
+    .await
 }
 
 fn row(unit: &str, row: &ScorecardRow) -> Vec<Cell> {

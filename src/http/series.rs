@@ -103,11 +103,21 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
         Err(unchanged) => return Ok(unchanged),
     };
     let light = query.whose.is_light() && query.measures.len() * query.whose.named() * 60 < HEAVY;
-    let page = if light { moment.series(&query)? } else { context.compute(move || moment.series(&query)).await? };
+    let page = if light {
+        moment.series(&query)?
+    } else {
+        context.compute(move || moment.series(&query)).await?
+    };
     answer(&request, &stamp.at(page.revision), format, rows, &page).await
 }
 
-async fn answer(request: &HttpRequest, stamp: &Stamp, format: Format, rows: bool, page: &SeriesPage) -> Answer {
+async fn answer(
+    request: &HttpRequest,
+    stamp: &Stamp,
+    format: Format,
+    rows: bool,
+    page: &SeriesPage,
+) -> Answer {
     let next = offset_cursor(page.revision, page.next_offset);
     let next = next.as_deref();
     let flat = || {
@@ -122,14 +132,44 @@ async fn answer(request: &HttpRequest, stamp: &Stamp, format: Format, rows: bool
         })
     };
     match (format, rows) {
-        (Format::Csv | Format::Xlsx, _) => table(request, stamp, format, next, &[SERIES, POINT].concat(), flat().map(|row| table_row(&row))).await,
-        (Format::Json, true) => json(request, stamp, next, &Trends::Rows(Rows { revision: page.revision, next_cursor: next, rows: flat().collect() })),
-        (Format::Json, false) => json(request, stamp, next, &Trends::Nested(Nested { revision: page.revision, next_cursor: next, series: &page.series })),
+        (Format::Csv | Format::Xlsx, _) => {
+            table(
+                request,
+                stamp,
+                format,
+                next,
+                &[SERIES, POINT].concat(),
+                flat().map(|row| table_row(&row)),
+            )
+            .await
+        }
+        (Format::Json, true) => json(
+            request,
+            stamp,
+            next,
+            &Trends::Rows(Rows {
+                revision: page.revision,
+                next_cursor: next,
+                rows: flat().collect(),
+            }),
+        ),
+        (Format::Json, false) => json(
+            request,
+            stamp,
+            next,
+            &Trends::Nested(Nested {
+                revision: page.revision,
+                next_cursor: next,
+                series: &page.series,
+            }),
+        ),
     }
 }
 
 fn table_row(row: &Row<'_>) -> Vec<Cell> {
-    let mut found: Vec<Cell> = [row.measure, row.unit, row.unit_of_measure, row.step].map(|text| Cell::Text(text.to_owned())).into();
+    let mut found: Vec<Cell> = [row.measure, row.unit, row.unit_of_measure, row.step]
+        .map(|text| Cell::Text(text.to_owned()))
+        .into();
     found.extend(point_cells(row.point));
     found
 }
@@ -138,7 +178,10 @@ fn table_row(row: &Row<'_>) -> Vec<Cell> {
 pub(super) fn point_cells(point: &PointView) -> Vec<Cell> {
     let mut found = cells(point);
     // The digits of a stated rate as they were printed, zeros at the end among them.
-    if let (Some(cell), Some(stated)) = (POINT.iter().position(|name| *name == "stated").and_then(|place| found.get_mut(place)), point.stated) {
+    if let (Some(cell), Some(stated)) = (
+        POINT.iter().position(|name| *name == "stated").and_then(|place| found.get_mut(place)),
+        point.stated,
+    ) {
         *cell = Cell::Number(stated.to_string());
     }
     found
@@ -186,7 +229,8 @@ fn query(params: &mut Params, format: Format) -> Option<SeriesQuery> {
             Err(detail) => params.fault("measure", "malformed", detail),
         }
     }
-    let (units, children, descendants) = (params.many("unit"), params.text("children_of"), params.text("descendants_of"));
+    let (units, children, descendants) =
+        (params.many("unit"), params.text("children_of"), params.text("descendants_of"));
     let whose = match (units.is_empty(), children, descendants) {
         (false, None, None) => Some(Whose::Units(units)),
         (true, Some(parent), None) => Some(Whose::ChildrenOf(parent)),
@@ -197,14 +241,16 @@ fn query(params: &mut Params, format: Format) -> Option<SeriesQuery> {
         }
     };
     let when = when(params);
-    let (limit, offset, of_today) = (params.limit(format, 1_000, MAX_SERIES), params.offset(), params.in_units_of_today());
+    let (limit, offset, of_today) =
+        (params.limit(format, 1_000, MAX_SERIES), params.offset(), params.in_units_of_today());
     Some(SeriesQuery { measures, whose: whose?, when: when?, of_today, offset, limit })
 }
 
 fn when(params: &mut Params) -> Option<When> {
     let named = params.parse::<Step>("step");
     let given = ["from", "to", "last"].map(|name| params.has(name));
-    let (from, to, last) = (params.parse::<Period>("from"), params.parse::<Period>("to"), params.parse::<i32>("last"));
+    let (from, to, last) =
+        (params.parse::<Period>("from"), params.parse::<Period>("to"), params.parse::<i32>("last"));
     let step = named.or_else(|| from.map(Period::step)).unwrap_or_default();
     // A month names the period it lies in; a wider period has to be of the step, or wider than a month.
     let mut fit = |name: &str, period: Period, edge: fn(Period) -> crate::domain::period::Month| {
@@ -212,17 +258,27 @@ fn when(params: &mut Params) -> Option<When> {
             return Some(period);
         }
         if step.months() > period.step().months() && period.step() != Step::Month {
-            params.fault(name, "steps_differ", format!("{period} is no period of the step {}", step.name()));
+            params.fault(
+                name,
+                "steps_differ",
+                format!("{period} is no period of the step {}", step.name()),
+            );
             return None;
         }
         Some(Period::containing(step, edge(period)))
     };
     match (from, to, last) {
-        (Some(from), Some(to), None) => Some(When::Span(fit("from", from, Period::first)?, fit("to", to, Period::last)?)),
+        (Some(from), Some(to), None) => {
+            Some(When::Span(fit("from", from, Period::first)?, fit("to", to, Period::last)?))
+        }
         (None, None, Some(count)) => Some(When::Last(step, count)),
         _ => {
             if !matches!(given, [true, true, false] | [false, false, true]) {
-                params.fault("from", "missing", format!("give from and to, or last; at most {MAX_MONTHS} months"));
+                params.fault(
+                    "from",
+                    "missing",
+                    format!("give from and to, or last; at most {MAX_MONTHS} months"),
+                );
             }
             None
         }

@@ -22,7 +22,11 @@ use crate::app::submissions::{PastReceipt, Receipt};
     responses((status = 200, description = "What was sent, by whom, when, with counts and the findings then", body = PastReceipt), Problems)
 )]
 #[get("/submissions/{id}")]
-pub async fn get(request: HttpRequest, context: web::Data<Context>, id: web::Path<String>) -> Answer {
+pub async fn get(
+    request: HttpRequest,
+    context: web::Data<Context>,
+    id: web::Path<String>,
+) -> Answer {
     let mut params = Params::of(&request)?;
     let wanted = params.wanted(&request);
     params.finish()?;
@@ -43,7 +47,11 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>, id: web::Pat
     )
 )]
 #[delete("/submissions/{id}")]
-pub async fn delete(request: HttpRequest, context: web::Data<Context>, id: web::Path<String>) -> Answer {
+pub async fn delete(
+    request: HttpRequest,
+    context: web::Data<Context>,
+    id: web::Path<String>,
+) -> Answer {
     let app = context.app()?;
     let mut params = Params::of(&request)?;
     let reason = params.note("reason");

@@ -1,14 +1,15 @@
 //! The form of a unit and a month as a workbook (XLSX): what is asked for is locked, what is filled in is not.
 
 use rust_xlsxwriter::{
-    Color, DataValidation, DataValidationErrorStyle, DataValidationRule, Format, FormatAlign, FormatBorder, Formula, Note, ProtectionOptions, Workbook,
-    Worksheet, XlsxError,
+    Color, DataValidation, DataValidationErrorStyle, DataValidationRule, Format, FormatAlign,
+    FormatBorder, Formula, Note, ProtectionOptions, Workbook, Worksheet, XlsxError,
 };
 
 use crate::app::templates::{Form, FormRow};
 use crate::domain::number::FIGURE_BOUND;
 use crate::intake::workbook::form::{
-    CODES, FORM_SHEET, GUIDE_SHEET, HEADER_ROW, INPUT, LABELS, MARK, MEASURED, MONTH_ROW, NOTES, NUMBERS, PREVIOUS, UNIT_ROW, VERSION,
+    CODES, FORM_SHEET, GUIDE_SHEET, HEADER_ROW, INPUT, LABELS, MARK, MEASURED, MONTH_ROW, NOTES,
+    NUMBERS, PREVIOUS, UNIT_ROW, VERSION,
 };
 
 /// A4 in the numbering of workbooks.
@@ -41,15 +42,23 @@ struct Looks {
 
 impl Looks {
     fn new() -> Self {
-        let cell = || Format::new().set_border(FormatBorder::Thin).set_align(FormatAlign::VerticalCenter);
+        let cell =
+            || Format::new().set_border(FormatBorder::Thin).set_align(FormatAlign::VerticalCenter);
         Self {
             title: Format::new().set_bold().set_font_size(14),
-            head: cell().set_bold().set_background_color(Color::RGB(0x00DD_E7F3)).set_align(FormatAlign::Center).set_text_wrap(),
+            head: cell()
+                .set_bold()
+                .set_background_color(Color::RGB(0x00DD_E7F3))
+                .set_align(FormatAlign::Center)
+                .set_text_wrap(),
             group: cell().set_bold().set_background_color(Color::RGB(0x00F2_F2F2)),
             locked: cell().set_text_wrap(),
             centred: cell().set_align(FormatAlign::Center),
             number: cell().set_align(FormatAlign::Right).set_font_color(Color::RGB(0x0060_6060)),
-            input: cell().set_align(FormatAlign::Right).set_background_color(Color::RGB(0x00FF_FBE6)).set_unlocked(),
+            input: cell()
+                .set_align(FormatAlign::Right)
+                .set_background_color(Color::RGB(0x00FF_FBE6))
+                .set_unlocked(),
             note: cell().set_text_wrap().set_unlocked(),
             code: Format::new().set_font_color(Color::RGB(0x0080_8080)),
         }
@@ -84,9 +93,24 @@ fn head(sheet: &mut Worksheet, form: &Form, looks: &Looks) -> Result<(), XlsxErr
     sheet.write_string_with_format(line(UNIT_ROW), codes, &form.unit, &looks.code)?;
     sheet.write_string_with_format(line(MONTH_ROW), codes, form.month.to_string(), &looks.code)?;
     let place = column(NUMBERS);
-    sheet.write_string_with_format(0, place, "BIỂU SỐ LIỆU ỨNG DỤNG CÔNG NGHỆ THÔNG TIN HẰNG THÁNG", &looks.title)?;
-    sheet.write_string_with_format(line(UNIT_ROW), place, format!("Đơn vị báo cáo: {} ({})", form.name, form.unit), &Format::new().set_bold())?;
-    sheet.write_string_with_format(line(MONTH_ROW), place, format!("Tháng {} năm {}", form.month.month(), form.month.year()), &Format::new().set_bold())?;
+    sheet.write_string_with_format(
+        0,
+        place,
+        "BIỂU SỐ LIỆU ỨNG DỤNG CÔNG NGHỆ THÔNG TIN HẰNG THÁNG",
+        &looks.title,
+    )?;
+    sheet.write_string_with_format(
+        line(UNIT_ROW),
+        place,
+        format!("Đơn vị báo cáo: {} ({})", form.name, form.unit),
+        &Format::new().set_bold(),
+    )?;
+    sheet.write_string_with_format(
+        line(MONTH_ROW),
+        place,
+        format!("Tháng {} năm {}", form.month.month(), form.month.year()),
+        &Format::new().set_bold(),
+    )?;
     let before = form.month.plus(-1);
     let names = [
         (NUMBERS, "STT".to_owned()),
@@ -121,17 +145,37 @@ fn rows(sheet: &mut Worksheet, form: &Form, looks: &Looks) -> Result<u32, XlsxEr
     Ok(place)
 }
 
-fn figure(sheet: &mut Worksheet, place: u32, number: u32, row: &FormRow, looks: &Looks) -> Result<(), XlsxError> {
+fn figure(
+    sheet: &mut Worksheet,
+    place: u32,
+    number: u32,
+    row: &FormRow,
+    looks: &Looks,
+) -> Result<(), XlsxError> {
     sheet.write_string_with_format(place, column(CODES), row.measure.to_string(), &looks.code)?;
     sheet.write_number_with_format(place, column(NUMBERS), number, &looks.centred)?;
     let indent = INDENT.saturating_mul(u8::try_from(row.depth).unwrap_or(0));
-    sheet.write_string_with_format(place, column(LABELS), &row.label, &looks.locked.clone().set_indent(indent))?;
-    sheet.write_string_with_format(place, column(MEASURED), &row.unit_of_measure, &looks.centred)?;
-    for (at, value, look) in [(PREVIOUS, row.previous, &looks.number), (INPUT, row.current, &looks.input)] {
+    sheet.write_string_with_format(
+        place,
+        column(LABELS),
+        &row.label,
+        &looks.locked.clone().set_indent(indent),
+    )?;
+    sheet.write_string_with_format(
+        place,
+        column(MEASURED),
+        &row.unit_of_measure,
+        &looks.centred,
+    )?;
+    for (at, value, look) in
+        [(PREVIOUS, row.previous, &looks.number), (INPUT, row.current, &looks.input)]
+    {
         let decimals = row.decimals.unwrap_or_else(|| value.map_or(2, |value| value.scale));
         let look = look.clone().set_num_format(shown(decimals));
         match value {
-            Some(value) => sheet.write_number_with_format(place, column(at), value.to_f64(), &look)?,
+            Some(value) => {
+                sheet.write_number_with_format(place, column(at), value.to_f64(), &look)?
+            }
             None => sheet.write_blank(place, column(at), &look)?,
         };
     }
@@ -140,7 +184,15 @@ fn figure(sheet: &mut Worksheet, place: u32, number: u32, row: &FormRow, looks: 
     if !row.checks.is_empty() {
         let text = format!("Kiểm tra:\n- {}", row.checks.join("\n- "));
         let height = 30 + 32 * u32::try_from(row.checks.len()).unwrap_or(1);
-        sheet.insert_note(place, column(INPUT), &Note::new(text).set_author("egov-kpi").add_author_prefix(false).set_width(300).set_height(height))?;
+        sheet.insert_note(
+            place,
+            column(INPUT),
+            &Note::new(text)
+                .set_author("egov-kpi")
+                .add_author_prefix(false)
+                .set_width(300)
+                .set_height(height),
+        )?;
     }
     Ok(())
 }
@@ -150,15 +202,29 @@ fn validation(row: &FormRow) -> Result<DataValidation, XlsxError> {
     let whole = row.decimals == Some(0);
     // The bound of figures in units of the last decimal, as a whole number: decimals only make it smaller.
     let (least, most) = (if row.may_be_negative { 1 - FIGURE_BOUND } else { 0 }, FIGURE_BOUND - 1);
-    let rule_of = DataValidationRule::Between(Formula::new(least.to_string()), Formula::new(most.to_string()));
+    let rule_of = DataValidationRule::Between(
+        Formula::new(least.to_string()),
+        Formula::new(most.to_string()),
+    );
     let (message, rule) = match (whole, row.may_be_negative) {
-        (true, false) => ("Nhập số nguyên không âm, ví dụ 23441. Để trống nếu không có số liệu.", "số nguyên không âm"),
+        (true, false) => (
+            "Nhập số nguyên không âm, ví dụ 23441. Để trống nếu không có số liệu.",
+            "số nguyên không âm",
+        ),
         (true, true) => ("Nhập số nguyên, ví dụ -12. Để trống nếu không có số liệu.", "số nguyên"),
-        (false, false) => ("Nhập số không âm, có thể có phần thập phân. Để trống nếu không có số liệu.", "số không âm"),
-        (false, true) => ("Nhập một số, ví dụ 78,95 (không kèm dấu %). Để trống nếu không có số liệu.", "số"),
+        (false, false) => (
+            "Nhập số không âm, có thể có phần thập phân. Để trống nếu không có số liệu.",
+            "số không âm",
+        ),
+        (false, true) => {
+            ("Nhập một số, ví dụ 78,95 (không kèm dấu %). Để trống nếu không có số liệu.", "số")
+        }
     };
-    let validation =
-        if whole { DataValidation::new().allow_whole_number_formula(rule_of) } else { DataValidation::new().allow_decimal_number_formula(rule_of) };
+    let validation = if whole {
+        DataValidation::new().allow_whole_number_formula(rule_of)
+    } else {
+        DataValidation::new().allow_decimal_number_formula(rule_of)
+    };
     validation
         .set_error_style(DataValidationErrorStyle::Warning)
         .set_error_title("Số liệu chưa đúng")?
@@ -168,7 +234,14 @@ fn validation(row: &FormRow) -> Result<DataValidation, XlsxError> {
 }
 
 fn layout(sheet: &mut Worksheet, last: u32) -> Result<(), XlsxError> {
-    for (place, width) in [(NUMBERS, 6.0), (LABELS, 58.0), (MEASURED, 14.0), (PREVIOUS, 18.0), (INPUT, 18.0), (NOTES, 34.0)] {
+    for (place, width) in [
+        (NUMBERS, 6.0),
+        (LABELS, 58.0),
+        (MEASURED, 14.0),
+        (PREVIOUS, 18.0),
+        (INPUT, 18.0),
+        (NOTES, 34.0),
+    ] {
         sheet.set_column_width(column(place), width)?;
     }
     sheet.set_column_hidden(column(CODES))?;
@@ -181,7 +254,11 @@ fn layout(sheet: &mut Worksheet, last: u32) -> Result<(), XlsxError> {
     sheet.set_repeat_rows(line(HEADER_ROW), line(HEADER_ROW))?;
     sheet.set_print_area(0, column(NUMBERS), last, column(NOTES))?;
     sheet.set_footer("&CTrang &P/&N");
-    sheet.protect_with_options(&ProtectionOptions { format_columns: true, format_rows: true, ..ProtectionOptions::default() });
+    sheet.protect_with_options(&ProtectionOptions {
+        format_columns: true,
+        format_rows: true,
+        ..ProtectionOptions::default()
+    });
     Ok(())
 }
 
@@ -209,7 +286,12 @@ fn guide(sheet: &mut Worksheet, form: &Form, looks: &Looks) -> Result<(), XlsxEr
         ),
     ];
     for (place, text) in lines.iter().enumerate() {
-        sheet.write_string_with_format(line(place + 2), 0, format!("{}. {text}", place + 1), &wrapped)?;
+        sheet.write_string_with_format(
+            line(place + 2),
+            0,
+            format!("{}. {text}", place + 1),
+            &wrapped,
+        )?;
     }
     sheet.set_paper_size(A4);
     sheet.set_print_fit_to_pages(1, 0);

@@ -34,7 +34,10 @@ struct UnitsPage {
 
 /// Units to add or to replace.
 #[derive(Deserialize, ToSchema)]
-#[expect(dead_code, reason = "it describes the body; the body is read unit by unit so that every fault is named at once")]
+#[expect(
+    dead_code,
+    reason = "it describes the body; the body is read unit by unit so that every fault is named at once"
+)]
 pub struct UnitsBody {
     /// The units, whole: a field left out takes its default.
     #[schema(max_items = 50000)]
@@ -70,37 +73,76 @@ pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
     let state = moment.look();
     let wanted = positions(&state.units, &codes, parent.as_deref())?;
     let mut rest = wanted.into_iter().skip(offset);
-    let units: Vec<UnitDocument> = rest.by_ref().take(limit).filter_map(|position| state.units.get(position)).map(|unit| unit.document.clone()).collect();
+    let units: Vec<UnitDocument> = rest
+        .by_ref()
+        .take(limit)
+        .filter_map(|position| state.units.get(position))
+        .map(|unit| unit.document.clone())
+        .collect();
     let revision = state.revision;
     let next = offset_cursor(revision, rest.next().map(|_| offset + limit));
     let stamp = stamp.at(revision);
     drop(state);
     match format {
-        Format::Json => json(&request, &stamp, next.as_deref(), &UnitsPage { revision, units, next_cursor: next.clone() }),
+        Format::Json => json(
+            &request,
+            &stamp,
+            next.as_deref(),
+            &UnitsPage { revision, units, next_cursor: next.clone() },
+        ),
         Format::Csv | Format::Xlsx => {
-            let header = ["code", "kind", "name_vi", "name_en", "parent", "valid_from", "valid_to", "successors", "shares", "official_codes"];
-            table(&request, &stamp, format, next.as_deref(), &header, units.into_iter().map(row)).await
+            let header = [
+                "code",
+                "kind",
+                "name_vi",
+                "name_en",
+                "parent",
+                "valid_from",
+                "valid_to",
+                "successors",
+                "shares",
+                "official_codes",
+            ];
+            table(&request, &stamp, format, next.as_deref(), &header, units.into_iter().map(row))
+                .await
         }
     }
 }
 
 fn positions(units: &Units, codes: &[String], parent: Option<&str>) -> Result<Vec<usize>, Error> {
-    let find = |code: &str| units.position(code).ok_or_else(|| Error::NotFound(format!("there is no unit {}", quoted(code))));
+    let find = |code: &str| {
+        units
+            .position(code)
+            .ok_or_else(|| Error::NotFound(format!("there is no unit {}", quoted(code))))
+    };
     let mut found: Vec<usize> = match parent {
         Some(parent) => units.children(find(parent)?).collect(),
         None => (0..units.len()).collect(),
     };
     if !codes.is_empty() {
-        let wanted = codes.iter().map(|code| find(code)).collect::<Result<std::collections::HashSet<_>, _>>()?;
+        let wanted = codes
+            .iter()
+            .map(|code| find(code))
+            .collect::<Result<std::collections::HashSet<_>, _>>()?;
         found.retain(|position| wanted.contains(position));
     }
     Ok(found)
 }
 
 fn row(unit: UnitDocument) -> Vec<Cell> {
-    let kind = serde_json::to_value(unit.kind).ok().and_then(|kind| kind.as_str().map(ToOwned::to_owned)).unwrap_or_default();
-    let day = |day: Option<chrono::NaiveDate>| Cell::Text(day.map(|day| day.to_string()).unwrap_or_default());
-    let official = unit.official_codes.iter().map(|official| official.code.clone()).collect::<Vec<_>>().join("; ");
+    let kind = serde_json::to_value(unit.kind)
+        .ok()
+        .and_then(|kind| kind.as_str().map(ToOwned::to_owned))
+        .unwrap_or_default();
+    let day = |day: Option<chrono::NaiveDate>| {
+        Cell::Text(day.map(|day| day.to_string()).unwrap_or_default())
+    };
+    let official = unit
+        .official_codes
+        .iter()
+        .map(|official| official.code.clone())
+        .collect::<Vec<_>>()
+        .join("; ");
     vec![
         Cell::Text(unit.code),
         Cell::Text(kind),
@@ -110,7 +152,13 @@ fn row(unit: UnitDocument) -> Vec<Cell> {
         day(unit.valid_from),
         day(unit.valid_to),
         Cell::Text(unit.successors.join("; ")),
-        Cell::Text(unit.shares.iter().map(|(code, share)| format!("{code}={share}")).collect::<Vec<_>>().join("; ")),
+        Cell::Text(
+            unit.shares
+                .iter()
+                .map(|(code, share)| format!("{code}={share}"))
+                .collect::<Vec<_>>()
+                .join("; "),
+        ),
         Cell::Text(official),
     ]
 }
@@ -127,7 +175,11 @@ fn row(unit: UnitDocument) -> Vec<Cell> {
     responses((status = 200, description = "The listed units as they are now", body = UnitsPage), Problems)
 )]
 #[put("/units")]
-pub async fn put(request: HttpRequest, context: web::Data<Context>, body: Result<web::Bytes, actix_web::Error>) -> Answer {
+pub async fn put(
+    request: HttpRequest,
+    context: web::Data<Context>,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> Answer {
     let app = context.app()?;
     let mut params = Params::of(&request)?;
     let dry_run = params.flag("dry_run", false);
@@ -142,16 +194,25 @@ pub async fn put(request: HttpRequest, context: web::Data<Context>, body: Result
 const MAX_VALUES: usize = 2_000_000;
 
 /// A body that has to be JSON, and the request's key.
-pub(super) fn read_json(request: &HttpRequest, body: Result<web::Bytes, actix_web::Error>) -> Result<(serde_json::Value, Option<Keyed>), Problem> {
-    let media = request.headers().get(actix_web::http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+pub(super) fn read_json(
+    request: &HttpRequest,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> Result<(serde_json::Value, Option<Keyed>), Problem> {
+    let media = request
+        .headers()
+        .get(actix_web::http::header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     if media.split(';').next().map(str::trim) != Some("application/json") {
         return Err(Problem::media_type("application/json"));
     }
     let bytes = read_body(body)?;
     // Each value takes far more memory than the one byte that may stand for it.
     if bytes.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count() > MAX_VALUES {
-        return Err(Problem::too_large(format!("a document has at most {MAX_VALUES} values")).of_bound("values"));
+        return Err(Problem::too_large(format!("a document has at most {MAX_VALUES} values"))
+            .of_bound("values"));
     }
-    let value = serde_json::from_slice(&bytes).map_err(|error| Problem::malformed(format!("the body is no JSON: {error}")))?;
+    let value = serde_json::from_slice(&bytes)
+        .map_err(|error| Problem::malformed(format!("the body is no JSON: {error}")))?;
     Ok((value, keyed(request, &bytes)?))
 }

@@ -34,8 +34,17 @@ fn media_of(text: &str) -> String {
 ///
 /// # Errors
 /// 413 above the bound, 400 for a body that cannot be read, 422 for a form without the field, or with another one.
-pub(super) async fn upload(request: &HttpRequest, payload: web::Payload) -> Result<Upload, Problem> {
-    let media = media_of(request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default());
+pub(super) async fn upload(
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<Upload, Problem> {
+    let media = media_of(
+        request
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default(),
+    );
     let mut inner = payload.into_inner();
     if media != "multipart/form-data" {
         let bytes = web::Bytes::from_request(request, &mut inner).await;
@@ -44,17 +53,27 @@ pub(super) async fn upload(request: &HttpRequest, payload: web::Payload) -> Resu
     if request.headers().contains_key(CONTENT_ENCODING) {
         return Err(Problem::media_type("a form without Content-Encoding"));
     }
-    let mut form = Multipart::from_request(request, &mut inner).await.map_err(|_e| Problem::malformed("the form cannot be read"))?;
+    let mut form = Multipart::from_request(request, &mut inner)
+        .await
+        .map_err(|_e| Problem::malformed("the form cannot be read"))?;
     let mut found: Option<Upload> = None;
     while let Some(field) = form.next().await {
         let mut field = field.map_err(|error| unreadable(&error))?;
         let name = field.name().unwrap_or_default().to_owned();
         if name != FIELD {
             let name: String = name.chars().take(60).collect();
-            return Err(Problem::parameter(&name, "unknown_field", format!("a form has the field {FIELD} alone")));
+            return Err(Problem::parameter(
+                &name,
+                "unknown_field",
+                format!("a form has the field {FIELD} alone"),
+            ));
         }
         if found.is_some() {
-            return Err(Problem::parameter(FIELD, "duplicate", format!("the field {FIELD} may stand once")));
+            return Err(Problem::parameter(
+                FIELD,
+                "duplicate",
+                format!("the field {FIELD} may stand once"),
+            ));
         }
         let called = field
             .content_disposition()
@@ -64,11 +83,15 @@ pub(super) async fn upload(request: &HttpRequest, payload: web::Payload) -> Resu
         let bytes = match field.bytes(MAX_BODY).await {
             Ok(Ok(bytes)) => bytes.to_vec(),
             Ok(Err(error)) => return Err(unreadable(&error)),
-            Err(_too_large) => return Err(Problem::too_large(format!("a file has at most {MAX_BODY} bytes"))),
+            Err(_too_large) => {
+                return Err(Problem::too_large(format!("a file has at most {MAX_BODY} bytes")));
+            }
         };
         found = Some(Upload { bytes, name: called, media });
     }
-    found.ok_or_else(|| Problem::parameter(FIELD, "missing", format!("send the file in the field {FIELD}")))
+    found.ok_or_else(|| {
+        Problem::parameter(FIELD, "missing", format!("send the file in the field {FIELD}"))
+    })
 }
 
 fn unreadable(_error: &MultipartError) -> Problem {

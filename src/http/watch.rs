@@ -19,18 +19,25 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 ///
 /// # Errors
 /// Those of inner middleware; handlers' errors are answers by now.
-pub async fn watch(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+pub async fn watch(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let started = Instant::now();
     let context = request.app_data::<web::Data<Context>>().cloned();
     let given = request.headers().get(&REQUEST_ID).and_then(|value| value.to_str().ok());
-    let id =
-        given.filter(|id| id.len() <= 64 && id.bytes().all(|b| b.is_ascii_graphic())).map_or_else(|| ulid::Ulid::generate().to_string(), ToOwned::to_owned);
+    let id = given
+        .filter(|id| id.len() <= 64 && id.bytes().all(|b| b.is_ascii_graphic()))
+        .map_or_else(|| ulid::Ulid::generate().to_string(), ToOwned::to_owned);
     let method = request.method().as_str().to_owned();
     let mut answer = next.call(request).await?.map_into_boxed_body();
     if answer.status().is_client_error() || answer.status().is_server_error() {
         // The Prometheus API has a shape of its own for errors.
         let own = answer.request().path().starts_with("/prometheus/");
-        let told = answer.headers().get(CONTENT_TYPE).is_some_and(|media| media == MEDIA_TYPE || (own && media == "application/json"));
+        let told = answer
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_some_and(|media| media == MEDIA_TYPE || (own && media == "application/json"));
         if !told {
             let status = answer.status();
             let allow = answer.headers().get(actix_web::http::header::ALLOW).cloned();

@@ -49,20 +49,33 @@ pub struct FileForm {
     )
 )]
 #[post("/workbooks")]
-pub async fn post(request: HttpRequest, context: web::Data<Context>, payload: web::Payload) -> Answer {
+pub async fn post(
+    request: HttpRequest,
+    context: web::Data<Context>,
+    payload: web::Payload,
+) -> Answer {
     let app = context.app()?.clone();
     let who = who(&request)?;
     let mut params = Params::of(&request)?;
     let dry_run = params.flag("dry_run", true);
-    let query = WorkbookQuery { unit: params.text("unit"), period: params.parse::<Month>("period") };
+    let query =
+        WorkbookQuery { unit: params.text("unit"), period: params.parse::<Month>("period") };
     let (reason, reference) = (params.note("reason"), params.note("reference"));
     params.finish()?;
     let sent = upload(&request, payload).await?;
-    if !matches!(sent.media.as_str(), WORKBOOK | "application/octet-stream" | "") || (sent.name.is_none() && sent.media != WORKBOOK) {
-        return Err(Problem::media_type(&format!("{WORKBOOK}, or multipart/form-data with such a file in the field file")));
+    if !matches!(sent.media.as_str(), WORKBOOK | "application/octet-stream" | "")
+        || (sent.name.is_none() && sent.media != WORKBOOK)
+    {
+        return Err(Problem::media_type(&format!(
+            "{WORKBOOK}, or multipart/form-data with such a file in the field file"
+        )));
     }
     let key = keyed(&request, &sent.bytes)?;
-    let envelope = Envelope { source_kind: Some("workbook".to_owned()), reference: reference.or(sent.name), reason };
+    let envelope = Envelope {
+        source_kind: Some("workbook".to_owned()),
+        reference: reference.or(sent.name),
+        reason,
+    };
     let turn = context.limits.document_turn().await?;
     if dry_run {
         let tried = web::block(move || {
@@ -74,7 +87,8 @@ pub async fn post(request: HttpRequest, context: web::Data<Context>, payload: we
     }
     let (view, again) = app.record_workbook(sent.bytes, query, envelope, who, key.as_ref()).await?;
     drop(turn);
-    let mut answer = if view.submission.is_some() { HttpResponse::Created() } else { HttpResponse::Ok() };
+    let mut answer =
+        if view.submission.is_some() { HttpResponse::Created() } else { HttpResponse::Ok() };
     if let Some(id) = &view.submission {
         answer.insert_header(("Location", format!("{}/submissions/{id}", super::API)));
     }
@@ -101,25 +115,40 @@ pub async fn post(request: HttpRequest, context: web::Data<Context>, payload: we
     )
 )]
 #[get("/templates/{unit}/{period}.xlsx")]
-pub async fn get_template(request: HttpRequest, context: web::Data<Context>, path: web::Path<(String, String)>) -> Answer {
+pub async fn get_template(
+    request: HttpRequest,
+    context: web::Data<Context>,
+    path: web::Path<(String, String)>,
+) -> Answer {
     let mut params = Params::of(&request)?;
     let wanted = params.wanted(&request);
     let (unit, period) = path.into_inner();
-    let month = period.parse::<Month>().map_err(|error| params.fault("period", "malformed_period", error.to_string())).ok();
+    let month = period
+        .parse::<Month>()
+        .map_err(|error| params.fault("period", "malformed_period", error.to_string()))
+        .ok();
     params.finish()?;
     let Some(month) = month else { return Err(Problem::internal()) };
     let (moment, stamp) = match context.moment(&request, &wanted, Format::Xlsx).await? {
         Ok(found) => found,
         Err(unchanged) => return Ok(unchanged),
     };
-    let name: String =
-        format!("{unit}-{month}").chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' }).take(150).collect();
-    let made = context.compute(move || moment.form(&unit, month).map(|form| (form.revision, written(&form)))).await?;
+    let name: String = format!("{unit}-{month}")
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' })
+        .take(150)
+        .collect();
+    let made = context
+        .compute(move || moment.form(&unit, month).map(|form| (form.revision, written(&form))))
+        .await?;
     let bytes = made.1.map_err(|error| {
         tracing::error!(error = %error, "a form could not be written");
         Problem::internal()
     })?;
     let mut answer = HttpResponse::Ok();
     let answer = with_headers(&mut answer, &stamp.at(made.0), Format::Xlsx);
-    Ok(answer.content_type(WORKBOOK).insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.xlsx\""))).body(bytes))
+    Ok(answer
+        .content_type(WORKBOOK)
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.xlsx\"")))
+        .body(bytes))
 }

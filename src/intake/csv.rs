@@ -42,7 +42,10 @@ impl<R: Read> Read for Lines<R> {
         for line in buffer.get(..read).unwrap_or_default().split_inclusive(|byte| *byte == b'\n') {
             self.length += line.len();
             if self.length > MAX_LINE {
-                return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, format!("a line has at most {MAX_LINE} bytes")));
+                return Err(std::io::Error::new(
+                    std::io::ErrorKind::InvalidData,
+                    format!("a line has at most {MAX_LINE} bytes"),
+                ));
             }
             if line.ends_with(b"\n") {
                 self.length = 0;
@@ -88,11 +91,29 @@ impl<R: Read> Rows<R> {
         let start = source.fill_buf().map_err(unreadable)?;
         let header = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let count = |wanted: u8| header.iter().filter(|byte| **byte == wanted).count();
-        let delimiter = [b'\t', b';'].into_iter().find(|delimiter| count(*delimiter) > count(b',')).unwrap_or(b',');
-        let (end, behind): (&'static [u8], u64) = if header.ends_with(b"\r") { (b"\r\n", 0) } else { (b"\n", 1) };
-        let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).trim(csv::Trim::All).from_reader(source.chain(end));
-        let header = reader.byte_headers().map_err(|error| vec![at_line(1, "unreadable", error.to_string())])?.clone();
-        Ok(Self { reader, behind, line: 1, record: ByteRecord::new(), columns: columns(&header, catalogue)?, decimal_comma: delimiter != b',' })
+        let delimiter = [b'\t', b';']
+            .into_iter()
+            .find(|delimiter| count(*delimiter) > count(b','))
+            .unwrap_or(b',');
+        let (end, behind): (&'static [u8], u64) =
+            if header.ends_with(b"\r") { (b"\r\n", 0) } else { (b"\n", 1) };
+        let mut reader = ReaderBuilder::new()
+            .delimiter(delimiter)
+            .flexible(true)
+            .trim(csv::Trim::All)
+            .from_reader(source.chain(end));
+        let header = reader
+            .byte_headers()
+            .map_err(|error| vec![at_line(1, "unreadable", error.to_string())])?
+            .clone();
+        Ok(Self {
+            reader,
+            behind,
+            line: 1,
+            record: ByteRecord::new(),
+            columns: columns(&header, catalogue)?,
+            decimal_comma: delimiter != b',',
+        })
     }
 
     /// The line that was read last.
@@ -116,24 +137,35 @@ impl<R: Read> Rows<R> {
             Ok(true) => {}
             Ok(false) => return Outcome::End,
             Err(error) => {
-                parser.fault(at_line(self.reader.position().line(), "unreadable", error.to_string()));
+                parser.fault(at_line(
+                    self.reader.position().line(),
+                    "unreadable",
+                    error.to_string(),
+                ));
                 return Outcome::End;
             }
         }
         // Blank lines before a row are passed over silently, so its line is counted from its end.
         let within = self.record.as_slice().iter().filter(|byte| **byte == b'\n').count();
-        self.line = self.reader.position().line().saturating_sub(self.behind + u64::try_from(within).unwrap_or(0));
+        self.line = self
+            .reader
+            .position()
+            .line()
+            .saturating_sub(self.behind + u64::try_from(within).unwrap_or(0));
         let line = self.line;
         let place = Place { index, line: Some(line) };
         if self.record.iter().all(<[u8]>::is_empty) {
             return Outcome::Silent;
         }
         if self.record.len() != self.columns.count {
-            let detail = format!("{} cells under a header of {}", self.record.len(), self.columns.count);
+            let detail =
+                format!("{} cells under a header of {}", self.record.len(), self.columns.count);
             parser.fault(place.fault("", "ragged_row", detail));
             return Outcome::Taken;
         }
-        let cell = |column: usize| match std::str::from_utf8(self.record.get(column).unwrap_or_default()) {
+        let cell = |column: usize| match std::str::from_utf8(
+            self.record.get(column).unwrap_or_default(),
+        ) {
             Ok("") => RawText::Absent,
             Ok(text) => RawText::Text(Cow::Borrowed(text)),
             Err(_) => RawText::WrongType,
@@ -142,14 +174,23 @@ impl<R: Read> Rows<R> {
             RawText::Absent => return Outcome::Silent,
             RawText::WrongType => RawNumber::WrongType,
             RawText::Text(text) if text.eq_ignore_ascii_case("null") => RawNumber::Null,
-            RawText::Text(Cow::Borrowed(text)) if in_threes(text) => RawNumber::Grouped(text, Cow::Owned(text.replacen(',', ".", 1))),
-            RawText::Text(text) if self.decimal_comma && text.contains(',') && !text.contains('.') => RawNumber::Digits(Cow::Owned(text.replacen(',', ".", 1))),
+            RawText::Text(Cow::Borrowed(text)) if in_threes(text) => {
+                RawNumber::Grouped(text, Cow::Owned(text.replacen(',', ".", 1)))
+            }
+            RawText::Text(text)
+                if self.decimal_comma && text.contains(',') && !text.contains('.') =>
+            {
+                RawNumber::Digits(Cow::Owned(text.replacen(',', ".", 1)))
+            }
             RawText::Text(text) => RawNumber::Digits(text),
         };
-        let dimensions = self.columns.dimensions.iter().filter_map(|(column, code)| match cell(*column) {
-            RawText::Absent => None,
-            member @ (RawText::Text(_) | RawText::WrongType) => Some((Cow::Borrowed(code.as_str()), member)),
-        });
+        let dimensions =
+            self.columns.dimensions.iter().filter_map(|(column, code)| match cell(*column) {
+                RawText::Absent => None,
+                member @ (RawText::Text(_) | RawText::WrongType) => {
+                    Some((Cow::Borrowed(code.as_str()), member))
+                }
+            });
         let observation = RawObservation {
             place,
             indicator: cell(self.columns.indicator),
@@ -168,7 +209,9 @@ fn in_threes(text: &str) -> bool {
     let separator = if text.contains(',') { ',' } else { '.' };
     let mut groups = text.strip_prefix('-').unwrap_or(text).split(separator);
     let digits = |group: &str| group.bytes().all(|b| b.is_ascii_digit());
-    let first = groups.next().is_some_and(|first| (1..=3).contains(&first.len()) && digits(first) && first != "0");
+    let first = groups
+        .next()
+        .is_some_and(|first| (1..=3).contains(&first.len()) && digits(first) && first != "0");
     let mut others = groups.peekable();
     first && others.peek().is_some() && others.all(|group| group.len() == 3 && digits(group))
 }
@@ -196,15 +239,24 @@ fn at_line(line: u64, code: &'static str, detail: String) -> Fault {
 
 fn columns(header: &ByteRecord, catalogue: &Catalogue) -> Result<Columns, Vec<Fault>> {
     if header.len() > MAX_COLUMNS {
-        return Err(vec![at_line(1, "too_many", format!("a header has at most {MAX_COLUMNS} columns"))]);
+        return Err(vec![at_line(
+            1,
+            "too_many",
+            format!("a header has at most {MAX_COLUMNS} columns"),
+        )]);
     }
     let (mut faults, mut seen) = (Vec::new(), HashSet::new());
-    let names: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).to_ascii_lowercase()).collect();
+    let names: Vec<String> =
+        header.iter().map(|name| String::from_utf8_lossy(name).to_ascii_lowercase()).collect();
     let mut dimensions = Vec::new();
     for (column, name) in names.iter().enumerate() {
         let original = header.get(column).map(String::from_utf8_lossy).unwrap_or_default();
         if !seen.insert(name) {
-            faults.push(at_line(1, "duplicate", format!("the column {} stands twice", quoted(&original))));
+            faults.push(at_line(
+                1,
+                "duplicate",
+                format!("the column {} stands twice", quoted(&original)),
+            ));
         }
         if matches!(name.as_str(), "indicator" | "unit" | "period" | "value") {
             continue;
@@ -212,7 +264,11 @@ fn columns(header: &ByteRecord, catalogue: &Catalogue) -> Result<Columns, Vec<Fa
         if catalogue.document.dimensions.iter().any(|dimension| dimension.code == original) {
             dimensions.push((column, original.into_owned()));
         } else {
-            faults.push(at_line(1, "unknown_column", format!("{} is no dimension of the catalogue", quoted(&original))));
+            faults.push(at_line(
+                1,
+                "unknown_column",
+                format!("{} is no dimension of the catalogue", quoted(&original)),
+            ));
         }
     }
     let mut place = |wanted: &str| {
@@ -221,8 +277,13 @@ fn columns(header: &ByteRecord, catalogue: &Catalogue) -> Result<Columns, Vec<Fa
             0
         })
     };
-    let (indicator, unit, period, value) = (place("indicator"), place("unit"), place("period"), place("value"));
-    if faults.is_empty() { Ok(Columns { indicator, unit, period, value, dimensions, count: names.len() }) } else { Err(faults) }
+    let (indicator, unit, period, value) =
+        (place("indicator"), place("unit"), place("period"), place("value"));
+    if faults.is_empty() {
+        Ok(Columns { indicator, unit, period, value, dimensions, count: names.len() })
+    } else {
+        Err(faults)
+    }
 }
 
 #[cfg(test)]
@@ -238,7 +299,8 @@ mod tests {
             "indicators": [{ "code": "a.b", "kind": "flow", "unit_of_measure": "count", "decimals": 2, "dimensions": [{ "code": "channel" }] }]
         });
         let catalogue = Catalogue::new(CatalogueDocument::from_value(document).unwrap()).unwrap();
-        let unit: UnitDocument = serde_json::from_value(serde_json::json!({ "code": "u" })).unwrap();
+        let unit: UnitDocument =
+            serde_json::from_value(serde_json::json!({ "code": "u" })).unwrap();
         let units = Units::new(vec![(1, unit)]).unwrap();
         let mut parser = Parser::new(&catalogue, &units, "2021-12".parse().unwrap());
         read(body, &catalogue, &mut parser);
@@ -251,7 +313,11 @@ mod tests {
             "\u{FEFF}Indicator;unit;period;value;channel\r\na.b;u;2021-10;78,95;online\r\na.b;u;2021-11;null;\r\na.b;u;2021-09;;\r\n;;;;\r\n".as_bytes(),
         )
         .unwrap();
-        let written: Vec<String> = submission.figures.iter().map(|figure| figure.written.map_or("null".to_owned(), |w| w.to_string())).collect();
+        let written: Vec<String> = submission
+            .figures
+            .iter()
+            .map(|figure| figure.written.map_or("null".to_owned(), |w| w.to_string()))
+            .collect();
         assert_eq!(written, ["78.95", "null"]);
         assert_eq!(submission.measures[0].measure.to_string(), "a.b{channel=online}");
     }
@@ -259,7 +325,12 @@ mod tests {
     #[test]
     fn faults_name_line_and_column() {
         let faults = parsed(b"indicator,unit,period,value\na.b,u,2021-10,1\nx,u,2021-13,2\na.b,v,2021-10,\"1,5\"\na.b,u\n").unwrap_err();
-        let places: Vec<_> = faults.iter().map(|fault| (fault.line.unwrap(), fault.column.clone().unwrap_or_default(), fault.code)).collect();
+        let places: Vec<_> = faults
+            .iter()
+            .map(|fault| {
+                (fault.line.unwrap(), fault.column.clone().unwrap_or_default(), fault.code)
+            })
+            .collect();
         let expected = [
             (3, "indicator", "unknown_indicator"),
             (3, "period", "malformed_period"),
@@ -272,13 +343,26 @@ mod tests {
 
     #[test]
     fn a_line_or_a_header_without_measure_is_refused_and_read_no_further() {
-        let codes = |body: &[u8]| parsed(body).unwrap_err().into_iter().map(|fault| (fault.code, fault.line.unwrap())).collect::<Vec<_>>();
+        let codes = |body: &[u8]| {
+            parsed(body)
+                .unwrap_err()
+                .into_iter()
+                .map(|fault| (fault.code, fault.line.unwrap()))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(codes(&vec![b','; MAX_LINE + 1]), [("unreadable", 1)]);
         assert_eq!(codes(&vec![b'"'; 10 * MAX_LINE]), [("unreadable", 1)]);
         assert_eq!(codes(&vec![b','; MAX_COLUMNS]), [("too_many", 1)]);
         // Lines within quotes are lines as well, of one header.
         assert_eq!(codes(&b"\"\n\",".repeat(MAX_COLUMNS)), [("too_many", 1)]);
-        let row = |cell: usize| [b"indicator,unit,period,value\na.b,u,2021-10,".to_vec(), vec![b'1'; cell], b"\n".to_vec()].concat();
+        let row = |cell: usize| {
+            [
+                b"indicator,unit,period,value\na.b,u,2021-10,".to_vec(),
+                vec![b'1'; cell],
+                b"\n".to_vec(),
+            ]
+            .concat()
+        };
         assert_eq!(codes(&row(MAX_LINE)), [("unreadable", 2)]);
         // One that is just not too long is judged.
         assert_eq!(codes(&row(MAX_LINE - "a.b,u,2021-10,\n".len()))[0].1, 2);
@@ -288,9 +372,20 @@ mod tests {
     #[test]
     fn lines_are_counted_the_same_whatever_ends_them() {
         for end in ["\n", "\r\n"] {
-            let body = ["indicator,unit,period,value", "a.b,u,2021-10,x", "", "a.b,u,2021-11,y", "a.b,u,2021-12,z"].join(end);
+            let body = [
+                "indicator,unit,period,value",
+                "a.b,u,2021-10,x",
+                "",
+                "a.b,u,2021-11,y",
+                "a.b,u,2021-12,z",
+            ]
+            .join(end);
             for body in [body.clone(), body + end] {
-                let lines: Vec<u64> = parsed(body.as_bytes()).unwrap_err().iter().map(|fault| fault.line.unwrap()).collect();
+                let lines: Vec<u64> = parsed(body.as_bytes())
+                    .unwrap_err()
+                    .iter()
+                    .map(|fault| fault.line.unwrap())
+                    .collect();
                 assert_eq!(lines, [2, 4, 5], "{body:?}");
             }
         }
@@ -298,7 +393,11 @@ mod tests {
 
     #[test]
     fn a_header_that_lacks_a_column_or_has_an_unknown_one_is_refused() {
-        let codes: Vec<_> = parsed(b"indicator,unit,period,colour\n").unwrap_err().into_iter().map(|fault| fault.code).collect();
+        let codes: Vec<_> = parsed(b"indicator,unit,period,colour\n")
+            .unwrap_err()
+            .into_iter()
+            .map(|fault| fault.code)
+            .collect();
         assert_eq!(codes, ["unknown_column", "missing"]);
     }
 }

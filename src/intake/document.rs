@@ -70,11 +70,14 @@ impl Media {
     /// The media type that a `Content-Type` names, parameters aside.
     #[must_use]
     pub fn of_type(content_type: &str) -> Option<Self> {
-        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let essence =
+            content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match essence.as_str() {
             "text/plain" => Some(Self::Text),
             "text/markdown" | "text/x-markdown" => Some(Self::Markdown),
-            "application/vnd.openxmlformats-officedocument.wordprocessingml.document" => Some(Self::Docx),
+            "application/vnd.openxmlformats-officedocument.wordprocessingml.document" => {
+                Some(Self::Docx)
+            }
             "application/pdf" | "application/x-pdf" => Some(Self::Pdf),
             _ => None,
         }
@@ -99,7 +102,9 @@ impl fmt::Display for Media {
         f.write_str(match self {
             Self::Text => "plain text (text/plain)",
             Self::Markdown => "Markdown (text/markdown)",
-            Self::Docx => "DOCX (application/vnd.openxmlformats-officedocument.wordprocessingml.document)",
+            Self::Docx => {
+                "DOCX (application/vnd.openxmlformats-officedocument.wordprocessingml.document)"
+            }
             Self::Pdf => "PDF (application/pdf)",
         })
     }
@@ -138,7 +143,10 @@ impl Refusal {
 /// A [`Refusal`] when the bytes are not what `media` says, are broken, hostile, or larger than [`limits`] allows.
 pub fn read(bytes: &[u8], media: Media) -> Result<Document, Refusal> {
     if bytes.len() > limits::FILE_BYTES {
-        return Err(Refusal::new("too_large", format!("the file has {} bytes, at most {} are read", bytes.len(), limits::FILE_BYTES)));
+        return Err(Refusal::new(
+            "too_large",
+            format!("the file has {} bytes, at most {} are read", bytes.len(), limits::FILE_BYTES),
+        ));
     }
     media.check(bytes)?;
     match media {

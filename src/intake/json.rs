@@ -9,7 +9,9 @@ use serde_json::value::RawValue;
 
 use super::{Envelope, Unreadable};
 use crate::domain::fault::{Fault, quoted};
-use crate::domain::observation::{MAX_OBSERVATIONS, Parser, Place, RawNumber, RawObservation, RawText};
+use crate::domain::observation::{
+    MAX_OBSERVATIONS, Parser, Place, RawNumber, RawObservation, RawText,
+};
 
 /// Most fields of an object that are looked at; none that is meant has so many.
 const MAX_FIELDS: usize = 1_000;
@@ -76,14 +78,16 @@ impl<'de: 'a, 'a> Deserialize<'de> for List<'a> {
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 fn text(raw: &RawValue) -> RawText<'_> {
-    serde_json::from_str::<Text<'_>>(raw.get()).map_or(RawText::WrongType, |Text(text)| RawText::Text(text))
+    serde_json::from_str::<Text<'_>>(raw.get())
+        .map_or(RawText::WrongType, |Text(text)| RawText::Text(text))
 }
 
 fn number(raw: &RawValue) -> RawNumber<'_> {
     match raw.get().as_bytes().first() {
         Some(b'n') => RawNumber::Null,
         Some(b'-' | b'0'..=b'9') => RawNumber::Digits(Cow::Borrowed(raw.get())),
-        Some(b'"') => serde_json::from_str::<Text<'_>>(raw.get()).map_or(RawNumber::WrongType, |Text(text)| RawNumber::Digits(text)),
+        Some(b'"') => serde_json::from_str::<Text<'_>>(raw.get())
+            .map_or(RawNumber::WrongType, |Text(text)| RawNumber::Digits(text)),
         _ => RawNumber::WrongType,
     }
 }
@@ -93,7 +97,18 @@ fn number(raw: &RawValue) -> RawNumber<'_> {
 struct Seen(u16);
 
 impl Seen {
-    const KNOWN: [&'static str; 10] = ["indicator", "unit", "period", "value", "dimensions", "observations", "reason", "source", "kind", "reference"];
+    const KNOWN: [&'static str; 10] = [
+        "indicator",
+        "unit",
+        "period",
+        "value",
+        "dimensions",
+        "observations",
+        "reason",
+        "source",
+        "kind",
+        "reference",
+    ];
 
     fn twice(&mut self, key: &str) -> bool {
         let Some(place) = Self::KNOWN.iter().position(|known| *known == key) else { return false };
@@ -108,10 +123,15 @@ impl Seen {
 /// # Errors
 /// [`Unreadable`] when the bytes are no JSON; everything else is a fault of the parser.
 pub fn read(body: &[u8], parser: &mut Parser<'_>) -> Result<Envelope, Unreadable> {
-    let raw: &RawValue = serde_json::from_slice(body).map_err(|error| Unreadable(format!("the body is no JSON: {error}")))?;
+    let raw: &RawValue = serde_json::from_slice(body)
+        .map_err(|error| Unreadable(format!("the body is no JSON: {error}")))?;
     let mut envelope = Envelope::default();
     let Ok(Object(fields)) = serde_json::from_str::<Object<'_>>(raw.get()) else {
-        parser.fault(Fault::new("", "wrong_type", "a submission is an object with a list \"observations\""));
+        parser.fault(Fault::new(
+            "",
+            "wrong_type",
+            "a submission is an object with a list \"observations\"",
+        ));
         return Ok(envelope);
     };
     let (mut observations, mut seen) = (None, Seen::default());
@@ -127,12 +147,20 @@ pub fn read(body: &[u8], parser: &mut Parser<'_>) -> Result<Envelope, Unreadable
                 Err(_) if value.get() == "null" => {}
                 Err(_) => parser.fault(Fault::new("/source", "wrong_type", "source is an object")),
             },
-            other => parser.fault(Fault::new(format!("/{other}"), "unknown_field", format!("a submission has no field {}", quoted(other)))),
+            other => parser.fault(Fault::new(
+                format!("/{other}"),
+                "unknown_field",
+                format!("a submission has no field {}", quoted(other)),
+            )),
         }
     }
     match observations.map(|list| serde_json::from_str::<List<'_>>(list.get())) {
-        Some(Ok(List(list))) => list.into_iter().enumerate().for_each(|(index, raw)| observation(index, raw, parser)),
-        Some(Err(_)) => parser.fault(Fault::new("/observations", "wrong_type", "observations is a list")),
+        Some(Ok(List(list))) => {
+            list.into_iter().enumerate().for_each(|(index, raw)| observation(index, raw, parser))
+        }
+        Some(Err(_)) => {
+            parser.fault(Fault::new("/observations", "wrong_type", "observations is a list"))
+        }
         None => parser.fault(Fault::new("/observations", "missing", "observations is missing")),
     }
     envelope.faults().into_iter().for_each(|fault| parser.fault(fault));
@@ -143,21 +171,35 @@ fn note(pointer: &str, value: &RawValue, parser: &mut Parser<'_>) -> Option<Stri
     match text(value) {
         RawText::Text(text) => return Some(text.into_owned()),
         RawText::WrongType if value.get() == "null" => {}
-        RawText::WrongType | RawText::Absent => parser.fault(Fault::new(pointer, "wrong_type", "a text is expected")),
+        RawText::WrongType | RawText::Absent => {
+            parser.fault(Fault::new(pointer, "wrong_type", "a text is expected"))
+        }
     }
     None
 }
 
-fn source(fields: Vec<(Cow<'_, str>, &RawValue)>, envelope: &mut Envelope, parser: &mut Parser<'_>) {
+fn source(
+    fields: Vec<(Cow<'_, str>, &RawValue)>,
+    envelope: &mut Envelope,
+    parser: &mut Parser<'_>,
+) {
     let mut seen = Seen::default();
     for (key, value) in fields {
         if seen.twice(&key) {
-            parser.fault(Fault::new(format!("/source/{key}"), "duplicate", "the field stands twice"));
+            parser.fault(Fault::new(
+                format!("/source/{key}"),
+                "duplicate",
+                "the field stands twice",
+            ));
         }
         match key.as_ref() {
             "kind" => envelope.source_kind = note("/source/kind", value, parser),
             "reference" => envelope.reference = note("/source/reference", value, parser),
-            other => parser.fault(Fault::new(format!("/source/{other}"), "unknown_field", format!("source has no field {}", quoted(other)))),
+            other => parser.fault(Fault::new(
+                format!("/source/{other}"),
+                "unknown_field",
+                format!("source has no field {}", quoted(other)),
+            )),
         }
     }
 }
@@ -168,8 +210,14 @@ fn observation(index: usize, raw: &RawValue, parser: &mut Parser<'_>) {
         parser.fault(place.fault("", "wrong_type", "an observation is an object"));
         return;
     };
-    let mut found =
-        RawObservation { place, indicator: RawText::Absent, unit: RawText::Absent, period: RawText::Absent, dimensions: Vec::new(), value: RawNumber::Absent };
+    let mut found = RawObservation {
+        place,
+        indicator: RawText::Absent,
+        unit: RawText::Absent,
+        period: RawText::Absent,
+        dimensions: Vec::new(),
+        value: RawNumber::Absent,
+    };
     let mut seen = Seen::default();
     for (key, value) in fields {
         if seen.twice(&key) {
@@ -181,11 +229,24 @@ fn observation(index: usize, raw: &RawValue, parser: &mut Parser<'_>) {
             "period" => found.period = text(value),
             "value" => found.value = number(value),
             "dimensions" => match serde_json::from_str::<Object<'_>>(value.get()) {
-                Ok(Object(members)) => found.dimensions = members.into_iter().map(|(dimension, member)| (dimension, text(member))).collect(),
+                Ok(Object(members)) => {
+                    found.dimensions = members
+                        .into_iter()
+                        .map(|(dimension, member)| (dimension, text(member)))
+                        .collect()
+                }
                 Err(_) if value.get() == "null" => {}
-                Err(_) => parser.fault(place.fault("dimensions", "wrong_type", "dimensions is an object of dimension and member")),
+                Err(_) => parser.fault(place.fault(
+                    "dimensions",
+                    "wrong_type",
+                    "dimensions is an object of dimension and member",
+                )),
             },
-            other => parser.fault(place.fault(other, "unknown_field", format!("an observation has no field {}", quoted(other)))),
+            other => parser.fault(place.fault(
+                other,
+                "unknown_field",
+                format!("an observation has no field {}", quoted(other)),
+            )),
         }
     }
     parser.push(&found);

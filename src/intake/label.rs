@@ -65,7 +65,8 @@ const UNITS_OF_MEASURE: [&str; 44] = [
     "percent",
 ];
 /// Words in a unit of measure that multiply, and by which power of ten.
-const MULTIPLIERS: [(&str, u32); 6] = [("trăm", 2), ("nghìn", 3), ("ngàn", 3), ("1000", 3), ("triệu", 6), ("tỷ", 9)];
+const MULTIPLIERS: [(&str, u32); 6] =
+    [("trăm", 2), ("nghìn", 3), ("ngàn", 3), ("1000", 3), ("triệu", 6), ("tỷ", 9)];
 
 /// What a label names.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -122,8 +123,18 @@ impl<'a> Labels<'a> {
     /// Gathers the labels of a catalogue.
     #[must_use]
     pub fn new(catalogue: &'a Catalogue) -> Self {
-        let units = UNITS_OF_MEASURE.iter().flat_map(|unit| [words(unit, Spelling::Marked).join(" "), words(unit, Spelling::Plain).join(" ")]).collect();
-        Self { catalogue, marked: Lexicon::new(catalogue, Spelling::Marked), plain: Lexicon::new(catalogue, Spelling::Plain), units }
+        let units = UNITS_OF_MEASURE
+            .iter()
+            .flat_map(|unit| {
+                [words(unit, Spelling::Marked).join(" "), words(unit, Spelling::Plain).join(" ")]
+            })
+            .collect();
+        Self {
+            catalogue,
+            marked: Lexicon::new(catalogue, Spelling::Marked),
+            plain: Lexicon::new(catalogue, Spelling::Plain),
+            units,
+        }
     }
 
     /// The measure that a label names; `hint` is what stands above it: a caption, a heading, the name of a system.
@@ -181,7 +192,9 @@ impl<'a> Labels<'a> {
                 (end > place + 1).then_some((end, entries))
             });
             place = named.map_or(place + 1, |(end, _)| end);
-            found.extend(named.into_iter().flat_map(|(_, entries)| entries).map(|entry| entry.code.clone()));
+            found.extend(
+                named.into_iter().flat_map(|(_, entries)| entries).map(|entry| entry.code.clone()),
+            );
         }
         found
     }
@@ -190,7 +203,8 @@ impl<'a> Labels<'a> {
     #[must_use]
     pub fn counts(&self, text: &str, name: &str) -> bool {
         let lexicon = self.lexicon(text);
-        let words = |text: &str| format!(" {} ", lexicon.telling(words(text, lexicon.spelling)).join(" "));
+        let words =
+            |text: &str| format!(" {} ", lexicon.telling(words(text, lexicon.spelling)).join(" "));
         let noun = words(name).split_whitespace().take(2).collect::<Vec<_>>().join(" ");
         !noun.is_empty() && words(text).contains(&format!(" {noun} "))
     }
@@ -202,10 +216,11 @@ impl<'a> Labels<'a> {
         let mut unit = UnitText { percent: text.contains('%'), power: 0 };
         let mut rest = Vec::new();
         for word in &spelled {
-            match MULTIPLIERS
-                .iter()
-                .find(|(written, _)| [Spelling::Marked, Spelling::Plain].iter().any(|spelling| words(written, *spelling).first() == Some(word)))
-            {
+            match MULTIPLIERS.iter().find(|(written, _)| {
+                [Spelling::Marked, Spelling::Plain]
+                    .iter()
+                    .any(|spelling| words(written, *spelling).first() == Some(word))
+            }) {
                 Some((_, power)) => unit.power += power,
                 None => rest.push(word.clone()),
             }
@@ -215,7 +230,8 @@ impl<'a> Labels<'a> {
         if rest == "phần trăm" || rest == "percent" {
             unit.percent = true;
         }
-        (self.units.contains(&rest) || multiplied || (unit.percent && rest.is_empty())).then_some(unit)
+        (self.units.contains(&rest) || multiplied || (unit.percent && rest.is_empty()))
+            .then_some(unit)
     }
 
     fn lexicon(&self, text: &str) -> &Lexicon {
@@ -262,24 +278,41 @@ impl<'a> Labels<'a> {
     fn is_member(&self, text: &str) -> bool {
         let lexicon = self.lexicon(text);
         let words = lexicon.telling(words(text, lexicon.spelling));
-        lexicon.found(&words).iter().any(|found| found.start == 0 && found.end == words.len() && matches!(found.what, What::Member(..)))
+        lexicon.found(&words).iter().any(|found| {
+            found.start == 0 && found.end == words.len() && matches!(found.what, What::Member(..))
+        })
     }
 
-    fn choose(&self, lexicon: &Lexicon, words: &[String], hint: &str, unit: Option<UnitText>) -> Resolution {
+    fn choose(
+        &self,
+        lexicon: &Lexicon,
+        words: &[String],
+        hint: &str,
+        unit: Option<UnitText>,
+    ) -> Resolution {
         if words.is_empty() {
             return Resolution::Empty;
         }
         let mut found = lexicon.found(words);
         // Words that name a member and a system name the member: "Hội nghị truyền hình".
-        let members: Vec<(usize, usize)> = found.iter().filter(|one| matches!(one.what, What::Member(..))).map(|one| (one.start, one.end)).collect();
-        found.retain(|one| matches!(one.what, What::Member(..)) || !members.contains(&(one.start, one.end)));
+        let members: Vec<(usize, usize)> = found
+            .iter()
+            .filter(|one| matches!(one.what, What::Member(..)))
+            .map(|one| (one.start, one.end))
+            .collect();
+        found.retain(|one| {
+            matches!(one.what, What::Member(..)) || !members.contains(&(one.start, one.end))
+        });
         if found.len() > MAX_PHRASES {
             return Resolution::Nothing;
         }
         let (mut candidates, mut alone) = (Vec::new(), Alone::default());
         self.ways(lexicon, words, &found, &mut Vec::new(), &mut candidates, &mut alone);
         if let Some(unit) = unit {
-            candidates.retain(|candidate: &Candidate| (self.catalogue.unit_of_measure(&candidate.measure.code) == "percent") == unit.percent);
+            candidates.retain(|candidate: &Candidate| {
+                (self.catalogue.unit_of_measure(&candidate.measure.code) == "percent")
+                    == unit.percent
+            });
         }
         if candidates.is_empty() {
             return match alone {
@@ -292,15 +325,25 @@ impl<'a> Labels<'a> {
         if systems.is_empty() {
             // "Hồ sơ tiếp nhận theo mức độ" above says whose "Tiếp nhận" is.
             let named = self.named_within(hint);
-            systems = candidates.iter().filter(|candidate| named.contains(&candidate.measure.code)).filter_map(|candidate| candidate.system.clone()).collect();
+            systems = candidates
+                .iter()
+                .filter(|candidate| named.contains(&candidate.measure.code))
+                .filter_map(|candidate| candidate.system.clone())
+                .collect();
         }
-        let within = |candidate: &Candidate| candidate.system.as_ref().is_some_and(|system| systems.contains(system));
+        let within = |candidate: &Candidate| {
+            candidate.system.as_ref().is_some_and(|system| systems.contains(system))
+        };
         let strangers = !systems.is_empty() && !candidates.iter().any(within);
         if !systems.is_empty() && !strangers {
             candidates.retain(within);
         }
-        let unsure = systems.is_empty() && candidates.iter().all(|candidate| candidate.needs_system);
-        let best = candidates.iter().map(|candidate| (candidate.measure.members.len(), candidate.strength)).min();
+        let unsure =
+            systems.is_empty() && candidates.iter().all(|candidate| candidate.needs_system);
+        let best = candidates
+            .iter()
+            .map(|candidate| (candidate.measure.members.len(), candidate.strength))
+            .min();
         let mut measures: Vec<Measure> = candidates
             .into_iter()
             .filter(|candidate| best == Some((candidate.measure.members.len(), candidate.strength)))
@@ -334,8 +377,14 @@ impl<'a> Labels<'a> {
             }
             return;
         }
-        let free = |place: &usize| taken.iter().all(|(start, end, _)| place < start || end <= place);
-        let rest: Vec<&str> = words.iter().enumerate().filter(|(place, _)| free(place)).map(|(_, word)| word.as_str()).collect();
+        let free =
+            |place: &usize| taken.iter().all(|(start, end, _)| place < start || end <= place);
+        let rest: Vec<&str> = words
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| free(place))
+            .map(|(_, word)| word.as_str())
+            .collect();
         let named: Vec<(String, String)> = taken
             .iter()
             .filter_map(|(_, _, what)| match what {
@@ -360,9 +409,21 @@ impl<'a> Labels<'a> {
         }
         for entry in lexicon.measures.get(&rest.join(" ")).into_iter().flatten() {
             let fits = systems.iter().all(|system| entry.system.as_ref() == Some(*system));
-            if let Some(measure) = self.with_members(&Measure { code: entry.code.clone(), members: Members::none() }, &members).filter(|_| fits) {
-                let needs_system = entry.strength == Strength::Label && rest.len() <= SHORT && systems.is_empty();
-                candidates.push(Candidate { measure, system: entry.system.clone(), strength: entry.strength, needs_system });
+            if let Some(measure) = self
+                .with_members(
+                    &Measure { code: entry.code.clone(), members: Members::none() },
+                    &members,
+                )
+                .filter(|_| fits)
+            {
+                let needs_system =
+                    entry.strength == Strength::Label && rest.len() <= SHORT && systems.is_empty();
+                candidates.push(Candidate {
+                    measure,
+                    system: entry.system.clone(),
+                    strength: entry.strength,
+                    needs_system,
+                });
             }
         }
     }
@@ -380,7 +441,8 @@ impl<'a> Labels<'a> {
         }
         if let Some(indicator) = self.catalogue.indicator(&measure.code) {
             for (dimension, _) in more.iter() {
-                if let Some((host, needed)) = indicator.dimension(dimension).and_then(|known| known.within.as_ref())
+                if let Some((host, needed)) =
+                    indicator.dimension(dimension).and_then(|known| known.within.as_ref())
                     && members.get(host).is_none()
                 {
                     members = members.with(host, needed);
@@ -411,7 +473,10 @@ mod tests {
     fn one(labels: &Labels<'_>, text: &str, hint: &str) -> String {
         match labels.resolve(text, hint) {
             Resolution::One(measure) => measure.to_string(),
-            other @ (Resolution::Several(_) | Resolution::Members(_) | Resolution::Empty | Resolution::Nothing) => format!("{other:?}"),
+            other @ (Resolution::Several(_)
+            | Resolution::Members(_)
+            | Resolution::Empty
+            | Resolution::Nothing) => format!("{other:?}"),
         }
     }
 
@@ -421,14 +486,34 @@ mod tests {
         let labels = Labels::new(&catalogue);
         for (text, hint, expected) in [
             ("Tổng số văn bản đi", "", "ioffice.documents.outgoing"),
-            ("Hồ sơ tiếp nhận trực tuyến mức độ 4", "", "igate.dossiers.received{channel=online,service_level=4}"),
-            ("Hồ sơ trực tuyến tiếp nhận (mức độ 4)", "", "igate.dossiers.received{channel=online,service_level=4}"),
-            ("Chứng thư số cá nhân (USB)", "", "pki.certificates.total{certificate_holder=individual,token=usb}"),
-            ("Chứng thư số SIM PKI", "", "pki.certificates.total{certificate_holder=individual,token=sim_pki}"),
+            (
+                "Hồ sơ tiếp nhận trực tuyến mức độ 4",
+                "",
+                "igate.dossiers.received{channel=online,service_level=4}",
+            ),
+            (
+                "Hồ sơ trực tuyến tiếp nhận (mức độ 4)",
+                "",
+                "igate.dossiers.received{channel=online,service_level=4}",
+            ),
+            (
+                "Chứng thư số cá nhân (USB)",
+                "",
+                "pki.certificates.total{certificate_holder=individual,token=usb}",
+            ),
+            (
+                "Chứng thư số SIM PKI",
+                "",
+                "pki.certificates.total{certificate_holder=individual,token=sim_pki}",
+            ),
             ("1. Số tài khoản tạo mới", "", "ioffice.users.created"),
             ("1. Số tài khoản tạo mới", "Hệ thống thư điện tử công vụ", "mail.mailboxes.created"),
             ("ioffice.users.total", "", "ioffice.users.total"),
-            ("igate.dossiers.received{channel=online}", "", "igate.dossiers.received{channel=online}"),
+            (
+                "igate.dossiers.received{channel=online}",
+                "",
+                "igate.dossiers.received{channel=online}",
+            ),
             ("Outgoing documents", "", "ioffice.documents.outgoing"),
             ("Dossiers received online", "", "igate.dossiers.received{channel=online}"),
             ("- Số hồ sơ đã giải quyết trong tháng (hồ sơ)", "", "igate.dossiers.resolved"),
@@ -441,7 +526,10 @@ mod tests {
         ] {
             assert_eq!(one(&labels, text, hint), expected, "{text}");
         }
-        assert_eq!(labels.read("Số tiền xử phạt (triệu đồng)", "").unit, Some(UnitText { percent: false, power: 6 }));
+        assert_eq!(
+            labels.read("Số tiền xử phạt (triệu đồng)", "").unit,
+            Some(UnitText { percent: false, power: 6 })
+        );
     }
 
     #[test]
@@ -460,7 +548,11 @@ mod tests {
             "",
             "…",
         ] {
-            assert!(!matches!(labels.resolve(text, ""), Resolution::One(_)), "{text}: {:?}", labels.resolve(text, ""));
+            assert!(
+                !matches!(labels.resolve(text, ""), Resolution::One(_)),
+                "{text}: {:?}",
+                labels.resolve(text, "")
+            );
         }
     }
 
@@ -470,16 +562,24 @@ mod tests {
         let labels = Labels::new(&catalogue);
         let online = Members::new(vec![("channel".to_owned(), "online".to_owned())]).unwrap();
         assert_eq!(labels.resolve("Trực tuyến", ""), Resolution::Members(vec![online]));
-        assert!(matches!(labels.resolve("Cá nhân", ""), Resolution::Members(ways) if ways.len() == 2));
+        assert!(
+            matches!(labels.resolve("Cá nhân", ""), Resolution::Members(ways) if ways.len() == 2)
+        );
         assert_eq!(labels.resolve("II. Hệ thống VNPT-iGate", ""), Resolution::Empty);
-        assert_eq!(labels.systems("1. Hệ thống quản lý văn bản và điều hành (VNPT-iOffice)"), ["ioffice"]);
+        assert_eq!(
+            labels.systems("1. Hệ thống quản lý văn bản và điều hành (VNPT-iOffice)"),
+            ["ioffice"]
+        );
     }
 
     #[test]
     fn a_heading_of_another_system_makes_a_label_uncertain() {
         let catalogue = catalogue();
         let labels = Labels::new(&catalogue);
-        assert!(matches!(labels.resolve("Văn bản đi", "Chứng thư số chuyên dùng"), Resolution::Several(_)));
+        assert!(matches!(
+            labels.resolve("Văn bản đi", "Chứng thư số chuyên dùng"),
+            Resolution::Several(_)
+        ));
         assert_eq!(one(&labels, "Văn bản đi", "Hệ thống iOffice"), "ioffice.documents.outgoing");
     }
 
@@ -494,7 +594,12 @@ mod tests {
                 ]
             });
             let found = Catalogue::new(CatalogueDocument::from_value(document).unwrap());
-            found.err().unwrap_or_default().into_iter().map(|fault| format!("{} {}", fault.pointer, fault.code)).collect::<Vec<String>>()
+            found
+                .err()
+                .unwrap_or_default()
+                .into_iter()
+                .map(|fault| format!("{} {}", fault.pointer, fault.code))
+                .collect::<Vec<String>>()
         };
         assert_eq!(faults("s", "TẠO  mới"), ["/indicators/1/labels/0 duplicate_label"]);
         assert_eq!(faults("t", "Tạo mới"), Vec::<String>::new());
@@ -507,7 +612,10 @@ mod tests {
     fn units_of_measure_alone() {
         let catalogue = catalogue();
         let labels = Labels::new(&catalogue);
-        assert_eq!(labels.unit_of_measure("Triệu đồng"), Some(UnitText { percent: false, power: 6 }));
+        assert_eq!(
+            labels.unit_of_measure("Triệu đồng"),
+            Some(UnitText { percent: false, power: 6 })
+        );
         assert_eq!(labels.unit_of_measure("%"), Some(UnitText { percent: true, power: 0 }));
         assert_eq!(labels.unit_of_measure("Văn bản"), Some(UnitText::default()));
         assert_eq!(labels.unit_of_measure("Huyện Càng Long"), None);

@@ -31,8 +31,14 @@ impl Envelope {
     /// The faults of texts that cannot be kept.
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
-        let fields = [("/source/kind", &self.source_kind), ("/source/reference", &self.reference), ("/reason", &self.reason)];
-        let faulty = fields.into_iter().filter_map(|(pointer, text)| Some((pointer, note_fault(text.as_ref()?)?)));
+        let fields = [
+            ("/source/kind", &self.source_kind),
+            ("/source/reference", &self.reference),
+            ("/reason", &self.reason),
+        ];
+        let faulty = fields
+            .into_iter()
+            .filter_map(|(pointer, text)| Some((pointer, note_fault(text.as_ref()?)?)));
         faulty.map(|(pointer, (code, detail))| Fault::new(pointer, code, detail)).collect()
     }
 }
@@ -45,7 +51,8 @@ pub fn note_fault(text: &str) -> Option<(&'static str, String)> {
         return Some(("too_long", format!("at most {MAX_NOTE} characters")));
     }
     let control = text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
-    control.then(|| ("control_character", "no control characters but line breaks and tabs".to_owned()))
+    control
+        .then(|| ("control_character", "no control characters but line breaks and tabs".to_owned()))
 }
 
 /// The bytes cannot be read at all.

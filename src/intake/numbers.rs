@@ -112,7 +112,14 @@ static LEXER: LazyLock<Option<Regex>> = LazyLock::new(|| {
         format!(r"(?P<number>\b\d{{1,3}}(?:[\u{{a0}}\u{{202f}}\u{{2007}}]\d{{3}})+\b|{NUMBER})"),
         r"(?P<zero>\b(?i:không_+(?:có|phát_+sinh|tiếp_+nhận|nhận_+được|ghi_+nhận)|chưa_+(?:có|phát_+sinh|tiếp_+nhận|nhận_+được|ghi_+nhận)(?:_+phát_+sinh)?)\b(?:_+(?i:phát_+sinh))?|:_*(?P<no>(?i:không))_*(?:[.,;)\n]|$))".to_owned(),
     ];
-    Regex::new(&alternatives.join("|").replace("_*", &format!("{SPACE}*")).replace("_+", &format!("{SPACE}+")).replace("_?", &format!("{SPACE}?"))).ok()
+    Regex::new(
+        &alternatives
+            .join("|")
+            .replace("_*", &format!("{SPACE}*"))
+            .replace("_+", &format!("{SPACE}+"))
+            .replace("_?", &format!("{SPACE}?")),
+    )
+    .ok()
 });
 
 const NUMBER: &str = r"\d+(?:[.,]\d+)*";
@@ -123,7 +130,8 @@ static BEHIND: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&format!("(?i){}", text.replace("_*", &format!("{SPACE}*")))).ok()
 });
 
-static PERCENT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&format!(r"^{SPACE}*(?:%|(?i:phần{SPACE}+trăm))")).ok());
+static PERCENT: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(&format!(r"^{SPACE}*(?:%|(?i:phần{SPACE}+trăm))")).ok());
 
 /// Words before a number that say that it is not exact.
 pub const ABOUT: [&str; 9] = ["khoảng", "gần", "hơn", "trên", "dưới", "ước", "chừng", "tầm", "xỉ"];
@@ -148,11 +156,19 @@ pub fn pieces(text: &str) -> Vec<Placed> {
 
 fn placed(text: &str, captures: &Captures<'_>, range: Range<usize>) -> Placed {
     let named = |name: &str| captures.name(name);
-    let number = |names: &[&str]| names.iter().find_map(|name| captures.name(name)?.as_str().parse::<i32>().ok());
+    let number = |names: &[&str]| {
+        names.iter().find_map(|name| captures.name(name)?.as_str().parse::<i32>().ok())
+    };
     let small = |name: &str| captures.name(name).and_then(|m| m.as_str().parse::<u32>().ok());
     // "Đề án 06 tháng 5 năm 2025": the number before is no count of months.
-    if named("nmonths").is_some() && text.get(range.end..).is_some_and(|behind| behind.trim_start().starts_with(|c: char| c.is_ascii_digit())) {
-        let digits = text.get(range.clone()).map_or(0, |text| text.bytes().take_while(u8::is_ascii_digit).count());
+    if named("nmonths").is_some()
+        && text
+            .get(range.end..)
+            .is_some_and(|behind| behind.trim_start().starts_with(|c: char| c.is_ascii_digit()))
+    {
+        let digits = text
+            .get(range.clone())
+            .map_or(0, |text| text.bytes().take_while(u8::is_ascii_digit).count());
         return number_at(text, range.start..range.start + digits);
     }
     let piece = if named("month").is_some() {
@@ -162,13 +178,28 @@ fn placed(text: &str, captures: &Captures<'_>, range: Range<usize>) -> Placed {
     } else if named("year").is_some() {
         number(&["y"]).map(Piece::Year)
     } else if named("quarter").is_some() {
-        let quarter = named("q").and_then(|q| ["", "I", "II", "III", "IV"].iter().position(|roman| *roman == q.as_str()).or_else(|| q.as_str().parse().ok()));
-        quarter.and_then(|quarter| u32::try_from(quarter * 3).ok()).map(|last| Piece::Span { last, months: 3, year: number(&["qy", "qy2"]) })
+        let quarter = named("q").and_then(|q| {
+            ["", "I", "II", "III", "IV"]
+                .iter()
+                .position(|roman| *roman == q.as_str())
+                .or_else(|| q.as_str().parse().ok())
+        });
+        quarter.and_then(|quarter| u32::try_from(quarter * 3).ok()).map(|last| Piece::Span {
+            last,
+            months: 3,
+            year: number(&["qy", "qy2"]),
+        })
     } else if named("nmonths").is_some() {
-        let months = text.get(range.clone()).and_then(|text| text.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok());
+        let months = text
+            .get(range.clone())
+            .and_then(|text| text.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok());
         // "3 tháng cuối năm" are the last ones of the year.
         let ends_year = text.get(range.clone()).is_some_and(|text| folded(text).contains("cuối"));
-        months.map(|months| Piece::Span { last: if ends_year { 12 } else { months }, months, year: number(&["nyear"]) })
+        months.map(|months| Piece::Span {
+            last: if ends_year { 12 } else { months },
+            months,
+            year: number(&["nyear"]),
+        })
     } else if named("halfyear").is_some() {
         Some(Piece::Span { last: 6, months: 6, year: None })
     } else if named("level").is_some() || named("name").is_some() {
@@ -181,7 +212,12 @@ fn placed(text: &str, captures: &Captures<'_>, range: Range<usize>) -> Placed {
         Some(flawed(text, range.clone(), Flaw::Spaces))
     } else if named("zero").is_some() {
         let range = named("no").map_or(range.clone(), |no| no.range());
-        let zero = Number { range: range.clone(), sort: Sort::Zero, value: Ok(Written { mantissa: 0, scale: 0 }), approximate: false };
+        let zero = Number {
+            range: range.clone(),
+            sort: Sort::Zero,
+            value: Ok(Written { mantissa: 0, scale: 0 }),
+            approximate: false,
+        };
         return Placed { range, piece: Piece::Number(zero) };
     } else {
         Some(Piece::Reference)
@@ -191,7 +227,11 @@ fn placed(text: &str, captures: &Captures<'_>, range: Range<usize>) -> Placed {
 
 fn flawed(text: &str, range: Range<usize>, flaw: Flaw) -> Piece {
     let behind = text.get(range.end..).unwrap_or_default();
-    let sort = if PERCENT.as_ref().is_some_and(|percent| percent.is_match(behind)) { Sort::Percent } else { Sort::Plain };
+    let sort = if PERCENT.as_ref().is_some_and(|percent| percent.is_match(behind)) {
+        Sort::Percent
+    } else {
+        Sort::Plain
+    };
     Piece::Number(Number { range, sort, value: Err(flaw), approximate: false })
 }
 
@@ -201,8 +241,16 @@ fn number_at(text: &str, digits: Range<usize>) -> Placed {
     let behind = text.get(digits.end..).unwrap_or_default();
     let approximate = about(text.get(..digits.start).unwrap_or_default());
     if let Some(percent) = PERCENT.as_ref().and_then(|percent| percent.find(behind)) {
-        let number = Number { range: digits.clone(), sort: Sort::Percent, value: percentage(printed), approximate };
-        return Placed { range: digits.start..digits.end + percent.end(), piece: Piece::Number(number) };
+        let number = Number {
+            range: digits.clone(),
+            sort: Sort::Percent,
+            value: percentage(printed),
+            approximate,
+        };
+        return Placed {
+            range: digits.start..digits.end + percent.end(),
+            piece: Piece::Number(number),
+        };
     }
     let captures = BEHIND.as_ref().and_then(|expected| expected.captures(behind));
     let named = |name: &str| captures.as_ref().and_then(|captures| captures.name(name));
@@ -213,7 +261,8 @@ fn number_at(text: &str, digits: Range<usize>) -> Placed {
         value = value.and_then(|value| multiplied(value, magnitude(times.as_str())));
         end = digits.end + times.end();
         if let (Some(more), Some(more_times)) = (named("more"), named("moretimes")) {
-            let added = plain(more.as_str()).and_then(|more| multiplied(more, magnitude(more_times.as_str())));
+            let added = plain(more.as_str())
+                .and_then(|more| multiplied(more, magnitude(more_times.as_str())));
             value = value.and_then(|value| added.and_then(|added| sum(value, added)));
             end = digits.end + more_times.end();
         }
@@ -235,13 +284,19 @@ fn magnitude(word: &str) -> u32 {
 
 fn multiplied(value: Written, power: u32) -> Result<Written, Flaw> {
     let shared = value.scale.min(power);
-    let mantissa = 10_i64.checked_pow(power - shared).and_then(|by| value.mantissa.checked_mul(by)).ok_or(Flaw::TooLarge)?;
+    let mantissa = 10_i64
+        .checked_pow(power - shared)
+        .and_then(|by| value.mantissa.checked_mul(by))
+        .ok_or(Flaw::TooLarge)?;
     Ok(Written { mantissa, scale: value.scale - shared })
 }
 
 fn sum(one: Written, other: Written) -> Result<Written, Flaw> {
     let scale = one.scale.max(other.scale);
-    let total = one.at_scale(scale).zip(other.at_scale(scale)).and_then(|(one, other)| one.checked_add(other));
+    let total = one
+        .at_scale(scale)
+        .zip(other.at_scale(scale))
+        .and_then(|(one, other)| one.checked_add(other));
     total.map(|mantissa| Written { mantissa, scale }).ok_or(Flaw::TooLarge)
 }
 
@@ -257,9 +312,13 @@ fn sum(one: Written, other: Written) -> Result<Written, Flaw> {
 /// assert_eq!(plain("7.40"), Err(Flaw::Malformed));
 /// ```
 pub fn plain(printed: &str) -> Result<Written, Flaw> {
-    let (whole, decimals) = printed.split_once(',').map_or((printed, None), |(whole, decimals)| (whole, Some(decimals)));
+    let (whole, decimals) = printed
+        .split_once(',')
+        .map_or((printed, None), |(whole, decimals)| (whole, Some(decimals)));
     let whole = without_groups(whole).ok_or(Flaw::Malformed)?;
-    if decimals.is_some_and(|decimals| decimals.is_empty() || !decimals.bytes().all(|b| b.is_ascii_digit())) {
+    if decimals.is_some_and(|decimals| {
+        decimals.is_empty() || !decimals.bytes().all(|b| b.is_ascii_digit())
+    }) {
         return Err(Flaw::Malformed);
     }
     written(&decimals.map_or(whole.clone(), |decimals| format!("{whole}.{decimals}")))
@@ -268,7 +327,12 @@ pub fn plain(printed: &str) -> Result<Written, Flaw> {
 /// A percentage: also with a decimal point, as machines write it; nobody writes thousands of per cent.
 fn percentage(printed: &str) -> Result<Written, Flaw> {
     match printed.split_once('.') {
-        Some((whole, decimals)) if whole.len() <= 3 && [whole, decimals].iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())) => {
+        Some((whole, decimals))
+            if whole.len() <= 3
+                && [whole, decimals]
+                    .iter()
+                    .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())) =>
+        {
             written(printed)
         }
         _ => plain(printed),
@@ -288,15 +352,21 @@ fn without_groups(whole: &str) -> Option<String> {
     let first = groups.next()?;
     let digits = |group: &str| !group.is_empty() && group.bytes().all(|b| b.is_ascii_digit());
     let rest: Vec<&str> = groups.collect();
-    let sound =
-        digits(first) && rest.iter().all(|group| group.len() == 3 && digits(group)) && (rest.is_empty() || (first.len() <= 3 && !first.starts_with('0')));
+    let sound = digits(first)
+        && rest.iter().all(|group| group.len() == 3 && digits(group))
+        && (rest.is_empty() || (first.len() <= 3 && !first.starts_with('0')));
     sound.then(|| rest.into_iter().fold(first.to_owned(), |whole, group| whole + group))
 }
 
 fn about(before: &str) -> bool {
-    let last = before.trim_end().rsplit(|c: char| c.is_whitespace() || c == '\u{a0}' || c == '(').next().unwrap_or_default();
+    let last = before
+        .trim_end()
+        .rsplit(|c: char| c.is_whitespace() || c == '\u{a0}' || c == '(')
+        .next()
+        .unwrap_or_default();
     let last = folded(last);
-    ABOUT.iter().any(|word| *word == last) && before.ends_with(|c: char| c.is_whitespace() || c == '\u{a0}')
+    ABOUT.iter().any(|word| *word == last)
+        && before.ends_with(|c: char| c.is_whitespace() || c == '\u{a0}')
 }
 
 #[cfg(test)]
@@ -306,10 +376,19 @@ mod tests {
     fn shown(text: &str) -> Vec<String> {
         let one = |placed: Placed| match placed.piece {
             Piece::Number(number) => {
-                let value = number.value.map_or_else(|flaw| format!("{flaw:?}"), |value| value.to_string());
-                format!("{:?} {value}{}", number.sort, if number.approximate { " about" } else { "" })
+                let value =
+                    number.value.map_or_else(|flaw| format!("{flaw:?}"), |value| value.to_string());
+                format!(
+                    "{:?} {value}{}",
+                    number.sort,
+                    if number.approximate { " about" } else { "" }
+                )
             }
-            other @ (Piece::Month(..) | Piece::Year(_) | Piece::Span { .. } | Piece::Reference | Piece::Word) => format!("{other:?}"),
+            other @ (Piece::Month(..)
+            | Piece::Year(_)
+            | Piece::Span { .. }
+            | Piece::Reference
+            | Piece::Word) => format!("{other:?}"),
         };
         pieces(text).into_iter().map(one).collect()
     }

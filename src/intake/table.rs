@@ -86,7 +86,11 @@ impl Grid {
     /// The table of a document: its cells are stretches of the text.
     #[must_use]
     pub fn of_document(text: &str, rows: &[Vec<Range<usize>>]) -> Self {
-        let cells = |row: &Vec<Range<usize>>| row.iter().map(|range| GridCell::text(text.get(range.clone()).unwrap_or_default())).collect();
+        let cells = |row: &Vec<Range<usize>>| {
+            row.iter()
+                .map(|range| GridCell::text(text.get(range.clone()).unwrap_or_default()))
+                .collect()
+        };
         Self { rows: rows.iter().map(cells).collect(), merges: Vec::new(), of_sheet: false }
     }
 }
@@ -96,7 +100,9 @@ impl Grid {
     /// it has a header; texts alone are the title of the next.
     #[must_use]
     pub fn tables(&self) -> Vec<(usize, Self)> {
-        let empty = |row: usize| self.rows.get(row).is_none_or(|cells| cells.iter().all(GridCell::is_empty));
+        let empty = |row: usize| {
+            self.rows.get(row).is_none_or(|cells| cells.iter().all(GridCell::is_empty))
+        };
         let (mut blocks, mut start): (Vec<Range<usize>>, Option<usize>) = (Vec::new(), None);
         for row in 0..=self.rows.len().min(MAX_ROWS) {
             match (empty(row), start) {
@@ -114,7 +120,9 @@ impl Grid {
             let from = title.take().unwrap_or(block.start);
             match (shape::Shape::new(&part).parts(), found.last_mut()) {
                 (None, _) => title = Some(from),
-                (Some(parts), Some(above)) if parts.header.is_empty() && from == block.start => above.end = block.end,
+                (Some(parts), Some(above)) if parts.header.is_empty() && from == block.start => {
+                    above.end = block.end
+                }
                 (Some(_), _) => found.push(from..block.end),
             }
         }
@@ -123,8 +131,15 @@ impl Grid {
 
     /// Some of its rows as a grid.
     fn rows_of(&self, rows: &Range<usize>) -> Self {
-        let within = |merge: &&Merge| merge.rows.start >= rows.start && merge.rows.start < rows.end && merge.rows.start < merge.rows.end;
-        let moved = |merge: &Merge| Merge { rows: merge.rows.start - rows.start..merge.rows.end.min(rows.end) - rows.start, columns: merge.columns.clone() };
+        let within = |merge: &&Merge| {
+            merge.rows.start >= rows.start
+                && merge.rows.start < rows.end
+                && merge.rows.start < merge.rows.end
+        };
+        let moved = |merge: &Merge| Merge {
+            rows: merge.rows.start - rows.start..merge.rows.end.min(rows.end) - rows.start,
+            columns: merge.columns.clone(),
+        };
         Self {
             rows: self.rows.get(rows.clone()).unwrap_or_default().to_vec(),
             merges: self.merges.iter().filter(within).map(moved).collect(),
@@ -248,15 +263,33 @@ mod tests {
         let catalogue = Catalogue::new(crate::app::catalogue::shipped().unwrap()).unwrap();
         let units = units();
         let tables = Tables::new(&catalogue, &units);
-        let defaults = Defaults { unit: units.position("travinh"), month: Some("2021-10".parse().unwrap()), hint: hint.to_owned() };
+        let defaults = Defaults {
+            unit: units.position("travinh"),
+            month: Some("2021-10".parse().unwrap()),
+            hint: hint.to_owned(),
+        };
         let mapping = tables.read(grid, &defaults);
-        let figure = |figure: &CellFigure| format!("{} {} {} {}", figure.measure, units.code(figure.unit), figure.month, figure.written);
-        let cell = |cell: &UnclaimedCell| format!("{}:{} {} {}", cell.row, cell.column, cell.printed, cell.reason);
+        let figure = |figure: &CellFigure| {
+            format!(
+                "{} {} {} {}",
+                figure.measure,
+                units.code(figure.unit),
+                figure.month,
+                figure.written
+            )
+        };
+        let cell = |cell: &UnclaimedCell| {
+            format!("{}:{} {} {}", cell.row, cell.column, cell.printed, cell.reason)
+        };
         (mapping.figures.iter().map(figure).collect(), mapping.unclaimed.iter().map(cell).collect())
     }
 
     fn grid(text: &str) -> Grid {
-        let rows: Vec<Vec<&str>> = text.trim().lines().map(|line| line.trim().split('|').map(str::trim).collect()).collect();
+        let rows: Vec<Vec<&str>> = text
+            .trim()
+            .lines()
+            .map(|line| line.trim().split('|').map(str::trim).collect())
+            .collect();
         Grid::of_texts(&rows)
     }
 
@@ -269,7 +302,8 @@ mod tests {
     #[track_caller]
     fn left(text: &str, expected: &[&str]) {
         let (figures, unclaimed) = told(&grid(text), "");
-        let places: Vec<&str> = unclaimed.iter().map(|text| text.split(' ').next().unwrap()).collect();
+        let places: Vec<&str> =
+            unclaimed.iter().map(|text| text.split(' ').next().unwrap()).collect();
         assert_eq!(places, expected, "figures: {figures:#?} unclaimed: {unclaimed:#?}");
     }
 
@@ -355,7 +389,12 @@ mod tests {
             "igate.dossiers.received travinh 2021-10 15",
         ];
         figures(channels, "Bảng 3. Hồ sơ theo mức độ và hình thức nộp", &expected);
-        for title in ["", "Hồ sơ quá hạn theo mức độ", "Hồ sơ đã giải quyết theo mức độ", "Văn bản theo mức độ"] {
+        for title in [
+            "",
+            "Hồ sơ quá hạn theo mức độ",
+            "Hồ sơ đã giải quyết theo mức độ",
+            "Văn bản theo mức độ",
+        ] {
             figures(channels, title, &[]);
         }
         // Only individuals have tokens: what "Cộng" is of a token is not certain.
@@ -420,8 +459,13 @@ mod tests {
                 "ioffice.documents.outgoing tv.cang_long 2021-10 7",
             ],
         );
-        let mut merged = grid("Đơn vị|Chứng thư số||Văn bản đi\n|Cấp mới|Tổng số|\nHuyện Càng Long|10|5|15");
-        merged.merges = vec![Merge { rows: 0..2, columns: 0..1 }, Merge { rows: 0..1, columns: 1..3 }, Merge { rows: 0..2, columns: 3..4 }];
+        let mut merged =
+            grid("Đơn vị|Chứng thư số||Văn bản đi\n|Cấp mới|Tổng số|\nHuyện Càng Long|10|5|15");
+        merged.merges = vec![
+            Merge { rows: 0..2, columns: 0..1 },
+            Merge { rows: 0..1, columns: 1..3 },
+            Merge { rows: 0..2, columns: 3..4 },
+        ];
         let (figures, _) = told(&merged, "");
         assert_eq!(
             figures,
@@ -494,7 +538,10 @@ mod tests {
              igate.dossiers.received||travinh|2021-09|5
              Hồ sơ tiếp nhận|online|845|2021-10|3",
             "",
-            &["igate.dossiers.received travinh 2021-09 5", "igate.dossiers.received{channel=online} tv.cau_ke 2021-10 3"],
+            &[
+                "igate.dossiers.received travinh 2021-09 5",
+                "igate.dossiers.received{channel=online} tv.cau_ke 2021-10 3",
+            ],
         );
     }
 
@@ -516,7 +563,10 @@ mod tests {
         figures(
             "Tổng số văn bản đi|23.441\nHồ sơ tồn|22.617",
             "",
-            &["ioffice.documents.outgoing travinh 2021-10 23441", "igate.dossiers.backlog travinh 2021-10 22617"],
+            &[
+                "ioffice.documents.outgoing travinh 2021-10 23441",
+                "igate.dossiers.backlog travinh 2021-10 22617",
+            ],
         );
         left("Tổng số văn bản đi|23.441|5", &["0:1", "0:2"]);
     }
@@ -535,13 +585,25 @@ mod tests {
                 "ioffice.documents.outgoing tv.cang_long 2020-08 1",
             ],
         );
-        figures("Nội dung|Kết quả\nTổng số tài khoản|7", "Hệ thống thư điện tử công vụ", &["mail.mailboxes.total travinh 2021-10 7"]);
+        figures(
+            "Nội dung|Kết quả\nTổng số tài khoản|7",
+            "Hệ thống thư điện tử công vụ",
+            &["mail.mailboxes.total travinh 2021-10 7"],
+        );
     }
 
     #[test]
     fn amounts_in_millions_are_multiplied() {
-        figures("Nội dung|ĐVT|Kết quả\nSố tiền xử phạt|triệu đồng|15,5", "", &["inspection.fines.amount travinh 2021-10 15500000"]);
-        figures("Nội dung|Kết quả\nSố tiền xử phạt|15 triệu đồng", "", &["inspection.fines.amount travinh 2021-10 15000000"]);
+        figures(
+            "Nội dung|ĐVT|Kết quả\nSố tiền xử phạt|triệu đồng|15,5",
+            "",
+            &["inspection.fines.amount travinh 2021-10 15500000"],
+        );
+        figures(
+            "Nội dung|Kết quả\nSố tiền xử phạt|15 triệu đồng",
+            "",
+            &["inspection.fines.amount travinh 2021-10 15000000"],
+        );
         left("Nội dung|ĐVT|Kết quả\nVăn bản đi|%|15,5", &["1:2"]);
     }
 
@@ -557,14 +619,29 @@ mod tests {
         );
         left("Huyện Càng Long\nChỉ tiêu|Kết quả\nVăn bản đi|1", &["2:1"]);
         left("Số liệu tháng 8/2021 và tháng 9/2021\nChỉ tiêu|Kết quả\nVăn bản đi|1", &["2:1"]);
-        figures("Sở Thông tin và Truyền thông\nChỉ tiêu|Kết quả\nVăn bản đi|1", "", &["ioffice.documents.outgoing travinh 2021-10 1"]);
-        figures("Chỉ tiêu|Kết quả\nVăn bản đi|1", "T9", &["ioffice.documents.outgoing travinh 2021-09 1"]);
-        figures("Tháng 8\nNăm 2020\nChỉ tiêu|Kết quả\nVăn bản đi|1", "", &["ioffice.documents.outgoing travinh 2020-08 1"]);
+        figures(
+            "Sở Thông tin và Truyền thông\nChỉ tiêu|Kết quả\nVăn bản đi|1",
+            "",
+            &["ioffice.documents.outgoing travinh 2021-10 1"],
+        );
+        figures(
+            "Chỉ tiêu|Kết quả\nVăn bản đi|1",
+            "T9",
+            &["ioffice.documents.outgoing travinh 2021-09 1"],
+        );
+        figures(
+            "Tháng 8\nNăm 2020\nChỉ tiêu|Kết quả\nVăn bản đi|1",
+            "",
+            &["ioffice.documents.outgoing travinh 2020-08 1"],
+        );
     }
 
     #[test]
     fn numbers_within_texts_are_told() {
-        left("Tổng số văn bản đi: 23.441\nChỉ tiêu|Kết quả|Ghi chú\nHồ sơ tồn|5|trong đó 2 quá hạn\nGhi nhận 7 ý kiến|", &["0:0", "2:2", "3:0"]);
+        left(
+            "Tổng số văn bản đi: 23.441\nChỉ tiêu|Kết quả|Ghi chú\nHồ sơ tồn|5|trong đó 2 quá hạn\nGhi nhận 7 ý kiến|",
+            &["0:0", "2:2", "3:0"],
+        );
     }
 
     proptest::proptest! {

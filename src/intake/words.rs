@@ -60,7 +60,10 @@ pub fn bare(c: char) -> char {
 /// A text in lower case without diacritics, letter for letter: as many characters as the text has in NFC.
 #[must_use]
 pub fn folded(text: &str) -> String {
-    text.nfc().map(|c| bare(c).to_lowercase().next().unwrap_or(c)).map(|c| if c.is_whitespace() { ' ' } else { c }).collect()
+    text.nfc()
+        .map(|c| bare(c).to_lowercase().next().unwrap_or(c))
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
+        .collect()
 }
 
 /// The words of a text in order.
@@ -90,7 +93,9 @@ pub fn words(text: &str, spelling: Spelling) -> Vec<String> {
 }
 
 fn written_out(word: &str, spelling: Spelling, found: &mut Vec<String>) {
-    let known = ABBREVIATIONS.iter().find(|(short, _)| *short == word || (spelling == Spelling::Plain && short.chars().map(bare).eq(word.chars())));
+    let known = ABBREVIATIONS.iter().find(|(short, _)| {
+        *short == word || (spelling == Spelling::Plain && short.chars().map(bare).eq(word.chars()))
+    });
     match known {
         Some((_, long)) => found.extend(long.split(' ').map(|word| compared(word, spelling))),
         None => found.push(compared(word, spelling)),
@@ -132,7 +137,10 @@ mod tests {
         assert_eq!(marked("ký số, tỷ lệ"), marked("kí số tỉ lệ"));
         assert_ne!(marked("hồ"), marked("hô"));
         assert_eq!(marked("HS mức4"), marked("hồ sơ mức 4"));
-        assert_eq!(words("ho so tiep nhan", Spelling::Plain), words("Hồ sơ tiếp nhận", Spelling::Plain));
+        assert_eq!(
+            words("ho so tiep nhan", Spelling::Plain),
+            words("Hồ sơ tiếp nhận", Spelling::Plain)
+        );
     }
 
     #[test]

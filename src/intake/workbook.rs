@@ -6,7 +6,9 @@ mod guard;
 
 use std::io::Cursor;
 
-use calamine::{DataRef, Dimensions, Reader, SheetType, SheetVisible, Xlsx, XlsxCellReader, XlsxError};
+use calamine::{
+    DataRef, Dimensions, Reader, SheetType, SheetVisible, Xlsx, XlsxCellReader, XlsxError,
+};
 
 use super::table::{Grid, GridCell, MAX_COLUMNS, MAX_ROWS, Merge};
 use crate::domain::fault::Fault;
@@ -52,7 +54,11 @@ pub fn open(bytes: &[u8]) -> Result<Vec<Sheet>, Fault> {
         .map(|sheet| (sheet.name.clone(), sheet.visible != SheetVisible::Visible))
         .collect();
     if listed.len() > MAX_SHEETS {
-        return Err(Fault::new("", "too_many", format!("a workbook has at most {MAX_SHEETS} sheets")));
+        return Err(Fault::new(
+            "",
+            "too_many",
+            format!("a workbook has at most {MAX_SHEETS} sheets"),
+        ));
     }
     let mut left = Left { cells: MAX_CELLS, text: MAX_TEXT };
     let mut sheets = Vec::new();
@@ -87,7 +93,13 @@ fn unreadable(error: &XlsxError) -> Fault {
     Fault::new("", "unreadable", format!("the workbook cannot be read: {detail}"))
 }
 
-fn at(name: &str, row: usize, column: usize, code: &'static str, detail: impl Into<String>) -> Fault {
+fn at(
+    name: &str,
+    row: usize,
+    column: usize,
+    code: &'static str,
+    detail: impl Into<String>,
+) -> Fault {
     Fault::new(format!("{name}!{}", cell_name(row, column)), code, detail)
 }
 
@@ -95,39 +107,68 @@ fn sheet(book: &mut Xlsx<Cursor<&[u8]>>, name: &str, left: &mut Left) -> Result<
     let mut rows = cells(book, name, left)?;
     styled(book.worksheet_cells_reader(name).map_err(|error| unreadable(&error))?, &mut rows)?;
     let merges = book.merge_cells_by_sheet_name(name).map_err(|error| unreadable(&error))?;
-    Ok(Grid { rows, merges: merges.iter().take(MAX_MERGES).filter_map(merge).collect(), of_sheet: true })
+    Ok(Grid {
+        rows,
+        merges: merges.iter().take(MAX_MERGES).filter_map(merge).collect(),
+        of_sheet: true,
+    })
 }
 
 /// The cells of a sheet, one by one: what it says of its own size is not believed.
-fn cells(book: &mut Xlsx<Cursor<&[u8]>>, name: &str, left: &mut Left) -> Result<Vec<Vec<GridCell>>, Fault> {
+fn cells(
+    book: &mut Xlsx<Cursor<&[u8]>>,
+    name: &str,
+    left: &mut Left,
+) -> Result<Vec<Vec<GridCell>>, Fault> {
     let mut rows: Vec<Vec<GridCell>> = Vec::new();
     let mut reader = book.worksheet_cells_reader(name).map_err(|error| unreadable(&error))?;
-    while let Some(found) = reader.next_cell_with_formula_metadata().map_err(|error| unreadable(&error))? {
+    while let Some(found) =
+        reader.next_cell_with_formula_metadata().map_err(|error| unreadable(&error))?
+    {
         let cell = grid_cell(&found.value, found.formula.is_some());
         if cell == GridCell::default() {
             continue;
         }
         let (row, column) = place(name, found.pos)?;
-        left.text = left
-            .text
-            .checked_sub(cell.text.len())
-            .ok_or_else(|| at(name, row, column, "too_large", format!("the texts of a workbook have at most {MAX_TEXT} bytes")))?;
-        put(&mut rows, (row, column), cell, left).ok_or_else(|| at(name, row, column, "too_many", format!("a workbook has at most {MAX_CELLS} cells")))?;
+        left.text = left.text.checked_sub(cell.text.len()).ok_or_else(|| {
+            at(
+                name,
+                row,
+                column,
+                "too_large",
+                format!("the texts of a workbook have at most {MAX_TEXT} bytes"),
+            )
+        })?;
+        put(&mut rows, (row, column), cell, left).ok_or_else(|| {
+            at(name, row, column, "too_many", format!("a workbook has at most {MAX_CELLS} cells"))
+        })?;
     }
     Ok(rows)
 }
 
 /// A cell's row and column within the bounds.
 fn place(name: &str, (row, column): (u32, u32)) -> Result<(usize, usize), Fault> {
-    let (row, column) = (usize::try_from(row).unwrap_or(usize::MAX), usize::try_from(column).unwrap_or(usize::MAX));
+    let (row, column) =
+        (usize::try_from(row).unwrap_or(usize::MAX), usize::try_from(column).unwrap_or(usize::MAX));
     if row >= MAX_ROWS || column >= MAX_COLUMNS {
-        return Err(at(name, row, column, "too_large", format!("a sheet has at most {MAX_ROWS} rows and {MAX_COLUMNS} columns")));
+        return Err(at(
+            name,
+            row,
+            column,
+            "too_large",
+            format!("a sheet has at most {MAX_ROWS} rows and {MAX_COLUMNS} columns"),
+        ));
     }
     Ok((row, column))
 }
 
 /// Puts a cell into its place; none when there would be too many.
-fn put(rows: &mut Vec<Vec<GridCell>>, (row, column): (usize, usize), cell: GridCell, left: &mut Left) -> Option<()> {
+fn put(
+    rows: &mut Vec<Vec<GridCell>>,
+    (row, column): (usize, usize),
+    cell: GridCell,
+    left: &mut Left,
+) -> Option<()> {
     if rows.len() <= row {
         left.cells = left.cells.checked_sub(row + 1 - rows.len())?;
         rows.resize(row + 1, Vec::new());
@@ -145,7 +186,10 @@ fn merge(stretch: &Dimensions) -> Option<Merge> {
     let of = |number: u32| usize::try_from(number).ok();
     let (first, last) = (stretch.start, stretch.end);
     (first.0 <= last.0 && first.1 <= last.1).then_some(())?;
-    Some(Merge { rows: of(first.0)?..of(last.0)?.checked_add(1)?, columns: of(first.1)?..of(last.1)?.checked_add(1)? })
+    Some(Merge {
+        rows: of(first.0)?..of(last.0)?.checked_add(1)?,
+        columns: of(first.1)?..of(last.1)?.checked_add(1)?,
+    })
 }
 
 /// A cell as it was read; a formula counts with the result that is kept beside it.
@@ -153,7 +197,10 @@ fn grid_cell(value: &DataRef<'_>, formula: bool) -> GridCell {
     match value {
         DataRef::Empty if formula => GridCell {
             text: "=".to_owned(),
-            fault: Some("a formula without its result; open the file in a spreadsheet and save it".to_owned()),
+            fault: Some(
+                "a formula without its result; open the file in a spreadsheet and save it"
+                    .to_owned(),
+            ),
             ..GridCell::default()
         },
         DataRef::Empty => GridCell::default(),
@@ -172,7 +219,11 @@ fn grid_cell(value: &DataRef<'_>, formula: bool) -> GridCell {
             month.map_or_else(|| worded(text), |month: Month| dated(Some(month), 0.0))
         }
         DataRef::DurationIso(text) => worded(text),
-        DataRef::Error(error) => GridCell { text: error.to_string(), fault: Some(format!("the cell has the error {error}")), ..GridCell::default() },
+        DataRef::Error(error) => GridCell {
+            text: error.to_string(),
+            fault: Some(format!("the cell has the error {error}")),
+            ..GridCell::default()
+        },
     }
 }
 
@@ -181,7 +232,10 @@ fn worded(text: &str) -> GridCell {
 }
 
 fn dated(month: Option<Month>, number: f64) -> GridCell {
-    month.map_or_else(|| numeric(fifteen(number)), |month| GridCell { text: month.to_string(), month: Some(month), ..GridCell::default() })
+    month.map_or_else(
+        || numeric(fifteen(number)),
+        |month| GridCell { text: month.to_string(), month: Some(month), ..GridCell::default() },
+    )
 }
 
 /// A number in the 15 digits that spreadsheets keep to.
@@ -192,8 +246,14 @@ fn fifteen(number: f64) -> String {
 
 fn numeric(digits: String) -> GridCell {
     match Written::parse(&digits) {
-        Ok(written) => GridCell { text: shown(written), number: Some(written), ..GridCell::default() },
-        Err(_too_large) => GridCell { text: digits, fault: Some("the number is too large".to_owned()), ..GridCell::default() },
+        Ok(written) => {
+            GridCell { text: shown(written), number: Some(written), ..GridCell::default() }
+        }
+        Err(_too_large) => GridCell {
+            text: digits,
+            fault: Some("the number is too large".to_owned()),
+            ..GridCell::default()
+        },
     }
 }
 
@@ -203,18 +263,48 @@ fn shown(written: Written) -> String {
 }
 
 /// Percentages and decimals as cells show them.
-fn styled(mut reader: XlsxCellReader<'_, Cursor<&[u8]>>, rows: &mut [Vec<GridCell>]) -> Result<(), Fault> {
-    let formats: Vec<Option<String>> = reader.styles().iter().map(|style| style.number_format.as_ref().map(|format| format.format_code.clone())).collect();
-    while let Some((row, column, style)) = reader.next_style_id().map_err(|error| unreadable(&error))? {
-        let (row, column) = (usize::try_from(row).unwrap_or(usize::MAX), usize::try_from(column).unwrap_or(usize::MAX));
-        let Some(cell) = rows.get_mut(row).and_then(|cells| cells.get_mut(column)) else { continue };
-        let (Some(code), Some(written)) = (formats.get(style).and_then(Option::as_ref), cell.number) else { continue };
+fn styled(
+    mut reader: XlsxCellReader<'_, Cursor<&[u8]>>,
+    rows: &mut [Vec<GridCell>],
+) -> Result<(), Fault> {
+    let formats: Vec<Option<String>> = reader
+        .styles()
+        .iter()
+        .map(|style| style.number_format.as_ref().map(|format| format.format_code.clone()))
+        .collect();
+    while let Some((row, column, style)) =
+        reader.next_style_id().map_err(|error| unreadable(&error))?
+    {
+        let (row, column) = (
+            usize::try_from(row).unwrap_or(usize::MAX),
+            usize::try_from(column).unwrap_or(usize::MAX),
+        );
+        let Some(cell) = rows.get_mut(row).and_then(|cells| cells.get_mut(column)) else {
+            continue;
+        };
+        let (Some(code), Some(written)) =
+            (formats.get(style).and_then(Option::as_ref), cell.number)
+        else {
+            continue;
+        };
         let first = code.split(';').next().unwrap_or_default();
-        let decimals = first.split_once('.').map_or(0, |(_, behind)| behind.chars().take_while(|c| matches!(c, '0' | '#' | '?')).count());
+        let decimals = first.split_once('.').map_or(0, |(_, behind)| {
+            behind.chars().take_while(|c| matches!(c, '0' | '#' | '?')).count()
+        });
         let decimals = u32::try_from(decimals).unwrap_or(0);
         if first.contains('%') {
-            let Some(percent) = super::table::cell::multiplied(written, 2).map(|number| super::table::cell::rounded(number, decimals)) else { continue };
-            *cell = GridCell { text: format!("{}%", shown(percent)), number: Some(percent), percent: true, decimals: Some(decimals), ..GridCell::default() };
+            let Some(percent) = super::table::cell::multiplied(written, 2)
+                .map(|number| super::table::cell::rounded(number, decimals))
+            else {
+                continue;
+            };
+            *cell = GridCell {
+                text: format!("{}%", shown(percent)),
+                number: Some(percent),
+                percent: true,
+                decimals: Some(decimals),
+                ..GridCell::default()
+            };
         } else if first.contains('0') {
             cell.decimals = Some(decimals);
         }
@@ -249,7 +339,11 @@ mod tests {
         let row = &sheets[0].grid.rows[3];
         let texts: Vec<&str> = row.iter().map(|cell| cell.text.as_str()).collect();
         assert_eq!(texts[..5], ["0,78955", "78,96%", "2021-10", "0,3", "TRUE"]);
-        assert!(row[1].percent && row[1].decimals == Some(2) && row[1].number == Some(Written { mantissa: 7896, scale: 2 }));
+        assert!(
+            row[1].percent
+                && row[1].decimals == Some(2)
+                && row[1].number == Some(Written { mantissa: 7896, scale: 2 })
+        );
         assert_eq!(row[2].month, Some("2021-10".parse().unwrap()));
         assert!(row[5].fault.is_some() && row[5].number.is_none());
         assert_eq!(sheets[0].grid.merges, [Merge { rows: 1..3, columns: 0..2 }]);
@@ -257,9 +351,15 @@ mod tests {
 
     #[test]
     fn cells_have_the_names_that_spreadsheets_give_them() {
-        for (row, column, name) in
-            [(0, 0, "A1"), (6, 2, "C7"), (0, 25, "Z1"), (0, 26, "AA1"), (0, 701, "ZZ1"), (0, 702, "AAA1"), (1_048_575, 16_383, "XFD1048576")]
-        {
+        for (row, column, name) in [
+            (0, 0, "A1"),
+            (6, 2, "C7"),
+            (0, 25, "Z1"),
+            (0, 26, "AA1"),
+            (0, 701, "ZZ1"),
+            (0, 702, "AAA1"),
+            (1_048_575, 16_383, "XFD1048576"),
+        ] {
             assert_eq!(cell_name(row, column), name);
         }
     }
@@ -274,19 +374,32 @@ mod tests {
                 let (name, mut text) = (file.name().unwrap().into_owned(), String::new());
                 file.read_to_string(&mut text).unwrap();
                 if name == "xl/worksheets/sheet1.xml" {
-                    text = format!("<worksheet xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><sheetData>{rows}</sheetData></worksheet>");
+                    text = format!(
+                        "<worksheet xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><sheetData>{rows}</sheetData></worksheet>"
+                    );
                 }
                 if name == "xl/sharedStrings.xml" {
-                    text = format!("<sst xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><si><t>{strings}</t></si></sst>");
+                    text = format!(
+                        "<sst xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><si><t>{strings}</t></si></sst>"
+                    );
                 }
-                out.start_file(name.as_str(), zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored)).unwrap();
+                out.start_file(
+                    name.as_str(),
+                    zip::write::SimpleFileOptions::default()
+                        .compression_method(zip::CompressionMethod::Stored),
+                )
+                .unwrap();
                 out.write_all(text.as_bytes()).unwrap();
             }
             out.finish().unwrap().into_inner()
         };
-        let wide: String = (1..=700).map(|row| format!("<row r=\"{row}\"><c r=\"ALL{row}\"><v>1</v></c></row>")).collect();
+        let wide: String = (1..=700)
+            .map(|row| format!("<row r=\"{row}\"><c r=\"ALL{row}\"><v>1</v></c></row>"))
+            .collect();
         assert_eq!(open(&sheet(&wide, "x")).unwrap_err().code, "too_many");
-        let rows: String = (1..=17_000).map(|row| format!("<row r=\"{row}\"><c r=\"A{row}\" t=\"s\"><v>0</v></c></row>")).collect();
+        let rows: String = (1..=17_000)
+            .map(|row| format!("<row r=\"{row}\"><c r=\"A{row}\" t=\"s\"><v>0</v></c></row>"))
+            .collect();
         assert_eq!(open(&sheet(&rows, &"x".repeat(30_000))).unwrap_err().code, "too_large");
         assert!(open(&sheet(&rows, "x")).is_ok());
     }

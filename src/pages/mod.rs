@@ -31,7 +31,9 @@ async fn landing(context: web::Data<Context>) -> Answer {
         ]
     });
     let provinces = context.app().ok().map(|app| provinces(&app.state())).unwrap_or_default();
-    Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page(numbers, &provinces).into_string()))
+    Ok(HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .body(page(numbers, &provinces).into_string()))
 }
 
 /// Most roots of the forest that are shown.
@@ -48,11 +50,21 @@ struct Province {
 }
 
 fn provinces(state: &State) -> Vec<Province> {
-    let ranked = state.catalogue.kpis.iter().find(|kpi| kpi.direction != Direction::Neutral).map(|kpi| kpi.code.clone());
+    let ranked = state
+        .catalogue
+        .kpis
+        .iter()
+        .find(|kpi| kpi.direction != Direction::Neutral)
+        .map(|kpi| kpi.code.clone());
     let province = |root: usize| {
         let unit = state.units.get(root)?;
         let name = unit.document.shown().to_owned();
-        Some(Province { code: unit.document.code.clone(), name, month: state.newest_whole(state.units.subtree(root))?, ranked: ranked.clone() })
+        Some(Province {
+            code: unit.document.code.clone(),
+            name,
+            month: state.newest_whole(state.units.subtree(root))?,
+            ranked: ranked.clone(),
+        })
     };
     state.units.roots().filter_map(province).take(MOST).collect()
 }
@@ -66,7 +78,11 @@ fn page(numbers: Option<[(&str, &str, String); 6]>, provinces: &[Province]) -> M
         ("/api/v1/kpis", "Các chỉ số được tính", "What is computed"),
         ("/api/v1/findings", "Những chỗ số liệu mâu thuẫn", "Where figures contradict each other"),
         ("/api/v1/observations?format=csv", "Số liệu đã ghi (CSV)", "Figures as recorded"),
-        ("/api/v1/revisions?format=csv", "Lịch sử thay đổi (CSV)", "Everything that happened, who, when, why"),
+        (
+            "/api/v1/revisions?format=csv",
+            "Lịch sử thay đổi (CSV)",
+            "Everything that happened, who, when, why",
+        ),
         ("/api/v1/periods", "Các tháng đã chốt", "Months that are closed"),
         ("/api/v1/ledger", "Tình trạng của sổ cái", "How far the ledger has come"),
         ("/metrics/figures", "Số liệu mới nhất cho Prometheus", "The newest figures for scraping"),

@@ -15,7 +15,11 @@ fn escaped(text: &str) -> String {
 }
 
 fn labels_of(labels: &Labels) -> String {
-    let pairs: Vec<String> = labels.iter().filter(|(name, _)| *name != NAME).map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+    let pairs: Vec<String> = labels
+        .iter()
+        .filter(|(name, _)| *name != NAME)
+        .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
+        .collect();
     if pairs.is_empty() { String::new() } else { format!("{{{}}}", pairs.join(",")) }
 }
 
@@ -28,7 +32,10 @@ struct Writer<W> {
 
 impl<W: Write> Writer<W> {
     fn new(state: &State, out: W) -> Self {
-        let help = metadata(state).into_iter().map(|described| (described.metric, described.help)).collect();
+        let help = metadata(state)
+            .into_iter()
+            .map(|described| (described.metric, described.help))
+            .collect();
         Self { out, help, family: String::new() }
     }
 
@@ -36,7 +43,11 @@ impl<W: Write> Writer<W> {
         let name = series.labels.get(NAME);
         if self.family != name {
             name.clone_into(&mut self.family);
-            let help = self.help.get(name).map(|help| escaped(help).replace("\\\"", "\"")).unwrap_or_default();
+            let help = self
+                .help
+                .get(name)
+                .map(|help| escaped(help).replace("\\\"", "\""))
+                .unwrap_or_default();
             writeln!(self.out, "# HELP {name} {help}\n# TYPE {name} gauge")?;
         }
         Ok(())
@@ -52,7 +63,13 @@ pub fn text(state: &State, series: &[Series]) -> io::Result<Vec<u8>> {
     for series in series {
         writer.head(series)?;
         if let Some((_, value)) = series.iter().last() {
-            writeln!(writer.out, "{}{} {}", series.labels.get(NAME), labels_of(&series.labels), format_value(value))?;
+            writeln!(
+                writer.out,
+                "{}{} {}",
+                series.labels.get(NAME),
+                labels_of(&series.labels),
+                format_value(value)
+            )?;
         }
     }
     Ok(writer.out)

@@ -3,7 +3,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
 
 use crate::app::App;
 
@@ -77,15 +79,29 @@ impl Metrics {
         let revision = gauge("egov_kpi_ledger_revision", "Newest revision of the ledger.")?;
         let cube_bytes = gauge("egov_kpi_cube_bytes", "Bytes that the figures take in memory.")?;
         let ready = gauge("egov_kpi_ready", "Whether the ledger is loaded.")?;
-        let last_write =
-            prometheus::Gauge::new("egov_kpi_last_write_timestamp_seconds", "When the ledger was last written; 0 before the first write of this process.")?;
-        let requests = IntCounterVec::new(Opts::new("egov_kpi_http_requests_total", "Requests answered."), &["route", "method", "status"])?;
+        let last_write = prometheus::Gauge::new(
+            "egov_kpi_last_write_timestamp_seconds",
+            "When the ledger was last written; 0 before the first write of this process.",
+        )?;
+        let requests = IntCounterVec::new(
+            Opts::new("egov_kpi_http_requests_total", "Requests answered."),
+            &["route", "method", "status"],
+        )?;
         let latency = HistogramVec::new(
-            HistogramOpts::new("egov_kpi_http_request_seconds", "Time until a request was answered.").buckets(BUCKETS.to_vec()),
+            HistogramOpts::new(
+                "egov_kpi_http_request_seconds",
+                "Time until a request was answered.",
+            )
+            .buckets(BUCKETS.to_vec()),
             &["route", "method"],
         )?;
-        let recorded =
-            IntCounterVec::new(Opts::new("egov_kpi_recorded_total", "What this process has written: submissions, figures, transactions."), &["what"])?;
+        let recorded = IntCounterVec::new(
+            Opts::new(
+                "egov_kpi_recorded_total",
+                "What this process has written: submissions, figures, transactions.",
+            ),
+            &["what"],
+        )?;
         let refused = IntCounterVec::new(
             Opts::new(
                 "egov_kpi_auth_failures_total",
@@ -93,7 +109,13 @@ impl Metrics {
             ),
             &["reason"],
         )?;
-        let bounded = IntCounterVec::new(Opts::new("egov_kpi_refused_total", "Requests and connections refused because of a bound."), &["reason"])?;
+        let bounded = IntCounterVec::new(
+            Opts::new(
+                "egov_kpi_refused_total",
+                "Requests and connections refused because of a bound.",
+            ),
+            &["reason"],
+        )?;
         // All are there from the beginning: the first refusal is an increase.
         BOUNDS.iter().for_each(|reason| bounded.with_label_values(&[reason]).reset());
         let connections = gauge("egov_kpi_connections", "Connections that are open.")?;
@@ -103,7 +125,22 @@ impl Metrics {
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(latency.clone()))?;
         registry.register(Box::new(recorded.clone()))?;
-        Ok(Self { registry, requests, latency, recorded, refused, bounded, connections, figures, units, findings, revision, cube_bytes, last_write, ready })
+        Ok(Self {
+            registry,
+            requests,
+            latency,
+            recorded,
+            refused,
+            bounded,
+            connections,
+            figures,
+            units,
+            findings,
+            revision,
+            cube_bytes,
+            last_write,
+            ready,
+        })
     }
 
     /// Counts a request by its route's template.
@@ -154,10 +191,15 @@ impl Metrics {
             self.cube_bytes.set(number(state.cube.bytes()));
         }
         let statistics = app.statistics();
-        for (what, count) in [("submissions", &statistics.submissions), ("figures", &statistics.figures), ("transactions", &statistics.transactions)] {
+        for (what, count) in [
+            ("submissions", &statistics.submissions),
+            ("figures", &statistics.figures),
+            ("transactions", &statistics.transactions),
+        ] {
             let counter = self.recorded.with_label_values(&[what]);
             counter.inc_by(count.load(Ordering::Relaxed).saturating_sub(counter.get()));
         }
-        self.last_write.set(crate::domain::number::float(statistics.last_write.load(Ordering::Relaxed)) / 1e6);
+        self.last_write
+            .set(crate::domain::number::float(statistics.last_write.load(Ordering::Relaxed)) / 1e6);
     }
 }

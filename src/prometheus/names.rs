@@ -27,7 +27,9 @@ pub const NEWEST: [Companion; 2] = [Companion::Latest, Companion::LatestPeriod];
 /// The metrics that are no measures.
 fn besides() -> impl Iterator<Item = String> {
     let suffixes = std::iter::once("").chain(NEWEST.map(Companion::suffix));
-    Beside::ALL.into_iter().flat_map(move |beside| suffixes.clone().map(move |suffix| format!("{}{suffix}", beside.name())))
+    Beside::ALL.into_iter().flat_map(move |beside| {
+        suffixes.clone().map(move |suffix| format!("{}{suffix}", beside.name()))
+    })
 }
 
 /// The metrics of a catalogue.
@@ -40,9 +42,13 @@ impl Names {
     /// Of a catalogue.
     #[must_use]
     pub fn of(catalogue: &Catalogue) -> Self {
-        let of_indicators =
-            catalogue.indicators.iter().flat_map(|indicator| splits_of_indicator(indicator).into_iter().map(move |split| (&indicator.code, split)));
-        let of_kpis = catalogue.kpis.iter().flat_map(|kpi| splits_of_kpi(kpi).into_iter().map(move |split| (&kpi.code, split)));
+        let of_indicators = catalogue.indicators.iter().flat_map(|indicator| {
+            splits_of_indicator(indicator).into_iter().map(move |split| (&indicator.code, split))
+        });
+        let of_kpis = catalogue
+            .kpis
+            .iter()
+            .flat_map(|kpi| splits_of_kpi(kpi).into_iter().map(move |split| (&kpi.code, split)));
         let measures = of_indicators.chain(of_kpis).map(|(code, split)| {
             let owned = split.iter().map(|&dimension| dimension.to_owned()).collect();
             (name(code, &split), (code.clone(), owned))
@@ -57,12 +63,14 @@ impl Names {
             let (code, split) = self.measures.get(name)?;
             Some(Metric::Measure { code: code.clone(), split: split.clone(), companion })
         };
-        let of = |companion: Companion| measure(name.strip_suffix(companion.suffix())?, Some(companion));
+        let of =
+            |companion: Companion| measure(name.strip_suffix(companion.suffix())?, Some(companion));
         let beside = || {
             let of = |beside: Beside| {
                 let suffix = name.strip_prefix(beside.name())?;
                 let companion = NEWEST.into_iter().find(|companion| companion.suffix() == suffix);
-                (suffix.is_empty() || companion.is_some()).then_some(Metric::Beside(beside, companion))
+                (suffix.is_empty() || companion.is_some())
+                    .then_some(Metric::Beside(beside, companion))
             };
             Beside::ALL.into_iter().find_map(of)
         };
@@ -76,8 +84,11 @@ impl Names {
 
     /// Every name, in order of the measures.
     pub fn all(&self) -> impl Iterator<Item = String> + '_ {
-        let with_companions =
-            |name: &String| std::iter::once(name.clone()).chain(Companion::ALL.map(|companion| format!("{name}{}", companion.suffix()))).collect::<Vec<_>>();
+        let with_companions = |name: &String| {
+            std::iter::once(name.clone())
+                .chain(Companion::ALL.map(|companion| format!("{name}{}", companion.suffix())))
+                .collect::<Vec<_>>()
+        };
         self.measures.keys().flat_map(with_companions).chain(besides())
     }
 }

@@ -96,15 +96,27 @@ struct Job {
 }
 
 enum What {
-    Measure { measure: Arc<Measure>, program: Arc<Program>, outputs: Vec<(Option<Companion>, Arc<Labels>)> },
-    Beside { beside: Beside, companion: Option<Companion>, labels: Labels },
+    Measure {
+        measure: Arc<Measure>,
+        program: Arc<Program>,
+        outputs: Vec<(Option<Companion>, Arc<Labels>)>,
+    },
+    Beside {
+        beside: Beside,
+        companion: Option<Companion>,
+        labels: Labels,
+    },
 }
 
 /// The series that are wanted, in the same order, and the revision that they are of. Series without a value are left out.
 ///
 /// # Errors
 /// Too many, or the time is up.
-pub fn select(moment: &Moment, wanted: &[Wanted<'_>], until: Instant) -> Result<(i64, Vec<Vec<Series>>), Refusal> {
+pub fn select(
+    moment: &Moment,
+    wanted: &[Wanted<'_>],
+    until: Instant,
+) -> Result<(i64, Vec<Vec<Series>>), Refusal> {
     let today = moment.day();
     for attempt in 1..=ATTEMPTS {
         let state = moment.look();
@@ -161,7 +173,12 @@ fn plan(state: &State, wanted: &[Wanted<'_>]) -> Result<Vec<Job>, Refusal> {
         // What is owed goes on after the last figure.
         let owed = latest.plus(LATEST).max(state.clock.this_month());
         let first = wanted.first.max(earliest);
-        planner.wanted(number, &names, wanted, (first, wanted.last.min(latest.plus(LATEST)), wanted.last.min(owed)))?;
+        planner.wanted(
+            number,
+            &names,
+            wanted,
+            (first, wanted.last.min(latest.plus(LATEST)), wanted.last.min(owed)),
+        )?;
     }
     Ok(planner.jobs)
 }
@@ -171,27 +188,44 @@ fn plan(state: &State, wanted: &[Wanted<'_>]) -> Result<Vec<Job>, Refusal> {
 ///
 /// # Errors
 /// More than `most` series.
-pub fn latest(state: &State, codes: &[String], unit: Option<usize>, month: Month, most: usize) -> Result<Vec<Series>, Refusal> {
+pub fn latest(
+    state: &State,
+    codes: &[String],
+    unit: Option<usize>,
+    month: Month,
+    most: usize,
+) -> Result<Vec<Series>, Refusal> {
     let (names, today) = (Names::of(&state.catalogue), state.clock.today());
-    let units: Vec<UnitLabels> = unit.map_or(0..state.units.len(), |unit| state.units.subtree(unit)).map(|unit| (unit, unit_labels(state, unit))).collect();
+    let units: Vec<UnitLabels> = unit
+        .map_or(0..state.units.len(), |unit| state.units.subtree(unit))
+        .map(|unit| (unit, unit_labels(state, unit)))
+        .collect();
     let mut found = Vec::new();
     let mut add = |plan: &dyn Fn(&mut Planner<'_>) -> Result<(), Refusal>| {
         let mut planner = Planner::new(state, usize::MAX);
         plan(&mut planner)?;
         planner.jobs.iter().for_each(|job| take(state, today, job, &mut found));
         if found.len() > most {
-            return Err(Refusal::too_much(format!("more than {most} series: name a unit or measures, or raise --scrape-series")));
+            return Err(Refusal::too_much(format!(
+                "more than {most} series: name a unit or measures, or raise --scrape-series"
+            )));
         }
         Ok(())
     };
-    for (code, split) in names.measures().filter(|(code, _)| codes.is_empty() || codes.contains(code)) {
+    for (code, split) in
+        names.measures().filter(|(code, _)| codes.is_empty() || codes.contains(code))
+    {
         for companion in NEWEST {
-            add(&|planner| planner.measures(0, (code, split), &[Some(companion)], &[], &units, (month, month)))?;
+            add(&|planner| {
+                planner.measures(0, (code, split), &[Some(companion)], &[], &units, (month, month))
+            })?;
         }
     }
     for beside in Beside::ALL.into_iter().filter(|_| codes.is_empty()) {
         for companion in NEWEST {
-            add(&|planner| planner.beside(0, (beside, Some(companion)), &[], &units, (month, month)))?;
+            add(&|planner| {
+                planner.beside(0, (beside, Some(companion)), &[], &units, (month, month))
+            })?;
         }
     }
     Ok(found)
@@ -205,7 +239,8 @@ pub fn history<E>(state: &State, mut each: impl FnMut(&Series) -> Result<(), E>)
     let today = state.clock.today();
     let Some(months) = state.cube.span() else { return Ok(()) };
     let names = Names::of(&state.catalogue);
-    let units: Vec<UnitLabels> = (0..state.units.len()).map(|unit| (unit, unit_labels(state, unit))).collect();
+    let units: Vec<UnitLabels> =
+        (0..state.units.len()).map(|unit| (unit, unit_labels(state, unit))).collect();
     for (code, split) in names.measures() {
         for units in units.chunks(IN_ONE_LOOK) {
             let mut planner = Planner::new(state, usize::MAX);
@@ -222,16 +257,28 @@ pub fn history<E>(state: &State, mut each: impl FnMut(&Series) -> Result<(), E>)
 type UnitLabels = (usize, Vec<(&'static str, String)>);
 
 /// The measures that a selector names, each with the numbers wanted of it; and the metrics that are no measures.
-type Named = (BTreeMap<(String, Vec<String>), Vec<Option<Companion>>>, Vec<(Beside, Option<Companion>)>);
+type Named =
+    (BTreeMap<(String, Vec<String>), Vec<Option<Companion>>>, Vec<(Beside, Option<Companion>)>);
 
 fn metrics(names: &Names, wanted: &Wanted<'_>) -> Named {
     let matchers = || wanted.matchers.matchers.iter().filter(|matcher| matcher.name == NAME);
-    let exact = wanted.name.or_else(|| matchers().find(|matcher| matches!(matcher.op, MatchOp::Equal)).map(|matcher| matcher.value.as_str()));
-    let candidates: Vec<String> = exact.map_or_else(|| names.all().collect(), |name| vec![name.to_owned()]);
+    let exact = wanted.name.or_else(|| {
+        matchers()
+            .find(|matcher| matches!(matcher.op, MatchOp::Equal))
+            .map(|matcher| matcher.value.as_str())
+    });
+    let candidates: Vec<String> =
+        exact.map_or_else(|| names.all().collect(), |name| vec![name.to_owned()]);
     let mut found = Named::default();
-    for metric in candidates.iter().filter(|name| matchers().all(|matcher| matcher.is_match(name))).filter_map(|name| names.find(name)) {
+    for metric in candidates
+        .iter()
+        .filter(|name| matchers().all(|matcher| matcher.is_match(name)))
+        .filter_map(|name| names.find(name))
+    {
         match metric {
-            Metric::Measure { code, split, companion } => found.0.entry((code, split)).or_default().push(companion),
+            Metric::Measure { code, split, companion } => {
+                found.0.entry((code, split)).or_default().push(companion)
+            }
             Metric::Beside(beside, companion) => found.1.push((beside, companion)),
         }
     }
@@ -252,17 +299,36 @@ impl<'a> Planner<'a> {
         Self { state, jobs: Vec::new(), series: 0, most, values: 0 }
     }
 
-    fn wanted(&mut self, number: usize, names: &Names, wanted: &Wanted<'_>, (first, last, owed): (Month, Month, Month)) -> Result<(), Refusal> {
+    fn wanted(
+        &mut self,
+        number: usize,
+        names: &Names,
+        wanted: &Wanted<'_>,
+        (first, last, owed): (Month, Month, Month),
+    ) -> Result<(), Refusal> {
         let (measures, beside) = metrics(names, wanted);
         let matchers = &wanted.matchers.matchers;
-        let labelled = self.units(matchers).into_iter().map(|unit| (unit, unit_labels(self.state, unit)));
-        let units: Vec<UnitLabels> = labelled.filter(|(_, labels)| labels.iter().all(|(label, value)| fits(matchers.iter(), label, value))).collect();
+        let labelled =
+            self.units(matchers).into_iter().map(|unit| (unit, unit_labels(self.state, unit)));
+        let units: Vec<UnitLabels> = labelled
+            .filter(|(_, labels)| {
+                labels.iter().all(|(label, value)| fits(matchers.iter(), label, value))
+            })
+            .collect();
         for ((code, split), companions) in measures {
             // A target holds on after the last figure.
-            let (targets, others): (Vec<_>, Vec<_>) = companions.into_iter().partition(|companion| *companion == Some(Companion::Target));
+            let (targets, others): (Vec<_>, Vec<_>) =
+                companions.into_iter().partition(|companion| *companion == Some(Companion::Target));
             for (companions, last) in [(others, last), (targets, owed)] {
                 if !companions.is_empty() && first <= last {
-                    self.measures(number, (&code, &split), &companions, matchers, &units, (first, last))?;
+                    self.measures(
+                        number,
+                        (&code, &split),
+                        &companions,
+                        matchers,
+                        &units,
+                        (first, last),
+                    )?;
                 }
             }
         }
@@ -274,7 +340,10 @@ impl<'a> Planner<'a> {
 
     /// The units that may be meant: the one that is named, or all.
     fn units(&self, matchers: &[Matcher]) -> Vec<usize> {
-        match matchers.iter().find(|matcher| matcher.name == "unit" && matches!(matcher.op, MatchOp::Equal)) {
+        match matchers
+            .iter()
+            .find(|matcher| matcher.name == "unit" && matches!(matcher.op, MatchOp::Equal))
+        {
             Some(matcher) => self.state.units.position(&matcher.value).into_iter().collect(),
             None => (0..self.state.units.len()).collect(),
         }
@@ -302,34 +371,65 @@ impl<'a> Planner<'a> {
         (first, last): (Month, Month),
     ) -> Result<(), Refusal> {
         let state = self.state;
-        let dimensions: Vec<(&String, String)> = split.iter().map(|dimension| (dimension, label(dimension))).collect();
+        let dimensions: Vec<(&String, String)> =
+            split.iter().map(|dimension| (dimension, label(dimension))).collect();
         let known = |name: &str| {
             name == NAME
-                || units.first().is_some_and(|(_, labels)| labels.iter().any(|(label, _)| *label == name))
+                || units
+                    .first()
+                    .is_some_and(|(_, labels)| labels.iter().any(|(label, _)| *label == name))
                 || dimensions.iter().any(|(_, label)| label == name)
         };
-        if !matchers.iter().filter(|matcher| !known(&matcher.name)).all(|matcher| matcher.is_match("")) {
+        if !matchers
+            .iter()
+            .filter(|matcher| !known(&matcher.name))
+            .all(|matcher| matcher.is_match(""))
+        {
             return Ok(());
         }
         let metric = name(code, &split.iter().map(String::as_str).collect::<Vec<_>>());
         for members in combinations(&state.catalogue, code, split) {
-            if !dimensions.iter().all(|(dimension, label)| fits(matchers.iter(), label, members.get(dimension).unwrap_or_default())) {
+            if !dimensions.iter().all(|(dimension, label)| {
+                fits(matchers.iter(), label, members.get(dimension).unwrap_or_default())
+            }) {
                 continue;
             }
             let measure = Measure { code: code.to_owned(), members };
-            let Some(program) = Program::of_measure(&state.catalogue, &state.view(), &measure) else { continue };
+            let Some(program) = Program::of_measure(&state.catalogue, &state.view(), &measure)
+            else {
+                continue;
+            };
             let (measure, program) = (Arc::new(measure), Arc::new(program));
             for (unit, labels) in units {
-                let of_members = dimensions.iter().map(|(dimension, label)| (label.as_str(), measure.members.get(dimension).unwrap_or_default()));
-                let pairs: Vec<(Arc<str>, Arc<str>)> =
-                    labels.iter().map(|(label, value)| (*label, value.as_str())).chain(of_members).map(|(label, value)| (label.into(), value.into())).collect();
+                let of_members = dimensions.iter().map(|(dimension, label)| {
+                    (label.as_str(), measure.members.get(dimension).unwrap_or_default())
+                });
+                let pairs: Vec<(Arc<str>, Arc<str>)> = labels
+                    .iter()
+                    .map(|(label, value)| (*label, value.as_str()))
+                    .chain(of_members)
+                    .map(|(label, value)| (label.into(), value.into()))
+                    .collect();
                 let output = |companion: &Option<Companion>| {
                     let full = format!("{metric}{}", companion.map_or("", Companion::suffix));
-                    (*companion, Arc::new(Labels::new(pairs.iter().cloned().chain([(NAME.into(), full.as_str().into())]).collect())))
+                    (
+                        *companion,
+                        Arc::new(Labels::new(
+                            pairs
+                                .iter()
+                                .cloned()
+                                .chain([(NAME.into(), full.as_str().into())])
+                                .collect(),
+                        )),
+                    )
                 };
                 let outputs: Vec<_> = companions.iter().map(output).collect();
                 let series = outputs.len();
-                let what = What::Measure { measure: Arc::clone(&measure), program: Arc::clone(&program), outputs };
+                let what = What::Measure {
+                    measure: Arc::clone(&measure),
+                    program: Arc::clone(&program),
+                    outputs,
+                };
                 self.add(Job { wanted, unit: *unit, first, last, what }, series)?;
             }
         }
@@ -345,27 +445,58 @@ impl<'a> Planner<'a> {
         (first, last): (Month, Month),
     ) -> Result<(), Refusal> {
         let own: &[&str] = if beside == Beside::Findings { &["rule", "severity"] } else { &[] };
-        let known = |name: &str| name == NAME || own.contains(&name) || ["unit", "unit_name", "unit_kind", "parent", "level"].contains(&name);
-        if !matchers.iter().filter(|matcher| !known(&matcher.name)).all(|matcher| matcher.is_match("")) {
+        let known = |name: &str| {
+            name == NAME
+                || own.contains(&name)
+                || ["unit", "unit_name", "unit_kind", "parent", "level"].contains(&name)
+        };
+        if !matchers
+            .iter()
+            .filter(|matcher| !known(&matcher.name))
+            .all(|matcher| matcher.is_match(""))
+        {
             return Ok(());
         }
         let metric = format!("{}{}", beside.name(), companion.map_or("", Companion::suffix));
         for (unit, labels) in units {
-            let pairs = labels.iter().map(|(label, value)| ((*label).into(), value.as_str().into()));
+            let pairs =
+                labels.iter().map(|(label, value)| ((*label).into(), value.as_str().into()));
             let named = Labels::new(pairs.chain([(NAME.into(), metric.as_str().into())]).collect());
             if beside != Beside::Findings {
-                self.add(Job { wanted, unit: *unit, first, last, what: What::Beside { beside, companion, labels: named } }, 1)?;
+                self.add(
+                    Job {
+                        wanted,
+                        unit: *unit,
+                        first,
+                        last,
+                        what: What::Beside { beside, companion, labels: named },
+                    },
+                    1,
+                )?;
                 continue;
             }
-            let mut kinds: Vec<(&str, &str)> =
-                self.state.standing.within(self.state.units.subtree(*unit)).map(|finding| (finding.rule.as_str(), severity_name(finding.severity))).collect();
+            let mut kinds: Vec<(&str, &str)> = self
+                .state
+                .standing
+                .within(self.state.units.subtree(*unit))
+                .map(|finding| (finding.rule.as_str(), severity_name(finding.severity)))
+                .collect();
             kinds.sort_unstable();
             kinds.dedup();
-            for (rule, severity) in
-                kinds.into_iter().filter(|(rule, severity)| fits(matchers.iter(), "rule", rule) && fits(matchers.iter(), "severity", severity))
-            {
+            for (rule, severity) in kinds.into_iter().filter(|(rule, severity)| {
+                fits(matchers.iter(), "rule", rule) && fits(matchers.iter(), "severity", severity)
+            }) {
                 let labels = named.with("rule", rule).with("severity", severity);
-                self.add(Job { wanted, unit: *unit, first, last, what: What::Beside { beside, companion, labels } }, 1)?;
+                self.add(
+                    Job {
+                        wanted,
+                        unit: *unit,
+                        first,
+                        last,
+                        what: What::Beside { beside, companion, labels },
+                    },
+                    1,
+                )?;
             }
         }
         Ok(())
@@ -376,7 +507,10 @@ impl<'a> Planner<'a> {
 fn combinations(catalogue: &Catalogue, code: &str, split: &[String]) -> Vec<Members> {
     let indicator = catalogue.indicator(code);
     let of_kpi = |dimension: &str| {
-        catalogue.kpi(code).and_then(|kpi| kpi.dimensions.iter().find(|(known, _)| known == dimension)).map(|(_, members)| members.as_slice())
+        catalogue
+            .kpi(code)
+            .and_then(|kpi| kpi.dimensions.iter().find(|(known, _)| known == dimension))
+            .map(|(_, members)| members.as_slice())
     };
     let mut found = vec![Members::none()];
     for dimension in split {
@@ -385,9 +519,14 @@ fn combinations(catalogue: &Catalogue, code: &str, split: &[String]) -> Vec<Memb
             .map(|dimension| dimension.members.as_slice())
             .or_else(|| of_kpi(dimension))
             .unwrap_or_default();
-        found = found.iter().flat_map(|chosen| members.iter().map(|member| chosen.with(dimension, member))).collect();
+        found = found
+            .iter()
+            .flat_map(|chosen| members.iter().map(|member| chosen.with(dimension, member)))
+            .collect();
     }
-    found.retain(|members| indicator.is_none_or(|indicator| indicator.member_faults(members).is_empty()));
+    found.retain(|members| {
+        indicator.is_none_or(|indicator| indicator.member_faults(members).is_empty())
+    });
     found
 }
 
@@ -402,18 +541,32 @@ fn take(state: &State, today: NaiveDate, job: &Job, found: &mut Vec<Series>) {
     match &job.what {
         What::Measure { measure, program, outputs } => {
             let period = |month: Month| Period::containing(Step::Month, month);
-            let trend = Trend::new(state.source(), program, job.unit, period(job.first.plus(-LATEST)), period(job.last));
+            let trend = Trend::new(
+                state.source(),
+                program,
+                job.unit,
+                period(job.first.plus(-LATEST)),
+                period(job.last),
+            );
             let value = |month: Month| trend.value(period(month)).and_then(rounded);
             let exists = |month: Month| state.units.exists(job.unit, month);
-            let newest = |month: Month| (0..=LATEST).map(|n| month.plus(-n)).find_map(|month| Some((month, value(month)?))).filter(|_| exists(month));
+            let newest = |month: Month| {
+                (0..=LATEST)
+                    .map(|n| month.plus(-n))
+                    .find_map(|month| Some((month, value(month)?)))
+                    .filter(|_| exists(month))
+            };
             for (companion, labels) in outputs {
                 let number = |month: Month| match companion {
                     None => value(month),
                     Some(Companion::Latest) => newest(month).map(|(_, value)| value),
-                    Some(Companion::LatestPeriod) => newest(month).map(|(month, _)| float(super::promql::first_second(month))),
-                    Some(Companion::Target) if exists(month) => {
-                        state.targets.in_force(&state.units, measure, job.unit, month).map(|target| target.value.to_f64())
+                    Some(Companion::LatestPeriod) => {
+                        newest(month).map(|(month, _)| float(super::promql::first_second(month)))
                     }
+                    Some(Companion::Target) if exists(month) => state
+                        .targets
+                        .in_force(&state.units, measure, job.unit, month)
+                        .map(|target| target.value.to_f64()),
                     Some(Companion::Target) => None,
                     Some(other) => number_of(*other, &trend.point(period(month))),
                 };
@@ -422,16 +575,26 @@ fn take(state: &State, today: NaiveDate, job: &Job, found: &mut Vec<Series>) {
         }
         What::Beside { beside, companion, labels } => {
             let values = besides(state, today, *beside, labels, job);
-            let at = |month: Month| values.get(usize::try_from(month.since(job.first) + BEFORE).ok()?).copied().flatten();
-            let newest =
-                |month: Month| (0..=LATEST).map(|n| month.plus(-n)).find_map(|month| at(month).filter(|value| value.settled).map(|value| (month, value)));
+            let at = |month: Month| {
+                values
+                    .get(usize::try_from(month.since(job.first) + BEFORE).ok()?)
+                    .copied()
+                    .flatten()
+            };
+            let newest = |month: Month| {
+                (0..=LATEST).map(|n| month.plus(-n)).find_map(|month| {
+                    at(month).filter(|value| value.settled).map(|value| (month, value))
+                })
+            };
             let number = |month: Month| match companion {
                 None => at(month).map(|value| value.number),
-                Some(Companion::LatestPeriod) => newest(month).map(|(month, _)| float(super::promql::first_second(month))),
-                // A contradiction is not gone because the next month has begun to come in.
-                Some(_) if *beside == Beside::Findings => {
-                    newest(month).map(|(month, _)| (0..STANDING).filter_map(|n| at(month.plus(-n))).map(|value| value.number).sum())
+                Some(Companion::LatestPeriod) => {
+                    newest(month).map(|(month, _)| float(super::promql::first_second(month)))
                 }
+                // A contradiction is not gone because the next month has begun to come in.
+                Some(_) if *beside == Beside::Findings => newest(month).map(|(month, _)| {
+                    (0..STANDING).filter_map(|n| at(month.plus(-n))).map(|value| value.number).sum()
+                }),
                 Some(_) => newest(month).map(|(_, value)| value.number),
             };
             add(&Arc::new(labels.clone()), job.first, months().map(number).collect());
@@ -448,23 +611,55 @@ struct BesideValue {
 }
 
 /// The numbers of a metric that is no measure, from [`BEFORE`] months before the job's first month to its last.
-fn besides(state: &State, today: NaiveDate, beside: Beside, labels: &Labels, job: &Job) -> Vec<Option<BesideValue>> {
+fn besides(
+    state: &State,
+    today: NaiveDate,
+    beside: Beside,
+    labels: &Labels,
+    job: &Job,
+) -> Vec<Option<BesideValue>> {
     let months = (-BEFORE..=job.last.since(job.first)).map(|n| job.first.plus(n));
     let range = state.units.subtree(job.unit);
     if beside == Beside::Findings {
         let (rule, severity) = (labels.get("rule"), labels.get("severity"));
         let mut counts: BTreeMap<Month, i64> = BTreeMap::new();
-        let ours = state.standing.within(range.clone()).filter(|finding| finding.rule == rule && severity_name(finding.severity) == severity);
+        let ours = state
+            .standing
+            .within(range.clone())
+            .filter(|finding| finding.rule == rule && severity_name(finding.severity) == severity);
         ours.for_each(|finding| *counts.entry(finding.month).or_default() += 1);
         let newest = state.newest(range.clone());
-        let number = |month: Month| counts.get(&month).copied().or_else(|| state.units.exists(job.unit, month).then_some(0)).map(float);
-        return months.map(|month| number(month).map(|number| BesideValue { number, settled: newest.is_some_and(|newest| month <= newest) })).collect();
+        let number = |month: Month| {
+            counts
+                .get(&month)
+                .copied()
+                .or_else(|| state.units.exists(job.unit, month).then_some(0))
+                .map(float)
+        };
+        return months
+            .map(|month| {
+                number(month).map(|number| BesideValue {
+                    number,
+                    settled: newest.is_some_and(|newest| month <= newest),
+                })
+            })
+            .collect();
     }
     let number = |month: Month| {
         let (tally, late): (Tally, usize) = tally(state, job.unit, month, today);
-        let ours = |expectation: &Expectation| range.clone().any(|unit| expectation.is_of(&state.units, unit, month));
-        let settled = state.catalogue.expectations.iter().any(|expectation| expectation.deadline(month) < today && ours(expectation));
-        let number = if beside == Beside::Completeness { tally.completeness.map(Shown::get)? } else { float(i64::try_from(late).ok()?) };
+        let ours = |expectation: &Expectation| {
+            range.clone().any(|unit| expectation.is_of(&state.units, unit, month))
+        };
+        let settled = state
+            .catalogue
+            .expectations
+            .iter()
+            .any(|expectation| expectation.deadline(month) < today && ours(expectation));
+        let number = if beside == Beside::Completeness {
+            tally.completeness.map(Shown::get)?
+        } else {
+            float(i64::try_from(late).ok()?)
+        };
         (tally.expected > 0).then_some(BesideValue { number, settled })
     };
     months.map(number).collect()

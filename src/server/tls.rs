@@ -65,7 +65,8 @@ pub fn open(files: &Files) -> Result<(ServerConfig, Follow), Error> {
     let contents = read(files).map_err(|error| Error::Usage(format!("TLS: {error}")))?;
     let certified = certified(&contents).map_err(|error| Error::Usage(format!("TLS: {error}")))?;
     let current = Arc::new(Current(RwLock::new(Arc::new(certified))));
-    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider())).with_safe_default_protocol_versions();
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| Error::Usage(format!("TLS: {error}")))?;
     let resolver: Arc<dyn ResolvesServerCert> = Arc::<Current>::clone(&current);
     let config = builder.with_no_client_auth().with_cert_resolver(resolver);
@@ -87,27 +88,37 @@ fn follow(files: Files, contents: Contents, current: Arc<Current>) -> Result<Fol
                     *current.0.write() = Arc::new(fresh);
                     tracing::info!("the certificate was replaced; new connections get the new one");
                 }
-                Err(error) => tracing::error!(error, "the new certificate cannot be used; connections get the old one"),
+                Err(error) => tracing::error!(
+                    error,
+                    "the new certificate cannot be used; connections get the old one"
+                ),
             }
             seen = found.ok();
         }
     };
-    let thread = std::thread::Builder::new().name("certificate".to_owned()).spawn(run).map_err(Error::surroundings("the certificate cannot be followed"))?;
+    let thread = std::thread::Builder::new()
+        .name("certificate".to_owned())
+        .spawn(run)
+        .map_err(Error::surroundings("the certificate cannot be followed"))?;
     Ok(Follow { stop: Some(stop), thread: Some(thread) })
 }
 
 fn read(files: &Files) -> Result<Contents, String> {
-    let one = |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+    let one =
+        |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
     Ok(Contents(one(&files.certificate)?, one(&files.key)?))
 }
 
 /// Certificate and key, when they belong together.
 fn certified(Contents(certificate, key): &Contents) -> Result<CertifiedKey, String> {
-    let chain: Vec<CertificateDer<'static>> =
-        CertificateDer::pem_slice_iter(certificate).collect::<Result<_, _>>().map_err(|error| format!("the certificate cannot be read: {error}"))?;
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(certificate)
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("the certificate cannot be read: {error}"))?;
     if chain.is_empty() {
         return Err("there is no certificate in the file".to_owned());
     }
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| format!("the certificate's key cannot be read: {error}"))?;
-    CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(|error| format!("certificate and key do not belong together: {error}"))
+    let key = PrivateKeyDer::from_pem_slice(key)
+        .map_err(|error| format!("the certificate's key cannot be read: {error}"))?;
+    CertifiedKey::from_der(chain, key, &ring::default_provider())
+        .map_err(|error| format!("certificate and key do not belong together: {error}"))
 }

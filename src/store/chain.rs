@@ -62,7 +62,9 @@ pub fn hash(before: &Hash, commit: &Commit) -> Hash {
         link.text(&submission.id);
         link.text(&submission.source_kind);
         link.maybe(submission.reference.as_deref());
-        [submission.created, submission.revised, submission.unchanged, submission.withdrawn].into_iter().for_each(|count| link.number(count));
+        [submission.created, submission.revised, submission.unchanged, submission.withdrawn]
+            .into_iter()
+            .for_each(|count| link.number(count));
         link.text(&submission.findings);
         link.maybe(submission.withdraws.as_deref());
     }
@@ -152,7 +154,12 @@ impl Link {
         }
     }
 
-    fn list<'e, T, K: Ord>(&mut self, entries: &'e [T], order: impl Fn(&'e T) -> K, add: impl Fn(&mut Self, &'e T)) {
+    fn list<'e, T, K: Ord>(
+        &mut self,
+        entries: &'e [T],
+        order: impl Fn(&'e T) -> K,
+        add: impl Fn(&mut Self, &'e T),
+    ) {
         let mut entries: Vec<&'e T> = entries.iter().collect();
         entries.sort_by_key(|entry| order(entry));
         self.length(entries.len());
@@ -176,7 +183,9 @@ impl Link {
         for part in rows.chunks(512) {
             bytes.clear();
             for row in part {
-                for number in [row.unit, row.measure, row.month, row.mantissa.unwrap_or(i64::MIN), row.scale] {
+                for number in
+                    [row.unit, row.measure, row.month, row.mantissa.unwrap_or(i64::MIN), row.scale]
+                {
                     bytes.extend_from_slice(&number.to_be_bytes());
                 }
             }

@@ -14,7 +14,9 @@ pub enum StoreError {
     #[error("{0}")]
     Address(String),
     /// A newer program has written the database. Nothing in it was touched.
-    #[error("The database has format {found}, written by a newer version of this program, which knows formats up to {known}. Use that version.")]
+    #[error(
+        "The database has format {found}, written by a newer version of this program, which knows formats up to {known}. Use that version."
+    )]
     NewerSchema {
         /// The newest format that the database has and this program does not know.
         found: String,
@@ -61,8 +63,14 @@ pub enum StoreError {
 }
 
 /// What SQLite says when waiting, space or permission is what is missing. diesel hands on SQLite's fixed texts, not its codes.
-const OUT_OF_REACH: [&str; 6] =
-    ["database is locked", "database table is locked", "database schema is locked", "disk I/O error", "unable to open database file", "locking protocol"];
+const OUT_OF_REACH: [&str; 6] = [
+    "database is locked",
+    "database table is locked",
+    "database schema is locked",
+    "disk I/O error",
+    "unable to open database file",
+    "locking protocol",
+];
 
 /// What SQLite and PostgreSQL say when there is no space.
 const NO_SPACE: [&str; 2] = ["database or disk is full", "No space left on device"];
@@ -70,7 +78,8 @@ const NO_SPACE: [&str; 2] = ["database or disk is full", "No space left on devic
 const ONLY_READ: &str = "attempt to write a readonly database";
 
 /// What SQLite says about a file that is damaged or no database.
-const DAMAGED: [&str; 3] = ["database disk image is malformed", "file is not a database", "malformed database schema"];
+const DAMAGED: [&str; 3] =
+    ["database disk image is malformed", "file is not a database", "malformed database schema"];
 
 impl StoreError {
     /// Whether it lies in the database's surroundings and may pass: the same call may succeed later.
@@ -83,7 +92,10 @@ impl StoreError {
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
         if matches!(error, DieselError::DeserializationError(_)) {
-            return Self::Corrupt { sentence: "The database holds a row that cannot be read.".to_owned(), source: Some(error.into()) };
+            return Self::Corrupt {
+                sentence: "The database holds a row that cannot be read.".to_owned(),
+                source: Some(error.into()),
+            };
         }
         let DieselError::DatabaseError(kind, information) = &error else {
             return Self::Backend(error);
@@ -101,10 +113,14 @@ impl From<DieselError> for StoreError {
         if NO_SPACE.iter().any(|text| message.contains(text)) {
             return Self::Full(error.into());
         }
-        if matches!(kind, DatabaseErrorKind::ReadOnlyTransaction) || message.starts_with(ONLY_READ) {
+        if matches!(kind, DatabaseErrorKind::ReadOnlyTransaction) || message.starts_with(ONLY_READ)
+        {
             return Self::ReadOnly(error.into());
         }
-        if matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::SerializationFailure) {
+        if matches!(
+            kind,
+            DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::SerializationFailure
+        ) {
             return Self::Unavailable(error.into());
         }
         if OUT_OF_REACH.iter().any(|text| message.starts_with(text)) {

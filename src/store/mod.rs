@@ -29,8 +29,9 @@ use std::sync::Arc;
 pub use error::StoreError;
 use postgres::PostgresLedger;
 pub use rows::{
-    Brought, CatalogueVersion, ClosingRow, Commit, Declaration, DeclarationRow, Head, KeyRow, KeyUseRow, MeasureRow, ObservationKey, ObservationQuery,
-    ObservationRow, REPORT, RecordedCommit, RevisionRow, SubmissionRecord, SubmissionRow, UnitRow, WriteOutcome,
+    Brought, CatalogueVersion, ClosingRow, Commit, Declaration, DeclarationRow, Head, KeyRow,
+    KeyUseRow, MeasureRow, ObservationKey, ObservationQuery, ObservationRow, REPORT,
+    RecordedCommit, RevisionRow, SubmissionRecord, SubmissionRow, UnitRow, WriteOutcome,
 };
 use sqlite::SqliteLedger;
 
@@ -81,8 +82,12 @@ impl Store {
     pub fn open(address: &str, create: bool) -> Result<Self, StoreError> {
         let wrong = |sentence: &str| Err(StoreError::Address(sentence.to_owned()));
         match address.split_once("://") {
-            Some(("sqlite", path)) => Ok(Self { backend: Backend::Sqlite(Arc::new(SqliteLedger::open(path, create)?)) }),
-            Some(("postgres" | "postgresql", _)) => Ok(Self { backend: Backend::Postgres(Arc::new(PostgresLedger::open(address, create)?)) }),
+            Some(("sqlite", path)) => {
+                Ok(Self { backend: Backend::Sqlite(Arc::new(SqliteLedger::open(path, create)?)) })
+            }
+            Some(("postgres" | "postgresql", _)) => Ok(Self {
+                backend: Backend::Postgres(Arc::new(PostgresLedger::open(address, create)?)),
+            }),
             // The address itself is not repeated: it might hold a password.
             _ => wrong(
                 "A database address is sqlite:// and the path of a file, such as sqlite://data/egov-kpi.db or sqlite:///var/lib/egov-kpi/ledger.db, or postgres://user@host/database.",
@@ -219,7 +224,12 @@ impl Store {
     }
 
     /// What revisions brought besides figures; of the units and of the declarations at most so many codes each.
-    pub fn brought(&self, after: i64, up_to: i64, most_codes: usize) -> Result<HashMap<i64, Brought>, StoreError> {
+    pub fn brought(
+        &self,
+        after: i64,
+        up_to: i64,
+        most_codes: usize,
+    ) -> Result<HashMap<i64, Brought>, StoreError> {
         ask!(self, brought, after..up_to, most_codes)
     }
 
@@ -246,9 +256,19 @@ impl Store {
     /// Hands over every figure of the revisions behind `after` up to `up_to`, in the order of revision, unit, measure and month.
     ///
     /// Reads ahead on threads of its own while `each` works; holds some megabytes at most, however many figures there are.
-    pub fn replay(&self, after: i64, up_to: i64, each: &mut dyn FnMut(ObservationRow)) -> Result<(), StoreError> {
+    pub fn replay(
+        &self,
+        after: i64,
+        up_to: i64,
+        each: &mut dyn FnMut(ObservationRow),
+    ) -> Result<(), StoreError> {
         let (after, up_to) = (after.max(0), up_to.min(self.head()?.revision));
-        replay::replay(after, up_to, &|window, rows_a_page, take| ask!(self, replay, window, rows_a_page, take), each)
+        replay::replay(
+            after,
+            up_to,
+            &|window, rows_a_page, take| ask!(self, replay, window, rows_a_page, take),
+            each,
+        )
     }
 
     /// A number that changes whenever something was committed to the database, by this process or another. Only equality means anything.
@@ -272,7 +292,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::Invalid`] when the commits are no continuation of the ledger, [`StoreError::Conflict`] when one contradicts it.
     /// After [`StoreError::Unavailable`] it is not known whether they were written: ask [`Store::recorded`].
-    pub fn write(&self, expected_head: i64, commits: &[Commit], keys: &[KeyRow]) -> Result<WriteOutcome, StoreError> {
+    pub fn write(
+        &self,
+        expected_head: i64,
+        commits: &[Commit],
+        keys: &[KeyRow],
+    ) -> Result<WriteOutcome, StoreError> {
         call!(self, write, expected_head, commits, keys)
     }
 
@@ -290,15 +315,21 @@ impl Store {
     pub fn copy_into(&self, other: &Self) -> Result<i64, StoreError> {
         let (head, begun) = (self.head()?.revision, other.head()?.revision);
         let differs = || StoreError::Invalid("The other ledger holds something else.".to_owned());
-        if begun > 0 && self.revision(begun)?.and_then(|row| row.hash) != other.revision(begun)?.and_then(|row| row.hash) {
+        if begun > 0
+            && self.revision(begun)?.and_then(|row| row.hash)
+                != other.revision(begun)?.and_then(|row| row.hash)
+        {
             return Err(differs());
         }
         let mut last = begun;
         while last < head {
             let up_to = head.min(last + COPIED_AT_ONCE);
             let recorded = self.commits(last, up_to)?;
-            let (commits, hashes): (Vec<Commit>, Vec<Option<String>>) = recorded.into_iter().map(|recorded| (recorded.commit, recorded.hash)).unzip();
-            if other.write(last, &commits, &[])? != WriteOutcome::Written || other.revision(up_to)?.and_then(|row| row.hash) != hashes.last().cloned().flatten()
+            let (commits, hashes): (Vec<Commit>, Vec<Option<String>>) =
+                recorded.into_iter().map(|recorded| (recorded.commit, recorded.hash)).unzip();
+            if other.write(last, &commits, &[])? != WriteOutcome::Written
+                || other.revision(up_to)?.and_then(|row| row.hash)
+                    != hashes.last().cloned().flatten()
             {
                 return Err(differs());
             }
@@ -319,7 +350,10 @@ impl Store {
 
     /// The figures that a query asks for, in the order of revision, unit, measure and month. With a short list of units only the
     /// revisions that touched them are read.
-    pub fn observations(&self, query: &ObservationQuery) -> Result<Vec<ObservationRow>, StoreError> {
+    pub fn observations(
+        &self,
+        query: &ObservationQuery,
+    ) -> Result<Vec<ObservationRow>, StoreError> {
         ask!(self, observations, query)
     }
 

@@ -53,8 +53,13 @@ const TURN: u32 = 2;
 const LISTEN_AGAIN: Duration = Duration::from_millis(500);
 
 /// Where the connections live.
-static RUNTIME: LazyLock<std::io::Result<Runtime>> =
-    LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("postgres").enable_all().build());
+static RUNTIME: LazyLock<std::io::Result<Runtime>> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("postgres")
+        .enable_all()
+        .build()
+});
 
 /// Waits for a connection's steps on the runtime where the connections live.
 pub struct Io(&'static Runtime);
@@ -64,7 +69,10 @@ impl BlockOn for Io {
         self.0.block_on(step)
     }
 
-    #[expect(clippy::expect_used, reason = "it is called with a connection at hand, which lives on the runtime")]
+    #[expect(
+        clippy::expect_used,
+        reason = "it is called with a connection at hand, which lives on the runtime"
+    )]
     fn get_runtime() -> Self {
         Self(RUNTIME.as_ref().expect("the runtime of a connection"))
     }
@@ -118,7 +126,12 @@ impl PostgresLedger {
 
     /// Appends commits in one transaction under the ledger's lock, and tells other instances of it. Who was behind keeps the lock until
     /// its next write: of instances that write all the time, each comes to its turn.
-    pub fn write(&self, expected: i64, commits: &[Commit], keys: &[KeyRow]) -> Result<WriteOutcome, StoreError> {
+    pub fn write(
+        &self,
+        expected: i64,
+        commits: &[Commit],
+        keys: &[KeyRow],
+    ) -> Result<WriteOutcome, StoreError> {
         self.alone(|db| {
             let outcome = writes::append(db, expected, commits, keys)?;
             let end = match outcome {
@@ -173,7 +186,10 @@ impl PostgresLedger {
     /// Runs a transaction under the ledger's lock. The lock lasts until the transaction has become visible, so revisions do so in order.
     ///
     /// Begin and lock, and announcement and commit, go to the server together: each way there and back counts.
-    fn alone<T>(&self, work: impl FnOnce(&mut Db) -> Result<(T, End), StoreError>) -> Result<T, StoreError> {
+    fn alone<T>(
+        &self,
+        work: impl FnOnce(&mut Db) -> Result<(T, End), StoreError>,
+    ) -> Result<T, StoreError> {
         let mut slot = locked(&self.writer);
         let begin = format!("BEGIN; SELECT pg_advisory_xact_lock({LEDGER_LOCK})");
         // The server may have gone and come back since the connection was used; as long as nothing has happened on it, a new one will do.
@@ -193,7 +209,9 @@ impl PostgresLedger {
             Ok((found, end)) => {
                 // A connection that fails here is not used again.
                 *slot = Some(match end {
-                    End::Announced => writer.ended(&format!("NOTIFY {CHANNEL}, '{}'; COMMIT", self.instance))?,
+                    End::Announced => {
+                        writer.ended(&format!("NOTIFY {CHANNEL}, '{}'; COMMIT", self.instance))?
+                    }
                     End::Quiet => writer.ended("COMMIT")?,
                     End::Turn => {
                         writer.db.batch_execute(&idle_at_most(TURN)).map_err(fault)?;
@@ -263,12 +281,18 @@ impl ManageConnection for Manager {
 }
 
 /// Listens until the connection ends.
-async fn listen(address: &Address, instance: &str, wake: &(impl Fn() + Sync)) -> Result<(), tokio_postgres::Error> {
+async fn listen(
+    address: &Address,
+    instance: &str,
+    wake: &(impl Fn() + Sync),
+) -> Result<(), tokio_postgres::Error> {
     let (client, mut connection) = address.config.connect(address.tls.clone()).await?;
     let heard = async {
         loop {
             match poll_fn(|context| connection.poll_message(context)).await {
-                Some(Ok(AsyncMessage::Notification(heard))) if heard.payload() != instance => wake(),
+                Some(Ok(AsyncMessage::Notification(heard))) if heard.payload() != instance => {
+                    wake()
+                }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(error),
                 None => return Ok(()),
@@ -302,7 +326,10 @@ fn fault(error: DieselError) -> StoreError {
 /// What diesel has no kind of its own for (shutting down, a time-out, too many connections) is out of the ledger's hands: trying again
 /// may help.
 fn passing(fault: StoreError) -> StoreError {
-    if let StoreError::Backend(error @ (DieselError::DatabaseError(..) | DieselError::BrokenTransactionManager)) = fault {
+    if let StoreError::Backend(
+        error @ (DieselError::DatabaseError(..) | DieselError::BrokenTransactionManager),
+    ) = fault
+    {
         return StoreError::Unavailable(error.into());
     }
     fault
@@ -313,7 +340,10 @@ fn passing(fault: StoreError) -> StoreError {
 fn prepare(db: &mut Db, create: bool) -> Result<(), StoreError> {
     let mut failed = None;
     let outcome = db.transaction(|db| {
-        diesel::select(sql::<Text>("pg_advisory_xact_lock(").bind::<BigInt, _>(FORMAT_LOCK).sql(")::text")).get_result::<String>(db)?;
+        diesel::select(
+            sql::<Text>("pg_advisory_xact_lock(").bind::<BigInt, _>(FORMAT_LOCK).sql(")::text"),
+        )
+        .get_result::<String>(db)?;
         bring_up(db, create).map_err(|error| {
             failed = Some(error);
             DieselError::RollbackTransaction
@@ -324,10 +354,14 @@ fn prepare(db: &mut Db, create: bool) -> Result<(), StoreError> {
 
 fn bring_up(db: &mut Db, create: bool) -> Result<(), StoreError> {
     let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename";
-    let count = |db: &mut Db, which: &str| sql::<BigInt>(&format!("({tables} {which})")).get_result::<i64>(db).map_err(fault);
+    let count = |db: &mut Db, which: &str| {
+        sql::<BigInt>(&format!("({tables} {which})")).get_result::<i64>(db).map_err(fault)
+    };
     if count(db, "= '__diesel_schema_migrations'")? == 0 {
         if count(db, "IN ('revisions', 'submissions', 'measures', 'observations')")? > 0 {
-            return Err(StoreError::Address("The database holds another program's tables.".to_owned()));
+            return Err(StoreError::Address(
+                "The database holds another program's tables.".to_owned(),
+            ));
         }
         if !create {
             return Err(StoreError::Address("There is no ledger in that database.".to_owned()));
@@ -344,24 +378,32 @@ fn bring_up(db: &mut Db, create: bool) -> Result<(), StoreError> {
 
 /// Refuses other programs' databases and those of newer versions of this one; says whether no format is missing.
 fn check_format(db: &mut Db) -> Result<bool, StoreError> {
-    let known = diesel::migration::MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(StoreError::Migration)?;
-    let mut known: Vec<String> = known.iter().map(|migration| migration.name().version().to_string()).collect();
+    let known = diesel::migration::MigrationSource::<Pg>::migrations(&MIGRATIONS)
+        .map_err(StoreError::Migration)?;
+    let mut known: Vec<String> =
+        known.iter().map(|migration| migration.name().version().to_string()).collect();
     known.sort();
-    let applied: Vec<String> = sql::<Text>("SELECT version FROM __diesel_schema_migrations").load(db).map_err(fault)?;
+    let applied: Vec<String> =
+        sql::<Text>("SELECT version FROM __diesel_schema_migrations").load(db).map_err(fault)?;
     if !applied.is_empty() && known.first().is_some_and(|first| !applied.contains(first)) {
         return Err(StoreError::Address("The database holds another program's tables.".to_owned()));
     }
     match applied.iter().find(|version| !known.contains(version)).cloned() {
         None => Ok(known.iter().all(|version| applied.contains(version))),
-        Some(found) => Err(StoreError::NewerSchema { found, known: known.pop().unwrap_or_default() }),
+        Some(found) => {
+            Err(StoreError::NewerSchema { found, known: known.pop().unwrap_or_default() })
+        }
     }
 }
 
 /// Says in the log where the server's settings break what the ledger promises.
 fn warn_of_settings(db: &mut Db) -> Result<(), StoreError> {
-    let fsync: String = diesel::select(sql::<Text>("current_setting('fsync')")).get_result(db).map_err(fault)?;
+    let fsync: String =
+        diesel::select(sql::<Text>("current_setting('fsync')")).get_result(db).map_err(fault)?;
     if fsync == "off" {
-        tracing::warn!("the database server runs with fsync = off: what was answered may be lost when its machine stops");
+        tracing::warn!(
+            "the database server runs with fsync = off: what was answered may be lost when its machine stops"
+        );
     }
     Ok(())
 }

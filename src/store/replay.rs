@@ -28,7 +28,12 @@ pub type Read<'a> = &'a (dyn Fn(Range<i64>, usize, Take<'_>) -> Result<(), Store
 type Sent = Result<Option<Vec<ObservationRow>>, StoreError>;
 
 /// Hands every figure of the revisions behind `after` up to `up_to` to `each`, in the ledger's order.
-pub fn replay(after: i64, up_to: i64, read: Read<'_>, each: &mut dyn FnMut(ObservationRow)) -> Result<(), StoreError> {
+pub fn replay(
+    after: i64,
+    up_to: i64,
+    read: Read<'_>,
+    each: &mut dyn FnMut(ObservationRow),
+) -> Result<(), StoreError> {
     if up_to.saturating_sub(after) <= WINDOW {
         // Catching up with a few revisions is no work for threads.
         return read(after..up_to, PAGE, &mut |page| {
@@ -40,7 +45,9 @@ pub fn replay(after: i64, up_to: i64, read: Read<'_>, each: &mut dyn FnMut(Obser
         let mut readers = Vec::with_capacity(READERS);
         for first in 0..READERS {
             let (sender, receiver) = sync_channel(PAGES_AHEAD);
-            scope.spawn(move || read_windows(windows(after, up_to).skip(first).step_by(READERS), read, &sender));
+            scope.spawn(move || {
+                read_windows(windows(after, up_to).skip(first).step_by(READERS), read, &sender)
+            });
             readers.push(receiver);
         }
         for (_, reader) in windows(after, up_to).zip(readers.iter().cycle()) {
@@ -67,7 +74,11 @@ fn windows(after: i64, up_to: i64) -> impl Iterator<Item = Range<i64>> {
 }
 
 /// Reads some windows one after another, until all are read or nobody receives them any more.
-fn read_windows(windows: impl Iterator<Item = Range<i64>>, read: Read<'_>, sender: &SyncSender<Sent>) {
+fn read_windows(
+    windows: impl Iterator<Item = Range<i64>>,
+    read: Read<'_>,
+    sender: &SyncSender<Sent>,
+) {
     for window in windows {
         let end = read(window, PAGE, &mut |page| sender.send(Ok(Some(page))).is_ok());
         let failed = end.is_err();

@@ -2,7 +2,10 @@
 
 use diesel::prelude::{Insertable, Queryable, Selectable};
 
-use super::schema::{catalogue_versions, declarations, idempotency_keys, key_uses, measures, observations, revisions, submissions};
+use super::schema::{
+    catalogue_versions, declarations, idempotency_keys, key_uses, measures, observations,
+    revisions, submissions,
+};
 
 /// How far the ledger has come: its newest revision and when it was recorded; both 0 while it is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Queryable)]
@@ -114,7 +117,12 @@ impl ObservationRow {
     /// Its place in the ledger.
     #[must_use]
     pub fn key(&self) -> ObservationKey {
-        ObservationKey { revision: self.revision, unit: self.unit, measure: self.measure, month: self.month }
+        ObservationKey {
+            revision: self.revision,
+            unit: self.unit,
+            measure: self.measure,
+            month: self.month,
+        }
     }
 }
 
@@ -311,13 +319,26 @@ impl ObservationQuery {
     /// Narrows the query to what one revision recorded.
     #[must_use]
     pub fn of_revision(self, revision: i64) -> Self {
-        Self { after_revision: Some(revision.saturating_sub(1)), up_to_revision: Some(revision), ..self }
+        Self {
+            after_revision: Some(revision.saturating_sub(1)),
+            up_to_revision: Some(revision),
+            ..self
+        }
     }
 }
 
 impl Default for ObservationQuery {
     /// Everything, a thousand at a time.
     fn default() -> Self {
-        Self { units: None, measures: None, from_month: None, to_month: None, after_revision: None, up_to_revision: None, after: None, limit: 1000 }
+        Self {
+            units: None,
+            measures: None,
+            from_month: None,
+            to_month: None,
+            after_revision: None,
+            up_to_revision: None,
+            after: None,
+            limit: 1000,
+        }
     }
 }

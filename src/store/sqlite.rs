@@ -84,7 +84,12 @@ impl SqliteLedger {
     }
 
     /// Appends commits in one transaction, which keeps every other writer out from its first statement on.
-    pub fn write(&self, expected: i64, commits: &[Commit], keys: &[KeyRow]) -> Result<WriteOutcome, StoreError> {
+    pub fn write(
+        &self,
+        expected: i64,
+        commits: &[Commit],
+        keys: &[KeyRow],
+    ) -> Result<WriteOutcome, StoreError> {
         self.alone(|db| writes::append(db, expected, commits, keys))
     }
 
@@ -104,7 +109,10 @@ impl SqliteLedger {
     }
 
     /// Runs a transaction that keeps every other writer out from its first statement on.
-    fn alone<T>(&self, work: impl FnOnce(&mut Db) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn alone<T>(
+        &self,
+        work: impl FnOnce(&mut Db) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let mut slot = locked(&self.writer);
         let mut db = match slot.take() {
             Some(db) => db,
@@ -133,25 +141,35 @@ impl SqliteLedger {
 
     /// Writes the ledger as it is now into a new file, while reading and writing go on.
     pub fn backup(&self, file: &Path) -> Result<(), StoreError> {
-        let refuse = |sentence: &str, error: std::io::Error| StoreError::Backup { sentence: sentence.to_owned(), source: Some(error.into()) };
+        let refuse = |sentence: &str, error: std::io::Error| StoreError::Backup {
+            sentence: sentence.to_owned(),
+            source: Some(error.into()),
+        };
         // Absolute, because SQLite would take a name that begins with "file:" for a URI.
-        let file = std::path::absolute(file).map_err(|error| refuse("The backup's file has no usable name.", error))?;
+        let file = std::path::absolute(file)
+            .map_err(|error| refuse("The backup's file has no usable name.", error))?;
         let Some(name) = file.to_str() else {
-            return Err(StoreError::Backup { sentence: "The backup's file name is not valid UTF-8.".to_owned(), source: None });
+            return Err(StoreError::Backup {
+                sentence: "The backup's file name is not valid UTF-8.".to_owned(),
+                source: None,
+            });
         };
         // Not one of the readers: SQLite does not let a query_only connection do this, though it writes to none of its own tables.
         let mut db = connect(&self.uri, FEW_PAGES)?;
         // Made here, and only if it is not there: SQLite fills an empty file but leaves any other alone.
-        let made = File::create_new(&file).map_err(|error| match error.kind() == std::io::ErrorKind::AlreadyExists {
-            true => refuse("The backup's file exists already; it was left as it is.", error),
-            false => refuse("The backup's file cannot be created there.", error),
+        let made = File::create_new(&file).map_err(|error| {
+            match error.kind() == std::io::ErrorKind::AlreadyExists {
+                true => refuse("The backup's file exists already; it was left as it is.", error),
+                false => refuse("The backup's file cannot be created there.", error),
+            }
         })?;
         let copied = diesel::sql_query("VACUUM INTO ?").bind::<Text, _>(name).execute(&mut db);
         if let Err(error) = copied {
             drop(fs::remove_file(&file));
             return Err(error.into());
         }
-        made.sync_all().map_err(|error| refuse("The backup could not be brought onto the disk.", error))
+        made.sync_all()
+            .map_err(|error| refuse("The backup could not be brought onto the disk.", error))
     }
 }
 
@@ -161,7 +179,9 @@ struct Customizer;
 
 impl CustomizeConnection<Db, diesel::r2d2::Error> for Customizer {
     fn on_acquire(&self, db: &mut Db) -> Result<(), diesel::r2d2::Error> {
-        db.batch_execute(EVERY_CONNECTION).and_then(|()| db.batch_execute(READER)).map_err(diesel::r2d2::Error::QueryError)
+        db.batch_execute(EVERY_CONNECTION)
+            .and_then(|()| db.batch_execute(READER))
+            .map_err(diesel::r2d2::Error::QueryError)
     }
 }
 
@@ -222,7 +242,9 @@ fn prepare(db: &mut Db) -> Result<(), StoreError> {
     let start = Instant::now();
     loop {
         match bring_up(db) {
-            Err(StoreError::Unavailable(_)) if start.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(10)),
+            Err(StoreError::Unavailable(_)) if start.elapsed() < PATIENCE => {
+                thread::sleep(Duration::from_millis(10))
+            }
             outcome => return outcome,
         }
     }
@@ -233,7 +255,10 @@ fn bring_up(db: &mut Db) -> Result<(), StoreError> {
     check_format(db)?;
     let mode: String = sql::<Text>("PRAGMA journal_mode = WAL").get_result(db)?;
     if mode != "wal" {
-        return Err(StoreError::Address("The database lies on a file system on which SQLite cannot keep its log (WAL).".to_owned()));
+        return Err(StoreError::Address(
+            "The database lies on a file system on which SQLite cannot keep its log (WAL)."
+                .to_owned(),
+        ));
     }
     // One transaction for the second look and all that is missing: of two programs that start at once, one waits and finds it done.
     db.immediate_transaction(|db| {
@@ -258,11 +283,16 @@ fn check_format(db: &mut Db) -> Result<(), StoreError> {
     if application != APPLICATION_ID {
         return Err(StoreError::Address("The file is the database of another program.".to_owned()));
     }
-    let known = diesel::migration::MigrationSource::<Sqlite>::migrations(&MIGRATIONS).map_err(StoreError::Migration)?;
-    let known: Vec<String> = known.iter().map(|migration| migration.name().version().to_string()).collect();
+    let known = diesel::migration::MigrationSource::<Sqlite>::migrations(&MIGRATIONS)
+        .map_err(StoreError::Migration)?;
+    let known: Vec<String> =
+        known.iter().map(|migration| migration.name().version().to_string()).collect();
     let applied = db.applied_migrations().map_err(StoreError::Migration)?;
     match applied.iter().map(ToString::to_string).find(|version| !known.contains(version)) {
         None => Ok(()),
-        Some(found) => Err(StoreError::NewerSchema { found, known: known.into_iter().max().unwrap_or_default() }),
+        Some(found) => Err(StoreError::NewerSchema {
+            found,
+            known: known.into_iter().max().unwrap_or_default(),
+        }),
     }
 }

@@ -10,11 +10,12 @@ use diesel::prelude::*;
 use super::super::chain;
 use super::super::error::StoreError;
 use super::super::rows::{
-    Commit, Declaration, DeclarationRow, Head, KeyRow, KeyUseRow, MeasureRow, ObservationRow, RecordedCommit, RevisionRow, SubmissionRow, WriteOutcome,
+    Commit, Declaration, DeclarationRow, Head, KeyRow, KeyUseRow, MeasureRow, ObservationRow,
+    RecordedCommit, RevisionRow, SubmissionRow, WriteOutcome,
 };
 use super::super::schema::{
-    catalogue_versions, closings, declarations, idempotency_keys, key_uses, measures, observations, revisions, submissions, touched_units, unit_numbers,
-    unit_versions,
+    catalogue_versions, closings, declarations, idempotency_keys, key_uses, measures, observations,
+    revisions, submissions, touched_units, unit_numbers, unit_versions,
 };
 use super::{Db, reads};
 
@@ -97,7 +98,12 @@ macro_rules! insert_all {
 
 /// Appends commits behind `expected`, the head that the caller knows, and keeps the answers to idempotency keys. Runs inside the
 /// backend's writing transaction.
-pub fn append(db: &mut Db, expected: i64, commits: &[Commit], keys: &[KeyRow]) -> Result<WriteOutcome, StoreError> {
+pub fn append(
+    db: &mut Db,
+    expected: i64,
+    commits: &[Commit],
+    keys: &[KeyRow],
+) -> Result<WriteOutcome, StoreError> {
     let (head, hash) = reads::head_and_hash(db)?;
     if head.revision != expected || any_taken(db, keys)? {
         return Ok(WriteOutcome::Behind(head));
@@ -111,7 +117,8 @@ pub fn append(db: &mut Db, expected: i64, commits: &[Commit], keys: &[KeyRow]) -
     append_small(db, commits)?;
     let rows = in_order(commits);
     check_measures(db, &rows)?;
-    let mut touched: Vec<TouchedRow> = rows.iter().map(|row| TouchedRow { unit: row.unit, revision: row.revision }).collect();
+    let mut touched: Vec<TouchedRow> =
+        rows.iter().map(|row| TouchedRow { unit: row.unit, revision: row.revision }).collect();
     touched.dedup();
     touched.sort_unstable();
     insert_all!(db, touched_units::table, touched);
@@ -123,8 +130,13 @@ pub fn append(db: &mut Db, expected: i64, commits: &[Commit], keys: &[KeyRow]) -
 fn any_taken(db: &mut Db, keys: &[KeyRow]) -> QueryResult<bool> {
     for part in keys.chunks(KEYS_A_STATEMENT) {
         let named: Vec<&str> = part.iter().map(|key| key.key.as_str()).collect();
-        let found: Vec<KeyRow> = idempotency_keys::table.filter(idempotency_keys::key.eq_any(named)).select(KeyRow::as_select()).load(db)?;
-        let same = |one: &KeyRow, other: &KeyRow| (&one.holder, &one.target, &one.key) == (&other.holder, &other.target, &other.key);
+        let found: Vec<KeyRow> = idempotency_keys::table
+            .filter(idempotency_keys::key.eq_any(named))
+            .select(KeyRow::as_select())
+            .load(db)?;
+        let same = |one: &KeyRow, other: &KeyRow| {
+            (&one.holder, &one.target, &one.key) == (&other.holder, &other.target, &other.key)
+        };
         if found.iter().any(|found| part.iter().any(|key| same(found, key))) {
             return Ok(true);
         }
@@ -134,21 +146,31 @@ fn any_taken(db: &mut Db, keys: &[KeyRow]) -> QueryResult<bool> {
 
 /// Deletes answers to idempotency keys that are older than a time, a bounded number at once.
 pub fn forget_keys(db: &mut Db, before: i64) -> QueryResult<usize> {
-    let oldest = idempotency_keys::table.filter(idempotency_keys::recorded_at.lt(before)).order(idempotency_keys::recorded_at);
-    let times: Vec<i64> = oldest.select(idempotency_keys::recorded_at).limit(FORGET_AT_ONCE).load(db)?;
+    let oldest = idempotency_keys::table
+        .filter(idempotency_keys::recorded_at.lt(before))
+        .order(idempotency_keys::recorded_at);
+    let times: Vec<i64> =
+        oldest.select(idempotency_keys::recorded_at).limit(FORGET_AT_ONCE).load(db)?;
     let Some(last) = times.last() else { return Ok(0) };
-    diesel::delete(idempotency_keys::table.filter(idempotency_keys::recorded_at.le(last))).execute(db)
+    diesel::delete(idempotency_keys::table.filter(idempotency_keys::recorded_at.le(last)))
+        .execute(db)
 }
 
 /// Keeps when keys were last used; what is known to be later stays.
 pub fn note_key_uses(db: &mut Db, uses: &[KeyUseRow]) -> QueryResult<()> {
     for row in uses {
-        let found: Option<i64> = key_uses::table.find(&row.key).select(key_uses::last_used_at).first(db).optional()?;
+        let found: Option<i64> =
+            key_uses::table.find(&row.key).select(key_uses::last_used_at).first(db).optional()?;
         if found.is_some_and(|known| known >= row.last_used_at) {
             continue;
         }
         let set = (key_uses::last_used_at.eq(row.last_used_at), key_uses::address.eq(&row.address));
-        diesel::insert_into(key_uses::table).values(row).on_conflict(key_uses::key).do_update().set(set).execute(db)?;
+        diesel::insert_into(key_uses::table)
+            .values(row)
+            .on_conflict(key_uses::key)
+            .do_update()
+            .set(set)
+            .execute(db)?;
     }
     Ok(())
 }
@@ -156,20 +178,27 @@ pub fn note_key_uses(db: &mut Db, uses: &[KeyUseRow]) -> QueryResult<()> {
 /// Whether a commit whose writing ended without an answer is in the ledger. Runs inside a writing transaction, which waits for one
 /// that may still be under way.
 pub fn recorded(db: &mut Db, commit: &Commit) -> QueryResult<bool> {
-    let found = revisions::table.find(commit.revision).select(RevisionRow::as_select()).first(db).optional()?;
+    let found = revisions::table
+        .find(commit.revision)
+        .select(RevisionRow::as_select())
+        .first(db)
+        .optional()?;
     let same = |row: &RevisionRow| {
-        (row.recorded_at, &row.kind, &row.actor, &row.reason, &row.origin) == (commit.recorded_at, &commit.kind, &commit.actor, &commit.reason, &commit.origin)
+        (row.recorded_at, &row.kind, &row.actor, &row.reason, &row.origin)
+            == (commit.recorded_at, &commit.kind, &commit.actor, &commit.reason, &commit.origin)
     };
     if !found.is_some_and(|row| same(&row)) {
         return Ok(false);
     }
-    let id: Option<String> = submissions::table.find(commit.revision).select(submissions::id).first(db).optional()?;
+    let id: Option<String> =
+        submissions::table.find(commit.revision).select(submissions::id).first(db).optional()?;
     Ok(id.as_deref() == commit.submission.as_ref().map(|submission| submission.id.as_str()))
 }
 
 /// Gives the revisions of a ledger of the first format their hashes.
 pub fn fill_hashes(db: &mut Db) -> Result<(), StoreError> {
-    let missing: i64 = revisions::table.filter(revisions::hash.is_null()).select(count_star()).first(db)?;
+    let missing: i64 =
+        revisions::table.filter(revisions::hash.is_null()).select(count_star()).first(db)?;
     if missing == 0 {
         return Ok(());
     }
@@ -204,7 +233,9 @@ fn append_revisions(db: &mut Db, mut hash: chain::Hash, commits: &[Commit]) -> Q
         });
     }
     insert_all!(db, revisions::table, rows);
-    let sent = commits.iter().filter_map(|commit| Some(NewSubmission { revision: commit.revision, row: commit.submission.clone()? }));
+    let sent = commits.iter().filter_map(|commit| {
+        Some(NewSubmission { revision: commit.revision, row: commit.submission.clone()? })
+    });
     let sent: Vec<NewSubmission> = sent.collect();
     insert_all!(db, submissions::table, sent);
     Ok(())
@@ -215,13 +246,22 @@ fn check_order(head: Head, commits: &[Commit]) -> Result<(), StoreError> {
     let mut last = head;
     for commit in commits {
         if commit.revision != last.revision.saturating_add(1) {
-            return Err(StoreError::Invalid(format!("Revision {} cannot follow revision {}.", commit.revision, last.revision)));
+            return Err(StoreError::Invalid(format!(
+                "Revision {} cannot follow revision {}.",
+                commit.revision, last.revision
+            )));
         }
         if commit.recorded_at < last.recorded_at {
-            return Err(StoreError::Invalid(format!("Revision {} is dated before the revision it follows.", commit.revision)));
+            return Err(StoreError::Invalid(format!(
+                "Revision {} is dated before the revision it follows.",
+                commit.revision
+            )));
         }
         if commit.observations.iter().any(|row| row.revision != commit.revision) {
-            return Err(StoreError::Invalid(format!("Revision {} brings figures of another revision.", commit.revision)));
+            return Err(StoreError::Invalid(format!(
+                "Revision {} brings figures of another revision.",
+                commit.revision
+            )));
         }
         last = Head { revision: commit.revision, recorded_at: commit.recorded_at };
     }
@@ -231,12 +271,23 @@ fn check_order(head: Head, commits: &[Commit]) -> Result<(), StoreError> {
 /// Writes what commits say of dictionaries, units, declarations, catalogue and closed months. Of the first two there may be 50,000 at
 /// once, of declarations 10,000, and with PostgreSQL each statement waits for an answer.
 fn append_small(db: &mut Db, commits: &[Commit]) -> QueryResult<()> {
-    let (mut named, mut numbered, mut versions, mut declared) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut named, mut numbered, mut versions, mut declared) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for commit in commits {
         let revision = commit.revision;
-        named.extend(commit.new_measures.iter().map(|row| NewMeasure { revision, row: row.clone() }));
-        numbered.extend(commit.new_units.iter().map(|(number, code)| NewUnit { number: *number, code: code.clone(), revision }));
-        versions.extend(commit.unit_versions.iter().map(|(unit, document)| NewVersion { unit: *unit, revision, document: document.clone() }));
+        named.extend(
+            commit.new_measures.iter().map(|row| NewMeasure { revision, row: row.clone() }),
+        );
+        numbered.extend(commit.new_units.iter().map(|(number, code)| NewUnit {
+            number: *number,
+            code: code.clone(),
+            revision,
+        }));
+        versions.extend(commit.unit_versions.iter().map(|(unit, document)| NewVersion {
+            unit: *unit,
+            revision,
+            document: document.clone(),
+        }));
         declared.extend(commit.declarations.iter().map(|declaration| {
             let Declaration { kind, code, document } = declaration.clone();
             DeclarationRow { revision, kind, code, document }
@@ -249,11 +300,19 @@ fn append_small(db: &mut Db, commits: &[Commit]) -> QueryResult<()> {
     for commit in commits {
         let revision = commit.revision;
         if let Some((version, document)) = &commit.catalogue {
-            let row = (catalogue_versions::version.eq(version), catalogue_versions::revision.eq(revision), catalogue_versions::document.eq(document.as_str()));
+            let row = (
+                catalogue_versions::version.eq(version),
+                catalogue_versions::revision.eq(revision),
+                catalogue_versions::document.eq(document.as_str()),
+            );
             diesel::insert_into(catalogue_versions::table).values(row).execute(db)?;
         }
         for (month, closed) in &commit.closings {
-            let row = (closings::revision.eq(revision), closings::month.eq(month), closings::closed.eq(i64::from(*closed)));
+            let row = (
+                closings::revision.eq(revision),
+                closings::month.eq(month),
+                closings::closed.eq(i64::from(*closed)),
+            );
             diesel::insert_into(closings::table).values(row).execute(db)?;
         }
     }
@@ -267,7 +326,8 @@ fn in_order(commits: &[Commit]) -> Cow<'_, [ObservationRow]> {
     {
         return Cow::Borrowed(&commit.observations);
     }
-    let mut rows: Vec<ObservationRow> = commits.iter().flat_map(|commit| &commit.observations).copied().collect();
+    let mut rows: Vec<ObservationRow> =
+        commits.iter().flat_map(|commit| &commit.observations).copied().collect();
     rows.sort_unstable_by_key(ObservationRow::key);
     Cow::Owned(rows)
 }
@@ -283,9 +343,12 @@ fn check_measures(db: &mut Db, rows: &[ObservationRow]) -> Result<(), StoreError
     }
     let named: Vec<i64> = named.into_iter().collect();
     for part in named.chunks(MEASURES_A_STATEMENT) {
-        let known: i64 = measures::table.filter(measures::id.eq_any(part)).select(count_star()).first(db)?;
+        let known: i64 =
+            measures::table.filter(measures::id.eq_any(part)).select(count_star()).first(db)?;
         if usize::try_from(known) != Ok(part.len()) {
-            return Err(StoreError::Invalid("A figure names a measure that the ledger does not hold.".to_owned()));
+            return Err(StoreError::Invalid(
+                "A figure names a measure that the ledger does not hold.".to_owned(),
+            ));
         }
     }
     Ok(())

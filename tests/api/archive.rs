@@ -41,7 +41,10 @@ impl Place {
 
     /// The names of the files in it.
     fn files(&self) -> BTreeSet<String> {
-        std::fs::read_dir(self.0.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        std::fs::read_dir(self.0.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
     }
 
     /// Exports a ledger into a new archive; its bytes.
@@ -62,7 +65,9 @@ impl Place {
         let server = serve(&address);
         let api = Api::of(&server.address.to_string());
         api.post_csv("observations?reason=monthly&reference=Report+10", REPORT).expect(201);
-        api.put_units(&json!([{ "code": "new-unit", "name": { "vi": "Đơn vị mới, \"mới\"\r\n", "en": "" } }]));
+        api.put_units(
+            &json!([{ "code": "new-unit", "name": { "vi": "Đơn vị mới, \"mới\"\r\n", "en": "" } }]),
+        );
         let mut catalogue = api.read("catalogue");
         catalogue["indicators"][0]["name"]["en"] = json!("renamed, \"quoted\"");
         api.put("catalogue", &catalogue).expect(200);
@@ -70,19 +75,48 @@ impl Place {
         let corrected = "indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,23442\nioffice.documents.signed,travinh,2021-10,null\n";
         api.post_csv("observations?reason=counted+again", corrected).expect(201);
         api.send("POST", "periods/2021-10/reopen?reason=again", &[], None).expect(200);
-        api.send("POST", "observations", &[("content-type", "application/json"), ("idempotency-key", "a key")], Some(BODY.as_bytes())).expect(201);
+        api.send(
+            "POST",
+            "observations",
+            &[("content-type", "application/json"), ("idempotency-key", "a key")],
+            Some(BODY.as_bytes()),
+        )
+        .expect(201);
         let withdrawn = api.record("travinh", &[(OUTGOING, "2021-09", 12)]);
-        api.delete(&format!("submissions/{}", withdrawn["submission"].as_str().unwrap())).expect(201);
+        api.delete(&format!("submissions/{}", withdrawn["submission"].as_str().unwrap()))
+            .expect(201);
         server.stop();
-        let note = |text: &str| json!({ "code": "first", "unit": "travinh", "from": "2021-10", "text": text }).to_string();
-        let target =
-            |code: &str, note: &str| json!({ "code": code, "measure": "ioffice.documents.signed_rate", "value": "1", "note": { "vi": note } }).to_string();
+        let note = |text: &str| {
+            json!({ "code": "first", "unit": "travinh", "from": "2021-10", "text": text })
+                .to_string()
+        };
+        let target = |code: &str, note: &str| {
+            json!({ "code": code, "measure": "ioffice.documents.signed_rate", "value": "1", "note": { "vi": note } }).to_string()
+        };
         declare(
             &address,
-            &[("annotation", "first", Some(&note("Đợt dịch, \"4\"\r\n"))), ("target", "b", Some(&target("b", ""))), ("target", "a", Some(&target("a", "\\")))],
+            &[
+                ("annotation", "first", Some(&note("Đợt dịch, \"4\"\r\n"))),
+                ("target", "b", Some(&target("b", ""))),
+                ("target", "a", Some(&target("a", "\\"))),
+            ],
         );
-        declare(&address, &[("annotation", "first", Some(&note("."))), ("target", "b", None), ("target", "first", Some(&target("first", "a,b")))]);
-        for reason in [None, Some(""), Some("\\"), Some("\\\\ and more"), Some("\"\""), Some(" a,b\r\nc\rd\n\"e\" ")] {
+        declare(
+            &address,
+            &[
+                ("annotation", "first", Some(&note("."))),
+                ("target", "b", None),
+                ("target", "first", Some(&target("first", "a,b"))),
+            ],
+        );
+        for reason in [
+            None,
+            Some(""),
+            Some("\\"),
+            Some("\\\\ and more"),
+            Some("\"\""),
+            Some(" a,b\r\nc\rd\n\"e\" "),
+        ] {
             append(&Store::open(&address, false).unwrap(), reason);
         }
         self.export(&address, "eventful.zip");
@@ -93,7 +127,10 @@ impl Place {
 /// Writes a revision with nothing in it but a reason.
 fn append(store: &Store, reason: Option<&str>) {
     let (kind, actor) = ("what comes later".to_owned(), "tester, \\\"\n".to_owned());
-    append_commit(store, Commit { kind, actor, reason: reason.map(ToOwned::to_owned), ..Commit::default() });
+    append_commit(
+        store,
+        Commit { kind, actor, reason: reason.map(ToOwned::to_owned), ..Commit::default() },
+    );
 }
 
 /// Writes a revision with targets and annotations: kind, code and document.
@@ -103,7 +140,14 @@ fn declare(address: &str, declared: &[(&str, &str, Option<&str>)]) {
         code: (*code).to_owned(),
         document: document.map(ToOwned::to_owned),
     });
-    append_commit(&Store::open(address, false).unwrap(), Commit { kind: "targets".to_owned(), declarations: declarations.collect(), ..Commit::default() });
+    append_commit(
+        &Store::open(address, false).unwrap(),
+        Commit {
+            kind: "targets".to_owned(),
+            declarations: declarations.collect(),
+            ..Commit::default()
+        },
+    );
 }
 
 /// Writes a revision behind the newest.
@@ -127,7 +171,8 @@ fn unzipped(path: &Path) -> Vec<(String, String)> {
 
 /// One file of a ZIP.
 fn unzipped_file(path: &Path, name: &str) -> String {
-    let (mut zip, mut text) = (ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap(), String::new());
+    let (mut zip, mut text) =
+        (ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap(), String::new());
     zip.by_name(name).unwrap().read_to_string(&mut text).unwrap();
     text
 }
@@ -153,7 +198,12 @@ fn with(text: &str, from: &str, to: &str) -> String {
 /// Runs the independent check of the hash chain.
 fn chain(archive: &Path) -> Ran {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chain.py");
-    Ran(Command::new("python3").arg(script).arg(archive).stdin(Stdio::null()).output().expect("this test needs python3"))
+    Ran(Command::new("python3")
+        .arg(script)
+        .arg(archive)
+        .stdin(Stdio::null())
+        .output()
+        .expect("this test needs python3"))
 }
 
 #[test]
@@ -161,31 +211,57 @@ fn a_ledger_goes_into_an_archive_and_comes_out_the_same() {
     let place = Place::new();
     let address = place.eventful();
     let first = std::fs::read(place.path("eventful.zip")).unwrap();
-    let manifest: Value = serde_json::from_str(&unzipped_file(&place.path("eventful.zip"), "ledger.json")).unwrap();
-    for (name, text) in unzipped(&place.path("eventful.zip")).iter().filter(|(name, _)| name != "ledger.json") {
+    let manifest: Value =
+        serde_json::from_str(&unzipped_file(&place.path("eventful.zip"), "ledger.json")).unwrap();
+    for (name, text) in
+        unzipped(&place.path("eventful.zip")).iter().filter(|(name, _)| name != "ledger.json")
+    {
         let rows = csv::Reader::from_reader(text.as_bytes()).records().count();
         assert!(rows > 0, "{name} is empty: this ledger is not eventful");
         assert_eq!(manifest["rows"][name], rows, "{name}");
     }
     let copy = place.ledger("copy.db");
     let told = place.import("eventful.zip", &copy).expect(0);
-    assert!(told.contains(manifest["hash"].as_str().unwrap()) && told.contains("1 idempotency key"), "{told}");
+    assert!(
+        told.contains(manifest["hash"].as_str().unwrap()) && told.contains("1 idempotency key"),
+        "{told}"
+    );
     assert!(place.export(&copy, "copy.zip") == first, "the copy's archive is another");
-    assert!(program().args(["export", "--database", &address]).stdin(Stdio::null()).output().unwrap().stdout == first, "standard output gets other bytes");
+    assert!(
+        program()
+            .args(["export", "--database", &address])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+            .stdout
+            == first,
+        "standard output gets other bytes"
+    );
     run(&["verify", "--database", &copy]).expect(0);
     // Done twice, nothing happens.
     let again = place.import("eventful.zip", &copy).expect(0);
     assert!(again.contains("0 revision(s) written"), "{again}");
     // What is served is the same, and a client that tries again gets its first answer.
     let (one, other) = (Served::start(&address), Served::start(&copy));
-    for path in ["observations?history=true&limit=10000", "findings", "catalogue", "units?limit=10000", "periods", "revisions", "ledger?digest=true"] {
+    for path in [
+        "observations?history=true&limit=10000",
+        "findings",
+        "catalogue",
+        "units?limit=10000",
+        "periods",
+        "revisions",
+        "ledger?digest=true",
+    ] {
         assert_eq!(one.api.read(path), other.api.read(path), "{path}");
     }
     let headers = [("content-type", "application/json"), ("idempotency-key", "a key")];
     let revision = other.api.revision();
     other.api.send("POST", "observations", &headers, Some(BODY.as_bytes())).expect(201);
     assert_eq!(other.api.revision(), revision);
-    other.api.send("POST", "observations", &headers, Some(BODY.replace('7', "8").as_bytes())).problem(422);
+    other
+        .api
+        .send("POST", "observations", &headers, Some(BODY.replace('7', "8").as_bytes()))
+        .problem(422);
 }
 
 #[test]
@@ -195,7 +271,10 @@ fn a_ledger_moves_to_postgresql_and_back() {
     let first = std::fs::read(place.path("eventful.zip")).unwrap();
     let database = Database::create();
     place.import("eventful.zip", &database.address).expect(0);
-    assert!(place.export(&database.address, "postgres.zip") == first, "PostgreSQL's archive is another");
+    assert!(
+        place.export(&database.address, "postgres.zip") == first,
+        "PostgreSQL's archive is another"
+    );
     run(&["verify", "--database", &database.address]).expect(0);
     let back = place.ledger("back.db");
     place.import("postgres.zip", &back).expect(0);
@@ -212,7 +291,8 @@ fn an_empty_ledger_is_an_archive_too() {
     place.import("empty.zip", &place.ledger("copy.db")).expect(0);
     assert!(place.export(&place.ledger("copy.db"), "copy.zip") == first);
     chain(&place.path("empty.zip")).expect(0);
-    run(&["export", "--tidy", &place.name("tidy.zip"), "--database", &place.ledger("empty.db")]).expect(0);
+    run(&["export", "--tidy", &place.name("tidy.zip"), "--database", &place.ledger("empty.db")])
+        .expect(0);
     assert_eq!(unzipped_file(&place.path("tidy.zip"), "figures.csv").lines().count(), 1);
 }
 
@@ -224,10 +304,20 @@ fn an_import_that_broke_off_goes_on() {
     let newest = whole.head().unwrap().revision;
     for begun in [1, newest / 2, newest - 1, newest] {
         let address = place.ledger(&format!("begun-{begun}.db"));
-        let commits: Vec<Commit> = whole.commits(0, begun).unwrap().into_iter().map(|recorded| recorded.commit).collect();
-        assert_eq!(Store::open(&address, true).unwrap().write(0, &commits, &[]).unwrap(), WriteOutcome::Written);
+        let commits: Vec<Commit> =
+            whole.commits(0, begun).unwrap().into_iter().map(|recorded| recorded.commit).collect();
+        assert_eq!(
+            Store::open(&address, true).unwrap().write(0, &commits, &[]).unwrap(),
+            WriteOutcome::Written
+        );
         let told = place.import("eventful.zip", &address).expect(0);
-        assert!(told.contains(&format!("{} revision(s) written ({begun} were there already)", newest - begun)), "{told}");
+        assert!(
+            told.contains(&format!(
+                "{} revision(s) written ({begun} were there already)",
+                newest - begun
+            )),
+            "{told}"
+        );
         assert!(place.export(&address, &format!("begun-{begun}.zip")) == first);
     }
 }
@@ -270,21 +360,48 @@ fn a_row_that_was_changed_is_told_by_its_revision() {
         ("observations.csv", ",23442,", ",23443,", "revision 7 is not as it was written"),
         ("observations.csv", ",23442,0", ",23442,1", "revision 7 is not as it was written"),
         ("submissions.csv", "Report 10", "Report 11", "revision 3 is not as it was written"),
-        ("measures.csv", "ioffice.documents.outgoing", "ioffice.documents.outgoinG", "revision 3 is not as it was written"),
+        (
+            "measures.csv",
+            "ioffice.documents.outgoing",
+            "ioffice.documents.outgoinG",
+            "revision 3 is not as it was written",
+        ),
         ("unit_numbers.csv", "new-unit", "new-units", "revision 4 is not as it was written"),
         ("unit_versions.csv", "new-unit", "new-units", "revision 4 is not as it was written"),
         ("catalogue_versions.csv", "renamed", "Renamed", "revision 5 is not as it was written"),
-        ("declarations.csv", "\"\"value\"\":\"\"1\"\"", "\"\"value\"\":\"\"2\"\"", "revision 12 is not as it was written"),
-        ("declarations.csv", "12,target,a,", "12,target,c,", "revision 12 is not as it was written"),
-        ("declarations.csv", "13,annotation,", "13,target,", "revision 13 is not as it was written"),
+        (
+            "declarations.csv",
+            "\"\"value\"\":\"\"1\"\"",
+            "\"\"value\"\":\"\"2\"\"",
+            "revision 12 is not as it was written",
+        ),
+        (
+            "declarations.csv",
+            "12,target,a,",
+            "12,target,c,",
+            "revision 12 is not as it was written",
+        ),
+        (
+            "declarations.csv",
+            "13,annotation,",
+            "13,target,",
+            "revision 13 is not as it was written",
+        ),
         ("declarations.csv", "13,target,b,\n", "", "revision 13 is not as it was written"),
         ("origins.csv", "\"\"nobody\"\"", "\"\"key\"\"", "revision 3 is not as it was written"),
         ("closings.csv", "true", "false", "revision 6 is not as it was written"),
         ("revisions.csv", "reported", "reporteD", "revision 6 is not as it was written"),
-        ("revisions.csv", "what comes later,\"tester, \\\"\"\n\",\\,", "what comes later,\"tester, \\\"\"\n\",,", "revision 15 is not as it was written"),
+        (
+            "revisions.csv",
+            "what comes later,\"tester, \\\"\"\n\",\\,",
+            "what comes later,\"tester, \\\"\"\n\",,",
+            "revision 15 is not as it was written",
+        ),
     ];
     for (file, old, new, told) in cases {
-        changed(&from, &to, |name, text| Some(if name == file { with(&text, old, new) } else { text }));
+        changed(&from, &to, |name, text| {
+            Some(if name == file { with(&text, old, new) } else { text })
+        });
         refused(&place, "changed.zip", told);
         let checked = chain(&to);
         checked.expect(1);
@@ -298,41 +415,119 @@ fn a_malformed_archive_is_told_by_file_line_and_column() {
     place.eventful();
     let (from, to) = (place.path("eventful.zip"), place.path("changed.zip"));
     let cases = [
-        ("observations.csv", "\n3,", "\nthree,", "observations.csv, line 2, column revision: invalid digit"),
-        ("observations.csv", "\n3,1,", "\n3,x,", "observations.csv, line 2, column unit: invalid digit"),
-        ("observations.csv", "\n3,1,", "\n3,1,1,", "observations.csv, line 2: 7 cells, 6 are expected"),
-        ("observations.csv", "\n9,16,", "\n6,16,", "observations.csv, line 94, column revision: the rows do not stand in the order"),
-        ("observations.csv", "unit,measure", "measure,unit", "observations.csv, line 1: the columns are not revision,unit,measure"),
+        (
+            "observations.csv",
+            "\n3,",
+            "\nthree,",
+            "observations.csv, line 2, column revision: invalid digit",
+        ),
+        (
+            "observations.csv",
+            "\n3,1,",
+            "\n3,x,",
+            "observations.csv, line 2, column unit: invalid digit",
+        ),
+        (
+            "observations.csv",
+            "\n3,1,",
+            "\n3,1,1,",
+            "observations.csv, line 2: 7 cells, 6 are expected",
+        ),
+        (
+            "observations.csv",
+            "\n9,16,",
+            "\n6,16,",
+            "observations.csv, line 94, column revision: the rows do not stand in the order",
+        ),
+        (
+            "observations.csv",
+            "unit,measure",
+            "measure,unit",
+            "observations.csv, line 1: the columns are not revision,unit,measure",
+        ),
         ("closings.csv", "true", "yes", "closings.csv, line 2, column closed"),
-        ("catalogue_versions.csv", "\n5,2,", "\n1,2,", "catalogue_versions.csv, line 3, column revision: a second row of one revision"),
+        (
+            "catalogue_versions.csv",
+            "\n5,2,",
+            "\n1,2,",
+            "catalogue_versions.csv, line 3, column revision: a second row of one revision",
+        ),
         ("revisions.csv", "\n2,", "\n3,", "revisions.csv: revision 3 does not follow revision 1"),
         ("idempotency_keys.csv", ",a key,", ",a key,,", "idempotency_keys.csv, line 2: 7 cells"),
-        ("ledger.json", "\"version\": 3", "\"version\": 4", "version 4 of the format, this program reads up to 3"),
-        ("ledger.json", "\"version\": 3", "\"version\": 2", "ledger.json: the list of tables is not the one of this format"),
-        ("ledger.json", "\"version\": 3", "\"version\": 1", "ledger.json: the list of tables is not the one of this format"),
-        ("ledger.json", "\"declarations.csv\": 6,\n", "", "ledger.json: the list of tables is not the one of this format"),
-        ("ledger.json", "\"declarations.csv\": 6", "\"declarations.csv\": 5", "declarations.csv has 6 rows, ledger.json says 5"),
-        ("declarations.csv", "\n13,", "\n11,", "declarations.csv, line 5, column revision: the rows do not stand in the order"),
+        (
+            "ledger.json",
+            "\"version\": 3",
+            "\"version\": 4",
+            "version 4 of the format, this program reads up to 3",
+        ),
+        (
+            "ledger.json",
+            "\"version\": 3",
+            "\"version\": 2",
+            "ledger.json: the list of tables is not the one of this format",
+        ),
+        (
+            "ledger.json",
+            "\"version\": 3",
+            "\"version\": 1",
+            "ledger.json: the list of tables is not the one of this format",
+        ),
+        (
+            "ledger.json",
+            "\"declarations.csv\": 6,\n",
+            "",
+            "ledger.json: the list of tables is not the one of this format",
+        ),
+        (
+            "ledger.json",
+            "\"declarations.csv\": 6",
+            "\"declarations.csv\": 5",
+            "declarations.csv has 6 rows, ledger.json says 5",
+        ),
+        (
+            "declarations.csv",
+            "\n13,",
+            "\n11,",
+            "declarations.csv, line 5, column revision: the rows do not stand in the order",
+        ),
         ("ledger.json", "egov-kpi ledger", "another", "the format is \"another\""),
         ("ledger.json", "\"revision\"", "\"revisions\"", "ledger.json: unknown field"),
-        ("ledger.json", "\"closings.csv\": 2", "\"closings.csv\": 3", "closings.csv has 2 rows, ledger.json says 3"),
+        (
+            "ledger.json",
+            "\"closings.csv\": 2",
+            "\"closings.csv\": 3",
+            "closings.csv has 2 rows, ledger.json says 3",
+        ),
         ("ledger.json", "\"hash\": \"", "\"hash\": \"0", "ledger.json says that revision"),
         ("ledger.json", "{", "[", "ledger.json: "),
     ];
     for (file, old, new, told) in cases {
-        changed(&from, &to, |name, text| Some(if name == file { with(&text, old, new) } else { text }));
+        changed(&from, &to, |name, text| {
+            Some(if name == file { with(&text, old, new) } else { text })
+        });
         refused(&place, "changed.zip", told);
     }
-    for file in ["ledger.json", "closings.csv", "declarations.csv", "origins.csv", "idempotency_keys.csv"] {
+    for file in
+        ["ledger.json", "closings.csv", "declarations.csv", "origins.csv", "idempotency_keys.csv"]
+    {
         changed(&from, &to, |name, text| (name != file).then_some(text));
         refused(&place, "changed.zip", &format!("{file} is missing"));
     }
-    changed(&from, &to, |name, text| Some(if name == "closings.csv" { format!("{text}99,24261,true\n") } else { text }));
-    refused(&place, "changed.zip", "closings.csv, line 4, column revision: there is no such revision");
+    changed(&from, &to, |name, text| {
+        Some(if name == "closings.csv" { format!("{text}99,24261,true\n") } else { text })
+    });
+    refused(
+        &place,
+        "changed.zip",
+        "closings.csv, line 4, column revision: there is no such revision",
+    );
     assert!(chain(&to).err().contains("closings.csv: there is no revision 99"));
     // The last revision left out, and an archive that was cut off.
     changed(&from, &to, |name, text| {
-        let end = text.rfind("what comes later").filter(|_| name == "revisions.csv").map_or(text.len(), |end| text[..end].rfind('\n').unwrap() + 1);
+        let end = text
+            .rfind("what comes later")
+            .filter(|_| name == "revisions.csv")
+            .map_or(text.len(), |end| text[..end].rfind('\n').unwrap() + 1);
         Some(text[..end].to_owned())
     });
     refused(&place, "changed.zip", "ledger.json says that revision");
@@ -347,12 +542,19 @@ fn a_malformed_archive_is_told_by_file_line_and_column() {
 
 /// Writes an archive as the program before there were origins did, or the one before there were targets and annotations.
 fn of_version(version: u64, from: &Path, to: &Path) {
-    let later: &[&str] = if version == 1 { &["declarations.csv", "origins.csv"] } else { &["origins.csv"] };
+    let later: &[&str] =
+        if version == 1 { &["declarations.csv", "origins.csv"] } else { &["origins.csv"] };
     changed(from, to, |name, text| match name {
         name if later.contains(&name) => None,
         "ledger.json" => {
-            let kept = text.lines().filter(|line| !later.iter().any(|table| line.contains(table))).map(|line| format!("{line}\n"));
-            Some(kept.collect::<String>().replace("\"version\": 3", &format!("\"version\": {version}")))
+            let kept = text
+                .lines()
+                .filter(|line| !later.iter().any(|table| line.contains(table)))
+                .map(|line| format!("{line}\n"));
+            Some(
+                kept.collect::<String>()
+                    .replace("\"version\": 3", &format!("\"version\": {version}")),
+            )
         }
         _ => Some(text),
     });
@@ -383,7 +585,9 @@ fn archives_of_the_versions_before_are_still_read() {
     for version in [1, 2] {
         of_version(version, &place.path("eventful.zip"), &place.path("lost.zip"));
         refused(&place, "lost.zip", "revision 1 is not as it was written");
-        assert!(chain(&place.path("lost.zip")).err().contains("revision 1 is not as it was written"));
+        assert!(
+            chain(&place.path("lost.zip")).err().contains("revision 1 is not as it was written")
+        );
     }
 }
 
@@ -392,8 +596,16 @@ fn the_history_names_what_was_declared() {
     let place = Place::new();
     let served = Served::start(&place.eventful());
     let history = served.api.read("revisions?limit=1000");
-    let declared: Vec<&Value> = history["revisions"].as_array().unwrap().iter().map(|revision| &revision["declarations"]).collect();
-    assert_eq!((declared[10], declared[11], declared[12]), (&json!([]), &json!(["first", "a", "b"]), &json!(["first", "b", "first"])));
+    let declared: Vec<&Value> = history["revisions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|revision| &revision["declarations"])
+        .collect();
+    assert_eq!(
+        (declared[10], declared[11], declared[12]),
+        (&json!([]), &json!(["first", "a", "b"]), &json!(["first", "b", "first"]))
+    );
     let text = served.api.get("revisions?format=csv&limit=1000").text();
     assert!(text.contains(",first; a; b\n"), "{text}");
 }
@@ -420,7 +632,9 @@ fn an_export_replaces_nothing_and_leaves_nothing_half_written() {
     std::fs::write(place.path("there.zip"), "something").unwrap();
     let before = place.files();
     for tidy in [&[][..], &["--tidy"]] {
-        let export = |file: &str, address: &str| run(&[&["export", &place.name(file), "--database", address][..], tidy].concat());
+        let export = |file: &str, address: &str| {
+            run(&[&["export", &place.name(file), "--database", address][..], tidy].concat())
+        };
         let told = export("there.zip", &address);
         told.expect(3);
         assert!(told.err().contains("there.zip: it exists already"), "{}", told.err());
@@ -448,8 +662,12 @@ fn an_archive_taken_while_figures_come_in_is_whole() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for n in (0..).take_while(|_| !stop.load(Ordering::Relaxed)) {
-                let body = json!({ "observations": [figure(OUTGOING, "travinh", "2021-10", n)] }).to_string();
-                let headers = [("content-type", "application/json"), ("idempotency-key", &format!("key {n}")[..])];
+                let body = json!({ "observations": [figure(OUTGOING, "travinh", "2021-10", n)] })
+                    .to_string();
+                let headers = [
+                    ("content-type", "application/json"),
+                    ("idempotency-key", &format!("key {n}")[..]),
+                ];
                 server.send("POST", "observations", &headers, Some(body.as_bytes())).expect(201);
             }
         });
@@ -461,7 +679,9 @@ fn an_archive_taken_while_figures_come_in_is_whole() {
             // No answer is kept to what is not in the archive.
             let newest = Store::open(&copy, false).unwrap().head().unwrap().revision;
             let (_, keys) = table(&unzipped_file(&place.path(&name), "idempotency_keys.csv"));
-            let revision = |key: &BTreeMap<String, String>| serde_json::from_str::<Value>(&key["answer"]).unwrap()["revision"].as_i64().unwrap();
+            let revision = |key: &BTreeMap<String, String>| {
+                serde_json::from_str::<Value>(&key["answer"]).unwrap()["revision"].as_i64().unwrap()
+            };
             assert!(keys.iter().all(|key| revision(key) <= newest));
         }
         stop.store(true, Ordering::Relaxed);
@@ -472,7 +692,9 @@ fn an_archive_taken_while_figures_come_in_is_whole() {
 fn table(text: &str) -> (Vec<String>, Vec<BTreeMap<String, String>>) {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let header: Vec<String> = reader.headers().unwrap().iter().map(ToOwned::to_owned).collect();
-    let rows = reader.records().map(|record| header.iter().cloned().zip(record.unwrap().iter().map(ToOwned::to_owned)).collect());
+    let rows = reader.records().map(|record| {
+        header.iter().cloned().zip(record.unwrap().iter().map(ToOwned::to_owned)).collect()
+    });
     let rows = rows.collect();
     (header, rows)
 }
@@ -482,7 +704,9 @@ fn says(cell: &str, value: &Value) -> bool {
     match value {
         Value::Null => cell.is_empty(),
         Value::Number(_) => cell.parse::<f64>().is_ok_and(|number| same(&json!(number), value)),
-        Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => value.as_str() == Some(cell),
+        Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            value.as_str() == Some(cell)
+        }
     }
 }
 
@@ -492,37 +716,66 @@ fn the_tidy_table_says_what_series_says_point_by_point() {
     let server = Server::start();
     server.post_csv("observations", REPORT).expect(201);
     // A second month, some of it; units that have members above them; a rate that is only stated.
-    let units = [json!({ "code": "p", "kind": "province" }), json!({ "code": "p.a", "parent": "p" }), json!({ "code": "p.b", "parent": "p" })];
+    let units = [
+        json!({ "code": "p", "kind": "province" }),
+        json!({ "code": "p.a", "parent": "p" }),
+        json!({ "code": "p.b", "parent": "p" }),
+    ];
     server.put_units(&json!(units));
-    server.record("p.a", &[(OUTGOING, "2021-09", 4), (OUTGOING, "2021-10", 6), ("ioffice.documents.signed", "2021-10", 3)]);
+    server.record(
+        "p.a",
+        &[
+            (OUTGOING, "2021-09", 4),
+            (OUTGOING, "2021-10", 6),
+            ("ioffice.documents.signed", "2021-10", 3),
+        ],
+    );
     server.record("p.b", &[(OUTGOING, "2021-10", 8), (OUTGOING, "2021-12", 9)]);
     server.post(&json!({ "observations": [figure("ioffice.documents.signed_rate", "p.b", "2021-11", "78.950")] })).expect(201);
     run(&["export", "--tidy", &place.name("tidy.zip"), "--database", &server.address()]).expect(0);
     let (header, rows) = table(&unzipped_file(&place.path("tidy.zip"), "figures.csv"));
     let measures: BTreeSet<String> = rows.iter().map(|row| row["measure"].clone()).collect();
     let listed = server.read("indicators").to_string() + &server.read("kpis").to_string();
-    assert!(measures.iter().all(|measure| listed.contains(&format!("\"{}\"", measure.split('{').next().unwrap()))));
+    assert!(
+        measures
+            .iter()
+            .all(|measure| listed.contains(&format!("\"{}\"", measure.split('{').next().unwrap())))
+    );
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let place_of = |row: &BTreeMap<String, String>| ["measure", "unit", "period"].map(|column| row[column].clone());
-    let placed: BTreeMap<[String; 3], &BTreeMap<String, String>> = rows.iter().map(|row| (place_of(row), row)).collect();
+    let place_of = |row: &BTreeMap<String, String>| {
+        ["measure", "unit", "period"].map(|column| row[column].clone())
+    };
+    let placed: BTreeMap<[String; 3], &BTreeMap<String, String>> =
+        rows.iter().map(|row| (place_of(row), row)).collect();
     let known = server.read("units?limit=1000");
-    let units: BTreeMap<String, &Value> = known["units"].as_array().unwrap().iter().map(|unit| (text(&unit["code"]), unit)).collect();
+    let units: BTreeMap<String, &Value> =
+        known["units"].as_array().unwrap().iter().map(|unit| (text(&unit["code"]), unit)).collect();
     let mut seen = 0;
     for measure in &measures {
-        let asked = units.keys().map(|unit| ("unit", unit.as_str())).chain([("measure", measure.as_str()), ("from", "2021-08"), ("to", "2022-01")]);
+        let asked = units.keys().map(|unit| ("unit", unit.as_str())).chain([
+            ("measure", measure.as_str()),
+            ("from", "2021-08"),
+            ("to", "2022-01"),
+        ]);
         let answer = server.series(&asked.collect::<Vec<_>>()).expect(200);
         assert_eq!(answer["series"].as_array().unwrap().len(), units.len());
         for series in answer["series"].as_array().unwrap() {
             let unit = units[series["unit"].as_str().unwrap()];
             for point in series["points"].as_array().unwrap() {
-                let row = placed.get(&[measure.clone(), text(&series["unit"]), text(&point["period"])]);
+                let row =
+                    placed.get(&[measure.clone(), text(&series["unit"]), text(&point["period"])]);
                 let given = !point["value"].is_null() || !point["stated"].is_null();
                 assert_eq!(row.is_some(), given, "{measure} {point}");
                 let Some(row) = row else { continue };
-                for (field, value) in point.as_object().unwrap().iter().filter(|(field, _)| !["time", "taken_from", "annotations"].contains(&field.as_str())) {
+                for (field, value) in point.as_object().unwrap().iter().filter(|(field, _)| {
+                    !["time", "taken_from", "annotations"].contains(&field.as_str())
+                }) {
                     assert!(says(&row[field], value), "{field} of {row:?} is {value}");
                 }
-                assert!(says(&row["parent"], &unit["parent"]) && says(&row["unit_kind"], &unit["kind"]), "{row:?}");
+                assert!(
+                    says(&row["parent"], &unit["parent"]) && says(&row["unit_kind"], &unit["kind"]),
+                    "{row:?}"
+                );
                 assert!(says(&row["unit_of_measure"], &series["unit_of_measure"]));
                 seen += 1;
             }
@@ -531,29 +784,55 @@ fn the_tidy_table_says_what_series_says_point_by_point() {
     assert_eq!(seen, rows.len());
     // Every figure that was recorded is in it, with its digits.
     for recorded in server.observations("limit=1000") {
-        let members = recorded["dimensions"].as_object().unwrap().iter().map(|(name, member)| format!("{name}={}", member.as_str().unwrap()));
-        let (members, code) = (members.collect::<Vec<_>>().join(","), recorded["indicator"].as_str().unwrap());
-        let measure = if members.is_empty() { code.to_owned() } else { format!("{code}{{{members}}}") };
+        let members = recorded["dimensions"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(name, member)| format!("{name}={}", member.as_str().unwrap()));
+        let (members, code) =
+            (members.collect::<Vec<_>>().join(","), recorded["indicator"].as_str().unwrap());
+        let measure =
+            if members.is_empty() { code.to_owned() } else { format!("{code}{{{members}}}") };
         let row = placed[&[measure, text(&recorded["unit"]), text(&recorded["period"])]];
         let column = if row["measure_kind"] == "kpi" { "stated" } else { "value" };
         assert!(says(&row[column], &recorded["value"]), "{row:?} {recorded}");
     }
-    assert!(rows.iter().any(|row| row["stated"] == "78.950" && row["value"].is_empty()), "the digits that were printed are kept");
-    assert!(rows.iter().any(|row| row["unit"] == "p" && row["coverage"] == "0.5" && row["origin"] == "rolled_up"));
-    assert!(measures.contains("igate.dossiers.online_rate{service_level=4}") && measures.contains("igate.dossiers.received{service_level=4}"));
+    assert!(
+        rows.iter().any(|row| row["stated"] == "78.950" && row["value"].is_empty()),
+        "the digits that were printed are kept"
+    );
+    assert!(
+        rows.iter().any(|row| row["unit"] == "p"
+            && row["coverage"] == "0.5"
+            && row["origin"] == "rolled_up")
+    );
+    assert!(
+        measures.contains("igate.dossiers.online_rate{service_level=4}")
+            && measures.contains("igate.dossiers.received{service_level=4}")
+    );
     described(&unzipped_file(&place.path("tidy.zip"), "datapackage.json"), &header, &rows);
 }
 
 /// Holds the description against the table: every column, its type, its constraints.
 fn described(package: &str, header: &[String], rows: &[BTreeMap<String, String>]) {
     let package: Value = serde_json::from_str(package).unwrap();
-    assert_eq!((&package["profile"], &package["resources"][0]["path"]), (&json!("tabular-data-package"), &json!("figures.csv")));
+    assert_eq!(
+        (&package["profile"], &package["resources"][0]["path"]),
+        (&json!("tabular-data-package"), &json!("figures.csv"))
+    );
     assert_eq!(package["resources"][0]["rows"], rows.len());
     let schema = &package["resources"][0]["schema"];
-    assert_eq!((&schema["missingValues"], &schema["primaryKey"]), (&json!([""]), &json!(["measure", "unit", "period"])));
+    assert_eq!(
+        (&schema["missingValues"], &schema["primaryKey"]),
+        (&json!([""]), &json!(["measure", "unit", "period"]))
+    );
     let fields = schema["fields"].as_array().unwrap();
-    assert_eq!(fields.iter().map(|field| field["name"].as_str().unwrap()).collect::<Vec<_>>(), header);
-    let keys: BTreeSet<_> = rows.iter().map(|row| (&row["measure"], &row["unit"], &row["period"])).collect();
+    assert_eq!(
+        fields.iter().map(|field| field["name"].as_str().unwrap()).collect::<Vec<_>>(),
+        header
+    );
+    let keys: BTreeSet<_> =
+        rows.iter().map(|row| (&row["measure"], &row["unit"], &row["period"])).collect();
     assert_eq!(keys.len(), rows.len(), "the primary key is one");
     for field in fields {
         let name = field["name"].as_str().unwrap();
@@ -567,10 +846,20 @@ fn described(package: &str, header: &[String], rows: &[BTreeMap<String, String>]
             let number = cell.parse::<f64>();
             match field["type"].as_str().unwrap() {
                 "number" => {
-                    assert!(number.is_ok_and(|number| constraints["maximum"].as_f64().is_none_or(|most| (0.0..=most).contains(&number))), "{name} {cell}")
+                    assert!(
+                        number.is_ok_and(|number| constraints["maximum"]
+                            .as_f64()
+                            .is_none_or(|most| (0.0..=most).contains(&number))),
+                        "{name} {cell}"
+                    )
                 }
-                "yearmonth" => assert!(cell.len() == 7 && cell.as_bytes()[4] == b'-', "{name} {cell}"),
-                _ => assert!(constraints["enum"].as_array().is_none_or(|words| words.contains(&json!(cell))), "{name} {cell}"),
+                "yearmonth" => {
+                    assert!(cell.len() == 7 && cell.as_bytes()[4] == b'-', "{name} {cell}")
+                }
+                _ => assert!(
+                    constraints["enum"].as_array().is_none_or(|words| words.contains(&json!(cell))),
+                    "{name} {cell}"
+                ),
             }
         }
     }

@@ -36,19 +36,36 @@ struct Answer {
 
 impl Answer {
     fn of(path: String, reply: Reply) -> Self {
-        Self { path, status: reply.status, media: reply.header("content-type").to_owned(), tag: reply.header("etag").to_owned(), body: reply.body }
+        Self {
+            path,
+            status: reply.status,
+            media: reply.header("content-type").to_owned(),
+            tag: reply.header("etag").to_owned(),
+            body: reply.body,
+        }
     }
 
     /// Holds the answer of now to the question of then against it.
     #[track_caller]
     fn check(&self, reply: &Reply, asked: &str, about: &str) {
         let was = String::from_utf8_lossy(&self.body);
-        assert_eq!((reply.status, reply.header("content-type")), (self.status, self.media.as_str()), "{about}: {asked}\nwas {was}\nis {}", reply.text());
+        assert_eq!(
+            (reply.status, reply.header("content-type")),
+            (self.status, self.media.as_str()),
+            "{about}: {asked}\nwas {was}\nis {}",
+            reply.text()
+        );
         if reply.body != self.body {
             let is = reply.text();
             let at = is.bytes().zip(was.bytes()).take_while(|(one, other)| one == other).count();
-            let near = |text: &str| text.chars().skip(at.saturating_sub(200)).take(400).collect::<String>();
-            panic!("{about}: {asked}\ndiffers at byte {at}\nwas ...{}\nis  ...{}", near(&was), near(&is));
+            let near = |text: &str| {
+                text.chars().skip(at.saturating_sub(200)).take(400).collect::<String>()
+            };
+            panic!(
+                "{about}: {asked}\ndiffers at byte {at}\nwas ...{}\nis  ...{}",
+                near(&was),
+                near(&is)
+            );
         }
         // The pages behind it are of the same moment.
         if let Some(next) = reply.next_link() {
@@ -82,12 +99,36 @@ struct History {
 impl History {
     fn new(seed: u64) -> Self {
         let server = Server::start();
-        let months = (10..24).map(|month| format!("{}-{:02}", 2020 + month / 12, month % 12 + 1)).collect();
-        let units = vec![json!({ "code": "p" }), json!({ "code": "p.a", "parent": "p" }), json!({ "code": "p.b", "parent": "p" })];
+        let months =
+            (10..24).map(|month| format!("{}-{:02}", 2020 + month / 12, month % 12 + 1)).collect();
+        let units = vec![
+            json!({ "code": "p" }),
+            json!({ "code": "p.a", "parent": "p" }),
+            json!({ "code": "p.b", "parent": "p" }),
+        ];
         server.put_units(&json!(units));
-        let indicators = [OUTGOING, SIGNED, "ioffice.users.total", "ioffice.users.created", RECEIVED, CERTIFICATES].map(ToOwned::to_owned).to_vec();
+        let indicators = [
+            OUTGOING,
+            SIGNED,
+            "ioffice.users.total",
+            "ioffice.users.created",
+            RECEIVED,
+            CERTIFICATES,
+        ]
+        .map(ToOwned::to_owned)
+        .to_vec();
         let happened = BTreeSet::new();
-        Self { server, dice: Dice(seed), months, units, indicators, submissions: Vec::new(), number: 0, happened, thens: Vec::new() }
+        Self {
+            server,
+            dice: Dice(seed),
+            months,
+            units,
+            indicators,
+            submissions: Vec::new(),
+            number: 0,
+            happened,
+            thens: Vec::new(),
+        }
     }
 
     /// One chance in so many.
@@ -213,21 +254,35 @@ impl History {
     fn change_catalogue(&mut self) {
         let mut catalogue = self.server.read("catalogue");
         let number = self.number;
-        let add = |catalogue: &mut Value, section: &str, entry: Value| catalogue[section].as_array_mut().unwrap().push(entry);
-        let entry = |catalogue: &mut Value, section: &str, code: &str, field: &str, value: Value| {
-            let mut entries = catalogue[section].as_array_mut().unwrap().iter_mut();
-            entries.find(|entry| entry["code"] == code).unwrap()[field] = value;
+        let add = |catalogue: &mut Value, section: &str, entry: Value| {
+            catalogue[section].as_array_mut().unwrap().push(entry)
         };
+        let entry =
+            |catalogue: &mut Value, section: &str, code: &str, field: &str, value: Value| {
+                let mut entries = catalogue[section].as_array_mut().unwrap().iter_mut();
+                entries.find(|entry| entry["code"] == code).unwrap()[field] = value;
+            };
         let what = match self.dice.below(6) {
             0 => {
                 let kind = self.dice.pick(&["flow", "stock", "average"]);
-                add(&mut catalogue, "indicators", json!({ "code": "x.n", "kind": kind, "unit_of_measure": "count", "decimals": 1 }));
-                add(&mut catalogue, "kpis", json!({ "code": "x.k", "formula": "x.n / ioffice.documents.outgoing", "unit_of_measure": "ratio" }));
+                add(
+                    &mut catalogue,
+                    "indicators",
+                    json!({ "code": "x.n", "kind": kind, "unit_of_measure": "count", "decimals": 1 }),
+                );
+                add(
+                    &mut catalogue,
+                    "kpis",
+                    json!({ "code": "x.k", "formula": "x.n / ioffice.documents.outgoing", "unit_of_measure": "ratio" }),
+                );
                 self.indicators.push("x.n".to_owned());
                 "indicator"
             }
             1 => {
-                let formulas = ["ioffice.documents.signed / (ioffice.documents.outgoing + 1)", "ioffice.documents.signed / max(ioffice.documents.outgoing, 7)"];
+                let formulas = [
+                    "ioffice.documents.signed / (ioffice.documents.outgoing + 1)",
+                    "ioffice.documents.signed / max(ioffice.documents.outgoing, 7)",
+                ];
                 entry(&mut catalogue, "kpis", RATE, "formula", json!(self.dice.pick(&formulas)));
                 "formula"
             }
@@ -258,16 +313,30 @@ impl History {
 
     fn close(&mut self) {
         let month = self.month();
-        let period = (*self.dice.pick(&[month.as_str(), month.as_str(), "2021-Q1", "2020"])).to_owned();
+        let period =
+            (*self.dice.pick(&[month.as_str(), month.as_str(), "2021-Q1", "2020"])).to_owned();
         let what = *self.dice.pick(&["close", "reopen"]);
-        let reply = self.server.post_bytes(&format!("periods/{period}/{what}?reason=because%20{}", self.number), "application/json", b"");
+        let reply = self.server.post_bytes(
+            &format!("periods/{period}/{what}?reason=because%20{}", self.number),
+            "application/json",
+            b"",
+        );
         self.note(what, &reply);
     }
 
     /// A question; the number of its sort, so that each sort is asked often enough.
     fn question(&mut self, sort: usize) -> String {
         let (unit, month) = (self.unit(true), self.month());
-        let measures = [OUTGOING, RATE, "ioffice.users.net_change", RECEIVED, "igate.dossiers.received{channel=online}", CERTIFICATES, "x.n", "x.k"];
+        let measures = [
+            OUTGOING,
+            RATE,
+            "ioffice.users.net_change",
+            RECEIVED,
+            "igate.dossiers.received{channel=online}",
+            CERTIFICATES,
+            "x.n",
+            "x.k",
+        ];
         let mut measure = (*self.dice.pick(&measures)).to_owned();
         if self.once_in(3) {
             let second = *self.dice.pick(&[SIGNED, "igate.dossiers.online_rate"]);
@@ -280,18 +349,31 @@ impl History {
         let table = *self.dice.pick(&["", "&format=csv"]);
         let history = *self.dice.pick(&["", "&history=true"]);
         match sort {
-            0 => format!("series?measure={measure}&unit={unit}&unit=p&from=2020-09&to=2022-02{format}"),
-            1 => format!("series?measure={measure}&unit={unit}&from=2020-01&to=2022-12&step={step}{format}"),
+            0 => format!(
+                "series?measure={measure}&unit={unit}&unit=p&from=2020-09&to=2022-02{format}"
+            ),
+            1 => format!(
+                "series?measure={measure}&unit={unit}&from=2020-01&to=2022-12&step={step}{format}"
+            ),
             2 => format!("series?measure={measure}&children_of=p&last=5&step={step}{format}"),
             3 => format!("series?measure={measure}&descendants_of=p&last=3&limit=2{format}"),
             4 => format!("series?measure={measure}&unit={unit}&last=2"),
             5 => format!("observations?limit=5{history}{table}"),
             6 => format!("observations?unit={unit}&limit=4{history}"),
-            7 => format!("observations?indicator={}&from={month}{history}{table}", { self.dice.pick(&self.indicators) }),
-            8 if !self.submissions.is_empty() => format!("observations?submission={}&limit=2{history}", self.dice.pick(&self.submissions)),
+            7 => format!("observations?indicator={}&from={month}{history}{table}", {
+                self.dice.pick(&self.indicators)
+            }),
+            8 if !self.submissions.is_empty() => format!(
+                "observations?submission={}&limit=2{history}",
+                self.dice.pick(&self.submissions)
+            ),
             8 | 9 => format!("findings?limit=3&unit={unit}"),
             10 => format!("findings?from={month}{table}"),
-            11 => format!("units?limit=4&{}{table}", self.dice.pick(&["parent=p", "code=p", "limit=4"]).replace("limit=4", "")).replace("&&", "&"),
+            11 => format!(
+                "units?limit=4&{}{table}",
+                self.dice.pick(&["parent=p", "code=p", "limit=4"]).replace("limit=4", "")
+            )
+            .replace("&&", "&"),
             12 => format!("units?code={unit}"),
             13 => "catalogue".to_owned(),
             14 => format!("indicators?system=ioffice{table}"),
@@ -340,7 +422,11 @@ impl History {
 
     fn check(&self, then: &Then, answer: &Answer, as_of: &str, about: &str) {
         let asked = with(&answer.path, "as_of", as_of);
-        answer.check(&self.server.get(&asked), &asked, &format!("{about}, revision {} of {}", then.revision, then.time));
+        answer.check(
+            &self.server.get(&asked),
+            &asked,
+            &format!("{about}, revision {} of {}", then.revision, then.time),
+        );
     }
 }
 
@@ -353,9 +439,19 @@ fn live_through(seed: u64, steps: usize, questions: usize) -> BTreeSet<&'static 
         history.record(questions);
     }
     let count = history.thens.len();
-    assert!(count > 4, "seed {seed}: {count} revisions in {steps} steps, too few for what is kept loaded");
+    assert!(
+        count > 4,
+        "seed {seed}: {count} revisions in {steps} steps, too few for what is kept loaded"
+    );
     for then in history.thens.iter().rev() {
-        then.answers.iter().for_each(|answer| history.check(then, answer, &then.revision.to_string(), &format!("seed {seed}, by revision")));
+        then.answers.iter().for_each(|answer| {
+            history.check(
+                then,
+                answer,
+                &then.revision.to_string(),
+                &format!("seed {seed}, by revision"),
+            )
+        });
     }
     history.server = history.server.restarted();
     let mut order: Vec<usize> = (0..count).collect();
@@ -363,13 +459,25 @@ fn live_through(seed: u64, steps: usize, questions: usize) -> BTreeSet<&'static 
         order.swap(place, history.dice.below(count));
     }
     for then in order.iter().map(|place| &history.thens[*place]) {
-        then.answers.iter().for_each(|answer| history.check(then, answer, &then.time, &format!("seed {seed}, by time after a restart")));
+        then.answers.iter().for_each(|answer| {
+            history.check(
+                then,
+                answer,
+                &then.time,
+                &format!("seed {seed}, by time after a restart"),
+            )
+        });
     }
     for _ in 0..30 {
         let place = history.dice.below(count);
         let then = &history.thens[place];
         let answer = history.dice.pick(&then.answers);
-        history.check(then, answer, &then.revision.to_string(), &format!("seed {seed}, back and forth"));
+        history.check(
+            then,
+            answer,
+            &then.revision.to_string(),
+            &format!("seed {seed}, back and forth"),
+        );
     }
     history.happened
 }
@@ -377,13 +485,28 @@ fn live_through(seed: u64, steps: usize, questions: usize) -> BTreeSet<&'static 
 #[test]
 fn whatever_happened_since_an_answer_of_then_is_the_same_byte_by_byte() {
     // EGOV_KPI_HISTORIES=100 lives through as many; a failure names its seed.
-    let seeds = std::env::var("EGOV_KPI_HISTORIES").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
-    let first = std::env::var("EGOV_KPI_HISTORY").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let seeds =
+        std::env::var("EGOV_KPI_HISTORIES").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
+    let first =
+        std::env::var("EGOV_KPI_HISTORY").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     let mut happened = BTreeSet::new();
     for seed in first..first + seeds {
         happened.extend(live_through(seed, 24, 9));
     }
-    let all = ["submission", "withdrawal", "unit", "rename", "successor", "indicator", "formula", "rule", "break", "decimals", "close", "reopen"];
+    let all = [
+        "submission",
+        "withdrawal",
+        "unit",
+        "rename",
+        "successor",
+        "indicator",
+        "formula",
+        "rule",
+        "break",
+        "decimals",
+        "close",
+        "reopen",
+    ];
     let asked = ["answered", "unknown", "fault", "refused"];
     for what in all.iter().chain(&asked) {
         assert!(happened.contains(what) || seeds < 3, "{what} never happened: {happened:?}");
@@ -407,12 +530,14 @@ const EVERY: [&str; 10] = [
 /// A ledger with three figures of one place, each a revision later; the receipts.
 fn three() -> (Server, Vec<Value>) {
     let server = Server::start();
-    let receipts = (1..=3).map(|value| server.record("travinh", &[(OUTGOING, "2021-10", value)])).collect();
+    let receipts =
+        (1..=3).map(|value| server.record("travinh", &[(OUTGOING, "2021-10", value)])).collect();
     (server, receipts)
 }
 
 fn value_at(server: &Server, as_of: &str) -> Value {
-    let path = format!("series?measure={OUTGOING}&unit=travinh&from=2021-10&to=2021-10&as_of={as_of}");
+    let path =
+        format!("series?measure={OUTGOING}&unit=travinh&from=2021-10&to=2021-10&as_of={as_of}");
     server.read(&path)["series"][0]["points"][0]["value"].clone()
 }
 
@@ -421,23 +546,44 @@ fn every_answer_of_then_carries_the_revision_of_then() {
     let (server, receipts) = three();
     let revision = receipts[1]["revision"].as_i64().unwrap();
     for path in EVERY {
-        assert_eq!(server.read(&with(path, "as_of", &revision.to_string()))["revision"], revision, "{path}");
-        assert_eq!(server.read(&with(path, "as_of", receipts[1]["recorded_at"].as_str().unwrap()))["revision"], revision, "{path}");
-        assert_eq!(server.read(&with(path, "min_revision", &revision.to_string()))["revision"], revision + 1, "{path}");
+        assert_eq!(
+            server.read(&with(path, "as_of", &revision.to_string()))["revision"],
+            revision,
+            "{path}"
+        );
+        assert_eq!(
+            server.read(&with(path, "as_of", receipts[1]["recorded_at"].as_str().unwrap()))["revision"],
+            revision,
+            "{path}"
+        );
+        assert_eq!(
+            server.read(&with(path, "min_revision", &revision.to_string()))["revision"],
+            revision + 1,
+            "{path}"
+        );
         // Waiting for what is there already does not make a past of the present.
-        let both = format!("{}&min_revision={}", with(path, "as_of", &revision.to_string()), revision + 1);
+        let both =
+            format!("{}&min_revision={}", with(path, "as_of", &revision.to_string()), revision + 1);
         assert_eq!(server.read(&both)["revision"], revision, "{path}");
     }
-    has(&server.read(&format!("ledger?as_of={revision}")), &json!({ "recorded_at": receipts[1]["recorded_at"], "figures": 1 }));
+    has(
+        &server.read(&format!("ledger?as_of={revision}")),
+        &json!({ "recorded_at": receipts[1]["recorded_at"], "figures": 1 }),
+    );
     let revisions = server.read(&format!("revisions?as_of={revision}"));
-    assert_eq!(revisions["revisions"].as_array().unwrap().last().unwrap()["submission"], receipts[1]["submission"]);
+    assert_eq!(
+        revisions["revisions"].as_array().unwrap().last().unwrap()["submission"],
+        receipts[1]["submission"]
+    );
 }
 
 #[test]
 fn a_time_is_that_of_the_newest_revision_recorded_by_then_to_the_microsecond() {
     let (server, receipts) = three();
     for (receipt, value) in receipts.iter().zip(1..) {
-        let recorded = DateTime::parse_from_rfc3339(receipt["recorded_at"].as_str().unwrap()).unwrap().to_utc();
+        let recorded = DateTime::parse_from_rfc3339(receipt["recorded_at"].as_str().unwrap())
+            .unwrap()
+            .to_utc();
         assert_eq!(value_at(&server, &text(recorded)), value);
         let before = value_at(&server, &text(recorded - TimeDelta::microseconds(1)));
         assert_eq!(before, if value == 1 { Value::Null } else { json!(value - 1) });
@@ -449,14 +595,21 @@ fn a_time_is_that_of_the_newest_revision_recorded_by_then_to_the_microsecond() {
 #[test]
 fn a_time_may_have_an_offset_whose_plus_is_written_out_or_not() {
     let (server, receipts) = three();
-    let recorded = DateTime::parse_from_rfc3339(receipts[1]["recorded_at"].as_str().unwrap()).unwrap();
+    let recorded =
+        DateTime::parse_from_rfc3339(receipts[1]["recorded_at"].as_str().unwrap()).unwrap();
     for hours in [7, -5, 0, 14] {
-        let there = recorded.with_timezone(&chrono::FixedOffset::east_opt(hours * 3600).unwrap()).to_rfc3339_opts(SecondsFormat::Micros, false);
+        let there = recorded
+            .with_timezone(&chrono::FixedOffset::east_opt(hours * 3600).unwrap())
+            .to_rfc3339_opts(SecondsFormat::Micros, false);
         let sign = if hours < 0 { '-' } else { '+' };
         assert!(there.contains(&format!("{sign}{:02}:00", hours.abs())), "{there}");
         assert_eq!(value_at(&server, &there), 2, "{there}, a plus unencoded");
         assert_eq!(value_at(&server, &encoded(&there)), 2, "{there}, encoded");
-        assert_eq!(value_at(&server, &there.replace('+', "%20")), 2, "{there}, as a proxy may pass it on");
+        assert_eq!(
+            value_at(&server, &there.replace('+', "%20")),
+            2,
+            "{there}, as a proxy may pass it on"
+        );
     }
     assert_eq!(value_at(&server, &text(recorded.to_utc()).to_lowercase()), 2);
 }
@@ -464,25 +617,41 @@ fn a_time_may_have_an_offset_whose_plus_is_written_out_or_not() {
 #[test]
 fn before_its_first_revision_the_ledger_is_empty() {
     let (server, _) = three();
-    let first = server.read("revisions?limit=1")["revisions"][0]["recorded_at"].as_str().unwrap().to_owned();
-    let before = text(DateTime::parse_from_rfc3339(&first).unwrap().to_utc() - TimeDelta::microseconds(1));
+    let first = server.read("revisions?limit=1")["revisions"][0]["recorded_at"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let before =
+        text(DateTime::parse_from_rfc3339(&first).unwrap().to_utc() - TimeDelta::microseconds(1));
     for as_of in ["0", "00", "1969-12-31T23:59:59Z", "0000-01-01T00:00:00Z", before.as_str()] {
         let read = |path: &str| server.read(&with(path, "as_of", as_of));
-        for (path, list) in [("observations", "observations"), ("findings", "findings"), ("units", "units"), ("periods", "periods"), ("revisions", "revisions")]
-        {
+        for (path, list) in [
+            ("observations", "observations"),
+            ("findings", "findings"),
+            ("units", "units"),
+            ("periods", "periods"),
+            ("revisions", "revisions"),
+        ] {
             assert_eq!(read(path)[list], json!([]), "{path} as of {as_of}");
             assert_eq!(read(path)["revision"], 0, "{path} as of {as_of}");
         }
         has(&read("catalogue"), &json!({ "version": 0, "indicators": [], "kpis": [] }));
-        has(&read("ledger"), &json!({ "revision": 0, "recorded_at": null, "hash": null, "units": 0, "figures": 0 }));
+        has(
+            &read("ledger"),
+            &json!({ "revision": 0, "recorded_at": null, "hash": null, "units": 0, "figures": 0 }),
+        );
         for last in ["last=3", "from=2021-10&to=2021-10"] {
-            let path = with(&format!("series?measure={OUTGOING}&unit=travinh&{last}"), "as_of", as_of);
+            let path =
+                with(&format!("series?measure={OUTGOING}&unit=travinh&{last}"), "as_of", as_of);
             assert_eq!(server.get(&path).faults(422), ["/measure unknown_measure"]);
         }
         server.get(&with("units?code=travinh", "as_of", as_of)).problem(404);
     }
     // The catalogue came first, the units with the second revision.
-    has(&server.read("ledger?as_of=1"), &json!({ "revision": 1, "catalogue_version": 1, "units": 0 }));
+    has(
+        &server.read("ledger?as_of=1"),
+        &json!({ "revision": 1, "catalogue_version": 1, "units": 0 }),
+    );
     server.get(&format!("series?measure={OUTGOING}&unit=travinh&last=2&as_of=1")).problem(404);
 }
 
@@ -491,7 +660,11 @@ fn a_revision_that_is_not_there_yet_and_what_is_no_moment_are_faults() {
     let (server, receipts) = three();
     let newest = receipts[2]["revision"].as_i64().unwrap();
     for path in EVERY {
-        let faults = |as_of: &str| server.get(&format!("{path}{}as_of={as_of}", if path.contains('?') { '&' } else { '?' })).faults(422);
+        let faults = |as_of: &str| {
+            server
+                .get(&format!("{path}{}as_of={as_of}", if path.contains('?') { '&' } else { '?' }))
+                .faults(422)
+        };
         for ahead in [newest + 1, newest + 1_000_000, i64::MAX] {
             assert_eq!(faults(&ahead.to_string()), ["/as_of unknown_revision"], "{path}");
         }
@@ -511,11 +684,16 @@ fn a_revision_that_is_not_there_yet_and_what_is_no_moment_are_faults() {
             "%D9%A1",
         ] {
             // Digits alone are a revision, be it one that is not there.
-            let code = if malformed == "2021" { "/as_of unknown_revision" } else { "/as_of malformed" };
+            let code =
+                if malformed == "2021" { "/as_of unknown_revision" } else { "/as_of malformed" };
             assert_eq!(faults(malformed), [code], "{path} as of {malformed}");
         }
         assert_eq!(faults("1&as_of=2"), ["/as_of duplicate"], "{path}");
-        assert_eq!(faults("x&min_revision=x&colour=red"), ["/as_of malformed", "/colour unknown_parameter", "/min_revision malformed"], "{path}");
+        assert_eq!(
+            faults("x&min_revision=x&colour=red"),
+            ["/as_of malformed", "/colour unknown_parameter", "/min_revision malformed"],
+            "{path}"
+        );
         assert_eq!(faults("1&min_revision=-1"), ["/min_revision out_of_range"], "{path}");
     }
     // The revision becomes one as soon as it is there.
@@ -527,10 +705,10 @@ fn a_revision_that_is_not_there_yet_and_what_is_no_moment_are_faults() {
 fn a_time_to_come_is_now() {
     let (server, receipts) = three();
     // What has no figure yet ends with this month, not with one to come.
-    for path in EVERY
-        .into_iter()
-        .chain(["series?measure=ioffice.documents.signed&unit=travinh&last=2", "series?measure=ioffice.documents.signed&unit=travinh&last=1&step=year"])
-    {
+    for path in EVERY.into_iter().chain([
+        "series?measure=ioffice.documents.signed&unit=travinh&last=2",
+        "series?measure=ioffice.documents.signed&unit=travinh&last=1&step=year",
+    ]) {
         let now = server.get(path);
         for ahead in [
             text(Utc::now() + TimeDelta::hours(1)),
@@ -539,7 +717,11 @@ fn a_time_to_come_is_now() {
             "9999-12-31T23:59:59Z".to_owned(),
         ] {
             let then = server.get(&with(path, "as_of", &ahead));
-            assert_eq!((then.status, then.text()), (now.status, now.text()), "{path} as of {ahead}");
+            assert_eq!(
+                (then.status, then.text()),
+                (now.status, now.text()),
+                "{path} as of {ahead}"
+            );
         }
     }
     let ahead = encoded(&text(Utc::now() + TimeDelta::hours(1)));
@@ -547,8 +729,17 @@ fn a_time_to_come_is_now() {
     let tag = server.get(&format!("observations?as_of={ahead}")).header("etag").to_owned();
     server.record("travinh", &[(OUTGOING, "2021-10", 4)]);
     assert_eq!(value_at(&server, &ahead), 4);
-    assert_eq!(server.send("GET", &format!("observations?as_of={ahead}"), &[("if-none-match", &tag)], None).status, 200, "what is to come may still change");
-    assert!(receipts[2]["revision"].as_i64() < server.read(&format!("units?as_of={ahead}"))["revision"].as_i64());
+    assert_eq!(
+        server
+            .send("GET", &format!("observations?as_of={ahead}"), &[("if-none-match", &tag)], None)
+            .status,
+        200,
+        "what is to come may still change"
+    );
+    assert!(
+        receipts[2]["revision"].as_i64()
+            < server.read(&format!("units?as_of={ahead}"))["revision"].as_i64()
+    );
 }
 
 #[test]
@@ -556,9 +747,13 @@ fn an_answer_of_then_that_is_known_is_not_sent_again_whatever_is_written() {
     let (server, receipts) = three();
     let revision = receipts[1]["revision"].to_string();
     let time = receipts[1]["recorded_at"].as_str().unwrap();
-    let asked: Vec<String> =
-        EVERY.into_iter().filter(|path| *path != "ledger").flat_map(|path| [with(path, "as_of", &revision), with(path, "as_of", time)]).collect();
-    let tags: Vec<String> = asked.iter().map(|path| server.get(path).header("etag").to_owned()).collect();
+    let asked: Vec<String> = EVERY
+        .into_iter()
+        .filter(|path| *path != "ledger")
+        .flat_map(|path| [with(path, "as_of", &revision), with(path, "as_of", time)])
+        .collect();
+    let tags: Vec<String> =
+        asked.iter().map(|path| server.get(path).header("etag").to_owned()).collect();
     server.record("travinh", &[(OUTGOING, "2021-10", 4)]);
     server.put_units(&json!([{ "code": "new" }]));
     server.post_bytes("periods/2021-10/close", "application/json", b"").expect(200);
@@ -566,13 +761,27 @@ fn an_answer_of_then_that_is_known_is_not_sent_again_whatever_is_written() {
     for (path, tag) in asked.iter().zip(&tags) {
         assert!(tag.starts_with(&format!("W/\"{revision}-")), "{path}: {tag}");
         let again = server.send("GET", path, &[("if-none-match", tag)], None);
-        assert_eq!((again.status, again.body.len(), again.header("etag")), (304, 0, tag.as_str()), "{path}");
+        assert_eq!(
+            (again.status, again.body.len(), again.header("etag")),
+            (304, 0, tag.as_str()),
+            "{path}"
+        );
         // Another moment is another answer, and so is now.
-        let other = path.replace(&format!("as_of={revision}"), &format!("as_of={}", receipts[2]["revision"]));
+        let other = path
+            .replace(&format!("as_of={revision}"), &format!("as_of={}", receipts[2]["revision"]));
         if other != *path {
-            assert_eq!(server.send("GET", &other, &[("if-none-match", tag)], None).status, 200, "{other}");
+            assert_eq!(
+                server.send("GET", &other, &[("if-none-match", tag)], None).status,
+                200,
+                "{other}"
+            );
         }
-        let now = path.split(['?', '&']).filter(|part| !part.starts_with("as_of")).collect::<Vec<_>>().join("&").replacen('&', "?", 1);
+        let now = path
+            .split(['?', '&'])
+            .filter(|part| !part.starts_with("as_of"))
+            .collect::<Vec<_>>()
+            .join("&")
+            .replacen('&', "?", 1);
         assert_eq!(server.send("GET", &now, &[("if-none-match", tag)], None).status, 200, "{now}");
     }
 }
@@ -580,15 +789,23 @@ fn an_answer_of_then_that_is_known_is_not_sent_again_whatever_is_written() {
 #[test]
 fn a_submission_is_unknown_before_it_was_sent() {
     let (server, receipts) = three();
-    let (first, second) = (receipts[0]["revision"].as_i64().unwrap(), receipts[1]["submission"].as_str().unwrap());
+    let (first, second) =
+        (receipts[0]["revision"].as_i64().unwrap(), receipts[1]["submission"].as_str().unwrap());
     let ask = |as_of: i64| server.get(&format!("observations?submission={second}&as_of={as_of}"));
     let unknown = server.get("observations?submission=01JB0000000000000000000000").problem(404);
     let before = ask(first).problem(404);
     assert_eq!(before["title"], unknown["title"]);
     server.get(&format!("submissions/{second}?as_of={first}")).problem(404);
-    assert_eq!(server.read(&format!("submissions/{second}?as_of={}", first + 1))["revision"], first + 1);
+    assert_eq!(
+        server.read(&format!("submissions/{second}?as_of={}", first + 1))["revision"],
+        first + 1
+    );
     assert_eq!(ask(first + 1).expect(200)["observations"].as_array().unwrap().len(), 1);
-    assert_eq!(ask(first + 2).expect(200)["observations"], json!([]), "it has been replaced by then");
+    assert_eq!(
+        ask(first + 2).expect(200)["observations"],
+        json!([]),
+        "it has been replaced by then"
+    );
 }
 
 #[test]
@@ -602,12 +819,25 @@ fn a_corrected_figure_and_a_renamed_unit_are_read_as_they_were() {
     server.put_units(&json!([{ "code": "u", "name": { "en": "New" } }, { "code": "a" }]));
     server.post(&json!({ "reason": "recount", "observations": [figure(OUTGOING, "u", "2021-10", 20), figure(RATE, "u", "2021-10", Value::Null)] })).expect(201);
     let mut catalogue = server.read("catalogue");
-    let kpi = catalogue["kpis"].as_array_mut().unwrap().iter_mut().find(|kpi| kpi["code"] == RATE).unwrap();
+    let kpi = catalogue["kpis"]
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .find(|kpi| kpi["code"] == RATE)
+        .unwrap();
     kpi["formula"] = json!("ioffice.documents.outgoing / ioffice.documents.signed");
     server.put("catalogue", &catalogue).expect(200);
-    let rate =
-        |as_of: &str| server.read(&format!("series?{}{as_of}", query(&[("measure", RATE), ("unit", "u"), ("last", "1")])))["series"][0]["points"][0].clone();
-    has(&rate(&format!("&as_of={then}")), &json!({ "period": "2021-10", "value": 40, "stated": 41.0 }));
+    let rate = |as_of: &str| {
+        server.read(&format!(
+            "series?{}{as_of}",
+            query(&[("measure", RATE), ("unit", "u"), ("last", "1")])
+        ))["series"][0]["points"][0]
+            .clone()
+    };
+    has(
+        &rate(&format!("&as_of={then}")),
+        &json!({ "period": "2021-10", "value": 40, "stated": 41.0 }),
+    );
     has(&rate(&format!("&as_of={}", then + 2)), &json!({ "value": 20, "stated": null }));
     has(&rate(""), &json!({ "value": 500, "stated": null }));
     assert_eq!(server.read(&format!("units?code=u&as_of={then}"))["units"][0]["name"]["en"], "Old");
@@ -615,10 +845,21 @@ fn a_corrected_figure_and_a_renamed_unit_are_read_as_they_were() {
     server.get(&format!("units?code=a&as_of={then}")).problem(404);
     let findings = server.read(&format!("findings?unit=u&as_of={then}"));
     assert_eq!(findings["findings"].as_array().unwrap().len(), 1);
-    has(&findings["findings"][0], &json!({ "rule": "stated_rate", "stated": 41.0, "computed": 40 }));
+    has(
+        &findings["findings"][0],
+        &json!({ "rule": "stated_rate", "stated": 41.0, "computed": 40 }),
+    );
     assert_eq!(server.read("findings?unit=u")["findings"], json!([]));
     let observed = server.read(&format!("observations?unit=u&as_of={then}"));
-    assert_eq!(observed["observations"].as_array().unwrap().iter().map(|figure| figure["value"].to_string()).collect::<Vec<_>>(), ["10", "4", "41.0"]);
+    assert_eq!(
+        observed["observations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|figure| figure["value"].to_string())
+            .collect::<Vec<_>>(),
+        ["10", "4", "41.0"]
+    );
 }
 
 #[test]
@@ -668,9 +909,13 @@ fn a_time_that_has_passed_is_answered_alike_for_ever() {
     });
     let changed: Vec<String> = asked
         .iter()
-        .map(|(time, then)| (time, then, server.read(&format!("ledger?as_of={time}"))["revision"].clone()))
+        .map(|(time, then)| {
+            (time, then, server.read(&format!("ledger?as_of={time}"))["revision"].clone())
+        })
         .filter(|(_, then, now)| *then != now)
-        .map(|(time, then, now)| format!("as of {time} the revision was {then}, and is {now} by now"))
+        .map(|(time, then, now)| {
+            format!("as of {time} the revision was {then}, and is {now} by now")
+        })
         .collect();
     assert!(changed.is_empty(), "{} of 60: {}", changed.len(), changed[0]);
 }

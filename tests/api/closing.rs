@@ -67,10 +67,18 @@ fn a_month_or_the_months_of_a_wider_period_are_closed_and_reopened() {
     ] {
         let revision = server.revision();
         let answer = close(&server, period);
-        assert_eq!(answer, json!({ "revision": revision + 1, "periods": all, "closed": true, "changed": all }), "{period}");
+        assert_eq!(
+            answer,
+            json!({ "revision": revision + 1, "periods": all, "closed": true, "changed": all }),
+            "{period}"
+        );
         assert_eq!(closed(&server), all, "{period}");
         let answer = reopen(&server, period);
-        assert_eq!(answer, json!({ "revision": revision + 2, "periods": all, "closed": false, "changed": all }), "{period}");
+        assert_eq!(
+            answer,
+            json!({ "revision": revision + 2, "periods": all, "closed": false, "changed": all }),
+            "{period}"
+        );
         assert_eq!(closed(&server), [""; 0], "{period}");
     }
 }
@@ -81,14 +89,21 @@ fn what_is_closed_already_is_left_as_it_is() {
     let first = close(&server, "2021-08");
     let revision = server.revision();
     for _ in 0..2 {
-        assert_eq!(close(&server, "2021-08"), json!({ "revision": revision, "periods": ["2021-08"], "closed": true, "changed": [] }));
+        assert_eq!(
+            close(&server, "2021-08"),
+            json!({ "revision": revision, "periods": ["2021-08"], "closed": true, "changed": [] })
+        );
     }
-    assert_eq!(reopen(&server, "2021-07"), json!({ "revision": revision, "periods": ["2021-07"], "closed": false, "changed": [] }));
+    assert_eq!(
+        reopen(&server, "2021-07"),
+        json!({ "revision": revision, "periods": ["2021-07"], "closed": false, "changed": [] })
+    );
     assert_eq!(server.revision(), revision);
     // Of a quarter only the others change, and the month stays closed since the revision that closed it.
     assert_eq!(close(&server, "2021-Q3")["changed"], json!(["2021-07", "2021-09"]));
     let listed = server.read("periods")["periods"].clone();
-    let since: Vec<&Value> = listed.as_array().unwrap().iter().map(|month| &month["revision"]).collect();
+    let since: Vec<&Value> =
+        listed.as_array().unwrap().iter().map(|month| &month["revision"]).collect();
     assert_eq!(since, [&json!(revision + 1), &first["revision"], &json!(revision + 1)]);
     assert_eq!(reopen(&server, "2021-08")["changed"], json!(["2021-08"]));
     assert_eq!(reopen(&server, "2021")["changed"], json!(["2021-07", "2021-09"]));
@@ -106,7 +121,11 @@ fn a_month_that_has_not_begun_is_neither_closed_nor_reopened() {
     let revision = server.revision();
     for what in ["close", "reopen"] {
         for period in [next.as_str(), &next[..4], "2199-12", "2199", "2199-9M"] {
-            assert_eq!(change(&server, period, what).faults(422), ["/period future_month"], "{what} {period}");
+            assert_eq!(
+                change(&server, period, what).faults(422),
+                ["/period future_month"],
+                "{what} {period}"
+            );
         }
     }
     assert_eq!(server.revision(), revision);
@@ -117,20 +136,46 @@ fn a_month_that_has_not_begun_is_neither_closed_nor_reopened() {
 fn what_is_no_period_and_no_reason_is_refused() {
     let server = Server::start();
     let revision = server.revision();
-    for period in
-        ["2021-13", "2021-00", "2021-Q5", "2021-H3", "2021-9m", "21-10", "x", "1899-12", "2200-01", "2021-10-01", "2021-1", "%20", "2021-10%00", "%F0%9F%98%80"]
-    {
-        assert_eq!(change(&server, period, "close").faults(422), ["/period malformed_period"], "{period}");
+    for period in [
+        "2021-13",
+        "2021-00",
+        "2021-Q5",
+        "2021-H3",
+        "2021-9m",
+        "21-10",
+        "x",
+        "1899-12",
+        "2200-01",
+        "2021-10-01",
+        "2021-1",
+        "%20",
+        "2021-10%00",
+        "%F0%9F%98%80",
+    ] {
+        assert_eq!(
+            change(&server, period, "close").faults(422),
+            ["/period malformed_period"],
+            "{period}"
+        );
     }
     assert_eq!(
         change(&server, "2021-13", "reopen?colour=red&reason=a&reason=b").faults(422),
         ["/colour unknown_parameter", "/period malformed_period", "/reason duplicate"]
     );
-    for path in ["periods/2021-10/shut", "periods/2021-10", "periods//close", "periods/2021-10/close/", "periods/2021/10/close"] {
+    for path in [
+        "periods/2021-10/shut",
+        "periods/2021-10",
+        "periods//close",
+        "periods/2021-10/close/",
+        "periods/2021/10/close",
+    ] {
         assert_eq!(server.post_bytes(path, JSON, b"").status, 404, "{path}");
     }
     for method in ["GET", "PUT", "DELETE"] {
-        assert_eq!(server.send(method, "periods/2021-10/close", &[], None).problem(405)["status"], 405);
+        assert_eq!(
+            server.send(method, "periods/2021-10/close", &[], None).problem(405)["status"],
+            405
+        );
     }
     assert_eq!(server.post_bytes("periods", JSON, b"").status, 405);
     let sent = |body: &[u8]| server.post_bytes("periods/2021-10/close", JSON, body);
@@ -140,10 +185,22 @@ fn what_is_no_period_and_no_reason_is_refused() {
         assert_eq!(sent(wrong.as_bytes()).faults(422), [" malformed"], "{wrong}");
     }
     let long = "x".repeat(1_001);
-    assert_eq!(sent(json!({ "reason": long }).to_string().as_bytes()).faults(422), ["/reason too_long"]);
-    assert_eq!(sent(json!({ "reason": "a\u{0}b" }).to_string().as_bytes()).faults(422), ["/reason control_character"]);
-    assert_eq!(change(&server, "2021-10", &format!("close?reason={long}")).faults(422), ["/reason too_long"]);
-    assert_eq!(change(&server, "2021-10", "close?reason=a%00b").faults(422), ["/reason control_character"]);
+    assert_eq!(
+        sent(json!({ "reason": long }).to_string().as_bytes()).faults(422),
+        ["/reason too_long"]
+    );
+    assert_eq!(
+        sent(json!({ "reason": "a\u{0}b" }).to_string().as_bytes()).faults(422),
+        ["/reason control_character"]
+    );
+    assert_eq!(
+        change(&server, "2021-10", &format!("close?reason={long}")).faults(422),
+        ["/reason too_long"]
+    );
+    assert_eq!(
+        change(&server, "2021-10", "close?reason=a%00b").faults(422),
+        ["/reason control_character"]
+    );
     server.post_bytes("periods/2021-10/close", "text/plain", b"because").problem(415);
     assert_eq!(server.revision(), revision);
     assert_eq!(sent(json!({ "reason": "ô".repeat(1_000) }).to_string().as_bytes()).status, 200);
@@ -153,8 +210,15 @@ fn what_is_no_period_and_no_reason_is_refused() {
 fn a_reason_is_told_in_the_query_or_in_the_body_or_not_at_all() {
     let server = Server::start();
     let told = |path: &str, body: &str| {
-        let revision = server.post_bytes(path, JSON, body.as_bytes()).expect(200)["revision"].as_i64().unwrap();
-        let listed = server.read("periods?history=true")["periods"].as_array().unwrap().last().unwrap().clone();
+        let revision = server.post_bytes(path, JSON, body.as_bytes()).expect(200)["revision"]
+            .as_i64()
+            .unwrap();
+        let listed = server.read("periods?history=true")["periods"]
+            .as_array()
+            .unwrap()
+            .last()
+            .unwrap()
+            .clone();
         assert_eq!(listed["revision"], revision);
         let revisions = server.read(&format!("revisions?after={}", revision - 1));
         assert_eq!(revisions["revisions"][0]["reason"], listed["reason"]);
@@ -172,7 +236,10 @@ fn a_reason_is_told_in_the_query_or_in_the_body_or_not_at_all() {
     assert_eq!(told("periods/2021-10/reopen", ""), Value::Null);
     assert_eq!(told("periods/2021-10/close?reason=", r#"{"reason":""}"#), Value::Null);
     // Without a body no media type is asked for.
-    assert_eq!(server.send("POST", "periods/2021-10/reopen", &[], Some(b"")).expect(200)["changed"], json!(["2021-10"]));
+    assert_eq!(
+        server.send("POST", "periods/2021-10/reopen", &[], Some(b"")).expect(200)["changed"],
+        json!(["2021-10"])
+    );
 }
 
 #[test]
@@ -197,7 +264,8 @@ fn every_figure_of_a_closed_month_is_named_and_nothing_is_recorded_without_a_rea
     ];
     for path in ["observations", "observations?dry_run=true"] {
         for reason in [None, Some(""), Some(" "), Some("\n\t \u{a0}\u{3000}")] {
-            let reply = server.post_bytes(path, JSON, body(&figures, reason).to_string().as_bytes());
+            let reply =
+                server.post_bytes(path, JSON, body(&figures, reason).to_string().as_bytes());
             assert_eq!(reply.faults(409), places, "{path}, {reason:?}");
             assert_eq!(reply.json()["type"], "urn:egov-kpi:conflict");
         }
@@ -207,15 +275,30 @@ fn every_figure_of_a_closed_month_is_named_and_nothing_is_recorded_without_a_rea
     let csv = format!(
         "\u{feff}indicator;unit;period;value\r\n{OUTGOING};travinh;2021-09;1\r\n\r\n{OUTGOING};travinh;2021-10;2\r\n{OUTGOING};travinh;2021-11;\r\n{SIGNED};tv.cdc;2021-12;null\r\n"
     );
-    for path in ["observations", "observations?reason=", "observations?reason=%20%09", "observations?dry_run=true", "observations?reference=x"] {
+    for path in [
+        "observations",
+        "observations?reason=",
+        "observations?reason=%20%09",
+        "observations?dry_run=true",
+        "observations?reference=x",
+    ] {
         let problem = server.post_csv(path, &csv).problem(409);
-        let place = |fault: &Value| (fault["line"].as_u64().unwrap(), fault["column"].as_str().unwrap().to_owned(), fault["code"].as_str().unwrap().to_owned());
+        let place = |fault: &Value| {
+            (
+                fault["line"].as_u64().unwrap(),
+                fault["column"].as_str().unwrap().to_owned(),
+                fault["code"].as_str().unwrap().to_owned(),
+            )
+        };
         let found: Vec<_> = problem["errors"].as_array().unwrap().iter().map(place).collect();
         let closed = |line: u64| (line, "period".to_owned(), "month_closed".to_owned());
         assert_eq!(found, [closed(4), closed(6)], "{path}: an empty cell says nothing");
     }
     // The same figure as before is one of a closed month too.
-    assert_eq!(server.post(&body(&[figure(OUTGOING, "travinh", "2021-10", 100)], None)).faults(409).len(), 1);
+    assert_eq!(
+        server.post(&body(&[figure(OUTGOING, "travinh", "2021-10", 100)], None)).faults(409).len(),
+        1
+    );
     assert_eq!(server.revision(), revision);
     assert_eq!(server.observations("history=true").len(), 1);
 }
@@ -225,16 +308,29 @@ fn with_a_reason_a_figure_of_a_closed_month_changes_and_the_reason_is_kept() {
     let server = Server::start();
     server.record("travinh", &[(OUTGOING, "2021-10", 100)]);
     close(&server, "2021-10");
-    let correction = body(&[figure(OUTGOING, "travinh", "2021-10", 101), figure(OUTGOING, "travinh", "2021-09", 7)], Some(" Đếm lại "));
-    let dry = server.post_bytes("observations?dry_run=true", JSON, correction.to_string().as_bytes());
+    let correction = body(
+        &[figure(OUTGOING, "travinh", "2021-10", 101), figure(OUTGOING, "travinh", "2021-09", 7)],
+        Some(" Đếm lại "),
+    );
+    let dry =
+        server.post_bytes("observations?dry_run=true", JSON, correction.to_string().as_bytes());
     has(&dry.expect(200)["counts"], &json!({ "created": 1, "revised": 1 }));
     let receipt = server.post(&correction).expect(201);
     let csv = format!("indicator,unit,period,value\n{OUTGOING},travinh,2021-10,102\n");
-    let second = server.post_csv("observations?reason=%C4%90%E1%BA%BFm%20n%E1%BB%AFa", &csv).expect(201);
+    let second =
+        server.post_csv("observations?reason=%C4%90%E1%BA%BFm%20n%E1%BB%AFa", &csv).expect(201);
     has(&server.point(OUTGOING, "travinh", "2021-10"), &json!({ "value": 102 }));
     let history = server.observations(&format!("history=true&from=2021-10&indicator={OUTGOING}"));
-    let told: Vec<(&Value, &Value)> = history.iter().map(|figure| (&figure["value"], &figure["reason"])).collect();
-    assert_eq!(told, [(&json!(100), &Value::Null), (&json!(101), &json!(" Đếm lại ")), (&json!(102), &json!("Đếm nữa"))]);
+    let told: Vec<(&Value, &Value)> =
+        history.iter().map(|figure| (&figure["value"], &figure["reason"])).collect();
+    assert_eq!(
+        told,
+        [
+            (&json!(100), &Value::Null),
+            (&json!(101), &json!(" Đếm lại ")),
+            (&json!(102), &json!("Đếm nữa"))
+        ]
+    );
     for (figure, receipt) in history[1..].iter().zip([&receipt, &second]) {
         has(
             figure,
@@ -242,9 +338,24 @@ fn with_a_reason_a_figure_of_a_closed_month_changes_and_the_reason_is_kept() {
         );
     }
     let revisions = server.read(&format!("revisions?after={}", receipt["revision"].as_i64().unwrap() - 2))["revisions"].clone();
-    let told: Vec<(&Value, &Value)> = revisions.as_array().unwrap().iter().map(|revision| (&revision["kind"], &revision["reason"])).collect();
-    assert_eq!(told, [(&json!("closing"), &Value::Null), (&json!("submission"), &json!(" Đếm lại ")), (&json!("submission"), &json!("Đếm nữa"))]);
-    has(&revisions[0], &json!({ "periods": ["2021-10"], "submission": null, "counts": null, "source": null, "units": [], "catalogue_version": null }));
+    let told: Vec<(&Value, &Value)> = revisions
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|revision| (&revision["kind"], &revision["reason"]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (&json!("closing"), &Value::Null),
+            (&json!("submission"), &json!(" Đếm lại ")),
+            (&json!("submission"), &json!("Đếm nữa"))
+        ]
+    );
+    has(
+        &revisions[0],
+        &json!({ "periods": ["2021-10"], "submission": null, "counts": null, "source": null, "units": [], "catalogue_version": null }),
+    );
     has(&revisions[1], &json!({ "periods": [], "submission": receipt["submission"] }));
     // Reopened, it takes figures as they come.
     reopen(&server, "2021-10");
@@ -260,7 +371,11 @@ fn months_that_are_open_are_not_concerned() {
         server.record("travinh", &[(OUTGOING, month, 1)]);
     }
     for month in ["2020-01", "2020-12", "2021-10"] {
-        assert_eq!(server.post(&body(&[figure(OUTGOING, "tv.cdc", month, 1)], None)).faults(409), ["/observations/0/period month_closed"], "{month}");
+        assert_eq!(
+            server.post(&body(&[figure(OUTGOING, "tv.cdc", month, 1)], None)).faults(409),
+            ["/observations/0/period month_closed"],
+            "{month}"
+        );
     }
 }
 
@@ -268,23 +383,40 @@ fn months_that_are_open_are_not_concerned() {
 fn a_submission_that_stands_in_a_closed_month_is_withdrawn_only_with_a_reason() {
     let server = Server::start();
     let id = |receipt: &Value| receipt["submission"].as_str().unwrap().to_owned();
-    let both = id(&server.record("travinh", &[(OUTGOING, "2021-09", 1), (OUTGOING, "2021-10", 2), (SIGNED, "2021-10", 1)]));
-    let replaced = id(&server.record("tv.cdc", &[(OUTGOING, "2021-10", 3), (OUTGOING, "2021-11", 4)]));
+    let both = id(&server.record(
+        "travinh",
+        &[(OUTGOING, "2021-09", 1), (OUTGOING, "2021-10", 2), (SIGNED, "2021-10", 1)],
+    ));
+    let replaced =
+        id(&server.record("tv.cdc", &[(OUTGOING, "2021-10", 3), (OUTGOING, "2021-11", 4)]));
     server.record("tv.cdc", &[(OUTGOING, "2021-10", 5)]);
     let open = id(&server.record("tv.dof", &[(OUTGOING, "2021-11", 6)]));
     close(&server, "2021-10");
     let revision = server.revision();
-    for path in [format!("submissions/{both}"), format!("submissions/{both}?reason="), format!("submissions/{both}?reason=%20")] {
+    for path in [
+        format!("submissions/{both}"),
+        format!("submissions/{both}?reason="),
+        format!("submissions/{both}?reason=%20"),
+    ] {
         let reply = server.delete(&path);
-        assert_eq!(reply.faults(409), ["/reason month_closed", "/reason month_closed"], "{path}: each figure that stands in a closed month");
+        assert_eq!(
+            reply.faults(409),
+            ["/reason month_closed", "/reason month_closed"],
+            "{path}: each figure that stands in a closed month"
+        );
         assert!(reply.text().contains("2021-10 of travinh"), "{}", reply.text());
     }
     assert_eq!(server.revision(), revision);
     assert_eq!(server.observations("unit=travinh").len(), 3);
     // Of this one only a figure of an open month still stands, of that one none ever stood in a closed month.
-    has(&server.delete(&format!("submissions/{replaced}")).expect(201)["counts"], &json!({ "withdrawn": 1 }));
+    has(
+        &server.delete(&format!("submissions/{replaced}")).expect(201)["counts"],
+        &json!({ "withdrawn": 1 }),
+    );
     server.delete(&format!("submissions/{open}")).expect(201);
-    let withdrawn = server.delete(&format!("submissions/{both}?reason=Nh%E1%BA%A7m%20%C4%91%C6%A1n%20v%E1%BB%8B")).expect(201);
+    let withdrawn = server
+        .delete(&format!("submissions/{both}?reason=Nh%E1%BA%A7m%20%C4%91%C6%A1n%20v%E1%BB%8B"))
+        .expect(201);
     has(&withdrawn["counts"], &json!({ "withdrawn": 3 }));
     has(&server.point(OUTGOING, "travinh", "2021-10"), &json!({ "value": 5 })); // the department's
     let last = server.observations("history=true&unit=travinh").pop().unwrap();
@@ -315,10 +447,18 @@ fn faults_of_the_figures_are_told_before_closed_months_and_all_at_once() {
     ];
     for path in ["observations", "observations?dry_run=true"] {
         for reason in [None, Some("x")] {
-            assert_eq!(server.post_bytes(path, JSON, body(&figures, reason).to_string().as_bytes()).faults(422), expected, "{path}");
+            assert_eq!(
+                server
+                    .post_bytes(path, JSON, body(&figures, reason).to_string().as_bytes())
+                    .faults(422),
+                expected,
+                "{path}"
+            );
         }
     }
-    let csv = format!("indicator,unit,period,value\n{OUTGOING},travinh,2021-10,1\n{OUTGOING},nowhere,2021-10,1\n");
+    let csv = format!(
+        "indicator,unit,period,value\n{OUTGOING},travinh,2021-10,1\n{OUTGOING},nowhere,2021-10,1\n"
+    );
     let problem = server.post_csv("observations", &csv).problem(422);
     assert_eq!(problem["errors"].as_array().unwrap().len(), 1);
     has(&problem["errors"][0], &json!({ "line": 3, "column": "unit", "code": "unknown_unit" }));
@@ -333,8 +473,13 @@ fn an_import_into_a_closed_month_needs_a_reason_too() {
         std::fs::write(&file, text).unwrap();
         file.to_str().unwrap().to_owned()
     };
-    let mixed = format!("indicator,unit,period,value\n{OUTGOING},travinh,2021-09,1\n{OUTGOING},travinh,2021-10,2\n{SIGNED},travinh,2021-10,1\n");
-    let (csv, json) = (write("mixed.csv", &mixed), write("body.json", &body(&[figure(OUTGOING, "travinh", "2021-10", 3)], None).to_string()));
+    let mixed = format!(
+        "indicator,unit,period,value\n{OUTGOING},travinh,2021-09,1\n{OUTGOING},travinh,2021-10,2\n{SIGNED},travinh,2021-10,1\n"
+    );
+    let (csv, json) = (
+        write("mixed.csv", &mixed),
+        write("body.json", &body(&[figure(OUTGOING, "travinh", "2021-10", 3)], None).to_string()),
+    );
     let revision = server.revision();
     for reason in [&[][..], &["--reason", " "]] {
         let ran = run(&[&["import", &csv, "--database", &server.address()], reason].concat());
@@ -353,7 +498,9 @@ fn an_import_into_a_closed_month_needs_a_reason_too() {
     server.read(&format!("units?code=travinh&min_revision={}", revision + 1));
     let history = server.observations("history=true");
     assert_eq!(history.len(), 3);
-    history.iter().for_each(|figure| has(figure, &json!({ "reason": "Kiểm tra", "actor": "command line" })));
+    history
+        .iter()
+        .for_each(|figure| has(figure, &json!({ "reason": "Kiểm tra", "actor": "command line" })));
     // A report of the closed month, as it is committed.
     let report = write("report.csv", REPORT);
     run(&["import", &report, "--database", &server.address()]).expect(1);
@@ -366,7 +513,8 @@ fn a_check_against_a_ledger_names_figures_of_its_closed_months() {
     let server = Server::start();
     close(&server, "2021-10");
     let file = server.folder().join("one.csv");
-    std::fs::write(&file, format!("indicator,unit,period,value\n{OUTGOING},travinh,2021-10,2\n")).unwrap();
+    std::fs::write(&file, format!("indicator,unit,period,value\n{OUTGOING},travinh,2021-10,2\n"))
+        .unwrap();
     let ran = run(&["check", file.to_str().unwrap(), "--database", &server.address()]);
     ran.expect(1);
     assert!(ran.out().contains("month_closed"), "{}", ran.out());
@@ -383,11 +531,22 @@ fn a_month_closed_elsewhere_while_figures_of_it_come_in_takes_none_behind_its_cl
                 .into_iter()
                 .enumerate()
                 .map(|(thread, unit)| {
-                    let (api, done, taken, month) = (if thread == 2 { server.clone() } else { other.clone() }, &done, &taken, &month);
+                    let (api, done, taken, month) = (
+                        if thread == 2 { server.clone() } else { other.clone() },
+                        &done,
+                        &taken,
+                        &month,
+                    );
                     scope.spawn(move || {
                         let mut found = Vec::new();
                         for value in 0.. {
-                            let reply = api.post(&body(&[figure(OUTGOING, unit, month, value), figure(SIGNED, unit, "2021-01", value)], None));
+                            let reply = api.post(&body(
+                                &[
+                                    figure(OUTGOING, unit, month, value),
+                                    figure(SIGNED, unit, "2021-01", value),
+                                ],
+                                None,
+                            ));
                             match reply.status {
                                 201 => found.push(reply.json()["revision"].as_i64().unwrap()),
                                 409 => return found,
@@ -395,24 +554,42 @@ fn a_month_closed_elsewhere_while_figures_of_it_come_in_takes_none_behind_its_cl
                                 _ => panic!("{}", reply.text()),
                             }
                             taken.fetch_add(1, Ordering::Relaxed);
-                            assert!(!done.load(Ordering::Relaxed) || value < 2_000, "it is never refused");
+                            assert!(
+                                !done.load(Ordering::Relaxed) || value < 2_000,
+                                "it is never refused"
+                            );
                         }
                         found
                     })
                 })
                 .collect();
-            eventually("under way", Duration::from_secs(20), || taken.load(Ordering::Relaxed) > 4 + round);
+            eventually("under way", Duration::from_secs(20), || {
+                taken.load(Ordering::Relaxed) > 4 + round
+            });
             let closing = close(&server, &month)["revision"].as_i64().unwrap();
             done.store(true, Ordering::Relaxed);
-            (posting.into_iter().flat_map(|thread| thread.join().unwrap()).collect::<Vec<i64>>(), closing)
+            (
+                posting.into_iter().flat_map(|thread| thread.join().unwrap()).collect::<Vec<i64>>(),
+                closing,
+            )
         });
-        assert!(answers.iter().all(|revision| *revision < closing), "round {round}: {answers:?} against the closing, {closing}");
+        assert!(
+            answers.iter().all(|revision| *revision < closing),
+            "round {round}: {answers:?} against the closing, {closing}"
+        );
         // Whoever asks either server now is refused.
         for api in [&*server, &*other] {
-            assert_eq!(api.post(&body(&[figure(OUTGOING, "tv.cdc", &month, 9_999)], None)).status, 409, "round {round}");
+            assert_eq!(
+                api.post(&body(&[figure(OUTGOING, "tv.cdc", &month, 9_999)], None)).status,
+                409,
+                "round {round}"
+            );
         }
         let behind = server.observations(&format!("history=true&from={month}&to={month}"));
-        assert!(behind.iter().all(|figure| figure["revision"].as_i64().unwrap() < closing), "round {round}");
+        assert!(
+            behind.iter().all(|figure| figure["revision"].as_i64().unwrap() < closing),
+            "round {round}"
+        );
     }
 }
 
@@ -421,10 +598,17 @@ fn a_submission_of_a_month_closed_elsewhere_a_moment_ago_is_not_withdrawn() {
     let server = Server::start();
     let other = Other::beside(&server);
     for month in months(2020, 1..=6) {
-        let id = server.record("travinh", &[(OUTGOING, &month, 1)])["submission"].as_str().unwrap().to_owned();
+        let id = server.record("travinh", &[(OUTGOING, &month, 1)])["submission"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         close(&server, &month);
         // The other has not heard of either yet.
-        assert_eq!(other.delete(&format!("submissions/{id}")).faults(409), ["/reason month_closed"], "{month}");
+        assert_eq!(
+            other.delete(&format!("submissions/{id}")).faults(409),
+            ["/reason month_closed"],
+            "{month}"
+        );
         other.delete(&format!("submissions/{id}?reason=x")).expect(201);
     }
 }
@@ -443,9 +627,16 @@ fn the_months_are_listed_as_they_are_and_as_they_came_to_be() {
         let list = found["periods"].as_array().unwrap();
         assert_eq!(list.len(), expected.len(), "{path}: {found}");
         list.iter().zip(expected).for_each(|(found, expected)| has(found, expected));
-        list.iter().for_each(|found| assert!(found["recorded_at"].as_str().unwrap().ends_with('Z')));
+        list.iter()
+            .for_each(|found| assert!(found["recorded_at"].as_str().unwrap().ends_with('Z')));
     };
-    check("periods", &[row("2021-09", true, revision - 2, Value::Null), row("2021-11", true, revision, Value::Null)]);
+    check(
+        "periods",
+        &[
+            row("2021-09", true, revision - 2, Value::Null),
+            row("2021-11", true, revision, Value::Null),
+        ],
+    );
     let history = [
         row("2021-11", true, revision - 3, json!("November")),
         row("2021-09", true, revision - 2, Value::Null),
@@ -453,25 +644,50 @@ fn the_months_are_listed_as_they_are_and_as_they_came_to_be() {
         row("2021-11", true, revision, Value::Null),
     ];
     check("periods?history=true", &history);
-    check("periods?history=false", &[row("2021-09", true, revision - 2, Value::Null), row("2021-11", true, revision, Value::Null)]);
-    check(&format!("periods?as_of={}", revision - 1), &[row("2021-09", true, revision - 2, Value::Null)]);
+    check(
+        "periods?history=false",
+        &[
+            row("2021-09", true, revision - 2, Value::Null),
+            row("2021-11", true, revision, Value::Null),
+        ],
+    );
+    check(
+        &format!("periods?as_of={}", revision - 1),
+        &[row("2021-09", true, revision - 2, Value::Null)],
+    );
     check(
         &format!("periods?as_of={}", revision - 2),
-        &[row("2021-09", true, revision - 2, Value::Null), row("2021-11", true, revision - 3, json!("November"))],
+        &[
+            row("2021-09", true, revision - 2, Value::Null),
+            row("2021-11", true, revision - 3, json!("November")),
+        ],
     );
     check(&format!("periods?history=true&as_of={}", revision - 1), &history[..3]);
     check(&format!("periods?history=true&as_of={}", revision - 4), &[]);
-    for reply in [server.get("periods?history=true&format=csv"), server.send("GET", "periods?history=true", &[("accept", "text/csv")], None)] {
+    for reply in [
+        server.get("periods?history=true&format=csv"),
+        server.send("GET", "periods?history=true", &[("accept", "text/csv")], None),
+    ] {
         assert_eq!(reply.header("content-type"), "text/csv; charset=utf-8");
         let body = reply.text();
         let mut table = csv::Reader::from_reader(body.as_bytes());
-        assert_eq!(table.headers().unwrap(), vec!["period", "closed", "revision", "recorded_at", "actor", "reason"]);
+        assert_eq!(
+            table.headers().unwrap(),
+            vec!["period", "closed", "revision", "recorded_at", "actor", "reason"]
+        );
         let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
         assert_eq!(rows.len(), 4);
         assert_eq!((&rows[0][0], &rows[0][1], &rows[0][5]), ("2021-11", "true", "November"));
-        assert_eq!((&rows[2][0], &rows[2][1], &rows[2][5]), ("2021-11", "false", "'=1+1"), "safe against formulas");
+        assert_eq!(
+            (&rows[2][0], &rows[2][1], &rows[2][5]),
+            ("2021-11", "false", "'=1+1"),
+            "safe against formulas"
+        );
     }
-    assert_eq!(server.get("periods?history=yes&colour=red").faults(422), ["/colour unknown_parameter", "/history malformed"]);
+    assert_eq!(
+        server.get("periods?history=yes&colour=red").faults(422),
+        ["/colour unknown_parameter", "/history malformed"]
+    );
     assert_eq!(server.read("ledger")["closed_periods"], 2);
     assert_eq!(server.read(&format!("ledger?as_of={}", revision - 1))["closed_periods"], 1);
 }
@@ -506,11 +722,19 @@ fn no_answer_known_before_a_closing_a_unit_or_a_catalogue_is_taken_for_one_of_af
         &|| server.put("units", &json!({ "units": [{ "code": "u" }] })),
         &|| server.put("catalogue", &catalogue),
         &|| server.post(&body(&[figure(OUTGOING, "travinh", "2021-09", 1)], None)),
-        &|| server.delete(&format!("submissions/{}", server.observations("")[0]["submission"].as_str().unwrap())),
+        &|| {
+            server.delete(&format!(
+                "submissions/{}",
+                server.observations("")[0]["submission"].as_str().unwrap()
+            ))
+        },
     ];
     for (number, done) in changes.iter().enumerate() {
         let before = tags();
-        assert!(paths.iter().zip(&before).all(|(path, tag)| ask(path, tag).status == 304), "{number}");
+        assert!(
+            paths.iter().zip(&before).all(|(path, tag)| ask(path, tag).status == 304),
+            "{number}"
+        );
         assert!(done().status < 300, "{number}");
         for (path, tag) in paths.iter().zip(&before) {
             let after = ask(path, tag);

@@ -25,30 +25,68 @@ fn file(home: &Home, name: &str, text: &str) -> String {
 fn the_demo_prints_the_six_rates_and_the_three_contradictions() {
     let english = run(&["demo", "--no-serve", "--lang", "en"]).expect(0);
     // 2,180 of 13,594 are 16.0364867 %, which is 16.036 in three decimals.
-    for rate in ["78.947 %", "16.036 %", "2.596 %", "25.465 %", "33.315 %", "50.807 %", "78.955", "33.32", "50.81", "25.3"] {
+    for rate in [
+        "78.947 %", "16.036 %", "2.596 %", "25.465 %", "33.315 %", "50.807 %", "78.955", "33.32",
+        "50.81", "25.3",
+    ] {
         assert!(english.contains(rate), "{rate} is not in\n{english}");
     }
-    let contradictions: Vec<&str> = english.split("Contradictions (3):").nth(1).unwrap().lines().filter(|line| !line.trim().is_empty()).collect();
+    let contradictions: Vec<&str> = english
+        .split("Contradictions (3):")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
     assert_eq!(contradictions.len(), 3, "{english}");
-    for measure in ["pki.certificates.total", "ioffice.documents.signed_rate", "igate.dossiers.online_rate{service_level=4}"] {
-        assert!(contradictions.iter().any(|line| line.contains(measure)), "{measure} is not in {contradictions:?}");
+    for measure in [
+        "pki.certificates.total",
+        "ioffice.documents.signed_rate",
+        "igate.dossiers.online_rate{service_level=4}",
+    ] {
+        assert!(
+            contradictions.iter().any(|line| line.contains(measure)),
+            "{measure} is not in {contradictions:?}"
+        );
     }
     let vietnamese = run(&["demo", "--no-serve"]).expect(0);
-    for text in ["Tỉnh Trà Vinh", "78,947 %", "16,036 %", "2,596 %", "25,465 %", "33,315 %", "50,807 %", "Số liệu mâu thuẫn (3):"] {
+    for text in [
+        "Tỉnh Trà Vinh",
+        "78,947 %",
+        "16,036 %",
+        "2,596 %",
+        "25,465 %",
+        "33,315 %",
+        "50,807 %",
+        "Số liệu mâu thuẫn (3):",
+    ] {
         assert!(vietnamese.contains(text), "{text} is not in\n{vietnamese}");
     }
 }
 
 #[test]
 fn the_demo_serves_the_real_figures_and_a_sample_province_on_this_machine_alone() {
-    let mut child = program().args(["demo", "--listen", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = program()
+        .args(["demo", "--listen", "127.0.0.1:0"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
-    let host = lines.find_map(|line| line.unwrap().strip_prefix("listening on http://").map(ToOwned::to_owned)).unwrap();
+    let host = lines
+        .find_map(|line| line.unwrap().strip_prefix("listening on http://").map(ToOwned::to_owned))
+        .unwrap();
     let api = Api::of(&host);
-    has(&api.point("ioffice.documents.signed_rate", "travinh", "2021-10"), &json!({ "value": 78.947_144, "stated": 78.955 }));
+    has(
+        &api.point("ioffice.documents.signed_rate", "travinh", "2021-10"),
+        &json!({ "value": 78.947_144, "stated": 78.955 }),
+    );
     let points = api.points("ioffice.documents.signed_rate", "sample", "2019-01", "2021-12");
     assert_eq!(points.iter().filter(|point| point["value"].is_number()).count(), 36);
-    for invented in api.observations("limit=10000").iter().filter(|figure| figure["period"] != "2021-10") {
+    for invented in
+        api.observations("limit=10000").iter().filter(|figure| figure["period"] != "2021-10")
+    {
         assert!(invented["unit"].as_str().unwrap().starts_with("sample"), "{invented}");
     }
     assert_eq!(api.read("findings?unit=travinh")["findings"].as_array().unwrap().len(), 3);
@@ -63,11 +101,24 @@ fn check_names_faults_and_contradictions_and_records_nothing() {
     let (report, clean) = (file(&home, "report.csv", REPORT), file(&home, "clean.csv", CLEAN));
     let found = run(&["check", &report, "--lang", "en"]).expect(1);
     assert!(found.trim_end().ends_with("0 fault(s), 3 finding(s)"), "{found}");
-    assert_eq!(found.lines().filter(|line| line.starts_with("warning travinh 2021-10 ")).count(), 3, "{found}");
+    assert_eq!(
+        found.lines().filter(|line| line.starts_with("warning travinh 2021-10 ")).count(),
+        3,
+        "{found}"
+    );
     run(&["check", &clean]).expect(0);
-    let faulty = file(&home, "faulty.csv", "indicator,unit,period,value\nno.such,travinh,2021-10,4\nioffice.documents.outgoing,travinh,2021-13,x\n");
+    let faulty = file(
+        &home,
+        "faulty.csv",
+        "indicator,unit,period,value\nno.such,travinh,2021-10,4\nioffice.documents.outgoing,travinh,2021-13,x\n",
+    );
     let found = run(&["check", &faulty, &clean, "--lang", "en"]).expect(1);
-    for place in ["line 2, column indicator", "line 3, column period", "line 3, column value", "3 fault(s), 0 finding(s)"] {
+    for place in [
+        "line 2, column indicator",
+        "line 3, column period",
+        "line 3, column value",
+        "3 fault(s), 0 finding(s)",
+    ] {
         assert!(found.contains(place), "{place} is not in\n{found}");
     }
     let body = json!({ "observations": [{ "indicator": "no.such", "unit": "travinh", "period": "2021-10", "value": 1 }] });
@@ -76,7 +127,11 @@ fn check_names_faults_and_contradictions_and_records_nothing() {
     // Against a ledger: what it holds counts, and it stays as it was.
     let address = home.address();
     run(&["import", &clean, "--database", &address]).expect(0);
-    let more = file(&home, "more.csv", "indicator,unit,period,value\nioffice.documents.signed,travinh,2021-10,5\n");
+    let more = file(
+        &home,
+        "more.csv",
+        "indicator,unit,period,value\nioffice.documents.signed,travinh,2021-10,5\n",
+    );
     let found = run(&["check", &more, "--database", &address, "--lang", "en"]).expect(1);
     assert!(found.contains("ioffice.signed_within_outgoing"), "{found}");
     run(&["check", &more, "--lang", "en"]).expect(0);
@@ -89,11 +144,25 @@ fn import_records_a_file_whole_or_not_at_all_and_counts() {
     let home = Home::new();
     let address = home.address();
     let report = file(&home, "report.csv", REPORT);
-    let first = run(&["import", &report, "--database", &address, "--reference", "10/2021", "--reason", "first"]).expect(0);
+    let first = run(&[
+        "import",
+        &report,
+        "--database",
+        &address,
+        "--reference",
+        "10/2021",
+        "--reason",
+        "first",
+    ])
+    .expect(0);
     assert!(first.contains("90 figures in 1 submission(s): 90 created, 0 revised, 0 unchanged, 0 withdrawn; 3 finding(s)"), "{first}");
     let again = run(&["import", &report, "--database", &address]).expect(0);
     assert!(again.contains("in 0 submission(s): 0 created, 0 revised, 90 unchanged"), "{again}");
-    let faulty = file(&home, "faulty.csv", &format!("{CLEAN}ioffice.documents.outgoing,nowhere,2021-10,4\n"));
+    let faulty = file(
+        &home,
+        "faulty.csv",
+        &format!("{CLEAN}ioffice.documents.outgoing,nowhere,2021-10,4\n"),
+    );
     let told = run(&["import", &faulty, "--database", &address]).expect(1);
     assert!(told.contains("line 4, column unit"), "{told}");
     let served = Served::start(&address);
@@ -111,10 +180,21 @@ fn a_file_above_the_bound_becomes_consecutive_submissions_and_can_be_resumed() {
     let home = Home::new();
     let address = home.address();
     let units: Vec<_> = (0..100).map(|n| json!({ "code": format!("w{n:03}") })).collect();
-    run(&["import", &file(&home, "units.json", &json!({ "units": units }).to_string()), "--database", &address]).expect(0);
+    run(&[
+        "import",
+        &file(&home, "units.json", &json!({ "units": units }).to_string()),
+        "--database",
+        &address,
+    ])
+    .expect(0);
     let mut lines = vec!["indicator,unit,period,value".to_owned()];
     for n in 0..50_010 {
-        lines.push(format!("ioffice.documents.outgoing,w{:03},{}-{:02},{n}", n % 100, 1970 + n / 1200, n / 100 % 12 + 1));
+        lines.push(format!(
+            "ioffice.documents.outgoing,w{:03},{}-{:02},{n}",
+            n % 100,
+            1970 + n / 1200,
+            n / 100 % 12 + 1
+        ));
     }
     lines[50_005] = lines[50_005].replace(",w", ",x"); // line 50,006
     let big = file(&home, "big.csv", &lines.join("\n"));
@@ -124,10 +204,23 @@ fn a_file_above_the_bound_becomes_consecutive_submissions_and_can_be_resumed() {
     assert!(told.contains("--from-line 50002"), "{told}");
     lines[50_005] = lines[50_005].replace(",x", ",w");
     let mended = file(&home, "big.csv", &lines.join("\n"));
-    let rest = run(&["import", &mended, "--database", &address, "--reference", "big", "--from-line", "50002"]).expect(0);
+    let rest = run(&[
+        "import",
+        &mended,
+        "--database",
+        &address,
+        "--reference",
+        "big",
+        "--from-line",
+        "50002",
+    ])
+    .expect(0);
     assert!(rest.contains("10 figures in 1 submission(s): 10 created"), "{rest}");
     let whole = run(&["import", &mended, "--database", &address]).expect(0);
-    assert!(whole.contains("50010 figures in 0 submission(s): 0 created, 0 revised, 50010 unchanged"), "{whole}");
+    assert!(
+        whole.contains("50010 figures in 0 submission(s): 0 created, 0 revised, 50010 unchanged"),
+        "{whole}"
+    );
 }
 
 #[test]
@@ -136,10 +229,16 @@ fn generated_figures_can_be_imported_as_they_come() {
     let address = home.address();
     let units = home.path().join("units.json").to_str().unwrap().to_owned();
     let figures = run(&["generate", "--size", "1x3", "--seed", "7", "--units", &units]).expect(0);
-    assert_eq!(figures, run(&["generate", "--size", "1x3", "--seed", "7"]).expect(0), "the same seed gives the same figures");
+    assert_eq!(
+        figures,
+        run(&["generate", "--size", "1x3", "--seed", "7"]).expect(0),
+        "the same seed gives the same figures"
+    );
     assert_ne!(figures, run(&["generate", "--size", "1x3", "--seed", "8"]).expect(0));
     let rows = figures.lines().count() - 1;
-    let told = run(&["import", &units, &file(&home, "figures.csv", &figures), "--database", &address]).expect(0);
+    let told =
+        run(&["import", &units, &file(&home, "figures.csv", &figures), "--database", &address])
+            .expect(0);
     assert!(told.contains(&format!("{rows} figures in 1 submission(s): {rows} created")), "{told}");
     run(&["generate", "--size", "many"]).expect(2);
 }
@@ -151,15 +250,27 @@ fn the_catalogue_of_a_ledger_is_compared_and_replaced() {
     let same = run(&["catalogue", "diff", "--database", &address]);
     assert_eq!(same.expect(0), "");
     assert!(same.err().contains("no difference"));
-    let smaller = file(&home, "small.toml", "[[indicators]]\ncode = \"a.b\"\nkind = \"flow\"\nunit_of_measure = \"count\"\n");
+    let smaller = file(
+        &home,
+        "small.toml",
+        "[[indicators]]\ncode = \"a.b\"\nkind = \"flow\"\nunit_of_measure = \"count\"\n",
+    );
     let lines = run(&["catalogue", "diff", &smaller, "--database", &address]).expect(0);
-    assert!(lines.lines().any(|line| line == "+ indicators a.b") && lines.lines().any(|line| line == "- indicators ioffice.users.total"), "{lines}");
+    assert!(
+        lines.lines().any(|line| line == "+ indicators a.b")
+            && lines.lines().any(|line| line == "- indicators ioffice.users.total"),
+        "{lines}"
+    );
     run(&["catalogue", "apply", &smaller, "--dry-run", "--database", &address]).expect(0);
     run(&["import", &file(&home, "clean.csv", CLEAN), "--database", &address]).expect(0);
     let refused = run(&["catalogue", "apply", &smaller, "--database", &address]);
     refused.expect(1);
     assert!(refused.err().contains("ioffice.documents.outgoing"), "{}", refused.err());
-    let faulty = file(&home, "faulty.toml", "[[indicators]]\ncode = \"a.b\"\nkind = \"pile\"\nunit_of_measure = \"count\"\n");
+    let faulty = file(
+        &home,
+        "faulty.toml",
+        "[[indicators]]\ncode = \"a.b\"\nkind = \"pile\"\nunit_of_measure = \"count\"\n",
+    );
     let refused = run(&["catalogue", "diff", &faulty, "--database", &address]);
     refused.expect(1);
     assert!(refused.err().contains("faulty.toml#/indicators/0/kind"), "{}", refused.err());
@@ -181,7 +292,13 @@ fn a_backup_is_a_whole_ledger_taken_while_it_is_served() {
     run(&["backup", copy.to_str().unwrap(), "--database", &address]).expect(3);
     assert!(size > 0 && copy.exists(), "the first copy is left alone");
     let missing = format!("sqlite://{}", home.path().join("nothing.db").display());
-    assert_ne!(run(&["backup", home.path().join("c.db").to_str().unwrap(), "--database", &missing]).0.status.code(), Some(0));
+    assert_ne!(
+        run(&["backup", home.path().join("c.db").to_str().unwrap(), "--database", &missing])
+            .0
+            .status
+            .code(),
+        Some(0)
+    );
     assert!(!home.path().join("nothing.db").exists(), "a backup makes no new ledger");
 }
 
@@ -198,8 +315,14 @@ fn wrong_usage_ends_with_2() {
         run(&["catalogue", "diff", "--database", address]).expect(2);
     }
     assert!(!path.exists());
-    let arguments: [&[&str]; 6] =
-        [&[], &["fly"], &["serve", "--colour", "red"], &["import"], &["demo", "--lang", "fr"], &["import", "a", "b", "--from-line", "3"]];
+    let arguments: [&[&str]; 6] = [
+        &[],
+        &["fly"],
+        &["serve", "--colour", "red"],
+        &["import"],
+        &["demo", "--lang", "fr"],
+        &["import", "a", "b", "--from-line", "3"],
+    ];
     for wrong in arguments {
         run(wrong).expect(2);
     }
@@ -207,7 +330,8 @@ fn wrong_usage_ends_with_2() {
         assert!(!run(help).expect(0).is_empty());
     }
     // A secret in a wrong address is not repeated.
-    let refused = run(&["serve", "--listen", "127.0.0.1:0", "--database", "mysql://u:secret@host/x"]);
+    let refused =
+        run(&["serve", "--listen", "127.0.0.1:0", "--database", "mysql://u:secret@host/x"]);
     assert!(!(refused.expect(2) + &refused.err()).contains("secret"));
 }
 
@@ -227,7 +351,10 @@ fn a_busy_port_ends_with_3() {
     let ended = run(&["serve", "--listen", &address, "--database", &home.address()]);
     assert_eq!(ended.expect(3), "", "nothing says that it listens");
     let told = ended.err().to_lowercase();
-    assert!(!told.contains("database") && (told.contains("in use") || told.contains(&address)), "it is the port that cannot be had: {told}");
+    assert!(
+        !told.contains("database") && (told.contains("in use") || told.contains(&address)),
+        "it is the port that cannot be had: {told}"
+    );
     run(&["demo", "--listen", &address]).expect(3);
 }
 
@@ -274,7 +401,11 @@ fn a_file_that_is_no_ledger_is_left_as_it_is() {
 fn serve_says_first_where_it_listens_and_ends_with_0_on_a_signal() {
     let home = Home::new();
     let mut served = Served::start(&home.address());
-    assert!(served.first_line.starts_with("listening on http://127.0.0.1:"), "{}", served.first_line);
+    assert!(
+        served.first_line.starts_with("listening on http://127.0.0.1:"),
+        "{}",
+        served.first_line
+    );
     assert!(!served.api.host.ends_with(":0"));
     served.signal("TERM");
     assert_eq!(served.ended(Duration::from_secs(20)), Some(0));
@@ -287,13 +418,23 @@ fn the_environment_names_the_ledger_and_a_flag_wins() {
     let (by_name, by_flag) = (home.path().join("name.db"), home.path().join("flag.db"));
     let named = || {
         let mut command = program();
-        command.args(["import", &clean]).env("EGOV_KPI_DATABASE", format!("sqlite://{}", by_name.display())).stdin(Stdio::null());
+        command
+            .args(["import", &clean])
+            .env("EGOV_KPI_DATABASE", format!("sqlite://{}", by_name.display()))
+            .stdin(Stdio::null());
         command
     };
     assert!(named().output().unwrap().status.success());
     assert!(by_name.exists());
     std::fs::remove_file(&by_name).unwrap();
-    assert!(named().args(["--database", &format!("sqlite://{}", by_flag.display())]).output().unwrap().status.success());
+    assert!(
+        named()
+            .args(["--database", &format!("sqlite://{}", by_flag.display())])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
     assert!(by_flag.exists() && !by_name.exists());
 }
 

@@ -41,9 +41,15 @@ impl Office {
 
     /// Districts of a province that report two figures until the 5th.
     fn districts(letters: &str) -> Self {
-        let districts = letters.chars().map(|letter| json!({ "code": format!("p.{letter}"), "kind": "district", "parent": "p" }));
-        let units = std::iter::once(json!({ "code": "p", "kind": "province" })).chain(districts).collect();
-        Self::new(&units, json!([{ "code": "e", "unit_kinds": ["district"], "unit": "p", "measures": [OUTGOING, SIGNED], "due_day": 5 }]))
+        let districts = letters.chars().map(
+            |letter| json!({ "code": format!("p.{letter}"), "kind": "district", "parent": "p" }),
+        );
+        let units =
+            std::iter::once(json!({ "code": "p", "kind": "province" })).chain(districts).collect();
+        Self::new(
+            &units,
+            json!([{ "code": "e", "unit_kinds": ["district"], "unit": "p", "measures": [OUTGOING, SIGNED], "due_day": 5 }]),
+        )
     }
 
     fn at(&self, time: &str) -> &Self {
@@ -84,19 +90,34 @@ fn a_figure_is_on_time_until_the_day_ends_in_vietnam() {
     office.both("2021-11-05T16:59:59.999999Z", "p.b", "2021-10");
     office.both("2021-11-05T17:00:00Z", "p.c", "2021-10");
     let found = office.asked("period=2021-10&parent=p");
-    has(&found, &json!({ "revision": office.revision(), "parent": "p", "period": "2021-10", "next_cursor": null }));
+    has(
+        &found,
+        &json!({ "revision": office.revision(), "parent": "p", "period": "2021-10", "next_cursor": null }),
+    );
     assert_eq!(units(&found["rows"]), ["p.a", "p.b", "p.c", "p.d"]);
     let common = json!({ "kind": "district", "period": "2021-10", "expectation": "e", "deadline": "2021-11-05", "expected": 2 });
     found["rows"].as_array().unwrap().iter().for_each(|row| has(row, &common));
     let of = |n: usize| &found["rows"][n];
     let reported = |time: &str, on_time: bool| json!([{ "measure": OUTGOING, "reported_at": time, "on_time": on_time }, { "measure": SIGNED, "reported_at": time, "on_time": on_time }]);
-    has(of(0), &json!({ "status": "on_time", "overdue": false, "on_time": 2, "late": 0, "missing": [] }));
+    has(
+        of(0),
+        &json!({ "status": "on_time", "overdue": false, "on_time": 2, "late": 0, "missing": [] }),
+    );
     assert_eq!(of(0)["reported"], reported("2021-11-03T02:00:00.000000Z", true));
-    has(of(1), &json!({ "status": "on_time", "overdue": false, "on_time": 2, "late": 0, "missing": [] }));
+    has(
+        of(1),
+        &json!({ "status": "on_time", "overdue": false, "on_time": 2, "late": 0, "missing": [] }),
+    );
     assert_eq!(of(1)["reported"], reported("2021-11-05T16:59:59.999999Z", true));
-    has(of(2), &json!({ "status": "late", "overdue": false, "on_time": 0, "late": 2, "missing": [] }));
+    has(
+        of(2),
+        &json!({ "status": "late", "overdue": false, "on_time": 0, "late": 2, "missing": [] }),
+    );
     assert_eq!(of(2)["reported"], reported("2021-11-05T17:00:00.000000Z", false));
-    has(of(3), &json!({ "status": "missing", "overdue": true, "on_time": 0, "late": 0, "missing": [OUTGOING, SIGNED], "reported": [] }));
+    has(
+        of(3),
+        &json!({ "status": "missing", "overdue": true, "on_time": 0, "late": 0, "missing": [OUTGOING, SIGNED], "reported": [] }),
+    );
     // 4 x 2 figures: 4 on time, 2 late, 2 missing; 6 of 8 are 75 %, 4 of 8 are 50 %.
     let total = json!({
         "expected": 8, "on_time": 4, "late": 2, "missing": 2, "completeness": 75, "timeliness": 50,
@@ -124,10 +145,19 @@ fn days_end_where_the_setting_says() {
     has(&office.row("p.a", "2021-11"), &json!({ "status": "late" }));
     office.at("2022-01-06T05:00:00Z").record("p.a", &[(OUTGOING, "2021-09", 1)]);
     // As it was, too.
-    let overdue = |time: &str| office.asked(&format!("period=2021-12&parent=p.a&as_of={time}"))["rows"][0]["overdue"].clone();
-    assert_eq!((overdue("2022-01-06T04:59:59Z"), overdue("2022-01-06T05:00:00Z")), (json!(false), json!(true)));
+    let overdue = |time: &str| {
+        office.asked(&format!("period=2021-12&parent=p.a&as_of={time}"))["rows"][0]["overdue"]
+            .clone()
+    };
+    assert_eq!(
+        (overdue("2022-01-06T04:59:59Z"), overdue("2022-01-06T05:00:00Z")),
+        (json!(false), json!(true))
+    );
     let as_of = office.revision() - 1;
-    has(&office.asked(&format!("period=2021-Q4&parent=p.a&as_of={as_of}"))["total"], &json!({ "on_time": 1, "late": 1, "missing": 1 }));
+    has(
+        &office.asked(&format!("period=2021-Q4&parent=p.a&as_of={as_of}"))["total"],
+        &json!({ "on_time": 1, "late": 1, "missing": 1 }),
+    );
 }
 
 #[test]
@@ -144,22 +174,40 @@ fn what_is_missing_is_overdue_when_its_day_has_passed() {
     let tag = before.header("etag");
     assert_eq!(office.send("GET", path, &[("if-none-match", tag)], None).status, 304);
     office.at("2021-11-05T17:00:00Z");
-    assert_eq!(office.send("GET", path, &[("if-none-match", tag)], None).expect(200)["total"]["reports_overdue"], 1);
+    assert_eq!(
+        office.send("GET", path, &[("if-none-match", tag)], None).expect(200)["total"]["reports_overdue"],
+        1
+    );
 }
 
 #[test]
 fn a_report_may_be_partial_and_partly_late() {
     let office = Office::districts("ab");
     office.at("2021-11-02T00:00:00Z").record("p.a", &[(OUTGOING, "2021-10", 10)]);
-    has(&office.row("p.a", "2021-10"), &json!({ "status": "partial", "overdue": false, "on_time": 1, "late": 0, "missing": [SIGNED] }));
+    has(
+        &office.row("p.a", "2021-10"),
+        &json!({ "status": "partial", "overdue": false, "on_time": 1, "late": 0, "missing": [SIGNED] }),
+    );
     office.at("2021-11-07T00:00:00Z").record("p.b", &[(SIGNED, "2021-10", 10)]);
     has(&office.row("p.a", "2021-10"), &json!({ "status": "partial", "overdue": true }));
-    has(&office.row("p.b", "2021-10"), &json!({ "status": "partial", "overdue": true, "on_time": 0, "late": 1, "missing": [OUTGOING] }));
+    has(
+        &office.row("p.b", "2021-10"),
+        &json!({ "status": "partial", "overdue": true, "on_time": 0, "late": 1, "missing": [OUTGOING] }),
+    );
     office.record("p.a", &[(SIGNED, "2021-10", 5)]);
     let row = office.row("p.a", "2021-10");
-    has(&row, &json!({ "status": "late", "overdue": false, "on_time": 1, "late": 1, "missing": [] }));
-    has(&row["reported"][0], &json!({ "measure": OUTGOING, "reported_at": "2021-11-02T00:00:00.000000Z", "on_time": true }));
-    has(&row["reported"][1], &json!({ "measure": SIGNED, "reported_at": "2021-11-07T00:00:00.000000Z", "on_time": false }));
+    has(
+        &row,
+        &json!({ "status": "late", "overdue": false, "on_time": 1, "late": 1, "missing": [] }),
+    );
+    has(
+        &row["reported"][0],
+        &json!({ "measure": OUTGOING, "reported_at": "2021-11-02T00:00:00.000000Z", "on_time": true }),
+    );
+    has(
+        &row["reported"][1],
+        &json!({ "measure": SIGNED, "reported_at": "2021-11-07T00:00:00.000000Z", "on_time": false }),
+    );
     let expected = json!({ "expected": 4, "on_time": 1, "late": 2, "missing": 1, "reports_expected": 2, "reports_complete": 1, "reports_on_time": 0, "reports_overdue": 1 });
     has(&office.asked("period=2021-10&parent=p")["total"], &expected);
 }
@@ -181,10 +229,18 @@ fn a_correction_does_not_make_a_figure_late() {
 #[test]
 fn a_figure_withdrawn_and_reported_again_counts_from_then() {
     let office = Office::districts("a");
-    let withdraw = |time: &str| office.at(time).post(&json!({ "observations": [figure(OUTGOING, "p.a", "2021-10", Value::Null)] })).expect(201);
+    let withdraw = |time: &str| {
+        office
+            .at(time)
+            .post(&json!({ "observations": [figure(OUTGOING, "p.a", "2021-10", Value::Null)] }))
+            .expect(201)
+    };
     office.both("2021-11-01T00:00:00Z", "p.a", "2021-10");
     withdraw("2021-11-02T00:00:00Z");
-    has(&office.row("p.a", "2021-10"), &json!({ "status": "partial", "on_time": 1, "missing": [OUTGOING] }));
+    has(
+        &office.row("p.a", "2021-10"),
+        &json!({ "status": "partial", "on_time": 1, "missing": [OUTGOING] }),
+    );
     office.at("2021-11-04T00:00:00Z").record("p.a", &[(OUTGOING, "2021-10", 10)]);
     let row = office.row("p.a", "2021-10");
     has(&row, &json!({ "status": "on_time", "missing": [] }));
@@ -193,7 +249,10 @@ fn a_figure_withdrawn_and_reported_again_counts_from_then() {
     let again = office.at("2021-11-06T00:00:00Z").record("p.a", &[(OUTGOING, "2021-10", 10)]);
     let row = office.row("p.a", "2021-10");
     has(&row, &json!({ "status": "late", "on_time": 1, "late": 1 }));
-    has(&row["reported"][0], &json!({ "reported_at": "2021-11-06T00:00:00.000000Z", "on_time": false }));
+    has(
+        &row["reported"][0],
+        &json!({ "reported_at": "2021-11-06T00:00:00.000000Z", "on_time": false }),
+    );
     // Another instance, which reads it all at once, tells the same; so does this one with the units in other places.
     let other = crate::instances::Other::beside(&office);
     assert_eq!(other.read("completeness?period=2021-10&parent=p.a")["rows"][0], row);
@@ -201,7 +260,10 @@ fn a_figure_withdrawn_and_reported_again_counts_from_then() {
     assert_eq!(office.row("p.a", "2021-10"), row);
     // A submission that is withdrawn takes its report back, too.
     office.delete(&format!("submissions/{}", again["submission"].as_str().unwrap())).expect(201);
-    has(&office.row("p.a", "2021-10"), &json!({ "status": "partial", "overdue": true, "missing": [OUTGOING] }));
+    has(
+        &office.row("p.a", "2021-10"),
+        &json!({ "status": "partial", "overdue": true, "missing": [OUTGOING] }),
+    );
 }
 
 #[test]
@@ -219,7 +281,10 @@ fn a_value_summed_from_members_is_there_when_the_last_of_them_is() {
     member("2021-11-04T00:00:00Z", "2021-10", "in_person");
     let row = office.row("u", "2021-10");
     has(&row, &json!({ "status": "on_time", "missing": [] }));
-    assert_eq!(row["reported"], json!([{ "measure": RECEIVED, "reported_at": "2021-11-04T00:00:00.000000Z", "on_time": true }]));
+    assert_eq!(
+        row["reported"],
+        json!([{ "measure": RECEIVED, "reported_at": "2021-11-04T00:00:00.000000Z", "on_time": true }])
+    );
     member("2021-12-01T00:00:00Z", "2021-11", "online");
     member("2021-12-06T00:00:00Z", "2021-11", "in_person");
     let row = office.row("u", "2021-11");
@@ -239,17 +304,24 @@ fn a_member_may_be_expected_and_what_units_below_report_is_not_the_units_own() {
         json!([{ "code": "e", "unit_kinds": ["province"], "unit": "p", "measures": measures, "due_day": 5 }]),
     );
     let online = |unit: &str| json!({ "indicator": RECEIVED, "unit": unit, "period": "2021-10", "value": 3, "dimensions": { "channel": "online" } });
-    office.at("2021-11-01T00:00:00Z").post(&json!({ "observations": [online("p"), figure(OUTGOING, "p.a", "2021-10", 1)] })).expect(201);
+    office
+        .at("2021-11-01T00:00:00Z")
+        .post(&json!({ "observations": [online("p"), figure(OUTGOING, "p.a", "2021-10", 1)] }))
+        .expect(201);
     let found = office.asked("period=2021-10&parent=p");
     assert_eq!(units(&found["rows"]), ["p"]);
     has(&found["rows"][0], &json!({ "status": "partial", "missing": [OUTGOING] }));
-    assert_eq!(found["rows"][0]["reported"][0]["measure"], "igate.dossiers.received{channel=online}");
+    assert_eq!(
+        found["rows"][0]["reported"][0]["measure"],
+        "igate.dossiers.received{channel=online}"
+    );
     assert_eq!(found["rates"], json!([]), "nothing is expected of a child");
 }
 
 #[test]
 fn rates_are_told_for_each_child_with_all_below_it() {
-    let commune = |code: &str, parent: &str| json!({ "code": code, "kind": "commune", "parent": parent });
+    let commune =
+        |code: &str, parent: &str| json!({ "code": code, "kind": "commune", "parent": parent });
     let office = Office::new(
         &json!([
             { "code": "p", "kind": "province" }, { "code": "p.d", "kind": "district", "parent": "p", "name": { "vi": "Huyện D" } }, { "code": "p.e", "kind": "district", "parent": "p" },
@@ -270,7 +342,13 @@ fn rates_are_told_for_each_child_with_all_below_it() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|row| (row["expectation"].as_str().unwrap(), row["unit"].as_str().unwrap(), row["status"].as_str().unwrap()))
+        .map(|row| {
+            (
+                row["expectation"].as_str().unwrap(),
+                row["unit"].as_str().unwrap(),
+                row["status"].as_str().unwrap(),
+            )
+        })
         .collect();
     let expected = [
         ("communes", "p.d.x", "late"),
@@ -293,7 +371,12 @@ fn rates_are_told_for_each_child_with_all_below_it() {
         &found["total"],
         &json!({ "expected": 9, "on_time": 3, "late": 1, "missing": 5, "completeness": 44.444_444, "timeliness": 33.333_333, "reports_expected": 6 }),
     );
-    let codes: Vec<&str> = found["expectations"].as_array().unwrap().iter().map(|expected| expected["code"].as_str().unwrap()).collect();
+    let codes: Vec<&str> = found["expectations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|expected| expected["code"].as_str().unwrap())
+        .collect();
     assert_eq!(codes, ["communes", "districts"]);
     has(&found["expectations"][1], &json!({ "deadline": "2021-11-10" }));
     assert_eq!(found["expectations"][0]["name"]["en"], "Communes");
@@ -302,7 +385,10 @@ fn rates_are_told_for_each_child_with_all_below_it() {
     assert_eq!(all["parent"], Value::Null);
     assert_eq!(units(&all["rates"]), ["p", "q"]);
     has(&all["rates"][0], &json!({ "expected": 9 }));
-    has(&all["rates"][1], &json!({ "expected": 1, "missing": 1, "completeness": 0, "timeliness": 0 }));
+    has(
+        &all["rates"][1],
+        &json!({ "expected": 1, "missing": 1, "completeness": 0, "timeliness": 0 }),
+    );
     has(&all["total"], &json!({ "expected": 10, "on_time": 3, "late": 1 }));
     // Of one unit.
     let one = office.asked("period=2021-10&parent=p.d.x");
@@ -320,14 +406,26 @@ fn nothing_is_expected_of_units_that_do_not_exist_of_other_kinds_and_in_other_mo
         json!([{ "code": "e", "unit_kinds": ["district"], "unit": "p", "measures": [OUTGOING], "due_day": 5, "from": "2021-09", "to": "2021-11" }]),
     );
     office.at("2022-03-01T00:00:00Z");
-    let of = |period: &str| -> Vec<String> { units(&office.asked(&format!("period={period}"))["rows"]).iter().map(|unit| (*unit).to_owned()).collect() };
+    let of = |period: &str| -> Vec<String> {
+        units(&office.asked(&format!("period={period}"))["rows"])
+            .iter()
+            .map(|unit| (*unit).to_owned())
+            .collect()
+    };
     assert_eq!(of("2021-09"), ["p.ended", "p.last"]);
     assert_eq!(of("2021-10"), ["p.begun", "p.last"]);
     assert_eq!(of("2021-11"), ["p.begun", "p.new"]);
     for period in ["2021-08", "2021-12", "2021-Q2"] {
         let found = office.asked(&format!("period={period}&parent=p"));
-        has(&found["total"], &json!({ "expected": 0, "reports_expected": 0, "completeness": null, "timeliness": null }));
-        assert_eq!((&found["rows"], &found["rates"], &found["expectations"]), (&json!([]), &json!([]), &json!([])), "{period}");
+        has(
+            &found["total"],
+            &json!({ "expected": 0, "reports_expected": 0, "completeness": null, "timeliness": null }),
+        );
+        assert_eq!(
+            (&found["rows"], &found["rates"], &found["expectations"]),
+            (&json!([]), &json!([]), &json!([])),
+            "{period}"
+        );
     }
 }
 
@@ -343,7 +441,14 @@ fn a_wider_period_is_asked_about_month_by_month() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|row| (row["period"].as_str().unwrap(), row["unit"].as_str().unwrap(), row["deadline"].as_str().unwrap(), row["status"].as_str().unwrap()))
+        .map(|row| {
+            (
+                row["period"].as_str().unwrap(),
+                row["unit"].as_str().unwrap(),
+                row["deadline"].as_str().unwrap(),
+                row["status"].as_str().unwrap(),
+            )
+        })
         .collect();
     let expected = [
         ("2021-07", "p.a", "2021-08-05", "on_time"),
@@ -355,10 +460,24 @@ fn a_wider_period_is_asked_about_month_by_month() {
     ];
     assert_eq!(rows, expected);
     // September is not over until the 5th of October is.
-    has(&found["total"], &json!({ "expected": 12, "on_time": 4, "late": 2, "missing": 6, "reports_overdue": 2, "completeness": 50, "timeliness": 33.333_333 }));
-    has(&found["rates"][0], &json!({ "unit": "p.a", "expected": 6, "on_time": 2, "late": 2, "reports_overdue": 0 }));
-    has(&found["rates"][1], &json!({ "unit": "p.b", "expected": 6, "on_time": 2, "late": 0, "reports_overdue": 2 }));
-    let months: Vec<&str> = found["expectations"].as_array().unwrap().iter().map(|expected| expected["period"].as_str().unwrap()).collect();
+    has(
+        &found["total"],
+        &json!({ "expected": 12, "on_time": 4, "late": 2, "missing": 6, "reports_overdue": 2, "completeness": 50, "timeliness": 33.333_333 }),
+    );
+    has(
+        &found["rates"][0],
+        &json!({ "unit": "p.a", "expected": 6, "on_time": 2, "late": 2, "reports_overdue": 0 }),
+    );
+    has(
+        &found["rates"][1],
+        &json!({ "unit": "p.b", "expected": 6, "on_time": 2, "late": 0, "reports_overdue": 2 }),
+    );
+    let months: Vec<&str> = found["expectations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|expected| expected["period"].as_str().unwrap())
+        .collect();
     assert_eq!(months, ["2021-07", "2021-08", "2021-09"]);
 }
 
@@ -367,12 +486,21 @@ fn the_window_may_run_from_the_15th_to_the_14th_and_a_short_month_ends_early() {
     let expectation = |code: &str, from: u32, due: u32| json!({ "code": code, "unit_kinds": ["district"], "unit": "p", "measures": [OUTGOING], "window_from_day": from, "due_day": due });
     let office = Office::new(
         &json!([{ "code": "p" }, { "code": "p.a", "kind": "district", "parent": "p" }]),
-        json!([expectation("early", 15, 20), expectation("last", 1, 31), expectation("thirtieth", 28, 30)]),
+        json!([
+            expectation("early", 15, 20),
+            expectation("last", 1, 31),
+            expectation("thirtieth", 28, 30)
+        ]),
     );
     let of = |month: &str| -> Vec<String> {
         let found = office.asked(&format!("period={month}&parent=p"));
         let text = |expected: &Value| {
-            format!("{} {} {}", expected["window_from"].as_str().unwrap(), expected["window_to"].as_str().unwrap(), expected["deadline"].as_str().unwrap())
+            format!(
+                "{} {} {}",
+                expected["window_from"].as_str().unwrap(),
+                expected["window_to"].as_str().unwrap(),
+                expected["deadline"].as_str().unwrap()
+            )
         };
         found["expectations"].as_array().unwrap().iter().map(text).collect()
     };
@@ -388,10 +516,38 @@ fn the_window_may_run_from_the_15th_to_the_14th_and_a_short_month_ends_early() {
     };
     assert_eq!(statuses("2021-01"), ["late", "on_time", "on_time"]);
     office.at("2024-02-10T00:00:00Z");
-    assert_eq!(of("2021-10"), ["2021-09-15 2021-10-14 2021-11-20", "2021-10-01 2021-10-31 2021-11-30", "2021-09-28 2021-10-27 2021-11-30"]);
-    assert_eq!(of("2021-01"), ["2020-12-15 2021-01-14 2021-02-20", "2021-01-01 2021-01-31 2021-02-28", "2020-12-28 2021-01-27 2021-02-28"]);
-    assert_eq!(of("2024-01"), ["2023-12-15 2024-01-14 2024-02-20", "2024-01-01 2024-01-31 2024-02-29", "2023-12-28 2024-01-27 2024-02-29"]);
-    assert_eq!(of("2021-12"), ["2021-11-15 2021-12-14 2022-01-20", "2021-12-01 2021-12-31 2022-01-31", "2021-11-28 2021-12-27 2022-01-30"]);
+    assert_eq!(
+        of("2021-10"),
+        [
+            "2021-09-15 2021-10-14 2021-11-20",
+            "2021-10-01 2021-10-31 2021-11-30",
+            "2021-09-28 2021-10-27 2021-11-30"
+        ]
+    );
+    assert_eq!(
+        of("2021-01"),
+        [
+            "2020-12-15 2021-01-14 2021-02-20",
+            "2021-01-01 2021-01-31 2021-02-28",
+            "2020-12-28 2021-01-27 2021-02-28"
+        ]
+    );
+    assert_eq!(
+        of("2024-01"),
+        [
+            "2023-12-15 2024-01-14 2024-02-20",
+            "2024-01-01 2024-01-31 2024-02-29",
+            "2023-12-28 2024-01-27 2024-02-29"
+        ]
+    );
+    assert_eq!(
+        of("2021-12"),
+        [
+            "2021-11-15 2021-12-14 2022-01-20",
+            "2021-12-01 2021-12-31 2022-01-31",
+            "2021-11-28 2021-12-27 2022-01-30"
+        ]
+    );
     assert_eq!(of("2024-03"), Vec::<String>::new(), "nothing is expected of a month to come");
 }
 
@@ -406,9 +562,19 @@ fn the_shipped_expectation_counts_from_the_15th_and_is_answered_by_the_real_repo
     // Mailboxes are reported by domain; one of a complete dimension's only member is the total.
     has(&found["rows"][0], &json!({ "status": "on_time", "missing": [], "late": 0 }));
     has(&found["total"], &json!({ "completeness": 100, "timeliness": 100, "reports_complete": 1 }));
-    has(&found["expectations"][0], &json!({ "window_from": "2021-09-15", "window_to": "2021-10-14" }));
-    has(&server.read("completeness?period=2021-09")["rows"][0], &json!({ "status": "missing", "overdue": true }));
-    assert_eq!(server.read("completeness?period=2025-07")["rows"], json!([]), "the province has ended");
+    has(
+        &found["expectations"][0],
+        &json!({ "window_from": "2021-09-15", "window_to": "2021-10-14" }),
+    );
+    has(
+        &server.read("completeness?period=2021-09")["rows"][0],
+        &json!({ "status": "missing", "overdue": true }),
+    );
+    assert_eq!(
+        server.read("completeness?period=2025-07")["rows"],
+        json!([]),
+        "the province has ended"
+    );
 }
 
 #[test]
@@ -446,13 +612,27 @@ fn completeness_is_as_it_was() {
     let (revision, then) = (office.revision(), office.asked("period=2021-10&parent=p"));
     office.both("2021-11-08T00:00:00Z", "p.b", "2021-10");
     office.at("2021-12-01T00:00:00Z");
-    has(&office.asked("period=2021-10&parent=p")["total"], &json!({ "on_time": 2, "late": 2, "missing": 0 }));
+    has(
+        &office.asked("period=2021-10&parent=p")["total"],
+        &json!({ "on_time": 2, "late": 2, "missing": 0 }),
+    );
     // The second district was not overdue on the day of that revision.
     assert_eq!(office.asked(&format!("period=2021-10&parent=p&as_of={revision}")), then);
-    let at = |time: &str| office.asked(&format!("period=2021-10&parent=p&as_of={time}"))["total"].clone();
-    has(&at("2021-11-05T16:59:59Z"), &json!({ "on_time": 2, "late": 0, "missing": 2, "reports_overdue": 0 }));
-    has(&at("2021-11-06T00:00:00Z"), &json!({ "on_time": 2, "late": 0, "missing": 2, "reports_overdue": 1 }));
-    has(&at("2021-11-08T00:00:00Z"), &json!({ "on_time": 2, "late": 2, "missing": 0, "reports_overdue": 0 }));
+    let at = |time: &str| {
+        office.asked(&format!("period=2021-10&parent=p&as_of={time}"))["total"].clone()
+    };
+    has(
+        &at("2021-11-05T16:59:59Z"),
+        &json!({ "on_time": 2, "late": 0, "missing": 2, "reports_overdue": 0 }),
+    );
+    has(
+        &at("2021-11-06T00:00:00Z"),
+        &json!({ "on_time": 2, "late": 0, "missing": 2, "reports_overdue": 1 }),
+    );
+    has(
+        &at("2021-11-08T00:00:00Z"),
+        &json!({ "on_time": 2, "late": 2, "missing": 0, "reports_overdue": 0 }),
+    );
 }
 
 #[test]
@@ -486,9 +666,45 @@ fn who_is_missing_what_as_a_table() {
         ];
         assert_eq!(table.headers().unwrap(), &csv::StringRecord::from(header.to_vec()));
         let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
-        assert_eq!(rows[0], vec!["p.a", "", "", "district", "2021-10", "e", "2021-11-05", "late", "false", "2", "1", "1", "", "2021-11-06T00:00:00.000000Z"]);
+        assert_eq!(
+            rows[0],
+            vec![
+                "p.a",
+                "",
+                "",
+                "district",
+                "2021-10",
+                "e",
+                "2021-11-05",
+                "late",
+                "false",
+                "2",
+                "1",
+                "1",
+                "",
+                "2021-11-06T00:00:00.000000Z"
+            ]
+        );
         let missing = format!("{OUTGOING}; {SIGNED}");
-        assert_eq!(rows[1], vec!["p.b", "'@b", "'-b", "district", "2021-10", "e", "2021-11-05", "missing", "true", "2", "0", "0", missing.as_str(), ""]);
+        assert_eq!(
+            rows[1],
+            vec![
+                "p.b",
+                "'@b",
+                "'-b",
+                "district",
+                "2021-10",
+                "e",
+                "2021-11-05",
+                "missing",
+                "true",
+                "2",
+                "0",
+                "0",
+                missing.as_str(),
+                ""
+            ]
+        );
         assert_eq!(rows.len(), 2);
     }
 }
@@ -499,10 +715,21 @@ fn what_is_unknown_missing_or_malformed_is_told_at_once() {
     server.get("completeness?period=2021-10&parent=nowhere").problem(404);
     assert_eq!(server.get("completeness").faults(422), ["/period missing"]);
     assert_eq!(
-        server.get("completeness?period=2021-Q5&limit=0&cursor=x&colour=red&as_of=yesterday").faults(422),
-        ["/as_of malformed", "/colour unknown_parameter", "/cursor malformed", "/limit out_of_range", "/period malformed"]
+        server
+            .get("completeness?period=2021-Q5&limit=0&cursor=x&colour=red&as_of=yesterday")
+            .faults(422),
+        [
+            "/as_of malformed",
+            "/colour unknown_parameter",
+            "/cursor malformed",
+            "/limit out_of_range",
+            "/period malformed"
+        ]
     );
-    assert_eq!(server.get("completeness?period=2021-10&limit=10001").faults(422), ["/limit out_of_range"]);
+    assert_eq!(
+        server.get("completeness?period=2021-10&limit=10001").faults(422),
+        ["/limit out_of_range"]
+    );
     server.get("completeness?period=2021-10&limit=1000").expect(200);
 }
 
@@ -518,7 +745,13 @@ fn an_expectation_that_makes_no_sense_is_a_fault_of_the_catalogue() {
     catalogue["expectations"] = json!([
         of("days", &[("due_day", json!(32)), ("window_from_day", json!(29))]),
         of("none", &[("unit_kinds", json!([])), ("measures", json!([]))]),
-        of("measures", &[("measures", json!(["no.such", "ioffice.documents.signed_rate", OUTGOING, OUTGOING, "a{"]))]),
+        of(
+            "measures",
+            &[(
+                "measures",
+                json!(["no.such", "ioffice.documents.signed_rate", OUTGOING, OUTGOING, "a{"])
+            )]
+        ),
         of("months", &[("from", json!("2021-12")), ("to", json!("2021-11"))]),
         of("days", &[]),
     ]);
@@ -537,7 +770,10 @@ fn an_expectation_that_makes_no_sense_is_a_fault_of_the_catalogue() {
     ];
     assert_eq!(found, expected);
     catalogue["expectations"] = json!([of("where", &[("unit", json!("nowhere"))])]);
-    assert_eq!(server.put("catalogue", &catalogue).faults(422), ["/expectations/0/unit unknown_unit"]);
+    assert_eq!(
+        server.put("catalogue", &catalogue).faults(422),
+        ["/expectations/0/unit unknown_unit"]
+    );
 }
 
 #[test]
@@ -546,9 +782,11 @@ fn a_total_stated_later_than_its_members_does_not_make_them_late() {
         &json!([{ "code": "p" }, { "code": "p.a", "kind": "district", "parent": "p" }]),
         json!([{ "code": "e", "unit_kinds": ["district"], "unit": "p", "measures": ["igate.dossiers.received"], "due_day": 5 }]),
     );
-    let member =
-        |channel: &str| json!({ "indicator": "igate.dossiers.received", "unit": "p.a", "period": "2021-10", "value": 3, "dimensions": { "channel": channel } });
-    office.at("2021-11-02T02:00:00Z").post(&json!({ "observations": [member("online"), member("in_person")] })).expect(201);
+    let member = |channel: &str| json!({ "indicator": "igate.dossiers.received", "unit": "p.a", "period": "2021-10", "value": 3, "dimensions": { "channel": channel } });
+    office
+        .at("2021-11-02T02:00:00Z")
+        .post(&json!({ "observations": [member("online"), member("in_person")] }))
+        .expect(201);
     let report = || office.asked("period=2021-10&parent=p")["rows"][0].clone();
     has(&report(), &json!({ "status": "on_time" }));
     office.at("2021-11-20T02:00:00Z").record("p.a", &[("igate.dossiers.received", "2021-10", 6)]);
@@ -562,7 +800,15 @@ fn months_to_come_are_not_expected_yet() {
         &json!([{ "code": "p" }, { "code": "p.a", "kind": "district", "parent": "p" }]),
         json!([{ "code": "e", "unit_kinds": ["district"], "unit": "p", "measures": [OUTGOING], "due_day": 5 }]),
     );
-    office.at("2021-03-10T02:00:00Z").record("p.a", &[(OUTGOING, "2021-01", 1), (OUTGOING, "2021-02", 1)]);
-    has(&office.asked("period=2021&parent=p")["total"], &json!({ "expected": 3, "missing": 1, "completeness": 66.666_667 }));
-    has(&office.asked("period=2030&parent=p")["total"], &json!({ "expected": 0, "completeness": null }));
+    office
+        .at("2021-03-10T02:00:00Z")
+        .record("p.a", &[(OUTGOING, "2021-01", 1), (OUTGOING, "2021-02", 1)]);
+    has(
+        &office.asked("period=2021&parent=p")["total"],
+        &json!({ "expected": 3, "missing": 1, "completeness": 66.666_667 }),
+    );
+    has(
+        &office.asked("period=2030&parent=p")["total"],
+        &json!({ "expected": 0, "completeness": null }),
+    );
 }

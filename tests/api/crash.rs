@@ -16,7 +16,14 @@ const UNITS: [&str; 4] = ["tv.cdc", "tv.dof", "tv.dic", "tv.inspectorate"];
 fn flows(api: &Api) -> Vec<String> {
     let indicators = api.read("indicators")["indicators"].clone();
     let whole = |entry: &&Value| entry["kind"] == "flow" && entry["decimals"] == 0;
-    let codes: Vec<String> = indicators.as_array().unwrap().iter().filter(whole).take(20).map(|entry| entry["code"].as_str().unwrap().to_owned()).collect();
+    let codes: Vec<String> = indicators
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(whole)
+        .take(20)
+        .map(|entry| entry["code"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(codes.len(), 20);
     codes
 }
@@ -29,9 +36,18 @@ fn month(number: i64) -> String {
 /// Sends submissions of twenty figures, one month each, until one is not answered; calls `answered` for each that was.
 fn stream(api: &Api, flows: &[String], unit: &str, first: i64, answered: &dyn Fn(i64)) {
     for number in first..1_400 {
-        let figures: Vec<Value> = flows.iter().zip(0..).map(|(flow, nth)| figure(flow, unit, &month(number), number * 100 + nth)).collect();
+        let figures: Vec<Value> = flows
+            .iter()
+            .zip(0..)
+            .map(|(flow, nth)| figure(flow, unit, &month(number), number * 100 + nth))
+            .collect();
         let body = json!({ "observations": figures }).to_string();
-        match api.try_send("POST", "observations", &[("content-type", "application/json")], Some(body.as_bytes())) {
+        match api.try_send(
+            "POST",
+            "observations",
+            &[("content-type", "application/json")],
+            Some(body.as_bytes()),
+        ) {
             Ok(reply) if reply.status == 201 => answered(number),
             Ok(reply) => {
                 assert_eq!(reply.status, 503, "{}", reply.text());
@@ -49,7 +65,11 @@ fn recorded(api: &Api, flows: &[String]) -> BTreeMap<(String, String), usize> {
         let text = |field: &str| figure[field].as_str().unwrap().to_owned();
         let nth = flows.iter().position(|flow| *flow == text("indicator")).unwrap();
         let value = figure["value"].as_i64().unwrap();
-        assert_eq!((month(value / 100), value % 100), (text("period"), i64::try_from(nth).unwrap()), "{figure}");
+        assert_eq!(
+            (month(value / 100), value % 100),
+            (text("period"), i64::try_from(nth).unwrap()),
+            "{figure}"
+        );
         *found.entry((text("unit"), text("period"))).or_insert(0) += 1;
     }
     found
@@ -69,7 +89,8 @@ fn after_kill_9_every_answered_submission_is_there_and_none_is_half_there() {
         let pause = Duration::from_millis(300 + u64::try_from(dice.below(700)).unwrap());
         std::thread::scope(|scope| {
             for (client, unit) in UNITS.iter().enumerate() {
-                let (api, flows, answered, next) = (Api::of(&served.api.host), &flows, &answered, &next);
+                let (api, flows, answered, next) =
+                    (Api::of(&served.api.host), &flows, &answered, &next);
                 scope.spawn(move || {
                     let first = next.lock().unwrap()[client];
                     stream(&api, flows, unit, first, &|number| {
@@ -87,9 +108,17 @@ fn after_kill_9_every_answered_submission_is_there_and_none_is_half_there() {
         let served = Served::start(&address);
         let found = recorded(&served.api, &flows);
         let answered = answered.lock().unwrap();
-        assert!(answered.len() > before + 4, "round {round} was too short to tell: {} answered", answered.len() - before);
+        assert!(
+            answered.len() > before + 4,
+            "round {round} was too short to tell: {} answered",
+            answered.len() - before
+        );
         for submission in answered.keys() {
-            assert_eq!(found.get(submission), Some(&20), "answered, and not whole after round {round}: {submission:?}");
+            assert_eq!(
+                found.get(submission),
+                Some(&20),
+                "answered, and not whole after round {round}: {submission:?}"
+            );
         }
         let half: Vec<_> = found.iter().filter(|(_, count)| **count != 20).collect();
         assert!(half.is_empty(), "half there after round {round}: {half:?}");
@@ -122,6 +151,10 @@ fn at_sigterm_a_submission_in_flight_is_answered_or_never_recorded() {
         let answered = answered.into_inner().unwrap();
         assert!(answered.len() > 4, "too short to tell");
         let again = Served::start(&address);
-        assert_eq!(recorded(&again.api, &flows), answered, "recorded is what was answered, after SIG{name}");
+        assert_eq!(
+            recorded(&again.api, &flows),
+            answered,
+            "recorded is what was answered, after SIG{name}"
+        );
     }
 }

@@ -28,7 +28,12 @@ fn note(code: &str, unit: &str, from: &str, text: &str) -> Value {
 fn codes(api: &Api, path: &str) -> Vec<String> {
     let found = api.read(path);
     let list = if path.starts_with("targets") { "targets" } else { "annotations" };
-    found[list].as_array().unwrap().iter().map(|entry| entry["code"].as_str().unwrap().to_owned()).collect()
+    found[list]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["code"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// The target of a measure of a unit in a month, as its scorecard has it.
@@ -51,7 +56,10 @@ fn what_get_answers_can_be_put_back_and_changes_nothing() {
     assert_eq!(answer["targets"].as_array().unwrap().len(), 2);
     let read = server.read("targets");
     assert_eq!((&read["revision"], &read["next_cursor"]), (&json!(revision + 1), &Value::Null));
-    has(&read["targets"][0], &json!({ "code": "a", "measure": RATE, "value": "95", "set_in": "targets" }));
+    has(
+        &read["targets"][0],
+        &json!({ "code": "a", "measure": RATE, "value": "95", "set_in": "targets" }),
+    );
     has(
         &read["targets"][1],
         &json!({ "code": "b", "unit": "travinh", "from": "2021-01", "to": "2021-12", "value": "80.50", "source": { "vi": "Kế hoạch", "en": "" }, "note": { "vi": "", "en": "A \"note\"" }, "set_in": "targets" }),
@@ -78,7 +86,10 @@ fn what_get_answers_can_be_put_back_and_changes_nothing() {
     assert_eq!(server.read("targets")["targets"], read["targets"]);
     assert_eq!(server.read("annotations"), read_notes);
     // Nor does nothing.
-    assert_eq!(targets(&server, &json!([])).expect(200), json!({ "revision": revision + 2, "targets": [] }));
+    assert_eq!(
+        targets(&server, &json!([])).expect(200),
+        json!({ "revision": revision + 2, "targets": [] })
+    );
 }
 
 #[test]
@@ -90,18 +101,39 @@ fn one_is_replaced_whole_and_taken_away_by_its_code() {
     targets(&server, &json!([{ "code": "t", "measure": RATE, "value": 85.5 }])).expect(200);
     assert_eq!(in_force(&server, RATE, "travinh", "2020-12"), 85.5);
     let found = server.read("targets?limit=1")["targets"][0].clone();
-    assert_eq!(found, json!({ "code": "t", "measure": RATE, "value": "85.5", "set_in": "targets" }), "what was left out is gone");
+    assert_eq!(
+        found,
+        json!({ "code": "t", "measure": RATE, "value": "85.5", "set_in": "targets" }),
+        "what was left out is gone"
+    );
     let revision = server.revision();
     let answer = targets(&server, &json!([{ "code": "t", "value": null }])).expect(200);
     assert_eq!(answer, json!({ "revision": revision + 1, "targets": [] }));
     assert_eq!(in_force(&server, RATE, "travinh", "2021-10"), Value::Null);
     assert!(!codes(&server, "targets").contains(&"t".to_owned()));
     // It is there no more.
-    assert_eq!(targets(&server, &json!([{ "code": "t", "value": null }])).faults(422), ["/targets/0/code unknown_code"]);
-    notes(&server, &json!([note("n", "travinh", "2021-10", "one"), note("o", "travinh", "2021-10", "other")])).expect(200);
-    notes(&server, &json!([{ "code": "n", "text": null }, note("o", "tv.cdc", "2021-09", "another")])).expect(200);
-    assert_eq!(server.read("annotations")["annotations"], json!([note("o", "tv.cdc", "2021-09", "another")]));
-    assert_eq!(notes(&server, &json!([{ "code": "n", "text": null }])).faults(422), ["/annotations/0/code unknown_code"]);
+    assert_eq!(
+        targets(&server, &json!([{ "code": "t", "value": null }])).faults(422),
+        ["/targets/0/code unknown_code"]
+    );
+    notes(
+        &server,
+        &json!([note("n", "travinh", "2021-10", "one"), note("o", "travinh", "2021-10", "other")]),
+    )
+    .expect(200);
+    notes(
+        &server,
+        &json!([{ "code": "n", "text": null }, note("o", "tv.cdc", "2021-09", "another")]),
+    )
+    .expect(200);
+    assert_eq!(
+        server.read("annotations")["annotations"],
+        json!([note("o", "tv.cdc", "2021-09", "another")])
+    );
+    assert_eq!(
+        notes(&server, &json!([{ "code": "n", "text": null }])).faults(422),
+        ["/annotations/0/code unknown_code"]
+    );
 }
 
 #[test]
@@ -121,7 +153,11 @@ fn one_with_the_code_of_the_catalogues_stands_in_its_place_until_it_is_taken_awa
     assert_eq!(in_force(&server, CLEARANCE, "bentre", "2021-10"), 100);
     assert_eq!(server.read("targets")["targets"], shipped["targets"]);
     // What the catalogue declares is taken away there.
-    assert_eq!(targets(&server, &json!([{ "code": "igate.clearance_rate_100", "value": null }])).faults(422), ["/targets/0/code unknown_code"]);
+    assert_eq!(
+        targets(&server, &json!([{ "code": "igate.clearance_rate_100", "value": null }]))
+            .faults(422),
+        ["/targets/0/code unknown_code"]
+    );
     // One set beside it for every unit comes before another one of the catalogue.
     targets(&server, &json!([{ "code": "mine", "measure": CLEARANCE, "value": 60 }])).expect(200);
     assert_eq!(in_force(&server, CLEARANCE, "travinh", "2021-10"), 60);
@@ -209,9 +245,13 @@ fn entries_of_the_wrong_shape_are_named_each_in_its_place() {
     assert_eq!(server.put("annotations", &json!({ "annotations": {} })).faults(422).len(), 1);
     server.send("PUT", "targets", &[("content-type", JSON)], Some(b"{")).problem(400);
     server.send("PUT", "targets", &[("content-type", "text/csv")], Some(b"code")).problem(415);
-    assert_eq!(server.put("targets?dry=true", &json!({ "targets": [] })).faults(422), ["/dry unknown_parameter"]);
+    assert_eq!(
+        server.put("targets?dry=true", &json!({ "targets": [] })).faults(422),
+        ["/dry unknown_parameter"]
+    );
     assert_eq!(server.delete("targets").status, 405);
-    let many: Vec<Value> = (0..10_001).map(|n| note(&format!("n{n}"), "travinh", "2021-10", "x")).collect();
+    let many: Vec<Value> =
+        (0..10_001).map(|n| note(&format!("n{n}"), "travinh", "2021-10", "x")).collect();
     notes(&server, &json!(many)).problem(413);
     notes(&server, &json!(many[1..])).expect(200);
 }
@@ -222,14 +262,32 @@ fn a_dry_run_checks_everything_and_changes_nothing() {
     let (revision, before) = (server.revision(), server.read("targets"));
     let one = json!({ "targets": [{ "code": "t", "measure": RATE, "value": 1 }] });
     let answer = server.put("targets?dry_run=true", &one).expect(200);
-    assert_eq!(answer, json!({ "revision": revision, "targets": [{ "code": "t", "measure": RATE, "value": "1" }] }));
     assert_eq!(
-        server.put("targets?dry_run=true", &json!({ "targets": [{ "code": "t", "measure": "x", "value": 1 }] })).faults(422),
+        answer,
+        json!({ "revision": revision, "targets": [{ "code": "t", "measure": RATE, "value": "1" }] })
+    );
+    assert_eq!(
+        server
+            .put(
+                "targets?dry_run=true",
+                &json!({ "targets": [{ "code": "t", "measure": "x", "value": 1 }] })
+            )
+            .faults(422),
         ["/targets/0/measure unknown_measure"]
     );
     let one = json!({ "annotations": [note("n", "travinh", "2021-10", "x")] });
-    assert_eq!(server.put("annotations?dry_run=true", &one).expect(200)["annotations"], one["annotations"]);
-    assert_eq!((server.revision(), server.read("targets"), server.read("annotations")["annotations"].clone()), (revision, before, json!([])));
+    assert_eq!(
+        server.put("annotations?dry_run=true", &one).expect(200)["annotations"],
+        one["annotations"]
+    );
+    assert_eq!(
+        (
+            server.revision(),
+            server.read("targets"),
+            server.read("annotations")["annotations"].clone()
+        ),
+        (revision, before, json!([]))
+    );
     server.put("annotations?dry_run=false", &one).expect(200);
     assert_eq!(server.revision(), revision + 1);
 }
@@ -237,25 +295,43 @@ fn a_dry_run_checks_everything_and_changes_nothing() {
 #[test]
 fn a_key_gives_the_first_answer_again() {
     let server = Server::start();
-    let send = |path: &str, body: &Value| server.send("PUT", path, &[("content-type", JSON), ("idempotency-key", "k")], Some(body.to_string().as_bytes()));
-    let target = |value: i64| json!({ "targets": [{ "code": "t", "measure": RATE, "value": value }] });
+    let send = |path: &str, body: &Value| {
+        server.send(
+            "PUT",
+            path,
+            &[("content-type", JSON), ("idempotency-key", "k")],
+            Some(body.to_string().as_bytes()),
+        )
+    };
+    let target =
+        |value: i64| json!({ "targets": [{ "code": "t", "measure": RATE, "value": value }] });
     // A dry run and a refusal leave the key alone.
     send("targets?dry_run=true", &target(1)).expect(200);
-    send("targets", &json!({ "targets": [{ "code": "t", "measure": "x", "value": 1 }] })).problem(422);
+    send("targets", &json!({ "targets": [{ "code": "t", "measure": "x", "value": 1 }] }))
+        .problem(422);
     let first = send("targets", &target(1));
     assert_eq!((first.status, first.header("idempotent-replayed")), (200, ""));
     let revision = server.revision();
     targets(&server, &target(2)["targets"]).expect(200);
     let again = send("targets", &target(1));
-    assert_eq!((again.status, again.header("idempotent-replayed"), again.text()), (200, "true", first.text()));
+    assert_eq!(
+        (again.status, again.header("idempotent-replayed"), again.text()),
+        (200, "true", first.text())
+    );
     assert_eq!(server.revision(), revision + 1);
     assert_eq!(in_force(&server, RATE, "travinh", "2021-10"), 2);
     assert_eq!(send("targets", &target(3)).faults(422), ["/Idempotency-Key key_reused"]);
     // Another path is another scope.
-    let first = send("annotations", &json!({ "annotations": [note("n", "travinh", "2021-10", "x")] }));
+    let first =
+        send("annotations", &json!({ "annotations": [note("n", "travinh", "2021-10", "x")] }));
     assert_eq!((first.status, first.header("idempotent-replayed")), (200, ""));
     let server = server.restarted();
-    let again = server.send("PUT", "targets", &[("content-type", JSON), ("idempotency-key", "k")], Some(target(1).to_string().as_bytes()));
+    let again = server.send(
+        "PUT",
+        "targets",
+        &[("content-type", JSON), ("idempotency-key", "k")],
+        Some(target(1).to_string().as_bytes()),
+    );
     assert_eq!(again.header("idempotent-replayed"), "true");
 }
 
@@ -282,35 +358,66 @@ fn every_version_can_be_read_and_the_revisions_name_them() {
     ];
     for (n, target, text) in expected {
         let as_of = format!("as_of={}", base + n);
-        let row = server.read(&format!("ranking?measure={RATE}&period=2021-10&{as_of}"))["rows"][0].clone();
-        assert_eq!((row["unit"].as_str(), row["target"].as_i64()), (Some("travinh"), target), "{n}");
+        let row = server.read(&format!("ranking?measure={RATE}&period=2021-10&{as_of}"))["rows"][0]
+            .clone();
+        assert_eq!(
+            (row["unit"].as_str(), row["target"].as_i64()),
+            (Some("travinh"), target),
+            "{n}"
+        );
         let status = target.map(|target| if target == 80 { "met" } else { "behind" }); // 80 / 90 = 0.889
         assert_eq!(row["status"].as_str(), status);
-        let point = server.read(&format!("series?measure={RATE}&unit=travinh&from=2021-10&to=2021-10&{as_of}"))["series"][0]["points"][0].clone();
+        let point =
+            server.read(&format!(
+                "series?measure={RATE}&unit=travinh&from=2021-10&to=2021-10&{as_of}"
+            ))["series"][0]["points"][0]
+                .clone();
         assert_eq!(point["annotations"], text.map_or(json!([]), |text| json!([text])), "{n}");
-        assert_eq!(server.read(&format!("annotations?{as_of}"))["annotations"].as_array().unwrap().len(), usize::from(text.is_some()));
-        assert_eq!(codes(&server, &format!("targets?{as_of}")).contains(&"t".to_owned()), target.is_some());
+        assert_eq!(
+            server.read(&format!("annotations?{as_of}"))["annotations"].as_array().unwrap().len(),
+            usize::from(text.is_some())
+        );
+        assert_eq!(
+            codes(&server, &format!("targets?{as_of}")).contains(&"t".to_owned()),
+            target.is_some()
+        );
     }
     let found = server.read(&format!("revisions?after={base}"));
-    let told: Vec<(&str, Value)> =
-        found["revisions"].as_array().unwrap().iter().map(|revision| (revision["kind"].as_str().unwrap(), revision["declarations"].clone())).collect();
-    let (t, n) = (json!(["t"]), json!(["n"]));
-    assert_eq!(
-        told,
-        [("targets", json!(["s", "t"])), ("annotations", n.clone()), ("targets", t.clone()), ("annotations", n.clone()), ("targets", t), ("annotations", n)]
-    );
-    found["revisions"]
+    let told: Vec<(&str, Value)> = found["revisions"]
         .as_array()
         .unwrap()
         .iter()
-        .for_each(|revision| has(revision, &json!({ "actor": "anonymous", "submission": null, "units": [], "periods": [] })));
+        .map(|revision| (revision["kind"].as_str().unwrap(), revision["declarations"].clone()))
+        .collect();
+    let (t, n) = (json!(["t"]), json!(["n"]));
+    assert_eq!(
+        told,
+        [
+            ("targets", json!(["s", "t"])),
+            ("annotations", n.clone()),
+            ("targets", t.clone()),
+            ("annotations", n.clone()),
+            ("targets", t),
+            ("annotations", n)
+        ]
+    );
+    found["revisions"].as_array().unwrap().iter().for_each(|revision| {
+        has(
+            revision,
+            &json!({ "actor": "anonymous", "submission": null, "units": [], "periods": [] }),
+        )
+    });
 }
 
 #[test]
 fn no_answer_known_before_is_taken_for_one_of_after() {
     let server = Server::start();
-    let paths =
-        ["targets".to_owned(), "annotations".to_owned(), format!("ranking?measure={RATE}&period=2021-10"), "scorecard?unit=travinh&period=2021-10".to_owned()];
+    let paths = [
+        "targets".to_owned(),
+        "annotations".to_owned(),
+        format!("ranking?measure={RATE}&period=2021-10"),
+        "scorecard?unit=travinh&period=2021-10".to_owned(),
+    ];
     for put in [
         targets(&server, &json!([])),
         targets(&server, &json!([{ "code": "t", "measure": RATE, "value": 1 }])),
@@ -320,8 +427,18 @@ fn no_answer_known_before_is_taken_for_one_of_after() {
         for path in &paths {
             let reply = server.get(path);
             assert_eq!(reply.header("vary"), "Accept, Accept-Encoding, Authorization");
-            assert_eq!(server.send("GET", path, &[("if-none-match", reply.header("etag"))], None).status, 304, "{path}");
-            assert_ne!(server.get(&format!("{path}{}format=csv", if path.contains('?') { '&' } else { '?' })).header("etag"), reply.header("etag"), "{path}");
+            assert_eq!(
+                server.send("GET", path, &[("if-none-match", reply.header("etag"))], None).status,
+                304,
+                "{path}"
+            );
+            assert_ne!(
+                server
+                    .get(&format!("{path}{}format=csv", if path.contains('?') { '&' } else { '?' }))
+                    .header("etag"),
+                reply.header("etag"),
+                "{path}"
+            );
         }
     }
     let tag = server.get("targets").header("etag").to_owned();
@@ -336,7 +453,13 @@ fn declarations_are_found_by_measure_unit_and_months_and_page_by_page() {
     let list = json!([
         target("a", RATE, Value::Null, Value::Null, Value::Null),
         target("b", RATE, json!("travinh"), json!("2021-03"), json!("2021-05")),
-        target("c", "igate.dossiers.online_rate{service_level=4}", json!("tv.dost.metrology_centre"), json!("2021-05"), Value::Null),
+        target(
+            "c",
+            "igate.dossiers.online_rate{service_level=4}",
+            json!("tv.dost.metrology_centre"),
+            json!("2021-05"),
+            Value::Null
+        ),
         target("d", CLEARANCE, json!("bentre"), Value::Null, json!("2021-04")),
     ]);
     targets(&server, &list).expect(200);
@@ -352,7 +475,10 @@ fn declarations_are_found_by_measure_unit_and_months_and_page_by_page() {
     };
     assert_eq!(found("targets", &[]), "abcd");
     assert_eq!(found("targets", &[("measure", RATE)]), "ab");
-    assert_eq!(found("targets", &[("measure", "igate.dossiers.online_rate{ service_level=4 }")]), "c");
+    assert_eq!(
+        found("targets", &[("measure", "igate.dossiers.online_rate{ service_level=4 }")]),
+        "c"
+    );
     assert_eq!(found("targets", &[("unit", "travinh")]), "bc");
     assert_eq!(found("targets", &[("unit", "tv.dost")]), "c");
     assert_eq!(found("targets", &[("from", "2021-06")]), "ac");
@@ -392,22 +518,62 @@ fn a_note_stands_beside_the_points_of_its_measure_unit_and_months() {
     ]);
     notes(&server, &texts).expect(200);
     let beside = |measure: &str, unit: &str, from: &str, to: &str| -> Vec<Value> {
-        server.points(measure, unit, from, to).iter().map(|point| point["annotations"].clone()).collect()
+        server
+            .points(measure, unit, from, to)
+            .iter()
+            .map(|point| point["annotations"].clone())
+            .collect()
     };
-    assert_eq!(beside(OUTGOING, "p", "2021-08", "2021-11"), [json!([]), json!(["everything"]), json!(["everything"]), json!([])]);
+    assert_eq!(
+        beside(OUTGOING, "p", "2021-08", "2021-11"),
+        [json!([]), json!(["everything"]), json!(["everything"]), json!([])]
+    );
     // Of a unit by their first month and code.
-    assert_eq!(beside(RECEIVED, "p", "2021-10", "2021-11"), [json!(["everything", "received"]), json!([])]);
-    assert_eq!(beside("igate.dossiers.received{service_level=4,channel=online}", "p", "2021-10", "2021-10"), [json!(["everything", "online", "received"])]);
-    assert_eq!(beside("igate.dossiers.received{channel=in_person}", "p", "2021-10", "2021-10"), [json!(["everything", "received"])]);
-    assert_eq!(beside("igate.dossiers.online_rate", "p", "2021-10", "2021-11"), [json!(["everything", "rate"]), json!(["rate"])]);
-    assert_eq!(beside("igate.dossiers.online_rate{service_level=4}", "p", "2021-11", "2021-11"), [json!(["rate"])]);
-    assert_eq!(beside(OUTGOING, "p.a", "2021-09", "2021-10"), [json!([]), json!([])], "not beside those of the units below");
+    assert_eq!(
+        beside(RECEIVED, "p", "2021-10", "2021-11"),
+        [json!(["everything", "received"]), json!([])]
+    );
+    assert_eq!(
+        beside(
+            "igate.dossiers.received{service_level=4,channel=online}",
+            "p",
+            "2021-10",
+            "2021-10"
+        ),
+        [json!(["everything", "online", "received"])]
+    );
+    assert_eq!(
+        beside("igate.dossiers.received{channel=in_person}", "p", "2021-10", "2021-10"),
+        [json!(["everything", "received"])]
+    );
+    assert_eq!(
+        beside("igate.dossiers.online_rate", "p", "2021-10", "2021-11"),
+        [json!(["everything", "rate"]), json!(["rate"])]
+    );
+    assert_eq!(
+        beside("igate.dossiers.online_rate{service_level=4}", "p", "2021-11", "2021-11"),
+        [json!(["rate"])]
+    );
+    assert_eq!(
+        beside(OUTGOING, "p.a", "2021-09", "2021-10"),
+        [json!([]), json!([])],
+        "not beside those of the units below"
+    );
     // A wider period has the notes of its months.
-    assert_eq!(beside(OUTGOING, "p", "2021-Q3", "2021-Q4"), [json!(["everything"]), json!(["everything"])]);
-    assert_eq!(beside("igate.dossiers.online_rate", "p", "2021-H1", "2021-H2"), [json!([]), json!(["everything", "rate"])]);
-    let rows = server.read(&format!("series?measure={RECEIVED}&unit=p&from=2021-10&to=2021-10&layout=rows"));
+    assert_eq!(
+        beside(OUTGOING, "p", "2021-Q3", "2021-Q4"),
+        [json!(["everything"]), json!(["everything"])]
+    );
+    assert_eq!(
+        beside("igate.dossiers.online_rate", "p", "2021-H1", "2021-H2"),
+        [json!([]), json!(["everything", "rate"])]
+    );
+    let rows = server
+        .read(&format!("series?measure={RECEIVED}&unit=p&from=2021-10&to=2021-10&layout=rows"));
     assert_eq!(rows["rows"][0]["annotations"], json!(["everything", "received"]));
-    let csv = server.get(&format!("series?measure={RECEIVED}&unit=p&from=2021-10&to=2021-10&format=csv")).text();
+    let csv = server
+        .get(&format!("series?measure={RECEIVED}&unit=p&from=2021-10&to=2021-10&format=csv"))
+        .text();
     assert!(csv.trim_end().ends_with(",everything; received"), "{csv}");
 }
 
@@ -419,22 +585,45 @@ fn tables_are_safe_against_formulas() {
         &json!([{ "code": "t", "measure": RATE, "unit": "travinh", "from": "2021-01", "value": "-1.50", "source": { "vi": "=1+1", "en": "+1" } }]),
     )
     .expect(200);
-    notes(&server, &json!([note("n", "travinh", "2021-10", "@SUM(A1), \"x\"\nand more")])).expect(200);
+    notes(&server, &json!([note("n", "travinh", "2021-10", "@SUM(A1), \"x\"\nand more")]))
+        .expect(200);
     for reply in [
         server.get("targets?unit=travinh&measure=ioffice.documents.signed_rate&format=csv"),
         server.send("GET", "targets?limit=1", &[("accept", "text/csv")], None),
     ] {
         let body = reply.text();
         let mut table = csv::Reader::from_reader(body.as_bytes());
-        assert_eq!(table.headers().unwrap(), vec!["code", "measure", "unit", "from", "to", "value", "source_vi", "source_en", "note_vi", "note_en", "set_in"]);
+        assert_eq!(
+            table.headers().unwrap(),
+            vec![
+                "code",
+                "measure",
+                "unit",
+                "from",
+                "to",
+                "value",
+                "source_vi",
+                "source_en",
+                "note_vi",
+                "note_en",
+                "set_in"
+            ]
+        );
         let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
-        assert_eq!(rows, [vec!["t", RATE, "travinh", "2021-01", "", "-1.50", "'=1+1", "'+1", "", "", "targets"]], "a number below zero is no formula");
+        assert_eq!(
+            rows,
+            [vec!["t", RATE, "travinh", "2021-01", "", "-1.50", "'=1+1", "'+1", "", "", "targets"]],
+            "a number below zero is no formula"
+        );
     }
     let body = server.get("annotations?format=csv").text();
     let mut table = csv::Reader::from_reader(body.as_bytes());
     assert_eq!(table.headers().unwrap(), vec!["code", "measure", "unit", "from", "to", "text"]);
     let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
-    assert_eq!(rows, [vec!["n", "", "travinh", "2021-10", "2021-10", "'@SUM(A1), \"x\"\nand more"]]);
+    assert_eq!(
+        rows,
+        [vec!["n", "", "travinh", "2021-10", "2021-10", "'@SUM(A1), \"x\"\nand more"]]
+    );
 }
 
 #[test]
@@ -445,9 +634,23 @@ fn they_outlive_a_restart_and_are_part_of_the_chain_and_the_archive() {
         .expect(200);
     targets(&server, &json!([{ "code": "t", "value": null }])).expect(200);
     targets(&server, &json!([{ "code": "t", "measure": RATE, "value": "85.50", "note": { "vi": "\"Ghi chú\",\r\n=1" } }])).expect(200);
-    notes(&server, &json!([note("n", "travinh", "2021-10", "Mất điện,\n\"hai\" ngày"), note("m", "travinh", "2021-10", "x")])).expect(200);
+    notes(
+        &server,
+        &json!([
+            note("n", "travinh", "2021-10", "Mất điện,\n\"hai\" ngày"),
+            note("m", "travinh", "2021-10", "x")
+        ]),
+    )
+    .expect(200);
     notes(&server, &json!([{ "code": "m", "text": null }])).expect(200);
-    let paths = ["targets", "annotations", "targets?as_of=3", "scorecard?unit=travinh&period=2021-10", "revisions", "ledger?digest=true"];
+    let paths = [
+        "targets",
+        "annotations",
+        "targets?as_of=3",
+        "scorecard?unit=travinh&period=2021-10",
+        "revisions",
+        "ledger?digest=true",
+    ];
     let before = paths.map(|path| server.read(path));
     let server = server.restarted();
     assert_eq!(paths.map(|path| server.read(path)), before);
@@ -468,14 +671,26 @@ fn two_instances_see_each_others_and_lose_none() {
     let server = Server::start();
     let other = Other::beside(&server);
     for round in 0..5 {
-        let one = targets(&server, &json!([{ "code": format!("one{round}"), "measure": RATE, "value": round }])).expect(200);
+        let one = targets(
+            &server,
+            &json!([{ "code": format!("one{round}"), "measure": RATE, "value": round }]),
+        )
+        .expect(200);
         // The other may not have heard of it, and keeps it all the same.
-        let two = notes(&other, &json!([note(&format!("two{round}"), "travinh", "2021-10", "x")])).expect(200);
+        let two = notes(&other, &json!([note(&format!("two{round}"), "travinh", "2021-10", "x")]))
+            .expect(200);
         let three = targets(&other, &json!([{ "code": format!("three{round}"), "measure": RATE, "unit": "travinh", "value": round }])).expect(200);
-        assert_eq!((two["revision"].as_i64(), three["revision"].as_i64()), (one["revision"].as_i64().map(|n| n + 1), one["revision"].as_i64().map(|n| n + 2)));
+        assert_eq!(
+            (two["revision"].as_i64(), three["revision"].as_i64()),
+            (one["revision"].as_i64().map(|n| n + 1), one["revision"].as_i64().map(|n| n + 2))
+        );
         let read = server.read(&format!("targets?min_revision={}", three["revision"]));
         assert_eq!(read["revision"], three["revision"]);
-        assert_eq!(in_force(&server, RATE, "travinh", "2021-10"), 0, "the unit's own, the first of equal ones by its code");
+        assert_eq!(
+            in_force(&server, RATE, "travinh", "2021-10"),
+            0,
+            "the unit's own, the first of equal ones by its code"
+        );
         assert_eq!(codes(&server, "annotations").len(), round + 1);
     }
     let last = server.revision();
@@ -484,8 +699,17 @@ fn two_instances_see_each_others_and_lose_none() {
     }
     // Taken away here, it is gone there, and cannot be taken away twice.
     targets(&server, &json!([{ "code": "one0", "value": null }])).expect(200);
-    assert_eq!(targets(&other, &json!([{ "code": "one0", "value": null }])).faults(422), ["/targets/0/code unknown_code"]);
-    assert_eq!(codes(&server, "targets").iter().filter(|code| code.starts_with("one") || code.starts_with("three")).count(), 9);
+    assert_eq!(
+        targets(&other, &json!([{ "code": "one0", "value": null }])).faults(422),
+        ["/targets/0/code unknown_code"]
+    );
+    assert_eq!(
+        codes(&server, "targets")
+            .iter()
+            .filter(|code| code.starts_with("one") || code.starts_with("three"))
+            .count(),
+        9
+    );
 }
 
 #[test]
@@ -496,19 +720,36 @@ fn a_measure_is_known_however_it_is_written() {
     for written in [measure, "igate.dossiers.received{channel=online,service_level=4}"] {
         assert_eq!(codes(&server, &format!("annotations?measure={}", encoded(written))), ["n"]);
     }
-    assert_eq!(server.point("igate.dossiers.received{channel=online,service_level=4}", "travinh", "2021-10")["annotations"], json!(["x"]));
+    assert_eq!(
+        server.point(
+            "igate.dossiers.received{channel=online,service_level=4}",
+            "travinh",
+            "2021-10"
+        )["annotations"],
+        json!(["x"])
+    );
 }
 
 #[test]
 fn a_catalogue_that_would_orphan_a_target_or_a_note_is_refused() {
     let server = Server::start();
-    targets(&server, &json!([{ "code": "t", "measure": CLEARANCE, "unit": "travinh", "value": 90 }])).expect(200);
+    targets(
+        &server,
+        &json!([{ "code": "t", "measure": CLEARANCE, "unit": "travinh", "value": 90 }]),
+    )
+    .expect(200);
     notes(&server, &json!([{ "code": "n", "measure": CLEARANCE, "unit": "travinh", "from": "2021-10", "text": "moved" }])).expect(200);
     let mut catalogue = server.read("catalogue");
     for section in ["kpis", "targets"] {
-        catalogue[section].as_array_mut().unwrap().retain(|entry| entry["code"] != CLEARANCE && entry["measure"] != CLEARANCE);
+        catalogue[section]
+            .as_array_mut()
+            .unwrap()
+            .retain(|entry| entry["code"] != CLEARANCE && entry["measure"] != CLEARANCE);
     }
-    assert_eq!(server.put("catalogue", &catalogue).faults(409), [" orphaned_declaration", " orphaned_declaration"]);
+    assert_eq!(
+        server.put("catalogue", &catalogue).faults(409),
+        [" orphaned_declaration", " orphaned_declaration"]
+    );
     targets(&server, &json!([{ "code": "t", "value": null }])).expect(200);
     notes(&server, &json!([{ "code": "n", "text": null }])).expect(200);
     server.put("catalogue", &catalogue).expect(200);

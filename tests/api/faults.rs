@@ -13,7 +13,9 @@ fn a_submission_that_sqlite_refuses_fails_alone() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ledger.db");
     let refusal = "CREATE TRIGGER refusal BEFORE INSERT ON revisions WHEN NEW.reason = 'refuse me' BEGIN SELECT RAISE(ABORT, 'refused'); END";
-    refused_alone(&format!("sqlite://{}", file.display()), || Connection::open(&file).unwrap().execute_batch(refusal).unwrap());
+    refused_alone(&format!("sqlite://{}", file.display()), || {
+        Connection::open(&file).unwrap().execute_batch(refusal).unwrap()
+    });
 }
 
 #[test]

@@ -45,7 +45,13 @@ fn time(text: &str) -> DateTime<Utc> {
 /// The points of today's units; `when` is `from` and `to`, or more.
 #[track_caller]
 fn today(api: &Api, measure: &str, unit: &str, from: &str, to: &str) -> Vec<Value> {
-    let asked = query(&[("measure", measure), ("unit", unit), ("from", from), ("to", to), ("geography", "current")]);
+    let asked = query(&[
+        ("measure", measure),
+        ("unit", unit),
+        ("from", from),
+        ("to", to),
+        ("geography", "current"),
+    ]);
     api.read(&format!("series?{asked}"))["series"][0]["points"].as_array().unwrap().clone()
 }
 
@@ -58,18 +64,37 @@ fn value(api: &Api, measure: &str, unit: &str, month: &str) -> Value {
 #[track_caller]
 fn ranked(api: &Api, parameters: &[(&str, &str)]) -> Vec<(String, Option<i64>, Option<f64>)> {
     let found = api.read(&format!("ranking?{}", query(parameters)));
-    found["rows"].as_array().unwrap().iter().map(|row| (row["unit"].as_str().unwrap().to_owned(), row["rank"].as_i64(), row["value"].as_f64())).collect()
+    found["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| {
+            (row["unit"].as_str().unwrap().to_owned(), row["rank"].as_i64(), row["value"].as_f64())
+        })
+        .collect()
 }
 
 #[test]
 fn a_merged_unit_has_the_sum_of_its_parts_and_no_break_at_the_boundary() {
     let server = forest(&merger());
-    server.record("p.a", &[(OUTGOING, "2021-05", 8), (OUTGOING, "2021-06", 10), (OUTGOING, "2020-07", 7)]);
-    server.record("p.b", &[(OUTGOING, "2021-05", 12), (OUTGOING, "2021-06", 20), (OUTGOING, "2020-07", 13)]);
+    server.record(
+        "p.a",
+        &[(OUTGOING, "2021-05", 8), (OUTGOING, "2021-06", 10), (OUTGOING, "2020-07", 7)],
+    );
+    server.record(
+        "p.b",
+        &[(OUTGOING, "2021-05", 12), (OUTGOING, "2021-06", 20), (OUTGOING, "2020-07", 13)],
+    );
     server.record("p.ab", &[(OUTGOING, "2021-07", 40)]);
     let points = today(&server, OUTGOING, "p.ab", "2021-05", "2021-07");
-    has(&points[0], &json!({ "value": 20, "coverage": 1.0, "origin": "rolled_up", "delta": null, "delta_reason": "no_prior" }));
-    has(&points[1], &json!({ "value": 30, "coverage": 1.0, "delta": 10, "delta_percent": 50, "like_for_like_delta": 10, "like_for_like_coverage": 1.0 }));
+    has(
+        &points[0],
+        &json!({ "value": 20, "coverage": 1.0, "origin": "rolled_up", "delta": null, "delta_reason": "no_prior" }),
+    );
+    has(
+        &points[1],
+        &json!({ "value": 30, "coverage": 1.0, "delta": 10, "delta_percent": 50, "like_for_like_delta": 10, "like_for_like_coverage": 1.0 }),
+    );
     // 40 - 30; 40 - 20 a year before.
     let july = json!({
         "value": 40, "coverage": 1.0, "origin": "stated", "delta": 10, "delta_reason": null, "delta_percent": 33.333_333,
@@ -78,15 +103,31 @@ fn a_merged_unit_has_the_sum_of_its_parts_and_no_break_at_the_boundary() {
     has(&points[2], &july);
     // As reported it begins in July, and its parts end.
     has(&server.point(OUTGOING, "p.ab", "2021-06"), &json!({ "value": null, "coverage": 0.0 }));
-    has(&server.point(OUTGOING, "p.ab", "2021-07"), &json!({ "value": 40, "delta": null, "delta_reason": "definition_changed" }));
-    let asked = query(&[("measure", OUTGOING), ("unit", "p.ab"), ("from", "2021-06"), ("to", "2021-07")]);
-    assert_eq!(server.read(&format!("series?{asked}&geography=as_reported")), server.read(&format!("series?{asked}")));
+    has(
+        &server.point(OUTGOING, "p.ab", "2021-07"),
+        &json!({ "value": 40, "delta": null, "delta_reason": "definition_changed" }),
+    );
+    let asked =
+        query(&[("measure", OUTGOING), ("unit", "p.ab"), ("from", "2021-06"), ("to", "2021-07")]);
+    assert_eq!(
+        server.read(&format!("series?{asked}&geography=as_reported")),
+        server.read(&format!("series?{asked}"))
+    );
     // A quarter over the boundary and year to date: 8 + 12 + 10 + 20, and July.
-    has(&today(&server, OUTGOING, "p.ab", "2021-Q2", "2021-Q3")[1], &json!({ "value": 40, "coverage": 0.333_333 }));
-    has(&today(&server, OUTGOING, "p.ab", "2021-H1", "2021-H1")[0], &json!({ "value": 50, "coverage": 0.333_333 }));
+    has(
+        &today(&server, OUTGOING, "p.ab", "2021-Q2", "2021-Q3")[1],
+        &json!({ "value": 40, "coverage": 0.333_333 }),
+    );
+    has(
+        &today(&server, OUTGOING, "p.ab", "2021-H1", "2021-H1")[0],
+        &json!({ "value": 50, "coverage": 0.333_333 }),
+    );
     // The parent is the same either way.
     for month in ["2021-06", "2021-07"] {
-        assert_eq!(today(&server, OUTGOING, "p", month, month)[0], server.point(OUTGOING, "p", month));
+        assert_eq!(
+            today(&server, OUTGOING, "p", month, month)[0],
+            server.point(OUTGOING, "p", month)
+        );
     }
 }
 
@@ -99,22 +140,43 @@ fn a_year_to_date_runs_over_the_boundary() {
     }
     server.record("p.ab", &[(OUTGOING, "2021-07", 19), (SIGNED, "2021-07", 19)]);
     // 1 + ... + 6 = 21, 6 x 10 = 60, and 19: 100; signed 21 + 19 = 40.
-    has(&today(&server, OUTGOING, "p.ab", "2021-07", "2021-07")[0], &json!({ "year_to_date": 100, "year_to_date_reason": null }));
-    has(&today(&server, RATE, "p.ab", "2021-07", "2021-07")[0], &json!({ "value": 100, "year_to_date": 40 }));
+    has(
+        &today(&server, OUTGOING, "p.ab", "2021-07", "2021-07")[0],
+        &json!({ "year_to_date": 100, "year_to_date_reason": null }),
+    );
+    has(
+        &today(&server, RATE, "p.ab", "2021-07", "2021-07")[0],
+        &json!({ "value": 100, "year_to_date": 40 }),
+    );
 }
 
 #[test]
 fn a_kpi_of_a_merged_unit_is_a_ratio_of_sums() {
     let server = forest(&merger());
-    server.record("p.a", &[(OUTGOING, "2021-06", 100), (SIGNED, "2021-06", 50), (USERS, "2021-06", 10)]);
-    server.record("p.b", &[(OUTGOING, "2021-06", 300), (SIGNED, "2021-06", 270), (USERS, "2021-06", 20)]);
-    server.record("p.ab", &[(OUTGOING, "2021-07", 100), (SIGNED, "2021-07", 90), (USERS, "2021-07", 33)]);
+    server.record(
+        "p.a",
+        &[(OUTGOING, "2021-06", 100), (SIGNED, "2021-06", 50), (USERS, "2021-06", 10)],
+    );
+    server.record(
+        "p.b",
+        &[(OUTGOING, "2021-06", 300), (SIGNED, "2021-06", 270), (USERS, "2021-06", 20)],
+    );
+    server.record(
+        "p.ab",
+        &[(OUTGOING, "2021-07", 100), (SIGNED, "2021-07", 90), (USERS, "2021-07", 33)],
+    );
     let points = today(&server, RATE, "p.ab", "2021-06", "2021-07");
     // 320 of 400, not the mean of 50 and 90.
     has(&points[0], &json!({ "value": 80, "origin": "computed", "coverage": 1.0 }));
-    has(&points[1], &json!({ "value": 90, "delta": 10, "delta_percent_reason": "not_applicable", "like_for_like_delta": 10 }));
+    has(
+        &points[1],
+        &json!({ "value": 90, "delta": 10, "delta_percent_reason": "not_applicable", "like_for_like_delta": 10 }),
+    );
     // What the month before was is known: 33 - (10 + 20).
-    has(&today(&server, "ioffice.users.net_change", "p.ab", "2021-07", "2021-07")[0], &json!({ "value": 3 }));
+    has(
+        &today(&server, "ioffice.users.net_change", "p.ab", "2021-07", "2021-07")[0],
+        &json!({ "value": 3 }),
+    );
     assert_eq!(server.point("ioffice.users.net_change", "p.ab", "2021-07")["value"], Value::Null);
 }
 
@@ -128,17 +190,29 @@ fn a_part_without_a_figure_is_missing_from_the_coverage() {
         { "code": "p.b", "parent": "p", "valid_to": "2021-06-30", "successors": ["p.ab"] },
         { "code": "p.ab", "parent": "p", "valid_from": "2021-07-01" }
     ]));
-    server.record("p.a.x", &[(OUTGOING, "2021-05", 3), (OUTGOING, "2021-06", 4), (SIGNED, "2021-06", 1)]);
+    server.record(
+        "p.a.x",
+        &[(OUTGOING, "2021-05", 3), (OUTGOING, "2021-06", 4), (SIGNED, "2021-06", 1)],
+    );
     server.record("p.b", &[(OUTGOING, "2021-06", 5), (SIGNED, "2021-05", 9)]);
     server.record("p.ab", &[(OUTGOING, "2021-07", 30), (SIGNED, "2021-07", 20)]);
     // The leaves are x, y and b; x counts once, within a.
     let points = today(&server, OUTGOING, "p.ab", "2021-04", "2021-07");
     has(&points[0], &json!({ "value": null, "coverage": 0.0, "delta_reason": "missing" }));
     has(&points[1], &json!({ "value": 3, "coverage": 0.333_333 }));
-    has(&points[2], &json!({ "value": 9, "coverage": 0.666_667, "delta": null, "delta_reason": "coverage_changed", "like_for_like_delta": 1 }));
-    has(&points[3], &json!({ "value": 30, "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed" }));
+    has(
+        &points[2],
+        &json!({ "value": 9, "coverage": 0.666_667, "delta": null, "delta_reason": "coverage_changed", "like_for_like_delta": 1 }),
+    );
+    has(
+        &points[3],
+        &json!({ "value": 30, "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed" }),
+    );
     // Only x has both operands: 1 of 4.
-    has(&today(&server, RATE, "p.ab", "2021-06", "2021-06")[0], &json!({ "value": 25, "coverage": 0.333_333 }));
+    has(
+        &today(&server, RATE, "p.ab", "2021-06", "2021-06")[0],
+        &json!({ "value": 25, "coverage": 0.333_333 }),
+    );
 }
 
 #[test]
@@ -165,7 +239,10 @@ fn three_generations_are_followed() {
     ]));
     server.record("p.a", &[(OUTGOING, "2019-12", 1)]);
     server.record("p.b", &[(OUTGOING, "2019-12", 2)]);
-    server.record("p.c", &[(OUTGOING, "2019-12", 4), (OUTGOING, "2020-01", 8), (OUTGOING, "2021-06", 16)]);
+    server.record(
+        "p.c",
+        &[(OUTGOING, "2019-12", 4), (OUTGOING, "2020-01", 8), (OUTGOING, "2021-06", 16)],
+    );
     server.record("p.ab", &[(OUTGOING, "2020-01", 32), (OUTGOING, "2021-06", 64)]);
     server.record("q.abc", &[(OUTGOING, "2021-07", 128)]);
     let points = today(&server, OUTGOING, "q.abc", "2019-12", "2021-07");
@@ -179,13 +256,29 @@ fn three_generations_are_followed() {
     }
     // Asked about both together, each month counts once.
     assert_eq!(value(&server, OUTGOING, "q.abc", "2020-01"), 40);
-    assert_eq!(ranked(&server, &[("measure", OUTGOING), ("parent", "p"), ("period", "2020-01"), ("geography", "current")]), []);
+    assert_eq!(
+        ranked(
+            &server,
+            &[
+                ("measure", OUTGOING),
+                ("parent", "p"),
+                ("period", "2020-01"),
+                ("geography", "current")
+            ]
+        ),
+        []
+    );
 }
 
 #[test]
 fn a_unit_that_is_there_no_more_has_nothing() {
-    let server = forest(&json!([{ "code": "p" }, { "code": "p.x", "parent": "p", "valid_to": "2021-06-30" }, { "code": "p.y", "parent": "p" }]));
-    server.record("p.x", &[(OUTGOING, "2021-05", 5), (OUTGOING, "2021-06", 6), (SIGNED, "2021-06", 6)]);
+    let server = forest(
+        &json!([{ "code": "p" }, { "code": "p.x", "parent": "p", "valid_to": "2021-06-30" }, { "code": "p.y", "parent": "p" }]),
+    );
+    server.record(
+        "p.x",
+        &[(OUTGOING, "2021-05", 5), (OUTGOING, "2021-06", 6), (SIGNED, "2021-06", 6)],
+    );
     server.record("p.y", &[(OUTGOING, "2021-06", 7), (SIGNED, "2021-06", 1)]);
     let expected = json!({
         "value": null, "origin": null, "coverage": 0.0, "delta": null, "delta_reason": "definition_changed", "like_for_like_delta_reason": "definition_changed",
@@ -198,11 +291,22 @@ fn a_unit_that_is_there_no_more_has_nothing() {
         &today(&server, RATE, "p.x", "2021-06", "2021-06")[0],
         &json!({ "value": null, "delta_reason": "definition_changed", "delta_percent_reason": "not_applicable" }),
     );
-    has(&today(&server, USERS, "p.x", "2021-06", "2021-06")[0], &json!({ "year_to_date_reason": "not_applicable" }));
+    has(
+        &today(&server, USERS, "p.x", "2021-06", "2021-06")[0],
+        &json!({ "year_to_date_reason": "not_applicable" }),
+    );
     // Its parent existed and had it.
     assert_eq!(value(&server, OUTGOING, "p", "2021-06"), 13);
     assert_eq!(
-        ranked(&server, &[("measure", OUTGOING), ("parent", "p"), ("period", "2021-06"), ("geography", "current")]),
+        ranked(
+            &server,
+            &[
+                ("measure", OUTGOING),
+                ("parent", "p"),
+                ("period", "2021-06"),
+                ("geography", "current")
+            ]
+        ),
         [("p.y".to_owned(), Some(1), Some(7.0))]
     );
     let scorecard = server.read("scorecard?unit=p.x&period=2021-06&geography=current");
@@ -232,13 +336,18 @@ fn a_unit_that_exists_in_the_month_uses_its_own_value() {
 
 #[test]
 fn a_unit_that_goes_on_within_one_that_exists_already_leaves_that_ones_past_alone() {
-    let server = forest(&json!([{ "code": "small", "valid_to": "2021-06-30", "successors": ["big"] }, { "code": "big" }]));
+    let server = forest(
+        &json!([{ "code": "small", "valid_to": "2021-06-30", "successors": ["big"] }, { "code": "big" }]),
+    );
     server.record("small", &[(OUTGOING, "2021-06", 3)]);
     server.record("big", &[(OUTGOING, "2021-06", 10), (OUTGOING, "2021-07", 14)]);
     // It existed in June: its own value.
     assert_eq!(value(&server, OUTGOING, "big", "2021-06"), 10);
     // It took in what had not been its own: not the same leaves.
-    has(&today(&server, OUTGOING, "big", "2021-07", "2021-07")[0], &json!({ "value": 14, "delta": null, "delta_reason": "coverage_changed" }));
+    has(
+        &today(&server, OUTGOING, "big", "2021-07", "2021-07")[0],
+        &json!({ "value": 14, "delta": null, "delta_reason": "coverage_changed" }),
+    );
 }
 
 fn split(shares: Value) -> Value {
@@ -252,7 +361,10 @@ fn split(shares: Value) -> Value {
 }
 
 fn split_figures(server: &Server) {
-    server.record("p.x", &[(OUTGOING, "2021-05", 100), (OUTGOING, "2021-06", 200), (SIGNED, "2021-06", 50)]);
+    server.record(
+        "p.x",
+        &[(OUTGOING, "2021-05", 100), (OUTGOING, "2021-06", 200), (SIGNED, "2021-06", 50)],
+    );
     server.record("p.u", &[(OUTGOING, "2021-07", 130), (SIGNED, "2021-07", 65)]);
     server.record("p.v", &[(OUTGOING, "2021-07", 90)]);
 }
@@ -272,13 +384,22 @@ fn the_past_of_what_was_split_is_nobodys_unless_shares_are_declared() {
     let points = today(&server, OUTGOING, "p.u", "2021-05", "2021-07");
     has(&points[0], &json!({ "value": 60, "coverage": 1.0 }));
     has(&points[1], &json!({ "value": 120, "coverage": 1.0, "delta": 60, "delta_percent": 100 }));
-    has(&points[2], &json!({ "value": 130, "delta": 10, "delta_percent": 8.333_333, "like_for_like_delta": 10 }));
+    has(
+        &points[2],
+        &json!({ "value": 130, "delta": 10, "delta_percent": 8.333_333, "like_for_like_delta": 10 }),
+    );
     let points = today(&server, OUTGOING, "p.v", "2021-05", "2021-07");
     has(&points[1], &json!({ "value": 80 }));
     has(&points[2], &json!({ "value": 90, "delta": 10, "delta_percent": 12.5 }));
     // A rate does not change by taking a share of both sides: 30 of 120.
-    has(&today(&server, RATE, "p.u", "2021-06", "2021-07")[0], &json!({ "value": 25, "coverage": 1.0 }));
-    has(&today(&server, RATE, "p.u", "2021-06", "2021-07")[1], &json!({ "value": 50, "delta": 25 }));
+    has(
+        &today(&server, RATE, "p.u", "2021-06", "2021-07")[0],
+        &json!({ "value": 25, "coverage": 1.0 }),
+    );
+    has(
+        &today(&server, RATE, "p.u", "2021-06", "2021-07")[1],
+        &json!({ "value": 50, "delta": 25 }),
+    );
     assert_eq!(value(&server, OUTGOING, "p", "2021-06"), 200);
     // GET answers the shares, and they can be put back.
     let read = server.read("units?code=p.x");
@@ -291,13 +412,22 @@ fn the_past_of_what_was_split_is_nobodys_unless_shares_are_declared() {
 #[test]
 fn shares_that_are_no_shares_are_refused() {
     let server = Server::start();
-    for shares in
-        [json!({ "p.u": 0.6 }), json!({ "p.u": 0.6, "p.v": 0.5 }), json!({ "p.u": 1.5, "p.v": -0.5 }), json!({ "p.u": 0.5, "p.v": 0.25, "p.w": 0.25 })]
-    {
+    for shares in [
+        json!({ "p.u": 0.6 }),
+        json!({ "p.u": 0.6, "p.v": 0.5 }),
+        json!({ "p.u": 1.5, "p.v": -0.5 }),
+        json!({ "p.u": 0.5, "p.v": 0.25, "p.w": 0.25 }),
+    ] {
         let found = server.put("units", &json!({ "units": split(shares) })).faults(422);
         assert_eq!(found, ["/units/1/shares malformed_shares"]);
     }
-    assert_eq!(server.put("units", &json!({ "units": split(json!({ "p.u": "half", "p.v": 0.5 })) })).faults(422).len(), 1);
+    assert_eq!(
+        server
+            .put("units", &json!({ "units": split(json!({ "p.u": "half", "p.v": 0.5 })) }))
+            .faults(422)
+            .len(),
+        1
+    );
     // Thirds add up to 1 by what is written.
     server.put_units(&split(json!({ "p.u": "0.333333333", "p.v": "0.666666667" })));
 }
@@ -327,15 +457,30 @@ fn rankings_are_of_todays_children_and_their_past() {
     server.record("p.b", &[(OUTGOING, "2021-05", 2), (OUTGOING, "2021-06", 20)]);
     server.record("p.c", &[(OUTGOING, "2021-05", 25), (OUTGOING, "2021-06", 25)]);
     let row = |unit: &str, rank: i64, value: f64| (unit.to_owned(), Some(rank), Some(value));
-    let of = |period: &str, geography: &str| ranked(&server, &[("measure", OUTGOING), ("parent", "p"), ("period", period), ("geography", geography)]);
-    assert_eq!(of("2021-06", "as_reported"), [row("p.c", 1, 25.0), row("p.b", 2, 20.0), row("p.a", 3, 10.0)]);
+    let of = |period: &str, geography: &str| {
+        ranked(
+            &server,
+            &[("measure", OUTGOING), ("parent", "p"), ("period", period), ("geography", geography)],
+        )
+    };
+    assert_eq!(
+        of("2021-06", "as_reported"),
+        [row("p.c", 1, 25.0), row("p.b", 2, 20.0), row("p.a", 3, 10.0)]
+    );
     assert_eq!(of("2021-06", "current"), [row("p.ab", 1, 30.0), row("p.c", 2, 25.0)]);
     assert_eq!(of("2021-05", "current"), [row("p.c", 1, 25.0), row("p.ab", 2, 3.0)]);
     assert_eq!(of("2021-Q2", "current"), [row("p.c", 1, 50.0), row("p.ab", 2, 33.0)]);
-    let found = server.read(&format!("ranking?measure={OUTGOING}&parent=p&period=2021-06&geography=current"));
-    has(&found["rows"][0], &json!({ "previous_rank": 2, "delta": 27, "delta_reason": null, "coverage": 1.0 }));
+    let found = server
+        .read(&format!("ranking?measure={OUTGOING}&parent=p&period=2021-06&geography=current"));
+    has(
+        &found["rows"][0],
+        &json!({ "previous_rank": 2, "delta": 27, "delta_reason": null, "coverage": 1.0 }),
+    );
     has(&found["rows"][1], &json!({ "previous_rank": 1, "delta": 0 }));
-    assert_eq!(server.get("ranking?measure=x&period=2021-06&geography=today").faults(422), ["/geography malformed"]);
+    assert_eq!(
+        server.get("ranking?measure=x&period=2021-06&geography=today").faults(422),
+        ["/geography malformed"]
+    );
 }
 
 #[test]
@@ -344,14 +489,31 @@ fn the_reform_of_2025_has_a_past_over_the_real_report() {
     server.post_csv("observations", REPORT).expect(201);
     server.record("bentre", &[(OUTGOING, "2021-10", 6_559), (SIGNED, "2021-10", 6_494)]);
     // travinh has 23,441 and 18,506; with bentre 30,000 and 25,000. Of 12 leaves, 10 of them travinh's, vinhlong has not reported.
-    has(&today(&server, OUTGOING, "vinhlong-2025", "2021-10", "2021-10")[0], &json!({ "value": 30_000, "origin": "rolled_up", "coverage": 0.916_667 }));
-    has(&today(&server, RATE, "vinhlong-2025", "2021-10", "2021-10")[0], &json!({ "value": 83.333_333, "stated": null }));
+    has(
+        &today(&server, OUTGOING, "vinhlong-2025", "2021-10", "2021-10")[0],
+        &json!({ "value": 30_000, "origin": "rolled_up", "coverage": 0.916_667 }),
+    );
+    has(
+        &today(&server, RATE, "vinhlong-2025", "2021-10", "2021-10")[0],
+        &json!({ "value": 83.333_333, "stated": null }),
+    );
     let scorecard = server.read("scorecard?unit=vinhlong-2025&period=2021-10&geography=current");
-    let row = |measure: &str| scorecard["rows"].as_array().unwrap().iter().find(|row| row["measure"] == measure).unwrap().clone();
+    let row = |measure: &str| {
+        scorecard["rows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|row| row["measure"] == measure)
+            .unwrap()
+            .clone()
+    };
     has(&row(RATE), &json!({ "value": 83.333_333 }));
     has(&row(OUTGOING), &json!({ "value": 30_000 }));
     assert_eq!(row(OUTGOING)["history"][12], json!({ "period": "2021-10", "value": 30_000 }));
-    has(&server.read("scorecard?unit=vinhlong-2025&period=2021-10")["rows"][0], &json!({ "value": null }));
+    has(
+        &server.read("scorecard?unit=vinhlong-2025&period=2021-10")["rows"][0],
+        &json!({ "value": null }),
+    );
     assert_eq!(
         ranked(&server, &[("measure", OUTGOING), ("period", "2021-10"), ("geography", "current")]),
         [("vinhlong-2025".to_owned(), Some(1), Some(30_000.0))]
@@ -366,35 +528,66 @@ fn as_of_answers_in_the_units_of_that_days() {
     server.record("p.b", &[(OUTGOING, "2021-05", 20)]);
     let revision = server.revision();
     let ask = |unit: &str, as_of: &str| {
-        let asked = query(&[("measure", OUTGOING), ("unit", unit), ("from", "2021-05"), ("to", "2021-05"), ("geography", "current")]);
+        let asked = query(&[
+            ("measure", OUTGOING),
+            ("unit", unit),
+            ("from", "2021-05"),
+            ("to", "2021-05"),
+            ("geography", "current"),
+        ]);
         server.read(&format!("series?{asked}{as_of}"))["series"][0]["points"][0]["value"].clone()
     };
     // In June the parts exist, and what they become does not yet.
-    assert_eq!((ask("p.a", ""), ask("p.b", ""), ask("p.ab", "")), (json!(10), json!(20), Value::Null));
+    assert_eq!(
+        (ask("p.a", ""), ask("p.b", ""), ask("p.ab", "")),
+        (json!(10), json!(20), Value::Null)
+    );
     // 30 June ends in Vietnam at 17:00 UTC.
     clock.set(time("2021-06-30T16:59:59Z"));
     assert_eq!((ask("p.a", ""), ask("p.ab", "")), (json!(10), Value::Null));
     clock.set(time("2021-06-30T17:00:00Z"));
-    assert_eq!((ask("p.a", ""), ask("p.b", ""), ask("p.ab", "")), (Value::Null, Value::Null, json!(30)));
+    assert_eq!(
+        (ask("p.a", ""), ask("p.b", ""), ask("p.ab", "")),
+        (Value::Null, Value::Null, json!(30))
+    );
     clock.set(time("2021-08-01T00:00:00Z"));
     server.record("p.c", &[(OUTGOING, "2021-05", 1)]);
     let as_of = format!("&as_of={revision}");
     assert_eq!((ask("p.a", &as_of), ask("p.ab", &as_of)), (json!(10), Value::Null));
-    assert_eq!((ask("p.a", "&as_of=2021-06-30T16:59:59Z"), ask("p.ab", "&as_of=2021-06-30T16:59:59Z")), (json!(10), Value::Null));
-    assert_eq!((ask("p.a", "&as_of=2021-06-30T17:00:00Z"), ask("p.ab", "&as_of=2021-06-30T17:00:00Z")), (Value::Null, json!(30)));
+    assert_eq!(
+        (ask("p.a", "&as_of=2021-06-30T16:59:59Z"), ask("p.ab", "&as_of=2021-06-30T16:59:59Z")),
+        (json!(10), Value::Null)
+    );
+    assert_eq!(
+        (ask("p.a", "&as_of=2021-06-30T17:00:00Z"), ask("p.ab", "&as_of=2021-06-30T17:00:00Z")),
+        (Value::Null, json!(30))
+    );
     // A time to come is now.
     assert_eq!(ask("p.ab", "&as_of=2031-01-01T00:00:00Z"), 30);
     let units = |as_of: &str| -> Vec<String> {
-        let found = ranked(&server, &[("measure", OUTGOING), ("parent", "p"), ("period", "2021-05"), ("geography", "current"), ("as_of", as_of)]);
+        let found = ranked(
+            &server,
+            &[
+                ("measure", OUTGOING),
+                ("parent", "p"),
+                ("period", "2021-05"),
+                ("geography", "current"),
+                ("as_of", as_of),
+            ],
+        );
         found.into_iter().map(|(unit, ..)| unit).collect()
     };
     assert_eq!(units(&revision.to_string()), ["p.b", "p.a", "p.c"]);
     assert_eq!(units("2021-07-15T00:00:00Z"), ["p.ab", "p.c"]);
     let scorecard = |as_of: &str| {
-        let found = server.read(&format!("scorecard?unit=p.ab&period=2021-05&geography=current&as_of={as_of}"));
+        let found = server
+            .read(&format!("scorecard?unit=p.ab&period=2021-05&geography=current&as_of={as_of}"));
         found["rows"].as_array().unwrap().iter().find(|row| row["measure"] == OUTGOING).unwrap()["value"].clone()
     };
-    assert_eq!((scorecard(&revision.to_string()), scorecard("2021-07-15T00:00:00Z")), (Value::Null, json!(30)));
+    assert_eq!(
+        (scorecard(&revision.to_string()), scorecard("2021-07-15T00:00:00Z")),
+        (Value::Null, json!(30))
+    );
 }
 
 #[test]
@@ -403,17 +596,41 @@ fn the_last_months_reach_back_to_those_of_the_predecessors() {
     server.record("p.a", &[(OUTGOING, "2021-05", 10)]);
     server.record("p.b", &[(OUTGOING, "2021-06", 20), (SIGNED, "2021-06", 20)]);
     let ask = |measure: &str, geography: &str| -> Vec<(String, Option<i64>)> {
-        let asked = query(&[("measure", measure), ("unit", "p.ab"), ("last", "3"), ("geography", geography)]);
-        let points = server.read(&format!("series?{asked}"))["series"][0]["points"].as_array().unwrap().clone();
-        points.iter().map(|point| (point["period"].as_str().unwrap().to_owned(), point["value"].as_i64())).collect()
+        let asked = query(&[
+            ("measure", measure),
+            ("unit", "p.ab"),
+            ("last", "3"),
+            ("geography", geography),
+        ]);
+        let points = server.read(&format!("series?{asked}"))["series"][0]["points"]
+            .as_array()
+            .unwrap()
+            .clone();
+        points
+            .iter()
+            .map(|point| (point["period"].as_str().unwrap().to_owned(), point["value"].as_i64()))
+            .collect()
     };
     let pair = |month: &str, value: Option<i64>| (month.to_owned(), value);
-    assert_eq!(ask(OUTGOING, "current"), [pair("2021-04", None), pair("2021-05", Some(10)), pair("2021-06", Some(20))]);
+    assert_eq!(
+        ask(OUTGOING, "current"),
+        [pair("2021-04", None), pair("2021-05", Some(10)), pair("2021-06", Some(20))]
+    );
     // As reported it has none: they end with the month that has begun.
     let reported = ask(OUTGOING, "as_reported");
-    assert!(reported.iter().all(|(month, value)| month.as_str() > "2025" && value.is_none()), "{reported:?}");
-    let csv = server.get(&format!("series?measure={OUTGOING}&unit=p.ab&last=1&geography=current&format=csv")).text();
-    assert!(csv.lines().nth(1).unwrap().starts_with(&format!("{OUTGOING},p.ab,count,month,2021-06,2021-06-01T00:00:00Z,20,rolled_up,0.5,")), "{csv}");
+    assert!(
+        reported.iter().all(|(month, value)| month.as_str() > "2025" && value.is_none()),
+        "{reported:?}"
+    );
+    let csv = server
+        .get(&format!("series?measure={OUTGOING}&unit=p.ab&last=1&geography=current&format=csv"))
+        .text();
+    assert!(
+        csv.lines().nth(1).unwrap().starts_with(&format!(
+            "{OUTGOING},p.ab,count,month,2021-06,2021-06-01T00:00:00Z,20,rolled_up,0.5,"
+        )),
+        "{csv}"
+    );
 }
 
 #[test]
@@ -423,26 +640,54 @@ fn entity_tags_tell_representations_and_days_apart() {
     server.record("p.a", &[(OUTGOING, "2021-05", 10)]);
     server.record("p.b", &[(OUTGOING, "2021-05", 20)]);
     let series = format!("series?measure={OUTGOING}&unit=p.ab&from=2021-05&to=2021-05");
-    let paths = [series.clone(), format!("ranking?measure={OUTGOING}&parent=p&period=2021-05"), "scorecard?unit=p.ab&period=2021-05".to_owned()];
+    let paths = [
+        series.clone(),
+        format!("ranking?measure={OUTGOING}&parent=p&period=2021-05"),
+        "scorecard?unit=p.ab&period=2021-05".to_owned(),
+    ];
     for path in &paths {
         let path = format!("{path}&geography=current");
-        let tags: Vec<String> = ["json", "csv", "xlsx"].map(|format| server.get(&format!("{path}&format={format}")).header("etag").to_owned()).into();
+        let tags: Vec<String> = ["json", "csv", "xlsx"]
+            .map(|format| server.get(&format!("{path}&format={format}")).header("etag").to_owned())
+            .into();
         assert!(tags[0] != tags[1] && tags[1] != tags[2] && tags[0] != tags[2], "{tags:?}");
         for (format, tag) in ["json", "csv", "xlsx"].iter().zip(&tags) {
             assert!(tag.starts_with("W/\""), "{tag}");
-            let again = server.send("GET", &format!("{path}&format={format}"), &[("if-none-match", tag)], None);
+            let again = server.send(
+                "GET",
+                &format!("{path}&format={format}"),
+                &[("if-none-match", tag)],
+                None,
+            );
             assert_eq!((again.status, again.body.len()), (304, 0), "{path} {format}");
         }
         // Nothing of one is taken for the other.
-        assert_eq!(server.send("GET", &format!("{path}&format=csv"), &[("if-none-match", &tags[0])], None).status, 200);
+        assert_eq!(
+            server
+                .send("GET", &format!("{path}&format=csv"), &[("if-none-match", &tags[0])], None)
+                .status,
+            200
+        );
     }
     // The units are others the next day, though nothing was recorded.
-    let tags = paths.clone().map(|path| server.get(&format!("{path}&geography=current")).header("etag").to_owned());
+    let tags = paths
+        .clone()
+        .map(|path| server.get(&format!("{path}&geography=current")).header("etag").to_owned());
     let reported = paths.clone().map(|path| server.get(&path).header("etag").to_owned());
     clock.set(time("2021-06-30T17:00:00Z"));
     for ((path, tag), reported) in paths.iter().zip(&tags).zip(&reported) {
-        assert_eq!(server.send("GET", &format!("{path}&geography=current"), &[("if-none-match", tag)], None).status, 200, "{path}");
-        assert_eq!(server.send("GET", path, &[("if-none-match", reported)], None).status, 304, "{path}: as reported the day does not matter");
+        assert_eq!(
+            server
+                .send("GET", &format!("{path}&geography=current"), &[("if-none-match", tag)], None)
+                .status,
+            200,
+            "{path}"
+        );
+        assert_eq!(
+            server.send("GET", path, &[("if-none-match", reported)], None).status,
+            304,
+            "{path}: as reported the day does not matter"
+        );
     }
     // A moment of the past has its own day for ever.
     let past = format!("{series}&geography=current&as_of={}", server.revision());
@@ -457,8 +702,16 @@ fn children_and_descendants_of_today_are_all_named() {
     server.record("p.a", &[(OUTGOING, "2021-06", 10)]);
     server.record("p.b", &[(OUTGOING, "2021-06", 20)]);
     let found = server.read(&format!("series?measure={OUTGOING}&children_of=p&from=2021-06&to=2021-06&geography=current&layout=rows"));
-    let rows: Vec<(&str, &Value)> = found["rows"].as_array().unwrap().iter().map(|row| (row["unit"].as_str().unwrap(), &row["value"])).collect();
-    assert_eq!(rows, [("p.a", &Value::Null), ("p.ab", &json!(30)), ("p.b", &Value::Null), ("p.c", &Value::Null)]);
+    let rows: Vec<(&str, &Value)> = found["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["unit"].as_str().unwrap(), &row["value"]))
+        .collect();
+    assert_eq!(
+        rows,
+        [("p.a", &Value::Null), ("p.ab", &json!(30)), ("p.b", &Value::Null), ("p.c", &Value::Null)]
+    );
     has(&found["rows"][0], &json!({ "delta_reason": "definition_changed" }));
     has(&found["rows"][3], &json!({ "delta_reason": "missing" }));
 }
@@ -489,13 +742,22 @@ fn the_last_of_a_line_has_the_trend_of_the_whole_that_it_became() {
     }
     server.post(&json!({ "observations": figures })).expect(201);
     let mut compared = 0;
-    for (from, to) in [("2019-01", "2021-12"), ("2019-Q1", "2021-Q4"), ("2019-H1", "2021-H2"), ("2019-9M", "2021-9M"), ("2019", "2021")] {
+    for (from, to) in [
+        ("2019-01", "2021-12"),
+        ("2019-Q1", "2021-Q4"),
+        ("2019-H1", "2021-H2"),
+        ("2019-9M", "2021-9M"),
+        ("2019", "2021"),
+    ] {
         for measure in [OUTGOING, USERS, RATE, "ioffice.users.net_change"] {
             let whole = server.points(measure, "p", from, to);
             let last = today(&server, measure, "p.abc", from, to);
             for (whole, last) in whole.iter().zip(&last) {
                 for (field, value) in whole.as_object().unwrap() {
-                    assert!(field == "origin" || same(value, &last[field]), "{field} of {measure}: {whole}\n{last}");
+                    assert!(
+                        field == "origin" || same(value, &last[field]),
+                        "{field} of {measure}: {whole}\n{last}"
+                    );
                 }
                 compared += usize::from(!whole["delta"].is_null());
             }
@@ -542,9 +804,24 @@ fn a_part_of_what_was_split_has_its_share_of_every_figure_and_change() {
                 let part = today(&server, measure, unit, from, to);
                 for (whole, part) in whole.iter().zip(&part) {
                     for (field, value) in whole.as_object().unwrap() {
-                        let shared = is_share && matches!(field.as_str(), "value" | "delta" | "like_for_like_delta" | "year_delta" | "year_to_date");
-                        let expected = if shared && !value.is_null() { json!(value.as_f64().unwrap() * share) } else { value.clone() };
-                        assert!(field == "origin" || same(&expected, &part[field]), "{field} of {measure} of {unit}: {whole}\n{part}");
+                        let shared = is_share
+                            && matches!(
+                                field.as_str(),
+                                "value"
+                                    | "delta"
+                                    | "like_for_like_delta"
+                                    | "year_delta"
+                                    | "year_to_date"
+                            );
+                        let expected = if shared && !value.is_null() {
+                            json!(value.as_f64().unwrap() * share)
+                        } else {
+                            value.clone()
+                        };
+                        assert!(
+                            field == "origin" || same(&expected, &part[field]),
+                            "{field} of {measure} of {unit}: {whole}\n{part}"
+                        );
                     }
                     compared += usize::from(!whole["delta"].is_null());
                 }
@@ -564,12 +841,16 @@ fn notes_of_those_that_speak_for_a_unit_stand_beside_its_past() {
     ]));
     server.record("a", &[("ioffice.documents.outgoing", "2021-06", 4)]);
     let note = |code: &str, unit: &str, from: &str, text: &str| json!({ "code": code, "unit": unit, "from": from, "text": text });
-    let notes =
-        json!({ "annotations": [note("n", "a", "2021-06", "system down"), note("m", "ab", "2021-07", "merged"), note("later", "a", "2021-07", "gone")] });
+    let notes = json!({ "annotations": [note("n", "a", "2021-06", "system down"), note("m", "ab", "2021-07", "merged"), note("later", "a", "2021-07", "gone")] });
     server.put("annotations", &notes).expect(200);
     let beside = |geography: &str| {
         let found = server.read(&format!("series?measure=ioffice.documents.outgoing&unit=ab&from=2021-06&to=2021-07&geography={geography}"));
-        found["series"][0]["points"].as_array().unwrap().iter().map(|point| point["annotations"].clone()).collect::<Vec<_>>()
+        found["series"][0]["points"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|point| point["annotations"].clone())
+            .collect::<Vec<_>>()
     };
     assert_eq!(beside("current"), [json!(["system down"]), json!(["merged"])]);
     assert_eq!(beside("as_reported"), [json!([]), json!(["merged"])]);

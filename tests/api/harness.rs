@@ -32,7 +32,8 @@ impl Reply {
 
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.text()))
     }
 
     /// A header, empty when it is absent.
@@ -55,10 +56,23 @@ impl Reply {
         let problem = self.json();
         assert_eq!(problem["status"], status);
         for field in ["type", "title", "detail"] {
-            assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{field} of {problem}");
+            assert!(
+                problem[field].as_str().is_some_and(|text| !text.is_empty()),
+                "{field} of {problem}"
+            );
         }
         let text = self.text().to_lowercase();
-        for leak in ["select ", "insert into", "sqlite", "postgres", "src/", ".rs:", "panicked", "backtrace", "/tmp/"] {
+        for leak in [
+            "select ",
+            "insert into",
+            "sqlite",
+            "postgres",
+            "src/",
+            ".rs:",
+            "panicked",
+            "backtrace",
+            "/tmp/",
+        ] {
             assert!(!text.contains(leak), "{leak} leaks: {text}");
         }
         problem
@@ -69,8 +83,12 @@ impl Reply {
     pub fn faults(&self, status: u16) -> Vec<String> {
         let problem = self.problem(status);
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let mut found: Vec<String> =
-            problem["errors"].as_array().expect("errors").iter().map(|fault| format!("{} {}", text(&fault["pointer"]), text(&fault["code"]))).collect();
+        let mut found: Vec<String> = problem["errors"]
+            .as_array()
+            .expect("errors")
+            .iter()
+            .map(|fault| format!("{} {}", text(&fault["pointer"]), text(&fault["code"])))
+            .collect();
         found.sort();
         found
     }
@@ -93,14 +111,25 @@ pub struct Api {
 
 impl Api {
     pub fn of(host: &str) -> Self {
-        let config = Agent::config_builder().http_status_as_error(false).proxy(None).max_redirects(0).timeout_global(Some(Duration::from_secs(60)));
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(None)
+            .max_redirects(0)
+            .timeout_global(Some(Duration::from_secs(60)));
         Self { agent: config.build().new_agent(), host: host.to_owned() }
     }
 
     /// Sends anything; an error is one of the connection.
-    pub fn try_send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Result<Reply, ureq::Error> {
+    pub fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&[u8]>,
+    ) -> Result<Reply, ureq::Error> {
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/api/v1/{path}") };
-        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.host));
+        let mut request =
+            Request::builder().method(method).uri(format!("http://{}{path}", self.host));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -113,8 +142,15 @@ impl Api {
         Ok(Reply { status: answer.status().as_u16(), headers: answer.headers().clone(), body })
     }
 
-    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Reply {
-        self.try_send(method, path, headers, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    pub fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&[u8]>,
+    ) -> Reply {
+        self.try_send(method, path, headers, body)
+            .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
     pub fn get(&self, path: &str) -> Reply {
@@ -132,7 +168,12 @@ impl Api {
     }
 
     pub fn put(&self, path: &str, body: &Value) -> Reply {
-        self.send("PUT", path, &[("content-type", "application/json")], Some(body.to_string().as_bytes()))
+        self.send(
+            "PUT",
+            path,
+            &[("content-type", "application/json")],
+            Some(body.to_string().as_bytes()),
+        )
     }
 
     pub fn post_bytes(&self, path: &str, media: &str, body: &[u8]) -> Reply {
@@ -150,7 +191,10 @@ impl Api {
     /// Records figures of one unit, each an indicator, a month and a number; the receipt.
     #[track_caller]
     pub fn record(&self, unit: &str, figures: &[(&str, &str, i64)]) -> Value {
-        let figures: Vec<Value> = figures.iter().map(|(indicator, period, value)| figure(indicator, unit, period, *value)).collect();
+        let figures: Vec<Value> = figures
+            .iter()
+            .map(|(indicator, period, value)| figure(indicator, unit, period, *value))
+            .collect();
         self.post(&json!({ "observations": figures })).expect(201)
     }
 
@@ -174,7 +218,9 @@ impl Api {
     /// The points of one measure and unit from one period to another.
     #[track_caller]
     pub fn points(&self, measure: &str, unit: &str, from: &str, to: &str) -> Vec<Value> {
-        let answer = self.series(&[("measure", measure), ("unit", unit), ("from", from), ("to", to)]).expect(200);
+        let answer = self
+            .series(&[("measure", measure), ("unit", unit), ("from", from), ("to", to)])
+            .expect(200);
         answer["series"][0]["points"].as_array().unwrap().clone()
     }
 
@@ -204,7 +250,9 @@ impl Api {
     /// A number from `/metrics`, 0 when it is absent.
     pub fn metric(&self, name: &str) -> f64 {
         let text = self.get("/metrics").text();
-        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok()).unwrap_or(0.0)
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+            .unwrap_or(0.0)
     }
 
     /// Bytes sent as they are; what came back until the server closed or two seconds passed in silence.
@@ -222,13 +270,19 @@ impl Api {
 
 /// A query string.
 pub fn query(parameters: &[(&str, &str)]) -> String {
-    parameters.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect::<Vec<_>>().join("&")
+    parameters
+        .iter()
+        .map(|(name, value)| format!("{name}={}", encoded(value)))
+        .collect::<Vec<_>>()
+        .join("&")
 }
 
 /// A text as it may stand in a query.
 pub fn encoded(text: &str) -> String {
     let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes().map(|byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 /// One observation of a body.
@@ -324,7 +378,9 @@ pub fn serve_by(address: &str, clock: Clock) -> Running {
 /// The program, without the settings of whoever runs the tests.
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_egov-kpi"));
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("EGOV_KPI_")) {
+    for (name, _) in
+        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("EGOV_KPI_"))
+    {
         command.env_remove(name);
     }
     command
@@ -367,19 +423,34 @@ impl Served {
     /// Serves a ledger on a free port, once its first line is there.
     pub fn start(address: &str) -> Self {
         let arguments = ["serve", "--listen", "127.0.0.1:0", "--database", address];
-        let mut child = program().args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = program()
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut first_line = String::new();
         out.read_line(&mut first_line).unwrap();
-        let host = first_line.trim_end().strip_prefix("listening on http://").unwrap_or_else(|| panic!("first line: {first_line:?}")).to_owned();
+        let host = first_line
+            .trim_end()
+            .strip_prefix("listening on http://")
+            .unwrap_or_else(|| panic!("first line: {first_line:?}"))
+            .to_owned();
         let served = Self { child, first_line, api: Api::of(&host), _out: out };
-        eventually("ready", Duration::from_secs(20), || served.api.try_send("GET", "/readyz", &[], None).is_ok_and(|reply| reply.status == 200));
+        eventually("ready", Duration::from_secs(20), || {
+            served.api.try_send("GET", "/readyz", &[], None).is_ok_and(|reply| reply.status == 200)
+        });
         served
     }
 
     /// Sends a signal, by its name.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status()
+            .unwrap();
         assert!(sent.success());
     }
 

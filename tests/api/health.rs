@@ -22,14 +22,22 @@ fn while_the_ledger_loads_the_service_lives_and_asks_for_patience() {
     let address = home.address();
     let (announce, announced) = std::sync::mpsc::channel();
     let (go_on, waits) = std::sync::mpsc::channel::<()>();
-    let settings = egov_kpi::server::Settings { workers: Some(2), ..egov_kpi::server::Settings::at("127.0.0.1:0") };
+    let settings = egov_kpi::server::Settings {
+        workers: Some(2),
+        ..egov_kpi::server::Settings::at("127.0.0.1:0")
+    };
     let open = move || {
         waits.recv().unwrap();
         egov_kpi::server::open(&address, Clock::default())
     };
-    let starting = std::thread::spawn(move || egov_kpi::server::start(&settings, open, |address| announce.send(address).unwrap()));
+    let starting = std::thread::spawn(move || {
+        egov_kpi::server::start(&settings, open, |address| announce.send(address).unwrap())
+    });
     let api = Api::of(&announced.recv_timeout(Duration::from_secs(20)).unwrap().to_string());
-    assert_eq!((api.get("/livez").status, api.get("/").status, api.get("/metrics").status), (200, 200, 200));
+    assert_eq!(
+        (api.get("/livez").status, api.get("/").status, api.get("/metrics").status),
+        (200, 200, 200)
+    );
     assert!(api.metric("egov_kpi_ready").abs() < f64::EPSILON);
     for path in ["/readyz", "units", "findings", "observations", "series?measure=x&unit=y&last=1"] {
         let reply = api.get(path);
@@ -48,19 +56,42 @@ fn while_the_ledger_loads_the_service_lives_and_asks_for_patience() {
 #[test]
 fn every_metric_is_named_after_the_service_and_a_figure_moves_them() {
     let server = Server::start();
-    let recorded = |what: &str| server.metric(&format!("egov_kpi_recorded_total{{what=\"{what}\"}}"));
-    let posts = || server.metric("egov_kpi_http_requests_total{method=\"POST\",route=\"/api/v1/observations\",status=\"201\"}");
-    let before = (recorded("submissions"), recorded("figures"), posts(), server.metric("egov_kpi_figures"), server.metric("egov_kpi_ledger_revision"));
-    server.record("travinh", &[(OUTGOING, "2021-10", 4), ("ioffice.documents.signed", "2021-10", 5)]);
-    let after = (recorded("submissions"), recorded("figures"), posts(), server.metric("egov_kpi_figures"), server.metric("egov_kpi_ledger_revision"));
-    assert_eq!(after, (before.0 + 1.0, before.1 + 2.0, before.2 + 1.0, before.3 + 2.0, before.4 + 1.0));
-    assert!((server.metric("egov_kpi_findings") - 1.0).abs() < f64::EPSILON, "5 signed of 4 outgoing");
+    let recorded =
+        |what: &str| server.metric(&format!("egov_kpi_recorded_total{{what=\"{what}\"}}"));
+    let posts = || {
+        server.metric("egov_kpi_http_requests_total{method=\"POST\",route=\"/api/v1/observations\",status=\"201\"}")
+    };
+    let before = (
+        recorded("submissions"),
+        recorded("figures"),
+        posts(),
+        server.metric("egov_kpi_figures"),
+        server.metric("egov_kpi_ledger_revision"),
+    );
+    server
+        .record("travinh", &[(OUTGOING, "2021-10", 4), ("ioffice.documents.signed", "2021-10", 5)]);
+    let after = (
+        recorded("submissions"),
+        recorded("figures"),
+        posts(),
+        server.metric("egov_kpi_figures"),
+        server.metric("egov_kpi_ledger_revision"),
+    );
+    assert_eq!(
+        after,
+        (before.0 + 1.0, before.1 + 2.0, before.2 + 1.0, before.3 + 2.0, before.4 + 1.0)
+    );
+    assert!(
+        (server.metric("egov_kpi_findings") - 1.0).abs() < f64::EPSILON,
+        "5 signed of 4 outgoing"
+    );
     assert!(server.metric("egov_kpi_cube_bytes") > 0.0);
     let now = f64::from(u32::try_from(chrono::Utc::now().timestamp()).unwrap());
     assert!((server.metric("egov_kpi_last_write_timestamp_seconds") - now).abs() < 60.0);
     let text = server.get("/metrics").text();
     for line in text.lines() {
-        let name = line.strip_prefix("# HELP ").or_else(|| line.strip_prefix("# TYPE ")).unwrap_or(line);
+        let name =
+            line.strip_prefix("# HELP ").or_else(|| line.strip_prefix("# TYPE ")).unwrap_or(line);
         assert!(name.starts_with("egov_kpi_"), "{line}");
     }
     assert!(text.contains("egov_kpi_http_request_seconds_bucket"));
@@ -94,10 +125,16 @@ fn every_answer_has_the_number_of_its_request() {
 fn the_openapi_document_is_the_one_that_is_checked_in() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/openapi.json");
     let renew = "renew it: cargo run -- openapi > openapi/openapi.json";
-    let checked_in = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}; {renew}"));
+    let checked_in =
+        std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}; {renew}"));
     let built = egov_kpi::http::openapi_text().unwrap();
-    if let Some((line, (old, new))) = checked_in.lines().zip(built.lines()).enumerate().find(|(_, (old, new))| old != new) {
-        panic!("openapi/openapi.json differs from line {}: {old:?}, built is {new:?}; {renew}", line + 1);
+    if let Some((line, (old, new))) =
+        checked_in.lines().zip(built.lines()).enumerate().find(|(_, (old, new))| old != new)
+    {
+        panic!(
+            "openapi/openapi.json differs from line {}: {old:?}, built is {new:?}; {renew}",
+            line + 1
+        );
     }
     assert_eq!(checked_in.len(), built.len(), "one is longer; {renew}");
 }
@@ -136,7 +173,11 @@ fn the_openapi_document_is_served_and_names_every_route() {
 fn addresses(page: &str) -> Vec<String> {
     let mut found = Vec::new();
     for attribute in ["src=\"", "href=\"", "url(", "@import "] {
-        found.extend(page.split(attribute).skip(1).map(|rest| rest.split(['"', ')', ' ', '>']).next().unwrap_or_default().to_owned()));
+        found.extend(
+            page.split(attribute)
+                .skip(1)
+                .map(|rest| rest.split(['"', ')', ' ', '>']).next().unwrap_or_default().to_owned()),
+        );
     }
     found
 }
@@ -151,11 +192,18 @@ fn the_pages_name_no_other_host_and_their_links_lead_somewhere() {
         let found = addresses(&reply.text());
         assert!(!found.is_empty(), "{page} has links");
         for address in found {
-            assert!(!address.starts_with("//") && !address.contains("://"), "{page} names {address}");
+            assert!(
+                !address.starts_with("//") && !address.contains("://"),
+                "{page} names {address}"
+            );
             if address.starts_with("data:") {
                 continue;
             }
-            let path = if address.starts_with('/') { address.clone() } else { format!("{page}{}", address.trim_start_matches("./")) };
+            let path = if address.starts_with('/') {
+                address.clone()
+            } else {
+                format!("{page}{}", address.trim_start_matches("./"))
+            };
             assert_eq!(server.get(&path).status, 200, "{page} leads to {address}");
         }
     }

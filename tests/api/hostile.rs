@@ -34,9 +34,19 @@ const READERS: [(&str, &str, &str, &str); 10] = [
         "application/json",
         r#"{"targets":[{"code":"t","measure":"ioffice.documents.signed_rate","value":"80","unit":"travinh","from":"2021-01"}]}"#,
     ),
-    ("PUT", "annotations?dry_run=true", "application/json", r#"{"annotations":[{"code":"a","from":"2021-01","text":{"vi":"x","en":"x"}}]}"#),
+    (
+        "PUT",
+        "annotations?dry_run=true",
+        "application/json",
+        r#"{"annotations":[{"code":"a","from":"2021-01","text":{"vi":"x","en":"x"}}]}"#,
+    ),
     ("POST", "periods/2021-10/reopen", "application/json", r#"{"reason":"x"}"#),
-    ("POST", "keys", "application/json", r#"{"name":"x","role":"nobody","unit":null,"expires_at":"2030-01-01"}"#),
+    (
+        "POST",
+        "keys",
+        "application/json",
+        r#"{"name":"x","role":"nobody","unit":null,"expires_at":"2030-01-01"}"#,
+    ),
     ("POST", "keys/none/rotate", "application/json", r#"{"overlap_days":1,"expires_at":null}"#),
     (
         "POST",
@@ -55,7 +65,8 @@ fn server() -> &'static Server {
 }
 
 fn judge(what: &str, reply: Result<Reply, ureq::Error>) -> Result<(), TestCaseError> {
-    let reply = reply.map_err(|error| TestCaseError::fail(format!("{what}: not answered: {error}")))?;
+    let reply =
+        reply.map_err(|error| TestCaseError::fail(format!("{what}: not answered: {error}")))?;
     prop_assert!(DOCUMENTED.contains(&reply.status), "{what}: {} {}", reply.status, reply.text());
     if reply.status >= 400 && !what.contains("/prometheus/") {
         prop_assert_eq!(reply.header("content-type"), "application/problem+json", "{}", what);
@@ -71,26 +82,40 @@ fn body(taken: &'static str) -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         proptest::collection::vec(any::<u8>(), 0..8),
         "[\\[\\]{}\",:;\\\\eE+.0-9u-]{0,6}".prop_map(String::into_bytes),
-        prop::sample::select(vec!["null", "[]", "{}", "1e999", "-0", "\"\\ud800\"", "99999999999999999999", "\u{feff}", "\r\n", "true"])
-            .prop_map(|word| word.as_bytes().to_vec()),
+        prop::sample::select(vec![
+            "null",
+            "[]",
+            "{}",
+            "1e999",
+            "-0",
+            "\"\\ud800\"",
+            "99999999999999999999",
+            "\u{feff}",
+            "\r\n",
+            "true"
+        ])
+        .prop_map(|word| word.as_bytes().to_vec()),
     ];
-    let changed = proptest::collection::vec((place.clone(), place, piece), 1..5).prop_map(move |changes| {
-        let mut bytes = taken.as_bytes()[..taken.len().min(4_000)].to_vec();
-        for (from, length, piece) in changes {
-            let from = from.index(bytes.len() + 1);
-            let to = (from + length.index(12)).min(bytes.len());
-            bytes.splice(from..to, piece);
-        }
-        bytes
-    });
-    let nested = (0..400_usize, "[\\[{(\"]").prop_map(|(depth, sign)| sign.repeat(depth).into_bytes());
+    let changed =
+        proptest::collection::vec((place.clone(), place, piece), 1..5).prop_map(move |changes| {
+            let mut bytes = taken.as_bytes()[..taken.len().min(4_000)].to_vec();
+            for (from, length, piece) in changes {
+                let from = from.index(bytes.len() + 1);
+                let to = (from + length.index(12)).min(bytes.len());
+                bytes.splice(from..to, piece);
+            }
+            bytes
+        });
+    let nested =
+        (0..400_usize, "[\\[{(\"]").prop_map(|(depth, sign)| sign.repeat(depth).into_bytes());
     prop_oneof![2 => proptest::collection::vec(any::<u8>(), 0..600), 5 => changed, 1 => nested]
 }
 
 #[test]
 fn no_bytes_make_a_reader_of_bodies_fail() {
     for (method, path, media, taken) in READERS {
-        let strategy = (body(taken), prop::sample::select(vec!["", "gzip", "deflate"]), any::<u8>());
+        let strategy =
+            (body(taken), prop::sample::select(vec!["", "gzip", "deflate"]), any::<u8>());
         proptest!(Config { cases: 60, max_shrink_iters: 200, ..Config::default() }, |((bytes, coding, chance) in strategy)| {
             let mut headers = vec![("content-type", media)];
             if chance < 40 && !coding.is_empty() {
@@ -171,12 +196,27 @@ fn no_text_makes_a_reader_of_queries_fail() {
 #[test]
 fn a_catalogue_nests_as_deep_as_any_json_and_its_formulas_as_deep_as_their_bound() {
     let deep = format!("{{\"indicators\":{}{}}}", "[".repeat(200), "]".repeat(200));
-    server().send("PUT", "catalogue?dry_run=true", &[("content-type", "application/json")], Some(deep.as_bytes())).problem(400);
-    for (formula, taken) in [("(".repeat(33) + "1" + &")".repeat(33), false), ("-".repeat(5_000), false), ("prev(".repeat(33) + "1" + &")".repeat(33), false)] {
+    server()
+        .send(
+            "PUT",
+            "catalogue?dry_run=true",
+            &[("content-type", "application/json")],
+            Some(deep.as_bytes()),
+        )
+        .problem(400);
+    for (formula, taken) in [
+        ("(".repeat(33) + "1" + &")".repeat(33), false),
+        ("-".repeat(5_000), false),
+        ("prev(".repeat(33) + "1" + &")".repeat(33), false),
+    ] {
         let mut catalogue = server().read("catalogue");
         catalogue["kpis"][0]["formula"] = formula.clone().into();
         let reply = server().put("catalogue?dry_run=true", &catalogue);
         assert_eq!(reply.status == 200, taken, "{formula}: {}", reply.text());
-        assert!(reply.faults(422).iter().any(|fault| fault.contains("/kpis/0/formula")), "{}", reply.text());
+        assert!(
+            reply.faults(422).iter().any(|fault| fault.contains("/kpis/0/formula")),
+            "{}",
+            reply.text()
+        );
     }
 }

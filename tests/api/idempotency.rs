@@ -23,7 +23,12 @@ fn post(api: &Api, key: &str, body: &Value) -> Reply {
 
 /// The same where the server may be gone.
 fn try_post(api: &Api, key: &str, body: &Value) -> Result<Reply, ureq::Error> {
-    api.try_send("POST", "observations", &[("content-type", JSON), ("idempotency-key", key)], Some(body.to_string().as_bytes()))
+    api.try_send(
+        "POST",
+        "observations",
+        &[("content-type", JSON), ("idempotency-key", key)],
+        Some(body.to_string().as_bytes()),
+    )
 }
 
 fn put(api: &Api, path: &str, key: &str, body: &Value) -> Reply {
@@ -69,14 +74,19 @@ fn a_submission_sent_again_with_its_key_is_recorded_once_and_answered_as_the_fir
     let first = post(&server, "one", &body);
     let receipt = first.expect(201);
     assert_eq!(receipt["findings"].as_array().unwrap().len(), 1);
-    assert_eq!(first.header("location"), format!("/api/v1/submissions/{}", receipt["submission"].as_str().unwrap()));
+    assert_eq!(
+        first.header("location"),
+        format!("/api/v1/submissions/{}", receipt["submission"].as_str().unwrap())
+    );
     (0..3).for_each(|_| again(&first, &post(&server, "one", &body)));
     assert_eq!(server.revision(), revision + 1);
     let csv = b"indicator;unit;period;value\nioffice.documents.outgoing;travinh;2021-11;7\n";
     let path = "observations?reason=r%C3%B5%20r%C3%A0ng&reference=B%C3%A1o%20c%C3%A1o";
     let first = send(&server, "POST", path, "text/csv", "one", csv);
     assert_eq!(first.expect(201)["revision"], revision + 2);
-    (0..3).for_each(|_| again(&first, &send(&server, "POST", path, "text/csv; charset=utf-8", "one", csv)));
+    (0..3).for_each(|_| {
+        again(&first, &send(&server, "POST", path, "text/csv; charset=utf-8", "one", csv))
+    });
     assert_eq!(server.revision(), revision + 2);
     let server = server.restarted();
     again(&first, &send(&server, "POST", path, "text/csv", "one", csv));
@@ -105,9 +115,15 @@ fn a_key_used_for_another_body_is_refused_and_stays_the_first_ones() {
     }
     // Other bytes are another body, whatever they say.
     let spaced = format!(" {body}");
-    assert_eq!(send(&server, "POST", "observations", JSON, "key", spaced.as_bytes()).faults(422), ["/Idempotency-Key key_reused"]);
+    assert_eq!(
+        send(&server, "POST", "observations", JSON, "key", spaced.as_bytes()).faults(422),
+        ["/Idempotency-Key key_reused"]
+    );
     // Even one that nobody could read.
-    assert_eq!(send(&server, "POST", "observations", JSON, "key", b"{").faults(422), ["/Idempotency-Key key_reused"]);
+    assert_eq!(
+        send(&server, "POST", "observations", JSON, "key", b"{").faults(422),
+        ["/Idempotency-Key key_reused"]
+    );
     assert_eq!(server.revision(), revision);
     has(&server.point(OUTGOING, "travinh", "2021-10"), &json!({ "value": 1 }));
     again(&first, &post(&server, "key", &body));
@@ -117,16 +133,25 @@ fn a_key_used_for_another_body_is_refused_and_stays_the_first_ones() {
 #[test]
 fn method_path_and_query_are_the_scope_of_a_key() {
     let server = Server::start();
-    let csv = |value: i64| format!("indicator,unit,period,value\n{OUTGOING},travinh,2021-10,{value}\n");
-    let paths =
-        ["observations", "observations?reference=a", "observations?reference=b", "observations?reference=a&reason=c", "observations?reason=c&reference=a"];
+    let csv =
+        |value: i64| format!("indicator,unit,period,value\n{OUTGOING},travinh,2021-10,{value}\n");
+    let paths = [
+        "observations",
+        "observations?reference=a",
+        "observations?reference=b",
+        "observations?reference=a&reason=c",
+        "observations?reason=c&reference=a",
+    ];
     for (path, value) in paths.iter().zip(1..) {
         let first = send(&server, "POST", path, "text/csv", "key", csv(value).as_bytes());
         assert_eq!(first.status, 201, "{path}");
         assert!(!replayed(&first), "{path}");
     }
     for (path, value) in paths.iter().zip(1..) {
-        assert!(replayed(&send(&server, "POST", path, "text/csv", "key", csv(value).as_bytes())), "{path}");
+        assert!(
+            replayed(&send(&server, "POST", path, "text/csv", "key", csv(value).as_bytes())),
+            "{path}"
+        );
     }
     let units = json!({ "units": [{ "code": "u" }] });
     assert!(!replayed(&put(&server, "units", "key", &units)));
@@ -153,8 +178,16 @@ fn a_request_that_was_refused_leaves_its_key_to_the_corrected_one() {
     again(&first, &post(&server, "key", &body));
     assert_eq!(post(&server, "key", &one("travinh", "2021-09", 1)).status, 422);
 
-    assert_eq!(put(&server, "units", "key", &json!({ "units": [{ "code": "a", "parent": "nowhere" }] })).status, 422);
-    assert_eq!(put(&server, "units", "key", &json!({ "units": [{ "code": "tv.cdc", "parent": null }] })).status, 409);
+    assert_eq!(
+        put(&server, "units", "key", &json!({ "units": [{ "code": "a", "parent": "nowhere" }] }))
+            .status,
+        422
+    );
+    assert_eq!(
+        put(&server, "units", "key", &json!({ "units": [{ "code": "tv.cdc", "parent": null }] }))
+            .status,
+        409
+    );
     let units = json!({ "units": [{ "code": "a" }] });
     again(&put(&server, "units", "key", &units), &put(&server, "units", "key", &units));
 
@@ -163,9 +196,15 @@ fn a_request_that_was_refused_leaves_its_key_to_the_corrected_one() {
     assert_eq!(put(&server, "catalogue", "key", &catalogue).status, 409);
     catalogue["version"] = json!(1);
     catalogue["rules"].as_array_mut().unwrap().pop();
-    again(&put(&server, "catalogue", "key", &catalogue), &put(&server, "catalogue", "key", &catalogue));
+    again(
+        &put(&server, "catalogue", "key", &catalogue),
+        &put(&server, "catalogue", "key", &catalogue),
+    );
 
-    let id = server.record("travinh", &[(SIGNED, "2021-10", 0)].map(|(indicator, _, value)| (indicator, "2021-09", value)))["submission"]
+    let id = server.record(
+        "travinh",
+        &[(SIGNED, "2021-10", 0)].map(|(indicator, _, value)| (indicator, "2021-09", value)),
+    )["submission"]
         .as_str()
         .unwrap()
         .to_owned();
@@ -190,7 +229,10 @@ fn that_nothing_changed_is_an_answer_that_is_kept_too() {
     // Judged anew it would set the figure back.
     again(&first, &post(&server, "key", &body));
     has(&server.point(OUTGOING, "travinh", "2021-10"), &json!({ "value": 2 }));
-    assert_eq!(post(&server, "key", &one("travinh", "2021-10", 3)).faults(422), ["/Idempotency-Key key_reused"]);
+    assert_eq!(
+        post(&server, "key", &one("travinh", "2021-10", 3)).faults(422),
+        ["/Idempotency-Key key_reused"]
+    );
 
     let units = json!({ "units": [{ "code": "u" }] });
     server.put_units(&units["units"]);
@@ -215,10 +257,22 @@ fn a_dry_run_knows_no_keys() {
     let server = Server::start();
     let revision = server.revision();
     for value in [1, 2, 1] {
-        let dry = send(&server, "POST", "observations?dry_run=true", JSON, "key", one("travinh", "2021-10", value).to_string().as_bytes());
+        let dry = send(
+            &server,
+            "POST",
+            "observations?dry_run=true",
+            JSON,
+            "key",
+            one("travinh", "2021-10", value).to_string().as_bytes(),
+        );
         has(&dry.expect(200), &json!({ "submission": null, "revision": null }));
         assert!(!replayed(&dry));
-        let units = put(&server, "units?dry_run=true", "key", &json!({ "units": [{ "code": format!("u{value}") }] }));
+        let units = put(
+            &server,
+            "units?dry_run=true",
+            "key",
+            &json!({ "units": [{ "code": format!("u{value}") }] }),
+        );
         assert!(units.status == 200 && !replayed(&units));
         let mut catalogue = server.read("catalogue");
         catalogue["rules"].as_array_mut().unwrap().truncate(value);
@@ -232,9 +286,15 @@ fn a_dry_run_knows_no_keys() {
 #[test]
 fn every_change_takes_a_key() {
     let server = Server::start();
-    let id = server.record("travinh", &[(OUTGOING, "2021-10", 1)])["submission"].as_str().unwrap().to_owned();
+    let id = server.record("travinh", &[(OUTGOING, "2021-10", 1)])["submission"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let mut catalogue = server.read("catalogue");
-    catalogue["indicators"].as_array_mut().unwrap().push(json!({ "code": "x.n", "kind": "flow", "unit_of_measure": "count" }));
+    catalogue["indicators"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({ "code": "x.n", "kind": "flow", "unit_of_measure": "count" }));
     let bodies = [
         ("PUT", "units".to_owned(), json!({ "units": [{ "code": "u", "name": { "vi": "Đơn vị" } }, { "code": "u.a", "parent": "u" }] }).to_string()),
         ("PUT", "catalogue".to_owned(), catalogue.to_string()),
@@ -257,15 +317,33 @@ fn every_change_takes_a_key() {
     }
     let (revision, server) = (server.revision(), server.restarted());
     for ((method, path, body), first) in bodies.iter().zip(&firsts) {
-        again(first, &if *method == "DELETE" { delete(&server, path, "key") } else { send(&server, method, path, JSON, "key", body.as_bytes()) });
+        again(
+            first,
+            &if *method == "DELETE" {
+                delete(&server, path, "key")
+            } else {
+                send(&server, method, path, JSON, "key", body.as_bytes())
+            },
+        );
     }
     assert_eq!(server.revision(), revision);
     for (method, path, body) in bodies.iter().filter(|(_, _, body)| !body.is_empty()) {
         let other = format!("{} ", body.trim_end());
-        assert_eq!(send(&server, method, path, JSON, "key", other.as_bytes()).faults(422), ["/Idempotency-Key key_reused"], "{method} {path}");
+        assert_eq!(
+            send(&server, method, path, JSON, "key", other.as_bytes()).faults(422),
+            ["/Idempotency-Key key_reused"],
+            "{method} {path}"
+        );
     }
     let revision = server.revision();
-    let reclose = send(&server, "POST", "periods/2021-Q1/close?reason=done", JSON, "key", b"{\"reason\":\"other\"}");
+    let reclose = send(
+        &server,
+        "POST",
+        "periods/2021-Q1/close?reason=done",
+        JSON,
+        "key",
+        b"{\"reason\":\"other\"}",
+    );
     assert_eq!((reclose.status, server.revision()), (422, revision));
 }
 
@@ -282,7 +360,10 @@ fn the_first_answer_counts_whatever_would_be_wrong_by_now() {
     let unit = put(&server, "units", "unit", &units);
     let old = server.read("catalogue");
     let mut new = old.clone();
-    new["indicators"].as_array_mut().unwrap().retain(|indicator| indicator["code"] != "infosec.drills.attended");
+    new["indicators"]
+        .as_array_mut()
+        .unwrap()
+        .retain(|indicator| indicator["code"] != "infosec.drills.attended");
     let catalogue = put(&server, "catalogue", "catalogue", &new);
     let closed = send(&server, "POST", "periods/2021-09/close", JSON, "closed", b"");
     // Withdrawn, closed, changed, ended.
@@ -350,10 +431,18 @@ fn who_sends_everything_again_after_kill_9_repeats_nothing() {
                     scope.spawn(move || {
                         // All that was sent before, in its order: what was answered is answered alike, what was not is answered now.
                         for (value, before) in sent.iter_mut().enumerate() {
-                            let Ok(reply) = try_post(&api, &key(unit, value), &one(unit, "2021-10", value)) else { return sent };
+                            let Ok(reply) =
+                                try_post(&api, &key(unit, value), &one(unit, "2021-10", value))
+                            else {
+                                return sent;
+                            };
                             assert_eq!(reply.status, 201, "{}", reply.text());
                             if let Some(before) = before {
-                                assert!(replayed(&reply) && reply.text() == *before, "{before}, then {}", reply.text());
+                                assert!(
+                                    replayed(&reply) && reply.text() == *before,
+                                    "{before}, then {}",
+                                    reply.text()
+                                );
                             }
                             *before = Some(reply.text());
                         }
@@ -381,8 +470,16 @@ fn who_sends_everything_again_after_kill_9_repeats_nothing() {
         for value in 0..sent.len() {
             assert_eq!(post(&server, &key(unit, value), &one(unit, "2021-10", value)).status, 201);
         }
-        let recorded: Vec<Value> = server.observations(&format!("history=true&unit={unit}")).iter().map(|figure| figure["value"].clone()).collect();
-        assert_eq!(recorded, (0..sent.len()).map(|value| json!(value)).collect::<Vec<_>>(), "{unit}: each once, in its order");
+        let recorded: Vec<Value> = server
+            .observations(&format!("history=true&unit={unit}"))
+            .iter()
+            .map(|figure| figure["value"].clone())
+            .collect();
+        assert_eq!(
+            recorded,
+            (0..sent.len()).map(|value| json!(value)).collect::<Vec<_>>(),
+            "{unit}: each once, in its order"
+        );
     }
     run(&["verify", "--database", &server.address()]).expect(0);
 }
@@ -417,11 +514,22 @@ fn sixteen_alike(apis: &[Api], rounds: i64) {
         let revision = apis[0].revision();
         let body = one("travinh", "2021-10", round);
         let answers = at_once(apis, 16, |_, api| post(api, &format!("round {round}"), &body));
-        let texts: BTreeSet<(u16, String, String)> = answers.iter().map(|reply| (reply.status, reply.text(), reply.header("location").to_owned())).collect();
+        let texts: BTreeSet<(u16, String, String)> = answers
+            .iter()
+            .map(|reply| (reply.status, reply.text(), reply.header("location").to_owned()))
+            .collect();
         assert_eq!(texts.len(), 1, "round {round}: {texts:?}");
         assert_eq!(answers[0].status, 201, "{}", answers[0].text());
-        assert_eq!(answers.iter().filter(|reply| !replayed(reply)).count(), 1, "round {round}: one did it, the others were told");
-        assert_eq!(apis[0].read(&format!("ledger?min_revision={}", revision + 1))["revision"], revision + 1, "round {round}");
+        assert_eq!(
+            answers.iter().filter(|reply| !replayed(reply)).count(),
+            1,
+            "round {round}: one did it, the others were told"
+        );
+        assert_eq!(
+            apis[0].read(&format!("ledger?min_revision={}", revision + 1))["revision"],
+            revision + 1,
+            "round {round}"
+        );
     }
 }
 
@@ -444,17 +552,29 @@ fn sixteen_of_two_sorts(apis: &[Api], rounds: i64) {
         let revision = apis[0].revision();
         // Both servers are asked for both.
         let value = |thread: usize| 1_000 * round + i64::from(thread % 4 >= 2);
-        let answers = at_once(apis, 16, |thread, api| post(api, &format!("round {round}"), &one("travinh", "2021-10", value(thread))));
-        let recorded = apis[0].read(&format!("ledger?min_revision={}", revision + 1))["revision"].as_i64().unwrap();
+        let answers = at_once(apis, 16, |thread, api| {
+            post(api, &format!("round {round}"), &one("travinh", "2021-10", value(thread)))
+        });
+        let recorded = apis[0].read(&format!("ledger?min_revision={}", revision + 1))["revision"]
+            .as_i64()
+            .unwrap();
         assert_eq!(recorded, revision + 1, "round {round}: one submission");
         let winner = apis[0].point(OUTGOING, "travinh", "2021-10")["value"].as_i64().unwrap();
         let mut first = 0;
         for (thread, reply) in answers.iter().enumerate() {
             if value(thread) == winner {
-                assert_eq!(reply.expect(201)["revision"], revision + 1, "round {round}, thread {thread}: whose body was recorded is told so");
+                assert_eq!(
+                    reply.expect(201)["revision"],
+                    revision + 1,
+                    "round {round}, thread {thread}: whose body was recorded is told so"
+                );
                 first += i32::from(!replayed(reply));
             } else {
-                assert_eq!(reply.faults(422), ["/Idempotency-Key key_reused"], "round {round}, thread {thread}");
+                assert_eq!(
+                    reply.faults(422),
+                    ["/Idempotency-Key key_reused"],
+                    "round {round}, thread {thread}"
+                );
             }
         }
         assert_eq!(first, 1, "round {round}");
@@ -479,7 +599,10 @@ fn sixteen_changes_of_other_sorts_at_once_on_two_servers_are_each_made_once() {
     let server = Server::start();
     let other = Other::beside(&server);
     let apis = [server.clone(), other.clone()];
-    let id = server.record("travinh", &[(OUTGOING, "2021-10", 1)])["submission"].as_str().unwrap().to_owned();
+    let id = server.record("travinh", &[(OUTGOING, "2021-10", 1)])["submission"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let mut catalogue = server.read("catalogue");
     catalogue["rules"].as_array_mut().unwrap().pop();
     let units = json!({ "units": [{ "code": "u" }] });
@@ -493,11 +616,16 @@ fn sixteen_changes_of_other_sorts_at_once_on_two_servers_are_each_made_once() {
     for (number, ask) in asks.iter().enumerate() {
         let revision = server.revision();
         let answers = at_once(&apis, 16, ask);
-        let texts: BTreeSet<(u16, String)> = answers.iter().map(|reply| (reply.status, reply.text())).collect();
+        let texts: BTreeSet<(u16, String)> =
+            answers.iter().map(|reply| (reply.status, reply.text())).collect();
         assert_eq!(texts.len(), 1, "{number}: {texts:?}");
         assert!(matches!(answers[0].status, 200 | 201), "{texts:?}");
         assert_eq!(answers.iter().filter(|reply| !replayed(reply)).count(), 1, "{number}");
-        assert_eq!(server.read(&format!("ledger?min_revision={}", revision + 1))["revision"], revision + 1, "{number}");
+        assert_eq!(
+            server.read(&format!("ledger?min_revision={}", revision + 1))["revision"],
+            revision + 1,
+            "{number}"
+        );
     }
 }
 
@@ -530,7 +658,10 @@ fn a_key_sent_while_its_first_request_is_under_way_waits_for_the_answer() {
     // Whichever of the two the writer took first, it was done once.
     assert_eq!(answers[0].text(), answers[1].text());
     assert_eq!(answers[0].expect(201)["counts"]["created"], 120 * 12 * 6);
-    assert_eq!((answers[1].status, answers.iter().filter(|reply| replayed(reply)).count()), (201, 1));
+    assert_eq!(
+        (answers[1].status, answers.iter().filter(|reply| replayed(reply)).count()),
+        (201, 1)
+    );
 }
 
 #[test]
@@ -539,7 +670,8 @@ fn what_is_no_key_is_refused_and_nothing_is_done() {
     let revision = server.revision();
     let body = one("travinh", "2021-10", 1).to_string();
     let ask = |headers: &[(&str, &str)]| {
-        let headers: Vec<(&str, &str)> = [("content-type", JSON)].iter().chain(headers).copied().collect();
+        let headers: Vec<(&str, &str)> =
+            [("content-type", JSON)].iter().chain(headers).copied().collect();
         server.send("POST", "observations", &headers, Some(body.as_bytes()))
     };
     let malformed = ["/Idempotency-Key malformed"];
@@ -558,7 +690,10 @@ fn what_is_no_key_is_refused_and_nothing_is_done() {
     };
     for key in [&b"   "[..], b"\xff\xfe"] {
         let answer = raw(key);
-        assert!(answer.starts_with("HTTP/1.1 422 ") && answer.contains("/Idempotency-Key"), "{answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 422 ") && answer.contains("/Idempotency-Key"),
+            "{answer}"
+        );
     }
     for (method, path, sent) in [
         ("PUT", "units", r#"{"units":[{"code":"u"}]}"#),
@@ -566,14 +701,25 @@ fn what_is_no_key_is_refused_and_nothing_is_done() {
         ("POST", "periods/2021-10/close", r#"{"reason":"x"}"#),
         ("POST", "periods/2021-10/reopen", ""),
     ] {
-        assert_eq!(send(&server, method, path, JSON, &"k".repeat(256), sent.as_bytes()).faults(422), malformed, "{method} {path}");
+        assert_eq!(
+            send(&server, method, path, JSON, &"k".repeat(256), sent.as_bytes()).faults(422),
+            malformed,
+            "{method} {path}"
+        );
     }
     let catalogue = server.read("catalogue");
     assert_eq!(put(&server, "catalogue", &"k".repeat(256), &catalogue).faults(422), malformed);
-    assert_eq!(delete(&server, "submissions/01JB0000000000000000000000", &"k".repeat(256)).faults(422), malformed);
+    assert_eq!(
+        delete(&server, "submissions/01JB0000000000000000000000", &"k".repeat(256)).faults(422),
+        malformed
+    );
     assert_eq!(server.revision(), revision);
     // The longest there may be, and the oddest.
-    for key in ["k".repeat(255).as_str(), " !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ 0", "\"8e03978e-40d5-43dd-bc93-6894a57f9324\""] {
+    for key in [
+        "k".repeat(255).as_str(),
+        " !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ 0",
+        "\"8e03978e-40d5-43dd-bc93-6894a57f9324\"",
+    ] {
         assert_ne!(ask(&[("idempotency-key", key)]).status, 422, "{key}");
         assert!(replayed(&ask(&[("idempotency-key", key)])), "{key}");
     }
@@ -584,7 +730,8 @@ fn a_key_beside_a_long_reason_is_kept_as_well() {
     let server = Server::start();
     // The longest reason and reference there may be, in letters that no database can press together.
     let mut dice = Dice(5);
-    let mut note = || (0..1_000).map(|_| format!("%E1%BA%{:02X}", 0xA0 + dice.below(32))).collect::<String>();
+    let mut note =
+        || (0..1_000).map(|_| format!("%E1%BA%{:02X}", 0xA0 + dice.below(32))).collect::<String>();
     let path = format!("observations?reason={}&reference={}", note(), note());
     let csv = format!("indicator,unit,period,value\n{OUTGOING},travinh,2021-10,1\n");
     let first = send(&server, "POST", &path, "text/csv", "key", csv.as_bytes());
@@ -595,7 +742,10 @@ fn a_key_beside_a_long_reason_is_kept_as_well() {
         assert!(!replayed(&send(&server, "POST", &other, "text/csv", "key", csv.as_bytes())));
     }
     let reason = format!("periods/2021-09/close?reason={}", note());
-    again(&send(&server, "POST", &reason, JSON, "key", b""), &send(&server, "POST", &reason, JSON, "key", b""));
+    again(
+        &send(&server, "POST", &reason, JSON, "key", b""),
+        &send(&server, "POST", &reason, JSON, "key", b""),
+    );
 }
 
 #[test]
@@ -603,9 +753,15 @@ fn an_answer_with_findings_of_many_digits_is_given_again_to_the_last_digit() {
     let server = Server::start();
     let mut catalogue = server.read("catalogue");
     for code in ["x.a", "x.b"] {
-        catalogue["indicators"].as_array_mut().unwrap().push(json!({ "code": code, "kind": "flow", "unit_of_measure": "count" }));
+        catalogue["indicators"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({ "code": code, "kind": "flow", "unit_of_measure": "count" }));
     }
-    catalogue["kpis"].as_array_mut().unwrap().push(json!({ "code": "x.k", "formula": "x.a / x.b", "unit_of_measure": "ratio" }));
+    catalogue["kpis"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({ "code": "x.k", "formula": "x.a / x.b", "unit_of_measure": "ratio" }));
     server.put("catalogue", &catalogue).expect(200);
     let (mut dice, mut figures) = (Dice(3), Vec::new());
     for month in (0..240).map(|month| format!("{}-{:02}", 2000 + month / 12, month % 12 + 1)) {
@@ -618,11 +774,28 @@ fn an_answer_with_findings_of_many_digits_is_given_again_to_the_last_digit() {
     let first = post(&server, "key", &body);
     assert_eq!(first.expect(201)["findings"].as_array().unwrap().len(), 240);
     let second = post(&server, "key", &body);
-    let numbers = |reply: &Reply| reply.text().split("\"computed\":").skip(1).map(|rest| rest.split(',').next().unwrap().to_owned()).collect::<Vec<_>>();
-    let differing: Vec<(String, String)> = numbers(&first).into_iter().zip(numbers(&second)).filter(|(one, other)| one != other).collect();
-    assert!(differing.is_empty(), "{} of 240 numbers differ, such as {:?}", differing.len(), differing[0]);
+    let numbers = |reply: &Reply| {
+        reply
+            .text()
+            .split("\"computed\":")
+            .skip(1)
+            .map(|rest| rest.split(',').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let differing: Vec<(String, String)> = numbers(&first)
+        .into_iter()
+        .zip(numbers(&second))
+        .filter(|(one, other)| one != other)
+        .collect();
+    assert!(
+        differing.is_empty(),
+        "{} of 240 numbers differ, such as {:?}",
+        differing.len(),
+        differing[0]
+    );
     again(&first, &second);
     // The receipt says the same.
-    let receipt = server.get(&format!("submissions/{}", first.json()["submission"].as_str().unwrap()));
+    let receipt =
+        server.get(&format!("submissions/{}", first.json()["submission"].as_str().unwrap()));
     assert_eq!(numbers(&receipt), numbers(&first));
 }

@@ -75,17 +75,27 @@ fn who_names_a_revision_waits_until_this_server_has_it() {
     let server = Server::start();
     let other = Other::beside(&server);
     for (value, path) in (0..22).zip(EVERY.iter().cycle()) {
-        let revision = server.record("travinh", &[(OUTGOING, "2021-10", value)])["revision"].as_i64().unwrap();
+        let revision =
+            server.record("travinh", &[(OUTGOING, "2021-10", value)])["revision"].as_i64().unwrap();
         let found = other.read(&with(path, &format!("min_revision={revision}")));
         assert_eq!(found["revision"], revision, "{path}");
     }
     // Without, it may not have heard of the last one yet; a second later it has.
-    let last = server.record("travinh", &[(OUTGOING, "2021-10", 100)])["revision"].as_i64().unwrap();
+    let last =
+        server.record("travinh", &[(OUTGOING, "2021-10", 100)])["revision"].as_i64().unwrap();
     eventually("heard of", Duration::from_secs(1), || other.revision() == last);
     has(&other.point(OUTGOING, "travinh", "2021-10"), &json!({ "value": 100 }));
     // What is there already is not waited for.
-    quickly(|| EVERY.iter().for_each(|path| assert_eq!(other.read(&with(path, "min_revision=0"))["revision"], last)));
-    quickly(|| EVERY.iter().for_each(|path| assert_eq!(other.read(&with(path, &format!("min_revision={last}")))["revision"], last)));
+    quickly(|| {
+        EVERY.iter().for_each(|path| {
+            assert_eq!(other.read(&with(path, "min_revision=0"))["revision"], last)
+        })
+    });
+    quickly(|| {
+        EVERY.iter().for_each(|path| {
+            assert_eq!(other.read(&with(path, &format!("min_revision={last}")))["revision"], last)
+        })
+    });
 }
 
 #[test]
@@ -93,18 +103,38 @@ fn changes_of_every_sort_are_waited_for() {
     let server = Server::start();
     let other = Other::beside(&server);
     let mut catalogue = server.read("catalogue");
-    catalogue["indicators"].as_array_mut().unwrap().push(json!({ "code": "x.n", "kind": "flow", "unit_of_measure": "count" }));
-    let units = server.put("units", &json!({ "units": [{ "code": "a" }, { "code": "a.b", "parent": "a" }] })).expect(200);
-    assert_eq!(other.read(&format!("units?code=a.b&min_revision={}", units["revision"]))["units"][0]["parent"], "a");
+    catalogue["indicators"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({ "code": "x.n", "kind": "flow", "unit_of_measure": "count" }));
+    let units = server
+        .put("units", &json!({ "units": [{ "code": "a" }, { "code": "a.b", "parent": "a" }] }))
+        .expect(200);
+    assert_eq!(
+        other.read(&format!("units?code=a.b&min_revision={}", units["revision"]))["units"][0]["parent"],
+        "a"
+    );
     let put = server.put("catalogue", &catalogue).expect(200);
     assert_eq!(other.read(&format!("catalogue?min_revision={}", put["revision"]))["version"], 2);
     let receipt = server.record("a.b", &[("x.n", "2021-10", 5)]);
-    let series = other.read(&format!("series?measure=x.n&unit=a&last=1&min_revision={}", receipt["revision"]));
-    has(&series["series"][0]["points"][0], &json!({ "period": "2021-10", "value": 5, "origin": "rolled_up" }));
+    let series = other
+        .read(&format!("series?measure=x.n&unit=a&last=1&min_revision={}", receipt["revision"]));
+    has(
+        &series["series"][0]["points"][0],
+        &json!({ "period": "2021-10", "value": 5, "origin": "rolled_up" }),
+    );
     let closed = server.post_bytes("periods/2021-10/close", "application/json", b"").expect(200);
-    assert_eq!(other.read(&format!("periods?min_revision={}", closed["revision"]))["periods"][0]["period"], "2021-10");
-    let withdrawn = server.delete(&format!("submissions/{}?reason=x", receipt["submission"].as_str().unwrap())).expect(201);
-    assert_eq!(other.read(&format!("observations?unit=a.b&min_revision={}", withdrawn["revision"]))["observations"], json!([]));
+    assert_eq!(
+        other.read(&format!("periods?min_revision={}", closed["revision"]))["periods"][0]["period"],
+        "2021-10"
+    );
+    let withdrawn = server
+        .delete(&format!("submissions/{}?reason=x", receipt["submission"].as_str().unwrap()))
+        .expect(201);
+    assert_eq!(
+        other.read(&format!("observations?unit=a.b&min_revision={}", withdrawn["revision"]))["observations"],
+        json!([])
+    );
     assert_eq!(other.read("ledger?digest=true"), server.read("ledger?digest=true"));
 }
 
@@ -114,27 +144,44 @@ fn a_revision_that_never_comes_is_waited_for_five_seconds_and_not_longer() {
     let ahead = server.revision() + 1;
     let began = Instant::now();
     std::thread::scope(|scope| {
-        for path in EVERY.iter().chain(&["units?as_of=1", "series?measure=ioffice.documents.outgoing&unit=travinh&last=1&format=csv"]) {
+        for path in EVERY.iter().chain(&[
+            "units?as_of=1",
+            "series?measure=ioffice.documents.outgoing&unit=travinh&last=1&format=csv",
+        ]) {
             let api = Api::of(&server.host);
             scope.spawn(move || {
                 let began = Instant::now();
                 let reply = api.get(&with(path, &format!("min_revision={ahead}")));
                 assert_eq!(reply.problem(503)["type"], "urn:egov-kpi:behind", "{path}");
                 assert_eq!(reply.header("retry-after"), "1", "{path}");
-                assert!(began.elapsed() > Duration::from_secs(4) && began.elapsed() < Duration::from_secs(8), "{path}: {:?}", began.elapsed());
+                assert!(
+                    began.elapsed() > Duration::from_secs(4)
+                        && began.elapsed() < Duration::from_secs(8),
+                    "{path}: {:?}",
+                    began.elapsed()
+                );
             });
         }
         // Who waits holds up nobody.
         std::thread::sleep(Duration::from_secs(1));
-        quickly(|| (0..20).for_each(|_| assert_eq!(server.read("units?limit=1")["revision"], ahead - 1)));
+        quickly(|| {
+            (0..20).for_each(|_| assert_eq!(server.read("units?limit=1")["revision"], ahead - 1))
+        });
     });
-    assert!(began.elapsed() < Duration::from_secs(9), "all waited at the same time: {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(9),
+        "all waited at the same time: {:?}",
+        began.elapsed()
+    );
     // Who waits is answered as soon as it comes.
     std::thread::scope(|scope| {
         let api = Api::of(&server.host);
         let waiting = scope.spawn(move || {
             let began = Instant::now();
-            (api.read(&format!("units?min_revision={ahead}"))["revision"].as_i64().unwrap(), began.elapsed())
+            (
+                api.read(&format!("units?min_revision={ahead}"))["revision"].as_i64().unwrap(),
+                began.elapsed(),
+            )
         });
         std::thread::sleep(Duration::from_secs(1));
         server.record("travinh", &[(OUTGOING, "2021-10", 1)]);
@@ -149,16 +196,28 @@ fn a_tag_from_one_server_is_never_answered_by_an_older_state_of_the_other() {
     let server = Server::start();
     let other = Other::beside(&server);
     for (value, path) in (0..22).zip(EVERY.iter().filter(|path| **path != "ledger").cycle()) {
-        let revision = server.record("travinh", &[(OUTGOING, "2021-10", value)])["revision"].as_i64().unwrap();
+        let revision =
+            server.record("travinh", &[(OUTGOING, "2021-10", value)])["revision"].as_i64().unwrap();
         let newer = server.get(path);
         assert_eq!(newer.json()["revision"], revision);
         let tag = newer.header("etag").to_owned();
         // What the client has seen here it is not taken back from there; and since nothing came after it, it has it already.
         let several = [tag.clone(), format!("W/\"x\", {tag}, \"1-2-3\"")];
-        let reply = other.send("GET", path, &[("if-none-match", &several[usize::try_from(value % 2).unwrap()])], None);
-        assert_eq!((reply.status, reply.header("etag")), (304, tag.as_str()), "{path}: {}", reply.text());
+        let reply = other.send(
+            "GET",
+            path,
+            &[("if-none-match", &several[usize::try_from(value % 2).unwrap()])],
+            None,
+        );
+        assert_eq!(
+            (reply.status, reply.header("etag")),
+            (304, tag.as_str()),
+            "{path}: {}",
+            reply.text()
+        );
         // Of another representation the tag says no more than how far the client has come.
-        let newest = server.record("travinh", &[(OUTGOING, "2021-11", value)])["revision"].as_i64().unwrap();
+        let newest =
+            server.record("travinh", &[(OUTGOING, "2021-11", value)])["revision"].as_i64().unwrap();
         let tag = server.get(path).header("etag").replace("-json", "-csv");
         let reply = other.send("GET", path, &[("if-none-match", &tag)], None);
         assert_eq!(reply.expect(200)["revision"], newest, "{path}");
@@ -169,7 +228,8 @@ fn a_tag_from_one_server_is_never_answered_by_an_older_state_of_the_other() {
 fn a_page_begun_on_one_server_goes_on_on_the_other_from_no_older_state() {
     let server = Server::start();
     let other = Other::beside(&server);
-    server.put_units(&json!((0..6).map(|n| json!({ "code": format!("u{n}") })).collect::<Vec<_>>()));
+    server
+        .put_units(&json!((0..6).map(|n| json!({ "code": format!("u{n}") })).collect::<Vec<_>>()));
     let paths = [
         "observations?limit=1".to_owned(),
         "observations?limit=1&history=true".to_owned(),
@@ -180,11 +240,21 @@ fn a_page_begun_on_one_server_goes_on_on_the_other_from_no_older_state() {
     ];
     for (value, path) in (1..=24).zip(paths.iter().cycle()) {
         // More signed than there are: a finding at each unit.
-        let figures: Vec<Value> =
-            (0..3).flat_map(|n| [figure(OUTGOING, &format!("u{n}"), "2021-10", value), figure(SIGNED, &format!("u{n}"), "2021-10", value + 1)]).collect();
-        let revision = server.post(&json!({ "observations": figures })).expect(201)["revision"].as_i64().unwrap();
+        let figures: Vec<Value> = (0..3)
+            .flat_map(|n| {
+                [
+                    figure(OUTGOING, &format!("u{n}"), "2021-10", value),
+                    figure(SIGNED, &format!("u{n}"), "2021-10", value + 1),
+                ]
+            })
+            .collect();
+        let revision = server.post(&json!({ "observations": figures })).expect(201)["revision"]
+            .as_i64()
+            .unwrap();
         let first = server.get(path);
-        let next = first.next_link().unwrap_or_else(|| panic!("{path} has no second page: {}", first.text()));
+        let next = first
+            .next_link()
+            .unwrap_or_else(|| panic!("{path} has no second page: {}", first.text()));
         assert_eq!(first.json()["revision"], revision);
         let second = other.get(&next);
         assert_eq!(second.expect(200)["revision"], revision, "{path}");
@@ -217,13 +287,27 @@ fn a_tag_of_another_ledger_and_one_that_nobody_gave_is_passed_over_at_once() {
         "é",
     ];
     for tag in bogus {
-        for path in ["units", "observations", "ledger", "series?measure=ioffice.documents.outgoing&unit=travinh&last=1"] {
+        for path in [
+            "units",
+            "observations",
+            "ledger",
+            "series?measure=ioffice.documents.outgoing&unit=travinh&last=1",
+        ] {
             let reply = quickly(|| server.send("GET", path, &[("if-none-match", tag)], None));
             assert_eq!(reply.expect(200)["revision"], revision, "{path}, {tag}");
         }
     }
     // The right one beside a bogus one still counts.
-    assert_eq!(quickly(|| server.send("GET", "units", &[("if-none-match", &format!("{}, {own}", huge("77777")))], None)).status, 304);
+    assert_eq!(
+        quickly(|| server.send(
+            "GET",
+            "units",
+            &[("if-none-match", &format!("{}, {own}", huge("77777")))],
+            None
+        ))
+        .status,
+        304
+    );
 }
 
 #[test]
@@ -239,14 +323,35 @@ fn a_cursor_beyond_the_ledger_is_refused_at_once() {
             ("series?measure=ioffice.documents.outgoing&unit=travinh&last=1", "~1"),
         ] {
             let asked = with(path, &format!("cursor={ahead}{rest}"));
-            assert_eq!(quickly(|| server.get(&asked)).faults(422), ["/cursor malformed"], "{asked}");
+            assert_eq!(
+                quickly(|| server.get(&asked)).faults(422),
+                ["/cursor malformed"],
+                "{asked}"
+            );
             let own = with(path, &format!("cursor={revision}{rest}"));
             assert_eq!(server.get(&own).status, 200, "{own}");
         }
     }
-    for malformed in ["", "1", "~", "1~", "~1", "1~-1", "-1~1", "1~1~1", "x~1", "9223372036854775808~1", "1~9223372036854775808", "1%7E1%20"] {
+    for malformed in [
+        "",
+        "1",
+        "~",
+        "1~",
+        "~1",
+        "1~-1",
+        "-1~1",
+        "1~1~1",
+        "x~1",
+        "9223372036854775808~1",
+        "1~9223372036854775808",
+        "1%7E1%20",
+    ] {
         for path in ["units", "findings", "revisions"] {
-            assert_eq!(server.get(&format!("{path}?cursor={malformed}")).faults(422), ["/cursor malformed"], "{path} {malformed}");
+            assert_eq!(
+                server.get(&format!("{path}?cursor={malformed}")).faults(422),
+                ["/cursor malformed"],
+                "{path} {malformed}"
+            );
         }
     }
     assert_eq!(server.read(&format!("units?cursor={revision}~99999999"))["units"], json!([]));
@@ -283,7 +388,10 @@ fn two_servers_and_a_third_that_starts_later_hold_the_same_figures() {
             });
         }
     });
-    let revision = server.read("ledger")["revision"].as_i64().unwrap().max(other.read("ledger")["revision"].as_i64().unwrap());
+    let revision = server.read("ledger")["revision"]
+        .as_i64()
+        .unwrap()
+        .max(other.read("ledger")["revision"].as_i64().unwrap());
     let third = Other::beside(&server);
     let asked = |path: &str| with(path, &format!("min_revision={revision}"));
     let paths = [
@@ -298,28 +406,41 @@ fn two_servers_and_a_third_that_starts_later_hold_the_same_figures() {
         "series?measure=ioffice.documents.outgoing&measure=ioffice.documents.signed_rate&descendants_of=travinh&from=2020-12&to=2021-12",
     ];
     let first: Vec<String> = paths.iter().map(|path| server.get(&asked(path)).text()).collect();
-    assert!(first[0].contains("\"digest\":\"") && !server.read("findings")["findings"].as_array().unwrap().is_empty());
+    assert!(
+        first[0].contains("\"digest\":\"")
+            && !server.read("findings")["findings"].as_array().unwrap().is_empty()
+    );
     for api in [&*other, &*third] {
-        paths.iter().zip(&first).for_each(|(path, first)| assert_eq!(api.get(&asked(path)).text(), *first, "{path}"));
+        paths
+            .iter()
+            .zip(&first)
+            .for_each(|(path, first)| assert_eq!(api.get(&asked(path)).text(), *first, "{path}"));
     }
     drop((other, third));
     let server = server.restarted();
-    paths.iter().zip(&first).for_each(|(path, first)| assert_eq!(server.get(path).text(), *first, "{path} after a restart"));
+    paths.iter().zip(&first).for_each(|(path, first)| {
+        assert_eq!(server.get(path).text(), *first, "{path} after a restart")
+    });
     run(&["verify", "--database", &server.address()]).expect(0);
 }
 
 #[test]
 fn the_digest_tells_figures_apart() {
     let (one, two) = (Server::start(), Server::start());
-    let digest = |server: &Server| server.read("ledger?digest=true")["digest"].as_str().unwrap().to_owned();
+    let digest =
+        |server: &Server| server.read("ledger?digest=true")["digest"].as_str().unwrap().to_owned();
     assert_eq!(server_without_digest(&one), Value::Null);
     assert_eq!(digest(&one), digest(&two), "nothing stands in either");
-    let record = |server: &Server, unit: &str, month: &str, value: i64| drop(server.record(unit, &[(OUTGOING, month, value)]));
+    let record = |server: &Server, unit: &str, month: &str, value: i64| {
+        drop(server.record(unit, &[(OUTGOING, month, value)]))
+    };
     record(&one, "travinh", "2021-10", 1);
     record(&two, "travinh", "2021-10", 1);
     assert_eq!(digest(&one), digest(&two));
     let mut seen = std::collections::BTreeSet::from([digest(&one)]);
-    for (unit, month, value) in [("travinh", "2021-10", 2), ("travinh", "2021-11", 2), ("tv.cdc", "2021-11", 2)] {
+    for (unit, month, value) in
+        [("travinh", "2021-10", 2), ("travinh", "2021-11", 2), ("tv.cdc", "2021-11", 2)]
+    {
         record(&one, unit, month, value);
         assert!(seen.insert(digest(&one)), "{unit} {month} {value} changes the digest");
     }
@@ -344,7 +465,10 @@ fn what_one_server_recorded_is_readable_there_at_once_and_on_the_other_within_a_
     let apis = [&*server, &*other];
     for value in 1..=30 {
         let (here, there) = (apis[value % 2], apis[(value + 1) % 2]);
-        let revision = here.record("travinh", &[(OUTGOING, "2021-10", i64::try_from(value).unwrap())])["revision"].as_i64().unwrap();
+        let revision = here
+            .record("travinh", &[(OUTGOING, "2021-10", i64::try_from(value).unwrap())])["revision"]
+            .as_i64()
+            .unwrap();
         has(&here.point(OUTGOING, "travinh", "2021-10"), &json!({ "value": value }));
         if value % 5 == 0 {
             let began = Instant::now();
@@ -366,14 +490,25 @@ fn servers_that_write_at_the_same_time_all_get_on() {
             .enumerate()
             .map(|(thread, unit)| {
                 let api = Api::of(if thread == 0 { &server.host } else { &other.host });
-                let post = move |value: i64| api.post(&json!({ "observations": [figure(OUTGOING, unit, "2021-10", value)] }));
-                scope.spawn(move || (0..60).map(post).filter(|reply| reply.status != 201).map(|reply| reply.text()).collect::<Vec<_>>())
+                let post = move |value: i64| {
+                    api.post(&json!({ "observations": [figure(OUTGOING, unit, "2021-10", value)] }))
+                };
+                scope.spawn(move || {
+                    (0..60)
+                        .map(post)
+                        .filter(|reply| reply.status != 201)
+                        .map(|reply| reply.text())
+                        .collect::<Vec<_>>()
+                })
             })
             .collect();
         writing.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
     assert!(refused.is_empty(), "{} of 240 were refused: {}", refused.len(), refused[0]);
-    assert_eq!(server.read(&format!("ledger?min_revision={}", before + 240))["revision"], before + 240);
+    assert_eq!(
+        server.read(&format!("ledger?min_revision={}", before + 240))["revision"],
+        before + 240
+    );
 }
 
 /// Another server's correction stands, although this one has not heard of it: what sets it back is a change.
@@ -382,11 +517,13 @@ fn a_figure_corrected_elsewhere_a_moment_ago_is_not_unchanged() {
     let server = Server::start();
     let other = Other::beside(&server);
     for value in (0..20).step_by(2) {
-        let first = server.record("travinh", &[(OUTGOING, "2021-10", value)])["revision"].as_i64().unwrap();
+        let first =
+            server.record("travinh", &[(OUTGOING, "2021-10", value)])["revision"].as_i64().unwrap();
         other.read(&format!("units?limit=1&min_revision={first}"));
         server.record("travinh", &[(OUTGOING, "2021-10", value + 1)]);
         // Sent when the answer to the correction was there.
-        let back = other.post(&json!({ "observations": [figure(OUTGOING, "travinh", "2021-10", value)] }));
+        let back =
+            other.post(&json!({ "observations": [figure(OUTGOING, "travinh", "2021-10", value)] }));
         assert_eq!(back.status, 201, "{value} was taken for unchanged: {}", back.text());
         let revision = back.json()["revision"].as_i64().unwrap();
         let stands = server.read(&format!("observations?unit=travinh&min_revision={revision}"));
@@ -398,13 +535,19 @@ fn a_figure_corrected_elsewhere_a_moment_ago_is_not_unchanged() {
 fn a_month_reopened_elsewhere_a_moment_ago_is_closed_by_a_closing() {
     let server = Server::start();
     let other = Other::beside(&server);
-    let change = |api: &Api, what: &str| api.post_bytes(&format!("periods/2021-10/{what}"), "application/json", b"").expect(200);
+    let change = |api: &Api, what: &str| {
+        api.post_bytes(&format!("periods/2021-10/{what}"), "application/json", b"").expect(200)
+    };
     for round in 0..8 {
         let closed = change(&server, "close")["revision"].as_i64().unwrap();
         other.read(&format!("periods?min_revision={closed}"));
         let reopened = change(&server, "reopen")["revision"].as_i64().unwrap();
         let answer = change(&other, "close");
-        assert_eq!((&answer["changed"], answer["revision"].as_i64() > Some(reopened)), (&json!(["2021-10"]), true), "round {round}: {answer}");
+        assert_eq!(
+            (&answer["changed"], answer["revision"].as_i64() > Some(reopened)),
+            (&json!(["2021-10"]), true),
+            "round {round}: {answer}"
+        );
         let months = server.read(&format!("periods?min_revision={}", reopened + 1));
         assert_eq!(months["periods"].as_array().unwrap().len(), 1, "round {round}");
     }
@@ -414,13 +557,19 @@ fn a_month_reopened_elsewhere_a_moment_ago_is_closed_by_a_closing() {
 fn a_unit_put_back_elsewhere_a_moment_ago_is_changed_again() {
     let server = Server::start();
     let other = Other::beside(&server);
-    let put = |api: &Api, kind: &str| api.put("units", &json!({ "units": [{ "code": "u", "kind": kind }] })).expect(200)["revision"].as_i64().unwrap();
+    let put = |api: &Api, kind: &str| {
+        api.put("units", &json!({ "units": [{ "code": "u", "kind": kind }] })).expect(200)["revision"].as_i64().unwrap()
+    };
     for round in 0..8 {
         let first = put(&server, "commune");
         other.read(&format!("units?code=u&min_revision={first}"));
         let second = put(&server, "district");
         assert!(put(&other, "commune") > second, "round {round}");
-        assert_eq!(server.read(&format!("units?code=u&min_revision={}", second + 1))["units"][0]["kind"], "commune", "round {round}");
+        assert_eq!(
+            server.read(&format!("units?code=u&min_revision={}", second + 1))["units"][0]["kind"],
+            "commune",
+            "round {round}"
+        );
     }
 }
 
@@ -435,7 +584,10 @@ fn what_became_right_elsewhere_a_moment_ago_is_not_refused() {
         let reply = other.post(&json!({ "observations": [figure(OUTGOING, &unit, &month, 1)] }));
         assert_eq!(reply.status, 201, "a unit of a moment ago: {}", reply.text());
         server.put_units(&json!([{ "code": format!("p{round}") }]));
-        let reply = other.put("units", &json!({ "units": [{ "code": format!("c{round}"), "parent": format!("p{round}") }] }));
+        let reply = other.put(
+            "units",
+            &json!({ "units": [{ "code": format!("c{round}"), "parent": format!("p{round}") }] }),
+        );
         assert_eq!(reply.status, 200, "a parent of a moment ago: {}", reply.text());
         let mut catalogue = server.read("catalogue");
         catalogue["rules"].as_array_mut().unwrap().pop();
@@ -443,7 +595,11 @@ fn what_became_right_elsewhere_a_moment_ago_is_not_refused() {
         catalogue["rules"].as_array_mut().unwrap().pop();
         let reply = other.put("catalogue", &catalogue);
         assert_eq!(reply.status, 200, "made from a version of a moment ago: {}", reply.text());
-        let closed = server.post_bytes(&format!("periods/{month}/close"), "application/json", b"").expect(200)["revision"].as_i64().unwrap();
+        let closed = server
+            .post_bytes(&format!("periods/{month}/close"), "application/json", b"")
+            .expect(200)["revision"]
+            .as_i64()
+            .unwrap();
         other.read(&format!("periods?min_revision={closed}"));
         server.post_bytes(&format!("periods/{month}/reopen"), "application/json", b"").expect(200);
         let reply = other.post(&json!({ "observations": [figure(OUTGOING, &unit, &month, 2)] }));
@@ -460,7 +616,13 @@ fn a_server_that_starts_while_another_writes_misses_nothing() {
         let mut csv = "indicator,unit,period,value\n".to_owned();
         for month in 1..=12 {
             for unit in ["travinh", "tv.cdc", "tv.dof", "tv.dic", "tv.inspectorate"] {
-                for indicator in [OUTGOING, SIGNED, "ioffice.users.created", "pki.certificates.issued", "igate.dossiers.resolved"] {
+                for indicator in [
+                    OUTGOING,
+                    SIGNED,
+                    "ioffice.users.created",
+                    "pki.certificates.issued",
+                    "igate.dossiers.resolved",
+                ] {
                     csv.push_str(&format!("{indicator},{unit},{year}-{month:02},{month}\n"));
                 }
             }
@@ -489,7 +651,9 @@ fn a_server_that_starts_while_another_writes_misses_nothing() {
             let other = Other::beside(server);
             stopping.join().unwrap();
             let last = writing.join().unwrap();
-            eventually(&format!("level in round {round}"), Duration::from_secs(2), || other.revision() == last);
+            eventually(&format!("level in round {round}"), Duration::from_secs(2), || {
+                other.revision() == last
+            });
         });
     }
 }
@@ -501,7 +665,9 @@ fn a_withdrawal_of_nothing_beside_a_first_figure_leaves_the_ledger_sound() {
     let server = Server::start();
     let mut catalogue = server.read("catalogue");
     for number in 0..240 {
-        catalogue["indicators"].as_array_mut().unwrap().push(json!({ "code": format!("x.n{number}"), "kind": "flow", "unit_of_measure": "count" }));
+        catalogue["indicators"].as_array_mut().unwrap().push(
+            json!({ "code": format!("x.n{number}"), "kind": "flow", "unit_of_measure": "count" }),
+        );
     }
     server.put("catalogue", &catalogue).expect(200);
     std::thread::scope(|scope| {

@@ -20,7 +20,9 @@ fn odd(dice: &mut Dice) -> Value {
 
 fn sound(dice: &mut Dice) -> Value {
     let count = dice.below(4) + 1;
-    let figures: Vec<Value> = (0..count).map(|n| figure(OUTGOING, "travinh", &format!("2020-{:02}", n + 1), dice.below(1000))).collect();
+    let figures: Vec<Value> = (0..count)
+        .map(|n| figure(OUTGOING, "travinh", &format!("2020-{:02}", n + 1), dice.below(1000)))
+        .collect();
     json!({ "source": { "kind": "api", "reference": "r" }, "observations": figures })
 }
 
@@ -46,10 +48,15 @@ fn json_body(dice: &mut Dice) -> Vec<u8> {
         }
         2 => body["observations"][at][field] = odd(dice),
         3 => drop(body["observations"][at].as_object_mut().unwrap().remove(field)),
-        4 => return ["[", "{\"observations\":"][dice.below(2)].repeat(dice.below(50_000) + 1).into_bytes(),
+        4 => {
+            return ["[", "{\"observations\":"][dice.below(2)]
+                .repeat(dice.below(50_000) + 1)
+                .into_bytes();
+        }
         5 => {
             let depth = dice.below(2_000) + 1;
-            return format!("{{\"observations\":{}{}}}", "[".repeat(depth), "]".repeat(depth)).into_bytes();
+            return format!("{{\"observations\":{}{}}}", "[".repeat(depth), "]".repeat(depth))
+                .into_bytes();
         }
         6 => {
             let digits = [
@@ -59,7 +66,10 @@ fn json_body(dice: &mut Dice) -> Vec<u8> {
                 "1e-30".to_owned(),
                 "0.5".to_owned(),
             ];
-            return body.to_string().replacen("\"value\":", &format!("\"value\":{},\"was\":", dice.pick(&digits)), 1).into_bytes();
+            return body
+                .to_string()
+                .replacen("\"value\":", &format!("\"value\":{},\"was\":", dice.pick(&digits)), 1)
+                .into_bytes();
         }
         7 => {
             let length = dice.below(400);
@@ -71,12 +81,28 @@ fn json_body(dice: &mut Dice) -> Vec<u8> {
             body["observations"].as_array_mut().unwrap().push(twice);
         }
         10 => {
-            body["observations"][at]["period"] =
-                json!(dice.pick(&["2021-00", "2021-1", "21-10", "2021-10-01", "2021-Q3", "", "１２", "0000-01", "9999-12", "2199-12", "-2021-10"]))
+            body["observations"][at]["period"] = json!(dice.pick(&[
+                "2021-00",
+                "2021-1",
+                "21-10",
+                "2021-10-01",
+                "2021-Q3",
+                "",
+                "１２",
+                "0000-01",
+                "9999-12",
+                "2199-12",
+                "-2021-10"
+            ]))
         }
-        11 => body["observations"][at]["dimensions"] = json!({ format!("d{}", dice.below(10)): "x", "channel": dice.pick(&["", "none", "ONLINE"]) }),
+        11 => {
+            body["observations"][at]["dimensions"] = json!({ format!("d{}", dice.below(10)): "x", "channel": dice.pick(&["", "none", "ONLINE"]) })
+        }
         12 => body = odd(dice),
-        _ => body["observations"][at][field] = json!("\u{0}\u{FFFF}'; DROP TABLE observations; --".repeat(dice.below(20) + 1)),
+        _ => {
+            body["observations"][at][field] =
+                json!("\u{0}\u{FFFF}'; DROP TABLE observations; --".repeat(dice.below(20) + 1))
+        }
     }
     body.to_string().into_bytes()
 }
@@ -89,7 +115,10 @@ fn csv_body(dice: &mut Dice) -> Vec<u8> {
         1 => format!("{}{row}", HEADER.replace("value", "valu")),
         2 => format!("{HEADER}{row}{}", ",".repeat(dice.below(40) + 5)) + "x",
         3 => format!("{HEADER}{row}{row}"),
-        4 => format!("{HEADER}{row}{OUTGOING},travinh,2021-10,{},\n", dice.pick(&["abc", "1.5", "-1", "1e99", "１", "=1+1", "NaN", "0x1", "1 000", "1,000"])),
+        4 => format!(
+            "{HEADER}{row}{OUTGOING},travinh,2021-10,{},\n",
+            dice.pick(&["abc", "1.5", "-1", "1e99", "１", "=1+1", "NaN", "0x1", "1 000", "1,000"])
+        ),
         5 => format!("{HEADER}\"{row}{row}"),
         6 => format!("{HEADER}{OUTGOING},travinh,2021-10,{},\n", "9".repeat(dice.below(3000) + 17)),
         7 => {
@@ -101,7 +130,10 @@ fn csv_body(dice: &mut Dice) -> Vec<u8> {
             bytes.extend([0xFF, 0x00, 0xFE]);
             return bytes;
         }
-        _ => format!("{HEADER}{row}{OUTGOING},{},2021-10,1,\n", dice.pick(&["TRAVINH", "nowhere", "travinh\u{0}", "../travinh", "", "vinhlong-2025"])),
+        _ => format!(
+            "{HEADER}{row}{OUTGOING},{},2021-10,1,\n",
+            dice.pick(&["TRAVINH", "nowhere", "travinh\u{0}", "../travinh", "", "vinhlong-2025"])
+        ),
     };
     text.into_bytes()
 }
@@ -113,8 +145,12 @@ fn declaration(dice: &mut Dice) -> Vec<u8> {
         0 => json!({ "units": [{ "code": wrong }] }),
         1 => json!({ "units": wrong, "indicators": 1 }),
         2 => json!({ "indicators": [wrong] }),
-        5 => json!({ "targets": [{ "code": wrong, "measure": wrong, "value": wrong }], "annotations": [wrong] }),
-        6 => json!({ "annotations": [{ "code": "a", "unit": wrong, "from": "2021-13", "text": wrong }], "targets": wrong }),
+        5 => {
+            json!({ "targets": [{ "code": wrong, "measure": wrong, "value": wrong }], "annotations": [wrong] })
+        }
+        6 => {
+            json!({ "annotations": [{ "code": "a", "unit": wrong, "from": "2021-13", "text": wrong }], "targets": wrong })
+        }
         3 => {
             json!({ "units": [{ "code": "a", "parent": "b" }], "kpis": [{ "code": "k", "formula": "(".repeat(dice.below(3000) + 1), "unit_of_measure": "percent" }] })
         }
@@ -146,17 +182,28 @@ fn a_thousand_invalid_bodies_are_refused_politely_and_leave_the_ledger_alone() {
             _ => {
                 let body = declaration(&mut dice);
                 let path = *dice.pick(&["units", "catalogue", "targets", "annotations"]);
-                (body.clone(), server.send("PUT", path, &[("content-type", "application/json")], Some(&body)))
+                (
+                    body.clone(),
+                    server.send("PUT", path, &[("content-type", "application/json")], Some(&body)),
+                )
             }
         };
         let shown = String::from_utf8_lossy(&body).chars().take(300).collect::<String>();
-        assert!([400, 422].contains(&reply.status), "body {number} got {}: {shown}\n{}", reply.status, reply.text());
+        assert!(
+            [400, 422].contains(&reply.status),
+            "body {number} got {}: {shown}\n{}",
+            reply.status,
+            reply.text()
+        );
         reply.problem(reply.status);
         if reply.status == 422 {
             let problem = reply.json();
             let errors = problem["errors"].as_array().unwrap();
             assert!(
-                !errors.is_empty() && errors.iter().all(|fault| fault["pointer"].is_string() && fault["code"].is_string() && fault["detail"].is_string()),
+                !errors.is_empty()
+                    && errors.iter().all(|fault| fault["pointer"].is_string()
+                        && fault["code"].is_string()
+                        && fault["detail"].is_string()),
                 "{problem}"
             );
         }
@@ -165,7 +212,10 @@ fn a_thousand_invalid_bodies_are_refused_politely_and_leave_the_ledger_alone() {
             assert_eq!(server.revision(), revision, "after body {number}");
         }
     }
-    assert!(seen.values().all(|count| *count > 100) && seen.len() == 2, "both kinds of refusal are met: {seen:?}");
+    assert!(
+        seen.values().all(|count| *count > 100) && seen.len() == 2,
+        "both kinds of refusal are met: {seen:?}"
+    );
     assert_eq!(server.observations("history=true"), Vec::<Value>::new());
     let figures = server.metric("egov_kpi_figures");
     assert!(figures.abs() < f64::EPSILON);
@@ -232,8 +282,19 @@ fn odd_queries_are_refused_politely() {
         "%",
     ];
     for number in 0..600 {
-        let path = *dice.pick(&["observations", "series", "findings", "units", "indicators", "kpis", "catalogue", "submissions/x"]);
-        let pairs: Vec<String> = (0..dice.below(5) + 1).map(|_| format!("{}={}", dice.pick(&names), dice.pick(&values))).collect();
+        let path = *dice.pick(&[
+            "observations",
+            "series",
+            "findings",
+            "units",
+            "indicators",
+            "kpis",
+            "catalogue",
+            "submissions/x",
+        ]);
+        let pairs: Vec<String> = (0..dice.below(5) + 1)
+            .map(|_| format!("{}={}", dice.pick(&names), dice.pick(&values)))
+            .collect();
         let address = format!("{path}?{}", pairs.join("&"));
         let reply = server.get(&address);
         assert!(reply.status < 500, "query {number}, {address}: {}", reply.text());

@@ -1,6 +1,11 @@
 //! The service from the outside: a real server on a free port over a real file, asked over HTTP, and the
 //! real program on its command line. What is expected was computed by hand from the contract.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod archive;
 mod as_of;

@@ -18,7 +18,14 @@ fn one(observation: &Value) -> Value {
 #[track_caller]
 fn csv_faults(server: &Server, body: &str) -> Vec<String> {
     let problem = server.post_csv("observations", body).problem(422);
-    let place = |fault: &Value| format!("{} {} {}", fault["line"], fault["column"].as_str().unwrap_or("-"), fault["code"].as_str().unwrap());
+    let place = |fault: &Value| {
+        format!(
+            "{} {} {}",
+            fault["line"],
+            fault["column"].as_str().unwrap_or("-"),
+            fault["code"].as_str().unwrap()
+        )
+    };
     problem["errors"].as_array().unwrap().iter().map(place).collect()
 }
 
@@ -29,7 +36,14 @@ fn a_figure_can_be_read_the_moment_its_post_has_answered() {
     for number in 1..=20 {
         let receipt = server.record("travinh", &[(OUTGOING, "2021-10", number)]);
         assert_eq!(receipt["revision"], before + number);
-        let answer = server.series(&[("measure", OUTGOING), ("unit", "travinh"), ("from", "2021-10"), ("to", "2021-10")]).expect(200);
+        let answer = server
+            .series(&[
+                ("measure", OUTGOING),
+                ("unit", "travinh"),
+                ("from", "2021-10"),
+                ("to", "2021-10"),
+            ])
+            .expect(200);
         assert_eq!(answer["revision"], receipt["revision"]);
         has(&answer["series"][0]["points"][0], &json!({ "value": number }));
     }
@@ -44,7 +58,8 @@ fn a_recorded_submission_is_answered_with_its_receipt() {
     fields.sort();
     assert_eq!(fields, ["counts", "findings", "recorded_at", "revision", "submission"]);
     assert_eq!(receipt["submission"].as_str().unwrap().len(), 26, "a ULID");
-    let recorded = chrono::DateTime::parse_from_rfc3339(receipt["recorded_at"].as_str().unwrap()).unwrap();
+    let recorded =
+        chrono::DateTime::parse_from_rfc3339(receipt["recorded_at"].as_str().unwrap()).unwrap();
     assert!((Utc::now().timestamp() - recorded.timestamp()).abs() < 60);
     has(&receipt["counts"], &json!({ "created": 1, "revised": 0, "unchanged": 0, "withdrawn": 0 }));
     assert_eq!(receipt["findings"], json!([]));
@@ -70,9 +85,16 @@ fn null_withdraws_a_figure_and_withdrawing_nothing_is_unchanged() {
     let server = Server::start();
     server.record("travinh", &[(OUTGOING, "2021-10", 0)]);
     has(&server.point(OUTGOING, "travinh", "2021-10"), &json!({ "value": 0, "coverage": 1.0 })); // zero is not missing
-    let withdrawn = server.post(&one(&figure(OUTGOING, "travinh", "2021-10", Value::Null))).expect(201);
-    has(&withdrawn["counts"], &json!({ "created": 0, "revised": 0, "unchanged": 0, "withdrawn": 1 }));
-    has(&server.point(OUTGOING, "travinh", "2021-10"), &json!({ "value": null, "coverage": 0.0, "origin": null }));
+    let withdrawn =
+        server.post(&one(&figure(OUTGOING, "travinh", "2021-10", Value::Null))).expect(201);
+    has(
+        &withdrawn["counts"],
+        &json!({ "created": 0, "revised": 0, "unchanged": 0, "withdrawn": 1 }),
+    );
+    has(
+        &server.point(OUTGOING, "travinh", "2021-10"),
+        &json!({ "value": null, "coverage": 0.0, "origin": null }),
+    );
     assert_eq!(server.observations(""), Vec::<Value>::new());
     let again = server.post(&one(&figure(OUTGOING, "travinh", "2021-10", Value::Null))).expect(200);
     has(&again["counts"], &json!({ "unchanged": 1, "withdrawn": 0 }));
@@ -86,7 +108,14 @@ fn the_digits_of_a_stated_rate_are_kept_as_they_were_written() {
     let digits = |expected: &str| {
         let recorded = server.get("observations?indicator=ioffice.documents.signed_rate").text();
         assert!(recorded.contains(&format!("\"value\":{expected}}}")), "{recorded}");
-        let series = server.series(&[("measure", RATE), ("unit", "travinh"), ("from", "2021-10"), ("to", "2021-10")]).text();
+        let series = server
+            .series(&[
+                ("measure", RATE),
+                ("unit", "travinh"),
+                ("from", "2021-10"),
+                ("to", "2021-10"),
+            ])
+            .text();
         assert!(series.contains(&format!("\"stated\":{expected},")), "{series}");
     };
     server.post(&one(&figure(RATE, "travinh", "2021-10", "78.950"))).expect(201);
@@ -98,7 +127,12 @@ fn the_digits_of_a_stated_rate_are_kept_as_they_were_written() {
     );
     has(&shorter.expect(201)["counts"], &json!({ "revised": 1 }));
     digits("78.95");
-    server.post_csv("observations", "indicator,unit,period,value\nioffice.documents.signed_rate,travinh,2021-10,78.9500\n").expect(201);
+    server
+        .post_csv(
+            "observations",
+            "indicator,unit,period,value\nioffice.documents.signed_rate,travinh,2021-10,78.9500\n",
+        )
+        .expect(201);
     digits("78.9500");
     let server = server.restarted();
     let csv = server.get("observations?format=csv").text();
@@ -111,15 +145,21 @@ fn a_field_that_stands_twice_is_a_fault() {
     let body = br#"{"reason":"a","reason":"b","observations":[{"indicator":"ioffice.users.total","unit":"travinh","period":"2021-10","value":7,"value":9,
         "dimensions":{},"dimensions":{}}]}"#;
     let found = server.post_bytes("observations", "application/json", body).faults(422);
-    assert_eq!(found, ["/observations/0/dimensions duplicate", "/observations/0/value duplicate", "/reason duplicate"]);
+    assert_eq!(
+        found,
+        [
+            "/observations/0/dimensions duplicate",
+            "/observations/0/value duplicate",
+            "/reason duplicate"
+        ]
+    );
 }
 
 #[test]
 fn every_fault_of_a_json_body_is_named_at_once_with_its_pointer() {
     let server = Server::start();
     let revision = server.revision();
-    let members =
-        |members: Value, indicator: &str| json!({ "indicator": indicator, "unit": "travinh", "period": "2021-10", "value": 1, "dimensions": members });
+    let members = |members: Value, indicator: &str| json!({ "indicator": indicator, "unit": "travinh", "period": "2021-10", "value": 1, "dimensions": members });
     let body = json!({
         "colour": "red",
         "source": 3,
@@ -213,19 +253,30 @@ fn every_fault_of_a_csv_is_named_at_once_with_line_and_column() {
 #[test]
 fn the_faults_of_a_csv_header_are_named() {
     let server = Server::start();
-    assert_eq!(csv_faults(&server, "indicator,unit,period,colour\n"), ["1 - unknown_column", "1 - missing"]);
+    assert_eq!(
+        csv_faults(&server, "indicator,unit,period,colour\n"),
+        ["1 - unknown_column", "1 - missing"]
+    );
     assert_eq!(csv_faults(&server, "indicator,unit,period,value,value\n"), ["1 - duplicate"]);
     assert_eq!(csv_faults(&server, "").len(), 4);
-    assert_eq!(server.post_csv("observations", "indicator,unit,period,value\n").faults(422), ["/observations empty"]);
+    assert_eq!(
+        server.post_csv("observations", "indicator,unit,period,value\n").faults(422),
+        ["/observations empty"]
+    );
 }
 
 #[test]
 fn one_fault_keeps_the_whole_submission_out() {
     let server = Server::start();
     let revision = server.revision();
-    let mut figures: Vec<Value> = (1..=12).map(|month| figure(OUTGOING, "travinh", &format!("2020-{month:02}"), month)).collect();
+    let mut figures: Vec<Value> = (1..=12)
+        .map(|month| figure(OUTGOING, "travinh", &format!("2020-{month:02}"), month))
+        .collect();
     figures.push(figure(OUTGOING, "travinh", "2021-01", -1));
-    assert_eq!(server.post(&json!({ "observations": figures })).faults(422), ["/observations/12/value negative"]);
+    assert_eq!(
+        server.post(&json!({ "observations": figures })).faults(422),
+        ["/observations/12/value negative"]
+    );
     assert_eq!(server.revision(), revision);
     assert_eq!(server.observations("history=true"), Vec::<Value>::new());
     figures.pop();
@@ -236,7 +287,8 @@ fn one_fault_keeps_the_whole_submission_out() {
 #[test]
 fn the_same_figure_twice_in_one_submission_is_a_fault_however_it_is_written() {
     let server = Server::start();
-    let official = json!([{ "code": "agency-x", "official_codes": [{ "code": "H58.01", "scheme": "eid" }] }]);
+    let official =
+        json!([{ "code": "agency-x", "official_codes": [{ "code": "H58.01", "scheme": "eid" }] }]);
     server.put_units(&official);
     let received = |members: Value, value: i64| json!({ "indicator": RECEIVED, "unit": "travinh", "period": "2021-10", "value": value, "dimensions": members });
     let body = json!({ "observations": [
@@ -246,9 +298,15 @@ fn the_same_figure_twice_in_one_submission_is_a_fault_however_it_is_written() {
         figure(OUTGOING, "H58.01", "2021-10", Value::Null),
         received(json!({ "channel": "online" }), 1),
     ] });
-    assert_eq!(server.post(&body).faults(422), ["/observations/1 duplicate", "/observations/3 duplicate"]);
+    assert_eq!(
+        server.post(&body).faults(422),
+        ["/observations/1 duplicate", "/observations/3 duplicate"]
+    );
     let twice = br#"{"observations":[{"indicator":"igate.dossiers.received","unit":"travinh","period":"2021-10","value":1,"dimensions":{"channel":"online","channel":"in_person"}}]}"#;
-    assert_eq!(server.post_bytes("observations", "application/json", twice).faults(422), ["/observations/0/dimensions/channel duplicate"]);
+    assert_eq!(
+        server.post_bytes("observations", "application/json", twice).faults(422),
+        ["/observations/0/dimensions/channel duplicate"]
+    );
 }
 
 #[test]
@@ -256,7 +314,11 @@ fn the_month_that_runs_is_taken_and_the_next_one_is_not() {
     let server = Server::start();
     let vietnam = (Utc::now() + chrono::Duration::hours(7)).date_naive();
     let this = format!("{:04}-{:02}", vietnam.year(), vietnam.month());
-    let (year, month) = if vietnam.month() == 12 { (vietnam.year() + 1, 1) } else { (vietnam.year(), vietnam.month() + 1) };
+    let (year, month) = if vietnam.month() == 12 {
+        (vietnam.year() + 1, 1)
+    } else {
+        (vietnam.year(), vietnam.month() + 1)
+    };
     let next = figure(OUTGOING, "vinhlong-2025", &format!("{year:04}-{month:02}"), 1);
     assert_eq!(server.post(&one(&next)).faults(422), ["/observations/0/period future_month"]);
     server.post(&one(&figure(OUTGOING, "vinhlong-2025", &this, 1))).expect(201);
@@ -265,14 +327,30 @@ fn the_month_that_runs_is_taken_and_the_next_one_is_not() {
 #[test]
 fn a_unit_reports_for_the_months_at_whose_last_day_it_is_valid() {
     let server = Server::start();
-    let bodies = [("travinh", "2025-06", 201), ("travinh", "2025-07", 422), ("vinhlong-2025", "2025-06", 422), ("vinhlong-2025", "2025-07", 201)];
+    let bodies = [
+        ("travinh", "2025-06", 201),
+        ("travinh", "2025-07", 422),
+        ("vinhlong-2025", "2025-06", 422),
+        ("vinhlong-2025", "2025-07", 201),
+    ];
     for (unit, period, status) in bodies {
-        assert_eq!(server.post(&one(&figure(OUTGOING, unit, period, 1))).status, status, "{unit} in {period}");
+        assert_eq!(
+            server.post(&one(&figure(OUTGOING, unit, period, 1))).status,
+            status,
+            "{unit} in {period}"
+        );
     }
     // Begun on the 31st it exists in that month; ended on the 30th of a month of 31 days it does not.
-    server.put_units(&json!([{ "code": "short", "valid_from": "2021-03-31", "valid_to": "2021-05-30" }]));
-    for (period, status) in [("2021-02", 422), ("2021-03", 201), ("2021-04", 201), ("2021-05", 422)] {
-        assert_eq!(server.post(&one(&figure(OUTGOING, "short", period, 1))).status, status, "{period}");
+    server.put_units(
+        &json!([{ "code": "short", "valid_from": "2021-03-31", "valid_to": "2021-05-30" }]),
+    );
+    for (period, status) in [("2021-02", 422), ("2021-03", 201), ("2021-04", 201), ("2021-05", 422)]
+    {
+        assert_eq!(
+            server.post(&one(&figure(OUTGOING, "short", period, 1))).status,
+            status,
+            "{period}"
+        );
     }
 }
 
@@ -289,9 +367,20 @@ fn an_official_code_means_the_unit_that_bore_it_in_that_month() {
     has(&server.point(OUTGOING, "old", "2021-06"), &json!({ "value": 6 }));
     has(&server.point(OUTGOING, "new", "2021-07"), &json!({ "value": 7 }));
     has(&server.point(OUTGOING, "new", "2021-08"), &json!({ "value": 8 }));
-    assert_eq!(server.post(&one(&figure(OUTGOING, "twin", "2021-06", 1))).faults(422), ["/observations/0/unit unknown_unit"]);
-    assert_eq!(server.post(&one(&figure(OUTGOING, "twin", "2021-10", 1))).faults(422), ["/observations/0/unit ambiguous_unit"]);
-    server.post_csv("observations", "indicator,unit,period,value\nioffice.documents.outgoing,84,2021-05,5\n").expect(201);
+    assert_eq!(
+        server.post(&one(&figure(OUTGOING, "twin", "2021-06", 1))).faults(422),
+        ["/observations/0/unit unknown_unit"]
+    );
+    assert_eq!(
+        server.post(&one(&figure(OUTGOING, "twin", "2021-10", 1))).faults(422),
+        ["/observations/0/unit ambiguous_unit"]
+    );
+    server
+        .post_csv(
+            "observations",
+            "indicator,unit,period,value\nioffice.documents.outgoing,84,2021-05,5\n",
+        )
+        .expect(201);
     has(&server.point(OUTGOING, "old", "2021-05"), &json!({ "value": 5 }));
 }
 
@@ -307,15 +396,24 @@ fn a_dry_run_answers_as_the_real_one_would_and_records_nothing() {
     assert_eq!(server.read("findings")["findings"], json!([]));
     let real = server.post_csv("observations?dry_run=false", REPORT).expect(201);
     assert_eq!((&real["counts"], &real["findings"]), (&dry["counts"], &dry["findings"]));
-    let dry_fault = server.post_csv("observations?dry_run=true", "indicator,unit,period,value\nx,travinh,2021-10,1\n");
+    let dry_fault = server.post_csv(
+        "observations?dry_run=true",
+        "indicator,unit,period,value\nx,travinh,2021-10,1\n",
+    );
     assert_eq!(dry_fault.faults(422), ["/observations/0/indicator unknown_indicator"]);
-    assert_eq!(server.post_csv("observations?dry_run=maybe", REPORT).faults(422), ["/dry_run malformed"]);
+    assert_eq!(
+        server.post_csv("observations?dry_run=maybe", REPORT).faults(422),
+        ["/dry_run malformed"]
+    );
 }
 
 #[test]
 fn a_parameter_that_nobody_knows_is_a_fault() {
     let server = Server::start();
-    assert_eq!(server.post_csv("observations?dryrun=true&colour=red", REPORT).faults(422), ["/colour unknown_parameter", "/dryrun unknown_parameter"]);
+    assert_eq!(
+        server.post_csv("observations?dryrun=true&colour=red", REPORT).faults(422),
+        ["/colour unknown_parameter", "/dryrun unknown_parameter"]
+    );
     assert_eq!(server.observations(""), Vec::<Value>::new());
 }
 
@@ -327,9 +425,15 @@ fn media_types_are_understood_or_refused() {
         server.post_bytes("observations", media, body.as_bytes()).problem(415);
     }
     server.send("POST", "observations", &[], Some(body.as_bytes())).problem(415);
-    server.post_bytes("observations", "application/json; charset=utf-8", body.as_bytes()).expect(201);
     server
-        .post_bytes("observations", "text/csv; charset=utf-8; header=present", b"indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,1")
+        .post_bytes("observations", "application/json; charset=utf-8", body.as_bytes())
+        .expect(201);
+    server
+        .post_bytes(
+            "observations",
+            "text/csv; charset=utf-8; header=present",
+            b"indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,1",
+        )
         .expect(200);
 }
 
@@ -337,17 +441,35 @@ fn media_types_are_understood_or_refused() {
 fn malformed_json_is_a_bad_request() {
     let server = Server::start();
     let deep = "[".repeat(100_000);
-    for body in ["", "{", "{\"observations\":[}", "{\"observations\":[]} x", "nul", "{'observations':[]}", deep.as_str()] {
+    for body in [
+        "",
+        "{",
+        "{\"observations\":[}",
+        "{\"observations\":[]} x",
+        "nul",
+        "{'observations':[]}",
+        deep.as_str(),
+    ] {
         server.post_bytes("observations", "application/json", body.as_bytes()).problem(400);
     }
-    server.post_bytes("observations", "application/json", b"{\"observations\":[],\"reason\":\"\xFF\"}").problem(400);
+    server
+        .post_bytes(
+            "observations",
+            "application/json",
+            b"{\"observations\":[],\"reason\":\"\xFF\"}",
+        )
+        .problem(400);
     for (body, expected) in [
         ("[]", " wrong_type"),
         ("{}", "/observations missing"),
         ("{\"observations\":{}}", "/observations wrong_type"),
         ("{\"observations\":[]}", "/observations empty"),
     ] {
-        assert_eq!(server.post_bytes("observations", "application/json", body.as_bytes()).faults(422), [expected], "{body}");
+        assert_eq!(
+            server.post_bytes("observations", "application/json", body.as_bytes()).faults(422),
+            [expected],
+            "{body}"
+        );
     }
 }
 
@@ -378,10 +500,15 @@ fn a_sheet_as_vietnamese_excel_writes_it_is_understood() {
         ioffice.documents.outgoing;travinh;2021-08;null;\r\n\
         ioffice.documents.signed;travinh;2021-08;;\r\n\
         ;;;;\r\n";
-    let receipt = server.post_csv("observations?reason=s%E1%BB%ADa&reference=B%C3%A1o%20c%C3%A1o", sheet).expect(201);
+    let receipt = server
+        .post_csv("observations?reason=s%E1%BB%ADa&reference=B%C3%A1o%20c%C3%A1o", sheet)
+        .expect(201);
     has(&receipt["counts"], &json!({ "created": 2, "revised": 0, "unchanged": 0, "withdrawn": 1 }));
     has(&server.point(RATE, "travinh", "2021-10"), &json!({ "stated": 78.955 }));
-    has(&server.point("igate.dossiers.received{channel=online}", "travinh", "2021-10"), &json!({ "value": 2180, "origin": "stated" }));
+    has(
+        &server.point("igate.dossiers.received{channel=online}", "travinh", "2021-10"),
+        &json!({ "value": 2180, "origin": "stated" }),
+    );
     has(&server.point(OUTGOING, "travinh", "2021-08"), &json!({ "value": null }));
     has(&server.point(SIGNED, "travinh", "2021-08"), &json!({ "value": 2 })); // an empty cell says nothing
     let kept = server.read(&format!("submissions/{}", receipt["submission"].as_str().unwrap()));
@@ -395,20 +522,51 @@ fn figures_up_to_the_bound_are_exact() {
     server.record("travinh", &[("inspection.fines.amount", "2021-10", largest)]);
     let recorded = server.get("observations").text();
     assert!(recorded.contains("\"value\":9007199254740991"), "{recorded}");
-    let faulty = ["9007199254740992", "1e16", "1e400", "-1e400", "1e-30", "123456789012345678901234567890"];
+    let faulty =
+        ["9007199254740992", "1e16", "1e400", "-1e400", "1e-30", "123456789012345678901234567890"];
     for digits in faulty {
-        let body = format!(r#"{{"observations":[{{"indicator":"inspection.fines.amount","unit":"travinh","period":"2021-10","value":{digits}}}]}}"#);
-        assert_eq!(server.post_bytes("observations", "application/json", body.as_bytes()).faults(422).len(), 1, "{digits}");
+        let body = format!(
+            r#"{{"observations":[{{"indicator":"inspection.fines.amount","unit":"travinh","period":"2021-10","value":{digits}}}]}}"#
+        );
+        assert_eq!(
+            server
+                .post_bytes("observations", "application/json", body.as_bytes())
+                .faults(422)
+                .len(),
+            1,
+            "{digits}"
+        );
     }
     for digits in ["1e3", "1000.0", "\"1000\"", "1000.000"] {
-        let body = format!(r#"{{"observations":[{{"indicator":"inspection.fines.amount","unit":"travinh","period":"2021-10","value":{digits}}}]}}"#);
+        let body = format!(
+            r#"{{"observations":[{{"indicator":"inspection.fines.amount","unit":"travinh","period":"2021-10","value":{digits}}}]}}"#
+        );
         let status = server.post_bytes("observations", "application/json", body.as_bytes()).status;
         assert!(status == 201 || status == 200, "{digits}: {status}");
-        has(&server.point("inspection.fines.amount", "travinh", "2021-10"), &json!({ "value": 1000 }));
+        has(
+            &server.point("inspection.fines.amount", "travinh", "2021-10"),
+            &json!({ "value": 1000 }),
+        );
     }
-    for digits in ["\"\"", "\" 1\"", "\"1,5\"", "\"0x10\"", "\"Infinity\"", "\"1_000\"", "\"--1\"", "\".\"", "\"\u{0661}\""] {
-        let body = format!(r#"{{"observations":[{{"indicator":"inspection.fines.amount","unit":"travinh","period":"2021-10","value":{digits}}}]}}"#);
-        assert_eq!(server.post_bytes("observations", "application/json", body.as_bytes()).faults(422), ["/observations/0/value not_a_number"], "{digits}");
+    for digits in [
+        "\"\"",
+        "\" 1\"",
+        "\"1,5\"",
+        "\"0x10\"",
+        "\"Infinity\"",
+        "\"1_000\"",
+        "\"--1\"",
+        "\".\"",
+        "\"\u{0661}\"",
+    ] {
+        let body = format!(
+            r#"{{"observations":[{{"indicator":"inspection.fines.amount","unit":"travinh","period":"2021-10","value":{digits}}}]}}"#
+        );
+        assert_eq!(
+            server.post_bytes("observations", "application/json", body.as_bytes()).faults(422),
+            ["/observations/0/value not_a_number"],
+            "{digits}"
+        );
     }
 }
 
@@ -425,13 +583,23 @@ fn ten_thousand_observations_are_one_submission() {
         .collect();
     let mut rows = vec!["indicator,unit,period,value".to_owned()];
     for (n, indicator) in indicators.iter().enumerate() {
-        rows.extend((0..500).map(|month| format!("{indicator},travinh,{}-{:02},{}", 1970 + month / 12, month % 12 + 1, n * 1000 + month)));
+        rows.extend((0..500).map(|month| {
+            format!(
+                "{indicator},travinh,{}-{:02},{}",
+                1970 + month / 12,
+                month % 12 + 1,
+                n * 1000 + month
+            )
+        }));
     }
     let revision = server.revision();
     let receipt = server.post_csv("observations", &rows.join("\n")).expect(201);
     has(&receipt["counts"], &json!({ "created": 10_000 }));
     assert_eq!(receipt["revision"], revision + 1);
-    assert_eq!(server.read("observations?limit=10000")["observations"].as_array().unwrap().len(), 10_000);
+    assert_eq!(
+        server.read("observations?limit=10000")["observations"].as_array().unwrap().len(),
+        10_000
+    );
     has(&server.point(&indicators[19], "travinh", "2011-08"), &json!({ "value": 19_499 }));
 }
 
@@ -441,15 +609,23 @@ fn submissions_of_many_clients_at_once_are_each_recorded_in_their_own_revision()
     let before = server.revision();
     let units = ["tv.cdc", "tv.dof", "tv.dic", "tv.inspectorate"];
     let mut revisions: Vec<i64> = std::thread::scope(|scope| {
-        let clients: Vec<_> = units
-            .iter()
-            .map(|unit| {
-                let api = (*server).clone();
-                scope.spawn(move || {
-                    (1..=12).map(|month| api.record(unit, &[(OUTGOING, &format!("2020-{month:02}"), month)])["revision"].as_i64().unwrap()).collect::<Vec<_>>()
+        let clients: Vec<_> =
+            units
+                .iter()
+                .map(|unit| {
+                    let api = (*server).clone();
+                    scope.spawn(move || {
+                        (1..=12)
+                            .map(|month| {
+                                api.record(unit, &[(OUTGOING, &format!("2020-{month:02}"), month)])
+                                    ["revision"]
+                                    .as_i64()
+                                    .unwrap()
+                            })
+                            .collect::<Vec<_>>()
+                    })
                 })
-            })
-            .collect();
+                .collect();
         clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
     });
     revisions.sort_unstable();
@@ -463,7 +639,9 @@ fn a_body_that_breaks_off_records_nothing() {
     let revision = server.revision();
     let rows = "indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,4\n";
     for length in ["Content-Length: 1000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n4a\r\n"] {
-        let head = format!("POST /api/v1/observations HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\n{length}{rows}");
+        let head = format!(
+            "POST /api/v1/observations HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\n{length}{rows}"
+        );
         let mut stream = std::net::TcpStream::connect(&server.host).unwrap();
         std::io::Write::write_all(&mut stream, head.as_bytes()).unwrap();
         drop(stream);
@@ -478,7 +656,10 @@ fn a_reason_or_reference_beyond_the_bound_is_a_fault() {
     let server = Server::start();
     let long = "đ".repeat(1_001);
     let body = json!({ "reason": long, "source": { "kind": long, "reference": long }, "observations": [figure(OUTGOING, "travinh", "2021-10", 1)] });
-    assert_eq!(server.post(&body).faults(422), ["/reason too_long", "/source/kind too_long", "/source/reference too_long"]);
+    assert_eq!(
+        server.post(&body).faults(422),
+        ["/reason too_long", "/source/kind too_long", "/source/reference too_long"]
+    );
     let body = json!({ "reason": "đ".repeat(1_000), "observations": [figure(OUTGOING, "travinh", "2021-10", 1)] });
     server.post(&body).expect(201);
 }
@@ -500,14 +681,24 @@ fn a_sheet_s_thousands_are_not_taken_for_decimals() {
         server.post_csv("observations?dry_run=true", &format!("{header}\n{row}\n"))
     };
     for value in ["1.000", "12.000", "1.234", "5.000.000", "1,000", "-1.000"] {
-        assert_eq!(sheet(value, ';').faults(422), ["/observations/0/value ambiguous_thousands"], "{value}");
+        assert_eq!(
+            sheet(value, ';').faults(422),
+            ["/observations/0/value ambiguous_thousands"],
+            "{value}"
+        );
     }
     assert_eq!(sheet("1.000", ',').faults(422), ["/observations/0/value ambiguous_thousands"]);
     for value in ["1000", "12.0", "1.00", "0.000"] {
         sheet(value, ';').expect(200);
     }
     // A rate is stated with three decimals.
-    let rate = server.post_csv("observations", "indicator;unit;period;value\nioffice.documents.signed_rate;travinh;2021-10;78,955\n");
+    let rate = server.post_csv(
+        "observations",
+        "indicator;unit;period;value\nioffice.documents.signed_rate;travinh;2021-10;78,955\n",
+    );
     rate.expect(201);
-    assert_eq!(server.observations("indicator=ioffice.documents.signed_rate")[0]["value"], json!(78.955));
+    assert_eq!(
+        server.observations("indicator=ioffice.documents.signed_rate")[0]["value"],
+        json!(78.955)
+    );
 }

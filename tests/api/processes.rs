@@ -20,7 +20,10 @@ fn what_another_process_imports_is_seen_within_a_second() {
     let ended = Instant::now();
     eventually("seen", SECOND, || server.revision() == revision + 1);
     assert!(ended.elapsed() < SECOND);
-    has(&server.point("ioffice.documents.signed_rate", "travinh", "2021-10"), &json!({ "value": 78.947_144, "stated": 78.955 }));
+    has(
+        &server.point("ioffice.documents.signed_rate", "travinh", "2021-10"),
+        &json!({ "value": 78.947_144, "stated": 78.955 }),
+    );
     assert_eq!(server.read("findings")["findings"].as_array().unwrap().len(), 3);
     assert_eq!(server.observations("").len(), 90);
     assert_eq!(server.send("GET", "observations", &[("if-none-match", &tag)], None).status, 200);
@@ -41,9 +44,14 @@ fn units_and_catalogue_of_another_process_are_seen_too() {
     server.record("new-unit", &[(OUTGOING, "2021-10", 1)]);
     let catalogue = server.folder().join("catalogue.json");
     let mut document = server.read("catalogue");
-    document["indicators"].as_array_mut().unwrap().push(json!({ "code": "new.indicator", "kind": "flow", "unit_of_measure": "count" }));
+    document["indicators"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({ "code": "new.indicator", "kind": "flow", "unit_of_measure": "count" }));
     std::fs::write(&catalogue, document.to_string()).unwrap();
-    let told = run(&["catalogue", "apply", catalogue.to_str().unwrap(), "--database", &server.address()]).expect(0);
+    let told =
+        run(&["catalogue", "apply", catalogue.to_str().unwrap(), "--database", &server.address()])
+            .expect(0);
     assert_eq!(told.trim_end(), "+ indicators new.indicator");
     eventually("seen", SECOND, || server.read("catalogue")["version"] == 2);
     server.record("new-unit", &[("new.indicator", "2021-10", 1)]);
@@ -57,13 +65,22 @@ fn two_servers_on_one_ledger_record_side_by_side_and_see_each_other() {
     let before = server.revision();
     assert_eq!(other_api.revision(), before);
     let mut revisions: Vec<i64> = std::thread::scope(|scope| {
-        let clients = [("tv.cdc", (*server).clone()), ("tv.dof", other_api.clone()), ("tv.dic", (*server).clone()), ("tv.inspectorate", other_api.clone())];
+        let clients = [
+            ("tv.cdc", (*server).clone()),
+            ("tv.dof", other_api.clone()),
+            ("tv.dic", (*server).clone()),
+            ("tv.inspectorate", other_api.clone()),
+        ];
         let clients = clients.map(|(unit, api)| {
             scope.spawn(move || {
                 let post = |month: i64| {
-                    let receipt = api.record(unit, &[(OUTGOING, &format!("2020-{month:02}"), month)]);
+                    let receipt =
+                        api.record(unit, &[(OUTGOING, &format!("2020-{month:02}"), month)]);
                     // Read after write holds on the server that answered.
-                    has(&api.point(OUTGOING, unit, &format!("2020-{month:02}")), &json!({ "value": month }));
+                    has(
+                        &api.point(OUTGOING, unit, &format!("2020-{month:02}")),
+                        &json!({ "value": month }),
+                    );
                     receipt["revision"].as_i64().unwrap()
                 };
                 (1..=12).map(post).collect::<Vec<_>>()
@@ -72,7 +89,11 @@ fn two_servers_on_one_ledger_record_side_by_side_and_see_each_other() {
         clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
     });
     revisions.sort_unstable();
-    assert_eq!(revisions, (before + 1..=before + 48).collect::<Vec<_>>(), "each submission has a revision of its own, without a gap");
+    assert_eq!(
+        revisions,
+        (before + 1..=before + 48).collect::<Vec<_>>(),
+        "each submission has a revision of its own, without a gap"
+    );
     for api in [&*server, &other_api] {
         eventually("level", SECOND, || api.revision() == before + 48);
         has(&api.point(OUTGOING, "travinh", "2020-12"), &json!({ "value": 48, "coverage": 0.4 }));
@@ -93,9 +114,16 @@ fn a_conflict_with_what_another_process_wrote_a_moment_ago_is_found() {
     let ends_before = json!({ "units": [{ "code": "u", "valid_to": "2021-09-30" }] });
     assert_eq!(other_api.put("units", &ends_before).status, 409);
     let mut catalogue = server.read("catalogue");
-    catalogue["indicators"].as_array_mut().unwrap().push(json!({ "code": "one", "kind": "flow", "unit_of_measure": "count" }));
+    catalogue["indicators"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({ "code": "one", "kind": "flow", "unit_of_measure": "count" }));
     server.put("catalogue", &catalogue).expect(200);
-    assert_eq!(other_api.put("catalogue", &catalogue).status, 409, "made from version 1, which is no longer the latest");
+    assert_eq!(
+        other_api.put("catalogue", &catalogue).status,
+        409,
+        "made from version 1, which is no longer the latest"
+    );
     // A unit ended here takes no figure there.
     eventually("level", SECOND, || other_api.revision() == server.revision());
     server.put_units(&json!([{ "code": "v", "valid_to": "2021-09-30" }]));

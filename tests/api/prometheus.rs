@@ -23,9 +23,28 @@ fn province() -> Server {
         { "code": "p.a", "kind": "commune", "name": name("Xã A"), "parent": "p" },
         { "code": "p.b", "kind": "commune", "parent": "p" },
     ]));
-    server.record("p.a", &[(OUTGOING, "2021-01", 10), (OUTGOING, "2021-02", 20), (OUTGOING, "2021-03", 30), (OUTGOING, "2021-04", 40)]);
-    server.record("p.a", &[(SIGNED, "2021-01", 5), (SIGNED, "2021-02", 10), (SIGNED, "2021-03", 15), (SIGNED, "2021-04", 30)]);
-    server.record("p.b", &[(OUTGOING, "2021-01", 1), (OUTGOING, "2021-02", 2), (OUTGOING, "2021-04", 4)]);
+    server.record(
+        "p.a",
+        &[
+            (OUTGOING, "2021-01", 10),
+            (OUTGOING, "2021-02", 20),
+            (OUTGOING, "2021-03", 30),
+            (OUTGOING, "2021-04", 40),
+        ],
+    );
+    server.record(
+        "p.a",
+        &[
+            (SIGNED, "2021-01", 5),
+            (SIGNED, "2021-02", 10),
+            (SIGNED, "2021-03", 15),
+            (SIGNED, "2021-04", 30),
+        ],
+    );
+    server.record(
+        "p.b",
+        &[(OUTGOING, "2021-01", 1), (OUTGOING, "2021-02", 2), (OUTGOING, "2021-04", 4)],
+    );
     server
 }
 
@@ -38,7 +57,13 @@ fn ask(api: &Api, path: &str, parameters: &[(&str, &str)]) -> Value {
 /// An instant vector as `label=value number`, in the order of the answer.
 fn vector(api: &Api, promql: &str, time: &str, label: &str) -> Vec<String> {
     let data = ask(api, "query", &[("query", promql), ("time", time)]);
-    let one = |series: &Value| format!("{} {}", series["metric"][label].as_str().unwrap_or("-"), series["value"][1].as_str().unwrap());
+    let one = |series: &Value| {
+        format!(
+            "{} {}",
+            series["metric"][label].as_str().unwrap_or("-"),
+            series["value"][1].as_str().unwrap()
+        )
+    };
     data["result"].as_array().unwrap().iter().map(one).collect()
 }
 
@@ -47,24 +72,47 @@ fn a_month_holds_until_it_ends_and_a_missing_one_is_a_gap_also_after_a_short_mon
     let server = province();
     let at = |time: &str| vector(&server, &format!("{DOCUMENTS}{{unit=\"p.b\"}}"), time, "unit");
     assert_eq!(at("2020-12-31T23:59:59.999Z"), Vec::<String>::new());
-    assert_eq!((at("2021-01-01T00:00:00Z"), at("2021-01-31T23:59:59.999Z")), (vec!["p.b 1".to_owned()], vec!["p.b 1".to_owned()]));
-    assert_eq!((at("2021-02-01T00:00:00Z"), at("2021-02-28T23:59:59Z")), (vec!["p.b 2".to_owned()], vec!["p.b 2".to_owned()]));
+    assert_eq!(
+        (at("2021-01-01T00:00:00Z"), at("2021-01-31T23:59:59.999Z")),
+        (vec!["p.b 1".to_owned()], vec!["p.b 1".to_owned()])
+    );
+    assert_eq!(
+        (at("2021-02-01T00:00:00Z"), at("2021-02-28T23:59:59Z")),
+        (vec!["p.b 2".to_owned()], vec!["p.b 2".to_owned()])
+    );
     assert_eq!((at("2021-03-01T00:00:00Z"), at("2021-03-03T12:00:00Z")), (Vec::new(), Vec::new()));
     let data = ask(
         &server,
         "query_range",
-        &[("query", &format!("{DOCUMENTS}{{unit=\"p.b\"}}")), ("start", "2021-02-27T00:00:00Z"), ("end", "2021-04-02T00:00:00Z"), ("step", "1d")],
+        &[
+            ("query", &format!("{DOCUMENTS}{{unit=\"p.b\"}}")),
+            ("start", "2021-02-27T00:00:00Z"),
+            ("end", "2021-04-02T00:00:00Z"),
+            ("step", "1d"),
+        ],
     );
-    let values: Vec<(i64, &str)> =
-        data["result"][0]["values"].as_array().unwrap().iter().map(|pair| (pair[0].as_i64().unwrap(), pair[1].as_str().unwrap())).collect();
-    assert_eq!(values, [(1_614_384_000, "2"), (1_614_470_400, "2"), (1_617_235_200, "4"), (1_617_321_600, "4")]); // 27 and 28 February, 1 and 2 April
+    let values: Vec<(i64, &str)> = data["result"][0]["values"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pair| (pair[0].as_i64().unwrap(), pair[1].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        values,
+        [(1_614_384_000, "2"), (1_614_470_400, "2"), (1_617_235_200, "4"), (1_617_321_600, "4")]
+    ); // 27 and 28 February, 1 and 2 April
 }
 
 #[test]
 fn series_have_the_labels_of_their_unit_and_every_level_its_own() {
     let server = province();
     let data = ask(&server, "query", &[("query", DOCUMENTS), ("time", "2021-03-15T00:00:00Z")]);
-    let of = |unit: &str, name: &str, kind: &str, level: &str, parent: Option<&str>, value: &str| {
+    let of = |unit: &str,
+              name: &str,
+              kind: &str,
+              level: &str,
+              parent: Option<&str>,
+              value: &str| {
         let mut metric = json!({ "__name__": DOCUMENTS, "level": level, "unit": unit, "unit_kind": kind, "unit_name": name });
         parent.into_iter().for_each(|parent| metric["parent"] = json!(parent));
         json!({ "metric": metric, "value": [1_615_766_400, value] })
@@ -73,8 +121,25 @@ fn series_have_the_labels_of_their_unit_and_every_level_its_own() {
         data,
         json!({ "resultType": "vector", "result": [of("p", "Tỉnh \"P\"", "province", "0", None, "30"), of("p.a", "Xã A", "commune", "1", Some("p"), "30")] })
     );
-    assert_eq!(vector(&server, &format!("{DOCUMENTS}{{level=\"1\"}}"), "2021-04-15T00:00:00Z", "unit_name"), ["Xã A 40", "p.b 4"], "without a name its code");
-    assert_eq!(vector(&server, &format!("sum({DOCUMENTS}{{parent=\"p\"}})"), "2021-04-15T00:00:00Z", "unit"), ["- 44"]);
+    assert_eq!(
+        vector(
+            &server,
+            &format!("{DOCUMENTS}{{level=\"1\"}}"),
+            "2021-04-15T00:00:00Z",
+            "unit_name"
+        ),
+        ["Xã A 40", "p.b 4"],
+        "without a name its code"
+    );
+    assert_eq!(
+        vector(
+            &server,
+            &format!("sum({DOCUMENTS}{{parent=\"p\"}})"),
+            "2021-04-15T00:00:00Z",
+            "unit"
+        ),
+        ["- 44"]
+    );
 }
 
 #[test]
@@ -99,38 +164,68 @@ fn companions_are_the_fields_of_the_series() {
             for month in ["2021-01", "2021-02", "2021-03", "2021-04"] {
                 let point = server.point(measure, unit, month);
                 for (suffix, field) in fields {
-                    let found = vector(&server, &format!("{metric}{suffix}{{unit=\"{unit}\"}}"), &format!("{month}-20T00:00:00Z"), "unit");
-                    let expected: Vec<String> = point[field].as_f64().map(|number| format!("{unit} {number}")).into_iter().collect();
+                    let found = vector(
+                        &server,
+                        &format!("{metric}{suffix}{{unit=\"{unit}\"}}"),
+                        &format!("{month}-20T00:00:00Z"),
+                        "unit",
+                    );
+                    let expected: Vec<String> = point[field]
+                        .as_f64()
+                        .map(|number| format!("{unit} {number}"))
+                        .into_iter()
+                        .collect();
                     assert_eq!(found, expected, "{metric}{suffix} {unit} {month}");
                     given += found.len();
                 }
-                let coverage = point["value"].as_f64().map(|_| format!("{unit} {}", point["coverage"].as_f64().unwrap()));
+                let coverage = point["value"]
+                    .as_f64()
+                    .map(|_| format!("{unit} {}", point["coverage"].as_f64().unwrap()));
                 assert_eq!(
-                    vector(&server, &format!("{metric}_coverage{{unit=\"{unit}\"}}"), &format!("{month}-20T00:00:00Z"), "unit"),
+                    vector(
+                        &server,
+                        &format!("{metric}_coverage{{unit=\"{unit}\"}}"),
+                        &format!("{month}-20T00:00:00Z"),
+                        "unit"
+                    ),
                     coverage.into_iter().collect::<Vec<_>>()
                 );
             }
         }
     }
     assert!(given > 60, "{given} numbers were compared");
-    let target = |month: &str| vector(&server, &format!("{RATE}_target"), &format!("{month}-20T00:00:00Z"), "unit");
-    assert_eq!((target("2021-02"), target("2021-03")), (Vec::new(), ["p 80.5", "p.a 80.5", "p.b 80.5"].map(ToOwned::to_owned).to_vec()));
+    let target = |month: &str| {
+        vector(&server, &format!("{RATE}_target"), &format!("{month}-20T00:00:00Z"), "unit")
+    };
+    assert_eq!(
+        (target("2021-02"), target("2021-03")),
+        (Vec::new(), ["p 80.5", "p.a 80.5", "p.b 80.5"].map(ToOwned::to_owned).to_vec())
+    );
 }
 
 #[test]
 fn the_latest_is_at_most_three_months_old_and_names_its_month() {
     let server = province();
     let latest = |time: &str| {
-        let of = |suffix: &str| vector(&server, &format!("{DOCUMENTS}_latest{suffix}{{unit=\"p.b\"}}"), time, "unit").pop();
+        let of = |suffix: &str| {
+            vector(&server, &format!("{DOCUMENTS}_latest{suffix}{{unit=\"p.b\"}}"), time, "unit")
+                .pop()
+        };
         (of(""), of("_period_timestamp_seconds"))
     };
-    let told = |value: &str, month: &str| (Some(format!("p.b {value}")), Some(format!("p.b {month}")));
+    let told =
+        |value: &str, month: &str| (Some(format!("p.b {value}")), Some(format!("p.b {month}")));
     assert_eq!(latest("2021-03-15T00:00:00Z"), told("2", "1612137600")); // February
     assert_eq!(latest("2021-04-15T00:00:00Z"), told("4", "1617235200")); // April
     assert_eq!(latest("2021-07-31T00:00:00Z"), told("4", "1617235200"));
     assert_eq!(latest("2021-08-01T00:00:00Z"), (None, None));
-    server.put_units(&json!([{ "code": "p.b", "kind": "commune", "parent": "p", "valid_to": "2021-05-31" }]));
-    assert_eq!((latest("2021-05-15T00:00:00Z"), latest("2021-06-15T00:00:00Z")), (told("4", "1617235200"), (None, None)));
+    server.put_units(
+        &json!([{ "code": "p.b", "kind": "commune", "parent": "p", "valid_to": "2021-05-31" }]),
+    );
+    assert_eq!(
+        (latest("2021-05-15T00:00:00Z"), latest("2021-06-15T00:00:00Z")),
+        (told("4", "1617235200"), (None, None))
+    );
 }
 
 #[test]
@@ -145,13 +240,26 @@ fn splits_have_names_of_their_own_and_reserved_endings_are_hidden() {
     server.record("p.a", &[("ioffice.users.total", "2021-04", 9)]);
     let at = |promql: &str, label: &str| vector(&server, promql, "2021-04-20T00:00:00Z", label);
     assert_eq!(at("egov_igate_dossiers_received{unit=\"p.a\"}", "channel"), ["- 12"]);
-    assert_eq!(at("egov_igate_dossiers_received_by_channel{unit=\"p.a\"}", "channel"), ["in_person 5", "online 7"]);
-    assert_eq!(at("egov_igate_dossiers_received_by_channel_service_level{unit=\"p.a\",channel=\"online\"}", "service_level"), ["4 3"]);
+    assert_eq!(
+        at("egov_igate_dossiers_received_by_channel{unit=\"p.a\"}", "channel"),
+        ["in_person 5", "online 7"]
+    );
+    assert_eq!(
+        at(
+            "egov_igate_dossiers_received_by_channel_service_level{unit=\"p.a\",channel=\"online\"}",
+            "service_level"
+        ),
+        ["4 3"]
+    );
     assert_eq!(at("egov_ioffice_users_total_figure{unit=\"p.a\"}", "unit"), ["p.a 9"]);
     assert_eq!(at("egov_ioffice_users_total{unit=\"p.a\"}", "unit"), Vec::<String>::new());
     let names = ask(&server, "label/__name__/values", &[]);
-    let names: Vec<&str> = names.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
-    assert!(names.contains(&"egov_igate_dossiers_received_by_channel_service_level_latest") && !names.contains(&"egov_petitions_received"));
+    let names: Vec<&str> =
+        names.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    assert!(
+        names.contains(&"egov_igate_dossiers_received_by_channel_service_level_latest")
+            && !names.contains(&"egov_petitions_received")
+    );
 }
 
 #[test]
@@ -160,7 +268,9 @@ fn the_catalogue_refuses_two_measures_of_one_name() {
     let mut catalogue = server.read("catalogue");
     let indicators = catalogue["indicators"].as_array_mut().unwrap();
     indicators.push(json!({ "code": "ioffice.documents.outgoing.ytd", "kind": "flow", "unit_of_measure": "count" }));
-    indicators.push(json!({ "code": "ioffice_documents.outgoing", "kind": "flow", "unit_of_measure": "count" }));
+    indicators.push(
+        json!({ "code": "ioffice_documents.outgoing", "kind": "flow", "unit_of_measure": "count" }),
+    );
     let last = indicators.len() - 1;
     let clash = |n: usize| format!("/indicators/{n}/code metric_clash");
     assert_eq!(server.put("catalogue", &catalogue).faults(422), [clash(last - 1), clash(last)]);
@@ -176,54 +286,128 @@ fn completeness_late_units_and_findings_stand_beside_the_measures() {
     server.record("p.a", &[(SIGNED, "2021-04", 50)]); // more than were sent
     let at = |metric: &str, time: &str| vector(&server, metric, time, "unit");
     // Recorded on 10 June: everything is late. Of April p.b owes the signed ones.
-    assert_eq!(at("egov_completeness_percent{unit=~\"p.*\"}", "2021-04-20T00:00:00Z"), ["p 75", "p.a 100", "p.b 50"]);
-    assert_eq!(at("egov_late_units{unit=~\"p.*\"}", "2021-04-20T00:00:00Z"), ["p 2", "p.a 1", "p.b 1"]);
-    assert_eq!(at("egov_findings{rule=\"ioffice.signed_within_outgoing\",severity=\"warning\"}", "2021-04-20T00:00:00Z"), ["p 1", "p.a 1"]);
+    assert_eq!(
+        at("egov_completeness_percent{unit=~\"p.*\"}", "2021-04-20T00:00:00Z"),
+        ["p 75", "p.a 100", "p.b 50"]
+    );
+    assert_eq!(
+        at("egov_late_units{unit=~\"p.*\"}", "2021-04-20T00:00:00Z"),
+        ["p 2", "p.a 1", "p.b 1"]
+    );
+    assert_eq!(
+        at(
+            "egov_findings{rule=\"ioffice.signed_within_outgoing\",severity=\"warning\"}",
+            "2021-04-20T00:00:00Z"
+        ),
+        ["p 1", "p.a 1"]
+    );
     assert_eq!(at("egov_findings", "2021-03-20T00:00:00Z"), ["p 0", "p.a 0"]);
     // What is due on 10 June is May, of which nothing has come; what has figures is April.
     assert_eq!(at("egov_completeness_percent_latest{unit=\"p\"}", "2021-06-10T00:00:00Z"), ["p 0"]);
-    assert_eq!(at("egov_late_units_latest_period_timestamp_seconds{unit=\"p\"}", "2021-06-10T00:00:00Z"), ["p 1619827200"]); // 1 May
+    assert_eq!(
+        at("egov_late_units_latest_period_timestamp_seconds{unit=\"p\"}", "2021-06-10T00:00:00Z"),
+        ["p 1619827200"]
+    ); // 1 May
     assert_eq!(at("egov_findings_latest{unit=\"p\"}", "2021-06-10T00:00:00Z"), ["p 1"]);
     server.record("p.a", &[(OUTGOING, "2021-05", 60), (SIGNED, "2021-05", 30)]);
     assert_eq!(at("egov_findings{unit=\"p\"}", "2021-05-20T00:00:00Z"), ["p 0"]);
-    assert_eq!(at("egov_findings_latest{unit=\"p\"}", "2021-06-10T00:00:00Z"), ["p 1"], "April's contradiction stands");
+    assert_eq!(
+        at("egov_findings_latest{unit=\"p\"}", "2021-06-10T00:00:00Z"),
+        ["p 1"],
+        "April's contradiction stands"
+    );
 }
 
 #[test]
 fn labels_series_and_metadata_are_answered() {
     let server = province();
-    assert_eq!(ask(&server, "labels", &[("match[]", RATE)]), json!(["__name__", "level", "parent", "unit", "unit_kind", "unit_name"]));
+    assert_eq!(
+        ask(&server, "labels", &[("match[]", RATE)]),
+        json!(["__name__", "level", "parent", "unit", "unit_kind", "unit_name"])
+    );
     let all = ask(&server, "labels", &[]);
-    assert!(["__name__", "channel", "service_level", "unit", "rule"].iter().all(|label| all.as_array().unwrap().contains(&json!(label))), "{all}");
+    assert!(
+        ["__name__", "channel", "service_level", "unit", "rule"]
+            .iter()
+            .all(|label| all.as_array().unwrap().contains(&json!(label))),
+        "{all}"
+    );
     assert_eq!(ask(&server, "label/unit/values", &[("match[]", RATE)]), json!(["p", "p.a"]));
     assert_eq!(
-        ask(&server, "label/unit/values", &[("match[]", DOCUMENTS), ("start", "2021-03-01T00:00:00Z"), ("end", "2021-03-31T00:00:00Z")]),
+        ask(
+            &server,
+            "label/unit/values",
+            &[
+                ("match[]", DOCUMENTS),
+                ("start", "2021-03-01T00:00:00Z"),
+                ("end", "2021-03-31T00:00:00Z")
+            ]
+        ),
         json!(["p", "p.a"])
     );
     assert_eq!(ask(&server, "label/channel/values", &[]), json!(["in_person", "online"]));
     assert_eq!(ask(&server, "label/nothing/values", &[]), json!([]));
-    let series = ask(&server, "series", &[("match[]", "egov_ioffice_documents_signed{level=\"1\"}"), ("match[]", RATE)]);
-    let names: Vec<&str> = series.as_array().unwrap().iter().map(|labels| labels["__name__"].as_str().unwrap()).collect();
+    let series = ask(
+        &server,
+        "series",
+        &[("match[]", "egov_ioffice_documents_signed{level=\"1\"}"), ("match[]", RATE)],
+    );
+    let names: Vec<&str> = series
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|labels| labels["__name__"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["egov_ioffice_documents_signed", RATE, RATE]);
     let metadata = ask(&server, "metadata", &[("metric", RATE)]);
-    assert_eq!(metadata, json!({ RATE: [{ "type": "gauge", "help": "Tỷ lệ văn bản đi được ký số / Digital signing rate (percent, month)", "unit": "" }] }));
+    assert_eq!(
+        metadata,
+        json!({ RATE: [{ "type": "gauge", "help": "Tỷ lệ văn bản đi được ký số / Digital signing rate (percent, month)", "unit": "" }] })
+    );
     assert_eq!(ask(&server, "metadata", &[("limit", "3")]).as_object().unwrap().len(), 3);
     assert_eq!(ask(&server, "status/buildinfo", &[])["version"], "2.42.0");
-    assert!(ask(&server, "status/buildinfo", &[]).get("features").is_none(), "with it Grafana would take this for Mimir");
-    assert_eq!((ask(&server, "rules", &[]), ask(&server, "alerts", &[])), (json!({ "groups": [] }), json!({ "alerts": [] })));
+    assert!(
+        ask(&server, "status/buildinfo", &[]).get("features").is_none(),
+        "with it Grafana would take this for Mimir"
+    );
+    assert_eq!(
+        (ask(&server, "rules", &[]), ask(&server, "alerts", &[])),
+        (json!({ "groups": [] }), json!({ "alerts": [] }))
+    );
     assert_eq!(ask(&server, "query_exemplars", &[("query", RATE)]), json!([]));
 }
 
 #[test]
 fn grafana_s_save_and_test_and_its_forms_are_answered() {
     let server = province();
-    let form =
-        |path: &str, body: &str| server.post_bytes(&format!("/prometheus/api/v1/{path}"), "application/x-www-form-urlencoded", body.as_bytes()).expect(200);
-    assert_eq!(form("query", "query=1%2B1&time=4"), json!({ "status": "success", "data": { "resultType": "scalar", "result": [4, "2"] } }));
-    let range = form("query_range", &query(&[("query", RATE), ("start", "1617235200.5"), ("end", "1617408000.5"), ("step", "86400.0")]));
+    let form = |path: &str, body: &str| {
+        server
+            .post_bytes(
+                &format!("/prometheus/api/v1/{path}"),
+                "application/x-www-form-urlencoded",
+                body.as_bytes(),
+            )
+            .expect(200)
+    };
+    assert_eq!(
+        form("query", "query=1%2B1&time=4"),
+        json!({ "status": "success", "data": { "resultType": "scalar", "result": [4, "2"] } })
+    );
+    let range = form(
+        "query_range",
+        &query(&[
+            ("query", RATE),
+            ("start", "1617235200.5"),
+            ("end", "1617408000.5"),
+            ("step", "86400.0"),
+        ]),
+    );
     assert_eq!(range["data"]["result"][0]["values"][0], json!([1_617_235_200.5, "75"])); // April, of p and of p.a: 30 of 40
     assert_eq!(form("series", &query(&[("match[]", RATE)]))["data"].as_array().unwrap().len(), 2);
-    assert_eq!(ask(&server, "query", &[("query", "\"text\""), ("time", "1")]), json!({ "resultType": "string", "result": [1, "text"] }));
+    assert_eq!(
+        ask(&server, "query", &[("query", "\"text\""), ("time", "1")]),
+        json!({ "resultType": "string", "result": [1, "text"] })
+    );
 }
 
 #[test]
@@ -232,20 +416,57 @@ fn what_is_wrong_is_told_in_prometheus_own_shape() {
     let wrong = |path: &str, parameters: &[(&str, &str)], status: u16, kind: &str, part: &str| {
         let reply = server.get(&format!("/prometheus/api/v1/{path}?{}", query(parameters)));
         let answer = reply.expect(status);
-        assert_eq!((&answer["status"], &answer["errorType"]), (&json!("error"), &json!(kind)), "{answer}");
+        assert_eq!(
+            (&answer["status"], &answer["errorType"]),
+            (&json!("error"), &json!(kind)),
+            "{answer}"
+        );
         assert!(answer["error"].as_str().unwrap().contains(part), "{answer}");
     };
     wrong("query", &[], 400, "bad_data", "query");
     wrong("query", &[("query", "egov_x{")], 400, "bad_data", "query");
     wrong("query", &[("query", "rate(egov_x[5m])")], 400, "bad_data", "rate()");
     wrong("query", &[("query", "1"), ("time", "yesterday")], 400, "bad_data", "time");
-    wrong("query_range", &[("query", "1"), ("start", "0"), ("end", "11001"), ("step", "1")], 400, "bad_data", "11,000");
-    wrong("query_range", &[("query", "1"), ("start", "10"), ("end", "1"), ("step", "1")], 400, "bad_data", "start");
-    wrong("query_range", &[("query", "1"), ("start", "0"), ("end", "1"), ("step", "0")], 400, "bad_data", "step");
-    wrong("query_range", &[("query", "\"x\""), ("start", "0"), ("end", "1"), ("step", "1")], 400, "bad_data", "string");
+    wrong(
+        "query_range",
+        &[("query", "1"), ("start", "0"), ("end", "11001"), ("step", "1")],
+        400,
+        "bad_data",
+        "11,000",
+    );
+    wrong(
+        "query_range",
+        &[("query", "1"), ("start", "10"), ("end", "1"), ("step", "1")],
+        400,
+        "bad_data",
+        "start",
+    );
+    wrong(
+        "query_range",
+        &[("query", "1"), ("start", "0"), ("end", "1"), ("step", "0")],
+        400,
+        "bad_data",
+        "step",
+    );
+    wrong(
+        "query_range",
+        &[("query", "\"x\""), ("start", "0"), ("end", "1"), ("step", "1")],
+        400,
+        "bad_data",
+        "string",
+    );
     wrong("series", &[], 400, "bad_data", "match[]");
     wrong("series", &[("match[]", "1+1")], 400, "bad_data", "match[]");
-    wrong("query", &[("query", &format!("{DOCUMENTS} * on(level) {DOCUMENTS}")), ("time", "2021-04-20T00:00:00Z")], 422, "execution", "many-to-many");
+    wrong(
+        "query",
+        &[
+            ("query", &format!("{DOCUMENTS} * on(level) {DOCUMENTS}")),
+            ("time", "2021-04-20T00:00:00Z"),
+        ],
+        422,
+        "execution",
+        "many-to-many",
+    );
     wrong("query", &[("query", RATE), ("timeout", "0")], 503, "timeout", "timed out");
     assert_eq!(server.get("/prometheus/api/v1/nothing").status, 404);
 }
@@ -253,35 +474,70 @@ fn what_is_wrong_is_told_in_prometheus_own_shape() {
 #[test]
 fn what_nests_as_deep_as_it_may_is_computed_and_deeper_is_refused() {
     let server = province();
-    let status = |promql: &str| server.get(&format!("/prometheus/api/v1/query?{}", query(&[("query", promql)]))).status;
-    let nested = |open: &str, inner: &str, close: &str, times: usize| format!("{}{inner}{}", open.repeat(times), close.repeat(times));
+    let status = |promql: &str| {
+        server.get(&format!("/prometheus/api/v1/query?{}", query(&[("query", promql)]))).status
+    };
+    let nested = |open: &str, inner: &str, close: &str, times: usize| {
+        format!("{}{inner}{}", open.repeat(times), close.repeat(times))
+    };
     let replace = ("label_replace(", ", \"x\", \"$1\", \"unit\", \"(.*)\")");
     for (open, close) in [("abs(", ")"), ("sum(", ")"), ("-(", ")"), ("(", ")"), replace] {
-        let deepest = (1..100).rev().find(|times| status(&nested(open, DOCUMENTS, close, *times)) == 200).unwrap();
+        let deepest = (1..100)
+            .rev()
+            .find(|times| status(&nested(open, DOCUMENTS, close, *times)) == 200)
+            .unwrap();
         assert!((30..=64).contains(&deepest), "{open} {deepest}");
         assert_eq!(status(&nested(open, DOCUMENTS, close, 240)), 400, "{open}");
     }
-    assert_eq!((status(&vec!["1"; 60].join(" + ")), status(&vec!["1"; 200].join(" + "))), (200, 400));
-    assert_eq!((status(&vec![DOCUMENTS; 60].join(" or ")), status(&vec![DOCUMENTS; 200].join(" or "))), (200, 400));
+    assert_eq!(
+        (status(&vec!["1"; 60].join(" + ")), status(&vec!["1"; 200].join(" + "))),
+        (200, 400)
+    );
+    assert_eq!(
+        (status(&vec![DOCUMENTS; 60].join(" or ")), status(&vec![DOCUMENTS; 200].join(" or "))),
+        (200, 400)
+    );
 }
 
 #[test]
 fn too_large_an_answer_and_too_large_a_form_are_refused_in_prometheus_own_shape() {
     let server = province();
-    for indicator in
-        ["ioffice.users.total", "ioffice.users.created", "petitions.received", "petitions.answered", "igate.dossiers.resolved", "igate.dossiers.backlog"]
-    {
+    for indicator in [
+        "ioffice.users.total",
+        "ioffice.users.created",
+        "petitions.received",
+        "petitions.answered",
+        "igate.dossiers.resolved",
+        "igate.dossiers.backlog",
+    ] {
         for unit in ["p.a", "p.b"] {
-            server.record(unit, &["2021-01", "2021-02", "2021-03", "2021-04"].map(|month| (indicator, month, 5)));
+            server.record(
+                unit,
+                &["2021-01", "2021-02", "2021-03", "2021-04"].map(|month| (indicator, month, 5)),
+            );
         }
     }
-    let wide = [("query", "{__name__=~\"egov_.+\",unit=~\"p.*\"}"), ("start", "2021-01-01T00:00:00Z"), ("end", "2021-04-30T00:00:00Z"), ("step", "950")];
+    let wide = [
+        ("query", "{__name__=~\"egov_.+\",unit=~\"p.*\"}"),
+        ("start", "2021-01-01T00:00:00Z"),
+        ("end", "2021-04-30T00:00:00Z"),
+        ("step", "950"),
+    ];
     let reply = server.get(&format!("/prometheus/api/v1/query_range?{}", query(&wide)));
-    assert!(reply.status == 422 && reply.text().contains("1000000 values"), "{} and {} bytes", reply.status, reply.body.len());
+    assert!(
+        reply.status == 422 && reply.text().contains("1000000 values"),
+        "{} and {} bytes",
+        reply.status,
+        reply.body.len()
+    );
     let form = vec![b'x'; 2 << 20];
-    let refused = server.post_bytes("/prometheus/api/v1/query", "application/x-www-form-urlencoded", &form).expect(400);
+    let refused = server
+        .post_bytes("/prometheus/api/v1/query", "application/x-www-form-urlencoded", &form)
+        .expect(400);
     assert_eq!(refused["errorType"], "bad_data");
-    let binary = server.post_bytes("/prometheus/api/v1/query", "application/x-www-form-urlencoded", b"query=1\xff").expect(400);
+    let binary = server
+        .post_bytes("/prometheus/api/v1/query", "application/x-www-form-urlencoded", b"query=1\xff")
+        .expect(400);
     assert!(binary["error"].as_str().unwrap().contains("cannot be read"), "{binary}");
 }
 
@@ -289,24 +545,30 @@ fn too_large_an_answer_and_too_large_a_form_are_refused_in_prometheus_own_shape(
 fn whoever_posts_does_not_wait_for_whoever_asks() {
     let server = province();
     let stop = std::sync::atomic::AtomicBool::new(false);
-    let wide = query(&[("query", "count by (unit) ({__name__=~\"egov_.+\"})"), ("time", "2021-04-15T00:00:00Z")]);
-    let slowest = std::thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                    assert!([200, 422, 503].contains(&server.get(&format!("/prometheus/api/v1/query?{wide}")).status));
-                }
-            });
-        }
-        let one = |value: i64| {
-            let began = Instant::now();
-            server.record("p.a", &[(OUTGOING, "2021-05", value)]);
-            began.elapsed()
-        };
-        let slowest = (1..=20).map(one).max().unwrap();
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        slowest
-    });
+    let wide = query(&[
+        ("query", "count by (unit) ({__name__=~\"egov_.+\"})"),
+        ("time", "2021-04-15T00:00:00Z"),
+    ]);
+    let slowest =
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        assert!([200, 422, 503].contains(
+                            &server.get(&format!("/prometheus/api/v1/query?{wide}")).status
+                        ));
+                    }
+                });
+            }
+            let one = |value: i64| {
+                let began = Instant::now();
+                server.record("p.a", &[(OUTGOING, "2021-05", value)]);
+                began.elapsed()
+            };
+            let slowest = (1..=20).map(one).max().unwrap();
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            slowest
+        });
     assert!(slowest < Duration::from_secs(5), "{slowest:?}");
 }
 
@@ -314,13 +576,17 @@ fn whoever_posts_does_not_wait_for_whoever_asks() {
 fn a_target_holds_on_after_the_last_figure() {
     let server = province();
     server.put("targets", &json!({ "targets": [{ "code": "t", "measure": "ioffice.documents.signed_rate", "unit": "p", "value": 80 }] })).expect(200);
-    assert_eq!(vector(&server, &format!("{RATE}_target{{unit=\"p\"}}"), "2021-06-09T00:00:00Z", "unit"), ["p 80"]);
+    assert_eq!(
+        vector(&server, &format!("{RATE}_target{{unit=\"p\"}}"), "2021-06-09T00:00:00Z", "unit"),
+        ["p 80"]
+    );
 }
 
 #[test]
 fn a_query_is_answered_from_the_figures_of_the_moment() {
     let server = province();
-    let now = || vector(&server, &format!("{DOCUMENTS}{{unit=\"p.b\"}}"), "2021-05-20T00:00:00Z", "unit");
+    let now =
+        || vector(&server, &format!("{DOCUMENTS}{{unit=\"p.b\"}}"), "2021-05-20T00:00:00Z", "unit");
     assert_eq!(now(), Vec::<String>::new());
     server.record("p.b", &[(OUTGOING, "2021-05", 77)]);
     assert_eq!(now(), ["p.b 77"]);
@@ -331,35 +597,59 @@ fn figures_are_scraped_as_they_are_now() {
     let server = province();
     let text = server.get("/metrics/figures").text();
     assert!(text.contains("# TYPE egov_ioffice_documents_outgoing_latest gauge\n"), "{text}");
-    let line = |begin: &str| text.lines().find(|line| line.starts_with(begin)).unwrap_or_default().to_owned();
+    let line = |begin: &str| {
+        text.lines().find(|line| line.starts_with(begin)).unwrap_or_default().to_owned()
+    };
     assert_eq!(
         line(&format!("{DOCUMENTS}_latest{{level=\"0\"")),
-        format!("{DOCUMENTS}_latest{{level=\"0\",unit=\"p\",unit_kind=\"province\",unit_name=\"Tỉnh \\\"P\\\"\"}} 44")
+        format!(
+            "{DOCUMENTS}_latest{{level=\"0\",unit=\"p\",unit_kind=\"province\",unit_name=\"Tỉnh \\\"P\\\"\"}} 44"
+        )
     );
-    assert!(line(&format!("{DOCUMENTS}_latest_period_timestamp_seconds{{level=\"0\"")).ends_with(" 1617235200"), "April");
+    assert!(
+        line(&format!("{DOCUMENTS}_latest_period_timestamp_seconds{{level=\"0\""))
+            .ends_with(" 1617235200"),
+        "April"
+    );
     assert_eq!(
         text.lines().filter(|line| line.starts_with("# TYPE")).count(),
-        text.lines().filter(|line| line.starts_with("# TYPE")).collect::<std::collections::BTreeSet<_>>().len()
+        text.lines()
+            .filter(|line| line.starts_with("# TYPE"))
+            .collect::<std::collections::BTreeSet<_>>()
+            .len()
     );
-    let lines = |path: &str| server.get(path).text().lines().filter(|line| !line.starts_with('#')).count();
+    let lines =
+        |path: &str| server.get(path).text().lines().filter(|line| !line.starts_with('#')).count();
     assert_eq!(lines("/metrics/figures?unit=p.b&measure=ioffice.documents.outgoing"), 2);
     assert_eq!(lines("/metrics/figures?unit=p&measure=ioffice.documents.outgoing"), 6);
     assert_eq!(server.get("/metrics/figures?unit=nowhere").faults(422), ["/unit unknown_unit"]);
-    assert_eq!(server.get("/metrics/figures?measure=nothing").faults(422), ["/measure unknown_measure"]);
+    assert_eq!(
+        server.get("/metrics/figures?measure=nothing").faults(422),
+        ["/measure unknown_measure"]
+    );
 }
 
 #[test]
 fn more_series_than_are_allowed_are_not_scraped() {
     let home = crate::home::Home::new();
-    let settings = egov_kpi::server::Settings { scraped: 3, ..egov_kpi::server::Settings::at("127.0.0.1:0") };
+    let settings =
+        egov_kpi::server::Settings { scraped: 3, ..egov_kpi::server::Settings::at("127.0.0.1:0") };
     let address = home.address();
-    let running = egov_kpi::server::start(&settings, move || egov_kpi::server::open(&address, Clock::default()), |_address| {}).unwrap();
+    let running = egov_kpi::server::start(
+        &settings,
+        move || egov_kpi::server::open(&address, Clock::default()),
+        |_address| {},
+    )
+    .unwrap();
     let api = Api::of(&running.address.to_string());
     let month = chrono::Utc::now().format("%Y-%m").to_string();
     api.put_units(&json!([{ "code": "p" }, { "code": "p.a", "parent": "p" }]));
     api.record("p.a", &[(OUTGOING, &month, 1)]);
     assert_eq!(api.get("/metrics/figures?unit=p.a&measure=ioffice.documents.outgoing").status, 200);
-    assert_eq!(api.get("/metrics/figures?unit=p&measure=ioffice.documents.outgoing").faults(422), ["/measure too_many"]);
+    assert_eq!(
+        api.get("/metrics/figures?unit=p&measure=ioffice.documents.outgoing").faults(422),
+        ["/measure too_many"]
+    );
     running.stop();
 }
 
@@ -367,8 +657,15 @@ fn more_series_than_are_allowed_are_not_scraped() {
 fn the_history_is_exported_as_openmetrics() {
     let server = province();
     let text = run(&["export", "--openmetrics", "--database", &server.address()]).expect(0);
-    let of: Vec<&str> = text.lines().filter(|line| line.starts_with(&format!("{DOCUMENTS}{{")) && line.contains("unit=\"p.b\"")).collect();
-    let line = |value: &str, time: &str| format!("{DOCUMENTS}{{level=\"1\",parent=\"p\",unit=\"p.b\",unit_kind=\"commune\",unit_name=\"p.b\"}} {value} {time}");
+    let of: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with(&format!("{DOCUMENTS}{{")) && line.contains("unit=\"p.b\""))
+        .collect();
+    let line = |value: &str, time: &str| {
+        format!(
+            "{DOCUMENTS}{{level=\"1\",parent=\"p\",unit=\"p.b\",unit_kind=\"commune\",unit_name=\"p.b\"}} {value} {time}"
+        )
+    };
     assert_eq!(of, [line("1", "1609459200"), line("2", "1612137600"), line("4", "1617235200")]);
     assert!(text.ends_with("\n# EOF\n"));
 }
@@ -376,7 +673,15 @@ fn the_history_is_exported_as_openmetrics() {
 /// A random query, half of them of sense, the others of pieces.
 fn random_query(dice: &mut Dice, depth: usize) -> String {
     if depth == 0 && dice.below(4) > 0 {
-        let sound = [DOCUMENTS, RATE, "egov_findings", "egov_late_units{unit=\"p\"}", "1", "time()", "{unit=\"p\",__name__=~\"egov_io.*\"}"];
+        let sound = [
+            DOCUMENTS,
+            RATE,
+            "egov_findings",
+            "egov_late_units{unit=\"p\"}",
+            "1",
+            "time()",
+            "{unit=\"p\",__name__=~\"egov_io.*\"}",
+        ];
         let over_time = format!("sum_over_time({DOCUMENTS}[1y])");
         return if dice.below(4) == 0 { over_time } else { (*dice.pick(&sound)).to_owned() };
     }
@@ -396,8 +701,24 @@ fn random_query(dice: &mut Dice, depth: usize) -> String {
             "NaN",
             "\"t\"",
         ]);
-        let matchers = *dice.pick(&["", "{unit=\"p\"}", "{unit=~\"p|.*\"}", "{unit!~\"(\"}", "{level!=\"0\",parent=\"\"}", "{__name__=\"x\"}", "{"]);
-        let moved = *dice.pick(&["", " offset 1y", " offset -300y", " @ 0", " @ end()", " @ 1e300", " offset"]);
+        let matchers = *dice.pick(&[
+            "",
+            "{unit=\"p\"}",
+            "{unit=~\"p|.*\"}",
+            "{unit!~\"(\"}",
+            "{level!=\"0\",parent=\"\"}",
+            "{__name__=\"x\"}",
+            "{",
+        ]);
+        let moved = *dice.pick(&[
+            "",
+            " offset 1y",
+            " offset -300y",
+            " @ 0",
+            " @ end()",
+            " @ 1e300",
+            " offset",
+        ]);
         return format!("{metric}{matchers}{range}{moved}");
     }
     let (x, y) = (random_query(dice, depth - 1), random_query(dice, depth - 1));
@@ -420,13 +741,35 @@ fn random_query(dice: &mut Dice, depth: usize) -> String {
                 "nothing"
             ])
         ),
-        1 => format!("{}(1, {x})", dice.pick(&["topk", "bottomk", "quantile_over_time", "round", "quantile"])),
+        1 => format!(
+            "{}(1, {x})",
+            dice.pick(&["topk", "bottomk", "quantile_over_time", "round", "quantile"])
+        ),
         2 => format!(
             "({x}) {} ({y})",
-            dice.pick(&["+", "/", "%", "^", "==", "> bool", "and", "unless on()", "* on (unit) group_left", "- ignoring (unit) group_right (level)", "atan2"])
+            dice.pick(&[
+                "+",
+                "/",
+                "%",
+                "^",
+                "==",
+                "> bool",
+                "and",
+                "unless on()",
+                "* on (unit) group_left",
+                "- ignoring (unit) group_right (level)",
+                "atan2"
+            ])
         ),
-        3 => format!("{}({x})", dice.pick(&["avg_over_time", "stddev_over_time", "absent_over_time", "last_over_time"])),
-        4 => format!("label_replace({x}, \"{}\", \"$1\", \"unit\", \"{}\")", dice.pick(&["unit", "1", "", "__name__"]), dice.pick(&["(.*)", "(", "\\\\", ""])),
+        3 => format!(
+            "{}({x})",
+            dice.pick(&["avg_over_time", "stddev_over_time", "absent_over_time", "last_over_time"])
+        ),
+        4 => format!(
+            "label_replace({x}, \"{}\", \"$1\", \"unit\", \"{}\")",
+            dice.pick(&["unit", "1", "", "__name__"]),
+            dice.pick(&["(.*)", "(", "\\\\", ""])
+        ),
         5 => format!("clamp({x}, {}, 1)", dice.pick(&["1", "NaN", "-Inf", "time()"])),
         6 => format!("-{x}"),
         7 => x.chars().rev().collect(),
@@ -452,7 +795,10 @@ fn random_queries_are_answered_or_refused_in_time() {
         let promql = random_query(&mut dice, depth);
         let mut parameters = vec![("query", promql.as_str())];
         let path = if number % 2 == 0 {
-            parameters.push(("time", *dice.pick(&["2021-04-15T00:00:00Z", "0", "-7258118400", "7258118400", "1e15"])));
+            parameters.push((
+                "time",
+                *dice.pick(&["2021-04-15T00:00:00Z", "0", "-7258118400", "7258118400", "1e15"]),
+            ));
             "query"
         } else {
             parameters.extend([
@@ -464,12 +810,20 @@ fn random_queries_are_answered_or_refused_in_time() {
         };
         let began = Instant::now();
         let reply = server.get(&format!("/prometheus/api/v1/{path}?{}", query(&parameters)));
-        assert!(reply.status < 500 && began.elapsed() < Duration::from_secs(12), "{promql}: {} after {:?}", reply.status, began.elapsed());
+        assert!(
+            reply.status < 500 && began.elapsed() < Duration::from_secs(12),
+            "{promql}: {} after {:?}",
+            reply.status,
+            began.elapsed()
+        );
         let answer = reply.json();
         match answer["status"].as_str() {
             Some("success") => answered += 1,
             _ => {
-                assert!(answer["errorType"].is_string() && answer["error"].is_string(), "{promql}: {answer}");
+                assert!(
+                    answer["errorType"].is_string() && answer["error"].is_string(),
+                    "{promql}: {answer}"
+                );
                 refused += 1;
             }
         }

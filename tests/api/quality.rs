@@ -29,7 +29,11 @@ fn months(year: i32, month: i32) -> impl Iterator<Item = String> {
 #[track_caller]
 fn run(server: &Server, unit: &str, indicator: &str, (year, month): (i32, i32), values: &[i64]) {
     let months: Vec<String> = months(year, month).take(values.len()).collect();
-    let figures: Vec<(&str, &str, i64)> = months.iter().zip(values).map(|(month, value)| (indicator, month.as_str(), *value)).collect();
+    let figures: Vec<(&str, &str, i64)> = months
+        .iter()
+        .zip(values)
+        .map(|(month, value)| (indicator, month.as_str(), *value))
+        .collect();
     server.record(unit, &figures);
 }
 
@@ -40,27 +44,55 @@ fn the_levels_of_september_follow_from_the_real_report() {
     let found = server.read("quality");
     has(&found, &json!({ "revision": server.revision(), "next_cursor": null }));
     let found = found["notices"].as_array().unwrap();
-    let told: Vec<(&str, i64, i64)> =
-        found.iter().map(|notice| (notice["measure"].as_str().unwrap(), notice["value"].as_i64().unwrap(), notice["expected"].as_i64().unwrap())).collect();
+    let told: Vec<(&str, i64, i64)> = found
+        .iter()
+        .map(|notice| {
+            (
+                notice["measure"].as_str().unwrap(),
+                notice["value"].as_i64().unwrap(),
+                notice["expected"].as_i64().unwrap(),
+            )
+        })
+        .collect();
     // 7,401 - 92; 2,312 - 10; 7,729 - 9
-    assert_eq!(told, [(USERS, 7_401, 7_309), ("pki.certificates.total", 2_312, 2_302), ("mail.mailboxes.total", 7_729, 7_720)]);
+    assert_eq!(
+        told,
+        [
+            (USERS, 7_401, 7_309),
+            ("pki.certificates.total", 2_312, 2_302),
+            ("mail.mailboxes.total", 7_729, 7_720)
+        ]
+    );
     for notice in found {
-        has(notice, &json!({ "rule": "implied_opening", "unit": "travinh", "period": "2021-10", "score": null, "months": null }));
+        has(
+            notice,
+            &json!({ "rule": "implied_opening", "unit": "travinh", "period": "2021-10", "score": null, "months": null }),
+        );
         assert_eq!(notice["method"], "total[t] = total[t-1] + created - closed");
         let expected = notice["expected"].to_string();
-        assert!(notice["detail"].as_str().unwrap().contains(&expected) && notice["detail_vi"].as_str().unwrap().contains(&expected), "{notice}");
+        assert!(
+            notice["detail"].as_str().unwrap().contains(&expected)
+                && notice["detail_vi"].as_str().unwrap().contains(&expected),
+            "{notice}"
+        );
     }
     // With September reported nothing has to follow any more.
     let of = |september: i64| {
         server.record("travinh", &[(USERS, "2021-09", september)]);
-        notices(&server, "unit=travinh").into_iter().filter(|notice| notice["measure"] == USERS).collect::<Vec<_>>()
+        notices(&server, "unit=travinh")
+            .into_iter()
+            .filter(|notice| notice["measure"] == USERS)
+            .collect::<Vec<_>>()
     };
     assert_eq!(of(7_309), Vec::<Value>::new());
     // One of 7,310 may have been closed, 7,300 + 92 are 7,392.
     assert_eq!(of(7_310), Vec::<Value>::new());
     let found = of(7_300);
     assert_eq!(found.len(), 1);
-    has(&found[0], &json!({ "rule": "unexplained_jump", "period": "2021-10", "value": 7_401, "expected": 7_392 }));
+    has(
+        &found[0],
+        &json!({ "rule": "unexplained_jump", "period": "2021-10", "value": 7_401, "expected": 7_392 }),
+    );
     // 9,000 + 92 are 9,092: 1,691 are gone, more than a tenth of 9,000.
     has(&of(9_000)[0], &json!({ "rule": "unexplained_jump", "value": 7_401, "expected": 9_092 }));
 }
@@ -84,8 +116,18 @@ fn an_outlier_is_told_by_its_modified_z_score() {
         &json!({ "rule": "outlier", "measure": OUTGOING, "unit": "u.high", "period": "2021-07", "value": 1_000, "expected": 200, "score": 8.993_333, "months": 6 }),
     );
     // 0.6745 x (100 - 500) / 60 = - 4.496667
-    has(&found[1], &json!({ "unit": "u.low", "period": "2021-07", "value": 100, "expected": 500, "score": -4.496_667, "months": 6 }));
-    assert!(found[0]["method"].as_str().unwrap().starts_with("modified z-score (Iglewicz and Hoaglin 1993)"), "{}", found[0]);
+    has(
+        &found[1],
+        &json!({ "unit": "u.low", "period": "2021-07", "value": 100, "expected": 500, "score": -4.496_667, "months": 6 }),
+    );
+    assert!(
+        found[0]["method"]
+            .as_str()
+            .unwrap()
+            .starts_with("modified z-score (Iglewicz and Hoaglin 1993)"),
+        "{}",
+        found[0]
+    );
     assert_eq!(notices(&server, "unit=u.within"), Vec::<Value>::new());
 }
 
@@ -93,15 +135,26 @@ fn an_outlier_is_told_by_its_modified_z_score() {
 fn where_most_months_are_alike_the_mean_deviation_takes_the_place_of_the_median_one() {
     let server = forest(&json!([{ "code": "u" }]));
     // Median 1,000, median deviation 0, mean deviation 700 / 7 = 100: (2,000 - 1,000) / (1.253314 x 100)
-    run(&server, "u", OUTGOING, (2021, 1), &[1_000, 1_000, 1_000, 1_000, 1_000, 1_700, 1_000, 2_000]);
+    run(
+        &server,
+        "u",
+        OUTGOING,
+        (2021, 1),
+        &[1_000, 1_000, 1_000, 1_000, 1_000, 1_700, 1_000, 2_000],
+    );
     let found = notices(&server, "unit=u&rule=outlier&from=2021-08");
     assert_eq!(found.len(), 1, "{found:?}");
-    has(&found[0], &json!({ "period": "2021-08", "value": 2_000, "expected": 1_000, "score": 7.978_846, "months": 7 }));
+    has(
+        &found[0],
+        &json!({ "period": "2021-08", "value": 2_000, "expected": 1_000, "score": 7.978_846, "months": 7 }),
+    );
 }
 
 #[test]
 fn what_chance_makes_of_small_counts_is_no_outlier() {
-    let server = forest(&json!([{ "code": "u" }, { "code": "u.a", "parent": "u" }, { "code": "u.b", "parent": "u" }]));
+    let server = forest(
+        &json!([{ "code": "u" }, { "code": "u.a", "parent": "u" }, { "code": "u.b", "parent": "u" }]),
+    );
     // Nothing varies; the square root of 100 is 10: (134 - 100) / 10 = 3.4 and (136 - 100) / 10 = 3.6
     run(&server, "u.a", OUTGOING, (2021, 1), &[100, 100, 100, 100, 100, 100, 134]);
     run(&server, "u.b", OUTGOING, (2021, 1), &[100, 100, 100, 100, 100, 100, 136]);
@@ -112,7 +165,9 @@ fn what_chance_makes_of_small_counts_is_no_outlier() {
 
 #[test]
 fn only_the_three_years_before_are_a_units_history() {
-    let server = forest(&json!([{ "code": "u" }, { "code": "u.old", "parent": "u" }, { "code": "u.new", "parent": "u" }]));
+    let server = forest(
+        &json!([{ "code": "u" }, { "code": "u.old", "parent": "u" }, { "code": "u.new", "parent": "u" }]),
+    );
     let history = [100, 140, 180, 220, 260, 300];
     for unit in ["u.old", "u.new"] {
         run(&server, unit, OUTGOING, (2018, 1), &history);
@@ -132,18 +187,30 @@ fn averages_are_held_against_their_own_history_too() {
     run(&server, "u", MINUTES, (2021, 1), &[20, 21, 22, 23, 24, 25, 60]);
     let found = notices(&server, "unit=u");
     assert_eq!(found.len(), 1, "{found:?}");
-    has(&found[0], &json!({ "rule": "outlier", "measure": MINUTES, "value": 60, "expected": 22.5, "score": 16.8625 }));
+    has(
+        &found[0],
+        &json!({ "rule": "outlier", "measure": MINUTES, "value": 60, "expected": 22.5, "score": 16.8625 }),
+    );
 }
 
 #[test]
 fn a_stock_that_makes_a_step_is_told_once() {
     let server = forest(&json!([{ "code": "u" }]));
     // Changes 100 to 600, median 350, deviations 250 150 50 50 150 250, their median 150; then + 1,500 and + 350.
-    run(&server, "u", USERS, (2021, 1), &[1_000, 1_100, 1_300, 1_600, 2_000, 2_500, 3_100, 4_600, 4_950]);
+    run(
+        &server,
+        "u",
+        USERS,
+        (2021, 1),
+        &[1_000, 1_100, 1_300, 1_600, 2_000, 2_500, 3_100, 4_600, 4_950],
+    );
     let found = notices(&server, "unit=u");
     assert_eq!(found.len(), 1, "{found:?}");
     // 0.6745 x (1,500 - 350) / 150 = 5.171167; 3,100 + 350
-    has(&found[0], &json!({ "rule": "outlier", "period": "2021-08", "value": 4_600, "expected": 3_450, "score": 5.171_167, "months": 6 }));
+    has(
+        &found[0],
+        &json!({ "rule": "outlier", "period": "2021-08", "value": 4_600, "expected": 3_450, "score": 5.171_167, "months": 6 }),
+    );
 }
 
 #[test]
@@ -163,11 +230,21 @@ fn figures_that_never_change_are_told_where_they_end() {
     let told: Vec<(&str, &str, i64, i64)> = found
         .iter()
         .map(|notice| {
-            (notice["unit"].as_str().unwrap(), notice["period"].as_str().unwrap(), notice["value"].as_i64().unwrap(), notice["months"].as_i64().unwrap())
+            (
+                notice["unit"].as_str().unwrap(),
+                notice["period"].as_str().unwrap(),
+                notice["value"].as_i64().unwrap(),
+                notice["months"].as_i64().unwrap(),
+            )
         })
         .collect();
-    assert_eq!(told, [("u.on", "2021-11", 10, 9), ("u.six", "2021-07", 50, 6), ("u.stock", "2021-10", 70, 12)]);
-    found.iter().for_each(|notice| has(notice, &json!({ "rule": "unchanged", "expected": null, "score": null })));
+    assert_eq!(
+        told,
+        [("u.on", "2021-11", 10, 9), ("u.six", "2021-07", 50, 6), ("u.stock", "2021-10", 70, 12)]
+    );
+    found.iter().for_each(|notice| {
+        has(notice, &json!({ "rule": "unchanged", "expected": null, "score": null }))
+    });
 }
 
 /// Adds a stock with what was created and what was closed.
@@ -184,7 +261,9 @@ fn with_a_stock(server: &Server) {
 
 #[test]
 fn a_jump_that_the_flows_do_not_explain_is_told_with_what_they_lead_to() {
-    let server = forest(&json!([{ "code": "u" }, { "code": "u.new", "parent": "u", "valid_from": "2021-09-01" }]));
+    let server = forest(
+        &json!([{ "code": "u" }, { "code": "u.new", "parent": "u", "valid_from": "2021-09-01" }]),
+    );
     with_a_stock(&server);
     let at = |month: &str, stock: i64, opened: Option<i64>, closed: Option<i64>| {
         let flows = [("x.opened", opened), ("x.closed", closed)];
@@ -204,7 +283,12 @@ fn a_jump_that_the_flows_do_not_explain_is_told_with_what_they_lead_to() {
     let told: Vec<(&str, &str, i64, i64)> = found
         .iter()
         .map(|notice| {
-            (notice["rule"].as_str().unwrap(), notice["period"].as_str().unwrap(), notice["value"].as_i64().unwrap(), notice["expected"].as_i64().unwrap())
+            (
+                notice["rule"].as_str().unwrap(),
+                notice["period"].as_str().unwrap(),
+                notice["value"].as_i64().unwrap(),
+                notice["expected"].as_i64().unwrap(),
+            )
         })
         .collect();
     let jump = "unexplained_jump";
@@ -230,7 +314,9 @@ fn a_level_below_zero_follows_from_nothing() {
 
 /// Two units with an outlier, an unchanged figure and an opening level each.
 fn eventful() -> Server {
-    let server = forest(&json!([{ "code": "u" }, { "code": "u.a", "parent": "u" }, { "code": "u.b", "parent": "u" }]));
+    let server = forest(
+        &json!([{ "code": "u" }, { "code": "u.a", "parent": "u" }, { "code": "u.b", "parent": "u" }]),
+    );
     for unit in ["u.a", "u.b"] {
         run(&server, unit, OUTGOING, (2021, 1), &[100, 140, 180, 220, 260, 300, 1_000]);
         run(&server, unit, "igate.dossiers.resolved", (2021, 1), &[50; 6]);
@@ -245,7 +331,14 @@ fn notices_are_asked_for_by_unit_rule_and_months_and_page_by_page() {
     let told = |parameters: &str| -> Vec<String> {
         notices(&server, parameters)
             .iter()
-            .map(|notice| format!("{} {} {}", notice["rule"].as_str().unwrap(), notice["unit"].as_str().unwrap(), notice["period"].as_str().unwrap()))
+            .map(|notice| {
+                format!(
+                    "{} {} {}",
+                    notice["rule"].as_str().unwrap(),
+                    notice["unit"].as_str().unwrap(),
+                    notice["period"].as_str().unwrap()
+                )
+            })
             .collect()
     };
     let all = [
@@ -286,7 +379,14 @@ fn what_is_unknown_malformed_or_too_much_is_told() {
     server.get("quality?unit=nowhere").problem(404);
     assert_eq!(
         server.get("quality?rule=odd&from=2021&to=x&limit=10001&colour=red&cursor=1").faults(422),
-        ["/colour unknown_parameter", "/cursor malformed", "/from malformed", "/limit out_of_range", "/rule malformed", "/to malformed"]
+        [
+            "/colour unknown_parameter",
+            "/cursor malformed",
+            "/from malformed",
+            "/limit out_of_range",
+            "/rule malformed",
+            "/to malformed"
+        ]
     );
     assert_eq!(server.get("quality?from=2021-11&to=2021-10").faults(422), ["/to dates_reversed"]);
     server.get("quality?from=1971-01&to=2020-12&limit=1000").expect(200);
@@ -302,7 +402,10 @@ fn a_run_that_goes_on_is_told_for_the_months_asked_for_and_a_break_begins_a_new_
         server.record("u", &[(OUTGOING, &month(n), 50)]);
     }
     let found = server.read("quality?unit=u&rule=unchanged&from=2021-01&to=2021-07");
-    assert_eq!((found["notices"].as_array().unwrap().len(), &found["notices"][0]["months"]), (1, &json!(7)));
+    assert_eq!(
+        (found["notices"].as_array().unwrap().len(), &found["notices"][0]["months"]),
+        (1, &json!(7))
+    );
     // Dossiers are counted otherwise from August 2022 on: 3,000 against 100 to 300 before says nothing.
     for (n, value) in [100, 150, 200, 250, 300, 150, 200, 3_000].into_iter().enumerate() {
         server.record("u", &[("igate.dossiers.received", &month(12 + n), value)]);
@@ -315,7 +418,10 @@ fn quality_is_as_it_was_and_is_known_again() {
     let server = eventful();
     let (revision, before) = (server.revision(), server.get("quality?to=2021-10"));
     let tag = before.header("etag");
-    assert_eq!(server.send("GET", "quality?to=2021-10", &[("if-none-match", tag)], None).status, 304);
+    assert_eq!(
+        server.send("GET", "quality?to=2021-10", &[("if-none-match", tag)], None).status,
+        304
+    );
     server.record("u.a", &[(OUTGOING, "2021-07", 340)]);
     let now = server.send("GET", "quality?to=2021-10", &[("if-none-match", tag)], None).expect(200);
     assert_eq!(now["notices"].as_array().unwrap().len(), 5);
@@ -325,15 +431,33 @@ fn quality_is_as_it_was_and_is_known_again() {
 #[test]
 fn notices_as_a_table() {
     let server = eventful();
-    for reply in [server.get("quality?unit=u.a&format=csv"), server.send("GET", "quality?unit=u.a", &[("accept", "text/csv")], None)] {
+    for reply in [
+        server.get("quality?unit=u.a&format=csv"),
+        server.send("GET", "quality?unit=u.a", &[("accept", "text/csv")], None),
+    ] {
         assert_eq!(reply.header("content-type"), "text/csv; charset=utf-8");
         let body = reply.text();
         let mut table = csv::Reader::from_reader(body.as_bytes());
         assert_eq!(
             table.headers().unwrap(),
-            vec!["rule", "measure", "unit", "period", "value", "expected", "score", "months", "method", "detail", "detail_vi"]
+            vec![
+                "rule",
+                "measure",
+                "unit",
+                "period",
+                "value",
+                "expected",
+                "score",
+                "months",
+                "method",
+                "detail",
+                "detail_vi"
+            ]
         );
-        let rows: Vec<Vec<String>> = table.records().map(|row| row.unwrap().iter().take(8).map(ToOwned::to_owned).collect()).collect();
+        let rows: Vec<Vec<String>> = table
+            .records()
+            .map(|row| row.unwrap().iter().take(8).map(ToOwned::to_owned).collect())
+            .collect();
         assert_eq!(
             rows,
             [

@@ -53,14 +53,17 @@ fn targets(server: &Server, list: &[Target<'_>]) {
         }
         target
     };
-    server.put("targets", &json!({ "targets": list.iter().map(target).collect::<Vec<_>>() })).expect(200);
+    server
+        .put("targets", &json!({ "targets": list.iter().map(target).collect::<Vec<_>>() }))
+        .expect(200);
 }
 
 /// Adds a kpi of which less is better: documents that are not signed, in percent.
 #[track_caller]
 fn with_a_kpi_of_less(server: &Server) {
     let mut catalogue = server.read("catalogue");
-    let formula = "(ioffice.documents.outgoing - ioffice.documents.signed) / ioffice.documents.outgoing";
+    let formula =
+        "(ioffice.documents.outgoing - ioffice.documents.signed) / ioffice.documents.outgoing";
     catalogue["kpis"]
         .as_array_mut()
         .unwrap()
@@ -74,7 +77,10 @@ fn the_example_of_the_contract() {
     rate(&server, "p.a", "2025-06", 90);
     targets(&server, &[("t", RATE, Some("p"), None, None, "100.0")]);
     let found = server.read(&path(RATE, "p", "2025-06"));
-    has(&found, &json!({ "revision": server.revision(), "measure": RATE, "parent": "p", "period": "2025-06", "direction": "higher" }));
+    has(
+        &found,
+        &json!({ "revision": server.revision(), "measure": RATE, "parent": "p", "period": "2025-06", "direction": "higher" }),
+    );
     // 90 / 100 x 100 = 90, below 95.
     let expected = json!({
         "unit": "p.a", "value": 90.0, "delta": null, "delta_reason": "no_prior", "rank": 1, "previous_rank": null,
@@ -91,8 +97,14 @@ fn equal_values_share_a_rank_and_the_next_one_counts_them() {
         rate(&server, unit, "2021-10", percent);
     }
     let found = rows(&server, RATE, "p", "2021-10");
-    assert_eq!(order(&found), [("p.b", Some(1)), ("p.d", Some(1)), ("p.a", Some(3)), ("p.c", Some(4))]);
-    has(&found[0], &json!({ "name": { "vi": "Xã b", "en": "" }, "value": 90, "coverage": 1.0, "target": null, "attainment": null, "status": null }));
+    assert_eq!(
+        order(&found),
+        [("p.b", Some(1)), ("p.d", Some(1)), ("p.a", Some(3)), ("p.c", Some(4))]
+    );
+    has(
+        &found[0],
+        &json!({ "name": { "vi": "Xã b", "en": "" }, "value": 90, "coverage": 1.0, "target": null, "attainment": null, "status": null }),
+    );
 }
 
 /// 1/3 and 33.3333333 are shown as the same six decimals.
@@ -110,12 +122,20 @@ fn indicators_and_neutral_kpis_are_ranked_largest_first_and_have_no_status() {
     for (unit, before, now) in [("p.a", 10, 25), ("p.b", 50, 55), ("p.c", 7, 40)] {
         server.record(unit, &[(USERS, "2021-09", before), (USERS, "2021-10", now)]);
     }
-    targets(&server, &[("t", USERS, None, None, None, "50"), ("n", "ioffice.users.net_change", None, None, None, "20")]);
+    targets(
+        &server,
+        &[
+            ("t", USERS, None, None, None, "50"),
+            ("n", "ioffice.users.net_change", None, None, None, "20"),
+        ],
+    );
     let found = server.read(&path(USERS, "p", "2021-10"));
     assert_eq!(found["direction"], "neutral");
     let found = found["rows"].as_array().unwrap();
     assert_eq!(order(found), [("p.b", Some(1)), ("p.c", Some(2)), ("p.a", Some(3))]);
-    found.iter().for_each(|row| has(row, &json!({ "target": 50, "attainment": null, "status": null })));
+    found
+        .iter()
+        .for_each(|row| has(row, &json!({ "target": 50, "attainment": null, "status": null })));
     // + 15, + 5, + 33
     let found = server.read(&path("ioffice.users.net_change", "p", "2021-10"));
     has(&found, &json!({ "direction": "neutral", "unit_of_measure": "count" }));
@@ -137,7 +157,10 @@ fn where_less_is_better_the_smallest_is_first_and_the_attainment_turns_round() {
     let found = server.read(&path("x.unsigned_rate", "p", "2021-10"));
     assert_eq!(found["direction"], "lower");
     let found = found["rows"].as_array().unwrap();
-    assert_eq!(order(found), [("p.e", Some(1)), ("p.d", Some(2)), ("p.b", Some(3)), ("p.c", Some(4)), ("p.a", Some(5))]);
+    assert_eq!(
+        order(found),
+        [("p.e", Some(1)), ("p.d", Some(2)), ("p.b", Some(3)), ("p.c", Some(4)), ("p.a", Some(5))]
+    );
     // Nothing divides by 0, and nothing is as little as can be.
     has(&found[0], &json!({ "value": 0, "attainment": null, "status": "met" }));
     has(&found[1], &json!({ "value": 8, "target": 10, "attainment": 125, "status": "met" })); // 10 / 8
@@ -154,7 +177,10 @@ fn a_target_is_met_close_from_95_percent_on_or_behind() {
         server.record(unit, &[(OUTGOING, "2021-10", 10_000), (SIGNED, "2021-10", signed)]);
     }
     let found = rows(&server, RATE, "p", "2021-10");
-    assert_eq!(order(&found), [("p.d", Some(1)), ("p.a", Some(2)), ("p.b", Some(3)), ("p.c", Some(4))]);
+    assert_eq!(
+        order(&found),
+        [("p.d", Some(1)), ("p.a", Some(2)), ("p.b", Some(3)), ("p.c", Some(4))]
+    );
     has(&found[0], &json!({ "value": 96, "attainment": 120, "status": "met" })); // 96 / 80
     has(&found[1], &json!({ "value": 80, "attainment": 100, "status": "met" }));
     has(&found[2], &json!({ "value": 76, "attainment": 95, "status": "close" })); // 76 / 80
@@ -178,7 +204,10 @@ fn units_without_a_figure_come_last_without_a_rank() {
     }
     has(&found[3], &json!({ "coverage": 0.0 }));
     // Zero is a figure.
-    assert_eq!(order(&rows(&server, OUTGOING, "p", "2021-10")), [("p.b", Some(1)), ("p.c", Some(1)), ("p.a", Some(3)), ("p.d", None)]);
+    assert_eq!(
+        order(&rows(&server, OUTGOING, "p", "2021-10")),
+        [("p.b", Some(1)), ("p.c", Some(1)), ("p.a", Some(3)), ("p.d", None)]
+    );
 }
 
 #[test]
@@ -187,19 +216,29 @@ fn a_rank_and_a_change_are_told_beside_those_of_the_period_before() {
         { "code": "p" }, { "code": "p.a", "parent": "p" }, { "code": "p.b", "parent": "p" }, { "code": "p.c", "parent": "p" },
         { "code": "p.d", "parent": "p", "valid_from": "2021-10-01" }, { "code": "p.e", "parent": "p", "valid_to": "2021-09-30" }
     ]));
-    for (unit, before, now) in
-        [("p.a", Some(50), Some(60)), ("p.b", Some(80), Some(70)), ("p.c", None, Some(65)), ("p.d", None, Some(10)), ("p.e", Some(99), None)]
-    {
+    for (unit, before, now) in [
+        ("p.a", Some(50), Some(60)),
+        ("p.b", Some(80), Some(70)),
+        ("p.c", None, Some(65)),
+        ("p.d", None, Some(10)),
+        ("p.e", Some(99), None),
+    ] {
         before.into_iter().for_each(|before| rate(&server, unit, "2021-09", before));
         now.into_iter().for_each(|now| rate(&server, unit, "2021-10", now));
     }
     // In September e was first, b second, a third.
     let found = rows(&server, RATE, "p", "2021-10");
-    assert_eq!(order(&found), [("p.b", Some(1)), ("p.c", Some(2)), ("p.a", Some(3)), ("p.d", Some(4))]);
+    assert_eq!(
+        order(&found),
+        [("p.b", Some(1)), ("p.c", Some(2)), ("p.a", Some(3)), ("p.d", Some(4))]
+    );
     has(&found[0], &json!({ "previous_rank": 2, "delta": -10, "delta_reason": null }));
     has(&found[1], &json!({ "previous_rank": null, "delta": null, "delta_reason": "no_prior" }));
     has(&found[2], &json!({ "previous_rank": 3, "delta": 10, "delta_reason": null }));
-    has(&found[3], &json!({ "previous_rank": null, "delta": null, "delta_reason": "definition_changed" }));
+    has(
+        &found[3],
+        &json!({ "previous_rank": null, "delta": null, "delta_reason": "definition_changed" }),
+    );
 }
 
 #[test]
@@ -213,7 +252,10 @@ fn children_that_do_not_exist_in_the_period_are_left_out() {
         { "code": "p.new.below", "parent": "p.new" }
     ]));
     let of = |period: &str| {
-        let mut units: Vec<String> = rows(&server, OUTGOING, "p", period).iter().map(|row| row["unit"].as_str().unwrap().to_owned()).collect();
+        let mut units: Vec<String> = rows(&server, OUTGOING, "p", period)
+            .iter()
+            .map(|row| row["unit"].as_str().unwrap().to_owned())
+            .collect();
         units.sort();
         units
     };
@@ -251,7 +293,10 @@ fn wider_periods_are_ranked_by_their_own_values() {
     // 140 of 400 is 35, 120 of 300 is 40; the mean of a's months would be 40 as well.
     let found = rows(&server, RATE, "p", "2021-Q3");
     assert_eq!(order(&found), [("p.b", Some(1)), ("p.a", Some(2))]);
-    has(&found[0], &json!({ "value": 40, "coverage": 1.0, "previous_rank": 1, "delta": null, "delta_reason": "coverage_changed" }));
+    has(
+        &found[0],
+        &json!({ "value": 40, "coverage": 1.0, "previous_rank": 1, "delta": null, "delta_reason": "coverage_changed" }),
+    );
     has(&found[1], &json!({ "value": 35, "coverage": 0.666_667, "previous_rank": 2 }));
     // 400 and 300 documents; in the second quarter both had 100.
     let found = rows(&server, OUTGOING, "p", "2021-Q3");
@@ -259,9 +304,18 @@ fn wider_periods_are_ranked_by_their_own_values() {
     found.iter().for_each(|row| has(row, &json!({ "previous_rank": 1 })));
     // No nine months come before nine months.
     let found = rows(&server, OUTGOING, "p", "2021-9M");
-    has(&found[0], &json!({ "unit": "p.a", "value": 500, "rank": 1, "previous_rank": null, "delta": null, "delta_reason": "not_applicable" }));
-    has(&found[1], &json!({ "unit": "p.b", "value": 400, "rank": 2, "previous_rank": null, "delta": null, "delta_reason": "not_applicable" }));
-    has(&rows(&server, OUTGOING, "p", "2021")[0], &json!({ "value": 500, "previous_rank": null, "delta_reason": "no_prior" }));
+    has(
+        &found[0],
+        &json!({ "unit": "p.a", "value": 500, "rank": 1, "previous_rank": null, "delta": null, "delta_reason": "not_applicable" }),
+    );
+    has(
+        &found[1],
+        &json!({ "unit": "p.b", "value": 400, "rank": 2, "previous_rank": null, "delta": null, "delta_reason": "not_applicable" }),
+    );
+    has(
+        &rows(&server, OUTGOING, "p", "2021")[0],
+        &json!({ "value": 500, "previous_rank": null, "delta_reason": "no_prior" }),
+    );
 }
 
 #[test]
@@ -284,9 +338,16 @@ fn a_target_is_inherited_down_the_tree_overridden_and_dated() {
         let found = rows(&server, RATE, parent, period);
         found.iter().find(|row| row["unit"] == unit).unwrap()["target"].as_f64().unwrap()
     };
-    for (period, expected) in
-        [("2021-02", 50.0), ("2021-03", 60.0), ("2021-04", 60.0), ("2021-05", 70.0), ("2021-06", 0.5), ("2021-07", 75.0), ("2021-08", 70.0), ("2021-09", 60.0)]
-    {
+    for (period, expected) in [
+        ("2021-02", 50.0),
+        ("2021-03", 60.0),
+        ("2021-04", 60.0),
+        ("2021-05", 70.0),
+        ("2021-06", 0.5),
+        ("2021-07", 75.0),
+        ("2021-08", 70.0),
+        ("2021-09", 60.0),
+    ] {
         assert_eq!(target("p.a", "p.a.x", period), expected, "{period}");
     }
     assert_eq!(target("p.a", "p.a.y", "2021-06"), 70.0);
@@ -302,7 +363,10 @@ fn a_target_is_inherited_down_the_tree_overridden_and_dated() {
 #[test]
 fn a_target_of_one_member_is_not_the_target_of_another_or_of_the_whole() {
     let server = province("a");
-    targets(&server, &[("t", "igate.dossiers.online_rate{service_level=4}", Some("p"), None, None, "80")]);
+    targets(
+        &server,
+        &[("t", "igate.dossiers.online_rate{service_level=4}", Some("p"), None, None, "80")],
+    );
     let target = |measure: &str| rows(&server, measure, "p", "2021-10")[0]["target"].clone();
     assert_eq!(target("igate.dossiers.online_rate{service_level=4}"), 80);
     assert_eq!(target("igate.dossiers.online_rate{ service_level = 4 }"), 80);
@@ -314,10 +378,15 @@ fn a_target_of_one_member_is_not_the_target_of_another_or_of_the_whole() {
 fn without_a_parent_the_roots_are_ranked() {
     let server = Server::start();
     server.post_csv("observations", REPORT).expect(201);
-    let of = |period: &str| server.read(&format!("ranking?{}", query(&[("measure", OUTGOING), ("period", period)])));
+    let of = |period: &str| {
+        server.read(&format!("ranking?{}", query(&[("measure", OUTGOING), ("period", period)])))
+    };
     let found = of("2021-10");
     assert_eq!(found["parent"], Value::Null);
-    assert_eq!(order(found["rows"].as_array().unwrap()), [("travinh", Some(1)), ("bentre", None), ("vinhlong", None)]);
+    assert_eq!(
+        order(found["rows"].as_array().unwrap()),
+        [("travinh", Some(1)), ("bentre", None), ("vinhlong", None)]
+    );
     assert_eq!(found["rows"][0]["value"], 23_441);
     assert_eq!(order(of("2025-07")["rows"].as_array().unwrap()), [("vinhlong-2025", None)]);
 }
@@ -328,18 +397,47 @@ fn what_is_unknown_missing_or_malformed_is_told_at_once() {
     server.get(&path(OUTGOING, "nowhere", "2021-10")).problem(404);
     assert_eq!(server.get("ranking").faults(422), ["/measure missing", "/period missing"]);
     assert_eq!(
-        server.get("ranking?colour=red&period=2021-13&geography=old&format=pdf&measure=a%7B").faults(422),
-        ["/colour unknown_parameter", "/format malformed", "/geography malformed", "/measure malformed", "/period malformed"]
+        server
+            .get("ranking?colour=red&period=2021-13&geography=old&format=pdf&measure=a%7B")
+            .faults(422),
+        [
+            "/colour unknown_parameter",
+            "/format malformed",
+            "/geography malformed",
+            "/measure malformed",
+            "/period malformed"
+        ]
     );
-    assert_eq!(server.get(&path("no.such", "travinh", "2021-10")).faults(422), ["/measure unknown_measure"]);
     assert_eq!(
-        server.get(&path("igate.dossiers.received{channel=pigeon,colour=red}", "travinh", "2021-10")).faults(422),
+        server.get(&path("no.such", "travinh", "2021-10")).faults(422),
+        ["/measure unknown_measure"]
+    );
+    assert_eq!(
+        server
+            .get(&path("igate.dossiers.received{channel=pigeon,colour=red}", "travinh", "2021-10"))
+            .faults(422),
         ["/measure unknown_dimension", "/measure unknown_member"]
     );
-    assert_eq!(server.get(&path("igate.dossiers.online_rate{channel=online}", "travinh", "2021-10")).faults(422), ["/measure unknown_dimension"]);
-    assert_eq!(server.get(&format!("{}&measure={OUTGOING}", path(OUTGOING, "travinh", "2021-10"))).faults(422), ["/measure duplicate"]);
-    assert_eq!(server.get(&format!("{}&as_of=999", path(OUTGOING, "travinh", "2021-10"))).faults(422), ["/as_of unknown_revision"]);
-    assert_eq!(server.send("POST", "ranking", &[("content-type", "application/json")], Some(b"{}")).status, 405);
+    assert_eq!(
+        server
+            .get(&path("igate.dossiers.online_rate{channel=online}", "travinh", "2021-10"))
+            .faults(422),
+        ["/measure unknown_dimension"]
+    );
+    assert_eq!(
+        server
+            .get(&format!("{}&measure={OUTGOING}", path(OUTGOING, "travinh", "2021-10")))
+            .faults(422),
+        ["/measure duplicate"]
+    );
+    assert_eq!(
+        server.get(&format!("{}&as_of=999", path(OUTGOING, "travinh", "2021-10"))).faults(422),
+        ["/as_of unknown_revision"]
+    );
+    assert_eq!(
+        server.send("POST", "ranking", &[("content-type", "application/json")], Some(b"{}")).status,
+        405
+    );
 }
 
 #[test]
@@ -348,7 +446,8 @@ fn a_ranking_is_as_it_was_and_is_known_again() {
     rate(&server, "p.a", "2021-10", 40);
     let path = path(RATE, "p", "2021-10");
     let before = server.get(&path);
-    let (revision, tag) = (before.json()["revision"].as_i64().unwrap(), before.header("etag").to_owned());
+    let (revision, tag) =
+        (before.json()["revision"].as_i64().unwrap(), before.header("etag").to_owned());
     assert_eq!(before.header("vary"), "Accept, Accept-Encoding, Authorization");
     assert!(tag.starts_with("W/\""), "{tag}");
     let again = server.send("GET", &path, &[("if-none-match", &tag)], None);
@@ -356,7 +455,10 @@ fn a_ranking_is_as_it_was_and_is_known_again() {
     rate(&server, "p.b", "2021-10", 50);
     targets(&server, &[("t", RATE, None, None, None, "50")]);
     let now = server.send("GET", &path, &[("if-none-match", &tag)], None);
-    assert_eq!(order(now.expect(200)["rows"].as_array().unwrap()), [("p.b", Some(1)), ("p.a", Some(2))]);
+    assert_eq!(
+        order(now.expect(200)["rows"].as_array().unwrap()),
+        [("p.b", Some(1)), ("p.a", Some(2))]
+    );
     assert_eq!(now.json()["rows"][0]["status"], "met");
     let then = server.get(&format!("{path}&as_of={revision}"));
     assert_eq!((then.status, then.text()), (200, before.text()));
@@ -365,14 +467,16 @@ fn a_ranking_is_as_it_was_and_is_known_again() {
 
 #[test]
 fn a_ranking_as_a_table() {
-    let server =
-        forest(&json!([{ "code": "p" }, { "code": "p.a", "parent": "p", "name": { "vi": "=1+1", "en": "A, \"b\"" } }, { "code": "p.b", "parent": "p" }]));
+    let server = forest(
+        &json!([{ "code": "p" }, { "code": "p.a", "parent": "p", "name": { "vi": "=1+1", "en": "A, \"b\"" } }, { "code": "p.b", "parent": "p" }]),
+    );
     rate(&server, "p.a", "2021-09", 10);
     rate(&server, "p.a", "2021-10", 40);
     targets(&server, &[("t", RATE, None, None, None, "80.0")]);
-    for reply in
-        [server.get(&format!("{}&format=csv", path(RATE, "p", "2021-10"))), server.send("GET", &path(RATE, "p", "2021-10"), &[("accept", "text/csv")], None)]
-    {
+    for reply in [
+        server.get(&format!("{}&format=csv", path(RATE, "p", "2021-10"))),
+        server.send("GET", &path(RATE, "p", "2021-10"), &[("accept", "text/csv")], None),
+    ] {
         assert_eq!(reply.header("content-type"), "text/csv; charset=utf-8");
         let body = reply.text();
         let mut table = csv::Reader::from_reader(body.as_bytes());
@@ -398,8 +502,14 @@ fn a_ranking_as_a_table() {
         assert_eq!(
             rows,
             [
-                vec!["1", "1", "p.a", "'=1+1", "A, \"b\"", "40", "percent", "1", "30", "", "80.0", "50", "behind", RATE, "2021-10"],
-                vec!["", "", "p.b", "", "", "", "percent", "0", "", "missing", "80.0", "", "no_data", RATE, "2021-10"],
+                vec![
+                    "1", "1", "p.a", "'=1+1", "A, \"b\"", "40", "percent", "1", "30", "", "80.0",
+                    "50", "behind", RATE, "2021-10"
+                ],
+                vec![
+                    "", "", "p.b", "", "", "", "percent", "0", "", "missing", "80.0", "",
+                    "no_data", RATE, "2021-10"
+                ],
             ]
         );
     }
@@ -415,7 +525,11 @@ struct Expected {
 /// The place of a value among others: one more than there are better ones.
 fn place(value: Option<f64>, all: &[Option<f64>], smallest_first: bool) -> Option<i64> {
     let value = value?;
-    let better = all.iter().flatten().filter(|other| if smallest_first { **other < value } else { **other > value }).count();
+    let better = all
+        .iter()
+        .flatten()
+        .filter(|other| if smallest_first { **other < value } else { **other > value })
+        .count();
     i64::try_from(better + 1).ok()
 }
 
@@ -437,11 +551,16 @@ fn a_ranking_is_a_permutation_of_the_children_that_exist() {
                 2 => unit["valid_from"] = json!("2021-10-01"),
                 _ => {}
             }
-            let (ended, begun) = (unit["valid_to"].is_string(), unit["valid_from"].as_str().unwrap_or("").to_owned());
+            let (ended, begun) = (
+                unit["valid_to"].is_string(),
+                unit["valid_from"].as_str().unwrap_or("").to_owned(),
+            );
             if !ended && begun != "2021-11-01" {
                 alive.push(code.clone());
             }
-            for (month, there) in [("2021-09", begun.is_empty()), ("2021-10", !ended && begun != "2021-11-01")] {
+            for (month, there) in
+                [("2021-09", begun.is_empty()), ("2021-10", !ended && begun != "2021-11-01")]
+            {
                 if there && dice.below(5) > 0 {
                     let outgoing = dice.below(6); // few values, so that many are equal and some rates divide by zero
                     figures.push(figure(OUTGOING, &code, month, outgoing));
@@ -463,11 +582,15 @@ fn a_ranking_is_a_permutation_of_the_children_that_exist() {
 #[track_caller]
 fn check(server: &Server, measure: &str, province: &str, mut alive: Vec<String>) {
     let found = rows(server, measure, province, "2021-10");
-    let mut named: Vec<String> = found.iter().map(|row| row["unit"].as_str().unwrap().to_owned()).collect();
+    let mut named: Vec<String> =
+        found.iter().map(|row| row["unit"].as_str().unwrap().to_owned()).collect();
     named.sort();
     alive.sort();
     assert_eq!(named, alive, "every child that exists, once");
-    let points = server.read(&format!("series?measure={}&children_of={province}&from=2021-09&to=2021-10", encoded(measure)));
+    let points = server.read(&format!(
+        "series?measure={}&children_of={province}&from=2021-09&to=2021-10",
+        encoded(measure)
+    ));
     let all: Vec<Expected> = points["series"]
         .as_array()
         .unwrap()
@@ -479,13 +602,15 @@ fn check(server: &Server, measure: &str, province: &str, mut alive: Vec<String>)
         })
         .collect();
     let lower = measure == "x.unsigned_rate";
-    let (now, then): (Vec<Option<f64>>, Vec<Option<f64>>) = all.iter().map(|one| (one.value, one.before)).unzip();
+    let (now, then): (Vec<Option<f64>>, Vec<Option<f64>>) =
+        all.iter().map(|one| (one.value, one.before)).unzip();
     for row in &found {
         let one = all.iter().find(|one| row["unit"] == *one.unit).unwrap();
         assert_eq!(row["value"].as_f64(), one.value, "{row}");
         assert_eq!(row["rank"].as_i64(), place(one.value, &now, lower), "{row}");
         assert_eq!(row["previous_rank"].as_i64(), place(one.before, &then, lower), "{row}");
     }
-    let order: Vec<i64> = found.iter().map(|row| row["rank"].as_i64().unwrap_or(i64::MAX)).collect();
+    let order: Vec<i64> =
+        found.iter().map(|row| row["rank"].as_i64().unwrap_or(i64::MAX)).collect();
     assert!(order.is_sorted(), "{order:?}");
 }

@@ -25,7 +25,8 @@ fn filled() -> (Server, Value, Value) {
 }
 
 fn values(found: &[Value]) -> Vec<i64> {
-    let mut values: Vec<i64> = found.iter().map(|figure| figure["value"].as_i64().unwrap()).collect();
+    let mut values: Vec<i64> =
+        found.iter().map(|figure| figure["value"].as_i64().unwrap()).collect();
     values.sort_unstable();
     values
 }
@@ -38,12 +39,23 @@ fn figures_are_chosen_by_indicator_unit_month_and_submission() {
     assert_eq!(chosen(&[("indicator", OUTGOING)]), [7, 90, 101]);
     assert_eq!(chosen(&[("indicator", RECEIVED)]), [5, 6]); // every split of it
     assert_eq!(chosen(&[("indicator", "igate.dossiers.received{service_level=4}")]), [5]);
-    assert_eq!(chosen(&[("indicator", "igate.dossiers.received{service_level=4, channel=online}")]), [5]);
+    assert_eq!(
+        chosen(&[("indicator", "igate.dossiers.received{service_level=4, channel=online}")]),
+        [5]
+    );
     assert_eq!(chosen(&[("indicator", "igate.dossiers.received{channel=in_person}")]), [0; 0]);
     assert_eq!(chosen(&[("unit", "travinh")]), [5, 6, 50, 90, 101]); // not those below it
     assert_eq!(chosen(&[("unit", "tv.cdc")]), [7]);
     assert_eq!(chosen(&[("to", "2021-09")]), [90]);
-    assert_eq!(chosen(&[("from", "2021-10"), ("to", "2021-10"), ("unit", "travinh"), ("indicator", OUTGOING)]), [101]);
+    assert_eq!(
+        chosen(&[
+            ("from", "2021-10"),
+            ("to", "2021-10"),
+            ("unit", "travinh"),
+            ("indicator", OUTGOING)
+        ]),
+        [101]
+    );
     assert_eq!(chosen(&[("submission", first["submission"].as_str().unwrap())]), [5, 6, 7, 90]); // what still stands
     assert_eq!(chosen(&[("submission", second["submission"].as_str().unwrap())]), [50, 101]);
 }
@@ -55,16 +67,28 @@ fn a_figure_is_answered_with_all_that_is_known_of_it() {
     assert_eq!(page["revision"], second["revision"]);
     assert_eq!(page["next_cursor"], Value::Null);
     let found = &page["observations"][0];
-    has(found, &json!({ "submission": second["submission"], "revision": second["revision"], "recorded_at": second["recorded_at"], "reason": "recount" }));
-    has(found, &json!({ "indicator": SIGNED, "dimensions": {}, "unit": "travinh", "period": "2021-10", "value": 50 }));
-    let split = server.read("observations?indicator=igate.dossiers.received%7Bservice_level%3D4%7D");
-    has(&split["observations"][0], &json!({ "dimensions": { "channel": "online", "service_level": "4" } }));
+    has(
+        found,
+        &json!({ "submission": second["submission"], "revision": second["revision"], "recorded_at": second["recorded_at"], "reason": "recount" }),
+    );
+    has(
+        found,
+        &json!({ "indicator": SIGNED, "dimensions": {}, "unit": "travinh", "period": "2021-10", "value": 50 }),
+    );
+    let split =
+        server.read("observations?indicator=igate.dossiers.received%7Bservice_level%3D4%7D");
+    has(
+        &split["observations"][0],
+        &json!({ "dimensions": { "channel": "online", "service_level": "4" } }),
+    );
 }
 
 #[test]
 fn history_gives_every_revision_of_a_figure() {
     let (server, _, _) = filled();
-    server.post(&json!({ "observations": [figure(OUTGOING, "travinh", "2021-10", Value::Null)] })).expect(201);
+    server
+        .post(&json!({ "observations": [figure(OUTGOING, "travinh", "2021-10", Value::Null)] }))
+        .expect(201);
     let told: Vec<Value> = server
         .observations("history=true&indicator=ioffice.documents.outgoing&unit=travinh&from=2021-10")
         .iter()
@@ -83,8 +107,17 @@ fn what_is_asked_for_has_to_exist() {
     server.get("nothing").problem(404);
     server.get("observations?indicator=no.such").faults(422);
     assert_eq!(server.get("observations?indicator=%7B").faults(422), ["/indicator malformed"]);
-    let faults = ["/colour unknown_parameter", "/cursor malformed", "/from malformed", "/history malformed", "/limit out_of_range"];
-    assert_eq!(server.get("observations?from=2021&history=yes&limit=0&cursor=%3B&colour=red").faults(422), faults);
+    let faults = [
+        "/colour unknown_parameter",
+        "/cursor malformed",
+        "/from malformed",
+        "/history malformed",
+        "/limit out_of_range",
+    ];
+    assert_eq!(
+        server.get("observations?from=2021&history=yes&limit=0&cursor=%3B&colour=red").faults(422),
+        faults
+    );
     for limit in ["1", "1000", "10000"] {
         server.read(&format!("observations?limit={limit}"));
     }
@@ -96,8 +129,13 @@ fn what_is_asked_for_has_to_exist() {
 fn pages_by_cursor_equal_the_whole_list_while_posts_go_on() {
     let server = Server::start();
     for year in 2018..=2020 {
-        let figures: Vec<(&str, String, i64)> = (1..=12).map(|month| (OUTGOING, format!("{year}-{month:02}"), i64::from(year * 100 + month))).collect();
-        let figures: Vec<(&str, &str, i64)> = figures.iter().map(|(indicator, month, value)| (*indicator, month.as_str(), *value)).collect();
+        let figures: Vec<(&str, String, i64)> = (1..=12)
+            .map(|month| (OUTGOING, format!("{year}-{month:02}"), i64::from(year * 100 + month)))
+            .collect();
+        let figures: Vec<(&str, &str, i64)> = figures
+            .iter()
+            .map(|(indicator, month, value)| (*indicator, month.as_str(), *value))
+            .collect();
         server.record("travinh", &figures);
     }
     let whole = server.read("observations?limit=1000")["observations"].as_array().unwrap().clone();
@@ -109,7 +147,10 @@ fn pages_by_cursor_equal_the_whole_list_while_posts_go_on() {
         assert!(figures.len() <= 5);
         paged.extend(figures.clone());
         let Some(next) = page["next_cursor"].as_str() else { break };
-        assert!(next.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)), "{next}");
+        assert!(
+            next.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)),
+            "{next}"
+        );
         cursor = format!("&cursor={next}");
         if posts < 6 {
             posts += 1;
@@ -123,7 +164,8 @@ fn pages_by_cursor_equal_the_whole_list_while_posts_go_on() {
 #[test]
 fn the_link_header_leads_through_all_pages() {
     let (server, _, _) = filled();
-    let (mut found, mut next) = (Vec::new(), Some("/api/v1/observations?unit=travinh&limit=2&history=true".to_owned()));
+    let (mut found, mut next) =
+        (Vec::new(), Some("/api/v1/observations?unit=travinh&limit=2&history=true".to_owned()));
     while let Some(address) = next {
         let page = server.get(&address);
         next = page.next_link();
@@ -161,12 +203,25 @@ fn a_figure_that_is_being_corrected_never_vanishes_from_the_list() {
 #[test]
 fn a_table_holds_what_the_json_holds_and_nothing_that_a_spreadsheet_would_run() {
     let server = Server::start();
-    let reasons = ["=HYPERLINK(\"http://x\")", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "plain, \"quoted\"\nand broken", "a=b"];
+    let reasons = [
+        "=HYPERLINK(\"http://x\")",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "\tx",
+        "\rx",
+        "plain, \"quoted\"\nand broken",
+        "a=b",
+    ];
     for (month, reason) in reasons.iter().enumerate() {
-        let observation = figure(OUTGOING, "travinh", &format!("2021-{:02}", month + 1), 100 + month);
+        let observation =
+            figure(OUTGOING, "travinh", &format!("2021-{:02}", month + 1), 100 + month);
         server.post(&json!({ "reason": reason, "observations": [observation] })).expect(201);
     }
-    for reply in [server.get("observations?format=csv"), server.send("GET", "observations", &[("accept", "text/csv")], None)] {
+    for reply in [
+        server.get("observations?format=csv"),
+        server.send("GET", "observations", &[("accept", "text/csv")], None),
+    ] {
         assert_eq!(reply.status, 200);
         assert_eq!(reply.header("content-type"), "text/csv; charset=utf-8");
         let body = reply.text();
@@ -178,7 +233,10 @@ fn a_table_holds_what_the_json_holds_and_nothing_that_a_spreadsheet_would_run() 
         assert_eq!(rows.len(), json.len());
         for ((row, figure), reason) in rows.iter().zip(&json).zip(reasons) {
             let dangerous = reason.starts_with(['=', '+', '-', '@', '\t', '\r']);
-            assert_eq!(row[column("reason")], if dangerous { format!("'{reason}") } else { reason.to_owned() });
+            assert_eq!(
+                row[column("reason")],
+                if dangerous { format!("'{reason}") } else { reason.to_owned() }
+            );
             assert_eq!(row[column("value")], figure["value"].to_string());
             for name in ["submission", "recorded_at", "indicator", "unit", "period"] {
                 assert_eq!(row[column(name)], *figure[name].as_str().unwrap());
@@ -190,19 +248,47 @@ fn a_table_holds_what_the_json_holds_and_nothing_that_a_spreadsheet_would_run() 
 #[test]
 fn an_answer_that_is_known_is_not_sent_again_until_something_is_written() {
     let (server, _, _) = filled();
-    for path in ["observations", "findings", "units", "catalogue", "indicators", "kpis", "series?measure=ioffice.documents.outgoing&unit=travinh&last=3"] {
+    for path in [
+        "observations",
+        "findings",
+        "units",
+        "catalogue",
+        "indicators",
+        "kpis",
+        "series?measure=ioffice.documents.outgoing&unit=travinh&last=3",
+    ] {
         let first = server.get(path);
         let tag = first.header("etag").to_owned();
         assert!(tag.starts_with("W/\"") && tag.ends_with('"'), "{path}: {tag}");
         assert_eq!(first.header("vary"), "Accept, Accept-Encoding, Authorization", "{path}");
         let again = server.send("GET", path, &[("if-none-match", &tag)], None);
-        assert_eq!((again.status, again.body.len(), again.header("etag")), (304, 0, tag.as_str()), "{path}");
-        assert_eq!(server.send("GET", path, &[("if-none-match", &format!("\"other\", {tag}"))], None).status, 304, "{path}");
-        assert_eq!(server.send("GET", path, &[("if-none-match", "W/\"other\"")], None).status, 200, "{path}");
+        assert_eq!(
+            (again.status, again.body.len(), again.header("etag")),
+            (304, 0, tag.as_str()),
+            "{path}"
+        );
+        assert_eq!(
+            server
+                .send("GET", path, &[("if-none-match", &format!("\"other\", {tag}"))], None)
+                .status,
+            304,
+            "{path}"
+        );
+        assert_eq!(
+            server.send("GET", path, &[("if-none-match", "W/\"other\"")], None).status,
+            200,
+            "{path}"
+        );
         if path != "catalogue" {
             let table = server.send("GET", path, &[("accept", "text/csv")], None);
             assert_ne!(table.header("etag"), tag, "{path}: another representation has another tag");
-            assert_eq!(server.send("GET", path, &[("accept", "text/csv"), ("if-none-match", &tag)], None).status, 200, "{path}");
+            assert_eq!(
+                server
+                    .send("GET", path, &[("accept", "text/csv"), ("if-none-match", &tag)], None)
+                    .status,
+                200,
+                "{path}"
+            );
         }
     }
     let tag = server.get("observations").header("etag").to_owned();

@@ -25,8 +25,14 @@ fn a_receipt_says_what_was_sent_by_whom_when_and_what_was_found_then() {
     let answer = posted.expect(201);
     assert_eq!(posted.header("location"), format!("/api/v1/submissions/{}", id(&answer)));
     let receipt = server.read(posted.header("location"));
-    has(&receipt, &json!({ "submission": answer["submission"], "revision": answer["revision"], "recorded_at": answer["recorded_at"] }));
-    has(&receipt, &json!({ "reason": "late", "withdraws": null, "source": { "kind": "report", "reference": "Báo cáo 10/2021" } }));
+    has(
+        &receipt,
+        &json!({ "submission": answer["submission"], "revision": answer["revision"], "recorded_at": answer["recorded_at"] }),
+    );
+    has(
+        &receipt,
+        &json!({ "reason": "late", "withdraws": null, "source": { "kind": "report", "reference": "Báo cáo 10/2021" } }),
+    );
     assert!(receipt["actor"].is_string());
     assert_eq!(receipt["counts"], answer["counts"]);
     assert_eq!(receipt["findings"], answer["findings"]);
@@ -40,15 +46,27 @@ fn a_receipt_says_what_was_sent_by_whom_when_and_what_was_found_then() {
 #[test]
 fn a_withdrawal_takes_back_only_what_still_stands() {
     let server = Server::start();
-    let first = server.record("travinh", &[(OUTGOING, "2021-10", 100), (SIGNED, "2021-10", 50), (OUTGOING, "2021-09", 7)]);
+    let first = server.record(
+        "travinh",
+        &[(OUTGOING, "2021-10", 100), (SIGNED, "2021-10", 50), (OUTGOING, "2021-09", 7)],
+    );
     let second = server.record("travinh", &[(OUTGOING, "2021-10", 110)]);
     let path = format!("submissions/{}", id(&first));
     let withdrawn = server.delete(&format!("{path}?reason=wrong%20province")).expect(201);
-    has(&withdrawn["counts"], &json!({ "created": 0, "revised": 0, "unchanged": 0, "withdrawn": 2 }));
-    assert_eq!(withdrawn["revision"].as_i64(), second["revision"].as_i64().map(|revision| revision + 1));
+    has(
+        &withdrawn["counts"],
+        &json!({ "created": 0, "revised": 0, "unchanged": 0, "withdrawn": 2 }),
+    );
+    assert_eq!(
+        withdrawn["revision"].as_i64(),
+        second["revision"].as_i64().map(|revision| revision + 1)
+    );
     let standing = server.observations("");
     assert_eq!(standing.len(), 1);
-    has(&standing[0], &json!({ "indicator": OUTGOING, "value": 110, "submission": second["submission"] }));
+    has(
+        &standing[0],
+        &json!({ "indicator": OUTGOING, "value": 110, "submission": second["submission"] }),
+    );
     has(&server.point(SIGNED, "travinh", "2021-10"), &json!({ "value": null, "coverage": 0.0 }));
     let receipt = server.read(&format!("submissions/{}", id(&withdrawn)));
     has(&receipt, &json!({ "withdraws": first["submission"], "reason": "wrong province" }));
@@ -64,7 +82,10 @@ fn a_second_withdrawal_finds_nothing_that_stands() {
     server.delete(&path).expect(201);
     let revision = server.revision();
     let second = server.delete(&path).expect(200);
-    has(&second, &json!({ "submission": null, "counts": { "created": 0, "revised": 0, "unchanged": 0, "withdrawn": 0 } }));
+    has(
+        &second,
+        &json!({ "submission": null, "counts": { "created": 0, "revised": 0, "unchanged": 0, "withdrawn": 0 } }),
+    );
     assert_eq!(server.revision(), revision);
     // What is withdrawn may be sent again, and is then another submission's.
     server.record("travinh", &[(OUTGOING, "2021-10", 100)]);
@@ -92,14 +113,22 @@ fn withdrawing_the_real_report_takes_back_all_of_it_stated_rates_and_findings_to
     has(&withdrawn["counts"], &json!({ "withdrawn": 90 }));
     assert_eq!(withdrawn["findings"], json!([]));
     assert_eq!(server.read("findings")["findings"], json!([]));
-    has(&server.point("ioffice.documents.signed_rate", "travinh", "2021-10"), &json!({ "value": null, "stated": null }));
+    has(
+        &server.point("ioffice.documents.signed_rate", "travinh", "2021-10"),
+        &json!({ "value": null, "stated": null }),
+    );
     assert_eq!(server.observations("history=true").len(), 180);
 }
 
 #[test]
 fn an_unknown_submission_is_not_found() {
     let server = Server::start();
-    for path in ["submissions/01JB0000000000000000000000", "submissions/x", "submissions/%20", "submissions/%FF"] {
+    for path in [
+        "submissions/01JB0000000000000000000000",
+        "submissions/x",
+        "submissions/%20",
+        "submissions/%FF",
+    ] {
         server.get(path).problem(404);
         server.delete(path).problem(404);
     }

@@ -14,7 +14,12 @@ fn contradictions(findings: &Value) -> Vec<(String, String, f64, f64)> {
         .map(|finding| {
             has(finding, &json!({ "unit": "travinh", "period": "2021-10", "severity": "warning" }));
             assert!(!text(&finding["detail"]).is_empty());
-            (text(&finding["rule"]), text(&finding["measure"]), finding["stated"].as_f64().unwrap(), finding["computed"].as_f64().unwrap())
+            (
+                text(&finding["rule"]),
+                text(&finding["measure"]),
+                finding["stated"].as_f64().unwrap(),
+                finding["computed"].as_f64().unwrap(),
+            )
         })
         .collect();
     found.sort_by(|one, other| one.1.cmp(&other.1));
@@ -32,7 +37,10 @@ fn the_three(findings: &Value) {
     assert_eq!(found.len(), 3, "{findings}");
     for ((rule, measure, stated, computed), expected) in found.iter().zip(expected) {
         assert_eq!((rule.as_str(), measure.as_str()), (expected.0, expected.1));
-        assert!((stated - expected.2).abs() < 1e-9 && (computed - expected.3).abs() < 1e-6, "{measure}: {stated} against {computed}");
+        assert!(
+            (stated - expected.2).abs() < 1e-9 && (computed - expected.3).abs() < 1e-6,
+            "{measure}: {stated} against {computed}"
+        );
     }
 }
 
@@ -45,13 +53,19 @@ fn posted() -> (Server, Value) {
 #[track_caller]
 fn rate(api: &Api, measure: &str, value: f64, stated: Option<f64>) {
     let point = api.point(measure, "travinh", "2021-10");
-    has(&point, &json!({ "value": value, "stated": stated, "origin": "computed", "coverage": 1.0 }));
+    has(
+        &point,
+        &json!({ "value": value, "stated": stated, "origin": "computed", "coverage": 1.0 }),
+    );
 }
 
 #[test]
 fn the_real_report_gives_the_six_rates_with_the_stated_ones_beside_them() {
     let (server, receipt) = posted();
-    has(&receipt["counts"], &json!({ "created": 90, "revised": 0, "unchanged": 0, "withdrawn": 0 }));
+    has(
+        &receipt["counts"],
+        &json!({ "created": 90, "revised": 0, "unchanged": 0, "withdrawn": 0 }),
+    );
     rate(&server, "ioffice.documents.signed_rate", 78.947_144, Some(78.955)); // 18,506 of 23,441
     rate(&server, "igate.dossiers.online_rate", 16.036_487, None); // 2,180 of 13,594
     rate(&server, "igate.dossiers.online_rate{service_level=3}", 2.595_911, Some(2.6)); // 113 of 4,353
@@ -74,7 +88,9 @@ fn the_real_report_holds_exactly_three_contradictions_in_the_answer_and_afterwar
 #[test]
 fn findings_are_chosen_by_unit_month_rule_and_severity() {
     let (server, _) = posted();
-    let count = |parameters: &str| server.read(&format!("findings?{parameters}"))["findings"].as_array().unwrap().len();
+    let count = |parameters: &str| {
+        server.read(&format!("findings?{parameters}"))["findings"].as_array().unwrap().len()
+    };
     assert_eq!(count("rule=stated_rate"), 2);
     assert_eq!(count("rule=parts_total"), 1);
     assert_eq!(count("severity=error"), 0);
@@ -84,8 +100,13 @@ fn findings_are_chosen_by_unit_month_rule_and_severity() {
     server.get("findings?unit=nowhere").problem(404);
     assert_eq!(server.get("findings?severity=fatal").faults(422), ["/severity malformed"]);
     let first = server.read("findings?limit=2");
-    let rest = server.read(&format!("findings?limit=2&cursor={}", first["next_cursor"].as_str().unwrap()));
-    let both = [first["findings"].as_array().unwrap().clone(), rest["findings"].as_array().unwrap().clone()].concat();
+    let rest =
+        server.read(&format!("findings?limit=2&cursor={}", first["next_cursor"].as_str().unwrap()));
+    let both = [
+        first["findings"].as_array().unwrap().clone(),
+        rest["findings"].as_array().unwrap().clone(),
+    ]
+    .concat();
     the_three(&Value::Array(both));
 }
 
@@ -115,11 +136,26 @@ fn a_correction_ends_a_contradiction_and_a_restart_finds_the_same_ones() {
 fn kpis_of_units_below_are_summed_over_those_that_reported() {
     let (server, _) = posted();
     // 28x10 + 25x30 + 5x2 + 1x50 + 7x2 + 3x16 + 1x8, in 7 of the 10 leaves.
-    has(&server.point("conference.jitsi.endpoint_sessions", "travinh", "2021-10"), &json!({ "value": 1160, "coverage": 0.7, "origin": "computed" }));
-    has(&server.point("conference.jitsi.sessions", "travinh", "2021-10"), &json!({ "value": 70, "coverage": 0.7, "origin": "rolled_up" }));
+    has(
+        &server.point("conference.jitsi.endpoint_sessions", "travinh", "2021-10"),
+        &json!({ "value": 1160, "coverage": 0.7, "origin": "computed" }),
+    );
+    has(
+        &server.point("conference.jitsi.sessions", "travinh", "2021-10"),
+        &json!({ "value": 70, "coverage": 0.7, "origin": "rolled_up" }),
+    );
     // 9,319 of 13,594
-    has(&server.point("igate.dossiers.clearance_rate", "travinh", "2021-10"), &json!({ "value": 68.552_302, "coverage": 1.0 }));
-    has(&server.point("petitions.answer_rate", "travinh", "2021-10"), &json!({ "value": 100, "delta_reason": "no_prior" }));
+    has(
+        &server.point("igate.dossiers.clearance_rate", "travinh", "2021-10"),
+        &json!({ "value": 68.552_302, "coverage": 1.0 }),
+    );
+    has(
+        &server.point("petitions.answer_rate", "travinh", "2021-10"),
+        &json!({ "value": 100, "delta_reason": "no_prior" }),
+    );
     // the month before is not there
-    has(&server.point("ioffice.users.net_change", "travinh", "2021-10"), &json!({ "value": null, "coverage": 0.0, "delta_reason": "missing" }));
+    has(
+        &server.point("ioffice.users.net_change", "travinh", "2021-10"),
+        &json!({ "value": null, "coverage": 0.0, "delta_reason": "missing" }),
+    );
 }

@@ -18,7 +18,16 @@ fn send(api: &Api, parameters: &str, text: &str) -> crate::harness::Reply {
 /// Measure, unit and value of each figure of a role.
 fn figures(answer: &Value, role: &str) -> BTreeMap<(String, String), String> {
     let all = answer["figures"].as_array().unwrap().iter().filter(|figure| figure["role"] == role);
-    all.map(|figure| ((figure["measure"].as_str().unwrap().to_owned(), figure["unit"].as_str().unwrap().to_owned()), figure["value"].to_string())).collect()
+    all.map(|figure| {
+        (
+            (
+                figure["measure"].as_str().unwrap().to_owned(),
+                figure["unit"].as_str().unwrap().to_owned(),
+            ),
+            figure["value"].to_string(),
+        )
+    })
+    .collect()
 }
 
 fn value<'v>(found: &'v BTreeMap<(String, String), String>, measure: &str) -> Option<&'v str> {
@@ -26,7 +35,12 @@ fn value<'v>(found: &'v BTreeMap<(String, String), String>, measure: &str) -> Op
 }
 
 fn rules(answer: &Value) -> Vec<String> {
-    let mut rules: Vec<String> = answer["findings"].as_array().unwrap().iter().map(|finding| finding["rule"].as_str().unwrap().to_owned()).collect();
+    let mut rules: Vec<String> = answer["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| finding["rule"].as_str().unwrap().to_owned())
+        .collect();
     rules.sort();
     rules
 }
@@ -35,11 +49,14 @@ fn rules(answer: &Value) -> Vec<String> {
 fn places_hold(answer: &Value, text: &str) {
     let characters: Vec<char> = text.chars().collect();
     assert_eq!(answer["text_length"], characters.len());
-    for entry in answer["figures"].as_array().unwrap().iter().chain(answer["unclaimed"].as_array().unwrap()) {
+    for entry in
+        answer["figures"].as_array().unwrap().iter().chain(answer["unclaimed"].as_array().unwrap())
+    {
         let at = |field: &str| usize::try_from(entry[field].as_u64().unwrap()).unwrap();
         let printed: String = characters[at("start")..at("end")].iter().collect();
         assert_eq!(entry["printed"], printed);
-        let sentence: String = characters[at("sentence_start")..at("sentence_end")].iter().collect();
+        let sentence: String =
+            characters[at("sentence_start")..at("sentence_end")].iter().collect();
         assert_eq!(entry["sentence"], sentence);
         assert!(at("sentence_start") <= at("start") && at("end") <= at("sentence_end"));
     }
@@ -60,7 +77,12 @@ fn a_dry_run_tells_every_number_with_its_place_and_records_nothing() {
     assert_eq!(value(&found, "ioffice.documents.outgoing"), Some("20500"));
     assert_eq!(value(&found, "ioffice.documents.signed_rate"), Some("81.2"));
     places_hold(&answer, TEXT);
-    let lost = answer["unclaimed"].as_array().unwrap().iter().find(|number| number["printed"] == "999").unwrap();
+    let lost = answer["unclaimed"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|number| number["printed"] == "999")
+        .unwrap();
     has(lost, &json!({ "reason": "no_pattern", "measure": null }));
     // 16,400 of 20,500 are 80 percent.
     assert_eq!(rules(&answer), ["stated_rate"]);
@@ -78,9 +100,15 @@ fn a_report_is_recorded_once_with_its_text_and_the_places_of_its_figures() {
     let id = answer["submission"].as_str().unwrap().to_owned();
     assert_eq!(reply.header("location"), format!("/api/v1/submissions/{id}"));
     let receipt = server.read(&format!("submissions/{id}"));
-    has(&receipt, &json!({ "source": { "kind": "report", "reference": "Báo cáo số 3" }, "counts": answer["counts"], "findings": answer["findings"] }));
+    has(
+        &receipt,
+        &json!({ "source": { "kind": "report", "reference": "Báo cáo số 3" }, "counts": answer["counts"], "findings": answer["findings"] }),
+    );
     has(&server.point("ioffice.users.total", "travinh", "2021-03"), &json!({ "value": 6120 }));
-    has(&server.point("ioffice.documents.signed_rate", "travinh", "2021-03"), &json!({ "value": 80, "stated": 81.2 }));
+    has(
+        &server.point("ioffice.documents.signed_rate", "travinh", "2021-03"),
+        &json!({ "value": 80, "stated": 81.2 }),
+    );
 
     let text = server.get(&format!("reports/{id}/text"));
     assert_eq!((text.status, text.header("content-type")), (200, "text/plain; charset=utf-8"));
@@ -96,7 +124,14 @@ fn a_report_is_recorded_once_with_its_text_and_the_places_of_its_figures() {
     assert!(server.read("annotations")["annotations"].as_array().unwrap().is_empty());
     let revisions = server.read("revisions?limit=1000");
     assert_eq!(
-        revisions["revisions"].as_array().unwrap().iter().filter(|revision| revision["declarations"].as_array().is_some_and(|list| !list.is_empty())).count(),
+        revisions["revisions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|revision| revision["declarations"]
+                .as_array()
+                .is_some_and(|list| !list.is_empty()))
+            .count(),
         0,
         "{revisions}"
     );
@@ -104,7 +139,10 @@ fn a_report_is_recorded_once_with_its_text_and_the_places_of_its_figures() {
     assert_eq!(server.read(&format!("reports/{id}")), answer);
     run(&["verify", "--database", &server.address()]).expect(0);
     // The same figures again change nothing.
-    has(&send(&server, "?dry_run=false", TEXT).expect(200), &json!({ "submission": null, "revision": answer["revision"] }));
+    has(
+        &send(&server, "?dry_run=false", TEXT).expect(200),
+        &json!({ "submission": null, "revision": answer["revision"] }),
+    );
     server.get("reports/01JB/text").problem(404);
     let other = server.record("travinh", &[("ioffice.users.total", "2021-02", 6000)]);
     server.get(&format!("reports/{}", other["submission"].as_str().unwrap())).problem(404);
@@ -130,21 +168,37 @@ fn what_is_kept_of_a_report_goes_with_the_archive_into_the_other_ledger() {
 #[test]
 fn a_report_is_held_against_what_the_ledger_has_and_against_itself() {
     let server = Server::start();
-    server.record("travinh", &[("ioffice.users.total", "2021-02", 6000), ("ioffice.documents.outgoing", "2021-02", 19_000)]);
+    server.record(
+        "travinh",
+        &[
+            ("ioffice.users.total", "2021-02", 6000),
+            ("ioffice.documents.outgoing", "2021-02", 19_000),
+        ],
+    );
     let text = "BÁO CÁO\n\nKết quả công tác tháng 3 năm 2021 của tỉnh Trà Vinh\n\nHệ thống VNPT-iOffice: tổng số người dùng là 6.120 (tháng trước 6.105). Tổng số văn bản đi trong tháng: 20.500 văn bản.\n\nChứng thư số: trong tháng cấp mới 12 chứng thư số.\n\nChứng thư số: trong tháng cấp mới 13 chứng thư số.\n";
     let answer = server.post_bytes("reports", "text/plain", text.as_bytes()).expect(200);
     let earlier = figures(&answer, "earlier");
     assert_eq!(value(&earlier, "ioffice.users.total"), Some("6105"), "{answer}");
     let finding = |rule: &str| {
-        answer["findings"].as_array().unwrap().iter().find(|finding| finding["rule"] == rule).cloned().unwrap_or_else(|| panic!("{rule}: {answer}"))
+        answer["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|finding| finding["rule"] == rule)
+            .cloned()
+            .unwrap_or_else(|| panic!("{rule}: {answer}"))
     };
     has(
         &finding("stated_earlier"),
         &json!({ "severity": "warning", "measure": "ioffice.users.total", "unit": "travinh", "period": "2021-02", "stated": 6105, "computed": 6000 }),
     );
-    has(&finding("stated_twice"), &json!({ "measure": "pki.certificates.issued", "unit": "travinh", "period": "2021-03", "stated": 12, "computed": 13 }));
+    has(
+        &finding("stated_twice"),
+        &json!({ "measure": "pki.certificates.issued", "unit": "travinh", "period": "2021-03", "stated": 12, "computed": 13 }),
+    );
     // Recorded, the findings are those of the receipt.
-    let recorded = server.post_bytes("reports?dry_run=false", "text/plain", text.as_bytes()).expect(201);
+    let recorded =
+        server.post_bytes("reports?dry_run=false", "text/plain", text.as_bytes()).expect(201);
     assert_eq!(rules(&recorded), rules(&answer));
     let receipt = server.read(&format!("submissions/{}", recorded["submission"].as_str().unwrap()));
     assert_eq!(receipt["findings"], recorded["findings"]);
@@ -155,24 +209,40 @@ fn a_quarter_is_read_and_held_against_its_months_but_not_recorded() {
     let server = Server::start();
     server.record(
         "travinh",
-        &[("ioffice.documents.outgoing", "2021-01", 100), ("ioffice.documents.outgoing", "2021-02", 200), ("ioffice.documents.outgoing", "2021-03", 300)],
+        &[
+            ("ioffice.documents.outgoing", "2021-01", 100),
+            ("ioffice.documents.outgoing", "2021-02", 200),
+            ("ioffice.documents.outgoing", "2021-03", 300),
+        ],
     );
     let text = "BÁO CÁO\n\nKết quả công tác quý I năm 2021 của tỉnh Trà Vinh\n\nHệ thống VNPT-iOffice: tổng số văn bản đi trong quý: 650 văn bản.\n";
     let answer = server.post_bytes("reports", "text/plain", text.as_bytes()).expect(200);
     assert_eq!(answer["period"], "2021-Q1");
-    has(&answer["findings"][0], &json!({ "rule": "stated_period", "period": "2021-Q1", "stated": 650, "computed": 600 }));
-    assert_eq!(server.post_bytes("reports?dry_run=false", "text/plain", text.as_bytes()).faults(422), ["/period wider_period"]);
+    has(
+        &answer["findings"][0],
+        &json!({ "rule": "stated_period", "period": "2021-Q1", "stated": 650, "computed": 600 }),
+    );
+    assert_eq!(
+        server.post_bytes("reports?dry_run=false", "text/plain", text.as_bytes()).faults(422),
+        ["/period wider_period"]
+    );
 }
 
 #[test]
 fn unit_and_period_are_given_where_the_report_does_not_say_them() {
     let server = Server::start();
     let text = "Trong tháng, hệ thống VNPT-iOffice tạo mới 15 tài khoản.";
-    let post = |parameters: &str| server.post_bytes(&format!("reports{parameters}"), "text/plain", text.as_bytes());
+    let post = |parameters: &str| {
+        server.post_bytes(&format!("reports{parameters}"), "text/plain", text.as_bytes())
+    };
     assert_eq!(post("").faults(422), ["/period not_found", "/unit not_found"]);
     assert_eq!(post("?unit=nowhere&period=2021-03").faults(422), ["/unit unknown_unit"]);
     assert_eq!(post("?unit=travinh&period=2021-13").faults(422), ["/period malformed"]);
-    assert_eq!(post("?unit=travinh&period=2090-01").faults(422).len(), 2, "it has not begun, and the unit has ended");
+    assert_eq!(
+        post("?unit=travinh&period=2090-01").faults(422).len(),
+        2,
+        "it has not begun, and the unit has ended"
+    );
     assert_eq!(post("?unit=travinh&period=2025-12").faults(422), ["/unit unit_not_valid"]);
     let answer = post("?unit=tv.cdc&period=2021-03").expect(200);
     has(&answer, &json!({ "unit": "tv.cdc", "period": "2021-03" }));
@@ -183,12 +253,27 @@ fn unit_and_period_are_given_where_the_report_does_not_say_them() {
 fn what_cannot_be_recorded_is_told_with_its_figure_and_nothing_is() {
     let server = Server::start();
     let revision = server.revision();
-    assert_eq!(server.post_bytes("reports?dry_run=false&unit=travinh&period=2021-03", "text/plain", "Không có gì.".as_bytes()).faults(422), [" empty"]);
-    let text = "Hệ thống VNPT-iOffice: trong tháng tạo mới 15,5 tài khoản, tổng số người dùng là 6.120.";
+    assert_eq!(
+        server
+            .post_bytes(
+                "reports?dry_run=false&unit=travinh&period=2021-03",
+                "text/plain",
+                "Không có gì.".as_bytes()
+            )
+            .faults(422),
+        [" empty"]
+    );
+    let text =
+        "Hệ thống VNPT-iOffice: trong tháng tạo mới 15,5 tài khoản, tổng số người dùng là 6.120.";
     let path = "reports?unit=travinh&period=2021-03";
     let answer = server.post_bytes(path, "text/plain", text.as_bytes()).expect(200);
     if !answer["faults"].as_array().unwrap().is_empty() {
-        assert_eq!(server.post_bytes(&format!("{path}&dry_run=false"), "text/plain", text.as_bytes()).faults(422), ["/figures/0 too_many_decimals"]);
+        assert_eq!(
+            server
+                .post_bytes(&format!("{path}&dry_run=false"), "text/plain", text.as_bytes())
+                .faults(422),
+            ["/figures/0 too_many_decimals"]
+        );
         assert_eq!(server.revision(), revision);
     }
 }
@@ -200,7 +285,12 @@ fn a_closed_month_is_read_and_recorded_only_with_a_reason() {
     let answer = send(&server, "", TEXT).expect(200);
     assert_eq!((&answer["closed"], &answer["faults"]), (&json!(true), &json!([])));
     let refused = send(&server, "?dry_run=false", TEXT).faults(409);
-    assert!(refused.iter().all(|fault| fault.starts_with("/figures/") && fault.ends_with("month_closed")), "{refused:?}");
+    assert!(
+        refused
+            .iter()
+            .all(|fault| fault.starts_with("/figures/") && fault.ends_with("month_closed")),
+        "{refused:?}"
+    );
     send(&server, "?dry_run=false&reason=sent%20late", TEXT).expect(201);
 }
 
@@ -210,7 +300,10 @@ fn files_that_are_no_documents_are_refused_by_name() {
     let post = |media: &str, body: &[u8]| server.post_bytes("reports", media, body);
     post("application/json", b"{}").problem(415);
     assert_eq!(post("application/pdf", b"hello").faults(415), [" wrong_media"]);
-    assert_eq!(post(DOCX, b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1").faults(415), [" unsupported_document"]);
+    assert_eq!(
+        post(DOCX, b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1").faults(415),
+        [" unsupported_document"]
+    );
     assert_eq!(post("text/plain", b"\xff\xfe\x00").faults(422), [" not_utf8"]);
 }
 
@@ -218,11 +311,19 @@ fn files_that_are_no_documents_are_refused_by_name() {
 fn a_form_brings_the_name_of_its_file() {
     let server = Server::start();
     let form = |field: &str, name: &str, media: &str, content: &str| {
-        let body =
-            format!("--x\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"{name}\"\r\nContent-Type: {media}\r\n\r\n{content}\r\n--x--\r\n");
-        server.post_bytes("reports?dry_run=false", "multipart/form-data; boundary=x", body.as_bytes())
+        let body = format!(
+            "--x\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"{name}\"\r\nContent-Type: {media}\r\n\r\n{content}\r\n--x--\r\n"
+        );
+        server.post_bytes(
+            "reports?dry_run=false",
+            "multipart/form-data; boundary=x",
+            body.as_bytes(),
+        )
     };
-    assert_eq!(form("document", "a.md", "text/plain", TEXT).faults(422), ["/document unknown_field"]);
+    assert_eq!(
+        form("document", "a.md", "text/plain", TEXT).faults(422),
+        ["/document unknown_field"]
+    );
     let answer = form("file", "thang3.md", "application/octet-stream", TEXT).expect(201);
     has(&answer, &json!({ "file_name": "thang3.md", "media_type": "text/markdown" }));
     let receipt = server.read(&format!("submissions/{}", answer["submission"].as_str().unwrap()));
@@ -236,16 +337,22 @@ fn reads_back(server: &Server, unit: &str, period: &str, least: usize) {
         let written = server.get(&format!("reports/{unit}/{period}?format={format}"));
         assert_eq!(written.status, 200, "{}", String::from_utf8_lossy(&written.body));
         assert!(written.header("content-type").starts_with(media));
-        let read = server.post_bytes(&format!("reports?unit={unit}"), media, &written.body).expect(200);
+        let read =
+            server.post_bytes(&format!("reports?unit={unit}"), media, &written.body).expect(200);
         has(&read, &json!({ "unit": unit, "period": period }));
         let mut wrong = Vec::new();
         for found in read["figures"].as_array().unwrap() {
-            let (measure, whose) = (found["measure"].as_str().unwrap(), found["unit"].as_str().unwrap());
+            let (measure, whose) =
+                (found["measure"].as_str().unwrap(), found["unit"].as_str().unwrap());
             let point = server.point(measure, whose, found["period"].as_str().unwrap());
             let (value, read) = (point["value"].as_f64(), found["value"].as_f64().unwrap());
-            let right = value.is_some_and(|value| (value - read).abs() < 0.005_000_1) || point["stated"].as_f64() == Some(read);
+            let right = value.is_some_and(|value| (value - read).abs() < 0.005_000_1)
+                || point["stated"].as_f64() == Some(read);
             if !right {
-                wrong.push(format!("{measure} of {whose}: {read} is read, {value:?} is there: {}", found["sentence"]));
+                wrong.push(format!(
+                    "{measure} of {whose}: {read} is read, {value:?} is there: {}",
+                    found["sentence"]
+                ));
             }
         }
         assert!(wrong.is_empty(), "{format}: {}", wrong.join("\n"));
@@ -255,12 +362,25 @@ fn reads_back(server: &Server, unit: &str, period: &str, least: usize) {
             .unwrap()
             .iter()
             // The names of generated units have numbers.
-            .filter(|number| number["reason"] != "comparison" && !number["sentence"].as_str().unwrap().contains("mẫu"))
+            .filter(|number| {
+                number["reason"] != "comparison"
+                    && !number["sentence"].as_str().unwrap().contains("mẫu")
+            })
             // The annex says the figures again, with their changes and coverage.
             .filter(|number| !number["sentence"].as_str().unwrap().contains(['|', '\t']))
-            .map(|number| format!("{} {} {}: {}", number["printed"], number["reason"], number["measure"], number["sentence"]))
+            .map(|number| {
+                format!(
+                    "{} {} {}: {}",
+                    number["printed"], number["reason"], number["measure"], number["sentence"]
+                )
+            })
             .collect();
-        assert!(found.len() >= least, "{format}: {} of {least}\n{}", found.len(), missed.join("\n"));
+        assert!(
+            found.len() >= least,
+            "{format}: {} of {least}\n{}",
+            found.len(),
+            missed.join("\n")
+        );
         assert!(missed.is_empty(), "{format}: {}", missed.join("\n"));
     }
 }
@@ -271,7 +391,11 @@ fn the_real_figures_written_as_a_report_are_read_back() {
     server.post_csv("observations", REPORT).expect(201);
     server.record(
         "travinh",
-        &[("ioffice.users.total", "2021-09", 7309), ("ioffice.documents.outgoing", "2021-09", 23_000), ("igate.dossiers.received", "2021-09", 14_000)],
+        &[
+            ("ioffice.users.total", "2021-09", 7309),
+            ("ioffice.documents.outgoing", "2021-09", 23_000),
+            ("igate.dossiers.received", "2021-09", 14_000),
+        ],
     );
     reads_back(&server, "travinh", "2021-10", 55);
     let text = server.get("reports/travinh/2021-10").text();
@@ -299,16 +423,31 @@ fn the_command_line_checks_tries_patterns_on_and_imports_a_report() {
     };
     let file = write("thang3.md", TEXT);
     let told = run(&["check", &file]).expect(1);
-    for part in ["đơn vị travinh, kỳ 2021-03", "ioffice.documents.signed_rate", "16.400", "999 no_pattern", "(stated_rate)", "0 lỗi, 1 mâu thuẫn"] {
+    for part in [
+        "đơn vị travinh, kỳ 2021-03",
+        "ioffice.documents.signed_rate",
+        "16.400",
+        "999 no_pattern",
+        "(stated_rate)",
+        "0 lỗi, 1 mâu thuẫn",
+    ] {
         assert!(told.contains(part), "{part} in {told}");
     }
-    let english = run(&["check", &file, "--lang", "en", "--period", "2021-04", "--unit", "travinh"]).expect(1);
+    let english =
+        run(&["check", &file, "--lang", "en", "--period", "2021-04", "--unit", "travinh"])
+            .expect(1);
     assert!(english.contains("unit travinh, period 2021-04"), "{english}");
     // A pattern of one's own over the shipped catalogue.
     let pattern = "[[indicators]]\ncode = \"visits.made\"\nkind = \"flow\"\nunit_of_measure = \"count\"\n\n[[patterns]]\ncode = \"visits.made\"\nmeasure = \"visits.made\"\nphrases = [ \"{value} chuyến tham quan\" ]\n";
-    let tried = run(&["check", &file, "--explain", "--catalogue", &write("visits.toml", pattern)]).expect(1);
+    let tried = run(&["check", &file, "--explain", "--catalogue", &write("visits.toml", pattern)])
+        .expect(1);
     assert!(tried.contains("visits.made: Đã tổ chức 999 chuyến tham quan."), "{tried}");
-    let faulty = run(&["check", &file, "--catalogue", &write("faulty.toml", &pattern.replace("{value} ", ""))]);
+    let faulty = run(&[
+        "check",
+        &file,
+        "--catalogue",
+        &write("faulty.toml", &pattern.replace("{value} ", "")),
+    ]);
     faulty.expect(1);
     assert!(faulty.err().contains("no_value"), "{}", faulty.err());
     // Recorded, it is what POST records.
@@ -317,18 +456,46 @@ fn the_command_line_checks_tries_patterns_on_and_imports_a_report() {
     has(&server.point("ioffice.users.total", "travinh", "2021-03"), &json!({ "value": 6120 }));
     let id = server.observations("")[0]["submission"].as_str().unwrap().to_owned();
     assert_eq!(server.get(&format!("reports/{id}/text")).text(), TEXT);
-    has(&server.read(&format!("submissions/{id}")), &json!({ "source": { "kind": "report", "reference": "thang3.md" } }));
+    has(
+        &server.read(&format!("submissions/{id}")),
+        &json!({ "source": { "kind": "report", "reference": "thang3.md" } }),
+    );
     // A table is one also where it is called .txt.
-    run(&["import", &write("figures.txt", "indicator,unit,period,value\nioffice.users.total,travinh,2021-04,1\n"), "--database", &server.address()]).expect(0);
+    run(&[
+        "import",
+        &write(
+            "figures.txt",
+            "indicator,unit,period,value\nioffice.users.total,travinh,2021-04,1\n",
+        ),
+        "--database",
+        &server.address(),
+    ])
+    .expect(0);
 }
 
 #[test]
 fn generated_months_written_as_reports_are_read_back() {
     let server = Server::start();
-    let csv = run(&["generate", "--size", "1x4", "--seed", "7", "--units", server.folder().join("units.json").to_str().unwrap()]).expect(0);
+    let csv = run(&[
+        "generate",
+        "--size",
+        "1x4",
+        "--seed",
+        "7",
+        "--units",
+        server.folder().join("units.json").to_str().unwrap(),
+    ])
+    .expect(0);
     let figures = server.folder().join("figures.csv");
     std::fs::write(&figures, csv).unwrap();
-    run(&["import", server.folder().join("units.json").to_str().unwrap(), figures.to_str().unwrap(), "--database", &server.address()]).expect(0);
+    run(&[
+        "import",
+        server.folder().join("units.json").to_str().unwrap(),
+        figures.to_str().unwrap(),
+        "--database",
+        &server.address(),
+    ])
+    .expect(0);
     let server = server.restarted();
     for month in ["2021-02", "2023-07", "2025-12"] {
         reads_back(&server, "gen.p01", month, 15);
@@ -342,10 +509,24 @@ fn a_written_report_keeps_to_the_revision_and_the_format_that_are_asked_for() {
     let empty = server.get("reports/travinh/2021-10");
     assert!(empty.text().contains("Chưa có số liệu"), "{}", empty.text());
     let before = server.revision();
-    server.post(&json!({ "observations": [figure("ioffice.users.created", "travinh", "2021-10", 7)] })).expect(201);
+    server
+        .post(
+            &json!({ "observations": [figure("ioffice.users.created", "travinh", "2021-10", 7)] }),
+        )
+        .expect(201);
     let written = server.get("reports/travinh/2021-10");
     assert!(written.text().contains("tạo mới 07 tài khoản"), "{}", written.text());
-    assert_eq!(server.send("GET", "reports/travinh/2021-10", &[("if-none-match", written.header("etag"))], None).status, 304);
+    assert_eq!(
+        server
+            .send(
+                "GET",
+                "reports/travinh/2021-10",
+                &[("if-none-match", written.header("etag"))],
+                None
+            )
+            .status,
+        304
+    );
     assert_eq!(server.get(&format!("reports/travinh/2021-10?as_of={before}")).text(), empty.text());
     let docx = server.send("GET", "reports/travinh/2021-10", &[("accept", DOCX)], None);
     assert_eq!(

@@ -28,7 +28,12 @@ fn scorecard(api: &Api, unit: &str, period: &str) -> Value {
 
 #[track_caller]
 fn row(scorecard: &Value, measure: &str) -> Value {
-    let found: Vec<&Value> = scorecard["rows"].as_array().unwrap().iter().filter(|row| row["measure"] == measure).collect();
+    let found: Vec<&Value> = scorecard["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row["measure"] == measure)
+        .collect();
     assert_eq!(found.len(), 1, "{measure} in {scorecard}");
     found[0].clone()
 }
@@ -84,11 +89,20 @@ fn every_kpi_and_headline_indicator_stands_on_it_exactly_once() {
     let headlines = codes("indicators", &|indicator| indicator["headline"] == true);
     assert!(kpis.len() > 10 && headlines.len() > 5);
     let found = scorecard(&server, "travinh", "2021-10");
-    has(&found, &json!({ "revision": server.revision(), "unit": "travinh", "kind": "province", "period": "2021-10", "score": null }));
+    has(
+        &found,
+        &json!({ "revision": server.revision(), "unit": "travinh", "kind": "province", "period": "2021-10", "score": null }),
+    );
     assert_eq!(found["name"]["en"], "Tra Vinh");
     let rows = found["rows"].as_array().unwrap();
-    let measures = |group: &str| -> Vec<&str> { rows.iter().filter(|row| row["group"] == group).map(|row| row["measure"].as_str().unwrap()).collect() };
-    let whole: Vec<&str> = measures("kpi").into_iter().filter(|measure| !measure.contains('{')).collect();
+    let measures = |group: &str| -> Vec<&str> {
+        rows.iter()
+            .filter(|row| row["group"] == group)
+            .map(|row| row["measure"].as_str().unwrap())
+            .collect()
+    };
+    let whole: Vec<&str> =
+        measures("kpi").into_iter().filter(|measure| !measure.contains('{')).collect();
     assert_eq!(whole, kpis);
     assert_eq!(measures("indicator"), headlines);
     let all: BTreeSet<&str> = rows.iter().map(|row| row["measure"].as_str().unwrap()).collect();
@@ -100,32 +114,64 @@ fn every_kpi_and_headline_indicator_stands_on_it_exactly_once() {
         &json!({ "value": 50.807_320, "stated": 50.81, "target": 100, "attainment": 50.807_320, "status": "behind", "direction": "higher", "group": "kpi" }),
     );
     // 9,319 of 13,594; the reference mark of 100 has no dates.
-    has(&row(&found, CLEARANCE), &json!({ "value": 68.552_302, "target": 100, "attainment": 68.552_302, "status": "behind", "system": "igate" }));
+    has(
+        &row(&found, CLEARANCE),
+        &json!({ "value": 68.552_302, "target": 100, "attainment": 68.552_302, "status": "behind", "system": "igate" }),
+    );
     // The targets for December 2025 do not hold yet.
     has(
         &row(&found, RATE),
         &json!({ "value": 78.947_144, "stated": 78.955, "target": null, "attainment": null, "status": null, "unit_of_measure": "percent" }),
     );
-    has(&row(&found, USERS), &json!({ "value": 7401, "direction": "neutral", "status": null, "system": "ioffice", "unit_of_measure": "count", "score": null }));
+    has(
+        &row(&found, USERS),
+        &json!({ "value": 7401, "direction": "neutral", "status": null, "system": "ioffice", "unit_of_measure": "count", "score": null }),
+    );
     assert_eq!(row(&found, USERS)["name"]["en"], "Users");
 }
 
 #[test]
 fn thirteen_values_end_with_the_period() {
     let server = forest(&json!([{ "code": "u" }]));
-    server.record("u", &[(OUTGOING, "2020-09", 1), (OUTGOING, "2020-10", 2), (OUTGOING, "2021-01", 4), (OUTGOING, "2021-10", 8), (OUTGOING, "2021-11", 16)]);
-    server.record("u", &[(OUTGOING, "2015-03", 32), (OUTGOING, "2009-12", 64), (OUTGOING, "2009-09", 128), (OUTGOING, "2018-10", 256)]);
+    server.record(
+        "u",
+        &[
+            (OUTGOING, "2020-09", 1),
+            (OUTGOING, "2020-10", 2),
+            (OUTGOING, "2021-01", 4),
+            (OUTGOING, "2021-10", 8),
+            (OUTGOING, "2021-11", 16),
+        ],
+    );
+    server.record(
+        "u",
+        &[
+            (OUTGOING, "2015-03", 32),
+            (OUTGOING, "2009-12", 64),
+            (OUTGOING, "2009-09", 128),
+            (OUTGOING, "2018-10", 256),
+        ],
+    );
     let history = |period: &str| -> Vec<(String, Option<i64>)> {
-        let found = row(&scorecard(&server, "u", period), OUTGOING)["history"].as_array().unwrap().clone();
-        found.iter().map(|past| (past["period"].as_str().unwrap().to_owned(), past["value"].as_i64())).collect()
+        let found =
+            row(&scorecard(&server, "u", period), OUTGOING)["history"].as_array().unwrap().clone();
+        found
+            .iter()
+            .map(|past| (past["period"].as_str().unwrap().to_owned(), past["value"].as_i64()))
+            .collect()
     };
     let found = history("2021-10");
     let months: Vec<&str> = found.iter().map(|(period, _)| period.as_str()).collect();
-    let expected =
-        ["2020-10", "2020-11", "2020-12", "2021-01", "2021-02", "2021-03", "2021-04", "2021-05", "2021-06", "2021-07", "2021-08", "2021-09", "2021-10"];
+    let expected = [
+        "2020-10", "2020-11", "2020-12", "2021-01", "2021-02", "2021-03", "2021-04", "2021-05",
+        "2021-06", "2021-07", "2021-08", "2021-09", "2021-10",
+    ];
     assert_eq!(months, expected);
     let values: Vec<Option<i64>> = found.iter().map(|(_, value)| *value).collect();
-    assert_eq!(values, [Some(2), None, None, Some(4), None, None, None, None, None, None, None, None, Some(8)]);
+    assert_eq!(
+        values,
+        [Some(2), None, None, Some(4), None, None, None, None, None, None, None, None, Some(8)]
+    );
     // Quarters go back to the fourth of 2018, which has October; halves to the second of 2015, years and nine months to 2009.
     let ends = |period: &str| {
         let found = history(period);
@@ -139,7 +185,14 @@ fn thirteen_values_end_with_the_period() {
     assert_eq!(ends("2021-9M"), (pair("2009-9M", Some(128)), pair("2021-9M", Some(4))));
     assert_eq!(ends("2021"), (pair("2009", Some(192)), pair("2021", Some(28)))); // 64 + 128; 4 + 8 + 16
     let all = scorecard(&server, "u", "2021-10");
-    assert!(all["rows"].as_array().unwrap().iter().all(|row| row["history"].as_array().unwrap().len() == 13 && row["history"][12]["period"] == "2021-10"));
+    assert!(
+        all["rows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|row| row["history"].as_array().unwrap().len() == 13
+                && row["history"][12]["period"] == "2021-10")
+    );
 }
 
 /// Every field of every row is that of `/series`, over figures of three units and five years, with gaps, splits and statements above.
@@ -157,9 +210,21 @@ fn a_scorecard_and_the_series_agree_in_every_field() {
     for year in 2019..=2021 {
         for month in 1..=12 {
             let period = format!("{year}-{month:02}");
-            let units: &[&str] = if period.as_str() < "2020-07" { &["p.a", "p.b", "p.c", "p"] } else { &["p.ab", "p.c", "p"] };
+            let units: &[&str] = if period.as_str() < "2020-07" {
+                &["p.a", "p.b", "p.c", "p"]
+            } else {
+                &["p.ab", "p.c", "p"]
+            };
             for unit in units {
-                for indicator in [OUTGOING, SIGNED, USERS, RECEIVED, RESOLVED, "igate.services.provided", "igate.dossiers.backlog"] {
+                for indicator in [
+                    OUTGOING,
+                    SIGNED,
+                    USERS,
+                    RECEIVED,
+                    RESOLVED,
+                    "igate.services.provided",
+                    "igate.dossiers.backlog",
+                ] {
                     let often = if *unit == "p" { 12 } else { 2 };
                     if dice.below(often) == 0 {
                         figures.push(figure(indicator, unit, &period, dice.below(90) + 10));
@@ -179,17 +244,27 @@ fn a_scorecard_and_the_series_agree_in_every_field() {
     server.put("annotations", &json!({ "annotations": [{ "code": "n", "unit": "p", "from": "2021-09", "text": "Mất điện" }] })).expect(200);
     let mut compared = 0;
     for unit in ["p", "p.ab", "p.a", "p.c"] {
-        for period in ["2021-10", "2021-09", "2020-07", "2020-06", "2021-Q3", "2020-H2", "2021-9M", "2021"] {
+        for period in
+            ["2021-10", "2021-09", "2020-07", "2020-06", "2021-Q3", "2020-H2", "2021-9M", "2021"]
+        {
             for geography in ["as_reported", "current"] {
                 let asked = query(&[("unit", unit), ("period", period), ("geography", geography)]);
                 for row in server.read(&format!("scorecard?{asked}"))["rows"].as_array().unwrap() {
-                    let asked =
-                        query(&[("measure", row["measure"].as_str().unwrap()), ("unit", unit), ("from", period), ("to", period), ("geography", geography)]);
+                    let asked = query(&[
+                        ("measure", row["measure"].as_str().unwrap()),
+                        ("unit", unit),
+                        ("from", period),
+                        ("to", period),
+                        ("geography", geography),
+                    ]);
                     let series = server.read(&format!("series?{asked}"))["series"][0].clone();
                     let point = &series["points"][0];
                     assert_eq!(point.as_object().unwrap().len(), POINT.len());
                     for field in POINT {
-                        assert!(same(&row[field], &point[field]), "{field} of {asked}: {row}\n{point}");
+                        assert!(
+                            same(&row[field], &point[field]),
+                            "{field} of {asked}: {row}\n{point}"
+                        );
                     }
                     assert_eq!(row["unit_of_measure"], series["unit_of_measure"]);
                     assert!(same(&row["history"][12]["value"], &point["value"]), "{row}");
@@ -203,29 +278,57 @@ fn a_scorecard_and_the_series_agree_in_every_field() {
 
 #[test]
 fn values_of_a_parent_are_ratios_of_sums_and_targets_are_inherited() {
-    let server = forest(&json!([{ "code": "p" }, { "code": "p.m", "parent": "p" }, { "code": "p.n", "parent": "p" }]));
+    let server = forest(
+        &json!([{ "code": "p" }, { "code": "p.m", "parent": "p" }, { "code": "p.n", "parent": "p" }]),
+    );
     server.record("p.m", &[(OUTGOING, "2021-10", 100), (SIGNED, "2021-10", 50)]);
     server.record("p.n", &[(OUTGOING, "2021-10", 300), (SIGNED, "2021-10", 270)]);
     let target = |code: &str, unit: Value, value: &str| json!({ "code": code, "measure": RATE, "unit": unit, "value": value });
     server.put("targets", &json!({ "targets": [target("all", Value::Null, "84"), target("n", json!("p.n"), "90")] })).expect(200);
     // 320 of 400 is 80; 80 / 84 = 0.952381, which is close.
-    has(&row(&scorecard(&server, "p", "2021-10"), RATE), &json!({ "value": 80, "coverage": 1.0, "target": 84, "attainment": 95.238_095, "status": "close" }));
-    has(&row(&scorecard(&server, "p.m", "2021-10"), RATE), &json!({ "value": 50, "target": 84, "attainment": 59.523_81, "status": "behind" }));
-    has(&row(&scorecard(&server, "p.n", "2021-10"), RATE), &json!({ "value": 90, "target": 90, "attainment": 100, "status": "met" }));
-    has(&row(&scorecard(&server, "p.n", "2021-11"), RATE), &json!({ "value": null, "target": 90, "attainment": null, "status": "no_data" }));
+    has(
+        &row(&scorecard(&server, "p", "2021-10"), RATE),
+        &json!({ "value": 80, "coverage": 1.0, "target": 84, "attainment": 95.238_095, "status": "close" }),
+    );
+    has(
+        &row(&scorecard(&server, "p.m", "2021-10"), RATE),
+        &json!({ "value": 50, "target": 84, "attainment": 59.523_81, "status": "behind" }),
+    );
+    has(
+        &row(&scorecard(&server, "p.n", "2021-10"), RATE),
+        &json!({ "value": 90, "target": 90, "attainment": 100, "status": "met" }),
+    );
+    has(
+        &row(&scorecard(&server, "p.n", "2021-11"), RATE),
+        &json!({ "value": null, "target": 90, "attainment": null, "status": "no_data" }),
+    );
 }
 
 #[test]
 fn points_are_full_at_the_threshold_and_below_it_in_proportion_or_none() {
     let server = forest(&json!([{ "code": "u" }]));
     with_kpis(&server, |code, kpi| match code {
-        RATE => kpi["score"] = json!({ "function": "proportional", "points": "20", "threshold": "80", "source": { "en": "Decision 766/QD-TTg (2022)" } }),
-        CLEARANCE => kpi["score"] = json!({ "function": "all_or_nothing", "points": 12.5, "threshold": 100 }),
-        "igate.dossiers.online_rate" => kpi["score"] = json!({ "function": "proportional", "points": 10, "threshold": 50 }),
+        RATE => {
+            kpi["score"] = json!({ "function": "proportional", "points": "20", "threshold": "80", "source": { "en": "Decision 766/QD-TTg (2022)" } })
+        }
+        CLEARANCE => {
+            kpi["score"] = json!({ "function": "all_or_nothing", "points": 12.5, "threshold": 100 })
+        }
+        "igate.dossiers.online_rate" => {
+            kpi["score"] = json!({ "function": "proportional", "points": 10, "threshold": 50 })
+        }
         _ => {}
     });
     let of = |month: &str| scorecard(&server, "u", month);
-    server.record("u", &[(OUTGOING, "2021-01", 100), (SIGNED, "2021-01", 60), (RECEIVED, "2021-01", 200), (RESOLVED, "2021-01", 199)]);
+    server.record(
+        "u",
+        &[
+            (OUTGOING, "2021-01", 100),
+            (SIGNED, "2021-01", 60),
+            (RECEIVED, "2021-01", 200),
+            (RESOLVED, "2021-01", 199),
+        ],
+    );
     let found = of("2021-01");
     // 20 x 60 / 80 = 15
     let score = row(&found, RATE)["score"].clone();
@@ -234,13 +337,29 @@ fn points_are_full_at_the_threshold_and_below_it_in_proportion_or_none() {
         &json!({ "function": "proportional", "points": 20, "threshold": 80, "earned": 15, "source": { "vi": "", "en": "Decision 766/QD-TTg (2022)" } }),
     );
     // 99.5 is not 100.
-    has(&row(&found, CLEARANCE)["score"], &json!({ "function": "all_or_nothing", "points": 12.5, "threshold": 100, "earned": 0, "source": null }));
-    has(&row(&found, "igate.dossiers.online_rate")["score"], &json!({ "points": 10, "earned": null }));
+    has(
+        &row(&found, CLEARANCE)["score"],
+        &json!({ "function": "all_or_nothing", "points": 12.5, "threshold": 100, "earned": 0, "source": null }),
+    );
+    has(
+        &row(&found, "igate.dossiers.online_rate")["score"],
+        &json!({ "points": 10, "earned": null }),
+    );
     // 15 + 0 of 20 + 12.5; the online rate could not be computed.
     has(&found["score"], &json!({ "earned": 15, "possible": 32.5, "missing": 1 }));
-    assert!(found["rows"].as_array().unwrap().iter().filter(|row| !row["score"].is_null()).count() == 3);
+    assert!(
+        found["rows"].as_array().unwrap().iter().filter(|row| !row["score"].is_null()).count() == 3
+    );
 
-    server.record("u", &[(OUTGOING, "2021-02", 100), (SIGNED, "2021-02", 80), (RECEIVED, "2021-02", 200), (RESOLVED, "2021-02", 200)]);
+    server.record(
+        "u",
+        &[
+            (OUTGOING, "2021-02", 100),
+            (SIGNED, "2021-02", 80),
+            (RECEIVED, "2021-02", 200),
+            (RESOLVED, "2021-02", 200),
+        ],
+    );
     let online = json!({ "indicator": RECEIVED, "unit": "u", "period": "2021-02", "value": 33, "dimensions": { "channel": "online" } });
     server.post(&json!({ "observations": [online] })).expect(201);
     let found = of("2021-02");
@@ -251,7 +370,15 @@ fn points_are_full_at_the_threshold_and_below_it_in_proportion_or_none() {
     has(&found["score"], &json!({ "earned": 35.8, "possible": 42.5, "missing": 0 }));
 
     // More than enough earns no more.
-    server.record("u", &[(OUTGOING, "2021-03", 100), (SIGNED, "2021-03", 95), (RECEIVED, "2021-03", 200), (RESOLVED, "2021-03", 500)]);
+    server.record(
+        "u",
+        &[
+            (OUTGOING, "2021-03", 100),
+            (SIGNED, "2021-03", 95),
+            (RECEIVED, "2021-03", 200),
+            (RESOLVED, "2021-03", 500),
+        ],
+    );
     has(&of("2021-03")["score"], &json!({ "earned": 32.5, "possible": 32.5, "missing": 1 }));
     // Nothing was reported.
     has(&of("2021-04")["score"], &json!({ "earned": 0, "possible": 0, "missing": 3 }));
@@ -268,7 +395,8 @@ fn points_are_full_at_the_threshold_and_below_it_in_proportion_or_none() {
 fn where_less_is_better_points_are_full_up_to_the_threshold() {
     let server = forest(&json!([{ "code": "u" }]));
     let mut catalogue = server.read("catalogue");
-    let formula = "(ioffice.documents.outgoing - ioffice.documents.signed) / ioffice.documents.outgoing";
+    let formula =
+        "(ioffice.documents.outgoing - ioffice.documents.signed) / ioffice.documents.outgoing";
     for (code, function) in [("x.some", "proportional"), ("x.all", "all_or_nothing")] {
         let score = json!({ "function": function, "points": 10, "threshold": 20 });
         let kpi = json!({ "code": code, "formula": formula, "unit_of_measure": "percent", "direction": "lower", "score": score });
@@ -279,7 +407,12 @@ fn where_less_is_better_points_are_full_up_to_the_threshold() {
         server.record("u", &[(OUTGOING, month, 100), (SIGNED, month, signed)]);
     }
     // 20 of 20; 10 x 20 / 25 = 8; 10 x 20 / 100 = 2; nothing is as little as can be.
-    for (month, some, all) in [("2021-01", 10.0, 10.0), ("2021-02", 8.0, 0.0), ("2021-03", 2.0, 0.0), ("2021-04", 10.0, 10.0)] {
+    for (month, some, all) in [
+        ("2021-01", 10.0, 10.0),
+        ("2021-02", 8.0, 0.0),
+        ("2021-03", 2.0, 0.0),
+        ("2021-04", 10.0, 10.0),
+    ] {
         let found = scorecard(&server, "u", month);
         has(&row(&found, "x.some")["score"], &json!({ "earned": some }));
         has(&row(&found, "x.all")["score"], &json!({ "earned": all }));
@@ -315,9 +448,18 @@ fn what_is_unknown_missing_or_malformed_is_told_at_once() {
     assert_eq!(server.get("scorecard").faults(422), ["/period missing", "/unit missing"]);
     assert_eq!(
         server.get("scorecard?period=October&geography=&format=pdf&measure=x").faults(422),
-        ["/format malformed", "/geography malformed", "/measure unknown_parameter", "/period malformed", "/unit missing"]
+        [
+            "/format malformed",
+            "/geography malformed",
+            "/measure unknown_parameter",
+            "/period malformed",
+            "/unit missing"
+        ]
     );
-    assert_eq!(server.get("scorecard?unit=travinh&unit=bentre&period=2021-10").faults(422), ["/unit duplicate"]);
+    assert_eq!(
+        server.get("scorecard?unit=travinh&unit=bentre&period=2021-10").faults(422),
+        ["/unit duplicate"]
+    );
 }
 
 #[test]
@@ -339,7 +481,9 @@ fn a_scorecard_is_as_it_was_and_is_known_again() {
     let revision = before.expect(200)["revision"].as_i64().unwrap();
     let tag = before.header("etag");
     assert_eq!(server.send("GET", path, &[("if-none-match", tag)], None).status, 304);
-    server.put("targets", &json!({ "targets": [{ "code": "t", "measure": RATE, "value": 50 }] })).expect(200);
+    server
+        .put("targets", &json!({ "targets": [{ "code": "t", "measure": RATE, "value": 50 }] }))
+        .expect(200);
     with_kpis(&server, |code, kpi| {
         if code == RATE {
             kpi["score"] = json!({ "function": "proportional", "points": 20, "threshold": 80 });
@@ -354,7 +498,15 @@ fn a_scorecard_is_as_it_was_and_is_known_again() {
 #[test]
 fn a_scorecard_as_a_table_has_a_column_for_each_of_the_thirteen_periods() {
     let server = forest(&json!([{ "code": "u" }]));
-    server.record("u", &[(OUTGOING, "2021-09", 80), (SIGNED, "2021-09", 60), (OUTGOING, "2021-10", 100), (SIGNED, "2021-10", 50)]);
+    server.record(
+        "u",
+        &[
+            (OUTGOING, "2021-09", 80),
+            (SIGNED, "2021-09", 60),
+            (OUTGOING, "2021-10", 100),
+            (SIGNED, "2021-10", 50),
+        ],
+    );
     with_kpis(&server, |code, kpi| {
         if code == RATE {
             kpi["score"] = json!({ "function": "proportional", "points": 20, "threshold": 80 });
@@ -403,5 +555,8 @@ fn points_are_added_up_before_they_are_rounded() {
     server.put("catalogue", &catalogue).expect(200);
     server.record("p", &[(OUTGOING, "2021-10", 3), (SIGNED, "2021-10", 2)]);
     // 10 x 2 / 3 is shown as 6.666667; three times the rounded number would be 20.000001.
-    assert_eq!(scorecard(&server, "p", "2021-10")["score"], json!({ "earned": 20, "possible": 30, "missing": 0 }));
+    assert_eq!(
+        scorecard(&server, "p", "2021-10")["score"],
+        json!({ "earned": 20, "possible": 30, "missing": 0 })
+    );
 }

@@ -56,23 +56,44 @@ fn an_answer_names_measure_unit_and_step_and_repeats_them_for_each_pair() {
     let answer = server.series(&parameters).expect(200);
     assert_eq!(answer["revision"], server.revision());
     assert_eq!(answer["next_cursor"], Value::Null);
-    let named: Vec<(&str, &str)> =
-        answer["series"].as_array().unwrap().iter().map(|series| (series["measure"].as_str().unwrap(), series["unit"].as_str().unwrap())).collect();
+    let named: Vec<(&str, &str)> = answer["series"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|series| (series["measure"].as_str().unwrap(), series["unit"].as_str().unwrap()))
+        .collect();
     let split = "igate.dossiers.received{channel=online,service_level=4}";
-    assert_eq!(named, [(OUTGOING, "travinh"), (OUTGOING, "tv.cdc"), (split, "travinh"), (split, "tv.cdc")]);
+    assert_eq!(
+        named,
+        [(OUTGOING, "travinh"), (OUTGOING, "tv.cdc"), (split, "travinh"), (split, "tv.cdc")]
+    );
     for series in answer["series"].as_array().unwrap() {
         has(series, &json!({ "unit_of_measure": "count", "step": "month" }));
-        let periods: Vec<&str> = series["points"].as_array().unwrap().iter().map(|point| point["period"].as_str().unwrap()).collect();
+        let periods: Vec<&str> = series["points"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|point| point["period"].as_str().unwrap())
+            .collect();
         assert_eq!(periods, ["2021-10", "2021-11"]);
     }
 }
 
 #[test]
 fn children_and_descendants_are_asked_for_by_their_parent() {
-    let server = forest(&json!([{ "code": "p" }, { "code": "p.a", "parent": "p" }, { "code": "p.a.x", "parent": "p.a" }, { "code": "p.b", "parent": "p" }]));
+    let server = forest(
+        &json!([{ "code": "p" }, { "code": "p.a", "parent": "p" }, { "code": "p.a.x", "parent": "p.a" }, { "code": "p.b", "parent": "p" }]),
+    );
     let units = |name: &str| -> Vec<String> {
-        let answer = server.series(&[("measure", OUTGOING), (name, "p"), ("from", "2021-10"), ("to", "2021-10")]).expect(200);
-        answer["series"].as_array().unwrap().iter().map(|series| series["unit"].as_str().unwrap().to_owned()).collect()
+        let answer = server
+            .series(&[("measure", OUTGOING), (name, "p"), ("from", "2021-10"), ("to", "2021-10")])
+            .expect(200);
+        answer["series"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|series| series["unit"].as_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(units("children_of"), ["p.a", "p.b"]);
     assert_eq!(units("descendants_of"), ["p.a", "p.a.x", "p.b"]);
@@ -83,9 +104,18 @@ fn gaps_stay_gaps_and_a_change_is_never_taken_from_the_last_month_that_happens_t
     let server = forest(&json!([{ "code": "u" }]));
     server.record(
         "u",
-        &[(OUTGOING, "2020-03", 160), (OUTGOING, "2020-12", 100), (OUTGOING, "2021-01", 150), (OUTGOING, "2021-03", 200), (OUTGOING, "2021-12", 120)],
+        &[
+            (OUTGOING, "2020-03", 160),
+            (OUTGOING, "2020-12", 100),
+            (OUTGOING, "2021-01", 150),
+            (OUTGOING, "2021-03", 200),
+            (OUTGOING, "2021-12", 120),
+        ],
     );
-    server.record("u", &[(OUTGOING, "2022-01", 10), (OUTGOING, "2022-02", 20), (OUTGOING, "2022-03", 30)]);
+    server.record(
+        "u",
+        &[(OUTGOING, "2022-01", 10), (OUTGOING, "2022-02", 20), (OUTGOING, "2022-03", 30)],
+    );
     let points = server.points(OUTGOING, "u", "2020-12", "2022-03");
     assert_eq!(points.len(), 16);
     has(
@@ -105,7 +135,10 @@ fn gaps_stay_gaps_and_a_change_is_never_taken_from_the_last_month_that_happens_t
         &points[3],
         &json!({ "period": "2021-03", "value": 200, "delta": null, "delta_reason": "no_prior", "delta_percent_reason": "no_prior", "year_delta": 40, "year_delta_percent": 25, "year_to_date_reason": "missing" }),
     );
-    has(&points[12], &json!({ "period": "2021-12", "year_delta": 20, "year_delta_percent": 20, "delta_reason": "no_prior" }));
+    has(
+        &points[12],
+        &json!({ "period": "2021-12", "year_delta": 20, "year_delta_percent": 20, "delta_reason": "no_prior" }),
+    );
     has(
         &points[13],
         &json!({ "period": "2022-01", "delta": -110, "delta_percent": -91.666_667, "year_delta": -140, "year_delta_percent": -93.333_333, "year_to_date": 10 }),
@@ -119,7 +152,15 @@ fn gaps_stay_gaps_and_a_change_is_never_taken_from_the_last_month_that_happens_t
 #[test]
 fn a_rate_changes_in_points_and_its_year_to_date_is_a_ratio_of_sums() {
     let server = forest(&json!([{ "code": "u" }]));
-    server.record("u", &[(OUTGOING, "2021-01", 100), (SIGNED, "2021-01", 50), (OUTGOING, "2021-02", 300), (SIGNED, "2021-02", 270)]);
+    server.record(
+        "u",
+        &[
+            (OUTGOING, "2021-01", 100),
+            (SIGNED, "2021-01", 50),
+            (OUTGOING, "2021-02", 300),
+            (SIGNED, "2021-02", 270),
+        ],
+    );
     let points = server.points(RATE, "u", "2021-01", "2021-02");
     has(&points[0], &json!({ "value": 50, "year_to_date": 50 }));
     has(
@@ -131,20 +172,50 @@ fn a_rate_changes_in_points_and_its_year_to_date_is_a_ratio_of_sums() {
 #[test]
 fn division_by_zero_is_a_missing_value_and_a_change_from_zero_has_no_percentage() {
     let server = forest(&json!([{ "code": "u" }]));
-    server.record("u", &[(OUTGOING, "2021-01", 0), (SIGNED, "2021-01", 0), (OUTGOING, "2021-02", 5), (SIGNED, "2021-02", 4)]);
+    server.record(
+        "u",
+        &[
+            (OUTGOING, "2021-01", 0),
+            (SIGNED, "2021-01", 0),
+            (OUTGOING, "2021-02", 5),
+            (SIGNED, "2021-02", 4),
+        ],
+    );
     let rates = server.points(RATE, "u", "2021-01", "2021-02");
-    has(&rates[0], &json!({ "value": null, "origin": null, "delta": null, "delta_reason": "missing", "year_to_date": null, "year_to_date_reason": "missing" }));
-    has(&rates[1], &json!({ "value": 80, "delta": null, "delta_reason": "no_prior", "year_to_date": 80 }));
+    has(
+        &rates[0],
+        &json!({ "value": null, "origin": null, "delta": null, "delta_reason": "missing", "year_to_date": null, "year_to_date_reason": "missing" }),
+    );
+    has(
+        &rates[1],
+        &json!({ "value": 80, "delta": null, "delta_reason": "no_prior", "year_to_date": 80 }),
+    );
     let flows = server.points(OUTGOING, "u", "2021-01", "2021-02");
     has(&flows[0], &json!({ "value": 0, "coverage": 1.0, "origin": "stated" }));
-    has(&flows[1], &json!({ "delta": 5, "delta_percent": null, "delta_percent_reason": "prior_zero", "like_for_like_percent_reason": "prior_zero" }));
+    has(
+        &flows[1],
+        &json!({ "delta": 5, "delta_percent": null, "delta_percent_reason": "prior_zero", "like_for_like_percent_reason": "prior_zero" }),
+    );
 }
 
 #[test]
 fn a_rate_of_a_parent_is_the_ratio_of_sums_over_the_children_that_have_all_of_it() {
-    let server = forest(&json!([{ "code": "p" }, { "code": "p.m", "parent": "p" }, { "code": "p.n", "parent": "p" }]));
-    server.record("p.m", &[(OUTGOING, "2021-01", 100), (SIGNED, "2021-01", 50), (OUTGOING, "2021-02", 100), (SIGNED, "2021-02", 50)]);
-    server.record("p.n", &[(OUTGOING, "2021-01", 300), (OUTGOING, "2021-02", 300), (SIGNED, "2021-02", 270)]);
+    let server = forest(
+        &json!([{ "code": "p" }, { "code": "p.m", "parent": "p" }, { "code": "p.n", "parent": "p" }]),
+    );
+    server.record(
+        "p.m",
+        &[
+            (OUTGOING, "2021-01", 100),
+            (SIGNED, "2021-01", 50),
+            (OUTGOING, "2021-02", 100),
+            (SIGNED, "2021-02", 50),
+        ],
+    );
+    server.record(
+        "p.n",
+        &[(OUTGOING, "2021-01", 300), (OUTGOING, "2021-02", 300), (SIGNED, "2021-02", 270)],
+    );
     let points = server.points(RATE, "p", "2021-01", "2021-02");
     // n has no signed documents in January: 50 of 100, not 50 of 400.
     has(&points[0], &json!({ "value": 50, "coverage": 0.5 }));
@@ -179,7 +250,10 @@ fn a_merger_is_comparable_seen_from_the_parent() {
         &json!({ "value": 40, "delta": null, "delta_reason": "definition_changed", "year_delta_reason": "definition_changed" }),
     );
     has(&server.point(OUTGOING, "p.ab", "2021-06"), &json!({ "value": null, "coverage": 0.0 }));
-    has(&server.point(OUTGOING, "p.a", "2021-07"), &json!({ "value": null, "coverage": 0.0, "delta_reason": "missing" }));
+    has(
+        &server.point(OUTGOING, "p.a", "2021-07"),
+        &json!({ "value": null, "coverage": 0.0, "delta_reason": "missing" }),
+    );
 }
 
 #[test]
@@ -204,7 +278,9 @@ fn a_merger_of_which_one_part_had_not_reported_is_not_comparable() {
 
 #[test]
 fn a_closure_changes_the_coverage_and_like_for_like_compares_those_that_stay() {
-    let server = forest(&json!([{ "code": "q" }, { "code": "q.x", "parent": "q", "valid_to": "2021-06-30" }, { "code": "q.y", "parent": "q" }]));
+    let server = forest(
+        &json!([{ "code": "q" }, { "code": "q.x", "parent": "q", "valid_to": "2021-06-30" }, { "code": "q.y", "parent": "q" }]),
+    );
     server.record("q.x", &[(OUTGOING, "2021-06", 10)]);
     server.record("q.y", &[(OUTGOING, "2021-06", 20), (OUTGOING, "2021-07", 25)]);
     has(&server.point(OUTGOING, "q", "2021-06"), &json!({ "value": 30, "coverage": 1.0 }));
@@ -219,7 +295,9 @@ fn a_closure_changes_the_coverage_and_like_for_like_compares_those_that_stay() {
 
 #[test]
 fn partial_reporting_is_given_with_its_coverage() {
-    let server = forest(&json!([{ "code": "r" }, { "code": "r.m", "parent": "r" }, { "code": "r.n", "parent": "r" }]));
+    let server = forest(
+        &json!([{ "code": "r" }, { "code": "r.m", "parent": "r" }, { "code": "r.n", "parent": "r" }]),
+    );
     server.record("r.m", &[(OUTGOING, "2021-09", 10), (OUTGOING, "2021-10", 15)]);
     server.record("r.n", &[(OUTGOING, "2021-09", 20)]);
     has(
@@ -229,12 +307,17 @@ fn partial_reporting_is_given_with_its_coverage() {
         }),
     );
     server.record("r.n", &[(OUTGOING, "2021-10", 19)]);
-    has(&server.point(OUTGOING, "r", "2021-10"), &json!({ "value": 34, "coverage": 1.0, "delta": 4, "delta_percent": 13.333_333, "like_for_like_delta": 4 }));
+    has(
+        &server.point(OUTGOING, "r", "2021-10"),
+        &json!({ "value": 34, "coverage": 1.0, "delta": 4, "delta_percent": 13.333_333, "like_for_like_delta": 4 }),
+    );
 }
 
 #[test]
 fn a_figure_stated_above_the_leaves_covers_them_all_and_cannot_be_restricted() {
-    let server = forest(&json!([{ "code": "r" }, { "code": "r.m", "parent": "r" }, { "code": "r.n", "parent": "r" }]));
+    let server = forest(
+        &json!([{ "code": "r" }, { "code": "r.m", "parent": "r" }, { "code": "r.n", "parent": "r" }]),
+    );
     server.record("r.m", &[(OUTGOING, "2021-09", 10), (OUTGOING, "2021-10", 15)]);
     server.record("r", &[(OUTGOING, "2021-10", 100), (OUTGOING, "2021-11", 90)]);
     let points = server.points(OUTGOING, "r", "2021-09", "2021-11");
@@ -243,7 +326,10 @@ fn a_figure_stated_above_the_leaves_covers_them_all_and_cannot_be_restricted() {
         &points[1],
         &json!({ "value": 100, "coverage": 1.0, "origin": "stated", "delta_reason": "coverage_changed", "like_for_like_delta": null, "like_for_like_delta_reason": "stated_above", "like_for_like_percent_reason": "stated_above", "like_for_like_coverage": null }),
     );
-    has(&points[2], &json!({ "value": 90, "delta": -10, "delta_percent": -10, "like_for_like_delta": -10 }));
+    has(
+        &points[2],
+        &json!({ "value": 90, "delta": -10, "delta_percent": -10, "like_for_like_delta": -10 }),
+    );
 }
 
 #[test]
@@ -258,7 +344,10 @@ fn members_of_a_complete_dimension_add_up_and_a_stated_total_is_never_replaced()
     ] });
     let receipt = server.post(&body).expect(201);
     assert_eq!(receipt["findings"].as_array().unwrap().len(), 1);
-    has(&receipt["findings"][0], &json!({ "rule": "parts_total", "period": "2021-02", "stated": 8, "computed": 7 }));
+    has(
+        &receipt["findings"][0],
+        &json!({ "rule": "parts_total", "period": "2021-02", "stated": 8, "computed": 7 }),
+    );
     let points = server.points("igate.dossiers.received", "u", "2021-01", "2021-04");
     has(&points[0], &json!({ "value": 7, "origin": "summed", "coverage": 1.0 }));
     has(&points[1], &json!({ "value": 8, "origin": "stated", "delta": 1 }));
@@ -268,52 +357,106 @@ fn members_of_a_complete_dimension_add_up_and_a_stated_total_is_never_replaced()
 
 #[test]
 fn an_average_has_own_values_only() {
-    let server = forest(&json!([{ "code": "p" }, { "code": "p.m", "parent": "p" }, { "code": "p.n", "parent": "p" }]));
+    let server = forest(
+        &json!([{ "code": "p" }, { "code": "p.m", "parent": "p" }, { "code": "p.n", "parent": "p" }]),
+    );
     let minutes = "radio.own_programme.minutes_per_day";
     let stations = "radio.stations.total";
-    server.record("p.m", &[(minutes, "2021-09", 20), (minutes, "2021-10", 30), (stations, "2021-10", 1)]);
+    server.record(
+        "p.m",
+        &[(minutes, "2021-09", 20), (minutes, "2021-10", 30), (stations, "2021-10", 1)],
+    );
     server.record("p.n", &[(minutes, "2021-10", 10), (stations, "2021-10", 3)]);
     has(&server.point(minutes, "p", "2021-10"), &json!({ "value": null, "coverage": 0.0 }));
-    has(&server.point(minutes, "p.m", "2021-10"), &json!({ "value": 30, "delta": 10, "delta_percent": 50, "year_to_date_reason": "not_applicable" }));
+    has(
+        &server.point(minutes, "p.m", "2021-10"),
+        &json!({ "value": 30, "delta": 10, "delta_percent": 50, "year_to_date_reason": "not_applicable" }),
+    );
     // (30x1 + 10x3) / 4, not the mean of 30 and 10.
-    has(&server.point("radio.own_programme.weighted_minutes_per_day", "p", "2021-10"), &json!({ "value": 15, "coverage": 1.0, "origin": "computed" }));
+    has(
+        &server.point("radio.own_programme.weighted_minutes_per_day", "p", "2021-10"),
+        &json!({ "value": 15, "coverage": 1.0, "origin": "computed" }),
+    );
 }
 
 #[test]
 fn last_counts_back_from_the_newest_month_that_has_a_figure_of_what_is_asked_for() {
-    let server = forest(&json!([{ "code": "u" }, { "code": "u.a", "parent": "u" }, { "code": "v" }]));
+    let server =
+        forest(&json!([{ "code": "u" }, { "code": "u.a", "parent": "u" }, { "code": "v" }]));
     server.record("u.a", &[(OUTGOING, "2021-05", 5), (USERS, "2021-12", 1)]);
     server.record("v", &[(OUTGOING, "2022-02", 5)]);
     let ends = |parameters: &[(&str, &str)]| {
         let answer = server.series(parameters).expect(200);
         let points = answer["series"][0]["points"].as_array().unwrap().clone();
-        (points.len(), points[0]["period"].as_str().unwrap().to_owned(), points.last().unwrap()["period"].as_str().unwrap().to_owned())
+        (
+            points.len(),
+            points[0]["period"].as_str().unwrap().to_owned(),
+            points.last().unwrap()["period"].as_str().unwrap().to_owned(),
+        )
     };
     let text = |count: usize, from: &str, to: &str| (count, from.to_owned(), to.to_owned());
-    assert_eq!(ends(&[("measure", OUTGOING), ("unit", "u"), ("last", "13")]), text(13, "2020-05", "2021-05"));
-    assert_eq!(ends(&[("measure", RATE), ("unit", "u"), ("last", "13")]), text(13, "2020-05", "2021-05"));
-    assert_eq!(ends(&[("measure", OUTGOING), ("unit", "v"), ("last", "1")]), text(1, "2022-02", "2022-02"));
-    assert_eq!(ends(&[("measure", OUTGOING), ("unit", "u"), ("last", "5"), ("step", "quarter")]), text(5, "2020-Q2", "2021-Q2"));
-    assert_eq!(ends(&[("measure", OUTGOING), ("unit", "u"), ("last", "2"), ("step", "year")]), text(2, "2020", "2021"));
+    assert_eq!(
+        ends(&[("measure", OUTGOING), ("unit", "u"), ("last", "13")]),
+        text(13, "2020-05", "2021-05")
+    );
+    assert_eq!(
+        ends(&[("measure", RATE), ("unit", "u"), ("last", "13")]),
+        text(13, "2020-05", "2021-05")
+    );
+    assert_eq!(
+        ends(&[("measure", OUTGOING), ("unit", "v"), ("last", "1")]),
+        text(1, "2022-02", "2022-02")
+    );
+    assert_eq!(
+        ends(&[("measure", OUTGOING), ("unit", "u"), ("last", "5"), ("step", "quarter")]),
+        text(5, "2020-Q2", "2021-Q2")
+    );
+    assert_eq!(
+        ends(&[("measure", OUTGOING), ("unit", "u"), ("last", "2"), ("step", "year")]),
+        text(2, "2020", "2021")
+    );
 }
 
 #[test]
 fn a_span_of_600_months_is_answered_and_one_of_601_is_refused() {
     let server = forest(&json!([{ "code": "u" }]));
     server.record("u", &[(OUTGOING, "1971-11", 1), (OUTGOING, "2021-10", 5)]);
-    let ask = |parameters: &[(&str, &str)]| server.series(&[&[("measure", OUTGOING), ("unit", "u")], parameters].concat());
-    let points = ask(&[("from", "1971-11"), ("to", "2021-10")]).expect(200)["series"][0]["points"].as_array().unwrap().clone();
+    let ask = |parameters: &[(&str, &str)]| {
+        server.series(&[&[("measure", OUTGOING), ("unit", "u")], parameters].concat())
+    };
+    let points = ask(&[("from", "1971-11"), ("to", "2021-10")]).expect(200)["series"][0]["points"]
+        .as_array()
+        .unwrap()
+        .clone();
     assert_eq!(points.len(), 600);
     has(&points[0], &json!({ "period": "1971-11", "value": 1 }));
     has(&points[599], &json!({ "period": "2021-10", "value": 5 }));
     assert_eq!(ask(&[("from", "1971-10"), ("to", "2021-10")]).faults(422), ["/from span_too_long"]);
-    assert_eq!(ask(&[("last", "600")]).expect(200)["series"][0]["points"].as_array().unwrap().len(), 600);
+    assert_eq!(
+        ask(&[("last", "600")]).expect(200)["series"][0]["points"].as_array().unwrap().len(),
+        600
+    );
     assert_eq!(ask(&[("last", "601")]).faults(422), ["/from span_too_long"]);
-    assert_eq!(ask(&[("last", "50"), ("step", "year")]).expect(200)["series"][0]["points"].as_array().unwrap().len(), 50);
+    assert_eq!(
+        ask(&[("last", "50"), ("step", "year")]).expect(200)["series"][0]["points"]
+            .as_array()
+            .unwrap()
+            .len(),
+        50
+    );
     assert_eq!(ask(&[("last", "51"), ("step", "year")]).faults(422), ["/from span_too_long"]);
-    assert_eq!(ask(&[("last", "2147483647"), ("step", "year")]).faults(422), ["/from span_too_long"]);
+    assert_eq!(
+        ask(&[("last", "2147483647"), ("step", "year")]).faults(422),
+        ["/from span_too_long"]
+    );
     for (from, to) in [("1900-01", "1949-12"), ("2150-01", "2199-12")] {
-        assert_eq!(ask(&[("from", from), ("to", to)]).expect(200)["series"][0]["points"].as_array().unwrap().len(), 600);
+        assert_eq!(
+            ask(&[("from", from), ("to", to)]).expect(200)["series"][0]["points"]
+                .as_array()
+                .unwrap()
+                .len(),
+            600
+        );
     }
 }
 
@@ -323,27 +466,53 @@ fn what_cannot_be_asked_is_refused_with_every_fault() {
     let ask = |parameters: &[(&str, &str)]| server.series(parameters);
     let when = [("from", "2021-10"), ("to", "2021-10")];
     let with = |parameters: &[(&'static str, &'static str)]| ask(&[parameters, &when].concat());
-    assert_eq!(with(&[("measure", "no.such"), ("unit", "travinh")]).faults(422), ["/measure unknown_measure"]);
-    assert_eq!(with(&[("measure", "igate.dossiers.received{channel=by_post}"), ("unit", "travinh")]).faults(422), ["/measure unknown_member"]);
-    assert_eq!(with(&[("measure", "pki.certificates.total{token=usb}"), ("unit", "travinh")]).faults(422), ["/measure dimension_not_open"]);
+    assert_eq!(
+        with(&[("measure", "no.such"), ("unit", "travinh")]).faults(422),
+        ["/measure unknown_measure"]
+    );
+    assert_eq!(
+        with(&[("measure", "igate.dossiers.received{channel=by_post}"), ("unit", "travinh")])
+            .faults(422),
+        ["/measure unknown_member"]
+    );
+    assert_eq!(
+        with(&[("measure", "pki.certificates.total{token=usb}"), ("unit", "travinh")]).faults(422),
+        ["/measure dimension_not_open"]
+    );
     let unclosed = with(&[("measure", "igate.dossiers.received{channel"), ("unit", "travinh")]);
     assert_eq!(unclosed.faults(422), ["/measure malformed"], "it is malformed, not missing");
     with(&[("measure", OUTGOING), ("unit", "nowhere")]).problem(404);
     with(&[("measure", OUTGOING), ("children_of", "nowhere")]).problem(404);
     assert_eq!(
-        with(&[("measure", OUTGOING), ("unit", "travinh"), ("colour", "red"), ("form", "csv")]).faults(422),
+        with(&[("measure", OUTGOING), ("unit", "travinh"), ("colour", "red"), ("form", "csv")])
+            .faults(422),
         ["/colour unknown_parameter", "/form unknown_parameter"]
     );
     assert_eq!(with(&[("unit", "travinh")]).faults(422), ["/measure missing"]);
     assert_eq!(with(&[("measure", OUTGOING)]).faults(422), ["/unit missing"]);
-    assert_eq!(with(&[("measure", OUTGOING), ("unit", "travinh"), ("children_of", "travinh")]).faults(422), ["/unit missing"]);
+    assert_eq!(
+        with(&[("measure", OUTGOING), ("unit", "travinh"), ("children_of", "travinh")]).faults(422),
+        ["/unit missing"]
+    );
     assert_eq!(ask(&[("measure", OUTGOING), ("unit", "travinh")]).faults(422), ["/from missing"]);
-    assert_eq!(ask(&[("measure", OUTGOING), ("unit", "travinh"), ("from", "2021-10")]).faults(422), ["/from missing"]);
-    assert_eq!(ask(&[("measure", OUTGOING), ("unit", "travinh"), ("from", "2021-11"), ("to", "2021-10")]).faults(422), ["/to dates_reversed"]);
+    assert_eq!(
+        ask(&[("measure", OUTGOING), ("unit", "travinh"), ("from", "2021-10")]).faults(422),
+        ["/from missing"]
+    );
+    assert_eq!(
+        ask(&[("measure", OUTGOING), ("unit", "travinh"), ("from", "2021-11"), ("to", "2021-10")])
+            .faults(422),
+        ["/to dates_reversed"]
+    );
     for last in ["0", "-1", "-2147483648"] {
-        assert_eq!(ask(&[("measure", OUTGOING), ("unit", "travinh"), ("last", last)]).faults(422), ["/last out_of_range"], "{last}");
+        assert_eq!(
+            ask(&[("measure", OUTGOING), ("unit", "travinh"), ("last", last)]).faults(422),
+            ["/last out_of_range"],
+            "{last}"
+        );
     }
-    let malformed = [("measure", OUTGOING), ("unit", "travinh"), ("from", "2021-13"), ("to", "2021-10")];
+    let malformed =
+        [("measure", OUTGOING), ("unit", "travinh"), ("from", "2021-13"), ("to", "2021-10")];
     assert_eq!(ask(&malformed).faults(422), ["/from malformed"], "it is malformed, not missing");
     let many = ask(&[
         ("measure", "{"),
@@ -359,7 +528,17 @@ fn what_cannot_be_asked_is_refused_with_every_fault() {
     for name in ["/measure ", "/from ", "/to ", "/step ", "/layout ", "/limit ", "/cursor "] {
         assert!(many.iter().any(|fault| fault.starts_with(name)), "{name} is not among {many:?}");
     }
-    assert_eq!(ask(&[("measure", OUTGOING), ("unit", "travinh"), ("from", "2021-Q1"), ("to", "2021-Q2"), ("step", "half")]).status, 422);
+    assert_eq!(
+        ask(&[
+            ("measure", OUTGOING),
+            ("unit", "travinh"),
+            ("from", "2021-Q1"),
+            ("to", "2021-Q2"),
+            ("step", "half")
+        ])
+        .status,
+        422
+    );
 }
 
 #[test]
@@ -367,7 +546,14 @@ fn rows_and_tables_hold_what_the_nested_answer_holds() {
     let server = Server::start();
     server.post_csv("observations", REPORT).expect(201);
     server.record("travinh", &[(OUTGOING, "2021-09", 20_000), (SIGNED, "2021-09", 10_000)]);
-    let parameters = [("measure", RATE), ("measure", OUTGOING), ("unit", "travinh"), ("unit", "tv.cdc"), ("from", "2021-08"), ("to", "2021-10")];
+    let parameters = [
+        ("measure", RATE),
+        ("measure", OUTGOING),
+        ("unit", "travinh"),
+        ("unit", "tv.cdc"),
+        ("from", "2021-08"),
+        ("to", "2021-10"),
+    ];
     let nested = server.series(&parameters).expect(200);
     let mut expected = Vec::new();
     for series in nested["series"].as_array().unwrap() {
@@ -381,7 +567,10 @@ fn rows_and_tables_hold_what_the_nested_answer_holds() {
     assert_eq!(expected.len(), 12);
     let rows = server.series(&[&parameters[..], &[("layout", "rows")]].concat()).expect(200);
     assert_eq!(rows["rows"].as_array().unwrap(), &expected);
-    assert_eq!((&rows["revision"], &rows["next_cursor"]), (&nested["revision"], &nested["next_cursor"]));
+    assert_eq!(
+        (&rows["revision"], &rows["next_cursor"]),
+        (&nested["revision"], &nested["next_cursor"])
+    );
     let reply = server.series(&[&parameters[..], &[("format", "csv")]].concat());
     assert_eq!(reply.header("content-type"), "text/csv; charset=utf-8");
     let body = reply.text();
@@ -396,7 +585,9 @@ fn rows_and_tables_hold_what_the_nested_answer_holds() {
             match value {
                 Value::String(text) => assert_eq!(cell, text),
                 Value::Number(_) => assert_eq!(cell.parse::<f64>().ok(), value.as_f64(), "{field}"),
-                Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => assert_eq!(cell, "", "{field}"),
+                Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+                    assert_eq!(cell, "", "{field}")
+                }
             }
         }
     }
@@ -405,11 +596,18 @@ fn rows_and_tables_hold_what_the_nested_answer_holds() {
 #[test]
 fn pages_of_series_hold_every_series_once() {
     let server = Server::start();
-    let parameters = [("measure", OUTGOING), ("measure", SIGNED), ("descendants_of", "travinh"), ("from", "2021-10"), ("to", "2021-10")];
+    let parameters = [
+        ("measure", OUTGOING),
+        ("measure", SIGNED),
+        ("descendants_of", "travinh"),
+        ("from", "2021-10"),
+        ("to", "2021-10"),
+    ];
     let whole = server.series(&parameters).expect(200)["series"].as_array().unwrap().clone();
     assert_eq!(whole.len(), 22);
     let first = server.series(&[&parameters[..], &[("limit", "5")]].concat());
-    let (mut paged, mut next, mut pages) = (first.expect(200)["series"].as_array().unwrap().clone(), first.next_link(), 1);
+    let (mut paged, mut next, mut pages) =
+        (first.expect(200)["series"].as_array().unwrap().clone(), first.next_link(), 1);
     while let Some(address) = next {
         let reply = server.get(&address);
         next = reply.next_link();
@@ -426,7 +624,9 @@ fn a_tag_holds_until_a_write() {
     let tag = server.get(address).header("etag").to_owned();
     assert_eq!(server.send("GET", address, &[("if-none-match", &tag)], None).status, 304);
     // What changes nothing leaves it, what is written changes it.
-    server.post(&json!({ "observations": [figure(OUTGOING, "travinh", "2021-10", Value::Null)] })).expect(200);
+    server
+        .post(&json!({ "observations": [figure(OUTGOING, "travinh", "2021-10", Value::Null)] }))
+        .expect(200);
     assert_eq!(server.send("GET", address, &[("if-none-match", &tag)], None).status, 304);
     server.record("travinh", &[(OUTGOING, "2021-10", 5)]);
     let after = server.send("GET", address, &[("if-none-match", &tag)], None);

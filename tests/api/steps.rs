@@ -32,7 +32,10 @@ fn quarters_of_a_flow_are_sums() {
     let values: Vec<i64> = points.iter().map(|point| point["value"].as_i64().unwrap()).collect();
     assert_eq!(values, [60, 150, 240, 330, 75, 165, 255, 345]);
     let periods: Vec<&str> = points.iter().map(|point| point["period"].as_str().unwrap()).collect();
-    assert_eq!(periods, ["2020-Q1", "2020-Q2", "2020-Q3", "2020-Q4", "2021-Q1", "2021-Q2", "2021-Q3", "2021-Q4"]);
+    assert_eq!(
+        periods,
+        ["2020-Q1", "2020-Q2", "2020-Q3", "2020-Q4", "2021-Q1", "2021-Q2", "2021-Q3", "2021-Q4"]
+    );
     // Over the year's end: 75 - 330; against the year before 75 - 60.
     has(
         &points[4],
@@ -41,20 +44,32 @@ fn quarters_of_a_flow_are_sums() {
             "like_for_like_delta": -255, "like_for_like_coverage": 1.0, "year_delta": 15, "year_delta_percent": 25, "year_to_date": 75
         }),
     );
-    has(&points[5], &json!({ "time": "2021-04-01T00:00:00Z", "delta": 90, "delta_percent": 120, "year_to_date": 240 }));
-    has(&points[0], &json!({ "delta_reason": "no_prior", "year_delta_reason": "no_prior", "year_to_date": 60 }));
+    has(
+        &points[5],
+        &json!({ "time": "2021-04-01T00:00:00Z", "delta": 90, "delta_percent": 120, "year_to_date": 240 }),
+    );
+    has(
+        &points[0],
+        &json!({ "delta_reason": "no_prior", "year_delta_reason": "no_prior", "year_to_date": 60 }),
+    );
 }
 
 #[test]
 fn halves_nine_months_and_years_of_a_flow_are_sums() {
     let server = two_years();
     let halves = server.points(FLOW, "u", "2020-H1", "2021-H2");
-    assert_eq!(halves.iter().map(|point| point["value"].as_i64().unwrap()).collect::<Vec<_>>(), [210, 570, 240, 600]);
+    assert_eq!(
+        halves.iter().map(|point| point["value"].as_i64().unwrap()).collect::<Vec<_>>(),
+        [210, 570, 240, 600]
+    );
     has(
         &halves[2],
         &json!({ "period": "2021-H1", "delta": -330, "delta_percent": -57.894_737, "year_delta": 30, "year_delta_percent": 14.285_714, "year_to_date": 240 }),
     );
-    has(&halves[3], &json!({ "period": "2021-H2", "time": "2021-07-01T00:00:00Z", "delta": 360, "delta_percent": 150, "year_to_date": 840 }));
+    has(
+        &halves[3],
+        &json!({ "period": "2021-H2", "time": "2021-07-01T00:00:00Z", "delta": 360, "delta_percent": 150, "year_to_date": 840 }),
+    );
     let nine = server.points(FLOW, "u", "2020-9M", "2021-9M");
     assert_eq!(nine.len(), 2);
     has(
@@ -81,15 +96,27 @@ fn a_stock_is_that_of_the_last_month_that_has_one() {
         &quarters[0],
         &json!({ "value": 2003, "taken_from": "2021-03", "delta": 991, "delta_percent": 97.924_901, "year_delta": 1000, "year_to_date": null, "year_to_date_reason": "not_applicable" }),
     );
-    has(&quarters[3], &json!({ "value": 2012, "taken_from": "2021-12", "delta": 3, "coverage": 1.0 }));
+    has(
+        &quarters[3],
+        &json!({ "value": 2012, "taken_from": "2021-12", "delta": 3, "coverage": 1.0 }),
+    );
     // Taken from the second month here, from the third there: not the same place.
     has(
         &quarters[4],
         &json!({ "period": "2022-Q1", "value": 3002, "taken_from": "2022-02", "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed", "year_delta_reason": "coverage_changed" }),
     );
-    has(&quarters[5], &json!({ "period": "2022-Q2", "value": null, "taken_from": null, "coverage": 0.0, "delta_reason": "missing" }));
-    has(&server.point(STOCK, "u", "2021-9M"), &json!({ "value": 2009, "taken_from": "2021-09", "year_delta": 1000 }));
-    has(&server.point(STOCK, "u", "2021"), &json!({ "value": 2012, "taken_from": "2021-12", "delta": 1000 }));
+    has(
+        &quarters[5],
+        &json!({ "period": "2022-Q2", "value": null, "taken_from": null, "coverage": 0.0, "delta_reason": "missing" }),
+    );
+    has(
+        &server.point(STOCK, "u", "2021-9M"),
+        &json!({ "value": 2009, "taken_from": "2021-09", "year_delta": 1000 }),
+    );
+    has(
+        &server.point(STOCK, "u", "2021"),
+        &json!({ "value": 2012, "taken_from": "2021-12", "delta": 1000 }),
+    );
     has(&server.point(STOCK, "u", "2021-05"), &json!({ "value": 2005, "taken_from": null }));
 }
 
@@ -102,7 +129,10 @@ fn an_average_is_missing_in_wider_periods() {
             &json!({ "value": null, "delta_reason": "missing", "year_delta_reason": "missing", "year_to_date_reason": "not_applicable" }),
         );
     }
-    has(&server.point(AVERAGE, "u", "2021-9M"), &json!({ "value": null, "delta_reason": "not_applicable" }));
+    has(
+        &server.point(AVERAGE, "u", "2021-9M"),
+        &json!({ "value": null, "delta_reason": "not_applicable" }),
+    );
 }
 
 #[test]
@@ -122,13 +152,19 @@ fn a_flow_with_a_missing_month_is_the_sum_of_the_others_with_their_share_of_cove
         ],
     );
     let quarters = server.points(FLOW, "u", "2021-Q1", "2021-Q3");
-    has(&quarters[0], &json!({ "value": 30, "coverage": 0.666_667, "year_to_date": null, "year_to_date_reason": "missing" }));
+    has(
+        &quarters[0],
+        &json!({ "value": 30, "coverage": 0.666_667, "year_to_date": null, "year_to_date_reason": "missing" }),
+    );
     // June has no March to be compared with; like for like are April and May with January and February.
     has(
         &quarters[1],
         &json!({ "value": 60, "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed", "like_for_like_delta": 0, "like_for_like_percent": 0, "like_for_like_coverage": 0.666_667 }),
     );
-    has(&quarters[2], &json!({ "value": 3, "delta_reason": "coverage_changed", "like_for_like_delta": -27, "like_for_like_percent": -90 }));
+    has(
+        &quarters[2],
+        &json!({ "value": 3, "delta_reason": "coverage_changed", "like_for_like_delta": -27, "like_for_like_percent": -90 }),
+    );
 }
 
 #[test]
@@ -141,7 +177,10 @@ fn a_rate_of_a_wider_period_counts_the_months_that_have_all_of_it() {
         &json!({ "value": 50, "coverage": 0.666_667, "taken_from": null, "origin": "computed" }),
     );
     server.record("u", &[(SIGNED, "2020-03", 0)]);
-    has(&server.point("ioffice.documents.signed_rate", "u", "2020-Q1"), &json!({ "value": 25, "coverage": 1.0, "year_to_date": 25 }));
+    has(
+        &server.point("ioffice.documents.signed_rate", "u", "2020-Q1"),
+        &json!({ "value": 25, "coverage": 1.0, "year_to_date": 25 }),
+    );
 }
 
 #[test]
@@ -159,17 +198,24 @@ fn the_month_before_means_the_period_before_in_wider_ones() {
 fn a_step_widens_the_months_that_are_given() {
     let server = two_years();
     let ask = |from: &str, to: &str, step: &str| -> Vec<Value> {
-        let answer = server.series(&[("measure", FLOW), ("unit", "u"), ("from", from), ("to", to), ("step", step)]).expect(200);
+        let answer = server
+            .series(&[("measure", FLOW), ("unit", "u"), ("from", from), ("to", to), ("step", step)])
+            .expect(200);
         assert_eq!(answer["series"][0]["step"], step);
         answer["series"][0]["points"].as_array().unwrap().clone()
     };
-    let periods = |points: &[Value]| points.iter().map(|point| point["period"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let periods = |points: &[Value]| {
+        points.iter().map(|point| point["period"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
     assert_eq!(periods(&ask("2020-11", "2021-05", "month")).len(), 7);
     assert_eq!(periods(&ask("2020-11", "2021-05", "quarter")), ["2020-Q4", "2021-Q1", "2021-Q2"]);
     assert_eq!(periods(&ask("2020-11", "2021-05", "half")), ["2020-H2", "2021-H1"]);
     assert_eq!(periods(&ask("2020-01", "2021-09", "9m")), ["2020-9M", "2021-9M"]);
     assert_eq!(periods(&ask("2020-11", "2021-05", "year")), ["2020", "2021"]);
-    assert_eq!(periods(&ask("2020", "2020", "quarter")), ["2020-Q1", "2020-Q2", "2020-Q3", "2020-Q4"]);
+    assert_eq!(
+        periods(&ask("2020", "2020", "quarter")),
+        ["2020-Q1", "2020-Q2", "2020-Q3", "2020-Q4"]
+    );
 }
 
 #[test]
@@ -184,8 +230,13 @@ fn years_of_a_merged_province_are_comparable_month_by_month() {
     let mut rows = vec!["indicator,unit,period,value".to_owned()];
     for month in 1..=12 {
         for year in [2020, 2021] {
-            let units: &[(&str, i32)] = if year == 2021 && month > 3 { &[("p.ab", 5)] } else { &[("p.a", 1), ("p.b", 2)] };
-            rows.extend(units.iter().map(|(unit, value)| format!("{FLOW},{unit},{year}-{month:02},{value}")));
+            let units: &[(&str, i32)] =
+                if year == 2021 && month > 3 { &[("p.ab", 5)] } else { &[("p.a", 1), ("p.b", 2)] };
+            rows.extend(
+                units
+                    .iter()
+                    .map(|(unit, value)| format!("{FLOW},{unit},{year}-{month:02},{value}")),
+            );
         }
     }
     server.post_csv("observations", &rows.join("\n")).expect(201);
@@ -194,7 +245,10 @@ fn years_of_a_merged_province_are_comparable_month_by_month() {
         &server.point(FLOW, "p", "2021"),
         &json!({ "value": 54, "coverage": 1.0, "delta": 18, "delta_percent": 50, "like_for_like_delta": 18, "year_to_date": 54 }),
     );
-    has(&server.point(FLOW, "p", "2021-Q2"), &json!({ "value": 15, "delta": 6, "year_delta": 6, "year_to_date": 24 }));
+    has(
+        &server.point(FLOW, "p", "2021-Q2"),
+        &json!({ "value": 15, "delta": 6, "year_delta": 6, "year_to_date": 24 }),
+    );
     has(
         &server.point(FLOW, "p.ab", "2021-Q3"),
         &json!({ "value": 15, "delta": 0, "delta_percent": 0, "year_delta": null, "year_delta_reason": "definition_changed" }),

@@ -7,7 +7,12 @@ use crate::harness::{Server, figure, has};
 const OUTGOING: &str = "ioffice.documents.outgoing";
 
 fn codes(page: &Value) -> Vec<String> {
-    page["units"].as_array().unwrap().iter().map(|unit| unit["code"].as_str().unwrap().to_owned()).collect()
+    page["units"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|unit| unit["code"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -21,9 +26,15 @@ fn units_may_be_put_in_any_order_and_can_be_used_at_once() {
     let all = codes(&server.read("units"));
     assert_eq!(all.len(), before + 3, "others are left alone");
     let place = |code: &str| all.iter().position(|known| known == code).unwrap();
-    assert!(place("p") < place("p.a") && place("p.a") < place("p.a.x"), "parents come first: {all:?}");
+    assert!(
+        place("p") < place("p.a") && place("p.a") < place("p.a.x"),
+        "parents come first: {all:?}"
+    );
     assert_eq!(server.record("p.a.x", &[(OUTGOING, "2021-10", 5)])["revision"], revision + 2);
-    has(&server.point(OUTGOING, "p", "2021-10"), &json!({ "value": 5, "origin": "rolled_up", "coverage": 1.0 }));
+    has(
+        &server.point(OUTGOING, "p", "2021-10"),
+        &json!({ "value": 5, "origin": "rolled_up", "coverage": 1.0 }),
+    );
 }
 
 #[test]
@@ -48,13 +59,22 @@ fn what_get_answers_can_be_put_back_and_changes_nothing() {
     let server = Server::start();
     let page = server.read("units");
     has(
-        &page["units"].as_array().unwrap().iter().find(|unit| unit["code"] == "travinh").unwrap().clone(),
+        &page["units"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|unit| unit["code"] == "travinh")
+            .unwrap()
+            .clone(),
         &json!({
             "kind": "province", "name": { "vi": "Trà Vinh", "en": "Tra Vinh" }, "parent": null, "valid_from": null, "valid_to": "2025-06-30", "successors": ["vinhlong-2025"]
         }),
     );
     let answer = server.put("units", &page).expect(200);
-    assert_eq!((&answer["revision"], answer["units"].as_array().unwrap().len()), (&page["revision"], page["units"].as_array().unwrap().len()));
+    assert_eq!(
+        (&answer["revision"], answer["units"].as_array().unwrap().len()),
+        (&page["revision"], page["units"].as_array().unwrap().len())
+    );
     assert_eq!(server.read("units"), page);
 }
 
@@ -80,7 +100,11 @@ fn every_fault_of_units_is_named_at_once() {
     let malformed = json!({ "units": [{ "code": 7 }, { "kind": "province" }, { "code": "a", "kind": "kingdom" }, { "code": "b", "colour": "red" }, { "code": "c", "valid_from": "2021-02-30" }, 3], "more": 1 });
     let found = server.put("units", &malformed).faults(422);
     assert_eq!(found.len(), 7, "{found:?}");
-    for (n, place) in ["/more", "/units/0", "/units/1", "/units/2", "/units/3", "/units/4", "/units/5"].iter().enumerate() {
+    for (n, place) in
+        ["/more", "/units/0", "/units/1", "/units/2", "/units/3", "/units/4", "/units/5"]
+            .iter()
+            .enumerate()
+    {
         assert!(found[n].starts_with(place), "{found:?}");
     }
     assert_eq!(server.put("units", &json!({})).faults(422), ["/units missing"]);
@@ -92,8 +116,16 @@ fn every_fault_of_units_is_named_at_once() {
 fn a_circle_is_refused() {
     let server = Server::start();
     let body = json!({ "units": [{ "code": "a", "parent": "c" }, { "code": "b", "parent": "a" }, { "code": "c", "parent": "b" }, { "code": "alone" }] });
-    assert_eq!(server.put("units", &body).faults(422), ["/units/0/parent circle", "/units/1/parent circle", "/units/2/parent circle"]);
-    assert_eq!(server.put("units", &json!({ "units": [{ "code": "self", "parent": "self" }] })).faults(422), ["/units/0/parent circle"]);
+    assert_eq!(
+        server.put("units", &body).faults(422),
+        ["/units/0/parent circle", "/units/1/parent circle", "/units/2/parent circle"]
+    );
+    assert_eq!(
+        server
+            .put("units", &json!({ "units": [{ "code": "self", "parent": "self" }] }))
+            .faults(422),
+        ["/units/0/parent circle"]
+    );
     server.get("units?code=alone").problem(404);
 }
 
@@ -104,11 +136,21 @@ fn a_change_of_parent_is_a_conflict_that_lists_each() {
     let revision = server.revision();
     let body = json!({ "units": [{ "code": "p.a", "parent": "q" }, { "code": "p.b", "parent": null }, { "code": "q", "parent": "p" }, { "code": "p" }] });
     let reply = server.put("units", &body);
-    assert_eq!(reply.faults(409), ["/units/0/parent parent_changed", "/units/1/parent parent_changed", "/units/2/parent parent_changed"]);
+    assert_eq!(
+        reply.faults(409),
+        [
+            "/units/0/parent parent_changed",
+            "/units/1/parent parent_changed",
+            "/units/2/parent parent_changed"
+        ]
+    );
     assert_eq!(server.revision(), revision);
     assert_eq!(codes(&server.read("units?parent=p")), ["p.a", "p.b"]);
     // Left out, the parent takes its default, which is another one.
-    assert_eq!(server.put("units", &json!({ "units": [{ "code": "p.a" }] })).faults(409), ["/units/0/parent parent_changed"]);
+    assert_eq!(
+        server.put("units", &json!({ "units": [{ "code": "p.a" }] })).faults(409),
+        ["/units/0/parent parent_changed"]
+    );
 }
 
 #[test]
@@ -118,19 +160,30 @@ fn a_validity_that_would_leave_figures_outside_is_a_conflict() {
     server.record("u", &[(OUTGOING, "2021-03", 1), (OUTGOING, "2021-10", 2)]);
     server.record("v", &[("ioffice.documents.signed_rate", "2021-10", 78)]);
     let revision = server.revision();
-    for (from, to) in [("2021-04-01", "2021-12-31"), ("2021-01-01", "2021-10-30"), ("2022-01-01", "2022-12-31")] {
+    for (from, to) in
+        [("2021-04-01", "2021-12-31"), ("2021-01-01", "2021-10-30"), ("2022-01-01", "2022-12-31")]
+    {
         let body = json!({ "units": [{ "code": "v", "valid_from": "2021-10-31" }, { "code": "u", "valid_from": from, "valid_to": to }] });
         let reply = server.put("units", &body);
         assert_eq!(reply.faults(409), ["/units/1 figures_outside"], "{from} to {to}");
     }
     // A stated rate is a figure as well.
-    assert_eq!(server.put("units", &json!({ "units": [{ "code": "v", "valid_to": "2021-10-30" }] })).faults(409), ["/units/0 figures_outside"]);
+    assert_eq!(
+        server
+            .put("units", &json!({ "units": [{ "code": "v", "valid_to": "2021-10-30" }] }))
+            .faults(409),
+        ["/units/0 figures_outside"]
+    );
     assert_eq!(server.revision(), revision);
-    server.put_units(&json!([{ "code": "u", "valid_from": "2021-03-31", "valid_to": "2021-10-31" }]));
+    server
+        .put_units(&json!([{ "code": "u", "valid_from": "2021-03-31", "valid_to": "2021-10-31" }]));
     assert_eq!(server.revision(), revision + 1);
     // A figure that was withdrawn stands in nobody's way.
-    server.post(&json!({ "observations": [figure(OUTGOING, "u", "2021-10", Value::Null)] })).expect(201);
-    server.put_units(&json!([{ "code": "u", "valid_from": "2021-03-31", "valid_to": "2021-03-31" }]));
+    server
+        .post(&json!({ "observations": [figure(OUTGOING, "u", "2021-10", Value::Null)] }))
+        .expect(201);
+    server
+        .put_units(&json!([{ "code": "u", "valid_from": "2021-03-31", "valid_to": "2021-03-31" }]));
     has(&server.point(OUTGOING, "u", "2021-03"), &json!({ "value": 1 }));
 }
 
@@ -139,15 +192,22 @@ fn figures_stay_with_their_units_when_others_come_before_them() {
     let server = Server::start();
     server.put_units(&json!([{ "code": "m" }, { "code": "m.m", "parent": "m" }, { "code": "n" }]));
     server.record("m.m", &[(OUTGOING, "2021-10", 1)]);
-    server.record("n", &[(OUTGOING, "2021-10", 2), ("ioffice.documents.signed_rate", "2021-10", 50)]);
+    server
+        .record("n", &[(OUTGOING, "2021-10", 2), ("ioffice.documents.signed_rate", "2021-10", 50)]);
     server.put_units(&json!([{ "code": "a" }, { "code": "a.a", "parent": "a" }, { "code": "m.a", "parent": "m" }, { "code": "mm" }]));
     let check = |server: &Server| {
         has(&server.point(OUTGOING, "m.m", "2021-10"), &json!({ "value": 1 }));
         has(&server.point(OUTGOING, "m", "2021-10"), &json!({ "value": 1, "coverage": 0.5 }));
         has(&server.point(OUTGOING, "n", "2021-10"), &json!({ "value": 2 }));
-        has(&server.point("ioffice.documents.signed_rate", "n", "2021-10"), &json!({ "stated": 50 }));
+        has(
+            &server.point("ioffice.documents.signed_rate", "n", "2021-10"),
+            &json!({ "stated": 50 }),
+        );
         for empty in ["a", "a.a", "m.a", "mm"] {
-            has(&server.point(OUTGOING, empty, "2021-10"), &json!({ "value": null, "coverage": 0.0 }));
+            has(
+                &server.point(OUTGOING, empty, "2021-10"),
+                &json!({ "value": null, "coverage": 0.0 }),
+            );
         }
         assert_eq!(server.observations("unit=n").len(), 2);
     };
@@ -164,7 +224,12 @@ fn a_dry_run_of_units_checks_and_changes_nothing() {
     assert_eq!(dry["units"].as_array().unwrap().len(), 2);
     assert_eq!(server.revision(), revision);
     assert_eq!(server.read("units"), all);
-    assert_eq!(server.put("units?dry_run=true", &json!({ "units": [{ "code": "p", "parent": "x" }] })).faults(422), ["/units/0/parent unknown_unit"]);
+    assert_eq!(
+        server
+            .put("units?dry_run=true", &json!({ "units": [{ "code": "p", "parent": "x" }] }))
+            .faults(422),
+        ["/units/0/parent unknown_unit"]
+    );
     assert_eq!(
         server.put("units?dry_run=true", &json!({ "units": [{ "code": "travinh", "parent": "bentre", "valid_to": "2025-06-30" }] })).faults(409).len(),
         1
@@ -189,7 +254,8 @@ fn units_are_read_in_pages_by_code_and_by_parent_and_as_a_table() {
     assert_eq!(paged, whole);
     let body = server.get("units?format=csv&code=p&code=p.a").text();
     let mut table = csv::Reader::from_reader(body.as_bytes());
-    let rows: Vec<Vec<String>> = table.records().map(|row| row.unwrap().iter().map(ToOwned::to_owned).collect()).collect();
+    let rows: Vec<Vec<String>> =
+        table.records().map(|row| row.unwrap().iter().map(ToOwned::to_owned).collect()).collect();
     assert_eq!(rows[0], ["p", "agency", "'=1+1", "Comma, \"quoted\"", "", "", "", "", "", ""]);
     assert_eq!(rows[1][4], "p");
 }
@@ -200,8 +266,16 @@ fn units_have_to_be_json() {
     server.send("PUT", "units", &[("content-type", "text/csv")], Some(b"code\nx\n")).problem(415);
     server.send("PUT", "units", &[("content-type", "application/json")], Some(b"{")).problem(400);
     server.send("PUT", "catalogue", &[("content-type", "text/plain")], Some(b"{}")).problem(415);
-    server.send("PUT", "catalogue", &[("content-type", "application/json")], Some(b"\xFF")).problem(400);
-    for (method, path) in [("POST", "units"), ("DELETE", "units"), ("PUT", "observations"), ("POST", "series"), ("PATCH", "catalogue")] {
+    server
+        .send("PUT", "catalogue", &[("content-type", "application/json")], Some(b"\xFF"))
+        .problem(400);
+    for (method, path) in [
+        ("POST", "units"),
+        ("DELETE", "units"),
+        ("PUT", "observations"),
+        ("POST", "series"),
+        ("PATCH", "catalogue"),
+    ] {
         server.send(method, path, &[], None).problem(405);
     }
 }

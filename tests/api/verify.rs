@@ -20,7 +20,15 @@ impl Tampered {
         let api = crate::harness::Api::of(&server.address.to_string());
         let report = tampered.folder.path().join("report.csv");
         std::fs::write(&report, REPORT).unwrap();
-        run(&["import", report.to_str().unwrap(), "--reason", "monthly", "--database", &tampered.address()]).expect(0);
+        run(&[
+            "import",
+            report.to_str().unwrap(),
+            "--reason",
+            "monthly",
+            "--database",
+            &tampered.address(),
+        ])
+        .expect(0);
         api.put("units", &json!({ "units": [{ "code": "new-unit" }] })).expect(200);
         api.send("POST", "periods/2021-10/close?reason=reported", &[], None).expect(200);
         api.send(
@@ -40,14 +48,22 @@ impl Tampered {
     fn declare(&self) {
         let store = Store::open(&self.address(), false).unwrap();
         let head = store.head().unwrap();
-        let declaration =
-            |code: &str, document: Option<&str>| Declaration { kind: "target".to_owned(), code: code.to_owned(), document: document.map(ToOwned::to_owned) };
+        let declaration = |code: &str, document: Option<&str>| Declaration {
+            kind: "target".to_owned(),
+            code: code.to_owned(),
+            document: document.map(ToOwned::to_owned),
+        };
         let commit = Commit {
             revision: head.revision + 1,
             recorded_at: head.recorded_at,
             kind: "targets".to_owned(),
             declarations: vec![
-                declaration("kept", Some("{\"code\":\"kept\",\"measure\":\"ioffice.documents.signed_rate\",\"value\":\"1\"}")),
+                declaration(
+                    "kept",
+                    Some(
+                        "{\"code\":\"kept\",\"measure\":\"ioffice.documents.signed_rate\",\"value\":\"1\"}",
+                    ),
+                ),
                 declaration("gone", None),
             ],
             ..Commit::default()
@@ -64,7 +80,8 @@ impl Tampered {
         let database = Connection::open(self.folder.path().join("ledger.db")).unwrap();
         database.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
         let triggers: Vec<String> = {
-            let mut found = database.prepare("SELECT name FROM sqlite_master WHERE type = 'trigger'").unwrap();
+            let mut found =
+                database.prepare("SELECT name FROM sqlite_master WHERE type = 'trigger'").unwrap();
             found.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
         };
         for trigger in triggers {
@@ -93,7 +110,10 @@ fn a_sound_ledger_is_told_so_with_what_was_counted() {
 #[test]
 fn every_changed_row_is_told_with_its_revision() {
     for (statement, revision) in [
-        ("UPDATE observations SET mantissa = mantissa + 1 WHERE revision = 3 AND month = (SELECT max(month) FROM observations) AND measure = 0", 3),
+        (
+            "UPDATE observations SET mantissa = mantissa + 1 WHERE revision = 3 AND month = (SELECT max(month) FROM observations) AND measure = 0",
+            3,
+        ),
         ("DELETE FROM observations WHERE revision = 3 AND measure = 4", 3),
         ("UPDATE revisions SET reason = 'another' WHERE revision = 6", 6),
         ("UPDATE revisions SET actor = 'nobody' WHERE revision = 3", 3),
@@ -101,7 +121,10 @@ fn every_changed_row_is_told_with_its_revision() {
         ("UPDATE submissions SET unchanged = unchanged + 1 WHERE revision = 3", 3),
         ("UPDATE submissions SET reference = 'another' WHERE revision = 3", 3),
         ("UPDATE submissions SET findings = '[]' WHERE revision = 3", 3),
-        ("UPDATE unit_versions SET document = replace(document, 'new-unit', 'old-unit') WHERE revision = 4", 4),
+        (
+            "UPDATE unit_versions SET document = replace(document, 'new-unit', 'old-unit') WHERE revision = 4",
+            4,
+        ),
         ("UPDATE unit_numbers SET code = 'old-unit' WHERE code = 'new-unit'", 4),
         ("UPDATE catalogue_versions SET document = document || ' '", 1),
         ("UPDATE measures SET code = 'ioffice.documents.incoming' WHERE id = 0", 3),
@@ -118,7 +141,10 @@ fn every_changed_row_is_told_with_its_revision() {
             "UPDATE revisions SET hash = replace(hash, substr(hash, 1, 1), 'f') WHERE revision = 4 AND substr(hash, 1, 1) <> 'f'; UPDATE revisions SET hash = 'e' || substr(hash, 2) WHERE revision = 4 AND substr(hash, 1, 1) = 'f'",
             4,
         ),
-        ("INSERT INTO observations SELECT 2, unit, measure, month, mantissa, scale FROM observations WHERE revision = 6 AND mantissa IS NOT NULL", 2),
+        (
+            "INSERT INTO observations SELECT 2, unit, measure, month, mantissa, scale FROM observations WHERE revision = 6 AND mantissa IS NOT NULL",
+            2,
+        ),
         ("DELETE FROM touched_units WHERE revision = 6", 6),
     ] {
         let ledger = Tampered::new();
@@ -134,7 +160,9 @@ fn a_ledger_cut_off_at_its_end_is_told_by_a_hash_that_was_written_down() {
     let ledger = Tampered::new();
     let told = ledger.verified(0, &[]);
     let hash = told.split_once("hash ").unwrap().1[..64].to_owned();
-    ledger.tamper("DELETE FROM declarations WHERE revision = 7; DELETE FROM revisions WHERE revision = 7");
+    ledger.tamper(
+        "DELETE FROM declarations WHERE revision = 7; DELETE FROM revisions WHERE revision = 7",
+    );
     ledger.verified(0, &[]);
     ledger.tamper("DELETE FROM observations WHERE revision = 6; DELETE FROM touched_units WHERE revision = 6; DELETE FROM submissions WHERE revision = 6; DELETE FROM revisions WHERE revision = 6");
     ledger.verified(0, &[]);

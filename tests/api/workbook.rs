@@ -29,8 +29,12 @@ fn text(text: &str) -> Cell {
 /// A file of a workbook.
 #[track_caller]
 fn part(bytes: &[u8], name: &str) -> String {
-    let (mut zip, mut text) = (ZipArchive::new(Cursor::new(bytes)).expect("a workbook is a ZIP"), String::new());
-    zip.by_name(name).unwrap_or_else(|error| panic!("{name}: {error}")).read_to_string(&mut text).unwrap();
+    let (mut zip, mut text) =
+        (ZipArchive::new(Cursor::new(bytes)).expect("a workbook is a ZIP"), String::new());
+    zip.by_name(name)
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
+        .read_to_string(&mut text)
+        .unwrap();
     text
 }
 
@@ -40,7 +44,12 @@ fn between<'t>(text: &'t str, from: &str, to: &str) -> Vec<&'t str> {
 }
 
 fn plain(xml: &str) -> String {
-    let text = xml.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'").replace("&amp;", "&");
+    let text = xml
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&apos;", "'")
+        .replace("&amp;", "&");
     text.replace("_x000D_", "\r")
 }
 
@@ -52,7 +61,12 @@ fn sheet(reply: &Reply) -> Vec<Vec<Cell>> {
     let strings = part(&reply.body, "xl/sharedStrings.xml");
     let strings: Vec<String> = between(&strings, "<si>", "</si>")
         .iter()
-        .map(|entry| between(entry, "<t", "</t>").iter().map(|text| plain(text.split_once('>').unwrap().1)).collect())
+        .map(|entry| {
+            between(entry, "<t", "</t>")
+                .iter()
+                .map(|text| plain(text.split_once('>').unwrap().1))
+                .collect()
+        })
         .collect();
     let xml = part(&reply.body, "xl/worksheets/sheet1.xml");
     assert!(!xml.contains("<f>") && !xml.contains("<f "), "a formula: {xml}");
@@ -60,9 +74,12 @@ fn sheet(reply: &Reply) -> Vec<Vec<Cell>> {
     for row in between(&xml, "<row ", "</row>") {
         let mut cells: Vec<Cell> = Vec::new();
         for cell in between(row, "<c ", "</c>") {
-            let (attributes, value) = (cell.split('>').next().unwrap(), between(cell, "<v>", "</v>")[0]);
-            let column =
-                between(attributes, "r=\"", "\"")[0].bytes().filter(u8::is_ascii_uppercase).fold(0, |column, letter| column * 26 + usize::from(letter - b'@'));
+            let (attributes, value) =
+                (cell.split('>').next().unwrap(), between(cell, "<v>", "</v>")[0]);
+            let column = between(attributes, "r=\"", "\"")[0]
+                .bytes()
+                .filter(u8::is_ascii_uppercase)
+                .fold(0, |column, letter| column * 26 + usize::from(letter - b'@'));
             cells.resize(column - 1, Nothing);
             cells.push(if attributes.contains("t=\"s\"") {
                 Cell::Text(strings[value.parse::<usize>().unwrap()].clone())
@@ -78,7 +95,10 @@ fn sheet(reply: &Reply) -> Vec<Vec<Cell>> {
 /// The cells of a column below its name.
 #[track_caller]
 fn column(rows: &[Vec<Cell>], name: &str) -> Vec<Cell> {
-    let place = rows[0].iter().position(|cell| *cell == text(name)).unwrap_or_else(|| panic!("no column {name} in {:?}", rows[0]));
+    let place = rows[0]
+        .iter()
+        .position(|cell| *cell == text(name))
+        .unwrap_or_else(|| panic!("no column {name} in {:?}", rows[0]));
     rows[1..].iter().map(|row| row.get(place).cloned().unwrap_or(Nothing)).collect()
 }
 
@@ -106,13 +126,24 @@ fn every_list_opens_as_a_workbook_with_the_cells_of_its_csv() {
     server.put("annotations", &json!({ "annotations": [{ "code": "n", "unit": "travinh", "from": "2021-10", "text": "=HYPERLINK(\"x\")" }] })).expect(200);
     server.post_bytes("periods/2021-09/close", "application/json", b"").expect(200);
     for path in LISTS.into_iter().chain(["revisions"]) {
-        let with = |format: &str| server.get(&format!("{path}{}format={format}", if path.contains('?') { '&' } else { '?' }));
+        let with = |format: &str| {
+            server.get(&format!(
+                "{path}{}format={format}",
+                if path.contains('?') { '&' } else { '?' }
+            ))
+        };
         let reply = with("xlsx");
         // Whose and when it is stands in the name.
         let (name, asked) = path.split_once('?').unwrap_or((path, ""));
-        let told = asked.split('&').filter_map(|pair| pair.split_once('=')).filter(|(key, _)| ["unit", "parent", "period"].contains(key));
+        let told = asked
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .filter(|(key, _)| ["unit", "parent", "period"].contains(key));
         let told: String = told.map(|(_, value)| format!("-{value}")).collect();
-        assert_eq!(reply.header("content-disposition"), format!("attachment; filename=\"{name}{told}.xlsx\""));
+        assert_eq!(
+            reply.header("content-disposition"),
+            format!("attachment; filename=\"{name}{told}.xlsx\"")
+        );
         assert_eq!(reply.header("egov-kpi-revision"), server.revision().to_string());
         assert_eq!(reply.header("vary"), "Accept, Accept-Encoding, Authorization");
         let found = sheet(&reply);
@@ -120,7 +151,12 @@ fn every_list_opens_as_a_workbook_with_the_cells_of_its_csv() {
         assert_eq!(csv.header("content-type"), "text/csv; charset=utf-8", "{path}");
         assert_ne!(csv.header("etag"), reply.header("etag"), "{path}");
         let csv = csv.text();
-        let lines: Vec<csv::StringRecord> = csv::ReaderBuilder::new().has_headers(false).from_reader(csv.as_bytes()).records().map(Result::unwrap).collect();
+        let lines: Vec<csv::StringRecord> = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .from_reader(csv.as_bytes())
+            .records()
+            .map(Result::unwrap)
+            .collect();
         assert!(lines.len() > 1, "{path} is empty");
         assert_eq!(found.len(), lines.len(), "{path}");
         for (row, line) in found.iter().zip(&lines) {
@@ -128,8 +164,13 @@ fn every_list_opens_as_a_workbook_with_the_cells_of_its_csv() {
             for (place, written) in line.iter().enumerate() {
                 match row.get(place).unwrap_or(&Nothing) {
                     Nothing => assert_eq!(written, "", "{path}"),
-                    Cell::Text(text) => assert_eq!(text, written.strip_prefix('\'').unwrap_or(written), "{path}"),
-                    Number(number) => assert!((number - written.parse::<f64>().unwrap()).abs() < 1e-9, "{path}: {number} is written {written}"),
+                    Cell::Text(text) => {
+                        assert_eq!(text, written.strip_prefix('\'').unwrap_or(written), "{path}")
+                    }
+                    Number(number) => assert!(
+                        (number - written.parse::<f64>().unwrap()).abs() < 1e-9,
+                        "{path}: {number} is written {written}"
+                    ),
                 }
             }
         }
@@ -144,23 +185,37 @@ fn an_accept_header_asks_for_one_too_and_format_wins() {
     sheet(&accept("units", &format!("{MEDIA}, application/json")));
     accept("units", &format!("application/json, {MEDIA}")).expect(200);
     accept("units", "*/*").expect(200);
-    assert_eq!(accept("units", &format!("text/csv, {MEDIA}")).header("content-type"), "text/csv; charset=utf-8");
+    assert_eq!(
+        accept("units", &format!("text/csv, {MEDIA}")).header("content-type"),
+        "text/csv; charset=utf-8"
+    );
     accept("units?format=json", MEDIA).expect(200);
     sheet(&accept("units?format=xlsx", "application/json"));
     assert_eq!(server.get("units?format=xls").faults(422), ["/format malformed"]);
     // What is wrong is told as a problem, whatever was asked for.
-    accept("ranking?measure=ioffice.documents.outgoing&parent=nowhere&period=2021-10", MEDIA).problem(404);
+    accept("ranking?measure=ioffice.documents.outgoing&parent=nowhere&period=2021-10", MEDIA)
+        .problem(404);
     assert_eq!(accept("ranking?period=2021-10", MEDIA).faults(422), ["/measure missing"]);
     let reply = accept("units", MEDIA);
-    let again = server.send("GET", "units", &[("accept", MEDIA), ("if-none-match", reply.header("etag"))], None);
+    let again = server.send(
+        "GET",
+        "units",
+        &[("accept", MEDIA), ("if-none-match", reply.header("etag"))],
+        None,
+    );
     assert_eq!((again.status, again.body.len()), (304, 0));
-    assert_eq!(server.send("GET", "units", &[("if-none-match", reply.header("etag"))], None).status, 200, "JSON is another representation");
+    assert_eq!(
+        server.send("GET", "units", &[("if-none-match", reply.header("etag"))], None).status,
+        200,
+        "JSON is another representation"
+    );
 }
 
 #[test]
 fn texts_that_look_like_formulas_or_numbers_stay_texts() {
     let server = Server::start();
-    let names = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "007", "1e3", "<b>&amp;\"'", "Trà Vinh\r\n2"];
+    let names =
+        ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "007", "1e3", "<b>&amp;\"'", "Trà Vinh\r\n2"];
     let units =
         names.iter().enumerate().map(|(n, name)| json!({ "code": format!("u.{n}"), "kind": "district", "parent": "u", "name": { "vi": name, "en": name } }));
     server.put_units(&std::iter::once(json!({ "code": "u" })).chain(units).collect());
@@ -169,26 +224,53 @@ fn texts_that_look_like_formulas_or_numbers_stay_texts() {
     let found = sheet(&server.get("units?parent=u&format=xlsx"));
     assert_eq!(column(&found, "name_vi"), expected);
     assert_eq!(column(&found, "name_en"), expected);
-    let found = sheet(&server.get(&format!("ranking?measure={OUTGOING}&parent=u&period=2021-10&format=xlsx")));
+    let found = sheet(
+        &server.get(&format!("ranking?measure={OUTGOING}&parent=u&period=2021-10&format=xlsx")),
+    );
     assert_eq!(column(&found, "name_vi"), expected);
-    let found = sheet(&server.get(&format!("series?measure={OUTGOING}&unit=u.0&from=2021-10&to=2021-10&format=xlsx")));
+    let found =
+        sheet(&server.get(&format!(
+            "series?measure={OUTGOING}&unit=u.0&from=2021-10&to=2021-10&format=xlsx"
+        )));
     assert_eq!(column(&found, "annotations"), [text("=2+2")]);
     // In CSV, where a text cannot be told from a formula, an apostrophe stands before it.
-    let csv = server.get(&format!("ranking?measure={OUTGOING}&parent=u&period=2021-10&format=csv")).text();
+    let csv = server
+        .get(&format!("ranking?measure={OUTGOING}&parent=u&period=2021-10&format=csv"))
+        .text();
     let mut table = csv::Reader::from_reader(csv.as_bytes());
     let written: Vec<String> = table.records().map(|row| row.unwrap()[3].to_owned()).collect();
-    assert_eq!(written, ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\t=1", "007", "1e3", "<b>&amp;\"'", "Trà Vinh\r\n2"]);
-    assert!(server.get(&format!("series?measure={OUTGOING}&unit=u.0&from=2021-10&to=2021-10&format=csv")).text().trim_end().ends_with(",'=2+2"));
+    assert_eq!(
+        written,
+        ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\t=1", "007", "1e3", "<b>&amp;\"'", "Trà Vinh\r\n2"]
+    );
+    assert!(
+        server
+            .get(&format!("series?measure={OUTGOING}&unit=u.0&from=2021-10&to=2021-10&format=csv"))
+            .text()
+            .trim_end()
+            .ends_with(",'=2+2")
+    );
 }
 
 #[test]
 fn a_ranking_as_a_workbook() {
     let server = Server::start();
     server.put_units(&json!([{ "code": "p" }, { "code": "p.a", "parent": "p", "name": { "vi": "Xã A" } }, { "code": "p.b", "parent": "p" }, { "code": "p.c", "parent": "p" }]));
-    server.record("p.a", &[(OUTGOING, "2021-09", 4), (SIGNED, "2021-09", 1), (OUTGOING, "2021-10", 8), (SIGNED, "2021-10", 5)]);
+    server.record(
+        "p.a",
+        &[
+            (OUTGOING, "2021-09", 4),
+            (SIGNED, "2021-09", 1),
+            (OUTGOING, "2021-10", 8),
+            (SIGNED, "2021-10", 5),
+        ],
+    );
     server.record("p.b", &[(OUTGOING, "2021-10", 10), (SIGNED, "2021-10", 9)]);
-    server.put("targets", &json!({ "targets": [{ "code": "t", "measure": RATE, "value": "80.0" }] })).expect(200);
-    let found = sheet(&server.get(&format!("ranking?measure={RATE}&parent=p&period=2021-10&format=xlsx")));
+    server
+        .put("targets", &json!({ "targets": [{ "code": "t", "measure": RATE, "value": "80.0" }] }))
+        .expect(200);
+    let found =
+        sheet(&server.get(&format!("ranking?measure={RATE}&parent=p&period=2021-10&format=xlsx")));
     assert_eq!(found.len(), 4);
     assert_eq!(column(&found, "unit"), [text("p.b"), text("p.a"), text("p.c")]);
     assert_eq!(column(&found, "rank"), [Number(1.0), Number(2.0), Nothing]);
@@ -208,15 +290,24 @@ fn a_scorecard_as_a_workbook_has_the_values_of_thirteen_months() {
     server.post_csv("observations", REPORT).expect(201);
     let found = sheet(&server.get("scorecard?unit=travinh&period=2021-10&format=xlsx"));
     let measures = column(&found, "measure");
-    let of = |measure: &str, name: &str| column(&found, name)[measures.iter().position(|cell| *cell == text(measure)).unwrap()].clone();
+    let of = |measure: &str, name: &str| {
+        column(&found, name)[measures.iter().position(|cell| *cell == text(measure)).unwrap()]
+            .clone()
+    };
     assert_eq!(of(RATE, "value"), Number(78.947_144));
     assert_eq!(of(RATE, "stated"), Number(78.955));
     assert_eq!(of(RATE, "2021-10"), Number(78.947_144));
     assert_eq!(of(RATE, "2020-10"), Nothing);
     assert_eq!(of("igate.services.level_share{service_level=4}", "status"), text("behind"));
     assert_eq!(of(OUTGOING, "value"), Number(23_441.0));
-    assert_eq!(found[0].len(), found[0].iter().filter(|cell| matches!(cell, Cell::Text(_))).count());
-    assert_eq!(found.len(), server.read("scorecard?unit=travinh&period=2021-10")["rows"].as_array().unwrap().len() + 1);
+    assert_eq!(
+        found[0].len(),
+        found[0].iter().filter(|cell| matches!(cell, Cell::Text(_))).count()
+    );
+    assert_eq!(
+        found.len(),
+        server.read("scorecard?unit=travinh&period=2021-10")["rows"].as_array().unwrap().len() + 1
+    );
 }
 
 #[test]
@@ -228,7 +319,10 @@ fn completeness_as_a_workbook_lists_who_is_missing_what() {
     assert_eq!(column(&found, "status"), [text("partial")]);
     assert_eq!(column(&found, "overdue"), [text("true")]);
     assert_eq!(column(&found, "deadline"), [text("2021-11-05")]);
-    assert_eq!((column(&found, "expected"), column(&found, "late")), (vec![Number(13.0)], vec![Number(1.0)]));
+    assert_eq!(
+        (column(&found, "expected"), column(&found, "late")),
+        (vec![Number(13.0)], vec![Number(1.0)])
+    );
     let Cell::Text(missing) = &column(&found, "missing")[0] else { panic!("{found:?}") };
     assert_eq!(missing.split("; ").count(), 12);
     assert!(missing.contains(SIGNED) && !missing.contains(OUTGOING));
@@ -237,39 +331,56 @@ fn completeness_as_a_workbook_lists_who_is_missing_what() {
 #[test]
 fn observations_keep_their_values_and_pages() {
     let server = Server::start();
-    server.record("travinh", &[(OUTGOING, "2021-09", 9_007_199_254_740_991), (OUTGOING, "2021-10", 0)]);
+    server.record(
+        "travinh",
+        &[(OUTGOING, "2021-09", 9_007_199_254_740_991), (OUTGOING, "2021-10", 0)],
+    );
     server
         .post(
             &json!({ "observations": [figure(RATE, "travinh", "2021-10", "78.950"), figure("radio.own_programme.minutes_per_day", "travinh", "2021-10", 27)] }),
         )
         .expect(201);
     let found = sheet(&server.get("observations?format=xlsx"));
-    assert_eq!(column(&found, "value"), [Number(9_007_199_254_740_991.0), Number(0.0), Number(78.95), Number(27.0)]);
+    assert_eq!(
+        column(&found, "value"),
+        [Number(9_007_199_254_740_991.0), Number(0.0), Number(78.95), Number(27.0)]
+    );
     let page = server.get("observations?format=xlsx&limit=3");
     assert_eq!(sheet(&page).len(), 5, "a header, three figures, and that more follow");
-    assert!(matches!(&sheet(&page)[4][0], Cell::Text(text) if text.contains("More rows follow") && text.contains("cursor=")));
+    assert!(
+        matches!(&sheet(&page)[4][0], Cell::Text(text) if text.contains("More rows follow") && text.contains("cursor="))
+    );
     let next = page.next_link().unwrap();
     assert!(next.contains("format=xlsx"), "{next}");
     let last = server.get(&next);
     assert_eq!((sheet(&last).len(), last.next_link()), (2, None));
     let history = sheet(&server.get("observations?from=2022-01&to=2022-01&format=xlsx"));
-    assert_eq!((history.len(), &history[0][0]), (1, &text("submission")), "an empty list has its header");
+    assert_eq!(
+        (history.len(), &history[0][0]),
+        (1, &text("submission")),
+        "an empty list has its header"
+    );
 }
 
 #[test]
 fn series_as_a_workbook_have_the_rows_of_the_rows_layout() {
     let server = Server::start();
     server.record("travinh", &[(OUTGOING, "2021-09", 80), (OUTGOING, "2021-10", 100)]);
-    let parameters = format!("series?measure={OUTGOING}&measure={RATE}&unit=travinh&unit=bentre&from=2021-09&to=2021-10");
+    let parameters = format!(
+        "series?measure={OUTGOING}&measure={RATE}&unit=travinh&unit=bentre&from=2021-09&to=2021-10"
+    );
     let found = sheet(&server.get(&format!("{parameters}&format=xlsx")));
-    let rows = server.read(&format!("{parameters}&layout=rows"))["rows"].as_array().unwrap().clone();
+    let rows =
+        server.read(&format!("{parameters}&layout=rows"))["rows"].as_array().unwrap().clone();
     assert_eq!(found.len(), rows.len() + 1);
     for (name, value) in rows[1].as_object().unwrap() {
         let cell = column(&found, name)[1].clone();
         match value {
             Value::Number(number) => assert_eq!(cell, Number(number.as_f64().unwrap()), "{name}"),
             Value::String(word) => assert_eq!(cell, text(word), "{name}"),
-            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => assert_eq!(cell, Nothing, "{name}: {value}"),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+                assert_eq!(cell, Nothing, "{name}: {value}")
+            }
         }
     }
     has(&rows[1], &json!({ "period": "2021-10", "value": 100, "delta": 20, "delta_percent": 25 }));
@@ -281,7 +392,9 @@ fn a_long_text_is_cut_where_a_cell_ends() {
     let server = Server::start();
     let notes: Vec<Value> = (0..40).map(|n| json!({ "code": format!("n{n}"), "unit": "travinh", "from": "2021-10", "text": "ă".repeat(1_000) })).collect();
     server.put("annotations", &json!({ "annotations": notes })).expect(200);
-    let found = sheet(&server.get(&format!("series?measure={OUTGOING}&unit=travinh&from=2021-10&to=2021-10&format=xlsx")));
+    let found = sheet(&server.get(&format!(
+        "series?measure={OUTGOING}&unit=travinh&from=2021-10&to=2021-10&format=xlsx"
+    )));
     let Cell::Text(text) = &column(&found, "annotations")[0] else { panic!("{found:?}") };
     assert_eq!(text.chars().count(), 32_767); // 40 x 1,000 and the marks between them are more than a cell holds
 }
@@ -289,9 +402,13 @@ fn a_long_text_is_cut_where_a_cell_ends() {
 #[test]
 fn ten_thousand_rows_come_as_one_workbook() {
     let server = Server::start();
-    let units: Vec<Value> = std::iter::once(json!({ "code": "p" })).chain((0..10_000).map(|n| json!({ "code": format!("p.{n}"), "parent": "p" }))).collect();
+    let units: Vec<Value> = std::iter::once(json!({ "code": "p" }))
+        .chain((0..10_000).map(|n| json!({ "code": format!("p.{n}"), "parent": "p" })))
+        .collect();
     server.put_units(&json!(units));
-    let found = sheet(&server.get(&format!("ranking?measure={OUTGOING}&parent=p&period=2021-10&format=xlsx")));
+    let found = sheet(
+        &server.get(&format!("ranking?measure={OUTGOING}&parent=p&period=2021-10&format=xlsx")),
+    );
     assert_eq!(found.len(), 10_001);
     assert_eq!(column(&found, "unit")[9_999], text("p.9999"));
 }

@@ -37,10 +37,22 @@ fn edited(bytes: &[u8], name: &str, edit: impl Fn(String) -> String) -> Vec<u8> 
 fn filled(bytes: &[u8], cells: &[(&str, &str)]) -> Vec<u8> {
     edited(bytes, "xl/worksheets/sheet1.xml", |mut xml| {
         for (cell, value) in cells {
-            let start = xml.find(&format!("<c r=\"{cell}\"")).unwrap_or_else(|| panic!("no cell {cell}"));
+            let start =
+                xml.find(&format!("<c r=\"{cell}\"")).unwrap_or_else(|| panic!("no cell {cell}"));
             let open = start + xml[start..].find('>').unwrap();
-            let end = if xml[..open].ends_with('/') { open + 1 } else { start + xml[start..].find("</c>").unwrap() + 4 };
-            let style = xml[start..open].split("s=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+            let end = if xml[..open].ends_with('/') {
+                open + 1
+            } else {
+                start + xml[start..].find("</c>").unwrap() + 4
+            };
+            let style = xml[start..open]
+                .split("s=\"")
+                .nth(1)
+                .unwrap()
+                .split('"')
+                .next()
+                .unwrap()
+                .to_owned();
             let written = if value.parse::<f64>().is_ok() {
                 format!("<c r=\"{cell}\" s=\"{style}\"><v>{value}</v></c>")
             } else {
@@ -55,7 +67,11 @@ fn filled(bytes: &[u8], cells: &[(&str, &str)]) -> Vec<u8> {
 /// The cell of a form that takes a measure's figure.
 fn input(bytes: &[u8], measure: &str) -> String {
     let sheets = workbook::open(bytes).unwrap();
-    let row = sheets[0].grid.rows.iter().position(|cells| cells.first().is_some_and(|cell| cell.text == measure));
+    let row = sheets[0]
+        .grid
+        .rows
+        .iter()
+        .position(|cells| cells.first().is_some_and(|cell| cell.text == measure));
     workbook::cell_name(row.unwrap_or_else(|| panic!("no row {measure}")), 5)
 }
 
@@ -81,8 +97,14 @@ fn sheet(rows: &[&[&str]]) -> Vec<u8> {
 
 fn told(answer: &Value) -> Vec<String> {
     let one = |figure: &Value| {
-        let members: Vec<String> = figure["dimensions"].as_object().unwrap().iter().map(|(d, m)| format!("{d}={}", m.as_str().unwrap())).collect();
-        let members = if members.is_empty() { String::new() } else { format!("{{{}}}", members.join(",")) };
+        let members: Vec<String> = figure["dimensions"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(d, m)| format!("{d}={}", m.as_str().unwrap()))
+            .collect();
+        let members =
+            if members.is_empty() { String::new() } else { format!("{{{}}}", members.join(",")) };
         format!(
             "{}{members} {} {} {}",
             figure["indicator"].as_str().unwrap(),
@@ -100,13 +122,27 @@ fn a_form_is_handed_out_filled_in_and_taken_back_by_its_codes() {
     server.post_csv("observations", REPORT).expect(201);
     let reply = server.get("templates/travinh/2021-11.xlsx");
     assert_eq!((reply.status, reply.header("content-type")), (200, MEDIA));
-    assert_eq!(reply.header("content-disposition"), "attachment; filename=\"travinh-2021-11.xlsx\"");
+    assert_eq!(
+        reply.header("content-disposition"),
+        "attachment; filename=\"travinh-2021-11.xlsx\""
+    );
     let sheets = workbook::open(&reply.body).unwrap();
-    assert_eq!(sheets.iter().map(|sheet| sheet.name.as_str()).collect::<Vec<_>>(), ["Số liệu", "Hướng dẫn"]);
+    assert_eq!(
+        sheets.iter().map(|sheet| sheet.name.as_str()).collect::<Vec<_>>(),
+        ["Số liệu", "Hướng dẫn"]
+    );
     // The figures of the month before stand beside, and nothing is filled in.
     let outgoing = input(&reply.body, "ioffice.documents.outgoing");
-    let row = sheets[0].grid.rows.iter().find(|cells| cells.first().is_some_and(|cell| cell.text == "ioffice.documents.outgoing")).unwrap();
-    assert_eq!(row.iter().map(|cell| cell.text.as_str()).collect::<Vec<_>>()[2..5], ["Văn bản đi", "số lượng", "23441"]);
+    let row = sheets[0]
+        .grid
+        .rows
+        .iter()
+        .find(|cells| cells.first().is_some_and(|cell| cell.text == "ioffice.documents.outgoing"))
+        .unwrap();
+    assert_eq!(
+        row.iter().map(|cell| cell.text.as_str()).collect::<Vec<_>>()[2..5],
+        ["Văn bản đi", "số lượng", "23441"]
+    );
     assert_eq!(told(&post(&server, "", &reply.body).expect(200)), Vec::<String>::new());
     // What was reported with members is asked for with members.
     let level4 = input(&reply.body, "igate.dossiers.received{channel=online,service_level=4}");
@@ -114,10 +150,19 @@ fn a_form_is_handed_out_filled_in_and_taken_back_by_its_codes() {
     let rate = input(&reply.body, "ioffice.documents.signed_rate");
     let body = filled(
         &reply.body,
-        &[(&outgoing, "24000"), (&level4, "2.100 hồ sơ"), (&signed, "25000"), (&rate, "78.95"), (&signed.replace('F', "G"), "Số mới rà soát")],
+        &[
+            (&outgoing, "24000"),
+            (&level4, "2.100 hồ sơ"),
+            (&signed, "25000"),
+            (&rate, "78.95"),
+            (&signed.replace('F', "G"), "Số mới rà soát"),
+        ],
     );
     let tried = post(&server, "", &body).expect(200);
-    has(&tried, &json!({ "unit": "travinh", "period": "2021-11", "dry_run": true, "template": true, "submission": null, "revision": null }));
+    has(
+        &tried,
+        &json!({ "unit": "travinh", "period": "2021-11", "dry_run": true, "template": true, "submission": null, "revision": null }),
+    );
     let expected = [
         "ioffice.documents.outgoing travinh 2021-11 24000",
         "ioffice.documents.signed travinh 2021-11 25000",
@@ -128,23 +173,37 @@ fn a_form_is_handed_out_filled_in_and_taken_back_by_its_codes() {
     found.sort();
     wanted.sort();
     assert_eq!(found, wanted);
-    assert!(tried["findings"].as_array().unwrap().iter().any(|finding| finding["rule"] == "ioffice.signed_within_outgoing"), "{tried}");
+    assert!(
+        tried["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|finding| finding["rule"] == "ioffice.signed_within_outgoing"),
+        "{tried}"
+    );
     assert_eq!(server.observations("from=2021-11&to=2021-11"), Vec::<Value>::new());
     // Recorded: the notes are the reason, the answer to the same key is the same.
     let headers = [("content-type", MEDIA), ("idempotency-key", "k1")];
     let recorded = server.send("POST", "workbooks?dry_run=false", &headers, Some(&body));
     let answer = recorded.expect(201);
     has(&answer["counts"], &json!({ "created": 4, "revised": 0, "unchanged": 0, "withdrawn": 0 }));
-    assert_eq!(recorded.header("location"), format!("/api/v1/submissions/{}", answer["submission"].as_str().unwrap()));
+    assert_eq!(
+        recorded.header("location"),
+        format!("/api/v1/submissions/{}", answer["submission"].as_str().unwrap())
+    );
     let again = server.send("POST", "workbooks?dry_run=false", &headers, Some(&body));
-    assert_eq!((again.expect(201)["submission"].clone(), again.header("idempotent-replayed")), (answer["submission"].clone(), "true"));
+    assert_eq!(
+        (again.expect(201)["submission"].clone(), again.header("idempotent-replayed")),
+        (answer["submission"].clone(), "true")
+    );
     let receipt = server.read(&format!("submissions/{}", answer["submission"].as_str().unwrap()));
     has(&receipt["source"], &json!({ "kind": "workbook" }));
     assert_eq!(receipt["reason"], "Văn bản đi được ký số: Số mới rà soát");
     // The next form has them filled in; sent back as it is it changes nothing, and `null` takes a figure back.
     let next = server.get("templates/travinh/2021-11.xlsx");
     assert_eq!(post(&server, "?dry_run=false", &next.body).expect(200)["counts"]["unchanged"], 4);
-    let back = post(&server, "?dry_run=false", &filled(&next.body, &[(&level4, "null")])).expect(201);
+    let back =
+        post(&server, "?dry_run=false", &filled(&next.body, &[(&level4, "null")])).expect(201);
     has(&back["counts"], &json!({ "unchanged": 3, "withdrawn": 1 }));
 }
 
@@ -154,19 +213,36 @@ fn every_fault_of_a_form_names_its_sheet_and_cell() {
     server.post_csv("observations", REPORT).expect(201);
     let form = server.get("templates/travinh/2021-11.xlsx").body;
     let at = |measure: &str| input(&form, measure);
-    let cells = [at("ioffice.documents.outgoing"), at("ioffice.documents.signed"), at("ioffice.users.total"), at("igate.dossiers.backlog")];
-    let faulty = filled(&form, &[(&cells[0], "7.40"), (&cells[1], "-5"), (&cells[2], "nhiều"), (&cells[3], "12,5")]);
+    let cells = [
+        at("ioffice.documents.outgoing"),
+        at("ioffice.documents.signed"),
+        at("ioffice.users.total"),
+        at("igate.dossiers.backlog"),
+    ];
+    let faulty = filled(
+        &form,
+        &[(&cells[0], "7.40"), (&cells[1], "-5"), (&cells[2], "nhiều"), (&cells[3], "12,5")],
+    );
     // To a spreadsheet 7.40 is a number; words, and a text that is no whole number, are told by the reader.
     let mut expected = [&cells[2], &cells[3]].map(|cell| format!("Số liệu!{cell} not_a_number"));
     expected.sort();
     assert_eq!(post(&server, "", &faulty).faults(422), expected);
     let faulty = filled(&form, &[(&cells[0], "7.4"), (&cells[1], "-5")]);
-    let mut expected = [format!("Số liệu!{} too_many_decimals", cells[0]), format!("Số liệu!{} negative", cells[1])];
+    let mut expected = [
+        format!("Số liệu!{} too_many_decimals", cells[0]),
+        format!("Số liệu!{} negative", cells[1]),
+    ];
     expected.sort();
     assert_eq!(post(&server, "", &faulty).faults(422), expected);
-    assert_eq!(post(&server, "?period=2021-10", &form).faults(422), ["Số liệu!A3 contradicts_request"]);
+    assert_eq!(
+        post(&server, "?period=2021-10", &form).faults(422),
+        ["Số liệu!A3 contradicts_request"]
+    );
     assert_eq!(server.get("templates/nobody/2021-11.xlsx").status, 404);
-    assert_eq!(server.get("templates/travinh/2021-13.xlsx").faults(422), ["/period malformed_period"]);
+    assert_eq!(
+        server.get("templates/travinh/2021-13.xlsx").faults(422),
+        ["/period malformed_period"]
+    );
     assert_eq!(server.get("templates/travinh/2199-01.xlsx").faults(422), ["/period future_month"]);
     assert_eq!(server.get("templates/travinh/2025-07.xlsx").faults(422), ["/unit unit_not_valid"]);
 }
@@ -177,12 +253,21 @@ fn a_unit_that_has_reported_nothing_gets_what_units_beside_it_report() {
     server.record("tv.cang_long", &[("ioffice.documents.outgoing", "2021-10", 5)]);
     let codes = |path: &str| -> Vec<String> {
         let sheets = workbook::open(&server.get(path).body).unwrap();
-        sheets[0].grid.rows.iter().skip(5).filter_map(|cells| cells.first().map(|cell| cell.text.clone())).filter(|text| !text.is_empty()).collect()
+        sheets[0]
+            .grid
+            .rows
+            .iter()
+            .skip(5)
+            .filter_map(|cells| cells.first().map(|cell| cell.text.clone()))
+            .filter(|text| !text.is_empty())
+            .collect()
     };
     assert_eq!(codes("templates/tv.cau_ngang/2021-10.xlsx"), ["ioffice.documents.outgoing"]);
     // Nobody beside it: every indicator.
     let all = codes("templates/tv.dic/2021-10.xlsx");
-    for code in ["radio.stations.total", "pki.certificates.total{certificate_holder=individual,token=usb}"] {
+    for code in
+        ["radio.stations.total", "pki.certificates.total{certificate_holder=individual,token=usb}"]
+    {
         assert!(all.iter().any(|found| found == code), "{code} is not in {all:?}");
     }
 }
@@ -209,13 +294,25 @@ fn free_tables_are_taken_by_their_headers_and_what_is_left_is_told() {
             "ioffice.documents.signed travinh 2021-10 1000",
         ]
     );
-    has(&answer["figures"][0], &json!({ "sheet": "Bảng", "cell": "C4", "printed": "1200", "approximate": false }));
-    let left: Vec<&str> = answer["unclaimed"].as_array().unwrap().iter().map(|cell| cell["cell"].as_str().unwrap()).collect();
+    has(
+        &answer["figures"][0],
+        &json!({ "sheet": "Bảng", "cell": "C4", "printed": "1200", "approximate": false }),
+    );
+    let left: Vec<&str> = answer["unclaimed"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|cell| cell["cell"].as_str().unwrap())
+        .collect();
     assert_eq!(left, ["E4", "E5", "E6"]);
     assert_eq!(answer["mapping"][0]["header_rows"], json!([3]));
-    has(&answer["mapping"][0]["columns"][2], &json!({ "at": "C", "role": "figures", "measure": "ioffice.documents.outgoing" }));
+    has(
+        &answer["mapping"][0]["columns"][2],
+        &json!({ "at": "C", "role": "figures", "measure": "ioffice.documents.outgoing" }),
+    );
     has(&answer["mapping"][0]["columns"][4], &json!({ "at": "E", "role": "unclaimed" }));
-    let recorded = post(&server, "?unit=travinh&dry_run=false&reference=Bi%E1%BB%83u%2001", &body).expect(201);
+    let recorded =
+        post(&server, "?unit=travinh&dry_run=false&reference=Bi%E1%BB%83u%2001", &body).expect(201);
     assert_eq!(recorded["counts"]["created"], 5);
     assert_eq!(server.observations("unit=tv.cang_long").len(), 2);
     // Without a unit the rows that name one are certain, the total is not.
@@ -225,10 +322,22 @@ fn free_tables_are_taken_by_their_headers_and_what_is_left_is_told() {
 #[test]
 fn a_figure_with_two_values_is_refused_and_with_one_value_twice_taken_once() {
     let server = Server::start();
-    let table = |second: &str| sheet(&[&["Chỉ tiêu", "Tháng 10/2021"], &["Văn bản đi", "5"], &["Tổng số văn bản đi", second]]);
+    let table = |second: &str| {
+        sheet(&[
+            &["Chỉ tiêu", "Tháng 10/2021"],
+            &["Văn bản đi", "5"],
+            &["Tổng số văn bản đi", second],
+        ])
+    };
     assert_eq!(post(&server, "?unit=travinh", &table("6")).faults(422), ["Bảng!B3 contradiction"]);
-    assert_eq!(told(&post(&server, "?unit=travinh", &table("5")).expect(200)), ["ioffice.documents.outgoing travinh 2021-10 5"]);
-    assert_eq!(post(&server, "?unit=travinh&dry_run=false", &sheet(&[&["a", "b"]])).faults(422), [" empty"]);
+    assert_eq!(
+        told(&post(&server, "?unit=travinh", &table("5")).expect(200)),
+        ["ioffice.documents.outgoing travinh 2021-10 5"]
+    );
+    assert_eq!(
+        post(&server, "?unit=travinh&dry_run=false", &sheet(&[&["a", "b"]])).faults(422),
+        [" empty"]
+    );
 }
 
 #[test]
@@ -244,9 +353,13 @@ fn formulas_count_with_their_results_and_errors_are_told() {
         sheet.write_formula(1, 1, Formula::new("=SUM(D1:D9)").set_result(result)).unwrap();
         book.save_to_buffer().unwrap()
     };
-    assert_eq!(told(&post(&server, "?unit=travinh", &book("41")).expect(200)), ["ioffice.documents.outgoing travinh 2021-10 41"]);
+    assert_eq!(
+        told(&post(&server, "?unit=travinh", &book("41")).expect(200)),
+        ["ioffice.documents.outgoing travinh 2021-10 41"]
+    );
     assert_eq!(post(&server, "?unit=travinh", &book("#REF!")).faults(422), ["Bảng!B2 cell_error"]);
-    let without = edited(&book("41"), "xl/worksheets/sheet1.xml", |xml| xml.replace("<v>41</v>", ""));
+    let without =
+        edited(&book("41"), "xl/worksheets/sheet1.xml", |xml| xml.replace("<v>41</v>", ""));
     assert_eq!(post(&server, "?unit=travinh", &without).faults(422), ["Bảng!B2 cell_error"]);
 }
 
@@ -266,12 +379,21 @@ fn a_form_of_the_web_sends_the_file_in_its_field() {
         form.extend_from_slice(b"--b--\r\n");
         server.post_bytes("workbooks?unit=travinh", "multipart/form-data; boundary=b", &form)
     };
-    assert_eq!(told(&form(&[("file", &body)]).expect(200)), ["ioffice.documents.outgoing travinh 2021-10 5"]);
+    assert_eq!(
+        told(&form(&[("file", &body)]).expect(200)),
+        ["ioffice.documents.outgoing travinh 2021-10 5"]
+    );
     assert_eq!(form(&[("file", &body), ("file", &body)]).faults(422), ["/file duplicate"]);
     assert_eq!(form(&[("other", &body)]).faults(422), ["/other unknown_field"]);
     assert_eq!(form(&[]).faults(422), ["/file missing"]);
-    assert_eq!(server.post_bytes("workbooks", "text/plain", b"x").problem(415)["title"], "Media type not understood");
-    assert_eq!(server.post_bytes("workbooks", "multipart/form-data; boundary=b", b"--b\r\nx").status, 400);
+    assert_eq!(
+        server.post_bytes("workbooks", "text/plain", b"x").problem(415)["title"],
+        "Media type not understood"
+    );
+    assert_eq!(
+        server.post_bytes("workbooks", "multipart/form-data; boundary=b", b"--b\r\nx").status,
+        400
+    );
 }
 
 #[test]
@@ -285,21 +407,37 @@ fn what_is_no_workbook_or_runs_or_unpacks_without_end_is_refused_by_name() {
     assert_eq!(
         code(&edited(&good, "[Content_Types].xml", |xml| xml
             .replace("sheet.main+xml", "sheet.macroEnabled.main+xml")
-            .replace("openxmlformats-officedocument.spreadsheetml.sheet.macroEnabled", "ms-excel.sheet.macroEnabled"))),
+            .replace(
+                "openxmlformats-officedocument.spreadsheetml.sheet.macroEnabled",
+                "ms-excel.sheet.macroEnabled"
+            ))),
         " macros"
     );
-    assert_eq!(code(&edited(&good, "xl/worksheets/sheet1.xml", |xml| xml.replace("?>\n", "?>\n<!DOCTYPE x [<!ENTITY a \"b\">]>\n"))), " document_type");
-    assert_eq!(code(&edited(&good, "xl/worksheets/sheet1.xml", |xml| xml.replace("<sheetData>", &format!("{}<sheetData>", "<x>".repeat(100))))), " too_deep");
     assert_eq!(
-        code(&edited(&good, "xl/worksheets/sheet1.xml", |xml| xml.replace("<sheetData>", &format!("{}<sheetData>", " ".repeat(80 << 20))))),
+        code(&edited(&good, "xl/worksheets/sheet1.xml", |xml| xml
+            .replace("?>\n", "?>\n<!DOCTYPE x [<!ENTITY a \"b\">]>\n"))),
+        " document_type"
+    );
+    assert_eq!(
+        code(&edited(&good, "xl/worksheets/sheet1.xml", |xml| xml
+            .replace("<sheetData>", &format!("{}<sheetData>", "<x>".repeat(100))))),
+        " too_deep"
+    );
+    assert_eq!(
+        code(&edited(&good, "xl/worksheets/sheet1.xml", |xml| xml
+            .replace("<sheetData>", &format!("{}<sheetData>", " ".repeat(80 << 20))))),
         " too_large"
     );
     let far = edited(&good, "xl/worksheets/sheet1.xml", |xml| {
-        xml.replace("A1:B1", "A1:XFD1048576").replace("</sheetData>", "<row r=\"1048576\"><c r=\"XFD1048576\"><v>1</v></c></row></sheetData>")
+        xml.replace("A1:B1", "A1:XFD1048576").replace(
+            "</sheetData>",
+            "<row r=\"1048576\"><c r=\"XFD1048576\"><v>1</v></c></row></sheetData>",
+        )
     });
     assert_eq!(code(&far), "Bảng!XFD1048576 too_large");
     // What a sheet says of its size is not believed.
-    let claims = edited(&good, "xl/worksheets/sheet1.xml", |xml| xml.replace("A1:B1", "A1:XFD1048576"));
+    let claims =
+        edited(&good, "xl/worksheets/sheet1.xml", |xml| xml.replace("A1:B1", "A1:XFD1048576"));
     post(&server, "", &claims).expect(200);
 }
 
@@ -307,7 +445,15 @@ fn what_is_no_workbook_or_runs_or_unpacks_without_end_is_refused_by_name() {
 fn the_command_line_shows_what_a_workbook_is_taken_for_and_records_it() {
     let server = Server::start();
     let path = server.folder().join("bieu.xlsx");
-    std::fs::write(&path, sheet(&[&["Đơn vị: Trà Vinh"], &["Chỉ tiêu", "Tháng 10/2021", "Lũy kế"], &["Văn bản đi", "5", "50"]])).unwrap();
+    std::fs::write(
+        &path,
+        sheet(&[
+            &["Đơn vị: Trà Vinh"],
+            &["Chỉ tiêu", "Tháng 10/2021", "Lũy kế"],
+            &["Văn bản đi", "5", "50"],
+        ]),
+    )
+    .unwrap();
     let file = path.to_str().unwrap();
     let shown = run(&["check", file, "--lang", "en"]).expect(0);
     assert!(shown.contains("Bảng!B3 ioffice.documents.outgoing travinh 2021-10 = 5"), "{shown}");

@@ -18,13 +18,34 @@ fn every_sort_of_change_says_who_when_and_from_where() {
     let issued = server.issue(Role::Steward, None);
     let steward = server.by(&issued.key);
     let agent = [("user-agent", "ledger-test/1")];
-    let sent = steward.send_with("POST", "observations", &agent, Some(&one(OWN, "2021-10", 1))).expect(201);
-    steward.send_with("DELETE", &format!("submissions/{}", sent["submission"].as_str().unwrap()), &agent, None).expect(201);
-    steward.send_with("PUT", "units", &agent, Some(&json!({ "units": [{ "code": "u" }] }))).expect(200);
+    let sent = steward
+        .send_with("POST", "observations", &agent, Some(&one(OWN, "2021-10", 1)))
+        .expect(201);
+    steward
+        .send_with(
+            "DELETE",
+            &format!("submissions/{}", sent["submission"].as_str().unwrap()),
+            &agent,
+            None,
+        )
+        .expect(201);
+    steward
+        .send_with("PUT", "units", &agent, Some(&json!({ "units": [{ "code": "u" }] })))
+        .expect(200);
     let mut catalogue = steward.get("catalogue").expect(200);
-    catalogue["indicators"].as_array_mut().unwrap().push(json!({ "code": "x.n", "kind": "flow", "unit_of_measure": "count" }));
+    catalogue["indicators"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({ "code": "x.n", "kind": "flow", "unit_of_measure": "count" }));
     steward.send_with("PUT", "catalogue", &agent, Some(&catalogue)).expect(200);
-    steward.send_with("PUT", "targets", &agent, Some(&json!({ "targets": [{ "code": "t", "measure": "x.n", "value": "5" }] }))).expect(200);
+    steward
+        .send_with(
+            "PUT",
+            "targets",
+            &agent,
+            Some(&json!({ "targets": [{ "code": "t", "measure": "x.n", "value": "5" }] })),
+        )
+        .expect(200);
     steward
         .send_with("PUT", "annotations", &agent, Some(&json!({ "annotations": [{ "code": "a", "unit": OWN, "from": "2021-10", "text": "x" }] })))
         .expect(200);
@@ -32,19 +53,46 @@ fn every_sort_of_change_says_who_when_and_from_where() {
     steward.send_with("POST", "periods/2021-09/reopen", &agent, None).expect(200);
     admin.send("DELETE", &format!("keys/{}", issued.view.id), None).expect(200);
     let all = admin.get("audit").expect(200);
-    let kinds: Vec<String> = changes(&all).iter().map(|change| change["kind"].as_str().unwrap().to_owned()).collect();
+    let kinds: Vec<String> =
+        changes(&all).iter().map(|change| change["kind"].as_str().unwrap().to_owned()).collect();
     assert_eq!(
         kinds,
-        ["catalogue", "units", "keys", "keys", "submission", "withdrawal", "units", "catalogue", "targets", "annotations", "closing", "reopening", "keys"]
+        [
+            "catalogue",
+            "units",
+            "keys",
+            "keys",
+            "submission",
+            "withdrawal",
+            "units",
+            "catalogue",
+            "targets",
+            "annotations",
+            "closing",
+            "reopening",
+            "keys"
+        ]
     );
     let id = &issued.view.id;
     for change in &changes(&all)[4..12] {
-        has(change, &json!({ "actor": format!("steward of all ({id})"), "key": id, "signed_in": "key", "address": "127.0.0.1", "agent": "ledger-test/1" }));
+        has(
+            change,
+            &json!({ "actor": format!("steward of all ({id})"), "key": id, "signed_in": "key", "address": "127.0.0.1", "agent": "ledger-test/1" }),
+        );
         assert!(change["recorded_at"].is_string() && change["hash"].as_str().unwrap().len() == 64);
     }
-    has(&changes(&all)[0], &json!({ "actor": "seed", "signed_in": "command", "address": null, "key": null }));
-    has(&changes(&all)[12], &json!({ "declarations": [id], "signed_in": "key", "reason": format!("revoked {id}") }));
-    has(&changes(&all)[3], &json!({ "declarations": [id], "reason": format!("issued {id}: steward") }));
+    has(
+        &changes(&all)[0],
+        &json!({ "actor": "seed", "signed_in": "command", "address": null, "key": null }),
+    );
+    has(
+        &changes(&all)[12],
+        &json!({ "declarations": [id], "signed_in": "key", "reason": format!("revoked {id}") }),
+    );
+    has(
+        &changes(&all)[3],
+        &json!({ "declarations": [id], "reason": format!("issued {id}: steward") }),
+    );
     has(&changes(&all)[10], &json!({ "reason": "reported", "periods": ["2021-09"] }));
     has(&changes(&all)[6], &json!({ "units": ["u"] }));
     // What readers see of the history has no addresses.
@@ -92,34 +140,54 @@ fn the_audit_is_narrowed_paged_and_written_as_a_table() {
     assert_eq!(found, of("kind=submission"));
     let table = admin.get("audit?format=csv&kind=submission").text();
     let mut lines = table.lines();
-    assert_eq!(lines.next().unwrap(), "revision,recorded_at,kind,actor,signed_in,key,address,agent,reason,submission,catalogue_version,changed");
+    assert_eq!(
+        lines.next().unwrap(),
+        "revision,recorded_at,kind,actor,signed_in,key,address,agent,reason,submission,catalogue_version,changed"
+    );
     assert_eq!(lines.count(), 5);
     assert_eq!(admin.get("audit?format=xlsx").status, 200);
     assert_eq!(admin.get("audit?as_of=4").expect(200)["changes"].as_array().unwrap().len(), 4);
-    assert_eq!(admin.get("audit?from=yesterday&after=-1&more=1").faults(422), ["/after out_of_range", "/from malformed", "/more unknown_parameter"]);
+    assert_eq!(
+        admin.get("audit?from=yesterday&after=-1&more=1").faults(422),
+        ["/after out_of_range", "/from malformed", "/more unknown_parameter"]
+    );
 }
 
 #[test]
 fn the_address_is_the_clients_behind_a_proxy_that_is_trusted_and_the_proxys_otherwise() {
     let forwarded = |server: &Guarded, value: &str| {
         let admin = server.holder(Role::Admin, None);
-        admin.send_with("PUT", "units", &[("x-forwarded-for", value)], Some(&json!({ "units": [{ "code": "u" }] }))).expect(200);
+        admin
+            .send_with(
+                "PUT",
+                "units",
+                &[("x-forwarded-for", value)],
+                Some(&json!({ "units": [{ "code": "u" }] })),
+            )
+            .expect(200);
         changes(&admin.get("audit?kind=units").expect(200)).pop().unwrap()["address"].clone()
     };
     assert_eq!(forwarded(&Guarded::new(), "192.0.2.7"), "127.0.0.1");
-    let trusting = Access { forwarding: Forwarding { proxies: vec!["127.0.0.1".parse().unwrap()], by_forwarded: false }, ..Access::default() };
+    let trusting = Access {
+        forwarding: Forwarding { proxies: vec!["127.0.0.1".parse().unwrap()], by_forwarded: false },
+        ..Access::default()
+    };
     assert_eq!(forwarded(&Guarded::with(trusting), "1.1.1.1, 192.0.2.7"), "192.0.2.7");
 }
 
 #[test]
 fn a_refusal_is_counted_and_leaves_nothing_in_the_ledger() {
     let server = Guarded::new();
-    let (admin, reporter) = (server.holder(Role::Admin, None), server.holder(Role::Reporter, Some(OWN)));
+    let (admin, reporter) =
+        (server.holder(Role::Admin, None), server.holder(Role::Reporter, Some(OWN)));
     let revision = admin.get("ledger").expect(200)["revision"].clone();
     let metrics = || admin.get("/metrics").text();
     let count = |reason: &str| {
         let line = format!("egov_kpi_auth_failures_total{{reason=\"{reason}\"}} ");
-        metrics().lines().find_map(|text| text.strip_prefix(&line)?.parse::<u64>().ok()).unwrap_or(0)
+        metrics()
+            .lines()
+            .find_map(|text| text.strip_prefix(&line)?.parse::<u64>().ok())
+            .unwrap_or(0)
     };
     server.get("units").problem(401);
     server.by("ek_0123456789_x").get("units").problem(401);

@@ -18,33 +18,93 @@ fn a_browser_signs_in_by_a_password_to_read_and_never_to_write() {
     let steward = server.issue(Role::Steward, None);
     let page = server.send("GET", "/", &[("accept", "text/html,*/*;q=0.8")], None);
     page.problem(401);
-    let asked: Vec<&str> = page.headers.get_all("www-authenticate").iter().map(|value| value.to_str().unwrap()).collect();
-    assert!(asked.len() == 2 && asked[0].starts_with("Bearer") && asked[1].starts_with("Basic"), "{asked:?}");
+    let asked: Vec<&str> = page
+        .headers
+        .get_all("www-authenticate")
+        .iter()
+        .map(|value| value.to_str().unwrap())
+        .collect();
+    assert!(
+        asked.len() == 2 && asked[0].starts_with("Bearer") && asked[1].starts_with("Basic"),
+        "{asked:?}"
+    );
     // A program is not asked for a password, and neither is a browser where one would not help.
     assert!(!server.get("/").header("www-authenticate").starts_with("Basic"));
-    assert_eq!(server.send("GET", "keys", &[("accept", "text/html")], None).headers.get_all("www-authenticate").iter().count(), 1);
+    assert_eq!(
+        server
+            .send("GET", "keys", &[("accept", "text/html")], None)
+            .headers
+            .get_all("www-authenticate")
+            .iter()
+            .count(),
+        1
+    );
     let password = basic("whoever", &steward.key);
-    for path in ["/", "units", "/metrics", "/prometheus/api/v1/labels", "scorecard?unit=tv.dof&period=2021-10&format=xlsx"] {
-        assert_eq!(server.send("GET", path, &[("authorization", &password)], None).status, 200, "{path}");
+    for path in [
+        "/",
+        "units",
+        "/metrics",
+        "/prometheus/api/v1/labels",
+        "scorecard?unit=tv.dof&period=2021-10&format=xlsx",
+    ] {
+        assert_eq!(
+            server.send("GET", path, &[("authorization", &password)], None).status,
+            200,
+            "{path}"
+        );
     }
     // Grafana reads by POST, also by a password.
-    assert_eq!(server.send("POST", "/prometheus/api/v1/query?query=1", &[("authorization", &password)], Some(b"")).status, 200);
+    assert_eq!(
+        server
+            .send(
+                "POST",
+                "/prometheus/api/v1/query?query=1",
+                &[("authorization", &password)],
+                Some(b"")
+            )
+            .status,
+        200
+    );
     let body = one(OWN, "2021-10", 1).to_string();
-    for (method, path, body) in
-        [("POST", "observations", body.as_str()), ("POST", "periods/2021-10/close", ""), ("PUT", "units", "{\"units\":[]}"), ("DELETE", "keys/x", "")]
-    {
-        let refused = server.send(method, path, &[("authorization", &password), ("content-type", "application/json")], Some(body.as_bytes()));
-        assert!(refused.problem(401)["detail"].as_str().unwrap().contains("Bearer"), "{method} {path}");
+    for (method, path, body) in [
+        ("POST", "observations", body.as_str()),
+        ("POST", "periods/2021-10/close", ""),
+        ("PUT", "units", "{\"units\":[]}"),
+        ("DELETE", "keys/x", ""),
+    ] {
+        let refused = server.send(
+            method,
+            path,
+            &[("authorization", &password), ("content-type", "application/json")],
+            Some(body.as_bytes()),
+        );
+        assert!(
+            refused.problem(401)["detail"].as_str().unwrap().contains("Bearer"),
+            "{method} {path}"
+        );
     }
-    server.send("GET", "units", &[("authorization", &basic("x", "ek_0123456789_x"))], None).problem(401);
+    server
+        .send("GET", "units", &[("authorization", &basic("x", "ek_0123456789_x"))], None)
+        .problem(401);
     server.send("GET", "units", &[("authorization", "Basic !")], None).problem(401);
-    server.send("GET", "units", &[("authorization", &format!("Bearer {}", steward.key)), ("authorization", "Bearer x")], None).problem(401);
+    server
+        .send(
+            "GET",
+            "units",
+            &[("authorization", &format!("Bearer {}", steward.key)), ("authorization", "Bearer x")],
+            None,
+        )
+        .problem(401);
 }
 
 #[test]
 fn a_page_from_elsewhere_writes_nothing_on_this_machine() {
     let server = Guarded::new();
-    for headers in [&[("origin", "http://evil.example")][..], &[("origin", "null")], &[("sec-fetch-site", "cross-site")]] {
+    for headers in [
+        &[("origin", "http://evil.example")][..],
+        &[("origin", "null")],
+        &[("sec-fetch-site", "cross-site")],
+    ] {
         server.send("POST", "periods/2021-09/close", headers, Some(b"")).problem(403);
         let csv: Vec<(&str, &str)> = [headers, &[("content-type", "text/csv")]].concat();
         server.send("POST", "observations", &csv, Some(REPORT.as_bytes())).problem(403);
@@ -52,13 +112,27 @@ fn a_page_from_elsewhere_writes_nothing_on_this_machine() {
     assert_eq!(server.read("periods")["periods"], json!([]));
     // Its own page does: the description's, by which every call can be tried.
     let own = format!("http://{}", server.host);
-    assert_eq!(server.send("POST", "periods/2021-09/close", &[("origin", &own), ("sec-fetch-site", "same-origin")], Some(b"")).status, 200);
+    assert_eq!(
+        server
+            .send(
+                "POST",
+                "periods/2021-09/close",
+                &[("origin", &own), ("sec-fetch-site", "same-origin")],
+                Some(b"")
+            )
+            .status,
+        200
+    );
     // No page from elsewhere is ever told that it may.
     let asked = [("origin", "http://evil.example"), ("access-control-request-method", "POST")];
     let reply = server.send("OPTIONS", "observations", &asked, None);
     assert_eq!(reply.status, 405);
     for reply in [reply, server.send("GET", "units", &asked[..1], None)] {
-        assert!(reply.headers.keys().all(|name| !name.as_str().starts_with("access-control-")), "{:?}", reply.headers);
+        assert!(
+            reply.headers.keys().all(|name| !name.as_str().starts_with("access-control-")),
+            "{:?}",
+            reply.headers
+        );
     }
 }
 
@@ -82,8 +156,16 @@ fn every_answer_says_what_a_browser_may_not_do_with_it() {
         assert_eq!(reply.header("x-frame-options"), "DENY", "{what}");
         assert_eq!(reply.header("referrer-policy"), "no-referrer", "{what}");
         let policy = reply.header("content-security-policy");
-        assert!(policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{what}: {policy}");
-        assert!(!policy.contains("unsafe-eval") && !policy.contains("script-src 'self' 'unsafe-inline'") && !policy.contains("http"), "{what}: {policy}");
+        assert!(
+            policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{what}: {policy}"
+        );
+        assert!(
+            !policy.contains("unsafe-eval")
+                && !policy.contains("script-src 'self' 'unsafe-inline'")
+                && !policy.contains("http"),
+            "{what}: {policy}"
+        );
         assert_ne!(reply.header("cache-control"), "", "{what}");
         assert_eq!(reply.header("strict-transport-security"), "", "{what}: not without TLS");
         let page = reply.header("content-type").starts_with("text/html");
@@ -92,10 +174,17 @@ fn every_answer_says_what_a_browser_may_not_do_with_it() {
     // What somebody signed in for stays with him; asking again costs a 304.
     let units = reader.get("units");
     assert_eq!(units.header("cache-control"), "private, no-cache");
-    assert!(units.header("vary").to_lowercase().contains("authorization"), "{}", units.header("vary"));
+    assert!(
+        units.header("vary").to_lowercase().contains("authorization"),
+        "{}",
+        units.header("vary")
+    );
     let again = reader.send_with("GET", "units", &[("if-none-match", units.header("etag"))], None);
     assert_eq!((again.status, again.header("cache-control")), (304, "private, no-cache"));
     // Nobody gets by a tag alone what takes a key.
-    assert_eq!(server.send("GET", "units", &[("if-none-match", units.header("etag"))], None).status, 401);
+    assert_eq!(
+        server.send("GET", "units", &[("if-none-match", units.header("etag"))], None).status,
+        401
+    );
     assert_eq!(reader.get("me").header("cache-control"), "no-store");
 }

@@ -7,7 +7,8 @@ use crate::harness::figure;
 use crate::support::{FOREIGN, Guarded, OUTGOING, OWN, PROVINCE, one};
 
 fn csv(rows: &[(&str, &str, i64)]) -> String {
-    let lines = rows.iter().map(|(unit, period, value)| format!("{OUTGOING},{unit},{period},{value}\n"));
+    let lines =
+        rows.iter().map(|(unit, period, value)| format!("{OUTGOING},{unit},{period},{value}\n"));
     format!("indicator,unit,period,value\n{}", lines.collect::<String>())
 }
 
@@ -16,12 +17,16 @@ fn figures_of_another_unit_are_refused_by_name_in_json_and_csv_and_nothing_of_th
     let server = Guarded::new();
     let reporter = server.holder(Role::Reporter, Some(OWN));
     let revision = reporter.get("ledger").expect(200)["revision"].clone();
-    let mixed =
-        json!({ "observations": [figure(OUTGOING, OWN, "2021-10", 1), figure(OUTGOING, FOREIGN, "2021-10", 2), figure(OUTGOING, PROVINCE, "2021-10", 3)] });
+    let mixed = json!({ "observations": [figure(OUTGOING, OWN, "2021-10", 1), figure(OUTGOING, FOREIGN, "2021-10", 2), figure(OUTGOING, PROVINCE, "2021-10", 3)] });
     for path in ["observations", "observations?dry_run=true"] {
         let refused = reporter.send("POST", path, Some(&mixed)).problem(403);
         let told = refused["errors"].to_string();
-        assert!(told.contains(FOREIGN) && told.contains(PROVINCE) && refused["errors"].as_array().unwrap().len() == 2, "{told}");
+        assert!(
+            told.contains(FOREIGN)
+                && told.contains(PROVINCE)
+                && refused["errors"].as_array().unwrap().len() == 2,
+            "{told}"
+        );
         let bearer = format!("Bearer {}", reporter.key);
         let headers = [("authorization", bearer.as_str()), ("content-type", "text/csv")];
         let body = csv(&[(OWN, "2021-10", 1), (FOREIGN, "2021-10", 2)]);
@@ -53,10 +58,12 @@ fn a_unit_named_by_its_official_code_is_the_same_unit() {
 #[test]
 fn figures_of_closed_months_are_a_stewards_with_a_reason_and_never_a_reporters() {
     let server = Guarded::new();
-    let (reporter, steward) = (server.holder(Role::Reporter, Some(OWN)), server.holder(Role::Steward, None));
+    let (reporter, steward) =
+        (server.holder(Role::Reporter, Some(OWN)), server.holder(Role::Steward, None));
     let first = reporter.post(OWN, "2021-09", 1).expect(201);
     steward.send("POST", "periods/2021-09/close?reason=reported", None).expect(200);
-    let with_reason = json!({ "reason": "a slip", "observations": [figure(OUTGOING, OWN, "2021-09", 2)] });
+    let with_reason =
+        json!({ "reason": "a slip", "observations": [figure(OUTGOING, OWN, "2021-09", 2)] });
     for body in [&with_reason, &one(OWN, "2021-09", 2)] {
         for path in ["observations", "observations?dry_run=true"] {
             let refused = reporter.send("POST", path, Some(body)).problem(403);
@@ -76,10 +83,15 @@ fn figures_of_closed_months_are_a_stewards_with_a_reason_and_never_a_reporters()
 #[test]
 fn a_reporter_withdraws_its_own_submissions_and_nobody_elses() {
     let server = Guarded::new();
-    let (reporter, colleague, above) =
-        (server.holder(Role::Reporter, Some(OWN)), server.holder(Role::Reporter, Some(OWN)), server.holder(Role::Reporter, Some(PROVINCE)));
+    let (reporter, colleague, above) = (
+        server.holder(Role::Reporter, Some(OWN)),
+        server.holder(Role::Reporter, Some(OWN)),
+        server.holder(Role::Reporter, Some(PROVINCE)),
+    );
     let steward = server.holder(Role::Steward, None);
-    let sent = |value: i64| reporter.post(OWN, "2021-10", value).expect(201)["submission"].as_str().unwrap().to_owned();
+    let sent = |value: i64| {
+        reporter.post(OWN, "2021-10", value).expect(201)["submission"].as_str().unwrap().to_owned()
+    };
     let path = |id: &str| format!("submissions/{id}");
     let first = sent(1);
     for other in [&colleague, &above] {
@@ -90,13 +102,20 @@ fn a_reporter_withdraws_its_own_submissions_and_nobody_elses() {
     let second = sent(2);
     steward.send("DELETE", &path(&second), None).expect(201);
     // A steward's submission about the reporter's unit is not the reporter's.
-    let of_steward = steward.post(OWN, "2021-11", 1).expect(201)["submission"].as_str().unwrap().to_owned();
+    let of_steward =
+        steward.post(OWN, "2021-11", 1).expect(201)["submission"].as_str().unwrap().to_owned();
     reporter.send("DELETE", &path(&of_steward), None).problem(403);
     reporter.send("DELETE", &path("nothing"), None).problem(404);
     // A name does not make a holder: a key whose name ends like another's mark stays its own.
     let mark = reporter.me()["key"].as_str().unwrap().to_owned();
     let admin = server.holder(Role::Admin, None);
-    let made = admin.send("POST", "keys", Some(&json!({ "name": format!("x ({mark})"), "role": "reporter", "unit": OWN }))).expect(201);
+    let made = admin
+        .send(
+            "POST",
+            "keys",
+            Some(&json!({ "name": format!("x ({mark})"), "role": "reporter", "unit": OWN })),
+        )
+        .expect(201);
     let third = sent(3);
     server.by(made["key"].as_str().unwrap()).send("DELETE", &path(&third), None).problem(403);
 }
@@ -104,9 +123,16 @@ fn a_reporter_withdraws_its_own_submissions_and_nobody_elses() {
 #[test]
 fn holders_never_see_each_others_answers_to_an_idempotency_key() {
     let server = Guarded::new();
-    let (one_holder, other) = (server.holder(Role::Steward, None), server.holder(Role::Steward, None));
-    let send =
-        |holder: &crate::support::Holder, value: i64| holder.send_with("POST", "observations", &[("idempotency-key", "k")], Some(&one(OWN, "2021-10", value)));
+    let (one_holder, other) =
+        (server.holder(Role::Steward, None), server.holder(Role::Steward, None));
+    let send = |holder: &crate::support::Holder, value: i64| {
+        holder.send_with(
+            "POST",
+            "observations",
+            &[("idempotency-key", "k")],
+            Some(&one(OWN, "2021-10", value)),
+        )
+    };
     let first = send(&one_holder, 1).expect(201);
     let second = send(&other, 2).expect(201);
     assert_ne!(first["submission"], second["submission"]);
@@ -115,7 +141,14 @@ fn holders_never_see_each_others_answers_to_an_idempotency_key() {
     send(&other, 1).problem(422);
     // A reporter who is refused leaves nothing behind: the same key may be used for what is allowed.
     let reporter = server.holder(Role::Reporter, Some(OWN));
-    let send = |unit: &str| reporter.send_with("POST", "observations", &[("idempotency-key", "k")], Some(&one(unit, "2021-10", 4)));
+    let send = |unit: &str| {
+        reporter.send_with(
+            "POST",
+            "observations",
+            &[("idempotency-key", "k")],
+            Some(&one(unit, "2021-10", 4)),
+        )
+    };
     send(FOREIGN).problem(403);
     send(OWN).expect(201);
 }
@@ -127,6 +160,10 @@ fn the_ledger_names_the_holder_of_the_key() {
     let receipt = server.by(&issued.key).post(OWN, "2021-10", 1).expect(201);
     let actor = format!("reporter of {OWN} ({})", issued.view.id);
     let reader = server.holder(Role::Reader, None);
-    assert_eq!(reader.get(&format!("submissions/{}", receipt["submission"].as_str().unwrap())).expect(200)["actor"], actor);
+    assert_eq!(
+        reader.get(&format!("submissions/{}", receipt["submission"].as_str().unwrap())).expect(200)
+            ["actor"],
+        actor
+    );
     assert_eq!(reader.get("observations").expect(200)["observations"][0]["actor"], actor);
 }

@@ -18,9 +18,17 @@ fn me(api: &Api, key: &str) -> u16 {
 fn revoked_within_a_second(address: &str) {
     let (one, other) = (serve(address, Access::default()), serve(address, Access::default()));
     let (first, second) = (Api::of(&one.address.to_string()), Api::of(&other.address.to_string()));
-    assert_eq!((first.get("me").status, second.get("me").status), (200, 200), "nobody has a key yet");
+    assert_eq!(
+        (first.get("me").status, second.get("me").status),
+        (200, 200),
+        "nobody has a key yet"
+    );
     let issued = issue(one.app(), Role::Admin, None);
-    assert_eq!((me(&first, &issued.key), first.get("me").status), (200, 401), "at once where it was made");
+    assert_eq!(
+        (me(&first, &issued.key), first.get("me").status),
+        (200, 401),
+        "at once where it was made"
+    );
     eventually("known", SECOND, || me(&second, &issued.key) == 200);
     assert_eq!(second.get("me").status, 401, "and with it nobody is let in without one");
     for n in 0..3 {
@@ -30,12 +38,28 @@ fn revoked_within_a_second(address: &str) {
         // On this instance, by the API of the other one, and by a command beside both.
         match n {
             0 => drop(one.app().revoke_key_now(&doomed.view.id, "test").unwrap()),
-            1 => drop(second.send("DELETE", &format!("keys/{}", doomed.view.id), &[("authorization", &format!("Bearer {}", issued.key))], None).expect(200)),
+            1 => drop(
+                second
+                    .send(
+                        "DELETE",
+                        &format!("keys/{}", doomed.view.id),
+                        &[("authorization", &format!("Bearer {}", issued.key))],
+                        None,
+                    )
+                    .expect(200),
+            ),
             _ => drop(run(&["keys", "revoke", &doomed.view.id, "--database", address]).expect(0)),
         }
         let revoked = Instant::now();
-        eventually("revoked", SECOND, || me(&first, &doomed.key) == 401 && me(&second, &doomed.key) == 401);
-        assert!(revoked.elapsed() < SECOND, "{:?} after the revocation, {:?} after it began", revoked.elapsed(), began.elapsed());
+        eventually("revoked", SECOND, || {
+            me(&first, &doomed.key) == 401 && me(&second, &doomed.key) == 401
+        });
+        assert!(
+            revoked.elapsed() < SECOND,
+            "{:?} after the revocation, {:?} after it began",
+            revoked.elapsed(),
+            began.elapsed()
+        );
     }
     one.stop();
     other.stop();
@@ -55,7 +79,8 @@ fn a_key_revoked_on_one_instance_is_of_no_use_on_another_within_a_second_over_po
 #[test]
 fn a_change_of_keys_holds_up_no_figures_and_both_instances_agree_on_the_ledger() {
     let home = Home::sqlite();
-    let (one, other) = (serve(&home.address(), Access::default()), serve(&home.address(), Access::default()));
+    let (one, other) =
+        (serve(&home.address(), Access::default()), serve(&home.address(), Access::default()));
     let (first, second) = (Api::of(&one.address.to_string()), Api::of(&other.address.to_string()));
     let steward = issue(one.app(), Role::Steward, None);
     eventually("known", SECOND, || me(&second, &steward.key) == 200);
@@ -66,7 +91,9 @@ fn a_change_of_keys_holds_up_no_figures_and_both_instances_agree_on_the_ledger()
         let body = crate::support::one("tv.dof", "2021-10", value).to_string();
         api.send("POST", "observations", &headers, Some(body.as_bytes())).expect(201);
     }
-    let ledger = |api: &Api| api.send("GET", "ledger?digest=true", &[("authorization", &bearer)], None).expect(200);
+    let ledger = |api: &Api| {
+        api.send("GET", "ledger?digest=true", &[("authorization", &bearer)], None).expect(200)
+    };
     eventually("level", SECOND, || ledger(&first) == ledger(&second));
     one.stop();
     other.stop();

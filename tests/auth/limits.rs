@@ -29,14 +29,20 @@ fn server(limits: Limits) -> Guarded {
 fn refused(by: &Holder, reason: &str) -> u64 {
     let text = by.get("/metrics").text();
     let name = format!("egov_kpi_refused_total{{reason=\"{reason}\"}} ");
-    text.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or_else(|| panic!("{name} is not in {text}"))
+    text.lines()
+        .find_map(|line| line.strip_prefix(&name)?.parse().ok())
+        .unwrap_or_else(|| panic!("{name} is not in {text}"))
 }
 
 #[track_caller]
 fn too_many(reply: &Reply) {
     let problem = reply.problem(429);
     assert_eq!(problem["type"], "urn:egov-kpi:too-many");
-    assert!(reply.header("retry-after").parse::<u64>().unwrap() >= 1, "{}", reply.header("retry-after"));
+    assert!(
+        reply.header("retry-after").parse::<u64>().unwrap() >= 1,
+        "{}",
+        reply.header("retry-after")
+    );
 }
 
 #[test]
@@ -44,7 +50,13 @@ fn a_key_has_its_own_rate_and_is_told_when_to_go_on() {
     let server = server(Limits { key: only(10), ..Limits::default() });
     let (first, second) = (server.holder(Role::Reader, None), server.holder(Role::Reader, None));
     let statuses: Vec<u16> = (0..15).map(|_| first.get("units?limit=1").status).collect();
-    assert_eq!((statuses.iter().filter(|status| **status == 200).count(), statuses.iter().filter(|status| **status == 429).count()), (10, 5));
+    assert_eq!(
+        (
+            statuses.iter().filter(|status| **status == 200).count(),
+            statuses.iter().filter(|status| **status == 429).count()
+        ),
+        (10, 5)
+    );
     too_many(&first.get("/prometheus/api/v1/labels"));
     // Writing counts as well; another's key has a rate of its own.
     too_many(&first.post(OWN, "2021-10", 1));
@@ -62,7 +74,10 @@ fn a_key_has_its_own_rate_and_is_told_when_to_go_on() {
 fn an_address_without_a_key_has_a_rate_and_those_that_probe_none() {
     let server = server(Limits { address: only(8), ..Limits::default() });
     let reader = server.holder(Role::Reader, None);
-    let statuses: Vec<u16> = ["units", "/openapi.json", "/nowhere", "/"].iter().map(|path| server.get(path).status).collect();
+    let statuses: Vec<u16> = ["units", "/openapi.json", "/nowhere", "/"]
+        .iter()
+        .map(|path| server.get(path).status)
+        .collect();
     assert_eq!(statuses, [401, 200, 404, 401]);
     (0..4).for_each(|_| drop(server.get("units").problem(401)));
     for path in ["units", "/openapi.json", "/nowhere", "/"] {
@@ -81,10 +96,23 @@ fn behind_a_proxy_that_is_believed_the_address_it_names_counts() {
     access.forwarding.proxies = vec!["127.0.0.1".parse().unwrap()];
     let server = Guarded::bounded(access, Limits { address: only(2), ..Limits::default() });
     let _reader = server.holder(Role::Reader, None);
-    let from = |address: &str| server.send("GET", "/openapi.json", &[("x-forwarded-for", address)], None).status;
-    assert_eq!([from("192.0.2.1"), from("192.0.2.1"), from("192.0.2.1"), from("192.0.2.2")], [200, 200, 429, 200]);
+    let from = |address: &str| {
+        server.send("GET", "/openapi.json", &[("x-forwarded-for", address)], None).status
+    };
+    assert_eq!(
+        [from("192.0.2.1"), from("192.0.2.1"), from("192.0.2.1"), from("192.0.2.2")],
+        [200, 200, 429, 200]
+    );
     // The addresses of one IPv6 network are one.
-    assert_eq!([from("2001:db8:1:1::1"), from("2001:db8:1:1:2::2"), from("2001:db8:1:1:3::3"), from("2001:db8:1:2::1")], [200, 200, 429, 200]);
+    assert_eq!(
+        [
+            from("2001:db8:1:1::1"),
+            from("2001:db8:1:1:2::2"),
+            from("2001:db8:1:1:3::3"),
+            from("2001:db8:1:2::1")
+        ],
+        [200, 200, 429, 200]
+    );
     // What a client writes before the proxy's entry is not looked at.
     assert_eq!(from("198.51.100.7, 192.0.2.1"), 429);
 }
@@ -96,7 +124,10 @@ fn sign_ins_that_fail_are_few_and_then_no_key_is_looked_at_but_those_that_worked
     used.get("units?limit=1").expect(200);
     // A wrong key of a holder that is known, and one of nobody.
     let id = used.me()["key"].as_str().unwrap().to_owned();
-    let wrong = [server.by(&format!("ek_{id}_{}", "0".repeat(52))), server.by("ek_0123456789_0000000000000000000000000000000000000000000000000000")];
+    let wrong = [
+        server.by(&format!("ek_{id}_{}", "0".repeat(52))),
+        server.by("ek_0123456789_0000000000000000000000000000000000000000000000000000"),
+    ];
     (0..4).for_each(|n| drop(wrong[n % 2].get("units").problem(401)));
     too_many(&wrong[1].get("units"));
     too_many(&fresh.get("units"));
@@ -118,12 +149,22 @@ fn a_key_that_has_ended_is_no_guess() {
 
 #[test]
 fn nothing_is_counted_before_there_is_a_first_key_nor_when_rates_are_off() {
-    let open = server(Limits { key: only(1), address: only(1), sign_in: only(1), ..Limits::default() });
-    (0..20).for_each(|_| assert_eq!((open.get("units?limit=1").status, open.get("/nowhere").status), (200, 404)));
+    let open =
+        server(Limits { key: only(1), address: only(1), sign_in: only(1), ..Limits::default() });
+    (0..20).for_each(|_| {
+        assert_eq!((open.get("units?limit=1").status, open.get("/nowhere").status), (200, 404))
+    });
     let off = server(Limits { key: None, address: None, sign_in: None, ..Limits::default() });
     let reader = off.holder(Role::Reader, None);
     for _ in 0..100 {
-        assert_eq!((reader.get("units?limit=1").status, off.get("units").status, off.by("ek_0_0").get("units").status), (200, 401, 401));
+        assert_eq!(
+            (
+                reader.get("units?limit=1").status,
+                off.get("units").status,
+                off.by("ek_0_0").get("units").status
+            ),
+            (200, 401, 401)
+        );
     }
 }
 
@@ -131,7 +172,9 @@ fn nothing_is_counted_before_there_is_a_first_key_nor_when_rates_are_off() {
 fn a_request_has_a_head_of_a_certain_size() {
     let server = server(Limits::default());
     let reader = server.holder(Role::Reader, None);
-    let long = |length: usize| format!("/api/v1/units?limit={}", "1".repeat(length - "/api/v1/units?limit=".len()));
+    let long = |length: usize| {
+        format!("/api/v1/units?limit={}", "1".repeat(length - "/api/v1/units?limit=".len()))
+    };
     reader.get(&long(MAX_URL)).problem(422);
     assert_eq!(reader.get(&long(MAX_URL + 1)).problem(414)["type"], "urn:egov-kpi:too-large");
     // Before anything else is looked at, a key too.
@@ -144,7 +187,10 @@ fn a_request_has_a_head_of_a_certain_size() {
     reader.send_with("GET", "units?limit=1", &[("x-large", &large)], None).expect(200);
     let large = "x".repeat(MAX_HEADER_BYTES);
     reader.send_with("GET", "units?limit=1", &[("x-large", &large)], None).problem(431);
-    assert_eq!([refused(&reader, "url"), refused(&reader, "headers"), refused(&reader, "header_bytes")], [2, 1, 1]);
+    assert_eq!(
+        [refused(&reader, "url"), refused(&reader, "headers"), refused(&reader, "header_bytes")],
+        [2, 1, 1]
+    );
     // Beyond what the HTTP library reads it refuses by itself.
     let raw = |line: String| server.raw(format!("{line}\r\nhost: x\r\n\r\n").as_bytes());
     assert!(raw(format!("GET {} HTTP/1.1", long(70_000))).starts_with("HTTP/1.1 400 "));
@@ -165,7 +211,9 @@ fn a_body_has_a_size_before_and_after_it_is_decompressed() {
     let admin = server.holder(Role::Admin, None);
     let bearer = format!("Bearer {}", admin.key);
     let post = |headers: &[(&str, &str)], body: &[u8]| {
-        let all = [&[("authorization", bearer.as_str()), ("content-type", "application/json")], headers].concat();
+        let all =
+            [&[("authorization", bearer.as_str()), ("content-type", "application/json")], headers]
+                .concat();
         server.send("POST", "observations", &all, Some(body))
     };
     let body = one(OWN, "2021-10", 1).to_string();
@@ -188,12 +236,14 @@ fn a_body_has_a_size_before_and_after_it_is_decompressed() {
     let head = format!(
         "POST /api/v1/observations HTTP/1.1\r\nhost: x\r\nauthorization: {bearer}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
     );
-    let chunk = [format!("{:x}\r\n", 1 << 20).into_bytes(), vec![b' '; 1 << 20], b"\r\n".to_vec()].concat();
+    let chunk =
+        [format!("{:x}\r\n", 1 << 20).into_bytes(), vec![b' '; 1 << 20], b"\r\n".to_vec()].concat();
     let answer = server.raw(&[head.into_bytes(), chunk.repeat(33)].concat());
     assert!(answer.starts_with("HTTP/1.1 413 "), "{}", &answer[..answer.len().min(200)]);
     // A question in PromQL is shorter.
     let form = format!("query=1%2B1&x={}", "x".repeat(1 << 20));
-    let asked = [("authorization", bearer.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+    let asked =
+        [("authorization", bearer.as_str()), ("content-type", "application/x-www-form-urlencoded")];
     server.send("POST", "/prometheus/api/v1/query", &asked, Some(form.as_bytes())).expect(400);
     assert_eq!(refused(&admin, "body"), 4);
     assert_eq!(server.app().revision(), 4, "catalogue, units, the key, one submission");
@@ -222,32 +272,54 @@ fn a_request_that_does_not_come_is_not_waited_for() {
     };
     // A body that stops, of somebody who may send one.
     let (answer, took) = begun(&server, head("POST", &reporter.key).as_bytes());
-    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("application/problem+json") && answer.contains("connection: close"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 408 ")
+            && answer.contains("application/problem+json")
+            && answer.contains("connection: close"),
+        "{answer}"
+    );
     assert!(took < Duration::from_secs(12), "{took:?}");
     assert_eq!(refused(&reporter, "body_time"), 1);
     // Of somebody who may not it is not read at all, nor where none belongs; and the connection ends.
-    for (method, key, status) in [("POST", "ek_0_0", "401"), ("GET", reporter.key.as_str(), "200")] {
+    for (method, key, status) in [("POST", "ek_0_0", "401"), ("GET", reporter.key.as_str(), "200")]
+    {
         let (answer, took) = begun(&server, head(method, key).as_bytes());
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")) && answer.contains("connection: close"), "{answer}");
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} "))
+                && answer.contains("connection: close"),
+            "{answer}"
+        );
         assert!(took < Duration::from_secs(12), "{took:?}");
     }
     // One without a length, that goes on and on, is not read for ever either.
-    for (method, key, status) in [("POST", "ek_0_0", "401"), ("GET", reporter.key.as_str(), "200")] {
-        let head = head(method, key).replace("content-length: 1000\r\n\r\n{", "transfer-encoding: chunked\r\n\r\n");
+    for (method, key, status) in [("POST", "ek_0_0", "401"), ("GET", reporter.key.as_str(), "200")]
+    {
+        let head = head(method, key)
+            .replace("content-length: 1000\r\n\r\n{", "transfer-encoding: chunked\r\n\r\n");
         let mut stream = TcpStream::connect(&server.host).unwrap();
         let began = Instant::now();
         stream.write_all(head.as_bytes()).unwrap();
-        while stream.write_all(&[b"1000\r\n".to_vec(), vec![b' '; 0x1000], b"\r\n".to_vec()].concat()).is_ok() {
+        while stream
+            .write_all(&[b"1000\r\n".to_vec(), vec![b' '; 0x1000], b"\r\n".to_vec()].concat())
+            .is_ok()
+        {
             assert!(began.elapsed() < Duration::from_secs(15), "{method} is still read");
             std::thread::sleep(Duration::from_millis(20));
         }
         let mut answer = [0; 12];
         drop(stream.read_exact(&mut answer)); // it may be gone with what was still on its way
-        assert!(answer == [0; 12] || answer.ends_with(status.as_bytes()), "{}", String::from_utf8_lossy(&answer));
+        assert!(
+            answer == [0; 12] || answer.ends_with(status.as_bytes()),
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
     }
     // A head that stops.
     let (answer, took) = begun(&server, b"GET /livez HTTP/1.1\r\nhost:");
-    assert!(answer.starts_with("HTTP/1.1 408 ") && took < Duration::from_secs(18), "{took:?} {answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 408 ") && took < Duration::from_secs(18),
+        "{took:?} {answer}"
+    );
 }
 
 #[test]
@@ -256,7 +328,10 @@ fn bodies_take_so_much_memory_together_and_small_ones_have_their_own() {
     let admin = server.holder(Role::Admin, None);
     let large = json!({ "observations": [], "reason": "x".repeat(3 << 20) });
     let reply = admin.send("POST", "observations", Some(&large));
-    assert_eq!((reply.problem(503)["type"].as_str(), reply.header("retry-after")), (Some("urn:egov-kpi:busy"), "1"));
+    assert_eq!(
+        (reply.problem(503)["type"].as_str(), reply.header("retry-after")),
+        (Some("urn:egov-kpi:busy"), "1")
+    );
     assert_eq!(admin.post(OWN, "2021-10", 1).status, 201);
     assert_eq!(refused(&admin, "bodies"), 1);
     // What was held is free again.
@@ -266,10 +341,17 @@ fn bodies_take_so_much_memory_together_and_small_ones_have_their_own() {
 
 #[test]
 fn what_is_large_has_turns_and_values() {
-    let server = server(Limits { large_turns: 0, large_wait: Duration::from_millis(50), ..Limits::default() });
+    let server = server(Limits {
+        large_turns: 0,
+        large_wait: Duration::from_millis(50),
+        ..Limits::default()
+    });
     let admin = server.holder(Role::Admin, None);
     let large = json!({ "observations": [], "reason": "x".repeat(300 << 10) });
-    assert_eq!(admin.send("POST", "observations", Some(&large)).problem(503)["type"], "urn:egov-kpi:busy");
+    assert_eq!(
+        admin.send("POST", "observations", Some(&large)).problem(503)["type"],
+        "urn:egov-kpi:busy"
+    );
     assert_eq!(admin.post(OWN, "2021-10", 1).status, 201);
     assert_eq!(refused(&admin, "body_turn"), 1);
     let server = self::server(Limits::default());
@@ -277,14 +359,22 @@ fn what_is_large_has_turns_and_values() {
     let bearer = format!("Bearer {}", admin.key);
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
     for path in ["units", "catalogue", "targets", "annotations"] {
-        server.send("PUT", path, &headers, Some(format!("[{}0]", "0,".repeat(2_000_000)).as_bytes())).problem(413);
+        server
+            .send("PUT", path, &headers, Some(format!("[{}0]", "0,".repeat(2_000_000)).as_bytes()))
+            .problem(413);
     }
     assert_eq!(refused(&admin, "values"), 4);
     // A large body that is taken is recorded like any other.
     let padded = format!("{}{}", one(OWN, "2021-10", 1), " ".repeat(1 << 20));
     server.send("POST", "observations", &headers, Some(padded.as_bytes())).expect(201);
     server.send("POST", "observations?dry_run=true", &headers, Some(padded.as_bytes())).expect(200);
-    assert_eq!(admin.get(&format!("observations?unit={OWN}")).expect(200)["observations"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        admin.get(&format!("observations?unit={OWN}")).expect(200)["observations"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 #[test]
@@ -300,12 +390,22 @@ fn questions_have_turns() {
 
 #[test]
 fn documents_have_turns() {
-    let server = server(Limits { documents: 0, document_wait: Duration::from_millis(50), ..Limits::default() });
+    let server = server(Limits {
+        documents: 0,
+        document_wait: Duration::from_millis(50),
+        ..Limits::default()
+    });
     let admin = server.holder(Role::Admin, None);
     let bearer = format!("Bearer {}", admin.key);
-    for (path, media) in [("reports", "text/plain"), ("workbooks", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")] {
+    for (path, media) in [
+        ("reports", "text/plain"),
+        ("workbooks", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    ] {
         let headers = [("authorization", bearer.as_str()), ("content-type", media)];
-        assert_eq!(admin.api.send("POST", path, &headers, Some(b"x")).problem(503)["type"], "urn:egov-kpi:busy");
+        assert_eq!(
+            admin.api.send("POST", path, &headers, Some(b"x")).problem(503)["type"],
+            "urn:egov-kpi:busy"
+        );
     }
     assert_eq!(refused(&admin, "document_turn"), 2);
 }
@@ -318,10 +418,13 @@ fn there_are_so_many_connections_and_the_next_is_closed() {
     let ask = |stream: &mut TcpStream| {
         stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         let mut found = [0; 12];
-        let sent = stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").and_then(|()| stream.read_exact(&mut found));
+        let sent = stream
+            .write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
+            .and_then(|()| stream.read_exact(&mut found));
         sent.is_ok().then(|| String::from_utf8_lossy(&found).into_owned())
     };
-    let mut open: Vec<TcpStream> = (0..4).map(|_| TcpStream::connect(&server.host).unwrap()).collect();
+    let mut open: Vec<TcpStream> =
+        (0..4).map(|_| TcpStream::connect(&server.host).unwrap()).collect();
     for stream in &mut open {
         assert_eq!(ask(stream).as_deref(), Some("HTTP/1.1 200"));
     }
@@ -329,8 +432,13 @@ fn there_are_so_many_connections_and_the_next_is_closed() {
     assert_eq!(refused(&reader, "connections"), 1);
     assert!(reader.get("/metrics").text().contains("egov_kpi_connections 5"));
     drop(open);
-    eventually("closed", Duration::from_secs(5), || reader.get("/metrics").text().contains("egov_kpi_connections 1\n"));
-    assert_eq!(ask(&mut TcpStream::connect(&server.host).unwrap()).as_deref(), Some("HTTP/1.1 200"));
+    eventually("closed", Duration::from_secs(5), || {
+        reader.get("/metrics").text().contains("egov_kpi_connections 1\n")
+    });
+    assert_eq!(
+        ask(&mut TcpStream::connect(&server.host).unwrap()).as_deref(),
+        Some("HTTP/1.1 200")
+    );
 }
 
 #[test]
@@ -341,12 +449,21 @@ fn what_a_query_asks_too_much_of_is_counted_by_its_bound() {
     admin.get(&format!("{series}&from=1950-01&to=2021-12")).problem(422);
     admin.get("units?limit=1000000").problem(422);
     admin.get(&format!("units?{}", "code=x&".repeat(2_501))).problem(422);
-    admin.get(&format!("{series}&from=2021-01&to=2021-02{}", "&unit=travinh".repeat(1_001))).problem(422);
+    admin
+        .get(&format!("{series}&from=2021-01&to=2021-02{}", "&unit=travinh".repeat(1_001)))
+        .problem(422);
     let figures: Vec<_> = (0..50_001).map(|_| json!({})).collect();
     admin.send("POST", "observations", Some(&json!({ "observations": figures }))).problem(422);
     let ask = |query: &str| admin.get(&format!("/prometheus/api/v1/query?query={query}")).status;
     assert_eq!(ask(&"(".repeat(300)), 400);
-    for (reason, count) in [("span", 1), ("page", 1), ("parameters", 1), ("entries", 1), ("batch", 1), ("promql_size", 1)] {
+    for (reason, count) in [
+        ("span", 1),
+        ("page", 1),
+        ("parameters", 1),
+        ("entries", 1),
+        ("batch", 1),
+        ("promql_size", 1),
+    ] {
         assert_eq!(refused(&admin, reason), count, "{reason}");
     }
 }
@@ -356,9 +473,15 @@ fn every_reason_of_the_metric_stands_in_the_documentation() {
     let server = server(Limits::default());
     let text = server.get("/metrics").text();
     let documentation = include_str!("../../docs/limits.md");
-    let reasons: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("egov_kpi_refused_total{reason=\"")?.split('"').next()).collect();
+    let reasons: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("egov_kpi_refused_total{reason=\"")?.split('"').next())
+        .collect();
     assert!(reasons.len() > 15, "{text}");
     for reason in reasons {
-        assert!(documentation.contains(&format!("`{reason}`")), "{reason} does not stand in docs/limits.md");
+        assert!(
+            documentation.contains(&format!("`{reason}`")),
+            "{reason} does not stand in docs/limits.md"
+        );
     }
 }

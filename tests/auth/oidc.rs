@@ -14,7 +14,10 @@ use egov_kpi::app::tokens::{Settings, Tokens};
 use egov_kpi::http::access::Settings as Access;
 use ring::rand::SystemRandom;
 use ring::rsa::PublicKeyComponents;
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
+    RsaKeyPair,
+};
 use serde_json::{Value, json};
 
 use crate::harness::{eventually, has};
@@ -38,12 +41,21 @@ impl Signer {
 
     fn ec() -> Self {
         let random = SystemRandom::new();
-        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
-        Self::Ec(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &random).unwrap())
+        let document =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+        Self::Ec(
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &random)
+                .unwrap(),
+        )
     }
 
     fn ed() -> Self {
-        Self::Ed(Ed25519KeyPair::from_pkcs8(Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap().as_ref()).unwrap())
+        Self::Ed(
+            Ed25519KeyPair::from_pkcs8(
+                Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap().as_ref(),
+            )
+            .unwrap(),
+        )
     }
 
     fn algorithm(&self) -> &'static str {
@@ -64,7 +76,9 @@ impl Signer {
                 let point = key.public_key().as_ref();
                 json!({ "kty": "EC", "kid": id, "use": "sig", "crv": "P-256", "x": b64(&point[1..33]), "y": b64(&point[33..]) })
             }
-            Self::Ed(key) => json!({ "kty": "OKP", "kid": id, "crv": "Ed25519", "x": b64(key.public_key().as_ref()) }),
+            Self::Ed(key) => {
+                json!({ "kty": "OKP", "kid": id, "crv": "Ed25519", "x": b64(key.public_key().as_ref()) })
+            }
         }
     }
 
@@ -103,8 +117,14 @@ impl Issuer {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let issuer = Self { address: address.clone(), keys: Arc::default(), down: Arc::default(), asked: Arc::default() };
-        let (keys, down, asked) = (Arc::clone(&issuer.keys), Arc::clone(&issuer.down), Arc::clone(&issuer.asked));
+        let issuer = Self {
+            address: address.clone(),
+            keys: Arc::default(),
+            down: Arc::default(),
+            asked: Arc::default(),
+        };
+        let (keys, down, asked) =
+            (Arc::clone(&issuer.keys), Arc::clone(&issuer.down), Arc::clone(&issuer.asked));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
@@ -121,8 +141,11 @@ impl Issuer {
                     json!({ "keys": *keys.lock().unwrap() })
                 };
                 let text = body.to_string();
-                let _gone =
-                    write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}", text.len());
+                let _gone = write!(
+                    stream,
+                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}",
+                    text.len()
+                );
             }
         });
         issuer
@@ -144,7 +167,12 @@ impl Issuer {
     }
 
     fn server(&self, fresh: Duration, retry: Duration) -> Guarded {
-        let roles = [("kpi-reader", Role::Reader), ("kpi-reporter", Role::Reporter), ("kpi-steward", Role::Steward), ("kpi-admin", Role::Admin)];
+        let roles = [
+            ("kpi-reader", Role::Reader),
+            ("kpi-reporter", Role::Reporter),
+            ("kpi-steward", Role::Steward),
+            ("kpi-admin", Role::Admin),
+        ];
         let tokens = Tokens::new(Settings {
             issuer: self.address.clone(),
             audience: "egov-kpi".to_owned(),
@@ -176,15 +204,18 @@ fn without(claims: &Value, field: &str) -> Value {
 
 #[test]
 fn a_token_of_the_issuer_signs_somebody_in_with_role_and_unit() {
-    let (issuer, signers) = (Issuer::start(), [("rsa", Signer::rsa()), ("ec", Signer::ec()), ("ed", Signer::ed())]);
+    let (issuer, signers) =
+        (Issuer::start(), [("rsa", Signer::rsa()), ("ec", Signer::ec()), ("ed", Signer::ed())]);
     // Keys that are not for this stand among them.
-    let mut keys: Vec<Value> = vec![json!({ "kty": "oct", "kid": "s", "k": "AQAB" }), json!({ "kty": "unknown" })];
+    let mut keys: Vec<Value> =
+        vec![json!({ "kty": "oct", "kid": "s", "k": "AQAB" }), json!({ "kty": "unknown" })];
     keys.extend(signers.iter().map(|(id, signer)| signer.public(id)));
     issuer.publish(&keys);
     let server = issuer.server(LONG, LONG);
     server.get("units").problem(401);
     for (id, signer) in &signers {
-        let reporter = server.by(&signer.token(id, &issuer.claims(&["offline_access", "kpi-reporter"])));
+        let reporter =
+            server.by(&signer.token(id, &issuer.claims(&["offline_access", "kpi-reporter"])));
         let me = reporter.me();
         has(
             &me,
@@ -197,14 +228,18 @@ fn a_token_of_the_issuer_signs_somebody_in_with_role_and_unit() {
     }
     let admin = server.by(&signers[0].1.token("rsa", &issuer.claims(&["kpi-reader", "kpi-admin"])));
     // The first key of the ledger is made by somebody whom the issuer knows; then both ways are open.
-    let made = admin.send("POST", "keys", Some(&json!({ "name": "n", "role": "reader" }))).expect(201);
+    let made =
+        admin.send("POST", "keys", Some(&json!({ "name": "n", "role": "reader" }))).expect(201);
     server.by(made["key"].as_str().unwrap()).me();
     assert_eq!(admin.get("audit?kind=keys").expect(200)["changes"][0]["signed_in"], "token");
     assert_eq!(issuer.asked(), 1, "the keys are fetched once");
     // Whoever sent a submission may take it back, by whatever name the issuer knows it today.
-    let of = |name: &str| server.by(&signers[1].1.token("ec", &with(&issuer.claims(&["kpi-reporter"]), "name", name)));
+    let of = |name: &str| {
+        server.by(&signers[1].1.token("ec", &with(&issuer.claims(&["kpi-reporter"]), "name", name)))
+    };
     let sent = of("A").post(OWN, "2021-09", 5).expect(201);
-    let other = server.by(&signers[1].1.token("ec", &with(&issuer.claims(&["kpi-reporter"]), "sub", "u-8")));
+    let other = server
+        .by(&signers[1].1.token("ec", &with(&issuer.claims(&["kpi-reporter"]), "sub", "u-8")));
     let path = format!("submissions/{}", sent["submission"].as_str().unwrap());
     other.send("DELETE", &path, None).problem(403);
     of("B").send("DELETE", &path, None).expect(201);
@@ -218,7 +253,11 @@ fn a_token_that_is_not_the_issuers_or_not_for_this_service_or_over_is_refused() 
     let (now, good) = (chrono::Utc::now().timestamp(), issuer.claims(&["kpi-admin"]));
     let me = |token: &str| server.by(token).get("me");
     assert_eq!(me(&rsa.token("rsa", &good)).status, 200);
-    assert_eq!(me(&rsa.token_with(&json!({ "alg": "RS256" }), &good)).status, 200, "the only key of its sort needs no name");
+    assert_eq!(
+        me(&rsa.token_with(&json!({ "alg": "RS256" }), &good)).status,
+        200,
+        "the only key of its sort needs no name"
+    );
     for (claims, within) in [
         (with(&good, "exp", now - 30), true),
         (with(&good, "exp", now - 90), false),
@@ -242,8 +281,12 @@ fn a_token_that_is_not_the_issuers_or_not_for_this_service_or_over_is_refused() 
     let signed = rsa.token("rsa", &good);
     let parts: Vec<&str> = signed.split('.').collect();
     let payload = b64(with(&good, "sub", "u-1").to_string());
-    let secret = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, issuer.keys.lock().unwrap()[0]["n"].as_str().unwrap().as_bytes());
-    let by_secret = format!("{}.{}", b64(json!({ "alg": "HS256", "kid": "rsa" }).to_string()), parts[1]);
+    let secret = ring::hmac::Key::new(
+        ring::hmac::HMAC_SHA256,
+        issuer.keys.lock().unwrap()[0]["n"].as_str().unwrap().as_bytes(),
+    );
+    let by_secret =
+        format!("{}.{}", b64(json!({ "alg": "HS256", "kid": "rsa" }).to_string()), parts[1]);
     let by_secret = format!("{by_secret}.{}", b64(ring::hmac::sign(&secret, by_secret.as_bytes())));
     for (what, token) in [
         ("another payload", format!("{}.{payload}.{}", parts[0], parts[2])),
@@ -251,9 +294,21 @@ fn a_token_that_is_not_the_issuers_or_not_for_this_service_or_over_is_refused() 
         ("alg none", format!("{}.{}.", b64(r#"{"alg":"none"}"#), parts[1])),
         ("a shared secret", by_secret),
         ("another's key of that name", Signer::ec().token("ec", &good)),
-        ("one key's algorithm by another's name", rsa.token_with(&json!({ "alg": "RS256", "kid": "ec" }), &good)),
-        ("an algorithm that is not taken", rsa.token_with(&json!({ "alg": "RS512", "kid": "rsa" }), &good)),
-        ("a header that asks for more", rsa.token_with(&json!({ "alg": "RS256", "kid": "rsa", "crit": ["b64"], "b64": true }), &good)),
+        (
+            "one key's algorithm by another's name",
+            rsa.token_with(&json!({ "alg": "RS256", "kid": "ec" }), &good),
+        ),
+        (
+            "an algorithm that is not taken",
+            rsa.token_with(&json!({ "alg": "RS512", "kid": "rsa" }), &good),
+        ),
+        (
+            "a header that asks for more",
+            rsa.token_with(
+                &json!({ "alg": "RS256", "kid": "rsa", "crit": ["b64"], "b64": true }),
+                &good,
+            ),
+        ),
         ("an unknown key", rsa.token("unknown", &good)),
         ("no token", "a.b.c".to_owned()),
         ("a token that is too long", rsa.token("rsa", &with(&good, "padding", "x".repeat(20_000)))),
@@ -275,7 +330,9 @@ fn keys_that_the_issuer_changes_are_fetched_and_those_known_are_taken_while_it_i
     let (issuer, first, second) = (Issuer::start(), Signer::ec(), Signer::ec());
     issuer.publish(&[first.public("1")]);
     let server = issuer.server(LONG, SHORT);
-    let me = |signer: &Signer, id: &str| server.by(&signer.token(id, &issuer.claims(&["kpi-reader"]))).get("me").status;
+    let me = |signer: &Signer, id: &str| {
+        server.by(&signer.token(id, &issuer.claims(&["kpi-reader"]))).get("me").status
+    };
     assert_eq!((me(&first, "1"), issuer.asked()), (200, 1));
     // A key that is not known is asked for: at once, and then after a while at most.
     std::thread::sleep(SHORT);
@@ -299,7 +356,9 @@ fn a_key_that_the_issuer_takes_back_is_of_no_use_once_the_keys_are_fetched_again
     let (issuer, first, second) = (Issuer::start(), Signer::ed(), Signer::rsa());
     issuer.publish(&[first.public("1"), second.public("2")]);
     let server = issuer.server(SHORT, SHORT);
-    let me = |signer: &Signer, id: &str| server.by(&signer.token(id, &issuer.claims(&["kpi-reader"]))).get("me").status;
+    let me = |signer: &Signer, id: &str| {
+        server.by(&signer.token(id, &issuer.claims(&["kpi-reader"]))).get("me").status
+    };
     assert_eq!((me(&first, "1"), me(&second, "2")), (200, 200));
     issuer.publish(&[second.public("2")]);
     eventually("refused", Duration::from_secs(3), || me(&first, "1") == 401);
@@ -318,7 +377,10 @@ fn an_issuer_that_was_never_reached_is_told_and_asked_again() {
     let server = issuer.server(LONG, SHORT);
     let holder = server.by(&signer.token("1", &issuer.claims(&["kpi-reader"])));
     let refused = holder.get("me").problem(401);
-    assert!(refused["detail"].as_str().unwrap().contains("cannot be had at the moment"), "{refused}");
+    assert!(
+        refused["detail"].as_str().unwrap().contains("cannot be had at the moment"),
+        "{refused}"
+    );
     // Keys of the ledger go on meanwhile.
     server.holder(Role::Reader, None).me();
     issuer.down.store(false, Ordering::Relaxed);

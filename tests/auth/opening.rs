@@ -11,9 +11,16 @@ use crate::home::Home;
 use crate::support::{Guarded, Kept, issue};
 
 /// Starts `serve` where others could reach it; how it ended, or that it served.
-fn serve(home: &Home, arguments: &[&str], environment: &[(&str, &str)]) -> Result<String, (Option<i32>, String)> {
+fn serve(
+    home: &Home,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<String, (Option<i32>, String)> {
     let mut command = program();
-    command.args(["serve", "--listen", "0.0.0.0:0", "--database", &home.address()]).args(arguments).envs(environment.iter().copied());
+    command
+        .args(["serve", "--listen", "0.0.0.0:0", "--database", &home.address()])
+        .args(arguments)
+        .envs(environment.iter().copied());
     let told = home.path().join("told");
     let mut served = Kept::spawn(command.stderr(std::fs::File::create(&told).unwrap()));
     let line = served.line();
@@ -32,11 +39,27 @@ fn others_are_served_only_when_somebody_has_an_admins_key() {
         assert!(told.contains(word), "{word} is not in: {told}");
     }
     // A reader is nobody who could let others in, and an admin whose key was revoked is none.
-    run(&["keys", "add", "--name", "r", "--role", "reader", "--database", &home.address()]).expect(0);
-    let admin = run(&["keys", "add", "--name", "a", "--role", "admin", "--database", &home.address()]).expect(0);
-    run(&["keys", "revoke", admin.split('_').nth(1).unwrap(), "--database", &home.address()]).expect(0);
+    run(&["keys", "add", "--name", "r", "--role", "reader", "--database", &home.address()])
+        .expect(0);
+    let admin =
+        run(&["keys", "add", "--name", "a", "--role", "admin", "--database", &home.address()])
+            .expect(0);
+    run(&["keys", "revoke", admin.split('_').nth(1).unwrap(), "--database", &home.address()])
+        .expect(0);
     assert_eq!(serve(&home, &[], &[]).unwrap_err().0, Some(2));
-    run(&["keys", "add", "--name", "a", "--role", "admin", "--expires", "1d", "--database", &home.address()]).expect(0);
+    run(&[
+        "keys",
+        "add",
+        "--name",
+        "a",
+        "--role",
+        "admin",
+        "--expires",
+        "1d",
+        "--database",
+        &home.address(),
+    ])
+    .expect(0);
     assert!(serve(&home, &[], &[]).unwrap().starts_with("listening on http://0.0.0.0:"));
 }
 
@@ -47,7 +70,12 @@ fn the_first_admins_key_can_come_from_a_file() {
     let named = [("EGOV_KPI_ADMIN_KEY_FILE", file.to_str().unwrap())];
     let (code, told) = serve(&home, &[], &named).unwrap_err();
     assert!(code == Some(2) && told.contains("admin.key"), "a file that is not there: {told}");
-    for wrong in ["", "short", "two words that are long enough for a key of an admin", "ek_0123456789_0123456789012345678901234567890123456789012"] {
+    for wrong in [
+        "",
+        "short",
+        "two words that are long enough for a key of an admin",
+        "ek_0123456789_0123456789012345678901234567890123456789012",
+    ] {
         std::fs::write(&file, wrong).unwrap();
         let (code, told) = serve(&home, &[], &named).unwrap_err();
         assert!(code == Some(2) && told.contains("openssl rand -hex 32"), "{wrong}: {told}");
@@ -59,10 +87,17 @@ fn the_first_admins_key_can_come_from_a_file() {
     let start = || {
         let address = address.clone();
         let settings = Settings { admin_key: Some(file.clone()), ..Settings::at("127.0.0.1:0") };
-        server::start(&settings, move || server::open(&address, egov_kpi::app::clock::Clock::default()), |_| {}).unwrap()
+        server::start(
+            &settings,
+            move || server::open(&address, egov_kpi::app::clock::Clock::default()),
+            |_| {},
+        )
+        .unwrap()
     };
     let status = |running: &server::Running, key: &str| {
-        Api::of(&running.address.to_string()).send("GET", "keys", &[("authorization", &format!("Bearer {key}"))], None).status
+        Api::of(&running.address.to_string())
+            .send("GET", "keys", &[("authorization", &format!("Bearer {key}"))], None)
+            .status
     };
     let running = start();
     assert_eq!(status(&running, &"a1".repeat(32)), 200);
@@ -74,7 +109,10 @@ fn the_first_admins_key_can_come_from_a_file() {
     running.stop();
     std::fs::write(&file, "b2".repeat(32)).unwrap();
     let running = start();
-    assert_eq!((status(&running, &"a1".repeat(32)), status(&running, &"b2".repeat(32))), (401, 200));
+    assert_eq!(
+        (status(&running, &"a1".repeat(32)), status(&running, &"b2".repeat(32))),
+        (401, 200)
+    );
     // Revoked it stays so, until there is another content.
     running.app().revoke_key_now("admin-file", "test").unwrap();
     assert!(running.app().rotate_key_now("admin-file", 0, None, "test").is_err());
@@ -98,8 +136,23 @@ fn settings_that_cannot_be_are_wrong_usage() {
         (&[issuer[0], issuer[1]], "--oidc-audience"),
         (&[issuer[0], issuer[1], "--oidc-audience", "x"], "--oidc-roles"),
         (&[issuer[0], issuer[1], "--oidc-audience", "x", "--oidc-roles", "a=boss"], "a=boss"),
-        (&[issuer[0], "http://sso.example", "--oidc-audience", "x", "--oidc-roles", "a=admin"], "https"),
-        (&[issuer[0], issuer[1], "--oidc-audience", "x", "--oidc-roles", "a=admin", "--oidc-ca", "/nothing"], "--oidc-ca"),
+        (
+            &[issuer[0], "http://sso.example", "--oidc-audience", "x", "--oidc-roles", "a=admin"],
+            "https",
+        ),
+        (
+            &[
+                issuer[0],
+                issuer[1],
+                "--oidc-audience",
+                "x",
+                "--oidc-roles",
+                "a=admin",
+                "--oidc-ca",
+                "/nothing",
+            ],
+            "--oidc-ca",
+        ),
         (&["--tls-cert", "/nothing"], "--tls-key"),
         (&["--rate-limit", "fast"], "--rate-limit fast"),
         (&["--rate-limit-address", "0"], "--rate-limit-address 0"),
@@ -112,7 +165,10 @@ fn settings_that_cannot_be_are_wrong_usage() {
     }
     // With a single sign-on others are served without a key in the ledger: its admins are the issuer's.
     let arguments = [issuer[0], issuer[1], "--oidc-audience", "x", "--oidc-roles", "a=admin"];
-    assert!(serve(&home, &arguments, &[("EGOV_KPI_OPEN", "none"), ("EGOV_KPI_PUBLIC_READS", "true")]).is_ok());
+    assert!(
+        serve(&home, &arguments, &[("EGOV_KPI_OPEN", "none"), ("EGOV_KPI_PUBLIC_READS", "true")])
+            .is_ok()
+    );
 }
 
 #[test]
@@ -123,9 +179,15 @@ fn the_demo_listens_on_this_machine_only_and_says_so() {
     let home = Home::sqlite();
     let told = home.path().join("told");
     let mut command = program();
-    let mut shown = Kept::spawn(command.args(["demo", "--listen", "127.0.0.1:0", "--lang", "en"]).stderr(std::fs::File::create(&told).unwrap()));
+    let mut shown = Kept::spawn(
+        command
+            .args(["demo", "--listen", "127.0.0.1:0", "--lang", "en"])
+            .stderr(std::fs::File::create(&told).unwrap()),
+    );
     let lines = std::io::BufRead::lines(std::io::BufReader::new(shown.0.stdout.as_mut().unwrap()));
-    assert!(lines.map(Result::unwrap).any(|line| line.starts_with("listening on http://127.0.0.1:")));
+    assert!(
+        lines.map(Result::unwrap).any(|line| line.starts_with("listening on http://127.0.0.1:"))
+    );
     let told = std::fs::read_to_string(&told).unwrap();
     assert!(told.contains("this machine only"), "{told}");
 }
@@ -164,8 +226,13 @@ fn while_the_ledger_loads_nobody_is_let_in_past_it() {
         waits.recv().unwrap();
         server::open(&address, egov_kpi::app::clock::Clock::default())
     };
-    let settings = Settings { access: Access { open: Vec::new(), ..Access::default() }, ..Settings::at("127.0.0.1:0") };
-    let starting = std::thread::spawn(move || server::start(&settings, open, |address| announce.send(address).unwrap()));
+    let settings = Settings {
+        access: Access { open: Vec::new(), ..Access::default() },
+        ..Settings::at("127.0.0.1:0")
+    };
+    let starting = std::thread::spawn(move || {
+        server::start(&settings, open, |address| announce.send(address).unwrap())
+    });
     let api = Api::of(&announced.recv_timeout(Duration::from_secs(20)).unwrap().to_string());
     let bearer = format!("Bearer {}", admin.key);
     for path in ["units", "keys", "me", "audit", "/prometheus/api/v1/labels"] {
@@ -174,7 +241,13 @@ fn while_the_ledger_loads_nobody_is_let_in_past_it() {
     }
     go_on.send(()).unwrap();
     let running = starting.join().unwrap().unwrap();
-    assert_eq!((api.get("keys").status, api.send("GET", "keys", &[("authorization", &bearer)], None).status), (401, 200));
+    assert_eq!(
+        (
+            api.get("keys").status,
+            api.send("GET", "keys", &[("authorization", &bearer)], None).status
+        ),
+        (401, 200)
+    );
     drop(api);
     running.stop();
 }

@@ -7,14 +7,24 @@ const POINTS: usize = 10;
 
 /// Tests that a text names in backquotes, as `file.rs::name`.
 fn named(text: &str) -> Vec<(&str, &str)> {
-    text.split('`').skip(1).step_by(2).filter_map(|code| code.split_once(".rs::").map(|_| code.rsplit_once("::").unwrap())).collect()
+    text.split('`')
+        .skip(1)
+        .step_by(2)
+        .filter_map(|code| code.split_once(".rs::").map(|_| code.rsplit_once("::").unwrap()))
+        .collect()
 }
 
 /// Whether a source has a test of a name: a function that `#[test]` stands before, with nothing but attributes between.
 fn has_test(source: &str, name: &str) -> bool {
     let lines: Vec<&str> = source.lines().map(str::trim).collect();
-    let Some(at) = lines.iter().position(|line| line.starts_with(&format!("fn {name}("))) else { return false };
-    lines[..at].iter().rev().take_while(|line| line.starts_with("#[") || line.starts_with("//")).any(|line| *line == "#[test]")
+    let Some(at) = lines.iter().position(|line| line.starts_with(&format!("fn {name}("))) else {
+        return false;
+    };
+    lines[..at]
+        .iter()
+        .rev()
+        .take_while(|line| line.starts_with("#[") || line.starts_with("//"))
+        .any(|line| *line == "#[test]")
 }
 
 #[test]
@@ -24,7 +34,9 @@ fn each_test_that_the_page_names_exists() {
     assert!(tests.len() > 4 * POINTS, "the page names {} tests", tests.len());
     let missing: Vec<String> = tests
         .iter()
-        .filter(|(file, name)| !std::fs::read_to_string(root.join(file)).is_ok_and(|source| has_test(&source, name)))
+        .filter(|(file, name)| {
+            !std::fs::read_to_string(root.join(file)).is_ok_and(|source| has_test(&source, name))
+        })
         .map(|(file, name)| format!("{file}::{name}"))
         .collect();
     assert!(missing.is_empty(), "no such tests: {missing:#?}");
@@ -43,6 +55,11 @@ fn each_point_has_tests() {
 #[test]
 fn a_function_that_is_no_test_is_not_taken_for_one() {
     let source = "#[test]\n#[ignore]\nfn one() {\n}\n\nfn other(\n    x: u8,\n) {}\n";
-    assert!(has_test(source, "one") && !has_test(source, "other") && !has_test(source, "on") && !has_test(source, "third"));
+    assert!(
+        has_test(source, "one")
+            && !has_test(source, "other")
+            && !has_test(source, "on")
+            && !has_test(source, "third")
+    );
     assert_eq!(named("a `x.rs::y` b `z` c `src/a.rs::b`"), [("x.rs", "y"), ("src/a.rs", "b")]);
 }

@@ -10,7 +10,14 @@ use serde_json::{Value, json};
 use crate::support::{FOREIGN, Guarded, Holder, OWN, PROVINCE, one, sleep_past};
 
 /// Who asks, in the order of the statuses of a row.
-const WHO: [&str; 6] = ["nobody", "a reader", "the reporter of the unit", "the reporter of another unit", "a steward", "an admin"];
+const WHO: [&str; 6] = [
+    "nobody",
+    "a reader",
+    "the reporter of the unit",
+    "the reporter of another unit",
+    "a steward",
+    "an admin",
+];
 
 /// What they are answered.
 type Statuses = [u16; 6];
@@ -30,23 +37,48 @@ struct Row {
     statuses: Statuses,
 }
 
-const fn row(method: &'static str, path: &'static str, asked: &'static str, statuses: Statuses) -> Row {
+const fn row(
+    method: &'static str,
+    path: &'static str,
+    asked: &'static str,
+    statuses: Statuses,
+) -> Row {
     Row { method, path, asked, statuses }
 }
 
 const ROWS: &[Row] = &[
     row("GET", "/api/v1/observations", "/api/v1/observations", READ),
     row("POST", "/api/v1/observations", "/api/v1/observations", REPORT),
-    row("POST", "/api/v1/reports", "/api/v1/reports?unit=tv.dof&period=2021-10&dry_run=false", REPORT),
+    row(
+        "POST",
+        "/api/v1/reports",
+        "/api/v1/reports?unit=tv.dof&period=2021-10&dry_run=false",
+        REPORT,
+    ),
     row("GET", "/api/v1/reports/{submission}", "/api/v1/reports/{report}", READ),
     row("GET", "/api/v1/reports/{submission}/text", "/api/v1/reports/{report}/text", READ),
     row("GET", "/api/v1/reports/{unit}/{period}", "/api/v1/reports/tv.dof/2021-10", READ),
     row("POST", "/api/v1/workbooks", "/api/v1/workbooks?dry_run=false", REPORT),
-    row("GET", "/api/v1/templates/{unit}/{period}.xlsx", "/api/v1/templates/tv.dof/2021-10.xlsx", READ),
+    row(
+        "GET",
+        "/api/v1/templates/{unit}/{period}.xlsx",
+        "/api/v1/templates/tv.dof/2021-10.xlsx",
+        READ,
+    ),
     row("GET", "/api/v1/submissions/{id}", "/api/v1/submissions/{id}", READ),
     row("DELETE", "/api/v1/submissions/{id}", "/api/v1/submissions/{id}", REPORT),
-    row("GET", "/api/v1/series", "/api/v1/series?measure=ioffice.documents.outgoing&unit=tv.dof&last=1", READ),
-    row("GET", "/api/v1/ranking", "/api/v1/ranking?measure=ioffice.documents.outgoing&parent=travinh&period=2021-10", READ),
+    row(
+        "GET",
+        "/api/v1/series",
+        "/api/v1/series?measure=ioffice.documents.outgoing&unit=tv.dof&last=1",
+        READ,
+    ),
+    row(
+        "GET",
+        "/api/v1/ranking",
+        "/api/v1/ranking?measure=ioffice.documents.outgoing&parent=travinh&period=2021-10",
+        READ,
+    ),
     row("GET", "/api/v1/scorecard", "/api/v1/scorecard?unit=tv.dof&period=2021-10", READ),
     row("GET", "/api/v1/findings", "/api/v1/findings", READ),
     row("GET", "/api/v1/quality", "/api/v1/quality?unit=tv.dof", READ),
@@ -82,15 +114,30 @@ const ROWS: &[Row] = &[
     row("GET", "/metrics/figures", "/metrics/figures", READ),
     row("GET", "/prometheus/api/v1/query", "/prometheus/api/v1/query?query=1", READ),
     row("POST", "/prometheus/api/v1/query", "/prometheus/api/v1/query?query=1", READ),
-    row("GET", "/prometheus/api/v1/query_range", "/prometheus/api/v1/query_range?query=1&start=1&end=2&step=1", READ),
-    row("POST", "/prometheus/api/v1/query_range", "/prometheus/api/v1/query_range?query=1&start=1&end=2&step=1", READ),
+    row(
+        "GET",
+        "/prometheus/api/v1/query_range",
+        "/prometheus/api/v1/query_range?query=1&start=1&end=2&step=1",
+        READ,
+    ),
+    row(
+        "POST",
+        "/prometheus/api/v1/query_range",
+        "/prometheus/api/v1/query_range?query=1&start=1&end=2&step=1",
+        READ,
+    ),
     row("GET", "/prometheus/api/v1/labels", "/prometheus/api/v1/labels", READ),
     row("POST", "/prometheus/api/v1/labels", "/prometheus/api/v1/labels", READ),
     row("GET", "/prometheus/api/v1/series", "/prometheus/api/v1/series?match[]=up", READ),
     row("POST", "/prometheus/api/v1/series", "/prometheus/api/v1/series?match[]=up", READ),
     row("GET", "/prometheus/api/v1/query_exemplars", "/prometheus/api/v1/query_exemplars", READ),
     row("POST", "/prometheus/api/v1/query_exemplars", "/prometheus/api/v1/query_exemplars", READ),
-    row("GET", "/prometheus/api/v1/label/{name}/values", "/prometheus/api/v1/label/unit/values", READ),
+    row(
+        "GET",
+        "/prometheus/api/v1/label/{name}/values",
+        "/prometheus/api/v1/label/unit/values",
+        READ,
+    ),
     row("GET", "/prometheus/api/v1/metadata", "/prometheus/api/v1/metadata", READ),
     row("GET", "/prometheus/api/v1/rules", "/prometheus/api/v1/rules", READ),
     row("GET", "/prometheus/api/v1/alerts", "/prometheus/api/v1/alerts", READ),
@@ -109,7 +156,9 @@ fn report(value: i64) -> Vec<u8> {
 fn workbook(value: i64) -> Vec<u8> {
     let mut book = rust_xlsxwriter::Workbook::new();
     let sheet = book.add_worksheet();
-    for (column, (head, cell)) in (0..).zip([("indicator", crate::support::OUTGOING), ("unit", OWN), ("period", "2021-10")]) {
+    for (column, (head, cell)) in
+        (0..).zip([("indicator", crate::support::OUTGOING), ("unit", OWN), ("period", "2021-10")])
+    {
         sheet.write_string(0, column, head).unwrap();
         sheet.write_string(1, column, cell).unwrap();
     }
@@ -141,14 +190,16 @@ impl Asker<'_> {
     fn json(&self, row: &Row) -> Option<Value> {
         match (row.method, row.path) {
             ("POST", "/api/v1/observations") => Some(one(OWN, "2021-10", self.made)),
-            ("PUT", "/api/v1/units") => Some(json!({ "units": [{ "code": format!("new-{}", self.made) }] })),
+            ("PUT", "/api/v1/units") => {
+                Some(json!({ "units": [{ "code": format!("new-{}", self.made) }] }))
+            }
             ("PUT", "/api/v1/catalogue") => Some(self.steward.get("catalogue").expect(200)),
-            ("PUT", "/api/v1/targets") => {
-                Some(json!({ "targets": [{ "code": format!("t{}", self.made), "measure": "ioffice.documents.signed_rate", "value": "50" }] }))
-            }
-            ("PUT", "/api/v1/annotations") => {
-                Some(json!({ "annotations": [{ "code": format!("a{}", self.made), "unit": OWN, "from": "2021-10", "text": "x" }] }))
-            }
+            ("PUT", "/api/v1/targets") => Some(
+                json!({ "targets": [{ "code": format!("t{}", self.made), "measure": "ioffice.documents.signed_rate", "value": "50" }] }),
+            ),
+            ("PUT", "/api/v1/annotations") => Some(
+                json!({ "annotations": [{ "code": format!("a{}", self.made), "unit": OWN, "from": "2021-10", "text": "x" }] }),
+            ),
             ("POST", "/api/v1/keys") => Some(json!({ "name": "made", "role": "reader" })),
             _ => None,
         }
@@ -165,7 +216,12 @@ impl Asker<'_> {
             self.made += 1;
             let key = format!("Bearer {}", self.reporter.key);
             let headers = [("content-type", "text/plain"), ("authorization", key.as_str())];
-            let sent = self.server.send("POST", "/api/v1/reports?unit=tv.dof&period=2021-09&dry_run=false", &headers, Some(&report(self.made)));
+            let sent = self.server.send(
+                "POST",
+                "/api/v1/reports?unit=tv.dof&period=2021-09&dry_run=false",
+                &headers,
+                Some(&report(self.made)),
+            );
             path = path.replace("{report}", sent.expect(201)["submission"].as_str().unwrap());
         }
         if path.contains("{key}") {
@@ -179,11 +235,23 @@ impl Asker<'_> {
         let (path, body) = (self.path(row), self.body(row));
         let bearer = key.map(|key| format!("Bearer {key}"));
         let media = body.as_ref().map(|(media, _)| ("content-type", *media));
-        let headers: Vec<(&str, &str)> = media.into_iter().chain(bearer.as_deref().map(|bearer| ("authorization", bearer))).collect();
+        let headers: Vec<(&str, &str)> = media
+            .into_iter()
+            .chain(bearer.as_deref().map(|bearer| ("authorization", bearer)))
+            .collect();
         let empty = (row.method != "GET" && row.method != "DELETE").then_some(&[][..]);
-        let reply = self.server.send(row.method, &path, &headers, body.as_ref().map(|(_, bytes)| bytes.as_slice()).or(empty));
+        let reply = self.server.send(
+            row.method,
+            &path,
+            &headers,
+            body.as_ref().map(|(_, bytes)| bytes.as_slice()).or(empty),
+        );
         if reply.status == 401 {
-            assert!(reply.header("www-authenticate").starts_with("Bearer"), "{} {path}", row.method);
+            assert!(
+                reply.header("www-authenticate").starts_with("Bearer"),
+                "{} {path}",
+                row.method
+            );
         }
         if matches!(reply.status, 401 | 403) {
             reply.problem(reply.status);
@@ -195,7 +263,8 @@ impl Asker<'_> {
 #[test]
 fn every_route_has_a_row_and_every_row_a_route() {
     let rows: BTreeSet<(&str, &str)> = ROWS.iter().map(|row| (row.method, row.path)).collect();
-    let declared: BTreeSet<(&str, &str)> = ROUTES.iter().map(|(method, path, _)| (*method, *path)).collect();
+    let declared: BTreeSet<(&str, &str)> =
+        ROUTES.iter().map(|(method, path, _)| (*method, *path)).collect();
     assert_eq!(rows, declared);
     assert_eq!(ROWS.len(), rows.len());
     let document = serde_json::to_value(egov_kpi::http::openapi()).unwrap();
@@ -209,9 +278,11 @@ fn every_route_has_a_row_and_every_row_a_route() {
 #[test]
 fn every_route_answers_everybody_as_the_table_says() {
     let server = Guarded::new();
-    let (reporter, steward) = (server.holder(Role::Reporter, Some(OWN)), server.holder(Role::Steward, None));
+    let (reporter, steward) =
+        (server.holder(Role::Reporter, Some(OWN)), server.holder(Role::Steward, None));
     let soon = Expiry::Time(chrono::Utc::now().timestamp_micros() + 300_000);
-    let ended = NewKey { name: "ended".to_owned(), role: Role::Admin, unit: None, expires: Some(soon) };
+    let ended =
+        NewKey { name: "ended".to_owned(), role: Role::Admin, unit: None, expires: Some(soon) };
     let ended = server.app().add_key_now(ended, "test").unwrap().key;
     let revoked = server.issue(Role::Admin, None);
     server.app().revoke_key_now(&revoked.view.id, "test").unwrap();
@@ -230,11 +301,18 @@ fn every_route_answers_everybody_as_the_table_says() {
         for ((key, who), status) in keys.iter().zip(WHO).zip(row.statuses) {
             let found = asker.ask(row, key.as_deref());
             if found != status {
-                faults.push(format!("{} {} by {who}: {found}, expected {status}", row.method, row.path));
+                faults.push(format!(
+                    "{} {} by {who}: {found}, expected {status}",
+                    row.method, row.path
+                ));
             }
         }
         let needs_none = matches!(row.path, "/livez" | "/readyz");
-        for (key, who) in [(&ended, "one that has ended"), (&revoked.key, "one that was revoked"), (&"ek_0123456789_x".to_owned(), "one that is none")] {
+        for (key, who) in [
+            (&ended, "one that has ended"),
+            (&revoked.key, "one that was revoked"),
+            (&"ek_0123456789_x".to_owned(), "one that is none"),
+        ] {
             let found = asker.ask(row, Some(key));
             if found != if needs_none { 200 } else { 401 } {
                 faults.push(format!("{} {} by the key of {who}: {found}", row.method, row.path));
@@ -263,15 +341,27 @@ fn what_is_opened_is_read_without_a_key_and_nothing_is_written() {
     let areas = |path: &str| match path {
         "/metrics" => Some(Area::Metrics),
         "/" => Some(Area::Pages),
-        path if path.starts_with("/prometheus/") || path == "/metrics/figures" => Some(Area::Prometheus),
+        path if path.starts_with("/prometheus/") || path == "/metrics/figures" => {
+            Some(Area::Prometheus)
+        }
         path if path.starts_with("/docs") || path.ends_with("/openapi.json") => Some(Area::Docs),
         "/api/v1/me" | "/api/v1/keys" | "/api/v1/audit" | "/livez" | "/readyz" => None,
         _ => Some(Area::Api),
     };
-    let cases: [&[Area]; 8] = [&[], &[Area::Api], &[Area::Prometheus], &[Area::Pages], &[Area::Docs], &[Area::Metrics], &Area::FIGURES, &Area::ALL];
+    let cases: [&[Area]; 8] = [
+        &[],
+        &[Area::Api],
+        &[Area::Prometheus],
+        &[Area::Pages],
+        &[Area::Docs],
+        &[Area::Metrics],
+        &Area::FIGURES,
+        &Area::ALL,
+    ];
     for open in cases {
         let server = Guarded::with(Access { open: open.to_vec(), ..Access::default() });
-        let (reporter, steward) = (server.holder(Role::Reporter, Some(OWN)), server.holder(Role::Steward, None));
+        let (reporter, steward) =
+            (server.holder(Role::Reporter, Some(OWN)), server.holder(Role::Steward, None));
         let mut asker = Asker { server: &server, reporter, steward, made: 0 };
         for row in ROWS {
             let writes = matches!(row.statuses, KEEP | ADMIN | ADMIN_MAKES | REPORT);
@@ -281,7 +371,13 @@ fn what_is_opened_is_read_without_a_key_and_nothing_is_written() {
             assert_eq!(found != 401, free, "{} {} with {open:?}: {found}", row.method, row.path);
             // A key that is none is refused where none would be needed, too.
             if is_open {
-                assert_eq!(asker.ask(row, Some("ek_0123456789_x")), 401, "{} {} with {open:?}", row.method, row.path);
+                assert_eq!(
+                    asker.ask(row, Some("ek_0123456789_x")),
+                    401,
+                    "{} {} with {open:?}",
+                    row.method,
+                    row.path
+                );
             }
         }
     }
@@ -291,7 +387,12 @@ fn what_is_opened_is_read_without_a_key_and_nothing_is_written() {
 fn other_methods_of_a_path_are_told_which_there_are() {
     let server = Guarded::new();
     let admin = server.holder(Role::Admin, None);
-    for (method, path, allowed) in [("PUT", "observations", "GET, POST"), ("DELETE", "/", "GET"), ("POST", "/livez", "GET"), ("PATCH", "keys", "GET, POST")] {
+    for (method, path, allowed) in [
+        ("PUT", "observations", "GET, POST"),
+        ("DELETE", "/", "GET"),
+        ("POST", "/livez", "GET"),
+        ("PATCH", "keys", "GET, POST"),
+    ] {
         let reply = admin.send(method, path, None);
         reply.problem(405);
         assert_eq!(reply.header("allow"), allowed, "{method} {path}");
@@ -299,7 +400,16 @@ fn other_methods_of_a_path_are_told_which_there_are() {
     admin.get("nothing").problem(404);
     server.get("nothing").problem(404);
     // The same path, spelled another way, is the same route or none: never one that nobody guards.
-    for path in ["/api/v1/%6Beys", "/api/v1/keys/", "//api/v1/keys", "/api/v1//keys", "/API/v1/keys", "/api/v1/keys?x", "/api/v1/./keys", "/api/v1/x/../keys"] {
+    for path in [
+        "/api/v1/%6Beys",
+        "/api/v1/keys/",
+        "//api/v1/keys",
+        "/api/v1//keys",
+        "/API/v1/keys",
+        "/api/v1/keys?x",
+        "/api/v1/./keys",
+        "/api/v1/x/../keys",
+    ] {
         let status = server.get(path).status;
         assert!(matches!(status, 401 | 404), "{path}: {status}");
     }

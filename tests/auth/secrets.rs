@@ -12,41 +12,104 @@ use crate::support::Kept;
 fn no_key_no_password_and_no_token_is_in_the_log_or_in_the_database() {
     let home = Home::sqlite();
     let address = home.address();
-    let admin = run(&["keys", "add", "--name", "a", "--role", "admin", "--database", &address]).expect(0).trim_end().to_owned();
+    let admin = run(&["keys", "add", "--name", "a", "--role", "admin", "--database", &address])
+        .expect(0)
+        .trim_end()
+        .to_owned();
     let content = "f1le-".repeat(9);
     let file = home.path().join("admin.key");
     std::fs::write(&file, &content).unwrap();
     let log = home.path().join("log");
     let mut command = program();
-    command.args(["serve", "--listen", "127.0.0.1:0", "--database", &address, "--log", "trace", "--admin-key-file", file.to_str().unwrap()]);
-    command.args(["--oidc-issuer", "http://127.0.0.1:9", "--oidc-audience", "egov-kpi", "--oidc-roles", "x=admin"]);
+    command.args([
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--database",
+        &address,
+        "--log",
+        "trace",
+        "--admin-key-file",
+        file.to_str().unwrap(),
+    ]);
+    command.args([
+        "--oidc-issuer",
+        "http://127.0.0.1:9",
+        "--oidc-audience",
+        "egov-kpi",
+        "--oidc-roles",
+        "x=admin",
+    ]);
     let mut served = Kept::spawn(command.stderr(std::fs::File::create(&log).unwrap()));
     let line = served.line();
     let api = Api::of(line.trim_end().strip_prefix("listening on http://").unwrap());
-    eventually("ready", std::time::Duration::from_secs(20), || api.try_send("GET", "/readyz", &[], None).is_ok_and(|reply| reply.status == 200));
-    let ask = |authorization: &str| api.send("GET", "me", &[("authorization", authorization)], None).status;
-    let token = format!("eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.{}.c2lnbmF0dXJlLW9mLWEtdG9rZW4", "eyJzdWIiOiJzZWNyZXQtc3ViamVjdCJ9");
+    eventually("ready", std::time::Duration::from_secs(20), || {
+        api.try_send("GET", "/readyz", &[], None).is_ok_and(|reply| reply.status == 200)
+    });
+    let ask = |authorization: &str| {
+        api.send("GET", "me", &[("authorization", authorization)], None).status
+    };
+    let token = format!(
+        "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.{}.c2lnbmF0dXJlLW9mLWEtdG9rZW4",
+        "eyJzdWIiOiJzZWNyZXQtc3ViamVjdCJ9"
+    );
     let wrong = "ek_0123456789_wr0ngwr0ngwr0ngwr0ngwr0ngwr0ngwr0ngwr0ng";
     assert_eq!((ask(&format!("Bearer {admin}")), ask(&format!("Bearer {content}"))), (200, 200));
-    assert_eq!((ask(&format!("Bearer {wrong}")), ask(&format!("Bearer {token}")), ask(&format!("Nonsense {wrong}"))), (401, 401, 401));
+    assert_eq!(
+        (
+            ask(&format!("Bearer {wrong}")),
+            ask(&format!("Bearer {token}")),
+            ask(&format!("Nonsense {wrong}"))
+        ),
+        (401, 401, 401)
+    );
     let password = STANDARD.encode(format!("user:{admin}"));
-    assert_eq!(api.send("GET", "units", &[("authorization", &format!("Basic {password}"))], None).status, 200);
+    assert_eq!(
+        api.send("GET", "units", &[("authorization", &format!("Basic {password}"))], None).status,
+        200
+    );
     let made = api.send(
         "POST",
         "keys",
-        &[("authorization", &format!("Bearer {admin}")), ("content-type", "application/json"), ("idempotency-key", "k")],
+        &[
+            ("authorization", &format!("Bearer {admin}")),
+            ("content-type", "application/json"),
+            ("idempotency-key", "k"),
+        ],
         Some(json!({ "name": "b", "role": "reader" }).to_string().as_bytes()),
     );
     let made = made.expect(201)["key"].as_str().unwrap().to_owned();
     assert_eq!(ask(&format!("Bearer {made}")), 200);
     // Half a key in a path is not logged whole either: the log names routes, not paths.
-    api.send("DELETE", &format!("keys/{made}"), &[("authorization", &format!("Bearer {admin}"))], None).problem(404);
-    let sent = std::process::Command::new("kill").args(["-TERM", &served.0.id().to_string()]).status().unwrap();
+    api.send(
+        "DELETE",
+        &format!("keys/{made}"),
+        &[("authorization", &format!("Bearer {admin}"))],
+        None,
+    )
+    .problem(404);
+    let sent = std::process::Command::new("kill")
+        .args(["-TERM", &served.0.id().to_string()])
+        .status()
+        .unwrap();
     assert!(sent.success() && served.ended() == Some(0));
     let secret = |key: &str| key.rsplit_once('_').map_or(key, |(_, secret)| secret).to_owned();
-    let secrets = [secret(&admin), secret(&made), secret(wrong), content, password, token.rsplit_once('.').unwrap().1.to_owned(), token];
+    let secrets = [
+        secret(&admin),
+        secret(&made),
+        secret(wrong),
+        content,
+        password,
+        token.rsplit_once('.').unwrap().1.to_owned(),
+        token,
+    ];
     let text = std::fs::read_to_string(&log).unwrap();
-    assert!(text.contains("a request was refused") && text.contains("request answered") && text.contains("DEBUG"), "the log is not wide open");
+    assert!(
+        text.contains("a request was refused")
+            && text.contains("request answered")
+            && text.contains("DEBUG"),
+        "the log is not wide open"
+    );
     for secret in &secrets {
         assert!(!text.contains(secret.as_str()), "{secret} is in the log");
     }
@@ -54,7 +117,11 @@ fn no_key_no_password_and_no_token_is_in_the_log_or_in_the_database() {
         if file.file_name().unwrap().to_str().unwrap().starts_with("ledger.db") {
             let bytes = std::fs::read(&file).unwrap();
             for secret in &secrets {
-                assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "{secret} is in {}", file.display());
+                assert!(
+                    !bytes.windows(secret.len()).any(|part| part == secret.as_bytes()),
+                    "{secret} is in {}",
+                    file.display()
+                );
             }
         }
     }

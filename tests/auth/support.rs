@@ -103,11 +103,17 @@ pub fn serve(address: &str, access: Access) -> Running {
 fn serve_by(address: &str, access: Access, limits: Limits) -> Running {
     let address = address.to_owned();
     let settings = Settings { workers: Some(2), access, limits, ..Settings::at("127.0.0.1:0") };
-    server::start(&settings, move || server::open(&address, Clock::default()), |_address| {}).unwrap()
+    server::start(&settings, move || server::open(&address, Clock::default()), |_address| {})
+        .unwrap()
 }
 
 pub fn issue(app: &App, role: Role, unit: Option<&str>) -> Issued {
-    let new = NewKey { name: format!("{role} of {}", unit.unwrap_or("all")), role, unit: unit.map(ToOwned::to_owned), expires: None };
+    let new = NewKey {
+        name: format!("{role} of {}", unit.unwrap_or("all")),
+        role,
+        unit: unit.map(ToOwned::to_owned),
+        expires: None,
+    };
     app.add_key_now(new, "test").unwrap()
 }
 
@@ -124,7 +130,13 @@ impl Holder {
         self.send_with(method, path, &[], body)
     }
 
-    pub fn send_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Reply {
+    pub fn send_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Reply {
         let bearer = format!("Bearer {}", self.key);
         let mut all = vec![("authorization", bearer.as_str())];
         all.extend(headers);
@@ -132,7 +144,10 @@ impl Holder {
         if text.is_some() {
             all.push(("content-type", "application/json"));
         }
-        let bytes = text.as_ref().map(String::as_bytes).or((method == "POST" || method == "PUT").then_some(&[][..]));
+        let bytes = text
+            .as_ref()
+            .map(String::as_bytes)
+            .or((method == "POST" || method == "PUT").then_some(&[][..]));
         self.api.send(method, path, &all, bytes)
     }
 

@@ -13,11 +13,14 @@ use crate::harness::{eventually, program};
 use crate::home::Home;
 use crate::support::Kept;
 
-const FIRST: (&str, &str) = (include_str!("fixtures/first.cert.pem"), include_str!("fixtures/first.key.pem"));
-const SECOND: (&str, &str) = (include_str!("fixtures/second.cert.pem"), include_str!("fixtures/second.key.pem"));
+const FIRST: (&str, &str) =
+    (include_str!("fixtures/first.cert.pem"), include_str!("fixtures/first.key.pem"));
+const SECOND: (&str, &str) =
+    (include_str!("fixtures/second.cert.pem"), include_str!("fixtures/second.key.pem"));
 
 fn put(home: &Home, (certificate, key): (&str, &str)) -> TlsFiles {
-    let files = TlsFiles { certificate: home.path().join("cert.pem"), key: home.path().join("key.pem") };
+    let files =
+        TlsFiles { certificate: home.path().join("cert.pem"), key: home.path().join("key.pem") };
     std::fs::write(&files.certificate, certificate).unwrap();
     std::fs::write(&files.key, key).unwrap();
     files
@@ -31,11 +34,21 @@ fn serve(home: &Home, files: TlsFiles) -> Running {
 
 /// What a client that trusts one certificate gets: a status and a header; none when it does not trust the server's.
 fn get(port: u16, trusted: &str, header: &str) -> Option<(u16, String)> {
-    let certificate = Certificate::from_der(&CertificateDer::from_pem_slice(trusted.as_bytes()).unwrap()).to_owned();
+    let certificate =
+        Certificate::from_der(&CertificateDer::from_pem_slice(trusted.as_bytes()).unwrap())
+            .to_owned();
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider).root_certs(RootCerts::new_with_certs(&[certificate])).build();
-    let config = Agent::config_builder().http_status_as_error(false).proxy(None).tls_config(tls).timeout_global(Some(Duration::from_secs(10)));
-    let answer = config.build().new_agent().get(format!("https://localhost:{port}/livez")).call().ok()?;
+    let tls = TlsConfig::builder()
+        .unversioned_rustls_crypto_provider(provider)
+        .root_certs(RootCerts::new_with_certs(&[certificate]))
+        .build();
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .proxy(None)
+        .tls_config(tls)
+        .timeout_global(Some(Duration::from_secs(10)));
+    let answer =
+        config.build().new_agent().get(format!("https://localhost:{port}/livez")).call().ok()?;
     let found = answer.headers().get(header).map_or("", |value| value.to_str().unwrap()).to_owned();
     Some((answer.status().as_u16(), found))
 }
@@ -69,9 +82,15 @@ fn the_command_line_says_that_it_speaks_tls() {
     let files = put(&home, FIRST);
     let mut command = program();
     command.args(["serve", "--listen", "127.0.0.1:0", "--database", &home.address()]);
-    command.args(["--tls-cert", files.certificate.to_str().unwrap(), "--tls-key", files.key.to_str().unwrap()]);
+    command.args([
+        "--tls-cert",
+        files.certificate.to_str().unwrap(),
+        "--tls-key",
+        files.key.to_str().unwrap(),
+    ]);
     let mut served = Kept::spawn(command.stderr(std::process::Stdio::null()));
     let line = served.line();
-    let port = line.trim_end().strip_prefix("listening on https://127.0.0.1:").unwrap().parse().unwrap();
+    let port =
+        line.trim_end().strip_prefix("listening on https://127.0.0.1:").unwrap().parse().unwrap();
     assert_eq!(get(port, FIRST.0, "x").unwrap().0, 200);
 }

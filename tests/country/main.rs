@@ -61,7 +61,12 @@ impl Service {
 
     fn put(&self, path: &str, body: &Value) {
         let text = body.to_string();
-        let mut answer = self.agent.put(format!("{}/{path}", self.base)).content_type("application/json").send(text.as_bytes()).unwrap();
+        let mut answer = self
+            .agent
+            .put(format!("{}/{path}", self.base))
+            .content_type("application/json")
+            .send(text.as_bytes())
+            .unwrap();
         let told = answer.body_mut().read_to_string().unwrap();
         assert_eq!(answer.status().as_u16(), 200, "{told}");
     }
@@ -69,7 +74,8 @@ impl Service {
     /// What units are expected to report, a target and a note, so that there is something to answer.
     fn declare(&self) {
         let mut catalogue = self.json("catalogue");
-        let measures = ["ioffice.documents.outgoing", "ioffice.documents.signed", "igate.dossiers.received"];
+        let measures =
+            ["ioffice.documents.outgoing", "ioffice.documents.signed", "igate.dossiers.received"];
         let expectation = json!({ "code": "all", "unit_kinds": ["department", "district", "commune"], "measures": measures, "due_day": 5 });
         catalogue.get_mut("expectations").and_then(Value::as_array_mut).unwrap().push(expectation);
         self.put("catalogue", &catalogue);
@@ -83,34 +89,82 @@ fn every_answer_over_the_country_comes_from_the_cube_without_sql() {
     let size = std::env::var("EGOV_KPI_COUNTRY").unwrap_or_else(|_unset| "3x40".to_owned());
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let (figures, units, ledger) = (path("figures.csv"), path("units.json"), format!("sqlite://{}", path("country.db")));
+    let (figures, units, ledger) =
+        (path("figures.csv"), path("units.json"), format!("sqlite://{}", path("country.db")));
     let out = std::fs::File::create(&figures).unwrap();
-    assert!(program(&["generate", "--size", &size, "--seed", "7", "--units", &units]).stdout(out).status().unwrap().success());
-    let imported = program(&["import", &units, &figures, "--database", &ledger]).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+    assert!(
+        program(&["generate", "--size", &size, "--seed", "7", "--units", &units])
+            .stdout(out)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let imported = program(&["import", &units, &figures, "--database", &ledger])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
     assert!(imported.success());
 
     set_default_instrumentation(|| Some(Box::new(Listener))).unwrap();
     let settings = Settings { workers: Some(2), ..Settings::at("127.0.0.1:0") };
-    let running = server::start(&settings, move || server::open(&ledger, Clock::default()), |_address| {}).unwrap();
-    let config = Agent::config_builder().http_status_as_error(false).proxy(None).timeout_global(Some(Duration::from_secs(120)));
-    let service = Service { agent: config.build().new_agent(), base: format!("http://{}/api/v1", running.address) };
+    let running =
+        server::start(&settings, move || server::open(&ledger, Clock::default()), |_address| {})
+            .unwrap();
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .proxy(None)
+        .timeout_global(Some(Duration::from_secs(120)));
+    let service = Service {
+        agent: config.build().new_agent(),
+        base: format!("http://{}/api/v1", running.address),
+    };
     service.declare();
     assert!(!statements().is_empty(), "what is sent to the database is heard");
 
     let signed = "measure=ioffice.documents.signed_rate";
     let questions = [
         ("the provinces by signed rate", format!("ranking?{signed}&period=2025-12")),
-        ("a province's units by signed rate", format!("ranking?{signed}&parent=gen.p01&period=2025-12")),
-        ("the same over a year, in the units of today", format!("ranking?{signed}&parent=gen.p02&period=2025&geography=current")),
+        (
+            "a province's units by signed rate",
+            format!("ranking?{signed}&parent=gen.p01&period=2025-12"),
+        ),
+        (
+            "the same over a year, in the units of today",
+            format!("ranking?{signed}&parent=gen.p02&period=2025&geography=current"),
+        ),
         ("a province's scorecard", "scorecard?unit=gen.p01&period=2025-12".to_owned()),
-        ("a province's scorecard for a quarter", "scorecard?unit=gen.p03&period=2025-Q4&geography=current".to_owned()),
+        (
+            "a province's scorecard for a quarter",
+            "scorecard?unit=gen.p03&period=2025-Q4&geography=current".to_owned(),
+        ),
         ("who has reported, everywhere", "completeness?period=2025-12".to_owned()),
-        ("who has reported, in a province, in a year", "completeness?period=2025&parent=gen.p01".to_owned()),
-        ("the trend of a province", format!("series?{signed}&unit=gen.p01&from=2021-01&to=2025-12")),
-        ("the trends of a province's units", format!("series?{signed}&children_of=gen.p01&last=13")),
-        ("the same in the units of today, by year", format!("series?{signed}&descendants_of=gen.p01&from=2021&to=2025&step=year&geography=current")),
-        ("what stands out in a province", "quality?unit=gen.p01&from=2025-01&to=2025-12".to_owned()),
-        ("what stands out anywhere in a month", "quality?from=2025-12&to=2025-12&limit=10".to_owned()),
+        (
+            "who has reported, in a province, in a year",
+            "completeness?period=2025&parent=gen.p01".to_owned(),
+        ),
+        (
+            "the trend of a province",
+            format!("series?{signed}&unit=gen.p01&from=2021-01&to=2025-12"),
+        ),
+        (
+            "the trends of a province's units",
+            format!("series?{signed}&children_of=gen.p01&last=13"),
+        ),
+        (
+            "the same in the units of today, by year",
+            format!(
+                "series?{signed}&descendants_of=gen.p01&from=2021&to=2025&step=year&geography=current"
+            ),
+        ),
+        (
+            "what stands out in a province",
+            "quality?unit=gen.p01&from=2025-01&to=2025-12".to_owned(),
+        ),
+        (
+            "what stands out anywhere in a month",
+            "quality?from=2025-12&to=2025-12&limit=10".to_owned(),
+        ),
         ("where figures contradict each other", "findings?from=2025-01".to_owned()),
         ("the targets", "targets".to_owned()),
         ("the notes", "annotations?unit=gen.p01".to_owned()),
@@ -118,7 +172,8 @@ fn every_answer_over_the_country_comes_from_the_cube_without_sql() {
         ("what is reported", "indicators".to_owned()),
         ("what is computed", "kpis".to_owned()),
     ];
-    let mut table = String::from("\nquestion                                            ms   KiB\n");
+    let mut table =
+        String::from("\nquestion                                            ms   KiB\n");
     for (question, path) in questions {
         let began = Instant::now();
         let (status, body) = service.get(&path);
@@ -126,7 +181,9 @@ fn every_answer_over_the_country_comes_from_the_cube_without_sql() {
         assert_eq!(status, 200, "{path}: {}", String::from_utf8_lossy(&body));
         // Threads that watch for keys and for other instances' news ask now and then beside an answer, and for none: asked again a few
         // times, an answer that needs no statement is once given without any.
-        let asked = || -> Vec<String> { statements().into_iter().filter(|statement| !statement.contains("[\"key\", ")).collect() };
+        let asked = || -> Vec<String> {
+            statements().into_iter().filter(|statement| !statement.contains("[\"key\", ")).collect()
+        };
         let mut heard = asked();
         for _ in 0..8 {
             if heard.is_empty() {
@@ -138,7 +195,8 @@ fn every_answer_over_the_country_comes_from_the_cube_without_sql() {
             heard = asked();
         }
         assert_eq!(heard, Vec::<String>::new(), "{path}");
-        writeln!(table, "{question:46} {:8.2} {:5}", took.as_secs_f64() * 1e3, body.len() / 1024).unwrap();
+        writeln!(table, "{question:46} {:8.2} {:5}", took.as_secs_f64() * 1e3, body.len() / 1024)
+            .unwrap();
     }
     println!("{table}");
     // Such a one does touch the ledger.

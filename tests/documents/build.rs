@@ -15,7 +15,8 @@ pub fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
     archive.finish().unwrap().into_inner()
 }
 
-const TYPES: &str = r#"<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>"#;
+const TYPES: &str =
+    r#"<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>"#;
 /// The names that a document declares.
 pub const NAMES: &str = concat!(
     r#"xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main" xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006" "#,
@@ -24,7 +25,9 @@ pub const NAMES: &str = concat!(
 
 /// A DOCX with this body, these styles and this numbering.
 pub fn docx_with(body: &str, styles: &str, numbering: &str) -> Vec<u8> {
-    let document = format!(r#"<?xml version="1.0" encoding="UTF-8"?><w:document {NAMES}><w:body>{body}</w:body></w:document>"#);
+    let document = format!(
+        r#"<?xml version="1.0" encoding="UTF-8"?><w:document {NAMES}><w:body>{body}</w:body></w:document>"#
+    );
     let styles = format!("<w:styles {NAMES}>{styles}</w:styles>");
     let numbering = format!("<w:numbering {NAMES}>{numbering}</w:numbering>");
     zip(&[
@@ -54,7 +57,15 @@ pub fn shown(document: &Document) -> Vec<String> {
     let lines = document.blocks.iter().flat_map(|block| match &block.kind {
         BlockKind::Heading(level) => vec![format!("{level}# {}", document.slice(&block.range))],
         BlockKind::Paragraph => vec![document.slice(&block.range).to_owned()],
-        BlockKind::Table(rows) => rows.iter().map(|row| row.iter().map(|cell| format!("| {}", document.slice(cell))).collect::<Vec<_>>().join(" ")).collect(),
+        BlockKind::Table(rows) => rows
+            .iter()
+            .map(|row| {
+                row.iter()
+                    .map(|cell| format!("| {}", document.slice(cell)))
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            })
+            .collect(),
     });
     lines.collect()
 }
@@ -82,13 +93,24 @@ pub fn pdf(objects: &[Vec<u8>]) -> Vec<u8> {
     for place in places {
         file.extend(format!("{place:010} 00000 n \n").bytes());
     }
-    file.extend(format!("trailer\n<< /Size {} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n", objects.len() + 1).bytes());
+    file.extend(
+        format!(
+            "trailer\n<< /Size {} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n",
+            objects.len() + 1
+        )
+        .bytes(),
+    );
     file
 }
 
 /// A stream with the entries of its dictionary.
 pub fn stream(entries: &str, content: &[u8]) -> Vec<u8> {
-    [format!("<< {entries} /Length {} >>\nstream\n", content.len()).as_bytes(), content, b"\nendstream"].concat()
+    [
+        format!("<< {entries} /Length {} >>\nstream\n", content.len()).as_bytes(),
+        content,
+        b"\nendstream",
+    ]
+    .concat()
 }
 
 pub fn deflated(content: &[u8]) -> Vec<u8> {
@@ -99,7 +121,8 @@ pub fn deflated(content: &[u8]) -> Vec<u8> {
 
 /// A PDF with pages that each carry out these instructions in a font of plain Latin letters.
 pub fn pages(contents: &[&str]) -> Vec<u8> {
-    let kids: Vec<String> = (0..contents.len()).map(|page| format!("{} 0 R", 4 + 2 * page)).collect();
+    let kids: Vec<String> =
+        (0..contents.len()).map(|page| format!("{} 0 R", 4 + 2 * page)).collect();
     let mut objects = vec![
         b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(),
         format!("<< /Type /Pages /Kids [{}] /Count {} /MediaBox [0 0 595 842] /Resources << /Font << /F1 3 0 R >> >> >>", kids.join(" "), kids.len())
@@ -107,7 +130,9 @@ pub fn pages(contents: &[&str]) -> Vec<u8> {
         b"<< /Type /Font /Subtype /TrueType /BaseFont /Times /Encoding /WinAnsiEncoding >>".to_vec(),
     ];
     for (page, content) in contents.iter().enumerate() {
-        objects.push(format!("<< /Type /Page /Parent 2 0 R /Contents {} 0 R >>", 5 + 2 * page).into_bytes());
+        objects.push(
+            format!("<< /Type /Page /Parent 2 0 R /Contents {} 0 R >>", 5 + 2 * page).into_bytes(),
+        );
         objects.push(stream("", content.as_bytes()));
     }
     pdf(&objects)

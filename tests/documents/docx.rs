@@ -30,7 +30,10 @@ fn deleted_and_hidden_text_is_left_out_and_inserted_text_is_kept() {
     );
     assert_eq!(blocks(&styled, Media::Docx), ["hiện."]);
     let mark = "<w:pPr><w:rPr><w:del/></w:rPr></w:pPr>";
-    assert_eq!(shown(&format!("<w:p>{mark}{}</w:p>{}", r("Tiếp nhận 5 "), p("hồ sơ."))), ["Tiếp nhận 5 hồ sơ."]);
+    assert_eq!(
+        shown(&format!("<w:p>{mark}{}</w:p>{}", r("Tiếp nhận 5 "), p("hồ sơ."))),
+        ["Tiếp nhận 5 hồ sơ."]
+    );
 }
 
 #[test]
@@ -56,10 +59,27 @@ fn a_text_box_is_read_once() {
 fn of_a_field_only_its_result_is_read() {
     let sign = |kind: &str| format!("<w:r><w:fldChar w:fldCharType=\"{kind}\"/></w:r>");
     let field = |inner: &str, result: &str| {
-        format!("{}<w:r><w:instrText>PAGE 3</w:instrText></w:r>{inner}{}{}{}", sign("begin"), sign("separate"), r(result), sign("end"))
+        format!(
+            "{}<w:r><w:instrText>PAGE 3</w:instrText></w:r>{inner}{}{}{}",
+            sign("begin"),
+            sign("separate"),
+            r(result),
+            sign("end")
+        )
     };
-    assert_eq!(shown(&format!("<w:p>{}{}{}</w:p>", r("Tổng "), field(&field("", "99"), "12"), r(" văn bản."))), ["Tổng 12 văn bản."]);
-    assert_eq!(shown(&format!("<w:p>{}{}</w:p>{}", r("Mở."), sign("begin"), p("Sau 5."))), ["Mở.", "Sau 5."]);
+    assert_eq!(
+        shown(&format!(
+            "<w:p>{}{}{}</w:p>",
+            r("Tổng "),
+            field(&field("", "99"), "12"),
+            r(" văn bản.")
+        )),
+        ["Tổng 12 văn bản."]
+    );
+    assert_eq!(
+        shown(&format!("<w:p>{}{}</w:p>{}", r("Mở."), sign("begin"), p("Sau 5."))),
+        ["Mở.", "Sau 5."]
+    );
 }
 
 #[test]
@@ -70,8 +90,15 @@ fn signs_become_what_they_look_like() {
 
 #[test]
 fn links_and_controls_are_read_and_placeholders_are_not() {
-    let control = |flag: &str, text: &str| format!("<w:sdt><w:sdtPr>{flag}</w:sdtPr><w:sdtContent>{}</w:sdtContent></w:sdt>", r(text));
-    let body = format!("<w:p><w:hyperlink>{}</w:hyperlink>{}{}</w:p>", r("mail.mau.gov.vn "), control("", "7 hộp."), control("<w:showingPlcHdr/>", "Nhập"));
+    let control = |flag: &str, text: &str| {
+        format!("<w:sdt><w:sdtPr>{flag}</w:sdtPr><w:sdtContent>{}</w:sdtContent></w:sdt>", r(text))
+    };
+    let body = format!(
+        "<w:p><w:hyperlink>{}</w:hyperlink>{}{}</w:p>",
+        r("mail.mau.gov.vn "),
+        control("", "7 hộp."),
+        control("<w:showingPlcHdr/>", "Nhập")
+    );
     assert_eq!(shown(&body), ["mail.mau.gov.vn 7 hộp."]);
 }
 
@@ -79,7 +106,9 @@ fn links_and_controls_are_read_and_placeholders_are_not() {
 fn headings_come_from_styles_levels_and_looks() {
     let styles = "<w:style w:styleId=\"a1\"><w:name w:val=\"heading 1\"/></w:style><w:style w:styleId=\"b\"><w:name w:val=\"Tiêu đề 2\"/></w:style>\
                   <w:style w:styleId=\"c\"><w:name w:val=\"Mục\"/><w:basedOn w:val=\"a1\"/></w:style><w:style w:styleId=\"t\"><w:name w:val=\"toc 1\"/></w:style>";
-    let styled = |style: &str, text: &str| format!("<w:p><w:pPr><w:pStyle w:val=\"{style}\"/></w:pPr>{}</w:p>", r(text));
+    let styled = |style: &str, text: &str| {
+        format!("<w:p><w:pPr><w:pStyle w:val=\"{style}\"/></w:pPr>{}</w:p>", r(text))
+    };
     let body = [
         styled("t", "1. Bưu chính\t3"),
         styled("a1", "Kết quả"),
@@ -90,9 +119,23 @@ fn headings_come_from_styles_levels_and_looks() {
         "<w:p><w:r><w:rPr><w:b/></w:rPr><w:t>Viễn thông</w:t></w:r></w:p>".to_owned(),
     ];
     let found = blocks(&docx_with(&body.concat(), styles, ""), Media::Docx);
-    assert_eq!(found, ["Bưu chính\t3", "1# Kết quả", "2# Bưu chính", "1# Nhiệm vụ", "3# Thư", "Trong tháng tạo mới 12 tài khoản.", "4# Viễn thông"]);
     assert_eq!(
-        shown(&[p("I. TÌNH HÌNH"), p("1. Bưu chính"), p("1. Tiếp tục làm;"), p("- Một dòng")].concat()),
+        found,
+        [
+            "Bưu chính\t3",
+            "1# Kết quả",
+            "2# Bưu chính",
+            "1# Nhiệm vụ",
+            "3# Thư",
+            "Trong tháng tạo mới 12 tài khoản.",
+            "4# Viễn thông"
+        ]
+    );
+    assert_eq!(
+        shown(
+            &[p("I. TÌNH HÌNH"), p("1. Bưu chính"), p("1. Tiếp tục làm;"), p("- Một dòng")]
+                .concat()
+        ),
         ["2# I. TÌNH HÌNH", "3# 1. Bưu chính", "Tiếp tục làm;", "Một dòng"]
     );
 }
@@ -107,8 +150,16 @@ fn numbers_that_word_shows_make_bold_lines_headings_and_others_entries() {
             "<w:p><w:pPr><w:numPr><w:ilvl w:val=\"{level}\"/><w:numId w:val=\"1\"/></w:numPr></w:pPr><w:r><w:rPr>{bold}</w:rPr><w:t>{text}</w:t></w:r></w:p>"
         )
     };
-    let body = [entry(0, "", "TÌNH HÌNH"), entry(1, "<w:b/>", "Bưu chính"), entry(1, "", "Sở mẫu"), entry(1, "<w:b/>", "Tạo mới 12 tài khoản")];
-    assert_eq!(blocks(&docx_with(&body.concat(), "", numbering), Media::Docx), ["2# TÌNH HÌNH", "3# Bưu chính", "Sở mẫu", "Tạo mới 12 tài khoản"]);
+    let body = [
+        entry(0, "", "TÌNH HÌNH"),
+        entry(1, "<w:b/>", "Bưu chính"),
+        entry(1, "", "Sở mẫu"),
+        entry(1, "<w:b/>", "Tạo mới 12 tài khoản"),
+    ];
+    assert_eq!(
+        blocks(&docx_with(&body.concat(), "", numbering), Media::Docx),
+        ["2# TÌNH HÌNH", "3# Bưu chính", "Sở mẫu", "Tạo mới 12 tài khoản"]
+    );
 }
 
 fn tc(properties: &str, content: &str) -> String {
@@ -121,25 +172,55 @@ fn merged_cells_repeat_names_but_never_figures() {
     let body = format!(
         "<w:tbl>{}{}{}<w:tr><w:trPr><w:del/></w:trPr>{}{}</w:tr></w:tbl>",
         row(&[tc("", &p("Đơn vị")), tc("<w:gridSpan w:val=\"2\"/>", &p("Hồ sơ"))]),
-        row(&[tc("<w:vMerge w:val=\"restart\"/>", &p("Sở mẫu")), tc("", &p("1")), tc("<w:vMerge w:val=\"restart\"/>", &p("1.200"))]),
-        row(&[tc("<w:vMerge/>", &p("")), tc("", &[p("2"), p("và 3")].concat()), tc("<w:vMerge/>", &p(""))]),
+        row(&[
+            tc("<w:vMerge w:val=\"restart\"/>", &p("Sở mẫu")),
+            tc("", &p("1")),
+            tc("<w:vMerge w:val=\"restart\"/>", &p("1.200"))
+        ]),
+        row(&[
+            tc("<w:vMerge/>", &p("")),
+            tc("", &[p("2"), p("và 3")].concat()),
+            tc("<w:vMerge/>", &p(""))
+        ]),
         tc("", &p("x")),
         tc("", &p("y"))
     );
-    assert_eq!(shown(&body), ["| Đơn vị | Hồ sơ | Hồ sơ", "| Sở mẫu | 1 | 1.200", "| Sở mẫu | 2 và 3 | "]);
-    assert_eq!(read(&docx(&body), Media::Docx).unwrap().text, "Đơn vị\tHồ sơ\t\nSở mẫu\t1\t1.200\n\t2 và 3\t\n");
+    assert_eq!(
+        shown(&body),
+        ["| Đơn vị | Hồ sơ | Hồ sơ", "| Sở mẫu | 1 | 1.200", "| Sở mẫu | 2 và 3 | "]
+    );
+    assert_eq!(
+        read(&docx(&body), Media::Docx).unwrap().text,
+        "Đơn vị\tHồ sơ\t\nSở mẫu\t1\t1.200\n\t2 và 3\t\n"
+    );
 }
 
 #[test]
 fn a_table_in_a_cell_is_its_words_and_a_table_of_one_column_is_a_frame() {
     let inner = format!("<w:tbl><w:tr>{}{}</w:tr></w:tbl>", tc("", &p("a")), tc("", &p("b")));
-    assert_eq!(shown(&format!("<w:tbl><w:tr>{}{}</w:tr></w:tbl>", tc("", &[p("Trong"), inner].concat()), tc("", &p("7")))), ["| Trong a b | 7"]);
-    assert_eq!(shown(&format!("<w:tbl><w:tr>{}</w:tr></w:tbl>", tc("", &[p("I. TÌNH HÌNH"), p("Một câu.")].concat()))), ["2# I. TÌNH HÌNH", "Một câu."]);
+    assert_eq!(
+        shown(&format!(
+            "<w:tbl><w:tr>{}{}</w:tr></w:tbl>",
+            tc("", &[p("Trong"), inner].concat()),
+            tc("", &p("7"))
+        )),
+        ["| Trong a b | 7"]
+    );
+    assert_eq!(
+        shown(&format!(
+            "<w:tbl><w:tr>{}</w:tr></w:tbl>",
+            tc("", &[p("I. TÌNH HÌNH"), p("Một câu.")].concat())
+        )),
+        ["2# I. TÌNH HÌNH", "Một câu."]
+    );
 }
 
 #[test]
 fn a_sentence_goes_on_over_paragraphs() {
-    assert_eq!(shown(&[p("Họp bỏ"), p("phiếu xét 3 xã."), p("sau đó")].concat()), ["Họp bỏ\nphiếu xét 3 xã.", "sau đó"]);
+    assert_eq!(
+        shown(&[p("Họp bỏ"), p("phiếu xét 3 xã."), p("sau đó")].concat()),
+        ["Họp bỏ\nphiếu xét 3 xã.", "sau đó"]
+    );
 }
 
 #[test]
@@ -164,7 +245,10 @@ fn lines_of_a_text_that_was_pasted_into_a_document_are_paragraphs_again() {
     let one = wrapped.join("\n");
     let paragraphs: String = wrapped.iter().map(|line| p(line)).collect();
     assert_eq!(shown(&paragraphs), [one.as_str()]);
-    assert_eq!(shown(&format!("<w:p>{}</w:p>", wrapped.map(r).join("<w:r><w:br/></w:r>"))), [one.as_str()]);
+    assert_eq!(
+        shown(&format!("<w:p>{}</w:p>", wrapped.map(r).join("<w:r><w:br/></w:r>"))),
+        [one.as_str()]
+    );
     // Short paragraphs of a document stay what they are.
     let entries = ["Tạo mới 12 tài khoản", "Cấp 3 chứng thư số", "Thu hồi 1 hộp thư"];
     assert_eq!(shown(&entries.map(p).concat()), entries);
@@ -172,7 +256,27 @@ fn lines_of_a_text_that_was_pasted_into_a_document_are_paragraphs_again() {
 
 #[test]
 fn paragraphs_that_tabs_part_into_columns_are_a_table() {
-    let row = |cells: &[&str]| format!("<w:p>{}</w:p>", cells.iter().map(|cell| r(cell)).collect::<Vec<_>>().join("<w:r><w:tab/></w:r>"));
-    let body = [p("Bảng:"), row(&["Mức độ", "Tiếp nhận", "Trực tuyến"]), row(&["Mức độ 3", "7", "5"]), p("Hết  rồi."), p("Còn  nữa.")];
-    assert_eq!(shown(&body.concat()), ["Bảng:", "| Mức độ | Tiếp nhận | Trực tuyến", "| Mức độ 3 | 7 | 5", "Hết  rồi.", "Còn  nữa."]);
+    let row = |cells: &[&str]| {
+        format!(
+            "<w:p>{}</w:p>",
+            cells.iter().map(|cell| r(cell)).collect::<Vec<_>>().join("<w:r><w:tab/></w:r>")
+        )
+    };
+    let body = [
+        p("Bảng:"),
+        row(&["Mức độ", "Tiếp nhận", "Trực tuyến"]),
+        row(&["Mức độ 3", "7", "5"]),
+        p("Hết  rồi."),
+        p("Còn  nữa."),
+    ];
+    assert_eq!(
+        shown(&body.concat()),
+        [
+            "Bảng:",
+            "| Mức độ | Tiếp nhận | Trực tuyến",
+            "| Mức độ 3 | 7 | 5",
+            "Hết  rồi.",
+            "Còn  nữa."
+        ]
+    );
 }

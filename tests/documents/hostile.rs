@@ -21,11 +21,34 @@ fn a_file_that_is_something_else_is_refused_by_name() {
         (ole("EncryptedPackage"), Media::Docx, "encrypted", "password"),
         (ole("Workbook"), Media::Docx, "unsupported_document", ".xls"),
         (b"{\\rtf1 a}".to_vec(), Media::Text, "unsupported_document", "RTF"),
-        (zip(&[("[Content_Types].xml", b"<a/>"), ("xl/workbook.xml", b"<a/>")]), Media::Docx, "unsupported_document", "workbook"),
-        (zip(&[("mimetype", b"a"), ("content.xml", b"<a/>")]), Media::Docx, "unsupported_document", "OpenDocument"),
+        (
+            zip(&[("[Content_Types].xml", b"<a/>"), ("xl/workbook.xml", b"<a/>")]),
+            Media::Docx,
+            "unsupported_document",
+            "workbook",
+        ),
+        (
+            zip(&[("mimetype", b"a"), ("content.xml", b"<a/>")]),
+            Media::Docx,
+            "unsupported_document",
+            "OpenDocument",
+        ),
         (zip(&[("a.txt", b"a")]), Media::Docx, "unsupported_document", "ZIP"),
-        (zip(&[("[Content_Types].xml", b"<a/>"), ("word/vbaProject.bin", b"a")]), Media::Docx, "macros", ".docm"),
-        (zip(&[("[Content_Types].xml", b"<a b='application/vnd.ms-word.document.macroEnabled.main+xml'/>")]), Media::Docx, "macros", ".docm"),
+        (
+            zip(&[("[Content_Types].xml", b"<a/>"), ("word/vbaProject.bin", b"a")]),
+            Media::Docx,
+            "macros",
+            ".docm",
+        ),
+        (
+            zip(&[(
+                "[Content_Types].xml",
+                b"<a b='application/vnd.ms-word.document.macroEnabled.main+xml'/>",
+            )]),
+            Media::Docx,
+            "macros",
+            ".docm",
+        ),
     ];
     for (bytes, media, code, word) in cases {
         let refusal = refused(&bytes, media);
@@ -38,15 +61,26 @@ fn a_file_that_is_something_else_is_refused_by_name() {
 #[test]
 fn a_docx_that_unpacks_to_too_much_is_refused() {
     let spaces = " ".repeat(40 << 20);
-    assert_eq!(refused(&docx_of(&format!("<w:document {NAMES}>{spaces}</w:document>")), Media::Docx).code, "zip_bomb");
-    let many: Vec<(String, &[u8])> = (0..=limits::ZIP_ENTRIES).map(|number| (number.to_string(), &b""[..])).collect();
-    let many: Vec<(&str, &[u8])> = many.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
+    assert_eq!(
+        refused(&docx_of(&format!("<w:document {NAMES}>{spaces}</w:document>")), Media::Docx).code,
+        "zip_bomb"
+    );
+    let many: Vec<(String, &[u8])> =
+        (0..=limits::ZIP_ENTRIES).map(|number| (number.to_string(), &b""[..])).collect();
+    let many: Vec<(&str, &[u8])> =
+        many.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
     assert_eq!(refused(&zip(&many), Media::Docx).code, "zip_bomb");
 }
 
 #[test]
 fn xml_that_is_deep_or_declares_entities_is_refused() {
-    let deep = |depth: usize| format!("<w:document {NAMES}>{}{}</w:document>", "<w:p>".repeat(depth - 1), "</w:p>".repeat(depth - 1));
+    let deep = |depth: usize| {
+        format!(
+            "<w:document {NAMES}>{}{}</w:document>",
+            "<w:p>".repeat(depth - 1),
+            "</w:p>".repeat(depth - 1)
+        )
+    };
     assert!(read(&docx_of(&deep(limits::XML_DEPTH)), Media::Docx).is_ok());
     assert_eq!(refused(&docx_of(&deep(limits::XML_DEPTH + 1)), Media::Docx).code, "too_deep");
     assert_eq!(refused(&docx_of(&deep(1_000_000)), Media::Docx).code, "too_deep");
@@ -54,16 +88,36 @@ fn xml_that_is_deep_or_declares_entities_is_refused() {
     assert_eq!(refused(&docx_of(&entities), Media::Docx).code, "malformed_document");
     assert_eq!(refused(&docx(&p("&b;")), Media::Docx).code, "malformed_document");
     assert_eq!(refused(&docx_of("<w:document"), Media::Docx).code, "malformed_document");
-    assert_eq!(refused(&zip(&[("[Content_Types].xml", b"<a/>")]), Media::Docx).code, "malformed_document");
+    assert_eq!(
+        refused(&zip(&[("[Content_Types].xml", b"<a/>")]), Media::Docx).code,
+        "malformed_document"
+    );
 }
 
 #[test]
 fn a_docx_with_too_large_tables_is_refused() {
     let row = "<w:tr><w:tc><w:p/></w:tc><w:tc><w:p/></w:tc></w:tr>";
-    assert!(read(&docx(&format!("<w:tbl>{}</w:tbl>", row.repeat(limits::TABLE_ROWS))), Media::Docx).is_ok());
-    assert_eq!(refused(&docx(&format!("<w:tbl>{}</w:tbl>", row.repeat(limits::TABLE_ROWS + 1))), Media::Docx).code, "too_many_rows");
+    assert!(
+        read(&docx(&format!("<w:tbl>{}</w:tbl>", row.repeat(limits::TABLE_ROWS))), Media::Docx)
+            .is_ok()
+    );
+    assert_eq!(
+        refused(
+            &docx(&format!("<w:tbl>{}</w:tbl>", row.repeat(limits::TABLE_ROWS + 1))),
+            Media::Docx
+        )
+        .code,
+        "too_many_rows"
+    );
     let wide = "<w:tr><w:tc><w:tcPr><w:gridSpan w:val=\"99999999\"/></w:tcPr><w:p/></w:tc><w:tc><w:p/></w:tc></w:tr>";
-    assert_eq!(refused(&docx(&format!("<w:tbl>{}</w:tbl>", wide.repeat(limits::TABLE_ROWS / 2))), Media::Docx).code, "too_many_rows");
+    assert_eq!(
+        refused(
+            &docx(&format!("<w:tbl>{}</w:tbl>", wide.repeat(limits::TABLE_ROWS / 2))),
+            Media::Docx
+        )
+        .code,
+        "too_many_rows"
+    );
 }
 
 /// A PDF with a page of these instructions, and these objects behind (from number 6 on).
@@ -83,9 +137,19 @@ fn page_with(resources: &str, content: Vec<u8>, more: &[Vec<u8>]) -> Vec<u8> {
 fn a_pdf_that_unpacks_to_too_much_is_refused() {
     let began = Instant::now();
     let once = deflated(&vec![b' '; limits::PDF_STREAM_BYTES + 1]);
-    assert_eq!(refused(&page_with("", stream("/Filter /FlateDecode", &once), &[]), Media::Pdf).code, "zip_bomb");
+    assert_eq!(
+        refused(&page_with("", stream("/Filter /FlateDecode", &once), &[]), Media::Pdf).code,
+        "zip_bomb"
+    );
     let twice = deflated(&once);
-    assert_eq!(refused(&page_with("", stream("/Filter [/FlateDecode /FlateDecode]", &twice), &[]), Media::Pdf).code, "zip_bomb");
+    assert_eq!(
+        refused(
+            &page_with("", stream("/Filter [/FlateDecode /FlateDecode]", &twice), &[]),
+            Media::Pdf
+        )
+        .code,
+        "zip_bomb"
+    );
     let part = deflated(&vec![b' '; limits::PDF_STREAM_BYTES / 2]);
     let many: Vec<Vec<u8>> = (0..5).map(|_| stream("/Filter /FlateDecode", &part)).collect();
     assert_eq!(refused(&page_with("", stream("", b" "), &many), Media::Pdf).code, "zip_bomb");
@@ -102,9 +166,15 @@ fn a_pdf_whose_directory_never_ends_is_refused() {
         ("/Size 9 /W [0 0 0] /Index [0 4000000000]", b"aaaa".to_vec()),
         ("/Size 9 /#57 [0 0 0] /Index [0 4000000000]", b"aaaa".to_vec()),
         ("/Size 9 /W [1 999999999999 1]", b"aaaa".to_vec()),
-        ("/Size 9 /W [1 2 1] /Filter /FlateDecode", deflated(&vec![1; limits::PDF_DIRECTORY_BYTES + 1])),
+        (
+            "/Size 9 /W [1 2 1] /Filter /FlateDecode",
+            deflated(&vec![1; limits::PDF_DIRECTORY_BYTES + 1]),
+        ),
         ("/Size 9 /W [1 2 1] /Filter [/FlateDecode /FlateDecode]", deflated(&deflated(b"aaaa"))),
-        ("/Size 9 /W [1 2 1] /Filter /FlateDecode /DecodeParms << /Predictor 12 /Columns 999999999 >>", deflated(b"aaaa")),
+        (
+            "/Size 9 /W [1 2 1] /Filter /FlateDecode /DecodeParms << /Predictor 12 /Columns 999999999 >>",
+            deflated(b"aaaa"),
+        ),
     ];
     for (entries, content) in cases {
         let refusal = refused(&directory(entries, &content), Media::Pdf);
@@ -114,22 +184,35 @@ fn a_pdf_whose_directory_never_ends_is_refused() {
 
 #[test]
 fn a_pdf_whose_forms_draw_themselves_is_refused() {
-    let form = |content: &str| stream("/Type /XObject /Subtype /Form /Resources << /XObject << /A 6 0 R /B 7 0 R >> >>", content.as_bytes());
+    let form = |content: &str| {
+        stream(
+            "/Type /XObject /Subtype /Form /Resources << /XObject << /A 6 0 R /B 7 0 R >> >>",
+            content.as_bytes(),
+        )
+    };
     let own = page_with("/XObject << /A 6 0 R >>", stream("", b"/A Do"), &[form("/A Do")]);
     assert_eq!(refused(&own, Media::Pdf).code, "too_deep");
     let each = |number: usize| {
-        let name = format!("/Type /XObject /Subtype /Form /Resources << /XObject << /A {} 0 R >> >>", number + 1);
+        let name = format!(
+            "/Type /XObject /Subtype /Form /Resources << /XObject << /A {} 0 R >> >>",
+            number + 1
+        );
         stream(&name, "/A Do ".repeat(60).as_bytes())
     };
     let chain: Vec<Vec<u8>> = (6..6 + limits::PDF_FORM_DEPTH - 1).map(each).collect();
     let began = Instant::now();
-    assert_eq!(refused(&page_with("/XObject << /A 6 0 R >>", stream("", b"/A Do"), &chain), Media::Pdf).code, "too_slow");
+    assert_eq!(
+        refused(&page_with("/XObject << /A 6 0 R >>", stream("", b"/A Do"), &chain), Media::Pdf)
+            .code,
+        "too_slow"
+    );
     assert!(began.elapsed() < limits::TIME * 2);
 }
 
 #[test]
 fn a_pdf_with_too_much_in_it_is_refused() {
-    let words = vec![b' '; 0].into_iter().chain(b"1 ".repeat(limits::PDF_TOKENS + 1)).collect::<Vec<u8>>();
+    let words =
+        vec![b' '; 0].into_iter().chain(b"1 ".repeat(limits::PDF_TOKENS + 1)).collect::<Vec<u8>>();
     assert_eq!(refused(&page_with("", stream("", &words), &[]), Media::Pdf).code, "too_large");
     let packed = stream("/Filter /FlateDecode", &deflated(&words));
     assert_eq!(refused(&page_with("", packed, &[]), Media::Pdf).code, "too_large");
@@ -143,14 +226,25 @@ fn a_pdf_with_too_much_in_it_is_refused() {
 fn a_pdf_without_text_or_with_a_password_is_refused() {
     assert_eq!(refused(&pages(&["0 0 100 100 re f"]), Media::Pdf).code, "no_text_layer");
     let unknown = page_with("", stream("", b"BT /F1 12 Tf (abc) Tj ET"), &[]);
-    let (known, wide) = ("/Subtype /TrueType /BaseFont /Times /Encoding /WinAnsiEncoding", "/Subtype /Type0 /BaseFont /Times /Encoding /Identity-H");
-    let unknown = String::from_utf8(unknown).unwrap().replace(known, &format!("{wide:<width$}", width = known.len()));
+    let (known, wide) = (
+        "/Subtype /TrueType /BaseFont /Times /Encoding /WinAnsiEncoding",
+        "/Subtype /Type0 /BaseFont /Times /Encoding /Identity-H",
+    );
+    let unknown = String::from_utf8(unknown)
+        .unwrap()
+        .replace(known, &format!("{wide:<width$}", width = known.len()));
     assert_eq!(refused(unknown.as_bytes(), Media::Pdf).code, "no_text_layer");
     for name in ["/Encrypt", "/#45ncrypt"] {
-        let locked = String::from_utf8(pages(&[&at(50, 700, "a")])).unwrap().replace("/Root", &format!("{name} << /Filter /Standard /V 1 >> /Root"));
+        let locked = String::from_utf8(pages(&[&at(50, 700, "a")]))
+            .unwrap()
+            .replace("/Root", &format!("{name} << /Filter /Standard /V 1 >> /Root"));
         assert_eq!(refused(locked.as_bytes(), Media::Pdf).code, "encrypted", "{name}");
     }
-    for broken in [&b"%PDF-1.7"[..], b"%PDF-1.7\nstartxref\n99999\n%%EOF", b"%PDF-1.7\ntrailer <<>>\nstartxref\n9\n%%EOF"] {
+    for broken in [
+        &b"%PDF-1.7"[..],
+        b"%PDF-1.7\nstartxref\n99999\n%%EOF",
+        b"%PDF-1.7\ntrailer <<>>\nstartxref\n9\n%%EOF",
+    ] {
         assert_eq!(refused(broken, Media::Pdf).code, "malformed_document");
     }
 }

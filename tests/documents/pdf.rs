@@ -18,16 +18,30 @@ fn lines_become_paragraphs_headings_and_entries() {
         "- Cap 3 giay phep;",
         "- Thu hoi 1.",
     ];
-    let page: String = lines.iter().zip(0..).map(|(line, place)| at(60, 780 - 16 * place, line)).collect();
+    let page: String =
+        lines.iter().zip(0..).map(|(line, place)| at(60, 780 - 16 * place, line)).collect();
     let paragraph = format!("{} {}", lines[2], lines[3]);
-    assert_eq!(shown(&[&page]), ["2# I. CONG TAC CHUNG", "3# 1. Buu chinh", &paragraph, "Cap 3 giay phep;", "Thu hoi 1."]);
+    assert_eq!(
+        shown(&[&page]),
+        ["2# I. CONG TAC CHUNG", "3# 1. Buu chinh", &paragraph, "Cap 3 giay phep;", "Thu hoi 1."]
+    );
 }
 
 #[test]
 fn a_paragraph_goes_on_over_pages_and_their_edges_are_left_out() {
-    let page = |number: usize, text: &str| format!("{}{}{}", at(60, 810, "Bao cao mau"), at(60, 700, text), at(300, 40, &number.to_string()));
+    let page = |number: usize, text: &str| {
+        format!(
+            "{}{}{}",
+            at(60, 810, "Bao cao mau"),
+            at(60, 700, text),
+            at(300, 40, &number.to_string())
+        )
+    };
     let contents = [page(1, "Hop bo"), page(2, "phieu xet 3 xa."), page(3, "Het.")];
-    assert_eq!(shown(&[&contents[0], &contents[1], &contents[2]]), ["Hop bo phieu xet 3 xa.", "Het."]);
+    assert_eq!(
+        shown(&[&contents[0], &contents[1], &contents[2]]),
+        ["Hop bo phieu xet 3 xa.", "Het."]
+    );
 }
 
 #[test]
@@ -41,11 +55,19 @@ fn ruled_cells_and_wide_gaps_are_tables() {
     let mut page = String::new();
     for (row, cells) in [["Don vi", "So"], ["So mau", "12"], ["Huyen", "7"]].iter().enumerate() {
         let y = 700 - 20 * u32::try_from(row).unwrap();
-        page += &format!("60 {} 100 20 re 160 {} 80 20 re S\n{}{}", y - 5, y - 5, at(64, y, cells[0]), at(164, y, cells[1]));
+        page += &format!(
+            "60 {} 100 20 re 160 {} 80 20 re S\n{}{}",
+            y - 5,
+            y - 5,
+            at(64, y, cells[0]),
+            at(164, y, cells[1])
+        );
     }
     page += &at(64, 630, "dai");
     assert_eq!(shown(&[&page]), ["| Don vi | So", "| So mau | 12", "| Huyen | 7", "dai"]);
-    let page = [at(60, 700, "Don vi"), at(260, 700, "So"), at(60, 680, "So mau"), at(260, 680, "12")].concat();
+    let page =
+        [at(60, 700, "Don vi"), at(260, 700, "So"), at(60, 680, "So mau"), at(260, 680, "12")]
+            .concat();
     assert_eq!(shown(&[&page]), ["| Don vi | So", "| So mau | 12"]);
 }
 
@@ -78,10 +100,15 @@ fn vietnamese_is_read_through_the_map_of_a_font() {
 
 #[test]
 fn text_that_is_alike_on_all_pages_but_for_its_figures_is_kept() {
-    let page = |figure: usize| format!("{}{}", at(60, 810, &format!("Cap {figure} giay phep.")), at(60, 790, "Het."));
+    let page = |figure: usize| {
+        format!("{}{}", at(60, 810, &format!("Cap {figure} giay phep.")), at(60, 790, "Het."))
+    };
     let contents = [page(7), page(9), page(30)];
     let found = shown(&[&contents[0], &contents[1], &contents[2]]);
-    assert_eq!(found.iter().filter(|line| line.starts_with("Cap")).collect::<Vec<_>>(), ["Cap 7 giay phep.", "Cap 9 giay phep.", "Cap 30 giay phep."]);
+    assert_eq!(
+        found.iter().filter(|line| line.starts_with("Cap")).collect::<Vec<_>>(),
+        ["Cap 7 giay phep.", "Cap 9 giay phep.", "Cap 30 giay phep."]
+    );
 }
 
 #[test]
@@ -92,7 +119,11 @@ fn letters_drawn_of_several_shapes_are_what_the_pdf_says_they_are() {
     let width = 5.0;
     assert_eq!(shown(&[&spelt.replace("71", &(60.0 + 2.0 * width).to_string())]), ["kế hoach, 7."]);
     // What is said of several lines is not put into one.
-    let lines = format!("/Span <</ActualText<FEFF0041>>> BDC {}{} EMC", at(60, 700, "Mot 1."), at(60, 600, "Hai 2."));
+    let lines = format!(
+        "/Span <</ActualText<FEFF0041>>> BDC {}{} EMC",
+        at(60, 700, "Mot 1."),
+        at(60, 600, "Hai 2.")
+    );
     assert_eq!(shown(&[&lines]), ["Mot 1.", "Hai 2."]);
     // Marks that are letters of their own in the font.
     let map = "begincmap 1 beginbfchar <0001> <006B> <0002> <00EA> <0003> <0301> <0004> <0020> <0005> <0068> endbfchar";

@@ -13,11 +13,19 @@ use super::build::{at, docx, docx_of, p, pages};
 fn sound(document: &Document) {
     let mut last = 0;
     for block in &document.blocks {
-        assert!(document.text.get(block.range.clone()).is_some() && block.range.start >= last, "{block:?}");
+        assert!(
+            document.text.get(block.range.clone()).is_some() && block.range.start >= last,
+            "{block:?}"
+        );
         last = block.range.end;
         if let BlockKind::Table(rows) = &block.kind {
             for cell in rows.iter().flatten() {
-                assert!(document.text.get(cell.clone()).is_some() && cell.start >= block.range.start && cell.end <= block.range.end, "{cell:?} of {block:?}");
+                assert!(
+                    document.text.get(cell.clone()).is_some()
+                        && cell.start >= block.range.start
+                        && cell.end <= block.range.end,
+                    "{cell:?} of {block:?}"
+                );
             }
         }
     }

@@ -41,19 +41,32 @@ fn engine(world: &World) -> Engine {
             name: Default::default(),
             official_codes: Vec::new(),
             labels: Vec::new(),
-            shares: unit.shares.iter().map(|(code, part)| (code.clone(), Written { mantissa: *part, scale: 2 })).collect(),
+            shares: unit
+                .shares
+                .iter()
+                .map(|(code, part)| (code.clone(), Written { mantissa: *part, scale: 2 }))
+                .collect(),
         };
         (i64::try_from(n).expect("few units"), document)
     });
     let units = Units::new(documents.collect()).expect("a sound forest");
     let (mut measures, mut cube) = (Measures::default(), Cube::default());
     for ((indicator, members, unit, at), value) in &world.figures {
-        let members = Members::new(members.clone().into_iter().collect()).expect("each dimension once");
+        let members =
+            Members::new(members.clone().into_iter().collect()).expect("each dimension once");
         let id = measures.intern(&Measure { code: indicator.clone(), members });
         let decimals = catalogue.indicator(indicator).expect("declared").decimals;
         assert!(cube.declare(id, decimals));
         let written = Some(Written { mantissa: *value, scale: decimals });
-        cube.set(&Entry { measure: id, unit: units.position(unit).expect("known"), month: month(*at), written }, 1);
+        cube.set(
+            &Entry {
+                measure: id,
+                unit: units.position(unit).expect("known"),
+                month: month(*at),
+                written,
+            },
+            1,
+        );
     }
     Engine { catalogue, units, measures, cube }
 }
@@ -61,8 +74,12 @@ fn engine(world: &World) -> Engine {
 fn catalogue_document(world: &World) -> CatalogueDocument {
     let mut dimensions = serde_json::Map::new();
     for dimension in world.indicators.iter().flat_map(|indicator| &indicator.dimensions) {
-        let members: Vec<_> = dimension.members.iter().map(|code| serde_json::json!({ "code": code })).collect();
-        dimensions.insert(dimension.code.clone(), serde_json::json!({ "code": dimension.code, "members": members }));
+        let members: Vec<_> =
+            dimension.members.iter().map(|code| serde_json::json!({ "code": code })).collect();
+        dimensions.insert(
+            dimension.code.clone(),
+            serde_json::json!({ "code": dimension.code, "members": members }),
+        );
     }
     let indicators: Vec<_> = world
         .indicators
@@ -169,13 +186,22 @@ fn asked(world: &World, engine: &Engine) -> Vec<Measure> {
     let mut found: Vec<Measure> = engine
         .measures
         .iter()
-        .flat_map(|(_, measure)| measure.members.subsets().into_iter().map(|members| Measure { code: measure.code.clone(), members }))
+        .flat_map(|(_, measure)| {
+            measure
+                .members
+                .subsets()
+                .into_iter()
+                .map(|members| Measure { code: measure.code.clone(), members })
+        })
         .filter(|measure| engine.catalogue.measure_faults(measure).is_empty())
         .collect();
     for kpi in &world.kpis {
         found.push(Measure { code: kpi.code.clone(), members: Members::none() });
         for (dimension, members) in &engine.catalogue.kpi(&kpi.code).expect("declared").dimensions {
-            found.extend(members.iter().map(|member| Measure { code: kpi.code.clone(), members: Members::none().with(dimension, member) }));
+            found.extend(members.iter().map(|member| Measure {
+                code: kpi.code.clone(),
+                members: Members::none().with(dimension, member),
+            }));
         }
     }
     found.sort();
@@ -188,12 +214,15 @@ fn asked(world: &World, engine: &Engine) -> Vec<Measure> {
 fn compare(world: &World, seed: u64, stride: usize) -> Result<(usize, usize), String> {
     let engine = engine(world);
     let view = View { measures: &engine.measures, cube: &engine.cube, overlay: None };
-    let geography = world.today.map_or(Geography::AsReported, |today| Geography::Current(month(today).last_day()));
+    let geography = world
+        .today
+        .map_or(Geography::AsReported, |today| Geography::Current(month(today).last_day()));
     let source = Source::new(&engine.units, view).given_in(geography);
     let (mut compared, mut past, mut pairs) = (0, 0, usize::try_from(seed).unwrap_or(0));
     for measure in asked(world, &engine) {
         let program = Program::of_measure(&engine.catalogue, &view, &measure).expect("declared");
-        let members: model::Members = measure.members.iter().map(|(d, m)| (d.to_owned(), m.to_owned())).collect();
+        let members: model::Members =
+            measure.members.iter().map(|(d, m)| (d.to_owned(), m.to_owned())).collect();
         for unit in &world.units {
             pairs += 1;
             if !pairs.is_multiple_of(stride) {
@@ -202,24 +231,44 @@ fn compare(world: &World, seed: u64, stride: usize) -> Result<(usize, usize), St
             for width in Step::ALL {
                 let from = Period::containing(width, month(model::FIRST));
                 let to = Period::containing(width, month(model::LAST)).next();
-                let series = Series::new(source, &program, engine.units.position(&unit.code).expect("known"), from, to);
+                let series = Series::new(
+                    source,
+                    &program,
+                    engine.units.position(&unit.code).expect("known"),
+                    from,
+                    to,
+                );
                 let mut period = from;
                 while period <= to {
                     let ours = series.point(period);
-                    let theirs = world.point(&measure.code, &members, &unit.code, step(width), period.first().number());
+                    let theirs = world.point(
+                        &measure.code,
+                        &members,
+                        &unit.code,
+                        step(width),
+                        period.first().number(),
+                    );
                     let fields = differences(&ours, &theirs);
                     if !fields.is_empty() {
-                        let mut text = format!("seed {seed}, {measure} of {} in {period}: {fields:?}\n engine {ours:?}\n model  {theirs:?}\n", unit.code);
+                        let mut text = format!(
+                            "seed {seed}, {measure} of {} in {period}: {fields:?}\n engine {ours:?}\n model  {theirs:?}\n",
+                            unit.code
+                        );
                         if let Some(kpi) = world.kpis.iter().find(|kpi| kpi.code == measure.code) {
-                            writeln!(text, " formula {}", kpi.formula.text()).expect("a string takes text");
+                            writeln!(text, " formula {}", kpi.formula.text())
+                                .expect("a string takes text");
                         }
                         if let Some(today) = world.today {
-                            writeln!(text, " in the units of {}", month(today)).expect("a string takes text");
+                            writeln!(text, " in the units of {}", month(today))
+                                .expect("a string takes text");
                         }
                         return Err(text);
                     }
                     compared += 1;
-                    past += usize::from(ours.value.is_some() && unit.exists_from.is_some_and(|from| period.last().number() < from));
+                    past += usize::from(
+                        ours.value.is_some()
+                            && unit.exists_from.is_some_and(|from| period.last().number() < from),
+                    );
                     period = period.next();
                 }
             }
@@ -235,7 +284,8 @@ fn setting(name: &str, default: u64) -> u64 {
 
 /// Compares so many worlds: how many points, and how many of them with a value from before the unit began.
 fn compare_worlds(world: fn(u64) -> World, worlds: u64, stride: usize) -> (usize, usize) {
-    let (first, worlds) = (setting("EGOV_KPI_MODEL_SEED", 1), setting("EGOV_KPI_MODEL_WORLDS", worlds));
+    let (first, worlds) =
+        (setting("EGOV_KPI_MODEL_SEED", 1), setting("EGOV_KPI_MODEL_WORLDS", worlds));
     let (mut compared, mut past, mut faults) = (0, 0, Vec::new());
     for seed in first..first + worlds {
         match compare(&world(seed), seed, stride) {
@@ -243,8 +293,15 @@ fn compare_worlds(world: fn(u64) -> World, worlds: u64, stride: usize) -> (usize
             Err(text) => faults.push(text),
         }
     }
-    assert!(faults.is_empty(), "{} of {worlds} worlds differ; the first:\n{}", faults.len(), faults.iter().take(4).cloned().collect::<String>());
-    println!("{compared} points of {worlds} worlds compared, {past} of them with a value from before the unit began");
+    assert!(
+        faults.is_empty(),
+        "{} of {worlds} worlds differ; the first:\n{}",
+        faults.len(),
+        faults.iter().take(4).cloned().collect::<String>()
+    );
+    println!(
+        "{compared} points of {worlds} worlds compared, {past} of them with a value from before the unit began"
+    );
     (compared, past)
 }
 
@@ -258,5 +315,8 @@ fn the_engine_agrees_with_the_independent_model_on_random_worlds() {
 #[test]
 fn the_engine_agrees_with_the_independent_model_in_the_units_of_today() {
     let (compared, past) = compare_worlds(model::random_world_of_today, 40, 11);
-    assert!(compared > 5_000 && past > 1_000, "only {compared} points were compared, {past} of them with a value from before the unit began");
+    assert!(
+        compared > 5_000 && past > 1_000,
+        "only {compared} points were compared, {past} of them with a value from before the unit began"
+    );
 }

@@ -36,16 +36,22 @@ pub struct Case {
 /// `stock` and `average` (`*` says complete, `-` that it may be negative); `kpi CODE [%] = FORMULA`;
 /// `rule CODE [~TOLERANCE] [rolled_up] [error] = CHECK`.
 pub fn catalogue(text: &str) -> CatalogueDocument {
-    let (mut dimensions, mut indicators, mut kpis, mut rules) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut dimensions, mut indicators, mut kpis, mut rules) =
+        (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (head, tail) = line.split_once(" = ").unwrap_or((line, ""));
         let words: Vec<&str> = head.split_whitespace().collect();
         let (what, code, words) = (words[0], words[1], &words[2..]);
         let of_measure = if words.contains(&"%") { "percent" } else { "count" };
         match what {
-            "kpi" => kpis.push(json!({ "code": code, "formula": tail, "unit_of_measure": of_measure })),
+            "kpi" => {
+                kpis.push(json!({ "code": code, "formula": tail, "unit_of_measure": of_measure }))
+            }
             "rule" => {
-                let tolerance: f64 = words.iter().find_map(|word| word.strip_prefix('~')).map_or(0.0, |number| number.parse().expect("a tolerance"));
+                let tolerance: f64 = words
+                    .iter()
+                    .find_map(|word| word.strip_prefix('~'))
+                    .map_or(0.0, |number| number.parse().expect("a tolerance"));
                 let severity = if words.contains(&"error") { "error" } else { "warning" };
                 let name = json!({ "vi": code, "en": code });
                 let rolled_up = words.contains(&"rolled_up");
@@ -58,8 +64,12 @@ pub fn catalogue(text: &str) -> CatalogueDocument {
             }
         }
     }
-    let dimensions: Vec<Value> = dimensions.into_iter().map(|(code, members): (String, Vec<Value>)| json!({ "code": code, "members": members })).collect();
-    let document = json!({ "dimensions": dimensions, "indicators": indicators, "kpis": kpis, "rules": rules });
+    let dimensions: Vec<Value> = dimensions
+        .into_iter()
+        .map(|(code, members): (String, Vec<Value>)| json!({ "code": code, "members": members }))
+        .collect();
+    let document =
+        json!({ "dimensions": dimensions, "indicators": indicators, "kpis": kpis, "rules": rules });
     CatalogueDocument::from_value(document).expect("a well-formed catalogue")
 }
 
@@ -75,7 +85,9 @@ fn qualify(word: &str, entry: &mut Value, dimensions: &mut BTreeMap<String, Vec<
         }
         entry["movement"][side] = json!(flow);
     } else if let Some((name, members)) = word.split_once('=') {
-        let (members, host) = members.split_once('@').map_or((members, None), |(members, host)| (members, host.split_once(':')));
+        let (members, host) = members
+            .split_once('@')
+            .map_or((members, None), |(members, host)| (members, host.split_once(':')));
         let members: Vec<&str> = members.split('|').collect();
         let code = name.trim_end_matches('*');
         let known = dimensions.entry(code.to_owned()).or_default();
@@ -94,25 +106,47 @@ fn qualify(word: &str, entry: &mut Value, dimensions: &mut BTreeMap<String, Vec<
 
 /// A random world of the model as a catalogue in text; rules and kpis can be added below it.
 pub fn catalogue_of(world: &World) -> String {
-    let decimals = |code: &str| world.indicators.iter().find(|indicator| indicator.code == code).map(|indicator| indicator.decimals);
+    let decimals = |code: &str| {
+        world
+            .indicators
+            .iter()
+            .find(|indicator| indicator.code == code)
+            .map(|indicator| indicator.decimals)
+    };
     let mut text = String::new();
     for indicator in &world.indicators {
-        text += &format!("{} {} .{}", format!("{:?}", indicator.kind).to_lowercase(), indicator.code, indicator.decimals);
+        text += &format!(
+            "{} {} .{}",
+            format!("{:?}", indicator.kind).to_lowercase(),
+            indicator.code,
+            indicator.decimals
+        );
         text += if indicator.percent { " %" } else { "" };
         indicator.breaks.iter().for_each(|from| text += &format!(" break@{}", month(*from)));
         for dimension in &indicator.dimensions {
-            text += &format!(" {}{}={}", dimension.code, if dimension.complete { "*" } else { "" }, dimension.members.join("|"));
+            text += &format!(
+                " {}{}={}",
+                dimension.code,
+                if dimension.complete { "*" } else { "" },
+                dimension.members.join("|")
+            );
             dimension.within.iter().for_each(|(host, member)| text += &format!("@{host}:{member}"));
         }
         if indicator.code == "test.stock.a" {
             let flow = |code: &str| decimals(code) == Some(indicator.decimals);
             text += if flow("test.flow.a") { " opened@test.flow.a" } else { "" };
-            text += if flow("test.flow.a") && flow("test.flow.b") { " closed@test.flow.b" } else { "" };
+            text +=
+                if flow("test.flow.a") && flow("test.flow.b") { " closed@test.flow.b" } else { "" };
         }
         text.push('\n');
     }
     for kpi in &world.kpis {
-        text += &format!("kpi {} {} = {}\n", kpi.code, if kpi.percent { "%" } else { "" }, kpi.formula.text());
+        text += &format!(
+            "kpi {} {} = {}\n",
+            kpi.code,
+            if kpi.percent { "%" } else { "" },
+            kpi.formula.text()
+        );
     }
     text
 }
@@ -123,7 +157,11 @@ pub fn units_of(world: &World) -> Vec<UnitDocument> {
         let mut unit = unit(of.code.clone(), of.parent.clone(), of.successors.clone());
         unit.valid_from = of.exists_from.map(|from| month(from).first_day());
         unit.valid_to = of.exists_to.map(|to| month(to).last_day());
-        unit.shares = of.shares.iter().map(|(code, part)| (code.clone(), Written { mantissa: *part, scale: 2 })).collect();
+        unit.shares = of
+            .shares
+            .iter()
+            .map(|(code, part)| (code.clone(), Written { mantissa: *part, scale: 2 }))
+            .collect();
         unit
     };
     world.units.iter().map(one).collect()
@@ -131,9 +169,17 @@ pub fn units_of(world: &World) -> Vec<UnitDocument> {
 
 /// The figures of a random world.
 pub fn figures_of(world: &World) -> Vec<Figure> {
-    let decimals: BTreeMap<&str, u32> = world.indicators.iter().map(|indicator| (indicator.code.as_str(), indicator.decimals)).collect();
-    let one = |((indicator, members, unit, at), value): (&(String, model::Members, String, model::Month), &i64)| {
-        let members = Members::new(members.clone().into_iter().collect()).expect("each dimension once");
+    let decimals: BTreeMap<&str, u32> = world
+        .indicators
+        .iter()
+        .map(|indicator| (indicator.code.as_str(), indicator.decimals))
+        .collect();
+    let one = |((indicator, members, unit, at), value): (
+        &(String, model::Members, String, model::Month),
+        &i64,
+    )| {
+        let members =
+            Members::new(members.clone().into_iter().collect()).expect("each dimension once");
         let written = Written { mantissa: *value, scale: decimals[indicator.as_str()] };
         (Measure { code: indicator.clone(), members }, unit.clone(), month(*at), Some(written))
     };
@@ -159,9 +205,16 @@ pub fn units(text: &str) -> Vec<UnitDocument> {
         let code = words.next().expect("a code").to_owned();
         let parent = words.next().filter(|parent| *parent != "-").map(str::to_owned);
         let (from, to) = words.next().and_then(|span| span.split_once("..")).unwrap_or_default();
-        let successors: Vec<(&str, Option<&str>)> = words.map(|word| word.split_once(':').map_or((word, None), |(code, share)| (code, Some(share)))).collect();
-        let mut unit = unit(code, parent, successors.iter().map(|(code, _)| (*code).to_owned()).collect());
-        let share = |(code, share): (&str, Option<&str>)| Some(((*code).to_owned(), Written::parse(share?).expect("a share")));
+        let successors: Vec<(&str, Option<&str>)> = words
+            .map(|word| {
+                word.split_once(':').map_or((word, None), |(code, share)| (code, Some(share)))
+            })
+            .collect();
+        let mut unit =
+            unit(code, parent, successors.iter().map(|(code, _)| (*code).to_owned()).collect());
+        let share = |(code, share): (&str, Option<&str>)| {
+            Some(((*code).to_owned(), Written::parse(share?).expect("a share")))
+        };
         unit.shares = successors.into_iter().filter_map(share).collect();
         (unit.valid_from, unit.valid_to) = (day(from, false), day(to, true));
         unit
@@ -192,8 +245,15 @@ pub fn figures(text: &str) -> Vec<Figure> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let measure = Measure::parse(words[0]).expect("a measure");
         let first: Month = words[2].parse().expect("a month");
-        for (month, digits) in (0..).map(|n| first.plus(n)).zip(&words[3..]).filter(|(_, digits)| **digits != "-") {
-            found.push((measure.clone(), words[1].to_owned(), month, Some(Written::parse(digits).expect("digits"))));
+        for (month, digits) in
+            (0..).map(|n| first.plus(n)).zip(&words[3..]).filter(|(_, digits)| **digits != "-")
+        {
+            found.push((
+                measure.clone(),
+                words[1].to_owned(),
+                month,
+                Some(Written::parse(digits).expect("digits")),
+            ));
         }
     }
     found
@@ -211,7 +271,13 @@ impl Case {
     pub fn of(catalogue: CatalogueDocument, units: Vec<UnitDocument>) -> Self {
         let catalogue = Catalogue::new(catalogue).expect("a sound catalogue");
         let units = Units::new((0..).zip(units).collect()).expect("a sound forest");
-        Self { catalogue, units, measures: Measures::default(), cube: Cube::default(), geography: Geography::AsReported }
+        Self {
+            catalogue,
+            units,
+            measures: Measures::default(),
+            cube: Cube::default(),
+            geography: Geography::AsReported,
+        }
     }
 
     /// A figure as an entry of the cube; its measure becomes known.
@@ -245,15 +311,26 @@ impl Case {
 
     /// The points of a measure of a unit from one period to another.
     pub fn points(&self, measure: &Measure, unit: &str, from: Period, to: Period) -> Vec<Point> {
-        let program = Program::of_measure(&self.catalogue, &self.view(), measure).unwrap_or_else(|| panic!("{measure} is not declared"));
-        let series = Series::new(self.source(), &program, self.units.position(unit).unwrap_or_else(|| panic!("no unit {unit}")), from, to);
-        std::iter::successors(Some(from), |period| Some(period.next())).take_while(|period| *period <= to).map(|period| series.point(period)).collect()
+        let program = Program::of_measure(&self.catalogue, &self.view(), measure)
+            .unwrap_or_else(|| panic!("{measure} is not declared"));
+        let series = Series::new(
+            self.source(),
+            &program,
+            self.units.position(unit).unwrap_or_else(|| panic!("no unit {unit}")),
+            from,
+            to,
+        );
+        std::iter::successors(Some(from), |period| Some(period.next()))
+            .take_while(|period| *period <= to)
+            .map(|period| series.point(period))
+            .collect()
     }
 
     /// One point: `MEASURE UNIT PERIOD`.
     pub fn at(&self, what: &str) -> Point {
         let words: Vec<&str> = what.split_whitespace().collect();
-        let (measure, period) = (Measure::parse(words[0]).expect("a measure"), words[2].parse().expect("a period"));
+        let (measure, period) =
+            (Measure::parse(words[0]).expect("a measure"), words[2].parse().expect("a period"));
         self.points(&measure, words[1], period, period).remove(0)
     }
 
@@ -265,7 +342,10 @@ impl Case {
         let shown = fields(&point);
         for pair in expected.split_whitespace() {
             let (field, wanted) = pair.split_once('=').expect("field=value");
-            let found = shown.iter().find(|(name, _)| *name == field).map_or("no such field", |(_, value)| value.as_str());
+            let found = shown
+                .iter()
+                .find(|(name, _)| *name == field)
+                .map_or("no such field", |(_, value)| value.as_str());
             assert_eq!(found, wanted, "{field} of {what}\n{shown:?}");
         }
     }
@@ -294,7 +374,8 @@ impl Case {
 
 /// The fields of a point by their names in [`Case::is`].
 pub fn fields(point: &Point) -> Vec<(&'static str, String)> {
-    let number = |value: f64| Shown::new(value).map_or("not finite".to_owned(), |shown| shown.to_string());
+    let number =
+        |value: f64| Shown::new(value).map_or("not finite".to_owned(), |shown| shown.to_string());
     let maybe = |value: Option<f64>| value.map_or("-".to_owned(), number);
     let change = |change: Change| change.map_or_else(|reason| name(reason).to_owned(), number);
     let origin = point.origin.map_or("-", |origin| match origin {
@@ -352,5 +433,7 @@ impl Dice {
 
 /// A JSON object of pairs.
 pub fn object(pairs: impl IntoIterator<Item = (String, String)>) -> Value {
-    Value::Object(pairs.into_iter().map(|(key, value)| (key, Value::String(value))).collect::<Map<_, _>>())
+    Value::Object(
+        pairs.into_iter().map(|(key, value)| (key, Value::String(value))).collect::<Map<_, _>>(),
+    )
 }

@@ -7,8 +7,38 @@ use std::path::{Path, PathBuf};
 /// Modules of the crate that each top-level module may name, besides itself.
 const MAY_NAME: [(&str, &[&str]); 14] = [
     ("main", &["command", "config", "server"]),
-    ("lib", &["app", "command", "config", "domain", "error", "generate", "http", "intake", "pages", "prometheus", "server", "store"]),
-    ("command", &["app", "config", "domain", "error", "generate", "http", "intake", "prometheus", "server", "store"]),
+    (
+        "lib",
+        &[
+            "app",
+            "command",
+            "config",
+            "domain",
+            "error",
+            "generate",
+            "http",
+            "intake",
+            "pages",
+            "prometheus",
+            "server",
+            "store",
+        ],
+    ),
+    (
+        "command",
+        &[
+            "app",
+            "config",
+            "domain",
+            "error",
+            "generate",
+            "http",
+            "intake",
+            "prometheus",
+            "server",
+            "store",
+        ],
+    ),
     ("server", &["app", "config", "domain", "error", "http", "pages", "prometheus", "store"]),
     ("http", &["app", "domain", "error", "intake", "prometheus"]),
     ("pages", &["app", "domain", "error", "http"]),
@@ -23,13 +53,38 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
 ];
 
 /// What the web names of the store past the app, as yet: its errors where they become answers, and the key of a cursor.
-const PAST_THE_APP: [(&str, &str); 2] = [("http/problem.rs", "store::StoreError"), ("http/observations.rs", "store::ObservationKey")];
+const PAST_THE_APP: [(&str, &str); 2] =
+    [("http/problem.rs", "store::StoreError"), ("http/observations.rs", "store::ObservationKey")];
 
 /// What may be named in the pure layers besides the standard library.
-const DOMAIN_CRATES: [&str; 11] =
-    ["ahash", "chrono", "pest", "pest_derive", "regex", "rust_decimal", "serde", "serde_json", "serde_path_to_error", "thiserror", "unicode_normalization"];
-const INTAKE_CRATES: [&str; 13] =
-    ["calamine", "chrono", "csv", "flate2", "lopdf", "quick_xml", "regex", "serde", "serde_json", "thiserror", "unicode_normalization", "utoipa", "zip"];
+const DOMAIN_CRATES: [&str; 11] = [
+    "ahash",
+    "chrono",
+    "pest",
+    "pest_derive",
+    "regex",
+    "rust_decimal",
+    "serde",
+    "serde_json",
+    "serde_path_to_error",
+    "thiserror",
+    "unicode_normalization",
+];
+const INTAKE_CRATES: [&str; 13] = [
+    "calamine",
+    "chrono",
+    "csv",
+    "flate2",
+    "lopdf",
+    "quick_xml",
+    "regex",
+    "serde",
+    "serde_json",
+    "thiserror",
+    "unicode_normalization",
+    "utoipa",
+    "zip",
+];
 
 /// The one reader that needs a thread and the clock: what keeps a hostile PDF from taking the service down.
 const GUARD: &str = "intake/document/pdf/guard.rs";
@@ -80,7 +135,12 @@ struct Source {
 
 impl Source {
     fn new(file: &str, text: &str) -> Self {
-        let module: Vec<String> = file.trim_end_matches(".rs").split('/').filter(|part| *part != "mod").map(str::to_owned).collect();
+        let module: Vec<String> = file
+            .trim_end_matches(".rs")
+            .split('/')
+            .filter(|part| *part != "mod")
+            .map(str::to_owned)
+            .collect();
         Self { file: file.to_owned(), module, named: paths(&tokens(text)) }
     }
 
@@ -109,15 +169,21 @@ impl Source {
 
 /// The words and signs of a source text without comments, texts, characters and test modules.
 fn tokens(text: &str) -> Vec<String> {
-    let (letters, mut found, mut at) = (text.chars().collect::<Vec<char>>(), Vec::<String>::new(), 0);
+    let (letters, mut found, mut at) =
+        (text.chars().collect::<Vec<char>>(), Vec::<String>::new(), 0);
     let get = |at: usize| letters.get(at).copied().unwrap_or('\n');
     while at < letters.len() {
         let letter = get(at);
         if letter == '/' && get(at + 1) == '/' {
             at += letters[at..].iter().take_while(|letter| **letter != '\n').count();
         } else if letter == '/' && get(at + 1) == '*' {
-            at = (at + 2..letters.len()).find(|n| get(*n) == '*' && get(n + 1) == '/').map_or(letters.len(), |n| n + 2);
-        } else if letter == 'r' && (get(at + 1) == '"' || get(at + 1) == '#') && raw_end(&letters, at).is_some() {
+            at = (at + 2..letters.len())
+                .find(|n| get(*n) == '*' && get(n + 1) == '/')
+                .map_or(letters.len(), |n| n + 2);
+        } else if letter == 'r'
+            && (get(at + 1) == '"' || get(at + 1) == '#')
+            && raw_end(&letters, at).is_some()
+        {
             at = raw_end(&letters, at).unwrap_or(letters.len());
         } else if letter == '"' {
             at += 1;
@@ -126,9 +192,14 @@ fn tokens(text: &str) -> Vec<String> {
             }
             at += 1;
         } else if letter == '\'' && (get(at + 1) == '\\' || get(at + 2) == '\'') {
-            at = (at + 2..letters.len()).find(|n| get(*n) == '\'' && *n > at + 1).map_or(letters.len(), |n| n + 1);
+            at = (at + 2..letters.len())
+                .find(|n| get(*n) == '\'' && *n > at + 1)
+                .map_or(letters.len(), |n| n + 1);
         } else if letter.is_alphanumeric() || letter == '_' {
-            let word: String = letters[at..].iter().take_while(|letter| letter.is_alphanumeric() || **letter == '_').collect();
+            let word: String = letters[at..]
+                .iter()
+                .take_while(|letter| letter.is_alphanumeric() || **letter == '_')
+                .collect();
             at += word.chars().count();
             found.push(word);
         } else if letter == ':' && get(at + 1) == ':' {
@@ -147,7 +218,9 @@ fn raw_end(letters: &[char], at: usize) -> Option<usize> {
     let hashes = letters[at + 1..].iter().take_while(|letter| **letter == '#').count();
     (letters.get(at + 1 + hashes) == Some(&'"')).then_some(())?;
     let end: Vec<char> = std::iter::once('"').chain(std::iter::repeat_n('#', hashes)).collect();
-    (at + 2 + hashes..letters.len()).find(|n| letters[*n..].starts_with(&end)).map(|n| n + end.len())
+    (at + 2 + hashes..letters.len())
+        .find(|n| letters[*n..].starts_with(&end))
+        .map(|n| n + end.len())
 }
 
 /// Cuts out what stands behind `#[cfg(test)] mod name`.
@@ -155,7 +228,9 @@ fn without_tests(tokens: Vec<String>) -> Vec<String> {
     let (mut found, mut at) = (Vec::with_capacity(tokens.len()), 0);
     let head = ["#", "[", "cfg", "(", "test", ")", "]", "mod"];
     while at < tokens.len() {
-        if tokens[at..].iter().take(head.len()).eq(head.iter()) && tokens.get(at + head.len() + 1).is_some_and(|sign| sign == "{") {
+        if tokens[at..].iter().take(head.len()).eq(head.iter())
+            && tokens.get(at + head.len() + 1).is_some_and(|sign| sign == "{")
+        {
             let (mut depth, mut place) = (0_usize, at + head.len() + 1);
             loop {
                 depth = match tokens[place].as_str() {
@@ -181,10 +256,15 @@ fn without_tests(tokens: Vec<String>) -> Vec<String> {
 fn paths(tokens: &[String]) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
-        let begins = is_word(token) && tokens.get(at + 1).is_some_and(|next| next == "::") && (at == 0 || tokens[at - 1] != "::");
+        let begins = is_word(token)
+            && tokens.get(at + 1).is_some_and(|next| next == "::")
+            && (at == 0 || tokens[at - 1] != "::");
         if begins {
             path_from(tokens, at, Vec::new(), &mut found);
-        } else if token == "use" && tokens.get(at + 1).is_some_and(|next| is_word(next)) && tokens.get(at + 2).is_some_and(|next| next != "::") {
+        } else if token == "use"
+            && tokens.get(at + 1).is_some_and(|next| is_word(next))
+            && tokens.get(at + 2).is_some_and(|next| next != "::")
+        {
             path_from(tokens, at + 1, Vec::new(), &mut found); // `use a;`
         }
     }
@@ -196,7 +276,12 @@ fn is_word(token: &str) -> bool {
 }
 
 /// Reads a path, or the tree of a `use`, that begins at a word; returns the place behind it.
-fn path_from(tokens: &[String], mut at: usize, mut before: Vec<String>, found: &mut Vec<Vec<String>>) -> usize {
+fn path_from(
+    tokens: &[String],
+    mut at: usize,
+    mut before: Vec<String>,
+    found: &mut Vec<Vec<String>>,
+) -> usize {
     loop {
         before.push(tokens[at].clone());
         at += 1;
@@ -205,7 +290,11 @@ fn path_from(tokens: &[String], mut at: usize, mut before: Vec<String>, found: &
             (Some("::"), Some("{")) => {
                 at += 2;
                 while let Some(token) = tokens.get(at).filter(|token| *token != "}") {
-                    at = if is_word(token) { path_from(tokens, at, before.clone(), found) } else { at + 1 };
+                    at = if is_word(token) {
+                        path_from(tokens, at, before.clone(), found)
+                    } else {
+                        at + 1
+                    };
                 }
                 return at + 1;
             }
@@ -226,7 +315,10 @@ fn placed_elsewhere(file: &str, text: &str) -> Vec<(String, Vec<String>)> {
         let path = pair[0].strip_prefix("#[path = \"").and_then(|rest| rest.strip_suffix("\"]"));
         let name = pair[1].strip_suffix(';').and_then(|line| line.split_whitespace().last());
         if let (Some(path), Some(name)) = (path, name) {
-            found.push((format!("{folder}{path}"), [Source::new(file, "").module, vec![name.to_owned()]].concat()));
+            found.push((
+                format!("{folder}{path}"),
+                [Source::new(file, "").module, vec![name.to_owned()]].concat(),
+            ));
         }
     }
     found
@@ -237,7 +329,8 @@ fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let (mut waiting, mut found) = (vec![root.clone()], Vec::new());
     while let Some(folder) = waiting.pop() {
-        let mut entries: Vec<PathBuf> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut entries: Vec<PathBuf> =
+            std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         entries.sort();
         for path in entries {
             if path.is_dir() {
@@ -260,7 +353,8 @@ fn sources() -> Vec<Source> {
 
 /// The crates of `[dependencies]`, as code names them.
 fn dependencies() -> BTreeSet<String> {
-    let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    let manifest =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
     let manifest: toml::Table = manifest.parse().unwrap();
     manifest["dependencies"].as_table().unwrap().keys().map(|name| name.replace('-', "_")).collect()
 }
@@ -272,12 +366,18 @@ fn upward(sources: &[Source]) -> Vec<String> {
     let mut faults = BTreeSet::new();
     for source in sources {
         let Some(may) = may.get(source.layer()) else {
-            faults.insert(format!("{}: the layer {} has no place in the direction yet", source.file, source.layer()));
+            faults.insert(format!(
+                "{}: the layer {} has no place in the direction yet",
+                source.file,
+                source.layer()
+            ));
             continue;
         };
         for path in source.inside() {
             let (top, whole) = (path[0].as_str(), path.join("::"));
-            let excused = PAST_THE_APP.iter().any(|(file, named)| *file == source.file && whole.starts_with(named));
+            let excused = PAST_THE_APP
+                .iter()
+                .any(|(file, named)| *file == source.file && whole.starts_with(named));
             if modules.contains(top) && top != source.layer() && !may.contains(&top) && !excused {
                 faults.insert(format!("{} names {whole}", source.file));
             }
@@ -291,7 +391,11 @@ fn no_module_names_one_above_it() {
     let sources = sources();
     assert_eq!(upward(&sources), Vec::<String>::new());
     // What the test reads is there: it would be worth nothing if it saw no paths at all.
-    let edge = |from: &str, to: &str| sources.iter().any(|source| source.layer() == from && source.inside().iter().any(|path| path[0] == to));
+    let edge = |from: &str, to: &str| {
+        sources.iter().any(|source| {
+            source.layer() == from && source.inside().iter().any(|path| path[0] == to)
+        })
+    };
     for (from, to) in [
         ("main", "command"),
         ("command", "server"),
@@ -310,10 +414,16 @@ fn no_module_names_one_above_it() {
 fn each_exception_is_still_needed() {
     let sources = sources();
     for (file, named) in PAST_THE_APP {
-        let needed = sources.iter().filter(|source| source.file == file).flat_map(Source::inside).any(|path| path.join("::").starts_with(named));
+        let needed = sources
+            .iter()
+            .filter(|source| source.file == file)
+            .flat_map(Source::inside)
+            .any(|path| path.join("::").starts_with(named));
         assert!(needed, "{file} no longer names {named}: take the exception out");
     }
-    let guarded = sources.iter().any(|source| source.file == GUARD && source.names(&["std", "thread"]) && source.names(&["Instant"]));
+    let guarded = sources.iter().any(|source| {
+        source.file == GUARD && source.names(&["std", "thread"]) && source.names(&["Instant"])
+    });
     assert!(guarded, "{GUARD} needs no thread and no clock: take the exception out");
 }
 
@@ -328,21 +438,42 @@ fn the_domain_and_the_readers_are_pure() {
             _ => continue,
         };
         for path in &source.named {
-            let schema = source.layer() == "domain" && path[0] == "utoipa" && path[1..] == ["ToSchema"];
-            if dependencies.contains(&path[0]) && !allowed.contains(&path[0].as_str()) && !schema && path[0] != source.layer() {
+            let schema =
+                source.layer() == "domain" && path[0] == "utoipa" && path[1..] == ["ToSchema"];
+            if dependencies.contains(&path[0])
+                && !allowed.contains(&path[0].as_str())
+                && !schema
+                && path[0] != source.layer()
+            {
                 faults.push(format!("{} names {}", source.file, path.join("::")));
             }
         }
-        for impure in ["fs", "net", "env", "process", "thread"].into_iter().filter(|impure| !(source.file == GUARD && *impure == "thread")) {
-            faults.extend(source.names(&["std", impure]).then(|| format!("{} names std::{impure}", source.file)));
+        for impure in ["fs", "net", "env", "process", "thread"]
+            .into_iter()
+            .filter(|impure| !(source.file == GUARD && *impure == "thread"))
+        {
+            faults.extend(
+                source
+                    .names(&["std", impure])
+                    .then(|| format!("{} names std::{impure}", source.file)),
+            );
         }
         for stream in ["stdin", "stdout", "stderr"] {
-            faults.extend(source.names(&["io", stream]).then(|| format!("{} names io::{stream}", source.file)));
+            faults.extend(
+                source
+                    .names(&["io", stream])
+                    .then(|| format!("{} names io::{stream}", source.file)),
+            );
         }
-        for clock in
-            [&["Utc", "now"][..], &["Local", "now"], &["SystemTime"], &["Instant"]].into_iter().filter(|clock| !(source.file == GUARD && *clock == ["Instant"]))
+        for clock in [&["Utc", "now"][..], &["Local", "now"], &["SystemTime"], &["Instant"]]
+            .into_iter()
+            .filter(|clock| !(source.file == GUARD && *clock == ["Instant"]))
         {
-            faults.extend(source.names(clock).then(|| format!("{} reads the clock: {}", source.file, clock.join("::"))));
+            faults.extend(
+                source
+                    .names(clock)
+                    .then(|| format!("{} reads the clock: {}", source.file, clock.join("::"))),
+            );
         }
     }
     assert_eq!(faults, Vec::<String>::new());
@@ -355,7 +486,9 @@ fn each_crate_is_named_only_where_it_belongs() {
         for (name, layers) in BELONGS {
             // The trait that carries `Config::parse` is all that main may know of clap.
             let excused = |path: &[String]| source.file == "main.rs" && path == ["clap", "Parser"];
-            let named = source.named.iter().filter(|path| path[0] == name && !layers.contains(&source.layer()) && !excused(path));
+            let named = source.named.iter().filter(|path| {
+                path[0] == name && !layers.contains(&source.layer()) && !excused(path)
+            });
             faults.extend(named.map(|path| format!("{} names {}", source.file, path.join("::"))));
         }
     }
@@ -366,7 +499,12 @@ fn each_crate_is_named_only_where_it_belongs() {
 fn only_the_configuration_reads_flags_and_environment() {
     let readers: Vec<String> = sources()
         .into_iter()
-        .filter(|source| source.names(&["std", "env"]) || [&["env", "var"][..], &["env", "vars"], &["env", "args"]].iter().any(|path| source.names(path)))
+        .filter(|source| {
+            source.names(&["std", "env"])
+                || [&["env", "var"][..], &["env", "vars"], &["env", "args"]]
+                    .iter()
+                    .any(|path| source.names(path))
+        })
         .map(|source| source.file)
         .collect();
     let others: Vec<&String> = readers.iter().filter(|file| *file != "config.rs").collect();
@@ -389,12 +527,33 @@ fn the_reader_of_sources_sees_what_is_named_and_nothing_else() {
     "##;
     let source = Source::new("domain/rules/book.rs", text);
     let named: Vec<String> = source.inside().iter().map(|path| path.join("::")).collect();
-    assert_eq!(named, ["app::series::Point", "store", "domain::http::self", "domain::http::reply::Cell", "domain::http::reply::csv", "intake::csv::read"]);
-    assert!(source.names(&["utoipa", "ToSchema"]) && source.names(&["Utc", "now"]) && source.names(&["Instant"]));
+    assert_eq!(
+        named,
+        [
+            "app::series::Point",
+            "store",
+            "domain::http::self",
+            "domain::http::reply::Cell",
+            "domain::http::reply::csv",
+            "intake::csv::read"
+        ]
+    );
+    assert!(
+        source.names(&["utoipa", "ToSchema"])
+            && source.names(&["Utc", "now"])
+            && source.names(&["Instant"])
+    );
     assert_eq!(
         upward(&[source]),
-        ["domain/rules/book.rs names app::series::Point", "domain/rules/book.rs names intake::csv::read", "domain/rules/book.rs names store"]
+        [
+            "domain/rules/book.rs names app::series::Point",
+            "domain/rules/book.rs names intake::csv::read",
+            "domain/rules/book.rs names store"
+        ]
     );
-    let above = Source::new("store/sqlite.rs", "use super::super::http::Answer; use actix_web::web; use crate::domain::cube;");
+    let above = Source::new(
+        "store/sqlite.rs",
+        "use super::super::http::Answer; use actix_web::web; use crate::domain::cube;",
+    );
     assert_eq!(upward(&[above]), ["store/sqlite.rs names http::Answer"]);
 }

@@ -58,7 +58,9 @@ fn a_stated_figure_is_never_replaced_by_its_parts() {
          split{channel=online}    a 2021-01 4",
     );
     case.is("split a 2021-01", "value=100 origin=stated coverage=1"); // stated, although 3 + 4 = 7
-    let total = |written| (Measure::parse("split").unwrap(), "a".to_owned(), "2021-01".parse().unwrap(), written);
+    let total = |written| {
+        (Measure::parse("split").unwrap(), "a".to_owned(), "2021-01".parse().unwrap(), written)
+    };
     case.put(&total(Some(Written::parse("0").unwrap())));
     case.is("split a 2021-01", "value=0 origin=stated coverage=1"); // a stated zero is stated
     case.put(&total(None));
@@ -102,7 +104,8 @@ fn members_are_own_values_too_and_may_be_summed_from_theirs() {
 
 #[test]
 fn members_of_an_incomplete_dimension_never_add_up() {
-    let case = case(ONE, "subset{channel=in_person} a 2021-01 3; subset{channel=online} a 2021-01 4");
+    let case =
+        case(ONE, "subset{channel=in_person} a 2021-01 3; subset{channel=online} a 2021-01 4");
     case.is("subset a 2021-01", "value=- coverage=0");
     case.is("subset{channel=online} a 2021-01", "value=4");
 }
@@ -130,7 +133,10 @@ fn a_dimension_within_a_host_is_open_only_where_its_member_is_named() {
 
 #[test]
 fn an_average_has_stated_values_only() {
-    let case = case(TWO, "m_split{channel=in_person} a 2021-01 3; m_split{channel=online} a 2021-01 4; m a 2021-01 20; m b 2021-01 40");
+    let case = case(
+        TWO,
+        "m_split{channel=in_person} a 2021-01 3; m_split{channel=online} a 2021-01 4; m a 2021-01 20; m b 2021-01 40",
+    );
     case.is("m_split a 2021-01", "value=- coverage=0"); // members of an average do not add up
     case.is("m p 2021-01", "value=- coverage=0"); // and neither do units
     case.is("m b 2021-01", "value=40 origin=stated coverage=1");
@@ -159,7 +165,10 @@ fn a_value_is_the_own_one_or_the_sum_of_the_children_that_have_one() {
 
 #[test]
 fn a_unit_exists_in_a_month_when_it_is_valid_on_the_last_day() {
-    let case = case("p; a p ..2021-03-30; b p ..2021-03-31; c p 2021-03-31..; d p 2021-04-01..", "f a 2021-03 1; f b 2021-03 2; f c 2021-03 4; f d 2021-03 8");
+    let case = case(
+        "p; a p ..2021-03-30; b p ..2021-03-31; c p 2021-03-31..; d p 2021-04-01..",
+        "f a 2021-03 1; f b 2021-03 2; f c 2021-03 4; f d 2021-03 8",
+    );
     case.is("f a 2021-03", "value=- coverage=0");
     case.is("f b 2021-03", "value=2 coverage=1");
     case.is("f c 2021-03", "value=4 coverage=1");
@@ -207,7 +216,8 @@ fn a_child_that_outlives_its_parent_is_nobodys_child() {
 
 #[test]
 fn a_unit_whose_children_have_all_ended_is_a_leaf_itself() {
-    let case = case("p; a p ..2021-01; b p ..2021-01", "f a 2021-01 1; f b 2021-01 2; f p 2021-02 7");
+    let case =
+        case("p; a p ..2021-01; b p ..2021-01", "f a 2021-01 1; f b 2021-01 2; f p 2021-02 7");
     case.is("f p 2021-01", "value=3 coverage=1");
     case.is("f p 2021-02", "value=7 origin=stated coverage=1");
     case.is("f p 2021-03", "value=- coverage=0");
@@ -332,8 +342,14 @@ fn a_stock_is_taken_from_the_last_month_that_has_a_value() {
 #[test]
 fn an_average_is_missing_in_wider_periods() {
     let case = case(ONE, "m a 2021-01 5 6 7");
-    case.is("m a 2021-Q1", "value=- coverage=0 delta=missing percent=missing ytd=not_applicable like=not_applicable");
-    case.is("m a 2021-03", "value=7 delta=1 percent=16.666667 like=not_applicable ytd=not_applicable"); // 7 - 6; 1 / 6
+    case.is(
+        "m a 2021-Q1",
+        "value=- coverage=0 delta=missing percent=missing ytd=not_applicable like=not_applicable",
+    );
+    case.is(
+        "m a 2021-03",
+        "value=7 delta=1 percent=16.666667 like=not_applicable ytd=not_applicable",
+    ); // 7 - 6; 1 / 6
 }
 
 #[test]
@@ -398,7 +414,10 @@ fn quarters_halves_and_years_follow_each_other_across_the_years_end() {
 #[test]
 fn a_percent_change_is_taken_of_the_magnitude_and_never_of_zero() {
     let case = case(ONE, "f a 2021-01 0 5 0 0; n a 2021-01 -10 5 -20");
-    case.is("f a 2021-02", "delta=5 percent=prior_zero like=5 like_percent=prior_zero like_coverage=1");
+    case.is(
+        "f a 2021-02",
+        "delta=5 percent=prior_zero like=5 like_percent=prior_zero like_coverage=1",
+    );
     case.is("f a 2021-03", "delta=-5 percent=-100"); // -5 / 5
     case.is("f a 2021-04", "delta=0 percent=prior_zero");
     case.is("n a 2021-02", "delta=15 percent=150"); // 15 / |-10|
@@ -451,12 +470,18 @@ fn what_makes_no_sense_comes_before_what_is_missing() {
         "delta=missing percent=not_applicable like=missing like_percent=not_applicable year=missing year_percent=not_applicable ytd=missing",
     );
     case.is("s a 2021-9M", "delta=not_applicable percent=not_applicable like=not_applicable like_percent=not_applicable year=missing ytd=not_applicable");
-    case.is("m a 2021-02", "delta=missing like=not_applicable like_percent=not_applicable ytd=not_applicable");
+    case.is(
+        "m a 2021-02",
+        "delta=missing like=not_applicable like_percent=not_applicable ytd=not_applicable",
+    );
 }
 
 #[test]
 fn missing_comes_before_definition_changed_and_that_before_no_prior() {
-    let case = case("a; b - 2021-02..2021-04", "broken a 2021-03 5; broken a 2022-04 5; f b 2021-02 1 2 3");
+    let case = case(
+        "a; b - 2021-02..2021-04",
+        "broken a 2021-03 5; broken a 2022-04 5; f b 2021-02 1 2 3",
+    );
     case.is("broken a 2021-04", "value=- delta=missing"); // although the definition changes in April
     case.is("f b 2021-05", "value=- delta=missing"); // although b has ended
     case.is("f b 2021-01", "value=- delta=missing");
@@ -472,7 +497,10 @@ fn coverage_changed_comes_before_prior_zero_and_after_what_never_applies() {
     let case = case(TWO, "f a 2021-01 0 5; f b 2021-02 3; g a 2021-01 1 1; g b 2021-02 1");
     case.is("f p 2021-02", "value=8 delta=coverage_changed percent=coverage_changed");
     case.is("f p 2021-02", "like=5 like_percent=prior_zero like_coverage=0.5"); // over a: 5 - 0
-    case.is("rate p 2021-02", "delta=coverage_changed percent=not_applicable like=500 like_percent=not_applicable"); // over a: 5 / 1 - 0 / 1
+    case.is(
+        "rate p 2021-02",
+        "delta=coverage_changed percent=not_applicable like=500 like_percent=not_applicable",
+    ); // over a: 5 / 1 - 0 / 1
 }
 
 #[test]
@@ -484,7 +512,10 @@ fn a_break_parts_the_periods_between_which_it_lies() {
          g      a 2021-01 100 100 100 100 100",
     );
     case.is("broken a 2021-03", "delta=0 percent=0");
-    case.is("broken a 2021-04", "delta=definition_changed percent=definition_changed like=definition_changed");
+    case.is(
+        "broken a 2021-04",
+        "delta=definition_changed percent=definition_changed like=definition_changed",
+    );
     case.is("broken a 2021-05", "delta=5 percent=25"); // 25 - 20
     case.is("broken a 2022-03", "year=definition_changed year_percent=definition_changed"); // March 2021 was before
     case.is("broken a 2022-04", "year=2 year_percent=10"); // 22 - 20
@@ -511,7 +542,10 @@ fn predecessors_count_as_their_successor() {
     let case = case(MERGE, "f a 2021-01 10; f b 2021-01 20; f c 2021-01 40 50; f ab 2021-02 33");
     // (33 + 50) - (10 + 20 + 40) = 13; 13 / 70.
     case.is("f p 2021-02", "value=83 delta=13 percent=18.571429 like=13 like_coverage=1");
-    case.is("f ab 2021-02", "delta=definition_changed like=definition_changed year=definition_changed");
+    case.is(
+        "f ab 2021-02",
+        "delta=definition_changed like=definition_changed year=definition_changed",
+    );
     case.is("f a 2021-02", "value=- delta=missing");
 }
 
@@ -519,7 +553,10 @@ fn predecessors_count_as_their_successor() {
 fn a_merger_with_a_predecessor_that_was_left_out_is_not_comparable() {
     let case = case(MERGE, "f a 2021-01 10; f c 2021-01 40 50; f ab 2021-02 33");
     // Over c alone: 50 - 40 = 10, 10 / 40, one of two leaves.
-    case.is("f p 2021-02", "value=83 delta=coverage_changed like=10 like_percent=25 like_coverage=0.5");
+    case.is(
+        "f p 2021-02",
+        "value=83 delta=coverage_changed like=10 like_percent=25 like_coverage=0.5",
+    );
 }
 
 #[test]
@@ -565,14 +602,20 @@ fn a_split_is_comparable_when_every_part_is_covered() {
 fn a_new_leaf_changes_the_coverage_once_it_reports() {
     let grown = "p; a p; n p 2021-02..";
     let reporting = case(grown, "f a 2021-01 10 12; f n 2021-02 5");
-    reporting.is("f p 2021-02", "value=17 delta=coverage_changed like=2 like_percent=20 like_coverage=0.5"); // over a: 12 - 10
+    reporting.is(
+        "f p 2021-02",
+        "value=17 delta=coverage_changed like=2 like_percent=20 like_coverage=0.5",
+    ); // over a: 12 - 10
     let silent = case(grown, "f a 2021-01 10 12");
     silent.is("f p 2021-02", "value=12 coverage=0.5 delta=2 like=2 like_coverage=0.5"); // the same leaves are covered
 }
 
 #[test]
 fn a_unit_that_moved_goes_on_below_another_parent() {
-    let case = case("p; q; a p ..2021-01 a2; c p; a2 q 2021-02..; b q", "f a 2021-01 10; f c 2021-01 1 2; f a2 2021-02 11; f b 2021-01 5 8");
+    let case = case(
+        "p; q; a p ..2021-01 a2; c p; a2 q 2021-02..; b q",
+        "f a 2021-01 10; f c 2021-01 1 2; f a2 2021-02 11; f b 2021-01 5 8",
+    );
     case.is("f p 2021-02", "value=2 delta=coverage_changed like=1 like_coverage=1"); // over c: 2 - 1
     case.is("f q 2021-02", "value=19 delta=coverage_changed like=3 like_coverage=0.5"); // over b: 8 - 5
 }
@@ -587,7 +630,10 @@ fn as_many_leaves_are_not_the_same_leaves() {
 fn wider_periods_are_compared_month_by_month_in_the_same_places() {
     let case = case(ONE, "f a 2020-10 1 1 1 2 - 2; f a 2021-04 - 3 3; f a 2021-07 - 5 6");
     // February stands against November: one of them is missing. Over the other two: (2 + 2) - (1 + 1).
-    case.is("f a 2021-Q1", "value=4 delta=coverage_changed like=2 like_percent=100 like_coverage=0.666667");
+    case.is(
+        "f a 2021-Q1",
+        "value=4 delta=coverage_changed like=2 like_percent=100 like_coverage=0.666667",
+    );
     // Both quarters lack their first month: (5 + 6) - (3 + 3).
     case.is("f a 2021-Q3", "value=11 delta=5 coverage=0.666667");
     // April has no value and January has, February none and May has; only June and March have both: 3 - 2.
@@ -613,15 +659,24 @@ fn in_the_middle_of_reporting_the_leaves_that_have_reported_are_compared() {
 #[test]
 fn like_for_like_equals_the_delta_when_months_are_comparable() {
     let case = case(THREE, "f a 2021-01 10 12; f b 2021-01 20 27; m a 2021-01 1 2");
-    case.is("f p 2021-02", "delta=9 percent=30 like=9 like_percent=30 like_coverage=0.666667 coverage=0.666667");
-    case.is("m a 2021-02", "delta=1 like=not_applicable like_percent=not_applicable like_coverage=-"); // not of averages
+    case.is(
+        "f p 2021-02",
+        "delta=9 percent=30 like=9 like_percent=30 like_coverage=0.666667 coverage=0.666667",
+    );
+    case.is(
+        "m a 2021-02",
+        "delta=1 like=not_applicable like_percent=not_applicable like_coverage=-",
+    ); // not of averages
 }
 
 #[test]
 fn rates_are_restricted_operand_by_operand() {
     let case = case(TWO, "f a 2021-01 1 3; g a 2021-01 4 4; f b 2021-01 5; g b 2021-01 5");
     case.is("rate p 2021-01", "value=66.666667"); // 6 / 9
-    case.is("rate p 2021-02", "value=75 delta=coverage_changed like=50 like_percent=not_applicable like_coverage=0.5"); // over a: 75 - 25 points
+    case.is(
+        "rate p 2021-02",
+        "value=75 delta=coverage_changed like=50 like_percent=not_applicable like_coverage=0.5",
+    ); // over a: 75 - 25 points
 }
 
 #[test]
@@ -662,10 +717,15 @@ const PAIR: &str = "a - ..2021-01 ab; b - ..2021-01 ab; ab - 2021-02..";
 const CHAIN: &str = "a - ..2021-01 ab; b - ..2021-01 ab; ab - 2021-02..2021-02 abc; c - ..2021-02 abc; abc - 2021-03..";
 
 #[test]
-fn before_it_began_a_unit_of_today_has_the_sum_over_its_predecessors_and_the_boundary_is_no_break() {
-    let case = of_today(MERGE, "f a 2021-01 10; f b 2021-01 20; f c 2021-01 40 50; f ab 2021-02 33");
+fn before_it_began_a_unit_of_today_has_the_sum_over_its_predecessors_and_the_boundary_is_no_break()
+{
+    let case =
+        of_today(MERGE, "f a 2021-01 10; f b 2021-01 20; f c 2021-01 40 50; f ab 2021-02 33");
     case.is("f ab 2021-01", "value=30 coverage=1 origin=rolled_up"); // 10 + 20
-    case.is("f ab 2021-02", "value=33 origin=stated delta=3 percent=10 like=3 like_percent=10 like_coverage=1"); // 33 - 30; 3 / 30
+    case.is(
+        "f ab 2021-02",
+        "value=33 origin=stated delta=3 percent=10 like=3 like_percent=10 like_coverage=1",
+    ); // 33 - 30; 3 / 30
     case.is("f p 2021-02", "value=83 delta=13"); // (33 + 50) - (10 + 20 + 40), as reported too
 }
 
@@ -690,7 +750,10 @@ fn the_coverage_of_a_past_is_taken_over_the_predecessors_leaves() {
 
 #[test]
 fn the_past_of_a_rate_is_the_ratio_of_the_predecessors_sums_and_not_the_mean_of_their_rates() {
-    let case = of_today(PAIR, "f a 2021-01 1; g a 2021-01 2; f b 2021-01 30; g b 2021-01 40; f ab 2021-02 20; g ab 2021-02 40");
+    let case = of_today(
+        PAIR,
+        "f a 2021-01 1; g a 2021-01 2; f b 2021-01 30; g b 2021-01 40; f ab 2021-02 20; g ab 2021-02 40",
+    );
     case.is("rate ab 2021-01", "value=73.809524 coverage=1 origin=computed"); // 31 / 42, and not (50 + 75) / 2 = 62.5
     case.is("rate ab 2021-02", "value=50 delta=-23.809524 percent=not_applicable"); // 50 - 73.809524 points
     case.is("rate ab 2021-Q1", "value=62.195122 coverage=0.666667"); // (31 + 20) / (42 + 40); (1 + 1 + 0) / 3
@@ -698,7 +761,10 @@ fn the_past_of_a_rate_is_the_ratio_of_the_predecessors_sums_and_not_the_mean_of_
 
 #[test]
 fn an_unfinished_past_of_a_rate_takes_the_predecessors_for_which_all_operands_are_there() {
-    let case = of_today(PAIR, "f a 2021-01 1; g a 2021-01 4; f b 2021-01 50; f ab 2021-02 2; g ab 2021-02 4");
+    let case = of_today(
+        PAIR,
+        "f a 2021-01 1; g a 2021-01 4; f b 2021-01 50; f ab 2021-02 2; g ab 2021-02 4",
+    );
     case.is("rate ab 2021-01", "value=25 coverage=0.5 origin=computed"); // a alone: 1 / 4
     case.is("rate ab 2021-02", "value=50 delta=coverage_changed like=coverage_changed"); // b is part of ab now, and was not covered
     case.is("filled ab 2021-01", "value=5 coverage=0.5"); // (1 ?? 0) + 4 of a; b has no g
@@ -706,7 +772,10 @@ fn an_unfinished_past_of_a_rate_takes_the_predecessors_for_which_all_operands_ar
 
 #[test]
 fn averages_have_no_past_before_the_unit_and_weigh_the_predecessors_leaves_inside_a_sum() {
-    let case = of_today(PAIR, "m a 2021-01 20; m b 2021-01 6.5; s a 2021-01 2; s b 2021-01 6; m ab 2021-02 9");
+    let case = of_today(
+        PAIR,
+        "m a 2021-01 20; m b 2021-01 6.5; s a 2021-01 2; s b 2021-01 6; m ab 2021-02 9",
+    );
     case.is("m ab 2021-01", "value=- coverage=0 delta=missing");
     case.is("m ab 2021-02", "value=9 delta=no_prior");
     case.is("weighted ab 2021-01", "value=9.875 coverage=1"); // (20 x 2 + 6.5 x 6) / (2 + 6) = 79 / 8
@@ -714,7 +783,10 @@ fn averages_have_no_past_before_the_unit_and_weigh_the_predecessors_leaves_insid
 
 #[test]
 fn three_generations_of_a_flow_are_added_up() {
-    let case = of_today(CHAIN, "f a 2021-01 1; f b 2021-01 2; f c 2021-01 4 5; f ab 2021-02 8; f abc 2021-03 20");
+    let case = of_today(
+        CHAIN,
+        "f a 2021-01 1; f b 2021-01 2; f c 2021-01 4 5; f ab 2021-02 8; f abc 2021-03 20",
+    );
     case.is("f abc 2021-01", "value=7 coverage=1 origin=rolled_up delta=no_prior"); // 1 + 2 + 4
     case.is("f abc 2021-02", "value=13 coverage=1 delta=6 ytd=20"); // 8 + 5; 13 - 7; 7 + 13
     case.is("f abc 2021-03", "value=20 origin=stated delta=7 ytd=40"); // 20 - 13; 7 + 13 + 20
@@ -743,7 +815,10 @@ fn three_generations_of_a_rate_take_whoever_has_all_operands() {
 fn a_stock_is_taken_from_the_predecessors_in_quarters_before_the_boundary() {
     let case = of_today(PAIR, "s a 2020-11 10 11 12; s b 2020-11 20 22 23; s ab 2021-02 40 41");
     case.is("s ab 2020-Q4", "value=33 taken=2020-12 coverage=1 origin=rolled_up"); // 11 + 22
-    case.is("s ab 2021-Q1", "value=41 taken=2021-03 delta=8 percent=24.242424 like=8 ytd=not_applicable"); // 41 - 33; 8 / 33
+    case.is(
+        "s ab 2021-Q1",
+        "value=41 taken=2021-03 delta=8 percent=24.242424 like=8 ytd=not_applicable",
+    ); // 41 - 33; 8 / 33
     case.is("growth ab 2021-02", "value=5"); // 40 - (12 + 23)
     case.is("growth ab 2021-01", "value=2"); // (12 + 23) - (11 + 22)
     case.is("growth ab 2021-Q1", "value=8"); // 41 - (11 + 22) at the end of the quarter before
@@ -751,7 +826,10 @@ fn a_stock_is_taken_from_the_predecessors_in_quarters_before_the_boundary() {
 
 #[test]
 fn a_year_delta_and_a_year_to_date_reach_over_the_boundary() {
-    let case = of_today(PAIR, "f a 2020-02 10; f b 2020-02 20; f a 2021-01 4; f b 2021-01 5; f ab 2021-02 33");
+    let case = of_today(
+        PAIR,
+        "f a 2020-02 10; f b 2020-02 20; f a 2021-01 4; f b 2021-01 5; f ab 2021-02 33",
+    );
     case.is("f ab 2021-02", "value=33 year=3 year_percent=10"); // 33 - (10 + 20)
     case.is("f ab 2021-02", "ytd=42 delta=24"); // (4 + 5) + 33; 33 - 9
     case.is("f ab 2021-Q1", "value=42 ytd=missing year=coverage_changed"); // March is not there; January 2020 is not either
@@ -763,8 +841,14 @@ fn like_for_like_over_the_boundary_leaves_out_what_a_missing_predecessor_became(
     let case = of_today(units, "f a 2021-01 10; f c 2021-01 40; f ab 2021-02 33; f c2 2021-02 50");
     case.is("f q 2021-01", "value=50 coverage=0.666667"); // 10 + 40 of a, b, c
     // b is missing: over c, which is c2 now, 50 - 40 = 10, 10 / 40, one of two leaves.
-    case.is("f q 2021-02", "value=83 delta=coverage_changed like=10 like_percent=25 like_coverage=0.5");
-    let whole = of_today(units, "f a 2021-01 10; f b 2021-01 20; f c 2021-01 40; f ab 2021-02 33; f c2 2021-02 50");
+    case.is(
+        "f q 2021-02",
+        "value=83 delta=coverage_changed like=10 like_percent=25 like_coverage=0.5",
+    );
+    let whole = of_today(
+        units,
+        "f a 2021-01 10; f b 2021-01 20; f c 2021-01 40; f ab 2021-02 33; f c2 2021-02 50",
+    );
     whole.is("f q 2021-02", "delta=13 like=13 like_coverage=1"); // 83 - 70
 }
 
@@ -796,7 +880,10 @@ fn a_unit_that_no_longer_exists_gives_null_and_definition_changed() {
     case.is("f a 2021-01", "like_percent=definition_changed like_coverage=- year=definition_changed year_percent=definition_changed ytd=definition_changed");
     case.is("f a 2021-Q1", "value=- delta=definition_changed ytd=definition_changed");
     case.is("f a 2021-02", "value=- delta=definition_changed");
-    case.is("rate a 2021-01", "value=- delta=definition_changed percent=not_applicable ytd=definition_changed");
+    case.is(
+        "rate a 2021-01",
+        "value=- delta=definition_changed percent=not_applicable ytd=definition_changed",
+    );
     case.is("s a 2021-01", "value=- delta=definition_changed ytd=not_applicable");
     case.is("m a 2021-01", "value=- delta=definition_changed like=not_applicable");
     case.is("f a 2021-9M", "delta=not_applicable year=definition_changed");
@@ -807,29 +894,42 @@ fn a_unit_that_no_longer_exists_gives_null_and_definition_changed() {
 
 #[test]
 fn a_predecessor_below_another_one_does_not_count_again() {
-    let case = of_today("p - ..2021-01 q; d p ..2021-01 q; e p ..2021-01; q - 2021-02..", "f d 2021-01 10; f e 2021-01 5; f p 2020-12 50; f d 2020-12 10");
+    let case = of_today(
+        "p - ..2021-01 q; d p ..2021-01 q; e p ..2021-01; q - 2021-02..",
+        "f d 2021-01 10; f e 2021-01 5; f p 2020-12 50; f d 2020-12 10",
+    );
     case.is("f q 2021-01", "value=15 coverage=1"); // p with d and e below it: 10 + 5, and not 25
     case.is("f q 2020-12", "value=50"); // stated for p
 }
 
 #[test]
 fn the_past_of_a_unit_that_was_split_is_null_unless_shares_are_declared() {
-    let case = of_today("a - ..2021-01 a1 a2; a1 - 2021-02..; a2 - 2021-02..", "f a 2020-02 9; f a 2021-01 10; f a1 2021-02 4 5; f a2 2021-02 7");
+    let case = of_today(
+        "a - ..2021-01 a1 a2; a1 - 2021-02..; a2 - 2021-02..",
+        "f a 2020-02 9; f a 2021-01 10; f a1 2021-02 4 5; f a2 2021-02 7",
+    );
     case.is("f a1 2021-01", "value=- coverage=0 origin=- delta=missing");
     case.is("f a1 2021-02", "value=4 delta=definition_changed like=definition_changed year=definition_changed ytd=missing");
     case.is("f a1 2021-03", "delta=1 year=definition_changed"); // 5 - 4
-    let together =
-        of_today("a - ..2021-01 a1 a2; a1 - 2021-02..2021-02 z; a2 - 2021-02..2021-02 z; z - 2021-03..", "f a 2021-01 10; f a1 2021-02 4; f a2 2021-02 7");
+    let together = of_today(
+        "a - ..2021-01 a1 a2; a1 - 2021-02..2021-02 z; a2 - 2021-02..2021-02 z; z - 2021-03..",
+        "f a 2021-01 10; f a1 2021-02 4; f a2 2021-02 7",
+    );
     together.is("f z 2021-01", "value=10 coverage=1"); // every way on from a ends at z
     together.is("f z 2021-02", "value=11 delta=1"); // 4 + 7; 11 - 10
-    let lost = of_today("a - ..2021-01 a1 a2; a1 - 2021-02..; a2 - 2021-02..2021-02", "f a 2021-01 10");
+    let lost =
+        of_today("a - ..2021-01 a1 a2; a1 - 2021-02..; a2 - 2021-02..2021-02", "f a 2021-01 10");
     lost.is("f a1 2021-01", "value=-"); // what went on as a2 went to nobody, and nobody says how much
 }
 
 #[test]
 fn a_split_with_shares_gives_each_part_its_share_of_the_past() {
-    let units = "x - ..2020-12 a; a - 2021-01..2021-01 a1:0.6 a2:0.4; a1 - 2021-02..; a2 - 2021-02..";
-    let case = of_today(units, "f x 2020-12 20; f a 2021-01 10; f a1 2021-02 9; f a2 2021-02 3; g a 2021-01 40; g a1 2021-02 20");
+    let units =
+        "x - ..2020-12 a; a - 2021-01..2021-01 a1:0.6 a2:0.4; a1 - 2021-02..; a2 - 2021-02..";
+    let case = of_today(
+        units,
+        "f x 2020-12 20; f a 2021-01 10; f a1 2021-02 9; f a2 2021-02 3; g a 2021-01 40; g a1 2021-02 20",
+    );
     case.is("f a1 2020-12", "value=12"); // x went on as a and was not split itself: 20 x 0.6
     case.is("f a1 2021-01", "value=6 coverage=1 origin=rolled_up delta=-6"); // 10 x 0.6; 6 - 12
     case.is("f a2 2021-01", "value=4"); // 10 x 0.4
@@ -837,8 +937,13 @@ fn a_split_with_shares_gives_each_part_its_share_of_the_past() {
     case.is("f a2 2021-02", "value=3 delta=-1 percent=-25"); // 3 - 4
     case.is("rate a1 2021-01", "value=25"); // 6 / 24, the rate of a
     case.is("rate a1 2021-02", "value=45 delta=20"); // 9 / 20; 45 - 25 points
-    let again =
-        of_today(&units.replace("a2 - 2021-02..", "a2 - 2021-02..2021-02 a3:0.25 a4:0.75; a3 - 2021-03..; a4 - 2021-03.."), "f a 2021-01 10; f a2 2021-02 8");
+    let again = of_today(
+        &units.replace(
+            "a2 - 2021-02..",
+            "a2 - 2021-02..2021-02 a3:0.25 a4:0.75; a3 - 2021-03..; a4 - 2021-03..",
+        ),
+        "f a 2021-01 10; f a2 2021-02 8",
+    );
     again.is("f a3 2021-01", "value=1"); // 10 x 0.4 x 0.25
     again.is("f a3 2021-02", "value=2 delta=1"); // 8 x 0.25; 2 - 1
 }
@@ -887,7 +992,8 @@ fn a_stated_rate_stands_beside_the_computed_one_with_the_digits_printed() {
 
 #[test]
 fn decimals_are_exact_in_sums_and_differences() {
-    let case = case(TWO, "h a 2020-02 0.1; h b 2020-02 0; h a 2021-01 0.1 0.3 0.2; h b 2021-01 0.2 0.4");
+    let case =
+        case(TWO, "h a 2020-02 0.1; h b 2020-02 0; h a 2021-01 0.1 0.3 0.2; h b 2021-01 0.2 0.4");
     // As binary fractions 0.3 - 0.1 would be 0.19999999999999998 and 0.1 + 0.2 would be 0.30000000000000004.
     let february = case.at("h a 2021-02");
     assert_eq!((february.delta, february.delta_percent), (Ok(0.2), Ok(200.0)));
@@ -905,7 +1011,10 @@ fn figures_are_exact_up_to_the_bound() {
     assert_eq!(case.at("f a 2021-02").value, Some(9_007_199_254_740_991.0)); // 2^53 - 1
     assert_eq!(case.at("f a 2021-02").delta, Ok(1.0));
     assert_eq!(case.at("f p 2021-02").delta, Ok(0.0)); // 2^53 - 1 both times
-    assert_eq!(Written::parse("9007199254740991").unwrap().at_scale(0), Some(9_007_199_254_740_991));
+    assert_eq!(
+        Written::parse("9007199254740991").unwrap().at_scale(0),
+        Some(9_007_199_254_740_991)
+    );
     assert_eq!(Written::parse("9007199254740992").unwrap().at_scale(0), None);
     assert_eq!(Written::parse("900719925474099.2").unwrap().at_scale(1), None); // the bound counts in units of the last decimal
 }
@@ -917,7 +1026,13 @@ fn numbers_are_rounded_in_answers_and_never_before() {
     assert_eq!(third, 1.0 / 3.0);
     assert_eq!(Shown::new(third).unwrap().to_string(), "0.333333");
     case.is("rate a 2021-02", "value=66.666667 delta=33.333333 ytd=50"); // the difference of 66.6... and 33.3..., not of rounded ones
-    for (exact, shown) in [(0.000_000_5, "0.000001"), (-0.000_000_5, "-0.000001"), (0.000_000_4, "0"), (-0.000_000_4, "0"), (2_322.0, "2322")] {
+    for (exact, shown) in [
+        (0.000_000_5, "0.000001"),
+        (-0.000_000_5, "-0.000001"),
+        (0.000_000_4, "0"),
+        (-0.000_000_4, "0"),
+        (2_322.0, "2322"),
+    ] {
         assert_eq!(Shown::new(exact).unwrap().to_string(), shown);
     }
 }

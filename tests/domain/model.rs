@@ -338,7 +338,11 @@ impl Piece {
 
     /// Section 2, "Merged units": as much of a figure as is a later unit's.
     fn in_part(self, part: Exact, of: &Unit) -> Self {
-        let share_of = if part == Exact::ONE { self.share_of } else { self.share_of.or_else(|| Some(of.code.clone())) };
+        let share_of = if part == Exact::ONE {
+            self.share_of
+        } else {
+            self.share_of.or_else(|| Some(of.code.clone()))
+        };
         Self { amount: self.amount.times(part), share_of, ..self }
     }
 }
@@ -446,7 +450,11 @@ fn operands(formula: &Expr) -> Vec<Expr> {
 fn inside(expr: &Expr) -> Vec<&Expr> {
     match expr {
         Expr::Number(_) | Expr::Measure { .. } => vec![],
-        Expr::Add(x, y) | Expr::Sub(x, y) | Expr::Mul(x, y) | Expr::Div(x, y) | Expr::Coalesce(x, y) => vec![x, y],
+        Expr::Add(x, y)
+        | Expr::Sub(x, y)
+        | Expr::Mul(x, y)
+        | Expr::Div(x, y)
+        | Expr::Coalesce(x, y) => vec![x, y],
         Expr::Neg(x) | Expr::Abs(x) | Expr::Sum(x) => vec![x],
         Expr::Min(list) | Expr::Max(list) => list.iter().collect(),
     }
@@ -496,7 +504,11 @@ impl Expr {
                     None => dimension.clone(),
                 };
                 let members = members.iter().map(member).collect::<Vec<String>>().join(", ");
-                let measure = if members.is_empty() { indicator.clone() } else { format!("{indicator}{{{members}}}") };
+                let measure = if members.is_empty() {
+                    indicator.clone()
+                } else {
+                    format!("{indicator}{{{members}}}")
+                };
                 if *prev { format!("prev({measure})") } else { measure }
             }
             Expr::Add(x, y) => format!("({} + {})", x.text(), y.text()),
@@ -525,7 +537,8 @@ impl Asked {
                 false => total(&last.operands[i]),
             })
             .collect();
-        let known = |expr: &Expr| totals[self.operands.iter().position(|operand| operand == expr)?];
+        let known =
+            |expr: &Expr| totals[self.operands.iter().position(|operand| operand == expr)?];
         let value = apply(&self.formula, &known)?;
         Some(if self.hundredfold { value.times(Exact::new(100, 1)) } else { value })
     }
@@ -548,7 +561,14 @@ impl Asked {
 
 impl World {
     /// One point of a series: section 3, `GET /series`. `start` is the first month of the period.
-    pub fn point(&self, measure: &str, members: &Members, unit: &str, step: Step, start: Month) -> Point {
+    pub fn point(
+        &self,
+        measure: &str,
+        members: &Members,
+        unit: &str,
+        step: Step,
+        start: Month,
+    ) -> Point {
         let asked = self.asked(measure, members);
         let unit = self.unit(unit).expect("a known unit");
         let length = match step {
@@ -565,9 +585,14 @@ impl World {
         // percent and the like-for-like change, for there is no calendar period before it.
         let (before, like_for_like) = match step {
             Step::NineMonths => (Err(Reason::NotApplicable), Err(Reason::NotApplicable)),
-            _ => (self.change(&asked, unit, now, &found, now.earlier(length)), self.like_for_like(&asked, unit, now, &found, now.earlier(length))),
+            _ => (
+                self.change(&asked, unit, now, &found, now.earlier(length)),
+                self.like_for_like(&asked, unit, now, &found, now.earlier(length)),
+            ),
         };
-        let delta = |change: &Result<Change, Reason>| change.as_ref().map(|c| c.delta.to_f64()).map_err(|r| *r);
+        let delta = |change: &Result<Change, Reason>| {
+            change.as_ref().map(|c| c.delta.to_f64()).map_err(|r| *r)
+        };
         let levels = (0..asked.operands.len()).any(|i| !asked.adds_up[i]);
         let point = Point {
             value: found.value.map(Exact::to_f64),
@@ -575,7 +600,9 @@ impl World {
             origin: found.value.and_then(|_| self.origin(&asked, &found)),
             // Reading: named in wider periods only, also for a kpi in which some operand is a stock.
             taken_from: match found.last {
-                Some(last) if length > 1 && levels && found.value.is_some() => Some(start + place(last)),
+                Some(last) if length > 1 && levels && found.value.is_some() => {
+                    Some(start + place(last))
+                }
                 _ => None,
             },
             delta: delta(&before),
@@ -597,7 +624,10 @@ impl World {
             Some(kpi) => kpi.formula.clone(),
             None => Expr::Measure {
                 indicator: measure.to_owned(),
-                members: members.iter().map(|(dimension, member)| (dimension.clone(), Some(member.clone()))).collect(),
+                members: members
+                    .iter()
+                    .map(|(dimension, member)| (dimension.clone(), Some(member.clone())))
+                    .collect(),
                 prev: false,
             },
         };
@@ -605,7 +635,10 @@ impl World {
         // Reading: a sum() or a ?? adds up over months when a flow stands in it outside prev();
         // averages are weights there and follow what they stand with; prev() is one month's level.
         let flow = |code: &str, prev: bool| !prev && self.indicator(code).kind == Kind::Flow;
-        let adds_up = operands.iter().map(|x| measures(x).into_iter().any(|(code, prev)| flow(code, prev))).collect();
+        let adds_up = operands
+            .iter()
+            .map(|x| measures(x).into_iter().any(|(code, prev)| flow(code, prev)))
+            .collect();
         let percent = kpi.map_or_else(|| self.indicator(measure).percent, |kpi| kpi.percent);
         Asked {
             formula,
@@ -633,7 +666,8 @@ impl World {
     // Reading: a unit whose parent does not exist in the month is nobody's child then, neither of
     // its parent nor of its grandparent: it reports for itself and counts in no sum or coverage.
     fn children(&self, unit: &Unit, month: Month) -> Vec<&Unit> {
-        let child = |other: &&Unit| other.parent.as_ref() == Some(&unit.code) && exists(other, month);
+        let child =
+            |other: &&Unit| other.parent.as_ref() == Some(&unit.code) && exists(other, month);
         self.units.iter().filter(child).collect()
     }
 
@@ -646,13 +680,17 @@ impl World {
     /// The same, each with the part of it that is the unit's.
     fn parts_of_leaves(&self, unit: &Unit, month: Month) -> BTreeMap<String, Exact> {
         if let Stead::Predecessors(predecessors) = self.stead(unit, month) {
-            let of_one = |(predecessor, part): (&Unit, Exact)| self.leaves(predecessor, month).into_iter().map(move |leaf| (leaf, part));
+            let of_one = |(predecessor, part): (&Unit, Exact)| {
+                self.leaves(predecessor, month).into_iter().map(move |leaf| (leaf, part))
+            };
             return predecessors.into_iter().flat_map(of_one).collect();
         }
         let children = self.children(unit, month);
         match children.is_empty() {
             true => BTreeMap::from([(unit.code.clone(), Exact::ONE)]),
-            false => children.into_iter().flat_map(|child| self.parts_of_leaves(child, month)).collect(),
+            false => {
+                children.into_iter().flat_map(|child| self.parts_of_leaves(child, month)).collect()
+            }
         }
     }
 
@@ -668,7 +706,9 @@ impl World {
     fn stead(&self, unit: &Unit, month: Month) -> Stead<'_> {
         match self.today {
             _ if exists(unit, month) => Stead::Itself,
-            Some(_) if unit.exists_from.is_some_and(|from| month < from) => match self.predecessors(unit, month) {
+            Some(_) if unit.exists_from.is_some_and(|from| month < from) => match self
+                .predecessors(unit, month)
+            {
                 Some(predecessors) if !predecessors.is_empty() => Stead::Predecessors(predecessors),
                 _ => Stead::Nobody,
             },
@@ -680,7 +720,8 @@ impl World {
     /// declared.
     // Reading: a predecessor below another one (all units in between existing) counts with it.
     fn predecessors(&self, unit: &Unit, month: Month) -> Option<Vec<(&Unit, Exact)>> {
-        let leading = |other: &Unit| exists(other, month) && !self.stays(other) && self.leads(other, unit);
+        let leading =
+            |other: &Unit| exists(other, month) && !self.stays(other) && self.leads(other, unit);
         let below = |other: &Unit| self.above(other, month).into_iter().any(leading);
         let counted = self.units.iter().filter(|other| leading(other) && !below(other));
         counted.map(|other| Some((other, self.part(other, unit)?))).collect()
@@ -693,7 +734,12 @@ impl World {
 
     /// The units above one in a month, as far as they exist.
     fn above(&self, unit: &Unit, month: Month) -> Vec<&Unit> {
-        match unit.parent.as_ref().and_then(|parent| self.unit(parent)).filter(|parent| exists(parent, month)) {
+        match unit
+            .parent
+            .as_ref()
+            .and_then(|parent| self.unit(parent))
+            .filter(|parent| exists(parent, month))
+        {
             None => vec![],
             Some(parent) => [vec![parent], self.above(parent, month)].concat(),
         }
@@ -706,14 +752,19 @@ impl World {
 
     /// Whether a way along successors leads from one unit to another, through none of today.
     fn leads(&self, from: &Unit, to: &Unit) -> bool {
-        self.next(from).into_iter().any(|next| next.code == to.code || (!self.stays(next) && self.leads(next, to)))
+        self.next(from)
+            .into_iter()
+            .any(|next| next.code == to.code || (!self.stays(next) && self.leads(next, to)))
     }
 
     /// Whether every way on from a unit ends at another one.
     // Reading: a unit that ended without a successor is an end of a way: what went there is nobody's.
     fn goes_wholly(&self, from: &Unit, to: &Unit) -> bool {
         let next = self.next(from);
-        !next.is_empty() && next.into_iter().all(|next| next.code == to.code || (!self.stays(next) && self.goes_wholly(next, to)))
+        !next.is_empty()
+            && next.into_iter().all(|next| {
+                next.code == to.code || (!self.stays(next) && self.goes_wholly(next, to))
+            })
     }
 
     /// How much of a unit went on as another: all where every way on ends there, otherwise the
@@ -726,7 +777,11 @@ impl World {
         let mut sum = Exact::ZERO;
         for next in self.next(from) {
             if next.code == to.code || (!self.stays(next) && self.leads(next, to)) {
-                let share = if from.successors.len() == 1 { Exact::ONE } else { Exact::new(i128::from(*from.shares.get(&next.code)?), 100) };
+                let share = if from.successors.len() == 1 {
+                    Exact::ONE
+                } else {
+                    Exact::new(i128::from(*from.shares.get(&next.code)?), 100)
+                };
                 sum = sum.plus(share.times(self.part(next, to)?));
             }
         }
@@ -735,7 +790,11 @@ impl World {
 
     /// The leaves of a month of which only a declared share is a unit's.
     fn shared(&self, unit: &Unit, month: Month) -> Units {
-        self.parts_of_leaves(unit, month).into_iter().filter(|(_, part)| *part != Exact::ONE).map(|(leaf, _)| leaf).collect()
+        self.parts_of_leaves(unit, month)
+            .into_iter()
+            .filter(|(_, part)| *part != Exact::ONE)
+            .map(|(leaf, _)| leaf)
+            .collect()
     }
 
     /// All leaves of the whole forest in a month.
@@ -745,7 +804,13 @@ impl World {
     }
 
     /// Section 2, "Own value".
-    fn own(&self, indicator: &Indicator, members: &Members, unit: &Unit, month: Month) -> Option<(Exact, Origin)> {
+    fn own(
+        &self,
+        indicator: &Indicator,
+        members: &Members,
+        unit: &Unit,
+        month: Month,
+    ) -> Option<(Exact, Origin)> {
         let key = (indicator.code.clone(), members.clone(), unit.code.clone(), month);
         if let Some(figure) = self.figures.get(&key) {
             let scale = 10_i128.pow(indicator.decimals);
@@ -757,9 +822,15 @@ impl World {
         }
         // A dimension is open where it is not named and its host member, if any, is.
         let open = |dimension: &&Dimension| {
-            !members.contains_key(&dimension.code) && dimension.within.as_ref().is_none_or(|(host, member)| members.get(host) == Some(member))
+            !members.contains_key(&dimension.code)
+                && dimension
+                    .within
+                    .as_ref()
+                    .is_none_or(|(host, member)| members.get(host) == Some(member))
         };
-        for dimension in indicator.dimensions.iter().filter(open).filter(|dimension| dimension.complete) {
+        for dimension in
+            indicator.dimensions.iter().filter(open).filter(|dimension| dimension.complete)
+        {
             let part = |member: &String| {
                 let mut named = members.clone();
                 named.insert(dimension.code.clone(), member.clone());
@@ -774,25 +845,43 @@ impl World {
     }
 
     /// Section 2, "Value": the own value, else the sum over the child units that have one.
-    fn value(&self, indicator: &Indicator, members: &Members, unit: &Unit, month: Month) -> Option<Figures> {
+    fn value(
+        &self,
+        indicator: &Indicator,
+        members: &Members,
+        unit: &Unit,
+        month: Month,
+    ) -> Option<Figures> {
         let leaves = match self.stead(unit, month) {
             Stead::Nobody => return None,
             Stead::Predecessors(_) if indicator.kind == Kind::Average => return None,
             Stead::Predecessors(predecessors) => {
-                let of_one = |(predecessor, part): (&Unit, Exact)| Some(self.value(indicator, members, predecessor, month)?.in_part(part, unit));
-                return join(predecessors.into_iter().filter_map(of_one), self.leaves(unit, month), Origin::RolledUp);
+                let of_one = |(predecessor, part): (&Unit, Exact)| {
+                    Some(self.value(indicator, members, predecessor, month)?.in_part(part, unit))
+                };
+                return join(
+                    predecessors.into_iter().filter_map(of_one),
+                    self.leaves(unit, month),
+                    Origin::RolledUp,
+                );
             }
             Stead::Itself => self.leaves(unit, month),
         };
         if let Some((amount, origin)) = self.own(indicator, members, unit, month) {
             let pieces = vec![Piece::new(amount, leaves.clone())];
-            return Some(Figures { operands: vec![pieces], covered: leaves.clone(), leaves, origin });
+            return Some(Figures {
+                operands: vec![pieces],
+                covered: leaves.clone(),
+                leaves,
+                origin,
+            });
         }
         if indicator.kind == Kind::Average {
             return None;
         }
         let children = self.children(unit, month);
-        let parts = children.into_iter().filter_map(|child| self.value(indicator, members, child, month));
+        let parts =
+            children.into_iter().filter_map(|child| self.value(indicator, members, child, month));
         join(parts, leaves, Origin::RolledUp)
     }
 
@@ -802,7 +891,9 @@ impl World {
     fn kpi(&self, asked: &Asked, unit: &Unit, month: Month, before: Month) -> Option<Figures> {
         let below = match self.stead(unit, month) {
             Stead::Nobody => return None,
-            Stead::Itself => self.children(unit, month).into_iter().map(|child| (child, Exact::ONE)).collect(),
+            Stead::Itself => {
+                self.children(unit, month).into_iter().map(|child| (child, Exact::ONE)).collect()
+            }
             Stead::Predecessors(predecessors) => predecessors,
         };
         let leaves = self.leaves(unit, month);
@@ -814,21 +905,42 @@ impl World {
         // rolled up if the leaf had children in the month before. And prev(x) is asked of the unit
         // as it was then: as reported, a unit that did not exist in that month has no prev(x).
         if let Some(operands) = asked.operands.iter().map(whole).collect() {
-            return Some(Figures { operands, covered: leaves.clone(), leaves, origin: Origin::Computed });
+            return Some(Figures {
+                operands,
+                covered: leaves.clone(),
+                leaves,
+                origin: Origin::Computed,
+            });
         }
-        let parts = below.into_iter().filter_map(|(one, part)| Some(self.kpi(asked, one, month, before)?.in_part(part, unit)));
+        let parts = below.into_iter().filter_map(|(one, part)| {
+            Some(self.kpi(asked, one, month, before)?.in_part(part, unit))
+        });
         join(parts, leaves, Origin::Computed)
     }
 
     /// Section 2, "Kpi", and section 4: what is there of an operand at a unit.
-    fn there(&self, operand: &Expr, asked: &Members, unit: &Unit, month: Month, before: Month) -> There {
+    fn there(
+        &self,
+        operand: &Expr,
+        asked: &Members,
+        unit: &Unit,
+        month: Month,
+        before: Month,
+    ) -> There {
         let of = |expr: &Expr| self.there(expr, asked, unit, month, before);
         match operand {
             Expr::Measure { indicator, members, prev } => {
                 let members = resolve(members, asked);
-                match self.value(self.indicator(indicator), &members, unit, if *prev { before } else { month }) {
+                match self.value(
+                    self.indicator(indicator),
+                    &members,
+                    unit,
+                    if *prev { before } else { month },
+                ) {
                     None => There::Missing,
-                    Some(figures) if figures.covered == figures.leaves => There::Whole(figures.operands.concat()),
+                    Some(figures) if figures.covered == figures.leaves => {
+                        There::Whole(figures.operands.concat())
+                    }
                     Some(_) => There::Partly,
                 }
             }
@@ -856,7 +968,9 @@ impl World {
             // summing"), so that the sum does not jump when a first leaf reports.
             Expr::Number(number) => {
                 let amount = Exact::from_number(*number);
-                let piece = |(leaf, part): (String, Exact)| Piece::new(amount, Units::from([leaf])).in_part(part, unit);
+                let piece = |(leaf, part): (String, Exact)| {
+                    Piece::new(amount, Units::from([leaf])).in_part(part, unit)
+                };
                 There::Whole(self.parts_of_leaves(unit, month).into_iter().map(piece).collect())
             }
             // A computed side of a `??`: missing as soon as one of its own operands is.
@@ -875,7 +989,9 @@ impl World {
                 let known = |expr: &Expr| sums.iter().find(|(operand, _)| operand == expr)?.1;
                 match apply(computed, &known) {
                     None => There::Missing,
-                    Some(amount) => There::Whole(vec![Piece::new(amount, self.leaves(unit, month))]),
+                    Some(amount) => {
+                        There::Whole(vec![Piece::new(amount, self.leaves(unit, month))])
+                    }
                 }
             }
         }
@@ -883,7 +999,14 @@ impl World {
 
     /// Section 4: an expression inside `sum()`, at one leaf.
     // Reading: a leaf at which the expression divides by zero is missing from the sum.
-    fn at_leaf(&self, expr: &Expr, asked: &Members, leaf: &Unit, month: Month, before: Month) -> Option<Exact> {
+    fn at_leaf(
+        &self,
+        expr: &Expr,
+        asked: &Members,
+        leaf: &Unit,
+        month: Month,
+        before: Month,
+    ) -> Option<Exact> {
         let of = |x: &Expr| self.at_leaf(x, asked, leaf, month, before);
         match expr {
             Expr::Measure { .. } => match self.there(expr, asked, leaf, month, before) {
@@ -906,11 +1029,17 @@ impl World {
             .map(|month| match &asked.formula {
                 _ if !self.is_of_today(unit) => None,
                 _ if asked.is_kpi => self.kpi(asked, unit, month, span.start - 1),
-                Expr::Measure { indicator, .. } if !asked.average || span.length == 1 => self.value(self.indicator(indicator), &asked.members, unit, month),
+                Expr::Measure { indicator, .. } if !asked.average || span.length == 1 => {
+                    self.value(self.indicator(indicator), &asked.members, unit, month)
+                }
                 _ => None,
             })
             .collect();
-        Found { last: places.iter().rposition(Option::is_some), value: asked.value(&places), places }
+        Found {
+            last: places.iter().rposition(Option::is_some),
+            value: asked.value(&places),
+            places,
+        }
     }
 
     /// Section 2, "Wider periods": the mean over the months, or that of the month taken.
@@ -928,7 +1057,9 @@ impl World {
     // Reading: where the months of a flow differ, the origin farthest from a stated figure.
     fn origin(&self, asked: &Asked, found: &Found) -> Option<Origin> {
         match found.last {
-            Some(last) if asked.only_levels() => found.places[last].as_ref().map(|figures| figures.origin),
+            Some(last) if asked.only_levels() => {
+                found.places[last].as_ref().map(|figures| figures.origin)
+            }
             _ => found.places.iter().flatten().map(|figures| figures.origin).max(),
         }
     }
@@ -939,7 +1070,8 @@ impl World {
     // A sum() of flows weighted by averages is a kpi of flows.
     fn year_to_date(&self, asked: &Asked, unit: &Unit, now: Span) -> Result<f64, Reason> {
         let of_flows = |x: &Expr| {
-            let kinds: Vec<Kind> = measures(x).into_iter().map(|(code, _)| self.indicator(code).kind).collect();
+            let kinds: Vec<Kind> =
+                measures(x).into_iter().map(|(code, _)| self.indicator(code).kind).collect();
             kinds.contains(&Kind::Flow) && !kinds.contains(&Kind::Stock)
         };
         if !asked.operands.iter().all(of_flows) {
@@ -955,7 +1087,14 @@ impl World {
 
     /// Section 2, "Change": the other period, or what hinders a comparison with it before coverage
     /// is looked at.
-    fn prior(&self, asked: &Asked, unit: &Unit, now: Span, this: &Found, other: Span) -> Result<Found, Reason> {
+    fn prior(
+        &self,
+        asked: &Asked,
+        unit: &Unit,
+        now: Span,
+        this: &Found,
+        other: Span,
+    ) -> Result<Found, Reason> {
         let that = self.found(asked, unit, other);
         if this.value.is_none() {
             return Err(Reason::Missing);
@@ -992,17 +1131,29 @@ impl World {
                 }
             }
         }
-        let parts = |used: &BTreeSet<Month>, at: Month| used.iter().any(|m| *m < at) && used.iter().any(|m| *m >= at);
-        months.into_iter().any(|(code, used)| self.indicator(code).breaks.iter().any(|at| parts(&used, *at)))
+        let parts = |used: &BTreeSet<Month>, at: Month| {
+            used.iter().any(|m| *m < at) && used.iter().any(|m| *m >= at)
+        };
+        months
+            .into_iter()
+            .any(|(code, used)| self.indicator(code).breaks.iter().any(|at| parts(&used, *at)))
     }
 
     /// Section 2, "Change": this period minus another.
-    fn change(&self, asked: &Asked, unit: &Unit, now: Span, this: &Found, other: Span) -> Result<Change, Reason> {
+    fn change(
+        &self,
+        asked: &Asked,
+        unit: &Unit,
+        now: Span,
+        this: &Found,
+        other: Span,
+    ) -> Result<Change, Reason> {
         let that = self.prior(asked, unit, now, this, other)?;
         if !self.comparable_periods(asked, unit, now, this, other, &that) {
             return Err(Reason::CoverageChanged);
         }
-        let (value, previous) = (this.value.ok_or(Reason::Missing)?, that.value.ok_or(Reason::NoPrior)?);
+        let (value, previous) =
+            (this.value.ok_or(Reason::Missing)?, that.value.ok_or(Reason::NoPrior)?);
         Ok(Change { delta: value.minus(previous), previous, coverage: self.coverage(asked, this) })
     }
 
@@ -1012,7 +1163,9 @@ impl World {
     fn heirs(&self, code: &str, month: Month) -> Units {
         match self.unit(code) {
             Some(unit) if exists(unit, month) => Units::from([unit.code.clone()]),
-            Some(unit) if unit.exists_to.is_some_and(|to| to < month) => unit.successors.iter().flat_map(|successor| self.heirs(successor, month)).collect(),
+            Some(unit) if unit.exists_to.is_some_and(|to| to < month) => {
+                unit.successors.iter().flat_map(|successor| self.heirs(successor, month)).collect()
+            }
             _ => Units::new(),
         }
     }
@@ -1030,7 +1183,14 @@ impl World {
     /// Section 2, "Comparable": two months, the earlier one first.
     // Reading: "no leaf left uncovered then" means any leaf of the forest, also of another parent:
     // what it brings into a merged unit was not in the earlier figure.
-    fn comparable(&self, unit: &Unit, then: Month, covered_then: &Units, now: Month, covered_now: &Units) -> bool {
+    fn comparable(
+        &self,
+        unit: &Unit,
+        then: Month,
+        covered_then: &Units,
+        now: Month,
+        covered_now: &Units,
+    ) -> bool {
         let onward = self.onward(unit, then, now);
         let gone_on: Units = covered_then.iter().flat_map(onward).collect();
         let uncovered: Units = self.all_leaves(then).difference(covered_then).cloned().collect();
@@ -1040,10 +1200,24 @@ impl World {
     }
 
     /// Section 2, "Comparable": wider periods.
-    fn comparable_periods(&self, asked: &Asked, unit: &Unit, now: Span, this: &Found, other: Span, that: &Found) -> bool {
+    fn comparable_periods(
+        &self,
+        asked: &Asked,
+        unit: &Unit,
+        now: Span,
+        this: &Found,
+        other: Span,
+        that: &Found,
+    ) -> bool {
         let same = |i: usize| match (&this.places[i], &that.places[i]) {
             (None, None) => true,
-            (Some(a), Some(b)) => self.comparable(unit, other.start + place(i), &b.covered, now.start + place(i), &a.covered),
+            (Some(a), Some(b)) => self.comparable(
+                unit,
+                other.start + place(i),
+                &b.covered,
+                now.start + place(i),
+                &a.covered,
+            ),
             _ => false,
         };
         match (asked.only_levels(), this.last, that.last) {
@@ -1056,14 +1230,24 @@ impl World {
     /// are comparable with each other.
     // Reading: leaves that merge stand or fall together: where one of them was not covered, or
     // belongs to another parent, the merged unit is left out, and so are its other predecessors.
-    fn common(&self, unit: &Unit, then: Month, covered_then: &Units, now: Month, covered_now: &Units) -> (Units, Units) {
+    fn common(
+        &self,
+        unit: &Unit,
+        then: Month,
+        covered_then: &Units,
+        now: Month,
+        covered_now: &Units,
+    ) -> (Units, Units) {
         let (mut kept_then, mut kept_now) = (covered_then.clone(), covered_now.clone());
         let (all_then, onward) = (self.all_leaves(then), self.onward(unit, then, now));
         loop {
             let before = (kept_then.clone(), kept_now.clone());
-            kept_then.retain(|leaf| !self.heirs(leaf, now).is_empty() && onward(leaf).is_subset(&kept_now));
+            kept_then.retain(|leaf| {
+                !self.heirs(leaf, now).is_empty() && onward(leaf).is_subset(&kept_now)
+            });
             kept_now.retain(|leaf| {
-                let origins = || all_then.iter().filter(|origin| self.heirs(origin, now).contains(leaf));
+                let origins =
+                    || all_then.iter().filter(|origin| self.heirs(origin, now).contains(leaf));
                 origins().count() > 0 && origins().all(|origin| kept_then.contains(origin))
             });
             if before == (kept_then.clone(), kept_now.clone()) {
@@ -1079,13 +1263,19 @@ impl World {
     fn restrict(&self, pieces: &[Piece], kept: &Units, month: Month) -> Result<Vec<Piece>, Reason> {
         let mut restricted = vec![];
         for piece in pieces {
-            let here = piece.share_of.as_ref().and_then(|code| self.unit(code)).map(|unit| self.leaves(unit, month));
+            let here = piece
+                .share_of
+                .as_ref()
+                .and_then(|code| self.unit(code))
+                .map(|unit| self.leaves(unit, month));
             let outside = |leaf: &String| here.as_ref().is_some_and(|here| !here.contains(leaf));
             let is_in = |leaf: &String| {
                 let heirs = self.heirs(leaf, month);
                 !heirs.is_empty() && heirs.iter().all(|heir| kept.contains(heir) || outside(heir))
             };
-            let is_out = |leaf: &String| self.heirs(leaf, month).iter().all(|heir| !kept.contains(heir) || outside(heir));
+            let is_out = |leaf: &String| {
+                self.heirs(leaf, month).iter().all(|heir| !kept.contains(heir) || outside(heir))
+            };
             if piece.leaves.iter().all(is_in) {
                 restricted.push(piece.clone());
             } else if !piece.leaves.iter().all(is_out) {
@@ -1104,7 +1294,14 @@ impl World {
     // Reading: no leaf in common at all is `coverage_changed`; a kpi that divides by zero over the
     // common leaves is `missing` now and `no_prior` then. Averages: `not_applicable`; kpis with an
     // average inside sum() do have a like-for-like change.
-    fn like_for_like(&self, asked: &Asked, unit: &Unit, now: Span, this: &Found, other: Span) -> Result<Change, Reason> {
+    fn like_for_like(
+        &self,
+        asked: &Asked,
+        unit: &Unit,
+        now: Span,
+        this: &Found,
+        other: Span,
+    ) -> Result<Change, Reason> {
         if asked.average {
             return Err(Reason::NotApplicable);
         }
@@ -1131,14 +1328,17 @@ impl World {
             }
             let (month, before) = (now.start + place(i), other.start + place(i));
             if !self.comparable(unit, before, &b.covered, month, &a.covered) {
-                let (kept_then, kept_now) = self.common(unit, before, &b.covered, month, &a.covered);
+                let (kept_then, kept_now) =
+                    self.common(unit, before, &b.covered, month, &a.covered);
                 if kept_now.is_empty() {
                     continue;
                 }
                 for (operand, adds_up) in asked.adds_up.iter().enumerate() {
                     if *adds_up || taken.is_none() {
-                        a.operands[operand] = self.restrict(&a.operands[operand], &kept_now, month)?;
-                        b.operands[operand] = self.restrict(&b.operands[operand], &kept_then, before)?;
+                        a.operands[operand] =
+                            self.restrict(&a.operands[operand], &kept_now, month)?;
+                        b.operands[operand] =
+                            self.restrict(&b.operands[operand], &kept_then, before)?;
                     }
                 }
                 (a.covered, b.covered) = (kept_now, kept_then);
@@ -1233,7 +1433,9 @@ const MOST_UNITS_WITH_PAST: usize = 20;
 
 /// Formulas, built shortly: a measure with some members.
 fn of(indicator: &str, members: &[(&str, Option<&str>)]) -> Box<Expr> {
-    let member = |(dimension, member): &(&str, Option<&str>)| ((*dimension).to_owned(), member.map(str::to_owned));
+    let member = |(dimension, member): &(&str, Option<&str>)| {
+        ((*dimension).to_owned(), member.map(str::to_owned))
+    };
     let members = members.iter().map(member).collect();
     Box::new(Expr::Measure { indicator: indicator.to_owned(), members, prev: false })
 }
@@ -1244,9 +1446,19 @@ fn prev(indicator: &str) -> Box<Expr> {
 }
 
 /// A dimension, built shortly.
-fn dimension(code: &str, members: [&str; 2], complete: bool, within: Option<(&str, &str)>) -> Dimension {
+fn dimension(
+    code: &str,
+    members: [&str; 2],
+    complete: bool,
+    within: Option<(&str, &str)>,
+) -> Dimension {
     let within = within.map(|(host, member)| (host.to_owned(), member.to_owned()));
-    Dimension { code: code.to_owned(), members: members.map(str::to_owned).to_vec(), complete, within }
+    Dimension {
+        code: code.to_owned(),
+        members: members.map(str::to_owned).to_vec(),
+        complete,
+        within,
+    }
 }
 
 /// An indicator without breaks, built shortly.
@@ -1274,7 +1486,8 @@ fn some_indicators() -> Vec<Indicator> {
 /// The catalogue of every random world: its kpis.
 fn some_kpis() -> Vec<Kpi> {
     let (a, b) = (|| of("test.flow.a", &[]), || of("test.flow.b", &[]));
-    let (stock, split, average) = (|| of("test.stock.a", &[]), || of("test.stock.split", &[]), || of("test.average", &[]));
+    let (stock, split, average) =
+        (|| of("test.stock.a", &[]), || of("test.stock.split", &[]), || of("test.average", &[]));
     let online = of("test.flow.split", &[("channel", Some("online")), ("level", None)]);
     let weighted = |x: Box<Expr>| Box::new(Expr::Sum(Box::new(Expr::Mul(x, average()))));
     let filled = Box::new(Expr::Coalesce(a(), Box::new(Expr::Number(0.0))));
@@ -1288,7 +1501,11 @@ fn some_kpis() -> Vec<Kpi> {
         ("test.kpi.online", true, Expr::Div(online, of("test.flow.split", &[("level", None)]))),
         ("test.kpi.minutes", false, *weighted(a())),
         ("test.kpi.weighted", false, Expr::Div(weighted(stock()), stock())),
-        ("test.kpi.extreme", false, Expr::Sub(largest, Box::new(Expr::Abs(of("test.flow.split", &[]))))),
+        (
+            "test.kpi.extreme",
+            false,
+            Expr::Sub(largest, Box::new(Expr::Abs(of("test.flow.split", &[])))),
+        ),
     ]
     .map(|(code, percent, formula)| Kpi { code: code.to_owned(), percent, formula })
     .to_vec()
@@ -1306,7 +1523,14 @@ impl Forest {
     /// Adds a unit that exists from a month.
     fn add(&mut self, parent: Option<String>, from: Option<Month>) -> String {
         let code = format!("u{}", self.units.len() + 1);
-        self.units.push(Unit { code: code.clone(), parent, exists_from: from, exists_to: None, successors: vec![], shares: BTreeMap::new() });
+        self.units.push(Unit {
+            code: code.clone(),
+            parent,
+            exists_from: from,
+            exists_to: None,
+            successors: vec![],
+            shares: BTreeMap::new(),
+        });
         code
     }
 
@@ -1319,8 +1543,14 @@ impl Forest {
     /// The units that exist in a month and have not ended, with or without children below them.
     fn alive(&self, month: Month, with_children: bool) -> Vec<Unit> {
         let alive = |unit: &Unit| exists(unit, month) && unit.exists_to.is_none();
-        let parent = |unit: &Unit| self.units.iter().any(|u| alive(u) && u.parent.as_ref() == Some(&unit.code));
-        self.units.iter().filter(|unit| alive(unit) && parent(unit) == with_children).cloned().collect()
+        let parent = |unit: &Unit| {
+            self.units.iter().any(|u| alive(u) && u.parent.as_ref() == Some(&unit.code))
+        };
+        self.units
+            .iter()
+            .filter(|unit| alive(unit) && parent(unit) == with_children)
+            .cloned()
+            .collect()
     }
 
     /// Ends some units at a month.
@@ -1339,14 +1569,17 @@ impl Forest {
             return;
         }
         let leaf = self.random.pick(&leaves).clone();
-        let parent_lives = leaf.parent.is_none() || hosts.iter().any(|unit| Some(&unit.code) == leaf.parent.as_ref());
+        let parent_lives = leaf.parent.is_none()
+            || hosts.iter().any(|unit| Some(&unit.code) == leaf.parent.as_ref());
         let next = Some(month + 1);
         match self.random.below(100) {
             // A merge: two or three leaves, mostly siblings, end and go on as one new unit, or as
             // one of them.
             0..50 if parent_lives => {
                 let across = self.random.chance(20);
-                let others = leaves.iter().filter(|u| u.code != leaf.code && (across || u.parent == leaf.parent));
+                let others = leaves
+                    .iter()
+                    .filter(|u| u.code != leaf.code && (across || u.parent == leaf.parent));
                 let mut others: Vec<String> = others.map(|unit| unit.code.clone()).collect();
                 let mut merged = vec![leaf.code.clone()];
                 for _ in 0..=usize::from(self.random.chance(30)) {
@@ -1388,8 +1621,13 @@ impl Forest {
             // A parent ends before its children, with a successor or without.
             92.. if !hosts.is_empty() => {
                 let host = self.random.pick(&hosts).clone();
-                let lives = host.parent.is_none() || hosts.iter().any(|u| Some(&u.code) == host.parent.as_ref());
-                let new = if lives && self.random.chance(50) { vec![self.add(host.parent, next)] } else { vec![] };
+                let lives = host.parent.is_none()
+                    || hosts.iter().any(|u| Some(&u.code) == host.parent.as_ref());
+                let new = if lives && self.random.chance(50) {
+                    vec![self.add(host.parent, next)]
+                } else {
+                    vec![]
+                };
                 self.end(&[host.code], month, &new);
             }
             _ => {}
@@ -1416,8 +1654,14 @@ impl Forest {
     fn merge_newest(&mut self, month: Month) {
         let leaves = self.alive(month, false);
         let Some(newest) = leaves.iter().max_by_key(|leaf| leaf.exists_from) else { return };
-        let beside: Vec<&Unit> = leaves.iter().filter(|leaf| leaf.parent == newest.parent && leaf.code != newest.code).collect();
-        if beside.is_empty() || !self.lives(newest.parent.as_ref(), month) || self.units.len() >= self.most {
+        let beside: Vec<&Unit> = leaves
+            .iter()
+            .filter(|leaf| leaf.parent == newest.parent && leaf.code != newest.code)
+            .collect();
+        if beside.is_empty()
+            || !self.lives(newest.parent.as_ref(), month)
+            || self.units.len() >= self.most
+        {
             return;
         }
         let other = self.random.pick(&beside).code.clone();
@@ -1430,8 +1674,14 @@ impl Forest {
     fn merge_hosts(&mut self, month: Month) {
         let hosts = self.alive(month, true);
         let Some(one) = hosts.first().map(|_| self.random.pick(&hosts).clone()) else { return };
-        let beside: Vec<&Unit> = hosts.iter().filter(|host| host.parent == one.parent && host.code != one.code).collect();
-        if beside.is_empty() || !self.lives(one.parent.as_ref(), month) || self.units.len() + 6 > self.most {
+        let beside: Vec<&Unit> = hosts
+            .iter()
+            .filter(|host| host.parent == one.parent && host.code != one.code)
+            .collect();
+        if beside.is_empty()
+            || !self.lives(one.parent.as_ref(), month)
+            || self.units.len() + 6 > self.most
+        {
             return;
         }
         let both = [one.code.clone(), self.random.pick(&beside).code.clone()];
@@ -1439,7 +1689,10 @@ impl Forest {
         let mut last = None;
         for child in [self.below(&both[0], month), self.below(&both[1], month)].concat() {
             let together = self.random.chance(50);
-            let heir = last.take().filter(|_| together).unwrap_or_else(|| self.add(Some(new.clone()), Some(month + 1)));
+            let heir = last
+                .take()
+                .filter(|_| together)
+                .unwrap_or_else(|| self.add(Some(new.clone()), Some(month + 1)));
             self.end(&[child], month, std::slice::from_ref(&heir));
             last = Some(heir);
         }
@@ -1453,7 +1706,10 @@ impl Forest {
         if !self.lives(host.parent.as_ref(), month) || self.units.len() + 5 > self.most {
             return;
         }
-        let new = [self.add(host.parent.clone(), Some(month + 1)), self.add(host.parent.clone(), Some(month + 1))];
+        let new = [
+            self.add(host.parent.clone(), Some(month + 1)),
+            self.add(host.parent.clone(), Some(month + 1)),
+        ];
         for child in self.below(&host.code, month) {
             let parent = self.random.pick(&new).clone();
             let heir = self.add(Some(parent), Some(month + 1));
@@ -1464,12 +1720,18 @@ impl Forest {
 
     /// Whether a parent, if there is one, has not ended.
     fn lives(&self, parent: Option<&String>, month: Month) -> bool {
-        parent.is_none_or(|code| self.units.iter().any(|unit| unit.code == *code && exists(unit, month) && unit.exists_to.is_none()))
+        parent.is_none_or(|code| {
+            self.units
+                .iter()
+                .any(|unit| unit.code == *code && exists(unit, month) && unit.exists_to.is_none())
+        })
     }
 
     /// The units directly below one that have not ended.
     fn below(&self, host: &str, month: Month) -> Vec<String> {
-        let alive = |unit: &&Unit| unit.parent.as_deref() == Some(host) && exists(unit, month) && unit.exists_to.is_none();
+        let alive = |unit: &&Unit| {
+            unit.parent.as_deref() == Some(host) && exists(unit, month) && unit.exists_to.is_none()
+        };
         self.units.iter().filter(alive).map(|unit| unit.code.clone()).collect()
     }
 
@@ -1490,7 +1752,11 @@ fn manners(indicator: &Indicator, random: &mut Random) -> Vec<Members> {
     let mut all = vec![Members::new()];
     for dimension in &indicator.dimensions {
         for named in all.clone() {
-            if dimension.within.as_ref().is_none_or(|(host, member)| named.get(host) == Some(member)) {
+            if dimension
+                .within
+                .as_ref()
+                .is_none_or(|(host, member)| named.get(host) == Some(member))
+            {
                 for member in &dimension.members {
                     let mut more = named.clone();
                     more.insert(dimension.code.clone(), member.clone());
@@ -1519,9 +1785,17 @@ pub fn random_world(seed: u64) -> World {
 /// A random world with a longer past, asked in the units of a day inside its months or after them.
 pub fn random_world_of_today(seed: u64) -> World {
     let mut random = Random(seed ^ 0x70_da_70_da);
-    let mut world = if random.chance(30) { random_world(seed) } else { grown(seed, MOST_UNITS_WITH_PAST, 4, Forest::grow_together) };
+    let mut world = if random.chance(30) {
+        random_world(seed)
+    } else {
+        grown(seed, MOST_UNITS_WITH_PAST, 4, Forest::grow_together)
+    };
     let inside = random.chance(40);
-    world.today = Some(if inside { FIRST + 8 + place(random.below(22)) } else { LAST + place(random.below(12)) });
+    world.today = Some(if inside {
+        FIRST + 8 + place(random.below(22))
+    } else {
+        LAST + place(random.below(12))
+    });
     world
 }
 
@@ -1545,7 +1819,9 @@ fn grown(seed: u64, most: usize, least_events: usize, happen: fn(&mut Forest, Mo
         }
     }
     let span = usize::try_from(LAST - FIRST).expect("a positive span");
-    let mut events: Vec<Month> = (0..least_events + forest.random.below(7)).map(|_| FIRST + place(forest.random.below(span))).collect();
+    let mut events: Vec<Month> = (0..least_events + forest.random.below(7))
+        .map(|_| FIRST + place(forest.random.below(span)))
+        .collect();
     events.sort_unstable();
     for month in events {
         happen(&mut forest, month);
@@ -1566,7 +1842,8 @@ fn furnished(units: Vec<Unit>, mut random: Random) -> World {
             indicator.breaks.push(FIRST + place(random.below(span)));
         }
     }
-    let (gaps, above, zeros) = (*random.pick(&[0, 3, 20]), *random.pick(&[0, 5, 30]), *random.pick(&[2, 10, 40]));
+    let (gaps, above, zeros) =
+        (*random.pick(&[0, 3, 20]), *random.pick(&[0, 5, 30]), *random.pick(&[2, 10, 40]));
     let mut figures = BTreeMap::new();
     for unit in &units {
         let host = units.iter().any(|other| other.parent.as_ref() == Some(&unit.code));
@@ -1575,15 +1852,23 @@ fn furnished(units: Vec<Unit>, mut random: Random) -> World {
             let states_above = random.chance(above);
             let figures_of_unit = manners(indicator, &mut random);
             for month in (FIRST..=LAST).filter(|month| exists(unit, *month)) {
-                let parent = host && units.iter().any(|u| u.parent.as_ref() == Some(&unit.code) && exists(u, month));
-                if (parent && !(states_above || random.chance(above / 5))) || silent || random.chance(gaps) {
+                let parent = host
+                    && units
+                        .iter()
+                        .any(|u| u.parent.as_ref() == Some(&unit.code) && exists(u, month));
+                if (parent && !(states_above || random.chance(above / 5)))
+                    || silent
+                    || random.chance(gaps)
+                {
                     continue;
                 }
                 for members in &figures_of_unit {
                     let most = if indicator.decimals == 0 { 300 } else { 30_000 };
-                    let figure = if random.chance(zeros) { 0 } else { 1 + place(random.below(most)) };
+                    let figure =
+                        if random.chance(zeros) { 0 } else { 1 + place(random.below(most)) };
                     if !random.chance(gaps / 4) {
-                        let key = (indicator.code.clone(), members.clone(), unit.code.clone(), month);
+                        let key =
+                            (indicator.code.clone(), members.clone(), unit.code.clone(), month);
                         figures.insert(key, i64::from(figure));
                     }
                 }
@@ -1611,20 +1896,38 @@ fn named(text: &str) -> Members {
 /// `measure unit month figure`, or as many times `month figure`. Months count from January 2021.
 fn case(units: &str, figures: &str) -> World {
     let month = |text: &str| text.parse().ok().map(|month: Month| JANUARY + month);
-    let mut world = World { units: vec![], indicators: some_indicators(), kpis: some_kpis(), figures: BTreeMap::new(), today: None };
+    let mut world = World {
+        units: vec![],
+        indicators: some_indicators(),
+        kpis: some_kpis(),
+        figures: BTreeMap::new(),
+        today: None,
+    };
     for line in units.split(';') {
         let mut words = line.split_whitespace();
         let code = words.next().expect("a code").to_owned();
         let parent = words.next().filter(|parent| *parent != "-").map(str::to_owned);
         let (from, to) = words.next().and_then(|range| range.split_once("..")).unwrap_or_default();
         let successors = words.map(str::to_owned).collect();
-        world.units.push(Unit { code, parent, exists_from: month(from), exists_to: month(to), successors, shares: BTreeMap::new() });
+        world.units.push(Unit {
+            code,
+            parent,
+            exists_from: month(from),
+            exists_to: month(to),
+            successors,
+            shares: BTreeMap::new(),
+        });
     }
     for line in figures.split(';') {
         let words: Vec<&str> = line.split_whitespace().collect();
         let (measure, members) = words[0].split_at(words[0].find('{').unwrap_or(words[0].len()));
         for pair in words[2..].chunks(2) {
-            let key = (measure.to_owned(), named(members), words[1].to_owned(), month(pair[0]).expect("a month"));
+            let key = (
+                measure.to_owned(),
+                named(members),
+                words[1].to_owned(),
+                month(pair[0]).expect("a month"),
+            );
             world.figures.insert(key, pair[1].parse().expect("a figure"));
         }
     }
@@ -1699,7 +2002,8 @@ fn own_values_of_dimensions() {
 /// A rate is the ratio of sums over the units where all operands are there; `??` is not required.
 #[test]
 fn kpis_take_operands_together() {
-    let figures = "test.flow.a a 0 1 1 3; test.flow.b a 0 4 1 0; test.flow.a b 0 50; test.flow.b c 0 16";
+    let figures =
+        "test.flow.a a 0 1 1 3; test.flow.b a 0 4 1 0; test.flow.a b 0 50; test.flow.b c 0 16";
     let world = case(THREE, figures);
     let rate = at(&world, "test.kpi.rate", "p", Step::Month, 0);
     assert_eq!((rate.value, rate.coverage), (Some(25.0), 1.0 / 3.0));
@@ -1751,7 +2055,8 @@ fn levels_over_wider_periods() {
 #[test]
 fn predecessors_count_as_their_successors() {
     let units = "p; a p ..-1 ab; b p ..-1 ab; ab p 0..; c p";
-    let all = "test.flow.a a -1 10; test.flow.a b -1 20; test.flow.a c -1 40 0 50; test.flow.a ab 0 33";
+    let all =
+        "test.flow.a a -1 10; test.flow.a b -1 20; test.flow.a c -1 40 0 50; test.flow.a ab 0 33";
     let changes = |units: &str, figures: &str| {
         let point = at(&case(units, figures), FLOW, "p", Step::Month, 0);
         (point.delta, point.like_for_like_delta, point.like_for_like_coverage)
@@ -1785,7 +2090,10 @@ fn chains_of_merges_and_splits() {
     world.figures.retain(|(_, _, unit, _), _| unit != "f");
     let year = at(&world, STOCK, "p", Step::Year, 0);
     assert_eq!((year.value, year.delta), (Some(103.0), Err(Reason::CoverageChanged)));
-    assert_eq!((year.like_for_like_delta, year.like_for_like_coverage), (Ok(30.0), Some(1.0 / 3.0)));
+    assert_eq!(
+        (year.like_for_like_delta, year.like_for_like_coverage),
+        (Ok(30.0), Some(1.0 / 3.0))
+    );
 }
 
 /// Figures stated above the leaves, breaks, zero denominators.
@@ -1828,7 +2136,10 @@ fn formulas() {
     let formula = Expr::Add(Box::new(Expr::Mul(Box::new(least), number(4.0))), number(0.5));
     assert_eq!(apply(&formula, &|_| None).map(Exact::to_f64), Some(-9.5));
     assert_eq!(formula.text(), "((min((-2.5), 3) * 4) + 0.5)");
-    assert_eq!(some_kpis()[5].formula.text(), "(test.flow.split{channel=online, level} / test.flow.split{level})");
+    assert_eq!(
+        some_kpis()[5].formula.text(),
+        "(test.flow.split{channel=online, level} / test.flow.split{level})"
+    );
     assert_eq!(some_kpis()[3].formula.text(), "(test.stock.a - prev(test.stock.a))");
 }
 
@@ -1839,8 +2150,11 @@ fn random_worlds_hold_together() {
     for seed in 0..8 {
         let world = random_world(seed);
         assert_eq!(world, random_world(seed));
-        let codes = world.indicators.iter().map(|i| &i.code).chain(world.kpis.iter().map(|k| &k.code));
-        for (measure, unit) in codes.flat_map(|code| world.units.iter().map(move |unit| (code, unit))) {
+        let codes =
+            world.indicators.iter().map(|i| &i.code).chain(world.kpis.iter().map(|k| &k.code));
+        for (measure, unit) in
+            codes.flat_map(|code| world.units.iter().map(move |unit| (code, unit)))
+        {
             for month in (FIRST..=LAST).step_by(5) {
                 for step in [Step::Month, Step::Quarter, Step::Year] {
                     let start = match step {
@@ -1856,14 +2170,20 @@ fn random_worlds_hold_together() {
                         assert_eq!(point.delta, point.like_for_like_delta);
                         assert_eq!(point.like_for_like_coverage, Some(point.coverage));
                     }
-                    let kind = |result: Result<f64, Reason>| result.map_or_else(|r| format!("{r:?}"), |_| "given".to_owned());
+                    let kind = |result: Result<f64, Reason>| {
+                        result.map_or_else(|r| format!("{r:?}"), |_| "given".to_owned())
+                    };
                     *seen.entry(format!("delta {}", kind(point.delta))).or_default() += 1;
-                    *seen.entry(format!("like for like {}", kind(point.like_for_like_delta))).or_default() += 1;
+                    *seen
+                        .entry(format!("like for like {}", kind(point.like_for_like_delta)))
+                        .or_default() += 1;
                 }
             }
         }
     }
-    for outcome in ["given", "Missing", "DefinitionChanged", "NoPrior", "CoverageChanged", "StatedAbove"] {
+    for outcome in
+        ["given", "Missing", "DefinitionChanged", "NoPrior", "CoverageChanged", "StatedAbove"]
+    {
         assert!(seen.contains_key(&format!("like for like {outcome}")), "{outcome}: {seen:?}");
     }
 }

@@ -45,8 +45,14 @@ const FAR_RULES: &str = "
 
 /// So many worlds, or as many as `PROPTEST_CASES` says.
 fn few(cases: u32) -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(cases);
-    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 0, ..ProptestConfig::default() }
+    let cases =
+        std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(cases);
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 0,
+        ..ProptestConfig::default()
+    }
 }
 
 fn near(one: f64, other: f64) -> bool {
@@ -60,22 +66,30 @@ fn period(step: Step, number: model::Month) -> Period {
 /// A random world in the engine's hands.
 fn world(seed: u64) -> Case {
     let world = model::random_world(seed);
-    let mut found = Case::of(case::catalogue(&(case::catalogue_of(&world) + RULES)), case::units_of(&world));
+    let mut found =
+        Case::of(case::catalogue(&(case::catalogue_of(&world) + RULES)), case::units_of(&world));
     case::figures_of(&world).iter().for_each(|figure| found.put(figure));
     found
 }
 
 /// Every measure of indicators that has figures, and what it is a part of.
 fn measures(case: &Case) -> Vec<Measure> {
-    let all = case.measures.iter().flat_map(|(_, measure)| measure.members.subsets().into_iter().map(|members| Measure { members, ..measure.clone() }));
-    let mut found: Vec<Measure> = all.filter(|measure| case.catalogue.measure_faults(measure).is_empty()).collect();
+    let all = case.measures.iter().flat_map(|(_, measure)| {
+        measure.members.subsets().into_iter().map(|members| Measure { members, ..measure.clone() })
+    });
+    let mut found: Vec<Measure> =
+        all.filter(|measure| case.catalogue.measure_faults(measure).is_empty()).collect();
     found.sort();
     found.dedup();
     found
 }
 
 fn kpis(case: &Case) -> Vec<Measure> {
-    case.catalogue.kpis.iter().map(|kpi| Measure { code: kpi.code.clone(), members: Members::none() }).collect()
+    case.catalogue
+        .kpis
+        .iter()
+        .map(|kpi| Measure { code: kpi.code.clone(), members: Members::none() })
+        .collect()
 }
 
 fn codes(case: &Case) -> Vec<String> {
@@ -84,7 +98,17 @@ fn codes(case: &Case) -> Vec<String> {
 
 /// The monthly points of a measure for every unit.
 fn monthly(case: &Case, measure: &Measure) -> Vec<Vec<Point>> {
-    codes(case).iter().map(|unit| case.points(measure, unit, period(Step::Month, model::FIRST), period(Step::Month, model::LAST))).collect()
+    codes(case)
+        .iter()
+        .map(|unit| {
+            case.points(
+                measure,
+                unit,
+                period(Step::Month, model::FIRST),
+                period(Step::Month, model::LAST),
+            )
+        })
+        .collect()
 }
 
 proptest! {
@@ -259,7 +283,8 @@ proptest! {
 /// A world as reported and in the units of its day.
 fn both_geographies(world: &model::World) -> (Case, Case) {
     let made = |geography: Geography| {
-        let mut found = Case::of(case::catalogue(&case::catalogue_of(world)), case::units_of(world));
+        let mut found =
+            Case::of(case::catalogue(&case::catalogue_of(world)), case::units_of(world));
         case::figures_of(world).iter().for_each(|figure| found.put(figure));
         found.geography = geography;
         found
@@ -270,7 +295,11 @@ fn both_geographies(world: &model::World) -> (Case, Case) {
 
 /// Whether a root of today had not begun in a month, so that its predecessors stand in for it.
 fn root_is_new(world: &model::World, month: model::Month) -> bool {
-    world.units.iter().any(|unit| unit.parent.is_none() && unit.exists_to.is_none() && unit.exists_from.is_some_and(|from| month < from))
+    world.units.iter().any(|unit| {
+        unit.parent.is_none()
+            && unit.exists_to.is_none()
+            && unit.exists_from.is_some_and(|from| month < from)
+    })
 }
 
 /// Whether roots merged, not in the very first months.
@@ -279,33 +308,58 @@ fn merges_roots(world: &model::World) -> bool {
 }
 
 /// A flow's or a stock's sum over some roots in a month.
-fn total_of_roots(case: &Case, measure: &Measure, month: model::Month, counts: impl Fn(&Unit) -> bool) -> Option<f64> {
+fn total_of_roots(
+    case: &Case,
+    measure: &Measure,
+    month: model::Month,
+    counts: impl Fn(&Unit) -> bool,
+) -> Option<f64> {
     let roots = case.units.iter().filter(|unit| unit.document.parent.is_none() && counts(unit));
     let month = period(Step::Month, month);
-    roots.filter_map(|unit| case.points(measure, &unit.document.code, month, month)[0].value).reduce(|sum, value| sum + value)
+    roots
+        .filter_map(|unit| case.points(measure, &unit.document.code, month, month)[0].value)
+        .reduce(|sum, value| sum + value)
 }
 
 /// The mean of the rates of a unit's direct predecessors, where there are several in a month before it began.
 fn mean_of_rates(case: &Case, unit: &str, month: Period) -> Option<f64> {
     let position = case.units.position(unit)?;
-    let before = case.units.iter().filter(|other| other.exists(month.first()) && other.document.successors.iter().any(|code| code == unit));
-    let rate = |other: &Unit| case.points(&Measure::parse("test.kpi.rate").unwrap(), &other.document.code, month, month)[0].value;
-    let rates: Vec<f64> = before.filter(|_| !case.units.exists(position, month.first())).map(rate).collect::<Option<_>>()?;
-    (rates.len() > 1).then(|| rates.iter().sum::<f64>() / f64::from(u32::try_from(rates.len()).unwrap()))
+    let before = case.units.iter().filter(|other| {
+        other.exists(month.first()) && other.document.successors.iter().any(|code| code == unit)
+    });
+    let rate = |other: &Unit| {
+        case.points(&Measure::parse("test.kpi.rate").unwrap(), &other.document.code, month, month)
+            [0]
+        .value
+    };
+    let rates: Vec<f64> = before
+        .filter(|_| !case.units.exists(position, month.first()))
+        .map(rate)
+        .collect::<Option<_>>()?;
+    (rates.len() > 1)
+        .then(|| rates.iter().sum::<f64>() / f64::from(u32::try_from(rates.len()).unwrap()))
 }
 
 /// A unit's value and coverage against its children's.
-fn check_roll_up(case: &Case, points: &[Vec<Point>], unit: usize, place: usize) -> Result<(), String> {
+fn check_roll_up(
+    case: &Case,
+    points: &[Vec<Point>],
+    unit: usize,
+    place: usize,
+) -> Result<(), String> {
     let point = &points[unit][place];
     let month = point.period.first();
-    let children: Vec<usize> = case.units.children(unit).filter(|child| case.units.exists(*child, month)).collect();
-    let leaves = |unit: usize| f64::from(u32::try_from(case.units.leaves(unit, month).len()).unwrap());
+    let children: Vec<usize> =
+        case.units.children(unit).filter(|child| case.units.exists(*child, month)).collect();
+    let leaves =
+        |unit: usize| f64::from(u32::try_from(case.units.leaves(unit, month).len()).unwrap());
     let (sum, covered) = match point.origin {
         _ if !case.units.exists(unit, month) => (None, 0.0),
         Some(Origin::Stated | Origin::Summed) => (point.value, leaves(unit)),
         _ => {
             let parts = children.iter().map(|child| (&points[*child][place], leaves(*child)));
-            let sum = parts.clone().filter_map(|(part, _)| part.value).reduce(|sum, value| sum + value);
+            let sum =
+                parts.clone().filter_map(|(part, _)| part.value).reduce(|sum, value| sum + value);
             (sum, parts.map(|(part, leaves)| part.coverage * leaves).sum::<f64>())
         }
     };
@@ -316,7 +370,10 @@ fn check_roll_up(case: &Case, points: &[Vec<Point>], unit: usize, place: usize) 
     };
     let code = case.units.code(unit);
     if !same || !near(point.coverage, coverage) {
-        return Err(format!("{code} in {month}: {:?} with {} against {sum:?} with {coverage}", point.value, point.coverage));
+        return Err(format!(
+            "{code} in {month}: {:?} with {} against {sum:?} with {coverage}",
+            point.value, point.coverage
+        ));
     }
     Ok(())
 }
@@ -327,7 +384,12 @@ fn cells(case: &Case) -> BTreeMap<(Measure, String, Month), i64> {
         let measure = measure.clone();
         case.cube
             .figures_of(id)
-            .map(move |(entry, _)| ((measure.clone(), case.units.code(entry.unit).to_owned(), entry.month), entry.written.unwrap().mantissa))
+            .map(move |(entry, _)| {
+                (
+                    (measure.clone(), case.units.code(entry.unit).to_owned(), entry.month),
+                    entry.written.unwrap().mantissa,
+                )
+            })
             .collect::<Vec<_>>()
     };
     case.measures.iter().flat_map(of).collect()
@@ -353,7 +415,15 @@ impl Live {
     fn of(catalogue: &str, units: Vec<egov_kpi::domain::unit::UnitDocument>) -> Self {
         let live = Self::new();
         live.runtime
-            .block_on(live.app.put_catalogue(NewCatalogue { document: case::catalogue(catalogue), made_from: None, dry_run: false }, "test", None))
+            .block_on(live.app.put_catalogue(
+                NewCatalogue {
+                    document: case::catalogue(catalogue),
+                    made_from: None,
+                    dry_run: false,
+                },
+                "test",
+                None,
+            ))
             .unwrap();
         live.runtime.block_on(live.app.put_units(units, "test", false, None)).unwrap();
         live
@@ -366,7 +436,11 @@ impl Live {
         let tried = self.app.try_out(&body, "test").unwrap();
         assert_eq!(self.app.state().revision, before, "a dry run records nothing");
         let receipt = self.runtime.block_on(self.app.submit(&body, "test")).unwrap();
-        assert_eq!((tried.counts, &tried.findings), (receipt.counts, &receipt.findings), "a dry run answers what the recording answers");
+        assert_eq!(
+            (tried.counts, &tried.findings),
+            (receipt.counts, &receipt.findings),
+            "a dry run answers what the recording answers"
+        );
         assert_eq!((tried.submission, tried.revision, tried.recorded_at), (None, None, None));
         receipt
     }
@@ -381,11 +455,19 @@ impl Drop for Live {
 /// Figures as the body of a request.
 fn body(figures: &[Figure]) -> Body {
     let one = |(measure, unit, month, written): &Figure| {
-        let dimensions = case::object(measure.members.iter().map(|(dimension, member)| (dimension.to_owned(), member.to_owned())));
+        let dimensions = case::object(
+            measure
+                .members
+                .iter()
+                .map(|(dimension, member)| (dimension.to_owned(), member.to_owned())),
+        );
         let value = written.map_or(Value::Null, |written| Value::String(written.to_string()));
         json!({ "indicator": measure.code, "dimensions": dimensions, "unit": unit, "period": month.to_string(), "value": value })
     };
-    Body::Json(serde_json::to_vec(&json!({ "observations": figures.iter().map(one).collect::<Vec<_>>() })).unwrap())
+    Body::Json(
+        serde_json::to_vec(&json!({ "observations": figures.iter().map(one).collect::<Vec<_>>() }))
+            .unwrap(),
+    )
 }
 
 /// Everything that a state says, by names.
@@ -404,7 +486,10 @@ fn said(state: &State) -> Said {
         head: (state.revision, state.recorded_at, state.catalogue_version),
         units: state.units.iter().map(|unit| (unit.number, unit.document.code.clone())).collect(),
         measures: state.measures.iter().map(|(_, measure)| measure.clone()).collect(),
-        figures: (0..state.measures.len()).flat_map(|id| state.cube.figures_of(id)).chain(state.cube.all_stated()).collect(),
+        figures: (0..state.measures.len())
+            .flat_map(|id| state.cube.figures_of(id))
+            .chain(state.cube.all_stated())
+            .collect(),
         findings: standing(state),
         count: (state.cube.len(), state.standing.len()),
     }
@@ -425,16 +510,40 @@ fn from_nothing(state: &State) -> Vec<Finding> {
 fn series(app: &App) -> Vec<SeriesView> {
     let (units, measures) = {
         let state = app.state();
-        let mut measures: Vec<Measure> = state.measures.iter().map(|(_, measure)| measure.clone()).collect();
-        measures.extend(state.catalogue.kpis.iter().map(|kpi| Measure { code: kpi.code.clone(), members: Members::none() }));
+        let mut measures: Vec<Measure> =
+            state.measures.iter().map(|(_, measure)| measure.clone()).collect();
+        measures.extend(
+            state
+                .catalogue
+                .kpis
+                .iter()
+                .map(|kpi| Measure { code: kpi.code.clone(), members: Members::none() }),
+        );
         measures.sort();
         measures.dedup();
-        (state.units.iter().map(|unit| unit.document.code.clone()).filter(|code| code.starts_with('u') || code.starts_with("aa")).collect::<Vec<_>>(), measures)
+        (
+            state
+                .units
+                .iter()
+                .map(|unit| unit.document.code.clone())
+                .filter(|code| code.starts_with('u') || code.starts_with("aa"))
+                .collect::<Vec<_>>(),
+            measures,
+        )
     };
     let mut found = Vec::new();
-    for (step, last) in [(Step::Month, model::FIRST + 7), (Step::Quarter, model::LAST), (Step::Year, model::LAST)] {
+    for (step, last) in
+        [(Step::Month, model::FIRST + 7), (Step::Quarter, model::LAST), (Step::Year, model::LAST)]
+    {
         let when = When::Span(period(step, model::FIRST), period(step, last));
-        let query = SeriesQuery { measures: measures.clone(), whose: Whose::Units(units.clone()), when, of_today: false, offset: 0, limit: usize::MAX };
+        let query = SeriesQuery {
+            measures: measures.clone(),
+            whose: Whose::Units(units.clone()),
+            when,
+            of_today: false,
+            offset: 0,
+            limit: usize::MAX,
+        };
         let page = app.now().series(&query).unwrap();
         assert_eq!(page.next_offset, None);
         found.extend(page.series);
@@ -447,7 +556,10 @@ fn series(app: &App) -> Vec<SeriesView> {
 fn live_through(seed: u64, rules: &str) {
     let (world, mut dice) = (model::random_world(seed), Dice(seed));
     let live = Live::of(&(case::catalogue_of(&world) + rules), case::units_of(&world));
-    let mut pool: Vec<Figure> = case::figures_of(&world).into_iter().filter(|(_, _, month, _)| month.number() < model::FIRST + 8).collect();
+    let mut pool: Vec<Figure> = case::figures_of(&world)
+        .into_iter()
+        .filter(|(_, _, month, _)| month.number() < model::FIRST + 8)
+        .collect();
     dice.shuffle(&mut pool);
     let (mut sent, mut submissions): (Vec<Figure>, Vec<String>) = (Vec::new(), Vec::new());
     for step in 0..14 {
@@ -459,17 +571,32 @@ fn live_through(seed: u64, rules: &str) {
                 for _ in 0..=dice.below(12) {
                     let (measure, unit, month, written) = sent[dice.below(sent.len())].clone();
                     let mantissa = i64::try_from(dice.below(400)).unwrap();
-                    figures.push((measure, unit, month, written.map(|written| Written { mantissa, ..written })));
+                    figures.push((
+                        measure,
+                        unit,
+                        month,
+                        written.map(|written| Written { mantissa, ..written }),
+                    ));
                 }
             }
-            6 => {
-                figures.extend((0..=dice.below(12)).map(|_| sent[dice.below(sent.len())].clone()).map(|(measure, unit, month, _)| (measure, unit, month, None)))
-            }
+            6 => figures.extend(
+                (0..=dice.below(12))
+                    .map(|_| sent[dice.below(sent.len())].clone())
+                    .map(|(measure, unit, month, _)| (measure, unit, month, None)),
+            ),
             7 => {
                 // Stated rates, where there are figures.
-                for code in ["test.kpi.rate", "test.kpi.online", "test.kpi.online{level=three}", "test.kpi.growth"] {
+                for code in [
+                    "test.kpi.rate",
+                    "test.kpi.online",
+                    "test.kpi.online{level=three}",
+                    "test.kpi.growth",
+                ] {
                     let (_, unit, month, _) = sent[dice.below(sent.len())].clone();
-                    let written = Written { mantissa: i64::try_from(dice.below(2000)).unwrap(), scale: u32::try_from(dice.below(3)).unwrap() };
+                    let written = Written {
+                        mantissa: i64::try_from(dice.below(2000)).unwrap(),
+                        scale: u32::try_from(dice.below(3)).unwrap(),
+                    };
                     figures.push((Measure::parse(code).unwrap(), unit, month, Some(written)));
                 }
             }
@@ -494,7 +621,11 @@ fn live_through(seed: u64, rules: &str) {
         }
         let state = live.app.state();
         let (kept_up, anew) = (standing(&state), from_nothing(&state));
-        let differ: Vec<&Finding> = kept_up.iter().filter(|found| !anew.contains(found)).chain(anew.iter().filter(|found| !kept_up.contains(found))).collect();
+        let differ: Vec<&Finding> = kept_up
+            .iter()
+            .filter(|found| !anew.contains(found))
+            .chain(anew.iter().filter(|found| !kept_up.contains(found)))
+            .collect();
         assert!(
             kept_up == anew,
             "{} findings kept up, {} from nothing; seed {seed}, step {step}: {:?}",
@@ -505,7 +636,11 @@ fn live_through(seed: u64, rules: &str) {
     }
     let loaded = State::load(live.app.store()).unwrap();
     let (now, then) = (said(&live.app.state()), said(&loaded));
-    assert_eq!((now.head, now.count, &now.units, &now.measures), (then.head, then.count, &then.units, &then.measures), "seed {seed}");
+    assert_eq!(
+        (now.head, now.count, &now.units, &now.measures),
+        (then.head, then.count, &then.units, &then.measures),
+        "seed {seed}"
+    );
     for (now, then) in now.figures.iter().zip(&then.figures) {
         assert_eq!(now, then, "seed {seed}");
     }
@@ -536,12 +671,18 @@ proptest! {
 
 #[test]
 fn a_refused_submission_leaves_the_findings_of_its_group_alone() {
-    let catalogue = "flow f\nflow g\nflow split channel*=in_person|online\nrule strict error = g <= 5";
-    let wrong = |month: &str| case::figures(&format!("split a {month} 9; split{{channel=in_person}} a {month} 5; split{{channel=online}} a {month} 5"));
+    let catalogue =
+        "flow f\nflow g\nflow split channel*=in_person|online\nrule strict error = g <= 5";
+    let wrong = |month: &str| {
+        case::figures(&format!(
+            "split a {month} 9; split{{channel=in_person}} a {month} 5; split{{channel=online}} a {month} 5"
+        ))
+    };
     let large = case::figures(&format!("f a 1990-01 {}", "1 ".repeat(360)));
     for _attempt in 0..8 {
         let live = Live::of(catalogue, case::units("a"));
-        let (large, first, second) = (body(&large), body(&wrong("2021-01")), body(&wrong("2021-02")));
+        let (large, first, second) =
+            (body(&large), body(&wrong("2021-01")), body(&wrong("2021-02")));
         let refused = body(&case::figures("g a 2021-01 6"));
         // While the large one is being written the others wait, and are then judged as one group.
         let answers = live.runtime.block_on(async {
@@ -549,7 +690,11 @@ fn a_refused_submission_leaves_the_findings_of_its_group_alone() {
             tokio::join!(submit(&large), submit(&first), submit(&refused), submit(&second))
         });
         assert!(answers.2.is_err(), "an error rule refuses");
-        assert_eq!((answers.1.unwrap().findings.len(), answers.3.unwrap().findings.len()), (1, 1), "each answer names its own contradiction");
+        assert_eq!(
+            (answers.1.unwrap().findings.len(), answers.3.unwrap().findings.len()),
+            (1, 1),
+            "each answer names its own contradiction"
+        );
         let state = live.app.state();
         assert_eq!(state.standing.len(), 2);
         assert_eq!(standing(&state), from_nothing(&state));
@@ -560,7 +705,10 @@ fn a_refused_submission_leaves_the_findings_of_its_group_alone() {
 
 #[test]
 fn a_dry_run_answers_what_the_recording_answers_also_for_what_changes_nothing() {
-    let live = Live::of("flow f\nflow split channel*=in_person|online\nkpi rate % = split{channel=online} / split", case::units("p; a p; b p"));
+    let live = Live::of(
+        "flow f\nflow split channel*=in_person|online\nkpi rate % = split{channel=online} / split",
+        case::units("p; a p; b p"),
+    );
     let first = live.submit(&case::figures("split a 2021-01 9; split{channel=in_person} a 2021-01 5; split{channel=online} a 2021-01 5; rate a 2021-01 50.0"));
     assert_eq!((first.counts.created, first.findings.len()), (4, 2)); // 9 against 5 + 5; 50.0 against 5 / 9
     let again = live.submit(&case::figures("split a 2021-01 9; rate a 2021-01 50.0"));

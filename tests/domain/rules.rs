@@ -40,9 +40,17 @@ fn found(rules: &str, units: &str, figures: &str) -> Vec<String> {
     let text = format!("{CATALOGUE}\n{rules}");
     let at_once = Case::new(&text, units, figures).found();
     let table = case::figures(figures);
-    assert_eq!(one_by_one(&text, units, &table), at_once, "figure by figure in the order of the table, against all at once");
+    assert_eq!(
+        one_by_one(&text, units, &table),
+        at_once,
+        "figure by figure in the order of the table, against all at once"
+    );
     let backwards: Vec<Figure> = table.iter().rev().cloned().collect();
-    assert_eq!(one_by_one(&text, units, &backwards), at_once, "figure by figure from the end of the table, against all at once");
+    assert_eq!(
+        one_by_one(&text, units, &backwards),
+        at_once,
+        "figure by figure from the end of the table, against all at once"
+    );
     at_once
 }
 
@@ -60,8 +68,13 @@ fn one_by_one(catalogue: &str, units: &str, figures: &[Figure]) -> Vec<String> {
         book.touched_by(&case.source(), &entry, &mut checks);
         checks.sort_unstable();
         checks.dedup();
-        let outcomes: Vec<_> = checks.into_iter().map(|check| (check, book.evaluate(&case.source(), &check))).collect();
-        outcomes.into_iter().for_each(|(check, outcome)| book.record(&check, outcome, &mut standing));
+        let outcomes: Vec<_> = checks
+            .into_iter()
+            .map(|check| (check, book.evaluate(&case.source(), &check)))
+            .collect();
+        outcomes
+            .into_iter()
+            .for_each(|(check, outcome)| book.record(&check, outcome, &mut standing));
     }
     case.all_worded(&standing)
 }
@@ -75,10 +88,21 @@ fn finds(rules: &str, units: &str, figures: &str, expected: &[&str]) {
 
 #[test]
 fn complete_members_add_up_to_the_total() {
-    let parts = "one_split{channel=in_person} a 2021-01 11414; one_split{channel=online} a 2021-01 2180";
+    let parts =
+        "one_split{channel=in_person} a 2021-01 11414; one_split{channel=online} a 2021-01 2180";
     finds("", ONE, &format!("one_split a 2021-01 13594; {parts}"), &[]); // 11,414 + 2,180
-    finds("", ONE, &format!("one_split a 2021-01 13593; {parts}"), &["parts_total one_split a 2021-01 13593 13594"]);
-    finds("", ONE, &format!("one_split a 2021-01 13595; {parts}"), &["parts_total one_split a 2021-01 13595 13594"]);
+    finds(
+        "",
+        ONE,
+        &format!("one_split a 2021-01 13593; {parts}"),
+        &["parts_total one_split a 2021-01 13593 13594"],
+    );
+    finds(
+        "",
+        ONE,
+        &format!("one_split a 2021-01 13595; {parts}"),
+        &["parts_total one_split a 2021-01 13595 13594"],
+    );
     finds("", ONE, "one_split a 2021-01 1; one_split{channel=online} a 2021-01 2180", &[]); // a member is not there
     finds("", ONE, parts, &[]); // no total is stated
 }
@@ -92,7 +116,12 @@ fn members_within_a_host_add_up_to_the_host() {
 
 #[test]
 fn averages_have_no_parts() {
-    finds("", TWO, "m a 2021-01 5; m{channel=online} a 2021-01 1; m{channel=in_person} a 2021-01 1; m p 2021-01 9; m b 2021-01 1", &[]);
+    finds(
+        "",
+        TWO,
+        "m a 2021-01 5; m{channel=online} a 2021-01 1; m{channel=in_person} a 2021-01 1; m p 2021-01 9; m b 2021-01 1",
+        &[],
+    );
 }
 
 #[test]
@@ -121,9 +150,24 @@ fn a_second_dimension_is_checked_where_the_first_agrees() {
 
 #[test]
 fn members_of_a_subset_do_not_exceed_the_total() {
-    finds("", ONE, "subset a 2021-01 10; subset{level=three} a 2021-01 4; subset{level=four} a 2021-01 6", &[]); // 10 is not more than 10
-    finds("", ONE, "subset a 2021-01 10; subset{level=three} a 2021-01 4; subset{level=four} a 2021-01 7", &["parts_exceed_total subset a 2021-01 10 11"]);
-    finds("", ONE, "subset a 2021-01 10; subset{level=four} a 2021-01 11", &["parts_exceed_total subset a 2021-01 10 11"]); // one member is enough
+    finds(
+        "",
+        ONE,
+        "subset a 2021-01 10; subset{level=three} a 2021-01 4; subset{level=four} a 2021-01 6",
+        &[],
+    ); // 10 is not more than 10
+    finds(
+        "",
+        ONE,
+        "subset a 2021-01 10; subset{level=three} a 2021-01 4; subset{level=four} a 2021-01 7",
+        &["parts_exceed_total subset a 2021-01 10 11"],
+    );
+    finds(
+        "",
+        ONE,
+        "subset a 2021-01 10; subset{level=four} a 2021-01 11",
+        &["parts_exceed_total subset a 2021-01 10 11"],
+    ); // one member is enough
     finds("", ONE, "subset{level=three} a 2021-01 4; subset{level=four} a 2021-01 7", &[]); // no total
 }
 
@@ -140,7 +184,9 @@ fn of_two_subsets_the_one_that_exceeds_is_found() {
     finds("", ONE, &second, &["parts_exceed_total subsets a 2021-01 10 11"]);
     let first = format!("{total}; subsets{{level=four}} a 2021-01 11");
     finds("", ONE, &first, &["parts_exceed_total subsets a 2021-01 10 12"]);
-    let both = format!("{total}; subsets{{level=four}} a 2021-01 11; subsets{{channel=in_person}} a 2021-01 10");
+    let both = format!(
+        "{total}; subsets{{level=four}} a 2021-01 11; subsets{{channel=in_person}} a 2021-01 10"
+    );
     assert_eq!(found("", ONE, &both).len(), 1, "one total, one finding");
 }
 
@@ -157,25 +203,60 @@ fn a_wrong_member_of_a_subset_is_one_finding_at_the_member() {
 #[test]
 fn a_stated_figure_equals_the_sum_of_the_children_when_all_have_reported() {
     finds("", TWO, "f p 2021-01 30; f a 2021-01 10; f b 2021-01 20", &[]);
-    finds("", TWO, "f p 2021-01 31; f a 2021-01 10; f b 2021-01 20", &["children_total f p 2021-01 31 30"]);
-    finds("", TWO, "f p 2021-01 29; f a 2021-01 10; f b 2021-01 20", &["children_total f p 2021-01 29 30"]);
+    finds(
+        "",
+        TWO,
+        "f p 2021-01 31; f a 2021-01 10; f b 2021-01 20",
+        &["children_total f p 2021-01 31 30"],
+    );
+    finds(
+        "",
+        TWO,
+        "f p 2021-01 29; f a 2021-01 10; f b 2021-01 20",
+        &["children_total f p 2021-01 29 30"],
+    );
     finds("", TWO, "f p 2021-01 31; f a 2021-01 10", &[]); // b has not reported
-    finds("", TWO, "level p 2021-01 31; level a 2021-01 10; level b 2021-01 20", &["children_total level p 2021-01 31 30"]); // stocks too
+    finds(
+        "",
+        TWO,
+        "level p 2021-01 31; level a 2021-01 10; level b 2021-01 20",
+        &["children_total level p 2021-01 31 30"],
+    ); // stocks too
     finds("", TWO, "h p 2021-01 0.3; h a 2021-01 0.1; h b 2021-01 0.2", &[]); // exact decimals
-    finds("", TWO, "h p 2021-01 0.3; h a 2021-01 0.1; h b 2021-01 0.3", &["children_total h p 2021-01 0.3 0.4"]);
+    finds(
+        "",
+        TWO,
+        "h p 2021-01 0.3; h a 2021-01 0.1; h b 2021-01 0.3",
+        &["children_total h p 2021-01 0.3 0.4"],
+    );
 }
 
 #[test]
 fn all_have_reported_when_every_leaf_below_is_covered() {
-    finds("", DEEP, "f p 2021-01 99; f a 2021-01 10; f b 2021-01 20; f c 2021-01 5", &["children_total f p 2021-01 99 35"]); // (10 + 20) + 5
+    finds(
+        "",
+        DEEP,
+        "f p 2021-01 99; f a 2021-01 10; f b 2021-01 20; f c 2021-01 5",
+        &["children_total f p 2021-01 99 35"],
+    ); // (10 + 20) + 5
     finds("", DEEP, "f p 2021-01 99; f a 2021-01 10; f c 2021-01 5", &[]); // b has not
-    finds("", DEEP, "f p 2021-01 99; f d 2021-01 50; f c 2021-01 5", &["children_total f p 2021-01 99 55"]); // d speaks for a and b
+    finds(
+        "",
+        DEEP,
+        "f p 2021-01 99; f d 2021-01 50; f c 2021-01 5",
+        &["children_total f p 2021-01 99 55"],
+    ); // d speaks for a and b
 }
 
 #[test]
 fn children_that_do_not_exist_are_not_waited_for() {
     let units = "p; a p; b p ..2021-01; c p 2021-02..";
-    finds("", units, "f p 2021-01 30 50; f a 2021-01 10 20; f b 2021-01 20; f c 2021-02 31", &["children_total f p 2021-02 50 51"]); // 20 + 31
+    finds(
+        "",
+        units,
+        "f p 2021-01 30 50; f a 2021-01 10 20; f b 2021-01 20; f c 2021-02 31",
+        &["children_total f p 2021-02 50 51"],
+    ); // 20 + 31
 }
 
 #[test]
@@ -224,8 +305,18 @@ fn a_wrong_total_whose_members_are_wrong_by_as_much_is_named_at_the_members() {
 fn a_stock_is_the_one_before_and_what_was_created_less_what_was_closed() {
     let moved = "created a 2021-01 10; ended a 2021-01 4";
     finds("", ONE, &format!("level a 2020-12 100 106; {moved}"), &[]); // 100 + 10 - 4, across the year's end
-    finds("", ONE, &format!("level a 2020-12 100 107; {moved}"), &["stock_movement level a 2021-01 107 106"]);
-    finds("", ONE, &format!("level a 2020-12 100 105; {moved}"), &["stock_movement level a 2021-01 105 106"]);
+    finds(
+        "",
+        ONE,
+        &format!("level a 2020-12 100 107; {moved}"),
+        &["stock_movement level a 2021-01 107 106"],
+    );
+    finds(
+        "",
+        ONE,
+        &format!("level a 2020-12 100 105; {moved}"),
+        &["stock_movement level a 2021-01 105 106"],
+    );
     finds("", ONE, &format!("level a 2020-11 100 - 107; {moved}"), &[]); // the month before is not there
     finds("", ONE, "level a 2020-12 100 200; ended a 2021-01 4", &[]); // what was created is not there
 }
@@ -234,14 +325,18 @@ fn a_stock_is_the_one_before_and_what_was_created_less_what_was_closed() {
 fn where_no_closures_are_reported_a_stock_may_only_fall_short() {
     finds("", ONE, "open a 2020-12 100 110; created a 2021-01 10", &[]);
     finds("", ONE, "open a 2020-12 100 95; created a 2021-01 10", &[]); // 15 were closed
-    finds("", ONE, "open a 2020-12 100 111; created a 2021-01 10", &["stock_movement open a 2021-01 111 110"]);
+    finds(
+        "",
+        ONE,
+        "open a 2020-12 100 111; created a 2021-01 10",
+        &["stock_movement open a 2021-01 111 110"],
+    );
 }
 
 #[test]
 fn a_stock_total_wrong_against_its_members_and_its_movement_is_one_finding() {
     // 120 stated; its members 70 + 40 = 110, and 100 + 10 - 0 = 110.
-    let figures =
-        "held a 2020-12 100 120; held{channel=in_person} a 2020-12 60 70; held{channel=online} a 2020-12 40 40; created a 2021-01 10; ended a 2021-01 0";
+    let figures = "held a 2020-12 100 120; held{channel=in_person} a 2020-12 60 70; held{channel=online} a 2020-12 40 40; created a 2021-01 10; ended a 2021-01 0";
     assert_eq!(found("", ONE, figures).len(), 1, "{:?}", found("", ONE, figures));
 }
 
@@ -254,11 +349,36 @@ fn a_stated_rate_may_differ_by_half_a_unit_of_its_last_printed_digit() {
     for within in ["78.95", "78.950", "78.9", "79.0", "79"] {
         finds("", ONE, &format!("{figures}; rate a 2021-01 {within}"), &[]);
     }
-    finds("", ONE, &format!("{figures}; rate a 2021-01 78.8"), &["stated_rate rate a 2021-01 78.8 78.95"]);
-    finds("", ONE, &format!("{figures}; rate a 2021-01 79.1"), &["stated_rate rate a 2021-01 79.1 78.95"]);
-    finds("", ONE, &format!("{figures}; rate a 2021-01 78.951"), &["stated_rate rate a 2021-01 78.951 78.95"]);
-    finds("", ONE, &format!("{figures}; rate a 2021-01 79.00"), &["stated_rate rate a 2021-01 79 78.95"]); // two digits printed: half of 0.01
-    finds("", ONE, &format!("{figures}; rate a 2021-01 78"), &["stated_rate rate a 2021-01 78 78.95"]);
+    finds(
+        "",
+        ONE,
+        &format!("{figures}; rate a 2021-01 78.8"),
+        &["stated_rate rate a 2021-01 78.8 78.95"],
+    );
+    finds(
+        "",
+        ONE,
+        &format!("{figures}; rate a 2021-01 79.1"),
+        &["stated_rate rate a 2021-01 79.1 78.95"],
+    );
+    finds(
+        "",
+        ONE,
+        &format!("{figures}; rate a 2021-01 78.951"),
+        &["stated_rate rate a 2021-01 78.951 78.95"],
+    );
+    finds(
+        "",
+        ONE,
+        &format!("{figures}; rate a 2021-01 79.00"),
+        &["stated_rate rate a 2021-01 79 78.95"],
+    ); // two digits printed: half of 0.01
+    finds(
+        "",
+        ONE,
+        &format!("{figures}; rate a 2021-01 78"),
+        &["stated_rate rate a 2021-01 78 78.95"],
+    );
 }
 
 #[test]
@@ -266,16 +386,27 @@ fn the_last_digit_decides_just_beside_the_edge() {
     // 7,895,001 / 10,000,000 = 78.95001 %, a hundred-thousandth beyond the edge of 78.9.
     let figures = "f a 2021-01 7895001; g a 2021-01 10000000";
     finds("", ONE, &format!("{figures}; rate a 2021-01 79.0"), &[]);
-    finds("", ONE, &format!("{figures}; rate a 2021-01 78.9"), &["stated_rate rate a 2021-01 78.9 78.95001"]);
+    finds(
+        "",
+        ONE,
+        &format!("{figures}; rate a 2021-01 78.9"),
+        &["stated_rate rate a 2021-01 78.9 78.95001"],
+    );
 }
 
 #[test]
 fn a_stated_rate_is_compared_with_what_is_computed_from_the_children() {
-    let figures = "f a 2021-01 1; g a 2021-01 2; f b 2021-01 30; g b 2021-01 40; rate p 2021-01 62.5";
+    let figures =
+        "f a 2021-01 1; g a 2021-01 2; f b 2021-01 30; g b 2021-01 40; rate p 2021-01 62.5";
     finds("", TWO, figures, &["stated_rate rate p 2021-01 62.5 73.809524"]); // 31 / 42, not the mean of 50 and 75
     finds("", TWO, "rate p 2021-01 62.5; f p 2021-01 5", &[]); // nothing is computed
     finds("", TWO, "rate a 2021-01 62.5; f a 2021-01 5; g a 2021-01 0", &[]); // nor here: division by zero
-    finds("", ONE, "ratio a 2021-01 0.5; f a 2021-01 1; g a 2021-01 4", &["stated_rate ratio a 2021-01 0.5 0.25"]); // not only percentages
+    finds(
+        "",
+        ONE,
+        "ratio a 2021-01 0.5; f a 2021-01 1; g a 2021-01 4",
+        &["stated_rate ratio a 2021-01 0.5 0.25"],
+    ); // not only percentages
 }
 
 // Written rules.
@@ -287,9 +418,19 @@ fn a_written_rule_fires_beyond_its_edge() {
     finds(LIMIT, ONE, "f a 2021-01 5; g a 2021-01 5", &[]);
     finds(LIMIT, ONE, "f a 2021-01 6; g a 2021-01 5", &["limit f a 2021-01 6 5"]);
     finds("rule floor = f >= g + 1", ONE, "f a 2021-01 6; g a 2021-01 5", &[]);
-    finds("rule floor = f >= g + 1", ONE, "f a 2021-01 5; g a 2021-01 5", &["floor f a 2021-01 5 6"]);
+    finds(
+        "rule floor = f >= g + 1",
+        ONE,
+        "f a 2021-01 5; g a 2021-01 5",
+        &["floor f a 2021-01 5 6"],
+    );
     finds("rule same = f == g * 2", ONE, "f a 2021-01 10; g a 2021-01 5", &[]);
-    finds("rule same = f == g * 2", ONE, "f a 2021-01 9; g a 2021-01 5", &["same f a 2021-01 9 10"]);
+    finds(
+        "rule same = f == g * 2",
+        ONE,
+        "f a 2021-01 9; g a 2021-01 5",
+        &["same f a 2021-01 9 10"],
+    );
 }
 
 #[test]
@@ -300,13 +441,23 @@ fn a_tolerance_is_still_within() {
     finds(rule, ONE, "h a 2021-01 5.6; f a 2021-01 5", &["near h a 2021-01 5.6 5"]);
     finds("rule tenth ~0.1 = h <= h + 0 - 0.1", ONE, "h a 2021-01 0.3", &[]); // 0.3 against 0.2, and no more than 0.1 apart
     finds("rule limit ~2 = f <= g", ONE, "f a 2021-01 7; g a 2021-01 5", &[]);
-    finds("rule limit ~2 = f <= g", ONE, "f a 2021-01 8; g a 2021-01 5", &["limit f a 2021-01 8 5"]);
+    finds(
+        "rule limit ~2 = f <= g",
+        ONE,
+        "f a 2021-01 8; g a 2021-01 5",
+        &["limit f a 2021-01 8 5"],
+    );
 }
 
 #[test]
 fn a_rule_with_a_missing_operand_is_not_evaluated() {
     finds(LIMIT, TWO, "f a 2021-01 6; g b 2021-01 5", &[]);
-    finds("rule limit = f <= (g ?? 3)", TWO, "f a 2021-01 6; f b 2021-01 3", &["limit f a 2021-01 6 3"]);
+    finds(
+        "rule limit = f <= (g ?? 3)",
+        TWO,
+        "f a 2021-01 6; f b 2021-01 3",
+        &["limit f a 2021-01 6 3"],
+    );
     finds("rule ratio = f / g <= 1", ONE, "f a 2021-01 6; g a 2021-01 0", &[]); // nor one that divides by zero
 }
 
@@ -322,7 +473,12 @@ fn rules_look_at_own_values_unless_they_say_rolled_up() {
 fn a_rolled_up_rule_is_judged_above_the_figures_too() {
     // a 6 and 9 holds, b 6 and 2 does not, and neither does p: 12 and 11.
     let figures = "f a 2021-01 6; g a 2021-01 9; f b 2021-01 6; g b 2021-01 2";
-    finds("rule limit rolled_up = f <= g", TWO, figures, &["limit f p 2021-01 12 11", "limit f b 2021-01 6 2"]);
+    finds(
+        "rule limit rolled_up = f <= g",
+        TWO,
+        figures,
+        &["limit f p 2021-01 12 11", "limit f b 2021-01 6 2"],
+    );
     finds("rule limit rolled_up = f <= g", TWO, "f a 2021-01 6; g a 2021-01 9", &[]);
 }
 
@@ -337,10 +493,19 @@ fn a_rule_may_look_at_the_month_before() {
 #[test]
 fn a_rule_whose_figures_all_stand_in_the_month_before_is_found_again_from_nothing() {
     // Only the other side has a figure in February, and a number is always there.
-    finds("rule after = g <= prev(f)", ONE, "f a 2021-01 5; g a 2021-02 6", &["after g a 2021-02 6 5"]);
+    finds(
+        "rule after = g <= prev(f)",
+        ONE,
+        "f a 2021-01 5; g a 2021-02 6",
+        &["after g a 2021-02 6 5"],
+    );
     let text = format!("{CATALOGUE}\nrule lasts = prev(f) <= 5");
     let at_once = Case::new(&text, ONE, "f a 2021-01 6").found();
-    assert_eq!(one_by_one(&text, ONE, &case::figures("f a 2021-01 6")), at_once, "figure by figure, against all at once");
+    assert_eq!(
+        one_by_one(&text, ONE, &case::figures("f a 2021-01 6")),
+        at_once,
+        "figure by figure, against all at once"
+    );
 }
 
 #[test]
@@ -354,7 +519,12 @@ fn a_rule_over_the_leaves_is_judged_again_when_a_leaf_changes() {
 #[test]
 fn the_members_of_a_rule_count() {
     let rule = "rule online = one_split{channel=online} <= f";
-    finds(rule, ONE, "one_split{channel=online} a 2021-01 6; f a 2021-01 5", &["online one_split{channel=online} a 2021-01 6 5"]);
+    finds(
+        rule,
+        ONE,
+        "one_split{channel=online} a 2021-01 6; f a 2021-01 5",
+        &["online one_split{channel=online} a 2021-01 6 5"],
+    );
     finds(rule, ONE, "one_split{channel=in_person} a 2021-01 6; f a 2021-01 5", &[]);
 }
 
@@ -374,7 +544,12 @@ fn the_real_report_contradicts_itself_in_exactly_three_places() {
     let words: Vec<String> = receipt
         .findings
         .iter()
-        .map(|found| format!("{} {} {} {} {} {}", found.rule, found.measure, found.unit, found.period, found.stated, found.computed))
+        .map(|found| {
+            format!(
+                "{} {} {} {} {} {}",
+                found.rule, found.measure, found.unit, found.period, found.stated, found.computed
+            )
+        })
         .collect();
     let expected = [
         "parts_total pki.certificates.total travinh 2021-10 2312 2322", // 467 + 1,855
@@ -384,8 +559,12 @@ fn the_real_report_contradicts_itself_in_exactly_three_places() {
     let mut sorted = words.clone();
     sorted.sort();
     assert_eq!(sorted, expected);
-    let standing =
-        |standing: &Standing, units: usize| standing.within(0..units).map(|found| (found.rule.clone(), found.measure.to_string())).collect::<Vec<_>>();
+    let standing = |standing: &Standing, units: usize| {
+        standing
+            .within(0..units)
+            .map(|found| (found.rule.clone(), found.measure.to_string()))
+            .collect::<Vec<_>>()
+    };
     let state = app.state();
     assert_eq!(state.standing.len(), 3);
     let scratch = state.book.all(&state.source());

@@ -21,10 +21,19 @@ fn rows() -> Vec<(Measure, String, Month, Written)> {
     let mut reader = csv::Reader::from_reader(FIGURES.as_bytes());
     let header = reader.headers().unwrap().clone();
     let row = |row: csv::StringRecord| {
-        let at = |column: &str| row[header.iter().position(|name| name == column).unwrap()].to_owned();
+        let at =
+            |column: &str| row[header.iter().position(|name| name == column).unwrap()].to_owned();
         let members = header.iter().zip(&row).skip(4).filter(|(_, member)| !member.is_empty());
-        let members = Members::new(members.map(|(dimension, member)| (dimension.to_owned(), member.to_owned())).collect()).unwrap();
-        (Measure { code: at("indicator"), members }, at("unit"), at("period").parse().unwrap(), Written::parse(&at("value")).unwrap())
+        let members = Members::new(
+            members.map(|(dimension, member)| (dimension.to_owned(), member.to_owned())).collect(),
+        )
+        .unwrap();
+        (
+            Measure { code: at("indicator"), members },
+            at("unit"),
+            at("period").parse().unwrap(),
+            Written::parse(&at("value")).unwrap(),
+        )
     };
     reader.records().map(|record| row(record.unwrap())).collect()
 }
@@ -40,7 +49,11 @@ fn every_figure_of_the_real_report_is_declared() {
         let position = units.position(&unit).unwrap_or_else(|| panic!("{unit} is not shipped"));
         assert!(units.exists(position, month), "{unit} in {month}");
         if let Some(indicator) = catalogue.indicator(&measure.code) {
-            assert!(written.at_scale(indicator.decimals).is_some(), "{measure}: {written} with {} decimals", indicator.decimals);
+            assert!(
+                written.at_scale(indicator.decimals).is_some(),
+                "{measure}: {written} with {} decimals",
+                indicator.decimals
+            );
         }
         assert_eq!(month.to_string(), "2021-10");
         assert!(seen.insert((measure.clone(), unit.clone())), "{measure} of {unit} stands twice");
@@ -50,36 +63,67 @@ fn every_figure_of_the_real_report_is_declared() {
 #[test]
 fn every_formula_and_check_parses_and_prints_back() {
     let (document, catalogue, _) = shipped();
-    assert_eq!((catalogue.kpis.len(), catalogue.rules.len(), catalogue.targets.len()), (document.kpis.len(), document.rules.len(), document.targets.len()));
+    assert_eq!(
+        (catalogue.kpis.len(), catalogue.rules.len(), catalogue.targets.len()),
+        (document.kpis.len(), document.rules.len(), document.targets.len())
+    );
     for kpi in &document.kpis {
-        let formula: Expression = kpi.formula.parse().unwrap_or_else(|error| panic!("{}: {error}", kpi.code));
+        let formula: Expression =
+            kpi.formula.parse().unwrap_or_else(|error| panic!("{}: {error}", kpi.code));
         assert_eq!(formula.to_string().parse::<Expression>().unwrap(), formula);
         assert!(!formula.references().is_empty(), "{} names no indicator", kpi.code);
-        assert!(formula.references().iter().all(|reference| catalogue.indicator(&reference.indicator).is_some()), "{}", kpi.code);
+        assert!(
+            formula
+                .references()
+                .iter()
+                .all(|reference| catalogue.indicator(&reference.indicator).is_some()),
+            "{}",
+            kpi.code
+        );
     }
     for rule in &document.rules {
-        let check: Check = rule.check.parse().unwrap_or_else(|error| panic!("{}: {error}", rule.code));
+        let check: Check =
+            rule.check.parse().unwrap_or_else(|error| panic!("{}: {error}", rule.code));
         assert_eq!(check.to_string().parse::<Check>().unwrap(), check);
     }
-    assert!(catalogue.rules.iter().all(|rule| rule.severity == Severity::Warning), "the shipped catalogue has no error rule");
+    assert!(
+        catalogue.rules.iter().all(|rule| rule.severity == Severity::Warning),
+        "the shipped catalogue has no error rule"
+    );
 }
 
 #[test]
 fn everything_has_a_name_in_both_languages() {
     let (document, _, units) = shipped();
-    let named = |what: String, name: &Name| assert!(!name.vi.trim().is_empty() && !name.en.trim().is_empty(), "{what} lacks a name: {name:?}");
+    let named = |what: String, name: &Name| {
+        assert!(
+            !name.vi.trim().is_empty() && !name.en.trim().is_empty(),
+            "{what} lacks a name: {name:?}"
+        )
+    };
     document.systems.iter().for_each(|system| named(system.code.clone(), &system.name));
     document.indicators.iter().for_each(|indicator| named(indicator.code.clone(), &indicator.name));
     document.kpis.iter().for_each(|kpi| named(kpi.code.clone(), &kpi.name));
     document.rules.iter().for_each(|rule| named(rule.code.clone(), &rule.name));
     for dimension in &document.dimensions {
         named(dimension.code.clone(), &dimension.name);
-        dimension.members.iter().for_each(|member| named(format!("{}={}", dimension.code, member.code), &member.name));
+        dimension
+            .members
+            .iter()
+            .for_each(|member| named(format!("{}={}", dimension.code, member.code), &member.name));
     }
     units.iter().for_each(|unit| named(unit.document.code.clone(), &unit.document.name));
-    let notes = document.indicators.iter().filter_map(|indicator| indicator.note.as_ref()).chain(document.kpis.iter().filter_map(|kpi| kpi.note.as_ref()));
+    let notes = document
+        .indicators
+        .iter()
+        .filter_map(|indicator| indicator.note.as_ref())
+        .chain(document.kpis.iter().filter_map(|kpi| kpi.note.as_ref()));
     notes.for_each(|note| named("a note".to_owned(), note));
-    document.indicators.iter().flat_map(|indicator| &indicator.breaks).for_each(|broken| named(broken.from.clone(), &broken.reason));
+    document
+        .indicators
+        .iter()
+        .flat_map(|indicator| &indicator.breaks)
+        .for_each(|broken| named(broken.from.clone(), &broken.reason));
 }
 
 #[test]
@@ -91,7 +135,11 @@ fn every_indicator_and_kpi_has_a_system_and_every_target_a_source() {
         assert!(target.source.is_some(), "{}", target.code);
     }
     for target in &catalogue.targets {
-        assert!(target.unit.as_ref().is_none_or(|unit| units.position(unit).is_some()), "{}", target.code);
+        assert!(
+            target.unit.as_ref().is_none_or(|unit| units.position(unit).is_some()),
+            "{}",
+            target.code
+        );
     }
 }
 
@@ -100,10 +148,22 @@ fn service_levels_changed_in_august_2022() {
     let (_, catalogue, _) = shipped();
     for code in ["igate.dossiers.received", "igate.services.provided"] {
         let indicator = catalogue.indicator(code).unwrap();
-        assert_eq!(indicator.breaks.iter().map(ToString::to_string).collect::<Vec<_>>(), ["2022-08"], "{code}");
+        assert_eq!(
+            indicator.breaks.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["2022-08"],
+            "{code}"
+        );
         let levels = indicator.dimension("service_level").unwrap();
-        assert!(["3", "4"].iter().all(|level| levels.members.iter().any(|member| member == level)), "{:?}", levels.members);
-        assert!(levels.members.len() >= 4, "members for both sides of the change: {:?}", levels.members);
+        assert!(
+            ["3", "4"].iter().all(|level| levels.members.iter().any(|member| member == level)),
+            "{:?}",
+            levels.members
+        );
+        assert!(
+            levels.members.len() >= 4,
+            "members for both sides of the change: {:?}",
+            levels.members
+        );
     }
 }
 
@@ -115,8 +175,14 @@ fn the_province_went_on_as_vinh_long_on_1_july_2025() {
     assert!(!units.exists(new, month("2025-06")) && units.exists(new, month("2025-07")));
     for code in ["travinh", "vinhlong", "bentre"] {
         let old = units.position(code).unwrap();
-        assert!(units.exists(old, month("2025-06")) && !units.exists(old, month("2025-07")), "{code}");
+        assert!(
+            units.exists(old, month("2025-06")) && !units.exists(old, month("2025-07")),
+            "{code}"
+        );
         assert_eq!(units.became(old, month("2025-07")), [new], "{code}");
     }
-    assert!(units.iter().all(|unit| unit.document.official_codes.is_empty()), "no official code without a source");
+    assert!(
+        units.iter().all(|unit| unit.document.official_codes.is_empty()),
+        "no official code without a source"
+    );
 }

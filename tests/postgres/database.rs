@@ -26,7 +26,13 @@ impl Database {
     /// On a server. It orders texts as Vietnamese does, unlike SQLite, so that nothing may rely on how a database orders them.
     pub fn create_on(server: &str) -> Self {
         let name = format!("test_{}", ulid::Ulid::generate().to_string().to_lowercase());
-        ask(server, &format!("CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'vi-VN'")).unwrap();
+        ask(
+            server,
+            &format!(
+                "CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'vi-VN'"
+            ),
+        )
+        .unwrap();
         let (host, _) = server.rsplit_once('/').unwrap();
         Self { address: format!("{host}/{name}"), server: server.to_owned(), name }
     }
@@ -40,7 +46,9 @@ impl Drop for Database {
 
 /// Runs statements in one transaction; the first column of all they bring, or what the server says against them.
 pub fn ask(address: &str, statements: &str) -> Result<Vec<String>, String> {
-    let told = |error: tokio_postgres::Error| error.as_db_error().map_or_else(|| error.to_string(), |told| told.message().to_owned());
+    let told = |error: tokio_postgres::Error| {
+        error.as_db_error().map_or_else(|| error.to_string(), |told| told.message().to_owned())
+    };
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
         let (client, connection) = tokio_postgres::connect(address, NoTls).await.map_err(told)?;
         tokio::spawn(connection);

@@ -49,12 +49,16 @@ struct Row {
 
 impl Row {
     fn name(&self) -> String {
-        format!("{} {} {} = {} ({})", self.measure, self.unit, self.period, self.value, self.printed)
+        format!(
+            "{} {} {} = {} ({})",
+            self.measure, self.unit, self.period, self.value, self.printed
+        )
     }
 
     fn same(&self, other: &Self) -> bool {
         let scale = self.value.scale.max(other.value.scale);
-        (&self.measure, &self.unit, &self.period) == (&other.measure, &other.unit, &other.period) && self.value.at_scale(scale) == other.value.at_scale(scale)
+        (&self.measure, &self.unit, &self.period) == (&other.measure, &other.unit, &other.period)
+            && self.value.at_scale(scale) == other.value.at_scale(scale)
     }
 }
 
@@ -63,9 +67,15 @@ fn truth(path: &Path) -> Vec<Row> {
     let header = reader.headers().unwrap().clone();
     let rows = reader.records().map(|record| {
         let record = record.unwrap();
-        let at = |column: &str| record[header.iter().position(|name| name == column).unwrap()].to_owned();
+        let at = |column: &str| {
+            record[header.iter().position(|name| name == column).unwrap()].to_owned()
+        };
         let dimensions = at("dimensions");
-        let members = dimensions.split(';').filter_map(|pair| pair.split_once('=')).map(|(d, m)| (d.to_owned(), m.to_owned())).collect();
+        let members = dimensions
+            .split(';')
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(d, m)| (d.to_owned(), m.to_owned()))
+            .collect();
         let value = Written::parse(&at("value")).unwrap_or(Written { mantissa: -1, scale: 0 });
         Row {
             measure: Measure { code: at("indicator"), members: Members::new(members).unwrap() },
@@ -101,19 +111,41 @@ impl Score {
     }
 }
 
-fn figures(shipped: &Shipped, document: &Document, given: Option<(&str, &str)>) -> (Vec<(Row, report::Found)>, Vec<report::Unclaimed>) {
-    let period = given.map(|(_, period)| period.parse().unwrap()).or_else(|| title::period(document)).expect("a period in the title");
-    let unit = given.map(|(unit, _)| shipped.units.position(unit).unwrap()).or_else(|| title::unit(document, &shipped.lexicon, &shipped.units, period));
+fn figures(
+    shipped: &Shipped,
+    document: &Document,
+    given: Option<(&str, &str)>,
+) -> (Vec<(Row, report::Found)>, Vec<report::Unclaimed>) {
+    let period = given
+        .map(|(_, period)| period.parse().unwrap())
+        .or_else(|| title::period(document))
+        .expect("a period in the title");
+    let unit = given
+        .map(|(unit, _)| shipped.units.position(unit).unwrap())
+        .or_else(|| title::unit(document, &shipped.lexicon, &shipped.units, period));
     let unit = unit.expect("a unit in the head");
-    let setting = Setting { catalogue: &shipped.catalogue, lexicon: &shipped.lexicon, units: &shipped.units, unit, period };
+    let setting = Setting {
+        catalogue: &shipped.catalogue,
+        lexicon: &shipped.lexicon,
+        units: &shipped.units,
+        unit,
+        period,
+    };
     let reading = report::read(document, &setting);
     let row = |found: &report::Found| Row {
-        measure: found.target.as_ref().map_or_else(|| found.measure.clone(), |target| Measure { code: target.clone(), members: found.measure.members.clone() }),
+        measure: found.target.as_ref().map_or_else(
+            || found.measure.clone(),
+            |target| Measure { code: target.clone(), members: found.measure.members.clone() },
+        ),
         unit: shipped.units.code(found.unit).to_owned(),
         period: found.period.to_string(),
         value: found.value,
         printed: document.text[found.place.clone()].to_owned(),
-        role: if matches!(found.role, Role::Earlier) { "prior".to_owned() } else { "figure".to_owned() },
+        role: if matches!(found.role, Role::Earlier) {
+            "prior".to_owned()
+        } else {
+            "figure".to_owned()
+        },
     };
     (reading.figures.into_iter().map(|found| (row(&found), found)).collect(), reading.unclaimed)
 }
@@ -130,7 +162,9 @@ fn score(shipped: &Shipped, document: &Document, truth: &[Row]) -> Score {
             score.earlier.1 += 1;
             continue;
         }
-        if figure.role == Role::Target && !expected.iter().any(|other| other.measure.code == row.measure.code) {
+        if figure.role == Role::Target
+            && !expected.iter().any(|other| other.measure.code == row.measure.code)
+        {
             continue;
         }
         score.found += 1;
@@ -141,7 +175,10 @@ fn score(shipped: &Shipped, document: &Document, truth: &[Row]) -> Score {
                 "{} by {} in: {}",
                 row.name(),
                 figure.pattern,
-                shorten(&document.text[figure.sentence.clone()], figure.place.start - figure.sentence.start)
+                shorten(
+                    &document.text[figure.sentence.clone()],
+                    figure.place.start - figure.sentence.start
+                )
             ));
         }
     }
@@ -163,7 +200,10 @@ fn score(shipped: &Shipped, document: &Document, truth: &[Row]) -> Score {
                         "{:?} {} in: {}",
                         one.reason,
                         one.measure.as_ref().map(ToString::to_string).unwrap_or_default(),
-                        shorten(&document.text[one.sentence.clone()], one.place.start - one.sentence.start)
+                        shorten(
+                            &document.text[one.sentence.clone()],
+                            one.place.start - one.sentence.start
+                        )
                     )
                 })
                 .collect();
@@ -183,14 +223,19 @@ fn cases(folder: &Path) -> Vec<PathBuf> {
     let mut cases: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.with_extension("csv").exists() && Media::of_name(&path.to_string_lossy()).is_some())
+        .filter(|path| {
+            path.with_extension("csv").exists() && Media::of_name(&path.to_string_lossy()).is_some()
+        })
         .collect();
     cases.sort();
     cases
 }
 
 fn table(scores: &BTreeMap<String, Score>) -> String {
-    let mut table = format!("{:<28} {:>8} {:>6} {:>6} {:>8} {:>10} {:>9}\n", "report", "expected", "found", "right", "recall", "precision", "earlier");
+    let mut table = format!(
+        "{:<28} {:>8} {:>6} {:>6} {:>8} {:>10} {:>9}\n",
+        "report", "expected", "found", "right", "recall", "precision", "earlier"
+    );
     let mut sum = Score::default();
     for (name, score) in scores {
         writeln!(
@@ -229,12 +274,16 @@ fn table(scores: &BTreeMap<String, Score>) -> String {
 
 /// Where the reports are: those of this repository, or those of a folder named in `EGOV_KPI_REPORTS` (also DOCX and PDF, each beside its CSV).
 fn folder() -> PathBuf {
-    std::env::var_os("EGOV_KPI_REPORTS").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reports/cases"), PathBuf::from)
+    std::env::var_os("EGOV_KPI_REPORTS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reports/cases"),
+        PathBuf::from,
+    )
 }
 
 fn document(path: &Path) -> Document {
     let media = Media::of_name(&path.to_string_lossy()).unwrap();
-    read(&std::fs::read(path).unwrap(), media).unwrap_or_else(|refusal| panic!("{}: {refusal}", path.display()))
+    read(&std::fs::read(path).unwrap(), media)
+        .unwrap_or_else(|refusal| panic!("{}: {refusal}", path.display()))
 }
 
 /// Every report's score. `EGOV_KPI_DETAIL=1` prints what is missed and what is wrong.
@@ -263,11 +312,19 @@ fn reports_are_read_as_their_figures_are_known() {
     let scores = scores();
     println!("{}", table(&scores));
     assert!(!scores.is_empty(), "no reports in {}", folder().display());
-    let (expected, found, right) = scores.values().fold((0, 0, 0), |sum, score| (sum.0 + score.expected, sum.1 + score.found, sum.2 + score.right));
-    let (recall, precision) = (100.0 * right as f64 / expected as f64, 100.0 * right as f64 / found as f64);
+    let (expected, found, right) = scores.values().fold((0, 0, 0), |sum, score| {
+        (sum.0 + score.expected, sum.1 + score.found, sum.2 + score.right)
+    });
+    let (recall, precision) =
+        (100.0 * right as f64 / expected as f64, 100.0 * right as f64 / found as f64);
     let wrong: Vec<&String> = scores.values().flat_map(|score| &score.wrong).collect();
-    let least = |name: &str, default: f64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
-    assert!(precision >= least("EGOV_KPI_PRECISION", PRECISION), "{precision:.1} % of what was found is right: {wrong:#?}");
+    let least = |name: &str, default: f64| {
+        std::env::var(name).map_or(default, |text| text.parse().unwrap())
+    };
+    assert!(
+        precision >= least("EGOV_KPI_PRECISION", PRECISION),
+        "{precision:.1} % of what was found is right: {wrong:#?}"
+    );
     assert!(recall >= least("EGOV_KPI_RECALL", RECALL), "{recall:.1} % of what is known was found");
 }
 
@@ -278,9 +335,15 @@ fn no_number_that_is_known_to_be_something_else_becomes_a_figure() {
     for path in cases(&folder()) {
         let truth = truth(&path.with_extension("csv"));
         let (found, _) = figures(&shipped, &document(&path), None);
-        for (row, _) in found.iter().filter(|(row, figure)| row.role == "figure" && figure.role == Role::Figure) {
+        for (row, _) in
+            found.iter().filter(|(row, figure)| row.role == "figure" && figure.role == Role::Figure)
+        {
             let right = truth.iter().any(|other| other.role == "figure" && other.same(row));
-            if !right && truth.iter().any(|other| other.role == "not" && !other.measure.code.is_empty() && other.same(row)) {
+            if !right
+                && truth.iter().any(|other| {
+                    other.role == "not" && !other.measure.code.is_empty() && other.same(row)
+                })
+            {
                 broken.push(format!("{}: {}", path.display(), row.name()));
             }
         }
@@ -296,9 +359,18 @@ fn what_is_printed_stands_where_it_is_said_to_stand() {
     for path in cases(&folder()) {
         let document = document(&path);
         let (found, unclaimed) = figures(&shipped, &document, None);
-        for (place, sentence) in found.iter().map(|(_, found)| (&found.place, &found.sentence)).chain(unclaimed.iter().map(|one| (&one.place, &one.sentence))) {
+        for (place, sentence) in found
+            .iter()
+            .map(|(_, found)| (&found.place, &found.sentence))
+            .chain(unclaimed.iter().map(|one| (&one.place, &one.sentence)))
+        {
             seen += 1;
-            assert!(sentence.start <= place.start && place.end <= sentence.end, "{}: {}", path.display(), document.slice(place));
+            assert!(
+                sentence.start <= place.start && place.end <= sentence.end,
+                "{}: {}",
+                path.display(),
+                document.slice(place)
+            );
             assert!(!document.slice(place).trim().is_empty());
         }
     }

@@ -1,10 +1,14 @@
 //! What holds on every backend for the hash chain, for reading whole commits, for checking and for copying a ledger.
 
 use egov_kpi::app::ledger::verify;
-use egov_kpi::store::{Commit, MeasureRow, ObservationRow, RecordedCommit, Store, StoreError, chain};
+use egov_kpi::store::{
+    Commit, MeasureRow, ObservationRow, RecordedCommit, Store, StoreError, chain,
+};
 use sha2::{Digest, Sha256};
 
-use crate::ledger::{JANUARY, Place, bare, bringing, declaration, eventful, figure, filled, submission, write};
+use crate::ledger::{
+    JANUARY, Place, bare, bringing, declaration, eventful, figure, filled, submission, write,
+};
 use crate::sqlite;
 
 /// A revision as bytes, written down from the docs of `store::chain` a second time.
@@ -32,7 +36,12 @@ impl Bytes {
         }
     }
 
-    fn list<T: Clone>(&mut self, entries: &[T], number: impl Fn(&T) -> i64, each: impl Fn(&mut Self, &T)) {
+    fn list<T: Clone>(
+        &mut self,
+        entries: &[T],
+        number: impl Fn(&T) -> i64,
+        each: impl Fn(&mut Self, &T),
+    ) {
         let mut entries = entries.to_vec();
         entries.sort_by_key(|entry| number(entry));
         self.length(entries.len());
@@ -92,7 +101,9 @@ impl Bytes {
         figures.sort_by_key(ObservationRow::key);
         self.length(figures.len());
         for row in figures {
-            for number in [row.unit, row.measure, row.month, row.mantissa.unwrap_or(i64::MIN), row.scale] {
+            for number in
+                [row.unit, row.measure, row.month, row.mantissa.unwrap_or(i64::MIN), row.scale]
+            {
                 self.number(number);
             }
         }
@@ -120,12 +131,21 @@ pub fn every_commit_reads_back_whole_whichever_revisions_are_asked_for(place: &d
     let store = place.open();
     let written = eventful();
     write(&store, &written);
-    let expected: Vec<RecordedCommit> = written.iter().cloned().zip(hashes(&written)).map(|(commit, hash)| RecordedCommit { commit, hash }).collect();
+    let expected: Vec<RecordedCommit> = written
+        .iter()
+        .cloned()
+        .zip(hashes(&written))
+        .map(|(commit, hash)| RecordedCommit { commit, hash })
+        .collect();
     let last = expected.len();
     for after in 0..=last {
         for up_to in after..=last {
             let window = (i64::try_from(after).unwrap(), i64::try_from(up_to).unwrap());
-            assert_eq!(store.commits(window.0, window.1).unwrap(), expected[after..up_to], "{window:?}");
+            assert_eq!(
+                store.commits(window.0, window.1).unwrap(),
+                expected[after..up_to],
+                "{window:?}"
+            );
         }
     }
     assert_eq!(store.commits(0, i64::MAX).unwrap(), expected);
@@ -139,18 +159,29 @@ pub fn every_commit_reads_back_whole_whichever_revisions_are_asked_for(place: &d
 pub fn each_hash_covers_its_revision_and_the_hash_before_as_the_docs_say(place: &dyn Place) {
     let store = place.open();
     let all = filled(&store);
-    let commits: Vec<Commit> = store.commits(0, i64::MAX).unwrap().into_iter().map(|recorded| recorded.commit).collect();
-    assert_eq!(commits.iter().flat_map(|commit| commit.observations.clone()).collect::<Vec<_>>(), all);
+    let commits: Vec<Commit> =
+        store.commits(0, i64::MAX).unwrap().into_iter().map(|recorded| recorded.commit).collect();
+    assert_eq!(
+        commits.iter().flat_map(|commit| commit.observations.clone()).collect::<Vec<_>>(),
+        all
+    );
     assert_eq!(kept(&store), hashes(&commits));
-    assert_eq!(chain::digits(&chain::beginning()), "5cfeafcc77a70fa8b5ce3476a8723b5adcba9a334ad362a30a02a1b1ff77562a");
+    assert_eq!(
+        chain::digits(&chain::beginning()),
+        "5cfeafcc77a70fa8b5ce3476a8723b5adcba9a334ad362a30a02a1b1ff77562a"
+    );
 }
 
 /// What the program before there were declarations has computed: its ledgers verify as ever.
 pub fn hashes_of_revisions_without_declarations_stay_what_they_were(place: &dyn Place) {
     let store = place.open();
-    let written: Vec<Commit> = eventful().into_iter().take_while(|commit| commit.declarations.is_empty()).collect();
+    let written: Vec<Commit> =
+        eventful().into_iter().take_while(|commit| commit.declarations.is_empty()).collect();
     write(&store, &written);
-    assert_eq!(kept(&store)[9].as_deref(), Some("d223277fed828845cad9728ee6fcdbd86ca1a18129add7fcde180da6ce563b18"));
+    assert_eq!(
+        kept(&store)[9].as_deref(),
+        Some("d223277fed828845cad9728ee6fcdbd86ca1a18129add7fcde180da6ce563b18")
+    );
 }
 
 pub fn the_order_of_a_commits_lists_makes_no_difference(place: &dyn Place) {
@@ -178,7 +209,10 @@ pub fn every_field_makes_a_difference(place: &dyn Place) {
         change(&mut row);
         Commit { submission: Some(row), ..bare(1) }
     };
-    let declaring = |kind: &str, code: &str, document: Option<&str>| Commit { declarations: vec![declaration(kind, code, document)], ..commit() };
+    let declaring = |kind: &str, code: &str, document: Option<&str>| Commit {
+        declarations: vec![declaration(kind, code, document)],
+        ..commit()
+    };
     let text = || "x".to_owned();
     let variants = [
         commit(),
@@ -199,8 +233,14 @@ pub fn every_field_makes_a_difference(place: &dyn Place) {
         sent(&|row| row.unchanged = 9),
         sent(&|row| row.withdrawn = 9),
         sent(&|row| row.findings = text()),
-        Commit { new_measures: vec![MeasureRow { id: 1, code: text(), members: String::new() }], ..commit() },
-        Commit { new_measures: vec![MeasureRow { id: 1, code: String::new(), members: text() }], ..commit() },
+        Commit {
+            new_measures: vec![MeasureRow { id: 1, code: text(), members: String::new() }],
+            ..commit()
+        },
+        Commit {
+            new_measures: vec![MeasureRow { id: 1, code: String::new(), members: text() }],
+            ..commit()
+        },
         Commit { new_units: vec![(1, text())], ..commit() },
         Commit { catalogue: Some((1, text())), ..commit() },
         Commit { closings: vec![(1, true)], ..commit() },
@@ -211,10 +251,25 @@ pub fn every_field_makes_a_difference(place: &dyn Place) {
         declaring("target", "a", Some("bc")),
         declaring("targeta", "b", Some("c")),
         declaring("annotation", "ab", Some("c")),
-        Commit { declarations: [declaring("target", "ab", Some("c")).declarations, declaring("target", "x", None).declarations].concat(), ..commit() },
+        Commit {
+            declarations: [
+                declaring("target", "ab", Some("c")).declarations,
+                declaring("target", "x", None).declarations,
+            ]
+            .concat(),
+            ..commit()
+        },
     ];
-    let mut found: Vec<String> = variants.iter().map(|commit| chain::digits(&chain::hash(&chain::beginning(), commit))).collect();
-    assert!(variants.iter().zip(&found).all(|(commit, hash)| hashes(std::slice::from_ref(commit)) == [Some(hash.clone())]));
+    let mut found: Vec<String> = variants
+        .iter()
+        .map(|commit| chain::digits(&chain::hash(&chain::beginning(), commit)))
+        .collect();
+    assert!(
+        variants
+            .iter()
+            .zip(&found)
+            .all(|(commit, hash)| hashes(std::slice::from_ref(commit)) == [Some(hash.clone())])
+    );
     found.sort();
     found.dedup();
     assert_eq!(found.len(), variants.len());
@@ -245,28 +300,87 @@ fn sound(place: &dyn Place) -> Store {
 
 pub fn a_sound_ledger_is_found_sound_and_each_change_by_hand_is_found(place: &dyn Place) {
     let store = sound(place);
-    let (measure, unit) = (MeasureRow { id: 0, code: "ioffice.documents.outgoing".to_owned(), members: String::new() }, store.units().unwrap()[0].number);
-    let row = |month: i64, mantissa: i64| ObservationRow { revision: 3, unit, measure: 0, month: JANUARY + month, mantissa: Some(mantissa), scale: 0 };
-    let counts = egov_kpi::store::SubmissionRow { created: 2, revised: 0, unchanged: 0, withdrawn: 0, ..submission("S3") };
+    let (measure, unit) = (
+        MeasureRow { id: 0, code: "ioffice.documents.outgoing".to_owned(), members: String::new() },
+        store.units().unwrap()[0].number,
+    );
+    let row = |month: i64, mantissa: i64| ObservationRow {
+        revision: 3,
+        unit,
+        measure: 0,
+        month: JANUARY + month,
+        mantissa: Some(mantissa),
+        scale: 0,
+    };
+    let counts = egov_kpi::store::SubmissionRow {
+        created: 2,
+        revised: 0,
+        unchanged: 0,
+        withdrawn: 0,
+        ..submission("S3")
+    };
     let recorded_at = store.head().unwrap().recorded_at;
-    let sent = Commit { recorded_at, submission: Some(counts), new_measures: vec![measure], observations: vec![row(0, 1), row(1, 2)], ..bare(3) };
+    let sent = Commit {
+        recorded_at,
+        submission: Some(counts),
+        new_measures: vec![measure],
+        observations: vec![row(0, 1), row(1, 2)],
+        ..bare(3)
+    };
     let declarations = vec![
-        declaration("target", "kept", Some("{\"code\":\"kept\",\"measure\":\"ioffice.documents.signed_rate\",\"value\":\"1\"}")),
+        declaration(
+            "target",
+            "kept",
+            Some(
+                "{\"code\":\"kept\",\"measure\":\"ioffice.documents.signed_rate\",\"value\":\"1\"}",
+            ),
+        ),
         declaration("target", "gone", None),
     ];
-    write(&store, &[sent, Commit { recorded_at, closings: vec![(JANUARY, true)], ..bare(4) }, Commit { recorded_at, declarations, ..bare(5) }]);
+    write(
+        &store,
+        &[
+            sent,
+            Commit { recorded_at, closings: vec![(JANUARY, true)], ..bare(4) },
+            Commit { recorded_at, declarations, ..bare(5) },
+        ],
+    );
     let found = verify(&store, None, |_, _| ()).unwrap();
-    assert_eq!((found.revisions, found.rows, found.figures, found.faults, Some(found.hash)), (5, 2, 2, Vec::new(), kept(&store)[4].clone()));
+    assert_eq!(
+        (found.revisions, found.rows, found.figures, found.faults, Some(found.hash)),
+        (5, 2, 2, Vec::new(), kept(&store)[4].clone())
+    );
 
-    let changed = |revision: i64| format!("Revision {revision} is not as it was written: its hash differs.");
+    let changed =
+        |revision: i64| format!("Revision {revision} is not as it was written: its hash differs.");
     for (table, change, back, revision) in [
-        ("revisions", "actor = 'nobody' WHERE revision = 5", "actor = 'tester' WHERE revision = 5", 5),
+        (
+            "revisions",
+            "actor = 'nobody' WHERE revision = 5",
+            "actor = 'tester' WHERE revision = 5",
+            5,
+        ),
         ("revisions", "reason = '' WHERE revision = 5", "reason = NULL WHERE revision = 5", 5),
         ("submissions", "unchanged = 1", "unchanged = 0", 3),
         ("measures", "members = 'a=b'", "members = ''", 3),
-        ("unit_numbers", "code = code || 'x' WHERE number = 1", "code = substr(code, 1, length(code) - 1) WHERE number = 1", 2),
-        ("unit_versions", "document = document || ' ' WHERE unit = 1", "document = substr(document, 1, length(document) - 1) WHERE unit = 1", 2),
-        ("catalogue_versions", "document = document || ' '", "document = substr(document, 1, length(document) - 1)", 1),
+        (
+            "unit_numbers",
+            "code = code || 'x' WHERE number = 1",
+            "code = substr(code, 1, length(code) - 1) WHERE number = 1",
+            2,
+        ),
+        (
+            "unit_versions",
+            "document = document || ' ' WHERE unit = 1",
+            "document = substr(document, 1, length(document) - 1) WHERE unit = 1",
+            2,
+        ),
+        (
+            "catalogue_versions",
+            "document = document || ' '",
+            "document = substr(document, 1, length(document) - 1)",
+            1,
+        ),
         ("revisions", "origin = '{}' WHERE revision = 3", "origin = NULL WHERE revision = 3", 3),
         ("closings", "closed = 0", "closed = 1", 4),
         (
@@ -281,8 +395,18 @@ pub fn a_sound_ledger_is_found_sound_and_each_change_by_hand_is_found(place: &dy
             "document = '{\"code\":\"kept\",\"measure\":\"ioffice.documents.signed_rate\",\"value\":\"1\"}' WHERE code = 'kept'",
             5,
         ),
-        ("declarations", "kind = 'annotation' WHERE code = 'kept'", "kind = 'target' WHERE code = 'kept'", 5),
-        ("declarations", "code = 'left' WHERE code = 'gone'", "code = 'gone' WHERE code = 'left'", 5),
+        (
+            "declarations",
+            "kind = 'annotation' WHERE code = 'kept'",
+            "kind = 'target' WHERE code = 'kept'",
+            5,
+        ),
+        (
+            "declarations",
+            "code = 'left' WHERE code = 'gone'",
+            "code = 'gone' WHERE code = 'left'",
+            5,
+        ),
         ("observations", "mantissa = 3 WHERE mantissa = 2", "mantissa = 2 WHERE mantissa = 3", 3),
         ("observations", "scale = 1 WHERE mantissa = 2", "scale = 0 WHERE mantissa = 2", 3),
     ] {
@@ -293,10 +417,16 @@ pub fn a_sound_ledger_is_found_sound_and_each_change_by_hand_is_found(place: &dy
         assert_eq!(wrong(place), Vec::<String>::new(), "{table} {back}");
     }
     // What hashes do not cover, and rows that are added: nothing refuses those.
-    let beside = |revision: i64| format!("Revision {revision}: the list of units touched is wrong about unit {unit}.");
+    let beside = |revision: i64| {
+        format!("Revision {revision}: the list of units touched is wrong about unit {unit}.")
+    };
     place.tamper("touched_units", "DELETE FROM touched_units");
     assert_eq!((wrong(place), store.untouched(0, 5).unwrap()), (vec![beside(3)], vec![(3, unit)]));
-    place.by_hand(&format!("INSERT INTO touched_units (unit, revision) VALUES ({unit}, 3), ({unit}, 5)")).unwrap();
+    place
+        .by_hand(&format!(
+            "INSERT INTO touched_units (unit, revision) VALUES ({unit}, 3), ({unit}, 5)"
+        ))
+        .unwrap();
     assert_eq!((wrong(place), store.untouched(0, 5).unwrap()), (vec![beside(5)], vec![(5, unit)]));
     assert!(store.untouched(0, 4).unwrap().is_empty() && store.untouched(5, 9).unwrap().is_empty());
     place.by_hand("INSERT INTO declarations (revision, kind, code, document) VALUES (4, 'target', 'added', '{}')").unwrap();
@@ -325,7 +455,12 @@ pub fn a_ledger_is_copied_whole_and_goes_on_from_where_a_copy_ended(place: &dyn 
     write(&store, &written[..5]);
     assert_eq!(store.copy_into(&copy).unwrap(), 5);
     write(&store, &written[5..]);
-    write(&store, &(13..=60).map(|revision| bringing(revision, vec![figure(revision, 1, 1, revision, Some(1))])).collect::<Vec<_>>());
+    write(
+        &store,
+        &(13..=60)
+            .map(|revision| bringing(revision, vec![figure(revision, 1, 1, revision, Some(1))]))
+            .collect::<Vec<_>>(),
+    );
     assert_eq!((store.copy_into(&copy).unwrap(), store.copy_into(&copy).unwrap()), (55, 0));
     same_ledgers(&store, &target.open());
 }
@@ -334,8 +469,14 @@ pub fn a_ledger_is_copied_whole_and_goes_on_from_where_a_copy_ended(place: &dyn 
 pub fn same_ledgers(one: &Store, other: &Store) {
     assert_eq!(one.commits(0, i64::MAX).unwrap(), other.commits(0, i64::MAX).unwrap());
     assert_eq!(one.revisions(0, 10_000).unwrap(), other.revisions(0, 10_000).unwrap());
-    assert_eq!((one.units().unwrap(), one.unit_numbers().unwrap()), (other.units().unwrap(), other.unit_numbers().unwrap()));
-    assert_eq!((one.untouched(0, i64::MAX).unwrap(), other.untouched(0, i64::MAX).unwrap()), (Vec::new(), Vec::new()));
+    assert_eq!(
+        (one.units().unwrap(), one.unit_numbers().unwrap()),
+        (other.units().unwrap(), other.unit_numbers().unwrap())
+    );
+    assert_eq!(
+        (one.untouched(0, i64::MAX).unwrap(), other.untouched(0, i64::MAX).unwrap()),
+        (Vec::new(), Vec::new())
+    );
 }
 
 pub fn a_ledger_is_not_copied_into_another(place: &dyn Place) {

@@ -7,7 +7,14 @@ use crate::ledger::{JANUARY, Place, bare, bringing, declaration, dictionaries, f
 /// The answer to a key, given some microseconds after 1970.
 fn answer(holder: &str, target: &str, key: &str, recorded_at: i64) -> KeyRow {
     let answer = format!("{{\"status\":201,\"of\":\"{key}\"}}");
-    KeyRow { holder: holder.to_owned(), target: target.to_owned(), key: key.to_owned(), body_hash: format!("hash of {key}"), recorded_at, answer }
+    KeyRow {
+        holder: holder.to_owned(),
+        target: target.to_owned(),
+        key: key.to_owned(),
+        body_hash: format!("hash of {key}"),
+        recorded_at,
+        answer,
+    }
 }
 
 fn simple(key: &str) -> KeyRow {
@@ -19,11 +26,20 @@ pub fn an_answer_is_kept_with_what_it_answers_or_not_at_all(place: &dyn Place) {
     write(&store, &[dictionaries(1, 1)]);
     let commit = bringing(2, vec![figure(2, 1, 1, JANUARY, Some(1))]);
     let faulty = bringing(3, vec![figure(3, 9, 1, JANUARY, Some(1))]);
-    assert!(matches!(store.write(1, &[commit.clone(), faulty], &[simple("one")]), Err(StoreError::Conflict(_))));
+    assert!(matches!(
+        store.write(1, &[commit.clone(), faulty], &[simple("one")]),
+        Err(StoreError::Conflict(_))
+    ));
     assert!(matches!(store.write(1, &[bare(3)], &[simple("one")]), Err(StoreError::Invalid(_))));
-    assert_eq!(store.write(0, &[bare(1)], &[simple("one")]).unwrap(), WriteOutcome::Behind(Head { revision: 1, recorded_at: 1_000_000 }));
+    assert_eq!(
+        store.write(0, &[bare(1)], &[simple("one")]).unwrap(),
+        WriteOutcome::Behind(Head { revision: 1, recorded_at: 1_000_000 })
+    );
     assert!(store.keys().unwrap().is_empty());
-    assert_eq!(store.write(1, &[commit], &[simple("one"), simple("two")]).unwrap(), WriteOutcome::Written);
+    assert_eq!(
+        store.write(1, &[commit], &[simple("one"), simple("two")]).unwrap(),
+        WriteOutcome::Written
+    );
     let store = place.open();
     assert_eq!(store.key("holder", "POST /x", "one").unwrap(), Some(simple("one")));
     assert_eq!(store.keys().unwrap(), [simple("one"), simple("two")]);
@@ -34,20 +50,36 @@ pub fn an_answer_is_kept_with_what_it_answers_or_not_at_all(place: &dyn Place) {
 
 pub fn a_key_that_was_answered_leaves_everything_unwritten(place: &dyn Place) {
     let (store, other) = (place.open(), place.open());
-    assert_eq!(other.write(0, &[dictionaries(1, 1)], &[simple("taken")]).unwrap(), WriteOutcome::Written);
+    assert_eq!(
+        other.write(0, &[dictionaries(1, 1)], &[simple("taken")]).unwrap(),
+        WriteOutcome::Written
+    );
     let behind = WriteOutcome::Behind(Head { revision: 1, recorded_at: 1_000_000 });
-    let again = KeyRow { answer: "{}".to_owned(), body_hash: "another".to_owned(), recorded_at: 9, ..simple("taken") };
+    let again = KeyRow {
+        answer: "{}".to_owned(),
+        body_hash: "another".to_owned(),
+        recorded_at: 9,
+        ..simple("taken")
+    };
     assert_eq!(store.write(1, &[bare(2)], &[simple("free"), again.clone()]).unwrap(), behind);
     assert_eq!(store.write(1, &[], &[again, simple("free")]).unwrap(), behind);
     assert_eq!(store.head().unwrap().revision, 1);
     assert_eq!(store.keys().unwrap(), [simple("taken")], "the first answer stays, no other came");
-    assert!(matches!(store.write(1, &[bare(2)], &[simple("twice"), simple("twice")]), Err(StoreError::Conflict(_))));
+    assert!(matches!(
+        store.write(1, &[bare(2)], &[simple("twice"), simple("twice")]),
+        Err(StoreError::Conflict(_))
+    ));
     assert_eq!(store.write(1, &[bare(2)], &[simple("free")]).unwrap(), WriteOutcome::Written);
 }
 
 pub fn keys_differ_by_holder_and_target(place: &dyn Place) {
     let store = place.open();
-    let rows = [answer("a", "POST /x", "k", 1), answer("a", "POST /x?dry_run=true", "k", 2), answer("b", "POST /x", "k", 3), answer("a", "POST /x", "K", 4)];
+    let rows = [
+        answer("a", "POST /x", "k", 1),
+        answer("a", "POST /x?dry_run=true", "k", 2),
+        answer("b", "POST /x", "k", 3),
+        answer("a", "POST /x", "K", 4),
+    ];
     for row in &rows {
         assert_eq!(store.write(0, &[], std::slice::from_ref(row)).unwrap(), WriteOutcome::Written);
     }
@@ -69,16 +101,32 @@ pub fn keys_are_listed_in_the_same_order_everywhere(place: &dyn Place) {
 
 pub fn old_answers_are_forgotten_a_bounded_number_at_a_time(place: &dyn Place) {
     let store = place.open();
-    let rows: Vec<KeyRow> = (0..10_050).map(|n| answer("holder", "POST /x", &format!("k{n}"), n)).collect();
+    let rows: Vec<KeyRow> =
+        (0..10_050).map(|n| answer("holder", "POST /x", &format!("k{n}"), n)).collect();
     assert_eq!(store.write(0, &[], &rows).unwrap(), WriteOutcome::Written);
     assert_eq!(store.forget_keys(0).unwrap(), 0);
     assert_eq!(store.forget_keys(10).unwrap(), 10);
-    assert_eq!((store.key("holder", "POST /x", "k9").unwrap(), store.key("holder", "POST /x", "k10").unwrap()), (None, Some(rows[10].clone())));
+    assert_eq!(
+        (
+            store.key("holder", "POST /x", "k9").unwrap(),
+            store.key("holder", "POST /x", "k10").unwrap()
+        ),
+        (None, Some(rows[10].clone()))
+    );
     assert_eq!(store.forget_keys(10_040).unwrap(), 10_000);
     assert_eq!(store.forget_keys(10_040).unwrap(), 30);
     assert_eq!(store.keys().unwrap().len(), 10);
     // Answers of one moment go together, and what is forgotten is free again.
-    assert_eq!(store.write(0, &[], &[answer("holder", "POST /x", "k9", 3), answer("holder", "POST /y", "k9", 3)]).unwrap(), WriteOutcome::Written);
+    assert_eq!(
+        store
+            .write(
+                0,
+                &[],
+                &[answer("holder", "POST /x", "k9", 3), answer("holder", "POST /y", "k9", 3)]
+            )
+            .unwrap(),
+        WriteOutcome::Written
+    );
     assert_eq!(store.forget_keys(4).unwrap(), 2);
     assert_eq!(store.head().unwrap(), Head::default());
 }
@@ -94,26 +142,44 @@ pub fn many_keys_are_looked_up_at_once(place: &dyn Place) {
 
 pub fn the_newest_use_of_each_key_is_kept_beside_the_ledger(place: &dyn Place) {
     let store = place.open();
-    let used = |key: &str, last_used_at: i64, address: Option<&str>| KeyUseRow { key: key.to_owned(), last_used_at, address: address.map(ToOwned::to_owned) };
+    let used = |key: &str, last_used_at: i64, address: Option<&str>| KeyUseRow {
+        key: key.to_owned(),
+        last_used_at,
+        address: address.map(ToOwned::to_owned),
+    };
     assert!(store.key_uses().unwrap().is_empty());
     store.note_key_uses(&[used("b", 5, Some("10.0.0.1")), used("a", 6, None)]).unwrap();
     // Another instance may know of a later one, or of an earlier.
     let other = place.open();
     other.note_key_uses(&[used("b", 4, Some("10.0.0.2")), used("a", 7, Some("::1"))]).unwrap();
     store.note_key_uses(&[]).unwrap();
-    assert_eq!(store.key_uses().unwrap(), [used("a", 7, Some("::1")), used("b", 5, Some("10.0.0.1"))]);
+    assert_eq!(
+        store.key_uses().unwrap(),
+        [used("a", 7, Some("::1")), used("b", 5, Some("10.0.0.1"))]
+    );
     assert_eq!(store.head().unwrap().revision, 0);
 }
 
-pub fn the_declarations_of_a_kind_are_found_with_the_revision_that_changed_them_last(place: &dyn Place) {
+pub fn the_declarations_of_a_kind_are_found_with_the_revision_that_changed_them_last(
+    place: &dyn Place,
+) {
     let store = place.open();
-    assert_eq!((store.declarations_of("key").unwrap(), store.declared_last("key").unwrap()), ((0, Vec::new()), 0));
+    assert_eq!(
+        (store.declarations_of("key").unwrap(), store.declared_last("key").unwrap()),
+        ((0, Vec::new()), 0)
+    );
     let declaring = |revision: i64, declared: &[(&str, &str, Option<&str>)]| Commit {
-        declarations: declared.iter().map(|(kind, code, document)| declaration(kind, code, *document)).collect(),
+        declarations: declared
+            .iter()
+            .map(|(kind, code, document)| declaration(kind, code, *document))
+            .collect(),
         ..bare(revision)
     };
     let all = [
-        declaring(1, &[("key", "b", Some("1")), ("key", "a", Some("1")), ("target", "a", Some("1"))]),
+        declaring(
+            1,
+            &[("key", "b", Some("1")), ("key", "a", Some("1")), ("target", "a", Some("1"))],
+        ),
         declaring(2, &[("key", "b", Some("2"))]),
         declaring(3, &[("target", "a", Some("3"))]),
         declaring(4, &[("key", "a", None)]),
@@ -122,9 +188,20 @@ pub fn the_declarations_of_a_kind_are_found_with_the_revision_that_changed_them_
     let standing = |up_to: usize| {
         let (newest, rows) = store.declarations_of("key").unwrap();
         assert_eq!(store.declared_last("key").unwrap(), newest, "after revision {up_to}");
-        (newest, rows.into_iter().map(|row| format!("{}{}", row.code, row.document.unwrap())).collect::<Vec<_>>())
+        (
+            newest,
+            rows.into_iter()
+                .map(|row| format!("{}{}", row.code, row.document.unwrap()))
+                .collect::<Vec<_>>(),
+        )
     };
-    let expected = [(1, vec!["a1", "b1"]), (2, vec!["a1", "b2"]), (2, vec!["a1", "b2"]), (4, vec!["b2"]), (4, vec!["b2"])];
+    let expected = [
+        (1, vec!["a1", "b1"]),
+        (2, vec!["a1", "b2"]),
+        (2, vec!["a1", "b2"]),
+        (4, vec!["b2"]),
+        (4, vec!["b2"]),
+    ];
     for (n, (newest, found)) in expected.into_iter().enumerate() {
         write(&store, &all[n..=n]);
         assert_eq!(standing(n + 1), (newest, found.into_iter().map(ToOwned::to_owned).collect()));

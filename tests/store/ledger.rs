@@ -1,6 +1,8 @@
 //! Commits to write, and a ledger full of them.
 
-use egov_kpi::store::{Commit, Declaration, MeasureRow, ObservationRow, Store, SubmissionRow, WriteOutcome};
+use egov_kpi::store::{
+    Commit, Declaration, MeasureRow, ObservationRow, Store, SubmissionRow, WriteOutcome,
+};
 
 /// A place for one ledger, empty at first, which can be opened again and again.
 pub trait Place {
@@ -15,7 +17,13 @@ pub trait Place {
 /// January 2021, counted from year 0.
 pub const JANUARY: i64 = 2021 * 12;
 
-pub fn figure(revision: i64, unit: i64, measure: i64, month: i64, mantissa: Option<i64>) -> ObservationRow {
+pub fn figure(
+    revision: i64,
+    unit: i64,
+    measure: i64,
+    month: i64,
+    mantissa: Option<i64>,
+) -> ObservationRow {
     ObservationRow { revision, unit, measure, month, mantissa, scale: 2 }
 }
 
@@ -35,12 +43,22 @@ pub fn submission(id: &str) -> SubmissionRow {
 
 /// A commit with nothing in it, recorded one second after the revision before it.
 pub fn bare(revision: i64) -> Commit {
-    Commit { revision, recorded_at: revision * 1_000_000, kind: "submission".to_owned(), actor: "tester".to_owned(), ..Commit::default() }
+    Commit {
+        revision,
+        recorded_at: revision * 1_000_000,
+        kind: "submission".to_owned(),
+        actor: "tester".to_owned(),
+        ..Commit::default()
+    }
 }
 
 /// A version of a target or an annotation; without a document it is taken away.
 pub fn declaration(kind: &str, code: &str, document: Option<&str>) -> Declaration {
-    Declaration { kind: kind.to_owned(), code: code.to_owned(), document: document.map(ToOwned::to_owned) }
+    Declaration {
+        kind: kind.to_owned(),
+        code: code.to_owned(),
+        document: document.map(ToOwned::to_owned),
+    }
 }
 
 /// Revision 1: `units` units and `measures` measures, numbered from 1.
@@ -48,8 +66,12 @@ pub fn dictionaries(units: i64, measures: i64) -> Commit {
     Commit {
         kind: "units".to_owned(),
         new_units: (1..=units).map(|number| (number, format!("unit-{number}"))).collect(),
-        unit_versions: (1..=units).map(|number| (number, format!("{{\"code\":\"unit-{number}\"}}"))).collect(),
-        new_measures: (1..=measures).map(|id| MeasureRow { id, code: format!("measure.{id}"), members: String::new() }).collect(),
+        unit_versions: (1..=units)
+            .map(|number| (number, format!("{{\"code\":\"unit-{number}\"}}")))
+            .collect(),
+        new_measures: (1..=measures)
+            .map(|id| MeasureRow { id, code: format!("measure.{id}"), members: String::new() })
+            .collect(),
         ..bare(1)
     }
 }
@@ -63,19 +85,40 @@ pub fn bringing(revision: i64, observations: Vec<ObservationRow>) -> Commit {
 /// might write some day.
 pub fn eventful() -> Vec<Commit> {
     let of_kind = |revision: i64, kind: &str| Commit { kind: kind.to_owned(), ..bare(revision) };
-    let withdrawing = SubmissionRow { withdraws: Some("S3".to_owned()), source_kind: "withdrawal".to_owned(), ..submission("S4") };
-    let telling =
-        SubmissionRow {
-            reference: Some("Báo cáo 'số' 10\\2021 \"đợt\u{1F600}\"".to_owned()), findings: "[{\"rule\":\"r\"}]".to_owned(), ..submission("S3")
-        };
-    let renamed = |revision: i64, unit: i64| (unit, format!("{{\"name\":\"Đơn vị {unit} ở {revision}\"}}"));
+    let withdrawing = SubmissionRow {
+        withdraws: Some("S3".to_owned()),
+        source_kind: "withdrawal".to_owned(),
+        ..submission("S4")
+    };
+    let telling = SubmissionRow {
+        reference: Some("Báo cáo 'số' 10\\2021 \"đợt\u{1F600}\"".to_owned()),
+        findings: "[{\"rule\":\"r\"}]".to_owned(),
+        ..submission("S3")
+    };
+    let renamed =
+        |revision: i64, unit: i64| (unit, format!("{{\"name\":\"Đơn vị {unit} ở {revision}\"}}"));
     vec![
-        Commit { catalogue: Some((1, "{\"indicators\":[]}".to_owned())), ..of_kind(1, "catalogue") },
-        Commit { revision: 2, recorded_at: 2_000_000, reason: Some(String::new()), ..dictionaries(4, 3) },
+        Commit {
+            catalogue: Some((1, "{\"indicators\":[]}".to_owned())),
+            ..of_kind(1, "catalogue")
+        },
+        Commit {
+            revision: 2,
+            recorded_at: 2_000_000,
+            reason: Some(String::new()),
+            ..dictionaries(4, 3)
+        },
         Commit {
             submission: Some(telling),
             actor: "Sở Thông tin và Truyền thông".to_owned(),
-            ..bringing(3, vec![figure(3, 1, 1, JANUARY, Some(i64::MAX)), figure(3, 1, 2, JANUARY, Some(-1)), figure(3, 4, 1, -7, Some(0))])
+            ..bringing(
+                3,
+                vec![
+                    figure(3, 1, 1, JANUARY, Some(i64::MAX)),
+                    figure(3, 1, 2, JANUARY, Some(-1)),
+                    figure(3, 4, 1, -7, Some(0)),
+                ],
+            )
         },
         Commit {
             submission: Some(withdrawing),
@@ -84,18 +127,40 @@ pub fn eventful() -> Vec<Commit> {
             ..of_kind(4, "withdrawal")
         },
         Commit { closings: vec![(JANUARY, true), (JANUARY + 1, true)], ..of_kind(5, "closing") },
-        Commit { closings: vec![(JANUARY, false), (JANUARY + 2, true)], reason: Some("đính chính".to_owned()), ..of_kind(6, "reopening") },
-        Commit { new_units: vec![(5, "unit-5".to_owned())], unit_versions: vec![renamed(7, 1), renamed(7, 5)], ..of_kind(7, "units") },
-        Commit { catalogue: Some((2, "{\"indicators\":[{\"code\":\"á\"}]}".to_owned())), ..of_kind(8, "catalogue") },
         Commit {
-            new_measures: vec![MeasureRow { id: 4, code: "measure.1".to_owned(), members: "channel=online,level=4".to_owned() }],
-            ..bringing(9, vec![figure(9, 1, 4, JANUARY + 1, Some(7)), figure(9, 5, 4, JANUARY, Some(8))])
+            closings: vec![(JANUARY, false), (JANUARY + 2, true)],
+            reason: Some("đính chính".to_owned()),
+            ..of_kind(6, "reopening")
+        },
+        Commit {
+            new_units: vec![(5, "unit-5".to_owned())],
+            unit_versions: vec![renamed(7, 1), renamed(7, 5)],
+            ..of_kind(7, "units")
+        },
+        Commit {
+            catalogue: Some((2, "{\"indicators\":[{\"code\":\"á\"}]}".to_owned())),
+            ..of_kind(8, "catalogue")
+        },
+        Commit {
+            new_measures: vec![MeasureRow {
+                id: 4,
+                code: "measure.1".to_owned(),
+                members: "channel=online,level=4".to_owned(),
+            }],
+            ..bringing(
+                9,
+                vec![figure(9, 1, 4, JANUARY + 1, Some(7)), figure(9, 5, 4, JANUARY, Some(8))],
+            )
         },
         Commit { closings: vec![(JANUARY + 2, false)], ..of_kind(10, "reopening") },
         // Two kinds with one code, and codes that databases order each in their own way.
         Commit {
             declarations: vec![
-                declaration("annotation", "dich-2021", Some("{\"vi\":\"Dịch, \\\"đợt 4\\\"\\r\\n\"}")),
+                declaration(
+                    "annotation",
+                    "dich-2021",
+                    Some("{\"vi\":\"Dịch, \\\"đợt 4\\\"\\r\\n\"}"),
+                ),
                 declaration("target", "B.z", Some("{}")),
                 declaration("target", "a-b", Some("")),
                 declaration("target", "a.c", Some("\\")),
@@ -109,7 +174,11 @@ pub fn eventful() -> Vec<Commit> {
             recorded_at: 11_000_000,
             new_units: vec![(6, "unit-6".to_owned())],
             unit_versions: vec![renamed(12, 2), renamed(12, 5)],
-            declarations: vec![declaration("annotation", "dich-2021", Some("{}")), declaration("target", "B.z", None), declaration("target", "never", None)],
+            declarations: vec![
+                declaration("annotation", "dich-2021", Some("{}")),
+                declaration("target", "B.z", None),
+                declaration("target", "never", None),
+            ],
             ..bare(12)
         },
     ]
@@ -133,11 +202,20 @@ pub fn filled(store: &Store) -> Vec<ObservationRow> {
     let mut commits = vec![dictionaries(300, 7)];
     for revision in 2..=40 {
         let mut rows = Vec::new();
-        for unit in (1..=300).filter(|unit| (unit * 7 + revision * 11) % 13 == 0 || *unit == revision) {
+        for unit in
+            (1..=300).filter(|unit| (unit * 7 + revision * 11) % 13 == 0 || *unit == revision)
+        {
             for measure in 1 + revision % 3..=5 {
                 for month in 0..(3 + unit % 5) {
-                    let mantissa = ((unit + measure + month) % 17 != 0).then_some(unit * 1000 + revision);
-                    rows.push(figure(revision, unit, measure, JANUARY + revision % 12 + month, mantissa));
+                    let mantissa =
+                        ((unit + measure + month) % 17 != 0).then_some(unit * 1000 + revision);
+                    rows.push(figure(
+                        revision,
+                        unit,
+                        measure,
+                        JANUARY + revision % 12 + month,
+                        mantissa,
+                    ));
                 }
             }
         }

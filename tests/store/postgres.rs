@@ -12,9 +12,11 @@ use crate::ledger::{Place, bare, bringing, eventful, filled, write};
 use crate::sqlite;
 
 /// Takes origins and the uses of keys back.
-const ACCESS_BACK: &str = include_str!("../../migrations/postgres/2026-11-26-000000_access/down.sql");
+const ACCESS_BACK: &str =
+    include_str!("../../migrations/postgres/2026-11-26-000000_access/down.sql");
 /// Takes the tables for declarations back.
-const DECLARATIONS_BACK: &str = include_str!("../../migrations/postgres/2026-11-25-000000_declarations/down.sql");
+const DECLARATIONS_BACK: &str =
+    include_str!("../../migrations/postgres/2026-11-25-000000_declarations/down.sql");
 
 /// A database with one ledger.
 pub struct Fresh {
@@ -59,7 +61,8 @@ fn refusal(address: &str) -> String {
 /// Neither for people nor in the log does an error, or its causes, say a word with `secret` in it.
 pub fn hides(error: &StoreError) {
     let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    let told: Vec<String> = causes.map(ToString::to_string).chain([error.to_string(), format!("{error:?}")]).collect();
+    let told: Vec<String> =
+        causes.map(ToString::to_string).chain([error.to_string(), format!("{error:?}")]).collect();
     assert!(told.iter().all(|text| !text.contains("secret")), "{told:?}");
 }
 
@@ -72,13 +75,34 @@ fn an_address_names_host_user_and_database_or_is_refused_with_what_is_right() {
         ("postgres://user:secret@host", "it names a user and a database"),
         ("postgresql://user:secret@host/", "it names a user and a database"),
         ("postgres://user:secret@host/db?colour=red", "colour"),
-        ("postgres://user:secret@host/db?sslmode=allow", "sslmode is disable, prefer, require or verify-full"),
-        ("postgres://user:secret@host/db?sslmode=verify-ca", "sslmode is disable, prefer, require or verify-full"),
-        ("postgres://user:secret@host/db?sslmode=", "sslmode is disable, prefer, require or verify-full"),
-        ("postgres://user:secret@host/db?sslrootcert=/etc/root.crt", "sslrootcert goes with sslmode=verify-full"),
-        ("postgres://user:secret@host/db?sslmode=require&sslrootcert=/etc/root.crt", "sslrootcert goes with sslmode=verify-full"),
-        ("postgres://user:secret@host/db?sslmode=verify-full&sslrootcert=/no/such/file", "The certificates of sslrootcert cannot be read"),
-        ("postgres://user:secret@host/db?sslmode=verify-full&sslrootcert=Cargo.toml", "The certificates of sslrootcert cannot be read"),
+        (
+            "postgres://user:secret@host/db?sslmode=allow",
+            "sslmode is disable, prefer, require or verify-full",
+        ),
+        (
+            "postgres://user:secret@host/db?sslmode=verify-ca",
+            "sslmode is disable, prefer, require or verify-full",
+        ),
+        (
+            "postgres://user:secret@host/db?sslmode=",
+            "sslmode is disable, prefer, require or verify-full",
+        ),
+        (
+            "postgres://user:secret@host/db?sslrootcert=/etc/root.crt",
+            "sslrootcert goes with sslmode=verify-full",
+        ),
+        (
+            "postgres://user:secret@host/db?sslmode=require&sslrootcert=/etc/root.crt",
+            "sslrootcert goes with sslmode=verify-full",
+        ),
+        (
+            "postgres://user:secret@host/db?sslmode=verify-full&sslrootcert=/no/such/file",
+            "The certificates of sslrootcert cannot be read",
+        ),
+        (
+            "postgres://user:secret@host/db?sslmode=verify-full&sslrootcert=Cargo.toml",
+            "The certificates of sslrootcert cannot be read",
+        ),
         ("postgres://user:secret@host:port/db", "it looks like postgres://user:password@host"),
         ("postgres://user:secret@host/db?connect_timeout=soon", "connect_timeout"),
         ("postgres://user:secret@host/db?target_session_attrs=any%20", "target_session_attrs"),
@@ -93,13 +117,18 @@ fn the_pool_and_the_time_of_a_statement_are_bounded() {
     for (name, most) in [("pool_size", 100), ("statement_timeout", 3_600)] {
         for value in ["0", "-1", "", "ten", "1.5", &(most + 1).to_string(), "99999999999"] {
             let sentence = refusal(&format!("postgres://user:secret@host/db?{name}={value}"));
-            assert!(sentence.contains(&format!("{name} is a whole number from 1 to {most}")), "{value}: {sentence}");
+            assert!(
+                sentence.contains(&format!("{name} is a whole number from 1 to {most}")),
+                "{value}: {sentence}"
+            );
         }
     }
     let fresh = Fresh::default();
     for options in ["pool_size=1&statement_timeout=1", "pool_size=100&statement_timeout=3600"] {
         let store = Store::open(&format!("{}?{options}", fresh.database.address), true).unwrap();
-        thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(|| (0..20).for_each(|_| store.ping().unwrap())))));
+        thread::scope(|scope| {
+            (0..4).for_each(|_| drop(scope.spawn(|| (0..20).for_each(|_| store.ping().unwrap()))))
+        });
     }
 }
 
@@ -131,7 +160,11 @@ fn a_password_that_tears_an_address_apart_is_not_repeated() {
             "@127.0.0.1:1/db?password=secret",
         ] {
             for user in ["user", ""] {
-                hides(&Store::open(&format!("postgres://{user}:{password}{rest}"), true).err().unwrap());
+                hides(
+                    &Store::open(&format!("postgres://{user}:{password}{rest}"), true)
+                        .err()
+                        .unwrap(),
+                );
             }
         }
     }
@@ -149,9 +182,14 @@ fn a_server_that_is_not_there_is_unavailable() {
 #[test]
 fn tables_are_made_only_when_asked() {
     let fresh = Fresh::default();
-    let tables = || fresh.ask("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename");
+    let tables = || {
+        fresh.ask("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename")
+    };
     let error = Store::open(&fresh.database.address, false).err().unwrap();
-    assert!(matches!(&error, StoreError::Address(sentence) if sentence == "There is no ledger in that database."), "{error:?}");
+    assert!(
+        matches!(&error, StoreError::Address(sentence) if sentence == "There is no ledger in that database."),
+        "{error:?}"
+    );
     assert!(tables().is_empty());
     write(&fresh.open(), &[bare(1)]);
     assert_eq!(tables().len(), 13);
@@ -162,10 +200,15 @@ fn tables_are_made_only_when_asked() {
 fn a_newer_programs_database_is_refused_and_left_as_it_is() {
     let fresh = Fresh::default();
     write(&fresh.open(), &[bare(1)]);
-    fresh.by_hand("INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000000')").unwrap();
+    fresh
+        .by_hand("INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000000')")
+        .unwrap();
     for create in [true, false] {
         let error = Store::open(&fresh.database.address, create).err().unwrap();
-        assert!(matches!(&error, StoreError::NewerSchema { found, known } if found == "99990101000000" && known == "20261126000000"), "{error:?}");
+        assert!(
+            matches!(&error, StoreError::NewerSchema { found, known } if found == "99990101000000" && known == "20261126000000"),
+            "{error:?}"
+        );
     }
     assert_eq!(fresh.ask("SELECT count(*) FROM __diesel_schema_migrations"), ["4"]);
 }
@@ -208,7 +251,13 @@ fn a_table_of_the_ledger_cannot_be_emptied() {
         .ask("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN ('__diesel_schema_migrations', 'idempotency_keys', 'key_uses')");
     assert_eq!(tables.len(), 10);
     for table in tables {
-        assert!(fresh.by_hand(&format!("TRUNCATE {table} CASCADE")).unwrap_err().contains("append-only"), "{table}");
+        assert!(
+            fresh
+                .by_hand(&format!("TRUNCATE {table} CASCADE"))
+                .unwrap_err()
+                .contains("append-only"),
+            "{table}"
+        );
     }
 }
 
@@ -218,7 +267,9 @@ fn the_migrations_can_be_taken_back() {
     write(&fresh.open(), &eventful());
     fresh.by_hand(ACCESS_BACK).unwrap();
     fresh.by_hand(DECLARATIONS_BACK).unwrap();
-    fresh.by_hand(include_str!("../../migrations/postgres/2026-11-24-000000_ledger/down.sql")).unwrap();
+    fresh
+        .by_hand(include_str!("../../migrations/postgres/2026-11-24-000000_ledger/down.sql"))
+        .unwrap();
     fresh.by_hand("DROP TABLE __diesel_schema_migrations").unwrap();
     let left = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace UNION SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace";
     assert!(fresh.ask(left).is_empty());
@@ -243,7 +294,8 @@ fn a_ledger_without_declarations_is_brought_up_whole_and_can_have_some() {
 
 #[test]
 fn a_ledger_moves_from_a_file_to_a_server_and_back_with_the_same_hashes() {
-    let (file, server, back) = (sqlite::Fresh::default(), Fresh::default(), sqlite::Fresh::default());
+    let (file, server, back) =
+        (sqlite::Fresh::default(), Fresh::default(), sqlite::Fresh::default());
     let store = file.open();
     write(&store, &eventful()[..7]);
     assert_eq!(store.copy_into(&server.open()).unwrap(), 7);
@@ -267,7 +319,10 @@ fn a_backup_is_left_to_the_servers_own_tools() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("copy.db");
     let error = Fresh::default().open().backup(&file).unwrap_err();
-    assert!(matches!(error, StoreError::Backup { .. }) && error.to_string().contains("pg_dump"), "{error:?}");
+    assert!(
+        matches!(error, StoreError::Backup { .. }) && error.to_string().contains("pg_dump"),
+        "{error:?}"
+    );
     assert!(!file.exists());
 }
 
@@ -285,12 +340,16 @@ fn a_store_is_told_within_a_second_what_another_has_written() {
     let (store, other) = (fresh.open(), fresh.open());
     let (told, others) = (calls(&store), calls(&other));
     for revision in 1..=20 {
-        let commit = if revision % 2 == 0 { bare(revision) } else { bringing(revision, Vec::new()) };
+        let commit =
+            if revision % 2 == 0 { bare(revision) } else { bringing(revision, Vec::new()) };
         write(&other, &[commit]);
         told.recv_timeout(Duration::from_secs(1)).unwrap();
         assert_eq!(store.head().unwrap().revision, revision, "what it is told of it can read");
     }
-    assert!(others.recv_timeout(Duration::from_millis(300)).is_err(), "nobody is told of what he wrote himself");
+    assert!(
+        others.recv_timeout(Duration::from_millis(300)).is_err(),
+        "nobody is told of what he wrote himself"
+    );
     // Neither of what was refused.
     assert!(matches!(other.write(7, &[bare(8)], &[]).unwrap(), WriteOutcome::Behind(_)));
     assert!(other.write(20, &[bare(22)], &[]).is_err());
@@ -346,11 +405,18 @@ fn a_role_that_may_read_and_append_is_enough() {
     let role = fresh.database.address.rsplit_once('/').unwrap().1;
     let rights = "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public";
     fresh.by_hand(&format!("CREATE ROLE {role} LOGIN; {rights} TO {role}; GRANT DELETE ON idempotency_keys TO {role}")).unwrap();
-    let address = format!("postgres://{role}@{}", fresh.database.address.rsplit_once('@').unwrap().1);
+    let address =
+        format!("postgres://{role}@{}", fresh.database.address.rsplit_once('@').unwrap().1);
     let store = Store::open(&address, true).unwrap();
     write(&store, &eventful()[6..]);
     assert_eq!((store.forget_keys(1).unwrap(), store.head().unwrap().revision), (0, 12));
-    for refused in ["CREATE TABLE x (id INTEGER)", "UPDATE revisions SET actor = ''", "DELETE FROM observations", "DROP TABLE closings", "TRUNCATE closings"] {
+    for refused in [
+        "CREATE TABLE x (id INTEGER)",
+        "UPDATE revisions SET actor = ''",
+        "DELETE FROM observations",
+        "DROP TABLE closings",
+        "TRUNCATE closings",
+    ] {
         assert!(ask(&address, refused).is_err(), "{refused}");
     }
     drop(store);
@@ -368,12 +434,17 @@ fn of_stores_that_write_all_the_time_each_comes_to_its_turn() {
         store.write(head, &[bare(head + 1)], &[]).unwrap() == WriteOutcome::Written
     };
     thread::scope(|scope| {
-        let slowly = scope.spawn(|| (0..10).map(|_| (1..).find(|_| attempt(&slow, 50)).unwrap()).collect::<Vec<i64>>());
+        let slowly = scope.spawn(|| {
+            (0..10).map(|_| (1..).find(|_| attempt(&slow, 50)).unwrap()).collect::<Vec<i64>>()
+        });
         while !slowly.is_finished() {
             attempt(&busy, 0);
         }
         let attempts = slowly.join().unwrap();
-        assert!(attempts.iter().all(|attempts| *attempts <= 2) && attempts.contains(&2), "{attempts:?}");
+        assert!(
+            attempts.iter().all(|attempts| *attempts <= 2) && attempts.contains(&2),
+            "{attempts:?}"
+        );
     });
 }
 

@@ -3,11 +3,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use egov_kpi::store::{Brought, ClosingRow, Commit, DeclarationRow, Head, ObservationKey, ObservationQuery, ObservationRow, StoreError};
+use egov_kpi::store::{
+    Brought, ClosingRow, Commit, DeclarationRow, Head, ObservationKey, ObservationQuery,
+    ObservationRow, StoreError,
+};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::ledger::{JANUARY, Place, bare, bringing, declaration, dictionaries, eventful, figure, filled, replayed, write};
+use crate::ledger::{
+    JANUARY, Place, bare, bringing, declaration, dictionaries, eventful, figure, filled, replayed,
+    write,
+};
 
 pub fn an_empty_ledger_answers_everything_with_nothing(place: &dyn Place) {
     let store = place.open();
@@ -25,10 +31,21 @@ pub fn an_empty_ledger_answers_everything_with_nothing(place: &dyn Place) {
     assert_eq!(store.submission("S1").unwrap(), None);
     assert!(store.submissions_of(&[1, 2]).unwrap().is_empty());
     assert_eq!(store.revision(0).unwrap(), None);
-    assert!(store.commits(0, i64::MAX).unwrap().is_empty() && store.untouched(0, i64::MAX).unwrap().is_empty());
-    assert!(store.brought(0, i64::MAX, 9).unwrap().is_empty() && store.closings_at(i64::MAX).unwrap().is_empty());
-    assert!(store.declarations_at(i64::MAX).unwrap().is_empty() && store.times(i64::MAX).unwrap().is_empty());
-    assert!(store.keys().unwrap().is_empty() && store.key("holder", "target", "key").unwrap().is_none());
+    assert!(
+        store.commits(0, i64::MAX).unwrap().is_empty()
+            && store.untouched(0, i64::MAX).unwrap().is_empty()
+    );
+    assert!(
+        store.brought(0, i64::MAX, 9).unwrap().is_empty()
+            && store.closings_at(i64::MAX).unwrap().is_empty()
+    );
+    assert!(
+        store.declarations_at(i64::MAX).unwrap().is_empty()
+            && store.times(i64::MAX).unwrap().is_empty()
+    );
+    assert!(
+        store.keys().unwrap().is_empty() && store.key("holder", "target", "key").unwrap().is_none()
+    );
     assert!(store.observations(&ObservationQuery::default()).unwrap().is_empty());
 }
 
@@ -56,7 +73,8 @@ pub fn replay_brings_every_figure_of_many_pages(place: &dyn Place) {
     write(&store, &[dictionaries(100, 1)]);
     let mut expected = Vec::new();
     for (revision, count) in [(2, 8191), (3, 1), (4, 8192), (5, 30_000)] {
-        let rows: Vec<_> = (0..count).map(|n| figure(revision, 1 + n / 1000, 1, n % 1000, Some(n))).collect();
+        let rows: Vec<_> =
+            (0..count).map(|n| figure(revision, 1 + n / 1000, 1, n % 1000, Some(n))).collect();
         expected.extend_from_slice(&rows);
         write(&store, &[bringing(revision, rows)]);
     }
@@ -71,7 +89,13 @@ pub fn replay_survives_a_panic_of_the_one_who_takes(place: &dyn Place) {
     let store = place.open();
     write(&store, &[dictionaries(60, 1)]);
     for revision in 2..=21 {
-        write(&store, &[bringing(revision, (0..20_000).map(|n| figure(revision, 1 + n / 1000, 1, n % 1000, None)).collect())]);
+        write(
+            &store,
+            &[bringing(
+                revision,
+                (0..20_000).map(|n| figure(revision, 1 + n / 1000, 1, n % 1000, None)).collect(),
+            )],
+        );
     }
     for (after, up_to) in [(1, 2), (0, 21)] {
         let mut seen = 0;
@@ -90,9 +114,17 @@ pub fn replay_survives_a_panic_of_the_one_who_takes(place: &dyn Place) {
 fn chosen(all: &[ObservationRow], query: &ObservationQuery) -> Vec<ObservationRow> {
     all.iter()
         .filter(|row| query.units.as_ref().is_none_or(|units| units.contains(&row.unit)))
-        .filter(|row| query.measures.as_ref().is_none_or(|measures| measures.contains(&row.measure)))
-        .filter(|row| query.from_month.is_none_or(|month| row.month >= month) && query.to_month.is_none_or(|month| row.month <= month))
-        .filter(|row| query.after_revision.is_none_or(|after| row.revision > after) && query.up_to_revision.is_none_or(|up_to| row.revision <= up_to))
+        .filter(|row| {
+            query.measures.as_ref().is_none_or(|measures| measures.contains(&row.measure))
+        })
+        .filter(|row| {
+            query.from_month.is_none_or(|month| row.month >= month)
+                && query.to_month.is_none_or(|month| row.month <= month)
+        })
+        .filter(|row| {
+            query.after_revision.is_none_or(|after| row.revision > after)
+                && query.up_to_revision.is_none_or(|up_to| row.revision <= up_to)
+        })
         .filter(|row| query.after.is_none_or(|place| row.key() > place))
         .take(usize::try_from(query.limit).unwrap())
         .copied()
@@ -101,25 +133,42 @@ fn chosen(all: &[ObservationRow], query: &ObservationQuery) -> Vec<ObservationRo
 
 /// Any query over the ledger that `filled` fills; lists both shorter and longer than what the store hands to the database.
 fn queries() -> impl Strategy<Value = ObservationQuery> {
-    let units = prop::option::of(prop_oneof![prop::collection::vec(0..310_i64, 0..6), prop::collection::vec(0..310_i64, 190..260)]);
-    let measures = prop::option::of(prop_oneof![prop::collection::vec(0..9_i64, 0..4), prop::collection::vec(0..400_i64, 201..300)]);
+    let units = prop::option::of(prop_oneof![
+        prop::collection::vec(0..310_i64, 0..6),
+        prop::collection::vec(0..310_i64, 190..260)
+    ]);
+    let measures = prop::option::of(prop_oneof![
+        prop::collection::vec(0..9_i64, 0..4),
+        prop::collection::vec(0..400_i64, 201..300)
+    ]);
     let month = || prop::option::of(JANUARY - 1..JANUARY + 16);
     let revision = || prop::option::of(-1..45_i64);
-    let place =
-        (0..45_i64, 0..310_i64, 0..9_i64, JANUARY..JANUARY + 16).prop_map(|(revision, unit, measure, month)| ObservationKey { revision, unit, measure, month });
+    let place = (0..45_i64, 0..310_i64, 0..9_i64, JANUARY..JANUARY + 16).prop_map(
+        |(revision, unit, measure, month)| ObservationKey { revision, unit, measure, month },
+    );
     let limit = prop_oneof![0..5_u32, 5..3000_u32, Just(u32::MAX)];
-    (units, measures, month(), month(), revision(), revision(), prop::option::of(place), limit).prop_map(
-        |(units, measures, from_month, to_month, after_revision, up_to_revision, after, limit)| ObservationQuery {
-            units,
-            measures,
-            from_month,
-            to_month,
-            after_revision,
-            up_to_revision,
-            after,
-            limit,
-        },
-    )
+    (units, measures, month(), month(), revision(), revision(), prop::option::of(place), limit)
+        .prop_map(
+            |(
+                units,
+                measures,
+                from_month,
+                to_month,
+                after_revision,
+                up_to_revision,
+                after,
+                limit,
+            )| ObservationQuery {
+                units,
+                measures,
+                from_month,
+                to_month,
+                after_revision,
+                up_to_revision,
+                after,
+                limit,
+            },
+        )
 }
 
 pub fn a_query_finds_exactly_what_reading_everything_and_choosing_finds(place: &dyn Place) {
@@ -130,8 +179,14 @@ pub fn a_query_finds_exactly_what_reading_everything_and_choosing_finds(place: &
         prop_assert_eq!(store.observations(&query).unwrap(), chosen(&all, &query));
         Ok(())
     };
-    TestRunner::new(Config { cases: 300, failure_persistence: None, ..Config::default() }).run(&queries(), check).unwrap();
-    let of_one = store.observations(&ObservationQuery { limit: 100_000, ..ObservationQuery::default() }.of_revision(7)).unwrap();
+    TestRunner::new(Config { cases: 300, failure_persistence: None, ..Config::default() })
+        .run(&queries(), check)
+        .unwrap();
+    let of_one = store
+        .observations(
+            &ObservationQuery { limit: 100_000, ..ObservationQuery::default() }.of_revision(7),
+        )
+        .unwrap();
     assert!(!of_one.is_empty());
     assert_eq!(of_one, all.iter().filter(|row| row.revision == 7).copied().collect::<Vec<_>>());
 }
@@ -140,8 +195,12 @@ pub fn pages_by_cursor_equal_the_whole(place: &dyn Place) {
     let store = place.open();
     let all = filled(&store);
     let everybody: Vec<i64> = (1..=300).collect();
-    for (units, measures, limit) in [(None, None, 97), (Some(vec![5, 77, 130]), None, 3), (Some(everybody), Some(vec![2, 4]), 61), (None, Some(vec![5]), 1000)]
-    {
+    for (units, measures, limit) in [
+        (None, None, 97),
+        (Some(vec![5, 77, 130]), None, 3),
+        (Some(everybody), Some(vec![2, 4]), 61),
+        (None, Some(vec![5]), 1000),
+    ] {
         let mut query = ObservationQuery { units, measures, limit, ..ObservationQuery::default() };
         let whole = chosen(&all, &ObservationQuery { limit: u32::MAX, ..query.clone() });
         let mut paged = Vec::new();
@@ -160,19 +219,40 @@ pub fn submissions_are_found_by_identifier_and_by_revision(place: &dyn Place) {
     let store = place.open();
     write(&store, &[dictionaries(1, 1), bringing(2, Vec::new()), bare(3), bringing(4, Vec::new())]);
     assert_eq!(store.submission("S4").unwrap().unwrap().revision.revision, 4);
-    assert!(store.submission("s4").unwrap().is_none() && store.submission("S3").unwrap().is_none() && store.submission("").unwrap().is_none());
+    assert!(
+        store.submission("s4").unwrap().is_none()
+            && store.submission("S3").unwrap().is_none()
+            && store.submission("").unwrap().is_none()
+    );
     let many: Vec<i64> = (-5..40_000).rev().chain([2, 2]).collect();
-    let found: Vec<_> = store.submissions_of(&many).unwrap().into_iter().map(|record| (record.revision.revision, record.submission.id)).collect();
+    let found: Vec<_> = store
+        .submissions_of(&many)
+        .unwrap()
+        .into_iter()
+        .map(|record| (record.revision.revision, record.submission.id))
+        .collect();
     assert_eq!(found, [(2, "S2".to_owned()), (4, "S4".to_owned())]);
     assert!(store.submissions_of(&[]).unwrap().is_empty());
 }
 
 pub fn the_newest_version_of_each_unit_counts_at_each_revision(place: &dyn Place) {
     let store = place.open();
-    let version =
-        |revision: i64, units: &[i64]| Commit { unit_versions: units.iter().map(|unit| (*unit, format!("{unit} in {revision}"))).collect(), ..bare(revision) };
-    write(&store, &[dictionaries(3, 0), version(2, &[1, 3]), version(3, &[3]), Commit { new_units: vec![(4, "unversioned".to_owned())], ..bare(4) }]);
-    let revisions = |revision: i64| store.units_at(revision).unwrap().into_iter().map(|unit| unit.revision).collect::<Vec<_>>();
+    let version = |revision: i64, units: &[i64]| Commit {
+        unit_versions: units.iter().map(|unit| (*unit, format!("{unit} in {revision}"))).collect(),
+        ..bare(revision)
+    };
+    write(
+        &store,
+        &[
+            dictionaries(3, 0),
+            version(2, &[1, 3]),
+            version(3, &[3]),
+            Commit { new_units: vec![(4, "unversioned".to_owned())], ..bare(4) },
+        ],
+    );
+    let revisions = |revision: i64| {
+        store.units_at(revision).unwrap().into_iter().map(|unit| unit.revision).collect::<Vec<_>>()
+    };
     assert!(revisions(0).is_empty());
     assert_eq!(revisions(1), [1, 1, 1]);
     assert_eq!(revisions(2), [2, 1, 2]);
@@ -183,7 +263,10 @@ pub fn the_newest_version_of_each_unit_counts_at_each_revision(place: &dyn Place
 
 pub fn the_catalogue_keeps_every_version(place: &dyn Place) {
     let store = place.open();
-    let version = |revision: i64, version: i64| Commit { catalogue: Some((version, format!("catalogue {version}"))), ..bare(revision) };
+    let version = |revision: i64, version: i64| Commit {
+        catalogue: Some((version, format!("catalogue {version}"))),
+        ..bare(revision)
+    };
     write(&store, &[version(1, 1), bare(2), version(3, 2)]);
     assert_eq!(store.catalogue_versions().unwrap(), [(1, 1), (2, 3)]);
     assert_eq!(store.catalogue().unwrap().unwrap().document, "catalogue 2");
@@ -195,10 +278,15 @@ pub fn the_catalogue_keeps_every_version(place: &dyn Place) {
 pub fn the_revision_of_a_time_is_the_last_one_before_it(place: &dyn Place) {
     let store = place.open();
     let times = [10, 20, 20, 20, 30, 45, 45];
-    let commits: Vec<_> = (1..).zip(times).map(|(revision, recorded_at)| Commit { recorded_at, ..bare(revision) }).collect();
+    let commits: Vec<_> = (1..)
+        .zip(times)
+        .map(|(revision, recorded_at)| Commit { recorded_at, ..bare(revision) })
+        .collect();
     write(&store, &commits);
     for time in 0..50 {
-        let revision = i64::try_from(times.iter().filter(|recorded_at| **recorded_at <= time).count()).unwrap();
+        let revision =
+            i64::try_from(times.iter().filter(|recorded_at| **recorded_at <= time).count())
+                .unwrap();
         assert_eq!(store.head_at(time).unwrap().revision, revision, "at {time}");
     }
     assert_eq!(store.head_at(29).unwrap().recorded_at, 20);
@@ -210,41 +298,95 @@ pub fn at_each_revision_the_ledger_is_as_it_was_then(place: &dyn Place) {
     write(&store, &written);
     for revision in 0..=written.len() {
         let (then, number) = (&written[..revision], i64::try_from(revision).unwrap());
-        let closings = then.iter().flat_map(|commit| commit.closings.iter().map(|&(month, closed)| ClosingRow { revision: commit.revision, month, closed }));
-        assert_eq!(store.closings_at(number).unwrap(), closings.collect::<Vec<_>>(), "closings at {revision}");
+        let closings = then.iter().flat_map(|commit| {
+            commit.closings.iter().map(|&(month, closed)| ClosingRow {
+                revision: commit.revision,
+                month,
+                closed,
+            })
+        });
+        assert_eq!(
+            store.closings_at(number).unwrap(),
+            closings.collect::<Vec<_>>(),
+            "closings at {revision}"
+        );
         let measures: Vec<_> = then.iter().flat_map(|commit| commit.new_measures.clone()).collect();
         assert_eq!(store.measures_at(number).unwrap(), measures, "measures at {revision}");
-        let catalogue = then.iter().rev().find_map(|commit| commit.catalogue.clone().map(|(version, document)| (version, commit.revision, document)));
-        let found = store.catalogue_at(number).unwrap().map(|found| (found.version, found.revision, found.document));
+        let catalogue = then.iter().rev().find_map(|commit| {
+            commit.catalogue.clone().map(|(version, document)| (version, commit.revision, document))
+        });
+        let found = store
+            .catalogue_at(number)
+            .unwrap()
+            .map(|found| (found.version, found.revision, found.document));
         assert_eq!(found, catalogue, "catalogue at {revision}");
         let mut units: HashMap<i64, (i64, String)> = HashMap::new();
         for commit in then {
-            units.extend(commit.unit_versions.iter().map(|(unit, document)| (*unit, (commit.revision, document.clone()))));
+            units.extend(
+                commit
+                    .unit_versions
+                    .iter()
+                    .map(|(unit, document)| (*unit, (commit.revision, document.clone()))),
+            );
         }
-        let found: HashMap<_, _> = store.units_at(number).unwrap().into_iter().map(|unit| (unit.number, (unit.revision, unit.document))).collect();
+        let found: HashMap<_, _> = store
+            .units_at(number)
+            .unwrap()
+            .into_iter()
+            .map(|unit| (unit.number, (unit.revision, unit.document)))
+            .collect();
         assert_eq!(found, units, "units at {revision}");
         let mut declared: BTreeMap<(String, String), DeclarationRow> = BTreeMap::new();
-        for (commit, row) in then.iter().flat_map(|commit| commit.declarations.iter().map(move |row| (commit, row.clone()))) {
-            let version = DeclarationRow { revision: commit.revision, kind: row.kind, code: row.code, document: row.document };
+        for (commit, row) in then
+            .iter()
+            .flat_map(|commit| commit.declarations.iter().map(move |row| (commit, row.clone())))
+        {
+            let version = DeclarationRow {
+                revision: commit.revision,
+                kind: row.kind,
+                code: row.code,
+                document: row.document,
+            };
             declared.insert((version.kind.clone(), version.code.clone()), version);
         }
-        let declared: Vec<_> = declared.into_values().filter(|version| version.document.is_some()).collect();
+        let declared: Vec<_> =
+            declared.into_values().filter(|version| version.document.is_some()).collect();
         assert_eq!(store.declarations_at(number).unwrap(), declared, "declarations at {revision}");
-        assert_eq!(store.times(number).unwrap(), then.iter().map(|commit| commit.recorded_at).collect::<Vec<_>>(), "times at {revision}");
+        assert_eq!(
+            store.times(number).unwrap(),
+            then.iter().map(|commit| commit.recorded_at).collect::<Vec<_>>(),
+            "times at {revision}"
+        );
     }
     assert_eq!(store.measures_at(i64::MAX).unwrap(), store.measures().unwrap());
     assert_eq!(store.closings_at(i64::MAX).unwrap().len(), 5);
-    assert_eq!((store.declarations_at(i64::MAX).unwrap().len(), store.times(i64::MAX).unwrap().len()), (4, 12));
+    assert_eq!(
+        (store.declarations_at(i64::MAX).unwrap().len(), store.times(i64::MAX).unwrap().len()),
+        (4, 12)
+    );
     assert!(store.declarations_at(-1).unwrap().is_empty() && store.times(-1).unwrap().is_empty());
-    assert!(store.closings_at(-1).unwrap().is_empty() && store.measures_at(-1).unwrap().is_empty() && store.units_at(-1).unwrap().is_empty());
+    assert!(
+        store.closings_at(-1).unwrap().is_empty()
+            && store.measures_at(-1).unwrap().is_empty()
+            && store.units_at(-1).unwrap().is_empty()
+    );
 }
 
 pub fn what_revisions_brought_besides_figures_is_named(place: &dyn Place) {
     let store = place.open();
     write(&store, &eventful());
-    let units = |codes: &[&str]| Brought { units: codes.iter().map(|code| (*code).to_owned()).collect(), ..Brought::default() };
-    let months = |months: &[i64]| Brought { months: months.iter().map(|month| JANUARY + month).collect(), ..Brought::default() };
-    let declared = |codes: &[&str]| Brought { declarations: codes.iter().map(|code| (*code).to_owned()).collect(), ..Brought::default() };
+    let units = |codes: &[&str]| Brought {
+        units: codes.iter().map(|code| (*code).to_owned()).collect(),
+        ..Brought::default()
+    };
+    let months = |months: &[i64]| Brought {
+        months: months.iter().map(|month| JANUARY + month).collect(),
+        ..Brought::default()
+    };
+    let declared = |codes: &[&str]| Brought {
+        declarations: codes.iter().map(|code| (*code).to_owned()).collect(),
+        ..Brought::default()
+    };
     let catalogue = |version: i64| Brought { catalogue: Some(version), ..Brought::default() };
     let all = [
         (1, catalogue(1)),
@@ -255,19 +397,35 @@ pub fn what_revisions_brought_besides_figures_is_named(place: &dyn Place) {
         (8, catalogue(2)),
         (10, months(&[2])),
         (11, declared(&["dich-2021", "B.z", "a-b", "a.c", "dich-2021"])),
-        (12, Brought { units: vec!["unit-2".to_owned(), "unit-5".to_owned()], ..declared(&["dich-2021", "B.z", "never"]) }),
+        (
+            12,
+            Brought {
+                units: vec!["unit-2".to_owned(), "unit-5".to_owned()],
+                ..declared(&["dich-2021", "B.z", "never"])
+            },
+        ),
     ];
     assert_eq!(store.brought(0, 12, 9).unwrap(), HashMap::from(all.clone()));
     assert_eq!(store.brought(4, 8, 9).unwrap(), HashMap::from_iter(all[2..6].iter().cloned()));
-    assert_eq!(store.brought(1, 2, 3).unwrap(), HashMap::from([(2, units(&["unit-1", "unit-2", "unit-3"]))]));
-    assert_eq!(store.brought(10, 11, 3).unwrap(), HashMap::from([(11, declared(&["dich-2021", "B.z", "a-b"]))]));
-    assert!(store.brought(2, 4, 9).unwrap().is_empty() && store.brought(12, 99, 9).unwrap().is_empty());
+    assert_eq!(
+        store.brought(1, 2, 3).unwrap(),
+        HashMap::from([(2, units(&["unit-1", "unit-2", "unit-3"]))])
+    );
+    assert_eq!(
+        store.brought(10, 11, 3).unwrap(),
+        HashMap::from([(11, declared(&["dich-2021", "B.z", "a-b"]))])
+    );
+    assert!(
+        store.brought(2, 4, 9).unwrap().is_empty() && store.brought(12, 99, 9).unwrap().is_empty()
+    );
 }
 
 pub fn the_newest_version_of_each_declaration_counts_until_it_is_taken_away(place: &dyn Place) {
     let store = place.open();
-    let declaring =
-        |revision: i64, kind: &str, code: &str, document: Option<&str>| Commit { declarations: vec![declaration(kind, code, document)], ..bare(revision) };
+    let declaring = |revision: i64, kind: &str, code: &str, document: Option<&str>| Commit {
+        declarations: vec![declaration(kind, code, document)],
+        ..bare(revision)
+    };
     write(
         &store,
         &[
@@ -281,7 +439,10 @@ pub fn the_newest_version_of_each_declaration_counts_until_it_is_taken_away(plac
     );
     let standing = |revision: i64| {
         let rows = store.declarations_at(revision).unwrap().into_iter();
-        rows.map(|row| format!("{} {} {} {}", row.kind, row.code, row.revision, row.document.unwrap())).collect::<Vec<_>>()
+        rows.map(|row| {
+            format!("{} {} {} {}", row.kind, row.code, row.revision, row.document.unwrap())
+        })
+        .collect::<Vec<_>>()
     };
     assert_eq!(standing(1), ["target a 1 1"]);
     assert_eq!(standing(2), ["target a 2 2"]);
@@ -295,7 +456,9 @@ pub fn the_newest_version_of_each_declaration_counts_until_it_is_taken_away(plac
 /// More than are read in one statement.
 pub fn the_times_of_all_revisions_are_read_in_order(place: &dyn Place) {
     let store = place.open();
-    let commits: Vec<_> = (1..=50_001).map(|revision| Commit { recorded_at: revision / 3, ..bare(revision) }).collect();
+    let commits: Vec<_> = (1..=50_001)
+        .map(|revision| Commit { recorded_at: revision / 3, ..bare(revision) })
+        .collect();
     write(&store, &commits);
     let times = |up_to: i64| store.times(up_to).unwrap();
     let expected: Vec<i64> = commits.iter().map(|commit| commit.recorded_at).collect();
@@ -311,7 +474,8 @@ pub fn the_times_of_all_revisions_are_read_in_order(place: &dyn Place) {
 pub fn units_are_named_in_the_same_order_everywhere(place: &dyn Place) {
     let store = place.open();
     let codes = ["B.z", "a-b", "a.c", "a_a", "ab", "b.a", "d", "z9"];
-    let numbered: Vec<(i64, String)> = (1..).zip(codes.iter().rev().map(|code| (*code).to_owned())).collect();
+    let numbered: Vec<(i64, String)> =
+        (1..).zip(codes.iter().rev().map(|code| (*code).to_owned())).collect();
     let unit_versions = numbered.iter().map(|(number, _)| (*number, "{}".to_owned())).collect();
     write(&store, &[Commit { new_units: numbered, unit_versions, ..bare(1) }]);
     assert_eq!(store.brought(0, 1, 9).unwrap()[&1].units, codes);

@@ -32,7 +32,12 @@ impl Server {
 
     /// What `cluster.py` prints.
     fn command(&self, action: &str) -> String {
-        let done = Command::new("tests/postgres/cluster.py").arg(action).arg(self.folder.path()).args(self.options).output().unwrap();
+        let done = Command::new("tests/postgres/cluster.py")
+            .arg(action)
+            .arg(self.folder.path())
+            .args(self.options)
+            .output()
+            .unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).unwrap().trim().to_owned()
     }
@@ -52,7 +57,12 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        drop(Command::new("tests/postgres/cluster.py").arg("remove").arg(self.folder.path()).output());
+        drop(
+            Command::new("tests/postgres/cluster.py")
+                .arg("remove")
+                .arg(self.folder.path())
+                .output(),
+        );
     }
 }
 
@@ -60,7 +70,19 @@ impl Drop for Server {
 fn another_root(folder: &Path) -> PathBuf {
     let (key, root) = (folder.join("other.key"), folder.join("other.crt"));
     let mut command = Command::new("openssl");
-    command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=Another root"]);
+    command.args([
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=Another root",
+    ]);
     let done = command.arg("-keyout").arg(&key).arg("-out").arg(&root).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     root
@@ -69,19 +91,37 @@ fn another_root(folder: &Path) -> PathBuf {
 /// Whether each session of the program is encrypted, as the server says.
 fn encrypted(address: &str) -> Vec<String> {
     let sessions = "SELECT DISTINCT ssl::text FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)";
-    ask(address, &format!("{sessions} WHERE datname = current_database() AND application_name = 'egov-kpi'")).unwrap()
+    ask(
+        address,
+        &format!("{sessions} WHERE datname = current_database() AND application_name = 'egov-kpi'"),
+    )
+    .unwrap()
 }
 
 #[test]
 fn sessions_are_encrypted_and_the_servers_name_is_checked_as_the_address_says() {
     let server = Server::start(&["--fast", "--tls"]);
     let database = server.database();
-    let (root, other) = (server.file("root.crt").display().to_string(), another_root(server.folder.path()).display().to_string());
+    let (root, other) = (
+        server.file("root.crt").display().to_string(),
+        another_root(server.folder.path()).display().to_string(),
+    );
     let open = |address: &str, options: &str| Store::open(&format!("{address}?{options}"), true);
-    let (here, named) = (database.address.as_str(), database.address.replace("127.0.0.1", "localhost"));
+    let (here, named) =
+        (database.address.as_str(), database.address.replace("127.0.0.1", "localhost"));
     // Goes to this machine, to a name that the certificate does not hold.
-    let misnamed = |options: &str| open(&database.address.replace("127.0.0.1", "ledger.example"), &format!("hostaddr=127.0.0.1&{options}"));
-    for (options, is) in [("sslmode=disable", "false"), ("sslmode=require", "true"), ("sslmode=prefer", "true"), ("", "true")] {
+    let misnamed = |options: &str| {
+        open(
+            &database.address.replace("127.0.0.1", "ledger.example"),
+            &format!("hostaddr=127.0.0.1&{options}"),
+        )
+    };
+    for (options, is) in [
+        ("sslmode=disable", "false"),
+        ("sslmode=require", "true"),
+        ("sslmode=prefer", "true"),
+        ("", "true"),
+    ] {
         let store = open(here, options).unwrap();
         let (sender, told) = channel();
         store.on_change(move || sender.send(()).unwrap_or_default());
@@ -101,10 +141,19 @@ fn sessions_are_encrypted_and_the_servers_name_is_checked_as_the_address_says() 
     }
     open(here, &checked(&root.replace('/', "%2F"))).unwrap();
     misnamed("sslmode=require").unwrap();
-    for refused in [open(here, &checked(&other)), open(here, &checked("system")), open(here, "sslmode=verify-full"), misnamed(&checked(&root))] {
+    for refused in [
+        open(here, &checked(&other)),
+        open(here, &checked("system")),
+        open(here, "sslmode=verify-full"),
+        misnamed(&checked(&root)),
+    ] {
         let error = refused.err().unwrap();
         assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
-        let cause = std::iter::successors(std::error::Error::source(&error), |cause| cause.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        let cause =
+            std::iter::successors(std::error::Error::source(&error), |cause| cause.source())
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(": ");
         assert!(cause.contains("certificate"), "{cause}");
     }
 }
@@ -137,7 +186,11 @@ fn a_password_is_checked_over_an_encrypted_session_and_never_told() {
     server.ask("CREATE ROLE clerk LOGIN PASSWORD 'se@cret/?'");
     server.ask("CREATE DATABASE held OWNER clerk");
     let rules = server.file("data/pg_hba.conf");
-    fs::write(&rules, format!("host all clerk all scram-sha-256\n{}", fs::read_to_string(&rules).unwrap())).unwrap();
+    fs::write(
+        &rules,
+        format!("host all clerk all scram-sha-256\n{}", fs::read_to_string(&rules).unwrap()),
+    )
+    .unwrap();
     server.ask("SELECT pg_reload_conf()::text");
     let host = server.address.rsplit_once('@').unwrap().1.rsplit_once('/').unwrap().0;
     for options in ["sslmode=require", "sslmode=disable"] {
@@ -167,7 +220,12 @@ fn a_store_goes_on_when_its_server_comes_back() {
     for round in 0..2 {
         let head = store.head().unwrap().revision;
         server.command("stop");
-        for error in [store.write(head, &[bare(head + 1)], &[]).err(), store.head().err(), store.recorded(&bare(head + 1)).err(), store.forget_keys(0).err()] {
+        for error in [
+            store.write(head, &[bare(head + 1)], &[]).err(),
+            store.head().err(),
+            store.recorded(&bare(head + 1)).err(),
+            store.forget_keys(0).err(),
+        ] {
             assert!(matches!(error, Some(StoreError::Unavailable(_))), "{error:?}");
         }
         server.command("start");
@@ -191,14 +249,31 @@ fn a_store_goes_on_when_its_server_comes_back() {
 fn a_commit_is_durable_even_where_the_server_would_not_wait_for_its_disk() {
     let server = Server::start(&["--fast"]);
     let database = server.database();
-    let waiting = || ask(&server.address, "SELECT application_name FROM pg_stat_activity WHERE wait_event = 'SyncRep'").unwrap();
+    let waiting = || {
+        ask(
+            &server.address,
+            "SELECT application_name FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
+        )
+        .unwrap()
+    };
     for setting in ["off", "local"] {
-        ask(&server.address, &format!("ALTER DATABASE {} SET synchronous_commit = {setting}", database.address.rsplit_once('/').unwrap().1)).unwrap();
-        assert_eq!(ask(&database.address, "SELECT current_setting('synchronous_commit')").unwrap(), [setting]);
+        ask(
+            &server.address,
+            &format!(
+                "ALTER DATABASE {} SET synchronous_commit = {setting}",
+                database.address.rsplit_once('/').unwrap().1
+            ),
+        )
+        .unwrap();
+        assert_eq!(
+            ask(&database.address, "SELECT current_setting('synchronous_commit')").unwrap(),
+            [setting]
+        );
         let store = Store::open(&database.address, true).unwrap();
         let head = store.head().unwrap().revision;
         let await_standby = |names: &str| {
-            ask(&server.address, &format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'")).map(|_| server.ask("SELECT pg_reload_conf()::text"))
+            ask(&server.address, &format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"))
+                .map(|_| server.ask("SELECT pg_reload_conf()::text"))
         };
         await_standby("nobody").unwrap();
         thread::sleep(Duration::from_millis(200));
@@ -206,7 +281,10 @@ fn a_commit_is_durable_even_where_the_server_would_not_wait_for_its_disk() {
             let writing = scope.spawn(|| write(&store, &[bare(head + 1)]));
             let started = Instant::now();
             while waiting() != ["egov-kpi"] {
-                assert!(started.elapsed() < Duration::from_secs(10) && !writing.is_finished(), "{setting}: nobody waits");
+                assert!(
+                    started.elapsed() < Duration::from_secs(10) && !writing.is_finished(),
+                    "{setting}: nobody waits"
+                );
                 thread::sleep(Duration::from_millis(10));
             }
             await_standby("").unwrap();

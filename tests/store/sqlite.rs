@@ -70,7 +70,15 @@ fn refusal(address: &str, create: bool) -> String {
 
 #[test]
 fn an_address_says_which_database_or_is_refused_with_what_is_right() {
-    for address in ["", "ledger.db", "/tmp/ledger.db", "sqlite:ledger.db", "mysql://host/db", "SQLITE://x.db", "file:x.db"] {
+    for address in [
+        "",
+        "ledger.db",
+        "/tmp/ledger.db",
+        "sqlite:ledger.db",
+        "mysql://host/db",
+        "SQLITE://x.db",
+        "file:x.db",
+    ] {
         assert!(refusal(address, true).contains("sqlite:// and the path of a file"), "{address}");
     }
     for address in ["sqlite://", "sqlite://:memory:", "sqlite://ledger.db?mode=ro"] {
@@ -87,7 +95,10 @@ fn a_missing_database_is_made_only_when_asked() {
     assert!(!Path::new(&path).exists());
     open(&path).unwrap();
     assert!(Store::open(&format!("sqlite://{path}"), false).is_ok());
-    assert!(refusal(&format!("sqlite://{}", fresh.path("no/folder/ledger.db")), true).contains("does not exist"));
+    assert!(
+        refusal(&format!("sqlite://{}", fresh.path("no/folder/ledger.db")), true)
+            .contains("does not exist")
+    );
     assert!(refusal(&format!("sqlite://{}", fresh.path("")), true).contains("is a folder"));
 }
 
@@ -129,10 +140,15 @@ fn programs_that_start_at_once_on_a_new_file_all_get_it() {
 fn a_newer_programs_database_is_refused_and_left_as_it_is() {
     let fresh = Fresh::default();
     write(&fresh.open(), &[bare(1)]);
-    fresh.by_hand("INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000000')").unwrap();
+    fresh
+        .by_hand("INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000000')")
+        .unwrap();
     let before = fs::read(fresh.path("ledger.db")).unwrap();
     let error = fault(open(&fresh.path("ledger.db")));
-    assert!(matches!(&error, StoreError::NewerSchema { found, known } if found == "99990101000000" && known == "20261126000000"), "{error:?}");
+    assert!(
+        matches!(&error, StoreError::NewerSchema { found, known } if found == "99990101000000" && known == "20261126000000"),
+        "{error:?}"
+    );
     assert_eq!(fs::read(fresh.path("ledger.db")).unwrap(), before);
 }
 
@@ -141,10 +157,16 @@ fn another_programs_file_is_refused_and_left_as_it_is() {
     let fresh = Fresh::default();
     fresh.by_hand("CREATE TABLE their_own (id INTEGER)").unwrap();
     let before = fs::read(fresh.path("ledger.db")).unwrap();
-    assert!(refusal(&format!("sqlite://{}", fresh.path("ledger.db")), true).contains("another program"));
+    assert!(
+        refusal(&format!("sqlite://{}", fresh.path("ledger.db")), true).contains("another program")
+    );
     assert_eq!(fs::read(fresh.path("ledger.db")).unwrap(), before);
 
-    fs::write(fresh.path("text.db"), "This is no database, but a text of some length. ".repeat(100)).unwrap();
+    fs::write(
+        fresh.path("text.db"),
+        "This is no database, but a text of some length. ".repeat(100),
+    )
+    .unwrap();
     let error = fault(open(&fresh.path("text.db")));
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
 }
@@ -156,7 +178,8 @@ fn a_damaged_file_is_named_as_such() {
     let mut bytes = fs::read(fresh.path("ledger.db")).unwrap();
     bytes[4096 * 8..].fill(0xA5);
     fs::write(fresh.path("ledger.db"), bytes).unwrap();
-    let outcome = open(&fresh.path("ledger.db")).and_then(|store| store.replay(0, i64::MAX, &mut |_| ()));
+    let outcome =
+        open(&fresh.path("ledger.db")).and_then(|store| store.replay(0, i64::MAX, &mut |_| ()));
     assert!(matches!(outcome, Err(StoreError::Corrupt { .. })));
 }
 
@@ -181,7 +204,9 @@ fn a_full_disk_is_told_as_such_and_may_pass() {
     fresh.open();
     let mut db = fresh.connection();
     db.batch_execute("PRAGMA max_page_count = 1").unwrap();
-    let error = StoreError::from(db.batch_execute("CREATE TABLE filling AS SELECT zeroblob(1000000)").unwrap_err());
+    let error = StoreError::from(
+        db.batch_execute("CREATE TABLE filling AS SELECT zeroblob(1000000)").unwrap_err(),
+    );
     assert!(matches!(error, StoreError::Full(_)) && error.is_passing(), "{error:?}");
 }
 
@@ -191,13 +216,15 @@ fn a_file_that_may_not_be_written_is_told_as_such_and_may_pass() {
     fresh.open();
     let mut db = fresh.connection();
     db.batch_execute("PRAGMA query_only = ON").unwrap();
-    let error = StoreError::from(db.batch_execute("CREATE TABLE filling (id INTEGER)").unwrap_err());
+    let error =
+        StoreError::from(db.batch_execute("CREATE TABLE filling (id INTEGER)").unwrap_err());
     assert!(matches!(error, StoreError::ReadOnly(_)) && error.is_passing(), "{error:?}");
 }
 
 #[test]
 fn a_row_that_cannot_be_read_counts_as_damage() {
-    let error = StoreError::from(diesel::result::Error::DeserializationError("not a number".into()));
+    let error =
+        StoreError::from(diesel::result::Error::DeserializationError("not a number".into()));
     assert!(matches!(error, StoreError::Corrupt { .. }) && error.source().is_some());
 }
 
@@ -207,7 +234,10 @@ fn what_a_client_may_be_shown_holds_no_sql_and_the_log_has_the_cause() {
     let store = fresh.open();
     write(&store, &[dictionaries(1, 1)]);
     let error = store.write(1, &[bringing(2, vec![figure(2, 7, 1, 1, None)])], &[]).unwrap_err();
-    assert_eq!(error.to_string(), "The ledger refused an entry that contradicts what it already holds.");
+    assert_eq!(
+        error.to_string(),
+        "The ledger refused an entry that contradicts what it already holds."
+    );
     assert!(error.source().unwrap().to_string().contains("FOREIGN KEY"));
 }
 
@@ -223,7 +253,10 @@ fn a_backup_is_a_whole_ledger_and_never_overwrites() {
     let copy = Store::open(&format!("sqlite://{file}"), false).unwrap();
     assert_eq!(copy.head().unwrap().revision, 40);
     assert_eq!(replayed(&copy, 0, i64::MAX), all);
-    assert_eq!((copy.units().unwrap(), copy.measures().unwrap()), (store.units().unwrap(), store.measures().unwrap()));
+    assert_eq!(
+        (copy.units().unwrap(), copy.measures().unwrap()),
+        (store.units().unwrap(), store.measures().unwrap())
+    );
     let query = ObservationQuery { units: Some(vec![13]), ..ObservationQuery::default() };
     assert_eq!(copy.observations(&query).unwrap(), store.observations(&query).unwrap());
     write(&copy, &[bare(41)]);
@@ -232,6 +265,9 @@ fn a_backup_is_a_whole_ledger_and_never_overwrites() {
     let before = fs::read(&file).unwrap();
     assert!(matches!(store.backup(Path::new(&file)), Err(StoreError::Backup { .. })));
     assert!(matches!(store.backup(fresh.folder.path()), Err(StoreError::Backup { .. })));
-    assert!(matches!(store.backup(&fresh.folder.path().join("no/folder.db")), Err(StoreError::Backup { .. })));
+    assert!(matches!(
+        store.backup(&fresh.folder.path().join("no/folder.db")),
+        Err(StoreError::Backup { .. })
+    ));
     assert_eq!(fs::read(&file).unwrap(), before);
 }

@@ -30,19 +30,34 @@ fn first() -> Fresh {
 
 /// What `select` finds in a ledger's file: a number and another.
 fn pairs(fresh: &Fresh, select: &str) -> BTreeMap<i64, i64> {
-    let text = format!("(SELECT coalesce(group_concat(one || ' ' || other, ','), '') FROM ({select}))");
-    let found: String = diesel::select(sql::<Text>(&text)).get_result(&mut fresh.connection()).unwrap();
+    let text =
+        format!("(SELECT coalesce(group_concat(one || ' ' || other, ','), '') FROM ({select}))");
+    let found: String =
+        diesel::select(sql::<Text>(&text)).get_result(&mut fresh.connection()).unwrap();
     let number = |text: &str| text.parse::<i64>().unwrap();
-    found.split(',').filter_map(|pair| pair.split_once(' ')).map(|(one, other)| (number(one), number(other))).collect()
+    found
+        .split(',')
+        .filter_map(|pair| pair.split_once(' '))
+        .map(|(one, other)| (number(one), number(other)))
+        .collect()
 }
 
 /// The figures of the dump, as its lines say them.
 fn dumped() -> Vec<ObservationRow> {
-    let lines = FIRST.lines().filter_map(|line| line.strip_prefix("INSERT INTO observations VALUES(")?.strip_suffix(");"));
+    let lines = FIRST.lines().filter_map(|line| {
+        line.strip_prefix("INSERT INTO observations VALUES(")?.strip_suffix(");")
+    });
     let rows = lines.map(|line| {
         let numbers: Vec<Option<i64>> = line.split(',').map(|number| number.parse().ok()).collect();
         let number = |nth: usize| numbers[nth].unwrap();
-        ObservationRow { revision: number(0), unit: number(1), measure: number(2), month: number(3), mantissa: numbers[4], scale: number(5) }
+        ObservationRow {
+            revision: number(0),
+            unit: number(1),
+            measure: number(2),
+            month: number(3),
+            mantissa: numbers[4],
+            scale: number(5),
+        }
     });
     rows.collect()
 }
@@ -54,11 +69,15 @@ fn a_ledger_of_the_first_schema_is_brought_up_whole_and_sound() {
     let figures = replayed(&store, 0, i64::MAX);
     assert_eq!((figures.len(), figures), (92, dumped()));
     let revisions = store.revisions(0, 10).unwrap();
-    assert_eq!(revisions.iter().map(|row| row.kind.as_str()).collect::<Vec<_>>(), ["catalogue", "units", "submission", "submission"]);
+    assert_eq!(
+        revisions.iter().map(|row| row.kind.as_str()).collect::<Vec<_>>(),
+        ["catalogue", "units", "submission", "submission"]
+    );
     assert!(revisions.iter().all(|row| row.hash.as_ref().is_some_and(|hash| hash.len() == 64)));
     let found = verify(&store, None, |_, _| ()).unwrap();
     assert_eq!((found.faults, found.count, found.figures, found.rows), (Vec::new(), 0, 91, 92));
-    let commits: Vec<_> = store.commits(0, 4).unwrap().into_iter().map(|recorded| recorded.commit).collect();
+    let commits: Vec<_> =
+        store.commits(0, 4).unwrap().into_iter().map(|recorded| recorded.commit).collect();
     assert_eq!((found.hash.as_str(), kept(&store)), (HASH, hashes(&commits)));
     // It can be added to as any other.
     write(&store, &[egov_kpi::store::Commit { recorded_at: i64::MAX, ..bare(5) }]);
@@ -68,12 +87,24 @@ fn a_ledger_of_the_first_schema_is_brought_up_whole_and_sound() {
 /// Every number of a dictionary has a revision that is there, not behind the first figure that names it, and they grow together.
 fn numbers_fit(fresh: &Fresh, table: &str, number: &str, column: &str) {
     let brought = pairs(fresh, &format!("SELECT {number} AS one, revision AS other FROM {table}"));
-    let used = pairs(fresh, &format!("SELECT {column} AS one, min(revision) AS other FROM observations GROUP BY {column}"));
+    let used = pairs(
+        fresh,
+        &format!(
+            "SELECT {column} AS one, min(revision) AS other FROM observations GROUP BY {column}"
+        ),
+    );
     let newest = pairs(fresh, "SELECT 1 AS one, max(revision) AS other FROM revisions")[&1];
     assert!(!brought.is_empty() && brought.values().is_sorted(), "{table}: {brought:?}");
-    assert!(brought.values().all(|revision| (1..=newest).contains(revision)), "{table}: {brought:?}");
+    assert!(
+        brought.values().all(|revision| (1..=newest).contains(revision)),
+        "{table}: {brought:?}"
+    );
     for (number, first) in used {
-        assert!(brought[&number] <= first, "{table}: {number} comes with {}, figures name it in {first}", brought[&number]);
+        assert!(
+            brought[&number] <= first,
+            "{table}: {number} comes with {}, figures name it in {first}",
+            brought[&number]
+        );
     }
 }
 
@@ -103,8 +134,14 @@ fn numbers_that_nothing_names_and_numbers_out_of_order_fit_too() {
         )
         .unwrap();
     let store = fresh.open();
-    assert_eq!(pairs(&fresh, "SELECT id AS one, revision AS other FROM measures"), BTreeMap::from([(0, 2), (1, 2), (2, 2), (3, 4), (4, 4), (5, 5)]));
-    assert_eq!(pairs(&fresh, "SELECT number AS one, revision AS other FROM unit_numbers"), BTreeMap::from([(0, 1), (1, 2), (2, 5)]));
+    assert_eq!(
+        pairs(&fresh, "SELECT id AS one, revision AS other FROM measures"),
+        BTreeMap::from([(0, 2), (1, 2), (2, 2), (3, 4), (4, 4), (5, 5)])
+    );
+    assert_eq!(
+        pairs(&fresh, "SELECT number AS one, revision AS other FROM unit_numbers"),
+        BTreeMap::from([(0, 1), (1, 2), (2, 5)])
+    );
     numbers_fit(&fresh, "measures", "id", "measure");
     let copy = Fresh::default();
     assert_eq!(store.copy_into(&copy.open()).unwrap(), 5);
@@ -139,7 +176,12 @@ fn programs_that_start_at_once_on_a_first_ledger_all_get_it() {
         let fresh = first();
         thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| assert_eq!(fresh.open().revision(4).unwrap().unwrap().hash.as_deref(), Some(HASH)));
+                scope.spawn(|| {
+                    assert_eq!(
+                        fresh.open().revision(4).unwrap().unwrap().hash.as_deref(),
+                        Some(HASH)
+                    )
+                });
             }
         });
     }
@@ -156,8 +198,10 @@ fn an_empty_ledger_of_the_first_schema_is_brought_up() {
 
 /// Takes a migration back; then the file is as the program before it has left it.
 fn take_back(fresh: &Fresh, name: &str) {
-    let down = fs::read_to_string(Path::new("migrations/sqlite").join(name).join("down.sql")).unwrap();
-    let version: String = name.chars().take_while(|letter| *letter != '_').filter(char::is_ascii_digit).collect();
+    let down =
+        fs::read_to_string(Path::new("migrations/sqlite").join(name).join("down.sql")).unwrap();
+    let version: String =
+        name.chars().take_while(|letter| *letter != '_').filter(char::is_ascii_digit).collect();
     fresh.connection().batch_execute(&format!("PRAGMA foreign_keys = ON; {down} DELETE FROM __diesel_schema_migrations WHERE version = '{version}'")).unwrap();
 }
 
@@ -184,16 +228,35 @@ fn the_migrations_can_be_taken_back() {
     back("2026-11-25-000000_declarations");
     back("2026-11-24-000000_chain_keys_closings");
     let tables = "SELECT 1 AS one, count(*) AS other FROM pragma_table_info";
-    assert_eq!([pairs(&fresh, &format!("{tables}('revisions')"))[&1], pairs(&fresh, &format!("{tables}('measures')"))[&1]], [5, 3]);
-    for (table, column) in [("revisions", "reason"), ("measures", "code"), ("unit_numbers", "code")] {
-        assert!(fresh.by_hand(&format!("UPDATE {table} SET {column} = {column}")).unwrap_err().contains("append-only"), "{table}");
+    assert_eq!(
+        [
+            pairs(&fresh, &format!("{tables}('revisions')"))[&1],
+            pairs(&fresh, &format!("{tables}('measures')"))[&1]
+        ],
+        [5, 3]
+    );
+    for (table, column) in [("revisions", "reason"), ("measures", "code"), ("unit_numbers", "code")]
+    {
+        assert!(
+            fresh
+                .by_hand(&format!("UPDATE {table} SET {column} = {column}"))
+                .unwrap_err()
+                .contains("append-only"),
+            "{table}"
+        );
     }
-    assert_eq!(verify(&fresh.open(), None, |_, _| ()).unwrap().hash, HASH, "brought up again it is the same");
+    assert_eq!(
+        verify(&fresh.open(), None, |_, _| ()).unwrap().hash,
+        HASH,
+        "brought up again it is the same"
+    );
     back("2026-11-26-000000_access");
     back("2026-11-25-000000_declarations");
     back("2026-11-24-000000_chain_keys_closings");
     back("2026-01-01-000000_ledger");
     fresh.by_hand("DROP TABLE __diesel_schema_migrations").unwrap();
-    let left: i64 = sql::<BigInt>("SELECT count(*) FROM sqlite_master").get_result(&mut fresh.connection()).unwrap();
+    let left: i64 = sql::<BigInt>("SELECT count(*) FROM sqlite_master")
+        .get_result(&mut fresh.connection())
+        .unwrap();
     assert_eq!((left, fresh.open().head().unwrap().revision), (0, 0));
 }

@@ -2,14 +2,28 @@
 
 use std::thread;
 
-use egov_kpi::store::{Commit, Declaration, Head, MeasureRow, ObservationQuery, Store, StoreError, SubmissionRow, WriteOutcome};
+use egov_kpi::store::{
+    Commit, Declaration, Head, MeasureRow, ObservationQuery, Store, StoreError, SubmissionRow,
+    WriteOutcome,
+};
 
-use crate::ledger::{JANUARY, Place, bare, bringing, declaration, dictionaries, eventful, figure, replayed, submission, write};
+use crate::ledger::{
+    JANUARY, Place, bare, bringing, declaration, dictionaries, eventful, figure, replayed,
+    submission, write,
+};
 
 pub fn a_commit_reads_back_as_it_was_written(place: &dyn Place) {
     let store = place.open();
-    let rows = vec![figure(1, 1, 1, JANUARY, Some(i64::MAX)), figure(1, 1, 2, JANUARY, Some(i64::MIN)), figure(1, 2, 1, JANUARY - 1, None)];
-    let sent = SubmissionRow { reference: Some("Báo cáo 10/2021".to_owned()), findings: "[{\"rule\":\"r\"}]".to_owned(), ..submission("S1") };
+    let rows = vec![
+        figure(1, 1, 1, JANUARY, Some(i64::MAX)),
+        figure(1, 1, 2, JANUARY, Some(i64::MIN)),
+        figure(1, 2, 1, JANUARY - 1, None),
+    ];
+    let sent = SubmissionRow {
+        reference: Some("Báo cáo 10/2021".to_owned()),
+        findings: "[{\"rule\":\"r\"}]".to_owned(),
+        ..submission("S1")
+    };
     let commit = Commit {
         reason: Some("lý do".to_owned()),
         submission: Some(sent.clone()),
@@ -29,22 +43,51 @@ pub fn a_commit_reads_back_as_it_was_written(place: &dyn Place) {
     assert_eq!(store.head().unwrap(), Head { revision: 1, recorded_at: 1_000_000 });
     assert_eq!(store.measures().unwrap(), commit.new_measures);
     assert_eq!(store.unit_numbers().unwrap(), commit.new_units);
-    let units: Vec<_> = store.units().unwrap().into_iter().map(|unit| (unit.number, unit.code, unit.revision, unit.document)).collect();
-    assert_eq!(units, [(1, "travinh".to_owned(), 1, "{\"vi\":\"Trà Vinh\"}".to_owned()), (2, "cang-long".to_owned(), 1, "{}".to_owned())]);
+    let units: Vec<_> = store
+        .units()
+        .unwrap()
+        .into_iter()
+        .map(|unit| (unit.number, unit.code, unit.revision, unit.document))
+        .collect();
+    assert_eq!(
+        units,
+        [
+            (1, "travinh".to_owned(), 1, "{\"vi\":\"Trà Vinh\"}".to_owned()),
+            (2, "cang-long".to_owned(), 1, "{}".to_owned())
+        ]
+    );
     let catalogue = store.catalogue().unwrap().unwrap();
-    assert_eq!((catalogue.version, catalogue.revision, catalogue.document.as_str()), (1, 1, "{\"indicators\":[]}"));
+    assert_eq!(
+        (catalogue.version, catalogue.revision, catalogue.document.as_str()),
+        (1, 1, "{\"indicators\":[]}")
+    );
     assert_eq!(replayed(&store, 0, 1), rows);
     assert_eq!(store.observations(&ObservationQuery::default()).unwrap(), rows);
     let record = store.submission("S1").unwrap().unwrap();
     assert_eq!(record.submission, sent);
-    assert_eq!((record.revision.actor.as_str(), record.revision.reason.as_deref(), record.revision.recorded_at), ("tester", Some("lý do"), 1_000_000));
+    assert_eq!(
+        (
+            record.revision.actor.as_str(),
+            record.revision.reason.as_deref(),
+            record.revision.recorded_at
+        ),
+        ("tester", Some("lý do"), 1_000_000)
+    );
     assert_eq!(store.revisions(0, 10).unwrap(), [record.revision]);
 }
 
 pub fn a_batch_is_written_with_all_its_revisions(place: &dyn Place) {
     let store = place.open();
     let mut commits = vec![dictionaries(3, 3)];
-    commits.extend((2..=65).map(|revision| bringing(revision, vec![figure(revision, 1, 1, JANUARY, Some(revision)), figure(revision, 3, 2, JANUARY, None)])));
+    commits.extend((2..=65).map(|revision| {
+        bringing(
+            revision,
+            vec![
+                figure(revision, 1, 1, JANUARY, Some(revision)),
+                figure(revision, 3, 2, JANUARY, None),
+            ],
+        )
+    }));
     write(&store, &commits);
     assert_eq!(store.head().unwrap(), Head { revision: 65, recorded_at: 65_000_000 });
     let revisions = store.revisions(1, 1000).unwrap();
@@ -66,8 +109,14 @@ pub fn a_writer_that_is_behind_writes_nothing_and_learns_the_head(place: &dyn Pl
     let store = place.open();
     write(&store, &[dictionaries(1, 1), bringing(2, vec![figure(2, 1, 1, JANUARY, Some(1))])]);
     let late = Commit { new_units: vec![(2, "late".to_owned())], ..bare(2) };
-    assert_eq!(store.write(1, &[late], &[]).unwrap(), WriteOutcome::Behind(Head { revision: 2, recorded_at: 2_000_000 }));
-    assert_eq!(store.write(7, &[bare(8)], &[]).unwrap(), WriteOutcome::Behind(Head { revision: 2, recorded_at: 2_000_000 }));
+    assert_eq!(
+        store.write(1, &[late], &[]).unwrap(),
+        WriteOutcome::Behind(Head { revision: 2, recorded_at: 2_000_000 })
+    );
+    assert_eq!(
+        store.write(7, &[bare(8)], &[]).unwrap(),
+        WriteOutcome::Behind(Head { revision: 2, recorded_at: 2_000_000 })
+    );
     assert_eq!(store.unit_numbers().unwrap().len(), 1);
     assert_eq!(store.head().unwrap().revision, 2);
     write(&store, &[bare(3)]);
@@ -76,7 +125,9 @@ pub fn a_writer_that_is_behind_writes_nothing_and_learns_the_head(place: &dyn Pl
 pub fn revisions_leave_no_gap_and_time_never_goes_back(place: &dyn Place) {
     let store = place.open();
     write(&store, &[dictionaries(1, 1)]);
-    let refused = |commits: &[Commit]| assert!(matches!(store.write(1, commits, &[]), Err(StoreError::Invalid(_))));
+    let refused = |commits: &[Commit]| {
+        assert!(matches!(store.write(1, commits, &[]), Err(StoreError::Invalid(_))))
+    };
     refused(&[bare(3)]);
     refused(&[bare(2), bare(2)]);
     refused(&[bare(2), bare(4)]);
@@ -85,7 +136,13 @@ pub fn revisions_leave_no_gap_and_time_never_goes_back(place: &dyn Place) {
     refused(&[bringing(2, vec![figure(1, 1, 1, JANUARY, None)])]);
     assert_eq!(store.head().unwrap().revision, 1);
     // The same microsecond twice is not going back.
-    write(&store, &[Commit { recorded_at: 1_000_000, ..bare(2) }, Commit { recorded_at: 1_000_000, ..bare(3) }]);
+    write(
+        &store,
+        &[
+            Commit { recorded_at: 1_000_000, ..bare(2) },
+            Commit { recorded_at: 1_000_000, ..bare(3) },
+        ],
+    );
 }
 
 pub fn one_faulty_commit_leaves_nothing_of_its_batch_and_the_ledger_goes_on(place: &dyn Place) {
@@ -97,10 +154,20 @@ pub fn one_faulty_commit_leaves_nothing_of_its_batch_and_the_ledger_goes_on(plac
         catalogue: Some((1, "{}".to_owned())),
         ..bringing(2, vec![figure(2, 1, 1, JANUARY, Some(1)), figure(2, 9, 1, JANUARY, Some(1))])
     };
-    let twice = bringing(3, vec![figure(3, 1, 1, JANUARY, Some(1)), figure(3, 1, 2, JANUARY, Some(1)), figure(3, 1, 1, JANUARY, Some(2))]);
+    let twice = bringing(
+        3,
+        vec![
+            figure(3, 1, 1, JANUARY, Some(1)),
+            figure(3, 1, 2, JANUARY, Some(1)),
+            figure(3, 1, 1, JANUARY, Some(2)),
+        ],
+    );
     assert!(matches!(store.write(1, &[good.clone(), twice], &[]), Err(StoreError::Conflict(_))));
     let same_submission = Commit { submission: good.submission.clone(), ..bare(3) };
-    assert!(matches!(store.write(1, &[good.clone(), same_submission], &[]), Err(StoreError::Conflict(_))));
+    assert!(matches!(
+        store.write(1, &[good.clone(), same_submission], &[]),
+        Err(StoreError::Conflict(_))
+    ));
     assert_eq!(store.head().unwrap().revision, 1);
     assert!(replayed(&store, 0, i64::MAX).is_empty());
     assert!(store.submission("S2").unwrap().is_none() && store.catalogue().unwrap().is_none());
@@ -112,9 +179,13 @@ pub fn one_faulty_commit_leaves_nothing_of_its_batch_and_the_ledger_goes_on(plac
 pub fn a_dictionary_never_gives_a_number_or_a_name_twice(place: &dyn Place) {
     let store = place.open();
     write(&store, &[dictionaries(2, 2)]);
-    let measure =
-        |id: i64, code: &str, members: &str| Commit { new_measures: vec![MeasureRow { id, code: code.to_owned(), members: members.to_owned() }], ..bare(2) };
-    let refused = |commit: Commit| assert!(matches!(store.write(1, &[commit], &[]), Err(StoreError::Conflict(_))));
+    let measure = |id: i64, code: &str, members: &str| Commit {
+        new_measures: vec![MeasureRow { id, code: code.to_owned(), members: members.to_owned() }],
+        ..bare(2)
+    };
+    let refused = |commit: Commit| {
+        assert!(matches!(store.write(1, &[commit], &[]), Err(StoreError::Conflict(_))))
+    };
     refused(measure(1, "other", ""));
     refused(measure(3, "measure.1", ""));
     refused(Commit { new_units: vec![(1, "other".to_owned())], ..bare(2) });
@@ -128,8 +199,14 @@ pub fn a_dictionary_never_gives_a_number_or_a_name_twice(place: &dyn Place) {
 pub fn a_figure_of_an_unknown_unit_or_measure_is_refused(place: &dyn Place) {
     let store = place.open();
     write(&store, &[dictionaries(2, 2)]);
-    assert!(matches!(store.write(1, &[bringing(2, vec![figure(2, 3, 1, JANUARY, None)])], &[]), Err(StoreError::Conflict(_))));
-    assert!(matches!(store.write(1, &[bringing(2, vec![figure(2, 1, 3, JANUARY, None)])], &[]), Err(StoreError::Invalid(_))));
+    assert!(matches!(
+        store.write(1, &[bringing(2, vec![figure(2, 3, 1, JANUARY, None)])], &[]),
+        Err(StoreError::Conflict(_))
+    ));
+    assert!(matches!(
+        store.write(1, &[bringing(2, vec![figure(2, 1, 3, JANUARY, None)])], &[]),
+        Err(StoreError::Invalid(_))
+    ));
     assert_eq!(store.head().unwrap().revision, 1);
 }
 
@@ -137,43 +214,98 @@ pub fn a_declaration_comes_once_in_a_commit(place: &dyn Place) {
     let store = place.open();
     let declaring = |declarations: Vec<Declaration>| Commit { declarations, ..bare(1) };
     let (one, gone) = (declaration("target", "a", Some("{}")), declaration("target", "a", None));
-    assert!(matches!(store.write(0, &[declaring(vec![one.clone(), gone])], &[]), Err(StoreError::Conflict(_))));
+    assert!(matches!(
+        store.write(0, &[declaring(vec![one.clone(), gone])], &[]),
+        Err(StoreError::Conflict(_))
+    ));
     assert!(store.declarations_at(1).unwrap().is_empty());
-    write(&store, &[declaring(vec![one.clone(), declaration("annotation", "a", Some("{}"))]), Commit { declarations: vec![one], ..bare(2) }]);
-    assert_eq!(store.declarations_at(2).unwrap().iter().map(|row| (row.kind.as_str(), row.revision)).collect::<Vec<_>>(), [("annotation", 1), ("target", 2)]);
+    write(
+        &store,
+        &[
+            declaring(vec![one.clone(), declaration("annotation", "a", Some("{}"))]),
+            Commit { declarations: vec![one], ..bare(2) },
+        ],
+    );
+    assert_eq!(
+        store
+            .declarations_at(2)
+            .unwrap()
+            .iter()
+            .map(|row| (row.kind.as_str(), row.revision))
+            .collect::<Vec<_>>(),
+        [("annotation", 1), ("target", 2)]
+    );
 }
 
 pub fn a_withdrawal_names_a_submission_that_exists(place: &dyn Place) {
     let store = place.open();
     let withdrawing = |revision: i64, id: &str| Commit {
         kind: "withdrawal".to_owned(),
-        submission: Some(SubmissionRow { withdraws: Some(id.to_owned()), ..submission(&format!("S{revision}")) }),
+        submission: Some(SubmissionRow {
+            withdraws: Some(id.to_owned()),
+            ..submission(&format!("S{revision}"))
+        }),
         ..bare(revision)
     };
     write(&store, &[bringing(1, Vec::new())]);
-    assert!(matches!(store.write(1, &[withdrawing(2, "nobody")], &[]), Err(StoreError::Conflict(_))));
+    assert!(matches!(
+        store.write(1, &[withdrawing(2, "nobody")], &[]),
+        Err(StoreError::Conflict(_))
+    ));
     write(&store, &[withdrawing(2, "S1")]);
-    assert_eq!(store.submission("S2").unwrap().unwrap().submission.withdraws.as_deref(), Some("S1"));
+    assert_eq!(
+        store.submission("S2").unwrap().unwrap().submission.withdraws.as_deref(),
+        Some("S1")
+    );
 }
 
 pub fn the_largest_commit_is_written_whole(place: &dyn Place) {
     let store = place.open();
     // Every figure of another unit and measure: the longest lists that a commit can have.
     let rows: Vec<_> = (1..=50_000).map(|n| figure(2, n, n, JANUARY, Some(n))).collect();
-    write(&store, &[dictionaries(50_000, 50_000), bringing(2, rows.iter().rev().copied().collect())]);
+    write(
+        &store,
+        &[dictionaries(50_000, 50_000), bringing(2, rows.iter().rev().copied().collect())],
+    );
     assert_eq!(replayed(&store, 0, 2), rows);
     let one = ObservationQuery { units: Some(vec![40_000]), ..ObservationQuery::default() };
     assert_eq!(store.observations(&one).unwrap(), rows[39_999..40_000]);
-    let all = ObservationQuery { units: Some((1..=50_000).collect()), measures: Some((1..=50_000).collect()), limit: 50_000, ..ObservationQuery::default() };
+    let all = ObservationQuery {
+        units: Some((1..=50_000).collect()),
+        measures: Some((1..=50_000).collect()),
+        limit: 50_000,
+        ..ObservationQuery::default()
+    };
     assert_eq!(store.observations(&all).unwrap(), rows);
     // The longest list of declarations, all anew in the revision behind it.
     let declared = |revision: i64| {
-        let codes = (1..=10_000).map(|n| declaration("target", &format!("target-{n:05}"), Some(&format!("{{\"in\":{revision}}}"))));
+        let codes = (1..=10_000).map(|n| {
+            declaration(
+                "target",
+                &format!("target-{n:05}"),
+                Some(&format!("{{\"in\":{revision}}}")),
+            )
+        });
         Commit { declarations: codes.collect(), ..bare(revision) }
     };
     write(&store, &[declared(3), declared(4)]);
-    assert_eq!(store.commits(2, 4).unwrap().into_iter().map(|recorded| recorded.commit).collect::<Vec<_>>(), [declared(3), declared(4)]);
-    let standing = |revision: i64| store.declarations_at(revision).unwrap().iter().filter(|row| row.revision == revision).count();
+    assert_eq!(
+        store
+            .commits(2, 4)
+            .unwrap()
+            .into_iter()
+            .map(|recorded| recorded.commit)
+            .collect::<Vec<_>>(),
+        [declared(3), declared(4)]
+    );
+    let standing = |revision: i64| {
+        store
+            .declarations_at(revision)
+            .unwrap()
+            .iter()
+            .filter(|row| row.revision == revision)
+            .count()
+    };
     assert_eq!((standing(3), standing(4)), (10_000, 10_000));
 }
 
@@ -187,7 +319,10 @@ pub fn two_stores_on_one_ledger_see_each_other_and_data_version_moves(place: &dy
     assert_eq!(one.head().unwrap().revision, 1);
     assert_eq!(one.units().unwrap().len(), 1);
     assert_eq!(one.data_version().unwrap(), after);
-    assert!(matches!(one.write(0, &[bare(1)], &[]).unwrap(), WriteOutcome::Behind(Head { revision: 1, .. })));
+    assert!(matches!(
+        one.write(0, &[bare(1)], &[]).unwrap(),
+        WriteOutcome::Behind(Head { revision: 1, .. })
+    ));
     write(&one, &[bringing(2, vec![figure(2, 1, 1, JANUARY, Some(5))])]);
     assert_eq!(replayed(&other, 1, 2), replayed(&one, 1, 2));
 }
@@ -197,7 +332,10 @@ fn insist(store: &Store, actor: &str) {
     loop {
         let head = store.head().unwrap();
         let revision = head.revision + 1;
-        let commit = Commit { actor: actor.to_owned(), ..bringing(revision, vec![figure(revision, 1, 1, JANUARY, Some(revision))]) };
+        let commit = Commit {
+            actor: actor.to_owned(),
+            ..bringing(revision, vec![figure(revision, 1, 1, JANUARY, Some(revision))])
+        };
         if store.write(head.revision, &[commit], &[]).unwrap() == WriteOutcome::Written {
             break;
         }
@@ -217,7 +355,10 @@ pub fn writers_that_race_leave_every_commit_exactly_once(place: &dyn Place) {
     assert_eq!(store.head().unwrap().revision, 101);
     let revisions = store.revisions(1, 1000).unwrap();
     for writer in 0..4 {
-        assert_eq!(revisions.iter().filter(|row| row.actor == format!("writer {writer}")).count(), 25);
+        assert_eq!(
+            revisions.iter().filter(|row| row.actor == format!("writer {writer}")).count(),
+            25
+        );
     }
     assert!(replayed(&store, 0, i64::MAX).iter().map(|row| row.revision).eq(2..=101));
 }
@@ -228,7 +369,15 @@ pub fn readers_are_not_held_up_by_a_writer(place: &dyn Place) {
     thread::scope(|scope| {
         let writing = scope.spawn(|| {
             for revision in 2..=11 {
-                write(&store, &[bringing(revision, (0..20_000).map(|n| figure(revision, 1 + n % 50, 1, n / 50, None)).collect())]);
+                write(
+                    &store,
+                    &[bringing(
+                        revision,
+                        (0..20_000)
+                            .map(|n| figure(revision, 1 + n % 50, 1, n / 50, None))
+                            .collect(),
+                    )],
+                );
             }
         });
         while !writing.is_finished() {
@@ -245,7 +394,10 @@ pub fn nothing_in_the_ledger_can_be_changed_or_deleted_even_by_hand(place: &dyn 
     write(&store, &eventful());
     for (table, columns) in [
         ("revisions", "revision recorded_at kind actor reason hash origin"),
-        ("submissions", "revision id source_kind reference created revised unchanged withdrawn findings withdraws"),
+        (
+            "submissions",
+            "revision id source_kind reference created revised unchanged withdrawn findings withdraws",
+        ),
         ("measures", "id code members revision"),
         ("unit_numbers", "number code revision"),
         ("observations", "revision unit measure month mantissa scale"),
@@ -255,13 +407,25 @@ pub fn nothing_in_the_ledger_can_be_changed_or_deleted_even_by_hand(place: &dyn 
         ("closings", "revision month closed"),
         ("declarations", "revision kind code document"),
     ] {
-        let updates = columns.split(' ').map(|column| format!("UPDATE {table} SET {column} = {column}"));
+        let updates =
+            columns.split(' ').map(|column| format!("UPDATE {table} SET {column} = {column}"));
         for statement in updates.chain([format!("DELETE FROM {table}")]) {
             let said = place.by_hand(&statement);
-            assert!(said.as_ref().is_err_and(|said| said.contains("append-only")), "{statement}: {said:?}");
+            assert!(
+                said.as_ref().is_err_and(|said| said.contains("append-only")),
+                "{statement}: {said:?}"
+            );
         }
     }
-    assert_eq!(store.commits(0, 12).unwrap().into_iter().map(|recorded| recorded.commit).collect::<Vec<_>>(), eventful());
+    assert_eq!(
+        store
+            .commits(0, 12)
+            .unwrap()
+            .into_iter()
+            .map(|recorded| recorded.commit)
+            .collect::<Vec<_>>(),
+        eventful()
+    );
 }
 
 pub fn a_commit_is_known_to_be_recorded_or_not(place: &dyn Place) {
@@ -272,7 +436,8 @@ pub fn a_commit_is_known_to_be_recorded_or_not(place: &dyn Place) {
     assert!(written[..11].iter().all(|commit| store.recorded(commit).unwrap()));
     assert!(!store.recorded(&written[11]).unwrap());
     let third = &written[2];
-    let sent = |id: &str| Some(SubmissionRow { id: id.to_owned(), ..third.submission.clone().unwrap() });
+    let sent =
+        |id: &str| Some(SubmissionRow { id: id.to_owned(), ..third.submission.clone().unwrap() });
     for other in [
         Commit { revision: 5, ..third.clone() },
         Commit { recorded_at: 3_000_001, ..third.clone() },

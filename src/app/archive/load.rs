@@ -27,7 +27,11 @@ pub struct Loaded {
 ///
 /// # Errors
 /// [`Error::Malformed`] for a faulty archive, [`Error::Conflict`] when the ledger holds something else, or the store's.
-pub fn load(archive: &Archive, store: &Store, mut progress: impl FnMut(i64, i64)) -> Result<Loaded, Error> {
+pub fn load(
+    archive: &Archive,
+    store: &Store,
+    mut progress: impl FnMut(i64, i64),
+) -> Result<Loaded, Error> {
     let (newest, begun) = (archive.manifest().revision, store.head()?.revision);
     let all = 2 * newest - begun;
     check_beginning(archive, store, begun, &mut |revision| progress(revision, all))?;
@@ -45,10 +49,18 @@ pub fn load(archive: &Archive, store: &Store, mut progress: impl FnMut(i64, i64)
 }
 
 /// Reads the whole archive, and whether what the ledger holds is its beginning.
-fn check_beginning(archive: &Archive, store: &Store, begun: i64, progress: &mut dyn FnMut(i64)) -> Result<(), Error> {
+fn check_beginning(
+    archive: &Archive,
+    store: &Store,
+    begun: i64,
+    progress: &mut dyn FnMut(i64),
+) -> Result<(), Error> {
     let differs = |detail: String| Err(Error::Conflict { detail, obstacles: Vec::new() });
     if begun > archive.manifest().revision {
-        return differs(format!("the ledger has {begun} revisions, the archive {}; an archive goes into an empty ledger", archive.manifest().revision));
+        return differs(format!(
+            "the ledger has {begun} revisions, the archive {}; an archive goes into an empty ledger",
+            archive.manifest().revision
+        ));
     }
     let held = store.revision(begun)?.and_then(|row| row.hash);
     archive.commits(&mut |commit, hash| {
@@ -89,8 +101,12 @@ impl Group<'_> {
     fn write(&mut self) -> Result<(), Error> {
         let Some(until) = self.commits.last().map(|commit| commit.revision) else { return Ok(()) };
         write(self.store, self.last, &self.commits, &[])?;
-        if self.store.revision(until)?.and_then(|row| row.hash).as_deref() != Some(self.hash.as_str()) {
-            return Err(Error::Malformed(format!("the ledger's hash of revision {until} is not the archive's")));
+        if self.store.revision(until)?.and_then(|row| row.hash).as_deref()
+            != Some(self.hash.as_str())
+        {
+            return Err(Error::Malformed(format!(
+                "the ledger's hash of revision {until} is not the archive's"
+            )));
         }
         self.last = until;
         self.rows = 0;
@@ -112,7 +128,13 @@ fn load_keys(archive: &Archive, store: &Store, newest: i64) -> Result<usize, Err
         match store.key(&key.holder, &key.target, &key.key)? {
             Some(held) if held == key => {}
             Some(_) => {
-                return Err(Error::Conflict { detail: format!("the ledger has another answer to the idempotency key {}", key.key), obstacles: Vec::new() });
+                return Err(Error::Conflict {
+                    detail: format!(
+                        "the ledger has another answer to the idempotency key {}",
+                        key.key
+                    ),
+                    obstacles: Vec::new(),
+                });
             }
             None => keys.push(key),
         }
@@ -126,9 +148,16 @@ fn load_keys(archive: &Archive, store: &Store, newest: i64) -> Result<usize, Err
 fn write(store: &Store, last: i64, commits: &[Commit], keys: &[KeyRow]) -> Result<(), Error> {
     match store.write(last, commits, keys) {
         Ok(WriteOutcome::Written) => Ok(()),
-        Ok(WriteOutcome::Behind(_)) => Err(Error::Busy("somebody else writes to the ledger; an archive goes into one that nobody uses".to_owned())),
-        Err(StoreError::Invalid(sentence)) => Err(Error::Malformed(format!("the archive contradicts itself: {sentence}"))),
-        Err(StoreError::Conflict(_)) => Err(Error::Malformed(format!("the archive contradicts itself in one of the revisions behind {last}"))),
+        Ok(WriteOutcome::Behind(_)) => Err(Error::Busy(
+            "somebody else writes to the ledger; an archive goes into one that nobody uses"
+                .to_owned(),
+        )),
+        Err(StoreError::Invalid(sentence)) => {
+            Err(Error::Malformed(format!("the archive contradicts itself: {sentence}")))
+        }
+        Err(StoreError::Conflict(_)) => Err(Error::Malformed(format!(
+            "the archive contradicts itself in one of the revisions behind {last}"
+        ))),
         Err(error) => Err(error.into()),
     }
 }

@@ -10,7 +10,10 @@ use zip::ZipArchive;
 use zip::read::ZipFile;
 use zip::result::ZipError;
 
-use super::tables::{CatalogueVersion, Closing, Declared, Key, Line, Measure, Observation, Origin, Recorded, Revision, Submission, UnitNumber, UnitVersion};
+use super::tables::{
+    CatalogueVersion, Closing, Declared, Key, Line, Measure, Observation, Origin, Recorded,
+    Revision, Submission, UnitNumber, UnitVersion,
+};
 use super::{BUFFER, FORMAT, MANIFEST, Manifest, VERSION, WITH_DECLARATIONS, WITH_ORIGINS};
 use crate::domain::fault::quoted;
 use crate::error::Error;
@@ -37,7 +40,9 @@ impl Archive {
         let mut text = String::new();
         let mut zip = zip(path)?;
         let file = zip.by_name(MANIFEST).map_err(|error| unreadable(MANIFEST, error))?;
-        file.take(MAX_MANIFEST).read_to_string(&mut text).map_err(|error| unreadable(MANIFEST, error))?;
+        file.take(MAX_MANIFEST)
+            .read_to_string(&mut text)
+            .map_err(|error| unreadable(MANIFEST, error))?;
         Ok(Self { path: path.to_owned(), manifest: manifest(&text)? })
     }
 
@@ -53,11 +58,26 @@ impl Archive {
     /// # Errors
     /// [`Error::Malformed`] names the first row that cannot be read, or the first revision that is not as it was written; or what
     /// `each` ends with.
-    pub fn commits(&self, each: &mut dyn FnMut(Commit, &str) -> Result<(), Error>) -> Result<(), Error> {
+    pub fn commits(
+        &self,
+        each: &mut dyn FnMut(Commit, &str) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         // All tables are read at once, and each reader needs the file for itself.
         let zip = || zip(&self.path);
-        let mut zips = [zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?];
-        let [revisions, submissions, measures, unit_numbers, unit_versions, catalogue_versions, closings, declarations, origins, observations] = &mut zips;
+        let mut zips =
+            [zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?];
+        let [
+            revisions,
+            submissions,
+            measures,
+            unit_numbers,
+            unit_versions,
+            catalogue_versions,
+            closings,
+            declarations,
+            origins,
+            observations,
+        ] = &mut zips;
         let mut revisions: Table<'_, Revision> = Table::open(revisions)?;
         let mut tables = Tables {
             submissions: Table::open(submissions)?,
@@ -66,23 +86,38 @@ impl Archive {
             unit_versions: Table::open(unit_versions)?,
             catalogue_versions: Table::open(catalogue_versions)?,
             closings: Table::open(closings)?,
-            declarations: (self.manifest.version >= WITH_DECLARATIONS).then(|| Table::open(declarations)).transpose()?,
-            origins: (self.manifest.version >= WITH_ORIGINS).then(|| Table::open(origins)).transpose()?,
+            declarations: (self.manifest.version >= WITH_DECLARATIONS)
+                .then(|| Table::open(declarations))
+                .transpose()?,
+            origins: (self.manifest.version >= WITH_ORIGINS)
+                .then(|| Table::open(origins))
+                .transpose()?,
             observations: Table::open(observations)?,
         };
         let (mut last, mut time, mut hash) = (0, 0, chain::beginning());
         while let Some(line) = revisions.next()? {
             if line.revision != last + 1 {
-                return Err(Error::Malformed(format!("{}: revision {} does not follow revision {last}", Revision::FILE, line.revision)));
+                return Err(Error::Malformed(format!(
+                    "{}: revision {} does not follow revision {last}",
+                    Revision::FILE,
+                    line.revision
+                )));
             }
             if line.recorded_at < time {
-                return Err(Error::Malformed(format!("{}: revision {} is dated before the one it follows", Revision::FILE, line.revision)));
+                return Err(Error::Malformed(format!(
+                    "{}: revision {} is dated before the one it follows",
+                    Revision::FILE,
+                    line.revision
+                )));
             }
             let expected = line.hash.clone();
             let commit = tables.complete(Commit::from(line))?;
             hash = chain::hash(&hash, &commit);
             if chain::digits(&hash) != expected {
-                return Err(Error::Malformed(format!("revision {} is not as it was written: its hash differs", commit.revision)));
+                return Err(Error::Malformed(format!(
+                    "revision {} is not as it was written: its hash differs",
+                    commit.revision
+                )));
             }
             (last, time) = (commit.revision, commit.recorded_at);
             each(commit, &expected)?;
@@ -94,7 +129,11 @@ impl Archive {
     }
 
     /// Whether what was read is what `ledger.json` says.
-    fn check_end(&self, (revision, recorded_at, hash): (i64, i64, &str), counted: &[(&str, u64)]) -> Result<(), Error> {
+    fn check_end(
+        &self,
+        (revision, recorded_at, hash): (i64, i64, &str),
+        counted: &[(&str, u64)],
+    ) -> Result<(), Error> {
         let said = &self.manifest;
         if (said.revision, said.recorded_at, said.hash.as_str()) != (revision, recorded_at, hash) {
             return Err(Error::Malformed(format!(
@@ -107,7 +146,11 @@ impl Archive {
 
     fn check_rows(&self, file: &str, rows: u64) -> Result<(), Error> {
         let said = self.manifest.rows.get(file).copied().unwrap_or(0);
-        if said == rows { Ok(()) } else { Err(Error::Malformed(format!("{file} has {rows} rows, {MANIFEST} says {said}"))) }
+        if said == rows {
+            Ok(())
+        } else {
+            Err(Error::Malformed(format!("{file} has {rows} rows, {MANIFEST} says {said}")))
+        }
     }
 
     /// Hands over each answer to an idempotency key.
@@ -138,7 +181,9 @@ fn manifest(text: &str) -> Result<Manifest, Error> {
     match value.get("version").and_then(serde_json::Value::as_u64) {
         Some(1..=VERSION) => {}
         Some(newer) if newer > VERSION => {
-            return wrong(format!("the archive has version {newer} of the format, this program reads up to {VERSION}; import it with a newer program"));
+            return wrong(format!(
+                "the archive has version {newer} of the format, this program reads up to {VERSION}; import it with a newer program"
+            ));
         }
         _ => return wrong("the version of the format is missing".to_owned()),
     }
@@ -191,7 +236,11 @@ impl Tables<'_> {
         let revision = commit.revision;
         commit.submission = self.submissions.only_of(revision)?.map(Into::into);
         while let Some(line) = self.measures.of(revision)? {
-            commit.new_measures.push(MeasureRow { id: line.id, code: line.code, members: line.members });
+            commit.new_measures.push(MeasureRow {
+                id: line.id,
+                code: line.code,
+                members: line.members,
+            });
         }
         while let Some(line) = self.unit_numbers.of(revision)? {
             commit.new_units.push((line.number, line.code));
@@ -199,12 +248,15 @@ impl Tables<'_> {
         while let Some(line) = self.unit_versions.of(revision)? {
             commit.unit_versions.push((line.unit, line.document));
         }
-        commit.catalogue = self.catalogue_versions.only_of(revision)?.map(|line| (line.version, line.document));
+        commit.catalogue =
+            self.catalogue_versions.only_of(revision)?.map(|line| (line.version, line.document));
         while let Some(line) = self.closings.of(revision)? {
             commit.closings.push((line.month, line.closed));
         }
         if let Some(declarations) = &mut self.declarations {
-            while let Some(Declared { revision: _, kind, code, document }) = declarations.of(revision)? {
+            while let Some(Declared { revision: _, kind, code, document }) =
+                declarations.of(revision)?
+            {
                 commit.declarations.push(Declaration { kind, code, document });
             }
         }
@@ -259,10 +311,15 @@ impl<'z, T: Line> Table<'z, T> {
     /// Finds the table, and checks its header.
     fn open(zip: &'z mut Zip) -> Result<Self, Error> {
         let file = zip.by_name(T::FILE).map_err(|error| unreadable(T::FILE, error))?;
-        let cells = csv::ReaderBuilder::new().has_headers(false).buffer_capacity(BUFFER).from_reader(file);
+        let cells =
+            csv::ReaderBuilder::new().has_headers(false).buffer_capacity(BUFFER).from_reader(file);
         let mut table = Self { cells, record: StringRecord::new(), ahead: None, rows: 0 };
         if !table.read()? || table.record.iter().ne(T::COLUMNS.iter().copied()) {
-            return Err(Error::Malformed(format!("{}, line 1: the columns are not {}", T::FILE, T::COLUMNS.join(","))));
+            return Err(Error::Malformed(format!(
+                "{}, line 1: the columns are not {}",
+                T::FILE,
+                T::COLUMNS.join(",")
+            )));
         }
         table.advance()?;
         Ok(table)
@@ -279,7 +336,11 @@ impl<'z, T: Line> Table<'z, T> {
     }
 
     fn advance(&mut self) -> Result<(), Error> {
-        self.ahead = if self.read()? { Some(self.record.deserialize(None).map_err(|error| fault::<T>(&error))?) } else { None };
+        self.ahead = if self.read()? {
+            Some(self.record.deserialize(None).map_err(|error| fault::<T>(&error))?)
+        } else {
+            None
+        };
         Ok(())
     }
 
@@ -299,7 +360,9 @@ impl<T: Recorded> Table<'_, T> {
     fn of(&mut self, revision: i64) -> Result<Option<T>, Error> {
         match self.ahead.as_ref().map(Recorded::revision) {
             Some(found) if found == revision => self.next(),
-            Some(found) if found < revision => Err(self.wrong("revision", "the rows do not stand in the order of the revisions")),
+            Some(found) if found < revision => {
+                Err(self.wrong("revision", "the rows do not stand in the order of the revisions"))
+            }
             Some(_) | None => Ok(None),
         }
     }
@@ -308,28 +371,46 @@ impl<T: Recorded> Table<'_, T> {
     fn only_of(&mut self, revision: i64) -> Result<Option<T>, Error> {
         let found = self.of(revision)?;
         match self.ahead.as_ref().map(Recorded::revision) {
-            Some(second) if second == revision => Err(self.wrong("revision", "a second row of one revision")),
+            Some(second) if second == revision => {
+                Err(self.wrong("revision", "a second row of one revision"))
+            }
             Some(_) | None => Ok(found),
         }
     }
 
     fn end(&self) -> Result<(), Error> {
-        if self.ahead.is_none() { Ok(()) } else { Err(self.wrong("revision", "there is no such revision")) }
+        if self.ahead.is_none() {
+            Ok(())
+        } else {
+            Err(self.wrong("revision", "there is no such revision"))
+        }
     }
 }
 
 fn zip(path: &Path) -> Result<Zip, Error> {
-    let named = |source: io::Error| Error::Surroundings { what: path.display().to_string(), source };
-    Zip::new(BufReader::with_capacity(BUFFER, File::open(path).map_err(named)?)).map_err(|error| unreadable("the archive", error))
+    let named =
+        |source: io::Error| Error::Surroundings { what: path.display().to_string(), source };
+    Zip::new(BufReader::with_capacity(BUFFER, File::open(path).map_err(named)?))
+        .map_err(|error| unreadable("the archive", error))
 }
 
 /// A file of the archive cannot be read: it is not there, its bytes are damaged, or the disk fails.
 fn unreadable(file: &str, error: impl Into<io::Error>) -> Error {
     let source: io::Error = error.into();
-    let damaged = [io::ErrorKind::InvalidData, io::ErrorKind::InvalidInput, io::ErrorKind::UnexpectedEof, io::ErrorKind::Unsupported];
-    let missing = source.get_ref().and_then(|inner| inner.downcast_ref::<ZipError>()).is_some_and(|inner| matches!(inner, ZipError::FileNotFound));
+    let damaged = [
+        io::ErrorKind::InvalidData,
+        io::ErrorKind::InvalidInput,
+        io::ErrorKind::UnexpectedEof,
+        io::ErrorKind::Unsupported,
+    ];
+    let missing = source
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<ZipError>())
+        .is_some_and(|inner| matches!(inner, ZipError::FileNotFound));
     if missing {
-        return Error::Malformed(format!("{file} is missing; this is no whole archive of a ledger"));
+        return Error::Malformed(format!(
+            "{file} is missing; this is no whole archive of a ledger"
+        ));
     }
     if damaged.contains(&source.kind()) {
         return Error::Malformed(format!("{file} is damaged: {source}"));
@@ -341,14 +422,29 @@ fn unreadable(file: &str, error: impl Into<io::Error>) -> Error {
 fn fault<T: Line>(error: &csv::Error) -> Error {
     let place = |column: Option<u64>| {
         let line = error.position().map_or(0, csv::Position::line);
-        let column = column.and_then(|column| T::COLUMNS.get(usize::try_from(column).ok()?)).map(|column| format!(", column {column}"));
+        let column = column
+            .and_then(|column| T::COLUMNS.get(usize::try_from(column).ok()?))
+            .map(|column| format!(", column {column}"));
         format!("{}, line {line}{}", T::FILE, column.unwrap_or_default())
     };
     match error.kind() {
-        ErrorKind::Io(source) => unreadable(T::FILE, io::Error::new(source.kind(), source.to_string())),
-        ErrorKind::Deserialize { err, .. } => Error::Malformed(format!("{}: {}", place(err.field()), err.kind())),
-        ErrorKind::Utf8 { err, .. } => Error::Malformed(format!("{}: the text is not valid UTF-8", place(u64::try_from(err.field()).ok()))),
-        ErrorKind::UnequalLengths { len, .. } => Error::Malformed(format!("{}: {len} cells, {} are expected", place(None), T::COLUMNS.len())),
-        ErrorKind::Seek | ErrorKind::Serialize(_) | _ => Error::Malformed(format!("{}: {error}", place(None))),
+        ErrorKind::Io(source) => {
+            unreadable(T::FILE, io::Error::new(source.kind(), source.to_string()))
+        }
+        ErrorKind::Deserialize { err, .. } => {
+            Error::Malformed(format!("{}: {}", place(err.field()), err.kind()))
+        }
+        ErrorKind::Utf8 { err, .. } => Error::Malformed(format!(
+            "{}: the text is not valid UTF-8",
+            place(u64::try_from(err.field()).ok())
+        )),
+        ErrorKind::UnequalLengths { len, .. } => Error::Malformed(format!(
+            "{}: {len} cells, {} are expected",
+            place(None),
+            T::COLUMNS.len()
+        )),
+        ErrorKind::Seek | ErrorKind::Serialize(_) | _ => {
+            Error::Malformed(format!("{}: {error}", place(None)))
+        }
     }
 }

@@ -194,15 +194,57 @@ table! {
 impl Submission {
     /// The row of a submission.
     pub fn new(revision: i64, row: SubmissionRow) -> Self {
-        let SubmissionRow { id, source_kind, reference, created, revised, unchanged, withdrawn, findings, withdraws } = row;
-        Self { revision, id, source_kind, reference, created, revised, unchanged, withdrawn, findings, withdraws }
+        let SubmissionRow {
+            id,
+            source_kind,
+            reference,
+            created,
+            revised,
+            unchanged,
+            withdrawn,
+            findings,
+            withdraws,
+        } = row;
+        Self {
+            revision,
+            id,
+            source_kind,
+            reference,
+            created,
+            revised,
+            unchanged,
+            withdrawn,
+            findings,
+            withdraws,
+        }
     }
 }
 
 impl From<Submission> for SubmissionRow {
     fn from(line: Submission) -> Self {
-        let Submission { revision: _, id, source_kind, reference, created, revised, unchanged, withdrawn, findings, withdraws } = line;
-        Self { id, source_kind, reference, created, revised, unchanged, withdrawn, findings, withdraws }
+        let Submission {
+            revision: _,
+            id,
+            source_kind,
+            reference,
+            created,
+            revised,
+            unchanged,
+            withdrawn,
+            findings,
+            withdraws,
+        } = line;
+        Self {
+            id,
+            source_kind,
+            reference,
+            created,
+            revised,
+            unchanged,
+            withdrawn,
+            findings,
+            withdraws,
+        }
     }
 }
 
@@ -251,7 +293,9 @@ mod missing {
     pub fn serialize<S: Serializer>(text: &Option<String>, cell: S) -> Result<S::Ok, S::Error> {
         match text.as_deref() {
             None => cell.serialize_str(""),
-            Some(text) if text.is_empty() || text.starts_with(BEFORE) => cell.serialize_str(&format!("{BEFORE}{text}")),
+            Some(text) if text.is_empty() || text.starts_with(BEFORE) => {
+                cell.serialize_str(&format!("{BEFORE}{text}"))
+            }
             Some(text) => cell.serialize_str(text),
         }
     }
@@ -269,12 +313,29 @@ mod tests {
 
     #[test]
     fn a_missing_text_is_told_from_an_empty_one() {
-        for text in [None, Some(""), Some("\\"), Some("\\\\"), Some("a"), Some("\"\""), Some(" "), Some("a\r\nb\n\rc,\"d\"")] {
-            let line = Revision { revision: 1, recorded_at: 2, kind: "k".into(), actor: String::new(), reason: text.map(Into::into), hash: "h".into() };
+        for text in [
+            None,
+            Some(""),
+            Some("\\"),
+            Some("\\\\"),
+            Some("a"),
+            Some("\"\""),
+            Some(" "),
+            Some("a\r\nb\n\rc,\"d\""),
+        ] {
+            let line = Revision {
+                revision: 1,
+                recorded_at: 2,
+                kind: "k".into(),
+                actor: String::new(),
+                reason: text.map(Into::into),
+                hash: "h".into(),
+            };
             let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
             writer.serialize(&line).unwrap();
             let bytes = writer.into_inner().unwrap();
-            let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(bytes.as_slice());
+            let mut reader =
+                csv::ReaderBuilder::new().has_headers(false).from_reader(bytes.as_slice());
             let found: Vec<Revision> = reader.deserialize().collect::<Result<_, _>>().unwrap();
             assert_eq!(found, [line], "{}", String::from_utf8_lossy(&bytes));
         }
@@ -282,7 +343,8 @@ mod tests {
 
     #[test]
     fn the_columns_are_the_fields() {
-        let line = Observation { revision: 1, unit: 2, measure: 3, month: 4, mantissa: None, scale: 0 };
+        let line =
+            Observation { revision: 1, unit: 2, measure: 3, month: 4, mantissa: None, scale: 0 };
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.serialize(&line).unwrap();
         let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();

@@ -111,7 +111,11 @@ struct Asked {
 ///
 /// # Errors
 /// The store's, or those of writing.
-pub fn write<W: Write>(store: &Store, out: W, mut progress: impl FnMut(usize, usize)) -> Result<Tidied, Error> {
+pub fn write<W: Write>(
+    store: &Store,
+    out: W,
+    mut progress: impl FnMut(usize, usize),
+) -> Result<Tidied, Error> {
     let state = State::load(store)?;
     let (asked, periods) = (asked(&state), periods(&state));
     let mut zip = Zip::new_stream(out);
@@ -159,7 +163,13 @@ struct Piece {
 }
 
 /// Computes some pieces one after another, until all are done or nobody receives them any more.
-fn compute(state: &State, asked: &[Asked], periods: &[Period], pieces: impl Iterator<Item = Range<usize>>, sender: &SyncSender<Result<Piece, Error>>) {
+fn compute(
+    state: &State,
+    asked: &[Asked],
+    periods: &[Period],
+    pieces: impl Iterator<Item = Range<usize>>,
+    sender: &SyncSender<Result<Piece, Error>>,
+) {
     for units in pieces {
         if sender.send(piece(state, asked, periods, units)).is_err() {
             break;
@@ -167,13 +177,29 @@ fn compute(state: &State, asked: &[Asked], periods: &[Period], pieces: impl Iter
     }
 }
 
-fn piece(state: &State, asked: &[Asked], periods: &[Period], units: Range<usize>) -> Result<Piece, Error> {
-    let mut out = csv::WriterBuilder::new().has_headers(false).buffer_capacity(BUFFER).from_writer(Vec::new());
+fn piece(
+    state: &State,
+    asked: &[Asked],
+    periods: &[Period],
+    units: Range<usize>,
+) -> Result<Piece, Error> {
+    let mut out = csv::WriterBuilder::new()
+        .has_headers(false)
+        .buffer_capacity(BUFFER)
+        .from_writer(Vec::new());
     let mut rows = 0;
     for unit in units {
         for asked in asked {
-            let found = series::one(state, Geography::AsReported, (&asked.measure, &asked.program), unit, periods);
-            for point in found.points.iter().filter(|point| point.value.is_some() || point.stated.is_some()) {
+            let found = series::one(
+                state,
+                Geography::AsReported,
+                (&asked.measure, &asked.program),
+                unit,
+                periods,
+            );
+            for point in
+                found.points.iter().filter(|point| point.value.is_some() || point.stated.is_some())
+            {
                 out.serialize(row(state, asked, unit, &found, point)).map_err(unwritten)?;
                 rows += 1;
             }
@@ -183,7 +209,13 @@ fn piece(state: &State, asked: &[Asked], periods: &[Period], units: Range<usize>
     Ok(Piece { text, rows })
 }
 
-fn row<'a>(state: &'a State, asked: &'a Asked, unit: usize, series: &'a SeriesView, point: &'a PointView) -> Row<'a> {
+fn row<'a>(
+    state: &'a State,
+    asked: &'a Asked,
+    unit: usize,
+    series: &'a SeriesView,
+    point: &'a PointView,
+) -> Row<'a> {
     let document = state.units.get(unit).map(|unit| &unit.document);
     Row {
         measure: &series.measure,
@@ -220,11 +252,23 @@ fn row<'a>(state: &'a State, asked: &'a Asked, unit: usize, series: &'a SeriesVi
 fn asked(state: &State) -> Vec<Asked> {
     let mut measures = BTreeSet::new();
     for (_, measure) in state.measures.iter() {
-        measures.extend(measure.members.subsets().into_iter().map(|members| Measure { code: measure.code.clone(), members }));
+        measures.extend(
+            measure
+                .members
+                .subsets()
+                .into_iter()
+                .map(|members| Measure { code: measure.code.clone(), members }),
+        );
     }
     for kpi in &state.catalogue.kpis {
-        let named = kpi.dimensions.iter().flat_map(|(dimension, members)| members.iter().map(move |member| Members::none().with(dimension, member)));
-        measures.extend(named.chain([Members::none()]).map(|members| Measure { code: kpi.code.clone(), members }));
+        let named = kpi.dimensions.iter().flat_map(|(dimension, members)| {
+            members.iter().map(move |member| Members::none().with(dimension, member))
+        });
+        measures.extend(
+            named
+                .chain([Members::none()])
+                .map(|members| Measure { code: kpi.code.clone(), members }),
+        );
     }
     measures.retain(|measure| state.catalogue.measure_faults(measure).is_empty());
     let ready = |measure: Measure| {
@@ -240,18 +284,29 @@ fn asked(state: &State) -> Vec<Asked> {
 
 /// A text that no spreadsheet takes for a formula, as in the answers of the API.
 fn no_formula(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    }
 }
 
 /// The months from the first to the last that has a figure of anything.
 fn periods(state: &State) -> Vec<Period> {
-    let recorded = state.measures.iter().flat_map(|(id, _)| state.cube.figures_of(id)).chain(state.cube.all_stated());
-    let span = recorded.map(|(entry, _)| entry.month).fold(None, |span: Option<(Month, Month)>, month| {
-        let (first, last) = span.unwrap_or((month, month));
-        Some((first.min(month), last.max(month)))
-    });
+    let recorded = state
+        .measures
+        .iter()
+        .flat_map(|(id, _)| state.cube.figures_of(id))
+        .chain(state.cube.all_stated());
+    let span =
+        recorded.map(|(entry, _)| entry.month).fold(None, |span: Option<(Month, Month)>, month| {
+            let (first, last) = span.unwrap_or((month, month));
+            Some((first.min(month), last.max(month)))
+        });
     let Some((first, last)) = span else { return Vec::new() };
-    (0..=last.since(first)).map(|month| Period::containing(Step::Month, first.plus(month))).collect()
+    (0..=last.since(first))
+        .map(|month| Period::containing(Step::Month, first.plus(month)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -293,7 +348,10 @@ mod tests {
         let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
         let (header, cells) = text.split_once('\n').unwrap();
         assert_eq!(format!("{header}\n"), package::header());
-        assert_eq!(cells, "m,kpi,u,agency,,2021-10,,12345678901.25,rolled_up,1.0,78.950,-2,,,not_applicable,,,,,,,,,,,\n");
+        assert_eq!(
+            cells,
+            "m,kpi,u,agency,,2021-10,,12345678901.25,rolled_up,1.0,78.950,-2,,,not_applicable,,,,,,,,,,,\n"
+        );
     }
 
     #[test]

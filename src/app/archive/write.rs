@@ -11,7 +11,10 @@ use std::thread;
 
 use tempfile::SpooledTempFile;
 
-use super::tables::{CatalogueVersion, Closing, Declared, Key, Line, Measure, Observation, Origin, Revision, Submission, UnitNumber, UnitVersion};
+use super::tables::{
+    CatalogueVersion, Closing, Declared, Key, Line, Measure, Observation, Origin, Revision,
+    Submission, UnitNumber, UnitVersion,
+};
 use super::{BUFFER, FORMAT, MANIFEST, Manifest, VERSION, Zip, begin, end, unwritten};
 use crate::error::Error;
 use crate::store::{Commit, Declaration, Head, KeyRow, RecordedCommit, Store, chain};
@@ -28,7 +31,11 @@ const ATTEMPTS: usize = 20;
 /// # Errors
 /// The store's, those of writing, and [`Error::Malformed`] when a revision is not as it was written: such an archive could not be
 /// read again.
-pub fn write<W: Write>(store: &Store, out: W, mut progress: impl FnMut(i64, i64)) -> Result<Manifest, Error> {
+pub fn write<W: Write>(
+    store: &Store,
+    out: W,
+    mut progress: impl FnMut(i64, i64),
+) -> Result<Manifest, Error> {
     let (head, keys) = moment(store)?;
     let mut zip = Zip::new_stream(out);
     begin(&mut zip, Observation::FILE)?;
@@ -38,7 +45,10 @@ pub fn write<W: Write>(store: &Store, out: W, mut progress: impl FnMut(i64, i64)
         hash = chain::hash(&hash, &commit);
         let digits = chain::digits(&hash);
         if kept.as_deref() != Some(digits.as_str()) {
-            return Err(Error::Malformed(format!("revision {} is not as it was written; `verify` tells more", commit.revision)));
+            return Err(Error::Malformed(format!(
+                "revision {} is not as it was written; `verify` tells more",
+                commit.revision
+            )));
         }
         progress(commit.revision, head.revision);
         for row in &commit.observations {
@@ -52,8 +62,14 @@ pub fn write<W: Write>(store: &Store, out: W, mut progress: impl FnMut(i64, i64)
     let mut sheet = Sheet::gathered()?;
     keys.into_iter().try_for_each(|key| sheet.add(&Key::from(key)))?;
     sheet.follow(&mut zip, &mut rows)?;
-    let manifest =
-        Manifest { format: FORMAT.to_owned(), version: VERSION, revision: head.revision, recorded_at: head.recorded_at, hash: chain::digits(&hash), rows };
+    let manifest = Manifest {
+        format: FORMAT.to_owned(),
+        version: VERSION,
+        revision: head.revision,
+        recorded_at: head.recorded_at,
+        hash: chain::digits(&hash),
+        rows,
+    };
     begin(&mut zip, MANIFEST)?;
     serde_json::to_writer_pretty(&mut zip, &manifest).map_err(unwritten)?;
     zip.write_all(b"\n").map_err(unwritten)?;
@@ -77,7 +93,11 @@ fn moment(store: &Store) -> Result<(Head, Vec<KeyRow>), Error> {
 }
 
 /// Hands over each revision in turn; a thread reads ahead.
-fn each_commit(store: &Store, up_to: i64, take: &mut dyn FnMut(RecordedCommit) -> Result<(), Error>) -> Result<(), Error> {
+fn each_commit(
+    store: &Store,
+    up_to: i64,
+    take: &mut dyn FnMut(RecordedCommit) -> Result<(), Error>,
+) -> Result<(), Error> {
     thread::scope(|scope| {
         let (sender, receiver) = sync_channel(0);
         scope.spawn(move || {
@@ -109,7 +129,8 @@ struct Sheet<T, W: Write> {
 impl<T: Line, W: Write> Sheet<T, W> {
     /// Writes the header.
     fn begin(out: W) -> Result<Self, Error> {
-        let mut out = csv::WriterBuilder::new().has_headers(false).buffer_capacity(BUFFER).from_writer(out);
+        let mut out =
+            csv::WriterBuilder::new().has_headers(false).buffer_capacity(BUFFER).from_writer(out);
         out.write_record(T::COLUMNS).map_err(unwritten)?;
         Ok(Self { out, rows: 0, line: PhantomData })
     }
@@ -131,7 +152,11 @@ impl<T: Line> Sheet<T, SpooledTempFile> {
     }
 
     /// Puts it into the ZIP, and says how many rows it has.
-    fn follow<W: Write>(self, zip: &mut Zip<W>, rows: &mut BTreeMap<String, u64>) -> Result<(), Error> {
+    fn follow<W: Write>(
+        self,
+        zip: &mut Zip<W>,
+        rows: &mut BTreeMap<String, u64>,
+    ) -> Result<(), Error> {
         rows.insert(T::FILE.to_owned(), self.rows);
         let mut gathered = self.end()?;
         gathered.rewind().map_err(unwritten)?;
@@ -196,7 +221,12 @@ impl Others {
             self.submissions.add(&Submission::new(revision, row))?;
         }
         for row in new_measures {
-            self.measures.add(&Measure { revision, id: row.id, code: row.code, members: row.members })?;
+            self.measures.add(&Measure {
+                revision,
+                id: row.id,
+                code: row.code,
+                members: row.members,
+            })?;
         }
         for (number, code) in new_units {
             self.unit_numbers.add(&UnitNumber { revision, number, code })?;
@@ -216,7 +246,11 @@ impl Others {
         Ok(())
     }
 
-    fn follow<W: Write>(self, zip: &mut Zip<W>, rows: &mut BTreeMap<String, u64>) -> Result<(), Error> {
+    fn follow<W: Write>(
+        self,
+        zip: &mut Zip<W>,
+        rows: &mut BTreeMap<String, u64>,
+    ) -> Result<(), Error> {
         self.revisions.follow(zip, rows)?;
         self.submissions.follow(zip, rows)?;
         self.measures.follow(zip, rows)?;

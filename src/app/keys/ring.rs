@@ -63,9 +63,13 @@ impl Ring {
     pub fn read(rows: Vec<DeclarationRow>) -> Result<Documents, Error> {
         let mut found = Documents::new();
         for row in rows {
-            let document: KeyDocument = serde_json::from_str(&row.document.unwrap_or_default()).map_err(|error| {
-                Error::Store(StoreError::Corrupt { sentence: format!("The key {} of the ledger cannot be read.", row.code), source: Some(error.into()) })
-            })?;
+            let document: KeyDocument = serde_json::from_str(&row.document.unwrap_or_default())
+                .map_err(|error| {
+                    Error::Store(StoreError::Corrupt {
+                        sentence: format!("The key {} of the ledger cannot be read.", row.code),
+                        source: Some(error.into()),
+                    })
+                })?;
             found.insert(row.code, document);
         }
         Ok(found)
@@ -116,7 +120,9 @@ impl Ring {
     #[must_use]
     pub fn has_admin(&self) -> bool {
         let now = now();
-        self.known.read().keys.values().any(|(document, _)| document.role == Role::Admin && document.state(now) == KeyState::Active)
+        self.known.read().keys.values().any(|(document, _)| {
+            document.role == Role::Admin && document.state(now) == KeyState::Active
+        })
     }
 
     /// What `view` makes of each key, by identifier.
@@ -133,7 +139,8 @@ impl Ring {
     /// The identifier that a key names; of one that names none the file's.
     #[must_use]
     pub fn named<'k>(&self, key: &'k str) -> &'k str {
-        key.strip_prefix(PREFIX).map_or(ADMIN_FILE, |rest| rest.split_once('_').map_or("", |(id, _)| id))
+        key.strip_prefix(PREFIX)
+            .map_or(ADMIN_FILE, |rest| rest.split_once('_').map_or("", |(id, _)| id))
     }
 
     /// Who holds a key. Takes as long for a key that nobody holds: its hash is compared all the same, and in constant time.
@@ -144,7 +151,8 @@ impl Ring {
         let (id, digest) = (self.named(key), work::digest(key));
         let known = Arc::clone(&self.known.read());
         let nobody = (None, chain::Hash::default());
-        let (document, hash) = known.keys.get(id).map_or(nobody, |(document, hash)| (Some(document), *hash));
+        let (document, hash) =
+            known.keys.get(id).map_or(nobody, |(document, hash)| (Some(document), *hash));
         let same = work::same(&digest, &hash);
         let Some(document) = document.filter(|_| same) else { return Err(Unrecognised::Unknown) };
         match document.state(now()) {
@@ -165,7 +173,10 @@ impl Ring {
                     known.address = address.map(ToOwned::to_owned);
                 }
             }
-            None => drop(uses.insert(id.to_owned(), Use { at: now, address: address.map(ToOwned::to_owned), written: 0 })),
+            None => drop(uses.insert(
+                id.to_owned(),
+                Use { at: now, address: address.map(ToOwned::to_owned), written: 0 },
+            )),
         }
     }
 
@@ -179,7 +190,9 @@ impl Ring {
     pub(super) fn due(&self, all: bool) -> Vec<KeyUseRow> {
         let now = now();
         let mut uses = self.uses.lock();
-        let due = uses.iter_mut().filter(|(_, used)| used.at > used.written && (all || used.written + USE_EVERY <= now));
+        let due = uses
+            .iter_mut()
+            .filter(|(_, used)| used.at > used.written && (all || used.written + USE_EVERY <= now));
         let row = |(key, used): (&String, &mut Use)| {
             used.written = now.max(used.at);
             KeyUseRow { key: key.clone(), last_used_at: used.at, address: used.address.clone() }
@@ -192,10 +205,18 @@ impl Ring {
     /// # Errors
     /// The store's.
     pub fn uses(&self, store: &Store) -> Result<Vec<KeyUseRow>, Error> {
-        let mut found: BTreeMap<String, KeyUseRow> = store.key_uses()?.into_iter().map(|row| (row.key.clone(), row)).collect();
+        let mut found: BTreeMap<String, KeyUseRow> =
+            store.key_uses()?.into_iter().map(|row| (row.key.clone(), row)).collect();
         for (key, used) in self.uses.lock().iter() {
             if found.get(key).is_none_or(|known| known.last_used_at < used.at) {
-                found.insert(key.clone(), KeyUseRow { key: key.clone(), last_used_at: used.at, address: used.address.clone() });
+                found.insert(
+                    key.clone(),
+                    KeyUseRow {
+                        key: key.clone(),
+                        last_used_at: used.at,
+                        address: used.address.clone(),
+                    },
+                );
             }
         }
         Ok(found.into_values().collect())
@@ -249,9 +270,16 @@ mod tests {
     #[test]
     fn a_key_that_nobody_holds_costs_as_much_as_a_wrong_and_a_right_one() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&format!("sqlite://{}", folder.path().join("ring.db").display()), true).unwrap();
+        let store =
+            Store::open(&format!("sqlite://{}", folder.path().join("ring.db").display()), true)
+                .unwrap();
         let app = crate::app::App::open(store).unwrap();
-        let new = |name: &str| NewKey { name: name.to_owned(), role: Role::Reader, unit: None, expires: None };
+        let new = |name: &str| NewKey {
+            name: name.to_owned(),
+            role: Role::Reader,
+            unit: None,
+            expires: None,
+        };
         let right = app.add_key_now(new("right"), "test").unwrap();
         let revoked = app.add_key_now(new("revoked"), "test").unwrap();
         let id = app.ring().named(&revoked.key).to_owned();
@@ -261,7 +289,10 @@ mod tests {
             (right.key.as_str(), None),
             (wrong.as_str(), Some(Unrecognised::Unknown)),
             (revoked.key.as_str(), Some(Unrecognised::Revoked)),
-            ("ek_0123456789_0000000000000000000000000000000000000000000000000000", Some(Unrecognised::Unknown)),
+            (
+                "ek_0123456789_0000000000000000000000000000000000000000000000000000",
+                Some(Unrecognised::Unknown),
+            ),
             ("no key at all", Some(Unrecognised::Unknown)),
             ("", Some(Unrecognised::Unknown)),
         ] {

@@ -45,7 +45,10 @@ impl Watch {
             }
             note(&ring, &store, true);
         };
-        let thread = std::thread::Builder::new().name("keys".to_owned()).spawn(run).map_err(Error::surroundings("the keys cannot be followed"))?;
+        let thread = std::thread::Builder::new()
+            .name("keys".to_owned())
+            .spawn(run)
+            .map_err(Error::surroundings("the keys cannot be followed"))?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }

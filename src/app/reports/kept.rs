@@ -92,10 +92,17 @@ impl KeptFigure {
 
     pub(super) fn view(&self, places: &Places<'_>) -> ReportFigure {
         let measure = Measure::parse(&self.measure).ok();
-        let (code, members) = measure.map_or_else(|| (self.measure.clone(), None), |measure| (measure.code, Some(measure.members)));
+        let (code, members) = measure.map_or_else(
+            || (self.measure.clone(), None),
+            |measure| (measure.code, Some(measure.members)),
+        );
         ReportFigure {
             indicator: self.target.clone().unwrap_or(code),
-            dimensions: members.iter().flat_map(|members| members.iter()).map(|(d, m)| (d.to_owned(), m.to_owned())).collect(),
+            dimensions: members
+                .iter()
+                .flat_map(|members| members.iter())
+                .map(|(d, m)| (d.to_owned(), m.to_owned()))
+                .collect(),
             measure: self.measure.clone(),
             target: self.target.clone(),
             unit: self.unit.clone(),
@@ -141,5 +148,8 @@ impl KeptUnclaimed {
 
 /// A value that is written as a word.
 fn word(value: &impl Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }

@@ -28,7 +28,9 @@ impl Lexicons {
         let slot = {
             let mut kept = self.0.lock();
             // Units that change make the same catalogue anew.
-            let same = |(other, _): &(Arc<Catalogue>, Slot)| Arc::ptr_eq(other, catalogue) || other.document == catalogue.document;
+            let same = |(other, _): &(Arc<Catalogue>, Slot)| {
+                Arc::ptr_eq(other, catalogue) || other.document == catalogue.document
+            };
             let entry = match kept.iter().position(same) {
                 Some(place) => (Arc::clone(catalogue), kept.remove(place).1),
                 None => (Arc::clone(catalogue), Slot::default()),
@@ -52,18 +54,29 @@ fn unusable(detail: String) -> Error {
 /// # Errors
 /// The pattern that cannot, or the catalogue's faults.
 pub fn usable(document: &CatalogueDocument) -> Result<(), Error> {
-    Lexicon::new(&Catalogue::new(document.clone()).map_err(Error::Invalid)?).map(drop).map_err(unusable)
+    Lexicon::new(&Catalogue::new(document.clone()).map_err(Error::Invalid)?)
+        .map(drop)
+        .map_err(unusable)
 }
 
 impl App {
     /// Whether the patterns of a catalogue that is to be put in place can be made ready, where they are others than those that are.
-    pub(in crate::app) fn patterns_usable(&self, document: &CatalogueDocument) -> Result<(), Error> {
+    pub(in crate::app) fn patterns_usable(
+        &self,
+        document: &CatalogueDocument,
+    ) -> Result<(), Error> {
         let same = {
             let state = self.state();
             let known = &state.catalogue.document;
-            known.patterns == document.patterns && known.vocabulary == document.vocabulary && known.dimensions == document.dimensions
+            known.patterns == document.patterns
+                && known.vocabulary == document.vocabulary
+                && known.dimensions == document.dimensions
         };
         // Other faults are named by whoever puts it in place.
-        if same || document.patterns.is_empty() || Catalogue::new(document.clone()).is_err() { Ok(()) } else { usable(document) }
+        if same || document.patterns.is_empty() || Catalogue::new(document.clone()).is_err() {
+            Ok(())
+        } else {
+            usable(document)
+        }
     }
 }

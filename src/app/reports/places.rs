@@ -50,7 +50,8 @@ impl<'a> Places<'a> {
             return self.text.len();
         }
         let chunk = self.before.partition_point(|before| *before <= character).saturating_sub(1);
-        let (mut at, mut left) = (chunk * STRIDE, character - self.before.get(chunk).copied().unwrap_or(0));
+        let (mut at, mut left) =
+            (chunk * STRIDE, character - self.before.get(chunk).copied().unwrap_or(0));
         for byte in self.text.as_bytes().get(at..).unwrap_or_default() {
             if byte & 0b1100_0000 != 0b1000_0000 {
                 if left == 0 {
@@ -73,9 +74,11 @@ impl<'a> Places<'a> {
         if stretch.1.saturating_sub(stretch.0) <= most {
             return self.text(stretch).to_owned();
         }
-        let from = place.0.saturating_sub(most / 2).max(stretch.0).min(stretch.1.saturating_sub(most));
+        let from =
+            place.0.saturating_sub(most / 2).max(stretch.0).min(stretch.1.saturating_sub(most));
         let to = (from + most).min(stretch.1);
-        let (before, behind) = (if from > stretch.0 { "…" } else { "" }, if to < stretch.1 { "…" } else { "" });
+        let (before, behind) =
+            (if from > stretch.0 { "…" } else { "" }, if to < stretch.1 { "…" } else { "" });
         format!("{before}{}{behind}", self.text((from, to)))
     }
 }
@@ -110,6 +113,9 @@ mod tests {
     #[test]
     fn an_empty_text_has_one_place() {
         let places = Places::new("");
-        assert_eq!((places.chars(), places.characters(&(0..0)), places.text((0, 0))), (0, (0, 0), ""));
+        assert_eq!(
+            (places.chars(), places.characters(&(0..0)), places.text((0, 0))),
+            (0, (0, 0), "")
+        );
     }
 }

@@ -48,13 +48,21 @@ impl From<Contradiction<'_>> for FindingView {
 
 impl App {
     /// Every contradiction of a reading that the rules do not find: `stated_earlier`, `stated_period`, `stated_target`, `stated_twice`.
-    pub(super) fn reconciled(&self, reading: &Reading, text: &str, frame: &Frame, (unit, period): (usize, Period)) -> Vec<FindingView> {
+    pub(super) fn reconciled(
+        &self,
+        reading: &Reading,
+        text: &str,
+        frame: &Frame,
+        (unit, period): (usize, Period),
+    ) -> Vec<FindingView> {
         let state = self.state();
         let against = |found: &Found| {
             let code = frame.units.code(found.unit);
             match found.role {
                 Role::Earlier => against_ledger(&state, "stated_earlier", found, code),
-                Role::Figure if found.period.step() != Step::Month => against_ledger(&state, "stated_period", found, code),
+                Role::Figure if found.period.step() != Step::Month => {
+                    against_ledger(&state, "stated_period", found, code)
+                }
                 Role::Target => against_target(&state, found, code, period),
                 Role::Figure | Role::Rounded => None,
             }
@@ -67,14 +75,23 @@ impl App {
 
 /// A number in the two notations.
 fn shown(value: f64) -> (String, String) {
-    rounded_to(value, DECIMALS).map_or_else(|| (value.to_string(), value.to_string()), |written| (written.to_string(), vietnamese(written)))
+    rounded_to(value, DECIMALS).map_or_else(
+        || (value.to_string(), value.to_string()),
+        |written| (written.to_string(), vietnamese(written)),
+    )
 }
 
 /// A figure of another period against what the ledger has for it, when it has all of it.
-fn against_ledger(state: &State, rule: &'static str, found: &Found, code: &str) -> Option<FindingView> {
+fn against_ledger(
+    state: &State,
+    rule: &'static str,
+    found: &Found,
+    code: &str,
+) -> Option<FindingView> {
     let unit = state.units.position(code).filter(|_| !found.approximate)?;
     let program = Program::of_measure(&state.catalogue, &state.view(), &found.measure)?;
-    let point = Series::new(state.source(), &program, unit, found.period, found.period).point(found.period);
+    let point =
+        Series::new(state.source(), &program, unit, found.period, found.period).point(found.period);
     let computed = point.value.filter(|_| point.coverage >= 1.0)?;
     // A rate is right when it agrees to its last printed digit, a number when it is the same.
     let tolerance = if program.computed { scaled(1, found.value.scale) / 2.0 } else { 0.0 };
@@ -89,8 +106,14 @@ fn against_ledger(state: &State, rule: &'static str, found: &Found, code: &str) 
             period: period.to_string(),
             stated,
             computed,
-            detail: format!("the report gives {} for {period}, the ledger has {computed_en}", found.value),
-            detail_vi: format!("Báo cáo nêu số liệu kỳ {period} là {}, số liệu đã ghi nhận là {computed_vi}.", vietnamese(found.value)),
+            detail: format!(
+                "the report gives {} for {period}, the ledger has {computed_en}",
+                found.value
+            ),
+            detail_vi: format!(
+                "Báo cáo nêu số liệu kỳ {period} là {}, số liệu đã ghi nhận là {computed_vi}.",
+                vietnamese(found.value)
+            ),
         }
         .into(),
     )
@@ -110,8 +133,16 @@ fn against_target(state: &State, found: &Found, code: &str, period: Period) -> O
             period: period.to_string(),
             stated: found.value.to_f64(),
             computed: declared.value.to_f64(),
-            detail: format!("the report gives the target {}, the target {} in force is {}", found.value, declared.code, declared.value),
-            detail_vi: format!("Báo cáo nêu chỉ tiêu {}, chỉ tiêu {} đang áp dụng là {}.", vietnamese(found.value), declared.code, vietnamese(declared.value)),
+            detail: format!(
+                "the report gives the target {}, the target {} in force is {}",
+                found.value, declared.code, declared.value
+            ),
+            detail_vi: format!(
+                "Báo cáo nêu chỉ tiêu {}, chỉ tiêu {} đang áp dụng là {}.",
+                vietnamese(found.value),
+                declared.code,
+                vietnamese(declared.value)
+            ),
         }
         .into(),
     )
@@ -121,7 +152,10 @@ fn against_target(state: &State, found: &Found, code: &str, period: Period) -> O
 fn stated_twice(reading: &Reading, text: &str, unit: &str, period: Period) -> Vec<FindingView> {
     let mut values: BTreeMap<&Measure, Vec<(&str, f64)>> = BTreeMap::new();
     for number in reading.unclaimed.iter().filter(|number| number.reason == Reason::StatedTwice) {
-        let (Some(measure), Some(printed)) = (&number.measure, text.get(number.place.clone())) else { continue };
+        let (Some(measure), Some(printed)) = (&number.measure, text.get(number.place.clone()))
+        else {
+            continue;
+        };
         let Some(value) = value_of(printed) else { continue };
         let known = values.entry(measure).or_default();
         if known.iter().all(|(_, other)| (other - value.to_f64()).abs() > 1e-9) {
@@ -138,8 +172,14 @@ fn stated_twice(reading: &Reading, text: &str, unit: &str, period: Period) -> Ve
             period: period.to_string(),
             stated: first,
             computed: second,
-            detail: format!("the report gives the same figure as {}; none is taken", printed.join(" and as ")),
-            detail_vi: format!("Báo cáo nêu cùng một số liệu với các giá trị khác nhau: {}; không giá trị nào được ghi nhận.", printed.join("; ")),
+            detail: format!(
+                "the report gives the same figure as {}; none is taken",
+                printed.join(" and as ")
+            ),
+            detail_vi: format!(
+                "Báo cáo nêu cùng một số liệu với các giá trị khác nhau: {}; không giá trị nào được ghi nhận.",
+                printed.join("; ")
+            ),
         };
         Some(found.into())
     };
@@ -150,7 +190,12 @@ fn stated_twice(reading: &Reading, text: &str, unit: &str, period: Period) -> Ve
 fn value_of(printed: &str) -> Option<Written> {
     let number = |piece| match piece {
         Piece::Number(number) => number.value.ok(),
-        Piece::Month(..) | Piece::Year(_) | Piece::Span { .. } | Piece::Reference | Piece::Word => None,
+        Piece::Month(..) | Piece::Year(_) | Piece::Span { .. } | Piece::Reference | Piece::Word => {
+            None
+        }
     };
-    pieces(printed).into_iter().find_map(|placed| number(placed.piece)).or_else(|| Written::parse(printed).ok())
+    pieces(printed)
+        .into_iter()
+        .find_map(|placed| number(placed.piece))
+        .or_else(|| Written::parse(printed).ok())
 }

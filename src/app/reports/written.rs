@@ -56,12 +56,19 @@ impl Moment {
         let state = self.look();
         let unit = position(&state, code)?;
         if !state.units.exists(unit, month) {
-            return Err(Error::NotFound(format!("{} did not exist at the end of {month}", quoted(code))));
+            return Err(Error::NotFound(format!(
+                "{} did not exist at the end of {month}",
+                quoted(code)
+            )));
         }
         let mut writer = Writer { state: &state, month, told: 0, points: BTreeMap::new() };
         let mut sections: Vec<(String, Vec<String>)> = Vec::new();
         for sentence in &state.catalogue.document.sentences {
-            let Some(text) = parse(&sentence.text).ok().and_then(|parts| writer.sentence(&parts, unit)) else { continue };
+            let Some(text) =
+                parse(&sentence.text).ok().and_then(|parts| writer.sentence(&parts, unit))
+            else {
+                continue;
+            };
             match sections.last_mut().filter(|(heading, _)| *heading == sentence.heading) {
                 Some((_, sentences)) => sentences.push(text),
                 None => sections.push((sentence.heading.clone(), vec![text])),
@@ -74,16 +81,27 @@ impl Moment {
             .filter(|finding| finding.month == month)
             .map(|finding| {
                 let view = FindingView::new(finding, &state.units);
-                [name(&state, finding.unit), state.catalogue.label(&finding.measure).vi, view.detail_vi]
+                [
+                    name(&state, finding.unit),
+                    state.catalogue.label(&finding.measure).vi,
+                    view.detail_vi,
+                ]
             })
             .collect();
-        let left_out = rows.len().saturating_sub(MAX_ANNEX) + findings.len().saturating_sub(MAX_FINDINGS);
+        let left_out =
+            rows.len().saturating_sub(MAX_ANNEX) + findings.len().saturating_sub(MAX_FINDINGS);
         rows.truncate(MAX_ANNEX);
         findings.truncate(MAX_FINDINGS);
         let before = month.plus(-1);
         let column = |month: Month| format!("Tháng {}/{}", month.month(), month.year());
-        let mut header =
-            vec!["Chỉ tiêu".to_owned(), "Đơn vị tính".to_owned(), column(month), column(before), "Tăng, giảm".to_owned(), "Tăng, giảm (%)".to_owned()];
+        let mut header = vec![
+            "Chỉ tiêu".to_owned(),
+            "Đơn vị tính".to_owned(),
+            column(month),
+            column(before),
+            "Tăng, giảm".to_owned(),
+            "Tăng, giảm (%)".to_owned(),
+        ];
         if partly {
             header.push("Đơn vị đã có số liệu (%)".to_owned());
         } else {
@@ -92,7 +110,12 @@ impl Moment {
         Ok(WrittenReport {
             revision: state.revision,
             title: "Báo cáo".to_owned(),
-            subject: format!("Kết quả ứng dụng công nghệ thông tin tháng {} năm {} của {}", month.month(), month.year(), name(&state, unit)),
+            subject: format!(
+                "Kết quả ứng dụng công nghệ thông tin tháng {} năm {} của {}",
+                month.month(),
+                month.year(),
+                name(&state, unit)
+            ),
             sections,
             header,
             rows,
@@ -105,9 +128,11 @@ impl Moment {
 /// A unit's name in a sentence.
 fn name(state: &State, unit: usize) -> String {
     let Some(unit) = state.units.get(unit) else { return String::new() };
-    let shown: String = unit.document.shown().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let shown: String =
+        unit.document.shown().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let folded = shown.to_lowercase();
-    let bare = unit.document.kind == UnitKind::Province && !["tỉnh", "thành phố"].iter().any(|kind| folded.starts_with(kind));
+    let bare = unit.document.kind == UnitKind::Province
+        && !["tỉnh", "thành phố"].iter().any(|kind| folded.starts_with(kind));
     if bare { format!("tỉnh {shown}") } else { shown }
 }
 
@@ -131,19 +156,27 @@ impl Writer<'_> {
 
     /// The rate that was stated for a kpi.
     fn stated(&self, measure: &Measure, unit: usize, month: Month) -> Option<Written> {
-        let id = self.state.measures.id(measure).filter(|_| self.state.catalogue.kpi(&measure.code).is_some())?;
+        let id = self
+            .state
+            .measures
+            .id(measure)
+            .filter(|_| self.state.catalogue.kpi(&measure.code).is_some())?;
         self.state.cube.stated(id, unit, month).map(|stamped| stamped.written)
     }
 
     /// Whether a unit has itself reported a figure.
     fn reported(&self, measure: &Measure, unit: usize) -> bool {
         let cell = |id| self.state.cube.cell(id, unit, self.month).is_some();
-        self.stated(measure, unit, self.month).is_some() || self.state.measures.id(measure).is_some_and(cell)
+        self.stated(measure, unit, self.month).is_some()
+            || self.state.measures.id(measure).is_some_and(cell)
     }
 
     /// How many decimals a value of a measure is shown with.
     fn decimals(&self, measure: &Measure) -> u32 {
-        self.state.catalogue.indicator(&measure.code).map_or(RATE_DECIMALS, |indicator| indicator.decimals)
+        self.state
+            .catalogue
+            .indicator(&measure.code)
+            .map_or(RATE_DECIMALS, |indicator| indicator.decimals)
     }
 
     /// A figure in a sentence: stated or of every leaf, whole numbers with two digits at least, as official texts have them.
@@ -153,8 +186,13 @@ impl Writer<'_> {
         }
         let point = self.point(measure, unit).filter(|point| point.coverage >= 1.0)?;
         let written = rounded_to(point.value?, self.decimals(measure))?;
-        let counted = self.state.catalogue.unit_of_measure(&measure.code) == "count" && written.scale == 0;
-        Some(if counted && (1..10).contains(&written.mantissa) { format!("0{}", written.mantissa) } else { vietnamese(written) })
+        let counted =
+            self.state.catalogue.unit_of_measure(&measure.code) == "count" && written.scale == 0;
+        Some(if counted && (1..10).contains(&written.mantissa) {
+            format!("0{}", written.mantissa)
+        } else {
+            vietnamese(written)
+        })
     }
 
     /// A change in words: `tăng 92 (1,3%) so với tháng 9`.
@@ -162,7 +200,11 @@ impl Writer<'_> {
         let point = self.point(measure, unit).filter(|point| point.coverage >= 1.0)?;
         let delta = rounded_to(point.delta.ok()?, self.decimals(measure))?;
         let before = self.month.plus(-1);
-        let year = if before.year() == self.month.year() { String::new() } else { format!(" năm {}", before.year()) };
+        let year = if before.year() == self.month.year() {
+            String::new()
+        } else {
+            format!(" năm {}", before.year())
+        };
         let against = format!("so với tháng {}{year}", before.month());
         let (word, size) = match delta.mantissa {
             0 => return Some(format!("không thay đổi {against}")),
@@ -196,7 +238,9 @@ impl Writer<'_> {
                 }
                 Part::Change(measure) => text.push_str(&self.change(measure, unit)?),
                 Part::Unit => text.push_str(&name(self.state, unit)),
-                Part::Optional(inside) => text.push_str(&self.filled(inside, unit).unwrap_or_default()),
+                Part::Optional(inside) => {
+                    text.push_str(&self.filled(inside, unit).unwrap_or_default())
+                }
                 Part::Each(inside) => text.push_str(&self.repeated(inside, unit)?),
             }
         }
@@ -205,9 +249,18 @@ impl Writer<'_> {
 
     fn repeated(&mut self, parts: &[Part], unit: usize) -> Option<String> {
         let first = figures(parts).first().map(|measure| (*measure).clone())?;
-        let below = self.state.units.subtree(unit).skip(1).filter(|below| self.state.units.exists(*below, self.month));
+        let below = self
+            .state
+            .units
+            .subtree(unit)
+            .skip(1)
+            .filter(|below| self.state.units.exists(*below, self.month));
         let below: Vec<usize> = below.filter(|below| self.reported(&first, *below)).collect();
-        let mut told: Vec<String> = below.iter().take(MAX_UNITS_NAMED).filter_map(|below| self.filled(parts, *below)).collect();
+        let mut told: Vec<String> = below
+            .iter()
+            .take(MAX_UNITS_NAMED)
+            .filter_map(|below| self.filled(parts, *below))
+            .collect();
         if below.len() > MAX_UNITS_NAMED {
             told.push("và các đơn vị khác tại Phụ lục".to_owned());
         }
@@ -219,15 +272,32 @@ impl Writer<'_> {
         let state = self.state;
         let catalogue = &state.catalogue;
         let whole = |code: &str| Measure { code: code.to_owned(), members: Members::none() };
-        let mut measures: Vec<Measure> = state.measures.iter().map(|(_, measure)| measure.clone()).collect();
+        let mut measures: Vec<Measure> =
+            state.measures.iter().map(|(_, measure)| measure.clone()).collect();
         measures.extend(catalogue.kpis.iter().map(|kpi| whole(&kpi.code)));
-        let systems: Vec<&str> = catalogue.document.systems.iter().map(|system| system.code.as_str()).collect();
-        let of_indicators = catalogue.document.indicators.iter().map(|indicator| (indicator.code.as_str(), indicator.system.as_deref()));
-        let declared: Vec<(&str, Option<&str>)> =
-            of_indicators.chain(catalogue.document.kpis.iter().map(|kpi| (kpi.code.as_str(), kpi.system.as_deref()))).collect();
+        let systems: Vec<&str> =
+            catalogue.document.systems.iter().map(|system| system.code.as_str()).collect();
+        let of_indicators = catalogue
+            .document
+            .indicators
+            .iter()
+            .map(|indicator| (indicator.code.as_str(), indicator.system.as_deref()));
+        let declared: Vec<(&str, Option<&str>)> = of_indicators
+            .chain(
+                catalogue
+                    .document
+                    .kpis
+                    .iter()
+                    .map(|kpi| (kpi.code.as_str(), kpi.system.as_deref())),
+            )
+            .collect();
         let place = |measure: &Measure| {
-            let n = declared.iter().position(|(code, _)| *code == measure.code).unwrap_or(usize::MAX);
-            let system = declared.get(n).and_then(|(_, system)| *system).and_then(|code| systems.iter().position(|known| *known == code));
+            let n =
+                declared.iter().position(|(code, _)| *code == measure.code).unwrap_or(usize::MAX);
+            let system = declared
+                .get(n)
+                .and_then(|(_, system)| *system)
+                .and_then(|code| systems.iter().position(|known| *known == code));
             (system.unwrap_or(usize::MAX), n, measure.members.len(), measure.members.clone())
         };
         measures.sort_by_cached_key(|measure| place(measure));
@@ -241,16 +311,31 @@ impl Writer<'_> {
             }
             partly |= point.value.is_some() && point.coverage < 1.0;
             let decimals = self.decimals(&measure);
-            let shown = |value: Option<f64>| value.and_then(|value| rounded_to(value, decimals)).map_or_else(|| "-".to_owned(), vietnamese);
+            let shown = |value: Option<f64>| {
+                value
+                    .and_then(|value| rounded_to(value, decimals))
+                    .map_or_else(|| "-".to_owned(), vietnamese)
+            };
             let signed = |change: Result<f64, Reason>, decimals: u32| {
                 let change = change.ok().and_then(|change| rounded_to(change, decimals));
-                change.map_or_else(|| "-".to_owned(), |change| if change.mantissa > 0 { format!("+{}", vietnamese(change)) } else { vietnamese(change) })
+                change.map_or_else(
+                    || "-".to_owned(),
+                    |change| {
+                        if change.mantissa > 0 {
+                            format!("+{}", vietnamese(change))
+                        } else {
+                            vietnamese(change)
+                        }
+                    },
+                )
             };
             rows.push(vec![
                 catalogue.label(&measure).vi,
                 counted_in(catalogue.unit_of_measure(&measure.code)).to_owned(),
-                self.stated(&measure, unit, self.month).map_or_else(|| shown(point.value), vietnamese),
-                self.stated(&measure, unit, self.month.plus(-1)).map_or_else(|| shown(before), vietnamese),
+                self.stated(&measure, unit, self.month)
+                    .map_or_else(|| shown(point.value), vietnamese),
+                self.stated(&measure, unit, self.month.plus(-1))
+                    .map_or_else(|| shown(before), vietnamese),
                 signed(point.delta, decimals),
                 signed(point.delta_percent, 1),
                 rounded_to(point.coverage * 100.0, 1).map_or_else(String::new, vietnamese),

@@ -5,7 +5,10 @@ use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::signature::{self, Verifier};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind};
-use ring::signature::{ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey};
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
+    UnparsedPublicKey,
+};
 
 static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: |_, _| Err(Error::from(ErrorKind::UnsupportedAlgorithm)),
@@ -21,9 +24,15 @@ pub fn install() {
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
     let fits = matches!(
         (algorithm, key.family()),
-        (Algorithm::RS256, AlgorithmFamily::Rsa) | (Algorithm::ES256, AlgorithmFamily::Ec) | (Algorithm::EdDSA, AlgorithmFamily::Ed)
+        (Algorithm::RS256, AlgorithmFamily::Rsa)
+            | (Algorithm::ES256, AlgorithmFamily::Ec)
+            | (Algorithm::EdDSA, AlgorithmFamily::Ed)
     );
-    if fits { Ok(Box::new(ByRing { algorithm: *algorithm, key: key.clone() })) } else { Err(Error::from(ErrorKind::InvalidAlgorithm)) }
+    if fits {
+        Ok(Box::new(ByRing { algorithm: *algorithm, key: key.clone() }))
+    } else {
+        Err(Error::from(ErrorKind::InvalidAlgorithm))
+    }
 }
 
 /// A public key and what it signs by.
@@ -38,9 +47,15 @@ impl Verifier<Vec<u8>> for ByRing {
             (Algorithm::RS256, DecodingKeyKind::RsaModulusExponent { n, e }) => {
                 RsaPublicKeyComponents { n, e }.verify(&RSA_PKCS1_2048_8192_SHA256, message, signed)
             }
-            (Algorithm::ES256, DecodingKeyKind::SecretOrDer(point)) => UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, signed),
-            (Algorithm::EdDSA, DecodingKeyKind::SecretOrDer(point)) => UnparsedPublicKey::new(&ED25519, point).verify(message, signed),
-            (_, DecodingKeyKind::RsaModulusExponent { .. } | DecodingKeyKind::SecretOrDer(_)) => return Err(signature::Error::new()),
+            (Algorithm::ES256, DecodingKeyKind::SecretOrDer(point)) => {
+                UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, signed)
+            }
+            (Algorithm::EdDSA, DecodingKeyKind::SecretOrDer(point)) => {
+                UnparsedPublicKey::new(&ED25519, point).verify(message, signed)
+            }
+            (_, DecodingKeyKind::RsaModulusExponent { .. } | DecodingKeyKind::SecretOrDer(_)) => {
+                return Err(signature::Error::new());
+            }
         };
         checked.map_err(|ring::error::Unspecified| signature::Error::new())
     }

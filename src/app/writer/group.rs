@@ -12,7 +12,10 @@ use crate::app::submissions::{Judged, Receipt, judge, keep_standing, standing_in
 use crate::domain::cube::Overlay;
 use crate::domain::rules::RuleBook;
 use crate::error::Error;
-use crate::store::{Commit, Declaration, KeyRow, MeasureRow, ObservationRow, REPORT, StoreError, SubmissionRow, WriteOutcome};
+use crate::store::{
+    Commit, Declaration, KeyRow, MeasureRow, ObservationRow, REPORT, StoreError, SubmissionRow,
+    WriteOutcome,
+};
 
 /// Most submissions and figures in one transaction.
 const GROUP: usize = 256;
@@ -43,7 +46,8 @@ struct Group {
 impl Desk {
     /// Records a submission and those that are waiting behind it; returns the task that is none.
     pub(super) fn group(&self, first: Submit, waiting: &Receiver<Task>) -> Option<Task> {
-        let (mut figures, mut group, mut other) = (first.submission.figures.len(), vec![first], None);
+        let (mut figures, mut group, mut other) =
+            (first.submission.figures.len(), vec![first], None);
         while group.len() < GROUP && figures < GROUP_FIGURES {
             match waiting.try_recv() {
                 // A withdrawal takes back what stands, so nothing may be pending before it.
@@ -66,7 +70,11 @@ impl Desk {
         for _attempt in 0..ATTEMPTS {
             let group = self.look(std::mem::take(&mut submits));
             let idle = group.commits.is_empty() && group.keys.is_empty();
-            let outcome = if idle { self.still(&group) } else { self.store.write(group.head, &group.commits, &group.keys) };
+            let outcome = if idle {
+                self.still(&group)
+            } else {
+                self.store.write(group.head, &group.commits, &group.keys)
+            };
             match outcome {
                 Ok(WriteOutcome::Written) => return self.show(group),
                 Ok(WriteOutcome::Behind(_)) => {
@@ -85,13 +93,17 @@ impl Desk {
                 Err(error) => return self.each_alone(group.submits(), error),
             }
         }
-        refuse(submits, &Error::Busy("other processes are writing to the ledger; try again.".to_owned()));
+        refuse(
+            submits,
+            &Error::Busy("other processes are writing to the ledger; try again.".to_owned()),
+        );
     }
 
     /// What the database refuses may be one submission's fault: the others are recorded without it, as long as that does not take too long.
     fn each_alone(&self, submits: Vec<Submit>, error: StoreError) {
         let began = Instant::now();
-        let everybodys = submits.len() < 2 || matches!(error, StoreError::Full(_) | StoreError::ReadOnly(_));
+        let everybodys =
+            submits.len() < 2 || matches!(error, StoreError::Full(_) | StoreError::ReadOnly(_));
         let mut rest = submits.into_iter();
         while !everybodys
             && began.elapsed() < SETTLING
@@ -110,7 +122,11 @@ impl Desk {
             return Ok(WriteOutcome::Written);
         }
         let newest = self.store.head()?;
-        Ok(if newest.revision == group.head { WriteOutcome::Written } else { WriteOutcome::Behind(newest) })
+        Ok(if newest.revision == group.head {
+            WriteOutcome::Written
+        } else {
+            WriteOutcome::Behind(newest)
+        })
     }
 
     /// Compares a group with what stands, one after the other.
@@ -119,7 +135,14 @@ impl Desk {
         let state = self.state.read();
         let (mut revision, now) = (state.revision, state.clock.now().max(state.recorded_at));
         let (overlay, head) = (Overlay::over(&state.measures), state.revision);
-        let mut group = Group { looked: answered, commits: Vec::new(), keys: Vec::new(), overlay, book: None, head };
+        let mut group = Group {
+            looked: answered,
+            commits: Vec::new(),
+            keys: Vec::new(),
+            overlay,
+            book: None,
+            head,
+        };
         for mut submit in submits {
             let known = group.overlay.new_measures().len();
             let judged = match group.judge(&state, &mut submit) {
@@ -153,7 +176,11 @@ impl Desk {
             }
             let changed = receipt.submission.is_some();
             let submit = Box::new(submit);
-            group.looked.push(if changed { Looked::Recorded(submit, judged, receipt) } else { Looked::Unchanged(submit, receipt) });
+            group.looked.push(if changed {
+                Looked::Recorded(submit, judged, receipt)
+            } else {
+                Looked::Unchanged(submit, receipt)
+            });
         }
         group
     }
@@ -187,7 +214,8 @@ impl Desk {
             }
         }
         let book = Arc::clone(&state.book);
-        let (mut answers, mut receipts, mut written) = (Vec::with_capacity(looked.len()), HashMap::new(), commits.iter());
+        let (mut answers, mut receipts, mut written) =
+            (Vec::with_capacity(looked.len()), HashMap::new(), commits.iter());
         for (place, looked) in looked.into_iter().enumerate() {
             let (submit, receipt, again) = match looked {
                 Looked::Answered => continue,
@@ -234,10 +262,22 @@ enum Verdict {
 impl Group {
     fn judge(&mut self, state: &State, submit: &mut Submit) -> Verdict {
         if let Some(keyed) = &submit.keyed {
-            let earlier = |looked: &Looked| looked.submit().and_then(|submit| submit.keyed.as_ref()).filter(|other| other.clashes(keyed)).cloned();
-            let found = self.looked.iter().enumerate().find_map(|(place, looked)| Some((place, earlier(looked)?)));
+            let earlier = |looked: &Looked| {
+                looked
+                    .submit()
+                    .and_then(|submit| submit.keyed.as_ref())
+                    .filter(|other| other.clashes(keyed))
+                    .cloned()
+            };
+            let found = self
+                .looked
+                .iter()
+                .enumerate()
+                .find_map(|(place, looked)| Some((place, earlier(looked)?)));
             if let Some((first, other)) = found {
-                return keyed.same_body(other.body_hash()).map_or_else(Verdict::Refused, |()| Verdict::Again(first));
+                return keyed
+                    .same_body(other.body_hash())
+                    .map_or_else(Verdict::Refused, |()| Verdict::Again(first));
             }
         }
         if !submit.frame.is_of(state) {
@@ -245,13 +285,17 @@ impl Group {
         }
         if let Some(withdrawal) = &submit.withdraws {
             keep_standing(state, &mut submit.submission, withdrawal.revision);
-            if let Err(error) = standing_in_closed(state, &submit.submission, submit.envelope.reason.as_deref()) {
+            if let Err(error) =
+                standing_in_closed(state, &submit.submission, submit.envelope.reason.as_deref())
+            {
                 return Verdict::Refused(error);
             }
         }
         match judge(state, &submit.submission, &mut self.overlay, &mut self.book) {
             Ok(mut judged) => {
-                judged.findings.extend(submit.kept.iter().flat_map(|kept| kept.findings.iter().cloned()));
+                judged
+                    .findings
+                    .extend(submit.kept.iter().flat_map(|kept| kept.findings.iter().cloned()));
                 Verdict::Judged(judged)
             }
             Err(error) => Verdict::Refused(error),
@@ -274,7 +318,10 @@ impl Looked {
 
     fn into_submit(self) -> Option<Submit> {
         match self {
-            Self::Recorded(submit, ..) | Self::Unchanged(submit, _) | Self::Again(submit, _) | Self::Refused(submit, _) => Some(*submit),
+            Self::Recorded(submit, ..)
+            | Self::Unchanged(submit, _)
+            | Self::Again(submit, _)
+            | Self::Refused(submit, _) => Some(*submit),
             Self::Answered => None,
         }
     }
@@ -288,7 +335,8 @@ impl State {
                 self.cube.declare(*measure, *decimals);
             }
         }
-        let decimals: ahash::AHashMap<usize, Option<u32>> = judged.effect.measures.iter().copied().collect();
+        let decimals: ahash::AHashMap<usize, Option<u32>> =
+            judged.effect.measures.iter().copied().collect();
         for entry in &judged.effect.changed {
             self.put(entry, decimals.get(&entry.measure).copied().flatten(), commit.revision);
         }
@@ -303,7 +351,11 @@ impl State {
 fn new_measures(state: &State, overlay: &Overlay, known: usize) -> Vec<MeasureRow> {
     let numbered = (state.measures.len()..).zip(overlay.new_measures()).skip(known);
     numbered
-        .map(|(id, measure)| MeasureRow { id: i64::try_from(id).unwrap_or(i64::MAX), code: measure.code.clone(), members: measure.members.to_string() })
+        .map(|(id, measure)| MeasureRow {
+            id: i64::try_from(id).unwrap_or(i64::MAX),
+            code: measure.code.clone(),
+            members: measure.members.to_string(),
+        })
         .collect()
 }
 
@@ -311,7 +363,11 @@ fn new_measures(state: &State, overlay: &Overlay, known: usize) -> Vec<MeasureRo
 fn refuse(submits: Vec<Submit>, error: &Error) {
     tracing::error!(error = %chain(error), submissions = submits.len(), "submissions were not recorded");
     for submit in submits {
-        let told = if matches!(error, Error::Unsettled) { Error::Unsettled } else { Error::Busy(format!("{error} Nothing was recorded.")) };
+        let told = if matches!(error, Error::Unsettled) {
+            Error::Unsettled
+        } else {
+            Error::Busy(format!("{error} Nothing was recorded."))
+        };
         let _caller_gone = submit.reply.send(Err(told));
     }
 }
@@ -331,7 +387,11 @@ fn commit(state: &State, submit: &Submit, judged: &Judged, revision: i64, now: i
         findings: serde_json::to_string(&judged.findings).unwrap_or_else(|_never| "[]".to_owned()),
         withdraws: submit.withdraws.as_ref().map(|withdrawal| withdrawal.id.clone()),
     };
-    let kept = submit.kept.iter().map(|kept| Declaration { kind: REPORT.to_owned(), code: row.id.to_lowercase(), document: Some(kept.document.clone()) });
+    let kept = submit.kept.iter().map(|kept| Declaration {
+        kind: REPORT.to_owned(),
+        code: row.id.to_lowercase(),
+        document: Some(kept.document.clone()),
+    });
     let declarations = kept.collect();
     let observations = judged.effect.changed.iter().filter_map(|entry| {
         Some(ObservationRow {

@@ -25,7 +25,11 @@ pub(super) fn checked(document: CatalogueDocument) -> Result<Catalogue, Vec<Faul
     checker.sizes(&document);
     checker.codes("systems", document.systems.iter().map(|s| s.code.as_str()), is_code);
     checker.codes("dimensions", document.dimensions.iter().map(|d| d.code.as_str()), is_member);
-    checker.codes("indicators", document.indicators.iter().map(|i| i.code.as_str()), is_measure_code);
+    checker.codes(
+        "indicators",
+        document.indicators.iter().map(|i| i.code.as_str()),
+        is_measure_code,
+    );
     checker.codes("kpis", document.kpis.iter().map(|k| k.code.as_str()), is_measure_code);
     checker.codes("rules", document.rules.iter().map(|r| r.code.as_str()), is_code);
     checker.codes("targets", document.targets.iter().map(|t| t.code.as_str()), is_code);
@@ -47,7 +51,11 @@ pub(super) fn checked(document: CatalogueDocument) -> Result<Catalogue, Vec<Faul
         let place = format!("/kpis/{n}");
         checker.system(&place, kpi.system.as_deref(), &systems);
         if catalogue.indicator_index.contains_key(&kpi.code) {
-            checker.fault(format!("{place}/code"), "duplicate", format!("{} is an indicator already", quoted(&kpi.code)));
+            checker.fault(
+                format!("{place}/code"),
+                "duplicate",
+                format!("{} is an indicator already", quoted(&kpi.code)),
+            );
         }
         if let Some(found) = checker.kpi(&place, kpi, &catalogue) {
             catalogue.kpi_index.insert(kpi.code.clone(), catalogue.kpis.len());
@@ -70,10 +78,18 @@ pub(super) fn checked(document: CatalogueDocument) -> Result<Catalogue, Vec<Faul
 }
 
 /// Checks one target against a catalogue.
-pub(super) fn target(catalogue: &Catalogue, place: &str, document: &TargetDocument) -> Result<Target, Vec<Fault>> {
+pub(super) fn target(
+    catalogue: &Catalogue,
+    place: &str,
+    document: &TargetDocument,
+) -> Result<Target, Vec<Fault>> {
     let mut checker = Checker { faults: Vec::new() };
     if !is_code(&document.code) {
-        checker.fault(format!("{place}/code"), "malformed_code", format!("{} is no code: {CODE}", quoted(&document.code)));
+        checker.fault(
+            format!("{place}/code"),
+            "malformed_code",
+            format!("{} is no code: {CODE}", quoted(&document.code)),
+        );
     }
     match checker.target(place, document, catalogue) {
         Some(target) if checker.faults.is_empty() => Ok(target),
@@ -85,7 +101,10 @@ pub(super) fn target(catalogue: &Catalogue, place: &str, document: &TargetDocume
 fn is_measure_code(text: &str) -> bool {
     is_code(text)
         && text.as_bytes().first().is_some_and(u8::is_ascii_lowercase)
-        && text.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'))
+        && text.split('.').all(|part| {
+            !part.is_empty()
+                && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        })
 }
 
 /// A dimension's or member's code: `A-Z a-z 0-9 _ . -`, first a letter, digit or underscore.
@@ -105,26 +124,48 @@ impl Checker {
     }
 
     fn sizes(&mut self, document: &CatalogueDocument) {
-        for (section, size) in document.sizes().into_iter().filter(|(_, size)| *size > MAX_ENTRIES) {
-            self.fault(format!("/{section}"), "too_many", format!("{size} entries, {MAX_ENTRIES} are the bound"));
+        for (section, size) in document.sizes().into_iter().filter(|(_, size)| *size > MAX_ENTRIES)
+        {
+            self.fault(
+                format!("/{section}"),
+                "too_many",
+                format!("{size} entries, {MAX_ENTRIES} are the bound"),
+            );
         }
     }
 
-    fn codes<'a>(&mut self, section: &str, codes: impl Iterator<Item = &'a str>, good: fn(&str) -> bool) {
+    fn codes<'a>(
+        &mut self,
+        section: &str,
+        codes: impl Iterator<Item = &'a str>,
+        good: fn(&str) -> bool,
+    ) {
         let mut seen = HashSet::new();
         for (n, code) in codes.enumerate() {
             if !good(code) {
-                self.fault(format!("/{section}/{n}/code"), "malformed_code", format!("{} is no code", quoted(code)));
+                self.fault(
+                    format!("/{section}/{n}/code"),
+                    "malformed_code",
+                    format!("{} is no code", quoted(code)),
+                );
             }
             if !seen.insert(code) {
-                self.fault(format!("/{section}/{n}/code"), "duplicate", format!("{} stands twice", quoted(code)));
+                self.fault(
+                    format!("/{section}/{n}/code"),
+                    "duplicate",
+                    format!("{} stands twice", quoted(code)),
+                );
             }
         }
     }
 
     fn system(&mut self, place: &str, system: Option<&str>, known: &HashSet<&str>) {
         if let Some(system) = system.filter(|system| !known.contains(system)) {
-            self.fault(format!("{place}/system"), "unknown_system", format!("no system has the code {}", quoted(system)));
+            self.fault(
+                format!("{place}/system"),
+                "unknown_system",
+                format!("no system has the code {}", quoted(system)),
+            );
         }
     }
 
@@ -132,12 +173,20 @@ impl Checker {
         for (n, dimension) in document.dimensions.iter().enumerate() {
             let place = format!("/dimensions/{n}/members");
             if dimension.members.is_empty() || dimension.members.len() > MAX_MEMBERS {
-                self.fault(&place, "too_many", format!("a dimension has 1 to {MAX_MEMBERS} members"));
+                self.fault(
+                    &place,
+                    "too_many",
+                    format!("a dimension has 1 to {MAX_MEMBERS} members"),
+                );
             }
             let mut seen = HashSet::new();
             for (m, member) in dimension.members.iter().enumerate() {
                 if !is_member(&member.code) || !seen.insert(&member.code) {
-                    self.fault(format!("{place}/{m}/code"), "malformed_code", format!("{} is malformed or stands twice", quoted(&member.code)));
+                    self.fault(
+                        format!("{place}/{m}/code"),
+                        "malformed_code",
+                        format!("{} is malformed or stands twice", quoted(&member.code)),
+                    );
                 }
             }
         }
@@ -154,16 +203,32 @@ impl Checker {
                 self.label_bounds(&format!("/dimensions/{n}/members/{m}"), &member.labels);
             }
         }
-        let indicators = document.indicators.iter().enumerate().map(|(n, i)| (format!("/indicators/{n}"), &i.code, &i.system, &i.labels));
-        let kpis = document.kpis.iter().enumerate().map(|(n, k)| (format!("/kpis/{n}"), &k.code, &k.system, &k.labels));
+        let indicators = document
+            .indicators
+            .iter()
+            .enumerate()
+            .map(|(n, i)| (format!("/indicators/{n}"), &i.code, &i.system, &i.labels));
+        let kpis = document
+            .kpis
+            .iter()
+            .enumerate()
+            .map(|(n, k)| (format!("/kpis/{n}"), &k.code, &k.system, &k.labels));
         let mut seen: HashMap<(Option<&str>, String), &str> = HashMap::new();
         for (place, code, system, labels) in indicators.chain(kpis) {
             self.label_bounds(&place, labels);
             for (l, label) in labels.iter().enumerate() {
                 let written = label.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
                 match seen.insert((system.as_deref(), written), code) {
-                    Some(other) if other == code => self.fault(format!("{place}/labels/{l}"), "duplicate_label", format!("{} stands twice", quoted(label))),
-                    Some(other) => self.fault(format!("{place}/labels/{l}"), "duplicate_label", format!("{} is a label of {other} already", quoted(label))),
+                    Some(other) if other == code => self.fault(
+                        format!("{place}/labels/{l}"),
+                        "duplicate_label",
+                        format!("{} stands twice", quoted(label)),
+                    ),
+                    Some(other) => self.fault(
+                        format!("{place}/labels/{l}"),
+                        "duplicate_label",
+                        format!("{} is a label of {other} already", quoted(label)),
+                    ),
                     None => {}
                 }
             }
@@ -172,34 +237,68 @@ impl Checker {
 
     fn label_bounds(&mut self, place: &str, labels: &[String]) {
         if labels.len() > MAX_LABELS {
-            self.fault(format!("{place}/labels"), "too_many", format!("at most {MAX_LABELS} labels"));
+            self.fault(
+                format!("{place}/labels"),
+                "too_many",
+                format!("at most {MAX_LABELS} labels"),
+            );
         }
-        for (l, label) in labels.iter().enumerate().filter(|(_, label)| label.trim().is_empty() || label.chars().count() > MAX_LABEL) {
-            self.fault(format!("{place}/labels/{l}"), "malformed", format!("{} is empty or longer than {MAX_LABEL} characters", quoted(label)));
+        for (l, label) in labels
+            .iter()
+            .enumerate()
+            .filter(|(_, label)| label.trim().is_empty() || label.chars().count() > MAX_LABEL)
+        {
+            self.fault(
+                format!("{place}/labels/{l}"),
+                "malformed",
+                format!("{} is empty or longer than {MAX_LABEL} characters", quoted(label)),
+            );
         }
     }
 
     fn month(&mut self, place: String, text: &str) -> Option<Month> {
-        text.parse().map_err(|error: crate::domain::period::PeriodError| self.fault(place, "malformed_period", error.to_string())).ok()
+        text.parse()
+            .map_err(|error: crate::domain::period::PeriodError| {
+                self.fault(place, "malformed_period", error.to_string())
+            })
+            .ok()
     }
 
-    fn indicator(&mut self, place: &str, written: &IndicatorDocument, document: &CatalogueDocument) -> Indicator {
+    fn indicator(
+        &mut self,
+        place: &str,
+        written: &IndicatorDocument,
+        document: &CatalogueDocument,
+    ) -> Indicator {
         let kind = match written.kind.as_str() {
             "flow" => Kind::Flow,
             "stock" => Kind::Stock,
             "average" => Kind::Average,
             other => {
-                self.fault(format!("{place}/kind"), "unknown_kind", format!("{} is not flow, stock or average", quoted(other)));
+                self.fault(
+                    format!("{place}/kind"),
+                    "unknown_kind",
+                    format!("{} is not flow, stock or average", quoted(other)),
+                );
                 Kind::Flow
             }
         };
         if written.decimals > MAX_DECIMALS {
-            self.fault(format!("{place}/decimals"), "too_many", format!("at most {MAX_DECIMALS} decimals"));
+            self.fault(
+                format!("{place}/decimals"),
+                "too_many",
+                format!("at most {MAX_DECIMALS} decimals"),
+            );
         }
         if written.unit_of_measure.is_empty() || written.unit_of_measure.len() > 60 {
             self.fault(format!("{place}/unit_of_measure"), "malformed", "1 to 60 characters");
         }
-        let breaks = written.breaks.iter().enumerate().filter_map(|(b, from)| self.month(format!("{place}/breaks/{b}/from"), &from.from)).collect();
+        let breaks = written
+            .breaks
+            .iter()
+            .enumerate()
+            .filter_map(|(b, from)| self.month(format!("{place}/breaks/{b}/from"), &from.from))
+            .collect();
         let dimensions = self.uses(place, written, document);
         Indicator {
             code: written.code.clone(),
@@ -213,45 +312,95 @@ impl Checker {
         }
     }
 
-    fn uses(&mut self, place: &str, written: &IndicatorDocument, document: &CatalogueDocument) -> Vec<Dimension> {
+    fn uses(
+        &mut self,
+        place: &str,
+        written: &IndicatorDocument,
+        document: &CatalogueDocument,
+    ) -> Vec<Dimension> {
         let mut found: Vec<Dimension> = Vec::new();
         if written.dimensions.len() > MAX_DIMENSIONS_OF_AN_INDICATOR {
-            self.fault(format!("{place}/dimensions"), "too_many", format!("at most {MAX_DIMENSIONS_OF_AN_INDICATOR} dimensions"));
+            self.fault(
+                format!("{place}/dimensions"),
+                "too_many",
+                format!("at most {MAX_DIMENSIONS_OF_AN_INDICATOR} dimensions"),
+            );
         }
-        for (d, used) in written.dimensions.iter().enumerate().take(MAX_DIMENSIONS_OF_AN_INDICATOR) {
+        for (d, used) in written.dimensions.iter().enumerate().take(MAX_DIMENSIONS_OF_AN_INDICATOR)
+        {
             let here = format!("{place}/dimensions/{d}");
-            let Some(declared) = document.dimensions.iter().find(|declared| declared.code == used.code) else {
-                self.fault(format!("{here}/code"), "unknown_dimension", format!("no dimension has the code {}", quoted(&used.code)));
+            let Some(declared) =
+                document.dimensions.iter().find(|declared| declared.code == used.code)
+            else {
+                self.fault(
+                    format!("{here}/code"),
+                    "unknown_dimension",
+                    format!("no dimension has the code {}", quoted(&used.code)),
+                );
                 continue;
             };
             if found.iter().any(|earlier| earlier.code == used.code) {
-                self.fault(format!("{here}/code"), "duplicate", format!("{} stands twice", quoted(&used.code)));
+                self.fault(
+                    format!("{here}/code"),
+                    "duplicate",
+                    format!("{} stands twice", quoted(&used.code)),
+                );
                 continue;
             }
-            let all: Vec<String> = declared.members.iter().map(|member| member.code.clone()).collect();
+            let all: Vec<String> =
+                declared.members.iter().map(|member| member.code.clone()).collect();
             let members = used.members.clone().unwrap_or_else(|| all.clone());
             let mut seen = HashSet::new();
             for (m, member) in members.iter().enumerate() {
                 if !all.contains(member) || !seen.insert(member) {
-                    self.fault(format!("{here}/members/{m}"), "unknown_member", format!("{} is no member of {}, or stands twice", quoted(member), used.code));
+                    self.fault(
+                        format!("{here}/members/{m}"),
+                        "unknown_member",
+                        format!(
+                            "{} is no member of {}, or stands twice",
+                            quoted(member),
+                            used.code
+                        ),
+                    );
                 }
             }
             if members.is_empty() {
                 self.fault(format!("{here}/members"), "missing", "a dimension needs a member");
             }
             let within = used.within.as_ref().and_then(|hosts| self.within(&here, hosts, &found));
-            found.push(Dimension { code: used.code.clone(), members, complete: used.complete, within });
+            found.push(Dimension {
+                code: used.code.clone(),
+                members,
+                complete: used.complete,
+                within,
+            });
         }
         found
     }
 
-    fn within(&mut self, here: &str, hosts: &std::collections::BTreeMap<String, String>, earlier: &[Dimension]) -> Option<(String, String)> {
+    fn within(
+        &mut self,
+        here: &str,
+        hosts: &std::collections::BTreeMap<String, String>,
+        earlier: &[Dimension],
+    ) -> Option<(String, String)> {
         let (Some((host, member)), 1) = (hosts.iter().next(), hosts.len()) else {
-            self.fault(format!("{here}/within"), "malformed", "within names exactly one host dimension and member");
+            self.fault(
+                format!("{here}/within"),
+                "malformed",
+                "within names exactly one host dimension and member",
+            );
             return None;
         };
-        if !earlier.iter().any(|dimension| dimension.code == *host && dimension.members.contains(member)) {
-            self.fault(format!("{here}/within"), "unknown_member", format!("{host}={member} is no member of a dimension that stands before"));
+        if !earlier
+            .iter()
+            .any(|dimension| dimension.code == *host && dimension.members.contains(member))
+        {
+            self.fault(
+                format!("{here}/within"),
+                "unknown_member",
+                format!("{host}={member} is no member of a dimension that stands before"),
+            );
         }
         Some((host.clone(), member.clone()))
     }
@@ -261,12 +410,22 @@ impl Checker {
         if written.kind != "stock" {
             self.fault(place, "not_a_stock", "only a stock is moved by flows");
         }
-        for (field, code) in [("opened", Some(&movement.opened)), ("closed", movement.closed.as_ref())] {
+        for (field, code) in
+            [("opened", Some(&movement.opened)), ("closed", movement.closed.as_ref())]
+        {
             let Some(code) = code else { continue };
             match catalogue.indicator(code) {
                 Some(flow) if flow.kind == Kind::Flow && flow.decimals == written.decimals => {}
-                Some(_) => self.fault(format!("{place}/{field}"), "not_a_flow", format!("{code} is no flow with as many decimals")),
-                None => self.fault(format!("{place}/{field}"), "unknown_indicator", format!("no indicator has the code {}", quoted(code))),
+                Some(_) => self.fault(
+                    format!("{place}/{field}"),
+                    "not_a_flow",
+                    format!("{code} is no flow with as many decimals"),
+                ),
+                None => self.fault(
+                    format!("{place}/{field}"),
+                    "unknown_indicator",
+                    format!("no indicator has the code {}", quoted(code)),
+                ),
             }
         }
     }
@@ -277,7 +436,11 @@ impl Checker {
             "lower" => Direction::Lower,
             "neutral" => Direction::Neutral,
             other => {
-                self.fault(format!("{place}/direction"), "unknown_direction", format!("{} is not higher, lower or neutral", quoted(other)));
+                self.fault(
+                    format!("{place}/direction"),
+                    "unknown_direction",
+                    format!("{} is not higher, lower or neutral", quoted(other)),
+                );
                 Direction::Neutral
             }
         };
@@ -285,8 +448,13 @@ impl Checker {
             self.fault(format!("{place}/unit_of_measure"), "malformed", "1 to 60 characters");
         }
         let here = format!("{place}/formula");
-        let formula: Expression =
-            written.formula.parse().map_err(|error: crate::domain::formula::FormulaError| self.fault(&here, "malformed_formula", error.to_string())).ok()?;
+        let formula: Expression = written
+            .formula
+            .parse()
+            .map_err(|error: crate::domain::formula::FormulaError| {
+                self.fault(&here, "malformed_formula", error.to_string())
+            })
+            .ok()?;
         self.expression(&here, &formula, catalogue, false);
         if formula.references().is_empty() {
             self.fault(&here, "no_operand", "a kpi is computed from at least one indicator");
@@ -296,12 +464,20 @@ impl Checker {
             dimensions: open_dimensions(&formula, catalogue),
             formula,
             percent: written.unit_of_measure == "percent",
-            score: written.score.as_ref().and_then(|score| self.score(&format!("{place}/score"), score, direction)),
+            score: written
+                .score
+                .as_ref()
+                .and_then(|score| self.score(&format!("{place}/score"), score, direction)),
             direction,
         })
     }
 
-    fn score(&mut self, place: &str, written: &ScoreDocument, direction: Direction) -> Option<Score> {
+    fn score(
+        &mut self,
+        place: &str,
+        written: &ScoreDocument,
+        direction: Direction,
+    ) -> Option<Score> {
         if direction == Direction::Neutral {
             self.fault(place, "no_direction", "points need a direction: higher or lower");
         }
@@ -309,27 +485,44 @@ impl Checker {
             "proportional" => Some(ScoreFunction::Proportional),
             "all_or_nothing" => Some(ScoreFunction::AllOrNothing),
             other => {
-                self.fault(format!("{place}/function"), "unknown_function", format!("{} is not proportional or all_or_nothing", quoted(other)));
+                self.fault(
+                    format!("{place}/function"),
+                    "unknown_function",
+                    format!("{} is not proportional or all_or_nothing", quoted(other)),
+                );
                 None
             }
         };
         let mut positive = |field: &str, text: &str| match Written::parse(text) {
             Ok(number) if number.mantissa > 0 => Some(number),
             _ => {
-                self.fault(format!("{place}/{field}"), "malformed_number", "a decimal above 0 is expected");
+                self.fault(
+                    format!("{place}/{field}"),
+                    "malformed_number",
+                    "a decimal above 0 is expected",
+                );
                 None
             }
         };
-        let (points, threshold) = (positive("points", &written.points), positive("threshold", &written.threshold));
+        let (points, threshold) =
+            (positive("points", &written.points), positive("threshold", &written.threshold));
         Some(Score { function: function?, points: points?, threshold: threshold? })
     }
 
     /// Codes, members and the place of averages and sums in an expression.
-    fn expression(&mut self, here: &str, expression: &Expression, catalogue: &Catalogue, in_sum: bool) {
+    fn expression(
+        &mut self,
+        here: &str,
+        expression: &Expression,
+        catalogue: &Catalogue,
+        in_sum: bool,
+    ) {
         match expression {
             Expression::Number(_) => {}
             Expression::Figure(reference) => self.reference(here, reference, catalogue, in_sum),
-            Expression::Negate(x) | Expression::Abs(x) => self.expression(here, x, catalogue, in_sum),
+            Expression::Negate(x) | Expression::Abs(x) => {
+                self.expression(here, x, catalogue, in_sum)
+            }
             Expression::Sum(x) => {
                 if in_sum {
                     self.fault(here, "nested_sum", "sum() does not stand inside sum()");
@@ -340,36 +533,76 @@ impl Checker {
                 self.expression(here, x, catalogue, in_sum);
                 self.expression(here, y, catalogue, in_sum);
             }
-            Expression::Min(list) | Expression::Max(list) => list.iter().for_each(|x| self.expression(here, x, catalogue, in_sum)),
+            Expression::Min(list) | Expression::Max(list) => {
+                list.iter().for_each(|x| self.expression(here, x, catalogue, in_sum))
+            }
         }
     }
 
-    fn reference(&mut self, here: &str, reference: &Reference, catalogue: &Catalogue, in_sum: bool) {
+    fn reference(
+        &mut self,
+        here: &str,
+        reference: &Reference,
+        catalogue: &Catalogue,
+        in_sum: bool,
+    ) {
         let Some(indicator) = catalogue.indicator(&reference.indicator) else {
-            self.fault(here, "unknown_indicator", format!("no indicator has the code {}", quoted(&reference.indicator)));
+            self.fault(
+                here,
+                "unknown_indicator",
+                format!("no indicator has the code {}", quoted(&reference.indicator)),
+            );
             return;
         };
         if indicator.kind == Kind::Average && !in_sum {
-            self.fault(here, "average_outside_sum", format!("{} is an average: it may stand only inside sum()", indicator.code));
+            self.fault(
+                here,
+                "average_outside_sum",
+                format!("{} is an average: it may stand only inside sum()", indicator.code),
+            );
         }
         for (dimension, _) in reference.members.iter().filter(|(_, member)| member.is_none()) {
             if indicator.dimension(dimension).is_none() {
-                self.fault(here, "unknown_dimension", format!("{} has no dimension {}", indicator.code, quoted(dimension)));
+                self.fault(
+                    here,
+                    "unknown_dimension",
+                    format!("{} has no dimension {}", indicator.code, quoted(dimension)),
+                );
             }
         }
-        let named = reference.members.iter().filter_map(|(dimension, member)| Some((dimension.clone(), member.clone()?))).collect();
+        let named = reference
+            .members
+            .iter()
+            .filter_map(|(dimension, member)| Some((dimension.clone(), member.clone()?)))
+            .collect();
         match Members::new(named) {
-            Ok(members) => indicator.member_faults(&members).into_iter().for_each(|(_, code, detail)| self.fault(here, code, detail)),
-            Err(twice) => self.fault(here, "duplicate", format!("dimension {} is named twice", quoted(&twice))),
+            Ok(members) => indicator
+                .member_faults(&members)
+                .into_iter()
+                .for_each(|(_, code, detail)| self.fault(here, code, detail)),
+            Err(twice) => self.fault(
+                here,
+                "duplicate",
+                format!("dimension {} is named twice", quoted(&twice)),
+            ),
         }
     }
 
-    fn rule(&mut self, place: &str, written: &RuleDocument, catalogue: &Catalogue) -> Option<WrittenRule> {
+    fn rule(
+        &mut self,
+        place: &str,
+        written: &RuleDocument,
+        catalogue: &Catalogue,
+    ) -> Option<WrittenRule> {
         let severity = match written.severity.as_str() {
             "warning" => Severity::Warning,
             "error" => Severity::Error,
             other => {
-                self.fault(format!("{place}/severity"), "unknown_severity", format!("{} is not warning or error", quoted(other)));
+                self.fault(
+                    format!("{place}/severity"),
+                    "unknown_severity",
+                    format!("{} is not warning or error", quoted(other)),
+                );
                 Severity::Warning
             }
         };
@@ -377,12 +610,21 @@ impl Checker {
             self.fault(format!("{place}/tolerance"), "malformed", "a tolerance is not negative");
         }
         let here = format!("{place}/check");
-        let check: Check =
-            written.check.parse().map_err(|error: crate::domain::formula::FormulaError| self.fault(&here, "malformed_formula", error.to_string())).ok()?;
+        let check: Check = written
+            .check
+            .parse()
+            .map_err(|error: crate::domain::formula::FormulaError| {
+                self.fault(&here, "malformed_formula", error.to_string())
+            })
+            .ok()?;
         for side in [&check.left, &check.right] {
             // On own values an average stands for itself; rolled up it does not add up.
             self.expression(&here, side, catalogue, !written.rolled_up && !side.has_sum());
-            if side.references().iter().any(|reference| reference.members.iter().any(|(_, member)| member.is_none())) {
+            if side
+                .references()
+                .iter()
+                .any(|reference| reference.members.iter().any(|(_, member)| member.is_none()))
+            {
                 self.fault(&here, "open_dimension", "a rule names a member with each dimension");
             }
         }
@@ -399,7 +641,12 @@ impl Checker {
         })
     }
 
-    fn months(&mut self, place: &str, from: Option<&String>, to: Option<&String>) -> (Option<Month>, Option<Month>) {
+    fn months(
+        &mut self,
+        place: &str,
+        from: Option<&String>,
+        to: Option<&String>,
+    ) -> (Option<Month>, Option<Month>) {
         let from = from.and_then(|from| self.month(format!("{place}/from"), from));
         let to = to.and_then(|to| self.month(format!("{place}/to"), to));
         if matches!((from, to), (Some(from), Some(to)) if to < from) {
@@ -408,30 +655,52 @@ impl Checker {
         (from, to)
     }
 
-    fn expectation(&mut self, place: &str, written: &ExpectationDocument, catalogue: &Catalogue) -> Expectation {
+    fn expectation(
+        &mut self,
+        place: &str,
+        written: &ExpectationDocument,
+        catalogue: &Catalogue,
+    ) -> Expectation {
         let (from, to) = self.months(place, written.from.as_ref(), written.to.as_ref());
-        for (field, day, most) in [("due_day", written.due_day, 31), ("window_from_day", written.window_from_day, 28)] {
+        for (field, day, most) in
+            [("due_day", written.due_day, 31), ("window_from_day", written.window_from_day, 28)]
+        {
             if !(1..=most).contains(&day) {
-                self.fault(format!("{place}/{field}"), "out_of_range", format!("a day from 1 to {most}"));
+                self.fault(
+                    format!("{place}/{field}"),
+                    "out_of_range",
+                    format!("a day from 1 to {most}"),
+                );
             }
         }
         if written.unit_kinds.is_empty() {
             self.fault(format!("{place}/unit_kinds"), "missing", "name at least one kind of unit");
         }
         if written.measures.is_empty() || written.measures.len() > MAX_EXPECTED {
-            self.fault(format!("{place}/measures"), "too_many", format!("name 1 to {MAX_EXPECTED} measures"));
+            self.fault(
+                format!("{place}/measures"),
+                "too_many",
+                format!("name 1 to {MAX_EXPECTED} measures"),
+            );
         }
         let mut measures: Vec<Measure> = Vec::new();
         for (n, text) in written.measures.iter().enumerate().take(MAX_EXPECTED) {
             let here = format!("{place}/measures/{n}");
             match Measure::parse(text) {
                 Err(detail) => self.fault(here, "malformed_measure", detail),
-                Ok(measure) if measures.contains(&measure) => self.fault(here, "duplicate", format!("{measure} stands twice")),
-                Ok(measure) if catalogue.kpi(&measure.code).is_some() => {
-                    self.fault(here, "not_an_indicator", format!("{} is computed, not reported", measure.code))
+                Ok(measure) if measures.contains(&measure) => {
+                    self.fault(here, "duplicate", format!("{measure} stands twice"))
                 }
+                Ok(measure) if catalogue.kpi(&measure.code).is_some() => self.fault(
+                    here,
+                    "not_an_indicator",
+                    format!("{} is computed, not reported", measure.code),
+                ),
                 Ok(measure) => {
-                    catalogue.measure_faults(&measure).into_iter().for_each(|(code, detail)| self.fault(&here, code, detail));
+                    catalogue
+                        .measure_faults(&measure)
+                        .into_iter()
+                        .for_each(|(code, detail)| self.fault(&here, code, detail));
                     measures.push(measure);
                 }
             }
@@ -448,14 +717,32 @@ impl Checker {
         }
     }
 
-    fn target(&mut self, place: &str, written: &TargetDocument, catalogue: &Catalogue) -> Option<Target> {
+    fn target(
+        &mut self,
+        place: &str,
+        written: &TargetDocument,
+        catalogue: &Catalogue,
+    ) -> Option<Target> {
         let (from, to) = self.months(place, written.from.as_ref(), written.to.as_ref());
-        let value = Written::parse(&written.value).map_err(|error| self.fault(format!("{place}/value"), "malformed_number", error.to_string())).ok();
-        let measure = Measure::parse(&written.measure).map_err(|detail| self.fault(format!("{place}/measure"), "malformed_measure", detail)).ok()?;
+        let value = Written::parse(&written.value)
+            .map_err(|error| {
+                self.fault(format!("{place}/value"), "malformed_number", error.to_string())
+            })
+            .ok();
+        let measure = Measure::parse(&written.measure)
+            .map_err(|detail| self.fault(format!("{place}/measure"), "malformed_measure", detail))
+            .ok()?;
         for (code, detail) in catalogue.measure_faults(&measure) {
             self.fault(format!("{place}/measure"), code, detail);
         }
-        Some(Target { code: written.code.clone(), measure, unit: written.unit.clone(), from, to, value: value? })
+        Some(Target {
+            code: written.code.clone(),
+            measure,
+            unit: written.unit.clone(),
+            from,
+            to,
+            value: value?,
+        })
     }
 }
 
@@ -465,7 +752,9 @@ fn open_dimensions(formula: &Expression, catalogue: &Catalogue) -> Vec<(String, 
     let mut places: HashMap<String, usize> = HashMap::new();
     for reference in formula.references() {
         for (code, _) in reference.members.iter().filter(|(_, member)| member.is_none()) {
-            let known = catalogue.indicator(&reference.indicator).and_then(|indicator| indicator.dimension(code));
+            let known = catalogue
+                .indicator(&reference.indicator)
+                .and_then(|indicator| indicator.dimension(code));
             let Some(known) = known else { continue };
             match places.get(code).and_then(|place| found.get_mut(*place)) {
                 Some((_, members)) => members.retain(|member| known.members.contains(member)),

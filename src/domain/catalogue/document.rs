@@ -185,7 +185,9 @@ fn decimal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, 
     match Value::deserialize(deserializer)? {
         Value::Number(number) => Ok(number.to_string()),
         Value::String(text) => Ok(text),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => Err(serde::de::Error::custom("a decimal is expected")),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+            Err(serde::de::Error::custom("a decimal is expected"))
+        }
     }
 }
 
@@ -413,7 +415,11 @@ impl CatalogueDocument {
                 "vocabulary" => document.vocabulary = read(&section, entries, &mut faults),
                 "patterns" => document.patterns = read(&section, entries, &mut faults),
                 "sentences" => document.sentences = read(&section, entries, &mut faults),
-                other => faults.push(Fault::new(format!("/{other}"), "unknown_field", format!("the catalogue has no section {}", quoted(other)))),
+                other => faults.push(Fault::new(
+                    format!("/{other}"),
+                    "unknown_field",
+                    format!("the catalogue has no section {}", quoted(other)),
+                )),
             }
         }
         if faults.is_empty() { Ok(document) } else { Err(faults) }
@@ -463,8 +469,16 @@ pub fn read<T: DeserializeOwned>(section: &str, entries: Value, faults: &mut Vec
             Ok(entry) => found.push(entry),
             Err(error) => {
                 let path = error.path().to_string().replace(['.', '['], "/").replace(']', "");
-                let path = if path == "/" || path.is_empty() { String::new() } else { format!("/{path}").replace("//", "/") };
-                faults.push(Fault::new(format!("/{section}/{n}{path}"), "malformed", error.into_inner().to_string()));
+                let path = if path == "/" || path.is_empty() {
+                    String::new()
+                } else {
+                    format!("/{path}").replace("//", "/")
+                };
+                faults.push(Fault::new(
+                    format!("/{section}/{n}{path}"),
+                    "malformed",
+                    error.into_inner().to_string(),
+                ));
             }
         }
     }

@@ -80,8 +80,14 @@ impl RuleBook {
     /// Makes the rules ready for the first `measures` measures of the view's dictionary.
     #[must_use]
     pub fn new(catalogue: &Catalogue, view: &View<'_>) -> Self {
-        let known: Vec<(MeasureId, Measure)> = (0..).map_while(|id| Some((id, view.measure(id)?.clone()))).collect();
-        let mut book = Self { subjects: Vec::new(), written: Vec::new(), rates: HashMap::new(), touches: Vec::new() };
+        let known: Vec<(MeasureId, Measure)> =
+            (0..).map_while(|id| Some((id, view.measure(id)?.clone()))).collect();
+        let mut book = Self {
+            subjects: Vec::new(),
+            written: Vec::new(),
+            rates: HashMap::new(),
+            touches: Vec::new(),
+        };
         let mut places: HashMap<Measure, usize> = HashMap::new();
         for (_, measure) in &known {
             let Some(indicator) = catalogue.indicator(&measure.code) else { continue };
@@ -97,7 +103,8 @@ impl RuleBook {
                 }
             }
         }
-        book.written = catalogue.rules.iter().filter_map(|rule| ready_rule(catalogue, view, rule)).collect();
+        book.written =
+            catalogue.rules.iter().filter_map(|rule| ready_rule(catalogue, view, rule)).collect();
         for (id, measure) in &known {
             if catalogue.kpi(&measure.code).is_some()
                 && let Some(program) = Program::of_measure(catalogue, view, measure)
@@ -105,28 +112,46 @@ impl RuleBook {
                 book.rates.insert(*id, (measure.clone(), program));
             }
         }
-        book.touches = known.iter().map(|(_, measure)| book.touches_of(catalogue, measure, &places)).collect();
+        book.touches =
+            known.iter().map(|(_, measure)| book.touches_of(catalogue, measure, &places)).collect();
         book
     }
 
-    fn touches_of(&self, catalogue: &Catalogue, measure: &Measure, places: &HashMap<Measure, usize>) -> Touches {
+    fn touches_of(
+        &self,
+        catalogue: &Catalogue,
+        measure: &Measure,
+        places: &HashMap<Measure, usize>,
+    ) -> Touches {
         let mut touches = Touches::default();
         for members in measure.members.subsets() {
-            touches.subjects.extend(places.get(&Measure { code: measure.code.clone(), members: members.clone() }));
-            for indicator in catalogue.indicators.iter().filter(|indicator| moved_by(indicator, &measure.code)) {
-                touches.moves.extend(places.get(&Measure { code: indicator.code.clone(), members: members.clone() }));
+            touches.subjects.extend(
+                places.get(&Measure { code: measure.code.clone(), members: members.clone() }),
+            );
+            for indicator in
+                catalogue.indicators.iter().filter(|indicator| moved_by(indicator, &measure.code))
+            {
+                touches.moves.extend(
+                    places.get(&Measure { code: indicator.code.clone(), members: members.clone() }),
+                );
             }
         }
         let names = |references: &[&Reference]| {
-            let of_it: Vec<bool> = references.iter().filter(|reference| reference.indicator == measure.code).map(|reference| reference.previous).collect();
+            let of_it: Vec<bool> = references
+                .iter()
+                .filter(|reference| reference.indicator == measure.code)
+                .map(|reference| reference.previous)
+                .collect();
             (!of_it.is_empty()).then(|| of_it.contains(&true))
         };
         for (place, ready) in self.written.iter().enumerate() {
-            let references = [ready.rule.check.left.references(), ready.rule.check.right.references()].concat();
+            let references =
+                [ready.rule.check.left.references(), ready.rule.check.right.references()].concat();
             touches.written.extend(names(&references).map(|previous| (place, previous)));
         }
         for (id, (kpi, _)) in &self.rates {
-            let references = catalogue.kpi(&kpi.code).map(|kpi| kpi.formula.references()).unwrap_or_default();
+            let references =
+                catalogue.kpi(&kpi.code).map(|kpi| kpi.formula.references()).unwrap_or_default();
             touches.kpis.extend(names(&references).map(|previous| (*id, previous)));
         }
         touches
@@ -144,7 +169,11 @@ impl RuleBook {
                 add(unit, next, What::Movement(*place));
             }
             if let Some(stated) = subject.own.stated.filter(|_| subject.adds_up) {
-                for above in source.units.ancestors(unit).filter(|above| source.view.figure(stated, *above, month).is_some()) {
+                for above in source
+                    .units
+                    .ancestors(unit)
+                    .filter(|above| source.view.figure(stated, *above, month).is_some())
+                {
                     add(above, month, What::Children(*place));
                     if !subject.own.splits.is_empty() {
                         add(above, month, What::Parts(*place));
@@ -173,7 +202,8 @@ impl RuleBook {
         if self.rates.contains_key(&figure.measure) {
             add(What::StatedRate(figure.measure));
         }
-        let has_children = source.units.get(figure.unit).is_some_and(|unit| unit.end > figure.unit + 1);
+        let has_children =
+            source.units.get(figure.unit).is_some_and(|unit| unit.end > figure.unit + 1);
         for place in &touches.subjects {
             let Some(subject) = self.subjects.get(*place) else { continue };
             if subject.own.stated.is_some() && !subject.own.splits.is_empty() {
@@ -192,10 +222,16 @@ impl RuleBook {
         touches.moves.iter().for_each(|place| add(What::Movement(*place)));
         for (place, previous) in &touches.written {
             let looks_below = self.written.get(*place).is_some_and(|ready| ready.looks_below);
-            for unit in std::iter::once(figure.unit).chain(source.units.ancestors(figure.unit).filter(|_| looks_below)) {
+            for unit in std::iter::once(figure.unit)
+                .chain(source.units.ancestors(figure.unit).filter(|_| looks_below))
+            {
                 checks.push(CheckAt { unit, month: figure.month, what: What::Written(*place) });
                 if *previous {
-                    checks.push(CheckAt { unit, month: figure.month.plus(1), what: What::Written(*place) });
+                    checks.push(CheckAt {
+                        unit,
+                        month: figure.month.plus(1),
+                        what: What::Written(*place),
+                    });
                 }
             }
         }
@@ -231,13 +267,20 @@ impl RuleBook {
         let stated = source.view.cube.all_stated();
         let figures = (0..self.touches.len()).flat_map(|measure| {
             let busy = self.is_busy(measure);
-            let has_children = move |unit: usize| source.units.get(unit).is_some_and(|here| here.end > unit + 1);
-            source.view.cube.figures_of(measure).filter(move |(entry, _)| busy || has_children(entry.unit))
+            let has_children =
+                move |unit: usize| source.units.get(unit).is_some_and(|here| here.end > unit + 1);
+            source
+                .view
+                .cube
+                .figures_of(measure)
+                .filter(move |(entry, _)| busy || has_children(entry.unit))
         });
         for (entry, _) in figures.chain(stated) {
             checks.clear();
             self.at_unit(source, &entry, &mut checks);
-            checks.iter().for_each(|check| self.record(check, self.evaluate(source, check), &mut standing));
+            checks
+                .iter()
+                .for_each(|check| self.record(check, self.evaluate(source, check), &mut standing));
         }
         standing
     }
@@ -246,27 +289,53 @@ impl RuleBook {
     fn is_busy(&self, measure: MeasureId) -> bool {
         self.touches.get(measure).is_some_and(|touches| {
             let of_subject = |place: &usize| {
-                self.subjects.get(*place).is_some_and(|subject| !subject.own.splits.is_empty() || !subject.incomplete.is_empty() || subject.movement.is_some())
+                self.subjects.get(*place).is_some_and(|subject| {
+                    !subject.own.splits.is_empty()
+                        || !subject.incomplete.is_empty()
+                        || subject.movement.is_some()
+                })
             };
-            !touches.written.is_empty() || !touches.moves.is_empty() || touches.subjects.iter().any(of_subject)
+            !touches.written.is_empty()
+                || !touches.moves.is_empty()
+                || touches.subjects.iter().any(of_subject)
         })
     }
 
     fn identity(&self, check: &CheckAt) -> Option<(String, Measure)> {
-        let subject = |place: usize| self.subjects.get(place).map(|subject| subject.measure.clone());
+        let subject =
+            |place: usize| self.subjects.get(place).map(|subject| subject.measure.clone());
         Some(match check.what {
             What::Parts(place) => ("parts_total".to_owned(), subject(place)?),
             What::Exceed(place) => ("parts_exceed_total".to_owned(), subject(place)?),
             What::Children(place) => ("children_total".to_owned(), subject(place)?),
             What::Movement(place) => ("stock_movement".to_owned(), subject(place)?),
-            What::Written(place) => self.written.get(place).map(|ready| (ready.rule.code.clone(), ready.measure.clone()))?,
+            What::Written(place) => self
+                .written
+                .get(place)
+                .map(|ready| (ready.rule.code.clone(), ready.measure.clone()))?,
             What::StatedRate(kpi) => ("stated_rate".to_owned(), self.rates.get(&kpi)?.0.clone()),
         })
     }
 
-    fn finding(&self, check: &CheckAt, severity: Severity, stated: f64, computed: f64, detail: (String, String)) -> Option<Finding> {
+    fn finding(
+        &self,
+        check: &CheckAt,
+        severity: Severity,
+        stated: f64,
+        computed: f64,
+        detail: (String, String),
+    ) -> Option<Finding> {
         let (rule, measure) = self.identity(check)?;
-        Some(Finding { rule, severity, measure, unit: check.unit, month: check.month, stated, computed, detail })
+        Some(Finding {
+            rule,
+            severity,
+            measure,
+            unit: check.unit,
+            month: check.month,
+            stated,
+            computed,
+            detail,
+        })
     }
 
     fn parts(&self, source: &Source<'_>, check: &CheckAt, subject: &Subject) -> Option<Finding> {
@@ -284,17 +353,23 @@ impl RuleBook {
 
     fn exceed(&self, source: &Source<'_>, check: &CheckAt, subject: &Subject) -> Option<Finding> {
         let (total, _) = source.own(&subject.own, check.unit, check.month)?;
-        let added = |parts: &[Own], value: &dyn Fn(&Own) -> Option<i64>| parts.iter().filter_map(value).sum::<i64>();
+        let added = |parts: &[Own], value: &dyn Fn(&Own) -> Option<i64>| {
+            parts.iter().filter_map(value).sum::<i64>()
+        };
         let exceeding = subject.incomplete.iter().find_map(|(code, parts)| {
             let sum = added(parts, &|part| own_value(source, check, part));
             // A member that is too large for its own parts is the cause, and it is named there.
-            let by_parts = added(parts, &|part| from_parts(source, check, part).or_else(|| own_value(source, check, part)));
+            let by_parts = added(parts, &|part| {
+                from_parts(source, check, part).or_else(|| own_value(source, check, part))
+            });
             (sum > total && by_parts > total).then_some((code, sum))
         });
         let (code, sum) = exceeding?;
         let (stated, computed) = (scaled(total, subject.decimals), scaled(sum, subject.decimals));
         let detail = (
-            format!("Các thành phần theo {code} cộng lại là {computed}, vượt quá tổng số {stated}."),
+            format!(
+                "Các thành phần theo {code} cộng lại là {computed}, vượt quá tổng số {stated}."
+            ),
             format!("The members of {code} add up to {computed}, more than the total {stated}."),
         );
         self.finding(check, Severity::Warning, stated, computed, detail)
@@ -304,11 +379,15 @@ impl RuleBook {
         let stated = source.view.figure(subject.own.stated?, check.unit, check.month)?;
         let sum = source.children_total(&subject.own, check.unit, check.month)?;
         // A child that disagrees with the units below it is the cause, and it is named there.
-        if i128::from(stated) == sum || source.from_below(&subject.own, check.unit, check.month) == Some(i128::from(stated)) {
+        if i128::from(stated) == sum
+            || source.from_below(&subject.own, check.unit, check.month) == Some(i128::from(stated))
+        {
             return None;
         }
         // The total disagrees with its own parts in the same way: one cause, and it is named there.
-        if contradicted(source, check, &subject.own).is_some_and(|(_, parts, _)| i128::from(parts) == sum) {
+        if contradicted(source, check, &subject.own)
+            .is_some_and(|(_, parts, _)| i128::from(parts) == sum)
+        {
             return None;
         }
         // The members disagree by as much as the total: they are named, the total is not.
@@ -318,7 +397,12 @@ impl RuleBook {
                 Some(gap + i128::from(own) - source.children_total(part, check.unit, check.month)?)
             })
         };
-        if subject.own.splits.iter().any(|parts| by_members(parts) == Some(i128::from(stated) - sum)) {
+        if subject
+            .own
+            .splits
+            .iter()
+            .any(|parts| by_members(parts) == Some(i128::from(stated) - sum))
+        {
             return None;
         }
         let stated = scaled(stated, subject.decimals);
@@ -333,12 +417,16 @@ impl RuleBook {
     fn movement(&self, source: &Source<'_>, check: &CheckAt, subject: &Subject) -> Option<Finding> {
         let (opened, closed) = subject.movement.as_ref()?;
         let own = |own: &Own, month| source.own(own, check.unit, month).map(|(value, _)| value);
-        let (now, before) = (own(&subject.own, check.month)?, own(&subject.own, check.month.plus(-1))?);
+        let (now, before) =
+            (own(&subject.own, check.month)?, own(&subject.own, check.month.plus(-1))?);
         let opened = own(opened, check.month)?;
         let closed = closed.as_ref().and_then(|closed| own(closed, check.month));
         let expected = before + opened - closed.unwrap_or(0);
         // Where nothing closed is reported, closures are what is left over, and they cannot be negative.
-        if now == expected || (closed.is_none() && now < expected) || subject.breaks.contains(&check.month) {
+        if now == expected
+            || (closed.is_none() && now < expected)
+            || subject.breaks.contains(&check.month)
+        {
             return None;
         }
         // The members, too, say what the movement says: the total is the cause, and it is named there.
@@ -346,10 +434,20 @@ impl RuleBook {
             return None;
         }
         let number = |value| scaled(value, subject.decimals);
-        let (stated, computed, before, opened, closed) = (number(now), number(expected), number(before), number(opened), number(closed.unwrap_or(0)));
+        let (stated, computed, before, opened, closed) = (
+            number(now),
+            number(expected),
+            number(before),
+            number(opened),
+            number(closed.unwrap_or(0)),
+        );
         let detail = (
-            format!("Tháng trước {before}, tăng {opened}, giảm {closed}: phải là {computed}, số đã nêu là {stated}."),
-            format!("{before} the month before, {opened} created, {closed} closed: {computed} is expected, {stated} is stated."),
+            format!(
+                "Tháng trước {before}, tăng {opened}, giảm {closed}: phải là {computed}, số đã nêu là {stated}."
+            ),
+            format!(
+                "{before} the month before, {opened} created, {closed} closed: {computed} is expected, {stated} is stated."
+            ),
         );
         self.finding(check, Severity::Warning, stated, computed, detail)
     }
@@ -391,7 +489,10 @@ impl RuleBook {
             return None;
         }
         let shown = super::super::number::rounded(computed)?;
-        let detail = (format!("Tỷ lệ đã nêu là {stated}, tính từ số liệu là {shown}."), format!("{stated} is stated, the figures give {shown}."));
+        let detail = (
+            format!("Tỷ lệ đã nêu là {stated}, tính từ số liệu là {shown}."),
+            format!("{stated} is stated, the figures give {shown}."),
+        );
         self.finding(check, Severity::Warning, stated.to_f64(), shown, detail)
     }
 }
@@ -409,44 +510,96 @@ fn from_parts(source: &Source<'_>, check: &CheckAt, own: &Own) -> Option<i64> {
 /// and their sum with each member as its own parts, or else the units below, give it.
 fn contradicted(source: &Source<'_>, check: &CheckAt, own: &Own) -> Option<(i64, i64, i64)> {
     let stated = source.view.figure(own.stated?, check.unit, check.month)?;
-    let added = |parts: &[Own], value: &dyn Fn(&Own) -> Option<i64>| parts.iter().try_fold(0_i64, |sum, part| Some(sum + value(part)?));
+    let added = |parts: &[Own], value: &dyn Fn(&Own) -> Option<i64>| {
+        parts.iter().try_fold(0_i64, |sum, part| Some(sum + value(part)?))
+    };
     own.splits.iter().find_map(|parts| {
         let sum = added(parts, &|part| own_value(source, check, part))?;
         if sum == stated {
             return None;
         }
-        let from_below = |part: &Own| source.children_total(part, check.unit, check.month).and_then(|total| i64::try_from(total).ok());
-        let otherwise = added(parts, &|part| from_parts(source, check, part).or_else(|| from_below(part)).or_else(|| own_value(source, check, part)))?;
+        let from_below = |part: &Own| {
+            source
+                .children_total(part, check.unit, check.month)
+                .and_then(|total| i64::try_from(total).ok())
+        };
+        let otherwise = added(parts, &|part| {
+            from_parts(source, check, part)
+                .or_else(|| from_below(part))
+                .or_else(|| own_value(source, check, part))
+        })?;
         Some((stated, sum, otherwise))
     })
 }
 
 fn moved_by(indicator: &Indicator, code: &str) -> bool {
-    indicator.movement.as_ref().is_some_and(|(opened, closed)| opened == code || closed.as_deref() == Some(code))
+    indicator
+        .movement
+        .as_ref()
+        .is_some_and(|(opened, closed)| opened == code || closed.as_deref() == Some(code))
 }
 
-fn ready_subject(catalogue: &Catalogue, view: &View<'_>, indicator: &Indicator, measure: Measure) -> Subject {
+fn ready_subject(
+    catalogue: &Catalogue,
+    view: &View<'_>,
+    indicator: &Indicator,
+    measure: Measure,
+) -> Subject {
     let plan = |members: &Members| Own::plan(indicator, members, view);
-    let incomplete = indicator.open(&measure.members).filter(|dimension| !dimension.complete && indicator.kind != Kind::Average).map(|dimension| {
-        let parts = dimension.members.iter().map(|member| plan(&measure.members.with(&dimension.code, member)));
-        (dimension.code.clone(), parts.filter(|part| part.stated.is_some() || !part.splits.is_empty()).collect::<Vec<_>>())
-    });
+    let incomplete = indicator
+        .open(&measure.members)
+        .filter(|dimension| !dimension.complete && indicator.kind != Kind::Average)
+        .map(|dimension| {
+            let parts = dimension
+                .members
+                .iter()
+                .map(|member| plan(&measure.members.with(&dimension.code, member)));
+            (
+                dimension.code.clone(),
+                parts
+                    .filter(|part| part.stated.is_some() || !part.splits.is_empty())
+                    .collect::<Vec<_>>(),
+            )
+        });
     let incomplete: Vec<_> = incomplete.filter(|(_, parts)| !parts.is_empty()).collect();
     let flow = |code: &String| {
         let flow = catalogue.indicator(code)?;
-        flow.member_faults(&measure.members).is_empty().then(|| Own::plan(flow, &measure.members, view))
+        flow.member_faults(&measure.members)
+            .is_empty()
+            .then(|| Own::plan(flow, &measure.members, view))
     };
-    let movement = indicator.movement.as_ref().and_then(|(opened, closed)| Some((flow(opened)?, closed.as_ref().and_then(flow))));
+    let movement = indicator
+        .movement
+        .as_ref()
+        .and_then(|(opened, closed)| Some((flow(opened)?, closed.as_ref().and_then(flow))));
     let own = plan(&measure.members);
-    Subject { own, decimals: indicator.decimals, adds_up: indicator.kind != Kind::Average, breaks: indicator.breaks.clone(), incomplete, movement, measure }
+    Subject {
+        own,
+        decimals: indicator.decimals,
+        adds_up: indicator.kind != Kind::Average,
+        breaks: indicator.breaks.clone(),
+        incomplete,
+        movement,
+        measure,
+    }
 }
 
 fn ready_rule(catalogue: &Catalogue, view: &View<'_>, rule: &WrittenRule) -> Option<Ready> {
     let side = |side| Program::of_expression(catalogue, view, side, &Members::none());
     let references = [rule.check.left.references(), rule.check.right.references()].concat();
     let first = references.first()?;
-    let members = first.members.iter().filter_map(|(dimension, member)| Some((dimension.clone(), member.clone()?))).collect();
+    let members = first
+        .members
+        .iter()
+        .filter_map(|(dimension, member)| Some((dimension.clone(), member.clone()?)))
+        .collect();
     let measure = Measure { code: first.indicator.clone(), members: Members::new(members).ok()? };
     let looks_below = rule.rolled_up || rule.check.left.has_sum() || rule.check.right.has_sum();
-    Some(Ready { looks_below, rule: rule.clone(), measure, left: side(&rule.check.left)?, right: side(&rule.check.right)? })
+    Some(Ready {
+        looks_below,
+        rule: rule.clone(),
+        measure,
+        left: side(&rule.check.left)?,
+        right: side(&rule.check.right)?,
+    })
 }

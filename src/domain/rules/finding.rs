@@ -36,7 +36,14 @@ pub struct Standing {
 
 impl Standing {
     /// Replaces what a check found before by what it finds now.
-    pub fn settle(&mut self, unit: usize, month: Month, rule: &str, measure: &Measure, found: Option<Finding>) {
+    pub fn settle(
+        &mut self,
+        unit: usize,
+        month: Month,
+        rule: &str,
+        measure: &Measure,
+        found: Option<Finding>,
+    ) {
         if found.is_none() && !self.by_place.contains_key(&(unit, month)) {
             return;
         }

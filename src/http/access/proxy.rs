@@ -19,9 +19,12 @@ impl FromStr for Network {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "an address or a network is expected, such as 10.1.2.3 or 10.1.0.0/16".to_owned();
-        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let address: IpAddr = address.parse::<IpAddr>().map_err(|_malformed| wrong())?.to_canonical();
+        let wrong =
+            || "an address or a network is expected, such as 10.1.2.3 or 10.1.0.0/16".to_owned();
+        let (address, bits) =
+            text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let address: IpAddr =
+            address.parse::<IpAddr>().map_err(|_malformed| wrong())?.to_canonical();
         let most = if address.is_ipv4() { 32 } else { 128 };
         let bits = bits.map_or(Ok(most), |bits| bits.parse().map_err(|_malformed| wrong()))?;
         if bits > most { Err(wrong()) } else { Ok(Self { address, bits }) }
@@ -66,7 +69,11 @@ impl Forwarding {
     pub fn address(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Option<IpAddr> {
         let mut found = peer?.to_canonical();
         let name = if self.by_forwarded { FORWARDED } else { X_FORWARDED_FOR };
-        let hops: Vec<&str> = headers.get_all(name).filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).collect();
+        let hops: Vec<&str> = headers
+            .get_all(name)
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .collect();
         for hop in hops.into_iter().rev().take(MAX_HOPS) {
             if !self.is_proxy(found) {
                 break;
@@ -83,7 +90,14 @@ impl Forwarding {
 /// Whether a request has come through a proxy, by any header that says so.
 #[must_use]
 pub fn is_forwarded(headers: &HeaderMap) -> bool {
-    [FORWARDED, X_FORWARDED_FOR, HeaderName::from_static("x-real-ip"), HeaderName::from_static("via")].iter().any(|name| headers.contains_key(name))
+    [
+        FORWARDED,
+        X_FORWARDED_FOR,
+        HeaderName::from_static("x-real-ip"),
+        HeaderName::from_static("via"),
+    ]
+    .iter()
+    .any(|name| headers.contains_key(name))
 }
 
 /// The `for` of one entry of `Forwarded`.
@@ -95,8 +109,14 @@ fn of_forwarded(hop: &str) -> Option<&str> {
 /// An address as proxies write it: bare, with a port, in brackets, in quotes.
 fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim().trim_matches('"');
-    let bare = text.strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or(text, |(inside, _)| inside);
-    let address = bare.parse::<IpAddr>().ok().or_else(|| bare.rsplit_once(':').and_then(|(host, _)| host.parse().ok()));
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+        .map_or(text, |(inside, _)| inside);
+    let address = bare
+        .parse::<IpAddr>()
+        .ok()
+        .or_else(|| bare.rsplit_once(':').and_then(|(host, _)| host.parse().ok()));
     address.map(|address| address.to_canonical())
 }
 
@@ -106,8 +126,16 @@ mod tests {
 
     use super::*;
 
-    fn asked(proxies: &[&str], by_forwarded: bool, peer: &str, header: &[(&'static str, &str)]) -> String {
-        let forwarding = Forwarding { proxies: proxies.iter().map(|text| text.parse().unwrap()).collect(), by_forwarded };
+    fn asked(
+        proxies: &[&str],
+        by_forwarded: bool,
+        peer: &str,
+        header: &[(&'static str, &str)],
+    ) -> String {
+        let forwarding = Forwarding {
+            proxies: proxies.iter().map(|text| text.parse().unwrap()).collect(),
+            by_forwarded,
+        };
         let mut headers = HeaderMap::new();
         for (name, value) in header {
             headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
@@ -123,10 +151,16 @@ mod tests {
         assert_eq!(asked(&["10.0.0.0/8"], false, "10.0.0.1", &sent), "9.9.9.9");
         // What the client itself wrote before is not reached.
         assert_eq!(asked(&["10.0.0.0/8", "9.9.9.9"], false, "10.0.0.1", &sent), "1.1.1.1");
-        assert_eq!(asked(&["10.0.0.1"], false, "10.0.0.1", &[("x-forwarded-for", "1.1.1.1, nonsense")]), "10.0.0.1");
+        assert_eq!(
+            asked(&["10.0.0.1"], false, "10.0.0.1", &[("x-forwarded-for", "1.1.1.1, nonsense")]),
+            "10.0.0.1"
+        );
         assert_eq!(asked(&["10.0.0.1"], false, "10.0.0.1", &[]), "10.0.0.1");
         // The header of the other sort is the client's own.
-        assert_eq!(asked(&["10.0.0.1"], false, "10.0.0.1", &[("forwarded", "for=1.1.1.1")]), "10.0.0.1");
+        assert_eq!(
+            asked(&["10.0.0.1"], false, "10.0.0.1", &[("forwarded", "for=1.1.1.1")]),
+            "10.0.0.1"
+        );
     }
 
     #[test]
@@ -136,15 +170,28 @@ mod tests {
         assert_eq!(by("proto=https; For=\"[2001:db8::17]:4711\""), "2001:db8::17");
         assert_eq!(by("for=\"192.0.2.1:8080\""), "192.0.2.1");
         assert_eq!(by("for=_hidden"), "::1");
-        assert_eq!(asked(&["127.0.0.1"], false, "::ffff:127.0.0.1", &[("x-forwarded-for", "::ffff:1.2.3.4")]), "1.2.3.4");
+        assert_eq!(
+            asked(
+                &["127.0.0.1"],
+                false,
+                "::ffff:127.0.0.1",
+                &[("x-forwarded-for", "::ffff:1.2.3.4")]
+            ),
+            "1.2.3.4"
+        );
     }
 
     #[test]
     fn networks_are_addresses_or_have_bits() {
-        let holds = |network: &str, address: &str| network.parse::<Network>().unwrap().contains(address.parse().unwrap());
+        let holds = |network: &str, address: &str| {
+            network.parse::<Network>().unwrap().contains(address.parse().unwrap())
+        };
         assert!(holds("10.1.0.0/16", "10.1.255.1") && !holds("10.1.0.0/16", "10.2.0.1"));
         assert!(holds("0.0.0.0/0", "8.8.8.8") && !holds("0.0.0.0/0", "::1"));
-        assert!(holds("2001:db8::/33", "2001:db8:7fff::1") && !holds("2001:db8::/33", "2001:db8:8000::1"));
+        assert!(
+            holds("2001:db8::/33", "2001:db8:7fff::1")
+                && !holds("2001:db8::/33", "2001:db8:8000::1")
+        );
         assert!(holds("10.0.0.1", "::ffff:10.0.0.1"));
         for wrong in ["", "10.0.0.1/33", "10.0.0/8", "host", "10.0.0.1/x"] {
             assert!(wrong.parse::<Network>().is_err(), "{wrong}");

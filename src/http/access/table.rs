@@ -19,7 +19,8 @@ pub enum Area {
 
 impl Area {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Api, Self::Prometheus, Self::Pages, Self::Docs, Self::Metrics];
+    pub const ALL: [Self; 5] =
+        [Self::Api, Self::Prometheus, Self::Pages, Self::Docs, Self::Metrics];
     /// What shows figures, and the description of how to read them (`--public-reads`).
     pub const FIGURES: [Self; 4] = [Self::Api, Self::Prometheus, Self::Pages, Self::Docs];
 }
@@ -126,9 +127,17 @@ mod tests {
     #[test]
     fn a_route_stands_once_and_nothing_that_writes_can_be_opened() {
         for (n, (method, path, need)) in ROUTES.iter().enumerate() {
-            assert!(ROUTES.iter().skip(n + 1).all(|(other, same, _)| (other, same) != (method, path)), "{method} {path} stands twice");
+            assert!(
+                ROUTES.iter().skip(n + 1).all(|(other, same, _)| (other, same) != (method, path)),
+                "{method} {path} stands twice"
+            );
             let asks = path.starts_with("/prometheus/");
-            assert!(*method == "GET" || asks || matches!(need, Need::Role(Role::Reporter | Role::Steward | Role::Admin)), "{method} {path} is open");
+            assert!(
+                *method == "GET"
+                    || asks
+                    || matches!(need, Need::Role(Role::Reporter | Role::Steward | Role::Admin)),
+                "{method} {path} is open"
+            );
         }
         assert_eq!(need_of("GET", "/nowhere"), None);
     }
@@ -142,7 +151,10 @@ mod tests {
         let document = serde_json::to_value(crate::http::openapi()).unwrap();
         for (path, item) in document["paths"].as_object().unwrap() {
             for method in item.as_object().unwrap().keys().map(|method| method.to_uppercase()) {
-                assert!(need(&method, path).is_some(), "{method} {path} is not in the table of who may call what");
+                assert!(
+                    need(&method, path).is_some(),
+                    "{method} {path} is not in the table of who may call what"
+                );
             }
         }
     }

@@ -100,7 +100,10 @@ impl MessageBody for Unread {
         self.answer.size()
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Option<Result<web::Bytes, Self::Error>>> {
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<web::Bytes, Self::Error>>> {
         Pin::new(&mut self.answer).poll_next(context)
     }
 }
@@ -130,7 +133,9 @@ impl Bodies {
             let pieces = u32::try_from(pieces).unwrap_or(u32::MAX);
             if pieces > 0 {
                 let share = Arc::clone(pool).try_acquire_many_owned(pieces);
-                held.shares.push(share.map_err(|_none_left| Problem::busy("too many bodies are being read; try again").of_bound("bodies"))?);
+                held.shares.push(share.map_err(|_none_left| {
+                    Problem::busy("too many bodies are being read; try again").of_bound("bodies")
+                })?);
             }
         }
         held.pieces = held.pieces.max(needed);
@@ -155,7 +160,13 @@ fn coding(headers: &HeaderMap) -> Result<Option<Coding>, Problem> {
     let mut sent = headers.get_all(CONTENT_ENCODING);
     let Some(first) = sent.next() else { return Ok(None) };
     // Once: what is compressed twice is nobody's sheet.
-    let word = first.to_str().ok().filter(|_| sent.next().is_none()).ok_or_else(unknown)?.trim().to_ascii_lowercase();
+    let word = first
+        .to_str()
+        .ok()
+        .filter(|_| sent.next().is_none())
+        .ok_or_else(unknown)?
+        .trim()
+        .to_ascii_lowercase();
     match word.as_str() {
         "identity" => Ok(None),
         "gzip" => Ok(Some(Coding::Gzip)),
@@ -167,8 +178,12 @@ fn coding(headers: &HeaderMap) -> Result<Option<Coding>, Problem> {
 /// Whether a request announces a body.
 #[must_use]
 pub fn announced(headers: &HeaderMap) -> bool {
-    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.trim().parse::<u64>().ok());
-    length.is_some_and(|length| length > 0) || headers.contains_key(actix_web::http::header::TRANSFER_ENCODING)
+    let length = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.trim().parse::<u64>().ok());
+    length.is_some_and(|length| length > 0)
+        || headers.contains_key(actix_web::http::header::TRANSFER_ENCODING)
 }
 
 /// Reads the body of a request, and puts it, decompressed, in the place of what was to come.
@@ -176,17 +191,28 @@ pub fn announced(headers: &HeaderMap) -> bool {
 /// # Errors
 /// 413 when it is larger than `most`, before or after decompression; 408 when it takes too long; 415 for a coding that is not understood;
 /// 400 when it breaks off or is not what its coding says; 503 when too many others are being read.
-pub async fn read(request: &mut ServiceRequest, payload: &mut Payload, limits: &Limits, most: usize) -> Result<(), Problem> {
+pub async fn read(
+    request: &mut ServiceRequest,
+    payload: &mut Payload,
+    limits: &Limits,
+    most: usize,
+) -> Result<(), Problem> {
     let bodies = &limits.bodies;
     let coding = coding(request.headers())?;
-    let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.trim().parse::<usize>().ok());
+    let length = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.trim().parse::<usize>().ok());
     if length.is_some_and(|length| length > most) {
         return Err(too_large(most));
     }
     let mut held = receive(payload, bodies, most).await?;
     if let Some(coding) = coding {
         let bodies = Arc::clone(bodies);
-        held = web::block(move || decompress(&held.bytes, coding, &bodies, most)).await.map_err(|_stopping| Problem::internal())??;
+        held = web::block(move || decompress(&held.bytes, coding, &bodies, most))
+            .await
+            .map_err(|_stopping| Problem::internal())??;
         let headers = request.headers_mut();
         headers.remove(CONTENT_ENCODING);
         headers.remove(CONTENT_LENGTH);
@@ -202,7 +228,9 @@ async fn receive(payload: &mut Payload, bodies: &Bodies, most: usize) -> Result<
     loop {
         let until = began + bodies.patience.of(held.bytes.len());
         let next = tokio::time::timeout_at(until.into(), payload.next()).await;
-        match next.map_err(|_elapsed| Problem::too_slow("the body did not come in time").of_bound("body_time"))? {
+        match next.map_err(|_elapsed| {
+            Problem::too_slow("the body did not come in time").of_bound("body_time")
+        })? {
             Some(Ok(bytes)) => bodies.add(&mut held, &bytes, most)?,
             Some(Err(PayloadError::Overflow)) => return Err(too_large(most)),
             Some(Err(_broken)) => return Err(Problem::malformed("the body cannot be read")),
@@ -218,7 +246,9 @@ fn decompress(bytes: &[u8], coding: Coding, bodies: &Bodies, most: usize) -> Res
     };
     let (mut held, mut buffer) = (bodies.hold(), vec![0; 16 * PIECE]);
     loop {
-        let read = reader.read(&mut buffer).map_err(|_corrupt| Problem::malformed("the body is not what its Content-Encoding says"))?;
+        let read = reader.read(&mut buffer).map_err(|_corrupt| {
+            Problem::malformed("the body is not what its Content-Encoding says")
+        })?;
         if read == 0 {
             return Ok(held);
         }
@@ -248,19 +278,45 @@ mod tests {
     #[test]
     fn what_is_compressed_is_read_up_to_the_bound_and_no_further() {
         let (bodies, text) = (bodies(SMALL, LARGE), b"indicator,unit,period,value\n".repeat(100));
-        assert_eq!(decompress(&zipped(&text), Coding::Gzip, &bodies, text.len()).unwrap().bytes, text);
+        assert_eq!(
+            decompress(&zipped(&text), Coding::Gzip, &bodies, text.len()).unwrap().bytes,
+            text
+        );
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&text).unwrap();
-        assert_eq!(decompress(&encoder.finish().unwrap(), Coding::Deflate, &bodies, text.len()).unwrap().bytes, text);
-        assert_eq!(decompress(&zipped(&text), Coding::Gzip, &bodies, text.len() - 1).err().map(|problem| problem.status), Some(413));
+        assert_eq!(
+            decompress(&encoder.finish().unwrap(), Coding::Deflate, &bodies, text.len())
+                .unwrap()
+                .bytes,
+            text
+        );
+        assert_eq!(
+            decompress(&zipped(&text), Coding::Gzip, &bodies, text.len() - 1)
+                .err()
+                .map(|problem| problem.status),
+            Some(413)
+        );
         let bomb = zipped(&vec![0; 64 << 20]);
         assert!(bomb.len() < 100 << 10);
-        assert_eq!(decompress(&bomb, Coding::Gzip, &bodies, 32 << 20).err().map(|problem| problem.status), Some(413));
-        for broken in [&zipped(&text)[..20], b"nonsense", &[zipped(&text), b"rest".to_vec()].concat()] {
-            assert_eq!(decompress(broken, Coding::Gzip, &bodies, 1 << 20).err().map(|problem| problem.status), Some(400));
+        assert_eq!(
+            decompress(&bomb, Coding::Gzip, &bodies, 32 << 20).err().map(|problem| problem.status),
+            Some(413)
+        );
+        for broken in
+            [&zipped(&text)[..20], b"nonsense", &[zipped(&text), b"rest".to_vec()].concat()]
+        {
+            assert_eq!(
+                decompress(broken, Coding::Gzip, &bodies, 1 << 20)
+                    .err()
+                    .map(|problem| problem.status),
+                Some(400)
+            );
         }
         // Nothing is held once it is gone.
-        assert_eq!((bodies.small.available_permits(), bodies.large.available_permits()), (SMALL / PIECE, LARGE / PIECE));
+        assert_eq!(
+            (bodies.small.available_permits(), bodies.large.available_permits()),
+            (SMALL / PIECE, LARGE / PIECE)
+        );
     }
 
     #[test]
@@ -271,7 +327,10 @@ mod tests {
         (0..9).for_each(|_| bodies.add(&mut first, &piece, 32 << 20).unwrap());
         // Its first MiB is small, the other eight are all there is.
         bodies.add(&mut second, &piece, 32 << 20).unwrap();
-        assert_eq!(bodies.add(&mut second, &[0], 32 << 20).err().map(|problem| problem.status), Some(503));
+        assert_eq!(
+            bodies.add(&mut second, &[0], 32 << 20).err().map(|problem| problem.status),
+            Some(503)
+        );
         bodies.add(&mut third, &piece, 32 << 20).unwrap();
         drop(first);
         bodies.add(&mut second, &[0], 32 << 20).unwrap();
@@ -297,7 +356,10 @@ mod tests {
             pairs.iter().for_each(|value| headers.append(CONTENT_ENCODING, value.parse().unwrap()));
             coding(&headers).map_err(|problem| problem.status)
         };
-        assert_eq!((of(&[]), of(&["identity"]), of(&["GZip"]), of(&["deflate"])), (Ok(None), Ok(None), Ok(Some(Coding::Gzip)), Ok(Some(Coding::Deflate))));
+        assert_eq!(
+            (of(&[]), of(&["identity"]), of(&["GZip"]), of(&["deflate"])),
+            (Ok(None), Ok(None), Ok(Some(Coding::Gzip)), Ok(Some(Coding::Deflate)))
+        );
         for wrong in [&["gzip, gzip"][..], &["gzip", "gzip"], &["br"], &["zstd"], &[""]] {
             assert_eq!(of(wrong), Err(415), "{wrong:?}");
         }

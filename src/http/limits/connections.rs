@@ -49,7 +49,11 @@ impl Drop for Counted {
 
 impl Connections {
     /// None as yet.
-    pub fn new(most: usize, of_one: usize, exempt: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
+    pub fn new(
+        most: usize,
+        of_one: usize,
+        exempt: impl Fn(IpAddr) -> bool + Send + Sync + 'static,
+    ) -> Self {
         Self { open: Mutex::default(), most, of_one, exempt: Box::new(exempt) }
     }
 
@@ -67,7 +71,8 @@ impl Connections {
     /// Counts one more; none when there are too many.
     pub fn count(self: &Arc<Self>, from: Option<IpAddr>) -> Option<Counted> {
         let address = network(from);
-        let bound = if from.is_some_and(|from| (self.exempt)(from)) { self.most } else { self.of_one };
+        let bound =
+            if from.is_some_and(|from| (self.exempt)(from)) { self.most } else { self.of_one };
         let mut open = self.open.lock();
         let of_it = open.by_address.get(&address).copied().unwrap_or(0);
         if open.all >= self.most || of_it >= bound {
@@ -100,7 +105,9 @@ fn descriptor(socket: &TcpStream) -> BorrowedFd<'_> {
 /// The socket of a connection, with TLS or without.
 fn socket(io: &dyn Any) -> Option<&TcpStream> {
     let bare = || io.downcast_ref::<TcpStream>();
-    io.downcast_ref::<actix_tls::accept::rustls_0_23::TlsStream<TcpStream>>().map(|tls| tls.get_ref().0).or_else(bare)
+    io.downcast_ref::<actix_tls::accept::rustls_0_23::TlsStream<TcpStream>>()
+        .map(|tls| tls.get_ref().0)
+        .or_else(bare)
 }
 
 #[cfg(test)]
@@ -114,7 +121,9 @@ mod tests {
         let connections = Arc::new(Connections::new(5, 2, move |address| address == proxy));
         let one = connections.count(address("10.0.0.9"));
         let other = connections.count(address("10.0.0.9"));
-        assert!(one.is_some() && other.is_some() && connections.count(address("10.0.0.9")).is_none());
+        assert!(
+            one.is_some() && other.is_some() && connections.count(address("10.0.0.9")).is_none()
+        );
         // A proxy brings many, but not more than there may be in all.
         let many: Vec<_> = (0..4).map(|_| connections.count(address("10.0.0.1"))).collect();
         assert_eq!(many.iter().flatten().count(), 3);

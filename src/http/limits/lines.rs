@@ -27,7 +27,10 @@ impl Lines {
     pub fn may_write(&self) -> bool {
         let (may, left_out) = self.at(Instant::now());
         if left_out > 0 {
-            tracing::warn!(left_out, "more requests were refused than lines are written; egov_kpi_refused_total counts them all");
+            tracing::warn!(
+                left_out,
+                "more requests were refused than lines are written; egov_kpi_refused_total counts them all"
+            );
         }
         may
     }

@@ -52,7 +52,9 @@ impl Rate {
 
     fn quota(self) -> Quota {
         let each = self.period / self.count.get();
-        Quota::with_period(each.max(Duration::from_nanos(1))).unwrap_or_else(|| Quota::per_second(self.count)).allow_burst(self.count)
+        Quota::with_period(each.max(Duration::from_nanos(1)))
+            .unwrap_or_else(|| Quota::per_second(self.count))
+            .allow_burst(self.count)
     }
 }
 
@@ -74,8 +76,15 @@ impl FromStr for Written {
         if text == "off" {
             return Ok(Self(None));
         }
-        let count = text.strip_suffix("/s").unwrap_or(text).parse::<NonZeroU32>().ok().filter(|count| count.get() <= 1_000_000);
-        let count = count.ok_or_else(|| "a number of requests a second is expected, 1 to 1000000, or off".to_owned())?;
+        let count = text
+            .strip_suffix("/s")
+            .unwrap_or(text)
+            .parse::<NonZeroU32>()
+            .ok()
+            .filter(|count| count.get() <= 1_000_000);
+        let count = count.ok_or_else(|| {
+            "a number of requests a second is expected, 1 to 1000000, or off".to_owned()
+        })?;
         Ok(Self(Some(Rate { count, period: Duration::from_secs(1) })))
     }
 }
@@ -92,7 +101,11 @@ impl Rates {
     #[must_use]
     pub fn new(key: Option<Rate>, address: Option<Rate>, sign_in: Option<Rate>) -> Self {
         let addresses = |rate: Option<Rate>| rate.map(|rate| Buckets::new(rate, MOST));
-        Self { keys: key.map(|rate| Buckets::new(rate, MOST)), addresses: addresses(address), sign_ins: addresses(sign_in) }
+        Self {
+            keys: key.map(|rate| Buckets::new(rate, MOST)),
+            addresses: addresses(address),
+            sign_ins: addresses(sign_in),
+        }
     }
 
     /// A request of the holder of a key.
@@ -131,7 +144,9 @@ impl Rates {
 #[must_use]
 pub fn network(address: Option<IpAddr>) -> IpAddr {
     match address.map(|address| address.to_canonical()) {
-        Some(IpAddr::V6(address)) => Ipv6Addr::from(u128::from(address) >> (128 - IPV6_BITS) << (128 - IPV6_BITS)).into(),
+        Some(IpAddr::V6(address)) => {
+            Ipv6Addr::from(u128::from(address) >> (128 - IPV6_BITS) << (128 - IPV6_BITS)).into()
+        }
         Some(found @ IpAddr::V4(_)) => found,
         None => Ipv6Addr::UNSPECIFIED.into(),
     }
@@ -157,8 +172,15 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
 
 impl<K: Hash + Eq + Clone, C: Clock + Clone> Buckets<K, C> {
     fn by(rate: Rate, most: usize, clock: C) -> Self {
-        let shared = Arc::new(Mutex::new(Shared { levels: HashMap::new(), rest: None, most, pruned: None }));
-        let of = |keeps: bool| RateLimiter::new(rate.quota(), Store { shared: Arc::clone(&shared), keeps }, clock.clone());
+        let shared =
+            Arc::new(Mutex::new(Shared { levels: HashMap::new(), rest: None, most, pruned: None }));
+        let of = |keeps: bool| {
+            RateLimiter::new(
+                rate.quota(),
+                Store { shared: Arc::clone(&shared), keeps },
+                clock.clone(),
+            )
+        };
         Self { taking: of(true), looking: of(false), shared: Arc::clone(&shared), clock }
     }
 
@@ -188,7 +210,8 @@ struct Shared<K> {
 impl<K> Shared<K> {
     /// Whether it is time to forget some: there is no room, and it was not done just now, as it looks at each of them.
     fn is_due(&mut self) -> bool {
-        let due = self.levels.len() >= self.most && self.pruned.is_none_or(|last| last.elapsed() >= PRUNE_EVERY);
+        let due = self.levels.len() >= self.most
+            && self.pruned.is_none_or(|last| last.elapsed() >= PRUNE_EVERY);
         if due {
             self.pruned = Some(Instant::now());
         }
@@ -245,9 +268,23 @@ mod tests {
 
     use super::*;
 
-    fn buckets(count: u32, period: u64, most: usize) -> (Buckets<u32, FakeRelativeClock>, FakeRelativeClock) {
+    fn buckets(
+        count: u32,
+        period: u64,
+        most: usize,
+    ) -> (Buckets<u32, FakeRelativeClock>, FakeRelativeClock) {
         let clock = FakeRelativeClock::default();
-        (Buckets::by(Rate { count: NonZeroU32::new(count).unwrap(), period: Duration::from_secs(period) }, most, clock.clone()), clock)
+        (
+            Buckets::by(
+                Rate {
+                    count: NonZeroU32::new(count).unwrap(),
+                    period: Duration::from_secs(period),
+                },
+                most,
+                clock.clone(),
+            ),
+            clock,
+        )
     }
 
     #[test]
@@ -286,7 +323,10 @@ mod tests {
         buckets.shared.lock().pruned = None;
         assert!((200..300).all(|key| buckets.take(&key).is_ok()));
         assert_eq!(buckets.shared.lock().levels.len(), 100);
-        assert!((200..300).all(|key| buckets.take(&key).is_ok()) && (200..300).all(|key| buckets.take(&key).is_err()));
+        assert!(
+            (200..300).all(|key| buckets.take(&key).is_ok())
+                && (200..300).all(|key| buckets.take(&key).is_err())
+        );
     }
 
     #[test]
@@ -295,13 +335,19 @@ mod tests {
         assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
         assert_eq!(of("2001:db8:1:2::9"), of("2001:db8:1:2:ffff::"));
         assert_ne!(of("2001:db8:1:3::9"), of("2001:db8:1:2::9"));
-        assert_eq!((of("10.1.2.3"), of("::ffff:10.1.2.3")), ("10.1.2.3".to_owned(), "10.1.2.3".to_owned()));
+        assert_eq!(
+            (of("10.1.2.3"), of("::ffff:10.1.2.3")),
+            ("10.1.2.3".to_owned(), "10.1.2.3".to_owned())
+        );
         assert_eq!(network(None).to_string(), "::");
     }
 
     #[test]
     fn a_rate_is_written_as_off_or_so_many_a_second() {
-        let read = |text: &str| text.parse::<Written>().map(|Written(rate)| rate.map(|rate| (rate.count.get(), rate.period.as_secs())));
+        let read = |text: &str| {
+            text.parse::<Written>()
+                .map(|Written(rate)| rate.map(|rate| (rate.count.get(), rate.period.as_secs())))
+        };
         assert_eq!(read("off"), Ok(None));
         assert_eq!((read("5000"), read("1/s")), (Ok(Some((5_000, 1))), Ok(Some((1, 1)))));
         for wrong in ["", "0", "-1", "1/m", "1000001", "on", "5000/s/s"] {

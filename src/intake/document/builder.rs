@@ -59,7 +59,9 @@ impl Builder {
         let mut joined: Vec<String> = Vec::new();
         for line in text.split('\n').map(str::trim).filter(|line| !line.is_empty()) {
             match joined.last_mut() {
-                Some(last) if begins_lower(line) && !ends_sentence(last) => last.extend([" ", line]),
+                Some(last) if begins_lower(line) && !ends_sentence(last) => {
+                    last.extend([" ", line])
+                }
                 Some(_) | None => joined.push(line.to_owned()),
             }
         }
@@ -79,7 +81,9 @@ impl Builder {
         let moved = |range: Range<usize>| range.start + start..range.end + start;
         blocks.into_iter().try_for_each(|block| {
             let kind = match block.kind {
-                BlockKind::Table(rows) => BlockKind::Table(rows.into_iter().map(|row| row.into_iter().map(moved).collect()).collect()),
+                BlockKind::Table(rows) => BlockKind::Table(
+                    rows.into_iter().map(|row| row.into_iter().map(moved).collect()).collect(),
+                ),
                 kind @ (BlockKind::Heading(_) | BlockKind::Paragraph) => kind,
             };
             self.block(Block { range: moved(block.range), kind })
@@ -107,8 +111,13 @@ impl Builder {
             self.looks.push((self.blocks.len(), look));
             return self.block(Block { kind: BlockKind::Heading(1), range: start..end });
         }
-        let goes_on = bullet.is_none() && hint.entry.is_none() && begins_lower(bare) && marker(bare).is_none();
-        if let Some(last) = self.blocks.last_mut().filter(|last| goes_on && last.kind == BlockKind::Paragraph) {
+        let goes_on = bullet.is_none()
+            && hint.entry.is_none()
+            && begins_lower(bare)
+            && marker(bare).is_none();
+        if let Some(last) =
+            self.blocks.last_mut().filter(|last| goes_on && last.kind == BlockKind::Paragraph)
+        {
             let before = self.text.get(last.range.clone()).unwrap_or_default();
             if !ends_sentence(before) && last.range.end + 1 == start {
                 last.range.end = end;
@@ -140,14 +149,20 @@ impl Builder {
                 let covering = match cell {
                     Cell::Text(text) => {
                         let text = clean(text);
-                        let words: Vec<&str> = text.split(['\n', '\t']).map(str::trim).filter(|words| !words.is_empty()).collect();
+                        let words: Vec<&str> = text
+                            .split(['\n', '\t'])
+                            .map(str::trim)
+                            .filter(|words| !words.is_empty())
+                            .collect();
                         self.push(&words.join(" "))?;
                         None
                     }
                     Cell::Left => ranges.last(),
                     Cell::Above => found.last().and_then(|above| above.get(place)),
                 };
-                let named = covering.filter(|range| self.text.get((*range).clone()).is_some_and(|text| !outline::says_figures(text)));
+                let named = covering.filter(|range| {
+                    self.text.get((*range).clone()).is_some_and(|text| !outline::says_figures(text))
+                });
                 let range = named.cloned().unwrap_or(at..self.text.len());
                 end = self.text.len();
                 ranges.push(range);
@@ -169,7 +184,10 @@ impl Builder {
     fn block(&mut self, block: Block) -> Result<(), Refusal> {
         self.blocks.push(block);
         if self.blocks.len() > limits::BLOCKS {
-            return Err(Refusal::new("too_large", format!("the document has more than {} paragraphs", limits::BLOCKS)));
+            return Err(Refusal::new(
+                "too_large",
+                format!("the document has more than {} paragraphs", limits::BLOCKS),
+            ));
         }
         Ok(())
     }
@@ -188,7 +206,10 @@ impl Builder {
 /// Refuses a text that is longer than any that is read, in bytes: a character has at most four, counted exactly at the end.
 fn within(bytes: usize) -> Result<(), Refusal> {
     if bytes > 4 * limits::TEXT_CHARS {
-        return Err(Refusal::new("too_large", format!("the text has more than {} characters", limits::TEXT_CHARS)));
+        return Err(Refusal::new(
+            "too_large",
+            format!("the text has more than {} characters", limits::TEXT_CHARS),
+        ));
     }
     Ok(())
 }

@@ -16,10 +16,15 @@ use super::{Document, Refusal};
 pub(super) fn read(bytes: &[u8]) -> Result<Document, Refusal> {
     let mut package = package::Package::open(bytes)?;
     let main = package.main_part()?;
-    let beside = |name: &str| main.rsplit_once('/').map_or(name.to_owned(), |(folder, _)| format!("{folder}/{name}"));
+    let beside = |name: &str| {
+        main.rsplit_once('/').map_or(name.to_owned(), |(folder, _)| format!("{folder}/{name}"))
+    };
     let styles = package.part(&beside("styles.xml"))?;
     let numbering = package.part(&beside("numbering.xml"))?;
-    let styles = styles::Styles::read(styles.as_deref().unwrap_or_default(), numbering.as_deref().unwrap_or_default())?;
+    let styles = styles::Styles::read(
+        styles.as_deref().unwrap_or_default(),
+        numbering.as_deref().unwrap_or_default(),
+    )?;
     let Some(text) = package.part(&main)? else {
         return Err(Refusal::new("malformed_document", format!("the archive has no {main}")));
     };

@@ -24,8 +24,11 @@ impl Size {
         self.rows += 1;
         self.cells += cells;
         if self.rows > limits::TABLE_ROWS || self.cells > limits::TABLE_CELLS {
-            let detail =
-                format!("the tables have more than {} rows or {} cells: send such data as CSV or as a workbook", limits::TABLE_ROWS, limits::TABLE_CELLS);
+            let detail = format!(
+                "the tables have more than {} rows or {} cells: send such data as CSV or as a workbook",
+                limits::TABLE_ROWS,
+                limits::TABLE_CELLS
+            );
             return Err(Refusal::new("too_many_rows", detail));
         }
         Ok(())
@@ -44,26 +47,44 @@ impl Size {
 pub(super) fn ruled(lines: &[Line<'_>], markdown: bool) -> Option<(Rows, usize)> {
     let first = lines.first()?;
     let boxed = is_border(first.text);
-    let headed = markdown && first.text.contains('|') && lines.get(1).is_some_and(|line| is_delimiter(line.text));
+    let headed = markdown
+        && first.text.contains('|')
+        && lines.get(1).is_some_and(|line| is_delimiter(line.text));
     let piped = first.text.starts_with('|') && first.text.matches('|').count() >= 2;
     if !(boxed || headed || piped) {
         return None;
     }
-    let row = |line: &&Line<'_>| if headed { line.text.contains('|') } else { line.text.starts_with('|') || is_border(line.text) };
+    let row = |line: &&Line<'_>| {
+        if headed {
+            line.text.contains('|')
+        } else {
+            line.text.starts_with('|') || is_border(line.text)
+        }
+    };
     let taken = lines.iter().take_while(row).count();
-    let mut rows: Rows = lines.iter().take(taken).filter(|line| !is_delimiter(line.text) && !is_border(line.text)).map(|line| cells(line, markdown)).collect();
+    let mut rows: Rows = lines
+        .iter()
+        .take(taken)
+        .filter(|line| !is_delimiter(line.text) && !is_border(line.text))
+        .map(|line| cells(line, markdown))
+        .collect();
     rows.retain(|row| !row.is_empty());
     (taken >= 2).then_some((rows, taken))
 }
 
 /// `+-----+-----+`
 fn is_border(line: &str) -> bool {
-    line.starts_with('+') && line.len() >= 3 && line.ends_with('+') && line.chars().all(|sign| matches!(sign, '+' | '-' | '=' | ':'))
+    line.starts_with('+')
+        && line.len() >= 3
+        && line.ends_with('+')
+        && line.chars().all(|sign| matches!(sign, '+' | '-' | '=' | ':'))
 }
 
 /// `|---|:---:|`
 fn is_delimiter(line: &str) -> bool {
-    line.contains('-') && line.contains('|') && line.chars().all(|sign| matches!(sign, '|' | '-' | ':' | ' ' | '\t'))
+    line.contains('-')
+        && line.contains('|')
+        && line.chars().all(|sign| matches!(sign, '|' | '-' | ':' | ' ' | '\t'))
 }
 
 /// The cells of a row ruled by pipes; `\|` is none.
@@ -73,7 +94,9 @@ fn cells(line: &Line<'_>, markdown: bool) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let (mut start, mut escaped) = (0, false);
     let offset = line.start + (line.text.len() - open.len());
-    let cell = |range: Range<usize>| bare(inner.get(range.clone()).unwrap_or_default(), offset + range.start, markdown);
+    let cell = |range: Range<usize>| {
+        bare(inner.get(range.clone()).unwrap_or_default(), offset + range.start, markdown)
+    };
     for (at, sign) in inner.char_indices() {
         if sign == '|' && !escaped {
             found.push(cell(start..at));
@@ -97,7 +120,11 @@ pub(super) fn spaced(lines: &[Line<'_>], text: &str) -> Option<(Rows, usize)> {
     let first = gapped(lines.first()?, text)?;
     let second = gapped(lines.get(1)?, text)?;
     // Tabs and spaces between the words of a sentence: what follows goes on in small letters.
-    let goes_on = |row: &[Cell]| row.iter().skip(1).all(|cell| text.get(cell.range.clone()).is_some_and(|text| text.starts_with(char::is_lowercase)));
+    let goes_on = |row: &[Cell]| {
+        row.iter().skip(1).all(|cell| {
+            text.get(cell.range.clone()).is_some_and(|text| text.starts_with(char::is_lowercase))
+        })
+    };
     if goes_on(&first) || goes_on(&second) {
         return None;
     }
@@ -117,7 +144,11 @@ pub(super) fn spaced(lines: &[Line<'_>], text: &str) -> Option<(Rows, usize)> {
 /// The cells of a line; nothing when there is one cell, or the mark of a list's entry and a cell.
 fn gapped(line: &Line<'_>, text: &str) -> Option<Vec<Cell>> {
     let lead = text.get(..line.start)?.rsplit('\n').next()?;
-    let found = if line.text.contains('\t') { tabbed(line, lead) } else { wide(line, lead.chars().count()) };
+    let found = if line.text.contains('\t') {
+        tabbed(line, lead)
+    } else {
+        wide(line, lead.chars().count())
+    };
     let mut filled = found.iter().filter(|cell| !cell.range.is_empty());
     let first = text.get(filled.next()?.range.clone())?;
     let more = filled.count();
@@ -128,7 +159,9 @@ fn gapped(line: &Line<'_>, text: &str) -> Option<Vec<Cell>> {
 /// The cells of a line parted by tabs, empty ones too; their columns are their places.
 fn tabbed(line: &Line<'_>, lead: &str) -> Vec<Cell> {
     let before = lead.matches('\t').count();
-    let mut found: Vec<Cell> = (0..before).map(|place| Cell { range: line.start..line.start, columns: place..place + 1 }).collect();
+    let mut found: Vec<Cell> = (0..before)
+        .map(|place| Cell { range: line.start..line.start, columns: place..place + 1 })
+        .collect();
     let mut start = line.start;
     for piece in line.text.split('\t') {
         let place = found.len();
@@ -175,7 +208,8 @@ fn placed(columns: &[Range<usize>], row: &[Cell]) -> Option<Vec<Range<usize>>> {
             return None;
         }
         last = Some(place);
-        *wider.get_mut(place)? = column.start.min(cell.columns.start)..column.end.max(cell.columns.end);
+        *wider.get_mut(place)? =
+            column.start.min(cell.columns.start)..column.end.max(cell.columns.end);
     }
     let apart = wider.iter().zip(wider.iter().skip(1)).all(|(left, right)| left.end <= right.start);
     apart.then_some(wider)

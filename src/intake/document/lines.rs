@@ -14,7 +14,10 @@ const NARROWEST: usize = 60;
 /// How far back, in bytes, a paragraph's beginning is looked at to tell whether its sentence has ended.
 const SENTENCE_BYTES: usize = 4_000;
 /// Marks of a list's entry.
-const BULLETS: [char; 20] = ['-', '+', '*', '•', '–', '—', '·', '▪', '◦', '●', '○', '■', '□', '➢', '►', '✓', '❖', '\u{F0B7}', '\u{F0A7}', '\u{F0D8}'];
+const BULLETS: [char; 20] = [
+    '-', '+', '*', '•', '–', '—', '·', '▪', '◦', '●', '○', '■', '□', '➢', '►', '✓', '❖',
+    '\u{F0B7}', '\u{F0A7}', '\u{F0D8}',
+];
 
 /// A line without the spaces around it.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +60,10 @@ pub(super) fn read(text: String, markdown: bool) -> Result<Document, Refusal> {
 ///
 /// # Errors
 /// `too_many_rows` when the document's tables become larger than [`super::limits`] allows.
-pub(super) fn paragraphs(text: &str, size: &mut grid::Size) -> Result<(Vec<Block>, Looks), Refusal> {
+pub(super) fn paragraphs(
+    text: &str,
+    size: &mut grid::Size,
+) -> Result<(Vec<Block>, Looks), Refusal> {
     let reader = Reader::new(text, false, size);
     let wrapped = are_wrapped(&reader.lines);
     Reader { wrapped, ..reader }.blocks()
@@ -101,8 +107,23 @@ impl<'a> Reader<'a> {
             lines.push(Line { start: start + lead, text: trimmed, width: trimmed.chars().count() });
             start += line.len() + 1;
         }
-        let width = lines.iter().map(|line| line.width).filter(|width| *width <= WRAPPED_CHARS).max().unwrap_or(0).max(NARROWEST);
-        Self { text, lines, markdown, wrapped: true, width, blocks: Vec::new(), looks: Vec::new(), size }
+        let width = lines
+            .iter()
+            .map(|line| line.width)
+            .filter(|width| *width <= WRAPPED_CHARS)
+            .max()
+            .unwrap_or(0)
+            .max(NARROWEST);
+        Self {
+            text,
+            lines,
+            markdown,
+            wrapped: true,
+            width,
+            blocks: Vec::new(),
+            looks: Vec::new(),
+            size,
+        }
     }
 
     fn line(&self, at: usize) -> Option<Line<'a>> {
@@ -113,7 +134,10 @@ impl<'a> Reader<'a> {
         let mut at = 0;
         while let Some(line) = self.line(at) {
             if self.blocks.len() > limits::BLOCKS {
-                return Err(Refusal::new("too_large", format!("the document has more than {} paragraphs", limits::BLOCKS)));
+                return Err(Refusal::new(
+                    "too_large",
+                    format!("the document has more than {} paragraphs", limits::BLOCKS),
+                ));
             }
             at = if line.text.is_empty() || (self.markdown && is_rule(line.text)) {
                 at + 1
@@ -132,7 +156,8 @@ impl<'a> Reader<'a> {
 
     fn table(&self, at: usize) -> Option<(grid::Rows, usize)> {
         let rest = self.lines.get(at..).unwrap_or_default();
-        let (rows, lines) = grid::ruled(rest, self.markdown).or_else(|| grid::spaced(rest, self.text))?;
+        let (rows, lines) =
+            grid::ruled(rest, self.markdown).or_else(|| grid::spaced(rest, self.text))?;
         // Two spaces between the words of a paragraph are a slip of the finger.
         let slip = !self.wrapped && rows.first()?.len() < 3 && !rest.first()?.text.contains('\t');
         (!slip).then_some((rows, at + lines))
@@ -153,10 +178,17 @@ impl<'a> Reader<'a> {
         }
         let name = line.text.trim_start_matches('#');
         let depth = line.text.len() - name.len();
-        let (level, start, end, behind) = if (1..=6).contains(&depth) && (name.is_empty() || name.starts_with(char::is_whitespace)) {
+        let (level, start, end, behind) = if (1..=6).contains(&depth)
+            && (name.is_empty() || name.starts_with(char::is_whitespace))
+        {
             let closed = name.trim_end_matches('#');
             let name = if closed.ends_with(char::is_whitespace) { closed } else { name };
-            (u8::try_from(depth).unwrap_or(1), line.start + depth, line.start + depth + name.len(), at + 1)
+            (
+                u8::try_from(depth).unwrap_or(1),
+                line.start + depth,
+                line.start + depth + name.len(),
+                at + 1,
+            )
         } else {
             let under = self.line(at + 1).map_or("", |under| under.text);
             let drawn = |sign: char| under.len() >= 3 && under.chars().all(|letter| letter == sign);
@@ -204,12 +236,18 @@ impl<'a> Reader<'a> {
             start += length;
         }
         let range = self.bare(start..end);
-        let bold = self.markdown && range.start > start && text(start).starts_with("**") && text(start).ends_with("**");
+        let bold = self.markdown
+            && range.start > start
+            && text(start).starts_with("**")
+            && text(start).ends_with("**");
         let name = self.text.get(range.clone()).unwrap_or_default();
         if name.is_empty() {
             return last + 1;
         }
-        let looks = outline::look(name, if bold && !name.contains("**") { Markup::Bold } else { Markup::Plain });
+        let looks = outline::look(
+            name,
+            if bold && !name.contains("**") { Markup::Bold } else { Markup::Plain },
+        );
         // What a dash stands before is an entry, however short.
         match looks.filter(|_| start == first.start || bold) {
             Some(look) => self.push_heading(range, look),
@@ -227,7 +265,11 @@ impl<'a> Reader<'a> {
         let before = self.line(last)?;
         let mut at = last + 1;
         let mut next = self.line(at)?;
-        let so_far = self.text.get(first.start..before.end()).filter(|text| text.len() <= SENTENCE_BYTES).unwrap_or(before.text);
+        let so_far = self
+            .text
+            .get(first.start..before.end())
+            .filter(|text| text.len() <= SENTENCE_BYTES)
+            .unwrap_or(before.text);
         let blank = next.text.is_empty();
         if blank {
             at += 1;
@@ -236,9 +278,13 @@ impl<'a> Reader<'a> {
         if next.text.is_empty() || self.begins_other(at, next) {
             return None;
         }
-        let heading = outline::look(self.unmarked(so_far), Markup::Plain).is_some() || outline::look(so_far, Markup::Plain).is_some();
+        let heading = outline::look(self.unmarked(so_far), Markup::Plain).is_some()
+            || outline::look(so_far, Markup::Plain).is_some();
         let ended = ends_sentence(before.text);
-        if !blank && awaits_number(before.text) && next.text.starts_with(|letter: char| letter.is_ascii_digit()) {
+        if !blank
+            && awaits_number(before.text)
+            && next.text.starts_with(|letter: char| letter.is_ascii_digit())
+        {
             return Some(at);
         }
         let goes_on = begins_lower(next.text) && !ended;
@@ -251,24 +297,34 @@ impl<'a> Reader<'a> {
                 && marker(next.text).is_none()
                 && before.width >= NARROWEST / 2
                 && next.text.split_whitespace().count() >= 3;
-            return (!ended && !heading && (goes_on || counts_on) && marker(next.text).is_none_or(|_| open_bracket(so_far))).then_some(at);
+            return (!ended
+                && !heading
+                && (goes_on || counts_on)
+                && marker(next.text).is_none_or(|_| open_bracket(so_far)))
+            .then_some(at);
         }
         let word = next.text.split_whitespace().next().map_or(0, |word| word.chars().count());
         let forced = before.width + 1 + word > self.width;
         if marker(next.text).is_some() {
-            let inside = !ended && !heading && (open_bracket(so_far) || (forced && unmarked_lower(next.text)));
+            let inside = !ended
+                && !heading
+                && (open_bracket(so_far) || (forced && unmarked_lower(next.text)));
             return inside.then_some(at);
         }
         if heading {
             let capitals = outline::capitals(so_far) && outline::capitals(next.text) && forced;
-            return (capitals || (goes_on && (forced || outline::number(so_far).is_some()))).then_some(at);
+            return (capitals || (goes_on && (forced || outline::number(so_far).is_some())))
+                .then_some(at);
         }
         if outline::look(next.text, Markup::Plain).is_some() && !forced {
             return None;
         }
         // A number that stands alone on its line belongs to the sentence that has not ended before it.
         let counts_on = !ended && next.text.starts_with(|letter: char| letter.is_ascii_digit());
-        let deliberate = !forced && !begins_lower(next.text) && !counts_on && (ended || before.width * 10 < self.width * 6);
+        let deliberate = !forced
+            && !begins_lower(next.text)
+            && !counts_on
+            && (ended || before.width * 10 < self.width * 6);
         (!deliberate).then_some(at)
     }
 
@@ -279,7 +335,9 @@ impl<'a> Reader<'a> {
     }
 
     fn unmarked<'t>(&self, text: &'t str) -> &'t str {
-        let length = marker(text).filter(|(marker, _)| *marker == Marker::Bullet).map_or(0, |(_, length)| length);
+        let length = marker(text)
+            .filter(|(marker, _)| *marker == Marker::Bullet)
+            .map_or(0, |(_, length)| length);
         let text = text.get(length..).unwrap_or_default();
         if self.markdown { text.trim_matches(['*', '_']).trim() } else { text }
     }
@@ -297,8 +355,16 @@ pub(super) fn bare(text: &str, start: usize, markdown: bool) -> Range<usize> {
     loop {
         start += text.len() - text.trim_start().len();
         text = text.trim();
-        let within = |mark: &str| text.strip_prefix(mark)?.strip_suffix(mark).filter(|inner| !inner.is_empty() && !inner.contains(mark));
-        let Some(inner) = ["**", "__", "*", "_", "`"].into_iter().find_map(within).filter(|_| markdown) else { return start..start + text.len() };
+        let within = |mark: &str| {
+            text.strip_prefix(mark)?
+                .strip_suffix(mark)
+                .filter(|inner| !inner.is_empty() && !inner.contains(mark))
+        };
+        let Some(inner) =
+            ["**", "__", "*", "_", "`"].into_iter().find_map(within).filter(|_| markdown)
+        else {
+            return start..start + text.len();
+        };
         start += (text.len() - inner.len()) / 2;
         text = inner;
     }
@@ -311,8 +377,14 @@ fn is_heading_line(line: &str) -> bool {
 
 /// A line of Markdown that says nothing: a rule, a fence, a comment.
 fn is_rule(line: &str) -> bool {
-    let drawn = |sign: char| line.chars().filter(|letter| *letter == sign).count() >= 3 && line.chars().all(|letter| letter == sign || letter == ' ');
-    ['-', '*', '_'].into_iter().any(drawn) || line.starts_with("```") || line.starts_with("~~~") || (line.starts_with("<!--") && line.ends_with("-->"))
+    let drawn = |sign: char| {
+        line.chars().filter(|letter| *letter == sign).count() >= 3
+            && line.chars().all(|letter| letter == sign || letter == ' ')
+    };
+    ['-', '*', '_'].into_iter().any(drawn)
+        || line.starts_with("```")
+        || line.starts_with("~~~")
+        || (line.starts_with("<!--") && line.ends_with("-->"))
 }
 
 /// The mark that an entry begins with, and its bytes with the space behind it.
@@ -332,7 +404,8 @@ fn unmarked_lower(line: &str) -> bool {
 
 /// Whether a sentence ends with the line.
 pub(super) fn ends_sentence(line: &str) -> bool {
-    line.trim_end_matches(['”', '"', '’', '»', '*', '_', ' ']).ends_with(['.', ';', ':', '!', '?', '…'])
+    line.trim_end_matches(['”', '"', '’', '»', '*', '_', ' '])
+        .ends_with(['.', ';', ':', '!', '?', '…'])
 }
 
 pub(super) fn begins_lower(line: &str) -> bool {
@@ -361,7 +434,15 @@ mod tests {
         let lines = document.blocks.iter().flat_map(|block| match &block.kind {
             BlockKind::Heading(level) => vec![format!("{level}# {}", slice(&block.range))],
             BlockKind::Paragraph => vec![slice(&block.range)],
-            BlockKind::Table(rows) => rows.iter().map(|row| row.iter().map(|cell| format!("| {}", slice(cell))).collect::<Vec<_>>().join(" ")).collect(),
+            BlockKind::Table(rows) => rows
+                .iter()
+                .map(|row| {
+                    row.iter()
+                        .map(|cell| format!("| {}", slice(cell)))
+                        .collect::<Vec<_>>()
+                        .join(" ")
+                })
+                .collect(),
         });
         lines.collect()
     }
@@ -387,14 +468,29 @@ mod tests {
     #[test]
     fn levels_follow_the_numbers_where_the_hashes_disagree() {
         let uneven = "#### **I. CHUNG**\n\n## **1. Bưu chính**\n\n#### **2. Viễn thông**\n\n### **2.1. Di động**\n\n## **II. Khác**";
-        assert_eq!(shown(uneven, true), ["2# I. CHUNG", "3# 1. Bưu chính", "3# 2. Viễn thông", "4# 2.1. Di động", "2# II. Khác"]);
+        assert_eq!(
+            shown(uneven, true),
+            [
+                "2# I. CHUNG",
+                "3# 1. Bưu chính",
+                "3# 2. Viễn thông",
+                "4# 2.1. Di động",
+                "2# II. Khác"
+            ]
+        );
         let even = "# Báo cáo\n## 1. Bưu chính\n### 1.1. Thư\n## 2. Viễn thông\n### Chi tiết";
-        assert_eq!(shown(even, true), ["1# Báo cáo", "2# 1. Bưu chính", "3# 1.1. Thư", "2# 2. Viễn thông", "3# Chi tiết"]);
+        assert_eq!(
+            shown(even, true),
+            ["1# Báo cáo", "2# 1. Bưu chính", "3# 1.1. Thư", "2# 2. Viễn thông", "3# Chi tiết"]
+        );
     }
 
     #[test]
     fn sentences_go_on_over_line_ends_and_over_the_end_of_a_page() {
-        assert_eq!(shown("- Họp bỏ\n\nphiếu xét 3 xã.\n- Hỗ trợ các đơn vị\n\nsử dụng: 5", true), ["Họp bỏ⏎⏎phiếu xét 3 xã.", "Hỗ trợ các đơn vị⏎⏎sử dụng: 5"]);
+        assert_eq!(
+            shown("- Họp bỏ\n\nphiếu xét 3 xã.\n- Hỗ trợ các đơn vị\n\nsử dụng: 5", true),
+            ["Họp bỏ⏎⏎phiếu xét 3 xã.", "Hỗ trợ các đơn vị⏎⏎sử dụng: 5"]
+        );
         assert_eq!(shown("Đã xong.\n\nphiếu", true), ["Đã xong.", "phiếu"]);
         assert_eq!(shown("Họp bỏ\n\n\nphiếu", true), ["Họp bỏ", "phiếu"]);
         let wrapped = "Hệ thống cổng dịch vụ công của tỉnh mẫu đã tiếp nhận trong tháng (qua VNPT\n- iGate) tổng cộng 1.200 hồ sơ, trong đó trực tuyến 300 hồ sơ, nâng tổng số lên\n7.401. Tổng văn bản đi trong tháng là 12\nvăn bản.";
@@ -429,14 +525,37 @@ mod tests {
     #[test]
     fn tables_are_found_in_pipes_boxes_tabs_and_gaps() {
         let pipes = "Bảng:\n| Đơn vị | **Số** |\n|---|---:|\n| Sở A \\| B | 7 |\n| Sở C | |\n\nHết";
-        assert_eq!(shown(pipes, true), ["Bảng:", "| Đơn vị | Số", "| Sở A \\| B | 7", "| Sở C | ", "Hết"]);
-        assert_eq!(shown("Đơn vị | Số\n--- | ---\nSở A | 7", true), ["| Đơn vị | Số", "| Sở A | 7"]);
-        assert_eq!(shown("+----+---+\n| A  | 1 |\n+====+===+\n| B  | 2 |\n+----+---+", false), ["| A | 1", "| B | 2"]);
-        assert_eq!(shown("Đơn vị\tĐi\tĐến\nSở A\t\t9\n\tX\t5", false), ["| Đơn vị | Đi | Đến", "| Sở A |  | 9", "|  | X | 5"]);
+        assert_eq!(
+            shown(pipes, true),
+            ["Bảng:", "| Đơn vị | Số", "| Sở A \\| B | 7", "| Sở C | ", "Hết"]
+        );
+        assert_eq!(
+            shown("Đơn vị | Số\n--- | ---\nSở A | 7", true),
+            ["| Đơn vị | Số", "| Sở A | 7"]
+        );
+        assert_eq!(
+            shown("+----+---+\n| A  | 1 |\n+====+===+\n| B  | 2 |\n+----+---+", false),
+            ["| A | 1", "| B | 2"]
+        );
+        assert_eq!(
+            shown("Đơn vị\tĐi\tĐến\nSở A\t\t9\n\tX\t5", false),
+            ["| Đơn vị | Đi | Đến", "| Sở A |  | 9", "|  | X | 5"]
+        );
         assert_eq!(shown("Sở trình UBND  tỉnh\tban hành 02 quyết định;\ngửi các  cơ quan\tbáo chí 08 văn bản.", false).len(), 1);
         let gaps = "STT   Đơn vị        Đi    Đến\n1     Sở Y tế       12      9\n2     Sở Nội vụ             5\n\nHết  rồi";
-        assert_eq!(shown(gaps, false), ["| STT | Đơn vị | Đi | Đến", "| 1 | Sở Y tế | 12 | 9", "| 2 | Sở Nội vụ |  | 5", "Hết  rồi"]);
-        assert_eq!(shown("-  Một\n-  Hai\n1.  Tiếp tục làm;\n2.  Làm tốt;", false), ["Một", "Hai", "Tiếp tục làm;", "Làm tốt;"]);
+        assert_eq!(
+            shown(gaps, false),
+            [
+                "| STT | Đơn vị | Đi | Đến",
+                "| 1 | Sở Y tế | 12 | 9",
+                "| 2 | Sở Nội vụ |  | 5",
+                "Hết  rồi"
+            ]
+        );
+        assert_eq!(
+            shown("-  Một\n-  Hai\n1.  Tiếp tục làm;\n2.  Làm tốt;", false),
+            ["Một", "Hai", "Tiếp tục làm;", "Làm tốt;"]
+        );
     }
 
     #[test]
@@ -447,7 +566,10 @@ mod tests {
         let wide = format!("|{}|\n", "a|".repeat(limits::TABLE_CELLS / 2));
         assert_eq!(read(wide.repeat(2), true).unwrap_err().code, "too_many_rows");
         assert_eq!(read("a\n\n\n".repeat(limits::BLOCKS + 2), true).unwrap_err().code, "too_large");
-        for line in ["a\n", "-\n", "+--+\n", "(a\n", "a  b\n\n", "|\n", "*", "**a", "# \n", "I. A\n", "a\n\n", "> ", "\\|", "`", "1.1.", "A "] {
+        for line in [
+            "a\n", "-\n", "+--+\n", "(a\n", "a  b\n\n", "|\n", "*", "**a", "# \n", "I. A\n",
+            "a\n\n", "> ", "\\|", "`", "1.1.", "A ",
+        ] {
             for markdown in [false, true] {
                 let began = std::time::Instant::now();
                 read(line.repeat(200_000 / line.len()), markdown).ok();

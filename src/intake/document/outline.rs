@@ -41,14 +41,19 @@ impl Number {
 pub(super) fn number(line: &str) -> Option<(Number, usize)> {
     if let Some(inner) = line.strip_prefix('(') {
         let (digits, rest) = inner.split_once(')')?;
-        let small = digits.parse::<u32>().is_ok_and(|count| (1..=MAX_NUMBER).contains(&count)) && rest.starts_with(char::is_whitespace);
+        let small = digits.parse::<u32>().is_ok_and(|count| (1..=MAX_NUMBER).contains(&count))
+            && rest.starts_with(char::is_whitespace);
         return small.then(|| (Number::Bracketed, line.len() - rest.trim_start().len()));
     }
-    let end = line.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '.').unwrap_or(line.len());
+    let end = line
+        .find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '.')
+        .unwrap_or(line.len());
     let head = line.get(..end)?;
     // `1.Lĩnh vực`: the number ends where letters begin.
     let head = match head.find(|letter: char| letter.is_ascii_alphabetic()) {
-        Some(at) if at > 0 && head.starts_with(|letter: char| letter.is_ascii_digit()) => head.get(..at)?,
+        Some(at) if at > 0 && head.starts_with(|letter: char| letter.is_ascii_digit()) => {
+            head.get(..at)?
+        }
         Some(_) => head.find('.').and_then(|at| head.get(..=at)).unwrap_or(head),
         None => head,
     };
@@ -73,11 +78,18 @@ fn kind(head: &str, spaced: bool) -> Option<Number> {
     match (letters.next()?, letters.next()) {
         (digit, _) if digit.is_ascii_digit() => {
             let parts: Vec<&str> = head.split('.').collect();
-            let counts = |part: &&str| !part.starts_with('0') && part.len() <= 2 && part.parse::<u32>().is_ok_and(|count| count <= MAX_NUMBER);
-            (parts.iter().all(counts) && parts.len() <= 5).then(|| Number::Arabic(u8::try_from(parts.len()).unwrap_or(u8::MAX)))
+            let counts = |part: &&str| {
+                !part.starts_with('0')
+                    && part.len() <= 2
+                    && part.parse::<u32>().is_ok_and(|count| count <= MAX_NUMBER)
+            };
+            (parts.iter().all(counts) && parts.len() <= 5)
+                .then(|| Number::Arabic(u8::try_from(parts.len()).unwrap_or(u8::MAX)))
         }
         _ if roman(head) => Some(Number::Roman),
-        (letter, None) if letter.is_ascii_uppercase() && letter <= 'H' && spaced => Some(Number::Part),
+        (letter, None) if letter.is_ascii_uppercase() && letter <= 'H' && spaced => {
+            Some(Number::Part)
+        }
         (letter, None) if letter.is_ascii_lowercase() && spaced => Some(Number::Small),
         _ => None,
     }
@@ -116,9 +128,16 @@ pub(super) fn look(line: &str, markup: Markup) -> Option<Look> {
         return None;
     }
     let numbered = number(line);
-    let found = Look { markup, number: numbered.map(|(number, _)| number).or_else(|| is_part(line).then_some(Number::Part)) };
+    let found = Look {
+        markup,
+        number: numbered
+            .map(|(number, _)| number)
+            .or_else(|| is_part(line).then_some(Number::Part)),
+    };
     let name = line.get(numbered.map_or(0, |(_, end)| end)..).unwrap_or_default();
-    let sentence = name.ends_with([';', ',', '!', '?', '…']) || (name.ends_with('.') && !capitals(name)) || (name.ends_with(':') && length > COLON_CHARS);
+    let sentence = name.ends_with([';', ',', '!', '?', '…'])
+        || (name.ends_with('.') && !capitals(name))
+        || (name.ends_with(':') && length > COLON_CHARS);
     let figures = says_figures(name);
     if matches!(markup, Markup::Heading(_)) {
         // A sentence with figures in a heading's style is read as a sentence.
@@ -130,7 +149,11 @@ pub(super) fn look(line: &str, markup: Markup) -> Option<Look> {
     let bold = markup == Markup::Bold && name.chars().any(char::is_alphabetic);
     let heading = match found.number {
         Some(Number::Bracketed) => false,
-        Some(_) => length <= NUMBERED_CHARS && (name.trim_start_matches(['“', '"', '(']).starts_with(char::is_uppercase) || counts_months(name)),
+        Some(_) => {
+            length <= NUMBERED_CHARS
+                && (name.trim_start_matches(['“', '"', '(']).starts_with(char::is_uppercase)
+                    || counts_months(name))
+        }
         None => capitals(name) || bold,
     };
     heading.then_some(found)
@@ -152,38 +175,49 @@ fn is_part(line: &str) -> bool {
         let first = rest.split(|letter: char| !letter.is_alphanumeric()).next().unwrap_or_default();
         first == "thứ" || first.parse::<u32>().is_ok() || roman(&first.to_uppercase())
     };
-    behind("phụ lục").is_some() || behind("phần ").is_some_and(counted) || behind("chương ").is_some_and(counted)
+    behind("phụ lục").is_some()
+        || behind("phần ").is_some_and(counted)
+        || behind("chương ").is_some_and(counted)
 }
 
 /// Whether a line is written in capitals alone.
 pub(super) fn capitals(line: &str) -> bool {
     let letters = line.chars().filter(|letter| letter.is_alphabetic()).count();
-    letters >= 4 && !line.chars().any(char::is_lowercase) && (letters >= 6 || line.split_whitespace().count() >= 2)
+    letters >= 4
+        && !line.chars().any(char::is_lowercase)
+        && (letters >= 6 || line.split_whitespace().count() >= 2)
 }
 
 /// Whether a name begins with a number of months: `3 THÁNG CUỐI NĂM`.
 fn counts_months(name: &str) -> bool {
     let mut words = name.split_whitespace();
-    words.next().is_some_and(|word| word.parse::<u8>().is_ok()) && words.next().is_some_and(|word| word.to_lowercase() == "tháng")
+    words.next().is_some_and(|word| word.parse::<u8>().is_ok())
+        && words.next().is_some_and(|word| word.to_lowercase() == "tháng")
 }
 
 /// Words whose number counts nothing: `tháng 10`, `mức 4`.
 const ORDINALS: [&str; 22] = [
-    "tháng", "năm", "quý", "ngày", "kỳ", "số", "mức", "phần", "lục", "mẫu", "biểu", "đợt", "lần", "thứ", "khóa", "khoá", "đoạn", "tuần", "điều", "khoản", "độ",
-    "bảng",
+    "tháng", "năm", "quý", "ngày", "kỳ", "số", "mức", "phần", "lục", "mẫu", "biểu", "đợt", "lần",
+    "thứ", "khóa", "khoá", "đoạn", "tuần", "điều", "khoản", "độ", "bảng",
 ];
 
 /// Whether a line states figures: a heading's years and months are none.
 pub(super) fn says_figures(line: &str) -> bool {
-    let bare = |word: &str| word.trim_matches(|letter: char| !letter.is_alphanumeric() && letter != '%').to_lowercase();
+    let bare = |word: &str| {
+        word.trim_matches(|letter: char| !letter.is_alphanumeric() && letter != '%').to_lowercase()
+    };
     let words: Vec<String> = line.split_whitespace().map(bare).collect();
     let at = |at: Option<usize>| at.and_then(|at| words.get(at)).map_or("", String::as_str);
     words.iter().enumerate().any(|(place, word)| {
         let (before, behind) = (at(place.checked_sub(1)), at(Some(place + 1)));
-        let figure =
-            word.starts_with(|letter: char| letter.is_ascii_digit()) && word.chars().all(|letter| letter.is_ascii_digit() || matches!(letter, '.' | ',' | '%'));
-        let year = word.len() == 4 && word.parse::<u32>().is_ok_and(|year| (1_900..2_100).contains(&year));
-        let ordinal = ORDINALS.contains(&before) && !(before == "số" && at(place.checked_sub(2)) == "tổng");
+        let figure = word.starts_with(|letter: char| letter.is_ascii_digit())
+            && word
+                .chars()
+                .all(|letter| letter.is_ascii_digit() || matches!(letter, '.' | ',' | '%'));
+        let year =
+            word.len() == 4 && word.parse::<u32>().is_ok_and(|year| (1_900..2_100).contains(&year));
+        let ordinal =
+            ORDINALS.contains(&before) && !(before == "số" && at(place.checked_sub(2)) == "tổng");
         let months = behind == "tháng" && !word.contains(['.', ',', '%']);
         figure && !(year || ordinal || months)
     })
@@ -201,8 +235,14 @@ pub(super) fn settle(blocks: &mut [Block], looks: &[(usize, Look)]) {
     }
     levels.sort_unstable();
     levels.dedup();
-    let everywhere = looks.iter().all(|(_, look)| look.number.is_none() || matches!(look.markup, Markup::Heading(_)));
-    let agree = everywhere && levels.iter().zip(levels.iter().skip(1)).all(|(upper, lower)| upper.0 < lower.0 && upper.1 < lower.1);
+    let everywhere = looks
+        .iter()
+        .all(|(_, look)| look.number.is_none() || matches!(look.markup, Markup::Heading(_)));
+    let agree = everywhere
+        && levels
+            .iter()
+            .zip(levels.iter().skip(1))
+            .all(|(upper, lower)| upper.0 < lower.0 && upper.1 < lower.1);
     let mut last_level = 0;
     for (place, look) in looks {
         let level = match (look.number, look.markup) {
@@ -287,6 +327,9 @@ mod tests {
         }
         assert!(look(&format!("1. {}", "Á".repeat(NUMBERED_CHARS - 3)), Markup::Plain).is_some());
         assert!(look(&format!("1. {}", "Á".repeat(NUMBERED_CHARS - 2)), Markup::Plain).is_none());
-        assert!(look("Dịch vụ công", Markup::Bold).is_some() && look("Tiếp nhận 12 hồ sơ", Markup::Bold).is_none());
+        assert!(
+            look("Dịch vụ công", Markup::Bold).is_some()
+                && look("Tiếp nhận 12 hồ sơ", Markup::Bold).is_none()
+        );
     }
 }

@@ -28,7 +28,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Document, Refusal> {
 
 fn inside(bytes: &[u8], deadline: Deadline) -> Result<Document, Refusal> {
     scan::begin(deadline);
-    let mut loaded = lopdf::Document::load_mem_with_options(bytes, LoadOptions::with_filter(scan::unpack)).map_err(malformed)?;
+    let mut loaded =
+        lopdf::Document::load_mem_with_options(bytes, LoadOptions::with_filter(scan::unpack))
+            .map_err(malformed)?;
     scan::finish(&mut loaded)?;
     if loaded.is_encrypted() || loaded.was_encrypted() {
         return Err(encrypted());
@@ -38,7 +40,10 @@ fn inside(bytes: &[u8], deadline: Deadline) -> Result<Document, Refusal> {
         return Err(malformed("it has no pages"));
     }
     if pages.len() > limits::PDF_PAGES {
-        return Err(Refusal::new("too_large", format!("the PDF has more than {} pages", limits::PDF_PAGES)));
+        return Err(Refusal::new(
+            "too_large",
+            format!("the PDF has more than {} pages", limits::PDF_PAGES),
+        ));
     }
     let mut reader = page::Reader::new(&loaded, deadline);
     let mut drawn = Vec::with_capacity(pages.len());
@@ -47,7 +52,10 @@ fn inside(bytes: &[u8], deadline: Deadline) -> Result<Document, Refusal> {
     }
     let glyphs: usize = drawn.iter().map(|page| page.glyphs.len()).sum();
     if glyphs == 0 {
-        return Err(Refusal::new("no_text_layer", "the PDF has no text, it seems to be scanned: send the document that was printed, as DOCX or PDF"));
+        return Err(Refusal::new(
+            "no_text_layer",
+            "the PDF has no text, it seems to be scanned: send the document that was printed, as DOCX or PDF",
+        ));
     }
     if reader.unknown() * 100 > glyphs * UNKNOWN_PERCENT {
         let detail = "the PDF does not say which letters its signs are: save it anew from the program it was written in, or send it as DOCX";
@@ -71,7 +79,11 @@ fn number(object: &Object) -> Option<f64> {
         #[expect(clippy::as_conversions, reason = "positions on a page need no more digits")]
         Object::Integer(value) => Some(*value as f64),
         Object::Real(value) => Some(f64::from(*value)),
-        Object::Null | Object::Boolean(_) | Object::Name(_) | Object::String(..) | Object::Array(_) => None,
+        Object::Null
+        | Object::Boolean(_)
+        | Object::Name(_)
+        | Object::String(..)
+        | Object::Array(_) => None,
         Object::Dictionary(_) | Object::Stream(_) | Object::Reference(_) => None,
     }
 }

@@ -11,7 +11,10 @@ use super::{Refusal, limits};
 pub(super) fn decode(bytes: &[u8]) -> Result<String, Refusal> {
     let text = unicode(bytes)?;
     if text.contains('\0') {
-        return Err(Refusal::new("not_text", "the file holds NUL characters, so it is no text (or UTF-16 without a byte-order mark): save it as UTF-8"));
+        return Err(Refusal::new(
+            "not_text",
+            "the file holds NUL characters, so it is no text (or UTF-16 without a byte-order mark): save it as UTF-8",
+        ));
     }
     bounded(clean(&text))
 }
@@ -32,7 +35,10 @@ pub(super) fn unicode(bytes: &[u8]) -> Result<String, Refusal> {
 /// The text itself, unless it is longer than [`limits::TEXT_CHARS`].
 pub(super) fn bounded(text: String) -> Result<String, Refusal> {
     if text.len() > limits::TEXT_CHARS && text.chars().count() > limits::TEXT_CHARS {
-        return Err(Refusal::new("too_large", format!("the text has more than {} characters", limits::TEXT_CHARS)));
+        return Err(Refusal::new(
+            "too_large",
+            format!("the text has more than {} characters", limits::TEXT_CHARS),
+        ));
     }
     Ok(text)
 }
@@ -49,10 +55,14 @@ fn utf8(bytes: &[u8]) -> Result<String, Refusal> {
 
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, Refusal> {
     let (pairs, rest) = bytes.as_chunks::<2>();
-    let decoded: Result<String, _> = char::decode_utf16(pairs.iter().map(|pair| unit(*pair))).collect();
+    let decoded: Result<String, _> =
+        char::decode_utf16(pairs.iter().map(|pair| unit(*pair))).collect();
     match decoded {
         Ok(text) if rest.is_empty() => Ok(text),
-        Ok(_) | Err(_) => Err(Refusal::new("not_utf8", "the file begins like UTF-16 but is broken: save it as UTF-8")),
+        Ok(_) | Err(_) => Err(Refusal::new(
+            "not_utf8",
+            "the file begins like UTF-16 but is broken: save it as UTF-8",
+        )),
     }
 }
 
@@ -60,7 +70,9 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, Refusal> {
 /// soft hyphens and control characters other than tab. The Icelandic `Ð`, a usual slip for the Vietnamese `Đ`, is the latter.
 /// Spaces stay as they are.
 pub(super) fn clean(text: &str) -> String {
-    if text.is_ascii() && !text.bytes().any(|byte| byte.is_ascii_control() && !matches!(byte, b'\n' | b'\t')) {
+    if text.is_ascii()
+        && !text.bytes().any(|byte| byte.is_ascii_control() && !matches!(byte, b'\n' | b'\t'))
+    {
         return text.to_owned();
     }
     let mut last_return = false;
@@ -104,7 +116,12 @@ mod tests {
 
     #[test]
     fn marks_and_line_ends_come_out_alike_however_they_were_typed() {
-        for text in ["tỷ lệ ế", "ty\u{309} le\u{302}\u{323} e\u{302}\u{301}", "tỷ le\u{323}\u{302} é\u{302}", "tỷ lệ \u{FEFF}ế\u{AD}"] {
+        for text in [
+            "tỷ lệ ế",
+            "ty\u{309} le\u{302}\u{323} e\u{302}\u{301}",
+            "tỷ le\u{323}\u{302} é\u{302}",
+            "tỷ lệ \u{FEFF}ế\u{AD}",
+        ] {
             assert_eq!(clean(text), "tỷ lệ ế", "{text:?}");
         }
         // Cleaned once is cleaned for good, however many marks there are.
@@ -118,8 +135,10 @@ mod tests {
     fn utf8_and_marked_utf16_are_read_and_anything_else_is_refused() {
         let text = "Tổng số: 7.401 🙂";
         let wide: Vec<u16> = text.encode_utf16().collect();
-        let little = [vec![0xFF, 0xFE], wide.iter().flat_map(|unit| unit.to_le_bytes()).collect()].concat();
-        let big = [vec![0xFE, 0xFF], wide.iter().flat_map(|unit| unit.to_be_bytes()).collect()].concat();
+        let little =
+            [vec![0xFF, 0xFE], wide.iter().flat_map(|unit| unit.to_le_bytes()).collect()].concat();
+        let big =
+            [vec![0xFE, 0xFF], wide.iter().flat_map(|unit| unit.to_be_bytes()).collect()].concat();
         for bytes in [text.as_bytes(), format!("\u{FEFF}{text}").as_bytes(), &little, &big] {
             assert_eq!(decode(bytes).unwrap(), text);
         }
@@ -133,13 +152,18 @@ mod tests {
     #[test]
     fn a_text_at_the_bound_is_read_and_one_beyond_is_not() {
         assert!(decode("ế".repeat(limits::TEXT_CHARS).as_bytes()).is_ok());
-        assert_eq!(decode("ế".repeat(limits::TEXT_CHARS + 1).as_bytes()).unwrap_err().code, "too_large");
+        assert_eq!(
+            decode("ế".repeat(limits::TEXT_CHARS + 1).as_bytes()).unwrap_err().code,
+            "too_large"
+        );
     }
 
     #[test]
     fn a_letter_with_endless_marks_takes_no_endless_time() {
         let began = std::time::Instant::now();
-        let marks: String = std::iter::once('e').chain("\u{301}\u{323}\u{302}".chars().cycle().take(3_000_000)).collect();
+        let marks: String = std::iter::once('e')
+            .chain("\u{301}\u{323}\u{302}".chars().cycle().take(3_000_000))
+            .collect();
         assert!(decode(marks.as_bytes()).is_ok());
         assert!(began.elapsed() < limits::TIME);
     }

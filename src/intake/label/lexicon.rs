@@ -7,11 +7,23 @@ use crate::domain::unit::Name;
 use crate::intake::words::{Spelling, words};
 
 /// Words that say nothing about which measure a label is.
-const NOISE: [&str; 21] =
-    ["số", "tổng", "lượng", "được", "đã", "các", "những", "của", "là", "về", "và", "trên", "tại", "qua", "bằng", "theo", "number", "of", "the", "total", "no"];
+const NOISE: [&str; 21] = [
+    "số", "tổng", "lượng", "được", "đã", "các", "những", "của", "là", "về", "và", "trên", "tại",
+    "qua", "bằng", "theo", "number", "of", "the", "total", "no",
+];
 /// The same of several words.
-const NOISE_PHRASES: [&str; 10] =
-    ["trong kỳ báo cáo", "trong tháng báo cáo", "trong tháng", "trong kỳ", "trong đó", "cụ thể", "hệ thống", "phần mềm", "hình thức", "in the month"];
+const NOISE_PHRASES: [&str; 10] = [
+    "trong kỳ báo cáo",
+    "trong tháng báo cáo",
+    "trong tháng",
+    "trong kỳ",
+    "trong đó",
+    "cụ thể",
+    "hệ thống",
+    "phần mềm",
+    "hình thức",
+    "in the month",
+];
 /// How a phrase came to be a measure's: its name counts more than a further label.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Strength {
@@ -71,7 +83,12 @@ impl Lexicon {
         }
         let document = &catalogue.document;
         for indicator in &document.indicators {
-            lexicon.measure(&indicator.code, indicator.system.as_ref(), &indicator.name, &indicator.labels);
+            lexicon.measure(
+                &indicator.code,
+                indicator.system.as_ref(),
+                &indicator.name,
+                &indicator.labels,
+            );
         }
         for kpi in &document.kpis {
             lexicon.measure(&kpi.code, kpi.system.as_ref(), &kpi.name, &kpi.labels);
@@ -116,7 +133,10 @@ impl Lexicon {
     pub(super) fn telling(&self, words: Vec<String>) -> Vec<String> {
         let (mut found, mut place) = (Vec::with_capacity(words.len()), 0);
         while let Some(word) = words.get(place) {
-            let phrase = self.noise_phrases.iter().find(|phrase| words.get(place..place + phrase.len()) == Some(phrase.as_slice()));
+            let phrase = self
+                .noise_phrases
+                .iter()
+                .find(|phrase| words.get(place..place + phrase.len()) == Some(phrase.as_slice()));
             match phrase {
                 Some(phrase) => place += phrase.len(),
                 None => {
@@ -149,8 +169,14 @@ impl Lexicon {
 fn system_names(name: &Name) -> Vec<String> {
     let mut found = Vec::new();
     for text in [&name.vi, &name.en] {
-        let (outer, inner) = text.split_once('(').map_or((text.as_str(), ""), |(outer, inner)| (outer, inner.trim_end_matches(')')));
-        found.extend([outer, inner, inner.split('-').next_back().unwrap_or_default()].iter().map(|text| text.trim().to_owned()));
+        let (outer, inner) = text
+            .split_once('(')
+            .map_or((text.as_str(), ""), |(outer, inner)| (outer, inner.trim_end_matches(')')));
+        found.extend(
+            [outer, inner, inner.split('-').next_back().unwrap_or_default()]
+                .iter()
+                .map(|text| text.trim().to_owned()),
+        );
     }
     found.retain(|text| !text.is_empty());
     found

@@ -37,15 +37,25 @@ pub fn numbered(text: &str) -> (Marker, &str) {
     }
     let open = text.strip_prefix('(').unwrap_or(text);
     let digits = open.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(open.len());
-    let (head, tail) = (open.get(..digits).unwrap_or_default(), open.get(digits..).unwrap_or_default());
+    let (head, tail) =
+        (open.get(..digits).unwrap_or_default(), open.get(digits..).unwrap_or_default());
     let (core, closed) = (head.strip_suffix('.').unwrap_or(head), tail.strip_prefix([')', ':']));
     if !core.is_empty() {
         let short = core.split('.').all(|part| (1..=2).contains(&part.len()));
         let ends = closed.is_some() || head.contains('.');
-        return if short && ends { (Marker::Number(core.split('.').count()), closed.unwrap_or(tail).trim()) } else { (Marker::None, text) };
+        return if short && ends {
+            (Marker::Number(core.split('.').count()), closed.unwrap_or(tail).trim())
+        } else {
+            (Marker::None, text)
+        };
     }
-    let Some((core, tail)) = open.split_once(['.', ')', '/', ':']) else { return (Marker::None, text) };
-    let marker = if !core.is_empty() && core.len() <= 5 && core.chars().all(|c| matches!(c, 'I' | 'V' | 'X')) {
+    let Some((core, tail)) = open.split_once(['.', ')', '/', ':']) else {
+        return (Marker::None, text);
+    };
+    let marker = if !core.is_empty()
+        && core.len() <= 5
+        && core.chars().all(|c| matches!(c, 'I' | 'V' | 'X'))
+    {
         Marker::Roman
     } else if core.chars().count() == 1 && core.chars().all(char::is_alphabetic) {
         if core.chars().all(char::is_uppercase) { Marker::Capital } else { Marker::Letter }

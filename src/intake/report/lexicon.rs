@@ -85,7 +85,9 @@ impl Names {
     #[must_use]
     pub fn at(&self, words: &[&str]) -> Option<(usize, usize)> {
         let list = self.0.get(*words.first()?)?;
-        let fits = |name: &[String]| name.len() <= words.len() && name.iter().zip(words).all(|(one, other)| one == other);
+        let fits = |name: &[String]| {
+            name.len() <= words.len() && name.iter().zip(words).all(|(one, other)| one == other)
+        };
         list.iter().find(|(name, _)| fits(name)).map(|(name, thing)| (*thing, name.len()))
     }
 }
@@ -130,7 +132,10 @@ impl Lexicon {
                     if words.is_empty() {
                         continue;
                     }
-                    worded.entry(dimension.code.clone()).or_default().insert(words.join(" "), member.code.clone());
+                    worded
+                        .entry(dimension.code.clone())
+                        .or_default()
+                        .insert(words.join(" "), member.code.clone());
                     let names = shared.entry(words).or_default();
                     if !names.iter().any(|(known, _)| *known == dimension.code) {
                         names.push((dimension.code.clone(), member.code.clone()));
@@ -144,12 +149,20 @@ impl Lexicon {
         }
         let mut vocabulary = BTreeMap::new();
         for entry in &document.vocabulary {
-            let words: Result<Vec<Vec<Part>>, String> = entry.words.iter().map(|words| phrase::parse(words)).collect();
-            vocabulary.insert(entry.code.clone(), words.map_err(|detail| format!("{}: {detail}", entry.code))?);
+            let words: Result<Vec<Vec<Part>>, String> =
+                entry.words.iter().map(|words| phrase::parse(words)).collect();
+            vocabulary.insert(
+                entry.code.clone(),
+                words.map_err(|detail| format!("{}: {detail}", entry.code))?,
+            );
         }
-        let members: BTreeMap<String, Vec<String>> = worded.iter().map(|(dimension, words)| (dimension.clone(), words.keys().cloned().collect())).collect();
+        let members: BTreeMap<String, Vec<String>> = worded
+            .iter()
+            .map(|(dimension, words)| (dimension.clone(), words.keys().cloned().collect()))
+            .collect();
         for pattern in &document.patterns {
-            let found = recognizer(catalogue, pattern, &vocabulary, &members).map_err(|detail| format!("{}: {detail}", pattern.code))?;
+            let found = recognizer(catalogue, pattern, &vocabulary, &members)
+                .map_err(|detail| format!("{}: {detail}", pattern.code))?;
             lexicon.recognizers.push(found);
         }
         lexicon.worded = worded;
@@ -172,7 +185,12 @@ fn recognizer(
     .into_iter()
     .collect();
     let wordings = Wordings { vocabulary, members, value: &value, gaps: std::cell::Cell::new(0) };
-    let compile = |text: &str| RegexBuilder::new(text).dfa_size_limit(MAX_STATES).build().map_err(|error| error.to_string());
+    let compile = |text: &str| {
+        RegexBuilder::new(text)
+            .dfa_size_limit(MAX_STATES)
+            .build()
+            .map_err(|error| error.to_string())
+    };
     let mut names_unit = false;
     let (mut phrases, mut said) = (Vec::new(), std::collections::HashSet::new());
     for text in &pattern.phrases {
@@ -182,19 +200,41 @@ fn recognizer(
         phrases.push(compile(&format!(" {}", phrase::expression(&parts, &wordings)?))?);
     }
     let any = |texts: &[String]| -> Result<Option<Regex>, String> {
-        let of: Result<Vec<String>, String> = texts.iter().map(|text| phrase::expression(&phrase::parse(text)?, &wordings)).collect();
+        let of: Result<Vec<String>, String> =
+            texts.iter().map(|text| phrase::expression(&phrase::parse(text)?, &wordings)).collect();
         let of = of?;
         if of.is_empty() { Ok(None) } else { compile(&format!(" (?:{})", of.join("|"))).map(Some) }
     };
     let (dimensions, kin) = open(catalogue, &measure);
     for open in &dimensions {
-        said.extend(members.get(&open.code).into_iter().flatten().flat_map(|words| words.split(' ').map(ToOwned::to_owned)));
+        said.extend(
+            members
+                .get(&open.code)
+                .into_iter()
+                .flatten()
+                .flat_map(|words| words.split(' ').map(ToOwned::to_owned)),
+        );
     }
     let document = &catalogue.document;
-    let own = document.indicators.iter().find(|indicator| indicator.code == measure.code).and_then(|indicator| indicator.system.as_ref());
-    let of_system = document.indicators.iter().filter(|indicator| own.is_some() && indicator.system.as_ref() == own);
-    let several = |code: &str| document.dimensions.iter().any(|dimension| dimension.code == code && dimension.members.len() > 1);
-    let divides = of_system.flat_map(|indicator| indicator.dimensions.iter().map(|dimension| dimension.code.clone())).filter(|code| several(code)).collect();
+    let own = document
+        .indicators
+        .iter()
+        .find(|indicator| indicator.code == measure.code)
+        .and_then(|indicator| indicator.system.as_ref());
+    let of_system = document
+        .indicators
+        .iter()
+        .filter(|indicator| own.is_some() && indicator.system.as_ref() == own);
+    let several = |code: &str| {
+        document
+            .dimensions
+            .iter()
+            .any(|dimension| dimension.code == code && dimension.members.len() > 1)
+    };
+    let divides = of_system
+        .flat_map(|indicator| indicator.dimensions.iter().map(|dimension| dimension.code.clone()))
+        .filter(|code| several(code))
+        .collect();
     Ok(Recognizer {
         code: pattern.code.clone(),
         phrases,
@@ -222,13 +262,23 @@ fn open(catalogue: &Catalogue, measure: &Measure) -> (Vec<Open>, Vec<String>) {
     let named = |code: &str| measure.members.get(code).is_some();
     if let Some(indicator) = catalogue.indicator(&measure.code) {
         let dimensions = indicator.dimensions.iter().filter(|dimension| !named(&dimension.code));
-        let open = dimensions.map(|d| Open { code: d.code.clone(), members: d.members.clone(), within: d.within.clone() }).collect();
+        let open = dimensions
+            .map(|d| Open {
+                code: d.code.clone(),
+                members: d.members.clone(),
+                within: d.within.clone(),
+            })
+            .collect();
         return (open, vec![measure.code.clone()]);
     }
     let Some(kpi) = catalogue.kpi(&measure.code) else { return (Vec::new(), Vec::new()) };
-    let open =
-        kpi.dimensions.iter().filter(|(code, _)| !named(code)).map(|(code, members)| Open { code: code.clone(), members: members.clone(), within: None });
-    let kin = kpi.formula.references().into_iter().map(|reference| reference.indicator.clone()).collect();
+    let open = kpi.dimensions.iter().filter(|(code, _)| !named(code)).map(|(code, members)| Open {
+        code: code.clone(),
+        members: members.clone(),
+        within: None,
+    });
+    let kin =
+        kpi.formula.references().into_iter().map(|reference| reference.indicator.clone()).collect();
     (open.collect(), kin)
 }
 
@@ -280,11 +330,14 @@ pub fn spellings(unit: &UnitDocument) -> Vec<Vec<String>> {
     let province = unit.kind == UnitKind::Province;
     let bare: Vec<Vec<String>> = found.iter().filter_map(|name| without_kind(name)).collect();
     if province {
-        let with_kind = found.clone().into_iter().map(|name| [vec!["tỉnh".to_owned()], name].concat());
+        let with_kind =
+            found.clone().into_iter().map(|name| [vec!["tỉnh".to_owned()], name].concat());
         found.extend(with_kind.collect::<Vec<_>>());
     }
     found.extend(bare);
-    found.retain(|name| !name.is_empty() && (name.len() > 1 || name.iter().any(|word| word.chars().count() >= 3)));
+    found.retain(|name| {
+        !name.is_empty() && (name.len() > 1 || name.iter().any(|word| word.chars().count() >= 3))
+    });
     found.sort();
     found.dedup();
     found
@@ -292,13 +345,19 @@ pub fn spellings(unit: &UnitDocument) -> Vec<Vec<String>> {
 
 /// A unit's name without the word for its sort, where two words are left of it.
 fn without_kind(name: &[String]) -> Option<Vec<String>> {
-    let kind = KINDS.iter().find(|kind| name.len() > kind.len() + 1 && kind.iter().zip(name).all(|(one, other)| one == other))?;
+    let kind = KINDS.iter().find(|kind| {
+        name.len() > kind.len() + 1 && kind.iter().zip(name).all(|(one, other)| one == other)
+    })?;
     // Only districts and communes are called without it; "Tài chính" alone is no department.
-    (kind.len() <= 2 && ["huyện", "thị", "thành", "quận", "xã", "phường"].contains(kind.first()?)).then(|| name.get(kind.len()..).unwrap_or_default().to_vec())
+    (kind.len() <= 2 && ["huyện", "thị", "thành", "quận", "xã", "phường"].contains(kind.first()?))
+        .then(|| name.get(kind.len()..).unwrap_or_default().to_vec())
 }
 
 /// Whether the words before a name say what sort of unit it is, so that a name without such a word is another unit's.
 #[must_use]
 pub fn ends_in_kind(words: &[&str]) -> bool {
-    KINDS.iter().any(|kind| words.len() >= kind.len() && words.get(words.len() - kind.len()..).is_some_and(|last| last == *kind))
+    KINDS.iter().any(|kind| {
+        words.len() >= kind.len()
+            && words.get(words.len() - kind.len()..).is_some_and(|last| last == *kind)
+    })
 }

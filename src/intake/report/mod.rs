@@ -166,28 +166,50 @@ pub fn explain(document: &Document, setting: &Setting<'_>) -> (Reading, Vec<Cons
 /// Whether a word is the number of a heading or an entry: `6.1.`, `2)`.
 fn is_numbering(word: &str) -> bool {
     let counted = word.strip_suffix(['.', ')']).or_else(|| word.contains('.').then_some(word));
-    counted.is_some_and(|digits| digits.len() <= 8 && digits.split('.').all(|part| (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())))
+    counted.is_some_and(|digits| {
+        digits.len() <= 8
+            && digits.split('.').all(|part| {
+                (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())
+            })
+    })
 }
 
 fn through(document: &Document, setting: &Setting<'_>, mut above: Above) -> (Reading, Above) {
-    let names = lexicon::unit_names(setting.units, setting.units.subtree(setting.unit), setting.period.last());
+    let names = lexicon::unit_names(
+        setting.units,
+        setting.units.subtree(setting.unit),
+        setting.period.last(),
+    );
     let mut reading = Reading::default();
     let mut tables = None;
     let mut caption = 0..0;
     for block in &document.blocks {
         match &block.kind {
-            BlockKind::Heading(level) => above.heading(*level, &document.text, block.range.clone(), setting, &names),
+            BlockKind::Heading(level) => {
+                above.heading(*level, &document.text, block.range.clone(), setting, &names)
+            }
             BlockKind::Paragraph => {}
             BlockKind::Table(rows) => {
-                let tables = tables.get_or_insert_with(|| Tables::new(setting.catalogue, setting.units));
+                let tables =
+                    tables.get_or_insert_with(|| Tables::new(setting.catalogue, setting.units));
                 let hint = format!("{}\n{}", above.hint(), document.slice(&caption));
-                Tabled { document, rows, setting, names: &names }.read(tables, &hint, &mut above, &mut reading);
+                Tabled { document, rows, setting, names: &names }.read(
+                    tables,
+                    &hint,
+                    &mut above,
+                    &mut reading,
+                );
                 continue;
             }
         }
         caption = block.range.clone();
         // The number of a heading is no figure.
-        let number = document.slice(&block.range).split_whitespace().next().filter(|first| is_numbering(first)).map_or(0, str::len);
+        let number = document
+            .slice(&block.range)
+            .split_whitespace()
+            .next()
+            .filter(|first| is_numbering(first))
+            .map_or(0, str::len);
         let range = block.range.start + number..block.range.end;
         Paragraph::new(&document.text, range, setting, &names).read(&mut above, &mut reading);
         if reading.figures.len() + reading.unclaimed.len() > MAX_NUMBERS {
@@ -204,10 +226,20 @@ fn through(document: &Document, setting: &Setting<'_>, mut above: Above) -> (Rea
 fn name_only_members(document: &Document, catalogue: &Catalogue, reading: &mut Reading) {
     for indicator in &catalogue.document.indicators {
         for own in &indicator.dimensions {
-            let Some(dimension) = catalogue.document.dimensions.iter().find(|dimension| dimension.code == own.code) else { continue };
+            let Some(dimension) =
+                catalogue.document.dimensions.iter().find(|dimension| dimension.code == own.code)
+            else {
+                continue;
+            };
             let [member] = dimension.members.as_slice() else { continue };
-            let named = std::iter::once(&member.name.vi).chain(&member.labels).any(|name| document.text.contains(name.as_str()));
-            let mut of = reading.figures.iter_mut().filter(|found| found.measure.code == indicator.code).collect::<Vec<_>>();
+            let named = std::iter::once(&member.name.vi)
+                .chain(&member.labels)
+                .any(|name| document.text.contains(name.as_str()));
+            let mut of = reading
+                .figures
+                .iter_mut()
+                .filter(|found| found.measure.code == indicator.code)
+                .collect::<Vec<_>>();
             if !named || of.iter().any(|found| found.measure.members.get(&own.code).is_some()) {
                 continue;
             }

@@ -50,8 +50,16 @@ impl Claim {
 
     /// The measure with another member of a dimension.
     #[must_use]
-    pub fn of_member(&self, dimension: &str, member: &str, setting: &Setting<'_>) -> Option<Measure> {
-        let measure = Measure { code: self.measure.code.clone(), members: self.measure.members.with(dimension, member) };
+    pub fn of_member(
+        &self,
+        dimension: &str,
+        member: &str,
+        setting: &Setting<'_>,
+    ) -> Option<Measure> {
+        let measure = Measure {
+            code: self.measure.code.clone(),
+            members: self.measure.members.with(dimension, member),
+        };
         setting.catalogue.measure_faults(&measure).is_empty().then_some(measure)
     }
 
@@ -88,9 +96,15 @@ struct Naming {
 
 impl Naming {
     /// Takes over members of dimensions that are open and have none yet.
-    fn add<'m>(&mut self, recognizer: &Recognizer, members: impl Iterator<Item = (&'m str, &'m str)>) {
+    fn add<'m>(
+        &mut self,
+        recognizer: &Recognizer,
+        members: impl Iterator<Item = (&'m str, &'m str)>,
+    ) {
         for (dimension, member) in members {
-            let open = recognizer.dimensions.iter().any(|open| open.code == dimension && open.members.iter().any(|known| known == member));
+            let open = recognizer.dimensions.iter().any(|open| {
+                open.code == dimension && open.members.iter().any(|known| known == member)
+            });
             if open && !self.named.contains_key(dimension) {
                 self.named.insert(dimension.to_owned(), member.to_owned());
                 self.anchored = true;
@@ -100,8 +114,16 @@ impl Naming {
 }
 
 /// Names a member; a second one of its dimension, or one that the measure does not know, is a doubt.
-fn name(recognizer: &Recognizer, named: &mut BTreeMap<String, String>, dimension: &str, member: &str) -> Result<(), Option<Reason>> {
-    let known = recognizer.dimensions.iter().any(|open| open.code == dimension && open.members.iter().any(|known| known == member));
+fn name(
+    recognizer: &Recognizer,
+    named: &mut BTreeMap<String, String>,
+    dimension: &str,
+    member: &str,
+) -> Result<(), Option<Reason>> {
+    let known = recognizer
+        .dimensions
+        .iter()
+        .any(|open| open.code == dimension && open.members.iter().any(|known| known == member));
     match named.insert(dimension.to_owned(), member.to_owned()) {
         _ if !known => Err(Some(Reason::Ambiguous)),
         Some(other) if other != member => Err(Some(Reason::Ambiguous)),
@@ -110,8 +132,15 @@ fn name(recognizer: &Recognizer, named: &mut BTreeMap<String, String>, dimension
 }
 
 /// A member of a dimension that is open in one host alone names the host as well.
-fn name_hosts(recognizer: &Recognizer, named: &mut BTreeMap<String, String>) -> Result<(), Option<Reason>> {
-    let hosts = recognizer.dimensions.iter().filter(|open| named.contains_key(&open.code)).filter_map(|open| open.within.clone());
+fn name_hosts(
+    recognizer: &Recognizer,
+    named: &mut BTreeMap<String, String>,
+) -> Result<(), Option<Reason>> {
+    let hosts = recognizer
+        .dimensions
+        .iter()
+        .filter(|open| named.contains_key(&open.code))
+        .filter_map(|open| open.within.clone());
     for (host, member) in hosts.collect::<Vec<_>>() {
         match named.get(&host) {
             Some(known) if *known != member => return Err(Some(Reason::Ambiguous)),
@@ -125,20 +154,35 @@ fn name_hosts(recognizer: &Recognizer, named: &mut BTreeMap<String, String>) -> 
 }
 
 /// Words that say that a figure is no part of the one before.
-const WHOLE: [&str; 5] = [" tổng ", " toàn tỉnh ", " toàn thành phố ", " tính chung ", " chung toàn "];
+const WHOLE: [&str; 5] =
+    [" tổng ", " toàn tỉnh ", " toàn thành phố ", " tính chung ", " chung toàn "];
 
 impl Claims<'_> {
     /// The figure that a pattern finds.
     ///
     /// # Errors
     /// None when the pattern does not fit after all, else why it cannot be told which figure it is.
-    pub fn claim(&self, recognizer: &Recognizer, bound: &[(String, String)], unit: Option<usize>) -> Result<Claim, Option<Reason>> {
+    pub fn claim(
+        &self,
+        recognizer: &Recognizer,
+        bound: &[(String, String)],
+        unit: Option<usize>,
+    ) -> Result<Claim, Option<Reason>> {
         let sequence = self.seen.sequences.get(self.seen.sequence).ok_or(None)?;
         if self.is_level_digit(sequence) {
             return Err(None);
         }
-        let mut naming =
-            Naming { named: recognizer.measure.members.iter().map(|(d, m)| (d.to_owned(), m.to_owned())).collect(), parent: None, anchored: false, unit };
+        let mut naming = Naming {
+            named: recognizer
+                .measure
+                .members
+                .iter()
+                .map(|(d, m)| (d.to_owned(), m.to_owned()))
+                .collect(),
+            parent: None,
+            anchored: false,
+            unit,
+        };
         let own = self.own_members(sequence, recognizer, bound, &mut naming.named)?;
         self.take_over(sequence, recognizer, own, &mut naming)?;
         for open in recognizer.dimensions.iter().filter(|_| !recognizer.whole) {
@@ -158,7 +202,8 @@ impl Claims<'_> {
         if recognizer.names_unit && naming.unit.is_none() {
             return Err(Some(Reason::OtherUnit));
         }
-        let members = Members::new(naming.named.into_iter().collect()).map_err(|_twice| Some(Reason::Ambiguous))?;
+        let members = Members::new(naming.named.into_iter().collect())
+            .map_err(|_twice| Some(Reason::Ambiguous))?;
         let measure = Measure { code: recognizer.measure.code.clone(), members };
         if !self.setting.catalogue.measure_faults(&measure).is_empty() {
             return Err(Some(Reason::Ambiguous));
@@ -179,11 +224,18 @@ impl Claims<'_> {
     /// Whether a clause before says that only a part is spoken of which the measure is not divided into: "Riêng mức độ 4, tiếp nhận 500 hồ sơ,
     /// giải quyết 480 hồ sơ", where what was resolved is not known by level.
     fn is_of_a_part(&self, sequence: &Sequence, recognizer: &Recognizer) -> bool {
-        let known = |dimension: &str| recognizer.dimensions.iter().any(|open| open.code == dimension) || recognizer.measure.members.get(dimension).is_some();
+        let known = |dimension: &str| {
+            recognizer.dimensions.iter().any(|open| open.code == dimension)
+                || recognizer.measure.members.get(dimension).is_some()
+        };
         // Below "Mức độ 4:" as well.
         if !recognizer.names_unit
             && recognizer.of.is_none()
-            && self.lead.is_some_and(|lead| lead.iter().any(|(dimension, _)| !known(dimension) && recognizer.divides.contains(dimension)))
+            && self.lead.is_some_and(|lead| {
+                lead.iter().any(|(dimension, _)| {
+                    !known(dimension) && recognizer.divides.contains(dimension)
+                })
+            })
         {
             return true;
         }
@@ -191,12 +243,18 @@ impl Claims<'_> {
             let members = self.setting.lexicon.members.get(names).map_or(&[][..], Vec::as_slice);
             !members.is_empty() && !members.iter().any(|(dimension, _)| known(dimension))
         };
-        sequence.clauses().into_iter().filter(|clause| clause.range.end <= self.seen.item).any(|clause| {
-            let (_, line) = sequence.slice(&clause.range);
-            RESTRICTING.iter().any(|words| line.starts_with(words))
-                && !clause.range.clone().any(|at| sequence.is_number(at))
-                && clause.range.clone().filter_map(|at| sequence.items.get(at)?.member).any(|(names, _)| unknown(names))
-        })
+        sequence.clauses().into_iter().filter(|clause| clause.range.end <= self.seen.item).any(
+            |clause| {
+                let (_, line) = sequence.slice(&clause.range);
+                RESTRICTING.iter().any(|words| line.starts_with(words))
+                    && !clause.range.clone().any(|at| sequence.is_number(at))
+                    && clause
+                        .range
+                        .clone()
+                        .filter_map(|at| sequence.items.get(at)?.member)
+                        .any(|(names, _)| unknown(names))
+            },
+        )
     }
 
     /// Names the members that stand in the phrase or beside the number; whether there are any.
@@ -222,10 +280,20 @@ impl Claims<'_> {
     }
 
     /// Takes over the members, and the unit, of the figure that this one belongs to.
-    fn take_over(&self, sequence: &Sequence, recognizer: &Recognizer, own: bool, naming: &mut Naming) -> Result<(), Option<Reason>> {
+    fn take_over(
+        &self,
+        sequence: &Sequence,
+        recognizer: &Recognizer,
+        own: bool,
+        naming: &mut Naming,
+    ) -> Result<(), Option<Reason>> {
         let (_, line) = sequence.slice(&self.seen.segment);
         let whole = WHOLE.iter().any(|words| line.contains(words));
-        let anchor = if whole && recognizer.of.is_none() { None } else { self.anchor(recognizer, &naming.named) };
+        let anchor = if whole && recognizer.of.is_none() {
+            None
+        } else {
+            self.anchor(recognizer, &naming.named)
+        };
         if recognizer.of.is_some() && anchor.is_none() {
             return Err(None);
         }
@@ -234,7 +302,9 @@ impl Claims<'_> {
         }
         let rate = self.setting.catalogue.kpi(&recognizer.measure.code).is_some();
         if let Some((anchor, members)) = anchor.filter(|_| recognizer.of.is_some() || own || rate) {
-            let dropped = |dimension: &str| recognizer.of.as_ref().is_some_and(|of| of.members.get(dimension).is_some());
+            let dropped = |dimension: &str| {
+                recognizer.of.as_ref().is_some_and(|of| of.members.get(dimension).is_some())
+            };
             naming.add(recognizer, members.iter().filter(|(dimension, _)| !dropped(dimension)));
             naming.parent = Some(members);
             if recognizer.of.is_some() && !recognizer.names_unit {
@@ -252,13 +322,20 @@ impl Claims<'_> {
     }
 
     /// The member of a dimension that the words around the number name: the one right beside it, else the only one in its segment.
-    fn beside(&self, sequence: &Sequence, open: &Open, named: &BTreeMap<String, String>) -> Result<Option<String>, Option<Reason>> {
+    fn beside(
+        &self,
+        sequence: &Sequence,
+        open: &Open,
+        named: &BTreeMap<String, String>,
+    ) -> Result<Option<String>, Option<Reason>> {
         if named.contains_key(&open.code) {
             return Ok(None);
         }
         let mentions = self.mentions(sequence, &self.seen.segment, open);
         let item = self.seen.item;
-        let close = |(at, count, _): &&(usize, usize, String)| (*at > item && *at <= item + 2) || (*at < item && at + count + 1 >= item);
+        let close = |(at, count, _): &&(usize, usize, String)| {
+            (*at > item && *at <= item + 2) || (*at < item && at + count + 1 >= item)
+        };
         let mut members: Vec<&String> = mentions.iter().map(|(_, _, member)| member).collect();
         members.dedup();
         members.sort();
@@ -277,37 +354,58 @@ impl Claims<'_> {
     }
 
     /// Where members of a dimension are named: first item, how many, which.
-    fn mentions(&self, sequence: &Sequence, range: &Range<usize>, open: &Open) -> Vec<(usize, usize, String)> {
+    fn mentions(
+        &self,
+        sequence: &Sequence,
+        range: &Range<usize>,
+        open: &Open,
+    ) -> Vec<(usize, usize, String)> {
         let mut found: Vec<(usize, usize, String)> = Vec::new();
         for at in range.clone() {
-            let Some((names, count)) = sequence.items.get(at).and_then(|item| item.member) else { continue };
+            let Some((names, count)) = sequence.items.get(at).and_then(|item| item.member) else {
+                continue;
+            };
             let Some(members) = self.setting.lexicon.members.get(names) else { continue };
             if found.last().is_some_and(|(before, length, _)| at < before + length) {
                 continue;
             }
-            if let Some((_, member)) = members.iter().find(|(dimension, member)| *dimension == open.code && open.members.contains(member)) {
+            if let Some((_, member)) = members.iter().find(|(dimension, member)| {
+                *dimension == open.code && open.members.contains(member)
+            }) {
                 found.push((at, count, member.clone()));
             }
         }
         for (at, names) in sequence.hidden.iter().filter(|(at, _)| range.contains(at)) {
             let members = self.setting.lexicon.members.get(*names).into_iter().flatten();
             found.extend(
-                members.filter(|(dimension, member)| *dimension == open.code && open.members.contains(member)).map(|(_, member)| (*at, 1, member.clone())),
+                members
+                    .filter(|(dimension, member)| {
+                        *dimension == open.code && open.members.contains(member)
+                    })
+                    .map(|(_, member)| (*at, 1, member.clone())),
             );
         }
         found
     }
 
     /// Whether a member named beside the number is one of two put together: `mức độ 3 và 4`, `trực tiếp và trực tuyến`.
-    fn combined(&self, sequence: &Sequence, recognizer: &Recognizer, named: &BTreeMap<String, String>) -> bool {
+    fn combined(
+        &self,
+        sequence: &Sequence,
+        recognizer: &Recognizer,
+        named: &BTreeMap<String, String>,
+    ) -> bool {
         let item_text = |at: usize| sequence.slice(&(at..at + 1)).1.trim();
         recognizer.dimensions.iter().filter(|open| named.contains_key(&open.code)).any(|open| {
             let clause = self.seen.clause.clone();
             let mentions = self.mentions(sequence, &clause, open);
             mentions.iter().any(|(at, count, _)| {
                 let behind = at + count;
-                let joined = |at: usize| matches!(item_text(at), "và" | "," | "&" | "-" | "/" | "hoặc");
-                let pair = joined(behind) && mentions.iter().any(|(other, ..)| *other == behind + 1) && !(*at..=behind + 1).contains(&self.seen.item);
+                let joined =
+                    |at: usize| matches!(item_text(at), "và" | "," | "&" | "-" | "/" | "hoặc");
+                let pair = joined(behind)
+                    && mentions.iter().any(|(other, ..)| *other == behind + 1)
+                    && !(*at..=behind + 1).contains(&self.seen.item);
                 // A bare digit behind: "mức độ 3, 4".
                 let digit = joined(behind)
                     && item_text(behind + 1).chars().all(|c| c == sign::PLAIN)
@@ -321,16 +419,31 @@ impl Claims<'_> {
     /// Whether the number is the second of two levels: `mức độ 1 và 2`.
     fn is_level_digit(&self, sequence: &Sequence) -> bool {
         let Some(joint) = self.seen.item.checked_sub(1) else { return false };
-        let joined = matches!(sequence.slice(&(joint..joint + 1)).1.trim(), "và" | "," | "&" | "-" | "/" | "hoặc");
-        let one_digit = self.value.is_some_and(|value| value.scale == 0 && (1..=5).contains(&value.mantissa));
-        let level = |item: usize| sequence.items.get(item).and_then(|item| item.member).is_some_and(|(_, count)| item + count == joint);
-        joined && one_digit && (joint.saturating_sub(4)..joint).any(level) && self.small_number(sequence, self.seen.item)
+        let joined = matches!(
+            sequence.slice(&(joint..joint + 1)).1.trim(),
+            "và" | "," | "&" | "-" | "/" | "hoặc"
+        );
+        let one_digit =
+            self.value.is_some_and(|value| value.scale == 0 && (1..=5).contains(&value.mantissa));
+        let level = |item: usize| {
+            sequence
+                .items
+                .get(item)
+                .and_then(|item| item.member)
+                .is_some_and(|(_, count)| item + count == joint)
+        };
+        joined
+            && one_digit
+            && (joint.saturating_sub(4)..joint).any(level)
+            && self.small_number(sequence, self.seen.item)
     }
 
     /// Whether the clause says that it is a part of something, and that something is a number that nobody knows.
     fn of_something(&self, sequence: &Sequence) -> bool {
         let (_, line) = sequence.slice(&self.seen.clause);
-        let part = [" gồm ", " bao gồm ", " trong đó ", " trong số đó ", " tức ", " gồm có "].iter().any(|words| line.starts_with(words));
+        let part = [" gồm ", " bao gồm ", " trong đó ", " trong số đó ", " tức ", " gồm có "]
+            .iter()
+            .any(|words| line.starts_with(words));
         part && (0..self.seen.clause.start).any(|at| sequence.is_number(at))
     }
 
@@ -338,11 +451,18 @@ impl Claims<'_> {
         // A level has one digit and no noun of its own.
         sequence.is_number(item)
             && !sequence.is_number(item + 1)
-            && matches!(sequence.slice(&(item + 1..item + 2)).1.trim(), "" | ":" | "." | ";" | "là" | "có" | "tiếp" | "được" | "(" | ",")
+            && matches!(
+                sequence.slice(&(item + 1..item + 2)).1.trim(),
+                "" | ":" | "." | ";" | "là" | "có" | "tiếp" | "được" | "(" | ","
+            )
     }
 
     /// The figure that this one is a part or a rate of, and its members; of a brother its father's.
-    fn anchor(&self, recognizer: &Recognizer, named: &BTreeMap<String, String>) -> Option<(&Claim, Members)> {
+    fn anchor(
+        &self,
+        recognizer: &Recognizer,
+        named: &BTreeMap<String, String>,
+    ) -> Option<(&Claim, Members)> {
         let visible = |claim: &&Claim| claim.outside || self.visible(claim.item);
         for claim in self.claims.iter().rev().filter(visible) {
             let kpi = self.setting.catalogue.indicator(&claim.measure.code).is_none();
@@ -350,7 +470,12 @@ impl Claims<'_> {
                 continue;
             }
             let kin = match &recognizer.of {
-                Some(of) => of.code == claim.measure.code && of.members.iter().all(|(dimension, member)| claim.measure.members.get(dimension) == Some(member)),
+                Some(of) => {
+                    of.code == claim.measure.code
+                        && of.members.iter().all(|(dimension, member)| {
+                            claim.measure.members.get(dimension) == Some(member)
+                        })
+                }
                 None => recognizer.kin.contains(&claim.measure.code),
             };
             if !kin {
@@ -362,14 +487,27 @@ impl Claims<'_> {
             }
             let rate = self.setting.catalogue.kpi(&recognizer.measure.code).is_some();
             // A part may stand far behind its whole; a rate, or a figure of another kind, belongs to the number right before it.
-            if recognizer.of.as_ref().is_some_and(|of| of.code != recognizer.measure.code) && self.parted(claim) {
+            if recognizer.of.as_ref().is_some_and(|of| of.code != recognizer.measure.code)
+                && self.parted(claim)
+            {
                 return None;
             }
-            let clashes = |members: &Members| named.iter().any(|(dimension, member)| members.get(dimension).is_some_and(|known| known != member));
+            let clashes = |members: &Members| {
+                named.iter().any(|(dimension, member)| {
+                    members.get(dimension).is_some_and(|known| known != member)
+                })
+            };
             if !clashes(&claim.measure.members) && (rate || !self.exceeds(claim)) {
-                let same = named.iter().all(|(dimension, member)| claim.measure.members.get(dimension) == Some(member)) && !named.is_empty() && !rate;
+                let same = named.iter().all(|(dimension, member)| {
+                    claim.measure.members.get(dimension) == Some(member)
+                }) && !named.is_empty()
+                    && !rate;
                 // The same members again are not a part of it.
-                let members = if same { claim.parent.clone().unwrap_or_default() } else { claim.measure.members.clone() };
+                let members = if same {
+                    claim.parent.clone().unwrap_or_default()
+                } else {
+                    claim.measure.members.clone()
+                };
                 return Some((claim, members));
             }
             if let Some(parent) = claim.parent.as_ref().filter(|parent| !clashes(parent)) {
@@ -385,12 +523,22 @@ impl Claims<'_> {
 
     /// The members of the rate that stands right before the number in its clause: `mức độ 4 chiếm 30,27% với 534 dịch vụ`.
     fn rate_before(&self, recognizer: &Recognizer) -> Option<&Members> {
-        let claim =
-            self.claims.last().filter(|claim| !claim.outside && claim.now && claim.item.0 == self.seen.sequence && self.seen.clause.contains(&claim.item.1))?;
+        let claim = self.claims.last().filter(|claim| {
+            !claim.outside
+                && claim.now
+                && claim.item.0 == self.seen.sequence
+                && self.seen.clause.contains(&claim.item.1)
+        })?;
         let kpi = self.setting.catalogue.kpi(&claim.measure.code)?;
         let last = self.seen.sequences.get(self.seen.sequence)?;
         let alone = !(claim.item.1 + 1..self.seen.item).any(|item| last.is_number(item));
-        (alone && kpi.formula.references().iter().any(|reference| recognizer.kin.contains(&reference.indicator))).then_some(&claim.measure.members)
+        (alone
+            && kpi
+                .formula
+                .references()
+                .iter()
+                .any(|reference| recognizer.kin.contains(&reference.indicator)))
+        .then_some(&claim.measure.members)
     }
 
     fn exceeds(&self, claim: &Claim) -> bool {
@@ -408,7 +556,9 @@ impl Claims<'_> {
         loop {
             let Some(list) = self.seen.sequences.get(sequence) else { return true };
             let from = if claim.item.0 == sequence { claim.item.1 + 1 } else { 0 };
-            let between = (from..item).any(|at| list.is_number(at) && !list.slice(&(at..at + 1)).1.contains(sign::PERCENT));
+            let between = (from..item).any(|at| {
+                list.is_number(at) && !list.slice(&(at..at + 1)).1.contains(sign::PERCENT)
+            });
             if between {
                 return true;
             }
@@ -443,14 +593,19 @@ impl Claims<'_> {
         loop {
             let list = self.seen.sequences.get(sequence)?;
             let inner = sequence != self.seen.sequence;
-            for clause in list.clauses().into_iter().rev().filter(|clause| clause.range.start < before) {
+            for clause in
+                list.clauses().into_iter().rev().filter(|clause| clause.range.start < before)
+            {
                 let range = clause.range.start..clause.range.end.min(before);
-                let own = range.contains(&self.seen.item) || (!inner && clause.range.contains(&self.seen.item));
+                let own = range.contains(&self.seen.item)
+                    || (!inner && clause.range.contains(&self.seen.item));
                 if own || range.clone().any(|at| list.is_number(at)) {
                     continue;
                 }
                 let (_, line) = list.slice(&range);
-                let introduces = clause.colon || inner && clause.range.end >= before || INTRODUCING.iter().any(|words| line.starts_with(words));
+                let introduces = clause.colon
+                    || inner && clause.range.end >= before
+                    || INTRODUCING.iter().any(|words| line.starts_with(words));
                 if !introduces {
                     continue;
                 }
@@ -466,19 +621,23 @@ impl Claims<'_> {
                 None => break,
             }
         }
-        self.lead.and_then(|lead| lead.get(&open.code)).map(ToOwned::to_owned).filter(|member| open.members.contains(member))
+        self.lead
+            .and_then(|lead| lead.get(&open.code))
+            .map(ToOwned::to_owned)
+            .filter(|member| open.members.contains(member))
     }
 
     /// The figure of the same measure in an earlier month, of a number that stands behind one without words of its own: `(tháng trước 85)`.
     #[must_use]
     pub fn earlier(&self) -> Option<Claim> {
         let sequence = self.seen.sequences.get(self.seen.sequence)?;
-        let percent = sequence.slice(&(self.seen.item..self.seen.item + 1)).1.contains(sign::PERCENT);
-        let claim = self
-            .claims
-            .iter()
-            .rev()
-            .find(|claim| !claim.outside && self.visible(claim.item) && (self.setting.catalogue.indicator(&claim.measure.code).is_none() == percent))?;
+        let percent =
+            sequence.slice(&(self.seen.item..self.seen.item + 1)).1.contains(sign::PERCENT);
+        let claim = self.claims.iter().rev().find(|claim| {
+            !claim.outside
+                && self.visible(claim.item)
+                && (self.setting.catalogue.indicator(&claim.measure.code).is_none() == percent)
+        })?;
         // Words of its own beyond the time and a noun would say that it is something else.
         let words = self.seen.segment.clone().filter(|at| !sequence.is_number(*at)).count();
         let handed_over = sequence.slice(&self.seen.segment).1.contains(" chuyển ");
@@ -508,7 +667,15 @@ const INTRODUCING: [&str; 18] = [
     " trong các ",
 ];
 /// Those of them that leave the rest out.
-const RESTRICTING: [&str; 7] = [" đối với ", " riêng ", " chỉ tính ", " nếu tính ", " nếu chỉ tính ", " tính riêng ", " nếu xét "];
+const RESTRICTING: [&str; 7] = [
+    " đối với ",
+    " riêng ",
+    " chỉ tính ",
+    " nếu tính ",
+    " nếu chỉ tính ",
+    " tính riêng ",
+    " nếu xét ",
+];
 
 /// The members that the last words of a paragraph name, each of a dimension of its own.
 #[must_use]
@@ -516,7 +683,8 @@ pub fn members_of(sequences: &[Sequence], setting: &Setting<'_>) -> Members {
     let mut named: BTreeMap<String, Option<String>> = BTreeMap::new();
     let Some(sequence) = sequences.first() else { return Members::none() };
     let from = sequence.clauses().last().map_or(0, |clause| clause.range.start);
-    let beside = sequence.items.iter().skip(from).filter_map(|item| item.member).map(|(names, _)| names);
+    let beside =
+        sequence.items.iter().skip(from).filter_map(|item| item.member).map(|(names, _)| names);
     for names in beside.chain(sequence.hidden.iter().map(|(_, names)| *names)) {
         for (dimension, member) in setting.lexicon.members.get(names).into_iter().flatten() {
             let entry = named.entry(dimension.clone()).or_insert_with(|| Some(member.clone()));
@@ -525,12 +693,17 @@ pub fn members_of(sequences: &[Sequence], setting: &Setting<'_>) -> Members {
             }
         }
     }
-    Members::new(named.into_iter().filter_map(|(dimension, member)| Some((dimension, member?))).collect()).unwrap_or_default()
+    Members::new(
+        named.into_iter().filter_map(|(dimension, member)| Some((dimension, member?))).collect(),
+    )
+    .unwrap_or_default()
 }
 
 /// A figure that stands more than once is one when its values agree; otherwise none is certain.
 pub fn twice(reading: &mut Reading) {
-    let key = |found: &super::Found| (found.measure.clone(), found.unit, found.period, found.role == Role::Target);
+    let key = |found: &super::Found| {
+        (found.measure.clone(), found.unit, found.period, found.role == Role::Target)
+    };
     let mut values: BTreeMap<String, Vec<Written>> = BTreeMap::new();
     let name = |found: &super::Found| format!("{:?}", key(found));
     for found in reading.figures.iter().filter(|found| found.role != Role::Rounded) {
@@ -553,7 +726,12 @@ pub fn twice(reading: &mut Reading) {
         };
         match reason {
             None => kept.push(found),
-            Some(reason) => reading.unclaimed.push(Unclaimed { place: found.place, sentence: found.sentence, reason, measure: Some(found.measure) }),
+            Some(reason) => reading.unclaimed.push(Unclaimed {
+                place: found.place,
+                sentence: found.sentence,
+                reason,
+                measure: Some(found.measure),
+            }),
         }
     }
     reading.figures = kept;

@@ -53,7 +53,14 @@ impl Above {
     }
 
     /// A heading takes the place of those of its level and below.
-    pub fn heading(&mut self, level: u8, text: &str, range: Range<usize>, setting: &Setting<'_>, names: &Names) {
+    pub fn heading(
+        &mut self,
+        level: u8,
+        text: &str,
+        range: Range<usize>,
+        setting: &Setting<'_>,
+        names: &Names,
+    ) {
         self.headings.retain(|heading| heading.level < level);
         self.lead = None;
         self.before = None;
@@ -79,12 +86,23 @@ impl Above {
             " đề xuất ",
             " chỉ tiêu ",
         ];
-        let done = [" kết quả ", " tình hình ", " báo cáo ", " giải quyết ", " đơn ", " bảng chỉ tiêu ", " bảng các chỉ tiêu ", " một số chỉ tiêu "];
+        let done = [
+            " kết quả ",
+            " tình hình ",
+            " báo cáo ",
+            " giải quyết ",
+            " đơn ",
+            " bảng chỉ tiêu ",
+            " bảng các chỉ tiêu ",
+            " một số chỉ tiêu ",
+        ];
         let later = line.contains(mark::LATER) && !line.contains(mark::NOW);
         // A title names what was done and what is to come; what was done in the period comes first.
         let plan = line.trim_start().starts_with("kế hoạch ");
         let when = if plan
-            || !line.contains(mark::NOW) && (later || planned.iter().any(|words| line.contains(words))) && !done.iter().any(|words| line.contains(words))
+            || !line.contains(mark::NOW)
+                && (later || planned.iter().any(|words| line.contains(words)))
+                && !done.iter().any(|words| line.contains(words))
         {
             When::Plan
         } else {
@@ -92,11 +110,14 @@ impl Above {
         };
         let topic = paragraph.topics.last().map(|(_, topic)| *topic);
         let first = paragraph.sentences.first().and_then(|(_, sequences)| {
-            sequences.first()?.items.iter().find(|item| paragraph.tokens.get(item.token).is_some_and(|token| token.word().is_some()))
+            sequences.first()?.items.iter().find(|item| {
+                paragraph.tokens.get(item.token).is_some_and(|token| token.word().is_some())
+            })
         });
         let titled = done.iter().any(|words| line.contains(words)) || line.contains(mark::NOW);
-        let foreign =
-            !titled && first.is_some_and(|item| paragraph.begins_with_another(item.token, item.unit)) && !paragraph.shouts(first.map_or(0, |item| item.token));
+        let foreign = !titled
+            && first.is_some_and(|item| paragraph.begins_with_another(item.token, item.unit))
+            && !paragraph.shouts(first.map_or(0, |item| item.token));
         self.headings.push(Heading { foreign, level, text: own, line, topic, when });
         self.foreign = self.headings.iter().any(|heading| heading.foreign);
     }
@@ -105,7 +126,12 @@ impl Above {
     #[must_use]
     pub fn hint(&self) -> String {
         let lead = self.lead.as_ref().map(|lead| lead.text.as_str());
-        self.headings.iter().map(|heading| heading.text.as_str()).chain(lead).collect::<Vec<_>>().join("\n")
+        self.headings
+            .iter()
+            .map(|heading| heading.text.as_str())
+            .chain(lead)
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// Whether a heading above says that what follows is planned.
@@ -121,7 +147,11 @@ impl Above {
     }
 
     fn when(&self) -> When {
-        let of_heading = if self.headings.iter().any(|heading| heading.when == When::Plan) { When::Plan } else { When::Now };
+        let of_heading = if self.headings.iter().any(|heading| heading.when == When::Plan) {
+            When::Plan
+        } else {
+            When::Now
+        };
         match (&self.lead, of_heading) {
             (Some(lead), When::Now) => lead.when,
             (_, of_heading) => of_heading,
@@ -131,7 +161,10 @@ impl Above {
     fn topic(&self) -> Option<usize> {
         let of_lead = self.lead.as_ref().and_then(|lead| lead.topic);
         let innermost = self.headings.last().and_then(|heading| heading.topic);
-        of_lead.or(innermost).or(self.before).or_else(|| self.headings.iter().rev().find_map(|heading| heading.topic))
+        of_lead
+            .or(innermost)
+            .or(self.before)
+            .or_else(|| self.headings.iter().rev().find_map(|heading| heading.topic))
     }
 }
 
@@ -148,15 +181,29 @@ pub struct Paragraph<'a> {
 impl<'a> Paragraph<'a> {
     /// A stretch of a text as sentences.
     #[must_use]
-    pub fn new(text: &'a str, range: Range<usize>, setting: &'a Setting<'a>, names: &Names) -> Self {
+    pub fn new(
+        text: &'a str,
+        range: Range<usize>,
+        setting: &'a Setting<'a>,
+        names: &Names,
+    ) -> Self {
         Self::of_tokens(text, tokens(text, range), setting, names)
     }
 
     /// A label and a cell of a table, as a sentence that says one of the other.
     #[must_use]
-    pub fn of_cells(text: &'a str, label: Range<usize>, cell: Range<usize>, setting: &'a Setting<'a>, names: &Names) -> Self {
+    pub fn of_cells(
+        text: &'a str,
+        label: Range<usize>,
+        cell: Range<usize>,
+        setting: &'a Setting<'a>,
+        names: &Names,
+    ) -> Self {
         let percent = text.get(label.clone()).is_some_and(|label| label.contains('%'));
-        let mut all: Vec<Token> = tokens(text, label.clone()).into_iter().filter(|token| !percent || !is_bracket(token)).collect();
+        let mut all: Vec<Token> = tokens(text, label.clone())
+            .into_iter()
+            .filter(|token| !percent || !is_bracket(token))
+            .collect();
         all.push(Token { kind: Kind::Mark(':'), range: label.end..label.end });
         all.extend(tokens(text, cell).into_iter().map(|token| in_percent(token, percent)));
         Self::of_tokens(text, all, setting, names)
@@ -164,33 +211,58 @@ impl<'a> Paragraph<'a> {
 
     /// A row of a table, as a sentence that says what stands under each heading of its label: `Mức độ 3: số dịch vụ: 540; hồ sơ: 5.216`.
     #[must_use]
-    pub fn of_row(text: &'a str, label: Range<usize>, cells: &[(Range<usize>, Range<usize>)], setting: &'a Setting<'a>, names: &Names) -> Self {
+    pub fn of_row(
+        text: &'a str,
+        label: Range<usize>,
+        cells: &[(Range<usize>, Range<usize>)],
+        setting: &'a Setting<'a>,
+        names: &Names,
+    ) -> Self {
         let mark = |mark, at| Token { kind: Kind::Mark(mark), range: at..at };
         let mut all = tokens(text, label.clone());
         all.push(mark(':', label.end));
         for (heading, cell) in cells {
             let said = tokens(text, heading.clone());
             let percent = text.get(heading.clone()).is_some_and(|heading| heading.contains('%'));
-            all.extend(said.into_iter().map(|token| Token { range: cell.start..cell.start, ..token }).filter(|token| !is_bracket(token)));
+            all.extend(
+                said.into_iter()
+                    .map(|token| Token { range: cell.start..cell.start, ..token })
+                    .filter(|token| !is_bracket(token)),
+            );
             all.push(mark(':', cell.start));
-            all.extend(tokens(text, cell.clone()).into_iter().map(|token| in_percent(token, percent)));
+            all.extend(
+                tokens(text, cell.clone()).into_iter().map(|token| in_percent(token, percent)),
+            );
             all.push(mark(';', cell.end));
         }
         Self::of_tokens(text, all, setting, names)
     }
 
-    fn of_tokens(text: &'a str, tokens: Vec<Token>, setting: &'a Setting<'a>, names: &Names) -> Self {
+    fn of_tokens(
+        text: &'a str,
+        tokens: Vec<Token>,
+        setting: &'a Setting<'a>,
+        names: &Names,
+    ) -> Self {
         let writer = Writer { lexicon: setting.lexicon, units: names, period: setting.period };
         let mut topics = Vec::new();
         for at in 0..tokens.len() {
-            let words: Vec<&str> = tokens.get(at..tokens.len().min(at + 10)).unwrap_or_default().iter().filter_map(Token::word).collect();
+            let words: Vec<&str> = tokens
+                .get(at..tokens.len().min(at + 10))
+                .unwrap_or_default()
+                .iter()
+                .filter_map(Token::word)
+                .collect();
             if tokens.get(at).is_some_and(|token| token.word().is_some())
                 && let Some((topic, _)) = setting.lexicon.topics.at(&words)
             {
                 topics.push((at, topic));
             }
         }
-        let sentences = sentences(&tokens).into_iter().map(|range| (range.clone(), writer.sequences(&tokens, range))).collect();
+        let sentences = sentences(&tokens)
+            .into_iter()
+            .map(|range| (range.clone(), writer.sequences(&tokens, range)))
+            .collect();
         Self { text, setting, tokens, topics, sentences }
     }
 
@@ -203,7 +275,10 @@ impl<'a> Paragraph<'a> {
     /// Whether it begins with the name of another unit than the report's.
     #[must_use]
     pub fn begins_with_unit_of_another(&self) -> bool {
-        let first = self.sentences.first().and_then(|(_, sequences)| sequences.first()?.items.first().copied());
+        let first = self
+            .sentences
+            .first()
+            .and_then(|(_, sequences)| sequences.first()?.items.first().copied());
         first.is_some_and(|item| self.begins_with_another(item.token, item.unit))
     }
 
@@ -218,8 +293,11 @@ impl<'a> Paragraph<'a> {
 
     /// Reads its figures.
     pub fn read(&self, above: &mut Above, reading: &mut Reading) {
-        let begins_with = self.topics.first().filter(|(token, _)| *token < 8).map(|(_, topic)| *topic);
-        if begins_with.is_some() && above.lead.as_ref().is_some_and(|lead| lead.topic != begins_with) {
+        let begins_with =
+            self.topics.first().filter(|(token, _)| *token < 8).map(|(_, topic)| *topic);
+        if begins_with.is_some()
+            && above.lead.as_ref().is_some_and(|lead| lead.topic != begins_with)
+        {
             above.lead = None;
         }
         let mut context = self.line();
@@ -235,19 +313,30 @@ impl<'a> Paragraph<'a> {
         if introduces {
             above.lead = None;
         }
-        let mut claims: Vec<Claim> = above.lead.as_ref().map(|lead| lead.claims.clone()).unwrap_or_default();
+        let mut claims: Vec<Claim> =
+            above.lead.as_ref().map(|lead| lead.claims.clone()).unwrap_or_default();
         let mut when = above.when();
         for (n, (range, sequences)) in self.sentences.iter().enumerate() {
             let first = self.tokens.get(range.start).and_then(Token::word).unwrap_or_default();
             let second = self.tokens.get(range.start + 1).and_then(Token::word).unwrap_or_default();
-            let goes_on = matches!((first, second), ("trong", "đó" | "số") | ("cụ", "thể") | ("gồm" | "riêng" | "bao", _));
+            let goes_on = matches!(
+                (first, second),
+                ("trong", "đó" | "số") | ("cụ", "thể") | ("gồm" | "riêng" | "bao", _)
+            );
             if n > 0 && !goes_on {
                 claims = above.lead.as_ref().map(|lead| lead.claims.clone()).unwrap_or_default();
             }
             claims.iter_mut().for_each(Claim::leave_sentence);
             let span = self.span(range);
             let mut considered = above.considered.take();
-            let mut work = Work { above, context: &context, span, claims: &mut claims, reading, considered: considered.as_mut() };
+            let mut work = Work {
+                above,
+                context: &context,
+                span,
+                claims: &mut claims,
+                reading,
+                considered: considered.as_mut(),
+            };
             when = self.sentence(sequences, when, &mut work);
             above.considered = considered;
             if !introduces {
@@ -259,15 +348,24 @@ impl<'a> Paragraph<'a> {
         }
         if introduces {
             let topic = self.topics.last().map(|(_, topic)| *topic).or_else(|| above.topic());
-            let members = self.sentences.last().map(|(_, sequences)| super::resolve::members_of(sequences, self.setting)).unwrap_or_default();
+            let members = self
+                .sentences
+                .last()
+                .map(|(_, sequences)| super::resolve::members_of(sequences, self.setting))
+                .unwrap_or_default();
             claims.iter_mut().for_each(Claim::leave_sentence);
-            above.lead = Some(Lead { text: self.own(), line: self.line(), topic, when, members, claims });
+            above.lead =
+                Some(Lead { text: self.own(), line: self.line(), topic, when, members, claims });
         }
     }
 
     fn span(&self, range: &Range<usize>) -> Range<usize> {
         let start = self.tokens.get(range.start).map_or(0, |token| token.range.start);
-        let end = range.end.checked_sub(1).and_then(|last| self.tokens.get(last)).map_or(start, |token| token.range.end);
+        let end = range
+            .end
+            .checked_sub(1)
+            .and_then(|last| self.tokens.get(last))
+            .map_or(start, |token| token.range.end);
         start..end
     }
 
@@ -275,7 +373,11 @@ impl<'a> Paragraph<'a> {
     /// the one of what stands above.
     pub(super) fn topic(&self, token: usize, above: &Above) -> Option<usize> {
         let before = self.topics.iter().rev().find(|(at, _)| *at < token);
-        let sentence = self.sentences.iter().find(|(range, _)| range.contains(&token)).map(|(range, _)| range.clone())?;
+        let sentence = self
+            .sentences
+            .iter()
+            .find(|(range, _)| range.contains(&token))
+            .map(|(range, _)| range.clone())?;
         let here = before.or_else(|| self.topics.iter().find(|(at, _)| sentence.contains(at)));
         here.map(|(_, topic)| *topic).or_else(|| above.topic())
     }
@@ -289,7 +391,10 @@ fn is_bracket(token: &Token) -> bool {
 /// A token, its number in percent where the heading says so.
 fn in_percent(token: Token, percent: bool) -> Token {
     match token.kind {
-        Kind::Number(number) if percent => Token { kind: Kind::Number(Number { sort: numbers::Sort::Percent, ..number }), range: token.range },
+        Kind::Number(number) if percent => Token {
+            kind: Kind::Number(Number { sort: numbers::Sort::Percent, ..number }),
+            range: token.range,
+        },
         Kind::Number(_) | Kind::Word(_) | Kind::Mark(_) | Kind::Other(_) => token,
     }
 }

@@ -115,7 +115,11 @@ impl Sequence {
     pub fn clauses(&self) -> Vec<Clause> {
         let (mut found, mut from, mut new_part) = (Vec::new(), 0, true);
         for item in 0..self.items.len() {
-            let Some(separator) = self.mark(item).filter(|mark| matches!(mark, ',' | ';' | '.' | ':')) else { continue };
+            let Some(separator) =
+                self.mark(item).filter(|mark| matches!(mark, ',' | ';' | '.' | ':'))
+            else {
+                continue;
+            };
             // A colon before the first number introduces what follows; one between a name and its number does not part them.
             let followed = self.is_number(item + 1);
             if separator == ':' && followed {
@@ -164,7 +168,11 @@ impl Writer<'_> {
                 let next = match current {
                     Some(level) if !silent && open.len() < MAX_LEVELS => {
                         let behind = all.get(level).map_or(0, |sequence| sequence.items.len());
-                        all.push(Sequence { text: " ".to_owned(), parent: Some((level, behind)), ..Sequence::default() });
+                        all.push(Sequence {
+                            text: " ".to_owned(),
+                            parent: Some((level, behind)),
+                            ..Sequence::default()
+                        });
                         Some(all.len() - 1)
                     }
                     Some(level) if !silent => Some(level),
@@ -198,7 +206,12 @@ impl Writer<'_> {
             if token.word().is_none() {
                 continue;
             }
-            let words: Vec<&str> = tokens.get(at..tokens.len().min(at + 16)).unwrap_or_default().iter().map_while(Token::word).collect();
+            let words: Vec<&str> = tokens
+                .get(at..tokens.len().min(at + 16))
+                .unwrap_or_default()
+                .iter()
+                .map_while(Token::word)
+                .collect();
             if let Some((unit, _)) = self.named_unit(tokens, at, tokens.len()) {
                 sequence.hidden_units.push((behind, unit));
             }
@@ -211,22 +224,40 @@ impl Writer<'_> {
     /// Writes the item that begins at a token; how many tokens it takes.
     fn push(&self, sequence: &mut Sequence, tokens: &[Token], at: usize, end: usize) -> usize {
         let Some(token) = tokens.get(at) else { return 1 };
-        if token.word().is_some_and(|word| ABOUT.contains(&word)) && tokens.get(at + 1).and_then(Token::number).is_some_and(|number| number.approximate) {
+        if token.word().is_some_and(|word| ABOUT.contains(&word))
+            && tokens.get(at + 1).and_then(Token::number).is_some_and(|number| number.approximate)
+        {
             return 1;
         }
         let (words, places) = name_words(tokens, at, end);
-        let before: Vec<&str> = tokens.get(at.saturating_sub(2)..at).unwrap_or_default().iter().filter_map(Token::word).collect();
+        let before: Vec<&str> = tokens
+            .get(at.saturating_sub(2)..at)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(Token::word)
+            .collect();
         if let Some((unit, taken)) = self.named_unit(tokens, at, end)
             && !ends_in_kind(&before)
         {
-            sequence.write(&sign::UNIT.to_string(), Item { token: at, start: 0, unit: Some(unit), member: None }, false, None);
+            sequence.write(
+                &sign::UNIT.to_string(),
+                Item { token: at, start: 0, unit: Some(unit), member: None },
+                false,
+                None,
+            );
             return taken;
         }
-        if let Some((_, count)) = self.lexicon.topics.at(&words).filter(|(_, count)| *count >= LONG_NAME)
+        if let Some((_, count)) =
+            self.lexicon.topics.at(&words).filter(|(_, count)| *count >= LONG_NAME)
             && let Some(last) = count.checked_sub(1).and_then(|last| places.get(last))
         {
             // The words of a long name say nothing of their own: "Hệ thống thông tin giải quyết thủ tục hành chính".
-            sequence.write("@", Item { token: at, start: 0, unit: None, member: None }, false, None);
+            sequence.write(
+                "@",
+                Item { token: at, start: 0, unit: None, member: None },
+                false,
+                None,
+            );
             return last + 1;
         }
         // "Dịch vụ công trực tuyến" is what such services are called, not how a dossier was handed in.

@@ -77,11 +77,19 @@ pub fn tokens(text: &str, range: Range<usize>) -> Vec<Token> {
             }
             Piece::Reference => {
                 // The words of "Quyết định số 88/QĐ-STTTT" count, its number does not.
-                let digits = stretch.get(placed.range.clone()).and_then(|text| text.find(|c: char| c.is_ascii_digit())).unwrap_or(0);
+                let digits = stretch
+                    .get(placed.range.clone())
+                    .and_then(|text| text.find(|c: char| c.is_ascii_digit()))
+                    .unwrap_or(0);
                 words(stretch, placed.range.start..placed.range.start + digits, start, &mut found);
-                found.push(Token { kind: Kind::Other(Piece::Reference), range: whole.start + digits..whole.end });
+                found.push(Token {
+                    kind: Kind::Other(Piece::Reference),
+                    range: whole.start + digits..whole.end,
+                });
             }
-            other @ (Piece::Month(..) | Piece::Year(_) | Piece::Span { .. }) => found.push(Token { range: whole, kind: Kind::Other(other) }),
+            other @ (Piece::Month(..) | Piece::Year(_) | Piece::Span { .. }) => {
+                found.push(Token { range: whole, kind: Kind::Other(other) })
+            }
         }
         at = placed.range.end;
     }
@@ -100,7 +108,11 @@ fn words(stretch: &str, range: Range<usize>, offset: usize, found: &mut Vec<Toke
             && let Some(text) = part.get(from..to)
         {
             let range = place + from..place + to;
-            found.extend(spelled_out(&folded(text)).split(' ').map(|word| Token { kind: Kind::Word(word.to_owned()), range: range.clone() }));
+            found.extend(
+                spelled_out(&folded(text))
+                    .split(' ')
+                    .map(|word| Token { kind: Kind::Word(word.to_owned()), range: range.clone() }),
+            );
         }
     };
     let mut marks = Vec::new();
@@ -116,21 +128,28 @@ fn words(stretch: &str, range: Range<usize>, offset: usize, found: &mut Vec<Toke
         let mark = match c {
             // A dash between spaces parts clauses, one between letters joins words.
             '–' | '—' | '−' | '-' => Some(
-                if part.get(..at).is_some_and(|before| before.ends_with(' ')) && part.get(at + c.len_utf8()..).is_some_and(|behind| behind.starts_with(' ')) {
+                if part.get(..at).is_some_and(|before| before.ends_with(' '))
+                    && part.get(at + c.len_utf8()..).is_some_and(|behind| behind.starts_with(' '))
+                {
                     ','
                 } else {
                     '-'
                 },
             ),
             // A tab parts columns, unless the sentence goes on behind it.
-            '\t' => (!characters.peek().is_some_and(|(_, next)| next.is_lowercase())).then_some(';'),
+            '\t' => {
+                (!characters.peek().is_some_and(|(_, next)| next.is_lowercase())).then_some(';')
+            }
             c if c.is_whitespace() || c == '\u{a0}' || SILENT.contains(&c) => None,
             '[' | '{' => Some('('),
             ']' | '}' => Some(')'),
             '?' | '!' => Some('.'),
             c => Some(c),
         };
-        marks.extend(mark.map(|mark| Token { kind: Kind::Mark(mark), range: place + at..place + at + c.len_utf8() }));
+        marks.extend(mark.map(|mark| Token {
+            kind: Kind::Mark(mark),
+            range: place + at..place + at + c.len_utf8(),
+        }));
     }
     close(&mut word, part.len());
     found.extend(marks);
@@ -147,8 +166,10 @@ pub fn sentences(tokens: &[Token]) -> Vec<Range<usize>> {
             Kind::Mark('(') => open += 1,
             Kind::Mark(')') => open = open.saturating_sub(1),
             Kind::Mark('.') if open == 0 || at - from > MAX_SENTENCE / 2 => {
-                let glued =
-                    tokens.get(at + 1).is_some_and(|next| next.range.start == token.range.end && next.word().is_some_and(|word| word.chars().count() < 3));
+                let glued = tokens.get(at + 1).is_some_and(|next| {
+                    next.range.start == token.range.end
+                        && next.word().is_some_and(|word| word.chars().count() < 3)
+                });
                 if !glued {
                     found.push(from..at + 1);
                     (from, open) = (at + 1, 0);
@@ -175,8 +196,18 @@ mod tests {
     fn sentences_end_at_full_stops_and_numbers_keep_theirs() {
         let text = "Tổng số là **7.401**. Văn bản đi: 23.441 (ký số 18.506; tỷ lệ 78,955%). Tên miền mail.travinh.gov.vn.";
         let tokens = tokens(text, 0..text.len());
-        let shown: Vec<&str> = sentences(&tokens).into_iter().map(|range| &text[tokens[range.start].range.start..tokens[range.end - 1].range.end]).collect();
-        assert_eq!(shown, ["Tổng số là **7.401**.", "Văn bản đi: 23.441 (ký số 18.506; tỷ lệ 78,955%).", "Tên miền mail.travinh.gov.vn."]);
+        let shown: Vec<&str> = sentences(&tokens)
+            .into_iter()
+            .map(|range| &text[tokens[range.start].range.start..tokens[range.end - 1].range.end])
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "Tổng số là **7.401**.",
+                "Văn bản đi: 23.441 (ký số 18.506; tỷ lệ 78,955%).",
+                "Tên miền mail.travinh.gov.vn."
+            ]
+        );
         let words: Vec<&str> = tokens.iter().filter_map(Token::word).collect();
         assert!(words.contains(&"mail.travinh.gov.vn"));
     }

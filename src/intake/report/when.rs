@@ -47,7 +47,9 @@ static CUES: LazyLock<Vec<(Option<Regex>, When)>> = LazyLock::new(|| {
             ("EARLIER", mark::EARLIER),
             ("REF", crate::domain::phrase::sign::REFERENCE),
         ];
-        let text = marks.iter().fold(text.to_owned(), |text, (name, sign)| text.replace(name, &sign.to_string()));
+        let text = marks
+            .iter()
+            .fold(text.to_owned(), |text, (name, sign)| text.replace(name, &sign.to_string()));
         Regex::new(&format!(" (?:{text}) ")).ok()
     };
     vec![
@@ -70,7 +72,10 @@ static CUES: LazyLock<Vec<(Option<Regex>, When)>> = LazyLock::new(|| {
             When::Wider,
         ),
         (marks("tháng trước|kỳ trước|tháng liền trước|tháng liền kề|MONTHBEFORE"), When::Before(1)),
-        (marks("cùng kỳ(?: năm trước| năm ngoái| YEARBEFORE| EARLIER)?|YEARBEFORE"), When::Before(12)),
+        (
+            marks("cùng kỳ(?: năm trước| năm ngoái| YEARBEFORE| EARLIER)?|YEARBEFORE"),
+            When::Before(12),
+        ),
         (
             marks(
                 "trong tuần|mỗi tuần|trong ngày|mỗi ngày|bình quân ngày|trước đó|trước đây|trước kia|EARLIER|LASTMONTH|năm trước|năm ngoái|quý trước|đầu năm|cuối EARLIER|đầu YEAR|đầu kỳ",
@@ -107,8 +112,17 @@ pub fn times(sequence: &Sequence, before: When) -> (Vec<When>, When) {
         let first_number = clause.range.clone().find(|item| sequence.is_number(*item));
         for item in clause.range.clone() {
             let at = sequence.start(item);
-            let number_before = clause.range.clone().rev().find(|other| *other < item && sequence.is_number(*other)).map(|item| sequence.start(item));
-            let next_number = clause.range.clone().find(|other| *other > item && sequence.is_number(*other)).map_or(usize::MAX, |item| sequence.start(item));
+            let number_before = clause
+                .range
+                .clone()
+                .rev()
+                .find(|other| *other < item && sequence.is_number(*other))
+                .map(|item| sequence.start(item));
+            let next_number = clause
+                .range
+                .clone()
+                .find(|other| *other > item && sequence.is_number(*other))
+                .map_or(usize::MAX, |item| sequence.start(item));
             let last_before = cues.iter().rfind(|cue| cue.at < at);
             let first_behind = cues.iter().find(|cue| cue.at > at && cue.at < next_number);
             // A comparison concerns the number behind it; "tăng 5 so với tháng trước" is one as a whole.
@@ -116,11 +130,16 @@ pub fn times(sequence: &Sequence, before: When) -> (Vec<When>, When) {
                 (Some(cue), Some(behind))
                     if cue.when == When::Now
                         && behind.when != When::UntilNow
-                        && number_before.is_none_or(|number| cue.at > number || behind.when == When::Change) =>
+                        && number_before.is_none_or(|number| {
+                            cue.at > number || behind.when == When::Change
+                        }) =>
                 {
                     Some(behind.when)
                 }
-                (Some(cue), behind) if cue.when == When::Change && number_before.is_some_and(|number| cue.at < number) => {
+                (Some(cue), behind)
+                    if cue.when == When::Change
+                        && number_before.is_some_and(|number| cue.at < number) =>
+                {
                     behind.map(|behind| behind.when).or(Some(carried))
                 }
                 (Some(cue), _) => Some(cue.when),
@@ -132,7 +151,9 @@ pub fn times(sequence: &Sequence, before: When) -> (Vec<When>, When) {
             }
         }
         let leading = match first_number {
-            Some(number) => cues.iter().rfind(|cue| cue.at < sequence.start(number) && cue.when != When::Change),
+            Some(number) => {
+                cues.iter().rfind(|cue| cue.at < sequence.start(number) && cue.when != When::Change)
+            }
             None => cues.last(),
         };
         carried = match leading {
@@ -161,7 +182,9 @@ fn cues(sequence: &Sequence, range: &std::ops::Range<usize>) -> Vec<Cue> {
         while let Some(one) = expression.find_at(text, from) {
             // "tăng cường" compares nothing, "ngày tiếp công dân" is a day in the calendar.
             let behind = text.get(one.end().saturating_sub(1)..).unwrap_or_default();
-            if !(one.as_str() == " tăng " && behind.starts_with(" cường ") || one.as_str().ends_with(" ngày ") && behind.starts_with(" tiếp ")) {
+            if !(one.as_str() == " tăng " && behind.starts_with(" cường ")
+                || one.as_str().ends_with(" ngày ") && behind.starts_with(" tiếp "))
+            {
                 found.push((start + one.start(), start + one.end(), *when));
             }
             // The space behind may be the one before the next.
@@ -185,8 +208,12 @@ fn cues(sequence: &Sequence, range: &std::ops::Range<usize>) -> Vec<Cue> {
 #[must_use]
 pub fn sign_of_month(period: Period, month: u32, year: Option<i32>) -> char {
     let own = period.last();
-    let year = year.unwrap_or_else(|| if month <= own.month() || month == own.month() + 1 { own.year() } else { own.year() - 1 });
-    let Some(named) = Month::new(year, month) else { return crate::domain::phrase::sign::REFERENCE };
+    let year = year.unwrap_or_else(|| {
+        if month <= own.month() || month == own.month() + 1 { own.year() } else { own.year() - 1 }
+    });
+    let Some(named) = Month::new(year, month) else {
+        return crate::domain::phrase::sign::REFERENCE;
+    };
     match named.since(own) {
         0 if period.first() == own => mark::NOW,
         0 => mark::LAST_MONTH,
@@ -202,7 +229,9 @@ pub fn sign_of_month(period: Period, month: u32, year: Option<i32>) -> char {
 pub fn sign_of_span(period: Period, last: u32, months: u32, year: Option<i32>) -> char {
     let own = period.last();
     let same_year = year.is_none_or(|year| year == own.year());
-    let same = same_year && last == own.month() && i32::try_from(months).is_ok_and(|months| months == own.since(period.first()) + 1);
+    let same = same_year
+        && last == own.month()
+        && i32::try_from(months).is_ok_and(|months| months == own.since(period.first()) + 1);
     match (same, same_year) {
         (true, _) => mark::NOW,
         (false, true) if last > own.month() => mark::LATER,
@@ -216,7 +245,12 @@ pub fn sign_of_span(period: Period, last: u32, months: u32, year: Option<i32>) -
 pub fn sign_of_year(period: Period, year: i32) -> char {
     let own = period.last().year();
     match year {
-        _ if year == own && period.first() == period.last().january() && period.last().month() == 12 => mark::NOW,
+        _ if year == own
+            && period.first() == period.last().january()
+            && period.last().month() == 12 =>
+        {
+            mark::NOW
+        }
         _ if year == own => mark::YEAR,
         _ if year > own => mark::LATER,
         _ => mark::EARLIER,
@@ -227,8 +261,11 @@ pub fn sign_of_year(period: Period, year: i32) -> char {
 #[must_use]
 pub fn compared_with(line: &str) -> Option<When> {
     let ends = |words: &str| line.trim_end().ends_with(words);
-    let month = ["tháng trước", "kỳ trước", "tháng liền kề"].iter().any(|words| ends(words)) || ends(&mark::MONTH_BEFORE.to_string());
-    let year = ["cùng kỳ", "cùng kỳ năm trước", "cùng kỳ năm ngoái"].iter().any(|words| ends(words)) || ends(&mark::YEAR_BEFORE.to_string());
+    let month = ["tháng trước", "kỳ trước", "tháng liền kề"].iter().any(|words| ends(words))
+        || ends(&mark::MONTH_BEFORE.to_string());
+    let year =
+        ["cùng kỳ", "cùng kỳ năm trước", "cùng kỳ năm ngoái"].iter().any(|words| ends(words))
+            || ends(&mark::YEAR_BEFORE.to_string());
     let same_time = ends(&format!("cùng kỳ {}", mark::EARLIER));
     match (month, year || same_time) {
         (true, _) => Some(When::Before(1)),

@@ -41,13 +41,23 @@ pub fn has_digit(text: &str) -> bool {
 #[must_use]
 pub fn looks_like_figure(text: &str) -> bool {
     let (marker, label) = numbered(text);
-    let text = folded(if matches!(marker, Marker::Number(_)) && !label.is_empty() { label } else { text.trim() });
+    let text = folded(if matches!(marker, Marker::Number(_)) && !label.is_empty() {
+        label
+    } else {
+        text.trim()
+    });
     let text = without_about(&text).1;
     let body = text.trim_start_matches('-');
-    let end = body.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | ',' | ' '))).unwrap_or(body.len());
-    let (digits, behind) = (body.get(..end).unwrap_or_default(), body.get(end..).unwrap_or_default());
+    let end = body
+        .find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | ',' | ' ')))
+        .unwrap_or(body.len());
+    let (digits, behind) =
+        (body.get(..end).unwrap_or_default(), body.get(end..).unwrap_or_default());
     let time = ["thang", "nam", "quy", "ngay"].iter().any(|word| behind.starts_with(word));
-    has_digit(digits) && !time && !behind.starts_with(['/', '-', ')', ':']) && behind.split(' ').count() <= 4
+    has_digit(digits)
+        && !time
+        && !behind.starts_with(['/', '-', ')', ':'])
+        && behind.split(' ').count() <= 4
 }
 
 /// Units of measure behind a number, folded; they change nothing.
@@ -90,11 +100,18 @@ pub fn read(text: &str, allowed: Allowed) -> Said {
         return Said::Number { written: Written { mantissa: 0, scale: 0 }, approximate: false };
     }
     if !has_digit(folded) {
-        return if folded.chars().any(char::is_alphabetic) && folded != "x" { Said::Words } else { Said::Nothing };
+        return if folded.chars().any(char::is_alphabetic) && folded != "x" {
+            Said::Words
+        } else {
+            Said::Nothing
+        };
     }
     let (approximate, body) = without_about(folded);
-    let (negative, body) = body.strip_prefix('-').map_or((false, body), |rest| (true, rest.trim_start()));
-    let end = body.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | ',' | ' '))).unwrap_or(body.len());
+    let (negative, body) =
+        body.strip_prefix('-').map_or((false, body), |rest| (true, rest.trim_start()));
+    let end = body
+        .find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | ',' | ' ')))
+        .unwrap_or(body.len());
     let digits = body.get(..end).unwrap_or_default().trim_end_matches([' ', '.', ',']);
     let mut behind = body.get(digits.len()..).unwrap_or_default().trim();
     let fault = |why: &str| Said::Fault(why.to_owned());
@@ -110,7 +127,9 @@ pub fn read(text: &str, allowed: Allowed) -> Said {
     }
     let mut power = 0;
     for (word, by) in [("nghin", 3), ("ngan", 3), ("trieu", 6), ("ty", 9), ("ti", 9)] {
-        if let Some(rest) = behind.strip_prefix(word).filter(|rest| rest.is_empty() || rest.starts_with(' ')) {
+        if let Some(rest) =
+            behind.strip_prefix(word).filter(|rest| rest.is_empty() || rest.starts_with(' '))
+        {
             (power, behind) = (by, rest.trim());
             break;
         }
@@ -120,7 +139,14 @@ pub fn read(text: &str, allowed: Allowed) -> Said {
     }
     let plain = if power > 0 { Allowed { decimals: None, percent: true } } else { allowed };
     match number(digits, plain, power > 0).map(|written| multiplied(written, power)) {
-        Ok(Some(written)) => Said::Number { written: if negative { Written { mantissa: -written.mantissa, ..written } } else { written }, approximate },
+        Ok(Some(written)) => Said::Number {
+            written: if negative {
+                Written { mantissa: -written.mantissa, ..written }
+            } else {
+                written
+            },
+            approximate,
+        },
         Ok(None) => fault("the number is too large"),
         Err(why) => fault(why),
     }
@@ -148,7 +174,9 @@ pub fn rounded(written: Written, decimals: u32) -> Written {
 /// Whether a text says that its number is about so much, and the rest of it.
 fn without_about(text: &str) -> (bool, &str) {
     for word in ["khoang", "uoc", "gan", "tren", "~", "≈"] {
-        if let Some(rest) = text.strip_prefix(word).filter(|rest| rest.starts_with(|c: char| !c.is_alphabetic())) {
+        if let Some(rest) =
+            text.strip_prefix(word).filter(|rest| rest.starts_with(|c: char| !c.is_alphabetic()))
+        {
             return (true, rest.trim_start());
         }
     }
@@ -164,8 +192,10 @@ fn number(text: &str, allowed: Allowed, free: bool) -> Result<Written, &'static 
         return Err("separators stand where none belongs");
     }
     let parse = |digits: String| Written::parse(&digits).map_err(|_e| "the number is too large");
-    let in_threes =
-        |parts: &[&str]| parts.first().is_some_and(|first| (1..=3).contains(&first.len()) && *first != "0") && parts.iter().skip(1).all(|part| part.len() == 3);
+    let in_threes = |parts: &[&str]| {
+        parts.first().is_some_and(|first| (1..=3).contains(&first.len()) && *first != "0")
+            && parts.iter().skip(1).all(|part| part.len() == 3)
+    };
     let takes_decimals = free || allowed.decimals.is_none_or(|decimals| decimals > 0);
     let decimal = |whole: String, fraction: &str| {
         if !takes_decimals && fraction.bytes().any(|b| b != b'0') {
@@ -180,7 +210,9 @@ fn number(text: &str, allowed: Allowed, free: bool) -> Result<Written, &'static 
         ([], [digits]) => parse((*digits).to_owned()),
         ([','], [whole, fraction]) => {
             if in_threes(&parts) && allowed.decimals.is_some_and(|decimals| decimals < 3) && !free {
-                return Err("the comma may part thousands or decimals; Vietnamese figures part thousands with a point");
+                return Err(
+                    "the comma may part thousands or decimals; Vietnamese figures part thousands with a point",
+                );
             }
             decimal((*whole).to_owned(), fraction)
         }
@@ -202,7 +234,11 @@ fn number(text: &str, allowed: Allowed, free: bool) -> Result<Written, &'static 
                 Err("the digits do not stand in threes")
             }
         }
-        ([rest @ .., ','], [whole @ .., fraction]) if rest.iter().all(|c| *c != ',') && in_threes(whole) => decimal(whole.concat(), fraction),
+        ([rest @ .., ','], [whole @ .., fraction])
+            if rest.iter().all(|c| *c != ',') && in_threes(whole) =>
+        {
+            decimal(whole.concat(), fraction)
+        }
         _ => Err("separators stand where none belongs"),
     }
 }
@@ -213,7 +249,9 @@ mod tests {
 
     fn said(text: &str, decimals: Option<u32>, percent: bool) -> String {
         match read(text, Allowed { decimals, percent }) {
-            Said::Number { written, approximate } => format!("{}{written}", if approximate { "~" } else { "" }),
+            Said::Number { written, approximate } => {
+                format!("{}{written}", if approximate { "~" } else { "" })
+            }
             Said::Nothing => "nothing".to_owned(),
             Said::Words => "words".to_owned(),
             Said::Fault(_) => "fault".to_owned(),
@@ -259,7 +297,14 @@ mod tests {
 
     #[test]
     fn rates_keep_the_digits_printed() {
-        for (text, expected) in [("78,955%", "78.955"), ("33,32", "33.32"), ("50.81 %", "50.81"), ("100%", "100"), ("78,950", "78.950"), ("33.320%", "fault")] {
+        for (text, expected) in [
+            ("78,955%", "78.955"),
+            ("33,32", "33.32"),
+            ("50.81 %", "50.81"),
+            ("100%", "100"),
+            ("78,950", "78.950"),
+            ("33.320%", "fault"),
+        ] {
             assert_eq!(said(text, None, true), expected, "{text}");
         }
         assert_eq!(said("khoảng 27,5 phút/ngày", Some(1), false), "~27.5");

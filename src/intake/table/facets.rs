@@ -61,9 +61,11 @@ fn header_word(text: &str) -> Option<Facets> {
     match text {
         "stt" | "tt" | "so tt" | "so thu tu" | "no" | "no." | "#" => aside("numbers of rows"),
         "don vi tinh" | "dvt" | "unit of measure" => aside("units of measure"),
-        "ghi chu" | "chu thich" | "ly do" | "nguon" | "nguon so lieu" | "note" | "notes" | "remarks" | "giai trinh" => aside("notes"),
-        "chi tieu" | "ten chi tieu" | "noi dung" | "chi so" | "danh muc" | "hang muc" | "indicator" | "measure" | "ma chi tieu" | "ma" | "ten" | "tieu chi"
-        | "he thong" | "linh vuc" | "noi dung chi tieu" | "chi tieu bao cao" => stub(Stub::Any),
+        "ghi chu" | "chu thich" | "ly do" | "nguon" | "nguon so lieu" | "note" | "notes"
+        | "remarks" | "giai trinh" => aside("notes"),
+        "chi tieu" | "ten chi tieu" | "noi dung" | "chi so" | "danh muc" | "hang muc"
+        | "indicator" | "measure" | "ma chi tieu" | "ma" | "ten" | "tieu chi" | "he thong"
+        | "linh vuc" | "noi dung chi tieu" | "chi tieu bao cao" => stub(Stub::Any),
         "don vi bao cao"
         | "ten don vi"
         | "co quan"
@@ -77,7 +79,9 @@ fn header_word(text: &str) -> Option<Facets> {
         | "huyen, thi xa, thanh pho"
         | "so, nganh"
         | "ten co quan" => stub(Stub::Units),
-        "thang" | "ky" | "ky bao cao" | "thang bao cao" | "period" | "month" | "thoi gian" => stub(Stub::Months),
+        "thang" | "ky" | "ky bao cao" | "thang bao cao" | "period" | "month" | "thoi gian" => {
+            stub(Stub::Months)
+        }
         "nam" | "year" => stub(Stub::Years),
         "gia tri"
         | "so lieu"
@@ -115,14 +119,26 @@ impl Tables<'_> {
             let of_month = found.plain && (bare.contains("thang") || bare.contains("ky nay"));
             return Facets { month: around.month.filter(|_| of_month).or(found.month), ..found };
         }
-        let dimension = self.catalogue.document.dimensions.iter().find(|dimension| dimension.code == bare || folded(&dimension.name.vi) == bare);
+        let dimension = self
+            .catalogue
+            .document
+            .dimensions
+            .iter()
+            .find(|dimension| dimension.code == bare || folded(&dimension.name.vi) == bare);
         if let Some(dimension) = dimension {
-            return Facets { stub: Some(Stub::Members(dimension.code.clone())), ..Facets::default() };
+            return Facets {
+                stub: Some(Stub::Members(dimension.code.clone())),
+                ..Facets::default()
+            };
         }
         if bare == "ke hoach" {
-            return Facets { refused: Some("a plan or target, not a figure reported".to_owned()), ..Facets::default() };
+            return Facets {
+                refused: Some("a plan or target, not a figure reported".to_owned()),
+                ..Facets::default()
+            };
         }
-        let shares = matches!(bare, "ty le" | "ti le" | "ty trong" | "%" | "ty le %" | "ty le (%)" | "rate");
+        let shares =
+            matches!(bare, "ty le" | "ti le" | "ty trong" | "%" | "ty le %" | "ty le (%)" | "rate");
         if shares {
             return Facets {
                 refused: Some("it does not say which rate it is".to_owned()),
@@ -173,7 +189,11 @@ impl Tables<'_> {
             return Facets { unknown: true, ..facets };
         }
         let rest = timed.rest.trim_matches(|c: char| !c.is_alphanumeric() && c != '%' && c != ')');
-        let mut found = if rest.is_empty() || folded(rest) == "thang" { Facets::default() } else { self.header_label(rest, around) };
+        let mut found = if rest.is_empty() || folded(rest) == "thang" {
+            Facets::default()
+        } else {
+            self.header_label(rest, around)
+        };
         found.stub = None;
         found.time(&timed.when, around);
         found
@@ -186,8 +206,23 @@ fn is_total(text: &str) -> bool {
     let text = text.trim().trim_end_matches(':').trim();
     // "Tổng số hồ sơ toàn tỉnh"
     let counted = text.strip_suffix(" toan tinh").unwrap_or(text);
-    let counted = ["tong cong ", "tong so ", "tong ", "cong "].into_iter().find_map(|head| counted.strip_prefix(head)).unwrap_or_default();
-    let nouns = ["ho so", "dich vu", "dich vu cong", "van ban", "chung thu so", "chung thu", "hop thu", "tai khoan", "cuoc", "luot", "don"];
+    let counted = ["tong cong ", "tong so ", "tong ", "cong "]
+        .into_iter()
+        .find_map(|head| counted.strip_prefix(head))
+        .unwrap_or_default();
+    let nouns = [
+        "ho so",
+        "dich vu",
+        "dich vu cong",
+        "van ban",
+        "chung thu so",
+        "chung thu",
+        "hop thu",
+        "tai khoan",
+        "cuoc",
+        "luot",
+        "don",
+    ];
     if nouns.contains(&counted) {
         return true;
     }
@@ -212,14 +247,21 @@ impl Facets {
     fn time(&mut self, when: &[When], around: &Surroundings) {
         for when in when {
             match *when {
-                When::Month(month) if self.month.is_none_or(|known| known == month) => self.month = Some(month),
+                When::Month(month) if self.month.is_none_or(|known| known == month) => {
+                    self.month = Some(month)
+                }
                 When::Month(_) => self.refused = Some("it names several months".to_owned()),
                 When::OfYear(number) => self.of_year = Some(number),
                 When::Year(year) => self.year = Some(year),
                 When::Relative(months) => match around.month {
-                    Some(month) if self.month.is_none_or(|known| known == month.plus(months)) => self.month = Some(month.plus(months)),
+                    Some(month) if self.month.is_none_or(|known| known == month.plus(months)) => {
+                        self.month = Some(month.plus(months))
+                    }
                     Some(_) => self.refused = Some("it names several months".to_owned()),
-                    None => self.refused = Some("it is relative to a month that is not known".to_owned()),
+                    None => {
+                        self.refused =
+                            Some("it is relative to a month that is not known".to_owned())
+                    }
                 },
                 When::Other(why) => self.refused = Some(why.to_owned()),
             }
@@ -233,7 +275,13 @@ impl Facets {
 
     /// Whether it says what its figures are.
     pub(super) fn tells(&self) -> bool {
-        self.measure.is_some() || !self.members.is_empty() || self.unit.is_some() || self.month.is_some() || self.of_year.is_some() || self.total || self.plain
+        self.measure.is_some()
+            || !self.members.is_empty()
+            || self.unit.is_some()
+            || self.month.is_some()
+            || self.of_year.is_some()
+            || self.total
+            || self.plain
     }
 
     /// Adds what a second label says of the same figures; a contradiction refuses them.
@@ -242,18 +290,28 @@ impl Facets {
         let mut refused = self.refused.clone().or(other.refused);
         match (&self.measure, &other.measure) {
             // A rate below the count it is a rate of.
-            (Some(_), Some(rate)) if tables.catalogue.kpi(&rate.code).is_some() && self.members.is_empty() => self.measure = other.measure,
-            (Some(one), Some(second)) if one != second => refused = refused.or_else(|| clash("measures")),
+            (Some(_), Some(rate))
+                if tables.catalogue.kpi(&rate.code).is_some() && self.members.is_empty() =>
+            {
+                self.measure = other.measure
+            }
+            (Some(one), Some(second)) if one != second => {
+                refused = refused.or_else(|| clash("measures"))
+            }
             (None, Some(_)) => self.measure = other.measure,
             _ => {}
         }
         match (self.unit, other.unit) {
-            (Some(one), Some(second)) if one != second => refused = refused.or_else(|| clash("units")),
+            (Some(one), Some(second)) if one != second => {
+                refused = refused.or_else(|| clash("units"))
+            }
             (None, _) => self.unit = other.unit,
             _ => {}
         }
         match (self.month, other.month) {
-            (Some(one), Some(second)) if one != second => refused = refused.or_else(|| clash("months")),
+            (Some(one), Some(second)) if one != second => {
+                refused = refused.or_else(|| clash("months"))
+            }
             (None, _) => self.month = other.month,
             _ => {}
         }
@@ -286,9 +344,13 @@ fn combined(one: &[Members], other: &[Members]) -> Vec<Members> {
     let mut found = Vec::new();
     for first in one {
         for second in other {
-            let clash = second.iter().any(|(dimension, member)| first.get(dimension).is_some_and(|known| known != member));
+            let clash = second.iter().any(|(dimension, member)| {
+                first.get(dimension).is_some_and(|known| known != member)
+            });
             if !clash {
-                found.push(second.iter().fold(first.clone(), |members, (dimension, member)| members.with(dimension, member)));
+                found.push(second.iter().fold(first.clone(), |members, (dimension, member)| {
+                    members.with(dimension, member)
+                }));
             }
         }
     }

@@ -60,7 +60,8 @@ impl<'a> Places<'a> {
     /// Gathers the names of units.
     #[must_use]
     pub fn new(units: &'a Units) -> Self {
-        let (mut whole, mut own) = (HashMap::<String, Vec<usize>>::new(), HashMap::<String, Vec<usize>>::new());
+        let (mut whole, mut own) =
+            (HashMap::<String, Vec<usize>>::new(), HashMap::<String, Vec<usize>>::new());
         let add = |map: &mut HashMap<String, Vec<usize>>, name: String, position: usize| {
             let list = map.entry(name).or_default();
             if !list.contains(&position) {
@@ -72,7 +73,13 @@ impl<'a> Places<'a> {
             // What stands in parentheses is a name of its own: "Trung tâm Kiểm soát bệnh tật tỉnh (CDC)".
             let parts = names.vi.split(['(', ')']).filter(|_| names.vi.contains('('));
             let labels = unit.document.labels.iter().map(String::as_str);
-            for text in [names.vi.as_str(), names.en.as_str()].into_iter().chain(parts).chain(labels).map(str::trim).filter(|text| !text.is_empty()) {
+            for text in [names.vi.as_str(), names.en.as_str()]
+                .into_iter()
+                .chain(parts)
+                .chain(labels)
+                .map(str::trim)
+                .filter(|text| !text.is_empty())
+            {
                 for spelling in [Spelling::Marked, Spelling::Plain] {
                     let name = joined(text, spelling);
                     if let Some((rest, _)) = headless(&name, spelling) {
@@ -95,7 +102,9 @@ impl<'a> Places<'a> {
         let spelling = if is_plain(text) { Spelling::Plain } else { Spelling::Marked };
         let mut name = joined(text, spelling);
         for lead in ["ủy ban nhân dân", "đơn vị báo cáo", "đơn vị"] {
-            if let Some(rest) = name.strip_prefix(&joined(lead, spelling)).and_then(|rest| rest.strip_prefix(' ')) {
+            if let Some(rest) =
+                name.strip_prefix(&joined(lead, spelling)).and_then(|rest| rest.strip_prefix(' '))
+            {
                 name = rest.to_owned();
             }
         }
@@ -107,7 +116,9 @@ impl<'a> Places<'a> {
             found = match headless(&name, spelling) {
                 // "Tỉnh Trà Vinh" of a province that is called "Trà Vinh".
                 Some((rest, Some(kind))) => {
-                    let of_kind = |position: &usize| self.units.get(*position).is_some_and(|unit| unit.document.kind == kind);
+                    let of_kind = |position: &usize| {
+                        self.units.get(*position).is_some_and(|unit| unit.document.kind == kind)
+                    };
                     self.whole.get(&rest).into_iter().flatten().copied().filter(of_kind).collect()
                 }
                 _ => self.own.get(&name).cloned().unwrap_or_default(),
@@ -117,7 +128,11 @@ impl<'a> Places<'a> {
             found = self.by_initials(text, &name);
         }
         if let Some(month) = month {
-            let exist: Vec<usize> = found.iter().copied().filter(|position| self.units.exists(*position, month)).collect();
+            let exist: Vec<usize> = found
+                .iter()
+                .copied()
+                .filter(|position| self.units.exists(*position, month))
+                .collect();
             if !exist.is_empty() {
                 found = exist;
             }
@@ -125,7 +140,13 @@ impl<'a> Places<'a> {
         if found.len() > 1
             && let Some(above) = above
         {
-            let below: Vec<usize> = found.iter().copied().filter(|position| self.units.get(*position).is_some_and(|unit| unit.parent == Some(above))).collect();
+            let below: Vec<usize> = found
+                .iter()
+                .copied()
+                .filter(|position| {
+                    self.units.get(*position).is_some_and(|unit| unit.parent == Some(above))
+                })
+                .collect();
             if let [one] = below.as_slice() {
                 return Place::One(*one);
             }
@@ -149,8 +170,11 @@ impl<'a> Places<'a> {
 
     /// "Sở TT&TT", "Sở KHCN": the first letters of a department's name.
     fn by_initials(&self, text: &str, name: &str) -> Vec<usize> {
-        let head: String = joined("sở", if is_plain(text) { Spelling::Plain } else { Spelling::Marked });
-        let Some(rest) = name.strip_prefix(&head).and_then(|rest| rest.strip_prefix(' ')) else { return Vec::new() };
+        let head: String =
+            joined("sở", if is_plain(text) { Spelling::Plain } else { Spelling::Marked });
+        let Some(rest) = name.strip_prefix(&head).and_then(|rest| rest.strip_prefix(' ')) else {
+            return Vec::new();
+        };
         let letters: String = rest.chars().filter(|c| c.is_alphabetic()).map(bare).collect();
         let short = text.split_whitespace().skip(1).collect::<String>();
         if !(2..=8).contains(&letters.chars().count()) || short.chars().any(char::is_lowercase) {
@@ -158,10 +182,20 @@ impl<'a> Places<'a> {
         }
         let fits = |unit: &crate::domain::unit::Unit| {
             let name = words(&unit.document.name.vi, Spelling::Plain);
-            let initials: String = name.iter().skip(1).filter(|word| *word != "va").filter_map(|word| word.chars().next()).collect();
+            let initials: String = name
+                .iter()
+                .skip(1)
+                .filter(|word| *word != "va")
+                .filter_map(|word| word.chars().next())
+                .collect();
             name.first().is_some_and(|first| first == "so") && initials == letters
         };
-        self.units.iter().enumerate().filter(|(_, unit)| fits(unit)).map(|(position, _)| position).collect()
+        self.units
+            .iter()
+            .enumerate()
+            .filter(|(_, unit)| fits(unit))
+            .map(|(position, _)| position)
+            .collect()
     }
 }
 

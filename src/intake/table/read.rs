@@ -106,17 +106,39 @@ impl<'a> Tables<'a> {
         let shape = Shape::new(grid);
         let Some(parts) = shape.parts() else { return Mapping::default() };
         if shape.is_ragged(&parts) {
-            let unclaimed = shape.digits(parts.body.clone(), "the rows have different numbers of cells, so that columns are uncertain");
+            let unclaimed = shape.digits(
+                parts.body.clone(),
+                "the rows have different numbers of cells, so that columns are uncertain",
+            );
             return Mapping { header: parts.header, unclaimed, ..Mapping::default() };
         }
         let title = self.title(&shape, &parts.title, defaults);
-        let mut columns: Vec<Column> = (0..shape.width()).map(|column| self.column(&shape, &parts, column, &title)).collect();
+        let mut columns: Vec<Column> =
+            (0..shape.width()).map(|column| self.column(&shape, &parts, column, &title)).collect();
         settle(&mut columns);
         let mut mapping = Mapping { header: parts.header.clone(), ..Mapping::default() };
-        mapping.columns =
-            columns.iter().enumerate().map(|(index, column)| self.column_use(index, shape.header_texts(&parts, index).join(" / "), column)).collect();
-        let inside = |(row, column): (usize, usize)| unclaimed_text(shape.cell(row, column), row, column, "a number within a text above the table");
-        mapping.unclaimed.extend(parts.title.clone().flat_map(|row| (0..shape.width()).map(move |column| (row, column))).filter_map(inside));
+        mapping.columns = columns
+            .iter()
+            .enumerate()
+            .map(|(index, column)| {
+                self.column_use(index, shape.header_texts(&parts, index).join(" / "), column)
+            })
+            .collect();
+        let inside = |(row, column): (usize, usize)| {
+            unclaimed_text(
+                shape.cell(row, column),
+                row,
+                column,
+                "a number within a text above the table",
+            )
+        };
+        mapping.unclaimed.extend(
+            parts
+                .title
+                .clone()
+                .flat_map(|row| (0..shape.width()).map(move |column| (row, column)))
+                .filter_map(inside),
+        );
         Outline::new(self, &shape, &columns, &title).read(parts.body, &mut mapping);
         self.refuse_other_systems(&mut mapping);
         mapping.unclaimed.sort_by_key(|cell| (cell.row, cell.column));
@@ -134,56 +156,112 @@ impl<'a> Tables<'a> {
             .collect();
         let document = &self.catalogue.document;
         let system = |code: &str| {
-            let of_indicator = document.indicators.iter().find(|indicator| indicator.code == code).map(|indicator| &indicator.system);
-            of_indicator.or_else(|| document.kpis.iter().find(|kpi| kpi.code == code).map(|kpi| &kpi.system)).cloned().flatten()
+            let of_indicator = document
+                .indicators
+                .iter()
+                .find(|indicator| indicator.code == code)
+                .map(|indicator| &indicator.system);
+            of_indicator
+                .or_else(|| {
+                    document.kpis.iter().find(|kpi| kpi.code == code).map(|kpi| &kpi.system)
+                })
+                .cloned()
+                .flatten()
         };
         let other = |figure: &CellFigure| {
             let systems = named.get(&figure.row).filter(|systems| !systems.is_empty());
-            systems.zip(system(&figure.measure.code)).is_some_and(|(systems, own)| !systems.contains(&own))
+            systems
+                .zip(system(&figure.measure.code))
+                .is_some_and(|(systems, own)| !systems.contains(&own))
         };
-        let (refused, kept): (Vec<CellFigure>, Vec<CellFigure>) = std::mem::take(&mut mapping.figures).into_iter().partition(other);
+        let (refused, kept): (Vec<CellFigure>, Vec<CellFigure>) =
+            std::mem::take(&mut mapping.figures).into_iter().partition(other);
         mapping.figures = kept;
         mapping.unclaimed.extend(refused.into_iter().map(|figure| {
             let reason = format!("the row names another system than {}", figure.measure);
-            UnclaimedCell { row: figure.row, column: figure.column, printed: figure.printed, reason }
+            UnclaimedCell {
+                row: figure.row,
+                column: figure.column,
+                printed: figure.printed,
+                reason,
+            }
         }));
     }
 
     /// What the rows above the header and the hint say.
-    fn title(&self, shape: &Shape<'_>, rows: &std::ops::Range<usize>, defaults: &Defaults) -> Title {
+    fn title(
+        &self,
+        shape: &Shape<'_>,
+        rows: &std::ops::Range<usize>,
+        defaults: &Defaults,
+    ) -> Title {
         let lines: Vec<String> = rows.clone().flat_map(|row| shape.own_texts(row)).collect();
         let hint: String = defaults.hint.chars().take(MAX_HINT).collect();
-        let mut title = Title { around: Surroundings { hint, unit: defaults.unit, month: defaults.month }, ..Title::default() };
-        let told: Vec<When> = lines.iter().chain(std::iter::once(&defaults.hint)).flat_map(|line| timed(line).when).collect();
+        let mut title = Title {
+            around: Surroundings { hint, unit: defaults.unit, month: defaults.month },
+            ..Title::default()
+        };
+        let told: Vec<When> = lines
+            .iter()
+            .chain(std::iter::once(&defaults.hint))
+            .flat_map(|line| timed(line).when)
+            .collect();
         title.time(&told);
         let around = &mut title.around;
         let (mut explicit, mut others) = (None, Vec::new());
         for line in &lines {
-            let (head, plain) = line.split_once(':').map_or(("", line.as_str()), |(head, behind)| (head, behind));
-            if let Some(found) = measure_line(line).and_then(|()| self.labels.unit_of_measure(plain.trim_matches([' ', ')', '(']))) {
-                title.measured = Some(found);
-            } else if let Place::One(unit) =
-                self.places.resolve(plain, around.month, defaults.unit).or_whole(|| self.places.resolve(line, around.month, defaults.unit))
+            let (head, plain) =
+                line.split_once(':').map_or(("", line.as_str()), |(head, behind)| (head, behind));
+            if let Some(found) = measure_line(line)
+                .and_then(|()| self.labels.unit_of_measure(plain.trim_matches([' ', ')', '('])))
             {
-                if folded(head).contains("don vi") { explicit = Some(unit) } else { others.push(unit) }
+                title.measured = Some(found);
+            } else if let Place::One(unit) = self
+                .places
+                .resolve(plain, around.month, defaults.unit)
+                .or_whole(|| self.places.resolve(line, around.month, defaults.unit))
+            {
+                if folded(head).contains("don vi") {
+                    explicit = Some(unit)
+                } else {
+                    others.push(unit)
+                }
             }
             around.hint = format!("{} {line}", around.hint).trim().chars().take(MAX_HINT).collect();
         }
         around.unit = self.title_unit(explicit, &others, defaults.unit);
-        title.measure = lines.iter().chain(std::iter::once(&defaults.hint)).find_map(|line| self.title_measure(line, &title.around));
+        title.measure = lines
+            .iter()
+            .chain(std::iter::once(&defaults.hint))
+            .find_map(|line| self.title_measure(line, &title.around));
         title
     }
 
     /// The unit of a table: the one that a title gives as such; else the one of the request, unless the title names another one. Who has
     /// written a report for a unit above it stands in its head as well: a department or an agency is passed over.
-    fn title_unit(&self, explicit: Option<usize>, named: &[usize], given: Option<usize>) -> Option<usize> {
+    fn title_unit(
+        &self,
+        explicit: Option<usize>,
+        named: &[usize],
+        given: Option<usize>,
+    ) -> Option<usize> {
         if explicit.is_some() {
             return explicit;
         }
-        let Some(given) = given else { return named.last().copied().filter(|last| named.iter().all(|unit| unit == last)) };
-        let writes = |unit: usize| self.units.get(unit).is_some_and(|unit| matches!(unit.document.kind, UnitKind::Department | UnitKind::Agency));
+        let Some(given) = given else {
+            return named.last().copied().filter(|last| named.iter().all(|unit| unit == last));
+        };
+        let writes = |unit: usize| {
+            self.units.get(unit).is_some_and(|unit| {
+                matches!(unit.document.kind, UnitKind::Department | UnitKind::Agency)
+            })
+        };
         let above = |unit: usize| self.units.ancestors(given).any(|above| above == unit);
-        let strange = named.iter().any(|unit| *unit != given && !above(*unit) && !(writes(*unit) && self.units.ancestors(*unit).any(|above| above == given)));
+        let strange = named.iter().any(|unit| {
+            *unit != given
+                && !above(*unit)
+                && !(writes(*unit) && self.units.ancestors(*unit).any(|above| above == given))
+        });
         (!strange).then_some(given)
     }
 
@@ -211,15 +289,26 @@ impl<'a> Tables<'a> {
         for lead in LEADS {
             rest = rest.replace(lead, " ");
         }
-        let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c.is_whitespace() || matches!(c, '.' | ':' | '-'));
+        let rest = rest.trim_start_matches(|c: char| {
+            c.is_ascii_digit() || c.is_whitespace() || matches!(c, '.' | ':' | '-')
+        });
         match self.labels.resolve(rest, &around.hint) {
             Resolution::One(measure) => Some(measure),
-            Resolution::Several(_) | Resolution::Members(_) | Resolution::Empty | Resolution::Nothing => None,
+            Resolution::Several(_)
+            | Resolution::Members(_)
+            | Resolution::Empty
+            | Resolution::Nothing => None,
         }
     }
 
     /// What a column stands for.
-    fn column(&self, shape: &Shape<'_>, parts: &super::shape::Parts, column: usize, title: &Title) -> Column {
+    fn column(
+        &self,
+        shape: &Shape<'_>,
+        parts: &super::shape::Parts,
+        column: usize,
+        title: &Title,
+    ) -> Column {
         let texts = shape.header_texts(parts, column);
         let months = shape.header_month(parts, column);
         let body = shape.body_profile(parts, column);
@@ -228,14 +317,21 @@ impl<'a> Tables<'a> {
             facets = Facets { month: Some(month), unknown: false, ..facets };
         }
         if let (None, Some(number)) = (facets.month, facets.of_year) {
-            facets.month = facets.year.or(title.around.month.map(Month::year)).and_then(|year| Month::new(year, number));
+            facets.month = facets
+                .year
+                .or(title.around.month.map(Month::year))
+                .and_then(|year| Month::new(year, number));
             if facets.month.is_none() {
                 facets.refused = Some("the year of the month is not known".to_owned());
             }
         }
         let label = folded(texts.last().map_or("", String::as_str));
         if matches!(label.trim(), "don vi" | "unit") {
-            return if self.measures_units(shape, parts, column) { Column::Measured } else { Column::Stub(Stub::Units) };
+            return if self.measures_units(shape, parts, column) {
+                Column::Measured
+            } else {
+                Column::Stub(Stub::Units)
+            };
         }
         if texts.is_empty() && body.figures + body.texts == 0 {
             return Column::Aside("nothing");
@@ -246,32 +342,56 @@ impl<'a> Tables<'a> {
             Facets { aside: Some(what), .. } => Column::Aside(what),
             Facets { stub: Some(stub), .. } => Column::Stub(stub.clone()),
             Facets { refused: Some(why), .. } => Column::Refused(why.clone()),
-            Facets { unknown: true, .. } | Facets { .. } if body.texts > body.figures => Column::Stub(Stub::Any),
-            Facets { unknown: true, .. } => Column::Refused("the column's heading is not understood".to_owned()),
-            facets if facets.year.is_some() && !facets.tells() => Column::Refused("a whole year, not a month".to_owned()),
+            Facets { unknown: true, .. } | Facets { .. } if body.texts > body.figures => {
+                Column::Stub(Stub::Any)
+            }
+            Facets { unknown: true, .. } => {
+                Column::Refused("the column's heading is not understood".to_owned())
+            }
+            facets if facets.year.is_some() && !facets.tells() => {
+                Column::Refused("a whole year, not a month".to_owned())
+            }
             facets if facets.is_silent() && body.numbering && column == 0 => Column::Numbers,
             facets if !facets.tells() && !facets.is_silent() && facets.measured.is_none() => {
                 Column::Refused("the column's heading is not understood".to_owned())
             }
-            facets => Column::Figures(Box::new(Facets { plain: facets.plain || !facets.tells(), ..facets.clone() })),
+            facets => Column::Figures(Box::new(Facets {
+                plain: facets.plain || !facets.tells(),
+                ..facets.clone()
+            })),
         }
     }
 
     /// Whether the cells of a column are units of measure rather than units that report.
-    fn measures_units(&self, shape: &Shape<'_>, parts: &super::shape::Parts, column: usize) -> bool {
-        let texts: Vec<&str> = parts.body.clone().map(|row| shape.text(row, column)).filter(|text| !text.trim().is_empty()).take(50).collect();
-        let measured = texts.iter().filter(|text| self.labels.unit_of_measure(text).is_some()).count();
+    fn measures_units(
+        &self,
+        shape: &Shape<'_>,
+        parts: &super::shape::Parts,
+        column: usize,
+    ) -> bool {
+        let texts: Vec<&str> = parts
+            .body
+            .clone()
+            .map(|row| shape.text(row, column))
+            .filter(|text| !text.trim().is_empty())
+            .take(50)
+            .collect();
+        let measured =
+            texts.iter().filter(|text| self.labels.unit_of_measure(text).is_some()).count();
         measured * 2 > texts.len()
     }
 
     /// What labels that stand over or beside each other say together.
     pub(super) fn together(&self, texts: &[String], around: &Surroundings, header: bool) -> Facets {
-        let read = |text: &str, around: &Surroundings| if header { self.header_label(text, around) } else { self.label(text, around) };
+        let read = |text: &str, around: &Surroundings| {
+            if header { self.header_label(text, around) } else { self.label(text, around) }
+        };
         if let [one] = texts {
             return read(one, around);
         }
         let mut around = around.clone();
-        let joined = read(&texts.iter().map(|text| numbered(text).1).collect::<Vec<_>>().join(" "), &around);
+        let joined =
+            read(&texts.iter().map(|text| numbered(text).1).collect::<Vec<_>>().join(" "), &around);
         if joined.measure.is_some() && joined.refused.is_none() && !joined.unknown {
             return joined;
         }
@@ -311,7 +431,11 @@ impl<'a> Tables<'a> {
             [one] => Some(format!("{{{one}}}")),
             _ => None,
         };
-        Meaning::Figures { measure: facets.measure.as_ref().map(ToString::to_string).or(members), unit: facets.unit, month: facets.month }
+        Meaning::Figures {
+            measure: facets.measure.as_ref().map(ToString::to_string).or(members),
+            unit: facets.unit,
+            month: facets.month,
+        }
     }
 }
 
@@ -330,13 +454,18 @@ impl Title {
                 When::Month(month) if !months.contains(&month) => months.push(month),
                 When::OfYear(number) if !numbers.contains(&number) => numbers.push(number),
                 When::Year(found) => year = Some(found),
-                When::Other(why) if why.starts_with("year to date") || why.starts_with("a period wider") => self.refused = Some(why.to_owned()),
+                When::Other(why)
+                    if why.starts_with("year to date") || why.starts_with("a period wider") =>
+                {
+                    self.refused = Some(why.to_owned())
+                }
                 When::Month(_) | When::OfYear(_) | When::Relative(_) | When::Other(_) => {}
             }
         }
         let given = self.around.month;
         if let ([], [number]) = (months.as_slice(), numbers.as_slice()) {
-            months.extend(year.or(given.map(Month::year)).and_then(|year| Month::new(year, *number)));
+            months
+                .extend(year.or(given.map(Month::year)).and_then(|year| Month::new(year, *number)));
         }
         self.around.month = match (months.as_slice(), numbers.len()) {
             ([one], 0 | 1) => Some(*one),
@@ -361,26 +490,50 @@ impl Place {
 /// Of columns without a heading only one may hold figures, and none beside columns that have one.
 fn settle(columns: &mut [Column]) {
     let bare = |column: &Column| matches!(column, Column::Figures(facets) if facets.plain && facets.measure.is_none() && facets.month.is_none() && facets.unit.is_none() && facets.members.is_empty());
-    let (some, all) = (columns.iter().filter(|column| bare(column)).count(), columns.iter().filter(|column| matches!(column, Column::Figures(_))).count());
+    let (some, all) = (
+        columns.iter().filter(|column| bare(column)).count(),
+        columns.iter().filter(|column| matches!(column, Column::Figures(_))).count(),
+    );
     if some > 1 || (some == 1 && all > 1) {
         for column in columns.iter_mut().filter(|column| bare(column)) {
-            *column = Column::Refused("several columns of figures, and the heading does not say which this is".to_owned());
+            *column = Column::Refused(
+                "several columns of figures, and the heading does not say which this is".to_owned(),
+            );
         }
     }
 }
 
 /// Whether a cell is one that must not be lost silently.
 pub(super) fn is_figure(cell: &super::GridCell) -> bool {
-    cell.number.is_some() || cell.fault.is_some() || (cell.month.is_none() && looks_like_figure(&cell.text))
+    cell.number.is_some()
+        || cell.fault.is_some()
+        || (cell.month.is_none() && looks_like_figure(&cell.text))
 }
 
 /// A text with a number in it that is no month and numbers no row.
-pub(super) fn unclaimed_text(cell: &super::GridCell, row: usize, column: usize, reason: &str) -> Option<UnclaimedCell> {
-    (cell.month.is_none() && has_digit(&timed(numbered(&cell.text).1).rest)).then(|| unclaimed(cell, row, column, reason)).flatten()
+pub(super) fn unclaimed_text(
+    cell: &super::GridCell,
+    row: usize,
+    column: usize,
+    reason: &str,
+) -> Option<UnclaimedCell> {
+    (cell.month.is_none() && has_digit(&timed(numbered(&cell.text).1).rest))
+        .then(|| unclaimed(cell, row, column, reason))
+        .flatten()
 }
 
 /// A cell that was not taken, when it has a digit.
-pub(super) fn unclaimed(cell: &super::GridCell, row: usize, column: usize, reason: &str) -> Option<UnclaimedCell> {
+pub(super) fn unclaimed(
+    cell: &super::GridCell,
+    row: usize,
+    column: usize,
+    reason: &str,
+) -> Option<UnclaimedCell> {
     let keeps = has_digit(&cell.text) || cell.number.is_some() || cell.fault.is_some();
-    keeps.then(|| UnclaimedCell { row, column, printed: cell.text.trim().to_owned(), reason: reason.to_owned() })
+    keeps.then(|| UnclaimedCell {
+        row,
+        column,
+        printed: cell.text.trim().to_owned(),
+        reason: reason.to_owned(),
+    })
 }

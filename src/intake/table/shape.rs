@@ -47,7 +47,10 @@ impl<'g> Shape<'g> {
         let width = grid.rows.iter().take(height).map(Vec::len).max().unwrap_or(0).min(MAX_COLUMNS);
         let (mut origins, mut left) = (HashMap::new(), MAX_MERGED);
         for merge in &grid.merges {
-            let (rows, columns) = (merge.rows.start..merge.rows.end.min(height), merge.columns.start..merge.columns.end.min(width));
+            let (rows, columns) = (
+                merge.rows.start..merge.rows.end.min(height),
+                merge.columns.start..merge.columns.end.min(width),
+            );
             let area = rows.len().saturating_mul(columns.len());
             if area > left {
                 continue;
@@ -84,7 +87,10 @@ impl<'g> Shape<'g> {
     /// The texts of a row, each stretch once.
     pub(super) fn own_texts(&self, row: usize) -> Vec<String> {
         let places = (0..self.width).filter(|column| self.origin(row, *column) == (row, *column));
-        places.map(|column| self.text(row, column).to_owned()).filter(|text| !text.is_empty()).collect()
+        places
+            .map(|column| self.text(row, column).to_owned())
+            .filter(|text| !text.is_empty())
+            .collect()
     }
 
     /// Columns of a row that show something of their own, each stretch across once; repeated texts side by side count once.
@@ -93,7 +99,10 @@ impl<'g> Shape<'g> {
         for column in 0..self.width {
             let text = self.text(row, column);
             let says = text.chars().any(char::is_alphanumeric);
-            let again = found.last().is_some_and(|last| self.text(row, *last) == text && self.origin(row, *last).1 == self.origin(row, column).1);
+            let again = found.last().is_some_and(|last| {
+                self.text(row, *last) == text
+                    && self.origin(row, *last).1 == self.origin(row, column).1
+            });
             if says && !again {
                 found.push(column);
             }
@@ -105,13 +114,23 @@ impl<'g> Shape<'g> {
     fn numbers_columns(&self, row: usize) -> bool {
         let texts = self.own_texts(row);
         let plain = |text: &str| {
-            let core = text.split('=').next().unwrap_or_default().trim_matches(|c: char| matches!(c, '(' | ')' | '[' | ']' | ' '));
+            let core = text
+                .split('=')
+                .next()
+                .unwrap_or_default()
+                .trim_matches(|c: char| matches!(c, '(' | ')' | '[' | ']' | ' '));
             (core.len() <= 2 && core.bytes().all(|b| b.is_ascii_digit()) && !core.is_empty())
                 .then(|| core.parse::<u32>().ok())
                 .flatten()
-                .or_else(|| (core.chars().count() == 1 && core.chars().all(|c| c.is_ascii_alphabetic())).then_some(0))
+                .or_else(|| {
+                    (core.chars().count() == 1 && core.chars().all(|c| c.is_ascii_alphabetic()))
+                        .then_some(0)
+                })
         };
-        let Some(numbers) = texts.iter().map(|text| plain(text)).collect::<Option<Vec<u32>>>() else { return false };
+        let Some(numbers) = texts.iter().map(|text| plain(text)).collect::<Option<Vec<u32>>>()
+        else {
+            return false;
+        };
         let counted: Vec<u32> = numbers.into_iter().filter(|number| *number > 0).collect();
         texts.len() >= 2
             && counted.len() >= 2
@@ -129,15 +148,21 @@ impl<'g> Shape<'g> {
         if numbers.is_empty() || numbers.len() != figures {
             return false;
         }
-        let years = numbers.iter().all(|(_, number)| (1990..=2100).contains(number)) && self.shown(row).len() > 1 && numbers.len() > 1;
+        let years = numbers.iter().all(|(_, number)| (1990..=2100).contains(number))
+            && self.shown(row).len() > 1
+            && numbers.len() > 1;
         let below_months = |column: usize| {
-            (row.saturating_sub(MAX_HEADER)..row)
-                .any(|above| folded(self.text(above, column)).starts_with("thang") && self.cell(above, column).number.is_none())
+            (row.saturating_sub(MAX_HEADER)..row).any(|above| {
+                folded(self.text(above, column)).starts_with("thang")
+                    && self.cell(above, column).number.is_none()
+            })
         };
         years
-            || numbers
-                .iter()
-                .all(|(column, number)| (1..=12).contains(number) && below_months(*column) && self.text(row, 0) == self.text(row.saturating_sub(1), 0))
+            || numbers.iter().all(|(column, number)| {
+                (1..=12).contains(number)
+                    && below_months(*column)
+                    && self.text(row, 0) == self.text(row.saturating_sub(1), 0)
+            })
     }
 
     fn has_figures(&self, row: usize) -> bool {
@@ -153,7 +178,9 @@ impl<'g> Shape<'g> {
         let words = |row: usize| self.shown(row).len();
         let section = |row: usize| {
             let shown = self.shown(row);
-            shown.len() <= 1 || (shown.len() == 2 && shown.first().is_some_and(|column| is_numbering(self.text(row, *column))))
+            shown.len() <= 1
+                || (shown.len() == 2
+                    && shown.first().is_some_and(|column| is_numbering(self.text(row, *column))))
         };
         // Headings of sections stand between the header and the first figures.
         let mut bottom = first;
@@ -172,7 +199,9 @@ impl<'g> Shape<'g> {
         let stub = self.shown(top).first().copied().unwrap_or(0);
         // A row whose own label stands below the header's first is one of the body without a figure.
         let end = (top + 1..bottom).find(|row| {
-            let below = !self.text(*row, stub).is_empty() && self.text(*row, stub) != self.text(*row - 1, stub) && self.origin(*row, stub).0 == *row;
+            let below = !self.text(*row, stub).is_empty()
+                && self.text(*row, stub) != self.text(*row - 1, stub)
+                && self.origin(*row, stub).0 == *row;
             below && !self.numbers_columns(*row)
         });
         let body = end.unwrap_or(bottom);
@@ -186,7 +215,12 @@ impl<'g> Shape<'g> {
         }
         let length = |row: usize| self.grid.rows.get(row).map_or(0, Vec::len);
         // The cells of a sheet are rows as wide as it is; those of a document are as many as were written.
-        let rows: Vec<usize> = parts.header.clone().chain(parts.body.clone().filter(|row| self.has_figures(*row))).map(length).collect();
+        let rows: Vec<usize> = parts
+            .header
+            .clone()
+            .chain(parts.body.clone().filter(|row| self.has_figures(*row)))
+            .map(length)
+            .collect();
         rows.iter().any(|length| Some(length) != rows.first())
     }
 
@@ -196,10 +230,13 @@ impl<'g> Shape<'g> {
         for row in parts.header.clone().filter(|row| !self.numbers_columns(*row)) {
             let mut text = self.text(row, column);
             // An upper label stands over the columns to its right that have a label below and none of their own.
-            let lower = (row + 1..parts.header.end).any(|below| !self.text(below, column).is_empty() && !self.numbers_columns(below));
+            let lower = (row + 1..parts.header.end)
+                .any(|below| !self.text(below, column).is_empty() && !self.numbers_columns(below));
             if text.is_empty() && lower {
                 let left = (0..column).rev().find(|left| !self.text(row, *left).is_empty());
-                text = left.filter(|left| !self.origins.contains_key(&(row, *left))).map_or("", |left| self.text(row, left));
+                text = left
+                    .filter(|left| !self.origins.contains_key(&(row, *left)))
+                    .map_or("", |left| self.text(row, left));
             }
             if !text.is_empty() && found.last().is_none_or(|last| last != text) {
                 found.push(text.to_owned());
@@ -229,12 +266,18 @@ impl<'g> Shape<'g> {
                 numbered_rows += usize::from(is_numbering(&cell.text));
             }
         }
-        let counted: Vec<u32> = parts.body.clone().filter_map(|row| self.text(row, column).trim_end_matches('.').parse().ok()).collect();
+        let counted: Vec<u32> = parts
+            .body
+            .clone()
+            .filter_map(|row| self.text(row, column).trim_end_matches('.').parse().ok())
+            .collect();
         let all = profile.figures + profile.texts;
         profile.numbering = all > 0
             && numbered_rows == all
             && counted.first() == Some(&1)
-            && counted.windows(2).all(|pair| matches!(pair, [one, next] if *next == one + 1 || *next == 1));
+            && counted
+                .windows(2)
+                .all(|pair| matches!(pair, [one, next] if *next == one + 1 || *next == 1));
         profile
     }
 
@@ -253,7 +296,9 @@ pub(super) fn is_numbering(text: &str) -> bool {
     let text = text.trim();
     let bare = text.trim_matches(['(', ')', '.', ' ']);
     let short = !bare.is_empty() && bare.chars().count() <= 5;
-    let number = bare.split('.').all(|part| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit()));
+    let number = bare
+        .split('.')
+        .all(|part| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit()));
     let roman = bare.chars().all(|c| matches!(c, 'I' | 'V' | 'X'));
     let letter = bare.chars().count() == 1 && bare.chars().all(char::is_alphabetic);
     matches!(text, "-" | "+" | "*" | "•") || (short && (number || roman || letter))

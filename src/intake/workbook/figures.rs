@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::form::{CODES, GUIDE_SHEET, HEADER_ROW, INPUT, LABELS, MARK, MONTH_ROW, NOTES, UNIT_ROW, VERSION};
+use super::form::{
+    CODES, GUIDE_SHEET, HEADER_ROW, INPUT, LABELS, MARK, MONTH_ROW, NOTES, UNIT_ROW, VERSION,
+};
 use super::{Sheet, at, cell_name, open};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::fault::{Fault, quoted};
@@ -95,14 +97,25 @@ pub struct WorkbookReading {
 ///
 /// # Errors
 /// The workbook cannot be read, or passes a bound; faults of single cells are in the reading.
-pub fn figures(bytes: &[u8], tables: &Tables<'_>, catalogue: &Catalogue, defaults: &Defaults) -> Result<WorkbookReading, Fault> {
+pub fn figures(
+    bytes: &[u8],
+    tables: &Tables<'_>,
+    catalogue: &Catalogue,
+    defaults: &Defaults,
+) -> Result<WorkbookReading, Fault> {
     let sheets = open(bytes)?;
-    let mut reading = WorkbookReading { unit: defaults.unit, month: defaults.month, ..WorkbookReading::default() };
+    let mut reading = WorkbookReading {
+        unit: defaults.unit,
+        month: defaults.month,
+        ..WorkbookReading::default()
+    };
     match sheets.iter().find(|sheet| text(sheet, 0, CODES).starts_with(MARK)) {
         Some(form) => {
             reading.is_form = true;
             Form { tables, catalogue, sheet: form }.read(defaults, &mut reading);
-            for other in sheets.iter().filter(|sheet| sheet.name != form.name && sheet.name != GUIDE_SHEET) {
+            for other in
+                sheets.iter().filter(|sheet| sheet.name != form.name && sheet.name != GUIDE_SHEET)
+            {
                 beside(other, "a sheet beside the form", &mut reading);
             }
         }
@@ -132,31 +145,47 @@ fn text(sheet: &Sheet, row: usize, column: usize) -> &str {
 /// The cells with digits of a sheet that is not read.
 fn beside(sheet: &Sheet, reason: &str, reading: &mut WorkbookReading) {
     for (row, cells) in sheet.grid.rows.iter().enumerate() {
-        for (column, cell) in cells.iter().enumerate().filter(|(_, cell)| cell.number.is_some() || crate::intake::table::cell::looks_like_figure(&cell.text)) {
+        for (column, cell) in cells.iter().enumerate().filter(|(_, cell)| {
+            cell.number.is_some() || crate::intake::table::cell::looks_like_figure(&cell.text)
+        }) {
             reading.unclaimed.push(left(sheet, row, column, cell, reason));
         }
     }
 }
 
 fn left(sheet: &Sheet, row: usize, column: usize, cell: &GridCell, reason: &str) -> SheetCell {
-    SheetCell { sheet: sheet.name.clone(), cell: cell_name(row, column), printed: cell.text.trim().to_owned(), reason: reason.to_owned() }
+    SheetCell {
+        sheet: sheet.name.clone(),
+        cell: cell_name(row, column),
+        printed: cell.text.trim().to_owned(),
+        reason: reason.to_owned(),
+    }
 }
 
 /// Reads the free tables of a sheet.
 fn free(sheet: &Sheet, tables: &Tables<'_>, defaults: &Defaults, reading: &mut WorkbookReading) {
-    let named = Defaults { hint: format!("{} {}", defaults.hint, sheet.name).trim().to_owned(), ..defaults.clone() };
+    let named = Defaults {
+        hint: format!("{} {}", defaults.hint, sheet.name).trim().to_owned(),
+        ..defaults.clone()
+    };
     let mut read_to = 0;
     for (start, grid) in sheet.grid.tables() {
         outside(sheet, read_to..start, reading);
         read_to = start + grid.rows.len();
         let mapping = tables.read(&grid, &named);
         let Mapping { header, columns, rows, figures, unclaimed } = mapping;
-        let own = |uses: &[Use], of: usize, what: fn(&Meaning) -> bool| uses.iter().any(|one| one.index == of && what(&one.meaning));
-        let has_unit: fn(&Meaning) -> bool = |meaning| matches!(meaning, Meaning::Figures { unit: Some(_), .. });
-        let has_month: fn(&Meaning) -> bool = |meaning| matches!(meaning, Meaning::Figures { month: Some(_), .. });
+        let own = |uses: &[Use], of: usize, what: fn(&Meaning) -> bool| {
+            uses.iter().any(|one| one.index == of && what(&one.meaning))
+        };
+        let has_unit: fn(&Meaning) -> bool =
+            |meaning| matches!(meaning, Meaning::Figures { unit: Some(_), .. });
+        let has_month: fn(&Meaning) -> bool =
+            |meaning| matches!(meaning, Meaning::Figures { month: Some(_), .. });
         for figure in figures {
             let told = |what| own(&columns, figure.column, what) || own(&rows, figure.row, what);
-            let unsaid = usize::from(!told(has_unit)) + usize::from(!told(has_month)) + usize::from(figure.approximate);
+            let unsaid = usize::from(!told(has_unit))
+                + usize::from(!told(has_month))
+                + usize::from(figure.approximate);
             let confidence = [1.0, 0.95, 0.9, 0.85].get(unsaid).copied().unwrap_or(0.85);
             reading.figures.push(SheetFigure {
                 measure: figure.measure,
@@ -173,12 +202,19 @@ fn free(sheet: &Sheet, tables: &Tables<'_>, defaults: &Defaults, reading: &mut W
         }
         for one in unclaimed {
             let row = start + one.row;
-            let fault = cell(sheet, row, one.column).and_then(|cell| cell.fault.clone()).filter(|fault| *fault == one.reason);
+            let fault = cell(sheet, row, one.column)
+                .and_then(|cell| cell.fault.clone())
+                .filter(|fault| *fault == one.reason);
             match fault {
-                Some(fault) => reading.faults.push(at(&sheet.name, row, one.column, "cell_error", fault)),
-                None => {
-                    reading.unclaimed.push(SheetCell { sheet: sheet.name.clone(), cell: cell_name(row, one.column), printed: one.printed, reason: one.reason })
+                Some(fault) => {
+                    reading.faults.push(at(&sheet.name, row, one.column, "cell_error", fault))
                 }
+                None => reading.unclaimed.push(SheetCell {
+                    sheet: sheet.name.clone(),
+                    cell: cell_name(row, one.column),
+                    printed: one.printed,
+                    reason: one.reason,
+                }),
             }
         }
         reading.tables.push(SheetTable {
@@ -195,7 +231,10 @@ fn free(sheet: &Sheet, tables: &Tables<'_>, defaults: &Defaults, reading: &mut W
 fn outside(sheet: &Sheet, rows: std::ops::Range<usize>, reading: &mut WorkbookReading) {
     for row in rows {
         for (column, cell) in sheet.grid.rows.get(row).into_iter().flatten().enumerate() {
-            if cell.number.is_some() || cell.fault.is_some() || has_digit(&timed(numbered(&cell.text).1).rest) {
+            if cell.number.is_some()
+                || cell.fault.is_some()
+                || has_digit(&timed(numbered(&cell.text).1).rest)
+            {
                 reading.unclaimed.push(left(sheet, row, column, cell, "it stands in no table"));
             }
         }
@@ -210,11 +249,16 @@ fn once(reading: &mut WorkbookReading) {
         let place = format!("{}!{}", figure.sheet, figure.cell);
         match seen.get(&(figure.measure.to_string(), figure.unit, figure.month)) {
             Some((value, _)) if same(*value, figure.written) => {}
-            Some((_, other)) => {
-                faults.push(Fault::new(&place, "contradiction", format!("{} of {} has another value at {other}", figure.measure, figure.month)))
-            }
+            Some((_, other)) => faults.push(Fault::new(
+                &place,
+                "contradiction",
+                format!("{} of {} has another value at {other}", figure.measure, figure.month),
+            )),
             None => {
-                seen.insert((figure.measure.to_string(), figure.unit, figure.month), (figure.written, place));
+                seen.insert(
+                    (figure.measure.to_string(), figure.unit, figure.month),
+                    (figure.written, place),
+                );
                 kept.push(figure);
             }
         }
@@ -245,7 +289,13 @@ struct Form<'a> {
 }
 
 impl Form<'_> {
-    fn fault(&self, row: usize, column: usize, code: &'static str, detail: impl Into<String>) -> Fault {
+    fn fault(
+        &self,
+        row: usize,
+        column: usize,
+        code: &'static str,
+        detail: impl Into<String>,
+    ) -> Fault {
         at(&self.sheet.name, row, column, code, detail)
     }
 
@@ -256,22 +306,43 @@ impl Form<'_> {
                 0,
                 CODES,
                 "unknown_version",
-                format!("the form has the layout {}, known is {VERSION}; take a new one", quoted(version)),
+                format!(
+                    "the form has the layout {}, known is {VERSION}; take a new one",
+                    quoted(version)
+                ),
             ));
             return;
         }
         let (code, month) = (text(self.sheet, UNIT_ROW, CODES), text(self.sheet, MONTH_ROW, CODES));
         let unit = self.tables.units().position(code);
         if unit.is_none() {
-            reading.faults.push(self.fault(UNIT_ROW, CODES, "unknown_unit", format!("no unit has the code {}", quoted(code))));
+            reading.faults.push(self.fault(
+                UNIT_ROW,
+                CODES,
+                "unknown_unit",
+                format!("no unit has the code {}", quoted(code)),
+            ));
         }
-        let month = month.parse::<Month>().map_err(|error| reading.faults.push(self.fault(MONTH_ROW, CODES, "malformed_period", error.to_string()))).ok();
-        let contradicts = |given: bool| given.then_some("the form is of another one than the request names");
+        let month = month
+            .parse::<Month>()
+            .map_err(|error| {
+                reading.faults.push(self.fault(
+                    MONTH_ROW,
+                    CODES,
+                    "malformed_period",
+                    error.to_string(),
+                ))
+            })
+            .ok();
+        let contradicts =
+            |given: bool| given.then_some("the form is of another one than the request names");
         for (row, why) in [
             (UNIT_ROW, contradicts(defaults.unit.is_some() && defaults.unit != unit)),
             (MONTH_ROW, contradicts(defaults.month.is_some() && defaults.month != month)),
         ] {
-            reading.faults.extend(why.map(|why| self.fault(row, CODES, "contradicts_request", why)));
+            reading
+                .faults
+                .extend(why.map(|why| self.fault(row, CODES, "contradicts_request", why)));
         }
         let (Some(unit), Some(month)) = (unit, month) else { return };
         (reading.unit, reading.month) = (Some(unit), Some(month));
@@ -282,7 +353,9 @@ impl Form<'_> {
 
     fn row(&self, row: usize, unit: usize, month: Month, reading: &mut WorkbookReading) {
         let code = text(self.sheet, row, CODES);
-        for (column, cell) in self.sheet.grid.rows.get(row).into_iter().flatten().enumerate().skip(INPUT) {
+        for (column, cell) in
+            self.sheet.grid.rows.get(row).into_iter().flatten().enumerate().skip(INPUT)
+        {
             let strays = column > NOTES || (code.is_empty() && column == INPUT);
             if strays && (cell.number.is_some() || has_digit(&cell.text)) {
                 reading.unclaimed.push(left(self.sheet, row, column, cell, "outside of the form"));
@@ -294,7 +367,12 @@ impl Form<'_> {
         let measure = match Measure::parse(code) {
             Ok(measure) if self.catalogue.measure_faults(&measure).is_empty() => measure,
             _ => {
-                reading.faults.push(self.fault(row, CODES, "unknown_measure", format!("the catalogue declares no measure {}", quoted(code))));
+                reading.faults.push(self.fault(
+                    row,
+                    CODES,
+                    "unknown_measure",
+                    format!("the catalogue declares no measure {}", quoted(code)),
+                ));
                 return;
             }
         };
@@ -303,7 +381,10 @@ impl Form<'_> {
         if !note.is_empty() {
             reading.notes.push(format!("{label}: {note}"));
         }
-        let Some(cell) = cell(self.sheet, row, INPUT).filter(|cell| **cell != GridCell::default()) else { return };
+        let Some(cell) = cell(self.sheet, row, INPUT).filter(|cell| **cell != GridCell::default())
+        else {
+            return;
+        };
         match self.value(cell, &measure) {
             Ok(None) => {}
             Ok(Some((written, approximate))) => reading.figures.push(SheetFigure {
@@ -318,12 +399,21 @@ impl Form<'_> {
                 label,
                 confidence: 1.0,
             }),
-            Err((code, why)) => reading.faults.push(self.fault(row, INPUT, code, format!("{}: {why}", quoted(cell.text.trim())))),
+            Err((code, why)) => reading.faults.push(self.fault(
+                row,
+                INPUT,
+                code,
+                format!("{}: {why}", quoted(cell.text.trim())),
+            )),
         }
     }
 
     /// The value filled in: nothing, a withdrawal, or a number and whether it is about so much.
-    fn value(&self, cell: &GridCell, measure: &Measure) -> Result<Option<FilledIn>, (&'static str, String)> {
+    fn value(
+        &self,
+        cell: &GridCell,
+        measure: &Measure,
+    ) -> Result<Option<FilledIn>, (&'static str, String)> {
         if let Some(fault) = &cell.fault {
             return Err(("cell_error", fault.clone()));
         }
@@ -336,12 +426,18 @@ impl Form<'_> {
             return Err(("not_a_number", "a percentage where a count is expected".to_owned()));
         }
         let said = match cell.number {
-            Some(written) => Said::Number { written: if decimals.is_none() { rounded(written, 6) } else { written }, approximate: false },
+            Some(written) => Said::Number {
+                written: if decimals.is_none() { rounded(written, 6) } else { written },
+                approximate: false,
+            },
             None => read(&cell.text, Allowed { decimals, percent }),
         };
         match said {
             Said::Nothing => Ok(None),
-            Said::Words => Err(("not_a_number", "words where a figure is expected; notes belong into the column beside".to_owned())),
+            Said::Words => Err((
+                "not_a_number",
+                "words where a figure is expected; notes belong into the column beside".to_owned(),
+            )),
             Said::Fault(why) => Err(("not_a_number", why)),
             Said::Number { written, approximate } => Ok(Some((Some(written), approximate))),
         }

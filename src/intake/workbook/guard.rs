@@ -31,23 +31,44 @@ fn fault(code: &'static str, detail: impl Into<String>) -> Fault {
 /// What is wrong with it.
 pub(super) fn check(bytes: &[u8]) -> Result<(), Fault> {
     if bytes.starts_with(&COMPOUND) {
-        return Err(fault("encrypted", "the workbook is encrypted with a password, or of a version before Excel 2007; save it as XLSX without a password"));
+        return Err(fault(
+            "encrypted",
+            "the workbook is encrypted with a password, or of a version before Excel 2007; save it as XLSX without a password",
+        ));
     }
     let no_zip = |_e| fault("not_a_workbook", "the file is no workbook (XLSX)");
     let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(no_zip)?;
     if zip.len() > MAX_ENTRIES {
-        return Err(fault("too_many", format!("a workbook has at most {MAX_ENTRIES} files within")));
+        return Err(fault(
+            "too_many",
+            format!("a workbook has at most {MAX_ENTRIES} files within"),
+        ));
     }
-    let names: Vec<String> = zip.file_names().map(|name| name.map(|name| name.into_owned())).collect::<Result<_, _>>().map_err(no_zip)?;
-    if names.iter().any(|name| name.to_lowercase().ends_with("vbaproject.bin") || name.to_lowercase().contains("macrosheets/")) {
+    let names: Vec<String> = zip
+        .file_names()
+        .map(|name| name.map(|name| name.into_owned()))
+        .collect::<Result<_, _>>()
+        .map_err(no_zip)?;
+    if names.iter().any(|name| {
+        name.to_lowercase().ends_with("vbaproject.bin")
+            || name.to_lowercase().contains("macrosheets/")
+    }) {
         return Err(fault("macros", "the workbook has macros; save it as XLSX without macros"));
     }
-    if !names.iter().any(|name| name.trim_start_matches('/').eq_ignore_ascii_case("xl/workbook.xml")) {
+    if !names
+        .iter()
+        .any(|name| name.trim_start_matches('/').eq_ignore_ascii_case("xl/workbook.xml"))
+    {
         return Err(fault("not_a_workbook", "the file is no workbook (XLSX)"));
     }
     let mut left = MAX_UNPACKED;
     for place in 0..zip.len() {
-        let file = zip.by_index(place).map_err(|_e| fault("unreadable", "a file within the workbook cannot be read; an encrypted one is not accepted"))?;
+        let file = zip.by_index(place).map_err(|_e| {
+            fault(
+                "unreadable",
+                "a file within the workbook cannot be read; an encrypted one is not accepted",
+            )
+        })?;
         let name = file.name().map_err(no_zip)?.to_lowercase();
         let packed = file.compressed_size();
         if name.ends_with(".xml") || name.ends_with(".rels") {
@@ -58,7 +79,9 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Fault> {
             if unpacked > counted.most || (unpacked > SMALL && unpacked / MAX_RATIO > packed) {
                 return Err(fault(
                     "too_large",
-                    format!("a file within unpacks to more than {MAX_PART} bytes, all to more than {MAX_UNPACKED}, or to more than {MAX_RATIO} times its size"),
+                    format!(
+                        "a file within unpacks to more than {MAX_PART} bytes, all to more than {MAX_UNPACKED}, or to more than {MAX_RATIO} times its size"
+                    ),
                 ));
             }
             scanned?;
@@ -92,26 +115,48 @@ fn scan(source: impl std::io::BufRead, types: bool) -> Result<(), Fault> {
     let (mut buffer, mut depth) = (Vec::new(), 0_usize);
     loop {
         buffer.clear();
-        let event = reader.read_event_into(&mut buffer).map_err(|_e| fault("unreadable", "a file within the workbook is no well-formed XML"))?;
+        let event = reader.read_event_into(&mut buffer).map_err(|_e| {
+            fault("unreadable", "a file within the workbook is no well-formed XML")
+        })?;
         match event {
             Event::Start(element) => {
                 depth += 1;
                 if depth > MAX_DEPTH {
-                    return Err(fault("too_deep", format!("elements stand at most {MAX_DEPTH} deep")));
+                    return Err(fault(
+                        "too_deep",
+                        format!("elements stand at most {MAX_DEPTH} deep"),
+                    ));
                 }
                 macros(types, &element)?;
             }
             Event::Empty(element) => macros(types, &element)?,
             Event::End(_) => depth = depth.saturating_sub(1),
-            Event::DocType(_) => return Err(fault("document_type", "a workbook with a document type (DOCTYPE) is not accepted")),
+            Event::DocType(_) => {
+                return Err(fault(
+                    "document_type",
+                    "a workbook with a document type (DOCTYPE) is not accepted",
+                ));
+            }
             Event::Eof => return Ok(()),
-            Event::Text(_) | Event::CData(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::GeneralRef(_) => {}
+            Event::Text(_)
+            | Event::CData(_)
+            | Event::Comment(_)
+            | Event::Decl(_)
+            | Event::PI(_)
+            | Event::GeneralRef(_) => {}
         }
     }
 }
 
 /// Refuses a workbook whose list of types says that it has macros.
 fn macros(types: bool, element: &quick_xml::events::BytesStart<'_>) -> Result<(), Fault> {
-    let told = types && element.attributes().flatten().any(|attribute| String::from_utf8_lossy(attribute.value.as_ref().as_ref()).contains("macroEnabled"));
-    if told { Err(fault("macros", "the workbook has macros (XLSM); save it as XLSX without macros")) } else { Ok(()) }
+    let told = types
+        && element.attributes().flatten().any(|attribute| {
+            String::from_utf8_lossy(attribute.value.as_ref().as_ref()).contains("macroEnabled")
+        });
+    if told {
+        Err(fault("macros", "the workbook has macros (XLSM); save it as XLSX without macros"))
+    } else {
+        Ok(())
+    }
 }

@@ -45,7 +45,11 @@ impl Aggregation {
             token::T_COUNT => Kind::Count,
             token::T_TOPK => Kind::Top,
             token::T_BOTTOMK => Kind::Bottom,
-            _ => return Err(Refusal::bad(format!("the aggregation {op}: not supported by this service; docs/prometheus.md lists what is"))),
+            _ => {
+                return Err(Refusal::bad(format!(
+                    "the aggregation {op}: not supported by this service; docs/prometheus.md lists what is"
+                )));
+            }
         };
         let (by, labels) = match modifier {
             None => (true, Vec::new()),
@@ -79,7 +83,9 @@ impl Aggregation {
         for labels in order {
             let Some(samples) = groups.remove(&labels) else { continue };
             match self.kind {
-                Kind::Top | Kind::Bottom => found.extend(self.ranked(samples, param.unwrap_or(0.0))),
+                Kind::Top | Kind::Bottom => {
+                    found.extend(self.ranked(samples, param.unwrap_or(0.0)))
+                }
                 Kind::Sum | Kind::Average | Kind::Least | Kind::Most | Kind::Count => {
                     let value = self.number(samples.iter().map(|sample| sample.value));
                     found.push(Sample { labels: Arc::new(labels), value });
@@ -92,7 +98,14 @@ impl Aggregation {
     fn number(&self, values: impl Iterator<Item = f64>) -> f64 {
         // What is not a number gives way to what is.
         let better = |one: f64, other: f64| {
-            if one.is_nan() || (self.kind == Kind::Least && other < one) || (self.kind == Kind::Most && other > one) { other } else { one }
+            if one.is_nan()
+                || (self.kind == Kind::Least && other < one)
+                || (self.kind == Kind::Most && other > one)
+            {
+                other
+            } else {
+                one
+            }
         };
         match self.kind {
             Kind::Least | Kind::Most => values.reduce(better).unwrap_or(f64::NAN),
@@ -119,14 +132,26 @@ impl Aggregation {
                 -sample.value
             }
         };
-        samples.sort_by(|one, other| other.value.is_nan().cmp(&one.value.is_nan()).reverse().then(rank(other).total_cmp(&rank(one))));
+        samples.sort_by(|one, other| {
+            other
+                .value
+                .is_nan()
+                .cmp(&one.value.is_nan())
+                .reverse()
+                .then(rank(other).total_cmp(&rank(one)))
+        });
         samples.truncate(whole(count));
         samples
     }
 }
 
 /// How many `topk` keeps: the number without its fraction, none below one.
-#[expect(clippy::as_conversions, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped to a small range")]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is clamped to a small range"
+)]
 fn whole(count: f64) -> usize {
     if count.is_nan() { 0 } else { count.clamp(0.0, 1e9) as usize }
 }

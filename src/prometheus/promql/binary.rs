@@ -72,7 +72,15 @@ pub struct Matching {
 
 impl Operator {
     fn is_comparison(self) -> bool {
-        matches!(self, Self::Equal | Self::NotEqual | Self::Greater | Self::Less | Self::GreaterOrEqual | Self::LessOrEqual)
+        matches!(
+            self,
+            Self::Equal
+                | Self::NotEqual
+                | Self::Greater
+                | Self::Less
+                | Self::GreaterOrEqual
+                | Self::LessOrEqual
+        )
     }
 
     #[expect(clippy::float_cmp, reason = "PromQL compares exactly")]
@@ -84,7 +92,15 @@ impl Operator {
             Self::Less => x < y,
             Self::GreaterOrEqual => x >= y,
             Self::LessOrEqual => x <= y,
-            Self::Add | Self::Subtract | Self::Multiply | Self::Divide | Self::Modulo | Self::Power | Self::And | Self::Or | Self::Unless => false,
+            Self::Add
+            | Self::Subtract
+            | Self::Multiply
+            | Self::Divide
+            | Self::Modulo
+            | Self::Power
+            | Self::And
+            | Self::Or
+            | Self::Unless => false,
         }
     }
 
@@ -96,15 +112,25 @@ impl Operator {
             Self::Divide => x / y,
             Self::Modulo => x % y,
             Self::Power => x.powf(y),
-            Self::Equal | Self::NotEqual | Self::Greater | Self::Less | Self::GreaterOrEqual | Self::LessOrEqual | Self::And | Self::Or | Self::Unless => {
-                f64::from(u8::from(self.holds(x, y)))
-            }
+            Self::Equal
+            | Self::NotEqual
+            | Self::Greater
+            | Self::Less
+            | Self::GreaterOrEqual
+            | Self::LessOrEqual
+            | Self::And
+            | Self::Or
+            | Self::Unless => f64::from(u8::from(self.holds(x, y))),
         }
     }
 
     /// The result for two numbers: of a comparison that leaves out, `keeps` where it is true.
     fn apply(self, (x, y): (f64, f64), returns_bool: bool, keeps: f64) -> Option<f64> {
-        if self.is_comparison() && !returns_bool { self.holds(x, y).then_some(keeps) } else { Some(self.number(x, y)) }
+        if self.is_comparison() && !returns_bool {
+            self.holds(x, y).then_some(keeps)
+        } else {
+            Some(self.number(x, y))
+        }
     }
 }
 
@@ -112,11 +138,20 @@ impl Operator {
 ///
 /// # Errors
 /// Series that do not find one another uniquely.
-pub fn binary(operator: Operator, left: Value, right: Value, matching: &Matching) -> Result<Value, Refusal> {
+pub fn binary(
+    operator: Operator,
+    left: Value,
+    right: Value,
+    matching: &Matching,
+) -> Result<Value, Refusal> {
     Ok(match (left, right) {
         (Value::Scalar(x), Value::Scalar(y)) => Value::Scalar(operator.number(x, y)),
-        (Value::Vector(vector), Value::Scalar(y)) => each(operator, vector, matching.returns_bool, |x| ((x, y), x))?,
-        (Value::Scalar(x), Value::Vector(vector)) => each(operator, vector, matching.returns_bool, |y| ((x, y), y))?,
+        (Value::Vector(vector), Value::Scalar(y)) => {
+            each(operator, vector, matching.returns_bool, |x| ((x, y), x))?
+        }
+        (Value::Scalar(x), Value::Vector(vector)) => {
+            each(operator, vector, matching.returns_bool, |y| ((x, y), y))?
+        }
         (Value::Vector(left), Value::Vector(right)) => Value::Vector(match operator {
             Operator::And | Operator::Or | Operator::Unless => set(operator, left, right, matching),
             Operator::Add
@@ -132,16 +167,28 @@ pub fn binary(operator: Operator, left: Value, right: Value, matching: &Matching
             | Operator::GreaterOrEqual
             | Operator::LessOrEqual => meet(operator, left, right, matching)?,
         }),
-        (Value::Text(_), _) | (_, Value::Text(_)) => return Err(Refusal::bad("binary expression must contain only scalar and instant vector types")),
+        (Value::Text(_), _) | (_, Value::Text(_)) => {
+            return Err(Refusal::bad(
+                "binary expression must contain only scalar and instant vector types",
+            ));
+        }
     })
 }
 
-fn each(operator: Operator, vector: Vec<Sample>, returns_bool: bool, sides: impl Fn(f64) -> ((f64, f64), f64)) -> Result<Value, Refusal> {
+fn each(
+    operator: Operator,
+    vector: Vec<Sample>,
+    returns_bool: bool,
+    sides: impl Fn(f64) -> ((f64, f64), f64),
+) -> Result<Value, Refusal> {
     let named = operator.is_comparison() && !returns_bool;
     let one = |sample: Sample| {
         let (numbers, keeps) = sides(sample.value);
         let value = operator.apply(numbers, returns_bool, keeps)?;
-        Some(Sample { labels: if named { sample.labels } else { Arc::new(sample.labels.nameless()) }, value })
+        Some(Sample {
+            labels: if named { sample.labels } else { Arc::new(sample.labels.nameless()) },
+            value,
+        })
     };
     eval::unique(vector.into_iter().filter_map(one).collect())
 }
@@ -160,23 +207,44 @@ impl Matching {
         match &self.card {
             Card::OneToOne | Card::ManyToMany if self.on => named.kept(listed),
             Card::OneToOne | Card::ManyToMany => named.kept(|name| !listed(name)),
-            Card::ManyToOne(include) | Card::OneToMany(include) => include.iter().fold(named, |labels, name| labels.with(name, one.get(name))),
+            Card::ManyToOne(include) | Card::OneToMany(include) => {
+                include.iter().fold(named, |labels, name| labels.with(name, one.get(name)))
+            }
         }
     }
 }
 
-fn set(operator: Operator, left: Vec<Sample>, right: Vec<Sample>, matching: &Matching) -> Vec<Sample> {
-    let signatures = |side: &[Sample]| side.iter().map(|sample| matching.signature(&sample.labels)).collect::<std::collections::HashSet<Labels>>();
+fn set(
+    operator: Operator,
+    left: Vec<Sample>,
+    right: Vec<Sample>,
+    matching: &Matching,
+) -> Vec<Sample> {
+    let signatures = |side: &[Sample]| {
+        side.iter()
+            .map(|sample| matching.signature(&sample.labels))
+            .collect::<std::collections::HashSet<Labels>>()
+    };
     if operator == Operator::Or {
         let known = signatures(&left);
-        let more = right.into_iter().filter(|sample| !known.contains(&matching.signature(&sample.labels)));
+        let more =
+            right.into_iter().filter(|sample| !known.contains(&matching.signature(&sample.labels)));
         return left.into_iter().chain(more).collect();
     }
     let known = signatures(&right);
-    left.into_iter().filter(|sample| known.contains(&matching.signature(&sample.labels)) == (operator == Operator::And)).collect()
+    left.into_iter()
+        .filter(|sample| {
+            known.contains(&matching.signature(&sample.labels)) == (operator == Operator::And)
+        })
+        .collect()
 }
 
-fn meet(operator: Operator, left: Vec<Sample>, right: Vec<Sample>, matching: &Matching) -> Result<Vec<Sample>, Refusal> {
+fn meet(
+    operator: Operator,
+    left: Vec<Sample>,
+    right: Vec<Sample>,
+    matching: &Matching,
+) -> Result<Vec<Sample>, Refusal> {
     if left.is_empty() || right.is_empty() {
         return Ok(Vec::new()); // nothing meets, so nothing meets twice
     }
@@ -200,16 +268,25 @@ fn meet(operator: Operator, left: Vec<Sample>, right: Vec<Sample>, matching: &Ma
     for sample in &many {
         let signature = matching.signature(&sample.labels);
         let Some(partner) = partners.get(&signature) else { continue };
-        let numbers = if swapped { (partner.value, sample.value) } else { (sample.value, partner.value) };
-        let Some(value) = operator.apply(numbers, matching.returns_bool, numbers.0) else { continue };
+        let numbers =
+            if swapped { (partner.value, sample.value) } else { (sample.value, partner.value) };
+        let Some(value) = operator.apply(numbers, matching.returns_bool, numbers.0) else {
+            continue;
+        };
         let labels = matching.result(&sample.labels, &partner.labels, keeps_name);
         let key = if one_to_one { signature } else { labels.clone() };
         match met.entry(key) {
             Entry::Vacant(slot) => slot.insert(None),
             Entry::Occupied(_) if one_to_one => {
-                return Err(Refusal::execution("multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"));
+                return Err(Refusal::execution(
+                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",
+                ));
             }
-            Entry::Occupied(_) => return Err(Refusal::execution("multiple matches for labels: grouping labels must ensure unique matches")),
+            Entry::Occupied(_) => {
+                return Err(Refusal::execution(
+                    "multiple matches for labels: grouping labels must ensure unique matches",
+                ));
+            }
         };
         found.push(Sample { labels: Arc::new(labels), value });
     }

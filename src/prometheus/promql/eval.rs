@@ -52,7 +52,8 @@ pub type OverTimes = (Arc<Labels>, Vec<(i64, f64)>);
 /// A label set as messages name it.
 #[must_use]
 pub fn written(labels: &Labels) -> String {
-    let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    let pairs: Vec<String> =
+        labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
     format!("{{{}}}", pairs.join(", "))
 }
 
@@ -72,7 +73,12 @@ pub fn unique(vector: Vec<Sample>) -> Result<Value, Refusal> {
 ///
 /// # Errors
 /// Series that do not find one another, or the time is up.
-pub fn evaluate_instant(plan: &Plan, series: &[Vec<Series>], time: i64, until: Instant) -> Result<Answer, Refusal> {
+pub fn evaluate_instant(
+    plan: &Plan,
+    series: &[Vec<Series>],
+    time: i64,
+    until: Instant,
+) -> Result<Answer, Refusal> {
     let mut run = Run { plan, series, start: time, end: time, until, samples: 0 };
     Ok(match run.value(&plan.node, time)? {
         Value::Scalar(value) => Answer::Scalar(time, value),
@@ -91,7 +97,13 @@ fn is_ordered(node: &Node) -> bool {
     match node {
         Node::Call(Function::Sort | Function::SortDescending, _) => true,
         Node::Aggregate(_, param, _) => param.is_some(),
-        Node::Number(_) | Node::Text(_) | Node::Select(_) | Node::Negate(_) | Node::Binary(..) | Node::Call(..) | Node::OverTime(..) => false,
+        Node::Number(_)
+        | Node::Text(_)
+        | Node::Select(_)
+        | Node::Negate(_)
+        | Node::Binary(..)
+        | Node::Call(..)
+        | Node::OverTime(..) => false,
     }
 }
 
@@ -99,29 +111,43 @@ fn is_ordered(node: &Node) -> bool {
 ///
 /// # Errors
 /// As for [`evaluate_instant`], and a query for a text.
-pub fn evaluate_range(plan: &Plan, series: &[Vec<Series>], (start, end, step): (i64, i64, i64), until: Instant) -> Result<Answer, Refusal> {
+pub fn evaluate_range(
+    plan: &Plan,
+    series: &[Vec<Series>],
+    (start, end, step): (i64, i64, i64),
+    until: Instant,
+) -> Result<Answer, Refusal> {
     let mut run = Run { plan, series, start, end, until, samples: 0 };
     let mut found: BTreeMap<Arc<Labels>, Vec<(i64, f64)>> = BTreeMap::new();
     let (mut time, mut values) = (start, 0);
     // A month's value holds for all of it: while every selector looks at the same months, the answer stays the same.
     let mut last: Option<(Vec<(Month, Month)>, Value)> = None;
     while time <= end {
-        let months: Vec<(Month, Month)> = plan.selectors.iter().map(|selector| run.window(selector, time)).collect();
+        let months: Vec<(Month, Month)> =
+            plan.selectors.iter().map(|selector| run.window(selector, time)).collect();
         let value = match last.take().filter(|(before, _)| *before == months && !plan.tells_time) {
             Some((_, value)) => value,
             None => run.value(&plan.node, time)?,
         };
         values += if let Value::Vector(vector) = &value { vector.len() } else { 1 };
         if values > MAX_VALUES {
-            return Err(Refusal::too_much(format!("the answer would have more than {MAX_VALUES} values: ask for fewer series, or a longer step")));
+            return Err(Refusal::too_much(format!(
+                "the answer would have more than {MAX_VALUES} values: ask for fewer series, or a longer step"
+            )));
         }
         match &value {
             Value::Scalar(number) => found.entry(Arc::default()).or_default().push((time, *number)),
             Value::Vector(vector) => {
                 run.spend(vector.len())?;
-                vector.iter().for_each(|sample| found.entry(Arc::clone(&sample.labels)).or_default().push((time, sample.value)));
+                vector.iter().for_each(|sample| {
+                    found.entry(Arc::clone(&sample.labels)).or_default().push((time, sample.value))
+                });
             }
-            Value::Text(_) => return Err(Refusal::bad("invalid expression type \"string\" for range query, must be Scalar or instant Vector")),
+            Value::Text(_) => {
+                return Err(Refusal::bad(
+                    "invalid expression type \"string\" for range query, must be Scalar or instant Vector",
+                ));
+            }
         }
         last = Some((months, value));
         time += step.max(1);
@@ -144,7 +170,9 @@ impl Run<'_> {
     fn spend(&mut self, samples: usize) -> Result<(), Refusal> {
         self.samples += samples;
         if self.samples > MAX_SAMPLES {
-            return Err(Refusal::too_much(format!("query processing would load too many samples into memory in query execution: more than {MAX_SAMPLES}")));
+            return Err(Refusal::too_much(format!(
+                "query processing would load too many samples into memory in query execution: more than {MAX_SAMPLES}"
+            )));
         }
         if Instant::now() > self.until { Err(Refusal::timeout()) } else { Ok(()) }
     }
@@ -156,31 +184,51 @@ impl Run<'_> {
             Node::Select(number) => Value::Vector(self.instant(*number, time)?),
             Node::Negate(inner) => match self.value(inner, time)? {
                 Value::Scalar(number) => Value::Scalar(-number),
-                Value::Vector(vector) => {
-                    unique(vector.into_iter().map(|sample| Sample { labels: Arc::new(sample.labels.nameless()), value: -sample.value }).collect())?
-                }
+                Value::Vector(vector) => unique(
+                    vector
+                        .into_iter()
+                        .map(|sample| Sample {
+                            labels: Arc::new(sample.labels.nameless()),
+                            value: -sample.value,
+                        })
+                        .collect(),
+                )?,
                 Value::Text(text) => Value::Text(text),
             },
             Node::Binary(operator, left, right, matching) => {
                 let (left, right) = (self.value(left, time)?, self.value(right, time)?);
-                let size = |value: &Value| if let Value::Vector(vector) = value { vector.len() } else { 1 };
+                let size = |value: &Value| {
+                    if let Value::Vector(vector) = value { vector.len() } else { 1 }
+                };
                 self.spend(size(&left) + size(&right))?;
                 binary(*operator, left, right, matching)?
             }
             Node::Aggregate(aggregation, param, inner) => {
                 let param = param.as_ref().map(|param| self.value(param, time)).transpose()?;
-                let number = if let Some(Value::Scalar(number)) = param { Some(number) } else { None };
+                let number =
+                    if let Some(Value::Scalar(number)) = param { Some(number) } else { None };
                 match self.value(inner, time)? {
                     Value::Vector(vector) => {
                         self.spend(vector.len())?;
                         Value::Vector(aggregation.apply(vector, number))
                     }
-                    Value::Scalar(_) | Value::Text(_) => return Err(Refusal::bad("expected type instant vector in aggregation expression")),
+                    Value::Scalar(_) | Value::Text(_) => {
+                        return Err(Refusal::bad(
+                            "expected type instant vector in aggregation expression",
+                        ));
+                    }
                 }
             }
             Node::Call(function, arguments) => {
-                let selector = if let Some(Node::Select(number)) = arguments.first() { self.plan.selectors.get(*number) } else { None };
-                let values = arguments.iter().map(|argument| self.value(argument, time)).collect::<Result<Vec<_>, _>>()?;
+                let selector = if let Some(Node::Select(number)) = arguments.first() {
+                    self.plan.selectors.get(*number)
+                } else {
+                    None
+                };
+                let values = arguments
+                    .iter()
+                    .map(|argument| self.value(argument, time))
+                    .collect::<Result<Vec<_>, _>>()?;
                 function.apply(values, time, selector)?
             }
             Node::OverTime(function, param, number) => {
@@ -215,14 +263,33 @@ impl Run<'_> {
     }
 
     fn instant(&mut self, number: usize, time: i64) -> Result<Vec<Sample>, Refusal> {
-        let (Some(selector), Some(series)) = (self.plan.selectors.get(number), self.series.get(number)) else { return Ok(Vec::new()) };
+        let (Some(selector), Some(series)) =
+            (self.plan.selectors.get(number), self.series.get(number))
+        else {
+            return Ok(Vec::new());
+        };
         let (month, _) = self.window(selector, time);
         self.spend(series.len() + 1)?;
-        Ok(series.iter().filter_map(|series| Some(Sample { labels: Arc::clone(&series.labels), value: series.at(month)? })).collect())
+        Ok(series
+            .iter()
+            .filter_map(|series| {
+                Some(Sample { labels: Arc::clone(&series.labels), value: series.at(month)? })
+            })
+            .collect())
     }
 
-    fn over_time(&mut self, function: OverTime, param: f64, number: usize, time: i64) -> Result<Value, Refusal> {
-        let (Some(selector), Some(series)) = (self.plan.selectors.get(number), self.series.get(number)) else { return Ok(Value::Vector(Vec::new())) };
+    fn over_time(
+        &mut self,
+        function: OverTime,
+        param: f64,
+        number: usize,
+        time: i64,
+    ) -> Result<Value, Refusal> {
+        let (Some(selector), Some(series)) =
+            (self.plan.selectors.get(number), self.series.get(number))
+        else {
+            return Ok(Value::Vector(Vec::new()));
+        };
         let (first, last) = self.window(selector, time);
         let length = usize::try_from(last.since(first) + 1).unwrap_or(0);
         self.spend(series.len().saturating_mul(length.min(1_000)) + 1)?;
@@ -236,7 +303,14 @@ impl Run<'_> {
                 return Ok(Value::Vector(Vec::new()));
             }
             if let Some(value) = function.number(&samples, param) {
-                found.push(Sample { labels: if function.keeps_name() { Arc::clone(&series.labels) } else { Arc::new(series.labels.nameless()) }, value });
+                found.push(Sample {
+                    labels: if function.keeps_name() {
+                        Arc::clone(&series.labels)
+                    } else {
+                        Arc::new(series.labels.nameless())
+                    },
+                    value,
+                });
             }
         }
         if function == OverTime::Absent {

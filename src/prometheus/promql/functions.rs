@@ -75,7 +75,19 @@ impl Function {
     pub fn check(self, arguments: &[Node]) -> Result<(), Refusal> {
         if self == Self::LabelReplace {
             Replacement::new(
-                &arguments.iter().skip(1).map(|argument| if let Node::Text(text) = argument { text.clone() } else { String::new() }).collect::<Vec<_>>(),
+                &arguments
+                    .iter()
+                    .skip(1)
+                    .map(
+                        |argument| {
+                            if let Node::Text(text) = argument {
+                                text.clone()
+                            } else {
+                                String::new()
+                            }
+                        },
+                    )
+                    .collect::<Vec<_>>(),
             )?;
         }
         Ok(())
@@ -85,11 +97,18 @@ impl Function {
     ///
     /// # Errors
     /// Series that can no longer be told apart.
-    pub fn apply(self, arguments: Vec<Value>, time: i64, selector: Option<&Selector>) -> Result<Value, Refusal> {
+    pub fn apply(
+        self,
+        arguments: Vec<Value>,
+        time: i64,
+        selector: Option<&Selector>,
+    ) -> Result<Value, Refusal> {
         let mut arguments = arguments.into_iter();
         let first = arguments.next();
-        let mut number = || if let Some(Value::Scalar(number)) = arguments.next() { Some(number) } else { None };
-        let vector = || if let Some(Value::Vector(vector)) = first.clone() { vector } else { Vec::new() };
+        let mut number =
+            || if let Some(Value::Scalar(number)) = arguments.next() { Some(number) } else { None };
+        let vector =
+            || if let Some(Value::Vector(vector)) = first.clone() { vector } else { Vec::new() };
         Ok(match self {
             Self::Abs => each(vector(), f64::abs)?,
             Self::Ceil => each(vector(), f64::ceil)?,
@@ -100,7 +119,11 @@ impl Function {
             }
             Self::Clamp => {
                 let (least, most) = (number().unwrap_or(f64::NAN), number().unwrap_or(f64::NAN));
-                if least > most { Value::Vector(Vec::new()) } else { each(vector(), |value| lesser(most, greater(least, value)))? }
+                if least > most {
+                    Value::Vector(Vec::new())
+                } else {
+                    each(vector(), |value| lesser(most, greater(least, value)))?
+                }
             }
             Self::ClampMin => {
                 let least = number().unwrap_or(f64::NAN);
@@ -114,19 +137,33 @@ impl Function {
                 let mut sorted = vector();
                 sorted.sort_by(|one, other| {
                     let way = one.value.total_cmp(&other.value);
-                    one.value.is_nan().cmp(&other.value.is_nan()).then(if self == Self::Sort { way } else { way.reverse() })
+                    one.value.is_nan().cmp(&other.value.is_nan()).then(if self == Self::Sort {
+                        way
+                    } else {
+                        way.reverse()
+                    })
                 });
                 Value::Vector(sorted)
             }
             Self::LabelReplace => {
-                let texts: Vec<String> = arguments.filter_map(|argument| if let Value::Text(text) = argument { Some(text) } else { None }).collect();
+                let texts: Vec<String> = arguments
+                    .filter_map(
+                        |argument| if let Value::Text(text) = argument { Some(text) } else { None },
+                    )
+                    .collect();
                 Replacement::new(&texts)?.apply(vector())?
             }
-            Self::Absent if vector().is_empty() => Value::Vector(vec![Sample { labels: Arc::new(looked_for(selector)), value: 1.0 }]),
+            Self::Absent if vector().is_empty() => {
+                Value::Vector(vec![Sample { labels: Arc::new(looked_for(selector)), value: 1.0 }])
+            }
             Self::Absent => Value::Vector(Vec::new()),
-            Self::Scalar => Value::Scalar(if let [only] = vector().as_slice() { only.value } else { f64::NAN }),
+            Self::Scalar => {
+                Value::Scalar(if let [only] = vector().as_slice() { only.value } else { f64::NAN })
+            }
             Self::Vector => match first {
-                Some(Value::Scalar(value)) => Value::Vector(vec![Sample { labels: Arc::default(), value }]),
+                Some(Value::Scalar(value)) => {
+                    Value::Vector(vec![Sample { labels: Arc::default(), value }])
+                }
                 other => other.unwrap_or(Value::Vector(Vec::new())),
             },
             Self::Time => Value::Scalar(float(time) / 1e3),
@@ -135,7 +172,15 @@ impl Function {
 }
 
 fn each(vector: Vec<Sample>, number: impl Fn(f64) -> f64) -> Result<Value, Refusal> {
-    unique(vector.into_iter().map(|sample| Sample { labels: Arc::new(sample.labels.nameless()), value: number(sample.value) }).collect())
+    unique(
+        vector
+            .into_iter()
+            .map(|sample| Sample {
+                labels: Arc::new(sample.labels.nameless()),
+                value: number(sample.value),
+            })
+            .collect(),
+    )
 }
 
 /// The greater of two, not a number when one is none.
@@ -152,7 +197,11 @@ fn lesser(one: f64, other: f64) -> f64 {
 /// behind that one takes it away.
 fn looked_for(selector: Option<&Selector>) -> Labels {
     let (mut demanded, mut found) = (HashSet::new(), BTreeMap::new());
-    for matcher in selector.iter().flat_map(|selector| &selector.matchers.matchers).filter(|matcher| matcher.name != NAME) {
+    for matcher in selector
+        .iter()
+        .flat_map(|selector| &selector.matchers.matchers)
+        .filter(|matcher| matcher.name != NAME)
+    {
         if matches!(matcher.op, MatchOp::Equal) && demanded.insert(&matcher.name) {
             found.insert(matcher.name.as_str(), matcher.value.as_str());
         } else {
@@ -172,19 +221,34 @@ struct Replacement {
 
 impl Replacement {
     fn new(texts: &[String]) -> Result<Self, Refusal> {
-        let [target, replacement, source, regex] = texts else { return Err(Refusal::bad("label_replace() takes a vector and four texts")) };
-        let regex =
-            Regex::new(&format!("^(?s:{regex})$")).map_err(|_invalid| Refusal::bad(format!("invalid regular expression in label_replace(): {regex}")))?;
-        let label = target.bytes().enumerate().all(|(n, b)| b == b'_' || b.is_ascii_alphabetic() || (n > 0 && b.is_ascii_digit()));
+        let [target, replacement, source, regex] = texts else {
+            return Err(Refusal::bad("label_replace() takes a vector and four texts"));
+        };
+        let regex = Regex::new(&format!("^(?s:{regex})$")).map_err(|_invalid| {
+            Refusal::bad(format!("invalid regular expression in label_replace(): {regex}"))
+        })?;
+        let label = target
+            .bytes()
+            .enumerate()
+            .all(|(n, b)| b == b'_' || b.is_ascii_alphabetic() || (n > 0 && b.is_ascii_digit()));
         if target.is_empty() || !label {
-            return Err(Refusal::bad(format!("invalid destination label name in label_replace(): {target}")));
+            return Err(Refusal::bad(format!(
+                "invalid destination label name in label_replace(): {target}"
+            )));
         }
-        Ok(Self { target: target.clone(), replacement: replacement.clone(), source: source.clone(), regex })
+        Ok(Self {
+            target: target.clone(),
+            replacement: replacement.clone(),
+            source: source.clone(),
+            regex,
+        })
     }
 
     fn apply(&self, vector: Vec<Sample>) -> Result<Value, Refusal> {
         let one = |sample: Sample| {
-            let Some(found) = self.regex.captures(sample.labels.get(&self.source)) else { return sample };
+            let Some(found) = self.regex.captures(sample.labels.get(&self.source)) else {
+                return sample;
+            };
             let mut value = String::new();
             found.expand(&self.replacement, &mut value);
             let labels = Arc::new(sample.labels.with(&self.target, &value));
@@ -259,8 +323,11 @@ impl OverTime {
         let (first, last) = (*samples.first()?, *samples.last()?);
         let count = float(i64::try_from(samples.len()).unwrap_or(i64::MAX));
         let sum = || samples.iter().sum::<f64>();
-        let best =
-            |better: fn(f64, f64) -> bool| samples.iter().copied().fold(first, |best, value| if best.is_nan() || better(value, best) { value } else { best });
+        let best = |better: fn(f64, f64) -> bool| {
+            samples.iter().copied().fold(first, |best, value| {
+                if best.is_nan() || better(value, best) { value } else { best }
+            })
+        };
         Some(match self {
             Self::Average => sum() / count,
             Self::Least => best(|value, best| value < best),
@@ -301,7 +368,11 @@ fn variance(samples: &[f64]) -> f64 {
 /// How often a figure was followed by another one.
 #[expect(clippy::float_cmp, reason = "PromQL compares exactly")]
 fn changes(samples: &[f64]) -> f64 {
-    let changed = samples.iter().zip(samples.iter().skip(1)).filter(|(one, other)| one != other && !(one.is_nan() && other.is_nan())).count();
+    let changed = samples
+        .iter()
+        .zip(samples.iter().skip(1))
+        .filter(|(one, other)| one != other && !(one.is_nan() && other.is_nan()))
+        .count();
     float(i64::try_from(changed).unwrap_or(i64::MAX))
 }
 

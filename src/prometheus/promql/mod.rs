@@ -70,6 +70,10 @@ impl Refusal {
     /// It would take too long.
     #[must_use]
     pub fn timeout() -> Self {
-        Self { kind: "timeout", message: "query timed out in expression evaluation".to_owned(), bounded: true }
+        Self {
+            kind: "timeout",
+            message: "query timed out in expression evaluation".to_owned(),
+            bounded: true,
+        }
     }
 }

@@ -4,7 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use promql_parser::label::Matchers;
 use promql_parser::parser::token::{self, TokenType};
-use promql_parser::parser::{AtModifier, BinModifier, Expr, LabelModifier, Offset, VectorMatchCardinality, VectorSelector};
+use promql_parser::parser::{
+    AtModifier, BinModifier, Expr, LabelModifier, Offset, VectorMatchCardinality, VectorSelector,
+};
 
 use super::aggregate::Aggregation;
 use super::binary::{Card, Matching, Operator};
@@ -91,7 +93,8 @@ pub struct Plan {
 /// It cannot be parsed, is too long, or asks for something that is not supported.
 pub fn plan(query: &str) -> Result<Plan, Refusal> {
     bounded(query)?;
-    let expression = promql_parser::parser::parse(query).map_err(|error| Refusal::bad(format!("invalid parameter \"query\": {error}")))?;
+    let expression = promql_parser::parser::parse(query)
+        .map_err(|error| Refusal::bad(format!("invalid parameter \"query\": {error}")))?;
     let mut plan = Plan { node: Node::Number(0.0), selectors: Vec::new(), tells_time: false };
     plan.node = plan.node(&expression, 0)?;
     Ok(plan)
@@ -103,7 +106,9 @@ pub fn plan(query: &str) -> Result<Plan, Refusal> {
 /// As for [`plan`], and when it is anything but a selector of an instant.
 pub fn selector(text: &str) -> Result<Selector, Refusal> {
     match plan(text)? {
-        Plan { node: Node::Select(_), selectors, .. } => selectors.into_iter().next().ok_or_else(|| Refusal::bad("a selector is expected")),
+        Plan { node: Node::Select(_), selectors, .. } => {
+            selectors.into_iter().next().ok_or_else(|| Refusal::bad("a selector is expected"))
+        }
         _ => Err(Refusal::bad(format!("invalid parameter \"match[]\": {text} is no selector"))),
     }
 }
@@ -111,7 +116,10 @@ pub fn selector(text: &str) -> Result<Selector, Refusal> {
 /// Refuses what is too long or nests too deep to be parsed and computed on a thread's stack.
 fn bounded(query: &str) -> Result<(), Refusal> {
     if query.len() > MAX_QUERY {
-        return Err(Refusal::long(format!("the query has {} bytes, {MAX_QUERY} are the bound", query.len())));
+        return Err(Refusal::long(format!(
+            "the query has {} bytes, {MAX_QUERY} are the bound",
+            query.len()
+        )));
     }
     let (mut quote, mut escaped, mut operators) = (None, false, 0);
     for c in query.chars() {
@@ -120,11 +128,17 @@ fn bounded(query: &str) -> Result<(), Refusal> {
             Some('"' | '\'') if c == '\\' => escaped = true,
             Some(open) => quote = Some(open).filter(|open| *open != c),
             None if matches!(c, '"' | '\'' | '`') => quote = Some(c),
-            None => operators += usize::from(matches!(c, '(' | '+' | '-' | '*' | '/' | '%' | '^' | '=' | '<' | '>' | '!' | '[')),
+            None => {
+                operators += usize::from(matches!(
+                    c,
+                    '(' | '+' | '-' | '*' | '/' | '%' | '^' | '=' | '<' | '>' | '!' | '['
+                ))
+            }
         }
     }
-    let words =
-        query.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| ["and", "or", "unless", "atan2"].iter().any(|set| word.eq_ignore_ascii_case(set)));
+    let words = query.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| {
+        ["and", "or", "unless", "atan2"].iter().any(|set| word.eq_ignore_ascii_case(set))
+    });
     if operators + words.count() > MAX_OPERATORS {
         return Err(Refusal::long(format!("more than {MAX_OPERATORS} operators and parentheses")));
     }
@@ -143,18 +157,32 @@ impl Plan {
             Expr::Paren(inner) => self.node(&inner.expr, depth)?,
             Expr::Unary(inner) => Node::Negate(Box::new(self.node(&inner.expr, depth)?)),
             Expr::VectorSelector(selector) => Node::Select(self.select(selector, 0)?),
-            Expr::MatrixSelector(_) => return Err(Refusal::bad("a range of samples stands only inside a function over time")),
+            Expr::MatrixSelector(_) => {
+                return Err(Refusal::bad(
+                    "a range of samples stands only inside a function over time",
+                ));
+            }
             Expr::Subquery(_) => return Err(unsupported("subqueries")),
             Expr::Extension(_) => return Err(unsupported("extensions")),
             Expr::Aggregate(aggregate) => {
-                let param = aggregate.param.as_ref().map(|param| self.node(param, depth)).transpose()?;
+                let param =
+                    aggregate.param.as_ref().map(|param| self.node(param, depth)).transpose()?;
                 let aggregation = Aggregation::new(&aggregate.op, aggregate.modifier.as_ref())?;
-                Node::Aggregate(aggregation, param.map(Box::new), Box::new(self.node(&aggregate.expr, depth)?))
+                Node::Aggregate(
+                    aggregation,
+                    param.map(Box::new),
+                    Box::new(self.node(&aggregate.expr, depth)?),
+                )
             }
             Expr::Binary(binary) => {
                 let operator = operator(binary.op)?;
                 let matching = matching(binary.modifier.as_ref())?;
-                Node::Binary(operator, Box::new(self.node(&binary.lhs, depth)?), Box::new(self.node(&binary.rhs, depth)?), matching)
+                Node::Binary(
+                    operator,
+                    Box::new(self.node(&binary.lhs, depth)?),
+                    Box::new(self.node(&binary.rhs, depth)?),
+                    matching,
+                )
             }
             Expr::Call(call) => self.call(call.func.name, &call.args.args, depth)?,
         })
@@ -171,11 +199,17 @@ impl Plan {
                     number = Some(Box::new(self.node(argument, depth)?));
                 }
             }
-            let range = range.ok_or_else(|| Refusal::bad(format!("{name}() takes a range of samples, such as [1y]")))?;
+            let range = range.ok_or_else(|| {
+                Refusal::bad(format!("{name}() takes a range of samples, such as [1y]"))
+            })?;
             return Ok(Node::OverTime(over, number, range));
         }
-        let function = Function::named(name).ok_or_else(|| unsupported(&format!("the function {name}()")))?;
-        let arguments = arguments.iter().map(|argument| self.node(argument, depth)).collect::<Result<Vec<_>, _>>()?;
+        let function =
+            Function::named(name).ok_or_else(|| unsupported(&format!("the function {name}()")))?;
+        let arguments = arguments
+            .iter()
+            .map(|argument| self.node(argument, depth))
+            .collect::<Result<Vec<_>, _>>()?;
         function.check(&arguments)?;
         self.tells_time |= function == Function::Time;
         Ok(Node::Call(function, arguments))
@@ -196,7 +230,13 @@ impl Plan {
             Some(AtModifier::End) => Some(At::End),
             Some(AtModifier::At(time)) => Some(At::Time(since_1970(*time)?)),
         };
-        self.selectors.push(Selector { name: selector.name.clone(), matchers: selector.matchers.clone(), offset, at, range });
+        self.selectors.push(Selector {
+            name: selector.name.clone(),
+            matchers: selector.matchers.clone(),
+            offset,
+            at,
+            range,
+        });
         Ok(self.selectors.len() - 1)
     }
 }
@@ -213,7 +253,10 @@ fn unsupported(what: &str) -> Refusal {
 const LONGEST: i64 = 300 * 366 * 86_400_000;
 
 fn length(duration: Duration) -> Result<i64, Refusal> {
-    i64::try_from(duration.as_millis()).ok().filter(|length| *length <= LONGEST).ok_or_else(|| Refusal::bad("a duration of more than 300 years"))
+    i64::try_from(duration.as_millis())
+        .ok()
+        .filter(|length| *length <= LONGEST)
+        .ok_or_else(|| Refusal::bad("a duration of more than 300 years"))
 }
 
 fn since_1970(time: SystemTime) -> Result<i64, Refusal> {
@@ -277,7 +320,12 @@ mod tests {
             ("egov_x atan2 egov_y", "atan2"),
         ] {
             let refusal = plan(query).unwrap_err();
-            assert!(refusal.kind == "bad_data" && refusal.message.contains(name) && refusal.message.contains("not supported"), "{query}: {refusal:?}");
+            assert!(
+                refusal.kind == "bad_data"
+                    && refusal.message.contains(name)
+                    && refusal.message.contains("not supported"),
+                "{query}: {refusal:?}"
+            );
         }
     }
 

@@ -33,14 +33,20 @@ pub fn first_second(month: Month) -> i64 {
 /// Prometheus' sentence.
 pub fn parse_time(text: &str) -> Result<i64, String> {
     if let Ok(seconds) = text.parse::<f64>() {
-        return milliseconds(seconds).ok_or_else(|| format!("cannot parse {text:?} to a valid timestamp"));
+        return milliseconds(seconds)
+            .ok_or_else(|| format!("cannot parse {text:?} to a valid timestamp"));
     }
     // A plus sign in a query is a space by the time it is read.
-    let time = DateTime::parse_from_rfc3339(&text.replace(' ', "+")).map_err(|_malformed| format!("cannot parse {text:?} to a valid timestamp"))?;
+    let time = DateTime::parse_from_rfc3339(&text.replace(' ', "+"))
+        .map_err(|_malformed| format!("cannot parse {text:?} to a valid timestamp"))?;
     Ok(time.timestamp_millis())
 }
 
-#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "within the bound a whole number of milliseconds is an i64")]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "within the bound a whole number of milliseconds is an i64"
+)]
 fn milliseconds(seconds: f64) -> Option<i64> {
     (seconds.abs() <= FURTHEST).then(|| (seconds * 1e3).round() as i64)
 }
@@ -55,14 +61,21 @@ pub fn parse_duration(text: &str) -> Result<i64, String> {
         return milliseconds(seconds).ok_or_else(fault);
     }
     let duration = promql_parser::util::parse_duration(text).map_err(|_malformed| fault())?;
-    i64::try_from(duration.as_millis()).ok().filter(|duration| milliseconds(crate::domain::number::float(*duration) / 1e3).is_some()).ok_or_else(fault)
+    i64::try_from(duration.as_millis())
+        .ok()
+        .filter(|duration| milliseconds(crate::domain::number::float(*duration) / 1e3).is_some())
+        .ok_or_else(fault)
 }
 
 /// A time in seconds, with milliseconds where it has any.
 #[must_use]
 pub fn format_seconds(time: i64) -> String {
     let (seconds, rest) = (time.div_euclid(1000), time.rem_euclid(1000));
-    if rest == 0 { seconds.to_string() } else { format!("{:.3}", crate::domain::number::float(time) / 1e3) }
+    if rest == 0 {
+        seconds.to_string()
+    } else {
+        format!("{:.3}", crate::domain::number::float(time) / 1e3)
+    }
 }
 
 /// A value as Prometheus writes it.
@@ -85,20 +98,40 @@ mod tests {
         assert_eq!(parse_time("4"), Ok(4_000));
         assert_eq!(parse_time("1435781430.781"), Ok(1_435_781_430_781));
         assert_eq!(parse_time("2021-10-01T07:00:00+07:00"), parse_time("2021-10-01T00:00:00Z"));
-        assert!(parse_time("1e300").is_err() && parse_time("yesterday").is_err() && parse_time("NaN").is_err());
-        assert_eq!((parse_duration("15"), parse_duration("1h30m"), parse_duration("0.5")), (Ok(15_000), Ok(5_400_000), Ok(500)));
-        assert_eq!((format_seconds(4_000).as_str(), format_seconds(1_435_781_430_781).as_str()), ("4", "1435781430.781"));
-        assert_eq!([1.5, f64::INFINITY, f64::NAN, 1e21].map(format_value), ["1.5", "+Inf", "NaN", "1000000000000000000000"]);
+        assert!(
+            parse_time("1e300").is_err()
+                && parse_time("yesterday").is_err()
+                && parse_time("NaN").is_err()
+        );
+        assert_eq!(
+            (parse_duration("15"), parse_duration("1h30m"), parse_duration("0.5")),
+            (Ok(15_000), Ok(5_400_000), Ok(500))
+        );
+        assert_eq!(
+            (format_seconds(4_000).as_str(), format_seconds(1_435_781_430_781).as_str()),
+            ("4", "1435781430.781")
+        );
+        assert_eq!(
+            [1.5, f64::INFINITY, f64::NAN, 1e21].map(format_value),
+            ["1.5", "+Inf", "NaN", "1000000000000000000000"]
+        );
     }
 
     #[test]
     fn a_month_holds_from_its_first_instant_to_the_next_one() {
         let of = |text: &str| month_of(parse_time(text).unwrap()).to_string();
         assert_eq!(
-            (of("2021-10-01T00:00:00Z").as_str(), of("2021-10-31T23:59:59.999Z").as_str(), of("2021-11-01T00:00:00Z").as_str()),
+            (
+                of("2021-10-01T00:00:00Z").as_str(),
+                of("2021-10-31T23:59:59.999Z").as_str(),
+                of("2021-11-01T00:00:00Z").as_str()
+            ),
             ("2021-10", "2021-10", "2021-11")
         );
         assert_eq!((of("-7258118400").as_str(), of("7258118400").as_str()), ("1900-01", "2199-12"));
-        assert_eq!(first_instant("2021-10".parse().unwrap()), parse_time("2021-10-01T00:00:00Z").unwrap());
+        assert_eq!(
+            first_instant("2021-10".parse().unwrap()),
+            parse_time("2021-10-01T00:00:00Z").unwrap()
+        );
     }
 }

@@ -62,19 +62,27 @@ impl Address {
                     kept.push("sslmode=require".to_owned());
                 }
                 ("sslmode", "disable" | "prefer" | "require") => kept.push(pair.to_owned()),
-                ("sslmode", _) => return wrong("sslmode is disable, prefer, require or verify-full"),
+                ("sslmode", _) => {
+                    return wrong("sslmode is disable, prefer, require or verify-full");
+                }
                 ("sslrootcert", path) => roots = Some(path.replace("%2F", "/").replace("%2f", "/")),
                 ("pool_size", number) => readers = bounded("pool_size", number, MOST_READERS)?,
-                ("statement_timeout", number) => statement_timeout = bounded("statement_timeout", number, 3_600)?,
+                ("statement_timeout", number) => {
+                    statement_timeout = bounded("statement_timeout", number, 3_600)?
+                }
                 _ => kept.push(pair.to_owned()),
             }
         }
-        let mut config: tokio_postgres::Config = match format!("{main}?{}", kept.join("&")).parse() {
+        let mut config: tokio_postgres::Config = match format!("{main}?{}", kept.join("&")).parse()
+        {
             Ok(config) => config,
             // The cause may name what stands before a `=`: a piece of a password with a bare `?`.
-            Err(_) if query.contains('@') => return wrong("in a password, ? @ / : and % are written %3F %40 %2F %3A and %25"),
+            Err(_) if query.contains('@') => {
+                return wrong("in a password, ? @ / : and % are written %3F %40 %2F %3A and %25");
+            }
             Err(error) => {
-                let cause = std::error::Error::source(&error).map_or_else(|| "it cannot be read".to_owned(), ToString::to_string);
+                let cause = std::error::Error::source(&error)
+                    .map_or_else(|| "it cannot be read".to_owned(), ToString::to_string);
                 return wrong(&cause);
             }
         };
@@ -94,16 +102,27 @@ impl Address {
             config.tcp_user_timeout(UNCONFIRMED);
         }
         config.keepalives_idle(UNCONFIRMED).application_name("egov-kpi");
-        let tls = if config.get_ssl_mode() == SslMode::Require && verify { checked(roots.as_deref())? } else { unchecked()? };
+        let tls = if config.get_ssl_mode() == SslMode::Require && verify {
+            checked(roots.as_deref())?
+        } else {
+            unchecked()?
+        };
         Ok(Self { config, tls: MakeRustlsConnect::new(tls), readers, statement_timeout })
     }
 
     /// A connection that knows what it needs to know. Not to be called on an async thread.
     pub fn connect(&self) -> Result<Db, StoreError> {
-        let runtime = RUNTIME.as_ref().map_err(|error| StoreError::Unavailable(error.to_string().into()))?;
+        let runtime =
+            RUNTIME.as_ref().map_err(|error| StoreError::Unavailable(error.to_string().into()))?;
         let connected = runtime.block_on(async {
-            let (client, connection) = self.config.connect(self.tls.clone()).await.map_err(|error| StoreError::Unavailable(error.into()))?;
-            AsyncPgConnection::try_from_client_and_connection(client, connection).await.map_err(StoreError::from)
+            let (client, connection) = self
+                .config
+                .connect(self.tls.clone())
+                .await
+                .map_err(|error| StoreError::Unavailable(error.into()))?;
+            AsyncPgConnection::try_from_client_and_connection(client, connection)
+                .await
+                .map_err(StoreError::from)
         })?;
         let mut db = Db::from(connected);
         // Durable before the answer, whatever the server's default; stronger settings stay.
@@ -138,10 +157,14 @@ fn checked(roots: Option<&str>) -> Result<ClientConfig, StoreError> {
         None | Some("system") => SYSTEM_ROOTS,
         Some(path) => path,
     };
-    let unreadable = |error: &dyn std::fmt::Display| StoreError::Address(format!("The certificates of sslrootcert cannot be read: {error}."));
+    let unreadable = |error: &dyn std::fmt::Display| {
+        StoreError::Address(format!("The certificates of sslrootcert cannot be read: {error}."))
+    };
     let mut store = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))? {
-        store.add(certificate.map_err(|error| unreadable(&error))?).map_err(|error| unreadable(&error))?;
+        store
+            .add(certificate.map_err(|error| unreadable(&error))?)
+            .map_err(|error| unreadable(&error))?;
     }
     if store.is_empty() {
         return Err(unreadable(&"there is none in the file"));
@@ -156,7 +179,8 @@ fn unchecked() -> Result<ClientConfig, StoreError> {
 }
 
 fn builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, StoreError> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider())).with_safe_default_protocol_versions();
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions();
     builder.map_err(|error| StoreError::Unavailable(error.into()))
 }
 
@@ -182,7 +206,12 @@ impl ServerCertVerifier for AnyServer {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            certificate,
+            signed,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -191,7 +220,12 @@ impl ServerCertVerifier for AnyServer {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            certificate,
+            signed,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -36,7 +36,11 @@ enum Holds {
 
 /// The columns in order: name, what they hold, and what that means.
 const COLUMNS: [(&str, Holds, &str); 26] = [
-    ("measure", Holds::Measure, "An indicator or kpi, with dimension members in braces; without them it is the total."),
+    (
+        "measure",
+        Holds::Measure,
+        "An indicator or kpi, with dimension members in braces; without them it is the total.",
+    ),
     (
         "measure_kind",
         Holds::Word(measure_kinds),
@@ -46,24 +50,44 @@ const COLUMNS: [(&str, Holds, &str); 26] = [
     ("unit_kind", Holds::Word(unit_kinds), "What sort of organisation the unit is."),
     ("parent", Holds::UnitOrNothing, "The code of the unit that it belongs to; empty at the top."),
     ("period", Holds::Month, "The month."),
-    ("unit_of_measure", Holds::Text, "What the value is given in; changes of percent are percentage points."),
-    ("value", Holds::Number, "The value, rounded to six decimals; empty where a kpi is only stated."),
+    (
+        "unit_of_measure",
+        Holds::Text,
+        "What the value is given in; changes of percent are percentage points.",
+    ),
+    (
+        "value",
+        Holds::Number,
+        "The value, rounded to six decimals; empty where a kpi is only stated.",
+    ),
     (
         "origin",
         Holds::WordOrNothing(origins),
         "Where the value comes from: stated for exactly this, summed from dimension members, rolled_up from child units, or computed.",
     ),
     ("coverage", Holds::Share, "Share of the leaf units that the value covers, 0 to 1."),
-    ("stated", Holds::Number, "Of a kpi: the figure that was stated, with the digits that were printed."),
+    (
+        "stated",
+        Holds::Number,
+        "Of a kpi: the figure that was stated, with the digits that were printed.",
+    ),
     ("delta", Holds::Number, "The value minus that of the month before."),
     ("delta_reason", Holds::Reason, "Why delta is empty."),
     ("delta_percent", Holds::Number, "delta in percent of the month before."),
     ("delta_percent_reason", Holds::Reason, "Why delta_percent is empty."),
-    ("like_for_like_delta", Holds::Number, "The change over the leaf units that are covered in both months."),
+    (
+        "like_for_like_delta",
+        Holds::Number,
+        "The change over the leaf units that are covered in both months.",
+    ),
     ("like_for_like_delta_reason", Holds::Reason, "Why like_for_like_delta is empty."),
     ("like_for_like_percent", Holds::Number, "like_for_like_delta in percent."),
     ("like_for_like_percent_reason", Holds::Reason, "Why like_for_like_percent is empty."),
-    ("like_for_like_coverage", Holds::ShareOrNothing, "Share of this month's leaf units that like for like compares, 0 to 1."),
+    (
+        "like_for_like_coverage",
+        Holds::ShareOrNothing,
+        "Share of this month's leaf units that like for like compares, 0 to 1.",
+    ),
     ("year_delta", Holds::Number, "The value minus that of the same month a year before."),
     ("year_delta_reason", Holds::Reason, "Why year_delta is empty."),
     ("year_delta_percent", Holds::Number, "year_delta in percent of the year before."),
@@ -82,7 +106,13 @@ fn measure_kinds() -> Vec<Value> {
 }
 
 fn unit_kinds() -> Vec<Value> {
-    words(&[UnitKind::Province, UnitKind::Department, UnitKind::District, UnitKind::Commune, UnitKind::Agency])
+    words(&[
+        UnitKind::Province,
+        UnitKind::Department,
+        UnitKind::District,
+        UnitKind::Commune,
+        UnitKind::Agency,
+    ])
 }
 
 fn origins() -> Vec<Value> {
@@ -110,7 +140,9 @@ impl Holds {
             Self::ShareOrNothing => ("number", json!({ "minimum": 0, "maximum": 1 })),
             Self::Number => ("number", json!({})),
             Self::Reason => ("string", json!({ "enum": reasons() })),
-            Self::Measure => ("string", json!({ "required": true, "pattern": "[a-z][a-z0-9._]*(\\{.+\\})?" })),
+            Self::Measure => {
+                ("string", json!({ "required": true, "pattern": "[a-z][a-z0-9._]*(\\{.+\\})?" }))
+            }
             Self::Unit => ("string", json!({ "required": true, "pattern": UNIT })),
             Self::UnitOrNothing => ("string", json!({ "pattern": UNIT })),
             Self::Month => ("yearmonth", json!({ "required": true })),

@@ -11,7 +11,11 @@ const MAX_HEADING: usize = 200;
 
 /// What is wrong with further words, if anything.
 pub(in crate::domain) fn label_fault(labels: &[String]) -> Option<String> {
-    let sound = |label: &String| !label.trim().is_empty() && label.chars().count() <= MAX_LABEL && !label.chars().any(char::is_control);
+    let sound = |label: &String| {
+        !label.trim().is_empty()
+            && label.chars().count() <= MAX_LABEL
+            && !label.chars().any(char::is_control)
+    };
     let fault = || format!("at most {MAX_LABELS} labels, each of 1 to {MAX_LABEL} characters");
     (labels.len() > MAX_LABELS || !labels.iter().all(sound)).then(fault)
 }
@@ -38,7 +42,13 @@ impl Checker {
             if entry.words.is_empty() {
                 self.fault(format!("/vocabulary/{n}/words"), "missing", "name at least one word");
             }
-            self.phrases(&format!("/vocabulary/{n}/words"), &entry.words, Holds::Bare, &known, None);
+            self.phrases(
+                &format!("/vocabulary/{n}/words"),
+                &entry.words,
+                Holds::Bare,
+                &known,
+                None,
+            );
         }
         for (n, pattern) in document.patterns.iter().enumerate().take(MAX_ENTRIES) {
             self.pattern(&format!("/patterns/{n}"), pattern, document, catalogue, &known);
@@ -48,7 +58,14 @@ impl Checker {
         }
     }
 
-    fn pattern(&mut self, place: &str, pattern: &PatternDocument, document: &CatalogueDocument, catalogue: &Catalogue, known: &HashSet<&str>) {
+    fn pattern(
+        &mut self,
+        place: &str,
+        pattern: &PatternDocument,
+        document: &CatalogueDocument,
+        catalogue: &Catalogue,
+        known: &HashSet<&str>,
+    ) {
         let measure = self.declared(format!("{place}/measure"), &pattern.measure, catalogue);
         if let Some(of) = &pattern.of {
             self.declared(format!("{place}/of"), of, catalogue);
@@ -57,19 +74,47 @@ impl Checker {
             self.fault(format!("{place}/phrases"), "missing", "name at least one phrase");
         }
         let dimensions = measure.as_ref().map(|measure| dimensions_of(catalogue, measure));
-        self.phrases(&format!("{place}/phrases"), &pattern.phrases, Holds::Figure, known, dimensions.as_deref());
-        for (field, phrases) in [("with", &pattern.with), ("unless", &pattern.unless), ("near", &pattern.near)] {
+        self.phrases(
+            &format!("{place}/phrases"),
+            &pattern.phrases,
+            Holds::Figure,
+            known,
+            dimensions.as_deref(),
+        );
+        for (field, phrases) in
+            [("with", &pattern.with), ("unless", &pattern.unless), ("near", &pattern.near)]
+        {
             self.phrases(&format!("{place}/{field}"), phrases, Holds::Words, known, None);
         }
-        if let Some(topic) = pattern.topic.as_ref().filter(|topic| !document.systems.iter().any(|system| system.code == **topic)) {
-            self.fault(format!("{place}/topic"), "unknown_system", format!("no system has the code {}", quoted(topic)));
+        if let Some(topic) = pattern
+            .topic
+            .as_ref()
+            .filter(|topic| !document.systems.iter().any(|system| system.code == **topic))
+        {
+            self.fault(
+                format!("{place}/topic"),
+                "unknown_system",
+                format!("no system has the code {}", quoted(topic)),
+            );
         }
-        if let Some(target) = pattern.target.as_ref().filter(|target| !document.targets.iter().any(|known| known.code == **target)) {
-            self.fault(format!("{place}/target"), "unknown_target", format!("no target has the code {}", quoted(target)));
+        if let Some(target) = pattern
+            .target
+            .as_ref()
+            .filter(|target| !document.targets.iter().any(|known| known.code == **target))
+        {
+            self.fault(
+                format!("{place}/target"),
+                "unknown_target",
+                format!("no target has the code {}", quoted(target)),
+            );
         }
         for (n, needed) in pattern.needs.iter().enumerate().take(MAX_DIMENSIONS_OF_AN_INDICATOR) {
             if dimensions.as_ref().is_some_and(|dimensions| !dimensions.contains(needed)) {
-                self.fault(format!("{place}/needs/{n}"), "unknown_dimension", format!("{} has no dimension {}", pattern.measure, quoted(needed)));
+                self.fault(
+                    format!("{place}/needs/{n}"),
+                    "unknown_dimension",
+                    format!("{} has no dimension {}", pattern.measure, quoted(needed)),
+                );
             }
         }
     }
@@ -89,7 +134,14 @@ impl Checker {
         sound.then_some(measure)
     }
 
-    fn phrases(&mut self, place: &str, phrases: &[String], holds: Holds, known: &HashSet<&str>, dimensions: Option<&[String]>) {
+    fn phrases(
+        &mut self,
+        place: &str,
+        phrases: &[String],
+        holds: Holds,
+        known: &HashSet<&str>,
+        dimensions: Option<&[String]>,
+    ) {
         if phrases.len() > MAX_PHRASES {
             self.fault(place, "too_many", format!("at most {MAX_PHRASES} phrases"));
         }
@@ -104,36 +156,70 @@ impl Checker {
             };
             let (values, named, unit) = phrase::placeholders(&parts);
             match holds {
-                Holds::Figure if values != 1 => self.fault(&here, "no_value", format!("a phrase has exactly one {{value}}, this has {values}")),
-                Holds::Words if values > 0 || !named.is_empty() => self.fault(&here, "malformed_phrase", "no figure and no member stands here"),
-                Holds::Bare if values > 0 || unit || !named.is_empty() => self.fault(&here, "malformed_phrase", "words alone stand here"),
+                Holds::Figure if values != 1 => self.fault(
+                    &here,
+                    "no_value",
+                    format!("a phrase has exactly one {{value}}, this has {values}"),
+                ),
+                Holds::Words if values > 0 || !named.is_empty() => {
+                    self.fault(&here, "malformed_phrase", "no figure and no member stands here")
+                }
+                Holds::Bare if values > 0 || unit || !named.is_empty() => {
+                    self.fault(&here, "malformed_phrase", "words alone stand here")
+                }
                 Holds::Figure | Holds::Words | Holds::Bare => {}
             }
-            if let Some(twice) = named.iter().enumerate().find_map(|(n, dimension)| named.iter().skip(n + 1).find(|other| *other == dimension)) {
+            if let Some(twice) = named.iter().enumerate().find_map(|(n, dimension)| {
+                named.iter().skip(n + 1).find(|other| *other == dimension)
+            }) {
                 self.fault(&here, "malformed_phrase", format!("{{{twice}}} stands twice"));
             }
-            for dimension in named.iter().filter(|dimension| dimensions.is_some_and(|known| !known.contains(dimension))) {
-                self.fault(&here, "unknown_dimension", format!("the measure has no dimension {}", quoted(dimension)));
+            for dimension in named
+                .iter()
+                .filter(|dimension| dimensions.is_some_and(|known| !known.contains(dimension)))
+            {
+                self.fault(
+                    &here,
+                    "unknown_dimension",
+                    format!("the measure has no dimension {}", quoted(dimension)),
+                );
             }
             for entry in vocabulary_of(&parts) {
                 if holds == Holds::Bare {
-                    self.fault(&here, "nested_vocabulary", "an entry of the vocabulary names no other");
+                    self.fault(
+                        &here,
+                        "nested_vocabulary",
+                        "an entry of the vocabulary names no other",
+                    );
                 } else if !known.contains(entry) {
-                    self.fault(&here, "unknown_vocabulary", format!("the vocabulary has no entry {}", quoted(entry)));
+                    self.fault(
+                        &here,
+                        "unknown_vocabulary",
+                        format!("the vocabulary has no entry {}", quoted(entry)),
+                    );
                 }
             }
         }
     }
 
     fn sentence(&mut self, place: &str, written: &SentenceDocument, catalogue: &Catalogue) {
-        if written.heading.trim().is_empty() || written.heading.chars().count() > MAX_HEADING || written.heading.chars().any(char::is_control) {
-            self.fault(format!("{place}/heading"), "malformed", format!("1 to {MAX_HEADING} characters"));
+        if written.heading.trim().is_empty()
+            || written.heading.chars().count() > MAX_HEADING
+            || written.heading.chars().any(char::is_control)
+        {
+            self.fault(
+                format!("{place}/heading"),
+                "malformed",
+                format!("1 to {MAX_HEADING} characters"),
+            );
         }
         let here = format!("{place}/text");
         match sentence::parse(&written.text) {
             Err(detail) => self.fault(here, "malformed_sentence", detail),
             Ok(parts) => {
-                let faults = sentence::figures(&parts).into_iter().flat_map(|measure| catalogue.measure_faults(measure));
+                let faults = sentence::figures(&parts)
+                    .into_iter()
+                    .flat_map(|measure| catalogue.measure_faults(measure));
                 faults.for_each(|(code, detail)| self.fault(&here, code, detail));
             }
         }
@@ -142,8 +228,14 @@ impl Checker {
 
 /// The dimensions that a measure may name.
 fn dimensions_of(catalogue: &Catalogue, measure: &Measure) -> Vec<String> {
-    let of_indicator = catalogue.indicator(&measure.code).into_iter().flat_map(|indicator| indicator.dimensions.iter().map(|dimension| dimension.code.clone()));
-    let of_kpi = catalogue.kpi(&measure.code).into_iter().flat_map(|kpi| kpi.dimensions.iter().map(|(code, _)| code.clone()));
+    let of_indicator = catalogue
+        .indicator(&measure.code)
+        .into_iter()
+        .flat_map(|indicator| indicator.dimensions.iter().map(|dimension| dimension.code.clone()));
+    let of_kpi = catalogue
+        .kpi(&measure.code)
+        .into_iter()
+        .flat_map(|kpi| kpi.dimensions.iter().map(|(code, _)| code.clone()));
     of_indicator.chain(of_kpi).collect()
 }
 
@@ -153,7 +245,13 @@ fn vocabulary_of(parts: &[Part]) -> Vec<&str> {
         match part {
             Part::Vocabulary(entry) => vec![entry.as_str()],
             Part::Choice { of, .. } => of.iter().flat_map(|one| vocabulary_of(one)).collect(),
-            Part::Word(_) | Part::Gap(_) | Part::Value | Part::Number | Part::Member(_) | Part::Unit | Part::End => Vec::new(),
+            Part::Word(_)
+            | Part::Gap(_)
+            | Part::Value
+            | Part::Number
+            | Part::Member(_)
+            | Part::Unit
+            | Part::End => Vec::new(),
         }
     }
     parts.iter().flat_map(of).collect()
@@ -226,19 +324,40 @@ mod tests {
                 "/vocabulary/2/words/0 malformed_phrase"
             ]
         );
-        assert_eq!(faults(serde_json::json!({ "systems": [{ "code": "s", "labels": vec!["x"; 21] }] })), ["/systems/0/labels too_many"]);
-        assert_eq!(faults(serde_json::json!({ "systems": [{ "code": "s", "labels": ["x".repeat(201)] }] })), ["/systems/0/labels/0 malformed"]);
-        assert_eq!(faults(serde_json::json!({ "systems": [{ "code": "s", "labels": vec!["x".repeat(200); 20] }] })), Vec::<String>::new());
+        assert_eq!(
+            faults(serde_json::json!({ "systems": [{ "code": "s", "labels": vec!["x"; 21] }] })),
+            ["/systems/0/labels too_many"]
+        );
+        assert_eq!(
+            faults(
+                serde_json::json!({ "systems": [{ "code": "s", "labels": ["x".repeat(201)] }] })
+            ),
+            ["/systems/0/labels/0 malformed"]
+        );
+        assert_eq!(
+            faults(
+                serde_json::json!({ "systems": [{ "code": "s", "labels": vec!["x".repeat(200); 20] }] })
+            ),
+            Vec::<String>::new()
+        );
         let sentences = serde_json::json!([{ "code": "a", "heading": "", "text": "[{a.b}" }, { "code": "b", "heading": "H", "text": "{a.c}" }, { "code": "c", "heading": "H", "text": "{a.b{d=m}}" }]);
         assert_eq!(
             faults(serde_json::json!({ "sentences": sentences })),
-            ["/sentences/0/heading malformed", "/sentences/0/text malformed_sentence", "/sentences/1/text unknown_measure"]
+            [
+                "/sentences/0/heading malformed",
+                "/sentences/0/text malformed_sentence",
+                "/sentences/1/text unknown_measure"
+            ]
         );
     }
 
     #[test]
     fn phrases_are_bounded() {
-        let of = |count: usize| faults(serde_json::json!({ "patterns": [{ "code": "p", "measure": "a.b", "phrases": vec!["{value}"; count] }] }));
+        let of = |count: usize| {
+            faults(
+                serde_json::json!({ "patterns": [{ "code": "p", "measure": "a.b", "phrases": vec!["{value}"; count] }] }),
+            )
+        };
         assert_eq!(of(100), Vec::<String>::new());
         assert_eq!(of(101), ["/patterns/0/phrases too_many"]);
     }

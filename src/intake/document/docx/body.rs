@@ -138,7 +138,9 @@ impl Body<'_> {
     fn open_alternative(&mut self, element: &Element<'_>) -> Option<Frame> {
         match (element.local(), self.frames.last_mut()) {
             ("AlternateContent", _) => Some(Frame::Alternatives(false)),
-            ("Choice" | "Fallback", Some(Frame::Alternatives(taken))) => (!std::mem::replace(taken, true)).then_some(Frame::Other),
+            ("Choice" | "Fallback", Some(Frame::Alternatives(taken))) => {
+                (!std::mem::replace(taken, true)).then_some(Frame::Other)
+            }
             _ => Some(Frame::Other),
         }
     }
@@ -150,11 +152,19 @@ impl Body<'_> {
                 Frame::Other
             }
             ("del", Some(Frame::Row)) => {
-                self.tables.last_mut().and_then(|rows| rows.last_mut()).into_iter().for_each(|row| row.deleted = true);
+                self.tables
+                    .last_mut()
+                    .and_then(|rows| rows.last_mut())
+                    .into_iter()
+                    .for_each(|row| row.deleted = true);
                 Frame::Other
             }
             // What was deleted, instructions, older properties, the small letters of ruby, headers and footers are not read.
-            ("del" | "moveFrom" | "delText" | "instrText" | "delInstrText" | "rt" | "pPrChange" | "rPrChange" | "tblPrChange" | "tcPrChange", _) => {
+            (
+                "del" | "moveFrom" | "delText" | "instrText" | "delInstrText" | "rt" | "pPrChange"
+                | "rPrChange" | "tblPrChange" | "tcPrChange",
+                _,
+            ) => {
                 return None;
             }
             ("trPrChange" | "sectPr" | "sectPrChange" | "tblPrEx" | "tblGrid", _) => return None,
@@ -221,11 +231,15 @@ impl Body<'_> {
             }
             "gridSpan" => {
                 let span = element.number().unwrap_or(1);
-                row.and_then(|row| row.cells.last_mut()).into_iter().for_each(|cell| cell.span = span);
+                row.and_then(|row| row.cells.last_mut())
+                    .into_iter()
+                    .for_each(|cell| cell.span = span);
             }
             "vMerge" => {
                 let goes_on = element.attribute("val").is_none_or(|value| value == "continue");
-                row.and_then(|row| row.cells.last_mut()).into_iter().for_each(|cell| cell.height = if goes_on { Height::Above } else { Height::Own });
+                row.and_then(|row| row.cells.last_mut()).into_iter().for_each(|cell| {
+                    cell.height = if goes_on { Height::Above } else { Height::Own }
+                });
             }
             _ => {}
         }
@@ -235,7 +249,11 @@ impl Body<'_> {
     fn property(&mut self, element: &Element<'_>) {
         let run = matches!(self.frames.last(), Some(Frame::RunProperties));
         match (run, element.local()) {
-            (true, "rStyle") => self.runs.last_mut().into_iter().for_each(|run| run.style = element.attribute("val")),
+            (true, "rStyle") => self
+                .runs
+                .last_mut()
+                .into_iter()
+                .for_each(|run| run.style = element.attribute("val")),
             (true, _) => self.runs.last_mut().into_iter().for_each(|run| run.own.take(element)),
             (false, "pStyle") => self.mark(|paragraph| paragraph.style = element.attribute("val")),
             (false, _) => self.mark(|paragraph| paragraph.own.take(element)),
@@ -257,7 +275,9 @@ impl Body<'_> {
             "sym" => self.text(" "),
             "fldChar" => match element.attribute("fldCharType").as_deref() {
                 Some("begin") => self.fields.push(true),
-                Some("separate") => self.fields.last_mut().into_iter().for_each(|field| *field = false),
+                Some("separate") => {
+                    self.fields.last_mut().into_iter().for_each(|field| *field = false)
+                }
                 Some("end") => drop(self.fields.pop()),
                 _ => {}
             },
@@ -269,7 +289,11 @@ impl Body<'_> {
         let run = self.runs.last();
         let look = run.map(|run| self.styles.resolve(run.style.as_deref(), &run.own));
         let hidden = look.is_some_and(|look| look.hidden);
-        let (Some(paragraph), false) = (self.paragraphs.last_mut(), hidden || self.fields.contains(&true)) else { return };
+        let (Some(paragraph), false) =
+            (self.paragraphs.last_mut(), hidden || self.fields.contains(&true))
+        else {
+            return;
+        };
         if text.chars().any(char::is_alphanumeric) {
             // Without a word of its own a run is as its paragraph's style says.
             let said = run.is_some_and(|run| run.own.bold.is_some() || run.style.is_some());
@@ -286,7 +310,12 @@ impl Body<'_> {
             Some(Frame::Run) => drop(self.runs.pop()),
             Some(Frame::Cell) => {
                 let content = self.containers.pop().unwrap_or_default();
-                if let Some(cell) = self.tables.last_mut().and_then(|rows| rows.last_mut()).and_then(|row| row.cells.last_mut()) {
+                if let Some(cell) = self
+                    .tables
+                    .last_mut()
+                    .and_then(|rows| rows.last_mut())
+                    .and_then(|row| row.cells.last_mut())
+                {
                     cell.content = content;
                 }
             }
@@ -302,7 +331,14 @@ impl Body<'_> {
                     None => content.into_iter().try_for_each(|written| self.write(written))?,
                 }
             }
-            Some(Frame::Other | Frame::ParagraphProperties | Frame::MarkProperties | Frame::RunProperties | Frame::Text | Frame::Row) => {}
+            Some(
+                Frame::Other
+                | Frame::ParagraphProperties
+                | Frame::MarkProperties
+                | Frame::RunProperties
+                | Frame::Text
+                | Frame::Row,
+            ) => {}
             Some(Frame::Alternatives(_)) | None => {}
         }
         Ok(())
@@ -313,7 +349,8 @@ impl Body<'_> {
         if let Some(mut before) = self.carried.take() {
             before.text.push_str(&paragraph.text);
             before.boxed.append(&mut paragraph.boxed);
-            before.bold = before.bold.into_iter().chain(paragraph.bold).reduce(|left, right| left && right);
+            before.bold =
+                before.bold.into_iter().chain(paragraph.bold).reduce(|left, right| left && right);
             before.joined = paragraph.joined;
             paragraph = before;
         }

@@ -20,8 +20,12 @@ impl<'a> Package<'a> {
     /// `zip_bomb`, `macros`, `unsupported_document`, `malformed_document`.
     pub(super) fn open(bytes: &'a [u8]) -> Result<Self, Refusal> {
         // The directory is read into memory whole: its entries are counted before.
-        if bytes.windows(4).filter(|window| *window == b"PK\x01\x02").count() > limits::ZIP_ENTRIES {
-            return Err(Refusal::new("zip_bomb", format!("the archive has more than {} entries", limits::ZIP_ENTRIES)));
+        if bytes.windows(4).filter(|window| *window == b"PK\x01\x02").count() > limits::ZIP_ENTRIES
+        {
+            return Err(Refusal::new(
+                "zip_bomb",
+                format!("the archive has more than {} entries", limits::ZIP_ENTRIES),
+            ));
         }
         let archive = ZipArchive::new(Cursor::new(bytes)).map_err(malformed)?;
         let package = Self { archive };
@@ -30,11 +34,20 @@ impl<'a> Package<'a> {
     }
 
     fn check(&self) -> Result<(), Refusal> {
-        let names: Vec<String> = self.archive.file_names_raw().map(|name| String::from_utf8_lossy(name).to_ascii_lowercase()).collect();
-        let any = |wanted: &str| names.iter().any(|name| name.trim_start_matches('/').starts_with(wanted));
+        let names: Vec<String> = self
+            .archive
+            .file_names_raw()
+            .map(|name| String::from_utf8_lossy(name).to_ascii_lowercase())
+            .collect();
+        let any = |wanted: &str| {
+            names.iter().any(|name| name.trim_start_matches('/').starts_with(wanted))
+        };
         let unsupported = |detail: &str| Err(Refusal::new("unsupported_document", detail));
         if names.iter().any(|name| name.ends_with("vbaproject.bin")) {
-            return Err(Refusal::new("macros", "the document has macros (.docm): save it as .docx"));
+            return Err(Refusal::new(
+                "macros",
+                "the document has macros (.docm): save it as .docx",
+            ));
         }
         if any("xl/") {
             return unsupported("this is a workbook (XLSX): send it as a workbook");
@@ -58,7 +71,10 @@ impl<'a> Package<'a> {
     pub(super) fn main_part(&mut self) -> Result<String, Refusal> {
         let types = self.part("[Content_Types].xml")?.unwrap_or_default();
         if types.contains("macroEnabled") {
-            return Err(Refusal::new("macros", "the document is of a kind that may have macros (.docm): save it as .docx"));
+            return Err(Refusal::new(
+                "macros",
+                "the document is of a kind that may have macros (.docm): save it as .docx",
+            ));
         }
         let mut found = None;
         let relations = self.part("_rels/.rels")?.unwrap_or_default();
@@ -66,7 +82,10 @@ impl<'a> Package<'a> {
         loop {
             match walker.next()? {
                 Piece::Open(element) if element.local() == "Relationship" => {
-                    if element.attribute("Type").is_some_and(|kind| kind.ends_with("/officeDocument")) {
+                    if element
+                        .attribute("Type")
+                        .is_some_and(|kind| kind.ends_with("/officeDocument"))
+                    {
                         found = element.attribute("Target");
                     }
                 }
@@ -74,7 +93,10 @@ impl<'a> Package<'a> {
                 Piece::End => break,
             }
         }
-        Ok(found.map_or_else(|| "word/document.xml".to_owned(), |target| target.trim_start_matches('/').to_owned()))
+        Ok(found.map_or_else(
+            || "word/document.xml".to_owned(),
+            |target| target.trim_start_matches('/').to_owned(),
+        ))
     }
 
     /// A part as text, where there is one.
@@ -86,16 +108,24 @@ impl<'a> Package<'a> {
             Ok(entry) => entry,
             Err(ZipError::FileNotFound) => return Ok(None),
             Err(ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED)) => {
-                return Err(Refusal::new("encrypted", "the archive has a password: save it without one"));
+                return Err(Refusal::new(
+                    "encrypted",
+                    "the archive has a password: save it without one",
+                ));
             }
             Err(error) => return Err(malformed(error)),
         };
         // What the archive says of sizes is not believed.
-        let most = limits::PART_BYTES.min(limits::RATIO_FROM.max(entry.compressed_size().saturating_mul(limits::PART_RATIO)));
+        let most = limits::PART_BYTES.min(
+            limits::RATIO_FROM.max(entry.compressed_size().saturating_mul(limits::PART_RATIO)),
+        );
         let mut bytes = Vec::new();
         entry.take(most + 1).read_to_end(&mut bytes).map_err(malformed)?;
         if u64::try_from(bytes.len()).is_ok_and(|length| length > most) {
-            return Err(Refusal::new("zip_bomb", format!("{name} unpacks to more than {most} bytes")));
+            return Err(Refusal::new(
+                "zip_bomb",
+                format!("{name} unpacks to more than {most} bytes"),
+            ));
         }
         crate::intake::document::text::unicode(&bytes).map(Some)
     }

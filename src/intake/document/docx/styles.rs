@@ -58,18 +58,22 @@ impl Styles {
         let mut current: Option<(String, Style)> = None;
         loop {
             match walker.next()? {
-                Piece::Open(element) if element.space == Space::Word => match (element.local(), &mut current) {
-                    ("style", _) => {
-                        self.styles.extend(current.take());
-                        current = element.attribute("styleId").map(|id| (id, Style::default()));
+                Piece::Open(element) if element.space == Space::Word => {
+                    match (element.local(), &mut current) {
+                        ("style", _) => {
+                            self.styles.extend(current.take());
+                            current = element.attribute("styleId").map(|id| (id, Style::default()));
+                        }
+                        ("name", Some((_, style))) => {
+                            style.name = element.attribute("val").unwrap_or_default().to_lowercase()
+                        }
+                        ("basedOn", Some((_, style))) => style.based_on = element.attribute("val"),
+                        // What a style says of parts of a table counts not for its text.
+                        ("tblStylePr", _) => walker.skip()?,
+                        (_, Some((_, style))) => style.take(&element),
+                        (_, None) => {}
                     }
-                    ("name", Some((_, style))) => style.name = element.attribute("val").unwrap_or_default().to_lowercase(),
-                    ("basedOn", Some((_, style))) => style.based_on = element.attribute("val"),
-                    // What a style says of parts of a table counts not for its text.
-                    ("tblStylePr", _) => walker.skip()?,
-                    (_, Some((_, style))) => style.take(&element),
-                    (_, None) => {}
-                },
+                }
                 Piece::Open(_) | Piece::Close | Piece::Text(_) => {}
                 Piece::End => break,
             }
@@ -85,8 +89,16 @@ impl Styles {
         loop {
             match walker.next()? {
                 Piece::Open(element) if element.space == Space::Word => match element.local() {
-                    "abstractNum" => list = element.attribute("abstractNumId").and_then(|id| id.parse().ok()).unwrap_or(0),
-                    "lvl" => level = element.attribute("ilvl").and_then(|id| id.parse().ok()).unwrap_or(0),
+                    "abstractNum" => {
+                        list = element
+                            .attribute("abstractNumId")
+                            .and_then(|id| id.parse().ok())
+                            .unwrap_or(0)
+                    }
+                    "lvl" => {
+                        level =
+                            element.attribute("ilvl").and_then(|id| id.parse().ok()).unwrap_or(0)
+                    }
                     "numFmt" => {
                         let number = match element.attribute("val").as_deref() {
                             Some("upperRoman") => Number::Roman,
@@ -98,15 +110,23 @@ impl Styles {
                         abstracts.insert((list, level), number);
                     }
                     "lvlText" => {
-                        let depth = element.attribute("val").map_or(0, |text| text.matches('%').count());
+                        let depth =
+                            element.attribute("val").map_or(0, |text| text.matches('%').count());
                         if let Some(Number::Arabic(known)) = abstracts.get_mut(&(list, level)) {
                             *known = u8::try_from(depth.max(1)).unwrap_or(1);
                         }
                     }
-                    "num" => instance = element.attribute("numId").and_then(|id| id.parse().ok()).unwrap_or(0),
+                    "num" => {
+                        instance =
+                            element.attribute("numId").and_then(|id| id.parse().ok()).unwrap_or(0)
+                    }
                     "abstractNumId" => {
                         let of = element.number().unwrap_or(0);
-                        let levels: Vec<_> = (0..9).filter_map(|level| Some(((instance, level), *abstracts.get(&(of, level))?))).collect();
+                        let levels: Vec<_> = (0..9)
+                            .filter_map(|level| {
+                                Some(((instance, level), *abstracts.get(&(of, level))?))
+                            })
+                            .collect();
                         self.numbers.extend(levels);
                     }
                     _ => {}
@@ -124,11 +144,18 @@ impl Styles {
 
     /// What a style comes to with its ancestors, and what the paragraph itself says over it.
     pub(super) fn resolve(&self, id: Option<&str>, own: &Style) -> Resolved {
-        let chain = std::iter::successors(id.and_then(|id| self.styles.get(id)), |style| self.styles.get(style.based_on.as_deref()?)).take(ANCESTORS);
+        let chain = std::iter::successors(id.and_then(|id| self.styles.get(id)), |style| {
+            self.styles.get(style.based_on.as_deref()?)
+        })
+        .take(ANCESTORS);
         let chain: Vec<&Style> = std::iter::once(own).chain(chain).collect();
-        let outline = chain.iter().find_map(|style| style.outline.or_else(|| heading_of(&style.name)));
+        let outline =
+            chain.iter().find_map(|style| style.outline.or_else(|| heading_of(&style.name)));
         // Without styles.xml the name of a style is all there is.
-        let named = || id.filter(|id| !self.styles.contains_key(*id)).and_then(|id| heading_of(&id.to_lowercase()));
+        let named = || {
+            id.filter(|id| !self.styles.contains_key(*id))
+                .and_then(|id| heading_of(&id.to_lowercase()))
+        };
         let level = outline.or_else(named).filter(|level| *level < 9);
         Resolved {
             heading: level.map(|level| u8::try_from(level + 1).unwrap_or(9).min(6)),
@@ -147,8 +174,14 @@ impl Style {
             "outlineLvl" => self.outline = element.number(),
             "b" => self.bold = Some(element.on()),
             "vanish" => self.hidden = Some(element.on()),
-            "numId" => self.list = Some((element.number().unwrap_or(0), self.list.map_or(0, |(_, level)| level))),
-            "ilvl" => self.list = Some((self.list.map_or(0, |(list, _)| list), element.number().unwrap_or(0))),
+            "numId" => {
+                self.list =
+                    Some((element.number().unwrap_or(0), self.list.map_or(0, |(_, level)| level)))
+            }
+            "ilvl" => {
+                self.list =
+                    Some((self.list.map_or(0, |(list, _)| list), element.number().unwrap_or(0)))
+            }
             _ => {}
         }
     }
@@ -159,6 +192,7 @@ fn heading_of(name: &str) -> Option<usize> {
     if matches!(name, "title" | "tiêu đề") {
         return Some(0);
     }
-    let rest = ["heading", "tiêu đề", "đề mục"].into_iter().find_map(|word| name.strip_prefix(word))?;
+    let rest =
+        ["heading", "tiêu đề", "đề mục"].into_iter().find_map(|word| name.strip_prefix(word))?;
     rest.trim().parse::<usize>().ok()?.checked_sub(1)
 }

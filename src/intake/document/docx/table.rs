@@ -34,14 +34,21 @@ pub(super) struct Row {
 
 /// A table, or what stands in it when it has one column: that is a frame, not a table.
 pub(super) fn finish(rows: Vec<Row>) -> Vec<Written> {
-    let rows: Vec<Row> = rows.into_iter().filter(|row| !row.deleted && !row.cells.is_empty()).collect();
+    let rows: Vec<Row> =
+        rows.into_iter().filter(|row| !row.deleted && !row.cells.is_empty()).collect();
     if rows.iter().all(|row| row.cells.len() == 1) {
         return rows.into_iter().flat_map(|row| row.cells).flat_map(|cell| cell.content).collect();
     }
     let finished = rows.into_iter().map(|row| {
-        let mut cells: Vec<Cell> = std::iter::repeat_n(Cell::Text(String::new()), row.before.min(limits::CELL_SPAN)).collect();
+        let mut cells: Vec<Cell> =
+            std::iter::repeat_n(Cell::Text(String::new()), row.before.min(limits::CELL_SPAN))
+                .collect();
         for raw in row.cells {
-            cells.push(if raw.height == Height::Above { Cell::Above } else { Cell::Text(words(&raw.content)) });
+            cells.push(if raw.height == Height::Above {
+                Cell::Above
+            } else {
+                Cell::Text(words(&raw.content))
+            });
             let covered = if raw.height == Height::Above { Cell::Above } else { Cell::Left };
             cells.extend(std::iter::repeat_n(covered, raw.span.clamp(1, limits::CELL_SPAN) - 1));
         }

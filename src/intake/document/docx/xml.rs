@@ -36,7 +36,10 @@ impl Element<'_> {
     /// An attribute by its name without prefix.
     pub(super) fn attribute(&self, name: &str) -> Option<String> {
         let mut attributes = self.start.attributes();
-        let found = attributes.with_checks(false).flatten().find(|attribute| attribute.key.local_name().into_inner() == name)?;
+        let found = attributes
+            .with_checks(false)
+            .flatten()
+            .find(|attribute| attribute.key.local_name().into_inner() == name)?;
         Some(found.value.into_owned())
     }
 
@@ -88,7 +91,13 @@ impl<'a> Walker<'a> {
                 Event::Start(start) | Event::Empty(start) => {
                     self.depth += 1;
                     if self.depth > limits::XML_DEPTH {
-                        return Err(Refusal::new("too_deep", format!("elements lie more than {} deep in each other", limits::XML_DEPTH)));
+                        return Err(Refusal::new(
+                            "too_deep",
+                            format!(
+                                "elements lie more than {} deep in each other",
+                                limits::XML_DEPTH
+                            ),
+                        ));
                     }
                     if self.depth == 1 {
                         self.prefixes = declared(&start);
@@ -111,12 +120,19 @@ impl<'a> Walker<'a> {
                             "gt" => '>',
                             "quot" => '"',
                             "apos" => '\'',
-                            other => return Err(malformed(format!("it uses the entity {}", crate::domain::fault::quoted(other)))),
+                            other => {
+                                return Err(malformed(format!(
+                                    "it uses the entity {}",
+                                    crate::domain::fault::quoted(other)
+                                )));
+                            }
                         },
                     };
                     return Ok(Piece::Text(Cow::Owned(letter.to_string())));
                 }
-                Event::DocType(_) => return Err(malformed("it declares a document type, which no DOCX does")),
+                Event::DocType(_) => {
+                    return Err(malformed("it declares a document type, which no DOCX does"));
+                }
                 Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
                 Event::Eof if self.depth > 0 => return Err(malformed("an element does not end")),
                 Event::Eof => return Ok(Piece::End),
@@ -141,7 +157,10 @@ impl<'a> Walker<'a> {
     fn space(&self, start: &BytesStart<'_>) -> Space {
         let name = start.name();
         let prefix = name.prefix().map_or("", |prefix| prefix.into_inner());
-        self.prefixes.iter().find(|(known, _)| known == prefix).map_or(Space::Other, |(_, space)| *space)
+        self.prefixes
+            .iter()
+            .find(|(known, _)| known == prefix)
+            .map_or(Space::Other, |(_, space)| *space)
     }
 }
 
@@ -152,9 +171,11 @@ fn declared(root: &BytesStart<'_>) -> Vec<(String, Space)> {
         let key = attribute.key.into_inner();
         let prefix = if key == "xmlns" { "" } else { key.strip_prefix("xmlns:")? };
         let space = match attribute.value.as_ref() {
-            "http://schemas.openxmlformats.org/wordprocessingml/2006/main" | "http://purl.oclc.org/ooxml/wordprocessingml/main" => Space::Word,
+            "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+            | "http://purl.oclc.org/ooxml/wordprocessingml/main" => Space::Word,
             "http://schemas.openxmlformats.org/markup-compatibility/2006" => Space::Compatibility,
-            "http://schemas.openxmlformats.org/officeDocument/2006/math" | "http://purl.oclc.org/ooxml/officeDocument/math" => Space::Math,
+            "http://schemas.openxmlformats.org/officeDocument/2006/math"
+            | "http://purl.oclc.org/ooxml/officeDocument/math" => Space::Math,
             _ => return None,
         };
         Some((prefix.to_owned(), space))

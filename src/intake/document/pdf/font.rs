@@ -31,7 +31,11 @@ pub(super) struct Font<'a> {
 impl<'a> Font<'a> {
     pub(super) fn read(document: &'a Document, font: &'a Dictionary) -> Self {
         let name = |dictionary: &Dictionary, key: &[u8]| {
-            dictionary.get(key).and_then(Object::as_name).map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default()
+            dictionary
+                .get(key)
+                .and_then(Object::as_name)
+                .map(|name| String::from_utf8_lossy(name).into_owned())
+                .unwrap_or_default()
         };
         let kind = name(font, b"Subtype");
         let wide = kind == "Type0";
@@ -59,7 +63,10 @@ impl<'a> Font<'a> {
         }
         if kind == "Type3" {
             let matrix = font.get_deref(b"FontMatrix", document).and_then(Object::as_array).ok();
-            found.unit = matrix.and_then(|matrix| number(matrix.first()?)).filter(|unit| *unit > 0.0).unwrap_or(0.001);
+            found.unit = matrix
+                .and_then(|matrix| number(matrix.first()?))
+                .filter(|unit| *unit > 0.0)
+                .unwrap_or(0.001);
         }
         found
     }
@@ -79,10 +86,14 @@ impl<'a> Font<'a> {
                     arrays.insert(section.len(), array.take().unwrap_or_default());
                     section.push(Vec::new());
                 }
-                (Word::Other(b"beginbfchar" | b"beginbfrange" | b"begincodespacerange"), _) => section.clear(),
+                (Word::Other(b"beginbfchar" | b"beginbfrange" | b"begincodespacerange"), _) => {
+                    section.clear()
+                }
                 (Word::Other(b"endbfchar"), _) => {
                     let (pairs, _) = section.as_chunks::<2>();
-                    self.map.extend(pairs.iter().map(|[code, letters]| (code_of(code), letters_of(letters))));
+                    self.map.extend(
+                        pairs.iter().map(|[code, letters]| (code_of(code), letters_of(letters))),
+                    );
                     section.clear();
                 }
                 (Word::Other(b"endbfrange"), _) => {
@@ -90,9 +101,18 @@ impl<'a> Font<'a> {
                     for (place, [first, last, letters]) in triples.iter().enumerate() {
                         let (first, last) = (code_of(first), code_of(last));
                         match arrays.remove(&(place * 3 + 2)) {
-                            Some(items) => self.map.extend((first..=last).zip(items.iter().map(|item| letters_of(item)))),
-                            None if first == last => drop(self.map.insert(first, letters_of(letters))),
-                            None => self.ranges.extend(letters_of(letters).chars().next().map(|letter| (first, last, u32::from(letter)))),
+                            Some(items) => self.map.extend(
+                                (first..=last).zip(items.iter().map(|item| letters_of(item))),
+                            ),
+                            None if first == last => {
+                                drop(self.map.insert(first, letters_of(letters)))
+                            }
+                            None => self.ranges.extend(
+                                letters_of(letters)
+                                    .chars()
+                                    .next()
+                                    .map(|letter| (first, last, u32::from(letter))),
+                            ),
                         }
                     }
                     section.clear();
@@ -107,7 +127,9 @@ impl<'a> Font<'a> {
     fn read_widths(&mut self, document: &Document, font: &Dictionary) {
         let first = font.get_deref(b"FirstChar", document).ok().and_then(number).unwrap_or(0.0);
         let descriptor = font.get_deref(b"FontDescriptor", document).and_then(Object::as_dict).ok();
-        let missing = descriptor.and_then(|descriptor| descriptor.get_deref(b"MissingWidth", document).ok()).and_then(number);
+        let missing = descriptor
+            .and_then(|descriptor| descriptor.get_deref(b"MissingWidth", document).ok())
+            .and_then(number);
         self.usual = missing.filter(|width| *width > 0.0).unwrap_or(USUAL_WIDTH);
         let widths = font.get_deref(b"Widths", document).and_then(Object::as_array);
         let mut code = whole(first);
@@ -119,8 +141,10 @@ impl<'a> Font<'a> {
     }
 
     fn read_wide_widths(&mut self, document: &Document, font: &Dictionary) {
-        let descendants = font.get_deref(b"DescendantFonts", document).and_then(Object::as_array).ok();
-        let inner = descendants.and_then(|fonts| document.dereference(fonts.first()?).ok()?.1.as_dict().ok());
+        let descendants =
+            font.get_deref(b"DescendantFonts", document).and_then(Object::as_array).ok();
+        let inner = descendants
+            .and_then(|fonts| document.dereference(fonts.first()?).ok()?.1.as_dict().ok());
         let Some(inner) = inner else { return };
         self.usual = inner.get_deref(b"DW", document).ok().and_then(number).unwrap_or(1000.0);
         let Ok(items) = inner.get_deref(b"W", document).and_then(Object::as_array) else { return };
@@ -145,7 +169,10 @@ impl<'a> Font<'a> {
     /// The letters of a string with their widths in units of the font's size, and whether each is a space of one byte.
     pub(super) fn letters(&self, bytes: &[u8]) -> Vec<(Option<String>, f64, bool)> {
         let step = if self.wide { 2 } else { 1 };
-        bytes.chunks(step).map(|code| (self.letter(code), self.width(code_of(code)), code == b" ")).collect()
+        bytes
+            .chunks(step)
+            .map(|code| (self.letter(code), self.width(code_of(code)), code == b" "))
+            .collect()
     }
 
     fn letter(&self, bytes: &[u8]) -> Option<String> {
@@ -154,7 +181,8 @@ impl<'a> Font<'a> {
             return Some(letters.clone());
         }
         let upto = self.ranges.partition_point(|(first, ..)| *first <= code);
-        let range = self.ranges.get(..upto).and_then(<[_]>::last).filter(|(_, last, _)| *last >= code);
+        let range =
+            self.ranges.get(..upto).and_then(<[_]>::last).filter(|(_, last, _)| *last >= code);
         if let Some((first, _, letter)) = range {
             return char::from_u32(letter.saturating_add(code - first)).map(String::from);
         }
@@ -163,12 +191,22 @@ impl<'a> Font<'a> {
     }
 
     fn width(&self, code: u32) -> f64 {
-        let ranged = || self.width_ranges.iter().find(|(first, last, _)| (*first..=*last).contains(&code)).map(|(.., width)| *width);
+        let ranged = || {
+            self.width_ranges
+                .iter()
+                .find(|(first, last, _)| (*first..=*last).contains(&code))
+                .map(|(.., width)| *width)
+        };
         self.widths.get(&code).copied().or_else(ranged).unwrap_or(self.usual) * self.unit
     }
 }
 
-#[expect(clippy::as_conversions, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "out of range it becomes the nearest code")]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "out of range it becomes the nearest code"
+)]
 fn whole(value: f64) -> u32 {
     value as u32
 }
@@ -205,13 +243,24 @@ impl<'a> Words<'a> {
             }
             b'<' if behind.first() != Some(&b'<') => {
                 let end = behind.iter().position(|byte| *byte == b'>').unwrap_or(behind.len());
-                let digits: Vec<u8> = behind.get(..end)?.iter().filter_map(|byte| u8::try_from(char::from(*byte).to_digit(16)?).ok()).collect();
+                let digits: Vec<u8> = behind
+                    .get(..end)?
+                    .iter()
+                    .filter_map(|byte| u8::try_from(char::from(*byte).to_digit(16)?).ok())
+                    .collect();
                 self.rest = behind.get(end + 1..).unwrap_or_default();
-                let bytes = digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit));
+                let bytes = digits
+                    .chunks(2)
+                    .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit));
                 Some(Word::Hex(bytes.collect()))
             }
             _ => {
-                let end = behind.iter().position(|byte| byte.is_ascii_whitespace() || matches!(byte, b'[' | b']' | b'<' | b'/')).unwrap_or(behind.len());
+                let end = behind
+                    .iter()
+                    .position(|byte| {
+                        byte.is_ascii_whitespace() || matches!(byte, b'[' | b']' | b'<' | b'/')
+                    })
+                    .unwrap_or(behind.len());
                 let word = self.rest.get(..=end)?;
                 self.rest = behind.get(end..)?;
                 Some(Word::Other(word))

@@ -31,7 +31,10 @@ impl Deadline {
 }
 
 fn too_slow() -> Refusal {
-    Refusal::new("too_slow", format!("the PDF was not read within {} seconds", limits::TIME.as_secs()))
+    Refusal::new(
+        "too_slow",
+        format!("the PDF was not read within {} seconds", limits::TIME.as_secs()),
+    )
 }
 
 /// Leaves the library from within, where it takes no error.
@@ -43,17 +46,26 @@ pub(super) fn leave(refusal: Refusal) -> ! {
 ///
 /// # Errors
 /// Its own, `malformed_document` when it panics, `too_slow` when it does not end.
-pub(super) fn run<T: Send + 'static>(reader: impl FnOnce(Deadline) -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
+pub(super) fn run<T: Send + 'static>(
+    reader: impl FnOnce(Deadline) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
     let (sender, receiver) = channel();
     let deadline = Deadline::after(limits::TIME);
     let work = move || {
-        let result = catch_unwind(AssertUnwindSafe(|| reader(deadline))).unwrap_or_else(|panic| match panic.downcast::<Refusal>() {
-            Ok(refusal) => Err(*refusal),
-            Err(_) => Err(malformed("it breaks the reader")),
-        });
+        let result =
+            catch_unwind(AssertUnwindSafe(|| reader(deadline))).unwrap_or_else(|panic| match panic
+                .downcast::<Refusal>(
+            ) {
+                Ok(refusal) => Err(*refusal),
+                Err(_) => Err(malformed("it breaks the reader")),
+            });
         sender.send(result).ok();
     };
-    Builder::new().name("pdf".to_owned()).stack_size(limits::PDF_STACK).spawn(work).map_err(|error| Refusal::new("too_busy", error.to_string()))?;
+    Builder::new()
+        .name("pdf".to_owned())
+        .stack_size(limits::PDF_STACK)
+        .spawn(work)
+        .map_err(|error| Refusal::new("too_busy", error.to_string()))?;
     receiver.recv_timeout(limits::TIME + GRACE).unwrap_or_else(|error| match error {
         RecvTimeoutError::Timeout => Err(too_slow()),
         RecvTimeoutError::Disconnected => Err(malformed("it breaks the reader")),

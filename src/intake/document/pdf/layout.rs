@@ -105,7 +105,9 @@ impl Open {
         let text = next.text();
         let ended = ends_sentence(&self.text);
         let lower = begins_lower(&text);
-        if (next.size - self.last.size).abs() > RESIZED || (capitals(&self.text) && !capitals(&text)) {
+        if (next.size - self.last.size).abs() > RESIZED
+            || (capitals(&self.text) && !capitals(&text))
+        {
             return false;
         }
         if self.last.bold != next.bold && (ended || !lower) {
@@ -113,21 +115,27 @@ impl Open {
         }
         let letters = text.chars().count().max(1);
         let word = text.split_whitespace().next().map_or(0, |word| word.chars().count());
-        #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "a few letters of a line")]
+        #[expect(
+            clippy::as_conversions,
+            clippy::cast_precision_loss,
+            reason = "a few letters of a line"
+        )]
         let needed = (next.end - next.x) * (word as f64 + 0.5) / letters as f64;
         let left = self.first.x.min(self.last.x);
         let full = self.last.end - left > FULL * (self.right - left);
         let forced = self.last.end + needed > self.right || (full && !ended);
         if let Some((kind, length)) = marker(&text) {
             let inner = text.get(length..).is_some_and(begins_lower);
-            return !ended && (open_bracket(&self.text) || (forced && inner && kind == Marker::Bullet));
+            return !ended
+                && (open_bracket(&self.text) || (forced && inner && kind == Marker::Bullet));
         }
         if lower && !ended {
             return true;
         }
         let below = self.last.y - next.y;
         let apart = below > APART * next.size || below < 0.0;
-        let set_in = next.x > self.last.x + INDENT * next.size && next.x > self.first.x - INDENT * next.size;
+        let set_in =
+            next.x > self.last.x + INDENT * next.size && next.x > self.first.x - INDENT * next.size;
         forced && !(ended && (apart || set_in))
     }
 
@@ -154,11 +162,18 @@ fn drop_edges(pages: &mut [Vec<Element>]) {
     }
     let count = pages.len();
     for (at, page) in pages.iter_mut().enumerate() {
-        let alone = |text: &str| text.trim_matches(['-', '–', ' ']).parse::<usize>().is_ok_and(|number| number == at + 1);
-        let running = |keys: &[String; 2]| keys.iter().filter_map(|key| seen.get(key)).any(|seen| *seen >= 2 && seen * 2 >= count);
+        let alone = |text: &str| {
+            text.trim_matches(['-', '–', ' ']).parse::<usize>().is_ok_and(|number| number == at + 1)
+        };
+        let running = |keys: &[String; 2]| {
+            keys.iter().filter_map(|key| seen.get(key)).any(|seen| *seen >= 2 && seen * 2 >= count)
+        };
         let dropped: Vec<usize> = edge(at, page)
             .into_iter()
-            .filter(|(place, keys)| page.get(*place).and_then(as_line).is_some_and(|line| alone(&line.text())) || running(keys))
+            .filter(|(place, keys)| {
+                page.get(*place).and_then(as_line).is_some_and(|line| alone(&line.text()))
+                    || running(keys)
+            })
             .map(|(place, _)| place)
             .collect();
         let mut place = 0;
@@ -176,7 +191,8 @@ fn keys(line: &Line, page: usize) -> [String; 2] {
     let digits = |text: &str| text.find(|letter: char| letter.is_ascii_digit());
     let start = digits(&text).unwrap_or(text.len());
     let (before, from) = text.split_at(start);
-    let (number, behind) = from.split_at(from.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(from.len()));
+    let (number, behind) =
+        from.split_at(from.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(from.len()));
     let counted = number.parse::<usize>().ok().and_then(|number| number.checked_sub(page));
     let counted = counted.map_or_else(|| number.to_owned(), |number| format!("#{number}"));
     [format!("{height} {text}"), format!("{height} {before}{counted}{behind}")]
@@ -212,7 +228,9 @@ fn regions(mut upright: Vec<Rule>) -> Vec<Region> {
                 region.bottom = region.bottom.min(rule.from);
                 region.upright.push(rule);
             }
-            Some(_) | None => found.push(Region { bottom: rule.from, top: rule.to, upright: vec![rule] }),
+            Some(_) | None => {
+                found.push(Region { bottom: rule.from, top: rule.to, upright: vec![rule] })
+            }
         }
     }
     found
@@ -238,21 +256,31 @@ impl Region {
         let inside = |y: f64| y > self.bottom - NEAR && y < self.top + NEAR;
         let across: Vec<&Rule> = level.iter().filter(|rule| inside(rule.at)).collect();
         let mut edges = distinct(across.iter().map(|rule| rule.at).chain([self.bottom, self.top]));
-        let (Some(left), Some(right)) = (columns.first().copied(), columns.last().copied()) else { return None };
+        let (Some(left), Some(right)) = (columns.first().copied(), columns.last().copied()) else {
+            return None;
+        };
         if columns.len() < 3 || columns.len() * edges.len() > limits::TABLE_CELLS {
             return None;
         }
         let middle = |glyph: &Glyph| (glyph.x + glyph.width / 2.0, glyph.y + glyph.size * 0.3);
-        let (taken, kept): (Vec<Glyph>, Vec<Glyph>) = std::mem::take(glyphs).into_iter().partition(|glyph| {
-            let (x, y) = middle(glyph);
-            x > left && x < right && y > self.bottom && y < self.top
-        });
+        let (taken, kept): (Vec<Glyph>, Vec<Glyph>) =
+            std::mem::take(glyphs).into_iter().partition(|glyph| {
+                let (x, y) = middle(glyph);
+                x > left && x < right && y > self.bottom && y < self.top
+            });
         *glyphs = kept;
         if edges.len() <= 2 {
             // Without level lines each line of text is a row.
-            edges = distinct(lines(taken.clone()).iter().map(|line| line.y - line.size * 0.25).chain([self.bottom, self.top]));
+            edges = distinct(
+                lines(taken.clone())
+                    .iter()
+                    .map(|line| line.y - line.size * 0.25)
+                    .chain([self.bottom, self.top]),
+            );
         }
-        let place = |values: &[f64], value: f64| values.partition_point(|edge| *edge < value).checked_sub(1);
+        let place = |values: &[f64], value: f64| {
+            values.partition_point(|edge| *edge < value).checked_sub(1)
+        };
         let mut cells: HashMap<(usize, usize), Vec<Glyph>> = HashMap::new();
         for glyph in taken {
             let (x, y) = middle(&glyph);
@@ -260,17 +288,33 @@ impl Region {
                 cells.entry((row, column)).or_default().push(glyph);
             }
         }
-        let mid = |values: &[f64], at: usize| f64::midpoint(values.get(at).copied().unwrap_or(0.0), values.get(at + 1).copied().unwrap_or(0.0));
+        let mid = |values: &[f64], at: usize| {
+            f64::midpoint(
+                values.get(at).copied().unwrap_or(0.0),
+                values.get(at + 1).copied().unwrap_or(0.0),
+            )
+        };
         let mut rows = Vec::new();
         for row in (0..edges.len().saturating_sub(1)).rev() {
             let y = mid(&edges, row);
-            let parted = |at: f64| self.upright.iter().any(|rule| (rule.at - at).abs() <= NEAR && rule.from <= y && rule.to >= y);
-            let lies = |at: f64, x: f64| across.iter().any(|rule| (rule.at - at).abs() <= NEAR && rule.from <= x && rule.to >= x);
+            let parted = |at: f64| {
+                self.upright
+                    .iter()
+                    .any(|rule| (rule.at - at).abs() <= NEAR && rule.from <= y && rule.to >= y)
+            };
+            let lies = |at: f64, x: f64| {
+                across
+                    .iter()
+                    .any(|rule| (rule.at - at).abs() <= NEAR && rule.from <= x && rule.to >= x)
+            };
             let mut found: Vec<(Cell, Vec<Glyph>)> = Vec::new();
             for column in 0..columns.len() - 1 {
                 let own = cells.remove(&(row, column)).unwrap_or_default();
                 let merged_left = column > 0 && !columns.get(column).is_some_and(|at| parted(*at));
-                let below_line = edges.get(row + 1).is_none_or(|at| lies(*at, mid(&columns, column))) || across.is_empty() || rows.is_empty();
+                let below_line =
+                    edges.get(row + 1).is_none_or(|at| lies(*at, mid(&columns, column)))
+                        || across.is_empty()
+                        || rows.is_empty();
                 if merged_left {
                     // The letters of a wide cell belong to its first column.
                     let host = found.iter_mut().rev().find(|(cell, _)| *cell != Cell::Left);
@@ -288,7 +332,9 @@ impl Region {
             });
             rows.push(finished.collect::<Vec<_>>());
         }
-        rows.retain(|row| row.iter().any(|cell| matches!(cell, Cell::Text(text) if !text.is_empty())));
+        rows.retain(|row| {
+            row.iter().any(|cell| matches!(cell, Cell::Text(text) if !text.is_empty()))
+        });
         (!rows.is_empty()).then_some((self.top, rows))
     }
 }
@@ -299,10 +345,18 @@ fn gapped(elements: Vec<Element>) -> Vec<Element> {
     let mut run: Vec<Line> = Vec::new();
     for element in elements {
         match element {
-            Element::Line(line) if line.pieces.len() >= 2 && run.last().is_none_or(|last| aligned(last, &line)) => run.push(line),
+            Element::Line(line)
+                if line.pieces.len() >= 2 && run.last().is_none_or(|last| aligned(last, &line)) =>
+            {
+                run.push(line)
+            }
             Element::Line(line) => {
                 close(&mut run, &mut found);
-                if line.pieces.len() >= 2 { run.push(line) } else { found.push(Element::Line(line)) }
+                if line.pieces.len() >= 2 {
+                    run.push(line)
+                } else {
+                    found.push(Element::Line(line))
+                }
             }
             table @ Element::Table(_) => {
                 close(&mut run, &mut found);
@@ -324,6 +378,10 @@ fn close(run: &mut Vec<Line>, found: &mut Vec<Element>) {
 }
 
 fn aligned(above: &Line, below: &Line) -> bool {
-    let overlap = above.pieces.iter().zip(&below.pieces).all(|(above, below)| above.x < below.end && below.x < above.end);
+    let overlap = above
+        .pieces
+        .iter()
+        .zip(&below.pieces)
+        .all(|(above, below)| above.x < below.end && below.x < above.end);
     overlap && above.pieces.len() == below.pieces.len()
 }

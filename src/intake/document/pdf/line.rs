@@ -53,7 +53,8 @@ pub(super) fn lines(mut glyphs: Vec<Glyph>) -> Vec<Line> {
 fn line(mut glyphs: Vec<Glyph>) -> Option<Line> {
     glyphs.sort_by(|left, right| left.x.total_cmp(&right.x));
     let mut pieces: Vec<Piece> = Vec::new();
-    let (mut spaced, mut letters, mut bold, mut size, mut y) = (false, 0_usize, 0_usize, 0.0_f64, 0.0_f64);
+    let (mut spaced, mut letters, mut bold, mut size, mut y) =
+        (false, 0_usize, 0_usize, 0.0_f64, 0.0_f64);
     let mut last: Option<Glyph> = None;
     for glyph in glyphs {
         if glyph.text.chars().all(char::is_whitespace) {
@@ -61,7 +62,10 @@ fn line(mut glyphs: Vec<Glyph>) -> Option<Line> {
             continue;
         }
         // Bold by drawing twice.
-        let twice = last.as_ref().is_some_and(|last| last.text == glyph.text && (last.x - glyph.x).abs() < 0.2 * glyph.size.min(last.width.max(0.1)));
+        let twice = last.as_ref().is_some_and(|last| {
+            last.text == glyph.text
+                && (last.x - glyph.x).abs() < 0.2 * glyph.size.min(last.width.max(0.1))
+        });
         if twice {
             continue;
         }
@@ -72,12 +76,17 @@ fn line(mut glyphs: Vec<Glyph>) -> Option<Line> {
         }
         match pieces.last_mut() {
             Some(piece) if glyph.x - piece.end <= COLUMN * glyph.size => {
-                let gap = glyph.x - piece.end > SPACE * glyph.size || (spaced && glyph.x - piece.end > 0.02 * glyph.size);
+                let gap = glyph.x - piece.end > SPACE * glyph.size
+                    || (spaced && glyph.x - piece.end > 0.02 * glyph.size);
                 piece.text.extend(gap.then_some(' '));
                 piece.text.push_str(&glyph.text);
                 piece.end = piece.end.max(glyph.x + glyph.width);
             }
-            Some(_) | None => pieces.push(Piece { text: glyph.text.clone(), x: glyph.x, end: glyph.x + glyph.width }),
+            Some(_) | None => pieces.push(Piece {
+                text: glyph.text.clone(),
+                x: glyph.x,
+                end: glyph.x + glyph.width,
+            }),
         }
         spaced = false;
         last = Some(glyph);
@@ -98,7 +107,9 @@ pub(super) fn joined(lines: &[Line]) -> String {
 /// Carries a text on.
 pub(super) fn append(text: &mut String, next: &str) {
     let mut back = text.chars().rev();
-    let broken = matches!(back.next(), Some('-' | '/')) && back.next().is_some_and(char::is_alphanumeric) && next.starts_with(char::is_alphanumeric);
+    let broken = matches!(back.next(), Some('-' | '/'))
+        && back.next().is_some_and(char::is_alphanumeric)
+        && next.starts_with(char::is_alphanumeric);
     text.extend((!broken && !text.is_empty()).then_some(' '));
     text.push_str(next);
 }

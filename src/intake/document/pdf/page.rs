@@ -59,7 +59,14 @@ impl Matrix {
     /// First `self`, then `outer`.
     fn then(self, outer: Self) -> Self {
         let ([a, b, c, d, e, f], [oa, ob, oc, od, oe, of]) = (self.0, outer.0);
-        Self([a * oa + b * oc, a * ob + b * od, c * oa + d * oc, c * ob + d * od, e * oa + f * oc + oe, e * ob + f * od + of])
+        Self([
+            a * oa + b * oc,
+            a * ob + b * od,
+            c * oa + d * oc,
+            c * ob + d * od,
+            e * oa + f * oc + oe,
+            e * ob + f * od + of,
+        ])
     }
 
     fn point(self, x: f64, y: f64) -> (f64, f64) {
@@ -139,34 +146,69 @@ impl<'a> Reader<'a> {
         let Ok(dictionary) = document.get_dictionary(id) else { return Ok(Page::default()) };
         let mut content = Vec::new();
         for stream in document.get_page_contents(id) {
-            let part = document.get_object(stream).and_then(Object::as_stream).map(|stream| stream.content.as_slice()).unwrap_or_default();
+            let part = document
+                .get_object(stream)
+                .and_then(Object::as_stream)
+                .map(|stream| stream.content.as_slice())
+                .unwrap_or_default();
             bounded(content.len() + part.len())?;
             content.extend_from_slice(part);
             content.push(b'\n');
         }
-        let up = |dictionary: &&'a Dictionary| document.get_dictionary(dictionary.get(b"Parent").ok()?.as_reference().ok()?).ok();
+        let up = |dictionary: &&'a Dictionary| {
+            document.get_dictionary(dictionary.get(b"Parent").ok()?.as_reference().ok()?).ok()
+        };
         let inherited = |key: &'static [u8]| {
             let mut chain = std::iter::successors(Some(dictionary), up).take(ANCESTORS);
             chain.find_map(|dictionary| dictionary.get_deref(key, document).ok())
         };
         let resources = inherited(b"Resources").and_then(|resources| resources.as_dict().ok());
-        let turned = inherited(b"Rotate").and_then(|turned| turned.as_i64().ok()).unwrap_or(0).rem_euclid(360);
+        let turned = inherited(b"Rotate")
+            .and_then(|turned| turned.as_i64().ok())
+            .unwrap_or(0)
+            .rem_euclid(360);
         let matrix = match turned {
             90 => Matrix([0.0, -1.0, 1.0, 0.0, 0.0, 0.0]),
             180 => Matrix([-1.0, 0.0, 0.0, -1.0, 0.0, 0.0]),
             270 => Matrix([0.0, 1.0, -1.0, 0.0, 0.0, 0.0]),
             _ => Matrix::UNIT,
         };
-        let state = State { matrix, font: None, size: 1.0, letter_space: 0.0, word_space: 0.0, stretch: 1.0, leading: 0.0, rise: 0.0 };
-        let mut drawing =
-            Drawing { page: Page::default(), state, stack: Vec::new(), text: matrix, line: matrix, path: Vec::new(), point: (0.0, 0.0), marks: Vec::new() };
+        let state = State {
+            matrix,
+            font: None,
+            size: 1.0,
+            letter_space: 0.0,
+            word_space: 0.0,
+            stretch: 1.0,
+            leading: 0.0,
+            rise: 0.0,
+        };
+        let mut drawing = Drawing {
+            page: Page::default(),
+            state,
+            stack: Vec::new(),
+            text: matrix,
+            line: matrix,
+            path: Vec::new(),
+            point: (0.0, 0.0),
+            marks: Vec::new(),
+        };
         self.carry_out(&mut drawing, &content, resources, 0)?;
         Ok(drawing.page)
     }
 
-    fn carry_out(&mut self, drawing: &mut Drawing<'a>, content: &[u8], resources: Option<&'a Dictionary>, depth: usize) -> Result<(), Refusal> {
+    fn carry_out(
+        &mut self,
+        drawing: &mut Drawing<'a>,
+        content: &[u8],
+        resources: Option<&'a Dictionary>,
+        depth: usize,
+    ) -> Result<(), Refusal> {
         if tokens(content) > limits::PDF_TOKENS {
-            return Err(Refusal::new("too_large", format!("a page of the PDF has more than {} words", limits::PDF_TOKENS)));
+            return Err(Refusal::new(
+                "too_large",
+                format!("a page of the PDF has more than {} words", limits::PDF_TOKENS),
+            ));
         }
         let content = Content::decode(content).map_err(malformed)?;
         for operation in &content.operations {
@@ -187,7 +229,11 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn font(&mut self, operation: &Operation, resources: Option<&'a Dictionary>) -> Option<Rc<Font<'a>>> {
+    fn font(
+        &mut self,
+        operation: &Operation,
+        resources: Option<&'a Dictionary>,
+    ) -> Option<Rc<Font<'a>>> {
         let name = operation.operands.first()?.as_name().ok()?;
         let document = self.document;
         let fonts = resources?.get_deref(b"Font", document).and_then(Object::as_dict).ok()?;
@@ -199,20 +245,46 @@ impl<'a> Reader<'a> {
     }
 
     /// A form: instructions of their own, drawn at this place.
-    fn form(&mut self, drawing: &mut Drawing<'a>, operation: &Operation, resources: Option<&'a Dictionary>, depth: usize) -> Result<(), Refusal> {
+    fn form(
+        &mut self,
+        drawing: &mut Drawing<'a>,
+        operation: &Operation,
+        resources: Option<&'a Dictionary>,
+        depth: usize,
+    ) -> Result<(), Refusal> {
         let document = self.document;
         let named = operation.operands.first().and_then(|name| name.as_name().ok());
-        let forms = resources.and_then(|resources| resources.get_deref(b"XObject", document).and_then(Object::as_dict).ok());
-        let form = forms.zip(named).and_then(|(forms, name)| forms.get_deref(name, document).and_then(Object::as_stream).ok());
-        let Some(form) = form.filter(|form| form.dict.get(b"Subtype").and_then(Object::as_name).is_ok_and(|kind| kind == b"Form")) else { return Ok(()) };
+        let forms = resources.and_then(|resources| {
+            resources.get_deref(b"XObject", document).and_then(Object::as_dict).ok()
+        });
+        let form = forms.zip(named).and_then(|(forms, name)| {
+            forms.get_deref(name, document).and_then(Object::as_stream).ok()
+        });
+        let Some(form) = form.filter(|form| {
+            form.dict.get(b"Subtype").and_then(Object::as_name).is_ok_and(|kind| kind == b"Form")
+        }) else {
+            return Ok(());
+        };
         if depth >= limits::PDF_FORM_DEPTH {
-            return Err(Refusal::new("too_deep", format!("forms of the PDF lie more than {} deep in each other", limits::PDF_FORM_DEPTH)));
+            return Err(Refusal::new(
+                "too_deep",
+                format!(
+                    "forms of the PDF lie more than {} deep in each other",
+                    limits::PDF_FORM_DEPTH
+                ),
+            ));
         }
         bounded(form.content.len())?;
         let own = form.dict.get_deref(b"Resources", document).and_then(Object::as_dict).ok();
         let before = drawing.state.clone();
         let height = drawing.stack.len();
-        if let Some(matrix) = form.dict.get_deref(b"Matrix", document).and_then(Object::as_array).ok().and_then(|matrix| Matrix::of(matrix)) {
+        if let Some(matrix) = form
+            .dict
+            .get_deref(b"Matrix", document)
+            .and_then(Object::as_array)
+            .ok()
+            .and_then(|matrix| Matrix::of(matrix))
+        {
             drawing.state.matrix = matrix.then(drawing.state.matrix);
         }
         self.carry_out(drawing, &form.content, own.or(resources), depth + 1)?;
@@ -225,12 +297,16 @@ impl<'a> Reader<'a> {
         if matches!(operation.operator.as_str(), "'" | "\"") {
             drawing.next_line(0.0, -drawing.state.leading);
         }
-        let items = operation.operands.iter().flat_map(|operand| operand.as_array().map_or(std::slice::from_ref(operand), Vec::as_slice));
+        let items = operation.operands.iter().flat_map(|operand| {
+            operand.as_array().map_or(std::slice::from_ref(operand), Vec::as_slice)
+        });
         for item in items {
             if let Object::String(bytes, _) = item {
                 self.string(drawing, bytes)?;
             } else if operation.operator == "TJ" {
-                let back = number(item).unwrap_or(0.0) / 1000.0 * drawing.state.size * drawing.state.stretch;
+                let back = number(item).unwrap_or(0.0) / 1000.0
+                    * drawing.state.size
+                    * drawing.state.stretch;
                 drawing.text = Matrix([1.0, 0.0, 0.0, 1.0, -back, 0.0]).then(drawing.text);
             }
         }
@@ -241,31 +317,50 @@ impl<'a> Reader<'a> {
         let state = drawing.state.clone();
         let Some(font) = state.font.clone() else { return Ok(()) };
         for (text, width, space) in font.letters(bytes) {
-            let placed = Matrix([state.size * state.stretch, 0.0, 0.0, state.size, 0.0, state.rise]).then(drawing.text).then(state.matrix);
+            let placed =
+                Matrix([state.size * state.stretch, 0.0, 0.0, state.size, 0.0, state.rise])
+                    .then(drawing.text)
+                    .then(state.matrix);
             let ((x, y), (end, _)) = (placed.point(0.0, 0.0), placed.point(width, 0.0));
             let (_, top) = placed.point(0.0, 1.0);
             let spacing = state.letter_space + if space { state.word_space } else { 0.0 };
             let along = (width * state.size + spacing) * state.stretch;
             drawing.text = Matrix([1.0, 0.0, 0.0, 1.0, along, 0.0]).then(drawing.text);
             self.glyphs += 1;
-            self.unknown += usize::from(text.is_none() && drawing.marks.iter().all(|mark| mark.actual.is_none()));
+            self.unknown += usize::from(
+                text.is_none() && drawing.marks.iter().all(|mark| mark.actual.is_none()),
+            );
             if self.glyphs > limits::PDF_GLYPHS {
-                return Err(Refusal::new("too_large", format!("the PDF has more than {} letters", limits::PDF_GLYPHS)));
+                return Err(Refusal::new(
+                    "too_large",
+                    format!("the PDF has more than {} letters", limits::PDF_GLYPHS),
+                ));
             }
             let size = (top - y).abs();
-            if drawing.marks.iter().any(|mark| mark.running) || !(x.is_finite() && y.is_finite() && end.is_finite() && size > 0.1) {
+            if drawing.marks.iter().any(|mark| mark.running)
+                || !(x.is_finite() && y.is_finite() && end.is_finite() && size > 0.1)
+            {
                 continue;
             }
             let text = text.unwrap_or_else(|| char::REPLACEMENT_CHARACTER.to_string());
             // A mark that is drawn over the letter before it.
-            let near = |last: &&mut Glyph| (last.x + last.width - x).abs() < size && (last.y - y).abs() < size;
+            let near = |last: &&mut Glyph| {
+                (last.x + last.width - x).abs() < size && (last.y - y).abs() < size
+            };
             if text.chars().all(is_combining_mark)
                 && let Some(letter) = drawing.page.glyphs.last_mut().filter(near)
             {
                 letter.text.push_str(&text);
                 continue;
             }
-            drawing.page.glyphs.push(Glyph { text, x: x.min(end), y, width: (end - x).abs(), size, bold: font.bold });
+            drawing.page.glyphs.push(Glyph {
+                text,
+                x: x.min(end),
+                y,
+                width: (end - x).abs(),
+                size,
+                bold: font.bold,
+            });
         }
         Ok(())
     }
@@ -273,7 +368,13 @@ impl<'a> Reader<'a> {
 
 fn bounded(length: usize) -> Result<(), Refusal> {
     if length > limits::PDF_PAGE_BYTES {
-        return Err(Refusal::new("too_large", format!("a page of the PDF has more than {} bytes of instructions", limits::PDF_PAGE_BYTES)));
+        return Err(Refusal::new(
+            "too_large",
+            format!(
+                "a page of the PDF has more than {} bytes of instructions",
+                limits::PDF_PAGE_BYTES
+            ),
+        ));
     }
     Ok(())
 }
@@ -286,7 +387,10 @@ impl Drawing<'_> {
         match operation.operator.as_str() {
             "q" if self.stack.len() < OFTEN => self.stack.push(self.state.clone()),
             "Q" => self.state = self.stack.pop().unwrap_or_else(|| self.state.clone()),
-            "cm" => self.state.matrix = Matrix::of(operands).unwrap_or(Matrix::UNIT).then(self.state.matrix),
+            "cm" => {
+                self.state.matrix =
+                    Matrix::of(operands).unwrap_or(Matrix::UNIT).then(self.state.matrix)
+            }
             "BT" => (self.text, self.line) = (Matrix::UNIT, Matrix::UNIT),
             "Tm" => self.line = Matrix::of(operands).unwrap_or(Matrix::UNIT),
             "Td" => self.next_line(at(0), at(1)),
@@ -301,11 +405,21 @@ impl Drawing<'_> {
             "TL" => self.state.leading = at(0),
             "Ts" => self.state.rise = at(0),
             "BMC" | "BDC" => {
-                let artifact = operands.first().and_then(|tag| tag.as_name().ok()).is_some_and(|tag| tag == b"Artifact");
+                let artifact = operands
+                    .first()
+                    .and_then(|tag| tag.as_name().ok())
+                    .is_some_and(|tag| tag == b"Artifact");
                 let properties = operands.get(1).and_then(|properties| properties.as_dict().ok());
-                let kind = properties.and_then(|properties| properties.get(b"Type").and_then(Object::as_name).ok());
-                let actual = properties.and_then(|properties| lopdf::decode_text_string(properties.get(b"ActualText").ok()?).ok());
-                self.marks.push(Mark { running: artifact && kind.is_some_and(|kind| kind == b"Pagination"), actual, before: self.page.glyphs.len() });
+                let kind = properties
+                    .and_then(|properties| properties.get(b"Type").and_then(Object::as_name).ok());
+                let actual = properties.and_then(|properties| {
+                    lopdf::decode_text_string(properties.get(b"ActualText").ok()?).ok()
+                });
+                self.marks.push(Mark {
+                    running: artifact && kind.is_some_and(|kind| kind == b"Pagination"),
+                    actual,
+                    before: self.page.glyphs.len(),
+                });
             }
             "EMC" => self.marks.pop().into_iter().for_each(|mark| self.unmark(mark)),
             "m" => self.point = (at(0), at(1)),
@@ -333,7 +447,9 @@ impl Drawing<'_> {
         }
         // Marks are drawn behind their letter, and back over it by their shape.
         let letters = drawn.iter().take(text.chars().count());
-        let (x, end) = letters.fold((first.x, first.x), |(x, end), glyph| (x.min(glyph.x), end.max(glyph.x + glyph.width)));
+        let (x, end) = letters.fold((first.x, first.x), |(x, end), glyph| {
+            (x.min(glyph.x), end.max(glyph.x + glyph.width))
+        });
         self.page.glyphs.truncate(mark.before);
         if !text.is_empty() {
             self.page.glyphs.push(Glyph { text, x, width: end - x, ..first });
@@ -347,7 +463,8 @@ impl Drawing<'_> {
 
     fn draw(&mut self) {
         for (x, y, right, top) in std::mem::take(&mut self.path) {
-            let ((x, y), (right, top)) = (self.state.matrix.point(x, y), self.state.matrix.point(right, top));
+            let ((x, y), (right, top)) =
+                (self.state.matrix.point(x, y), self.state.matrix.point(right, top));
             let (left, right, bottom, top) = (x.min(right), x.max(right), y.min(top), y.max(top));
             let full = self.page.upright.len() + self.page.level.len() >= RULES;
             if full || !(right - left).is_finite() || !(top - bottom).is_finite() {

@@ -30,7 +30,10 @@ fn bomb(detail: impl Into<String>) -> Refusal {
 /// `zip_bomb`, `encrypted`, `too_large`, `malformed_document`.
 pub(super) fn check(bytes: &[u8]) -> Result<(), Refusal> {
     if tokens(bytes) > limits::PDF_TOKENS {
-        return Err(Refusal::new("too_large", format!("the PDF has more than {} words and signs", limits::PDF_TOKENS)));
+        return Err(Refusal::new(
+            "too_large",
+            format!("the PDF has more than {} words and signs", limits::PDF_TOKENS),
+        ));
     }
     let (mut unpacked, mut from) = (0_usize, 0_usize);
     while let Some(at) = find(bytes, b"stream", from) {
@@ -41,11 +44,18 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Refusal> {
             continue;
         }
         let data = bytes.get(start..).unwrap_or_default();
-        let data = data.strip_prefix(b"\r\n").or_else(|| data.strip_prefix(b"\n")).or_else(|| data.strip_prefix(b"\r")).unwrap_or(data);
+        let data = data
+            .strip_prefix(b"\r\n")
+            .or_else(|| data.strip_prefix(b"\n"))
+            .or_else(|| data.strip_prefix(b"\r"))
+            .unwrap_or(data);
         let length = inflated(data, limits::PDF_STREAM_BYTES)?;
         unpacked = unpacked.saturating_add(length);
         if unpacked > limits::PDF_UNPACKED_BYTES {
-            return Err(bomb(format!("the streams of the PDF unpack to more than {} bytes", limits::PDF_UNPACKED_BYTES)));
+            return Err(bomb(format!(
+                "the streams of the PDF unpack to more than {} bytes",
+                limits::PDF_UNPACKED_BYTES
+            )));
         }
         dictionary(&names(before), length)?;
         from = start;
@@ -67,7 +77,9 @@ fn values<'t>(text: &'t [u8], name: &[u8]) -> Vec<&'t [u8]> {
 
 fn not_encrypted(text: &[u8]) -> Result<(), Refusal> {
     let ends = |rest: &[u8]| rest.first().is_none_or(|byte| !byte.is_ascii_alphanumeric());
-    let refers = |rest: &[u8]| rest.trim_ascii_start().first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'<');
+    let refers = |rest: &[u8]| {
+        rest.trim_ascii_start().first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'<')
+    };
     if values(text, b"/Encrypt").into_iter().any(|rest| ends(rest) && refers(rest)) {
         return Err(encrypted());
     }
@@ -79,27 +91,47 @@ fn dictionary(text: &[u8], length: usize) -> Result<(), Refusal> {
     not_encrypted(text)?;
     let values = |name: &[u8]| values(text, name);
     // Widths of letters have arrays within; those of a directory's fields have not.
-    let flat = values(b"/W").into_iter().filter_map(|rest| rest.trim_ascii_start().strip_prefix(b"["));
-    let flat: Vec<&[u8]> = flat.filter_map(|rest| rest.split(|byte| *byte == b']').next()).filter(|fields| !fields.contains(&b'[')).collect();
+    let flat =
+        values(b"/W").into_iter().filter_map(|rest| rest.trim_ascii_start().strip_prefix(b"["));
+    let flat: Vec<&[u8]> = flat
+        .filter_map(|rest| rest.split(|byte| *byte == b']').next())
+        .filter(|fields| !fields.contains(&b'['))
+        .collect();
     if flat.is_empty() || values(b"/Size").is_empty() {
         return Ok(());
     }
     // A directory of objects is unpacked before anything else can be looked at.
     for fields in flat {
-        let fields: Vec<Option<usize>> = String::from_utf8_lossy(fields).split_ascii_whitespace().take(3).map(|field| field.parse().ok()).collect();
-        if fields.iter().any(|field| field.is_none_or(|field| field > FIELD_BYTES)) || fields.iter().flatten().sum::<usize>() == 0 {
+        let fields: Vec<Option<usize>> = String::from_utf8_lossy(fields)
+            .split_ascii_whitespace()
+            .take(3)
+            .map(|field| field.parse().ok())
+            .collect();
+        if fields.iter().any(|field| field.is_none_or(|field| field > FIELD_BYTES))
+            || fields.iter().flatten().sum::<usize>() == 0
+        {
             return Err(malformed("its directory of objects has impossible fields"));
         }
     }
-    let unusual = ["LZW", "ASCII", "RunLength"].iter().any(|filter| find(text, filter.as_bytes(), 0).is_some());
+    let unusual = ["LZW", "ASCII", "RunLength"]
+        .iter()
+        .any(|filter| find(text, filter.as_bytes(), 0).is_some());
     if unusual || values(b"/FlateDecode").len() > 1 {
         return Err(malformed("its directory of objects is packed in an unusual way"));
     }
     if length > limits::PDF_DIRECTORY_BYTES {
-        return Err(bomb(format!("the directory of the PDF unpacks to more than {} bytes", limits::PDF_DIRECTORY_BYTES)));
+        return Err(bomb(format!(
+            "the directory of the PDF unpacks to more than {} bytes",
+            limits::PDF_DIRECTORY_BYTES
+        )));
     }
-    let wide = |rest: &&[u8]| rest.trim_ascii_start().iter().take_while(|byte| byte.is_ascii_digit()).count() > 5;
-    if [&b"/Columns"[..], b"/Colors", b"/BitsPerComponent"].iter().any(|name| values(name).iter().any(wide)) {
+    let wide = |rest: &&[u8]| {
+        rest.trim_ascii_start().iter().take_while(|byte| byte.is_ascii_digit()).count() > 5
+    };
+    if [&b"/Columns"[..], b"/Colors", b"/BitsPerComponent"]
+        .iter()
+        .any(|name| values(name).iter().any(wide))
+    {
         return Err(malformed("its directory of objects has impossible columns"));
     }
     Ok(())
@@ -122,7 +154,11 @@ fn names(bytes: &[u8]) -> Vec<u8> {
     let mut found = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     while let Some((byte, behind)) = rest.split_first() {
-        let code = behind.get(..2).filter(|_| *byte == b'#').and_then(|code| std::str::from_utf8(code).ok()).and_then(|code| u8::from_str_radix(code, 16).ok());
+        let code = behind
+            .get(..2)
+            .filter(|_| *byte == b'#')
+            .and_then(|code| std::str::from_utf8(code).ok())
+            .and_then(|code| u8::from_str_radix(code, 16).ok());
         found.push(code.unwrap_or(*byte));
         rest = if code.is_some() { behind.get(2..).unwrap_or_default() } else { behind };
     }
@@ -181,7 +217,8 @@ pub(super) fn begin(deadline: Deadline) {
 /// # Errors
 /// Those of the bounds, and `too_slow`.
 pub(super) fn finish(document: &mut lopdf::Document) -> Result<(), Refusal> {
-    let late = |object: &&mut Object| object.as_stream().is_ok_and(|stream| stream.dict.has(b"Filter"));
+    let late =
+        |object: &&mut Object| object.as_stream().is_ok_and(|stream| stream.dict.has(b"Filter"));
     document.objects.values_mut().filter(late).try_for_each(taken)?;
     DEADLINE.take().map_or(Ok(()), Deadline::check)
 }
@@ -213,10 +250,20 @@ fn taken(object: &mut Object) -> Result<(), Refusal> {
     }
     LOADED.set((objects + 1, words, bytes));
     if objects >= limits::PDF_OBJECTS || words > limits::PDF_TOKENS {
-        return Err(Refusal::new("too_large", format!("the PDF has more than {} objects or {} words", limits::PDF_OBJECTS, limits::PDF_TOKENS)));
+        return Err(Refusal::new(
+            "too_large",
+            format!(
+                "the PDF has more than {} objects or {} words",
+                limits::PDF_OBJECTS,
+                limits::PDF_TOKENS
+            ),
+        ));
     }
     if bytes > limits::PDF_HELD_BYTES {
-        return Err(bomb(format!("the texts of the PDF unpack to more than {} bytes", limits::PDF_HELD_BYTES)));
+        return Err(bomb(format!(
+            "the texts of the PDF unpack to more than {} bytes",
+            limits::PDF_HELD_BYTES
+        )));
     }
     Ok(())
 }
@@ -225,20 +272,36 @@ fn taken(object: &mut Object) -> Result<(), Refusal> {
 fn size(object: &Object) -> usize {
     match object {
         Object::Array(items) => 1 + items.iter().map(size).sum::<usize>(),
-        Object::Dictionary(dictionary) => 1 + dictionary.iter().map(|(_, value)| 1 + size(value)).sum::<usize>(),
-        Object::Stream(stream) => 1 + stream.dict.iter().map(|(_, value)| 1 + size(value)).sum::<usize>(),
-        Object::Null | Object::Boolean(_) | Object::Integer(_) | Object::Real(_) | Object::Name(_) | Object::String(..) | Object::Reference(_) => 1,
+        Object::Dictionary(dictionary) => {
+            1 + dictionary.iter().map(|(_, value)| 1 + size(value)).sum::<usize>()
+        }
+        Object::Stream(stream) => {
+            1 + stream.dict.iter().map(|(_, value)| 1 + size(value)).sum::<usize>()
+        }
+        Object::Null
+        | Object::Boolean(_)
+        | Object::Integer(_)
+        | Object::Real(_)
+        | Object::Name(_)
+        | Object::String(..)
+        | Object::Reference(_) => 1,
     }
 }
 
 /// A stream's content, unpacked; a space for pictures, fonts and what cannot be unpacked.
 fn content(stream: &Stream) -> Result<Vec<u8>, Refusal> {
     let nothing = vec![b' '];
-    let picture = stream.dict.get(b"Subtype").and_then(Object::as_name).is_ok_and(|name| matches!(name, b"Image" | b"Type1C" | b"CIDFontType0C" | b"OpenType"));
+    let picture =
+        stream.dict.get(b"Subtype").and_then(Object::as_name).is_ok_and(|name| {
+            matches!(name, b"Image" | b"Type1C" | b"CIDFontType0C" | b"OpenType")
+        });
     if picture || [&b"Length1"[..], b"Length2"].iter().any(|key| stream.dict.has(key)) {
         return Ok(nothing);
     }
-    let filters: Vec<Vec<u8>> = stream.filters().map(|filters| filters.into_iter().map(<[u8]>::to_vec).collect()).unwrap_or_default();
+    let filters: Vec<Vec<u8>> = stream
+        .filters()
+        .map(|filters| filters.into_iter().map(<[u8]>::to_vec).collect())
+        .unwrap_or_default();
     let mut bytes = stream.content.clone();
     if filters.len() > FILTERS {
         return Ok(nothing);
@@ -273,7 +336,10 @@ fn inflated_once(bytes: &[u8]) -> Result<bool, Refusal> {
     let most = u64::try_from(limits::PDF_STREAM_BYTES).unwrap_or(u64::MAX);
     let read = ZlibDecoder::new(bytes).take(most + 1).read_to_end(&mut sink).unwrap_or(sink.len());
     if read > limits::PDF_STREAM_BYTES || sink.len() > limits::PDF_STREAM_BYTES {
-        return Err(bomb(format!("a stream of the PDF unpacks to more than {} bytes", limits::PDF_STREAM_BYTES)));
+        return Err(bomb(format!(
+            "a stream of the PDF unpacks to more than {} bytes",
+            limits::PDF_STREAM_BYTES
+        )));
     }
     Ok(true)
 }
@@ -285,6 +351,11 @@ fn parameters(stream: &Stream, place: usize) -> Option<&Dictionary> {
 }
 
 fn possible(parameters: &Dictionary) -> bool {
-    let within = |key: &[u8], most: i64| parameters.get(key).and_then(Object::as_i64).is_ok_and(|value| (0..=most).contains(&value)) || !parameters.has(key);
-    within(b"Columns", PREDICTOR_COLUMNS) && within(b"Colors", PREDICTOR_DEPTH) && within(b"BitsPerComponent", PREDICTOR_DEPTH)
+    let within = |key: &[u8], most: i64| {
+        parameters.get(key).and_then(Object::as_i64).is_ok_and(|value| (0..=most).contains(&value))
+            || !parameters.has(key)
+    };
+    within(b"Columns", PREDICTOR_COLUMNS)
+        && within(b"Colors", PREDICTOR_DEPTH)
+        && within(b"BitsPerComponent", PREDICTOR_DEPTH)
 }
