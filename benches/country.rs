@@ -1,68 +1,73 @@
-//! Answers at the size of a country: 63 provinces of 180 units, 20 indicators, 60 months, which are
+//! Queries at the size of a country: 63 provinces of 180 units, 20 indicators, 60 months. That is
 //! 13.6 million figures in a cube in memory, without a ledger. `cargo bench --bench country`
 //!
-//! Every turn asks about another unit or province, so that what it reads is not in the processor's
-//! caches already. Without `--bench` (`cargo test --benches`) everything runs once and small.
+//! Every iteration queries another unit or province, so that the data is not yet in the processor's
+//! caches. Without `--bench` (`cargo test --benches`) everything runs once, with little data.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark fails by panicking")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
-use egov_kpi::app::catalogue;
 use egov_kpi::app::clock::Clock;
-use egov_kpi::domain::catalogue::Catalogue;
-use egov_kpi::domain::change::{Point, Series};
-use egov_kpi::domain::cube::{Cube, Entry, Measures, View};
-use egov_kpi::domain::measure::Measure;
-use egov_kpi::domain::observation::{MAX_OBSERVATIONS, Parser};
-use egov_kpi::domain::period::Period;
-use egov_kpi::domain::program::Program;
-use egov_kpi::domain::unit::Units;
-use egov_kpi::domain::value::Source;
-use egov_kpi::generate::{self, Size};
-use egov_kpi::intake::csv::{Outcome, Rows};
+use egov_kpi::app::write::catalogue;
+use egov_kpi::generate::{self, DatasetSize};
+use egov_kpi::intake::csv::{CsvRows, RowOutcome};
 use indicatif::{HumanBytes, HumanCount};
+use kpi::catalogue::Catalogue;
+use kpi::change::{MeasureSeries, PeriodPoint};
+use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary};
+use kpi::measure::Measure;
+use kpi::observation::{MAX_OBSERVATIONS, ObservationParser};
+use kpi::period::Period;
+use kpi::program::Program;
+use kpi::unit::UnitForest;
+use kpi::value::ValueSource;
 
-/// As in the program.
+/// The same allocator as in the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// A rate of two flows, a flow, and the months that the generator fills.
+/// A rate of two flows, one flow, and the months that the generator fills.
 const RATE: &str = "ioffice.documents.signed_rate";
 const FLOW: &str = "ioffice.documents.outgoing";
 const MONTHS: [&str; 2] = ["2021-01", "2025-12"];
 
-/// What answers are computed from.
+/// The data that responses are computed from.
 struct Country {
     catalogue: Catalogue,
-    units: Units,
-    measures: Measures,
+    units: UnitForest,
+    measures: MeasureDictionary,
     cube: Cube,
 }
 
 impl Country {
-    /// Generates figures on one thread and takes them in on another.
-    fn load(size: Size) -> Self {
+    /// Generates figures on one thread and imports them on another.
+    fn load(size: DatasetSize) -> Self {
         let catalogue = Catalogue::new(catalogue::shipped().unwrap()).unwrap();
-        let units = Units::new((1..).zip(generate::units(size)).collect()).unwrap();
-        let mut country =
-            Self { catalogue, units, measures: Measures::default(), cube: Cube::default() };
+        let units = UnitForest::new((1..).zip(generate::units(size)).collect()).unwrap();
+        let mut country = Self {
+            catalogue,
+            units,
+            measures: MeasureDictionary::default(),
+            cube: Cube::default(),
+        };
         let (figures, mut generated) = std::io::pipe().unwrap();
         let generator =
             std::thread::spawn(move || generate::write_csv(size, 1, &mut generated).unwrap());
-        let mut rows = Rows::open(figures, &country.catalogue).unwrap();
+        let mut rows = CsvRows::open(figures, &country.catalogue).unwrap();
         while country.take_in(&mut rows) {}
         generator.join().unwrap();
         assert_eq!(country.cube.len(), usize::try_from(size.rows()).unwrap());
         country
     }
 
-    /// Takes in the next stretch; false when there is none.
-    fn take_in(&mut self, rows: &mut Rows<std::io::PipeReader>) -> bool {
-        let mut parser = Parser::new(&self.catalogue, &self.units, Clock::default().this_month());
+    /// Imports the next part; returns false when there is none.
+    fn take_in(&mut self, rows: &mut CsvRows<std::io::PipeReader>) -> bool {
+        let mut parser =
+            ObservationParser::new(&self.catalogue, &self.units, Clock::default().this_month());
         let taken = (0..MAX_OBSERVATIONS)
-            .take_while(|index| rows.next(*index, &mut parser) != Outcome::End)
+            .take_while(|index| rows.next(*index, &mut parser) != RowOutcome::End)
             .count();
         if taken == 0 {
             return false;
@@ -71,7 +76,7 @@ impl Country {
         let (measures, cube) = (&mut self.measures, &mut self.cube);
         let mut declared = |measure: &Measure, decimals| {
             let id = measures.intern(measure);
-            assert!(cube.declare(id, decimals));
+            assert!(cube.set_decimals(id, decimals));
             id
         };
         let ids: Vec<usize> = submission
@@ -82,15 +87,23 @@ impl Country {
         for figure in submission.figures {
             let measure = *ids.get(figure.measure).unwrap();
             self.cube.set(
-                &Entry { measure, unit: figure.unit, month: figure.month, written: figure.written },
+                &CubeEntry {
+                    measure,
+                    unit: figure.unit,
+                    month: figure.month,
+                    written: figure.written,
+                },
                 1,
             );
         }
         true
     }
 
-    fn source(&self) -> Source<'_> {
-        Source::new(&self.units, View { measures: &self.measures, cube: &self.cube, overlay: None })
+    fn source(&self) -> ValueSource<'_> {
+        ValueSource::new(
+            &self.units,
+            CubeView { measures: &self.measures, cube: &self.cube, overlay: None },
+        )
     }
 
     fn program(&self, measure: &str) -> Program {
@@ -98,17 +111,17 @@ impl Country {
             .unwrap()
     }
 
-    /// Every point with all its fields, as a series is answered.
-    fn trend(&self, measure: &str, unit: usize, [from, to]: [Period; 2]) -> Vec<Point> {
+    /// Computes all points of a series with all their fields.
+    fn trend(&self, measure: &str, unit: usize, [from, to]: [Period; 2]) -> Vec<PeriodPoint> {
         let program = self.program(measure);
-        let series = Series::new(self.source(), &program, unit, from, to);
+        let series = MeasureSeries::new(self.source(), &program, unit, from, to);
         std::iter::successors(Some(from), |period| Some(period.next()))
             .take_while(|period| *period <= to)
             .map(|period| series.point(period))
             .collect()
     }
 
-    /// The children of a unit in a period with value and delta, the highest value first.
+    /// Computes value and delta of the children of a unit in a period, highest value first.
     fn ranking(
         &self,
         measure: &str,
@@ -117,7 +130,8 @@ impl Country {
     ) -> Vec<(usize, f64, Option<f64>)> {
         let program = self.program(measure);
         let one = |unit: usize| {
-            let point = Series::new(self.source(), &program, unit, period, period).point(period);
+            let point =
+                MeasureSeries::new(self.source(), &program, unit, period, period).point(period);
             Some((unit, point.value?, point.delta.ok()))
         };
         let mut ranked: Vec<_> = self.units.children(parent).filter_map(one).collect();
@@ -128,9 +142,9 @@ impl Country {
 
 fn main() {
     let size = if std::env::args().any(|argument| argument == "--bench") {
-        Size::Country
+        DatasetSize::Country
     } else {
-        Size::Custom { provinces: 2, units: 180 }
+        DatasetSize::Custom { provinces: 2, units: 180 }
     };
     let started = Instant::now();
     let country = Country::load(size);
@@ -164,7 +178,8 @@ fn main() {
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(4))
         .configure_from_args();
-    // 181 and the number of leaves have no common divisor, so this comes to all of them, far from one another.
+    // 181 and the number of leaves have no common divisor, so this visits all leaves, each far from
+    // the one before.
     let mut units = leaves.iter().cycle().step_by(181);
     criterion.bench_function("trend of one unit, 60 months", |bench| {
         bench.iter_with_large_drop(|| {

@@ -1,15 +1,18 @@
-//! How fast figures are imported, beside a bare SQLite insert of the same rows, and what a loaded
-//! ledger takes: `cargo bench --bench import [-- SIZE [ROUNDS]]`, such as `-- country 1`.
+//! Speed of an import compared with a bare SQLite insert of the same rows, and the start time and
+//! memory of a loaded ledger: `cargo bench --bench import [-- SIZE [ROUNDS]]`, such as
+//! `-- country 1`.
 //!
-//! Both are measured in turn, each in a process and a file of its own in one temporary folder (`TMPDIR`).
+//! Both are measured in turn, each with its own process and file in one temporary folder
+//! (`TMPDIR`).
 //!
-//! - *bare*: rows of five integers, in memory already, into a table without an index; one prepared
-//!   statement, one transaction, `synchronous = OFF`. Nothing is parsed, checked or safe.
-//! - *import*: `egov-kpi import`, from the bytes of the CSV to figures that are parsed, judged, on the disk
-//!   (`synchronous = FULL`) and in the cube.
+//! - *bare*: rows of five integers from memory into a table without an index, with one prepared
+//!   statement, one transaction and `synchronous = OFF`. Nothing is parsed, checked or durable.
+//! - *import*: `egov-kpi import`, from the bytes of the CSV to figures that are parsed, validated,
+//!   on disk (`synchronous = FULL`) and in the cube.
 //!
-//! Then `egov-kpi serve` opens the last ledger: seconds until it is ready, and its resident memory.
-//! Without `--bench` (`cargo test --benches`) it runs once and small.
+//! Then `egov-kpi serve` opens the last ledger; the seconds until it is ready and its resident
+//! memory are printed. Without `--bench` (`cargo test --benches`) everything runs once, with little
+//! data.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark fails by panicking")]
 
 use std::collections::HashMap;
@@ -19,10 +22,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use egov_kpi::generate::{self, Size};
+use egov_kpi::generate::{self, DatasetSize};
 use indicatif::{BinaryBytes, HumanCount};
 
-/// The program itself, built like this benchmark.
+/// The program, built with the same profile as this benchmark.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_egov-kpi");
 
 fn main() {
@@ -43,7 +46,7 @@ fn main() {
 }
 
 fn compare(size: &str, rounds: usize) {
-    let size: Size = size.parse().unwrap();
+    let size: DatasetSize = size.parse().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name);
     let (csv, units) = (place("figures.csv"), place("units.json"));
@@ -94,7 +97,7 @@ fn compare(size: &str, rounds: usize) {
     serve(&ledger);
 }
 
-/// Inserts the rows of a CSV into a plain table; says how many a second.
+/// Inserts the rows of a CSV into a plain table; returns rows per second.
 fn bare(csv: &Path, database: &Path) -> f64 {
     let (mut rows, mut numbers) = (Vec::new(), [HashMap::new(), HashMap::new()]);
     for line in BufReader::new(File::open(csv).unwrap()).lines().skip(1) {
@@ -126,7 +129,7 @@ fn bare(csv: &Path, database: &Path) -> f64 {
     f64::from(u32::try_from(rows.len()).unwrap()) / started.elapsed().as_secs_f64()
 }
 
-/// Imports files into a new ledger; the figures a second that the program says.
+/// Imports files into a new ledger; returns the figures per second that the program prints.
 fn said_by_import(files: &[&Path; 2], ledger: &Path) -> f64 {
     let said = said(
         Command::new(PROGRAM)
@@ -139,7 +142,7 @@ fn said_by_import(files: &[&Path; 2], ledger: &Path) -> f64 {
     words[place - 1].parse().unwrap()
 }
 
-/// Starts the service over a ledger and tells how long it takes until it is ready, and its memory.
+/// Starts the service with a ledger; returns the time until it is ready, and its memory.
 fn serve(ledger: &Path) {
     let started = Instant::now();
     let mut service = Command::new(PROGRAM)
@@ -178,7 +181,7 @@ fn serve(ledger: &Path) {
     service.wait().unwrap();
 }
 
-/// Runs a command that must succeed; what it wrote to standard output.
+/// Runs a command that must succeed; returns its standard output.
 fn said(command: &mut Command) -> String {
     let output = command.stderr(Stdio::inherit()).output().unwrap();
     assert!(output.status.success(), "{command:?} ended with {}", output.status);
@@ -193,7 +196,7 @@ fn bytes_of(file: &Path) -> BinaryBytes {
     BinaryBytes(file.metadata().unwrap().len())
 }
 
-/// What else the machine is doing: the load average of the last minute.
+/// The load average of the last minute, which shows whether the machine was busy with other work.
 fn load() -> String {
     std::fs::read_to_string("/proc/loadavg")
         .unwrap_or_default()

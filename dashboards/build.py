@@ -2,16 +2,21 @@
 """Writes the dashboards beside this file: dashboards/*.json, which are checked in.
 
     dashboards/build.py           writes them
-    dashboards/build.py --check   fails when one is not as it would be written
+    dashboards/build.py --check   fails when a file differs from what would be written
 
-Rules that all of them keep:
+Rules for all dashboards:
 
-- `unit` is one unit; its figures are its own series, already rolled up. Children are named by `parent`. Nothing is summed across levels.
-- A month's value holds from its first instant to the next month's, so lines are steps and gaps stay gaps.
-- Prometheus knows no months. `month` is a list of them whose values are their first instants, with "Mới nhất" (0) before them. The hidden
-  `at` makes an instant of it: the chosen one, else the newest month with a figure of the unit at the end of the dashboard's time range,
-  as the service says by `..._latest_period_timestamp_seconds`. Panels about one month ask for `@ $at`, whatever the time range is.
-- A target is met from 100 % of it on and close from 95 %, as in the service's own `status`. For all measures shown here more is better.
+- `unit` is one unit; its series are rolled up by the service. Children are selected by `parent`.
+  Nothing is summed across levels.
+- A value holds from the first instant of its month to that of the next, so lines are steps and
+  missing months are gaps.
+- Prometheus has no notion of months. The variable `month` lists them with their first instants as
+  values, after "Mới nhất" (newest) with the value 0. The hidden variable `at` is an instant: that
+  of the chosen month, or of the newest month in which the unit has a figure at the end of the
+  dashboard's time range, read from `..._latest_period_timestamp_seconds`. Panels about one month
+  query `@ $at` and so do not depend on the time range.
+- A target is met from 100 % of it and close from 95 %, as in the field `status` of the service.
+  For all measures shown here a higher value is better.
 """
 
 import calendar
@@ -34,7 +39,7 @@ BOARDS = {
     "egov-infinity": "Thẻ điểm và ghi chú (nguồn Infinity)",
 }
 
-# What the scorecard lists: metric names without `egov_`.
+# Measures of the scorecard: metric names without `egov_`.
 SCORECARD = {
     "ioffice_documents_signed_rate": "Tỷ lệ văn bản đi được ký số (%)",
     "igate_dossiers_online_rate": "Tỷ lệ hồ sơ nộp trực tuyến (%)",
@@ -47,8 +52,13 @@ SCORECARD = {
     "ioffice_documents_outgoing": "Văn bản đi",
     "igate_dossiers_received": "Hồ sơ tiếp nhận",
 }
-# What units are ranked by: rates, of which more is better, with a target.
-RANKED = ["ioffice_documents_signed_rate", "igate_dossiers_online_rate", "igate_dossiers_clearance_rate", "petitions_answer_rate"]
+# Measures for rankings: rates with a target for which a higher value is better.
+RANKED = [
+    "ioffice_documents_signed_rate",
+    "igate_dossiers_online_rate",
+    "igate_dossiers_clearance_rate",
+    "petitions_answer_rate",
+]
 
 PERCENT, POINTS, COUNT, MONTH = "percent", "suffix: điểm", "locale", "time:MM/YYYY"
 
@@ -57,36 +67,57 @@ PERCENT, POINTS, COUNT, MONTH = "percent", "suffix: điểm", "locale", "time:MM
 
 
 def own(metric):
-    """A figure of the chosen unit."""
+    """Selects the series of the chosen unit."""
     return f'egov_{metric}{{unit="$unit"}}'
 
 
 def children(metric):
-    """A figure of each unit right below the chosen one."""
+    """Selects the series of each child of the chosen unit."""
     return f'egov_{metric}{{parent="$unit"}}'
 
 
 def prometheus(expr, legend="", ref="A", table=False, at=False, source=FIGURES, interval="1d"):
-    """A query; with `at` of the chosen month only."""
+    """Builds a query; `at` makes it an instant query about the chosen month."""
     once = table or at
     return {
-        "refId": ref, "datasource": source, "editorMode": "code", "expr": expr, "legendFormat": legend or "__auto", "instant": once,
-        "range": not once, "format": "table" if table else "time_series", "interval": interval,
+        "refId": ref,
+        "datasource": source,
+        "editorMode": "code",
+        "expr": expr,
+        "legendFormat": legend or "__auto",
+        "instant": once,
+        "range": not once,
+        "format": "table" if table else "time_series",
+        "interval": interval,
     }
 
 
 def queries(*pairs, **options):
-    """Queries from pairs of expression and legend."""
-    return [prometheus(expr, legend, chr(ord("A") + n), **options) for n, (expr, legend) in enumerate(pairs)]
+    """Builds queries from pairs of expression and legend."""
+    return [
+        prometheus(expr, legend, chr(ord("A") + n), **options)
+        for n, (expr, legend) in enumerate(pairs)
+    ]
 
 
 def infinity(url, root, columns, ref="A", form="table"):
-    """A query of the Infinity source; columns are (selector, text, type)."""
+    """Builds a query of the Infinity source; columns are (selector, text, type)."""
     return {
-        "refId": ref, "datasource": INFINITY, "type": "json", "source": "url", "parser": "backend", "format": form, "url": url,
-        "url_options": {"method": "GET", "data": ""}, "root_selector": root, "filters": [],
-        "columns": [{"selector": selector, "text": text, "type": kind} | ({"timestampFormat": "2006-01"} if kind == "timestamp" and selector != "time" else {})
-                    for selector, text, kind in columns],  # other times than `time` are months
+        "refId": ref,
+        "datasource": INFINITY,
+        "type": "json",
+        "source": "url",
+        "parser": "backend",
+        "format": form,
+        "url": url,
+        "url_options": {"method": "GET", "data": ""},
+        "root_selector": root,
+        "filters": [],
+        "columns": [
+            {"selector": selector, "text": text, "type": kind}
+            | ({"timestampFormat": "2006-01"} if kind == "timestamp" and selector != "time" else {})
+            for selector, text, kind in columns
+        ],  # timestamps other than `time` are months
     }
 
 
@@ -94,7 +125,10 @@ def infinity(url, root, columns, ref="A", form="table"):
 
 
 def steps(*pairs):
-    return {"mode": "absolute", "steps": [{"color": color, "value": value} for value, color in pairs]}
+    return {
+        "mode": "absolute",
+        "steps": [{"color": color, "value": value} for value, color in pairs],
+    }
 
 
 NONE = steps((None, "text"))
@@ -104,17 +138,39 @@ FEW = steps((None, "green"), (1, "orange"))
 
 
 def override(name, regexp=False, **properties):
-    """What one field has of its own; `__` in a property's name is a dot."""
-    return {"matcher": {"id": "byRegexp" if regexp else "byName", "options": name},
-            "properties": [{"id": key.replace("__", "."), "value": value} for key, value in properties.items()]}
+    """Overrides the properties of one field; `__` in the name of a property means a dot."""
+    return {
+        "matcher": {"id": "byRegexp" if regexp else "byName", "options": name},
+        "properties": [
+            {"id": key.replace("__", "."), "value": value} for key, value in properties.items()
+        ],
+    }
 
 
 def dashed(name):
-    """A target's line."""
-    return override(name, custom__lineStyle={"fill": "dash", "dash": [10, 10]}, color={"mode": "fixed", "fixedColor": "red"})
+    """Draws the line of a target dashed and red."""
+    return override(
+        name,
+        custom__lineStyle={"fill": "dash", "dash": [10, 10]},
+        color={"mode": "fixed", "fixedColor": "red"},
+    )
 
 
-def panel(kind, title, targets, size, options, unit=None, decimals=None, thresholds=NONE, custom=None, overrides=(), description="", novalue=None, **rest):
+def panel(
+    kind,
+    title,
+    targets,
+    size,
+    options,
+    unit=None,
+    decimals=None,
+    thresholds=NONE,
+    custom=None,
+    overrides=(),
+    description="",
+    novalue=None,
+    **rest,
+):
     defaults = {"thresholds": thresholds, "mappings": [], "color": {"mode": "thresholds"}}
     if unit:
         defaults["unit"] = unit
@@ -126,54 +182,131 @@ def panel(kind, title, targets, size, options, unit=None, decimals=None, thresho
         defaults["custom"] = custom
     source = targets[0]["datasource"]
     return {
-        "type": kind, "title": title, "description": description, "datasource": source, "targets": targets,
-        "interval": targets[0].get("interval", "1d"), "fieldConfig": {"defaults": defaults, "overrides": list(overrides)}, "options": options,
-        "gridPos": {"w": size[0], "h": size[1]}, **rest,
+        "type": kind,
+        "title": title,
+        "description": description,
+        "datasource": source,
+        "targets": targets,
+        "interval": targets[0].get("interval", "1d"),
+        "fieldConfig": {"defaults": defaults, "overrides": list(overrides)},
+        "options": options,
+        "gridPos": {"w": size[0], "h": size[1]},
+        **rest,
     }
 
 
 def series(title, targets, size=(12, 8), unit=COUNT, steps_=True, **rest):
-    """Lines over time: steps, because a month's value holds all month, and gaps where a month is missing."""
-    drawn = panel("timeseries", title, targets, size, unit=unit, **rest, options={
-        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
-        "tooltip": {"mode": "multi", "sort": "none"},
-    }, custom={"drawStyle": "line", "lineInterpolation": "stepAfter" if steps_ else "linear", "lineWidth": 2, "fillOpacity": 0,
-               "showPoints": "never", "spanNulls": False, "axisPlacement": "auto"})
+    """Builds a time series panel: steps, because a value holds all month, and gaps for missing
+    months."""
+    drawn = panel(
+        "timeseries",
+        title,
+        targets,
+        size,
+        unit=unit,
+        **rest,
+        options={
+            "legend": {
+                "displayMode": "list",
+                "placement": "bottom",
+                "showLegend": True,
+                "calcs": [],
+            },
+            "tooltip": {"mode": "multi", "sort": "none"},
+        },
+        custom={
+            "drawStyle": "line",
+            "lineInterpolation": "stepAfter" if steps_ else "linear",
+            "lineWidth": 2,
+            "fillOpacity": 0,
+            "showPoints": "never",
+            "spanNulls": False,
+            "axisPlacement": "auto",
+        },
+    )
     drawn["fieldConfig"]["defaults"]["color"] = {"mode": "palette-classic"}
     return drawn
 
 
 def stat(title, targets, size=(6, 4), color="value", **rest):
-    return panel("stat", title, targets, size, **rest, options={
-        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}, "colorMode": color, "graphMode": "none",
-        "justifyMode": "auto", "orientation": "auto", "textMode": "auto", "wideLayout": True,
-        "showPercentChange": False, "percentChangeColorMode": "standard",
-    })
+    return panel(
+        "stat",
+        title,
+        targets,
+        size,
+        **rest,
+        options={
+            "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+            "colorMode": color,
+            "graphMode": "none",
+            "justifyMode": "auto",
+            "orientation": "auto",
+            "textMode": "auto",
+            "wideLayout": True,
+            "showPercentChange": False,
+            "percentChangeColorMode": "standard",
+        },
+    )
 
 
 def table(title, targets, size, order, overrides=(), sort=None, **rest):
-    """A table; `order` names its columns as they come and as they are shown, those without a name are hidden."""
+    """Builds a table. `order` maps fields to the column titles shown, in order; fields without a
+    title are hidden."""
     shown = {field: name for field, name in order.items() if name}
-    return panel("table", title, targets, size, custom={"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False}, overrides=overrides, options={
-        "frameIndex": 0, "showHeader": True, "cellHeight": "sm", "sortBy": [{"displayName": sort, "desc": True}] if sort else [],
-    }, transformations=([{"id": "merge", "options": {}}] if len(targets) > 1 else []) + [{"id": "organize", "options": {
-        "excludeByName": {field: True for field, name in order.items() if not name},
-        "indexByName": {field: place for place, field in enumerate(shown)}, "renameByName": shown,
-    }}], **rest)
+    return panel(
+        "table",
+        title,
+        targets,
+        size,
+        custom={"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False},
+        overrides=overrides,
+        options={
+            "frameIndex": 0,
+            "showHeader": True,
+            "cellHeight": "sm",
+            "sortBy": [{"displayName": sort, "desc": True}] if sort else [],
+        },
+        transformations=([{"id": "merge", "options": {}}] if len(targets) > 1 else [])
+        + [
+            {
+                "id": "organize",
+                "options": {
+                    "excludeByName": {field: True for field, name in order.items() if not name},
+                    "indexByName": {field: place for place, field in enumerate(shown)},
+                    "renameByName": shown,
+                },
+            }
+        ],
+        **rest,
+    )
 
 
 def chosen(size=(4, 4)):
-    """Which month the panels about one month show."""
-    return stat("Tháng đang xem", [prometheus("vector($at) * 1000", at=True)], size, unit=MONTH,
-                description="Tháng đã chọn; nếu chọn “Mới nhất”: tháng gần nhất có số liệu của đơn vị, tính đến cuối khoảng thời gian của trang.")
+    """Builds the panel with the month that the panels about one month show."""
+    return stat(
+        "Tháng đang xem",
+        [prometheus("vector($at) * 1000", at=True)],
+        size,
+        unit=MONTH,
+        description=(
+            "Tháng đã chọn. Nếu chọn “Mới nhất”: tháng gần nhất mà đơn vị có số liệu, tính đến "
+            "cuối khoảng thời gian của trang."
+        ),
+    )
 
 
 def row(title):
-    return {"type": "row", "title": title, "collapsed": False, "panels": [], "gridPos": {"w": 24, "h": 1}}
+    return {
+        "type": "row",
+        "title": title,
+        "collapsed": False,
+        "panels": [],
+        "gridPos": {"w": 24, "h": 1},
+    }
 
 
 def placed(panels):
-    """Panels get their numbers and places, from left to right."""
+    """Gives panels their ids and positions, from left to right."""
     x = y = height = 0
     for number, each in enumerate(panels, 1):
         place = each["gridPos"]
@@ -189,67 +322,177 @@ def placed(panels):
 
 
 def query_variable(name, label, query, regex="", hide=0, source=FIGURES, **rest):
-    return {"type": "query", "name": name, "label": label, "datasource": source, "query": {"qryType": 3, "query": query, "refId": name},
-            "regex": regex, "refresh": 2, "sort": 0, "hide": hide, "multi": False, "includeAll": False, "options": [], **rest}
+    return {
+        "type": "query",
+        "name": name,
+        "label": label,
+        "datasource": source,
+        "query": {"qryType": 3, "query": query, "refId": name},
+        "regex": regex,
+        "refresh": 2,
+        "sort": 0,
+        "hide": hide,
+        "multi": False,
+        "includeAll": False,
+        "options": [],
+        **rest,
+    }
 
 
 def custom_variable(name, label, options, description=""):
-    """Options are pairs of text and value; the first is the default."""
+    """Builds a variable from pairs of text and value; the first is the default."""
     text, value = options[0]
-    return {"type": "custom", "name": name, "label": label, "description": description, "hide": 0, "multi": False, "includeAll": False,
-            "query": ",".join(f"{text.replace(',', chr(92) + ',')} : {value}" for text, value in options), "options": [],
-            "current": {"text": text, "value": value, "selected": True}}
+    return {
+        "type": "custom",
+        "name": name,
+        "label": label,
+        "description": description,
+        "hide": 0,
+        "multi": False,
+        "includeAll": False,
+        "query": ",".join(
+            f"{text.replace(',', chr(92) + ',')} : {value}" for text, value in options
+        ),
+        "options": [],
+        "current": {"text": text, "value": value, "selected": True},
+    }
 
 
-# Units that were there in the last three years, also those that have merged since; whatever of these the catalogue has.
+# Units with figures in the last three years, also those that no longer exist. Three metrics,
+# because a catalogue may lack some of them.
 UNITS = query_variable(
-    "unit", "Đơn vị", 'query_result(last_over_time({__name__=~"egov_(late_units|ioffice_users_total_figure|igate_dossiers_received)"}[3y]))',
-    '/unit="(?<value>[^"]+)".*unit_name="(?<text>[^"]+)"/')
+    "unit",
+    "Đơn vị",
+    'query_result(last_over_time({__name__=~"egov_(late_units|ioffice_users_total_figure|igate_dossiers_received)"}[3y]))',
+    '/unit="(?<value>[^"]+)".*unit_name="(?<text>[^"]+)"/',
+)
 MONTHS = custom_variable(
-    "month", "Tháng",
-    [("Mới nhất", "0")] + [(f"{year}-{month:02}", str(calendar.timegm((year, month, 1, 0, 0, 0)))) for year in YEARS for month in range(1, 13)],
-    "Prometheus không có khái niệm tháng: giá trị là thời điểm đầu tháng (UTC). “Mới nhất” là tháng gần nhất có số liệu, tính đến cuối khoảng thời gian.")
-# Without any figure the end of the time range: panels then say "no data" instead of a fault.
+    "month",
+    "Tháng",
+    [("Mới nhất", "0")]
+    + [
+        (f"{year}-{month:02}", str(calendar.timegm((year, month, 1, 0, 0, 0))))
+        for year in YEARS
+        for month in range(1, 13)
+    ],
+    (
+        "Mỗi tháng được biểu thị bằng thời điểm đầu tháng (UTC). “Mới nhất” là tháng gần nhất có "
+        "số liệu, tính đến cuối khoảng thời gian của trang."
+    ),
+)
+# Without any figure, `at` is the end of the time range: panels then say "no data" instead of
+# failing.
 AT = query_variable(
-    "at", "Thời điểm", 'query_result(vector($month) > 0 or max({__name__=~"egov_.+_latest_period_timestamp_seconds",__name__!~"egov_(completeness_percent|late_units|findings)_.+",unit="$unit"}) or vector(time()))',
-    r"/ ([\d.]+) /", hide=2, skipUrlSync=True)
+    "at",
+    "Thời điểm",
+    (
+        "query_result(vector($month) > 0 or "
+        'max({__name__=~"egov_.+_latest_period_timestamp_seconds",'
+        '__name__!~"egov_(completeness_percent|late_units|findings)_.+",unit="$unit"}) '
+        "or vector(time()))"
+    ),
+    r"/ ([\d.]+) /",
+    hide=2,
+    skipUrlSync=True,
+)
 RANKING_MEASURE = custom_variable("measure", "Chỉ số", [(SCORECARD[name], name) for name in RANKED])
 
 
 def links(own):
-    """To the other dashboards, with unit, month and time range. The service's health has no unit, and the months of the Infinity source
-    are not those of the others."""
+    """Builds the links to the other dashboards, with unit, month and time range. The dashboard of
+    the service's health has no unit, and the Infinity dashboard has months of another form."""
+
     def link(uid, title):
         apart = "egov-health" in (own, uid)
         unit = "?${unit:queryparam}" if "egov-infinity" in (own, uid) and not apart else ""
-        return {"type": "link", "title": title, "url": f"/d/{uid}{unit}", "icon": "dashboard", "tooltip": "", "tags": [], "asDropdown": False,
-                "targetBlank": False, "includeVars": not apart and not unit, "keepTime": not apart}
+        return {
+            "type": "link",
+            "title": title,
+            "url": f"/d/{uid}{unit}",
+            "icon": "dashboard",
+            "tooltip": "",
+            "tags": [],
+            "asDropdown": False,
+            "targetBlank": False,
+            "includeVars": not apart and not unit,
+            "keepTime": not apart,
+        }
 
     return [link(uid, title) for uid, title in BOARDS.items() if uid != own]
 
 
 def annotation(name, expr, color, title, text, tags=""):
-    return {"name": name, "datasource": FIGURES, "enable": True, "hide": False, "iconColor": color,
-            "titleFormat": title, "textFormat": text, "tagKeys": tags,
-            "target": {"refId": "Anno", "expr": expr, "interval": "1d", "legendFormat": "", "range": True, "instant": False}}
+    return {
+        "name": name,
+        "datasource": FIGURES,
+        "enable": True,
+        "hide": False,
+        "iconColor": color,
+        "titleFormat": title,
+        "textFormat": text,
+        "tagKeys": tags,
+        "target": {
+            "refId": "Anno",
+            "expr": expr,
+            "interval": "1d",
+            "legendFormat": "",
+            "range": True,
+            "instant": False,
+        },
+    }
 
 
-BUILT_IN = {"builtIn": 1, "name": "Annotations & Alerts", "type": "dashboard", "datasource": {"type": "grafana", "uid": "-- Grafana --"},
-            "enable": True, "hide": True, "iconColor": "rgba(0, 211, 255, 1)"}
-FOUND = annotation("Mâu thuẫn số liệu", own("findings") + " > 0", "orange", "Mâu thuẫn số liệu", "{{unit_name}}: {{rule}} ({{severity}})", "rule,severity")
-LATE = annotation("Báo cáo trễ", own("late_units") + " > 0", "red", "Báo cáo trễ hoặc thiếu", "{{unit_name}}")
-# On the first day of a month in which a unit has more or fewer children than the day before.
-MERGED = annotation("Sáp nhập, chia tách",
-                    f"count({children('late_units')}) != count({children('late_units')} offset 1d)", "purple",
-                    "Sáp nhập, chia tách", "Số đơn vị trực thuộc thay đổi")
+BUILT_IN = {
+    "builtIn": 1,
+    "name": "Annotations & Alerts",
+    "type": "dashboard",
+    "datasource": {"type": "grafana", "uid": "-- Grafana --"},
+    "enable": True,
+    "hide": True,
+    "iconColor": "rgba(0, 211, 255, 1)",
+}
+FOUND = annotation(
+    "Mâu thuẫn số liệu",
+    own("findings") + " > 0",
+    "orange",
+    "Mâu thuẫn số liệu",
+    "{{unit_name}}: {{rule}} ({{severity}})",
+    "rule,severity",
+)
+LATE = annotation(
+    "Báo cáo trễ", own("late_units") + " > 0", "red", "Báo cáo trễ hoặc thiếu", "{{unit_name}}"
+)
+# Marks the first day of a month in which the number of children differs from the day before.
+MERGED = annotation(
+    "Sáp nhập, chia tách",
+    f"count({children('late_units')}) != count({children('late_units')} offset 1d)",
+    "purple",
+    "Sáp nhập, chia tách",
+    "Số đơn vị trực thuộc thay đổi",
+)
 
 
 def board(uid, description, panels, variables, annotations, span="now-3y/M"):
     return {
-        "uid": uid, "title": BOARDS[uid], "description": description, "tags": ["egov-kpi"], "schemaVersion": 41, "version": 1, "editable": True,
-        "timezone": "utc", "weekStart": "monday", "graphTooltip": 1, "fiscalYearStartMonth": 0, "liveNow": False, "refresh": "",
-        "time": {"from": span, "to": "now"}, "timepicker": {}, "templating": {"list": variables}, "annotations": {"list": [BUILT_IN, *annotations]},
-        "links": links(uid), "panels": placed(panels),
+        "uid": uid,
+        "title": BOARDS[uid],
+        "description": description,
+        "tags": ["egov-kpi"],
+        "schemaVersion": 41,
+        "version": 1,
+        "editable": True,
+        "timezone": "utc",
+        "weekStart": "monday",
+        "graphTooltip": 1,
+        "fiscalYearStartMonth": 0,
+        "liveNow": False,
+        "refresh": "",
+        "time": {"from": span, "to": "now"},
+        "timepicker": {},
+        "templating": {"list": variables},
+        "annotations": {"list": [BUILT_IN, *annotations]},
+        "links": links(uid),
+        "panels": placed(panels),
     }
 
 
@@ -258,21 +501,32 @@ def board(uid, description, panels, variables, annotations, span="now-3y/M"):
 OF_TARGET = {"unit": PERCENT, "decimals": 1, "thresholds": ATTAINMENT}
 COLORED = {"custom__cellOptions": {"type": "color-text"}}
 IN_POINTS = override("So .*", True, unit=POINTS)
-DRILL = {"title": 'Xu hướng của ${__data.fields["Đơn vị"]}',
-         "url": '/d/egov-unit?var-unit=${__data.fields["Mã đơn vị"]}&${month:queryparam}&${__url_time_range}'}
+DRILL = {
+    "title": 'Xu hướng của ${__data.fields["Đơn vị"]}',
+    "url": (
+        '/d/egov-unit?var-unit=${__data.fields["Mã đơn '
+        'vị"]}&${month:queryparam}&${__url_time_range}'
+    ),
+}
 TARGETS = "Đạt: từ 100 % mục tiêu; gần đạt: từ 95 %; dưới mức đó: chưa đạt."
-NOTE = ("Giá trị của tháng có hiệu lực từ 00:00 UTC ngày đầu tháng đến đầu tháng sau; tháng thiếu số liệu để trống. "
-        "Mỗi cấp có chuỗi số liệu riêng, không cộng giữa các cấp. Ghi chú bằng chữ (thay đổi tổ chức, sự cố) có ở trang nguồn Infinity.")
+NOTE = (
+    "Giá trị của tháng có hiệu lực từ 00:00 UTC ngày đầu tháng đến đầu tháng sau; tháng thiếu "
+    "số liệu để trống. "
+    "Mỗi cấp có chuỗi số liệu riêng, không cộng giữa các cấp. Ghi chú bằng chữ (thay đổi tổ "
+    "chức, sự cố) có ở trang dùng nguồn Infinity."
+)
 
 
 def month(expr, legend="{{unit_name}}"):
-    """One value of the chosen month."""
+    """Builds a query for one value of the chosen month."""
     return [prometheus(expr, legend, at=True)]
 
 
 def months(*pairs):
-    """Values of the chosen month, each with its name."""
-    return queries(*((f"{expr} @ $at" if "@" not in expr else expr, legend) for expr, legend in pairs), at=True)
+    """Builds queries for values of the chosen month, each with its legend."""
+    return queries(
+        *((f"{expr} @ $at" if "@" not in expr else expr, legend) for expr, legend in pairs), at=True
+    )
 
 
 def attainment(metric):
@@ -281,45 +535,113 @@ def attainment(metric):
 
 def completeness():
     return [
-        stat("Đầy đủ số liệu", month(own("completeness_percent") + " @ $at"), unit=PERCENT, decimals=1, thresholds=COMPLETE),
-        stat("Đơn vị báo cáo trễ hoặc thiếu", month(own("late_units") + " @ $at"), unit=COUNT, thresholds=FEW),
+        stat(
+            "Mức đầy đủ",
+            month(own("completeness_percent") + " @ $at"),
+            unit=PERCENT,
+            decimals=1,
+            thresholds=COMPLETE,
+        ),
+        stat(
+            "Đơn vị báo cáo trễ hoặc thiếu",
+            month(own("late_units") + " @ $at"),
+            unit=COUNT,
+            thresholds=FEW,
+        ),
     ]
 
 
 def rate(metric, title, *split):
-    """A rate's stat of the month, with its changes, target and attainment, and its trend beside it."""
-    of_month = months((own(metric), "Giá trị"), (own(metric + "_mom_delta"), "So tháng trước"), (own(metric + "_yoy_delta"), "So cùng kỳ"),
-                      (own(metric + "_target"), "Mục tiêu"), (attainment(metric), "Đạt mục tiêu"))
+    """Builds the panels of a rate: value of the month with changes, target and attainment;
+    trend."""
+    of_month = months(
+        (own(metric), "Giá trị"),
+        (own(metric + "_mom_delta"), "So với tháng trước"),
+        (own(metric + "_yoy_delta"), "So với cùng kỳ"),
+        (own(metric + "_target"), "Mục tiêu"),
+        (attainment(metric), "Mức đạt mục tiêu"),
+    )
     trend = queries((own(metric), "Toàn đơn vị"), *split, (own(metric + "_target"), "Mục tiêu"))
     return [
-        stat(title + ": tháng đang xem", of_month, (8, 8), unit=PERCENT, decimals=2, description=TARGETS,
-             overrides=[IN_POINTS, override("Đạt mục tiêu", **OF_TARGET)]),
+        stat(
+            title + ": tháng đang xem",
+            of_month,
+            (8, 8),
+            unit=PERCENT,
+            decimals=2,
+            description=TARGETS,
+            overrides=[IN_POINTS, override("Mức đạt mục tiêu", **OF_TARGET)],
+        ),
         series(title, trend, (16, 8), unit=PERCENT, overrides=[dashed("Mục tiêu")]),
     ]
 
 
 def stock(metric, title):
-    """A level's stat of the month with its changes, and its trend below."""
-    of_month = months((own(metric), "Giá trị"), (own(metric + "_mom_delta"), "So tháng trước"), (own(metric + "_yoy_percent"), "So cùng kỳ"))
-    return (stat(title + ": tháng đang xem", of_month, (8, 4), unit=COUNT, overrides=[override("So cùng kỳ", unit=PERCENT, decimals=1)]),
-            series(title, queries((own(metric), title)), (8, 7)))
+    """Builds the panels of a stock: value of the month with changes; trend."""
+    of_month = months(
+        (own(metric), "Giá trị"),
+        (own(metric + "_mom_delta"), "So với tháng trước"),
+        (own(metric + "_yoy_percent"), "So với cùng kỳ"),
+    )
+    return (
+        stat(
+            title + ": tháng đang xem",
+            of_month,
+            (8, 4),
+            unit=COUNT,
+            overrides=[override("So với cùng kỳ", unit=PERCENT, decimals=1)],
+        ),
+        series(title, queries((own(metric), title)), (8, 7)),
+    )
 
 
 def card():
-    """All measures of the scorecard in a table: one row each, because every query has only the label `measure`."""
+    """Builds the table of the scorecard. Each query keeps only the label `measure`, so that its
+    results merge into one row for each measure."""
     names = "|".join(SCORECARD)
 
     def named(suffix=""):
         figures = f'{{__name__=~"egov_({names}){suffix}",unit="$unit"}} @ $at'
-        return f'max by (measure) (label_replace({figures}, "measure", "$1", "__name__", "egov_(.+){suffix}"))'
+        return (
+            f'max by (measure) (label_replace({figures}, "measure", "$1", "__name__", '
+            f'"egov_(.+){suffix}"))'
+        )
 
-    asked = [named(), named("_mom_delta"), named("_yoy_delta"), named("_target"), f"100 * {named()} / {named('_target')}"]
-    shown = {"type": "value", "options": {name: {"text": text, "index": place} for place, (name, text) in enumerate(SCORECARD.items())}}
-    return table("Thẻ điểm: giá trị, thay đổi, mục tiêu", queries(*((expr, "") for expr in asked), table=True), (24, 13), {
-        "Time": None, "measure": "Chỉ số", "Value #A": "Giá trị", "Value #B": "So tháng trước", "Value #C": "So cùng kỳ năm trước",
-        "Value #D": "Mục tiêu", "Value #E": "Đạt mục tiêu",
-    }, unit=COUNT, decimals=2, description="Tỷ lệ: thay đổi tính bằng điểm phần trăm. " + TARGETS, overrides=[
-        override("Chỉ số", mappings=[shown], custom__width=420, unit="string"), override("Đạt mục tiêu", **OF_TARGET, **COLORED)])
+    asked = [
+        named(),
+        named("_mom_delta"),
+        named("_yoy_delta"),
+        named("_target"),
+        f"100 * {named()} / {named('_target')}",
+    ]
+    shown = {
+        "type": "value",
+        "options": {
+            name: {"text": text, "index": place}
+            for place, (name, text) in enumerate(SCORECARD.items())
+        },
+    }
+    return table(
+        "Thẻ điểm: giá trị, thay đổi, mục tiêu",
+        queries(*((expr, "") for expr in asked), table=True),
+        (24, 13),
+        {
+            "Time": None,
+            "measure": "Chỉ số",
+            "Value #A": "Giá trị",
+            "Value #B": "So với tháng trước",
+            "Value #C": "So với cùng kỳ năm trước",
+            "Value #D": "Mục tiêu",
+            "Value #E": "Mức đạt mục tiêu",
+        },
+        unit=COUNT,
+        decimals=2,
+        description="Tỷ lệ: thay đổi tính bằng điểm phần trăm. " + TARGETS,
+        overrides=[
+            override("Chỉ số", mappings=[shown], custom__width=420, unit="string"),
+            override("Mức đạt mục tiêu", **OF_TARGET, **COLORED),
+        ],
+    )
 
 
 def overview():
@@ -327,15 +649,45 @@ def overview():
     certificates = stock("pki_certificates_total_figure", "Chứng thư số")
     mailboxes = stock("mail_mailboxes_total_figure", "Hộp thư công vụ")
     levels = (own("igate_dossiers_online_rate_by_service_level"), "Mức độ {{service_level}}")
-    return board("egov-overview", NOTE, [
-        chosen((6, 4)), *completeness(),
-        stat("Mâu thuẫn số liệu", month(own("findings") + " @ $at", "{{rule}}"), unit=COUNT, thresholds=FEW, novalue="0"),
-        card(),
-        row("Ký số"), *rate("ioffice_documents_signed_rate", "Tỷ lệ văn bản đi được ký số"),
-        series("Tỷ lệ ký số của các đơn vị trực thuộc", queries((children("ioffice_documents_signed_rate"), "{{unit_name}}")), (24, 9), unit=PERCENT),
-        row("Hồ sơ trực tuyến"), *rate("igate_dossiers_online_rate", "Tỷ lệ hồ sơ nộp trực tuyến theo mức độ dịch vụ", levels),
-        row("Tài khoản, chứng thư số, hộp thư"), users[0], certificates[0], mailboxes[0], users[1], certificates[1], mailboxes[1],
-    ], [UNITS, MONTHS, AT], [FOUND, MERGED])
+    return board(
+        "egov-overview",
+        NOTE,
+        [
+            chosen((6, 4)),
+            *completeness(),
+            stat(
+                "Mâu thuẫn số liệu",
+                month(own("findings") + " @ $at", "{{rule}}"),
+                unit=COUNT,
+                thresholds=FEW,
+                novalue="0",
+            ),
+            card(),
+            row("Ký số"),
+            *rate("ioffice_documents_signed_rate", "Tỷ lệ văn bản đi được ký số"),
+            series(
+                "Tỷ lệ ký số của các đơn vị trực thuộc",
+                queries((children("ioffice_documents_signed_rate"), "{{unit_name}}")),
+                (24, 9),
+                unit=PERCENT,
+            ),
+            row("Hồ sơ trực tuyến"),
+            *rate(
+                "igate_dossiers_online_rate",
+                "Tỷ lệ hồ sơ nộp trực tuyến theo mức độ dịch vụ",
+                levels,
+            ),
+            row("Tài khoản, chứng thư số, hộp thư"),
+            users[0],
+            certificates[0],
+            mailboxes[0],
+            users[1],
+            certificates[1],
+            mailboxes[1],
+        ],
+        [UNITS, MONTHS, AT],
+        [FOUND, MERGED],
+    )
 
 
 def ranking():
@@ -346,25 +698,97 @@ def ranking():
         return f"max by (unit, unit_name) ({measure(suffix)} @ $at)"
 
     reached = f"100 * {of_month()} / {of_month('_target')}"
-    asked = [f"sort_desc({of_month()})", of_month("_mom_delta"), of_month("_yoy_delta"), of_month("_target"), reached]
-    ranked = NOTE + " Xếp theo giá trị, cao nhất trước; thứ hạng đúng quy tắc (đồng hạng, thứ hạng kỳ trước) có ở trang nguồn Infinity."
-    return board("egov-ranking", ranked, [
-        chosen((8, 4)),
-        stat("Cao nhất", month(f"topk(1, {measure()} @ $at)"), (8, 4), unit=PERCENT, decimals=2),
-        stat("Thấp nhất", month(f"bottomk(1, {measure()} @ $at)"), (8, 4), unit=PERCENT, decimals=2),
-        table("Đơn vị trực thuộc theo ${measure:text}", queries(*((expr, "") for expr in asked), table=True), (14, 12), {
-            "Time": None, "unit_name": "Đơn vị", "unit": "Mã đơn vị", "Value #A": "Giá trị", "Value #B": "So tháng trước",
-            "Value #C": "So cùng kỳ năm trước", "Value #D": "Mục tiêu", "Value #E": "Đạt mục tiêu",
-        }, unit=PERCENT, decimals=2, sort="Giá trị", description=TARGETS, overrides=[
-            override("Đơn vị", links=[DRILL]), IN_POINTS, override("Đạt mục tiêu", **OF_TARGET, **COLORED)]),
-        panel("bargauge", "Đạt mục tiêu (%)", month(f"sort_desc({reached})"), (10, 12), {
-            "displayMode": "basic", "orientation": "horizontal", "valueMode": "color", "namePlacement": "auto", "showUnfilled": True, "sizing": "auto",
-            "minVizWidth": 8, "minVizHeight": 16, "maxVizHeight": 300, "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-            "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": False},
-        }, **OF_TARGET),
-        series("Diễn biến của các đơn vị trực thuộc", queries((measure(), "{{unit_name}}")), (24, 10), unit=PERCENT),
-        series("Thay đổi so tháng trước", queries((measure("_mom_delta"), "{{unit_name}}")), (24, 8), unit=POINTS),
-    ], [UNITS, MONTHS, AT, RANKING_MEASURE], [MERGED])
+    asked = [
+        f"sort_desc({of_month()})",
+        of_month("_mom_delta"),
+        of_month("_yoy_delta"),
+        of_month("_target"),
+        reached,
+    ]
+    ranked = NOTE + (
+        " Xếp theo giá trị từ cao xuống thấp. Thứ hạng chính thức (có đồng hạng và hạng kỳ "
+        "trước) có ở trang dùng nguồn Infinity."
+    )
+    return board(
+        "egov-ranking",
+        ranked,
+        [
+            chosen((8, 4)),
+            stat(
+                "Cao nhất", month(f"topk(1, {measure()} @ $at)"), (8, 4), unit=PERCENT, decimals=2
+            ),
+            stat(
+                "Thấp nhất",
+                month(f"bottomk(1, {measure()} @ $at)"),
+                (8, 4),
+                unit=PERCENT,
+                decimals=2,
+            ),
+            table(
+                "Đơn vị trực thuộc theo ${measure:text}",
+                queries(*((expr, "") for expr in asked), table=True),
+                (14, 12),
+                {
+                    "Time": None,
+                    "unit_name": "Đơn vị",
+                    "unit": "Mã đơn vị",
+                    "Value #A": "Giá trị",
+                    "Value #B": "So với tháng trước",
+                    "Value #C": "So với cùng kỳ năm trước",
+                    "Value #D": "Mục tiêu",
+                    "Value #E": "Mức đạt mục tiêu",
+                },
+                unit=PERCENT,
+                decimals=2,
+                sort="Giá trị",
+                description=TARGETS,
+                overrides=[
+                    override("Đơn vị", links=[DRILL]),
+                    IN_POINTS,
+                    override("Mức đạt mục tiêu", **OF_TARGET, **COLORED),
+                ],
+            ),
+            panel(
+                "bargauge",
+                "Mức đạt mục tiêu (%)",
+                month(f"sort_desc({reached})"),
+                (10, 12),
+                {
+                    "displayMode": "basic",
+                    "orientation": "horizontal",
+                    "valueMode": "color",
+                    "namePlacement": "auto",
+                    "showUnfilled": True,
+                    "sizing": "auto",
+                    "minVizWidth": 8,
+                    "minVizHeight": 16,
+                    "maxVizHeight": 300,
+                    "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+                    "legend": {
+                        "calcs": [],
+                        "displayMode": "list",
+                        "placement": "bottom",
+                        "showLegend": False,
+                    },
+                },
+                **OF_TARGET,
+            ),
+            series(
+                "Diễn biến của các đơn vị trực thuộc",
+                queries((measure(), "{{unit_name}}")),
+                (24, 10),
+                unit=PERCENT,
+            ),
+            series(
+                "Thay đổi so với tháng trước",
+                queries((measure("_mom_delta"), "{{unit_name}}")),
+                (24, 8),
+                unit=POINTS,
+            ),
+        ],
+        [UNITS, MONTHS, AT, RANKING_MEASURE],
+        [MERGED],
+    )
 
 
 def unit_trends():
@@ -373,49 +797,148 @@ def unit_trends():
     def trend(title, *pairs, **rest):
         return series(title, queries(*((own(metric), legend) for metric, legend in pairs)), **rest)
 
-    return board("egov-unit", NOTE, [
-        chosen((6, 4)),
-        stat("Tỷ lệ ký số", months((own(signed), "Giá trị"), (own(signed + "_mom_delta"), "So tháng trước")), unit=PERCENT, decimals=2, overrides=[IN_POINTS]),
-        stat("Ký số: đạt mục tiêu", month(attainment(signed)), description=TARGETS, **OF_TARGET),
-        stat("Hồ sơ tiếp nhận", months((own(received), "Giá trị"), (own(received + "_mom_percent"), "So tháng trước")), unit=COUNT,
-             overrides=[override("So .*", True, unit=PERCENT, decimals=1)]),
-        trend("Văn bản đi và văn bản được ký số", ("ioffice_documents_outgoing", "Văn bản đi"), ("ioffice_documents_signed", "Được ký số")),
-        trend("Tỷ lệ ký số", (signed, "{{unit_name}}"), (signed + "_ytd", "Lũy kế từ đầu năm"), (signed + "_target", "Mục tiêu"), unit=PERCENT,
-              overrides=[dashed("Mục tiêu")]),
-        trend("Thay đổi tỷ lệ ký số so tháng trước", (signed + "_mom_delta", "Tất cả"), (signed + "_mom_like_for_like_delta", "Cùng đơn vị báo cáo"),
-              unit=POINTS, description="“Cùng đơn vị báo cáo”: chỉ tính các đơn vị có số liệu ở cả hai tháng."),
-        trend("Hồ sơ", (received, "Tiếp nhận"), ("igate_dossiers_resolved", "Giải quyết"), ("igate_dossiers_backlog", "Tồn")),
-        trend("Hồ sơ theo hình thức nộp", (received + "_by_channel", "{{channel}}")),
-        trend("Tỷ lệ trực tuyến, tỷ lệ giải quyết", ("igate_dossiers_online_rate", "Nộp trực tuyến"),
-              ("igate_dossiers_clearance_rate", "Giải quyết so với tiếp nhận"), unit=PERCENT),
-        trend("Tài khoản, chứng thư số, hộp thư", ("ioffice_users_total_figure", "Tài khoản"), ("pki_certificates_total_figure", "Chứng thư số"),
-              ("mail_mailboxes_total_figure", "Hộp thư")),
-        trend("Phần đơn vị đã báo cáo (văn bản đi)", ("ioffice_documents_outgoing_coverage", "{{unit_name}}"), unit="percentunit"),
-    ], [UNITS, MONTHS, AT], [FOUND, LATE, MERGED])
+    return board(
+        "egov-unit",
+        NOTE,
+        [
+            chosen((6, 4)),
+            stat(
+                "Tỷ lệ ký số",
+                months(
+                    (own(signed), "Giá trị"), (own(signed + "_mom_delta"), "So với tháng trước")
+                ),
+                unit=PERCENT,
+                decimals=2,
+                overrides=[IN_POINTS],
+            ),
+            stat(
+                "Ký số: mức đạt mục tiêu",
+                month(attainment(signed)),
+                description=TARGETS,
+                **OF_TARGET,
+            ),
+            stat(
+                "Hồ sơ tiếp nhận",
+                months(
+                    (own(received), "Giá trị"),
+                    (own(received + "_mom_percent"), "So với tháng trước"),
+                ),
+                unit=COUNT,
+                overrides=[override("So .*", True, unit=PERCENT, decimals=1)],
+            ),
+            trend(
+                "Văn bản đi và văn bản được ký số",
+                ("ioffice_documents_outgoing", "Văn bản đi"),
+                ("ioffice_documents_signed", "Được ký số"),
+            ),
+            trend(
+                "Tỷ lệ ký số",
+                (signed, "{{unit_name}}"),
+                (signed + "_ytd", "Lũy kế từ đầu năm"),
+                (signed + "_target", "Mục tiêu"),
+                unit=PERCENT,
+                overrides=[dashed("Mục tiêu")],
+            ),
+            trend(
+                "Thay đổi tỷ lệ ký số so với tháng trước",
+                (signed + "_mom_delta", "Tất cả"),
+                (signed + "_mom_like_for_like_delta", "Cùng đơn vị báo cáo"),
+                unit=POINTS,
+                description="“Cùng đơn vị báo cáo”: chỉ tính các đơn vị có số liệu ở cả hai tháng.",
+            ),
+            trend(
+                "Hồ sơ",
+                (received, "Tiếp nhận"),
+                ("igate_dossiers_resolved", "Giải quyết"),
+                ("igate_dossiers_backlog", "Tồn"),
+            ),
+            trend("Hồ sơ theo hình thức nộp", (received + "_by_channel", "{{channel}}")),
+            trend(
+                "Tỷ lệ trực tuyến, tỷ lệ giải quyết",
+                ("igate_dossiers_online_rate", "Nộp trực tuyến"),
+                ("igate_dossiers_clearance_rate", "Giải quyết so với tiếp nhận"),
+                unit=PERCENT,
+            ),
+            trend(
+                "Tài khoản, chứng thư số, hộp thư",
+                ("ioffice_users_total_figure", "Tài khoản"),
+                ("pki_certificates_total_figure", "Chứng thư số"),
+                ("mail_mailboxes_total_figure", "Hộp thư"),
+            ),
+            trend(
+                "Mức bao phủ (văn bản đi)",
+                ("ioffice_documents_outgoing_coverage", "{{unit_name}}"),
+                unit="percentunit",
+            ),
+        ],
+        [UNITS, MONTHS, AT],
+        [FOUND, LATE, MERGED],
+    )
 
 
 def quality():
-    asked = [f"max by (unit, unit_name) ({children(metric)} @ $at)" for metric in ("completeness_percent", "late_units", "ioffice_documents_outgoing_coverage")]
+    asked = [
+        f"max by (unit, unit_name) ({children(metric)} @ $at)"
+        for metric in ("completeness_percent", "late_units", "ioffice_documents_outgoing_coverage")
+    ]
 
     def both(metric):
         return queries((own(metric), "{{unit_name}}"), (children(metric), "{{unit_name}}"))
 
-    return board("egov-quality", NOTE + " Đầy đủ và trễ tính cho đơn vị và mọi đơn vị bên dưới.", [
-        chosen((6, 4)), *completeness(),
-        # 350 days to the first of a month hold twelve firsts.
-        stat("Mâu thuẫn trong 12 tháng", month(f"sum_over_time({own('findings')}[350d] @ $at)", "{{rule}}"), unit=COUNT, thresholds=FEW, novalue="0",
-             description="12 tháng đến tháng đang xem, theo quy tắc."),
-        series("Đầy đủ số liệu", both("completeness_percent"), unit=PERCENT),
-        series("Đơn vị báo cáo trễ hoặc thiếu", both("late_units")),
-        series("Mâu thuẫn số liệu theo quy tắc", queries((own("findings"), "{{rule}} ({{severity}})"))),
-        series("Mâu thuẫn của các đơn vị trực thuộc", queries((children("findings"), "{{unit_name}}: {{rule}}"))),
-        table("Đơn vị trực thuộc trong tháng", queries(*((expr, "") for expr in asked), table=True), (24, 10), {
-            "Time": None, "unit_name": "Đơn vị", "unit": "Mã đơn vị", "Value #A": "Đầy đủ (%)", "Value #B": "Đơn vị trễ hoặc thiếu",
-            "Value #C": "Phần đơn vị đã báo cáo văn bản đi",
-        }, unit=COUNT, overrides=[
-            override("Đơn vị", links=[DRILL]), override("Đầy đủ (%)", unit=PERCENT, decimals=1, thresholds=COMPLETE, **COLORED),
-            override("Đơn vị trễ hoặc thiếu", thresholds=FEW, **COLORED), override("Phần đơn vị đã báo cáo văn bản đi", unit="percentunit", decimals=1)]),
-    ], [UNITS, MONTHS, AT], [FOUND, LATE, MERGED])
+    return board(
+        "egov-quality",
+        NOTE + " Mức đầy đủ và báo cáo trễ tính cho đơn vị và mọi đơn vị cấp dưới.",
+        [
+            chosen((6, 4)),
+            *completeness(),
+            # The 350 days before the first day of a month, with both edges, contain twelve first
+            # days.
+            stat(
+                "Mâu thuẫn trong 12 tháng",
+                month(f"sum_over_time({own('findings')}[350d] @ $at)", "{{rule}}"),
+                unit=COUNT,
+                thresholds=FEW,
+                novalue="0",
+                description=(
+                    "Số mâu thuẫn theo từng quy tắc trong 12 tháng tính đến tháng đang xem."
+                ),
+            ),
+            series("Mức đầy đủ", both("completeness_percent"), unit=PERCENT),
+            series("Đơn vị báo cáo trễ hoặc thiếu", both("late_units")),
+            series(
+                "Mâu thuẫn số liệu theo quy tắc",
+                queries((own("findings"), "{{rule}} ({{severity}})")),
+            ),
+            series(
+                "Mâu thuẫn của các đơn vị trực thuộc",
+                queries((children("findings"), "{{unit_name}}: {{rule}}")),
+            ),
+            table(
+                "Đơn vị trực thuộc trong tháng",
+                queries(*((expr, "") for expr in asked), table=True),
+                (24, 10),
+                {
+                    "Time": None,
+                    "unit_name": "Đơn vị",
+                    "unit": "Mã đơn vị",
+                    "Value #A": "Mức đầy đủ (%)",
+                    "Value #B": "Đơn vị trễ hoặc thiếu",
+                    "Value #C": "Mức bao phủ (văn bản đi)",
+                },
+                unit=COUNT,
+                overrides=[
+                    override("Đơn vị", links=[DRILL]),
+                    override(
+                        "Mức đầy đủ (%)", unit=PERCENT, decimals=1, thresholds=COMPLETE, **COLORED
+                    ),
+                    override("Đơn vị trễ hoặc thiếu", thresholds=FEW, **COLORED),
+                    override("Mức bao phủ (văn bản đi)", unit="percentunit", decimals=1),
+                ],
+            ),
+        ],
+        [UNITS, MONTHS, AT],
+        [FOUND, LATE, MERGED],
+    )
 
 
 def health():
@@ -435,87 +958,292 @@ def health():
         return series(title, ask((expr, legend)), unit=unit, steps_=False)
 
     errors = per_second("http_requests_total", "", '{instance=~"$instance",status=~"5.."}')
-    quantiles = ask(*((f"histogram_quantile({q}, {per_second('http_request_seconds_bucket', 'le')})", f"p{q * 100:g}") for q in (0.5, 0.95, 0.99)))
-    mean = f"{per_second('http_request_seconds_sum', 'route')} / {per_second('http_request_seconds_count', 'route')}"
-    ready = tile("Sẵn sàng", "egov_kpi_ready" + ours, unit="none", thresholds=steps((None, "red"), (1, "green")))
-    ready["fieldConfig"]["defaults"]["mappings"] = [{"type": "value", "options": {
-        "0": {"text": "Không", "color": "red", "index": 0}, "1": {"text": "Sẵn sàng", "color": "green", "index": 1}}}]
-    instances = {"qryType": 1, "metric": "egov_kpi_ready", "label": "instance", "query": "label_values(egov_kpi_ready, instance)", "refId": "instance"}
-    return board("egov-health", "Số liệu của chính dịch vụ, do một Prometheus thu thập từ /metrics.", [
-        ready, tile("Số liệu đang có", "egov_kpi_figures" + ours), tile("Đơn vị", "egov_kpi_units" + ours),
-        tile("Mâu thuẫn đang có", "egov_kpi_findings" + ours, thresholds=FEW),
-        tile("Phiên bản sổ", "egov_kpi_ledger_revision" + ours), tile("Bộ nhớ của số liệu", "egov_kpi_cube_bytes" + ours, unit="bytes"),
-        tile("Lần ghi gần nhất", f"egov_kpi_last_write_timestamp_seconds{ours} * 1000", unit="dateTimeAsIso"),
-        tile("Lỗi 5xx mỗi giây", f"{errors} or vector(0)", "5xx", "reqps", decimals=2, thresholds=steps((None, "green"), (0.01, "red"))),
-        trend("Yêu cầu theo trạng thái", per_second("http_requests_total", "status"), "{{status}}", "reqps"),
-        trend("Yêu cầu theo đường dẫn", per_second("http_requests_total", "route"), "{{route}}", "reqps"),
-        series("Thời gian trả lời", quantiles, unit="s", steps_=False),
-        trend("Thời gian trung bình theo đường dẫn", mean, "{{route}}", "s"),
-        trend("Đã ghi mỗi giây", per_second("recorded_total", "what"), "{{what}}", "cps"),
-        series("Số liệu và phiên bản sổ", ask(("egov_kpi_figures" + ours, "Số liệu {{instance}}"), ("egov_kpi_ledger_revision" + ours, "Phiên bản {{instance}}")),
-               overrides=[override("Phiên bản .*", True, custom__axisPlacement="right")]),
-    ], [query_variable("instance", "Tiến trình", "", source=HEALTH) | {
-        "multi": True, "includeAll": True, "current": {"text": ["All"], "value": ["$__all"]}, "query": instances}], [], span="now-6h")
+    quantiles = ask(
+        *(
+            (
+                f"histogram_quantile({q}, {per_second('http_request_seconds_bucket', 'le')})",
+                f"p{q * 100:g}",
+            )
+            for q in (0.5, 0.95, 0.99)
+        )
+    )
+    mean = (
+        f"{per_second('http_request_seconds_sum', 'route')} / "
+        f"{per_second('http_request_seconds_count', 'route')}"
+    )
+    ready = tile(
+        "Sẵn sàng",
+        "egov_kpi_ready" + ours,
+        unit="none",
+        thresholds=steps((None, "red"), (1, "green")),
+    )
+    ready["fieldConfig"]["defaults"]["mappings"] = [
+        {
+            "type": "value",
+            "options": {
+                "0": {"text": "Không", "color": "red", "index": 0},
+                "1": {"text": "Sẵn sàng", "color": "green", "index": 1},
+            },
+        }
+    ]
+    instances = {
+        "qryType": 1,
+        "metric": "egov_kpi_ready",
+        "label": "instance",
+        "query": "label_values(egov_kpi_ready, instance)",
+        "refId": "instance",
+    }
+    return board(
+        "egov-health",
+        "Tình trạng của dịch vụ, do Prometheus thu thập từ /metrics.",
+        [
+            ready,
+            tile("Số liệu hiện hành", "egov_kpi_figures" + ours),
+            tile("Đơn vị", "egov_kpi_units" + ours),
+            tile("Mâu thuẫn hiện có", "egov_kpi_findings" + ours, thresholds=FEW),
+            tile("Lần sửa đổi mới nhất", "egov_kpi_ledger_revision" + ours),
+            tile("Bộ nhớ dùng cho số liệu", "egov_kpi_cube_bytes" + ours, unit="bytes"),
+            tile(
+                "Lần ghi gần nhất",
+                f"egov_kpi_last_write_timestamp_seconds{ours} * 1000",
+                unit="dateTimeAsIso",
+            ),
+            tile(
+                "Lỗi 5xx mỗi giây",
+                f"{errors} or vector(0)",
+                "5xx",
+                "reqps",
+                decimals=2,
+                thresholds=steps((None, "green"), (0.01, "red")),
+            ),
+            trend(
+                "Yêu cầu theo mã trạng thái",
+                per_second("http_requests_total", "status"),
+                "{{status}}",
+                "reqps",
+            ),
+            trend(
+                "Yêu cầu theo đường dẫn",
+                per_second("http_requests_total", "route"),
+                "{{route}}",
+                "reqps",
+            ),
+            series("Thời gian phản hồi", quantiles, unit="s", steps_=False),
+            trend("Thời gian phản hồi trung bình theo đường dẫn", mean, "{{route}}", "s"),
+            trend("Số lượng ghi mỗi giây", per_second("recorded_total", "what"), "{{what}}", "cps"),
+            series(
+                "Số liệu và lần sửa đổi",
+                ask(
+                    ("egov_kpi_figures" + ours, "Số liệu {{instance}}"),
+                    ("egov_kpi_ledger_revision" + ours, "Lần sửa đổi {{instance}}"),
+                ),
+                overrides=[override("Lần sửa đổi .*", True, custom__axisPlacement="right")],
+            ),
+        ],
+        [
+            query_variable("instance", "Tiến trình", "", source=HEALTH)
+            | {
+                "multi": True,
+                "includeAll": True,
+                "current": {"text": ["All"], "value": ["$__all"]},
+                "query": instances,
+            }
+        ],
+        [],
+        span="now-6h",
+    )
 
 
 def by_infinity():
     span = "from=${__from:date:YYYY-MM}&to=${__to:date:YYYY-MM}"
     unit, measure = "unit=${unit:percentencode}", "measure=${measure:percentencode}"
     rows, notes = f"/series?{measure}&{unit}&{span}&layout=rows", f"/annotations?{unit}&{span}"
-    words = [("met", "Đạt", "green"), ("close", "Gần đạt", "yellow"), ("behind", "Chưa đạt", "red"), ("no_data", "Không có số liệu", "text")]
-    status = [{"type": "value", "options": {key: {"text": text, "color": color, "index": place} for place, (key, text, color) in enumerate(words)}}]
+    words = [
+        ("met", "Đạt", "green"),
+        ("close", "Gần đạt", "yellow"),
+        ("behind", "Chưa đạt", "red"),
+        ("no_data", "Không có số liệu", "text"),
+    ]
+    status = [
+        {
+            "type": "value",
+            "options": {
+                key: {"text": text, "color": color, "index": place}
+                for place, (key, text, color) in enumerate(words)
+            },
+        }
+    ]
 
     def line(column, title, ref="A"):
-        return infinity(rows, "rows", [("time", "time", "timestamp"), (column, title, "number")], ref, "timeseries")
+        return infinity(
+            rows,
+            "rows",
+            [("time", "time", "timestamp"), (column, title, "number")],
+            ref,
+            "timeseries",
+        )
 
     def variable(name, label, url, root, columns, **rest):
-        query = {"queryType": "infinity", "query": "", "infinityQuery": infinity(url, root, columns, name)}
+        query = {
+            "queryType": "infinity",
+            "query": "",
+            "infinityQuery": infinity(url, root, columns, name),
+        }
         return query_variable(name, label, "", source=INFINITY) | {"query": query} | rest
 
     def listing(title, url, root, *columns, size=(12, 10)):
-        """A table; a column is a number when its title is given as a list."""
-        typed = [(selector, title[0], "number") if isinstance(title, list) else (selector, title, "string") for selector, title in columns]
+        """Builds a table from a query; a title given as a list means a column of numbers."""
+        typed = [
+            (selector, title[0], "number")
+            if isinstance(title, list)
+            else (selector, title, "string")
+            for selector, title in columns
+        ]
         names = [name for _, name, _ in typed]
-        return table(title, [infinity(url, root, typed)], size, dict(zip(names, names)),
-                     overrides=[override("Trạng thái", mappings=status, **COLORED)] if "Trạng thái" in names else [])
+        return table(
+            title,
+            [infinity(url, root, typed)],
+            size,
+            {name: name for name in names},
+            overrides=[override("Tình trạng", mappings=status, **COLORED)]
+            if "Tình trạng" in names
+            else [],
+        )
 
-    return board("egov-infinity", "Cho ai có nguồn dữ liệu Infinity (không có sẵn trong Grafana): đọc thẳng API của dịch vụ. Ghi chú bằng chữ "
-                 "(thay đổi tổ chức, sự cố) hiện trên biểu đồ và trong bảng; chúng không có ở nguồn Prometheus, nơi chỉ có số.", [
-        series("${measure:text}", [line("value", "Giá trị")], unit=PERCENT),
-        series("Thay đổi so tháng trước", [line("delta", "Tất cả"), line("like_for_like_delta", "Cùng đơn vị báo cáo", "B")], unit=POINTS),
-        listing("Thẻ điểm của tháng ${month}", f"/scorecard?{unit}&period=${{month}}", "rows",
-                ("name.vi", "Chỉ số"), ("value", ["Giá trị"]), ("delta", ["So tháng trước"]), ("year_delta", ["So cùng kỳ"]), ("target", ["Mục tiêu"]),
-                ("attainment", ["Đạt mục tiêu (%)"]), ("status", "Trạng thái"), size=(24, 10)),
-        listing("Xếp hạng đơn vị trực thuộc, tháng ${month}", f"/ranking?{measure}&parent=${{unit:percentencode}}&period=${{month}}", "rows",
-                ("rank", ["Hạng"]), ("previous_rank", ["Hạng kỳ trước"]), ("name.vi", "Đơn vị"), ("value", ["Giá trị"]), ("delta", ["So tháng trước"]),
-                ("target", ["Mục tiêu"]), ("attainment", ["Đạt mục tiêu (%)"]), ("status", "Trạng thái")),
-        listing("Ghi chú", notes, "annotations", ("from", "Từ tháng"), ("to", "Đến tháng"), ("unit", "Đơn vị"), ("text", "Ghi chú")),
-        listing("Báo cáo trễ hoặc thiếu theo đơn vị, tháng ${month}", "/completeness?period=${month}&parent=${unit:percentencode}", "rates",
-                ("name.vi", "Đơn vị"), ("expected", ["Phải báo cáo"]), ("on_time", ["Đúng hạn"]), ("late", ["Trễ"]), ("missing", ["Thiếu"]),
-                ("completeness", ["Đầy đủ (%)"]), ("timeliness", ["Đúng hạn (%)"])),
-        listing("Mâu thuẫn số liệu", f"/findings?{unit}&{span}", "findings",
-                ("period", "Tháng"), ("unit", "Đơn vị"), ("rule", "Quy tắc"), ("detail_vi", "Nội dung")),
-    ], [
-        variable("unit", "Đơn vị", "/units?limit=10000", "units", [("name.vi", "__text", "string"), ("code", "__value", "string")]),
-        custom_variable("measure", "Chỉ số", [
-            ("Tỷ lệ văn bản đi được ký số", "ioffice.documents.signed_rate"), ("Tỷ lệ hồ sơ nộp trực tuyến", "igate.dossiers.online_rate"),
-            ("Tỷ lệ giải quyết so với tiếp nhận", "igate.dossiers.clearance_rate"), ("Tỷ lệ đơn phản ánh được trả lời", "petitions.answer_rate")]),
-        # Here the months come from the service: the last ones up to the newest with a figure, the newest first.
-        variable("month", "Tháng", f"/series?{measure}&{unit}&last=36&layout=rows", "rows", [("period", "period", "string")], sort=2),
-    ], [{"name": "Ghi chú", "datasource": INFINITY, "enable": True, "hide": False, "iconColor": "purple",
-         "target": infinity(notes, "annotations", [("from", "time", "timestamp"), ("text", "text", "string"), ("unit", "title", "string")], "Anno")}])
+    return board(
+        "egov-infinity",
+        "Trang này cần nguồn dữ liệu Infinity (không có sẵn trong Grafana) và đọc trực tiếp "
+        "API của dịch vụ. "
+        "Ghi chú bằng chữ (thay đổi tổ chức, sự cố) hiện trên biểu đồ và trong bảng; nguồn "
+        "Prometheus chỉ có số nên không có ghi chú.",
+        [
+            series("${measure:text}", [line("value", "Giá trị")], unit=PERCENT),
+            series(
+                "Thay đổi so với tháng trước",
+                [line("delta", "Tất cả"), line("like_for_like_delta", "Cùng đơn vị báo cáo", "B")],
+                unit=POINTS,
+            ),
+            listing(
+                "Thẻ điểm của tháng ${month}",
+                f"/scorecard?{unit}&period=${{month}}",
+                "rows",
+                ("name.vi", "Chỉ số"),
+                ("value", ["Giá trị"]),
+                ("delta", ["So với tháng trước"]),
+                ("year_delta", ["So với cùng kỳ"]),
+                ("target", ["Mục tiêu"]),
+                ("attainment", ["Mức đạt mục tiêu (%)"]),
+                ("status", "Tình trạng"),
+                size=(24, 10),
+            ),
+            listing(
+                "Xếp hạng đơn vị trực thuộc, tháng ${month}",
+                f"/ranking?{measure}&parent=${{unit:percentencode}}&period=${{month}}",
+                "rows",
+                ("rank", ["Hạng"]),
+                ("previous_rank", ["Hạng kỳ trước"]),
+                ("name.vi", "Đơn vị"),
+                ("value", ["Giá trị"]),
+                ("delta", ["So với tháng trước"]),
+                ("target", ["Mục tiêu"]),
+                ("attainment", ["Mức đạt mục tiêu (%)"]),
+                ("status", "Tình trạng"),
+            ),
+            listing(
+                "Ghi chú",
+                notes,
+                "annotations",
+                ("from", "Từ tháng"),
+                ("to", "Đến tháng"),
+                ("unit", "Đơn vị"),
+                ("text", "Ghi chú"),
+            ),
+            listing(
+                "Báo cáo trễ hoặc thiếu theo đơn vị, tháng ${month}",
+                "/completeness?period=${month}&parent=${unit:percentencode}",
+                "rates",
+                ("name.vi", "Đơn vị"),
+                ("expected", ["Phải báo cáo"]),
+                ("on_time", ["Đúng hạn"]),
+                ("late", ["Trễ"]),
+                ("missing", ["Thiếu"]),
+                ("completeness", ["Mức đầy đủ (%)"]),
+                ("timeliness", ["Đúng hạn (%)"]),
+            ),
+            listing(
+                "Mâu thuẫn số liệu",
+                f"/findings?{unit}&{span}",
+                "findings",
+                ("period", "Tháng"),
+                ("unit", "Đơn vị"),
+                ("rule", "Quy tắc"),
+                ("detail_vi", "Nội dung"),
+            ),
+        ],
+        [
+            variable(
+                "unit",
+                "Đơn vị",
+                "/units?limit=10000",
+                "units",
+                [("name.vi", "__text", "string"), ("code", "__value", "string")],
+            ),
+            custom_variable(
+                "measure",
+                "Chỉ số",
+                [
+                    ("Tỷ lệ văn bản đi được ký số", "ioffice.documents.signed_rate"),
+                    ("Tỷ lệ hồ sơ nộp trực tuyến", "igate.dossiers.online_rate"),
+                    ("Tỷ lệ giải quyết so với tiếp nhận", "igate.dossiers.clearance_rate"),
+                    ("Tỷ lệ đơn phản ánh được trả lời", "petitions.answer_rate"),
+                ],
+            ),
+            # Here the service lists the months: the last ones up to the newest with a figure,
+            # newest first.
+            variable(
+                "month",
+                "Tháng",
+                f"/series?{measure}&{unit}&last=36&layout=rows",
+                "rows",
+                [("period", "period", "string")],
+                sort=2,
+            ),
+        ],
+        [
+            {
+                "name": "Ghi chú",
+                "datasource": INFINITY,
+                "enable": True,
+                "hide": False,
+                "iconColor": "purple",
+                "target": infinity(
+                    notes,
+                    "annotations",
+                    [
+                        ("from", "time", "timestamp"),
+                        ("text", "text", "string"),
+                        ("unit", "title", "string"),
+                    ],
+                    "Anno",
+                ),
+            }
+        ],
+    )
 
 
 def main():
     stale = []
     for each in (overview(), ranking(), unit_trends(), quality(), health(), by_infinity()):
-        path, written = HERE / f"{each['uid']}.json", json.dumps(each, ensure_ascii=False, indent=2) + "\n"
+        path, written = (
+            HERE / f"{each['uid']}.json",
+            json.dumps(each, ensure_ascii=False, indent=2) + "\n",
+        )
         if "--check" not in sys.argv:
             path.write_text(written)
         elif not path.exists() or path.read_text() != written:
             stale.append(path.name)
     if stale:
-        raise SystemExit(f"not as dashboards/build.py writes them: {', '.join(stale)}")
+        raise SystemExit(f"differs from what dashboards/build.py writes: {', '.join(stale)}")
 
 
 if __name__ == "__main__":

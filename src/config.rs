@@ -1,23 +1,25 @@
-//! The only reader of flags and environment.
+//! The command line and the environment variables. No other module reads them.
 
 use std::path::PathBuf;
 
 use chrono::FixedOffset;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::domain::period::Period;
-use crate::generate::Size;
+use crate::generate::DatasetSize;
+use crate::memory::{SMALLEST_LIMIT, system};
+use kpi::period::Period;
 
-/// Turns a province's monthly e-government figures into trends people can trust.
+/// Records monthly e-government figures of provinces and computes trends, rankings and scorecards
+/// from them.
 #[derive(Parser, Debug)]
 #[command(
     name = "egov-kpi",
     version,
     about,
-    after_help = "Start here:\n  egov-kpi demo                                          the real figures of October 2021, served on this machine\n  egov-kpi serve --database sqlite://egov-kpi.db         a ledger of your own\n  egov-kpi check figures.csv                             every fault and contradiction, nothing recorded\n  egov-kpi import figures.csv --database sqlite://egov-kpi.db\n\nExit codes: 0 done, 1 the input or the figures have faults, 2 wrong usage, 3 the surroundings failed (database, disk, port, a newer schema)."
+    after_help = "Start here:\n  egov-kpi demo                                          serve the real figures of October 2021 on this machine\n  egov-kpi serve --database sqlite://egov-kpi.db         serve your own ledger\n  egov-kpi check figures.csv                             report all errors and contradictions, record nothing\n  egov-kpi import figures.csv --database sqlite://egov-kpi.db\n\nExit codes: 0 done, 1 errors in the input or findings, 2 wrong usage, 3 environment error (database, disk, port, newer ledger)."
 )]
 pub struct Config {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
     /// What to log: error, warn, info, debug, or a filter such as info,egov_kpi=debug.
@@ -29,10 +31,11 @@ pub struct Config {
         value_name = "FILTER"
     )]
     pub log: String,
-    /// How to log on standard error.
+    /// Format of the log on standard error.
     #[arg(long, global = true, env = "EGOV_KPI_LOG_FORMAT", default_value = "json")]
     pub log_format: LogFormat,
-    /// Where the service's days begin and end, as an offset from UTC: which day is today, when a month has begun, when a deadline has passed.
+    /// Time zone of the service, as an offset from UTC. It determines today's date, when a month
+    /// begins and when a deadline has passed.
     #[arg(
         long,
         global = true,
@@ -45,26 +48,27 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the command line and the environment; ends the program with exit code 2 when they are wrong.
+    /// Reads the command line and the environment; exits with code 2 when they are invalid.
     #[must_use]
     pub fn read() -> Self {
         Self::parse()
     }
 }
 
-/// How log lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum LogFormat {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// For people.
+    /// Text for people.
     Text,
 }
 
-/// Where the ledger is.
+/// The address of the ledger.
 #[derive(Args, Clone, Debug)]
-pub struct Database {
-    /// Address of the ledger, with its scheme: sqlite://egov-kpi.db (beside you), sqlite:///var/lib/egov-kpi/ledger.db or postgres://user@host/database.
+pub struct DatabaseArgs {
+    /// Address of the ledger, with its scheme: sqlite://egov-kpi.db (in the current directory),
+    /// sqlite:///var/lib/egov-kpi/ledger.db or postgres://user@host/database.
     #[arg(
         id = "ledger",
         long = "database",
@@ -75,34 +79,53 @@ pub struct Database {
     pub address: String,
 }
 
-/// An address and port as far as it can be told without asking the network.
+/// Checks the form of an address and port, without resolving the name.
 fn socket(text: &str) -> Result<String, String> {
     match text.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
             Ok(text.to_owned())
         }
-        _ => Err("an address and a port are expected, such as 127.0.0.1:8080".to_owned()),
+        _ => Err("expected an address and a port, such as 127.0.0.1:8080".to_owned()),
+    }
+}
+
+/// Parses a memory limit, in bytes, and checks that it is large enough.
+fn memory(text: &str) -> Result<usize, String> {
+    let bytes = system::parse_size(text)?;
+    if bytes < SMALLEST_LIMIT {
+        Err(format!("must be at least {}MiB", SMALLEST_LIMIT >> 20))
+    } else {
+        Ok(bytes)
     }
 }
 
 /// Where to listen.
 #[derive(Args, Clone, Debug)]
-pub struct Listen {
-    /// Address and port; port 0 takes a free one.
+pub struct ListenArgs {
+    /// Address and port; port 0 takes a free port.
     #[arg(id = "socket", long = "listen", env = "EGOV_KPI_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT", value_parser = socket)]
     pub address: String,
 }
 
-/// Who may call what, and how others are kept from listening in.
+/// Authentication, authorization and TLS.
 #[derive(Args, Clone, Debug)]
-pub struct Access {
-    /// A file with an admin's key: one line of at least 32 characters, such as `openssl rand -hex 32` prints. Another content is another key from the next start on.
+pub struct AccessArgs {
+    /// File with the key of an admin: one line of at least 32 characters, such as the output of
+    /// `openssl rand -hex 32`. If the content has changed at a start, the new key replaces the old
+    /// one.
     #[arg(long, env = "EGOV_KPI_ADMIN_KEY_FILE", value_name = "FILE")]
     pub admin_key_file: Option<PathBuf>,
-    /// Figures are read by everybody, without a key: the API, Prometheus' view of them, the pages. Writing takes a key all the same.
+    /// File with a secret of at least 32 characters that only the instances have. Keys in the
+    /// database are authenticated with it; a key that somebody else wrote into the database is
+    /// rejected.
+    #[arg(long, env = "EGOV_KPI_KEY_SECRET_FILE", value_name = "FILE")]
+    pub key_secret_file: Option<PathBuf>,
+    /// Everybody can read figures without a key: API, Prometheus API and pages. Changes still need
+    /// a key.
     #[arg(long, env = "EGOV_KPI_PUBLIC_READS", value_parser = clap::builder::FalseyValueParser::new())]
     pub public_reads: bool,
-    /// What is read without a key, though there are some: api, prometheus, pages, docs, metrics; or none, or all.
+    /// Areas that everybody can read without a key: api, prometheus, pages, docs, metrics; or none,
+    /// or all.
     #[arg(
         long,
         env = "EGOV_KPI_OPEN",
@@ -110,11 +133,11 @@ pub struct Access {
         value_name = "LIST",
         value_delimiter = ','
     )]
-    pub open: Vec<Open>,
-    /// Proxies in front of the service, as addresses or networks: the address that a request comes from is taken from their header.
+    pub open: Vec<PublicArea>,
+    /// Proxies whose forwarded address is trusted, as addresses or networks.
     #[arg(long, env = "EGOV_KPI_TRUSTED_PROXIES", value_name = "LIST", value_delimiter = ',')]
     pub trusted_proxies: Vec<String>,
-    /// The header by which they say it. Only this one is read.
+    /// Header in which these proxies send the address of the client. Other headers are ignored.
     #[arg(
         long,
         env = "EGOV_KPI_FORWARDED_HEADER",
@@ -122,10 +145,10 @@ pub struct Access {
         value_name = "NAME"
     )]
     pub forwarded_header: ForwardedHeader,
-    /// Single sign-on (OpenID Connect): the issuer, as it calls itself.
+    /// Single sign-on (OpenID Connect): the issuer, exactly as in its tokens.
     #[arg(long, env = "EGOV_KPI_OIDC_ISSUER", value_name = "URL")]
     pub oidc_issuer: Option<String>,
-    /// The audience that its tokens have to be for.
+    /// Required audience of its tokens.
     #[arg(
         long,
         env = "EGOV_KPI_OIDC_AUDIENCE",
@@ -135,33 +158,36 @@ pub struct Access {
         hide_default_value = true
     )]
     pub oidc_audience: String,
-    /// The claim with a person's roles: its name, or a path with dots such as realm_access.roles.
+    /// Claim with the roles of a person: its name, or a path with dots such as realm_access.roles.
     #[arg(long, env = "EGOV_KPI_OIDC_ROLE_CLAIM", default_value = "roles", value_name = "CLAIM")]
     pub oidc_role_claim: String,
-    /// Which value of that claim is which role here, such as kpi-admins=admin,kpi-reporters=reporter.
+    /// Mapping from values of that claim to roles, such as kpi-admins=admin,kpi-reporters=reporter.
     #[arg(long, env = "EGOV_KPI_OIDC_ROLES", value_name = "VALUE=ROLE,...", value_delimiter = ',')]
     pub oidc_roles: Vec<String>,
-    /// The claim with the code of a reporter's unit.
+    /// Claim with the code of the unit of a reporter.
     #[arg(long, env = "EGOV_KPI_OIDC_UNIT_CLAIM", default_value = "unit", value_name = "CLAIM")]
     pub oidc_unit_claim: String,
-    /// Certificates of the authorities that the issuer's certificate is checked against (PEM); the system's when absent.
+    /// Certificates of the authorities that are trusted for the issuer (PEM). Default: those of the
+    /// system.
     #[arg(long, env = "EGOV_KPI_OIDC_CA", value_name = "FILE")]
     pub oidc_ca: Option<PathBuf>,
-    /// TLS: the certificate and those between it and a trusted one (PEM). Both files may be replaced while the service runs.
+    /// TLS: the certificate with its intermediate certificates (PEM). Both TLS files may be
+    /// replaced while the service runs.
     #[arg(long, env = "EGOV_KPI_TLS_CERT", value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
-    /// TLS: the certificate's key (PEM).
+    /// TLS: the private key of the certificate (PEM).
     #[arg(long, env = "EGOV_KPI_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
 }
 
-/// What anybody may cost the service; docs/limits.md has the bounds that cannot be set, too.
+/// Limits that can be set; docs/limits.md lists all limits.
 #[derive(Args, Clone, Debug)]
-pub struct Limits {
-    /// Requests a second of the holder of a key or token: N, N/s or off. Off is off for addresses and failed sign-ins, too.
+pub struct LimitArgs {
+    /// Requests per second of the holder of a key or token: N, N/s or off. With off, the limits by
+    /// address and of failed sign-ins are off too.
     #[arg(long, env = "EGOV_KPI_RATE_LIMIT", default_value = "5000/s", value_name = "N/s|off")]
     pub rate_limit: String,
-    /// Requests a second of an address without a key: N, N/s or off.
+    /// Requests per second of an address without a key: N, N/s or off.
     #[arg(
         long,
         env = "EGOV_KPI_RATE_LIMIT_ADDRESS",
@@ -169,18 +195,22 @@ pub struct Limits {
         value_name = "N/s|off"
     )]
     pub rate_limit_address: String,
-    /// Most connections at once; fewer when not so many files may be open.
+    /// Maximum memory of the service, such as 512MiB or 2GiB; at least 192MiB. Default: half of the
+    /// memory of the machine, or of the limit of its container or systemd unit.
+    #[arg(long, env = "EGOV_KPI_MEMORY", value_name = "SIZE", value_parser = memory)]
+    pub memory: Option<usize>,
+    /// Maximum number of open connections; lower if the process may not open as many files.
     #[arg(long, env = "EGOV_KPI_CONNECTIONS", default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
     pub connections: u32,
-    /// Most connections of one address at once, trusted proxies aside.
+    /// Maximum number of open connections of one address, except trusted proxies.
     #[arg(long, env = "EGOV_KPI_CONNECTIONS_ADDRESS", default_value_t = 2_000, value_name = "N", value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
     pub connections_address: u32,
 }
 
-/// What can be read without a key.
+/// Areas that can be read without a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Open {
-    /// Reading under /api/v1.
+pub enum PublicArea {
+    /// Reads below /api/v1.
     Api,
     /// /prometheus and /metrics/figures.
     Prometheus,
@@ -196,7 +226,7 @@ pub enum Open {
     All,
 }
 
-/// How proxies say where a request comes from.
+/// The header of trusted proxies with the address of the client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum ForwardedHeader {
     /// X-Forwarded-For.
@@ -205,48 +235,55 @@ pub enum ForwardedHeader {
     Forwarded,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Serve the API, pages and metrics over a ledger; an empty one is seeded with the shipped catalogue and units.
+    /// Serve API, pages and metrics over a ledger. An empty ledger gets the shipped catalogue and
+    /// units.
     Serve {
         /// Where to listen.
         #[command(flatten)]
-        listen: Listen,
+        listen: ListenArgs,
         /// The ledger.
         #[command(flatten)]
-        database: Database,
-        /// Threads that answer requests; as many as there are cores when absent.
+        database: DatabaseArgs,
+        /// Number of threads for requests. Default: the number of cores.
         #[arg(long, env = "EGOV_KPI_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
         workers: Option<u16>,
-        /// Most series at /metrics/figures; with more it answers an error that says so.
+        /// Maximum number of series of /metrics/figures; with more it responds with an error.
         #[arg(long, env = "EGOV_KPI_SCRAPE_SERIES", default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
         scrape_series: u32,
-        /// Who may call what.
+        /// Append a line with revision, hash and time to this file after each revision, in the
+        /// format of `witness`. Copy the file to another machine.
+        #[arg(long, env = "EGOV_KPI_WITNESS_FILE", value_name = "FILE")]
+        witness_file: Option<PathBuf>,
+        /// Authentication, authorization and TLS.
         #[command(flatten)]
-        access: Box<Access>,
-        /// What anybody may cost it.
+        access: Box<AccessArgs>,
+        /// Limits.
         #[command(flatten)]
-        limits: Limits,
+        limits: LimitArgs,
     },
-    /// Show what it does: the real figures of October 2021 and a sample province, in a temporary ledger.
+    /// Show the service with the real figures of October 2021 and a sample province, in a temporary
+    /// ledger.
     #[command(
-        after_help = "The ledger is gone when the demo ends. Invented figures stand only under the unit `sample`."
+        after_help = "The ledger is deleted when the demo ends. Invented figures only belong to the unit `sample` and the units below it."
     )]
     Demo {
         /// Where to listen.
         #[command(flatten)]
-        listen: Listen,
-        /// Print the table and end.
+        listen: ListenArgs,
+        /// Print the table and exit.
         #[arg(long)]
         no_serve: bool,
         /// Language of the table.
         #[arg(long, default_value = "vi")]
         lang: Language,
     },
-    /// Record files: figures as CSV or JSON, units as JSON ({"units": [...]}), in the order given; or a whole ledger that `export` wrote.
+    /// Record files in the given order: figures as CSV or JSON, reports, Excel files, units as JSON
+    /// ({"units": [...]}); or a whole ledger written by `export`.
     #[command(
-        after_help = "A file of up to 50,000 figures is one submission: recorded whole or not at all. A larger one becomes consecutive submissions with one reference; if it breaks off, fix the file and run the same command again with the --from-line it names. Figures that stand already are counted as unchanged and record nothing.\n\nA ZIP that `export` wrote is imported alone, into an empty ledger of either database: revisions, times and hashes are the same then. If it breaks off, run the same command again."
+        after_help = "A file of up to 50,000 figures is one submission: recorded whole or not at all. A larger one becomes consecutive submissions with one reference; if it stops at an error, correct the file and run the same command again with the --from-line that it prints. Figures that are recorded already count as unchanged and record nothing.\n\nA ZIP written by `export` is imported alone, into an empty ledger of either database; revisions, times and hashes stay the same. If the import is interrupted, run the same command again."
     )]
     Import {
         /// The files.
@@ -254,99 +291,127 @@ pub enum Command {
         files: Vec<PathBuf>,
         /// The ledger.
         #[command(flatten)]
-        database: Database,
-        /// The sender's name for it; the file's name when absent.
+        database: DatabaseArgs,
+        /// The sender's name for the submission. Default: the name of the file.
         #[arg(long)]
         reference: Option<String>,
-        /// Why; kept with every figure's history.
+        /// Reason of the change; kept in the history of each figure.
         #[arg(long)]
         reason: Option<String>,
-        /// Pass over the lines of the (one) file before this one, the header aside.
+        /// Skip the lines of the file before this one, except the header. For a single file.
         #[arg(long, value_name = "LINE")]
         from_line: Option<u64>,
-        /// What a report is of.
+        /// Unit and period of a report.
         #[command(flatten)]
-        of: ReportOf,
+        of: ReportTarget,
     },
-    /// Write the whole ledger into a ZIP of CSV files and a JSON, the same from every database; `import` reads it.
+    /// Write the whole ledger into a ZIP of CSV files and JSON, in the same form from every
+    /// database; `import` reads it.
     #[command(
-        after_help = "egov-kpi export ledger.zip --database sqlite://egov-kpi.db\negov-kpi import ledger.zip --database postgres://user@host/database\n\nAlso while the ledger is being served. docs/archive.md describes both files."
+        after_help = "egov-kpi export ledger.zip --database sqlite://egov-kpi.db\negov-kpi import ledger.zip --database postgres://user@host/database\n\nThis also works while the ledger is served. docs/archive.md describes both files."
     )]
     Export {
-        /// The file, which must not exist yet; standard output when absent.
+        /// The file, which must not exist yet. Default: standard output.
         file: Option<PathBuf>,
         /// The ledger.
         #[command(flatten)]
-        database: Database,
-        /// Instead: every value of every unit and month with its coverage and changes, as one CSV for analysts with its description (Frictionless Data Package).
+        database: DatabaseArgs,
+        /// Instead: all values of all units and months with coverage and changes, as one CSV for
+        /// analysts with a description (Frictionless Data Package).
         #[arg(long)]
         tidy: bool,
-        /// Instead: the history of every measure as OpenMetrics, for `promtool tsdb create-blocks-from openmetrics`.
+        /// Instead: the history of every measure as OpenMetrics, for
+        /// `promtool tsdb create-blocks-from openmetrics`.
         #[arg(long, conflicts_with = "tidy")]
         openmetrics: bool,
     },
-    /// Read files and name every fault and contradiction; nothing is recorded. Exit code 1 when there are any.
+    /// Report all errors and findings of files and record nothing. Exit code 1 when there are any.
     Check {
-        /// The files: figures as CSV or JSON, units as JSON, reports as .txt, .md, .docx or .pdf.
+        /// The files: figures as CSV or JSON, units as JSON, Excel files, reports as .txt, .md,
+        /// .docx or .pdf.
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// Check against this ledger instead of the shipped catalogue and units alone.
+        /// Check against this ledger. Default: the shipped catalogue and units, without figures.
         #[arg(long, value_name = "ADDRESS")]
         database: Option<String>,
         /// Language of the findings.
         #[arg(long, default_value = "vi")]
         lang: Language,
-        /// What a report is of.
+        /// Unit and period of a report.
         #[command(flatten)]
-        of: ReportOf,
-        /// Of a report: print the pattern and the sentence of each number.
+        of: ReportTarget,
+        /// For reports: print the pattern and the sentence of each number.
         #[arg(long)]
         explain: bool,
-        /// Try the entries of these TOML or JSON files over the catalogue (or, if they declare systems and indicators, in its place).
+        /// Test changes of the catalogue: the entries of these TOML or JSON files replace or extend
+        /// it, as `catalogue add` does.
         #[arg(long, value_name = "FILE", num_args = 1..)]
         catalogue: Vec<PathBuf>,
     },
-    /// Write invented figures as CSV to standard output, for trials and benchmarks.
+    /// Write invented figures as CSV to standard output, for tests and benchmarks.
     #[command(
         after_help = "egov-kpi generate --size 2x10 --units units.json > figures.csv\negov-kpi import units.json figures.csv --database sqlite://trial.db"
     )]
     Generate {
         /// province (1x180), country (63x180) or PROVINCESxUNITS.
-        #[arg(long, default_value = "province", value_parser = |text: &str| text.parse::<Size>().map_err(|error| error.to_string()))]
-        size: Size,
-        /// The same seed gives the same figures.
+        #[arg(long, default_value = "province", value_parser = |text: &str| text.parse::<DatasetSize>().map_err(|error| error.to_string()))]
+        size: DatasetSize,
+        /// Seed of the figures; the same seed gives the same figures.
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// Write the units that the figures are of into this file, for `import`.
+        /// Write the units of the figures into this file, for `import`.
         #[arg(long, value_name = "FILE")]
         units: Option<PathBuf>,
     },
-    /// Compare the shipped catalogue with the ledger's, or put one in its place.
+    /// Compare the ledger's catalogue with files or the shipped one, or replace it.
     Catalogue {
-        /// Which.
+        /// The action.
         #[command(subcommand)]
         action: CatalogueAction,
     },
-    /// Write a whole copy of the ledger into a new file, also while it is being served.
+    /// Write a copy of the whole ledger into a new file; this also works while the ledger is
+    /// served.
     Backup {
         /// The file, which must not exist yet.
         file: PathBuf,
         /// The ledger.
         #[command(flatten)]
-        database: Database,
+        database: DatabaseArgs,
     },
-    /// Check a whole ledger: the hash chain over its revisions, each receipt's counts, and the cube rebuilt from it. Exit code 1 when a row is not as it was written.
+    /// Check the whole ledger to detect tampering and corruption: hash chain, counts of receipts,
+    /// and figures. Exit code 1 when anything differs from what was recorded.
     Verify {
         /// The ledger.
         #[command(flatten)]
-        database: Database,
-        /// A hash that this ledger once had (`GET /api/v1/ledger`), written down elsewhere: it has to be in the chain still.
+        database: DatabaseArgs,
+        /// An earlier hash of this ledger (from `GET /api/v1/ledger`), stored elsewhere; it must
+        /// still be in the hash chain.
         #[arg(long, value_name = "HASH")]
         hash: Option<String>,
+        /// File with the secret that authenticates keys; keys that do not match it are reported.
+        #[arg(long, env = "EGOV_KPI_KEY_SECRET_FILE", value_name = "FILE")]
+        key_secret_file: Option<PathBuf>,
     },
-    /// Keys: who may read, report, keep and administer. Also while the ledger is being served, which notices within a second.
+    /// Print revision, hash and time of the newest revision in one line, to store elsewhere; or
+    /// check the ledger against such a line. Exit code 1 when they differ.
+    #[command(
+        after_help = "egov-kpi witness --database sqlite://egov-kpi.db >> witness.txt\negov-kpi witness --database sqlite://egov-kpi.db --check \"$(tail -1 witness.txt)\""
+    )]
+    Witness {
+        /// The ledger.
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// A line printed earlier; `-` reads it from standard input.
+        #[arg(long, value_name = "LINE", allow_hyphen_values = true)]
+        check: Option<String>,
+    },
+    /// Manage API keys. This also works while the ledger is served; the service applies changes
+    /// within a second.
     Keys {
-        /// Which.
+        /// File with the secret that authenticates keys; the same as for `serve`.
+        #[arg(long, env = "EGOV_KPI_KEY_SECRET_FILE", value_name = "FILE", global = true)]
+        key_secret_file: Option<PathBuf>,
+        /// The action.
         #[command(subcommand)]
         action: KeysAction,
     },
@@ -354,96 +419,142 @@ pub enum Command {
     Openapi,
 }
 
-/// What a report is of, where its head does not say so.
+/// Unit and period of a report that does not name them.
 #[derive(Args, Clone, Debug)]
-pub struct ReportOf {
-    /// Of a report: the unit that reports.
+pub struct ReportTarget {
+    /// For reports: the reporting unit.
     #[arg(long, value_name = "CODE")]
     pub unit: Option<String>,
-    /// Of a report: the period that is reported on, such as 2021-10 or 2021-Q3.
+    /// For reports: the reported period, such as 2021-10 or 2021-Q3.
     #[arg(long, value_name = "PERIOD")]
     pub period: Option<Period>,
 }
 
-/// What to do with the catalogue.
+/// Actions on the catalogue.
 #[derive(Subcommand, Debug)]
 pub enum CatalogueAction {
-    /// List what files (or the shipped catalogue) would add (+), drop (-) and change (~).
+    /// List what files (or the shipped catalogue) would add (+), remove (-) and change (~).
     Diff {
-        /// TOML or JSON files that make up a catalogue; the shipped one when absent.
+        /// TOML or JSON files of a catalogue. Default: the shipped catalogue.
         files: Vec<PathBuf>,
         /// The ledger.
         #[command(flatten)]
-        database: Database,
+        database: DatabaseArgs,
     },
-    /// Put files (or the shipped catalogue) in the place of the ledger's catalogue, which is kept as an earlier version.
-    Apply {
-        /// TOML or JSON files that make up a catalogue; the shipped one when absent.
+    /// Add the entries of files (or of the shipped catalogue) to the ledger's catalogue, each at
+    /// the end of its section or in place of the entry with its code. Other entries remain.
+    Add {
+        /// TOML or JSON files with entries of a catalogue. Default: the shipped catalogue.
         files: Vec<PathBuf>,
         /// The ledger.
         #[command(flatten)]
-        database: Database,
-        /// Check only.
+        database: DatabaseArgs,
+        /// Check the catalogue and record nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Replace the ledger's catalogue by files (or the shipped catalogue); the ledger keeps every
+    /// earlier version. Lists what changes; entries that the files lack are removed only with
+    /// --replace.
+    Apply {
+        /// TOML or JSON files of a whole catalogue. Default: the shipped catalogue.
+        files: Vec<PathBuf>,
+        /// The ledger.
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// Check the catalogue and record nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Remove the entries that the files lack.
+        #[arg(long)]
+        replace: bool,
+    },
+    /// List the versions of the ledger's catalogue: revision, time, sender and reason.
+    History {
+        /// The ledger.
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Make an earlier version of the catalogue the current one again, as a new version.
+    Restore {
+        /// The earlier version.
+        version: i64,
+        /// The ledger.
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// Check the catalogue and record nothing.
         #[arg(long)]
         dry_run: bool,
     },
 }
 
-/// What to do with keys.
+/// Actions on API keys.
 #[derive(Subcommand, Debug)]
 pub enum KeysAction {
-    /// Make a key, and print it alone on standard output. It is not kept and never shown again.
+    /// Create a key and print it alone on standard output. It is not stored and cannot be shown
+    /// again.
     #[command(
         after_help = "umask 077; egov-kpi keys add --name 'Nguyen An' --role admin > admin.key\negov-kpi keys add --name 'Finance system' --role reporter --unit tv.dof --expires 365d"
     )]
     Add {
-        /// Whose it is, for people; the ledger names it with everything that is done by the key.
+        /// Name of the holder, for people; the ledger records it with every change made with the
+        /// key.
         #[arg(long)]
         name: String,
-        /// reader, reporter (figures of a unit and those below), steward (figures of every unit, units, catalogue, closing) or admin (keys, audit).
+        /// reader; reporter (records figures of a unit and those below it); steward (also figures
+        /// of every unit, units, catalogue, closed months); admin (also keys and audit log).
         #[arg(long, value_parser = ["reader", "reporter", "steward", "admin"])]
         role: String,
-        /// The unit that a reporter reports for.
+        /// The unit of a reporter.
         #[arg(long, value_name = "CODE")]
         unit: Option<String>,
-        /// When it ends: a day (its end), a time, or a number of days such as 90d; never when absent.
+        /// When the key expires: a day (at its end), a time, or a number of days such as 90d.
+        /// Default: never.
         #[arg(long, value_name = "DAY|DAYS")]
         expires: Option<String>,
         /// The ledger.
         #[command(flatten)]
-        database: Database,
+        database: DatabaseArgs,
     },
-    /// List every key with its state and last use; never the keys themselves.
+    /// List all keys with state and last use, without their secrets.
     List {
         /// The ledger.
         #[command(flatten)]
-        database: Database,
+        database: DatabaseArgs,
     },
-    /// Revoke a key: within a second it is of no use on any instance.
+    /// Authenticate all keys in the ledger with the secret of the instances. Run it once, when the
+    /// secret is introduced, after checking `keys list`.
+    Authenticate {
+        /// The ledger.
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Revoke a key; within a second every instance rejects it.
     Revoke {
-        /// Its identifier: what stands between the first and the second underscore of the key.
+        /// Identifier of the key: its part between the first and the second underscore.
         id: String,
         /// The ledger.
         #[command(flatten)]
-        database: Database,
+        database: DatabaseArgs,
     },
-    /// Make a key in the place of another, and print it alone on standard output; the old one lives on for a while.
+    /// Replace a key: create a new one and print it alone on standard output; the old key stays
+    /// valid for some days.
     Rotate {
-        /// Its identifier.
+        /// Identifier of the old key.
         id: String,
-        /// For how many days the old key lives on.
+        /// Number of days for which the old key stays valid.
         #[arg(long, default_value = "7d", value_name = "DAYS")]
         overlap: String,
-        /// When the new key ends; when absent, it lives as long as the old one was to live.
+        /// When the new key expires. Default: the expiry of the old key.
         #[arg(long, value_name = "DAY|DAYS")]
         expires: Option<String>,
         /// The ledger.
         #[command(flatten)]
-        database: Database,
+        database: DatabaseArgs,
     },
 }
 
-/// The two languages of the service.
+/// The languages of the service.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Language {
     /// Vietnamese.
@@ -457,7 +568,7 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_definition_is_valid() {
         super::Config::command().debug_assert();
     }
 }

@@ -1,59 +1,90 @@
-//! One error for every use case, neutral of how it is told; the web turns it into an answer in one place.
+//! The application's error type, independent of transport. `src/http` turns it into a response in
+//! one place.
 
-use crate::domain::fault::Fault;
-use crate::store::StoreError;
+use crate::memory::MemoryExhausted;
+use kpi::fault::Fault;
+use ledger::StoreError;
 
-/// Why a use case could not be carried out.
+/// Why a use case failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The bytes cannot be read.
+    /// The bytes cannot be parsed.
     #[error("{0}")]
     Malformed(String),
-    /// The input has faults; all of them.
-    #[error("the input has {} fault(s)", .0.len())]
+    /// The input has errors; all of them are listed.
+    #[error("the input has {} error(s)", .0.len())]
     Invalid(Vec<Fault>),
-    /// There is no such thing.
+    /// The thing that the request names does not exist.
     #[error("{0}")]
     NotFound(String),
-    /// What is recorded stands against it; each obstacle.
+    /// The change contradicts what is recorded; see `docs/specification.md#errors`.
     #[error("{detail}")]
     Conflict {
-        /// The sentence.
+        /// What is wrong, in one sentence.
         detail: String,
-        /// What stands against it.
+        /// Each obstacle, with a pointer.
         obstacles: Vec<Fault>,
     },
-    /// Whoever asks may not.
+    /// The key or token is not valid, or no longer valid.
+    #[error("{detail}")]
+    Unauthorized {
+        /// What is wrong, in one sentence.
+        detail: String,
+        /// The same in Vietnamese.
+        detail_vi: String,
+    },
+    /// The role, the unit or the month is not permitted.
     #[error("{detail}")]
     Forbidden {
-        /// The sentence.
+        /// What is wrong, in one sentence.
         detail: String,
-        /// What it may not touch.
+        /// Each part of the request that is not permitted.
         obstacles: Vec<Fault>,
     },
-    /// The command line or the settings ask for what cannot be.
+    /// The command line or the settings are wrong.
     #[error("{0}")]
     Usage(String),
-    /// It is larger than a documented bound.
+    /// The input is larger than a documented limit.
     #[error("{0}")]
     TooLarge(String),
-    /// The service is stopping, or too much is waiting.
+    /// The service is stopping, or its queue is full.
     #[error("{0}")]
     Busy(String),
-    /// The database broke off while it was recording, and could not be asked what it has recorded.
+    /// The connection to the database broke during a commit, and the database did not say whether
+    /// the commit was recorded.
     #[error(
-        "the database broke off, and it is not known whether this was recorded; send it again with the same Idempotency-Key, or look for it"
+        "the connection to the database broke, and it is not known whether the change was recorded; send the request again with the same Idempotency-Key, or check whether it was recorded"
     )]
     Unsettled,
-    /// The state does not have the revision yet that was asked for.
+    /// The requested revision has not been reached in time.
     #[error("revision {0} has not been reached yet; try again")]
     Behind(i64),
-    /// A file, an address or a thread cannot be had.
+    /// The memory budget is exhausted.
+    #[error(transparent)]
+    Memory(#[from] MemoryExhausted),
+    /// A change dated before the requested time may still be in progress.
+    #[error("it is not certain yet what was recorded at that time; try again")]
+    NotSettled,
+    /// A revision, cursor or tag of the request belongs to another history of the ledger; see
+    /// `docs/specification.md#revisions`.
+    #[error(
+        "revision {named} is of another history of the ledger, whose revision here is {here}: it was restored, or its server lost revisions; read again, and send again what is missing"
+    )]
+    OtherHistory {
+        /// The revision that the client names.
+        named: String,
+        /// The ledger's revision with that number, or its newest one.
+        here: String,
+    },
+    /// The state in memory belongs to a history that the ledger no longer has.
+    #[error("the ledger has another history than before and is being read again; try again")]
+    Replaced,
+    /// A file, an address or a thread is not available.
     #[error("{what}: {source}")]
-    Surroundings {
-        /// What cannot be had.
+    Environment {
+        /// What is not available.
         what: String,
-        /// Why.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// The store failed.
@@ -62,12 +93,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// A file, an address or a thread that cannot be had.
-    pub fn surroundings(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| Self::Surroundings { what: what.into(), source }
+    /// Returns a function that turns an I/O error into an [`Error::Environment`]; `what` says what
+    /// is not available.
+    pub fn environment(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Environment { what: what.into(), source }
     }
 
-    /// A fault of one place.
+    /// An [`Error::Invalid`] with one error: JSON pointer, code and sentence.
     pub fn fault(
         pointer: impl Into<String>,
         code: &'static str,
@@ -75,4 +107,14 @@ impl Error {
     ) -> Self {
         Self::Invalid(vec![Fault::new(pointer, code, detail)])
     }
+}
+
+/// Formats an error with its causes, for the log.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    std::iter::once(error.to_string())
+        .chain(causes.map(ToString::to_string))
+        .collect::<Vec<_>>()
+        .join(": ")
 }

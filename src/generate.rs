@@ -1,56 +1,58 @@
-//! Invented figures for demos and benchmarks (contract section 5, `generate` and `demo`).
+//! Invented figures for demos and benchmarks: the commands `generate` and `demo`
+//! (docs/specification.md#command-line).
 //!
-//! Everything here is made up, stands under units that are made up too, and is the same on every
-//! machine for the same seed: whole numbers and a small generator of our own, no floats, no clock.
-//! A [`Reporter`] is one invented organisation that grows, has seasons and carries its stocks from
-//! month to month, so that every rule of the shipped catalogue holds.
+//! Units and figures are invented. The same seed gives the same figures on every machine, because
+//! only whole numbers and a random generator of this module are used, no floating-point numbers and
+//! no clock. A [`InventedUnit`] is one invented organisation that grows, has seasons and carries
+//! its stocks from month to month, so that every rule of the shipped catalogue holds.
 
 use std::io::{self, Write};
 use std::str::FromStr;
 
-use crate::domain::number::Written;
-use crate::domain::period::{FIRST_MONTH, Month};
-use crate::domain::unit::{Name, UnitDocument, UnitKind};
+use kpi::number::Decimal64;
+use kpi::period::{FIRST_MONTH, Month};
+use kpi::unit::{LocalizedName, UnitDocument, UnitKind};
 
-/// Months that [`write_csv`] gives figures for: 2021-01 to 2025-12.
+/// Number of months for which [`write_csv`] writes figures: 2021-01 to 2025-12.
 const MONTHS: i32 = 60;
-/// Months that [`sample`] gives figures for: 2019-01 to 2021-12.
+/// Number of months for which [`sample`] makes figures: 2019-01 to 2021-12.
 const SAMPLE_MONTHS: i32 = 36;
-/// Figures of a unit in a month.
+/// Number of figures of a unit in a month.
 const FIGURES: usize = 20;
 
 /// How much to generate.
 ///
 /// ```
-/// use egov_kpi::generate::Size;
-/// assert_eq!("10x180".parse::<Size>().unwrap(), Size::Custom { provinces: 10, units: 180 });
-/// assert_eq!("country".parse::<Size>().unwrap().rows(), 13_608_000);
-/// assert!("100x1".parse::<Size>().is_err());
+/// use egov_kpi::generate::DatasetSize;
+/// assert_eq!("10x180".parse::<DatasetSize>().unwrap(), DatasetSize::Custom { provinces: 10, units: 180 });
+/// assert_eq!("country".parse::<DatasetSize>().unwrap().rows(), 13_608_000);
+/// assert!("100x1".parse::<DatasetSize>().is_err());
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Size {
+pub enum DatasetSize {
     /// One province of 180 units.
     Province,
     /// 63 provinces of 180 units, as the country was before July 2025.
     Country,
-    /// Any number of both; what lies outside the bounds of [`Size::from_str`] is taken as the nearest bound.
+    /// Any number of provinces and units. Numbers beyond the limits of [`DatasetSize::from_str`]
+    /// are replaced by the limit.
     Custom {
-        /// How many provinces, 1 to 99.
+        /// The number of provinces, 1 to 99.
         provinces: u32,
-        /// How many units in each, 1 to 999.
+        /// The number of units in each province, 1 to 999.
         units: u32,
     },
 }
 
-/// A size that could not be read.
+/// Why a size cannot be read.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "\"{0}\" is no size: province (1x180), country (63x180), or PROVINCESxUNITS such as 10x180 with 1 to 99 provinces of 1 to 999 units each"
+    "\"{0}\" is not a size: province (1x180), country (63x180), or PROVINCESxUNITS such as 10x180 with 1 to 99 provinces of 1 to 999 units each"
 )]
-pub struct SizeError(String);
+pub struct DatasetSizeError(String);
 
-impl Size {
-    /// How many provinces, and how many units in each.
+impl DatasetSize {
+    /// The number of provinces, and of units in each.
     fn counts(self) -> (u32, u32) {
         match self {
             Self::Province => (1, 180),
@@ -59,7 +61,7 @@ impl Size {
         }
     }
 
-    /// How many rows [`write_csv`] writes below the header.
+    /// The number of rows that [`write_csv`] writes below the header.
     #[must_use]
     pub fn rows(self) -> u64 {
         let (provinces, units) = self.counts();
@@ -70,11 +72,11 @@ impl Size {
     }
 }
 
-impl FromStr for Size {
-    type Err = SizeError;
+impl FromStr for DatasetSize {
+    type Err = DatasetSizeError;
 
-    fn from_str(text: &str) -> Result<Self, SizeError> {
-        let fault = || SizeError(text.chars().take(40).collect());
+    fn from_str(text: &str) -> Result<Self, DatasetSizeError> {
+        let fault = || DatasetSizeError(text.chars().take(40).collect());
         let number = |digits: &str, most: u32| {
             let number = digits
                 .bytes()
@@ -94,9 +96,10 @@ impl FromStr for Size {
     }
 }
 
-/// The units of a size: provinces `gen.p01`, and below each its departments, districts and communes `gen.p01.u001`.
+/// The units of a size: provinces such as `gen.p01`, and below each its departments, districts and
+/// communes such as `gen.p01.u001`.
 #[must_use]
-pub fn units(size: Size) -> Vec<UnitDocument> {
+pub fn units(size: DatasetSize) -> Vec<UnitDocument> {
     let (provinces, below) = size.counts();
     let mut found = Vec::new();
     for province in 1..=provinces {
@@ -132,7 +135,7 @@ fn unit_code(root: &str, number: u32) -> String {
     format!("{root}.u{number:03}")
 }
 
-/// Of 180 units the first 20 are departments, the next 12 districts, the others communes.
+/// Of 180 units the first 20 are departments, the next 12 districts, and the others communes.
 fn kind_of(number: u32, of: u32) -> UnitKind {
     let departments = of.div_ceil(9);
     match number {
@@ -146,7 +149,7 @@ fn unit(code: &str, kind: UnitKind, vi: String, en: String, parent: Option<&str>
     UnitDocument {
         code: code.to_owned(),
         kind,
-        name: Name { vi, en },
+        name: LocalizedName { vi, en },
         parent: parent.map(ToOwned::to_owned),
         valid_from: None,
         valid_to: None,
@@ -157,12 +160,12 @@ fn unit(code: &str, kind: UnitKind, vi: String, en: String, parent: Option<&str>
     }
 }
 
-/// Writes `indicator,unit,period,value`: 20 figures for every unit below a province and each of 60
+/// Writes `indicator,unit,period,value`: 20 figures for each unit below a province in each of 60
 /// months, in order of province, unit, month and indicator.
 ///
 /// # Errors
-/// The writer's.
-pub fn write_csv(size: Size, seed: u64, out: &mut impl Write) -> io::Result<()> {
+/// Errors of the writer.
+pub fn write_csv(size: DatasetSize, seed: u64, out: &mut impl Write) -> io::Result<()> {
     let (provinces, below) = size.counts();
     let months: Vec<(Month, String)> = (0..MONTHS)
         .map(|n| january(2021).plus(n))
@@ -172,11 +175,11 @@ pub fn write_csv(size: Size, seed: u64, out: &mut impl Write) -> io::Result<()> 
     rows.extend_from_slice(b"indicator,unit,period,value\n");
     for province in 1..=provinces {
         let root = province_code(province);
-        let wealth = Dice::new(seed, u64::from(province) << 32).between(700, 1500);
+        let wealth = SplitMix64::new(seed, u64::from(province) << 32).between(700, 1500);
         for number in 1..=below {
             let code = unit_code(&root, number);
-            let mut reporter = Reporter::new(
-                Dice::new(seed, u64::from(province) << 32 | u64::from(number)),
+            let mut reporter = InventedUnit::new(
+                SplitMix64::new(seed, u64::from(province) << 32 | u64::from(number)),
                 kind_of(number, below),
                 wealth,
             );
@@ -185,10 +188,10 @@ pub fn write_csv(size: Size, seed: u64, out: &mut impl Write) -> io::Result<()> 
                 for piece in [",", &code, ",", label, ","] {
                     middle.extend_from_slice(piece.as_bytes());
                 }
-                for (indicator, value) in reporter.month(*month).in_order() {
+                for (indicator, value) in reporter.month(*month).by_indicator() {
                     rows.extend_from_slice(indicator.as_bytes());
                     rows.extend_from_slice(&middle);
-                    put_number(&mut rows, value);
+                    write_number(&mut rows, value);
                     rows.push(b'\n');
                 }
             }
@@ -199,8 +202,8 @@ pub fn write_csv(size: Size, seed: u64, out: &mut impl Write) -> io::Result<()> 
     Ok(())
 }
 
-/// Appends a number's decimal digits.
-fn put_number(out: &mut Vec<u8>, mut number: u64) {
+/// Appends the decimal digits of a number.
+fn write_number(out: &mut Vec<u8>, mut number: u64) {
     let start = out.len();
     loop {
         out.push(b'0' + u8::try_from(number % 10).unwrap_or(0));
@@ -218,12 +221,13 @@ fn january(year: i32) -> Month {
     FIRST_MONTH.plus((year - FIRST_MONTH.year()) * 12)
 }
 
-/// SplitMix64: small, fast and the same everywhere. No crate promises the same numbers for ever.
+/// The random generator SplitMix64: small, fast and the same everywhere. No crate guarantees that
+/// its numbers never change.
 #[derive(Clone, Debug)]
-struct Dice(u64);
+struct SplitMix64(u64);
 
-impl Dice {
-    /// Dice of their own for each seed and stream.
+impl SplitMix64 {
+    /// A generator for a seed and a stream; each pair has its own sequence.
     fn new(seed: u64, stream: u64) -> Self {
         let mut dice = Self(seed);
         let start = dice.next();
@@ -243,17 +247,17 @@ impl Dice {
         least + self.next() % (most - least + 1)
     }
 
-    /// A count near an expectation given in thousandths, at most so many per mille off. What is left
-    /// of a whole one is a matter of chance, so that small counts vary as well and keep their mean.
+    /// A count near an expectation given in thousandths, at most `per_mille` per mille away. A
+    /// remaining fraction is rounded at random, so that small counts vary too and keep their mean.
     fn count(&mut self, thousandths: u64, per_mille: u64) -> u64 {
         let near = thousandths * self.between(1000 - per_mille, 1000 + per_mille) / 1000;
         (near + self.between(0, 999)) / 1000
     }
 }
 
-/// What a unit reports in a month.
+/// The figures that a unit reports in a month.
 #[derive(Clone, Copy, Debug)]
-struct Figures {
+struct MonthFigures {
     outgoing: u64,
     signed: u64,
     users_created: u64,
@@ -276,9 +280,9 @@ struct Figures {
     complaints: u64,
 }
 
-impl Figures {
-    /// Every figure under its indicator's code in the shipped catalogue.
-    fn in_order(&self) -> [(&'static str, u64); FIGURES] {
+impl MonthFigures {
+    /// Every figure with the code of its indicator in the shipped catalogue.
+    fn by_indicator(&self) -> [(&'static str, u64); FIGURES] {
         [
             ("ioffice.documents.outgoing", self.outgoing),
             ("ioffice.documents.signed", self.signed),
@@ -304,29 +308,31 @@ impl Figures {
     }
 }
 
-/// An invented organisation, month after month.
+/// An invented organisation from month to month.
 #[derive(Clone, Debug)]
-struct Reporter {
-    dice: Dice,
-    /// Months it has reported.
+struct InventedUnit {
+    dice: SplitMix64,
+    /// The number of months that it has reported.
     age: u64,
-    /// Growth in per mille of the start a month.
+    /// Growth each month, in per mille of the start.
     growth: u64,
-    /// Outgoing documents that are not signed yet but will be one day, in parts per million.
+    /// Outgoing documents that are not signed yet but will be later, in parts per million.
     unsigned: u64,
-    /// What happens in an ordinary month, in thousandths: outgoing documents, dossiers, meetings,
-    /// Jitsi sessions, website items, visitors, petitions, complaints.
+    /// Events of an ordinary month, in thousandths: outgoing documents, dossiers, meetings, Jitsi
+    /// sessions, website items, visitors, petitions, complaints.
     pace: [u64; 8],
-    /// Users, certificates, mailboxes, backlog, services, procedures, petitions without an answer.
+    /// Users, certificates, mailboxes, backlog, services, procedures, petitions without a response.
     stocks: [u64; 7],
 }
 
-/// January to December in per mille of an ordinary month: quiet at Tết, busy at the year's end.
+/// January to December in per mille of an ordinary month: quiet at Tết, busy at the end of the
+/// year.
 const SEASON: [u64; 12] = [960, 720, 1030, 1000, 1000, 990, 980, 1000, 1020, 1060, 1080, 1160];
 
-impl Reporter {
-    /// An organisation of a kind in a province whose size is given in per mille of an ordinary one.
-    fn new(mut dice: Dice, kind: UnitKind, wealth: u64) -> Self {
+impl InventedUnit {
+    /// An organisation of a kind, in a province whose size is given in per mille of an ordinary
+    /// one.
+    fn new(mut dice: SplitMix64, kind: UnitKind, wealth: u64) -> Self {
         let (pace, users, services) = match kind {
             UnitKind::Province | UnitKind::Department | UnitKind::Agency => {
                 ([300, 120, 6, 4, 70, 14, 6, 2], 90, 60)
@@ -360,7 +366,7 @@ impl Reporter {
         }
     }
 
-    /// Two organisations that go on as one.
+    /// The organisation into which two organisations merge.
     fn joined(self, other: Self) -> Self {
         let (mut pace, mut stocks) = (self.pace, self.stocks);
         pace.iter_mut().zip(other.pace).for_each(|(mine, theirs)| *mine += theirs);
@@ -375,7 +381,7 @@ impl Reporter {
     }
 
     /// The figures of the next month.
-    fn month(&mut self, month: Month) -> Figures {
+    fn month(&mut self, month: Month) -> MonthFigures {
         let season = usize::try_from(month.month() - 1)
             .ok()
             .and_then(|place| SEASON.get(place))
@@ -385,7 +391,7 @@ impl Reporter {
         let dice = &mut self.dice;
         let [outgoing, received, meetings, sessions, items, visitors, petitions, complaints] =
             self.pace.map(|pace| {
-                // A few of something vary more than many.
+                // Small numbers vary more than large ones.
                 let noise = if pace < 30_000 { 350 } else { 90 };
                 dice.count(pace * trend / 1000, noise)
             });
@@ -401,7 +407,8 @@ impl Reporter {
             dice.count((users * 12 / 10).saturating_sub(mailboxes) * 25 + users_created * 500, 400);
         let resolved = dice.count(received * 960 + backlog * 100, 60).min(received + backlog);
         let answered = dice.count((petitions + unanswered) * 850, 100).min(petitions + unanswered);
-        let more = |dice: &mut Dice| if dice.between(0, 99) < 15 { dice.between(1, 3) } else { 0 };
+        let more =
+            |dice: &mut SplitMix64| if dice.between(0, 99) < 15 { dice.between(1, 3) } else { 0 };
         let (services, procedures) = (services + more(dice), procedures + more(dice));
 
         let (users, certificates, mailboxes) =
@@ -418,7 +425,7 @@ impl Reporter {
         ];
         self.unsigned = self.unsigned * 97 / 100;
         self.age += 1;
-        Figures {
+        MonthFigures {
             outgoing,
             signed,
             users_created,
@@ -445,65 +452,71 @@ impl Reporter {
 
 mod sample;
 
-pub use sample::{Report, Sample, sample};
+pub use sample::{SampleProvince, SampleReport, sample};
 
 #[cfg(test)]
 mod tests {
     use super::sample::*;
     use super::*;
-    use crate::domain::catalogue::Catalogue;
-    use crate::domain::cube::{Cube, Entry, Measures, View};
-    use crate::domain::observation::{Parser, Submission};
-    use crate::domain::rules::RuleBook;
-    use crate::domain::unit::Units;
-    use crate::domain::value::Source;
     use crate::intake::csv;
+    use kpi::catalogue::Catalogue;
+    use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary};
+    use kpi::observation::{ObservationParser, Submission};
+    use kpi::rules::RuleBook;
+    use kpi::unit::UnitForest;
+    use kpi::value::ValueSource;
 
-    const SMALL: Size = Size::Custom { provinces: 1, units: 12 };
+    const SMALL: DatasetSize = DatasetSize::Custom { provinces: 1, units: 12 };
 
-    fn generated(size: Size, seed: u64) -> String {
+    fn generated(size: DatasetSize, seed: u64) -> String {
         let mut out = Vec::new();
         write_csv(size, seed, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
-    fn world(units: Vec<UnitDocument>, csv: &str) -> (Catalogue, Units, Submission) {
-        let catalogue = Catalogue::new(crate::app::catalogue::shipped().unwrap()).unwrap();
-        let units = Units::new((1..).zip(units).collect()).unwrap();
-        let mut parser = Parser::new(&catalogue, &units, "2026-01".parse().unwrap());
+    fn world(units: Vec<UnitDocument>, csv: &str) -> (Catalogue, UnitForest, Submission) {
+        let catalogue = Catalogue::new(crate::app::write::catalogue::shipped().unwrap()).unwrap();
+        let units = UnitForest::new((1..).zip(units).collect()).unwrap();
+        let mut parser = ObservationParser::new(&catalogue, &units, "2026-01".parse().unwrap());
         csv::read(csv.as_bytes(), &catalogue, &mut parser);
         let submission = parser.finish().unwrap();
         (catalogue, units, submission)
     }
 
-    /// Every finding as `rule unit month`.
-    fn findings((catalogue, units, submission): &(Catalogue, Units, Submission)) -> Vec<String> {
-        let (mut measures, mut cube) = (Measures::default(), Cube::default());
+    /// All findings as `rule unit month`.
+    fn findings(
+        (catalogue, units, submission): &(Catalogue, UnitForest, Submission),
+    ) -> Vec<String> {
+        let (mut measures, mut cube) = (MeasureDictionary::default(), Cube::default());
         let ids: Vec<_> = submission
             .measures
             .iter()
             .map(|named| (measures.intern(&named.measure), named.decimals))
             .collect();
         for (id, decimals) in &ids {
-            decimals.iter().for_each(|decimals| assert!(cube.declare(*id, *decimals)));
+            decimals.iter().for_each(|decimals| assert!(cube.set_decimals(*id, *decimals)));
         }
         for figure in &submission.figures {
             let (measure, decimals) = ids[figure.measure];
-            let entry =
-                Entry { measure, unit: figure.unit, month: figure.month, written: figure.written };
+            let entry = CubeEntry {
+                measure,
+                unit: figure.unit,
+                month: figure.month,
+                written: figure.written,
+            };
             if decimals.is_some() { cube.set(&entry, 1) } else { cube.set_stated(&entry, 1) }
         }
-        let view = View { measures: &measures, cube: &cube, overlay: None };
-        let standing = RuleBook::new(catalogue, &view).all(&Source::new(units, view));
+        let view = CubeView { measures: &measures, cube: &cube, overlay: None };
+        let standing = RuleBook::new(catalogue, &view).all(&ValueSource::new(units, view));
         standing
             .within(0..units.len())
             .map(|found| format!("{} {} {}", found.rule, units.code(found.unit), found.month))
             .collect()
     }
 
-    /// The figures of a measure at a unit, in order of the months.
+    /// The figures of a measure at a unit, in order of months.
     fn trend(
-        (_, units, submission): &(Catalogue, Units, Submission),
+        (_, units, submission): &(Catalogue, UnitForest, Submission),
         measure: &str,
         unit: &str,
     ) -> Vec<(Month, i64)> {
@@ -521,7 +534,7 @@ mod tests {
 
     #[test]
     fn a_seed_gives_the_same_bytes_each_time_and_another_seed_gives_others() {
-        let size = Size::Custom { provinces: 2, units: 3 };
+        let size = DatasetSize::Custom { provinces: 2, units: 3 };
         assert_eq!(generated(size, 7), generated(size, 7));
         assert_ne!(generated(size, 7), generated(size, 8));
         assert_eq!(sample(7), sample(7));
@@ -530,7 +543,7 @@ mod tests {
 
     #[test]
     fn every_unit_month_and_indicator_has_a_row_in_order() {
-        let size = Size::Custom { provinces: 2, units: 3 };
+        let size = DatasetSize::Custom { provinces: 2, units: 3 };
         let text = generated(size, 1);
         assert_eq!(size.rows(), 2 * 3 * 60 * 20);
         assert_eq!(text.lines().count(), 2 * 3 * 60 * 20 + 1);
@@ -549,16 +562,16 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_read_within_their_bounds() {
-        assert_eq!("province".parse(), Ok(Size::Province));
-        assert_eq!("country".parse::<Size>().map(Size::rows), Ok(63 * 180 * 60 * 20));
-        assert_eq!("99x999".parse(), Ok(Size::Custom { provinces: 99, units: 999 }));
+    fn sizes_are_parsed_within_their_limits() {
+        assert_eq!("province".parse(), Ok(DatasetSize::Province));
+        assert_eq!("country".parse::<DatasetSize>().map(DatasetSize::rows), Ok(63 * 180 * 60 * 20));
+        assert_eq!("99x999".parse(), Ok(DatasetSize::Custom { provinces: 99, units: 999 }));
         for text in
             ["", "x", "0x5", "5x0", "100x1", "1x1000", "+1x2", "1x2x3", "Country", "99999999999x1"]
         {
-            let error = text.parse::<Size>().unwrap_err().to_string();
+            let error = text.parse::<DatasetSize>().unwrap_err().to_string();
             assert!(
-                error.starts_with(&format!("\"{text}\" is no size"))
+                error.starts_with(&format!("\"{text}\" is not a size"))
                     && error.contains("1 to 99 provinces"),
                 "{error}"
             );
@@ -568,15 +581,16 @@ mod tests {
     #[test]
     fn the_units_of_every_size_are_sound() {
         for (size, expected) in [
-            (Size::Custom { provinces: 1, units: 1 }, 2),
-            (Size::Province, 181),
-            (Size::Country, 63 * 181),
-            (Size::Custom { provinces: 1, units: 999 }, 1000),
+            (DatasetSize::Custom { provinces: 1, units: 1 }, 2),
+            (DatasetSize::Province, 181),
+            (DatasetSize::Country, 63 * 181),
+            (DatasetSize::Custom { provinces: 1, units: 999 }, 1000),
         ] {
-            let units = Units::new((1..).zip(units(size)).collect()).unwrap();
+            let units = UnitForest::new((1..).zip(units(size)).collect()).unwrap();
             assert_eq!(units.len(), expected);
         }
-        let of_kind = |kind| units(Size::Province).iter().filter(|unit| unit.kind == kind).count();
+        let of_kind =
+            |kind| units(DatasetSize::Province).iter().filter(|unit| unit.kind == kind).count();
         assert_eq!(
             [UnitKind::Department, UnitKind::District, UnitKind::Commune].map(of_kind),
             [20, 12, 148]
@@ -593,7 +607,7 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_put_wrong_on_purpose_is_found() {
+    fn a_wrong_figure_produces_a_finding() {
         let mut world = world(units(SMALL), &generated(SMALL, 2));
         let place =
             |measure: &str| world.2.measures.iter().position(|named| named.measure.code == measure);
@@ -648,7 +662,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sample_contradicts_itself_once_and_only_where_it_is_meant_to() {
+    fn the_sample_has_exactly_one_contradiction() {
         for seed in 0..8 {
             let sample = sample(seed);
             assert_eq!(
@@ -660,7 +674,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sample_has_a_gap_three_generations_and_nothing_above_the_leaves() {
+    fn the_sample_has_a_gap_and_three_generations_and_reports_only_at_leaves() {
         let sample = sample(5);
         let world = world(sample.units, &sample.csv);
         let months = |unit| {
@@ -699,7 +713,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reports_of_the_sample_bring_each_figure_once_and_in_the_order_in_which_they_came() {
+    fn the_sample_reports_contain_each_figure_once_in_order_of_arrival() {
         let sample = sample(5);
         let reports = sample.reports();
         assert!(reports.is_sorted_by_key(|report| report.received));
@@ -721,7 +735,7 @@ mod tests {
     }
 
     #[test]
-    fn more_and_more_dossiers_of_the_sample_come_online() {
+    fn online_dossiers_of_the_sample_increase() {
         let sample = sample(9);
         let world = world(sample.units, &sample.csv);
         let year = |measure: &str, year: i32| -> i64 {

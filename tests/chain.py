@@ -1,7 +1,8 @@
 #!/usr/bin/env -S python3 -B
-"""Recomputes the hash chain of an archive that `egov-kpi export` wrote, by the description in docs/archive.md alone.
+"""Recomputes the hash chain of an archive that `egov-kpi export` wrote, from the description in
+docs/archive.md alone.
 
-    chain.py ARCHIVE      exit code 0: every revision is as it was written; 1: it names the first that is not
+chain.py ARCHIVE      exit code 0: every revision is unchanged; 1: prints the first that is not
 """
 
 import csv
@@ -15,33 +16,47 @@ csv.field_size_limit(1 << 30)  # a catalogue is one cell
 
 
 def number(value):
-    """8 bytes, the highest first; a missing mantissa is -2^63."""
+    """Encodes a number in 8 bytes, big-endian; a missing mantissa is -2^63."""
     return (-(2**63) if value == "" else int(value)).to_bytes(8, "big", signed=True)
 
 
 def text(cell):
-    """The length in bytes as a number, then the text."""
+    """Encodes a text: its length in bytes as a number, then its bytes."""
     return number(len(cell.encode())) + cell.encode()
 
 
 def maybe(cell):
-    """A text that may be missing: an empty cell is missing, a backslash at the start is dropped."""
+    """Encodes a text that may be missing: an empty cell is missing; a leading backslash is
+    removed."""
     return number(-1) if cell == "" else text(cell.removeprefix("\\"))
 
 
 def flag(cell):
-    """1 or 0."""
+    """Encodes a flag as 1 or 0."""
     return number({"true": 1, "false": 0}[cell])
 
 
-# The tables in the order in which a hash takes them in: columns and how each is written, and the column that orders the rows.
-# Of submissions and catalogue versions a revision has one at most; their count stands before them like every other's.
-# Declarations and origins came later than the chain: where a revision has none, not even their count stands there; before an origin -2
-# stands in the place of a count. Archives of version 1 have neither table, those of version 2 no origins.
+# The tables in the order in which they are hashed: their columns with the encoding of each, and the
+# column that orders the rows. Each table begins with the number of its rows, also submissions and
+# catalogue versions, of which a revision has at most one. Declarations and origins were added
+# later: without rows they contribute nothing, not even a count; before an origin comes -2 instead
+# of a count. Archives of version 1 have neither table, those of version 2 have no origins.
 SINCE = {"declarations.csv": 2, "origins.csv": 3}
 TABLES = {
-    "submissions.csv": (dict(id=text, source_kind=text, reference=maybe, created=number, revised=number, unchanged=number,
-                             withdrawn=number, findings=text, withdraws=maybe), ["id"]),
+    "submissions.csv": (
+        dict(
+            id=text,
+            source_kind=text,
+            reference=maybe,
+            created=number,
+            revised=number,
+            unchanged=number,
+            withdrawn=number,
+            findings=text,
+            withdraws=maybe,
+        ),
+        ["id"],
+    ),
     "measures.csv": (dict(id=number, code=text, members=text), ["id"]),
     "unit_numbers.csv": (dict(number=number, code=text), ["number"]),
     "unit_versions.csv": (dict(unit=number, document=text), ["unit"]),
@@ -49,17 +64,20 @@ TABLES = {
     "closings.csv": (dict(month=number, closed=flag), ["month"]),
     "declarations.csv": (dict(kind=text, code=text, document=maybe), ["kind", "code"]),
     "origins.csv": (dict(document=text), ["document"]),
-    "observations.csv": (dict(unit=number, measure=number, month=number, mantissa=number, scale=number), ["unit", "measure", "month"]),
+    "observations.csv": (
+        dict(unit=number, measure=number, month=number, mantissa=number, scale=number),
+        ["unit", "measure", "month"],
+    ),
 }
 
 
 def rows(archive, name):
-    """The rows of a table, each a dict of its cells."""
+    """Yields the rows of a table as dicts."""
     return csv.DictReader(io.TextIOWrapper(archive.open(name), "utf-8", newline=""))
 
 
 def by_revision(archive, name):
-    """A function that gives the rows of a revision; it is asked for one revision after another."""
+    """Returns a function that gives the rows of a revision; call it with ascending revisions."""
     source = rows(archive, name)
     ahead = next(source, None)
 
@@ -75,21 +93,34 @@ def by_revision(archive, name):
 
 
 def check(archive):
-    """The sentence about the first difference, or None."""
+    """Returns a sentence about the first difference, or None."""
     said = json.loads(archive.read("ledger.json"))
     if said["format"] != "egov-kpi ledger" or said["version"] not in (1, 2, 3):
         return f"this is version {said['version']} of the format {said['format']}"
-    tables = {name: by_revision(archive, name) for name in TABLES if said["version"] >= SINCE.get(name, 1)}
+    tables = {
+        name: by_revision(archive, name) for name in TABLES if said["version"] >= SINCE.get(name, 1)
+    }
     last, recorded_at, before = 0, 0, hashlib.sha256(b"egov-kpi ledger 1").digest()
     for line in rows(archive, "revisions.csv"):
         revision = int(line["revision"])
-        link = hashlib.sha256(before + number(revision) + number(line["recorded_at"]) + text(line["kind"]) + text(line["actor"]) + maybe(line["reason"]))
+        link = hashlib.sha256(
+            before
+            + number(revision)
+            + number(line["recorded_at"])
+            + text(line["kind"])
+            + text(line["actor"])
+            + maybe(line["reason"])
+        )
         for name, of in tables.items():
             columns, order = TABLES[name]
             found = of(revision)
             if name in SINCE and not found:
                 continue
-            found.sort(key=lambda row: [row[column] if columns[column] is text else int(row[column]) for column in order])
+            found.sort(
+                key=lambda row: [
+                    row[column] if columns[column] is text else int(row[column]) for column in order
+                ]
+            )
             link.update(number(-2 if name == "origins.csv" else len(found)))
             for row in found:
                 link.update(b"".join(written(row[column]) for column, written in columns.items()))
@@ -101,7 +132,10 @@ def check(archive):
         if left := of(None):
             return f"{name}: there is no revision {left[0]['revision']}"
     if (last, recorded_at, before.hex()) != (said["revision"], said["recorded_at"], said["hash"]):
-        return f"ledger.json says that revision {said['revision']} is the newest, with the hash {said['hash']}"
+        return (
+            f"ledger.json says that revision {said['revision']} is the newest, with the hash "
+            f"{said['hash']}"
+        )
     return None
 
 
@@ -109,7 +143,10 @@ def main():
     with zipfile.ZipFile(sys.argv[1]) as archive:
         if difference := check(archive):
             sys.exit(difference)  # on standard error, with exit code 1
-        print(f"every revision is as it was written; the newest hash is {json.loads(archive.read('ledger.json'))['hash']}")
+        print(
+            "every revision is as it was written; the newest hash is "
+            f"{json.loads(archive.read('ledger.json'))['hash']}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
--- One unit's month of 20 figures a request, units in turn, so that figures are new ones; they contradict nothing.
+-- Each request has 20 figures of one unit and month. Units take turns, so that figures are new. The
+-- figures contradict no rule.
 local FLOWS = { "igate.services.provided", "dvcqg.procedures.published", "conference.jitsi.sessions", "web.items.published", "petitions.received",
   "complaints.received", "denunciations.received", "press.guidance_documents.issued" }
 local urandom = io.open("/dev/urandom", "rb")
@@ -21,7 +22,7 @@ function request()
     figures[#figures + 1] = string.format('{"indicator":"%s","unit":"%s","period":"%s","value":%d}', code, unit, period, value)
   end
   local random = math.random(10000)
-  -- Stocks that stand still: what comes in goes out, nothing is created.
+  -- Stocks do not change: everything received is resolved, nothing is created.
   for _, code in ipairs({ "ioffice.users", "pki.certificates", "mail.mailboxes" }) do
     say(code .. (code == "pki.certificates" and ".issued" or ".created"), 0)
     say(code .. ".total", 7400)

@@ -1,10 +1,11 @@
-//! Any bytes as a catalogue in JSON or TOML: alone, and as what is added to the shipped one, so that what it names is there.
+//! Any bytes as a catalogue in JSON or TOML: alone, and added to the shipped catalogue, so that the
+//! names that it uses exist.
 #![no_main]
 
 use std::sync::LazyLock;
 
-use egov_kpi::app::catalogue::shipped;
-use egov_kpi::domain::catalogue::{Catalogue, CatalogueDocument};
+use egov_kpi::app::write::catalogue::shipped;
+use kpi::catalogue::{Catalogue, CatalogueDocument};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -17,13 +18,14 @@ fuzz_target!(|bytes: &[u8]| {
         let mut together = SHIPPED.clone();
         together.append(document.clone());
         for document in [document, together] {
-            match Catalogue::offered(document) {
+            match Catalogue::new_submitted(document) {
                 Err(faults) => assert!(!faults.is_empty()),
-                // What was accepted is accepted again as it is answered, and is the same.
+                // An accepted catalogue is written as in a response, accepted again, and is then
+                // equal.
                 Ok(catalogue) => {
                     let answered = CatalogueDocument::from_value(serde_json::to_value(&catalogue.document).unwrap()).unwrap();
                     assert_eq!(answered, catalogue.document);
-                    Catalogue::offered(answered).unwrap();
+                    Catalogue::new_submitted(answered).unwrap();
                 }
             }
         }

@@ -1,9 +1,9 @@
-//! Any bytes as the body of a DOCX in a sound archive, and as a DOCX.
+//! Any bytes as the body of a DOCX in a valid archive, and as a whole DOCX.
 #![no_main]
 
 use std::io::{Cursor, Write};
 
-use egov_kpi::intake::document::{Media, read};
+use documents::{MediaType, read};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -16,7 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let archive = archive.finish().unwrap().into_inner();
     for file in [archive.as_slice(), bytes] {
-        if let Ok(document) = read(file, Media::Docx) {
+        if let Ok(document) = read(file, MediaType::Docx) {
             assert!(document.blocks.iter().all(|block| document.text.get(block.range.clone()).is_some()));
         }
     }

@@ -1,7 +1,7 @@
-//! Any bytes as a PDF, and as the instructions of a page in a sound one.
+//! Any bytes as a whole PDF, and as the instructions of a page in a valid one.
 #![no_main]
 
-use egov_kpi::intake::document::{Media, read};
+use documents::{MediaType, read};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -24,7 +24,7 @@ fuzz_target!(|bytes: &[u8]| {
     places.iter().for_each(|place| file.extend(format!("{place:010} 00000 n \n").bytes()));
     file.extend(format!("trailer\n<< /Size 6 /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n").bytes());
     for file in [file.as_slice(), bytes] {
-        if let Ok(document) = read(file, Media::Pdf) {
+        if let Ok(document) = read(file, MediaType::Pdf) {
             assert!(document.blocks.iter().all(|block| document.text.get(block.range.clone()).is_some()));
         }
     }

@@ -1,14 +1,16 @@
-//! Any text as a kpi's formula, a rule's comparison and a measure: what is read is written and read again, and is the same.
+//! Any text as the formula of a kpi, the comparison of a rule, and a measure: a parsed text is
+//! written and parsed again, and is then equal.
 #![no_main]
 
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use egov_kpi::domain::formula::{Check, Expression};
-use egov_kpi::domain::measure::Measure;
+use kpi::formula::{RuleCondition, Expression};
+use kpi::measure::Measure;
 use libfuzzer_sys::fuzz_target;
 
-/// Most bytes and open parentheses of a formula; one that is written out may go beyond them by the parentheses that it gets.
+/// Most bytes and open parentheses of a formula. A formula that is written gets further parentheses
+/// and may exceed them.
 const BOUNDS: (usize, usize) = (4_000, 32);
 
 fn there_and_back<T: FromStr + Display + PartialEq + Debug>(text: &str)
@@ -25,7 +27,7 @@ where
 
 fuzz_target!(|text: &str| {
     there_and_back::<Expression>(text);
-    there_and_back::<Check>(text);
+    there_and_back::<RuleCondition>(text);
     if let Ok(measure) = Measure::parse(text) {
         assert_eq!(Measure::parse(&measure.to_string()), Ok(measure));
     }

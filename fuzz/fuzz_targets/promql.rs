@@ -1,9 +1,12 @@
-//! Any text as a PromQL query: planned, and evaluated at a time and over a range where none of its selectors finds a series.
+//! Any text as a PromQL query: planned, then evaluated at a time and over a range. Its selectors
+//! find no series.
 #![no_main]
 
 use std::time::{Duration, Instant};
 
-use egov_kpi::prometheus::promql::{evaluate_instant, evaluate_range, parse_duration, parse_time, plan, selector};
+use egov_kpi::prometheus::memory::QueryMemory;
+use egov_kpi::prometheus::select::MetricSeries;
+use promql::{evaluate_instant, evaluate_range, parse_duration, parse_time, plan, selector};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -13,8 +16,9 @@ fuzz_target!(|text: &str| {
         assert!(first <= last);
     }
     let Ok(plan) = plan(text) else { return };
-    let series = vec![Vec::new(); plan.selectors.len()];
+    let series = vec![Vec::<MetricSeries>::new(); plan.selectors.len()];
     let until = Instant::now() + Duration::from_secs(10);
-    let _ = evaluate_instant(&plan, &series, 1_634_688_000_000, until);
-    let _ = evaluate_range(&plan, &series, (1_630_000_000_000, 1_640_000_000_000, 86_400_000), until);
+    let Ok(mut memory) = QueryMemory::unlimited() else { return };
+    let _ = evaluate_instant(&plan, &series, 1_634_688_000_000, until, &mut memory);
+    let _ = evaluate_range(&plan, &series, (1_630_000_000_000, 1_640_000_000_000, 86_400_000), until, &mut memory);
 });

@@ -1,135 +1,187 @@
-//! Who somebody is and what they may do: roles, units, closed months. The same rules hold however figures come in.
+//! Identities and permissions: roles, units, closed months (`docs/access.md`). The same rules apply
+//! to every way in which figures arrive.
 //!
-//! | role | may |
+//! | role | permissions |
 //! |---|---|
-//! | `reader` | read |
-//! | `reporter` | besides, record and withdraw figures of its unit and those below, in months that are open |
-//! | `steward` | besides, record for every unit, change figures of closed months with a reason, change units, catalogue, targets and annotations, close and reopen months |
-//! | `admin` | besides, see and change keys and read the audit |
+//! | `reader` | reads |
+//! | `reporter` | also records and withdraws figures of its unit and the units below it, in open months |
+//! | `steward` | also records for every unit and in closed months (with a reason); changes units, catalogue, targets, annotations and closed months |
+//! | `admin` | also reads and changes keys, and reads the audit log |
+
+pub mod role;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::App;
-use super::state::{Closed, Frame};
-use super::time_text;
-use crate::domain::fault::Fault;
-use crate::domain::observation::Submission;
-use crate::domain::period::Month;
-use crate::domain::unit::Units;
-use crate::error::Error;
+use role::Role;
 
-/// Who a request is that needs no key.
+use super::App;
+use super::api_keys::cache::{AcceptedKey, ApiKeyCache, KeyRejection};
+use super::clock::process_time;
+use super::state::ValidationContext;
+use super::state::documents::ClosedMonths;
+use super::time_text;
+use crate::error::Error;
+use kpi::fault::Fault;
+use kpi::observation::Submission;
+use kpi::period::Month;
+use kpi::unit::UnitForest;
+use ledger::chain::Hash;
+
+/// The actor of a request that needs no key.
 pub const ANONYMOUS: &str = "anonymous";
-/// Most units and months that a refusal names.
+/// The actor of requests with the one-time token.
+pub const SETUP: &str = "setup";
+/// Most units and months that a refusal lists.
 const MAX_NAMED: usize = 100;
 /// Most units that `GET /me` lists.
 pub const MAX_UNITS_LISTED: usize = 10_000;
 
-/// What a key or a token lets its holder do; each role may what the ones before it may.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, utoipa::ToSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Reads.
-    Reader,
-    /// Records figures of its unit and those below it.
-    Reporter,
-    /// Records for every unit, keeps units, catalogue, targets, annotations and closed months.
-    Steward,
-    /// Keeps keys, reads the audit.
-    Admin,
-}
-
-impl Role {
-    /// Every role, the least first.
-    pub const ALL: [Self; 4] = [Self::Reader, Self::Reporter, Self::Steward, Self::Admin];
-
-    /// Its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Reader => "reader",
-            Self::Reporter => "reporter",
-            Self::Steward => "steward",
-            Self::Admin => "admin",
-        }
-    }
-}
-
-impl std::fmt::Display for Role {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl std::str::FromStr for Role {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|role| role.name() == text)
-            .ok_or_else(|| "a role is reader, reporter, steward or admin".to_owned())
-    }
-}
-
-/// How somebody has signed in.
+/// How the sender of a request signed in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum SignedIn {
-    /// Not at all: on this machine, before there is a first key; or where reading is open to everybody.
+pub enum SignInMethod {
+    /// Not at all: on this machine before the first key exists, or where reading is open to
+    /// everybody.
     Nobody,
-    /// By a key of the ledger.
+    /// With an API key of the ledger.
     Key,
-    /// By a token of the single sign-on (OIDC).
+    /// With a token of the single sign-on (OIDC).
     Token,
-    /// By a command on a machine that reaches the database.
+    /// With the one-time token that `serve` prints while there is no key.
+    Setup,
+    /// With a command on a machine that reaches the database.
     Command,
 }
 
-/// From where a change comes; kept with its revision, under the hash chain.
+/// Where a change comes from; stored with its revision, under the hash chain.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Origin {
-    /// How its sender signed in.
-    pub how: SignedIn,
-    /// The key's identifier.
+pub struct ChangeOrigin {
+    /// How the sender signed in.
+    pub how: SignInMethod,
+    /// Identifier of the sender's API key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// The address it came from, as far as it can be trusted.
+    /// The sender's network address, as far as it can be trusted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// What the sender's program calls itself.
+    /// The `User-Agent` of the sender's program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
 }
 
-/// Somebody who asks for something.
+/// The credential of a request, as far as it can expire or be revoked while the request is
+/// processed.
+#[derive(Clone, Default)]
+pub enum SignInCredential {
+    /// Cannot expire: a command, or a request that needs no key.
+    #[default]
+    Unlimited,
+    /// An API key of the ledger.
+    Key {
+        /// The API keys of this instance.
+        api_keys: Arc<ApiKeyCache>,
+        /// The key's identifier.
+        id: String,
+        /// The key's hash: a different key with the same identifier is another key.
+        hash: Hash,
+    },
+    /// A token of the single sign-on.
+    Token {
+        /// End of validity in microseconds since 1970, leeway included.
+        ends_at: i64,
+    },
+    /// Valid only until the first key is created.
+    BeforeFirstKey {
+        /// The API keys of this instance.
+        api_keys: Arc<ApiKeyCache>,
+    },
+}
+
+impl SignInCredential {
+    /// Checks that the credential is still valid.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] with the reason when it is not.
+    pub fn still_valid(&self) -> Result<(), Error> {
+        match self {
+            Self::Unlimited => Ok(()),
+            Self::Key { api_keys, id, hash } => api_keys.still_valid(id, hash).map_err(|ended| match ended {
+                KeyRejection::Expired => Error::Unauthorized {
+                    detail: "this key expired while the request was being processed; nothing was recorded".to_owned(),
+                    detail_vi: "khóa này đã hết hạn trong khi yêu cầu đang được xử lý; chưa có gì được ghi".to_owned(),
+                },
+                KeyRejection::Unknown | KeyRejection::Revoked => Error::Unauthorized {
+                    detail: "this key was revoked while the request was being processed; nothing was recorded".to_owned(),
+                    detail_vi: "khóa này đã bị thu hồi trong khi yêu cầu đang được xử lý; chưa có gì được ghi".to_owned(),
+                },
+            }),
+            Self::Token { ends_at } if *ends_at > process_time() => Ok(()),
+            Self::Token { .. } => Err(Error::Unauthorized {
+                detail: "the token expired while the request was being processed; nothing was recorded".to_owned(),
+                detail_vi: "mã đăng nhập đã hết hạn trong khi yêu cầu đang được xử lý; chưa có gì được ghi".to_owned(),
+            }),
+            Self::BeforeFirstKey { api_keys } if api_keys.is_empty() => Ok(()),
+            Self::BeforeFirstKey { .. } => Err(Error::Unauthorized {
+                detail: "the first key was created while the request was being processed, so a key is now required; nothing was recorded".to_owned(),
+                detail_vi: "khóa đầu tiên đã được tạo trong khi yêu cầu đang được xử lý, nên bây giờ cần có khóa; chưa có gì được ghi".to_owned(),
+            }),
+        }
+    }
+}
+
+impl std::fmt::Debug for SignInCredential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unlimited => "Unlimited",
+            Self::Key { .. } => "Key",
+            Self::Token { .. } => "Token",
+            Self::BeforeFirstKey { .. } => "BeforeFirstKey",
+        })
+    }
+}
+
+/// Identities are equal regardless of how long their credentials are valid.
+impl PartialEq for SignInCredential {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for SignInCredential {}
+
+/// The identity of a request's sender.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Identity {
     /// The name, for people.
     pub name: String,
-    /// Who it is in the ledger: name and, in parentheses, what tells it from others of that name.
+    /// The name in the ledger: `name`, and in parentheses what distinguishes it from others of the
+    /// same name.
     pub actor: String,
-    /// Whose answers to `Idempotency-Key` and whose submissions are its own; the same before and after a key's rotation.
+    /// Owner of submissions and of idempotency keys; the same before and after a rotation of the
+    /// API key.
     pub holder: String,
-    /// What it may do.
+    /// The role.
     pub role: Role,
     /// The unit that a reporter reports for.
     pub unit: Option<String>,
-    /// Until when it is signed in, in microseconds since 1970; without end when absent.
+    /// End of validity in microseconds since 1970; without end when absent.
     pub expires_at: Option<i64>,
-    /// From where it comes.
-    pub origin: Origin,
+    /// The credential; checked again before anything is recorded.
+    pub credential: SignInCredential,
+    /// Where the request comes from.
+    pub origin: ChangeOrigin,
 }
 
 impl Identity {
-    /// A command of this program on a machine that reaches the database: whoever can start it can change the database anyway.
+    /// A command of this program on a machine that reaches the database. It may do everything,
+    /// because whoever can start it can also change the database directly.
     #[must_use]
     pub fn command(actor: &str) -> Self {
-        let origin = Origin { how: SignedIn::Command, key: None, address: None, agent: None };
+        let origin =
+            ChangeOrigin { how: SignInMethod::Command, key: None, address: None, agent: None };
         Self {
             name: actor.to_owned(),
             actor: actor.to_owned(),
@@ -137,26 +189,86 @@ impl Identity {
             role: Role::Admin,
             unit: None,
             expires_at: None,
+            credential: SignInCredential::Unlimited,
             origin,
         }
     }
 
-    /// Somebody who has not signed in, with the role that is everybody's there.
+    /// The holder of a key of the ledger.
+    ///
+    /// # Errors
+    /// Why the key is refused, see [`ApiKeyCache::accept`].
+    pub fn of_key(api_keys: &Arc<ApiKeyCache>, key: &str) -> Result<Self, KeyRejection> {
+        let AcceptedKey { id, document, hash } = api_keys.accept(key)?;
+        Ok(Self {
+            actor: format!("{} ({id})", document.name),
+            name: document.name,
+            holder: format!("key:{}", document.holder),
+            role: document.role,
+            unit: document.unit,
+            expires_at: document.expires_at,
+            credential: SignInCredential::Key {
+                api_keys: Arc::clone(api_keys),
+                id: id.clone(),
+                hash,
+            },
+            origin: ChangeOrigin {
+                how: SignInMethod::Key,
+                key: Some(id),
+                address: None,
+                agent: None,
+            },
+        })
+    }
+
+    /// The holder of the one-time token before the first key exists.
+    #[must_use]
+    pub fn setup(api_keys: &Arc<ApiKeyCache>) -> Self {
+        let command = Self::command(SETUP);
+        Self {
+            credential: SignInCredential::BeforeFirstKey { api_keys: Arc::clone(api_keys) },
+            origin: ChangeOrigin { how: SignInMethod::Setup, ..command.origin },
+            ..command
+        }
+    }
+
+    /// A sender without credentials, before the first key exists.
+    #[must_use]
+    pub fn before_first_key(role: Role, api_keys: &Arc<ApiKeyCache>) -> Self {
+        Self {
+            credential: SignInCredential::BeforeFirstKey { api_keys: Arc::clone(api_keys) },
+            ..Self::anonymous(role)
+        }
+    }
+
+    /// Checks that the credential is still valid.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] with the reason when it is not.
+    pub fn still_valid(&self) -> Result<(), Error> {
+        self.credential.still_valid()
+    }
+
+    /// A sender without credentials, with the role that is open to everybody.
     #[must_use]
     pub fn anonymous(role: Role) -> Self {
         let command = Self::command(ANONYMOUS);
-        Self { role, origin: Origin { how: SignedIn::Nobody, ..command.origin }, ..command }
+        Self {
+            role,
+            origin: ChangeOrigin { how: SignInMethod::Nobody, ..command.origin },
+            ..command
+        }
     }
 
-    /// The same from an address, by a program.
+    /// The identity with the address and program that the request came from.
     #[must_use]
     pub fn from(self, address: Option<String>, agent: Option<String>) -> Self {
-        Self { origin: Origin { address, agent, ..self.origin }, ..self }
+        Self { origin: ChangeOrigin { address, agent, ..self.origin }, ..self }
     }
 
-    /// Whether it may write figures of a unit, by its position.
+    /// Whether it may write figures of the unit at a position.
     #[must_use]
-    pub fn may_write(&self, units: &Units, position: usize) -> bool {
+    pub fn may_write(&self, units: &UnitForest, position: usize) -> bool {
         match self.role {
             Role::Reader => false,
             Role::Reporter => self.own(units).is_some_and(|own| own.contains(&position)),
@@ -170,31 +282,36 @@ impl Identity {
         self.role >= Role::Steward
     }
 
-    /// Its unit and those below, in tree order.
-    fn own(&self, units: &Units) -> Option<std::ops::Range<usize>> {
+    /// The positions of its unit and the units below it, in tree order.
+    fn own(&self, units: &UnitForest) -> Option<std::ops::Range<usize>> {
         Some(units.subtree(units.position(self.unit.as_deref()?)?))
     }
 
-    /// Refuses a submission with figures that it may not write.
+    /// Checks that it may record all figures of a submission.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] with every unit that is not its own and every closed month, the first hundred.
-    pub fn may_record(&self, frame: &Frame, submission: &Submission) -> Result<(), Error> {
+    /// [`Error::Forbidden`] with the units that are not its own and the closed months, at most 100
+    /// of each.
+    pub fn may_record(
+        &self,
+        context: &ValidationContext,
+        submission: &Submission,
+    ) -> Result<(), Error> {
         self.may_change(
-            &frame.units,
-            &frame.closed,
+            &context.units,
+            &context.closed,
             submission.figures.iter().map(|figure| (figure.unit, figure.month)),
         )
     }
 
-    /// Refuses a change of figures, each a unit's position and a month, that it may not make.
+    /// Checks that it may change the given figures, each by position of its unit and month.
     ///
     /// # Errors
-    /// [`Error::Forbidden`].
+    /// [`Error::Forbidden`], as for [`Identity::may_record`].
     pub fn may_change(
         &self,
-        units: &Units,
-        closed: &Closed,
+        units: &UnitForest,
+        closed: &ClosedMonths,
         figures: impl Iterator<Item = (usize, Month)>,
     ) -> Result<(), Error> {
         if self.role >= Role::Steward {
@@ -229,14 +346,14 @@ impl Identity {
             Fault::new(
                 "/observations",
                 "month_closed",
-                format!("{month} is closed; its figures are changed by a steward"),
+                format!("{month} is closed; only a steward can change its figures"),
             )
         });
         let obstacles: Vec<Fault> = of_units.chain(of_months).take(MAX_NAMED).collect();
         let detail = match obstacles.as_slice() {
             [one] => one.detail.clone(),
             many => format!(
-                "{} of these figures' units and months are not {}'s to change; nothing was recorded",
+                "{} of the units and months of these figures may not be changed by {}; nothing was recorded",
                 many.len(),
                 self.name
             ),
@@ -246,7 +363,7 @@ impl Identity {
 }
 
 impl From<&str> for Identity {
-    /// A command by its name.
+    /// A command by its name, see [`Identity::command`].
     fn from(actor: &str) -> Self {
         Self::command(actor)
     }
@@ -258,68 +375,75 @@ impl From<&Self> for Identity {
     }
 }
 
-/// What somebody may do, as `GET /me` tells it.
+/// The identity and permissions of a sender, as `GET /me` reports them.
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
-pub struct Me {
+#[schema(as = Identity)]
+pub struct IdentityView {
     /// The name.
     pub name: String,
-    /// Who it is in the ledger.
+    /// The name in the ledger.
     pub actor: String,
     /// The role.
     pub role: Role,
-    /// How it signed in; `nobody` where no key is needed.
-    pub signed_in: SignedIn,
-    /// The key's identifier.
+    /// How the sender signed in; `nobody` where no key is needed.
+    pub signed_in: SignInMethod,
+    /// Identifier of the API key.
     #[schema(required)]
     pub key: Option<String>,
-    /// Until when it is signed in; without end when null.
+    /// End of validity; without end when null.
     #[schema(required)]
     pub expires_at: Option<String>,
-    /// The unit that it reports for.
+    /// The unit that a reporter reports for.
     #[schema(required)]
     pub unit: Option<String>,
-    /// Whether it may write figures of every unit.
+    /// Whether the sender may write figures of every unit.
     pub writes_every_unit: bool,
-    /// The units whose figures it may write, the first 10,000; empty when it may write none or every one.
+    /// The units whose figures the sender may write, at most 10,000; empty when there are none, or
+    /// when all are permitted.
     pub units: Vec<String>,
-    /// The newest month that figures can be of.
+    /// The current month, the newest one that can have figures.
     pub this_month: String,
     /// The months that are closed.
     pub closed_periods: Vec<String>,
-    /// Whether it may change figures of closed months, with a reason.
+    /// Whether the sender may change figures of closed months, with a reason.
     pub writes_closed_periods: bool,
-    /// What everybody on this machine should know while no key is needed; null otherwise.
+    /// A notice to everybody on this machine while there is no key; null otherwise.
     #[schema(required)]
     pub notice: Option<String>,
 }
 
 impl App {
-    /// What somebody may do now.
+    /// The identity and permissions of a sender at present.
     #[must_use]
-    pub fn me(&self, who: &Identity) -> Me {
-        const NOTICE: &str = "there is no key yet, so everybody on this machine may do everything; `egov-kpi keys add --name NAME --role admin` makes the first one";
+    pub fn me(&self, identity: &Identity) -> IdentityView {
+        const NOTICE: &str = "there is no key yet, so everybody on this machine has all permissions; `egov-kpi keys add --name NAME --role admin` creates the first one";
+        const READS: &str = "there is no key yet, so everybody on this machine may read; everything else needs the one-time token that the service \
+                             printed when it started; `egov-kpi keys add --name NAME --role admin` creates the first key";
+        let before_first_key =
+            matches!(identity.credential, SignInCredential::BeforeFirstKey { .. });
         let state = self.state();
-        let own = if who.role == Role::Reporter { who.own(&state.units) } else { None };
+        let own = if identity.role == Role::Reporter { identity.own(&state.units) } else { None };
         let units = own
             .into_iter()
             .flatten()
             .take(MAX_UNITS_LISTED)
             .map(|unit| state.units.code(unit).to_owned());
-        let open = who.origin.how == SignedIn::Nobody && who.role == Role::Admin;
-        Me {
-            name: who.name.clone(),
-            actor: who.actor.clone(),
-            role: who.role,
-            signed_in: who.origin.how,
-            key: who.origin.key.clone(),
-            expires_at: who.expires_at.map(time_text),
-            unit: who.unit.clone(),
-            writes_every_unit: who.role >= Role::Steward,
+        let open = identity.origin.how == SignInMethod::Nobody && identity.role == Role::Admin;
+        let notice = if open { Some(NOTICE) } else { before_first_key.then_some(READS) };
+        IdentityView {
+            name: identity.name.clone(),
+            actor: identity.actor.clone(),
+            role: identity.role,
+            signed_in: identity.origin.how,
+            key: identity.origin.key.clone(),
+            expires_at: identity.expires_at.map(time_text),
+            unit: identity.unit.clone(),
+            writes_every_unit: identity.role >= Role::Steward,
             units: units.collect(),
-            this_month: state.clock.this_month().to_string(),
+            this_month: self.clock().this_month().to_string(),
             closed_periods: state.closed.keys().map(ToString::to_string).collect(),
-            writes_closed_periods: who.may_change_closed(),
-            notice: open.then(|| NOTICE.to_owned()),
+            writes_closed_periods: identity.may_change_closed(),
+            notice: notice.map(ToOwned::to_owned),
         }
     }
 }
@@ -327,9 +451,9 @@ impl App {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::unit::UnitDocument;
+    use kpi::unit::UnitDocument;
 
-    fn units() -> Units {
+    fn units() -> UnitForest {
         let document = |text: &str| serde_json::from_str::<UnitDocument>(text).unwrap();
         let all = [
             r#"{"code":"p"}"#,
@@ -337,7 +461,7 @@ mod tests {
             r#"{"code":"p.a.x","parent":"p.a"}"#,
             r#"{"code":"q"}"#,
         ];
-        Units::new((0..).zip(all.map(document)).collect()).unwrap()
+        UnitForest::new((0..).zip(all.map(document)).collect()).unwrap()
     }
 
     fn reporter(unit: &str) -> Identity {
@@ -349,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn each_role_may_what_the_ones_before_it_may() {
+    fn each_role_includes_the_permissions_of_the_roles_before_it() {
         assert!(Role::ALL.is_sorted());
         for role in Role::ALL {
             assert_eq!(role.name().parse(), Ok(role));
@@ -359,11 +483,11 @@ mod tests {
     }
 
     #[test]
-    fn a_reporter_writes_its_unit_and_those_below_and_nobody_elses() {
+    fn a_reporter_may_write_its_own_unit_and_the_units_below_only() {
         let units = units();
-        let may = |who: &Identity| -> Vec<String> {
+        let may = |identity: &Identity| -> Vec<String> {
             (0..units.len())
-                .filter(|unit| who.may_write(&units, *unit))
+                .filter(|unit| identity.may_write(&units, *unit))
                 .map(|unit| units.code(unit).to_owned())
                 .collect()
         };
@@ -376,10 +500,10 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_every_foreign_unit_and_every_closed_month_once() {
+    fn a_refusal_lists_each_foreign_unit_and_each_closed_month_once() {
         let units = units();
         let at = |code: &str| units.position(code).unwrap();
-        let closed = Closed::from([(month("2021-09"), 1)]);
+        let closed = ClosedMonths::from([(month("2021-09"), 1)]);
         let figures = [
             ("p.a", "2021-09"),
             ("q", "2021-10"),

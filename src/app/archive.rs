@@ -1,13 +1,13 @@
-//! The ledger as a file: a ZIP of CSV tables and a JSON document, the same bytes from every backend. `docs/archive.md` describes it
-//! for others.
+//! The ledger as a file: a ZIP of CSV tables and a JSON document, with the same bytes from every
+//! backend. `docs/archive.md` describes the format.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `tables.rs` | the tables: their files, columns, and how an empty cell is told from an empty text |
-//! | `write.rs` | a ledger into an archive |
-//! | `read.rs` | an archive back into commits, every row checked |
-//! | `load.rs` | the commits into a ledger |
-//! | `tidy.rs`, `tidy/package.rs` | apart from that: every value and its changes as one table for analysts, and its description |
+//! | `tables.rs` | the tables: files, columns, and how a missing text differs from an empty one |
+//! | `write.rs` | writes a ledger to an archive |
+//! | `read.rs` | reads commits from an archive and validates every row |
+//! | `load.rs` | writes these commits to a ledger |
+//! | `tidy.rs`, `tidy/package.rs` | a different format: all values and their changes as one table for analysts, with its description |
 
 mod load;
 mod read;
@@ -26,55 +26,58 @@ use zip::{CompressionMethod, DateTime, System, ZipWriter};
 
 use crate::error::Error;
 
-pub use load::{Loaded, load};
-pub use read::Archive;
-pub use tidy::{Tidied, write as write_tidy};
+pub use load::{LoadOutcome, load};
+pub use read::LedgerArchive;
+pub use tidy::{TidySummary, write as write_tidy};
 pub use write::write;
 
-/// What `ledger.json` calls the format.
+/// The name of the format in `ledger.json`.
 const FORMAT: &str = "egov-kpi ledger";
-/// The version of the format that this program writes, and the newest that it reads.
+/// The format version that this program writes, and the newest that it reads.
 const VERSION: u64 = 3;
-/// The version of the format that brought the table of declarations; an archive of an older one has none.
+/// The format version that introduced the table of declarations.
 const WITH_DECLARATIONS: u64 = 2;
-/// The version of the format that brought the table of origins; an archive of an older one has none.
+/// The format version that introduced the table of origins.
 const WITH_ORIGINS: u64 = 3;
-/// The file that says what the archive holds. It is written last: an archive without it is not whole.
+/// The file that describes the archive. It is written last, so an archive without it is incomplete.
 const MANIFEST: &str = "ledger.json";
-/// What a ZIP begins with.
+/// The first bytes of a ZIP file.
 const SIGNATURE: [u8; 4] = *b"PK\x03\x04";
-/// The fastest: on figures five times as fast as the usual 6, and the file is a sixth larger.
+/// The fastest level: on figures five times as fast as the usual 6, with a file that is a sixth
+/// larger.
 const COMPRESSION: i64 = 1;
-/// Bytes that a table gathers before they are compressed, or reads at once.
+/// Bytes of a table that are collected before compression, or read at once.
 const BUFFER: usize = 1 << 16;
 
-/// What an archive holds, as its `ledger.json` says. Nothing in it depends on the backend or on when the archive was written.
+/// The content of `ledger.json`. Nothing in it depends on the backend or on when the archive was
+/// written.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Manifest {
-    /// The format's name.
+pub struct ArchiveManifest {
+    /// The name of the format.
     pub format: String,
-    /// The format's version.
+    /// The version of the format.
     pub version: u64,
-    /// The newest revision; 0 of an empty ledger.
+    /// The newest revision; 0 for an empty ledger.
     pub revision: i64,
-    /// When it was recorded, in microseconds since 1970.
+    /// When that revision was recorded, in microseconds since 1970.
     pub recorded_at: i64,
-    /// Its hash in the chain.
+    /// That revision's hash.
     pub hash: String,
-    /// How many rows each table has, its header aside.
+    /// Number of rows of each table, without its header.
     pub rows: BTreeMap<String, u64>,
 }
 
-impl Manifest {
-    /// How many figures the archive holds, withdrawals among them.
+impl ArchiveManifest {
+    /// Number of figures in the archive, including withdrawals.
     #[must_use]
     pub fn figures(&self) -> u64 {
-        self.rows.get(<tables::Observation as tables::Line>::FILE).copied().unwrap_or(0)
+        self.rows.get(<tables::ObservationRecord as tables::ArchiveRow>::FILE).copied().unwrap_or(0)
     }
 }
 
-/// Whether a file begins as a ZIP does. What cannot be read is none; of a pipe nothing is read, it would be gone.
+/// Whether a file begins like a ZIP. False for an unreadable file, and for a pipe, from which
+/// nothing is read because it would be lost.
 #[must_use]
 pub fn is_archive(path: &Path) -> bool {
     let mut first = [0; SIGNATURE.len()];
@@ -84,11 +87,13 @@ pub fn is_archive(path: &Path) -> bool {
             .is_ok_and(|()| first == SIGNATURE)
 }
 
-/// A ZIP while it is written. It never goes back, so a file and standard output get the same bytes.
-type Zip<W> = ZipWriter<StreamWriter<W>>;
+/// A ZIP that is being written. It is only appended to, so a file and standard output get the same
+/// bytes.
+type ZipStream<W> = ZipWriter<StreamWriter<W>>;
 
-/// Begins a file of a ZIP. Its time is fixed, so that the same content is the same archive; it may grow beyond 4 GiB.
-fn begin<W: Write>(zip: &mut Zip<W>, file: &str) -> Result<(), Error> {
+/// Starts a file in a ZIP. Its timestamp is fixed, so that equal content gives equal bytes; it may
+/// exceed 4 GiB.
+fn begin<W: Write>(zip: &mut ZipStream<W>, file: &str) -> Result<(), Error> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .compression_level(Some(COMPRESSION));
@@ -97,15 +102,15 @@ fn begin<W: Write>(zip: &mut Zip<W>, file: &str) -> Result<(), Error> {
         .system(System::Unix)
         .unix_permissions(0o644)
         .large_file(true);
-    zip.start_file(file, options).map_err(unwritten)
+    zip.start_file(file, options).map_err(write_error)
 }
 
-/// Ends a ZIP.
-fn end<W: Write>(zip: Zip<W>) -> Result<(), Error> {
-    zip.finish().map_err(unwritten)?.into_inner().flush().map_err(unwritten)
+/// Finishes a ZIP.
+fn end<W: Write>(zip: ZipStream<W>) -> Result<(), Error> {
+    zip.finish().map_err(write_error)?.into_inner().flush().map_err(write_error)
 }
 
-/// The archive could not be written.
-fn unwritten(error: impl Into<io::Error>) -> Error {
-    Error::surroundings("the archive cannot be written")(error.into())
+/// An error of writing the archive.
+fn write_error(error: impl Into<io::Error>) -> Error {
+    Error::environment("the archive cannot be written")(error.into())
 }

@@ -1,106 +1,185 @@
-//! The use cases, one noun a file. They know the domain, the readers and the store, and nothing of the web.
+//! The use cases: one file for each noun. They know the core, the document readers and the ledger,
+//! and nothing of HTTP.
+//!
+//! [`state`] is the ledger in memory, and a [`snapshot`] the state that one response is computed
+//! from. [`write`] takes figures and documents in and records them; [`read`] answers questions and
+//! names nothing of [`write`].
 
 pub mod access;
+pub mod api_keys;
 pub mod archive;
-pub mod audit;
-pub mod catalogue;
 pub mod clock;
-pub mod completeness;
-pub mod declarations;
-pub mod findings;
-pub mod keyed;
-pub mod keys;
-pub mod ledger;
-pub mod moment;
-pub mod observations;
-pub mod periods;
-pub mod quality;
-pub mod ranking;
+mod current;
+mod history;
+mod lookup;
+pub mod oidc;
+pub mod read;
 pub mod reports;
-pub mod scorecard;
-pub mod series;
+pub mod snapshot;
 pub mod state;
-pub mod submissions;
 pub mod templates;
-pub mod tokens;
-pub mod units;
+pub mod witness;
 pub mod workbooks;
-mod writer;
+pub mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use crate::error::Error;
-use crate::store::Store;
+use crate::memory::MemoryBudget;
+use crate::sync::Mutex;
 use clock::Clock;
+use current::CurrentState;
+pub use history::HistoryChanges;
+use ledger::Store;
+pub use ledger::{MalformedRevision, RevisionId, RevisionRef};
 use state::State;
-pub use writer::Statistics;
+pub use write::writer::WriterStatistics;
+use write::{catalogue, units, writer};
 
-/// The service without its surroundings: state, store and the one writer. Clones are the same service.
+/// How long a start waits for the first revision that another instance may be writing, and how often
+/// it looks.
+const FIRST_REVISION_TIMEOUT: Duration = Duration::from_secs(5);
+const FIRST_REVISION_POLL: Duration = Duration::from_millis(100);
+
+/// The service without its HTTP server: state, store and the one writer. All clones share one
+/// service.
 #[derive(Clone)]
 pub struct App {
-    inner: Arc<Inner>,
+    inner: Arc<AppInner>,
 }
 
-struct Inner {
-    state: Arc<RwLock<State>>,
+struct AppInner {
+    state: Arc<CurrentState>,
+    clock: Clock,
     store: Store,
-    writer: writer::Writer,
-    ring: Arc<keys::Ring>,
-    /// States of the past, the one asked for last at the end.
-    pasts: Mutex<Vec<Arc<State>>>,
-    /// What tells this ledger from others: the first digits of its first revision's hash.
-    ledger: String,
-    /// The patterns of the catalogues that reports were read by last.
-    lexicons: reports::Lexicons,
+    writer: writer::WriterHandle,
+    api_keys: Arc<api_keys::cache::ApiKeyCache>,
+    /// Held while a request checks whether a time is settled, so that only one does.
+    settling: tokio::sync::Mutex<()>,
+    /// The memory budget; absent in commands that serve nothing.
+    memory: OnceLock<MemoryBudget>,
+    /// Loaded past states, the most recently used last.
+    pasts: Arc<snapshot::PastStates>,
+    history: Arc<history::LedgerHistory>,
+    /// The compiled patterns of the catalogues by which reports were read last.
+    lexicons: reports::LexiconCache,
+}
+
+/// Loads the ledger. Another instance that starts at the same time may just have created its tables,
+/// so tables without a first revision are refused only when none comes within
+/// [`FIRST_REVISION_TIMEOUT`].
+fn load_started(store: &Store, clock: &Clock) -> Result<State, Error> {
+    let deadline = Instant::now() + FIRST_REVISION_TIMEOUT;
+    loop {
+        let loaded = State::load(store, clock.calendar())?;
+        if loaded.revision > 0 || !store.had_tables() {
+            return Ok(loaded);
+        }
+        if Instant::now() >= deadline {
+            let sentence = "The database has the tables of a ledger but no first revision: its \
+                            creation was interrupted, or its rows were deleted. Restore a backup. \
+                            If it never held figures, delete the file (PostgreSQL: drop the \
+                            database) and start again.";
+            return Err(ledger::StoreError::Unsound(sentence.to_owned()).into());
+        }
+        std::thread::sleep(FIRST_REVISION_POLL);
+    }
 }
 
 impl App {
-    /// Loads the ledger, seeding an empty one with the shipped catalogue and units, and starts the writer.
+    /// Loads the ledger and starts the writer. An empty ledger first receives the shipped catalogue
+    /// and units.
     ///
     /// # Errors
-    /// The store's, and a ledger that contradicts itself.
+    /// Those of the store, and [`ledger::StoreError::Corrupt`] for rows that contradict each
+    /// other.
     pub fn open(store: Store) -> Result<Self, Error> {
         Self::open_by(store, Clock::default())
     }
 
-    /// The same by another clock than Vietnam's.
+    /// As [`App::open`], with another clock than that of UTC+07:00.
     ///
     /// # Errors
     /// As for [`App::open`].
     pub fn open_by(store: Store, clock: Clock) -> Result<Self, Error> {
-        let state = Arc::new(RwLock::new(State { clock, ..State::load(&store)? }));
-        let writer = writer::Writer::start(Arc::clone(&state), store.clone())?;
+        Self::open_with(store, clock, None)
+    }
+
+    /// As [`App::open_by`], with the secret that authenticates the rows of API keys.
+    ///
+    /// # Errors
+    /// As for [`App::open`].
+    pub fn open_with(
+        store: Store,
+        clock: Clock,
+        secret: Option<api_keys::KeySecret>,
+    ) -> Result<Self, Error> {
+        crate::sync::detect_deadlocks();
+        let asked = clock.machine_time();
+        // A wrong clock is logged; the service can still serve reads.
+        let _logged = clock.compare(asked, store.server_time()?);
+        clock.set_for_process();
+        let loaded = load_started(&store, &clock)?;
+        warn_about_strays(&store, loaded.revision);
+        let state = Arc::new(CurrentState::new(loaded));
+        let api_keys = Arc::new(api_keys::cache::ApiKeyCache::new(secret));
+        let pasts: Arc<snapshot::PastStates> = Arc::new(Mutex::new("past states", Vec::new()));
+        let history = Arc::new(history::LedgerHistory::default());
+        let memory = writer::InMemoryState {
+            state: Arc::clone(&state),
+            api_keys: Arc::clone(&api_keys),
+            pasts: Arc::clone(&pasts),
+            history: Arc::clone(&history),
+        };
+        let writer = writer::WriterHandle::start(memory, store.clone(), clock.clone())?;
+        clock.compare_with_ledger(state.snapshot().recorded_at);
         seed(&state, &writer)?;
-        let ring = Arc::new(keys::Ring::default());
-        ring.reload(&store)?;
-        let first = store.revision(1)?.and_then(|row| row.hash).unwrap_or_default();
-        let ledger = first.chars().take(8).collect();
-        let lexicons = reports::Lexicons::default();
+        api_keys.begin(&state.snapshot())?;
+        let lexicons = reports::LexiconCache::default();
+        let settling = tokio::sync::Mutex::default();
         Ok(Self {
-            inner: Arc::new(Inner {
+            inner: Arc::new(AppInner {
                 state,
+                clock,
                 store,
                 writer,
-                ring,
-                pasts: Mutex::default(),
-                ledger,
+                api_keys,
+                settling,
+                memory: OnceLock::new(),
+                pasts,
+                history,
                 lexicons,
             }),
         })
     }
 
-    /// What tells this ledger from others.
+    /// Whether the state in memory belongs to a history that the ledger no longer has, because it
+    /// was restored or lost revisions. While the ledger is being read again, no request is served
+    /// from this state.
     #[must_use]
-    pub fn ledger_name(&self) -> &str {
-        &self.inner.ledger
+    pub fn is_replaced(&self) -> bool {
+        self.inner.history.is_replaced()
     }
 
-    /// A consistent look at the latest state. Keep it short: the writer waits for it.
-    pub fn state(&self) -> RwLockReadGuard<'_, State> {
-        self.inner.state.read()
+    /// The changes of the ledger's history since the start of the process.
+    #[must_use]
+    pub fn history_changes(&self) -> HistoryChanges {
+        self.inner.history.changes()
+    }
+
+    /// The current state, as a snapshot that never changes and blocks nobody.
+    #[must_use]
+    pub fn state(&self) -> Arc<State> {
+        self.inner.state.snapshot()
+    }
+
+    /// The clock that dates revisions.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
     }
 
     /// The ledger.
@@ -109,22 +188,68 @@ impl App {
         &self.inner.store
     }
 
-    /// What the writer has done so far.
+    /// Lets past states take their memory from `memory`, and tells it how many bytes the current
+    /// figures take.
+    pub fn use_memory(&self, memory: &MemoryBudget) {
+        if self.inner.memory.set(memory.clone()).is_err() {
+            return;
+        }
+        memory.set_figures(self.state().cube.bytes());
+        let inner = Arc::downgrade(&self.inner);
+        memory.add_cache(move || {
+            let Some(inner) = inner.upgrade() else { return };
+            let mut pasts = inner.pasts.lock();
+            let (used, unused) =
+                std::mem::take(&mut *pasts).into_iter().partition(snapshot::PastState::is_used);
+            *pasts = used;
+            drop(pasts);
+            let unused: Vec<Arc<snapshot::PastState>> = unused;
+            drop(unused); // freed without the lock
+        });
+    }
+
+    /// Why nothing can be recorded at present, in one sentence for users; `None` when recording
+    /// works. Reads continue in either case.
     #[must_use]
-    pub fn statistics(&self) -> &Statistics {
+    pub fn trouble(&self) -> Option<String> {
+        self.inner.writer.trouble()
+    }
+
+    /// Counters of the writer since the start of the process.
+    #[must_use]
+    pub fn statistics(&self) -> &WriterStatistics {
         self.inner.writer.statistics()
     }
 
-    /// Lets what is waiting be written, and stops the writer. Later submissions are refused.
+    /// Whether the writer's thread runs. It ends when the service stops, or by a panic.
+    #[must_use]
+    pub fn writer_runs(&self) -> bool {
+        self.inner.writer.is_running()
+    }
+
+    /// Lets the writer finish the waiting tasks, and stops it. Later submissions are refused.
     pub fn stop(&self) {
         self.inner.writer.stop();
     }
 }
 
-/// Gives an empty ledger the shipped catalogue and units (contract section 1); also one whose first program went in between.
-fn seed(state: &RwLock<State>, writer: &writer::Writer) -> Result<(), Error> {
+/// Logs rows of the database that the hash chain does not cover. They are ignored.
+fn warn_about_strays(store: &Store, head: i64) {
+    for stray in store.strays(head).unwrap_or_default() {
+        // Another process may have written since the head was read.
+        if stray.revision < 1 || store.head().is_ok_and(|newest| newest.revision < stray.revision) {
+            tracing::error!(
+                "the hash chain does not cover some rows, which are ignored: {stray}; `egov-kpi verify` names all of them"
+            );
+        }
+    }
+}
+
+/// Writes the shipped catalogue and units to an empty ledger (`docs/specification.md#catalogue`);
+/// also where a program ended between the two.
+fn seed(state: &CurrentState, writer: &writer::WriterHandle) -> Result<(), Error> {
     let by = || access::Identity::command("seed");
-    if state.read().revision == 0 {
+    if state.snapshot().revision == 0 {
         writer
             .put_catalogue(
                 catalogue::NewCatalogue {
@@ -137,13 +262,13 @@ fn seed(state: &RwLock<State>, writer: &writer::Writer) -> Result<(), Error> {
             )
             .wait()?;
     }
-    if state.read().revision == 1 && state.read().units.is_empty() {
+    if state.snapshot().revision == 1 && state.snapshot().units.is_empty() {
         writer.put_units(units::shipped()?, by(), false, None).wait()?;
     }
     Ok(())
 }
 
-/// A time of the ledger as clients read it.
+/// A timestamp of the ledger (microseconds since 1970) as RFC 3339 text.
 #[must_use]
 pub fn time_text(microseconds: i64) -> String {
     DateTime::<Utc>::from_timestamp_micros(microseconds)

@@ -1,10 +1,10 @@
-//! Reports: the figures found in a document, each with the place it came from; their recording; what is kept of the document; and the
-//! report written anew from the ledger.
+//! Reports: reading the figures of a document with their places, recording them together with the
+//! document's text, and writing the report of a month from the ledger (`docs/reports.md`).
 
-mod kept;
 mod lexicons;
 mod places;
 mod reconcile;
+mod stored_report;
 mod views;
 pub mod written;
 
@@ -13,113 +13,127 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::access::Identity;
-use super::findings::FindingView;
-use super::keyed::Keyed;
-use super::moment::Moment;
-use super::state::Frame;
-use super::submissions::{Body, FoundObservation, Kept, Receipt, counts, find, unknown};
+use super::read::findings::FindingView;
+use super::read::past_submissions::{counts, find, unknown};
+use super::snapshot::Snapshot;
+use super::state::ValidationContext;
+use super::write::idempotency::IdempotencyKey;
+use super::write::receipt::{Receipt, ReportRecord};
+use super::write::submission::SubmissionInput;
 use super::{App, time_text};
-use crate::domain::fault::{Fault, quoted};
-use crate::domain::observation::Counts;
-use crate::domain::period::{Period, Step};
 use crate::error::Error;
-use crate::intake::Envelope;
-use crate::intake::document::{self, Document, Media, Refusal};
-use crate::intake::report::lexicon::Lexicon;
-use crate::intake::report::{self, MAX_NUMBERS, Reading, Role, Setting, title};
-use crate::store::{Store, chain};
-use kept::{KeptFigure, KeptReport, KeptUnclaimed};
-pub use lexicons::{Lexicons, usable};
-use places::Places;
+use crate::intake::SubmissionEnvelope;
+use crate::intake::report::lexicon::ReportLexicon;
+use crate::intake::report::{self, FigureRole, MAX_NUMBERS, ReportContext, ReportExtract, title};
+use documents::{Document, DocumentError, MediaType};
+use kpi::fault::{Fault, quoted};
+use kpi::observation::{FoundObservation, SubmissionCounts};
+use kpi::period::{Period, Step};
+use ledger::{Store, chain};
+pub use lexicons::{LexiconCache, usable};
+use places::CharacterPlaces;
+use stored_report::{StoredFigure, StoredReport, StoredUnclaimed};
 pub use views::{MAX_SENTENCE, ReportFault, ReportFigure, ReportUnclaimed, ReportView};
 
 /// A file that is read as a report.
 #[derive(Clone, Debug)]
 pub struct ReportFile {
-    /// Its bytes.
+    /// The file's bytes.
     pub bytes: Vec<u8>,
-    /// What they are.
-    pub media: Media,
-    /// Its name, where it has one.
+    /// The kind of the document.
+    pub media: MediaType,
+    /// The file's name, if it has one.
     pub name: Option<String>,
 }
 
-/// What a request says about a report.
+/// The parameters of a request about a report.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ReportQuery {
-    /// The code of the unit that reports, or an official code of it; its head says it when absent.
+    /// The code of the reporting unit, or an official code of it; when absent it is read from the
+    /// report's head.
     pub unit: Option<String>,
-    /// The period that is reported on; its title says it when absent.
+    /// The period of the report; when absent it is read from its title.
     pub period: Option<Period>,
 }
 
 /// Why a report could not be read or recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// The file is no document that can be read.
+    /// The file is not a readable document.
     #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// Anything else.
+    Refused(#[from] DocumentError),
+    /// Any other error.
     #[error(transparent)]
     Failed(#[from] Error),
 }
 
-/// A report that was read, and not yet judged.
+/// A report that was read, but not yet evaluated.
 #[derive(Clone, Debug)]
-pub struct Report {
-    kept: KeptReport,
+pub struct ReadReport {
+    stored: StoredReport,
     found: Vec<FoundObservation>,
     findings: Vec<FindingView>,
     month: bool,
     closed: bool,
 }
 
-impl Report {
-    /// What its first lines say it is, to name it by.
+impl ReadReport {
+    /// The first line of the text with at least 8 characters, as a name for the report.
     #[must_use]
     pub fn title(&self) -> Option<String> {
         let line = self
-            .kept
+            .stored
             .text
             .lines()
             .map(|line| {
                 line.trim_matches(|c: char| c.is_whitespace() || matches!(c, '#' | '*' | '|'))
             })
             .find(|line| line.chars().count() >= 8)?;
-        Some(line.chars().filter(|c| !c.is_control()).take(200).collect())
+        Some(line.chars().filter(|c| !kpi::text::is_hidden(*c)).take(200).collect())
     }
 
     fn view(&self, dry_run: bool, receipt: Receipt) -> ReportView {
         let closed = self.closed;
-        let Receipt { submission, revision, recorded_at, counts, findings } = receipt;
+        let Receipt {
+            recorded,
+            submission,
+            revision,
+            revision_hash,
+            recorded_at,
+            counts,
+            findings,
+        } = receipt;
         ReportView {
+            recorded,
             dry_run,
             submission,
             revision,
+            revision_hash,
             recorded_at,
             counts,
             closed,
             findings,
-            ..self.kept.view()
+            ..self.stored.view()
         }
     }
 
-    fn body(&self, envelope: Envelope) -> Result<Body, Error> {
-        let document = serde_json::to_string(&self.kept)
+    fn body(&self, envelope: SubmissionEnvelope) -> Result<SubmissionInput, Error> {
+        let document = serde_json::to_string(&self.stored)
             .map_err(|error| Error::Malformed(error.to_string()))?;
-        Ok(Body::Report(
+        Ok(SubmissionInput::Report(
             self.found.clone(),
             envelope,
-            Arc::new(Kept { document, findings: self.findings.clone() }),
+            Arc::new(ReportRecord { document, findings: self.findings.clone() }),
         ))
     }
 
-    /// Why it cannot be recorded whatever its figures are.
+    /// Checks that the report can be recorded, apart from its figures: it is of a month and has
+    /// figures.
     fn recordable(&self) -> Result<(), Error> {
         if !self.month {
             let detail = format!(
-                "figures are recorded by month, and this report is of {}, which is wider: it can be read and held against the ledger (dry_run=true), not recorded",
-                self.kept.period
+                "figures are recorded by month, and this report is for the wider period {}: it can only be read and compared with the ledger (dry_run=true)",
+                self.stored.period
             );
             return Err(Error::fault("/period", "wider_period", detail));
         }
@@ -127,7 +141,7 @@ impl Report {
             return Err(Error::fault(
                 "",
                 "empty",
-                "no figure was found in the report; a dry run lists the numbers in it and why they are none",
+                "no figure was found in the report; a dry run lists its numbers with the reasons why they were skipped",
             ));
         }
         Ok(())
@@ -136,30 +150,34 @@ impl Report {
 
 /// The media type of a kind of document.
 #[must_use]
-pub fn media_type(media: Media) -> &'static str {
+pub fn media_type(media: MediaType) -> &'static str {
     match media {
-        Media::Text => "text/plain",
-        Media::Markdown => "text/markdown",
-        Media::Docx => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-        Media::Pdf => "application/pdf",
+        MediaType::Text => "text/plain",
+        MediaType::Markdown => "text/markdown",
+        MediaType::Docx => {
+            "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+        }
+        MediaType::Pdf => "application/pdf",
     }
 }
 
 impl App {
-    /// Reads a report against the latest catalogue, units and figures. Blocks, for seconds with a long document.
+    /// Reads a report with the current catalogue, units and figures. Blocks, for seconds with a
+    /// long document.
     ///
     /// # Errors
-    /// The file is no document that can be read; its unit or period is neither given nor found, or unknown.
+    /// [`ReportError::Refused`] when the file is not a readable document; [`ReportError::Failed`]
+    /// when its unit or period is neither given nor found, or is unknown.
     pub fn read_report(
         &self,
         file: &ReportFile,
         query: &ReportQuery,
-    ) -> Result<Report, ReportError> {
-        self.read_report_by(file, query, &self.frame())
+    ) -> Result<ReadReport, ReportError> {
+        self.read_report_in(file, query, &self.validation_context())
     }
 
-    /// What was considered for each number of a report, for those who write patterns: the number, the pattern whose phrase fits, and what
-    /// spoke against it or what it would be. Blocks.
+    /// Explains for each number of a report how it was read, for authors of patterns: the number,
+    /// the pattern whose phrase matches, and the result or the reason against it. Blocks.
     ///
     /// # Errors
     /// As for [`App::read_report`].
@@ -168,14 +186,14 @@ impl App {
         file: &ReportFile,
         query: &ReportQuery,
     ) -> Result<Vec<(String, String, String)>, ReportError> {
-        let frame = self.frame();
-        let document = document::read(&file.bytes, file.media)?;
-        let lexicon = self.inner.lexicons.of(&frame.catalogue)?;
-        let (unit, period) = whose_and_when(&document, &lexicon, query, &frame)?;
-        let setting = Setting {
-            catalogue: &frame.catalogue,
+        let context = self.validation_context();
+        let document = documents::read(&file.bytes, file.media)?;
+        let lexicon = self.inner.lexicons.of(&context.catalogue)?;
+        let (unit, period) = resolve_unit_and_period(&document, &lexicon, query, &context)?;
+        let setting = ReportContext {
+            catalogue: &context.catalogue,
             lexicon: &lexicon,
-            units: &frame.units,
+            units: &context.units,
             unit,
             period,
         };
@@ -186,23 +204,24 @@ impl App {
             .collect())
     }
 
-    /// The same by another catalogue than the ledger's: one that is being tried.
+    /// As [`App::read_report`], with another validation context, such as a catalogue that is being
+    /// tried.
     ///
     /// # Errors
     /// As for [`App::read_report`].
-    pub fn read_report_by(
+    pub fn read_report_in(
         &self,
         file: &ReportFile,
         query: &ReportQuery,
-        frame: &Frame,
-    ) -> Result<Report, ReportError> {
-        let document = document::read(&file.bytes, file.media)?;
-        let lexicon = self.inner.lexicons.of(&frame.catalogue)?;
-        let (unit, period) = whose_and_when(&document, &lexicon, query, frame)?;
-        let setting = Setting {
-            catalogue: &frame.catalogue,
+        context: &ValidationContext,
+    ) -> Result<ReadReport, ReportError> {
+        let document = documents::read(&file.bytes, file.media)?;
+        let lexicon = self.inner.lexicons.of(&context.catalogue)?;
+        let (unit, period) = resolve_unit_and_period(&document, &lexicon, query, context)?;
+        let setting = ReportContext {
+            catalogue: &context.catalogue,
             lexicon: &lexicon,
-            units: &frame.units,
+            units: &context.units,
             unit,
             period,
         };
@@ -212,31 +231,30 @@ impl App {
                 Error::TooLarge(format!("a report has at most {MAX_NUMBERS} numbers")).into()
             );
         }
-        let findings = self.reconciled(&reading, &document.text, frame, (unit, period));
-        Ok(kept(file, document, &reading, findings, frame, (unit, period)))
+        let findings = self.reconcile(&reading, &document.text, context, (unit, period));
+        Ok(finish_reading(file, document, &reading, findings, context, (unit, period)))
     }
 
-    /// Judges the figures of a report without recording them. What speaks against recording them is listed, so that the rest is seen.
+    /// Evaluates the figures of a report without recording them. Errors of single figures are
+    /// listed, so that the other figures can be seen.
     ///
     /// # Errors
     /// Those of the store.
-    pub fn try_report(
+    pub fn dry_run_report(
         &self,
-        report: &Report,
+        report: &ReadReport,
         by: impl Into<Identity>,
     ) -> Result<ReportView, Error> {
-        let nothing = || Receipt {
-            submission: None,
-            revision: None,
-            recorded_at: None,
-            counts: Counts::default(),
-            findings: Vec::new(),
-        };
+        let nothing = Receipt::default;
         let mut faults = Vec::new();
         let mut receipt = if report.month && !report.found.is_empty() {
-            // Without a reason a closed month would hide what was found; `closed` tells it.
-            let envelope = Envelope { reason: Some("dry run".to_owned()), ..Envelope::default() };
-            match self.try_out(&Body::Found(report.found.clone(), envelope), by) {
+            // Without a reason a closed month would be an error that hides the figures; the field
+            // `closed` reports it instead.
+            let envelope = SubmissionEnvelope {
+                reason: Some("dry run".to_owned()),
+                ..SubmissionEnvelope::default()
+            };
+            match self.dry_run(&SubmissionInput::Found(report.found.clone(), envelope), by) {
                 Ok(receipt) => receipt,
                 Err(Error::Invalid(found) | Error::Conflict { obstacles: found, .. }) => {
                     faults = found
@@ -258,91 +276,99 @@ impl App {
         Ok(ReportView { faults, ..report.view(true, receipt) })
     }
 
-    /// Records the figures of a report as one submission, with the report itself, once for its key. The flag says whether the answer was
-    /// given before.
+    /// Records the figures of a report as one submission together with the report's text, once for
+    /// its idempotency key. The flag is true when the response is a repeated one.
     ///
     /// # Errors
-    /// A period wider than a month, no figure, every fault of the figures, or that the store could not record it.
+    /// A period wider than a month, a report without figures, all errors of the figures, or those
+    /// of the store.
     pub async fn record_report(
         &self,
-        report: &Report,
-        envelope: Envelope,
+        report: &ReadReport,
+        envelope: SubmissionEnvelope,
         by: impl Into<Identity>,
-        keyed: Option<&Keyed>,
+        idempotency: Option<&IdempotencyKey>,
     ) -> Result<(ReportView, bool), Error> {
         report.recordable()?;
-        let given = self.submit_keyed(&report.body(named(report, envelope))?, by, keyed).await?;
-        Ok((report.view(false, given.answer), given.again))
+        let given =
+            self.submit_idempotent(&report.body(named(report, envelope))?, by, idempotency).await?;
+        Ok((report.view(false, given.answer), given.replayed))
     }
 
-    /// The same without an async thread.
+    /// As [`App::record_report`], on a thread that may block.
     ///
     /// # Errors
     /// As for [`App::record_report`].
     pub fn record_report_now(
         &self,
-        report: &Report,
-        envelope: Envelope,
+        report: &ReadReport,
+        envelope: SubmissionEnvelope,
         by: impl Into<Identity>,
     ) -> Result<ReportView, Error> {
         report.recordable()?;
         Ok(report.view(false, self.submit_now(&report.body(named(report, envelope))?, by)?))
     }
 
-    /// The first answer to a key, when it recorded something.
+    /// The stored response to an idempotency key, if there is one that recorded something.
     ///
     /// # Errors
-    /// The key was used for another body, or the store's.
-    pub async fn report_again(&self, keyed: Option<&Keyed>) -> Result<Option<ReportView>, Error> {
-        let Some(given) = self.answered(keyed).await? else { return Ok(None) };
+    /// A key that was used with another body, or those of the store.
+    pub async fn replay_report(
+        &self,
+        idempotency: Option<&IdempotencyKey>,
+    ) -> Result<Option<ReportView>, Error> {
+        let Some(given) = self.load_replay(idempotency).await? else { return Ok(None) };
         let (store, Some(id)) = (self.store().clone(), given.answer.submission) else {
             return Ok(None);
         };
-        let view = tokio::task::spawn_blocking(move || Recorded::find(&store, &id, i64::MAX))
+        let view = crate::sync::blocking(move || RecordedReport::find(&store, &id, i64::MAX))
             .await
-            .map_err(|_e| Error::Busy(super::writer::stopping()))??;
+            .map_err(|_e| Error::Busy(super::lookup::stopping()))??;
         Ok(Some(view.view()))
     }
 }
 
-/// An envelope with the name by which the report is known.
-fn named(report: &Report, envelope: Envelope) -> Envelope {
+/// The envelope with the reference by which the report is known.
+fn named(report: &ReadReport, envelope: SubmissionEnvelope) -> SubmissionEnvelope {
     let reference =
-        envelope.reference.or_else(|| report.kept.file_name.clone()).or_else(|| report.title());
-    Envelope {
+        envelope.reference.or_else(|| report.stored.file_name.clone()).or_else(|| report.title());
+    SubmissionEnvelope {
         source_kind: Some(envelope.source_kind.unwrap_or_else(|| "report".to_owned())),
         reference,
         ..envelope
     }
 }
 
-/// What a reading comes to, with its places counted in characters.
-fn kept(
+/// The result of reading a report, with places counted in characters.
+fn finish_reading(
     file: &ReportFile,
     document: Document,
-    reading: &Reading,
+    reading: &ReportExtract,
     findings: Vec<FindingView>,
-    frame: &Frame,
+    context: &ValidationContext,
     (unit, period): (usize, Period),
-) -> Report {
-    let places = Places::new(&document.text);
-    let figures: Vec<KeptFigure> =
-        reading.figures.iter().map(|found| KeptFigure::new(found, &places, frame)).collect();
+) -> ReadReport {
+    let places = CharacterPlaces::new(&document.text);
+    let figures: Vec<StoredFigure> =
+        reading.figures.iter().map(|found| StoredFigure::new(found, &places, context)).collect();
     let unclaimed =
-        reading.unclaimed.iter().map(|number| KeptUnclaimed::new(number, &places)).collect();
+        reading.unclaimed.iter().map(|number| StoredUnclaimed::new(number, &places)).collect();
     let month = period.step() == Step::Month;
-    let to_record =
-        reading.figures.iter().enumerate().filter(|(_, found)| month && found.role == Role::Figure);
+    let to_record = reading
+        .figures
+        .iter()
+        .enumerate()
+        .filter(|(_, found)| month && found.role == FigureRole::Figure);
     let found = to_record.map(|(n, found)| FoundObservation {
         measure: found.measure.clone(),
-        unit: frame.units.code(found.unit).to_owned(),
+        unit: context.units.code(found.unit).to_owned(),
         month: found.period.last(),
         value: Some(found.value),
         place: format!("/figures/{n}"),
     });
     let found = found.collect();
-    let kept = KeptReport {
-        unit: frame.units.code(unit).to_owned(),
+    let stored = StoredReport {
+        unit: context.units.code(unit).to_owned(),
         period: period.to_string(),
         media_type: media_type(file.media).to_owned(),
         file_name: file.name.clone(),
@@ -351,21 +377,21 @@ fn kept(
         unclaimed,
         text: document.text,
     };
-    Report {
-        kept,
+    ReadReport {
+        stored,
         found,
         findings,
         month,
-        closed: month && frame.closed.contains_key(&period.last()),
+        closed: month && context.closed.contains_key(&period.last()),
     }
 }
 
-/// The unit and the period of a report: those given, else those that its head says.
-fn whose_and_when(
+/// The unit and the period of a report: the given ones, otherwise those found in its head.
+fn resolve_unit_and_period(
     document: &Document,
-    lexicon: &Lexicon,
+    lexicon: &ReportLexicon,
     query: &ReportQuery,
-    frame: &Frame,
+    context: &ValidationContext,
 ) -> Result<(usize, Period), Error> {
     let mut faults = Vec::new();
     let period = query.period.or_else(|| title::period(document));
@@ -373,17 +399,17 @@ fn whose_and_when(
         None => faults.push(Fault::new(
             "/period",
             "not_found",
-            "the report does not say which period it is of; its title is searched for words such as \"tháng 10 năm 2021\", \"quý III năm 2022\", \"9 tháng đầu năm 2021\"; give it: ?period=2021-10",
+            "the period of the report was not found; its title is searched for words such as \"tháng 10 năm 2021\", \"quý III năm 2022\", \"9 tháng đầu năm 2021\"; state it as ?period=2021-10, on the command line --period 2021-10",
         )),
-        Some(period) if period.first() > frame.clock.this_month() => {
-            faults.push(Fault::new("/period", "future_month", format!("{period} has not begun; this month is {}", frame.clock.this_month())));
+        Some(period) if period.first() > context.clock.this_month() => {
+            faults.push(Fault::new("/period", "future_month", format!("{period} has not begun; this month is {}", context.clock.this_month())));
         }
         Some(_) => {}
     }
-    let month = period.map_or_else(|| frame.clock.this_month(), Period::last);
+    let month = period.map_or_else(|| context.clock.this_month(), Period::last);
     let unit = match &query.unit {
-        Some(code) => frame.units.position(code).or_else(|| {
-            match frame.units.with_official_code(code, month).as_slice() {
+        Some(code) => context.units.position(code).or_else(|| {
+            match context.units.with_official_code(code, month).as_slice() {
                 [one] => Some(*one),
                 [] | [_, _, ..] => None,
             }
@@ -391,7 +417,7 @@ fn whose_and_when(
         None => title::unit(
             document,
             lexicon,
-            &frame.units,
+            &context.units,
             period.unwrap_or_else(|| Period::containing(Step::Month, month)),
         ),
     };
@@ -402,10 +428,10 @@ fn whose_and_when(
         (None, None) => faults.push(Fault::new(
             "/unit",
             "not_found",
-            "the report does not say which unit it is of; its head is searched for the names of units, such as \"tỉnh Trà Vinh\"; give it: ?unit=travinh",
+            "the unit of the report was not found; its head is searched for names of units, such as \"tỉnh Trà Vinh\"; state it as ?unit=travinh, on the command line --unit travinh",
         )),
-        (Some(unit), _) if !frame.units.exists(unit, month) => {
-            faults.push(Fault::new("/unit", "unit_not_valid", format!("{} did not exist at the end of {month}", quoted(frame.units.code(unit)))));
+        (Some(unit), _) if !context.units.exists(unit, month) => {
+            faults.push(Fault::new("/unit", "unit_not_valid", format!("{} did not exist at the end of {month}", quoted(context.units.code(unit)))));
         }
         (Some(_), _) => {}
     }
@@ -416,17 +442,18 @@ fn whose_and_when(
 }
 
 /// A report as it was recorded.
-struct Recorded {
-    kept: KeptReport,
+struct RecordedReport {
+    stored: StoredReport,
     submission: String,
     revision: i64,
+    revision_hash: Option<String>,
     recorded_at: i64,
-    counts: Counts,
+    counts: SubmissionCounts,
     findings: Vec<FindingView>,
 }
 
-impl Recorded {
-    /// The report that a submission was read from, up to a revision.
+impl RecordedReport {
+    /// The report that a submission was read from, if its revision is at most `up_to`.
     fn find(store: &Store, id: &str, up_to: i64) -> Result<Self, Error> {
         let record = find(store, id)?;
         if record.revision.revision > up_to {
@@ -439,15 +466,16 @@ impl Recorded {
                 quoted(id)
             )));
         };
-        let kept = serde_json::from_str(&text).map_err(|_e| {
+        let stored = serde_json::from_str(&text).map_err(|_e| {
             Error::NotFound(
-                "what was kept of this report cannot be read by this version of the service"
+                "the stored text of this report cannot be read by this version of the service"
                     .to_owned(),
             )
         })?;
         Ok(Self {
-            kept,
+            stored,
             revision: record.revision.revision,
+            revision_hash: record.revision.hash,
             recorded_at: record.revision.recorded_at,
             counts: counts(&record.submission),
             findings: serde_json::from_str(&record.submission.findings).unwrap_or_default(),
@@ -457,35 +485,41 @@ impl Recorded {
 
     fn view(self) -> ReportView {
         ReportView {
+            recorded: true,
             submission: Some(self.submission),
             revision: Some(self.revision),
+            revision_hash: self.revision_hash,
             recorded_at: Some(time_text(self.recorded_at)),
             counts: self.counts,
             findings: self.findings,
-            ..self.kept.view()
+            ..self.stored.view()
         }
     }
 }
 
-impl Moment {
-    /// The reading of a report as it was recorded. Blocks on the store.
+impl Snapshot {
+    /// A recorded report with its figures. Blocks on the store.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such submission, or when it was not read from a report.
     pub fn report(&self, id: &str) -> Result<ReportView, Error> {
-        Ok(Recorded::find(self.store(), id, self.last_revision())?.view())
+        let found = RecordedReport::find(self.store(), id, self.last_revision())?;
+        self.confirm()?;
+        Ok(found.view())
     }
 
-    /// The text of a report that was recorded. Blocks on the store.
+    /// The text of a recorded report. Blocks on the store.
     ///
     /// # Errors
-    /// As for [`Moment::report`].
+    /// As for [`Snapshot::report`].
     pub fn report_text(&self, id: &str) -> Result<String, Error> {
-        Ok(Recorded::find(self.store(), id, self.last_revision())?.kept.text)
+        let found = RecordedReport::find(self.store(), id, self.last_revision())?;
+        self.confirm()?;
+        Ok(found.stored.text)
     }
 
-    /// The newest revision that may be told; another instance may have recorded one a moment ago.
+    /// The newest revision that the response may use; another instance may have just recorded one.
     fn last_revision(&self) -> i64 {
-        if self.is_past() { self.look().revision } else { i64::MAX }
+        if self.is_past() { self.state().revision } else { i64::MAX }
     }
 }

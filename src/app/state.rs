@@ -1,126 +1,132 @@
-//! The latest state of the ledger in memory, and how it is loaded and kept up.
+//! The state of the ledger in memory at one revision: loading it, and applying later revisions.
 
-use std::collections::BTreeMap;
+pub mod documents;
+
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::clock::Clock;
-use super::declarations::Declarations;
-use crate::domain::annotation::{AnnotationDocument, Annotations};
-use crate::domain::catalogue::{Catalogue, CatalogueDocument};
-use crate::domain::cube::{Cube, Entry, MeasureId, Measures, View};
-use crate::domain::fault::Fault;
-use crate::domain::measure::{Measure, Members};
-use crate::domain::number::Written;
-use crate::domain::period::Month;
-use crate::domain::rules::{RuleBook, Standing};
-use crate::domain::target::Targets;
-use crate::domain::unit::{UnitDocument, Units};
-use crate::domain::value::Source;
+use self::documents::{ClosedMonths, DeclarationSet, LedgerConfig, LedgerDocuments, corrupt};
+use imbl::Vector;
+
+use super::clock::{Calendar, Clock};
 use crate::error::Error;
-use crate::store::{Head, MeasureRow, ObservationRow, Store, StoreError};
+use kpi::annotation::{AnnotationDocument, AnnotationIndex};
+use kpi::catalogue::Catalogue;
+use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary, MeasureId};
+use kpi::fault::{Fault, quoted};
+use kpi::measure::{Measure, Members};
+use kpi::number::Decimal64;
+use kpi::period::Month;
+use kpi::rules::{CurrentFindings, RuleBook};
+use kpi::target::TargetIndex;
+use kpi::unit::UnitForest;
+use kpi::value::ValueSource;
+use ledger::chain::{self, Hash};
+use ledger::{Commit, LedgerHead, MeasureRow, ObservationRow, RevisionId, Store, StoreError};
 
-/// Most revisions taken in at once.
-const STRETCH: u32 = 64;
+/// At most this many external revisions are applied at once.
+const STRETCH: u32 = 16;
 
-/// Months that are closed, and the revision that closed each.
-pub type Closed = BTreeMap<Month, i64>;
-
-/// What a submission is parsed against; when one of them has changed since, it is parsed again.
+/// The validation context of a submission: what it is parsed against. When one part has changed
+/// since, the submission is parsed again.
 #[derive(Clone)]
-pub struct Frame {
-    /// What time it is.
+pub struct ValidationContext {
+    /// The clock, for the current month.
     pub clock: Clock,
     /// The catalogue.
     pub catalogue: Arc<Catalogue>,
     /// The units.
-    pub units: Arc<Units>,
-    /// The months that are closed.
-    pub closed: Arc<Closed>,
+    pub units: Arc<UnitForest>,
+    /// The closed months.
+    pub closed: Arc<ClosedMonths>,
 }
 
-impl Frame {
-    /// Whether it still is what a state has.
+impl ValidationContext {
+    /// Whether it is still the validation context of `state`.
     #[must_use]
-    pub fn is_of(&self, state: &State) -> bool {
+    pub fn is_current_for(&self, state: &State) -> bool {
         Arc::ptr_eq(&self.catalogue, &state.catalogue)
             && Arc::ptr_eq(&self.units, &state.units)
             && Arc::ptr_eq(&self.closed, &state.closed)
     }
 }
 
-/// Everything that answers are computed from.
+/// Everything that responses are computed from. Cloning is cheap: the parts are shared until one
+/// changes.
 #[derive(Clone)]
 pub struct State {
-    /// What time it is, and where days begin.
-    pub clock: Clock,
-    /// The revision it is the state of.
+    /// The calendar: where days and months begin.
+    pub calendar: Calendar,
+    /// The newest revision that it contains.
     pub revision: i64,
-    /// When that was recorded, in microseconds since 1970.
+    /// When that revision was recorded, in microseconds since 1970.
     pub recorded_at: i64,
+    /// The documents that revisions wrote besides figures, as of this revision.
+    pub documents: Arc<LedgerDocuments>,
     /// The catalogue.
     pub catalogue: Arc<Catalogue>,
-    /// Its version.
+    /// The version number of the catalogue.
     pub catalogue_version: i64,
     /// The units.
-    pub units: Arc<Units>,
-    /// The months that are closed.
-    pub closed: Arc<Closed>,
-    /// What is declared beside the catalogue.
-    pub declared: Arc<Declarations>,
-    /// The targets of the catalogue and those declared beside it.
-    pub targets: Arc<Targets>,
-    /// Notes beside figures.
-    pub annotations: Arc<Annotations>,
-    /// When each revision was recorded, in microseconds since 1970; revision 1 first.
-    pub times: Vec<i64>,
-    /// The dictionary of measures.
-    pub measures: Measures,
-    /// The figures.
+    pub units: Arc<UnitForest>,
+    /// The closed months.
+    pub closed: Arc<ClosedMonths>,
+    /// Targets and annotations that were recorded beside the catalogue.
+    pub declared: Arc<DeclarationSet>,
+    /// The targets of the catalogue and those recorded beside it.
+    pub targets: Arc<TargetIndex>,
+    /// The annotations beside figures.
+    pub annotations: Arc<AnnotationIndex>,
+    /// When each revision was recorded, in microseconds since 1970, beginning with revision 1.
+    pub times: Vector<i64>,
+    /// The hash of each revision, verified against what the revision wrote, beginning with revision
+    /// 1.
+    pub hashes: Vector<Hash>,
+    /// The dictionary of measures: number and measure.
+    pub measures: Arc<MeasureDictionary>,
+    /// The current figures.
     pub cube: Cube,
-    /// The rules, ready for the dictionary.
+    /// The rules, compiled for the dictionary of measures.
     pub book: Arc<RuleBook>,
-    /// The findings that stand.
-    pub standing: Standing,
+    /// The current findings.
+    pub standing: CurrentFindings,
 }
 
-/// What the ledger holds besides figures.
-struct Declared {
-    catalogue: Catalogue,
-    version: i64,
-    units: Units,
-    closed: Closed,
-    declarations: Declarations,
+/// External changes: revisions that another process wrote, read and verified against the hash
+/// chain, but not yet applied.
+pub struct ExternalChanges {
+    /// The revision that they follow.
+    after: RevisionId,
+    commits: Vec<(Commit, Hash)>,
+    documents: Arc<LedgerDocuments>,
+    declared: Option<LedgerConfig>,
 }
 
-/// Revisions that somebody else has written, read and not yet taken in.
-pub struct News {
-    head: Head,
-    times: Vec<i64>,
-    declared: Option<Declared>,
-    measures: Vec<MeasureRow>,
-    figures: Vec<ObservationRow>,
-}
-
-impl News {
-    /// Reads what was written behind a revision, a stretch of it at most; none when nothing was. The state it ends in is one that the
-    /// ledger has had.
+impl ExternalChanges {
+    /// Reads at most `STRETCH` revisions that follow `after`; `None` when there is none. The result
+    /// always leads to a state that the ledger once had.
     ///
     /// # Errors
-    /// The store's, and [`StoreError::Corrupt`] for rows that contradict each other.
-    pub fn behind(store: &Store, revision: i64) -> Result<Option<Self>, Error> {
-        let rows = store.revisions(revision, STRETCH)?;
-        let Some(last) = rows.last() else { return Ok(None) };
-        let head = Head { revision: last.revision, recorded_at: last.recorded_at };
-        // Keys are no part of the state.
-        let declares = rows.iter().any(|row| {
-            !matches!(row.kind.as_str(), "submission" | "withdrawal" | super::keys::REVISION)
-        });
-        let mut figures = Vec::new();
-        store.replay(revision, head.revision, &mut |row| figures.push(row))?;
-        let declared = if declares { Some(Declared::at(store, head.revision)?) } else { None };
-        let times = rows.iter().map(|row| row.recorded_at).collect();
-        Ok(Some(Self { head, times, declared, measures: store.measures()?, figures }))
+    /// Those of the store, [`StoreError::Unsound`] for a revision that does not match its hash, and
+    /// [`StoreError::Corrupt`] for rows that contradict each other.
+    pub fn behind(
+        store: &Store,
+        after: RevisionId,
+        documents: &Arc<LedgerDocuments>,
+    ) -> Result<Option<Self>, Error> {
+        let commits = store.checked_commits_after(after, STRETCH)?;
+        if commits.is_empty() {
+            return Ok(None);
+        }
+        let mut documents = Arc::clone(documents);
+        if commits.iter().any(|(commit, _)| {
+            LedgerDocuments::changed_by(commit) || !commit.declarations.is_empty()
+        }) {
+            commits.iter().for_each(|(commit, _)| Arc::make_mut(&mut documents).apply(commit));
+        }
+        let declares = commits.iter().any(|(commit, _)| LedgerDocuments::changed_by(commit));
+        let declared = declares.then(|| documents.read()).transpose()?;
+        Ok(Some(Self { after, commits, documents, declared }))
     }
 }
 
@@ -128,25 +134,34 @@ impl State {
     /// Loads the whole ledger.
     ///
     /// # Errors
-    /// The store's, and [`StoreError::Corrupt`] for rows that contradict each other.
-    pub fn load(store: &Store) -> Result<Self, Error> {
-        Self::at(store, store.head()?)
+    /// Those of the store, [`StoreError::Unsound`] for rows that the hash chain does not cover, and
+    /// [`StoreError::Corrupt`] for rows that contradict each other.
+    pub fn load(store: &Store, calendar: Calendar) -> Result<Self, Error> {
+        Self::at(store, store.head()?, calendar)
     }
 
-    /// Loads the ledger as it was when a revision was its newest.
+    /// Loads the ledger as of the revision `head`.
     ///
     /// # Errors
     /// As for [`State::load`].
-    pub fn at(store: &Store, head: Head) -> Result<Self, Error> {
-        let declared = Declared::at(store, head.revision)?;
+    pub fn at(store: &Store, head: LedgerHead, calendar: Calendar) -> Result<Self, Error> {
+        let foundation = store.foundation(head.revision)?;
+        let mut documents = LedgerDocuments::default();
+        foundation.iter().for_each(|commit| documents.apply(commit));
+        let declared = documents.read()?;
         let book = Arc::new(RuleBook::new(
             &declared.catalogue,
-            &View { measures: &Measures::default(), cube: &Cube::default(), overlay: None },
+            &CubeView {
+                measures: &MeasureDictionary::default(),
+                cube: &Cube::default(),
+                overlay: None,
+            },
         ));
         let mut state = Self {
-            clock: Clock::default(),
+            calendar,
             revision: head.revision,
             recorded_at: head.recorded_at,
+            documents: Arc::new(documents),
             catalogue: Arc::new(declared.catalogue),
             catalogue_version: declared.version,
             units: Arc::new(declared.units),
@@ -154,56 +169,105 @@ impl State {
             declared: Arc::default(),
             targets: Arc::default(),
             annotations: Arc::default(),
-            times: store.times(head.revision)?,
-            measures: Measures::default(),
+            times: store.times(head.revision)?.into(),
+            hashes: store.hashes(head.revision)?.into(),
+            measures: Arc::default(),
             cube: Cube::default(),
             book,
-            standing: Standing::default(),
+            standing: CurrentFindings::default(),
         };
-        state.declare(declared.declarations);
-        state.number(store.measures_at(head.revision)?)?;
-        state.read_figures(store)?;
-        state.judge_anew();
+        state.set_declarations(declared.declarations);
+        let mut measures: Vec<MeasureRow> =
+            foundation.iter().flat_map(|commit| commit.new_measures.iter().cloned()).collect();
+        measures.sort_unstable_by_key(|row| row.id);
+        state.number(measures)?;
+        // The hashes were read in another transaction than the figures.
+        if state.read_figures(store, foundation)? != state.id() {
+            return Err(StoreError::Unsound(
+                "The hashes of the ledger changed while it was being read: table revisions."
+                    .to_owned(),
+            )
+            .into());
+        }
+        state.reevaluate_rules();
         Ok(state)
     }
 
-    /// Takes in revisions that somebody else has written.
+    /// Applies external changes.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] for rows that contradict each other.
-    pub fn take_in(&mut self, news: News) -> Result<(), Error> {
+    pub fn apply(&mut self, news: ExternalChanges) -> Result<(), Error> {
+        if news.after != self.id() {
+            return Err(corrupt("the revisions read do not follow the state"));
+        }
         let anew = news.declared.is_some();
         if let Some(declared) = news.declared {
-            self.reframe(declared.catalogue, declared.version, declared.units)?;
+            self.replace_catalogue_and_units(declared.catalogue, declared.version, declared.units)?;
             self.closed = Arc::new(declared.closed);
-            self.declare(declared.declarations);
+            self.set_declarations(declared.declarations);
         }
+        self.documents = news.documents;
         let known = self.measures.len();
-        self.number(news.measures)?;
-        let mut entries = Vec::with_capacity(news.figures.len());
-        for row in &news.figures {
-            let entry = entry(row, &self.units)
-                .ok_or_else(|| corrupt("a figure names a unit or month that does not exist"))?;
-            self.put(&entry, self.decimals(entry.measure), row.revision);
-            entries.push(entry);
+        let mut entries = Vec::new();
+        for (commit, hash) in news.commits {
+            self.number(commit.new_measures)?;
+            for row in &commit.observations {
+                let entry = entry(row, &self.units)
+                    .ok_or_else(|| corrupt("a figure names a unit or month that does not exist"))?;
+                self.put(&entry, self.decimals(entry.measure), row.revision);
+                entries.push(entry);
+            }
+            self.times.push_back(commit.recorded_at);
+            self.hashes.push_back(hash);
+            (self.revision, self.recorded_at) = (commit.revision, commit.recorded_at);
         }
-        self.times.extend(news.times);
-        (self.revision, self.recorded_at) = (news.head.revision, news.head.recorded_at);
         if anew {
-            self.judge_anew();
+            self.reevaluate_rules();
             return Ok(());
         }
         if self.measures.len() > known {
             self.book = Arc::new(RuleBook::new(&self.catalogue, &self.view()));
         }
-        self.judge(&entries);
+        self.evaluate_rules(&entries);
         Ok(())
     }
 
-    /// Moves on to a revision that this process has written.
-    pub fn advance(&mut self, revision: i64, recorded_at: i64) {
-        self.times.push(recorded_at);
-        (self.revision, self.recorded_at) = (revision, recorded_at);
+    /// Moves to a revision that this process has written; `hash` is its hash.
+    pub fn advance(&mut self, commit: &Commit, hash: Hash) {
+        self.times.push_back(commit.recorded_at);
+        self.hashes.push_back(hash);
+        (self.revision, self.recorded_at) = (commit.revision, commit.recorded_at);
+        if LedgerDocuments::changed_by(commit) || !commit.declarations.is_empty() {
+            Arc::make_mut(&mut self.documents).apply(commit);
+        }
+    }
+
+    /// The revision of the state, number and hash.
+    #[must_use]
+    pub fn id(&self) -> RevisionId {
+        RevisionId {
+            number: self.revision,
+            hash: self.hashes.last().copied().unwrap_or_else(chain::beginning),
+        }
+    }
+
+    /// The hash of the state's revision, as responses carry it: 64 hexadecimal digits.
+    #[must_use]
+    pub fn revision_hash(&self) -> String {
+        self.id().digits()
+    }
+
+    /// Number and hash of a revision up to the state's own; `None` for others.
+    #[must_use]
+    pub fn id_of(&self, revision: i64) -> Option<RevisionId> {
+        if revision == 0 {
+            return Some(RevisionId::beginning());
+        }
+        Some(RevisionId {
+            number: revision,
+            hash: *self.hashes.get(usize::try_from(revision.checked_sub(1)?).ok()?)?,
+        })
     }
 
     /// When a revision was recorded, in microseconds since 1970.
@@ -212,25 +276,44 @@ impl State {
         self.times.get(usize::try_from(revision.checked_sub(1)?).ok()?).copied()
     }
 
-    /// Puts declarations in place. What the catalogue no longer knows lies still until it does again.
-    pub fn declare(&mut self, declarations: Declarations) {
+    /// The position of a unit.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when no unit has the code.
+    pub fn find_unit(&self, code: &str) -> Result<usize, Error> {
+        self.units
+            .position(code)
+            .ok_or_else(|| Error::NotFound(format!("there is no unit {}", quoted(code))))
+    }
+
+    /// The errors of a measure that a request names.
+    pub fn measure_faults(&self, measure: &Measure) -> impl Iterator<Item = Fault> {
+        self.catalogue
+            .measure_faults(measure)
+            .into_iter()
+            .map(|(code, detail)| Fault::new("/measure", code, detail))
+    }
+
+    /// Replaces targets and annotations. Those whose measure the catalogue does not declare are
+    /// kept, but have no effect.
+    pub fn set_declarations(&mut self, declarations: DeclarationSet) {
         let given = declarations
             .targets
             .values()
             .filter_map(|target| self.catalogue.target("", target).ok())
             .collect();
-        self.targets = Arc::new(Targets::new(&self.catalogue.targets, given));
-        self.annotations = Arc::new(Annotations::new(
+        self.targets = Arc::new(TargetIndex::new(&self.catalogue.targets, given));
+        self.annotations = Arc::new(AnnotationIndex::new(
             declarations
                 .annotations
                 .values()
-                .filter_map(|note| AnnotationDocument::checked(note).ok())
+                .filter_map(|note| AnnotationDocument::validate(note).ok())
                 .collect(),
         ));
         self.declared = Arc::new(declarations);
     }
 
-    /// The newest month in which units of a stretch have a figure of an indicator.
+    /// The newest month in which one of the units in this range has a figure.
     #[must_use]
     pub fn newest(&self, units: Range<usize>) -> Option<Month> {
         let rows =
@@ -238,8 +321,9 @@ impl State {
         rows.filter_map(|(id, unit)| self.cube.row(id, unit).last()).max()
     }
 
-    /// The newest month that units of a stretch have reported as a rule: not one that has only begun to come in, of which less than half as
-    /// many units have figures as of the month before.
+    /// The newest month that most of the units in this range have reported. A month that has only
+    /// begun to arrive, with figures of less than half as many units as the month before, does not
+    /// count.
     #[must_use]
     pub fn newest_whole(&self, units: Range<usize>) -> Option<Month> {
         let newest = self.newest(units.clone())?;
@@ -258,11 +342,13 @@ impl State {
         })
     }
 
-    /// Finds the findings anew that figures have to do with.
-    fn judge(&mut self, entries: &[Entry]) {
+    /// Evaluates the findings again that depend on the given figures.
+    fn evaluate_rules(&mut self, entries: &[CubeEntry]) {
         let book = Arc::clone(&self.book);
         let mut checks = Vec::new();
-        entries.iter().for_each(|entry| book.touched_by(&self.source(), entry, &mut checks));
+        entries
+            .iter()
+            .for_each(|entry| book.collect_affected_checks(&self.source(), entry, &mut checks));
         checks.sort_unstable();
         checks.dedup();
         for check in checks {
@@ -271,38 +357,39 @@ impl State {
         }
     }
 
-    /// What a submission is parsed against.
+    /// The validation context for a submission to this state.
     #[must_use]
-    pub fn frame(&self) -> Frame {
-        Frame {
-            clock: self.clock.clone(),
+    pub fn validation_context(&self, clock: &Clock) -> ValidationContext {
+        ValidationContext {
+            clock: clock.clone(),
             catalogue: Arc::clone(&self.catalogue),
             units: Arc::clone(&self.units),
             closed: Arc::clone(&self.closed),
         }
     }
 
-    /// The figures, with nothing laid over them.
+    /// The current figures as the rules read them, without changes applied to them.
     #[must_use]
-    pub fn view(&self) -> View<'_> {
-        View { measures: &self.measures, cube: &self.cube, overlay: None }
+    pub fn view(&self) -> CubeView<'_> {
+        CubeView { measures: &self.measures, cube: &self.cube, overlay: None }
     }
 
-    /// The units and the figures.
+    /// The units and the figures, from which values are computed.
     #[must_use]
-    pub fn source(&self) -> Source<'_> {
-        Source::new(&self.units, self.view())
+    pub fn source(&self) -> ValueSource<'_> {
+        ValueSource::new(&self.units, self.view())
     }
 
-    /// Puts a new catalogue and units in place, and the figures where the units now stand.
+    /// Replaces catalogue and units, and arranges the figures by the new units.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] when figures no longer fit; callers check that before.
-    pub fn reframe(
+    /// [`StoreError::Corrupt`] when figures do not fit the new catalogue or units; callers check
+    /// that before.
+    pub fn replace_catalogue_and_units(
         &mut self,
         catalogue: Catalogue,
         version: i64,
-        units: Units,
+        units: UnitForest,
     ) -> Result<(), Error> {
         let places: Vec<usize> = self
             .units
@@ -311,33 +398,33 @@ impl State {
             .collect();
         let moved = places.iter().enumerate().any(|(old, new)| old != *new);
         if places.contains(&usize::MAX) {
-            return Err(corrupt("a unit has gone from the ledger"));
+            return Err(corrupt("a unit is missing from the ledger"));
         }
         if moved {
             self.cube = self.cube.rearranged(&places);
         }
         for (id, measure) in self.measures.iter() {
             if let Some(indicator) = catalogue.indicator(&measure.code)
-                && !self.cube.declare(id, indicator.decimals)
+                && !self.cube.set_decimals(id, indicator.decimals)
             {
                 return Err(corrupt("a figure has more decimals than its indicator"));
             }
         }
         (self.catalogue, self.catalogue_version, self.units) =
             (Arc::new(catalogue), version, Arc::new(units));
-        self.declare((*self.declared).clone());
+        self.set_declarations((*self.declared).clone());
         Ok(())
     }
 
-    /// Makes the rules ready anew and finds every finding anew.
-    pub fn judge_anew(&mut self) {
+    /// Compiles the rules and evaluates all findings again.
+    pub fn reevaluate_rules(&mut self) {
         self.book = Arc::new(RuleBook::new(&self.catalogue, &self.view()));
         let standing = self.book.all(&self.source());
         self.standing = standing;
     }
 
-    /// Puts one figure in its place.
-    pub fn put(&mut self, entry: &Entry, decimals: Option<u32>, revision: i64) {
+    /// Puts one figure into the cube; `decimals` is `None` for a stated rate.
+    pub fn put(&mut self, entry: &CubeEntry, decimals: Option<u32>, revision: i64) {
         let stamp = u32::try_from(revision).unwrap_or(u32::MAX);
         match decimals {
             Some(_) => self.cube.set(entry, stamp),
@@ -345,114 +432,78 @@ impl State {
         }
     }
 
-    /// The decimals of a measure's indicator; none for a kpi.
+    /// The decimals of a measure's indicator; `None` for a kpi.
     #[must_use]
     pub fn decimals(&self, measure: MeasureId) -> Option<u32> {
         let measure = self.measures.get(measure)?;
         self.catalogue.indicator(&measure.code).map(|indicator| indicator.decimals)
     }
 
-    /// Takes in the numbers of measures, in their order.
+    /// Numbers new measures, in the given order.
+    pub fn add_measures(&mut self, measures: &[Measure]) {
+        if !measures.is_empty() {
+            let known = Arc::make_mut(&mut self.measures);
+            for measure in measures {
+                known.intern(measure);
+            }
+        }
+    }
+
+    /// Adds measures with their numbers to the dictionary; the numbers must have no gap.
     fn number(&mut self, rows: Vec<MeasureRow>) -> Result<(), Error> {
         let known = self.measures.len();
         for row in rows {
             let members = Members::parse(&row.members)
                 .map_err(|_e| corrupt("a measure's members cannot be read"))?;
-            let id = self.measures.intern(&Measure { code: row.code, members });
+            let id = Arc::make_mut(&mut self.measures).intern(&Measure { code: row.code, members });
             if i64::try_from(id).ok() != Some(row.id) {
                 return Err(corrupt("the dictionary of measures has a gap"));
             }
         }
         for measure in known..self.measures.len() {
             if let Some(decimals) = self.decimals(measure) {
-                self.cube.declare(measure, decimals);
+                self.cube.set_decimals(measure, decimals);
             }
         }
         Ok(())
     }
 
-    fn read_figures(&mut self, store: &Store) -> Result<(), Error> {
+    /// Reads all figures into the cube. Returns the revision, number and hash, at which the
+    /// verified chain ends.
+    fn read_figures(
+        &mut self,
+        store: &Store,
+        foundation: Vec<Commit>,
+    ) -> Result<RevisionId, Error> {
         let decimals: Vec<Option<u32>> =
             (0..self.measures.len()).map(|measure| self.decimals(measure)).collect();
         let units = Arc::clone(&self.units);
         let mut broken = false;
-        store.replay(0, self.revision, &mut |row: ObservationRow| match entry(&row, &units) {
-            Some(entry) => {
-                self.put(&entry, decimals.get(entry.measure).copied().flatten(), row.revision)
-            }
-            None => broken = true,
-        })?;
+        let last =
+            store.load(foundation, self.revision, &mut |row: ObservationRow| match entry(
+                &row, &units,
+            ) {
+                Some(entry) => {
+                    self.put(&entry, decimals.get(entry.measure).copied().flatten(), row.revision)
+                }
+                None => broken = true,
+            })?;
         if broken {
             return Err(corrupt("a figure names a unit or month that does not exist"));
         }
-        Ok(())
+        Ok(last)
     }
 }
 
-fn entry(row: &ObservationRow, units: &Units) -> Option<Entry> {
+fn entry(row: &ObservationRow, units: &UnitForest) -> Option<CubeEntry> {
     let written = match row.mantissa {
-        Some(mantissa) => Some(Written { mantissa, scale: u32::try_from(row.scale).ok()? }),
+        Some(mantissa) => Some(Decimal64 { mantissa, scale: u32::try_from(row.scale).ok()? }),
         None => None,
     };
-    Some(Entry {
+    Some(CubeEntry {
         measure: usize::try_from(row.measure).ok()?,
         unit: units.position_of_number(row.unit)?,
         month: Month::from_number(i32::try_from(row.month).ok()?)?,
         written,
     })
-}
-
-impl Declared {
-    /// As it was when a revision was the newest.
-    fn at(store: &Store, revision: i64) -> Result<Self, Error> {
-        let (catalogue, version) = match store.catalogue_at(revision)? {
-            None => (Catalogue::default(), 0),
-            Some(row) => {
-                let value = serde_json::from_str(&row.document)
-                    .map_err(|_e| corrupt("the catalogue cannot be read"))?;
-                let checked = CatalogueDocument::from_value(value).and_then(Catalogue::new);
-                (checked.map_err(|faults| inconsistent("the catalogue", &faults))?, row.version)
-            }
-        };
-        let mut documents: Vec<(i64, UnitDocument)> = Vec::new();
-        for row in store.units_at(revision)? {
-            documents.push((
-                row.number,
-                serde_json::from_str(&row.document)
-                    .map_err(|_e| corrupt("a unit cannot be read"))?,
-            ));
-        }
-        documents.sort_by_key(|(number, _)| *number);
-        let units = Units::new(documents).map_err(|faults| inconsistent("the units", &faults))?;
-        let mut closed = Closed::new();
-        for row in store.closings_at(revision)? {
-            let month = i32::try_from(row.month)
-                .ok()
-                .and_then(Month::from_number)
-                .ok_or_else(|| corrupt("a month was closed that does not exist"))?;
-            if row.closed {
-                closed.insert(month, row.revision)
-            } else {
-                closed.remove(&month)
-            };
-        }
-        let unreadable = || corrupt("a target or an annotation cannot be read");
-        let declarations =
-            Declarations::of(store.declarations_at(revision)?).ok_or_else(unreadable)?;
-        Ok(Self { catalogue, version, units, closed, declarations })
-    }
-}
-
-fn corrupt(sentence: &str) -> Error {
-    Error::Store(StoreError::Corrupt {
-        sentence: format!("The ledger contradicts itself: {sentence}."),
-        source: None,
-    })
-}
-
-fn inconsistent(what: &str, faults: &[Fault]) -> Error {
-    corrupt(&format!(
-        "{what} has faults, the first: {}",
-        faults.first().map(ToString::to_string).unwrap_or_default()
-    ))
 }

@@ -1,75 +1,75 @@
-//! What a unit is asked to fill in for a month: the rows of its form.
+//! Forms: the rows that a unit is asked to fill in for a month (`docs/workbooks.md`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::findings::position;
-use super::moment::Moment;
+use super::snapshot::Snapshot;
 use super::state::State;
-use crate::domain::catalogue::Catalogue;
-use crate::domain::fault::quoted;
-use crate::domain::measure::{Measure, Members};
-use crate::domain::number::Written;
-use crate::domain::period::Month;
 use crate::error::Error;
+use kpi::catalogue::Catalogue;
+use kpi::fault::quoted;
+use kpi::measure::{Measure, Members};
+use kpi::number::Decimal64;
+use kpi::period::Month;
 
 /// Most rows of a form.
 pub const MAX_ROWS: usize = 2_000;
 
 /// A form for one unit and month.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Form {
+pub struct ReportingForm {
     /// The unit's code.
     pub unit: String,
-    /// Its name.
+    /// The unit's name.
     pub name: String,
     /// The month.
     pub month: Month,
-    /// The revision that its figures are from.
+    /// The revision that the figures in the form come from.
     pub revision: i64,
-    /// Its groups: a system each, stated rates last.
+    /// The groups of rows: one for each system, stated rates last.
     pub groups: Vec<FormGroup>,
 }
 
-/// The rows of a system.
+/// The rows of one system.
 #[derive(Clone, PartialEq, Debug)]
 pub struct FormGroup {
-    /// Its heading.
+    /// The heading of the group.
     pub title: String,
-    /// Its rows.
+    /// The rows.
     pub rows: Vec<FormRow>,
 }
 
 /// A figure to fill in.
 #[derive(Clone, PartialEq, Debug)]
 pub struct FormRow {
-    /// Its measure.
+    /// The measure.
     pub measure: Measure,
-    /// What it is called.
+    /// The measure's name in the form.
     pub label: String,
-    /// How many members it names: how far it is indented.
+    /// Indentation: the number of members that the measure names.
     pub depth: usize,
-    /// What it is measured in.
+    /// The unit of the value.
     pub unit_of_measure: String,
-    /// Most decimals; none for stated rates.
+    /// Most decimals; `None` for stated rates.
     pub decimals: Option<u32>,
-    /// Whether it may be below zero.
+    /// Whether the figure may be below zero.
     pub may_be_negative: bool,
     /// The figure of the month before.
-    pub previous: Option<Written>,
-    /// The figure that stands already.
-    pub current: Option<Written>,
-    /// The checks that it takes part in, in words.
+    pub previous: Option<Decimal64>,
+    /// The current figure, if there is one.
+    pub current: Option<Decimal64>,
+    /// The checks that the figure is part of, in words.
     pub checks: Vec<String>,
 }
 
-impl Moment {
+impl Snapshot {
     /// The form of a unit for a month.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for an unknown unit, a fault for a month in which it does not exist or that has not begun.
-    pub fn form(&self, unit: &str, month: Month) -> Result<Form, Error> {
-        let state = self.look();
-        let place = position(&state, unit)?;
+    /// [`Error::NotFound`] for an unknown unit, [`Error::Invalid`] for a month in which it does not
+    /// exist or that has not begun.
+    pub fn form(&self, unit: &str, month: Month) -> Result<ReportingForm, Error> {
+        let state = self.state();
+        let place = state.find_unit(unit)?;
         if month > self.month() {
             return Err(Error::fault("/period", "future_month", format!("{month} has not begun")));
         }
@@ -80,29 +80,29 @@ impl Moment {
                 format!("{} did not exist at the end of {month}", quoted(unit)),
             ));
         }
-        let measures = measures(&state, place, month);
+        let measures = measures(state, place, month);
         let name = state
             .units
             .get(place)
             .map_or_else(String::new, |unit| unit.document.shown().to_owned());
-        Ok(Form {
+        Ok(ReportingForm {
             unit: unit.to_owned(),
             name,
             month,
             revision: state.revision,
-            groups: groups(&state, place, month, &measures),
+            groups: groups(state, place, month, &measures),
         })
     }
 }
 
-/// What is asked for: what is expected of the unit, with the members of each, and what it has reported before; else what units beside it
-/// report; else everything.
+/// The measures of the form: those expected of the unit, with their members, and those that it has
+/// reported before; otherwise those that sibling units report; otherwise all.
 fn measures(state: &State, unit: usize, month: Month) -> BTreeSet<Measure> {
     let catalogue = &state.catalogue;
     let expected = catalogue
         .expectations
         .iter()
-        .filter(|expectation| expectation.is_of(&state.units, unit, month))
+        .filter(|expectation| expectation.applies_to(&state.units, unit, month))
         .flat_map(|expectation| &expectation.measures);
     let mut found: BTreeSet<Measure> =
         expected.flat_map(|measure| with_members(catalogue, measure)).collect();
@@ -132,7 +132,7 @@ fn measures(state: &State, unit: usize, month: Month) -> BTreeSet<Measure> {
     found
 }
 
-/// A measure, and the same with each member of each dimension that it leaves open.
+/// A measure, alone and with each member of each dimension that it leaves open.
 fn with_members(catalogue: &Catalogue, measure: &Measure) -> Vec<Measure> {
     let mut found = vec![measure.clone()];
     let Some(indicator) = catalogue.indicator(&measure.code) else { return found };
@@ -145,7 +145,7 @@ fn with_members(catalogue: &Catalogue, measure: &Measure) -> Vec<Measure> {
             let members = host.with(&dimension.code, member);
             let more = Measure { code: measure.code.clone(), members };
             if measure.members.get(&dimension.code).is_none()
-                && indicator.member_faults(&more.members).is_empty()
+                && indicator.check_members(&more.members).is_empty()
             {
                 found.push(more);
             }
@@ -154,7 +154,7 @@ fn with_members(catalogue: &Catalogue, measure: &Measure) -> Vec<Measure> {
     found
 }
 
-/// The measures that units have ever reported.
+/// The measures that the units have ever reported.
 fn reported(state: &State, units: &[usize]) -> Vec<Measure> {
     let has = |id: usize| units.iter().any(|unit| state.cube.row(id, *unit).last().is_some());
     let declared = |measure: &Measure| state.catalogue.measure_faults(measure).is_empty();
@@ -221,7 +221,7 @@ fn groups(
     groups.into_values().collect()
 }
 
-/// The order of splits below their total: by dimension, then by member as they are declared.
+/// The order of splits below their total: by dimension, then by member, as declared.
 fn order(catalogue: &Catalogue, measure: &Measure) -> Vec<(usize, usize)> {
     let dimensions = catalogue
         .indicator(&measure.code)
@@ -247,7 +247,7 @@ fn row(state: &State, unit: usize, month: Month, measure: &Measure) -> FormRow {
     let figure = |month: Month| match indicator {
         Some(indicator) => id
             .and_then(|id| view.figure(id, unit, month))
-            .map(|mantissa| Written { mantissa, scale: indicator.decimals }),
+            .map(|mantissa| Decimal64 { mantissa, scale: indicator.decimals }),
         None => id.and_then(|id| view.stated(id, unit, month)),
     };
     let names = &state.catalogue.label(measure);
@@ -264,7 +264,7 @@ fn row(state: &State, unit: usize, month: Month, measure: &Measure) -> FormRow {
     }
 }
 
-/// A unit of measure in Vietnamese, where the service knows it.
+/// The Vietnamese name of a unit of measure, if known.
 fn vietnamese_unit(unit: &str) -> String {
     match unit {
         "count" => "số lượng",
@@ -277,9 +277,9 @@ fn vietnamese_unit(unit: &str) -> String {
     .to_owned()
 }
 
-/// The checks that a figure takes part in: written rules, and those that follow from the catalogue.
+/// The checks that a figure is part of: written rules, and automatic ones.
 fn checks(catalogue: &Catalogue, measure: &Measure) -> Vec<String> {
-    let touches = |reference: &&crate::domain::formula::Reference| {
+    let touches = |reference: &&kpi::formula::IndicatorReference| {
         let members = reference
             .members
             .iter()

@@ -1,97 +1,104 @@
-//! Workbooks taken back: what is found in one, and its recording.
+//! Excel files: reading the figures of a form or table, and recording them (`docs/workbooks.md`).
 
 use serde::Serialize;
 
 use super::App;
 use super::access::Identity;
-use super::findings::FindingView;
-use super::keyed::Keyed;
-use super::state::Frame;
-use super::submissions::{Body, FoundObservation, Receipt};
-use crate::domain::fault::{Fault, quoted};
-use crate::domain::measure::Members;
-use crate::domain::number::Written;
-use crate::domain::observation::Counts;
-use crate::domain::period::Month;
-use crate::domain::unit::Units;
+use super::read::findings::FindingView;
+use super::state::ValidationContext;
+use super::write::idempotency::IdempotencyKey;
+use super::write::receipt::Receipt;
+use super::write::submission::SubmissionInput;
 use crate::error::Error;
-use crate::intake::table::{Defaults, Meaning, Tables, Use};
+use crate::intake::table::{LabelMeaning, LabelUse, TableDefaults, TableReader};
 use crate::intake::workbook::{self, SheetTable, WorkbookReading};
-use crate::intake::{Envelope, MAX_NOTE};
+use crate::intake::{MAX_NOTE, SubmissionEnvelope};
+use documents::workbook::cell_name;
+use kpi::fault::{Fault, quoted};
+use kpi::measure::Members;
+use kpi::number::Decimal64;
+use kpi::observation::{FoundObservation, SubmissionCounts};
+use kpi::period::Month;
+use kpi::unit::UnitForest;
 
-/// What a request says about a workbook.
+/// The parameters of a request about an Excel file.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct WorkbookQuery {
-    /// The code of the unit that reports, where the workbook does not say so.
+    /// The code of the reporting unit, where the file does not name it.
     pub unit: Option<String>,
-    /// The month that is reported on, where the workbook does not say so.
+    /// The month of the figures, where the file does not name it.
     pub period: Option<Month>,
 }
 
-/// What was found in a workbook, and what became of it.
+/// The figures found in an Excel file, and the result of recording them.
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
 pub struct WorkbookView {
-    /// The unit that the workbook is of, or that was given.
+    /// Whether this request, or the one that it repeats, made a revision.
+    pub recorded: bool,
+    /// The unit named by the file or the request.
     #[schema(required)]
     pub unit: Option<String>,
-    /// The month that the workbook is of, or that was given.
+    /// The month named by the file or the request.
     #[schema(required)]
     pub period: Option<String>,
-    /// Whether nothing was recorded because nobody asked for it.
+    /// Whether the request was a dry run, so that nothing was recorded.
     pub dry_run: bool,
-    /// Whether it is a form that the service has handed out.
+    /// Whether the file is a form of this service.
     pub template: bool,
     /// The figures found, each once.
     pub figures: Vec<FoundFigure>,
-    /// Other cells with digits: nothing is silently lost.
+    /// All other cells with digits, so that nothing is lost unnoticed.
     pub unclaimed: Vec<UnclaimedView>,
     /// How free tables were understood.
     pub mapping: Vec<TableView>,
     /// Contradictions among the figures, as in `POST /observations`.
     pub findings: Vec<FindingView>,
-    /// The submission; null when nothing was recorded.
+    /// The submission's identifier; null when nothing was recorded.
     #[schema(required)]
     pub submission: Option<String>,
-    /// Its revision; null on a dry run.
+    /// The submission's revision; null on a dry run.
     #[schema(required)]
     pub revision: Option<i64>,
-    /// When it was recorded; null when nothing was.
+    /// That revision's hash; null on a dry run.
+    #[schema(required)]
+    pub revision_hash: Option<String>,
+    /// When it was recorded; null when nothing was recorded.
     #[schema(required)]
     pub recorded_at: Option<String>,
-    /// What it did, or would do.
-    pub counts: Counts,
+    /// What recording changed, or would change.
+    pub counts: SubmissionCounts,
 }
 
 /// A figure found in a cell.
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
 pub struct FoundFigure {
-    /// The indicator's or kpi's code.
+    /// Code of the indicator or kpi.
     pub indicator: String,
-    /// Dimension and member.
+    /// The member of each dimension that the measure names.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub dimensions: Members,
     /// The unit.
     pub unit: String,
     /// The month.
     pub period: String,
-    /// The number; null withdraws.
+    /// The number; null withdraws the figure.
     #[schema(required, value_type = Option<f64>)]
-    pub value: Option<Written>,
+    pub value: Option<Decimal64>,
     /// The cell's text.
     pub printed: String,
-    /// Whether it is said to be about so much.
+    /// Whether the cell marks the number as approximate.
     pub approximate: bool,
     /// The sheet.
     pub sheet: String,
     /// The cell.
     pub cell: String,
-    /// The label that told the measure.
+    /// The label that gave the measure.
     pub label: String,
-    /// How sure it is, 0 to 1: 1 when the workbook itself says measure, unit and month.
+    /// The confidence, from 0 to 1; 1 when the file itself names measure, unit and month.
     pub confidence: f64,
 }
 
-/// A cell with a digit that was not taken.
+/// A cell with digits that was not taken as a figure.
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
 pub struct UnclaimedView {
     /// The sheet.
@@ -100,7 +107,7 @@ pub struct UnclaimedView {
     pub cell: String,
     /// The cell's text.
     pub printed: String,
-    /// Why.
+    /// The reason why it was skipped.
     pub reason: String,
 }
 
@@ -109,20 +116,20 @@ pub struct UnclaimedView {
 pub struct TableView {
     /// The sheet.
     pub sheet: String,
-    /// The rows of the header, as the sheet counts them.
+    /// The rows of the header, numbered as in the sheet.
     pub header_rows: Vec<usize>,
-    /// What each column was taken for.
-    pub columns: Vec<UseView>,
-    /// What each row was taken for.
-    pub rows: Vec<UseView>,
+    /// The meaning of each column.
+    pub columns: Vec<AxisUseView>,
+    /// The meaning of each row.
+    pub rows: Vec<AxisUseView>,
 }
 
-/// What a column or a row was taken for.
+/// The meaning of a column or a row.
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
-pub struct UseView {
-    /// The column's letters or the row's number.
+pub struct AxisUseView {
+    /// The letters of the column, or the number of the row.
     pub at: String,
-    /// Its label.
+    /// The label.
     pub text: String,
     /// `figures`, `labels`, `aside`, `heading` or `unclaimed`.
     pub role: String,
@@ -135,13 +142,13 @@ pub struct UseView {
     /// The month.
     #[schema(required)]
     pub period: Option<String>,
-    /// Why its figures are not taken, or what it holds.
+    /// Why the figures are skipped, or what the column or row contains.
     #[schema(required)]
     pub reason: Option<String>,
 }
 
-impl UseView {
-    fn new(units: &Units, at: String, one: &Use) -> Self {
+impl AxisUseView {
+    fn new(units: &UnitForest, at: String, one: &LabelUse) -> Self {
         let mut view = Self {
             at,
             text: one.text.clone(),
@@ -152,19 +159,19 @@ impl UseView {
             reason: None,
         };
         match &one.meaning {
-            Meaning::Figures { measure, unit, month } => {
+            LabelMeaning::Figures { measure, unit, month } => {
                 "figures".clone_into(&mut view.role);
                 view.measure.clone_from(measure);
                 view.unit = unit.map(|unit| units.code(unit).to_owned());
                 view.period = month.map(|month| month.to_string());
             }
-            Meaning::Labels => "labels".clone_into(&mut view.role),
-            Meaning::Heading => "heading".clone_into(&mut view.role),
-            Meaning::Aside(what) => {
+            LabelMeaning::Labels => "labels".clone_into(&mut view.role),
+            LabelMeaning::Heading => "heading".clone_into(&mut view.role),
+            LabelMeaning::Aside(what) => {
                 "aside".clone_into(&mut view.role);
                 view.reason = Some((*what).to_owned());
             }
-            Meaning::Unclaimed(why) => {
+            LabelMeaning::Unclaimed(why) => {
                 "unclaimed".clone_into(&mut view.role);
                 view.reason = Some(why.clone());
             }
@@ -174,7 +181,7 @@ impl UseView {
 }
 
 impl WorkbookView {
-    fn new(units: &Units, reading: &WorkbookReading, dry_run: bool) -> Self {
+    fn new(units: &UnitForest, reading: &WorkbookReading, dry_run: bool) -> Self {
         let figures = reading.figures.iter().map(|figure| FoundFigure {
             indicator: figure.measure.code.clone(),
             dimensions: figure.measure.members.clone(),
@@ -195,6 +202,7 @@ impl WorkbookView {
             reason: cell.reason.clone(),
         });
         Self {
+            recorded: false,
             unit: reading.unit.map(|unit| units.code(unit).to_owned()),
             period: reading.month.map(|month| month.to_string()),
             dry_run,
@@ -205,8 +213,9 @@ impl WorkbookView {
             findings: Vec::new(),
             submission: None,
             revision: None,
+            revision_hash: None,
             recorded_at: None,
-            counts: Counts::default(),
+            counts: SubmissionCounts::default(),
         }
     }
 
@@ -214,7 +223,9 @@ impl WorkbookView {
         Self {
             findings: receipt.findings,
             submission: receipt.submission,
+            recorded: receipt.recorded,
             revision: receipt.revision,
+            revision_hash: receipt.revision_hash,
             recorded_at: receipt.recorded_at,
             counts: receipt.counts,
             ..self
@@ -222,8 +233,8 @@ impl WorkbookView {
     }
 }
 
-fn table_view(units: &Units, table: &SheetTable) -> TableView {
-    let letters = |column: usize| workbook::cell_name(0, column).trim_end_matches('1').to_owned();
+fn table_view(units: &UnitForest, table: &SheetTable) -> TableView {
+    let letters = |column: usize| cell_name(0, column).trim_end_matches('1').to_owned();
     let number = |row: usize| (table.first_row + row).to_string();
     TableView {
         sheet: table.sheet.clone(),
@@ -231,53 +242,64 @@ fn table_view(units: &Units, table: &SheetTable) -> TableView {
         columns: table
             .columns
             .iter()
-            .map(|one| UseView::new(units, letters(one.index), one))
+            .map(|one| AxisUseView::new(units, letters(one.index), one))
             .collect(),
-        rows: table.rows.iter().map(|one| UseView::new(units, number(one.index), one)).collect(),
+        rows: table
+            .rows
+            .iter()
+            .map(|one| AxisUseView::new(units, number(one.index), one))
+            .collect(),
     }
 }
 
 impl App {
-    /// Reads a workbook and judges its figures without recording them. Blocks.
+    /// Reads an Excel file and evaluates its figures without recording them. Blocks.
     ///
     /// # Errors
-    /// What makes the workbook unreadable; every fault of its cells and of its figures.
-    pub fn try_workbook(
+    /// The reason why the file cannot be read, or all errors of its cells and figures.
+    pub fn dry_run_workbook(
         &self,
         bytes: &[u8],
         query: &WorkbookQuery,
-        envelope: Envelope,
+        envelope: SubmissionEnvelope,
         by: impl Into<Identity>,
     ) -> Result<WorkbookView, Error> {
         let (view, found, envelope) = self.read_workbook(bytes, query, envelope, true)?;
         if found.is_empty() {
             return Ok(view);
         }
-        Ok(view.with(self.try_out(&Body::Found(found, envelope), by)?))
+        Ok(view.with(self.dry_run(&SubmissionInput::Found(found, envelope), by)?))
     }
 
-    /// Reads a workbook and records its figures, once for its key. The flag says whether the answer was given before.
+    /// Reads an Excel file and records its figures, once for its idempotency key. The flag is true
+    /// when the response is a repeated one.
     ///
     /// # Errors
-    /// As for [`App::try_workbook`], a workbook without a figure, or that the store could not record it.
+    /// As for [`App::try_workbook`], a file without figures, or those of the store.
     pub async fn record_workbook(
         &self,
         bytes: Vec<u8>,
         query: WorkbookQuery,
-        envelope: Envelope,
+        envelope: SubmissionEnvelope,
         by: impl Into<Identity>,
-        keyed: Option<&Keyed>,
+        idempotency: Option<&IdempotencyKey>,
     ) -> Result<(WorkbookView, bool), Error> {
         let app = self.clone();
         let read = move || app.read_workbook(&bytes, &query, envelope, false);
-        let (view, found, envelope) = tokio::task::spawn_blocking(read)
+        let (view, found, envelope) = crate::sync::blocking(read)
             .await
-            .map_err(|_e| Error::Busy(super::writer::stopping()))??;
-        let given = self.submit_keyed(&Body::Found(some(found)?, envelope), by, keyed).await?;
-        Ok((view.with(given.answer), given.again))
+            .map_err(|_e| Error::Busy(super::lookup::stopping()))??;
+        let given = self
+            .submit_idempotent(
+                &SubmissionInput::Found(require_figures(found)?, envelope),
+                by,
+                idempotency,
+            )
+            .await?;
+        Ok((view.with(given.answer), given.replayed))
     }
 
-    /// The same for the command line.
+    /// As [`App::record_workbook`], on a thread that may block.
     ///
     /// # Errors
     /// As for [`App::record_workbook`].
@@ -285,17 +307,18 @@ impl App {
         &self,
         bytes: &[u8],
         query: &WorkbookQuery,
-        envelope: Envelope,
+        envelope: SubmissionEnvelope,
         by: impl Into<Identity>,
     ) -> Result<WorkbookView, Error> {
         let by = by.into();
         loop {
-            let frame = self.frame();
+            let context = self.validation_context();
             let (view, found, envelope) =
                 self.read_workbook(bytes, query, envelope.clone(), false)?;
-            let (submission, envelope) = Body::Found(some(found)?, envelope).parse(&frame, &by)?;
+            let (submission, envelope) =
+                SubmissionInput::Found(require_figures(found)?, envelope).parse(&context, &by)?;
             if let Some(receipt) =
-                self.submit_parsed(submission, frame, envelope, by.clone())?.wait()?
+                self.submit_parsed(submission, context, envelope, by.clone())?.wait()?
             {
                 return Ok(view.with(receipt));
             }
@@ -306,56 +329,68 @@ impl App {
         &self,
         bytes: &[u8],
         query: &WorkbookQuery,
-        envelope: Envelope,
+        envelope: SubmissionEnvelope,
         dry_run: bool,
-    ) -> Result<(WorkbookView, Vec<FoundObservation>, Envelope), Error> {
-        let frame = self.frame();
-        let unit =
-            query.unit.as_deref().map(|unit| given_unit(&frame, unit, query.period)).transpose()?;
-        let defaults = Defaults { unit, month: query.period, hint: String::new() };
-        let tables = Tables::new(&frame.catalogue, &frame.units);
-        let mut reading = workbook::figures(bytes, &tables, &frame.catalogue, &defaults)
+    ) -> Result<(WorkbookView, Vec<FoundObservation>, SubmissionEnvelope), Error> {
+        let context = self.validation_context();
+        let unit = query
+            .unit
+            .as_deref()
+            .map(|unit| find_unit(&context, unit, query.period))
+            .transpose()?;
+        let defaults = TableDefaults { unit, month: query.period, hint: String::new() };
+        let tables = TableReader::new(&context.catalogue, &context.units);
+        let mut reading = workbook::figures(bytes, &tables, &context.catalogue, &defaults)
             .map_err(|fault| Error::Invalid(vec![fault]))?;
         if !reading.faults.is_empty() {
             return Err(Error::Invalid(std::mem::take(&mut reading.faults)));
         }
         let found = reading.figures.iter().map(|figure| FoundObservation {
             measure: figure.measure.clone(),
-            unit: frame.units.code(figure.unit).to_owned(),
+            unit: context.units.code(figure.unit).to_owned(),
             month: figure.month,
             value: figure.written,
             place: format!("{}!{}", figure.sheet, figure.cell),
         });
-        let noted: String =
-            reading.notes.join("; ").chars().filter(|c| !c.is_control()).take(MAX_NOTE).collect();
+        let noted: String = reading
+            .notes
+            .join("; ")
+            .chars()
+            .filter(|c| !kpi::text::is_hidden(*c))
+            .take(MAX_NOTE)
+            .collect();
         let reason = envelope.reason.or_else(|| (!noted.is_empty()).then_some(noted));
-        let envelope = Envelope {
+        let envelope = SubmissionEnvelope {
             source_kind: envelope.source_kind.or_else(|| Some("workbook".to_owned())),
             reason,
             ..envelope
         };
-        Ok((WorkbookView::new(&frame.units, &reading, dry_run), found.collect(), envelope))
+        Ok((WorkbookView::new(&context.units, &reading, dry_run), found.collect(), envelope))
     }
 }
 
-/// Figures to record, when there are any.
-fn some(found: Vec<FoundObservation>) -> Result<Vec<FoundObservation>, Error> {
+/// The figures to record, of which there must be at least one.
+fn require_figures(found: Vec<FoundObservation>) -> Result<Vec<FoundObservation>, Error> {
     if found.is_empty() {
         Err(Error::fault(
             "",
             "empty",
-            "no figure was found in the workbook; a dry run tells what it was taken for",
+            "no figure was found in the Excel file; a dry run shows how it was understood",
         ))
     } else {
         Ok(found)
     }
 }
 
-/// The unit that a request names, by its code or an official one.
-fn given_unit(frame: &Frame, unit: &str, month: Option<Month>) -> Result<usize, Error> {
+/// The unit that a request names by its code or an official code.
+fn find_unit(
+    context: &ValidationContext,
+    unit: &str,
+    month: Option<Month>,
+) -> Result<usize, Error> {
     let official =
-        || month.map(|month| frame.units.with_official_code(unit, month)).unwrap_or_default();
-    match (frame.units.position(unit), official().as_slice()) {
+        || month.map(|month| context.units.with_official_code(unit, month)).unwrap_or_default();
+    match (context.units.position(unit), official().as_slice()) {
         (Some(position), _) => Ok(position),
         (None, [position]) => Ok(*position),
         (None, _) => Err(Error::Invalid(vec![Fault::new(

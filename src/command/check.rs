@@ -1,35 +1,35 @@
-//! `check`: every fault and contradiction of files, nothing recorded.
+//! `check`: reports all errors and findings of files and records nothing.
 
 use std::path::PathBuf;
 
-use super::files::{Content, open, record_csv, record_json, record_workbook};
-use super::import::ACTOR;
-use super::report::{self, Asked};
-use super::{Outcome, io, print_faults};
+use super::actor::ACTOR;
+use super::files::{FileContent, open, record_csv, record_json, record_workbook};
+use super::report::{self, ReportOptions};
+use super::{CommandOutcome, io, print_faults, print_finding};
 use crate::app::App;
-use crate::app::catalogue::{NewCatalogue, over};
 use crate::app::clock::Clock;
-use crate::app::findings::{FindingQuery, FindingView};
+use crate::app::read::findings::{FindingQuery, FindingView};
 use crate::app::workbooks::{WorkbookQuery, WorkbookView};
+use crate::app::write::catalogue::{NewCatalogue, add};
 use crate::config::Language;
-use crate::domain::measure::Measure;
 use crate::error::Error;
-use crate::intake::Envelope;
-use crate::store::Store;
+use crate::intake::SubmissionEnvelope;
+use kpi::measure::Measure;
+use ledger::Store;
 
-/// Most findings printed.
+/// Maximum number of findings that are printed.
 const MOST: usize = 1_000;
 
-/// Reads the files into a temporary ledger: a fresh one, or a copy of the one given.
+/// Reads the files into a temporary ledger: an empty one, or a copy of the given one.
 ///
 /// # Errors
-/// Files or the ledger cannot be had.
+/// When files or the ledger are unavailable.
 pub fn run(
     files: &[PathBuf],
     (database, clock): (Option<&str>, Clock),
     catalogue: &[PathBuf],
-    asked: &Asked,
-) -> Result<Outcome, Error> {
+    asked: &ReportOptions,
+) -> Result<CommandOutcome, Error> {
     let lang = asked.lang;
     let folder = tempfile::tempdir().map_err(io)?;
     let copy = folder.path().join("check.db");
@@ -39,18 +39,21 @@ pub fn run(
     }
     let app = App::open_by(store, clock)?;
     if !catalogue.is_empty() {
-        let document = over(&app.frame().catalogue.document, &super::catalogue::texts(catalogue)?)?;
+        let document =
+            add(&app.validation_context().catalogue.document, &super::catalogue::read(catalogue)?)?;
         app.put_catalogue_now(NewCatalogue { document, made_from: None, dry_run: false }, ACTOR)?;
     }
     let known = findings(&app)?;
     let (mut faults, mut of_reports) = (0, Vec::new());
     for file in files {
         let outcome = match open(file)? {
-            Content::Units(units) => app.put_units_now(units, ACTOR, false).map(drop),
-            Content::Json(bytes) => record_json(&app, &bytes, ACTOR).map(drop),
-            Content::Csv(csv) => record_csv(&app, csv, &Envelope::default(), ACTOR, None).map(drop),
-            Content::Workbook(bytes) => workbook(&app, &bytes),
-            Content::Report(read) => {
+            FileContent::Units(units) => app.put_units_now(units, ACTOR, false).map(drop),
+            FileContent::Json(bytes) => record_json(&app, &bytes, ACTOR).map(drop),
+            FileContent::Csv(csv) => {
+                record_csv(&app, csv, &SubmissionEnvelope::default(), ACTOR, None).map(drop)
+            }
+            FileContent::Workbook(bytes) => workbook(&app, &bytes),
+            FileContent::Report(read) => {
                 report::check(&app, file, &read, asked).map(|(more, found)| {
                     faults += more;
                     of_reports.extend(found);
@@ -70,36 +73,33 @@ pub fn run(
         findings(&app)?.into_iter().filter(|finding| !known.contains(finding)).collect();
     found.extend(of_reports);
     for finding in &found {
-        let detail = if lang == Language::Vi { &finding.detail_vi } else { &finding.detail };
-        say!(
-            "{} {} {} {}: {detail} ({})",
-            finding.severity,
-            finding.unit,
-            finding.period,
-            finding.measure,
-            finding.rule
-        );
+        print_finding(finding, lang);
     }
     app.stop();
     match lang {
         Language::Vi => say!("{faults} lỗi, {} mâu thuẫn", found.len()),
-        Language::En => say!("{faults} fault(s), {} finding(s)", found.len()),
+        Language::En => say!("{faults} error(s), {} finding(s)", found.len()),
     }
-    Ok(if faults == 0 && found.is_empty() { Outcome::Done } else { Outcome::Faults })
+    Ok(if faults == 0 && found.is_empty() { CommandOutcome::Done } else { CommandOutcome::Faults })
 }
 
-/// Shows what a workbook was taken for, and takes its figures.
+/// Prints how an Excel file was read, and records its figures.
 fn workbook(app: &App, bytes: &[u8]) -> Result<(), Error> {
-    let view = app.try_workbook(bytes, &WorkbookQuery::default(), Envelope::default(), ACTOR)?;
+    let view = app.dry_run_workbook(
+        bytes,
+        &WorkbookQuery::default(),
+        SubmissionEnvelope::default(),
+        ACTOR,
+    )?;
     print_workbook(&view);
     if view.figures.is_empty() {
         Ok(())
     } else {
-        record_workbook(app, bytes, &Envelope::default(), ACTOR).map(drop)
+        record_workbook(app, bytes, &SubmissionEnvelope::default(), ACTOR).map(drop)
     }
 }
 
-/// What a workbook was taken for: its tables, its figures, and the cells that are left.
+/// Prints how an Excel file was read: its tables, its figures, and the skipped cells.
 fn print_workbook(view: &WorkbookView) {
     for table in &view.mapping {
         say!("{} header rows {:?}", table.sheet, table.header_rows);
@@ -127,7 +127,7 @@ fn print_workbook(view: &WorkbookView) {
         );
     }
     for cell in &view.unclaimed {
-        say!("{}!{} {:?} is not taken: {}", cell.sheet, cell.cell, cell.printed, cell.reason);
+        say!("{}!{} {:?} skipped: {}", cell.sheet, cell.cell, cell.printed, cell.reason);
     }
 }
 

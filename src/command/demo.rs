@@ -5,44 +5,49 @@ use std::fmt::Write as _;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
 use super::serve::announce;
-use super::{Outcome, io};
+use super::{CommandOutcome, io};
 use crate::app::App;
-use crate::app::catalogue::{self, NewCatalogue};
 use crate::app::clock::Clock;
-use crate::app::declarations::{Changes, Declared};
-use crate::app::findings::FindingQuery;
-use crate::app::series::{PointView, SeriesQuery, When, Whose};
-use crate::app::submissions::Body;
+use crate::app::read::findings::FindingQuery;
+use crate::app::read::series::{PeriodSelector, PointView, SeriesQuery, UnitSelector};
+use crate::app::write::catalogue::{self, NewCatalogue};
+use crate::app::write::declarations::{DeclarationChanges, DeclarationKind};
+use crate::app::write::submission::SubmissionInput;
 use crate::config::Language;
-use crate::domain::change::Reason;
-use crate::domain::fault::Fault;
-use crate::domain::measure::{Measure, Members};
-use crate::domain::period::{Month, Period, Step};
 use crate::error::Error;
 use crate::generate;
-use crate::intake::Envelope;
-use crate::server::{self, Settings};
-use crate::store::Store;
+use crate::intake::SubmissionEnvelope;
+use crate::server::{self, ServerSettings};
+use kpi::change::UnavailableReason;
+use kpi::fault::Fault;
+use kpi::measure::{Measure, Members};
+use kpi::period::{Month, Period, Step};
+use ledger::Store;
 
-/// The figures of the report of October 2021, as committed.
+/// The figures of the report of October 2021, as CSV.
 const REPORT: &str = include_str!("../../catalogue/travinh-2021-10.csv");
-/// The unit they are of.
+/// The unit of these figures.
 const UNIT: &str = "travinh";
-/// Who records it.
+/// The sender of the recorded figures.
 const ACTOR: &str = "demo";
 /// The seed of the sample province.
 const SEED: u64 = 1;
 
-/// Fills a temporary ledger, prints the kpis, and serves.
+/// Fills a temporary ledger, prints the kpis, and serves it.
 ///
 /// # Errors
-/// The address or a temporary folder cannot be had.
-pub fn run(listen: &str, no_serve: bool, lang: Language, clock: &Clock) -> Result<Outcome, Error> {
+/// When the address or a temporary folder is unavailable.
+pub fn run(
+    listen: &str,
+    no_serve: bool,
+    lang: Language,
+    clock: &Clock,
+) -> Result<CommandOutcome, Error> {
     if !no_serve && !is_loopback(listen) {
         eprintln!(
-            "egov-kpi: the demo has no keys, so it listens on this machine only: 127.0.0.1 or localhost"
+            "egov-kpi: the demo has no keys, so it only listens on this machine: use 127.0.0.1 or localhost"
         );
-        return Ok(Outcome::Usage);
+        return Ok(CommandOutcome::Usage);
     }
     let folder = tempfile::tempdir().map_err(io)?;
     clock.set(morning(NaiveDate::from_ymd_opt(2019, 1, 1).unwrap_or_default()));
@@ -55,16 +60,16 @@ pub fn run(listen: &str, no_serve: bool, lang: Language, clock: &Clock) -> Resul
     say!("{}", table(&app, lang)?.trim_end());
     if no_serve {
         app.stop();
-        return Ok(Outcome::Done);
+        return Ok(CommandOutcome::Done);
     }
-    let settings = Settings::at(listen);
+    let settings = ServerSettings::at(listen);
     eprintln!(
-        "egov-kpi: the demo listens on this machine only; everybody on it may do everything, without a key"
+        "egov-kpi: the demo only listens on this machine; every user of this machine has all permissions, without a key"
     );
     let running = server::start(&settings, move || Ok(app), announce)?;
-    running.until_signal()?;
+    running.run_until_signal()?;
     drop(folder);
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 fn is_loopback(listen: &str) -> bool {
@@ -74,9 +79,11 @@ fn is_loopback(listen: &str) -> bool {
         .is_ok_and(|mut addresses| addresses.all(|address| address.ip().is_loopback()))
 }
 
-/// Records the real figures and the sample province, each report dated as if the service had been there when it came.
+/// Records the real figures and the sample province, each report at the time at which the service
+/// would have received it.
 fn fill(app: &App, clock: &Clock) -> Result<(), Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(io)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(io)?;
     let sample = generate::sample(SEED);
     let mut catalogue = catalogue::shipped()?;
     catalogue.expectations.extend(sample.expectations.iter().cloned());
@@ -96,18 +103,18 @@ fn fill(app: &App, clock: &Clock) -> Result<(), Error> {
     reports.sort();
     for (day, reference, csv) in reports {
         clock.set(morning(day));
-        let envelope = Envelope {
+        let envelope = SubmissionEnvelope {
             source_kind: Some("csv".to_owned()),
             reference: Some(reference),
             reason: None,
         };
-        runtime.block_on(app.submit(&Body::Csv(csv.into_bytes(), envelope), ACTOR))?;
+        runtime.block_on(app.submit(&SubmissionInput::Csv(csv.into_bytes(), envelope), ACTOR))?;
     }
     runtime.block_on(app.put_declarations(declared(&sample.annotations), ACTOR, false, None))?;
     Ok(())
 }
 
-fn declared<D: Declared>(list: &[D]) -> (Changes<D>, Vec<Fault>) {
+fn declared<D: DeclarationKind>(list: &[D]) -> (DeclarationChanges<D>, Vec<Fault>) {
     let changes = list
         .iter()
         .enumerate()
@@ -116,20 +123,19 @@ fn declared<D: Declared>(list: &[D]) -> (Changes<D>, Vec<Fault>) {
     (changes, Vec::new())
 }
 
-/// Nine o'clock in Vietnam.
+/// 9:00 in Vietnam (UTC+7).
 fn morning(day: NaiveDate) -> DateTime<Utc> {
     (day.and_time(NaiveTime::MIN) + chrono::Duration::hours(2)).and_utc()
 }
 
-/// The kpis of the real figures: stated, computed, change; then the contradictions.
+/// A table of the kpis of the real figures with stated value, computed value and change, followed
+/// by the findings.
 ///
 /// # Errors
-/// None with the figures as committed.
+/// None with the shipped figures.
 pub fn table(app: &App, lang: Language) -> Result<String, Error> {
-    let month = Period::containing(
-        Step::Month,
-        Month::new(2021, 10).unwrap_or(crate::domain::period::FIRST_MONTH),
-    );
+    let month =
+        Period::containing(Step::Month, Month::new(2021, 10).unwrap_or(kpi::period::FIRST_MONTH));
     let vi = lang == Language::Vi;
     let mut text = String::new();
     let title = if vi {
@@ -140,14 +146,14 @@ pub fn table(app: &App, lang: Language) -> Result<String, Error> {
     let head = if vi {
         ["Chỉ số", "Đã nêu", "Tính được", "So với tháng trước"]
     } else {
-        ["Kpi", "Stated", "Computed", "Change on the month before"]
+        ["Kpi", "Stated", "Computed", "Change from the previous month"]
     };
     let mut lines = Vec::new();
     for (measure, name, unit) in measures(app, vi) {
         let query = SeriesQuery {
             measures: vec![measure.clone()],
-            whose: Whose::Units(vec![UNIT.to_owned()]),
-            when: When::Span(month, month),
+            whose: UnitSelector::Units(vec![UNIT.to_owned()]),
+            when: PeriodSelector::Span(month, month),
             of_today: false,
             offset: 0,
             limit: 1,
@@ -191,7 +197,7 @@ pub fn table(app: &App, lang: Language) -> Result<String, Error> {
     Ok(text)
 }
 
-/// Every kpi, and each member that it can be asked for.
+/// Every kpi, with and without each member by which it can be queried.
 fn measures(app: &App, vi: bool) -> Vec<(Measure, String, String)> {
     let state = app.state();
     let mut found = Vec::new();
@@ -238,15 +244,17 @@ fn change(point: &PointView, vi: bool) -> String {
     if let Some(delta) = point.delta {
         return local(format!("{:+.3}", delta.get()), vi);
     }
-    let reason = point.delta_reason.unwrap_or(Reason::Missing);
+    let reason = point.delta_reason.unwrap_or(UnavailableReason::Missing);
     let (in_vietnamese, in_english) = match reason {
-        Reason::NotApplicable => ("không áp dụng", "not applicable"),
-        Reason::Missing => ("thiếu số liệu tháng này", "this month is missing"),
-        Reason::DefinitionChanged => ("định nghĩa đã đổi", "the definition changed"),
-        Reason::NoPrior => ("chưa có số liệu tháng trước", "the month before is not recorded"),
-        Reason::CoverageChanged => ("phạm vi đã đổi", "the coverage changed"),
-        Reason::StatedAbove => ("chỉ nêu ở cấp trên", "stated above the leaves"),
-        Reason::PriorZero => ("tháng trước bằng 0", "the month before is zero"),
+        UnavailableReason::NotApplicable => ("không áp dụng", "not applicable"),
+        UnavailableReason::Missing => ("thiếu số liệu tháng này", "no figure for this month"),
+        UnavailableReason::DefinitionChanged => ("định nghĩa đã đổi", "the definition changed"),
+        UnavailableReason::NoPrior => {
+            ("chưa có số liệu tháng trước", "no figure for the previous month")
+        }
+        UnavailableReason::CoverageChanged => ("phạm vi đã đổi", "the coverage changed"),
+        UnavailableReason::StatedAbove => ("chỉ nêu ở cấp trên", "stated above the leaves"),
+        UnavailableReason::PriorZero => ("tháng trước bằng 0", "the previous month is zero"),
     };
     if vi { in_vietnamese } else { in_english }.to_owned()
 }

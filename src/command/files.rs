@@ -1,4 +1,4 @@
-//! Files that commands read: what is in them, and figures taken in stretches.
+//! Files that commands read: detecting their content, and recording figures in batches.
 
 use std::fs::File;
 use std::path::Path;
@@ -6,42 +6,45 @@ use std::path::Path;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use crate::app::App;
+use crate::app::read::findings::FindingView;
 use crate::app::reports::ReportFile;
-use crate::app::submissions::{Recording, finish};
 use crate::app::workbooks::{WorkbookQuery, WorkbookView};
-use crate::domain::observation::{Counts, MAX_OBSERVATIONS};
-use crate::domain::unit::UnitDocument;
+use crate::app::write::submission::{PendingReceipt, finish};
 use crate::error::Error;
-use crate::intake::document::Media;
-use crate::intake::document::limits::FILE_BYTES;
-use crate::intake::{Envelope, Unreadable, csv, json};
+use crate::intake::{SubmissionEnvelope, UnreadableBody, csv, json};
+use documents::MediaType;
+use documents::limits::FILE_BYTES;
+use kpi::observation::{MAX_OBSERVATIONS, SubmissionCounts};
+use kpi::unit::UnitDocument;
 
-/// Largest JSON file in bytes; CSV files have no bound, they are taken in stretches.
+/// Maximum length of a JSON file, in bytes. CSV files have no limit because they are recorded in
+/// batches.
 const MAX_JSON: u64 = 64 << 20;
-/// Largest workbook in bytes.
+/// Maximum length of an Excel file, in bytes.
 const MAX_WORKBOOK: u64 = 32 << 20;
-/// Bytes of a `.txt` in which the columns of a table are looked for.
+/// Number of bytes at the start of a `.txt` in which the columns of a table are searched.
 const HEAD: u64 = 4_096;
-/// Figures in a submission of a file that does not fit into one.
+/// Figures per submission of a file that does not fit into one submission.
 const STRETCH: usize = 20_000;
-/// How many submissions are on their way at once.
-const ON_THEIR_WAY: usize = 2;
+/// Maximum number of submissions that wait for the writer.
+const MAX_PENDING: usize = 2;
 
-/// What a file holds.
-pub enum Content {
+/// The content of a file.
+pub enum FileContent {
     /// Figures as CSV.
     Csv(File),
     /// A submission as JSON.
     Json(Vec<u8>),
     /// Units as JSON.
     Units(Vec<UnitDocument>),
-    /// A workbook (XLSX).
+    /// An Excel file (XLSX).
     Workbook(Vec<u8>),
     /// A report.
     Report(ReportFile),
 }
 
-/// Whether a file is a workbook or a document by its ending: these are ZIPs as well as archives are.
+/// Whether a file is an Excel file or a document, by its extension: these are ZIPs like archives of
+/// a ledger.
 #[must_use]
 pub fn is_office(path: &Path) -> bool {
     let ending = path
@@ -51,45 +54,45 @@ pub fn is_office(path: &Path) -> bool {
     matches!(ending.as_str(), "xlsx" | "xlsm" | "docx" | "docm")
 }
 
-/// Opens a file and finds out what it holds, by its ending and its first field.
+/// Opens a file and detects its content, from its extension and its first field.
 ///
 /// # Errors
-/// It cannot be read, or is none of these.
-pub fn open(path: &Path) -> Result<Content, Error> {
+/// When the file cannot be read or has none of these contents.
+pub fn open(path: &Path) -> Result<FileContent, Error> {
     let named =
-        |source: std::io::Error| Error::Surroundings { what: path.display().to_string(), source };
+        |source: std::io::Error| Error::Environment { what: path.display().to_string(), source };
     let file = File::open(path).map_err(named)?;
     let ends =
         |wanted: &str| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case(wanted));
     if ends("xlsx") || ends("xlsm") || ends("xls") {
         if file.metadata().map_err(named)?.len() > MAX_WORKBOOK {
             return Err(Error::TooLarge(format!(
-                "{}: a workbook has at most {MAX_WORKBOOK} bytes",
+                "{}: the Excel file is longer than {MAX_WORKBOOK} bytes",
                 path.display()
             )));
         }
-        return Ok(Content::Workbook(std::fs::read(path).map_err(named)?));
+        return Ok(FileContent::Workbook(std::fs::read(path).map_err(named)?));
     }
     if let Some(media) = document_in(path, &file).map_err(named)? {
         if file.metadata().map_err(named)?.len() > u64::try_from(FILE_BYTES).unwrap_or(u64::MAX) {
             return Err(Error::TooLarge(format!(
-                "{}: a report has at most {FILE_BYTES} bytes",
+                "{}: the report is longer than {FILE_BYTES} bytes",
                 path.display()
             )));
         }
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        return Ok(Content::Report(ReportFile {
+        return Ok(FileContent::Report(ReportFile {
             bytes: std::fs::read(path).map_err(named)?,
             media,
             name,
         }));
     }
     if !ends("json") {
-        return Ok(Content::Csv(file));
+        return Ok(FileContent::Csv(file));
     }
     if file.metadata().map_err(named)?.len() > MAX_JSON {
         return Err(Error::TooLarge(format!(
-            "{}: a JSON file has at most {MAX_JSON} bytes; figures as CSV have no bound",
+            "{}: the JSON file is longer than {MAX_JSON} bytes; CSV files have no limit",
             path.display()
         )));
     }
@@ -97,16 +100,17 @@ pub fn open(path: &Path) -> Result<Content, Error> {
     let value: serde_json::Value = serde_json::from_slice(&bytes)
         .map_err(|error| Error::Malformed(format!("{}: {error}", path.display())))?;
     if value.get("units").is_some() {
-        crate::app::units::parse(value).map(Content::Units)
+        crate::app::write::units::parse(value).map(FileContent::Units)
     } else {
-        Ok(Content::Json(bytes))
+        Ok(FileContent::Json(bytes))
     }
 }
 
-/// What kind of document a file is, by its name; none for a table of figures, also where that is called `.txt`.
-fn document_in(path: &Path, file: &File) -> std::io::Result<Option<Media>> {
-    let media = path.file_name().and_then(|name| Media::of_name(&name.to_string_lossy()));
-    if media != Some(Media::Text) {
+/// The kind of a document, from its name; `None` for a table of figures, even if it is named
+/// `.txt`.
+fn document_in(path: &Path, file: &File) -> std::io::Result<Option<MediaType>> {
+    let media = path.file_name().and_then(|name| MediaType::of_name(&name.to_string_lossy()));
+    if media != Some(MediaType::Text) {
         return Ok(media);
     }
     let mut head = Vec::new();
@@ -119,38 +123,51 @@ fn document_in(path: &Path, file: &File) -> std::io::Result<Option<Media>> {
     Ok(media.filter(|_| !columns.into_iter().any(|column| column == "indicator")))
 }
 
-/// What taking in figures came to.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Taken {
-    /// What the submissions did.
-    pub counts: Counts,
-    /// How many submissions were recorded.
+/// Maximum number of findings of an import that are printed.
+const PRINTED_FINDINGS: usize = 20;
+
+/// The result of recording figures.
+#[derive(Clone, Debug, Default)]
+pub struct ImportTotals {
+    /// The counts of all submissions.
+    pub counts: SubmissionCounts,
+    /// The number of recorded submissions.
     pub submissions: u64,
-    /// Contradictions that the submissions met.
+    /// The number of findings of the submissions.
     pub findings: usize,
+    /// The first [`PRINTED_FINDINGS`] of them.
+    pub first_findings: Vec<FindingView>,
 }
 
-impl Taken {
-    /// How many figures there were.
+impl ImportTotals {
+    /// The number of figures.
     #[must_use]
     pub fn figures(&self) -> u64 {
         self.counts.created + self.counts.revised + self.counts.unchanged + self.counts.withdrawn
     }
 
-    /// Of one submission.
+    /// The result of one submission.
     #[must_use]
-    pub fn of(counts: Counts, recorded: bool, findings: usize) -> Self {
-        Self { counts, submissions: u64::from(recorded), findings }
+    pub fn of(counts: SubmissionCounts, recorded: bool, findings: &[FindingView]) -> Self {
+        let mut totals = Self { counts, submissions: u64::from(recorded), ..Self::default() };
+        totals.add_findings(findings);
+        totals
     }
 
-    fn add(&mut self, recording: Recording) -> Result<bool, Error> {
+    fn add_findings(&mut self, findings: &[FindingView]) {
+        self.findings += findings.len();
+        let room = PRINTED_FINDINGS - self.first_findings.len();
+        self.first_findings.extend(findings.iter().take(room).cloned());
+    }
+
+    fn add(&mut self, recording: PendingReceipt) -> Result<bool, Error> {
         let Some(receipt) = recording.wait()? else { return Ok(false) };
         self.counts.created += receipt.counts.created;
         self.counts.revised += receipt.counts.revised;
         self.counts.unchanged += receipt.counts.unchanged;
         self.counts.withdrawn += receipt.counts.withdrawn;
         self.submissions += u64::from(receipt.submission.is_some());
-        self.findings += receipt.findings.len();
+        self.add_findings(&receipt.findings);
         Ok(true)
     }
 }
@@ -158,71 +175,69 @@ impl Taken {
 /// Records a JSON submission.
 ///
 /// # Errors
-/// Its faults, or the store's.
-pub fn record_json(app: &App, bytes: &[u8], actor: &str) -> Result<Taken, Error> {
-    let frame = app.frame();
-    let mut parser = frame.parser();
-    let envelope =
-        json::read(bytes, &mut parser).map_err(|Unreadable(detail)| Error::Malformed(detail))?;
+/// Errors in the submission, or of the store.
+pub fn record_json(app: &App, bytes: &[u8], actor: &str) -> Result<ImportTotals, Error> {
+    let context = app.validation_context();
+    let mut parser = context.parser();
+    let envelope = json::read(bytes, &mut parser)
+        .map_err(|UnreadableBody(detail)| Error::Malformed(detail))?;
     let submission = finish(parser, &envelope)?;
-    let mut taken = Taken::default();
-    if !taken.add(app.submit_parsed(submission, frame.clone(), envelope, actor)?)? {
+    let mut taken = ImportTotals::default();
+    if !taken.add(app.submit_parsed(submission, context.clone(), envelope, actor)?)? {
         return record_json(app, bytes, actor);
     }
     Ok(taken)
 }
 
-/// Records the figures of a workbook; what was found is shown.
+/// Records the figures of an Excel file, and returns how it was read.
 ///
 /// # Errors
-/// Its faults, or the store's.
+/// Errors in the file, or of the store.
 pub fn record_workbook(
     app: &App,
     bytes: &[u8],
-    envelope: &Envelope,
+    envelope: &SubmissionEnvelope,
     actor: &str,
-) -> Result<(WorkbookView, Taken), Error> {
-    let envelope = Envelope { source_kind: Some("workbook".to_owned()), ..envelope.clone() };
+) -> Result<(WorkbookView, ImportTotals), Error> {
+    let envelope =
+        SubmissionEnvelope { source_kind: Some("workbook".to_owned()), ..envelope.clone() };
     let view = app.record_workbook_now(bytes, &WorkbookQuery::default(), envelope, actor)?;
-    let taken = Taken {
-        counts: view.counts,
-        submissions: u64::from(view.submission.is_some()),
-        findings: view.findings.len(),
-    };
+    let taken = ImportTotals::of(view.counts, view.submission.is_some(), &view.findings);
     Ok((view, taken))
 }
 
-/// Records a CSV: whole when it fits into one submission, else in stretches, the next of which is
-/// parsed while the writer records the last.
+/// Records a CSV file: whole if it fits into one submission, otherwise in batches. The next batch
+/// is parsed while the writer records the previous one.
 ///
 /// # Errors
-/// The faults of the first stretch that has any, with the line to go on from; or the store's.
+/// The errors of the first batch that has any, with the line from which to resume; or those of the
+/// store.
 pub fn record_csv(
     app: &App,
     file: File,
-    envelope: &Envelope,
+    envelope: &SubmissionEnvelope,
     actor: &str,
     from_line: Option<u64>,
-) -> Result<Taken, Error> {
+) -> Result<ImportTotals, Error> {
     let bar = progress(file.metadata().map_or(0, |data| data.len()));
-    let frame = app.frame();
+    let context = app.validation_context();
     let mut rows =
-        csv::Rows::open(bar.wrap_read(file), &frame.catalogue).map_err(Error::Invalid)?;
+        csv::CsvRows::open(bar.wrap_read(file), &context.catalogue).map_err(Error::Invalid)?;
     if let Some(line) = from_line {
-        rows.pass_over_until(line);
+        rows.skip_to_line(line);
     }
     let (mut taken, mut waiting, mut end) =
-        (Taken::default(), std::collections::VecDeque::new(), false);
+        (ImportTotals::default(), std::collections::VecDeque::new(), false);
     let mut most = MAX_OBSERVATIONS;
     while !end {
         let first_line = rows.line() + 1;
-        let mut parser = frame.parser();
+        let mut parser = context.parser();
         let mut index = 0;
         while index < most && !end {
             match rows.next(index, &mut parser) {
-                csv::Outcome::Taken => index += 1,
-                csv::Outcome::Silent => {}
-                csv::Outcome::End => end = true,
+                csv::RowOutcome::Taken => index += 1,
+                csv::RowOutcome::Silent => {}
+                csv::RowOutcome::End => end = true,
             }
         }
         most = STRETCH;
@@ -232,30 +247,35 @@ pub fn record_csv(
         let submission = match finish(parser, envelope) {
             Ok(submission) => submission,
             Err(error) => {
-                settle(&mut taken, &mut waiting, 0)?;
+                wait_for_pending(&mut taken, &mut waiting, 0)?;
                 bar.abandon();
                 if taken.figures() > 0 {
                     eprintln!(
-                        "{} figures before line {first_line} are recorded; go on with --from-line {first_line}",
+                        "{} figures before line {first_line} are recorded; resume with --from-line {first_line}",
                         HumanCount(taken.figures())
                     );
                 }
                 return Err(error);
             }
         };
-        waiting.push_back(app.submit_parsed(submission, frame.clone(), envelope.clone(), actor)?);
-        settle(&mut taken, &mut waiting, ON_THEIR_WAY)?;
+        waiting.push_back(app.submit_parsed(
+            submission,
+            context.clone(),
+            envelope.clone(),
+            actor,
+        )?);
+        wait_for_pending(&mut taken, &mut waiting, MAX_PENDING)?;
         bar.set_message(format!("{} figures", HumanCount(taken.figures())));
     }
-    settle(&mut taken, &mut waiting, 0)?;
+    wait_for_pending(&mut taken, &mut waiting, 0)?;
     bar.finish_and_clear();
     Ok(taken)
 }
 
-/// Waits until at most so many submissions are on their way.
-fn settle(
-    taken: &mut Taken,
-    waiting: &mut std::collections::VecDeque<Recording>,
+/// Waits until at most `most` submissions are in progress.
+fn wait_for_pending(
+    taken: &mut ImportTotals,
+    waiting: &mut std::collections::VecDeque<PendingReceipt>,
     most: usize,
 ) -> Result<(), Error> {
     while waiting.len() > most {

@@ -1,62 +1,64 @@
-//! `import`: files into a ledger.
+//! `import`: records files in a ledger.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use indicatif::ProgressBar;
 
-use super::files::{Content, Taken, is_office, open, record_csv, record_json, record_workbook};
-use super::{Outcome, print_faults, report};
+use super::actor::ACTOR;
+use super::files::{
+    FileContent, ImportTotals, is_office, open, record_csv, record_json, record_workbook,
+};
+use super::{CommandOutcome, print_faults, print_finding, report};
 use crate::app::App;
-use crate::app::archive::{self, Archive};
+use crate::app::archive::{self, LedgerArchive};
 use crate::app::clock::Clock;
 use crate::app::reports::ReportQuery;
+use crate::config::Language;
 use crate::error::Error;
-use crate::intake::Envelope;
-use crate::store::Store;
+use crate::intake::SubmissionEnvelope;
+use ledger::Store;
 
-/// Who imported figures are recorded as from.
-pub const ACTOR: &str = "command line";
-
-/// Records files in the order given.
+/// Records the files in the given order.
 ///
 /// # Errors
-/// Files or the ledger cannot be had.
+/// When files or the ledger are unavailable.
 pub fn run(
     files: &[PathBuf],
     (database, clock): (&str, Clock),
-    given: Envelope,
+    given: SubmissionEnvelope,
     from_line: Option<u64>,
     of: &ReportQuery,
-) -> Result<Outcome, Error> {
-    let Envelope { reference, reason, .. } = given;
+) -> Result<CommandOutcome, Error> {
+    let SubmissionEnvelope { reference, reason, .. } = given;
     if from_line.is_some() && files.len() != 1 {
-        eprintln!("egov-kpi: --from-line goes with one file");
-        return Ok(Outcome::Usage);
+        eprintln!("egov-kpi: --from-line needs exactly one file");
+        return Ok(CommandOutcome::Usage);
     }
     if let Some(archive) = files.iter().find(|file| !is_office(file) && archive::is_archive(file)) {
         if files.len() > 1 || reference.is_some() || reason.is_some() || from_line.is_some() {
             eprintln!(
-                "egov-kpi: {} is an archive; it is imported alone and as it is, without other files and without flags",
+                "egov-kpi: {} is an archive of a ledger; import it alone, without other files, --reference, --reason or --from-line",
                 archive.display()
             );
-            return Ok(Outcome::Usage);
+            return Ok(CommandOutcome::Usage);
         }
-        return whole_ledger(archive, database);
+        return import_archive(archive, database);
     }
-    // Before the ledger is opened: that seeds an empty one, and an archive goes into an empty one only.
-    files.iter().try_for_each(|file| readable(file))?;
+    // Checked before the ledger is opened: opening adds units and catalogue to an empty ledger, and
+    // an archive needs an empty one.
+    files.iter().try_for_each(|file| check_readable(file))?;
     let app = App::open_by(Store::open(database, true)?, clock)?;
-    let outcome = files.iter().try_fold(Outcome::Done, |_, file| {
+    let outcome = files.iter().try_fold(CommandOutcome::Done, |_, file| {
         let started = Instant::now();
-        let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
-        let envelope = Envelope {
+        let name = file.file_name().map(|name| kpi::text::visible(&name.to_string_lossy()));
+        let envelope = SubmissionEnvelope {
             source_kind: Some("import".to_owned()),
             reference: reference.clone().or(name),
             reason: reason.clone(),
         };
         let recorded = match open(file)? {
-            Content::Units(units) => {
+            FileContent::Units(units) => {
                 let changed = app.put_units_now(units, ACTOR, false)?;
                 say!(
                     "{}: {} units, revision {}",
@@ -64,35 +66,36 @@ pub fn run(
                     changed.units.len(),
                     changed.revision
                 );
-                return Ok(Outcome::Done);
+                return Ok(CommandOutcome::Done);
             }
-            Content::Json(bytes) => record_json(&app, &bytes, ACTOR),
-            Content::Csv(csv) => record_csv(&app, csv, &envelope, ACTOR, from_line),
-            Content::Workbook(bytes) => {
+            FileContent::Json(bytes) => record_json(&app, &bytes, ACTOR),
+            FileContent::Csv(csv) => record_csv(&app, csv, &envelope, ACTOR, from_line),
+            FileContent::Workbook(bytes) => {
                 record_workbook(&app, &bytes, &envelope, ACTOR).map(|(view, taken)| {
                     say!(
-                        "{}: {} cell(s) with digits are not taken; `check` tells why",
+                        "{}: {} cell(s) with digits were skipped; `check` lists the reasons",
                         file.display(),
                         view.unclaimed.len()
                     );
                     taken
                 })
             }
-            Content::Report(read) => {
-                let envelope = Envelope { source_kind: Some("report".to_owned()), ..envelope };
+            FileContent::Report(read) => {
+                let envelope =
+                    SubmissionEnvelope { source_kind: Some("report".to_owned()), ..envelope };
                 report::import(&app, &read, of, envelope, ACTOR).map(|view| {
-                    Taken::of(view.counts, view.submission.is_some(), view.findings.len())
+                    ImportTotals::of(view.counts, view.submission.is_some(), &view.findings)
                 })
             }
         };
         match recorded {
             Ok(taken) => {
-                tell(file, &taken, started);
-                Ok(Outcome::Done)
+                print_totals(file, &taken, started);
+                Ok(CommandOutcome::Done)
             }
             Err(Error::Invalid(faults)) => {
                 print_faults(file, &faults);
-                Err(Error::Malformed(format!("{}: {} fault(s)", file.display(), faults.len())))
+                Err(Error::Malformed(format!("{}: {} error(s)", file.display(), faults.len())))
             }
             Err(error) => Err(error),
         }
@@ -101,24 +104,25 @@ pub fn run(
     outcome
 }
 
-/// Whether a file is there, and none that pretends to be an archive.
-fn readable(file: &Path) -> Result<(), Error> {
+/// Checks that a file exists and is not a ZIP of another origin.
+fn check_readable(file: &Path) -> Result<(), Error> {
     let found = file
         .metadata()
-        .map_err(|source| Error::Surroundings { what: file.display().to_string(), source })?;
+        .map_err(|source| Error::Environment { what: file.display().to_string(), source })?;
     if found.is_file() && file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("zip"))
     {
         return Err(Error::Malformed(format!(
-            "{}: this is no ZIP that `export` wrote",
+            "{}: this ZIP was not written by `export`",
             file.display()
         )));
     }
     Ok(())
 }
 
-/// Brings an archive of a whole ledger into an empty one. No use case but this one is opened: an `App` would seed the ledger.
-fn whole_ledger(file: &Path, database: &str) -> Result<Outcome, Error> {
-    let archive = Archive::open(file)?;
+/// Imports the archive of a whole ledger into an empty one. Opening an `App` would add units and
+/// catalogue to it.
+fn import_archive(file: &Path, database: &str) -> Result<CommandOutcome, Error> {
+    let archive = LedgerArchive::open(file)?;
     let store = Store::open(database, true)?;
     let bar = ProgressBar::new(0);
     let loaded = archive::load(&archive, &store, |done, all| {
@@ -143,14 +147,14 @@ fn whole_ledger(file: &Path, database: &str) -> Result<Outcome, Error> {
         manifest.revision,
         manifest.hash
     );
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
-fn tell(file: &Path, taken: &Taken, started: Instant) {
+fn print_totals(file: &Path, taken: &ImportTotals, started: Instant) {
     let seconds = started.elapsed().as_secs_f64().max(1e-6);
-    let figures = crate::domain::number::float(i64::try_from(taken.figures()).unwrap_or(i64::MAX));
+    let figures = kpi::number::float(i64::try_from(taken.figures()).unwrap_or(i64::MAX));
     say!(
-        "{}: {} figures in {} submission(s): {} created, {} revised, {} unchanged, {} withdrawn; {} finding(s); {:.0} figures a second",
+        "{}: {} figures in {} submission(s): {} created, {} revised, {} unchanged, {} withdrawn; {} finding(s); {:.0} figures per second",
         file.display(),
         taken.figures(),
         taken.submissions,
@@ -161,4 +165,11 @@ fn tell(file: &Path, taken: &Taken, started: Instant) {
         taken.findings,
         figures / seconds
     );
+    for finding in &taken.first_findings {
+        print_finding(finding, Language::En);
+    }
+    let more = taken.findings - taken.first_findings.len();
+    if more > 0 {
+        say!("{more} more finding(s): GET /api/v1/findings lists those that remain");
+    }
 }

@@ -1,21 +1,31 @@
-//! `keys add`, `list`, `revoke` and `rotate`.
+//! `keys add`, `list`, `revoke`, `rotate` and `authenticate`.
 
-use super::Outcome;
+use std::path::Path;
+
+use super::CommandOutcome;
 use crate::app::App;
+use crate::app::api_keys::document::KeyState;
+use crate::app::api_keys::{IssuedKey, KeyExpiry, KeySecret, KeyView, NewKey};
 use crate::app::clock::Clock;
-use crate::app::keys::{Expiry, Issued, KeyState, KeyView, NewKey};
 use crate::config::KeysAction;
 use crate::error::Error;
-use crate::store::Store;
+use ledger::Store;
 
-/// Who does it.
+/// The actor of these changes.
 const ACTOR: &str = "keys";
 
-/// Changes or lists keys.
+/// Changes or lists API keys.
 ///
 /// # Errors
-/// Faults of what was asked for, an unknown key, or the ledger cannot be had.
-pub fn run(action: KeysAction, clock: Clock) -> Result<Outcome, Error> {
+/// Invalid arguments, an unknown key, or an unavailable ledger.
+pub fn run(
+    action: KeysAction,
+    clock: Clock,
+    secret: Option<&Path>,
+) -> Result<CommandOutcome, Error> {
+    let with = |address: &str, create: bool, work: &dyn Fn(&App) -> Result<(), Error>| {
+        with_app(address, create, clock.clone(), secret, work)
+    };
     match action {
         KeysAction::Add { name, role, unit, expires, database } => {
             let new = NewKey {
@@ -24,72 +34,82 @@ pub fn run(action: KeysAction, clock: Clock) -> Result<Outcome, Error> {
                 unit,
                 expires: expiry(expires.as_deref(), "--expires")?,
             };
-            with(&database.address, true, clock, |app| {
-                app.add_key_now(new, ACTOR).map(|issued| show(&issued))
+            with(&database.address, true, &|app| {
+                app.add_key_now(new.clone(), ACTOR).map(|issued| print_key(&issued))
             })
         }
-        KeysAction::List { database } => with(&database.address, false, clock, |app| {
+        KeysAction::List { database } => with(&database.address, false, &|app| {
             let (_, keys) = app.keys()?;
             say!("{}", listed(&keys).trim_end());
             Ok(())
         }),
-        KeysAction::Revoke { id, database } => with(&database.address, false, clock, |app| {
+        KeysAction::Authenticate { database } => with(&database.address, false, &|app| {
+            let count = app.authenticate_keys_now(ACTOR)?;
+            eprintln!("{count} key(s) authenticated");
+            Ok(())
+        }),
+        KeysAction::Revoke { id, database } => with(&database.address, false, &|app| {
             let view = app.revoke_key_now(&id, ACTOR)?;
-            eprintln!("key {} of {} is revoked", view.id, view.name);
+            eprintln!("key {} of {} revoked", view.id, view.name);
             Ok(())
         }),
         KeysAction::Rotate { id, overlap, expires, database } => {
-            let wrong =
-                || Error::Usage(format!("--overlap {overlap}: a number of days such as 7d, or 0"));
+            let wrong = || {
+                Error::Usage(format!(
+                    "--overlap {overlap}: expected a number of days such as 7d, or 0"
+                ))
+            };
             let days = overlap
                 .strip_suffix('d')
                 .unwrap_or(&overlap)
                 .parse()
                 .ok()
-                .filter(|days| (0..=crate::app::keys::MAX_DAYS).contains(days))
+                .filter(|days| (0..=crate::app::api_keys::MAX_DAYS).contains(days))
                 .ok_or_else(wrong)?;
             let expires = expiry(expires.as_deref(), "--expires")?;
-            with(&database.address, false, clock, |app| {
-                app.rotate_key_now(&id, days, expires, ACTOR).map(|issued| show(&issued))
+            with(&database.address, false, &|app| {
+                app.rotate_key_now(&id, days, expires, ACTOR).map(|issued| print_key(&issued))
             })
         }
     }
 }
 
-fn with(
+fn with_app(
     address: &str,
     create: bool,
     clock: Clock,
-    work: impl FnOnce(&App) -> Result<(), Error>,
-) -> Result<Outcome, Error> {
-    let app = App::open_by(Store::open(address, create)?, clock)?;
+    secret: Option<&Path>,
+    work: &dyn Fn(&App) -> Result<(), Error>,
+) -> Result<CommandOutcome, Error> {
+    let secret = secret.map(KeySecret::read).transpose()?;
+    let app = App::open_with(Store::open(address, create)?, clock, secret)?;
     let done = work(&app);
     app.stop();
-    done.map(|()| Outcome::Done)
+    done.map(|()| CommandOutcome::Done)
 }
 
-fn expiry(text: Option<&str>, flag: &str) -> Result<Option<Expiry>, Error> {
+fn expiry(text: Option<&str>, flag: &str) -> Result<Option<KeyExpiry>, Error> {
     text.map(|text| {
         text.parse().map_err(|error: String| Error::Usage(format!("{flag} {text}: {error}")))
     })
     .transpose()
 }
 
-/// The key alone on standard output, what is to be known of it on standard error.
-fn show(issued: &Issued) {
+/// Prints the key alone on standard output, and its properties on standard error.
+fn print_key(issued: &IssuedKey) {
     say!("{}", issued.key);
     let KeyView { id, name, role, unit, expires_at, .. } = &issued.view;
     let of = unit.as_ref().map(|unit| format!(" for {unit}")).unwrap_or_default();
     let until = expires_at
         .as_ref()
         .map_or_else(|| "it does not end".to_owned(), |end| format!("it ends at {end}"));
-    eprintln!("key {id} of {name}, {role}{of}; {until}. The key is shown this once.");
+    eprintln!("key {id} of {name}, {role}{of}; {until}. The key is not shown again.");
 }
 
 /// A table of keys.
 fn listed(keys: &[KeyView]) -> String {
-    let header =
-        ["ID", "STATE", "ROLE", "UNIT", "ENDS", "LAST USED", "FROM", "NAME"].map(ToOwned::to_owned);
+    let header = ["ID", "STATE", "ROLE", "UNIT", "EXPIRES", "LAST USED", "FROM", "NAME"]
+        .map(ToOwned::to_owned);
     let second = |time: &str| time.split('.').next().unwrap_or_default().to_owned();
     let maybe = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let row = |key: &KeyView| {
@@ -97,6 +117,7 @@ fn listed(keys: &[KeyView]) -> String {
             KeyState::Active => "active",
             KeyState::Expired => "expired",
             KeyState::Revoked => "revoked",
+            KeyState::Unauthenticated => "unauthenticated",
         };
         let time = |time: &Option<String>| time.as_deref().map_or_else(|| "-".to_owned(), second);
         [

@@ -1,31 +1,31 @@
-//! Reports on the command line: what is found in one, printed.
+//! Reports on the command line: printing what was read from one.
 
 use std::path::Path;
 
-use super::import::ACTOR;
+use super::actor::ACTOR;
 use crate::app::App;
-use crate::app::findings::FindingView;
+use crate::app::read::findings::FindingView;
 use crate::app::reports::{ReportError, ReportFile, ReportQuery, ReportView};
 use crate::config::Language;
-use crate::domain::fault::Fault;
 use crate::error::Error;
-use crate::intake::Envelope;
+use crate::intake::SubmissionEnvelope;
+use kpi::fault::Fault;
 
-/// Widest text of a column in characters.
+/// Maximum width of a column, in characters.
 const WIDEST: usize = 70;
 
-/// What is asked about a report.
+/// How to read and print a report.
 #[derive(Clone, Debug)]
-pub struct Asked {
-    /// Unit and period, where they are given.
+pub struct ReportOptions {
+    /// Unit and period, if given.
     pub query: ReportQuery,
     /// Whether the pattern and the sentence of each number are printed.
     pub explain: bool,
-    /// Language.
+    /// The language of the output.
     pub lang: Language,
 }
 
-/// An error of a report as one of the command.
+/// Converts an error of a report into an error of the command.
 fn plain(error: ReportError) -> Error {
     match error {
         ReportError::Refused(refusal) => {
@@ -35,27 +35,24 @@ fn plain(error: ReportError) -> Error {
     }
 }
 
-/// Prints what is found in a report: the figures, the numbers that are none, the contradictions. Says how many faults there are.
+/// Prints the figures, skipped numbers and findings of a report, and returns the number of its
+/// errors with the findings.
 ///
 /// # Errors
-/// It cannot be read.
+/// When the report cannot be read.
 pub fn check(
     app: &App,
     path: &Path,
     file: &ReportFile,
-    asked: &Asked,
+    asked: &ReportOptions,
 ) -> Result<(usize, Vec<FindingView>), Error> {
     let report = app.read_report(file, &asked.query).map_err(plain)?;
-    let view = app.try_report(&report, ACTOR)?;
+    let view = app.dry_run_report(&report, ACTOR)?;
     print(path, &view, asked);
     if asked.explain {
         say!(
             "{}:",
-            if asked.lang == Language::Vi {
-                "các mẫu câu đã xét"
-            } else {
-                "patterns considered"
-            }
+            if asked.lang == Language::Vi { "các mẫu câu đã xét" } else { "patterns tried" }
         );
         for (printed, pattern, verdict) in app.explain_report(file, &asked.query).map_err(plain)? {
             say!("      {printed:>14} {pattern}: {verdict}");
@@ -70,24 +67,24 @@ pub fn check(
 /// Records a report.
 ///
 /// # Errors
-/// It cannot be read or recorded.
+/// When the report cannot be read or recorded.
 pub fn import(
     app: &App,
     file: &ReportFile,
     query: &ReportQuery,
-    envelope: Envelope,
+    envelope: SubmissionEnvelope,
     actor: &str,
 ) -> Result<ReportView, Error> {
     let report = app.read_report(file, query).map_err(plain)?;
     app.record_report_now(&report, envelope, actor)
 }
 
-fn print(path: &Path, view: &ReportView, asked: &Asked) {
+fn print(path: &Path, view: &ReportView, asked: &ReportOptions) {
     let vi = asked.lang == Language::Vi;
     let (unit, period, figures, unclaimed) = if vi {
-        ("đơn vị", "kỳ", "số liệu", "số không phải số liệu")
+        ("đơn vị", "kỳ", "số liệu", "số bị bỏ qua")
     } else {
-        ("unit", "period", "figure(s)", "number(s) that are no figure")
+        ("unit", "period", "figure(s)", "skipped number(s)")
     };
     say!("{}: {unit} {}, {period} {}", path.display(), view.unit, view.period);
     say!("{} {figures}:", view.figures.len());

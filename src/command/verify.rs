@@ -1,36 +1,93 @@
-//! `verify`: whether a ledger is as it was written.
+//! `verify`: detects tampering and corruption of a ledger.
+
+use std::path::Path;
 
 use indicatif::ProgressBar;
 
-use super::Outcome;
-use crate::app::ledger::verify;
+use super::CommandOutcome;
+use crate::app::api_keys::{KeySecret, unauthenticated_keys};
+use crate::app::clock::{Clock, MAX_JUMP};
+use crate::app::read::ledger::{VerificationResult, verify};
+use crate::app::time_text;
 use crate::error::Error;
-use crate::store::Store;
+use ledger::Store;
 
-/// Checks a ledger and prints what it counted, or what is wrong.
+/// Checks a ledger, and prints counts and errors.
 ///
 /// # Errors
-/// The ledger cannot be had.
-pub fn run(database: &str, hash: Option<&str>) -> Result<Outcome, Error> {
-    let store = Store::open(database, false)?;
+/// When the ledger is unavailable.
+pub fn run(
+    database: &str,
+    hash: Option<&str>,
+    key_secret: Option<&Path>,
+) -> Result<CommandOutcome, Error> {
+    let secret = key_secret.map(KeySecret::read).transpose()?;
+    let hash = hash.map(parse_hash).transpose()?;
+    // Opened for reading only, so that a ledger of an older format is not migrated.
+    let store = Store::open_to_read(database)?;
     let bar = ProgressBar::new(0);
-    let found = verify(&store, hash, |done, all| {
+    let mut found = verify(&store, hash.as_deref(), |done, all| {
         bar.set_length(u64::try_from(all).unwrap_or(0));
         bar.set_position(u64::try_from(done).unwrap_or(0));
     })?;
     bar.finish_and_clear();
     say!(
-        "revisions {}, rows {}, figures that stand {}, hash {}",
+        "revisions {}, rows {}, current figures {}, hash {}",
         found.revisions,
         found.rows,
         found.figures,
         found.hash
     );
+    warn_of_dates(&store)?;
+    if let Some(secret) = secret {
+        check_keys(&store, &mut found, secret)?;
+    }
     found.faults.iter().for_each(|fault| say!("{fault}"));
     if found.count == 0 {
-        say!("the ledger is sound");
-        return Ok(Outcome::Done);
+        say!("no errors found");
+        return Ok(CommandOutcome::Done);
     }
-    say!("{} fault(s)", found.count);
-    Ok(Outcome::Faults)
+    say!("{} error(s)", found.count);
+    Ok(CommandOutcome::Faults)
+}
+
+/// An earlier hash, or its beginning, as small letters.
+fn parse_hash(text: &str) -> Result<String, Error> {
+    let hash = text.trim().to_ascii_lowercase();
+    let sound = (8..=64).contains(&hash.len()) && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if sound {
+        return Ok(hash);
+    }
+    let expected = "a hash of the ledger has 64 hexadecimal digits; its first 8 are sufficient";
+    Err(Error::Usage(format!("--hash {text}: {expected}")))
+}
+
+/// Reports the keys whose rows are not authenticated by the secret.
+fn check_keys(
+    store: &Store,
+    found: &mut VerificationResult,
+    secret: KeySecret,
+) -> Result<(), Error> {
+    let strangers = unauthenticated_keys(store, secret)?;
+    found.count += strangers.len();
+    found.faults.extend(strangers.into_iter().map(|id| {
+        format!(
+            "The key {id} was not written by an instance with the key secret (table declarations)."
+        )
+    }));
+    Ok(())
+}
+
+/// Warns when the timestamp of the newest revision is in the future. That is not an error, but
+/// later revisions get the same timestamp.
+fn warn_of_dates(store: &Store) -> Result<(), Error> {
+    let (clock, newest) = (Clock::default(), store.head()?.recorded_at);
+    let now = store.server_time()?.unwrap_or_else(|| clock.machine_time());
+    if newest.saturating_sub(now) > MAX_JUMP {
+        say!(
+            "warning: the timestamp of the newest revision, {}, is in the future; new revisions get the same timestamp until the clock has passed it",
+            time_text(newest)
+        );
+    }
+    Ok(())
 }

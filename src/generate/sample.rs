@@ -1,56 +1,61 @@
-//! The sample province of the demo: 36 months with mergers, a gap, and one contradiction.
+//! The sample province of the demo: 36 months with mergers, a gap and one contradiction.
 
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
 
 use super::*;
-use crate::domain::annotation::AnnotationDocument;
-use crate::domain::catalogue::{ExpectationDocument, TargetDocument};
+use kpi::annotation::AnnotationDocument;
+use kpi::catalogue::{ExpectationDocument, TargetDocument};
 
-/// The sample province.
+/// An invented province: units, figures, expectations, targets and annotations.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Sample {
-    /// Its units: `sample`, departments and districts, and the communes of most of them.
+pub struct SampleProvince {
+    /// Its units: `sample`, departments and districts, and communes of most districts.
     pub units: Vec<UnitDocument>,
-    /// Its figures, as `POST /observations` takes them.
+    /// Its figures, as a CSV body of `POST /observations`.
     pub csv: String,
-    /// What its units are expected to report.
+    /// Which of its units are expected to report what.
     pub expectations: Vec<ExpectationDocument>,
-    /// What they are to reach.
+    /// Its targets.
     pub targets: Vec<TargetDocument>,
-    /// What happened to them.
+    /// Notes beside its figures.
     pub annotations: Vec<AnnotationDocument>,
 }
 
-/// What came in at once.
+/// Figures that arrived at the same time.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Report {
-    /// The month that it is of.
+pub struct SampleReport {
+    /// The month of the figures.
     pub period: Month,
-    /// The day on which it came.
+    /// The day on which they arrived.
     pub received: NaiveDate,
-    /// Its figures, as `POST /observations` takes them.
+    /// The figures, as a CSV body of `POST /observations`.
     pub csv: String,
 }
 
 /// A unit below the sample province.
-pub(super) struct Place {
+pub(super) struct SampleUnit {
     pub(super) code: &'static str,
     pub(super) kind: UnitKind,
     vi: &'static str,
     en: &'static str,
     /// The first month in which it exists.
     from: Option<(i32, u32)>,
-    /// The last month in which it exists, and what it goes on as.
+    /// The last month in which it exists, and the code of its successor.
     until: Option<((i32, u32), &'static str)>,
 }
 
-const fn place(code: &'static str, kind: UnitKind, vi: &'static str, en: &'static str) -> Place {
-    Place { code, kind, vi, en, from: None, until: None }
+const fn place(
+    code: &'static str,
+    kind: UnitKind,
+    vi: &'static str,
+    en: &'static str,
+) -> SampleUnit {
+    SampleUnit { code, kind, vi, en, from: None, until: None }
 }
 
-impl Place {
+impl SampleUnit {
     const fn from(self, year: i32, month: u32) -> Self {
         Self { from: Some((year, month)), ..self }
     }
@@ -60,9 +65,10 @@ impl Place {
     }
 }
 
-/// The units below the sample province, each after its parent and after those that go on as it. Two communes merge in July 2020; in
-/// January 2021 two districts do, and their communes, the merged one among them, go on below the new one.
-pub(super) const PLACES: [Place; 27] = {
+/// The units below the sample province. Each comes after its parent and after its predecessors. Two
+/// communes merge in July 2020. Two districts merge in January 2021, and their communes, including
+/// the merged one, continue below the new district.
+pub(super) const PLACES: [SampleUnit; 27] = {
     use UnitKind::{Commune, Department, District};
     [
         place("sample.finance", Department, "Sở Tài chính (mẫu)", "Department of Finance (sample)"),
@@ -131,39 +137,40 @@ pub(super) const PLACES: [Place; 27] = {
         place(TOWN, District, "Thị xã mẫu", "Sample Town"),
     ]
 };
-/// The commune that two go on as.
+/// The commune into which two communes merge.
 pub(super) const MERGED: &str = "sample.east.c5";
-/// The commune that the merged one goes on as.
+/// The commune that continues the merged one.
 pub(super) const THIRD_GENERATION: &str = "sample.northeast.c3";
-/// The district that two go on as.
+/// The district into which two districts merge.
 pub(super) const NORTHEAST: &str = "sample.northeast";
-/// A district without communes; it states rates.
+/// A district without communes. It states rates.
 pub(super) const TOWN: &str = "sample.town";
-/// The unit that owes two months, and the first of them.
+/// The unit without figures for two months, and the first of these months.
 pub(super) const OWING: (&str, i32, u32) = ("sample.health", 2021, 5);
 /// The unit that reports late at the end of each quarter.
 const LATE: &str = "sample.justice";
-/// The days of the next month on which reports come: those that are on time, and the late one.
+/// The days of the next month on which reports arrive: those on time, and the late ones.
 const DAYS: (u32, u32) = (3, 12);
-/// The last day of the next month to report on.
+/// The last day of the next month on which a report is on time.
 const DUE_DAY: u32 = 5;
-/// Where the one contradiction is: the signed rate is stated too high.
+/// The unit and month of the one contradiction: a stated rate that is too high.
 pub(super) const CONTRADICTION: (&str, i32, u32) = ("sample.finance", 2021, 9);
 
-/// The sample province: 36 months from 2019-01 with splits by member, merged communes and districts, a gap of two months, stated rates
-/// that agree with the figures, and exactly one that does not.
+/// Makes the sample province: 36 months from 2019-01 with splits by member, merged communes and
+/// districts, a gap of two months, stated rates that agree with the figures, and exactly one that
+/// does not. The same seed gives the same figures.
 #[must_use]
-pub fn sample(seed: u64) -> Sample {
+pub fn sample(seed: u64) -> SampleProvince {
     let units = sample_units();
-    let mut sheet = Sheet(format!("{COLUMNS}\n"));
-    let mut ended: HashMap<String, Local> = HashMap::new();
+    let mut sheet = SampleCsv(format!("{COLUMNS}\n"));
+    let mut ended: HashMap<String, SampleReporter> = HashMap::new();
     let leaves = units
         .iter()
         .filter(|unit| !units.iter().any(|other| other.parent.as_deref() == Some(&unit.code)));
     for (stream, unit) in (1..).zip(leaves) {
         let mut local = ended
             .remove(&unit.code)
-            .unwrap_or_else(|| Local::new(Dice::new(seed, stream), unit.kind));
+            .unwrap_or_else(|| SampleReporter::new(SplitMix64::new(seed, stream), unit.kind));
         for n in 0..SAMPLE_MONTHS {
             let month = january(2019).plus(n);
             let exists = unit.valid_from.is_none_or(|from| from <= month.last_day())
@@ -180,7 +187,7 @@ pub fn sample(seed: u64) -> Sample {
             ended.insert(successor.clone(), local);
         }
     }
-    Sample {
+    SampleProvince {
         units,
         csv: sheet.0,
         expectations: expectations(),
@@ -189,10 +196,11 @@ pub fn sample(seed: u64) -> Sample {
     }
 }
 
-impl Sample {
-    /// The figures as they came in: every month's on a day of the next one, and late ones later, in order.
+impl SampleProvince {
+    /// The figures as they arrived, in order: those of a month on a day of the next month, late
+    /// ones on a later day.
     #[must_use]
-    pub fn reports(&self) -> Vec<Report> {
+    pub fn reports(&self) -> Vec<SampleReport> {
         let mut found: BTreeMap<(NaiveDate, Month), String> = BTreeMap::new();
         for line in self.csv.lines().skip(1) {
             let mut cells = line.split(',').skip(1);
@@ -209,13 +217,13 @@ impl Sample {
         }
         found
             .into_iter()
-            .map(|((received, period), csv)| Report { period, received, csv })
+            .map(|((received, period), csv)| SampleReport { period, received, csv })
             .collect()
     }
 }
 
-fn name(vi: &str, en: &str) -> Name {
-    Name { vi: vi.to_owned(), en: en.to_owned() }
+fn name(vi: &str, en: &str) -> LocalizedName {
+    LocalizedName { vi: vi.to_owned(), en: en.to_owned() }
 }
 
 fn sample_units() -> Vec<UnitDocument> {
@@ -271,7 +279,7 @@ fn expectations() -> Vec<ExpectationDocument> {
     ]
 }
 
-/// What the province is to reach, and a district more than the others.
+/// Targets of the province, and a higher one for one district.
 fn targets() -> Vec<TargetDocument> {
     let target = |code: &str, measure: &str, unit: &str, value: &str| TargetDocument {
         code: code.to_owned(),
@@ -328,9 +336,9 @@ fn annotations() -> Vec<AnnotationDocument> {
 const COLUMNS: &str = "indicator,unit,period,value,channel,service_level,certificate_holder,token";
 
 /// Rows of the sample's CSV.
-struct Sheet(String);
+struct SampleCsv(String);
 
-impl Sheet {
+impl SampleCsv {
     /// One row; members in the order channel, service level, certificate holder, token.
     fn row(&mut self, measure: &str, unit: &str, month: Month, value: &str, members: [&str; 4]) {
         self.0.push_str(&format!("{measure},{unit},{month},{value},{}\n", members.join(",")));
@@ -341,16 +349,16 @@ impl Sheet {
     }
 }
 
-/// A reporter of the sample with what only the sample has.
-struct Local {
-    reporter: Reporter,
+/// A reporter of the sample, with the figures that only the sample has.
+struct SampleReporter {
+    reporter: InventedUnit,
     stations: u64,
-    /// Minutes of own programme a day, in tenths.
+    /// Minutes a day of own programmes, in tenths.
     minutes: u64,
 }
 
-impl Local {
-    fn new(mut dice: Dice, kind: UnitKind) -> Self {
+impl SampleReporter {
+    fn new(mut dice: SplitMix64, kind: UnitKind) -> Self {
         let stations = match kind {
             UnitKind::Province | UnitKind::Department | UnitKind::Agency => 0,
             UnitKind::District => 6,
@@ -359,7 +367,7 @@ impl Local {
         Self {
             stations,
             minutes: dice.between(350, 800),
-            reporter: Reporter::new(dice, kind, 1000),
+            reporter: InventedUnit::new(dice, kind, 1000),
         }
     }
 
@@ -372,11 +380,11 @@ impl Local {
         }
     }
 
-    /// Writes the month that is `n` months after the first.
-    fn report(&mut self, unit: &str, month: Month, n: u64, sheet: &mut Sheet) {
+    /// Writes the figures of the month that is `n` months after the first.
+    fn report(&mut self, unit: &str, month: Month, n: u64, sheet: &mut SampleCsv) {
         let figures = self.reporter.month(month);
         let dice = &mut self.reporter.dice;
-        let dossiers = Dossiers::split(&figures, n, dice);
+        let dossiers = DossierCounts::split(&figures, n, dice);
         let endpoints = dice.between(80, 140) + 2 * n;
         let minutes = self.minutes + 3 * n + dice.between(0, 60);
         let missing = Month::new(OWING.1, OWING.2)
@@ -384,7 +392,7 @@ impl Local {
         if missing {
             return;
         }
-        for (indicator, value) in figures.in_order() {
+        for (indicator, value) in figures.by_indicator() {
             sheet.count(indicator, unit, month, value, [""; 4]);
         }
         dossiers.write(unit, month, sheet);
@@ -417,12 +425,13 @@ fn tenths(number: u64) -> String {
     format!("{}.{}", number / 10, number % 10)
 }
 
-/// Dossiers received at level 4, at level 3 and without either, each online and in all.
-struct Dossiers([(&'static str, u64, u64); 3]);
+/// Dossiers received at level 4, at level 3 and at other levels: the code of the level, those
+/// online, and all.
+struct DossierCounts([(&'static str, u64, u64); 3]);
 
-impl Dossiers {
-    /// Fully online services win dossiers, and more of these come online, month by month.
-    fn split(figures: &Figures, n: u64, dice: &mut Dice) -> Self {
+impl DossierCounts {
+    /// From month to month more dossiers are at level 4, and more of these are online.
+    fn split(figures: &MonthFigures, n: u64, dice: &mut SplitMix64) -> Self {
         let part = |whole: u64, per_mille: u64| whole * per_mille / 1000;
         let four = part(figures.received, 300 + 8 * n + dice.between(0, 20));
         let three = part(figures.received, 260 - 3 * n + dice.between(0, 20));
@@ -436,7 +445,7 @@ impl Dossiers {
         Self([("4", first, four), ("3", second, three), ("", third, rest)])
     }
 
-    fn write(&self, unit: &str, month: Month, sheet: &mut Sheet) {
+    fn write(&self, unit: &str, month: Month, sheet: &mut SampleCsv) {
         let mut row = |channel, level, value| {
             sheet.count("igate.dossiers.received", unit, month, value, [channel, level, "", ""])
         };
@@ -452,8 +461,14 @@ impl Dossiers {
     }
 }
 
-/// Writes the certificates by holder and token; gives those of individuals.
-fn certificates(figures: &Figures, unit: &str, month: Month, n: u64, sheet: &mut Sheet) -> u64 {
+/// Writes the certificates by holder and token, and returns those of individuals.
+fn certificates(
+    figures: &MonthFigures,
+    unit: &str,
+    month: Month,
+    n: u64,
+    sheet: &mut SampleCsv,
+) -> u64 {
     let organisation = figures.certificates * 200 / 1000;
     let individual = figures.certificates - organisation;
     let sim = individual * (20 + 4 * n) / 1000;
@@ -467,25 +482,26 @@ fn certificates(figures: &Figures, unit: &str, month: Month, n: u64, sheet: &mut
     individual
 }
 
-/// Services of levels 3 and 4; the others of all services have a lower level.
-fn services(figures: &Figures, n: u64) -> [(&'static str, u64); 2] {
+/// The numbers of services of levels 3 and 4. All other services have a lower level.
+fn services(figures: &MonthFigures, n: u64) -> [(&'static str, u64); 2] {
     [("3", figures.services * (380 - 3 * n) / 1000), ("4", figures.services * (280 + 9 * n) / 1000)]
 }
 
-/// Writes the rates that a unit states in a month: departments the signed rate in December, each year
-/// with a decimal more; the town several at the end of 2021's quarters; and the one that contradicts.
+/// Writes the rates that a unit states in a month. Departments state the signed rate in December,
+/// each year with one more decimal. In 2021 the town states several rates at the end of each
+/// quarter. One rate contradicts the figures.
 fn stated(
-    figures: &Figures,
-    dossiers: &Dossiers,
+    figures: &MonthFigures,
+    dossiers: &DossierCounts,
     individual: u64,
     (unit, month): (&str, Month),
     n: u64,
-    sheet: &mut Sheet,
+    sheet: &mut SampleCsv,
 ) {
     const SIGNED: &str = "ioffice.documents.signed_rate";
     let department =
         PLACES.iter().any(|place| place.code == unit && place.kind == UnitKind::Department);
-    let mut row = |kpi, level, written: Written| {
+    let mut row = |kpi, level, written: Decimal64| {
         sheet.row(kpi, unit, month, &written.to_string(), ["", level, "", ""])
     };
     if department && month.month() == 12 {
@@ -494,7 +510,7 @@ fn stated(
     }
     if (unit, month.year(), month.month()) == CONTRADICTION {
         let right = percent(figures.signed, figures.outgoing, 1);
-        row(SIGNED, "", Written { mantissa: right.mantissa + 15, ..right });
+        row(SIGNED, "", Decimal64 { mantissa: right.mantissa + 15, ..right });
     }
     if unit == TOWN && month.year() == 2021 && month.month().is_multiple_of(3) {
         for (level, online, all) in dossiers.0.iter().filter(|(level, ..)| !level.is_empty()) {
@@ -507,9 +523,9 @@ fn stated(
     }
 }
 
-/// A percentage rounded to so many decimals, halves up.
-fn percent(part: u64, whole: u64, decimals: u32) -> Written {
+/// A percentage rounded to `decimals` decimals, halves up.
+fn percent(part: u64, whole: u64, decimals: u32) -> Decimal64 {
     let whole = whole.max(1);
     let rounded = (part * 200 * 10_u64.pow(decimals) + whole) / (2 * whole);
-    Written { mantissa: i64::try_from(rounded).unwrap_or(i64::MAX), scale: decimals }
+    Decimal64 { mantissa: i64::try_from(rounded).unwrap_or(i64::MAX), scale: decimals }
 }

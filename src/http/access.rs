@@ -1,11 +1,14 @@
-//! Who may call what: every request passes here before its handler sees it. What is not declared (`access/table.rs`) is refused.
+//! Authorization: every request is checked here before its handler runs. A route that
+//! `access/table.rs` does not list is refused.
 //!
-//! | file | holds |
+//! | file | contents |
 //! |---|---|
-//! | `access/table.rs` | what each route needs |
-//! | `access/proxy.rs` | the address that a request comes from, behind proxies too |
+//! | `access/table.rs` | the required permission of each route |
+//! | `access/settings.rs` | the settings |
+//! | `access/proxy.rs` | the address of the client, also behind proxies |
 
 mod proxy;
+pub(super) mod settings;
 mod table;
 
 use std::net::IpAddr;
@@ -17,116 +20,106 @@ use actix_web::http::header::{
     ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, USER_AGENT,
     WWW_AUTHENTICATE,
 };
-use actix_web::http::{ConnectionType, Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
 
-pub use proxy::{Forwarding, Network};
-pub use table::{Area, Need, ROUTES};
+pub use proxy::{IpNetwork, TrustedProxies};
+pub use settings::{AccessSettings, BeforeFirstKey};
+pub use table::{ROUTES, RouteAccess, RouteArea};
 
-use super::Context;
+use super::constants::{MAX_BODY, MAX_FORM};
+use super::context::ServiceContext;
+use super::limits::account::MemoryAccount;
+use super::limits::known_sign_ins::SignInFingerprint;
+use super::limits::rates::network;
 use super::limits::{self, body};
 use super::problem::Problem;
 use crate::app::App;
-use crate::app::access::{Identity, Role};
-use crate::app::keys::Unrecognised;
-use crate::app::tokens::{Refused, Tokens};
+use crate::app::access::role::Role;
+use crate::app::access::{Identity, SignInMethod};
+use crate::app::api_keys::cache::KeyRejection;
+use crate::app::oidc::{RETRY, TokenRejection, TokenVerifier};
+use crate::memory::MemoryOwner;
 
-/// Longest `Authorization` header that is looked at, in bytes.
+/// Maximum length of an `Authorization` header, in bytes; longer ones are refused.
 const MAX_CREDENTIALS: usize = 16_384;
-/// Most characters that are kept of what a client's program calls itself.
+/// The `WWW-Authenticate` header of a response 401.
+const BEARER: &str = "Bearer realm=\"egov-kpi\"";
+/// Maximum number of characters that are recorded of a `User-Agent`.
 const MAX_AGENT: usize = 200;
 
-/// What is open, and how it is told who somebody is.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// What needs no key, though there are some.
-    pub open: Vec<Area>,
-    /// Whether only this machine reaches the service. Then it needs no key before there is a first one.
-    pub loopback: bool,
-    /// The proxies that are believed, and the header by which.
-    pub forwarding: Forwarding,
-    /// The single sign-on.
-    pub tokens: Option<Tokens>,
-}
-
-impl Default for Settings {
-    /// On this machine: nothing but the description of the interface is open once there are keys.
-    fn default() -> Self {
-        Self {
-            open: vec![Area::Docs],
-            loopback: true,
-            forwarding: Forwarding::default(),
-            tokens: None,
-        }
-    }
-}
-
-impl Settings {
-    /// Whether nobody needs a key as yet.
-    fn needs_none(&self, app: &App) -> bool {
-        self.loopback && self.tokens.is_none() && app.ring().is_empty()
-    }
-}
-
-/// Why a request is refused.
-struct Refusal {
-    /// For the metric and the log.
+/// The refusal of a request.
+struct AccessRefusal {
+    /// The reason, for the metric and the log.
     reason: &'static str,
     problem: Box<Problem>,
+    /// Whether the key or token may have been guessed; only guesses count as failed sign-ins.
+    guess: bool,
 }
 
-impl Refusal {
+impl AccessRefusal {
     fn unauthorized(reason: &'static str, detail: impl Into<String>) -> Self {
-        Self { reason, problem: Box::new(Problem::unauthorized(detail)) }
+        Self { reason, problem: Box::new(Problem::unauthorized(detail)), guess: false }
     }
 
     fn limited(bound: &'static str, detail: &str, wait: Duration) -> Self {
-        Self { reason: bound, problem: Box::new(Problem::too_many(detail, wait).of_bound(bound)) }
+        Self {
+            reason: bound,
+            problem: Box::new(Problem::too_many(detail, wait).of_bound(bound)),
+            guess: false,
+        }
     }
 
     fn forbidden(reason: &'static str, detail: impl Into<String>) -> Self {
-        Self { reason, problem: Box::new(Problem::forbidden(detail)) }
+        Self { reason, problem: Box::new(Problem::forbidden(detail)), guess: false }
+    }
+
+    /// Marks the refusal as a possible guess.
+    fn into_failed_sign_in(self) -> Self {
+        Self { guess: true, ..self }
     }
 }
 
-/// Who asks; told by the guard to the handler.
+/// The identity that the guard has established for a handler.
 ///
 /// # Errors
-/// 403 when nobody has looked: a handler is never reached past the guard.
-pub fn who(request: &HttpRequest) -> Result<Identity, Problem> {
+/// 403 when the guard has not run, so that no handler runs unprotected.
+pub fn identity(request: &HttpRequest) -> Result<Identity, Problem> {
     request
         .extensions()
         .get::<Identity>()
         .cloned()
-        .ok_or_else(|| Problem::forbidden("nobody has said who you are"))
+        .ok_or_else(|| Problem::forbidden("the request has no identity"))
 }
 
-/// Lets a request through when whoever sends it may.
+/// Passes a request on if its sender has the permission.
 ///
 /// # Errors
-/// Those of inner middleware; a refusal is an answer.
+/// Those of inner middleware; a refusal is a response.
 pub async fn guard(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    if !body::announced(request.headers()) {
-        return admitted(request, None, next).await;
+    normalize(&mut request);
+    if !body::announces_body(request.headers()) {
+        return handle(request, None, next).await;
     }
     let mut payload = request.take_payload();
-    let mut answer = admitted(request, Some(&mut payload), next).await?;
-    if answer.request().extensions().get::<body::Read>().is_some() {
+    let mut answer = handle(request, Some(&mut payload), next).await?;
+    if answer.request().extensions().get::<body::BodyRead>().is_some() {
         return Ok(answer);
     }
-    // What was not read of a body is not waited for.
+    // The rest of an unread body is not waited for.
     answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
-    Ok(answer.map_body(|_, inner| BoxBody::new(body::Unread::new(inner, payload))))
+    Ok(answer.map_body(|_, inner| BoxBody::new(body::UnreadBody::new(inner, payload))))
 }
 
-/// The answer to a request whose body, if it has one, is still to be read.
-async fn admitted(
+/// The response to a request whose body, if any, has not been read yet.
+async fn handle(
     request: ServiceRequest,
     payload: Option<&mut Payload>,
     next: Next<impl MessageBody + 'static>,
@@ -134,65 +127,90 @@ async fn admitted(
     if let Err(problem) = limits::head(&request) {
         return Ok(request.into_response(problem.error_response()));
     }
-    let Some(context) = request.app_data::<web::Data<Context>>().cloned() else {
+    let Some(context) = request.app_data::<web::Data<ServiceContext>>().cloned() else {
         return Ok(request.into_response(Problem::internal().error_response()));
     };
     let address = context
         .access
         .forwarding
         .address(request.headers(), request.peer_addr().map(|peer| peer.ip()));
-    // No route at all: that there is nothing is said to everybody. Nothing is handed on that was not looked up here.
-    let Some(pattern) = pattern(&request) else {
-        let answer = match anonymous(&context, address) {
-            Ok(()) => super::no_such_route(request.request()),
+    // Unknown paths get 404 whatever the key. No request without a route is passed on.
+    let Some(pattern) = route_pattern(&request) else {
+        let answer = match check_anonymous_rate(&context, address) {
+            Ok(()) => no_such_route(request.path()),
             Err(refusal) => refusal.problem.error_response(),
         };
         return Ok(request.into_response(answer));
     };
-    let Some(need) = table::need(request.method().as_str(), &pattern) else {
-        return Ok(undeclared(request, &pattern));
+    let Some(need) = table::route_access(request.method().as_str(), &pattern) else {
+        return Ok(refuse_undeclared(request, &pattern));
     };
-    if need == Need::Nothing {
-        return Ok(next.call(request).await?.map_into_boxed_body());
+    if need == RouteAccess::Public {
+        let account = MemoryAccount::new(
+            &context.limits.memory,
+            MemoryOwner::Address(address.map(|address| network(Some(address)))),
+        );
+        return Ok(account.run(next.call(request)).await?.map_into_boxed_body());
     }
     let mut request = request;
-    match admit(&context, &request, need, address).await {
+    match authorize(&context, &request, need, address).await {
         Ok(identity) => {
-            if let Err(problem) = body(&mut request, payload, &context, need).await {
-                // Who asks in PromQL is told in Prometheus' own shape.
-                let asks = need == Need::Reading(Area::Prometheus)
+            let memory = if need == RouteAccess::Reading(RouteArea::Metrics) {
+                &context.limits.metrics
+            } else {
+                &context.limits.memory
+            };
+            let account = MemoryAccount::new(memory, memory_owner(&identity, address));
+            if let Err(problem) = read_body(&mut request, payload, &context, &account, need).await {
+                // PromQL clients expect errors in the shape of Prometheus.
+                let asks = need == RouteAccess::Reading(RouteArea::Prometheus)
                     && problem.status == StatusCode::PAYLOAD_TOO_LARGE.as_u16();
-                let answer =
-                    if asks { super::prometheus::long_form() } else { problem.error_response() };
+                let answer = if asks {
+                    super::prometheus::form_too_long()
+                } else {
+                    problem.error_response()
+                };
                 return Ok(request.into_response(answer));
             }
-            if let (Some(key), Ok(app)) = (&identity.origin.key, context.app()) {
-                app.ring().used(key, identity.origin.address.as_deref());
-            }
-            request.extensions_mut().insert(identity);
-            let answer = next.call(request).await?.map_into_boxed_body();
-            if answer.status() == StatusCode::FORBIDDEN {
-                let key = answer
-                    .request()
-                    .extensions()
-                    .get::<Identity>()
-                    .and_then(|identity| identity.origin.key.clone());
-                tell(
+            // Reading the body may have taken minutes, in which the key can expire.
+            if let Err(error) = identity.still_valid() {
+                log_refusal(
                     &context,
-                    "scope",
-                    answer.request().method().as_str(),
+                    "ended",
+                    request.method().as_str(),
                     &pattern,
                     address,
-                    key.as_deref(),
+                    identity.origin.key.as_deref(),
                 );
+                let refusal = AccessRefusal {
+                    reason: "ended",
+                    problem: Box::new(error.into()),
+                    guess: false,
+                };
+                let answer = refused(&refusal, need, request.headers());
+                return Ok(request.into_response(answer));
             }
+            if let (Some(key), Ok(app)) = (&identity.origin.key, context.loaded()) {
+                app.api_keys().record_use(key, identity.origin.address.as_deref());
+            }
+            request.extensions_mut().insert(identity);
+            let mut answer = account.run(next.call(request)).await?.map_into_boxed_body();
+            report_late_refusal(&context, &mut answer, &pattern, address);
             Ok(answer)
         }
         Err(refusal) => {
-            if refusal.problem.status == StatusCode::UNAUTHORIZED.as_u16()
-                || refusal.problem.status == StatusCode::FORBIDDEN.as_u16()
-            {
-                tell(&context, refusal.reason, request.method().as_str(), &pattern, address, None);
+            let refused_by_status =
+                [StatusCode::UNAUTHORIZED.as_u16(), StatusCode::FORBIDDEN.as_u16()]
+                    .contains(&refusal.problem.status);
+            if refused_by_status || refusal.reason == "issuer" {
+                log_refusal(
+                    &context,
+                    refusal.reason,
+                    request.method().as_str(),
+                    &pattern,
+                    address,
+                    None,
+                );
             }
             let answer = refused(&refusal, need, request.headers());
             Ok(request.into_response(answer))
@@ -200,66 +218,147 @@ async fn admitted(
     }
 }
 
-/// The route that a path stands for. The router decodes what is percent-encoded first: a path that is another route once decoded, or only
-/// then one, is none.
-fn pattern(request: &ServiceRequest) -> Option<String> {
+/// Completes and logs a response by which a handler or the writer has refused the request after all.
+fn report_late_refusal(
+    context: &ServiceContext,
+    answer: &mut ServiceResponse<BoxBody>,
+    pattern: &str,
+    address: Option<IpAddr>,
+) {
+    let ended = answer.status() == StatusCode::UNAUTHORIZED;
+    if ended {
+        answer.headers_mut().append(WWW_AUTHENTICATE, HeaderValue::from_static(BEARER));
+    }
+    if ended || answer.status() == StatusCode::FORBIDDEN {
+        let key = answer
+            .request()
+            .extensions()
+            .get::<Identity>()
+            .and_then(|identity| identity.origin.key.clone());
+        log_refusal(
+            context,
+            if ended { "ended" } else { "scope" },
+            answer.request().method().as_str(),
+            pattern,
+            address,
+            key.as_deref(),
+        );
+    }
+}
+
+/// The route of a path. The router decodes percent-encoding first. A path whose decoded form has
+/// another route than its raw form, or only then has one, is treated as unknown, so that encoding
+/// cannot bypass a check.
+fn route_pattern(request: &ServiceRequest) -> Option<String> {
     let pattern = request.match_pattern()?;
     (request.resource_map().match_pattern(request.match_info().as_str()).as_ref() == Some(&pattern))
         .then_some(pattern)
 }
 
-/// 405 where the path answers other methods, 403 where somebody forgot to say who may call it.
-fn undeclared(request: ServiceRequest, pattern: &str) -> ServiceResponse<BoxBody> {
-    let methods = table::methods(pattern);
-    if !methods.is_empty() {
-        return request.into_response(Problem::method(&methods.join(", ")));
+/// 404, or 405 with `Allow` if the path is that of a route with other methods.
+pub(super) fn no_such_route(path: &str) -> HttpResponse {
+    let methods = table::methods_of_path(path);
+    if methods.is_empty() {
+        Problem::no_such_route(path).error_response()
+    } else {
+        Problem::method(&methods)
     }
-    tracing::error!(pattern, "a route is not in the table of who may call what; it is refused");
-    request.into_response(Problem::forbidden("nobody may call this").error_response())
 }
 
-/// Reads the body of what changes something, or asks by a form.
-async fn body(
+/// 405 if the path has other methods; 403 if the route is missing from the table.
+fn refuse_undeclared(request: ServiceRequest, pattern: &str) -> ServiceResponse<BoxBody> {
+    let methods = table::methods(pattern);
+    if !methods.is_empty() {
+        return request.into_response(Problem::method(&methods));
+    }
+    tracing::error!(pattern, "a route is missing from the table of permissions; it is refused");
+    request.into_response(Problem::forbidden("this path is not available").error_response())
+}
+
+/// Reads the body of a request that changes something or sends a form.
+async fn read_body(
     request: &mut ServiceRequest,
     payload: Option<&mut Payload>,
-    context: &Context,
-    need: Need,
+    context: &ServiceContext,
+    account: &MemoryAccount,
+    need: RouteAccess,
 ) -> Result<(), Problem> {
     let Some(payload) = payload else { return Ok(()) };
     if !matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
         return Ok(());
     }
-    let most = if matches!(need, Need::Role(_)) { super::MAX_BODY } else { super::MAX_FORM };
-    body::read(request, payload, &context.limits, most).await
+    let most = if matches!(need, RouteAccess::Role(_)) { MAX_BODY } else { MAX_FORM };
+    body::read(request, payload, &context.limits, account, most).await
 }
 
-/// A request without a key: there may be only so many from an address. Before there is a first key nobody has one, and nothing is counted.
-fn anonymous(context: &Context, address: Option<IpAddr>) -> Result<(), Refusal> {
-    if context.app().is_ok_and(|app| context.access.needs_none(app)) {
+/// The owner of the memory that a request takes: the holder of its key or token, otherwise its
+/// address.
+fn memory_owner(identity: &Identity, address: Option<IpAddr>) -> MemoryOwner {
+    if identity.origin.how == SignInMethod::Nobody {
+        return MemoryOwner::Address(address.map(|address| network(Some(address))));
+    }
+    MemoryOwner::Holder(identity.holder.as_str().into())
+}
+
+/// Handles HEAD as GET, because the HTTP library drops the body of its response, and a path with a
+/// trailing slash as the path without it.
+fn normalize(request: &mut ServiceRequest) {
+    if *request.method() == Method::HEAD {
+        request.head_mut().method = Method::GET;
+    }
+    let uri = request.uri();
+    let path = uri.path();
+    // The files of the API page have paths of their own.
+    if path.len() < 2
+        || !path.ends_with('/')
+        || path.starts_with("//")
+        || path.starts_with("/docs/")
+    {
+        return;
+    }
+    let bare = path.strip_suffix('/').unwrap_or(path);
+    let whole = uri.query().map_or_else(|| bare.to_owned(), |query| format!("{bare}?{query}"));
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = whole.parse().ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        request.match_info_mut().get_mut().update(&uri);
+        request.head_mut().uri = uri;
+    }
+}
+
+/// Checks the rate limit of requests without a key from one address. It does not apply until the
+/// first key exists.
+fn check_anonymous_rate(
+    context: &ServiceContext,
+    address: Option<IpAddr>,
+) -> Result<(), AccessRefusal> {
+    if context.loaded().is_ok_and(|app| context.access.has_no_key_yet(app)) {
         return Ok(());
     }
     let refused = |wait| {
-        Refusal::limited(
+        AccessRefusal::limited(
             "rate_address",
-            "too many requests without a key come from this address",
+            "too many requests without a key from this address",
             wait,
         )
     };
     context.limits.rates.address(address).map_err(refused)
 }
 
-/// A line in the log, as far as there may be one more, and a count; never a word of what was sent.
-fn tell(
-    context: &Context,
+/// Counts a refusal and logs it within the rate limit of the log. Nothing that the client sent in
+/// its body or headers is logged.
+fn log_refusal(
+    context: &ServiceContext,
     reason: &'static str,
     method: &str,
     route: &str,
     address: Option<IpAddr>,
     key: Option<&str>,
 ) {
-    context.metrics.refused(reason);
+    context.metrics.count_refusal(reason);
     if context.limits.lines.may_write() {
         let address = address.map(|address| address.to_string()).unwrap_or_default();
+        let method = super::request_log::shown_method(method);
         tracing::warn!(
             reason,
             method,
@@ -271,19 +370,18 @@ fn tell(
     }
 }
 
-/// A refusal with how to sign in.
-fn refused(refusal: &Refusal, need: Need, headers: &HeaderMap) -> HttpResponse {
+/// The response of a refusal, with the accepted authentication schemes.
+fn refused(refusal: &AccessRefusal, need: RouteAccess, headers: &HeaderMap) -> HttpResponse {
     let mut answer = refusal.problem.error_response();
     if answer.status() == StatusCode::UNAUTHORIZED {
-        answer
-            .headers_mut()
-            .append(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"egov-kpi\""));
-        // A browser that opens a page asks its user for a name, which does not matter, and a password, the key.
+        answer.headers_mut().append(WWW_AUTHENTICATE, HeaderValue::from_static(BEARER));
+        // A browser that opens a page asks its user for a name, which is ignored, and a password,
+        // which is the key.
         let page = headers
             .get(ACCEPT)
             .and_then(|value| value.to_str().ok())
             .is_some_and(|accept| accept.contains("text/html"));
-        if page && matches!(need, Need::Reading(_)) {
+        if page && matches!(need, RouteAccess::Reading(_)) {
             answer.headers_mut().append(
                 WWW_AUTHENTICATE,
                 HeaderValue::from_static("Basic realm=\"egov-kpi\", charset=\"UTF-8\""),
@@ -293,68 +391,59 @@ fn refused(refusal: &Refusal, need: Need, headers: &HeaderMap) -> HttpResponse {
     answer
 }
 
-/// Who sends a request, when it may call what it calls.
-async fn admit(
-    context: &Context,
+/// Authenticates the sender of a request and checks its permission.
+async fn authorize(
+    context: &ServiceContext,
     request: &ServiceRequest,
-    need: Need,
+    need: RouteAccess,
     address: Option<IpAddr>,
-) -> Result<Identity, Refusal> {
+) -> Result<Identity, AccessRefusal> {
     let settings = &context.access;
     let headers = request.headers();
-    let app = match context.app() {
+    let app = match context.loaded() {
         Ok(app) => app,
-        // Nothing of the ledger is known yet, whether there are keys neither; how far it is may be seen on this machine.
+        // Until the ledger is loaded it is unknown whether keys exist. Only the progress of loading
+        // is shown, on this machine.
         Err(_loading)
             if settings.loopback
-                && matches!(need, Need::Reading(Area::Pages | Area::Metrics | Area::Docs)) =>
+                && matches!(
+                    need,
+                    RouteAccess::Reading(RouteArea::Pages | RouteArea::Metrics | RouteArea::Docs)
+                ) =>
         {
             return Ok(Identity::anonymous(Role::Reader));
         }
-        Err(problem) => return Err(Refusal { reason: "loading", problem: Box::new(problem) }),
+        Err(problem) => {
+            return Err(AccessRefusal {
+                reason: "loading",
+                problem: Box::new(problem),
+                guess: false,
+            });
+        }
     };
     let from = |identity: Identity| {
         identity.from(address.map(|address| address.to_string()), agent(headers))
     };
-    let open = matches!(need, Need::Reading(area) if settings.open.contains(&area));
-    let identity = match credentials(headers)? {
-        Some(Credentials { key, basic }) => {
-            // A browser sends these by itself, also where a page of somebody else's makes it.
-            if basic && !matches!(need, Need::Reading(_)) {
-                return Err(Refusal::unauthorized(
+    let open = matches!(need, RouteAccess::Reading(area) if settings.open.contains(&area));
+    let identity = match read_credential(headers)? {
+        Some(PresentedCredential { key, basic }) => {
+            // Browsers send Basic credentials automatically, also for requests that another site
+            // triggers.
+            if basic && !matches!(need, RouteAccess::Reading(_)) {
+                return Err(AccessRefusal::unauthorized(
                     "basic_write",
-                    "a password opens pages and figures to a browser; everything else takes Authorization: Bearer",
+                    "a password in a browser only gives access to pages and figures; everything else needs Authorization: Bearer",
                 ));
             }
-            from(signed_in(context, app, &key, address).await?)
+            from(sign_in(context, app, &key, address).await?)
         }
-        None if settings.needs_none(app) => {
-            let (proxied, foreign) = (proxy::is_forwarded(headers), cross_site(headers));
-            if proxied {
-                return Err(Refusal::unauthorized(
-                    "missing",
-                    "this request came through a proxy; without a key only this machine itself is served",
-                ));
-            }
-            // A page whose name was made to lead here (DNS rebinding) is of one origin with this service, and would be let in.
-            if !names_this_machine(headers) {
-                return Err(Refusal::forbidden(
-                    "cross_site",
-                    "without a key this machine is served under localhost, 127.0.0.1 or [::1] only",
-                ));
-            }
-            if foreign && !matches!(need, Need::Reading(_)) {
-                return Err(Refusal::forbidden(
-                    "cross_site",
-                    "a page from elsewhere may not write here",
-                ));
-            }
-            from(Identity::anonymous(Role::Admin))
+        None if settings.has_no_key_yet(app) => {
+            from(authorize_before_first_key(settings, app, headers, need)?)
         }
         None => {
-            anonymous(context, address)?;
+            check_anonymous_rate(context, address)?;
             if !open {
-                return Err(Refusal::unauthorized(
+                return Err(AccessRefusal::unauthorized(
                     "missing",
                     "send a key as Authorization: Bearer KEY",
                 ));
@@ -363,14 +452,14 @@ async fn admit(
         }
     };
     let least = match need {
-        Need::Nothing | Need::Reading(_) => Role::Reader,
-        Need::Role(least) => least,
+        RouteAccess::Public | RouteAccess::Reading(_) => Role::Reader,
+        RouteAccess::Role(least) => least,
     };
     if identity.role < least {
-        return Err(Refusal::forbidden(
+        return Err(AccessRefusal::forbidden(
             "role",
             format!(
-                "this takes the role {least}; {} has the role {}",
+                "this needs the role {least}; {} has the role {}",
                 identity.name, identity.role
             ),
         ));
@@ -378,66 +467,164 @@ async fn admit(
     Ok(identity)
 }
 
-/// Who holds a key or a token, when this address may try, and its holder ask once more.
-async fn signed_in(
-    context: &Context,
+/// The identity of a request before the first key exists: its sender is on this machine, or holds the
+/// one-time token.
+fn authorize_before_first_key(
+    settings: &AccessSettings,
+    app: &App,
+    headers: &HeaderMap,
+    need: RouteAccess,
+) -> Result<Identity, AccessRefusal> {
+    let (proxied, foreign) = (proxy::is_forwarded(headers), is_cross_site(headers));
+    if proxied {
+        return Err(AccessRefusal::unauthorized(
+            "missing",
+            "this request came through a proxy; until there is a key, only requests from this machine itself are allowed",
+        ));
+    }
+    // With DNS rebinding a foreign page has the same origin as this service; only the host
+    // name reveals it.
+    if !names_loopback_host(headers) {
+        return Err(AccessRefusal::forbidden(
+            "cross_site",
+            "until there is a key, the service is only available as localhost, 127.0.0.1 or [::1]",
+        ));
+    }
+    if foreign && !matches!(need, RouteAccess::Reading(_)) {
+        return Err(AccessRefusal::forbidden(
+            "cross_site",
+            "a page of another site cannot change anything here",
+        ));
+    }
+    match settings.before_first_key {
+        BeforeFirstKey::Everything => Ok(Identity::before_first_key(Role::Admin, app.api_keys())),
+        BeforeFirstKey::Reading(_)
+            if matches!(need, RouteAccess::Reading(_) | RouteAccess::Role(Role::Reader)) =>
+        {
+            Ok(Identity::before_first_key(Role::Reader, app.api_keys()))
+        }
+        BeforeFirstKey::Reading(_) => {
+            let refusal = AccessRefusal::unauthorized(
+                "missing",
+                "there is no key yet: create one with `egov-kpi keys add --name NAME --role admin`, or send the one-time token that the service printed \
+                 when it started, as Authorization: Bearer TOKEN",
+            );
+            let vi = "chưa có khóa truy cập: hãy tạo khóa bằng `egov-kpi keys add --name TÊN --role admin`, hoặc gửi mã dùng một lần mà dịch vụ đã in ra \
+                      khi khởi động, trong Authorization: Bearer MÃ";
+            Err(AccessRefusal { problem: Box::new(refusal.problem.in_vietnamese(vi)), ..refusal })
+        }
+    }
+}
+
+/// The identity of a key or token, within the rate limits of its address and its holder.
+async fn sign_in(
+    context: &ServiceContext,
     app: &App,
     key: &str,
     address: Option<IpAddr>,
-) -> Result<Identity, Refusal> {
-    let rates = &context.limits.rates;
-    if let Err(wait) = rates.may_sign_in(address) {
-        // Whoever has signed in from here already goes on, whatever others behind the same address try: nothing is told by that,
-        // as the key is looked at all the same.
-        let known = address.is_some_and(|address| {
-            app.ring().was_used_from(app.ring().named(key), &address.to_string())
-        });
-        if !known {
-            return Err(Refusal::limited(
-                "rate_sign_in",
-                "too many sign-ins from this address have failed",
-                wait,
-            ));
-        }
+) -> Result<Identity, AccessRefusal> {
+    let (settings, limits) = (&context.access, &context.limits);
+    if let BeforeFirstKey::Reading(token) = &settings.before_first_key
+        && token.is(key)
+    {
+        return if settings.has_no_key_yet(app) {
+            Ok(Identity::setup(app.api_keys()))
+        } else {
+            Err(AccessRefusal::unauthorized(
+                "setup",
+                "the one-time token is no longer valid, because there is a key",
+            ))
+        };
     }
-    let identity = recognise(app, &context.access, key).await.inspect_err(|refusal| {
-        // A key that has ended is no guess.
-        if matches!(refusal.reason, "unknown" | "token") {
-            rates.failed(address);
+    let fingerprint = fingerprint(settings, key);
+    let too_many = |wait| {
+        AccessRefusal::limited("rate_sign_in", "too many failed sign-ins from this address", wait)
+    };
+    // Keys that have signed in from this address keep working, whatever other clients behind the
+    // same address try. No other key is examined meanwhile.
+    let spent = limits.rates.may_sign_in(address).err();
+    if let Some(wait) = spent
+        && !fingerprint.is_some_and(|fingerprint| limits.known.contains(address, &fingerprint))
+    {
+        return Err(too_many(wait));
+    }
+    let identity = match identify(app, settings, key).await {
+        Ok(identity) => identity,
+        Err(refusal) if refusal.guess => {
+            // Without any key there is nothing to guess.
+            if !settings.has_no_key_yet(app) {
+                limits.rates.failed(address);
+            }
+            return Err(spent.map_or(refusal, too_many));
         }
-    })?;
-    let refused = |wait| Refusal::limited("rate_key", "too many requests come with this key", wait);
-    rates.key(&identity.holder).map_err(refused)?;
+        // An expired key or an unreachable issuer is not a guess; it counts like a request without
+        // a key.
+        Err(refusal) => {
+            return Err(check_anonymous_rate(context, address).err().unwrap_or(refusal));
+        }
+    };
+    if let Some(fingerprint) = fingerprint {
+        limits.known.insert(address, fingerprint);
+    }
+    let refused =
+        |wait| AccessRefusal::limited("rate_key", "too many requests with this key", wait);
+    limits.rates.key(&identity.holder).map_err(refused)?;
     Ok(identity)
 }
 
-/// Who holds a key or a token.
-async fn recognise(app: &App, settings: &Settings, key: &str) -> Result<Identity, Refusal> {
-    if let Some(tokens) = settings.tokens.as_ref().filter(|_| Tokens::looks_like_one(key)) {
-        return tokens.recognise(key).await.map_err(|refused| match refused {
-            Refused::Unmapped => Refusal::forbidden("unmapped", refused.to_string()),
-            Refused::Invalid(_) | Refused::Unreachable => {
-                Refusal::unauthorized("token", refused.to_string())
+/// The fingerprint by which a sign-in is remembered: of the key itself, or of the subject of a
+/// token, because a subject gets a new token every few minutes.
+fn fingerprint(settings: &AccessSettings, key: &str) -> Option<SignInFingerprint> {
+    let remembered = if settings.tokens.is_some() && TokenVerifier::looks_like_token(key) {
+        TokenVerifier::claimed_holder(key)?
+    } else {
+        key.to_owned()
+    };
+    Some(Sha256::digest(remembered).into())
+}
+
+/// The identity of a key or token.
+async fn identify(
+    app: &App,
+    settings: &AccessSettings,
+    key: &str,
+) -> Result<Identity, AccessRefusal> {
+    if let Some(tokens) = settings.tokens.as_ref().filter(|_| TokenVerifier::looks_like_token(key))
+    {
+        return tokens.identify(key).await.map_err(|refused| match refused {
+            TokenRejection::Unmapped => AccessRefusal::forbidden("unmapped", refused.to_string()),
+            TokenRejection::Invalid(_) => {
+                AccessRefusal::unauthorized("token", refused.to_string()).into_failed_sign_in()
             }
+            TokenRejection::NotValid(_) => {
+                AccessRefusal::unauthorized("token", refused.to_string())
+            }
+            TokenRejection::Unreachable => AccessRefusal {
+                reason: "issuer",
+                problem: Box::new(Problem::issuer_unreachable(refused.to_string(), RETRY)),
+                guess: false,
+            },
         });
     }
-    app.ring().recognise(key).map_err(|unrecognised| match unrecognised {
-        Unrecognised::Unknown => Refusal::unauthorized("unknown", "this key is not known here"),
-        Unrecognised::Expired => Refusal::unauthorized("expired", "this key has ended"),
-        Unrecognised::Revoked => Refusal::unauthorized("revoked", "this key was revoked"),
+    Identity::of_key(app.api_keys(), key).map_err(|unrecognised| match unrecognised {
+        KeyRejection::Unknown => {
+            AccessRefusal::unauthorized("unknown", "unknown key").into_failed_sign_in()
+        }
+        KeyRejection::Expired => AccessRefusal::unauthorized("expired", "this key has expired"),
+        KeyRejection::Revoked => AccessRefusal::unauthorized("revoked", "this key was revoked"),
     })
 }
 
-/// What a request signs in with.
-struct Credentials {
+/// The credentials of a request.
+struct PresentedCredential {
     key: String,
-    /// By name and password, as browsers do.
+    /// Whether they were sent as name and password (HTTP Basic), as browsers do.
     basic: bool,
 }
 
-fn credentials(headers: &HeaderMap) -> Result<Option<Credentials>, Refusal> {
+fn read_credential(headers: &HeaderMap) -> Result<Option<PresentedCredential>, AccessRefusal> {
     let malformed =
-        || Refusal::unauthorized("malformed", "the header is Authorization: Bearer KEY, once");
+        || AccessRefusal::unauthorized("malformed", "send one header Authorization: Bearer KEY");
     let mut sent = headers.get_all(AUTHORIZATION);
     let Some(first) = sent.next() else { return Ok(None) };
     let text = first
@@ -451,7 +638,7 @@ fn credentials(headers: &HeaderMap) -> Result<Option<Credentials>, Refusal> {
         && !rest.is_empty()
         && rest.bytes().all(|b| b.is_ascii_graphic())
     {
-        return Ok(Some(Credentials { key: rest.to_owned(), basic: false }));
+        return Ok(Some(PresentedCredential { key: rest.to_owned(), basic: false }));
     }
     if scheme.eq_ignore_ascii_case("basic") {
         let decoded = STANDARD
@@ -460,19 +647,19 @@ fn credentials(headers: &HeaderMap) -> Result<Option<Credentials>, Refusal> {
             .and_then(|bytes| String::from_utf8(bytes).ok())
             .ok_or_else(malformed)?;
         let (_user, password) = decoded.split_once(':').ok_or_else(malformed)?;
-        return Ok(Some(Credentials { key: password.to_owned(), basic: true }));
+        return Ok(Some(PresentedCredential { key: password.to_owned(), basic: true }));
     }
     Err(malformed())
 }
 
-/// What a client's program calls itself.
+/// The name of the client program, from its `User-Agent`.
 fn agent(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(USER_AGENT)?.to_str().ok()?;
     Some(text.chars().filter(|c| !c.is_control()).take(MAX_AGENT).collect())
 }
 
-/// Whether a browser sends this for a page from elsewhere.
-fn cross_site(headers: &HeaderMap) -> bool {
+/// Whether a browser sends this request for a page of another site.
+fn is_cross_site(headers: &HeaderMap) -> bool {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     match (text(ORIGIN), text(HOST)) {
         (Some(origin), Some(host)) => {
@@ -484,8 +671,8 @@ fn cross_site(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Whether a request asks for this machine by a name that nobody else can give to another one.
-fn names_this_machine(headers: &HeaderMap) -> bool {
+/// Whether the `Host` header is a loopback name, which no DNS server can assign to another machine.
+fn names_loopback_host(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(HOST) else { return true };
     let Ok(host) = host.to_str() else { return false };
     let name = match host.strip_prefix('[') {
@@ -509,9 +696,9 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_a_bearer_or_a_password() {
+    fn a_credential_is_a_bearer_token_or_a_basic_password() {
         let read = |text: &str| {
-            credentials(&headers(&[("authorization", text)]))
+            read_credential(&headers(&[("authorization", text)]))
                 .map(|found| found.map(|found| (found.key, found.basic)))
                 .map_err(|refusal| refusal.reason)
         };
@@ -523,17 +710,20 @@ mod tests {
         {
             assert_eq!(read(wrong), Err("malformed"), "{wrong}");
         }
-        assert!(credentials(&headers(&[])).is_ok_and(|found| found.is_none()));
+        assert!(read_credential(&headers(&[])).is_ok_and(|found| found.is_none()));
         assert!(
-            credentials(&headers(&[("authorization", "Bearer a"), ("authorization", "Bearer b")]))
-                .is_err()
+            read_credential(&headers(&[
+                ("authorization", "Bearer a"),
+                ("authorization", "Bearer b")
+            ]))
+            .is_err()
         );
         assert!(read(&format!("Bearer {}", "x".repeat(MAX_CREDENTIALS))).is_err());
     }
 
     #[test]
-    fn a_page_from_elsewhere_is_told_by_its_origin() {
-        let foreign = |pairs: &[(&'static str, &str)]| cross_site(&headers(pairs));
+    fn a_cross_site_request_is_detected_by_its_origin() {
+        let foreign = |pairs: &[(&'static str, &str)]| is_cross_site(&headers(pairs));
         assert!(!foreign(&[("host", "127.0.0.1:8080")]));
         assert!(!foreign(&[("host", "127.0.0.1:8080"), ("origin", "http://127.0.0.1:8080")]));
         assert!(foreign(&[("host", "127.0.0.1:8080"), ("origin", "http://evil.example")]));
@@ -543,7 +733,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_has_names_that_nobody_else_can_give() {
+    fn loopback_host_names_are_recognised() {
         for (host, own) in [
             ("127.0.0.1:8080", true),
             ("127.0.0.1", true),
@@ -554,8 +744,8 @@ mod tests {
             ("10.0.0.7:8080", false),
             ("", false),
         ] {
-            assert_eq!(names_this_machine(&headers(&[("host", host)])), own, "{host}");
+            assert_eq!(names_loopback_host(&headers(&[("host", host)])), own, "{host}");
         }
-        assert!(names_this_machine(&headers(&[])));
+        assert!(names_loopback_host(&headers(&[])));
     }
 }

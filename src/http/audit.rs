@@ -1,131 +1,93 @@
-//! `GET /audit`: every change with who, when and from where.
+//! `GET /audit`: every change with sender, time and address.
 
 use actix_web::{HttpRequest, get, web};
-use serde::Serialize;
-use utoipa::ToSchema;
 
-use super::Context;
-use super::params::{Params, cursor, read_cursor};
-use super::problem::{Answer, Problems};
-use super::reply::{Cell, Format, json, table};
-use crate::app::audit::{AuditQuery, AuditView, MAX_PAGE};
+use super::context::ServiceContext;
+use super::cursor::cursor;
+use super::problem::{HandlerResult, ProblemResponses};
+use super::query::{
+    AfterRevision, PageLimit, PageStart, QueryTime, RequestedView, query_params, read_query,
+};
+use super::respond::{ResponseCell, respond, response_page};
+use crate::app::read::audit::{AuditQuery, AuditView, MAX_PAGE};
 
-/// A page of the audit.
-#[derive(Serialize, ToSchema)]
-struct Audit {
-    /// The revision that it is the state of.
-    revision: i64,
-    /// The changes in order.
-    changes: Vec<AuditView>,
-    /// The next page's `cursor`; null on the last. A page may hold few changes, or none, where few among many revisions are asked for.
-    #[schema(required)]
-    next_cursor: Option<String>,
+response_page! {
+    /// A page of the audit log.
+    struct AuditLogPage {
+        /// The changes, in order of revisions. With filters a page may hold few changes or none and
+        /// still have a next page.
+        changes: Vec<AuditView>,
+    }
+    "revision recorded_at kind actor signed_in key address agent reason submission \
+     catalogue_version changed",
+    row
 }
 
-/// Every change of figures, units, catalogue, months, targets, annotations and keys: who, when, from where, why. For admins.
+query_params! {
+    /// The parameters of `GET /audit`.
+    struct AuditParams {
+        view: RequestedView,
+        after: AfterRevision = "Only changes after this revision; default 0",
+        kind: Option<String> =
+            "Only changes of this kind: submission, withdrawal, units, catalogue, closing, reopening, targets, annotations, keys",
+        actor: Option<String> = "Only changes by this actor, as named in the ledger",
+        key: Option<String> = "Only changes made with the key of this identifier",
+        address: Option<String> = "Only changes from this address",
+        from: Option<QueryTime> = "Only changes at this RFC 3339 time or later",
+        to: Option<QueryTime> = "Only changes before this RFC 3339 time",
+        limit: PageLimit<MAX_PAGE, MAX_PAGE> =
+            "Maximum number of changes on the page, 1 to 1,000; default 1,000",
+        cursor: Option<PageStart<1>>,
+    }
+}
+
+/// List changes with their sender.
+///
+/// Returns every change of figures, units, catalogue, months, targets, annotations and keys: who
+/// made it, when, from which address and why. Needs the role admin.
 #[utoipa::path(
     operation_id = "get_audit",
     tag = "service",
-    params(
-        ("after" = Option<i64>, Query, description = "Only those behind this revision; 0 when absent"),
-        ("kind" = Option<String>, Query, description = "Only of this kind: submission, withdrawal, units, catalogue, closing, reopening, targets, annotations, keys"),
-        ("actor" = Option<String>, Query, description = "Only by this actor, as the ledger names it"),
-        ("key" = Option<String>, Query, description = "Only by the key of this identifier"),
-        ("address" = Option<String>, Query, description = "Only from this address"),
-        ("from" = Option<String>, Query, description = "Only at this RFC 3339 time or later"),
-        ("to" = Option<String>, Query, description = "Only before this RFC 3339 time"),
-        ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"),
-        ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"),
-        ("limit" = Option<usize>, Query, description = "1 to 1,000; 1,000 when absent", minimum = 1, maximum = 1000),
-        ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
-        ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")
-    ),
-    responses((status = 200, description = "A page", content((Audit = "application/json"), (String = "text/csv"), (crate::http::reply::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
+    params(AuditParams),
+    responses((status = 200, description = "A page of changes", content((AuditLogPage = "application/json"), (String = "text/csv"), (crate::http::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
 )]
 #[get("/audit")]
-pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
-    let mut params = Params::of(&request)?;
-    let format = Format::of(&request, &mut params);
-    let wanted = params.wanted(&request);
-    let mut query = AuditQuery {
-        after: params.parse("after").unwrap_or(0),
-        kind: params.text("kind"),
-        actor: params.text("actor"),
-        key: params.text("key"),
-        address: params.text("address"),
-        from: params.time("from"),
-        to: params.time("to"),
-        limit: params.limit(format, MAX_PAGE, MAX_PAGE),
+pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
+    let params: AuditParams = read_query(&request)?;
+    let query = AuditQuery {
+        after: params.cursor.map_or(params.after.0, |PageStart([last])| last),
+        kind: params.kind,
+        actor: params.actor,
+        key: params.key,
+        address: params.address,
+        from: params.from.map(|QueryTime(micros)| micros),
+        to: params.to.map(|QueryTime(micros)| micros),
+        limit: params.limit.of(params.view.format),
     };
-    if query.after < 0 {
-        params.fault("after", "out_of_range", "a revision is a whole number from 0");
-    }
-    if let Some(text) = params.text("cursor") {
-        match read_cursor(&text).as_deref() {
-            Some([_revision, last]) => query.after = *last,
-            _ => params.fault("cursor", "malformed", "this is no cursor of ours"),
-        }
-    }
-    params.finish()?;
-    let (moment, stamp) = match context.moment(&request, &wanted, format).await? {
-        Ok(found) => found,
-        Err(unchanged) => return Ok(unchanged),
-    };
-    let page = context.compute(move || moment.audit(&query)).await?;
-    let (revision, stamp) = (page.revision, stamp.at(page.revision));
-    let next = page.next.map(|last| cursor(&[revision, last]));
-    match format {
-        Format::Json => json(
-            &request,
-            &stamp,
-            next.as_deref(),
-            &Audit { revision, changes: page.changes, next_cursor: next.clone() },
-        ),
-        Format::Csv | Format::Xlsx => {
-            table(
-                &request,
-                &stamp,
-                format,
-                next.as_deref(),
-                &HEADER,
-                page.changes.into_iter().map(row),
-            )
-            .await
-        }
-    }
+    respond(&request, &context, &params.view, async |snapshot, stamp| {
+        let page = context.compute(move || snapshot.audit(&query)).await?;
+        let next = page.next.map(|last| cursor(stamp, &[last]));
+        Ok(AuditLogPage::new(stamp, page.changes, next))
+    })
+    .await
 }
 
-const HEADER: [&str; 12] = [
-    "revision",
-    "recorded_at",
-    "kind",
-    "actor",
-    "signed_in",
-    "key",
-    "address",
-    "agent",
-    "reason",
-    "submission",
-    "catalogue_version",
-    "changed",
-];
-
-fn row(entry: AuditView) -> Vec<Cell> {
-    let text = |text: Option<String>| Cell::Text(text.unwrap_or_default());
+fn row(entry: AuditView) -> Vec<ResponseCell> {
+    let text = |text: Option<String>| ResponseCell::Text(text.unwrap_or_default());
     let change = entry.change;
     vec![
-        Cell::Number(change.revision.to_string()),
-        Cell::Text(change.recorded_at),
-        Cell::Text(change.kind),
-        Cell::Text(change.actor),
-        super::reply::text(&entry.signed_in),
+        ResponseCell::Number(change.revision.to_string()),
+        ResponseCell::Text(change.recorded_at),
+        ResponseCell::Text(change.kind),
+        ResponseCell::Text(change.actor),
+        super::respond::text(&entry.signed_in),
         text(entry.key),
         text(entry.address),
         text(entry.agent),
         text(change.reason),
         text(change.submission),
         text(change.catalogue_version.map(|version| version.to_string())),
-        Cell::Text(
+        ResponseCell::Text(
             change
                 .units
                 .into_iter()

@@ -1,104 +1,90 @@
-//! `GET /completeness`: who was expected to report, who has, and when.
+//! `GET /completeness`: which reports were expected, and what was reported when.
 
 use actix_web::{HttpRequest, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Context;
-use super::params::{Params, offset_cursor};
-use super::problem::{Answer, Problem, Problems};
-use super::reply::{Cell, Format, Sheet, json, tables, text};
-use crate::app::completeness::{CompletenessQuery, CompletenessView, ReportView, Tally};
+use super::context::ServiceContext;
+use super::cursor::offset_cursor;
+use super::problem::{HandlerResult, ProblemResponses};
+use super::query::{PageLimit, PageOffset, RequestedView, query_params, read_query};
+use super::respond::{ResponseCell, ResponseTable, TableContent, respond, text};
+use crate::app::read::completeness::{
+    CompletenessQuery, CompletenessView, ReportProgressView, ReportingTally,
+};
+use kpi::period::Period;
 
-/// A page of reports expected, with the rates of all of them.
+/// Maximum memory per row of a page, in bytes; about half of it is the response.
+const ROW: usize = 1 << 10;
+
+/// A page of expected reports, with the rates over all of them.
 #[derive(Serialize, ToSchema)]
 struct CompletenessPage {
-    /// The answer.
+    /// Rates and reports.
     #[serde(flatten)]
     view: CompletenessView,
-    /// The next page's `cursor`; null on the last.
+    /// The `cursor` of the next page; null on the last page.
     #[schema(required)]
     next_cursor: Option<String>,
 }
 
-/// Who was expected to report, who has reported what, when, and whether that was on time; who is missing what.
-#[utoipa::path(
-    operation_id = "get_completeness",
-    tag = "questions",
-    params(
-        ("period" = String, Query, description = "A month, or a wider period for each of its months"),
-        ("parent" = Option<String>, Query, description = "This unit and those below it; every unit when absent"),
-        ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"),
-        ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"),
-        ("limit" = Option<usize>, Query, description = "Most reports on the page, 1 to 10,000; 1,000 when absent", minimum = 1, maximum = 10000),
-        ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
-        ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")
-    ),
-    responses((status = 200, description = "A page", content((CompletenessPage = "application/json"), (String = "text/csv"), (crate::http::reply::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
-)]
-#[get("/completeness")]
-pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
-    let mut params = Params::of(&request)?;
-    let (format, mut wanted) = (Format::of(&request, &mut params), params.wanted(&request));
-    wanted.by_day = true; // what is overdue depends on it
-    let (period, parent, limit, offset) = (
-        params.period("period"),
-        params.text("parent"),
-        params.limit(format, 1_000, 10_000),
-        params.offset(),
-    );
-    params.finish()?;
-    let Some(period) = period else { return Err(Problem::internal()) };
-    let query = CompletenessQuery { period, parent, offset, limit };
-    let (moment, stamp) = match context.moment(&request, &wanted, format).await? {
-        Ok(found) => found,
-        Err(unchanged) => return Ok(unchanged),
-    };
-    let (view, more) = context.compute(move || moment.completeness(&query)).await?;
-    let stamp = stamp.at(view.revision);
-    let next = offset_cursor(view.revision, more.then_some(offset + limit));
-    match format {
-        Format::Json => json(
-            &request,
-            &stamp,
-            next.as_deref(),
-            &CompletenessPage { view, next_cursor: next.clone() },
-        ),
-        Format::Csv | Format::Xlsx => {
-            let rates = rates(&view);
-            tables(
-                &request,
-                &stamp,
-                format,
-                next.as_deref(),
-                &HEADER,
-                view.rows.into_iter().map(row),
-                vec![rates],
-            )
-            .await
-        }
+query_params! {
+    /// The parameters of `GET /completeness`.
+    struct CompletenessParams {
+        view: RequestedView,
+        period: Period = "A month, or a wider period for all of its months",
+        parent: Option<String> = "This unit and the units below it; default: all units",
+        limit: PageLimit<1_000, 10_000> =
+            "Maximum number of reports on the page, 1 to 10,000; default 1,000",
+        cursor: Option<PageOffset>,
     }
 }
 
-/// The rates as a sheet: all, then each child.
-fn rates(view: &CompletenessView) -> Sheet {
-    let header = [
-        "unit",
-        "name_vi",
-        "name_en",
-        "expected",
-        "on_time",
-        "late",
-        "missing",
-        "reports_expected",
-        "reports_complete",
-        "reports_on_time",
-        "reports_overdue",
-        "completeness",
-        "timeliness",
-    ];
-    let line = |unit: &str, vi: &str, en: &str, tally: &Tally| {
-        let mut cells: Vec<Cell> = [unit, vi, en].map(|text| Cell::Text(text.to_owned())).into();
+/// Get the completeness of reports.
+///
+/// Returns which units were expected to report, what they reported when, whether it was on time,
+/// and what is missing.
+#[utoipa::path(
+    operation_id = "get_completeness",
+    tag = "questions",
+    params(CompletenessParams),
+    responses((status = 200, description = "A page of expected reports, with rates", content((CompletenessPage = "application/json"), (String = "text/csv"), (crate::http::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
+)]
+#[get("/completeness")]
+pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
+    let mut params: CompletenessParams = read_query(&request)?;
+    params.view.consistency.by_day = true; // whether a report is overdue depends on the day
+    let query = CompletenessQuery {
+        period: params.period,
+        parent: params.parent,
+        offset: params.cursor.unwrap_or_default().0,
+        limit: params.limit.of(params.view.format),
+    };
+    let (bytes, after) = (query.limit.saturating_mul(ROW), query.offset + query.limit);
+    respond(&request, &context, &params.view, async |snapshot, stamp| {
+        let (view, more) = context.compute_in(bytes, move || snapshot.completeness(&query)).await?;
+        Ok(CompletenessPage { view, next_cursor: offset_cursor(stamp, more.then_some(after)) })
+    })
+    .await
+}
+
+impl TableContent for CompletenessPage {
+    fn next_cursor(&self) -> Option<&str> {
+        self.next_cursor.as_deref()
+    }
+
+    fn into_table(self) -> ResponseTable {
+        let rates = rates(&self.view);
+        ResponseTable::new(COLUMNS, self.view.rows.into_iter().map(row))
+            .with_sheet("Tỷ lệ · Rates", rates)
+    }
+}
+
+/// The rates as a sheet: the total, then each child.
+fn rates(view: &CompletenessView) -> ResponseTable {
+    let line = |unit: &str, vi: &str, en: &str, tally: &ReportingTally| {
+        let mut cells: Vec<ResponseCell> =
+            [unit, vi, en].map(|text| ResponseCell::Text(text.to_owned())).into();
         let counts = [
             tally.expected,
             tally.on_time,
@@ -109,53 +95,39 @@ fn rates(view: &CompletenessView) -> Sheet {
             tally.reports_on_time,
             tally.reports_overdue,
         ];
-        cells.extend(counts.map(|count| Cell::number(Some(count))));
-        cells.extend([tally.completeness, tally.timeliness].map(Cell::number));
+        cells.extend(counts.map(|count| ResponseCell::number(Some(count))));
+        cells.extend([tally.completeness, tally.timeliness].map(ResponseCell::number));
         cells
     };
     let total = line(view.parent.as_deref().unwrap_or_default(), "Tất cả", "All", &view.total);
     let children =
         view.rates.iter().map(|rate| line(&rate.unit, &rate.name.vi, &rate.name.en, &rate.tally));
-    Sheet {
-        name: "Tỷ lệ · Rates",
-        header: header.map(ToOwned::to_owned).into(),
-        rows: std::iter::once(total).chain(children).collect(),
-    }
+    let rows: Vec<Vec<ResponseCell>> = std::iter::once(total).chain(children).collect();
+    ResponseTable::new(RATES, rows.into_iter())
 }
 
-const HEADER: [&str; 14] = [
-    "unit",
-    "name_vi",
-    "name_en",
-    "kind",
-    "period",
-    "expectation",
-    "deadline",
-    "status",
-    "overdue",
-    "expected",
-    "on_time",
-    "late",
-    "missing",
-    "last_reported_at",
-];
+const COLUMNS: &str = "unit name_vi name_en kind period expectation deadline status overdue \
+                       expected on_time late missing last_reported_at";
 
-fn row(report: ReportView) -> Vec<Cell> {
+const RATES: &str = "unit name_vi name_en expected on_time late missing reports_expected \
+                     reports_complete reports_on_time reports_overdue completeness timeliness";
+
+fn row(report: ReportProgressView) -> Vec<ResponseCell> {
     let last = report.reported.iter().map(|figure| figure.reported_at.clone()).max();
     vec![
-        Cell::Text(report.unit),
-        Cell::Text(report.name.vi),
-        Cell::Text(report.name.en),
+        ResponseCell::Text(report.unit),
+        ResponseCell::Text(report.name.vi),
+        ResponseCell::Text(report.name.en),
         text(&report.kind),
-        Cell::Text(report.period),
-        Cell::Text(report.expectation),
-        Cell::Text(report.deadline.to_string()),
+        ResponseCell::Text(report.period),
+        ResponseCell::Text(report.expectation),
+        ResponseCell::Text(report.deadline.to_string()),
         text(&report.status),
         text(&report.overdue),
-        Cell::number(Some(report.expected)),
-        Cell::number(Some(report.on_time)),
-        Cell::number(Some(report.late)),
-        Cell::Text(report.missing.join("; ")),
-        Cell::Text(last.unwrap_or_default()),
+        ResponseCell::number(Some(report.expected)),
+        ResponseCell::number(Some(report.on_time)),
+        ResponseCell::number(Some(report.late)),
+        ResponseCell::Text(report.missing.join("; ")),
+        ResponseCell::Text(last.unwrap_or_default()),
     ]
 }

@@ -1,65 +1,69 @@
-//! `GET` and `PUT /targets` and `/annotations`: what is declared one by one beside the catalogue.
+//! `GET` and `PUT /targets` and `/annotations`: single declarations beside the catalogue.
 
-use actix_web::{HttpRequest, HttpResponse, get, put, web};
+use actix_web::{HttpRequest, get, put, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
-use super::Context;
-use super::access::who;
-use super::keyed::told;
-use super::params::{Params, offset_cursor};
-use super::problem::{Answer, Problem, Problems};
-use super::reply::{Cell, Format, Stamp, json, table};
-use super::units::read_json;
-use crate::app::declarations::{DeclarationQuery, Declared, Listed, parse};
-use crate::app::keyed::Given;
-use crate::domain::annotation::AnnotationDocument;
-use crate::domain::catalogue::TargetDocument;
-use crate::domain::unit::Name;
+use super::access::identity;
+use super::body::{ReceivedBody, read_json};
+use super::context::ServiceContext;
+use super::cursor::offset_cursor;
+use super::idempotency::IdempotencyHeader;
+use super::problem::{HandlerResult, Problem, ProblemResponses};
+use super::query::{
+    DryRun, PageLimit, PageOffset, RequestedView, is_dry_run, query_params, read_query,
+};
+use super::respond::{ResponseCell, respond, respond_changed, response_page};
+use crate::app::write::declarations::{
+    DeclarationKind, DeclarationQuery, DeclarationsChanged, ListedDeclaration, parse,
+};
+use crate::app::write::idempotency::Replayable;
+use kpi::annotation::AnnotationDocument;
+use kpi::catalogue::TargetDocument;
+use kpi::period::Month;
+use kpi::unit::LocalizedName;
 
-/// A page of targets.
-#[derive(Serialize, ToSchema)]
-struct TargetsPage {
-    /// The revision that they are of.
-    revision: i64,
-    /// The targets.
-    targets: Vec<TargetView>,
-    /// The next page's `cursor`; null on the last.
-    #[schema(required)]
-    next_cursor: Option<String>,
+response_page! {
+    /// A page of targets.
+    struct TargetsPage {
+        /// The targets.
+        targets: Vec<TargetView>,
+    }
+    "code measure unit from to value source_vi source_en note_vi note_en set_in",
+    TargetView::row
 }
 
-/// A target, and who declares it.
+/// A target, and where it is declared.
 #[derive(Serialize, ToSchema)]
 struct TargetView {
     /// Its code.
     code: String,
-    /// The measure it is set for.
+    /// The measure that it is set for.
     measure: String,
-    /// The unit it holds for, and those below; everywhere when absent.
+    /// The unit that it is set for, with the units below it; absent for all units.
     #[serde(skip_serializing_if = "Option::is_none")]
     unit: Option<String>,
-    /// First month it holds for.
+    /// The first month in which it is in force; absent if it has no beginning.
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<String>,
-    /// Last month it holds for.
+    /// The last month in which it is in force; absent if it has no end.
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<String>,
-    /// What is to be reached, a decimal.
+    /// The value to be reached, a decimal.
     value: String,
-    /// The document that sets it.
+    /// The document that sets the target.
     #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<Name>,
-    /// For people.
+    source: Option<LocalizedName>,
+    /// A note for readers.
     #[serde(skip_serializing_if = "Option::is_none")]
-    note: Option<Name>,
-    /// `catalogue`, or `targets` when it was put beside it.
+    note: Option<LocalizedName>,
+    /// `catalogue`, or `targets` if it was recorded with `PUT /targets`.
     set_in: &'static str,
 }
 
 impl TargetView {
-    fn new((target, shipped): Listed<TargetDocument>) -> Self {
+    fn new((target, shipped): ListedDeclaration<TargetDocument>) -> Self {
         let TargetDocument { code, measure, unit, from, to, value, source, note } = target;
         Self {
             code,
@@ -73,53 +77,68 @@ impl TargetView {
             set_in: if shipped { "catalogue" } else { "targets" },
         }
     }
+
+    fn row(self) -> Vec<ResponseCell> {
+        let (source, note) = (self.source.unwrap_or_default(), self.note.unwrap_or_default());
+        let [unit, from, to] = [self.unit, self.from, self.to].map(Option::unwrap_or_default);
+        let mut cells: Vec<ResponseCell> =
+            [self.code, self.measure, unit, from, to].map(ResponseCell::Text).into();
+        cells.push(ResponseCell::Number(self.value));
+        cells.extend(
+            [source.vi, source.en, note.vi, note.en, self.set_in.to_owned()]
+                .map(ResponseCell::Text),
+        );
+        cells
+    }
 }
 
-/// A target to put; as `GET` answers it, or to be taken away.
+/// A target to record or to remove, in the form of `GET`.
 #[derive(Deserialize, ToSchema)]
-#[expect(dead_code, reason = "it describes the body")]
+#[expect(dead_code, reason = "only describes the body in the OpenAPI document")]
 struct TargetEntry {
     /// Its code.
     code: String,
-    /// The measure it is set for; needed unless it is taken away.
+    /// The measure that it is set for; may be absent in a removal.
     measure: Option<String>,
-    /// The unit it holds for, and those below; everywhere when absent.
+    /// The unit that it is set for, with the units below it; absent for all units.
     unit: Option<String>,
-    /// First month it holds for.
+    /// The first month in which it is in force; absent if it has no beginning.
     from: Option<String>,
-    /// Last month it holds for.
+    /// The last month in which it is in force; absent if it has no end.
     to: Option<String>,
-    /// What is to be reached: a decimal as a text, whose digits are kept, or as a number; null takes the target away.
+    /// The value to be reached: a decimal string, which keeps its digits, or a number; null removes
+    /// the target.
     #[schema(required, schema_with = emptied::<true>)]
     value: Option<String>,
-    /// The document that sets it.
-    source: Option<Name>,
-    /// For people.
-    note: Option<Name>,
-    /// As `GET` answers it; it is not looked at.
+    /// The document that sets the target.
+    source: Option<LocalizedName>,
+    /// A note for readers.
+    note: Option<LocalizedName>,
+    /// As in the response of `GET`; ignored.
     set_in: Option<String>,
 }
 
-/// An annotation to put; or to be taken away.
+/// An annotation to record or to remove.
 #[derive(Deserialize, ToSchema)]
-#[expect(dead_code, reason = "it describes the body")]
+#[expect(dead_code, reason = "only describes the body in the OpenAPI document")]
 struct AnnotationEntry {
     /// Its code.
     code: String,
-    /// What it is about: an indicator or kpi, with or without members; everything of the unit when absent.
+    /// Code of the indicator or kpi, with or without members, that it is about; absent for all
+    /// figures of the unit.
     measure: Option<String>,
-    /// The unit; needed unless it is taken away.
+    /// Code of the unit; may be absent in a removal.
     unit: Option<String>,
-    /// First month; needed unless it is taken away.
+    /// The first month; may be absent in a removal.
     from: Option<String>,
-    /// Last month; the first when absent.
+    /// The last month; default: the first month.
     to: Option<String>,
-    /// What it says, 1 to 1,000 characters; null takes the annotation away.
+    /// The text, 1 to 1,000 characters; null removes the annotation.
     #[schema(required, schema_with = emptied::<false>)]
     text: Option<String>,
 }
 
-/// A text, or a number as well, or null.
+/// A schema of a nullable string, or with `NUMBER` of a nullable string or number.
 fn emptied<const NUMBER: bool>() -> Object {
     let kinds = if NUMBER {
         vec![Type::String, Type::Number, Type::Null]
@@ -129,11 +148,11 @@ fn emptied<const NUMBER: bool>() -> Object {
     ObjectBuilder::new().schema_type(SchemaType::from_iter(kinds)).build()
 }
 
-/// Targets to add, to replace (whole, by their code) or, with a value of null, to take away.
+/// Targets to add, to replace whole by their code, or with the value null to remove.
 #[derive(Deserialize, ToSchema)]
 #[expect(
     dead_code,
-    reason = "it describes the body; the body is read entry by entry so that every fault is named at once"
+    reason = "only describes the body in the OpenAPI document; the body is read entry by entry to report all errors at once"
 )]
 struct TargetsBody {
     /// The targets.
@@ -141,23 +160,21 @@ struct TargetsBody {
     targets: Vec<TargetEntry>,
 }
 
-/// A page of annotations.
-#[derive(Serialize, ToSchema)]
-struct AnnotationsPage {
-    /// The revision that they are of.
-    revision: i64,
-    /// The annotations by code.
-    annotations: Vec<AnnotationDocument>,
-    /// The next page's `cursor`; null on the last.
-    #[schema(required)]
-    next_cursor: Option<String>,
+response_page! {
+    /// A page of annotations.
+    struct AnnotationsPage {
+        /// The annotations, ordered by code.
+        annotations: Vec<AnnotationDocument>,
+    }
+    "code measure unit from to text",
+    annotation_row
 }
 
-/// Annotations to add, to replace (whole, by their code) or, with a text of null, to take away.
+/// Annotations to add, to replace whole by their code, or with the text null to remove.
 #[derive(Deserialize, ToSchema)]
 #[expect(
     dead_code,
-    reason = "it describes the body; the body is read entry by entry so that every fault is named at once"
+    reason = "only describes the body in the OpenAPI document; the body is read entry by entry to report all errors at once"
 )]
 struct AnnotationsBody {
     /// The annotations.
@@ -165,234 +182,185 @@ struct AnnotationsBody {
     annotations: Vec<AnnotationEntry>,
 }
 
-/// Targets: those put beside the catalogue first, then the catalogue's that none of them replaces.
+query_params! {
+    /// The parameters of `GET /targets` and `GET /annotations`.
+    struct DeclarationsParams {
+        view: RequestedView,
+        measure: Option<String> = "Only those of this measure",
+        unit: Option<String> = "Only those for this unit or a unit below it",
+        from: Option<Month> = "Only those in force in this month or later",
+        to: Option<Month> = "Only those in force in this month or earlier",
+        limit: PageLimit<1_000, 10_000> = "Maximum number on the page, 1 to 10,000; default 1,000",
+        cursor: Option<PageOffset>,
+    }
+}
+
+impl DeclarationsParams {
+    fn query(&self) -> DeclarationQuery {
+        DeclarationQuery {
+            measure: self.measure.clone(),
+            unit: self.unit.clone(),
+            from: self.from,
+            to: self.to,
+            limit: self.limit.of(self.view.format),
+            offset: self.cursor.unwrap_or_default().0,
+        }
+    }
+}
+
+/// List the targets.
+///
+/// Returns first the targets recorded with `PUT /targets`, then those of the catalogue that are not
+/// replaced by them.
 #[utoipa::path(
     operation_id = "get_targets",
     tag = "declarations",
-    params(
-        ("measure" = Option<String>, Query, description = "Only those of this measure"),
-        ("unit" = Option<String>, Query, description = "Only those set for this unit and those below it"),
-        ("from" = Option<String>, Query, description = "Only those that hold in a month from this one on"),
-        ("to" = Option<String>, Query, description = "Only those that hold in a month up to this one"),
-        ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"),
-        ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"),
-        ("limit" = Option<usize>, Query, description = "1 to 10,000; 1,000 when absent", minimum = 1, maximum = 10000),
-        ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
-        ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")
-    ),
-    responses((status = 200, description = "A page", content((TargetsPage = "application/json"), (String = "text/csv"), (crate::http::reply::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
+    params(DeclarationsParams),
+    responses((status = 200, description = "A page of targets", content((TargetsPage = "application/json"), (String = "text/csv"), (crate::http::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
 )]
 #[get("/targets")]
-pub async fn get_targets(request: HttpRequest, context: web::Data<Context>) -> Answer {
-    let page = match page::<TargetDocument>(&request, &context).await? {
-        Ok(page) => page,
-        Err(unchanged) => return Ok(unchanged),
-    };
-    let next = page.next.as_deref();
-    if page.format == Format::Json {
-        let targets = page.listed.into_iter().map(TargetView::new).collect();
-        return json(
-            &request,
-            &page.stamp,
-            next,
-            &TargetsPage { revision: page.revision, targets, next_cursor: page.next.clone() },
-        );
-    }
-    let header = [
-        "code",
-        "measure",
-        "unit",
-        "from",
-        "to",
-        "value",
-        "source_vi",
-        "source_en",
-        "note_vi",
-        "note_en",
-        "set_in",
-    ];
-    let rows = page.listed.into_iter().map(|listed| {
-        let view = TargetView::new(listed);
-        let (source, note) = (view.source.unwrap_or_default(), view.note.unwrap_or_default());
-        let [unit, from, to] = [view.unit, view.from, view.to].map(Option::unwrap_or_default);
-        let mut cells: Vec<Cell> = [view.code, view.measure, unit, from, to].map(Cell::Text).into();
-        cells.push(Cell::Number(view.value));
-        cells.extend(
-            [source.vi, source.en, note.vi, note.en, view.set_in.to_owned()].map(Cell::Text),
-        );
-        cells
-    });
-    table(&request, &page.stamp, page.format, next, &header, rows).await
+pub async fn get_targets(
+    request: HttpRequest,
+    context: web::Data<ServiceContext>,
+) -> HandlerResult {
+    let params: DeclarationsParams = read_query(&request)?;
+    let query = params.query();
+    respond(&request, &context, &params.view, async |snapshot, stamp| {
+        let (_, listed, more) = snapshot.declarations::<TargetDocument>(&query)?;
+        let targets = listed.into_iter().map(TargetView::new).collect();
+        Ok(TargetsPage::new(
+            stamp,
+            targets,
+            offset_cursor(stamp, more.then_some(query.offset + query.limit)),
+        ))
+    })
+    .await
 }
 
-/// Adds, replaces or takes away targets, each known by its code. One that has the code of a catalogue's target stands in its place.
+/// Add, replace or remove targets.
+///
+/// Each target is identified by its code; the value null removes it. A target with the code of one
+/// in the catalogue replaces that one. Errors in the targets get 422.
 #[utoipa::path(
     operation_id = "put_targets",
     tag = "declarations",
-    params(
-        ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key and body, the first answer is given again; kept for 8 days"),
-        ("dry_run" = Option<bool>, Query, description = "Check it, change nothing")
-    ),
+    params(IdempotencyHeader, DryRun),
     request_body(content((TargetsBody = "application/json"))),
-    responses((status = 200, description = "The targets named, as they are now", body = TargetsChanged), Problems)
+    responses((status = 200, description = "The named targets after the change", body = TargetsChanged), ProblemResponses)
 )]
 #[put("/targets")]
 pub async fn put_targets(
     request: HttpRequest,
-    context: web::Data<Context>,
-    body: Result<web::Bytes, actix_web::Error>,
-) -> Answer {
+    context: web::Data<ServiceContext>,
+    body: ReceivedBody,
+) -> HandlerResult {
     let given = put::<TargetDocument>(&request, &context, body).await?;
-    Ok(told(
-        HttpResponse::Ok()
-            .json(TargetsChanged { revision: given.answer.0, targets: given.answer.1.clone() }),
-        &given,
-    ))
+    Ok(respond_changed(None, given.replayed, &TargetsChanged::from(given.answer)))
 }
 
-/// What a change of targets came to.
+/// The result of a change of targets.
 #[derive(Serialize, ToSchema)]
 struct TargetsChanged {
-    /// The revision that has it.
+    /// Whether this request, or the one that it repeats, made a revision.
+    recorded: bool,
+    /// The revision that contains the change.
     revision: i64,
-    /// Those named that hold now.
+    /// The hash of that revision.
+    revision_hash: String,
+    /// The named targets that are in the ledger after the change.
     targets: Vec<TargetDocument>,
 }
 
-/// Annotations: notes beside figures.
+impl From<DeclarationsChanged<TargetDocument>> for TargetsChanged {
+    fn from(changed: DeclarationsChanged<TargetDocument>) -> Self {
+        let DeclarationsChanged { recorded, revision, revision_hash, declarations } = changed;
+        Self { recorded, revision, revision_hash, targets: declarations }
+    }
+}
+
+/// List the annotations.
+///
+/// Returns the notes beside figures.
 #[utoipa::path(
     operation_id = "get_annotations",
     tag = "declarations",
-    params(
-        ("measure" = Option<String>, Query, description = "Only those about this measure"),
-        ("unit" = Option<String>, Query, description = "Only those about this unit and those below it"),
-        ("from" = Option<String>, Query, description = "Only those about a month from this one on"),
-        ("to" = Option<String>, Query, description = "Only those about a month up to this one"),
-        ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"),
-        ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"),
-        ("limit" = Option<usize>, Query, description = "1 to 10,000; 1,000 when absent", minimum = 1, maximum = 10000),
-        ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
-        ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")
-    ),
-    responses((status = 200, description = "A page", content((AnnotationsPage = "application/json"), (String = "text/csv"), (crate::http::reply::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
+    params(DeclarationsParams),
+    responses((status = 200, description = "A page of annotations", content((AnnotationsPage = "application/json"), (String = "text/csv"), (crate::http::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
 )]
 #[get("/annotations")]
-pub async fn get_annotations(request: HttpRequest, context: web::Data<Context>) -> Answer {
-    let page = match page::<AnnotationDocument>(&request, &context).await? {
-        Ok(page) => page,
-        Err(unchanged) => return Ok(unchanged),
-    };
-    let next = page.next.as_deref();
-    let annotations: Vec<AnnotationDocument> =
-        page.listed.into_iter().map(|(annotation, _)| annotation).collect();
-    if page.format == Format::Json {
-        return json(
-            &request,
-            &page.stamp,
-            next,
-            &AnnotationsPage {
-                revision: page.revision,
-                annotations,
-                next_cursor: page.next.clone(),
-            },
-        );
-    }
-    let rows = annotations.into_iter().map(|note| {
-        let to = note.to.unwrap_or_else(|| note.from.clone());
-        [note.code, note.measure.unwrap_or_default(), note.unit, note.from, to, note.text]
-            .map(Cell::Text)
-            .into()
-    });
-    table(
-        &request,
-        &page.stamp,
-        page.format,
-        next,
-        &["code", "measure", "unit", "from", "to", "text"],
-        rows,
-    )
+pub async fn get_annotations(
+    request: HttpRequest,
+    context: web::Data<ServiceContext>,
+) -> HandlerResult {
+    let params: DeclarationsParams = read_query(&request)?;
+    let query = params.query();
+    respond(&request, &context, &params.view, async |snapshot, stamp| {
+        let (_, listed, more) = snapshot.declarations::<AnnotationDocument>(&query)?;
+        let annotations = listed.into_iter().map(|(annotation, _)| annotation).collect();
+        Ok(AnnotationsPage::new(
+            stamp,
+            annotations,
+            offset_cursor(stamp, more.then_some(query.offset + query.limit)),
+        ))
+    })
     .await
 }
 
-/// Adds, replaces or takes away annotations, each known by its code.
+fn annotation_row(note: AnnotationDocument) -> Vec<ResponseCell> {
+    let to = note.to.unwrap_or_else(|| note.from.clone());
+    [note.code, note.measure.unwrap_or_default(), note.unit, note.from, to, note.text]
+        .map(ResponseCell::Text)
+        .into()
+}
+
+/// Add, replace or remove annotations.
+///
+/// Each annotation is identified by its code; the text null removes it. Errors in the annotations
+/// get 422.
 #[utoipa::path(
     operation_id = "put_annotations",
     tag = "declarations",
-    params(
-        ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key and body, the first answer is given again; kept for 8 days"),
-        ("dry_run" = Option<bool>, Query, description = "Check it, change nothing")
-    ),
+    params(IdempotencyHeader, DryRun),
     request_body(content((AnnotationsBody = "application/json"))),
-    responses((status = 200, description = "The annotations named, as they are now", body = AnnotationsChanged), Problems)
+    responses((status = 200, description = "The named annotations after the change", body = AnnotationsChanged), ProblemResponses)
 )]
 #[put("/annotations")]
 pub async fn put_annotations(
     request: HttpRequest,
-    context: web::Data<Context>,
-    body: Result<web::Bytes, actix_web::Error>,
-) -> Answer {
+    context: web::Data<ServiceContext>,
+    body: ReceivedBody,
+) -> HandlerResult {
     let given = put::<AnnotationDocument>(&request, &context, body).await?;
-    Ok(told(
-        HttpResponse::Ok().json(AnnotationsChanged {
-            revision: given.answer.0,
-            annotations: given.answer.1.clone(),
-        }),
-        &given,
-    ))
+    Ok(respond_changed(None, given.replayed, &AnnotationsChanged::from(given.answer)))
 }
 
-/// What a change of annotations came to.
+/// The result of a change of annotations.
 #[derive(Serialize, ToSchema)]
 struct AnnotationsChanged {
-    /// The revision that has it.
+    /// Whether this request, or the one that it repeats, made a revision.
+    recorded: bool,
+    /// The revision that contains the change.
     revision: i64,
-    /// Those named that stand now.
+    /// The hash of that revision.
+    revision_hash: String,
+    /// The named annotations that are in the ledger after the change.
     annotations: Vec<AnnotationDocument>,
 }
 
-/// What a list of declarations is answered from.
-struct Page<D> {
-    format: Format,
-    stamp: Stamp,
-    revision: i64,
-    listed: Vec<Listed<D>>,
-    next: Option<String>,
+impl From<DeclarationsChanged<AnnotationDocument>> for AnnotationsChanged {
+    fn from(changed: DeclarationsChanged<AnnotationDocument>) -> Self {
+        let DeclarationsChanged { recorded, revision, revision_hash, declarations } = changed;
+        Self { recorded, revision, revision_hash, annotations: declarations }
+    }
 }
 
-async fn page<D: Declared>(
+async fn put<D: DeclarationKind>(
     request: &HttpRequest,
-    context: &Context,
-) -> Result<Result<Page<D>, HttpResponse>, Problem> {
-    let mut params = Params::of(request)?;
-    let (format, wanted) = (Format::of(request, &mut params), params.wanted(request));
-    let query = DeclarationQuery {
-        measure: params.text("measure"),
-        unit: params.text("unit"),
-        from: params.parse("from"),
-        to: params.parse("to"),
-        limit: params.limit(format, 1_000, 10_000),
-        offset: params.offset(),
-    };
-    params.finish()?;
-    let (moment, stamp) = match context.moment(request, &wanted, format).await? {
-        Ok(found) => found,
-        Err(unchanged) => return Ok(Err(unchanged)),
-    };
-    let (revision, listed, more) = moment.declarations::<D>(&query)?;
-    let next = offset_cursor(revision, more.then_some(query.offset + query.limit));
-    Ok(Ok(Page { format, stamp: stamp.at(revision), revision, listed, next }))
-}
-
-async fn put<D: Declared>(
-    request: &HttpRequest,
-    context: &Context,
-    body: Result<web::Bytes, actix_web::Error>,
-) -> Result<Given<(i64, Vec<D>)>, Problem> {
-    let mut params = Params::of(request)?;
-    let dry_run = params.flag("dry_run", false);
-    params.finish()?;
+    context: &ServiceContext,
+    body: ReceivedBody,
+) -> Result<Replayable<DeclarationsChanged<D>>, Problem> {
+    let dry_run = is_dry_run(request)?;
     let (value, key) = read_json(request, body)?;
-    let given =
-        context.app()?.put_declarations(parse::<D>(value)?, &who(request)?, dry_run, key).await?;
-    Ok(Given { answer: (given.answer.revision, given.answer.declarations), again: given.again })
+    let (app, changes) = (context.app()?, parse::<D>(value)?);
+    Ok(app.put_declarations(changes, &identity(request)?, dry_run, key).await?)
 }

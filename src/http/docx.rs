@@ -1,5 +1,6 @@
-//! Documents as DOCX, laid out as administrative documents are (Decree 30/2020/ND-CP, annex I): A4, Times New Roman 14, margins of 2 cm
-//! above, below and on the right, 3 cm on the left, the page's number above from the second page on.
+//! Writes documents as DOCX in the layout of administrative documents (Decree 30/2020/ND-CP, annex
+//! I): A4, Times New Roman 14, margins of 2 cm at the top, bottom and right and 3 cm on the left,
+//! page numbers at the top from the second page.
 
 use std::io::{Cursor, Error};
 
@@ -10,79 +11,81 @@ use docx_rs::{
     TableCell, TableLayoutType, TableRow, WidthType,
 };
 
-/// A piece of a document.
+/// A block of a document.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Written {
-    /// What the document is, such as `Báo cáo`: bold capitals in the middle. Behind a line break what it is about, bold.
+pub enum DocxBlock {
+    /// The kind of the document, such as `Báo cáo`, in bold capitals in the middle; after a line
+    /// break the subject in bold.
     Title(String),
-    /// A heading with its level, 1 to 6, and its number in the text.
+    /// A heading with its level, 1 to 6; its text includes the number.
     Heading(u8, String),
     /// A paragraph.
     Paragraph(String),
-    /// An entry of a list, without its dash.
+    /// An item of a list, without its dash.
     Item(String),
-    /// A table; its header is repeated on each page. Rows shorter than the longest are filled up.
+    /// A table; its header is repeated on each page. Short rows are filled with empty cells.
     Table {
         /// The names of the columns.
         header: Vec<String>,
-        /// The cells below.
+        /// The rows of cells.
         rows: Vec<Vec<String>>,
     },
 }
 
 /// Twentieths of a point in a centimetre.
 const CM: i32 = 567;
-/// A4 in twentieths of a point.
+/// Width and height of A4, in twentieths of a point.
 const PAGE: (u32, u32) = (11_906, 16_838);
-/// Width between the margins in twentieths of a point.
+/// Width between the margins, in twentieths of a point.
 const TEXT_WIDTH: usize = 9_071;
-/// Sizes of letters in half points.
+/// Font sizes, in half points.
 const TEXT_SIZE: usize = 28;
 const TABLE_SIZE: usize = 26;
 const FONT: &str = "Times New Roman";
-/// The list of the entries.
+/// The numbering identifier of list items.
 const LIST: usize = 2;
-/// How docx-rs writes that a row stays on one page; only header rows have it here.
+/// The element by which docx-rs keeps a row on one page; only header rows have it here.
 const HEADER_MARK: &str = "<w:cantSplit />";
 
-/// Writes a document. Characters that no XML can hold are left out.
+/// Renders a document as DOCX. Characters that XML does not allow are left out.
 ///
 /// ```
-/// use egov_kpi::http::{Written, docx};
-/// use egov_kpi::intake::document::{Media, read};
+/// use egov_kpi::http::{DocxBlock, docx};
+/// use documents::{MediaType, read};
 ///
-/// let bytes = docx(&[Written::Paragraph("Tạo mới 12 tài khoản.".to_owned())]).unwrap();
-/// assert_eq!(read(&bytes, Media::Docx).unwrap().text, "Tạo mới 12 tài khoản.\n");
+/// let bytes = docx(&[DocxBlock::Paragraph("Tạo mới 12 tài khoản.".to_owned())]).unwrap();
+/// assert_eq!(read(&bytes, MediaType::Docx).unwrap().text, "Tạo mới 12 tài khoản.\n");
 /// ```
 ///
 /// # Errors
 /// When the archive cannot be written.
-pub fn docx(blocks: &[Written]) -> Result<Vec<u8>, Error> {
+pub fn docx(blocks: &[DocxBlock]) -> Result<Vec<u8>, Error> {
     let mut docx = page(Docx::new());
     for block in blocks {
         docx = match block {
-            Written::Title(text) => {
+            DocxBlock::Title(text) => {
                 text.split('\n').enumerate().fold(docx, |docx, (line, text)| {
                     let style = if line == 0 { "Title" } else { "Subtitle" };
                     docx.add_paragraph(paragraph(text).style(style))
                 })
             }
-            Written::Heading(level, text) => docx
+            DocxBlock::Heading(level, text) => docx
                 .add_paragraph(paragraph(text).style(&format!("Heading{}", level.clamp(&1, &6)))),
-            Written::Paragraph(text) => docx.add_paragraph(paragraph(text).style("Text")),
-            Written::Item(text) => docx.add_paragraph(
+            DocxBlock::Paragraph(text) => docx.add_paragraph(paragraph(text).style("Text")),
+            DocxBlock::Item(text) => docx.add_paragraph(
                 paragraph(text)
                     .style("Item")
                     .numbering(NumberingId::new(LIST), IndentLevel::new(0)),
             ),
-            Written::Table { header, rows } => {
+            DocxBlock::Table { header, rows } => {
                 docx.add_table(table(header, rows)).add_paragraph(Paragraph::new())
             }
         };
     }
     let mut parts = docx.build();
     let document = String::from_utf8(parts.document).map_err(Error::other)?;
-    // docx-rs knows no repeated header row; text cannot hold the mark, as its brackets are escaped.
+    // docx-rs has no repeated header rows. Text cannot contain the element, because its brackets
+    // are escaped.
     parts.document =
         document.replace(HEADER_MARK, &format!("{HEADER_MARK}<w:tblHeader />")).into_bytes();
     let mut archive = Cursor::new(Vec::new());
@@ -156,7 +159,7 @@ fn paragraph(text: &str) -> Paragraph {
     Paragraph::new().add_run(run(text))
 }
 
-/// A run with its line breaks and tabs.
+/// A run of text, with its line breaks and tabs.
 fn run(text: &str) -> Run {
     let held = |letter: char| !letter.is_control() && !matches!(letter, '\u{FFFE}' | '\u{FFFF}');
     text.split('\n').enumerate().fold(Run::new(), |run, (line, text)| {
@@ -203,29 +206,29 @@ fn table(header: &[String], rows: &[Vec<String>]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::intake::document::{BlockKind, Media, read};
+    use documents::{BlockKind, MediaType, read};
 
     fn text(text: &str) -> String {
         text.to_owned()
     }
 
     #[test]
-    fn a_document_that_was_written_is_read_back() {
+    fn a_written_document_reads_back_the_same() {
         let blocks = [
-            Written::Title(text("Báo cáo\nKết quả tháng 10 năm 2021")),
-            Written::Heading(2, text("I. Tình hình")),
-            Written::Heading(3, text("1. Văn bản <đi> & đến")),
-            Written::Paragraph(text(
+            DocxBlock::Title(text("Báo cáo\nKết quả tháng 10 năm 2021")),
+            DocxBlock::Heading(2, text("I. Tình hình")),
+            DocxBlock::Heading(3, text("1. Văn bản <đi> & đến")),
+            DocxBlock::Paragraph(text(
                 "Tổng văn bản đi: 23.441,\u{a0}ký số 18.506\u{b} (tỷ lệ 78,955%).",
             )),
-            Written::Item(text("Tiếp nhận đơn: Không có.")),
-            Written::Table {
+            DocxBlock::Item(text("Tiếp nhận đơn: Không có.")),
+            DocxBlock::Table {
                 header: vec![text("Đơn vị"), text("Số")],
                 rows: vec![vec![text("Sở Y tế"), text("1.200")], vec![text("Sở Nội vụ")]],
             },
-            Written::Paragraph(text("Hết.")),
+            DocxBlock::Paragraph(text("Hết.")),
         ];
-        let document = read(&docx(&blocks).unwrap(), Media::Docx).unwrap();
+        let document = read(&docx(&blocks).unwrap(), MediaType::Docx).unwrap();
         assert_eq!(
             document.text,
             "Báo cáo\nKết quả tháng 10 năm 2021\nI. Tình hình\n1. Văn bản <đi> & đến\nTổng văn bản đi: 23.441,\u{a0}ký số 18.506 (tỷ lệ 78,955%).\n\
@@ -250,7 +253,7 @@ mod tests {
     #[test]
     fn the_header_row_is_repeated_and_a_table_of_nothing_is_written() {
         let table =
-            |header: Vec<String>| docx(&[Written::Table { header, rows: Vec::new() }]).unwrap();
+            |header: Vec<String>| docx(&[DocxBlock::Table { header, rows: Vec::new() }]).unwrap();
         let document = |bytes: Vec<u8>| {
             let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
             std::io::read_to_string(archive.by_name("word/document.xml").unwrap()).unwrap()

@@ -1,87 +1,81 @@
 //! `GET /findings`: where figures contradict a rule.
 
 use actix_web::{HttpRequest, get, web};
-use serde::Serialize;
-use utoipa::ToSchema;
 
-use super::Context;
-use super::params::{Params, offset_cursor};
-use super::problem::{Answer, Problems};
-use super::reply::{Format, cells, json, table};
-use crate::app::findings::{FindingQuery, FindingView};
+use super::context::ServiceContext;
+use super::cursor::offset_cursor;
+use super::problem::{HandlerResult, ProblemResponses};
+use super::query::{
+    PageLimit, PageOffset, QueryValue, RequestedView, one_of, query_params, read_query,
+};
+use super::respond::{cells, respond, response_page};
+use crate::app::read::findings::{FindingQuery, FindingView};
+use kpi::period::Month;
 
-/// A page of findings.
-#[derive(Serialize, ToSchema)]
-struct FindingsPage {
-    /// The revision that they are of.
-    revision: i64,
-    /// The findings, by unit, month, rule and measure.
-    findings: Vec<FindingView>,
-    /// The next page's `cursor`; null on the last.
-    #[schema(required)]
-    next_cursor: Option<String>,
+/// Maximum memory per row of a page, in bytes; about half of it is the response.
+const ROW: usize = 1 << 10;
+
+response_page! {
+    /// A page of findings.
+    struct FindingsPage {
+        /// The findings, ordered by unit, month, rule and measure.
+        findings: Vec<FindingView>,
+    }
+    "rule severity measure unit period stated computed detail detail_vi",
+    |finding| cells(&finding)
 }
 
-/// The findings that stand.
+query_params! {
+    /// The parameters of `GET /findings`.
+    struct FindingsParams {
+        view: RequestedView,
+        unit: Option<String> = "Only this unit and the units below it",
+        from: Option<Month> = "First month",
+        to: Option<Month> = "Last month",
+        severity: Option<SeverityWord> = "warning or error",
+        rule: Option<String> = "Code of a rule",
+        limit: PageLimit<1_000, 10_000> =
+            "Maximum number of findings on the page, 1 to 10,000; default 1,000",
+        cursor: Option<PageOffset>,
+    }
+}
+
+/// The severity of a finding.
+struct SeverityWord(&'static str);
+
+impl QueryValue for SeverityWord {
+    fn parse(name: &str, text: &str) -> Result<Self, String> {
+        one_of(name, text, &["warning", "error"]).map(Self)
+    }
+}
+
+/// List the current findings.
+///
+/// Returns the places where current figures contradict a rule, for all units or for one unit and
+/// those below it.
 #[utoipa::path(
     operation_id = "get_findings",
     tag = "questions",
-    params(
-        ("unit" = Option<String>, Query, description = "A unit and those below it"),
-        ("from" = Option<String>, Query, description = "First month"),
-        ("to" = Option<String>, Query, description = "Last month"),
-        ("severity" = Option<String>, Query, description = "warning or error"),
-        ("rule" = Option<String>, Query, description = "A rule's code"),
-        ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"),
-        ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"),
-        ("limit" = Option<usize>, Query, description = "1 to 10,000; 1,000 when absent", minimum = 1, maximum = 10000),
-        ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
-        ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")
-    ),
-    responses((status = 200, description = "A page", content((FindingsPage = "application/json"), (String = "text/csv"), (crate::http::reply::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
+    params(FindingsParams),
+    responses((status = 200, description = "A page of findings", content((FindingsPage = "application/json"), (String = "text/csv"), (crate::http::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
 )]
 #[get("/findings")]
-pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
-    let mut params = Params::of(&request)?;
-    let (format, wanted) = (Format::of(&request, &mut params), params.wanted(&request));
+pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
+    let params: FindingsParams = read_query(&request)?;
     let query = FindingQuery {
-        unit: params.text("unit"),
-        from: params.parse("from"),
-        to: params.parse("to"),
-        severity: params.word("severity", &["warning", "error"]).map(ToOwned::to_owned),
-        rule: params.text("rule"),
-        limit: params.limit(format, 1_000, 10_000),
-        offset: params.offset(),
+        unit: params.unit,
+        from: params.from,
+        to: params.to,
+        severity: params.severity.map(|SeverityWord(word)| word.to_owned()),
+        rule: params.rule,
+        limit: params.limit.of(params.view.format),
+        offset: params.cursor.unwrap_or_default().0,
     };
-    params.finish()?;
-    let (moment, stamp) = match context.moment(&request, &wanted, format).await? {
-        Ok(found) => found,
-        Err(unchanged) => return Ok(unchanged),
-    };
-    let (revision, findings, more) = moment.findings(&query)?;
-    let stamp = stamp.at(revision);
-    let next = offset_cursor(revision, more.then_some(query.offset + query.limit));
-    match format {
-        Format::Json => json(
-            &request,
-            &stamp,
-            next.as_deref(),
-            &FindingsPage { revision, findings, next_cursor: next.clone() },
-        ),
-        Format::Csv | Format::Xlsx => {
-            let header = [
-                "rule",
-                "severity",
-                "measure",
-                "unit",
-                "period",
-                "stated",
-                "computed",
-                "detail",
-                "detail_vi",
-            ];
-            table(&request, &stamp, format, next.as_deref(), &header, findings.iter().map(cells))
-                .await
-        }
-    }
+    let (bytes, after) = (query.limit.saturating_mul(ROW), query.offset + query.limit);
+    respond(&request, &context, &params.view, async |snapshot, stamp| {
+        let (_, findings, more) =
+            context.compute_in(bytes, move || snapshot.findings(&query)).await?;
+        Ok(FindingsPage::new(stamp, findings, offset_cursor(stamp, more.then_some(after))))
+    })
+    .await
 }

@@ -1,4 +1,4 @@
-//! The headers that keep browsers from doing what nobody meant, on every answer.
+//! The security headers of every response.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -9,19 +9,20 @@ use actix_web::http::header::{
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, web};
 
-use super::Context;
-use crate::app::access::{Identity, SignedIn};
+use super::context::ServiceContext;
+use crate::app::access::{Identity, SignInMethod};
 
-/// What an answer that is no page may do in a browser: nothing.
+/// The content security policy of responses that are not pages: they may load nothing.
 const NOTHING: &str =
     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
-/// What a page may do: show what this service sends. Styles stand in the pages, scripts never do.
+/// The content security policy of pages: only resources of this service. Pages contain styles but
+/// no scripts.
 const PAGE: &str = "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; \
                     frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
-/// For two years a browser comes by TLS only.
+/// Browsers use TLS only for two years, in seconds.
 const TLS_ONLY: &str = "max-age=63072000";
 
-/// Adds the headers that an answer does not have.
+/// Adds the headers that a response does not have yet.
 ///
 /// # Errors
 /// Those of inner middleware.
@@ -29,13 +30,13 @@ pub async fn headers(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let tls = request.app_data::<web::Data<Context>>().is_some_and(|context| context.tls);
+    let tls = request.app_data::<web::Data<ServiceContext>>().is_some_and(|context| context.tls);
     let mut answer = next.call(request).await?.map_into_boxed_body();
     let signed_in = answer
         .request()
         .extensions()
         .get::<Identity>()
-        .is_some_and(|identity| identity.origin.how != SignedIn::Nobody);
+        .is_some_and(|identity| identity.origin.how != SignInMethod::Nobody);
     let page = answer
         .headers()
         .get(CONTENT_TYPE)
@@ -50,7 +51,7 @@ pub async fn headers(
     put(X_FRAME_OPTIONS, "DENY");
     put(REFERRER_POLICY, "no-referrer");
     put(CONTENT_SECURITY_POLICY, if page { PAGE } else { NOTHING });
-    // Kept nowhere without asking again, and what somebody signed in for not by others at all.
+    // Caches always revalidate; responses to signed-in clients are not stored in shared caches.
     put(CACHE_CONTROL, if signed_in { "private, no-cache" } else { "no-cache" });
     if tls {
         put(STRICT_TRANSPORT_SECURITY, TLS_ONLY);

@@ -2,34 +2,69 @@
 
 use actix_web::{HttpResponse, get, web};
 
-use super::Context;
-use super::problem::{Answer, Problem, Problems};
-pub use crate::prometheus::Metrics;
+use super::context::ServiceContext;
+use super::problem::{HandlerResult, Problem, ProblemResponses};
+use crate::app::clock::MAX_JUMP;
+pub use crate::prometheus::ServiceMetrics;
 
-/// Whether the process runs.
-#[utoipa::path(tag = "service", responses((status = 200, description = "It runs", body = String, content_type = "text/plain")))]
+/// Check that the process runs.
+///
+/// Responds with 503 if a thread has made no progress for a minute.
+#[utoipa::path(tag = "service", responses((status = 200, description = "The process runs", body = String, content_type = "text/plain"), ProblemResponses))]
 #[get("/livez")]
-pub async fn livez() -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n")
+pub async fn livez(context: web::Data<ServiceContext>) -> HandlerResult {
+    if context.health.is_stalled() {
+        return Err(Problem::stalled());
+    }
+    Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n"))
 }
 
-/// Whether the ledger is loaded and the database answers.
-#[utoipa::path(tag = "service", responses((status = 200, description = "It is", body = String, content_type = "text/plain"), Problems))]
+/// Check that the service is ready.
+///
+/// Responds with 200 when the ledger is loaded, the database responds and the system clock is
+/// right, otherwise with 503.
+///
+/// A further line warns when the newest revision has a timestamp in the future.
+#[utoipa::path(tag = "service", responses((status = 200, description = "The service is ready", body = String, content_type = "text/plain"), ProblemResponses))]
 #[get("/readyz")]
-pub async fn readyz(context: web::Data<Context>) -> Answer {
+pub async fn readyz(context: web::Data<ServiceContext>) -> HandlerResult {
     let app = context.app()?.clone();
-    web::block(move || app.store().ping())
+    if let Some(sentence) = app.trouble() {
+        return Err(Problem::unsound(sentence));
+    }
+    let (clock, newest) = (app.clock().clone(), app.state().recorded_at);
+    crate::sync::blocking(move || app.store().ping())
         .await
         .map_err(|_stopping| Problem::loading())?
         .map_err(crate::error::Error::Store)?;
-    Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ready\n"))
+    if let Some(fault) = clock.fault() {
+        return Err(Problem::clock(fault));
+    }
+    let mut text = "ready\n".to_owned();
+    if clock.ahead(newest) > MAX_JUMP {
+        text += "warning: the timestamp of the newest revision is in the future; new revisions get the same timestamp until the clock has passed it\n";
+    }
+    let changes = context.app()?.history_changes();
+    if changes.changes > 0 {
+        text += &format!(
+            "the history of the ledger has been replaced {} time(s) since this instance started; {} known revision(s) were lost, the log lists them\n",
+            changes.changes, changes.lost_revisions
+        );
+    }
+    Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(text))
 }
 
-/// The service's own health for Prometheus.
-#[utoipa::path(tag = "service", responses((status = 200, description = "Prometheus' text format", body = String, content_type = "text/plain"), Problems))]
+/// Get the health metrics of the service.
+///
+/// Returns metrics with names beginning with `egov_kpi_`, in the text format of Prometheus.
+#[utoipa::path(tag = "service", responses((status = 200, description = "The metrics in the text format of Prometheus", body = String, content_type = "text/plain"), ProblemResponses))]
 #[get("/metrics")]
-pub async fn metrics(context: web::Data<Context>) -> Answer {
-    context.metrics.connected(context.limits.connections.open());
-    let text = context.metrics.text(context.app().ok()).map_err(|_e| Problem::internal())?;
+pub async fn metrics(context: web::Data<ServiceContext>) -> HandlerResult {
+    context.metrics.set_connections(context.limits.connections.open());
+    if let Ok(app) = context.loaded() {
+        context.limits.memory.set_figures(app.state().cube.bytes());
+    }
+    context.metrics.set_memory_usage(&context.limits.memory.usage());
+    let text = context.metrics.text(context.loaded().ok()).map_err(|_e| Problem::internal())?;
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
 }

@@ -1,167 +1,176 @@
-//! `GET /me`, and keys: `GET` and `POST /keys`, `POST /keys/{id}/rotate`, `DELETE /keys/{id}`.
+//! `GET /me`, and API keys: `GET` and `POST /keys`, `POST /keys/{id}/rotate`, `DELETE /keys/{id}`.
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Context;
-use super::access::who;
-use super::observations::read_body;
-use super::params::Params;
-use super::problem::{Answer, Problem, Problems};
-use super::units::read_json;
-use crate::app::access::{Me, Role};
-use crate::app::keys::{Expiry, Issued, KeyView, MAX_DAYS, NewKey, OVERLAP_DAYS};
-use crate::domain::fault::Fault;
+use super::access::identity;
+use super::body::{ReceivedBody, of_shape, read_body, read_json};
+use super::context::ServiceContext;
+use super::problem::{HandlerResult, Problem, ProblemResponses};
+use super::query::{MinRevision, read_query, refuse_query};
+use crate::app::access::IdentityView;
+use crate::app::access::role::Role;
+use crate::app::api_keys::{
+    IssuedKey, KeyExpiry, KeyView, MAX_DAYS, NewKey, OVERLAP_DAYS, RevokedKey,
+};
 
-/// The keys.
+/// The API keys.
 #[derive(Serialize, ToSchema)]
-struct Keys {
-    /// The newest revision that changed one; 0 when there are none.
+struct KeyList {
+    /// The newest revision that changed an API key; 0 if there is none.
     revision: i64,
-    /// The keys, the newest last.
+    /// The hash of that revision.
+    revision_hash: String,
+    /// The API keys, in order of creation.
     keys: Vec<KeyView>,
 }
 
-/// A key to be made.
+/// An API key to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewKeyBody {
-    /// Whose it is, for people: 1 to 100 characters.
+    /// The name of the holder, for people: 1 to 100 characters.
     name: String,
-    /// What it lets its holder do.
+    /// The role, which determines the permissions.
     role: Role,
-    /// The unit that a reporter reports for, and those below; the other roles have none.
+    /// The unit of a reporter, who reports for it and the units below it; absent for the other
+    /// roles.
     unit: Option<String>,
-    /// When it ends: a day (its end), an RFC 3339 time, or a number of days such as `90d`; never when absent.
+    /// When the key expires: a day (at its end), an RFC 3339 time, or a number of days such as
+    /// `90d`; never if absent.
     expires_at: Option<String>,
 }
 
-/// How a key is replaced.
+/// How an API key is replaced.
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RotationBody {
-    /// For how many days the old key lives on; 7 when absent, 0 ends it at once.
+    /// The number of days for which the old key stays valid; default 7. 0 ends it at once.
     #[schema(minimum = 0, maximum = 3660)]
     overlap_days: Option<i64>,
-    /// When the new key ends; when absent, it lives as long as the old one was to live.
+    /// When the new key expires; default: the expiry of the old key.
     expires_at: Option<String>,
 }
 
-/// Who you are to the service, and what you may do: role, unit, units and months whose figures you may write.
-#[utoipa::path(operation_id = "get_me", tag = "service", responses((status = 200, description = "You", body = Me), Problems))]
+/// Get your identity and permissions.
+///
+/// Returns role and unit of the caller, and the units and months for which the caller may record
+/// figures.
+#[utoipa::path(operation_id = "get_me", tag = "service", params(MinRevision), responses((status = 200, description = "The identity of the caller", body = IdentityView), ProblemResponses))]
 #[get("/me")]
-pub async fn me(request: HttpRequest, context: web::Data<Context>) -> Answer {
-    Params::of(&request)?.finish()?;
-    let me = context.app()?.me(&who(&request)?);
+pub async fn me(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
+    let consistency = read_query::<MinRevision>(&request)?.consistency();
+    let me = context.read_snapshot(&consistency).await?.app().me(&identity(&request)?);
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(me))
 }
 
-/// Every key, also those that have ended, without the keys themselves. For admins.
-#[utoipa::path(operation_id = "get_keys", tag = "service", responses((status = 200, description = "The keys", body = Keys), Problems))]
+/// List the API keys.
+///
+/// Returns all API keys with their state, also expired and revoked ones, without their secrets.
+/// Needs the role admin.
+#[utoipa::path(operation_id = "get_keys", tag = "service", params(MinRevision), responses((status = 200, description = "The API keys", body = KeyList), ProblemResponses))]
 #[get("/keys")]
-pub async fn list(request: HttpRequest, context: web::Data<Context>) -> Answer {
-    Params::of(&request)?.finish()?;
-    let app = context.app()?.clone();
+pub async fn list(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
+    let consistency = read_query::<MinRevision>(&request)?.consistency();
+    let app = context.read_snapshot(&consistency).await?.app().clone();
     let (revision, keys) = context.compute(move || app.keys()).await?;
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(Keys { revision, keys }))
+    let page = KeyList { revision: revision.number, revision_hash: revision.digits(), keys };
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(page))
 }
 
-/// Makes a key. It is in this answer and nowhere else: only its hash is kept. For admins.
+/// Create an API key.
+///
+/// Only this response contains the secret; the service stores its hash. Needs the role admin.
 #[utoipa::path(
     operation_id = "post_key",
     tag = "service",
     request_body(content((NewKeyBody = "application/json"))),
-    responses((status = 201, description = "The key", body = Issued), Problems)
+    responses((status = 201, description = "The new API key with its secret", body = IssuedKey), ProblemResponses)
 )]
 #[post("/keys")]
 pub async fn add(
     request: HttpRequest,
-    context: web::Data<Context>,
-    body: Result<web::Bytes, actix_web::Error>,
-) -> Answer {
+    context: web::Data<ServiceContext>,
+    body: ReceivedBody,
+) -> HandlerResult {
     let app = context.app()?;
-    Params::of(&request)?.finish()?;
+    refuse_query(&request)?;
     let (value, _) = read_json(&request, body)?;
-    let NewKeyBody { name, role, unit, expires_at } = read(value)?;
+    let NewKeyBody { name, role, unit, expires_at } = of_shape(value)?;
     let new = NewKey { name, role, unit, expires: expiry(expires_at)? };
-    issued(&app.add_key(new, &who(&request)?).await?)
+    issued(&app.add_key(new, &identity(&request)?).await?)
 }
 
-/// Makes a key of the same holder, role and unit; the old one lives on for some days. For admins.
+/// Replace an API key.
+///
+/// Creates a key with the same holder, role and unit; the old key stays valid for some days. Only
+/// this response contains the secret. Needs the role admin.
 #[utoipa::path(
     operation_id = "rotate_key",
     tag = "service",
-    params(("id" = String, Path, description = "The key's identifier")),
+    params(("id" = String, Path, description = "Identifier of the API key")),
     request_body(content((Option<RotationBody> = "application/json"))),
-    responses((status = 201, description = "The new key", body = Issued), Problems)
+    responses((status = 201, description = "The new API key with its secret", body = IssuedKey), ProblemResponses)
 )]
 #[post("/keys/{id}/rotate")]
 pub async fn rotate(
     request: HttpRequest,
-    context: web::Data<Context>,
+    context: web::Data<ServiceContext>,
     id: web::Path<String>,
-    body: Result<web::Bytes, actix_web::Error>,
-) -> Answer {
+    body: ReceivedBody,
+) -> HandlerResult {
     let app = context.app()?;
-    Params::of(&request)?.finish()?;
+    refuse_query(&request)?;
     let bytes = read_body(body)?;
     let sent = if bytes.is_empty() {
         RotationBody::default()
     } else {
-        read::<Option<RotationBody>>(read_json(&request, Ok(bytes))?.0)?.unwrap_or_default()
+        of_shape::<Option<RotationBody>>(read_json(&request, Ok(bytes))?.0)?.unwrap_or_default()
     };
     let overlap = sent.overlap_days.unwrap_or(OVERLAP_DAYS);
     if !(0..=MAX_DAYS).contains(&overlap) {
         return Err(Problem::parameter(
             "overlap_days",
             "out_of_range",
-            format!("0 to {MAX_DAYS} days"),
+            format!("must be 0 to {MAX_DAYS} days"),
         ));
     }
-    issued(&app.rotate_key(&id, overlap, expiry(sent.expires_at)?, &who(&request)?).await?)
+    issued(&app.rotate_key(&id, overlap, expiry(sent.expires_at)?, &identity(&request)?).await?)
 }
 
-/// Revokes a key: within a second it is of no use on any instance. For admins.
+/// Revoke an API key.
+///
+/// Within a second every instance of the service rejects the key. Needs the role admin.
 #[utoipa::path(
     operation_id = "revoke_key",
     tag = "service",
-    params(("id" = String, Path, description = "The key's identifier")),
-    responses((status = 200, description = "The key, revoked", body = KeyView), Problems)
+    params(("id" = String, Path, description = "Identifier of the API key")),
+    responses((status = 200, description = "The revoked API key", body = RevokedKey), ProblemResponses)
 )]
 #[delete("/keys/{id}")]
 pub async fn revoke(
     request: HttpRequest,
-    context: web::Data<Context>,
+    context: web::Data<ServiceContext>,
     id: web::Path<String>,
-) -> Answer {
-    Params::of(&request)?.finish()?;
-    let view = context.app()?.revoke_key(&id, &who(&request)?).await?;
+) -> HandlerResult {
+    refuse_query(&request)?;
+    let view = context.app()?.revoke_key(&id, &identity(&request)?).await?;
     Ok(HttpResponse::Ok().json(view))
 }
 
-fn issued(issued: &Issued) -> Answer {
-    let place = format!("{}/keys", super::API);
+fn issued(issued: &IssuedKey) -> HandlerResult {
+    let place = format!("{}/keys", super::constants::API);
     Ok(HttpResponse::Created()
         .insert_header(("Location", place))
         .insert_header((CACHE_CONTROL, "no-store"))
         .json(issued))
 }
 
-fn expiry(text: Option<String>) -> Result<Option<Expiry>, Problem> {
+fn expiry(text: Option<String>) -> Result<Option<KeyExpiry>, Problem> {
     text.map(|text| {
         text.parse().map_err(|detail: String| Problem::parameter("expires_at", "malformed", detail))
     })
     .transpose()
-}
-
-/// A body of a fixed shape; what is wrong is told with its place.
-fn read<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<T, Problem> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let place = error.path().to_string();
-        let pointer =
-            if place == "." { String::new() } else { format!("/{}", place.replace('.', "/")) };
-        Problem::invalid(vec![Fault::new(pointer, "malformed", error.inner().to_string())])
-    })
 }

@@ -1,126 +1,144 @@
 //! `GET /periods`, `POST /periods/{period}/close` and `.../reopen`.
 
-use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use actix_web::{HttpRequest, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Context;
-use super::access::who;
-use super::keyed::{keyed, told};
-use super::observations::read_body;
-use super::params::Params;
-use super::problem::{Answer, Problem, Problems};
-use super::reply::{Format, cells, json, table};
-use super::units::read_json;
-use crate::app::periods::{Closing, ClosingView, PeriodsChanged};
-use crate::domain::period::Period;
+use super::access::identity;
+use super::body::{ReceivedBody, read_body, read_json};
+use super::context::ServiceContext;
+use super::idempotency::{IdempotencyHeader, idempotency_key};
+use super::problem::{HandlerResult, ProblemResponses};
+use super::query::{QueryNote, QueryReader, StateParams, query_params, read_query};
+use super::respond::{ResponseTable, TableContent, cells, respond, respond_changed};
+use super::response_format::ResponseFormat;
+use crate::app::write::periods::{ClosingChange, ClosingView, PeriodsChanged};
+use kpi::period::Period;
 
-/// The months that are closed.
+/// The closed months.
 #[derive(Serialize, ToSchema)]
-struct Periods {
-    /// The revision that they are of.
+struct ClosedPeriodList {
+    /// The revision of this state.
     revision: i64,
-    /// The months closed, or with `history` every closing and reopening.
+    /// The hash of that revision.
+    revision_hash: String,
+    /// The closed months, or with `history` every closing and reopening.
     periods: Vec<ClosingView>,
 }
 
-/// Why months are closed or opened again, in place of the parameter.
+/// The reason of a closing or reopening; replaced by the parameter `reason` if that is given.
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ReasonBody {
-    /// Why.
+    /// The reason.
     reason: Option<String>,
 }
 
-/// The months that are closed: since when, by whom, why.
-#[utoipa::path(
-    operation_id = "get_periods",
-    tag = "declarations",
-    params(
-        ("history" = Option<bool>, Query, description = "Every closing and reopening, in the order in which it happened"),
-        ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"),
-        ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"),
-        ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")
-    ),
-    responses((status = 200, description = "The months", content((Periods = "application/json"), (String = "text/csv"), (crate::http::reply::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
-)]
-#[get("/periods")]
-pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
-    let mut params = Params::of(&request)?;
-    let format = Format::of(&request, &mut params);
-    let (history, wanted) = (params.flag("history", false), params.wanted(&request));
-    params.finish()?;
-    let (moment, stamp) = match context.moment(&request, &wanted, format).await? {
-        Ok(found) => found,
-        Err(unchanged) => return Ok(unchanged),
-    };
-    let (revision, periods) = context.compute(move || moment.closings(history)).await?;
-    let stamp = stamp.at(revision);
-    match format {
-        Format::Json => json(&request, &stamp, None, &Periods { revision, periods }),
-        Format::Csv | Format::Xlsx => {
-            table(
-                &request,
-                &stamp,
-                format,
-                None,
-                &["period", "closed", "revision", "recorded_at", "actor", "reason"],
-                periods.iter().map(cells),
-            )
-            .await
-        }
+query_params! {
+    /// The parameters of `GET /periods`.
+    struct PeriodsParams {
+        format: ResponseFormat,
+        history: Option<bool> =
+            "true: every closing and reopening, in order of time. Default: false",
+        state: StateParams,
     }
 }
 
-/// Closes the months of a period: from then on their figures change only with a reason.
+/// List the closed months.
+///
+/// Returns since when each month is closed, by whom and why.
+#[utoipa::path(
+    operation_id = "get_periods",
+    tag = "declarations",
+    params(PeriodsParams),
+    responses((status = 200, description = "The months", content((ClosedPeriodList = "application/json"), (String = "text/csv"), (crate::http::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
+)]
+#[get("/periods")]
+pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
+    let PeriodsParams { format, history, state } = read_query(&request)?;
+    let history = history.unwrap_or(false);
+    respond(&request, &context, &state.in_format(format), async |snapshot, stamp| {
+        let (revision, periods) = context.compute(move || snapshot.closings(history)).await?;
+        Ok(ClosedPeriodList { revision, revision_hash: stamp.hash(), periods })
+    })
+    .await
+}
+
+impl TableContent for ClosedPeriodList {
+    fn into_table(self) -> ResponseTable {
+        ResponseTable::new(
+            "period closed revision recorded_at actor reason",
+            self.periods.into_iter().map(|period| cells(&period)),
+        )
+    }
+}
+
+query_params! {
+    /// The parameters of a closing or reopening.
+    struct ClosingParams {
+        reason: QueryNote = "Reason of the change; may be sent in the body instead",
+    }
+}
+
+/// Close the months of a period.
+///
+/// Afterwards figures of these months change only with a reason.
 #[utoipa::path(
     operation_id = "close_period",
     tag = "declarations",
-    params(("period" = String, Path, description = "A month, or a wider period for all its months", example = "2021-10"), ("reason" = Option<String>, Query, description = "Why"), ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key and body, the first answer is given again; kept for 8 days")),
+    params(
+        ("period" = String, Path, description = "A month, or a wider period for all of its months", example = "2021-10"),
+        ClosingParams,
+        IdempotencyHeader
+    ),
     request_body(content((Option<ReasonBody> = "application/json"))),
-    responses((status = 200, description = "What changed", body = PeriodsChanged), Problems)
+    responses((status = 200, description = "The months that were closed", body = PeriodsChanged), ProblemResponses)
 )]
 #[post("/periods/{period}/close")]
 pub async fn close(
     request: HttpRequest,
-    context: web::Data<Context>,
+    context: web::Data<ServiceContext>,
     period: web::Path<String>,
-    body: Result<web::Bytes, actix_web::Error>,
-) -> Answer {
+    body: ReceivedBody,
+) -> HandlerResult {
     change(&request, &context, &period, body, true).await
 }
 
-/// Opens the months of a period again.
+/// Reopen the months of a period.
+///
+/// Afterwards figures of these months change without a reason again.
 #[utoipa::path(
     operation_id = "reopen_period",
     tag = "declarations",
-    params(("period" = String, Path, description = "A month, or a wider period for all its months", example = "2021-10"), ("reason" = Option<String>, Query, description = "Why"), ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key and body, the first answer is given again; kept for 8 days")),
+    params(
+        ("period" = String, Path, description = "A month, or a wider period for all of its months", example = "2021-10"),
+        ClosingParams,
+        IdempotencyHeader
+    ),
     request_body(content((Option<ReasonBody> = "application/json"))),
-    responses((status = 200, description = "What changed", body = PeriodsChanged), Problems)
+    responses((status = 200, description = "The months that were reopened", body = PeriodsChanged), ProblemResponses)
 )]
 #[post("/periods/{period}/reopen")]
 pub async fn reopen(
     request: HttpRequest,
-    context: web::Data<Context>,
+    context: web::Data<ServiceContext>,
     period: web::Path<String>,
-    body: Result<web::Bytes, actix_web::Error>,
-) -> Answer {
+    body: ReceivedBody,
+) -> HandlerResult {
     change(&request, &context, &period, body, false).await
 }
 
 async fn change(
     request: &HttpRequest,
-    context: &Context,
+    context: &ServiceContext,
     period: &str,
-    body: Result<web::Bytes, actix_web::Error>,
+    body: ReceivedBody,
     closes: bool,
-) -> Answer {
+) -> HandlerResult {
     let app = context.app()?;
-    let mut params = Params::of(request)?;
-    let mut reason = params.note("reason");
-    let period = period
-        .parse::<Period>()
-        .map_err(|error| params.fault("period", "malformed_period", error.to_string()));
+    let mut reader = QueryReader::of(request)?;
+    let mut reason = reader.read().and_then(|ClosingParams { reason: QueryNote(text) }| text);
+    let period = reader.path_period::<Period>(period);
     let bytes = read_body(body)?;
     if !bytes.is_empty() {
         let (value, _) = read_json(request, Ok(bytes.clone()))?;
@@ -129,19 +147,22 @@ async fn change(
                 reason = reason.or(sent
                     .unwrap_or_default()
                     .reason
-                    .and_then(|text| params.noted("reason", text)))
+                    .and_then(|text| reader.note("reason", text)))
             }
-            Err(error) => params.fault(
+            Err(error) => reader.fault(
                 "",
                 "malformed",
-                format!("the body is {{\"reason\": \"...\"}} or nothing: {error}"),
+                format!("the body must be {{\"reason\": \"...\"}} or empty: {error}"),
             ),
         }
     }
-    params.finish()?;
-    let Ok(period) = period else { return Err(Problem::internal()) };
+    let period = reader.finish(period)?;
     let given = app
-        .close(Closing { period, close: closes, reason }, &who(request)?, keyed(request, &bytes)?)
+        .close(
+            ClosingChange { period, close: closes, reason },
+            &identity(request)?,
+            idempotency_key(request, &bytes)?,
+        )
         .await?;
-    Ok(told(HttpResponse::Ok().json(&given.answer), &given))
+    Ok(respond_changed(None, given.replayed, &given.answer))
 }

@@ -1,4 +1,5 @@
-//! The one place where an error becomes an answer: RFC 9457 problem documents (contract section 3).
+//! Converts errors into responses: RFC 9457 problem documents (docs/specification.md#errors). No
+//! other module does that.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
@@ -6,86 +7,119 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
-use crate::domain::fault::{Fault, quoted};
+use crate::app::clock::ClockFault;
 use crate::error::Error;
-use crate::intake::document::Refusal;
-use crate::store::StoreError;
+use documents::DocumentError;
+use kpi::fault::{Fault, quoted};
+use kpi::number::Decimal64;
+use kpi::number_format::format_vietnamese;
+use ledger::StoreError;
 
-/// What a handler returns.
-pub type Answer = Result<HttpResponse, Problem>;
+/// The result of a handler.
+pub type HandlerResult = Result<HttpResponse, Problem>;
 
 /// The media type of problem documents.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
+/// The sentence about a wrong clock, in Vietnamese.
+fn clock_in_vietnamese(fault: ClockFault) -> String {
+    match fault {
+        ClockFault::Jumped(seconds) => {
+            format!(
+                "đồng hồ dùng để ghi thời điểm thay đổi đã nhảy {} giây; hệ thống chưa ghi nhận gì cho đến khi đồng hồ đúng trở lại hoặc quản trị viên khởi động lại dịch vụ",
+                format_vietnamese(Decimal64 { mantissa: seconds, scale: 0 })
+            )
+        }
+        ClockFault::Implausible(year) => {
+            format!(
+                "đồng hồ dùng để ghi thời điểm thay đổi chỉ năm {year}, chắc chắn là sai; hệ thống chưa ghi nhận gì cho đến khi đồng hồ đúng trở lại"
+            )
+        }
+    }
+}
+
 /// A problem document.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Problem {
-    /// Stable, for programs: `urn:egov-kpi:invalid` and the like.
+    /// The type of the problem, for programs, such as `urn:egov-kpi:invalid`. It never changes.
     #[serde(rename = "type")]
-    pub kind: String,
+    #[schema(value_type = String)]
+    pub kind: Box<str>,
     /// A short title of the type.
     pub title: &'static str,
     /// The HTTP status.
     pub status: u16,
-    /// What is wrong here, in a sentence.
+    /// What is wrong with this request, in a sentence.
     pub detail: String,
-    /// Every fault of the input.
+    /// The same in Vietnamese, if there is a translation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub detail_vi: Option<Box<str>>,
+    /// All errors of the input.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<FaultView>)]
     pub errors: Vec<Fault>,
-    /// Which bound was met, for the metric.
+    /// The exceeded limit, for the metric.
     #[serde(skip)]
     #[schema(ignore)]
     pub bound: Option<&'static str>,
-    /// In how many seconds to try again.
+    /// Seconds after which to retry, for `Retry-After`.
     #[serde(skip)]
     #[schema(ignore)]
-    pub retry_after: Option<u32>,
+    pub retry_after: Option<u16>,
 }
 
-/// Which bound an answer says was met; it goes with the answer to where it is counted.
+/// The exceeded limit, attached to a response so that `request_log.rs` can count it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Bound(pub &'static str);
+pub struct ReachedLimit(pub &'static str);
 
-/// One fault of the input.
+/// One error of the input.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = Fault)]
 pub struct FaultView {
-    /// JSON pointer into the body.
+    /// JSON pointer into the body, or `/name` of a query parameter or header.
     pub pointer: String,
-    /// Stable, for programs.
+    /// The code of the error, for programs. It never changes.
     pub code: String,
-    /// For people.
+    /// What is wrong, in a sentence.
     pub detail: String,
-    /// Line in a CSV body, the header being line 1.
+    /// The same in Vietnamese, if there is a translation.
+    pub detail_vi: Option<String>,
+    /// The line in a CSV body; the header is line 1.
     pub line: Option<u64>,
-    /// Column name in a CSV body.
+    /// The name of the column in a CSV body.
     pub column: Option<String>,
 }
 
 impl Problem {
     fn new(status: StatusCode, kind: &str, title: &'static str, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("urn:egov-kpi:{kind}"),
+            kind: format!("urn:egov-kpi:{kind}").into_boxed_str(),
             title,
             status: status.as_u16(),
             detail: detail.into(),
+            detail_vi: None,
             errors: Vec::new(),
             bound: None,
             retry_after: None,
         }
     }
 
-    /// 422 with every fault.
+    /// 422 with all errors.
     #[must_use]
     pub fn invalid(errors: Vec<Fault>) -> Self {
         let detail = match errors.as_slice() {
             [one] => one.detail.clone(),
-            many => format!("{} faults; nothing was recorded", many.len()),
+            many => format!("{} errors; nothing was recorded", many.len()),
+        };
+        let detail_vi = match errors.as_slice() {
+            [one] => one.detail_vi.clone(),
+            _ => None,
         };
         Self {
             errors,
-            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The input has faults", detail)
+            detail_vi,
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The input is invalid", detail)
         }
     }
 
@@ -95,16 +129,25 @@ impl Problem {
         Self::invalid(vec![Fault::new(format!("/{name}"), code, detail)])
     }
 
-    /// 403 with why.
+    /// 403 with the reason.
     #[must_use]
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "Not allowed", detail)
     }
 
-    /// 401 with why.
+    /// 401 with the reason.
     #[must_use]
     pub fn unauthorized(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Not signed in", detail)
+    }
+
+    /// 503 while the issuer of tokens cannot be reached.
+    #[must_use]
+    pub fn issuer_unreachable(detail: impl Into<String>, wait: std::time::Duration) -> Self {
+        let retry_after = u16::try_from(wait.as_secs().max(1)).ok();
+        let problem =
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "issuer-unreachable", "Try again", detail);
+        Self { retry_after, ..problem }.in_vietnamese("không kiểm tra được mã đăng nhập vì hệ thống đăng nhập một lần không phản hồi; hãy thử lại sau")
     }
 
     /// 503 until the ledger is loaded.
@@ -114,45 +157,65 @@ impl Problem {
             StatusCode::SERVICE_UNAVAILABLE,
             "loading",
             "Not ready yet",
-            "the ledger is being loaded; try again in a moment",
+            "the ledger is being loaded; retry later",
         )
     }
 
-    /// 404 for a path.
+    /// 503 while the system clock is wrong, so that changes cannot get a time.
+    #[must_use]
+    pub fn clock(fault: ClockFault) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "clock", "The clock is wrong", fault.to_string())
+            .in_vietnamese(clock_in_vietnamese(fault))
+    }
+
+    /// 503 while a thread is stalled.
+    #[must_use]
+    pub fn stalled() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "stalled",
+            "Stalled",
+            "a thread of the service makes no progress; the log names it",
+        )
+    }
+
+    /// 404 for an unknown path.
     #[must_use]
     pub fn no_such_route(path: &str) -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
             "not-found",
             "Not found",
-            format!("there is nothing at {}", quoted(path)),
+            format!("unknown path {}", quoted(path)),
         )
     }
 
-    /// 405 with what the resource answers.
+    /// 405 with the methods of the path in `Allow`; every path with GET also has HEAD.
     #[must_use]
-    pub fn method(allowed: &str) -> HttpResponse {
+    pub fn method(methods: &[&str]) -> HttpResponse {
         let mut answer = Self::of_status(StatusCode::METHOD_NOT_ALLOWED).error_response();
-        if let Ok(allowed) = actix_web::http::header::HeaderValue::from_str(allowed) {
+        let allowed = methods.join(", ").replace("GET", "GET, HEAD");
+        if let Ok(allowed) = actix_web::http::header::HeaderValue::from_str(&allowed) {
             answer.headers_mut().insert(actix_web::http::header::ALLOW, allowed);
         }
         answer
     }
 
-    /// 415 with what is understood.
+    /// 415 with the supported media types.
     #[must_use]
     pub fn media_type(understood: &str) -> Self {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "media-type",
-            "Media type not understood",
-            format!("understood is {understood}"),
+            "Media type not supported",
+            format!("supported: {understood}"),
         )
     }
 
-    /// 413, 415, 422 or 503 for a document that is not read; its `errors` name the code of the refusal.
+    /// 413, 415, 422 or 503 for a document that cannot be read; `errors` contains the code of the
+    /// refusal.
     #[must_use]
-    pub fn refused(refusal: &Refusal) -> Self {
+    pub fn refused(refusal: &DocumentError) -> Self {
         let errors = vec![Fault::new("", refusal.code, refusal.detail.clone())];
         let problem = match refusal.code {
             "too_large" | "zip_bomb" | "too_many_rows" | "too_deep" | "too_slow" => {
@@ -161,7 +224,7 @@ impl Problem {
             "unsupported_document" | "wrong_media" | "macros" | "not_text" => Self::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "media-type",
-                "Media type not understood",
+                "Media type not supported",
                 refusal.detail.clone(),
             ),
             "too_busy" => Self::new(
@@ -181,13 +244,13 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "malformed", "The request cannot be read", detail)
     }
 
-    /// 413 with the bound.
+    /// 413 with the limit.
     #[must_use]
     pub fn too_large(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", detail)
     }
 
-    /// 408 for a request that does not come in time.
+    /// 408 for a request that does not arrive in time.
     #[must_use]
     pub fn too_slow(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "Too slow", detail)
@@ -205,30 +268,80 @@ impl Problem {
         Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too-large", "Too large", detail)
     }
 
-    /// 429 with how long to wait.
+    /// 429 with the time to wait.
     #[must_use]
     pub fn too_many(detail: impl Into<String>, wait: std::time::Duration) -> Self {
         let seconds = wait.as_millis().div_ceil(1_000).max(1);
-        let retry_after = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
+        let retry_after = Some(u16::try_from(seconds).unwrap_or(u16::MAX));
         Self {
             retry_after,
             ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many requests", detail)
         }
     }
 
-    /// 503 when others are to be answered first.
+    /// 503 while too many other requests are being processed.
     #[must_use]
     pub fn busy(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Try again", detail)
     }
 
-    /// The same because of a bound.
+    /// 503 while other requests use the memory.
+    #[must_use]
+    pub fn memory() -> Self {
+        let detail = "too much memory is in use; retry later, or request less data at once";
+        let problem =
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "memory", "Memory is short", detail)
+                .of_bound("memory");
+        let problem = problem.in_vietnamese("máy chủ đang dùng quá nhiều bộ nhớ; hãy thử lại sau, hoặc yêu cầu ít dữ liệu hơn mỗi lần");
+        Self { retry_after: Some(2), ..problem }
+    }
+
+    /// 503 while the ledger contains data that its hash chain does not cover, or its file has been
+    /// moved.
+    #[must_use]
+    pub fn unsound(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unsound", "The ledger needs attention", detail)
+    }
+
+    /// 503 while the ledger is read again because its history has changed.
+    #[must_use]
+    pub fn replaced() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "other-history",
+            "The ledger is being read again",
+            Error::Replaced.to_string(),
+        )
+        .in_vietnamese(
+            "sổ cái có lịch sử khác trước và đang được đọc lại; hãy thử lại sau giây lát",
+        )
+    }
+
+    /// 412 when `If-Match` does not have the entity tag of the response.
+    #[must_use]
+    pub fn precondition_failed() -> Self {
+        Self::new(
+            StatusCode::PRECONDITION_FAILED,
+            "precondition-failed",
+            "Changed meanwhile",
+            "the entity tag in If-Match is not the current one; read again",
+        )
+        .in_vietnamese("nhãn phiên bản trong If-Match không phải là nhãn hiện tại; hãy đọc lại")
+    }
+
+    /// Adds the detail in Vietnamese.
+    #[must_use]
+    pub fn in_vietnamese(self, detail: impl Into<String>) -> Self {
+        Self { detail_vi: Some(detail.into().into_boxed_str()), ..self }
+    }
+
+    /// Adds the exceeded limit.
     #[must_use]
     pub fn of_bound(self, bound: &'static str) -> Self {
         Self { bound: Some(bound), ..self }
     }
 
-    /// Which bound it says was met.
+    /// The exceeded limit, for the metric.
     fn met(&self) -> Option<&'static str> {
         let of_fault = |fault: &Fault| match (fault.code, fault.pointer.as_str()) {
             ("span_too_long", _) => Some("span"),
@@ -249,11 +362,11 @@ impl Problem {
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
             "The service failed",
-            "the service failed; its log says why",
+            "the service failed; its log has the cause",
         )
     }
 
-    /// A plain problem for a status that the framework chose.
+    /// A problem document for a status that the framework set.
     #[must_use]
     pub fn of_status(status: StatusCode) -> Self {
         match status {
@@ -261,14 +374,13 @@ impl Problem {
                 status,
                 "method",
                 "Method not allowed",
-                "this resource does not answer this method",
+                "this path does not have this method",
             ),
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                Self::too_large(format!("a body has at most {} bytes", super::MAX_BODY))
-            }
-            StatusCode::NOT_FOUND => {
-                Self::new(status, "not-found", "Not found", "there is no such resource")
-            }
+            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(format!(
+                "the body is longer than {} bytes",
+                super::constants::MAX_BODY
+            )),
+            StatusCode::NOT_FOUND => Self::new(status, "not-found", "Not found", "unknown path"),
             status if status.is_client_error() => {
                 Self { status: status.as_u16(), ..Self::malformed("the request cannot be read") }
             }
@@ -286,60 +398,50 @@ impl From<Error> for Problem {
         match error {
             Error::Malformed(detail) => Self::malformed(detail),
             Error::Invalid(faults) => Self::invalid(faults),
-            Error::NotFound(detail) => {
-                Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
+            Error::NotFound(detail) => Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail),
+            Error::Conflict { detail, obstacles } => {
+                Self { errors: obstacles, ..Self::new(StatusCode::CONFLICT, "conflict", "Conflict with recorded data", detail) }
             }
-            Error::Conflict { detail, obstacles } => Self {
-                errors: obstacles,
-                ..Self::new(
-                    StatusCode::CONFLICT,
-                    "conflict",
-                    "It contradicts what is recorded",
-                    detail,
-                )
-            },
-            Error::Forbidden { detail, obstacles } => {
-                Self { errors: obstacles, ..Self::forbidden(detail) }
-            }
+            Error::Unauthorized { detail, detail_vi } => Self::unauthorized(detail).in_vietnamese(detail_vi),
+            Error::Forbidden { detail, obstacles } => Self { errors: obstacles, ..Self::forbidden(detail) },
             Error::Usage(detail) => {
-                tracing::error!(detail, "a request met a setting that cannot be");
+                tracing::error!(detail, "a request failed because of an invalid setting");
                 Self::internal()
             }
             Error::TooLarge(detail) => Self::too_large(detail),
             Error::Busy(detail) => Self::busy(detail).of_bound("writer"),
-            Error::Unsettled => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unsettled",
-                "Not known whether it was recorded",
-                error.to_string(),
-            ),
-            Error::Behind(_) => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "behind",
-                "Not there yet",
-                error.to_string(),
-            ),
-            Error::Surroundings { .. } => {
-                tracing::error!(error = %error, "the surroundings failed");
+            Error::Memory(_) => Self::memory(),
+            Error::Unsettled => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unsettled", "Not known whether the change was recorded", error.to_string()),
+            Error::NotSettled => Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-settled", "Not certain yet", error.to_string())
+                .in_vietnamese("chưa xác định được dữ liệu đã ghi đến thời điểm đó; hãy thử lại"),
+            Error::Behind(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "behind", "Revision not visible yet", error.to_string()),
+            Error::OtherHistory { ref named, ref here } => Self::new(StatusCode::CONFLICT, "other-history", "Another history", error.to_string())
+                .in_vietnamese(format!(
+                    "lần sửa đổi {named} thuộc một lịch sử khác của sổ cái, ở đây là {here}: sổ cái đã được khôi phục, hoặc máy chủ cơ sở dữ liệu đã mất một số lần sửa đổi; hãy đọc lại và gửi lại dữ liệu còn thiếu"
+                )),
+            Error::Replaced => Self::replaced(),
+            Error::Environment { .. } => {
+                tracing::error!(error = %error, "environment error");
                 Self::internal()
             }
+            Error::Store(StoreError::Clock(fault)) => Self::clock(fault),
             Error::Store(error) => {
-                tracing::error!(error = %error, cause = ?std::error::Error::source(&error), "the store failed");
+                tracing::error!(error = %error, cause = ?std::error::Error::source(&error), "ledger error");
                 match error {
                     StoreError::Unavailable(_) | StoreError::Full(_) | StoreError::ReadOnly(_) => {
-                        Self::new(
-                            StatusCode::SERVICE_UNAVAILABLE,
-                            "unavailable",
-                            "Try again",
-                            error.to_string(),
-                        )
+                        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again", error.to_string())
                     }
+                    StoreError::Withheld(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again", error.to_string()),
+                    StoreError::Unsound(_) => Self::unsound(error.public()),
+                    StoreError::Misplaced => Self::from(Error::Unsettled),
                     StoreError::Address(_)
+                    | StoreError::OlderSchema
                     | StoreError::NewerSchema { .. }
                     | StoreError::Corrupt { .. }
                     | StoreError::Conflict(_)
                     | StoreError::Invalid(_)
                     | StoreError::Backup { .. }
+                    | StoreError::Clock(_)
                     | StoreError::Migration(_)
                     | StoreError::Backend(_) => Self::internal(),
                 }
@@ -365,19 +467,19 @@ impl ResponseError for Problem {
         if let Some(seconds) =
             self.retry_after.or((self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(1))
         {
-            answer.insert_header((RETRY_AFTER, seconds));
+            answer.insert_header((RETRY_AFTER, usize::from(seconds)));
         }
         if let Some(bound) = self.met() {
-            answer.extensions_mut().insert(Bound(bound));
+            answer.extensions_mut().insert(ReachedLimit(bound));
         }
         answer.content_type(MEDIA_TYPE).body(body)
     }
 }
 
-/// The problems that any call may answer, for the OpenAPI document.
-pub struct Problems;
+/// The problem documents that any operation may return, for the OpenAPI document.
+pub struct ProblemResponses;
 
-impl utoipa::IntoResponses for Problems {
+impl utoipa::IntoResponses for ProblemResponses {
     fn responses() -> std::collections::BTreeMap<String, RefOr<Response>> {
         let content =
             || ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
@@ -387,10 +489,10 @@ impl utoipa::IntoResponses for Problems {
             )
         };
         [
-            ("4XX".to_owned(), of("The request cannot be carried out; the document says why.")),
+            ("4XX".to_owned(), of("The request was not processed; `type`, `detail` and `errors` describe what is wrong with it.")),
             (
                 "5XX".to_owned(),
-                of("The service cannot answer at the moment; the document says so."),
+                of("The service cannot process the request now; `type` and `detail` give the cause. With 503, retry after `Retry-After` seconds."),
             ),
         ]
         .into()

@@ -1,6 +1,8 @@
-//! The Prometheus HTTP API over the figures, `/prometheus/api/v1/...`, and the figures for scraping, `/metrics/figures`.
+//! The Prometheus HTTP API over the figures, `/prometheus/api/v1/...`, and the figures for
+//! scraping, `/metrics/figures`.
 //!
-//! Parameters stand in the query or, with POST, in a form. Answers and errors have Prometheus' own shape.
+//! Parameters are in the query or, with POST, in a form. Responses and errors have the shape of
+//! Prometheus.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,39 +14,50 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::params::Params;
-use super::problem::Bound;
-use super::problem::{Answer as Answered, Problem, Problems};
-use super::{Context, MAX_FORM};
-use crate::app::moment::Moment;
+use super::constants::MAX_FORM;
+use super::context::ServiceContext;
+use super::limits::account::MemoryAccount;
+use super::limits::unsent::ResponsePieces;
+use super::problem::ReachedLimit;
+use super::problem::{HandlerResult, Problem, ProblemResponses};
+use super::query::{MinRevision, query_params, read_query};
+use crate::app::App;
+use crate::app::snapshot::{ReadConsistency, Snapshot};
 use crate::app::state::State;
-use crate::domain::metric::{LABELS, label};
-use crate::domain::period::{FIRST_MONTH, LAST_MONTH, Month};
+use crate::app::{MalformedRevision, RevisionRef};
+use crate::memory::MemoryKind;
 use crate::prometheus::exposition;
-use crate::prometheus::labels::{Labels, NAME};
+use crate::prometheus::memory::QueryMemory;
 use crate::prometheus::metadata::metadata;
-use crate::prometheus::names::{Metric, Names};
-use crate::prometheus::promql::{
-    self, Answer, MAX_SECONDS, MAX_STEPS, Plan, Refusal, Selector, evaluate_instant,
-    evaluate_range, format_seconds, format_value, month_of,
+use crate::prometheus::names::{MetricNames, MetricSubject};
+use crate::prometheus::select::{MetricSeries, SeriesRequest, latest, select};
+use kpi::metric::{LABELS, label_name};
+use kpi::period::{FIRST_MONTH, LAST_MONTH, Month};
+use promql::labels::{LabelSet, NAME};
+use promql::{
+    MAX_ANSWER_BYTES, MAX_SECONDS, MAX_STEPS, QueryError, QueryOutput, QueryPlan, SeriesSelector,
+    evaluate_instant, evaluate_range, format_seconds, format_value, month_of,
 };
-use crate::prometheus::select::{Series, Wanted, latest, select};
 
-/// Most selectors in one question about labels or series.
+/// Maximum memory per series of `/metrics/figures`, in bytes, its lines of text included.
+const SCRAPED: usize = 1 << 10;
+/// Memory that a query reserves at its start, in bytes; it reserves more as needed.
+const QUERY: usize = 1 << 20;
+/// Maximum number of selectors in one query of labels or series.
 const MAX_MATCHES: usize = 100;
-/// The version whose answers these are like; Grafana asks for it.
-const LIKE: &str = "2.42.0";
+/// The Prometheus version that the responses follow; Grafana reads it.
+const PROMETHEUS_VERSION: &str = "2.42.0";
 
-/// The routes.
+/// Registers the routes.
 pub fn routes(config: &mut web::ServiceConfig) {
-    let both = |handler: fn(Call) -> Reply| {
+    let both = |handler: fn(ApiCall) -> ApiResult| {
         move |request: HttpRequest,
-              context: web::Data<Context>,
+              context: web::Data<ServiceContext>,
               body: Result<web::Bytes, actix_web::Error>| {
             answer(request, context, body, handler)
         }
     };
-    let asked = |path: &str, handler: fn(Call) -> Reply| {
+    let asked = |path: &str, handler: fn(ApiCall) -> ApiResult| {
         web::resource(path).get(both(handler)).post(both(handler))
     };
     let scope = web::scope("/prometheus/api/v1")
@@ -62,29 +75,31 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config.service(scope);
 }
 
-/// What a handler gets.
-struct Call {
-    moment: Moment,
+/// What a handler receives.
+struct ApiCall {
+    snapshot: Snapshot,
     path: Vec<String>,
     parameters: Vec<(String, String)>,
-    /// When the answer has to be there.
+    /// The deadline of the response.
     until: Instant,
+    /// The memory reserved for the query.
+    memory: QueryMemory,
 }
 
-/// A whole answer as JSON.
-type Reply = Result<Vec<u8>, Refusal>;
+/// A complete JSON response.
+type ApiResult = Result<ResponsePieces, QueryError>;
 
 async fn answer(
     request: HttpRequest,
-    context: web::Data<Context>,
+    context: web::Data<ServiceContext>,
     body: Result<web::Bytes, actix_web::Error>,
-    handler: fn(Call) -> Reply,
+    handler: fn(ApiCall) -> ApiResult,
 ) -> HttpResponse {
     let Ok(app) = context.app() else {
-        return refused(&Refusal::unavailable("the ledger is being loaded"));
+        return refused(&QueryError::unavailable("the ledger is being loaded"));
     };
     let Ok(body) = body else {
-        return long_form();
+        return form_too_long();
     };
     let form = if request.method() == actix_web::http::Method::POST {
         std::str::from_utf8(&body).map_err(|_binary| ())
@@ -97,42 +112,92 @@ async fn answer(
     let (Ok(mut parameters), Some(more)) =
         (read(request.query_string()), form.ok().and_then(|form| read(form).ok()))
     else {
-        return refused(&Refusal::bad("the parameters cannot be read"));
+        return refused(&QueryError::bad("the parameters cannot be read"));
     };
     parameters.extend(more);
     let path = request.match_info().iter().map(|(_, value)| value.to_owned()).collect();
-    // Waiting for a turn is part of the time that a query may take.
+    // Waiting for a permit counts towards the timeout of the query.
     let until = match deadline(&parameters) {
         Ok(until) => until,
         Err(refusal) => return refused(&refusal),
     };
-    let call = Call { moment: app.now(), path, parameters, until };
-    // A few at a time, so that whoever posts figures need not wait for whoever asks.
+    let snapshot = match snapshot(app, &parameters).await {
+        Ok(snapshot) => snapshot,
+        Err(answer) => return answer,
+    };
+    // Memory first, then the permit: a client that waits for its share of memory must not hold a
+    // permit.
+    let account = MemoryAccount::current();
+    let left = until.saturating_duration_since(Instant::now());
+    let Ok(permit) = account
+        .reserve(MemoryKind::Query, QUERY, left)
+        .await
+        .and_then(|()| account.work(MemoryKind::Query))
+    else {
+        return bounded(&QueryError::memory(), "memory");
+    };
+    // Few queries run at once, so that recording figures does not wait for queries.
     let turn = Arc::clone(&context.queries).acquire_owned();
     let Ok(Ok(turn)) = tokio::time::timeout_at(until.into(), turn).await else {
         return bounded(
-            &Refusal {
-                message: "other queries are being answered; try again".to_owned(),
-                ..Refusal::timeout()
+            &QueryError {
+                message: "too many concurrent queries; retry later".to_owned(),
+                ..QueryError::timeout()
             },
             "promql_turn",
         );
     };
-    let carried_out = web::block(move || {
-        let _turn = turn; // until it is carried out, also when nobody waits for the answer any more
+    let left = until.saturating_duration_since(Instant::now());
+    let call = ApiCall { snapshot, path, parameters, until, memory: QueryMemory::new(permit) };
+    let carried_out = context.limits.heavy.run(left, move || {
+        let _turn = turn; // the permit is held until the query is processed, even if the client has gone
         handler(call)
     });
     match carried_out.await {
-        Ok(Ok(body)) => HttpResponse::Ok().content_type("application/json").body(body),
-        Ok(Err(refusal)) if refusal.bounded => {
-            bounded(&refusal, if refusal.kind == "timeout" { "promql_time" } else { "promql_size" })
+        Ok(Ok(pieces)) => {
+            HttpResponse::Ok().content_type("application/json").body(pieces.into_body())
         }
+        Ok(Err(refusal)) if refusal.bounded => bounded(&refusal, limit_of(&refusal)),
         Ok(Err(refusal)) => refused(&refusal),
-        Err(_stopping) => refused(&Refusal::unavailable("the service is stopping")),
+        Err(problem) if problem.status == StatusCode::SERVICE_UNAVAILABLE.as_u16() => {
+            bounded(&QueryError::timeout(), "promql_turn")
+        }
+        Err(_stopping) => refused(&QueryError::unavailable("the service is stopping")),
     }
 }
 
-fn refused(refusal: &Refusal) -> HttpResponse {
+/// The limit that a refusal is about, as a label of the metric.
+fn limit_of(refusal: &QueryError) -> &'static str {
+    match refusal.kind {
+        "timeout" => "promql_time",
+        "unavailable" => "memory",
+        _ => "promql_size",
+    }
+}
+
+/// The snapshot for a query; with `min_revision` it includes that revision.
+async fn snapshot(app: &App, parameters: &[(String, String)]) -> Result<Snapshot, HttpResponse> {
+    let named = parameters
+        .iter()
+        .find(|(key, _)| key == "min_revision")
+        .map(|(_, value)| value.parse::<RevisionRef>())
+        .transpose();
+    let bad = |error: MalformedRevision| {
+        refused(&QueryError::bad(format!("invalid parameter \"min_revision\": {error}")))
+    };
+    let wanted =
+        ReadConsistency { min_revision: named.map_err(bad)?, ..ReadConsistency::default() };
+    app.snapshot(&wanted).await.map_err(|error| {
+        let message = error.to_string();
+        match Problem::from(error).status {
+            409 => HttpResponse::Conflict()
+                .json(json!({ "status": "error", "errorType": "other_history", "error": message })),
+            _ => refused(&QueryError::unavailable(message)),
+        }
+    })
+}
+
+fn refused(refusal: &QueryError) -> HttpResponse {
     let status = match refusal.kind {
         "bad_data" => StatusCode::BAD_REQUEST,
         "execution" => StatusCode::UNPROCESSABLE_ENTITY,
@@ -142,33 +207,33 @@ fn refused(refusal: &Refusal) -> HttpResponse {
         .json(json!({ "status": "error", "errorType": refusal.kind, "error": refusal.message }))
 }
 
-/// The same because of a bound.
-fn bounded(refusal: &Refusal, bound: &'static str) -> HttpResponse {
+/// A refusal because of a limit, which the metric counts.
+fn bounded(refusal: &QueryError, bound: &'static str) -> HttpResponse {
     let mut answer = refused(refusal);
-    answer.extensions_mut().insert(Bound(bound));
+    answer.extensions_mut().insert(ReachedLimit(bound));
     answer
 }
 
-/// The answer to a form that is too long.
-pub fn long_form() -> HttpResponse {
-    bounded(&Refusal::bad(format!("a form has at most {MAX_FORM} bytes")), "body")
+/// The response to a form that is too long.
+pub fn form_too_long() -> HttpResponse {
+    bounded(&QueryError::bad(format!("the form is longer than {MAX_FORM} bytes")), "body")
 }
 
-/// When the answer to a request has to be there: within `timeout`, and never later than the bound.
-fn deadline(parameters: &[(String, String)]) -> Result<Instant, Refusal> {
+/// The deadline of a response: after `timeout`, at most after the limit.
+fn deadline(parameters: &[(String, String)]) -> Result<Instant, QueryError> {
     let most = Duration::from_secs(MAX_SECONDS);
     let asked = parameters
         .iter()
         .find(|(key, value)| key == "timeout" && !value.is_empty())
         .map(|(_, value)| promql::parse_duration(value))
         .transpose();
-    let asked =
-        asked.map_err(|error| Refusal::bad(format!("invalid parameter \"timeout\": {error}")))?;
+    let asked = asked
+        .map_err(|error| QueryError::bad(format!("invalid parameter \"timeout\": {error}")))?;
     let asked = asked.and_then(|asked| u64::try_from(asked).ok()).map(Duration::from_millis);
     Ok(Instant::now() + asked.unwrap_or(most).min(most))
 }
 
-impl Call {
+impl ApiCall {
     fn text(&self, name: &str) -> Option<&str> {
         self.parameters
             .iter()
@@ -177,133 +242,176 @@ impl Call {
             .filter(|value| !value.is_empty())
     }
 
-    fn needed(&self, name: &str) -> Result<&str, Refusal> {
+    fn needed(&self, name: &str) -> Result<&str, QueryError> {
         self.text(name)
-            .ok_or_else(|| Refusal::bad(format!("invalid parameter \"{name}\": it is missing")))
+            .ok_or_else(|| QueryError::bad(format!("invalid parameter \"{name}\": it is missing")))
     }
 
-    fn time(&self, name: &str) -> Result<Option<i64>, Refusal> {
-        let fault = |error: String| Refusal::bad(format!("invalid parameter \"{name}\": {error}"));
+    fn time(&self, name: &str) -> Result<Option<i64>, QueryError> {
+        let fault =
+            |error: String| QueryError::bad(format!("invalid parameter \"{name}\": {error}"));
         self.text(name).map(promql::parse_time).transpose().map_err(fault)
     }
 
     fn now(&self) -> i64 {
-        self.moment.look().clock.now() / 1000
+        self.snapshot.clock().now() / 1000
     }
 
     /// The selectors of `match[]`.
-    fn matches(&self) -> Result<Vec<Selector>, Refusal> {
+    fn matches(&self) -> Result<Vec<SeriesSelector>, QueryError> {
         let named = self.parameters.iter().filter(|(key, _)| key == "match[]");
         let found = named.map(|(_, text)| promql::selector(text)).collect::<Result<Vec<_>, _>>()?;
         if found.len() > MAX_MATCHES {
-            Err(Refusal::bad(format!("at most {MAX_MATCHES} match[]")))
+            Err(QueryError::bad(format!("more than {MAX_MATCHES} match[] parameters")))
         } else {
             Ok(found)
         }
     }
 
     /// The series that the selectors of `match[]` name between `start` and `end`.
-    fn matched(&self, selectors: &[Selector]) -> Result<Vec<Series>, Refusal> {
+    fn select_matches(
+        &mut self,
+        selectors: &[SeriesSelector],
+    ) -> Result<Vec<MetricSeries>, QueryError> {
         let (start, end) = (self.time("start")?, self.time("end")?);
         let first = start.map_or(FIRST_MONTH, month_of);
         let last = end.map_or(LAST_MONTH, month_of);
-        let wanted: Vec<Wanted<'_>> = selectors
+        let wanted: Vec<SeriesRequest<'_>> = selectors
             .iter()
-            .map(|selector| Wanted {
+            .map(|selector| SeriesRequest {
                 name: selector.name.as_deref(),
                 matchers: &selector.matchers,
                 first,
                 last,
             })
             .collect();
-        Ok(select(&self.moment, &wanted, self.until)?.1.into_iter().flatten().collect())
+        Ok(select(&self.snapshot, &wanted, self.until, &mut self.memory)?
+            .1
+            .into_iter()
+            .flatten()
+            .collect())
     }
 
-    /// A query and the series that it is computed from, for times from one to another.
-    fn planned(
-        &self,
+    /// Plans the query and selects its series, for evaluation times from `start` to `end`.
+    fn plan_query(
+        &mut self,
         start: i64,
         end: i64,
         until: Instant,
-    ) -> Result<(Plan, Vec<Vec<Series>>), Refusal> {
+    ) -> Result<(QueryPlan, Vec<Vec<MetricSeries>>), QueryError> {
         let plan = promql::plan(self.needed("query")?)?;
         let months: Vec<(Month, Month)> =
             plan.selectors.iter().map(|selector| selector.months(start, end)).collect();
-        let wanted: Vec<Wanted<'_>> = plan
+        let wanted: Vec<SeriesRequest<'_>> = plan
             .selectors
             .iter()
             .zip(months)
-            .map(|(selector, (first, last))| Wanted {
+            .map(|(selector, (first, last))| SeriesRequest {
                 name: selector.name.as_deref(),
                 matchers: &selector.matchers,
                 first,
                 last,
             })
             .collect();
-        let series = select(&self.moment, &wanted, until)?.1;
+        let series = select(&self.snapshot, &wanted, until, &mut self.memory)?.1;
         Ok((plan, series))
     }
 }
 
-fn query(call: Call) -> Reply {
+fn query(mut call: ApiCall) -> ApiResult {
     let (time, until) = (call.time("time")?.unwrap_or_else(|| call.now()), call.until);
-    let (plan, series) = call.planned(time, time, until)?;
-    written(&evaluate_instant(&plan, &series, time, until)?)
+    let (plan, series) = call.plan_query(time, time, until)?;
+    let answer = evaluate_instant(&plan, &series, time, until, &mut call.memory)?;
+    drop(series);
+    written(call.memory, &answer)
 }
 
-fn query_range(call: Call) -> Reply {
+fn query_range(mut call: ApiCall) -> ApiResult {
     let until = call.until;
     let time = |name: &str| {
         call.time(name)?
-            .ok_or_else(|| Refusal::bad(format!("invalid parameter \"{name}\": it is missing")))
+            .ok_or_else(|| QueryError::bad(format!("invalid parameter \"{name}\": it is missing")))
     };
     let (start, end) = (time("start")?, time("end")?);
     if end < start {
-        return Err(Refusal::bad(
+        return Err(QueryError::bad(
             "invalid parameter \"end\": end timestamp must not be before start time",
         ));
     }
     let step = promql::parse_duration(call.needed("step")?)
-        .map_err(|error| Refusal::bad(format!("invalid parameter \"step\": {error}")))?;
+        .map_err(|error| QueryError::bad(format!("invalid parameter \"step\": {error}")))?;
     if step <= 0 {
-        return Err(Refusal::bad(
+        return Err(QueryError::bad(
             "invalid parameter \"step\": zero or negative query resolution step widths are not accepted. Try a positive integer",
         ));
     }
     if (end - start) / step > MAX_STEPS {
-        return Err(Refusal::bad(
+        return Err(QueryError::bad(
             "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
         ));
     }
-    let (plan, series) = call.planned(start, end, until)?;
-    written(&evaluate_range(&plan, &series, (start, end, step), until)?)
+    let (plan, series) = call.plan_query(start, end, until)?;
+    let answer = evaluate_range(&plan, &series, (start, end, step), until, &mut call.memory)?;
+    drop(series);
+    written(call.memory, &answer)
 }
 
-fn success(data: &impl Serialize) -> Reply {
+/// A writer with a limit of bytes.
+struct LimitedWriter<'a> {
+    pieces: &'a mut ResponsePieces,
+    left: usize,
+}
+
+impl std::io::Write for LimitedWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.pieces.write(bytes)?;
+        self.left = self.left.checked_sub(written).ok_or(std::io::ErrorKind::FileTooLarge)?;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn success(memory: QueryMemory, data: &impl Serialize) -> ApiResult {
     #[derive(Serialize)]
-    struct Success<'a, T> {
+    struct SuccessBody<'a, T> {
         status: &'static str,
         data: &'a T,
     }
-    serde_json::to_vec(&Success { status: "success", data })
-        .map_err(|error| Refusal::execution(error.to_string()))
+    let mut pieces = ResponsePieces::new(memory.into_permit());
+    let written = serde_json::to_writer(
+        LimitedWriter { pieces: &mut pieces, left: MAX_ANSWER_BYTES },
+        &SuccessBody { status: "success", data },
+    );
+    match written {
+        Ok(()) => Ok(pieces),
+        Err(_short) if pieces.is_exhausted() => Err(QueryError::memory()),
+        Err(error) if error.io_error_kind() == Some(std::io::ErrorKind::FileTooLarge) => {
+            Err(QueryError::too_much(format!(
+                "the response would be longer than {MAX_ANSWER_BYTES} bytes: query fewer series, or use a longer step"
+            )))
+        }
+        Err(error) => Err(QueryError::execution(error.to_string())),
+    }
 }
 
-/// What a query gives.
+/// The result of a query.
 #[derive(Serialize)]
-struct Data<T> {
+struct QueryData<T> {
     #[serde(rename = "resultType")]
     kind: &'static str,
     result: T,
 }
 
-/// A time and a value: `[1633046400, "78.9"]`.
-struct Point(i64, f64);
+/// A timestamp and a value: `[1633046400, "78.9"]`.
+struct SamplePoint(i64, f64);
 
-/// A time in seconds.
-struct Seconds(i64);
+/// A timestamp in milliseconds, written in seconds.
+struct UnixSeconds(i64);
 
-impl Serialize for Seconds {
+impl Serialize for UnixSeconds {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         RawValue::from_string(format_seconds(self.0))
             .map_err(serde::ser::Error::custom)?
@@ -311,94 +419,98 @@ impl Serialize for Seconds {
     }
 }
 
-impl Serialize for Point {
+impl Serialize for SamplePoint {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (Seconds(self.0), format_value(self.1)).serialize(serializer)
+        (UnixSeconds(self.0), format_value(self.1)).serialize(serializer)
     }
 }
 
 #[derive(Serialize)]
-struct OneValue<'a> {
-    metric: &'a Labels,
-    value: Point,
+struct InstantSeries<'a> {
+    metric: &'a LabelSet,
+    value: SamplePoint,
 }
 
 #[derive(Serialize)]
-struct ManyValues<'a> {
-    metric: &'a Labels,
-    values: Vec<Point>,
+struct RangeSeries<'a> {
+    metric: &'a LabelSet,
+    #[serde(serialize_with = "points")]
+    values: &'a [(i64, f64)],
 }
 
-fn written(answer: &Answer) -> Reply {
+fn points<S: serde::Serializer>(values: &[(i64, f64)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.iter().map(|(time, value)| SamplePoint(*time, *value)))
+}
+
+fn written(memory: QueryMemory, answer: &QueryOutput) -> ApiResult {
     match answer {
-        Answer::Scalar(time, value) => {
-            success(&Data { kind: "scalar", result: Point(*time, *value) })
+        QueryOutput::Scalar(time, value) => {
+            success(memory, &QueryData { kind: "scalar", result: SamplePoint(*time, *value) })
         }
-        Answer::Text(time, text) => {
-            success(&Data { kind: "string", result: (Seconds(*time), text) })
+        QueryOutput::Text(time, text) => {
+            success(memory, &QueryData { kind: "string", result: (UnixSeconds(*time), text) })
         }
-        Answer::Vector(time, samples) => {
-            let vector: Vec<OneValue<'_>> = samples
+        QueryOutput::Vector(time, samples) => {
+            let vector: Vec<InstantSeries<'_>> = samples
                 .iter()
-                .map(|sample| OneValue {
+                .map(|sample| InstantSeries {
                     metric: &sample.labels,
-                    value: Point(*time, sample.value),
+                    value: SamplePoint(*time, sample.value),
                 })
                 .collect();
-            success(&Data { kind: "vector", result: vector })
+            success(memory, &QueryData { kind: "vector", result: vector })
         }
-        Answer::Matrix(series) => {
-            let points = |values: &[(i64, f64)]| {
-                values.iter().map(|(time, value)| Point(*time, *value)).collect()
-            };
-            let matrix: Vec<ManyValues<'_>> = series
+        QueryOutput::Matrix(series) => {
+            let matrix: Vec<RangeSeries<'_>> = series
                 .iter()
-                .map(|(labels, values)| ManyValues { metric: labels, values: points(values) })
+                .map(|(labels, values)| RangeSeries { metric: labels, values })
                 .collect();
-            success(&Data { kind: "matrix", result: matrix })
+            success(memory, &QueryData { kind: "matrix", result: matrix })
         }
     }
 }
 
-fn labels(call: Call) -> Reply {
+fn labels(mut call: ApiCall) -> ApiResult {
     let selectors = call.matches()?;
     if selectors.is_empty() {
-        let state = call.moment.look();
+        let state = call.snapshot.state();
         let dimensions =
-            state.catalogue.document.dimensions.iter().map(|dimension| label(&dimension.code));
+            state.catalogue.document.dimensions.iter().map(|dimension| label_name(&dimension.code));
         let all: BTreeSet<String> = LABELS
             .iter()
             .map(|&label| label.to_owned())
             .chain([NAME.to_owned()])
             .chain(dimensions)
             .collect();
-        return success(&all);
+        return success(call.memory, &all);
     }
     let found: BTreeSet<String> = call
-        .matched(&selectors)?
+        .select_matches(&selectors)?
         .iter()
         .flat_map(|series| {
             series.labels.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>()
         })
         .collect();
-    success(&found)
+    success(call.memory, &found)
 }
 
-fn label_values(call: Call) -> Reply {
+fn label_values(mut call: ApiCall) -> ApiResult {
     let name = call.path.first().cloned().unwrap_or_default();
     let selectors = call.matches()?;
     let found: BTreeSet<String> = if selectors.is_empty() {
-        all_values(&call.moment.look(), &name)
+        all_values(call.snapshot.state(), &name)
     } else {
-        call.matched(&selectors)?.iter().map(|series| series.labels.get(&name).to_owned()).collect()
+        call.select_matches(&selectors)?
+            .iter()
+            .map(|series| series.labels.get(&name).to_owned())
+            .collect()
     };
-    success(&found.iter().filter(|value| !value.is_empty()).collect::<Vec<_>>())
+    success(call.memory, &found.iter().filter(|value| !value.is_empty()).collect::<Vec<_>>())
 }
 
-/// Every value that a label may have.
+/// All possible values of a label.
 fn all_values(state: &State, name: &str) -> BTreeSet<String> {
-    let of_units =
-        |value: fn(&crate::domain::unit::Unit) -> String| state.units.iter().map(value).collect();
+    let of_units = |value: fn(&kpi::unit::Unit) -> String| state.units.iter().map(value).collect();
     match name {
         NAME => recorded(state),
         "unit" => of_units(|unit| unit.document.code.clone()),
@@ -418,7 +530,7 @@ fn all_values(state: &State, name: &str) -> BTreeSet<String> {
                 .document
                 .dimensions
                 .iter()
-                .filter(|dimension| label(&dimension.code) == name);
+                .filter(|dimension| label_name(&dimension.code) == name);
             named
                 .flat_map(|dimension| dimension.members.iter().map(|member| member.code.clone()))
                 .collect()
@@ -426,9 +538,9 @@ fn all_values(state: &State, name: &str) -> BTreeSet<String> {
     }
 }
 
-/// The metrics whose figures, or whose operands' figures, were ever recorded.
+/// The metrics with recorded figures; a kpi counts if all its operands have any.
 fn recorded(state: &State) -> BTreeSet<String> {
-    let names = Names::of(&state.catalogue);
+    let names = MetricNames::of(&state.catalogue);
     let there = |code: &str| {
         state
             .measures
@@ -447,29 +559,29 @@ fn recorded(state: &State) -> BTreeSet<String> {
     names
         .all()
         .filter(|name| match names.find(name) {
-            Some(Metric::Measure { code, .. }) => all_there(&code),
-            Some(Metric::Beside(..)) => true,
+            Some(MetricSubject::Measure { code, .. }) => all_there(&code),
+            Some(MetricSubject::Beside(..)) => true,
             None => false,
         })
         .collect()
 }
 
-fn series(call: Call) -> Reply {
+fn series(mut call: ApiCall) -> ApiResult {
     let selectors = call.matches()?;
     if selectors.is_empty() {
-        return Err(Refusal::bad("no match[] parameter provided"));
+        return Err(QueryError::bad("no match[] parameter provided"));
     }
-    let found: BTreeSet<Labels> =
-        call.matched(&selectors)?.iter().map(|series| (*series.labels).clone()).collect();
-    success(&found)
+    let found: BTreeSet<LabelSet> =
+        call.select_matches(&selectors)?.iter().map(|series| (*series.labels).clone()).collect();
+    success(call.memory, &found)
 }
 
-fn described(call: Call) -> Reply {
+fn described(call: ApiCall) -> ApiResult {
     let limit = call.text("limit").map_or(Ok(usize::MAX), |text| {
-        text.parse().map_err(|_no_number| Refusal::bad("limit must be a number"))
+        text.parse().map_err(|_no_number| QueryError::bad("limit must be a number"))
     })?;
     let metric = call.text("metric");
-    let all = metadata(&call.moment.look());
+    let all = metadata(call.snapshot.state());
     let entries = all
         .into_iter()
         .filter(|described| metric.is_none_or(|metric| metric == described.metric))
@@ -479,68 +591,81 @@ fn described(call: Call) -> Reply {
             (described.metric, json!([{ "type": "gauge", "help": described.help, "unit": "" }]))
         })
         .collect();
-    success(&found)
+    success(call.memory, &found)
 }
 
-fn nothing(_call: Call) -> Reply {
-    success(&json!([]))
+fn nothing(call: ApiCall) -> ApiResult {
+    success(call.memory, &json!([]))
 }
 
-fn rules(_call: Call) -> Reply {
-    success(&json!({ "groups": [] }))
+fn rules(call: ApiCall) -> ApiResult {
+    success(call.memory, &json!({ "groups": [] }))
 }
 
-fn alerts(_call: Call) -> Reply {
-    success(&json!({ "alerts": [] }))
+fn alerts(call: ApiCall) -> ApiResult {
+    success(call.memory, &json!({ "alerts": [] }))
 }
 
-/// What Grafana asks for to know what it may ask for. Without `features`: with it, it would take this for Mimir.
-fn build(_call: Call) -> Reply {
+// Grafana reads this to find out what the server supports. There is no `features` field, because
+// Grafana would then treat the service as Mimir.
+fn build(call: ApiCall) -> ApiResult {
     success(
-        &json!({ "version": LIKE, "revision": concat!("egov-kpi ", env!("CARGO_PKG_VERSION")), "branch": "", "buildUser": "", "buildDate": "", "goVersion": "" }),
+        call.memory,
+        &json!({ "version": PROMETHEUS_VERSION, "revision": concat!("egov-kpi ", env!("CARGO_PKG_VERSION")), "branch": "", "buildUser": "", "buildDate": "", "goVersion": "" }),
     )
 }
 
-/// The newest figures for scraping, in Prometheus' text format: of every measure its newest value, at most three months old, and its month.
+query_params! {
+    /// The parameters of `GET /metrics/figures`.
+    struct FiguresParams {
+        unit: Option<String> = "Only this unit and the units below it",
+        measure: Vec<String> = "The code of an indicator or kpi; may be repeated",
+        newest: MinRevision,
+    }
+}
+
+/// Get the newest figures for scraping.
+///
+/// Returns the newest value of every measure, if at most three months old, and its month, in the
+/// text format of Prometheus.
 #[utoipa::path(
     operation_id = "scrape_figures",
     tag = "service",
-    params(
-        ("unit" = Option<String>, Query, description = "A unit and those below it"),
-        ("measure" = Option<Vec<String>>, Query, description = "The code of an indicator or kpi; may repeat")
-    ),
-    responses((status = 200, description = "Prometheus' text format", body = String, content_type = "text/plain"), Problems)
+    params(FiguresParams),
+    responses((status = 200, description = "The figures in the text format of Prometheus", body = String, content_type = "text/plain"), ProblemResponses)
 )]
 #[get("/metrics/figures")]
-pub async fn figures(request: HttpRequest, context: web::Data<Context>) -> Answered {
-    let mut params = Params::of(&request)?;
-    let (unit, measures) = (params.text("unit"), params.many("measure"));
-    params.finish()?;
-    let (moment, most) = (context.app()?.now(), context.scraped);
+pub async fn figures(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
+    let FiguresParams { unit, measure: measures, newest } = read_query(&request)?;
+    let (snapshot, most) = (context.read_snapshot(&newest.consistency()).await?, context.scraped);
     let unit = unit
         .map(|code| {
-            moment
-                .look()
+            snapshot
+                .state()
                 .units
                 .position(&code)
-                .ok_or_else(|| Problem::parameter("unit", "unknown_unit", "there is no such unit"))
+                .ok_or_else(|| Problem::parameter("unit", "unknown_unit", "unknown unit"))
         })
         .transpose()?;
-    if let Some(unknown) = measures.iter().find(|code| moment.look().catalogue.name(code).is_none())
+    if let Some(unknown) =
+        measures.iter().find(|code| snapshot.state().catalogue.name(code).is_none())
     {
         return Err(Problem::parameter(
             "measure",
             "unknown_measure",
-            format!("there is no indicator or kpi {unknown}"),
+            format!("unknown indicator or kpi {unknown}"),
         ));
     }
-    let written = web::block(move || {
-        let state = moment.look();
-        let series = latest(&state, &measures, unit, state.clock.this_month(), most)?;
-        exposition::text(&state, &series).map_err(|error| Refusal::execution(error.to_string()))
-    });
-    let text = written.await.map_err(|_stopping| Problem::internal())?.map_err(|refusal| {
+    let written = move || {
+        let state = snapshot.state();
+        let series = latest(state, &measures, unit, (snapshot.month(), snapshot.day()), most)?;
+        exposition::text(state, &series).map_err(|error| QueryError::execution(error.to_string()))
+    };
+    let refused = |refusal: QueryError| {
         Problem::parameter("measure", "too_many", refusal.message).of_bound("scrape")
-    })?;
+    };
+    let text = context
+        .compute_in(most.saturating_mul(SCRAPED), move || written().map_err(refused))
+        .await?;
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
 }

@@ -1,89 +1,81 @@
-//! `GET /quality`: figures worth a second look.
+//! `GET /quality`: figures that stand out from the history of their unit.
 
 use actix_web::{HttpRequest, get, web};
-use serde::Serialize;
-use utoipa::ToSchema;
 
-use super::Context;
-use super::params::{Params, offset_cursor};
-use super::problem::{Answer, Problems};
-use super::reply::{Format, cells, json, table};
-use crate::app::quality::{QualityQuery, QualityView, RULES};
+use super::context::ServiceContext;
+use super::cursor::offset_cursor;
+use super::problem::{HandlerResult, ProblemResponses};
+use super::query::{
+    PageLimit, PageOffset, QueryValue, RequestedView, one_of, query_params, read_query,
+};
+use super::respond::{cells, respond, response_page};
+use crate::app::read::quality::{QualityQuery, QualityView, RULES};
+use kpi::period::Month;
 
-/// A page of figures worth a second look.
-#[derive(Serialize, ToSchema)]
-struct QualityPage {
-    /// The revision that they are of.
-    revision: i64,
-    /// The figures, by measure, unit and month; what has to do with stocks and their flows comes last.
-    notices: Vec<QualityView>,
-    /// The next page's `cursor`; null on the last.
-    #[schema(required)]
-    next_cursor: Option<String>,
+/// Maximum memory per row of a page, in bytes; about half of it is the response.
+const ROW: usize = 1 << 10;
+
+response_page! {
+    /// A page of figures that stand out.
+    struct QualityPage {
+        /// The figures, ordered by measure, unit and month; checks of stocks against their flows come
+        /// last.
+        notices: Vec<QualityView>,
+    }
+    "rule measure unit period value expected score months method detail detail_vi",
+    |notice| cells(&notice)
 }
 
-/// Figures worth a second look: outliers against the unit's own history, figures that never change, stocks that their own flows do not lead to.
+query_params! {
+    /// The parameters of `GET /quality`.
+    struct QualityParams {
+        view: RequestedView,
+        unit: Option<String> = "Only this unit and the units below it",
+        from: Option<Month> = "First month; default: eleven months before the last",
+        to: Option<Month> = "Last month; default: the newest with a figure of these units",
+        rule: Option<QualityRule> = "outlier, unchanged, unexplained_jump or implied_opening",
+        limit: PageLimit<1_000, 10_000> =
+            "Maximum number of figures on the page, 1 to 10,000; default 1,000",
+        cursor: Option<PageOffset>,
+    }
+}
+
+/// One of the rules by which figures stand out.
+struct QualityRule(&'static str);
+
+impl QueryValue for QualityRule {
+    fn parse(name: &str, text: &str) -> Result<Self, String> {
+        one_of(name, text, &RULES).map(Self)
+    }
+}
+
+/// List figures that stand out.
+///
+/// Returns outliers from the history of the unit, figures that never change, and stocks that differ
+/// from what their flows give.
 #[utoipa::path(
     operation_id = "get_quality",
     tag = "questions",
-    params(
-        ("unit" = Option<String>, Query, description = "A unit and those below it"),
-        ("from" = Option<String>, Query, description = "First month; eleven before the last one when absent"),
-        ("to" = Option<String>, Query, description = "Last month; the newest that has a figure there when absent"),
-        ("rule" = Option<String>, Query, description = "outlier, unchanged, unexplained_jump or implied_opening"),
-        ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"),
-        ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"),
-        ("limit" = Option<usize>, Query, description = "1 to 10,000; 1,000 when absent", minimum = 1, maximum = 10000),
-        ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
-        ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")
-    ),
-    responses((status = 200, description = "A page", content((QualityPage = "application/json"), (String = "text/csv"), (crate::http::reply::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
+    params(QualityParams),
+    responses((status = 200, description = "A page of figures that stand out", content((QualityPage = "application/json"), (String = "text/csv"), (crate::http::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
 )]
 #[get("/quality")]
-pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
-    let mut params = Params::of(&request)?;
-    let (format, mut wanted) = (Format::of(&request, &mut params), params.wanted(&request));
-    wanted.by_day |= !params.has("to"); // the month that has begun, while there is no figure
+pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
+    let mut params: QualityParams = read_query(&request)?;
+    params.view.consistency.by_day |= params.to.is_none(); // without any figure the default is the month that has begun
     let query = QualityQuery {
-        unit: params.text("unit"),
-        from: params.parse("from"),
-        to: params.parse("to"),
-        rule: params.word("rule", &RULES),
-        limit: params.limit(format, 1_000, 10_000),
-        offset: params.offset(),
+        unit: params.unit,
+        from: params.from,
+        to: params.to,
+        rule: params.rule.map(|QualityRule(rule)| rule),
+        limit: params.limit.of(params.view.format),
+        offset: params.cursor.unwrap_or_default().0,
     };
-    params.finish()?;
-    let (moment, stamp) = match context.moment(&request, &wanted, format).await? {
-        Ok(found) => found,
-        Err(unchanged) => return Ok(unchanged),
-    };
-    let after = query.offset + query.limit;
-    let (revision, notices, more) = context.compute(move || moment.quality(&query)).await?;
-    let stamp = stamp.at(revision);
-    let next = offset_cursor(revision, more.then_some(after));
-    match format {
-        Format::Json => json(
-            &request,
-            &stamp,
-            next.as_deref(),
-            &QualityPage { revision, notices, next_cursor: next.clone() },
-        ),
-        Format::Csv | Format::Xlsx => {
-            let header = [
-                "rule",
-                "measure",
-                "unit",
-                "period",
-                "value",
-                "expected",
-                "score",
-                "months",
-                "method",
-                "detail",
-                "detail_vi",
-            ];
-            table(&request, &stamp, format, next.as_deref(), &header, notices.iter().map(cells))
-                .await
-        }
-    }
+    let (bytes, after) = (query.limit.saturating_mul(ROW), query.offset + query.limit);
+    respond(&request, &context, &params.view, async |snapshot, stamp| {
+        let (_, notices, more) =
+            context.compute_in(bytes, move || snapshot.quality(&query)).await?;
+        Ok(QualityPage::new(stamp, notices, offset_cursor(stamp, more.then_some(after))))
+    })
+    .await
 }

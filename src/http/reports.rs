@@ -1,55 +1,69 @@
-//! `POST /reports` takes figures from a report, `GET /reports/{submission}` and its `/text` tell what was kept of one, and
-//! `GET /reports/{unit}/{period}` writes one from the ledger.
+//! `POST /reports` reads figures from a report, `GET /reports/{submission}` and its `/text` return
+//! what was recorded of it, `GET /reports/{unit}/{period}` writes a report from the ledger.
 
-use actix_web::http::header::{ACCEPT, CONTENT_DISPOSITION, VARY};
+use actix_web::http::header::ACCEPT;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use utoipa::ToSchema;
 
-use super::access::who;
-use super::docx::{Written, docx};
-use super::keyed::keyed;
-use super::params::Params;
-use super::problem::{Answer, Problem, Problems};
-use super::reply::with_headers;
-use super::upload::{Upload, upload};
-use super::{API, Context};
-use crate::app::reports::written::WrittenReport;
-use crate::app::reports::{ReportError, ReportFile, ReportQuery, ReportView, media_type};
-use crate::domain::period::{Month, Period};
-use crate::intake::Envelope;
-use crate::intake::document::Media;
+use super::access::identity;
+use super::body::{UploadedFile, upload};
+use super::context::ServiceContext;
+use super::docx::{DocxBlock, docx};
+use super::idempotency::{IdempotencyHeader, idempotency_key};
+use super::problem::{HandlerResult, Problem, ProblemResponses};
+use super::query::{
+    QueryNote, QueryReader, QueryValue, StateParams, one_of, query_params, read_query,
+};
+use super::respond::{ResponseBody, file_name, respond, respond_changed};
+use super::response_format::ResponseFormat;
+use crate::app::reports::written::GeneratedReport;
+use crate::app::reports::{ReportError, ReportFile, ReportQuery, ReportView};
+use crate::intake::SubmissionEnvelope;
+use documents::MediaType;
+use kpi::period::{Month, Period};
 
-/// What is understood.
+/// The accepted media types, for the error message.
 const UNDERSTOOD: &str = "text/plain, text/markdown, application/pdf, the DOCX type, or multipart/form-data with such a file in the field file";
 
-/// A document as bytes.
+/// A document, as bytes.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
-#[expect(dead_code, reason = "it describes a body")]
+#[expect(dead_code, reason = "only describes a body in the OpenAPI document")]
 pub struct DocumentFile(Vec<u8>);
 
 /// A form with a document.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes the body")]
+#[expect(dead_code, reason = "only describes the body in the OpenAPI document")]
 pub struct ReportForm {
     /// The document.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
 }
 
-/// Finds the figures of a monthly report, each with the sentence it stands in, and lists the numbers that are none. Without
-/// `dry_run=false` nothing is recorded.
+query_params! {
+    /// The parameters of `POST /reports`.
+    struct PostReportsParams {
+        dry_run: Option<bool> = "true (default): return what was found and record nothing",
+        unit: Option<String> =
+            "The reporting unit, needed if the heading of the report does not name it",
+        period: Option<Period> =
+            "The reported period, needed if the title does not name it; wider than a month only for a dry run",
+        reason: QueryNote = "Reason of the change; required for a closed month",
+        reference: QueryNote =
+            "The sender's name for the submission; default: the name of the file or the title",
+    }
+}
+
+/// Read figures from a report.
+///
+/// Send a monthly report as text, Markdown, DOCX or PDF. By default nothing is saved. The response
+/// lists each figure with its sentence, and every other number with the reason it was skipped. With
+/// `dry_run=false` the figures are recorded. A report that cannot be read or whose figures are
+/// invalid gets 422, a closed month without a reason 409.
 #[utoipa::path(
     operation_id = "post_reports",
     tag = "figures",
-    params(
-        ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key and body, the first answer is given again; kept for 8 days"),
-        ("dry_run" = Option<bool>, Query, description = "true (the default): tell what is found, record nothing"),
-        ("unit" = Option<String>, Query, description = "The unit that reports, where the report's head does not say so"),
-        ("period" = Option<String>, Query, description = "The period that is reported on, where the title does not say so; wider than a month only on a dry run"),
-        ("reason" = Option<String>, Query, description = "Why; needed for a closed month"),
-        ("reference" = Option<String>, Query, description = "The sender's own name for it; without it the file's name or the title")
-    ),
+    params(IdempotencyHeader, PostReportsParams),
     request_body(content(
         (String = "text/plain"),
         (String = "text/markdown"),
@@ -58,72 +72,67 @@ pub struct ReportForm {
         (ReportForm = "multipart/form-data")
     )),
     responses(
-        (status = 201, description = "Recorded", body = ReportView),
-        (status = 200, description = "What was found, or nothing changed", body = ReportView),
-        Problems
+        (status = 201, description = "The figures were recorded", body = ReportView),
+        (status = 200, description = "Nothing was recorded: a dry run, or no figure changed", body = ReportView),
+        ProblemResponses
     )
 )]
 #[post("/reports")]
 pub async fn post(
     request: HttpRequest,
-    context: web::Data<Context>,
+    context: web::Data<ServiceContext>,
     payload: web::Payload,
-) -> Answer {
+) -> HandlerResult {
     let app = context.app()?.clone();
-    let who = who(&request)?;
-    let mut params = Params::of(&request)?;
-    let dry_run = params.flag("dry_run", true);
-    let query = ReportQuery { unit: params.text("unit"), period: params.parse::<Period>("period") };
-    let (reason, reference) = (params.note("reason"), params.note("reference"));
-    params.finish()?;
+    let identity = identity(&request)?;
+    let params: PostReportsParams = read_query(&request)?;
+    let dry_run = params.dry_run.unwrap_or(true);
+    let query = ReportQuery { unit: params.unit, period: params.period };
     let sent = upload(&request, payload).await?;
-    let key = if dry_run { None } else { keyed(&request, &sent.bytes)? };
+    let key = if dry_run { None } else { idempotency_key(&request, &sent.bytes)? };
     let media = media_of(&sent)?;
-    if let Some(view) = app.report_again(key.as_ref()).await? {
+    if let Some(view) = app.replay_report(key.as_ref()).await? {
         return Ok(answer(&view, true));
     }
     let file = ReportFile { bytes: sent.bytes, media, name: sent.name };
-    let turn = context.limits.document_turn().await?;
-    let (reader, by) = (app.clone(), who.clone());
-    let read = web::block(move || {
-        let _turn = turn; // until it is read, also when nobody waits for the answer any more
+    let account = context.reserve_document(file.bytes.len(), media == MediaType::Pdf).await?;
+    let (reader, by, takes) = (app.clone(), identity.clone(), account.reserved());
+    let read = context.run(takes, move || {
+        let _account = account; // the memory stays reserved until the document is read, even if the client has gone
         let report = reader.read_report(&file, &query)?;
-        let tried = dry_run.then(|| reader.try_report(&report, by)).transpose()?;
+        let tried = dry_run.then(|| reader.dry_run_report(&report, by)).transpose()?;
         Ok::<_, ReportError>((report, tried))
     });
-    let (report, tried) = read.await.map_err(|_stopping| Problem::internal())??;
+    let (report, tried) = read.await??;
     if let Some(view) = tried {
         return Ok(HttpResponse::Ok().json(view));
     }
-    let envelope = Envelope { source_kind: Some("report".to_owned()), reference, reason };
-    let (view, again) = app.record_report(&report, envelope, who, key.as_ref()).await?;
-    Ok(answer(&view, again))
+    let envelope = SubmissionEnvelope {
+        source_kind: Some("report".to_owned()),
+        reference: params.reference.0,
+        reason: params.reason.0,
+    };
+    let (view, replayed) = app.record_report(&report, envelope, identity, key.as_ref()).await?;
+    Ok(answer(&view, replayed))
 }
 
-fn answer(view: &ReportView, again: bool) -> HttpResponse {
-    let mut answer =
-        if view.submission.is_some() { HttpResponse::Created() } else { HttpResponse::Ok() };
-    if let Some(id) = &view.submission {
-        answer.insert_header(("Location", format!("{API}/submissions/{id}")));
-    }
-    if again {
-        answer.insert_header(("Idempotent-Replayed", "true"));
-    }
-    answer.json(view)
+fn answer(view: &ReportView, replayed: bool) -> HttpResponse {
+    respond_changed(view.submission.as_deref(), replayed, view)
 }
 
-/// What kind of document was sent: by its media type, in a form also by the file's name and by its bytes.
-fn media_of(sent: &Upload) -> Result<Media, Problem> {
+/// The kind of the document: from its media type, in a form also from the name of the file and its
+/// bytes.
+fn media_of(sent: &UploadedFile) -> Result<MediaType, Problem> {
     let (of_type, of_name) =
-        (Media::of_type(&sent.media), sent.name.as_deref().and_then(Media::of_name));
+        (MediaType::of_type(&sent.media), sent.name.as_deref().and_then(MediaType::of_name));
     match (of_type, of_name) {
-        // A browser sends Markdown as plain text.
-        (Some(Media::Text) | None, Some(media)) | (Some(media), _) => Ok(media),
+        // Browsers send Markdown as text/plain, so the name of the file decides.
+        (Some(MediaType::Text) | None, Some(media)) | (Some(media), _) => Ok(media),
         (None, None)
             if sent.name.is_some()
                 && matches!(sent.media.as_str(), "" | "application/octet-stream") =>
         {
-            Media::sniff(&sent.bytes).map_err(|refusal| Problem::refused(&refusal))
+            MediaType::sniff(&sent.bytes).map_err(|refusal| Problem::refused(&refusal))
         }
         (None, None) => Err(Problem::media_type(UNDERSTOOD)),
     }
@@ -138,180 +147,186 @@ impl From<ReportError> for Problem {
     }
 }
 
-/// The reading of a report as it was recorded.
+/// Get what was read from a recorded report.
+///
+/// Returns the figures with their sentences, the skipped numbers and the findings as of the
+/// recording.
 #[utoipa::path(
     operation_id = "get_report",
     tag = "figures",
     params(
-        ("submission" = String, Path, description = "The submission"),
-        ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"),
-        ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds")
+        ("submission" = String, Path, description = "Identifier of the submission"),
+        StateParams
     ),
-    responses((status = 200, description = "What was found in it, and the findings then", body = ReportView), Problems)
+    responses((status = 200, description = "The figures and skipped numbers of the report, with the findings at that time", body = ReportView), (status = 304, description = "Not modified"), ProblemResponses)
 )]
 #[get("/reports/{submission}")]
 pub async fn get(
     request: HttpRequest,
-    context: web::Data<Context>,
+    context: web::Data<ServiceContext>,
     id: web::Path<String>,
-) -> Answer {
-    let mut params = Params::of(&request)?;
-    let wanted = params.wanted(&request);
-    params.finish()?;
-    let moment = context.app()?.moment(&wanted).await?;
-    let view = context.compute(move || moment.report(&id)).await?;
-    Ok(HttpResponse::Ok().json(view))
+) -> HandlerResult {
+    let view = read_query::<StateParams>(&request)?.in_format(ResponseFormat::Json);
+    respond(&request, &context, &view, async |snapshot, _stamp| {
+        Ok(ResponseBody::json(context.compute(move || snapshot.report(&id)).await?))
+    })
+    .await
 }
 
-/// The text of a report that was recorded: what the places of its figures are counted in.
+/// Get the text of a recorded report.
+///
+/// Returns the text in which the positions of its figures are counted.
 #[utoipa::path(
     operation_id = "get_report_text",
     tag = "figures",
     params(
-        ("submission" = String, Path, description = "The submission"),
-        ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"),
-        ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds")
+        ("submission" = String, Path, description = "Identifier of the submission"),
+        StateParams
     ),
-    responses((status = 200, description = "The text", body = String, content_type = "text/plain; charset=utf-8"), Problems)
+    responses((status = 200, description = "The text of the report", body = String, content_type = "text/plain; charset=utf-8"), (status = 304, description = "Not modified"), ProblemResponses)
 )]
 #[get("/reports/{submission}/text")]
 pub async fn get_text(
     request: HttpRequest,
-    context: web::Data<Context>,
+    context: web::Data<ServiceContext>,
     id: web::Path<String>,
-) -> Answer {
-    let mut params = Params::of(&request)?;
-    let wanted = params.wanted(&request);
-    params.finish()?;
-    let moment = context.app()?.moment(&wanted).await?;
-    let text = context.compute(move || moment.report_text(&id)).await?;
-    Ok(HttpResponse::Ok()
-        .content_type("text/plain; charset=utf-8")
-        .insert_header((VARY, "Accept, Accept-Encoding, Authorization"))
-        .body(text))
+) -> HandlerResult {
+    let view = read_query::<StateParams>(&request)?.in_format(ResponseFormat::Text);
+    respond(&request, &context, &view, async |snapshot, _stamp| {
+        let text = context.compute(move || snapshot.report_text(&id)).await?;
+        Ok(ResponseBody::File { name: None, bytes: text.into() })
+    })
+    .await
 }
 
-/// The report of a unit and a month, written from the ledger by the sentences of the catalogue, in Vietnamese, with an annex of all its
-/// figures. Read again, it gives the same figures.
+query_params! {
+    /// The parameters of `GET /reports/{unit}/{period}`.
+    struct WrittenReportParams {
+        state: StateParams,
+        format: Option<DocumentFormat> = "md or docx; overrides Accept. Default: md",
+    }
+}
+
+/// A format of written reports.
+struct DocumentFormat(ResponseFormat);
+
+impl QueryValue for DocumentFormat {
+    fn parse(name: &str, text: &str) -> Result<Self, String> {
+        let word = one_of(name, text, &["md", "docx"])?;
+        Ok(Self(if word == "docx" { ResponseFormat::Docx } else { ResponseFormat::Markdown }))
+    }
+}
+
+impl DocumentFormat {
+    /// The format that an `Accept` header prefers.
+    fn of_accept(request: &HttpRequest) -> Self {
+        let accept =
+            request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let place = |media: &str| accept.find(media).unwrap_or(usize::MAX);
+        let others = place("text/markdown").min(place("*/*")).min(place("text/*"));
+        Self(if place(ResponseFormat::Docx.media_type()) < others {
+            ResponseFormat::Docx
+        } else {
+            ResponseFormat::Markdown
+        })
+    }
+}
+
+/// Write a report from the ledger.
+///
+/// Returns the report of a unit and a month in Vietnamese: the sentences of the catalogue, and an
+/// annex of all its figures. The service reads the same figures from it again.
 #[utoipa::path(
     operation_id = "get_written_report",
     tag = "questions",
     params(
-        ("unit" = String, Path, description = "The unit"),
+        ("unit" = String, Path, description = "Code of the unit"),
         ("period" = String, Path, description = "The month", example = "2021-10"),
-        ("format" = Option<String>, Query, description = "md (the default) or docx; else by Accept"),
-        ("as_of" = Option<String>, Query, description = "With the figures as they were: a revision, or an RFC 3339 time"),
-        ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds")
+        WrittenReportParams
     ),
     responses(
         (status = 200, description = "The report", content(
             (String = "text/markdown"),
             (DocumentFile = "application/vnd.openxmlformats-officedocument.wordprocessingml.document")
         )),
-        (status = 304, description = "As you have it"),
-        Problems
+        (status = 304, description = "Not modified"),
+        ProblemResponses
     )
 )]
 #[get("/reports/{unit}/{period}")]
 pub async fn get_written(
     request: HttpRequest,
-    context: web::Data<Context>,
+    context: web::Data<ServiceContext>,
     path: web::Path<(String, String)>,
-) -> Answer {
-    let mut params = Params::of(&request)?;
-    let wanted = params.wanted(&request);
-    let accept =
-        request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let place = |media: &str| accept.find(media).unwrap_or(usize::MAX);
-    let others = place("text/markdown").min(place("*/*")).min(place("text/*"));
-    let as_docx = match params.word("format", &["md", "docx"]) {
-        Some(format) => format == "docx",
-        None => place(media_type(Media::Docx)) < others,
-    };
+) -> HandlerResult {
+    let mut reader = QueryReader::of(&request)?;
+    let params: Option<WrittenReportParams> = reader.read();
     let (unit, period) = path.into_inner();
-    let month = period
-        .parse::<Month>()
-        .map_err(|error| params.fault("period", "malformed_period", error.to_string()))
-        .ok();
-    params.finish()?;
-    let Some(month) = month else { return Err(Problem::internal()) };
-    let format = if as_docx { "docx" } else { "md" };
-    let (moment, stamp) = match context.moment(&request, &wanted, format).await? {
-        Ok(found) => found,
-        Err(unchanged) => return Ok(unchanged),
-    };
-    let name: String = format!("{unit}-{month}")
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' })
-        .take(150)
-        .collect();
-    let made = context.compute(move || {
-        let report = moment.written_report(&unit, month)?;
-        let blocks = blocks(&report);
-        let bytes = if as_docx { docx(&blocks) } else { Ok(markdown(&blocks).into_bytes()) };
-        Ok::<_, crate::error::Error>((report.revision, bytes))
-    });
-    let (revision, bytes) = made.await?;
-    let bytes = bytes.map_err(|error| {
-        tracing::error!(error = %error, "a report could not be written");
-        Problem::internal()
-    })?;
-    let mut answer = HttpResponse::Ok();
-    let answer = with_headers(&mut answer, &stamp.at(revision), format);
-    if as_docx {
-        answer.content_type(media_type(Media::Docx)).insert_header((
-            CONTENT_DISPOSITION,
-            format!("attachment; filename=\"report-{name}.docx\""),
-        ));
-    } else {
-        answer.content_type("text/markdown; charset=utf-8");
-    }
-    Ok(answer.body(bytes))
+    let month = reader.path_period::<Month>(&period);
+    let (params, month) = reader.finish(params.zip(month))?;
+    let DocumentFormat(format) =
+        params.format.unwrap_or_else(|| DocumentFormat::of_accept(&request));
+    respond(&request, &context, &params.state.in_format(format), async |snapshot, _stamp| {
+        let is_docx = format == ResponseFormat::Docx;
+        let name =
+            is_docx.then(|| format!("report-{}.docx", file_name(&format!("{unit}-{month}"), 150)));
+        let made = context.compute(move || {
+            let blocks = blocks(&snapshot.written_report(&unit, month)?);
+            let bytes = if is_docx { docx(&blocks) } else { Ok(markdown(&blocks).into_bytes()) };
+            Ok::<_, crate::error::Error>(bytes)
+        });
+        let bytes = made.await?.map_err(|error| {
+            tracing::error!(error = %error, "cannot write a report");
+            Problem::internal()
+        })?;
+        Ok(ResponseBody::File { name, bytes })
+    })
+    .await
 }
 
-/// A report as pieces of a document.
+/// Converts a report into the blocks of a document.
 #[must_use]
-pub fn blocks(report: &WrittenReport) -> Vec<Written> {
-    let mut blocks = vec![Written::Title(format!("{}\n{}", report.title, report.subject))];
+pub fn blocks(report: &GeneratedReport) -> Vec<DocxBlock> {
+    let mut blocks = vec![DocxBlock::Title(format!("{}\n{}", report.title, report.subject))];
     for (heading, sentences) in &report.sections {
-        blocks.push(Written::Heading(2, heading.clone()));
-        blocks.extend(sentences.iter().map(|sentence| Written::Item(sentence.clone())));
+        blocks.push(DocxBlock::Heading(2, heading.clone()));
+        blocks.extend(sentences.iter().map(|sentence| DocxBlock::Item(sentence.clone())));
     }
     if report.sections.is_empty() {
-        blocks.push(Written::Paragraph("Chưa có số liệu để viết thành câu.".to_owned()));
+        blocks.push(DocxBlock::Paragraph("Chưa có số liệu để viết thành câu.".to_owned()));
     }
-    blocks.push(Written::Heading(1, "Phụ lục".to_owned()));
-    blocks.push(Written::Heading(2, "Bảng số liệu".to_owned()));
+    blocks.push(DocxBlock::Heading(1, "Phụ lục".to_owned()));
+    blocks.push(DocxBlock::Heading(2, "Bảng số liệu".to_owned()));
     if report.rows.is_empty() {
-        blocks.push(Written::Paragraph("Chưa có số liệu.".to_owned()));
+        blocks.push(DocxBlock::Paragraph("Chưa có số liệu.".to_owned()));
     } else {
-        blocks.push(Written::Table { header: report.header.clone(), rows: report.rows.clone() });
+        blocks.push(DocxBlock::Table { header: report.header.clone(), rows: report.rows.clone() });
     }
-    blocks.push(Written::Heading(2, "Mâu thuẫn số liệu".to_owned()));
+    blocks.push(DocxBlock::Heading(2, "Mâu thuẫn số liệu".to_owned()));
     if report.findings.is_empty() {
-        blocks.push(Written::Paragraph("Không phát hiện mâu thuẫn giữa các số liệu.".to_owned()));
+        blocks.push(DocxBlock::Paragraph("Không phát hiện mâu thuẫn giữa các số liệu.".to_owned()));
     } else {
         let header = ["Đơn vị", "Chỉ tiêu", "Nội dung"].map(str::to_owned).to_vec();
-        blocks.push(Written::Table {
+        blocks.push(DocxBlock::Table {
             header,
             rows: report.findings.iter().map(|finding| finding.to_vec()).collect(),
         });
     }
     if report.left_out > 0 {
-        blocks.push(Written::Paragraph(
+        blocks.push(DocxBlock::Paragraph(
             "Phụ lục quá dài nên không liệt kê hết; xem đầy đủ trên hệ thống.".to_owned(),
         ));
     }
     blocks
 }
 
-/// Pieces of a document as Markdown.
+/// Renders the blocks of a document as Markdown.
 #[must_use]
-pub fn markdown(blocks: &[Written]) -> String {
+pub fn markdown(blocks: &[DocxBlock]) -> String {
     let mut text = String::new();
     for block in blocks {
         match block {
-            Written::Title(title) => {
+            DocxBlock::Title(title) => {
                 for (n, line) in title.lines().enumerate() {
                     text.push_str(&format!(
                         "{} {}\n\n",
@@ -320,12 +335,12 @@ pub fn markdown(blocks: &[Written]) -> String {
                     ));
                 }
             }
-            Written::Heading(level, heading) => {
+            DocxBlock::Heading(level, heading) => {
                 text.push_str(&format!("{} {heading}\n\n", "#".repeat(usize::from(*level) + 1)))
             }
-            Written::Paragraph(paragraph) => text.push_str(&format!("{paragraph}\n\n")),
-            Written::Item(item) => text.push_str(&format!("- {item}\n\n")),
-            Written::Table { header, rows } => {
+            DocxBlock::Paragraph(paragraph) => text.push_str(&format!("{paragraph}\n\n")),
+            DocxBlock::Item(item) => text.push_str(&format!("- {item}\n\n")),
+            DocxBlock::Table { header, rows } => {
                 let line = |cells: &[String]| {
                     format!(
                         "| {} |\n",

@@ -1,291 +1,381 @@
-//! `GET /series`: trends.
+//! `GET /series`: trends of measures over time.
 
 use actix_web::{HttpRequest, get, web};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::Parameter;
+use utoipa::{PartialSchema, ToSchema};
 
-use super::Context;
-use super::params::{Params, offset_cursor};
-use super::problem::{Answer, Problem, Problems};
-use super::reply::{Cell, Format, Stamp, cells, json, table};
-use crate::app::series::{MAX_MONTHS, PointView, SeriesPage, SeriesQuery, SeriesView, When, Whose};
-use crate::domain::measure::Measure;
-use crate::domain::period::{Period, Step};
+use super::context::ServiceContext;
+use super::cursor::offset_cursor;
+use super::problem::{HandlerResult, ProblemResponses};
+use super::query::{
+    PageLimit, PageOffset, QueryField, QueryReader, QueryValue, RequestedView, UnitsOfToday,
+    one_of, parameter, query_params, read_query,
+};
+use super::respond::{ResponseCell, ResponseTable, TableContent, cells, respond};
+use super::response_format::ResponseFormat;
+use crate::app::read::series::{
+    MAX_MONTHS, MAX_POINTS, PeriodSelector, PointView, SeriesQuery, SeriesView, UnitSelector,
+};
+use crate::app::snapshot::{ReadConsistency, Snapshot};
+use kpi::measure::Measure;
+use kpi::period::{Month, Period, Step};
+use kpi::unit::UnitForest;
 
-/// Most series on a page.
+/// Maximum number of series on a page.
 const MAX_SERIES: usize = 20_000;
-/// From this many points on, the answer is computed off the web's own threads.
+/// Maximum memory per point, in bytes; about half of it is the response.
+const POINT_BYTES: usize = 1_408;
+/// Queries of at least this many points are computed on the pool, off the threads of the web
+/// server.
 const HEAVY: usize = 2_000;
 
-/// Trends as a tree: series, and their points.
+/// Trends as a tree of series and their points.
 #[derive(Serialize, ToSchema)]
-struct Nested<'a> {
-    /// The revision that everything was computed from.
+#[schema(as = SeriesPage)]
+struct SeriesTree {
+    /// The revision that the whole response was computed from.
     revision: i64,
-    /// The next page's `cursor`; null on the last.
+    /// The hash of that revision.
+    revision_hash: String,
+    /// The `cursor` of the next page; null on the last page.
     #[schema(required)]
-    next_cursor: Option<&'a str>,
-    /// The series.
-    series: &'a [SeriesView],
+    next_cursor: Option<String>,
+    /// The series, each with its points.
+    series: Vec<SeriesView>,
 }
 
-/// Trends as rows: one flat object a point.
+/// Trends as rows: one flat object for each point.
 #[derive(Serialize, ToSchema)]
-struct Rows<'a> {
-    /// The revision that everything was computed from.
+struct SeriesRows {
+    /// The revision that the whole response was computed from.
     revision: i64,
-    /// The next page's `cursor`; null on the last.
+    /// The hash of that revision.
+    revision_hash: String,
+    /// The `cursor` of the next page; null on the last page.
     #[schema(required)]
-    next_cursor: Option<&'a str>,
+    next_cursor: Option<String>,
     /// The points.
-    rows: Vec<Row<'a>>,
+    #[serde(serialize_with = "flat")]
+    #[schema(value_type = Vec<SeriesPoint>)]
+    rows: Vec<SeriesView>,
 }
 
-/// Trends as they are asked for: a tree, or with `layout=rows` one flat object a point.
+/// Serializes each point of each series as one row.
+fn flat<S: serde::Serializer>(series: &[SeriesView], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(
+        series.iter().flat_map(|series| {
+            series.points.iter().map(move |point| SeriesPoint::new(series, point))
+        }),
+    )
+}
+
+/// Trends: a tree, or with `layout=rows` one flat object for each point.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-enum Trends<'a> {
-    /// A tree.
-    Nested(Nested<'a>),
-    /// Rows.
-    Rows(Rows<'a>),
+enum SeriesResponse {
+    /// Series with their points.
+    Nested(SeriesTree),
+    /// One row for each point.
+    Rows(SeriesRows),
 }
 
-/// One point with its series' fields.
+/// One point, with the fields of its series.
 #[derive(Serialize, ToSchema)]
-struct Row<'a> {
-    /// The measure.
+struct SeriesPoint<'a> {
+    /// The code of the measure, with its members.
     measure: &'a str,
-    /// The unit.
+    /// The code of the unit.
     unit: &'a str,
-    /// What it is given in.
+    /// The unit of measure of the values.
     unit_of_measure: &'a str,
-    /// The width of its period.
+    /// The width of the periods: `month`, `quarter`, `half`, `9m` or `year`.
     step: &'static str,
-    /// The point.
+    /// The values of the period.
     #[serde(flatten)]
     point: &'a PointView,
 }
 
-/// Trends: exactly one point for each period, also where there is nothing; every field is always there.
-#[utoipa::path(
-    operation_id = "get_series",
-    tag = "questions",
-    params(
-        ("measure" = Vec<String>, Query, description = "An indicator or kpi, with or without members; may repeat"),
-        ("unit" = Option<Vec<String>>, Query, description = "A unit; may repeat"),
-        ("children_of" = Option<String>, Query, description = "Instead: the children of a unit"),
-        ("descendants_of" = Option<String>, Query, description = "Instead: everything below a unit"),
-        ("from" = Option<String>, Query, description = "First period: a month, or a period of the step"),
-        ("to" = Option<String>, Query, description = "Last period"),
-        ("last" = Option<i32>, Query, description = "Instead: so many periods up to the newest that has a figure of what is asked for"),
-        ("step" = Option<String>, Query, description = "month (default), quarter, half, 9m, year"),
-        ("layout" = Option<String>, Query, description = "nested (default) or rows"),
-        ("geography" = Option<String>, Query, description = "as_reported (default), or current: in the units of today, which have the past of those they go back to"),
-        ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"),
-        ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"),
-        ("limit" = Option<usize>, Query, description = "Most series on the page; 1,000 when absent", minimum = 1, maximum = 20000),
-        ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
-        ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept; the latter two are always rows")
-    ),
-    responses((status = 200, description = "A page", content((Trends = "application/json"), (String = "text/csv"), (crate::http::reply::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
-)]
-#[get("/series")]
-pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
-    let mut params = Params::of(&request)?;
-    let (format, wanted) = (Format::of(&request, &mut params), params.wanted(&request));
-    let rows = params.word("layout", &["nested", "rows"]) == Some("rows");
-    let query = query(&mut params, format);
-    params.finish()?;
-    let query = query.ok_or_else(Problem::internal)?;
-    let (moment, stamp) = match context.moment(&request, &wanted, format).await? {
-        Ok(found) => found,
-        Err(unchanged) => return Ok(unchanged),
-    };
-    let light = query.whose.is_light() && query.measures.len() * query.whose.named() * 60 < HEAVY;
-    let page = if light {
-        moment.series(&query)?
-    } else {
-        context.compute(move || moment.series(&query)).await?
-    };
-    answer(&request, &stamp.at(page.revision), format, rows, &page).await
-}
-
-async fn answer(
-    request: &HttpRequest,
-    stamp: &Stamp,
-    format: Format,
-    rows: bool,
-    page: &SeriesPage,
-) -> Answer {
-    let next = offset_cursor(page.revision, page.next_offset);
-    let next = next.as_deref();
-    let flat = || {
-        page.series.iter().flat_map(|series| {
-            series.points.iter().map(move |point| Row {
-                measure: &series.measure,
-                unit: &series.unit,
-                unit_of_measure: &series.unit_of_measure,
-                step: series.step,
-                point,
-            })
-        })
-    };
-    match (format, rows) {
-        (Format::Csv | Format::Xlsx, _) => {
-            table(
-                request,
-                stamp,
-                format,
-                next,
-                &[SERIES, POINT].concat(),
-                flat().map(|row| table_row(&row)),
-            )
-            .await
-        }
-        (Format::Json, true) => json(
-            request,
-            stamp,
-            next,
-            &Trends::Rows(Rows {
-                revision: page.revision,
-                next_cursor: next,
-                rows: flat().collect(),
-            }),
-        ),
-        (Format::Json, false) => json(
-            request,
-            stamp,
-            next,
-            &Trends::Nested(Nested {
-                revision: page.revision,
-                next_cursor: next,
-                series: &page.series,
-            }),
-        ),
+query_params! {
+    /// The parameters of `GET /series`.
+    struct SeriesParams {
+        format: ResponseFormat =
+            "json, csv or xlsx; overrides Accept. CSV and XLSX always have rows",
+        consistency: ReadConsistency,
+        layout: Option<RowLayout> =
+            "nested (default): series with points; rows: one flat object for each point",
+        measure: Vec<Measure> =
+            "Code of an indicator or kpi, with or without members; may be repeated",
+        units: UnitSelector,
+        periods: PeriodSelector,
+        limit: PageLimit<1_000, MAX_SERIES> = "Maximum number of series on the page; default 1,000",
+        cursor: Option<PageOffset>,
+        geography: Option<UnitsOfToday>,
     }
 }
 
-fn table_row(row: &Row<'_>) -> Vec<Cell> {
-    let mut found: Vec<Cell> = [row.measure, row.unit, row.unit_of_measure, row.step]
-        .map(|text| Cell::Text(text.to_owned()))
+/// Whether a JSON response has rows instead of a tree.
+struct RowLayout(bool);
+
+impl QueryValue for RowLayout {
+    fn parse(name: &str, text: &str) -> Result<Self, String> {
+        one_of(name, text, &["nested", "rows"]).map(|word| Self(word == "rows"))
+    }
+}
+
+/// Get trends of measures.
+///
+/// Returns the series of the requested measures and units. Each series has exactly one point for
+/// each period, also where there is no figure. Every field is always present; a null number has a
+/// reason beside it.
+#[utoipa::path(
+    operation_id = "get_series",
+    tag = "questions",
+    params(SeriesParams),
+    responses((status = 200, description = "A page of series", content((SeriesResponse = "application/json"), (String = "text/csv"), (crate::http::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
+)]
+#[get("/series")]
+pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
+    let params: SeriesParams = read_query(&request)?;
+    let view = RequestedView { format: params.format, consistency: params.consistency };
+    let as_rows = params.layout.is_some_and(|RowLayout(rows)| rows);
+    let query = SeriesQuery {
+        measures: params.measure,
+        whose: params.units,
+        when: params.periods,
+        of_today: params.geography.is_some_and(|UnitsOfToday(today)| today),
+        offset: params.cursor.unwrap_or_default().0,
+        limit: params.limit.of(params.format),
+    };
+    respond(&request, &context, &view, async |snapshot, stamp| {
+        let light =
+            query.whose.is_light() && query.measures.len() * query.whose.named() * 60 < HEAVY;
+        let page = if light {
+            snapshot.series(&query)?
+        } else {
+            let bytes = most_bytes(&query, &snapshot);
+            context.compute_in(bytes, move || snapshot.series(&query)).await?
+        };
+        let (revision, revision_hash, next_cursor) =
+            (page.revision, stamp.hash(), offset_cursor(stamp, page.next_offset));
+        Ok(if as_rows {
+            let rows = page.series;
+            SeriesResponse::Rows(SeriesRows { revision, revision_hash, next_cursor, rows })
+        } else {
+            let series = page.series;
+            SeriesResponse::Nested(SeriesTree { revision, revision_hash, next_cursor, series })
+        })
+    })
+    .await
+}
+
+impl TableContent for SeriesResponse {
+    fn next_cursor(&self) -> Option<&str> {
+        let (Self::Nested(SeriesTree { next_cursor, .. })
+        | Self::Rows(SeriesRows { next_cursor, .. })) = self;
+        next_cursor.as_deref()
+    }
+
+    fn into_table(self) -> ResponseTable {
+        let (Self::Nested(SeriesTree { series, .. }) | Self::Rows(SeriesRows { rows: series, .. })) =
+            self;
+        ResponseTable::new(&format!("{SERIES} {POINT}"), series.into_iter().flat_map(table_rows))
+    }
+}
+
+impl<'a> SeriesPoint<'a> {
+    fn new(series: &'a SeriesView, point: &'a PointView) -> Self {
+        Self {
+            measure: &series.measure,
+            unit: &series.unit,
+            unit_of_measure: &series.unit_of_measure,
+            step: series.step,
+            point,
+        }
+    }
+}
+
+/// The rows of a series.
+fn table_rows(mut series: SeriesView) -> impl Iterator<Item = Vec<ResponseCell>> {
+    let points = std::mem::take(&mut series.points);
+    points.into_iter().map(move |point| table_row(&SeriesPoint::new(&series, &point)))
+}
+
+fn table_row(row: &SeriesPoint<'_>) -> Vec<ResponseCell> {
+    let mut found: Vec<ResponseCell> = [row.measure, row.unit, row.unit_of_measure, row.step]
+        .map(|text| ResponseCell::Text(text.to_owned()))
         .into();
     found.extend(point_cells(row.point));
     found
 }
 
 /// The cells of a point, in the order of [`POINT`].
-pub(super) fn point_cells(point: &PointView) -> Vec<Cell> {
+pub(super) fn point_cells(point: &PointView) -> Vec<ResponseCell> {
     let mut found = cells(point);
-    // The digits of a stated rate as they were printed, zeros at the end among them.
+    // A stated rate keeps its digits as reported, including trailing zeros.
     if let (Some(cell), Some(stated)) = (
-        POINT.iter().position(|name| *name == "stated").and_then(|place| found.get_mut(place)),
+        POINT
+            .split_whitespace()
+            .position(|name| name == "stated")
+            .and_then(|place| found.get_mut(place)),
         point.stated,
     ) {
-        *cell = Cell::Number(stated.to_string());
+        *cell = ResponseCell::Number(stated.to_string());
     }
     found
 }
 
-const SERIES: &[&str] = &["measure", "unit", "unit_of_measure", "step"];
+const SERIES: &str = "measure unit unit_of_measure step";
 
-/// The columns of a point.
-pub(super) const POINT: &[&str] = &[
-    "period",
-    "time",
-    "value",
-    "origin",
-    "coverage",
-    "taken_from",
-    "stated",
-    "delta",
-    "delta_reason",
-    "delta_percent",
-    "delta_percent_reason",
-    "like_for_like_delta",
-    "like_for_like_delta_reason",
-    "like_for_like_percent",
-    "like_for_like_percent_reason",
-    "like_for_like_coverage",
-    "year_delta",
-    "year_delta_reason",
-    "year_delta_percent",
-    "year_delta_percent_reason",
-    "year_to_date",
-    "year_to_date_reason",
-    "annotations",
-];
+/// The columns of a point, in order.
+pub(super) const POINT: &str = "period time value origin coverage taken_from stated delta \
+                                delta_reason delta_percent delta_percent_reason \
+                                like_for_like_delta like_for_like_delta_reason \
+                                like_for_like_percent like_for_like_percent_reason \
+                                like_for_like_coverage year_delta year_delta_reason \
+                                year_delta_percent year_delta_percent_reason year_to_date \
+                                year_to_date_reason annotations";
 
-/// The query that the parameters ask for; none when they have faults.
-fn query(params: &mut Params, format: Format) -> Option<SeriesQuery> {
-    let mut measures = Vec::new();
-    let named = params.many("measure");
-    if named.is_empty() {
-        params.fault("measure", "missing", "name at least one measure");
-    }
-    for text in named {
-        match Measure::parse(&text) {
-            Ok(measure) => measures.push(measure),
-            Err(detail) => params.fault("measure", "malformed", detail),
+/// The maximum memory that a page of this query takes, in bytes.
+fn most_bytes(query: &SeriesQuery, snapshot: &Snapshot) -> usize {
+    let periods = match query.when {
+        PeriodSelector::Span(from, to) => {
+            usize::try_from(to.first().since(from.first()) / from.step().months() + 1).unwrap_or(0)
         }
-    }
-    let (units, children, descendants) =
-        (params.many("unit"), params.text("children_of"), params.text("descendants_of"));
-    let whose = match (units.is_empty(), children, descendants) {
-        (false, None, None) => Some(Whose::Units(units)),
-        (true, Some(parent), None) => Some(Whose::ChildrenOf(parent)),
-        (true, None, Some(parent)) => Some(Whose::DescendantsOf(parent)),
-        _ => {
-            params.fault("unit", "missing", "name one of unit, children_of and descendants_of");
-            None
+        PeriodSelector::Last(_, count) => usize::try_from(count).unwrap_or(0),
+    };
+    let state = snapshot.state();
+    let below = |code: &str, count: fn(&UnitForest, usize) -> usize| {
+        state.units.position(code).map_or(0, |position| count(&state.units, position))
+    };
+    let units = match &query.whose {
+        UnitSelector::Units(units) => units.len(),
+        UnitSelector::ChildrenOf(code) => {
+            below(code, |units, position| units.children(position).count())
+        }
+        UnitSelector::DescendantsOf(code) => {
+            below(code, |units, position| units.subtree(position).len())
         }
     };
-    let when = when(params);
-    let (limit, offset, of_today) =
-        (params.limit(format, 1_000, MAX_SERIES), params.offset(), params.in_units_of_today());
-    Some(SeriesQuery { measures, whose: whose?, when: when?, of_today, offset, limit })
+    let series = query.measures.len().saturating_mul(units).min(query.limit);
+    // A page ends with the series that reaches the limit of points, so it can exceed it by one
+    // series.
+    series.saturating_mul(periods).min(MAX_POINTS + periods).saturating_mul(POINT_BYTES)
 }
 
-fn when(params: &mut Params) -> Option<When> {
-    let named = params.parse::<Step>("step");
-    let given = ["from", "to", "last"].map(|name| params.has(name));
-    let (from, to, last) =
-        (params.parse::<Period>("from"), params.parse::<Period>("to"), params.parse::<i32>("last"));
-    let step = named.or_else(|| from.map(Period::step)).unwrap_or_default();
-    // A month names the period it lies in; a wider period has to be of the step, or wider than a month.
-    let mut fit = |name: &str, period: Period, edge: fn(Period) -> crate::domain::period::Month| {
-        if period.step() == step {
-            return Some(period);
+/// The requested measures, at least one.
+impl QueryField for Vec<Measure> {
+    fn read(reader: &mut QueryReader<'_>, name: &'static str) -> Option<Self> {
+        let named = reader.many(name);
+        if named.is_empty() {
+            reader.fault(name, "missing", "name at least one measure");
         }
-        if step.months() > period.step().months() && period.step() != Step::Month {
-            params.fault(
-                name,
-                "steps_differ",
-                format!("{period} is no period of the step {}", step.name()),
-            );
-            return None;
-        }
-        Some(Period::containing(step, edge(period)))
-    };
-    match (from, to, last) {
-        (Some(from), Some(to), None) => {
-            Some(When::Span(fit("from", from, Period::first)?, fit("to", to, Period::last)?))
-        }
-        (None, None, Some(count)) => Some(When::Last(step, count)),
-        _ => {
-            if !matches!(given, [true, true, false] | [false, false, true]) {
-                params.fault(
-                    "from",
-                    "missing",
-                    format!("give from and to, or last; at most {MAX_MONTHS} months"),
-                );
+        let mut measures = Vec::new();
+        for text in named {
+            match Measure::parse(&text) {
+                Ok(measure) => measures.push(measure),
+                Err(detail) => reader.fault(name, "malformed", detail),
             }
-            None
         }
+        Some(measures)
+    }
+
+    fn describe(name: &'static str, description: &str) -> Vec<Parameter> {
+        vec![parameter(name, description, Required::True, Vec::<String>::schema())]
     }
 }
 
-impl Whose {
+query_params! {
+    /// The parameters of the requested units.
+    struct UnitParams {
+        unit: Vec<String> = "Code of a unit; may be repeated",
+        children_of: Option<String> = "Instead of unit: all children of this unit",
+        descendants_of: Option<String> = "Instead of unit: all units below this unit",
+    }
+}
+
+impl QueryField for UnitSelector {
+    fn read(reader: &mut QueryReader<'_>, _group: &'static str) -> Option<Self> {
+        let UnitParams { unit: units, children_of, descendants_of } = reader.read()?;
+        match (units.is_empty(), children_of, descendants_of) {
+            (false, None, None) => Some(Self::Units(units)),
+            (true, Some(parent), None) => Some(Self::ChildrenOf(parent)),
+            (true, None, Some(parent)) => Some(Self::DescendantsOf(parent)),
+            _ => {
+                reader.fault("unit", "missing", "name one of unit, children_of and descendants_of");
+                None
+            }
+        }
+    }
+
+    fn describe(group: &'static str, description: &str) -> Vec<Parameter> {
+        UnitParams::describe(group, description)
+    }
+}
+
+query_params! {
+    /// The parameters of the requested periods.
+    struct PeriodParams {
+        step: Option<Step> =
+            "Width of the periods: month, quarter, half, 9m or year. Default: the width of from, otherwise month",
+        from: Option<Period> =
+            "First period, of the step; a month means the period that contains it",
+        to: Option<Period> = "Last period, like from",
+        last: Option<i32> =
+            "Instead of from and to: the number of periods, up to the newest one with a figure of the requested measures and units",
+    }
+}
+
+impl QueryField for PeriodSelector {
+    fn read(reader: &mut QueryReader<'_>, _group: &'static str) -> Option<Self> {
+        let given = ["from", "to", "last"].map(|name| reader.has(name));
+        let PeriodParams { step, from, to, last } = reader.read()?;
+        let step = step.or_else(|| from.map(Period::step)).unwrap_or_default();
+        match (from, to, last) {
+            (Some(from), Some(to), None) => {
+                let from = fit(reader, "from", step, (from, from.first()))?;
+                let to = fit(reader, "to", step, (to, to.last()))?;
+                Some(Self::Span(from, to))
+            }
+            (None, None, Some(count)) => Some(Self::Last(step, count)),
+            _ => {
+                if !matches!(given, [true, true, false] | [false, false, true]) {
+                    reader.fault(
+                        "from",
+                        "missing",
+                        format!("give from and to, or last; at most {MAX_MONTHS} months"),
+                    );
+                }
+                None
+            }
+        }
+    }
+
+    fn describe(group: &'static str, description: &str) -> Vec<Parameter> {
+        PeriodParams::describe(group, description)
+    }
+}
+
+/// The period of the step that contains the month at the edge of the given one. A month means the
+/// period that contains it; a wider period has the width of the step, or is wider than the step.
+fn fit(
+    reader: &mut QueryReader<'_>,
+    name: &str,
+    step: Step,
+    (period, edge): (Period, Month),
+) -> Option<Period> {
+    if period.step() == step {
+        return Some(period);
+    }
+    if step.months() > period.step().months() && period.step() != Step::Month {
+        reader.fault(name, "steps_differ", format!("{period} is not a {}", step.name()));
+        return None;
+    }
+    Some(Period::containing(step, edge))
+}
+
+impl UnitSelector {
     fn is_light(&self) -> bool {
         matches!(self, Self::Units(_))
     }

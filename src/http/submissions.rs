@@ -1,61 +1,77 @@
-//! `GET /submissions/{id}` is the receipt, `DELETE` takes back what still stands of it.
+//! `GET /submissions/{id}` returns the receipt, `DELETE` withdraws its current figures.
 
-use actix_web::{HttpRequest, HttpResponse, delete, get, web};
+use actix_web::{HttpRequest, delete, get, web};
 
-use super::Context;
-use super::access::who;
-use super::keyed::keyed;
+use super::access::identity;
+use super::context::ServiceContext;
+use super::idempotency::idempotency_key;
 use super::observations::receipt;
-use super::params::Params;
-use super::problem::{Answer, Problems};
-use crate::app::submissions::{PastReceipt, Receipt};
+use super::problem::{HandlerResult, ProblemResponses};
+use super::query::{QueryNote, StateParams, query_params, read_query};
+use super::respond::{ResponseBody, respond};
+use super::response_format::ResponseFormat;
+use crate::app::read::past_submissions::PastReceipt;
+use crate::app::write::receipt::Receipt;
 
-/// The receipt of a submission.
+/// Get the receipt of a submission.
+///
+/// Returns counts and findings as of the recording, with sender, time, source and reason.
 #[utoipa::path(
     operation_id = "get_submission",
     tag = "figures",
     params(
-        ("id" = String, Path, description = "The submission"),
-        ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"),
-        ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds")
+        ("id" = String, Path, description = "Identifier of the submission"),
+        StateParams
     ),
-    responses((status = 200, description = "What was sent, by whom, when, with counts and the findings then", body = PastReceipt), Problems)
+    responses((status = 200, description = "The receipt, with sender, time, source and reason", body = PastReceipt), (status = 304, description = "Not modified"), ProblemResponses)
 )]
 #[get("/submissions/{id}")]
 pub async fn get(
     request: HttpRequest,
-    context: web::Data<Context>,
+    context: web::Data<ServiceContext>,
     id: web::Path<String>,
-) -> Answer {
-    let mut params = Params::of(&request)?;
-    let wanted = params.wanted(&request);
-    params.finish()?;
-    let moment = context.when(&wanted).await?;
-    let receipt = context.compute(move || moment.receipt(&id)).await?;
-    Ok(HttpResponse::Ok().json(receipt))
+) -> HandlerResult {
+    let view = read_query::<StateParams>(&request)?.in_format(ResponseFormat::Json);
+    respond(&request, &context, &view, async |snapshot, _stamp| {
+        Ok(ResponseBody::json(context.compute(move || snapshot.receipt(&id)).await?))
+    })
+    .await
 }
 
-/// Withdraws the figures of a submission that still stand, in a new revision.
+query_params! {
+    /// The parameters of `DELETE /submissions/{id}`.
+    struct WithdrawalParams {
+        reason: QueryNote = "Reason of the withdrawal; required for figures of closed months",
+    }
+}
+
+/// Withdraw the figures of a submission.
+///
+/// Withdraws those figures that are still current, in a new revision. Figures that they had
+/// replaced are not restored. A closed month without a reason gets 409.
 #[utoipa::path(
     operation_id = "delete_submission",
     tag = "figures",
-    params(("id" = String, Path, description = "The submission"), ("reason" = Option<String>, Query, description = "Why; needed for figures of closed months")),
+    params(
+        ("id" = String, Path, description = "Identifier of the submission"),
+        WithdrawalParams
+    ),
     responses(
-        (status = 201, description = "Withdrawn", body = Receipt),
-        (status = 200, description = "Nothing of it stood any more", body = Receipt),
-        Problems
+        (status = 201, description = "The figures were withdrawn", body = Receipt),
+        (status = 200, description = "No figure of the submission was current; nothing changed", body = Receipt),
+        ProblemResponses
     )
 )]
 #[delete("/submissions/{id}")]
 pub async fn delete(
     request: HttpRequest,
-    context: web::Data<Context>,
+    context: web::Data<ServiceContext>,
     id: web::Path<String>,
-) -> Answer {
+) -> HandlerResult {
     let app = context.app()?;
-    let mut params = Params::of(&request)?;
-    let reason = params.note("reason");
-    params.finish()?;
-    let given = app.withdraw(&id, reason, &who(&request)?, keyed(&request, &[])?.as_ref()).await?;
+    let WithdrawalParams { reason: QueryNote(reason) } = read_query(&request)?;
+    let given = app
+        .withdraw(&id, reason, &identity(&request)?, idempotency_key(&request, &[])?.as_ref())
+        .await?;
     Ok(receipt(&given))
 }

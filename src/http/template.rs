@@ -1,34 +1,35 @@
-//! The form of a unit and a month as a workbook (XLSX): what is asked for is locked, what is filled in is not.
+//! The form of a unit and a month as an Excel file: the requested figures are locked cells, the
+//! cells to fill in are not.
 
 use rust_xlsxwriter::{
     Color, DataValidation, DataValidationErrorStyle, DataValidationRule, Format, FormatAlign,
     FormatBorder, Formula, Note, ProtectionOptions, Workbook, Worksheet, XlsxError,
 };
 
-use crate::app::templates::{Form, FormRow};
-use crate::domain::number::FIGURE_BOUND;
+use crate::app::templates::{FormRow, ReportingForm};
 use crate::intake::workbook::form::{
     CODES, FORM_SHEET, GUIDE_SHEET, HEADER_ROW, INPUT, LABELS, MARK, MEASURED, MONTH_ROW, NOTES,
     NUMBERS, PREVIOUS, UNIT_ROW, VERSION,
 };
+use kpi::number::FIGURE_BOUND;
 
-/// A4 in the numbering of workbooks.
+/// The number of the paper size A4 in Excel files.
 const A4: u8 = 9;
-/// How many spaces a member is indented by.
+/// Number of indentation steps for each level of members.
 const INDENT: u8 = 1;
 
-/// A column as the writer counts it.
+/// A column number, in the type of the Excel writer.
 fn column(place: usize) -> u16 {
     u16::try_from(place).unwrap_or(0)
 }
 
-/// A row as the writer counts it.
+/// A row number, in the type of the Excel writer.
 fn line(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(0)
 }
 
-/// The formats of the form.
-struct Looks {
+/// The cell formats of the form.
+struct FormFormats {
     title: Format,
     head: Format,
     group: Format,
@@ -40,7 +41,7 @@ struct Looks {
     code: Format,
 }
 
-impl Looks {
+impl FormFormats {
     fn new() -> Self {
         let cell =
             || Format::new().set_border(FormatBorder::Thin).set_align(FormatAlign::VerticalCenter);
@@ -65,19 +66,19 @@ impl Looks {
     }
 }
 
-/// The number format of figures with so many decimals.
+/// The number format of figures with this many decimals.
 fn shown(decimals: u32) -> String {
     let zeros = usize::try_from(decimals).unwrap_or(0);
     if zeros == 0 { "#,##0".to_owned() } else { format!("#,##0.{}", "0".repeat(zeros)) }
 }
 
-/// The form as a workbook.
+/// Renders the form as an Excel file.
 ///
 /// # Errors
-/// Never for a form of declared measures; what the writer refuses.
-pub(super) fn written(form: &Form) -> Result<Vec<u8>, XlsxError> {
+/// The errors of the Excel writer; none is expected for a form of declared measures.
+pub(super) fn write_form(form: &ReportingForm) -> Result<Vec<u8>, XlsxError> {
     let mut workbook = Workbook::new();
-    let looks = Looks::new();
+    let looks = FormFormats::new();
     let sheet = workbook.add_worksheet();
     sheet.set_name(FORM_SHEET)?;
     head(sheet, form, &looks)?;
@@ -87,7 +88,7 @@ pub(super) fn written(form: &Form) -> Result<Vec<u8>, XlsxError> {
     workbook.save_to_buffer()
 }
 
-fn head(sheet: &mut Worksheet, form: &Form, looks: &Looks) -> Result<(), XlsxError> {
+fn head(sheet: &mut Worksheet, form: &ReportingForm, looks: &FormFormats) -> Result<(), XlsxError> {
     let codes = column(CODES);
     sheet.write_string_with_format(0, codes, format!("{MARK}{VERSION}"), &looks.code)?;
     sheet.write_string_with_format(line(UNIT_ROW), codes, &form.unit, &looks.code)?;
@@ -126,8 +127,12 @@ fn head(sheet: &mut Worksheet, form: &Form, looks: &Looks) -> Result<(), XlsxErr
     Ok(())
 }
 
-/// Writes the rows and returns the place of the last.
-fn rows(sheet: &mut Worksheet, form: &Form, looks: &Looks) -> Result<u32, XlsxError> {
+/// Writes the rows and returns the number of the last one.
+fn rows(
+    sheet: &mut Worksheet,
+    form: &ReportingForm,
+    looks: &FormFormats,
+) -> Result<u32, XlsxError> {
     let mut place = line(HEADER_ROW);
     let mut number = 0;
     for group in &form.groups {
@@ -150,7 +155,7 @@ fn figure(
     place: u32,
     number: u32,
     row: &FormRow,
-    looks: &Looks,
+    looks: &FormFormats,
 ) -> Result<(), XlsxError> {
     sheet.write_string_with_format(place, column(CODES), row.measure.to_string(), &looks.code)?;
     sheet.write_number_with_format(place, column(NUMBERS), number, &looks.centred)?;
@@ -197,10 +202,12 @@ fn figure(
     Ok(())
 }
 
-/// What may be filled in. The word `null` takes a figure back, so that a text of that one form is let through.
+/// The validation of an input cell. It only warns, because the word `null`, which withdraws a
+/// figure, has to be accepted.
 fn validation(row: &FormRow) -> Result<DataValidation, XlsxError> {
     let whole = row.decimals == Some(0);
-    // The bound of figures in units of the last decimal, as a whole number: decimals only make it smaller.
+    // The limit of figures in units of the last decimal. With decimals the real limit is smaller;
+    // the service checks that.
     let (least, most) = (if row.may_be_negative { 1 - FIGURE_BOUND } else { 0 }, FIGURE_BOUND - 1);
     let rule_of = DataValidationRule::Between(
         Formula::new(least.to_string()),
@@ -262,7 +269,11 @@ fn layout(sheet: &mut Worksheet, last: u32) -> Result<(), XlsxError> {
     Ok(())
 }
 
-fn guide(sheet: &mut Worksheet, form: &Form, looks: &Looks) -> Result<(), XlsxError> {
+fn guide(
+    sheet: &mut Worksheet,
+    form: &ReportingForm,
+    looks: &FormFormats,
+) -> Result<(), XlsxError> {
     sheet.set_name(GUIDE_SHEET)?;
     sheet.set_column_width(0, 110)?;
     sheet.write_string_with_format(0, 0, "HƯỚNG DẪN ĐIỀN BIỂU", &looks.title)?;
@@ -305,38 +316,39 @@ mod tests {
 
     use super::*;
     use crate::app::templates::FormGroup;
-    use crate::domain::catalogue::Catalogue;
-    use crate::domain::measure::{Measure, Members};
-    use crate::domain::number::Written;
-    use crate::domain::unit::Units;
-    use crate::intake::table::{Defaults, Tables};
+    use crate::app::write::{catalogue, units};
+    use crate::intake::table::{TableDefaults, TableReader};
     use crate::intake::workbook::figures;
+    use kpi::catalogue::Catalogue;
+    use kpi::measure::{Measure, Members};
+    use kpi::number::Decimal64;
+    use kpi::unit::UnitForest;
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
 
         #[test]
-        fn a_form_that_is_filled_in_reads_as_what_was_filled_in(values in prop::collection::vec(prop::option::of(0_i64..=9_007_199_254_740), 200)) {
-            let catalogue = Catalogue::new(crate::app::catalogue::shipped().unwrap()).unwrap();
-            let units = Units::new((1..).zip(crate::app::units::shipped().unwrap()).collect()).unwrap();
-            let row = |(indicator, value): (&crate::domain::catalogue::Indicator, &Option<i64>)| FormRow {
+        fn a_filled_in_form_reads_back_the_same_figures(values in prop::collection::vec(prop::option::of(0_i64..=9_007_199_254_740), 200)) {
+            let catalogue = Catalogue::new(catalogue::shipped().unwrap()).unwrap();
+            let units = UnitForest::new((1..).zip(units::shipped().unwrap()).collect()).unwrap();
+            let row = |(indicator, value): (&kpi::catalogue::Indicator, &Option<i64>)| FormRow {
                 measure: Measure { code: indicator.code.clone(), members: Members::none() },
                 label: format!("={}", indicator.code),
                 depth: 1,
                 unit_of_measure: "số lượng".to_owned(),
                 decimals: Some(indicator.decimals),
                 may_be_negative: false,
-                previous: Some(Written { mantissa: 7, scale: 0 }),
-                current: value.map(|mantissa| Written { mantissa, scale: indicator.decimals }),
+                previous: Some(Decimal64 { mantissa: 7, scale: 0 }),
+                current: value.map(|mantissa| Decimal64 { mantissa, scale: indicator.decimals }),
                 checks: vec!["Không vượt quá tổng".to_owned()],
             };
             let rows: Vec<FormRow> = catalogue.indicators.iter().zip(&values).map(row).collect();
             let groups = vec![FormGroup { title: "Hệ thống".to_owned(), rows: rows.clone() }];
-            let form = Form { unit: "travinh".to_owned(), name: "Trà Vinh".to_owned(), month: "2021-10".parse().unwrap(), revision: 1, groups };
-            let reading = figures(&written(&form).unwrap(), &Tables::new(&catalogue, &units), &catalogue, &Defaults::default()).unwrap();
+            let form = ReportingForm { unit: "travinh".to_owned(), name: "Trà Vinh".to_owned(), month: "2021-10".parse().unwrap(), revision: 1, groups };
+            let reading = figures(&write_form(&form).unwrap(), &TableReader::new(&catalogue, &units), &catalogue, &TableDefaults::default()).unwrap();
             prop_assert_eq!(&reading.faults, &Vec::new());
             prop_assert!(reading.is_form && reading.unclaimed.is_empty());
-            let number = |written: Written, decimals: Option<u32>| written.at_scale(decimals.unwrap());
+            let number = |written: Decimal64, decimals: Option<u32>| written.at_scale(decimals.unwrap());
             let expected: Vec<_> = rows.iter().filter_map(|row| Some((row.measure.to_string(), number(row.current?, row.decimals)))).collect();
             let decimals = |measure: &Measure| catalogue.indicator(&measure.code).map(|indicator| indicator.decimals);
             let found: Vec<_> = reading.figures.iter().map(|figure| (figure.measure.to_string(), number(figure.written.unwrap(), decimals(&figure.measure)))).collect();

@@ -1,115 +1,118 @@
 //! `GET /units` and `PUT /units`.
 
-use actix_web::{HttpRequest, HttpResponse, get, put, web};
+use actix_web::{HttpRequest, get, put, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Context;
-use super::access::who;
-use super::keyed::{keyed, told};
-use super::observations::read_body;
-use super::params::{Params, offset_cursor};
-use super::problem::{Answer, Problem, Problems};
-use super::reply::{Cell, Format, json, table};
-use crate::app::keyed::Keyed;
-use crate::app::units::{UnitsChanged, parse};
-use crate::domain::fault::quoted;
-use crate::domain::unit::{UnitDocument, Units};
+use super::access::identity;
+use super::body::{ReceivedBody, read_json};
+use super::context::ServiceContext;
+use super::cursor::offset_cursor;
+use super::idempotency::IdempotencyHeader;
+use super::problem::{HandlerResult, ProblemResponses};
+use super::query::{
+    DryRun, PageLimit, PageOffset, RequestedView, is_dry_run, query_params, read_query,
+};
+use super::respond::{ResponseCell, respond, respond_changed, response_page};
+use crate::app::write::units::{UnitsChanged, parse};
 use crate::error::Error;
+use kpi::fault::quoted;
+use kpi::unit::{UnitDocument, UnitForest};
 
-/// Most units on a page.
+/// Maximum memory per row of a page, in bytes; about half of it is the response.
+const ROW: usize = 1 << 10;
+
+/// Maximum number of units on a page.
 const MAX_PAGE: usize = 20_000;
 
-/// Units.
+response_page! {
+    /// A page of units.
+    struct UnitsPage {
+        /// The units, parents before children.
+        units: Vec<UnitDocument>,
+    }
+    "code kind name_vi name_en parent valid_from valid_to successors shares official_codes",
+    row
+}
+
+/// The listed units after a change.
 #[derive(Serialize, ToSchema)]
-struct UnitsPage {
-    /// The revision that they are of.
+struct UnitsRecorded {
+    /// Whether this request, or the one that it repeats, made a revision.
+    recorded: bool,
+    /// The revision of this state.
     revision: i64,
-    /// The units, parents before children.
+    /// The hash of that revision.
+    revision_hash: String,
+    /// The listed units after the change.
     units: Vec<UnitDocument>,
-    /// The next page's `cursor`; null on the last.
+    /// Always null: the response is one page.
     #[schema(required)]
     next_cursor: Option<String>,
 }
 
-/// Units to add or to replace.
+/// Units to add or replace.
 #[derive(Deserialize, ToSchema)]
 #[expect(
     dead_code,
-    reason = "it describes the body; the body is read unit by unit so that every fault is named at once"
+    reason = "only describes the body in the OpenAPI document; the body is read unit by unit to report all errors at once"
 )]
 pub struct UnitsBody {
-    /// The units, whole: a field left out takes its default.
+    /// The units, each whole: an absent field takes its default.
     #[schema(max_items = 50000)]
     units: Vec<UnitDocument>,
 }
 
-/// The units, parents before children.
-#[utoipa::path(
-    operation_id = "get_units",
-    tag = "declarations",
-    params(
-        ("code" = Option<Vec<String>>, Query, description = "Only these; may repeat"),
-        ("parent" = Option<String>, Query, description = "Only the children of this one"),
-        ("as_of" = Option<String>, Query, description = "As it was: a revision, or an RFC 3339 time"),
-        ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds"),
-        ("limit" = Option<usize>, Query, description = "1 to 20,000; 10,000 when absent", minimum = 1, maximum = 20000),
-        ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
-        ("format" = Option<String>, Query, description = "json, csv or xlsx, instead of Accept")
-    ),
-    responses((status = 200, description = "A page", content((UnitsPage = "application/json"), (String = "text/csv"), (crate::http::reply::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "As you have it"), Problems)
-)]
-#[get("/units")]
-pub async fn get(request: HttpRequest, context: web::Data<Context>) -> Answer {
-    let mut params = Params::of(&request)?;
-    let (format, wanted) = (Format::of(&request, &mut params), params.wanted(&request));
-    let (codes, parent) = (params.many("code"), params.text("parent"));
-    let (limit, offset) = (params.limit(format, 10_000, MAX_PAGE), params.offset());
-    params.finish()?;
-    let (moment, stamp) = match context.moment(&request, &wanted, format).await? {
-        Ok(found) => found,
-        Err(unchanged) => return Ok(unchanged),
-    };
-    let state = moment.look();
-    let wanted = positions(&state.units, &codes, parent.as_deref())?;
-    let mut rest = wanted.into_iter().skip(offset);
-    let units: Vec<UnitDocument> = rest
-        .by_ref()
-        .take(limit)
-        .filter_map(|position| state.units.get(position))
-        .map(|unit| unit.document.clone())
-        .collect();
-    let revision = state.revision;
-    let next = offset_cursor(revision, rest.next().map(|_| offset + limit));
-    let stamp = stamp.at(revision);
-    drop(state);
-    match format {
-        Format::Json => json(
-            &request,
-            &stamp,
-            next.as_deref(),
-            &UnitsPage { revision, units, next_cursor: next.clone() },
-        ),
-        Format::Csv | Format::Xlsx => {
-            let header = [
-                "code",
-                "kind",
-                "name_vi",
-                "name_en",
-                "parent",
-                "valid_from",
-                "valid_to",
-                "successors",
-                "shares",
-                "official_codes",
-            ];
-            table(&request, &stamp, format, next.as_deref(), &header, units.into_iter().map(row))
-                .await
-        }
+query_params! {
+    /// The parameters of `GET /units`.
+    struct UnitsParams {
+        view: RequestedView,
+        code: Vec<String> = "Only the units with these codes; may be repeated",
+        parent: Option<String> = "Only the children of this unit",
+        limit: PageLimit<10_000, MAX_PAGE> =
+            "Maximum number of units on the page, 1 to 20,000; default 10,000",
+        cursor: Option<PageOffset>,
     }
 }
 
-fn positions(units: &Units, codes: &[String], parent: Option<&str>) -> Result<Vec<usize>, Error> {
+/// List the units.
+///
+/// Returns units with parents before children. The response can be sent back with `PUT`.
+#[utoipa::path(
+    operation_id = "get_units",
+    tag = "declarations",
+    params(UnitsParams),
+    responses((status = 200, description = "A page of units", content((UnitsPage = "application/json"), (String = "text/csv"), (crate::http::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
+)]
+#[get("/units")]
+pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
+    let UnitsParams { view, code: codes, parent, limit, cursor } = read_query(&request)?;
+    let (limit, offset) = (limit.of(view.format), cursor.unwrap_or_default().0);
+    respond(&request, &context, &view, async |snapshot, stamp| {
+        let page = move || {
+            let state = snapshot.state();
+            let consistency = positions(&state.units, &codes, parent.as_deref())?;
+            let mut rest = consistency.into_iter().skip(offset);
+            let units: Vec<UnitDocument> = rest
+                .by_ref()
+                .take(limit)
+                .filter_map(|position| state.units.get(position))
+                .map(|unit| unit.document.clone())
+                .collect();
+            Ok::<_, Error>((units, rest.next().is_some()))
+        };
+        let (units, more) = context.compute_in(limit.saturating_mul(ROW), page).await?;
+        let next = offset_cursor(stamp, more.then_some(offset + limit));
+        Ok(UnitsPage::new(stamp, units, next))
+    })
+    .await
+}
+
+fn positions(
+    units: &UnitForest,
+    codes: &[String],
+    parent: Option<&str>,
+) -> Result<Vec<usize>, Error> {
     let find = |code: &str| {
         units
             .position(code)
@@ -120,22 +123,22 @@ fn positions(units: &Units, codes: &[String], parent: Option<&str>) -> Result<Ve
         None => (0..units.len()).collect(),
     };
     if !codes.is_empty() {
-        let wanted = codes
+        let consistency = codes
             .iter()
             .map(|code| find(code))
             .collect::<Result<std::collections::HashSet<_>, _>>()?;
-        found.retain(|position| wanted.contains(position));
+        found.retain(|position| consistency.contains(position));
     }
     Ok(found)
 }
 
-fn row(unit: UnitDocument) -> Vec<Cell> {
+fn row(unit: UnitDocument) -> Vec<ResponseCell> {
     let kind = serde_json::to_value(unit.kind)
         .ok()
         .and_then(|kind| kind.as_str().map(ToOwned::to_owned))
         .unwrap_or_default();
     let day = |day: Option<chrono::NaiveDate>| {
-        Cell::Text(day.map(|day| day.to_string()).unwrap_or_default())
+        ResponseCell::Text(day.map(|day| day.to_string()).unwrap_or_default())
     };
     let official = unit
         .official_codes
@@ -144,75 +147,47 @@ fn row(unit: UnitDocument) -> Vec<Cell> {
         .collect::<Vec<_>>()
         .join("; ");
     vec![
-        Cell::Text(unit.code),
-        Cell::Text(kind),
-        Cell::Text(unit.name.vi),
-        Cell::Text(unit.name.en),
-        Cell::Text(unit.parent.unwrap_or_default()),
+        ResponseCell::Text(unit.code),
+        ResponseCell::Text(kind),
+        ResponseCell::Text(unit.name.vi),
+        ResponseCell::Text(unit.name.en),
+        ResponseCell::Text(unit.parent.unwrap_or_default()),
         day(unit.valid_from),
         day(unit.valid_to),
-        Cell::Text(unit.successors.join("; ")),
-        Cell::Text(
+        ResponseCell::Text(unit.successors.join("; ")),
+        ResponseCell::Text(
             unit.shares
                 .iter()
                 .map(|(code, share)| format!("{code}={share}"))
                 .collect::<Vec<_>>()
                 .join("; "),
         ),
-        Cell::Text(official),
+        ResponseCell::Text(official),
     ]
 }
 
-/// Adds or replaces the listed units whole, in any order, and leaves others alone.
+/// Add or replace units.
+///
+/// Replaces the listed units whole, in any order; other units stay as they are. Errors in the units
+/// get 422. A change of a parent, or of validity such that recorded figures fall outside, gets 409.
 #[utoipa::path(
     operation_id = "put_units",
     tag = "declarations",
-    params(
-        ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key and body, the first answer is given again; kept for 8 days"),
-        ("dry_run" = Option<bool>, Query, description = "Check it, change nothing")
-    ),
+    params(IdempotencyHeader, DryRun),
     request_body(content((UnitsBody = "application/json"))),
-    responses((status = 200, description = "The listed units as they are now", body = UnitsPage), Problems)
+    responses((status = 200, description = "The listed units after the change", body = UnitsRecorded), ProblemResponses)
 )]
 #[put("/units")]
 pub async fn put(
     request: HttpRequest,
-    context: web::Data<Context>,
-    body: Result<web::Bytes, actix_web::Error>,
-) -> Answer {
+    context: web::Data<ServiceContext>,
+    body: ReceivedBody,
+) -> HandlerResult {
     let app = context.app()?;
-    let mut params = Params::of(&request)?;
-    let dry_run = params.flag("dry_run", false);
-    params.finish()?;
+    let dry_run = is_dry_run(&request)?;
     let (value, key) = read_json(&request, body)?;
-    let given = app.put_units(parse(value)?, &who(&request)?, dry_run, key).await?;
-    let UnitsChanged { revision, units } = given.answer.clone();
-    Ok(told(HttpResponse::Ok().json(UnitsPage { revision, units, next_cursor: None }), &given))
-}
-
-/// Most values of a JSON document that is read whole, counted by what stands between them.
-const MAX_VALUES: usize = 2_000_000;
-
-/// A body that has to be JSON, and the request's key.
-pub(super) fn read_json(
-    request: &HttpRequest,
-    body: Result<web::Bytes, actix_web::Error>,
-) -> Result<(serde_json::Value, Option<Keyed>), Problem> {
-    let media = request
-        .headers()
-        .get(actix_web::http::header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    if media.split(';').next().map(str::trim) != Some("application/json") {
-        return Err(Problem::media_type("application/json"));
-    }
-    let bytes = read_body(body)?;
-    // Each value takes far more memory than the one byte that may stand for it.
-    if bytes.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count() > MAX_VALUES {
-        return Err(Problem::too_large(format!("a document has at most {MAX_VALUES} values"))
-            .of_bound("values"));
-    }
-    let value = serde_json::from_slice(&bytes)
-        .map_err(|error| Problem::malformed(format!("the body is no JSON: {error}")))?;
-    Ok((value, keyed(request, &bytes)?))
+    let given = app.put_units(parse(value)?, &identity(&request)?, dry_run, key).await?;
+    let UnitsChanged { recorded, revision, revision_hash, units } = given.answer;
+    let body = UnitsRecorded { recorded, revision, revision_hash, units, next_cursor: None };
+    Ok(respond_changed(None, given.replayed, &body))
 }

@@ -1,67 +1,74 @@
-//! `POST /workbooks` takes figures from a workbook, `GET /templates/{unit}/{period}.xlsx` hands out the form to fill in.
+//! `POST /workbooks` reads figures from an Excel file, `GET /templates/{unit}/{period}.xlsx`
+//! returns the form to fill in.
 
-use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use tokio::runtime::Handle;
 use utoipa::ToSchema;
 
-use super::Context;
-use super::access::who;
-use super::keyed::keyed;
-use super::params::Params;
-use super::problem::{Answer, Problem, Problems};
-use super::reply::{Format, WORKBOOK, WorkbookFile, with_headers};
-use super::template::written;
-use super::upload::upload;
+use super::access::identity;
+use super::body::upload;
+use super::context::ServiceContext;
+use super::idempotency::{IdempotencyHeader, idempotency_key};
+use super::problem::{HandlerResult, Problem, ProblemResponses};
+use super::query::{QueryNote, QueryReader, StateParams, query_params, read_query};
+use super::respond::{ResponseBody, WorkbookFile, file_name, respond, respond_changed};
+use super::response_format::{ResponseFormat, WORKBOOK};
+use super::template::write_form;
 use crate::app::workbooks::{WorkbookQuery, WorkbookView};
-use crate::domain::period::Month;
-use crate::intake::Envelope;
+use crate::intake::SubmissionEnvelope;
+use kpi::period::Month;
 
 /// A form with a file.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes the body")]
+#[expect(dead_code, reason = "only describes the body in the OpenAPI document")]
 pub struct FileForm {
-    /// The file.
+    /// The Excel file.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
 }
 
-/// Finds the figures of a workbook: a form of the service by its codes, anything else as tables whose headers name indicators, units and
-/// months. Without `dry_run=false` nothing is recorded.
+query_params! {
+    /// The parameters of `POST /workbooks`.
+    struct PostWorkbooksParams {
+        dry_run: Option<bool> = "true (default): return what was found and record nothing",
+        unit: Option<String> = "The reporting unit, needed if the file does not name it",
+        period: Option<Month> = "The reported month, needed if the file does not name it",
+        reason: QueryNote = "Reason of the change; default: the notes of a form",
+        reference: QueryNote =
+            "The sender's name for the submission; default: the name of the file",
+    }
+}
+
+/// Read figures from an Excel file.
+///
+/// A form of the service is read by its codes, any other file as tables with the names of
+/// indicators, units and months in their headers. By default nothing is saved; with `dry_run=false`
+/// the figures are recorded. Invalid figures get 422, a closed month without a reason 409.
 #[utoipa::path(
     operation_id = "post_workbooks",
     tag = "figures",
-    params(
-        ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key and body, the first answer is given again; kept for 8 days"),
-        ("dry_run" = Option<bool>, Query, description = "true (the default): tell what is found, record nothing"),
-        ("unit" = Option<String>, Query, description = "The unit that reports, where the workbook does not say so"),
-        ("period" = Option<String>, Query, description = "The month that is reported on, where the workbook does not say so"),
-        ("reason" = Option<String>, Query, description = "Why; without it the notes of a form"),
-        ("reference" = Option<String>, Query, description = "The sender's own name for it; without it the file's name")
-    ),
+    params(IdempotencyHeader, PostWorkbooksParams),
     request_body(content(
         (WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
         (FileForm = "multipart/form-data")
     )),
     responses(
-        (status = 201, description = "Recorded", body = WorkbookView),
-        (status = 200, description = "What was found, or nothing changed", body = WorkbookView),
-        Problems
+        (status = 201, description = "The figures were recorded", body = WorkbookView),
+        (status = 200, description = "Nothing was recorded: a dry run, or no figure changed", body = WorkbookView),
+        ProblemResponses
     )
 )]
 #[post("/workbooks")]
 pub async fn post(
     request: HttpRequest,
-    context: web::Data<Context>,
+    context: web::Data<ServiceContext>,
     payload: web::Payload,
-) -> Answer {
+) -> HandlerResult {
     let app = context.app()?.clone();
-    let who = who(&request)?;
-    let mut params = Params::of(&request)?;
-    let dry_run = params.flag("dry_run", true);
-    let query =
-        WorkbookQuery { unit: params.text("unit"), period: params.parse::<Month>("period") };
-    let (reason, reference) = (params.note("reason"), params.note("reference"));
-    params.finish()?;
+    let identity = identity(&request)?;
+    let params: PostWorkbooksParams = read_query(&request)?;
+    let dry_run = params.dry_run.unwrap_or(true);
+    let query = WorkbookQuery { unit: params.unit, period: params.period };
     let sent = upload(&request, payload).await?;
     if !matches!(sent.media.as_str(), WORKBOOK | "application/octet-stream" | "")
         || (sent.name.is_none() && sent.media != WORKBOOK)
@@ -70,85 +77,69 @@ pub async fn post(
             "{WORKBOOK}, or multipart/form-data with such a file in the field file"
         )));
     }
-    let key = keyed(&request, &sent.bytes)?;
-    let envelope = Envelope {
+    let key = idempotency_key(&request, &sent.bytes)?;
+    let envelope = SubmissionEnvelope {
         source_kind: Some("workbook".to_owned()),
-        reference: reference.or(sent.name),
-        reason,
+        reference: params.reference.0.or(sent.name),
+        reason: params.reason.0,
     };
-    let turn = context.limits.document_turn().await?;
-    if dry_run {
-        let tried = web::block(move || {
-            let _turn = turn; // until it is read, also when nobody waits for the answer any more
-            app.try_workbook(&sent.bytes, &query, envelope, who)
-        });
-        let view = tried.await.map_err(|_stopping| Problem::internal())??;
-        return Ok(HttpResponse::Ok().json(view));
-    }
-    let (view, again) = app.record_workbook(sent.bytes, query, envelope, who, key.as_ref()).await?;
-    drop(turn);
-    let mut answer =
-        if view.submission.is_some() { HttpResponse::Created() } else { HttpResponse::Ok() };
-    if let Some(id) = &view.submission {
-        answer.insert_header(("Location", format!("{}/submissions/{id}", super::API)));
-    }
-    if again {
-        answer.insert_header(("Idempotent-Replayed", "true"));
-    }
-    Ok(answer.json(view))
+    let account = context.reserve_document(sent.bytes.len(), false).await?;
+    let (takes, runtime) = (account.reserved(), Handle::current());
+    let read = context.run(takes, move || {
+        let _account = account; // the memory stays reserved until the file is read, even if the client has gone
+        if dry_run {
+            return app
+                .dry_run_workbook(&sent.bytes, &query, envelope, identity)
+                .map(|view| (view, None));
+        }
+        runtime
+            .block_on(app.record_workbook(sent.bytes, query, envelope, identity, key.as_ref()))
+            .map(|(view, replayed)| (view, Some(replayed)))
+    });
+    let (view, recorded) = read.await??;
+    let Some(replayed) = recorded else { return Ok(HttpResponse::Ok().json(view)) };
+    Ok(respond_changed(view.submission.as_deref(), replayed, &view))
 }
 
-/// A workbook to fill in for a unit and a month, and to send back to `POST /workbooks`.
+/// Get an Excel form.
+///
+/// Returns the form of a unit and a month, to fill in and send back with `POST /workbooks`.
 #[utoipa::path(
     operation_id = "get_template",
     tag = "figures",
     params(
-        ("unit" = String, Path, description = "The unit"),
+        ("unit" = String, Path, description = "Code of the unit"),
         ("period" = String, Path, description = "The month", example = "2021-10"),
-        ("as_of" = Option<String>, Query, description = "With the figures as they were: a revision, or an RFC 3339 time"),
-        ("min_revision" = Option<i64>, Query, description = "Wait for this revision, up to 5 seconds")
+        StateParams
     ),
     responses(
         (status = 200, description = "The form", content((WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
-        (status = 304, description = "As you have it"),
-        Problems
+        (status = 304, description = "Not modified"),
+        ProblemResponses
     )
 )]
 #[get("/templates/{unit}/{period}.xlsx")]
 pub async fn get_template(
     request: HttpRequest,
-    context: web::Data<Context>,
+    context: web::Data<ServiceContext>,
     path: web::Path<(String, String)>,
-) -> Answer {
-    let mut params = Params::of(&request)?;
-    let wanted = params.wanted(&request);
+) -> HandlerResult {
+    let mut reader = QueryReader::of(&request)?;
+    let params: Option<StateParams> = reader.read();
     let (unit, period) = path.into_inner();
-    let month = period
-        .parse::<Month>()
-        .map_err(|error| params.fault("period", "malformed_period", error.to_string()))
-        .ok();
-    params.finish()?;
-    let Some(month) = month else { return Err(Problem::internal()) };
-    let (moment, stamp) = match context.moment(&request, &wanted, Format::Xlsx).await? {
-        Ok(found) => found,
-        Err(unchanged) => return Ok(unchanged),
-    };
-    let name: String = format!("{unit}-{month}")
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' })
-        .take(150)
-        .collect();
-    let made = context
-        .compute(move || moment.form(&unit, month).map(|form| (form.revision, written(&form))))
-        .await?;
-    let bytes = made.1.map_err(|error| {
-        tracing::error!(error = %error, "a form could not be written");
-        Problem::internal()
-    })?;
-    let mut answer = HttpResponse::Ok();
-    let answer = with_headers(&mut answer, &stamp.at(made.0), Format::Xlsx);
-    Ok(answer
-        .content_type(WORKBOOK)
-        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.xlsx\"")))
-        .body(bytes))
+    let month = reader.path_period::<Month>(&period);
+    let (params, month) = reader.finish(params.zip(month))?;
+    let view = params.in_format(ResponseFormat::Xlsx);
+    respond(&request, &context, &view, async |snapshot, _stamp| {
+        let name = format!("{}.xlsx", file_name(&format!("{unit}-{month}"), 150));
+        let made = context
+            .compute(move || snapshot.form(&unit, month).map(|form| write_form(&form)))
+            .await?;
+        let bytes = made.map_err(|error| {
+            tracing::error!(error = %error, "cannot write a form");
+            Problem::internal()
+        })?;
+        Ok(ResponseBody::File { name: Some(name), bytes })
+    })
+    .await
 }

@@ -1,5 +1,5 @@
-//! A submission as CSV: `indicator,unit,period,value` and a column for each dimension (contract section
-//! 3). A byte-order mark, semicolons and decimal commas as Vietnamese Excel writes them are understood.
+//! Reading of submissions in CSV (docs/specification.md#csv-input). A byte-order mark, semicolons
+//! and decimal commas are accepted, as Excel writes them with Vietnamese settings.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -7,12 +7,12 @@ use std::io::{BufRead, BufReader, Read};
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use crate::domain::catalogue::Catalogue;
-use crate::domain::fault::{Fault, quoted};
-use crate::domain::observation::{Parser, Place, RawNumber, RawObservation, RawText};
+use kpi::catalogue::Catalogue;
+use kpi::fault::{Fault, quoted};
+use kpi::observation::{ObservationParser, RawNumber, RawObservation, RawText, SourceLocation};
 
-/// Which column holds what.
-struct Columns {
+/// The place of each field among the columns of the header.
+struct CsvColumns {
     indicator: usize,
     unit: usize,
     period: usize,
@@ -21,22 +21,24 @@ struct Columns {
     count: usize,
 }
 
-/// Longest line in bytes: a sheet's row is far shorter, and what is read of one is held in memory cell by cell.
+/// Longest line in bytes. A real row is far shorter, and the cells of a line are held in memory.
 pub const MAX_LINE: usize = 64 << 10;
+/// Bytes of the file that are read at once.
+const BUFFER: usize = 1 << 16;
 /// Most columns of a header.
 const MAX_COLUMNS: usize = 1_000;
 
-/// A source whose last line always ends, so that lines can be counted by their ends.
-type Ended<R> = std::io::Chain<BufReader<Lines<R>>, &'static [u8]>;
+/// A source with a line end after the last line, so that counting line ends counts lines.
+type LineEnded<R> = std::io::Chain<BufReader<BoundedLines<R>>, &'static [u8]>;
 
-/// A source that breaks off at a line that is too long.
-struct Lines<R> {
+/// A source that fails at a line that is too long.
+struct BoundedLines<R> {
     source: R,
-    /// How much of the line has been read that it has come to.
+    /// The number of bytes read of the current line.
     length: usize,
 }
 
-impl<R: Read> Read for Lines<R> {
+impl<R: Read> Read for BoundedLines<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = self.source.read(buffer)?;
         for line in buffer.get(..read).unwrap_or_default().split_inclusive(|byte| *byte == b'\n') {
@@ -44,7 +46,7 @@ impl<R: Read> Read for Lines<R> {
             if self.length > MAX_LINE {
                 return Err(std::io::Error::new(
                     std::io::ErrorKind::InvalidData,
-                    format!("a line has at most {MAX_LINE} bytes"),
+                    format!("a line must have at most {MAX_LINE} bytes"),
                 ));
             }
             if line.ends_with(b"\n") {
@@ -55,40 +57,46 @@ impl<R: Read> Read for Lines<R> {
     }
 }
 
-/// A CSV whose header has been read; its rows are taken one by one.
-pub struct Rows<R> {
-    reader: csv::Reader<Ended<R>>,
+/// A CSV whose header has been read. Its rows are read one by one.
+pub struct CsvRows<R> {
+    reader: csv::Reader<LineEnded<R>>,
     line: u64,
-    /// 1 where the reader stands behind a row's end, 0 where the second half of `\r\n` is still to come.
+    /// Line ends counted at the end of a row: 1, or 0 when the second half of `\r\n` is still to
+    /// come.
     behind: u64,
     record: ByteRecord,
-    columns: Columns,
+    columns: CsvColumns,
     decimal_comma: bool,
 }
 
-/// What became of a row.
+/// The result of reading a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// It was handed to the parser, or its fault was.
+pub enum RowOutcome {
+    /// The row or its error was passed to the parser.
     Taken,
-    /// Its value is empty: it says nothing.
+    /// The value is empty, so the row leaves the figure as it is.
     Silent,
-    /// There was none left.
+    /// There are no more rows.
     End,
 }
 
-impl<R: Read> Rows<R> {
+impl<R: Read> CsvRows<R> {
     /// Reads the header.
     ///
     /// # Errors
-    /// The header's faults: columns missing, unknown or named twice, or a header that cannot be read.
+    /// The errors of the header: a missing, unknown or duplicate column, or an unreadable header.
     pub fn open(source: R, catalogue: &Catalogue) -> Result<Self, Vec<Fault>> {
-        let mut source = BufReader::with_capacity(1 << 16, Lines { source, length: 0 });
+        let mut source = BufReader::with_capacity(BUFFER, BoundedLines { source, length: 0 });
         let unreadable = |error: std::io::Error| vec![at_line(1, "unreadable", error.to_string())];
         if source.fill_buf().map_err(unreadable)?.starts_with(&[0xEF, 0xBB, 0xBF]) {
             source.consume(3);
         }
         let start = source.fill_buf().map_err(unreadable)?;
+        if start.len() < BUFFER && start.trim_ascii().is_empty() {
+            let detail = "the file is empty; its first line must name the columns indicator, unit, \
+                          period and value";
+            return Err(vec![at_line(1, "empty", detail.to_owned())]);
+        }
         let header = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let count = |wanted: u8| header.iter().filter(|byte| **byte == wanted).count();
         let delimiter = [b'\t', b';']
@@ -111,19 +119,19 @@ impl<R: Read> Rows<R> {
             behind,
             line: 1,
             record: ByteRecord::new(),
-            columns: columns(&header, catalogue)?,
+            columns: read_columns(&header, catalogue)?,
             decimal_comma: delimiter != b',',
         })
     }
 
-    /// The line that was read last.
+    /// The line that was read last; the header is line 1.
     #[must_use]
     pub fn line(&self) -> u64 {
         self.line
     }
 
-    /// Passes over the rows before a line.
-    pub fn pass_over_until(&mut self, line: u64) {
+    /// Skips the rows before a line.
+    pub fn skip_to_line(&mut self, line: u64) {
         while self.reader.position().line() < line {
             if !matches!(self.reader.read_byte_record(&mut self.record), Ok(true)) {
                 break;
@@ -131,21 +139,22 @@ impl<R: Read> Rows<R> {
         }
     }
 
-    /// Hands the next row to the parser as the observation of a number.
-    pub fn next(&mut self, index: usize, parser: &mut Parser<'_>) -> Outcome {
+    /// Reads the next row and passes it to the parser as observation number `index`.
+    pub fn next(&mut self, index: usize, parser: &mut ObservationParser<'_>) -> RowOutcome {
         match self.reader.read_byte_record(&mut self.record) {
             Ok(true) => {}
-            Ok(false) => return Outcome::End,
+            Ok(false) => return RowOutcome::End,
             Err(error) => {
                 parser.fault(at_line(
                     self.reader.position().line(),
                     "unreadable",
                     error.to_string(),
                 ));
-                return Outcome::End;
+                return RowOutcome::End;
             }
         }
-        // Blank lines before a row are passed over silently, so its line is counted from its end.
+        // Blank lines before a row are skipped without notice, so the line is counted from the end
+        // of the row.
         let within = self.record.as_slice().iter().filter(|byte| **byte == b'\n').count();
         self.line = self
             .reader
@@ -153,15 +162,18 @@ impl<R: Read> Rows<R> {
             .line()
             .saturating_sub(self.behind + u64::try_from(within).unwrap_or(0));
         let line = self.line;
-        let place = Place { index, line: Some(line) };
+        let place = SourceLocation { index, line: Some(line), found_at: None };
         if self.record.iter().all(<[u8]>::is_empty) {
-            return Outcome::Silent;
+            return RowOutcome::Silent;
         }
         if self.record.len() != self.columns.count {
-            let detail =
-                format!("{} cells under a header of {}", self.record.len(), self.columns.count);
+            let detail = format!(
+                "the row has {} cells, the header has {}",
+                self.record.len(),
+                self.columns.count
+            );
             parser.fault(place.fault("", "ragged_row", detail));
-            return Outcome::Taken;
+            return RowOutcome::Taken;
         }
         let cell = |column: usize| match std::str::from_utf8(
             self.record.get(column).unwrap_or_default(),
@@ -171,10 +183,10 @@ impl<R: Read> Rows<R> {
             Err(_) => RawText::WrongType,
         };
         let value = match cell(self.columns.value) {
-            RawText::Absent => return Outcome::Silent,
+            RawText::Absent => return RowOutcome::Silent,
             RawText::WrongType => RawNumber::WrongType,
             RawText::Text(text) if text.eq_ignore_ascii_case("null") => RawNumber::Null,
-            RawText::Text(Cow::Borrowed(text)) if in_threes(text) => {
+            RawText::Text(Cow::Borrowed(text)) if is_grouped(text) => {
                 RawNumber::Grouped(text, Cow::Owned(text.replacen(',', ".", 1)))
             }
             RawText::Text(text)
@@ -200,12 +212,13 @@ impl<R: Read> Rows<R> {
             value,
         };
         parser.push(&observation);
-        Outcome::Taken
+        RowOutcome::Taken
     }
 }
 
-/// Whether digits stand in threes with points or commas between them: `1.000`, `12,000`, `5.000.000`.
-fn in_threes(text: &str) -> bool {
+/// Whether a text has digits in groups of three with points or commas between them: `1.000`,
+/// `12,000`, `5.000.000`.
+fn is_grouped(text: &str) -> bool {
     let separator = if text.contains(',') { ',' } else { '.' };
     let mut groups = text.strip_prefix('-').unwrap_or(text).split(separator);
     let digits = |group: &str| group.bytes().all(|b| b.is_ascii_digit());
@@ -216,17 +229,17 @@ fn in_threes(text: &str) -> bool {
     first && others.peek().is_some() && others.all(|group| group.len() == 3 && digits(group))
 }
 
-/// Reads a whole body.
-pub fn read(body: &[u8], catalogue: &Catalogue, parser: &mut Parser<'_>) {
-    match Rows::open(body, catalogue) {
+/// Reads a whole body and passes its rows to the parser.
+pub fn read(body: &[u8], catalogue: &Catalogue, parser: &mut ObservationParser<'_>) {
+    match CsvRows::open(body, catalogue) {
         Err(faults) => faults.into_iter().for_each(|fault| parser.fault(fault)),
         Ok(mut rows) => {
             let mut index = 0;
             loop {
                 match rows.next(index, parser) {
-                    Outcome::Taken => index += 1,
-                    Outcome::Silent => {}
-                    Outcome::End => break,
+                    RowOutcome::Taken => index += 1,
+                    RowOutcome::Silent => {}
+                    RowOutcome::End => break,
                 }
             }
         }
@@ -237,12 +250,12 @@ fn at_line(line: u64, code: &'static str, detail: String) -> Fault {
     Fault { line: Some(line), ..Fault::new("", code, detail) }
 }
 
-fn columns(header: &ByteRecord, catalogue: &Catalogue) -> Result<Columns, Vec<Fault>> {
+fn read_columns(header: &ByteRecord, catalogue: &Catalogue) -> Result<CsvColumns, Vec<Fault>> {
     if header.len() > MAX_COLUMNS {
         return Err(vec![at_line(
             1,
             "too_many",
-            format!("a header has at most {MAX_COLUMNS} columns"),
+            format!("a header must have at most {MAX_COLUMNS} columns"),
         )]);
     }
     let (mut faults, mut seen) = (Vec::new(), HashSet::new());
@@ -255,7 +268,7 @@ fn columns(header: &ByteRecord, catalogue: &Catalogue) -> Result<Columns, Vec<Fa
             faults.push(at_line(
                 1,
                 "duplicate",
-                format!("the column {} stands twice", quoted(&original)),
+                format!("the column {} is a duplicate", quoted(&original)),
             ));
         }
         if matches!(name.as_str(), "indicator" | "unit" | "period" | "value") {
@@ -267,7 +280,10 @@ fn columns(header: &ByteRecord, catalogue: &Catalogue) -> Result<Columns, Vec<Fa
             faults.push(at_line(
                 1,
                 "unknown_column",
-                format!("{} is no dimension of the catalogue", quoted(&original)),
+                format!(
+                    "{} is not one of unit, period, indicator and value, nor a dimension",
+                    quoted(&original)
+                ),
             ));
         }
     }
@@ -280,7 +296,7 @@ fn columns(header: &ByteRecord, catalogue: &Catalogue) -> Result<Columns, Vec<Fa
     let (indicator, unit, period, value) =
         (place("indicator"), place("unit"), place("period"), place("value"));
     if faults.is_empty() {
-        Ok(Columns { indicator, unit, period, value, dimensions, count: names.len() })
+        Ok(CsvColumns { indicator, unit, period, value, dimensions, count: names.len() })
     } else {
         Err(faults)
     }
@@ -289,9 +305,9 @@ fn columns(header: &ByteRecord, catalogue: &Catalogue) -> Result<Columns, Vec<Fa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::catalogue::CatalogueDocument;
-    use crate::domain::observation::Submission;
-    use crate::domain::unit::{UnitDocument, Units};
+    use kpi::catalogue::CatalogueDocument;
+    use kpi::observation::Submission;
+    use kpi::unit::{UnitDocument, UnitForest};
 
     fn parsed(body: &[u8]) -> Result<Submission, Vec<Fault>> {
         let document = serde_json::json!({
@@ -301,14 +317,23 @@ mod tests {
         let catalogue = Catalogue::new(CatalogueDocument::from_value(document).unwrap()).unwrap();
         let unit: UnitDocument =
             serde_json::from_value(serde_json::json!({ "code": "u" })).unwrap();
-        let units = Units::new(vec![(1, unit)]).unwrap();
-        let mut parser = Parser::new(&catalogue, &units, "2021-12".parse().unwrap());
+        let units = UnitForest::new(vec![(1, unit)]).unwrap();
+        let mut parser = ObservationParser::new(&catalogue, &units, "2021-12".parse().unwrap());
         read(body, &catalogue, &mut parser);
         parser.finish()
     }
 
     #[test]
-    fn a_sheet_as_vietnamese_excel_writes_it_is_understood() {
+    fn an_empty_file_is_one_error() {
+        for body in ["", "\u{FEFF}", "\r\n \n"] {
+            let faults = parsed(body.as_bytes()).unwrap_err();
+            let codes: Vec<&str> = faults.iter().map(|fault| fault.code).collect();
+            assert_eq!(codes, ["empty"], "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_csv_written_by_vietnamese_excel_is_read() {
         let submission = parsed(
             "\u{FEFF}Indicator;unit;period;value;channel\r\na.b;u;2021-10;78,95;online\r\na.b;u;2021-11;null;\r\na.b;u;2021-09;;\r\n;;;;\r\n".as_bytes(),
         )
@@ -342,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_or_a_header_without_measure_is_refused_and_read_no_further() {
+    fn an_oversized_line_or_header_is_refused_and_reading_stops() {
         let codes = |body: &[u8]| {
             parsed(body)
                 .unwrap_err()
@@ -353,7 +378,7 @@ mod tests {
         assert_eq!(codes(&vec![b','; MAX_LINE + 1]), [("unreadable", 1)]);
         assert_eq!(codes(&vec![b'"'; 10 * MAX_LINE]), [("unreadable", 1)]);
         assert_eq!(codes(&vec![b','; MAX_COLUMNS]), [("too_many", 1)]);
-        // Lines within quotes are lines as well, of one header.
+        // Lines within quotes are lines too, here of one header.
         assert_eq!(codes(&b"\"\n\",".repeat(MAX_COLUMNS)), [("too_many", 1)]);
         let row = |cell: usize| {
             [
@@ -364,13 +389,13 @@ mod tests {
             .concat()
         };
         assert_eq!(codes(&row(MAX_LINE)), [("unreadable", 2)]);
-        // One that is just not too long is judged.
+        // A line at the limit is validated.
         assert_eq!(codes(&row(MAX_LINE - "a.b,u,2021-10,\n".len()))[0].1, 2);
         assert_ne!(codes(&row(MAX_LINE - "a.b,u,2021-10,\n".len()))[0].0, "unreadable");
     }
 
     #[test]
-    fn lines_are_counted_the_same_whatever_ends_them() {
+    fn line_numbers_do_not_depend_on_line_endings() {
         for end in ["\n", "\r\n"] {
             let body = [
                 "indicator,unit,period,value",

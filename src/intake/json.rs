@@ -1,5 +1,6 @@
-//! A submission as JSON. Values are kept as the text they were written as, so that `78.950` keeps its
-//! three decimals; each field's shape is judged alone, so that every fault is named at once.
+//! Reading of submissions in JSON (docs/specification.md#recording-figures). Numbers are kept as
+//! text, so that `78.950` keeps its three decimals. Each field is checked by itself, so that all
+//! errors are reported at once.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,24 +8,25 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Envelope, Unreadable};
-use crate::domain::fault::{Fault, quoted};
-use crate::domain::observation::{
-    MAX_OBSERVATIONS, Parser, Place, RawNumber, RawObservation, RawText,
+use super::{SubmissionEnvelope, UnreadableBody};
+use kpi::fault::{Fault, quoted};
+use kpi::observation::{
+    MAX_OBSERVATIONS, ObservationParser, RawNumber, RawObservation, RawText, SourceLocation,
 };
 
-/// Most fields of an object that are looked at; none that is meant has so many.
+/// Most fields of an object that are read. A valid object never has this many.
 const MAX_FIELDS: usize = 1_000;
 
-/// An object whose values are not looked into yet; keys may stand twice. Those beyond the bound are passed over: there are
+/// An object with unread values. Keys may occur twice. Fields beyond the limit are skipped, because
+/// unknown ones are among the first already.
 /// unknown ones among the first already.
-struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+struct JsonObject<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for JsonObject<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Object<'de>;
+        struct ObjectVisitor;
+        impl<'de> Visitor<'de> for ObjectVisitor {
+            type Value = JsonObject<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
@@ -33,26 +35,27 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields = Vec::with_capacity(6);
                 while fields.len() < MAX_FIELDS
-                    && let Some((Text(key), value)) = map.next_entry()?
+                    && let Some((JsonText(key), value)) = map.next_entry()?
                 {
                     fields.push((key, value));
                 }
                 while let Some((IgnoredAny, IgnoredAny)) = map.next_entry()? {}
-                Ok(Object(fields))
+                Ok(JsonObject(fields))
             }
         }
-        deserializer.deserialize_map(Fields)
+        deserializer.deserialize_map(ObjectVisitor)
     }
 }
 
-/// A list whose entries are not looked into yet: one more than a submission may have, so that it is seen when there are too many.
-struct List<'a>(Vec<&'a RawValue>);
+/// A list with unread entries. It holds one more than a submission may have, so that too many are
+/// noticed.
+struct JsonList<'a>(Vec<&'a RawValue>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for List<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for JsonList<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = List<'de>;
+        struct ListVisitor;
+        impl<'de> Visitor<'de> for ListVisitor {
+            type Value = JsonList<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list")
@@ -66,37 +69,37 @@ impl<'de: 'a, 'a> Deserialize<'de> for List<'a> {
                     entries.push(entry);
                 }
                 while let Some(IgnoredAny) = list.next_element()? {}
-                Ok(List(entries))
+                Ok(JsonList(entries))
             }
         }
-        deserializer.deserialize_seq(Entries)
+        deserializer.deserialize_seq(ListVisitor)
     }
 }
 
-/// A text, borrowed from the body where it has no escapes.
+/// A text, borrowed from the body if it has no escapes.
 #[derive(serde::Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+struct JsonText<'a>(#[serde(borrow)] Cow<'a, str>);
 
 fn text(raw: &RawValue) -> RawText<'_> {
-    serde_json::from_str::<Text<'_>>(raw.get())
-        .map_or(RawText::WrongType, |Text(text)| RawText::Text(text))
+    serde_json::from_str::<JsonText<'_>>(raw.get())
+        .map_or(RawText::WrongType, |JsonText(text)| RawText::Text(text))
 }
 
 fn number(raw: &RawValue) -> RawNumber<'_> {
     match raw.get().as_bytes().first() {
         Some(b'n') => RawNumber::Null,
         Some(b'-' | b'0'..=b'9') => RawNumber::Digits(Cow::Borrowed(raw.get())),
-        Some(b'"') => serde_json::from_str::<Text<'_>>(raw.get())
-            .map_or(RawNumber::WrongType, |Text(text)| RawNumber::Digits(text)),
+        Some(b'"') => serde_json::from_str::<JsonText<'_>>(raw.get())
+            .map_or(RawNumber::WrongType, |JsonText(text)| RawNumber::Digits(text)),
         _ => RawNumber::WrongType,
     }
 }
 
-/// The fields that are known, for those that stand twice: which of the two is meant nobody can tell. Unknown ones are faults anyway.
+/// The known fields seen so far, to find duplicates. An unknown field is an error in any case.
 #[derive(Default)]
-struct Seen(u16);
+struct SeenFields(u16);
 
-impl Seen {
+impl SeenFields {
     const KNOWN: [&'static str; 10] = [
         "indicator",
         "unit",
@@ -118,34 +121,39 @@ impl Seen {
     }
 }
 
-/// Reads a body, hands its observations to the parser, and returns what it says about itself.
+/// Reads a body, passes its observations to the parser, and returns its other fields.
 ///
 /// # Errors
-/// [`Unreadable`] when the bytes are no JSON; everything else is a fault of the parser.
-pub fn read(body: &[u8], parser: &mut Parser<'_>) -> Result<Envelope, Unreadable> {
+/// [`UnreadableBody`] when the bytes are not JSON. All other errors are recorded by the parser.
+pub fn read(
+    body: &[u8],
+    parser: &mut ObservationParser<'_>,
+) -> Result<SubmissionEnvelope, UnreadableBody> {
     let raw: &RawValue = serde_json::from_slice(body)
-        .map_err(|error| Unreadable(format!("the body is no JSON: {error}")))?;
-    let mut envelope = Envelope::default();
-    let Ok(Object(fields)) = serde_json::from_str::<Object<'_>>(raw.get()) else {
+        .map_err(|error| UnreadableBody(format!("the body is not JSON: {error}")))?;
+    let mut envelope = SubmissionEnvelope::default();
+    let Ok(JsonObject(fields)) = serde_json::from_str::<JsonObject<'_>>(raw.get()) else {
         parser.fault(Fault::new(
             "",
             "wrong_type",
-            "a submission is an object with a list \"observations\"",
+            "a submission must be an object with a list \"observations\"",
         ));
         return Ok(envelope);
     };
-    let (mut observations, mut seen) = (None, Seen::default());
+    let (mut observations, mut seen) = (None, SeenFields::default());
     for (key, value) in fields {
         if seen.twice(&key) {
-            parser.fault(Fault::new(format!("/{key}"), "duplicate", "the field stands twice"));
+            parser.fault(Fault::new(format!("/{key}"), "duplicate", "the field is a duplicate"));
         }
         match key.as_ref() {
             "observations" => observations = Some(value),
             "reason" => envelope.reason = note("/reason", value, parser),
-            "source" => match serde_json::from_str::<Object<'_>>(value.get()) {
-                Ok(Object(fields)) => source(fields, &mut envelope, parser),
+            "source" => match serde_json::from_str::<JsonObject<'_>>(value.get()) {
+                Ok(JsonObject(fields)) => source(fields, &mut envelope, parser),
                 Err(_) if value.get() == "null" => {}
-                Err(_) => parser.fault(Fault::new("/source", "wrong_type", "source is an object")),
+                Err(_) => {
+                    parser.fault(Fault::new("/source", "wrong_type", "source must be an object"))
+                }
             },
             other => parser.fault(Fault::new(
                 format!("/{other}"),
@@ -154,12 +162,12 @@ pub fn read(body: &[u8], parser: &mut Parser<'_>) -> Result<Envelope, Unreadable
             )),
         }
     }
-    match observations.map(|list| serde_json::from_str::<List<'_>>(list.get())) {
-        Some(Ok(List(list))) => {
+    match observations.map(|list| serde_json::from_str::<JsonList<'_>>(list.get())) {
+        Some(Ok(JsonList(list))) => {
             list.into_iter().enumerate().for_each(|(index, raw)| observation(index, raw, parser))
         }
         Some(Err(_)) => {
-            parser.fault(Fault::new("/observations", "wrong_type", "observations is a list"))
+            parser.fault(Fault::new("/observations", "wrong_type", "observations must be a list"))
         }
         None => parser.fault(Fault::new("/observations", "missing", "observations is missing")),
     }
@@ -167,7 +175,7 @@ pub fn read(body: &[u8], parser: &mut Parser<'_>) -> Result<Envelope, Unreadable
     Ok(envelope)
 }
 
-fn note(pointer: &str, value: &RawValue, parser: &mut Parser<'_>) -> Option<String> {
+fn note(pointer: &str, value: &RawValue, parser: &mut ObservationParser<'_>) -> Option<String> {
     match text(value) {
         RawText::Text(text) => return Some(text.into_owned()),
         RawText::WrongType if value.get() == "null" => {}
@@ -180,16 +188,16 @@ fn note(pointer: &str, value: &RawValue, parser: &mut Parser<'_>) -> Option<Stri
 
 fn source(
     fields: Vec<(Cow<'_, str>, &RawValue)>,
-    envelope: &mut Envelope,
-    parser: &mut Parser<'_>,
+    envelope: &mut SubmissionEnvelope,
+    parser: &mut ObservationParser<'_>,
 ) {
-    let mut seen = Seen::default();
+    let mut seen = SeenFields::default();
     for (key, value) in fields {
         if seen.twice(&key) {
             parser.fault(Fault::new(
                 format!("/source/{key}"),
                 "duplicate",
-                "the field stands twice",
+                "the field is a duplicate",
             ));
         }
         match key.as_ref() {
@@ -204,10 +212,10 @@ fn source(
     }
 }
 
-fn observation(index: usize, raw: &RawValue, parser: &mut Parser<'_>) {
-    let place = Place { index, line: None };
-    let Ok(Object(fields)) = serde_json::from_str::<Object<'_>>(raw.get()) else {
-        parser.fault(place.fault("", "wrong_type", "an observation is an object"));
+fn observation(index: usize, raw: &RawValue, parser: &mut ObservationParser<'_>) {
+    let place = SourceLocation { index, line: None, found_at: None };
+    let Ok(JsonObject(fields)) = serde_json::from_str::<JsonObject<'_>>(raw.get()) else {
+        parser.fault(place.fault("", "wrong_type", "an observation must be an object"));
         return;
     };
     let mut found = RawObservation {
@@ -218,18 +226,18 @@ fn observation(index: usize, raw: &RawValue, parser: &mut Parser<'_>) {
         dimensions: Vec::new(),
         value: RawNumber::Absent,
     };
-    let mut seen = Seen::default();
+    let mut seen = SeenFields::default();
     for (key, value) in fields {
         if seen.twice(&key) {
-            parser.fault(place.fault(&key, "duplicate", "the field stands twice"));
+            parser.fault(place.fault(&key, "duplicate", "the field is a duplicate"));
         }
         match key.as_ref() {
             "indicator" => found.indicator = text(value),
             "unit" => found.unit = text(value),
             "period" => found.period = text(value),
             "value" => found.value = number(value),
-            "dimensions" => match serde_json::from_str::<Object<'_>>(value.get()) {
-                Ok(Object(members)) => {
+            "dimensions" => match serde_json::from_str::<JsonObject<'_>>(value.get()) {
+                Ok(JsonObject(members)) => {
                     found.dimensions = members
                         .into_iter()
                         .map(|(dimension, member)| (dimension, text(member)))
@@ -239,7 +247,7 @@ fn observation(index: usize, raw: &RawValue, parser: &mut Parser<'_>) {
                 Err(_) => parser.fault(place.fault(
                     "dimensions",
                     "wrong_type",
-                    "dimensions is an object of dimension and member",
+                    "dimensions must be an object of dimensions and members",
                 )),
             },
             other => parser.fault(place.fault(

@@ -1,23 +1,27 @@
-//! Labels of tables: which measure a text such as "Hồ sơ tiếp nhận trực tuyến mức độ 4" names.
+//! Labels of tables: finds the measure that a text such as "Hồ sơ tiếp nhận trực tuyến mức độ 4"
+//! names.
 //!
-//! A label is understood only when each of its words is: those of a measure's name or of one of its further labels, those of members, the
-//! name of a system, and words that say nothing ("số lượng", "trong tháng"). What is left over makes it another label than ours.
+//! A label names a measure only when every word is accounted for: as part of the measure's name or
+//! of one of its labels, as the name of a member or system, or as a filler ("số lượng", "trong
+//! tháng"). With any other word it is the label of something else.
 
 mod lexicon;
 mod marker;
 
-use super::words::{MAX_WORDS, Spelling, is_plain, words};
-use crate::domain::catalogue::Catalogue;
-use crate::domain::measure::{Measure, Members};
+use kpi::catalogue::Catalogue;
+use kpi::measure::{Measure, Members};
+use kpi::vietnamese::folding::{Spelling, label_words};
 
-use lexicon::{Found, Lexicon, Strength, What};
-pub use marker::{Marker, numbered};
+use lexicon::{LabelLexicon, LabelStrength, PhraseMatch, PhraseTarget};
+pub use marker::{RowMarker, split_marker};
 
-/// Most phrases (members, systems) found in one text; one with more of them is not understood.
+/// Most words of a label that are used.
+const MAX_WORDS: usize = 60;
+/// Most names of members and systems in one text; a text with more is not understood.
 const MAX_PHRASES: usize = 8;
-/// Labels (not names) of at most so many words mean something only where a system is named as well.
-const SHORT: usize = 2;
-/// Units of measure as they stand in brackets behind a label, or in a column of their own.
+/// Labels (not names) of at most this many words are accepted only when a system is named as well.
+const SHORT_LABEL_WORDS: usize = 2;
+/// Units of measure as written in brackets after a label, or in a column.
 const UNITS_OF_MEASURE: [&str; 44] = [
     "văn bản",
     "hồ sơ",
@@ -64,97 +68,100 @@ const UNITS_OF_MEASURE: [&str; 44] = [
     "dossiers",
     "percent",
 ];
-/// Words in a unit of measure that multiply, and by which power of ten.
+/// Words in a unit of measure that multiply, with their powers of ten.
 const MULTIPLIERS: [(&str, u32); 6] =
     [("trăm", 2), ("nghìn", 3), ("ngàn", 3), ("1000", 3), ("triệu", 6), ("tỷ", 9)];
 
-/// What a label names.
+/// The result of resolving a label.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Resolution {
-    /// One measure.
+pub enum LabelResolution {
+    /// The label names this measure.
     One(Measure),
-    /// It may be any of these.
+    /// The label may name any of these measures.
     Several(Vec<Measure>),
-    /// Members alone; whose they are has to be known from elsewhere. Each is a way to read it.
+    /// The label names only members; the measure must be known from elsewhere. Each element is one
+    /// reading.
     Members(Vec<Members>),
-    /// It is a system's name, or says nothing.
+    /// The label names only a system, or has only fillers.
     Empty,
-    /// Words are left over.
+    /// The label has words that are not accounted for.
     Nothing,
 }
 
-/// A unit of measure as it is written.
+/// A unit of measure as written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct UnitText {
-    /// Percentages.
+pub struct MeasureUnitText {
+    /// Whether figures are percentages.
     pub percent: bool,
     /// Figures are given in units of this power of ten: 6 for "triệu đồng".
     pub power: u32,
 }
 
-/// A label, read.
+/// The result of reading a label.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LabelReading {
     /// What it names.
-    pub resolution: Resolution,
-    /// The unit of measure that stands with it.
-    pub unit: Option<UnitText>,
+    pub resolution: LabelResolution,
+    /// The unit of measure written with it.
+    pub unit: Option<MeasureUnitText>,
 }
 
-/// The labels of a catalogue, ready to be looked up.
+/// The labels of a catalogue, indexed by their words.
 #[derive(Debug)]
-pub struct Labels<'a> {
+pub struct LabelIndex<'a> {
     catalogue: &'a Catalogue,
-    marked: Lexicon,
-    plain: Lexicon,
+    marked: LabelLexicon,
+    plain: LabelLexicon,
     units: Vec<String>,
 }
 
-/// A way to read a label.
-struct Candidate {
+/// One reading of a label.
+struct LabelCandidate {
     measure: Measure,
     system: Option<String>,
-    strength: Strength,
-    /// It is so short a label that a system has to be named as well: "tiếp nhận", "tạo mới".
+    strength: LabelStrength,
+    /// Whether the label is so short that a system must be named as well: "tiếp nhận", "tạo mới".
     needs_system: bool,
 }
 
-impl<'a> Labels<'a> {
-    /// Gathers the labels of a catalogue.
+impl<'a> LabelIndex<'a> {
+    /// Indexes the labels of a catalogue.
     #[must_use]
     pub fn new(catalogue: &'a Catalogue) -> Self {
         let units = UNITS_OF_MEASURE
             .iter()
             .flat_map(|unit| {
-                [words(unit, Spelling::Marked).join(" "), words(unit, Spelling::Plain).join(" ")]
+                [Spelling::Marked, Spelling::Plain]
+                    .map(|spelling| label_words(unit, spelling).join(" "))
             })
             .collect();
         Self {
             catalogue,
-            marked: Lexicon::new(catalogue, Spelling::Marked),
-            plain: Lexicon::new(catalogue, Spelling::Plain),
+            marked: LabelLexicon::new(catalogue, Spelling::Marked),
+            plain: LabelLexicon::new(catalogue, Spelling::Plain),
             units,
         }
     }
 
-    /// The measure that a label names; `hint` is what stands above it: a caption, a heading, the name of a system.
+    /// Finds the measure that a label names. `hint` is the text above it: a caption, a heading or
+    /// the name of a system.
     #[must_use]
-    pub fn resolve(&self, text: &str, hint: &str) -> Resolution {
+    pub fn resolve(&self, text: &str, hint: &str) -> LabelResolution {
         self.read(text, hint).resolution
     }
 
-    /// The same, with the unit of measure that stands with the label.
+    /// Finds the measure that a label names, and the unit of measure written with it.
     #[must_use]
     pub fn read(&self, text: &str, hint: &str) -> LabelReading {
         let text = text.trim();
         if let Some(measure) = self.code(text) {
-            return LabelReading { resolution: Resolution::One(measure), unit: None };
+            return LabelReading { resolution: LabelResolution::One(measure), unit: None };
         }
-        let (text, unit) = self.without_unit(numbered(text).1);
+        let (text, unit) = self.without_unit(split_marker(text).1);
         let lexicon = self.lexicon(&text);
-        let words = lexicon.telling(words(&text, lexicon.spelling));
+        let words = lexicon.significant_words(label_words(&text, lexicon.spelling));
         if words.len() > MAX_WORDS {
-            return LabelReading { resolution: Resolution::Nothing, unit };
+            return LabelReading { resolution: LabelResolution::Nothing, unit };
         }
         LabelReading { resolution: self.choose(lexicon, &words, hint, unit), unit }
     }
@@ -163,13 +170,13 @@ impl<'a> Labels<'a> {
     #[must_use]
     pub fn systems(&self, text: &str) -> Vec<String> {
         let lexicon = self.lexicon(text);
-        let words = lexicon.telling(words(text, lexicon.spelling));
-        let mut found = lexicon.found(&words);
-        // Of two names that overlap the longer one is meant.
+        let words = lexicon.significant_words(label_words(text, lexicon.spelling));
+        let mut found = lexicon.find_phrases(&words);
+        // Of two overlapping names the longer one is taken.
         found.sort_by_key(|found| (std::cmp::Reverse(found.end - found.start), found.start));
         let (mut taken, mut systems): (Vec<(usize, usize)>, Vec<String>) = (Vec::new(), Vec::new());
-        for Found { start, end, what } in found {
-            let What::System(code) = what else { continue };
+        for PhraseMatch { start, end, what } in found {
+            let PhraseTarget::System(code) = what else { continue };
             if taken.iter().all(|(from, to)| end <= *from || *to <= start) {
                 taken.push((start, end));
                 if !systems.contains(code) {
@@ -180,11 +187,12 @@ impl<'a> Labels<'a> {
         systems
     }
 
-    /// The indicators of which a text has the name or a label among other words; of two that overlap the longer one.
+    /// The indicators whose name or label occurs in a text, also among other words. Of two
+    /// overlapping ones the longer is taken.
     #[must_use]
     pub fn named_within(&self, text: &str) -> Vec<String> {
         let lexicon = self.lexicon(text);
-        let words = lexicon.telling(words(text, lexicon.spelling));
+        let words = lexicon.significant_words(label_words(text, lexicon.spelling));
         let (mut found, mut place): (Vec<String>, usize) = (Vec::new(), 0);
         while place < words.len() {
             let named = (place + 1..=words.len().min(place + MAX_WORDS)).rev().find_map(|end| {
@@ -199,27 +207,32 @@ impl<'a> Labels<'a> {
         found
     }
 
-    /// Whether a text has the first two telling words of an indicator's name: what it counts, as in "Hồ sơ tiếp nhận".
+    /// Whether a text has the first two significant words of an indicator's name, such as "Hồ sơ
+    /// tiếp nhận".
     #[must_use]
     pub fn counts(&self, text: &str, name: &str) -> bool {
         let lexicon = self.lexicon(text);
-        let words =
-            |text: &str| format!(" {} ", lexicon.telling(words(text, lexicon.spelling)).join(" "));
+        let words = |text: &str| {
+            format!(
+                " {} ",
+                lexicon.significant_words(label_words(text, lexicon.spelling)).join(" ")
+            )
+        };
         let noun = words(name).split_whitespace().take(2).collect::<Vec<_>>().join(" ");
         !noun.is_empty() && words(text).contains(&format!(" {noun} "))
     }
 
-    /// A unit of measure that stands alone, as in a column "Đơn vị tính".
+    /// The unit of measure in a text of its own, such as a cell of the column "Đơn vị tính".
     #[must_use]
-    pub fn unit_of_measure(&self, text: &str) -> Option<UnitText> {
-        let spelled = words(text, if is_plain(text) { Spelling::Plain } else { Spelling::Marked });
-        let mut unit = UnitText { percent: text.contains('%'), power: 0 };
+    pub fn unit_of_measure(&self, text: &str) -> Option<MeasureUnitText> {
+        let spelled = label_words(text, Spelling::of(text));
+        let mut unit = MeasureUnitText { percent: text.contains('%'), power: 0 };
         let mut rest = Vec::new();
         for word in &spelled {
             match MULTIPLIERS.iter().find(|(written, _)| {
                 [Spelling::Marked, Spelling::Plain]
                     .iter()
-                    .any(|spelling| words(written, *spelling).first() == Some(word))
+                    .any(|spelling| label_words(written, *spelling).first() == Some(word))
             }) {
                 Some((_, power)) => unit.power += power,
                 None => rest.push(word.clone()),
@@ -234,18 +247,21 @@ impl<'a> Labels<'a> {
             .then_some(unit)
     }
 
-    fn lexicon(&self, text: &str) -> &Lexicon {
-        if is_plain(text) { &self.plain } else { &self.marked }
+    fn lexicon(&self, text: &str) -> &LabelLexicon {
+        match Spelling::of(text) {
+            Spelling::Plain => &self.plain,
+            Spelling::Marked => &self.marked,
+        }
     }
 
-    /// A label that is a measure's code.
+    /// The measure, when the label is a measure's code.
     fn code(&self, text: &str) -> Option<Measure> {
         let measure = Measure::parse(text).ok()?;
         self.catalogue.measure_faults(&measure).is_empty().then_some(measure)
     }
 
-    /// A label without the unit of measure in its brackets, or behind "ĐVT:".
-    fn without_unit(&self, text: &str) -> (String, Option<UnitText>) {
+    /// A label without the unit of measure in brackets or after "ĐVT:", and that unit.
+    fn without_unit(&self, text: &str) -> (String, Option<MeasureUnitText>) {
         let (mut rest, mut unit, mut left) = (String::new(), None, text);
         while let Some((before, behind)) = left.split_once('(') {
             let Some((within, after)) = behind.split_once(')') else { break };
@@ -270,60 +286,65 @@ impl<'a> Labels<'a> {
         }
         if rest.contains('%') {
             rest = rest.replace('%', " ");
-            unit = Some(UnitText { percent: true, power: 0 });
+            unit = Some(MeasureUnitText { percent: true, power: 0 });
         }
         (rest, unit)
     }
 
     fn is_member(&self, text: &str) -> bool {
         let lexicon = self.lexicon(text);
-        let words = lexicon.telling(words(text, lexicon.spelling));
-        lexicon.found(&words).iter().any(|found| {
-            found.start == 0 && found.end == words.len() && matches!(found.what, What::Member(..))
+        let words = lexicon.significant_words(label_words(text, lexicon.spelling));
+        lexicon.find_phrases(&words).iter().any(|found| {
+            found.start == 0
+                && found.end == words.len()
+                && matches!(found.what, PhraseTarget::Member(..))
         })
     }
 
     fn choose(
         &self,
-        lexicon: &Lexicon,
+        lexicon: &LabelLexicon,
         words: &[String],
         hint: &str,
-        unit: Option<UnitText>,
-    ) -> Resolution {
+        unit: Option<MeasureUnitText>,
+    ) -> LabelResolution {
         if words.is_empty() {
-            return Resolution::Empty;
+            return LabelResolution::Empty;
         }
-        let mut found = lexicon.found(words);
-        // Words that name a member and a system name the member: "Hội nghị truyền hình".
+        let mut found = lexicon.find_phrases(words);
+        // Words that name both a member and a system are taken for the member: "Hội nghị truyền
+        // hình".
         let members: Vec<(usize, usize)> = found
             .iter()
-            .filter(|one| matches!(one.what, What::Member(..)))
+            .filter(|one| matches!(one.what, PhraseTarget::Member(..)))
             .map(|one| (one.start, one.end))
             .collect();
         found.retain(|one| {
-            matches!(one.what, What::Member(..)) || !members.contains(&(one.start, one.end))
+            matches!(one.what, PhraseTarget::Member(..)) || !members.contains(&(one.start, one.end))
         });
         if found.len() > MAX_PHRASES {
-            return Resolution::Nothing;
+            return LabelResolution::Nothing;
         }
-        let (mut candidates, mut alone) = (Vec::new(), Alone::default());
-        self.ways(lexicon, words, &found, &mut Vec::new(), &mut candidates, &mut alone);
+        let (mut candidates, mut alone) = (Vec::new(), LabelRemainder::default());
+        self.find_readings(lexicon, words, &found, &mut Vec::new(), &mut candidates, &mut alone);
         if let Some(unit) = unit {
-            candidates.retain(|candidate: &Candidate| {
+            candidates.retain(|candidate: &LabelCandidate| {
                 (self.catalogue.unit_of_measure(&candidate.measure.code) == "percent")
                     == unit.percent
             });
         }
         if candidates.is_empty() {
             return match alone {
-                Alone { members, .. } if !members.is_empty() => Resolution::Members(members),
-                Alone { system: true, .. } => Resolution::Empty,
-                Alone { .. } => Resolution::Nothing,
+                LabelRemainder { members, .. } if !members.is_empty() => {
+                    LabelResolution::Members(members)
+                }
+                LabelRemainder { system: true, .. } => LabelResolution::Empty,
+                LabelRemainder { .. } => LabelResolution::Nothing,
             };
         }
         let mut systems = self.systems(hint);
         if systems.is_empty() {
-            // "Hồ sơ tiếp nhận theo mức độ" above says whose "Tiếp nhận" is.
+            // "Hồ sơ tiếp nhận theo mức độ" above shows which indicator "Tiếp nhận" belongs to.
             let named = self.named_within(hint);
             systems = candidates
                 .iter()
@@ -331,7 +352,7 @@ impl<'a> Labels<'a> {
                 .filter_map(|candidate| candidate.system.clone())
                 .collect();
         }
-        let within = |candidate: &Candidate| {
+        let within = |candidate: &LabelCandidate| {
             candidate.system.as_ref().is_some_and(|system| systems.contains(system))
         };
         let strangers = !systems.is_empty() && !candidates.iter().any(within);
@@ -352,27 +373,29 @@ impl<'a> Labels<'a> {
         measures.sort();
         measures.dedup();
         match measures.as_slice() {
-            // What stands above it speaks of another system: the label may mean a figure that the catalogue does not have.
-            [one] if !strangers && !unsure => Resolution::One(one.clone()),
-            _ => Resolution::Several(measures),
+            // The text above names another system, so the label may name a figure that the
+            // catalogue does not have.
+            [one] if !strangers && !unsure => LabelResolution::One(one.clone()),
+            _ => LabelResolution::Several(measures),
         }
     }
 
-    /// Every way to take phrases out of the words so that what is left is a measure's name.
-    fn ways(
+    /// All ways to remove names of members and systems from the words so that the name of a measure
+    /// remains.
+    fn find_readings(
         &self,
-        lexicon: &Lexicon,
+        lexicon: &LabelLexicon,
         words: &[String],
-        found: &[Found<'_>],
-        taken: &mut Vec<(usize, usize, What)>,
-        candidates: &mut Vec<Candidate>,
-        alone: &mut Alone,
+        found: &[PhraseMatch<'_>],
+        taken: &mut Vec<(usize, usize, PhraseTarget)>,
+        candidates: &mut Vec<LabelCandidate>,
+        alone: &mut LabelRemainder,
     ) {
         if let Some((first, others)) = found.split_first() {
-            self.ways(lexicon, words, others, taken, candidates, alone);
+            self.find_readings(lexicon, words, others, taken, candidates, alone);
             if taken.iter().all(|(start, end, _)| first.end <= *start || *end <= first.start) {
                 taken.push((first.start, first.end, first.what.clone()));
-                self.ways(lexicon, words, others, taken, candidates, alone);
+                self.find_readings(lexicon, words, others, taken, candidates, alone);
                 taken.pop();
             }
             return;
@@ -388,15 +411,17 @@ impl<'a> Labels<'a> {
         let named: Vec<(String, String)> = taken
             .iter()
             .filter_map(|(_, _, what)| match what {
-                What::Member(dimension, member) => Some((dimension.clone(), member.clone())),
-                What::System(_) => None,
+                PhraseTarget::Member(dimension, member) => {
+                    Some((dimension.clone(), member.clone()))
+                }
+                PhraseTarget::System(_) => None,
             })
             .collect();
         let systems: Vec<&String> = taken
             .iter()
             .filter_map(|(_, _, what)| match what {
-                What::System(code) => Some(code),
-                What::Member(..) => None,
+                PhraseTarget::System(code) => Some(code),
+                PhraseTarget::Member(..) => None,
             })
             .collect();
         let Ok(members) = Members::new(named) else { return };
@@ -416,9 +441,10 @@ impl<'a> Labels<'a> {
                 )
                 .filter(|_| fits)
             {
-                let needs_system =
-                    entry.strength == Strength::Label && rest.len() <= SHORT && systems.is_empty();
-                candidates.push(Candidate {
+                let needs_system = entry.strength == LabelStrength::Label
+                    && rest.len() <= SHORT_LABEL_WORDS
+                    && systems.is_empty();
+                candidates.push(LabelCandidate {
                     measure,
                     system: entry.system.clone(),
                     strength: entry.strength,
@@ -428,8 +454,9 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// A measure with more members: those it needs are added where they are certain (a dimension that is open within one member only).
-    /// None when it does not have them, or has others of the same dimension already.
+    /// A measure with more members. Members that these require (of a dimension `within` another)
+    /// are added where they are certain. `None` when the measure does not have the members, or has
+    /// others of the same dimension.
     #[must_use]
     pub fn with_members(&self, measure: &Measure, more: &Members) -> Option<Measure> {
         let mut members = measure.members.clone();
@@ -454,9 +481,9 @@ impl<'a> Labels<'a> {
     }
 }
 
-/// What is left when no measure is named.
+/// What remains when no measure is named.
 #[derive(Default)]
-struct Alone {
+struct LabelRemainder {
     members: Vec<Members>,
     system: bool,
 }
@@ -464,26 +491,26 @@ struct Alone {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::catalogue::CatalogueDocument;
+    use kpi::catalogue::CatalogueDocument;
 
     fn catalogue() -> Catalogue {
-        Catalogue::new(crate::app::catalogue::shipped().unwrap()).unwrap()
+        Catalogue::new(crate::app::write::catalogue::shipped().unwrap()).unwrap()
     }
 
-    fn one(labels: &Labels<'_>, text: &str, hint: &str) -> String {
+    fn one(labels: &LabelIndex<'_>, text: &str, hint: &str) -> String {
         match labels.resolve(text, hint) {
-            Resolution::One(measure) => measure.to_string(),
-            other @ (Resolution::Several(_)
-            | Resolution::Members(_)
-            | Resolution::Empty
-            | Resolution::Nothing) => format!("{other:?}"),
+            LabelResolution::One(measure) => measure.to_string(),
+            other @ (LabelResolution::Several(_)
+            | LabelResolution::Members(_)
+            | LabelResolution::Empty
+            | LabelResolution::Nothing) => format!("{other:?}"),
         }
     }
 
     #[test]
     fn labels_of_real_tables_name_their_measure() {
         let catalogue = catalogue();
-        let labels = Labels::new(&catalogue);
+        let labels = LabelIndex::new(&catalogue);
         for (text, hint, expected) in [
             ("Tổng số văn bản đi", "", "ioffice.documents.outgoing"),
             (
@@ -528,14 +555,14 @@ mod tests {
         }
         assert_eq!(
             labels.read("Số tiền xử phạt (triệu đồng)", "").unit,
-            Some(UnitText { percent: false, power: 6 })
+            Some(MeasureUnitText { percent: false, power: 6 })
         );
     }
 
     #[test]
-    fn a_label_with_a_word_left_over_is_another() {
+    fn a_label_with_an_extra_word_does_not_match() {
         let catalogue = catalogue();
-        let labels = Labels::new(&catalogue);
+        let labels = LabelIndex::new(&catalogue);
         for text in [
             "Hồ sơ tiếp nhận quá hạn",
             "Hồ sơ đang giải quyết",
@@ -549,7 +576,7 @@ mod tests {
             "…",
         ] {
             assert!(
-                !matches!(labels.resolve(text, ""), Resolution::One(_)),
+                !matches!(labels.resolve(text, ""), LabelResolution::One(_)),
                 "{text}: {:?}",
                 labels.resolve(text, "")
             );
@@ -557,15 +584,15 @@ mod tests {
     }
 
     #[test]
-    fn members_alone_and_systems_alone_are_told() {
+    fn labels_with_only_members_or_only_a_system_are_recognised() {
         let catalogue = catalogue();
-        let labels = Labels::new(&catalogue);
+        let labels = LabelIndex::new(&catalogue);
         let online = Members::new(vec![("channel".to_owned(), "online".to_owned())]).unwrap();
-        assert_eq!(labels.resolve("Trực tuyến", ""), Resolution::Members(vec![online]));
+        assert_eq!(labels.resolve("Trực tuyến", ""), LabelResolution::Members(vec![online]));
         assert!(
-            matches!(labels.resolve("Cá nhân", ""), Resolution::Members(ways) if ways.len() == 2)
+            matches!(labels.resolve("Cá nhân", ""), LabelResolution::Members(ways) if ways.len() == 2)
         );
-        assert_eq!(labels.resolve("II. Hệ thống VNPT-iGate", ""), Resolution::Empty);
+        assert_eq!(labels.resolve("II. Hệ thống VNPT-iGate", ""), LabelResolution::Empty);
         assert_eq!(
             labels.systems("1. Hệ thống quản lý văn bản và điều hành (VNPT-iOffice)"),
             ["ioffice"]
@@ -575,10 +602,10 @@ mod tests {
     #[test]
     fn a_heading_of_another_system_makes_a_label_uncertain() {
         let catalogue = catalogue();
-        let labels = Labels::new(&catalogue);
+        let labels = LabelIndex::new(&catalogue);
         assert!(matches!(
             labels.resolve("Văn bản đi", "Chứng thư số chuyên dùng"),
-            Resolution::Several(_)
+            LabelResolution::Several(_)
         ));
         assert_eq!(one(&labels, "Văn bản đi", "Hệ thống iOffice"), "ioffice.documents.outgoing");
     }
@@ -609,15 +636,15 @@ mod tests {
     }
 
     #[test]
-    fn units_of_measure_alone() {
+    fn a_unit_of_measure_on_its_own_is_recognised() {
         let catalogue = catalogue();
-        let labels = Labels::new(&catalogue);
+        let labels = LabelIndex::new(&catalogue);
         assert_eq!(
             labels.unit_of_measure("Triệu đồng"),
-            Some(UnitText { percent: false, power: 6 })
+            Some(MeasureUnitText { percent: false, power: 6 })
         );
-        assert_eq!(labels.unit_of_measure("%"), Some(UnitText { percent: true, power: 0 }));
-        assert_eq!(labels.unit_of_measure("Văn bản"), Some(UnitText::default()));
+        assert_eq!(labels.unit_of_measure("%"), Some(MeasureUnitText { percent: true, power: 0 }));
+        assert_eq!(labels.unit_of_measure("Văn bản"), Some(MeasureUnitText::default()));
         assert_eq!(labels.unit_of_measure("Huyện Càng Long"), None);
     }
 }

@@ -1,34 +1,33 @@
-//! Bytes in, observations out; pure, like the domain. A reader places every observation and hands it to
-//! the one parser that judges it ([`crate::domain::observation::Parser`]).
+//! Readers of input: CSV, JSON, Excel files and documents become observations. Like the domain they
+//! do no I/O. Each reader locates the observations and passes them to the one parser that validates
+//! them ([`kpi::observation::ObservationParser`]).
 
 pub mod csv;
-pub mod document;
 pub mod json;
 pub mod label;
-pub mod numbers;
 pub mod report;
 pub mod table;
-pub mod words;
 pub mod workbook;
 
-use crate::domain::fault::Fault;
+use kpi::fault::Fault;
+use kpi::text;
 
-/// What a submission says about itself besides its figures.
+/// The fields of a submission besides its observations.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Envelope {
-    /// What kind of source it came from: `api`, `csv`, `import`, or what the sender says.
+pub struct SubmissionEnvelope {
+    /// The kind of source: `api`, `csv`, `import`, or a text of the sender.
     pub source_kind: Option<String>,
-    /// The sender's own name for it, such as a report's number.
+    /// The sender's name for the source, such as the number of a report.
     pub reference: Option<String>,
-    /// Why, above all for figures of a closed month.
+    /// The reason, which figures of a closed month require.
     pub reason: Option<String>,
 }
 
 /// Longest source kind, reference or reason in characters.
 pub const MAX_NOTE: usize = 1_000;
 
-impl Envelope {
-    /// The faults of texts that cannot be kept.
+impl SubmissionEnvelope {
+    /// The errors of texts that cannot be recorded.
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
         let fields = [
@@ -36,26 +35,40 @@ impl Envelope {
             ("/source/reference", &self.reference),
             ("/reason", &self.reason),
         ];
-        let faulty = fields
+        fields
             .into_iter()
-            .filter_map(|(pointer, text)| Some((pointer, note_fault(text.as_ref()?)?)));
-        faulty.map(|(pointer, (code, detail))| Fault::new(pointer, code, detail)).collect()
+            .filter_map(|(pointer, text)| {
+                note_fault(pointer, text.as_deref().filter(|text| !text::is_blank(text))?)
+            })
+            .collect()
+    }
+
+    /// The same fields, where texts that show nothing are removed.
+    #[must_use]
+    pub fn without_blanks(self) -> Self {
+        let Self { source_kind, reference, reason } = self;
+        Self {
+            source_kind: text::none_if_blank(source_kind),
+            reference: text::none_if_blank(reference),
+            reason: text::none_if_blank(reason),
+        }
     }
 }
 
-/// What is wrong with a note: a source's kind or reference, or a reason. Line breaks are welcome, other control characters are not:
-/// PostgreSQL keeps no NUL, and nobody can read the others.
+/// The error of a source kind, reference or reason, if there is one. Line breaks and tabs are
+/// allowed, other invisible characters are not.
 #[must_use]
-pub fn note_fault(text: &str) -> Option<(&'static str, String)> {
-    if text.chars().count() > MAX_NOTE {
-        return Some(("too_long", format!("at most {MAX_NOTE} characters")));
+pub fn note_fault(pointer: &str, note: &str) -> Option<Fault> {
+    if note.chars().count() > MAX_NOTE {
+        return Some(
+            Fault::new(pointer, "too_long", format!("at most {MAX_NOTE} characters"))
+                .with_vi(format!("tối đa {MAX_NOTE} ký tự")),
+        );
     }
-    let control = text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
-    control
-        .then(|| ("control_character", "no control characters but line breaks and tabs".to_owned()))
+    text::hidden_fault(pointer, note, text::LineBreaks::Many)
 }
 
-/// The bytes cannot be read at all.
+/// The error of a body that cannot be read at all.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Unreadable(pub String);
+pub struct UnreadableBody(pub String);

@@ -1,269 +1,53 @@
-//! Tables without a fixed form: which measure, unit and month each cell is of, from its header, its row and what stands above it.
+//! Tables without a fixed form: finds measure, unit and month of each cell from its header, its row
+//! and the text above the table.
 //!
-//! A figure is taken only when all three are certain; every other cell with a digit is listed with the reason. A wrong figure is worse
-//! than a missed one.
+//! A figure is taken only when all three are certain. Every other cell with a digit is listed with
+//! the reason. A wrong figure is worse than a missed one.
 
 pub mod cell;
+mod column;
 mod facets;
 mod infer;
-pub mod month;
-mod place;
-mod read;
-mod rows;
+mod label_context;
+mod label_reader;
+mod mapping;
+mod row_reader;
 mod shape;
+mod sheet_tables;
+mod table_reader;
+mod title;
+mod unclaimed;
+mod unit_names;
 
-use std::ops::Range;
-
-use crate::domain::measure::Measure;
-use crate::domain::number::Written;
-use crate::domain::period::Month;
-
-pub use place::Places;
-pub use read::Tables;
-
-/// Most rows of a grid that are looked at.
-pub const MAX_ROWS: usize = 100_000;
-/// Most columns of a grid that are looked at.
-pub const MAX_COLUMNS: usize = 1_000;
-
-/// A cell of a grid.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct GridCell {
-    /// The text as it is shown.
-    pub text: String,
-    /// A number that the file keeps as one.
-    pub number: Option<Written>,
-    /// The month of a date that the file keeps as one.
-    pub month: Option<Month>,
-    /// The number is shown as a percentage; [`GridCell::number`] is in percent then.
-    pub percent: bool,
-    /// How many decimals of the number are shown, where the file says so.
-    pub decimals: Option<u32>,
-    /// What is wrong with it, when the file itself says so: an error value, a formula without its result.
-    pub fault: Option<String>,
-}
-
-impl GridCell {
-    /// A cell of text.
-    #[must_use]
-    pub fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), ..Self::default() }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.text.trim().is_empty()
-    }
-}
-
-/// A stretch of cells that is shown as one; its first cell has the text.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Merge {
-    /// Its rows.
-    pub rows: Range<usize>,
-    /// Its columns.
-    pub columns: Range<usize>,
-}
-
-/// A table: rows of cells, ragged or not.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Grid {
-    /// The rows.
-    pub rows: Vec<Vec<GridCell>>,
-    /// Cells that are shown as one.
-    pub merges: Vec<Merge>,
-    /// It is of a sheet, where a cell's column is certain; in a document's table a row that is shorter than others leaves it uncertain.
-    pub of_sheet: bool,
-}
-
-impl Grid {
-    /// A grid of texts.
-    #[must_use]
-    pub fn of_texts<T: AsRef<str>>(rows: &[Vec<T>]) -> Self {
-        let cells = |row: &Vec<T>| row.iter().map(|text| GridCell::text(text.as_ref())).collect();
-        Self { rows: rows.iter().map(cells).collect(), merges: Vec::new(), of_sheet: false }
-    }
-
-    /// The table of a document: its cells are stretches of the text.
-    #[must_use]
-    pub fn of_document(text: &str, rows: &[Vec<Range<usize>>]) -> Self {
-        let cells = |row: &Vec<Range<usize>>| {
-            row.iter()
-                .map(|range| GridCell::text(text.get(range.clone()).unwrap_or_default()))
-                .collect()
-        };
-        Self { rows: rows.iter().map(cells).collect(), merges: Vec::new(), of_sheet: false }
-    }
-}
-
-impl Grid {
-    /// The tables of a sheet that stand below each other, each with the row it begins at: what follows an empty row is a table of its own when
-    /// it has a header; texts alone are the title of the next.
-    #[must_use]
-    pub fn tables(&self) -> Vec<(usize, Self)> {
-        let empty = |row: usize| {
-            self.rows.get(row).is_none_or(|cells| cells.iter().all(GridCell::is_empty))
-        };
-        let (mut blocks, mut start): (Vec<Range<usize>>, Option<usize>) = (Vec::new(), None);
-        for row in 0..=self.rows.len().min(MAX_ROWS) {
-            match (empty(row), start) {
-                (false, None) => start = Some(row),
-                (true, Some(from)) => {
-                    blocks.push(from..row);
-                    start = None;
-                }
-                _ => {}
-            }
-        }
-        let (mut found, mut title): (Vec<Range<usize>>, Option<usize>) = (Vec::new(), None);
-        for block in blocks {
-            let part = self.rows_of(&block);
-            let from = title.take().unwrap_or(block.start);
-            match (shape::Shape::new(&part).parts(), found.last_mut()) {
-                (None, _) => title = Some(from),
-                (Some(parts), Some(above)) if parts.header.is_empty() && from == block.start => {
-                    above.end = block.end
-                }
-                (Some(_), _) => found.push(from..block.end),
-            }
-        }
-        found.into_iter().map(|rows| (rows.start, self.rows_of(&rows))).collect()
-    }
-
-    /// Some of its rows as a grid.
-    fn rows_of(&self, rows: &Range<usize>) -> Self {
-        let within = |merge: &&Merge| {
-            merge.rows.start >= rows.start
-                && merge.rows.start < rows.end
-                && merge.rows.start < merge.rows.end
-        };
-        let moved = |merge: &Merge| Merge {
-            rows: merge.rows.start - rows.start..merge.rows.end.min(rows.end) - rows.start,
-            columns: merge.columns.clone(),
-        };
-        Self {
-            rows: self.rows.get(rows.clone()).unwrap_or_default().to_vec(),
-            merges: self.merges.iter().filter(within).map(moved).collect(),
-            of_sheet: self.of_sheet,
-        }
-    }
-}
-
-/// What a table does not say itself.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Defaults {
-    /// The position of the unit that reports.
-    pub unit: Option<usize>,
-    /// The month that is reported on.
-    pub month: Option<Month>,
-    /// What stands above the table: caption, heading of the section, name of the sheet.
-    pub hint: String,
-}
-
-/// What a column or a row stands for, as far as it says so.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Use {
-    /// Its place, from 0.
-    pub index: usize,
-    /// Its label.
-    pub text: String,
-    /// What it was taken for.
-    pub meaning: Meaning,
-}
-
-/// What a column or a row was taken for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Meaning {
-    /// Figures; what is not said here is said elsewhere.
-    Figures {
-        /// The measure, or the members alone as text.
-        measure: Option<String>,
-        /// The unit's position.
-        unit: Option<usize>,
-        /// The month.
-        month: Option<Month>,
-    },
-    /// Labels of rows.
-    Labels,
-    /// Numbers of rows, units of measure, notes.
-    Aside(&'static str),
-    /// A heading over the rows below.
-    Heading,
-    /// Figures that are not taken, and why.
-    Unclaimed(String),
-}
-
-/// A figure in a cell.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CellFigure {
-    /// The cell's row.
-    pub row: usize,
-    /// The cell's column.
-    pub column: usize,
-    /// Its measure.
-    pub measure: Measure,
-    /// Its unit's position.
-    pub unit: usize,
-    /// Its month.
-    pub month: Month,
-    /// The cell's text.
-    pub printed: String,
-    /// The number.
-    pub written: Written,
-    /// Whether it is said to be about so much.
-    pub approximate: bool,
-    /// The label that told the measure.
-    pub label: String,
-}
-
-/// A cell with a digit that was not taken for a figure.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct UnclaimedCell {
-    /// The cell's row.
-    pub row: usize,
-    /// The cell's column.
-    pub column: usize,
-    /// The cell's text.
-    pub printed: String,
-    /// Why.
-    pub reason: String,
-}
-
-/// A table, understood as far as it can be.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Mapping {
-    /// The rows of the header.
-    pub header: Range<usize>,
-    /// What each column was taken for.
-    pub columns: Vec<Use>,
-    /// What each row below the header was taken for.
-    pub rows: Vec<Use>,
-    /// The figures.
-    pub figures: Vec<CellFigure>,
-    /// The other cells with digits, each with the reason; labels, dates in titles and numbers of rows are none.
-    pub unclaimed: Vec<UnclaimedCell>,
-}
+pub use mapping::{CellFigure, LabelMeaning, LabelUse, TableDefaults, TableMapping, UnclaimedCell};
+pub use sheet_tables::sheet_tables;
+pub use table_reader::TableReader;
+pub use unit_names::UnitNames;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::catalogue::Catalogue;
-    use crate::domain::unit::{UnitDocument, Units};
+    use crate::app::write::{catalogue, units};
+    use documents::table::{Grid, MergedCells};
+    use kpi::catalogue::Catalogue;
+    use kpi::unit::{UnitDocument, UnitForest};
 
-    fn units() -> Units {
-        let shipped = crate::app::units::shipped().unwrap();
+    fn units() -> UnitForest {
+        let shipped = units::shipped().unwrap();
         let more: Vec<UnitDocument> = vec![
             serde_json::from_value(serde_json::json!({ "code": "tv.cau_ke", "kind": "district", "name": { "vi": "Huyện Cầu Kè" }, "parent": "travinh", "official_codes": [{ "code": "845" }] }))
                 .unwrap(),
         ];
-        Units::new((1..).zip(shipped.into_iter().chain(more)).collect()).unwrap()
+        UnitForest::new((1..).zip(shipped.into_iter().chain(more)).collect()).unwrap()
     }
 
-    /// What a table says: `measure unit month value`, and the unclaimed cells as `row:column reason`.
+    /// The figures of a table as `measure unit month value`, and the unclaimed cells as
+    /// `row:column reason`.
     fn told(grid: &Grid, hint: &str) -> (Vec<String>, Vec<String>) {
-        let catalogue = Catalogue::new(crate::app::catalogue::shipped().unwrap()).unwrap();
+        let catalogue = Catalogue::new(catalogue::shipped().unwrap()).unwrap();
         let units = units();
-        let tables = Tables::new(&catalogue, &units);
-        let defaults = Defaults {
+        let tables = TableReader::new(&catalogue, &units);
+        let defaults = TableDefaults {
             unit: units.position("travinh"),
             month: Some("2021-10".parse().unwrap()),
             hint: hint.to_owned(),
@@ -308,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn measures_down_and_months_across() {
+    fn reads_measures_in_rows_and_months_in_columns() {
         figures(
             "STT|Chỉ tiêu|Đơn vị tính|Tháng 9/2021|Tháng 10/2021|So sánh|Ghi chú
              1|Tổng số văn bản đi|văn bản|22.000|23.441|+6,5%|
@@ -327,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn units_down_and_measures_across_with_a_total() {
+    fn reads_units_in_rows_and_measures_in_columns_with_a_total() {
         figures(
             "STT|Tên đơn vị|Văn bản đi|Ký số văn bản|Tỷ lệ ký số (%)
              1|Huyện Càng Long|1.200|1.000|83,33
@@ -347,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_result_of_the_month_stands_beside_that_of_the_month_before() {
+    fn reads_this_month_beside_the_month_before() {
         figures(
             "STT|Nội dung|ĐVT|Kết quả tháng|Tháng trước\n1|Tài khoản tạo mới|tài khoản|134|98\n2|Văn bản đi|văn bản|31.205|29.876",
             "Biểu 1. Hệ thống quản lý văn bản và điều hành (VNPT-iOffice)",
@@ -375,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn members_down_and_across_with_what_they_count_in_the_title() {
+    fn reads_members_in_rows_and_columns_with_the_measure_in_the_title() {
         let channels = "Mức độ|Trực tiếp|Trực tuyến|Cộng\nMức độ 3|7|5|12\nMức độ 4|1|2|3\nTổng số hồ sơ|8|7|15";
         let expected = [
             "igate.dossiers.received{channel=in_person,service_level=3} travinh 2021-10 7",
@@ -397,7 +181,7 @@ mod tests {
         ] {
             figures(channels, title, &[]);
         }
-        // Only individuals have tokens: what "Cộng" is of a token is not certain.
+        // Only individuals have tokens, so the total over "Cộng" of a token is not certain.
         figures(
             "Chủ thể|USB Token|SIM PKI|Cộng\nTổ chức|9|0|9\nCá nhân|4|1|5\nCộng|13|1|14",
             "Chứng thư số theo chủ thể và thiết bị",
@@ -412,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn units_down_and_months_across_with_the_measure_in_the_title() {
+    fn reads_units_in_rows_and_months_in_columns_with_the_measure_in_the_title() {
         figures(
             "BẢNG TỔNG HỢP SỐ VĂN BẢN ĐI NĂM 2021 THEO ĐƠN VỊ
              Đơn vị|Tháng 9|Tháng 10
@@ -429,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn months_down_and_measures_across() {
+    fn reads_months_in_rows_and_measures_in_columns() {
         figures(
             "Tháng|Hồ sơ tiếp nhận|Hồ sơ đã giải quyết
              8/2021|100|90
@@ -446,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_two_levels_put_measure_and_members_together() {
+    fn a_two_level_header_combines_measure_and_members() {
         figures(
             "Đơn vị|Hồ sơ tiếp nhận|||Văn bản đi
              |Trực tiếp|Trực tuyến|Tổng số|
@@ -462,9 +246,9 @@ mod tests {
         let mut merged =
             grid("Đơn vị|Chứng thư số||Văn bản đi\n|Cấp mới|Tổng số|\nHuyện Càng Long|10|5|15");
         merged.merges = vec![
-            Merge { rows: 0..2, columns: 0..1 },
-            Merge { rows: 0..1, columns: 1..3 },
-            Merge { rows: 0..2, columns: 3..4 },
+            MergedCells { rows: 0..2, columns: 0..1 },
+            MergedCells { rows: 0..1, columns: 1..3 },
+            MergedCells { rows: 0..2, columns: 3..4 },
         ];
         let (figures, _) = told(&merged, "");
         assert_eq!(
@@ -478,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_go_on_with_what_stands_above_them() {
+    fn rows_inherit_from_the_rows_above() {
         figures(
             "Nội dung|Số liệu
              I. Hệ thống VNPT-iGate|
@@ -504,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn members_beside_each_other_stay_uncertain_when_their_dimension_changes() {
+    fn adjacent_members_of_different_dimensions_are_ambiguous() {
         left(
             "Nội dung|Số liệu
              Hồ sơ tiếp nhận|13.594
@@ -532,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn the_long_format_is_understood_by_its_names() {
+    fn the_long_format_is_recognised_by_its_column_names() {
         figures(
             "indicator|channel|unit|period|value
              igate.dossiers.received||travinh|2021-09|5
@@ -546,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_figure_of_the_month_is_left_with_its_reason() {
+    fn cells_that_are_not_figures_of_the_month_are_unclaimed_with_a_reason() {
         left(
             "Chỉ tiêu|Kế hoạch năm|Tháng 10/2021|Lũy kế từ đầu năm|Tỷ lệ
              Văn bản đi|30.000|23.441|200.000|78%
@@ -572,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn the_title_and_the_hint_say_what_the_table_does_not() {
+    fn the_title_and_the_hint_complete_the_table() {
         figures(
             "Số liệu tháng 8 năm 2021
              Đơn vị: Huyện Càng Long
@@ -608,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_total_among_others_and_a_title_of_another_unit_or_month_are_not_certain() {
+    fn partial_totals_and_titles_of_another_unit_or_month_are_ambiguous() {
         left(
             "Đơn vị|Văn bản đi
              Huyện Càng Long|1
@@ -637,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_within_texts_are_told() {
+    fn numbers_inside_texts_are_unclaimed() {
         left(
             "Tổng số văn bản đi: 23.441\nChỉ tiêu|Kết quả|Ghi chú\nHồ sơ tồn|5|trong đó 2 quá hạn\nGhi nhận 7 ý kiến|",
             &["0:0", "2:2", "3:0"],
@@ -646,7 +430,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_table_makes_the_reader_fail_and_no_cell_is_both_taken_and_left(
+        fn any_table_is_read_without_panic_and_no_cell_is_both_claimed_and_unclaimed(
             words in proptest::collection::vec(
                 proptest::collection::vec(
                     proptest::sample::select(vec![
@@ -661,11 +445,11 @@ mod tests {
             to in 0_usize..8,
         ) {
             let mut grid = Grid::of_texts(&words);
-            grid.merges = vec![Merge { rows: from..to, columns: from..to }];
+            grid.merges = vec![MergedCells { rows: from..to, columns: from..to }];
             grid.of_sheet = from == 0;
-            let (tables, catalogue, units) = (grid.tables(), Catalogue::new(crate::app::catalogue::shipped().unwrap()).unwrap(), units());
-            let reader = Tables::new(&catalogue, &units);
-            let defaults = Defaults { unit: units.position("travinh"), month: Some("2021-10".parse().unwrap()), hint: String::new() };
+            let (tables, catalogue, units) = (sheet_tables(&grid), Catalogue::new(catalogue::shipped().unwrap()).unwrap(), units());
+            let reader = TableReader::new(&catalogue, &units);
+            let defaults = TableDefaults { unit: units.position("travinh"), month: Some("2021-10".parse().unwrap()), hint: String::new() };
             for (_, grid) in tables.iter().chain(std::iter::once(&(0, grid.clone()))) {
                 let mapping = reader.read(grid, &defaults);
                 for figure in &mapping.figures {

@@ -1,31 +1,32 @@
-//! The web pages, rendered on the server, with no asset from elsewhere.
+//! The web pages, rendered on the server. They load nothing from other hosts, so that they work
+//! without internet.
 
 use actix_web::{HttpResponse, web};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::app::state::State;
-use crate::domain::catalogue::Direction;
-use crate::domain::period::Month;
-use crate::http::{Answer, Context};
+use crate::http::{HandlerResult, ServiceContext};
+use kpi::catalogue::Direction;
+use kpi::period::Month;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#1b2733}h1{margin:0}\
 p.lead{margin-top:.2rem;color:#4a5a68}table{border-collapse:collapse;margin:1rem 0}th,td{text-align:left;padding:.25rem 1rem .25rem 0;vertical-align:top}\
 td.n{font-variant-numeric:tabular-nums;text-align:right}code{background:#eef2f5;padding:.1rem .3rem;border-radius:3px}a{color:#0b5cad}";
 
-/// The pages' routes.
+/// Registers the routes of the pages.
 pub fn routes(config: &mut web::ServiceConfig) {
     config.route("/", web::get().to(landing));
 }
 
-/// What this is, how it stands, and where to go on.
-async fn landing(context: web::Data<Context>) -> Answer {
+/// The landing page: what the service is, its current state, and links.
+async fn landing(context: web::Data<ServiceContext>) -> HandlerResult {
     let numbers = context.app().ok().map(|app| {
         let state = app.state();
         [
             ("Đơn vị", "Units", state.units.len().to_string()),
             ("Chỉ tiêu", "Indicators", state.catalogue.indicators.len().to_string()),
-            ("Chỉ số tính toán", "Kpis", state.catalogue.kpis.len().to_string()),
-            ("Số liệu hiện hành", "Figures that stand", state.cube.len().to_string()),
+            ("Chỉ số đánh giá", "Kpis", state.catalogue.kpis.len().to_string()),
+            ("Số liệu hiện hành", "Current figures", state.cube.len().to_string()),
             ("Mâu thuẫn", "Findings", state.standing.len().to_string()),
             ("Lần sửa đổi mới nhất", "Newest revision", state.revision.to_string()),
         ]
@@ -36,20 +37,21 @@ async fn landing(context: web::Data<Context>) -> Answer {
         .body(page(numbers, &provinces).into_string()))
 }
 
-/// Most roots of the forest that are shown.
+/// Most units without a parent that the page lists.
 const MOST: usize = 70;
 
-/// A root of the forest that has figures.
-struct Province {
+/// A unit without a parent that has figures.
+struct ProvinceSummary {
     code: String,
     name: String,
-    /// The newest month that it has reported.
+    /// The newest month with figures; not a month of which only the first reports have arrived.
     month: Month,
-    /// The first kpi that has a good direction, by which its children are ranked.
+    /// The first kpi with a direction other than neutral, used for the link to the ranking of its
+    /// children.
     ranked: Option<String>,
 }
 
-fn provinces(state: &State) -> Vec<Province> {
+fn provinces(state: &State) -> Vec<ProvinceSummary> {
     let ranked = state
         .catalogue
         .kpis
@@ -59,7 +61,7 @@ fn provinces(state: &State) -> Vec<Province> {
     let province = |root: usize| {
         let unit = state.units.get(root)?;
         let name = unit.document.shown().to_owned();
-        Some(Province {
+        Some(ProvinceSummary {
             code: unit.document.code.clone(),
             name,
             month: state.newest_whole(state.units.subtree(root))?,
@@ -69,24 +71,28 @@ fn provinces(state: &State) -> Vec<Province> {
     state.units.roots().filter_map(province).take(MOST).collect()
 }
 
-fn page(numbers: Option<[(&str, &str, String); 6]>, provinces: &[Province]) -> Markup {
+fn page(numbers: Option<[(&str, &str, String); 6]>, provinces: &[ProvinceSummary]) -> Markup {
     let links = [
-        ("/docs/", "Tài liệu và dùng thử API", "Try the API"),
+        ("/docs/", "Tài liệu và dùng thử API", "API documentation and test"),
         ("/api/v1/openapi.json", "Mô tả OpenAPI", "OpenAPI document"),
         ("/api/v1/units", "Các đơn vị", "Units"),
-        ("/api/v1/indicators", "Các chỉ tiêu được báo cáo", "What is reported"),
-        ("/api/v1/kpis", "Các chỉ số được tính", "What is computed"),
+        ("/api/v1/indicators", "Các chỉ tiêu được báo cáo", "Reported indicators"),
+        ("/api/v1/kpis", "Các chỉ số đánh giá được tính", "Computed kpis"),
         ("/api/v1/findings", "Những chỗ số liệu mâu thuẫn", "Where figures contradict each other"),
-        ("/api/v1/observations?format=csv", "Số liệu đã ghi (CSV)", "Figures as recorded"),
+        ("/api/v1/observations?format=csv", "Số liệu đã ghi (CSV)", "Recorded figures (CSV)"),
         (
             "/api/v1/revisions?format=csv",
             "Lịch sử thay đổi (CSV)",
-            "Everything that happened, who, when, why",
+            "History of changes: who, when, why (CSV)",
         ),
-        ("/api/v1/periods", "Các tháng đã chốt", "Months that are closed"),
-        ("/api/v1/ledger", "Tình trạng của sổ cái", "How far the ledger has come"),
-        ("/metrics/figures", "Số liệu mới nhất cho Prometheus", "The newest figures for scraping"),
-        ("/metrics", "Tình trạng của dịch vụ", "The service's own health"),
+        ("/api/v1/periods", "Các tháng đã khóa", "Closed months"),
+        ("/api/v1/ledger", "Tình trạng của sổ cái", "State of the ledger"),
+        (
+            "/metrics/figures",
+            "Số liệu mới nhất cho Prometheus",
+            "The newest figures for Prometheus",
+        ),
+        ("/metrics", "Tình trạng của dịch vụ", "State of the service"),
     ];
     html! {
         (DOCTYPE)
@@ -108,7 +114,7 @@ fn page(numbers: Option<[(&str, &str, String); 6]>, provinces: &[Province]) -> M
                 }
                 @if !provinces.is_empty() {
                     table {
-                        @for Province { code, name, month, ranked } in provinces {
+                        @for ProvinceSummary { code, name, month, ranked } in provinces {
                             tr {
                                 td { (name) " " (month.to_string()) }
                                 td { a href={ "/api/v1/scorecard?unit=" (code) "&period=" (month.to_string()) "&format=xlsx" } { "Bảng điểm · Scorecard" } }
@@ -116,7 +122,7 @@ fn page(numbers: Option<[(&str, &str, String); 6]>, provinces: &[Province]) -> M
                                     td { a href={ "/api/v1/ranking?measure=" (kpi) "&parent=" (code) "&period=" (month.to_string()) "&format=xlsx" } { "Xếp hạng · Ranking" } }
                                 }
                                 td { a href={ "/api/v1/completeness?parent=" (code) "&period=" (month.to_string()) "&format=xlsx" } { "Ai đã báo cáo · Who has reported" } }
-                                td { a href={ "/api/v1/quality?unit=" (code) "&format=xlsx" } { "Cần xem lại · Worth a look" } }
+                                td { a href={ "/api/v1/quality?unit=" (code) "&format=xlsx" } { "Cần xem lại · To be reviewed" } }
                             }
                         }
                     }

@@ -1,20 +1,22 @@
-//! Series as text: Prometheus' format 0.0.4 for scraping, OpenMetrics for a whole history.
+//! Series as text: Prometheus' format 0.0.4 for scraping, OpenMetrics for the whole history.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use super::labels::{Labels, NAME};
-use super::metadata::metadata;
-use super::promql::{first_second, format_value};
-use super::select::{Series, history};
-use crate::app::state::State;
+use chrono::NaiveDate;
 
-/// Label values and help texts in quotes.
+use super::metadata::metadata;
+use super::select::{MetricSeries, history};
+use crate::app::state::State;
+use promql::labels::{LabelSet, NAME};
+use promql::{first_second, format_value};
+
+/// Escapes a label value or a help text.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-fn labels_of(labels: &Labels) -> String {
+fn labels_of(labels: &LabelSet) -> String {
     let pairs: Vec<String> = labels
         .iter()
         .filter(|(name, _)| *name != NAME)
@@ -23,14 +25,15 @@ fn labels_of(labels: &Labels) -> String {
     if pairs.is_empty() { String::new() } else { format!("{{{}}}", pairs.join(",")) }
 }
 
-/// Writes families with their head, each once; series of a family follow one another.
-struct Writer<W> {
+/// Writes series with the head of their metric family, which must appear once: the series of a
+/// family must be written one after another.
+struct ExpositionWriter<W> {
     out: W,
     help: HashMap<String, String>,
     family: String,
 }
 
-impl<W: Write> Writer<W> {
+impl<W: Write> ExpositionWriter<W> {
     fn new(state: &State, out: W) -> Self {
         let help = metadata(state)
             .into_iter()
@@ -39,7 +42,7 @@ impl<W: Write> Writer<W> {
         Self { out, help, family: String::new() }
     }
 
-    fn head(&mut self, series: &Series) -> io::Result<()> {
+    fn head(&mut self, series: &MetricSeries) -> io::Result<()> {
         let name = series.labels.get(NAME);
         if self.family != name {
             name.clone_into(&mut self.family);
@@ -54,12 +57,12 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// Series at their newest month, for scraping: Prometheus' text format 0.0.4.
+/// Writes the newest value of each series for scraping, in Prometheus' text format 0.0.4.
 ///
 /// # Errors
-/// Never into memory.
-pub fn text(state: &State, series: &[Series]) -> io::Result<Vec<u8>> {
-    let mut writer = Writer::new(state, Vec::new());
+/// Never, because it writes into memory.
+pub fn text(state: &State, series: &[MetricSeries]) -> io::Result<Vec<u8>> {
+    let mut writer = ExpositionWriter::new(state, Vec::new());
     for series in series {
         writer.head(series)?;
         if let Some((_, value)) = series.iter().last() {
@@ -75,16 +78,17 @@ pub fn text(state: &State, series: &[Series]) -> io::Result<Vec<u8>> {
     Ok(writer.out)
 }
 
-/// The history of every measure as OpenMetrics, each month's value at its first instant; says how many samples were written.
+/// Writes the history of every measure as OpenMetrics, each value at the first instant of its
+/// month. Returns the number of samples.
 ///
 /// `promtool tsdb create-blocks-from openmetrics` reads it.
 ///
 /// # Errors
-/// The writer's.
-pub fn openmetrics(state: &State, out: impl Write) -> io::Result<u64> {
-    let mut writer = Writer::new(state, out);
+/// When `out` cannot be written.
+pub fn openmetrics(state: &State, today: NaiveDate, out: impl Write) -> io::Result<u64> {
+    let mut writer = ExpositionWriter::new(state, out);
     let mut samples = 0;
-    history(state, |series| {
+    history(state, today, |series| {
         writer.head(series)?;
         let (name, labels) = (series.labels.get(NAME).to_owned(), labels_of(&series.labels));
         for (month, value) in series.iter() {

@@ -1,22 +1,27 @@
-//! The service's own health at `/metrics`.
+//! The service's own metrics at `/metrics`.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use crate::app::App;
+use crate::app::clock::Clock;
+use crate::logging::dropped_lines;
+use crate::memory::MemoryUsage;
+use kpi::number::float;
 
 /// Upper bounds of the latency histogram in seconds.
 const BUCKETS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
 
-/// Methods that have a label of their own.
+/// HTTP methods that appear as a label; all others are counted as `OTHER`.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
 
-/// The reasons of `egov_kpi_refused_total`; `docs/limits.md` says which bound each is of.
-pub const BOUNDS: [&str; 24] = [
+/// The reasons of `egov_kpi_refused_total`; `docs/limits.md` names the limit of each.
+pub const BOUNDS: [&str; 23] = [
     "rate_key",
     "rate_address",
     "rate_sign_in",
@@ -27,8 +32,6 @@ pub const BOUNDS: [&str; 24] = [
     "parameters",
     "body",
     "body_time",
-    "bodies",
-    "body_turn",
     "values",
     "batch",
     "entries",
@@ -36,6 +39,7 @@ pub const BOUNDS: [&str; 24] = [
     "page",
     "turn",
     "past",
+    "memory",
     "writer",
     "promql_turn",
     "promql_time",
@@ -43,8 +47,42 @@ pub const BOUNDS: [&str; 24] = [
     "scrape",
 ];
 
-/// The service's own health.
-pub struct Metrics {
+/// State of the clocks.
+struct ClockMetrics {
+    offset: prometheus::Gauge,
+    ahead: prometheus::Gauge,
+    jumps: IntCounter,
+}
+
+impl ClockMetrics {
+    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let offset = prometheus::Gauge::new(
+            "egov_kpi_clock_offset_seconds",
+            "This machine's clock minus the database server's, which dates the changes; 0 with SQLite, where this machine's clock dates them.",
+        )?;
+        let ahead = prometheus::Gauge::new(
+            "egov_kpi_ledger_ahead_seconds",
+            "How far in the future the newest revision is dated; 0 when it is not.",
+        )?;
+        let jumps = IntCounter::new(
+            "egov_kpi_clock_jumps_total",
+            "Jumps of the clock that dates the changes; after a jump its time is not used.",
+        )?;
+        registry.register(Box::new(offset.clone()))?;
+        registry.register(Box::new(ahead.clone()))?;
+        registry.register(Box::new(jumps.clone()))?;
+        Ok(Self { offset, ahead, jumps })
+    }
+
+    fn update(&self, clock: &Clock, newest: i64) {
+        self.offset.set(float(clock.offset()) / 1e6);
+        self.ahead.set(float(clock.ahead(newest)) / 1e6);
+        self.jumps.inc_by(clock.jumps().saturating_sub(self.jumps.get()));
+    }
+}
+
+/// The service's own metrics.
+pub struct ServiceMetrics {
     registry: Registry,
     requests: IntCounterVec,
     latency: HistogramVec,
@@ -52,20 +90,85 @@ pub struct Metrics {
     refused: IntCounterVec,
     bounded: IntCounterVec,
     connections: IntGauge,
+    memory: MemoryMetrics,
     figures: IntGauge,
     units: IntGauge,
     findings: IntGauge,
     revision: IntGauge,
     cube_bytes: IntGauge,
     last_write: prometheus::Gauge,
+    clocks: ClockMetrics,
     ready: IntGauge,
+    history_changes: IntCounter,
+    lost_revisions: IntCounter,
 }
 
-impl Metrics {
+/// Metrics of the memory budget and the log.
+struct MemoryMetrics {
+    bytes: IntGaugeVec,
+    limit: IntGauge,
+    pool: IntGauge,
+    highest: IntGauge,
+    waiting: IntGauge,
+    refused: IntCounter,
+    dropped_lines: IntCounter,
+}
+
+impl MemoryMetrics {
+    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let found = Self {
+            bytes: IntGaugeVec::new(
+                Opts::new("egov_kpi_memory_bytes", "Bytes of the memory pool in use, by purpose."),
+                &["kind"],
+            )?,
+            limit: IntGauge::new("egov_kpi_memory_limit_bytes", "The memory limit (--memory).")?,
+            pool: IntGauge::new(
+                "egov_kpi_memory_pool_bytes",
+                "Bytes that all requests together can take: the limit minus the program and the current figures.",
+            )?,
+            highest: IntGauge::new(
+                "egov_kpi_memory_highest_bytes",
+                "The most bytes of the memory pool that were in use at one time.",
+            )?,
+            waiting: IntGauge::new("egov_kpi_memory_waiting", "Requests that wait for memory.")?,
+            refused: IntCounter::new(
+                "egov_kpi_memory_refused_total",
+                "Requests for memory that was not available in time.",
+            )?,
+            dropped_lines: IntCounter::new(
+                "egov_kpi_log_lines_dropped_total",
+                "Log lines dropped because there were too many or they could not be written.",
+            )?,
+        };
+        registry.register(Box::new(found.bytes.clone()))?;
+        for gauge in [&found.limit, &found.pool, &found.highest, &found.waiting] {
+            registry.register(Box::new(gauge.clone()))?;
+        }
+        for counter in [&found.refused, &found.dropped_lines] {
+            registry.register(Box::new(counter.clone()))?;
+        }
+        Ok(found)
+    }
+
+    fn set(&self, usage: &MemoryUsage) {
+        let number = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
+        usage.by_kind.iter().for_each(|(kind, bytes)| {
+            self.bytes.with_label_values(&[kind.name()]).set(number(*bytes))
+        });
+        self.limit.set(number(usage.limit));
+        self.pool.set(number(usage.capacity));
+        self.highest.set(number(usage.highest));
+        self.waiting.set(number(usage.waiting));
+        self.refused.inc_by(usage.refused.saturating_sub(self.refused.get()));
+        self.dropped_lines.inc_by(dropped_lines().saturating_sub(self.dropped_lines.get()));
+    }
+}
+
+impl ServiceMetrics {
     /// Registers every metric.
     ///
     /// # Errors
-    /// When two have one name, which a test would have shown.
+    /// When two metrics have the same name; a test would have found that.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let gauge = |name: &str, help: &str| {
@@ -73,24 +176,24 @@ impl Metrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok::<_, prometheus::Error>(gauge)
         };
-        let figures = gauge("egov_kpi_figures", "Figures that stand.")?;
-        let units = gauge("egov_kpi_units", "Units known.")?;
-        let findings = gauge("egov_kpi_findings", "Findings that stand.")?;
+        let figures = gauge("egov_kpi_figures", "Current figures.")?;
+        let units = gauge("egov_kpi_units", "Units.")?;
+        let findings = gauge("egov_kpi_findings", "Findings of the current figures.")?;
         let revision = gauge("egov_kpi_ledger_revision", "Newest revision of the ledger.")?;
-        let cube_bytes = gauge("egov_kpi_cube_bytes", "Bytes that the figures take in memory.")?;
-        let ready = gauge("egov_kpi_ready", "Whether the ledger is loaded.")?;
+        let cube_bytes = gauge("egov_kpi_cube_bytes", "Bytes of memory that the figures take.")?;
+        let ready = gauge("egov_kpi_ready", "1 when the ledger is loaded, otherwise 0.")?;
         let last_write = prometheus::Gauge::new(
             "egov_kpi_last_write_timestamp_seconds",
             "When the ledger was last written; 0 before the first write of this process.",
         )?;
         let requests = IntCounterVec::new(
-            Opts::new("egov_kpi_http_requests_total", "Requests answered."),
+            Opts::new("egov_kpi_http_requests_total", "Responses sent."),
             &["route", "method", "status"],
         )?;
         let latency = HistogramVec::new(
             HistogramOpts::new(
                 "egov_kpi_http_request_seconds",
-                "Time until a request was answered.",
+                "Seconds until the response was ready.",
             )
             .buckets(BUCKETS.to_vec()),
             &["route", "method"],
@@ -98,30 +201,41 @@ impl Metrics {
         let recorded = IntCounterVec::new(
             Opts::new(
                 "egov_kpi_recorded_total",
-                "What this process has written: submissions, figures, transactions.",
+                "Submissions, figures and transactions that this process has written.",
             ),
             &["what"],
         )?;
         let refused = IntCounterVec::new(
             Opts::new(
                 "egov_kpi_auth_failures_total",
-                "Requests refused: not signed in (missing, malformed, unknown, expired, revoked, token, basic_write) or not allowed (role, scope, unmapped, cross_site).",
+                "Requests refused: not signed in (missing, malformed, unknown, expired, revoked, ended, token, issuer, setup, basic_write) or not allowed (role, scope, unmapped, cross_site).",
             ),
             &["reason"],
         )?;
         let bounded = IntCounterVec::new(
             Opts::new(
                 "egov_kpi_refused_total",
-                "Requests and connections refused because of a bound.",
+                "Requests and connections refused because of a limit.",
             ),
             &["reason"],
         )?;
-        // All are there from the beginning: the first refusal is an increase.
+        // All reasons start at 0, so that the first refusal counts as an increase.
         BOUNDS.iter().for_each(|reason| bounded.with_label_values(&[reason]).reset());
-        let connections = gauge("egov_kpi_connections", "Connections that are open.")?;
+        let history_changes = IntCounter::new(
+            "egov_kpi_history_changes_total",
+            "Times the ledger was found with another history: restored, or without its last revisions.",
+        )?;
+        let lost_revisions = IntCounter::new(
+            "egov_kpi_lost_revisions_total",
+            "Revisions that this process had used in responses and that the ledger no longer has.",
+        )?;
+        registry.register(Box::new(history_changes.clone()))?;
+        registry.register(Box::new(lost_revisions.clone()))?;
+        let connections = gauge("egov_kpi_connections", "Open connections.")?;
         registry.register(Box::new(refused.clone()))?;
         registry.register(Box::new(bounded.clone()))?;
         registry.register(Box::new(last_write.clone()))?;
+        let (clocks, memory) = (ClockMetrics::new(&registry)?, MemoryMetrics::new(&registry)?);
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(latency.clone()))?;
         registry.register(Box::new(recorded.clone()))?;
@@ -133,54 +247,63 @@ impl Metrics {
             refused,
             bounded,
             connections,
+            memory,
             figures,
             units,
             findings,
             revision,
             cube_bytes,
             last_write,
+            clocks,
             ready,
+            history_changes,
+            lost_revisions,
         })
     }
 
-    /// Counts a request by its route's template.
-    pub fn answered(&self, route: &str, method: &str, status: u16, took: Duration) {
-        // A client may send any word as its method; a label must not follow it.
+    /// Counts a response by the template of its route.
+    pub fn count_response(&self, route: &str, method: &str, status: u16, took: Duration) {
+        // A client may send any word as its method; it must not create a new time series.
         let method = if METHODS.contains(&method) { method } else { "OTHER" };
         self.requests.with_label_values(&[route, method, &status.to_string()]).inc();
         self.latency.with_label_values(&[route, method]).observe(took.as_secs_f64());
     }
 
-    /// Counts a request that was refused, for one of a few reasons.
-    pub fn refused(&self, reason: &str) {
+    /// Counts a request that was refused because of missing authentication or permission.
+    pub fn count_refusal(&self, reason: &str) {
         self.refused.with_label_values(&[reason]).inc();
     }
 
-    /// Counts what a bound has refused.
-    pub fn bounded(&self, reason: &str) {
+    /// Counts what was refused because of a limit.
+    pub fn count_limit(&self, reason: &str) {
         self.bounded.with_label_values(&[reason]).inc();
     }
 
-    /// How many connections are open.
-    pub fn connected(&self, open: usize) {
+    /// Sets the number of open connections.
+    pub fn set_connections(&self, open: usize) {
         self.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
     }
 
-    /// Everything in Prometheus' text format.
+    /// Sets the metrics of the memory budget.
+    pub fn set_memory_usage(&self, usage: &MemoryUsage) {
+        self.memory.set(usage);
+    }
+
+    /// Writes all metrics in Prometheus' text format.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When a metric cannot be encoded.
     pub fn text(&self, app: Option<&App>) -> Result<Vec<u8>, prometheus::Error> {
-        self.ready.set(i64::from(app.is_some()));
+        self.ready.set(i64::from(app.is_some_and(|app| !app.is_replaced())));
         if let Some(app) = app {
-            self.look(app);
+            self.update_state(app);
         }
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
     }
 
-    fn look(&self, app: &App) {
+    fn update_state(&self, app: &App) {
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         {
             let state = app.state();
@@ -189,6 +312,14 @@ impl Metrics {
             self.findings.set(number(state.standing.len()));
             self.revision.set(state.revision);
             self.cube_bytes.set(number(state.cube.bytes()));
+            self.clocks.update(app.clock(), state.recorded_at);
+        }
+        let changes = app.history_changes();
+        for (counter, count) in [
+            (&self.history_changes, changes.changes),
+            (&self.lost_revisions, changes.lost_revisions),
+        ] {
+            counter.inc_by(count.saturating_sub(counter.get()));
         }
         let statistics = app.statistics();
         for (what, count) in [
@@ -199,7 +330,6 @@ impl Metrics {
             let counter = self.recorded.with_label_values(&[what]);
             counter.inc_by(count.load(Ordering::Relaxed).saturating_sub(counter.get()));
         }
-        self.last_write
-            .set(crate::domain::number::float(statistics.last_write.load(Ordering::Relaxed)) / 1e6);
+        self.last_write.set(float(statistics.last_write.load(Ordering::Relaxed)) / 1e6);
     }
 }

@@ -1,68 +1,70 @@
-//! What the metrics are, for people who choose one.
+//! Descriptions of the metrics, which clients show when a metric is chosen.
 
 use super::names::NEWEST;
 use crate::app::state::State;
-use crate::domain::metric::{Beside, Companion, name, splits_of_indicator, splits_of_kpi};
-use crate::domain::unit::Name;
+use kpi::metric::{DerivedMetric, ServiceLevelMetric, name};
+use kpi::unit::LocalizedName;
 
-/// A metric's name and what it is.
+/// A metric's name and description.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Described {
-    /// Its name.
+pub struct MetricDescription {
+    /// Name of the metric.
     pub metric: String,
-    /// What it is, in Vietnamese and English.
+    /// Description in Vietnamese and English.
     pub help: String,
 }
 
-/// Every metric of a catalogue.
+/// Returns the descriptions of all metrics of a catalogue.
 #[must_use]
-pub fn metadata(state: &State) -> Vec<Described> {
+pub fn metadata(state: &State) -> Vec<MetricDescription> {
     let catalogue = &state.catalogue;
     let named = |code: &str| catalogue.name(code).cloned().unwrap_or_default();
     let mut found = Vec::new();
     let mut add = |code: &str, split: &[&str]| {
         let (metric, unit) = (name(code, split), catalogue.unit_of_measure(code));
-        let label = both(&named(code));
+        let label = both_languages(&named(code));
         let by =
             if split.is_empty() { String::new() } else { format!(", by {}", split.join(", ")) };
-        found.push(Described {
+        found.push(MetricDescription {
             metric: metric.clone(),
             help: format!("{label}{by} ({unit}, month)"),
         });
-        for companion in Companion::ALL {
-            found.push(Described {
+        for companion in DerivedMetric::ALL {
+            found.push(MetricDescription {
                 metric: format!("{metric}{}", companion.suffix()),
-                help: format!("{label}{by}: {}", told(companion)),
+                help: format!("{label}{by}: {}", describe_derived(companion)),
             });
         }
     };
     catalogue.indicators.iter().for_each(|indicator| {
-        splits_of_indicator(indicator).iter().for_each(|split| add(&indicator.code, split))
+        indicator.splits().iter().for_each(|split| add(&indicator.code, split))
     });
     catalogue
         .kpis
         .iter()
-        .for_each(|kpi| splits_of_kpi(kpi).iter().for_each(|split| add(&kpi.code, split)));
-    for beside in Beside::ALL {
+        .for_each(|kpi| kpi.splits().iter().for_each(|split| add(&kpi.code, split)));
+    for beside in ServiceLevelMetric::ALL {
         let help = match beside {
-            Beside::Completeness => {
-                "Figures reported in percent of those expected, at the unit and below"
+            ServiceLevelMetric::Completeness => {
+                "Figures reported in percent of figures expected, of the unit and those below it"
             }
-            Beside::LateUnits => "Units, the unit and below, whose report was late or is owed",
-            Beside::Findings => {
-                "Findings that stand, at the unit and below (the latest: of three months)"
+            ServiceLevelMetric::LateUnits => {
+                "Units with a late or missing report, of the unit and those below it"
+            }
+            ServiceLevelMetric::Findings => {
+                "Findings of the current figures, of the unit and those below it (latest: of three months)"
             }
         };
-        found.push(Described { metric: beside.name().to_owned(), help: help.to_owned() });
-        found.extend(NEWEST.map(|companion| Described {
+        found.push(MetricDescription { metric: beside.name().to_owned(), help: help.to_owned() });
+        found.extend(NEWEST.map(|companion| MetricDescription {
             metric: format!("{}{}", beside.name(), companion.suffix()),
-            help: format!("{help}: {}", told(companion)),
+            help: format!("{help}: {}", describe_derived(companion)),
         }));
     }
     found
 }
 
-fn both(name: &Name) -> String {
+fn both_languages(name: &LocalizedName) -> String {
     if name.vi.is_empty() || name.en.is_empty() {
         format!("{}{}", name.vi, name.en)
     } else {
@@ -70,20 +72,22 @@ fn both(name: &Name) -> String {
     }
 }
 
-fn told(companion: Companion) -> &'static str {
+fn describe_derived(companion: DerivedMetric) -> &'static str {
     match companion {
-        Companion::MomDelta => "change against the month before",
-        Companion::MomPercent => "change against the month before in percent",
-        Companion::MomLikeForLikeDelta => {
-            "change against the month before over the units that reported both"
+        DerivedMetric::MomDelta => "change from the month before",
+        DerivedMetric::MomPercent => "change from the month before in percent",
+        DerivedMetric::MomLikeForLikeDelta => {
+            "change from the month before over the units that reported both months"
         }
-        Companion::MomLikeForLikePercent => "the same in percent",
-        Companion::YoyDelta => "change against the same month a year before",
-        Companion::YoyPercent => "the same in percent",
-        Companion::YearToDate => "January to the month",
-        Companion::Target => "target in force",
-        Companion::Coverage => "share of the units that have reported, 0 to 1",
-        Companion::Latest => "newest value, at most three months old",
-        Companion::LatestPeriod => "when the month of the newest value began",
+        DerivedMetric::MomLikeForLikePercent => "the same in percent",
+        DerivedMetric::YoyDelta => "change from the same month one year before",
+        DerivedMetric::YoyPercent => "the same in percent",
+        DerivedMetric::YearToDate => "from January up to the month",
+        DerivedMetric::Target => "target in force",
+        DerivedMetric::Coverage => "share of the lowest units that the value covers, 0 to 1",
+        DerivedMetric::Latest => "newest value, at most three months old",
+        DerivedMetric::LatestPeriod => {
+            "first instant of the month of the newest value, in seconds since 1970"
+        }
     }
 }

@@ -1,15 +1,15 @@
-//! The service as Prometheus sees it: its own health at `/metrics`, names beginning with `egov_kpi_`; and the figures, names beginning
-//! with `egov_`, by the Prometheus HTTP API and for scraping.
+//! The Prometheus interfaces: the service's own metrics at `/metrics` (names begin with
+//! `egov_kpi_`), and the figures (names begin with `egov_`) through the Prometheus HTTP API and for
+//! scraping.
 //!
-//! A query is parsed by the `promql-parser` crate, planned (`promql/plan.rs`: what is not supported says so by name), its series are taken
-//! from the cube (`select.rs`), and evaluated at each step (`promql/eval.rs`).
+//! A query is parsed by the `promql-parser` crate, planned and evaluated by [`promql`]. Its series
+//! are taken from the cube (`select.rs`), its memory from the budget (`memory.rs`).
 
 pub mod exposition;
 mod health;
-pub mod labels;
+pub mod memory;
 pub mod metadata;
 pub mod names;
-pub mod promql;
 pub mod select;
 
-pub use health::Metrics;
+pub use health::ServiceMetrics;

@@ -1,7 +1,6 @@
-//! Series from the cube: what the selectors of a query mean, as values month by month.
+//! Reads the series that a query selects from the cube, month by month.
 //!
-//! All series of a query are of one revision. The cube is looked at for a few series at a time, so that the writer need not wait for a
-//! long query; when a revision comes in between, everything is taken anew, and the last time in one look when that is short.
+//! All series of a query come from one snapshot of the state, so from one revision.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,71 +9,74 @@ use std::time::Instant;
 use chrono::NaiveDate;
 use promql_parser::label::{MatchOp, Matcher, Matchers};
 
-use super::labels::{Labels, NAME};
-use super::names::{Metric, NEWEST, Names};
-use super::promql::Refusal;
-use crate::app::completeness::{Tally, tally};
-use crate::app::findings::severity_name;
-use crate::app::moment::Moment;
+use super::memory::QueryMemory;
+use super::names::{MetricNames, MetricSubject, NEWEST};
+use crate::app::read::completeness::{ReportingTally, tally};
+use crate::app::read::findings::severity_name;
+use crate::app::snapshot::Snapshot;
 use crate::app::state::State;
-use crate::domain::catalogue::Catalogue;
-use crate::domain::change::{Point, Series as Trend};
-use crate::domain::expectation::Expectation;
-use crate::domain::measure::{Measure, Members};
-use crate::domain::metric::{Beside, Companion, label, name};
-use crate::domain::number::{Shown, float, rounded};
-use crate::domain::period::{Month, Period, Step};
-use crate::domain::program::Program;
+use kpi::catalogue::Catalogue;
+use kpi::change::{MeasureSeries, PeriodPoint};
+use kpi::expectation::Expectation;
+use kpi::measure::{Measure, Members};
+use kpi::metric::{DerivedMetric, ServiceLevelMetric, label_name, name};
+use kpi::number::{Rounded, float, rounded};
+use kpi::period::{Month, Period, Step};
+use kpi::program::Program;
+use promql::labels::{LabelSet, NAME};
+use promql::{MemorySource, QueryError, SeriesSource};
 
 /// Most series of a query.
 pub const MAX_SERIES: usize = 50_000;
-/// Most values of a query: series times months.
+/// Most values of a query (series times months).
 pub const MAX_VALUES: usize = 3_000_000;
-/// How many months old the newest value may be.
+/// Greatest age in months of a value that still counts as the newest.
 pub const LATEST: i32 = 3;
-/// Of how many months up to the newest one the latest findings are.
+/// Number of months, ending with the newest, whose findings count as the latest.
 const STANDING: i32 = 3;
-/// How many months before the first one that is asked for are needed to tell the latest.
+/// Number of months before the first one of a query that are needed to determine the latest value.
 const BEFORE: i32 = LATEST + STANDING - 1;
-/// Series that are taken in one look.
-const IN_ONE_LOOK: usize = 64;
-/// How often a query is begun, when revisions come in between.
-const ATTEMPTS: usize = 5;
-/// Most series that the last attempt takes in one look, for which the writer waits.
-const IN_THE_LAST_LOOK: usize = 1_000;
+/// Most bytes that a series takes besides its values: its labels and those of results derived from
+/// it.
+const SERIES_BYTES: usize = 2 << 10;
+/// Number of units whose series are in memory at once while the whole history is written.
+const UNITS_AT_ONCE: usize = 64;
 
 /// One series, month by month.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Series {
-    /// Its labels.
-    pub labels: Arc<Labels>,
+pub struct MetricSeries {
+    /// Labels with the name of the metric.
+    pub labels: Arc<LabelSet>,
     first: Month,
     values: Vec<Option<f64>>,
 }
 
-impl Series {
-    /// The value of a month.
-    #[must_use]
-    pub fn at(&self, month: Month) -> Option<f64> {
-        self.values.get(usize::try_from(month.since(self.first)).ok()?).copied().flatten()
-    }
-
-    /// The values of months from one to another, where there are any.
-    pub fn between(&self, first: Month, last: Month) -> impl Iterator<Item = f64> + '_ {
-        let from = usize::try_from(first.since(self.first)).unwrap_or(0);
-        let to = usize::try_from(last.since(self.first) + 1).unwrap_or(0).min(self.values.len());
-        self.values.get(from.min(to)..to).unwrap_or_default().iter().copied().flatten()
-    }
-
-    /// Months and values, where there are any.
+impl MetricSeries {
+    /// Iterates over months and values, without missing months.
     pub fn iter(&self) -> impl Iterator<Item = (Month, f64)> + '_ {
         (0..).zip(&self.values).filter_map(|(n, value)| Some((self.first.plus(n), (*value)?)))
     }
 }
 
-/// Which series are wanted, and of which months.
+impl SeriesSource for MetricSeries {
+    fn labels(&self) -> &Arc<LabelSet> {
+        &self.labels
+    }
+
+    fn at(&self, month: Month) -> Option<f64> {
+        self.values.get(usize::try_from(month.since(self.first)).ok()?).copied().flatten()
+    }
+
+    fn between(&self, first: Month, last: Month) -> impl Iterator<Item = f64> {
+        let from = usize::try_from(first.since(self.first)).unwrap_or(0);
+        let to = usize::try_from(last.since(self.first) + 1).unwrap_or(0).min(self.values.len());
+        self.values.get(from.min(to)..to).unwrap_or_default().iter().copied().flatten()
+    }
+}
+
+/// The series and months that a selector reads.
 #[derive(Clone, Debug)]
-pub struct Wanted<'a> {
+pub struct SeriesRequest<'a> {
     /// The metric, where it is named outside the braces.
     pub name: Option<&'a str>,
     /// What the labels have to be.
@@ -85,74 +87,58 @@ pub struct Wanted<'a> {
     pub last: Month,
 }
 
-/// Series to be taken.
-struct Job {
-    /// Whose they are.
+/// Series of one unit that are to be computed.
+struct SeriesJob {
+    /// Index of the selector that they belong to.
     wanted: usize,
     unit: usize,
     first: Month,
     last: Month,
-    what: What,
+    what: SeriesSpec,
 }
 
-enum What {
+enum SeriesSpec {
     Measure {
         measure: Arc<Measure>,
         program: Arc<Program>,
-        outputs: Vec<(Option<Companion>, Arc<Labels>)>,
+        outputs: Vec<(Option<DerivedMetric>, Arc<LabelSet>)>,
     },
     Beside {
-        beside: Beside,
-        companion: Option<Companion>,
-        labels: Labels,
+        beside: ServiceLevelMetric,
+        companion: Option<DerivedMetric>,
+        labels: LabelSet,
     },
 }
 
-/// The series that are wanted, in the same order, and the revision that they are of. Series without a value are left out.
+/// Returns the revision and, for each selector in order, its series. Series without any value are
+/// left out.
 ///
 /// # Errors
-/// Too many, or the time is up.
+/// Too many series or values, too little memory, or the time is up.
 pub fn select(
-    moment: &Moment,
-    wanted: &[Wanted<'_>],
+    snapshot: &Snapshot,
+    wanted: &[SeriesRequest<'_>],
     until: Instant,
-) -> Result<(i64, Vec<Vec<Series>>), Refusal> {
-    let today = moment.day();
-    for attempt in 1..=ATTEMPTS {
-        let state = moment.look();
-        let revision = state.revision;
-        let jobs = plan(&state, wanted)?;
-        let mut look = Some(state);
-        let mut found: Vec<Vec<Series>> = wanted.iter().map(|_| Vec::new()).collect();
-        let mut whole = true;
-        for some in jobs.chunks(IN_ONE_LOOK) {
-            let state = look.take().unwrap_or_else(|| moment.look());
-            if state.revision != revision {
-                whole = false;
-                break;
-            }
-            for job in some {
-                if Instant::now() > until {
-                    return Err(Refusal::timeout());
-                }
-                let series = found.get_mut(job.wanted);
-                series.into_iter().for_each(|list| take(&state, today, job, list));
-            }
-            look = (attempt == ATTEMPTS && jobs.len() <= IN_THE_LAST_LOOK).then_some(state);
+    memory: &mut QueryMemory,
+) -> Result<(i64, Vec<Vec<MetricSeries>>), QueryError> {
+    let (state, today) = (snapshot.state(), snapshot.day());
+    let mut found: Vec<Vec<MetricSeries>> = wanted.iter().map(|_| Vec::new()).collect();
+    for job in &plan(state, snapshot.month(), wanted, memory)? {
+        if Instant::now() > until {
+            return Err(QueryError::timeout());
         }
-        if whole {
-            return Ok((revision, found));
-        }
+        let series = found.get_mut(job.wanted);
+        series.into_iter().for_each(|list| take(state, today, job, list));
     }
-    Err(Refusal::unavailable("figures came in faster than the query was read"))
+    Ok((state.revision, found))
 }
 
-/// Whether matchers of a label are true of a value.
+/// Whether a label's value satisfies all matchers of that label.
 fn fits<'m>(matchers: impl Iterator<Item = &'m Matcher>, label: &str, value: &str) -> bool {
     matchers.filter(|matcher| matcher.name == label).all(|matcher| matcher.is_match(value))
 }
 
-/// The labels that say which unit a series is of.
+/// The labels that identify the unit of a series.
 fn unit_labels(state: &State, position: usize) -> Vec<(&'static str, String)> {
     let Some(unit) = state.units.get(position) else { return Vec::new() };
     let document = &unit.document;
@@ -165,13 +151,18 @@ fn unit_labels(state: &State, position: usize) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn plan(state: &State, wanted: &[Wanted<'_>]) -> Result<Vec<Job>, Refusal> {
-    let names = Names::of(&state.catalogue);
-    let mut planner = Planner::new(state, MAX_SERIES);
+fn plan(
+    state: &State,
+    this_month: Month,
+    wanted: &[SeriesRequest<'_>],
+    memory: &mut QueryMemory,
+) -> Result<Vec<SeriesJob>, QueryError> {
+    let names = MetricNames::of(&state.catalogue);
+    let mut planner = JobPlanner { memory: Some(memory), ..JobPlanner::new(state, MAX_SERIES) };
     let Some((earliest, latest)) = state.cube.span() else { return Ok(Vec::new()) };
     for (number, wanted) in wanted.iter().enumerate() {
-        // What is owed goes on after the last figure.
-        let owed = latest.plus(LATEST).max(state.clock.this_month());
+        // Reports can be missing after the month of the last figure, too.
+        let owed = latest.plus(LATEST).max(this_month);
         let first = wanted.first.max(earliest);
         planner.wanted(
             number,
@@ -183,8 +174,9 @@ fn plan(state: &State, wanted: &[Wanted<'_>]) -> Result<Vec<Job>, Refusal> {
     Ok(planner.jobs)
 }
 
-/// The newest values of measures at a unit and below (of all measures, everywhere when absent) with their months, as they are in a month;
-/// in order of the metrics.
+/// The newest values and their months of the given measures (all when the list is empty) at a unit
+/// and those below it (all units when absent), as known in a month and on a day; in order of the
+/// metrics.
 ///
 /// # Errors
 /// More than `most` series.
@@ -192,21 +184,21 @@ pub fn latest(
     state: &State,
     codes: &[String],
     unit: Option<usize>,
-    month: Month,
+    (month, today): (Month, NaiveDate),
     most: usize,
-) -> Result<Vec<Series>, Refusal> {
-    let (names, today) = (Names::of(&state.catalogue), state.clock.today());
+) -> Result<Vec<MetricSeries>, QueryError> {
+    let names = MetricNames::of(&state.catalogue);
     let units: Vec<UnitLabels> = unit
         .map_or(0..state.units.len(), |unit| state.units.subtree(unit))
         .map(|unit| (unit, unit_labels(state, unit)))
         .collect();
     let mut found = Vec::new();
-    let mut add = |plan: &dyn Fn(&mut Planner<'_>) -> Result<(), Refusal>| {
-        let mut planner = Planner::new(state, usize::MAX);
+    let mut add = |plan: &dyn Fn(&mut JobPlanner<'_>) -> Result<(), QueryError>| {
+        let mut planner = JobPlanner::new(state, usize::MAX);
         plan(&mut planner)?;
         planner.jobs.iter().for_each(|job| take(state, today, job, &mut found));
         if found.len() > most {
-            return Err(Refusal::too_much(format!(
+            return Err(QueryError::too_much(format!(
                 "more than {most} series: name a unit or measures, or raise --scrape-series"
             )));
         }
@@ -221,7 +213,7 @@ pub fn latest(
             })?;
         }
     }
-    for beside in Beside::ALL.into_iter().filter(|_| codes.is_empty()) {
+    for beside in ServiceLevelMetric::ALL.into_iter().filter(|_| codes.is_empty()) {
         for companion in NEWEST {
             add(&|planner| {
                 planner.beside(0, (beside, Some(companion)), &[], &units, (month, month))
@@ -231,19 +223,22 @@ pub fn latest(
     Ok(found)
 }
 
-/// The whole history of every measure, series by series in order of the metrics.
+/// Passes the whole history of every measure to `each`, series by series in order of the metrics.
 ///
 /// # Errors
-/// What `each` refuses.
-pub fn history<E>(state: &State, mut each: impl FnMut(&Series) -> Result<(), E>) -> Result<(), E> {
-    let today = state.clock.today();
+/// The first error of `each`.
+pub fn history<E>(
+    state: &State,
+    today: NaiveDate,
+    mut each: impl FnMut(&MetricSeries) -> Result<(), E>,
+) -> Result<(), E> {
     let Some(months) = state.cube.span() else { return Ok(()) };
-    let names = Names::of(&state.catalogue);
+    let names = MetricNames::of(&state.catalogue);
     let units: Vec<UnitLabels> =
         (0..state.units.len()).map(|unit| (unit, unit_labels(state, unit))).collect();
     for (code, split) in names.measures() {
-        for units in units.chunks(IN_ONE_LOOK) {
-            let mut planner = Planner::new(state, usize::MAX);
+        for units in units.chunks(UNITS_AT_ONCE) {
+            let mut planner = JobPlanner::new(state, usize::MAX);
             let _unlimited = planner.measures(0, (code, split), &[None], &[], units, months);
             let mut found = Vec::new();
             planner.jobs.iter().for_each(|job| take(state, today, job, &mut found));
@@ -253,14 +248,17 @@ pub fn history<E>(state: &State, mut each: impl FnMut(&Series) -> Result<(), E>)
     Ok(())
 }
 
-/// A unit and the labels that say which it is.
+/// A unit with the labels that identify it.
 type UnitLabels = (usize, Vec<(&'static str, String)>);
 
-/// The measures that a selector names, each with the numbers wanted of it; and the metrics that are no measures.
-type Named =
-    (BTreeMap<(String, Vec<String>), Vec<Option<Companion>>>, Vec<(Beside, Option<Companion>)>);
+/// The measures that a selector names, each with the derived numbers that it selects; and the
+/// metrics that are not measures.
+type SelectedMetrics = (
+    BTreeMap<(String, Vec<String>), Vec<Option<DerivedMetric>>>,
+    Vec<(ServiceLevelMetric, Option<DerivedMetric>)>,
+);
 
-fn metrics(names: &Names, wanted: &Wanted<'_>) -> Named {
+fn metrics(names: &MetricNames, wanted: &SeriesRequest<'_>) -> SelectedMetrics {
     let matchers = || wanted.matchers.matchers.iter().filter(|matcher| matcher.name == NAME);
     let exact = wanted.name.or_else(|| {
         matchers()
@@ -269,43 +267,45 @@ fn metrics(names: &Names, wanted: &Wanted<'_>) -> Named {
     });
     let candidates: Vec<String> =
         exact.map_or_else(|| names.all().collect(), |name| vec![name.to_owned()]);
-    let mut found = Named::default();
+    let mut found = SelectedMetrics::default();
     for metric in candidates
         .iter()
         .filter(|name| matchers().all(|matcher| matcher.is_match(name)))
         .filter_map(|name| names.find(name))
     {
         match metric {
-            Metric::Measure { code, split, companion } => {
+            MetricSubject::Measure { code, split, companion } => {
                 found.0.entry((code, split)).or_default().push(companion)
             }
-            Metric::Beside(beside, companion) => found.1.push((beside, companion)),
+            MetricSubject::Beside(beside, companion) => found.1.push((beside, companion)),
         }
     }
     found
 }
 
-struct Planner<'a> {
+struct JobPlanner<'a> {
     state: &'a State,
-    jobs: Vec<Job>,
-    /// Series planned, and how many may be.
+    jobs: Vec<SeriesJob>,
+    /// Number of series planned so far, and the most that are allowed.
     series: usize,
     most: usize,
     values: usize,
+    /// Where the memory of the series is taken from before they are computed.
+    memory: Option<&'a mut QueryMemory>,
 }
 
-impl<'a> Planner<'a> {
+impl<'a> JobPlanner<'a> {
     fn new(state: &'a State, most: usize) -> Self {
-        Self { state, jobs: Vec::new(), series: 0, most, values: 0 }
+        Self { state, jobs: Vec::new(), series: 0, most, values: 0, memory: None }
     }
 
     fn wanted(
         &mut self,
         number: usize,
-        names: &Names,
-        wanted: &Wanted<'_>,
+        names: &MetricNames,
+        wanted: &SeriesRequest<'_>,
         (first, last, owed): (Month, Month, Month),
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), QueryError> {
         let (measures, beside) = metrics(names, wanted);
         let matchers = &wanted.matchers.matchers;
         let labelled =
@@ -316,9 +316,10 @@ impl<'a> Planner<'a> {
             })
             .collect();
         for ((code, split), companions) in measures {
-            // A target holds on after the last figure.
-            let (targets, others): (Vec<_>, Vec<_>) =
-                companions.into_iter().partition(|companion| *companion == Some(Companion::Target));
+            // A target holds after the last figure, too.
+            let (targets, others): (Vec<_>, Vec<_>) = companions
+                .into_iter()
+                .partition(|companion| *companion == Some(DerivedMetric::Target));
             for (companions, last) in [(others, last), (targets, owed)] {
                 if !companions.is_empty() && first <= last {
                     self.measures(
@@ -338,7 +339,7 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    /// The units that may be meant: the one that is named, or all.
+    /// The units that can match: the one named by `unit="..."`, or all.
     fn units(&self, matchers: &[Matcher]) -> Vec<usize> {
         match matchers
             .iter()
@@ -349,13 +350,21 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn add(&mut self, job: Job, series: usize) -> Result<(), Refusal> {
+    fn add(&mut self, job: SeriesJob, series: usize) -> Result<(), QueryError> {
         self.series += series;
-        self.values += series * usize::try_from(job.last.since(job.first) + 1).unwrap_or(0);
+        let values = series * usize::try_from(job.last.since(job.first) + 1).unwrap_or(0);
+        self.values += values;
         if self.series > self.most || (self.most == MAX_SERIES && self.values > MAX_VALUES) {
-            return Err(Refusal::too_much(format!(
-                "the query is about more than {MAX_SERIES} series or {MAX_VALUES} monthly values; name a unit, a parent or a level"
+            return Err(QueryError::too_much(format!(
+                "the query selects more than {MAX_SERIES} series or {MAX_VALUES} monthly values; name a unit, a parent or a level"
             )));
+        }
+        if let Some(memory) = &mut self.memory {
+            memory.take(
+                series
+                    .saturating_mul(SERIES_BYTES)
+                    .saturating_add(values.saturating_mul(size_of::<Option<f64>>())),
+            )?;
         }
         self.jobs.push(job);
         Ok(())
@@ -365,14 +374,14 @@ impl<'a> Planner<'a> {
         &mut self,
         wanted: usize,
         (code, split): (&str, &[String]),
-        companions: &[Option<Companion>],
+        companions: &[Option<DerivedMetric>],
         matchers: &[Matcher],
         units: &[UnitLabels],
         (first, last): (Month, Month),
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), QueryError> {
         let state = self.state;
         let dimensions: Vec<(&String, String)> =
-            split.iter().map(|dimension| (dimension, label(dimension))).collect();
+            split.iter().map(|dimension| (dimension, label_name(dimension))).collect();
         let known = |name: &str| {
             name == NAME
                 || units
@@ -410,11 +419,11 @@ impl<'a> Planner<'a> {
                     .chain(of_members)
                     .map(|(label, value)| (label.into(), value.into()))
                     .collect();
-                let output = |companion: &Option<Companion>| {
-                    let full = format!("{metric}{}", companion.map_or("", Companion::suffix));
+                let output = |companion: &Option<DerivedMetric>| {
+                    let full = format!("{metric}{}", companion.map_or("", DerivedMetric::suffix));
                     (
                         *companion,
-                        Arc::new(Labels::new(
+                        Arc::new(LabelSet::new(
                             pairs
                                 .iter()
                                 .cloned()
@@ -425,12 +434,12 @@ impl<'a> Planner<'a> {
                 };
                 let outputs: Vec<_> = companions.iter().map(output).collect();
                 let series = outputs.len();
-                let what = What::Measure {
+                let what = SeriesSpec::Measure {
                     measure: Arc::clone(&measure),
                     program: Arc::clone(&program),
                     outputs,
                 };
-                self.add(Job { wanted, unit: *unit, first, last, what }, series)?;
+                self.add(SeriesJob { wanted, unit: *unit, first, last, what }, series)?;
             }
         }
         Ok(())
@@ -439,12 +448,13 @@ impl<'a> Planner<'a> {
     fn beside(
         &mut self,
         wanted: usize,
-        (beside, companion): (Beside, Option<Companion>),
+        (beside, companion): (ServiceLevelMetric, Option<DerivedMetric>),
         matchers: &[Matcher],
         units: &[UnitLabels],
         (first, last): (Month, Month),
-    ) -> Result<(), Refusal> {
-        let own: &[&str] = if beside == Beside::Findings { &["rule", "severity"] } else { &[] };
+    ) -> Result<(), QueryError> {
+        let own: &[&str] =
+            if beside == ServiceLevelMetric::Findings { &["rule", "severity"] } else { &[] };
         let known = |name: &str| {
             name == NAME
                 || own.contains(&name)
@@ -457,19 +467,20 @@ impl<'a> Planner<'a> {
         {
             return Ok(());
         }
-        let metric = format!("{}{}", beside.name(), companion.map_or("", Companion::suffix));
+        let metric = format!("{}{}", beside.name(), companion.map_or("", DerivedMetric::suffix));
         for (unit, labels) in units {
             let pairs =
                 labels.iter().map(|(label, value)| ((*label).into(), value.as_str().into()));
-            let named = Labels::new(pairs.chain([(NAME.into(), metric.as_str().into())]).collect());
-            if beside != Beside::Findings {
+            let named =
+                LabelSet::new(pairs.chain([(NAME.into(), metric.as_str().into())]).collect());
+            if beside != ServiceLevelMetric::Findings {
                 self.add(
-                    Job {
+                    SeriesJob {
                         wanted,
                         unit: *unit,
                         first,
                         last,
-                        what: What::Beside { beside, companion, labels: named },
+                        what: SeriesSpec::Beside { beside, companion, labels: named },
                     },
                     1,
                 )?;
@@ -488,12 +499,12 @@ impl<'a> Planner<'a> {
             }) {
                 let labels = named.with("rule", rule).with("severity", severity);
                 self.add(
-                    Job {
+                    SeriesJob {
                         wanted,
                         unit: *unit,
                         first,
                         last,
-                        what: What::Beside { beside, companion, labels },
+                        what: SeriesSpec::Beside { beside, companion, labels },
                     },
                     1,
                 )?;
@@ -503,7 +514,8 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// The choices of members for a split; a dimension within a host only with its host's member.
+/// All combinations of members for a split. A dimension that is open only within a member of
+/// another appears only with that member.
 fn combinations(catalogue: &Catalogue, code: &str, split: &[String]) -> Vec<Members> {
     let indicator = catalogue.indicator(code);
     let of_kpi = |dimension: &str| {
@@ -525,23 +537,23 @@ fn combinations(catalogue: &Catalogue, code: &str, split: &[String]) -> Vec<Memb
             .collect();
     }
     found.retain(|members| {
-        indicator.is_none_or(|indicator| indicator.member_faults(members).is_empty())
+        indicator.is_none_or(|indicator| indicator.check_members(members).is_empty())
     });
     found
 }
 
-/// Takes the series of a job.
-fn take(state: &State, today: NaiveDate, job: &Job, found: &mut Vec<Series>) {
-    let mut add = |labels: &Arc<Labels>, first: Month, values: Vec<Option<f64>>| {
+/// Computes the series of a job.
+fn take(state: &State, today: NaiveDate, job: &SeriesJob, found: &mut Vec<MetricSeries>) {
+    let mut add = |labels: &Arc<LabelSet>, first: Month, values: Vec<Option<f64>>| {
         if values.iter().any(Option::is_some) {
-            found.push(Series { labels: Arc::clone(labels), first, values });
+            found.push(MetricSeries { labels: Arc::clone(labels), first, values });
         }
     };
     let months = || (0..=job.last.since(job.first)).map(|n| job.first.plus(n));
     match &job.what {
-        What::Measure { measure, program, outputs } => {
+        SeriesSpec::Measure { measure, program, outputs } => {
             let period = |month: Month| Period::containing(Step::Month, month);
-            let trend = Trend::new(
+            let trend = MeasureSeries::new(
                 state.source(),
                 program,
                 job.unit,
@@ -559,22 +571,22 @@ fn take(state: &State, today: NaiveDate, job: &Job, found: &mut Vec<Series>) {
             for (companion, labels) in outputs {
                 let number = |month: Month| match companion {
                     None => value(month),
-                    Some(Companion::Latest) => newest(month).map(|(_, value)| value),
-                    Some(Companion::LatestPeriod) => {
-                        newest(month).map(|(month, _)| float(super::promql::first_second(month)))
+                    Some(DerivedMetric::Latest) => newest(month).map(|(_, value)| value),
+                    Some(DerivedMetric::LatestPeriod) => {
+                        newest(month).map(|(month, _)| float(promql::first_second(month)))
                     }
-                    Some(Companion::Target) if exists(month) => state
+                    Some(DerivedMetric::Target) if exists(month) => state
                         .targets
                         .in_force(&state.units, measure, job.unit, month)
                         .map(|target| target.value.to_f64()),
-                    Some(Companion::Target) => None,
+                    Some(DerivedMetric::Target) => None,
                     Some(other) => number_of(*other, &trend.point(period(month))),
                 };
                 add(labels, job.first, months().map(number).collect());
             }
         }
-        What::Beside { beside, companion, labels } => {
-            let values = besides(state, today, *beside, labels, job);
+        SeriesSpec::Beside { beside, companion, labels } => {
+            let values = service_level_values(state, today, *beside, labels, job);
             let at = |month: Month| {
                 values
                     .get(usize::try_from(month.since(job.first) + BEFORE).ok()?)
@@ -588,13 +600,19 @@ fn take(state: &State, today: NaiveDate, job: &Job, found: &mut Vec<Series>) {
             };
             let number = |month: Month| match companion {
                 None => at(month).map(|value| value.number),
-                Some(Companion::LatestPeriod) => {
-                    newest(month).map(|(month, _)| float(super::promql::first_second(month)))
+                Some(DerivedMetric::LatestPeriod) => {
+                    newest(month).map(|(month, _)| float(promql::first_second(month)))
                 }
-                // A contradiction is not gone because the next month has begun to come in.
-                Some(_) if *beside == Beside::Findings => newest(month).map(|(month, _)| {
-                    (0..STANDING).filter_map(|n| at(month.plus(-n))).map(|value| value.number).sum()
-                }),
+                // Findings of the last months are added up: a contradiction does not disappear
+                // because the first figures of the next month arrive.
+                Some(_) if *beside == ServiceLevelMetric::Findings => {
+                    newest(month).map(|(month, _)| {
+                        (0..STANDING)
+                            .filter_map(|n| at(month.plus(-n)))
+                            .map(|value| value.number)
+                            .sum()
+                    })
+                }
                 Some(_) => newest(month).map(|(_, value)| value.number),
             };
             add(&Arc::new(labels.clone()), job.first, months().map(number).collect());
@@ -602,25 +620,26 @@ fn take(state: &State, today: NaiveDate, job: &Job, found: &mut Vec<Series>) {
     }
 }
 
-/// A number of a month that is no measure's.
+/// A number about reporting in one month.
 #[derive(Clone, Copy)]
-struct BesideValue {
+struct ServiceLevelValue {
     number: f64,
-    /// Whether the month is one that can be judged: a report for it is due, or a figure of it is there.
+    /// Whether the month can be evaluated: a report for it is due, or it has a figure.
     settled: bool,
 }
 
-/// The numbers of a metric that is no measure, from [`BEFORE`] months before the job's first month to its last.
-fn besides(
+/// The numbers of a metric that is not a measure, from [`BEFORE`] months before the job's first
+/// month to its last.
+fn service_level_values(
     state: &State,
     today: NaiveDate,
-    beside: Beside,
-    labels: &Labels,
-    job: &Job,
-) -> Vec<Option<BesideValue>> {
+    beside: ServiceLevelMetric,
+    labels: &LabelSet,
+    job: &SeriesJob,
+) -> Vec<Option<ServiceLevelValue>> {
     let months = (-BEFORE..=job.last.since(job.first)).map(|n| job.first.plus(n));
     let range = state.units.subtree(job.unit);
-    if beside == Beside::Findings {
+    if beside == ServiceLevelMetric::Findings {
         let (rule, severity) = (labels.get("rule"), labels.get("severity"));
         let mut counts: BTreeMap<Month, i64> = BTreeMap::new();
         let ours = state
@@ -638,7 +657,7 @@ fn besides(
         };
         return months
             .map(|month| {
-                number(month).map(|number| BesideValue {
+                number(month).map(|number| ServiceLevelValue {
                     number,
                     settled: newest.is_some_and(|newest| month <= newest),
                 })
@@ -646,37 +665,37 @@ fn besides(
             .collect();
     }
     let number = |month: Month| {
-        let (tally, late): (Tally, usize) = tally(state, job.unit, month, today);
+        let (tally, late): (ReportingTally, usize) = tally(state, job.unit, month, today);
         let ours = |expectation: &Expectation| {
-            range.clone().any(|unit| expectation.is_of(&state.units, unit, month))
+            range.clone().any(|unit| expectation.applies_to(&state.units, unit, month))
         };
         let settled = state
             .catalogue
             .expectations
             .iter()
             .any(|expectation| expectation.deadline(month) < today && ours(expectation));
-        let number = if beside == Beside::Completeness {
-            tally.completeness.map(Shown::get)?
+        let number = if beside == ServiceLevelMetric::Completeness {
+            tally.completeness.map(Rounded::get)?
         } else {
             float(i64::try_from(late).ok()?)
         };
-        (tally.expected > 0).then_some(BesideValue { number, settled })
+        (tally.expected > 0).then_some(ServiceLevelValue { number, settled })
     };
     months.map(number).collect()
 }
 
-/// A number of a point; those that `take` finds by itself are none here.
-fn number_of(companion: Companion, point: &Point) -> Option<f64> {
+/// A derived number of a point; none for those that `take` computes itself.
+fn number_of(companion: DerivedMetric, point: &PeriodPoint) -> Option<f64> {
     let number = match companion {
-        Companion::MomDelta => point.delta.ok(),
-        Companion::MomPercent => point.delta_percent.ok(),
-        Companion::MomLikeForLikeDelta => point.like_for_like_delta.ok(),
-        Companion::MomLikeForLikePercent => point.like_for_like_percent.ok(),
-        Companion::YoyDelta => point.year_delta.ok(),
-        Companion::YoyPercent => point.year_delta_percent.ok(),
-        Companion::YearToDate => point.year_to_date.ok(),
-        Companion::Coverage => point.value.map(|_| point.coverage),
-        Companion::Target | Companion::Latest | Companion::LatestPeriod => None,
+        DerivedMetric::MomDelta => point.delta.ok(),
+        DerivedMetric::MomPercent => point.delta_percent.ok(),
+        DerivedMetric::MomLikeForLikeDelta => point.like_for_like_delta.ok(),
+        DerivedMetric::MomLikeForLikePercent => point.like_for_like_percent.ok(),
+        DerivedMetric::YoyDelta => point.year_delta.ok(),
+        DerivedMetric::YoyPercent => point.year_delta_percent.ok(),
+        DerivedMetric::YearToDate => point.year_to_date.ok(),
+        DerivedMetric::Coverage => point.value.map(|_| point.coverage),
+        DerivedMetric::Target | DerivedMetric::Latest | DerivedMetric::LatestPeriod => None,
     };
     number.and_then(rounded)
 }

@@ -1,4 +1,5 @@
-//! Answers as they were: `as_of` gives again, byte by byte, what was answered when a revision was the newest.
+//! Earlier states: `as_of` returns, byte for byte, the response from the time when a revision was
+//! the newest.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +16,7 @@ const RATE: &str = "ioffice.documents.signed_rate";
 const RECEIVED: &str = "igate.dossiers.received";
 const CERTIFICATES: &str = "pki.certificates.total";
 
-/// A time as a client writes it.
+/// A time in the format of clients.
 fn text(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
@@ -25,7 +26,7 @@ fn with(path: &str, name: &str, value: &str) -> String {
     format!("{path}{}{name}={}", if path.contains('?') { '&' } else { '?' }, encoded(value))
 }
 
-/// An answer that was given once.
+/// A response with its request.
 struct Answer {
     path: String,
     status: u16,
@@ -45,7 +46,7 @@ impl Answer {
         }
     }
 
-    /// Holds the answer of now to the question of then against it.
+    /// Requests the earlier state now and compares the response with the first one.
     #[track_caller]
     fn check(&self, reply: &Reply, asked: &str, about: &str) {
         let was = String::from_utf8_lossy(&self.body);
@@ -67,22 +68,22 @@ impl Answer {
                 near(&is)
             );
         }
-        // The pages behind it are of the same moment.
+        // The next pages are of the same state.
         if let Some(next) = reply.next_link() {
-            assert!(next.contains("as_of="), "{about}: {asked} leads on to {next}");
+            assert!(next.contains("as_of="), "{about}: {asked} has the next page {next}");
         }
         assert_eq!(reply.header("etag"), self.tag, "{about}: {asked}");
     }
 }
 
-/// What was answered while a revision was the newest, and a time at which it was.
+/// The responses while a revision was the newest, and a time at which it was.
 struct Then {
     revision: i64,
     time: String,
     answers: Vec<Answer>,
 }
 
-/// A random history and what was answered on its way.
+/// A random history, and the responses during it.
 struct History {
     server: Server,
     dice: Dice,
@@ -91,7 +92,7 @@ struct History {
     indicators: Vec<String>,
     submissions: Vec<String>,
     number: usize,
-    /// What has happened, by name: a history in which nothing does proves nothing.
+    /// The number of changes by kind, because a history without changes proves nothing.
     happened: BTreeSet<&'static str>,
     thens: Vec<Then>,
 }
@@ -131,18 +132,18 @@ impl History {
         }
     }
 
-    /// One chance in so many.
+    /// True with a chance of one in `n`.
     fn once_in(&mut self, many: usize) -> bool {
         self.dice.below(many) == 0
     }
 
     fn month(&mut self) -> String {
-        // Mostly the first eight, so that units can be ended behind them.
+        // Mostly the first eight, so that units can end before the others.
         let end = if self.once_in(4) { self.months.len() } else { 8 };
         self.months[self.dice.below(end)].clone()
     }
 
-    /// A unit's code; now and then one that does not exist, or not yet.
+    /// The code of a unit; sometimes of one that does not exist, or not yet.
     fn unit(&mut self, ahead: bool) -> String {
         if ahead && self.once_in(8) {
             return format!("{}{}", self.dice.pick(&["p.a.m", "p.z", "p.0"]), self.number + 1);
@@ -324,7 +325,7 @@ impl History {
         self.note(what, &reply);
     }
 
-    /// A question; the number of its sort, so that each sort is asked often enough.
+    /// A request, and the number of its kind, so that each kind occurs often enough.
     fn question(&mut self, sort: usize) -> String {
         let (unit, month) = (self.unit(true), self.month());
         let measures = [
@@ -384,7 +385,7 @@ impl History {
         }
     }
 
-    /// Asks a question and the next pages of the answer.
+    /// Sends a request and the requests of its next pages.
     fn ask(&mut self, path: &str, answers: &mut Vec<Answer>) {
         let (mut asked, mut pages) = (path.replace("?&", "?"), 0);
         loop {
@@ -408,7 +409,7 @@ impl History {
     fn record(&mut self, questions: usize) {
         let mut answers = Vec::new();
         for number in 0..questions {
-            // A stride that takes every sort in turn.
+            // A stride that visits every kind in turn.
             let path = self.question((self.number * questions + number) % 19);
             self.ask(&path, &mut answers);
         }
@@ -430,8 +431,9 @@ impl History {
     }
 }
 
-/// Lives through a history and asks everything again: from its end to its beginning by revision, after a restart in a random order by
-/// time, and back and forth between moments, so that no state of the past is still loaded when it is wanted again.
+/// Runs through a history and repeats all requests with `as_of`: backwards by revision, after a
+/// restart in random order by time, and alternating between distant states, so that no earlier
+/// state is still loaded when it is requested again.
 fn live_through(seed: u64, steps: usize, questions: usize) -> BTreeSet<&'static str> {
     let mut history = History::new(seed);
     for _ in 0..steps {
@@ -483,8 +485,8 @@ fn live_through(seed: u64, steps: usize, questions: usize) -> BTreeSet<&'static 
 }
 
 #[test]
-fn whatever_happened_since_an_answer_of_then_is_the_same_byte_by_byte() {
-    // EGOV_KPI_HISTORIES=100 lives through as many; a failure names its seed.
+fn an_as_of_response_stays_identical_byte_by_byte() {
+    // EGOV_KPI_HISTORIES=100 runs this many histories; a failure prints its seed.
     let seeds =
         std::env::var("EGOV_KPI_HISTORIES").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
     let first =
@@ -513,7 +515,7 @@ fn whatever_happened_since_an_answer_of_then_is_the_same_byte_by_byte() {
     }
 }
 
-/// Ten sorts of answer, each of which says its revision.
+/// Ten kinds of responses with a revision.
 const EVERY: [&str; 10] = [
     "series?measure=ioffice.documents.outgoing&unit=travinh&from=2021-10&to=2021-10",
     "observations",
@@ -527,7 +529,8 @@ const EVERY: [&str; 10] = [
     "ledger",
 ];
 
-/// A ledger with three figures of one place, each a revision later; the receipts.
+/// A ledger with three figures of one measure, unit and month, one revision each; and their
+/// receipts.
 fn three() -> (Server, Vec<Value>) {
     let server = Server::start();
     let receipts =
@@ -542,7 +545,7 @@ fn value_at(server: &Server, as_of: &str) -> Value {
 }
 
 #[test]
-fn every_answer_of_then_carries_the_revision_of_then() {
+fn every_as_of_response_names_the_past_revision() {
     let (server, receipts) = three();
     let revision = receipts[1]["revision"].as_i64().unwrap();
     for path in EVERY {
@@ -561,7 +564,7 @@ fn every_answer_of_then_carries_the_revision_of_then() {
             revision + 1,
             "{path}"
         );
-        // Waiting for what is there already does not make a past of the present.
+        // With a min_revision that is visible already, the response is still the current state.
         let both =
             format!("{}&min_revision={}", with(path, "as_of", &revision.to_string()), revision + 1);
         assert_eq!(server.read(&both)["revision"], revision, "{path}");
@@ -587,7 +590,7 @@ fn a_time_is_that_of_the_newest_revision_recorded_by_then_to_the_microsecond() {
         assert_eq!(value_at(&server, &text(recorded)), value);
         let before = value_at(&server, &text(recorded - TimeDelta::microseconds(1)));
         assert_eq!(before, if value == 1 { Value::Null } else { json!(value - 1) });
-        // Digits behind the microseconds change nothing.
+        // Digits beyond microseconds change nothing.
         assert_eq!(value_at(&server, &text(recorded).replace('Z', "999Z")), value);
     }
 }
@@ -608,7 +611,7 @@ fn a_time_may_have_an_offset_whose_plus_is_written_out_or_not() {
         assert_eq!(
             value_at(&server, &there.replace('+', "%20")),
             2,
-            "{there}, as a proxy may pass it on"
+            "{there}, as a proxy may forward it"
         );
     }
     assert_eq!(value_at(&server, &text(recorded.to_utc()).to_lowercase()), 2);
@@ -647,7 +650,7 @@ fn before_its_first_revision_the_ledger_is_empty() {
         }
         server.get(&with("units?code=travinh", "as_of", as_of)).problem(404);
     }
-    // The catalogue came first, the units with the second revision.
+    // The first revision is the catalogue, the second the units.
     has(
         &server.read("ledger?as_of=1"),
         &json!({ "revision": 1, "catalogue_version": 1, "units": 0 }),
@@ -656,7 +659,7 @@ fn before_its_first_revision_the_ledger_is_empty() {
 }
 
 #[test]
-fn a_revision_that_is_not_there_yet_and_what_is_no_moment_are_faults() {
+fn a_future_revision_and_an_invalid_as_of_are_errors() {
     let (server, receipts) = three();
     let newest = receipts[2]["revision"].as_i64().unwrap();
     for path in EVERY {
@@ -683,7 +686,7 @@ fn a_revision_that_is_not_there_yet_and_what_is_no_moment_are_faults() {
             "1%202",
             "%D9%A1",
         ] {
-            // Digits alone are a revision, be it one that is not there.
+            // Digits alone are a revision, even one that does not exist.
             let code =
                 if malformed == "2021" { "/as_of unknown_revision" } else { "/as_of malformed" };
             assert_eq!(faults(malformed), [code], "{path} as of {malformed}");
@@ -694,17 +697,17 @@ fn a_revision_that_is_not_there_yet_and_what_is_no_moment_are_faults() {
             ["/as_of malformed", "/colour unknown_parameter", "/min_revision malformed"],
             "{path}"
         );
-        assert_eq!(faults("1&min_revision=-1"), ["/min_revision out_of_range"], "{path}");
+        assert_eq!(faults("1&min_revision=-1"), ["/min_revision malformed"], "{path}");
     }
-    // The revision becomes one as soon as it is there.
+    // The revision is accepted as soon as it exists.
     server.record("travinh", &[(OUTGOING, "2021-10", 4)]);
     assert_eq!(value_at(&server, &(newest + 1).to_string()), 4);
 }
 
 #[test]
-fn a_time_to_come_is_now() {
+fn a_future_as_of_time_means_now() {
     let (server, receipts) = three();
-    // What has no figure yet ends with this month, not with one to come.
+    // Without any figure the last period is the current month, not a future one.
     for path in EVERY.into_iter().chain([
         "series?measure=ioffice.documents.signed&unit=travinh&last=2",
         "series?measure=ioffice.documents.signed&unit=travinh&last=1&step=year",
@@ -734,7 +737,7 @@ fn a_time_to_come_is_now() {
             .send("GET", &format!("observations?as_of={ahead}"), &[("if-none-match", &tag)], None)
             .status,
         200,
-        "what is to come may still change"
+        "a future state may still change"
     );
     assert!(
         receipts[2]["revision"].as_i64()
@@ -743,7 +746,7 @@ fn a_time_to_come_is_now() {
 }
 
 #[test]
-fn an_answer_of_then_that_is_known_is_not_sent_again_whatever_is_written() {
+fn a_known_as_of_response_returns_304_after_any_write() {
     let (server, receipts) = three();
     let revision = receipts[1]["revision"].to_string();
     let time = receipts[1]["recorded_at"].as_str().unwrap();
@@ -766,7 +769,7 @@ fn an_answer_of_then_that_is_known_is_not_sent_again_whatever_is_written() {
             (304, 0, tag.as_str()),
             "{path}"
         );
-        // Another moment is another answer, and so is now.
+        // Another state has another response, and so has the current one.
         let other = path
             .replace(&format!("as_of={revision}"), &format!("as_of={}", receipts[2]["revision"]));
         if other != *path {
@@ -863,7 +866,7 @@ fn a_corrected_figure_and_a_renamed_unit_are_read_as_they_were() {
 }
 
 #[test]
-fn many_who_ask_for_different_moments_at_once_while_figures_come_in_get_each_their_own() {
+fn concurrent_as_of_requests_each_get_their_own_state() {
     let server = Server::start();
     let first = server.revision();
     (1..=10).for_each(|value| drop(server.record("travinh", &[(OUTGOING, "2021-10", value)])));
@@ -884,7 +887,7 @@ fn many_who_ask_for_different_moments_at_once_while_figures_come_in_get_each_the
 }
 
 #[test]
-fn a_time_that_has_passed_is_answered_alike_for_ever() {
+fn an_as_of_time_in_the_past_always_gets_the_same_response() {
     let server = Server::start();
     let done = AtomicBool::new(false);
     let asked: Vec<(String, Value)> = std::thread::scope(|scope| {

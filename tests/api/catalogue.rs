@@ -1,13 +1,13 @@
-//! The catalogue: read, checked whole, replaced, every version kept.
+//! The catalogue: reading, checking as a whole, replacing, keeping every version.
 
-use egov_kpi::store::Store;
+use ledger::Store;
 use serde_json::{Value, json};
 
 use crate::harness::{Server, figure, has};
 
 const OUTGOING: &str = "ioffice.documents.outgoing";
 
-/// The entry of a code in a section.
+/// The entry with a code in a section.
 fn entry<'c>(catalogue: &'c mut Value, section: &str, code: &str) -> &'c mut Value {
     catalogue[section]
         .as_array_mut()
@@ -33,7 +33,8 @@ fn the_catalogue_that_get_answers_can_be_put_back_and_changes_nothing() {
     for section in ["systems", "dimensions", "indicators", "kpis", "rules", "targets"] {
         assert!(!catalogue[section].as_array().unwrap().is_empty(), "{section}");
     }
-    let answer = server.put("catalogue", &catalogue).expect(200);
+    let mut answer = server.put("catalogue", &catalogue).expect(200);
+    assert_eq!(answer.as_object_mut().unwrap().shift_remove("recorded"), Some(json!(false)));
     assert_eq!(answer, catalogue);
     assert_eq!(server.read("catalogue"), catalogue);
 }
@@ -168,7 +169,7 @@ fn a_catalogue_made_from_an_older_version_is_a_conflict() {
     server.put("catalogue", &one).expect(200);
     assert_eq!(server.put("catalogue", &other).faults(409), ["/version version_changed"]);
     assert_eq!(server.read("catalogue")["version"], 2);
-    // Who does not say what it was made from means the whole of it.
+    // A request without a version replaces the whole catalogue.
     other.as_object_mut().unwrap().remove("version");
     assert_eq!(server.put("catalogue", &other).expect(200)["version"], 3);
     assert_eq!(
@@ -227,7 +228,8 @@ fn a_catalogue_that_would_orphan_figures_is_refused_with_the_list() {
             json!([{ "code": "service_level", "complete": false }]);
     };
     refused(&without_channel, "orphaned_figures", "igate.dossiers.received{channel=online}");
-    // With its figure withdrawn, a split may go; an indicator that was never reported may go at once.
+    // A dimension can be removed after its figures are withdrawn; an indicator without figures can
+    // be removed at once.
     let mut catalogue = before.clone();
     without(&mut catalogue, "indicators", "infosec.drills.attended");
     server.put("catalogue", &catalogue).expect(200);
@@ -355,7 +357,7 @@ fn an_error_rule_refuses_the_submission_that_breaks_it() {
     assert_eq!(server.revision(), revision);
     has(&server.point(OUTGOING, "travinh", "2021-09"), &json!({ "value": null }));
     server.record("travinh", &[("ioffice.documents.signed", "2021-10", 4)]);
-    // Lowering the total below its part breaks it as well, withdrawing it does not.
+    // Lowering the total below its part breaks the rule as well; withdrawing the total does not.
     assert_eq!(
         server
             .post(&json!({ "observations": [figure(OUTGOING, "travinh", "2021-10", 3)] }))

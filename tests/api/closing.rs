@@ -1,4 +1,4 @@
-//! Months closed and reopened: from then on their figures change only with a reason.
+//! Closed months: their figures change only with a reason, until they are reopened.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -27,7 +27,7 @@ fn reopen(api: &Api, period: &str) -> Value {
     change(api, period, "reopen").expect(200)
 }
 
-/// The months that are closed.
+/// The closed months.
 #[track_caller]
 fn closed(api: &Api) -> Vec<String> {
     let text = |month: &Value| month["period"].as_str().unwrap().to_owned();
@@ -46,7 +46,7 @@ fn body(figures: &[Value], reason: Option<&str>) -> Value {
     body
 }
 
-/// This month and the next in Vietnam.
+/// The current and the next month in Vietnam.
 fn this_month_and_next() -> (String, String) {
     let day = Utc::now().with_timezone(&FixedOffset::east_opt(7 * 3600).unwrap()).date_naive();
     let next = if day.month() == 12 { (day.year() + 1, 1) } else { (day.year(), day.month() + 1) };
@@ -69,14 +69,14 @@ fn a_month_or_the_months_of_a_wider_period_are_closed_and_reopened() {
         let answer = close(&server, period);
         assert_eq!(
             answer,
-            json!({ "revision": revision + 1, "periods": all, "closed": true, "changed": all }),
+            json!({ "recorded": true, "revision": revision + 1, "revision_hash": server.hash(), "periods": all, "closed": true, "changed": all }),
             "{period}"
         );
         assert_eq!(closed(&server), all, "{period}");
         let answer = reopen(&server, period);
         assert_eq!(
             answer,
-            json!({ "revision": revision + 2, "periods": all, "closed": false, "changed": all }),
+            json!({ "recorded": true, "revision": revision + 2, "revision_hash": server.hash(), "periods": all, "closed": false, "changed": all }),
             "{period}"
         );
         assert_eq!(closed(&server), [""; 0], "{period}");
@@ -84,22 +84,23 @@ fn a_month_or_the_months_of_a_wider_period_are_closed_and_reopened() {
 }
 
 #[test]
-fn what_is_closed_already_is_left_as_it_is() {
+fn closing_a_closed_month_changes_nothing() {
     let server = Server::start();
     let first = close(&server, "2021-08");
     let revision = server.revision();
     for _ in 0..2 {
         assert_eq!(
             close(&server, "2021-08"),
-            json!({ "revision": revision, "periods": ["2021-08"], "closed": true, "changed": [] })
+            json!({ "recorded": false, "revision": revision, "revision_hash": server.hash(), "periods": ["2021-08"], "closed": true, "changed": [] })
         );
     }
     assert_eq!(
         reopen(&server, "2021-07"),
-        json!({ "revision": revision, "periods": ["2021-07"], "closed": false, "changed": [] })
+        json!({ "recorded": false, "revision": revision, "revision_hash": server.hash(), "periods": ["2021-07"], "closed": false, "changed": [] })
     );
     assert_eq!(server.revision(), revision);
-    // Of a quarter only the others change, and the month stays closed since the revision that closed it.
+    // Closing the quarter only closes its other months; this month stays closed since the first
+    // closing.
     assert_eq!(close(&server, "2021-Q3")["changed"], json!(["2021-07", "2021-09"]));
     let listed = server.read("periods")["periods"].clone();
     let since: Vec<&Value> =
@@ -133,7 +134,7 @@ fn a_month_that_has_not_begun_is_neither_closed_nor_reopened() {
 }
 
 #[test]
-fn what_is_no_period_and_no_reason_is_refused() {
+fn an_invalid_period_or_reason_is_refused() {
     let server = Server::start();
     let revision = server.revision();
     for period in [
@@ -162,13 +163,9 @@ fn what_is_no_period_and_no_reason_is_refused() {
         change(&server, "2021-13", "reopen?colour=red&reason=a&reason=b").faults(422),
         ["/colour unknown_parameter", "/period malformed_period", "/reason duplicate"]
     );
-    for path in [
-        "periods/2021-10/shut",
-        "periods/2021-10",
-        "periods//close",
-        "periods/2021-10/close/",
-        "periods/2021/10/close",
-    ] {
+    for path in
+        ["periods/2021-10/shut", "periods/2021-10", "periods//close", "periods/2021/10/close"]
+    {
         assert_eq!(server.post_bytes(path, JSON, b"").status, 404, "{path}");
     }
     for method in ["GET", "PUT", "DELETE"] {
@@ -207,7 +204,7 @@ fn what_is_no_period_and_no_reason_is_refused() {
 }
 
 #[test]
-fn a_reason_is_told_in_the_query_or_in_the_body_or_not_at_all() {
+fn a_reason_is_given_in_the_query_or_in_the_body_or_omitted() {
     let server = Server::start();
     let told = |path: &str, body: &str| {
         let revision = server.post_bytes(path, JSON, body.as_bytes()).expect(200)["revision"]
@@ -235,7 +232,7 @@ fn a_reason_is_told_in_the_query_or_in_the_body_or_not_at_all() {
     assert_eq!(told("periods/2021-10/close", "null"), Value::Null);
     assert_eq!(told("periods/2021-10/reopen", ""), Value::Null);
     assert_eq!(told("periods/2021-10/close?reason=", r#"{"reason":""}"#), Value::Null);
-    // Without a body no media type is asked for.
+    // A request without a body needs no media type.
     assert_eq!(
         server.send("POST", "periods/2021-10/reopen", &[], Some(b"")).expect(200)["changed"],
         json!(["2021-10"])
@@ -294,7 +291,7 @@ fn every_figure_of_a_closed_month_is_named_and_nothing_is_recorded_without_a_rea
         let closed = |line: u64| (line, "period".to_owned(), "month_closed".to_owned());
         assert_eq!(found, [closed(4), closed(6)], "{path}: an empty cell says nothing");
     }
-    // The same figure as before is one of a closed month too.
+    // An unchanged figure of a closed month needs a reason as well.
     assert_eq!(
         server.post(&body(&[figure(OUTGOING, "travinh", "2021-10", 100)], None)).faults(409).len(),
         1
@@ -357,13 +354,13 @@ fn with_a_reason_a_figure_of_a_closed_month_changes_and_the_reason_is_kept() {
         &json!({ "periods": ["2021-10"], "submission": null, "counts": null, "source": null, "units": [], "catalogue_version": null }),
     );
     has(&revisions[1], &json!({ "periods": [], "submission": receipt["submission"] }));
-    // Reopened, it takes figures as they come.
+    // After reopening, figures are accepted without a reason.
     reopen(&server, "2021-10");
     server.record("travinh", &[(OUTGOING, "2021-10", 103)]);
 }
 
 #[test]
-fn months_that_are_open_are_not_concerned() {
+fn open_months_need_no_reason() {
     let server = Server::start();
     close(&server, "2021-10");
     close(&server, "2020");
@@ -380,7 +377,7 @@ fn months_that_are_open_are_not_concerned() {
 }
 
 #[test]
-fn a_submission_that_stands_in_a_closed_month_is_withdrawn_only_with_a_reason() {
+fn withdrawing_figures_of_a_closed_month_needs_a_reason() {
     let server = Server::start();
     let id = |receipt: &Value| receipt["submission"].as_str().unwrap().to_owned();
     let both = id(&server.record(
@@ -402,13 +399,14 @@ fn a_submission_that_stands_in_a_closed_month_is_withdrawn_only_with_a_reason() 
         assert_eq!(
             reply.faults(409),
             ["/reason month_closed", "/reason month_closed"],
-            "{path}: each figure that stands in a closed month"
+            "{path}: each current figure of a closed month"
         );
         assert!(reply.text().contains("2021-10 of travinh"), "{}", reply.text());
     }
     assert_eq!(server.revision(), revision);
     assert_eq!(server.observations("unit=travinh").len(), 3);
-    // Of this one only a figure of an open month still stands, of that one none ever stood in a closed month.
+    // Of the first submission only a figure of an open month is current; the second never had a
+    // figure of a closed month.
     has(
         &server.delete(&format!("submissions/{replaced}")).expect(201)["counts"],
         &json!({ "withdrawn": 1 }),
@@ -421,13 +419,13 @@ fn a_submission_that_stands_in_a_closed_month_is_withdrawn_only_with_a_reason() 
     has(&server.point(OUTGOING, "travinh", "2021-10"), &json!({ "value": 5 })); // the department's
     let last = server.observations("history=true&unit=travinh").pop().unwrap();
     has(&last, &json!({ "value": null, "reason": "Nhầm đơn vị" }));
-    // Nothing of it stands any more, so nothing of a closed month changes.
+    // No figure of it is current any more, so no closed month changes.
     server.delete(&format!("submissions/{both}")).expect(200);
     server.delete("submissions/01JB0000000000000000000000").problem(404);
 }
 
 #[test]
-fn faults_of_the_figures_are_told_before_closed_months_and_all_at_once() {
+fn errors_of_figures_are_reported_together_and_before_closed_months() {
     let server = Server::start();
     close(&server, "2021-10");
     let figures = [
@@ -501,13 +499,13 @@ fn an_import_into_a_closed_month_needs_a_reason_too() {
     history
         .iter()
         .for_each(|figure| has(figure, &json!({ "reason": "Kiểm tra", "actor": "command line" })));
-    // A report of the closed month, as it is committed.
+    // The shipped report of the closed month.
     let report = write("report.csv", REPORT);
     run(&["import", &report, "--database", &server.address()]).expect(1);
     run(&["import", &report, "--database", &server.address(), "--reason", "late"]).expect(0);
 }
 
-/// What a file's import would refuse its check names.
+/// `check` reports what `import` would refuse.
 #[test]
 fn a_check_against_a_ledger_names_figures_of_its_closed_months() {
     let server = Server::start();
@@ -521,7 +519,7 @@ fn a_check_against_a_ledger_names_figures_of_its_closed_months() {
 }
 
 #[test]
-fn a_month_closed_elsewhere_while_figures_of_it_come_in_takes_none_behind_its_closing() {
+fn a_month_closed_by_another_process_takes_no_later_figures() {
     let server = Server::start();
     let other = Other::beside(&server);
     for (round, month) in months(2019, 1..=8).into_iter().enumerate() {
@@ -575,9 +573,9 @@ fn a_month_closed_elsewhere_while_figures_of_it_come_in_takes_none_behind_its_cl
         });
         assert!(
             answers.iter().all(|revision| *revision < closing),
-            "round {round}: {answers:?} against the closing, {closing}"
+            "round {round}: {answers:?} compared with the closing, {closing}"
         );
-        // Whoever asks either server now is refused.
+        // From now on both servers refuse.
         for api in [&*server, &*other] {
             assert_eq!(
                 api.post(&body(&[figure(OUTGOING, "tv.cdc", &month, 9_999)], None)).status,
@@ -594,7 +592,7 @@ fn a_month_closed_elsewhere_while_figures_of_it_come_in_takes_none_behind_its_cl
 }
 
 #[test]
-fn a_submission_of_a_month_closed_elsewhere_a_moment_ago_is_not_withdrawn() {
+fn a_submission_of_a_month_just_closed_by_another_process_cannot_be_withdrawn() {
     let server = Server::start();
     let other = Other::beside(&server);
     for month in months(2020, 1..=6) {
@@ -603,7 +601,7 @@ fn a_submission_of_a_month_closed_elsewhere_a_moment_ago_is_not_withdrawn() {
             .unwrap()
             .to_owned();
         close(&server, &month);
-        // The other has not heard of either yet.
+        // The other server has not seen either change yet.
         assert_eq!(
             other.delete(&format!("submissions/{id}")).faults(409),
             ["/reason month_closed"],
@@ -693,7 +691,7 @@ fn the_months_are_listed_as_they_are_and_as_they_came_to_be() {
 }
 
 #[test]
-fn no_answer_known_before_a_closing_a_unit_or_a_catalogue_is_taken_for_one_of_after_it() {
+fn an_entity_tag_from_before_a_closing_unit_or_catalogue_change_is_stale() {
     let server = Server::start();
     server.post_csv("observations", REPORT).expect(201);
     let paths = [
@@ -742,7 +740,7 @@ fn no_answer_known_before_a_closing_a_unit_or_a_catalogue_is_taken_for_one_of_af
             assert_ne!(after.header("etag"), tag, "{path} after change {number}");
         }
     }
-    // What changes nothing leaves every answer as it was.
+    // A change without effect leaves every response as it was.
     let before = tags();
     reopen(&server, "2021-10");
     server.put("units", &json!({ "units": [{ "code": "u" }] })).expect(200);

@@ -1,4 +1,4 @@
-//! The command line: what it prints and how it ends.
+//! The command line: output and exit codes.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::harness::{Api, REPORT, Served, has, program, run};
@@ -14,7 +15,7 @@ use crate::home::Home;
 
 const CLEAN: &str = "indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,4\nioffice.documents.signed,travinh,2021-10,3\n";
 
-/// A file in a test's folder; its path.
+/// Writes a file into the folder of a test and returns its path.
 fn file(home: &Home, name: &str, text: &str) -> String {
     let path = home.path().join(name);
     std::fs::write(&path, text).unwrap();
@@ -100,7 +101,7 @@ fn check_names_faults_and_contradictions_and_records_nothing() {
     let home = Home::new();
     let (report, clean) = (file(&home, "report.csv", REPORT), file(&home, "clean.csv", CLEAN));
     let found = run(&["check", &report, "--lang", "en"]).expect(1);
-    assert!(found.trim_end().ends_with("0 fault(s), 3 finding(s)"), "{found}");
+    assert!(found.trim_end().ends_with("0 error(s), 3 finding(s)"), "{found}");
     assert_eq!(
         found.lines().filter(|line| line.starts_with("warning travinh 2021-10 ")).count(),
         3,
@@ -117,14 +118,14 @@ fn check_names_faults_and_contradictions_and_records_nothing() {
         "line 2, column indicator",
         "line 3, column period",
         "line 3, column value",
-        "3 fault(s), 0 finding(s)",
+        "3 error(s), 0 finding(s)",
     ] {
         assert!(found.contains(place), "{place} is not in\n{found}");
     }
     let body = json!({ "observations": [{ "indicator": "no.such", "unit": "travinh", "period": "2021-10", "value": 1 }] });
     let found = run(&["check", &file(&home, "faulty.json", &body.to_string())]).expect(1);
     assert!(found.contains("/observations/0/indicator"), "{found}");
-    // Against a ledger: what it holds counts, and it stays as it was.
+    // With a ledger its figures count, and it is not changed.
     let address = home.address();
     run(&["import", &clean, "--database", &address]).expect(0);
     let more = file(
@@ -261,9 +262,17 @@ fn the_catalogue_of_a_ledger_is_compared_and_replaced() {
             && lines.lines().any(|line| line == "- indicators ioffice.users.total"),
         "{lines}"
     );
-    run(&["catalogue", "apply", &smaller, "--dry-run", "--database", &address]).expect(0);
+    let tried = |options: &[&str]| {
+        run(&[&["catalogue", "apply", &smaller, "--dry-run", "--database", &address], options]
+            .concat())
+    };
+    assert!(tried(&[]).err().contains("--replace removes them"));
+    tried(&["--replace"]).expect(0);
     run(&["import", &file(&home, "clean.csv", CLEAN), "--database", &address]).expect(0);
     let refused = run(&["catalogue", "apply", &smaller, "--database", &address]);
+    refused.expect(1);
+    assert!(refused.err().contains("--replace removes them"), "{}", refused.err());
+    let refused = run(&["catalogue", "apply", &smaller, "--replace", "--database", &address]);
     refused.expect(1);
     assert!(refused.err().contains("ioffice.documents.outgoing"), "{}", refused.err());
     let faulty = file(
@@ -274,6 +283,58 @@ fn the_catalogue_of_a_ledger_is_compared_and_replaced() {
     let refused = run(&["catalogue", "diff", &faulty, "--database", &address]);
     refused.expect(1);
     assert!(refused.err().contains("faulty.toml#/indicators/0/kind"), "{}", refused.err());
+}
+
+#[test]
+fn entries_are_added_to_a_catalogue_and_earlier_versions_come_back() {
+    let home = Home::new();
+    let address = home.address();
+    let catalogue =
+        |arguments: &[&str]| run(&[&["catalogue"], arguments, &["--database", &address]].concat());
+    let text = r#"[[systems]]
+code = "fleet"
+name = { vi = "Xe công", en = "Cars" }
+
+[[indicators]]
+code = "fleet.cars"
+system = "fleet"
+kind = "stock"
+unit_of_measure = "count"
+"#;
+    let own = file(&home, "fleet.toml", text);
+    let added = catalogue(&["add", &own]).expect(0);
+    assert_eq!(added, "+ indicators fleet.cars\n+ systems fleet\n", "nothing else changes");
+    assert_eq!(catalogue(&["add", &own]).expect(0), "");
+    // The shipped catalogue is taken over without losing what was added.
+    assert_eq!(catalogue(&["add"]).expect(0), "");
+    let refused = catalogue(&["apply"]);
+    assert_eq!(refused.expect(1), "- indicators fleet.cars\n- systems fleet\n");
+    catalogue(&["apply", "--replace"]).expect(0);
+    let lines = catalogue(&["history"]).expect(0);
+    assert_eq!(lines.lines().count(), 3, "{lines}");
+    assert!(lines.starts_with("version 1, revision "), "{lines}");
+    assert_eq!(
+        catalogue(&["restore", "2", "--dry-run"]).expect(0),
+        "+ indicators fleet.cars\n+ systems fleet\n"
+    );
+    catalogue(&["restore", "2"]).expect(0);
+    assert_eq!(catalogue(&["add", &own]).expect(0), "");
+    assert!(catalogue(&["restore", "9"]).err().contains("no version 9"));
+    // Errors name the file and the entry, and a code that is declared twice is one.
+    let twice = file(&home, "twice.toml", text);
+    let refused = catalogue(&["add", &own, &twice]);
+    refused.expect(1);
+    for place in ["twice.toml#/indicators/0/code", "twice.toml#/systems/0/code"] {
+        assert!(refused.err().contains(place), "{place} in {}", refused.err());
+    }
+    let wrong = file(&home, "wrong.toml", &text.replace("\"fleet\"\nkind", "\"boats\"\nkind"));
+    let checked = run(&["check", &file(&home, "c.csv", CLEAN), "--catalogue", &wrong]);
+    assert!(checked.err().contains("wrong.toml#/indicators/0/system"), "{}", checked.err());
+    // A document that was made from an earlier version does not overwrite a later one.
+    let stale = file(&home, "stale.json", "{\"version\": 1}");
+    let refused = catalogue(&["apply", &stale, "--replace"]);
+    refused.expect(1);
+    assert!(refused.err().contains("version"), "{}", refused.err());
 }
 
 #[test]
@@ -303,7 +364,7 @@ fn a_backup_is_a_whole_ledger_taken_while_it_is_served() {
 }
 
 #[test]
-fn wrong_usage_ends_with_2() {
+fn wrong_usage_exits_with_2() {
     let home = Home::sqlite();
     let path = home.path().join("ledger.db");
     let bare = path.to_str().unwrap();
@@ -329,14 +390,14 @@ fn wrong_usage_ends_with_2() {
     for help in [&["--help"][..], &["serve", "--help"], &["--version"]] {
         assert!(!run(help).expect(0).is_empty());
     }
-    // A secret in a wrong address is not repeated.
+    // A secret in a malformed address is not printed.
     let refused =
         run(&["serve", "--listen", "127.0.0.1:0", "--database", "mysql://u:secret@host/x"]);
     assert!(!(refused.expect(2) + &refused.err()).contains("secret"));
 }
 
 #[test]
-fn an_address_to_listen_on_that_is_none_is_wrong_usage() {
+fn an_invalid_listen_address_is_a_usage_error() {
     let home = Home::new();
     for listen in ["nonsense", "127.0.0.1", "127.0.0.1:99999"] {
         run(&["serve", "--listen", listen, "--database", &home.address()]).expect(2);
@@ -344,7 +405,7 @@ fn an_address_to_listen_on_that_is_none_is_wrong_usage() {
 }
 
 #[test]
-fn a_busy_port_ends_with_3() {
+fn a_busy_port_exits_with_3() {
     let home = Home::new();
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = busy.local_addr().unwrap().to_string();
@@ -353,13 +414,13 @@ fn a_busy_port_ends_with_3() {
     let told = ended.err().to_lowercase();
     assert!(
         !told.contains("database") && (told.contains("in use") || told.contains(&address)),
-        "it is the port that cannot be had: {told}"
+        "the error is about the port: {told}"
     );
     run(&["demo", "--listen", &address]).expect(3);
 }
 
 #[test]
-fn a_ledger_of_a_newer_program_ends_with_3_and_is_left_as_it_is() {
+fn a_ledger_of_a_newer_program_exits_with_3_and_is_unchanged() {
     let home = Home::sqlite();
     let address = home.address();
     let clean = file(&home, "clean.csv", CLEAN);
@@ -407,7 +468,7 @@ fn serve_says_first_where_it_listens_and_ends_with_0_on_a_signal() {
         served.first_line
     );
     assert!(!served.api.host.ends_with(":0"));
-    served.signal("TERM");
+    served.signal(Signal::TERM);
     assert_eq!(served.ended(Duration::from_secs(20)), Some(0));
 }
 

@@ -1,4 +1,4 @@
-//! Who was expected to report, who has, and when: on time, late, missing.
+//! Completeness: which reports were expected, on time, late or missing.
 
 use egov_kpi::app::clock::Clock;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ const OUTGOING: &str = "ioffice.documents.outgoing";
 const SIGNED: &str = "ioffice.documents.signed";
 const RECEIVED: &str = "igate.dossiers.received";
 
-/// A server with a clock set by hand, and expectations in the place of the shipped ones.
+/// A server with a clock set by hand and with other expectations than the shipped ones.
 struct Office {
     server: Server,
     clock: Clock,
@@ -57,7 +57,7 @@ impl Office {
         self
     }
 
-    /// Both figures of a district at a time.
+    /// Reports both figures of a district at a time.
     #[track_caller]
     fn both(&self, time: &str, unit: &str, month: &str) {
         self.at(time).record(unit, &[(OUTGOING, month, 10), (SIGNED, month, 5)]);
@@ -68,7 +68,7 @@ impl Office {
         self.read(&format!("completeness?{parameters}"))
     }
 
-    /// The one row of a unit and month.
+    /// The row of a unit and month.
     #[track_caller]
     fn row(&self, unit: &str, month: &str) -> Value {
         let found = self.asked(&format!("period={month}&parent={unit}"));
@@ -131,7 +131,7 @@ fn a_figure_is_on_time_until_the_day_ends_in_vietnam() {
 }
 
 #[test]
-fn days_end_where_the_setting_says() {
+fn days_end_at_the_configured_utc_offset() {
     let clock = Clock::new("-05:00".parse().unwrap());
     clock.set("2020-01-02T00:00:00Z".parse().unwrap());
     let office = Office::by(
@@ -144,7 +144,7 @@ fn days_end_where_the_setting_says() {
     has(&office.row("p.a", "2021-10"), &json!({ "status": "on_time" }));
     has(&office.row("p.a", "2021-11"), &json!({ "status": "late" }));
     office.at("2022-01-06T05:00:00Z").record("p.a", &[(OUTGOING, "2021-09", 1)]);
-    // As it was, too.
+    // With `as_of` as well.
     let overdue = |time: &str| {
         office.asked(&format!("period=2021-12&parent=p.a&as_of={time}"))["rows"][0]["overdue"]
             .clone()
@@ -161,13 +161,13 @@ fn days_end_where_the_setting_says() {
 }
 
 #[test]
-fn what_is_missing_is_overdue_when_its_day_has_passed() {
+fn a_missing_figure_is_overdue_after_its_deadline() {
     let office = Office::districts("a");
     let overdue = |time: &str| office.at(time).row("p.a", "2021-10")["overdue"].clone();
     assert_eq!(overdue("2021-10-31T00:00:00Z"), false);
     assert_eq!(overdue("2021-11-05T16:59:59Z"), false);
     assert_eq!(overdue("2021-11-05T17:00:00Z"), true);
-    // What is known of the day before is not taken for it.
+    // The response for the day before is not used for today.
     let path = "completeness?period=2021-10&parent=p";
     office.at("2021-11-05T16:59:59Z");
     let before = office.get(path);
@@ -221,7 +221,7 @@ fn a_correction_does_not_make_a_figure_late() {
     let row = office.row("p.a", "2021-10");
     has(&row, &json!({ "status": "on_time", "on_time": 2 }));
     assert_eq!(row["reported"][0]["reported_at"], "2021-11-03T00:00:00.000000Z");
-    // Nor does a start from the ledger know it otherwise.
+    // A restart from the ledger gives the same response.
     let other = crate::instances::Other::beside(&office);
     assert_eq!(other.read("completeness?period=2021-10&parent=p.a")["rows"][0], row);
 }
@@ -253,12 +253,13 @@ fn a_figure_withdrawn_and_reported_again_counts_from_then() {
         &row["reported"][0],
         &json!({ "reported_at": "2021-11-06T00:00:00.000000Z", "on_time": false }),
     );
-    // Another instance, which reads it all at once, tells the same; so does this one with the units in other places.
+    // An instance that reads the whole ledger at once gives the same response; so does this one
+    // after units were reordered.
     let other = crate::instances::Other::beside(&office);
     assert_eq!(other.read("completeness?period=2021-10&parent=p.a")["rows"][0], row);
     office.put_units(&json!([{ "code": "a" }, { "code": "a.b", "parent": "a" }]));
     assert_eq!(office.row("p.a", "2021-10"), row);
-    // A submission that is withdrawn takes its report back, too.
+    // Withdrawing a submission also withdraws its report.
     office.delete(&format!("submissions/{}", again["submission"].as_str().unwrap())).expect(201);
     has(
         &office.row("p.a", "2021-10"),
@@ -290,7 +291,7 @@ fn a_value_summed_from_members_is_there_when_the_last_of_them_is() {
     let row = office.row("u", "2021-11");
     has(&row, &json!({ "status": "late" }));
     assert_eq!(row["reported"][0]["reported_at"], "2021-12-06T00:00:00.000000Z");
-    // Members of a dimension that is not complete are no total.
+    // Members of a dimension that is not complete do not make a total.
     let level = json!({ "indicator": RECEIVED, "unit": "u", "period": "2021-09", "value": 3, "dimensions": { "service_level": "4" } });
     office.post(&json!({ "observations": [level] })).expect(201);
     has(&office.row("u", "2021-09"), &json!({ "status": "missing" }));
@@ -319,7 +320,7 @@ fn a_member_may_be_expected_and_what_units_below_report_is_not_the_units_own() {
 }
 
 #[test]
-fn rates_are_told_for_each_child_with_all_below_it() {
+fn completeness_rates_are_reported_for_each_child_with_all_units_below() {
     let commune =
         |code: &str, parent: &str| json!({ "code": code, "kind": "commune", "parent": parent });
     let office = Office::new(
@@ -337,7 +338,7 @@ fn rates_are_told_for_each_child_with_all_below_it() {
     office.record("p.d.x", &[(OUTGOING, "2021-10", 1)]); // late since the 5th
     office.record("p.e", &[(SIGNED, "2021-10", 1)]);
     let found = office.asked("period=2021-10&parent=p");
-    // Expectation by expectation, in the order of the tree.
+    // Ordered by expectation and by the tree of units.
     let rows: Vec<(&str, &str, &str)> = found["rows"]
         .as_array()
         .unwrap()
@@ -380,7 +381,7 @@ fn rates_are_told_for_each_child_with_all_below_it() {
     assert_eq!(codes, ["communes", "districts"]);
     has(&found["expectations"][1], &json!({ "deadline": "2021-11-10" }));
     assert_eq!(found["expectations"][0]["name"]["en"], "Communes");
-    // Without a parent every root counts, and only one expectation holds in the other province.
+    // Without a parent all roots count; the other province only has one expectation.
     let all = office.asked("period=2021-10");
     assert_eq!(all["parent"], Value::Null);
     assert_eq!(units(&all["rates"]), ["p", "q"]);
@@ -390,7 +391,7 @@ fn rates_are_told_for_each_child_with_all_below_it() {
         &json!({ "expected": 1, "missing": 1, "completeness": 0, "timeliness": 0 }),
     );
     has(&all["total"], &json!({ "expected": 10, "on_time": 3, "late": 1 }));
-    // Of one unit.
+    // For one unit.
     let one = office.asked("period=2021-10&parent=p.d.x");
     assert_eq!((units(&one["rows"]), one["rates"].clone()), (vec!["p.d.x"], json!([])));
 }
@@ -459,7 +460,7 @@ fn a_wider_period_is_asked_about_month_by_month() {
         ("2021-09", "p.b", "2021-10-05", "on_time"),
     ];
     assert_eq!(rows, expected);
-    // September is not over until the 5th of October is.
+    // The report of September is due until the end of 5 October.
     has(
         &found["total"],
         &json!({ "expected": 12, "on_time": 4, "late": 2, "missing": 6, "reports_overdue": 2, "completeness": 50, "timeliness": 33.333_333 }),
@@ -504,7 +505,7 @@ fn the_window_may_run_from_the_15th_to_the_14th_and_a_short_month_ends_early() {
         };
         found["expectations"].as_array().unwrap().iter().map(text).collect()
     };
-    // The last day of February is the last to report on; it ends in Vietnam.
+    // The last day of February is the deadline; the day ends in Vietnam.
     office.at("2021-02-28T16:59:59Z").record("p.a", &[(OUTGOING, "2021-01", 1)]);
     let statuses = |month: &str| {
         office.asked(&format!("period={month}&parent=p"))["rows"]
@@ -559,7 +560,8 @@ fn the_shipped_expectation_counts_from_the_15th_and_is_answered_by_the_real_repo
     server.post_csv("observations", crate::harness::REPORT).expect(201);
     let found = server.read("completeness?period=2021-10");
     assert_eq!(units(&found["rows"]), ["travinh"]);
-    // Mailboxes are reported by domain; one of a complete dimension's only member is the total.
+    // Mailboxes are reported by domain; for a complete dimension with one member, this member is
+    // the total.
     has(&found["rows"][0], &json!({ "status": "on_time", "missing": [], "late": 0 }));
     has(&found["total"], &json!({ "completeness": 100, "timeliness": 100, "reports_complete": 1 }));
     has(
@@ -606,7 +608,7 @@ fn reports_come_page_by_page_with_the_rates_of_all_of_them() {
 }
 
 #[test]
-fn completeness_is_as_it_was() {
+fn completeness_as_of_a_revision_is_stable() {
     let office = Office::districts("ab");
     office.both("2021-11-03T00:00:00Z", "p.a", "2021-10");
     let (revision, then) = (office.revision(), office.asked("period=2021-10&parent=p"));
@@ -636,7 +638,7 @@ fn completeness_is_as_it_was() {
 }
 
 #[test]
-fn who_is_missing_what_as_a_table() {
+fn completeness_as_a_table() {
     let office = Office::districts("ab");
     office.at("2021-11-03T00:00:00Z").record("p.a", &[(OUTGOING, "2021-10", 10)]);
     office.at("2021-11-06T00:00:00Z").record("p.a", &[(SIGNED, "2021-10", 10)]);
@@ -710,7 +712,7 @@ fn who_is_missing_what_as_a_table() {
 }
 
 #[test]
-fn what_is_unknown_missing_or_malformed_is_told_at_once() {
+fn unknown_missing_and_malformed_parameters_are_reported_together() {
     let server = Server::start();
     server.get("completeness?period=2021-10&parent=nowhere").problem(404);
     assert_eq!(server.get("completeness").faults(422), ["/period missing"]);
@@ -734,7 +736,7 @@ fn what_is_unknown_missing_or_malformed_is_told_at_once() {
 }
 
 #[test]
-fn an_expectation_that_makes_no_sense_is_a_fault_of_the_catalogue() {
+fn an_invalid_expectation_is_a_catalogue_error() {
     let server = Server::start();
     let mut catalogue = server.read("catalogue");
     let of = |code: &str, changed: &[(&str, Value)]| {
@@ -777,7 +779,7 @@ fn an_expectation_that_makes_no_sense_is_a_fault_of_the_catalogue() {
 }
 
 #[test]
-fn a_total_stated_later_than_its_members_does_not_make_them_late() {
+fn a_total_stated_after_its_members_does_not_make_them_late() {
     let office = Office::new(
         &json!([{ "code": "p" }, { "code": "p.a", "kind": "district", "parent": "p" }]),
         json!([{ "code": "e", "unit_kinds": ["district"], "unit": "p", "measures": ["igate.dossiers.received"], "due_day": 5 }]),
@@ -795,7 +797,7 @@ fn a_total_stated_later_than_its_members_does_not_make_them_late() {
 }
 
 #[test]
-fn months_to_come_are_not_expected_yet() {
+fn future_months_are_not_expected_yet() {
     let office = Office::new(
         &json!([{ "code": "p" }, { "code": "p.a", "kind": "district", "parent": "p" }]),
         json!([{ "code": "e", "unit_kinds": ["district"], "unit": "p", "measures": [OUTGOING], "due_day": 5 }]),

@@ -1,15 +1,16 @@
-//! The program killed and stopped while figures come in.
+//! The program is killed or stopped while figures are being recorded.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::{Api, Dice, Served, figure};
 use crate::home::Home;
 
-/// Each of the clients sends for a unit of its own.
+/// Each client sends figures of its own unit.
 const UNITS: [&str; 4] = ["tv.cdc", "tv.dof", "tv.dic", "tv.inspectorate"];
 
 /// Twenty flows without dimensions.
@@ -28,12 +29,13 @@ fn flows(api: &Api) -> Vec<String> {
     codes
 }
 
-/// The month of a submission's number.
+/// The month of the submission with this number.
 fn month(number: i64) -> String {
     format!("{:04}-{:02}", 1900 + number / 12, number % 12 + 1)
 }
 
-/// Sends submissions of twenty figures, one month each, until one is not answered; calls `answered` for each that was.
+/// Sends submissions of twenty figures, one month each, until one gets no response; calls
+/// `answered` for each response.
 fn stream(api: &Api, flows: &[String], unit: &str, first: i64, answered: &dyn Fn(i64)) {
     for number in first..1_400 {
         let figures: Vec<Value> = flows
@@ -58,7 +60,7 @@ fn stream(api: &Api, flows: &[String], unit: &str, first: i64, answered: &dyn Fn
     }
 }
 
-/// What is recorded: how many right figures each unit has in each month.
+/// The number of correct recorded figures by unit and month.
 fn recorded(api: &Api, flows: &[String]) -> BTreeMap<(String, String), usize> {
     let mut found = BTreeMap::new();
     for figure in api.observations("limit=10000") {
@@ -76,7 +78,7 @@ fn recorded(api: &Api, flows: &[String]) -> BTreeMap<(String, String), usize> {
 }
 
 #[test]
-fn after_kill_9_every_answered_submission_is_there_and_none_is_half_there() {
+fn after_kill_9_every_acknowledged_submission_is_recorded_whole() {
     let home = Home::new();
     let address = home.address();
     let mut dice = Dice(9);
@@ -85,19 +87,18 @@ fn after_kill_9_every_answered_submission_is_there_and_none_is_half_there() {
     for round in 0..3 {
         let mut served = Served::start(&address);
         let flows = flows(&served.api);
-        let before = answered.lock().unwrap().len();
+        let before = answered.lock().len();
         let pause = Duration::from_millis(300 + u64::try_from(dice.below(700)).unwrap());
         std::thread::scope(|scope| {
             for (client, unit) in UNITS.iter().enumerate() {
-                let (api, flows, answered, next) =
-                    (Api::of(&served.api.host), &flows, &answered, &next);
+                let (api, flows, answered, next) = (served.api.clone(), &flows, &answered, &next);
                 scope.spawn(move || {
-                    let first = next.lock().unwrap()[client];
+                    let first = next.lock()[client];
                     stream(&api, flows, unit, first, &|number| {
-                        answered.lock().unwrap().insert(((*unit).to_owned(), month(number)), ());
-                        next.lock().unwrap()[client] = number + 1;
+                        answered.lock().insert(((*unit).to_owned(), month(number)), ());
+                        next.lock()[client] = number + 1;
                     });
-                    next.lock().unwrap()[client] += 1; // what was not answered may be there or not
+                    next.lock()[client] += 1; // what was not answered may be there or not
                 });
             }
             std::thread::sleep(pause);
@@ -107,17 +108,17 @@ fn after_kill_9_every_answered_submission_is_there_and_none_is_half_there() {
         drop(served);
         let served = Served::start(&address);
         let found = recorded(&served.api, &flows);
-        let answered = answered.lock().unwrap();
+        let answered = answered.lock();
         assert!(
             answered.len() > before + 4,
-            "round {round} was too short to tell: {} answered",
+            "round {round} was too short: {} responses",
             answered.len() - before
         );
         for submission in answered.keys() {
             assert_eq!(
                 found.get(submission),
                 Some(&20),
-                "answered, and not whole after round {round}: {submission:?}"
+                "not recorded whole despite a response, after round {round}: {submission:?}"
             );
         }
         let half: Vec<_> = found.iter().filter(|(_, count)| **count != 20).collect();
@@ -128,7 +129,7 @@ fn after_kill_9_every_answered_submission_is_there_and_none_is_half_there() {
 
 #[test]
 fn at_sigterm_a_submission_in_flight_is_answered_or_never_recorded() {
-    for (name, pause) in [("TERM", 400), ("INT", 250)] {
+    for (signal, pause) in [(Signal::TERM, 400), (Signal::INT, 250)] {
         let home = Home::new();
         let address = home.address();
         let mut served = Served::start(&address);
@@ -136,25 +137,25 @@ fn at_sigterm_a_submission_in_flight_is_answered_or_never_recorded() {
         let answered = Mutex::new(BTreeMap::new());
         let code = std::thread::scope(|scope| {
             for unit in UNITS {
-                let (api, flows, answered) = (Api::of(&served.api.host), &flows, &answered);
+                let (api, flows, answered) = (served.api.clone(), &flows, &answered);
                 scope.spawn(move || {
                     stream(&api, flows, unit, 0, &|number| {
-                        answered.lock().unwrap().insert((unit.to_owned(), month(number)), 20);
+                        answered.lock().insert((unit.to_owned(), month(number)), 20);
                     });
                 });
             }
             std::thread::sleep(Duration::from_millis(pause));
-            served.signal(name);
+            served.signal(signal);
             served.ended(Duration::from_secs(20))
         });
-        assert_eq!(code, Some(0), "SIG{name}");
-        let answered = answered.into_inner().unwrap();
-        assert!(answered.len() > 4, "too short to tell");
+        assert_eq!(code, Some(0), "{signal:?}");
+        let answered = answered.into_inner();
+        assert!(answered.len() > 4, "the run was too short");
         let again = Served::start(&address);
         assert_eq!(
             recorded(&again.api, &flows),
             answered,
-            "recorded is what was answered, after SIG{name}"
+            "the ledger has exactly the submissions with a response, after {signal:?}"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Targets and annotations: put, replaced, taken away, read as they were.
+//! Targets and annotations: added, replaced, removed, read as of earlier revisions.
 
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ fn codes(api: &Api, path: &str) -> Vec<String> {
         .collect()
 }
 
-/// The target of a measure of a unit in a month, as its scorecard has it.
+/// The target of a measure, unit and month, from the scorecard.
 #[track_caller]
 fn in_force(api: &Api, measure: &str, unit: &str, month: &str) -> Value {
     let found = api.read(&format!("scorecard?unit={unit}&period={month}"));
@@ -44,7 +44,7 @@ fn in_force(api: &Api, measure: &str, unit: &str, month: &str) -> Value {
 }
 
 #[test]
-fn what_get_answers_can_be_put_back_and_changes_nothing() {
+fn putting_back_a_get_response_changes_nothing() {
     let server = Server::start();
     let put = json!([
         { "code": "b", "measure": "igate.dossiers.online_rate{ service_level = 4 }", "unit": "travinh", "from": "2021-01", "to": "2021-12", "value": "80.50", "source": { "vi": "Kế hoạch", "en": "" }, "note": { "en": "A \"note\"" } },
@@ -64,7 +64,7 @@ fn what_get_answers_can_be_put_back_and_changes_nothing() {
         &read["targets"][1],
         &json!({ "code": "b", "unit": "travinh", "from": "2021-01", "to": "2021-12", "value": "80.50", "source": { "vi": "Kế hoạch", "en": "" }, "note": { "vi": "", "en": "A \"note\"" }, "set_in": "targets" }),
     );
-    // Those of the catalogue follow, in its order.
+    // The targets of the catalogue follow, in its order.
     let catalogue = server.read("catalogue");
     let declared: Vec<&Value> = catalogue["targets"].as_array().unwrap().iter().collect();
     let shipped = &read["targets"].as_array().unwrap()[2..];
@@ -85,15 +85,15 @@ fn what_get_answers_can_be_put_back_and_changes_nothing() {
     assert_eq!(server.revision(), revision + 2);
     assert_eq!(server.read("targets")["targets"], read["targets"]);
     assert_eq!(server.read("annotations"), read_notes);
-    // Nor does nothing.
+    // An empty list changes nothing either.
     assert_eq!(
         targets(&server, &json!([])).expect(200),
-        json!({ "revision": revision + 2, "targets": [] })
+        json!({ "recorded": false, "revision": revision + 2, "revision_hash": server.hash(), "targets": [] })
     );
 }
 
 #[test]
-fn one_is_replaced_whole_and_taken_away_by_its_code() {
+fn a_declaration_is_replaced_or_removed_by_its_code() {
     let server = Server::start();
     targets(&server, &json!([{ "code": "t", "measure": RATE, "unit": "travinh", "from": "2021-01", "value": "90", "note": { "en": "first" } }])).expect(200);
     assert_eq!(in_force(&server, RATE, "travinh", "2020-12"), Value::Null);
@@ -104,14 +104,17 @@ fn one_is_replaced_whole_and_taken_away_by_its_code() {
     assert_eq!(
         found,
         json!({ "code": "t", "measure": RATE, "value": "85.5", "set_in": "targets" }),
-        "what was left out is gone"
+        "absent fields are removed"
     );
     let revision = server.revision();
     let answer = targets(&server, &json!([{ "code": "t", "value": null }])).expect(200);
-    assert_eq!(answer, json!({ "revision": revision + 1, "targets": [] }));
+    assert_eq!(
+        answer,
+        json!({ "recorded": true, "revision": revision + 1, "revision_hash": server.hash(), "targets": [] })
+    );
     assert_eq!(in_force(&server, RATE, "travinh", "2021-10"), Value::Null);
     assert!(!codes(&server, "targets").contains(&"t".to_owned()));
-    // It is there no more.
+    // It is gone.
     assert_eq!(
         targets(&server, &json!([{ "code": "t", "value": null }])).faults(422),
         ["/targets/0/code unknown_code"]
@@ -137,11 +140,12 @@ fn one_is_replaced_whole_and_taken_away_by_its_code() {
 }
 
 #[test]
-fn one_with_the_code_of_the_catalogues_stands_in_its_place_until_it_is_taken_away() {
+fn a_declaration_with_a_catalogue_code_overrides_it_until_removed() {
     let server = Server::start();
     let shipped = server.read("targets");
     assert_eq!(in_force(&server, CLEARANCE, "travinh", "2021-10"), 100);
-    // It may be about fewer units and months: then the catalogue's does not hold elsewhere either.
+    // The replacement may cover fewer units and months; the target of the catalogue then does not
+    // apply elsewhere either.
     targets(&server, &json!([{ "code": "igate.clearance_rate_100", "measure": CLEARANCE, "unit": "travinh", "from": "2021-10", "value": 70 }])).expect(200);
     assert_eq!(in_force(&server, CLEARANCE, "travinh", "2021-10"), 70);
     assert_eq!(in_force(&server, CLEARANCE, "travinh", "2021-09"), Value::Null);
@@ -152,13 +156,13 @@ fn one_with_the_code_of_the_catalogues_stands_in_its_place_until_it_is_taken_awa
     targets(&server, &json!([{ "code": "igate.clearance_rate_100", "value": null }])).expect(200);
     assert_eq!(in_force(&server, CLEARANCE, "bentre", "2021-10"), 100);
     assert_eq!(server.read("targets")["targets"], shipped["targets"]);
-    // What the catalogue declares is taken away there.
+    // A target of the catalogue is removed by changing the catalogue.
     assert_eq!(
         targets(&server, &json!([{ "code": "igate.clearance_rate_100", "value": null }]))
             .faults(422),
         ["/targets/0/code unknown_code"]
     );
-    // One set beside it for every unit comes before another one of the catalogue.
+    // A target set for every unit comes before another one of the catalogue.
     targets(&server, &json!([{ "code": "mine", "measure": CLEARANCE, "value": 60 }])).expect(200);
     assert_eq!(in_force(&server, CLEARANCE, "travinh", "2021-10"), 60);
 }
@@ -264,7 +268,7 @@ fn a_dry_run_checks_everything_and_changes_nothing() {
     let answer = server.put("targets?dry_run=true", &one).expect(200);
     assert_eq!(
         answer,
-        json!({ "revision": revision, "targets": [{ "code": "t", "measure": RATE, "value": "1" }] })
+        json!({ "recorded": false, "revision": revision, "revision_hash": server.hash(), "targets": [{ "code": "t", "measure": RATE, "value": "1" }] })
     );
     assert_eq!(
         server
@@ -293,7 +297,7 @@ fn a_dry_run_checks_everything_and_changes_nothing() {
 }
 
 #[test]
-fn a_key_gives_the_first_answer_again() {
+fn an_idempotency_key_replays_the_first_response() {
     let server = Server::start();
     let send = |path: &str, body: &Value| {
         server.send(
@@ -305,7 +309,7 @@ fn a_key_gives_the_first_answer_again() {
     };
     let target =
         |value: i64| json!({ "targets": [{ "code": "t", "measure": RATE, "value": value }] });
-    // A dry run and a refusal leave the key alone.
+    // A dry run and a refused request do not use up the idempotency key.
     send("targets?dry_run=true", &target(1)).expect(200);
     send("targets", &json!({ "targets": [{ "code": "t", "measure": "x", "value": 1 }] }))
         .problem(422);
@@ -321,7 +325,7 @@ fn a_key_gives_the_first_answer_again() {
     assert_eq!(server.revision(), revision + 1);
     assert_eq!(in_force(&server, RATE, "travinh", "2021-10"), 2);
     assert_eq!(send("targets", &target(3)).faults(422), ["/Idempotency-Key key_reused"]);
-    // Another path is another scope.
+    // Another path is another scope of keys.
     let first =
         send("annotations", &json!({ "annotations": [note("n", "travinh", "2021-10", "x")] }));
     assert_eq!((first.status, first.header("idempotent-replayed")), (200, ""));
@@ -410,7 +414,7 @@ fn every_version_can_be_read_and_the_revisions_name_them() {
 }
 
 #[test]
-fn no_answer_known_before_is_taken_for_one_of_after() {
+fn an_entity_tag_from_before_a_change_is_stale() {
     let server = Server::start();
     let paths = [
         "targets".to_owned(),
@@ -426,7 +430,10 @@ fn no_answer_known_before_is_taken_for_one_of_after() {
         put.expect(200);
         for path in &paths {
             let reply = server.get(path);
-            assert_eq!(reply.header("vary"), "Accept, Accept-Encoding, Authorization");
+            assert_eq!(
+                reply.header("vary"),
+                "Accept, Accept-Encoding, Accept-Language, Authorization"
+            );
             assert_eq!(
                 server.send("GET", path, &[("if-none-match", reply.header("etag"))], None).status,
                 304,
@@ -507,7 +514,7 @@ fn declarations_are_found_by_measure_unit_and_months_and_page_by_page() {
 }
 
 #[test]
-fn a_note_stands_beside_the_points_of_its_measure_unit_and_months() {
+fn an_annotation_is_listed_at_the_points_of_its_measure_unit_and_months() {
     let server = Server::start();
     server.put_units(&json!([{ "code": "p" }, { "code": "p.a", "parent": "p" }]));
     let texts = json!([
@@ -528,7 +535,7 @@ fn a_note_stands_beside_the_points_of_its_measure_unit_and_months() {
         beside(OUTGOING, "p", "2021-08", "2021-11"),
         [json!([]), json!(["everything"]), json!(["everything"]), json!([])]
     );
-    // Of a unit by their first month and code.
+    // Annotations of a unit are ordered by first month and code.
     assert_eq!(
         beside(RECEIVED, "p", "2021-10", "2021-11"),
         [json!(["everything", "received"]), json!([])]
@@ -559,7 +566,7 @@ fn a_note_stands_beside_the_points_of_its_measure_unit_and_months() {
         [json!([]), json!([])],
         "not beside those of the units below"
     );
-    // A wider period has the notes of its months.
+    // A wider period has the annotations of its months.
     assert_eq!(
         beside(OUTGOING, "p", "2021-Q3", "2021-Q4"),
         [json!(["everything"]), json!(["everything"])]
@@ -627,7 +634,7 @@ fn tables_are_safe_against_formulas() {
 }
 
 #[test]
-fn they_outlive_a_restart_and_are_part_of_the_chain_and_the_archive() {
+fn declarations_survive_a_restart_and_are_in_the_chain_and_the_archive() {
     let server = Server::start();
     server.record("travinh", &[(OUTGOING, "2021-10", 100), (SIGNED, "2021-10", 80)]);
     targets(&server, &json!([{ "code": "t", "measure": RATE, "value": 80 }, { "code": "igate.clearance_rate_100", "measure": CLEARANCE, "value": 50 }]))
@@ -655,7 +662,7 @@ fn they_outlive_a_restart_and_are_part_of_the_chain_and_the_archive() {
     let server = server.restarted();
     assert_eq!(paths.map(|path| server.read(path)), before);
     let told = run(&["verify", "--database", &server.address()]).expect(0);
-    assert!(told.ends_with("the ledger is sound\n"), "{told}");
+    assert!(told.ends_with("no errors found\n"), "{told}");
     let archive = server.folder().join("ledger.zip");
     let archive = archive.to_str().unwrap();
     run(&["export", archive, "--database", &server.address()]).expect(0);
@@ -667,7 +674,7 @@ fn they_outlive_a_restart_and_are_part_of_the_chain_and_the_archive() {
 }
 
 #[test]
-fn two_instances_see_each_others_and_lose_none() {
+fn two_instances_see_each_others_declarations() {
     let server = Server::start();
     let other = Other::beside(&server);
     for round in 0..5 {
@@ -676,7 +683,7 @@ fn two_instances_see_each_others_and_lose_none() {
             &json!([{ "code": format!("one{round}"), "measure": RATE, "value": round }]),
         )
         .expect(200);
-        // The other may not have heard of it, and keeps it all the same.
+        // The other server may not have seen it yet and still keeps it.
         let two = notes(&other, &json!([note(&format!("two{round}"), "travinh", "2021-10", "x")]))
             .expect(200);
         let three = targets(&other, &json!([{ "code": format!("three{round}"), "measure": RATE, "unit": "travinh", "value": round }])).expect(200);
@@ -697,7 +704,7 @@ fn two_instances_see_each_others_and_lose_none() {
     for path in ["targets", "annotations"] {
         assert_eq!(other.read(&format!("{path}?min_revision={last}")), server.read(path));
     }
-    // Taken away here, it is gone there, and cannot be taken away twice.
+    // After the removal here it is gone there, and a second removal is an error.
     targets(&server, &json!([{ "code": "one0", "value": null }])).expect(200);
     assert_eq!(
         targets(&other, &json!([{ "code": "one0", "value": null }])).faults(422),
@@ -713,7 +720,7 @@ fn two_instances_see_each_others_and_lose_none() {
 }
 
 #[test]
-fn a_measure_is_known_however_it_is_written() {
+fn a_measure_is_recognised_in_every_notation() {
     let server = Server::start();
     let measure = "igate.dossiers.received{ service_level = 4 , channel = online }";
     notes(&server, &json!([{ "code": "n", "measure": measure, "unit": "travinh", "from": "2021-10", "text": "x" }])).expect(200);
@@ -756,14 +763,14 @@ fn a_catalogue_that_would_orphan_a_target_or_a_note_is_refused() {
 }
 
 #[test]
-fn an_undeclared_measure_is_told_where_lists_are_filtered() {
+fn filtering_by_an_undeclared_measure_is_an_error() {
     let server = Server::start();
     assert_eq!(server.get("targets?measure=no.such").faults(422), ["/measure unknown_measure"]);
     assert_eq!(server.get("annotations?measure=%7B%7B").faults(422), ["/measure malformed"]);
 }
 
 #[test]
-fn malformed_entries_do_not_hide_what_is_wrong_with_the_others() {
+fn malformed_entries_do_not_hide_errors_of_other_entries() {
     let server = Server::start();
     let body = json!([
         { "code": "a", "measure": "no.such", "unit": "nowhere", "value": "x" },

@@ -1,4 +1,4 @@
-//! Answers in the units of today: a merged unit has the past of those it goes back to.
+//! Values in the units of today: a merged unit has the history of its predecessors.
 
 use chrono::{DateTime, Utc};
 use egov_kpi::app::clock::Clock;
@@ -23,7 +23,7 @@ fn merger() -> Value {
     ])
 }
 
-/// A server that began early by a clock set by hand.
+/// A server whose clock starts early, set by hand.
 fn by_hand(units: &Value) -> (Server, Clock) {
     let clock = Clock::default();
     clock.set(time("2019-01-02T00:00:00Z"));
@@ -42,7 +42,7 @@ fn time(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
-/// The points of today's units; `when` is `from` and `to`, or more.
+/// The points in the units of today; `when` is `from` and `to`, or more parameters.
 #[track_caller]
 fn today(api: &Api, measure: &str, unit: &str, from: &str, to: &str) -> Vec<Value> {
     let asked = query(&[
@@ -60,7 +60,7 @@ fn value(api: &Api, measure: &str, unit: &str, month: &str) -> Value {
     today(api, measure, unit, month, month)[0]["value"].clone()
 }
 
-/// Unit, rank and value of a ranking's rows.
+/// Unit, rank and value of the rows of a ranking.
 #[track_caller]
 fn ranked(api: &Api, parameters: &[(&str, &str)]) -> Vec<(String, Option<i64>, Option<f64>)> {
     let found = api.read(&format!("ranking?{}", query(parameters)));
@@ -101,7 +101,7 @@ fn a_merged_unit_has_the_sum_of_its_parts_and_no_break_at_the_boundary() {
         "like_for_like_delta": 10, "like_for_like_coverage": 1.0, "year_delta": 20, "year_delta_percent": 100
     });
     has(&points[2], &july);
-    // As reported it begins in July, and its parts end.
+    // As reported, the unit begins in July and its predecessors end.
     has(&server.point(OUTGOING, "p.ab", "2021-06"), &json!({ "value": null, "coverage": 0.0 }));
     has(
         &server.point(OUTGOING, "p.ab", "2021-07"),
@@ -113,7 +113,7 @@ fn a_merged_unit_has_the_sum_of_its_parts_and_no_break_at_the_boundary() {
         server.read(&format!("series?{asked}&geography=as_reported")),
         server.read(&format!("series?{asked}"))
     );
-    // A quarter over the boundary and year to date: 8 + 12 + 10 + 20, and July.
+    // A quarter across the merger and year to date: 8 + 12 + 10 + 20, and July.
     has(
         &today(&server, OUTGOING, "p.ab", "2021-Q2", "2021-Q3")[1],
         &json!({ "value": 40, "coverage": 0.333_333 }),
@@ -122,7 +122,7 @@ fn a_merged_unit_has_the_sum_of_its_parts_and_no_break_at_the_boundary() {
         &today(&server, OUTGOING, "p.ab", "2021-H1", "2021-H1")[0],
         &json!({ "value": 50, "coverage": 0.333_333 }),
     );
-    // The parent is the same either way.
+    // The parent has the same values with both geographies.
     for month in ["2021-06", "2021-07"] {
         assert_eq!(
             today(&server, OUTGOING, "p", month, month)[0],
@@ -172,7 +172,7 @@ fn a_kpi_of_a_merged_unit_is_a_ratio_of_sums() {
         &points[1],
         &json!({ "value": 90, "delta": 10, "delta_percent_reason": "not_applicable", "like_for_like_delta": 10 }),
     );
-    // What the month before was is known: 33 - (10 + 20).
+    // The month before is known: 33 - (10 + 20).
     has(
         &today(&server, "ioffice.users.net_change", "p.ab", "2021-07", "2021-07")[0],
         &json!({ "value": 3 }),
@@ -227,7 +227,7 @@ fn an_average_never_adds_up() {
 }
 
 #[test]
-fn three_generations_are_followed() {
+fn mergers_over_three_generations_are_followed() {
     let server = forest(&json!([
         { "code": "p" },
         { "code": "p.a", "parent": "p", "valid_to": "2019-12-31", "successors": ["p.ab"] },
@@ -250,11 +250,11 @@ fn three_generations_are_followed() {
     has(&points[1], &json!({ "value": 40, "coverage": 1.0, "delta": 33 })); // 32 + 8
     has(&points[18], &json!({ "period": "2021-06", "value": 80 })); // 64 + 16
     has(&points[19], &json!({ "value": 128, "delta": 48, "delta_percent": 60 }));
-    // A unit of the second generation is there no more; what it went back to is not its past any longer.
+    // A unit of the second generation ended; its predecessors are no longer its history.
     for point in today(&server, OUTGOING, "p.ab", "2019-12", "2021-07") {
         has(&point, &json!({ "value": null, "delta": null, "delta_reason": "definition_changed" }));
     }
-    // Asked about both together, each month counts once.
+    // For both units together, each month counts once.
     assert_eq!(value(&server, OUTGOING, "q.abc", "2020-01"), 40);
     assert_eq!(
         ranked(
@@ -271,7 +271,7 @@ fn three_generations_are_followed() {
 }
 
 #[test]
-fn a_unit_that_is_there_no_more_has_nothing() {
+fn an_ended_unit_has_no_values() {
     let server = forest(
         &json!([{ "code": "p" }, { "code": "p.x", "parent": "p", "valid_to": "2021-06-30" }, { "code": "p.y", "parent": "p" }]),
     );
@@ -295,7 +295,7 @@ fn a_unit_that_is_there_no_more_has_nothing() {
         &today(&server, USERS, "p.x", "2021-06", "2021-06")[0],
         &json!({ "year_to_date_reason": "not_applicable" }),
     );
-    // Its parent existed and had it.
+    // Its parent existed and had the figure.
     assert_eq!(value(&server, OUTGOING, "p", "2021-06"), 13);
     assert_eq!(
         ranked(
@@ -335,15 +335,15 @@ fn a_unit_that_exists_in_the_month_uses_its_own_value() {
 }
 
 #[test]
-fn a_unit_that_goes_on_within_one_that_exists_already_leaves_that_ones_past_alone() {
+fn merging_into_an_existing_unit_leaves_its_past_unchanged() {
     let server = forest(
         &json!([{ "code": "small", "valid_to": "2021-06-30", "successors": ["big"] }, { "code": "big" }]),
     );
     server.record("small", &[(OUTGOING, "2021-06", 3)]);
     server.record("big", &[(OUTGOING, "2021-06", 10), (OUTGOING, "2021-07", 14)]);
-    // It existed in June: its own value.
+    // It existed in June and has its own value.
     assert_eq!(value(&server, OUTGOING, "big", "2021-06"), 10);
-    // It took in what had not been its own: not the same leaves.
+    // It absorbed other units: not the same leaves.
     has(
         &today(&server, OUTGOING, "big", "2021-07", "2021-07")[0],
         &json!({ "value": 14, "delta": null, "delta_reason": "coverage_changed" }),
@@ -378,7 +378,7 @@ fn the_past_of_what_was_split_is_nobodys_unless_shares_are_declared() {
         has(&points[0], &json!({ "value": null, "coverage": 0.0, "delta_reason": "missing" }));
         has(&points[1], &json!({ "delta": null, "delta_reason": "definition_changed" }));
     }
-    // Declared later, they hold for the whole past.
+    // Shares that are declared later apply to the whole past.
     server.put_units(&split(json!({ "p.u": 0.6, "p.v": "0.4" })));
     // 60, 120 and 40, 80.
     let points = today(&server, OUTGOING, "p.u", "2021-05", "2021-07");
@@ -391,7 +391,7 @@ fn the_past_of_what_was_split_is_nobodys_unless_shares_are_declared() {
     let points = today(&server, OUTGOING, "p.v", "2021-05", "2021-07");
     has(&points[1], &json!({ "value": 80 }));
     has(&points[2], &json!({ "value": 90, "delta": 10, "delta_percent": 12.5 }));
-    // A rate does not change by taking a share of both sides: 30 of 120.
+    // Taking a share of both operands does not change a rate: 30 of 120.
     has(
         &today(&server, RATE, "p.u", "2021-06", "2021-07")[0],
         &json!({ "value": 25, "coverage": 1.0 }),
@@ -401,7 +401,7 @@ fn the_past_of_what_was_split_is_nobodys_unless_shares_are_declared() {
         &json!({ "value": 50, "delta": 25 }),
     );
     assert_eq!(value(&server, OUTGOING, "p", "2021-06"), 200);
-    // GET answers the shares, and they can be put back.
+    // GET returns the shares, and they can be sent back.
     let read = server.read("units?code=p.x");
     has(&read["units"][0]["shares"], &json!({ "p.u": 0.6, "p.v": 0.4 }));
     let revision = server.revision();
@@ -410,7 +410,7 @@ fn the_past_of_what_was_split_is_nobodys_unless_shares_are_declared() {
 }
 
 #[test]
-fn shares_that_are_no_shares_are_refused() {
+fn invalid_shares_are_refused() {
     let server = Server::start();
     for shares in [
         json!({ "p.u": 0.6 }),
@@ -428,7 +428,7 @@ fn shares_that_are_no_shares_are_refused() {
             .len(),
         1
     );
-    // Thirds add up to 1 by what is written.
+    // Thirds add up to 1 within the given digits.
     server.put_units(&split(json!({ "p.u": "0.333333333", "p.v": "0.666666667" })));
 }
 
@@ -488,7 +488,8 @@ fn the_reform_of_2025_has_a_past_over_the_real_report() {
     let server = Server::start();
     server.post_csv("observations", REPORT).expect(201);
     server.record("bentre", &[(OUTGOING, "2021-10", 6_559), (SIGNED, "2021-10", 6_494)]);
-    // travinh has 23,441 and 18,506; with bentre 30,000 and 25,000. Of 12 leaves, 10 of them travinh's, vinhlong has not reported.
+    // travinh has 23,441 and 18,506; with bentre 30,000 and 25,000. Of 12 leaves, 10 of them of
+    // travinh, vinhlong has not reported.
     has(
         &today(&server, OUTGOING, "vinhlong-2025", "2021-10", "2021-10")[0],
         &json!({ "value": 30_000, "origin": "rolled_up", "coverage": 0.916_667 }),
@@ -521,7 +522,7 @@ fn the_reform_of_2025_has_a_past_over_the_real_report() {
 }
 
 #[test]
-fn as_of_answers_in_the_units_of_that_days() {
+fn as_of_responses_use_the_units_of_that_day() {
     let (server, clock) = by_hand(&merger());
     clock.set(time("2021-06-10T00:00:00Z"));
     server.record("p.a", &[(OUTGOING, "2021-05", 10)]);
@@ -537,7 +538,7 @@ fn as_of_answers_in_the_units_of_that_days() {
         ]);
         server.read(&format!("series?{asked}{as_of}"))["series"][0]["points"][0]["value"].clone()
     };
-    // In June the parts exist, and what they become does not yet.
+    // In June the predecessors exist, and the successor does not yet.
     assert_eq!(
         (ask("p.a", ""), ask("p.b", ""), ask("p.ab", "")),
         (json!(10), json!(20), Value::Null)
@@ -562,7 +563,7 @@ fn as_of_answers_in_the_units_of_that_days() {
         (ask("p.a", "&as_of=2021-06-30T17:00:00Z"), ask("p.ab", "&as_of=2021-06-30T17:00:00Z")),
         (Value::Null, json!(30))
     );
-    // A time to come is now.
+    // A future time means now.
     assert_eq!(ask("p.ab", "&as_of=2031-01-01T00:00:00Z"), 30);
     let units = |as_of: &str| -> Vec<String> {
         let found = ranked(
@@ -616,7 +617,7 @@ fn the_last_months_reach_back_to_those_of_the_predecessors() {
         ask(OUTGOING, "current"),
         [pair("2021-04", None), pair("2021-05", Some(10)), pair("2021-06", Some(20))]
     );
-    // As reported it has none: they end with the month that has begun.
+    // As reported it has no figure: the series ends with the month that has begun.
     let reported = ask(OUTGOING, "as_reported");
     assert!(
         reported.iter().all(|(month, value)| month.as_str() > "2025" && value.is_none()),
@@ -634,7 +635,7 @@ fn the_last_months_reach_back_to_those_of_the_predecessors() {
 }
 
 #[test]
-fn entity_tags_tell_representations_and_days_apart() {
+fn entity_tags_differ_by_representation_and_day() {
     let (server, clock) = by_hand(&merger());
     clock.set(time("2021-06-29T17:00:00Z"));
     server.record("p.a", &[(OUTGOING, "2021-05", 10)]);
@@ -661,7 +662,7 @@ fn entity_tags_tell_representations_and_days_apart() {
             );
             assert_eq!((again.status, again.body.len()), (304, 0), "{path} {format}");
         }
-        // Nothing of one is taken for the other.
+        // The responses of the two geographies are not confused.
         assert_eq!(
             server
                 .send("GET", &format!("{path}&format=csv"), &[("if-none-match", &tags[0])], None)
@@ -669,7 +670,7 @@ fn entity_tags_tell_representations_and_days_apart() {
             200
         );
     }
-    // The units are others the next day, though nothing was recorded.
+    // The units change with the day, even if nothing is recorded.
     let tags = paths
         .clone()
         .map(|path| server.get(&format!("{path}&geography=current")).header("etag").to_owned());
@@ -686,10 +687,10 @@ fn entity_tags_tell_representations_and_days_apart() {
         assert_eq!(
             server.send("GET", path, &[("if-none-match", reported)], None).status,
             304,
-            "{path}: as reported the day does not matter"
+            "{path}: as reported, the response does not depend on the day"
         );
     }
-    // A moment of the past has its own day for ever.
+    // A time in the past always has its own day.
     let past = format!("{series}&geography=current&as_of={}", server.revision());
     let tag = server.get(&past).header("etag").to_owned();
     clock.set(time("2022-01-01T00:00:00Z"));
@@ -716,7 +717,8 @@ fn children_and_descendants_of_today_are_all_named() {
     has(&found["rows"][3], &json!({ "delta_reason": "missing" }));
 }
 
-/// A province with nothing but what merged in it, over three generations: as reported it has the trend that the last of them has today.
+/// A province that only consists of merged units, over three generations: as reported it has the
+/// trend that the last of them has in the units of today.
 #[test]
 fn the_last_of_a_line_has_the_trend_of_the_whole_that_it_became() {
     let server = forest(&json!([
@@ -767,7 +769,8 @@ fn the_last_of_a_line_has_the_trend_of_the_whole_that_it_became() {
     assert!(compared > 80, "{compared}");
 }
 
-/// Before the split a part has its share of every value and change, whoever has not reported.
+/// Before a split a part has its share of every value and change, even if other units have not
+/// reported.
 #[test]
 fn a_part_of_what_was_split_has_its_share_of_every_figure_and_change() {
     let unit = |code: &str, rest: Value| {
@@ -832,7 +835,7 @@ fn a_part_of_what_was_split_has_its_share_of_every_figure_and_change() {
 }
 
 #[test]
-fn notes_of_those_that_speak_for_a_unit_stand_beside_its_past() {
+fn annotations_of_predecessors_appear_in_a_units_past() {
     let server = Server::start();
     server.put_units(&json!([
         { "code": "a", "valid_to": "2021-06-30", "successors": ["ab"] },

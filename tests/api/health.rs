@@ -1,4 +1,4 @@
-//! The service's own health, its description and its pages.
+//! The health of the service, its OpenAPI document and its pages.
 
 use std::time::{Duration, Instant};
 
@@ -11,20 +11,20 @@ use egov_kpi::app::clock::Clock;
 const OUTGOING: &str = "ioffice.documents.outgoing";
 
 #[test]
-fn the_service_says_that_it_lives_and_that_it_is_ready() {
+fn livez_and_readyz_return_200() {
     let server = Server::start();
     assert_eq!((server.get("/livez").status, server.get("/readyz").status), (200, 200));
 }
 
 #[test]
-fn while_the_ledger_loads_the_service_lives_and_asks_for_patience() {
+fn while_the_ledger_loads_requests_return_503_with_retry_after() {
     let home = Home::new();
     let address = home.address();
     let (announce, announced) = std::sync::mpsc::channel();
     let (go_on, waits) = std::sync::mpsc::channel::<()>();
-    let settings = egov_kpi::server::Settings {
+    let settings = egov_kpi::server::ServerSettings {
         workers: Some(2),
-        ..egov_kpi::server::Settings::at("127.0.0.1:0")
+        ..egov_kpi::server::ServerSettings::at("127.0.0.1:0")
     };
     let open = move || {
         waits.recv().unwrap();
@@ -54,7 +54,7 @@ fn while_the_ledger_loads_the_service_lives_and_asks_for_patience() {
 }
 
 #[test]
-fn every_metric_is_named_after_the_service_and_a_figure_moves_them() {
+fn every_metric_has_the_service_prefix_and_changes_with_a_figure() {
     let server = Server::start();
     let recorded =
         |what: &str| server.metric(&format!("egov_kpi_recorded_total{{what=\"{what}\"}}"));
@@ -107,7 +107,7 @@ fn metrics_name_routes_and_never_what_a_client_made_up() {
     let text = server.get("/metrics").text();
     assert!(text.contains("route=\"/api/v1/submissions/{id}\""), "{text}");
     for made_up in ["madeup1", "madeup2", "madeup3", "MADEUP4"] {
-        assert!(!text.contains(made_up), "{made_up} is a label: the number of labels has no bound");
+        assert!(!text.contains(made_up), "{made_up} is a label: the number of labels is unlimited");
     }
 }
 
@@ -169,7 +169,7 @@ fn the_openapi_document_is_served_and_names_every_route() {
     }
 }
 
-/// Addresses in a page that its reader's browser would load or lead to.
+/// The addresses in a page that a browser would load or link to.
 fn addresses(page: &str) -> Vec<String> {
     let mut found = Vec::new();
     for attribute in ["src=\"", "href=\"", "url(", "@import "] {
@@ -216,7 +216,7 @@ fn the_page_to_try_the_interface_asks_no_outside_validator() {
     assert_eq!(settings.status, 200);
     let settings = settings.text();
     assert!(!settings.contains("http://") && !settings.contains("https://"), "{settings}");
-    // Without a word about it, Swagger UI asks validator.swagger.io wherever it is not on localhost.
+    // Without this setting Swagger UI calls validator.swagger.io unless it is on localhost.
     assert!(settings.contains("validatorUrl"), "no validatorUrl: \"none\" in {settings}");
 }
 

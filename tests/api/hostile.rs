@@ -1,4 +1,5 @@
-//! Arbitrary bytes to everything that reads a body or a query: never a fault of the service, only answers that are documented.
+//! Random bytes to every endpoint with a body or query: the service never fails and only gives
+//! documented responses.
 
 use std::sync::OnceLock;
 
@@ -7,7 +8,7 @@ use proptest::test_runner::{Config, TestCaseError};
 
 use crate::harness::{REPORT, Reply, Server, encoded};
 
-/// What reads a body: method, path, media type, and a body that it takes.
+/// The endpoints with a body: method, path, media type, and a valid body.
 const READERS: [(&str, &str, &str, &str); 10] = [
     (
         "POST",
@@ -56,7 +57,7 @@ const READERS: [(&str, &str, &str, &str); 10] = [
     ),
 ];
 
-/// Every status that such a request may get; 500 is none of them.
+/// All statuses that such a request may get; 500 is not among them.
 const DOCUMENTED: [u16; 9] = [200, 201, 400, 404, 409, 413, 415, 422, 503];
 
 fn server() -> &'static Server {
@@ -71,12 +72,12 @@ fn judge(what: &str, reply: Result<Reply, ureq::Error>) -> Result<(), TestCaseEr
     if reply.status >= 400 && !what.contains("/prometheus/") {
         prop_assert_eq!(reply.header("content-type"), "application/problem+json", "{}", what);
     }
-    // 503 is a bound on time, and none of these takes any.
+    // 503 would be a timeout, and none of these requests takes long.
     prop_assert!(reply.status != 503, "{what}: {}", reply.text());
     Ok(())
 }
 
-/// Bytes, or a body that is taken with a few places changed, cut short, or put into itself.
+/// Random bytes, or a valid body with some places changed, truncated, or nested in itself.
 fn body(taken: &'static str) -> impl Strategy<Value = Vec<u8>> {
     let place = any::<prop::sample::Index>();
     let piece = prop_oneof![
@@ -124,7 +125,7 @@ fn no_bytes_make_a_reader_of_bodies_fail() {
             judge(&format!("{method} {path}"), server().try_send(method, path, &headers, Some(&bytes)))?;
         });
     }
-    // What they may have changed for good is none of the service's own data.
+    // Their lasting changes must not concern the data of the service itself.
     server().read("units?limit=1");
 }
 

@@ -1,4 +1,4 @@
-//! Requests sent twice with an `Idempotency-Key`: done once, and answered as the first time.
+//! Requests repeated with an `Idempotency-Key`: processed once, with the same response.
 
 use std::collections::BTreeSet;
 use std::sync::Barrier;
@@ -12,7 +12,7 @@ const OUTGOING: &str = "ioffice.documents.outgoing";
 const SIGNED: &str = "ioffice.documents.signed";
 const JSON: &str = "application/json";
 
-/// Sends a body with a key.
+/// Sends a body with an idempotency key.
 fn send(api: &Api, method: &str, path: &str, media: &str, key: &str, body: &[u8]) -> Reply {
     api.send(method, path, &[("content-type", media), ("idempotency-key", key)], Some(body))
 }
@@ -21,7 +21,7 @@ fn post(api: &Api, key: &str, body: &Value) -> Reply {
     send(api, "POST", "observations", JSON, key, body.to_string().as_bytes())
 }
 
-/// The same where the server may be gone.
+/// The same when the server may be gone.
 fn try_post(api: &Api, key: &str, body: &Value) -> Result<Reply, ureq::Error> {
     api.try_send(
         "POST",
@@ -44,7 +44,7 @@ fn one(unit: &str, month: &str, value: impl Into<Value>) -> Value {
     json!({ "observations": [figure(OUTGOING, unit, month, value)] })
 }
 
-/// Whether an answer says that it was given before.
+/// Whether a response is marked as replayed.
 #[track_caller]
 fn replayed(reply: &Reply) -> bool {
     match reply.header("idempotent-replayed") {
@@ -54,7 +54,7 @@ fn replayed(reply: &Reply) -> bool {
     }
 }
 
-/// Holds an answer given again against the first.
+/// Compares a replayed response with the first one.
 #[track_caller]
 fn again(first: &Reply, second: &Reply) {
     assert!(matches!(first.status, 200 | 201), "{}", first.text());
@@ -94,7 +94,7 @@ fn a_submission_sent_again_with_its_key_is_recorded_once_and_answered_as_the_fir
 }
 
 #[test]
-fn without_a_key_the_same_body_is_judged_anew() {
+fn without_an_idempotency_key_the_same_body_is_evaluated_again() {
     let server = Server::start();
     let body = one("travinh", "2021-10", 1);
     assert!(!replayed(&server.post(&body)));
@@ -105,7 +105,7 @@ fn without_a_key_the_same_body_is_judged_anew() {
 }
 
 #[test]
-fn a_key_used_for_another_body_is_refused_and_stays_the_first_ones() {
+fn an_idempotency_key_reused_for_another_body_is_refused() {
     let server = Server::start();
     let (body, other) = (one("travinh", "2021-10", 1), one("travinh", "2021-10", 2));
     let first = post(&server, "key", &body);
@@ -113,13 +113,13 @@ fn a_key_used_for_another_body_is_refused_and_stays_the_first_ones() {
     for _ in 0..2 {
         assert_eq!(post(&server, "key", &other).faults(422), ["/Idempotency-Key key_reused"]);
     }
-    // Other bytes are another body, whatever they say.
+    // Other bytes are another body, even with the same meaning.
     let spaced = format!(" {body}");
     assert_eq!(
         send(&server, "POST", "observations", JSON, "key", spaced.as_bytes()).faults(422),
         ["/Idempotency-Key key_reused"]
     );
-    // Even one that nobody could read.
+    // Even an unreadable body.
     assert_eq!(
         send(&server, "POST", "observations", JSON, "key", b"{").faults(422),
         ["/Idempotency-Key key_reused"]
@@ -164,7 +164,7 @@ fn method_path_and_query_are_the_scope_of_a_key() {
 }
 
 #[test]
-fn a_request_that_was_refused_leaves_its_key_to_the_corrected_one() {
+fn a_refused_request_leaves_its_idempotency_key_unused() {
     let server = Server::start();
     assert_eq!(post(&server, "key", &one("nowhere", "2021-10", 1)).status, 422);
     assert_eq!(send(&server, "POST", "observations", JSON, "key", b"{").status, 400);
@@ -218,7 +218,7 @@ fn a_request_that_was_refused_leaves_its_key_to_the_corrected_one() {
 }
 
 #[test]
-fn that_nothing_changed_is_an_answer_that_is_kept_too() {
+fn an_unchanged_response_is_replayed_too() {
     let server = Server::start();
     server.record("travinh", &[(OUTGOING, "2021-10", 1)]);
     let body = one("travinh", "2021-10", 1);
@@ -226,7 +226,7 @@ fn that_nothing_changed_is_an_answer_that_is_kept_too() {
     has(&first.expect(200), &json!({ "submission": null, "recorded_at": null }));
     assert_eq!(first.header("location"), "");
     server.record("travinh", &[(OUTGOING, "2021-10", 2)]);
-    // Judged anew it would set the figure back.
+    // Processed again, it would set the figure back.
     again(&first, &post(&server, "key", &body));
     has(&server.point(OUTGOING, "travinh", "2021-10"), &json!({ "value": 2 }));
     assert_eq!(
@@ -253,7 +253,7 @@ fn that_nothing_changed_is_an_answer_that_is_kept_too() {
 }
 
 #[test]
-fn a_dry_run_knows_no_keys() {
+fn a_dry_run_ignores_idempotency_keys() {
     let server = Server::start();
     let revision = server.revision();
     for value in [1, 2, 1] {
@@ -284,7 +284,7 @@ fn a_dry_run_knows_no_keys() {
 }
 
 #[test]
-fn every_change_takes_a_key() {
+fn every_change_accepts_an_idempotency_key() {
     let server = Server::start();
     let id = server.record("travinh", &[(OUTGOING, "2021-10", 1)])["submission"]
         .as_str()
@@ -348,12 +348,12 @@ fn every_change_takes_a_key() {
 }
 
 #[test]
-fn the_first_answer_counts_whatever_would_be_wrong_by_now() {
+fn a_replay_returns_the_first_response_even_if_it_would_fail_now() {
     let server = Server::start();
     let body = one("travinh", "2021-10", 1);
     let recorded = post(&server, "recorded", &body);
     let id = recorded.json()["submission"].as_str().unwrap().to_owned();
-    // An indicator that nobody reports can go; a submission that withdrew nothing of it was in order then.
+    // An indicator without figures can be removed; the withdrawal of nothing was valid before.
     let nothing = json!({ "observations": [figure("infosec.drills.attended", "travinh", "2021-10", Value::Null)] });
     let unchanged = post(&server, "unchanged", &nothing);
     let units = json!({ "units": [{ "code": "u" }] });
@@ -392,7 +392,7 @@ fn the_first_answer_counts_whatever_would_be_wrong_by_now() {
 }
 
 #[test]
-fn after_kill_9_the_first_answer_is_given_again() {
+fn after_kill_9_the_first_response_is_replayed() {
     let server = Server::start();
     let mut served = Served::start(&server.address());
     let body = one("travinh", "2021-10", 1);
@@ -402,8 +402,8 @@ fn after_kill_9_the_first_answer_is_given_again() {
     let closed = send(&served.api, "POST", "periods/2021-09/close", JSON, "key", b"");
     served.child.kill().unwrap();
     served.child.wait().unwrap();
-    let served = Served::start(&server.address());
-    for api in [&served.api, &*server] {
+    let (served, other) = (Served::start(&server.address()), Served::start(&server.address()));
+    for api in [&served.api, &other.api] {
         again(&first, &post(api, "key", &body));
         again(&unchanged, &post(api, "unchanged", &body));
         again(&closed, &send(api, "POST", "periods/2021-09/close", JSON, "key", b""));
@@ -413,23 +413,24 @@ fn after_kill_9_the_first_answer_is_given_again() {
 }
 
 #[test]
-fn who_sends_everything_again_after_kill_9_repeats_nothing() {
+fn resending_everything_after_kill_9_records_nothing_twice() {
     let server = Server::start();
     let units = ["tv.cdc", "tv.dof", "tv.dic"];
-    // Each client corrects one figure again and again; sent again without a key, an earlier value would come back.
+    // Each client corrects one figure repeatedly; an earlier submission without a key would restore
+    // an old value.
     let mut sent: Vec<Vec<Option<String>>> = vec![Vec::new(); units.len()];
     let key = |unit: &str, value: usize| format!("{unit} {value}");
     for round in 0..3 {
         let mut served = Served::start(&server.address());
-        let host = served.api.host.clone();
         sent = std::thread::scope(|scope| {
             let clients: Vec<_> = units
                 .into_iter()
                 .zip(sent)
                 .map(|(unit, mut sent)| {
-                    let api = Api::of(&host);
+                    let api = served.api.clone();
                     scope.spawn(move || {
-                        // All that was sent before, in its order: what was answered is answered alike, what was not is answered now.
+                        // Repeats all earlier submissions in order: those with a response get the
+                        // same one, the others are processed now.
                         for (value, before) in sent.iter_mut().enumerate() {
                             let Ok(reply) =
                                 try_post(&api, &key(unit, value), &one(unit, "2021-10", value))
@@ -465,16 +466,18 @@ fn who_sends_everything_again_after_kill_9_repeats_nothing() {
         });
         served.child.wait().unwrap();
     }
+    let served = Served::start(&server.address());
     for (unit, sent) in units.into_iter().zip(&sent) {
-        assert!(sent.len() > 6, "too few to tell: {}", sent.len());
+        assert!(sent.len() > 6, "too few requests: {}", sent.len());
+        let mut newest = 0;
         for value in 0..sent.len() {
-            assert_eq!(post(&server, &key(unit, value), &one(unit, "2021-10", value)).status, 201);
+            let receipt =
+                post(&served.api, &key(unit, value), &one(unit, "2021-10", value)).expect(201);
+            newest = receipt["revision"].as_i64().unwrap();
         }
-        let recorded: Vec<Value> = server
-            .observations(&format!("history=true&unit={unit}"))
-            .iter()
-            .map(|figure| figure["value"].clone())
-            .collect();
+        let history = format!("history=true&unit={unit}&min_revision={newest}");
+        let recorded: Vec<Value> =
+            server.observations(&history).iter().map(|figure| figure["value"].clone()).collect();
         assert_eq!(
             recorded,
             (0..sent.len()).map(|value| json!(value)).collect::<Vec<_>>(),
@@ -484,7 +487,8 @@ fn who_sends_everything_again_after_kill_9_repeats_nothing() {
     run(&["verify", "--database", &server.address()]).expect(0);
 }
 
-/// Sends requests from as many threads at the same moment, each to the client of its turn; the answers in the order of the threads.
+/// Sends requests from this many threads at once, each to its client in turn; the responses in the
+/// order of the threads.
 fn at_once(apis: &[Api], threads: usize, ask: impl Fn(usize, &Api) -> Reply + Sync) -> Vec<Reply> {
     let barrier = Barrier::new(threads);
     std::thread::scope(|scope| {
@@ -493,7 +497,7 @@ fn at_once(apis: &[Api], threads: usize, ask: impl Fn(usize, &Api) -> Reply + Sy
                 let (ask, barrier) = (&ask, &barrier);
                 let api = apis[thread % apis.len()].clone();
                 scope.spawn(move || {
-                    // A connection of its own, made before it counts.
+                    // Each thread opens its connection before the start.
                     let api = Api::of(&api.host);
                     api.get("/livez");
                     barrier.wait();
@@ -505,10 +509,11 @@ fn at_once(apis: &[Api], threads: usize, ask: impl Fn(usize, &Api) -> Reply + Sy
     })
 }
 
-/// A request that a thread sends; its number, and the client of its turn.
+/// The request of a thread, from its number and its client.
 type Ask<'a> = dyn Fn(usize, &Api) -> Reply + Sync + 'a;
 
-/// Sixteen threads send the same body with the same key: one submission, equal answers, one of them the first.
+/// Sixteen threads send the same body with the same key: one submission and equal responses, one of
+/// which is the first.
 fn sixteen_alike(apis: &[Api], rounds: i64) {
     for round in 1..=rounds {
         let revision = apis[0].revision();
@@ -523,7 +528,7 @@ fn sixteen_alike(apis: &[Api], rounds: i64) {
         assert_eq!(
             answers.iter().filter(|reply| !replayed(reply)).count(),
             1,
-            "round {round}: one did it, the others were told"
+            "round {round}: exactly one request was processed, the others were replayed"
         );
         assert_eq!(
             apis[0].read(&format!("ledger?min_revision={}", revision + 1))["revision"],
@@ -546,11 +551,12 @@ fn sixteen_who_send_the_same_at_once_to_two_servers_record_it_once() {
     sixteen_alike(&[server.clone(), other.clone()], 8);
 }
 
-/// Sixteen threads send two bodies with one key: one body is recorded, who sent it is told so, and the others that the key is taken.
+/// Sixteen threads send two bodies with one key: one body is recorded and its senders get the
+/// receipt; the others get the error that the key is used.
 fn sixteen_of_two_sorts(apis: &[Api], rounds: i64) {
     for round in 1..=rounds {
         let revision = apis[0].revision();
-        // Both servers are asked for both.
+        // Both servers get both bodies.
         let value = |thread: usize| 1_000 * round + i64::from(thread % 4 >= 2);
         let answers = at_once(apis, 16, |thread, api| {
             post(api, &format!("round {round}"), &one("travinh", "2021-10", value(thread)))
@@ -566,7 +572,7 @@ fn sixteen_of_two_sorts(apis: &[Api], rounds: i64) {
                 assert_eq!(
                     reply.expect(201)["revision"],
                     revision + 1,
-                    "round {round}, thread {thread}: whose body was recorded is told so"
+                    "round {round}, thread {thread}: a sender of the recorded body gets the receipt"
                 );
                 first += i32::from(!replayed(reply));
             } else {
@@ -582,13 +588,13 @@ fn sixteen_of_two_sorts(apis: &[Api], rounds: i64) {
 }
 
 #[test]
-fn of_two_bodies_with_one_key_one_wins_and_its_senders_alone_are_told_so() {
+fn of_two_bodies_with_one_key_only_one_is_recorded() {
     let server = Server::start();
     sixteen_of_two_sorts(std::slice::from_ref(&server), 10);
 }
 
 #[test]
-fn of_two_bodies_with_one_key_on_two_servers_one_wins_and_its_senders_alone_are_told_so() {
+fn of_two_bodies_with_one_key_on_two_servers_only_one_is_recorded() {
     let server = Server::start();
     let other = Other::beside(&server);
     sixteen_of_two_sorts(&[server.clone(), other.clone()], 20);
@@ -630,9 +636,9 @@ fn sixteen_changes_of_other_sorts_at_once_on_two_servers_are_each_made_once() {
 }
 
 #[test]
-fn a_key_sent_while_its_first_request_is_under_way_waits_for_the_answer() {
+fn a_repeated_key_waits_for_the_request_in_progress() {
     let server = Server::start();
-    // Large enough that the second arrives while the first is being judged.
+    // Large enough that the second request arrives while the first is being processed.
     let mut csv = "indicator,unit,period,value\n".to_owned();
     for year in 1900..=2019 {
         for month in 1..=12 {
@@ -654,8 +660,11 @@ fn a_key_sent_while_its_first_request_is_under_way_waits_for_the_answer() {
         first_took = took;
         [first, second]
     });
-    assert!(first_took > std::time::Duration::from_millis(40), "too quick to tell: {first_took:?}");
-    // Whichever of the two the writer took first, it was done once.
+    assert!(
+        first_took > std::time::Duration::from_millis(40),
+        "too fast for the test: {first_took:?}"
+    );
+    // Whichever request the writer took first, it was processed once.
     assert_eq!(answers[0].text(), answers[1].text());
     assert_eq!(answers[0].expect(201)["counts"]["created"], 120 * 12 * 6);
     assert_eq!(
@@ -665,7 +674,7 @@ fn a_key_sent_while_its_first_request_is_under_way_waits_for_the_answer() {
 }
 
 #[test]
-fn what_is_no_key_is_refused_and_nothing_is_done() {
+fn an_invalid_idempotency_key_is_refused_and_nothing_is_recorded() {
     let server = Server::start();
     let revision = server.revision();
     let body = one("travinh", "2021-10", 1).to_string();
@@ -714,7 +723,7 @@ fn what_is_no_key_is_refused_and_nothing_is_done() {
         malformed
     );
     assert_eq!(server.revision(), revision);
-    // The longest there may be, and the oddest.
+    // The longest and most unusual keys.
     for key in [
         "k".repeat(255).as_str(),
         " !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ 0",
@@ -726,9 +735,9 @@ fn what_is_no_key_is_refused_and_nothing_is_done() {
 }
 
 #[test]
-fn a_key_beside_a_long_reason_is_kept_as_well() {
+fn an_idempotency_key_is_kept_for_a_request_with_a_long_reason() {
     let server = Server::start();
-    // The longest reason and reference there may be, in letters that no database can press together.
+    // The longest reason and reference, in characters that no database compresses well.
     let mut dice = Dice(5);
     let mut note =
         || (0..1_000).map(|_| format!("%E1%BA%{:02X}", 0xA0 + dice.below(32))).collect::<String>();
@@ -736,7 +745,7 @@ fn a_key_beside_a_long_reason_is_kept_as_well() {
     let csv = format!("indicator,unit,period,value\n{OUTGOING},travinh,2021-10,1\n");
     let first = send(&server, "POST", &path, "text/csv", "key", csv.as_bytes());
     again(&first, &send(&server, "POST", &path, "text/csv", "key", csv.as_bytes()));
-    // The last letter tells requests apart.
+    // The last character distinguishes the requests.
     let other = format!("{}A0", &path[..path.len() - 2]);
     if other != path {
         assert!(!replayed(&send(&server, "POST", &other, "text/csv", "key", csv.as_bytes())));
@@ -749,7 +758,7 @@ fn a_key_beside_a_long_reason_is_kept_as_well() {
 }
 
 #[test]
-fn an_answer_with_findings_of_many_digits_is_given_again_to_the_last_digit() {
+fn a_replayed_response_keeps_every_digit_of_its_findings() {
     let server = Server::start();
     let mut catalogue = server.read("catalogue");
     for code in ["x.a", "x.b"] {
@@ -765,7 +774,7 @@ fn an_answer_with_findings_of_many_digits_is_given_again_to_the_last_digit() {
     server.put("catalogue", &catalogue).expect(200);
     let (mut dice, mut figures) = (Dice(3), Vec::new());
     for month in (0..240).map(|month| format!("{}-{:02}", 2000 + month / 12, month % 12 + 1)) {
-        let large = i64::try_from(dice.next() >> 11).unwrap();
+        let large = i64::try_from(dice.number() >> 11).unwrap();
         figures.push(figure("x.a", "travinh", &month, large));
         figures.push(figure("x.b", "travinh", &month, 3 + dice.below(1_000)));
         figures.push(figure("x.k", "travinh", &month, "0.5"));
@@ -794,7 +803,7 @@ fn an_answer_with_findings_of_many_digits_is_given_again_to_the_last_digit() {
         differing[0]
     );
     again(&first, &second);
-    // The receipt says the same.
+    // The receipt has the same text.
     let receipt =
         server.get(&format!("submissions/{}", first.json()["submission"].as_str().unwrap()));
     assert_eq!(numbers(&receipt), numbers(&first));

@@ -1,10 +1,10 @@
-//! Two servers on one ledger: what one has answered, the other knows of.
+//! Two servers on one ledger: each sees what the other has recorded.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use egov_kpi::server::Running;
+use egov_kpi::server::RunningServer;
 use serde_json::{Value, json};
 
 use crate::harness::{Api, Dice, Server, eventually, figure, has, run, serve};
@@ -12,9 +12,9 @@ use crate::harness::{Api, Dice, Server, eventually, figure, has, run, serve};
 const OUTGOING: &str = "ioffice.documents.outgoing";
 const SIGNED: &str = "ioffice.documents.signed";
 
-/// A second server in this process over the ledger of the first.
+/// A second server in this process on the ledger of the first.
 pub struct Other {
-    running: Option<Running>,
+    running: Option<RunningServer>,
     api: Api,
 }
 
@@ -42,7 +42,7 @@ impl Drop for Other {
     }
 }
 
-/// Whether an answer came at once rather than after waiting for something that never comes.
+/// Whether a response came at once, not after waiting for something that never happens.
 #[track_caller]
 fn quickly<T>(ask: impl FnOnce() -> T) -> T {
     let began = Instant::now();
@@ -51,7 +51,7 @@ fn quickly<T>(ask: impl FnOnce() -> T) -> T {
     found
 }
 
-/// Answers that say their revision.
+/// Responses with a revision.
 const EVERY: [&str; 11] = [
     "series?measure=ioffice.documents.outgoing&unit=travinh&from=2021-10&to=2021-10",
     "series?measure=ioffice.documents.outgoing&children_of=travinh&last=2",
@@ -71,7 +71,7 @@ fn with(path: &str, parameter: &str) -> String {
 }
 
 #[test]
-fn who_names_a_revision_waits_until_this_server_has_it() {
+fn min_revision_waits_until_this_server_has_it() {
     let server = Server::start();
     let other = Other::beside(&server);
     for (value, path) in (0..22).zip(EVERY.iter().cycle()) {
@@ -80,12 +80,12 @@ fn who_names_a_revision_waits_until_this_server_has_it() {
         let found = other.read(&with(path, &format!("min_revision={revision}")));
         assert_eq!(found["revision"], revision, "{path}");
     }
-    // Without, it may not have heard of the last one yet; a second later it has.
+    // Without min_revision the last change may not be visible yet; a second later it is.
     let last =
         server.record("travinh", &[(OUTGOING, "2021-10", 100)])["revision"].as_i64().unwrap();
     eventually("heard of", Duration::from_secs(1), || other.revision() == last);
     has(&other.point(OUTGOING, "travinh", "2021-10"), &json!({ "value": 100 }));
-    // What is there already is not waited for.
+    // A visible revision is not waited for.
     quickly(|| {
         EVERY.iter().for_each(|path| {
             assert_eq!(other.read(&with(path, "min_revision=0"))["revision"], last)
@@ -99,7 +99,7 @@ fn who_names_a_revision_waits_until_this_server_has_it() {
 }
 
 #[test]
-fn changes_of_every_sort_are_waited_for() {
+fn min_revision_waits_for_every_kind_of_change() {
     let server = Server::start();
     let other = Other::beside(&server);
     let mut catalogue = server.read("catalogue");
@@ -139,7 +139,7 @@ fn changes_of_every_sort_are_waited_for() {
 }
 
 #[test]
-fn a_revision_that_never_comes_is_waited_for_five_seconds_and_not_longer() {
+fn waiting_for_a_missing_revision_times_out_after_five_seconds() {
     let server = Server::start();
     let ahead = server.revision() + 1;
     let began = Instant::now();
@@ -162,7 +162,7 @@ fn a_revision_that_never_comes_is_waited_for_five_seconds_and_not_longer() {
                 );
             });
         }
-        // Who waits holds up nobody.
+        // A waiting request does not delay others.
         std::thread::sleep(Duration::from_secs(1));
         quickly(|| {
             (0..20).for_each(|_| assert_eq!(server.read("units?limit=1")["revision"], ahead - 1))
@@ -173,7 +173,7 @@ fn a_revision_that_never_comes_is_waited_for_five_seconds_and_not_longer() {
         "all waited at the same time: {:?}",
         began.elapsed()
     );
-    // Who waits is answered as soon as it comes.
+    // A waiting request gets its response as soon as the revision is visible.
     std::thread::scope(|scope| {
         let api = Api::of(&server.host);
         let waiting = scope.spawn(move || {
@@ -192,7 +192,7 @@ fn a_revision_that_never_comes_is_waited_for_five_seconds_and_not_longer() {
 }
 
 #[test]
-fn a_tag_from_one_server_is_never_answered_by_an_older_state_of_the_other() {
+fn an_entity_tag_never_gets_an_older_state_from_another_server() {
     let server = Server::start();
     let other = Other::beside(&server);
     for (value, path) in (0..22).zip(EVERY.iter().filter(|path| **path != "ledger").cycle()) {
@@ -201,7 +201,8 @@ fn a_tag_from_one_server_is_never_answered_by_an_older_state_of_the_other() {
         let newer = server.get(path);
         assert_eq!(newer.json()["revision"], revision);
         let tag = newer.header("etag").to_owned();
-        // What the client has seen here it is not taken back from there; and since nothing came after it, it has it already.
+        // The client does not go back behind what it has seen here; and as nothing was recorded
+        // since, the response is 304.
         let several = [tag.clone(), format!("W/\"x\", {tag}, \"1-2-3\"")];
         let reply = other.send(
             "GET",
@@ -215,7 +216,7 @@ fn a_tag_from_one_server_is_never_answered_by_an_older_state_of_the_other() {
             "{path}: {}",
             reply.text()
         );
-        // Of another representation the tag says no more than how far the client has come.
+        // The tag of another representation only shows which revision the client has seen.
         let newest =
             server.record("travinh", &[(OUTGOING, "2021-11", value)])["revision"].as_i64().unwrap();
         let tag = server.get(path).header("etag").replace("-json", "-csv");
@@ -225,7 +226,7 @@ fn a_tag_from_one_server_is_never_answered_by_an_older_state_of_the_other() {
 }
 
 #[test]
-fn a_page_begun_on_one_server_goes_on_on_the_other_from_no_older_state() {
+fn a_page_cursor_of_one_server_works_on_the_other_without_older_state() {
     let server = Server::start();
     let other = Other::beside(&server);
     server
@@ -239,7 +240,7 @@ fn a_page_begun_on_one_server_goes_on_on_the_other_from_no_older_state() {
         format!("series?measure={OUTGOING}&measure={SIGNED}&unit=u1&last=1&limit=1"),
     ];
     for (value, path) in (1..=24).zip(paths.iter().cycle()) {
-        // More signed than there are: a finding at each unit.
+        // More signed documents than documents: a finding at each unit.
         let figures: Vec<Value> = (0..3)
             .flat_map(|n| {
                 [
@@ -263,7 +264,7 @@ fn a_page_begun_on_one_server_goes_on_on_the_other_from_no_older_state() {
 }
 
 #[test]
-fn a_tag_of_another_ledger_and_one_that_nobody_gave_is_passed_over_at_once() {
+fn an_unknown_entity_tag_is_ignored_immediately() {
     let (server, elsewhere) = (Server::start(), Server::start());
     (1..=5).for_each(|value| drop(elsewhere.record("travinh", &[(OUTGOING, "2021-10", value)])));
     let foreign = elsewhere.get("units").header("etag").to_owned();
@@ -297,7 +298,7 @@ fn a_tag_of_another_ledger_and_one_that_nobody_gave_is_passed_over_at_once() {
             assert_eq!(reply.expect(200)["revision"], revision, "{path}, {tag}");
         }
     }
-    // The right one beside a bogus one still counts.
+    // A valid tag beside an invalid one still counts.
     assert_eq!(
         quickly(|| server.send(
             "GET",
@@ -311,9 +312,10 @@ fn a_tag_of_another_ledger_and_one_that_nobody_gave_is_passed_over_at_once() {
 }
 
 #[test]
-fn a_cursor_beyond_the_ledger_is_refused_at_once() {
+fn a_cursor_of_a_future_revision_is_refused_immediately() {
     let server = Server::start();
     let revision = server.revision();
+    let hash = server.read("ledger")["revision_hash"].as_str().unwrap()[..16].to_owned();
     for ahead in [revision + 1, revision + 1_000_000, i64::MAX] {
         for (path, rest) in [
             ("units", "~1"),
@@ -322,13 +324,13 @@ fn a_cursor_beyond_the_ledger_is_refused_at_once() {
             ("revisions", "~1"),
             ("series?measure=ioffice.documents.outgoing&unit=travinh&last=1", "~1"),
         ] {
-            let asked = with(path, &format!("cursor={ahead}{rest}"));
+            let asked = with(path, &format!("cursor={ahead}-{hash}{rest}"));
             assert_eq!(
-                quickly(|| server.get(&asked)).faults(422),
-                ["/cursor malformed"],
+                quickly(|| server.get(&asked)).problem(409)["type"],
+                "urn:egov-kpi:other-history",
                 "{asked}"
             );
-            let own = with(path, &format!("cursor={revision}{rest}"));
+            let own = with(path, &format!("cursor={revision}-{hash}{rest}"));
             assert_eq!(server.get(&own).status, 200, "{own}");
         }
     }
@@ -345,6 +347,8 @@ fn a_cursor_beyond_the_ledger_is_refused_at_once() {
         "9223372036854775808~1",
         "1~9223372036854775808",
         "1%7E1%20",
+        "1~1",
+        "1-abc~1",
     ] {
         for path in ["units", "findings", "revisions"] {
             assert_eq!(
@@ -354,7 +358,10 @@ fn a_cursor_beyond_the_ledger_is_refused_at_once() {
             );
         }
     }
-    assert_eq!(server.read(&format!("units?cursor={revision}~99999999"))["units"], json!([]));
+    assert_eq!(
+        server.read(&format!("units?cursor={revision}-{hash}~99999999"))["units"],
+        json!([])
+    );
 }
 
 #[test]
@@ -374,7 +381,8 @@ fn two_servers_and_a_third_that_starts_later_hold_the_same_figures() {
                     let reply = api.post(&json!({ "reason": "x", "observations": [figure(OUTGOING, unit, &month, value), rate, split, figure(SIGNED, unit, &month, dice.below(30))] }));
                     assert!(reply.status < 300, "{}", reply.text());
                     match number {
-                        // Units and catalogue change meanwhile, and the places of units with them.
+                        // Units and catalogue change meanwhile, and with them the positions of
+                        // units.
                         5 => drop(api.put_units(&json!([{ "code": format!("tv.a{thread}"), "parent": "travinh", "valid_to": "2025-06-30" }]))),
                         12 if thread == 0 => {
                             let mut catalogue = api.read("catalogue");
@@ -425,12 +433,12 @@ fn two_servers_and_a_third_that_starts_later_hold_the_same_figures() {
 }
 
 #[test]
-fn the_digest_tells_figures_apart() {
+fn the_digest_differs_for_different_figures() {
     let (one, two) = (Server::start(), Server::start());
     let digest =
         |server: &Server| server.read("ledger?digest=true")["digest"].as_str().unwrap().to_owned();
     assert_eq!(server_without_digest(&one), Value::Null);
-    assert_eq!(digest(&one), digest(&two), "nothing stands in either");
+    assert_eq!(digest(&one), digest(&two), "neither has a current figure");
     let record = |server: &Server, unit: &str, month: &str, value: i64| {
         drop(server.record(unit, &[(OUTGOING, month, value)]))
     };
@@ -459,7 +467,7 @@ fn server_without_digest(server: &Server) -> Value {
 }
 
 #[test]
-fn what_one_server_recorded_is_readable_there_at_once_and_on_the_other_within_a_second() {
+fn a_write_is_readable_at_once_on_its_server_and_within_a_second_on_the_other() {
     let server = Server::start();
     let other = Other::beside(&server);
     let apis = [&*server, &*other];
@@ -511,9 +519,10 @@ fn servers_that_write_at_the_same_time_all_get_on() {
     );
 }
 
-/// Another server's correction stands, although this one has not heard of it: what sets it back is a change.
+/// The correction on another server counts, although this one has not seen it yet: restoring the
+/// old value is a change.
 #[test]
-fn a_figure_corrected_elsewhere_a_moment_ago_is_not_unchanged() {
+fn a_figure_just_corrected_by_another_process_is_not_reported_as_unchanged() {
     let server = Server::start();
     let other = Other::beside(&server);
     for value in (0..20).step_by(2) {
@@ -521,18 +530,18 @@ fn a_figure_corrected_elsewhere_a_moment_ago_is_not_unchanged() {
             server.record("travinh", &[(OUTGOING, "2021-10", value)])["revision"].as_i64().unwrap();
         other.read(&format!("units?limit=1&min_revision={first}"));
         server.record("travinh", &[(OUTGOING, "2021-10", value + 1)]);
-        // Sent when the answer to the correction was there.
+        // Sent after the response to the correction.
         let back =
             other.post(&json!({ "observations": [figure(OUTGOING, "travinh", "2021-10", value)] }));
-        assert_eq!(back.status, 201, "{value} was taken for unchanged: {}", back.text());
+        assert_eq!(back.status, 201, "{value} was treated as unchanged: {}", back.text());
         let revision = back.json()["revision"].as_i64().unwrap();
         let stands = server.read(&format!("observations?unit=travinh&min_revision={revision}"));
-        assert_eq!(stands["observations"][0]["value"], value, "what was sent last stands");
+        assert_eq!(stands["observations"][0]["value"], value, "the value sent last is current");
     }
 }
 
 #[test]
-fn a_month_reopened_elsewhere_a_moment_ago_is_closed_by_a_closing() {
+fn a_month_just_reopened_by_another_process_can_be_closed() {
     let server = Server::start();
     let other = Other::beside(&server);
     let change = |api: &Api, what: &str| {
@@ -554,7 +563,7 @@ fn a_month_reopened_elsewhere_a_moment_ago_is_closed_by_a_closing() {
 }
 
 #[test]
-fn a_unit_put_back_elsewhere_a_moment_ago_is_changed_again() {
+fn a_unit_just_reset_by_another_process_is_changed_again() {
     let server = Server::start();
     let other = Other::beside(&server);
     let put = |api: &Api, kind: &str| {
@@ -573,9 +582,9 @@ fn a_unit_put_back_elsewhere_a_moment_ago_is_changed_again() {
     }
 }
 
-/// A refusal, too, is judged against the ledger and not against what this server has heard of it.
+/// Errors, too, are decided by the ledger and not by what this server has seen of it.
 #[test]
-fn what_became_right_elsewhere_a_moment_ago_is_not_refused() {
+fn an_error_just_fixed_by_another_process_is_not_reported() {
     let server = Server::start();
     let other = Other::beside(&server);
     for round in 0..6 {
@@ -607,11 +616,12 @@ fn what_became_right_elsewhere_a_moment_ago_is_not_refused() {
     }
 }
 
-/// While a server starts, others write on; what they wrote between its reading and its listening is not lost on it.
+/// While a server starts, others record; it does not lose what they record between its loading and
+/// its first poll.
 #[test]
 fn a_server_that_starts_while_another_writes_misses_nothing() {
     let server = Server::start();
-    // Enough figures that reading them takes a while.
+    // Enough figures that loading takes some time.
     for year in 1990..=2019 {
         let mut csv = "indicator,unit,period,value\n".to_owned();
         for month in 1..=12 {
@@ -643,7 +653,7 @@ fn a_server_that_starts_while_another_writes_misses_nothing() {
                 server.revision()
             });
             eventually("writing", Duration::from_secs(5), || started.load(Ordering::Relaxed));
-            // The writing ends at another moment of the start in each round.
+            // In each round the writing ends at another point of the start.
             let stopping = scope.spawn(move || {
                 std::thread::sleep(Duration::from_millis(10 + 25 * u64::try_from(round).unwrap()));
                 done.store(true, Ordering::Relaxed);
@@ -658,8 +668,8 @@ fn a_server_that_starts_while_another_writes_misses_nothing() {
     }
 }
 
-/// A withdrawal of nothing names a measure that nobody has reported; beside it in the same transaction another measure is named for
-/// the first time. The numbers of measures in the ledger have to stay without gaps.
+/// A withdrawal of nothing names a measure without figures; another transaction names another new
+/// measure at the same time. The numbers of measures in the ledger must stay without gaps.
 #[test]
 fn a_withdrawal_of_nothing_beside_a_first_figure_leaves_the_ledger_sound() {
     let server = Server::start();

@@ -1,4 +1,4 @@
-//! Bodies that are wrong in a thousand ways.
+//! Invalid bodies of many kinds.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::harness::{Dice, Reply, Server, figure, has};
 const OUTGOING: &str = "ioffice.documents.outgoing";
 const HEADER: &str = "indicator,unit,period,value,channel\n";
 
-/// A value of a type that fits nowhere in an observation.
+/// A value of a type that is wrong everywhere in an observation.
 fn odd(dice: &mut Dice) -> Value {
     match dice.below(5) {
         0 => json!(dice.below(2) == 0),
@@ -27,10 +27,10 @@ fn sound(dice: &mut Dice) -> Value {
 }
 
 fn noise(dice: &mut Dice, length: usize) -> Vec<u8> {
-    (0..length).map(|_| dice.next().to_le_bytes()[0]).collect()
+    (0..length).map(|_| dice.number().to_le_bytes()[0]).collect()
 }
 
-/// A JSON body with at least one fault.
+/// A JSON body with at least one error.
 fn json_body(dice: &mut Dice) -> Vec<u8> {
     let mut body = sound(dice);
     let count = body["observations"].as_array().unwrap().len();
@@ -107,7 +107,7 @@ fn json_body(dice: &mut Dice) -> Vec<u8> {
     body.to_string().into_bytes()
 }
 
-/// A CSV body with at least one fault.
+/// A CSV body with at least one error.
 fn csv_body(dice: &mut Dice) -> Vec<u8> {
     let row = format!("{OUTGOING},travinh,2020-0{},{},\n", dice.below(9) + 1, dice.below(1000));
     let text = match dice.below(10) {
@@ -138,7 +138,8 @@ fn csv_body(dice: &mut Dice) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// A body for `PUT /units`, `/catalogue`, `/targets` or `/annotations` with at least one fault in each of them.
+/// A body for `PUT /units`, `/catalogue`, `/targets` or `/annotations` with at least one error for
+/// each of them.
 fn declaration(dice: &mut Dice) -> Vec<u8> {
     let wrong = odd(dice);
     let body = match dice.below(8) {
@@ -164,7 +165,7 @@ fn declaration(dice: &mut Dice) -> Vec<u8> {
 }
 
 #[test]
-fn a_thousand_invalid_bodies_are_refused_politely_and_leave_the_ledger_alone() {
+fn a_thousand_invalid_bodies_return_4xx_and_record_nothing() {
     let server = Server::start();
     let revision = server.revision();
     let mut dice = Dice(20_211_001);
@@ -219,7 +220,7 @@ fn a_thousand_invalid_bodies_are_refused_politely_and_leave_the_ledger_alone() {
     assert_eq!(server.observations("history=true"), Vec::<Value>::new());
     let figures = server.metric("egov_kpi_figures");
     assert!(figures.abs() < f64::EPSILON);
-    // The service is as it was.
+    // The service has not changed.
     assert_eq!(server.record("travinh", &[(OUTGOING, "2021-10", 4)])["revision"], revision + 1);
     has(&server.point(OUTGOING, "travinh", "2021-10"), &json!({ "value": 4 }));
 }
@@ -232,11 +233,11 @@ fn many_faults_are_answered_within_bounds() {
     let reply = server.post_csv("observations", &body);
     reply.problem(422);
     let size = reply.body.len();
-    assert!(size < 64 << 20, "an answer of {size} bytes");
+    assert!(size < 64 << 20, "a response of {size} bytes");
 }
 
 #[test]
-fn odd_queries_are_refused_politely() {
+fn odd_queries_return_4xx() {
     let server = Server::start();
     let mut dice = Dice(7);
     let names = [
@@ -305,7 +306,7 @@ fn odd_queries_are_refused_politely() {
 }
 
 #[test]
-fn bytes_that_are_no_request_do_no_harm() {
+fn random_bytes_on_a_connection_are_harmless() {
     let server = Server::start();
     let mut dice = Dice(99);
     for _ in 0..20 {

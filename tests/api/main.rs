@@ -1,5 +1,6 @@
-//! The service from the outside: a real server on a free port over a real file, asked over HTTP, and the
-//! real program on its command line. What is expected was computed by hand from the contract.
+//! The service from outside: a real server on a free port with a real ledger, over HTTP, and the
+//! real program on its command line. Expected values were computed by hand from
+//! docs/specification.md.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,18 +11,16 @@
 mod archive;
 mod as_of;
 mod catalogue;
+mod clocks;
 mod closing;
 mod command;
 mod completeness;
 mod crash;
-#[path = "../postgres/database.rs"]
-mod database;
 mod declarations;
 mod faults;
 mod geography;
-mod harness;
 mod health;
-mod home;
+mod histories;
 mod hostile;
 mod idempotency;
 mod instances;
@@ -42,3 +41,5 @@ mod units;
 mod verify;
 mod workbook;
 mod workbooks;
+
+use test_support::{database, harness, home};

@@ -1,4 +1,4 @@
-//! Figures sent, as JSON and as CSV: recorded whole, or refused with every fault at once.
+//! Figures sent as JSON and CSV: recorded whole, or refused with all errors at once.
 
 use chrono::{Datelike, Utc};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ fn one(observation: &Value) -> Value {
     json!({ "observations": [observation] })
 }
 
-/// `line column code` of each fault of a CSV.
+/// `line column code` of each error of a CSV.
 #[track_caller]
 fn csv_faults(server: &Server, body: &str) -> Vec<String> {
     let problem = server.post_csv("observations", body).problem(422);
@@ -30,7 +30,7 @@ fn csv_faults(server: &Server, body: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_figure_can_be_read_the_moment_its_post_has_answered() {
+fn a_figure_is_readable_as_soon_as_its_post_has_returned() {
     let server = Server::start();
     let before = server.revision();
     for number in 1..=20 {
@@ -56,7 +56,18 @@ fn a_recorded_submission_is_answered_with_its_receipt() {
     let receipt = reply.expect(201);
     let mut fields: Vec<&String> = receipt.as_object().unwrap().keys().collect();
     fields.sort();
-    assert_eq!(fields, ["counts", "findings", "recorded_at", "revision", "submission"]);
+    assert_eq!(
+        fields,
+        [
+            "counts",
+            "findings",
+            "recorded",
+            "recorded_at",
+            "revision",
+            "revision_hash",
+            "submission"
+        ]
+    );
     assert_eq!(receipt["submission"].as_str().unwrap().len(), 26, "a ULID");
     let recorded =
         chrono::DateTime::parse_from_rfc3339(receipt["recorded_at"].as_str().unwrap()).unwrap();
@@ -81,7 +92,7 @@ fn the_same_figure_again_is_unchanged_and_another_one_is_a_correction() {
 }
 
 #[test]
-fn null_withdraws_a_figure_and_withdrawing_nothing_is_unchanged() {
+fn null_withdraws_a_figure_and_a_missing_figure_counts_as_unchanged() {
     let server = Server::start();
     server.record("travinh", &[(OUTGOING, "2021-10", 0)]);
     has(&server.point(OUTGOING, "travinh", "2021-10"), &json!({ "value": 0, "coverage": 1.0 })); // zero is not missing
@@ -140,7 +151,7 @@ fn the_digits_of_a_stated_rate_are_kept_as_they_were_written() {
 }
 
 #[test]
-fn a_field_that_stands_twice_is_a_fault() {
+fn a_duplicate_field_is_an_error() {
     let server = Server::start();
     let body = br#"{"reason":"a","reason":"b","observations":[{"indicator":"ioffice.users.total","unit":"travinh","period":"2021-10","value":7,"value":9,
         "dimensions":{},"dimensions":{}}]}"#;
@@ -258,7 +269,7 @@ fn the_faults_of_a_csv_header_are_named() {
         ["1 - unknown_column", "1 - missing"]
     );
     assert_eq!(csv_faults(&server, "indicator,unit,period,value,value\n"), ["1 - duplicate"]);
-    assert_eq!(csv_faults(&server, "").len(), 4);
+    assert_eq!(csv_faults(&server, ""), ["1 - empty"]);
     assert_eq!(
         server.post_csv("observations", "indicator,unit,period,value\n").faults(422),
         ["/observations empty"]
@@ -266,7 +277,7 @@ fn the_faults_of_a_csv_header_are_named() {
 }
 
 #[test]
-fn one_fault_keeps_the_whole_submission_out() {
+fn one_error_refuses_the_whole_submission() {
     let server = Server::start();
     let revision = server.revision();
     let mut figures: Vec<Value> = (1..=12)
@@ -310,7 +321,7 @@ fn the_same_figure_twice_in_one_submission_is_a_fault_however_it_is_written() {
 }
 
 #[test]
-fn the_month_that_runs_is_taken_and_the_next_one_is_not() {
+fn the_current_month_is_accepted_and_the_next_one_is_refused() {
     let server = Server::start();
     let vietnam = (Utc::now() + chrono::Duration::hours(7)).date_naive();
     let this = format!("{:04}-{:02}", vietnam.year(), vietnam.month());
@@ -340,7 +351,8 @@ fn a_unit_reports_for_the_months_at_whose_last_day_it_is_valid() {
             "{unit} in {period}"
         );
     }
-    // Begun on the 31st it exists in that month; ended on the 30th of a month of 31 days it does not.
+    // A unit that begins on the 31st exists in that month; one that ends on the 30th of a month
+    // with 31 days does not.
     server.put_units(
         &json!([{ "code": "short", "valid_from": "2021-03-31", "valid_to": "2021-05-30" }]),
     );
@@ -385,7 +397,7 @@ fn an_official_code_means_the_unit_that_bore_it_in_that_month() {
 }
 
 #[test]
-fn a_dry_run_answers_as_the_real_one_would_and_records_nothing() {
+fn a_dry_run_returns_the_real_response_and_records_nothing() {
     let server = Server::start();
     let revision = server.revision();
     let dry = server.post_csv("observations?dry_run=true", REPORT).expect(200);
@@ -408,7 +420,7 @@ fn a_dry_run_answers_as_the_real_one_would_and_records_nothing() {
 }
 
 #[test]
-fn a_parameter_that_nobody_knows_is_a_fault() {
+fn an_unknown_parameter_is_an_error() {
     let server = Server::start();
     assert_eq!(
         server.post_csv("observations?dryrun=true&colour=red", REPORT).faults(422),
@@ -438,7 +450,7 @@ fn media_types_are_understood_or_refused() {
 }
 
 #[test]
-fn malformed_json_is_a_bad_request() {
+fn malformed_json_returns_400() {
     let server = Server::start();
     let deep = "[".repeat(100_000);
     for body in [
@@ -474,7 +486,7 @@ fn malformed_json_is_a_bad_request() {
 }
 
 #[test]
-fn a_body_beyond_the_bound_is_too_large_announced_or_not() {
+fn a_body_above_the_limit_returns_413_with_or_without_content_length() {
     let server = Server::start();
     let announced = "POST /api/v1/observations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 40000000\r\n\r\n{";
     let answer = server.raw(announced.as_bytes());
@@ -491,7 +503,7 @@ fn a_body_beyond_the_bound_is_too_large_announced_or_not() {
 }
 
 #[test]
-fn a_sheet_as_vietnamese_excel_writes_it_is_understood() {
+fn a_csv_written_by_vietnamese_excel_is_read() {
     let server = Server::start();
     server.record("travinh", &[(OUTGOING, "2021-08", 3), (SIGNED, "2021-08", 2)]);
     let sheet = "\u{FEFF}indicator;unit;period;value;channel\r\n\
@@ -516,7 +528,7 @@ fn a_sheet_as_vietnamese_excel_writes_it_is_understood() {
 }
 
 #[test]
-fn figures_up_to_the_bound_are_exact() {
+fn figures_up_to_the_limit_are_exact() {
     let server = Server::start();
     let largest = 9_007_199_254_740_991_i64;
     server.record("travinh", &[("inspection.fines.amount", "2021-10", largest)]);
@@ -604,28 +616,27 @@ fn ten_thousand_observations_are_one_submission() {
 }
 
 #[test]
-fn submissions_of_many_clients_at_once_are_each_recorded_in_their_own_revision() {
+fn concurrent_submissions_are_recorded_in_one_revision_each() {
     let server = Server::start();
     let before = server.revision();
     let units = ["tv.cdc", "tv.dof", "tv.dic", "tv.inspectorate"];
     let mut revisions: Vec<i64> = std::thread::scope(|scope| {
-        let clients: Vec<_> =
-            units
-                .iter()
-                .map(|unit| {
-                    let api = (*server).clone();
-                    scope.spawn(move || {
-                        (1..=12)
-                            .map(|month| {
-                                api.record(unit, &[(OUTGOING, &format!("2020-{month:02}"), month)])
+        let clients: Vec<_> = units
+            .iter()
+            .map(|unit| {
+                let api = (*server).clone();
+                scope.spawn(move || {
+                    (1..=12)
+                        .map(|month| {
+                            api.record(unit, &[(OUTGOING, &format!("2020-{month:02}"), month)])
                                     ["revision"]
                                     .as_i64()
                                     .unwrap()
-                            })
-                            .collect::<Vec<_>>()
-                    })
+                        })
+                        .collect::<Vec<_>>()
                 })
-                .collect();
+            })
+            .collect();
         clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
     });
     revisions.sort_unstable();
@@ -652,7 +663,7 @@ fn a_body_that_breaks_off_records_nothing() {
 }
 
 #[test]
-fn a_reason_or_reference_beyond_the_bound_is_a_fault() {
+fn a_reason_or_reference_above_the_length_limit_is_an_error() {
     let server = Server::start();
     let long = "đ".repeat(1_001);
     let body = json!({ "reason": long, "source": { "kind": long, "reference": long }, "observations": [figure(OUTGOING, "travinh", "2021-10", 1)] });
@@ -665,7 +676,7 @@ fn a_reason_or_reference_beyond_the_bound_is_a_fault() {
 }
 
 #[test]
-fn a_body_that_is_not_packed_as_it_says_is_a_bad_request() {
+fn a_body_with_a_wrong_content_encoding_returns_400() {
     let server = Server::start();
     let gzip = [("content-type", "text/csv"), ("content-encoding", "gzip")];
     server.send("POST", "observations", &gzip, Some(b"indicator,unit,period,value\n")).problem(400);

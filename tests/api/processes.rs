@@ -10,7 +10,7 @@ const OUTGOING: &str = "ioffice.documents.outgoing";
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
-fn what_another_process_imports_is_seen_within_a_second() {
+fn an_import_of_another_process_is_visible_within_a_second() {
     let server = Server::start();
     let revision = server.revision();
     let tag = server.get("observations").header("etag").to_owned();
@@ -76,7 +76,7 @@ fn two_servers_on_one_ledger_record_side_by_side_and_see_each_other() {
                 let post = |month: i64| {
                     let receipt =
                         api.record(unit, &[(OUTGOING, &format!("2020-{month:02}"), month)]);
-                    // Read after write holds on the server that answered.
+                    // A write is visible on the server that responded.
                     has(
                         &api.point(OUTGOING, unit, &format!("2020-{month:02}")),
                         &json!({ "value": month }),
@@ -104,11 +104,11 @@ fn two_servers_on_one_ledger_record_side_by_side_and_see_each_other() {
 }
 
 #[test]
-fn a_conflict_with_what_another_process_wrote_a_moment_ago_is_found() {
+fn a_conflict_with_a_recent_write_of_another_process_is_detected() {
     let server = Server::start();
     let other = serve(&server.address());
     let other_api = Api::of(&other.address.to_string());
-    // The other has not looked yet when it is asked: the ledger is.
+    // The other server has not polled yet; the ledger decides.
     server.put_units(&json!([{ "code": "u" }, { "code": "v" }]));
     server.record("u", &[(OUTGOING, "2021-10", 1)]);
     let ends_before = json!({ "units": [{ "code": "u", "valid_to": "2021-09-30" }] });
@@ -124,7 +124,7 @@ fn a_conflict_with_what_another_process_wrote_a_moment_ago_is_found() {
         409,
         "made from version 1, which is no longer the latest"
     );
-    // A unit ended here takes no figure there.
+    // A unit that ended here accepts no figure there.
     eventually("level", SECOND, || other_api.revision() == server.revision());
     server.put_units(&json!([{ "code": "v", "valid_to": "2021-09-30" }]));
     let late = other_api.post(&json!({ "observations": [figure(OUTGOING, "v", "2021-10", 1)] }));

@@ -54,7 +54,7 @@ fn ask(api: &Api, path: &str, parameters: &[(&str, &str)]) -> Value {
     answer["data"].clone()
 }
 
-/// An instant vector as `label=value number`, in the order of the answer.
+/// An instant vector as `label=value number`, in the order of the response.
 fn vector(api: &Api, promql: &str, time: &str, label: &str) -> Vec<String> {
     let data = ask(api, "query", &[("query", promql), ("time", time)]);
     let one = |series: &Value| {
@@ -68,7 +68,7 @@ fn vector(api: &Api, promql: &str, time: &str, label: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_month_holds_until_it_ends_and_a_missing_one_is_a_gap_also_after_a_short_month() {
+fn a_monthly_value_holds_until_the_month_ends_and_a_missing_month_is_a_gap() {
     let server = province();
     let at = |time: &str| vector(&server, &format!("{DOCUMENTS}{{unit=\"p.b\"}}"), time, "unit");
     assert_eq!(at("2020-12-31T23:59:59.999Z"), Vec::<String>::new());
@@ -277,7 +277,7 @@ fn the_catalogue_refuses_two_measures_of_one_name() {
 }
 
 #[test]
-fn completeness_late_units_and_findings_stand_beside_the_measures() {
+fn completeness_late_units_and_findings_are_metrics_too() {
     let server = province();
     let mut catalogue = server.read("catalogue");
     let expectation = json!({ "code": "e", "unit_kinds": ["commune"], "unit": "p", "measures": [OUTGOING, SIGNED], "due_day": 5 });
@@ -285,7 +285,8 @@ fn completeness_late_units_and_findings_stand_beside_the_measures() {
     server.put("catalogue", &catalogue).expect(200);
     server.record("p.a", &[(SIGNED, "2021-04", 50)]); // more than were sent
     let at = |metric: &str, time: &str| vector(&server, metric, time, "unit");
-    // Recorded on 10 June: everything is late. Of April p.b owes the signed ones.
+    // Recorded on 10 June, so everything is late. p.b has not reported the signed documents of
+    // April.
     assert_eq!(
         at("egov_completeness_percent{unit=~\"p.*\"}", "2021-04-20T00:00:00Z"),
         ["p 75", "p.a 100", "p.b 50"]
@@ -302,7 +303,8 @@ fn completeness_late_units_and_findings_stand_beside_the_measures() {
         ["p 1", "p.a 1"]
     );
     assert_eq!(at("egov_findings", "2021-03-20T00:00:00Z"), ["p 0", "p.a 0"]);
-    // What is due on 10 June is May, of which nothing has come; what has figures is April.
+    // On 10 June the report of May is due, and nothing of it was reported; the newest figures are
+    // of April.
     assert_eq!(at("egov_completeness_percent_latest{unit=\"p\"}", "2021-06-10T00:00:00Z"), ["p 0"]);
     assert_eq!(
         at("egov_late_units_latest_period_timestamp_seconds{unit=\"p\"}", "2021-06-10T00:00:00Z"),
@@ -411,7 +413,7 @@ fn grafana_s_save_and_test_and_its_forms_are_answered() {
 }
 
 #[test]
-fn what_is_wrong_is_told_in_prometheus_own_shape() {
+fn errors_have_prometheus_own_format() {
     let server = province();
     let wrong = |path: &str, parameters: &[(&str, &str)], status: u16, kind: &str, part: &str| {
         let reply = server.get(&format!("/prometheus/api/v1/{path}?{}", query(parameters)));
@@ -472,7 +474,7 @@ fn what_is_wrong_is_told_in_prometheus_own_shape() {
 }
 
 #[test]
-fn what_nests_as_deep_as_it_may_is_computed_and_deeper_is_refused() {
+fn the_deepest_allowed_query_is_computed_and_a_deeper_one_refused() {
     let server = province();
     let status = |promql: &str| {
         server.get(&format!("/prometheus/api/v1/query?{}", query(&[("query", promql)]))).status
@@ -500,7 +502,7 @@ fn what_nests_as_deep_as_it_may_is_computed_and_deeper_is_refused() {
 }
 
 #[test]
-fn too_large_an_answer_and_too_large_a_form_are_refused_in_prometheus_own_shape() {
+fn too_large_responses_and_forms_are_refused_in_prometheus_format() {
     let server = province();
     for indicator in [
         "ioffice.users.total",
@@ -542,7 +544,7 @@ fn too_large_an_answer_and_too_large_a_form_are_refused_in_prometheus_own_shape(
 }
 
 #[test]
-fn whoever_posts_does_not_wait_for_whoever_asks() {
+fn writes_do_not_wait_for_reads() {
     let server = province();
     let stop = std::sync::atomic::AtomicBool::new(false);
     let wide = query(&[
@@ -583,7 +585,7 @@ fn a_target_holds_on_after_the_last_figure() {
 }
 
 #[test]
-fn a_query_is_answered_from_the_figures_of_the_moment() {
+fn a_query_uses_the_current_figures() {
     let server = province();
     let now =
         || vector(&server, &format!("{DOCUMENTS}{{unit=\"p.b\"}}"), "2021-05-20T00:00:00Z", "unit");
@@ -632,8 +634,10 @@ fn figures_are_scraped_as_they_are_now() {
 #[test]
 fn more_series_than_are_allowed_are_not_scraped() {
     let home = crate::home::Home::new();
-    let settings =
-        egov_kpi::server::Settings { scraped: 3, ..egov_kpi::server::Settings::at("127.0.0.1:0") };
+    let settings = egov_kpi::server::ServerSettings {
+        scraped: 3,
+        ..egov_kpi::server::ServerSettings::at("127.0.0.1:0")
+    };
     let address = home.address();
     let running = egov_kpi::server::start(
         &settings,
@@ -670,9 +674,9 @@ fn the_history_is_exported_as_openmetrics() {
     assert!(text.ends_with("\n# EOF\n"));
 }
 
-/// A random query, half of them of sense, the others of pieces.
-fn random_query(dice: &mut Dice, depth: usize) -> String {
-    if depth == 0 && dice.below(4) > 0 {
+/// A random selector or constant: three quarters of them are valid.
+fn random_selector(dice: &mut Dice) -> String {
+    if dice.below(4) > 0 {
         let sound = [
             DOCUMENTS,
             RATE,
@@ -685,41 +689,39 @@ fn random_query(dice: &mut Dice, depth: usize) -> String {
         let over_time = format!("sum_over_time({DOCUMENTS}[1y])");
         return if dice.below(4) == 0 { over_time } else { (*dice.pick(&sound)).to_owned() };
     }
+    let range = *dice.pick(&["", "[1y]", "[31d]", "[1ms]", "[300y]", "[1y:1d]"]);
+    let metric = *dice.pick(&[
+        DOCUMENTS,
+        RATE,
+        "egov_findings",
+        "egov_late_units",
+        "{__name__=~\"egov.*\"}",
+        "{unit=\"p\"}",
+        "x",
+        "",
+        "1",
+        "-1e308",
+        "NaN",
+        "\"t\"",
+    ]);
+    let matchers = *dice.pick(&[
+        "",
+        "{unit=\"p\"}",
+        "{unit=~\"p|.*\"}",
+        "{unit!~\"(\"}",
+        "{level!=\"0\",parent=\"\"}",
+        "{__name__=\"x\"}",
+        "{",
+    ]);
+    let moved =
+        *dice.pick(&["", " offset 1y", " offset -300y", " @ 0", " @ end()", " @ 1e300", " offset"]);
+    format!("{metric}{matchers}{range}{moved}")
+}
+
+/// A random query: half of them are valid, the others are fragments.
+fn random_query(dice: &mut Dice, depth: usize) -> String {
     if depth == 0 {
-        let range = *dice.pick(&["", "[1y]", "[31d]", "[1ms]", "[300y]", "[1y:1d]"]);
-        let metric = *dice.pick(&[
-            DOCUMENTS,
-            RATE,
-            "egov_findings",
-            "egov_late_units",
-            "{__name__=~\"egov.*\"}",
-            "{unit=\"p\"}",
-            "x",
-            "",
-            "1",
-            "-1e308",
-            "NaN",
-            "\"t\"",
-        ]);
-        let matchers = *dice.pick(&[
-            "",
-            "{unit=\"p\"}",
-            "{unit=~\"p|.*\"}",
-            "{unit!~\"(\"}",
-            "{level!=\"0\",parent=\"\"}",
-            "{__name__=\"x\"}",
-            "{",
-        ]);
-        let moved = *dice.pick(&[
-            "",
-            " offset 1y",
-            " offset -300y",
-            " @ 0",
-            " @ end()",
-            " @ 1e300",
-            " offset",
-        ]);
-        return format!("{metric}{matchers}{range}{moved}");
+        return random_selector(dice);
     }
     let (x, y) = (random_query(dice, depth - 1), random_query(dice, depth - 1));
     match dice.below(9) {
@@ -789,7 +791,7 @@ fn random_queries_are_answered_or_refused_in_time() {
     let server = province();
     let mut dice = Dice(20_211_005);
     let (mut answered, mut refused) = (0, 0);
-    // Half are of sense at the leaves; deeper ones seldom are as a whole.
+    // Half of the leaves are valid; deeper queries are rarely valid as a whole.
     for number in 0..1_500 {
         let depth = dice.below(4);
         let promql = random_query(&mut dice, depth);

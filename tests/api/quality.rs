@@ -1,4 +1,4 @@
-//! Figures that contradict nothing and are worth a second look.
+//! Figures that stand out without contradicting a rule.
 
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ fn notices(api: &Api, parameters: &str) -> Vec<Value> {
     api.read(&format!("quality?{parameters}"))["notices"].as_array().unwrap().clone()
 }
 
-/// The months from one on.
+/// The months from this one on.
 fn months(year: i32, month: i32) -> impl Iterator<Item = String> {
     (year * 12 + month - 1..).map(|month| format!("{}-{:02}", month / 12, month % 12 + 1))
 }
@@ -76,7 +76,7 @@ fn the_levels_of_september_follow_from_the_real_report() {
             "{notice}"
         );
     }
-    // With September reported nothing has to follow any more.
+    // Once September is reported, no opening is implied any more.
     let of = |september: i64| {
         server.record("travinh", &[(USERS, "2021-09", september)]);
         notices(&server, "unit=travinh")
@@ -85,7 +85,7 @@ fn the_levels_of_september_follow_from_the_real_report() {
             .collect::<Vec<_>>()
     };
     assert_eq!(of(7_309), Vec::<Value>::new());
-    // One of 7,310 may have been closed, 7,300 + 92 are 7,392.
+    // One of 7,310 may have been closed: 7,300 + 92 are 7,392.
     assert_eq!(of(7_310), Vec::<Value>::new());
     let found = of(7_300);
     assert_eq!(found.len(), 1);
@@ -93,16 +93,17 @@ fn the_levels_of_september_follow_from_the_real_report() {
         &found[0],
         &json!({ "rule": "unexplained_jump", "period": "2021-10", "value": 7_401, "expected": 7_392 }),
     );
-    // 9,000 + 92 are 9,092: 1,691 are gone, more than a tenth of 9,000.
+    // 9,000 + 92 are 9,092: 1,691 are missing, more than a tenth of 9,000.
     has(&of(9_000)[0], &json!({ "rule": "unexplained_jump", "value": 7_401, "expected": 9_092 }));
 }
 
 #[test]
-fn an_outlier_is_told_by_its_modified_z_score() {
+fn an_outlier_is_reported_by_its_modified_z_score() {
     let server = forest(
         &json!([{ "code": "u" }, { "code": "u.high", "parent": "u" }, { "code": "u.low", "parent": "u" }, { "code": "u.within", "parent": "u" }, { "code": "u.few", "parent": "u" }]),
     );
-    // Median 200; deviations 100 60 20 20 60 100, their median 60; chance makes 14 of 200.
+    // Median 200; deviations 100 60 20 20 60 100, their median 60; 14 of 200 are expected by
+    // chance.
     let history = [100, 140, 180, 220, 260, 300];
     run(&server, "u.high", OUTGOING, (2021, 1), &[&history[..], &[1_000]].concat());
     run(&server, "u.within", OUTGOING, (2021, 1), &[&history[..], &[500]].concat()); // 0.6745 x 300 / 60 = 3.3725
@@ -134,7 +135,8 @@ fn an_outlier_is_told_by_its_modified_z_score() {
 #[test]
 fn where_most_months_are_alike_the_mean_deviation_takes_the_place_of_the_median_one() {
     let server = forest(&json!([{ "code": "u" }]));
-    // Median 1,000, median deviation 0, mean deviation 700 / 7 = 100: (2,000 - 1,000) / (1.253314 x 100)
+    // Median 1,000, median deviation 0, mean deviation 700 / 7 = 100: (2,000 - 1,000) / (1.253314 x
+    // 100)
     run(
         &server,
         "u",
@@ -151,11 +153,11 @@ fn where_most_months_are_alike_the_mean_deviation_takes_the_place_of_the_median_
 }
 
 #[test]
-fn what_chance_makes_of_small_counts_is_no_outlier() {
+fn chance_variation_of_small_counts_is_not_an_outlier() {
     let server = forest(
         &json!([{ "code": "u" }, { "code": "u.a", "parent": "u" }, { "code": "u.b", "parent": "u" }]),
     );
-    // Nothing varies; the square root of 100 is 10: (134 - 100) / 10 = 3.4 and (136 - 100) / 10 = 3.6
+    // No variation; the square root of 100 is 10: (134 - 100) / 10 = 3.4 and (136 - 100) / 10 = 3.6
     run(&server, "u.a", OUTGOING, (2021, 1), &[100, 100, 100, 100, 100, 100, 134]);
     run(&server, "u.b", OUTGOING, (2021, 1), &[100, 100, 100, 100, 100, 100, 136]);
     let found = notices(&server, "unit=u&rule=outlier");
@@ -181,9 +183,10 @@ fn only_the_three_years_before_are_a_units_history() {
 }
 
 #[test]
-fn averages_are_held_against_their_own_history_too() {
+fn averages_are_compared_with_their_own_history() {
     let server = forest(&json!([{ "code": "u" }]));
-    // Median 22.5, deviations 2.5 1.5 0.5 0.5 1.5 2.5, their median 1.5: 0.6745 x 37.5 / 1.5 = 16.8625
+    // Median 22.5, deviations 2.5 1.5 0.5 0.5 1.5 2.5, their median 1.5: 0.6745 x 37.5 / 1.5 =
+    // 16.8625
     run(&server, "u", MINUTES, (2021, 1), &[20, 21, 22, 23, 24, 25, 60]);
     let found = notices(&server, "unit=u");
     assert_eq!(found.len(), 1, "{found:?}");
@@ -194,9 +197,10 @@ fn averages_are_held_against_their_own_history_too() {
 }
 
 #[test]
-fn a_stock_that_makes_a_step_is_told_once() {
+fn a_step_of_a_stock_is_reported_once() {
     let server = forest(&json!([{ "code": "u" }]));
-    // Changes 100 to 600, median 350, deviations 250 150 50 50 150 250, their median 150; then + 1,500 and + 350.
+    // Changes 100 to 600, median 350, deviations 250 150 50 50 150 250, their median 150; then +
+    // 1,500 and + 350.
     run(
         &server,
         "u",
@@ -214,7 +218,7 @@ fn a_stock_that_makes_a_step_is_told_once() {
 }
 
 #[test]
-fn figures_that_never_change_are_told_where_they_end() {
+fn a_run_of_unchanged_figures_is_reported_at_its_end() {
     let server = forest(
         &json!([{ "code": "u" }, { "code": "u.six", "parent": "u" }, { "code": "u.five", "parent": "u" }, { "code": "u.gap", "parent": "u" }, { "code": "u.small", "parent": "u" }, { "code": "u.stock", "parent": "u" }, { "code": "u.eleven", "parent": "u" }, { "code": "u.on", "parent": "u" }]),
     );
@@ -247,7 +251,7 @@ fn figures_that_never_change_are_told_where_they_end() {
     });
 }
 
-/// Adds a stock with what was created and what was closed.
+/// Adds a stock with the flows that open and close it.
 #[track_caller]
 fn with_a_stock(server: &Server) {
     let mut catalogue = server.read("catalogue");
@@ -260,7 +264,7 @@ fn with_a_stock(server: &Server) {
 }
 
 #[test]
-fn a_jump_that_the_flows_do_not_explain_is_told_with_what_they_lead_to() {
+fn an_unexplained_jump_is_reported_with_the_value_that_the_flows_imply() {
     let server = forest(
         &json!([{ "code": "u" }, { "code": "u.new", "parent": "u", "valid_from": "2021-09-01" }]),
     );
@@ -306,7 +310,7 @@ fn a_jump_that_the_flows_do_not_explain_is_told_with_what_they_lead_to() {
 }
 
 #[test]
-fn a_level_below_zero_follows_from_nothing() {
+fn no_negative_opening_level_is_implied() {
     let server = forest(&json!([{ "code": "u" }]));
     server.record("u", &[(USERS, "2021-10", 5), (CREATED, "2021-10", 6)]);
     assert_eq!(notices(&server, "unit=u"), Vec::<Value>::new());
@@ -357,7 +361,7 @@ fn notices_are_asked_for_by_unit_rule_and_months_and_page_by_page() {
     assert_eq!(told("rule=unexplained_jump"), Vec::<String>::new());
     assert_eq!(told("from=2021-07&to=2021-09"), all[..2]);
     assert_eq!(told("from=2021-08"), all[4..]);
-    // The last twelve months that have figures: to the one asked for, else to the newest.
+    // The last twelve months with figures: up to the requested month, otherwise up to the newest.
     assert_eq!(told("to=2022-06"), [&all[..2], &all[4..]].concat());
     assert_eq!(told("to=2022-08"), all[4..]);
     let whole = server.read("quality")["notices"].clone();
@@ -374,7 +378,7 @@ fn notices_are_asked_for_by_unit_rule_and_months_and_page_by_page() {
 }
 
 #[test]
-fn what_is_unknown_malformed_or_too_much_is_told() {
+fn unknown_malformed_and_excessive_input_is_reported() {
     let server = Server::start();
     server.get("quality?unit=nowhere").problem(404);
     assert_eq!(
@@ -394,7 +398,7 @@ fn what_is_unknown_malformed_or_too_much_is_told() {
 }
 
 #[test]
-fn a_run_that_goes_on_is_told_for_the_months_asked_for_and_a_break_begins_a_new_history() {
+fn a_continuing_run_is_reported_for_the_requested_months_and_a_break_restarts_it() {
     let server = Server::start();
     server.put_units(&json!([{ "code": "u" }]));
     let month = |n: usize| format!("{}-{:02}", 2021 + n / 12, n % 12 + 1);
@@ -406,7 +410,8 @@ fn a_run_that_goes_on_is_told_for_the_months_asked_for_and_a_break_begins_a_new_
         (found["notices"].as_array().unwrap().len(), &found["notices"][0]["months"]),
         (1, &json!(7))
     );
-    // Dossiers are counted otherwise from August 2022 on: 3,000 against 100 to 300 before says nothing.
+    // The definition of dossiers changes in August 2022: 3,000 cannot be compared with 100 to 300
+    // before.
     for (n, value) in [100, 150, 200, 250, 300, 150, 200, 3_000].into_iter().enumerate() {
         server.record("u", &[("igate.dossiers.received", &month(12 + n), value)]);
     }
@@ -414,7 +419,7 @@ fn a_run_that_goes_on_is_told_for_the_months_asked_for_and_a_break_begins_a_new_
 }
 
 #[test]
-fn quality_is_as_it_was_and_is_known_again() {
+fn quality_as_of_a_revision_is_stable_and_cacheable() {
     let server = eventful();
     let (revision, before) = (server.revision(), server.get("quality?to=2021-10"));
     let tag = before.header("etag");

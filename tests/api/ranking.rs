@@ -1,4 +1,4 @@
-//! Who is ahead and who is behind.
+//! Ranking: the children of a unit in order of one measure.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ fn forest(units: &Value) -> Server {
     server
 }
 
-/// A province with children of these letters.
+/// A province with one child for each letter.
 fn province(letters: &str) -> Server {
     let children = letters.chars().map(|letter| json!({ "code": format!("p.{letter}"), "parent": "p", "name": { "vi": format!("Xã {letter}") } }));
     forest(&std::iter::once(json!({ "code": "p" })).chain(children).collect())
@@ -35,7 +35,7 @@ fn order(rows: &[Value]) -> Vec<(&str, Option<i64>)> {
     rows.iter().map(|row| (row["unit"].as_str().unwrap(), row["rank"].as_i64())).collect()
 }
 
-/// So many percent signed.
+/// Reports a signed rate of this many percent.
 #[track_caller]
 fn rate(server: &Server, unit: &str, month: &str, percent: i64) {
     server.record(unit, &[(OUTGOING, month, 100), (SIGNED, month, percent)]);
@@ -58,7 +58,7 @@ fn targets(server: &Server, list: &[Target<'_>]) {
         .expect(200);
 }
 
-/// Adds a kpi of which less is better: documents that are not signed, in percent.
+/// Adds a kpi where lower is better: the share of unsigned documents, in percent.
 #[track_caller]
 fn with_a_kpi_of_less(server: &Server) {
     let mut catalogue = server.read("catalogue");
@@ -72,7 +72,7 @@ fn with_a_kpi_of_less(server: &Server) {
 }
 
 #[test]
-fn the_example_of_the_contract() {
+fn the_example_of_the_specification() {
     let server = province("a");
     rate(&server, "p.a", "2025-06", 90);
     targets(&server, &[("t", RATE, Some("p"), None, None, "100.0")]);
@@ -107,7 +107,7 @@ fn equal_values_share_a_rank_and_the_next_one_counts_them() {
     );
 }
 
-/// 1/3 and 33.3333333 are shown as the same six decimals.
+/// 1/3 and 33.3333333 are equal when rounded to six decimals.
 #[test]
 fn values_that_are_shown_the_same_share_a_rank() {
     let server = province("ab");
@@ -161,7 +161,7 @@ fn where_less_is_better_the_smallest_is_first_and_the_attainment_turns_round() {
         order(found),
         [("p.e", Some(1)), ("p.d", Some(2)), ("p.b", Some(3)), ("p.c", Some(4)), ("p.a", Some(5))]
     );
-    // Nothing divides by 0, and nothing is as little as can be.
+    // Nothing is divided by 0, and an attainment cannot be below 0.
     has(&found[0], &json!({ "value": 0, "attainment": null, "status": "met" }));
     has(&found[1], &json!({ "value": 8, "target": 10, "attainment": 125, "status": "met" })); // 10 / 8
     has(&found[2], &json!({ "value": 10, "attainment": 100, "status": "met" }));
@@ -211,7 +211,7 @@ fn units_without_a_figure_come_last_without_a_rank() {
 }
 
 #[test]
-fn a_rank_and_a_change_are_told_beside_those_of_the_period_before() {
+fn a_ranking_reports_the_previous_rank_and_the_change() {
     let server = forest(&json!([
         { "code": "p" }, { "code": "p.a", "parent": "p" }, { "code": "p.b", "parent": "p" }, { "code": "p.c", "parent": "p" },
         { "code": "p.d", "parent": "p", "valid_from": "2021-10-01" }, { "code": "p.e", "parent": "p", "valid_to": "2021-09-30" }
@@ -259,7 +259,8 @@ fn children_that_do_not_exist_in_the_period_are_left_out() {
         units.sort();
         units
     };
-    // A unit exists in a month when it is valid on its last day; in a wider period when it exists in one of its months.
+    // A unit exists in a month when it is valid on its last day; in a wider period when it exists
+    // in one of its months.
     assert_eq!(of("2021-06"), ["p.ended"]);
     assert_eq!(of("2021-07"), ["p.short"]);
     assert_eq!(of("2021-08"), ["p.new"]);
@@ -268,14 +269,15 @@ fn children_that_do_not_exist_in_the_period_are_left_out() {
     assert_eq!(of("2021-9M"), ["p.ended", "p.new", "p.short"]);
     assert_eq!(of("2021"), ["p.ended", "p.new", "p.short"]);
     assert_eq!(of("2022"), ["p.new"]);
-    // A leaf has nobody below it.
+    // A leaf has no children.
     assert_eq!(server.read(&path(OUTGOING, "p.new.below", "2022"))["rows"], json!([]));
 }
 
 #[test]
 fn wider_periods_are_ranked_by_their_own_values() {
     let server = province("ab");
-    // a: 50 of 100 and 90 of 300 in the third quarter, 30 of 100 in the second. b: 40 of 100 in each month.
+    // a: 50 of 100 and 90 of 300 in the third quarter, 30 of 100 in the second. b: 40 of 100 in
+    // each month.
     server.record(
         "p.a",
         &[
@@ -302,7 +304,7 @@ fn wider_periods_are_ranked_by_their_own_values() {
     let found = rows(&server, OUTGOING, "p", "2021-Q3");
     assert_eq!(order(&found), [("p.a", Some(1)), ("p.b", Some(2))]);
     found.iter().for_each(|row| has(row, &json!({ "previous_rank": 1 })));
-    // No nine months come before nine months.
+    // There is no period before a period of nine months.
     let found = rows(&server, OUTGOING, "p", "2021-9M");
     has(
         &found[0],
@@ -354,7 +356,7 @@ fn a_target_is_inherited_down_the_tree_overridden_and_dated() {
     assert_eq!(target("p", "p.a", "2021-06"), 70.0);
     assert_eq!(target("p", "p.b", "2021-06"), 60.0);
     assert_eq!(target("q", "q.c", "2021-06"), 50.0);
-    // A wider period asks for what is to be reached in its last month.
+    // A wider period has the target of its last month.
     assert_eq!(target("p.a", "p.a.x", "2021-Q2"), 0.5);
     assert_eq!(target("p.a", "p.a.x", "2021-Q3"), 60.0);
     assert_eq!(target("p.a", "p.a.x", "2021-H1"), 0.5);
@@ -392,7 +394,7 @@ fn without_a_parent_the_roots_are_ranked() {
 }
 
 #[test]
-fn what_is_unknown_missing_or_malformed_is_told_at_once() {
+fn unknown_missing_and_malformed_parameters_are_reported_together() {
     let server = Server::start();
     server.get(&path(OUTGOING, "nowhere", "2021-10")).problem(404);
     assert_eq!(server.get("ranking").faults(422), ["/measure missing", "/period missing"]);
@@ -441,14 +443,14 @@ fn what_is_unknown_missing_or_malformed_is_told_at_once() {
 }
 
 #[test]
-fn a_ranking_is_as_it_was_and_is_known_again() {
+fn a_ranking_as_of_a_revision_is_stable_and_cacheable() {
     let server = province("ab");
     rate(&server, "p.a", "2021-10", 40);
     let path = path(RATE, "p", "2021-10");
     let before = server.get(&path);
     let (revision, tag) =
         (before.json()["revision"].as_i64().unwrap(), before.header("etag").to_owned());
-    assert_eq!(before.header("vary"), "Accept, Accept-Encoding, Authorization");
+    assert_eq!(before.header("vary"), "Accept, Accept-Encoding, Accept-Language, Authorization");
     assert!(tag.starts_with("W/\""), "{tag}");
     let again = server.send("GET", &path, &[("if-none-match", &tag)], None);
     assert_eq!((again.status, again.body.len(), again.header("etag")), (304, 0, &*tag));
@@ -515,14 +517,15 @@ fn a_ranking_as_a_table() {
     }
 }
 
-/// One row of a ranking as the contract defines it, from the point of the same unit in `/series`.
+/// A row of a ranking by docs/specification.md#ranking, from the point of the same unit in
+/// `/series`.
 struct Expected {
     unit: String,
     value: Option<f64>,
     before: Option<f64>,
 }
 
-/// The place of a value among others: one more than there are better ones.
+/// The rank of a value: one more than the number of better values.
 fn place(value: Option<f64>, all: &[Option<f64>], smallest_first: bool) -> Option<i64> {
     let value = value?;
     let better = all

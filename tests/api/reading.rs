@@ -10,7 +10,7 @@ const OUTGOING: &str = "ioffice.documents.outgoing";
 const SIGNED: &str = "ioffice.documents.signed";
 const RECEIVED: &str = "igate.dossiers.received";
 
-/// Two submissions and a correction: 6 figures stand, 7 were recorded.
+/// Two submissions and a correction: 6 current figures, 7 recorded ones.
 fn filled() -> (Server, Value, Value) {
     let server = Server::start();
     let received = |members: Value, value: i64| json!({ "indicator": RECEIVED, "unit": "travinh", "period": "2021-10", "value": value, "dimensions": members });
@@ -61,7 +61,7 @@ fn figures_are_chosen_by_indicator_unit_month_and_submission() {
 }
 
 #[test]
-fn a_figure_is_answered_with_all_that_is_known_of_it() {
+fn a_figure_is_returned_with_all_its_fields() {
     let (server, _, second) = filled();
     let page = server.read("observations?indicator=ioffice.documents.signed");
     assert_eq!(page["revision"], second["revision"]);
@@ -100,7 +100,7 @@ fn history_gives_every_revision_of_a_figure() {
 }
 
 #[test]
-fn what_is_asked_for_has_to_exist() {
+fn an_unknown_measure_or_unit_is_an_error() {
     let (server, _, _) = filled();
     server.get("observations?unit=nowhere").problem(404);
     server.get("observations?submission=01JB0000000000000000000000").problem(404);
@@ -126,7 +126,7 @@ fn what_is_asked_for_has_to_exist() {
 }
 
 #[test]
-fn pages_by_cursor_equal_the_whole_list_while_posts_go_on() {
+fn cursor_pages_equal_the_whole_list_during_writes() {
     let server = Server::start();
     for year in 2018..=2020 {
         let figures: Vec<(&str, String, i64)> = (1..=12)
@@ -194,7 +194,7 @@ fn a_figure_that_is_being_corrected_never_vanishes_from_the_list() {
         while !done.load(Ordering::Relaxed) {
             let page = server.read("observations?unit=travinh");
             let figures = page["observations"].as_array().unwrap();
-            assert_eq!(figures.len(), 1, "one figure stands at every revision: {page}");
+            assert_eq!(figures.len(), 1, "every revision has one current figure: {page}");
             assert!(figures[0]["revision"].as_i64() <= page["revision"].as_i64(), "{page}");
         }
     });
@@ -246,7 +246,7 @@ fn a_table_holds_what_the_json_holds_and_nothing_that_a_spreadsheet_would_run() 
 }
 
 #[test]
-fn an_answer_that_is_known_is_not_sent_again_until_something_is_written() {
+fn a_known_response_returns_304_until_the_next_write() {
     let (server, _, _) = filled();
     for path in [
         "observations",
@@ -260,7 +260,11 @@ fn an_answer_that_is_known_is_not_sent_again_until_something_is_written() {
         let first = server.get(path);
         let tag = first.header("etag").to_owned();
         assert!(tag.starts_with("W/\"") && tag.ends_with('"'), "{path}: {tag}");
-        assert_eq!(first.header("vary"), "Accept, Accept-Encoding, Authorization", "{path}");
+        assert_eq!(
+            first.header("vary"),
+            "Accept, Accept-Encoding, Accept-Language, Authorization",
+            "{path}"
+        );
         let again = server.send("GET", path, &[("if-none-match", &tag)], None);
         assert_eq!(
             (again.status, again.body.len(), again.header("etag")),

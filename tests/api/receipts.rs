@@ -37,7 +37,7 @@ fn a_receipt_says_what_was_sent_by_whom_when_and_what_was_found_then() {
     assert_eq!(receipt["counts"], answer["counts"]);
     assert_eq!(receipt["findings"], answer["findings"]);
     has(&receipt["findings"][0], &json!({ "rule": "parts_total", "stated": 10, "computed": 9 }));
-    // Corrected later, the receipt still says what was found then.
+    // After a correction the receipt still has the findings from its time.
     server.record("travinh", &[("pki.certificates.total", "2021-10", 9)]);
     assert_eq!(server.read(posted.header("location")), receipt);
     assert_eq!(server.read("findings")["findings"], json!([]));
@@ -75,7 +75,7 @@ fn a_withdrawal_takes_back_only_what_still_stands() {
 }
 
 #[test]
-fn a_second_withdrawal_finds_nothing_that_stands() {
+fn a_second_withdrawal_finds_no_current_figures() {
     let server = Server::start();
     let first = server.record("travinh", &[(OUTGOING, "2021-10", 100)]);
     let path = format!("submissions/{}", id(&first));
@@ -87,7 +87,7 @@ fn a_second_withdrawal_finds_nothing_that_stands() {
         &json!({ "submission": null, "counts": { "created": 0, "revised": 0, "unchanged": 0, "withdrawn": 0 } }),
     );
     assert_eq!(server.revision(), revision);
-    // What is withdrawn may be sent again, and is then another submission's.
+    // A withdrawn figure can be sent again and then belongs to the other submission.
     server.record("travinh", &[(OUTGOING, "2021-10", 100)]);
     server.delete(&path).expect(200);
     has(&server.point(OUTGOING, "travinh", "2021-10"), &json!({ "value": 100 }));

@@ -1,10 +1,10 @@
-//! The real report of October 2021, as Trà Vinh's figures came.
+//! The real report of October 2021 of Trà Vinh.
 
 use serde_json::{Value, json};
 
 use crate::harness::{Api, REPORT, Server, has};
 
-/// Rule, measure, stated and computed of each contradiction.
+/// Rule, measure, stated and computed value of each finding.
 fn contradictions(findings: &Value) -> Vec<(String, String, f64, f64)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let mut found: Vec<_> = findings
@@ -99,6 +99,15 @@ fn findings_are_chosen_by_unit_month_rule_and_severity() {
     assert_eq!((count("unit=tv.cdc"), count("unit=vinhlong")), (0, 0));
     server.get("findings?unit=nowhere").problem(404);
     assert_eq!(server.get("findings?severity=fatal").faults(422), ["/severity malformed"]);
+    assert_eq!(server.get("findings?rule=no_such_rule").faults(422), ["/rule malformed"]);
+    let found = &server.read("findings?rule=parts_total")["findings"][0];
+    assert_eq!(
+        (&found["detail"], &found["detail_vi"]),
+        (
+            &json!("The parts add up to 2322, the total stated is 2312."),
+            &json!("Các thành phần cộng lại là 2.322, số tổng đã nêu là 2.312.")
+        )
+    );
     let first = server.read("findings?limit=2");
     let rest =
         server.read(&format!("findings?limit=2&cursor={}", first["next_cursor"].as_str().unwrap()));
@@ -153,7 +162,7 @@ fn kpis_of_units_below_are_summed_over_those_that_reported() {
         &server.point("petitions.answer_rate", "travinh", "2021-10"),
         &json!({ "value": 100, "delta_reason": "no_prior" }),
     );
-    // the month before is not there
+    // there is no figure for the month before
     has(
         &server.point("ioffice.users.net_change", "travinh", "2021-10"),
         &json!({ "value": null, "coverage": 0.0, "delta_reason": "missing" }),

@@ -1,4 +1,4 @@
-//! Reports read, recorded and written anew.
+//! Reports: reading, recording and writing them.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ fn send(api: &Api, parameters: &str, text: &str) -> crate::harness::Reply {
     api.post_bytes(&format!("reports{parameters}"), "text/markdown", text.as_bytes())
 }
 
-/// Measure, unit and value of each figure of a role.
+/// Measure, unit and value of each figure with a role.
 fn figures(answer: &Value, role: &str) -> BTreeMap<(String, String), String> {
     let all = answer["figures"].as_array().unwrap().iter().filter(|figure| figure["role"] == role);
     all.map(|figure| {
@@ -63,7 +63,7 @@ fn places_hold(answer: &Value, text: &str) {
 }
 
 #[test]
-fn a_dry_run_tells_every_number_with_its_place_and_records_nothing() {
+fn a_dry_run_reports_every_number_with_its_position_and_records_nothing() {
     let server = Server::start();
     let revision = server.revision();
     let answer = send(&server, "", TEXT).expect(200);
@@ -120,7 +120,7 @@ fn a_report_is_recorded_once_with_its_text_and_the_places_of_its_figures() {
     let again = server.send("POST", path, &headers, Some(TEXT.as_bytes()));
     assert_eq!(again.header("idempotent-replayed"), "true");
     assert_eq!(again.expect(201), answer);
-    // What is kept is neither a target nor an annotation, and a restart does not need it.
+    // The stored report is neither a target nor an annotation, and a restart does not need it.
     assert!(server.read("annotations")["annotations"].as_array().unwrap().is_empty());
     let revisions = server.read("revisions?limit=1000");
     assert_eq!(
@@ -150,7 +150,7 @@ fn a_report_is_recorded_once_with_its_text_and_the_places_of_its_figures() {
 }
 
 #[test]
-fn what_is_kept_of_a_report_goes_with_the_archive_into_the_other_ledger() {
+fn recorded_reports_are_copied_by_the_archive() {
     let server = Server::start();
     let answer = send(&server, "?dry_run=false", TEXT).expect(201);
     let id = answer["submission"].as_str().unwrap();
@@ -166,7 +166,7 @@ fn what_is_kept_of_a_report_goes_with_the_archive_into_the_other_ledger() {
 }
 
 #[test]
-fn a_report_is_held_against_what_the_ledger_has_and_against_itself() {
+fn a_report_is_compared_with_the_ledger_and_with_itself() {
     let server = Server::start();
     server.record(
         "travinh",
@@ -196,7 +196,7 @@ fn a_report_is_held_against_what_the_ledger_has_and_against_itself() {
         &finding("stated_twice"),
         &json!({ "measure": "pki.certificates.issued", "unit": "travinh", "period": "2021-03", "stated": 12, "computed": 13 }),
     );
-    // Recorded, the findings are those of the receipt.
+    // After recording, the findings are those of the receipt.
     let recorded =
         server.post_bytes("reports?dry_run=false", "text/plain", text.as_bytes()).expect(201);
     assert_eq!(rules(&recorded), rules(&answer));
@@ -229,7 +229,7 @@ fn a_quarter_is_read_and_held_against_its_months_but_not_recorded() {
 }
 
 #[test]
-fn unit_and_period_are_given_where_the_report_does_not_say_them() {
+fn unit_and_period_parameters_complete_a_report_without_them() {
     let server = Server::start();
     let text = "Trong tháng, hệ thống VNPT-iOffice tạo mới 15 tài khoản.";
     let post = |parameters: &str| {
@@ -250,7 +250,7 @@ fn unit_and_period_are_given_where_the_report_does_not_say_them() {
 }
 
 #[test]
-fn what_cannot_be_recorded_is_told_with_its_figure_and_nothing_is() {
+fn unrecordable_figures_are_reported_and_nothing_is_recorded() {
     let server = Server::start();
     let revision = server.revision();
     assert_eq!(
@@ -295,7 +295,7 @@ fn a_closed_month_is_read_and_recorded_only_with_a_reason() {
 }
 
 #[test]
-fn files_that_are_no_documents_are_refused_by_name() {
+fn files_that_are_not_documents_are_refused_by_type() {
     let server = Server::start();
     let post = |media: &str, body: &[u8]| server.post_bytes("reports", media, body);
     post("application/json", b"{}").problem(415);
@@ -308,7 +308,7 @@ fn files_that_are_no_documents_are_refused_by_name() {
 }
 
 #[test]
-fn a_form_brings_the_name_of_its_file() {
+fn a_multipart_form_provides_the_file_name() {
     let server = Server::start();
     let form = |field: &str, name: &str, media: &str, content: &str| {
         let body = format!(
@@ -330,7 +330,8 @@ fn a_form_brings_the_name_of_its_file() {
     assert_eq!(receipt["source"]["reference"], "thang3.md");
 }
 
-/// Figures that are read back from a written report: none may be wrong, and those that its sentences name have to be found.
+/// Reads figures back from a written report: none may be wrong, and those in its sentences must be
+/// found.
 #[track_caller]
 fn reads_back(server: &Server, unit: &str, period: &str, least: usize) {
     for (format, media) in [("md", "text/markdown"), ("docx", DOCX)] {
@@ -361,12 +362,12 @@ fn reads_back(server: &Server, unit: &str, period: &str, least: usize) {
             .as_array()
             .unwrap()
             .iter()
-            // The names of generated units have numbers.
+            // The names of generated units contain numbers.
             .filter(|number| {
                 number["reason"] != "comparison"
                     && !number["sentence"].as_str().unwrap().contains("mẫu")
             })
-            // The annex says the figures again, with their changes and coverage.
+            // The annex repeats the figures, with changes and coverage.
             .filter(|number| !number["sentence"].as_str().unwrap().contains(['|', '\t']))
             .map(|number| {
                 format!(
@@ -437,7 +438,7 @@ fn the_command_line_checks_tries_patterns_on_and_imports_a_report() {
         run(&["check", &file, "--lang", "en", "--period", "2021-04", "--unit", "travinh"])
             .expect(1);
     assert!(english.contains("unit travinh, period 2021-04"), "{english}");
-    // A pattern of one's own over the shipped catalogue.
+    // Another pattern over the shipped catalogue.
     let pattern = "[[indicators]]\ncode = \"visits.made\"\nkind = \"flow\"\nunit_of_measure = \"count\"\n\n[[patterns]]\ncode = \"visits.made\"\nmeasure = \"visits.made\"\nphrases = [ \"{value} chuyến tham quan\" ]\n";
     let tried = run(&["check", &file, "--explain", "--catalogue", &write("visits.toml", pattern)])
         .expect(1);
@@ -450,7 +451,7 @@ fn the_command_line_checks_tries_patterns_on_and_imports_a_report() {
     ]);
     faulty.expect(1);
     assert!(faulty.err().contains("no_value"), "{}", faulty.err());
-    // Recorded, it is what POST records.
+    // `import` records the same as POST.
     run(&["import", &file, "--database", &server.address()]).expect(0);
     let server = server.restarted();
     has(&server.point("ioffice.users.total", "travinh", "2021-03"), &json!({ "value": 6120 }));
@@ -460,7 +461,7 @@ fn the_command_line_checks_tries_patterns_on_and_imports_a_report() {
         &server.read(&format!("submissions/{id}")),
         &json!({ "source": { "kind": "report", "reference": "thang3.md" } }),
     );
-    // A table is one also where it is called .txt.
+    // A table is recognised even if its file is named .txt.
     run(&[
         "import",
         &write(
@@ -471,6 +472,52 @@ fn the_command_line_checks_tries_patterns_on_and_imports_a_report() {
         &server.address(),
     ])
     .expect(0);
+}
+
+#[test]
+fn a_member_of_one_word_is_read_after_a_word_of_the_phrase_and_not_as_the_end_of_a_name() {
+    let server = Server::start();
+    let write = |name: &str, text: &str| {
+        let path = server.folder().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let catalogue = write(
+        "incoming.toml",
+        r#"[[dimensions]]
+code = "delivery"
+name = { vi = "Hình thức gửi", en = "Delivery" }
+members = [
+  { code = "paper", name = { vi = "Giấy" } },
+  { code = "electronic", name = { vi = "Điện tử" } },
+]
+
+[[indicators]]
+code = "ioffice.documents.incoming"
+name = { vi = "Văn bản đến", en = "Incoming documents" }
+system = "ioffice"
+kind = "flow"
+unit_of_measure = "count"
+dimensions = [{ code = "delivery" }]
+
+[[patterns]]
+code = "incoming"
+measure = "ioffice.documents.incoming"
+phrases = [ "{value} [văn bản] {delivery}", "{value} .. {delivery}" ]
+"#,
+    );
+    let report = write(
+        "thang10.md",
+        "# BÁO CÁO tháng 10 năm 2021\n\nUBND tỉnh Trà Vinh\n\n\
+         Trong tháng có 21.900 văn bản điện tử, 1.912 văn bản giấy. Có 45 tờ hóa giấy.\n",
+    );
+    let printed =
+        run(&["check", &report, "--lang", "en", "--explain", "--catalogue", &catalogue]).expect(0);
+    for part in
+        ["{delivery=electronic}", "{delivery=paper}", "1.912 1.00", "45 incoming: LongerName"]
+    {
+        assert!(printed.contains(part), "{part} in {printed}");
+    }
 }
 
 #[test]

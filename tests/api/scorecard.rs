@@ -1,4 +1,4 @@
-//! How a unit stands: every kpi and headline indicator in one period.
+//! Scorecard: every kpi and headline indicator of a unit in one period.
 
 use std::collections::BTreeSet;
 
@@ -49,7 +49,7 @@ fn with_kpis(server: &Server, change: impl Fn(&str, &mut Value)) {
     server.put("catalogue", &catalogue).expect(200);
 }
 
-/// What of a row stands in a point of `/series`, too.
+/// The fields of a row that a point of `/series` also has.
 const POINT: [&str; 23] = [
     "period",
     "time",
@@ -77,7 +77,7 @@ const POINT: [&str; 23] = [
 ];
 
 #[test]
-fn every_kpi_and_headline_indicator_stands_on_it_exactly_once() {
+fn a_scorecard_lists_each_kpi_and_headline_indicator_once() {
     let server = Server::start();
     server.post_csv("observations", REPORT).expect(201);
     let catalogue = server.read("catalogue");
@@ -106,19 +106,19 @@ fn every_kpi_and_headline_indicator_stands_on_it_exactly_once() {
     assert_eq!(whole, kpis);
     assert_eq!(measures("indicator"), headlines);
     let all: BTreeSet<&str> = rows.iter().map(|row| row["measure"].as_str().unwrap()).collect();
-    assert_eq!(all.len(), rows.len(), "none stands twice");
-    // Level 4 has a target of its own: 944 of 1,858 services, stated as 50.81.
+    assert_eq!(all.len(), rows.len(), "no row is repeated");
+    // Level 4 has its own target: 944 of 1,858 services, stated as 50.81.
     let level = row(&found, LEVEL4);
     has(
         &level,
         &json!({ "value": 50.807_320, "stated": 50.81, "target": 100, "attainment": 50.807_320, "status": "behind", "direction": "higher", "group": "kpi" }),
     );
-    // 9,319 of 13,594; the reference mark of 100 has no dates.
+    // 9,319 of 13,594; the reference target of 100 has no dates.
     has(
         &row(&found, CLEARANCE),
         &json!({ "value": 68.552_302, "target": 100, "attainment": 68.552_302, "status": "behind", "system": "igate" }),
     );
-    // The targets for December 2025 do not hold yet.
+    // The targets for December 2025 are not in force yet.
     has(
         &row(&found, RATE),
         &json!({ "value": 78.947_144, "stated": 78.955, "target": null, "attainment": null, "status": null, "unit_of_measure": "percent" }),
@@ -172,7 +172,8 @@ fn thirteen_values_end_with_the_period() {
         values,
         [Some(2), None, None, Some(4), None, None, None, None, None, None, None, None, Some(8)]
     );
-    // Quarters go back to the fourth of 2018, which has October; halves to the second of 2015, years and nine months to 2009.
+    // Quarters go back to the fourth of 2018, which contains October; halves to the second of 2015,
+    // years and nine months to 2009.
     let ends = |period: &str| {
         let found = history(period);
         assert_eq!(found.len(), 13);
@@ -195,7 +196,8 @@ fn thirteen_values_end_with_the_period() {
     );
 }
 
-/// Every field of every row is that of `/series`, over figures of three units and five years, with gaps, splits and statements above.
+/// Every field of every row equals that of `/series`, for three units and five years, with gaps,
+/// splits and stated rates above the leaves.
 #[test]
 fn a_scorecard_and_the_series_agree_in_every_field() {
     let server = forest(&json!([
@@ -345,7 +347,7 @@ fn points_are_full_at_the_threshold_and_below_it_in_proportion_or_none() {
         &row(&found, "igate.dossiers.online_rate")["score"],
         &json!({ "points": 10, "earned": null }),
     );
-    // 15 + 0 of 20 + 12.5; the online rate could not be computed.
+    // 15 + 0 of 20 + 12.5; the online rate cannot be computed.
     has(&found["score"], &json!({ "earned": 15, "possible": 32.5, "missing": 1 }));
     assert!(
         found["rows"].as_array().unwrap().iter().filter(|row| !row["score"].is_null()).count() == 3
@@ -369,7 +371,7 @@ fn points_are_full_at_the_threshold_and_below_it_in_proportion_or_none() {
     has(&row(&found, "igate.dossiers.online_rate")["score"], &json!({ "earned": 3.3 }));
     has(&found["score"], &json!({ "earned": 35.8, "possible": 42.5, "missing": 0 }));
 
-    // More than enough earns no more.
+    // More than the threshold earns no more points.
     server.record(
         "u",
         &[
@@ -382,11 +384,12 @@ fn points_are_full_at_the_threshold_and_below_it_in_proportion_or_none() {
     has(&of("2021-03")["score"], &json!({ "earned": 32.5, "possible": 32.5, "missing": 1 }));
     // Nothing was reported.
     has(&of("2021-04")["score"], &json!({ "earned": 0, "possible": 0, "missing": 3 }));
-    // A quarter is scored by its own values: 235 of 300 is 78.333333, 20 x 78.333333 / 80 = 19.583333; 899 of 600 earn all.
+    // A quarter is scored by its own values: 235 of 300 is 78.333333, 20 x 78.333333 / 80 =
+    // 19.583333; 899 of 600 earns all points.
     let found = of("2021-Q1");
     has(&row(&found, RATE)["score"], &json!({ "earned": 19.583_333 }));
     has(&row(&found, CLEARANCE), &json!({ "value": 149.833_333 }));
-    // The online rate counts February alone, in which it is all there: 3.3 again.
+    // The online rate only has February, which is complete: 3.3 again.
     has(&row(&found, "igate.dossiers.online_rate"), &json!({ "value": 16.5 }));
     has(&found["score"], &json!({ "earned": 35.383_333, "possible": 42.5, "missing": 0 }));
 }
@@ -406,7 +409,7 @@ fn where_less_is_better_points_are_full_up_to_the_threshold() {
     for (month, signed) in [("2021-01", 80), ("2021-02", 75), ("2021-03", 0), ("2021-04", 100)] {
         server.record("u", &[(OUTGOING, month, 100), (SIGNED, month, signed)]);
     }
-    // 20 of 20; 10 x 20 / 25 = 8; 10 x 20 / 100 = 2; nothing is as little as can be.
+    // 20 of 20; 10 x 20 / 25 = 8; 10 x 20 / 100 = 2; an attainment cannot be below 0.
     for (month, some, all) in [
         ("2021-01", 10.0, 10.0),
         ("2021-02", 8.0, 0.0),
@@ -421,14 +424,14 @@ fn where_less_is_better_points_are_full_up_to_the_threshold() {
 }
 
 #[test]
-fn a_score_that_makes_no_sense_is_a_fault_of_the_catalogue() {
+fn an_invalid_score_is_a_catalogue_error() {
     let server = Server::start();
     let mut catalogue = server.read("catalogue");
     let kpis = catalogue["kpis"].as_array_mut().unwrap();
     kpis[0]["score"] = json!({ "function": "some", "points": 1, "threshold": 1 });
     kpis[1]["score"] = json!({ "function": "proportional", "points": 0, "threshold": -1 });
     kpis[2]["score"] = json!({ "function": "proportional", "points": "many", "threshold": 1 });
-    // The second kpi is neutral: nothing of it can earn points.
+    // The second kpi is neutral and cannot earn points.
     assert_eq!(
         server.put("catalogue", &catalogue).faults(422),
         [
@@ -442,7 +445,7 @@ fn a_score_that_makes_no_sense_is_a_fault_of_the_catalogue() {
 }
 
 #[test]
-fn what_is_unknown_missing_or_malformed_is_told_at_once() {
+fn unknown_missing_and_malformed_parameters_are_reported_together() {
     let server = Server::start();
     server.get("scorecard?unit=nowhere&period=2021-10").problem(404);
     assert_eq!(server.get("scorecard").faults(422), ["/period missing", "/unit missing"]);
@@ -473,7 +476,7 @@ fn a_unit_has_no_values_in_months_in_which_it_does_not_exist() {
 }
 
 #[test]
-fn a_scorecard_is_as_it_was_and_is_known_again() {
+fn a_scorecard_as_of_a_revision_is_stable_and_cacheable() {
     let server = forest(&json!([{ "code": "u" }]));
     server.record("u", &[(OUTGOING, "2021-10", 100), (SIGNED, "2021-10", 50)]);
     let path = "scorecard?unit=u&period=2021-10";
@@ -554,7 +557,7 @@ fn points_are_added_up_before_they_are_rounded() {
     }
     server.put("catalogue", &catalogue).expect(200);
     server.record("p", &[(OUTGOING, "2021-10", 3), (SIGNED, "2021-10", 2)]);
-    // 10 x 2 / 3 is shown as 6.666667; three times the rounded number would be 20.000001.
+    // 10 x 2 / 3 is rounded to 6.666667; three times the rounded number would be 20.000001.
     assert_eq!(
         scorecard(&server, "p", "2021-10")["score"],
         json!({ "earned": 20, "possible": 30, "missing": 0 })

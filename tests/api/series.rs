@@ -1,4 +1,4 @@
-//! Trends over HTTP: what is asked, how it is laid out, and the changes between months.
+//! Trends over HTTP: parameters, layouts, and changes between months.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ const SIGNED: &str = "ioffice.documents.signed";
 const RATE: &str = "ioffice.documents.signed_rate";
 const USERS: &str = "ioffice.users.total";
 
-/// A province of its own, so that no other unit's figures meet its own.
+/// A separate province, so that no figures of other units interfere.
 fn forest(units: &Value) -> Server {
     let server = Server::start();
     server.put_units(units);
@@ -43,7 +43,7 @@ fn a_point_has_every_field_always() {
 }
 
 #[test]
-fn an_answer_names_measure_unit_and_step_and_repeats_them_for_each_pair() {
+fn a_response_repeats_measure_unit_and_step_for_each_series() {
     let server = Server::start();
     let parameters = [
         ("measure", OUTGOING),
@@ -100,7 +100,7 @@ fn children_and_descendants_are_asked_for_by_their_parent() {
 }
 
 #[test]
-fn gaps_stay_gaps_and_a_change_is_never_taken_from_the_last_month_that_happens_to_exist() {
+fn gaps_stay_gaps_and_changes_compare_adjacent_periods_only() {
     let server = forest(&json!([{ "code": "u" }]));
     server.record(
         "u",
@@ -122,7 +122,7 @@ fn gaps_stay_gaps_and_a_change_is_never_taken_from_the_last_month_that_happens_t
         &points[0],
         &json!({ "period": "2020-12", "value": 100, "delta_reason": "no_prior", "year_delta_reason": "no_prior", "year_to_date_reason": "missing" }),
     );
-    // Over the year's end.
+    // Across the end of the year.
     has(
         &points[1],
         &json!({ "period": "2021-01", "value": 150, "delta": 50, "delta_reason": null, "delta_percent": 50, "like_for_like_delta": 50, "like_for_like_percent": 50, "like_for_like_coverage": 1.0, "year_to_date": 150, "year_delta_reason": "no_prior" }),
@@ -277,7 +277,7 @@ fn a_merger_of_which_one_part_had_not_reported_is_not_comparable() {
 }
 
 #[test]
-fn a_closure_changes_the_coverage_and_like_for_like_compares_those_that_stay() {
+fn like_for_like_compares_the_remaining_units_after_a_closure() {
     let server = forest(
         &json!([{ "code": "q" }, { "code": "q.x", "parent": "q", "valid_to": "2021-06-30" }, { "code": "q.y", "parent": "q" }]),
     );
@@ -294,7 +294,7 @@ fn a_closure_changes_the_coverage_and_like_for_like_compares_those_that_stay() {
 }
 
 #[test]
-fn partial_reporting_is_given_with_its_coverage() {
+fn partial_reporting_shows_its_coverage() {
     let server = forest(
         &json!([{ "code": "r" }, { "code": "r.m", "parent": "r" }, { "code": "r.n", "parent": "r" }]),
     );
@@ -461,7 +461,7 @@ fn a_span_of_600_months_is_answered_and_one_of_601_is_refused() {
 }
 
 #[test]
-fn what_cannot_be_asked_is_refused_with_every_fault() {
+fn an_invalid_query_returns_every_error() {
     let server = Server::start();
     let ask = |parameters: &[(&str, &str)]| server.series(parameters);
     let when = [("from", "2021-10"), ("to", "2021-10")];
@@ -618,12 +618,12 @@ fn pages_of_series_hold_every_series_once() {
 }
 
 #[test]
-fn a_tag_holds_until_a_write() {
+fn an_entity_tag_is_valid_until_the_next_write() {
     let server = Server::start();
     let address = "series?measure=ioffice.documents.outgoing&unit=travinh&from=2021-10&to=2021-10";
     let tag = server.get(address).header("etag").to_owned();
     assert_eq!(server.send("GET", address, &[("if-none-match", &tag)], None).status, 304);
-    // What changes nothing leaves it, what is written changes it.
+    // A change without effect keeps the entity tag, a recorded change changes it.
     server
         .post(&json!({ "observations": [figure(OUTGOING, "travinh", "2021-10", Value::Null)] }))
         .expect(200);

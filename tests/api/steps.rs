@@ -9,7 +9,8 @@ const SIGNED: &str = "ioffice.documents.signed";
 const STOCK: &str = "ioffice.users.total";
 const AVERAGE: &str = "radio.own_programme.minutes_per_day";
 
-/// Two whole years at one unit. Flow: 10 to 120 in 2020, 15 to 125 in 2021. Stock: 1001 to 1012, 2001 to 2012.
+/// Two whole years at one unit. Flow: 10 to 120 in 2020, 15 to 125 in 2021. Stock: 1001 to 1012,
+/// 2001 to 2012.
 fn two_years() -> Server {
     let server = Server::start();
     server.put_units(&json!([{ "code": "u" }]));
@@ -36,7 +37,7 @@ fn quarters_of_a_flow_are_sums() {
         periods,
         ["2020-Q1", "2020-Q2", "2020-Q3", "2020-Q4", "2021-Q1", "2021-Q2", "2021-Q3", "2021-Q4"]
     );
-    // Over the year's end: 75 - 330; against the year before 75 - 60.
+    // Across the end of the year: 75 - 330; against the year before 75 - 60.
     has(
         &points[4],
         &json!({
@@ -100,7 +101,7 @@ fn a_stock_is_that_of_the_last_month_that_has_one() {
         &quarters[3],
         &json!({ "value": 2012, "taken_from": "2021-12", "delta": 3, "coverage": 1.0 }),
     );
-    // Taken from the second month here, from the third there: not the same place.
+    // Taken from the second month here and from the third there: not comparable.
     has(
         &quarters[4],
         &json!({ "period": "2022-Q1", "value": 3002, "taken_from": "2022-02", "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed", "year_delta_reason": "coverage_changed" }),
@@ -156,7 +157,8 @@ fn a_flow_with_a_missing_month_is_the_sum_of_the_others_with_their_share_of_cove
         &quarters[0],
         &json!({ "value": 30, "coverage": 0.666_667, "year_to_date": null, "year_to_date_reason": "missing" }),
     );
-    // June has no March to be compared with; like for like are April and May with January and February.
+    // June has no March to compare with; April and May are compared like for like with January and
+    // February.
     has(
         &quarters[1],
         &json!({ "value": 60, "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed", "like_for_like_delta": 0, "like_for_like_percent": 0, "like_for_like_coverage": 0.666_667 }),
@@ -184,7 +186,7 @@ fn a_rate_of_a_wider_period_counts_the_months_that_have_all_of_it() {
 }
 
 #[test]
-fn the_month_before_means_the_period_before_in_wider_ones() {
+fn the_previous_month_means_the_previous_period_in_wider_steps() {
     let server = two_years();
     let net = "ioffice.users.net_change";
     has(&server.point(net, "u", "2021-02"), &json!({ "value": 1 }));

@@ -1,4 +1,4 @@
-//! Units declared, replaced and read.
+//! Units: declaring, replacing and reading them.
 
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ fn a_unit_is_answered_whole_with_its_defaults() {
     let page = server.read("units?code=full&code=bare");
     let bare = json!({ "code": "bare", "kind": "agency", "name": { "vi": "", "en": "" }, "parent": null, "valid_from": null, "valid_to": null, "successors": [], "official_codes": [] });
     assert_eq!(page["units"], json!([bare, full]));
-    // Replaced whole: a field left out takes its default.
+    // Replaced whole: an absent field takes its default.
     server.put_units(&json!([{ "code": "full", "parent": "travinh" }]));
     has(
         &server.read("units?code=full")["units"][0],
@@ -55,7 +55,7 @@ fn a_unit_is_answered_whole_with_its_defaults() {
 }
 
 #[test]
-fn what_get_answers_can_be_put_back_and_changes_nothing() {
+fn putting_back_a_get_response_changes_nothing() {
     let server = Server::start();
     let page = server.read("units");
     has(
@@ -113,7 +113,7 @@ fn every_fault_of_units_is_named_at_once() {
 }
 
 #[test]
-fn a_circle_is_refused() {
+fn a_cycle_of_units_is_refused() {
     let server = Server::start();
     let body = json!({ "units": [{ "code": "a", "parent": "c" }, { "code": "b", "parent": "a" }, { "code": "c", "parent": "b" }, { "code": "alone" }] });
     assert_eq!(
@@ -146,7 +146,7 @@ fn a_change_of_parent_is_a_conflict_that_lists_each() {
     );
     assert_eq!(server.revision(), revision);
     assert_eq!(codes(&server.read("units?parent=p")), ["p.a", "p.b"]);
-    // Left out, the parent takes its default, which is another one.
+    // An absent parent takes its default, which differs.
     assert_eq!(
         server.put("units", &json!({ "units": [{ "code": "p.a" }] })).faults(409),
         ["/units/0/parent parent_changed"]
@@ -167,7 +167,7 @@ fn a_validity_that_would_leave_figures_outside_is_a_conflict() {
         let reply = server.put("units", &body);
         assert_eq!(reply.faults(409), ["/units/1 figures_outside"], "{from} to {to}");
     }
-    // A stated rate is a figure as well.
+    // A stated rate counts as a figure as well.
     assert_eq!(
         server
             .put("units", &json!({ "units": [{ "code": "v", "valid_to": "2021-10-30" }] }))
@@ -178,7 +178,7 @@ fn a_validity_that_would_leave_figures_outside_is_a_conflict() {
     server
         .put_units(&json!([{ "code": "u", "valid_from": "2021-03-31", "valid_to": "2021-10-31" }]));
     assert_eq!(server.revision(), revision + 1);
-    // A figure that was withdrawn stands in nobody's way.
+    // A withdrawn figure does not prevent the change.
     server
         .post(&json!({ "observations": [figure(OUTGOING, "u", "2021-10", Value::Null)] }))
         .expect(201);
@@ -188,7 +188,7 @@ fn a_validity_that_would_leave_figures_outside_is_a_conflict() {
 }
 
 #[test]
-fn figures_stay_with_their_units_when_others_come_before_them() {
+fn figures_keep_their_units_when_units_are_inserted_before_them() {
     let server = Server::start();
     server.put_units(&json!([{ "code": "m" }, { "code": "m.m", "parent": "m" }, { "code": "n" }]));
     server.record("m.m", &[(OUTGOING, "2021-10", 1)]);
@@ -261,7 +261,7 @@ fn units_are_read_in_pages_by_code_and_by_parent_and_as_a_table() {
 }
 
 #[test]
-fn units_have_to_be_json() {
+fn units_must_be_json() {
     let server = Server::start();
     server.send("PUT", "units", &[("content-type", "text/csv")], Some(b"code\nx\n")).problem(415);
     server.send("PUT", "units", &[("content-type", "application/json")], Some(b"{")).problem(400);

@@ -1,6 +1,6 @@
-//! `verify`: rows changed behind the program's back are noticed.
+//! `verify`: detects rows that were changed without the program.
 
-use egov_kpi::store::{Commit, Declaration, Store, WriteOutcome};
+use ledger::{Commit, DeclarationVersion, Store, WriteOutcome};
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -44,11 +44,11 @@ impl Tampered {
         tampered
     }
 
-    /// Revision 7: a target that there is from then on, and one that there is no more.
+    /// Revision 7: one target added, one removed.
     fn declare(&self) {
         let store = Store::open(&self.address(), false).unwrap();
         let head = store.head().unwrap();
-        let declaration = |code: &str, document: Option<&str>| Declaration {
+        let declaration = |code: &str, document: Option<&str>| DeclarationVersion {
             kind: "target".to_owned(),
             code: code.to_owned(),
             document: document.map(ToOwned::to_owned),
@@ -75,7 +75,7 @@ impl Tampered {
         format!("sqlite://{}", self.folder.path().join("ledger.db").display())
     }
 
-    /// Does to the tables what the ledger's triggers refuse.
+    /// Changes tables in ways that the triggers of the ledger refuse.
     fn tamper(&self, statements: &str) {
         let database = Connection::open(self.folder.path().join("ledger.db")).unwrap();
         database.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
@@ -97,18 +97,20 @@ impl Tampered {
 }
 
 #[test]
-fn a_sound_ledger_is_told_so_with_what_was_counted() {
+fn verifying_a_sound_ledger_reports_the_counts() {
     let ledger = Tampered::new();
     let told = ledger.verified(0, &[]);
-    assert!(told.starts_with("revisions 7, rows 92, figures that stand 89, hash "), "{told}");
-    assert!(told.ends_with("the ledger is sound\n"), "{told}");
+    assert!(told.starts_with("revisions 7, rows 92, current figures 89, hash "), "{told}");
+    assert!(told.ends_with("no errors found\n"), "{told}");
     let hash = told.split_once("hash ").unwrap().1[..64].to_owned();
     ledger.verified(0, &["--hash", &hash]);
-    assert!(ledger.verified(1, &["--hash", &"0".repeat(64)]).contains("once had"));
+    assert!(
+        ledger.verified(1, &["--hash", &"0".repeat(64)]).contains("is not in the ledger's chain")
+    );
 }
 
 #[test]
-fn every_changed_row_is_told_with_its_revision() {
+fn every_changed_row_is_reported_with_its_revision() {
     for (statement, revision) in [
         (
             "UPDATE observations SET mantissa = mantissa + 1 WHERE revision = 3 AND month = (SELECT max(month) FROM observations) AND measure = 0",
@@ -151,12 +153,41 @@ fn every_changed_row_is_told_with_its_revision() {
         ledger.tamper(statement);
         let told = ledger.verified(1, &[]);
         assert!(told.contains(&format!("Revision {revision}")), "{statement}: {told}");
-        assert!(!told.contains("sound"), "{told}");
+        assert!(!told.contains("no errors found"), "{told}");
     }
 }
 
 #[test]
-fn a_ledger_cut_off_at_its_end_is_told_by_a_hash_that_was_written_down() {
+fn a_revision_without_a_hash_gets_none_when_the_ledger_is_opened() {
+    let planted = "INSERT INTO revisions (revision, recorded_at, kind, actor) VALUES (8, 4000000000000000, 'keys', 'x');
+         INSERT INTO declarations VALUES (8, 'key', 'evil000000', '{}')";
+    let unhashed = "UPDATE revisions SET hash = NULL WHERE revision = 7";
+    for (statements, revision) in [(planted, 8), (unhashed, 7)] {
+        let ledger = Tampered::new();
+        ledger.tamper(statements);
+        let told = format!("Revision {revision} has no hash");
+        assert!(ledger.verified(1, &[]).contains(&told));
+        let opened = run(&["keys", "list", "--database", &ledger.address()]);
+        opened.expect(1);
+        assert!(opened.err().contains(&told), "{}", opened.err());
+        assert!(ledger.verified(1, &[]).contains(&told));
+    }
+}
+
+#[test]
+fn an_empty_file_is_no_ledger_to_commands_that_create_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("empty.db");
+    std::fs::write(&file, []).unwrap();
+    let address = format!("sqlite://{}", file.display());
+    let listed = run(&["keys", "list", "--database", &address]);
+    listed.expect(2);
+    assert!(listed.err().contains("is empty: it has no ledger"), "{}", listed.err());
+    assert_eq!(file.metadata().unwrap().len(), 0);
+}
+
+#[test]
+fn a_truncated_ledger_is_detected_by_a_noted_hash() {
     let ledger = Tampered::new();
     let told = ledger.verified(0, &[]);
     let hash = told.split_once("hash ").unwrap().1[..64].to_owned();
@@ -166,5 +197,5 @@ fn a_ledger_cut_off_at_its_end_is_told_by_a_hash_that_was_written_down() {
     ledger.verified(0, &[]);
     ledger.tamper("DELETE FROM observations WHERE revision = 6; DELETE FROM touched_units WHERE revision = 6; DELETE FROM submissions WHERE revision = 6; DELETE FROM revisions WHERE revision = 6");
     ledger.verified(0, &[]);
-    assert!(ledger.verified(1, &["--hash", &hash]).contains("cut off at its end"));
+    assert!(ledger.verified(1, &["--hash", &hash]).contains("is not in the ledger's chain"));
 }

@@ -1,4 +1,4 @@
-//! Lists as workbooks.
+//! Lists as Excel files.
 
 use std::io::{Cursor, Read};
 
@@ -26,7 +26,7 @@ fn text(text: &str) -> Cell {
     Cell::Text(text.to_owned())
 }
 
-/// A file of a workbook.
+/// A file inside an Excel file.
 #[track_caller]
 fn part(bytes: &[u8], name: &str) -> String {
     let (mut zip, mut text) =
@@ -38,7 +38,7 @@ fn part(bytes: &[u8], name: &str) -> String {
     text
 }
 
-/// What stands between two pieces of a text, each time.
+/// Each text between two markers.
 fn between<'t>(text: &'t str, from: &str, to: &str) -> Vec<&'t str> {
     text.split(from).skip(1).map(|rest| rest.split(to).next().unwrap()).collect()
 }
@@ -53,38 +53,33 @@ fn plain(xml: &str) -> String {
     text.replace("_x000D_", "\r")
 }
 
-/// The rows of a workbook's only sheet. A formula anywhere fails the test.
+/// The rows of the only sheet of an Excel file. Any formula fails the test.
 #[track_caller]
 fn sheet(reply: &Reply) -> Vec<Vec<Cell>> {
     assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
     assert_eq!(reply.header("content-type"), MEDIA);
-    let strings = part(&reply.body, "xl/sharedStrings.xml");
-    let strings: Vec<String> = between(&strings, "<si>", "</si>")
-        .iter()
-        .map(|entry| {
-            between(entry, "<t", "</t>")
-                .iter()
-                .map(|text| plain(text.split_once('>').unwrap().1))
-                .collect()
-        })
-        .collect();
     let xml = part(&reply.body, "xl/worksheets/sheet1.xml");
     assert!(!xml.contains("<f>") && !xml.contains("<f "), "a formula: {xml}");
     let mut rows = Vec::new();
     for row in between(&xml, "<row ", "</row>") {
         let mut cells: Vec<Cell> = Vec::new();
         for cell in between(row, "<c ", "</c>") {
-            let (attributes, value) =
-                (cell.split('>').next().unwrap(), between(cell, "<v>", "</v>")[0]);
+            let attributes = cell.split('>').next().unwrap();
             let column = between(attributes, "r=\"", "\"")[0]
                 .bytes()
                 .filter(u8::is_ascii_uppercase)
                 .fold(0, |column, letter| column * 26 + usize::from(letter - b'@'));
             cells.resize(column - 1, Nothing);
-            cells.push(if attributes.contains("t=\"s\"") {
-                Cell::Text(strings[value.parse::<usize>().unwrap()].clone())
+            // Sheets written row by row have their texts in the cells.
+            cells.push(if attributes.contains("t=\"inlineStr\"") {
+                Cell::Text(
+                    between(cell, "<t", "</t>")
+                        .iter()
+                        .map(|text| plain(text.split_once('>').unwrap().1))
+                        .collect(),
+                )
             } else {
-                Number(value.parse().unwrap())
+                Number(between(cell, "<v>", "</v>")[0].parse().unwrap())
             });
         }
         rows.push(cells);
@@ -92,7 +87,7 @@ fn sheet(reply: &Reply) -> Vec<Vec<Cell>> {
     rows
 }
 
-/// The cells of a column below its name.
+/// The cells of the column with this name.
 #[track_caller]
 fn column(rows: &[Vec<Cell>], name: &str) -> Vec<Cell> {
     let place = rows[0]
@@ -102,7 +97,7 @@ fn column(rows: &[Vec<Cell>], name: &str) -> Vec<Cell> {
     rows[1..].iter().map(|row| row.get(place).cloned().unwrap_or(Nothing)).collect()
 }
 
-/// Every list, with what is asked of it.
+/// Every list, with its parameters.
 const LISTS: [&str; 13] = [
     "observations",
     "series?measure=ioffice.documents.outgoing&unit=travinh&last=2",
@@ -133,7 +128,7 @@ fn every_list_opens_as_a_workbook_with_the_cells_of_its_csv() {
             ))
         };
         let reply = with("xlsx");
-        // Whose and when it is stands in the name.
+        // The name contains unit and period.
         let (name, asked) = path.split_once('?').unwrap_or((path, ""));
         let told = asked
             .split('&')
@@ -145,7 +140,7 @@ fn every_list_opens_as_a_workbook_with_the_cells_of_its_csv() {
             format!("attachment; filename=\"{name}{told}.xlsx\"")
         );
         assert_eq!(reply.header("egov-kpi-revision"), server.revision().to_string());
-        assert_eq!(reply.header("vary"), "Accept, Accept-Encoding, Authorization");
+        assert_eq!(reply.header("vary"), "Accept, Accept-Encoding, Accept-Language, Authorization");
         let found = sheet(&reply);
         let csv = with("csv");
         assert_eq!(csv.header("content-type"), "text/csv; charset=utf-8", "{path}");
@@ -178,7 +173,7 @@ fn every_list_opens_as_a_workbook_with_the_cells_of_its_csv() {
 }
 
 #[test]
-fn an_accept_header_asks_for_one_too_and_format_wins() {
+fn the_accept_header_selects_a_format_and_the_format_parameter_overrides_it() {
     let server = Server::start();
     let accept = |path: &str, accept: &str| server.send("GET", path, &[("accept", accept)], None);
     assert_eq!(sheet(&accept("units", MEDIA))[0][0], text("code"));
@@ -192,7 +187,7 @@ fn an_accept_header_asks_for_one_too_and_format_wins() {
     accept("units?format=json", MEDIA).expect(200);
     sheet(&accept("units?format=xlsx", "application/json"));
     assert_eq!(server.get("units?format=xls").faults(422), ["/format malformed"]);
-    // What is wrong is told as a problem, whatever was asked for.
+    // An error is a problem document, whatever format was requested.
     accept("ranking?measure=ioffice.documents.outgoing&parent=nowhere&period=2021-10", MEDIA)
         .problem(404);
     assert_eq!(accept("ranking?period=2021-10", MEDIA).faults(422), ["/measure missing"]);
@@ -233,7 +228,7 @@ fn texts_that_look_like_formulas_or_numbers_stay_texts() {
             "series?measure={OUTGOING}&unit=u.0&from=2021-10&to=2021-10&format=xlsx"
         )));
     assert_eq!(column(&found, "annotations"), [text("=2+2")]);
-    // In CSV, where a text cannot be told from a formula, an apostrophe stands before it.
+    // In CSV a text cannot be told from a formula, so it gets an apostrophe.
     let csv = server
         .get(&format!("ranking?measure={OUTGOING}&parent=u&period=2021-10&format=csv"))
         .text();

@@ -1,8 +1,9 @@
-//! Workbooks taken back: the form of a unit and a month, free tables, and what must be refused.
+//! Excel files as input: the form of a unit and a month, free tables, and files that must be
+//! refused.
 
 use std::io::{Cursor, Read, Write};
 
-use egov_kpi::intake::workbook;
+use documents::workbook;
 use rust_xlsxwriter::{Formula, Workbook};
 use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;
@@ -12,7 +13,7 @@ use crate::harness::{REPORT, Reply, Server, figure, has, run};
 
 const MEDIA: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
-/// A workbook with another text in one of its files.
+/// An Excel file with another text in one of its parts.
 fn edited(bytes: &[u8], name: &str, edit: impl Fn(String) -> String) -> Vec<u8> {
     let mut zip = ZipArchive::new(Cursor::new(bytes)).unwrap();
     let mut out = ZipWriter::new(Cursor::new(Vec::new()));
@@ -33,7 +34,7 @@ fn edited(bytes: &[u8], name: &str, edit: impl Fn(String) -> String) -> Vec<u8> 
     out.finish().unwrap().into_inner()
 }
 
-/// A form with cells filled in, as a spreadsheet writes them: numbers as they are, texts within the cell.
+/// A form with cells filled in as spreadsheets do it: numbers as numbers, texts within the cell.
 fn filled(bytes: &[u8], cells: &[(&str, &str)]) -> Vec<u8> {
     edited(bytes, "xl/worksheets/sheet1.xml", |mut xml| {
         for (cell, value) in cells {
@@ -64,7 +65,7 @@ fn filled(bytes: &[u8], cells: &[(&str, &str)]) -> Vec<u8> {
     })
 }
 
-/// The cell of a form that takes a measure's figure.
+/// The input cell of a measure in a form.
 fn input(bytes: &[u8], measure: &str) -> String {
     let sheets = workbook::open(bytes).unwrap();
     let row = sheets[0]
@@ -79,7 +80,7 @@ fn post(server: &Server, query: &str, bytes: &[u8]) -> Reply {
     server.post_bytes(&format!("workbooks{query}"), MEDIA, bytes)
 }
 
-/// A workbook of one sheet; cells that are numbers are written as numbers.
+/// An Excel file with one sheet; numbers are written as numbers.
 fn sheet(rows: &[&[&str]]) -> Vec<u8> {
     let mut book = Workbook::new();
     let sheet = book.add_worksheet();
@@ -117,7 +118,7 @@ fn told(answer: &Value) -> Vec<String> {
 }
 
 #[test]
-fn a_form_is_handed_out_filled_in_and_taken_back_by_its_codes() {
+fn a_downloaded_form_is_filled_in_and_imported_by_its_codes() {
     let server = Server::start();
     server.post_csv("observations", REPORT).expect(201);
     let reply = server.get("templates/travinh/2021-11.xlsx");
@@ -131,7 +132,7 @@ fn a_form_is_handed_out_filled_in_and_taken_back_by_its_codes() {
         sheets.iter().map(|sheet| sheet.name.as_str()).collect::<Vec<_>>(),
         ["Số liệu", "Hướng dẫn"]
     );
-    // The figures of the month before stand beside, and nothing is filled in.
+    // The figures of the previous month are shown, and nothing is filled in.
     let outgoing = input(&reply.body, "ioffice.documents.outgoing");
     let row = sheets[0]
         .grid
@@ -144,7 +145,7 @@ fn a_form_is_handed_out_filled_in_and_taken_back_by_its_codes() {
         ["Văn bản đi", "số lượng", "23441"]
     );
     assert_eq!(told(&post(&server, "", &reply.body).expect(200)), Vec::<String>::new());
-    // What was reported with members is asked for with members.
+    // Measures that were reported with members have rows with members.
     let level4 = input(&reply.body, "igate.dossiers.received{channel=online,service_level=4}");
     let signed = input(&reply.body, "ioffice.documents.signed");
     let rate = input(&reply.body, "ioffice.documents.signed_rate");
@@ -182,7 +183,7 @@ fn a_form_is_handed_out_filled_in_and_taken_back_by_its_codes() {
         "{tried}"
     );
     assert_eq!(server.observations("from=2021-11&to=2021-11"), Vec::<Value>::new());
-    // Recorded: the notes are the reason, the answer to the same key is the same.
+    // After recording: the notes are the reason, and the same key gets the same response.
     let headers = [("content-type", MEDIA), ("idempotency-key", "k1")];
     let recorded = server.send("POST", "workbooks?dry_run=false", &headers, Some(&body));
     let answer = recorded.expect(201);
@@ -199,7 +200,8 @@ fn a_form_is_handed_out_filled_in_and_taken_back_by_its_codes() {
     let receipt = server.read(&format!("submissions/{}", answer["submission"].as_str().unwrap()));
     has(&receipt["source"], &json!({ "kind": "workbook" }));
     assert_eq!(receipt["reason"], "Văn bản đi được ký số: Số mới rà soát");
-    // The next form has them filled in; sent back as it is it changes nothing, and `null` takes a figure back.
+    // The next form has them filled in; sent back unchanged it changes nothing, and `null`
+    // withdraws a figure.
     let next = server.get("templates/travinh/2021-11.xlsx");
     assert_eq!(post(&server, "?dry_run=false", &next.body).expect(200)["counts"]["unchanged"], 4);
     let back =
@@ -223,7 +225,8 @@ fn every_fault_of_a_form_names_its_sheet_and_cell() {
         &form,
         &[(&cells[0], "7.40"), (&cells[1], "-5"), (&cells[2], "nhiều"), (&cells[3], "12,5")],
     );
-    // To a spreadsheet 7.40 is a number; words, and a text that is no whole number, are told by the reader.
+    // To a spreadsheet 7.40 is a number; the reader reports words and texts that are not whole
+    // numbers.
     let mut expected = [&cells[2], &cells[3]].map(|cell| format!("Số liệu!{cell} not_a_number"));
     expected.sort();
     assert_eq!(post(&server, "", &faulty).faults(422), expected);
@@ -263,7 +266,7 @@ fn a_unit_that_has_reported_nothing_gets_what_units_beside_it_report() {
             .collect()
     };
     assert_eq!(codes("templates/tv.cau_ngang/2021-10.xlsx"), ["ioffice.documents.outgoing"]);
-    // Nobody beside it: every indicator.
+    // Without expectations: every indicator.
     let all = codes("templates/tv.dic/2021-10.xlsx");
     for code in
         ["radio.stations.total", "pki.certificates.total{certificate_holder=individual,token=usb}"]
@@ -273,7 +276,7 @@ fn a_unit_that_has_reported_nothing_gets_what_units_beside_it_report() {
 }
 
 #[test]
-fn free_tables_are_taken_by_their_headers_and_what_is_left_is_told() {
+fn free_tables_are_read_by_their_headers_and_unclaimed_cells_are_reported() {
     let server = Server::start();
     let body = sheet(&[
         &["TÌNH HÌNH XỬ LÝ VĂN BẢN THÁNG 10 NĂM 2021"],
@@ -341,7 +344,7 @@ fn a_figure_with_two_values_is_refused_and_with_one_value_twice_taken_once() {
 }
 
 #[test]
-fn formulas_count_with_their_results_and_errors_are_told() {
+fn formula_cells_use_their_results_and_error_cells_are_reported() {
     let server = Server::start();
     let book = |result: &str| {
         let mut book = Workbook::new();
@@ -364,7 +367,7 @@ fn formulas_count_with_their_results_and_errors_are_told() {
 }
 
 #[test]
-fn a_form_of_the_web_sends_the_file_in_its_field() {
+fn a_web_form_sends_the_file_in_its_field() {
     let server = Server::start();
     let body = sheet(&[&["Chỉ tiêu", "Tháng 10/2021"], &["Văn bản đi", "5"]]);
     let form = |parts: &[(&str, &[u8])]| {
@@ -388,7 +391,7 @@ fn a_form_of_the_web_sends_the_file_in_its_field() {
     assert_eq!(form(&[]).faults(422), ["/file missing"]);
     assert_eq!(
         server.post_bytes("workbooks", "text/plain", b"x").problem(415)["title"],
-        "Media type not understood"
+        "Media type not supported"
     );
     assert_eq!(
         server.post_bytes("workbooks", "multipart/form-data; boundary=b", b"--b\r\nx").status,
@@ -397,7 +400,7 @@ fn a_form_of_the_web_sends_the_file_in_its_field() {
 }
 
 #[test]
-fn what_is_no_workbook_or_runs_or_unpacks_without_end_is_refused_by_name() {
+fn invalid_and_oversized_excel_files_are_refused_by_type() {
     let server = Server::start();
     let good = sheet(&[&["a", "1"]]);
     let code = |bytes: &[u8]| post(&server, "", bytes).faults(422)[0].clone();
@@ -435,7 +438,7 @@ fn what_is_no_workbook_or_runs_or_unpacks_without_end_is_refused_by_name() {
         )
     });
     assert_eq!(code(&far), "Bảng!XFD1048576 too_large");
-    // What a sheet says of its size is not believed.
+    // The size that a sheet declares is not trusted.
     let claims =
         edited(&good, "xl/worksheets/sheet1.xml", |xml| xml.replace("A1:B1", "A1:XFD1048576"));
     post(&server, "", &claims).expect(200);
@@ -457,7 +460,7 @@ fn the_command_line_shows_what_a_workbook_is_taken_for_and_records_it() {
     let file = path.to_str().unwrap();
     let shown = run(&["check", file, "--lang", "en"]).expect(0);
     assert!(shown.contains("Bảng!B3 ioffice.documents.outgoing travinh 2021-10 = 5"), "{shown}");
-    assert!(shown.contains("Bảng!C3 \"50\" is not taken: year to date"), "{shown}");
+    assert!(shown.contains("Bảng!C3 \"50\" skipped: year to date"), "{shown}");
     let address = format!("sqlite://{}", server.folder().join("other.db").display());
     let shown = run(&["import", file, "--database", &address]).expect(0);
     assert!(shown.contains("1 created"), "{shown}");

@@ -1,7 +1,7 @@
-//! The audit: every change with who, when and from where, under the hash chain.
+//! The audit log: every change with sender, time and address, covered by the hash chain.
 
-use egov_kpi::app::access::Role;
-use egov_kpi::http::access::{Forwarding, Settings as Access};
+use egov_kpi::app::access::role::Role;
+use egov_kpi::http::access::{AccessSettings, TrustedProxies};
 use serde_json::{Value, json};
 
 use crate::harness::{has, run};
@@ -95,7 +95,7 @@ fn every_sort_of_change_says_who_when_and_from_where() {
     );
     has(&changes(&all)[10], &json!({ "reason": "reported", "periods": ["2021-09"] }));
     has(&changes(&all)[6], &json!({ "units": ["u"] }));
-    // What readers see of the history has no addresses.
+    // The history that readers see contains no addresses.
     let revisions = admin.get("revisions").text();
     assert!(!revisions.contains("127.0.0.1") && !revisions.contains("ledger-test"), "{revisions}");
     let home = server.stop();
@@ -121,13 +121,13 @@ fn the_audit_is_narrowed_paged_and_written_as_a_table() {
     assert_eq!(of("actor=test").len(), 7);
     let all = of("");
     assert_eq!(of("after=4").len(), all.len() - 4);
-    // By time: from one change on, and up to it.
+    // By time: from one change, and up to it.
     let middle = &all[6];
     let time = middle["recorded_at"].as_str().unwrap();
     assert_eq!(of(&format!("from={time}"))[0], *middle);
     assert_eq!(of(&format!("to={time}")).len(), 6);
     assert_eq!(of(&format!("from={time}&to={time}")).len(), 0);
-    // Page by page, with a filter that passes many over.
+    // Page by page, with a filter that skips many changes.
     let (mut found, mut cursor) = (Vec::new(), String::new());
     loop {
         let page = admin.get(&format!("audit?kind=submission&limit=2{cursor}")).expect(200);
@@ -168,9 +168,12 @@ fn the_address_is_the_clients_behind_a_proxy_that_is_trusted_and_the_proxys_othe
         changes(&admin.get("audit?kind=units").expect(200)).pop().unwrap()["address"].clone()
     };
     assert_eq!(forwarded(&Guarded::new(), "192.0.2.7"), "127.0.0.1");
-    let trusting = Access {
-        forwarding: Forwarding { proxies: vec!["127.0.0.1".parse().unwrap()], by_forwarded: false },
-        ..Access::default()
+    let trusting = AccessSettings {
+        forwarding: TrustedProxies {
+            proxies: vec!["127.0.0.1".parse().unwrap()],
+            by_forwarded: false,
+        },
+        ..AccessSettings::default()
     };
     assert_eq!(forwarded(&Guarded::with(trusting), "1.1.1.1, 192.0.2.7"), "192.0.2.7");
 }

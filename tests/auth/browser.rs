@@ -1,8 +1,9 @@
-//! Browsers: a key as a password opens what is read, a page from elsewhere writes nothing, and every answer says what it may not do.
+//! Browsers: a key as password gives access to reads, a page of another site changes nothing, and
+//! every response has its security headers.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use egov_kpi::app::access::Role;
+use egov_kpi::app::access::role::Role;
 use serde_json::json;
 
 use crate::harness::REPORT;
@@ -28,7 +29,8 @@ fn a_browser_signs_in_by_a_password_to_read_and_never_to_write() {
         asked.len() == 2 && asked[0].starts_with("Bearer") && asked[1].starts_with("Basic"),
         "{asked:?}"
     );
-    // A program is not asked for a password, and neither is a browser where one would not help.
+    // Programs are not asked for a password, and neither are browsers where a password would not
+    // help.
     assert!(!server.get("/").header("www-authenticate").starts_with("Basic"));
     assert_eq!(
         server
@@ -53,7 +55,7 @@ fn a_browser_signs_in_by_a_password_to_read_and_never_to_write() {
             "{path}"
         );
     }
-    // Grafana reads by POST, also by a password.
+    // Grafana reads with POST, also with a password.
     assert_eq!(
         server
             .send(
@@ -98,7 +100,7 @@ fn a_browser_signs_in_by_a_password_to_read_and_never_to_write() {
 }
 
 #[test]
-fn a_page_from_elsewhere_writes_nothing_on_this_machine() {
+fn a_cross_site_request_cannot_write_on_loopback() {
     let server = Guarded::new();
     for headers in [
         &[("origin", "http://evil.example")][..],
@@ -110,7 +112,7 @@ fn a_page_from_elsewhere_writes_nothing_on_this_machine() {
         server.send("POST", "observations", &csv, Some(REPORT.as_bytes())).problem(403);
     }
     assert_eq!(server.read("periods")["periods"], json!([]));
-    // Its own page does: the description's, by which every call can be tried.
+    // The page of the API description can send every request.
     let own = format!("http://{}", server.host);
     assert_eq!(
         server
@@ -123,7 +125,7 @@ fn a_page_from_elsewhere_writes_nothing_on_this_machine() {
             .status,
         200
     );
-    // No page from elsewhere is ever told that it may.
+    // No CORS header ever permits a page of another site.
     let asked = [("origin", "http://evil.example"), ("access-control-request-method", "POST")];
     let reply = server.send("OPTIONS", "observations", &asked, None);
     assert_eq!(reply.status, 405);
@@ -137,7 +139,7 @@ fn a_page_from_elsewhere_writes_nothing_on_this_machine() {
 }
 
 #[test]
-fn every_answer_says_what_a_browser_may_not_do_with_it() {
+fn every_response_has_browser_security_headers() {
     let server = Guarded::new();
     let reader = server.holder(Role::Reader, None);
     let replies = [
@@ -171,7 +173,7 @@ fn every_answer_says_what_a_browser_may_not_do_with_it() {
         let page = reply.header("content-type").starts_with("text/html");
         assert_eq!(policy.contains("style-src"), page, "{what}: {policy}");
     }
-    // What somebody signed in for stays with him; asking again costs a 304.
+    // Responses to signed-in clients stay in private caches; revalidation costs a 304.
     let units = reader.get("units");
     assert_eq!(units.header("cache-control"), "private, no-cache");
     assert!(
@@ -181,7 +183,7 @@ fn every_answer_says_what_a_browser_may_not_do_with_it() {
     );
     let again = reader.send_with("GET", "units", &[("if-none-match", units.header("etag"))], None);
     assert_eq!((again.status, again.header("cache-control")), (304, "private, no-cache"));
-    // Nobody gets by a tag alone what takes a key.
+    // An entity tag alone gives no access.
     assert_eq!(
         server.send("GET", "units", &[("if-none-match", units.header("etag"))], None).status,
         401

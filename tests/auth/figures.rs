@@ -1,6 +1,7 @@
-//! Which figures a reporter may write: its unit's and those below, in open months, whatever way they come in; and what is its own.
+//! Which figures a reporter can record: those of its unit and the units below, in open months, in
+//! every input format; and which submissions are its own.
 
-use egov_kpi::app::access::Role;
+use egov_kpi::app::access::role::Role;
 use serde_json::{Value, json};
 
 use crate::harness::figure;
@@ -36,9 +37,9 @@ fn figures_of_another_unit_are_refused_by_name_in_json_and_csv_and_nothing_of_th
     assert_eq!(reporter.get("ledger").expect(200)["revision"], revision);
     reporter.post(OWN, "2021-10", 1).expect(201);
     reporter.send("POST", "observations?dry_run=true", Some(&one(OWN, "2021-10", 2))).expect(200);
-    // What is wrong with the figures themselves comes first.
+    // Errors of the figures themselves are reported first.
     reporter.post("nowhere", "2021-10", 1).problem(422);
-    // A withdrawal of a foreign figure is a change of it.
+    // Withdrawing a figure of another unit is a change of it.
     let emptied = json!({ "observations": [figure(OUTGOING, FOREIGN, "2021-10", Value::Null)] });
     reporter.send("POST", "observations", Some(&emptied)).problem(403);
 }
@@ -56,7 +57,7 @@ fn a_unit_named_by_its_official_code_is_the_same_unit() {
 }
 
 #[test]
-fn figures_of_closed_months_are_a_stewards_with_a_reason_and_never_a_reporters() {
+fn only_a_steward_may_change_closed_months_with_a_reason() {
     let server = Guarded::new();
     let (reporter, steward) =
         (server.holder(Role::Reporter, Some(OWN)), server.holder(Role::Steward, None));
@@ -101,12 +102,13 @@ fn a_reporter_withdraws_its_own_submissions_and_nobody_elses() {
     reporter.send("DELETE", &path(&first), None).expect(201);
     let second = sent(2);
     steward.send("DELETE", &path(&second), None).expect(201);
-    // A steward's submission about the reporter's unit is not the reporter's.
+    // A submission of a steward about the unit of the reporter does not belong to the reporter.
     let of_steward =
         steward.post(OWN, "2021-11", 1).expect(201)["submission"].as_str().unwrap().to_owned();
     reporter.send("DELETE", &path(&of_steward), None).problem(403);
     reporter.send("DELETE", &path("nothing"), None).problem(404);
-    // A name does not make a holder: a key whose name ends like another's mark stays its own.
+    // The name does not identify a holder: a key whose name looks like the holder of another one
+    // does not own its submissions.
     let mark = reporter.me()["key"].as_str().unwrap().to_owned();
     let admin = server.holder(Role::Admin, None);
     let made = admin
@@ -139,7 +141,7 @@ fn holders_never_see_each_others_answers_to_an_idempotency_key() {
     assert_eq!(send(&one_holder, 1).expect(201), first);
     assert_eq!(send(&other, 2).expect(201), second);
     send(&other, 1).problem(422);
-    // A reporter who is refused leaves nothing behind: the same key may be used for what is allowed.
+    // A refused request stores nothing: its idempotency key can be used for an allowed request.
     let reporter = server.holder(Role::Reporter, Some(OWN));
     let send = |unit: &str| {
         reporter.send_with(

@@ -1,8 +1,8 @@
-//! Keys from the first to the last: made, used, replaced, revoked, on the command line and by the API.
+//! Keys from creation to revocation: on the command line and through the API.
 
 use std::time::Duration;
 
-use egov_kpi::app::access::Role;
+use egov_kpi::app::access::role::Role;
 use serde_json::{Value, json};
 
 use crate::harness::{Served, eventually, has, run};
@@ -24,7 +24,7 @@ fn the_command_line_makes_lists_replaces_and_revokes_keys() {
         |arguments: &[&str]| run(&[&["keys"], arguments, &["--database", &address]].concat());
     let made = keys(&["add", "--name", "Nguyễn An", "--role", "admin"]);
     let admin = made.expect(0).trim_end().to_owned();
-    assert!(is_key(&admin), "the key stands alone on standard output: {admin:?}");
+    assert!(is_key(&admin), "only the key is on standard output: {admin:?}");
     assert!(made.err().contains("Nguyễn An") && !made.err().contains(&admin));
     let reporter = keys(&[
         "add",
@@ -65,10 +65,10 @@ fn the_command_line_makes_lists_replaces_and_revokes_keys() {
             .status
     };
     assert_eq!((send(&admin), send(&reporter)), (201, 200));
-    // Beside the running server.
+    // While the server runs.
     let fresh = keys(&["rotate", &id, "--overlap", "1d"]).expect(0).trim_end().to_owned();
-    eventually("taken", SECOND, || send(&fresh) == 200);
-    assert_eq!(send(&reporter), 200, "the old one lives on");
+    eventually("accepted", SECOND, || send(&fresh) == 200);
+    assert_eq!(send(&reporter), 200, "the old key stays valid");
     keys(&["revoke", &id]).expect(0);
     eventually("revoked", SECOND, || send(&reporter) == 401);
     assert_eq!(send(&fresh), 200);
@@ -78,16 +78,16 @@ fn the_command_line_makes_lists_replaces_and_revokes_keys() {
             .lines()
             .any(|line| line.contains(&id) && line.contains("revoked"))
     );
-    // A lost admin's key is replaced here.
+    // A lost admin key is replaced here.
     let found =
         keys(&["add", "--name", "again", "--role", "admin"]).expect(0).trim_end().to_owned();
-    eventually("taken", SECOND, || send(&found) == 200);
+    eventually("accepted", SECOND, || send(&found) == 200);
     drop(served);
     run(&["verify", "--database", &address]).expect(0);
 }
 
 #[test]
-fn what_cannot_be_a_key_is_told_on_the_command_line() {
+fn invalid_key_options_are_reported_on_the_command_line() {
     let home = Home::new();
     let address = home.address();
     let keys =
@@ -95,14 +95,14 @@ fn what_cannot_be_a_key_is_told_on_the_command_line() {
     keys(&["add", "--name", "x", "--role", "admin"]).expect(0);
     for (arguments, code, told) in [
         (&["add", "--name", "x", "--role", "boss"][..], 2, "boss"),
-        (&["add", "--name", "x", "--role", "reporter"], 1, "a reporter reports for a unit"),
+        (&["add", "--name", "x", "--role", "reporter"], 1, "a reporter needs a unit"),
         (&["add", "--name", "x", "--role", "reporter", "--unit", "nowhere"], 1, "there is no unit"),
         (
             &["add", "--name", "x", "--role", "admin", "--unit", OWN],
             1,
             "only a reporter has a unit",
         ),
-        (&["add", "--name", "", "--role", "admin"], 1, "a name has 1 to 100 characters"),
+        (&["add", "--name", "", "--role", "admin"], 1, "the name must have 1 to 100 characters"),
         (&["add", "--name", "x", "--role", "admin", "--expires", "2020-01-01"], 1, "in the future"),
         (&["add", "--name", "x", "--role", "admin", "--expires", "soon"], 2, "--expires soon"),
         (&["revoke", "nothing"], 1, "there is no key"),
@@ -144,7 +144,11 @@ fn the_api_makes_a_key_and_shows_it_once() {
         &json!({ "name": "Văn phòng", "role": "reporter", "unit": OWN, "state": "active", "revoked_at": null, "replaces": null, "last_used_at": null }),
     );
     let listed = admin.get("keys");
-    assert!(!listed.text().contains(&key) && !listed.text().contains("hash"), "{}", listed.text());
+    assert!(
+        !listed.text().contains(&key) && !listed.text().contains("\"hash\""),
+        "{}",
+        listed.text()
+    );
     let of = |listed: &Value, id: &str| {
         listed["keys"].as_array().unwrap().iter().find(|key| key["id"] == id).cloned().unwrap()
     };
@@ -154,7 +158,8 @@ fn the_api_makes_a_key_and_shows_it_once() {
     holder.post(OWN, "2021-10", 3).expect(201);
     let used = of(&admin.get("keys").expect(200), id);
     assert!(used["last_used_at"].is_string() && used["last_used_from"] == "127.0.0.1", "{used}");
-    // What is sent again is not answered again: the key would have to be kept for that.
+    // A repeated request does not get the first response: the secret would have to be stored for
+    // that.
     let twice = || {
         admin
             .send_with(
@@ -203,7 +208,8 @@ fn a_key_is_replaced_with_an_overlap_and_its_holder_stays_the_same() {
         &json!({ "role": "reporter", "unit": OWN, "replaces": old.view.id, "name": old.view.name }),
     );
     let fresh = server.by(made["key"].as_str().unwrap());
-    // The same holder gets its first answer again, by either key; and may withdraw what it sent by the other.
+    // The same holder gets its first response again with either key, and can withdraw with one key
+    // what it sent with the other.
     assert_eq!(
         (sent(&fresh).expect(201), sent(&holder).expect(201)),
         (first.clone(), first.clone())
@@ -211,17 +217,17 @@ fn a_key_is_replaced_with_an_overlap_and_its_holder_stays_the_same() {
     fresh
         .send("DELETE", &format!("submissions/{}", first["submission"].as_str().unwrap()), None)
         .expect(201);
-    // Once, so that none is left over that ends with the overlap.
+    // Only once, so that no replaced key stays valid beyond the overlap.
     let id = made["id"].as_str().unwrap();
     let again = admin.send("POST", &format!("keys/{}/rotate", old.view.id), None).problem(409);
     assert!(again["detail"].as_str().unwrap().contains(id), "{again}");
-    // At once, when nothing is to overlap.
+    // With an overlap of 0, at once.
     let last = admin
         .send("POST", &format!("keys/{id}/rotate"), Some(&json!({ "overlap_days": 0 })))
         .expect(201);
-    assert_eq!(fresh.get("me").problem(401)["detail"], "this key has ended");
+    assert_eq!(fresh.get("me").problem(401)["detail"], "this key has expired");
     server.by(last["key"].as_str().unwrap()).me();
-    // One that has ended is not replaced.
+    // An expired key cannot be replaced.
     admin.send("POST", &format!("keys/{id}/rotate"), None).problem(409);
     admin.send("POST", "keys/nothing/rotate", None).problem(404);
     assert_eq!(
@@ -233,7 +239,7 @@ fn a_key_is_replaced_with_an_overlap_and_its_holder_stays_the_same() {
 }
 
 #[test]
-fn a_key_ends_when_it_is_said_to_and_when_it_is_revoked() {
+fn a_key_ends_at_its_expiry_and_when_revoked() {
     let server = Guarded::new();
     let admin = server.holder(Role::Admin, None);
     let end = chrono::Utc::now() + chrono::Duration::milliseconds(700);
@@ -247,32 +253,29 @@ fn a_key_ends_when_it_is_said_to_and_when_it_is_revoked() {
     let short = server.by(made["key"].as_str().unwrap());
     assert_eq!(short.me()["expires_at"], made["expires_at"]);
     sleep_past(end.timestamp_micros());
-    assert_eq!(short.get("me").problem(401)["detail"], "this key has ended");
+    assert_eq!(short.get("me").problem(401)["detail"], "this key has expired");
     let other = server.issue(Role::Reader, None);
     has(
         &admin.send("DELETE", &format!("keys/{}", other.view.id), None).expect(200),
         &json!({ "state": "revoked", "id": other.view.id }),
     );
     assert_eq!(server.by(&other.key).get("me").problem(401)["detail"], "this key was revoked");
-    // Revoked is revoked; a second time changes nothing.
+    // A second revocation changes nothing.
     let revision = admin.get("keys").expect(200)["revision"].clone();
     admin.send("DELETE", &format!("keys/{}", other.view.id), None).expect(200);
     assert_eq!(admin.get("keys").expect(200)["revision"], revision);
     admin.send("DELETE", "keys/nothing", None).problem(404);
-    // Whoever has not the whole key learns nothing of it.
+    // Without the whole key a client learns nothing about it.
     let cut = &other.key[..other.key.len() - 1];
-    assert_eq!(server.by(cut).get("me").problem(401)["detail"], "this key is not known here");
+    assert_eq!(server.by(cut).get("me").problem(401)["detail"], "unknown key");
     let id = &other.view.id;
-    assert_eq!(
-        server.by(&format!("ek_{id}_")).get("me").problem(401)["detail"],
-        "this key is not known here"
-    );
+    assert_eq!(server.by(&format!("ek_{id}_")).get("me").problem(401)["detail"], "unknown key");
 }
 
 #[test]
-fn me_tells_a_client_who_it_is_and_what_it_may_write() {
+fn me_returns_identity_and_write_permissions() {
     let server = Guarded::new();
-    // Before there is a key everybody on this machine may do everything, and is told so.
+    // Until the first key exists everybody on this machine has all permissions, and `/me` says so.
     let me = server.read("me");
     has(
         &me,
@@ -304,12 +307,12 @@ fn me_tells_a_client_who_it_is_and_what_it_may_write() {
 }
 
 #[test]
-fn uses_are_kept_over_a_restart() {
+fn key_usage_survives_a_restart() {
     let server = Guarded::new();
     let (admin, reader) = (server.issue(Role::Admin, None), server.issue(Role::Reader, None));
     server.by(&reader.key).me();
     let home = server.stop();
-    let server = Guarded::over(home, egov_kpi::http::access::Settings::default());
+    let server = Guarded::over(home, egov_kpi::http::access::AccessSettings::default());
     let listed = server.by(&admin.key).get("keys").expect(200);
     let used =
         listed["keys"].as_array().unwrap().iter().find(|key| key["id"] == reader.view.id).unwrap();

@@ -1,17 +1,20 @@
-//! Single sign-on against an issuer of the test's own: a real server with discovery, keys, rotation, and an end.
+//! Single sign-on with an issuer in the test: a real server with discovery, keys, key rotation and
+//! downtime.
 
+use parking_lot::Mutex;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use egov_kpi::app::access::Role;
-use egov_kpi::app::tokens::{Settings, Tokens};
-use egov_kpi::http::access::Settings as Access;
+use egov_kpi::app::access::role::Role;
+use egov_kpi::app::oidc::{OidcSettings, TokenVerifier};
+use egov_kpi::http::access::AccessSettings;
+use egov_kpi::http::limits::LimitSettings;
+use egov_kpi::http::limits::rates::RateLimit;
 use ring::rand::SystemRandom;
 use ring::rsa::PublicKeyComponents;
 use ring::signature::{
@@ -27,7 +30,7 @@ fn b64(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// A key that an issuer signs with.
+/// A signing key of an issuer.
 enum Signer {
     Rsa(RsaKeyPair),
     Ec(EcdsaKeyPair),
@@ -138,7 +141,7 @@ impl Issuer {
                     json!({ "issuer": address, "jwks_uri": format!("{address}/keys"), "id_token_signing_alg_values_supported": ["RS256"] })
                 } else {
                     asked.fetch_add(1, Ordering::Relaxed);
-                    json!({ "keys": *keys.lock().unwrap() })
+                    json!({ "keys": *keys.lock() })
                 };
                 let text = body.to_string();
                 let _gone = write!(
@@ -152,14 +155,14 @@ impl Issuer {
     }
 
     fn publish(&self, keys: &[Value]) {
-        *self.keys.lock().unwrap() = keys.to_vec();
+        *self.keys.lock() = keys.to_vec();
     }
 
     fn asked(&self) -> usize {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// Claims that are in order.
+    /// Valid claims.
     fn claims(&self, roles: &[&str]) -> Value {
         let now = chrono::Utc::now().timestamp();
         json!({ "iss": self.address, "aud": "egov-kpi", "sub": "u-7", "name": "Trần Bình", "iat": now, "exp": now + 300,
@@ -167,13 +170,17 @@ impl Issuer {
     }
 
     fn server(&self, fresh: Duration, retry: Duration) -> Guarded {
+        self.server_within(fresh, retry, LimitSettings::default())
+    }
+
+    fn server_within(&self, fresh: Duration, retry: Duration, limits: LimitSettings) -> Guarded {
         let roles = [
             ("kpi-reader", Role::Reader),
             ("kpi-reporter", Role::Reporter),
             ("kpi-steward", Role::Steward),
             ("kpi-admin", Role::Admin),
         ];
-        let tokens = Tokens::new(Settings {
+        let tokens = TokenVerifier::new(OidcSettings {
             issuer: self.address.clone(),
             audience: "egov-kpi".to_owned(),
             role_claim: "realm_access.roles".to_owned(),
@@ -183,7 +190,10 @@ impl Issuer {
             fresh,
             retry,
         });
-        Guarded::with(Access { tokens: Some(tokens.unwrap()), ..Access::default() })
+        Guarded::bounded(
+            AccessSettings { tokens: Some(tokens.unwrap()), ..AccessSettings::default() },
+            limits,
+        )
     }
 }
 
@@ -206,7 +216,7 @@ fn without(claims: &Value, field: &str) -> Value {
 fn a_token_of_the_issuer_signs_somebody_in_with_role_and_unit() {
     let (issuer, signers) =
         (Issuer::start(), [("rsa", Signer::rsa()), ("ec", Signer::ec()), ("ed", Signer::ed())]);
-    // Keys that are not for this stand among them.
+    // The key set also contains keys for other purposes.
     let mut keys: Vec<Value> =
         vec![json!({ "kty": "oct", "kid": "s", "k": "AQAB" }), json!({ "kty": "unknown" })];
     keys.extend(signers.iter().map(|(id, signer)| signer.public(id)));
@@ -227,13 +237,13 @@ fn a_token_of_the_issuer_signs_somebody_in_with_role_and_unit() {
         reporter.get("keys").problem(403);
     }
     let admin = server.by(&signers[0].1.token("rsa", &issuer.claims(&["kpi-reader", "kpi-admin"])));
-    // The first key of the ledger is made by somebody whom the issuer knows; then both ways are open.
+    // A person known to the issuer creates the first key of the ledger; afterwards both ways work.
     let made =
         admin.send("POST", "keys", Some(&json!({ "name": "n", "role": "reader" }))).expect(201);
     server.by(made["key"].as_str().unwrap()).me();
     assert_eq!(admin.get("audit?kind=keys").expect(200)["changes"][0]["signed_in"], "token");
     assert_eq!(issuer.asked(), 1, "the keys are fetched once");
-    // Whoever sent a submission may take it back, by whatever name the issuer knows it today.
+    // The sender of a submission can withdraw it, even if the issuer has changed the person's name.
     let of = |name: &str| {
         server.by(&signers[1].1.token("ec", &with(&issuer.claims(&["kpi-reporter"]), "name", name)))
     };
@@ -246,7 +256,7 @@ fn a_token_of_the_issuer_signs_somebody_in_with_role_and_unit() {
 }
 
 #[test]
-fn a_token_that_is_not_the_issuers_or_not_for_this_service_or_over_is_refused() {
+fn a_foreign_misdirected_or_expired_token_is_refused() {
     let (issuer, rsa, ec) = (Issuer::start(), Signer::rsa(), Signer::ec());
     issuer.publish(&[rsa.public("rsa"), ec.public("ec")]);
     let server = issuer.server(LONG, LONG);
@@ -270,6 +280,16 @@ fn a_token_that_is_not_the_issuers_or_not_for_this_service_or_over_is_refused() 
         (with(&good, "sub", 7), false),
         (with(&good, "sub", ""), false),
         (with(&good, "exp", "later"), false),
+        (with(&good, "exp", now as f64 + 300.5), true),
+        (with(&good, "exp", now as f64 - 90.5), false),
+        (with(&good, "exp", 9_223_372_036_854_775_808_u64), false),
+        (with(&good, "exp", u64::MAX), false),
+        (with(&good, "exp", 1e300), false),
+        (with(&good, "exp", 253_402_300_800_i64), false),
+        (with(&good, "exp", json!([now + 300])), false),
+        (with(&good, "iss", json!([issuer.address])), false),
+        (with(&good, "iss", json!([issuer.address, "https://evil.example"])), false),
+        (with(&good, "iss", json!({})), false),
         (without(&good, "exp"), false),
         (without(&good, "aud"), false),
         (without(&good, "iss"), false),
@@ -283,7 +303,7 @@ fn a_token_that_is_not_the_issuers_or_not_for_this_service_or_over_is_refused() 
     let payload = b64(with(&good, "sub", "u-1").to_string());
     let secret = ring::hmac::Key::new(
         ring::hmac::HMAC_SHA256,
-        issuer.keys.lock().unwrap()[0]["n"].as_str().unwrap().as_bytes(),
+        issuer.keys.lock()[0]["n"].as_str().unwrap().as_bytes(),
     );
     let by_secret =
         format!("{}.{}", b64(json!({ "alg": "HS256", "kid": "rsa" }).to_string()), parts[1]);
@@ -299,7 +319,7 @@ fn a_token_that_is_not_the_issuers_or_not_for_this_service_or_over_is_refused() 
             rsa.token_with(&json!({ "alg": "RS256", "kid": "ec" }), &good),
         ),
         (
-            "an algorithm that is not taken",
+            "an algorithm that is not accepted",
             rsa.token_with(&json!({ "alg": "RS512", "kid": "rsa" }), &good),
         ),
         (
@@ -320,7 +340,7 @@ fn a_token_that_is_not_the_issuers_or_not_for_this_service_or_over_is_refused() 
     for roles in [&["admin"][..], &[]] {
         me(&rsa.token("rsa", &issuer.claims(roles))).problem(403);
     }
-    // A reporter without a unit reports for none.
+    // A reporter without a unit can report for none.
     let nowhere = server.by(&rsa.token("rsa", &without(&issuer.claims(&["kpi-reporter"]), "unit")));
     nowhere.post(OWN, "2021-10", 1).problem(403);
 }
@@ -334,20 +354,20 @@ fn keys_that_the_issuer_changes_are_fetched_and_those_known_are_taken_while_it_i
         server.by(&signer.token(id, &issuer.claims(&["kpi-reader"]))).get("me").status
     };
     assert_eq!((me(&first, "1"), issuer.asked()), (200, 1));
-    // A key that is not known is asked for: at once, and then after a while at most.
+    // An unknown key makes the service fetch the key set: at once, and later again after a pause.
     std::thread::sleep(SHORT);
     for _ in 0..5 {
         assert_eq!(me(&second, "2"), 401);
     }
-    assert!(issuer.asked() <= 3, "asked {} times", issuer.asked());
+    assert!(issuer.asked() <= 3, "{} requests for the key set", issuer.asked());
     issuer.publish(&[first.public("1"), second.public("2")]);
-    eventually("taken", Duration::from_secs(3), || me(&second, "2") == 200);
+    eventually("accepted", Duration::from_secs(3), || me(&second, "2") == 200);
     assert_eq!(me(&first, "1"), 200);
     let asked = issuer.asked();
-    // Down: what is known goes on, what is not is refused.
+    // The issuer is down: known keys are accepted; unknown ones may be known to the issuer by now.
     issuer.down.store(true, Ordering::Relaxed);
     std::thread::sleep(SHORT);
-    assert_eq!((me(&first, "1"), me(&second, "2"), me(&Signer::ec(), "3")), (200, 200, 401));
+    assert_eq!((me(&first, "1"), me(&second, "2"), me(&Signer::ec(), "3")), (200, 200, 503));
     assert_eq!(issuer.asked(), asked);
 }
 
@@ -363,37 +383,110 @@ fn a_key_that_the_issuer_takes_back_is_of_no_use_once_the_keys_are_fetched_again
     issuer.publish(&[second.public("2")]);
     eventually("refused", Duration::from_secs(3), || me(&first, "1") == 401);
     assert_eq!(me(&second, "2"), 200);
-    // While it is down keys are old, and taken all the same.
+    // While the issuer is down, old keys are still accepted.
     issuer.down.store(true, Ordering::Relaxed);
     std::thread::sleep(SHORT * 3);
     assert_eq!((me(&second, "2"), me(&second, "2")), (200, 200));
 }
 
 #[test]
-fn an_issuer_that_was_never_reached_is_told_and_asked_again() {
+fn a_fractional_token_expiry_is_shown_as_an_expiry() {
+    let (issuer, signer) = (Issuer::start(), Signer::ec());
+    issuer.publish(&[signer.public("1")]);
+    let server = issuer.server(LONG, LONG);
+    let end = |exp: Value| {
+        server.by(&signer.token("1", &with(&issuer.claims(&["kpi-reader"]), "exp", exp))).me()["expires_at"].clone()
+    };
+    let day = chrono::DateTime::from_timestamp(4_102_444_800, 0).unwrap();
+    assert_eq!(end(json!(day.timestamp())), "2100-01-01T00:00:00.000000Z");
+    assert_eq!(end(json!(4_102_444_800.5)), "2100-01-01T00:00:00.500000Z");
+    assert_eq!(end(json!(4.102_444_8e9)), "2100-01-01T00:00:00.000000Z");
+}
+
+#[test]
+fn ended_tokens_and_an_unreachable_issuer_are_not_failed_sign_ins() {
+    let (issuer, signer) = (Issuer::start(), Signer::ec());
+    issuer.publish(&[signer.public("1")]);
+    let few = Some(RateLimit {
+        count: std::num::NonZeroU32::new(3).unwrap(),
+        period: Duration::from_secs(600),
+    });
+    let server = issuer.server_within(
+        LONG,
+        SHORT,
+        LimitSettings { sign_in: few, ..LimitSettings::default() },
+    );
+    let now = chrono::Utc::now().timestamp();
+    let token = |sub: &str, exp: i64| {
+        signer.token("1", &with(&with(&issuer.claims(&["kpi-reader"]), "sub", sub), "exp", exp))
+    };
+    let me = |token: &str| server.by(token).get("me").status;
+    // A browser with an expired token, one for another service, and one that is not valid yet.
+    for n in 0..30 {
+        assert_eq!(me(&token("u-1", now - 100 - n)), 401);
+    }
+    assert_eq!(me(&signer.token("1", &with(&issuer.claims(&["kpi-reader"]), "aud", "other"))), 401);
+    assert_eq!(
+        me(&signer.token("1", &with(&issuer.claims(&["kpi-reader"]), "nbf", now + 1_000))),
+        401
+    );
+    assert_eq!(me(&token("u-1", now + 300)), 200);
+    let reader = server.holder(Role::Reader, None);
+    reader.me();
+    // The issuer is down, and tokens name unknown keys.
+    issuer.down.store(true, Ordering::Relaxed);
+    std::thread::sleep(SHORT);
+    for n in 0..10 {
+        assert_eq!(
+            me(&Signer::ec().token(&format!("new-{n}"), &issuer.claims(&["kpi-reader"]))),
+            503
+        );
+    }
+    assert_eq!((me(&token("u-2", now + 300)), reader.get("me").status), (200, 200));
+    // Forged tokens are guesses; a subject that has signed in from here continues with any of its
+    // tokens.
+    let forged =
+        |sub: &str| Signer::ec().token("1", &with(&issuer.claims(&["kpi-reader"]), "sub", sub));
+    assert_eq!((0..5).map(|_| me(&forged("u-9"))).collect::<Vec<_>>(), [401, 401, 401, 429, 429]);
+    assert_eq!(
+        (me(&token("u-1", now + 301)), me(&token("u-2", now + 302)), reader.get("me").status),
+        (200, 200, 200)
+    );
+    assert_eq!((me(&token("u-3", now + 300)), me(&forged("u-1"))), (429, 429));
+    assert_eq!(me(&token("u-1", now + 303)), 200);
+}
+
+#[test]
+fn an_unreachable_issuer_returns_503_and_is_retried() {
     let (issuer, signer) = (Issuer::start(), Signer::ec());
     issuer.publish(&[signer.public("1")]);
     issuer.down.store(true, Ordering::Relaxed);
     let server = issuer.server(LONG, SHORT);
     let holder = server.by(&signer.token("1", &issuer.claims(&["kpi-reader"])));
-    let refused = holder.get("me").problem(401);
+    let reply = holder.get("me");
+    let refused = reply.problem(503);
     assert!(
-        refused["detail"].as_str().unwrap().contains("cannot be had at the moment"),
+        reply.header("retry-after").parse::<u64>().unwrap() >= 1
+            && refused["detail_vi"].is_string(),
         "{refused}"
     );
-    // Keys of the ledger go on meanwhile.
+    assert!(
+        refused["detail"].as_str().unwrap().contains("are not available at the moment"),
+        "{refused}"
+    );
+    // API keys of the ledger work meanwhile.
     server.holder(Role::Reader, None).me();
     issuer.down.store(false, Ordering::Relaxed);
-    eventually("taken", Duration::from_secs(3), || holder.get("me").status == 200);
+    eventually("accepted", Duration::from_secs(3), || holder.get("me").status == 200);
 }
 
 #[test]
 fn a_discovery_document_of_another_issuer_is_not_taken() {
     let (issuer, other, signer) = (Issuer::start(), Issuer::start(), Signer::ec());
     issuer.publish(&[signer.public("1")]);
-    // The same server by another name: what it says of itself is not what was asked for.
+    // The same server under another name: its issuer differs from the configured one.
     let by_name = Issuer { address: issuer.address.replace("127.0.0.1", "localhost"), ..other };
     let server = by_name.server(LONG, LONG);
-    server.by(&signer.token("1", &by_name.claims(&["kpi-admin"]))).get("me").problem(401);
+    server.by(&signer.token("1", &by_name.claims(&["kpi-admin"]))).get("me").problem(503);
     assert_eq!(issuer.asked(), 0);
 }

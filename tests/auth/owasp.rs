@@ -1,11 +1,12 @@
-//! The page on the OWASP API Security Top 10 names tests: they exist, and each point has some.
+//! The page on the OWASP API Security Top 10 names tests: they exist, and each point has at least
+//! one.
 
 use std::path::Path;
 
 const PAGE: &str = include_str!("../../docs/owasp.md");
 const POINTS: usize = 10;
 
-/// Tests that a text names in backquotes, as `file.rs::name`.
+/// The tests that a text names in backquotes, as `file.rs::name`.
 fn named(text: &str) -> Vec<(&str, &str)> {
     text.split('`')
         .skip(1)
@@ -14,7 +15,8 @@ fn named(text: &str) -> Vec<(&str, &str)> {
         .collect()
 }
 
-/// Whether a source has a test of a name: a function that `#[test]` stands before, with nothing but attributes between.
+/// Whether a source has a test with this name: a function after `#[test]`, with only attributes
+/// between.
 fn has_test(source: &str, name: &str) -> bool {
     let lines: Vec<&str> = source.lines().map(str::trim).collect();
     let Some(at) = lines.iter().position(|line| line.starts_with(&format!("fn {name}("))) else {

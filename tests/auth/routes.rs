@@ -1,15 +1,16 @@
-//! Every route by everybody: what each is answered stands in one table. A route without a row fails the test.
+//! Every route with every role: one table has all expected statuses. A route without a row fails
+//! the test.
 
 use std::collections::BTreeSet;
 
-use egov_kpi::app::access::Role;
-use egov_kpi::app::keys::{Expiry, NewKey};
-use egov_kpi::http::access::{Area, ROUTES, Settings as Access};
+use egov_kpi::app::access::role::Role;
+use egov_kpi::app::api_keys::{KeyExpiry, NewKey};
+use egov_kpi::http::access::{AccessSettings, ROUTES, RouteArea};
 use serde_json::{Value, json};
 
 use crate::support::{FOREIGN, Guarded, Holder, OWN, PROVINCE, one, sleep_past};
 
-/// Who asks, in the order of the statuses of a row.
+/// The callers, in the order of the statuses of a row.
 const WHO: [&str; 6] = [
     "nobody",
     "a reader",
@@ -19,7 +20,7 @@ const WHO: [&str; 6] = [
     "an admin",
 ];
 
-/// What they are answered.
+/// The expected statuses.
 type Statuses = [u16; 6];
 
 const READ: Statuses = [401, 200, 200, 200, 200, 200];
@@ -29,7 +30,8 @@ const ADMIN_MAKES: Statuses = [401, 403, 403, 403, 403, 201];
 const REPORT: Statuses = [401, 403, 201, 403, 201, 201];
 const ALWAYS: Statuses = [200; 6];
 
-/// A route, how it is asked (`{unit}` is the reporter's own), and what each is answered. A body is made anew for each request.
+/// A route, its request (`{unit}` is the unit of the reporter), and the expected statuses. Each
+/// request gets a new body.
 struct Row {
     method: &'static str,
     path: &'static str,
@@ -152,7 +154,7 @@ fn report(value: i64) -> Vec<u8> {
     format!("Văn bản đi: {value} văn bản.").into_bytes()
 }
 
-/// A workbook of one figure of the reporter's unit.
+/// An Excel file with one figure of the unit of the reporter.
 fn workbook(value: i64) -> Vec<u8> {
     let mut book = rust_xlsxwriter::Workbook::new();
     let sheet = book.add_worksheet();
@@ -167,7 +169,7 @@ fn workbook(value: i64) -> Vec<u8> {
     book.save_to_buffer().unwrap()
 }
 
-/// Fills in what a request needs that has to be there: a submission of the reporter's, a key.
+/// Creates what a request needs: a submission of the reporter, a key.
 struct Asker<'s> {
     server: &'s Guarded,
     reporter: Holder,
@@ -230,7 +232,7 @@ impl Asker<'_> {
         path
     }
 
-    /// What a request by somebody is answered; by nobody when there is no key.
+    /// The status of a request by a caller, or without a key.
     fn ask(&mut self, row: &Row, key: Option<&str>) -> u16 {
         let (path, body) = (self.path(row), self.body(row));
         let bearer = key.map(|key| format!("Bearer {key}"));
@@ -276,11 +278,11 @@ fn every_route_has_a_row_and_every_row_a_route() {
 }
 
 #[test]
-fn every_route_answers_everybody_as_the_table_says() {
+fn every_route_follows_the_access_table_for_every_role() {
     let server = Guarded::new();
     let (reporter, steward) =
         (server.holder(Role::Reporter, Some(OWN)), server.holder(Role::Steward, None));
-    let soon = Expiry::Time(chrono::Utc::now().timestamp_micros() + 300_000);
+    let soon = KeyExpiry::Time(chrono::Utc::now().timestamp_micros() + 300_000);
     let ended =
         NewKey { name: "ended".to_owned(), role: Role::Admin, unit: None, expires: Some(soon) };
     let ended = server.app().add_key_now(ended, "test").unwrap().key;
@@ -309,17 +311,81 @@ fn every_route_answers_everybody_as_the_table_says() {
         }
         let needs_none = matches!(row.path, "/livez" | "/readyz");
         for (key, who) in [
-            (&ended, "one that has ended"),
-            (&revoked.key, "one that was revoked"),
-            (&"ek_0123456789_x".to_owned(), "one that is none"),
+            (&ended, "an expired key"),
+            (&revoked.key, "a revoked key"),
+            (&"ek_0123456789_x".to_owned(), "an invalid key"),
         ] {
             let found = asker.ask(row, Some(key));
             if found != if needs_none { 200 } else { 401 } {
-                faults.push(format!("{} {} by the key of {who}: {found}", row.method, row.path));
+                faults.push(format!("{} {} with {who}: {found}", row.method, row.path));
             }
         }
     }
     assert_eq!(faults, Vec::<String>::new());
+}
+
+#[test]
+fn head_mirrors_get_and_a_trailing_slash_is_ignored() {
+    let server = Guarded::new();
+    let (reporter, steward) =
+        (server.holder(Role::Reporter, Some(OWN)), server.holder(Role::Steward, None));
+    let admin = server.holder(Role::Admin, None);
+    let mut asker = Asker { server: &server, reporter, steward, made: 0 };
+    for row in ROWS {
+        let path = asker.path(row);
+        let (bare, query) = path
+            .split_once('?')
+            .map_or((path.as_str(), String::new()), |(bare, query)| (bare, format!("?{query}")));
+        let slashed = format!("{bare}/{query}");
+        let own = bare == "/" || bare.starts_with("/docs");
+        if row.method != "GET" {
+            // Without a key both are the same route: 401 and not 404.
+            if !own {
+                assert_eq!(
+                    server.send(row.method, &slashed, &[], Some(b"{}")).status,
+                    row.statuses[0],
+                    "{} {slashed}",
+                    row.method
+                );
+            }
+            continue;
+        }
+        let (get, head) = (admin.get(&path), admin.send("HEAD", &path, None));
+        assert_eq!(
+            (head.status, head.header("content-type"), head.body.len()),
+            (get.status, get.header("content-type"), 0),
+            "HEAD {path}"
+        );
+        assert_eq!(
+            server.send("HEAD", &path, &[], None).status,
+            server.get(&path).status,
+            "HEAD {path} without a key"
+        );
+        if !own {
+            let found = admin.get(&slashed);
+            assert_eq!(
+                (found.status, found.header("content-type")),
+                (get.status, get.header("content-type")),
+                "GET {slashed}"
+            );
+            assert_eq!(
+                server.get(&slashed).status,
+                server.get(&path).status,
+                "GET {slashed} without a key"
+            );
+        }
+    }
+    // Both spellings are the same request for an Idempotency-Key.
+    let post = |path: &str| {
+        let headers = [("idempotency-key", "k1")];
+        admin.send_with("POST", path, &headers, Some(&one(OWN, "2021-10", 77)))
+    };
+    assert_eq!(
+        post("observations").expect(201)["revision"],
+        post("observations/").expect(201)["revision"]
+    );
+    server.get("nothing/").problem(404);
+    admin.get("/api/v1/units//").problem(404);
 }
 
 #[test]
@@ -335,31 +401,34 @@ fn the_reporter_of_a_province_reports_for_what_is_below_it() {
     assert!(refused["detail"].as_str().unwrap().contains(PROVINCE), "{refused}");
 }
 
-/// What is read, by everybody without a key, as an opened area.
+/// The reads that everybody can make without a key in an opened area.
 #[test]
-fn what_is_opened_is_read_without_a_key_and_nothing_is_written() {
+fn public_areas_are_readable_without_a_key_and_never_writable() {
     let areas = |path: &str| match path {
-        "/metrics" => Some(Area::Metrics),
-        "/" => Some(Area::Pages),
+        "/metrics" => Some(RouteArea::Metrics),
+        "/" => Some(RouteArea::Pages),
         path if path.starts_with("/prometheus/") || path == "/metrics/figures" => {
-            Some(Area::Prometheus)
+            Some(RouteArea::Prometheus)
         }
-        path if path.starts_with("/docs") || path.ends_with("/openapi.json") => Some(Area::Docs),
+        path if path.starts_with("/docs") || path.ends_with("/openapi.json") => {
+            Some(RouteArea::Docs)
+        }
         "/api/v1/me" | "/api/v1/keys" | "/api/v1/audit" | "/livez" | "/readyz" => None,
-        _ => Some(Area::Api),
+        _ => Some(RouteArea::Api),
     };
-    let cases: [&[Area]; 8] = [
+    let cases: [&[RouteArea]; 8] = [
         &[],
-        &[Area::Api],
-        &[Area::Prometheus],
-        &[Area::Pages],
-        &[Area::Docs],
-        &[Area::Metrics],
-        &Area::FIGURES,
-        &Area::ALL,
+        &[RouteArea::Api],
+        &[RouteArea::Prometheus],
+        &[RouteArea::Pages],
+        &[RouteArea::Docs],
+        &[RouteArea::Metrics],
+        &RouteArea::FIGURES,
+        &RouteArea::ALL,
     ];
     for open in cases {
-        let server = Guarded::with(Access { open: open.to_vec(), ..Access::default() });
+        let server =
+            Guarded::with(AccessSettings { open: open.to_vec(), ..AccessSettings::default() });
         let (reporter, steward) =
             (server.holder(Role::Reporter, Some(OWN)), server.holder(Role::Steward, None));
         let mut asker = Asker { server: &server, reporter, steward, made: 0 };
@@ -369,7 +438,7 @@ fn what_is_opened_is_read_without_a_key_and_nothing_is_written() {
             let free = is_open || matches!(row.path, "/livez" | "/readyz");
             let found = asker.ask(row, None);
             assert_eq!(found != 401, free, "{} {} with {open:?}: {found}", row.method, row.path);
-            // A key that is none is refused where none would be needed, too.
+            // An invalid key is refused even where no key is needed.
             if is_open {
                 assert_eq!(
                     asker.ask(row, Some("ek_0123456789_x")),
@@ -384,22 +453,34 @@ fn what_is_opened_is_read_without_a_key_and_nothing_is_written() {
 }
 
 #[test]
-fn other_methods_of_a_path_are_told_which_there_are() {
+fn an_unsupported_method_returns_405_with_allow() {
     let server = Guarded::new();
     let admin = server.holder(Role::Admin, None);
     for (method, path, allowed) in [
-        ("PUT", "observations", "GET, POST"),
-        ("DELETE", "/", "GET"),
-        ("POST", "/livez", "GET"),
-        ("PATCH", "keys", "GET, POST"),
+        ("PUT", "observations", "GET, HEAD, POST"),
+        ("DELETE", "/", "GET, HEAD"),
+        ("POST", "/livez", "GET, HEAD"),
+        ("PATCH", "keys", "GET, HEAD, POST"),
+        ("HEAD", "/api/v1/keys/x/rotate", "POST"),
     ] {
         let reply = admin.send(method, path, None);
-        reply.problem(405);
+        assert_eq!(reply.status, 405, "{method} {path}");
+        if method != "HEAD" {
+            reply.problem(405);
+        }
         assert_eq!(reply.header("allow"), allowed, "{method} {path}");
     }
     admin.get("nothing").problem(404);
     server.get("nothing").problem(404);
-    // The same path, spelled another way, is the same route or none: never one that nobody guards.
+    let long = "X".repeat(60_000);
+    let answer =
+        server.raw(format!("{long} /api/v1/units HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").as_bytes());
+    assert!(
+        ["HTTP/1.1 400", "HTTP/1.1 405", "HTTP/1.1 501"].contains(&&answer[..12]),
+        "{}",
+        &answer[..100]
+    );
+    // The same path in another spelling is the same route or unknown, never an unprotected route.
     for path in [
         "/api/v1/%6Beys",
         "/api/v1/keys/",

@@ -1,31 +1,31 @@
-//! A server with keys, and clients that hold them.
+//! A server with keys, and clients with keys.
 
 use std::io::{BufRead, BufReader};
 use std::ops::Deref;
 use std::process::{Child, Command, Stdio};
 
 use egov_kpi::app::App;
-use egov_kpi::app::access::Role;
+use egov_kpi::app::access::role::Role;
+use egov_kpi::app::api_keys::{IssuedKey, NewKey};
 use egov_kpi::app::clock::Clock;
-use egov_kpi::app::keys::{Issued, NewKey};
-use egov_kpi::http::access::Settings as Access;
-use egov_kpi::http::limits::Settings as Limits;
-use egov_kpi::server::{self, Running, Settings};
+use egov_kpi::http::access::AccessSettings;
+use egov_kpi::http::limits::LimitSettings;
+use egov_kpi::server::{self, RunningServer, ServerSettings};
 use serde_json::{Value, json};
 
 use crate::harness::{Api, Reply, figure};
 use crate::home::Home;
 
-/// An indicator that the seed has.
+/// An indicator of the shipped catalogue.
 pub const OUTGOING: &str = "ioffice.documents.outgoing";
-/// Units that the seed has: the province, one of its departments, and another.
+/// Shipped units: the province, one of its departments, and another one.
 pub const PROVINCE: &str = "travinh";
 pub const OWN: &str = "tv.dof";
 pub const FOREIGN: &str = "tv.dic";
 
-/// A server in this process over a ledger of its own.
+/// A server in this process with its own ledger.
 pub struct Guarded {
-    running: Option<Running>,
+    running: Option<RunningServer>,
     pub home: Home,
     api: Api,
 }
@@ -39,25 +39,30 @@ impl Deref for Guarded {
 }
 
 impl Guarded {
-    /// With nothing open but what is by default, and no key yet.
+    /// With default access settings and no key yet.
     pub fn new() -> Self {
-        Self::with(Access::default())
+        Self::with(AccessSettings::default())
     }
 
-    pub fn with(access: Access) -> Self {
+    pub fn with(access: AccessSettings) -> Self {
         Self::over(Home::new(), access)
     }
 
-    pub fn over(home: Home, access: Access) -> Self {
-        Self::start(home, access, Limits::default())
+    pub fn over(home: Home, access: AccessSettings) -> Self {
+        Self::start(home, access, LimitSettings::default())
     }
 
-    /// With bounds of its own.
-    pub fn bounded(access: Access, limits: Limits) -> Self {
+    /// With other limits.
+    pub fn bounded(access: AccessSettings, limits: LimitSettings) -> Self {
         Self::start(Home::new(), access, limits)
     }
 
-    fn start(home: Home, access: Access, limits: Limits) -> Self {
+    /// On an existing ledger.
+    pub fn start_again(home: Home, access: AccessSettings, limits: LimitSettings) -> Self {
+        Self::start(home, access, limits)
+    }
+
+    fn start(home: Home, access: AccessSettings, limits: LimitSettings) -> Self {
         let running = serve_by(&home.address(), access, limits);
         Self { api: Api::of(&running.address.to_string()), running: Some(running), home }
     }
@@ -66,17 +71,17 @@ impl Guarded {
         self.running.as_ref().unwrap().app()
     }
 
-    /// A new key; a reporter's is for a unit.
-    pub fn issue(&self, role: Role, unit: Option<&str>) -> Issued {
+    /// Creates a key; that of a reporter is for a unit.
+    pub fn issue(&self, role: Role, unit: Option<&str>) -> IssuedKey {
         issue(self.app(), role, unit)
     }
 
-    /// A client that holds a new key.
+    /// A client with a new key.
     pub fn holder(&self, role: Role, unit: Option<&str>) -> Holder {
         self.by(&self.issue(role, unit).key)
     }
 
-    /// A client that holds a key.
+    /// A client with a key.
     pub fn by(&self, key: &str) -> Holder {
         Holder { api: self.api.clone(), key: key.to_owned() }
     }
@@ -95,19 +100,20 @@ impl Drop for Guarded {
     }
 }
 
-/// A server over a ledger, to be stopped by the caller.
-pub fn serve(address: &str, access: Access) -> Running {
-    serve_by(address, access, Limits::default())
+/// A server on a ledger; the caller stops it.
+pub fn serve(address: &str, access: AccessSettings) -> RunningServer {
+    serve_by(address, access, LimitSettings::default())
 }
 
-fn serve_by(address: &str, access: Access, limits: Limits) -> Running {
+fn serve_by(address: &str, access: AccessSettings, limits: LimitSettings) -> RunningServer {
     let address = address.to_owned();
-    let settings = Settings { workers: Some(2), access, limits, ..Settings::at("127.0.0.1:0") };
+    let settings =
+        ServerSettings { workers: Some(2), access, limits, ..ServerSettings::at("127.0.0.1:0") };
     server::start(&settings, move || server::open(&address, Clock::default()), |_address| {})
         .unwrap()
 }
 
-pub fn issue(app: &App, role: Role, unit: Option<&str>) -> Issued {
+pub fn issue(app: &App, role: Role, unit: Option<&str>) -> IssuedKey {
     let new = NewKey {
         name: format!("{role} of {}", unit.unwrap_or("all")),
         role,
@@ -171,14 +177,14 @@ pub fn one(unit: &str, period: &str, value: i64) -> Value {
     json!({ "observations": [figure(OUTGOING, unit, period, value)] })
 }
 
-/// Waits until a time of this machine, in microseconds since 1970, is over.
+/// Waits until a time of this machine, in microseconds since 1970, has passed.
 pub fn sleep_past(micros: i64) {
     while chrono::Utc::now().timestamp_micros() <= micros {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
 }
 
-/// A program that runs; it is killed when this goes, also when a test fails.
+/// A running program; it is killed on drop, also when a test fails.
 pub struct Kept(pub Child);
 
 impl Kept {
@@ -193,7 +199,7 @@ impl Kept {
         line
     }
 
-    /// Its exit code, once it has ended.
+    /// Its exit code after it has exited.
     pub fn ended(&mut self) -> Option<i32> {
         self.0.wait().unwrap().code()
     }

@@ -1,9 +1,9 @@
-//! TLS by files, replaced while the service runs.
+//! TLS with files that are replaced while the service runs.
 
 use std::time::Duration;
 
 use egov_kpi::app::clock::Clock;
-use egov_kpi::server::{self, Running, Settings, TlsFiles};
+use egov_kpi::server::{self, RunningServer, ServerSettings, TlsFiles};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use ureq::Agent;
@@ -26,13 +26,15 @@ fn put(home: &Home, (certificate, key): (&str, &str)) -> TlsFiles {
     files
 }
 
-fn serve(home: &Home, files: TlsFiles) -> Running {
+fn serve(home: &Home, files: TlsFiles) -> RunningServer {
     let address = home.address();
-    let settings = Settings { workers: Some(1), tls: Some(files), ..Settings::at("127.0.0.1:0") };
+    let settings =
+        ServerSettings { workers: Some(1), tls: Some(files), ..ServerSettings::at("127.0.0.1:0") };
     server::start(&settings, move || server::open(&address, Clock::default()), |_| {}).unwrap()
 }
 
-/// What a client that trusts one certificate gets: a status and a header; none when it does not trust the server's.
+/// Status and a header for a client that trusts one certificate; `None` when it does not trust that
+/// of the server.
 fn get(port: u16, trusted: &str, header: &str) -> Option<(u16, String)> {
     let certificate =
         Certificate::from_der(&CertificateDer::from_pem_slice(trusted.as_bytes()).unwrap())
@@ -62,7 +64,8 @@ fn a_certificate_is_replaced_while_the_service_runs_and_a_broken_one_is_not_take
     assert_eq!(hsts.0, 200);
     assert!(hsts.1.starts_with("max-age="), "{hsts:?}");
     assert_eq!(get(port, SECOND.0, "x"), None);
-    // Key and certificate that do not belong together, and no certificate at all: the old ones go on.
+    // A key that does not match the certificate, and a file without a certificate: the old ones
+    // stay in use.
     for broken in [(SECOND.0, FIRST.1), ("nothing", FIRST.1), ("", "")] {
         put(&home, broken);
         std::thread::sleep(Duration::from_millis(2_300));
@@ -71,7 +74,7 @@ fn a_certificate_is_replaced_while_the_service_runs_and_a_broken_one_is_not_take
     put(&home, SECOND);
     eventually("replaced", Duration::from_secs(10), || get(port, SECOND.0, "x").is_some());
     assert_eq!(get(port, FIRST.0, "x"), None);
-    // Without TLS nobody is answered.
+    // Without TLS there is no response.
     assert!(ureq::get(format!("http://127.0.0.1:{port}/livez")).call().is_err());
     running.stop();
 }

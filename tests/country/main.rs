@@ -1,21 +1,24 @@
-//! The country's size: every question of a leader, an inspector and an analyst is answered from the cube, without SQL.
+//! A whole country: every query of leaders, inspectors and analysts is answered from the cube,
+//! without SQL.
 //!
-//! `EGOV_KPI_COUNTRY=country cargo test --release --test country -- --nocapture` does it with 63 provinces of 180 units, 20 indicators and
-//! 60 months, and prints how long each answer took; without the variable a small country is taken.
+//! `EGOV_KPI_COUNTRY=country cargo test --release --test country -- --nocapture` runs it with 63
+//! provinces of 180 units, 20 indicators and 60 months, and prints the time of each response;
+//! without the variable a small country is used.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use parking_lot::Mutex;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
 use egov_kpi::app::clock::Clock;
-use egov_kpi::server::{self, Settings};
+use egov_kpi::server::{self, ServerSettings};
 use serde_json::{Value, json};
 use ureq::Agent;
 
-/// Every statement that was sent to a database by this process.
+/// All statements that this process sent to a database.
 static STATEMENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 struct Listener;
@@ -23,14 +26,15 @@ struct Listener;
 impl Instrumentation for Listener {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
         if let InstrumentationEvent::StartQuery { query, .. } = event {
-            STATEMENTS.lock().unwrap().push(query.to_string());
+            STATEMENTS.lock().push(query.to_string());
         }
     }
 }
 
-/// The statements since the last call, but for the question whether another process has written, which is asked all the time.
+/// The statements since the last call, except the frequent query whether another process has
+/// written.
 fn statements() -> Vec<String> {
-    let mut all = std::mem::take(&mut *STATEMENTS.lock().unwrap());
+    let mut all = std::mem::take(&mut *STATEMENTS.lock());
     all.retain(|statement| !statement.contains("data_version"));
     all
 }
@@ -71,7 +75,7 @@ impl Service {
         assert_eq!(answer.status().as_u16(), 200, "{told}");
     }
 
-    /// What units are expected to report, a target and a note, so that there is something to answer.
+    /// Declares an expectation, a target and an annotation, so that the responses have content.
     fn declare(&self) {
         let mut catalogue = self.json("catalogue");
         let measures =
@@ -84,11 +88,10 @@ impl Service {
     }
 }
 
-#[test]
-fn every_answer_over_the_country_comes_from_the_cube_without_sql() {
+/// Generates a country of the size that `EGOV_KPI_COUNTRY` names and imports it; the ledger's address.
+fn import_country(folder: &Path) -> String {
     let size = std::env::var("EGOV_KPI_COUNTRY").unwrap_or_else(|_unset| "3x40".to_owned());
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).display().to_string();
+    let path = |name: &str| folder.join(name).display().to_string();
     let (figures, units, ledger) =
         (path("figures.csv"), path("units.json"), format!("sqlite://{}", path("country.db")));
     let out = std::fs::File::create(&figures).unwrap();
@@ -105,9 +108,15 @@ fn every_answer_over_the_country_comes_from_the_cube_without_sql() {
         .status()
         .unwrap();
     assert!(imported.success());
+    ledger
+}
 
+#[test]
+fn every_answer_over_the_country_comes_from_the_cube_without_sql() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = import_country(folder.path());
     set_default_instrumentation(|| Some(Box::new(Listener))).unwrap();
-    let settings = Settings { workers: Some(2), ..Settings::at("127.0.0.1:0") };
+    let settings = ServerSettings { workers: Some(2), ..ServerSettings::at("127.0.0.1:0") };
     let running =
         server::start(&settings, move || server::open(&ledger, Clock::default()), |_address| {})
             .unwrap();
@@ -120,7 +129,7 @@ fn every_answer_over_the_country_comes_from_the_cube_without_sql() {
         base: format!("http://{}/api/v1", running.address),
     };
     service.declare();
-    assert!(!statements().is_empty(), "what is sent to the database is heard");
+    assert!(!statements().is_empty(), "statements to the database are recorded");
 
     let signed = "measure=ioffice.documents.signed_rate";
     let questions = [
@@ -138,9 +147,9 @@ fn every_answer_over_the_country_comes_from_the_cube_without_sql() {
             "a province's scorecard for a quarter",
             "scorecard?unit=gen.p03&period=2025-Q4&geography=current".to_owned(),
         ),
-        ("who has reported, everywhere", "completeness?period=2025-12".to_owned()),
+        ("completeness, everywhere", "completeness?period=2025-12".to_owned()),
         (
-            "who has reported, in a province, in a year",
+            "completeness of a province in a year",
             "completeness?period=2025&parent=gen.p01".to_owned(),
         ),
         (
@@ -157,30 +166,25 @@ fn every_answer_over_the_country_comes_from_the_cube_without_sql() {
                 "series?{signed}&descendants_of=gen.p01&from=2021&to=2025&step=year&geography=current"
             ),
         ),
-        (
-            "what stands out in a province",
-            "quality?unit=gen.p01&from=2025-01&to=2025-12".to_owned(),
-        ),
-        (
-            "what stands out anywhere in a month",
-            "quality?from=2025-12&to=2025-12&limit=10".to_owned(),
-        ),
-        ("where figures contradict each other", "findings?from=2025-01".to_owned()),
+        ("outliers in a province", "quality?unit=gen.p01&from=2025-01&to=2025-12".to_owned()),
+        ("outliers anywhere in a month", "quality?from=2025-12&to=2025-12&limit=10".to_owned()),
+        ("findings", "findings?from=2025-01".to_owned()),
         ("the targets", "targets".to_owned()),
-        ("the notes", "annotations?unit=gen.p01".to_owned()),
+        ("the annotations", "annotations?unit=gen.p01".to_owned()),
         ("the units", "units?parent=gen.p01".to_owned()),
-        ("what is reported", "indicators".to_owned()),
-        ("what is computed", "kpis".to_owned()),
+        ("indicators", "indicators".to_owned()),
+        ("kpis", "kpis".to_owned()),
     ];
     let mut table =
-        String::from("\nquestion                                            ms   KiB\n");
+        String::from("\nquery                                               ms   KiB\n");
     for (question, path) in questions {
         let began = Instant::now();
         let (status, body) = service.get(&path);
         let took = began.elapsed();
         assert_eq!(status, 200, "{path}: {}", String::from_utf8_lossy(&body));
-        // Threads that watch for keys and for other instances' news ask now and then beside an answer, and for none: asked again a few
-        // times, an answer that needs no statement is once given without any.
+        // Threads that check for API keys and for other instances' changes send statements now and
+        // then. So a request with statements is repeated a few times; one that needs none is
+        // handled without any at least once.
         let asked = || -> Vec<String> {
             statements().into_iter().filter(|statement| !statement.contains("[\"key\", ")).collect()
         };
@@ -199,7 +203,7 @@ fn every_answer_over_the_country_comes_from_the_cube_without_sql() {
             .unwrap();
     }
     println!("{table}");
-    // Such a one does touch the ledger.
+    // This request does read the ledger.
     service.json("observations?unit=gen.p01.u001&limit=5");
     assert!(!statements().is_empty());
     running.stop();

@@ -1,11 +1,11 @@
-//! Builds DOCX and PDF files piece by piece, also ones that no program would write.
+//! Builds DOCX and PDF files from parts, including invalid ones.
 
 use std::io::{Cursor, Write};
 
-use egov_kpi::intake::document::{BlockKind, Document, Media, Refusal, read};
+use documents::{BlockKind, Document, DocumentError, MediaType, read};
 use zip::write::SimpleFileOptions;
 
-/// An archive of these entries.
+/// A ZIP archive with these entries.
 pub fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in entries {
@@ -17,7 +17,7 @@ pub fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
 
 const TYPES: &str =
     r#"<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>"#;
-/// The names that a document declares.
+/// The XML namespaces that a document declares.
 pub const NAMES: &str = concat!(
     r#"xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main" xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006" "#,
     r#"xmlns:v="urn:schemas-microsoft-com:vml" xmlns:wps="http://schemas.microsoft.com/office/word/2010/wordprocessingShape""#
@@ -42,17 +42,17 @@ pub fn docx(body: &str) -> Vec<u8> {
     docx_with(body, "", "")
 }
 
-/// A DOCX whose whole `document.xml` this is.
+/// A DOCX with this text as its whole `document.xml`.
 pub fn docx_of(document: &str) -> Vec<u8> {
     zip(&[("[Content_Types].xml", TYPES.as_bytes()), ("word/document.xml", document.as_bytes())])
 }
 
-/// A paragraph of plain runs.
+/// A paragraph with plain text.
 pub fn p(text: &str) -> String {
     format!("<w:p><w:r><w:t xml:space=\"preserve\">{text}</w:t></w:r></w:p>")
 }
 
-/// The blocks as text: `1# heading`, `paragraph`, `| cell | cell`.
+/// The parts of a document as text: `1# heading`, `paragraph`, `| cell | cell`.
 pub fn shown(document: &Document) -> Vec<String> {
     let lines = document.blocks.iter().flat_map(|block| match &block.kind {
         BlockKind::Heading(level) => vec![format!("{level}# {}", document.slice(&block.range))],
@@ -70,15 +70,15 @@ pub fn shown(document: &Document) -> Vec<String> {
     lines.collect()
 }
 
-pub fn blocks(bytes: &[u8], media: Media) -> Vec<String> {
+pub fn blocks(bytes: &[u8], media: MediaType) -> Vec<String> {
     shown(&read(bytes, media).unwrap())
 }
 
-pub fn refused(bytes: &[u8], media: Media) -> Refusal {
+pub fn refused(bytes: &[u8], media: MediaType) -> DocumentError {
     read(bytes, media).unwrap_err()
 }
 
-/// A PDF of these objects, numbered from 1; the first is the catalogue.
+/// A PDF with these objects, numbered from 1; the first is the catalogue.
 pub fn pdf(objects: &[Vec<u8>]) -> Vec<u8> {
     let mut file = b"%PDF-1.7\n".to_vec();
     let mut places = Vec::new();
@@ -103,7 +103,7 @@ pub fn pdf(objects: &[Vec<u8>]) -> Vec<u8> {
     file
 }
 
-/// A stream with the entries of its dictionary.
+/// A stream with these entries in its dictionary.
 pub fn stream(entries: &str, content: &[u8]) -> Vec<u8> {
     [
         format!("<< {entries} /Length {} >>\nstream\n", content.len()).as_bytes(),
@@ -119,7 +119,7 @@ pub fn deflated(content: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A PDF with pages that each carry out these instructions in a font of plain Latin letters.
+/// A PDF with one page for each text of instructions, in a font of plain Latin letters.
 pub fn pages(contents: &[&str]) -> Vec<u8> {
     let kids: Vec<String> =
         (0..contents.len()).map(|page| format!("{} 0 R", 4 + 2 * page)).collect();
@@ -138,7 +138,7 @@ pub fn pages(contents: &[&str]) -> Vec<u8> {
     pdf(&objects)
 }
 
-/// The instructions for a text at a place.
+/// The instructions that draw a text at a position.
 pub fn at(x: u32, y: u32, text: &str) -> String {
     format!("BT /F1 12 Tf {x} {y} Td ({text}) Tj ET\n")
 }

@@ -1,11 +1,11 @@
-//! What stands in a DOCX in odd ways.
+//! Unusual constructs in DOCX files.
 
-use egov_kpi::intake::document::{Media, read};
+use documents::{MediaType, read};
 
 use super::build::{blocks, docx, docx_of, docx_with, p};
 
 fn shown(body: &str) -> Vec<String> {
-    blocks(&docx(body), Media::Docx)
+    blocks(&docx(body), MediaType::Docx)
 }
 
 fn r(text: &str) -> String {
@@ -28,7 +28,7 @@ fn deleted_and_hidden_text_is_left_out_and_inserted_text_is_kept() {
         "<w:style w:styleId=\"B\"><w:rPr><w:vanish/></w:rPr></w:style><w:style w:styleId=\"H\"><w:basedOn w:val=\"B\"/></w:style>",
         "",
     );
-    assert_eq!(blocks(&styled, Media::Docx), ["hiện."]);
+    assert_eq!(blocks(&styled, MediaType::Docx), ["hiện."]);
     let mark = "<w:pPr><w:rPr><w:del/></w:rPr></w:pPr>";
     assert_eq!(
         shown(&format!("<w:p>{mark}{}</w:p>{}", r("Tiếp nhận 5 "), p("hồ sơ."))),
@@ -56,7 +56,7 @@ fn a_text_box_is_read_once() {
 }
 
 #[test]
-fn of_a_field_only_its_result_is_read() {
+fn only_the_result_of_a_field_is_read() {
     let sign = |kind: &str| format!("<w:r><w:fldChar w:fldCharType=\"{kind}\"/></w:r>");
     let field = |inner: &str, result: &str| {
         format!(
@@ -83,7 +83,7 @@ fn of_a_field_only_its_result_is_read() {
 }
 
 #[test]
-fn signs_become_what_they_look_like() {
+fn symbols_are_read_as_their_characters() {
     let body = "<w:p><w:pPr><w:tabs><w:tab w:val=\"left\"/></w:tabs></w:pPr><w:r><w:t>Covid</w:t><w:noBreakHyphen/><w:t>19:</w:t><w:tab/><w:t>5 a&amp;b &#x111;ơn th</w:t><w:softHyphen/><w:t>ư</w:t><w:br/><w:t>và</w:t><w:br/><w:t>Mới: 3</w:t></w:r></w:p>";
     assert_eq!(shown(body), ["Covid-19:\t5 a&b đơn thư\nvà", "Mới: 3"]);
 }
@@ -103,7 +103,7 @@ fn links_and_controls_are_read_and_placeholders_are_not() {
 }
 
 #[test]
-fn headings_come_from_styles_levels_and_looks() {
+fn headings_come_from_styles_levels_and_formatting() {
     let styles = "<w:style w:styleId=\"a1\"><w:name w:val=\"heading 1\"/></w:style><w:style w:styleId=\"b\"><w:name w:val=\"Tiêu đề 2\"/></w:style>\
                   <w:style w:styleId=\"c\"><w:name w:val=\"Mục\"/><w:basedOn w:val=\"a1\"/></w:style><w:style w:styleId=\"t\"><w:name w:val=\"toc 1\"/></w:style>";
     let styled = |style: &str, text: &str| {
@@ -118,7 +118,7 @@ fn headings_come_from_styles_levels_and_looks() {
         styled("b", "Trong tháng tạo mới 12 tài khoản."),
         "<w:p><w:r><w:rPr><w:b/></w:rPr><w:t>Viễn thông</w:t></w:r></w:p>".to_owned(),
     ];
-    let found = blocks(&docx_with(&body.concat(), styles, ""), Media::Docx);
+    let found = blocks(&docx_with(&body.concat(), styles, ""), MediaType::Docx);
     assert_eq!(
         found,
         [
@@ -157,7 +157,7 @@ fn numbers_that_word_shows_make_bold_lines_headings_and_others_entries() {
         entry(1, "<w:b/>", "Tạo mới 12 tài khoản"),
     ];
     assert_eq!(
-        blocks(&docx_with(&body.concat(), "", numbering), Media::Docx),
+        blocks(&docx_with(&body.concat(), "", numbering), MediaType::Docx),
         ["2# TÌNH HÌNH", "3# Bưu chính", "Sở mẫu", "Tạo mới 12 tài khoản"]
     );
 }
@@ -190,13 +190,13 @@ fn merged_cells_repeat_names_but_never_figures() {
         ["| Đơn vị | Hồ sơ | Hồ sơ", "| Sở mẫu | 1 | 1.200", "| Sở mẫu | 2 và 3 | "]
     );
     assert_eq!(
-        read(&docx(&body), Media::Docx).unwrap().text,
+        read(&docx(&body), MediaType::Docx).unwrap().text,
         "Đơn vị\tHồ sơ\t\nSở mẫu\t1\t1.200\n\t2 và 3\t\n"
     );
 }
 
 #[test]
-fn a_table_in_a_cell_is_its_words_and_a_table_of_one_column_is_a_frame() {
+fn a_nested_table_is_read_as_text_and_a_one_column_table_as_paragraphs() {
     let inner = format!("<w:tbl><w:tr>{}{}</w:tr></w:tbl>", tc("", &p("a")), tc("", &p("b")));
     assert_eq!(
         shown(&format!(
@@ -216,7 +216,7 @@ fn a_table_in_a_cell_is_its_words_and_a_table_of_one_column_is_a_frame() {
 }
 
 #[test]
-fn a_sentence_goes_on_over_paragraphs() {
+fn a_sentence_continues_over_paragraphs() {
     assert_eq!(
         shown(&[p("Họp bỏ"), p("phiếu xét 3 xã."), p("sau đó")].concat()),
         ["Họp bỏ\nphiếu xét 3 xã.", "sau đó"]
@@ -224,11 +224,11 @@ fn a_sentence_goes_on_over_paragraphs() {
 }
 
 #[test]
-fn names_may_have_any_prefix_and_the_strict_form_is_read() {
+fn any_namespace_prefix_and_the_strict_schema_are_read() {
     let strict = "<x:document xmlns:x=\"http://purl.oclc.org/ooxml/wordprocessingml/main\"><x:body><x:p><x:r><x:t>Một.</x:t></x:r></x:p></x:body></x:document>";
-    assert_eq!(blocks(&docx_of(strict), Media::Docx), ["Một."]);
+    assert_eq!(blocks(&docx_of(strict), MediaType::Docx), ["Một."]);
     let bare = "<document xmlns=\"http://schemas.openxmlformats.org/wordprocessingml/2006/main\"><body><p><r><t>Hai.</t></r></p></body></document>";
-    assert_eq!(blocks(&docx_of(bare), Media::Docx), ["Hai."]);
+    assert_eq!(blocks(&docx_of(bare), MediaType::Docx), ["Hai."]);
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn lines_of_a_text_that_was_pasted_into_a_document_are_paragraphs_again() {
         shown(&format!("<w:p>{}</w:p>", wrapped.map(r).join("<w:r><w:br/></w:r>"))),
         [one.as_str()]
     );
-    // Short paragraphs of a document stay what they are.
+    // Short paragraphs of a document are not joined.
     let entries = ["Tạo mới 12 tài khoản", "Cấp 3 chứng thư số", "Thu hồi 1 hộp thư"];
     assert_eq!(shown(&entries.map(p).concat()), entries);
 }

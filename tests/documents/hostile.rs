@@ -1,42 +1,42 @@
-//! Files that mean harm, and files that are something else than they say.
+//! Hostile files, and files of another kind than stated.
 
 use std::time::Instant;
 
-use egov_kpi::intake::document::{Media, limits, read};
+use documents::{MediaType, limits, read};
 
 use super::build::{NAMES, at, deflated, docx, docx_of, p, pages, pdf, refused, stream, zip};
 
 #[test]
-fn a_file_that_is_something_else_is_refused_by_name() {
+fn a_file_of_another_type_is_refused_with_its_name() {
     let ole = |name: &str| {
         let wide: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
         [&[0xD0, 0xCF, 0x11, 0xE0][..], &[0; 600], &wide, &[0; 100]].concat()
     };
-    let cases: [(Vec<u8>, Media, &str, &str); 13] = [
-        (docx(&p("a")), Media::Text, "wrong_media", "DOCX"),
-        (pages(&[&at(50, 700, "a")]), Media::Markdown, "wrong_media", "PDF"),
-        (b"text".to_vec(), Media::Pdf, "wrong_media", "neither"),
-        (pages(&[&at(50, 700, "a")]), Media::Docx, "wrong_media", "PDF"),
-        (ole("WordDocument"), Media::Docx, "unsupported_document", ".doc"),
-        (ole("EncryptedPackage"), Media::Docx, "encrypted", "password"),
-        (ole("Workbook"), Media::Docx, "unsupported_document", ".xls"),
-        (b"{\\rtf1 a}".to_vec(), Media::Text, "unsupported_document", "RTF"),
+    let cases: [(Vec<u8>, MediaType, &str, &str); 13] = [
+        (docx(&p("a")), MediaType::Text, "wrong_media", "DOCX"),
+        (pages(&[&at(50, 700, "a")]), MediaType::Markdown, "wrong_media", "PDF"),
+        (b"text".to_vec(), MediaType::Pdf, "wrong_media", "neither"),
+        (pages(&[&at(50, 700, "a")]), MediaType::Docx, "wrong_media", "PDF"),
+        (ole("WordDocument"), MediaType::Docx, "unsupported_document", ".doc"),
+        (ole("EncryptedPackage"), MediaType::Docx, "encrypted", "password"),
+        (ole("Workbook"), MediaType::Docx, "unsupported_document", ".xls"),
+        (b"{\\rtf1 a}".to_vec(), MediaType::Text, "unsupported_document", "RTF"),
         (
             zip(&[("[Content_Types].xml", b"<a/>"), ("xl/workbook.xml", b"<a/>")]),
-            Media::Docx,
+            MediaType::Docx,
             "unsupported_document",
-            "workbook",
+            "/workbooks",
         ),
         (
             zip(&[("mimetype", b"a"), ("content.xml", b"<a/>")]),
-            Media::Docx,
+            MediaType::Docx,
             "unsupported_document",
             "OpenDocument",
         ),
-        (zip(&[("a.txt", b"a")]), Media::Docx, "unsupported_document", "ZIP"),
+        (zip(&[("a.txt", b"a")]), MediaType::Docx, "unsupported_document", "ZIP"),
         (
             zip(&[("[Content_Types].xml", b"<a/>"), ("word/vbaProject.bin", b"a")]),
-            Media::Docx,
+            MediaType::Docx,
             "macros",
             ".docm",
         ),
@@ -45,7 +45,7 @@ fn a_file_that_is_something_else_is_refused_by_name() {
                 "[Content_Types].xml",
                 b"<a b='application/vnd.ms-word.document.macroEnabled.main+xml'/>",
             )]),
-            Media::Docx,
+            MediaType::Docx,
             "macros",
             ".docm",
         ),
@@ -55,21 +55,22 @@ fn a_file_that_is_something_else_is_refused_by_name() {
         assert_eq!(refusal.code, code, "{refusal}");
         assert!(refusal.detail.contains(word), "{refusal}");
     }
-    assert_eq!(refused(&vec![b'a'; limits::FILE_BYTES + 1], Media::Text).code, "too_large");
+    assert_eq!(refused(&vec![b'a'; limits::FILE_BYTES + 1], MediaType::Text).code, "too_large");
 }
 
 #[test]
 fn a_docx_that_unpacks_to_too_much_is_refused() {
     let spaces = " ".repeat(40 << 20);
     assert_eq!(
-        refused(&docx_of(&format!("<w:document {NAMES}>{spaces}</w:document>")), Media::Docx).code,
+        refused(&docx_of(&format!("<w:document {NAMES}>{spaces}</w:document>")), MediaType::Docx)
+            .code,
         "zip_bomb"
     );
     let many: Vec<(String, &[u8])> =
         (0..=limits::ZIP_ENTRIES).map(|number| (number.to_string(), &b""[..])).collect();
     let many: Vec<(&str, &[u8])> =
         many.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
-    assert_eq!(refused(&zip(&many), Media::Docx).code, "zip_bomb");
+    assert_eq!(refused(&zip(&many), MediaType::Docx).code, "zip_bomb");
 }
 
 #[test]
@@ -81,15 +82,15 @@ fn xml_that_is_deep_or_declares_entities_is_refused() {
             "</w:p>".repeat(depth - 1)
         )
     };
-    assert!(read(&docx_of(&deep(limits::XML_DEPTH)), Media::Docx).is_ok());
-    assert_eq!(refused(&docx_of(&deep(limits::XML_DEPTH + 1)), Media::Docx).code, "too_deep");
-    assert_eq!(refused(&docx_of(&deep(1_000_000)), Media::Docx).code, "too_deep");
+    assert!(read(&docx_of(&deep(limits::XML_DEPTH)), MediaType::Docx).is_ok());
+    assert_eq!(refused(&docx_of(&deep(limits::XML_DEPTH + 1)), MediaType::Docx).code, "too_deep");
+    assert_eq!(refused(&docx_of(&deep(1_000_000)), MediaType::Docx).code, "too_deep");
     let entities = format!("<!DOCTYPE a [<!ENTITY b \"c\">]><w:document {NAMES}>&b;</w:document>");
-    assert_eq!(refused(&docx_of(&entities), Media::Docx).code, "malformed_document");
-    assert_eq!(refused(&docx(&p("&b;")), Media::Docx).code, "malformed_document");
-    assert_eq!(refused(&docx_of("<w:document"), Media::Docx).code, "malformed_document");
+    assert_eq!(refused(&docx_of(&entities), MediaType::Docx).code, "malformed_document");
+    assert_eq!(refused(&docx(&p("&b;")), MediaType::Docx).code, "malformed_document");
+    assert_eq!(refused(&docx_of("<w:document"), MediaType::Docx).code, "malformed_document");
     assert_eq!(
-        refused(&zip(&[("[Content_Types].xml", b"<a/>")]), Media::Docx).code,
+        refused(&zip(&[("[Content_Types].xml", b"<a/>")]), MediaType::Docx).code,
         "malformed_document"
     );
 }
@@ -98,13 +99,13 @@ fn xml_that_is_deep_or_declares_entities_is_refused() {
 fn a_docx_with_too_large_tables_is_refused() {
     let row = "<w:tr><w:tc><w:p/></w:tc><w:tc><w:p/></w:tc></w:tr>";
     assert!(
-        read(&docx(&format!("<w:tbl>{}</w:tbl>", row.repeat(limits::TABLE_ROWS))), Media::Docx)
+        read(&docx(&format!("<w:tbl>{}</w:tbl>", row.repeat(limits::TABLE_ROWS))), MediaType::Docx)
             .is_ok()
     );
     assert_eq!(
         refused(
             &docx(&format!("<w:tbl>{}</w:tbl>", row.repeat(limits::TABLE_ROWS + 1))),
-            Media::Docx
+            MediaType::Docx
         )
         .code,
         "too_many_rows"
@@ -113,14 +114,14 @@ fn a_docx_with_too_large_tables_is_refused() {
     assert_eq!(
         refused(
             &docx(&format!("<w:tbl>{}</w:tbl>", wide.repeat(limits::TABLE_ROWS / 2))),
-            Media::Docx
+            MediaType::Docx
         )
         .code,
         "too_many_rows"
     );
 }
 
-/// A PDF with a page of these instructions, and these objects behind (from number 6 on).
+/// A PDF with a page of these instructions and with further objects from number 6 on.
 fn page_with(resources: &str, content: Vec<u8>, more: &[Vec<u8>]) -> Vec<u8> {
     let mut objects = vec![
         b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(),
@@ -138,21 +139,21 @@ fn a_pdf_that_unpacks_to_too_much_is_refused() {
     let began = Instant::now();
     let once = deflated(&vec![b' '; limits::PDF_STREAM_BYTES + 1]);
     assert_eq!(
-        refused(&page_with("", stream("/Filter /FlateDecode", &once), &[]), Media::Pdf).code,
+        refused(&page_with("", stream("/Filter /FlateDecode", &once), &[]), MediaType::Pdf).code,
         "zip_bomb"
     );
     let twice = deflated(&once);
     assert_eq!(
         refused(
             &page_with("", stream("/Filter [/FlateDecode /FlateDecode]", &twice), &[]),
-            Media::Pdf
+            MediaType::Pdf
         )
         .code,
         "zip_bomb"
     );
     let part = deflated(&vec![b' '; limits::PDF_STREAM_BYTES / 2]);
     let many: Vec<Vec<u8>> = (0..5).map(|_| stream("/Filter /FlateDecode", &part)).collect();
-    assert_eq!(refused(&page_with("", stream("", b" "), &many), Media::Pdf).code, "zip_bomb");
+    assert_eq!(refused(&page_with("", stream("", b" "), &many), MediaType::Pdf).code, "zip_bomb");
     assert!(began.elapsed() < limits::TIME * 3);
 }
 
@@ -177,7 +178,7 @@ fn a_pdf_whose_directory_never_ends_is_refused() {
         ),
     ];
     for (entries, content) in cases {
-        let refusal = refused(&directory(entries, &content), Media::Pdf);
+        let refusal = refused(&directory(entries, &content), MediaType::Pdf);
         assert!(matches!(refusal.code, "malformed_document" | "zip_bomb"), "{refusal}");
     }
 }
@@ -191,7 +192,7 @@ fn a_pdf_whose_forms_draw_themselves_is_refused() {
         )
     };
     let own = page_with("/XObject << /A 6 0 R >>", stream("", b"/A Do"), &[form("/A Do")]);
-    assert_eq!(refused(&own, Media::Pdf).code, "too_deep");
+    assert_eq!(refused(&own, MediaType::Pdf).code, "too_deep");
     let each = |number: usize| {
         let name = format!(
             "/Type /XObject /Subtype /Form /Resources << /XObject << /A {} 0 R >> >>",
@@ -202,8 +203,11 @@ fn a_pdf_whose_forms_draw_themselves_is_refused() {
     let chain: Vec<Vec<u8>> = (6..6 + limits::PDF_FORM_DEPTH - 1).map(each).collect();
     let began = Instant::now();
     assert_eq!(
-        refused(&page_with("/XObject << /A 6 0 R >>", stream("", b"/A Do"), &chain), Media::Pdf)
-            .code,
+        refused(
+            &page_with("/XObject << /A 6 0 R >>", stream("", b"/A Do"), &chain),
+            MediaType::Pdf
+        )
+        .code,
         "too_slow"
     );
     assert!(began.elapsed() < limits::TIME * 2);
@@ -213,18 +217,18 @@ fn a_pdf_whose_forms_draw_themselves_is_refused() {
 fn a_pdf_with_too_much_in_it_is_refused() {
     let words =
         vec![b' '; 0].into_iter().chain(b"1 ".repeat(limits::PDF_TOKENS + 1)).collect::<Vec<u8>>();
-    assert_eq!(refused(&page_with("", stream("", &words), &[]), Media::Pdf).code, "too_large");
+    assert_eq!(refused(&page_with("", stream("", &words), &[]), MediaType::Pdf).code, "too_large");
     let packed = stream("/Filter /FlateDecode", &deflated(&words));
-    assert_eq!(refused(&page_with("", packed, &[]), Media::Pdf).code, "too_large");
+    assert_eq!(refused(&page_with("", packed, &[]), MediaType::Pdf).code, "too_large");
     let many: Vec<String> = (0..=limits::PDF_PAGES).map(|_| at(50, 700, "a")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    assert_eq!(refused(&pages(&many), Media::Pdf).code, "too_large");
-    assert!(read(&pages(&many[..limits::PDF_PAGES]), Media::Pdf).is_ok());
+    assert_eq!(refused(&pages(&many), MediaType::Pdf).code, "too_large");
+    assert!(read(&pages(&many[..limits::PDF_PAGES]), MediaType::Pdf).is_ok());
 }
 
 #[test]
 fn a_pdf_without_text_or_with_a_password_is_refused() {
-    assert_eq!(refused(&pages(&["0 0 100 100 re f"]), Media::Pdf).code, "no_text_layer");
+    assert_eq!(refused(&pages(&["0 0 100 100 re f"]), MediaType::Pdf).code, "no_text_layer");
     let unknown = page_with("", stream("", b"BT /F1 12 Tf (abc) Tj ET"), &[]);
     let (known, wide) = (
         "/Subtype /TrueType /BaseFont /Times /Encoding /WinAnsiEncoding",
@@ -233,18 +237,18 @@ fn a_pdf_without_text_or_with_a_password_is_refused() {
     let unknown = String::from_utf8(unknown)
         .unwrap()
         .replace(known, &format!("{wide:<width$}", width = known.len()));
-    assert_eq!(refused(unknown.as_bytes(), Media::Pdf).code, "no_text_layer");
+    assert_eq!(refused(unknown.as_bytes(), MediaType::Pdf).code, "no_text_layer");
     for name in ["/Encrypt", "/#45ncrypt"] {
         let locked = String::from_utf8(pages(&[&at(50, 700, "a")]))
             .unwrap()
             .replace("/Root", &format!("{name} << /Filter /Standard /V 1 >> /Root"));
-        assert_eq!(refused(locked.as_bytes(), Media::Pdf).code, "encrypted", "{name}");
+        assert_eq!(refused(locked.as_bytes(), MediaType::Pdf).code, "encrypted", "{name}");
     }
     for broken in [
         &b"%PDF-1.7"[..],
         b"%PDF-1.7\nstartxref\n99999\n%%EOF",
         b"%PDF-1.7\ntrailer <<>>\nstartxref\n9\n%%EOF",
     ] {
-        assert_eq!(refused(broken, Media::Pdf).code, "malformed_document");
+        assert_eq!(refused(broken, MediaType::Pdf).code, "malformed_document");
     }
 }

@@ -1,16 +1,18 @@
-//! Files made by LibreOffice and their words as poppler reads them. `tests/documents/office` makes them and runs this.
+//! Files made by LibreOffice, compared with their words as poppler reads them.
+//! `tests/documents/office.sh` makes the files and runs this test.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use egov_kpi::intake::document::{BlockKind, Document, Media, read};
+use documents::{BlockKind, Document, MediaType, read};
 
-/// Share of words that may differ from poppler's, in a thousand: page numbers and words broken at line ends.
+/// Share of words that may differ from poppler's, in thousandths: page numbers and words broken at
+/// line ends.
 const DIFFERENT: usize = 10;
 
 fn words(text: &str) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
-    // A word broken at a hyphen is two for poppler.
+    // A word broken at a hyphen is two words for poppler.
     for word in text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty())
     {
         *found.entry(word.to_owned()).or_default() += 1;
@@ -38,7 +40,7 @@ fn headings(document: &Document) -> Vec<&str> {
 }
 
 fn tables(document: &Document) -> Vec<Vec<Vec<&str>>> {
-    let rows = |block: &egov_kpi::intake::document::Block| match &block.kind {
+    let rows = |block: &documents::DocumentBlock| match &block.kind {
         BlockKind::Table(rows) => Some(
             rows.iter().map(|row| row.iter().map(|cell| document.slice(cell)).collect()).collect(),
         ),
@@ -48,8 +50,8 @@ fn tables(document: &Document) -> Vec<Vec<Vec<&str>>> {
 }
 
 #[test]
-#[ignore = "run by tests/documents/office, which makes the files"]
-fn office_files_say_what_their_source_says() {
+#[ignore = "run by tests/documents/office.sh, which makes the files"]
+fn office_files_read_the_same_as_their_source() {
     let folder = std::env::var("EGOV_KPI_DOCUMENTS").expect("EGOV_KPI_DOCUMENTS names the folder");
     let folder = Path::new(&folder);
     let mut sources: Vec<_> =
@@ -63,8 +65,11 @@ fn office_files_say_what_their_source_says() {
             read(&std::fs::read(&path).unwrap(), media)
                 .unwrap_or_else(|refusal| panic!("{}: {refusal}", path.display()))
         };
-        let (text, docx, pdf) =
-            (load("md", Media::Markdown), load("docx", Media::Docx), load("pdf", Media::Pdf));
+        let (text, docx, pdf) = (
+            load("md", MediaType::Markdown),
+            load("docx", MediaType::Docx),
+            load("pdf", MediaType::Pdf),
+        );
         let poppler = std::fs::read_to_string(source.with_extension("poppler")).unwrap();
         if std::env::var("EGOV_KPI_SHOW").is_ok() {
             println!(
@@ -81,7 +86,7 @@ fn office_files_say_what_their_source_says() {
             against_poppler.len()
         );
         assert!(against_poppler.len() * 1000 <= all * DIFFERENT);
-        // The numbers of a list's entries are shown by the program, and stand not in its text.
+        // The numbers of list items are shown by the program and are not part of the text.
         let entry = |line: &str| {
             let counted = line
                 .trim_start()

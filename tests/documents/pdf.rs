@@ -1,11 +1,11 @@
-//! PDF made by hand: lines, paragraphs, tables, headers, fonts.
+//! PDF files made by hand: lines, paragraphs, tables, headers and fonts.
 
-use egov_kpi::intake::document::Media;
+use documents::MediaType;
 
 use super::build::{at, blocks, pages, pdf, stream};
 
 fn shown(contents: &[&str]) -> Vec<String> {
-    blocks(&pages(contents), Media::Pdf)
+    blocks(&pages(contents), MediaType::Pdf)
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn lines_become_paragraphs_headings_and_entries() {
 }
 
 #[test]
-fn a_paragraph_goes_on_over_pages_and_their_edges_are_left_out() {
+fn a_paragraph_continues_over_pages_without_headers_and_footers() {
     let page = |number: usize, text: &str| {
         format!(
             "{}{}{}",
@@ -45,13 +45,13 @@ fn a_paragraph_goes_on_over_pages_and_their_edges_are_left_out() {
 }
 
 #[test]
-fn letters_that_are_placed_one_by_one_are_words() {
+fn letters_placed_one_by_one_form_words() {
     let page = "BT /F1 12 Tf 60 700 Td [(Ta) 20 (o) -300 (m) 10 (oi)] TJ 0 -14 Td 14 TL (12) Tj T* (7.) Tj ET";
     assert_eq!(shown(&[page]), ["Tao moi", "12", "7."]);
 }
 
 #[test]
-fn ruled_cells_and_wide_gaps_are_tables() {
+fn ruled_cells_and_wide_gaps_form_tables() {
     let mut page = String::new();
     for (row, cells) in [["Don vi", "So"], ["So mau", "12"], ["Huyen", "7"]].iter().enumerate() {
         let y = 700 - 20 * u32::try_from(row).unwrap();
@@ -72,7 +72,7 @@ fn ruled_cells_and_wide_gaps_are_tables() {
 }
 
 #[test]
-fn a_header_that_is_marked_as_one_and_pictures_are_passed_over() {
+fn marked_headers_and_pictures_are_skipped() {
     let page = format!(
         "/Artifact << /Type /Pagination >> BDC {} EMC {} /Im Do BI /W 1 /H 1 /CS /G /BPC 8 ID a EI",
         at(60, 800, "Dau trang"),
@@ -82,7 +82,7 @@ fn a_header_that_is_marked_as_one_and_pictures_are_passed_over() {
 }
 
 #[test]
-fn vietnamese_is_read_through_the_map_of_a_font() {
+fn vietnamese_is_decoded_by_the_font_cmap() {
     let map = "begincmap 1 beginbfrange <0001> <0003> <0061> endbfrange 1 beginbfrange <0004> <0005> [<01B0> <01A10301>] endbfrange 1 beginbfchar <0006> <0065030200301> endbfchar";
     let map = map.replace("0065030200301", "006503020301");
     let objects = [
@@ -95,11 +95,11 @@ fn vietnamese_is_read_through_the_map_of_a_font() {
         stream("", map.as_bytes()),
         stream("/Type /XObject /Subtype /Form /Matrix [1 0 0 1 0 -100]", b"BT /F1 12 Tf 60 700 Td <0006> Tj ET"),
     ];
-    assert_eq!(blocks(&pdf(&objects), Media::Pdf), ["abcướế ế"]);
+    assert_eq!(blocks(&pdf(&objects), MediaType::Pdf), ["abcướế ế"]);
 }
 
 #[test]
-fn text_that_is_alike_on_all_pages_but_for_its_figures_is_kept() {
+fn repeated_text_with_different_figures_is_kept() {
     let page = |figure: usize| {
         format!("{}{}", at(60, 810, &format!("Cap {figure} giay phep.")), at(60, 790, "Het."))
     };
@@ -112,20 +112,21 @@ fn text_that_is_alike_on_all_pages_but_for_its_figures_is_kept() {
 }
 
 #[test]
-fn letters_drawn_of_several_shapes_are_what_the_pdf_says_they_are() {
-    // As LibreOffice writes a letter for which a font has no shape of its own: the second shape is drawn behind the first, and back over it.
+fn composed_letters_are_read_from_actual_text() {
+    // As LibreOffice writes a letter that the font does not have: a second shape is drawn after the
+    // first and moved back over it.
     let spelt = "BT /F1 10 Tf 60 700 Td (k) Tj /Span <</ActualText<FEFF1EBF>>> BDC (es) Tj EMC 1 0 0 1 71 700 Tm ( hoach, ) Tj \
                  /Span <</ActualText<FEFF>>> BDC (-) Tj EMC (7.) Tj ET";
     let width = 5.0;
     assert_eq!(shown(&[&spelt.replace("71", &(60.0 + 2.0 * width).to_string())]), ["kế hoach, 7."]);
-    // What is said of several lines is not put into one.
+    // A given text (`ActualText`) for several lines is not put into one line.
     let lines = format!(
         "/Span <</ActualText<FEFF0041>>> BDC {}{} EMC",
         at(60, 700, "Mot 1."),
         at(60, 600, "Hai 2.")
     );
     assert_eq!(shown(&[&lines]), ["Mot 1.", "Hai 2."]);
-    // Marks that are letters of their own in the font.
+    // Diacritics that are separate letters in the font.
     let map = "begincmap 1 beginbfchar <0001> <006B> <0002> <00EA> <0003> <0301> <0004> <0020> <0005> <0068> endbfchar";
     let objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(),
@@ -136,5 +137,5 @@ fn letters_drawn_of_several_shapes_are_what_the_pdf_says_they_are() {
         b"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /A /DW 602 >>".to_vec(),
         stream("", map.as_bytes()),
     ];
-    assert_eq!(blocks(&pdf(&objects), Media::Pdf), ["kế hê"]);
+    assert_eq!(blocks(&pdf(&objects), MediaType::Pdf), ["kế hê"]);
 }

@@ -1,15 +1,17 @@
-//! What holds for any bytes and any text. The fuzz targets in `fuzz/` look for the same with more time.
+//! Properties that hold for all bytes and all texts. The fuzz targets in `fuzz/` test the same for
+//! longer.
 
 use std::time::Instant;
 
-use egov_kpi::http::{Written, docx as written};
-use egov_kpi::intake::document::{BlockKind, Document, Media, limits, read};
+use documents::{BlockKind, Document, MediaType, limits, read};
+use egov_kpi::http::{DocxBlock, docx as written};
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 
 use super::build::{at, docx, docx_of, p, pages};
 
-/// Every range lies in the text at letters' borders, blocks in order and apart.
+/// Checks that every range of the document is valid, and that its parts are in order and do not
+/// overlap.
 fn sound(document: &Document) {
     let mut last = 0;
     for block in &document.blocks {
@@ -33,7 +35,7 @@ fn sound(document: &Document) {
 
 fn read_all(bytes: &[u8]) {
     let began = Instant::now();
-    for media in [Media::Text, Media::Markdown, Media::Docx, Media::Pdf] {
+    for media in [MediaType::Text, MediaType::Markdown, MediaType::Docx, MediaType::Pdf] {
         if let Ok(document) = read(bytes, media) {
             sound(&document);
         }
@@ -41,7 +43,7 @@ fn read_all(bytes: &[u8]) {
     assert!(began.elapsed() < limits::TIME);
 }
 
-/// Lines such as reports have, and ones that break them.
+/// Lines as in reports, and lines with broken structure.
 fn line() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-zA-Zđưếộ0-9 .,;:%()/-]{0,60}",
@@ -68,13 +70,14 @@ proptest! {
     #[test]
     fn any_lines_keep_their_text_and_have_sound_blocks(lines in proptest::collection::vec(line(), 0..30)) {
         let text = lines.join("\n");
-        for media in [Media::Text, Media::Markdown] {
+        for media in [MediaType::Text, MediaType::Markdown] {
             let document = read(text.as_bytes(), media).unwrap();
             sound(&document);
             let same = read(document.text.as_bytes(), media).unwrap();
             prop_assert_eq!(&same, &document);
-            // Every letter and digit of plain text is in a block, but for the numbers of entries.
-            if media == Media::Text {
+            // Every letter and digit of plain text is in a part of the document, except the numbers
+            // of list items.
+            if media == MediaType::Text {
                 let held: usize = document.blocks.iter().map(|block| document.slice(&block.range).chars().filter(|letter| letter.is_alphabetic()).count()).sum();
                 let marks = lines.len() * 4;
                 prop_assert!(held + marks >= document.text.chars().filter(|letter| letter.is_alphabetic()).count());
@@ -86,14 +89,14 @@ proptest! {
     fn decomposed_text_reads_as_composed(lines in proptest::collection::vec("[a-zA-ZđưếộÀẢỹ0-9 .,]{0,40}", 0..10)) {
         let text = lines.join("\r\n");
         let apart: String = text.nfd().collect();
-        prop_assert_eq!(read(apart.as_bytes(), Media::Markdown), read(text.as_bytes(), Media::Markdown));
+        prop_assert_eq!(read(apart.as_bytes(), MediaType::Markdown), read(text.as_bytes(), MediaType::Markdown));
     }
 
     #[test]
     fn any_text_written_as_docx_is_read_back(lines in proptest::collection::vec("[A-ZĐ][a-zđưếộ0-9 <>&\"'%,]{0,40}\\.", 0..10)) {
-        let blocks: Vec<Written> = lines.iter().cloned().map(Written::Paragraph).collect();
+        let blocks: Vec<DocxBlock> = lines.iter().cloned().map(DocxBlock::Paragraph).collect();
         let expected: String = lines.iter().map(|line| format!("{}\n", line.trim())).collect();
-        prop_assert_eq!(read(&written(&blocks).unwrap(), Media::Docx).unwrap().text, expected);
+        prop_assert_eq!(read(&written(&blocks).unwrap(), MediaType::Docx).unwrap().text, expected);
     }
 
     #[test]

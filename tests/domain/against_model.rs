@@ -1,35 +1,35 @@
-//! Every point of random worlds, for every measure, unit and step, computed twice: by the engine and
-//! by the model that was written from the contract's text alone.
+//! Compares the engine with the reference model: every point of random worlds, for every measure,
+//! unit and step. The model was written from docs/specification.md alone.
 
 use std::fmt::Write as _;
 
-use egov_kpi::domain::catalogue::{Catalogue, CatalogueDocument};
-use egov_kpi::domain::change::{self, Change, Series};
-use egov_kpi::domain::cube::{Cube, Entry, Measures, View};
-use egov_kpi::domain::geography::Geography;
-use egov_kpi::domain::measure::{Measure, Members};
-use egov_kpi::domain::number::Written;
-use egov_kpi::domain::period::{Month, Period, Step};
-use egov_kpi::domain::program::Program;
-use egov_kpi::domain::unit::{UnitDocument, Units};
-use egov_kpi::domain::value::{Origin, Source};
+use kpi::catalogue::{Catalogue, CatalogueDocument};
+use kpi::change::{self, ChangeResult, MeasureSeries};
+use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary};
+use kpi::geography::Geography;
+use kpi::measure::{Measure, Members};
+use kpi::number::Decimal64;
+use kpi::period::{Month, Period, Step};
+use kpi::program::Program;
+use kpi::unit::{UnitDocument, UnitForest};
+use kpi::value::{Origin, ValueSource};
 
 use crate::model::{self, World};
 
-/// What the engine needs of a world.
+/// A world as the engine holds it.
 struct Engine {
     catalogue: Catalogue,
-    units: Units,
-    measures: Measures,
+    units: UnitForest,
+    measures: MeasureDictionary,
     cube: Cube,
 }
 
 fn month(number: model::Month) -> Month {
-    Month::from_number(number).expect("a known month")
+    Month::from_number(number).expect("the month is known")
 }
 
 fn engine(world: &World) -> Engine {
-    let catalogue = Catalogue::new(catalogue_document(world)).expect("a sound catalogue");
+    let catalogue = Catalogue::new(catalogue_document(world)).expect("the catalogue is valid");
     let documents = world.units.iter().enumerate().map(|(n, unit)| {
         let document = UnitDocument {
             code: unit.code.clone(),
@@ -37,29 +37,29 @@ fn engine(world: &World) -> Engine {
             valid_from: unit.exists_from.map(|from| month(from).first_day()),
             valid_to: unit.exists_to.map(|to| month(to).last_day()),
             successors: unit.successors.clone(),
-            kind: egov_kpi::domain::unit::UnitKind::Agency,
+            kind: kpi::unit::UnitKind::Agency,
             name: Default::default(),
             official_codes: Vec::new(),
             labels: Vec::new(),
             shares: unit
                 .shares
                 .iter()
-                .map(|(code, part)| (code.clone(), Written { mantissa: *part, scale: 2 }))
+                .map(|(code, part)| (code.clone(), Decimal64 { mantissa: *part, scale: 2 }))
                 .collect(),
         };
         (i64::try_from(n).expect("few units"), document)
     });
-    let units = Units::new(documents.collect()).expect("a sound forest");
-    let (mut measures, mut cube) = (Measures::default(), Cube::default());
+    let units = UnitForest::new(documents.collect()).expect("the units are valid");
+    let (mut measures, mut cube) = (MeasureDictionary::default(), Cube::default());
     for ((indicator, members, unit, at), value) in &world.figures {
-        let members =
-            Members::new(members.clone().into_iter().collect()).expect("each dimension once");
+        let members = Members::new(members.clone().into_iter().collect())
+            .expect("each dimension is named once");
         let id = measures.intern(&Measure { code: indicator.clone(), members });
         let decimals = catalogue.indicator(indicator).expect("declared").decimals;
-        assert!(cube.declare(id, decimals));
-        let written = Some(Written { mantissa: *value, scale: decimals });
+        assert!(cube.set_decimals(id, decimals));
+        let written = Some(Decimal64 { mantissa: *value, scale: decimals });
         cube.set(
-            &Entry {
+            &CubeEntry {
                 measure: id,
                 unit: units.position(unit).expect("known"),
                 month: month(*at),
@@ -112,18 +112,18 @@ fn catalogue_document(world: &World) -> CatalogueDocument {
         .map(|kpi| serde_json::json!({ "code": kpi.code, "formula": kpi.formula.text(), "unit_of_measure": if kpi.percent { "percent" } else { "count" } }))
         .collect();
     let document = serde_json::json!({ "dimensions": dimensions.values().collect::<Vec<_>>(), "indicators": indicators, "kpis": kpis });
-    CatalogueDocument::from_value(document).expect("a well-formed catalogue")
+    CatalogueDocument::from_value(document).expect("the catalogue is well formed")
 }
 
-fn reason(reason: model::Reason) -> change::Reason {
+fn reason(reason: model::Reason) -> change::UnavailableReason {
     match reason {
-        model::Reason::NotApplicable => change::Reason::NotApplicable,
-        model::Reason::Missing => change::Reason::Missing,
-        model::Reason::DefinitionChanged => change::Reason::DefinitionChanged,
-        model::Reason::NoPrior => change::Reason::NoPrior,
-        model::Reason::CoverageChanged => change::Reason::CoverageChanged,
-        model::Reason::PriorZero => change::Reason::PriorZero,
-        model::Reason::StatedAbove => change::Reason::StatedAbove,
+        model::Reason::NotApplicable => change::UnavailableReason::NotApplicable,
+        model::Reason::Missing => change::UnavailableReason::Missing,
+        model::Reason::DefinitionChanged => change::UnavailableReason::DefinitionChanged,
+        model::Reason::NoPrior => change::UnavailableReason::NoPrior,
+        model::Reason::CoverageChanged => change::UnavailableReason::CoverageChanged,
+        model::Reason::PriorZero => change::UnavailableReason::PriorZero,
+        model::Reason::StatedAbove => change::UnavailableReason::StatedAbove,
     }
 }
 
@@ -140,7 +140,7 @@ fn near(one: f64, other: f64) -> bool {
     (one - other).abs() <= 1e-9 * one.abs().max(other.abs()).max(1.0)
 }
 
-fn same(one: &Change, other: &Result<f64, model::Reason>) -> bool {
+fn same(one: &ChangeResult, other: &Result<f64, model::Reason>) -> bool {
     match (one, other) {
         (Ok(one), Ok(other)) => near(*one, *other),
         (Err(one), Err(other)) => *one == reason(*other),
@@ -148,7 +148,7 @@ fn same(one: &Change, other: &Result<f64, model::Reason>) -> bool {
     }
 }
 
-fn differences(one: &change::Point, other: &model::Point) -> Vec<&'static str> {
+fn differences(one: &change::PeriodPoint, other: &model::Point) -> Vec<&'static str> {
     let maybe = |one: Option<f64>, other: Option<f64>| match (one, other) {
         (Some(one), Some(other)) => near(one, other),
         (one, other) => one.is_none() && other.is_none(),
@@ -180,8 +180,8 @@ fn step(step: Step) -> model::Step {
     }
 }
 
-/// Every measure of a world: indicators with each set of members that has figures, and kpis, with
-/// each member that the open dimension may take.
+/// All measures of a world: indicators with each set of members that has figures, and kpis with
+/// each member of their open dimension.
 fn asked(world: &World, engine: &Engine) -> Vec<Measure> {
     let mut found: Vec<Measure> = engine
         .measures
@@ -209,15 +209,15 @@ fn asked(world: &World, engine: &Engine) -> Vec<Measure> {
     found
 }
 
-/// Compares a world's points; every `stride`-th unit-measure pair, so that many worlds fit into the time. How many points, and how many
-/// of them with a value from before the unit began.
+/// Compares the points of a world for every `stride`-th pair of unit and measure. Returns the
+/// number of points, and of those with a value from before the unit began.
 fn compare(world: &World, seed: u64, stride: usize) -> Result<(usize, usize), String> {
     let engine = engine(world);
-    let view = View { measures: &engine.measures, cube: &engine.cube, overlay: None };
+    let view = CubeView { measures: &engine.measures, cube: &engine.cube, overlay: None };
     let geography = world
         .today
         .map_or(Geography::AsReported, |today| Geography::Current(month(today).last_day()));
-    let source = Source::new(&engine.units, view).given_in(geography);
+    let source = ValueSource::new(&engine.units, view).with_geography(geography);
     let (mut compared, mut past, mut pairs) = (0, 0, usize::try_from(seed).unwrap_or(0));
     for measure in asked(world, &engine) {
         let program = Program::of_measure(&engine.catalogue, &view, &measure).expect("declared");
@@ -231,7 +231,7 @@ fn compare(world: &World, seed: u64, stride: usize) -> Result<(usize, usize), St
             for width in Step::ALL {
                 let from = Period::containing(width, month(model::FIRST));
                 let to = Period::containing(width, month(model::LAST)).next();
-                let series = Series::new(
+                let series = MeasureSeries::new(
                     source,
                     &program,
                     engine.units.position(&unit.code).expect("known"),
@@ -256,11 +256,11 @@ fn compare(world: &World, seed: u64, stride: usize) -> Result<(usize, usize), St
                         );
                         if let Some(kpi) = world.kpis.iter().find(|kpi| kpi.code == measure.code) {
                             writeln!(text, " formula {}", kpi.formula.text())
-                                .expect("a string takes text");
+                                .expect("a string accepts text");
                         }
                         if let Some(today) = world.today {
                             writeln!(text, " in the units of {}", month(today))
-                                .expect("a string takes text");
+                                .expect("a string accepts text");
                         }
                         return Err(text);
                     }
@@ -277,12 +277,14 @@ fn compare(world: &World, seed: u64, stride: usize) -> Result<(usize, usize), St
     Ok((compared, past))
 }
 
-/// `EGOV_KPI_MODEL_WORLDS` makes the run longer; `EGOV_KPI_MODEL_SEED` starts it elsewhere.
+/// A number from the environment. `EGOV_KPI_MODEL_WORLDS` sets the number of worlds,
+/// `EGOV_KPI_MODEL_SEED` the first seed.
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// Compares so many worlds: how many points, and how many of them with a value from before the unit began.
+/// Compares `worlds` worlds. Returns the number of points, and of those with a value from before
+/// the unit began.
 fn compare_worlds(world: fn(u64) -> World, worlds: u64, stride: usize) -> (usize, usize) {
     let (first, worlds) =
         (setting("EGOV_KPI_MODEL_SEED", 1), setting("EGOV_KPI_MODEL_WORLDS", worlds));
@@ -309,7 +311,7 @@ fn compare_worlds(world: fn(u64) -> World, worlds: u64, stride: usize) -> (usize
 fn the_engine_agrees_with_the_independent_model_on_random_worlds() {
     let (compared, past) = compare_worlds(model::random_world, 25, 7);
     assert!(compared > 5_000, "only {compared} points were compared");
-    assert_eq!(past, 0, "as reported there is nothing before a unit begins");
+    assert_eq!(past, 0, "as reported a unit has no values before it begins");
 }
 
 #[test]

@@ -1,40 +1,44 @@
-//! Small worlds written as text, for cases computed by hand, and the same from the model's random ones.
+//! Small worlds written as text, for cases computed by hand. The model's random worlds can be used
+//! in the same form.
 
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
-use egov_kpi::domain::catalogue::{Catalogue, CatalogueDocument};
-use egov_kpi::domain::change::{Change, Point, Reason, Series};
-use egov_kpi::domain::cube::{Cube, Entry, Measures, View};
-use egov_kpi::domain::geography::Geography;
-use egov_kpi::domain::measure::{Measure, Members};
-use egov_kpi::domain::number::{Shown, Written};
-use egov_kpi::domain::period::{Month, Period};
-use egov_kpi::domain::program::Program;
-use egov_kpi::domain::rules::{Finding, RuleBook, Standing};
-use egov_kpi::domain::unit::{UnitDocument, UnitKind, Units};
-use egov_kpi::domain::value::{Origin, Source};
+use kpi::catalogue::{Catalogue, CatalogueDocument};
+use kpi::change::{ChangeResult, MeasureSeries, PeriodPoint, UnavailableReason};
+use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary};
+use kpi::geography::Geography;
+use kpi::measure::{Measure, Members};
+use kpi::number::{Decimal64, Rounded};
+use kpi::period::{Month, Period};
+use kpi::program::Program;
+use kpi::rules::{CurrentFindings, Finding, RuleBook};
+use kpi::unit::{UnitDocument, UnitForest, UnitKind};
+use kpi::value::{Origin, ValueSource};
 use serde_json::{Map, Value, json};
 
 use crate::model::{self, World};
 
 /// One figure of a table: measure, unit, month, digits.
-pub type Figure = (Measure, String, Month, Option<Written>);
+pub type Figure = (Measure, String, Month, Option<Decimal64>);
 
-/// A catalogue, units and figures.
+/// A world: catalogue, units and figures.
 pub struct Case {
     pub catalogue: Catalogue,
-    pub units: Units,
-    pub measures: Measures,
+    pub units: UnitForest,
+    pub measures: MeasureDictionary,
     pub cube: Cube,
-    /// In which units points are given.
+    /// In which units values are given.
     pub geography: Geography,
 }
 
-/// A catalogue as text, one entry a line:
-/// `flow CODE [.DECIMALS] [%] [-] [break@MONTH] [opened@FLOW] [closed@FLOW] [DIMENSION[*]=a|b[@HOST:MEMBER]]`, likewise
-/// `stock` and `average` (`*` says complete, `-` that it may be negative); `kpi CODE [%] = FORMULA`;
-/// `rule CODE [~TOLERANCE] [rolled_up] [error] = CHECK`.
+/// A catalogue written as text, with one entry on each line:
+///
+/// - `flow CODE [.DECIMALS] [%] [-] [break@MONTH] [opened@FLOW] [closed@FLOW]
+///   [DIMENSION[*]=a|b[@HOST:MEMBER]]`, and in the same way `stock` and `average`; `*` means
+///   complete and `-` that figures may be negative;
+/// - `kpi CODE [%] = FORMULA`;
+/// - `rule CODE [~TOLERANCE] [rolled_up] [error] = CHECK`.
 pub fn catalogue(text: &str) -> CatalogueDocument {
     let (mut dimensions, mut indicators, mut kpis, mut rules) =
         (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
@@ -70,13 +74,14 @@ pub fn catalogue(text: &str) -> CatalogueDocument {
         .collect();
     let document =
         json!({ "dimensions": dimensions, "indicators": indicators, "kpis": kpis, "rules": rules });
-    CatalogueDocument::from_value(document).expect("a well-formed catalogue")
+    CatalogueDocument::from_value(document).expect("the catalogue is well formed")
 }
 
-/// One word behind an indicator's code.
+/// Applies one word after an indicator's code.
 fn qualify(word: &str, entry: &mut Value, dimensions: &mut BTreeMap<String, Vec<Value>>) {
     if let Some(decimals) = word.strip_prefix('.') {
-        entry["decimals"] = json!(decimals.parse::<u32>().expect("a number of decimals"));
+        entry["decimals"] =
+            json!(decimals.parse::<u32>().expect("the number of decimals is a number"));
     } else if let Some(month) = word.strip_prefix("break@") {
         entry["breaks"].as_array_mut().expect("a list").push(json!({ "from": month }));
     } else if let Some((side @ ("opened" | "closed"), flow)) = word.split_once('@') {
@@ -104,7 +109,7 @@ fn qualify(word: &str, entry: &mut Value, dimensions: &mut BTreeMap<String, Vec<
     }
 }
 
-/// A random world of the model as a catalogue in text; rules and kpis can be added below it.
+/// The catalogue of a random world as text. Rules and kpis can be added to it.
 pub fn catalogue_of(world: &World) -> String {
     let decimals = |code: &str| {
         world
@@ -160,7 +165,7 @@ pub fn units_of(world: &World) -> Vec<UnitDocument> {
         unit.shares = of
             .shares
             .iter()
-            .map(|(code, part)| (code.clone(), Written { mantissa: *part, scale: 2 }))
+            .map(|(code, part)| (code.clone(), Decimal64 { mantissa: *part, scale: 2 }))
             .collect();
         unit
     };
@@ -178,26 +183,26 @@ pub fn figures_of(world: &World) -> Vec<Figure> {
         &(String, model::Members, String, model::Month),
         &i64,
     )| {
-        let members =
-            Members::new(members.clone().into_iter().collect()).expect("each dimension once");
-        let written = Written { mantissa: *value, scale: decimals[indicator.as_str()] };
+        let members = Members::new(members.clone().into_iter().collect())
+            .expect("each dimension is named once");
+        let written = Decimal64 { mantissa: *value, scale: decimals[indicator.as_str()] };
         (Measure { code: indicator.clone(), members }, unit.clone(), month(*at), Some(written))
     };
     world.figures.iter().map(one).collect()
 }
 
 pub fn month(number: model::Month) -> Month {
-    Month::from_number(number).expect("a known month")
+    Month::from_number(number).expect("the month is known")
 }
 
-/// Units as text, separated by `;`: `CODE [PARENT|-] [FROM..TO] [SUCCESSOR[:SHARE] ...]`. FROM and TO are
-/// months (their first and last day) or days.
+/// Units written as text, separated by `;`: `CODE [PARENT|-] [FROM..TO] [SUCCESSOR[:SHARE] ...]`.
+/// FROM and TO are days, or months, which mean their first and last day.
 pub fn units(text: &str) -> Vec<UnitDocument> {
     let day = |text: &str, last: bool| {
         (!text.is_empty()).then(|| match text.parse::<Month>() {
             Ok(month) if last => month.last_day(),
             Ok(month) => month.first_day(),
-            Err(_) => text.parse::<NaiveDate>().expect("a month or a day"),
+            Err(_) => text.parse::<NaiveDate>().expect("FROM or TO is a month or a day"),
         })
     };
     let one = |text: &str| {
@@ -213,7 +218,7 @@ pub fn units(text: &str) -> Vec<UnitDocument> {
         let mut unit =
             unit(code, parent, successors.iter().map(|(code, _)| (*code).to_owned()).collect());
         let share = |(code, share): (&str, Option<&str>)| {
-            Some(((*code).to_owned(), Written::parse(share?).expect("a share")))
+            Some(((*code).to_owned(), Decimal64::parse(share?).expect("a share")))
         };
         unit.shares = successors.into_iter().filter_map(share).collect();
         (unit.valid_from, unit.valid_to) = (day(from, false), day(to, true));
@@ -238,7 +243,8 @@ pub fn unit(code: String, parent: Option<String>, successors: Vec<String>) -> Un
     }
 }
 
-/// Figures as text, one row a line: `MEASURE UNIT MONTH FIGURE [FIGURE OF THE NEXT MONTH ...]`; `-` is none.
+/// Figures written as text, separated by `;` or line ends:
+/// `MEASURE UNIT MONTH FIGURE [FIGURE OF THE NEXT MONTH ...]`; `-` means no figure.
 pub fn figures(text: &str) -> Vec<Figure> {
     let mut found = Vec::new();
     for line in text.split(['\n', ';']).map(str::trim).filter(|line| !line.is_empty()) {
@@ -252,7 +258,7 @@ pub fn figures(text: &str) -> Vec<Figure> {
                 measure.clone(),
                 words[1].to_owned(),
                 month,
-                Some(Written::parse(digits).expect("digits")),
+                Some(Decimal64::parse(digits).expect("digits")),
             ));
         }
     }
@@ -260,39 +266,39 @@ pub fn figures(text: &str) -> Vec<Figure> {
 }
 
 impl Case {
-    /// From text; see [`catalogue`], [`units`] and [`figures`].
+    /// A world from texts; see [`catalogue`], [`units`] and [`figures`].
     pub fn new(catalogue: &str, units: &str, figures: &str) -> Self {
         let mut case = Self::of(self::catalogue(catalogue), self::units(units));
         self::figures(figures).iter().for_each(|figure| case.put(figure));
         case
     }
 
-    /// Without figures.
+    /// A world without figures.
     pub fn of(catalogue: CatalogueDocument, units: Vec<UnitDocument>) -> Self {
-        let catalogue = Catalogue::new(catalogue).expect("a sound catalogue");
-        let units = Units::new((0..).zip(units).collect()).expect("a sound forest");
+        let catalogue = Catalogue::new(catalogue).expect("the catalogue is valid");
+        let units = UnitForest::new((0..).zip(units).collect()).expect("the units are valid");
         Self {
             catalogue,
             units,
-            measures: Measures::default(),
+            measures: MeasureDictionary::default(),
             cube: Cube::default(),
             geography: Geography::AsReported,
         }
     }
 
-    /// A figure as an entry of the cube; its measure becomes known.
-    pub fn entry(&mut self, (measure, unit, month, written): &Figure) -> Entry {
+    /// A figure as an entry of the cube. Its measure is added to the dictionary.
+    pub fn entry(&mut self, (measure, unit, month, written): &Figure) -> CubeEntry {
         let faults = self.catalogue.measure_faults(measure);
         assert!(faults.is_empty(), "{measure}: {faults:?}");
         let id = self.measures.intern(measure);
         if let Some(indicator) = self.catalogue.indicator(&measure.code) {
-            assert!(self.cube.declare(id, indicator.decimals));
+            assert!(self.cube.set_decimals(id, indicator.decimals));
         }
         let unit = self.units.position(unit).unwrap_or_else(|| panic!("no unit {unit}"));
-        Entry { measure: id, unit, month: *month, written: *written }
+        CubeEntry { measure: id, unit, month: *month, written: *written }
     }
 
-    /// Puts a figure in, or takes it out.
+    /// Sets or clears a figure.
     pub fn put(&mut self, figure: &Figure) {
         let entry = self.entry(figure);
         match self.catalogue.indicator(&figure.0.code) {
@@ -301,19 +307,25 @@ impl Case {
         }
     }
 
-    pub fn view(&self) -> View<'_> {
-        View { measures: &self.measures, cube: &self.cube, overlay: None }
+    pub fn view(&self) -> CubeView<'_> {
+        CubeView { measures: &self.measures, cube: &self.cube, overlay: None }
     }
 
-    pub fn source(&self) -> Source<'_> {
-        Source::new(&self.units, self.view()).given_in(self.geography)
+    pub fn source(&self) -> ValueSource<'_> {
+        ValueSource::new(&self.units, self.view()).with_geography(self.geography)
     }
 
-    /// The points of a measure of a unit from one period to another.
-    pub fn points(&self, measure: &Measure, unit: &str, from: Period, to: Period) -> Vec<Point> {
+    /// The points of a measure at a unit for the periods `from` to `to`.
+    pub fn points(
+        &self,
+        measure: &Measure,
+        unit: &str,
+        from: Period,
+        to: Period,
+    ) -> Vec<PeriodPoint> {
         let program = Program::of_measure(&self.catalogue, &self.view(), measure)
             .unwrap_or_else(|| panic!("{measure} is not declared"));
-        let series = Series::new(
+        let series = MeasureSeries::new(
             self.source(),
             &program,
             self.units.position(unit).unwrap_or_else(|| panic!("no unit {unit}")),
@@ -326,16 +338,17 @@ impl Case {
             .collect()
     }
 
-    /// One point: `MEASURE UNIT PERIOD`.
-    pub fn at(&self, what: &str) -> Point {
+    /// One point, given as `MEASURE UNIT PERIOD`.
+    pub fn at(&self, what: &str) -> PeriodPoint {
         let words: Vec<&str> = what.split_whitespace().collect();
         let (measure, period) =
             (Measure::parse(words[0]).expect("a measure"), words[2].parse().expect("a period"));
         self.points(&measure, words[1], period, period).remove(0)
     }
 
-    /// Compares a point with what is expected, field by field: `value=39 coverage=0.666667 delta=coverage_changed`.
-    /// Numbers are compared as answers show them, with six decimals; `-` is null. Fields that are not named do not count.
+    /// Compares a point with the expected fields:
+    /// `value=39 coverage=0.666667 delta=coverage_changed`. Numbers are compared as responses show
+    /// them, with six decimals; `-` is null. Other fields are not compared.
     #[track_caller]
     pub fn is(&self, what: &str, expected: &str) {
         let point = self.at(what);
@@ -350,34 +363,35 @@ impl Case {
         }
     }
 
-    /// The rules over the figures, made ready.
+    /// The rules, prepared for the figures.
     pub fn book(&self) -> RuleBook {
         RuleBook::new(&self.catalogue, &self.view())
     }
 
-    /// A finding in words: `RULE MEASURE UNIT MONTH STATED COMPUTED`.
+    /// A finding as text: `RULE MEASURE UNIT MONTH STATED COMPUTED`.
     pub fn worded(&self, finding: &Finding) -> String {
         let Finding { rule, measure, month, stated, computed, .. } = finding;
         format!("{rule} {measure} {} {month} {stated} {computed}", self.units.code(finding.unit))
     }
 
-    /// All findings of a standing in words.
-    pub fn all_worded(&self, standing: &Standing) -> Vec<String> {
+    /// All current findings as text.
+    pub fn all_worded(&self, standing: &CurrentFindings) -> Vec<String> {
         standing.within(0..self.units.len()).map(|finding| self.worded(finding)).collect()
     }
 
-    /// The findings over all figures, from nothing.
+    /// The findings of all figures, evaluated at once.
     pub fn found(&self) -> Vec<String> {
         self.all_worded(&self.book().all(&self.source()))
     }
 }
 
-/// The fields of a point by their names in [`Case::is`].
-pub fn fields(point: &Point) -> Vec<(&'static str, String)> {
+/// The fields of a point, with their names in [`Case::is`].
+pub fn fields(point: &PeriodPoint) -> Vec<(&'static str, String)> {
     let number =
-        |value: f64| Shown::new(value).map_or("not finite".to_owned(), |shown| shown.to_string());
+        |value: f64| Rounded::new(value).map_or("not finite".to_owned(), |shown| shown.to_string());
     let maybe = |value: Option<f64>| value.map_or("-".to_owned(), number);
-    let change = |change: Change| change.map_or_else(|reason| name(reason).to_owned(), number);
+    let change =
+        |change: ChangeResult| change.map_or_else(|reason| name(reason).to_owned(), number);
     let origin = point.origin.map_or("-", |origin| match origin {
         Origin::Stated => "stated",
         Origin::Summed => "summed",
@@ -400,19 +414,19 @@ pub fn fields(point: &Point) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn name(reason: Reason) -> &'static str {
+fn name(reason: UnavailableReason) -> &'static str {
     match reason {
-        Reason::NotApplicable => "not_applicable",
-        Reason::Missing => "missing",
-        Reason::DefinitionChanged => "definition_changed",
-        Reason::NoPrior => "no_prior",
-        Reason::CoverageChanged => "coverage_changed",
-        Reason::StatedAbove => "stated_above",
-        Reason::PriorZero => "prior_zero",
+        UnavailableReason::NotApplicable => "not_applicable",
+        UnavailableReason::Missing => "missing",
+        UnavailableReason::DefinitionChanged => "definition_changed",
+        UnavailableReason::NoPrior => "no_prior",
+        UnavailableReason::CoverageChanged => "coverage_changed",
+        UnavailableReason::StatedAbove => "stated_above",
+        UnavailableReason::PriorZero => "prior_zero",
     }
 }
 
-/// A shuffle and a choice that are the same for the same seed: splitmix64.
+/// A random generator for shuffles and choices that depend only on the seed: splitmix64.
 pub struct Dice(pub u64);
 
 impl Dice {
@@ -431,7 +445,7 @@ impl Dice {
     }
 }
 
-/// A JSON object of pairs.
+/// A JSON object from pairs.
 pub fn object(pairs: impl IntoIterator<Item = (String, String)>) -> Value {
     Value::Object(
         pairs.into_iter().map(|(key, value)| (key, Value::String(value))).collect::<Map<_, _>>(),

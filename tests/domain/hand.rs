@@ -1,10 +1,10 @@
-//! Contract section 2, paragraph by paragraph, on cases small enough to be computed by hand.
-//! Beside each expectation stands the arithmetic.
+//! The arithmetic of docs/specification.md, heading by heading, on cases that are small enough to
+//! be computed by hand. The computation is beside each expected value.
 
 use chrono::NaiveDate;
-use egov_kpi::domain::geography::Geography;
-use egov_kpi::domain::measure::Measure;
-use egov_kpi::domain::number::{Shown, Written};
+use kpi::geography::Geography;
+use kpi::measure::Measure;
+use kpi::number::{Decimal64, Rounded};
 
 use crate::case::Case;
 
@@ -40,14 +40,14 @@ const CATALOGUE: &str = "
 const ONE: &str = "a";
 const TWO: &str = "p; a p; b p";
 const THREE: &str = "p; a p; b p; c p";
-/// Province, district with two communes, and a commune beside it.
+/// A province, a district with two communes, and a commune beside the district.
 const DEEP: &str = "p; d p; a d; b d; c p";
 
 fn case(units: &str, figures: &str) -> Case {
     Case::new(CATALOGUE, units, figures)
 }
 
-// Own value.
+// docs/specification.md#own-value
 
 #[test]
 fn a_stated_figure_is_never_replaced_by_its_parts() {
@@ -57,14 +57,14 @@ fn a_stated_figure_is_never_replaced_by_its_parts() {
          split{channel=in_person} a 2021-01 3
          split{channel=online}    a 2021-01 4",
     );
-    case.is("split a 2021-01", "value=100 origin=stated coverage=1"); // stated, although 3 + 4 = 7
+    case.is("split a 2021-01", "value=100 origin=stated coverage=1"); // stated, although the members add up to 3 + 4 = 7
     let total = |written| {
         (Measure::parse("split").unwrap(), "a".to_owned(), "2021-01".parse().unwrap(), written)
     };
-    case.put(&total(Some(Written::parse("0").unwrap())));
-    case.is("split a 2021-01", "value=0 origin=stated coverage=1"); // a stated zero is stated
+    case.put(&total(Some(Decimal64::parse("0").unwrap())));
+    case.is("split a 2021-01", "value=0 origin=stated coverage=1"); // a stated zero counts as stated
     case.put(&total(None));
-    case.is("split a 2021-01", "value=7 origin=summed coverage=1"); // withdrawn: 3 + 4
+    case.is("split a 2021-01", "value=7 origin=summed coverage=1"); // the stated figure was withdrawn: 3 + 4
 }
 
 #[test]
@@ -81,9 +81,9 @@ fn an_own_value_is_summed_over_the_first_complete_dimension_whose_members_are_al
          split{channel=online}    c 2021-01 4
          split{level=four}        c 2021-01 8",
     );
-    case.is("split a 2021-01", "value=7 origin=summed"); // both are there, the channel stands first: 3 + 4
-    case.is("split b 2021-01", "value=15 origin=summed"); // in_person is not there, the levels are: 7 + 8
-    case.is("split c 2021-01", "value=- origin=- coverage=0"); // neither is whole
+    case.is("split a 2021-01", "value=7 origin=summed"); // both dimensions have figures, channel comes first: 3 + 4
+    case.is("split b 2021-01", "value=15 origin=summed"); // in_person is missing, both levels have figures: 7 + 8
+    case.is("split c 2021-01", "value=- origin=- coverage=0"); // neither dimension has all figures
     case.is("split p 2021-01", "value=22 origin=rolled_up coverage=0.666667"); // 7 + 15, two of three leaves
 }
 
@@ -98,7 +98,7 @@ fn members_are_own_values_too_and_may_be_summed_from_theirs() {
     );
     case.is("split{channel=online} a 2021-01", "value=7 origin=summed"); // 3 + 4
     case.is("split a 2021-01", "value=12 origin=summed"); // (3 + 4) + 5
-    case.is("split{level=three} a 2021-01", "value=- coverage=0"); // in_person of level three is not there
+    case.is("split{level=three} a 2021-01", "value=- coverage=0"); // in_person of level three is missing
     case.is("split{channel=online,level=three} b 2021-01", "value=9 origin=stated"); // the order of members does not matter
 }
 
@@ -126,7 +126,7 @@ fn a_dimension_within_a_host_is_open_only_where_its_member_is_named() {
     case.is("host a 2021-01", "value=-"); // the holders are a subset, and tokens are not open at the total
     case.is("certs{holder=individual} a 2021-01", "value=1855 origin=summed"); // 1,777 + 78
     case.is("certs a 2021-01", "value=2322 origin=summed"); // (1,777 + 78) + 467
-    case.is("host{holder=individual} b 2021-01", "value=-"); // sim is not there
+    case.is("host{holder=individual} b 2021-01", "value=-"); // sim is missing
     let token = Measure::parse("host{token=usb}").unwrap();
     assert_eq!(case.catalogue.measure_faults(&token)[0].0, "dimension_not_open");
 }
@@ -142,7 +142,7 @@ fn an_average_has_stated_values_only() {
     case.is("m b 2021-01", "value=40 origin=stated coverage=1");
 }
 
-// Value.
+// docs/specification.md#value
 
 #[test]
 fn a_value_is_the_own_one_or_the_sum_of_the_children_that_have_one() {
@@ -176,7 +176,7 @@ fn a_unit_exists_in_a_month_when_it_is_valid_on_the_last_day() {
     case.is("f p 2021-03", "value=6 coverage=1"); // b and c are the leaves of March: 2 + 4
 }
 
-// Leaves and coverage.
+// docs/specification.md#coverage
 
 #[test]
 fn an_own_value_covers_every_leaf_below_and_a_sum_what_its_parts_cover() {
@@ -189,7 +189,7 @@ fn an_own_value_covers_every_leaf_below_and_a_sum_what_its_parts_cover() {
          f c 2021-04 5",
     );
     case.is("f p 2021-01", "value=99 coverage=1"); // stated above the leaves a, b, c: 3 / 3
-    case.is("f a 2021-01", "value=- coverage=0"); // nothing flows down
+    case.is("f a 2021-01", "value=- coverage=0"); // nothing is distributed downwards
     case.is("f p 2021-02", "value=50 coverage=0.666667"); // d covers a and b: 2 / 3
     case.is("f d 2021-03", "value=10 coverage=0.5"); // 1 / 2
     case.is("f p 2021-03", "value=10 coverage=0.333333"); // 1 / 3
@@ -204,13 +204,14 @@ fn a_zero_counts_as_covered_and_a_gap_does_not() {
 }
 
 #[test]
-fn a_child_that_outlives_its_parent_is_nobodys_child() {
+fn a_child_that_outlives_its_parent_has_no_parent() {
     let case = case("p; d p ..2021-01; a d; c p", "f a 2021-01 10 20; f c 2021-01 1 5");
     case.is("f p 2021-01", "value=11 coverage=1"); // 10 + 1
-    case.is("f p 2021-02", "value=5 coverage=1"); // d has ended, a hangs nowhere: c alone
+    case.is("f p 2021-02", "value=5 coverage=1"); // d has ended, so a counts for no unit above: only c
     case.is("f a 2021-02", "value=20 coverage=1");
     case.is("f d 2021-02", "value=- coverage=0 delta=missing");
-    // a was covered then and is not now; over c alone: 5 - 1 = 4, of all leaves of February.
+    // a was covered in January and does not count now. Like for like over c alone: 5 - 1 = 4, of
+    // all leaves of February.
     case.is("f p 2021-02", "delta=coverage_changed like=4 like_percent=400 like_coverage=1");
 }
 
@@ -223,7 +224,7 @@ fn a_unit_whose_children_have_all_ended_is_a_leaf_itself() {
     case.is("f p 2021-03", "value=- coverage=0");
 }
 
-// Kpi.
+// docs/specification.md#kpis
 
 #[test]
 fn a_rate_is_the_ratio_of_sums_and_not_the_mean_of_rates() {
@@ -231,14 +232,14 @@ fn a_rate_is_the_ratio_of_sums_and_not_the_mean_of_rates() {
     case.is("rate a 2021-01", "value=50 origin=computed"); // 1 / 2
     case.is("rate b 2021-01", "value=75"); // 30 / 40
     case.is("rate p 2021-01", "value=73.809524 coverage=1"); // 31 / 42, and not (50 + 75) / 2 = 62.5
-    case.is("plain p 2021-01", "value=0.738095"); // the same, not a percentage: nothing is multiplied by 100
+    case.is("plain p 2021-01", "value=0.738095"); // the same, but not a percentage: not multiplied by 100
 }
 
 #[test]
-fn where_an_operand_is_incomplete_only_the_children_count_for_which_all_are_there() {
+fn with_an_incomplete_operand_only_children_with_all_operands_count() {
     let case = case(THREE, "f a 2021-01 1; f b 2021-01 50; g a 2021-01 4; g c 2021-01 16");
     case.is("rate p 2021-01", "value=25 coverage=0.333333"); // a alone: 1 / 4; not 51 / 20
-    case.is("rate b 2021-01", "value=- coverage=0"); // at a leaf all or nothing
+    case.is("rate b 2021-01", "value=- coverage=0"); // at a leaf an operand is there or not
 }
 
 #[test]
@@ -258,7 +259,7 @@ fn operands_stated_above_count_when_every_operand_is_complete_there() {
     let complete = case(THREE, "f p 2021-01 100; g a 2021-01 1; g b 2021-01 2; g c 2021-01 5");
     complete.is("rate p 2021-01", "value=1250 coverage=1"); // 100 / (1 + 2 + 5)
     let partial = case(THREE, "f p 2021-01 100; g a 2021-01 1; g b 2021-01 2");
-    partial.is("rate p 2021-01", "value=- coverage=0"); // f is at no child, g not everywhere
+    partial.is("rate p 2021-01", "value=- coverage=0"); // no child has f, and not every child has g
 }
 
 #[test]
@@ -268,7 +269,8 @@ fn an_operand_under_a_choice_is_not_required() {
     case.is("filled p 2021-01", "value=21 coverage=0.666667");
     case.is("filled c 2021-01", "value=16 coverage=1");
     case.is("filled b 2021-01", "value=- coverage=0");
-    // The alternative is taken per unit before summing. a: 1 (4 is there, but not needed), b: 50, c: 16.
+    // The choice is made for each child before summing. a: 1 (4 is there but not needed), b: 50, c:
+    // 16.
     case.is("other p 2021-01", "value=67 coverage=1");
 }
 
@@ -282,7 +284,7 @@ fn division_by_zero_gives_a_missing_value() {
 }
 
 #[test]
-fn a_kpi_takes_the_member_that_it_is_asked_for_or_the_total() {
+fn a_kpi_uses_the_requested_member_or_the_total() {
     let case = case(
         ONE,
         "split{channel=online,level=three}    a 2021-01 6
@@ -309,7 +311,7 @@ fn functions_are_applied_to_the_sums() {
     case.is("spread p 2021-01", "value=8"); // of 13 and 9: 13 - 9 + 4; not 10 + 18
 }
 
-// Wider periods.
+// docs/specification.md#wider-periods
 
 #[test]
 fn a_flow_is_summed_over_the_months_that_have_a_value() {
@@ -333,9 +335,9 @@ fn halves_nine_months_and_years_are_sums_of_their_own_months() {
 fn a_stock_is_taken_from_the_last_month_that_has_a_value() {
     let case = case(TWO, "s a 2021-01 10 11; s b 2021-01 20");
     case.is("s a 2021-Q1", "value=11 taken=2021-02 coverage=1");
-    case.is("s p 2021-Q1", "value=11 taken=2021-02 coverage=0.5"); // February, with that month's coverage and not the mean
+    case.is("s p 2021-Q1", "value=11 taken=2021-02 coverage=0.5"); // the stock and the coverage of February, not the mean
     case.is("s p 2021", "value=11 taken=2021-02 coverage=0.5");
-    case.is("s p 2021-01", "value=30 taken=- coverage=1"); // a month names no month
+    case.is("s p 2021-01", "value=30 taken=- coverage=1"); // for a month taken_from is null
     case.is("s p 2021-Q2", "value=- taken=- coverage=0");
 }
 
@@ -353,7 +355,7 @@ fn an_average_is_missing_in_wider_periods() {
 }
 
 #[test]
-fn of_a_kpi_only_the_months_count_in_which_all_operands_are_there() {
+fn a_kpi_uses_only_months_with_all_operands() {
     let case = case(
         ONE,
         "f  a 2021-01 1 2 4;   g  a 2021-01 10 - 20
@@ -361,9 +363,10 @@ fn of_a_kpi_only_the_months_count_in_which_all_operands_are_there() {
          s  a 2021-07 1 2 3;   s2 a 2021-07 2 4",
     );
     case.is("rate a 2021-Q1", "value=16.666667 coverage=0.666667 taken=-"); // (1 + 4) / (10 + 20)
-    // June has no stock: flows of April and May, the stock of May. (10 + 20) / 10; coverage (1 + 1 + 0) / 3.
+    // June has no stock: flows of April and May, the stock of May. (10 + 20) / 10; coverage (1 + 1
+    // + 0) / 3.
     case.is("load a 2021-Q2", "value=3 coverage=0.666667 taken=2021-05");
-    // Only stocks are involved: August, 2 / 4, with August's coverage.
+    // Only stocks are operands: August, 2 / 4, with the coverage of August.
     case.is("ratio a 2021-Q3", "value=50 coverage=1 taken=2021-08");
 }
 
@@ -373,24 +376,24 @@ fn prev_is_the_end_of_the_period_before() {
     case.is("growth a 2021-01", "value=2"); // 12 - 10, across the year's end
     case.is("growth a 2021-02", "value=8"); // 20 - 12
     case.is("growth a 2021-Q1", "value=15 taken=2021-03 coverage=1"); // 25 - 10 of December
-    case.is("growth a 2021-H1", "value=15 taken=2021-03"); // the last month that has a value
+    case.is("growth a 2021-H1", "value=15 taken=2021-03"); // taken from the last month with a value
     case.is("growth a 2021", "value=15 taken=2021-03");
-    case.is("growth a 2020-12", "value=-"); // November is not there
-    case.is("growth a 2021-04", "value=-"); // April is not there
+    case.is("growth a 2020-12", "value=-"); // November is missing
+    case.is("growth a 2021-04", "value=-"); // April is missing
     case.is("growth a 2021-Q2", "value=-");
 }
 
 #[test]
 fn prev_does_not_look_further_back_than_the_end_of_the_period_before() {
     let case = case(ONE, "s a 2020-11 10; s a 2021-01 12 20 25");
-    case.is("growth a 2021-Q1", "value=- coverage=0"); // December is not there
+    case.is("growth a 2021-Q1", "value=- coverage=0"); // December is missing
     case.is("growth a 2021-02", "value=8");
 }
 
-// Change.
+// docs/specification.md#changes
 
 #[test]
-fn a_delta_is_against_the_calendar_period_before_and_never_the_last_that_exists() {
+fn a_delta_uses_the_calendar_period_before_even_when_it_is_missing() {
     let case = case(ONE, "f a 2020-12 10 15 - 20");
     case.is("f a 2021-01", "delta=5 percent=50"); // 15 - 10 across the year's end; 5 / 10
     case.is("f a 2021-02", "value=- delta=missing percent=missing year=missing year_percent=missing like=missing like_percent=missing like_coverage=-");
@@ -428,7 +431,7 @@ fn a_percent_change_is_taken_of_the_magnitude_and_never_of_zero() {
 fn percentages_change_by_percentage_points() {
     let case = case(ONE, "f a 2021-01 1 3; g a 2021-01 4 4; share a 2021-01 50.5 51");
     case.is("rate a 2021-02", "value=75 delta=50 percent=not_applicable like=50 like_percent=not_applicable year_percent=not_applicable"); // 75 - 25
-    case.is("plain a 2021-02", "value=0.75 delta=0.5 percent=200"); // the same as a number: 0.5 / 0.25
+    case.is("plain a 2021-02", "value=0.75 delta=0.5 percent=200"); // the same, but not a percentage: 0.5 / 0.25
     case.is("share a 2021-02", "value=51 delta=0.5 percent=not_applicable"); // an indicator given in percent
 }
 
@@ -439,7 +442,7 @@ fn a_year_before_is_the_same_period() {
     case.is("f a 2021-03", "year=missing");
     case.is("s a 2021-03", "year=-2 year_percent=-25"); // 6 - 8
     case.is("s a 2021-Q1", "year=-2 year_percent=-25 taken=2021-03");
-    case.is("f a 2021-Q1", "value=15 year=coverage_changed"); // 15 of February against 30 of February and March
+    case.is("f a 2021-Q1", "value=15 year=coverage_changed"); // 15 of February compared with 30 of February and March
 }
 
 #[test]
@@ -452,18 +455,18 @@ fn year_to_date_needs_every_month_since_january() {
     case.is("f a 2021-01", "ytd=1");
     case.is("f a 2021-03", "ytd=6"); // 1 + 2 + 3
     case.is("f a 2021-Q2", "value=15 ytd=21"); // 1 + ... + 6
-    case.is("f a 2022-01", "ytd=7"); // the year begins anew
-    case.is("f a 2022-03", "value=9 ytd=missing"); // February is not there
+    case.is("f a 2022-01", "ytd=7"); // a new year begins
+    case.is("f a 2022-03", "value=9 ytd=missing"); // February is missing
     case.is("f a 2022-02", "value=- ytd=missing");
-    case.is("f a 2023-02", "value=1 ytd=missing"); // January is not there
+    case.is("f a 2023-02", "value=1 ytd=missing"); // January is missing
     case.is("rate a 2021-02", "ytd=75"); // (1 + 2) / (2 + 2)
     case.is("s a 2021-02", "ytd=not_applicable");
-    case.is("s a 2021-09", "value=- ytd=not_applicable"); // before missing
-    case.is("load a 2021-02", "value=2 ytd=not_applicable"); // a stock is involved
+    case.is("s a 2021-09", "value=- ytd=not_applicable"); // this reason comes before missing
+    case.is("load a 2021-02", "value=2 ytd=not_applicable"); // a stock is an operand
 }
 
 #[test]
-fn what_makes_no_sense_comes_before_what_is_missing() {
+fn not_applicable_comes_before_missing() {
     let case = case(ONE, "");
     case.is(
         "rate a 2021-02",
@@ -477,7 +480,7 @@ fn what_makes_no_sense_comes_before_what_is_missing() {
 }
 
 #[test]
-fn missing_comes_before_definition_changed_and_that_before_no_prior() {
+fn missing_comes_before_definition_changed_which_comes_before_no_prior() {
     let case = case(
         "a; b - 2021-02..2021-04",
         "broken a 2021-03 5; broken a 2022-04 5; f b 2021-02 1 2 3",
@@ -485,15 +488,15 @@ fn missing_comes_before_definition_changed_and_that_before_no_prior() {
     case.is("broken a 2021-04", "value=- delta=missing"); // although the definition changes in April
     case.is("f b 2021-05", "value=- delta=missing"); // although b has ended
     case.is("f b 2021-01", "value=- delta=missing");
-    case.is("f b 2021-02", "delta=definition_changed percent=definition_changed like=definition_changed year=definition_changed"); // b is new
+    case.is("f b 2021-02", "delta=definition_changed percent=definition_changed like=definition_changed year=definition_changed"); // b did not exist before
     case.is("f b 2021-03", "delta=1 year=definition_changed");
-    case.is("broken a 2022-04", "delta=no_prior year=no_prior"); // the break of a year before lies at its beginning, not in between
+    case.is("broken a 2022-04", "delta=no_prior year=no_prior"); // the break of April 2021 is in the first month, not between the two
     let april = self::case(ONE, "broken a 2021-04 5");
-    april.is("broken a 2021-04", "delta=definition_changed year=definition_changed"); // there is no prior either
+    april.is("broken a 2021-04", "delta=definition_changed year=definition_changed"); // comes before no_prior
 }
 
 #[test]
-fn coverage_changed_comes_before_prior_zero_and_after_what_never_applies() {
+fn coverage_changed_comes_before_prior_zero_and_after_not_applicable() {
     let case = case(TWO, "f a 2021-01 0 5; f b 2021-02 3; g a 2021-01 1 1; g b 2021-02 1");
     case.is("f p 2021-02", "value=8 delta=coverage_changed percent=coverage_changed");
     case.is("f p 2021-02", "like=5 like_percent=prior_zero like_coverage=0.5"); // over a: 5 - 0
@@ -504,7 +507,7 @@ fn coverage_changed_comes_before_prior_zero_and_after_what_never_applies() {
 }
 
 #[test]
-fn a_break_parts_the_periods_between_which_it_lies() {
+fn a_break_makes_the_periods_around_it_incomparable() {
     let case = case(
         ONE,
         "broken a 2021-01 10 10 10 20 25 25 30 30 30 40 40 40
@@ -517,11 +520,11 @@ fn a_break_parts_the_periods_between_which_it_lies() {
         "delta=definition_changed percent=definition_changed like=definition_changed",
     );
     case.is("broken a 2021-05", "delta=5 percent=25"); // 25 - 20
-    case.is("broken a 2022-03", "year=definition_changed year_percent=definition_changed"); // March 2021 was before
+    case.is("broken a 2022-03", "year=definition_changed year_percent=definition_changed"); // March 2021 is before the break
     case.is("broken a 2022-04", "year=2 year_percent=10"); // 22 - 20
     case.is("broken a 2021-Q2", "delta=definition_changed");
     case.is("broken a 2021-Q3", "delta=20"); // 90 - 70
-    case.is("broken_rate a 2021-04", "value=20 delta=definition_changed"); // a kpi inherits it
+    case.is("broken_rate a 2021-04", "value=20 delta=definition_changed"); // a kpi inherits the break
     case.is("broken_rate a 2021-05", "delta=5"); // 25 - 20 points
 }
 
@@ -533,7 +536,7 @@ fn a_break_counts_for_stocks_only_between_the_months_that_were_taken() {
     between.is("sb a 2021-Q2", "taken=2021-06 delta=definition_changed"); // March and June
 }
 
-// Comparable.
+// docs/specification.md#comparable
 
 const MERGE: &str = "p; a p ..2021-01 ab; b p ..2021-01 ab; ab p 2021-02..; c p";
 
@@ -552,7 +555,7 @@ fn predecessors_count_as_their_successor() {
 #[test]
 fn a_merger_with_a_predecessor_that_was_left_out_is_not_comparable() {
     let case = case(MERGE, "f a 2021-01 10; f c 2021-01 40 50; f ab 2021-02 33");
-    // Over c alone: 50 - 40 = 10, 10 / 40, one of two leaves.
+    // Like for like over c alone: 50 - 40 = 10, 10 / 40, one of two leaves.
     case.is(
         "f p 2021-02",
         "value=83 delta=coverage_changed like=10 like_percent=25 like_coverage=0.5",
@@ -575,7 +578,7 @@ fn chains_of_merges_are_followed_to_their_end() {
 fn a_merger_into_a_unit_that_stays_is_comparable_too() {
     let case = case("p; a p ..2021-01 b; b p", "f a 2021-01 10; f b 2021-01 20 33");
     case.is("f p 2021-02", "delta=3"); // 33 - (10 + 20)
-    case.is("f b 2021-02", "delta=coverage_changed like=coverage_changed"); // b alone was less then: a is part of it now
+    case.is("f b 2021-02", "delta=coverage_changed like=coverage_changed"); // b includes a now and did not before
 }
 
 #[test]
@@ -585,7 +588,7 @@ fn a_closure_is_comparable_only_when_nothing_covered_was_lost() {
     lost.is("f p 2021-02", "delta=coverage_changed like=5 like_percent=50 like_coverage=1"); // over a: 15 - 10
     let silent = case(closed, "f a 2021-01 10 15");
     silent.is("f p 2021-01", "coverage=0.5");
-    silent.is("f p 2021-02", "coverage=1 delta=5 percent=50 like=5"); // b never counted, and has no successor
+    silent.is("f p 2021-02", "coverage=1 delta=5 percent=50 like=5"); // b was never covered, and has no successor
 }
 
 #[test]
@@ -611,7 +614,7 @@ fn a_new_leaf_changes_the_coverage_once_it_reports() {
 }
 
 #[test]
-fn a_unit_that_moved_goes_on_below_another_parent() {
+fn a_unit_that_moved_continues_below_another_parent() {
     let case = case(
         "p; q; a p ..2021-01 a2; c p; a2 q 2021-02..; b q",
         "f a 2021-01 10; f c 2021-01 1 2; f a2 2021-02 11; f b 2021-01 5 8",
@@ -621,7 +624,7 @@ fn a_unit_that_moved_goes_on_below_another_parent() {
 }
 
 #[test]
-fn as_many_leaves_are_not_the_same_leaves() {
+fn the_same_number_of_leaves_is_not_the_same_leaves() {
     let case = case(TWO, "f a 2021-01 10; f b 2021-02 20");
     case.is("f p 2021-02", "value=20 coverage=0.5 delta=coverage_changed like=coverage_changed like_percent=coverage_changed like_coverage=-");
 }
@@ -629,14 +632,16 @@ fn as_many_leaves_are_not_the_same_leaves() {
 #[test]
 fn wider_periods_are_compared_month_by_month_in_the_same_places() {
     let case = case(ONE, "f a 2020-10 1 1 1 2 - 2; f a 2021-04 - 3 3; f a 2021-07 - 5 6");
-    // February stands against November: one of them is missing. Over the other two: (2 + 2) - (1 + 1).
+    // February is compared with November, and one of them is missing. Over the other two months: (2
+    // + 2) - (1 + 1).
     case.is(
         "f a 2021-Q1",
         "value=4 delta=coverage_changed like=2 like_percent=100 like_coverage=0.666667",
     );
-    // Both quarters lack their first month: (5 + 6) - (3 + 3).
+    // Both quarters have no figure in their first month: (5 + 6) - (3 + 3).
     case.is("f a 2021-Q3", "value=11 delta=5 coverage=0.666667");
-    // April has no value and January has, February none and May has; only June and March have both: 3 - 2.
+    // April has no value but January has; February has none but May has. Only June and March both
+    // have one: 3 - 2.
     case.is("f a 2021-Q2", "delta=coverage_changed like=1 like_percent=50 like_coverage=0.333333");
 }
 
@@ -647,12 +652,13 @@ fn stocks_are_compared_only_when_taken_from_the_same_place() {
     case.is("s a 2021-Q2", "value=32 taken=2021-05 delta=11 like=11"); // May and February: 32 - 21
 }
 
-// Like for like.
+// docs/specification.md#like-for-like
 
 #[test]
-fn in_the_middle_of_reporting_the_leaves_that_have_reported_are_compared() {
+fn during_reporting_only_the_leaves_that_have_reported_are_compared() {
     let case = case(THREE, "f a 2021-01 10 12; f b 2021-01 20 27; f c 2021-01 30");
-    // 39 of 60, which is no decrease: over a and b 39 - 30 = 9, 9 / 30, two of three leaves.
+    // The fall from 60 to 39 is not a decrease. Over a and b: 39 - 30 = 9, 9 / 30, two of three
+    // leaves.
     case.is("f p 2021-02", "value=39 coverage=0.666667 delta=coverage_changed percent=coverage_changed like=9 like_percent=30 like_coverage=0.666667");
 }
 
@@ -666,7 +672,7 @@ fn like_for_like_equals_the_delta_when_months_are_comparable() {
     case.is(
         "m a 2021-02",
         "delta=1 like=not_applicable like_percent=not_applicable like_coverage=-",
-    ); // not of averages
+    ); // not applicable to averages
 }
 
 #[test]
@@ -684,11 +690,11 @@ fn figures_stated_above_the_leaves_cannot_be_restricted() {
     let province = case(TWO, "f p 2021-01 100; f a 2021-02 10");
     province.is("f p 2021-02", "value=10 delta=coverage_changed like=stated_above like_percent=stated_above like_coverage=-");
     let district = case(DEEP, "f d 2021-01 50; f c 2021-01 5 8; f a 2021-02 30");
-    district.is("f p 2021-02", "delta=coverage_changed like=stated_above"); // a and c are in both; the 50 are a's and b's
+    district.is("f p 2021-02", "delta=coverage_changed like=stated_above"); // a and c are covered in both; the 50 include b
 }
 
 #[test]
-fn a_figure_stated_above_does_not_hinder_where_all_or_none_of_its_leaves_are_kept() {
+fn a_figure_stated_above_is_usable_when_all_or_none_of_its_leaves_are_kept() {
     let none = case(DEEP, "f d 2021-01 50; f c 2021-01 5 8");
     none.is("f p 2021-02", "like=3 like_percent=60 like_coverage=0.333333"); // over c: 8 - 5
     let all = case(DEEP, "f d 2021-01 50 60; f c 2021-01 5");
@@ -697,28 +703,27 @@ fn a_figure_stated_above_does_not_hinder_where_all_or_none_of_its_leaves_are_kep
     apart.is("f p 2021-02", "like=5 like_percent=10 like_coverage=0.666667"); // (30 + 25) - 50
 }
 
-// Merged units.
+// docs/specification.md#merged-units
 
-/// The same in the units of a day.
+/// A case with values in the units of a day.
 fn in_units_of(day: &str, units: &str, figures: &str) -> Case {
     let mut case = case(units, figures);
     case.geography = Geography::Current(day.parse::<NaiveDate>().unwrap());
     case
 }
 
-/// The same in the units of a day long after.
+/// A case with values in the units of a day long after its figures.
 fn of_today(units: &str, figures: &str) -> Case {
     in_units_of("2026-01-15", units, figures)
 }
 
-/// Two communes go on as one.
+/// Two communes merge into one.
 const PAIR: &str = "a - ..2021-01 ab; b - ..2021-01 ab; ab - 2021-02..";
 /// Three generations: `a` and `b` become `ab`, `ab` and `c` become `abc`.
 const CHAIN: &str = "a - ..2021-01 ab; b - ..2021-01 ab; ab - 2021-02..2021-02 abc; c - ..2021-02 abc; abc - 2021-03..";
 
 #[test]
-fn before_it_began_a_unit_of_today_has_the_sum_over_its_predecessors_and_the_boundary_is_no_break()
-{
+fn a_unit_of_today_sums_its_predecessors_before_it_began_without_a_break() {
     let case =
         of_today(MERGE, "f a 2021-01 10; f b 2021-01 20; f c 2021-01 40 50; f ab 2021-02 33");
     case.is("f ab 2021-01", "value=30 coverage=1 origin=rolled_up"); // 10 + 20
@@ -726,7 +731,7 @@ fn before_it_began_a_unit_of_today_has_the_sum_over_its_predecessors_and_the_bou
         "f ab 2021-02",
         "value=33 origin=stated delta=3 percent=10 like=3 like_percent=10 like_coverage=1",
     ); // 33 - 30; 3 / 30
-    case.is("f p 2021-02", "value=83 delta=13"); // (33 + 50) - (10 + 20 + 40), as reported too
+    case.is("f p 2021-02", "value=83 delta=13"); // (33 + 50) - (10 + 20 + 40), the same as reported
 }
 
 #[test]
@@ -741,8 +746,8 @@ fn as_reported_a_unit_has_no_value_in_months_in_which_it_does_not_exist() {
 fn the_coverage_of_a_past_is_taken_over_the_predecessors_leaves() {
     let units = "d - ..2021-01 n; a d ..2021-01 x; b d ..2021-01 x; e - ..2021-01 n; n - 2021-02..; x n 2021-02..";
     let case = of_today(units, "f a 2021-01 10; f e 2021-01 5");
-    case.is("f n 2021-01", "value=15 coverage=0.666667"); // 10 of a, nothing of b, 5 of e: 2 of 3 leaves
-    case.is("f x 2021-01", "value=10 coverage=0.5"); // a, and not b
+    case.is("f n 2021-01", "value=15 coverage=0.666667"); // 10 of a, none of b, 5 of e: 2 of 3 leaves
+    case.is("f x 2021-01", "value=10 coverage=0.5"); // only a
     case.is("f n 2020-12", "value=- coverage=0 origin=-"); // missing is not zero
     let above = of_today(units, "f d 2021-01 50; f a 2021-01 10; f e 2021-01 5");
     above.is("f n 2021-01", "value=55 coverage=1"); // stated above a and b: 50 + 5
@@ -760,13 +765,13 @@ fn the_past_of_a_rate_is_the_ratio_of_the_predecessors_sums_and_not_the_mean_of_
 }
 
 #[test]
-fn an_unfinished_past_of_a_rate_takes_the_predecessors_for_which_all_operands_are_there() {
+fn an_incomplete_past_rate_uses_predecessors_with_all_operands() {
     let case = of_today(
         PAIR,
         "f a 2021-01 1; g a 2021-01 4; f b 2021-01 50; f ab 2021-02 2; g ab 2021-02 4",
     );
     case.is("rate ab 2021-01", "value=25 coverage=0.5 origin=computed"); // a alone: 1 / 4
-    case.is("rate ab 2021-02", "value=50 delta=coverage_changed like=coverage_changed"); // b is part of ab now, and was not covered
+    case.is("rate ab 2021-02", "value=50 delta=coverage_changed like=coverage_changed"); // ab includes b, which was not covered
     case.is("filled ab 2021-01", "value=5 coverage=0.5"); // (1 ?? 0) + 4 of a; b has no g
 }
 
@@ -791,14 +796,14 @@ fn three_generations_of_a_flow_are_added_up() {
     case.is("f abc 2021-02", "value=13 coverage=1 delta=6 ytd=20"); // 8 + 5; 13 - 7; 7 + 13
     case.is("f abc 2021-03", "value=20 origin=stated delta=7 ytd=40"); // 20 - 13; 7 + 13 + 20
     case.is("f abc 2021-Q1", "value=40 coverage=1 origin=rolled_up");
-    case.is("f ab 2021-01", "value=- delta=definition_changed"); // ab is not of today
+    case.is("f ab 2021-01", "value=- delta=definition_changed"); // ab does not exist today
     let between = in_units_of("2021-02-10", CHAIN, "f a 2021-01 1; f b 2021-01 2; f ab 2021-02 8");
-    between.is("f ab 2021-01", "value=3"); // 1 + 2: in February ab was
+    between.is("f ab 2021-01", "value=3"); // 1 + 2: in February ab existed
     between.is("f ab 2021-02", "value=8 delta=5"); // 8 - 3
 }
 
 #[test]
-fn three_generations_of_a_rate_take_whoever_has_all_operands() {
+fn a_rate_over_three_generations_uses_units_with_all_operands() {
     let case = of_today(
         CHAIN,
         "f a 2021-01 1;  g a 2021-01 4;  f b 2021-01 50; f c 2021-01 7; g c 2021-01 14 10
@@ -806,7 +811,7 @@ fn three_generations_of_a_rate_take_whoever_has_all_operands() {
     );
     case.is("rate abc 2021-01", "value=44.444444 coverage=0.666667"); // a and c: (1 + 7) / (4 + 14) = 8 / 18
     case.is("rate abc 2021-02", "value=50 coverage=0.5 delta=coverage_changed"); // ab alone: 3 / 6, c has no f
-    case.is("rate abc 2021-02", "like=coverage_changed"); // a alone counted of what is ab, and c counts no more
+    case.is("rate abc 2021-02", "like=coverage_changed"); // only a of ab was covered then, and c is not covered now
     case.is("rate abc 2021-03", "value=75 coverage=1 delta=coverage_changed"); // 9 / 12
     case.is("rate abc 2021-Q1", "value=55.555556 coverage=0.722222"); // (8 + 3 + 9) / (18 + 6 + 12) = 20 / 36; (2/3 + 1/2 + 1) / 3
 }
@@ -832,15 +837,15 @@ fn a_year_delta_and_a_year_to_date_reach_over_the_boundary() {
     );
     case.is("f ab 2021-02", "value=33 year=3 year_percent=10"); // 33 - (10 + 20)
     case.is("f ab 2021-02", "ytd=42 delta=24"); // (4 + 5) + 33; 33 - 9
-    case.is("f ab 2021-Q1", "value=42 ytd=missing year=coverage_changed"); // March is not there; January 2020 is not either
+    case.is("f ab 2021-Q1", "value=42 ytd=missing year=coverage_changed"); // March is missing; January 2020 is missing
 }
 
 #[test]
-fn like_for_like_over_the_boundary_leaves_out_what_a_missing_predecessor_became() {
+fn like_for_like_over_the_boundary_excludes_successors_of_a_missing_predecessor() {
     let units = "p - ..2021-01 q; a p ..2021-01 ab; b p ..2021-01 ab; c p ..2021-01 c2; q - 2021-02..; ab q 2021-02..; c2 q 2021-02..";
     let case = of_today(units, "f a 2021-01 10; f c 2021-01 40; f ab 2021-02 33; f c2 2021-02 50");
     case.is("f q 2021-01", "value=50 coverage=0.666667"); // 10 + 40 of a, b, c
-    // b is missing: over c, which is c2 now, 50 - 40 = 10, 10 / 40, one of two leaves.
+    // b is missing. Over c, which became c2: 50 - 40 = 10, 10 / 40, one of two leaves.
     case.is(
         "f q 2021-02",
         "value=83 delta=coverage_changed like=10 like_percent=25 like_coverage=0.5",
@@ -858,19 +863,19 @@ fn a_unit_that_exists_in_the_month_uses_its_own_value_even_if_its_children_have_
         "p; a p ..2021-01 ab; b p ..2021-01 ab; ab p 2021-02..",
         "f p 2020-12 99; f a 2020-12 10 10; f b 2020-12 20 20; f ab 2021-02 33; g a 2021-01 4",
     );
-    case.is("f p 2020-12", "value=99 origin=stated"); // and not the 30 of its communes
-    case.is("f ab 2020-12", "value=30 origin=rolled_up"); // 10 + 20, which p's own figure does not touch
+    case.is("f p 2020-12", "value=99 origin=stated"); // not the 30 of its communes
+    case.is("f ab 2020-12", "value=30 origin=rolled_up"); // 10 + 20; the own figure of p does not matter
     case.is("f p 2021-01", "value=30 origin=rolled_up coverage=1"); // 10 + 20
     case.is("f p 2021-02", "value=33 delta=3"); // 33 - 30
-    case.is("filled p 2021-01", "value=14 coverage=0.5"); // (10 ?? 0) + 4 of a, which ab, a child of later, does not count again
+    case.is("filled p 2021-01", "value=14 coverage=0.5"); // (10 ?? 0) + 4 of a; ab, a later child, does not count a again
 }
 
 #[test]
-fn a_unit_that_lives_on_keeps_its_past_for_itself() {
+fn a_unit_that_still_exists_keeps_its_own_past() {
     let stays = of_today("p; a p ..2021-01 b; b p", "f a 2021-01 10; f b 2021-01 20 33");
-    stays.is("f b 2021-01", "value=20 coverage=1"); // its own, without the 10 of a
+    stays.is("f b 2021-01", "value=20 coverage=1"); // the own value, without the 10 of a
     stays.is("f p 2021-01", "value=30");
-    stays.is("f b 2021-02", "value=33 delta=coverage_changed"); // a is part of it now, and was not then
+    stays.is("f b 2021-02", "value=33 delta=coverage_changed"); // b includes a now and did not before
 }
 
 #[test]
@@ -888,8 +893,8 @@ fn a_unit_that_no_longer_exists_gives_null_and_definition_changed() {
     case.is("m a 2021-01", "value=- delta=definition_changed like=not_applicable");
     case.is("f a 2021-9M", "delta=not_applicable year=definition_changed");
     let then = in_units_of("2021-01-31", PAIR, "f a 2021-01 10; f ab 2021-02 33");
-    then.is("f a 2021-01", "value=10"); // on its last day it is there,
-    then.is("f ab 2021-02", "value=- delta=definition_changed"); // and its successor is not yet
+    then.is("f a 2021-01", "value=10"); // on its last day a exists,
+    then.is("f ab 2021-02", "value=- delta=definition_changed"); // and its successor does not yet
 }
 
 #[test]
@@ -898,7 +903,7 @@ fn a_predecessor_below_another_one_does_not_count_again() {
         "p - ..2021-01 q; d p ..2021-01 q; e p ..2021-01; q - 2021-02..",
         "f d 2021-01 10; f e 2021-01 5; f p 2020-12 50; f d 2020-12 10",
     );
-    case.is("f q 2021-01", "value=15 coverage=1"); // p with d and e below it: 10 + 5, and not 25
+    case.is("f q 2021-01", "value=15 coverage=1"); // p with d and e below it: 10 + 5, not 25
     case.is("f q 2020-12", "value=50"); // stated for p
 }
 
@@ -915,11 +920,11 @@ fn the_past_of_a_unit_that_was_split_is_null_unless_shares_are_declared() {
         "a - ..2021-01 a1 a2; a1 - 2021-02..2021-02 z; a2 - 2021-02..2021-02 z; z - 2021-03..",
         "f a 2021-01 10; f a1 2021-02 4; f a2 2021-02 7",
     );
-    together.is("f z 2021-01", "value=10 coverage=1"); // every way on from a ends at z
+    together.is("f z 2021-01", "value=10 coverage=1"); // all successors of a lead to z
     together.is("f z 2021-02", "value=11 delta=1"); // 4 + 7; 11 - 10
     let lost =
         of_today("a - ..2021-01 a1 a2; a1 - 2021-02..; a2 - 2021-02..2021-02", "f a 2021-01 10");
-    lost.is("f a1 2021-01", "value=-"); // what went on as a2 went to nobody, and nobody says how much
+    lost.is("f a1 2021-01", "value=-"); // a2 ended without a successor, and no shares are declared
 }
 
 #[test]
@@ -930,7 +935,7 @@ fn a_split_with_shares_gives_each_part_its_share_of_the_past() {
         units,
         "f x 2020-12 20; f a 2021-01 10; f a1 2021-02 9; f a2 2021-02 3; g a 2021-01 40; g a1 2021-02 20",
     );
-    case.is("f a1 2020-12", "value=12"); // x went on as a and was not split itself: 20 x 0.6
+    case.is("f a1 2020-12", "value=12"); // a continues x whole: 20 x 0.6
     case.is("f a1 2021-01", "value=6 coverage=1 origin=rolled_up delta=-6"); // 10 x 0.6; 6 - 12
     case.is("f a2 2021-01", "value=4"); // 10 x 0.4
     case.is("f a1 2021-02", "value=9 delta=3 percent=50 like=3 like_coverage=1 ytd=15"); // 9 - 6; 6 + 9
@@ -949,22 +954,22 @@ fn a_split_with_shares_gives_each_part_its_share_of_the_past() {
 }
 
 #[test]
-fn what_became_of_other_shares_is_left_out_of_the_comparison() {
+fn other_shares_of_a_split_are_excluded_from_the_comparison() {
     let units = "d - ..2021-01 d1:0.25 d2:0.75; a d ..2021-01 a1; b d ..2021-01 b1; d1 - 2021-02..; a1 d1 2021-02..; d2 - 2021-02..; b1 d2 2021-02..";
     let case = of_today(units, "f a 2021-01 8; f b 2021-01 12; f a1 2021-02 7; f b1 2021-02 13");
     case.is("f d1 2021-01", "value=5 coverage=1"); // (8 + 12) x 0.25
-    case.is("f d1 2021-02", "value=7 delta=2 like=2"); // 7 - 5, although b went on as b1 below d2
+    case.is("f d1 2021-02", "value=7 delta=2 like=2"); // 7 - 5, although b became b1 below d2
     case.is("f d2 2021-02", "value=13 delta=-2"); // 13 - 20 x 0.75
-    case.is("f a1 2021-01", "value=8"); // a went on as a1 wholly
+    case.is("f a1 2021-01", "value=8"); // a1 continues a whole
     case.is("f a1 2021-02", "delta=-1"); // 7 - 8
 }
 
 #[test]
-fn a_level_before_goes_back_over_the_boundary_for_the_units_below_as_well() {
+fn prev_crosses_the_boundary_for_the_units_below_too() {
     let units = "u - ..2021-01 v w; x u ..2021-01 y; v - 2021-02..; w - 2021-02..; y v 2021-02..";
     let unknown = of_today(units, "s x 2021-01 10; s y 2021-02 12");
-    unknown.is("s v 2021-01", "value=- coverage=0"); // nobody says how u was split
-    unknown.is("growth v 2021-02", "value=2 coverage=1"); // but y below v was x: 12 - 10
+    unknown.is("s v 2021-01", "value=- coverage=0"); // no shares of u are declared
+    unknown.is("growth v 2021-02", "value=2 coverage=1"); // but y below v continues x: 12 - 10
     unknown.is("former w 2021-02", "value=-");
     of_today(units, "s w 2021-02 5").is("former w 2021-02", "value=5 coverage=1"); // (missing ?? 0) + 5
     let units = "d - ..2021-01 d1:0.25 d2:0.75; a d ..2021-01 a1:0.6 a2:0.4; b d ..2021-01 b1
@@ -972,60 +977,61 @@ fn a_level_before_goes_back_over_the_boundary_for_the_units_below_as_well() {
     let shared = of_today(units, "s a 2020-12 10 20; s b 2020-12 4 6; s a1 2021-02 15");
     shared.is("growth d1 2021-01", "value=3 coverage=1"); // (26 - 14) x 0.25
     shared.is("growth d1 2021-02", "value=3 coverage=0.5 delta=coverage_changed"); // b1 is missing; a1: 15 - 20 x 0.6
-    shared.is("growth d1 2021-02", "like=0.5 like_coverage=0.5"); // over a, of which a2 is left out: 3 - (20 - 10) x 0.25
+    shared.is("growth d1 2021-02", "like=0.5 like_coverage=0.5"); // over a, without a2: 3 - (20 - 10) x 0.25
 }
 
-// Stated rates.
+// docs/specification.md#stated-rates
 
 #[test]
-fn a_stated_rate_stands_beside_the_computed_one_with_the_digits_printed() {
+fn a_stated_rate_is_given_beside_the_computed_one_with_its_printed_digits() {
     let case = case(ONE, "f a 2021-01 18506; g a 2021-01 23441; rate a 2021-01 78.950");
     case.is("rate a 2021-01", "value=78.947144 origin=computed"); // 18,506 / 23,441 = 0.78947143...
     let id = case.measures.id(&Measure::parse("rate").unwrap()).unwrap();
     let stated = case.cube.stated(id, 0, "2021-01".parse().unwrap()).unwrap();
     assert_eq!(stated.written.to_string(), "78.950");
     let alone = self::case(ONE, "rate a 2021-01 78.950");
-    alone.is("rate a 2021-01", "value=- coverage=0"); // a stated rate is no value
+    alone.is("rate a 2021-01", "value=- coverage=0"); // a stated rate is not a value
 }
 
-// Numbers.
+// docs/specification.md#numbers
 
 #[test]
 fn decimals_are_exact_in_sums_and_differences() {
     let case =
         case(TWO, "h a 2020-02 0.1; h b 2020-02 0; h a 2021-01 0.1 0.3 0.2; h b 2021-01 0.2 0.4");
-    // As binary fractions 0.3 - 0.1 would be 0.19999999999999998 and 0.1 + 0.2 would be 0.30000000000000004.
+    // With doubles 0.3 - 0.1 would be 0.19999999999999998 and 0.1 + 0.2 would be
+    // 0.30000000000000004.
     let february = case.at("h a 2021-02");
     assert_eq!((february.delta, february.delta_percent), (Ok(0.2), Ok(200.0)));
     assert_eq!((february.like_for_like_delta, february.year_delta), (Ok(0.2), Ok(0.2)));
     assert_eq!(case.at("h p 2021-01").value, Some(0.3)); // 0.1 + 0.2
-    assert_eq!(case.at("h p 2021-02").delta, Ok(0.4)); // 0.7 - 0.3, where binary fractions give 0.39999999999999997
+    assert_eq!(case.at("h p 2021-02").delta, Ok(0.4)); // 0.7 - 0.3; doubles give 0.39999999999999997
     assert_eq!(case.at("h p 2021-03").like_for_like_delta, Ok(-0.1)); // over a: 0.2 - 0.3
     let quarter = case.at("h a 2021-Q1");
     assert_eq!((quarter.value, quarter.year_to_date), (Some(0.6), Ok(0.6))); // 0.1 + 0.3 + 0.2
 }
 
 #[test]
-fn figures_are_exact_up_to_the_bound() {
+fn figures_are_exact_up_to_the_limit() {
     let case = case(TWO, "f a 2021-01 9007199254740990 9007199254740991; f b 2021-01 1 0");
     assert_eq!(case.at("f a 2021-02").value, Some(9_007_199_254_740_991.0)); // 2^53 - 1
     assert_eq!(case.at("f a 2021-02").delta, Ok(1.0));
-    assert_eq!(case.at("f p 2021-02").delta, Ok(0.0)); // 2^53 - 1 both times
+    assert_eq!(case.at("f p 2021-02").delta, Ok(0.0)); // 2^53 - 1 in both months
     assert_eq!(
-        Written::parse("9007199254740991").unwrap().at_scale(0),
+        Decimal64::parse("9007199254740991").unwrap().at_scale(0),
         Some(9_007_199_254_740_991)
     );
-    assert_eq!(Written::parse("9007199254740992").unwrap().at_scale(0), None);
-    assert_eq!(Written::parse("900719925474099.2").unwrap().at_scale(1), None); // the bound counts in units of the last decimal
+    assert_eq!(Decimal64::parse("9007199254740992").unwrap().at_scale(0), None);
+    assert_eq!(Decimal64::parse("900719925474099.2").unwrap().at_scale(1), None); // the limit applies in units of the last decimal
 }
 
 #[test]
-fn numbers_are_rounded_in_answers_and_never_before() {
+fn numbers_are_rounded_only_in_responses() {
     let case = case(ONE, "f a 2021-01 1 2; g a 2021-01 3 3");
     let third = case.at("plain a 2021-01").value.unwrap();
     assert_eq!(third, 1.0 / 3.0);
-    assert_eq!(Shown::new(third).unwrap().to_string(), "0.333333");
-    case.is("rate a 2021-02", "value=66.666667 delta=33.333333 ytd=50"); // the difference of 66.6... and 33.3..., not of rounded ones
+    assert_eq!(Rounded::new(third).unwrap().to_string(), "0.333333");
+    case.is("rate a 2021-02", "value=66.666667 delta=33.333333 ytd=50"); // the difference of the numbers before rounding
     for (exact, shown) in [
         (0.000_000_5, "0.000001"),
         (-0.000_000_5, "-0.000001"),
@@ -1033,12 +1039,12 @@ fn numbers_are_rounded_in_answers_and_never_before() {
         (-0.000_000_4, "0"),
         (2_322.0, "2322"),
     ] {
-        assert_eq!(Shown::new(exact).unwrap().to_string(), shown);
+        assert_eq!(Rounded::new(exact).unwrap().to_string(), shown);
     }
 }
 
 #[test]
 fn large_numbers_are_rounded_to_six_decimals_too() {
     // 10,000,000,000 dong / 3 decisions = 3,333,333,333.3333333...
-    assert_eq!(Shown::new(1e10 / 3.0).unwrap().to_string(), "3333333333.333333");
+    assert_eq!(Rounded::new(1e10 / 3.0).unwrap().to_string(), "3333333333.333333");
 }

@@ -1,5 +1,6 @@
-//! The domain from the outside: the engine against an independent model of the contract's arithmetic, cases
-//! computed by hand, properties, findings, the shipped catalogue, and the direction of the crate's imports.
+//! The core from the outside: the engine compared with an independent model of the
+//! specification's arithmetic, cases computed by hand, properties, findings, the shipped catalogue,
+//! and the direction of imports.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

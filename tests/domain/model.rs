@@ -1,34 +1,36 @@
-//! An independent reference model of the contract's section 2, "Arithmetic".
+//! An independent reference model of the arithmetic of docs/specification.md.
 //!
-//! Written from the contract's text alone, without sight of the engine, and meant to be compared
-//! with it point by point. Sets, maps and recursion; nothing is remembered between calls and
-//! nothing is rounded. Figures stay exact (fractions of `i128`) until a point is handed out.
-//! Out of scope: `as_of`, stated rates and findings.
-//! Where the contract leaves a question open, a comment beginning `Reading:` says what was chosen.
+//! It was written from the specification alone, without knowledge of the engine's code, and is
+//! compared with the engine point by point. It uses sets, maps and recursion; nothing is cached
+//! between calls and nothing is rounded. Figures stay exact (fractions of `i128`) until a point is
+//! returned. It does not cover `as_of`, stated rates and findings.
+//!
+//! Where the specification can be read in two ways, a comment beginning with `Reading:` says which
+//! one the model takes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A month as `year * 12 + (month - 1)`.
 pub type Month = i32;
 
-/// The members that a figure or a question names: dimension to member.
+/// The members that a figure or a query names: dimension to member.
 pub type Members = BTreeMap<String, String>;
 
-/// Codes of units, most often of leaves.
+/// Codes of units, mostly of leaves.
 type Units = BTreeSet<String>;
 
-/// Section 1, "indicator": its kind.
+/// The kind of an indicator (docs/specification.md#indicators).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// Happened during the month; months add up.
+    /// An amount of the month; months add up.
     Flow,
-    /// The level at the month's end.
+    /// The level at the end of the month.
     Stock,
     /// An intensive value with own values only.
     Average,
 }
 
-/// Section 1, "dimension": a named split of an indicator.
+/// A named split of an indicator (docs/specification.md#dimensions).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dimension {
     /// Its code.
@@ -37,11 +39,11 @@ pub struct Dimension {
     pub members: Vec<String>,
     /// Whether the members add up to the total.
     pub complete: bool,
-    /// The host dimension and host member without which it is not open.
+    /// The dimension and member that must be named for it to be open.
     pub within: Option<(String, String)>,
 }
 
-/// Section 1, "indicator".
+/// An indicator (docs/specification.md#indicators).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Indicator {
     /// Its code.
@@ -58,7 +60,7 @@ pub struct Indicator {
     pub breaks: Vec<Month>,
 }
 
-/// Section 4: a formula.
+/// A formula (docs/specification.md#formulas).
 #[derive(Clone, PartialEq, Debug)]
 pub enum Expr {
     /// A number.
@@ -67,9 +69,9 @@ pub enum Expr {
     Measure {
         /// The indicator's code.
         indicator: String,
-        /// Dimensions with their members; `None` takes the member asked for, or the total.
+        /// Dimensions with their members; `None` takes the member of the query, or the total.
         members: Vec<(String, Option<String>)>,
-        /// Whether it stands in `prev()`.
+        /// Whether it is inside `prev()`.
         prev: bool,
     },
     /// `x + y`.
@@ -94,7 +96,7 @@ pub enum Expr {
     Sum(Box<Expr>),
 }
 
-/// Section 1, "kpi".
+/// A kpi (docs/specification.md#kpis).
 #[derive(Clone, PartialEq, Debug)]
 pub struct Kpi {
     /// Its code.
@@ -105,27 +107,27 @@ pub struct Kpi {
     pub formula: Expr,
 }
 
-/// Section 1, "unit".
+/// A unit (docs/specification.md#units).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unit {
     /// Its code.
     pub code: String,
-    /// The unit above it; it never changes.
+    /// The unit above; it never changes.
     pub parent: Option<String>,
-    /// The first month at whose last day it is valid.
+    /// The first month on whose last day it is valid.
     pub exists_from: Option<Month>,
-    /// The last month at whose last day it is valid.
+    /// The last month on whose last day it is valid.
     pub exists_to: Option<Month>,
-    /// The units in which it goes on.
+    /// The units that continue it.
     pub successors: Vec<String>,
-    /// Of a unit that was split: hundredths of its figures by successor, where they are declared.
+    /// For a unit that was split: the share of each successor in hundredths, if declared.
     pub shares: BTreeMap<String, i64>,
 }
 
-/// What the service knows: units, catalogue and figures.
+/// Units, catalogue and figures.
 #[derive(Clone, PartialEq, Debug)]
 pub struct World {
-    /// The forest of units.
+    /// The units.
     pub units: Vec<Unit>,
     /// The indicators.
     pub indicators: Vec<Indicator>,
@@ -133,11 +135,12 @@ pub struct World {
     pub kpis: Vec<Kpi>,
     /// The stated figures by indicator, members, unit and month, scaled by the decimals.
     pub figures: BTreeMap<(String, Members, String, Month), i64>,
-    /// The month of the day in whose units answers are given (`geography=current`); as reported without.
+    /// With `geography=current`: the month of the day in whose units values are given. `None`: as
+    /// reported.
     pub today: Option<Month>,
 }
 
-/// The length of a period: section 1, "period", and `step` of section 3.
+/// The length of a period (docs/specification.md#periods).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
     /// One month.
@@ -152,27 +155,28 @@ pub enum Step {
     Year,
 }
 
-/// Section 3: where a value comes from. Ordered by the distance from a stated figure.
+/// How a value came about (docs/specification.md#own-value, docs/specification.md#value), in order
+/// of the distance from a stated figure.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Origin {
-    /// Stated for exactly that.
+    /// Stated for exactly this measure.
     Stated,
-    /// Summed from dimension members.
+    /// Summed from members of a dimension.
     Summed,
-    /// Summed from child units.
+    /// Summed from children.
     RolledUp,
     /// A kpi.
     Computed,
 }
 
-/// Section 2, "Change" and "Like for like": why a field is null.
+/// Why a field is null (docs/specification.md#changes, docs/specification.md#like-for-like).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reason {
     /// Percent change of a percentage, year to date of stocks and averages, delta of `9M`.
     NotApplicable,
     /// This period has no value.
     Missing,
-    /// The unit did not exist in the other period, or a break lies in between.
+    /// The unit did not exist in the other period, or there is a break between the two.
     DefinitionChanged,
     /// The other period has no value.
     NoPrior,
@@ -184,37 +188,38 @@ pub enum Reason {
     StatedAbove,
 }
 
-/// One point of a series: section 3, `GET /series`.
+/// One point of a series (docs/specification.md#series).
 #[derive(Clone, PartialEq, Debug)]
 pub struct Point {
-    /// The value, or nothing.
+    /// The value, if there is one.
     pub value: Option<f64>,
-    /// Leaves covered / leaves.
+    /// Covered leaves / all leaves.
     pub coverage: f64,
-    /// Where the value comes from.
+    /// How the value came about.
     pub origin: Option<Origin>,
-    /// The month that a stock of a wider period was taken from.
+    /// In a wider period: the month from which a stock was taken.
     pub taken_from: Option<Month>,
     /// This period minus the calendar period before.
     pub delta: Result<f64, Reason>,
     /// The same as a percentage of the period before.
     pub delta_percent: Result<f64, Reason>,
-    /// The change over the leaves covered in both.
+    /// The change over the leaves covered in both periods.
     pub like_for_like_delta: Result<f64, Reason>,
     /// The same as a percentage of the period before over those leaves.
     pub like_for_like_percent: Result<f64, Reason>,
-    /// The share of this period's leaves over which the like-for-like change was taken.
+    /// The share of this period's leaves that like for like compares.
     pub like_for_like_coverage: Option<f64>,
-    /// This period minus the same period a year before.
+    /// This period minus the same period one year before.
     pub year_delta: Result<f64, Reason>,
-    /// The same as a percentage of the period a year before.
+    /// The same as a percentage of the period one year before.
     pub year_delta_percent: Result<f64, Reason>,
-    /// January to this period's last month.
+    /// January up to this period's last month.
     pub year_to_date: Result<f64, Reason>,
 }
 
 impl Point {
-    /// Section 2, "Merged units": a unit that no longer exists gives null, `definition_changed`.
+    /// The point of a unit that no longer exists: null, `definition_changed`
+    /// (docs/specification.md#merged-units).
     fn left_out(mut self) -> Self {
         let fields = [
             &mut self.delta,
@@ -232,7 +237,7 @@ impl Point {
     }
 }
 
-/// An exact fraction in lowest terms; the denominator is positive. Section 2, "Numbers".
+/// An exact fraction in lowest terms with a positive denominator (docs/specification.md#numbers).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Exact {
     num: i128,
@@ -240,12 +245,12 @@ struct Exact {
 }
 
 impl Exact {
-    /// Everything.
+    /// The number 1.
     const ONE: Self = Self { num: 1, den: 1 };
-    /// Nothing.
+    /// The number 0.
     const ZERO: Self = Self { num: 0, den: 1 };
 
-    /// A fraction, brought to lowest terms.
+    /// A fraction, reduced to lowest terms.
     fn new(num: i128, den: i128) -> Self {
         let (mut a, mut b) = (num.abs(), den.abs());
         while b != 0 {
@@ -280,18 +285,18 @@ impl Exact {
         Self::new(times(self.num, other.num), times(self.den, other.den))
     }
 
-    /// The quotient; nothing where the divisor is zero (section 2, "Kpi").
+    /// The quotient; `None` when the divisor is zero (docs/specification.md#kpis).
     fn divided_by(self, other: Self) -> Option<Self> {
         (other.num != 0).then(|| Self::new(times(self.num, other.den), times(self.den, other.num)))
     }
 
-    /// The value as a floating-point number: the last step of all.
+    /// The value as a double, the last step of a computation.
     fn to_f64(self) -> f64 {
         self.num as f64 / self.den as f64
     }
 }
 
-/// A product that must fit: the model would rather stop than be wrong.
+/// A product, which must fit: the model stops rather than give a wrong result.
 fn times(a: i128, b: i128) -> i128 {
     a.checked_mul(b).expect("the model's numbers fit 128 bits")
 }
@@ -314,29 +319,29 @@ impl Span {
         self.start + self.length - 1
     }
 
-    /// The period of the same length that begins so many months earlier.
+    /// The period of the same length that begins `months` earlier.
     fn earlier(self, months: i32) -> Self {
         Self { start: self.start - months, length: self.length }
     }
 }
 
-/// A part of a sum that cannot be taken apart: an own value with the leaves that it covers.
+/// A contribution to a sum that cannot be divided: an own value with the leaves that it covers.
 #[derive(Clone, Debug)]
 struct Piece {
     amount: Exact,
-    /// The leaves that it covers, as they were in the month of the figure.
+    /// The leaves that it covers, in the month of the figure.
     leaves: Units,
-    /// The later unit of which it is a declared share, if it is only that.
+    /// If it is only a declared share: the later unit that has the share.
     share_of: Option<String>,
 }
 
 impl Piece {
-    /// A figure in full.
+    /// The whole of a figure.
     fn new(amount: Exact, leaves: Units) -> Self {
         Self { amount, leaves, share_of: None }
     }
 
-    /// Section 2, "Merged units": as much of a figure as is a later unit's.
+    /// The share of a figure that belongs to a later unit (docs/specification.md#merged-units).
     fn in_part(self, part: Exact, of: &Unit) -> Self {
         let share_of = if part == Exact::ONE {
             self.share_of
@@ -350,7 +355,7 @@ impl Piece {
 /// A measure at one unit in one month, before its formula is applied.
 #[derive(Clone, Debug)]
 struct Figures {
-    /// The pieces of each operand; an indicator is its own single operand.
+    /// The contributions to each operand; an indicator has itself as the only operand.
     operands: Vec<Vec<Piece>>,
     covered: Units,
     leaves: Units,
@@ -358,13 +363,15 @@ struct Figures {
 }
 
 impl Figures {
-    /// Section 2, "Leaves and coverage".
+    /// docs/specification.md#coverage
     fn coverage(&self) -> f64 {
         share(&self.covered, &self.leaves)
     }
 
-    /// Section 2, "Merged units": as much of a predecessor's figures as is a later unit's.
-    // Reading: coverage counts leaves, and a leaf of which only a share went on is one leaf too.
+    /// The share of a predecessor's figures that belongs to a later unit
+    /// (docs/specification.md#merged-units).
+    // Reading: coverage counts leaves, and a leaf of which the unit has only a share counts as one
+    // leaf.
     fn in_part(mut self, part: Exact, of: &Unit) -> Self {
         for pieces in &mut self.operands {
             *pieces = pieces.drain(..).map(|piece| piece.in_part(part, of)).collect();
@@ -376,69 +383,69 @@ impl Figures {
 /// A measure at one unit over one period.
 #[derive(Clone, Debug)]
 struct Found {
-    /// Each month in its place; `None` where it is missing.
+    /// The figures of each month; `None` where they are missing.
     places: Vec<Option<Figures>>,
-    /// The place of the last month that is there.
+    /// The place of the last month with figures.
     last: Option<usize>,
     value: Option<Exact>,
 }
 
-/// What is there of an operand at a unit: section 2, "Kpi".
+/// Whether an operand is available at a unit (docs/specification.md#kpis).
 enum There {
-    /// With coverage 1.
+    /// Available, with coverage 1.
     Whole(Vec<Piece>),
-    /// With a coverage between 0 and 1.
+    /// Available, with a coverage between 0 and 1.
     Partly,
-    /// Not at all.
+    /// Not available.
     Missing,
 }
 
-/// Section 2, "Merged units": who speaks for a unit in a month.
+/// Which units represent a unit in a month (docs/specification.md#merged-units).
 enum Stead<'a> {
-    /// The unit: it exists then.
+    /// The unit itself: it exists in the month.
     Itself,
-    /// Its predecessors, each with the part of it that went on as the unit.
+    /// Its predecessors, each with the share that the unit continues.
     Predecessors(Vec<(&'a Unit, Exact)>),
-    /// Nobody: the unit has no place in that month.
+    /// No unit: the unit is not represented in that month.
     Nobody,
 }
 
-/// A measure that is asked for, with its members resolved.
+/// A measure of a query, with its members resolved.
 struct Asked {
     formula: Expr,
     members: Members,
     is_kpi: bool,
-    /// Whether the result is multiplied by 100 (percent kpis).
+    /// Whether the result is multiplied by 100 (kpis in percent).
     hundredfold: bool,
     /// Whether it is a percentage, so that it has no percent change.
     percentage: bool,
-    /// Whether it is an indicator of kind average.
+    /// Whether it is an average.
     average: bool,
-    /// The operands of the formula: what is aggregated before the formula is applied.
+    /// The operands of the formula, which are aggregated before the formula is applied.
     operands: Vec<Expr>,
-    /// Whether the operand adds up over months (else it is taken from one month).
+    /// For each operand, whether it is summed over months; otherwise it is taken from one month.
     adds_up: Vec<bool>,
 }
 
-/// A change: the difference, the earlier value, and the coverage that it holds for.
+/// A change: the difference, the earlier value, and the coverage that they apply to.
 struct Change {
     delta: Exact,
     previous: Exact,
     coverage: f64,
 }
 
-/// The share that some leaves are of others.
+/// The number of some leaves divided by that of others.
 fn share(some: &Units, all: &Units) -> f64 {
     if all.is_empty() { 0.0 } else { some.len() as f64 / all.len() as f64 }
 }
 
-/// The mean over a period's months.
+/// The mean over the months of a period.
 fn mean(parts: &[f64]) -> f64 {
     parts.iter().sum::<f64>() / parts.len() as f64
 }
 
 /// The operands of a formula, which are aggregated before it is applied: its measures, and each
-/// `??` and `sum()` as a whole, since both are evaluated per unit before summing.
+/// `??` and `sum()` as a whole, because both are evaluated at each unit before summing.
 fn operands(formula: &Expr) -> Vec<Expr> {
     match formula {
         Expr::Measure { .. } | Expr::Sum(_) | Expr::Coalesce(..) => vec![formula.clone()],
@@ -460,7 +467,7 @@ fn inside(expr: &Expr) -> Vec<&Expr> {
     }
 }
 
-/// Every measure anywhere in an expression: the indicator, and whether it stands in `prev()`.
+/// All measures in an expression: the indicator, and whether it is inside `prev()`.
 fn measures(expr: &Expr) -> Vec<(&str, bool)> {
     match expr {
         Expr::Measure { indicator, prev, .. } => vec![(indicator.as_str(), *prev)],
@@ -468,7 +475,8 @@ fn measures(expr: &Expr) -> Vec<(&str, bool)> {
     }
 }
 
-/// Applies a formula; `known` answers for its operands. Division by zero gives a missing value.
+/// Applies a formula; `known` gives the values of its operands. Division by zero gives a missing
+/// value.
 fn apply(formula: &Expr, known: &dyn Fn(&Expr) -> Option<Exact>) -> Option<Exact> {
     let of = |x: &Expr| apply(x, known);
     let all = |list: &[Expr]| list.iter().map(of).collect::<Option<Vec<Exact>>>();
@@ -487,13 +495,13 @@ fn apply(formula: &Expr, known: &dyn Fn(&Expr) -> Option<Exact>) -> Option<Exact
     }
 }
 
-/// The sum of pieces; nothing where there is none: missing is not zero.
+/// The sum of contributions; `None` without any, because missing is not zero.
 fn total<'a>(pieces: impl IntoIterator<Item = &'a Piece>) -> Option<Exact> {
     pieces.into_iter().map(|piece| piece.amount).reduce(Exact::plus)
 }
 
 impl Expr {
-    /// The formula as section 4 writes it, with every pair of parentheses.
+    /// The formula in the language of docs/specification.md#formulas, with all parentheses.
     pub fn text(&self) -> String {
         let list = |all: &[Expr]| all.iter().map(Expr::text).collect::<Vec<String>>().join(", ");
         match self {
@@ -526,8 +534,9 @@ impl Expr {
 }
 
 impl Asked {
-    /// Section 2, "Wider periods": operands that add up are summed over the months that are there,
-    /// the others taken from the last of them; then the formula is applied once.
+    /// Operands that are summed over months are added over the months with figures, the others are
+    /// taken from the last of them; then the formula is applied once
+    /// (docs/specification.md#wider-periods).
     fn value(&self, places: &[Option<Figures>]) -> Option<Exact> {
         let there: Vec<&Figures> = places.iter().flatten().collect();
         let last = *there.last()?;
@@ -543,12 +552,12 @@ impl Asked {
         Some(if self.hundredfold { value.times(Exact::new(100, 1)) } else { value })
     }
 
-    /// Whether nothing adds up over months, so that the value is that of one month.
+    /// Whether no operand is summed over months, so that the value is that of one month.
     fn only_levels(&self) -> bool {
         !self.adds_up.contains(&true)
     }
 
-    /// Section 2, "Change": percent of the previous value.
+    /// The change in percent of the earlier value (docs/specification.md#changes).
     fn percent(&self, change: &Result<Change, Reason>) -> Result<f64, Reason> {
         match change {
             _ if self.percentage => Err(Reason::NotApplicable),
@@ -560,7 +569,8 @@ impl Asked {
 }
 
 impl World {
-    /// One point of a series: section 3, `GET /series`. `start` is the first month of the period.
+    /// One point of a series (docs/specification.md#series). `start` is the first month of the
+    /// period.
     pub fn point(
         &self,
         measure: &str,
@@ -581,8 +591,8 @@ impl World {
         let now = Span { start, length };
         let found = self.found(&asked, unit, now);
         let year_before = self.change(&asked, unit, now, &found, now.earlier(12));
-        // Reading: "delta of 9M" is not applicable together with all that derives from it: its
-        // percent and the like-for-like change, for there is no calendar period before it.
+        // Reading: with the delta of `9M` its percent and the like-for-like change are not
+        // applicable either, because there is no calendar period before.
         let (before, like_for_like) = match step {
             Step::NineMonths => (Err(Reason::NotApplicable), Err(Reason::NotApplicable)),
             _ => (
@@ -598,7 +608,8 @@ impl World {
             value: found.value.map(Exact::to_f64),
             coverage: self.coverage(&asked, &found),
             origin: found.value.and_then(|_| self.origin(&asked, &found)),
-            // Reading: named in wider periods only, also for a kpi in which some operand is a stock.
+            // Reading: it is given only for wider periods, also for a kpi in which only some
+            // operand is a stock.
             taken_from: match found.last {
                 Some(last) if length > 1 && levels && found.value.is_some() => {
                     Some(start + place(last))
@@ -617,7 +628,7 @@ impl World {
         if self.is_of_today(unit) { point } else { point.left_out() }
     }
 
-    /// Finds an indicator or a kpi by its code. A kpi inherits the members asked for.
+    /// Finds an indicator or kpi by its code, with the members of the query.
     fn asked(&self, measure: &str, members: &Members) -> Asked {
         let kpi = self.kpis.iter().find(|kpi| kpi.code == measure);
         let formula = match kpi {
@@ -632,8 +643,8 @@ impl World {
             },
         };
         let operands = operands(&formula);
-        // Reading: a sum() or a ?? adds up over months when a flow stands in it outside prev();
-        // averages are weights there and follow what they stand with; prev() is one month's level.
+        // Reading: a sum() or a ?? is summed over months when it contains a flow outside prev().
+        // Averages are weights there and do not decide; prev() is the level of one month.
         let flow = |code: &str, prev: bool| !prev && self.indicator(code).kind == Kind::Flow;
         let adds_up = operands
             .iter()
@@ -662,22 +673,22 @@ impl World {
         self.units.iter().find(|unit| unit.code == code)
     }
 
-    /// Section 1, "unit": the child units that exist in that month.
-    // Reading: a unit whose parent does not exist in the month is nobody's child then, neither of
-    // its parent nor of its grandparent: it reports for itself and counts in no sum or coverage.
+    /// The children that exist in a month (docs/specification.md#units). Reading: a unit whose
+    /// parent does not exist in the month counts for no unit above it, neither for its parent nor
+    /// for its grandparent.
     fn children(&self, unit: &Unit, month: Month) -> Vec<&Unit> {
         let child =
             |other: &&Unit| other.parent.as_ref() == Some(&unit.code) && exists(other, month);
         self.units.iter().filter(child).collect()
     }
 
-    /// Section 2, "Leaves and coverage": the leaves below a unit, or the unit itself; before it
-    /// began, those of its predecessors.
+    /// The leaves below a unit, or the unit itself; before the unit began, those of its
+    /// predecessors (docs/specification.md#coverage).
     fn leaves(&self, unit: &Unit, month: Month) -> Units {
         self.parts_of_leaves(unit, month).into_keys().collect()
     }
 
-    /// The same, each with the part of it that is the unit's.
+    /// The same leaves, each with the share that belongs to the unit.
     fn parts_of_leaves(&self, unit: &Unit, month: Month) -> BTreeMap<String, Exact> {
         if let Stead::Predecessors(predecessors) = self.stead(unit, month) {
             let of_one = |(predecessor, part): (&Unit, Exact)| {
@@ -694,15 +705,15 @@ impl World {
         }
     }
 
-    /// Section 2, "Merged units": whether answers are given in this unit.
-    // Reading: "of today" means valid on that date; a unit that begins later is left out, too.
+    /// Whether values are given in this unit (docs/specification.md#merged-units). Reading: a unit
+    /// must be valid on the day itself; one that begins later is left out too.
     fn is_of_today(&self, unit: &Unit) -> bool {
         self.today.is_none_or(|today| exists(unit, today))
     }
 
-    /// Section 2, "Merged units": who speaks for a unit in a month.
-    // Reading: the boundary is no break for the units below one of today either, nor for those
-    // that stand in for it: where the rule for kpis comes to them, their prev(x) goes back, too.
+    /// Which units represent a unit in a month (docs/specification.md#merged-units). Reading: a
+    /// merger is no break either for the units below a unit of today, or for those that represent
+    /// it; when the rule for kpis reaches them, their prev(x) is taken from their past too.
     fn stead(&self, unit: &Unit, month: Month) -> Stead<'_> {
         match self.today {
             _ if exists(unit, month) => Stead::Itself,
@@ -716,9 +727,9 @@ impl World {
         }
     }
 
-    /// The units of a month that lead to a later one; nothing where a share that is needed is not
-    /// declared.
-    // Reading: a predecessor below another one (all units in between existing) counts with it.
+    /// The units of a month that lead to a later one; `None` when a share that is needed is not
+    /// declared. Reading: a predecessor below another one, with all units between existing, is
+    /// counted with it.
     fn predecessors(&self, unit: &Unit, month: Month) -> Option<Vec<(&Unit, Exact)>> {
         let leading =
             |other: &Unit| exists(other, month) && !self.stays(other) && self.leads(other, unit);
@@ -732,7 +743,7 @@ impl World {
         self.today.is_some_and(|today| exists(unit, today))
     }
 
-    /// The units above one in a month, as far as they exist.
+    /// The existing units above one in a month.
     fn above(&self, unit: &Unit, month: Month) -> Vec<&Unit> {
         match unit
             .parent
@@ -745,20 +756,20 @@ impl World {
         }
     }
 
-    /// The units in which one goes on directly.
+    /// The direct successors of a unit.
     fn next(&self, unit: &Unit) -> Vec<&Unit> {
         unit.successors.iter().filter_map(|code| self.unit(code)).collect()
     }
 
-    /// Whether a way along successors leads from one unit to another, through none of today.
+    /// Whether a way along successors leads from one unit to another, through no unit of today.
     fn leads(&self, from: &Unit, to: &Unit) -> bool {
         self.next(from)
             .into_iter()
             .any(|next| next.code == to.code || (!self.stays(next) && self.leads(next, to)))
     }
 
-    /// Whether every way on from a unit ends at another one.
-    // Reading: a unit that ended without a successor is an end of a way: what went there is nobody's.
+    /// Whether all ways from a unit end at another one. Reading: a unit that ended without a
+    /// successor ends a way; its share belongs to no unit.
     fn goes_wholly(&self, from: &Unit, to: &Unit) -> bool {
         let next = self.next(from);
         !next.is_empty()
@@ -767,9 +778,9 @@ impl World {
             })
     }
 
-    /// How much of a unit went on as another: all where every way on ends there, otherwise the
-    /// product of the shares along the ways, summed over ways.
-    // Reading: a share is not needed where all ways on from a unit on the way come together again.
+    /// The share of a unit that another one continues: all when every way ends there, otherwise the
+    /// product of the shares along each way, summed over the ways. Reading: a share is not needed
+    /// where all ways from a unit lead together again.
     fn part(&self, from: &Unit, to: &Unit) -> Option<Exact> {
         if from.code == to.code || self.goes_wholly(from, to) {
             return Some(Exact::ONE);
@@ -788,7 +799,7 @@ impl World {
         Some(sum)
     }
 
-    /// The leaves of a month of which only a declared share is a unit's.
+    /// The leaves of a month of which a unit has only a declared share.
     fn shared(&self, unit: &Unit, month: Month) -> Units {
         self.parts_of_leaves(unit, month)
             .into_iter()
@@ -797,13 +808,13 @@ impl World {
             .collect()
     }
 
-    /// All leaves of the whole forest in a month.
+    /// All leaves of all units in a month.
     fn all_leaves(&self, month: Month) -> Units {
         let leaf = |unit: &&Unit| exists(unit, month) && self.children(unit, month).is_empty();
         self.units.iter().filter(leaf).map(|unit| unit.code.clone()).collect()
     }
 
-    /// Section 2, "Own value".
+    /// The own value (docs/specification.md#own-value).
     fn own(
         &self,
         indicator: &Indicator,
@@ -816,11 +827,12 @@ impl World {
             let scale = 10_i128.pow(indicator.decimals);
             return Some((Exact::new(i128::from(*figure), scale), Origin::Stated));
         }
-        // Reading: an average "never adds up", so its dimension members do not either.
+        // Reading: an average never adds up, so its members do not either.
         if indicator.kind == Kind::Average {
             return None;
         }
-        // A dimension is open where it is not named and its host member, if any, is.
+        // A dimension is open if it is not named and, if it is `within` a member of another, this
+        // member is.
         let open = |dimension: &&Dimension| {
             !members.contains_key(&dimension.code)
                 && dimension
@@ -844,7 +856,8 @@ impl World {
         None
     }
 
-    /// Section 2, "Value": the own value, else the sum over the child units that have one.
+    /// The own value, otherwise the sum over the children with a value
+    /// (docs/specification.md#value).
     fn value(
         &self,
         indicator: &Indicator,
@@ -885,9 +898,9 @@ impl World {
         join(parts, leaves, Origin::RolledUp)
     }
 
-    /// Section 2, "Kpi": when every operand has coverage 1, those; else each operand over the
-    /// child units for which all are there; before the unit began, over its predecessors by the same
-    /// rule. `before` is the month that `prev()` means.
+    /// The operands when each has coverage 1; otherwise the sums over the children at which all are
+    /// available, or before the unit began over its predecessors, by the same rule
+    /// (docs/specification.md#kpis). `before` is the month that `prev()` reads.
     fn kpi(&self, asked: &Asked, unit: &Unit, month: Month, before: Month) -> Option<Figures> {
         let below = match self.stead(unit, month) {
             Stead::Nobody => return None,
@@ -901,9 +914,10 @@ impl World {
             There::Whole(pieces) => Some(pieces),
             There::Partly | There::Missing => None,
         };
-        // Reading: at a leaf, too, "every operand's value has coverage 1" comes first: prev(x) may be
-        // rolled up if the leaf had children in the month before. And prev(x) is asked of the unit
-        // as it was then: as reported, a unit that did not exist in that month has no prev(x).
+        // Reading: also at a leaf the rule that every operand has coverage 1 comes first, because
+        // prev(x) may be rolled up if the leaf had children in the month before. prev(x) is the
+        // value of the unit in that month: as reported, a unit that did not exist then has no
+        // prev(x).
         if let Some(operands) = asked.operands.iter().map(whole).collect() {
             return Some(Figures {
                 operands,
@@ -918,7 +932,8 @@ impl World {
         join(parts, leaves, Origin::Computed)
     }
 
-    /// Section 2, "Kpi", and section 4: what is there of an operand at a unit.
+    /// Whether an operand is available at a unit (docs/specification.md#kpis,
+    /// docs/specification.md#formulas).
     fn there(
         &self,
         operand: &Expr,
@@ -957,15 +972,15 @@ impl World {
                     _ => There::Partly,
                 }
             }
-            // Reading: x ?? y is one operand, decided at each unit that the rule comes to. Where x
-            // is missing altogether y is taken at that very unit (y may be stated there); where x
-            // is there for some leaves only, the rule goes down, and takes y below, unit by unit.
+            // Reading: x ?? y is one operand, decided at each unit that the rule reaches. Where x
+            // is missing, y is taken at this unit, where it may be stated. Where x is available for
+            // some leaves only, the rule continues below and decides at each unit.
             Expr::Coalesce(x, y) => match of(x) {
                 There::Missing => of(y),
                 known => known,
             },
-            // Reading: a number as an alternative counts once for each leaf ("per unit, before
-            // summing"), so that the sum does not jump when a first leaf reports.
+            // Reading: a number as an alternative counts once for each leaf, so that the sum does
+            // not jump when a first leaf reports.
             Expr::Number(number) => {
                 let amount = Exact::from_number(*number);
                 let piece = |(leaf, part): (String, Exact)| {
@@ -973,7 +988,7 @@ impl World {
                 };
                 There::Whole(self.parts_of_leaves(unit, month).into_iter().map(piece).collect())
             }
-            // A computed side of a `??`: missing as soon as one of its own operands is.
+            // A computed side of a `??` is missing as soon as one of its own operands is missing.
             computed => {
                 let mut sums = vec![];
                 for operand in operands(computed) {
@@ -997,8 +1012,8 @@ impl World {
         }
     }
 
-    /// Section 4: an expression inside `sum()`, at one leaf.
-    // Reading: a leaf at which the expression divides by zero is missing from the sum.
+    /// The value of an expression inside `sum()` at one leaf (docs/specification.md#kpis). Reading:
+    /// a leaf at which the expression divides by zero is left out of the sum.
     fn at_leaf(
         &self,
         expr: &Expr,
@@ -1019,10 +1034,10 @@ impl World {
         }
     }
 
-    /// Section 2, "Wider periods": a measure over a period, month by month.
-    // Reading: a kpi's month counts when its operands are there, even if it divides by zero then.
-    // prev(x) is x in the very last month of the period before (no earlier one is taken when that
-    // is missing), for flows too, and is taken once.
+    /// A measure over a period, month by month (docs/specification.md#wider-periods). Reading: a
+    /// month of a kpi counts when its operands are available, even if it divides by zero. prev(x)
+    /// is x in the last month of the period before and no earlier one, also for flows, and is taken
+    /// once.
     fn found(&self, asked: &Asked, unit: &Unit, span: Span) -> Found {
         let places: Vec<Option<Figures>> = span
             .months()
@@ -1042,8 +1057,9 @@ impl World {
         }
     }
 
-    /// Section 2, "Wider periods": the mean over the months, or that of the month taken.
-    // Reading: a value that is missing only for a division by zero keeps its operands' coverage.
+    /// The mean over the months, or the coverage of the month taken
+    /// (docs/specification.md#wider-periods). Reading: a value that is missing only because of a
+    /// division by zero keeps the coverage of its operands.
     fn coverage(&self, asked: &Asked, found: &Found) -> f64 {
         let of = |place: &Option<Figures>| place.as_ref().map_or(0.0, Figures::coverage);
         match found.last {
@@ -1053,8 +1069,8 @@ impl World {
         }
     }
 
-    /// Section 3, `origin`.
-    // Reading: where the months of a flow differ, the origin farthest from a stated figure.
+    /// `origin` (docs/specification.md#wider-periods). Reading: where the months of a flow differ,
+    /// the origin farthest from a stated figure.
     fn origin(&self, asked: &Asked, found: &Found) -> Option<Origin> {
         match found.last {
             Some(last) if asked.only_levels() => {
@@ -1064,10 +1080,10 @@ impl World {
         }
     }
 
-    /// Section 2, "Change": `year_to_date`.
-    // Reading: for wider periods up to their last month; a month is missing when the figures of it
-    // are, not when a kpi divides by zero in it; partly covered months count; breaks do not matter.
-    // A sum() of flows weighted by averages is a kpi of flows.
+    /// `year_to_date` (docs/specification.md#changes). Reading: wider periods count up to their
+    /// last month. A month is missing when its figures are, not when a kpi divides by zero in it.
+    /// Partly covered months count, and breaks do not matter. A sum() of flows weighted by averages
+    /// is a kpi of flows.
     fn year_to_date(&self, asked: &Asked, unit: &Unit, now: Span) -> Result<f64, Reason> {
         let of_flows = |x: &Expr| {
             let kinds: Vec<Kind> =
@@ -1085,8 +1101,8 @@ impl World {
         }
     }
 
-    /// Section 2, "Change": the other period, or what hinders a comparison with it before coverage
-    /// is looked at.
+    /// The other period, or the first reason against a comparison that does not depend on coverage
+    /// (docs/specification.md#changes).
     fn prior(
         &self,
         asked: &Asked,
@@ -1099,7 +1115,7 @@ impl World {
         if this.value.is_none() {
             return Err(Reason::Missing);
         }
-        // Reading: the unit did not exist in a wider period when it existed in no month of it.
+        // Reading: the unit did not exist in a wider period if it existed in no month of it.
         if other.months().all(|month| matches!(self.stead(unit, month), Stead::Nobody)) {
             return Err(Reason::DefinitionChanged);
         }
@@ -1112,10 +1128,11 @@ impl World {
         Ok(that)
     }
 
-    /// Section 2, "Change", and section 4: whether an operand declares a break in between.
-    // Reading: in between are the months that the operand's figures come from in the two periods:
-    // all months of both for what adds up, the months taken (the last, if none was) for stocks,
-    // the month before each period for prev(). A break is in between when it parts these months.
+    /// Whether an operand has a break between the two periods (docs/specification.md#changes).
+    /// Reading: the months between are those that the operand's figures come from: all months of
+    /// both periods for what is summed over months, the months taken (the last one if none was) for
+    /// stocks, and the month before each period for prev(). A break lies between when it separates
+    /// these months.
     fn broken(&self, asked: &Asked, periods: &[(Span, &Found)]) -> bool {
         let mut months: BTreeMap<&str, BTreeSet<Month>> = BTreeMap::new();
         for (operand, adds_up) in asked.operands.iter().zip(&asked.adds_up) {
@@ -1139,7 +1156,7 @@ impl World {
             .any(|(code, used)| self.indicator(code).breaks.iter().any(|at| parts(&used, *at)))
     }
 
-    /// Section 2, "Change": this period minus another.
+    /// This period minus another (docs/specification.md#changes).
     fn change(
         &self,
         asked: &Asked,
@@ -1157,9 +1174,9 @@ impl World {
         Ok(Change { delta: value.minus(previous), previous, coverage: self.coverage(asked, this) })
     }
 
-    /// Section 2, "Comparable": the units in which a unit of an earlier month goes on in a later
-    /// one: itself while it exists, else its successors, transitively.
-    // Reading: a unit that was split has ended "without a successor" only if all its lines have.
+    /// What a unit became by a later month: itself while it exists, otherwise its successors,
+    /// followed transitively (docs/specification.md#comparable). Reading: a unit that was split
+    /// ended without a successor only if all its ways did.
     fn heirs(&self, code: &str, month: Month) -> Units {
         match self.unit(code) {
             Some(unit) if exists(unit, month) => Units::from([unit.code.clone()]),
@@ -1170,8 +1187,8 @@ impl World {
         }
     }
 
-    /// The same for the leaves that a unit had in an earlier month: of a leaf that is the unit's by a
-    /// declared share only what became of that share.
+    /// The same for the leaves that a unit had in an earlier month. For a leaf of which the unit
+    /// has a declared share, only what became of this share.
     fn onward(&self, unit: &Unit, then: Month, now: Month) -> impl Fn(&String) -> Units {
         let (shared, here) = (self.shared(unit, then), self.leaves(unit, now));
         move |leaf| match self.heirs(leaf, now) {
@@ -1180,9 +1197,9 @@ impl World {
         }
     }
 
-    /// Section 2, "Comparable": two months, the earlier one first.
-    // Reading: "no leaf left uncovered then" means any leaf of the forest, also of another parent:
-    // what it brings into a merged unit was not in the earlier figure.
+    /// Whether two months are comparable, the earlier one first (docs/specification.md#comparable).
+    /// Reading: no leaf that was not covered then means any leaf, also of another parent, because
+    /// what it adds to a merged unit was not in the earlier figure.
     fn comparable(
         &self,
         unit: &Unit,
@@ -1199,7 +1216,7 @@ impl World {
             && uncovered.iter().all(|leaf| self.heirs(leaf, now).is_disjoint(covered_now))
     }
 
-    /// Section 2, "Comparable": wider periods.
+    /// Whether wider periods are comparable (docs/specification.md#comparable).
     fn comparable_periods(
         &self,
         asked: &Asked,
@@ -1226,10 +1243,10 @@ impl World {
         }
     }
 
-    /// Section 2, "Like for like": the largest sets of leaves covered then and covered now that
-    /// are comparable with each other.
-    // Reading: leaves that merge stand or fall together: where one of them was not covered, or
-    // belongs to another parent, the merged unit is left out, and so are its other predecessors.
+    /// The largest sets of leaves covered then and covered now that are comparable with each other
+    /// (docs/specification.md#like-for-like). Reading: leaves that merge are kept or dropped
+    /// together. Where one of them was not covered or belongs to another parent, the merged unit is
+    /// dropped, and with it its other predecessors.
     fn common(
         &self,
         unit: &Unit,
@@ -1256,10 +1273,10 @@ impl World {
         }
     }
 
-    /// Section 2, "Like for like": figures restricted to some leaves of `month`.
-    // Reading: a figure stated above the leaves hinders only where some of its leaves are in and
-    // some out; wholly in it is kept, wholly out it is dropped. Pieces of prev() are placed by their
-    // leaves' successors in the month itself; a leaf that ended without one is out.
+    /// Figures restricted to some leaves of `month` (docs/specification.md#like-for-like). Reading:
+    /// a figure stated above the leaves is an obstacle only where some of its leaves are kept and
+    /// some are not. Contributions of prev() are located by the successors of their leaves in the
+    /// month itself; a leaf that ended without a successor is dropped.
     fn restrict(&self, pieces: &[Piece], kept: &Units, month: Month) -> Result<Vec<Piece>, Reason> {
         let mut restricted = vec![];
         for piece in pieces {
@@ -1285,15 +1302,15 @@ impl World {
         Ok(restricted)
     }
 
-    /// Section 2, "Like for like".
-    // Reading: over wider periods the months in the same place are paired, and a pair counts when
-    // both have a value and leaves in common. Flows are summed over the pairs, each restricted to
-    // its own leaves; stocks are taken from the last pair. Kpis: operands are restricted, the
-    // formula is applied once. The coverage is the share of this period's leaves: the mean over
-    // its months (0 where there is no pair), or that of the month taken for stocks.
-    // Reading: no leaf in common at all is `coverage_changed`; a kpi that divides by zero over the
-    // common leaves is `missing` now and `no_prior` then. Averages: `not_applicable`; kpis with an
-    // average inside sum() do have a like-for-like change.
+    /// The like-for-like change (docs/specification.md#like-for-like).
+    /// Reading: over wider periods the months in the same place are paired, and a pair counts when
+    /// both have a value and common leaves. Flows are summed over the pairs, each restricted to its
+    /// own leaves; stocks are taken from the last pair. For kpis the operands are restricted and
+    /// the formula is applied once. The coverage is the share of this period's leaves: the mean
+    /// over its months (0 where there is no pair), or that of the month taken for stocks.
+    /// Reading: without any common leaf the reason is `coverage_changed`. A kpi that divides by
+    /// zero over the common leaves is `missing` now and `no_prior` then. Averages are
+    /// `not_applicable`; kpis with an average inside sum() have a like-for-like change.
     fn like_for_like(
         &self,
         asked: &Asked,
@@ -1309,13 +1326,13 @@ impl World {
         if self.comparable_periods(asked, unit, now, this, other, &that) {
             return self.change(asked, unit, now, this, other);
         }
-        // Reading: a stock's period stands for the month it was taken from, so stocks taken from
-        // months in different places have nothing to compare ("which must be in the same place").
+        // Reading: the period of a stock takes its value from one month, so stocks taken from
+        // months in different places of their periods are not comparable.
         if asked.only_levels() && this.last != that.last {
             return Err(Reason::CoverageChanged);
         }
         let mut this = this.clone();
-        // From the last month to the first, since stocks need the last pair only.
+        // From the last month to the first, because stocks need only the last pair.
         let mut shares = vec![0.0; this.places.len()];
         let mut taken = None;
         for i in (0..this.places.len()).rev() {
@@ -1350,7 +1367,7 @@ impl World {
         let taken = taken.ok_or(Reason::CoverageChanged)?;
         (this.last, that.last) = (Some(taken), Some(taken));
         if self.broken(asked, &[(now, &this), (other, &that)]) {
-            return Err(Reason::DefinitionChanged); // between the months that are paired
+            return Err(Reason::DefinitionChanged); // a break between the two months of a pair
         }
         let value = asked.value(&this.places).ok_or(Reason::Missing)?;
         let previous = asked.value(&that.places).ok_or(Reason::NoPrior)?;
@@ -1359,7 +1376,7 @@ impl World {
     }
 }
 
-/// Section 1, "unit": valid on the month's last day.
+/// Whether a unit is valid on the last day of a month (docs/specification.md#units).
 fn exists(unit: &Unit, month: Month) -> bool {
     unit.exists_from.is_none_or(|from| from <= month) && unit.exists_to.is_none_or(|to| month <= to)
 }
@@ -1369,7 +1386,7 @@ fn place(index: usize) -> Month {
     Month::try_from(index).expect("a short period")
 }
 
-/// Section 4: the members that an operand is asked for.
+/// The members of an operand, filled in from the query (docs/specification.md#formulas).
 fn resolve(named: &[(String, Option<String>)], asked: &Members) -> Members {
     let member = |(dimension, member): &(String, Option<String>)| {
         let member = member.as_ref().or_else(|| asked.get(dimension))?;
@@ -1378,7 +1395,7 @@ fn resolve(named: &[(String, Option<String>)], asked: &Members) -> Members {
     named.iter().filter_map(member).collect()
 }
 
-/// Section 2, "Leaves and coverage": a sum covers what its parts cover.
+/// The sum of some parts, which covers what the parts cover (docs/specification.md#coverage).
 fn join(parts: impl Iterator<Item = Figures>, leaves: Units, origin: Origin) -> Option<Figures> {
     let mut sum: Option<Figures> = None;
     for part in parts {
@@ -1393,7 +1410,7 @@ fn join(parts: impl Iterator<Item = Figures>, leaves: Units, origin: Origin) -> 
     sum
 }
 
-/// A small seeded random generator: splitmix64.
+/// A small random generator with a seed: splitmix64.
 struct Random(u64);
 
 impl Random {
@@ -1411,12 +1428,12 @@ impl Random {
         usize::try_from(self.next() % bound as u64).expect("it fits")
     }
 
-    /// True so many times of a hundred.
+    /// True in `percent` of a hundred cases.
     fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    /// One of some things.
+    /// One of several things.
     fn pick<'a, T>(&mut self, things: &'a [T]) -> &'a T {
         &things[self.below(things.len())]
     }
@@ -1426,12 +1443,12 @@ impl Random {
 pub const FIRST: Month = 2020 * 12 + 5;
 /// The last month of a random world: November 2022.
 pub const LAST: Month = FIRST + 29;
-/// The most units of a random world.
+/// Most units of a random world.
 const MOST_UNITS: usize = 14;
-/// The most units of a random world with a long past.
+/// Most units of a random world with a long past.
 const MOST_UNITS_WITH_PAST: usize = 20;
 
-/// Formulas, built shortly: a measure with some members.
+/// Short form for formulas: a measure with members.
 fn of(indicator: &str, members: &[(&str, Option<&str>)]) -> Box<Expr> {
     let member = |(dimension, member): &(&str, Option<&str>)| {
         ((*dimension).to_owned(), member.map(str::to_owned))
@@ -1440,12 +1457,12 @@ fn of(indicator: &str, members: &[(&str, Option<&str>)]) -> Box<Expr> {
     Box::new(Expr::Measure { indicator: indicator.to_owned(), members, prev: false })
 }
 
-/// Formulas, built shortly: `prev()` of an indicator.
+/// Short form for formulas: `prev()` of an indicator.
 fn prev(indicator: &str) -> Box<Expr> {
     Box::new(Expr::Measure { indicator: indicator.to_owned(), members: vec![], prev: true })
 }
 
-/// A dimension, built shortly.
+/// Short form for a dimension.
 fn dimension(
     code: &str,
     members: [&str; 2],
@@ -1461,12 +1478,12 @@ fn dimension(
     }
 }
 
-/// An indicator without breaks, built shortly.
+/// Short form for an indicator without breaks.
 fn indicator(code: &str, kind: Kind, decimals: u32, dimensions: Vec<Dimension>) -> Indicator {
     Indicator { code: code.to_owned(), kind, decimals, percent: false, dimensions, breaks: vec![] }
 }
 
-/// The catalogue of every random world: its indicators, all without decimals and breaks.
+/// The indicators of every random world, all without decimals and breaks.
 fn some_indicators() -> Vec<Indicator> {
     let channel = || dimension("channel", ["in_person", "online"], true, None);
     let level = || dimension("level", ["three", "four"], true, None);
@@ -1483,7 +1500,7 @@ fn some_indicators() -> Vec<Indicator> {
     ]
 }
 
-/// The catalogue of every random world: its kpis.
+/// The kpis of every random world.
 fn some_kpis() -> Vec<Kpi> {
     let (a, b) = (|| of("test.flow.a", &[]), || of("test.flow.b", &[]));
     let (stock, split, average) =
@@ -1511,11 +1528,11 @@ fn some_kpis() -> Vec<Kpi> {
     .to_vec()
 }
 
-/// A random forest of units with its history.
+/// Random units with their history.
 struct Forest {
     units: Vec<Unit>,
     random: Random,
-    /// The most units that it may have.
+    /// The largest number of units.
     most: usize,
 }
 
@@ -1540,7 +1557,7 @@ impl Forest {
         1 + unit.parent.as_ref().map_or(0, |parent| self.level(parent))
     }
 
-    /// The units that exist in a month and have not ended, with or without children below them.
+    /// The units that exist in a month and do not end, with or without children.
     fn alive(&self, month: Month, with_children: bool) -> Vec<Unit> {
         let alive = |unit: &Unit| exists(unit, month) && unit.exists_to.is_none();
         let parent = |unit: &Unit| {
@@ -1561,7 +1578,7 @@ impl Forest {
         }
     }
 
-    /// Something that happens to the forest at the end of a month.
+    /// Makes a random change to the units at the end of a month.
     fn happen(&mut self, month: Month) {
         let (leaves, hosts) = (self.alive(month, false), self.alive(month, true));
         let everybody: Vec<Unit> = leaves.iter().chain(&hosts).cloned().collect();
@@ -1573,7 +1590,8 @@ impl Forest {
             || hosts.iter().any(|unit| Some(&unit.code) == leaf.parent.as_ref());
         let next = Some(month + 1);
         match self.random.below(100) {
-            // A merge: two or three leaves, mostly siblings, end and go on as one new unit, or as
+            // A merge: two or three leaves, mostly of one parent, end and are continued by a new
+            // unit or by one of them.
             // one of them.
             0..50 if parent_lives => {
                 let across = self.random.chance(20);
@@ -1596,7 +1614,7 @@ impl Forest {
                     self.end(&merged, month, &[new]);
                 }
             }
-            // A closure without successor.
+            // An end without successor.
             50..60 => self.end(&[leaf.code], month, &[]),
             // A new unit without predecessor.
             60..75 => {
@@ -1618,7 +1636,7 @@ impl Forest {
                     self.end(&[leaf.code], month, &[new]);
                 }
             }
-            // A parent ends before its children, with a successor or without.
+            // A parent ends before its children, with or without a successor.
             92.. if !hosts.is_empty() => {
                 let host = self.random.pick(&hosts).clone();
                 let lives = host.parent.is_none()
@@ -1634,8 +1652,8 @@ impl Forest {
         }
     }
 
-    /// Something that gives units of later a past: chains of merges, and units that merge or split
-    /// together with those below them.
+    /// Makes a change that gives later units a past: chains of merges, and units that merge or
+    /// split together with the units below them.
     fn grow_together(&mut self, month: Month) {
         match self.random.below(100) {
             0..30 => self.merge_newest(month),
@@ -1645,12 +1663,12 @@ impl Forest {
         }
     }
 
-    /// Merges and nothing else.
+    /// Makes only merges.
     fn only_merge(&mut self, month: Month) {
         if self.random.chance(50) { self.merge_newest(month) } else { self.merge_hosts(month) }
     }
 
-    /// The newest leaf and a leaf beside it go on as one: the next generation.
+    /// Merges the newest leaf with a leaf beside it, which makes the next generation.
     fn merge_newest(&mut self, month: Month) {
         let leaves = self.alive(month, false);
         let Some(newest) = leaves.iter().max_by_key(|leaf| leaf.exists_from) else { return };
@@ -1669,8 +1687,8 @@ impl Forest {
         self.end(&[newest.code.clone(), other], month, &[new]);
     }
 
-    /// Two units with children beside each other go on as one, and their children below it: some
-    /// together with the one before them.
+    /// Merges two units with children, and moves their children below the new unit; some are merged
+    /// with the child before them.
     fn merge_hosts(&mut self, month: Month) {
         let hosts = self.alive(month, true);
         let Some(one) = hosts.first().map(|_| self.random.pick(&hosts).clone()) else { return };
@@ -1699,7 +1717,7 @@ impl Forest {
         self.end(&both, month, &[new]);
     }
 
-    /// A unit with children goes on as two, each child below one of them.
+    /// Splits a unit with children in two, with each child below one of the parts.
     fn split_host(&mut self, month: Month) {
         let hosts = self.alive(month, true);
         let Some(host) = hosts.first().map(|_| self.random.pick(&hosts).clone()) else { return };
@@ -1727,7 +1745,7 @@ impl Forest {
         })
     }
 
-    /// The units directly below one that have not ended.
+    /// The children of a unit that have not ended.
     fn below(&self, host: &str, month: Month) -> Vec<String> {
         let alive = |unit: &&Unit| {
             unit.parent.as_deref() == Some(host) && exists(unit, month) && unit.exists_to.is_none()
@@ -1746,9 +1764,9 @@ impl Forest {
     }
 }
 
-/// The ways in which a unit names members when it reports: each set is one figure.
+/// The sets of members for which a unit reports; each set is one figure.
 fn manners(indicator: &Indicator, random: &mut Random) -> Vec<Members> {
-    // Every set of members that the dimensions allow.
+    // All sets of members that the dimensions allow.
     let mut all = vec![Members::new()];
     for dimension in &indicator.dimensions {
         for named in all.clone() {
@@ -1776,13 +1794,14 @@ fn manners(indicator: &Indicator, random: &mut Random) -> Vec<Members> {
     all
 }
 
-/// A random world that the service accepts, the same for the same seed: up to 14 units with their
+/// A valid random world; the same seed gives the same world. It has up to 14 units with their
 /// history, seven indicators, nine kpis, and thirty months of figures with gaps.
 pub fn random_world(seed: u64) -> World {
     grown(seed, MOST_UNITS, 2, Forest::happen)
 }
 
-/// A random world with a longer past, asked in the units of a day inside its months or after them.
+/// A random world with a longer past, with values in the units of a day within its months or after
+/// them.
 pub fn random_world_of_today(seed: u64) -> World {
     let mut random = Random(seed ^ 0x70_da_70_da);
     let mut world = if random.chance(30) {
@@ -1799,13 +1818,13 @@ pub fn random_world_of_today(seed: u64) -> World {
     world
 }
 
-/// A random world in which nothing happens to units but merges: of leaves into a new unit, and of units
-/// together with those below them. Asked in the units of a day after its months.
+/// A random world in which units only merge: leaves into a new unit, and units together with the
+/// units below them. Values are in the units of a day after its months.
 pub fn random_world_of_merges(seed: u64) -> World {
     World { today: Some(LAST + 1), ..grown(seed, MOST_UNITS_WITH_PAST, 6, Forest::only_merge) }
 }
 
-/// A random world whose units began in one way and went on in another.
+/// A random world whose units begin in one way and change by `happen`.
 fn grown(seed: u64, most: usize, least_events: usize, happen: fn(&mut Forest, Month)) -> World {
     let mut forest = Forest { units: vec![], random: Random(seed), most };
     for _ in 0..=forest.random.below(3) {
@@ -1831,7 +1850,7 @@ fn grown(seed: u64, most: usize, least_events: usize, happen: fn(&mut Forest, Mo
     furnished(units, random)
 }
 
-/// Gives units a catalogue and figures.
+/// Adds a catalogue and figures to units.
 fn furnished(units: Vec<Unit>, mut random: Random) -> World {
     let span = usize::try_from(LAST - FIRST).expect("a positive span");
     let mut indicators = some_indicators();
@@ -1878,22 +1897,22 @@ fn furnished(units: Vec<Unit>, mut random: Random) -> World {
     World { units, indicators, kpis: some_kpis(), figures, today: None }
 }
 
-/// January 2021, the month around which the cases computed by hand stand.
+/// January 2021, from which the months of cases computed by hand are counted.
 const JANUARY: Month = 2021 * 12;
-/// Province `p` with the communes `a`, `b` and `c`.
+/// A province `p` with the communes `a`, `b` and `c`.
 const THREE: &str = "p; a p; b p; c p";
 /// Indicators of the cases computed by hand.
 const FLOW: &str = "test.flow.a";
 const STOCK: &str = "test.stock.a";
 
-/// Members written as `channel=online,level=three`, in braces or without.
+/// Members from a text `channel=online,level=three`, with or without braces.
 fn named(text: &str) -> Members {
     let pairs = text.trim_matches(['{', '}']).split(',').filter_map(|pair| pair.split_once('='));
     pairs.map(|(dimension, member)| (dimension.to_owned(), member.to_owned())).collect()
 }
 
 /// A world for a case computed by hand. Units: `code parent from..to successors`; figures:
-/// `measure unit month figure`, or as many times `month figure`. Months count from January 2021.
+/// `measure unit month figure`, with further pairs `month figure`. Months count from January 2021.
 fn case(units: &str, figures: &str) -> World {
     let month = |text: &str| text.parse().ok().map(|month: Month| JANUARY + month);
     let mut world = World {
@@ -1934,12 +1953,12 @@ fn case(units: &str, figures: &str) -> World {
     world
 }
 
-/// A measure's point without members.
+/// A point of a measure without members.
 fn at(world: &World, measure: &str, unit: &str, step: Step, month: Month) -> Point {
     world.point(measure, &Members::new(), unit, step, JANUARY + month)
 }
 
-/// A partly covered sum, its missing change, and its change over the leaves covered in both.
+/// A partly covered sum, its missing change, and its like-for-like change.
 #[test]
 fn a_leaders_dashboard_in_the_middle_of_reporting() {
     let figures = "test.flow.a a -1 10 0 12; test.flow.a b -1 20 0 27; test.flow.a c -1 30";
@@ -1958,7 +1977,8 @@ fn a_leaders_dashboard_in_the_middle_of_reporting() {
     let missing = at(&world, FLOW, "c", Step::Month, 0);
     assert_eq!((missing.value, missing.coverage), (None, 0.0));
     assert_eq!(missing.delta, Err(Reason::Missing));
-    // The quarter: 39 with the mean of 2/3, 0 and 0; no place has a value in both quarters.
+    // The quarter: 39, with the mean of 2/3, 0 and 0. No month has a value in both quarters at the
+    // same place.
     let quarter = at(&world, FLOW, "p", Step::Quarter, 0);
     assert_eq!((quarter.value, quarter.coverage), (Some(39.0), 2.0 / 9.0));
     assert_eq!(quarter.delta, Err(Reason::CoverageChanged));
@@ -1993,13 +2013,14 @@ fn own_values_of_dimensions() {
     assert_eq!(value("test.flow.split", "", "p"), (Some(127.0), rolled_up));
     assert_eq!(value("test.flow.subset", "holder=individual", "a"), (Some(3.0), summed));
     assert_eq!(value("test.flow.subset", "", "a"), (None, None));
-    // The kpi takes the level asked for: a has no in-person figure of level three.
+    // The kpi takes the level of the query: a has no in-person figure of level three.
     assert_eq!(value("test.kpi.online", "", "a"), (Some(700.0 / 12.0), computed));
     assert_eq!(value("test.kpi.online", "level=three", "c"), (Some(600.0 / 7.0), computed));
     assert_eq!(value("test.kpi.online", "level=three", "p"), (Some(600.0 / 7.0), computed));
 }
 
-/// A rate is the ratio of sums over the units where all operands are there; `??` is not required.
+/// A rate is the ratio of sums over the units at which all operands are available; operands with
+/// `??` are not required.
 #[test]
 fn kpis_take_operands_together() {
     let figures =
@@ -2007,7 +2028,7 @@ fn kpis_take_operands_together() {
     let world = case(THREE, figures);
     let rate = at(&world, "test.kpi.rate", "p", Step::Month, 0);
     assert_eq!((rate.value, rate.coverage), (Some(25.0), 1.0 / 3.0));
-    // (1 ?? 0) + 4 at a, (missing ?? 0) + 16 at c, nothing at b, where b is missing.
+    // (1 ?? 0) + 4 at a, (missing ?? 0) + 16 at c, nothing at b, where the operand is missing.
     let filled = at(&world, "test.kpi.filled", "p", Step::Month, 0);
     assert_eq!((filled.value, filled.coverage), (Some(21.0), 2.0 / 3.0));
     // February divides by zero; the quarter does not: (1 + 3) / (4 + 0).
@@ -2018,7 +2039,8 @@ fn kpis_take_operands_together() {
     assert_eq!(february.year_to_date, Ok(100.0));
     let quarter = at(&world, "test.kpi.rate", "a", Step::Quarter, 0);
     assert_eq!((quarter.value, quarter.coverage), (Some(100.0), 2.0 / 3.0));
-    // Stated at the province only, with the other operand nowhere: its alternative is taken there.
+    // Stated only at the province, with the other operand missing everywhere, so its alternative is
+    // taken at the province.
     let above = case(THREE, "test.flow.b p 0 8");
     assert_eq!(at(&above, "test.kpi.filled", "p", Step::Month, 0).value, Some(8.0));
 }
@@ -2034,10 +2056,11 @@ fn levels_over_wider_periods() {
     let quarter = at(&world, STOCK, "p", Step::Quarter, 0);
     assert_eq!((quarter.value, quarter.coverage), (Some(40.0), 1.0));
     assert_eq!(quarter.taken_from, Some(JANUARY + 1));
-    // December stands in the third place of its quarter, February in the second of its own.
+    // December is the third month of its quarter, February the second of its own.
     assert_eq!(quarter.delta, Err(Reason::CoverageChanged));
     assert_eq!(quarter.year_to_date, Err(Reason::NotApplicable));
-    // 40 - 30: prev() is December, the end of the quarter before; in February January is missing.
+    // 40 - 30: prev() is December, the end of the quarter before. For February the month before,
+    // January, is missing.
     assert_eq!(at(&world, "test.kpi.growth", "p", Step::Quarter, 0).value, Some(10.0));
     assert_eq!(at(&world, "test.kpi.growth", "p", Step::Month, 1).value, None);
     // (11 * 5 + 29 * 1) / 40 = 84 / 40.
@@ -2051,7 +2074,7 @@ fn levels_over_wider_periods() {
     assert_eq!(nine.year_delta, Err(Reason::NoPrior));
 }
 
-/// Merged units: comparable when all predecessors were covered, left out when one was not.
+/// Merged units are comparable when all predecessors were covered, and dropped when one was not.
 #[test]
 fn predecessors_count_as_their_successors() {
     let units = "p; a p ..-1 ab; b p ..-1 ab; ab p 0..; c p";
@@ -2064,17 +2087,17 @@ fn predecessors_count_as_their_successors() {
     assert_eq!(changes(units, all), (Ok(13.0), Ok(13.0), Some(1.0)));
     let new = at(&case(units, all), FLOW, "ab", Step::Month, 0);
     assert_eq!((new.delta, new.year_to_date), (Err(Reason::DefinitionChanged), Ok(33.0)));
-    // b did not report in December: ab cannot be compared, c alone can, one of two leaves.
+    // b did not report in December. So ab cannot be compared, only c, which is one of two leaves.
     let apart = (Err(Reason::CoverageChanged), Ok(10.0), Some(0.5));
     assert_eq!(changes(units, &all.replace("test.flow.a b -1 20;", "")), apart);
-    // Predecessors of two parents: what b brings was not in the figure of p.
+    // Predecessors of two parents: the figure of b was not part of p.
     assert_eq!(changes(&units.replace("b p ..-1", "b - ..-1"), all), apart);
-    // c has ended without a successor: ab alone.
+    // c has ended without a successor: only ab.
     let closed = (Err(Reason::CoverageChanged), Ok(3.0), Some(1.0));
     assert_eq!(changes(&units.replace("c p", "c p ..-1"), &all.replace(" 0 50", "")), closed);
 }
 
-/// Successors are followed transitively, and a split unit goes on in all its successors.
+/// Successors are followed transitively; a split unit is continued by all its successors.
 #[test]
 fn chains_of_merges_and_splits() {
     let units = "p; a p ..-1 ab; b p ..-1 ab; ab p 0..5 abc; c p ..5 abc; abc p 6..; \
@@ -2086,7 +2109,7 @@ fn chains_of_merges_and_splits() {
     assert_eq!((point.value, point.year_delta), (Some(107.0), Ok(32.0)));
     let year = at(&world, STOCK, "p", Step::Year, 0);
     assert_eq!((year.delta, year.taken_from), (Ok(32.0), Some(JANUARY + 11)));
-    // One half of the split unit has not reported: like for like leaves the other half out, too.
+    // One half of the split unit has not reported, so like for like drops the other half too.
     world.figures.retain(|(_, _, unit, _), _| unit != "f");
     let year = at(&world, STOCK, "p", Step::Year, 0);
     assert_eq!((year.value, year.delta), (Some(103.0), Err(Reason::CoverageChanged)));
@@ -2101,7 +2124,8 @@ fn chains_of_merges_and_splits() {
 fn reasons() {
     let figures = "test.flow.a a 0 0 1 5; test.flow.a b 0 7 1 8; test.flow.a c -1 0 0 4";
     let mut world = case("p; a p; b p; c p; d a; e a 1..", figures);
-    // a is stated above d in January, above d and the new e in February: not to be restricted.
+    // a is stated above d in January and above d and the new e in February, so it cannot be
+    // restricted.
     let point = at(&world, FLOW, "p", Step::Month, 1);
     assert_eq!((point.value, point.coverage), (Some(13.0), 0.75));
     assert_eq!(point.delta, Err(Reason::CoverageChanged));
@@ -2116,19 +2140,19 @@ fn reasons() {
     assert_eq!(at(&world, FLOW, "c", Step::Half, 0).delta, Err(Reason::DefinitionChanged));
 }
 
-/// Like for like over a quarter: the months in the same place are paired.
+/// Like for like over a quarter pairs the months in the same place.
 #[test]
 fn like_for_like_over_a_quarter() {
     let world = case("p; a p; b p", "test.flow.a a -3 1 -2 4 0 5 1 6; test.flow.a b -3 2 1 7 2 9");
     let point = at(&world, FLOW, "p", Step::Quarter, 0);
     assert_eq!((point.value, point.coverage), (Some(27.0), 2.0 / 3.0));
     assert_eq!(point.delta, Err(Reason::CoverageChanged));
-    // (5 - 1) + (6 - 4) over the previous 1 + 4; the shares are 1/2, 1/2 and 0.
+    // (5 - 1) + (6 - 4), in percent of the earlier 1 + 4; the coverages are 1/2, 1/2 and 0.
     assert_eq!((point.like_for_like_delta, point.like_for_like_percent), (Ok(6.0), Ok(120.0)));
     assert_eq!(point.like_for_like_coverage, Some(1.0 / 3.0));
 }
 
-/// Formulas: every operator once.
+/// Every operator of formulas once.
 #[test]
 fn formulas() {
     let number = |number: f64| Box::new(Expr::Number(number));
@@ -2143,9 +2167,9 @@ fn formulas() {
     assert_eq!(some_kpis()[3].formula.text(), "(test.stock.a - prev(test.stock.a))");
 }
 
-/// What must hold of every point of random worlds.
+/// Properties that hold for every point of random worlds.
 #[test]
-fn random_worlds_hold_together() {
+fn random_worlds_are_consistent() {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for seed in 0..8 {
         let world = random_world(seed);

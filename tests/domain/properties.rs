@@ -1,23 +1,25 @@
-//! What holds for every world: over the model's random forests, catalogues and figures.
+//! Properties that hold for every world, tested on random units, catalogues and figures of the
+//! model.
 
 use std::collections::BTreeMap;
 
 use egov_kpi::app::App;
-use egov_kpi::app::catalogue::NewCatalogue;
-use egov_kpi::app::series::{SeriesQuery, SeriesView, When, Whose};
+use egov_kpi::app::read::series::{PeriodSelector, SeriesQuery, SeriesView, UnitSelector};
 use egov_kpi::app::state::State;
-use egov_kpi::app::submissions::{Body, Receipt};
-use egov_kpi::domain::catalogue::Kind;
-use egov_kpi::domain::change::Point;
-use egov_kpi::domain::cube::Entry;
-use egov_kpi::domain::geography::Geography;
-use egov_kpi::domain::measure::{Measure, Members};
-use egov_kpi::domain::number::Written;
-use egov_kpi::domain::period::{Month, Period, Step};
-use egov_kpi::domain::rules::{Finding, RuleBook};
-use egov_kpi::domain::unit::Unit;
-use egov_kpi::domain::value::Origin;
-use egov_kpi::store::Store;
+use egov_kpi::app::write::catalogue::NewCatalogue;
+use egov_kpi::app::write::receipt::Receipt;
+use egov_kpi::app::write::submission::SubmissionInput;
+use kpi::catalogue::IndicatorKind;
+use kpi::change::PeriodPoint;
+use kpi::cube::CubeEntry;
+use kpi::geography::Geography;
+use kpi::measure::{Measure, Members};
+use kpi::number::Decimal64;
+use kpi::period::{Month, Period, Step};
+use kpi::rules::{Finding, RuleBook};
+use kpi::unit::Unit;
+use kpi::value::Origin;
+use ledger::Store;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -25,7 +27,7 @@ use tokio::runtime::Runtime;
 use crate::case::{self, Case, Dice, Figure};
 use crate::model;
 
-/// Rules that every world's figures break here and there.
+/// Rules that some figures of every world break.
 const RULES: &str = "
     rule order = test.flow.a <= test.flow.b
     rule parts ~1 = test.flow.split{channel=online} == test.flow.a
@@ -35,7 +37,7 @@ const RULES: &str = "
     kpi  test.kpi.bottom = test.flow.b + 0 * test.flow.a
 ";
 
-/// Rules whose outcome at one place hangs on figures of other places.
+/// Rules whose result at one place depends on figures of other places.
 const FAR_RULES: &str = "
     rule above rolled_up = test.flow.a <= test.flow.b
     rule grown rolled_up = test.stock.a <= prev(test.stock.a) + 100
@@ -43,7 +45,7 @@ const FAR_RULES: &str = "
     rule leaves = test.flow.a >= sum(test.flow.b * 1)
 ";
 
-/// So many worlds, or as many as `PROPTEST_CASES` says.
+/// A number of cases, which the environment variable `PROPTEST_CASES` overrides.
 fn few(cases: u32) -> ProptestConfig {
     let cases =
         std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(cases);
@@ -63,7 +65,7 @@ fn period(step: Step, number: model::Month) -> Period {
     Period::containing(step, case::month(number))
 }
 
-/// A random world in the engine's hands.
+/// A random world in the engine.
 fn world(seed: u64) -> Case {
     let world = model::random_world(seed);
     let mut found =
@@ -72,7 +74,7 @@ fn world(seed: u64) -> Case {
     found
 }
 
-/// Every measure of indicators that has figures, and what it is a part of.
+/// All measures of indicators that have figures, and the measures of which they are parts.
 fn measures(case: &Case) -> Vec<Measure> {
     let all = case.measures.iter().flat_map(|(_, measure)| {
         measure.members.subsets().into_iter().map(|members| Measure { members, ..measure.clone() })
@@ -96,8 +98,8 @@ fn codes(case: &Case) -> Vec<String> {
     case.units.iter().map(|unit| unit.document.code.clone()).collect()
 }
 
-/// The monthly points of a measure for every unit.
-fn monthly(case: &Case, measure: &Measure) -> Vec<Vec<Point>> {
+/// The monthly points of a measure at every unit.
+fn monthly(case: &Case, measure: &Measure) -> Vec<Vec<PeriodPoint>> {
     codes(case)
         .iter()
         .map(|unit| {
@@ -118,7 +120,7 @@ proptest! {
     fn a_roll_up_equals_the_sum_of_its_parts(seed in any::<u64>()) {
         let case = world(seed);
         for measure in measures(&case) {
-            if case.catalogue.indicator(&measure.code).unwrap().kind == Kind::Average {
+            if case.catalogue.indicator(&measure.code).unwrap().kind == IndicatorKind::Average {
                 continue;
             }
             let points = monthly(&case, &measure);
@@ -198,7 +200,7 @@ proptest! {
     fn like_for_like_is_the_delta_where_there_is_one(seed in any::<u64>()) {
         let case = world(seed);
         for measure in measures(&case).into_iter().chain(kpis(&case)) {
-            let average = case.catalogue.indicator(&measure.code).is_some_and(|indicator| indicator.kind == Kind::Average);
+            let average = case.catalogue.indicator(&measure.code).is_some_and(|indicator| indicator.kind == IndicatorKind::Average);
             for point in monthly(&case, &measure).into_iter().flatten().filter(|point| point.delta.is_ok() && !average) {
                 prop_assert_eq!((point.like_for_like_delta, point.like_for_like_percent), (point.delta, point.delta_percent));
                 prop_assert_eq!(point.like_for_like_coverage, Some(point.coverage));
@@ -241,7 +243,7 @@ proptest! {
         let world = (u64::from(seed)..).map(model::random_world_of_merges).find(merges_roots).unwrap();
         let (reported, today) = both_geographies(&world);
         let (mut compared, mut merged) = (0, 0);
-        for measure in measures(&reported).into_iter().filter(|measure| reported.catalogue.indicator(&measure.code).unwrap().kind != Kind::Average) {
+        for measure in measures(&reported).into_iter().filter(|measure| reported.catalogue.indicator(&measure.code).unwrap().kind != IndicatorKind::Average) {
             for number in model::FIRST..=model::LAST {
                 let month = case::month(number);
                 let then = total_of_roots(&reported, &measure, number, |unit| unit.exists(month));
@@ -280,7 +282,7 @@ proptest! {
     }
 }
 
-/// A world as reported and in the units of its day.
+/// A world as reported, and in the units of its day.
 fn both_geographies(world: &model::World) -> (Case, Case) {
     let made = |geography: Geography| {
         let mut found =
@@ -293,7 +295,7 @@ fn both_geographies(world: &model::World) -> (Case, Case) {
     (made(Geography::AsReported), made(today.unwrap()))
 }
 
-/// Whether a root of today had not begun in a month, so that its predecessors stand in for it.
+/// Whether a root of today had not begun in a month, so that its predecessors take its place.
 fn root_is_new(world: &model::World, month: model::Month) -> bool {
     world.units.iter().any(|unit| {
         unit.parent.is_none()
@@ -302,12 +304,12 @@ fn root_is_new(world: &model::World, month: model::Month) -> bool {
     })
 }
 
-/// Whether roots merged, not in the very first months.
+/// Whether roots merged after the first months.
 fn merges_roots(world: &model::World) -> bool {
     root_is_new(world, model::FIRST + 5)
 }
 
-/// A flow's or a stock's sum over some roots in a month.
+/// The sum of a flow or stock over some roots in a month.
 fn total_of_roots(
     case: &Case,
     measure: &Measure,
@@ -321,7 +323,8 @@ fn total_of_roots(
         .reduce(|sum, value| sum + value)
 }
 
-/// The mean of the rates of a unit's direct predecessors, where there are several in a month before it began.
+/// The mean of the rates of a unit's direct predecessors, if there are several, in a month before
+/// the unit began.
 fn mean_of_rates(case: &Case, unit: &str, month: Period) -> Option<f64> {
     let position = case.units.position(unit)?;
     let before = case.units.iter().filter(|other| {
@@ -340,10 +343,10 @@ fn mean_of_rates(case: &Case, unit: &str, month: Period) -> Option<f64> {
         .then(|| rates.iter().sum::<f64>() / f64::from(u32::try_from(rates.len()).unwrap()))
 }
 
-/// A unit's value and coverage against its children's.
+/// Compares a unit's value and coverage with those of its children.
 fn check_roll_up(
     case: &Case,
-    points: &[Vec<Point>],
+    points: &[Vec<PeriodPoint>],
     unit: usize,
     place: usize,
 ) -> Result<(), String> {
@@ -378,7 +381,7 @@ fn check_roll_up(
     Ok(())
 }
 
-/// Every cell by names.
+/// All figures of a case, with names instead of numbers.
 fn cells(case: &Case) -> BTreeMap<(Measure, String, Month), i64> {
     let of = |(id, measure): (usize, &Measure)| {
         let measure = measure.clone();
@@ -395,7 +398,7 @@ fn cells(case: &Case) -> BTreeMap<(Measure, String, Month), i64> {
     case.measures.iter().flat_map(of).collect()
 }
 
-/// A service over a fresh store.
+/// A service with an empty store.
 struct Live {
     app: App,
     runtime: Runtime,
@@ -411,8 +414,8 @@ impl Live {
         Self { app, runtime, _folder: folder }
     }
 
-    /// With a catalogue and units of one's own.
-    fn of(catalogue: &str, units: Vec<egov_kpi::domain::unit::UnitDocument>) -> Self {
+    /// A service with a catalogue and units.
+    fn of(catalogue: &str, units: Vec<kpi::unit::UnitDocument>) -> Self {
         let live = Self::new();
         live.runtime
             .block_on(live.app.put_catalogue(
@@ -429,17 +432,17 @@ impl Live {
         live
     }
 
-    /// Tries a submission out, records it, and compares the two answers.
+    /// Sends a submission as a dry run, then records it, and compares the two receipts.
     fn submit(&self, figures: &[Figure]) -> Receipt {
         let body = body(figures);
         let before = self.app.state().revision;
-        let tried = self.app.try_out(&body, "test").unwrap();
-        assert_eq!(self.app.state().revision, before, "a dry run records nothing");
+        let tried = self.app.dry_run(&body, "test").unwrap();
+        assert_eq!(self.app.state().revision, before, "a dry run must record nothing");
         let receipt = self.runtime.block_on(self.app.submit(&body, "test")).unwrap();
         assert_eq!(
             (tried.counts, &tried.findings),
             (receipt.counts, &receipt.findings),
-            "a dry run answers what the recording answers"
+            "a dry run must have the same counts and findings as the recording"
         );
         assert_eq!((tried.submission, tried.revision, tried.recorded_at), (None, None, None));
         receipt
@@ -453,7 +456,7 @@ impl Drop for Live {
 }
 
 /// Figures as the body of a request.
-fn body(figures: &[Figure]) -> Body {
+fn body(figures: &[Figure]) -> SubmissionInput {
     let one = |(measure, unit, month, written): &Figure| {
         let dimensions = case::object(
             measure
@@ -464,19 +467,19 @@ fn body(figures: &[Figure]) -> Body {
         let value = written.map_or(Value::Null, |written| Value::String(written.to_string()));
         json!({ "indicator": measure.code, "dimensions": dimensions, "unit": unit, "period": month.to_string(), "value": value })
     };
-    Body::Json(
+    SubmissionInput::Json(
         serde_json::to_vec(&json!({ "observations": figures.iter().map(one).collect::<Vec<_>>() }))
             .unwrap(),
     )
 }
 
-/// Everything that a state says, by names.
+/// The content of a state, with names instead of numbers.
 #[derive(PartialEq, Debug)]
 struct Said {
     head: (i64, i64, i64),
     units: Vec<(i64, String)>,
     measures: Vec<Measure>,
-    figures: Vec<(Entry, u32)>,
+    figures: Vec<(CubeEntry, u32)>,
     findings: Vec<Finding>,
     count: (usize, usize),
 }
@@ -495,18 +498,18 @@ fn said(state: &State) -> Said {
     }
 }
 
-/// The findings that a state has kept up.
+/// The findings that a state has updated.
 fn standing(state: &State) -> Vec<Finding> {
     state.standing.within(0..state.units.len()).cloned().collect()
 }
 
-/// The findings over all figures of a state, from nothing.
+/// The findings of all figures of a state, evaluated at once.
 fn from_nothing(state: &State) -> Vec<Finding> {
     let standing = RuleBook::new(&state.catalogue, &state.view()).all(&state.source());
     standing.within(0..state.units.len()).cloned().collect()
 }
 
-/// What `/series` says about every unit and measure.
+/// The response of `/series` for every unit and measure.
 fn series(app: &App) -> Vec<SeriesView> {
     let (units, measures) = {
         let state = app.state();
@@ -535,10 +538,10 @@ fn series(app: &App) -> Vec<SeriesView> {
     for (step, last) in
         [(Step::Month, model::FIRST + 7), (Step::Quarter, model::LAST), (Step::Year, model::LAST)]
     {
-        let when = When::Span(period(step, model::FIRST), period(step, last));
+        let when = PeriodSelector::Span(period(step, model::FIRST), period(step, last));
         let query = SeriesQuery {
             measures: measures.clone(),
-            whose: Whose::Units(units.clone()),
+            whose: UnitSelector::Units(units.clone()),
             when,
             of_today: false,
             offset: 0,
@@ -551,8 +554,9 @@ fn series(app: &App) -> Vec<SeriesView> {
     found
 }
 
-/// Sends a random world's figures in random submissions, corrects and withdraws some, adds units; after
-/// each step the findings have to be those from nothing, and at the end a rebuilt service has to say the same.
+/// Sends the figures of a random world in random submissions, corrects and withdraws some, and adds
+/// units. After each step the updated findings must equal those evaluated at once. At the end a
+/// restarted service must have the same content.
 fn live_through(seed: u64, rules: &str) {
     let (world, mut dice) = (model::random_world(seed), Dice(seed));
     let live = Live::of(&(case::catalogue_of(&world) + rules), case::units_of(&world));
@@ -567,7 +571,7 @@ fn live_through(seed: u64, rules: &str) {
         match if sent.is_empty() { 0 } else { dice.below(10) } {
             0..4 => figures = pool.split_off(pool.len().saturating_sub(1 + dice.below(60))),
             4..6 => {
-                // Corrections: other digits for what was sent.
+                // Corrections: other values for recorded figures.
                 for _ in 0..=dice.below(12) {
                     let (measure, unit, month, written) = sent[dice.below(sent.len())].clone();
                     let mantissa = i64::try_from(dice.below(400)).unwrap();
@@ -575,7 +579,7 @@ fn live_through(seed: u64, rules: &str) {
                         measure,
                         unit,
                         month,
-                        written.map(|written| Written { mantissa, ..written }),
+                        written.map(|written| Decimal64 { mantissa, ..written }),
                     ));
                 }
             }
@@ -593,7 +597,7 @@ fn live_through(seed: u64, rules: &str) {
                     "test.kpi.growth",
                 ] {
                     let (_, unit, month, _) = sent[dice.below(sent.len())].clone();
-                    let written = Written {
+                    let written = Decimal64 {
                         mantissa: i64::try_from(dice.below(2000)).unwrap(),
                         scale: u32::try_from(dice.below(3)).unwrap(),
                     };
@@ -605,7 +609,7 @@ fn live_through(seed: u64, rules: &str) {
                 live.runtime.block_on(live.app.withdraw(id, None, "test", None)).unwrap();
             }
             _ => {
-                // Another unit, which moves those behind it to other places.
+                // A new unit, which moves the units after it to other positions.
                 let parent = world.units[dice.below(world.units.len())].code.clone();
                 let mut unit = case::unit(format!("aa{step}"), Some(parent), Vec::new());
                 unit.valid_from = Some(case::month(model::FIRST + 4).first_day());
@@ -628,13 +632,13 @@ fn live_through(seed: u64, rules: &str) {
             .collect();
         assert!(
             kept_up == anew,
-            "{} findings kept up, {} from nothing; seed {seed}, step {step}: {:?}",
+            "{} findings updated, {} evaluated at once; seed {seed}, step {step}: {:?}",
             kept_up.len(),
             anew.len(),
             &differ[..differ.len().min(3)]
         );
     }
-    let loaded = State::load(live.app.store()).unwrap();
+    let loaded = State::load(live.app.store(), live.app.clock().calendar()).unwrap();
     let (now, then) = (said(&live.app.state()), said(&loaded));
     assert_eq!(
         (now.head, now.count, &now.units, &now.measures),
@@ -659,18 +663,18 @@ proptest! {
     #![proptest_config(few(6))]
 
     #[test]
-    fn a_service_rebuilt_from_its_ledger_says_what_the_live_one_says(seed in any::<u64>()) {
+    fn a_state_rebuilt_from_the_ledger_equals_the_live_state(seed in any::<u64>()) {
         live_through(seed, RULES);
     }
 
     #[test]
-    fn findings_that_hang_on_other_places_are_kept_up_and_found_again(seed in any::<u64>()) {
+    fn findings_that_depend_on_other_units_are_updated(seed in any::<u64>()) {
         live_through(seed, &format!("{RULES}{FAR_RULES}"));
     }
 }
 
 #[test]
-fn a_refused_submission_leaves_the_findings_of_its_group_alone() {
+fn a_refused_submission_does_not_change_the_findings_of_its_batch() {
     let catalogue =
         "flow f\nflow g\nflow split channel*=in_person|online\nrule strict error = g <= 5";
     let wrong = |month: &str| {
@@ -684,40 +688,44 @@ fn a_refused_submission_leaves_the_findings_of_its_group_alone() {
         let (large, first, second) =
             (body(&large), body(&wrong("2021-01")), body(&wrong("2021-02")));
         let refused = body(&case::figures("g a 2021-01 6"));
-        // While the large one is being written the others wait, and are then judged as one group.
+        // While the large submission is written, the others wait; then they are validated as one
+        // batch.
         let answers = live.runtime.block_on(async {
             let submit = |body| live.app.submit(body, "test");
             tokio::join!(submit(&large), submit(&first), submit(&refused), submit(&second))
         });
-        assert!(answers.2.is_err(), "an error rule refuses");
+        assert!(answers.2.is_err(), "a rule with the severity error must refuse the submission");
         assert_eq!(
             (answers.1.unwrap().findings.len(), answers.3.unwrap().findings.len()),
             (1, 1),
-            "each answer names its own contradiction"
+            "each receipt must have its own finding"
         );
         let state = live.app.state();
         assert_eq!(state.standing.len(), 2);
         assert_eq!(standing(&state), from_nothing(&state));
         drop(state);
-        assert_eq!(said(&live.app.state()), said(&State::load(live.app.store()).unwrap()));
+        assert_eq!(
+            said(&live.app.state()),
+            said(&State::load(live.app.store(), live.app.clock().calendar()).unwrap())
+        );
     }
 }
 
 #[test]
-fn a_dry_run_answers_what_the_recording_answers_also_for_what_changes_nothing() {
+fn a_dry_run_returns_the_same_as_recording() {
     let live = Live::of(
         "flow f\nflow split channel*=in_person|online\nkpi rate % = split{channel=online} / split",
         case::units("p; a p; b p"),
     );
     let first = live.submit(&case::figures("split a 2021-01 9; split{channel=in_person} a 2021-01 5; split{channel=online} a 2021-01 5; rate a 2021-01 50.0"));
-    assert_eq!((first.counts.created, first.findings.len()), (4, 2)); // 9 against 5 + 5; 50.0 against 5 / 9
+    assert_eq!((first.counts.created, first.findings.len()), (4, 2)); // 9 instead of 5 + 5; 50.0 instead of 5 / 9
     let again = live.submit(&case::figures("split a 2021-01 9; rate a 2021-01 50.0"));
     assert_eq!((again.counts.unchanged, again.submission, again.findings.len()), (2, None, 2));
-    let digits = live.submit(&case::figures("rate a 2021-01 50.00")); // one more digit printed is another figure
+    let digits = live.submit(&case::figures("rate a 2021-01 50.00")); // a stated rate with another digit is revised
     assert_eq!((digits.counts.revised, digits.findings.len()), (1, 1));
     let mut gone = case::figures("split a 2021-01 9; f b 2021-01 1");
     gone.iter_mut().for_each(|figure| figure.3 = None);
     let withdrawn = live.submit(&gone);
     assert_eq!((withdrawn.counts.withdrawn, withdrawn.counts.unchanged), (1, 1));
-    assert_eq!(live.app.state().standing.len(), 0); // the total is 10 by its parts, the rate 50
+    assert_eq!(live.app.state().standing.len(), 0); // the total is now the sum of its parts, 10, and the rate is 50
 }

@@ -1,23 +1,23 @@
 //! The shipped catalogue and units.
 
-use egov_kpi::app::{catalogue, units};
-use egov_kpi::domain::catalogue::{Catalogue, CatalogueDocument, Severity};
-use egov_kpi::domain::formula::{Check, Expression};
-use egov_kpi::domain::measure::{Measure, Members};
-use egov_kpi::domain::number::Written;
-use egov_kpi::domain::period::Month;
-use egov_kpi::domain::unit::{Name, Units};
+use egov_kpi::app::write::{catalogue, units};
+use kpi::catalogue::{Catalogue, CatalogueDocument, Severity};
+use kpi::formula::{Expression, RuleCondition};
+use kpi::measure::{Measure, Members};
+use kpi::number::Decimal64;
+use kpi::period::Month;
+use kpi::unit::{LocalizedName, UnitForest};
 
 const FIGURES: &str = include_str!("../../catalogue/travinh-2021-10.csv");
 
-fn shipped() -> (CatalogueDocument, Catalogue, Units) {
+fn shipped() -> (CatalogueDocument, Catalogue, UnitForest) {
     let document = catalogue::shipped().unwrap();
-    let units = Units::new((0..).zip(units::shipped().unwrap()).collect()).unwrap();
+    let units = UnitForest::new((0..).zip(units::shipped().unwrap()).collect()).unwrap();
     (document.clone(), Catalogue::new(document).unwrap(), units)
 }
 
-/// The rows of the real figures: measure, unit, month, digits.
-fn rows() -> Vec<(Measure, String, Month, Written)> {
+/// The rows of the shipped figures: measure, unit, month, digits.
+fn rows() -> Vec<(Measure, String, Month, Decimal64)> {
     let mut reader = csv::Reader::from_reader(FIGURES.as_bytes());
     let header = reader.headers().unwrap().clone();
     let row = |row: csv::StringRecord| {
@@ -32,7 +32,7 @@ fn rows() -> Vec<(Measure, String, Month, Written)> {
             Measure { code: at("indicator"), members },
             at("unit"),
             at("period").parse().unwrap(),
-            Written::parse(&at("value")).unwrap(),
+            Decimal64::parse(&at("value")).unwrap(),
         )
     };
     reader.records().map(|record| row(record.unwrap())).collect()
@@ -46,7 +46,9 @@ fn every_figure_of_the_real_report_is_declared() {
     let mut seen = std::collections::BTreeSet::new();
     for (measure, unit, month, written) in rows {
         assert_eq!(catalogue.measure_faults(&measure), Vec::new(), "{measure}");
-        let position = units.position(&unit).unwrap_or_else(|| panic!("{unit} is not shipped"));
+        let position = units
+            .position(&unit)
+            .unwrap_or_else(|| panic!("the catalogue does not ship the unit {unit}"));
         assert!(units.exists(position, month), "{unit} in {month}");
         if let Some(indicator) = catalogue.indicator(&measure.code) {
             assert!(
@@ -56,7 +58,7 @@ fn every_figure_of_the_real_report_is_declared() {
             );
         }
         assert_eq!(month.to_string(), "2021-10");
-        assert!(seen.insert((measure.clone(), unit.clone())), "{measure} of {unit} stands twice");
+        assert!(seen.insert((measure.clone(), unit.clone())), "{measure} of {unit} is a duplicate");
     }
 }
 
@@ -71,7 +73,7 @@ fn every_formula_and_check_parses_and_prints_back() {
         let formula: Expression =
             kpi.formula.parse().unwrap_or_else(|error| panic!("{}: {error}", kpi.code));
         assert_eq!(formula.to_string().parse::<Expression>().unwrap(), formula);
-        assert!(!formula.references().is_empty(), "{} names no indicator", kpi.code);
+        assert!(!formula.references().is_empty(), "{} must name an indicator", kpi.code);
         assert!(
             formula
                 .references()
@@ -82,23 +84,23 @@ fn every_formula_and_check_parses_and_prints_back() {
         );
     }
     for rule in &document.rules {
-        let check: Check =
+        let check: RuleCondition =
             rule.check.parse().unwrap_or_else(|error| panic!("{}: {error}", rule.code));
-        assert_eq!(check.to_string().parse::<Check>().unwrap(), check);
+        assert_eq!(check.to_string().parse::<RuleCondition>().unwrap(), check);
     }
     assert!(
         catalogue.rules.iter().all(|rule| rule.severity == Severity::Warning),
-        "the shipped catalogue has no error rule"
+        "the shipped catalogue must have no rule with the severity error"
     );
 }
 
 #[test]
 fn everything_has_a_name_in_both_languages() {
     let (document, _, units) = shipped();
-    let named = |what: String, name: &Name| {
+    let named = |what: String, name: &LocalizedName| {
         assert!(
             !name.vi.trim().is_empty() && !name.en.trim().is_empty(),
-            "{what} lacks a name: {name:?}"
+            "{what} has no name: {name:?}"
         )
     };
     document.systems.iter().for_each(|system| named(system.code.clone(), &system.name));
@@ -161,14 +163,14 @@ fn service_levels_changed_in_august_2022() {
         );
         assert!(
             levels.members.len() >= 4,
-            "members for both sides of the change: {:?}",
+            "there must be members for both sides of the change: {:?}",
             levels.members
         );
     }
 }
 
 #[test]
-fn the_province_went_on_as_vinh_long_on_1_july_2025() {
+fn the_province_is_continued_by_vinh_long_on_1_july_2025() {
     let (_, _, units) = shipped();
     let month = |text: &str| text.parse::<Month>().unwrap();
     let new = units.position("vinhlong-2025").unwrap();
@@ -179,10 +181,10 @@ fn the_province_went_on_as_vinh_long_on_1_july_2025() {
             units.exists(old, month("2025-06")) && !units.exists(old, month("2025-07")),
             "{code}"
         );
-        assert_eq!(units.became(old, month("2025-07")), [new], "{code}");
+        assert_eq!(units.successors_at(old, month("2025-07")), [new], "{code}");
     }
     assert!(
         units.iter().all(|unit| unit.document.official_codes.is_empty()),
-        "no official code without a source"
+        "the shipped units have no official codes, because there is no source for them"
     );
 }

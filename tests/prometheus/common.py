@@ -1,4 +1,4 @@
-"""What the Prometheus tests share: the program with a ledger of its own, a real Prometheus, questions to both."""
+"""Shared by the Prometheus tests: starts the program and a real Prometheus, and queries both."""
 
 import contextlib
 import json
@@ -16,22 +16,27 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def binary():
-    """EGOV_KPI names the program; by default it is target/release/egov-kpi of this repository."""
+    """Returns the program: EGOV_KPI, by default target/release/egov-kpi of this repository."""
     return os.environ.get("EGOV_KPI") or str(ROOT / "target" / "release" / "egov-kpi")
 
 
 def run(*command, **options):
-    """Runs a program to its end; its output as text."""
+    """Runs a program to its end and returns its output as text."""
     done = subprocess.run(command, capture_output=True, text=True, **options)
     if done.returncode != 0:
-        raise SystemExit(f"{' '.join(map(str, command))}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}")
+        raise SystemExit(
+            f"{' '.join(map(str, command))}: exit code "
+            f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
     return done.stdout
 
 
 def ask(url, parameters=None, post=False):
-    """A Prometheus API's answer, whatever its status, with the status."""
+    """Queries a Prometheus API; returns status and body, also of error responses."""
     form = urllib.parse.urlencode(parameters or [])
-    request = urllib.request.Request(url if post or not form else f"{url}?{form}", data=form.encode() if post else None)
+    request = urllib.request.Request(
+        url if post or not form else f"{url}?{form}", data=form.encode() if post else None
+    )
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.load(answer)
@@ -45,7 +50,7 @@ def text(url):
 
 
 def until(what, holds, seconds=60):
-    """Waits until something holds."""
+    """Waits until `holds()` is true."""
     began = time.monotonic()
     while not holds():
         if time.monotonic() - began > seconds:
@@ -55,7 +60,7 @@ def until(what, holds, seconds=60):
 
 @contextlib.contextmanager
 def running(*command, log=subprocess.DEVNULL, **options):
-    """A program while it runs."""
+    """Runs a program during the block."""
     process = subprocess.Popen(command, stderr=log, **options)
     try:
         yield process
@@ -66,8 +71,10 @@ def running(*command, log=subprocess.DEVNULL, **options):
 
 @contextlib.contextmanager
 def service(*arguments):
-    """The program serving; gives its address."""
-    with running(binary(), *arguments, "--listen", "127.0.0.1:0", stdout=subprocess.PIPE, text=True) as process:
+    """Runs the service during the block; yields its address."""
+    with running(
+        binary(), *arguments, "--listen", "127.0.0.1:0", stdout=subprocess.PIPE, text=True
+    ) as process:
         for line in process.stdout:
             if found := re.match(r"listening on (http://\S+)", line):
                 yield found[1]
@@ -83,16 +90,24 @@ def free_port():
 
 @contextlib.contextmanager
 def prometheus(folder, configuration, *flags):
-    """A real Prometheus; gives its address."""
+    """Runs a real Prometheus during the block; yields its address."""
     (folder / "prometheus.yml").write_text(configuration)
     address = f"127.0.0.1:{free_port()}"
     with (folder / "prometheus.log").open("w") as log:
-        command = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data", f"--web.listen-address={address}", *flags]
+        command = [
+            "prometheus",
+            f"--config.file={folder}/prometheus.yml",
+            f"--storage.tsdb.path={folder}/data",
+            f"--web.listen-address={address}",
+            *flags,
+        ]
         with running(*command, log=log, stdout=subprocess.DEVNULL):
 
             def ready():
                 with contextlib.suppress(OSError):
-                    return urllib.request.urlopen(f"http://{address}/-/ready", timeout=5).status == 200
+                    return (
+                        urllib.request.urlopen(f"http://{address}/-/ready", timeout=5).status == 200
+                    )
                 return False
 
             until("Prometheus ready", ready)

@@ -1,4 +1,5 @@
-//! The reader of reports against reports whose figures are known: how many of them it finds, and how many of those it finds are wrong.
+//! Quality of the report reader on reports with known figures: the share of them that it finds, and
+//! the share of its figures that are right.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,36 +14,36 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use egov_kpi::app::{catalogue, units};
-use egov_kpi::domain::catalogue::Catalogue;
-use egov_kpi::domain::measure::{Measure, Members};
-use egov_kpi::domain::number::Written;
-use egov_kpi::domain::unit::Units;
-use egov_kpi::intake::document::{Document, Media, read};
-use egov_kpi::intake::report::lexicon::Lexicon;
-use egov_kpi::intake::report::{self, Role, Setting, title};
+use documents::{Document, MediaType, read};
+use egov_kpi::app::write::{catalogue, units};
+use egov_kpi::intake::report::lexicon::ReportLexicon;
+use egov_kpi::intake::report::{self, FigureRole, ReportContext, title};
+use kpi::catalogue::Catalogue;
+use kpi::measure::{Measure, Members};
+use kpi::number::Decimal64;
+use kpi::unit::UnitForest;
 
-/// What a report is read against: the shipped catalogue and units.
+/// What reports are read with: the shipped catalogue and units.
 struct Shipped {
     catalogue: Catalogue,
-    lexicon: Lexicon,
-    units: Units,
+    lexicon: ReportLexicon,
+    units: UnitForest,
 }
 
 fn shipped() -> Shipped {
     let catalogue = Catalogue::new(catalogue::shipped().unwrap()).unwrap();
-    let lexicon = Lexicon::new(&catalogue).unwrap();
-    let units = Units::new((0..).zip(units::shipped().unwrap()).collect()).unwrap();
+    let lexicon = ReportLexicon::new(&catalogue).unwrap();
+    let units = UnitForest::new((0..).zip(units::shipped().unwrap()).collect()).unwrap();
     Shipped { catalogue, lexicon, units }
 }
 
-/// A row of the truth about a report.
+/// A known figure of a report.
 #[derive(Clone, Debug, PartialEq)]
 struct Row {
     measure: Measure,
     unit: String,
     period: String,
-    value: Written,
+    value: Decimal64,
     printed: String,
     role: String,
 }
@@ -76,7 +77,7 @@ fn truth(path: &Path) -> Vec<Row> {
             .filter_map(|pair| pair.split_once('='))
             .map(|(d, m)| (d.to_owned(), m.to_owned()))
             .collect();
-        let value = Written::parse(&at("value")).unwrap_or(Written { mantissa: -1, scale: 0 });
+        let value = Decimal64::parse(&at("value")).unwrap_or(Decimal64 { mantissa: -1, scale: 0 });
         Row {
             measure: Measure { code: at("indicator"), members: Members::new(members).unwrap() },
             unit: at("unit"),
@@ -89,7 +90,7 @@ fn truth(path: &Path) -> Vec<Row> {
     rows.collect()
 }
 
-/// How a report was read.
+/// The result of reading a report.
 #[derive(Default)]
 struct Score {
     expected: usize,
@@ -115,16 +116,16 @@ fn figures(
     shipped: &Shipped,
     document: &Document,
     given: Option<(&str, &str)>,
-) -> (Vec<(Row, report::Found)>, Vec<report::Unclaimed>) {
+) -> (Vec<(Row, report::ExtractedFigure)>, Vec<report::UnclaimedNumber>) {
     let period = given
         .map(|(_, period)| period.parse().unwrap())
         .or_else(|| title::period(document))
-        .expect("a period in the title");
+        .expect("the title has a period");
     let unit = given
         .map(|(unit, _)| shipped.units.position(unit).unwrap())
         .or_else(|| title::unit(document, &shipped.lexicon, &shipped.units, period));
-    let unit = unit.expect("a unit in the head");
-    let setting = Setting {
+    let unit = unit.expect("the first lines have a unit");
+    let setting = ReportContext {
         catalogue: &shipped.catalogue,
         lexicon: &shipped.lexicon,
         units: &shipped.units,
@@ -132,7 +133,7 @@ fn figures(
         period,
     };
     let reading = report::read(document, &setting);
-    let row = |found: &report::Found| Row {
+    let row = |found: &report::ExtractedFigure| Row {
         measure: found.target.as_ref().map_or_else(
             || found.measure.clone(),
             |target| Measure { code: target.clone(), members: found.measure.members.clone() },
@@ -141,7 +142,7 @@ fn figures(
         period: found.period.to_string(),
         value: found.value,
         printed: document.text[found.place.clone()].to_owned(),
-        role: if matches!(found.role, Role::Earlier) {
+        role: if matches!(found.role, FigureRole::Earlier) {
             "prior".to_owned()
         } else {
             "figure".to_owned()
@@ -162,7 +163,7 @@ fn score(shipped: &Shipped, document: &Document, truth: &[Row]) -> Score {
             score.earlier.1 += 1;
             continue;
         }
-        if figure.role == Role::Target
+        if figure.role == FigureRole::Target
             && !expected.iter().any(|other| other.measure.code == row.measure.code)
         {
             continue;
@@ -182,7 +183,7 @@ fn score(shipped: &Shipped, document: &Document, truth: &[Row]) -> Score {
             ));
         }
     }
-    for one in unclaimed.iter().filter(|one| one.reason == report::Reason::StatedTwice) {
+    for one in unclaimed.iter().filter(|one| one.reason == report::SkipReason::StatedTwice) {
         score.twice.push(format!(
             "{} = {} in: {}",
             one.measure.as_ref().unwrap(),
@@ -213,7 +214,7 @@ fn score(shipped: &Shipped, document: &Document, truth: &[Row]) -> Score {
     score
 }
 
-/// A sentence around a place.
+/// A short part of a sentence around a place.
 fn shorten(sentence: &str, at: usize) -> String {
     let from = sentence[..at].char_indices().rev().nth(70).map_or(0, |(at, _)| at);
     sentence[from..].chars().take(150).collect::<String>().replace('\n', "⏎")
@@ -224,7 +225,8 @@ fn cases(folder: &Path) -> Vec<PathBuf> {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| {
-            path.with_extension("csv").exists() && Media::of_name(&path.to_string_lossy()).is_some()
+            path.with_extension("csv").exists()
+                && MediaType::of_name(&path.to_string_lossy()).is_some()
         })
         .collect();
     cases.sort();
@@ -272,7 +274,8 @@ fn table(scores: &BTreeMap<String, Score>) -> String {
     table
 }
 
-/// Where the reports are: those of this repository, or those of a folder named in `EGOV_KPI_REPORTS` (also DOCX and PDF, each beside its CSV).
+/// The folder of the reports: that of this repository, or the one in `EGOV_KPI_REPORTS`, which may
+/// also have DOCX and PDF files, each beside its CSV.
 fn folder() -> PathBuf {
     std::env::var_os("EGOV_KPI_REPORTS").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reports/cases"),
@@ -281,12 +284,12 @@ fn folder() -> PathBuf {
 }
 
 fn document(path: &Path) -> Document {
-    let media = Media::of_name(&path.to_string_lossy()).unwrap();
+    let media = MediaType::of_name(&path.to_string_lossy()).unwrap();
     read(&std::fs::read(path).unwrap(), media)
         .unwrap_or_else(|refusal| panic!("{}: {refusal}", path.display()))
 }
 
-/// Every report's score. `EGOV_KPI_DETAIL=1` prints what is missed and what is wrong.
+/// The score of every report. `EGOV_KPI_DETAIL=1` prints the figures that are missed or wrong.
 fn scores() -> BTreeMap<String, Score> {
     let (folder, shipped) = (folder(), shipped());
     let detail = std::env::var_os("EGOV_KPI_DETAIL").is_some();
@@ -303,12 +306,13 @@ fn scores() -> BTreeMap<String, Score> {
     cases(&folder).into_iter().map(score).collect()
 }
 
-/// Least share of the known figures that are found, and of those found that are right, in per cent over all reports.
+/// Least share of the known figures that must be found, in percent over all reports. [`PRECISION`]
+/// is the least share of the figures found that must be right.
 const RECALL: f64 = 95.5;
 const PRECISION: f64 = 99.5;
 
 #[test]
-fn reports_are_read_as_their_figures_are_known() {
+fn reports_are_read_with_the_expected_figures() {
     let scores = scores();
     println!("{}", table(&scores));
     assert!(!scores.is_empty(), "no reports in {}", folder().display());
@@ -323,20 +327,24 @@ fn reports_are_read_as_their_figures_are_known() {
     };
     assert!(
         precision >= least("EGOV_KPI_PRECISION", PRECISION),
-        "{precision:.1} % of what was found is right: {wrong:#?}"
+        "only {precision:.1} % of the figures found are right: {wrong:#?}"
     );
-    assert!(recall >= least("EGOV_KPI_RECALL", RECALL), "{recall:.1} % of what is known was found");
+    assert!(
+        recall >= least("EGOV_KPI_RECALL", RECALL),
+        "only {recall:.1} % of the known figures were found"
+    );
 }
 
 #[test]
-fn no_number_that_is_known_to_be_something_else_becomes_a_figure() {
+fn numbers_that_are_not_figures_are_not_extracted() {
     let shipped = shipped();
     let mut broken = Vec::new();
     for path in cases(&folder()) {
         let truth = truth(&path.with_extension("csv"));
         let (found, _) = figures(&shipped, &document(&path), None);
-        for (row, _) in
-            found.iter().filter(|(row, figure)| row.role == "figure" && figure.role == Role::Figure)
+        for (row, _) in found
+            .iter()
+            .filter(|(row, figure)| row.role == "figure" && figure.role == FigureRole::Figure)
         {
             let right = truth.iter().any(|other| other.role == "figure" && other.same(row));
             if !right
@@ -348,12 +356,12 @@ fn no_number_that_is_known_to_be_something_else_becomes_a_figure() {
             }
         }
     }
-    // One is known: a summary that an appendix contradicts in a form that is not read.
+    // One is known: a summary that contradicts an appendix in a form that is not read.
     assert!(broken.len() <= 1, "{broken:#?}");
 }
 
 #[test]
-fn what_is_printed_stands_where_it_is_said_to_stand() {
+fn extracted_figures_are_at_the_stated_positions() {
     let shipped = shipped();
     let mut seen = 0;
     for path in cases(&folder()) {

@@ -1,13 +1,13 @@
-//! What holds on every backend for the answers to idempotency keys, and for the keys that let somebody in.
+//! Responses to idempotency keys, and API keys, on every backend.
 
-use egov_kpi::store::{Commit, Head, KeyRow, KeyUseRow, StoreError, WriteOutcome};
+use ledger::{ApiKeyUsageRow, Commit, IdempotencyRow, LedgerHead, StoreError, WriteOutcome};
 
 use crate::ledger::{JANUARY, Place, bare, bringing, declaration, dictionaries, figure, write};
 
-/// The answer to a key, given some microseconds after 1970.
-fn answer(holder: &str, target: &str, key: &str, recorded_at: i64) -> KeyRow {
+/// The response to an idempotency key, given some microseconds after 1970.
+fn answer(holder: &str, target: &str, key: &str, recorded_at: i64) -> IdempotencyRow {
     let answer = format!("{{\"status\":201,\"of\":\"{key}\"}}");
-    KeyRow {
+    IdempotencyRow {
         holder: holder.to_owned(),
         target: target.to_owned(),
         key: key.to_owned(),
@@ -17,7 +17,7 @@ fn answer(holder: &str, target: &str, key: &str, recorded_at: i64) -> KeyRow {
     }
 }
 
-fn simple(key: &str) -> KeyRow {
+pub fn simple(key: &str) -> IdempotencyRow {
     answer("holder", "POST /x", key, 5)
 }
 
@@ -33,19 +33,22 @@ pub fn an_answer_is_kept_with_what_it_answers_or_not_at_all(place: &dyn Place) {
     assert!(matches!(store.write(1, &[bare(3)], &[simple("one")]), Err(StoreError::Invalid(_))));
     assert_eq!(
         store.write(0, &[bare(1)], &[simple("one")]).unwrap(),
-        WriteOutcome::Behind(Head { revision: 1, recorded_at: 1_000_000 })
+        WriteOutcome::Behind(LedgerHead { revision: 1, recorded_at: 1_000_000 })
     );
-    assert!(store.keys().unwrap().is_empty());
+    assert!(store.idempotent_responses().unwrap().is_empty());
     assert_eq!(
         store.write(1, &[commit], &[simple("one"), simple("two")]).unwrap(),
         WriteOutcome::Written
     );
     let store = place.open();
-    assert_eq!(store.key("holder", "POST /x", "one").unwrap(), Some(simple("one")));
-    assert_eq!(store.keys().unwrap(), [simple("one"), simple("two")]);
-    // Where nothing was to be recorded the answer is kept all the same.
+    assert_eq!(store.idempotent_response("holder", "POST /x", "one").unwrap(), Some(simple("one")));
+    assert_eq!(store.idempotent_responses().unwrap(), [simple("one"), simple("two")]);
+    // A response is stored even if there is no revision to record.
     assert_eq!(store.write(2, &[], &[simple("three")]).unwrap(), WriteOutcome::Written);
-    assert_eq!((store.keys().unwrap().len(), store.head().unwrap().revision), (3, 2));
+    assert_eq!(
+        (store.idempotent_responses().unwrap().len(), store.head().unwrap().revision),
+        (3, 2)
+    );
 }
 
 pub fn a_key_that_was_answered_leaves_everything_unwritten(place: &dyn Place) {
@@ -54,8 +57,8 @@ pub fn a_key_that_was_answered_leaves_everything_unwritten(place: &dyn Place) {
         other.write(0, &[dictionaries(1, 1)], &[simple("taken")]).unwrap(),
         WriteOutcome::Written
     );
-    let behind = WriteOutcome::Behind(Head { revision: 1, recorded_at: 1_000_000 });
-    let again = KeyRow {
+    let behind = WriteOutcome::Behind(LedgerHead { revision: 1, recorded_at: 1_000_000 });
+    let again = IdempotencyRow {
         answer: "{}".to_owned(),
         body_hash: "another".to_owned(),
         recorded_at: 9,
@@ -64,7 +67,11 @@ pub fn a_key_that_was_answered_leaves_everything_unwritten(place: &dyn Place) {
     assert_eq!(store.write(1, &[bare(2)], &[simple("free"), again.clone()]).unwrap(), behind);
     assert_eq!(store.write(1, &[], &[again, simple("free")]).unwrap(), behind);
     assert_eq!(store.head().unwrap().revision, 1);
-    assert_eq!(store.keys().unwrap(), [simple("taken")], "the first answer stays, no other came");
+    assert_eq!(
+        store.idempotent_responses().unwrap(),
+        [simple("taken")],
+        "the first response remains, and no other was added"
+    );
     assert!(matches!(
         store.write(1, &[bare(2)], &[simple("twice"), simple("twice")]),
         Err(StoreError::Conflict(_))
@@ -84,39 +91,43 @@ pub fn keys_differ_by_holder_and_target(place: &dyn Place) {
         assert_eq!(store.write(0, &[], std::slice::from_ref(row)).unwrap(), WriteOutcome::Written);
     }
     for row in &rows {
-        assert_eq!(store.key(&row.holder, &row.target, &row.key).unwrap().as_ref(), Some(row));
+        assert_eq!(
+            store.idempotent_response(&row.holder, &row.target, &row.key).unwrap().as_ref(),
+            Some(row)
+        );
     }
-    assert_eq!(store.key("b", "POST /x?dry_run=true", "k").unwrap(), None);
-    assert_eq!(store.keys().unwrap().len(), 4);
+    assert_eq!(store.idempotent_response("b", "POST /x?dry_run=true", "k").unwrap(), None);
+    assert_eq!(store.idempotent_responses().unwrap().len(), 4);
 }
 
 pub fn keys_are_listed_in_the_same_order_everywhere(place: &dyn Place) {
     let store = place.open();
     let sorted = ["", " ", "-b", "A", "B", "a", "a-c", "aB", "ab", "z", "á", "Đ", "\u{1F600}"];
-    let rows: Vec<KeyRow> = sorted.iter().rev().map(|key| simple(key)).collect();
+    let rows: Vec<IdempotencyRow> = sorted.iter().rev().map(|key| simple(key)).collect();
     assert_eq!(store.write(0, &[], &rows).unwrap(), WriteOutcome::Written);
-    let listed: Vec<String> = store.keys().unwrap().into_iter().map(|row| row.key).collect();
+    let listed: Vec<String> =
+        store.idempotent_responses().unwrap().into_iter().map(|row| row.key).collect();
     assert_eq!(listed, sorted);
 }
 
 pub fn old_answers_are_forgotten_a_bounded_number_at_a_time(place: &dyn Place) {
     let store = place.open();
-    let rows: Vec<KeyRow> =
+    let rows: Vec<IdempotencyRow> =
         (0..10_050).map(|n| answer("holder", "POST /x", &format!("k{n}"), n)).collect();
     assert_eq!(store.write(0, &[], &rows).unwrap(), WriteOutcome::Written);
-    assert_eq!(store.forget_keys(0).unwrap(), 0);
-    assert_eq!(store.forget_keys(10).unwrap(), 10);
+    assert_eq!(store.purge_idempotency(0).unwrap(), 0);
+    assert_eq!(store.purge_idempotency(10).unwrap(), 10);
     assert_eq!(
         (
-            store.key("holder", "POST /x", "k9").unwrap(),
-            store.key("holder", "POST /x", "k10").unwrap()
+            store.idempotent_response("holder", "POST /x", "k9").unwrap(),
+            store.idempotent_response("holder", "POST /x", "k10").unwrap()
         ),
         (None, Some(rows[10].clone()))
     );
-    assert_eq!(store.forget_keys(10_040).unwrap(), 10_000);
-    assert_eq!(store.forget_keys(10_040).unwrap(), 30);
-    assert_eq!(store.keys().unwrap().len(), 10);
-    // Answers of one moment go together, and what is forgotten is free again.
+    assert_eq!(store.purge_idempotency(10_040).unwrap(), 10_000);
+    assert_eq!(store.purge_idempotency(10_040).unwrap(), 30);
+    assert_eq!(store.idempotent_responses().unwrap().len(), 10);
+    // Responses with the same timestamp are deleted together, and a deleted key can be used again.
     assert_eq!(
         store
             .write(
@@ -127,34 +138,36 @@ pub fn old_answers_are_forgotten_a_bounded_number_at_a_time(place: &dyn Place) {
             .unwrap(),
         WriteOutcome::Written
     );
-    assert_eq!(store.forget_keys(4).unwrap(), 2);
-    assert_eq!(store.head().unwrap(), Head::default());
+    assert_eq!(store.purge_idempotency(4).unwrap(), 2);
+    assert_eq!(store.head().unwrap(), LedgerHead::default());
 }
 
 pub fn many_keys_are_looked_up_at_once(place: &dyn Place) {
     let store = place.open();
-    let rows: Vec<KeyRow> = (0..2_500).map(|n| simple(&format!("k{n}"))).collect();
+    let rows: Vec<IdempotencyRow> = (0..2_500).map(|n| simple(&format!("k{n}"))).collect();
     assert_eq!(store.write(0, &[bare(1)], &rows[2_400..2_401]).unwrap(), WriteOutcome::Written);
     assert!(matches!(store.write(1, &[bare(2)], &rows).unwrap(), WriteOutcome::Behind(_)));
     assert_eq!(store.write(1, &[bare(2)], &rows[..2_400]).unwrap(), WriteOutcome::Written);
-    assert_eq!(store.keys().unwrap().len(), 2_401);
+    assert_eq!(store.idempotent_responses().unwrap().len(), 2_401);
 }
 
 pub fn the_newest_use_of_each_key_is_kept_beside_the_ledger(place: &dyn Place) {
     let store = place.open();
-    let used = |key: &str, last_used_at: i64, address: Option<&str>| KeyUseRow {
+    let used = |key: &str, last_used_at: i64, address: Option<&str>| ApiKeyUsageRow {
         key: key.to_owned(),
         last_used_at,
         address: address.map(ToOwned::to_owned),
     };
-    assert!(store.key_uses().unwrap().is_empty());
-    store.note_key_uses(&[used("b", 5, Some("10.0.0.1")), used("a", 6, None)]).unwrap();
-    // Another instance may know of a later one, or of an earlier.
+    assert!(store.api_key_usage().unwrap().is_empty());
+    store.record_api_key_usage(&[used("b", 5, Some("10.0.0.1")), used("a", 6, None)]).unwrap();
+    // Another instance may know of a later use, or of an earlier one.
     let other = place.open();
-    other.note_key_uses(&[used("b", 4, Some("10.0.0.2")), used("a", 7, Some("::1"))]).unwrap();
-    store.note_key_uses(&[]).unwrap();
+    other
+        .record_api_key_usage(&[used("b", 4, Some("10.0.0.2")), used("a", 7, Some("::1"))])
+        .unwrap();
+    store.record_api_key_usage(&[]).unwrap();
     assert_eq!(
-        store.key_uses().unwrap(),
+        store.api_key_usage().unwrap(),
         [used("a", 7, Some("::1")), used("b", 5, Some("10.0.0.1"))]
     );
     assert_eq!(store.head().unwrap().revision, 0);
@@ -165,7 +178,7 @@ pub fn the_declarations_of_a_kind_are_found_with_the_revision_that_changed_them_
 ) {
     let store = place.open();
     assert_eq!(
-        (store.declarations_of("key").unwrap(), store.declared_last("key").unwrap()),
+        (store.declarations_of("key").unwrap(), store.last_declaration_revision("key").unwrap()),
         ((0, Vec::new()), 0)
     );
     let declaring = |revision: i64, declared: &[(&str, &str, Option<&str>)]| Commit {
@@ -187,7 +200,11 @@ pub fn the_declarations_of_a_kind_are_found_with_the_revision_that_changed_them_
     ];
     let standing = |up_to: usize| {
         let (newest, rows) = store.declarations_of("key").unwrap();
-        assert_eq!(store.declared_last("key").unwrap(), newest, "after revision {up_to}");
+        assert_eq!(
+            store.last_declaration_revision("key").unwrap(),
+            newest,
+            "after revision {up_to}"
+        );
         (
             newest,
             rows.into_iter()

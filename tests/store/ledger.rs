@@ -1,20 +1,28 @@
 //! Commits to write, and a ledger full of them.
 
-use egov_kpi::store::{
-    Commit, Declaration, MeasureRow, ObservationRow, Store, SubmissionRow, WriteOutcome,
+use ledger::{
+    Commit, DeclarationVersion, MeasureRow, ObservationRow, Store, SubmissionRow, WriteOutcome,
 };
 
-/// A place for one ledger, empty at first, which can be opened again and again.
+/// A place for one ledger, empty at first, which can be opened repeatedly.
 pub trait Place {
-    /// Opens the ledger that is there.
+    /// Opens the ledger.
     fn open(&self) -> Store;
-    /// Runs a statement behind the program's back; an error is what the database says against it.
+    /// Runs a statement outside of the program; the error is the database's refusal.
     fn by_hand(&self, statement: &str) -> Result<(), String>;
-    /// Runs a statement that changes a table, past what guards it.
+    /// Runs a statement that changes a table, with its triggers disabled.
     fn tamper(&self, table: &str, statement: &str);
+    /// Whether triggers protect the table of figures as well.
+    fn guards_figures(&self) -> bool {
+        true
+    }
+    /// The statement that disables the check of references, where every role may do so.
+    fn unguarded(&self) -> &'static str {
+        ""
+    }
 }
 
-/// January 2021, counted from year 0.
+/// January 2021 as the number of months since year 0.
 pub const JANUARY: i64 = 2021 * 12;
 
 pub fn figure(
@@ -41,7 +49,7 @@ pub fn submission(id: &str) -> SubmissionRow {
     }
 }
 
-/// A commit with nothing in it, recorded one second after the revision before it.
+/// An empty commit, recorded one second after the revision before it.
 pub fn bare(revision: i64) -> Commit {
     Commit {
         revision,
@@ -52,9 +60,9 @@ pub fn bare(revision: i64) -> Commit {
     }
 }
 
-/// A version of a target or an annotation; without a document it is taken away.
-pub fn declaration(kind: &str, code: &str, document: Option<&str>) -> Declaration {
-    Declaration {
+/// A version of a target or an annotation; without a document it is removed.
+pub fn declaration(kind: &str, code: &str, document: Option<&str>) -> DeclarationVersion {
+    DeclarationVersion {
         kind: kind.to_owned(),
         code: code.to_owned(),
         document: document.map(ToOwned::to_owned),
@@ -76,13 +84,13 @@ pub fn dictionaries(units: i64, measures: i64) -> Commit {
     }
 }
 
-/// A commit that brings figures.
+/// A commit with figures.
 pub fn bringing(revision: i64, observations: Vec<ObservationRow>) -> Commit {
     Commit { submission: Some(submission(&format!("S{revision}"))), observations, ..bare(revision) }
 }
 
-/// A ledger of 12 revisions in which everything happens that can happen: revision by revision what the service writes, and what it
-/// might write some day.
+/// A ledger of 12 revisions with every kind of change: revision by revision what the service
+/// writes, and what a later version might write.
 pub fn eventful() -> Vec<Commit> {
     let of_kind = |revision: i64, kind: &str| Commit { kind: kind.to_owned(), ..bare(revision) };
     let withdrawing = SubmissionRow {
@@ -153,7 +161,7 @@ pub fn eventful() -> Vec<Commit> {
             )
         },
         Commit { closings: vec![(JANUARY + 2, false)], ..of_kind(10, "reopening") },
-        // Two kinds with one code, and codes that databases order each in their own way.
+        // Two kinds with the same code, and codes that databases order differently.
         Commit {
             declarations: vec![
                 declaration(
@@ -169,7 +177,8 @@ pub fn eventful() -> Vec<Commit> {
             origin: Some("{\"how\":\"key\",\"agent\":\"tác nhân\"}".to_owned()),
             ..of_kind(11, "what comes later")
         },
-        // A number without a version, and the same microsecond twice; what is taken away was never there, or was.
+        // A number without a version, and the same microsecond twice; one removed entry exists, the
+        // other never did.
         Commit {
             recorded_at: 11_000_000,
             new_units: vec![(6, "unit-6".to_owned())],
@@ -189,14 +198,15 @@ pub fn write(store: &Store, commits: &[Commit]) {
     assert_eq!(store.write(expected, commits, &[]).unwrap(), WriteOutcome::Written);
 }
 
-/// Everything that replay hands over.
+/// All figures that replay returns.
 pub fn replayed(store: &Store, after: i64, up_to: i64) -> Vec<ObservationRow> {
     let mut rows = Vec::new();
     store.replay(after, up_to, &mut |row| rows.push(row)).unwrap();
     rows
 }
 
-/// A ledger of some thousand figures in which units report in different revisions; returns them in the ledger's order.
+/// A ledger of some thousand figures in which units report in different revisions; returns the
+/// figures in the ledger's order.
 pub fn filled(store: &Store) -> Vec<ObservationRow> {
     let mut all = Vec::new();
     let mut commits = vec![dictionaries(300, 7)];

@@ -1,10 +1,10 @@
-//! What the store promises. What `reading.rs`, `writing.rs`, `chain.rs` and `keys.rs` say holds for every backend and is run over each;
-//! `sqlite.rs` and `upgrade.rs` hold for SQLite alone, `postgres.rs` and `server.rs` for PostgreSQL.
+//! Tests of the store. Those of `reading.rs`, `writing.rs`, `chain.rs`, `histories.rs` and
+//! `keys.rs` run on every backend; `sqlite.rs` and `upgrade.rs` are for SQLite only, `postgres.rs`
+//! and `server.rs` for PostgreSQL only.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod chain;
-#[path = "../postgres/database.rs"]
-mod database;
+mod histories;
 mod keys;
 mod ledger;
 mod postgres;
@@ -14,18 +14,21 @@ mod sqlite;
 mod upgrade;
 mod writing;
 
-/// Runs promises, each over a fresh ledger of each backend.
+use test_support::database;
+
+/// Runs tests, each with a fresh ledger of each backend.
 macro_rules! kept {
     ($($topic:ident { $($promise:ident)* })*) => {
-        kept! { over_sqlite crate::sqlite::Fresh; $($topic { $($promise)* })* }
-        kept! { over_postgres crate::postgres::Fresh; $($topic { $($promise)* })* }
+        kept! { over_sqlite crate::sqlite::Fresh, false; $($topic { $($promise)* })* }
+        kept! { over_postgres crate::postgres::Fresh, true; $($topic { $($promise)* })* }
     };
-    ($over:ident $fresh:ty; $($topic:ident { $($promise:ident)* })*) => {
+    ($over:ident $fresh:ty, $postgres:tt; $($topic:ident { $($promise:ident)* })*) => {
         mod $over {
             $(
                 mod $topic {
                     $(
                         #[test]
+                        #[cfg_attr($postgres, ignore = "needs PostgreSQL: ./tests/run")]
                         fn $promise() {
                             crate::$topic::$promise(&<$fresh>::default());
                         }
@@ -37,6 +40,10 @@ macro_rules! kept {
 }
 
 kept! {
+    histories {
+        a_write_says_the_hashes_that_its_commits_have_got
+        nothing_is_written_behind_a_revision_of_another_history
+    }
     reading {
         an_empty_ledger_answers_everything_with_nothing
         replay_brings_the_range_in_order_however_it_was_sent
@@ -71,6 +78,9 @@ kept! {
         readers_are_not_held_up_by_a_writer
         nothing_in_the_ledger_can_be_changed_or_deleted_even_by_hand
         a_commit_is_known_to_be_recorded_or_not
+        what_cannot_be_dated_is_not_written
+        a_time_is_settled_when_the_writer_who_was_there_first_has_written
+        nothing_is_dated_before_a_time_that_was_settled
     }
     chain {
         every_commit_reads_back_whole_whichever_revisions_are_asked_for
@@ -80,6 +90,7 @@ kept! {
         every_field_makes_a_difference
         a_ledger_written_in_pieces_has_the_hashes_of_one_written_at_once
         a_sound_ledger_is_found_sound_and_each_change_by_hand_is_found
+        rows_are_added_to_no_revision_that_is_sealed_or_not_there
         rows_of_a_revision_that_is_gone_are_told
         a_ledger_is_copied_whole_and_goes_on_from_where_a_copy_ended
         a_ledger_is_not_copied_into_another

@@ -1,11 +1,11 @@
-//! What holds on every backend for questions.
+//! Queries, on every backend.
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use egov_kpi::store::{
-    Brought, ClosingRow, Commit, DeclarationRow, Head, ObservationKey, ObservationQuery,
-    ObservationRow, StoreError,
+use ledger::{
+    ClosingRow, Commit, DeclarationRow, LedgerHead, ObservationKey, ObservationQuery,
+    ObservationRow, RevisionContents, StoreError,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -18,8 +18,8 @@ use crate::ledger::{
 pub fn an_empty_ledger_answers_everything_with_nothing(place: &dyn Place) {
     let store = place.open();
     store.ping().unwrap();
-    assert_eq!(store.head().unwrap(), Head { revision: 0, recorded_at: 0 });
-    assert_eq!(store.head_at(i64::MAX).unwrap(), Head::default());
+    assert_eq!(store.head().unwrap(), LedgerHead { revision: 0, recorded_at: 0 });
+    assert_eq!(store.head_at(i64::MAX).unwrap(), LedgerHead::default());
     assert_eq!(store.catalogue().unwrap(), None);
     assert_eq!(store.catalogue_version(1).unwrap(), None);
     assert!(store.catalogue_versions().unwrap().is_empty());
@@ -33,10 +33,10 @@ pub fn an_empty_ledger_answers_everything_with_nothing(place: &dyn Place) {
     assert_eq!(store.revision(0).unwrap(), None);
     assert!(
         store.commits(0, i64::MAX).unwrap().is_empty()
-            && store.untouched(0, i64::MAX).unwrap().is_empty()
+            && store.touched_unit_mismatches(0, i64::MAX).unwrap().is_empty()
     );
     assert!(
-        store.brought(0, i64::MAX, 9).unwrap().is_empty()
+        store.revision_contents(0, i64::MAX, 9).unwrap().is_empty()
             && store.closings_at(i64::MAX).unwrap().is_empty()
     );
     assert!(
@@ -44,7 +44,8 @@ pub fn an_empty_ledger_answers_everything_with_nothing(place: &dyn Place) {
             && store.times(i64::MAX).unwrap().is_empty()
     );
     assert!(
-        store.keys().unwrap().is_empty() && store.key("holder", "target", "key").unwrap().is_none()
+        store.idempotent_responses().unwrap().is_empty()
+            && store.idempotent_response("holder", "target", "key").unwrap().is_none()
     );
     assert!(store.observations(&ObservationQuery::default()).unwrap().is_empty());
 }
@@ -67,7 +68,7 @@ pub fn replay_brings_the_range_in_order_however_it_was_sent(place: &dyn Place) {
     assert!(replayed(&store, 4, 4).is_empty() && replayed(&store, 4, 1).is_empty());
 }
 
-/// Sizes around a page of 8,192, so that an end that falls on a page's end is met as well.
+/// Sizes around a page of 8,192, so that an end at the end of a page is tested as well.
 pub fn replay_brings_every_figure_of_many_pages(place: &dyn Place) {
     let store = place.open();
     write(&store, &[dictionaries(100, 1)]);
@@ -84,7 +85,7 @@ pub fn replay_brings_every_figure_of_many_pages(place: &dyn Place) {
     assert_eq!(replayed(&store, 0, 5), expected);
 }
 
-/// Once with a window that is read without threads and once with many.
+/// Once with a window that is read without threads, and once with many windows.
 pub fn replay_survives_a_panic_of_the_one_who_takes(place: &dyn Place) {
     let store = place.open();
     write(&store, &[dictionaries(60, 1)]);
@@ -110,7 +111,7 @@ pub fn replay_survives_a_panic_of_the_one_who_takes(place: &dyn Place) {
     assert_eq!(replayed(&store, 0, 21).len(), 400_000);
 }
 
-/// What a query ought to find, by reading everything.
+/// The expected result of a query, by filtering all figures.
 fn chosen(all: &[ObservationRow], query: &ObservationQuery) -> Vec<ObservationRow> {
     all.iter()
         .filter(|row| query.units.as_ref().is_none_or(|units| units.contains(&row.unit)))
@@ -131,7 +132,8 @@ fn chosen(all: &[ObservationRow], query: &ObservationQuery) -> Vec<ObservationRo
         .collect()
 }
 
-/// Any query over the ledger that `filled` fills; lists both shorter and longer than what the store hands to the database.
+/// Any query over the ledger that `filled` writes; lists are both shorter and longer than those
+/// that the store passes to the database.
 fn queries() -> impl Strategy<Value = ObservationQuery> {
     let units = prop::option::of(prop_oneof![
         prop::collection::vec(0..310_i64, 0..6),
@@ -375,19 +377,20 @@ pub fn at_each_revision_the_ledger_is_as_it_was_then(place: &dyn Place) {
 pub fn what_revisions_brought_besides_figures_is_named(place: &dyn Place) {
     let store = place.open();
     write(&store, &eventful());
-    let units = |codes: &[&str]| Brought {
+    let units = |codes: &[&str]| RevisionContents {
         units: codes.iter().map(|code| (*code).to_owned()).collect(),
-        ..Brought::default()
+        ..RevisionContents::default()
     };
-    let months = |months: &[i64]| Brought {
+    let months = |months: &[i64]| RevisionContents {
         months: months.iter().map(|month| JANUARY + month).collect(),
-        ..Brought::default()
+        ..RevisionContents::default()
     };
-    let declared = |codes: &[&str]| Brought {
+    let declared = |codes: &[&str]| RevisionContents {
         declarations: codes.iter().map(|code| (*code).to_owned()).collect(),
-        ..Brought::default()
+        ..RevisionContents::default()
     };
-    let catalogue = |version: i64| Brought { catalogue: Some(version), ..Brought::default() };
+    let catalogue =
+        |version: i64| RevisionContents { catalogue: Some(version), ..RevisionContents::default() };
     let all = [
         (1, catalogue(1)),
         (2, units(&["unit-1", "unit-2", "unit-3", "unit-4"])),
@@ -399,24 +402,28 @@ pub fn what_revisions_brought_besides_figures_is_named(place: &dyn Place) {
         (11, declared(&["dich-2021", "B.z", "a-b", "a.c", "dich-2021"])),
         (
             12,
-            Brought {
+            RevisionContents {
                 units: vec!["unit-2".to_owned(), "unit-5".to_owned()],
                 ..declared(&["dich-2021", "B.z", "never"])
             },
         ),
     ];
-    assert_eq!(store.brought(0, 12, 9).unwrap(), HashMap::from(all.clone()));
-    assert_eq!(store.brought(4, 8, 9).unwrap(), HashMap::from_iter(all[2..6].iter().cloned()));
+    assert_eq!(store.revision_contents(0, 12, 9).unwrap(), HashMap::from(all.clone()));
     assert_eq!(
-        store.brought(1, 2, 3).unwrap(),
+        store.revision_contents(4, 8, 9).unwrap(),
+        HashMap::from_iter(all[2..6].iter().cloned())
+    );
+    assert_eq!(
+        store.revision_contents(1, 2, 3).unwrap(),
         HashMap::from([(2, units(&["unit-1", "unit-2", "unit-3"]))])
     );
     assert_eq!(
-        store.brought(10, 11, 3).unwrap(),
+        store.revision_contents(10, 11, 3).unwrap(),
         HashMap::from([(11, declared(&["dich-2021", "B.z", "a-b"]))])
     );
     assert!(
-        store.brought(2, 4, 9).unwrap().is_empty() && store.brought(12, 99, 9).unwrap().is_empty()
+        store.revision_contents(2, 4, 9).unwrap().is_empty()
+            && store.revision_contents(12, 99, 9).unwrap().is_empty()
     );
 }
 
@@ -470,7 +477,7 @@ pub fn the_times_of_all_revisions_are_read_in_order(place: &dyn Place) {
     assert!(matches!(store.times(50_001), Err(StoreError::Corrupt { .. })));
 }
 
-/// The order is that of bytes, whatever the database's language.
+/// The order is that of bytes, whatever the language of the database is.
 pub fn units_are_named_in_the_same_order_everywhere(place: &dyn Place) {
     let store = place.open();
     let codes = ["B.z", "a-b", "a.c", "a_a", "ab", "b.a", "d", "z9"];
@@ -478,6 +485,6 @@ pub fn units_are_named_in_the_same_order_everywhere(place: &dyn Place) {
         (1..).zip(codes.iter().rev().map(|code| (*code).to_owned())).collect();
     let unit_versions = numbered.iter().map(|(number, _)| (*number, "{}".to_owned())).collect();
     write(&store, &[Commit { new_units: numbered, unit_versions, ..bare(1) }]);
-    assert_eq!(store.brought(0, 1, 9).unwrap()[&1].units, codes);
-    assert_eq!(store.brought(0, 1, 3).unwrap()[&1].units, codes[..3]);
+    assert_eq!(store.revision_contents(0, 1, 9).unwrap()[&1].units, codes);
+    assert_eq!(store.revision_contents(0, 1, 3).unwrap()[&1].units, codes[..3]);
 }

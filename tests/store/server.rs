@@ -1,4 +1,5 @@
-//! What holds for PostgreSQL alone and needs a server of its own: encryption, passwords, durability, a server that goes and comes back.
+//! PostgreSQL with a server of its own: encryption, passwords, durability, a server that stops and
+//! comes back.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,14 +8,14 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use egov_kpi::store::{Store, StoreError};
+use ledger::{Store, StoreError};
 use tempfile::TempDir;
 
 use crate::database::{Database, ask};
 use crate::ledger::{bare, replayed, write};
 use crate::postgres::hides;
 
-/// A PostgreSQL of its own, removed at the end.
+/// A PostgreSQL server of its own, removed at the end.
 struct Server {
     folder: TempDir,
     options: &'static [&'static str],
@@ -30,7 +31,7 @@ impl Server {
         server
     }
 
-    /// What `cluster.py` prints.
+    /// The output of `cluster.py`.
     fn command(&self, action: &str) -> String {
         let done = Command::new("tests/postgres/cluster.py")
             .arg(action)
@@ -66,7 +67,7 @@ impl Drop for Server {
     }
 }
 
-/// Another authority's certificate, in a folder.
+/// The certificate of another authority, in a folder.
 fn another_root(folder: &Path) -> PathBuf {
     let (key, root) = (folder.join("other.key"), folder.join("other.crt"));
     let mut command = Command::new("openssl");
@@ -88,7 +89,7 @@ fn another_root(folder: &Path) -> PathBuf {
     root
 }
 
-/// Whether each session of the program is encrypted, as the server says.
+/// Whether each session of the program is encrypted, according to the server.
 fn encrypted(address: &str) -> Vec<String> {
     let sessions = "SELECT DISTINCT ssl::text FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)";
     ask(
@@ -99,6 +100,7 @@ fn encrypted(address: &str) -> Vec<String> {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: ./tests/run"]
 fn sessions_are_encrypted_and_the_servers_name_is_checked_as_the_address_says() {
     let server = Server::start(&["--fast", "--tls"]);
     let database = server.database();
@@ -109,7 +111,7 @@ fn sessions_are_encrypted_and_the_servers_name_is_checked_as_the_address_says() 
     let open = |address: &str, options: &str| Store::open(&format!("{address}?{options}"), true);
     let (here, named) =
         (database.address.as_str(), database.address.replace("127.0.0.1", "localhost"));
-    // Goes to this machine, to a name that the certificate does not hold.
+    // Connects to this machine under a name that the certificate does not contain.
     let misnamed = |options: &str| {
         open(
             &database.address.replace("127.0.0.1", "ledger.example"),
@@ -158,16 +160,17 @@ fn sessions_are_encrypted_and_the_servers_name_is_checked_as_the_address_says() 
     }
 }
 
-/// Waits until the server has noticed that the program's sessions are over.
+/// Waits until the server has noticed the end of the program's sessions.
 fn gone(address: &str) {
     let started = Instant::now();
     while !encrypted(address).is_empty() {
-        assert!(started.elapsed() < Duration::from_secs(10), "the sessions are still there");
+        assert!(started.elapsed() < Duration::from_secs(10), "the sessions have not ended");
         thread::sleep(Duration::from_millis(10));
     }
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: ./tests/run"]
 fn a_server_without_encryption_is_refused_where_it_was_asked_for() {
     let server = Server::start(&["--fast"]);
     let database = server.database();
@@ -181,7 +184,8 @@ fn a_server_without_encryption_is_refused_where_it_was_asked_for() {
 }
 
 #[test]
-fn a_password_is_checked_over_an_encrypted_session_and_never_told() {
+#[ignore = "needs PostgreSQL: ./tests/run"]
+fn a_password_is_sent_encrypted_and_never_shown() {
     let server = Server::start(&["--fast", "--tls"]);
     server.ask("CREATE ROLE clerk LOGIN PASSWORD 'se@cret/?'");
     server.ask("CREATE DATABASE held OWNER clerk");
@@ -197,8 +201,8 @@ fn a_password_is_checked_over_an_encrypted_session_and_never_told() {
         let started = Instant::now();
         let address = |password: &str| format!("postgres://clerk{password}@{host}/held?{options}");
         while Store::open(&address(":secret"), true).is_ok() {
-            assert!(started.elapsed() < Duration::from_secs(10), "a wrong password is taken");
-            thread::sleep(Duration::from_millis(20)); // the server has not read its rules yet
+            assert!(started.elapsed() < Duration::from_secs(10), "a wrong password is accepted");
+            thread::sleep(Duration::from_millis(20)); // the server has not reloaded its rules yet
         }
         for wrong in [":secret", ":", ""] {
             let error = Store::open(&address(wrong), true).err().unwrap();
@@ -210,7 +214,8 @@ fn a_password_is_checked_over_an_encrypted_session_and_never_told() {
 }
 
 #[test]
-fn a_store_goes_on_when_its_server_comes_back() {
+#[ignore = "needs PostgreSQL: ./tests/run"]
+fn a_store_recovers_when_its_server_returns() {
     let server = Server::start(&["--fast"]);
     let database = server.database();
     let store = Store::open(&database.address, true).unwrap();
@@ -224,12 +229,12 @@ fn a_store_goes_on_when_its_server_comes_back() {
             store.write(head, &[bare(head + 1)], &[]).err(),
             store.head().err(),
             store.recorded(&bare(head + 1)).err(),
-            store.forget_keys(0).err(),
+            store.purge_idempotency(0).err(),
         ] {
             assert!(matches!(error, Some(StoreError::Unavailable(_))), "{error:?}");
         }
         server.command("start");
-        // Writing first in one round, reading first in the other.
+        // Writing comes first in one round, reading in the other.
         if round == 0 {
             write(&store, &[bare(head + 1)]);
         }
@@ -244,8 +249,10 @@ fn a_store_goes_on_when_its_server_comes_back() {
     }
 }
 
-/// A standby that is awaited and does not exist shows who waits for it: only sessions whose commits have to be durable.
+/// A required standby that does not exist shows who waits for it: only sessions whose commits have
+/// to be durable.
 #[test]
+#[ignore = "needs PostgreSQL: ./tests/run"]
 fn a_commit_is_durable_even_where_the_server_would_not_wait_for_its_disk() {
     let server = Server::start(&["--fast"]);
     let database = server.database();

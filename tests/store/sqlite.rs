@@ -1,4 +1,4 @@
-//! What holds for SQLite alone: addresses, files, formats, backups.
+//! SQLite only: addresses, files, formats, backups.
 
 use std::error::Error;
 use std::fs;
@@ -7,7 +7,7 @@ use std::thread;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use egov_kpi::store::{ObservationQuery, Store, StoreError};
+use ledger::{ObservationQuery, Store, StoreError};
 use tempfile::TempDir;
 
 use crate::ledger::{Place, bare, bringing, dictionaries, figure, filled, replayed, write};
@@ -30,7 +30,7 @@ impl Fresh {
 
     pub fn connection(&self) -> SqliteConnection {
         let mut connection = SqliteConnection::establish(&self.path("ledger.db")).unwrap();
-        // A store that was closed may still be writing its log back.
+        // A closed store may still be writing its log back.
         connection.batch_execute("PRAGMA busy_timeout = 5000").unwrap();
         connection
     }
@@ -45,8 +45,16 @@ impl Place for Fresh {
         self.connection().batch_execute(statement).map_err(|error| error.to_string())
     }
 
+    fn guards_figures(&self) -> bool {
+        false
+    }
+
+    fn unguarded(&self) -> &'static str {
+        "PRAGMA foreign_keys = OFF; "
+    }
+
     fn tamper(&self, table: &str, statement: &str) {
-        for trigger in ["keep", "keep_hash", "stay"] {
+        for trigger in ["keep", "keep_hash", "stay", "belong", "follow"] {
             self.by_hand(&format!("DROP TRIGGER IF EXISTS {table}_{trigger}")).unwrap();
         }
         self.by_hand(&format!("PRAGMA foreign_keys = OFF; {statement}")).unwrap();
@@ -61,7 +69,7 @@ fn fault(opened: Result<Store, StoreError>) -> StoreError {
     opened.err().unwrap()
 }
 
-/// The sentence with which an address is refused.
+/// The error with which an address is refused.
 fn refusal(address: &str, create: bool) -> String {
     let error = fault(Store::open(address, create));
     assert!(matches!(error, StoreError::Address(_)), "{address}: {error:?}");
@@ -79,7 +87,10 @@ fn an_address_says_which_database_or_is_refused_with_what_is_right() {
         "SQLITE://x.db",
         "file:x.db",
     ] {
-        assert!(refusal(address, true).contains("sqlite:// and the path of a file"), "{address}");
+        assert!(
+            refusal(address, true).contains("sqlite:// followed by the path of a file"),
+            "{address}"
+        );
     }
     for address in ["sqlite://", "sqlite://:memory:", "sqlite://ledger.db?mode=ro"] {
         assert!(refusal(address, true).contains("without parameters"), "{address}");
@@ -125,7 +136,7 @@ fn opening_again_migrates_nothing_and_loses_nothing() {
 }
 
 #[test]
-fn programs_that_start_at_once_on_a_new_file_all_get_it() {
+fn concurrent_starts_on_a_new_file_all_succeed() {
     for _ in 0..40 {
         let fresh = Fresh::default();
         thread::scope(|scope| {
@@ -146,7 +157,7 @@ fn a_newer_programs_database_is_refused_and_left_as_it_is() {
     let before = fs::read(fresh.path("ledger.db")).unwrap();
     let error = fault(open(&fresh.path("ledger.db")));
     assert!(
-        matches!(&error, StoreError::NewerSchema { found, known } if found == "99990101000000" && known == "20261126000000"),
+        matches!(&error, StoreError::NewerSchema { found, known } if found == "99990101000000" && known == "20261128000000"),
         "{error:?}"
     );
     assert_eq!(fs::read(fresh.path("ledger.db")).unwrap(), before);
@@ -197,9 +208,10 @@ fn a_locked_database_is_unavailable_and_serves_again_afterwards() {
     write(&store, &[bare(2)]);
 }
 
-/// SQLite takes its own limit on pages for a full disk; it lies on a connection, so the store's own writer is out of its reach.
+/// SQLite treats its own limit on pages like a full disk. The limit belongs to a connection, so the
+/// store's own writer cannot be used.
 #[test]
-fn a_full_disk_is_told_as_such_and_may_pass() {
+fn a_full_disk_is_reported_as_transient() {
     let fresh = Fresh::default();
     fresh.open();
     let mut db = fresh.connection();
@@ -207,37 +219,34 @@ fn a_full_disk_is_told_as_such_and_may_pass() {
     let error = StoreError::from(
         db.batch_execute("CREATE TABLE filling AS SELECT zeroblob(1000000)").unwrap_err(),
     );
-    assert!(matches!(error, StoreError::Full(_)) && error.is_passing(), "{error:?}");
+    assert!(matches!(error, StoreError::Full(_)) && error.is_transient(), "{error:?}");
 }
 
 #[test]
-fn a_file_that_may_not_be_written_is_told_as_such_and_may_pass() {
+fn a_read_only_file_is_reported_as_transient() {
     let fresh = Fresh::default();
     fresh.open();
     let mut db = fresh.connection();
     db.batch_execute("PRAGMA query_only = ON").unwrap();
     let error =
         StoreError::from(db.batch_execute("CREATE TABLE filling (id INTEGER)").unwrap_err());
-    assert!(matches!(error, StoreError::ReadOnly(_)) && error.is_passing(), "{error:?}");
+    assert!(matches!(error, StoreError::ReadOnly(_)) && error.is_transient(), "{error:?}");
 }
 
 #[test]
-fn a_row_that_cannot_be_read_counts_as_damage() {
+fn an_unreadable_row_is_reported_as_corrupt() {
     let error =
         StoreError::from(diesel::result::Error::DeserializationError("not a number".into()));
     assert!(matches!(error, StoreError::Corrupt { .. }) && error.source().is_some());
 }
 
 #[test]
-fn what_a_client_may_be_shown_holds_no_sql_and_the_log_has_the_cause() {
+fn client_messages_contain_no_sql_and_the_log_has_the_cause() {
     let fresh = Fresh::default();
     let store = fresh.open();
     write(&store, &[dictionaries(1, 1)]);
     let error = store.write(1, &[bringing(2, vec![figure(2, 7, 1, 1, None)])], &[]).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "The ledger refused an entry that contradicts what it already holds."
-    );
+    assert_eq!(error.to_string(), "The ledger refused an entry that contradicts its content.");
     assert!(error.source().unwrap().to_string().contains("FOREIGN KEY"));
 }
 

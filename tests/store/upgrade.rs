@@ -1,5 +1,5 @@
-//! Ledgers that earlier programs have written: `fixtures/schema-1.sql` is a dump of one by the first release. It holds a catalogue, the
-//! units, the real report of October 2021 and a correction.
+//! Ledgers of earlier programs: `fixtures/schema-1.sql` is a dump of a ledger of the first release,
+//! with a catalogue, the units, the real report of October 2021 and a correction.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,15 +10,16 @@ use diesel::connection::SimpleConnection;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
-use egov_kpi::app::ledger::verify;
-use egov_kpi::store::ObservationRow;
+use egov_kpi::app::read::ledger::verify;
+use ledger::ObservationRow;
 
 use crate::chain::{hashes, kept, same_ledgers};
 use crate::ledger::{Place, bare, eventful, replayed, write};
 use crate::sqlite::Fresh;
 
 const FIRST: &str = include_str!("fixtures/schema-1.sql");
-/// The newest hash of that ledger. It never changes, or chains of ledgers out there would break.
+/// The newest hash of that ledger. It must never change, because the chains of existing ledgers
+/// depend on it.
 const HASH: &str = "34adb522468f9f8326f36fbdb06bb02155456c35cbc3c3ab47f3c47482844f98";
 
 /// A ledger of the first release.
@@ -28,7 +29,7 @@ fn first() -> Fresh {
     fresh
 }
 
-/// What `select` finds in a ledger's file: a number and another.
+/// The rows of `select` in a ledger's file: pairs of numbers.
 fn pairs(fresh: &Fresh, select: &str) -> BTreeMap<i64, i64> {
     let text =
         format!("(SELECT coalesce(group_concat(one || ' ' || other, ','), '') FROM ({select}))");
@@ -42,7 +43,7 @@ fn pairs(fresh: &Fresh, select: &str) -> BTreeMap<i64, i64> {
         .collect()
 }
 
-/// The figures of the dump, as its lines say them.
+/// The figures of the dump, parsed from its lines.
 fn dumped() -> Vec<ObservationRow> {
     let lines = FIRST.lines().filter_map(|line| {
         line.strip_prefix("INSERT INTO observations VALUES(")?.strip_suffix(");")
@@ -63,7 +64,7 @@ fn dumped() -> Vec<ObservationRow> {
 }
 
 #[test]
-fn a_ledger_of_the_first_schema_is_brought_up_whole_and_sound() {
+fn a_ledger_of_the_first_schema_is_migrated_whole_and_sound() {
     let fresh = first();
     let store = fresh.open();
     let figures = replayed(&store, 0, i64::MAX);
@@ -79,12 +80,13 @@ fn a_ledger_of_the_first_schema_is_brought_up_whole_and_sound() {
     let commits: Vec<_> =
         store.commits(0, 4).unwrap().into_iter().map(|recorded| recorded.commit).collect();
     assert_eq!((found.hash.as_str(), kept(&store)), (HASH, hashes(&commits)));
-    // It can be added to as any other.
-    write(&store, &[egov_kpi::store::Commit { recorded_at: i64::MAX, ..bare(5) }]);
+    // It can be appended to like any other ledger.
+    write(&store, &[ledger::Commit { recorded_at: i64::MAX, ..bare(5) }]);
     assert_eq!(verify(&fresh.open(), None, |_, _| ()).unwrap().count, 0);
 }
 
-/// Every number of a dictionary has a revision that is there, not behind the first figure that names it, and they grow together.
+/// Each entry of a dictionary has an existing revision, not later than the first figure that names
+/// it, and numbers and revisions increase together.
 fn numbers_fit(fresh: &Fresh, table: &str, number: &str, column: &str) {
     let brought = pairs(fresh, &format!("SELECT {number} AS one, revision AS other FROM {table}"));
     let used = pairs(
@@ -116,9 +118,10 @@ fn the_dictionaries_of_a_first_ledger_get_revisions_that_fit_the_figures() {
     numbers_fit(&fresh, "unit_numbers", "number", "unit");
 }
 
-/// Measures whose numbers were not given in the order in which figures came, and numbers that no figure names.
+/// Measures whose numbers are not in the order in which figures came, and numbers that no figure
+/// names.
 #[test]
-fn numbers_that_nothing_names_and_numbers_out_of_order_fit_too() {
+fn unused_and_unordered_numbers_are_hashed_correctly() {
     let fresh = Fresh::default();
     fresh.by_hand(include_str!("../../migrations/sqlite/2026-01-01-000000_ledger/up.sql")).unwrap();
     fresh
@@ -171,7 +174,7 @@ fn a_second_opening_of_a_first_ledger_changes_nothing() {
 }
 
 #[test]
-fn programs_that_start_at_once_on_a_first_ledger_all_get_it() {
+fn concurrent_starts_on_a_first_schema_ledger_all_succeed() {
     for _ in 0..10 {
         let fresh = first();
         thread::scope(|scope| {
@@ -188,7 +191,7 @@ fn programs_that_start_at_once_on_a_first_ledger_all_get_it() {
 }
 
 #[test]
-fn an_empty_ledger_of_the_first_schema_is_brought_up() {
+fn an_empty_ledger_of_the_first_schema_is_migrated() {
     let fresh = Fresh::default();
     fresh.by_hand(include_str!("../../migrations/sqlite/2026-01-01-000000_ledger/up.sql")).unwrap();
     let migrated = FIRST.split("CREATE TABLE revisions").next().unwrap();
@@ -196,7 +199,7 @@ fn an_empty_ledger_of_the_first_schema_is_brought_up() {
     write(&fresh.open(), &[bare(1)]);
 }
 
-/// Takes a migration back; then the file is as the program before it has left it.
+/// Reverts a migration, so that the file is as the program before it wrote it.
 fn take_back(fresh: &Fresh, name: &str) {
     let down =
         fs::read_to_string(Path::new("migrations/sqlite").join(name).join("down.sql")).unwrap();
@@ -206,10 +209,11 @@ fn take_back(fresh: &Fresh, name: &str) {
 }
 
 #[test]
-fn a_ledger_without_declarations_is_brought_up_whole_and_can_have_some() {
+fn a_ledger_without_declarations_is_migrated_and_accepts_declarations() {
     let fresh = Fresh::default();
     write(&fresh.open(), &eventful()[..10]);
     let before = kept(&fresh.open());
+    take_back(&fresh, "2026-11-28-000000_sealed");
     take_back(&fresh, "2026-11-26-000000_access");
     take_back(&fresh, "2026-11-25-000000_declarations");
     let store = fresh.open();
@@ -218,12 +222,13 @@ fn a_ledger_without_declarations_is_brought_up_whole_and_can_have_some() {
     assert_eq!(kept(&store), hashes(&eventful()));
 }
 
-/// Each is taken back by itself, the newest first.
+/// Each migration is reverted by itself, the newest first.
 #[test]
 fn the_migrations_can_be_taken_back() {
     let fresh = first();
     fresh.open();
     let back = |name: &str| take_back(&fresh, name);
+    back("2026-11-28-000000_sealed");
     back("2026-11-26-000000_access");
     back("2026-11-25-000000_declarations");
     back("2026-11-24-000000_chain_keys_closings");
@@ -248,8 +253,9 @@ fn the_migrations_can_be_taken_back() {
     assert_eq!(
         verify(&fresh.open(), None, |_, _| ()).unwrap().hash,
         HASH,
-        "brought up again it is the same"
+        "the hash is the same after another upgrade"
     );
+    back("2026-11-28-000000_sealed");
     back("2026-11-26-000000_access");
     back("2026-11-25-000000_declarations");
     back("2026-11-24-000000_chain_keys_closings");

@@ -1,10 +1,10 @@
-//! What holds on every backend for writing.
+//! Writing, on every backend.
 
 use std::thread;
 
-use egov_kpi::store::{
-    Commit, Declaration, Head, MeasureRow, ObservationQuery, Store, StoreError, SubmissionRow,
-    WriteOutcome,
+use ledger::{
+    AppendOutcome, ClockFault, Commit, DeclarationVersion, LedgerHead, MeasureRow,
+    ObservationQuery, Store, StoreError, SubmissionRow, WriteOutcome,
 };
 
 use crate::ledger::{
@@ -40,7 +40,7 @@ pub fn a_commit_reads_back_as_it_was_written(place: &dyn Place) {
     write(&store, std::slice::from_ref(&commit));
 
     let store = place.open();
-    assert_eq!(store.head().unwrap(), Head { revision: 1, recorded_at: 1_000_000 });
+    assert_eq!(store.head().unwrap(), LedgerHead { revision: 1, recorded_at: 1_000_000 });
     assert_eq!(store.measures().unwrap(), commit.new_measures);
     assert_eq!(store.unit_numbers().unwrap(), commit.new_units);
     let units: Vec<_> = store
@@ -89,7 +89,7 @@ pub fn a_batch_is_written_with_all_its_revisions(place: &dyn Place) {
         )
     }));
     write(&store, &commits);
-    assert_eq!(store.head().unwrap(), Head { revision: 65, recorded_at: 65_000_000 });
+    assert_eq!(store.head().unwrap(), LedgerHead { revision: 65, recorded_at: 65_000_000 });
     let revisions = store.revisions(1, 1000).unwrap();
     assert!(revisions.iter().map(|row| row.revision).eq(2..=65));
     let expected: Vec<_> = commits.iter().flat_map(|commit| commit.observations.clone()).collect();
@@ -100,7 +100,7 @@ pub fn a_batch_is_written_with_all_its_revisions(place: &dyn Place) {
 pub fn writing_nothing_changes_nothing(place: &dyn Place) {
     let store = place.open();
     assert_eq!(store.write(0, &[], &[]).unwrap(), WriteOutcome::Written);
-    assert_eq!(store.head().unwrap(), Head::default());
+    assert_eq!(store.head().unwrap(), LedgerHead::default());
     write(&store, &[bare(1)]);
     assert_eq!(store.head().unwrap().revision, 1);
 }
@@ -111,11 +111,11 @@ pub fn a_writer_that_is_behind_writes_nothing_and_learns_the_head(place: &dyn Pl
     let late = Commit { new_units: vec![(2, "late".to_owned())], ..bare(2) };
     assert_eq!(
         store.write(1, &[late], &[]).unwrap(),
-        WriteOutcome::Behind(Head { revision: 2, recorded_at: 2_000_000 })
+        WriteOutcome::Behind(LedgerHead { revision: 2, recorded_at: 2_000_000 })
     );
     assert_eq!(
         store.write(7, &[bare(8)], &[]).unwrap(),
-        WriteOutcome::Behind(Head { revision: 2, recorded_at: 2_000_000 })
+        WriteOutcome::Behind(LedgerHead { revision: 2, recorded_at: 2_000_000 })
     );
     assert_eq!(store.unit_numbers().unwrap().len(), 1);
     assert_eq!(store.head().unwrap().revision, 2);
@@ -135,7 +135,7 @@ pub fn revisions_leave_no_gap_and_time_never_goes_back(place: &dyn Place) {
     refused(&[bare(2), Commit { recorded_at: 1_999_999, ..bare(3) }]);
     refused(&[bringing(2, vec![figure(1, 1, 1, JANUARY, None)])]);
     assert_eq!(store.head().unwrap().revision, 1);
-    // The same microsecond twice is not going back.
+    // The same timestamp twice is permitted.
     write(
         &store,
         &[
@@ -212,7 +212,7 @@ pub fn a_figure_of_an_unknown_unit_or_measure_is_refused(place: &dyn Place) {
 
 pub fn a_declaration_comes_once_in_a_commit(place: &dyn Place) {
     let store = place.open();
-    let declaring = |declarations: Vec<Declaration>| Commit { declarations, ..bare(1) };
+    let declaring = |declarations: Vec<DeclarationVersion>| Commit { declarations, ..bare(1) };
     let (one, gone) = (declaration("target", "a", Some("{}")), declaration("target", "a", None));
     assert!(matches!(
         store.write(0, &[declaring(vec![one.clone(), gone])], &[]),
@@ -259,9 +259,102 @@ pub fn a_withdrawal_names_a_submission_that_exists(place: &dyn Place) {
     );
 }
 
+fn micros() -> i64 {
+    chrono::Utc::now().timestamp_micros()
+}
+
+/// A commit after the newest one, dated by the ledger's clock when it is written.
+fn record_now(store: &Store) {
+    loop {
+        let head = store.head().unwrap();
+        let mut commit = bare(head.revision + 1);
+        let outcome = store.record(head.revision, |server_time| {
+            commit.recorded_at = server_time.unwrap_or_else(micros).max(head.recorded_at);
+            Ok((std::slice::from_ref(&commit), &[]))
+        });
+        if matches!(outcome.unwrap(), AppendOutcome::Written(_)) {
+            return;
+        }
+    }
+}
+
+pub fn what_cannot_be_dated_is_not_written(place: &dyn Place) {
+    let store = place.open();
+    let refused = store.record(0, |_| Err(StoreError::Clock(ClockFault::Jumped(301))));
+    assert!(matches!(refused, Err(StoreError::Clock(_))), "{refused:?}");
+    assert_eq!(store.head().unwrap(), LedgerHead::default());
+    record_now(&store);
+    assert_eq!(store.head().unwrap().revision, 1);
+}
+
+pub fn a_time_is_settled_when_the_writer_who_was_there_first_has_written(place: &dyn Place) {
+    let (store, other) = (place.open(), place.open());
+    let (locked, waits) = std::sync::mpsc::channel();
+    let mut commit = bare(1);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let written = store.record(0, |server_time| {
+                commit.recorded_at = server_time.unwrap_or_else(micros);
+                locked.send(commit.recorded_at).unwrap();
+                thread::sleep(std::time::Duration::from_millis(300));
+                Ok((std::slice::from_ref(&commit), &[]))
+            });
+            assert!(matches!(written.unwrap(), AppendOutcome::Written(_)));
+        });
+        let dated = waits.recv().unwrap();
+        let (time, head) =
+            other.settled(|server_time, head| (server_time.unwrap_or_else(micros), head)).unwrap();
+        assert!(time >= dated);
+        assert_eq!(head, LedgerHead { revision: 1, recorded_at: dated });
+    });
+}
+
+pub fn nothing_is_dated_before_a_time_that_was_settled(place: &dyn Place) {
+    let stores: Vec<Store> = (0..3).map(|_| place.open()).collect();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(2);
+    let settled: Vec<(i64, LedgerHead)> = thread::scope(|scope| {
+        let readers: Vec<_> = stores
+            .iter()
+            .map(|store| {
+                scope.spawn(move || {
+                    let mut found = Vec::new();
+                    while std::time::Instant::now() < until {
+                        found.push(
+                            store
+                                .settled(|server_time, head| {
+                                    (server_time.unwrap_or_else(micros), head)
+                                })
+                                .unwrap(),
+                        );
+                    }
+                    found
+                })
+            })
+            .collect();
+        for store in &stores[..2] {
+            scope.spawn(move || {
+                while std::time::Instant::now() < until {
+                    record_now(store);
+                }
+                store.data_version().unwrap(); // ends a lock that was kept
+            });
+        }
+        readers.into_iter().flat_map(|reader| reader.join().unwrap()).collect()
+    });
+    for (time, head) in &settled {
+        assert!(stores[2].head_at(time - 1).unwrap().revision <= head.revision, "as of {time}");
+    }
+    let newest = stores[2].head().unwrap().revision;
+    assert!(
+        stores[2].times(newest).unwrap().is_sorted() && newest > 20 && settled.len() > 20,
+        "{newest} revisions, {} times",
+        settled.len()
+    );
+}
+
 pub fn the_largest_commit_is_written_whole(place: &dyn Place) {
     let store = place.open();
-    // Every figure of another unit and measure: the longest lists that a commit can have.
+    // Every figure is of another unit and measure: the longest lists that a commit can have.
     let rows: Vec<_> = (1..=50_000).map(|n| figure(2, n, n, JANUARY, Some(n))).collect();
     write(
         &store,
@@ -277,7 +370,7 @@ pub fn the_largest_commit_is_written_whole(place: &dyn Place) {
         ..ObservationQuery::default()
     };
     assert_eq!(store.observations(&all).unwrap(), rows);
-    // The longest list of declarations, all anew in the revision behind it.
+    // The longest list of declarations, all of them replaced in the revision after it.
     let declared = |revision: i64| {
         let codes = (1..=10_000).map(|n| {
             declaration(
@@ -321,13 +414,13 @@ pub fn two_stores_on_one_ledger_see_each_other_and_data_version_moves(place: &dy
     assert_eq!(one.data_version().unwrap(), after);
     assert!(matches!(
         one.write(0, &[bare(1)], &[]).unwrap(),
-        WriteOutcome::Behind(Head { revision: 1, .. })
+        WriteOutcome::Behind(LedgerHead { revision: 1, .. })
     ));
     write(&one, &[bringing(2, vec![figure(2, 1, 1, JANUARY, Some(5))])]);
     assert_eq!(replayed(&other, 1, 2), replayed(&one, 1, 2));
 }
 
-/// Appends a commit, catching up as often as others are first.
+/// Appends a commit, catching up as often as other writers are first.
 fn insist(store: &Store, actor: &str) {
     loop {
         let head = store.head().unwrap();
@@ -347,7 +440,7 @@ pub fn writers_that_race_leave_every_commit_exactly_once(place: &dyn Place) {
     write(&store, &[dictionaries(1, 1)]);
     thread::scope(|scope| {
         for writer in 0..4 {
-            // Two of them through one store, two through stores of their own.
+            // Two writers share one store, two have their own.
             let own = if writer < 2 { store.clone() } else { place.open() };
             scope.spawn(move || (0..25).for_each(|_| insist(&own, &format!("writer {writer}"))));
         }

@@ -1,6 +1,6 @@
--- The ledger, as in migrations/sqlite (which says what each table is for). Append-only: one trigger function refuses
--- every change of what is written. All whole numbers are BIGINT; every primary key begins with what a distributed
--- engine would spread by, or is a small dictionary that it would copy to every node.
+-- The ledger, as in migrations/sqlite, which describes each table. Append-only: one trigger function refuses every
+-- change of existing rows. All whole numbers are BIGINT. Each primary key begins with the column by which a distributed
+-- engine would spread the rows, or the table is a small dictionary that such an engine would copy to every node.
 
 CREATE TABLE revisions (
     revision BIGINT NOT NULL PRIMARY KEY,
@@ -38,8 +38,8 @@ CREATE TABLE unit_numbers (
     revision BIGINT NOT NULL REFERENCES revisions (revision)
 );
 
--- No foreign keys here, as in SQLite: they would look up every single row. touched_units carries those of the unit and
--- of the revision; the measures are looked up once a transaction.
+-- No foreign keys here, as in SQLite: they would look up every single row. touched_units has those of the unit and
+-- of the revision; the program looks up the measures once in each transaction.
 CREATE TABLE observations (
     revision BIGINT NOT NULL,
     unit BIGINT NOT NULL,
@@ -76,7 +76,7 @@ CREATE TABLE closings (
     PRIMARY KEY (revision, month)
 );
 
--- No part of the ledger: kept for some days, then deleted.
+-- Not part of the ledger: rows are kept for some days, then deleted.
 CREATE TABLE idempotency_keys (
     holder TEXT NOT NULL,
     target TEXT NOT NULL,
@@ -94,7 +94,7 @@ BEGIN
 END
 $$;
 
--- A statement's trigger, not a row's: refusing needs no look at the rows.
+-- A trigger for each statement, not for each row, because the refusal does not depend on the rows.
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON revisions EXECUTE FUNCTION egov_kpi_append_only();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON submissions EXECUTE FUNCTION egov_kpi_append_only();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON measures EXECUTE FUNCTION egov_kpi_append_only();

@@ -1,4 +1,4 @@
--- From where each revision came, and when each key was last used, as in migrations/sqlite.
+-- Where each revision came from, and when each API key was last used, as in migrations/sqlite.
 ALTER TABLE revisions ADD COLUMN origin TEXT;
 CREATE TABLE key_uses (
     key TEXT NOT NULL PRIMARY KEY,

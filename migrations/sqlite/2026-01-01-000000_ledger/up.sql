@@ -1,8 +1,8 @@
--- The ledger. Append-only: the triggers at the end refuse every change of what is written.
--- 'egov' read as a number: it tells our files from other programs' before anything is touched.
+-- The ledger. Append-only: the triggers at the end refuse every change of existing rows.
+-- The letters 'egov' as a number: they distinguish a ledger from other programs' files before anything is changed.
 PRAGMA application_id = 1701277558;
 
--- One row a revision, numbered 1, 2, 3 ... without gaps; recorded_at is in microseconds since 1970 and never goes back.
+-- One row for each revision, numbered 1, 2, 3 ... without gaps; recorded_at is in microseconds since 1970 and never decreases.
 CREATE TABLE revisions (
     revision INTEGER NOT NULL PRIMARY KEY,
     recorded_at INTEGER NOT NULL,
@@ -11,7 +11,7 @@ CREATE TABLE revisions (
     reason TEXT
 ) STRICT;
 
--- What one request or file brought. The revision is the table's own key (both are unique), which spares an index.
+-- The submission of one request or file. The revision is the table's own key (both are unique), which saves an index.
 CREATE TABLE submissions (
     id TEXT NOT NULL UNIQUE,
     revision INTEGER NOT NULL PRIMARY KEY REFERENCES revisions (revision),
@@ -38,9 +38,9 @@ CREATE TABLE unit_numbers (
     code TEXT NOT NULL UNIQUE
 ) STRICT;
 
--- One row a figure that was recorded; without a mantissa it is a withdrawal. month counts from year 0.
--- No foreign keys here: they cost a quarter to a third of the import's speed. touched_units carries
--- those of the unit and of the revision; the measures are looked up once a transaction (writes.rs).
+-- One row for each recorded figure; a row without a mantissa is a withdrawal. month is the number of months since year 0.
+-- No foreign keys here: they cost a quarter to a third of the speed of an import. touched_units has those of the unit
+-- and of the revision; the program looks up the measures once in each transaction (writes.rs).
 CREATE TABLE observations (
     revision INTEGER NOT NULL,
     unit INTEGER NOT NULL,
@@ -51,7 +51,7 @@ CREATE TABLE observations (
     PRIMARY KEY (revision, unit, measure, month)
 ) WITHOUT ROWID, STRICT;
 
--- Which revisions hold figures of a unit, so that reading one unit's figures needs no scan.
+-- The revisions with figures of a unit, so that reading one unit's figures needs no scan.
 CREATE TABLE touched_units (
     unit INTEGER NOT NULL REFERENCES unit_numbers (number),
     revision INTEGER NOT NULL REFERENCES revisions (revision),

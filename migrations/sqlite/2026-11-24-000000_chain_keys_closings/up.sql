@@ -1,12 +1,12 @@
--- The hash chain: each revision's hash covers all that it wrote and the hash before it. Revisions that were written
--- before there was a chain get theirs by the program, right after this migration; once it is there it stays.
+-- The hash chain: each revision's hash covers everything that it wrote and the hash before it. The program computes the
+-- hashes of older revisions right after this migration; a hash that is set cannot be changed.
 ALTER TABLE revisions ADD COLUMN hash TEXT;
 DROP TRIGGER revisions_keep;
 CREATE TRIGGER revisions_keep BEFORE UPDATE OF revision, recorded_at, kind, actor, reason ON revisions BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 CREATE TRIGGER revisions_keep_hash BEFORE UPDATE OF hash ON revisions WHEN OLD.hash IS NOT NULL BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 
--- The revision that brought a number. For numbers given before this was kept: the first revision that names it or a later
--- number, so that numbers and revisions grow together.
+-- The revision that introduced a number. For older numbers: the first revision that names the number or a later one,
+-- so that numbers and revisions increase together.
 ALTER TABLE measures ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE unit_numbers ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
 DROP TRIGGER measures_keep;
@@ -22,7 +22,7 @@ DROP TABLE brought_by;
 CREATE TRIGGER measures_keep BEFORE UPDATE ON measures BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 CREATE TRIGGER unit_numbers_keep BEFORE UPDATE ON unit_numbers BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 
--- Months closed (1) and reopened (0).
+-- Closings (1) and reopenings (0) of months.
 CREATE TABLE closings (
     revision INTEGER NOT NULL REFERENCES revisions (revision),
     month INTEGER NOT NULL,
@@ -32,7 +32,7 @@ CREATE TABLE closings (
 CREATE TRIGGER closings_keep BEFORE UPDATE ON closings BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 CREATE TRIGGER closings_stay BEFORE DELETE ON closings BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 
--- First answers to requests with an Idempotency-Key. No part of the ledger: kept for some days, then deleted.
+-- First responses to requests with an Idempotency-Key. Not part of the ledger: rows are kept for some days, then deleted.
 CREATE TABLE idempotency_keys (
     holder TEXT NOT NULL,
     target TEXT NOT NULL,

@@ -1,41 +1,45 @@
-//! An archive into a ledger: whole, with the same numbers, times and hashes.
+//! Writes an archive to a ledger: complete, with the same numbers, timestamps and hashes.
 
-use super::read::Archive;
+use super::read::LedgerArchive;
 use crate::error::Error;
-use crate::store::{Commit, KeyRow, Store, StoreError, WriteOutcome};
+use ledger::{Commit, IdempotencyRow, Store, StoreError, WriteOutcome};
 
-/// Most figures and declarations, and most revisions, of a transaction: large ones are faster, and one is in memory at a time.
+/// Most figures and declarations, and most revisions, in one transaction. Large transactions are
+/// faster, but each is held in memory.
 const ROWS_AT_ONCE: usize = 100_000;
 const REVISIONS_AT_ONCE: usize = 256;
-/// Most answers to idempotency keys of a transaction.
+/// Most responses to idempotency keys in one transaction.
 const KEYS_AT_ONCE: usize = 256;
 
-/// What became of an archive.
+/// The result of loading an archive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Loaded {
-    /// Revisions that the ledger held already.
+pub struct LoadOutcome {
+    /// Number of revisions that the ledger already had.
     pub begun: i64,
-    /// Revisions that were written.
+    /// Number of revisions that were written.
     pub written: i64,
-    /// Answers to idempotency keys that were written.
+    /// Number of responses to idempotency keys that were written.
     pub keys: usize,
 }
 
-/// Brings an archive into a ledger that is empty, or holds a beginning of the same because this was interrupted. The whole archive is
-/// read and checked first: of a faulty one nothing is recorded. `progress` hears how many revisions are checked and written, and of
-/// how many.
+/// Writes an archive to a ledger that is empty, or that contains the first part of the same archive
+/// because loading was interrupted. The whole archive is read and validated first, so nothing of a
+/// faulty one is recorded. `progress` receives the number of revisions checked and written, and the
+/// total.
 ///
 /// # Errors
-/// [`Error::Malformed`] for a faulty archive, [`Error::Conflict`] when the ledger holds something else, or the store's.
+/// [`Error::Malformed`] for a faulty archive, [`Error::Conflict`] when the ledger has other
+/// content, or those of the store.
 pub fn load(
-    archive: &Archive,
+    archive: &LedgerArchive,
     store: &Store,
     mut progress: impl FnMut(i64, i64),
-) -> Result<Loaded, Error> {
+) -> Result<LoadOutcome, Error> {
     let (newest, begun) = (archive.manifest().revision, store.head()?.revision);
     let all = 2 * newest - begun;
     check_beginning(archive, store, begun, &mut |revision| progress(revision, all))?;
-    let mut group = Group { store, last: begun, commits: Vec::new(), hash: String::new(), rows: 0 };
+    let mut group =
+        CommitBatch { store, last: begun, commits: Vec::new(), hash: String::new(), rows: 0 };
     archive.commits(&mut |commit, hash| {
         if commit.revision > begun {
             progress(newest - begun + commit.revision, all);
@@ -45,12 +49,12 @@ pub fn load(
     })?;
     group.write()?;
     let keys = load_keys(archive, store, newest)?;
-    Ok(Loaded { begun, written: newest - begun, keys })
+    Ok(LoadOutcome { begun, written: newest - begun, keys })
 }
 
-/// Reads the whole archive, and whether what the ledger holds is its beginning.
+/// Reads the whole archive and checks that the ledger's content is its first part.
 fn check_beginning(
-    archive: &Archive,
+    archive: &LedgerArchive,
     store: &Store,
     begun: i64,
     progress: &mut dyn FnMut(i64),
@@ -58,7 +62,7 @@ fn check_beginning(
     let differs = |detail: String| Err(Error::Conflict { detail, obstacles: Vec::new() });
     if begun > archive.manifest().revision {
         return differs(format!(
-            "the ledger has {begun} revisions, the archive {}; an archive goes into an empty ledger",
+            "the ledger has {begun} revisions, the archive {}; an archive can only be loaded into an empty ledger",
             archive.manifest().revision
         ));
     }
@@ -66,26 +70,26 @@ fn check_beginning(
     archive.commits(&mut |commit, hash| {
         progress(commit.revision);
         if commit.revision == begun && held.as_deref() != Some(hash) {
-            return differs("the ledger holds something else than the archive; an archive goes into an empty ledger".to_owned());
+            return differs("the ledger has other content than the archive; an archive can only be loaded into an empty ledger".to_owned());
         }
         Ok(())
     })?;
     archive.keys(&mut |_| Ok(()))
 }
 
-/// Commits that are written together.
-struct Group<'s> {
+/// Commits that are written in one transaction.
+struct CommitBatch<'s> {
     store: &'s Store,
     /// The newest revision in the ledger.
     last: i64,
     commits: Vec<Commit>,
-    /// The hash of the last of them.
+    /// The archive's hash of the last commit.
     hash: String,
-    /// How many figures and declarations they bring.
+    /// Number of figures and declarations in the commits.
     rows: usize,
 }
 
-impl Group<'_> {
+impl CommitBatch<'_> {
     fn add(&mut self, commit: Commit, hash: &str) -> Result<(), Error> {
         let rows = commit.observations.len() + commit.declarations.len();
         if self.rows + rows > ROWS_AT_ONCE || self.commits.len() >= REVISIONS_AT_ONCE {
@@ -97,7 +101,8 @@ impl Group<'_> {
         Ok(())
     }
 
-    /// Writes them; the ledger computes their hashes itself, and they have to be the same.
+    /// Writes the commits. The ledger computes their hashes itself, and they must equal those of
+    /// the archive.
     fn write(&mut self) -> Result<(), Error> {
         let Some(until) = self.commits.last().map(|commit| commit.revision) else { return Ok(()) };
         write(self.store, self.last, &self.commits, &[])?;
@@ -105,7 +110,7 @@ impl Group<'_> {
             != Some(self.hash.as_str())
         {
             return Err(Error::Malformed(format!(
-                "the ledger's hash of revision {until} is not the archive's"
+                "the ledger's hash of revision {until} differs from the archive's"
             )));
         }
         self.last = until;
@@ -115,22 +120,22 @@ impl Group<'_> {
     }
 }
 
-/// Writes the answers to idempotency keys that are not there yet; says how many.
-fn load_keys(archive: &Archive, store: &Store, newest: i64) -> Result<usize, Error> {
+/// Writes the missing responses to idempotency keys; returns their number.
+fn load_keys(archive: &LedgerArchive, store: &Store, newest: i64) -> Result<usize, Error> {
     let (mut keys, mut written) = (Vec::new(), 0);
-    let mut put = |keys: &mut Vec<KeyRow>| {
+    let mut put = |keys: &mut Vec<IdempotencyRow>| {
         written += keys.len();
         write(store, newest, &[], keys)?;
         keys.clear();
         Ok::<(), Error>(())
     };
     archive.keys(&mut |key| {
-        match store.key(&key.holder, &key.target, &key.key)? {
+        match store.idempotent_response(&key.holder, &key.target, &key.key)? {
             Some(held) if held == key => {}
             Some(_) => {
                 return Err(Error::Conflict {
                     detail: format!(
-                        "the ledger has another answer to the idempotency key {}",
+                        "the ledger has another response to the idempotency key {}",
                         key.key
                     ),
                     obstacles: Vec::new(),
@@ -144,20 +149,20 @@ fn load_keys(archive: &Archive, store: &Store, newest: i64) -> Result<usize, Err
     Ok(written)
 }
 
-/// Writes, if nobody else does.
-fn write(store: &Store, last: i64, commits: &[Commit], keys: &[KeyRow]) -> Result<(), Error> {
+/// Writes commits and responses, unless another process writes to the ledger.
+fn write(
+    store: &Store,
+    last: i64,
+    commits: &[Commit],
+    keys: &[IdempotencyRow],
+) -> Result<(), Error> {
     match store.write(last, commits, keys) {
         Ok(WriteOutcome::Written) => Ok(()),
-        Ok(WriteOutcome::Behind(_)) => Err(Error::Busy(
-            "somebody else writes to the ledger; an archive goes into one that nobody uses"
-                .to_owned(),
-        )),
-        Err(StoreError::Invalid(sentence)) => {
-            Err(Error::Malformed(format!("the archive contradicts itself: {sentence}")))
+        Ok(WriteOutcome::Behind(_)) => {
+            Err(Error::Busy("another process writes to the ledger; an archive can only be loaded into a ledger that is not in use".to_owned()))
         }
-        Err(StoreError::Conflict(_)) => Err(Error::Malformed(format!(
-            "the archive contradicts itself in one of the revisions behind {last}"
-        ))),
+        Err(StoreError::Invalid(sentence)) => Err(Error::Malformed(format!("the archive is inconsistent: {sentence}"))),
+        Err(StoreError::Conflict(_)) => Err(Error::Malformed(format!("the archive is inconsistent in one of the revisions after {last}"))),
         Err(error) => Err(error.into()),
     }
 }

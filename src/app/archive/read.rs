@@ -1,4 +1,4 @@
-//! An archive back into commits, every row checked.
+//! Reads commits from an archive and validates every row.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -11,31 +11,33 @@ use zip::read::ZipFile;
 use zip::result::ZipError;
 
 use super::tables::{
-    CatalogueVersion, Closing, Declared, Key, Line, Measure, Observation, Origin, Recorded,
-    Revision, Submission, UnitNumber, UnitVersion,
+    ArchiveRow, CatalogueVersionRecord, ClosingRecord, DeclarationRecord, IdempotencyKeyRecord,
+    MeasureRecord, ObservationRecord, OriginRecord, RevisionRecord, RevisionedRow,
+    SubmissionArchiveRow, UnitNumberRecord, UnitVersionRecord,
 };
-use super::{BUFFER, FORMAT, MANIFEST, Manifest, VERSION, WITH_DECLARATIONS, WITH_ORIGINS};
-use crate::domain::fault::quoted;
+use super::{ArchiveManifest, BUFFER, FORMAT, MANIFEST, VERSION, WITH_DECLARATIONS, WITH_ORIGINS};
 use crate::error::Error;
-use crate::store::{Commit, Declaration, KeyRow, MeasureRow, chain};
+use kpi::fault::quoted;
+use ledger::{Commit, DeclarationVersion, IdempotencyRow, MeasureRow, chain};
 
 /// Largest `ledger.json` in bytes.
 const MAX_MANIFEST: u64 = 1 << 16;
 
-/// A ZIP that is read.
-type Zip = ZipArchive<BufReader<File>>;
+/// A ZIP that is being read.
+type ZipReader = ZipArchive<BufReader<File>>;
 
-/// An archive whose `ledger.json` has been read and can be understood.
-pub struct Archive {
+/// An archive whose `ledger.json` was read and is supported.
+pub struct LedgerArchive {
     path: PathBuf,
-    manifest: Manifest,
+    manifest: ArchiveManifest,
 }
 
-impl Archive {
+impl LedgerArchive {
     /// Opens an archive.
     ///
     /// # Errors
-    /// [`Error::Malformed`] when it is none, or one of a newer program; or the file cannot be had.
+    /// [`Error::Malformed`] when the file is not an archive, or one of a newer program;
+    /// [`Error::Environment`] when it cannot be read.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let mut text = String::new();
         let mut zip = zip(path)?;
@@ -46,23 +48,23 @@ impl Archive {
         Ok(Self { path: path.to_owned(), manifest: manifest(&text)? })
     }
 
-    /// What it says it holds.
+    /// The description of the archive.
     #[must_use]
-    pub fn manifest(&self) -> &Manifest {
+    pub fn manifest(&self) -> &ArchiveManifest {
         &self.manifest
     }
 
-    /// Reads everything, and hands over each revision whose hash is what the archive says, with that hash. One revision is in memory
-    /// at a time.
+    /// Reads all revisions and passes each one to `each` with its hash, after comparing that with
+    /// the archive's. One revision is in memory at a time.
     ///
     /// # Errors
-    /// [`Error::Malformed`] names the first row that cannot be read, or the first revision that is not as it was written; or what
-    /// `each` ends with.
+    /// [`Error::Malformed`] with the first row that cannot be parsed, or the first revision that
+    /// does not match its hash; or the error of `each`.
     pub fn commits(
         &self,
         each: &mut dyn FnMut(Commit, &str) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        // All tables are read at once, and each reader needs the file for itself.
+        // All tables are read in parallel, and each reader needs its own file handle.
         let zip = || zip(&self.path);
         let mut zips =
             [zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?, zip()?];
@@ -78,35 +80,36 @@ impl Archive {
             origins,
             observations,
         ] = &mut zips;
-        let mut revisions: Table<'_, Revision> = Table::open(revisions)?;
-        let mut tables = Tables {
-            submissions: Table::open(submissions)?,
-            measures: Table::open(measures)?,
-            unit_numbers: Table::open(unit_numbers)?,
-            unit_versions: Table::open(unit_versions)?,
-            catalogue_versions: Table::open(catalogue_versions)?,
-            closings: Table::open(closings)?,
+        let mut revisions: ArchiveTableReader<'_, RevisionRecord> =
+            ArchiveTableReader::open(revisions)?;
+        let mut tables = ArchiveTables {
+            submissions: ArchiveTableReader::open(submissions)?,
+            measures: ArchiveTableReader::open(measures)?,
+            unit_numbers: ArchiveTableReader::open(unit_numbers)?,
+            unit_versions: ArchiveTableReader::open(unit_versions)?,
+            catalogue_versions: ArchiveTableReader::open(catalogue_versions)?,
+            closings: ArchiveTableReader::open(closings)?,
             declarations: (self.manifest.version >= WITH_DECLARATIONS)
-                .then(|| Table::open(declarations))
+                .then(|| ArchiveTableReader::open(declarations))
                 .transpose()?,
             origins: (self.manifest.version >= WITH_ORIGINS)
-                .then(|| Table::open(origins))
+                .then(|| ArchiveTableReader::open(origins))
                 .transpose()?,
-            observations: Table::open(observations)?,
+            observations: ArchiveTableReader::open(observations)?,
         };
         let (mut last, mut time, mut hash) = (0, 0, chain::beginning());
         while let Some(line) = revisions.next()? {
             if line.revision != last + 1 {
                 return Err(Error::Malformed(format!(
                     "{}: revision {} does not follow revision {last}",
-                    Revision::FILE,
+                    RevisionRecord::FILE,
                     line.revision
                 )));
             }
             if line.recorded_at < time {
                 return Err(Error::Malformed(format!(
                     "{}: revision {} is dated before the one it follows",
-                    Revision::FILE,
+                    RevisionRecord::FILE,
                     line.revision
                 )));
             }
@@ -124,11 +127,11 @@ impl Archive {
         }
         tables.end()?;
         let mut counted = tables.counted();
-        counted.push((Revision::FILE, revisions.rows));
+        counted.push((RevisionRecord::FILE, revisions.rows));
         self.check_end((last, time, &chain::digits(&hash)), &counted)
     }
 
-    /// Whether what was read is what `ledger.json` says.
+    /// Compares what was read with `ledger.json`.
     fn check_end(
         &self,
         (revision, recorded_at, hash): (i64, i64, &str),
@@ -153,22 +156,27 @@ impl Archive {
         }
     }
 
-    /// Hands over each answer to an idempotency key.
+    /// Passes each response to an idempotency key to `each`.
     ///
     /// # Errors
-    /// As for [`Archive::commits`].
-    pub fn keys(&self, each: &mut dyn FnMut(KeyRow) -> Result<(), Error>) -> Result<(), Error> {
+    /// As for [`LedgerArchive::commits`].
+    pub fn keys(
+        &self,
+        each: &mut dyn FnMut(IdempotencyRow) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let mut zip = zip(&self.path)?;
-        let mut table: Table<'_, Key> = Table::open(&mut zip)?;
+        let mut table: ArchiveTableReader<'_, IdempotencyKeyRecord> =
+            ArchiveTableReader::open(&mut zip)?;
         while let Some(line) = table.next()? {
             each(line.into())?;
         }
-        self.check_rows(Key::FILE, table.rows)
+        self.check_rows(IdempotencyKeyRecord::FILE, table.rows)
     }
 }
 
-/// Reads `ledger.json`. The format comes first: of a newer one nothing else may be understood.
-fn manifest(text: &str) -> Result<Manifest, Error> {
+/// Parses `ledger.json`. The format version is checked first, because the rest of a newer format
+/// may be unknown.
+fn manifest(text: &str) -> Result<ArchiveManifest, Error> {
     let wrong = |sentence: String| Err(Error::Malformed(format!("{MANIFEST}: {sentence}")));
     let value: serde_json::Value = match serde_json::from_str(text) {
         Ok(value) => value,
@@ -176,7 +184,7 @@ fn manifest(text: &str) -> Result<Manifest, Error> {
     };
     let format = value.get("format").and_then(serde_json::Value::as_str).unwrap_or_default();
     if format != FORMAT {
-        return wrong(format!("the format is {}, {} is expected", quoted(format), quoted(FORMAT)));
+        return wrong(format!("the format is {}; {} is expected", quoted(format), quoted(FORMAT)));
     }
     match value.get("version").and_then(serde_json::Value::as_u64) {
         Some(1..=VERSION) => {}
@@ -187,51 +195,51 @@ fn manifest(text: &str) -> Result<Manifest, Error> {
         }
         _ => return wrong("the version of the format is missing".to_owned()),
     }
-    let manifest: Manifest = match serde_json::from_value(value) {
+    let manifest: ArchiveManifest = match serde_json::from_value(value) {
         Ok(manifest) => manifest,
         Err(error) => return wrong(error.to_string()),
     };
     let mut known: BTreeSet<&str> = [
-        Revision::FILE,
-        Submission::FILE,
-        Measure::FILE,
-        UnitNumber::FILE,
-        UnitVersion::FILE,
-        CatalogueVersion::FILE,
-        Closing::FILE,
-        Observation::FILE,
-        Key::FILE,
+        RevisionRecord::FILE,
+        SubmissionArchiveRow::FILE,
+        MeasureRecord::FILE,
+        UnitNumberRecord::FILE,
+        UnitVersionRecord::FILE,
+        CatalogueVersionRecord::FILE,
+        ClosingRecord::FILE,
+        ObservationRecord::FILE,
+        IdempotencyKeyRecord::FILE,
     ]
     .into();
     if manifest.version >= WITH_DECLARATIONS {
-        known.insert(Declared::FILE);
+        known.insert(DeclarationRecord::FILE);
     }
     if manifest.version >= WITH_ORIGINS {
-        known.insert(Origin::FILE);
+        known.insert(OriginRecord::FILE);
     }
     if manifest.rows.keys().map(String::as_str).collect::<BTreeSet<_>>() != known {
-        return wrong("the list of tables is not the one of this format".to_owned());
+        return wrong("the list of tables does not match this format".to_owned());
     }
     Ok(manifest)
 }
 
-/// The tables of the ledger besides the revisions, all at the same revision.
-struct Tables<'z> {
-    submissions: Table<'z, Submission>,
-    measures: Table<'z, Measure>,
-    unit_numbers: Table<'z, UnitNumber>,
-    unit_versions: Table<'z, UnitVersion>,
-    catalogue_versions: Table<'z, CatalogueVersion>,
-    closings: Table<'z, Closing>,
-    /// Not in an archive of a version before there were any.
-    declarations: Option<Table<'z, Declared>>,
-    /// The same.
-    origins: Option<Table<'z, Origin>>,
-    observations: Table<'z, Observation>,
+/// The tables of the ledger except the revisions, all positioned at the same revision.
+struct ArchiveTables<'z> {
+    submissions: ArchiveTableReader<'z, SubmissionArchiveRow>,
+    measures: ArchiveTableReader<'z, MeasureRecord>,
+    unit_numbers: ArchiveTableReader<'z, UnitNumberRecord>,
+    unit_versions: ArchiveTableReader<'z, UnitVersionRecord>,
+    catalogue_versions: ArchiveTableReader<'z, CatalogueVersionRecord>,
+    closings: ArchiveTableReader<'z, ClosingRecord>,
+    /// Absent in archives of a version without this table.
+    declarations: Option<ArchiveTableReader<'z, DeclarationRecord>>,
+    /// Absent in archives of a version without this table.
+    origins: Option<ArchiveTableReader<'z, OriginRecord>>,
+    observations: ArchiveTableReader<'z, ObservationRecord>,
 }
 
-impl Tables<'_> {
-    /// Adds what a revision wrote.
+impl ArchiveTables<'_> {
+    /// Adds to a commit what its revision wrote in the tables.
     fn complete(&mut self, mut commit: Commit) -> Result<Commit, Error> {
         let revision = commit.revision;
         commit.submission = self.submissions.only_of(revision)?.map(Into::into);
@@ -254,10 +262,10 @@ impl Tables<'_> {
             commit.closings.push((line.month, line.closed));
         }
         if let Some(declarations) = &mut self.declarations {
-            while let Some(Declared { revision: _, kind, code, document }) =
+            while let Some(DeclarationRecord { revision: _, kind, code, document }) =
                 declarations.of(revision)?
             {
-                commit.declarations.push(Declaration { kind, code, document });
+                commit.declarations.push(DeclarationVersion { kind, code, document });
             }
         }
         if let Some(origins) = &mut self.origins {
@@ -269,7 +277,7 @@ impl Tables<'_> {
         Ok(commit)
     }
 
-    /// Refuses rows behind the last revision.
+    /// Checks that no table has rows after the last revision.
     fn end(&self) -> Result<(), Error> {
         self.submissions.end()?;
         self.measures.end()?;
@@ -277,39 +285,39 @@ impl Tables<'_> {
         self.unit_versions.end()?;
         self.catalogue_versions.end()?;
         self.closings.end()?;
-        self.declarations.as_ref().map_or(Ok(()), Table::end)?;
-        self.origins.as_ref().map_or(Ok(()), Table::end)?;
+        self.declarations.as_ref().map_or(Ok(()), ArchiveTableReader::end)?;
+        self.origins.as_ref().map_or(Ok(()), ArchiveTableReader::end)?;
         self.observations.end()
     }
 
-    /// How many rows each table had.
+    /// Number of rows of each table.
     fn counted(&self) -> Vec<(&'static str, u64)> {
         vec![
-            (Submission::FILE, self.submissions.rows),
-            (Measure::FILE, self.measures.rows),
-            (UnitNumber::FILE, self.unit_numbers.rows),
-            (UnitVersion::FILE, self.unit_versions.rows),
-            (CatalogueVersion::FILE, self.catalogue_versions.rows),
-            (Closing::FILE, self.closings.rows),
-            (Declared::FILE, self.declarations.as_ref().map_or(0, |table| table.rows)),
-            (Origin::FILE, self.origins.as_ref().map_or(0, |table| table.rows)),
-            (Observation::FILE, self.observations.rows),
+            (SubmissionArchiveRow::FILE, self.submissions.rows),
+            (MeasureRecord::FILE, self.measures.rows),
+            (UnitNumberRecord::FILE, self.unit_numbers.rows),
+            (UnitVersionRecord::FILE, self.unit_versions.rows),
+            (CatalogueVersionRecord::FILE, self.catalogue_versions.rows),
+            (ClosingRecord::FILE, self.closings.rows),
+            (DeclarationRecord::FILE, self.declarations.as_ref().map_or(0, |table| table.rows)),
+            (OriginRecord::FILE, self.origins.as_ref().map_or(0, |table| table.rows)),
+            (ObservationRecord::FILE, self.observations.rows),
         ]
     }
 }
 
-/// A table while it is read, one row ahead.
-struct Table<'z, T> {
+/// A table that is being read, one row ahead.
+struct ArchiveTableReader<'z, T> {
     cells: csv::Reader<ZipFile<'z, BufReader<File>>>,
     record: StringRecord,
     ahead: Option<T>,
-    /// Rows handed over.
+    /// Number of rows returned so far.
     rows: u64,
 }
 
-impl<'z, T: Line> Table<'z, T> {
-    /// Finds the table, and checks its header.
-    fn open(zip: &'z mut Zip) -> Result<Self, Error> {
+impl<'z, T: ArchiveRow> ArchiveTableReader<'z, T> {
+    /// Opens the table in the ZIP and checks its header.
+    fn open(zip: &'z mut ZipReader) -> Result<Self, Error> {
         let file = zip.by_name(T::FILE).map_err(|error| unreadable(T::FILE, error))?;
         let cells =
             csv::ReaderBuilder::new().has_headers(false).buffer_capacity(BUFFER).from_reader(file);
@@ -348,31 +356,31 @@ impl<'z, T: Line> Table<'z, T> {
         self.cells.read_record(&mut self.record).map_err(|error| fault::<T>(&error))
     }
 
-    /// A fault of the row ahead.
+    /// An error at the row ahead.
     fn wrong(&self, column: &str, sentence: &str) -> Error {
         let line = self.record.position().map_or(0, csv::Position::line);
         Error::Malformed(format!("{}, line {line}, column {column}: {sentence}", T::FILE))
     }
 }
 
-impl<T: Recorded> Table<'_, T> {
-    /// The next row of a revision; each revision is asked for once, in order.
+impl<T: RevisionedRow> ArchiveTableReader<'_, T> {
+    /// The next row of a revision; revisions must be requested in order.
     fn of(&mut self, revision: i64) -> Result<Option<T>, Error> {
-        match self.ahead.as_ref().map(Recorded::revision) {
+        match self.ahead.as_ref().map(RevisionedRow::revision) {
             Some(found) if found == revision => self.next(),
             Some(found) if found < revision => {
-                Err(self.wrong("revision", "the rows do not stand in the order of the revisions"))
+                Err(self.wrong("revision", "the rows are not in the order of the revisions"))
             }
             Some(_) | None => Ok(None),
         }
     }
 
-    /// The row of a revision that has one at most.
+    /// The row of a revision that has at most one.
     fn only_of(&mut self, revision: i64) -> Result<Option<T>, Error> {
         let found = self.of(revision)?;
-        match self.ahead.as_ref().map(Recorded::revision) {
+        match self.ahead.as_ref().map(RevisionedRow::revision) {
             Some(second) if second == revision => {
-                Err(self.wrong("revision", "a second row of one revision"))
+                Err(self.wrong("revision", "a second row for the same revision"))
             }
             Some(_) | None => Ok(found),
         }
@@ -387,14 +395,13 @@ impl<T: Recorded> Table<'_, T> {
     }
 }
 
-fn zip(path: &Path) -> Result<Zip, Error> {
-    let named =
-        |source: io::Error| Error::Surroundings { what: path.display().to_string(), source };
-    Zip::new(BufReader::with_capacity(BUFFER, File::open(path).map_err(named)?))
+fn zip(path: &Path) -> Result<ZipReader, Error> {
+    let named = |source: io::Error| Error::Environment { what: path.display().to_string(), source };
+    ZipReader::new(BufReader::with_capacity(BUFFER, File::open(path).map_err(named)?))
         .map_err(|error| unreadable("the archive", error))
 }
 
-/// A file of the archive cannot be read: it is not there, its bytes are damaged, or the disk fails.
+/// The error for an unreadable file of the archive: missing, damaged, or a failing disk.
 fn unreadable(file: &str, error: impl Into<io::Error>) -> Error {
     let source: io::Error = error.into();
     let damaged = [
@@ -408,18 +415,16 @@ fn unreadable(file: &str, error: impl Into<io::Error>) -> Error {
         .and_then(|inner| inner.downcast_ref::<ZipError>())
         .is_some_and(|inner| matches!(inner, ZipError::FileNotFound));
     if missing {
-        return Error::Malformed(format!(
-            "{file} is missing; this is no whole archive of a ledger"
-        ));
+        return Error::Malformed(format!("{file} is missing; the archive is incomplete"));
     }
     if damaged.contains(&source.kind()) {
         return Error::Malformed(format!("{file} is damaged: {source}"));
     }
-    Error::Surroundings { what: file.to_owned(), source }
+    Error::Environment { what: file.to_owned(), source }
 }
 
-/// What is wrong with a table, with its place.
-fn fault<T: Line>(error: &csv::Error) -> Error {
+/// The error for a table, with line and column.
+fn fault<T: ArchiveRow>(error: &csv::Error) -> Error {
     let place = |column: Option<u64>| {
         let line = error.position().map_or(0, csv::Position::line);
         let column = column

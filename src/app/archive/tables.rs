@@ -1,29 +1,30 @@
-//! The tables of an archive: one declaration each, from which both writing and reading follow.
+//! The tables of an archive: one declaration each, used for both writing and reading.
 //!
-//! Cells are numbers, texts and the words `true` and `false`. A cell that may be missing is empty then; where a text may be missing
-//! (`reason`, `reference`, `withdraws`, a declaration's `document`), a text that is empty or begins with a backslash has a backslash before it, so that it is
-//! told from a missing one.
+//! Cells are numbers, texts and the words `true` and `false`. A missing cell is empty. Where a text
+//! may be missing (`reason`, `reference`, `withdraws`, a declaration's `document`), a text that is
+//! empty or begins with a backslash gets a backslash in front, so that it differs from a missing
+//! one.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Commit, KeyRow, ObservationRow, SubmissionRow};
+use ledger::{Commit, IdempotencyRow, ObservationRow, SubmissionRow};
 
 /// A row of a table.
-pub trait Line: Serialize + DeserializeOwned {
+pub trait ArchiveRow: Serialize + DeserializeOwned {
     /// The table's file.
     const FILE: &'static str;
     /// The names of its columns, in order.
     const COLUMNS: &'static [&'static str];
 }
 
-/// A row that a revision wrote. A table's rows stand in the order of their revisions.
-pub trait Recorded: Line {
+/// A row that a revision wrote. The rows of a table are in the order of their revisions.
+pub trait RevisionedRow: ArchiveRow {
     /// The revision that wrote it.
     fn revision(&self) -> i64;
 }
 
-/// Declares a table: the fields of its row are its columns.
+/// Declares a table; the fields of its row are its columns.
 macro_rules! table {
     ($(#[$about:meta])* $name:ident in $file:literal: $($(#[$note:meta])* $column:ident: $type:ty),+) => {
         $(#[$about])*
@@ -32,7 +33,7 @@ macro_rules! table {
             $($(#[$note])* pub $column: $type,)+
         }
 
-        impl Line for $name {
+        impl ArchiveRow for $name {
             const FILE: &'static str = $file;
             const COLUMNS: &'static [&'static str] = &[$(stringify!($column)),+];
         }
@@ -44,7 +45,7 @@ macro_rules! ledger_table {
     ($(#[$about:meta])* $name:ident in $file:literal: $($rest:tt)+) => {
         table! { $(#[$about])* $name in $file: /** The revision that wrote it. */ revision: i64, $($rest)+ }
 
-        impl Recorded for $name {
+        impl RevisionedRow for $name {
             fn revision(&self) -> i64 {
                 self.revision
             }
@@ -54,37 +55,37 @@ macro_rules! ledger_table {
 
 ledger_table! {
     /// A revision.
-    Revision in "revisions.csv":
+    RevisionRecord in "revisions.csv":
     /// When it was recorded, in microseconds since 1970.
     recorded_at: i64,
-    /// What happened.
+    /// The kind of change.
     kind: String,
-    /// Who did it.
+    /// The name of the sender.
     actor: String,
-    /// Why.
+    /// The sender's reason.
     #[serde(with = "missing")]
     reason: Option<String>,
-    /// Its hash in the chain.
+    /// The revision's hash.
     hash: String
 }
 
 ledger_table! {
     /// A submission.
-    Submission in "submissions.csv":
-    /// Its identifier.
+    SubmissionArchiveRow in "submissions.csv":
+    /// The submission's identifier.
     id: String,
-    /// What kind of source it came from.
+    /// The kind of the source.
     source_kind: String,
     /// The sender's own reference.
     #[serde(with = "missing")]
     reference: Option<String>,
-    /// How many figures were new.
+    /// Number of figures where there was none.
     created: i64,
-    /// How many figures replaced another value.
+    /// Number of figures that replaced another value.
     revised: i64,
-    /// How many figures said what the ledger already said.
+    /// Number of figures that were there with the same value.
     unchanged: i64,
-    /// How many figures were withdrawn.
+    /// Number of figures that were withdrawn.
     withdrawn: i64,
     /// The findings at that time, as JSON.
     findings: String,
@@ -94,9 +95,9 @@ ledger_table! {
 }
 
 ledger_table! {
-    /// A number of the dictionary of measures.
-    Measure in "measures.csv":
-    /// The number.
+    /// An entry of the dictionary of measures.
+    MeasureRecord in "measures.csv":
+    /// The number of the measure.
     id: i64,
     /// The indicator's code.
     code: String,
@@ -105,9 +106,9 @@ ledger_table! {
 }
 
 ledger_table! {
-    /// A number of the dictionary of units.
-    UnitNumber in "unit_numbers.csv":
-    /// The number.
+    /// An entry of the dictionary of units.
+    UnitNumberRecord in "unit_numbers.csv":
+    /// The number of the unit.
     number: i64,
     /// The unit's code.
     code: String
@@ -115,7 +116,7 @@ ledger_table! {
 
 ledger_table! {
     /// A version of a unit.
-    UnitVersion in "unit_versions.csv":
+    UnitVersionRecord in "unit_versions.csv":
     /// The unit's number.
     unit: i64,
     /// The unit, as JSON.
@@ -124,8 +125,8 @@ ledger_table! {
 
 ledger_table! {
     /// A version of the catalogue.
-    CatalogueVersion in "catalogue_versions.csv":
-    /// Its number.
+    CatalogueVersionRecord in "catalogue_versions.csv":
+    /// The version number.
     version: i64,
     /// The whole document, as JSON.
     document: String
@@ -133,8 +134,8 @@ ledger_table! {
 
 ledger_table! {
     /// A month that was closed or reopened.
-    Closing in "closings.csv":
-    /// The month, counted from year 0.
+    ClosingRecord in "closings.csv":
+    /// The month's number: 12 times the year plus the month from 0.
     month: i64,
     /// Whether it is closed from then on.
     closed: bool
@@ -142,56 +143,56 @@ ledger_table! {
 
 ledger_table! {
     /// A version of a target or an annotation.
-    Declared in "declarations.csv":
-    /// What it is.
+    DeclarationRecord in "declarations.csv":
+    /// The kind of the declaration.
     kind: String,
-    /// Its code.
+    /// The declaration's code.
     code: String,
-    /// The declaration, as JSON; missing where it is taken away.
+    /// The declaration, as JSON; missing when it is removed.
     #[serde(with = "missing")]
     document: Option<String>
 }
 
 ledger_table! {
-    /// From where a revision came.
-    Origin in "origins.csv":
+    /// The origin of a revision.
+    OriginRecord in "origins.csv":
     /// The origin, as JSON.
     document: String
 }
 
 ledger_table! {
     /// A figure, or the withdrawal of one.
-    Observation in "observations.csv":
+    ObservationRecord in "observations.csv":
     /// The unit's number.
     unit: i64,
     /// The measure's number.
     measure: i64,
-    /// The month, counted from year 0.
+    /// The month's number: 12 times the year plus the month from 0.
     month: i64,
-    /// The digits; missing in a withdrawal.
+    /// The digits of the value as a whole number; missing for a withdrawal.
     mantissa: Option<i64>,
-    /// How many of the digits are decimals.
+    /// Number of decimals among the digits.
     scale: i64
 }
 
 table! {
-    /// The first answer to a request with an `Idempotency-Key`.
-    Key in "idempotency_keys.csv":
-    /// Who sent it.
+    /// The first response to a request with an `Idempotency-IdempotencyKeyRecord`.
+    IdempotencyKeyRecord in "idempotency_keys.csv":
+    /// The owner of the key.
     holder: String,
-    /// What it was sent to.
+    /// Method and path of the request.
     target: String,
     /// The key.
     key: String,
-    /// The hash of its body.
+    /// The hash of the request's body.
     body_hash: String,
-    /// When it was answered, in microseconds since 1970.
+    /// When the response was given, in microseconds since 1970.
     recorded_at: i64,
-    /// The answer, as JSON.
+    /// The response, as JSON.
     answer: String
 }
 
-impl Submission {
+impl SubmissionArchiveRow {
     /// The row of a submission.
     pub fn new(revision: i64, row: SubmissionRow) -> Self {
         let SubmissionRow {
@@ -220,9 +221,9 @@ impl Submission {
     }
 }
 
-impl From<Submission> for SubmissionRow {
-    fn from(line: Submission) -> Self {
-        let Submission {
+impl From<SubmissionArchiveRow> for SubmissionRow {
+    fn from(line: SubmissionArchiveRow) -> Self {
+        let SubmissionArchiveRow {
             revision: _,
             id,
             source_kind,
@@ -248,48 +249,50 @@ impl From<Submission> for SubmissionRow {
     }
 }
 
-impl From<ObservationRow> for Observation {
+impl From<ObservationRow> for ObservationRecord {
     fn from(row: ObservationRow) -> Self {
         let ObservationRow { revision, unit, measure, month, mantissa, scale } = row;
         Self { revision, unit, measure, month, mantissa, scale }
     }
 }
 
-impl From<Observation> for ObservationRow {
-    fn from(line: Observation) -> Self {
-        let Observation { revision, unit, measure, month, mantissa, scale } = line;
+impl From<ObservationRecord> for ObservationRow {
+    fn from(line: ObservationRecord) -> Self {
+        let ObservationRecord { revision, unit, measure, month, mantissa, scale } = line;
         Self { revision, unit, measure, month, mantissa, scale }
     }
 }
 
-impl From<KeyRow> for Key {
-    fn from(row: KeyRow) -> Self {
-        let KeyRow { holder, target, key, body_hash, recorded_at, answer } = row;
+impl From<IdempotencyRow> for IdempotencyKeyRecord {
+    fn from(row: IdempotencyRow) -> Self {
+        let IdempotencyRow { holder, target, key, body_hash, recorded_at, answer } = row;
         Self { holder, target, key, body_hash, recorded_at, answer }
     }
 }
 
-impl From<Key> for KeyRow {
-    fn from(line: Key) -> Self {
-        let Key { holder, target, key, body_hash, recorded_at, answer } = line;
+impl From<IdempotencyKeyRecord> for IdempotencyRow {
+    fn from(line: IdempotencyKeyRecord) -> Self {
+        let IdempotencyKeyRecord { holder, target, key, body_hash, recorded_at, answer } = line;
         Self { holder, target, key, body_hash, recorded_at, answer }
     }
 }
 
-impl From<Revision> for Commit {
-    /// The revision itself, without what else it wrote.
-    fn from(line: Revision) -> Self {
-        let Revision { revision, recorded_at, kind, actor, reason, hash: _ } = line;
+impl From<RevisionRecord> for Commit {
+    /// The revision alone, without the rows of other tables.
+    fn from(line: RevisionRecord) -> Self {
+        let RevisionRecord { revision, recorded_at, kind, actor, reason, hash: _ } = line;
         Self { revision, recorded_at, kind, actor, reason, ..Self::default() }
     }
 }
 
-/// A text that may be missing, in a cell.
+/// Serialises a text that may be missing.
 mod missing {
     use serde::{Deserialize, Deserializer, Serializer};
 
+    /// The prefix of an empty text, and of a text that begins with it.
     const BEFORE: char = '\\';
 
+    /// Writes a missing text as an empty cell; the prefix marks an empty text.
     pub fn serialize<S: Serializer>(text: &Option<String>, cell: S) -> Result<S::Ok, S::Error> {
         match text.as_deref() {
             None => cell.serialize_str(""),
@@ -300,6 +303,7 @@ mod missing {
         }
     }
 
+    /// Reads such a cell.
     pub fn deserialize<'de, D: Deserializer<'de>>(cell: D) -> Result<Option<String>, D::Error> {
         let cell = String::deserialize(cell)?;
         let text = cell.strip_prefix(BEFORE).map(ToOwned::to_owned);
@@ -312,7 +316,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_text_is_told_from_an_empty_one() {
+    fn a_missing_text_differs_from_an_empty_text() {
         for text in [
             None,
             Some(""),
@@ -323,7 +327,7 @@ mod tests {
             Some(" "),
             Some("a\r\nb\n\rc,\"d\""),
         ] {
-            let line = Revision {
+            let line = RevisionRecord {
                 revision: 1,
                 recorded_at: 2,
                 kind: "k".into(),
@@ -336,18 +340,25 @@ mod tests {
             let bytes = writer.into_inner().unwrap();
             let mut reader =
                 csv::ReaderBuilder::new().has_headers(false).from_reader(bytes.as_slice());
-            let found: Vec<Revision> = reader.deserialize().collect::<Result<_, _>>().unwrap();
+            let found: Vec<RevisionRecord> =
+                reader.deserialize().collect::<Result<_, _>>().unwrap();
             assert_eq!(found, [line], "{}", String::from_utf8_lossy(&bytes));
         }
     }
 
     #[test]
-    fn the_columns_are_the_fields() {
-        let line =
-            Observation { revision: 1, unit: 2, measure: 3, month: 4, mantissa: None, scale: 0 };
+    fn the_columns_match_the_struct_fields() {
+        let line = ObservationRecord {
+            revision: 1,
+            unit: 2,
+            measure: 3,
+            month: 4,
+            mantissa: None,
+            scale: 0,
+        };
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.serialize(&line).unwrap();
         let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
-        assert_eq!(text, format!("{}\n1,2,3,4,,0\n", Observation::COLUMNS.join(",")));
+        assert_eq!(text, format!("{}\n1,2,3,4,,0\n", ObservationRecord::COLUMNS.join(",")));
     }
 }

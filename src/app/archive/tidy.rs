@@ -1,7 +1,8 @@
-//! Every value of every unit and month, with its coverage and its changes, as one table for analysts: a ZIP with `figures.csv` and
-//! the `datapackage.json` that describes it (Frictionless Data Package).
+//! All values of all units and months, with coverage and changes, as one table for analysts: a ZIP
+//! with `figures.csv` and the `datapackage.json` that describes it (Frictionless Data Package).
 //!
-//! The numbers are those of `GET /series`, computed by the same code, a unit at a time: the table is never in memory.
+//! The numbers are those of `GET /series`, computed by the same code for a few units at a time, so
+//! the whole table is never in memory.
 
 mod package;
 
@@ -13,41 +14,44 @@ use std::thread;
 
 use serde::Serialize;
 
-use super::{BUFFER, Zip, begin, end, unwritten};
-use crate::app::series::{self, PointView, SeriesView};
+use super::{BUFFER, ZipStream, begin, end, write_error};
+use crate::app::clock::Calendar;
+use crate::app::read::series::{self, PointView, SeriesView};
 use crate::app::state::State;
-use crate::domain::catalogue::{Indicator, Kind};
-use crate::domain::change::Reason;
-use crate::domain::geography::Geography;
-use crate::domain::measure::{Measure, Members};
-use crate::domain::number::Shown;
-use crate::domain::period::{Month, Period, Step};
-use crate::domain::program::Program;
-use crate::domain::unit::UnitKind;
-use crate::domain::value::Origin;
 use crate::error::Error;
-use crate::store::Store;
+use kpi::catalogue::{Indicator, IndicatorKind};
+use kpi::change::UnavailableReason;
+use kpi::geography::Geography;
+use kpi::measure::{Measure, Members};
+use kpi::number::Rounded;
+use kpi::period::{Month, Period, Step};
+use kpi::program::Program;
+use kpi::unit::UnitKind;
+use kpi::value::Origin;
+use ledger::Store;
 
-/// The table.
+/// The file of the table.
 const FIGURES: &str = "figures.csv";
-/// Its description.
+/// The file of the description.
 const PACKAGE: &str = "datapackage.json";
-/// Units of a piece that a thread computes at a time, and pieces that may wait: some megabytes.
+/// Units in a piece that a thread computes at once, and pieces that may wait to be written: a few
+/// megabytes.
 const UNITS_AT_ONCE: usize = 8;
 const PIECES_AHEAD: usize = 2;
 
-/// What was written.
+/// The result of writing the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Tidied {
+pub struct TidySummary {
     /// The revision that everything was computed from.
     pub revision: i64,
-    /// How many rows the table has, its header aside.
+    /// Number of rows of the table, without its header.
     pub rows: u64,
 }
 
-/// A row: a measure at a unit in a month. What cannot be given is empty, and `<field>_reason` says why.
+/// A row: a measure at a unit in a month. A number that cannot be given is empty, and
+/// `<field>_reason` says why.
 #[derive(Serialize)]
-struct Row<'a> {
+struct TidyRow<'a> {
     measure: &'a str,
     measure_kind: MeasureKind,
     unit: &'a str,
@@ -55,28 +59,28 @@ struct Row<'a> {
     parent: Option<&'a str>,
     period: &'a str,
     unit_of_measure: &'a str,
-    value: Option<Shown>,
+    value: Option<Rounded>,
     origin: Option<Origin>,
     coverage: f64,
     stated: Option<String>,
-    delta: Option<Shown>,
-    delta_reason: Option<Reason>,
-    delta_percent: Option<Shown>,
-    delta_percent_reason: Option<Reason>,
-    like_for_like_delta: Option<Shown>,
-    like_for_like_delta_reason: Option<Reason>,
-    like_for_like_percent: Option<Shown>,
-    like_for_like_percent_reason: Option<Reason>,
+    delta: Option<Rounded>,
+    delta_reason: Option<UnavailableReason>,
+    delta_percent: Option<Rounded>,
+    delta_percent_reason: Option<UnavailableReason>,
+    like_for_like_delta: Option<Rounded>,
+    like_for_like_delta_reason: Option<UnavailableReason>,
+    like_for_like_percent: Option<Rounded>,
+    like_for_like_percent_reason: Option<UnavailableReason>,
     like_for_like_coverage: Option<f64>,
-    year_delta: Option<Shown>,
-    year_delta_reason: Option<Reason>,
-    year_delta_percent: Option<Shown>,
-    year_delta_percent_reason: Option<Reason>,
-    year_to_date: Option<Shown>,
-    year_to_date_reason: Option<Reason>,
+    year_delta: Option<Rounded>,
+    year_delta_reason: Option<UnavailableReason>,
+    year_delta_percent: Option<Rounded>,
+    year_delta_percent_reason: Option<UnavailableReason>,
+    year_to_date: Option<Rounded>,
+    year_to_date_reason: Option<UnavailableReason>,
 }
 
-/// How a measure's values come about: reported, and how they add up, or computed.
+/// How values of a measure come about: reported, with the way they add up, or computed.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum MeasureKind {
@@ -87,45 +91,46 @@ enum MeasureKind {
 }
 
 impl MeasureKind {
-    /// Of an indicator; what is none is a kpi.
+    /// The kind of an indicator, or `Kpi` without one.
     fn of(indicator: Option<&Indicator>) -> Self {
         match indicator.map(|indicator| indicator.kind) {
-            Some(Kind::Flow) => Self::Flow,
-            Some(Kind::Stock) => Self::Stock,
-            Some(Kind::Average) => Self::Average,
+            Some(IndicatorKind::Flow) => Self::Flow,
+            Some(IndicatorKind::Stock) => Self::Stock,
+            Some(IndicatorKind::Average) => Self::Average,
             None => Self::Kpi,
         }
     }
 }
 
-/// A measure made ready.
-struct Asked {
+/// A measure prepared for computing.
+struct PreparedMeasure {
     measure: Measure,
     kind: MeasureKind,
-    /// What it is given in, safe in a spreadsheet: of all the table's texts only this one is free.
+    /// The unit of the values, escaped for spreadsheets: the only free text of the table.
     unit_of_measure: String,
     program: Program,
 }
 
-/// Writes the table and its description; `progress` hears how many units are done, and of how many.
+/// Writes the table and its description; `progress` receives the number of units done, and the
+/// total.
 ///
 /// # Errors
-/// The store's, or those of writing.
+/// Those of the store, or of writing.
 pub fn write<W: Write>(
     store: &Store,
     out: W,
     mut progress: impl FnMut(usize, usize),
-) -> Result<Tidied, Error> {
-    let state = State::load(store)?;
-    let (asked, periods) = (asked(&state), periods(&state));
-    let mut zip = Zip::new_stream(out);
+) -> Result<TidySummary, Error> {
+    let state = State::load(store, Calendar::default())?;
+    let (asked, periods) = (prepare_measures(&state), periods(&state));
+    let mut zip = ZipStream::new_stream(out);
     begin(&mut zip, FIGURES)?;
-    zip.write_all(package::header().as_bytes()).map_err(unwritten)?;
-    let mut written = Tidied { revision: state.revision, rows: 0 };
+    zip.write_all(package::header().as_bytes()).map_err(write_error)?;
+    let mut written = TidySummary { revision: state.revision, rows: 0 };
     let pieces = pieces(state.units.len());
     let threads = thread::available_parallelism().map_or(1, usize::from).min(pieces.len());
     thread::scope(|scope| {
-        let mut computing: Vec<Receiver<Result<Piece, Error>>> = Vec::with_capacity(threads);
+        let mut computing: Vec<Receiver<Result<TidyChunk, Error>>> = Vec::with_capacity(threads);
         for first in 0..threads {
             let (sender, receiver) = sync_channel(PIECES_AHEAD);
             let mine = pieces.iter().skip(first).step_by(threads).cloned();
@@ -134,18 +139,18 @@ pub fn write<W: Write>(
             computing.push(receiver);
         }
         for (piece, receiver) in pieces.iter().zip(computing.iter().cycle()) {
-            // A thread that is gone has panicked, which leaving the scope passes on.
+            // A thread that has ended has panicked; the end of the scope passes the panic on.
             let Ok(done) = receiver.recv() else { break };
             let done = done?;
-            zip.write_all(&done.text).map_err(unwritten)?;
+            zip.write_all(&done.text).map_err(write_error)?;
             written.rows += done.rows;
             progress(piece.end, state.units.len());
         }
         Ok::<(), Error>(())
     })?;
     begin(&mut zip, PACKAGE)?;
-    serde_json::to_writer_pretty(&mut zip, &package::describe(&written)).map_err(unwritten)?;
-    zip.write_all(b"\n").map_err(unwritten)?;
+    serde_json::to_writer_pretty(&mut zip, &package::describe(&written)).map_err(write_error)?;
+    zip.write_all(b"\n").map_err(write_error)?;
     end(zip)?;
     Ok(written)
 }
@@ -157,18 +162,18 @@ fn pieces(units: usize) -> Vec<Range<usize>> {
 
 /// The rows of some units.
 #[derive(Default)]
-struct Piece {
+struct TidyChunk {
     text: Vec<u8>,
     rows: u64,
 }
 
-/// Computes some pieces one after another, until all are done or nobody receives them any more.
+/// Computes pieces one after another, until all are done or nobody receives them any more.
 fn compute(
     state: &State,
-    asked: &[Asked],
+    asked: &[PreparedMeasure],
     periods: &[Period],
     pieces: impl Iterator<Item = Range<usize>>,
-    sender: &SyncSender<Result<Piece, Error>>,
+    sender: &SyncSender<Result<TidyChunk, Error>>,
 ) {
     for units in pieces {
         if sender.send(piece(state, asked, periods, units)).is_err() {
@@ -179,10 +184,10 @@ fn compute(
 
 fn piece(
     state: &State,
-    asked: &[Asked],
+    asked: &[PreparedMeasure],
     periods: &[Period],
     units: Range<usize>,
-) -> Result<Piece, Error> {
+) -> Result<TidyChunk, Error> {
     let mut out = csv::WriterBuilder::new()
         .has_headers(false)
         .buffer_capacity(BUFFER)
@@ -200,24 +205,24 @@ fn piece(
             for point in
                 found.points.iter().filter(|point| point.value.is_some() || point.stated.is_some())
             {
-                out.serialize(row(state, asked, unit, &found, point)).map_err(unwritten)?;
+                out.serialize(row(state, asked, unit, &found, point)).map_err(write_error)?;
                 rows += 1;
             }
         }
     }
-    let text = out.into_inner().map_err(|error| unwritten(error.into_error()))?;
-    Ok(Piece { text, rows })
+    let text = out.into_inner().map_err(|error| write_error(error.into_error()))?;
+    Ok(TidyChunk { text, rows })
 }
 
 fn row<'a>(
     state: &'a State,
-    asked: &'a Asked,
+    asked: &'a PreparedMeasure,
     unit: usize,
     series: &'a SeriesView,
     point: &'a PointView,
-) -> Row<'a> {
+) -> TidyRow<'a> {
     let document = state.units.get(unit).map(|unit| &unit.document);
-    Row {
+    TidyRow {
         measure: &series.measure,
         measure_kind: asked.kind,
         unit: &series.unit,
@@ -247,9 +252,9 @@ fn row<'a>(
     }
 }
 
-/// Every declared measure that figures were recorded for, the totals over its members, every kpi, and each member that a kpi can be
-/// asked for. In the order of their codes.
-fn asked(state: &State) -> Vec<Asked> {
+/// The measures of the table in order of their codes: every declared measure with recorded figures,
+/// the totals over its members, every kpi, and each member with which a kpi can be queried.
+fn prepare_measures(state: &State) -> Vec<PreparedMeasure> {
     let mut measures = BTreeSet::new();
     for (_, measure) in state.measures.iter() {
         measures.extend(
@@ -272,9 +277,9 @@ fn asked(state: &State) -> Vec<Asked> {
     }
     measures.retain(|measure| state.catalogue.measure_faults(measure).is_empty());
     let ready = |measure: Measure| {
-        Some(Asked {
+        Some(PreparedMeasure {
             kind: MeasureKind::of(state.catalogue.indicator(&measure.code)),
-            unit_of_measure: no_formula(state.catalogue.unit_of_measure(&measure.code)),
+            unit_of_measure: escape_formula(state.catalogue.unit_of_measure(&measure.code)),
             program: Program::of_measure(&state.catalogue, &state.view(), &measure)?,
             measure,
         })
@@ -282,8 +287,9 @@ fn asked(state: &State) -> Vec<Asked> {
     measures.into_iter().filter_map(ready).collect()
 }
 
-/// A text that no spreadsheet takes for a formula, as in the answers of the API.
-fn no_formula(text: &str) -> String {
+/// Escapes a text so that no spreadsheet takes it for a formula, as in CSV responses
+/// (`docs/specification.md#tables`).
+fn escape_formula(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         format!("'{text}")
     } else {
@@ -291,7 +297,7 @@ fn no_formula(text: &str) -> String {
     }
 }
 
-/// The months from the first to the last that has a figure of anything.
+/// The months from the first to the last one with any figure.
 fn periods(state: &State) -> Vec<Period> {
     let recorded = state
         .measures
@@ -314,8 +320,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_columns_are_the_ones_described() {
-        let row = Row {
+    fn the_columns_match_their_description() {
+        let row = TidyRow {
             measure: "m",
             measure_kind: MeasureKind::Kpi,
             unit: "u",
@@ -323,14 +329,14 @@ mod tests {
             parent: None,
             period: "2021-10",
             unit_of_measure: "",
-            value: Shown::new(12_345_678_901.25),
+            value: Rounded::new(12_345_678_901.25),
             origin: Some(Origin::RolledUp),
             coverage: 1.0,
             stated: Some("78.950".to_owned()),
-            delta: Shown::new(-2.0),
+            delta: Rounded::new(-2.0),
             delta_reason: None,
             delta_percent: None,
-            delta_percent_reason: Some(Reason::NotApplicable),
+            delta_percent_reason: Some(UnavailableReason::NotApplicable),
             like_for_like_delta: None,
             like_for_like_delta_reason: None,
             like_for_like_percent: None,
@@ -355,8 +361,8 @@ mod tests {
     }
 
     #[test]
-    fn a_free_text_is_no_formula() {
-        assert_eq!(no_formula("=1+1"), "'=1+1");
-        assert_eq!(no_formula("count"), "count");
+    fn free_text_is_never_written_as_a_formula() {
+        assert_eq!(escape_formula("=1+1"), "'=1+1");
+        assert_eq!(escape_formula("count"), "count");
     }
 }

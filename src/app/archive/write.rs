@@ -1,7 +1,8 @@
-//! A ledger into an archive.
+//! Writes a ledger to an archive.
 //!
-//! The ledger is read once, revision by revision. The figures, nearly all of it, go straight into the first file of the ZIP; the other
-//! tables are gathered beside it, in memory while they are small, else in temporary files, and follow it.
+//! The ledger is read once, revision by revision. The figures, by far the largest part, are written
+//! directly to the first file of the ZIP. The other tables are collected, in memory while they are
+//! small, otherwise in temporary files, and appended afterwards.
 
 use std::collections::BTreeMap;
 use std::io::{Seek, Write};
@@ -12,57 +13,63 @@ use std::thread;
 use tempfile::SpooledTempFile;
 
 use super::tables::{
-    CatalogueVersion, Closing, Declared, Key, Line, Measure, Observation, Origin, Revision,
-    Submission, UnitNumber, UnitVersion,
+    ArchiveRow, CatalogueVersionRecord, ClosingRecord, DeclarationRecord, IdempotencyKeyRecord,
+    MeasureRecord, ObservationRecord, OriginRecord, RevisionRecord, SubmissionArchiveRow,
+    UnitNumberRecord, UnitVersionRecord,
 };
-use super::{BUFFER, FORMAT, MANIFEST, Manifest, VERSION, Zip, begin, end, unwritten};
+use super::{
+    ArchiveManifest, BUFFER, FORMAT, MANIFEST, VERSION, ZipStream, begin, end, write_error,
+};
 use crate::error::Error;
-use crate::store::{Commit, Declaration, Head, KeyRow, RecordedCommit, Store, chain};
+use ledger::{
+    Commit, DeclarationVersion, IdempotencyRow, LedgerHead, RecordedCommit, Store, chain,
+};
 
-/// Revisions read at a time; two such stretches are in memory at once.
+/// Revisions read at once; two such blocks are in memory at the same time.
 const STRETCH: i64 = 8;
-/// Bytes of a table that are kept in memory before it goes into a temporary file.
+/// Bytes of a table that are kept in memory before a temporary file is used.
 const IN_MEMORY: usize = 1 << 20;
-/// How often the moment is looked for at which the answers to idempotency keys and the newest revision belong together.
+/// Attempts to read idempotency keys and newest revision at a point in time at which both match.
 const ATTEMPTS: usize = 20;
 
-/// Writes the whole ledger as it is at the beginning; `progress` hears how many revisions are done, and of how many.
+/// Writes the whole ledger as it is at the start; `progress` receives the number of revisions done,
+/// and the total.
 ///
 /// # Errors
-/// The store's, those of writing, and [`Error::Malformed`] when a revision is not as it was written: such an archive could not be
-/// read again.
+/// Those of the store, those of writing, and [`Error::Malformed`] for a revision that does not
+/// match its hash, because such an archive could not be read again.
 pub fn write<W: Write>(
     store: &Store,
     out: W,
     mut progress: impl FnMut(i64, i64),
-) -> Result<Manifest, Error> {
-    let (head, keys) = moment(store)?;
-    let mut zip = Zip::new_stream(out);
-    begin(&mut zip, Observation::FILE)?;
-    let (mut figures, mut others) = (Sheet::begin(&mut zip)?, Others::begin()?);
+) -> Result<ArchiveManifest, Error> {
+    let (head, keys) = snapshot(store)?;
+    let mut zip = ZipStream::new_stream(out);
+    begin(&mut zip, ObservationRecord::FILE)?;
+    let (mut figures, mut others) = (TableWriter::begin(&mut zip)?, SmallTables::begin()?);
     let mut hash = chain::beginning();
-    each_commit(store, head.revision, &mut |RecordedCommit { commit, hash: kept }| {
+    for_each_commit(store, head.revision, &mut |RecordedCommit { commit, hash: kept }| {
         hash = chain::hash(&hash, &commit);
         let digits = chain::digits(&hash);
         if kept.as_deref() != Some(digits.as_str()) {
             return Err(Error::Malformed(format!(
-                "revision {} is not as it was written; `verify` tells more",
+                "revision {} is not as it was written; `egov-kpi verify` shows details",
                 commit.revision
             )));
         }
         progress(commit.revision, head.revision);
         for row in &commit.observations {
-            figures.add(&Observation::from(*row))?;
+            figures.add(&ObservationRecord::from(*row))?;
         }
         others.add(commit, digits)
     })?;
-    let mut rows = BTreeMap::from([(Observation::FILE.to_owned(), figures.rows)]);
+    let mut rows = BTreeMap::from([(ObservationRecord::FILE.to_owned(), figures.rows)]);
     figures.end()?;
     others.follow(&mut zip, &mut rows)?;
-    let mut sheet = Sheet::gathered()?;
-    keys.into_iter().try_for_each(|key| sheet.add(&Key::from(key)))?;
+    let mut sheet = TableWriter::gathered()?;
+    keys.into_iter().try_for_each(|key| sheet.add(&IdempotencyKeyRecord::from(key)))?;
     sheet.follow(&mut zip, &mut rows)?;
-    let manifest = Manifest {
+    let manifest = ArchiveManifest {
         format: FORMAT.to_owned(),
         version: VERSION,
         revision: head.revision,
@@ -71,19 +78,20 @@ pub fn write<W: Write>(
         rows,
     };
     begin(&mut zip, MANIFEST)?;
-    serde_json::to_writer_pretty(&mut zip, &manifest).map_err(unwritten)?;
-    zip.write_all(b"\n").map_err(unwritten)?;
+    serde_json::to_writer_pretty(&mut zip, &manifest).map_err(write_error)?;
+    zip.write_all(b"\n").map_err(write_error)?;
     end(zip)?;
     Ok(manifest)
 }
 
-/// The newest revision, and the answers to idempotency keys at that moment: none of a revision that will not be in the archive, and
-/// none left out, unless the ledger is written to all the time.
-fn moment(store: &Store) -> Result<(Head, Vec<KeyRow>), Error> {
+/// The newest revision and the responses to idempotency keys at the same point in time. No response
+/// belongs to a revision that will not be in the archive, and none is left out, unless the ledger
+/// is written to all the time.
+fn snapshot(store: &Store) -> Result<(LedgerHead, Vec<IdempotencyRow>), Error> {
     let mut head = store.head()?;
     let mut keys = Vec::new();
     for _ in 0..ATTEMPTS {
-        keys = store.keys()?;
+        keys = store.idempotent_responses()?;
         let before = std::mem::replace(&mut head, store.head()?);
         if before == head {
             break;
@@ -92,8 +100,8 @@ fn moment(store: &Store) -> Result<(Head, Vec<KeyRow>), Error> {
     Ok((head, keys))
 }
 
-/// Hands over each revision in turn; a thread reads ahead.
-fn each_commit(
+/// Passes each revision to `take` in order; a thread reads ahead.
+fn for_each_commit(
     store: &Store,
     up_to: i64,
     take: &mut dyn FnMut(RecordedCommit) -> Result<(), Error>,
@@ -119,84 +127,84 @@ fn each_commit(
     })
 }
 
-/// A table while it is written.
-struct Sheet<T, W: Write> {
+/// A table that is being written.
+struct TableWriter<T, W: Write> {
     out: csv::Writer<W>,
     rows: u64,
     line: PhantomData<T>,
 }
 
-impl<T: Line, W: Write> Sheet<T, W> {
+impl<T: ArchiveRow, W: Write> TableWriter<T, W> {
     /// Writes the header.
     fn begin(out: W) -> Result<Self, Error> {
         let mut out =
             csv::WriterBuilder::new().has_headers(false).buffer_capacity(BUFFER).from_writer(out);
-        out.write_record(T::COLUMNS).map_err(unwritten)?;
+        out.write_record(T::COLUMNS).map_err(write_error)?;
         Ok(Self { out, rows: 0, line: PhantomData })
     }
 
     fn add(&mut self, line: &T) -> Result<(), Error> {
         self.rows += 1;
-        self.out.serialize(line).map_err(unwritten)
+        self.out.serialize(line).map_err(write_error)
     }
 
     fn end(self) -> Result<W, Error> {
-        self.out.into_inner().map_err(|error| unwritten(error.into_error()))
+        self.out.into_inner().map_err(|error| write_error(error.into_error()))
     }
 }
 
-impl<T: Line> Sheet<T, SpooledTempFile> {
-    /// A table that is put into the ZIP later.
+impl<T: ArchiveRow> TableWriter<T, SpooledTempFile> {
+    /// A table that is appended to the ZIP later.
     fn gathered() -> Result<Self, Error> {
         Self::begin(SpooledTempFile::new(IN_MEMORY))
     }
 
-    /// Puts it into the ZIP, and says how many rows it has.
+    /// Appends the table to the ZIP and adds its number of rows to `rows`.
     fn follow<W: Write>(
         self,
-        zip: &mut Zip<W>,
+        zip: &mut ZipStream<W>,
         rows: &mut BTreeMap<String, u64>,
     ) -> Result<(), Error> {
         rows.insert(T::FILE.to_owned(), self.rows);
         let mut gathered = self.end()?;
-        gathered.rewind().map_err(unwritten)?;
+        gathered.rewind().map_err(write_error)?;
         begin(zip, T::FILE)?;
-        std::io::copy(&mut gathered, zip).map_err(unwritten)?;
+        std::io::copy(&mut gathered, zip).map_err(write_error)?;
         Ok(())
     }
 }
 
-/// The tables of the ledger besides the figures.
-struct Others {
-    revisions: Sheet<Revision, SpooledTempFile>,
-    submissions: Sheet<Submission, SpooledTempFile>,
-    measures: Sheet<Measure, SpooledTempFile>,
-    unit_numbers: Sheet<UnitNumber, SpooledTempFile>,
-    unit_versions: Sheet<UnitVersion, SpooledTempFile>,
-    catalogue_versions: Sheet<CatalogueVersion, SpooledTempFile>,
-    closings: Sheet<Closing, SpooledTempFile>,
-    declarations: Sheet<Declared, SpooledTempFile>,
-    origins: Sheet<Origin, SpooledTempFile>,
+/// The tables of the ledger except the figures.
+struct SmallTables {
+    revisions: TableWriter<RevisionRecord, SpooledTempFile>,
+    submissions: TableWriter<SubmissionArchiveRow, SpooledTempFile>,
+    measures: TableWriter<MeasureRecord, SpooledTempFile>,
+    unit_numbers: TableWriter<UnitNumberRecord, SpooledTempFile>,
+    unit_versions: TableWriter<UnitVersionRecord, SpooledTempFile>,
+    catalogue_versions: TableWriter<CatalogueVersionRecord, SpooledTempFile>,
+    closings: TableWriter<ClosingRecord, SpooledTempFile>,
+    declarations: TableWriter<DeclarationRecord, SpooledTempFile>,
+    origins: TableWriter<OriginRecord, SpooledTempFile>,
 }
 
-impl Others {
+impl SmallTables {
     fn begin() -> Result<Self, Error> {
         Ok(Self {
-            revisions: Sheet::gathered()?,
-            submissions: Sheet::gathered()?,
-            measures: Sheet::gathered()?,
-            unit_numbers: Sheet::gathered()?,
-            unit_versions: Sheet::gathered()?,
-            catalogue_versions: Sheet::gathered()?,
-            closings: Sheet::gathered()?,
-            declarations: Sheet::gathered()?,
-            origins: Sheet::gathered()?,
+            revisions: TableWriter::gathered()?,
+            submissions: TableWriter::gathered()?,
+            measures: TableWriter::gathered()?,
+            unit_numbers: TableWriter::gathered()?,
+            unit_versions: TableWriter::gathered()?,
+            catalogue_versions: TableWriter::gathered()?,
+            closings: TableWriter::gathered()?,
+            declarations: TableWriter::gathered()?,
+            origins: TableWriter::gathered()?,
         })
     }
 
     /// Adds what a revision wrote besides figures.
     fn add(&mut self, commit: Commit, hash: String) -> Result<(), Error> {
-        // Taken apart whole, so that nothing a commit may hold some day is forgotten here.
+        // Destructured completely, so that a new field of a commit cannot be forgotten here.
         let Commit {
             revision,
             recorded_at,
@@ -213,15 +221,15 @@ impl Others {
             declarations,
             observations: _,
         } = commit;
-        self.revisions.add(&Revision { revision, recorded_at, kind, actor, reason, hash })?;
+        self.revisions.add(&RevisionRecord { revision, recorded_at, kind, actor, reason, hash })?;
         if let Some(document) = origin {
-            self.origins.add(&Origin { revision, document })?;
+            self.origins.add(&OriginRecord { revision, document })?;
         }
         if let Some(row) = submission {
-            self.submissions.add(&Submission::new(revision, row))?;
+            self.submissions.add(&SubmissionArchiveRow::new(revision, row))?;
         }
         for row in new_measures {
-            self.measures.add(&Measure {
+            self.measures.add(&MeasureRecord {
                 revision,
                 id: row.id,
                 code: row.code,
@@ -229,26 +237,26 @@ impl Others {
             })?;
         }
         for (number, code) in new_units {
-            self.unit_numbers.add(&UnitNumber { revision, number, code })?;
+            self.unit_numbers.add(&UnitNumberRecord { revision, number, code })?;
         }
         for (unit, document) in unit_versions {
-            self.unit_versions.add(&UnitVersion { revision, unit, document })?;
+            self.unit_versions.add(&UnitVersionRecord { revision, unit, document })?;
         }
         if let Some((version, document)) = catalogue {
-            self.catalogue_versions.add(&CatalogueVersion { revision, version, document })?;
+            self.catalogue_versions.add(&CatalogueVersionRecord { revision, version, document })?;
         }
         for (month, closed) in closings {
-            self.closings.add(&Closing { revision, month, closed })?;
+            self.closings.add(&ClosingRecord { revision, month, closed })?;
         }
-        for Declaration { kind, code, document } in declarations {
-            self.declarations.add(&Declared { revision, kind, code, document })?;
+        for DeclarationVersion { kind, code, document } in declarations {
+            self.declarations.add(&DeclarationRecord { revision, kind, code, document })?;
         }
         Ok(())
     }
 
     fn follow<W: Write>(
         self,
-        zip: &mut Zip<W>,
+        zip: &mut ZipStream<W>,
         rows: &mut BTreeMap<String, u64>,
     ) -> Result<(), Error> {
         self.revisions.follow(zip, rows)?;

@@ -1,39 +1,40 @@
-//! The patterns of catalogues, made ready once for each version and shared.
+//! The cache of compiled patterns, one entry for each version of the catalogue.
 
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
-
 use crate::app::App;
-use crate::domain::catalogue::{Catalogue, CatalogueDocument};
-use crate::domain::fault::Fault;
 use crate::error::Error;
-use crate::intake::report::lexicon::Lexicon;
+use crate::intake::report::lexicon::ReportLexicon;
+use crate::sync::Mutex;
+use kpi::catalogue::{Catalogue, CatalogueDocument};
+use kpi::fault::Fault;
 
-/// Versions of which the patterns are kept ready: the latest, and one that is being replaced or tried.
+/// Catalogue versions with compiled patterns: the current one, and one that is being replaced or
+/// tried.
 const KEPT: usize = 2;
 
-type Slot = Arc<OnceLock<Result<Arc<Lexicon>, String>>>;
+type LexiconSlot = Arc<OnceLock<Result<Arc<ReportLexicon>, String>>>;
 
-/// Patterns that are ready, those used last at the end.
+/// Compiled patterns, the most recently used last.
 #[derive(Default)]
-pub struct Lexicons(Mutex<Vec<(Arc<Catalogue>, Slot)>>);
+pub struct LexiconCache(Mutex<Vec<(Arc<Catalogue>, LexiconSlot)>>);
 
-impl Lexicons {
-    /// The patterns of a catalogue; whoever asks first makes them ready, others wait for it.
+impl LexiconCache {
+    /// The compiled patterns of a catalogue. The first request compiles them, others wait for that.
     ///
     /// # Errors
-    /// The pattern that cannot be made ready; never of a catalogue that was put in place by this version.
-    pub fn of(&self, catalogue: &Arc<Catalogue>) -> Result<Arc<Lexicon>, Error> {
+    /// [`Error::Invalid`] with the pattern that cannot be compiled; never for a catalogue that this
+    /// version has recorded.
+    pub fn of(&self, catalogue: &Arc<Catalogue>) -> Result<Arc<ReportLexicon>, Error> {
         let slot = {
             let mut kept = self.0.lock();
-            // Units that change make the same catalogue anew.
-            let same = |(other, _): &(Arc<Catalogue>, Slot)| {
+            // A change of units produces the same catalogue in a new object.
+            let same = |(other, _): &(Arc<Catalogue>, LexiconSlot)| {
                 Arc::ptr_eq(other, catalogue) || other.document == catalogue.document
             };
             let entry = match kept.iter().position(same) {
                 Some(place) => (Arc::clone(catalogue), kept.remove(place).1),
-                None => (Arc::clone(catalogue), Slot::default()),
+                None => (Arc::clone(catalogue), LexiconSlot::default()),
             };
             let slot = Arc::clone(&entry.1);
             kept.push(entry);
@@ -41,7 +42,7 @@ impl Lexicons {
             kept.drain(..too_many);
             slot
         };
-        slot.get_or_init(|| Lexicon::new(catalogue).map(Arc::new)).clone().map_err(unusable)
+        slot.get_or_init(|| ReportLexicon::new(catalogue).map(Arc::new)).clone().map_err(unusable)
     }
 }
 
@@ -49,22 +50,20 @@ fn unusable(detail: String) -> Error {
     Error::Invalid(vec![Fault::new("/patterns", "unusable_pattern", detail)])
 }
 
-/// Whether the patterns of a catalogue can be made ready.
+/// Checks that the patterns of a catalogue can be compiled.
 ///
 /// # Errors
-/// The pattern that cannot, or the catalogue's faults.
+/// [`Error::Invalid`] with the pattern that cannot be compiled, or the errors of the catalogue.
 pub fn usable(document: &CatalogueDocument) -> Result<(), Error> {
-    Lexicon::new(&Catalogue::new(document.clone()).map_err(Error::Invalid)?)
+    ReportLexicon::new(&Catalogue::new(document.clone()).map_err(Error::Invalid)?)
         .map(drop)
         .map_err(unusable)
 }
 
 impl App {
-    /// Whether the patterns of a catalogue that is to be put in place can be made ready, where they are others than those that are.
-    pub(in crate::app) fn patterns_usable(
-        &self,
-        document: &CatalogueDocument,
-    ) -> Result<(), Error> {
+    /// Checks that the patterns of a new catalogue can be compiled, unless they are the current
+    /// ones.
+    pub(in crate::app) fn check_patterns(&self, document: &CatalogueDocument) -> Result<(), Error> {
         let same = {
             let state = self.state();
             let known = &state.catalogue.document;
@@ -72,7 +71,7 @@ impl App {
                 && known.vocabulary == document.vocabulary
                 && known.dimensions == document.dimensions
         };
-        // Other faults are named by whoever puts it in place.
+        // Other errors are reported when the catalogue is recorded.
         if same || document.patterns.is_empty() || Catalogue::new(document.clone()).is_err() {
             Ok(())
         } else {

@@ -1,25 +1,26 @@
-//! Places in a text, counted in characters for clients and in bytes here.
+//! Conversion between places in a text in bytes, as used here, and in characters, as used in
+//! responses.
 
 use std::ops::Range;
 
-/// Bytes between two places whose characters are counted beforehand.
+/// Distance in bytes between two positions whose characters are counted beforehand.
 const STRIDE: usize = 1_024;
 
-/// A text, ready for places in it to be counted.
-pub struct Places<'a> {
+/// A text prepared for counting places.
+pub struct CharacterPlaces<'a> {
     text: &'a str,
-    /// Characters that begin before each multiple of [`STRIDE`].
+    /// Number of characters that begin before each multiple of [`STRIDE`] bytes.
     before: Vec<usize>,
     chars: usize,
 }
 
-/// Characters that begin in bytes of UTF-8.
+/// Number of characters that begin in these bytes of UTF-8.
 fn beginning(bytes: &[u8]) -> usize {
     bytes.iter().filter(|byte| **byte & 0b1100_0000 != 0b1000_0000).count()
 }
 
-impl<'a> Places<'a> {
-    /// Of a text.
+impl<'a> CharacterPlaces<'a> {
+    /// Counts the characters of a text.
     pub fn new(text: &'a str) -> Self {
         let (mut chars, mut before) = (0, Vec::with_capacity(text.len() / STRIDE + 1));
         for chunk in text.as_bytes().chunks(STRIDE) {
@@ -29,12 +30,12 @@ impl<'a> Places<'a> {
         Self { text, before, chars }
     }
 
-    /// Characters of the whole text.
+    /// Number of characters of the whole text.
     pub fn chars(&self) -> usize {
         self.chars
     }
 
-    /// A range of bytes as one of characters.
+    /// Converts a range of bytes to a range of characters.
     pub fn characters(&self, bytes: &Range<usize>) -> (usize, usize) {
         let count = |at: usize| {
             let chunk = at / STRIDE;
@@ -69,7 +70,8 @@ impl<'a> Places<'a> {
         self.text.get(self.byte(start)..self.byte(end)).unwrap_or_default()
     }
 
-    /// At most so many characters of a stretch around a place in it; `…` stands where something is left out.
+    /// At most `most` characters of the range `stretch` around `place`; `…` marks an omission.
+    /// Ranges count characters.
     pub fn around(&self, stretch: (usize, usize), place: (usize, usize), most: usize) -> String {
         if stretch.1.saturating_sub(stretch.0) <= most {
             return self.text(stretch).to_owned();
@@ -88,9 +90,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_counted_as_a_walk_over_the_characters_counts_them() {
+    fn positions_equal_a_count_of_the_characters() {
         let text = "Tổng số văn bản đi: 23.441; ký số 18.506 — 78,955%\n".repeat(200);
-        let places = Places::new(&text);
+        let places = CharacterPlaces::new(&text);
         assert_eq!(places.chars(), text.chars().count());
         for (n, (at, c)) in text.char_indices().enumerate() {
             assert_eq!(places.characters(&(at..at + c.len_utf8())), (n, n + 1));
@@ -101,9 +103,9 @@ mod tests {
     }
 
     #[test]
-    fn of_a_long_sentence_what_stands_around_the_number_is_shown() {
+    fn a_long_sentence_is_cut_around_the_number() {
         let text = format!("{}23.441{}", "ộ".repeat(1_000), "a".repeat(1_000));
-        let places = Places::new(&text);
+        let places = CharacterPlaces::new(&text);
         let shown = places.around((0, places.chars()), (1_000, 1_006), 100);
         assert_eq!(shown.chars().count(), 102);
         assert!(shown.starts_with("…ộ") && shown.contains("ộ23.441a") && shown.ends_with("a…"));
@@ -111,8 +113,8 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_text_has_one_place() {
-        let places = Places::new("");
+    fn an_empty_text_has_one_position() {
+        let places = CharacterPlaces::new("");
         assert_eq!(
             (places.chars(), places.characters(&(0..0)), places.text((0, 0))),
             (0, (0, 0), "")

@@ -1,25 +1,26 @@
-//! What a report says held against what the ledger has: earlier figures, targets, the figures of a wider period; and against itself.
+//! Comparison of a report with the ledger (earlier figures, targets, figures of wider periods) and
+//! with itself.
 
 use std::collections::BTreeMap;
 
 use crate::app::App;
-use crate::app::findings::{FindingView, severity_name};
-use crate::app::state::{Frame, State};
-use crate::domain::catalogue::Severity;
-use crate::domain::change::Series;
-use crate::domain::measure::Measure;
-use crate::domain::notation::{rounded_to, vietnamese};
-use crate::domain::number::{Written, rounded, scaled};
-use crate::domain::period::{Period, Step};
-use crate::domain::program::Program;
-use crate::intake::numbers::{Piece, pieces};
-use crate::intake::report::{Found, Reading, Reason, Role};
+use crate::app::read::findings::{FindingView, severity_name};
+use crate::app::state::{State, ValidationContext};
+use crate::intake::report::{ExtractedFigure, FigureRole, ReportExtract, SkipReason};
+use kpi::catalogue::Severity;
+use kpi::change::MeasureSeries;
+use kpi::measure::Measure;
+use kpi::number::{Decimal64, rounded, scaled};
+use kpi::number_format::{format_vietnamese, rounded_to};
+use kpi::period::{Period, Step};
+use kpi::program::Program;
+use kpi::vietnamese::numbers::{NumericToken, find_tokens};
 
 /// Decimals of a computed number in a sentence.
 const DECIMALS: u32 = 6;
 
-/// A contradiction: the numbers and the two sentences.
-struct Contradiction<'a> {
+/// A contradiction: the two numbers and the two sentences.
+struct ReportContradiction<'a> {
     rule: &'static str,
     measure: &'a Measure,
     unit: &'a str,
@@ -30,8 +31,8 @@ struct Contradiction<'a> {
     detail_vi: String,
 }
 
-impl From<Contradiction<'_>> for FindingView {
-    fn from(found: Contradiction<'_>) -> Self {
+impl From<ReportContradiction<'_>> for FindingView {
+    fn from(found: ReportContradiction<'_>) -> Self {
         Self {
             rule: found.rule.to_owned(),
             severity: severity_name(Severity::Warning).to_owned(),
@@ -47,59 +48,60 @@ impl From<Contradiction<'_>> for FindingView {
 }
 
 impl App {
-    /// Every contradiction of a reading that the rules do not find: `stated_earlier`, `stated_period`, `stated_target`, `stated_twice`.
-    pub(super) fn reconciled(
+    /// All contradictions of a report that the rules do not find: `stated_earlier`,
+    /// `stated_period`, `stated_target`, `stated_twice`.
+    pub(super) fn reconcile(
         &self,
-        reading: &Reading,
+        reading: &ReportExtract,
         text: &str,
-        frame: &Frame,
+        context: &ValidationContext,
         (unit, period): (usize, Period),
     ) -> Vec<FindingView> {
         let state = self.state();
-        let against = |found: &Found| {
-            let code = frame.units.code(found.unit);
+        let against = |found: &ExtractedFigure| {
+            let code = context.units.code(found.unit);
             match found.role {
-                Role::Earlier => against_ledger(&state, "stated_earlier", found, code),
-                Role::Figure if found.period.step() != Step::Month => {
-                    against_ledger(&state, "stated_period", found, code)
+                FigureRole::Earlier => compare_with_ledger(&state, "stated_earlier", found, code),
+                FigureRole::Figure if found.period.step() != Step::Month => {
+                    compare_with_ledger(&state, "stated_period", found, code)
                 }
-                Role::Target => against_target(&state, found, code, period),
-                Role::Figure | Role::Rounded => None,
+                FigureRole::Target => compare_with_target(&state, found, code, period),
+                FigureRole::Figure | FigureRole::Rounded => None,
             }
         };
         let mut findings: Vec<FindingView> = reading.figures.iter().filter_map(against).collect();
-        findings.extend(stated_twice(reading, text, frame.units.code(unit), period));
+        findings.extend(find_conflicting_values(reading, text, context.units.code(unit), period));
         findings
     }
 }
 
-/// A number in the two notations.
+/// A number in English and in Vietnamese notation.
 fn shown(value: f64) -> (String, String) {
     rounded_to(value, DECIMALS).map_or_else(
         || (value.to_string(), value.to_string()),
-        |written| (written.to_string(), vietnamese(written)),
+        |written| (written.to_string(), format_vietnamese(written)),
     )
 }
 
-/// A figure of another period against what the ledger has for it, when it has all of it.
-fn against_ledger(
+/// Compares a figure of another period with the ledger's, if the ledger has all of it.
+fn compare_with_ledger(
     state: &State,
     rule: &'static str,
-    found: &Found,
+    found: &ExtractedFigure,
     code: &str,
 ) -> Option<FindingView> {
     let unit = state.units.position(code).filter(|_| !found.approximate)?;
     let program = Program::of_measure(&state.catalogue, &state.view(), &found.measure)?;
-    let point =
-        Series::new(state.source(), &program, unit, found.period, found.period).point(found.period);
+    let point = MeasureSeries::new(state.source(), &program, unit, found.period, found.period)
+        .point(found.period);
     let computed = point.value.filter(|_| point.coverage >= 1.0)?;
-    // A rate is right when it agrees to its last printed digit, a number when it is the same.
+    // A rate agrees when it is equal to its last printed digit; another number must be equal.
     let tolerance = if program.computed { scaled(1, found.value.scale) / 2.0 } else { 0.0 };
     let stated = found.value.to_f64();
     ((stated - computed).abs() > tolerance + 1e-9).then_some(())?;
     let ((computed_en, computed_vi), period) = (shown(computed), found.period);
     Some(
-        Contradiction {
+        ReportContradiction {
             rule,
             measure: &found.measure,
             unit: code,
@@ -107,26 +109,31 @@ fn against_ledger(
             stated,
             computed,
             detail: format!(
-                "the report gives {} for {period}, the ledger has {computed_en}",
+                "the report states {} for {period}, but the ledger has {computed_en}",
                 found.value
             ),
             detail_vi: format!(
                 "Báo cáo nêu số liệu kỳ {period} là {}, số liệu đã ghi nhận là {computed_vi}.",
-                vietnamese(found.value)
+                format_vietnamese(found.value)
             ),
         }
         .into(),
     )
 }
 
-/// A target that the report states against the one in force in the report's period.
-fn against_target(state: &State, found: &Found, code: &str, period: Period) -> Option<FindingView> {
+/// Compares a stated target with the one in force in the report's period.
+fn compare_with_target(
+    state: &State,
+    found: &ExtractedFigure,
+    code: &str,
+    period: Period,
+) -> Option<FindingView> {
     let unit = state.units.position(code)?;
     let declared = state.targets.in_force(&state.units, &found.measure, unit, period.last())?;
     let scale = declared.value.scale.max(found.value.scale);
     (declared.value.at_scale(scale) != found.value.at_scale(scale)).then_some(())?;
     Some(
-        Contradiction {
+        ReportContradiction {
             rule: "stated_target",
             measure: &found.measure,
             unit: code,
@@ -134,29 +141,35 @@ fn against_target(state: &State, found: &Found, code: &str, period: Period) -> O
             stated: found.value.to_f64(),
             computed: declared.value.to_f64(),
             detail: format!(
-                "the report gives the target {}, the target {} in force is {}",
+                "the report states the target {}, but the target {} in force is {}",
                 found.value, declared.code, declared.value
             ),
             detail_vi: format!(
                 "Báo cáo nêu chỉ tiêu {}, chỉ tiêu {} đang áp dụng là {}.",
-                vietnamese(found.value),
+                format_vietnamese(found.value),
                 declared.code,
-                vietnamese(declared.value)
+                format_vietnamese(declared.value)
             ),
         }
         .into(),
     )
 }
 
-/// Figures that the text gives two values for; neither is taken.
-fn stated_twice(reading: &Reading, text: &str, unit: &str, period: Period) -> Vec<FindingView> {
+/// Figures for which the text gives two values; neither is taken.
+fn find_conflicting_values(
+    reading: &ReportExtract,
+    text: &str,
+    unit: &str,
+    period: Period,
+) -> Vec<FindingView> {
     let mut values: BTreeMap<&Measure, Vec<(&str, f64)>> = BTreeMap::new();
-    for number in reading.unclaimed.iter().filter(|number| number.reason == Reason::StatedTwice) {
+    for number in reading.unclaimed.iter().filter(|number| number.reason == SkipReason::StatedTwice)
+    {
         let (Some(measure), Some(printed)) = (&number.measure, text.get(number.place.clone()))
         else {
             continue;
         };
-        let Some(value) = value_of(printed) else { continue };
+        let Some(value) = parse_printed(printed) else { continue };
         let known = values.entry(measure).or_default();
         if known.iter().all(|(_, other)| (other - value.to_f64()).abs() > 1e-9) {
             known.push((printed, value.to_f64()));
@@ -165,7 +178,7 @@ fn stated_twice(reading: &Reading, text: &str, unit: &str, period: Period) -> Ve
     let two = |(measure, values): (&Measure, Vec<(&str, f64)>)| {
         let (first, second) = (values.first()?.1, values.get(1)?.1);
         let printed: Vec<&str> = values.iter().map(|(printed, _)| *printed).collect();
-        let found = Contradiction {
+        let found = ReportContradiction {
             rule: "stated_twice",
             measure,
             unit,
@@ -173,8 +186,8 @@ fn stated_twice(reading: &Reading, text: &str, unit: &str, period: Period) -> Ve
             stated: first,
             computed: second,
             detail: format!(
-                "the report gives the same figure as {}; none is taken",
-                printed.join(" and as ")
+                "the report states different values for the same figure: {}; none is recorded",
+                printed.join("; ")
             ),
             detail_vi: format!(
                 "Báo cáo nêu cùng một số liệu với các giá trị khác nhau: {}; không giá trị nào được ghi nhận.",
@@ -186,16 +199,18 @@ fn stated_twice(reading: &Reading, text: &str, unit: &str, period: Period) -> Ve
     values.into_iter().filter_map(two).collect()
 }
 
-/// The number that digits of a text stand for.
-fn value_of(printed: &str) -> Option<Written> {
+/// The number that the digits of a text represent.
+fn parse_printed(printed: &str) -> Option<Decimal64> {
     let number = |piece| match piece {
-        Piece::Number(number) => number.value.ok(),
-        Piece::Month(..) | Piece::Year(_) | Piece::Span { .. } | Piece::Reference | Piece::Word => {
-            None
-        }
+        NumericToken::Number(number) => number.value.ok(),
+        NumericToken::Month(..)
+        | NumericToken::Year(_)
+        | NumericToken::Span { .. }
+        | NumericToken::Reference
+        | NumericToken::Word => None,
     };
-    pieces(printed)
+    find_tokens(printed)
         .into_iter()
         .find_map(|placed| number(placed.piece))
-        .or_else(|| Written::parse(printed).ok())
+        .or_else(|| Decimal64::parse(printed).ok())
 }

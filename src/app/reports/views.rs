@@ -1,27 +1,28 @@
-//! What is told of a report.
+//! The response types of reports.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::app::findings::FindingView;
-use crate::domain::number::Written;
-use crate::domain::observation::Counts;
-use crate::intake::report::{Reason, Role};
+use crate::app::read::findings::FindingView;
+use crate::intake::report::{FigureRole, SkipReason};
+use kpi::number::Decimal64;
+use kpi::observation::SubmissionCounts;
 
-/// Most characters of a sentence that are shown around a number; of a longer one the rest is left out.
+/// Most characters of a sentence that are shown around a number; the rest of a longer one is
+/// omitted.
 pub const MAX_SENTENCE: usize = 600;
 
-/// A figure found in a report. Places count Unicode characters of its text.
+/// A figure found in a report. Places count Unicode characters of the text.
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
 pub struct ReportFigure {
-    /// The indicator's or kpi's code; of a target its own code.
+    /// Code of the indicator or kpi; for a target its own code.
     pub indicator: String,
-    /// Dimension and member.
+    /// The member of each dimension that the measure names.
     pub dimensions: BTreeMap<String, String>,
-    /// The measure: code and members.
+    /// The measure: code with members.
     pub measure: String,
-    /// The target that is stated.
+    /// Code of the stated target; null for other figures.
     #[schema(required)]
     pub target: Option<String>,
     /// The unit.
@@ -30,103 +31,109 @@ pub struct ReportFigure {
     pub period: String,
     /// The number.
     #[schema(value_type = f64)]
-    pub value: Written,
-    /// Its digits as they stand in the text.
+    pub value: Decimal64,
+    /// The digits as printed in the text.
     pub printed: String,
-    /// Whether the text says that it is not exact.
+    /// Whether the text marks the number as approximate.
     pub approximate: bool,
-    /// `figure`: of the report's unit and period, recorded; `rounded`: a rate that is not exact, shown only; `earlier`: of an earlier
-    /// period, held against the ledger; `target`: held against the target declared.
-    #[schema(value_type = Role)]
+    /// `figure`: of the report's unit and period, recorded; `rounded`: an approximate rate, shown
+    /// only; `earlier`: of an earlier period, compared with the ledger; `target`: compared with the
+    /// declared target.
+    #[schema(value_type = FigureRole)]
     pub role: String,
-    /// The sentence around it, at most 600 characters of it.
+    /// The sentence around the number, at most 600 characters.
     pub sentence: String,
-    /// Where the sentence begins.
+    /// Start of the sentence.
     pub sentence_start: usize,
-    /// Where it ends.
+    /// End of the sentence.
     pub sentence_end: usize,
-    /// Where the digits begin.
+    /// Start of the digits.
     pub start: usize,
-    /// Where they end.
+    /// End of the digits.
     pub end: usize,
     /// The pattern that found it.
     pub pattern: String,
-    /// How sure it is, 0 to 1.
+    /// The confidence, from 0 to 1.
     pub confidence: f64,
 }
 
-/// A number that is no figure. Places count Unicode characters of the text.
+/// A number that was not taken as a figure. Places count Unicode characters of the text.
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
 pub struct ReportUnclaimed {
-    /// Its digits as they stand in the text.
+    /// The digits as printed in the text.
     pub printed: String,
-    /// Why it is none.
-    #[schema(value_type = Reason)]
+    /// The reason why it was skipped.
+    #[schema(value_type = SkipReason)]
     pub reason: String,
-    /// The measure that it would be of, where a pattern found it.
+    /// The measure that a pattern found for it; null when none did.
     #[schema(required)]
     pub measure: Option<String>,
-    /// The sentence around it, at most 600 characters of it.
+    /// The sentence around the number, at most 600 characters.
     pub sentence: String,
-    /// Where the sentence begins.
+    /// Start of the sentence.
     pub sentence_start: usize,
-    /// Where it ends.
+    /// End of the sentence.
     pub sentence_end: usize,
-    /// Where the digits begin.
+    /// Start of the digits.
     pub start: usize,
-    /// Where they end.
+    /// End of the digits.
     pub end: usize,
 }
 
-/// A figure of a report that cannot be recorded as it stands.
+/// An error of a figure that cannot be recorded.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
 pub struct ReportFault {
-    /// Which figure: `/figures/3`.
+    /// The figure, such as `/figures/3`.
     pub pointer: String,
-    /// Stable, for programs.
+    /// A stable code, for programs.
     pub code: String,
-    /// For people.
+    /// A sentence, for people.
     pub detail: String,
 }
 
-/// What was found in a report, and what became of it.
+/// The figures found in a report, and the result of recording them.
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = ReportReading)]
 pub struct ReportView {
-    /// The unit that it is of.
+    /// Whether this request, or the one that it repeats, made a revision.
+    pub recorded: bool,
+    /// The unit that reports.
     pub unit: String,
-    /// The period that it is of.
+    /// The period of the report.
     pub period: String,
-    /// Whether nothing was recorded because nobody asked for it.
+    /// Whether the request was a dry run, so that nothing was recorded.
     pub dry_run: bool,
-    /// The submission; null when nothing was recorded.
+    /// The submission's identifier; null when nothing was recorded.
     #[schema(required)]
     pub submission: Option<String>,
-    /// Its revision; null on a dry run.
+    /// The submission's revision; null on a dry run.
     #[schema(required)]
     pub revision: Option<i64>,
-    /// When it was recorded; null when nothing was.
+    /// That revision's hash; null on a dry run.
+    #[schema(required)]
+    pub revision_hash: Option<String>,
+    /// When it was recorded; null when nothing was recorded.
     #[schema(required)]
     pub recorded_at: Option<String>,
-    /// What recording it did, or would do.
-    pub counts: Counts,
-    /// Whether the month is closed: then recording needs a reason.
+    /// What recording changed, or would change.
+    pub counts: SubmissionCounts,
+    /// Whether the month is closed; then recording needs a reason.
     pub closed: bool,
-    /// The media type that it was read as.
+    /// The media type as which the file was read.
     pub media_type: String,
     /// The file's name.
     #[schema(required)]
     pub file_name: Option<String>,
     /// SHA-256 of the file, in hexadecimal digits.
     pub sha256: String,
-    /// Characters of the text that was extracted.
+    /// Number of characters of the extracted text.
     pub text_length: usize,
     /// The figures, in the order of the text.
     pub figures: Vec<ReportFigure>,
-    /// All other numbers.
+    /// All numbers that were not taken as figures.
     pub unclaimed: Vec<ReportUnclaimed>,
-    /// Contradictions among the figures, and with what the ledger holds.
+    /// Contradictions among the figures, and with the ledger.
     pub findings: Vec<FindingView>,
-    /// What speaks against recording its figures; empty once recorded.
+    /// The errors that prevent recording; empty once recorded.
     pub faults: Vec<ReportFault>,
 }

@@ -1,67 +1,67 @@
-//! The report written anew from the ledger: the sentences of the catalogue with a unit's figures of a month, and an annex with all of
-//! them, their changes and the contradictions.
+//! The monthly report written from the ledger: the catalogue's sentences filled with the figures of
+//! a unit and month, and an annex with all figures, their changes and the contradictions.
 
 use std::collections::BTreeMap;
 
-use crate::app::findings::{FindingView, position};
-use crate::app::moment::Moment;
+use crate::app::read::findings::FindingView;
+use crate::app::snapshot::Snapshot;
 use crate::app::state::State;
-use crate::domain::change::{Point, Reason, Series};
-use crate::domain::fault::quoted;
-use crate::domain::measure::{Measure, Members};
-use crate::domain::notation::{rounded_to, vietnamese};
-use crate::domain::number::Written;
-use crate::domain::period::{Month, Period, Step};
-use crate::domain::program::Program;
-use crate::domain::sentence::{Part, figures, parse};
-use crate::domain::unit::UnitKind;
 use crate::error::Error;
+use kpi::change::{MeasureSeries, PeriodPoint, UnavailableReason};
+use kpi::fault::quoted;
+use kpi::measure::{Measure, Members};
+use kpi::number::Decimal64;
+use kpi::number_format::{format_vietnamese, rounded_to};
+use kpi::period::{Month, Period, Step};
+use kpi::program::Program;
+use kpi::sentence::{SentencePart, figures, parse};
+use kpi::unit::UnitKind;
 
 /// Decimals of a computed rate.
 const RATE_DECIMALS: u32 = 2;
-/// Most units that a sentence names one by one.
+/// Most units that one sentence lists.
 pub const MAX_UNITS_NAMED: usize = 200;
 /// Most figures in the annex.
 pub const MAX_ANNEX: usize = 2_000;
 /// Most contradictions in the annex.
 pub const MAX_FINDINGS: usize = 500;
 
-/// A report as it was written.
+/// A report written from the ledger.
 #[derive(Clone, PartialEq, Debug)]
-pub struct WrittenReport {
-    /// The revision it was written from.
+pub struct GeneratedReport {
+    /// The revision that it was written from.
     pub revision: i64,
-    /// What the document is.
+    /// The title, such as `Báo cáo`.
     pub title: String,
-    /// What it is about.
+    /// The subject below the title.
     pub subject: String,
-    /// Its sections, each with its heading and its sentences.
+    /// The sections: heading and sentences.
     pub sections: Vec<(String, Vec<String>)>,
-    /// The columns of the annex.
+    /// The column headings of the annex.
     pub header: Vec<String>,
-    /// Its rows.
+    /// The rows of the annex.
     pub rows: Vec<Vec<String>>,
     /// The contradictions: unit, indicator, sentence.
     pub findings: Vec<[String; 3]>,
-    /// Figures and contradictions that are left out because there are too many.
+    /// Number of figures and contradictions that are left out because there are too many.
     pub left_out: usize,
 }
 
-impl Moment {
-    /// Writes the report of a unit and a month.
+impl Snapshot {
+    /// Writes the report of a unit for a month.
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown unit, or one that does not exist in the month.
-    pub fn written_report(&self, code: &str, month: Month) -> Result<WrittenReport, Error> {
-        let state = self.look();
-        let unit = position(&state, code)?;
+    pub fn written_report(&self, code: &str, month: Month) -> Result<GeneratedReport, Error> {
+        let state = self.state();
+        let unit = state.find_unit(code)?;
         if !state.units.exists(unit, month) {
             return Err(Error::NotFound(format!(
                 "{} did not exist at the end of {month}",
                 quoted(code)
             )));
         }
-        let mut writer = Writer { state: &state, month, told: 0, points: BTreeMap::new() };
+        let mut writer = ReportWriter { state, month, told: 0, points: BTreeMap::new() };
         let mut sections: Vec<(String, Vec<String>)> = Vec::new();
         for sentence in &state.catalogue.document.sentences {
             let Some(text) =
@@ -82,7 +82,7 @@ impl Moment {
             .map(|finding| {
                 let view = FindingView::new(finding, &state.units);
                 [
-                    name(&state, finding.unit),
+                    name(state, finding.unit),
                     state.catalogue.label(&finding.measure).vi,
                     view.detail_vi,
                 ]
@@ -107,14 +107,14 @@ impl Moment {
         } else {
             rows.iter_mut().for_each(|row| drop(row.pop()));
         }
-        Ok(WrittenReport {
+        Ok(GeneratedReport {
             revision: state.revision,
             title: "Báo cáo".to_owned(),
             subject: format!(
                 "Kết quả ứng dụng công nghệ thông tin tháng {} năm {} của {}",
                 month.month(),
                 month.year(),
-                name(&state, unit)
+                name(state, unit)
             ),
             sections,
             header,
@@ -125,7 +125,7 @@ impl Moment {
     }
 }
 
-/// A unit's name in a sentence.
+/// A unit's name within a sentence.
 fn name(state: &State, unit: usize) -> String {
     let Some(unit) = state.units.get(unit) else { return String::new() };
     let shown: String =
@@ -136,26 +136,29 @@ fn name(state: &State, unit: usize) -> String {
     if bare { format!("tỉnh {shown}") } else { shown }
 }
 
-struct Writer<'s> {
+struct ReportWriter<'s> {
     state: &'s State,
     month: Month,
-    /// Figures that were written so far.
+    /// Number of figures written so far.
     told: usize,
-    points: BTreeMap<(Measure, usize), Option<Point>>,
+    points: BTreeMap<(Measure, usize), Option<PeriodPoint>>,
 }
 
-impl Writer<'_> {
-    fn point(&mut self, measure: &Measure, unit: usize) -> Option<Point> {
+impl ReportWriter<'_> {
+    fn point(&mut self, measure: &Measure, unit: usize) -> Option<PeriodPoint> {
         let (state, period) = (self.state, Period::containing(Step::Month, self.month));
         let computed = || {
             let program = Program::of_measure(&state.catalogue, &state.view(), measure)?;
-            Some(Series::new(state.source(), &program, unit, period.back(1), period).point(period))
+            Some(
+                MeasureSeries::new(state.source(), &program, unit, period.back(1), period)
+                    .point(period),
+            )
         };
         self.points.entry((measure.clone(), unit)).or_insert_with(computed).clone()
     }
 
     /// The rate that was stated for a kpi.
-    fn stated(&self, measure: &Measure, unit: usize, month: Month) -> Option<Written> {
+    fn stated(&self, measure: &Measure, unit: usize, month: Month) -> Option<Decimal64> {
         let id = self
             .state
             .measures
@@ -164,14 +167,14 @@ impl Writer<'_> {
         self.state.cube.stated(id, unit, month).map(|stamped| stamped.written)
     }
 
-    /// Whether a unit has itself reported a figure.
+    /// Whether the unit itself has reported a figure.
     fn reported(&self, measure: &Measure, unit: usize) -> bool {
         let cell = |id| self.state.cube.cell(id, unit, self.month).is_some();
         self.stated(measure, unit, self.month).is_some()
             || self.state.measures.id(measure).is_some_and(cell)
     }
 
-    /// How many decimals a value of a measure is shown with.
+    /// The number of decimals with which values of a measure are shown.
     fn decimals(&self, measure: &Measure) -> u32 {
         self.state
             .catalogue
@@ -179,10 +182,11 @@ impl Writer<'_> {
             .map_or(RATE_DECIMALS, |indicator| indicator.decimals)
     }
 
-    /// A figure in a sentence: stated or of every leaf, whole numbers with two digits at least, as official texts have them.
+    /// A figure in a sentence: stated, or covering every leaf. Whole numbers have at least two
+    /// digits, as official texts write them.
     fn figure(&mut self, measure: &Measure, unit: usize) -> Option<String> {
         if let Some(stated) = self.stated(measure, unit, self.month) {
-            return Some(vietnamese(stated));
+            return Some(format_vietnamese(stated));
         }
         let point = self.point(measure, unit).filter(|point| point.coverage >= 1.0)?;
         let written = rounded_to(point.value?, self.decimals(measure))?;
@@ -191,7 +195,7 @@ impl Writer<'_> {
         Some(if counted && (1..10).contains(&written.mantissa) {
             format!("0{}", written.mantissa)
         } else {
-            vietnamese(written)
+            format_vietnamese(written)
         })
     }
 
@@ -209,45 +213,50 @@ impl Writer<'_> {
         let (word, size) = match delta.mantissa {
             0 => return Some(format!("không thay đổi {against}")),
             1.. => ("tăng", delta),
-            _ => ("giảm", Written { mantissa: -delta.mantissa, ..delta }),
+            _ => ("giảm", Decimal64 { mantissa: -delta.mantissa, ..delta }),
         };
         let percent = point.delta_percent.ok().and_then(|percent| rounded_to(percent.abs(), 1));
         let size = match (percent, point.delta_percent) {
-            (Some(percent), _) => format!("{} ({}%)", vietnamese(size), vietnamese(percent)),
-            (None, Err(Reason::NotApplicable)) => format!("{} điểm phần trăm", vietnamese(size)),
-            (None, _) => vietnamese(size),
+            (Some(percent), _) => {
+                format!("{} ({}%)", format_vietnamese(size), format_vietnamese(percent))
+            }
+            (None, Err(UnavailableReason::NotApplicable)) => {
+                format!("{} điểm phần trăm", format_vietnamese(size))
+            }
+            (None, _) => format_vietnamese(size),
         };
         Some(format!("{word} {size} {against}"))
     }
 
-    /// A sentence with its figures; none when one of them is missing, or when there is none.
-    fn sentence(&mut self, parts: &[Part], unit: usize) -> Option<String> {
+    /// A sentence filled with its figures; `None` when a figure is missing or the sentence has
+    /// none.
+    fn sentence(&mut self, parts: &[SentencePart], unit: usize) -> Option<String> {
         let before = self.told;
         self.filled(parts, unit).filter(|_| self.told > before)
     }
 
-    /// A stretch of a sentence with its figures; none when one of them is missing.
-    fn filled(&mut self, parts: &[Part], unit: usize) -> Option<String> {
+    /// A part of a sentence filled with its figures; `None` when a figure is missing.
+    fn filled(&mut self, parts: &[SentencePart], unit: usize) -> Option<String> {
         let mut text = String::new();
         for part in parts {
             match part {
-                Part::Text(words) => text.push_str(words),
-                Part::Figure(measure) => {
+                SentencePart::Text(words) => text.push_str(words),
+                SentencePart::Figure(measure) => {
                     text.push_str(&self.figure(measure, unit)?);
                     self.told += 1;
                 }
-                Part::Change(measure) => text.push_str(&self.change(measure, unit)?),
-                Part::Unit => text.push_str(&name(self.state, unit)),
-                Part::Optional(inside) => {
+                SentencePart::Change(measure) => text.push_str(&self.change(measure, unit)?),
+                SentencePart::Unit => text.push_str(&name(self.state, unit)),
+                SentencePart::Optional(inside) => {
                     text.push_str(&self.filled(inside, unit).unwrap_or_default())
                 }
-                Part::Each(inside) => text.push_str(&self.repeated(inside, unit)?),
+                SentencePart::Each(inside) => text.push_str(&self.repeated(inside, unit)?),
             }
         }
         Some(text)
     }
 
-    fn repeated(&mut self, parts: &[Part], unit: usize) -> Option<String> {
+    fn repeated(&mut self, parts: &[SentencePart], unit: usize) -> Option<String> {
         let first = figures(parts).first().map(|measure| (*measure).clone())?;
         let below = self
             .state
@@ -267,7 +276,8 @@ impl Writer<'_> {
         (!told.is_empty()).then(|| told.join("; "))
     }
 
-    /// Every measure that the unit has a value of in this month or the one before; and whether some of them do not cover all units.
+    /// The rows of all measures for which the unit has a value in this month or the one before; and
+    /// whether some values do not cover all units.
     fn annex(&mut self, unit: usize) -> (Vec<Vec<String>>, bool) {
         let state = self.state;
         let catalogue = &state.catalogue;
@@ -314,17 +324,17 @@ impl Writer<'_> {
             let shown = |value: Option<f64>| {
                 value
                     .and_then(|value| rounded_to(value, decimals))
-                    .map_or_else(|| "-".to_owned(), vietnamese)
+                    .map_or_else(|| "-".to_owned(), format_vietnamese)
             };
-            let signed = |change: Result<f64, Reason>, decimals: u32| {
+            let signed = |change: Result<f64, UnavailableReason>, decimals: u32| {
                 let change = change.ok().and_then(|change| rounded_to(change, decimals));
                 change.map_or_else(
                     || "-".to_owned(),
                     |change| {
                         if change.mantissa > 0 {
-                            format!("+{}", vietnamese(change))
+                            format!("+{}", format_vietnamese(change))
                         } else {
-                            vietnamese(change)
+                            format_vietnamese(change)
                         }
                     },
                 )
@@ -333,12 +343,12 @@ impl Writer<'_> {
                 catalogue.label(&measure).vi,
                 counted_in(catalogue.unit_of_measure(&measure.code)).to_owned(),
                 self.stated(&measure, unit, self.month)
-                    .map_or_else(|| shown(point.value), vietnamese),
+                    .map_or_else(|| shown(point.value), format_vietnamese),
                 self.stated(&measure, unit, self.month.plus(-1))
-                    .map_or_else(|| shown(before), vietnamese),
+                    .map_or_else(|| shown(before), format_vietnamese),
                 signed(point.delta, decimals),
                 signed(point.delta_percent, 1),
-                rounded_to(point.coverage * 100.0, 1).map_or_else(String::new, vietnamese),
+                rounded_to(point.coverage * 100.0, 1).map_or_else(String::new, format_vietnamese),
             ]);
         }
         (rows, partly)
@@ -348,11 +358,11 @@ impl Writer<'_> {
     fn before(&self, measure: &Measure, unit: usize) -> Option<f64> {
         let period = Period::containing(Step::Month, self.month.plus(-1));
         let program = Program::of_measure(&self.state.catalogue, &self.state.view(), measure)?;
-        Series::new(self.state.source(), &program, unit, period, period).value(period)
+        MeasureSeries::new(self.state.source(), &program, unit, period, period).value(period)
     }
 }
 
-/// What a measure is counted in, in Vietnamese.
+/// The Vietnamese name of a unit of measure.
 fn counted_in(unit_of_measure: &str) -> &str {
     match unit_of_measure {
         "count" => "số lượng",

@@ -1,60 +1,63 @@
-//! What each route needs. A route that does not stand here is refused; `tests/auth/routes.rs` holds every row against every role.
+//! The required permission of each route. A route that is not listed is refused;
+//! `tests/auth/routes.rs` tests every row with every role.
 
-use crate::app::access::Role;
+use crate::app::access::role::Role;
+use crate::http::constants::API;
 
-/// A group of routes that is read, and that may be opened to everybody (`--open`).
+/// A group of read routes that can be opened to everybody (`--open`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Area {
-    /// Reading under `/api/v1`.
+pub enum RouteArea {
+    /// Reads below `/api/v1`.
     Api,
-    /// The figures as Prometheus sees them: `/prometheus/...` and `/metrics/figures`.
+    /// The figures for Prometheus: `/prometheus/...` and `/metrics/figures`.
     Prometheus,
     /// The web pages.
     Pages,
-    /// The description of the interface and the page to try it: `/docs`, `/openapi.json`.
+    /// The description of the API and the page to try it: `/docs`, `/openapi.json`.
     Docs,
-    /// The service's own health: `/metrics`.
+    /// The health of the service: `/metrics`.
     Metrics,
 }
 
-impl Area {
-    /// All of them.
+impl RouteArea {
+    /// All areas.
     pub const ALL: [Self; 5] =
         [Self::Api, Self::Prometheus, Self::Pages, Self::Docs, Self::Metrics];
-    /// What shows figures, and the description of how to read them (`--public-reads`).
+    /// The areas with figures, and the description of the API (`--public-reads`).
     pub const FIGURES: [Self; 4] = [Self::Api, Self::Prometheus, Self::Pages, Self::Docs];
 }
 
-/// What a request needs.
+/// The required permission of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Need {
-    /// Nothing: it tells nothing but that the service is there.
-    Nothing,
-    /// The role of a reader, unless the area is open.
-    Reading(Area),
-    /// At least this role, always.
+pub enum RouteAccess {
+    /// None: the response only shows that the service is running.
+    Public,
+    /// The role reader, unless the area is open.
+    Reading(RouteArea),
+    /// At least this role, even if areas are open.
     Role(Role),
 }
 
-const READ: Need = Need::Reading(Area::Api);
-const REPORT: Need = Need::Role(Role::Reporter);
-const KEEP: Need = Need::Role(Role::Steward);
-const ADMIN: Need = Need::Role(Role::Admin);
-const ASK: Need = Need::Reading(Area::Prometheus);
-const DOCS: Need = Need::Reading(Area::Docs);
+const READ: RouteAccess = RouteAccess::Reading(RouteArea::Api);
+const REPORTER: RouteAccess = RouteAccess::Role(Role::Reporter);
+const STEWARD: RouteAccess = RouteAccess::Role(Role::Steward);
+const ADMIN: RouteAccess = RouteAccess::Role(Role::Admin);
+const READ_PROMETHEUS: RouteAccess = RouteAccess::Reading(RouteArea::Prometheus);
+const DOCS: RouteAccess = RouteAccess::Reading(RouteArea::Docs);
 
-/// Method, path as its route is declared, and what it needs. Of a path the methods stand in the order in which `Allow` names them.
-pub const ROUTES: &[(&str, &str, Need)] = &[
+/// Method, path in the syntax of the router, and required permission. The methods of a path are in
+/// the order of its `Allow` header.
+pub const ROUTES: &[(&str, &str, RouteAccess)] = &[
     ("GET", "/api/v1/observations", READ),
-    ("POST", "/api/v1/observations", REPORT),
-    ("POST", "/api/v1/workbooks", REPORT),
+    ("POST", "/api/v1/observations", REPORTER),
+    ("POST", "/api/v1/workbooks", REPORTER),
     ("GET", "/api/v1/templates/{unit}/{period}.xlsx", READ),
-    ("POST", "/api/v1/reports", REPORT),
+    ("POST", "/api/v1/reports", REPORTER),
     ("GET", "/api/v1/reports/{submission}", READ),
     ("GET", "/api/v1/reports/{submission}/text", READ),
     ("GET", "/api/v1/reports/{unit}/{period}", READ),
     ("GET", "/api/v1/submissions/{id}", READ),
-    ("DELETE", "/api/v1/submissions/{id}", REPORT),
+    ("DELETE", "/api/v1/submissions/{id}", REPORTER),
     ("GET", "/api/v1/series", READ),
     ("GET", "/api/v1/ranking", READ),
     ("GET", "/api/v1/scorecard", READ),
@@ -62,21 +65,21 @@ pub const ROUTES: &[(&str, &str, Need)] = &[
     ("GET", "/api/v1/quality", READ),
     ("GET", "/api/v1/completeness", READ),
     ("GET", "/api/v1/units", READ),
-    ("PUT", "/api/v1/units", KEEP),
+    ("PUT", "/api/v1/units", STEWARD),
     ("GET", "/api/v1/catalogue", READ),
-    ("PUT", "/api/v1/catalogue", KEEP),
+    ("PUT", "/api/v1/catalogue", STEWARD),
     ("GET", "/api/v1/indicators", READ),
     ("GET", "/api/v1/kpis", READ),
     ("GET", "/api/v1/targets", READ),
-    ("PUT", "/api/v1/targets", KEEP),
+    ("PUT", "/api/v1/targets", STEWARD),
     ("GET", "/api/v1/annotations", READ),
-    ("PUT", "/api/v1/annotations", KEEP),
+    ("PUT", "/api/v1/annotations", STEWARD),
     ("GET", "/api/v1/periods", READ),
-    ("POST", "/api/v1/periods/{period}/close", KEEP),
-    ("POST", "/api/v1/periods/{period}/reopen", KEEP),
+    ("POST", "/api/v1/periods/{period}/close", STEWARD),
+    ("POST", "/api/v1/periods/{period}/reopen", STEWARD),
     ("GET", "/api/v1/revisions", READ),
     ("GET", "/api/v1/ledger", READ),
-    ("GET", "/api/v1/me", Need::Role(Role::Reader)),
+    ("GET", "/api/v1/me", RouteAccess::Role(Role::Reader)),
     ("GET", "/api/v1/keys", ADMIN),
     ("POST", "/api/v1/keys", ADMIN),
     ("POST", "/api/v1/keys/{id}/rotate", ADMIN),
@@ -86,38 +89,54 @@ pub const ROUTES: &[(&str, &str, Need)] = &[
     ("GET", "/openapi.json", DOCS),
     ("GET", "/docs", DOCS),
     ("GET", "/docs/{_:.*}", DOCS),
-    ("GET", "/livez", Need::Nothing),
-    ("GET", "/readyz", Need::Nothing),
-    ("GET", "/metrics", Need::Reading(Area::Metrics)),
-    ("GET", "/metrics/figures", ASK),
-    ("GET", "/prometheus/api/v1/query", ASK),
-    ("POST", "/prometheus/api/v1/query", ASK),
-    ("GET", "/prometheus/api/v1/query_range", ASK),
-    ("POST", "/prometheus/api/v1/query_range", ASK),
-    ("GET", "/prometheus/api/v1/labels", ASK),
-    ("POST", "/prometheus/api/v1/labels", ASK),
-    ("GET", "/prometheus/api/v1/series", ASK),
-    ("POST", "/prometheus/api/v1/series", ASK),
-    ("GET", "/prometheus/api/v1/query_exemplars", ASK),
-    ("POST", "/prometheus/api/v1/query_exemplars", ASK),
-    ("GET", "/prometheus/api/v1/label/{name}/values", ASK),
-    ("GET", "/prometheus/api/v1/metadata", ASK),
-    ("GET", "/prometheus/api/v1/rules", ASK),
-    ("GET", "/prometheus/api/v1/alerts", ASK),
-    ("GET", "/prometheus/api/v1/status/buildinfo", ASK),
-    ("GET", "/", Need::Reading(Area::Pages)),
+    ("GET", "/livez", RouteAccess::Public),
+    ("GET", "/readyz", RouteAccess::Public),
+    ("GET", "/metrics", RouteAccess::Reading(RouteArea::Metrics)),
+    ("GET", "/metrics/figures", READ_PROMETHEUS),
+    ("GET", "/prometheus/api/v1/query", READ_PROMETHEUS),
+    ("POST", "/prometheus/api/v1/query", READ_PROMETHEUS),
+    ("GET", "/prometheus/api/v1/query_range", READ_PROMETHEUS),
+    ("POST", "/prometheus/api/v1/query_range", READ_PROMETHEUS),
+    ("GET", "/prometheus/api/v1/labels", READ_PROMETHEUS),
+    ("POST", "/prometheus/api/v1/labels", READ_PROMETHEUS),
+    ("GET", "/prometheus/api/v1/series", READ_PROMETHEUS),
+    ("POST", "/prometheus/api/v1/series", READ_PROMETHEUS),
+    ("GET", "/prometheus/api/v1/query_exemplars", READ_PROMETHEUS),
+    ("POST", "/prometheus/api/v1/query_exemplars", READ_PROMETHEUS),
+    ("GET", "/prometheus/api/v1/label/{name}/values", READ_PROMETHEUS),
+    ("GET", "/prometheus/api/v1/metadata", READ_PROMETHEUS),
+    ("GET", "/prometheus/api/v1/rules", READ_PROMETHEUS),
+    ("GET", "/prometheus/api/v1/alerts", READ_PROMETHEUS),
+    ("GET", "/prometheus/api/v1/status/buildinfo", READ_PROMETHEUS),
+    ("GET", "/", RouteAccess::Reading(RouteArea::Pages)),
 ];
 
-/// What a route needs; none when nobody has said.
+/// The required permission of a route; `None` if it is not listed.
 #[must_use]
-pub fn need(method: &str, pattern: &str) -> Option<Need> {
+pub fn route_access(method: &str, pattern: &str) -> Option<RouteAccess> {
     ROUTES.iter().find(|(of, path, _)| *of == method && *path == pattern).map(|(_, _, need)| *need)
 }
 
-/// The methods that a path answers.
+/// The methods of a path.
 #[must_use]
 pub fn methods(pattern: &str) -> Vec<&'static str> {
     ROUTES.iter().filter(|(_, path, _)| *path == pattern).map(|(method, _, _)| *method).collect()
+}
+
+/// The methods of the API at the path of a request, which may have parameters.
+#[must_use]
+pub fn methods_of_path(path: &str) -> Vec<&'static str> {
+    let fits = |part: &str, asked: &str| {
+        if part.starts_with('{') { !asked.is_empty() } else { part == asked }
+    };
+    let asked: Vec<&str> = path.split('/').collect();
+    let matches = |template: &str| {
+        let parts: Vec<&str> = template.split('/').collect();
+        parts.len() == asked.len()
+            && parts.iter().zip(&asked).all(|(part, asked)| fits(part, asked))
+    };
+    let found = ROUTES.iter().find(|(_, path, _)| path.starts_with(API) && matches(path));
+    found.map(|(_, path, _)| methods(path)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -125,35 +144,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_route_stands_once_and_nothing_that_writes_can_be_opened() {
+    fn each_route_is_listed_once_and_no_writing_route_can_be_public() {
         for (n, (method, path, need)) in ROUTES.iter().enumerate() {
             assert!(
                 ROUTES.iter().skip(n + 1).all(|(other, same, _)| (other, same) != (method, path)),
-                "{method} {path} stands twice"
+                "{method} {path} is listed twice"
             );
             let asks = path.starts_with("/prometheus/");
             assert!(
                 *method == "GET"
                     || asks
-                    || matches!(need, Need::Role(Role::Reporter | Role::Steward | Role::Admin)),
-                "{method} {path} is open"
+                    || matches!(
+                        need,
+                        RouteAccess::Role(Role::Reporter | Role::Steward | Role::Admin)
+                    ),
+                "{method} {path} can be opened"
             );
         }
         assert_eq!(need_of("GET", "/nowhere"), None);
     }
 
-    fn need_of(method: &str, path: &str) -> Option<Need> {
-        need(method, path)
+    fn need_of(method: &str, path: &str) -> Option<RouteAccess> {
+        route_access(method, path)
     }
 
     #[test]
-    fn every_route_of_the_description_stands_in_the_table() {
+    fn every_documented_route_is_in_the_access_table() {
         let document = serde_json::to_value(crate::http::openapi()).unwrap();
         for (path, item) in document["paths"].as_object().unwrap() {
             for method in item.as_object().unwrap().keys().map(|method| method.to_uppercase()) {
                 assert!(
-                    need(&method, path).is_some(),
-                    "{method} {path} is not in the table of who may call what"
+                    route_access(&method, path).is_some(),
+                    "{method} {path} is missing from the table of permissions"
                 );
             }
         }

@@ -1,11 +1,10 @@
-//! Reading bodies: how long one may take, how much memory all may take together, and how large one may become when it is decompressed.
+//! Reading request bodies: their time, their memory and their size after decompression.
 //!
-//! A body is read whole before its handler is called, and after the guard has let its sender in: nobody else's is read at all. One that
-//! comes slowly holds a connection and what has come of it, no thread.
+//! A body is read whole before its handler is called, and only after the guard has accepted the
+//! sender. A slow body holds a connection and the memory of what has arrived, but no thread.
 
 use std::io::Read as _;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
@@ -16,84 +15,72 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use actix_web::{HttpMessage, web};
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use futures_util::StreamExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Limits;
+use super::RequestLimits;
+use super::account::{MemoryAccount, short};
 use crate::http::problem::Problem;
+use crate::memory::{MemoryKind, MemoryPermit};
 
-/// The memory of bodies is counted in pieces of so many bytes.
-const PIECE: usize = 4 << 10;
-/// So much of each body counts as small: whoever sends large ones does not keep others from sending small ones.
-const SMALL_EACH: usize = 1 << 20;
-/// Most bytes of the small parts of all bodies that are held at once.
-pub const SMALL: usize = 64 << 20;
-/// Most bytes of what is beyond them.
-pub const LARGE: usize = 128 << 20;
+/// Step in which the memory of bodies is reserved, in bytes.
+const PIECE: usize = 16 << 10;
+/// Compressed bodies below this size, in bytes, are not decompressed on the threads for heavy work,
+/// so that ordinary submissions do not wait for heavy requests.
+const SMALL_PACKED: usize = 16 << 10;
 
-/// How long a body may take: a while, and longer the more of it has come.
+/// The timeout of a request body; it grows with the bytes that have arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Patience {
-    /// How long it may take in any case.
+pub struct BodyTimeout {
+    /// The initial timeout.
     pub grace: Duration,
-    /// Of so many bytes each adds a second.
+    /// The number of bytes that extend the timeout by one second.
     pub rate: usize,
-    /// How long it may take at most.
+    /// The maximum timeout.
     pub most: Duration,
 }
 
-impl Default for Patience {
-    /// 20 seconds and one more for every 32 KiB, 5 minutes at most.
+impl Default for BodyTimeout {
+    /// 20 seconds, one more for every 32 KiB, at most 5 minutes.
     fn default() -> Self {
         Self { grace: Duration::from_secs(20), rate: 32 << 10, most: Duration::from_secs(300) }
     }
 }
 
-impl Patience {
-    /// How long a body of which so much has come may have taken.
+impl BodyTimeout {
+    /// The timeout after this many bytes have arrived.
     fn of(&self, bytes: usize) -> Duration {
         let seconds = u64::try_from(bytes / self.rate.max(1)).unwrap_or(u64::MAX);
         self.grace.saturating_add(Duration::from_secs(seconds)).min(self.most)
     }
 }
 
-/// The memory that bodies may take.
-pub struct Bodies {
-    small: Arc<Semaphore>,
-    large: Arc<Semaphore>,
-    patience: Patience,
-}
-
-/// A body, or what has come of it, with its share of the memory.
-struct Held {
+/// A body, or the part that has arrived, with the permit for its memory.
+struct BodyBuffer {
     bytes: Vec<u8>,
-    shares: Vec<OwnedSemaphorePermit>,
-    /// How many pieces those are.
-    pieces: usize,
+    memory: MemoryPermit,
+    /// The announced length; `usize::MAX` if there is none.
+    expected: usize,
 }
 
-/// That a body was read whole, with its share of the memory; it goes with the request.
-pub struct Read {
-    _shares: Vec<OwnedSemaphorePermit>,
-    /// Its turn, when it is large.
-    _turn: Option<OwnedSemaphorePermit>,
-}
+/// Marks a request whose body was read whole. The account of the request holds its memory.
+pub struct BodyRead;
 
-/// An answer to a request whose body was not read, or not whole. While the rest of it is there the HTTP library knows that it was not,
-/// and closes the connection behind the answer; one that was thrown away it would go on reading for as long as it comes.
-pub struct Unread {
+/// A response to a request whose body was not read whole. Holding the payload makes the HTTP
+/// library close the connection after the response; if the payload were dropped, it would read and
+/// discard the body for as long as it arrives.
+pub struct UnreadBody {
     answer: BoxBody,
     _payload: Payload,
 }
 
-impl Unread {
-    /// An answer with what it does not wait for.
+impl UnreadBody {
+    /// A response that holds the unread payload.
     #[must_use]
     pub fn new(answer: BoxBody, payload: Payload) -> Self {
         Self { answer, _payload: payload }
     }
 }
 
-impl MessageBody for Unread {
+impl MessageBody for UnreadBody {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {
@@ -108,58 +95,51 @@ impl MessageBody for Unread {
     }
 }
 
-impl Bodies {
-    /// So much of small parts and beyond them.
-    #[must_use]
-    pub fn new((small, large): (usize, usize), patience: Patience) -> Self {
-        let pieces = |bytes: usize| Arc::new(Semaphore::new(bytes / PIECE));
-        Self { small: pieces(small), large: pieces(large), patience }
+impl BodyBuffer {
+    fn new(account: &MemoryAccount, expected: Option<usize>) -> Result<Self, Problem> {
+        Ok(Self {
+            bytes: Vec::new(),
+            memory: account.empty(MemoryKind::Body)?,
+            expected: expected.unwrap_or(usize::MAX),
+        })
     }
 
-    fn hold(&self) -> Held {
-        Held { bytes: Vec::new(), shares: Vec::new(), pieces: 0 }
-    }
-
-    /// Adds to what is held.
-    fn add(&self, held: &mut Held, bytes: &[u8], most: usize) -> Result<(), Problem> {
-        let length = held.bytes.len().saturating_add(bytes.len());
+    /// Appends bytes; their memory is reserved first.
+    fn add(&mut self, bytes: &[u8], most: usize) -> Result<(), Problem> {
+        let length = self.bytes.len().saturating_add(bytes.len());
         if length > most {
             return Err(too_large(most));
         }
-        let needed = length.div_ceil(PIECE);
-        let small = needed.min(SMALL_EACH / PIECE).saturating_sub(held.pieces);
-        let large = needed.saturating_sub(held.pieces).saturating_sub(small);
-        for (pool, pieces) in [(&self.small, small), (&self.large, large)] {
-            let pieces = u32::try_from(pieces).unwrap_or(u32::MAX);
-            if pieces > 0 {
-                let share = Arc::clone(pool).try_acquire_many_owned(pieces);
-                held.shares.push(share.map_err(|_none_left| {
-                    Problem::busy("too many bodies are being read; try again").of_bound("bodies")
-                })?);
-            }
+        if length > self.bytes.capacity() {
+            // Grows by half, to keep copying proportionate, but not beyond the announced length.
+            let end = most.min(self.expected).max(length).next_multiple_of(PIECE);
+            let capacity =
+                length.max(self.bytes.capacity() / 2 * 3).next_multiple_of(PIECE).min(end);
+            self.memory.try_grow(capacity.saturating_sub(self.memory.bytes())).map_err(short)?;
+            self.bytes.reserve_exact(capacity - self.bytes.len());
         }
-        held.pieces = held.pieces.max(needed);
-        held.bytes.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
         Ok(())
     }
 }
 
 fn too_large(most: usize) -> Problem {
-    Problem::too_large(format!("a body has at most {most} bytes")).of_bound("body")
+    Problem::too_large(format!("the body is longer than {most} bytes")).of_bound("body")
 }
 
-/// How a body is compressed.
+/// The compression of a body.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Coding {
+enum ContentCoding {
     Gzip,
     Deflate,
 }
 
-fn coding(headers: &HeaderMap) -> Result<Option<Coding>, Problem> {
-    let unknown = || Problem::media_type("a body without Content-Encoding, or gzip or deflate");
+fn coding(headers: &HeaderMap) -> Result<Option<ContentCoding>, Problem> {
+    let unknown =
+        || Problem::media_type("a body with Content-Encoding gzip or deflate, or without");
     let mut sent = headers.get_all(CONTENT_ENCODING);
     let Some(first) = sent.next() else { return Ok(None) };
-    // Once: what is compressed twice is nobody's sheet.
+    // A repeated header would mean repeated compression, which no regular client uses.
     let word = first
         .to_str()
         .ok()
@@ -169,15 +149,15 @@ fn coding(headers: &HeaderMap) -> Result<Option<Coding>, Problem> {
         .to_ascii_lowercase();
     match word.as_str() {
         "identity" => Ok(None),
-        "gzip" => Ok(Some(Coding::Gzip)),
-        "deflate" => Ok(Some(Coding::Deflate)),
+        "gzip" => Ok(Some(ContentCoding::Gzip)),
+        "deflate" => Ok(Some(ContentCoding::Deflate)),
         _ => Err(unknown()),
     }
 }
 
-/// Whether a request announces a body.
+/// Whether the headers of a request announce a body.
 #[must_use]
-pub fn announced(headers: &HeaderMap) -> bool {
+pub fn announces_body(headers: &HeaderMap) -> bool {
     let length = headers
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
@@ -186,18 +166,19 @@ pub fn announced(headers: &HeaderMap) -> bool {
         || headers.contains_key(actix_web::http::header::TRANSFER_ENCODING)
 }
 
-/// Reads the body of a request, and puts it, decompressed, in the place of what was to come.
+/// Reads the body of a request, decompresses it, and replaces the payload with it.
 ///
 /// # Errors
-/// 413 when it is larger than `most`, before or after decompression; 408 when it takes too long; 415 for a coding that is not understood;
-/// 400 when it breaks off or is not what its coding says; 503 when too many others are being read.
+/// 413 when it is larger than `most`, before or after decompression; 408 when it does not arrive in
+/// time; 415 for an unsupported encoding; 400 when it is cut off or not in its encoding; 503 when
+/// memory is short.
 pub async fn read(
     request: &mut ServiceRequest,
     payload: &mut Payload,
-    limits: &Limits,
+    limits: &RequestLimits,
+    account: &MemoryAccount,
     most: usize,
 ) -> Result<(), Problem> {
-    let bodies = &limits.bodies;
     let coding = coding(request.headers())?;
     let length = request
         .headers()
@@ -207,31 +188,41 @@ pub async fn read(
     if length.is_some_and(|length| length > most) {
         return Err(too_large(most));
     }
-    let mut held = receive(payload, bodies, most).await?;
+    let mut held =
+        receive(payload, limits.patience, BodyBuffer::new(account, length)?, most).await?;
     if let Some(coding) = coding {
-        let bodies = Arc::clone(bodies);
-        held = web::block(move || decompress(&held.bytes, coding, &bodies, most))
-            .await
-            .map_err(|_stopping| Problem::internal())??;
+        let (account, small) = (account.clone(), held.bytes.len() < SMALL_PACKED);
+        let unpack = move || decompress(&held.bytes, coding, &account, most);
+        held = if small {
+            crate::sync::blocking(unpack).await.map_err(|_stopping| Problem::internal())??
+        } else {
+            limits.heavy.run(super::LARGE_BODY_TIMEOUT, unpack).await??
+        };
         let headers = request.headers_mut();
         headers.remove(CONTENT_ENCODING);
         headers.remove(CONTENT_LENGTH);
     }
-    let turn = limits.body_turn(held.bytes.len()).await?;
-    request.extensions_mut().insert(Read { _shares: held.shares, _turn: turn });
+    limits.reserve_parsing(&mut held.memory, held.bytes.len()).await?;
+    account.keep_body(held.memory);
+    request.extensions_mut().insert(BodyRead);
     request.set_payload(Payload::from(web::Bytes::from(held.bytes)));
     Ok(())
 }
 
-async fn receive(payload: &mut Payload, bodies: &Bodies, most: usize) -> Result<Held, Problem> {
-    let (began, mut held) = (Instant::now(), bodies.hold());
+async fn receive(
+    payload: &mut Payload,
+    patience: BodyTimeout,
+    mut held: BodyBuffer,
+    most: usize,
+) -> Result<BodyBuffer, Problem> {
+    let began = Instant::now();
     loop {
-        let until = began + bodies.patience.of(held.bytes.len());
+        let until = began + patience.of(held.bytes.len());
         let next = tokio::time::timeout_at(until.into(), payload.next()).await;
         match next.map_err(|_elapsed| {
-            Problem::too_slow("the body did not come in time").of_bound("body_time")
+            Problem::too_slow("the body did not arrive in time").of_bound("body_time")
         })? {
-            Some(Ok(bytes)) => bodies.add(&mut held, &bytes, most)?,
+            Some(Ok(bytes)) => held.add(&bytes, most)?,
             Some(Err(PayloadError::Overflow)) => return Err(too_large(most)),
             Some(Err(_broken)) => return Err(Problem::malformed("the body cannot be read")),
             None => return Ok(held),
@@ -239,20 +230,25 @@ async fn receive(payload: &mut Payload, bodies: &Bodies, most: usize) -> Result<
     }
 }
 
-fn decompress(bytes: &[u8], coding: Coding, bodies: &Bodies, most: usize) -> Result<Held, Problem> {
+fn decompress(
+    bytes: &[u8],
+    coding: ContentCoding,
+    account: &MemoryAccount,
+    most: usize,
+) -> Result<BodyBuffer, Problem> {
     let mut reader: Box<dyn std::io::Read + '_> = match coding {
-        Coding::Gzip => Box::new(MultiGzDecoder::new(bytes)),
-        Coding::Deflate => Box::new(ZlibDecoder::new(bytes)),
+        ContentCoding::Gzip => Box::new(MultiGzDecoder::new(bytes)),
+        ContentCoding::Deflate => Box::new(ZlibDecoder::new(bytes)),
     };
-    let (mut held, mut buffer) = (bodies.hold(), vec![0; 16 * PIECE]);
+    let (mut held, mut buffer) = (BodyBuffer::new(account, None)?, vec![0; 4 * PIECE]);
     loop {
-        let read = reader.read(&mut buffer).map_err(|_corrupt| {
-            Problem::malformed("the body is not what its Content-Encoding says")
-        })?;
+        let read = reader
+            .read(&mut buffer)
+            .map_err(|_corrupt| Problem::malformed("the body is not in its Content-Encoding"))?;
         if read == 0 {
             return Ok(held);
         }
-        bodies.add(&mut held, buffer.get(..read).unwrap_or_default(), most)?;
+        held.add(buffer.get(..read).unwrap_or_default(), most)?;
     }
 }
 
@@ -264,9 +260,11 @@ mod tests {
     use flate2::write::{GzEncoder, ZlibEncoder};
 
     use super::*;
+    use crate::memory::{MemoryBudget, MemoryOwner, RESERVED};
 
-    fn bodies(small: usize, large: usize) -> Bodies {
-        Bodies::new((small, large), Patience::default())
+    fn budget(bytes: usize) -> (MemoryBudget, MemoryAccount) {
+        let budget = MemoryBudget::new(RESERVED + bytes);
+        (budget.clone(), MemoryAccount::new(&budget, MemoryOwner::Address(None)))
     }
 
     fn zipped(bytes: &[u8]) -> Vec<u8> {
@@ -276,22 +274,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compressed_is_read_up_to_the_bound_and_no_further() {
-        let (bodies, text) = (bodies(SMALL, LARGE), b"indicator,unit,period,value\n".repeat(100));
+    fn decompression_stops_at_the_size_limit() {
+        let ((memory, bodies), text) =
+            (budget(512 << 20), b"indicator,unit,period,value\n".repeat(100));
         assert_eq!(
-            decompress(&zipped(&text), Coding::Gzip, &bodies, text.len()).unwrap().bytes,
+            decompress(&zipped(&text), ContentCoding::Gzip, &bodies, text.len()).unwrap().bytes,
             text
         );
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&text).unwrap();
         assert_eq!(
-            decompress(&encoder.finish().unwrap(), Coding::Deflate, &bodies, text.len())
+            decompress(&encoder.finish().unwrap(), ContentCoding::Deflate, &bodies, text.len())
                 .unwrap()
                 .bytes,
             text
         );
         assert_eq!(
-            decompress(&zipped(&text), Coding::Gzip, &bodies, text.len() - 1)
+            decompress(&zipped(&text), ContentCoding::Gzip, &bodies, text.len() - 1)
                 .err()
                 .map(|problem| problem.status),
             Some(413)
@@ -299,58 +298,60 @@ mod tests {
         let bomb = zipped(&vec![0; 64 << 20]);
         assert!(bomb.len() < 100 << 10);
         assert_eq!(
-            decompress(&bomb, Coding::Gzip, &bodies, 32 << 20).err().map(|problem| problem.status),
+            decompress(&bomb, ContentCoding::Gzip, &bodies, 32 << 20)
+                .err()
+                .map(|problem| problem.status),
             Some(413)
         );
         for broken in
             [&zipped(&text)[..20], b"nonsense", &[zipped(&text), b"rest".to_vec()].concat()]
         {
             assert_eq!(
-                decompress(broken, Coding::Gzip, &bodies, 1 << 20)
+                decompress(broken, ContentCoding::Gzip, &bodies, 1 << 20)
                     .err()
                     .map(|problem| problem.status),
                 Some(400)
             );
         }
-        // Nothing is held once it is gone.
-        assert_eq!(
-            (bodies.small.available_permits(), bodies.large.available_permits()),
-            (SMALL / PIECE, LARGE / PIECE)
-        );
+        // All memory is released.
+        assert!(memory.usage().by_kind.iter().all(|(_, bytes)| *bytes == 0));
     }
 
     #[test]
-    fn large_bodies_take_nothing_from_small_ones() {
-        let bodies = bodies(4 << 20, 8 << 20);
-        let (mut first, mut second, mut third) = (bodies.hold(), bodies.hold(), bodies.hold());
+    fn a_body_reserves_memory_as_it_arrives_up_to_its_limit() {
+        let (memory, account) = budget(64 << 20);
+        let mut slow = BodyBuffer::new(&account, None).unwrap();
+        (0..PIECE).for_each(|_| slow.add(&[0], 32 << 20).unwrap());
+        assert_eq!(
+            (slow.memory.bytes(), slow.bytes.capacity()),
+            (PIECE, PIECE),
+            "single bytes take no more memory than one piece"
+        );
+        let mut large = BodyBuffer::new(&account, None).unwrap();
         let piece = vec![0; 1 << 20];
-        (0..9).for_each(|_| bodies.add(&mut first, &piece, 32 << 20).unwrap());
-        // Its first MiB is small, the other eight are all there is.
-        bodies.add(&mut second, &piece, 32 << 20).unwrap();
-        assert_eq!(
-            bodies.add(&mut second, &[0], 32 << 20).err().map(|problem| problem.status),
-            Some(503)
-        );
-        bodies.add(&mut third, &piece, 32 << 20).unwrap();
-        drop(first);
-        bodies.add(&mut second, &[0], 32 << 20).unwrap();
-        // A byte after the other takes no more than all at once.
-        let mut slow = bodies.hold();
-        (0..PIECE).for_each(|_| bodies.add(&mut slow, &[0], 32 << 20).unwrap());
-        assert_eq!(slow.pieces, 1);
-        assert_eq!(slow.shares.len(), 1);
+        let added = (0..64).map_while(|_| large.add(&piece, 64 << 20).ok()).count();
+        assert!((20..32).contains(&added), "one owner gets half of the pool: {added}");
+        assert!(large.bytes.capacity() <= large.memory.bytes());
+        // A small body of another owner still gets memory.
+        let mut other = BodyBuffer::new(
+            &MemoryAccount::new(&memory, MemoryOwner::Holder("other".into())),
+            Some(1 << 20),
+        )
+        .unwrap();
+        (0..16).for_each(|_| other.add(&piece[..1 << 16], 32 << 20).unwrap());
+        assert_eq!(other.bytes.capacity(), 1 << 20, "no more than the announced length");
     }
 
     #[test]
-    fn a_body_may_take_longer_the_more_of_it_has_come() {
-        let patience = Patience::default();
+    fn the_body_timeout_grows_with_the_bytes_received() {
+        let patience = BodyTimeout::default();
         assert_eq!(patience.of(0).as_secs(), 20);
         assert_eq!(patience.of(1 << 20).as_secs(), 52);
         assert_eq!(patience.of(32 << 20).as_secs(), 300);
     }
 
     #[test]
-    fn a_coding_is_named_once() {
+    fn only_one_content_coding_is_accepted() {
         let of = |pairs: &[&str]| {
             let mut headers = HeaderMap::new();
             pairs.iter().for_each(|value| headers.append(CONTENT_ENCODING, value.parse().unwrap()));
@@ -358,7 +359,7 @@ mod tests {
         };
         assert_eq!(
             (of(&[]), of(&["identity"]), of(&["GZip"]), of(&["deflate"])),
-            (Ok(None), Ok(None), Ok(Some(Coding::Gzip)), Ok(Some(Coding::Deflate)))
+            (Ok(None), Ok(None), Ok(Some(ContentCoding::Gzip)), Ok(Some(ContentCoding::Deflate)))
         );
         for wrong in [&["gzip, gzip"][..], &["gzip", "gzip"], &["br"], &["zstd"], &[""]] {
             assert_eq!(of(wrong), Err(415), "{wrong:?}");

@@ -1,4 +1,5 @@
-//! How many connections there may be, in all and of one address. One too many is closed before a byte of it is read.
+//! Limits of open connections, in total and by address. A connection beyond a limit is closed
+//! before a byte of it is read.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -8,33 +9,33 @@ use std::sync::Arc;
 
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
-use parking_lot::Mutex;
 use rustix::net::{Shutdown, shutdown};
 
 use super::rates::network;
+use crate::sync::Mutex;
 
-/// Connections that are open.
-pub struct Connections {
-    open: Mutex<Open>,
+/// The open connections.
+pub struct ConnectionLimiter {
+    open: Mutex<OpenConnections>,
     most: usize,
     of_one: usize,
-    /// For which address the second bound does not hold: many people come through a proxy.
+    /// The addresses without the limit by address, such as proxies with many clients.
     exempt: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
 }
 
 #[derive(Default)]
-struct Open {
+struct OpenConnections {
     all: usize,
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// A connection that counts until this goes.
-pub struct Counted {
-    connections: Arc<Connections>,
+/// A counted connection; dropping this ends the count.
+pub struct CountedConnection {
+    connections: Arc<ConnectionLimiter>,
     address: IpAddr,
 }
 
-impl Drop for Counted {
+impl Drop for CountedConnection {
     fn drop(&mut self) {
         let mut open = self.connections.open.lock();
         open.all = open.all.saturating_sub(1);
@@ -47,8 +48,8 @@ impl Drop for Counted {
     }
 }
 
-impl Connections {
-    /// None as yet.
+impl ConnectionLimiter {
+    /// No connections yet.
     pub fn new(
         most: usize,
         of_one: usize,
@@ -57,19 +58,19 @@ impl Connections {
         Self { open: Mutex::default(), most, of_one, exempt: Box::new(exempt) }
     }
 
-    /// How many are open.
+    /// The number of open connections.
     pub fn open(&self) -> usize {
         self.open.lock().all
     }
 
-    /// How many there may be.
+    /// The maximum number of open connections.
     #[must_use]
     pub fn most(&self) -> usize {
         self.most
     }
 
-    /// Counts one more; none when there are too many.
-    pub fn count(self: &Arc<Self>, from: Option<IpAddr>) -> Option<Counted> {
+    /// Counts a new connection; `None` if a limit is reached.
+    pub fn count(self: &Arc<Self>, from: Option<IpAddr>) -> Option<CountedConnection> {
         let address = network(from);
         let bound =
             if from.is_some_and(|from| (self.exempt)(from)) { self.most } else { self.of_one };
@@ -81,18 +82,21 @@ impl Connections {
         open.all += 1;
         open.by_address.insert(address, of_it + 1);
         drop(open);
-        Some(Counted { connections: Arc::clone(self), address })
+        Some(CountedConnection { connections: Arc::clone(self), address })
     }
 
-    /// Counts a connection that was just accepted, with what belongs to it, or closes it and calls `refused`.
+    /// Counts an accepted connection without TLS and attaches the count to it, or closes it and
+    /// calls `refused`.
     pub fn accept(self: &Arc<Self>, io: &dyn Any, data: &mut Extensions, refused: impl Fn()) {
         let Some(socket) = socket(io) else { return };
         match self.count(socket.peer_addr().ok().map(|peer| peer.ip())) {
             Some(counted) => drop(data.insert(counted)),
             None => {
-                // It is read as ended at once; that it had ended before is no fault.
-                let _ended_before = shutdown(descriptor(socket), Shutdown::Both);
+                // Counted first: who sees the end of the stream may ask for the count at once.
                 refused();
+                // The HTTP library then sees the end of the stream at once. The client may have
+                // closed it before.
+                let _ended_before = shutdown(descriptor(socket), Shutdown::Both);
             }
         }
     }
@@ -102,12 +106,9 @@ fn descriptor(socket: &TcpStream) -> BorrowedFd<'_> {
     socket.as_fd()
 }
 
-/// The socket of a connection, with TLS or without.
+/// The socket of a connection without TLS.
 fn socket(io: &dyn Any) -> Option<&TcpStream> {
-    let bare = || io.downcast_ref::<TcpStream>();
-    io.downcast_ref::<actix_tls::accept::rustls_0_23::TlsStream<TcpStream>>()
-        .map(|tls| tls.get_ref().0)
-        .or_else(bare)
+    io.downcast_ref::<TcpStream>()
 }
 
 #[cfg(test)]
@@ -115,16 +116,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_count_in_all_and_by_address_until_they_go() {
+    fn connections_are_counted_in_total_and_by_address_until_closed() {
         let address = |text: &str| Some(text.parse::<IpAddr>().unwrap());
         let proxy: IpAddr = "10.0.0.1".parse().unwrap();
-        let connections = Arc::new(Connections::new(5, 2, move |address| address == proxy));
+        let connections = Arc::new(ConnectionLimiter::new(5, 2, move |address| address == proxy));
         let one = connections.count(address("10.0.0.9"));
         let other = connections.count(address("10.0.0.9"));
         assert!(
             one.is_some() && other.is_some() && connections.count(address("10.0.0.9")).is_none()
         );
-        // A proxy brings many, but not more than there may be in all.
+        // A proxy may open many connections, up to the limit of all.
         let many: Vec<_> = (0..4).map(|_| connections.count(address("10.0.0.1"))).collect();
         assert_eq!(many.iter().flatten().count(), 3);
         assert!(connections.count(address("10.0.0.2")).is_none());

@@ -1,8 +1,9 @@
-//! How many requests a second: of the holder of a key, of an address without one, and how many sign-ins of an address may fail.
+//! Rate limits: requests of the holder of a key, requests of an address without a key, failed
+//! sign-ins of an address.
 //!
-//! Each is a bucket (GCRA, by governor) that holds one second's worth, or one minute's; a request that finds it empty is answered 429 with
-//! the seconds until it is not. Memory is bounded: buckets that are full again are forgotten, and when there are [`MOST`] that are not,
-//! all that come new share one.
+//! Each limit is a bucket (GCRA, by governor) with the amount of one second or one minute. A
+//! request that finds it empty gets 429 with the seconds to wait. Memory is limited: full buckets
+//! are dropped, and when [`MOST`] buckets are in use, all new clients share one.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -18,33 +19,35 @@ use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::state::keyed::ShrinkableKeyedStateStore;
 use governor::{Quota, RateLimiter};
-use parking_lot::Mutex;
 
-/// Most buckets of a sort.
+use crate::sync::Mutex;
+
+/// Maximum number of buckets of a kind.
 pub const MOST: usize = 100_000;
-/// How often buckets that are full again are forgotten at most.
+/// Minimum interval between removals of full buckets.
 const PRUNE_EVERY: Duration = Duration::from_secs(1);
-/// How many bits of an IPv6 address tell who it is: a household or an office has at least this network, and every address in it.
+/// Number of bits of an IPv6 address that identify a client: a household or an office usually has a
+/// whole network of this size.
 const IPV6_BITS: u32 = 64;
 
-/// So many in a period, which may all come at once.
+/// A number of events in a period, which may all occur at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Rate {
-    /// How many.
+pub struct RateLimit {
+    /// The number of events.
     pub count: NonZeroU32,
-    /// In which time.
+    /// The period.
     pub period: Duration,
 }
 
-impl Rate {
-    /// Of the holder of a key.
+impl RateLimit {
+    /// The default for the holder of a key.
     pub const KEY: Self = Self::a_second(5_000);
-    /// Of an address without one.
+    /// The default for an address without a key.
     pub const ADDRESS: Self = Self::a_second(500);
-    /// Sign-ins that fail, of an address.
+    /// The default for failed sign-ins of an address.
     pub const SIGN_IN: Self = Self { count: at_least_one(60), period: Duration::from_secs(60) };
 
-    /// So many a second; one for none.
+    /// This many events per second; at least one.
     #[must_use]
     pub const fn a_second(count: u32) -> Self {
         Self { count: at_least_one(count), period: Duration::from_secs(1) }
@@ -65,11 +68,11 @@ const fn at_least_one(count: u32) -> NonZeroU32 {
     }
 }
 
-/// A rate as the command line has it: `off`, or so many a second: `5000` or `5000/s`.
+/// A rate on the command line: `off`, or a number per second: `5000` or `5000/s`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Written(pub Option<Rate>);
+pub struct RateArg(pub Option<RateLimit>);
 
-impl FromStr for Written {
+impl FromStr for RateArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -83,56 +86,60 @@ impl FromStr for Written {
             .ok()
             .filter(|count| count.get() <= 1_000_000);
         let count = count.ok_or_else(|| {
-            "a number of requests a second is expected, 1 to 1000000, or off".to_owned()
+            "expected a number of requests per second, 1 to 1000000, or off".to_owned()
         })?;
-        Ok(Self(Some(Rate { count, period: Duration::from_secs(1) })))
+        Ok(Self(Some(RateLimit { count, period: Duration::from_secs(1) })))
     }
 }
 
-/// Every bucket.
-pub struct Rates {
-    keys: Option<Buckets<String>>,
-    addresses: Option<Buckets<IpAddr>>,
-    sign_ins: Option<Buckets<IpAddr>>,
+/// All buckets.
+pub struct RateLimiters {
+    keys: Option<RateBuckets<String>>,
+    addresses: Option<RateBuckets<IpAddr>>,
+    sign_ins: Option<RateBuckets<IpAddr>>,
 }
 
-impl Rates {
-    /// With full buckets; none where there is no bound.
+impl RateLimiters {
+    /// Rate limits with full buckets; no limit where the rate is `None`.
     #[must_use]
-    pub fn new(key: Option<Rate>, address: Option<Rate>, sign_in: Option<Rate>) -> Self {
-        let addresses = |rate: Option<Rate>| rate.map(|rate| Buckets::new(rate, MOST));
+    pub fn new(
+        key: Option<RateLimit>,
+        address: Option<RateLimit>,
+        sign_in: Option<RateLimit>,
+    ) -> Self {
+        let addresses = |rate: Option<RateLimit>| rate.map(|rate| RateBuckets::new(rate, MOST));
         Self {
-            keys: key.map(|rate| Buckets::new(rate, MOST)),
+            keys: key.map(|rate| RateBuckets::new(rate, MOST)),
             addresses: addresses(address),
             sign_ins: addresses(sign_in),
         }
     }
 
-    /// A request of the holder of a key.
+    /// Counts a request of the holder of a key.
     ///
     /// # Errors
-    /// How long until the next.
+    /// The time until the next request is allowed.
     pub fn key(&self, holder: &str) -> Result<(), Duration> {
         self.keys.as_ref().map_or(Ok(()), |buckets| buckets.take(&holder.to_owned()))
     }
 
-    /// A request without a key.
+    /// Counts a request without a key.
     ///
     /// # Errors
-    /// How long until the next.
+    /// The time until the next request is allowed.
     pub fn address(&self, address: Option<IpAddr>) -> Result<(), Duration> {
         self.addresses.as_ref().map_or(Ok(()), |buckets| buckets.take(&network(address)))
     }
 
-    /// Whether an address may try to sign in: whether not too many of its tries have failed.
+    /// Whether an address may try to sign in; it may not after too many failed tries.
     ///
     /// # Errors
-    /// How long until it may.
+    /// The time until it may try again.
     pub fn may_sign_in(&self, address: Option<IpAddr>) -> Result<(), Duration> {
-        self.sign_ins.as_ref().map_or(Ok(()), |buckets| buckets.look(&network(address)))
+        self.sign_ins.as_ref().map_or(Ok(()), |buckets| buckets.peek(&network(address)))
     }
 
-    /// A sign-in has failed.
+    /// Counts a failed sign-in.
     pub fn failed(&self, address: Option<IpAddr>) {
         if let Some(buckets) = &self.sign_ins {
             let _empty_already = buckets.take(&network(address));
@@ -140,7 +147,8 @@ impl Rates {
     }
 }
 
-/// What an address counts as: itself, or its network where somebody has many. Who has none counts as one.
+/// The address under which a client is counted: itself, or its IPv6 network. Clients without an
+/// address count as one.
 #[must_use]
 pub fn network(address: Option<IpAddr>) -> IpAddr {
     match address.map(|address| address.to_canonical()) {
@@ -152,32 +160,34 @@ pub fn network(address: Option<IpAddr>) -> IpAddr {
     }
 }
 
-/// What takes from buckets, or looks at them.
-type Limiter<K, C> = RateLimiter<K, Store<K>, C, NoOpMiddleware<<C as Clock>::Instant>>;
+/// A governor limiter over the shared buckets.
+type BucketLimiter<K, C> = RateLimiter<K, BucketStore<K>, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
-/// Buckets by key, at most so many.
-struct Buckets<K: Hash + Eq + Clone, C: Clock = DefaultClock> {
-    taking: Limiter<K, C>,
-    /// The same buckets, left as they are.
-    looking: Limiter<K, C>,
-    shared: Arc<Mutex<Shared<K>>>,
+/// Buckets by key, up to a maximum number.
+struct RateBuckets<K: Hash + Eq + Clone, C: Clock = DefaultClock> {
+    taking: BucketLimiter<K, C>,
+    /// The same buckets, for checks that take nothing.
+    looking: BucketLimiter<K, C>,
+    shared: Arc<Mutex<BucketLevels<K>>>,
     clock: C,
 }
 
-impl<K: Hash + Eq + Clone> Buckets<K> {
-    fn new(rate: Rate, most: usize) -> Self {
+impl<K: Hash + Eq + Clone> RateBuckets<K> {
+    fn new(rate: RateLimit, most: usize) -> Self {
         Self::by(rate, most, DefaultClock::default())
     }
 }
 
-impl<K: Hash + Eq + Clone, C: Clock + Clone> Buckets<K, C> {
-    fn by(rate: Rate, most: usize, clock: C) -> Self {
-        let shared =
-            Arc::new(Mutex::new(Shared { levels: HashMap::new(), rest: None, most, pruned: None }));
+impl<K: Hash + Eq + Clone, C: Clock + Clone> RateBuckets<K, C> {
+    fn by(rate: RateLimit, most: usize, clock: C) -> Self {
+        let shared = Arc::new(Mutex::new(
+            "rates",
+            BucketLevels { levels: HashMap::new(), rest: None, most, pruned: None },
+        ));
         let of = |keeps: bool| {
             RateLimiter::new(
                 rate.quota(),
-                Store { shared: Arc::clone(&shared), keeps },
+                BucketStore { shared: Arc::clone(&shared), keeps },
                 clock.clone(),
             )
         };
@@ -192,23 +202,24 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> Buckets<K, C> {
         self.taking.check_key(key).map_err(|until| until.wait_time_from(self.clock.now()))
     }
 
-    fn look(&self, key: &K) -> Result<(), Duration> {
+    fn peek(&self, key: &K) -> Result<(), Duration> {
         self.looking.check_key(key).map_err(|until| until.wait_time_from(self.clock.now()))
     }
 }
 
-/// How far each bucket is used up: governor's theoretical arrival times.
-struct Shared<K> {
+/// The level of each bucket, as the theoretical arrival time of governor.
+struct BucketLevels<K> {
     levels: HashMap<K, Nanos>,
-    /// The one bucket of all for which there is no room.
+    /// The one bucket shared by all keys beyond the maximum.
     rest: Option<Nanos>,
     most: usize,
-    /// When those that are full again were last forgotten.
+    /// When full buckets were last removed.
     pruned: Option<Instant>,
 }
 
-impl<K> Shared<K> {
-    /// Whether it is time to forget some: there is no room, and it was not done just now, as it looks at each of them.
+impl<K> BucketLevels<K> {
+    /// Whether to remove full buckets: the map is full, and the last removal, which visits every
+    /// bucket, was not just now.
     fn is_due(&mut self) -> bool {
         let due = self.levels.len() >= self.most
             && self.pruned.is_none_or(|last| last.elapsed() >= PRUNE_EVERY);
@@ -219,14 +230,14 @@ impl<K> Shared<K> {
     }
 }
 
-/// Where governor keeps its buckets.
-struct Store<K> {
-    shared: Arc<Mutex<Shared<K>>>,
-    /// Whether what is taken stays taken.
+/// The store through which governor uses the shared buckets.
+struct BucketStore<K> {
+    shared: Arc<Mutex<BucketLevels<K>>>,
+    /// Whether changes are stored; false for checks that take nothing.
     keeps: bool,
 }
 
-impl<K: Hash + Eq + Clone> StateStore for Store<K> {
+impl<K: Hash + Eq + Clone> StateStore for BucketStore<K> {
     type Key = K;
 
     fn measure_and_replace<T, F, E>(&self, key: &K, f: F) -> Result<T, E>
@@ -248,7 +259,7 @@ impl<K: Hash + Eq + Clone> StateStore for Store<K> {
     }
 }
 
-impl<K: Hash + Eq + Clone> ShrinkableKeyedStateStore<K> for Store<K> {
+impl<K: Hash + Eq + Clone> ShrinkableKeyedStateStore<K> for BucketStore<K> {
     fn retain_recent(&self, drop_below: Nanos) {
         self.shared.lock().levels.retain(|_, level| *level > drop_below);
     }
@@ -272,11 +283,11 @@ mod tests {
         count: u32,
         period: u64,
         most: usize,
-    ) -> (Buckets<u32, FakeRelativeClock>, FakeRelativeClock) {
+    ) -> (RateBuckets<u32, FakeRelativeClock>, FakeRelativeClock) {
         let clock = FakeRelativeClock::default();
         (
-            Buckets::by(
-                Rate {
+            RateBuckets::by(
+                RateLimit {
                     count: NonZeroU32::new(count).unwrap(),
                     period: Duration::from_secs(period),
                 },
@@ -288,11 +299,11 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_holds_what_a_period_brings_and_fills_again_evenly() {
+    fn a_bucket_holds_one_period_and_refills_evenly() {
         let (buckets, clock) = buckets(4, 1, 10);
         assert!((0..4).all(|_| buckets.take(&1).is_ok()));
         assert_eq!(buckets.take(&1), Err(Duration::from_millis(250)));
-        // Another's is another bucket.
+        // Another key has another bucket.
         assert!(buckets.take(&2).is_ok());
         clock.advance(Duration::from_millis(250));
         assert!(buckets.take(&1).is_ok() && buckets.take(&1).is_err());
@@ -301,24 +312,25 @@ mod tests {
     }
 
     #[test]
-    fn looking_takes_nothing_and_sees_what_was_taken() {
+    fn peeking_takes_nothing_and_sees_earlier_takes() {
         let (buckets, clock) = buckets(2, 60, 10);
-        assert!((0..10).all(|_| buckets.look(&1).is_ok()));
-        assert!(buckets.take(&1).is_ok() && buckets.look(&1).is_ok() && buckets.take(&1).is_ok());
-        assert_eq!(buckets.look(&1), Err(Duration::from_secs(30)));
+        assert!((0..10).all(|_| buckets.peek(&1).is_ok()));
+        assert!(buckets.take(&1).is_ok() && buckets.peek(&1).is_ok() && buckets.take(&1).is_ok());
+        assert_eq!(buckets.peek(&1), Err(Duration::from_secs(30)));
         clock.advance(Duration::from_secs(30));
-        assert!(buckets.look(&1).is_ok());
+        assert!(buckets.peek(&1).is_ok());
     }
 
     #[test]
-    fn there_are_never_more_buckets_than_the_bound_and_what_comes_new_then_shares_one() {
+    fn at_the_bucket_limit_new_clients_share_one_bucket() {
         let (buckets, clock) = buckets(2, 1, 100);
         assert!((0..100).all(|key| buckets.take(&key).is_ok()));
-        // 100 more find two places in all; those that were there before still have their own.
+        // 100 new keys share the 2 events of one bucket; the keys known before still have their
+        // own.
         assert_eq!((100..200).filter(|key| buckets.take(key).is_ok()).count(), 2);
         assert_eq!(buckets.shared.lock().levels.len(), 100);
         assert!((0..100).all(|key| buckets.take(&key).is_ok()));
-        // Once they are full again they are forgotten, and others have room.
+        // Full buckets are removed, which makes room for others.
         clock.advance(Duration::from_secs(5));
         buckets.shared.lock().pruned = None;
         assert!((200..300).all(|key| buckets.take(&key).is_ok()));
@@ -343,16 +355,16 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_written_as_off_or_so_many_a_second() {
+    fn parses_a_rate_as_off_or_requests_per_second() {
         let read = |text: &str| {
-            text.parse::<Written>()
-                .map(|Written(rate)| rate.map(|rate| (rate.count.get(), rate.period.as_secs())))
+            text.parse::<RateArg>()
+                .map(|RateArg(rate)| rate.map(|rate| (rate.count.get(), rate.period.as_secs())))
         };
         assert_eq!(read("off"), Ok(None));
         assert_eq!((read("5000"), read("1/s")), (Ok(Some((5_000, 1))), Ok(Some((1, 1)))));
         for wrong in ["", "0", "-1", "1/m", "1000001", "on", "5000/s/s"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
-        assert!(Rate::KEY.count.get() >= 5_000);
+        assert!(RateLimit::KEY.count.get() >= 5_000);
     }
 }

@@ -1,17 +1,17 @@
-//! The names and labels of a catalogue, by their words.
+//! Index of the names and labels of a catalogue by their words.
 
 use std::collections::HashMap;
 
-use crate::domain::catalogue::Catalogue;
-use crate::domain::unit::Name;
-use crate::intake::words::{Spelling, words};
+use kpi::catalogue::Catalogue;
+use kpi::unit::LocalizedName;
+use kpi::vietnamese::folding::{Spelling, label_words};
 
-/// Words that say nothing about which measure a label is.
+/// Single words that do not help to find the measure.
 const NOISE: [&str; 21] = [
     "số", "tổng", "lượng", "được", "đã", "các", "những", "của", "là", "về", "và", "trên", "tại",
     "qua", "bằng", "theo", "number", "of", "the", "total", "no",
 ];
-/// The same of several words.
+/// Sequences of words that do not help to find the measure.
 const NOISE_PHRASES: [&str; 10] = [
     "trong kỳ báo cáo",
     "trong tháng báo cáo",
@@ -24,61 +24,65 @@ const NOISE_PHRASES: [&str; 10] = [
     "hình thức",
     "in the month",
 ];
-/// How a phrase came to be a measure's: its name counts more than a further label.
+/// How strongly words point to a measure: a name counts more than a further label.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Strength {
+pub(super) enum LabelStrength {
     Name,
     Label,
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct LabelEntry {
     pub(super) code: String,
     pub(super) system: Option<String>,
-    pub(super) strength: Strength,
+    pub(super) strength: LabelStrength,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum What {
+pub(super) enum PhraseTarget {
     Member(String, String),
     System(String),
 }
 
-/// A member or a system, and how it is written.
+/// The words of a member or a system.
 #[derive(Clone, Debug)]
-pub(super) struct Phrase {
+pub(super) struct LabelPhrase {
     words: Vec<String>,
-    what: What,
+    what: PhraseTarget,
 }
 
-/// The vocabulary in one spelling.
+/// The index for one spelling.
 #[derive(Debug)]
-pub(super) struct Lexicon {
+pub(super) struct LabelLexicon {
     pub(super) spelling: Spelling,
-    pub(super) measures: HashMap<String, Vec<Entry>>,
-    phrases: HashMap<String, Vec<Phrase>>,
+    pub(super) measures: HashMap<String, Vec<LabelEntry>>,
+    phrases: HashMap<String, Vec<LabelPhrase>>,
     noise: Vec<String>,
     noise_phrases: Vec<Vec<String>>,
 }
 
-/// Where a phrase stands in a text.
-pub(super) struct Found<'l> {
+/// An occurrence of words in a text.
+pub(super) struct PhraseMatch<'l> {
     pub(super) start: usize,
     pub(super) end: usize,
-    pub(super) what: &'l What,
+    pub(super) what: &'l PhraseTarget,
 }
 
-impl Lexicon {
+impl LabelLexicon {
     pub(super) fn new(catalogue: &Catalogue, spelling: Spelling) -> Self {
         let mut lexicon = Self {
             spelling,
             measures: HashMap::new(),
             phrases: HashMap::new(),
-            noise: NOISE.iter().flat_map(|word| words(word, spelling)).collect(),
-            noise_phrases: NOISE_PHRASES.iter().map(|phrase| words(phrase, spelling)).collect(),
+            noise: NOISE.iter().flat_map(|word| label_words(word, spelling)).collect(),
+            noise_phrases: NOISE_PHRASES
+                .iter()
+                .map(|phrase| label_words(phrase, spelling))
+                .collect(),
         };
         if spelling == Spelling::Plain {
-            // Without diacritics these may be other words: `qua`, `tai`, `so` in a name that is no number.
+            // Without diacritics some fillers may be other words, such as `qua`, `tai` or `so` in a
+            // name.
             lexicon.noise.retain(|word| !matches!(word.as_str(), "la" | "ve"));
         }
         let document = &catalogue.document;
@@ -96,41 +100,55 @@ impl Lexicon {
         for dimension in &document.dimensions {
             for member in &dimension.members {
                 for text in [&member.name.vi, &member.name.en].into_iter().chain(&member.labels) {
-                    lexicon.phrase(text, What::Member(dimension.code.clone(), member.code.clone()));
+                    lexicon.phrase(
+                        text,
+                        PhraseTarget::Member(dimension.code.clone(), member.code.clone()),
+                    );
                 }
             }
         }
         for system in &document.systems {
             for text in system_names(&system.name).iter().chain(&system.labels) {
-                lexicon.phrase(text, What::System(system.code.clone()));
+                lexicon.phrase(text, PhraseTarget::System(system.code.clone()));
             }
         }
         lexicon
     }
 
-    fn measure(&mut self, code: &str, system: Option<&String>, name: &Name, labels: &[String]) {
-        let names = [&name.vi, &name.en].into_iter().map(|text| (text, Strength::Name));
-        for (text, strength) in names.chain(labels.iter().map(|text| (text, Strength::Label))) {
-            let phrase = self.telling(words(text, self.spelling)).join(" ");
+    fn measure(
+        &mut self,
+        code: &str,
+        system: Option<&String>,
+        name: &LocalizedName,
+        labels: &[String],
+    ) {
+        let names = [&name.vi, &name.en].into_iter().map(|text| (text, LabelStrength::Name));
+        for (text, strength) in names.chain(labels.iter().map(|text| (text, LabelStrength::Label)))
+        {
+            let phrase = self.significant_words(label_words(text, self.spelling)).join(" ");
             let entries = self.measures.entry(phrase.clone()).or_default();
             if !phrase.is_empty() && !entries.iter().any(|entry| entry.code == code) {
-                entries.push(Entry { code: code.to_owned(), system: system.cloned(), strength });
+                entries.push(LabelEntry {
+                    code: code.to_owned(),
+                    system: system.cloned(),
+                    strength,
+                });
             }
         }
         self.measures.remove("");
     }
 
-    fn phrase(&mut self, text: &str, what: What) {
-        let words = self.telling(words(text, self.spelling));
+    fn phrase(&mut self, text: &str, what: PhraseTarget) {
+        let words = self.significant_words(label_words(text, self.spelling));
         let Some(first) = words.first().cloned() else { return };
         let known = self.phrases.entry(first).or_default();
         if !known.iter().any(|phrase| phrase.words == words && phrase.what == what) {
-            known.push(Phrase { words, what });
+            known.push(LabelPhrase { words, what });
         }
     }
 
-    /// The words that say something.
-    pub(super) fn telling(&self, words: Vec<String>) -> Vec<String> {
+    /// The words without fillers.
+    pub(super) fn significant_words(&self, words: Vec<String>) -> Vec<String> {
         let (mut found, mut place) = (Vec::with_capacity(words.len()), 0);
         while let Some(word) = words.get(place) {
             let phrase = self
@@ -150,14 +168,14 @@ impl Lexicon {
         found
     }
 
-    /// The phrases in a text.
-    pub(super) fn found<'l>(&'l self, words: &[String]) -> Vec<Found<'l>> {
+    /// The occurrences of members and systems in a text.
+    pub(super) fn find_phrases<'l>(&'l self, words: &[String]) -> Vec<PhraseMatch<'l>> {
         let mut found = Vec::new();
         for (start, word) in words.iter().enumerate() {
             for phrase in self.phrases.get(word).into_iter().flatten() {
                 let end = start + phrase.words.len();
                 if words.get(start..end) == Some(phrase.words.as_slice()) {
-                    found.push(Found { start, end, what: &phrase.what });
+                    found.push(PhraseMatch { start, end, what: &phrase.what });
                 }
             }
         }
@@ -165,8 +183,9 @@ impl Lexicon {
     }
 }
 
-/// How a system's name is written: whole, without what stands in its brackets, and that alone, also without the maker before the hyphen.
-fn system_names(name: &Name) -> Vec<String> {
+/// The ways to write the name of a system: whole, without its brackets, the content of its
+/// brackets, and that without the maker before the hyphen.
+fn system_names(name: &LocalizedName) -> Vec<String> {
     let mut found = Vec::new();
     for text in [&name.vi, &name.en] {
         let (outer, inner) = text

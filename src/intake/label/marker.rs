@@ -1,15 +1,15 @@
-//! What numbers a row of a table or begins an entry of a list.
+//! Numbers and bullets before rows of a table and items of a list.
 
-/// What numbers a row or begins an entry of a list.
+/// The number or bullet before a row or list item.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Marker {
-    /// Nothing of the kind.
+pub enum RowMarker {
+    /// No number or bullet.
     None,
     /// `I.`, `IV)`.
     Roman,
     /// `A.`.
     Capital,
-    /// `1.`, `1.2`; how many numbers.
+    /// `1.`, `1.2`, with the count of numbers.
     Number(usize),
     /// `a)`.
     Letter,
@@ -21,15 +21,15 @@ pub enum Marker {
     Bullet,
 }
 
-/// The marker at the beginning of a label, and the label behind it.
+/// The number or bullet at the beginning of a label, and the rest of the label.
 #[must_use]
-pub fn numbered(text: &str) -> (Marker, &str) {
+pub fn split_marker(text: &str) -> (RowMarker, &str) {
     let text = text.trim();
     let mut letters = text.chars();
     let sign = match letters.next() {
-        Some('-' | '–' | '—') => Some(Marker::Dash),
-        Some('+') => Some(Marker::Plus),
-        Some('•' | '*' | '·' | '▪' | '●') => Some(Marker::Bullet),
+        Some('-' | '–' | '—') => Some(RowMarker::Dash),
+        Some('+') => Some(RowMarker::Plus),
+        Some('•' | '*' | '·' | '▪' | '●') => Some(RowMarker::Bullet),
         _ => None,
     };
     if let Some(sign) = sign {
@@ -44,23 +44,23 @@ pub fn numbered(text: &str) -> (Marker, &str) {
         let short = core.split('.').all(|part| (1..=2).contains(&part.len()));
         let ends = closed.is_some() || head.contains('.');
         return if short && ends {
-            (Marker::Number(core.split('.').count()), closed.unwrap_or(tail).trim())
+            (RowMarker::Number(core.split('.').count()), closed.unwrap_or(tail).trim())
         } else {
-            (Marker::None, text)
+            (RowMarker::None, text)
         };
     }
     let Some((core, tail)) = open.split_once(['.', ')', '/', ':']) else {
-        return (Marker::None, text);
+        return (RowMarker::None, text);
     };
     let marker = if !core.is_empty()
         && core.len() <= 5
         && core.chars().all(|c| matches!(c, 'I' | 'V' | 'X'))
     {
-        Marker::Roman
+        RowMarker::Roman
     } else if core.chars().count() == 1 && core.chars().all(char::is_alphabetic) {
-        if core.chars().all(char::is_uppercase) { Marker::Capital } else { Marker::Letter }
+        if core.chars().all(char::is_uppercase) { RowMarker::Capital } else { RowMarker::Letter }
     } else {
-        return (Marker::None, text);
+        return (RowMarker::None, text);
     };
     (marker, tail.trim())
 }
@@ -70,15 +70,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn markers_are_told_from_labels() {
-        let of = |text: &'static str| numbered(text);
-        assert_eq!(of("1.Số tài khoản"), (Marker::Number(1), "Số tài khoản"));
-        assert_eq!(of("1.2 Số tài khoản"), (Marker::Number(2), "Số tài khoản"));
-        assert_eq!(of("II. Hệ thống"), (Marker::Roman, "Hệ thống"));
-        assert_eq!(of("a) Trực tiếp"), (Marker::Letter, "Trực tiếp"));
-        assert_eq!(of("– Trực tiếp"), (Marker::Dash, "Trực tiếp"));
-        assert_eq!(of("10/2021"), (Marker::None, "10/2021"));
-        assert_eq!(of("2.312 chứng thư"), (Marker::None, "2.312 chứng thư"));
-        assert_eq!(of("Văn bản đi"), (Marker::None, "Văn bản đi"));
+    fn row_markers_are_separated_from_labels() {
+        let of = |text: &'static str| split_marker(text);
+        assert_eq!(of("1.Số tài khoản"), (RowMarker::Number(1), "Số tài khoản"));
+        assert_eq!(of("1.2 Số tài khoản"), (RowMarker::Number(2), "Số tài khoản"));
+        assert_eq!(of("II. Hệ thống"), (RowMarker::Roman, "Hệ thống"));
+        assert_eq!(of("a) Trực tiếp"), (RowMarker::Letter, "Trực tiếp"));
+        assert_eq!(of("– Trực tiếp"), (RowMarker::Dash, "Trực tiếp"));
+        assert_eq!(of("10/2021"), (RowMarker::None, "10/2021"));
+        assert_eq!(of("2.312 chứng thư"), (RowMarker::None, "2.312 chứng thư"));
+        assert_eq!(of("Văn bản đi"), (RowMarker::None, "Văn bản đi"));
     }
 }

@@ -1,78 +1,80 @@
-//! The catalogue's patterns, made ready to be looked for: phrases as expressions, and the words that name systems, members and units.
+//! The catalogue's patterns prepared for matching: phrases as regular expressions, and the names of
+//! systems, members and units.
 
 use std::collections::{BTreeMap, HashMap};
 
 use regex::{Regex, RegexBuilder};
 
-use crate::domain::catalogue::{Catalogue, PatternDocument};
-use crate::domain::measure::Measure;
-use crate::domain::period::Month;
-use crate::domain::phrase::{self, Part, Wordings, sign};
-use crate::domain::unit::{UnitDocument, UnitKind, Units};
-use crate::domain::wording::words;
+use kpi::catalogue::{Catalogue, PatternDocument};
+use kpi::measure::Measure;
+use kpi::period::Month;
+use kpi::phrase::{self, PhrasePart, PhraseWords, sign};
+use kpi::unit::{UnitDocument, UnitForest, UnitKind};
+use kpi::vietnamese::folding::words;
 
-/// Most bytes of states that an expression keeps at hand on each thread: there are thousands of expressions, and each is looked for in a
-/// sentence at a time.
+/// Most bytes of automaton states that a regular expression caches on each thread. There are
+/// thousands of expressions, each matched against one sentence at a time.
 const MAX_STATES: usize = 16 << 10;
 
-/// A pattern, ready.
+/// A pattern prepared for matching.
 #[derive(Debug)]
-pub struct Recognizer {
+pub struct PatternRecognizer {
     /// Its code.
     pub code: String,
-    /// What it finds.
+    /// The measure that it finds.
     pub measure: Measure,
-    /// Its phrases.
+    /// Its phrases; the figure is found where one matches.
     pub phrases: Vec<Regex>,
-    /// Phrases one of which stands in the clause, if there are any.
+    /// Matches when one of the phrases required in the clause does; `None` when none is required.
     pub with: Option<Regex>,
-    /// Phrases none of which does.
+    /// Matches when one of the phrases excluded from the clause does.
     pub unless: Option<Regex>,
-    /// Phrases one of which stands in the paragraph or above.
+    /// Matches when one of the phrases required in the paragraph or above does.
     pub near: Option<Regex>,
-    /// The system spoken of.
+    /// The system that the text must be about.
     pub topic: Option<String>,
-    /// The measure of the figure before.
+    /// The measure of the figure directly before.
     pub of: Option<Measure>,
-    /// The target that it states.
+    /// The target that the figure states.
     pub target: Option<String>,
     /// The words of its phrases.
     pub words: std::collections::HashSet<String>,
-    /// Whether it is a whole, so that members named beside it are not its own.
+    /// Whether the figure is a total, so that members named beside it do not belong to it.
     pub whole: bool,
-    /// Dimensions of which the figure has to have a member.
+    /// Dimensions of which the figure must have a member.
     pub needs: Vec<String>,
-    /// Whether its phrases say which time it is of.
+    /// Whether its phrases say which time the figure belongs to.
     pub timeless: bool,
-    /// Whether it is of words for nothing, beside other patterns.
+    /// Whether it finds only words for zero, in addition to what other patterns find.
     pub nothing: bool,
     /// Whether its phrases name a unit.
     pub names_unit: bool,
-    /// The dimensions by which figures of its system are divided.
+    /// The dimensions of all figures of its system.
     pub divides: std::collections::HashSet<String>,
-    /// Indicators whose figures it may be a part or a rate of.
+    /// Indicators of whose figures it may be a part or a rate.
     pub kin: Vec<String>,
-    /// The dimensions it may name, each with its members and the host that opens it.
-    pub dimensions: Vec<Open>,
+    /// The dimensions that it may name.
+    pub dimensions: Vec<UnnamedDimension>,
 }
 
 /// A dimension that a figure may name.
 #[derive(Clone, Debug)]
-pub struct Open {
-    /// Its code.
+pub struct UnnamedDimension {
+    /// The code.
     pub code: String,
-    /// Its members.
+    /// The members.
     pub members: Vec<String>,
-    /// The host dimension and member it is open in.
+    /// The dimension and member that must be named for this dimension to be open.
     pub within: Option<(String, String)>,
 }
 
-/// Words that name something, folded, and what they name; the longest that fits counts.
+/// Names by their folded words, with the index of the thing that each names. The longest match is
+/// taken.
 #[derive(Debug, Default)]
-pub struct Names(HashMap<String, Vec<(Vec<String>, usize)>>);
+pub struct NameIndex(HashMap<String, Vec<(Vec<String>, usize)>>);
 
-impl Names {
-    /// Adds words for a thing.
+impl NameIndex {
+    /// Adds a name for a thing.
     pub fn add(&mut self, words: Vec<String>, thing: usize) {
         if let Some(first) = words.first() {
             let list = self.0.entry(first.clone()).or_default();
@@ -81,7 +83,7 @@ impl Names {
         }
     }
 
-    /// The thing named by the words from the beginning of a list on, and how many words name it.
+    /// The thing that the first words of a list name, and the number of these words.
     #[must_use]
     pub fn at(&self, words: &[&str]) -> Option<(usize, usize)> {
         let list = self.0.get(*words.first()?)?;
@@ -92,28 +94,28 @@ impl Names {
     }
 }
 
-/// Everything that is looked for in a report.
+/// All that is matched in a report.
 #[derive(Debug, Default)]
-pub struct Lexicon {
-    /// The patterns in the catalogue's order.
-    pub recognizers: Vec<Recognizer>,
-    /// Systems by their labels: positions in `systems`.
-    pub topics: Names,
-    /// The systems' codes.
+pub struct ReportLexicon {
+    /// The patterns, in order of the catalogue.
+    pub recognizers: Vec<PatternRecognizer>,
+    /// Names of systems, with indices in `systems`.
+    pub topics: NameIndex,
+    /// The codes of the systems.
     pub systems: Vec<String>,
-    /// Members by their words: positions in `members`.
-    pub member_names: Names,
-    /// Words shared by members of several dimensions: dimension and member of each.
+    /// Names of members, with indices in `members`.
+    pub member_names: NameIndex,
+    /// For each name its members. Members of several dimensions may share a name.
     pub members: Vec<Vec<(String, String)>>,
-    /// The member that words name, by dimension.
+    /// For each dimension the member that folded words name.
     pub worded: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-impl Lexicon {
-    /// Makes a catalogue's patterns ready.
+impl ReportLexicon {
+    /// Prepares the patterns of a catalogue.
     ///
     /// # Errors
-    /// A sentence that names the pattern which cannot be; never for a catalogue that was checked.
+    /// A sentence that names a pattern which cannot be prepared; never for a valid catalogue.
     pub fn new(catalogue: &Catalogue) -> Result<Self, String> {
         let mut lexicon = Self::default();
         let document = &catalogue.document;
@@ -149,7 +151,7 @@ impl Lexicon {
         }
         let mut vocabulary = BTreeMap::new();
         for entry in &document.vocabulary {
-            let words: Result<Vec<Vec<Part>>, String> =
+            let words: Result<Vec<Vec<PhrasePart>>, String> =
                 entry.words.iter().map(|words| phrase::parse(words)).collect();
             vocabulary.insert(
                 entry.code.clone(),
@@ -173,9 +175,9 @@ impl Lexicon {
 fn recognizer(
     catalogue: &Catalogue,
     pattern: &PatternDocument,
-    vocabulary: &BTreeMap<String, Vec<Vec<Part>>>,
+    vocabulary: &BTreeMap<String, Vec<Vec<PhrasePart>>>,
     members: &BTreeMap<String, Vec<String>>,
-) -> Result<Recognizer, String> {
+) -> Result<PatternRecognizer, String> {
     let measure = Measure::parse(&pattern.measure)?;
     let value: String = match catalogue.unit_of_measure(&measure.code) {
         "percent" => vec![sign::PERCENT],
@@ -184,7 +186,8 @@ fn recognizer(
     }
     .into_iter()
     .collect();
-    let wordings = Wordings { vocabulary, members, value: &value, gaps: std::cell::Cell::new(0) };
+    let wordings =
+        PhraseWords { vocabulary, members, value: &value, gaps: std::cell::Cell::new(0) };
     let compile = |text: &str| {
         RegexBuilder::new(text)
             .dfa_size_limit(MAX_STATES)
@@ -196,7 +199,7 @@ fn recognizer(
     for text in &pattern.phrases {
         let parts = phrase::parse(text)?;
         names_unit |= phrase::placeholders(&parts).2;
-        phrase::said(&parts, vocabulary, &mut said);
+        phrase::collect_words(&parts, vocabulary, &mut said);
         phrases.push(compile(&format!(" {}", phrase::expression(&parts, &wordings)?))?);
     }
     let any = |texts: &[String]| -> Result<Option<Regex>, String> {
@@ -235,7 +238,7 @@ fn recognizer(
         .flat_map(|indicator| indicator.dimensions.iter().map(|dimension| dimension.code.clone()))
         .filter(|code| several(code))
         .collect();
-    Ok(Recognizer {
+    Ok(PatternRecognizer {
         code: pattern.code.clone(),
         phrases,
         with: any(&pattern.with)?,
@@ -257,13 +260,14 @@ fn recognizer(
     })
 }
 
-/// The dimensions that a measure may name besides those it has, and the indicators it is about.
-fn open(catalogue: &Catalogue, measure: &Measure) -> (Vec<Open>, Vec<String>) {
+/// The dimensions that a measure may name in addition to its own, and the indicators that it
+/// consists of.
+fn open(catalogue: &Catalogue, measure: &Measure) -> (Vec<UnnamedDimension>, Vec<String>) {
     let named = |code: &str| measure.members.get(code).is_some();
     if let Some(indicator) = catalogue.indicator(&measure.code) {
         let dimensions = indicator.dimensions.iter().filter(|dimension| !named(&dimension.code));
         let open = dimensions
-            .map(|d| Open {
+            .map(|d| UnnamedDimension {
                 code: d.code.clone(),
                 members: d.members.clone(),
                 within: d.within.clone(),
@@ -272,17 +276,15 @@ fn open(catalogue: &Catalogue, measure: &Measure) -> (Vec<Open>, Vec<String>) {
         return (open, vec![measure.code.clone()]);
     }
     let Some(kpi) = catalogue.kpi(&measure.code) else { return (Vec::new(), Vec::new()) };
-    let open = kpi.dimensions.iter().filter(|(code, _)| !named(code)).map(|(code, members)| Open {
-        code: code.clone(),
-        members: members.clone(),
-        within: None,
+    let open = kpi.dimensions.iter().filter(|(code, _)| !named(code)).map(|(code, members)| {
+        UnnamedDimension { code: code.clone(), members: members.clone(), within: None }
     });
     let kin =
         kpi.formula.references().into_iter().map(|reference| reference.indicator.clone()).collect();
     (open.collect(), kin)
 }
 
-/// Words before a unit's own name that say what sort of unit it is.
+/// Words before the name of a unit that give its kind.
 const KINDS: [&[&str]; 18] = [
     &["tỉnh"],
     &["huyện"],
@@ -304,10 +306,14 @@ const KINDS: [&[&str]; 18] = [
     &["ubnd"],
 ];
 
-/// The names of the units at and below some, as they are in a month.
+/// The names of the units in a range of positions, as they are in a month.
 #[must_use]
-pub fn unit_names(units: &Units, positions: std::ops::Range<usize>, month: Month) -> Names {
-    let mut names = Names::default();
+pub fn unit_names(
+    units: &UnitForest,
+    positions: std::ops::Range<usize>,
+    month: Month,
+) -> NameIndex {
+    let mut names = NameIndex::default();
     for position in positions.filter(|position| units.exists(*position, month)) {
         let Some(unit) = units.get(position) else { continue };
         for name in spellings(&unit.document) {
@@ -317,12 +323,12 @@ pub fn unit_names(units: &Units, positions: std::ops::Range<usize>, month: Month
     names
 }
 
-/// The ways in which a unit is named, folded.
+/// The ways to write the name of a unit, folded.
 #[must_use]
 pub fn spellings(unit: &UnitDocument) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     for name in std::iter::once(&unit.name.vi).chain(&unit.labels) {
-        // What stands in parentheses is a name of its own: "Trung tâm Kiểm soát bệnh tật tỉnh (CDC)".
+        // The text in parentheses is another name: "Trung tâm Kiểm soát bệnh tật tỉnh (CDC)".
         for part in name.split(['(', ')']) {
             found.push(words(part));
         }
@@ -343,17 +349,19 @@ pub fn spellings(unit: &UnitDocument) -> Vec<Vec<String>> {
     found
 }
 
-/// A unit's name without the word for its sort, where two words are left of it.
+/// The name of a unit without the word for its kind, if at least two words remain.
 fn without_kind(name: &[String]) -> Option<Vec<String>> {
     let kind = KINDS.iter().find(|kind| {
         name.len() > kind.len() + 1 && kind.iter().zip(name).all(|(one, other)| one == other)
     })?;
-    // Only districts and communes are called without it; "Tài chính" alone is no department.
+    // Only districts and communes are called without this word; "Tài chính" alone does not mean the
+    // department.
     (kind.len() <= 2 && ["huyện", "thị", "thành", "quận", "xã", "phường"].contains(kind.first()?))
         .then(|| name.get(kind.len()..).unwrap_or_default().to_vec())
 }
 
-/// Whether the words before a name say what sort of unit it is, so that a name without such a word is another unit's.
+/// Whether the words before a name give the kind of a unit. Then a name without this word is
+/// another unit's.
 #[must_use]
 pub fn ends_in_kind(words: &[&str]) -> bool {
     KINDS.iter().any(|kind| {

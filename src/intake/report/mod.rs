@@ -1,169 +1,56 @@
-//! The reader of a province's monthly report: every figure in it with the place it came from. A number becomes a figure when a pattern of
-//! the catalogue finds it, nothing speaks against it, and it is clear which members, which unit and which time it is about; all other
-//! numbers are listed with the reason. A wrong figure is worse than a missed one.
+//! The reader of monthly reports of a province: finds figures with their places. A number becomes a
+//! figure when a pattern of the catalogue matches, nothing contradicts the match, and members, unit
+//! and time are certain. All other numbers are listed with the reason. A wrong figure is worse than
+//! a missed one.
 
-use std::ops::Range;
-
-use crate::domain::catalogue::Catalogue;
-use crate::domain::measure::Measure;
-use crate::domain::number::Written;
-use crate::domain::period::Period;
-use crate::domain::unit::Units;
-
+mod claim_resolver;
+mod context;
+mod extract;
+mod figure_claim;
+mod heading_context;
+mod item_sequence;
 pub mod lexicon;
-mod matches;
-mod resolve;
-mod sentence;
-mod sequence;
-mod settle;
-mod tabled;
+mod number_decision;
+mod paragraph;
+mod paragraph_reader;
+mod pattern_match;
+mod period_sign;
+mod report_table;
+mod time_scope;
 pub mod title;
-mod tokens;
-mod when;
+mod tokenizer;
 
-use super::document::{BlockKind, Document};
-use lexicon::Lexicon;
-use sentence::{Above, Paragraph};
-use tabled::Tabled;
+use super::table::TableReader;
+pub use context::ReportContext;
+use documents::{BlockKind, Document};
+pub use extract::{
+    ConsideredPattern, ExtractedFigure, FigureRole, ReportExtract, SkipReason, UnclaimedNumber,
+};
+use heading_context::HeadingContext;
+use kpi::catalogue::Catalogue;
+use paragraph::ReportParagraph;
+use report_table::ReportTable;
 
-use super::table::Tables;
-
-/// What a report is read against.
-#[derive(Clone, Copy)]
-pub struct Setting<'a> {
-    /// The catalogue.
-    pub catalogue: &'a Catalogue,
-    /// Its patterns, made ready.
-    pub lexicon: &'a Lexicon,
-    /// The units.
-    pub units: &'a Units,
-    /// The unit that the report is of.
-    pub unit: usize,
-    /// The period that it is of.
-    pub period: Period,
-}
-
-/// What a figure that was found is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// A figure of the report's unit and period, to be recorded.
-    Figure,
-    /// A rate that the report says is not exact (`gần 80%`): shown, not recorded, because a stated rate is held against the computed one.
-    Rounded,
-    /// A figure of an earlier month, to be held against what the ledger has.
-    Earlier,
-    /// A target, to be held against the one declared.
-    Target,
-}
-
-/// A figure found in a text.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Found {
-    /// What it is of.
-    pub measure: Measure,
-    /// The target that it states.
-    pub target: Option<String>,
-    /// Whose it is.
-    pub unit: usize,
-    /// When.
-    pub period: Period,
-    /// The number.
-    pub value: Written,
-    /// Whether the text says that it is not exact.
-    pub approximate: bool,
-    /// What it is.
-    pub role: Role,
-    /// Where its digits stand: bytes of the text.
-    pub place: Range<usize>,
-    /// The sentence around it: bytes of the text.
-    pub sentence: Range<usize>,
-    /// The pattern that found it.
-    pub pattern: String,
-    /// How sure it is, 0 to 1: 1 for a phrase without a gap, less for words passed over, for members taken over from a figure before.
-    pub confidence: f64,
-}
-
-/// Why a number is no figure.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// No pattern finds it.
-    NoPattern,
-    /// Its digits are no number: `7.40`.
-    MalformedNumber,
-    /// It is one bound of a range.
-    Range,
-    /// An increase, a decrease, a comparison.
-    Comparison,
-    /// A plan or a target.
-    Plan,
-    /// The year so far, or another period wider than the report's.
-    WiderPeriod,
-    /// An earlier time that is not said exactly.
-    EarlierPeriod,
-    /// Two patterns find different figures in it, or the words around it name two members.
-    Ambiguous,
-    /// It is another unit's.
-    OtherUnit,
-    /// The same figure stands elsewhere with another value.
-    StatedTwice,
-    /// The same figure with the same value stands before.
-    Repeated,
-}
-
-/// A number that is no figure.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Unclaimed {
-    /// Where its digits stand: bytes of the text.
-    pub place: Range<usize>,
-    /// The sentence around it: bytes of the text.
-    pub sentence: Range<usize>,
-    /// Why.
-    pub reason: Reason,
-    /// The measure that it would be of, where a pattern found it.
-    pub measure: Option<Measure>,
-}
-
-/// What was read.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Reading {
-    /// The figures in the order of the text.
-    pub figures: Vec<Found>,
-    /// All other numbers.
-    pub unclaimed: Vec<Unclaimed>,
-}
-
-/// A pattern whose phrase fits around a number, and what became of it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Considered {
-    /// Where the number stands: bytes of the text.
-    pub place: Range<usize>,
-    /// The sentence around it: bytes of the text.
-    pub sentence: Range<usize>,
-    /// The pattern.
-    pub pattern: String,
-    /// What spoke against it, or what it would be.
-    pub verdict: String,
-}
-
-/// Most numbers of a document that are looked at.
+/// Most numbers of a document that are read.
 pub const MAX_NUMBERS: usize = 50_000;
 
-/// Reads a document.
+/// Reads a report.
 #[must_use]
-pub fn read(document: &Document, setting: &Setting<'_>) -> Reading {
-    through(document, setting, Above::default()).0
+pub fn read(document: &Document, setting: &ReportContext<'_>) -> ReportExtract {
+    read_blocks(document, setting, HeadingContext::default()).0
 }
 
-/// Reads a document and tells for each number which patterns were considered, for those who write them.
+/// Reads a report and returns for each number all patterns that match, for authors of patterns.
 #[must_use]
-pub fn explain(document: &Document, setting: &Setting<'_>) -> (Reading, Vec<Considered>) {
-    let (reading, above) = through(document, setting, Above::explaining());
+pub fn explain(
+    document: &Document,
+    setting: &ReportContext<'_>,
+) -> (ReportExtract, Vec<ConsideredPattern>) {
+    let (reading, above) = read_blocks(document, setting, HeadingContext::explaining());
     (reading, above.considered.unwrap_or_default())
 }
 
-/// Whether a word is the number of a heading or an entry: `6.1.`, `2)`.
+/// Whether a word is the number of a heading or list item: `6.1.`, `2)`.
 fn is_numbering(word: &str) -> bool {
     let counted = word.strip_suffix(['.', ')']).or_else(|| word.contains('.').then_some(word));
     counted.is_some_and(|digits| {
@@ -174,13 +61,17 @@ fn is_numbering(word: &str) -> bool {
     })
 }
 
-fn through(document: &Document, setting: &Setting<'_>, mut above: Above) -> (Reading, Above) {
+fn read_blocks(
+    document: &Document,
+    setting: &ReportContext<'_>,
+    mut above: HeadingContext,
+) -> (ReportExtract, HeadingContext) {
     let names = lexicon::unit_names(
         setting.units,
         setting.units.subtree(setting.unit),
         setting.period.last(),
     );
-    let mut reading = Reading::default();
+    let mut reading = ReportExtract::default();
     let mut tables = None;
     let mut caption = 0..0;
     for block in &document.blocks {
@@ -190,10 +81,10 @@ fn through(document: &Document, setting: &Setting<'_>, mut above: Above) -> (Rea
             }
             BlockKind::Paragraph => {}
             BlockKind::Table(rows) => {
-                let tables =
-                    tables.get_or_insert_with(|| Tables::new(setting.catalogue, setting.units));
+                let tables = tables
+                    .get_or_insert_with(|| TableReader::new(setting.catalogue, setting.units));
                 let hint = format!("{}\n{}", above.hint(), document.slice(&caption));
-                Tabled { document, rows, setting, names: &names }.read(
+                ReportTable { document, rows, setting, names: &names }.read(
                     tables,
                     &hint,
                     &mut above,
@@ -203,7 +94,7 @@ fn through(document: &Document, setting: &Setting<'_>, mut above: Above) -> (Rea
             }
         }
         caption = block.range.clone();
-        // The number of a heading is no figure.
+        // The number of a heading is not a figure.
         let number = document
             .slice(&block.range)
             .split_whitespace()
@@ -211,19 +102,20 @@ fn through(document: &Document, setting: &Setting<'_>, mut above: Above) -> (Rea
             .filter(|first| is_numbering(first))
             .map_or(0, str::len);
         let range = block.range.start + number..block.range.end;
-        Paragraph::new(&document.text, range, setting, &names).read(&mut above, &mut reading);
+        ReportParagraph::new(&document.text, range, setting, &names).read(&mut above, &mut reading);
         if reading.figures.len() + reading.unclaimed.len() > MAX_NUMBERS {
             break;
         }
     }
     name_only_members(document, setting.catalogue, &mut reading);
-    resolve::twice(&mut reading);
+    claim_resolver::merge_duplicates(&mut reading);
     (reading, above)
 }
 
-/// A dimension that has one member alone (a mail domain) is named once in a report and meant throughout: figures without it are of that member,
-/// unless others of the same indicator tell it apart.
-fn name_only_members(document: &Document, catalogue: &Catalogue, reading: &mut Reading) {
+/// Adds the only member of a dimension with one member, such as a mail domain. A report names it
+/// once and means it for all figures. Nothing is added when a figure of the indicator names a
+/// member of the dimension itself.
+fn name_only_members(document: &Document, catalogue: &Catalogue, reading: &mut ReportExtract) {
     for indicator in &catalogue.document.indicators {
         for own in &indicator.dimensions {
             let Some(dimension) =

@@ -1,24 +1,24 @@
-//! The period and the unit that a report is of, as its head says them.
+//! The period and the unit of a report, from its first lines.
 
 use std::collections::BTreeMap;
 
-use super::lexicon::{Lexicon, spellings, unit_names};
-use super::sequence::Writer;
-use super::tokens::{Kind, tokens};
-use crate::domain::period::{Month, Period, Step};
-use crate::domain::unit::{UnitKind, Units};
-use crate::domain::wording::words;
-use crate::intake::document::{Block, BlockKind, Document};
-use crate::intake::numbers::Piece;
+use super::item_sequence::SequenceWriter;
+use super::lexicon::{ReportLexicon, spellings, unit_names};
+use super::tokenizer::{TokenKind, tokenize};
+use documents::{BlockKind, Document, DocumentBlock};
+use kpi::period::{Month, Period, Step};
+use kpi::unit::{UnitForest, UnitKind};
+use kpi::vietnamese::folding::words;
+use kpi::vietnamese::numbers::NumericToken;
 
-/// How many stretches from the beginning are the head.
-const HEAD: usize = 25;
+/// Number of parts at the beginning that can have the title.
+const HEAD_BLOCKS: usize = 25;
 
-/// The period that a document says it is of: of the title, else the first one that is named with its year.
+/// The period of a report: that of the title, otherwise the first one named with its year.
 #[must_use]
 pub fn period(document: &Document) -> Option<Period> {
-    let head: Vec<&Block> = document.blocks.iter().take(HEAD).collect();
-    let says = |block: &Block| {
+    let head: Vec<&DocumentBlock> = document.blocks.iter().take(HEAD_BLOCKS).collect();
+    let says = |block: &DocumentBlock| {
         let words = words(document.text.get(block.range.clone()).unwrap_or_default()).join(" ");
         ["báo cáo", "kết quả", "tình hình", "số liệu", "tổng hợp"]
             .iter()
@@ -33,47 +33,48 @@ pub fn period(document: &Document) -> Option<Period> {
         if let Some(period) = of(block.range.clone()) {
             return Some(period);
         }
-        // A title may go on in the next line: "tháng" / "5 năm 2019".
+        // A title may continue in the next line: "tháng" / "5 năm 2019".
         if let Some(period) = followed.and_then(|next| of(block.range.start..next.range.end)) {
             return Some(period);
         }
     }
-    let rest = document.blocks.iter().take(HEAD * 4).find_map(|block| of(block.range.clone()));
+    let rest =
+        document.blocks.iter().take(HEAD_BLOCKS * 4).find_map(|block| of(block.range.clone()));
     rest.or_else(|| document.blocks.iter().find_map(|block| of(block.range.clone())))
 }
 
-/// The first period with its year in a stretch.
+/// The first period with a year in a part of the text.
 fn first_period(document: &Document, range: std::ops::Range<usize>) -> Option<Period> {
-    let tokens = tokens(&document.text, range);
-    let pieces: Vec<&Piece> = tokens
+    let tokens = tokenize(&document.text, range);
+    let pieces: Vec<&NumericToken> = tokens
         .iter()
         .filter_map(|token| match &token.kind {
-            Kind::Other(piece) => Some(piece),
-            Kind::Word(_) | Kind::Mark(_) | Kind::Number(_) => None,
+            TokenKind::Other(piece) => Some(piece),
+            TokenKind::Word(_) | TokenKind::Mark(_) | TokenKind::Number(_) => None,
         })
         .collect();
     let year_after = |n: usize| {
         pieces.iter().skip(n + 1).find_map(|piece| match piece {
-            Piece::Year(year)
-            | Piece::Month(_, Some(year))
-            | Piece::Span { year: Some(year), .. } => Some(*year),
-            Piece::Month(_, None)
-            | Piece::Span { .. }
-            | Piece::Reference
-            | Piece::Word
-            | Piece::Number(_) => None,
+            NumericToken::Year(year)
+            | NumericToken::Month(_, Some(year))
+            | NumericToken::Span { year: Some(year), .. } => Some(*year),
+            NumericToken::Month(_, None)
+            | NumericToken::Span { .. }
+            | NumericToken::Reference
+            | NumericToken::Word
+            | NumericToken::Number(_) => None,
         })
     };
     for (n, piece) in pieces.iter().enumerate() {
         match piece {
-            Piece::Month(month, year) => {
+            NumericToken::Month(month, year) => {
                 if let Some(month) =
                     year.or_else(|| year_after(n)).and_then(|year| Month::new(year, *month))
                 {
                     return Some(Period::containing(Step::Month, month));
                 }
             }
-            Piece::Span { last, months, year } => {
+            NumericToken::Span { last, months, year } => {
                 let Some(month) =
                     year.or_else(|| year_after(n)).and_then(|year| Month::new(year, *last))
                 else {
@@ -88,35 +89,38 @@ fn first_period(document: &Document, range: std::ops::Range<usize>) -> Option<Pe
                 };
                 return Some(Period::containing(step, month));
             }
-            Piece::Year(year)
-                if !pieces
+            NumericToken::Year(year)
+                if !pieces.iter().any(|piece| {
+                    matches!(piece, NumericToken::Month(..) | NumericToken::Span { .. })
+                }) && tokens
                     .iter()
-                    .any(|piece| matches!(piece, Piece::Month(..) | Piece::Span { .. }))
-                    && tokens.iter().any(|token| {
-                        token.word() == Some("năm") || token.word() == Some("báo")
-                    }) =>
+                    .any(|token| token.word() == Some("năm") || token.word() == Some("báo")) =>
             {
                 return Month::new(*year, 12).map(|month| Period::containing(Step::Year, month));
             }
-            Piece::Year(_) | Piece::Reference | Piece::Word | Piece::Number(_) => {}
+            NumericToken::Year(_)
+            | NumericToken::Reference
+            | NumericToken::Word
+            | NumericToken::Number(_) => {}
         }
     }
     None
 }
 
-/// The unit that a document says it is of: the one that the head names as its author, else the one it names most; a department speaks for
-/// what it belongs to. Without either the province that is named most often, itself or by its units.
+/// The unit of a report: the one that the first lines name as author, otherwise the one that they
+/// name most often, where a department counts for the unit above it. Without either it is the
+/// province that the document names most often, itself or through its units.
 #[must_use]
 pub fn unit(
     document: &Document,
-    lexicon: &Lexicon,
-    units: &Units,
+    lexicon: &ReportLexicon,
+    units: &UnitForest,
     period: Period,
 ) -> Option<usize> {
     let names = unit_names(units, 0..units.len(), period.last());
-    let writer = Writer { lexicon, units: &names, period };
-    let named = |block: &Block| -> Vec<usize> {
-        let tokens = tokens(&document.text, block.range.clone());
+    let writer = SequenceWriter { lexicon, units: &names, period };
+    let named = |block: &DocumentBlock| -> Vec<usize> {
+        let tokens = tokenize(&document.text, block.range.clone());
         let sequences = writer.sequences(&tokens, 0..tokens.len());
         sequences
             .iter()
@@ -144,8 +148,8 @@ pub fn unit(
             ))
         })
         .collect();
-    // "Sở Thông tin và Truyền thông Trà Vinh": a province is named behind other names, too.
-    let within = |block: &Block| -> Vec<usize> {
+    // In "Sở Thông tin và Truyền thông Trà Vinh" the province comes after another name.
+    let within = |block: &DocumentBlock| -> Vec<usize> {
         let line = format!(" {} ", words(document.slice(&block.range)).join(" "));
         provinces
             .iter()
@@ -161,7 +165,8 @@ pub fn unit(
         !matches!(block.kind, BlockKind::Table(_)) && !says_figures(document.slice(&block.range))
     });
     for block in head {
-        // Departments of two provinces have one name: it says less than the province's own.
+        // Departments of two provinces may have the same name, so the name of the province counts
+        // more.
         for named in named(block) {
             if let Some(unit) = speaks_for(named) {
                 *counts.entry(unit).or_default() += if unit == named { 10 } else { 1 };
@@ -170,7 +175,8 @@ pub fn unit(
         within(block).into_iter().for_each(|province| *counts.entry(province).or_default() += 10);
     }
     if counts.is_empty() {
-        // What stands below the head tells the province, and never that the report is of a district it names.
+        // The text below the first lines can show the province, but never that the report belongs
+        // to a district it names.
         for block in document.blocks.iter().take(400) {
             let roots = named(block)
                 .into_iter()
@@ -187,17 +193,18 @@ pub fn unit(
         .map(|(unit, _)| *unit)
 }
 
-/// Whether a line says something, and is no name: it ends as a sentence does and has numbers.
+/// Whether a line is a sentence with numbers and not a name.
 fn says_figures(line: &str) -> bool {
     line.ends_with(['.', ';']) && line.contains(|c: char| c.is_ascii_digit())
 }
 
-/// The unit that the first lines say writes the report, when that is another than the department of information and communications, which
-/// speaks for its province: a department or district that is known, or nobody when it is not.
+/// The author that the first lines name, if it is not the department of information and
+/// communications, which reports for its province: a known department or district, or no unit when
+/// it is unknown.
 fn author(
     document: &Document,
-    named: &dyn Fn(&Block) -> Vec<usize>,
-    within: &dyn Fn(&Block) -> Vec<usize>,
+    named: &dyn Fn(&DocumentBlock) -> Vec<usize>,
+    within: &dyn Fn(&DocumentBlock) -> Vec<usize>,
 ) -> Option<Option<usize>> {
     for block in document.blocks.iter().take(8).filter(|block| {
         !matches!(block.kind, BlockKind::Table(_)) && !says_figures(document.slice(&block.range))
@@ -208,7 +215,7 @@ fn author(
         let at = |words: &str| {
             joined.starts_with(words) || joined.contains(&format!("báo cáo của {words}"))
         };
-        // "Sở đã ban hành ..." is no name.
+        // In "Sở đã ban hành ..." the word is not a name.
         let name =
             text.split_whitespace().nth(1).is_some_and(|word| word.starts_with(char::is_uppercase));
         let department = (joined.contains("báo cáo của sở ")
@@ -220,7 +227,7 @@ fn author(
             at(&format!("ủy ban nhân dân {kind} "))
                 || at(&format!("báo cáo của ủy ban nhân dân {kind} "))
         });
-        // "TỈNH SÓC TRĂNG": a province that is not known.
+        // "TỈNH SÓC TRĂNG" may be a province that the service does not know.
         let province = joined.starts_with("ủy ban nhân dân tỉnh ")
             || (joined.starts_with("sở ") && joined.contains(" tỉnh "));
         let units = named(block);

@@ -1,31 +1,32 @@
-//! The number in a cell, written as Vietnamese tables write it (`23.441`, `78,955%`, `1,2 tỷ`), judged by what its measure allows.
+//! Numbers in cells, in Vietnamese notation (`23.441`, `78,955%`, `1,2 tỷ`), read according to what
+//! the measure allows.
 
-use crate::domain::number::{Written, power_of_ten};
-use crate::intake::label::{Marker, numbered};
-use crate::intake::words::folded;
+use crate::intake::label::{RowMarker, split_marker};
+use kpi::number::Decimal64;
+use kpi::vietnamese::folding::unaccented;
 
-/// What a number may be.
+/// What the number of a measure may be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Allowed {
-    /// Most decimals; none for stated rates, which keep what is printed.
+pub struct AllowedNumber {
+    /// Most decimals; `None` for stated rates, which keep their printed digits.
     pub decimals: Option<u32>,
-    /// It is a percentage.
+    /// Whether it is a percentage.
     pub percent: bool,
 }
 
-/// What a cell says.
+/// The content of a cell.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Said {
-    /// Nothing: it is empty, a dash, dots.
+pub enum CellContent {
+    /// No value: the cell is empty or has only dashes or dots.
     Nothing,
     /// A number.
     Number {
-        /// The digits.
-        written: Written,
-        /// Whether it is said to be about so much.
+        /// The decimal.
+        written: Decimal64,
+        /// Whether it is marked as approximate.
         approximate: bool,
     },
-    /// Something with digits that is no figure of this kind; why.
+    /// Digits that are not a valid number for the measure, with the reason.
     Fault(String),
     /// Words without a digit.
     Words,
@@ -37,11 +38,11 @@ pub fn has_digit(text: &str) -> bool {
     text.chars().any(|c| c.is_ascii_digit())
 }
 
-/// Whether a cell's text looks like a figure: a number first, with little behind it.
+/// Whether a text looks like a figure: it begins with a number and little follows.
 #[must_use]
 pub fn looks_like_figure(text: &str) -> bool {
-    let (marker, label) = numbered(text);
-    let text = folded(if matches!(marker, Marker::Number(_)) && !label.is_empty() {
+    let (marker, label) = split_marker(text);
+    let text = unaccented(if matches!(marker, RowMarker::Number(_)) && !label.is_empty() {
         label
     } else {
         text.trim()
@@ -60,7 +61,7 @@ pub fn looks_like_figure(text: &str) -> bool {
         && behind.split(' ').count() <= 4
 }
 
-/// Units of measure behind a number, folded; they change nothing.
+/// Units of measure after a number, folded; they do not change it.
 const BEHIND: [&str; 27] = [
     "",
     "dong",
@@ -93,17 +94,20 @@ const BEHIND: [&str; 27] = [
 
 /// Reads a cell.
 #[must_use]
-pub fn read(text: &str, allowed: Allowed) -> Said {
-    let folded = folded(text.trim());
+pub fn read(text: &str, allowed: AllowedNumber) -> CellContent {
+    let folded = unaccented(text.trim());
     let folded = folded.trim_matches(['\'', ' ']);
     if matches!(folded, "khong co" | "khong" | "khong phat sinh") {
-        return Said::Number { written: Written { mantissa: 0, scale: 0 }, approximate: false };
+        return CellContent::Number {
+            written: Decimal64 { mantissa: 0, scale: 0 },
+            approximate: false,
+        };
     }
     if !has_digit(folded) {
         return if folded.chars().any(char::is_alphabetic) && folded != "x" {
-            Said::Words
+            CellContent::Words
         } else {
-            Said::Nothing
+            CellContent::Nothing
         };
     }
     let (approximate, body) = without_about(folded);
@@ -114,16 +118,16 @@ pub fn read(text: &str, allowed: Allowed) -> Said {
         .unwrap_or(body.len());
     let digits = body.get(..end).unwrap_or_default().trim_end_matches([' ', '.', ',']);
     let mut behind = body.get(digits.len()..).unwrap_or_default().trim();
-    let fault = |why: &str| Said::Fault(why.to_owned());
+    let fault = |why: &str| CellContent::Fault(why.to_owned());
     if digits.is_empty() {
-        return fault("the text is no number");
+        return fault("the text is not a number");
     }
     let percent = behind.starts_with('%');
     if percent {
         behind = behind.trim_start_matches('%').trim();
     }
     if percent && !allowed.percent {
-        return fault("a percentage where a count is expected");
+        return fault("the figure is a percentage, a count is expected");
     }
     let mut power = 0;
     for (word, by) in [("nghin", 3), ("ngan", 3), ("trieu", 6), ("ty", 9), ("ti", 9)] {
@@ -135,13 +139,13 @@ pub fn read(text: &str, allowed: Allowed) -> Said {
         }
     }
     if !BEHIND.contains(&behind) {
-        return fault("more stands in the cell than a number");
+        return fault("the cell has more than a number");
     }
-    let plain = if power > 0 { Allowed { decimals: None, percent: true } } else { allowed };
-    match number(digits, plain, power > 0).map(|written| multiplied(written, power)) {
-        Ok(Some(written)) => Said::Number {
+    let plain = if power > 0 { AllowedNumber { decimals: None, percent: true } } else { allowed };
+    match number(digits, plain, power > 0).map(|written| written.multiplied(power)) {
+        Ok(Some(written)) => CellContent::Number {
             written: if negative {
-                Written { mantissa: -written.mantissa, ..written }
+                Decimal64 { mantissa: -written.mantissa, ..written }
             } else {
                 written
             },
@@ -152,26 +156,7 @@ pub fn read(text: &str, allowed: Allowed) -> Said {
     }
 }
 
-/// A number times a power of ten, exactly.
-#[must_use]
-pub fn multiplied(written: Written, power: u32) -> Option<Written> {
-    let down = power.min(written.scale);
-    let mantissa = written.mantissa.checked_mul(power_of_ten(power - down))?;
-    Some(Written { mantissa, scale: written.scale - down })
-}
-
-/// A number with at most so many decimals, halves away from zero.
-#[must_use]
-pub fn rounded(written: Written, decimals: u32) -> Written {
-    if written.scale <= decimals {
-        return written;
-    }
-    let unit = power_of_ten(written.scale - decimals);
-    let half = if written.mantissa < 0 { -(unit / 2) } else { unit / 2 };
-    Written { mantissa: written.mantissa.saturating_add(half) / unit, scale: decimals }
-}
-
-/// Whether a text says that its number is about so much, and the rest of it.
+/// Whether a text begins with a word for "about", and the rest of it.
 fn without_about(text: &str) -> (bool, &str) {
     for word in ["khoang", "uoc", "gan", "tren", "~", "≈"] {
         if let Some(rest) =
@@ -183,15 +168,16 @@ fn without_about(text: &str) -> (bool, &str) {
     (false, text)
 }
 
-/// Digits with separators. `free` numbers stand before a multiplier: a comma or a point with one or two digits behind it parts decimals.
-fn number(text: &str, allowed: Allowed, free: bool) -> Result<Written, &'static str> {
+/// Parses digits with separators. A `free` number comes before a multiplier: a comma or point
+/// before one or two digits is then a decimal separator.
+fn number(text: &str, allowed: AllowedNumber, free: bool) -> Result<Decimal64, &'static str> {
     let text = text.trim();
     let parts: Vec<&str> = text.split(['.', ',', ' ']).collect();
     let separators: Vec<char> = text.chars().filter(|c| !c.is_ascii_digit()).collect();
     if parts.iter().any(|part| part.is_empty()) {
-        return Err("separators stand where none belongs");
+        return Err("separators are misplaced");
     }
-    let parse = |digits: String| Written::parse(&digits).map_err(|_e| "the number is too large");
+    let parse = |digits: String| Decimal64::parse(&digits).map_err(|_e| "the number is too large");
     let in_threes = |parts: &[&str]| {
         parts.first().is_some_and(|first| (1..=3).contains(&first.len()) && *first != "0")
             && parts.iter().skip(1).all(|part| part.len() == 3)
@@ -199,10 +185,10 @@ fn number(text: &str, allowed: Allowed, free: bool) -> Result<Written, &'static 
     let takes_decimals = free || allowed.decimals.is_none_or(|decimals| decimals > 0);
     let decimal = |whole: String, fraction: &str| {
         if !takes_decimals && fraction.bytes().any(|b| b != b'0') {
-            return Err("decimals where a whole number is expected");
+            return Err("the number has decimals, a whole number is expected");
         }
         if !takes_decimals {
-            return Err("the separator may part decimals, and a whole number is expected");
+            return Err("the separator may be for decimals, a whole number is expected");
         }
         parse(format!("{whole}.{fraction}"))
     };
@@ -211,7 +197,7 @@ fn number(text: &str, allowed: Allowed, free: bool) -> Result<Written, &'static 
         ([','], [whole, fraction]) => {
             if in_threes(&parts) && allowed.decimals.is_some_and(|decimals| decimals < 3) && !free {
                 return Err(
-                    "the comma may part thousands or decimals; Vietnamese figures part thousands with a point",
+                    "the comma may separate thousands or decimals; use a point between thousands",
                 );
             }
             decimal((*whole).to_owned(), fraction)
@@ -222,7 +208,7 @@ fn number(text: &str, allowed: Allowed, free: bool) -> Result<Written, &'static 
                 return parse(parts.concat());
             }
             if threes {
-                return Err("the point may part thousands or decimals");
+                return Err("the point may separate thousands or decimals");
             }
             decimal((*whole).to_owned(), fraction)
         }
@@ -231,7 +217,7 @@ fn number(text: &str, allowed: Allowed, free: bool) -> Result<Written, &'static 
             if in_threes(&parts) {
                 parse(parts.concat())
             } else {
-                Err("the digits do not stand in threes")
+                Err("the digits are not in groups of three")
             }
         }
         ([rest @ .., ','], [whole @ .., fraction])
@@ -239,7 +225,7 @@ fn number(text: &str, allowed: Allowed, free: bool) -> Result<Written, &'static 
         {
             decimal(whole.concat(), fraction)
         }
-        _ => Err("separators stand where none belongs"),
+        _ => Err("separators are misplaced"),
     }
 }
 
@@ -248,13 +234,13 @@ mod tests {
     use super::*;
 
     fn said(text: &str, decimals: Option<u32>, percent: bool) -> String {
-        match read(text, Allowed { decimals, percent }) {
-            Said::Number { written, approximate } => {
+        match read(text, AllowedNumber { decimals, percent }) {
+            CellContent::Number { written, approximate } => {
                 format!("{}{written}", if approximate { "~" } else { "" })
             }
-            Said::Nothing => "nothing".to_owned(),
-            Said::Words => "words".to_owned(),
-            Said::Fault(_) => "fault".to_owned(),
+            CellContent::Nothing => "nothing".to_owned(),
+            CellContent::Words => "words".to_owned(),
+            CellContent::Fault(_) => "fault".to_owned(),
         }
     }
 

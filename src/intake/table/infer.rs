@@ -1,13 +1,14 @@
-//! The measure of a table whose rows and columns name members alone: levels of service down, channels across, and above it "Hồ sơ theo mức độ
-//! và hình thức nộp".
+//! The measure of a table whose rows and columns name only members: levels of service in rows,
+//! channels in columns, and above it "Hồ sơ theo mức độ và hình thức nộp".
 
 use std::collections::BTreeSet;
 
-use super::facets::Facets;
-use super::read::{Surroundings, Tables};
-use crate::domain::measure::{Measure, Members};
+use super::facets::LabelFacets;
+use super::label_context::LabelContext;
+use super::label_reader::LabelReader;
+use kpi::measure::{Measure, Members};
 
-/// Words in a caption with which its figures are a part of what the catalogue has.
+/// Words in a caption that restrict the figures to a part of what the catalogue has.
 const PARTS: [&str; 12] = [
     "quá hạn",
     "trễ hạn",
@@ -23,14 +24,15 @@ const PARTS: [&str; 12] = [
     "chưa",
 ];
 
-impl Tables<'_> {
-    /// The only indicator that has all the members named down and across, of two dimensions at least; what stands above names what it counts,
-    /// its system or one of its labels, and no other indicator.
-    pub(super) fn inferred(
+impl LabelReader<'_> {
+    /// The only indicator that has all members named by rows and columns, of at least two
+    /// dimensions. The text above must name what it counts, its system or one of its labels, and no
+    /// other indicator.
+    pub(super) fn infer_measure(
         &self,
-        down: &[&Facets],
-        across: &[&Facets],
-        around: &Surroundings,
+        down: &[&LabelFacets],
+        across: &[&LabelFacets],
+        around: &LabelContext,
     ) -> Option<Measure> {
         let caption = around.hint.lines().next_back().unwrap_or_default();
         let lower = caption.to_lowercase();
@@ -58,8 +60,13 @@ impl Tables<'_> {
             .then(|| Measure { code: only.code.clone(), members: Members::none() })
     }
 
-    /// The dimensions that labels name of a measure; nothing when one names members that it has not, or none of them names any.
-    fn dimensions_of(&self, measure: &Measure, labels: &[&Facets]) -> Option<BTreeSet<String>> {
+    /// The dimensions of a measure whose members labels name. `None` when a label names a member
+    /// that the measure does not have, or when none is named.
+    fn dimensions_of(
+        &self,
+        measure: &Measure,
+        labels: &[&LabelFacets],
+    ) -> Option<BTreeSet<String>> {
         let mut dimensions = BTreeSet::new();
         for facets in labels.iter().filter(|facets| !facets.members.is_empty()) {
             let way = facets

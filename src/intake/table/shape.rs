@@ -1,47 +1,48 @@
-//! The shape of a grid: its title, its header, its body; cells that are shown as one.
+//! The shape of a grid: title, header, body and merged cells.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::read::{is_figure, unclaimed};
-use super::{Grid, GridCell, MAX_COLUMNS, MAX_ROWS, UnclaimedCell};
-use crate::domain::period::Month;
-use crate::intake::label::{Marker, numbered};
-use crate::intake::words::folded;
+use super::mapping::UnclaimedCell;
+use super::unclaimed::{is_figure, unclaimed};
+use crate::intake::label::{RowMarker, split_marker};
+use documents::table::{Grid, GridCell, MAX_COLUMNS, MAX_ROWS};
+use kpi::period::Month;
+use kpi::vietnamese::folding::unaccented;
 
 /// Most rows of a header.
 const MAX_HEADER: usize = 5;
-/// Most cells that merges may cover together; what is beyond is read as if it were not merged.
+/// Most cells in merged ranges; cells beyond are read as if they were not merged.
 const MAX_MERGED: usize = 200_000;
 
-/// The parts of a table.
+/// The parts of a table, as ranges of rows.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Parts {
+pub(super) struct TableParts {
     pub title: Range<usize>,
     pub header: Range<usize>,
     pub body: Range<usize>,
 }
 
-/// What the cells of a column below the header are.
+/// What the cells of a column below the header contain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Profile {
+pub(super) struct ColumnProfile {
     pub figures: usize,
     pub texts: usize,
-    /// 1, 2, 3 and so on, or other numbers of rows.
+    /// Whether they are row numbers, such as 1, 2, 3.
     pub numbering: bool,
 }
 
-/// A grid that is ready to be looked at.
-pub(super) struct Shape<'g> {
+/// A grid with its merged cells resolved.
+pub(super) struct GridShape<'g> {
     grid: &'g Grid,
     width: usize,
     height: usize,
-    /// The first cell of the stretch that a cell belongs to.
+    /// For each merged cell the first cell of its range.
     origins: HashMap<(usize, usize), (usize, usize)>,
     empty: GridCell,
 }
 
-impl<'g> Shape<'g> {
+impl<'g> GridShape<'g> {
     pub(super) fn new(grid: &'g Grid) -> Self {
         let height = grid.rows.len().min(MAX_ROWS);
         let width = grid.rows.iter().take(height).map(Vec::len).max().unwrap_or(0).min(MAX_COLUMNS);
@@ -78,13 +79,13 @@ impl<'g> Shape<'g> {
         self.origins.get(&(row, column)).copied().unwrap_or((row, column))
     }
 
-    /// The text shown at a place: that of the stretch it belongs to.
+    /// The text shown at a place; for a merged cell that of its range.
     pub(super) fn text(&self, row: usize, column: usize) -> &str {
         let (row, column) = self.origin(row, column);
         self.cell(row, column).text.trim()
     }
 
-    /// The texts of a row, each stretch once.
+    /// The texts of a row, each merged range once.
     pub(super) fn own_texts(&self, row: usize) -> Vec<String> {
         let places = (0..self.width).filter(|column| self.origin(row, *column) == (row, *column));
         places
@@ -93,7 +94,8 @@ impl<'g> Shape<'g> {
             .collect()
     }
 
-    /// Columns of a row that show something of their own, each stretch across once; repeated texts side by side count once.
+    /// Columns of a row with content of their own. A merged range and equal adjacent texts count
+    /// once.
     fn shown(&self, row: usize) -> Vec<usize> {
         let mut found: Vec<usize> = Vec::new();
         for column in 0..self.width {
@@ -110,7 +112,7 @@ impl<'g> Shape<'g> {
         found
     }
 
-    /// A row of numbers of columns: (1), (2), (3)=(2)/(1), or A, B, 1, 2.
+    /// Whether a row has column numbers: (1), (2), (3)=(2)/(1), or A, B, 1, 2.
     fn numbers_columns(&self, row: usize) -> bool {
         let texts = self.own_texts(row);
         let plain = |text: &str| {
@@ -138,7 +140,7 @@ impl<'g> Shape<'g> {
             && counted.first().is_some_and(|first| *first <= 3)
     }
 
-    /// A row of years, or of the numbers of months below a heading that says so.
+    /// Whether a row has years, or numbers of months below a heading that says so.
     fn is_calendar(&self, row: usize) -> bool {
         let numbers: Vec<(usize, u32)> = (0..self.width)
             .filter(|column| is_figure(self.cell(row, *column)))
@@ -153,7 +155,7 @@ impl<'g> Shape<'g> {
             && numbers.len() > 1;
         let below_months = |column: usize| {
             (row.saturating_sub(MAX_HEADER)..row).any(|above| {
-                folded(self.text(above, column)).starts_with("thang")
+                unaccented(self.text(above, column)).starts_with("thang")
                     && self.cell(above, column).number.is_none()
             })
         };
@@ -172,8 +174,8 @@ impl<'g> Shape<'g> {
         !told.is_empty() && !numbered_only && !self.numbers_columns(row) && !self.is_calendar(row)
     }
 
-    /// Title, header and body; none when no row has figures.
-    pub(super) fn parts(&self) -> Option<Parts> {
+    /// Title, header and body; `None` when no row has figures.
+    pub(super) fn parts(&self) -> Option<TableParts> {
         let first = (0..self.height).find(|row| self.has_figures(*row))?;
         let words = |row: usize| self.shown(row).len();
         let section = |row: usize| {
@@ -182,22 +184,27 @@ impl<'g> Shape<'g> {
                 || (shown.len() == 2
                     && shown.first().is_some_and(|column| is_numbering(self.text(row, *column))))
         };
-        // Headings of sections stand between the header and the first figures.
+        // Headings of sections are between the header and the first figures.
         let mut bottom = first;
         while bottom > 0 && section(bottom - 1) && words(bottom - 1) > 0 {
             bottom -= 1;
         }
         let headed = bottom > 0 && words(bottom - 1) >= 2;
         if !headed {
-            // What stood above was a title after all.
-            return Some(Parts { title: 0..first, header: first..first, body: first..self.height });
+            // The rows above are a title and not a header.
+            return Some(TableParts {
+                title: 0..first,
+                header: first..first,
+                body: first..self.height,
+            });
         }
         let mut top = bottom;
         while top > 0 && bottom - top < MAX_HEADER && words(top - 1) >= 2 {
             top -= 1;
         }
         let stub = self.shown(top).first().copied().unwrap_or(0);
-        // A row whose own label stands below the header's first is one of the body without a figure.
+        // A row with its own label below the header's first label belongs to the body, even without
+        // a figure.
         let end = (top + 1..bottom).find(|row| {
             let below = !self.text(*row, stub).is_empty()
                 && self.text(*row, stub) != self.text(*row - 1, stub)
@@ -205,16 +212,18 @@ impl<'g> Shape<'g> {
             below && !self.numbers_columns(*row)
         });
         let body = end.unwrap_or(bottom);
-        Some(Parts { title: 0..top, header: top..body, body: body..self.height })
+        Some(TableParts { title: 0..top, header: top..body, body: body..self.height })
     }
 
-    /// Whether rows of a table without merges have different numbers of cells, so that columns cannot be told.
-    pub(super) fn is_ragged(&self, parts: &Parts) -> bool {
+    /// Whether rows of a table without merged cells differ in length, so that columns are
+    /// uncertain.
+    pub(super) fn is_ragged(&self, parts: &TableParts) -> bool {
         if self.grid.of_sheet || !self.grid.merges.is_empty() {
             return false;
         }
         let length = |row: usize| self.grid.rows.get(row).map_or(0, Vec::len);
-        // The cells of a sheet are rows as wide as it is; those of a document are as many as were written.
+        // Rows of a sheet are as wide as the sheet; rows of a document have the cells that were
+        // written.
         let rows: Vec<usize> = parts
             .header
             .clone()
@@ -224,12 +233,13 @@ impl<'g> Shape<'g> {
         rows.iter().any(|length| Some(length) != rows.first())
     }
 
-    /// The labels above a column, from the top; a label stands once.
-    pub(super) fn header_texts(&self, parts: &Parts, column: usize) -> Vec<String> {
+    /// The labels above a column, from the top, each once.
+    pub(super) fn header_texts(&self, parts: &TableParts, column: usize) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         for row in parts.header.clone().filter(|row| !self.numbers_columns(*row)) {
             let mut text = self.text(row, column);
-            // An upper label stands over the columns to its right that have a label below and none of their own.
+            // A label in an upper row applies to the columns to its right that have a label below
+            // and none of their own.
             let lower = (row + 1..parts.header.end)
                 .any(|below| !self.text(below, column).is_empty() && !self.numbers_columns(below));
             if text.is_empty() && lower {
@@ -246,7 +256,7 @@ impl<'g> Shape<'g> {
     }
 
     /// The month of a date in the header of a column.
-    pub(super) fn header_month(&self, parts: &Parts, column: usize) -> Option<Month> {
+    pub(super) fn header_month(&self, parts: &TableParts, column: usize) -> Option<Month> {
         let found = |row| {
             let (row, column) = self.origin(row, column);
             self.cell(row, column).month
@@ -254,8 +264,8 @@ impl<'g> Shape<'g> {
         parts.header.clone().find_map(found)
     }
 
-    pub(super) fn body_profile(&self, parts: &Parts, column: usize) -> Profile {
-        let (mut profile, mut numbered_rows) = (Profile::default(), 0);
+    pub(super) fn body_profile(&self, parts: &TableParts, column: usize) -> ColumnProfile {
+        let (mut profile, mut numbered_rows) = (ColumnProfile::default(), 0);
         for row in parts.body.clone() {
             let cell = self.cell(row, column);
             if is_figure(cell) {
@@ -281,7 +291,7 @@ impl<'g> Shape<'g> {
         profile
     }
 
-    /// Every cell with a digit in some rows.
+    /// Lists every cell with a digit in some rows.
     pub(super) fn digits(&self, rows: Range<usize>, reason: &str) -> Vec<UnclaimedCell> {
         let places = rows.flat_map(|row| (0..self.width).map(move |column| (row, column)));
         places
@@ -291,7 +301,7 @@ impl<'g> Shape<'g> {
     }
 }
 
-/// Whether a text is a number of a row: `1`, `1.`, `II`, `a)`, `1.2`, `-`.
+/// Whether a text is a row number: `1`, `1.`, `II`, `a)`, `1.2`, `-`.
 pub(super) fn is_numbering(text: &str) -> bool {
     let text = text.trim();
     let bare = text.trim_matches(['(', ')', '.', ' ']);
@@ -304,8 +314,8 @@ pub(super) fn is_numbering(text: &str) -> bool {
     matches!(text, "-" | "+" | "*" | "•") || (short && (number || roman || letter))
 }
 
-/// The marker that a number of a row is.
-pub(super) fn marker_of(text: &str) -> Marker {
+/// The kind of a row number.
+pub(super) fn marker_of(text: &str) -> RowMarker {
     let text = text.trim().trim_end_matches(['.', ')']);
-    if text.is_empty() { Marker::None } else { numbered(&format!("{text}. x")).0 }
+    if text.is_empty() { RowMarker::None } else { split_marker(&format!("{text}. x")).0 }
 }

@@ -1,50 +1,54 @@
-//! The figures of a workbook: of a form of ours by its hidden codes, of anything else as free tables.
+//! The figures of an Excel file: a form of the service is read by its hidden codes, other sheets as
+//! free tables.
 
 use std::collections::HashMap;
 
 use super::form::{
     CODES, GUIDE_SHEET, HEADER_ROW, INPUT, LABELS, MARK, MONTH_ROW, NOTES, UNIT_ROW, VERSION,
 };
-use super::{Sheet, at, cell_name, open};
-use crate::domain::catalogue::Catalogue;
-use crate::domain::fault::{Fault, quoted};
-use crate::domain::measure::Measure;
-use crate::domain::number::Written;
-use crate::domain::period::Month;
-use crate::intake::label::numbered;
-use crate::intake::table::cell::{Allowed, Said, has_digit, read, rounded};
-use crate::intake::table::month::timed;
-use crate::intake::table::{Defaults, GridCell, Mapping, Meaning, Tables, Use};
+use crate::intake::label::split_marker;
+use crate::intake::table::cell::{AllowedNumber, CellContent, has_digit, read};
+use crate::intake::table::{
+    LabelMeaning, LabelUse, TableDefaults, TableMapping, TableReader, sheet_tables,
+};
+use documents::table::GridCell;
+use documents::workbook::{WorkbookSheet, cell_name, fault_at, open};
+use kpi::catalogue::Catalogue;
+use kpi::fault::{Fault, quoted};
+use kpi::measure::Measure;
+use kpi::number::Decimal64;
+use kpi::period::Month;
+use kpi::vietnamese::months::extract_months;
 
-/// Most faults that are listed.
+/// Most errors that are listed.
 pub const MAX_FAULTS: usize = 1_000;
 
-/// A figure of a workbook.
+/// A figure of an Excel file.
 #[derive(Clone, PartialEq, Debug)]
 pub struct SheetFigure {
-    /// Its measure.
+    /// The measure.
     pub measure: Measure,
-    /// Its unit's position.
+    /// Position of the unit.
     pub unit: usize,
-    /// Its month.
+    /// The month.
     pub month: Month,
-    /// The number; none to withdraw.
-    pub written: Option<Written>,
+    /// The number; `None` withdraws the figure.
+    pub written: Option<Decimal64>,
     /// The cell's text.
     pub printed: String,
-    /// Whether it is said to be about so much.
+    /// Whether it is marked as approximate.
     pub approximate: bool,
     /// The sheet's name.
     pub sheet: String,
     /// The cell's name.
     pub cell: String,
-    /// The label that told the measure.
+    /// The label that named the measure.
     pub label: String,
-    /// How sure it is, 0 to 1: 1 when the workbook itself says measure, unit and month.
+    /// How certain the figure is, 0 to 1: 1 when the file itself gives measure, unit and month.
     pub confidence: f64,
 }
 
-/// A cell with a digit that was not taken.
+/// A cell with a digit that is not taken as a figure.
 #[derive(Clone, PartialEq, Debug)]
 pub struct SheetCell {
     /// The sheet's name.
@@ -53,7 +57,7 @@ pub struct SheetCell {
     pub cell: String,
     /// The cell's text.
     pub printed: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
@@ -64,22 +68,22 @@ pub struct SheetTable {
     pub sheet: String,
     /// The rows of the header, counted from 1.
     pub header_rows: Vec<usize>,
-    /// The row that the table's rows are counted from.
+    /// The first row of the table in the sheet.
     pub first_row: usize,
     /// Its columns.
-    pub columns: Vec<Use>,
+    pub columns: Vec<LabelUse>,
     /// Its rows.
-    pub rows: Vec<Use>,
+    pub rows: Vec<LabelUse>,
 }
 
-/// A workbook, understood as far as it can be.
+/// How an Excel file was understood.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct WorkbookReading {
-    /// The unit that it says it is of, or that was given.
+    /// Position of the unit that the file or the request gives.
     pub unit: Option<usize>,
-    /// The month that it says it is of, or that was given.
+    /// The month that the file or the request gives.
     pub month: Option<Month>,
-    /// It is a form of ours.
+    /// Whether it is a form of the service.
     pub is_form: bool,
     /// The figures.
     pub figures: Vec<SheetFigure>,
@@ -87,21 +91,21 @@ pub struct WorkbookReading {
     pub unclaimed: Vec<SheetCell>,
     /// How free tables were understood.
     pub tables: Vec<SheetTable>,
-    /// What was written into the column of notes, with the label of its row.
+    /// The texts in the column of notes, each with the label of its row.
     pub notes: Vec<String>,
-    /// What is wrong with it; pointers are `sheet!cell`.
+    /// The errors; pointers are `sheet!cell`.
     pub faults: Vec<Fault>,
 }
 
-/// Reads a workbook; `defaults` say what it does not.
+/// Reads an Excel file. `defaults` give what the file does not say.
 ///
 /// # Errors
-/// The workbook cannot be read, or passes a bound; faults of single cells are in the reading.
+/// The file cannot be read or exceeds a limit. Errors of single cells are in the result.
 pub fn figures(
     bytes: &[u8],
-    tables: &Tables<'_>,
+    tables: &TableReader<'_>,
     catalogue: &Catalogue,
-    defaults: &Defaults,
+    defaults: &TableDefaults,
 ) -> Result<WorkbookReading, Fault> {
     let sheets = open(bytes)?;
     let mut reading = WorkbookReading {
@@ -112,48 +116,54 @@ pub fn figures(
     match sheets.iter().find(|sheet| text(sheet, 0, CODES).starts_with(MARK)) {
         Some(form) => {
             reading.is_form = true;
-            Form { tables, catalogue, sheet: form }.read(defaults, &mut reading);
+            FormReader { tables, catalogue, sheet: form }.read(defaults, &mut reading);
             for other in
                 sheets.iter().filter(|sheet| sheet.name != form.name && sheet.name != GUIDE_SHEET)
             {
-                beside(other, "a sheet beside the form", &mut reading);
+                skip_sheet(other, "a sheet beside the form", &mut reading);
             }
         }
         None => {
             for sheet in &sheets {
                 if sheet.hidden {
-                    beside(sheet, "a sheet that is not shown", &mut reading);
+                    skip_sheet(sheet, "a hidden sheet", &mut reading);
                 } else {
-                    free(sheet, tables, defaults, &mut reading);
+                    read_free_tables(sheet, tables, defaults, &mut reading);
                 }
             }
         }
     }
-    once(&mut reading);
+    merge_duplicates(&mut reading);
     reading.faults.truncate(MAX_FAULTS);
     Ok(reading)
 }
 
-fn cell(sheet: &Sheet, row: usize, column: usize) -> Option<&GridCell> {
+fn cell(sheet: &WorkbookSheet, row: usize, column: usize) -> Option<&GridCell> {
     sheet.grid.rows.get(row).and_then(|cells| cells.get(column))
 }
 
-fn text(sheet: &Sheet, row: usize, column: usize) -> &str {
+fn text(sheet: &WorkbookSheet, row: usize, column: usize) -> &str {
     cell(sheet, row, column).map_or("", |cell| cell.text.trim())
 }
 
-/// The cells with digits of a sheet that is not read.
-fn beside(sheet: &Sheet, reason: &str, reading: &mut WorkbookReading) {
+/// Lists the cells with digits of a sheet that is not read.
+fn skip_sheet(sheet: &WorkbookSheet, reason: &str, reading: &mut WorkbookReading) {
     for (row, cells) in sheet.grid.rows.iter().enumerate() {
         for (column, cell) in cells.iter().enumerate().filter(|(_, cell)| {
             cell.number.is_some() || crate::intake::table::cell::looks_like_figure(&cell.text)
         }) {
-            reading.unclaimed.push(left(sheet, row, column, cell, reason));
+            reading.unclaimed.push(unclaimed_cell(sheet, row, column, cell, reason));
         }
     }
 }
 
-fn left(sheet: &Sheet, row: usize, column: usize, cell: &GridCell, reason: &str) -> SheetCell {
+fn unclaimed_cell(
+    sheet: &WorkbookSheet,
+    row: usize,
+    column: usize,
+    cell: &GridCell,
+    reason: &str,
+) -> SheetCell {
     SheetCell {
         sheet: sheet.name.clone(),
         cell: cell_name(row, column),
@@ -163,24 +173,29 @@ fn left(sheet: &Sheet, row: usize, column: usize, cell: &GridCell, reason: &str)
 }
 
 /// Reads the free tables of a sheet.
-fn free(sheet: &Sheet, tables: &Tables<'_>, defaults: &Defaults, reading: &mut WorkbookReading) {
-    let named = Defaults {
+fn read_free_tables(
+    sheet: &WorkbookSheet,
+    tables: &TableReader<'_>,
+    defaults: &TableDefaults,
+    reading: &mut WorkbookReading,
+) {
+    let named = TableDefaults {
         hint: format!("{} {}", defaults.hint, sheet.name).trim().to_owned(),
         ..defaults.clone()
     };
     let mut read_to = 0;
-    for (start, grid) in sheet.grid.tables() {
-        outside(sheet, read_to..start, reading);
+    for (start, grid) in sheet_tables(&sheet.grid) {
+        add_numbers_outside_tables(sheet, read_to..start, reading);
         read_to = start + grid.rows.len();
         let mapping = tables.read(&grid, &named);
-        let Mapping { header, columns, rows, figures, unclaimed } = mapping;
-        let own = |uses: &[Use], of: usize, what: fn(&Meaning) -> bool| {
+        let TableMapping { header, columns, rows, figures, unclaimed } = mapping;
+        let own = |uses: &[LabelUse], of: usize, what: fn(&LabelMeaning) -> bool| {
             uses.iter().any(|one| one.index == of && what(&one.meaning))
         };
-        let has_unit: fn(&Meaning) -> bool =
-            |meaning| matches!(meaning, Meaning::Figures { unit: Some(_), .. });
-        let has_month: fn(&Meaning) -> bool =
-            |meaning| matches!(meaning, Meaning::Figures { month: Some(_), .. });
+        let has_unit: fn(&LabelMeaning) -> bool =
+            |meaning| matches!(meaning, LabelMeaning::Figures { unit: Some(_), .. });
+        let has_month: fn(&LabelMeaning) -> bool =
+            |meaning| matches!(meaning, LabelMeaning::Figures { month: Some(_), .. });
         for figure in figures {
             let told = |what| own(&columns, figure.column, what) || own(&rows, figure.row, what);
             let unsaid = usize::from(!told(has_unit))
@@ -207,7 +222,7 @@ fn free(sheet: &Sheet, tables: &Tables<'_>, defaults: &Defaults, reading: &mut W
                 .filter(|fault| *fault == one.reason);
             match fault {
                 Some(fault) => {
-                    reading.faults.push(at(&sheet.name, row, one.column, "cell_error", fault))
+                    reading.faults.push(fault_at(&sheet.name, row, one.column, "cell_error", fault))
                 }
                 None => reading.unclaimed.push(SheetCell {
                     sheet: sheet.name.clone(),
@@ -227,28 +242,38 @@ fn free(sheet: &Sheet, tables: &Tables<'_>, defaults: &Defaults, reading: &mut W
     }
 }
 
-/// Numbers in rows that belong to no table.
-fn outside(sheet: &Sheet, rows: std::ops::Range<usize>, reading: &mut WorkbookReading) {
+/// Lists numbers in rows that do not belong to a table.
+fn add_numbers_outside_tables(
+    sheet: &WorkbookSheet,
+    rows: std::ops::Range<usize>,
+    reading: &mut WorkbookReading,
+) {
     for row in rows {
         for (column, cell) in sheet.grid.rows.get(row).into_iter().flatten().enumerate() {
             if cell.number.is_some()
                 || cell.fault.is_some()
-                || has_digit(&timed(numbered(&cell.text).1).rest)
+                || has_digit(&extract_months(split_marker(&cell.text).1).rest)
             {
-                reading.unclaimed.push(left(sheet, row, column, cell, "it stands in no table"));
+                reading.unclaimed.push(unclaimed_cell(
+                    sheet,
+                    row,
+                    column,
+                    cell,
+                    "the cell is not in a table",
+                ));
             }
         }
     }
 }
 
-/// Leaves each figure once; two values of one figure are a fault.
-fn once(reading: &mut WorkbookReading) {
-    let mut seen: HashMap<(String, usize, Month), (Option<Written>, String)> = HashMap::new();
+/// Keeps each figure once; two values of one figure are an error.
+fn merge_duplicates(reading: &mut WorkbookReading) {
+    let mut seen: HashMap<(String, usize, Month), (Option<Decimal64>, String)> = HashMap::new();
     let (mut kept, mut faults) = (Vec::new(), Vec::new());
     for figure in std::mem::take(&mut reading.figures) {
         let place = format!("{}!{}", figure.sheet, figure.cell);
         match seen.get(&(figure.measure.to_string(), figure.unit, figure.month)) {
-            Some((value, _)) if same(*value, figure.written) => {}
+            Some((value, _)) if is_same_number(*value, figure.written) => {}
             Some((_, other)) => faults.push(Fault::new(
                 &place,
                 "contradiction",
@@ -268,7 +293,7 @@ fn once(reading: &mut WorkbookReading) {
 }
 
 /// Whether two values are the same number.
-fn same(one: Option<Written>, other: Option<Written>) -> bool {
+fn is_same_number(one: Option<Decimal64>, other: Option<Decimal64>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => {
             let scale = one.scale.max(other.scale);
@@ -278,17 +303,18 @@ fn same(one: Option<Written>, other: Option<Written>) -> bool {
     }
 }
 
-/// What a cell of a form says: a number or a withdrawal, and whether it is about so much.
-type FilledIn = (Option<Written>, bool);
+/// The value of an input cell: a number, or `None` for a withdrawal, and whether it is marked as
+/// approximate.
+type FormValue = (Option<Decimal64>, bool);
 
-/// A form of ours.
-struct Form<'a> {
-    tables: &'a Tables<'a>,
+/// A sheet with the form of the service.
+struct FormReader<'a> {
+    tables: &'a TableReader<'a>,
     catalogue: &'a Catalogue,
-    sheet: &'a Sheet,
+    sheet: &'a WorkbookSheet,
 }
 
-impl Form<'_> {
+impl FormReader<'_> {
     fn fault(
         &self,
         row: usize,
@@ -296,20 +322,17 @@ impl Form<'_> {
         code: &'static str,
         detail: impl Into<String>,
     ) -> Fault {
-        at(&self.sheet.name, row, column, code, detail)
+        fault_at(&self.sheet.name, row, column, code, detail)
     }
 
-    fn read(&self, defaults: &Defaults, reading: &mut WorkbookReading) {
+    fn read(&self, defaults: &TableDefaults, reading: &mut WorkbookReading) {
         let version = text(self.sheet, 0, CODES).trim_start_matches(MARK);
         if version != VERSION {
             reading.faults.push(self.fault(
                 0,
                 CODES,
                 "unknown_version",
-                format!(
-                    "the form has the layout {}, known is {VERSION}; take a new one",
-                    quoted(version)
-                ),
+                format!("the form has layout {}; the service knows layout {VERSION}; download a new form", quoted(version)),
             ));
             return;
         }
@@ -335,7 +358,7 @@ impl Form<'_> {
             })
             .ok();
         let contradicts =
-            |given: bool| given.then_some("the form is of another one than the request names");
+            |given: bool| given.then_some("the form has another unit or month than the request");
         for (row, why) in [
             (UNIT_ROW, contradicts(defaults.unit.is_some() && defaults.unit != unit)),
             (MONTH_ROW, contradicts(defaults.month.is_some() && defaults.month != month)),
@@ -358,7 +381,13 @@ impl Form<'_> {
         {
             let strays = column > NOTES || (code.is_empty() && column == INPUT);
             if strays && (cell.number.is_some() || has_digit(&cell.text)) {
-                reading.unclaimed.push(left(self.sheet, row, column, cell, "outside of the form"));
+                reading.unclaimed.push(unclaimed_cell(
+                    self.sheet,
+                    row,
+                    column,
+                    cell,
+                    "outside the form",
+                ));
             }
         }
         if code.is_empty() {
@@ -408,12 +437,13 @@ impl Form<'_> {
         }
     }
 
-    /// The value filled in: nothing, a withdrawal, or a number and whether it is about so much.
+    /// The value in an input cell: empty, a withdrawal, or a number and whether it is marked as
+    /// approximate.
     fn value(
         &self,
         cell: &GridCell,
         measure: &Measure,
-    ) -> Result<Option<FilledIn>, (&'static str, String)> {
+    ) -> Result<Option<FormValue>, (&'static str, String)> {
         if let Some(fault) = &cell.fault {
             return Err(("cell_error", fault.clone()));
         }
@@ -423,23 +453,27 @@ impl Form<'_> {
         let decimals = self.catalogue.indicator(&measure.code).map(|indicator| indicator.decimals);
         let percent = self.catalogue.unit_of_measure(&measure.code) == "percent";
         if cell.percent && !percent {
-            return Err(("not_a_number", "a percentage where a count is expected".to_owned()));
+            return Err((
+                "not_a_number",
+                "the cell has a percentage, a count is expected".to_owned(),
+            ));
         }
         let said = match cell.number {
-            Some(written) => Said::Number {
-                written: if decimals.is_none() { rounded(written, 6) } else { written },
+            Some(written) => CellContent::Number {
+                written: if decimals.is_none() { written.rounded(6) } else { written },
                 approximate: false,
             },
-            None => read(&cell.text, Allowed { decimals, percent }),
+            None => read(&cell.text, AllowedNumber { decimals, percent }),
         };
         match said {
-            Said::Nothing => Ok(None),
-            Said::Words => Err((
+            CellContent::Nothing => Ok(None),
+            CellContent::Words => Err((
                 "not_a_number",
-                "words where a figure is expected; notes belong into the column beside".to_owned(),
+                "the cell has words, a figure is expected; write notes in the column for notes"
+                    .to_owned(),
             )),
-            Said::Fault(why) => Err(("not_a_number", why)),
-            Said::Number { written, approximate } => Ok(Some((Some(written), approximate))),
+            CellContent::Fault(why) => Err(("not_a_number", why)),
+            CellContent::Number { written, approximate } => Ok(Some((Some(written), approximate))),
         }
     }
 }

@@ -1,4 +1,5 @@
-// The province overview as a client has to draw it: the sample province (or ?unit=), its newest month, the three years that it has figures of.
+// The province overview as a client should draw it: the sample province (or ?unit=), its newest month,
+// and the three years with figures.
 import board from './egov-overview.json';
 
 export const START = Date.UTC(2019, 0, 1);
@@ -7,9 +8,9 @@ export const VARIABLES = { unit: new URLSearchParams(location.search).get('unit'
 export const TITLE = `${board.title} — ${VARIABLES.unit}`;
 export const PANELS = board.panels.filter((panel) => panel.type !== 'row');
 
-// Fields with a dashed line of their own.
+// Fields that are drawn with a dashed line.
 export const dashed = (panel) =>
   panel.fieldConfig.overrides.filter((one) => one.properties.some(({ id }) => id === 'custom.lineStyle')).map((one) => one.matcher.options);
 
-// What an organize transformation calls a column.
+// The column titles of an `organize` transformation.
 export const columns = (panel) => panel.transformations.find(({ id }) => id === 'organize').options;

@@ -1,4 +1,5 @@
-// The overview's trends by Grafana's own time series (@grafana/ui), fed from query_range as Grafana's Prometheus source would.
+// Draws the trends of the overview with Grafana's time series (@grafana/ui). The data comes from
+// query_range, converted as in Grafana's Prometheus source.
 import { applyNullInsertThreshold, createDataFrame, createTheme, dateTime, FieldType, getDisplayProcessor, ThemeContext } from '@grafana/data';
 import { TimeSeries } from '@grafana/ui';
 import { useEffect, useState } from 'react';
@@ -23,7 +24,7 @@ async function frames(panel) {
       return answer.data.result.map(({ metric, values }) => {
         const name = named(target.legendFormat, metric);
         const custom = { ...defaults.custom, ...(dashed(panel).includes(name) ? { lineStyle: { fill: 'dash', dash: [10, 10] } } : {}) };
-        // The step lets Grafana see where samples are missing.
+        // With the step Grafana notices missing samples.
         return createDataFrame({
           refId: target.refId,
           fields: [
@@ -41,7 +42,7 @@ async function frames(panel) {
       field.display = getDisplayProcessor({ field, theme, timeZone: 'utc' });
     }),
   );
-  // Grafana's panel does this to each frame before it draws it; the component by itself would do it to the first one only.
+  // Grafana's panel does this for every frame; the component alone would do it only for the first.
   return all.map((frame) => applyNullInsertThreshold({ frame, refFieldPseudoMin: START, refFieldPseudoMax: END }));
 }
 
@@ -118,7 +119,8 @@ createRoot(document.getElementById('root')).render(
   </ThemeContext.Provider>,
 );
 
-// What is drawn, for the test: the lines as uPlot has them. It ends a line at null, and draws it on over undefined.
+// Returns the drawn lines of uPlot to the test. uPlot interrupts a line at null and continues it over
+// undefined.
 window.drawn = () =>
   [...document.querySelectorAll('[data-panel]')].map((element) => {
     const { plot, names } = plots[element.dataset.panel] ?? {};

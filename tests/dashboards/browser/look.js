@@ -1,4 +1,4 @@
-// Opens a page in Chromium, waits until all of it is drawn, takes a picture and says what is drawn, as JSON.
+// Opens a page in Chromium, waits until it is drawn, takes a picture and prints what is drawn as JSON.
 //   node look.js ADDRESS PICTURE
 import { chromium } from 'playwright-core';
 import { mkdtempSync } from 'node:fs';
@@ -28,7 +28,7 @@ page.on('console', (message) => message.type() === 'error' && told.push(message.
 page.on('response', (response) => response.status() >= 400 && told.push(`${response.status()} ${response.url()}`));
 try {
   await page.goto(address);
-  // Ready when something is drawn and nothing has changed for three seconds.
+  // The page is ready when something is drawn and has not changed for three seconds.
   let drawn = '',
     same = 0;
   for (let second = 0; same < 3 && second < 60; second += 1) {

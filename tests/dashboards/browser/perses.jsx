@@ -1,4 +1,4 @@
-// The overview's panels as Perses' panels, which query the service by Perses' own Prometheus plugin.
+// Draws the panels of the overview with Perses, whose Prometheus plugin queries the service.
 import { ThemeProvider } from '@mui/material';
 import { ChartsProvider, generateChartsTheme, getTheme, SnackbarProvider } from '@perses-dev/components';
 import { DatasourceStoreProvider, Panel, VariableProvider } from '@perses-dev/dashboards';
@@ -20,7 +20,7 @@ const chartsTheme = generateChartsTheme(theme, {});
 const loader = dynamicImportPluginLoader(
   [prometheus, stat, table, timeseries].map((plugin) => ({ resource: plugin.getPluginModule(), importPlugin: () => Promise.resolve(plugin) })),
 );
-// Without 'always' queries wait for a network that headless browsers do not report.
+// Headless browsers report no network; without 'always' queries would wait for it.
 const client = new QueryClient({ defaultOptions: { queries: { networkMode: 'always', retry: false, refetchOnWindowFocus: false } } });
 const source = {
   kind: 'GlobalDatasource',
@@ -37,7 +37,7 @@ const variables = Object.entries(VARIABLES).map(([name, value]) => ({ kind: 'Tex
 
 const format = (defaults) => ({ unit: defaults.unit === 'percent' ? 'percent' : 'decimal', decimalPlaces: defaults.decimals ?? 0, shortValues: false });
 
-// A Grafana panel's definition as Perses'.
+// Converts the definition of a Grafana panel for Perses.
 function definition(panel) {
   const { defaults } = panel.fieldConfig;
   const queries = panel.targets.map((target) => ({
@@ -76,7 +76,7 @@ function definition(panel) {
       },
     }),
   }[panel.type]();
-  // Perses' stat has no format of dates: the month is shown as the number of days since 1970.
+  // Perses' stat panel cannot format dates, so the month is shown as days since 1970.
   const shown = defaults.unit?.startsWith('time:') ? queries.map(({ kind, spec }) => ({ kind, spec: { ...spec, query: 'vector($at) / 86400' } })) : queries;
   return {
     queries: shown,
@@ -142,7 +142,7 @@ createRoot(document.getElementById('root')).render(
   </BrowserRouter>,
 );
 
-// What is drawn, for the test: of charts the lines as ECharts has them, of the rest the text.
+// Returns what is drawn to the test: the lines of ECharts, and the text of other panels.
 window.drawn = () =>
   [...document.querySelectorAll('[data-panel]')].map((element) => {
     const drawn = { panel: element.dataset.panel, type: element.dataset.type, text: element.innerText, series: [] };
@@ -155,7 +155,7 @@ window.drawn = () =>
           name: series.name,
           spans: Boolean(series.connectNulls),
           points: points.map(([time, value]) => [Number(time), typeof value === 'number' ? value : null]),
-        }; // ECharts' nothing is '-'
+        }; // ECharts writes '-' for a missing value
       });
     }
     return drawn;

@@ -1,5 +1,6 @@
-// What a dashboard's file has to be, put together from Grafana's published types. Grafana's `Dashboard` leaves a panel's options, its custom
-// field options and its queries open; here each panel has those of its type, and nothing else, so that a misspelt field is a fault, too.
+// The type of a dashboard file, composed of Grafana's published types. Grafana's `Dashboard` does not
+// restrict the options, custom field options and queries of a panel. Here each panel has exactly those of
+// its type, so that a misspelt field is an error, too.
 import type { AnnotationQuery, Dashboard, DataQuery, FieldConfig, Panel, RowPanel, VariableModel } from '@grafana/schema';
 import type { Options as BarGauge } from '@grafana/schema/dist/esm/raw/composable/bargauge/panelcfg/x/BarGaugePanelCfg_types.gen';
 import type { Options as Stat } from '@grafana/schema/dist/esm/raw/composable/stat/panelcfg/x/StatPanelCfg_types.gen';
@@ -12,7 +13,7 @@ type Plain<T> = T extends string ? `${T}` : T extends object ? { [K in keyof T]:
 
 type Prometheus = Omit<Dataquery, '_implementsDataqueryVariant'>;
 
-// The Infinity source publishes no types; this is what its documentation describes.
+// The Infinity source publishes no types; these follow its documentation.
 interface Infinity extends Pick<DataQuery, 'refId' | 'datasource'> {
   type: 'json';
   source: 'url';
@@ -25,7 +26,7 @@ interface Infinity extends Pick<DataQuery, 'refId' | 'datasource'> {
   columns: { selector: string; text: string; type: 'string' | 'number' | 'timestamp'; timestampFormat?: string }[];
 }
 
-// No further fields, and those that overrides may set instead need not be there.
+// No other fields. Fields that overrides can set are optional.
 type Config<Custom> = Omit<NonNullable<Panel['fieldConfig']>, 'defaults'> & { defaults: Omit<FieldConfig, 'custom'> & { custom?: Partial<Custom> } };
 
 type Of<Type extends string, Options, Custom> = Omit<Panel, 'type' | 'options' | 'fieldConfig' | 'targets'> & {
@@ -37,7 +38,8 @@ type Of<Type extends string, Options, Custom> = Omit<Panel, 'type' | 'options' |
 
 type Panels = Of<'timeseries', Series, SeriesField> | Of<'stat', Stat, {}> | Of<'table', Table, TableField> | Of<'bargauge', BarGauge, {}> | RowPanel;
 
-// Prometheus' annotations have these beside the query (prepareAnnotation, processEvents in @grafana/prometheus).
+// Annotations of the Prometheus source have these beside the query (prepareAnnotation, processEvents in
+// @grafana/prometheus).
 type Annotation = Omit<AnnotationQuery, 'target'> & { target?: Prometheus | Infinity; titleFormat?: string; textFormat?: string; tagKeys?: string };
 
 type Variable = Omit<VariableModel, 'query'> & {

@@ -1,102 +1,111 @@
-//! What `datapackage.json` says of the table: a Frictionless Data Package, version 1, whose every column is described.
+//! The content of `datapackage.json`: a Frictionless Data Package, version 1, with a description of
+//! every column.
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{FIGURES, MeasureKind, Tidied};
-use crate::domain::change::Reason;
-use crate::domain::unit::UnitKind;
-use crate::domain::value::Origin;
+use super::{FIGURES, MeasureKind, TidySummary};
+use kpi::change::UnavailableReason;
+use kpi::unit::UnitKind;
+use kpi::value::Origin;
 
-/// What a column holds.
-enum Holds {
-    /// A number that is always there, 0 to 1.
+/// The values of a column.
+enum ColumnKind {
+    /// A number from 0 to 1, always present.
     Share,
-    /// A number, where it can be given.
+    /// A number, or nothing.
     Number,
-    /// A share, where it can be given.
+    /// A number from 0 to 1, or nothing.
     ShareOrNothing,
-    /// Why a number cannot be given.
+    /// The reason why a number is missing, or nothing.
     Reason,
-    /// A code of a measure.
+    /// The code of a measure.
     Measure,
-    /// A code of a unit.
+    /// The code of a unit.
     Unit,
-    /// A code of a unit, or nothing.
+    /// The code of a unit, or nothing.
     UnitOrNothing,
     /// A month.
     Month,
-    /// A text that is always there.
+    /// A text, always present.
     Text,
-    /// One of some words, always there.
+    /// One of a list of words, always present.
     Word(fn() -> Vec<Value>),
-    /// One of some words, or nothing.
+    /// One of a list of words, or nothing.
     WordOrNothing(fn() -> Vec<Value>),
 }
 
-/// The columns in order: name, what they hold, and what that means.
-const COLUMNS: [(&str, Holds, &str); 26] = [
+/// The columns in order: name, values, and meaning.
+const COLUMNS: [(&str, ColumnKind, &str); 26] = [
     (
         "measure",
-        Holds::Measure,
+        ColumnKind::Measure,
         "An indicator or kpi, with dimension members in braces; without them it is the total.",
     ),
     (
         "measure_kind",
-        Holds::Word(measure_kinds),
+        ColumnKind::Word(measure_kinds),
         "flow: happened during the month, months and units add up; stock: level at month end, units add up; average: never adds up; kpi: computed from indicators.",
     ),
-    ("unit", Holds::Unit, "The code of the unit."),
-    ("unit_kind", Holds::Word(unit_kinds), "What sort of organisation the unit is."),
-    ("parent", Holds::UnitOrNothing, "The code of the unit that it belongs to; empty at the top."),
-    ("period", Holds::Month, "The month."),
+    ("unit", ColumnKind::Unit, "The code of the unit."),
+    ("unit_kind", ColumnKind::Word(unit_kinds), "The kind of the organisation."),
+    (
+        "parent",
+        ColumnKind::UnitOrNothing,
+        "The code of the unit above; empty for a unit without one.",
+    ),
+    ("period", ColumnKind::Month, "The month."),
     (
         "unit_of_measure",
-        Holds::Text,
-        "What the value is given in; changes of percent are percentage points.",
+        ColumnKind::Text,
+        "The unit of the value; changes of percentages are in percentage points.",
     ),
     (
         "value",
-        Holds::Number,
-        "The value, rounded to six decimals; empty where a kpi is only stated.",
+        ColumnKind::Number,
+        "The value, rounded to six decimals; empty for a kpi with only a stated rate.",
     ),
     (
         "origin",
-        Holds::WordOrNothing(origins),
-        "Where the value comes from: stated for exactly this, summed from dimension members, rolled_up from child units, or computed.",
+        ColumnKind::WordOrNothing(origins),
+        "How the value came about: stated for exactly this measure, summed from members, rolled_up from child units, or computed.",
     ),
-    ("coverage", Holds::Share, "Share of the leaf units that the value covers, 0 to 1."),
+    ("coverage", ColumnKind::Share, "Share of the leaf units that the value covers, 0 to 1."),
     (
         "stated",
-        Holds::Number,
-        "Of a kpi: the figure that was stated, with the digits that were printed.",
+        ColumnKind::Number,
+        "For a kpi: the stated rate, with the digits as they were printed.",
     ),
-    ("delta", Holds::Number, "The value minus that of the month before."),
-    ("delta_reason", Holds::Reason, "Why delta is empty."),
-    ("delta_percent", Holds::Number, "delta in percent of the month before."),
-    ("delta_percent_reason", Holds::Reason, "Why delta_percent is empty."),
+    ("delta", ColumnKind::Number, "The value minus that of the month before."),
+    ("delta_reason", ColumnKind::Reason, "Why delta is empty."),
+    ("delta_percent", ColumnKind::Number, "delta in percent of the month before."),
+    ("delta_percent_reason", ColumnKind::Reason, "Why delta_percent is empty."),
     (
         "like_for_like_delta",
-        Holds::Number,
+        ColumnKind::Number,
         "The change over the leaf units that are covered in both months.",
     ),
-    ("like_for_like_delta_reason", Holds::Reason, "Why like_for_like_delta is empty."),
-    ("like_for_like_percent", Holds::Number, "like_for_like_delta in percent."),
-    ("like_for_like_percent_reason", Holds::Reason, "Why like_for_like_percent is empty."),
+    ("like_for_like_delta_reason", ColumnKind::Reason, "Why like_for_like_delta is empty."),
+    ("like_for_like_percent", ColumnKind::Number, "like_for_like_delta in percent."),
+    ("like_for_like_percent_reason", ColumnKind::Reason, "Why like_for_like_percent is empty."),
     (
         "like_for_like_coverage",
-        Holds::ShareOrNothing,
-        "Share of this month's leaf units that like for like compares, 0 to 1.",
+        ColumnKind::ShareOrNothing,
+        "Share of this month's leaf units that the like-for-like change compares, 0 to 1.",
     ),
-    ("year_delta", Holds::Number, "The value minus that of the same month a year before."),
-    ("year_delta_reason", Holds::Reason, "Why year_delta is empty."),
-    ("year_delta_percent", Holds::Number, "year_delta in percent of the year before."),
-    ("year_delta_percent_reason", Holds::Reason, "Why year_delta_percent is empty."),
-    ("year_to_date", Holds::Number, "January to this month, of flows and kpis of flows."),
-    ("year_to_date_reason", Holds::Reason, "Why year_to_date is empty."),
+    ("year_delta", ColumnKind::Number, "The value minus that of the same month a year before."),
+    ("year_delta_reason", ColumnKind::Reason, "Why year_delta is empty."),
+    ("year_delta_percent", ColumnKind::Number, "year_delta in percent of the year before."),
+    ("year_delta_percent_reason", ColumnKind::Reason, "Why year_delta_percent is empty."),
+    (
+        "year_to_date",
+        ColumnKind::Number,
+        "January up to the end of this month, for flows and kpis of flows.",
+    ),
+    ("year_to_date_reason", ColumnKind::Reason, "Why year_to_date is empty."),
 ];
 
-/// The words that a type is written as.
+/// The words that values of a type are serialised as.
 fn words(all: &[impl Serialize]) -> Vec<Value> {
     all.iter().filter_map(|word| serde_json::to_value(word).ok()).collect()
 }
@@ -121,18 +130,18 @@ fn origins() -> Vec<Value> {
 
 fn reasons() -> Vec<Value> {
     words(&[
-        Reason::NotApplicable,
-        Reason::Missing,
-        Reason::DefinitionChanged,
-        Reason::NoPrior,
-        Reason::CoverageChanged,
-        Reason::StatedAbove,
-        Reason::PriorZero,
+        UnavailableReason::NotApplicable,
+        UnavailableReason::Missing,
+        UnavailableReason::DefinitionChanged,
+        UnavailableReason::NoPrior,
+        UnavailableReason::CoverageChanged,
+        UnavailableReason::StatedAbove,
+        UnavailableReason::PriorZero,
     ])
 }
 
-impl Holds {
-    /// Its type and its constraints.
+impl ColumnKind {
+    /// The column's type and constraints.
     fn describe(&self) -> (&'static str, Value) {
         const UNIT: &str = "[a-z0-9][a-z0-9._-]{0,119}";
         match self {
@@ -153,13 +162,13 @@ impl Holds {
     }
 }
 
-/// The table's first line.
+/// The header line of the table.
 pub fn header() -> String {
     format!("{}\n", COLUMNS.map(|(name, ..)| name).join(","))
 }
 
 /// The whole description.
-pub fn describe(written: &Tidied) -> Value {
+pub fn describe(written: &TidySummary) -> Value {
     let fields = COLUMNS.iter().map(|(name, holds, about)| {
         let (kind, constraints) = holds.describe();
         json!({ "name": name, "type": kind, "description": about, "constraints": constraints })
@@ -168,7 +177,7 @@ pub fn describe(written: &Tidied) -> Value {
         "profile": "tabular-data-package",
         "name": "egov-kpi-figures",
         "title": "Monthly e-government figures, their coverage and their changes",
-        "description": "One row for each measure, unit and month that has a value, as GET /series of egov-kpi computes it. What cannot be given is empty, and the column of the same name with _reason says why.",
+        "description": "One row for each measure, unit and month that has a value, as GET /series of egov-kpi computes it. A number that cannot be given is empty, and the column of the same name with _reason says why.",
         "revision": written.revision,
         "resources": [{
             "profile": "tabular-data-resource",

@@ -1,0 +1,641 @@
+//! Values of wider periods and changes: deltas, like for like, year on year and year to date, and
+//! the reasons why a number is null (docs/specification.md#wider-periods,
+//! docs/specification.md#changes, docs/specification.md#like-for-like).
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use super::bit_set::BitSet;
+use super::period::{Month, Period, Step};
+use super::program::{Program, SourceMonths};
+use super::unit::UnitForest;
+use super::value::{MonthState, Origin, StatedAbove, ValueSource};
+
+/// Why a number is null. Where several reasons apply, the first of them is given
+/// (docs/specification.md#changes).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum UnavailableReason {
+    /// The change makes no sense here, such as the percent change of a percentage, the year to date
+    /// of a stock or the delta of nine months.
+    NotApplicable,
+    /// This period has no value.
+    Missing,
+    /// The unit did not exist in the other period, or the definition changed between the two
+    /// periods.
+    DefinitionChanged,
+    /// The other period has no value.
+    NoPrior,
+    /// The two periods do not cover the same leaves.
+    CoverageChanged,
+    /// A figure is stated above the leaves and cannot be restricted to the leaves covered in both
+    /// periods.
+    StatedAbove,
+    /// The other value is zero, so there is no percentage.
+    PriorZero,
+}
+
+/// A change, or the reason why it is null.
+pub type ChangeResult = Result<f64, UnavailableReason>;
+
+/// One point of a series, before rounding.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PeriodPoint {
+    /// The period.
+    pub period: Period,
+    /// The value.
+    pub value: Option<f64>,
+    /// How the value came about.
+    pub origin: Option<Origin>,
+    /// Share of the leaves that the value covers, 0 to 1.
+    pub coverage: f64,
+    /// In a wider period: the month from which a stock was taken.
+    pub taken_from: Option<Month>,
+    /// This period minus the calendar period before.
+    pub delta: ChangeResult,
+    /// The delta in percent of the value of the period before.
+    pub delta_percent: ChangeResult,
+    /// The change over the leaves covered in both periods.
+    pub like_for_like_delta: ChangeResult,
+    /// The same in percent.
+    pub like_for_like_percent: ChangeResult,
+    /// Share of this period's leaves that like for like compares, 0 to 1.
+    pub like_for_like_coverage: Option<f64>,
+    /// This period minus the same period one year before.
+    pub year_delta: ChangeResult,
+    /// The same in percent.
+    pub year_delta_percent: ChangeResult,
+    /// January up to the end of this period.
+    pub year_to_date: ChangeResult,
+}
+
+/// The value of a measure in one period, with the months it comes from.
+struct PeriodAggregate<'s> {
+    period: Period,
+    months: Cow<'s, [Option<MonthState>]>,
+    values: Option<Vec<f64>>,
+    value: Option<f64>,
+    coverage: f64,
+    /// Place of the last month that counts, from the period's first month.
+    taken: Option<usize>,
+    origin: Option<Origin>,
+}
+
+impl PeriodAggregate<'_> {
+    fn window(&self) -> SourceMonths {
+        self.window_of(self.taken)
+    }
+
+    fn window_of(&self, taken: Option<usize>) -> SourceMonths {
+        let (first, last) = (self.period.first(), self.period.last());
+        let taken = taken
+            .and_then(|taken| i32::try_from(taken).ok())
+            .map_or(last, |taken| first.plus(taken));
+        SourceMonths { first, last, taken, before: first.plus(-1) }
+    }
+}
+
+/// A measure of one unit over time.
+pub struct MeasureSeries<'a> {
+    source: ValueSource<'a>,
+    program: &'a Program,
+    unit: usize,
+    accumulating: Vec<bool>,
+    first: Month,
+    states: Vec<Option<MonthState>>,
+    /// With the units of today: this unit does not exist today, so all its values are null.
+    left_out: bool,
+}
+
+impl<'a> MeasureSeries<'a> {
+    /// Computes the months that the periods `from` to `to`, and their changes, need. Both periods
+    /// have the same step.
+    #[must_use]
+    pub fn new(
+        source: ValueSource<'a>,
+        program: &'a Program,
+        unit: usize,
+        from: Period,
+        to: Period,
+    ) -> Self {
+        let first = from.year_before().first();
+        let count = usize::try_from(to.last().since(first) + 1).unwrap_or(0);
+        let left_out = source.units.get(unit).is_some_and(|unit| source.geography.excludes(unit));
+        let states =
+            if left_out { vec![None; count] } else { source.states(program, unit, first, count) };
+        Self {
+            source,
+            program,
+            unit,
+            accumulating: program.accumulating_operands(),
+            first,
+            states,
+            left_out,
+        }
+    }
+
+    /// The units and figures that the series is computed from.
+    #[must_use]
+    pub fn source(&self) -> &ValueSource<'a> {
+        &self.source
+    }
+
+    /// The value of a period between `from` and `to`.
+    #[must_use]
+    pub fn value(&self, period: Period) -> Option<f64> {
+        self.aggregate(period).value
+    }
+
+    /// The point of a period between `from` and `to`.
+    #[must_use]
+    pub fn point(&self, period: Period) -> PeriodPoint {
+        let now = self.aggregate(period);
+        let before = period.previous().map(|period| self.aggregate(period));
+        let year_before = self.aggregate(period.year_before());
+        let (delta, delta_percent) = self.change(&now, before.as_ref());
+        let (like_for_like_delta, like_for_like_percent, like_for_like_coverage) =
+            self.like_for_like(&now, before.as_ref());
+        let (year_delta, year_delta_percent) = self.change(&now, Some(&year_before));
+        PeriodPoint {
+            period,
+            value: now.value,
+            origin: now.value.and(now.origin),
+            coverage: now.coverage,
+            taken_from: self.source_month(&now),
+            delta,
+            delta_percent,
+            like_for_like_delta,
+            like_for_like_percent,
+            like_for_like_coverage,
+            year_delta,
+            year_delta_percent,
+            year_to_date: self.year_to_date(&now),
+        }
+    }
+
+    /// Whether no operand adds up over months, so that the period takes its value from one month.
+    fn has_only_stocks(&self) -> bool {
+        self.accumulating.iter().all(|accumulates| !accumulates)
+    }
+
+    fn source_month(&self, now: &PeriodAggregate<'_>) -> Option<Month> {
+        let any_stock = self.accumulating.iter().any(|accumulates| !accumulates);
+        let taken = now
+            .taken
+            .filter(|_| any_stock && now.period.step() != Step::Month && now.value.is_some())?;
+        Some(now.period.first().plus(i32::try_from(taken).ok()?))
+    }
+
+    fn months(&self, period: Period) -> Cow<'_, [Option<MonthState>]> {
+        if self.left_out {
+            return vec![None; period.months().len()].into();
+        }
+        if period.step() != Step::Month && self.program.has_previous() {
+            let before = period.first().plus(-1);
+            return period
+                .months()
+                .map(|month| self.source.state(self.program, self.unit, month, before))
+                .collect();
+        }
+        let place = usize::try_from(period.first().since(self.first)).ok();
+        match place.and_then(|place| self.states.get(place..place + period.months().len())) {
+            Some(states) => Cow::Borrowed(states),
+            None => period
+                .months()
+                .map(|month| self.source.state(self.program, self.unit, month, month.plus(-1)))
+                .collect(),
+        }
+    }
+
+    fn aggregate(&self, period: Period) -> PeriodAggregate<'_> {
+        let months = self.months(period);
+        let taken = months.iter().rposition(Option::is_some);
+        if period.step() != Step::Month && self.program.is_average() {
+            return PeriodAggregate {
+                period,
+                months,
+                values: None,
+                value: None,
+                coverage: 0.0,
+                taken: None,
+                origin: None,
+            };
+        }
+        let Some(last) = taken.and_then(|taken| months.get(taken)?.clone()) else {
+            return PeriodAggregate {
+                period,
+                months,
+                values: None,
+                value: None,
+                coverage: 0.0,
+                taken: None,
+                origin: None,
+            };
+        };
+        if self.has_only_stocks() || period.step() == Step::Month {
+            let value = self.program.apply(&last.values);
+            return PeriodAggregate {
+                period,
+                months,
+                value,
+                coverage: last.coverage,
+                taken,
+                origin: Some(last.origin),
+                values: Some(last.values),
+            };
+        }
+        let counted = || months.iter().flatten();
+        let values = self.summed(counted(), &last.values);
+        let coverage = counted().map(|state| state.coverage).sum::<f64>()
+            / super::number::float(i64::from(period.step().months()));
+        let origin = counted().map(|state| state.origin).max();
+        PeriodAggregate {
+            period,
+            value: self.program.apply(&values),
+            values: Some(values),
+            coverage,
+            taken,
+            origin,
+            months,
+        }
+    }
+
+    /// The operands over several months: flows are summed, the others have the values of the last
+    /// month.
+    fn summed<'m>(&self, months: impl Iterator<Item = &'m MonthState>, last: &[f64]) -> Vec<f64> {
+        let mut sums: Vec<f64> = last
+            .iter()
+            .zip(&self.accumulating)
+            .map(|(value, accumulates)| if *accumulates { 0.0 } else { *value })
+            .collect();
+        for month in months {
+            for ((sum, value), _) in sums
+                .iter_mut()
+                .zip(&month.values)
+                .zip(&self.accumulating)
+                .filter(|(_, accumulates)| **accumulates)
+            {
+                *sum += value;
+            }
+        }
+        sums
+    }
+
+    /// The first reason for which no change can be given, in the order of
+    /// docs/specification.md#changes.
+    fn find_obstacle(
+        &self,
+        now: &PeriodAggregate<'_>,
+        then: Option<&PeriodAggregate<'_>>,
+    ) -> Option<UnavailableReason> {
+        let Some(then) = then else { return Some(UnavailableReason::NotApplicable) };
+        if self.left_out {
+            return Some(UnavailableReason::DefinitionChanged);
+        }
+        if now.value.is_none() {
+            return Some(UnavailableReason::Missing);
+        }
+        let existed =
+            then.period.months().any(|month| self.source.is_represented(self.unit, month));
+        if !existed || self.program.is_broken(&then.window(), &now.window()) {
+            return Some(UnavailableReason::DefinitionChanged);
+        }
+        then.value.is_none().then_some(UnavailableReason::NoPrior)
+    }
+
+    fn change(
+        &self,
+        now: &PeriodAggregate<'_>,
+        then: Option<&PeriodAggregate<'_>>,
+    ) -> (ChangeResult, ChangeResult) {
+        let delta = match (self.find_obstacle(now, then), then) {
+            (Some(reason), _) => Err(reason),
+            (None, Some(then)) if self.are_comparable(now, then) => {
+                self.difference(now.values.as_deref(), then.values.as_deref())
+            }
+            _ => Err(UnavailableReason::CoverageChanged),
+        };
+        let percent = if self.program.percent {
+            Err(UnavailableReason::NotApplicable)
+        } else {
+            delta.and_then(|delta| percent_of(delta, then.and_then(|then| then.value)))
+        };
+        (delta, percent)
+    }
+
+    fn difference(&self, now: Option<&[f64]>, then: Option<&[f64]>) -> ChangeResult {
+        let now = now.ok_or(UnavailableReason::Missing)?;
+        let then = then.ok_or(UnavailableReason::NoPrior)?;
+        self.program.difference(now, then).ok_or(UnavailableReason::Missing)
+    }
+
+    /// Whether two periods cover the same leaves (docs/specification.md#comparable).
+    fn are_comparable(&self, now: &PeriodAggregate<'_>, then: &PeriodAggregate<'_>) -> bool {
+        let months = |place: usize| (month_at(now, place), month_at(then, place));
+        let same = |place: usize, now_state: &MonthState, then_state: &MonthState| {
+            let (month, before) = months(place);
+            self.are_months_comparable((month, now_state), (before, then_state))
+        };
+        if self.has_only_stocks() {
+            return now.taken == then.taken && now.taken.is_some_and(|taken| matches!(state_pair(now, then, taken), (Some(a), Some(b)) if same(taken, a, b)));
+        }
+        (0..now.months.len()).all(|place| match state_pair(now, then, place) {
+            (Some(a), Some(b)) => same(place, a, b),
+            (None, None) => true,
+            _ => false,
+        })
+    }
+
+    fn are_months_comparable(
+        &self,
+        (now, now_state): (Month, &MonthState),
+        (then, then_state): (Month, &MonthState),
+    ) -> bool {
+        let units = self.source.units;
+        if units.same_epoch(now, then) {
+            return now_state.cover == then_state.cover;
+        }
+        let covered_now = self.source.leaves_covered(&now_state.cover, self.unit, now);
+        let covered_then = self.source.leaves_covered(&then_state.cover, self.unit, then);
+        let mut reached = BitSet::default();
+        let became = self.successors_at((now, then));
+        for leaf in covered_then.iter() {
+            if units.successors_at(leaf, now).is_empty() {
+                return false; // it ended without a successor
+            }
+            became(leaf).into_iter().for_each(|unit| reached.insert(unit));
+        }
+        // A leaf that was not covered then must not be part of what is covered now. It would be if
+        // it still existed, or if it had merged into a covered leaf, from below this unit or from
+        // elsewhere.
+        let was_uncovered = |leaf: usize| !covered_then.contains(leaf);
+        reached == covered_now
+            && !covered_now.iter().any(|leaf| units.is_leaf(leaf, then) && was_uncovered(leaf))
+            && !units.ended_leaves(then, now).any(|leaf| {
+                was_uncovered(leaf)
+                    && became(leaf).into_iter().any(|unit| covered_now.contains(unit))
+            })
+    }
+
+    /// The leaves that a leaf of an earlier month became. Where this unit has a declared share of
+    /// the leaf, what became of the other shares is left out (docs/specification.md#merged-units).
+    fn successors_at(&self, (now, then): (Month, Month)) -> impl Fn(usize) -> Vec<usize> {
+        let shared = self.source.shared_leaves(self.unit, then);
+        let inside =
+            if shared.is_empty() { BitSet::default() } else { self.source.leaves(self.unit, now) };
+        let units = self.source.units;
+        move |leaf| {
+            units
+                .successors_at(leaf, now)
+                .into_iter()
+                .filter(|unit| !shared.contains(leaf) || inside.contains(*unit))
+                .collect()
+        }
+    }
+
+    fn like_for_like(
+        &self,
+        now: &PeriodAggregate<'_>,
+        then: Option<&PeriodAggregate<'_>>,
+    ) -> (ChangeResult, ChangeResult, Option<f64>) {
+        let none = |reason| {
+            (
+                Err(reason),
+                Err(if self.program.percent { UnavailableReason::NotApplicable } else { reason }),
+                None,
+            )
+        };
+        if self.program.is_average() {
+            return (
+                Err(UnavailableReason::NotApplicable),
+                Err(UnavailableReason::NotApplicable),
+                None,
+            );
+        }
+        let then = match (self.find_obstacle(now, then), then) {
+            (None, Some(then)) => then,
+            (reason, _) => return none(reason.unwrap_or(UnavailableReason::NotApplicable)),
+        };
+        if self.are_comparable(now, then) {
+            let (delta, percent) = self.change(now, Some(then));
+            return (delta, percent, Some(now.coverage));
+        }
+        let restricted = match self.restrict(now, then) {
+            Ok(restricted) => restricted,
+            Err(reason) => return none(reason),
+        };
+        let delta = self.difference(Some(&restricted.now), Some(&restricted.then));
+        let (value_now, value_then) =
+            (self.program.apply(&restricted.now), self.program.apply(&restricted.then));
+        let delta = match (value_now, value_then) {
+            (None, _) => Err(UnavailableReason::Missing),
+            (_, None) => Err(UnavailableReason::NoPrior),
+            _ => delta,
+        };
+        let percent = if self.program.percent {
+            Err(UnavailableReason::NotApplicable)
+        } else {
+            delta.and_then(|delta| percent_of(delta, value_then))
+        };
+        let coverage = delta.is_ok().then_some(restricted.coverage);
+        (delta, percent, coverage)
+    }
+
+    /// The operands of two periods over the leaves covered in both, month by month
+    /// (docs/specification.md#like-for-like).
+    fn restrict(
+        &self,
+        now: &PeriodAggregate<'_>,
+        then: &PeriodAggregate<'_>,
+    ) -> Result<CommonLeafOperands, UnavailableReason> {
+        let places: Vec<usize> = if self.has_only_stocks() {
+            if now.taken != then.taken {
+                return Err(UnavailableReason::CoverageChanged);
+            }
+            now.taken.into_iter().collect()
+        } else {
+            (0..now.months.len()).collect()
+        };
+        let width = places.len();
+        // From the last month to the first, because stocks are taken from the last pair only.
+        let (mut pairs, mut taken): (Vec<(MonthState, MonthState)>, Option<usize>) =
+            (Vec::new(), None);
+        for place in places.into_iter().rev() {
+            let (Some(now_state), Some(then_state)) = state_pair(now, then, place) else {
+                continue;
+            };
+            let needed: Vec<bool> = self
+                .accumulating
+                .iter()
+                .map(|accumulates| *accumulates || taken.is_none())
+                .collect();
+            if let Some(pair) =
+                self.restricted_months((now, now_state), (then, then_state), place, &needed)?
+            {
+                pairs.push(pair);
+                taken = taken.or(Some(place));
+            }
+        }
+        let (last, taken) = pairs.first().zip(taken).ok_or(UnavailableReason::CoverageChanged)?;
+        if self.program.is_broken(&then.window_of(Some(taken)), &now.window_of(Some(taken))) {
+            return Err(UnavailableReason::DefinitionChanged); // a break between the two months of a pair
+        }
+        let sides = (
+            self.summed(pairs.iter().map(|pair| &pair.0), &last.0.values),
+            self.summed(pairs.iter().map(|pair| &pair.1), &last.1.values),
+        );
+        let coverage = pairs.iter().map(|pair| pair.0.coverage).sum::<f64>()
+            / super::number::float(i64::try_from(width).unwrap_or(1));
+        Ok(CommonLeafOperands { now: sides.0, then: sides.1, coverage })
+    }
+
+    fn restricted_months(
+        &self,
+        (now, now_state): (&PeriodAggregate<'_>, &MonthState),
+        (then, then_state): (&PeriodAggregate<'_>, &MonthState),
+        place: usize,
+        needed: &[bool],
+    ) -> Result<Option<(MonthState, MonthState)>, UnavailableReason> {
+        let (month, before) = (month_at(now, place), month_at(then, place));
+        let covered = (
+            self.source.leaves_covered(&now_state.cover, self.unit, month),
+            self.source.leaves_covered(&then_state.cover, self.unit, before),
+        );
+        let (kept_now, kept_then) = leaves_in_both(
+            self.source.units,
+            self.successors_at((month, before)),
+            (month, &covered.0),
+            (before, &covered.1),
+        );
+        if kept_now.is_empty() {
+            return Ok(None);
+        }
+        let side =
+            |period: &PeriodAggregate<'_>, month: Month, state: &MonthState, kept: &BitSet| {
+                let earlier = if period.period.step() == Step::Month {
+                    month.plus(-1)
+                } else {
+                    period.period.first().plus(-1)
+                };
+                let gathered = state.gathered.clone().or_else(|| {
+                    self.source.gather(self.program, self.unit, month, earlier).map(Rc::new)
+                });
+                let restricted = gathered
+                    .map(|gathered| self.source.restrict(&gathered, month, kept, needed))
+                    .transpose();
+                let restricted =
+                    restricted.map_err(|StatedAbove| UnavailableReason::StatedAbove)?;
+                let coverage =
+                    super::number::share(kept.len(), self.source.leaves(self.unit, month).len());
+                Ok(restricted.map(|kept| MonthState {
+                    values: kept.values(),
+                    coverage,
+                    ..state.clone()
+                }))
+            };
+        Ok(side(now, month, now_state, &kept_now)?.zip(side(then, before, then_state, &kept_then)?))
+    }
+
+    fn year_to_date(&self, now: &PeriodAggregate<'_>) -> ChangeResult {
+        if self.program.is_average() || self.accumulating.iter().any(|accumulates| !accumulates) {
+            return Err(UnavailableReason::NotApplicable);
+        }
+        if self.left_out {
+            return Err(UnavailableReason::DefinitionChanged);
+        }
+        let january = now.period.first().january();
+        let count = now.period.last().since(january) + 1;
+        let months: Option<Vec<Cow<'_, MonthState>>> = (0..count)
+            .map(|n| {
+                let month = january.plus(n);
+                match usize::try_from(month.since(self.first))
+                    .ok()
+                    .and_then(|place| self.states.get(place))
+                {
+                    Some(state) => state.as_ref().map(Cow::Borrowed),
+                    None => self
+                        .source
+                        .state(self.program, self.unit, month, month.plus(-1))
+                        .map(Cow::Owned),
+                }
+            })
+            .collect();
+        let months = months.ok_or(UnavailableReason::Missing)?;
+        let last = months.last().ok_or(UnavailableReason::Missing)?;
+        let values = self.summed(months.iter().map(AsRef::as_ref), &last.values);
+        self.program.apply(&values).ok_or(UnavailableReason::Missing)
+    }
+}
+
+struct CommonLeafOperands {
+    now: Vec<f64>,
+    then: Vec<f64>,
+    coverage: f64,
+}
+
+fn month_at(aggregate: &PeriodAggregate<'_>, place: usize) -> Month {
+    aggregate.period.first().plus(i32::try_from(place).unwrap_or(0))
+}
+
+fn state_pair<'p>(
+    now: &'p PeriodAggregate<'_>,
+    then: &'p PeriodAggregate<'_>,
+    place: usize,
+) -> (Option<&'p MonthState>, Option<&'p MonthState>) {
+    let at =
+        |aggregate: &'p PeriodAggregate<'_>| aggregate.months.get(place).and_then(Option::as_ref);
+    (at(now), at(then))
+}
+
+fn percent_of(delta: f64, then: Option<f64>) -> ChangeResult {
+    match then {
+        Some(then) if then != 0.0 => Ok(delta / then.abs() * 100.0),
+        _ => Err(UnavailableReason::PriorZero),
+    }
+}
+
+/// The leaves covered in both months, as leaves of `now` and as leaves of `then`, with predecessors
+/// counted as their successors. Leaves that merged are kept or dropped together
+/// (docs/specification.md#like-for-like).
+fn leaves_in_both(
+    units: &UnitForest,
+    became_now: impl Fn(usize) -> Vec<usize>,
+    (now, covered_now): (Month, &BitSet),
+    (then, covered_then): (Month, &BitSet),
+) -> (BitSet, BitSet) {
+    if units.same_epoch(now, then) {
+        let both = covered_now.intersection(covered_then);
+        return (both.clone(), both);
+    }
+    // A leaf that ended without a successor is dropped. A leaf whose successors all lie outside
+    // this unit, which has a share of it, is kept.
+    let goes_on = covered_then.iter().filter(|leaf| !units.successors_at(*leaf, now).is_empty());
+    let mut became: BTreeMap<usize, Vec<usize>> =
+        goes_on.map(|leaf| (leaf, became_now(leaf))).collect();
+    let mut predecessors: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    let others = units.ended_leaves(then, now).map(|leaf| (leaf, became_now(leaf)));
+    for (leaf, units_now) in became.clone().into_iter().chain(others) {
+        units_now.into_iter().for_each(|unit| {
+            predecessors.entry(unit).or_default().insert(leaf);
+        });
+    }
+    for leaf in covered_now.iter().filter(|leaf| units.is_leaf(*leaf, then)) {
+        predecessors.entry(leaf).or_default().insert(leaf);
+    }
+    let mut kept: BTreeSet<usize> =
+        covered_now.iter().filter(|leaf| predecessors.contains_key(leaf)).collect();
+    loop {
+        let size = (kept.len(), became.len());
+        became.retain(|_, units_now| units_now.iter().all(|unit| kept.contains(unit)));
+        kept.retain(|leaf| {
+            predecessors
+                .get(leaf)
+                .is_some_and(|parts| parts.iter().all(|part| became.contains_key(part)))
+        });
+        if size == (kept.len(), became.len()) {
+            return (kept.into_iter().collect(), became.into_keys().collect());
+        }
+    }
+}

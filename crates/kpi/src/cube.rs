@@ -1,0 +1,691 @@
+//! All current figures in memory, column by column.
+//!
+//! A column holds one indicator with one set of members. For each unit and month it has a 64-bit
+//! integer (the figure in units of its last decimal) and the revision that recorded it. Units are
+//! in tree order, 64 to a block, and the months of a unit are adjacent. A trend therefore reads one
+//! short run of memory, a roll-up reads neighbouring runs, and an indicator that few units report
+//! takes memory only for their blocks. Figures stated for kpis keep their printed digits, so a map
+//! holds them apart from the columns.
+//!
+//! A clone shares columns, blocks and the map with the original and costs one reference count per
+//! column. A change copies only the blocks that it touches, and only while a clone holds them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use ahash::AHashMap;
+use imbl::OrdMap;
+
+use super::measure::{Measure, Members};
+use super::number::Decimal64;
+use super::period::Month;
+
+/// Units in one block.
+const BLOCK_UNITS: usize = 64;
+/// Content of a cell without a figure.
+const EMPTY_CELL: i64 = i64::MIN;
+
+/// Number of a measure in the ledger's dictionary.
+pub type MeasureId = usize;
+
+/// The dictionary of all measures for which figures were ever recorded. A number is never given to
+/// another measure.
+#[derive(Clone, Debug, Default)]
+pub struct MeasureDictionary {
+    list: Vec<Measure>,
+    ids: HashMap<Measure, MeasureId>,
+}
+
+impl MeasureDictionary {
+    /// The number of a measure, if figures were ever recorded for it.
+    #[must_use]
+    pub fn id(&self, measure: &Measure) -> Option<MeasureId> {
+        self.ids.get(measure).copied()
+    }
+
+    /// The measure with a number.
+    #[must_use]
+    pub fn get(&self, id: MeasureId) -> Option<&Measure> {
+        self.list.get(id)
+    }
+
+    /// The number of a measure; a new measure gets the next number.
+    pub fn intern(&mut self, measure: &Measure) -> MeasureId {
+        if let Some(id) = self.ids.get(measure) {
+            return *id;
+        }
+        let id = self.list.len();
+        self.list.push(measure.clone());
+        self.ids.insert(measure.clone(), id);
+        id
+    }
+
+    /// The number of measures, which is also the next number.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether the dictionary is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// All measures in order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (MeasureId, &Measure)> {
+        self.list.iter().enumerate()
+    }
+}
+
+/// The months of 64 neighbouring units.
+#[derive(Clone, Debug, Default)]
+struct FigureBlock {
+    first: i32,
+    months: usize,
+    values: Vec<i64>,
+    stamps: Vec<u32>,
+    /// For revised figures: the revision that first recorded the figure. Empty until a figure of
+    /// the block is revised.
+    firsts: Vec<u32>,
+}
+
+impl FigureBlock {
+    fn place(&self, row: usize, month: i32) -> Option<usize> {
+        let offset =
+            usize::try_from(month - self.first).ok().filter(|offset| *offset < self.months)?;
+        Some(row * self.months + offset)
+    }
+
+    /// Widens the block to the whole years that include `month`.
+    fn widen_to(&mut self, month: i32) {
+        let start = month.div_euclid(12) * 12;
+        if self.months == 0 {
+            self.first = start;
+        }
+        let first = self.first.min(start);
+        let held = i32::try_from(self.months).unwrap_or(0);
+        let end = (self.first + held).max(start + 12);
+        let months = usize::try_from(end - first).unwrap_or(0);
+        if months == self.months && first == self.first {
+            return;
+        }
+        let shift = usize::try_from(self.first - first).unwrap_or(0);
+        let mut wider = Self {
+            first,
+            months,
+            values: vec![EMPTY_CELL; months * BLOCK_UNITS],
+            stamps: vec![0; months * BLOCK_UNITS],
+            firsts: Vec::new(),
+        };
+        if !self.firsts.is_empty() {
+            wider.firsts = vec![0; months * BLOCK_UNITS];
+        }
+        for row in 0..BLOCK_UNITS {
+            let (from, to) = (row * self.months, row * months + shift);
+            if let (Some(target), Some(source)) = (
+                wider.values.get_mut(to..to + self.months),
+                self.values.get(from..from + self.months),
+            ) {
+                target.copy_from_slice(source);
+            }
+            for (target, source) in
+                [(&mut wider.stamps, &self.stamps), (&mut wider.firsts, &self.firsts)]
+            {
+                if let (Some(target), Some(source)) =
+                    (target.get_mut(to..to + self.months), source.get(from..from + self.months))
+                {
+                    target.copy_from_slice(source);
+                }
+            }
+        }
+        *self = wider;
+    }
+
+    /// Keeps the revision that first recorded a figure when the figure is revised, and clears it
+    /// when the figure is withdrawn.
+    fn record_since(&mut self, place: usize, revised: bool) {
+        if revised && self.firsts.is_empty() {
+            self.firsts = vec![0; self.stamps.len()];
+        }
+        if let (Some(first), Some(stamp)) = (self.firsts.get_mut(place), self.stamps.get(place)) {
+            *first = match (revised, *first) {
+                (false, _) => 0,
+                (true, 0) => *stamp,
+                (true, first) => first,
+            };
+        }
+    }
+}
+
+/// The figures of one measure.
+#[derive(Clone, Debug, Default)]
+struct FigureColumn {
+    decimals: u32,
+    blocks: Vec<Option<Arc<FigureBlock>>>,
+}
+
+/// The months of one unit in one column.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FigureRow<'a> {
+    first: i32,
+    values: &'a [i64],
+}
+
+impl FigureRow<'_> {
+    /// The figure of a month, in units of its last decimal.
+    #[must_use]
+    pub fn at(&self, month: Month) -> Option<i64> {
+        let offset = usize::try_from(month.number() - self.first).ok()?;
+        self.values.get(offset).copied().filter(|value| *value != EMPTY_CELL)
+    }
+
+    /// The last month with a figure.
+    #[must_use]
+    pub fn last(&self) -> Option<Month> {
+        let place = self.values.iter().rposition(|value| *value != EMPTY_CELL)?;
+        Month::from_number(self.first + i32::try_from(place).ok()?)
+    }
+
+    /// The months with a figure, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Month, i64)> + '_ {
+        let months = (self.first..).zip(self.values);
+        months
+            .filter(|(_, value)| **value != EMPTY_CELL)
+            .filter_map(|(month, value)| Some((Month::from_number(month)?, *value)))
+    }
+}
+
+/// A stated rate with the revision that recorded it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StampedFigure {
+    /// The decimal, with its digits as written.
+    pub written: Decimal64,
+    /// The revision.
+    pub revision: u32,
+}
+
+/// One figure to put into the cube.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CubeEntry {
+    /// The measure's number.
+    pub measure: MeasureId,
+    /// The unit's position.
+    pub unit: usize,
+    /// The month.
+    pub month: Month,
+    /// The decimal, with its digits as written; `None` for a withdrawal.
+    pub written: Option<Decimal64>,
+}
+
+/// All current figures.
+#[derive(Clone, Debug, Default)]
+pub struct Cube {
+    columns: Vec<Arc<FigureColumn>>,
+    stated: OrdMap<(usize, Month, MeasureId), StampedFigure>,
+    figures: usize,
+}
+
+impl Cube {
+    /// Sets the decimals of an indicator's measure and rescales the figures it has. Returns false,
+    /// and changes nothing, if a figure would lose a digit.
+    pub fn set_decimals(&mut self, measure: MeasureId, decimals: u32) -> bool {
+        if measure >= self.columns.len() {
+            self.columns.resize_with(measure + 1, Arc::default);
+        }
+        let Some(column) = self.columns.get_mut(measure) else { return false };
+        if column.decimals == decimals {
+            return true;
+        }
+        let from = column.decimals;
+        let rescale = |value: i64| {
+            if value == EMPTY_CELL {
+                Some(EMPTY_CELL)
+            } else {
+                Decimal64 { mantissa: value, scale: from }.at_scale(decimals)
+            }
+        };
+        let cells = || column.blocks.iter().flatten().flat_map(|block| block.values.iter());
+        if cells().any(|value| rescale(*value).is_none()) {
+            return false;
+        }
+        let column = Arc::make_mut(column);
+        for block in column.blocks.iter_mut().flatten().map(Arc::make_mut) {
+            block
+                .values
+                .iter_mut()
+                .for_each(|value| *value = rescale(*value).unwrap_or(EMPTY_CELL));
+        }
+        column.decimals = decimals;
+        true
+    }
+
+    /// Sets or clears a figure of an indicator. [`Self::set_decimals`] must have set the measure's
+    /// decimals before.
+    pub fn set(&mut self, entry: &CubeEntry, revision: u32) {
+        let Some(column) = self.columns.get_mut(entry.measure).map(Arc::make_mut) else { return };
+        let value = entry
+            .written
+            .and_then(|written| written.at_scale(column.decimals))
+            .unwrap_or(EMPTY_CELL);
+        let number = entry.unit / BLOCK_UNITS;
+        if number >= column.blocks.len() {
+            column.blocks.resize_with(number + 1, || None);
+        }
+        let Some(slot) = column.blocks.get_mut(number) else { return };
+        let block = Arc::make_mut(slot.get_or_insert_default());
+        let month = entry.month.number();
+        block.widen_to(month);
+        let Some(place) = block.place(entry.unit % BLOCK_UNITS, month) else { return };
+        let there = block.values.get(place).is_some_and(|cell| *cell != EMPTY_CELL);
+        block.record_since(place, there && value != EMPTY_CELL);
+        if let (Some(cell), Some(stamp)) =
+            (block.values.get_mut(place), block.stamps.get_mut(place))
+        {
+            self.figures =
+                self.figures + usize::from(value != EMPTY_CELL) - usize::from(*cell != EMPTY_CELL);
+            *cell = value;
+            *stamp = revision;
+        }
+    }
+
+    /// Sets or clears a figure stated for a kpi.
+    pub fn set_stated(&mut self, entry: &CubeEntry, revision: u32) {
+        let key = (entry.unit, entry.month, entry.measure);
+        let before = match entry.written {
+            Some(written) => self.stated.insert(key, StampedFigure { written, revision }),
+            None => self.stated.remove(&key),
+        };
+        self.figures =
+            self.figures + usize::from(entry.written.is_some()) - usize::from(before.is_some());
+    }
+
+    /// The months of a unit for an indicator's measure.
+    #[must_use]
+    pub fn row(&self, measure: MeasureId, unit: usize) -> FigureRow<'_> {
+        self.block(measure, unit).map_or_else(FigureRow::default, |block| {
+            let from = unit % BLOCK_UNITS * block.months;
+            FigureRow {
+                first: block.first,
+                values: block.values.get(from..from + block.months).unwrap_or_default(),
+            }
+        })
+    }
+
+    /// A figure of an indicator in units of its last decimal, and the revision that recorded it.
+    #[must_use]
+    pub fn cell(&self, measure: MeasureId, unit: usize, month: Month) -> Option<(i64, u32)> {
+        let block = self.block(measure, unit)?;
+        let place = block.place(unit % BLOCK_UNITS, month.number())?;
+        Some((
+            *block.values.get(place).filter(|value| **value != EMPTY_CELL)?,
+            *block.stamps.get(place)?,
+        ))
+    }
+
+    /// The revision from which there has been a figure without interruption. A revision that
+    /// changed the value does not count.
+    #[must_use]
+    pub fn since(&self, measure: MeasureId, unit: usize, month: Month) -> Option<u32> {
+        let (_, stamp) = self.cell(measure, unit, month)?;
+        let block = self.block(measure, unit)?;
+        let place = block.place(unit % BLOCK_UNITS, month.number())?;
+        Some(block.firsts.get(place).copied().filter(|first| *first > 0).unwrap_or(stamp))
+    }
+
+    /// The revision that last recorded or withdrew a figure of an indicator.
+    #[must_use]
+    pub fn last_revision(&self, measure: MeasureId, unit: usize, month: Month) -> Option<u32> {
+        let block = self.block(measure, unit)?;
+        block
+            .stamps
+            .get(block.place(unit % BLOCK_UNITS, month.number())?)
+            .copied()
+            .filter(|stamp| *stamp > 0)
+    }
+
+    /// The figure stated for a kpi.
+    #[must_use]
+    pub fn stated(&self, measure: MeasureId, unit: usize, month: Month) -> Option<StampedFigure> {
+        self.stated.get(&(unit, month, measure)).copied()
+    }
+
+    /// The figures stated for kpis at a unit and month.
+    pub fn stated_at(
+        &self,
+        unit: usize,
+        month: Month,
+    ) -> impl Iterator<Item = (MeasureId, StampedFigure)> + '_ {
+        self.stated
+            .range((unit, month, 0)..=(unit, month, MeasureId::MAX))
+            .map(|((_, _, measure), stamped)| (*measure, *stamped))
+    }
+
+    /// All figures stated for kpis.
+    pub fn all_stated(&self) -> impl Iterator<Item = (CubeEntry, u32)> + '_ {
+        self.stated.iter().map(|((unit, month, measure), stamped)| {
+            (
+                CubeEntry {
+                    measure: *measure,
+                    unit: *unit,
+                    month: *month,
+                    written: Some(stamped.written),
+                },
+                stamped.revision,
+            )
+        })
+    }
+
+    /// All figures of an indicator's measure in tree order, each with the revision that recorded
+    /// it.
+    pub fn figures_of(&self, measure: MeasureId) -> impl Iterator<Item = (CubeEntry, u32)> + '_ {
+        let column = self.columns.get(measure);
+        let decimals = column.map_or(0, |column| column.decimals);
+        column
+            .into_iter()
+            .flat_map(|column| column.blocks.iter().enumerate())
+            .filter_map(|(number, block)| Some((number, block.as_deref()?)))
+            .flat_map(move |(number, block)| {
+                let cells = block.values.iter().zip(&block.stamps).enumerate();
+                cells.filter(|(_, (value, _))| **value != EMPTY_CELL).filter_map(
+                    move |(place, (value, stamp))| {
+                        let month = Month::from_number(
+                            block.first + i32::try_from(place % block.months).ok()?,
+                        )?;
+                        let unit = number * BLOCK_UNITS + place / block.months;
+                        Some((
+                            CubeEntry {
+                                measure,
+                                unit,
+                                month,
+                                written: Some(Decimal64 { mantissa: *value, scale: decimals }),
+                            },
+                            *stamp,
+                        ))
+                    },
+                )
+            })
+    }
+
+    /// Whether an indicator's measure has any figure.
+    #[must_use]
+    pub fn has_figures(&self, measure: MeasureId) -> bool {
+        self.columns.get(measure).is_some_and(|column| column.blocks.iter().any(Option::is_some))
+    }
+
+    /// The first and last month that may have figures of indicators. The range is wider than the
+    /// figures: blocks hold whole years and keep their months after a withdrawal.
+    #[must_use]
+    pub fn span(&self) -> Option<(Month, Month)> {
+        let blocks = || {
+            self.columns
+                .iter()
+                .flat_map(|column| column.blocks.iter().flatten())
+                .filter(|block| block.months > 0)
+        };
+        let last = |block: &FigureBlock| block.first + i32::try_from(block.months).unwrap_or(0) - 1;
+        let first = blocks().map(|block| block.first).min()?;
+        Some((
+            Month::from_number(first)?,
+            Month::from_number(blocks().map(|block| last(block)).max()?)?,
+        ))
+    }
+
+    /// The number of current figures.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.figures
+    }
+
+    /// Whether there are no current figures.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.figures == 0
+    }
+
+    /// Bytes of memory that the figures take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let blocks = self.columns.iter().flat_map(|column| column.blocks.iter().flatten());
+        blocks
+            .map(|block| {
+                block.values.capacity() * size_of::<i64>()
+                    + (block.stamps.capacity() + block.firsts.capacity()) * size_of::<u32>()
+            })
+            .sum::<usize>()
+            + self.stated.len() * size_of::<((usize, Month, MeasureId), StampedFigure)>()
+    }
+
+    /// The same figures after units moved: `places` maps each old position to the new one.
+    #[must_use]
+    pub fn rearranged(&self, places: &[usize]) -> Self {
+        let mut cube = Self { columns: Vec::with_capacity(self.columns.len()), ..Self::default() };
+        for (measure, column) in self.columns.iter().enumerate() {
+            cube.columns
+                .push(Arc::new(FigureColumn { decimals: column.decimals, blocks: Vec::new() }));
+            for (entry, revision) in self.figures_of(measure) {
+                if let Some(unit) = places.get(entry.unit) {
+                    if let Some(since) = self
+                        .since(measure, entry.unit, entry.month)
+                        .filter(|since| *since != revision)
+                    {
+                        cube.set(&CubeEntry { unit: *unit, ..entry }, since);
+                    }
+                    cube.set(&CubeEntry { unit: *unit, ..entry }, revision);
+                }
+            }
+        }
+        for (entry, revision) in self.all_stated() {
+            if let Some(unit) = places.get(entry.unit) {
+                cube.set_stated(&CubeEntry { unit: *unit, ..entry }, revision);
+            }
+        }
+        cube
+    }
+
+    fn block(&self, measure: MeasureId, unit: usize) -> Option<&FigureBlock> {
+        self.columns.get(measure)?.blocks.get(unit / BLOCK_UNITS)?.as_deref()
+    }
+}
+
+/// Figures that are about to be recorded, applied to the cube without changing it. A dry run and
+/// the check before a commit read through it.
+#[derive(Clone, Debug, Default)]
+pub struct Overlay {
+    cells: AHashMap<(MeasureId, usize, Month), Option<i64>>,
+    stated: BTreeMap<(usize, Month, MeasureId), Option<Decimal64>>,
+    extra: Vec<Measure>,
+    base: usize,
+}
+
+impl Overlay {
+    /// An empty overlay over a dictionary of measures.
+    #[must_use]
+    pub fn over(measures: &MeasureDictionary) -> Self {
+        Self { base: measures.len(), ..Self::default() }
+    }
+
+    /// The number of a measure in the dictionary, or the number that it will get.
+    pub fn intern(&mut self, measures: &MeasureDictionary, measure: &Measure) -> MeasureId {
+        if let Some(id) = measures.id(measure).or_else(|| self.id(measure)) {
+            return id;
+        }
+        self.extra.push(measure.clone());
+        self.base + self.extra.len() - 1
+    }
+
+    /// Sets or clears a figure of an indicator, in units of its last decimal.
+    pub fn set(&mut self, measure: MeasureId, unit: usize, month: Month, value: Option<i64>) {
+        self.cells.insert((measure, unit, month), value);
+    }
+
+    /// Sets or clears a figure stated for a kpi.
+    pub fn set_stated(
+        &mut self,
+        measure: MeasureId,
+        unit: usize,
+        month: Month,
+        written: Option<Decimal64>,
+    ) {
+        self.stated.insert((unit, month, measure), written);
+    }
+
+    /// Removes all new measures except the first `kept`. The overlay must have no figures of the
+    /// removed ones.
+    pub fn truncate_measures(&mut self, kept: usize) {
+        self.extra.truncate(kept);
+    }
+
+    /// The measures that will get the next numbers, in order.
+    #[must_use]
+    pub fn new_measures(&self) -> &[Measure] {
+        &self.extra
+    }
+
+    fn id(&self, measure: &Measure) -> Option<MeasureId> {
+        self.extra.iter().position(|known| known == measure).map(|place| self.base + place)
+    }
+}
+
+/// A consistent view of the figures: the cube, and an overlay if there is one.
+#[derive(Clone, Copy)]
+pub struct CubeView<'a> {
+    /// The dictionary.
+    pub measures: &'a MeasureDictionary,
+    /// The figures.
+    pub cube: &'a Cube,
+    /// Figures that replace those of the cube.
+    pub overlay: Option<&'a Overlay>,
+}
+
+impl<'a> CubeView<'a> {
+    /// The number of a measure, if it may have figures.
+    #[must_use]
+    pub fn id(&self, code: &str, members: &Members) -> Option<MeasureId> {
+        let measure = Measure { code: code.to_owned(), members: members.clone() };
+        self.measures.id(&measure).or_else(|| self.overlay?.id(&measure))
+    }
+
+    /// The measure with a number.
+    #[must_use]
+    pub fn measure(&self, id: MeasureId) -> Option<&'a Measure> {
+        self.measures.get(id).or_else(|| {
+            self.overlay.and_then(|overlay| overlay.extra.get(id.checked_sub(overlay.base)?))
+        })
+    }
+
+    /// A figure of an indicator, in units of its last decimal.
+    #[must_use]
+    pub fn figure(&self, measure: MeasureId, unit: usize, month: Month) -> Option<i64> {
+        match self.overlay.and_then(|overlay| overlay.cells.get(&(measure, unit, month))) {
+            Some(laid) => *laid,
+            None => self.cube.row(measure, unit).at(month),
+        }
+    }
+
+    /// The figure stated for a kpi.
+    #[must_use]
+    pub fn stated(&self, measure: MeasureId, unit: usize, month: Month) -> Option<Decimal64> {
+        match self.overlay.and_then(|overlay| overlay.stated.get(&(unit, month, measure))) {
+            Some(laid) => *laid,
+            None => self.cube.stated(measure, unit, month).map(|stamped| stamped.written),
+        }
+    }
+
+    /// The figures stated for kpis at a unit and month, by the number of the measure.
+    #[must_use]
+    pub fn stated_at(&self, unit: usize, month: Month) -> Vec<(MeasureId, Decimal64)> {
+        let mut found: BTreeMap<MeasureId, Option<Decimal64>> = self
+            .cube
+            .stated_at(unit, month)
+            .map(|(measure, stamped)| (measure, Some(stamped.written)))
+            .collect();
+        if let Some(overlay) = self.overlay {
+            let laid = overlay.stated.range((unit, month, 0)..=(unit, month, MeasureId::MAX));
+            found.extend(laid.map(|((_, _, measure), written)| (*measure, *written)));
+        }
+        found.into_iter().filter_map(|(measure, written)| Some((measure, written?))).collect()
+    }
+
+    /// Whether there is no overlay with figures, so that rows of the cube can be read directly.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.overlay.is_none_or(|overlay| overlay.cells.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(unit: usize, month: i32, value: Option<i64>) -> CubeEntry {
+        CubeEntry {
+            measure: 0,
+            unit,
+            month: Month::from_number(2021 * 12 + month).unwrap(),
+            written: value.map(|mantissa| Decimal64 { mantissa, scale: 0 }),
+        }
+    }
+
+    #[test]
+    fn a_figure_is_found_again_after_the_block_has_grown_both_ways() {
+        let mut cube = Cube::default();
+        assert!(cube.set_decimals(0, 0));
+        for (unit, month) in [(3, 5), (3, 40), (70, -30), (3, -13), (63, 5)] {
+            cube.set(&entry(unit, month, Some(i64::from(month))), 7);
+        }
+        for (unit, month) in [(3, 5), (3, 40), (70, -30), (3, -13), (63, 5)] {
+            assert_eq!(
+                cube.cell(0, unit, entry(unit, month, None).month),
+                Some((i64::from(month), 7))
+            );
+        }
+        assert_eq!(cube.len(), 5);
+        cube.set(&entry(3, 5, None), 8);
+        assert_eq!((cube.cell(0, 3, entry(3, 5, None).month), cube.len()), (None, 4));
+    }
+
+    #[test]
+    fn more_decimals_keep_the_figures_and_fewer_are_refused_when_a_digit_would_go() {
+        let mut cube = Cube::default();
+        cube.set_decimals(0, 0);
+        cube.set(&entry(1, 0, Some(15)), 1);
+        assert!(cube.set_decimals(0, 2));
+        assert_eq!(cube.cell(0, 1, entry(1, 0, None).month), Some((1500, 1)));
+        assert!(cube.set_decimals(0, 1));
+        cube.set(
+            &CubeEntry { written: Some(Decimal64 { mantissa: 5, scale: 1 }), ..entry(1, 0, None) },
+            2,
+        );
+        assert!(!cube.set_decimals(0, 0));
+    }
+
+    #[test]
+    fn a_revised_figure_keeps_its_first_revision_and_a_withdrawn_one_starts_again() {
+        let mut cube = Cube::default();
+        cube.set_decimals(0, 0);
+        let since = |cube: &Cube, unit| cube.since(0, unit, entry(unit, 0, None).month);
+        cube.set(&entry(1, 0, Some(10)), 3);
+        assert_eq!(since(&cube, 1), Some(3));
+        cube.set(&entry(1, 0, Some(11)), 5);
+        cube.set(&entry(1, 0, Some(12)), 6);
+        cube.set(&entry(1, 40, Some(1)), 7); // the block grows
+        assert_eq!((since(&cube, 1), since(&cube.rearranged(&[1, 0]), 0)), (Some(3), Some(3)));
+        cube.set(&entry(1, 0, None), 8);
+        assert_eq!(since(&cube, 1), None);
+        cube.set(&entry(1, 0, Some(12)), 9);
+        assert_eq!(since(&cube, 1), Some(9));
+    }
+
+    #[test]
+    fn rearranged_figures_follow_their_units() {
+        let mut cube = Cube::default();
+        cube.set_decimals(0, 0);
+        cube.set(&entry(0, 0, Some(10)), 1);
+        cube.set(&entry(1, 1, Some(11)), 2);
+        let moved = cube.rearranged(&[200, 0]);
+        assert_eq!(moved.cell(0, 200, entry(0, 0, None).month), Some((10, 1)));
+        assert_eq!(moved.cell(0, 0, entry(0, 1, None).month), Some((11, 2)));
+        assert_eq!(moved.len(), 2);
+    }
+}

@@ -1,0 +1,169 @@
+//! Names of measures in Prometheus. A name has the characters `a-z A-Z 0-9 _`, and some endings are
+//! reserved for other kinds of metrics.
+
+/// Prefix of every metric.
+pub const PREFIX: &str = "egov_";
+
+/// Prefix of the metrics about the service itself.
+pub const HEALTH: &str = "egov_kpi_";
+
+/// Endings that Prometheus and OpenMetrics reserve for counters, histograms, summaries and similar
+/// metrics. Tools refuse or misread a gauge with such an ending.
+const RESERVED_SUFFIXES: [&str; 6] = ["_total", "_count", "_sum", "_bucket", "_info", "_created"];
+
+/// A number that is derived from a measure. Its metric has the measure's name and a suffix.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum DerivedMetric {
+    /// Change from the month before.
+    MomDelta,
+    /// The same in percent.
+    MomPercent,
+    /// Change from the month before over the leaves covered in both months.
+    MomLikeForLikeDelta,
+    /// The same in percent.
+    MomLikeForLikePercent,
+    /// Change from the same month one year before.
+    YoyDelta,
+    /// The same in percent.
+    YoyPercent,
+    /// January up to the end of the month.
+    YearToDate,
+    /// The target in force.
+    Target,
+    /// Share of the leaves covered, 0 to 1.
+    Coverage,
+    /// The newest value, at most three months old.
+    Latest,
+    /// Beginning of the month of the newest value.
+    LatestPeriod,
+}
+
+impl DerivedMetric {
+    /// All derived numbers.
+    pub const ALL: [Self; 11] = [
+        Self::MomDelta,
+        Self::MomPercent,
+        Self::MomLikeForLikeDelta,
+        Self::MomLikeForLikePercent,
+        Self::YoyDelta,
+        Self::YoyPercent,
+        Self::YearToDate,
+        Self::Target,
+        Self::Coverage,
+        Self::Latest,
+        Self::LatestPeriod,
+    ];
+
+    /// The suffix of the metric's name.
+    #[must_use]
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::MomDelta => "_mom_delta",
+            Self::MomPercent => "_mom_percent",
+            Self::MomLikeForLikeDelta => "_mom_like_for_like_delta",
+            Self::MomLikeForLikePercent => "_mom_like_for_like_percent",
+            Self::YoyDelta => "_yoy_delta",
+            Self::YoyPercent => "_yoy_percent",
+            Self::YearToDate => "_ytd",
+            Self::Target => "_target",
+            Self::Coverage => "_coverage",
+            Self::Latest => "_latest",
+            Self::LatestPeriod => "_latest_period_timestamp_seconds",
+        }
+    }
+}
+
+/// Metrics that do not belong to a measure.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ServiceLevelMetric {
+    /// Figures reported in percent of those expected.
+    Completeness,
+    /// Units with a late or missing report.
+    LateUnits,
+    /// Current findings.
+    Findings,
+}
+
+impl ServiceLevelMetric {
+    /// All of these metrics.
+    pub const ALL: [Self; 3] = [Self::Completeness, Self::LateUnits, Self::Findings];
+
+    /// The name of the metric.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Completeness => "egov_completeness_percent",
+            Self::LateUnits => "egov_late_units",
+            Self::Findings => "egov_findings",
+        }
+    }
+}
+
+/// Labels that every series may have. A dimension with one of these codes gets another label.
+pub const LABELS: [&str; 7] =
+    ["unit", "unit_name", "unit_kind", "parent", "level", "rule", "severity"];
+
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+}
+
+/// The label for a dimension.
+///
+/// ```
+/// use kpi::metric::label_name;
+/// assert_eq!(
+///     ["service_level", "a-b", "2021", "level"].map(label_name),
+///     ["service_level", "a_b", "_2021", "dimension_level"]
+/// );
+/// ```
+#[must_use]
+pub fn label_name(dimension: &str) -> String {
+    let label = plain(dimension);
+    match label.as_str() {
+        taken if LABELS.contains(&taken) => format!("dimension_{label}"),
+        digit if digit.starts_with(|c: char| c.is_ascii_digit()) => format!("_{label}"),
+        _ => label,
+    }
+}
+
+/// The metric for an indicator or kpi, split by dimensions in catalogue order. The total and each
+/// split have different names, so that `sum()` over one metric does not count a figure twice.
+///
+/// ```
+/// use kpi::metric::name;
+/// assert_eq!(name("ioffice.documents.outgoing", &[]), "egov_ioffice_documents_outgoing");
+/// assert_eq!(name("ioffice.users.total", &[]), "egov_ioffice_users_total_figure"); // a gauge may not end in _total
+/// assert_eq!(name("igate.dossiers.received", &["channel", "service_level"]), "egov_igate_dossiers_received_by_channel_service_level");
+/// ```
+#[must_use]
+pub fn name(code: &str, dimensions: &[&str]) -> String {
+    let kept = |name: String| {
+        if RESERVED_SUFFIXES.iter().any(|end| name.ends_with(end)) {
+            name + "_figure"
+        } else {
+            name
+        }
+    };
+    let total = kept(format!("{PREFIX}{}", plain(code)));
+    if dimensions.is_empty() {
+        return total;
+    }
+    let split: Vec<String> = dimensions.iter().map(|dimension| plain(dimension)).collect();
+    kept(format!("{total}_by_{}", split.join("_")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_metric_suffixes_are_avoided() {
+        for code in
+            ["x.total", "x.count", "x.sum", "x.bucket", "x.info", "x.created", "x.grand_total"]
+        {
+            assert!(name(code, &[]).ends_with("_figure"), "{code}");
+        }
+        assert_eq!(name("x.total", &["a"]), "egov_x_total_figure_by_a");
+        assert_eq!(name("x.totals", &[]), "egov_x_totals");
+    }
+}

@@ -1,0 +1,374 @@
+//! Months, wider periods and calendar arithmetic (docs/specification.md#periods).
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{Datelike, NaiveDate};
+
+/// A calendar month, kept as the number of months since year 0.
+///
+/// ```
+/// use kpi::period::Month;
+/// let october: Month = "2021-10".parse().unwrap();
+/// assert_eq!(october.plus(3).to_string(), "2022-01");
+/// assert_eq!(october.plus(-12).to_string(), "2020-10");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Month(i32);
+
+/// The first month that the service knows.
+pub const FIRST_MONTH: Month = Month(1900 * 12);
+/// The last month that the service knows.
+pub const LAST_MONTH: Month = Month(2199 * 12 + 11);
+
+impl Month {
+    /// A month from a year (1900 to 2199) and the month of the year (1 to 12).
+    #[must_use]
+    pub fn new(year: i32, month: u32) -> Option<Self> {
+        let month0 = i32::try_from(month.checked_sub(1)?).ok().filter(|m| *m < 12)?;
+        let found = Self(year.checked_mul(12)?.checked_add(month0)?);
+        (FIRST_MONTH..=LAST_MONTH).contains(&found).then_some(found)
+    }
+
+    /// The number under which the ledger keeps the month: months since year 0.
+    #[must_use]
+    pub fn number(self) -> i32 {
+        self.0
+    }
+
+    /// The month with a [`Month::number`], if it is a known month.
+    #[must_use]
+    pub fn from_number(number: i32) -> Option<Self> {
+        (FIRST_MONTH..=LAST_MONTH).contains(&Self(number)).then_some(Self(number))
+    }
+
+    /// The month that a day lies in.
+    #[must_use]
+    pub fn of(day: NaiveDate) -> Self {
+        Self(day.year() * 12 + i32::try_from(day.month0()).unwrap_or(0))
+    }
+
+    /// The month `months` later, or earlier when negative. The result may be outside the known
+    /// months.
+    #[must_use]
+    pub fn plus(self, months: i32) -> Self {
+        Self(self.0.saturating_add(months))
+    }
+
+    /// The number of months from `other` to this one.
+    #[must_use]
+    pub fn since(self, other: Self) -> i32 {
+        self.0 - other.0
+    }
+
+    /// The year.
+    #[must_use]
+    pub fn year(self) -> i32 {
+        self.0.div_euclid(12)
+    }
+
+    /// The month of the year, 1 to 12.
+    #[must_use]
+    pub fn month(self) -> u32 {
+        u32::try_from(self.0.rem_euclid(12)).unwrap_or(0) + 1
+    }
+
+    /// The first day.
+    #[must_use]
+    pub fn first_day(self) -> NaiveDate {
+        NaiveDate::from_ymd_opt(self.year(), self.month(), 1).unwrap_or(NaiveDate::MIN)
+    }
+
+    /// The last day; on it a unit must be valid to exist in the month
+    /// (docs/specification.md#units).
+    #[must_use]
+    pub fn last_day(self) -> NaiveDate {
+        self.plus(1).first_day().pred_opt().unwrap_or(NaiveDate::MIN)
+    }
+
+    /// January of the same year.
+    #[must_use]
+    pub fn january(self) -> Self {
+        Self(self.year() * 12)
+    }
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}", self.year(), self.month())
+    }
+}
+
+/// Why a period, month or step cannot be read.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("\"{0}\" is not {1}")]
+pub struct PeriodError(String, &'static str);
+
+impl FromStr for Month {
+    type Err = PeriodError;
+
+    fn from_str(text: &str) -> Result<Self, PeriodError> {
+        let fault = || {
+            PeriodError(
+                truncate_text(text),
+                "a month written YYYY-MM, such as 2021-10, from 1900-01 to 2199-12",
+            )
+        };
+        let (year, month) = text.split_once('-').ok_or_else(fault)?;
+        if year.len() != 4 || month.len() != 2 || !digits(year) || !digits(month) {
+            return Err(fault());
+        }
+        let (year, month) =
+            (year.parse().map_err(|_e| fault())?, month.parse().map_err(|_e| fault())?);
+        Self::new(year, month).ok_or_else(fault)
+    }
+}
+
+fn digits(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn truncate_text(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+/// The width of a period.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum Step {
+    /// One month.
+    #[default]
+    Month,
+    /// Three months: `2021-Q3`.
+    Quarter,
+    /// Six months: `2021-H1`.
+    Half,
+    /// January to September: `2021-9M`. Vietnamese reports have nine-month figures.
+    NineMonths,
+    /// Twelve months: `2021`.
+    Year,
+}
+
+impl Step {
+    /// Every step, narrowest first.
+    pub const ALL: [Self; 5] =
+        [Self::Month, Self::Quarter, Self::Half, Self::NineMonths, Self::Year];
+
+    /// The number of months in a period of this step.
+    #[must_use]
+    pub fn months(self) -> i32 {
+        match self {
+            Self::Month => 1,
+            Self::Quarter => 3,
+            Self::Half => 6,
+            Self::NineMonths => 9,
+            Self::Year => 12,
+        }
+    }
+
+    /// The name in queries: `month`, `quarter`, `half`, `9m` or `year`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Month => "month",
+            Self::Quarter => "quarter",
+            Self::Half => "half",
+            Self::NineMonths => "9m",
+            Self::Year => "year",
+        }
+    }
+
+    /// The number of months between the beginnings of two neighbouring periods.
+    fn stride(self) -> i32 {
+        if self == Self::NineMonths { 12 } else { self.months() }
+    }
+}
+
+impl FromStr for Step {
+    type Err = PeriodError;
+
+    fn from_str(text: &str) -> Result<Self, PeriodError> {
+        Self::ALL.into_iter().find(|step| step.name() == text).ok_or_else(|| {
+            PeriodError(truncate_text(text), "one of month, quarter, half, 9m, year")
+        })
+    }
+}
+
+/// A month or a wider period.
+///
+/// ```
+/// use kpi::period::Period;
+/// let quarter: Period = "2021-Q1".parse().unwrap();
+/// assert_eq!(quarter.previous().unwrap().to_string(), "2020-Q4");
+/// let nine: Period = "2021-9M".parse().unwrap();
+/// assert_eq!(nine.previous(), None); // no nine-month period comes directly before
+/// assert_eq!(nine.year_before().to_string(), "2020-9M");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Period {
+    step: Step,
+    first: Month,
+}
+
+impl Period {
+    /// The period of a step that a month lies in. October to December belong to the `9M` of their
+    /// year too.
+    #[must_use]
+    pub fn containing(step: Step, month: Month) -> Self {
+        let into = month.since(month.january());
+        Self { step, first: month.january().plus(into - into % step.stride()) }
+    }
+
+    /// The width of the period.
+    #[must_use]
+    pub fn step(self) -> Step {
+        self.step
+    }
+
+    /// The first month.
+    #[must_use]
+    pub fn first(self) -> Month {
+        self.first
+    }
+
+    /// The last month.
+    #[must_use]
+    pub fn last(self) -> Month {
+        self.first.plus(self.step.months() - 1)
+    }
+
+    /// The months in order.
+    pub fn months(self) -> impl DoubleEndedIterator<Item = Month> + ExactSizeIterator {
+        (0..self.step.months()).map(move |n| self.first.plus(n))
+    }
+
+    /// The calendar period before. `None` for nine months (docs/specification.md#not-applicable).
+    #[must_use]
+    pub fn previous(self) -> Option<Self> {
+        (self.step != Step::NineMonths)
+            .then(|| Self { first: self.first.plus(-self.step.months()), ..self })
+    }
+
+    /// The next period of the same step.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self { first: self.first.plus(self.step.stride()), ..self }
+    }
+
+    /// The period `periods` steps earlier.
+    #[must_use]
+    pub fn back(self, periods: i32) -> Self {
+        Self { first: self.first.plus(-self.step.stride().saturating_mul(periods)), ..self }
+    }
+
+    /// The same period a year before.
+    #[must_use]
+    pub fn year_before(self) -> Self {
+        Self { first: self.first.plus(-12), ..self }
+    }
+
+    /// The timestamp of the period's point: 00:00 UTC on its first day, in RFC 3339.
+    #[must_use]
+    pub fn time(self) -> String {
+        format!("{}-01T00:00:00Z", self.first)
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let year = self.first.year();
+        let nth = self.first.since(self.first.january()) / self.step.stride() + 1;
+        match self.step {
+            Step::Month => write!(f, "{}", self.first),
+            Step::Quarter => write!(f, "{year:04}-Q{nth}"),
+            Step::Half => write!(f, "{year:04}-H{nth}"),
+            Step::NineMonths => write!(f, "{year:04}-9M"),
+            Step::Year => write!(f, "{year:04}"),
+        }
+    }
+}
+
+impl FromStr for Period {
+    type Err = PeriodError;
+
+    fn from_str(text: &str) -> Result<Self, PeriodError> {
+        let fault = || {
+            PeriodError(truncate_text(text), "a period: 2021-10, 2021-Q3, 2021-H1, 2021-9M or 2021")
+        };
+        let (year, rest) =
+            text.split_once('-').map_or((text, None), |(year, rest)| (year, Some(rest)));
+        if year.len() != 4 || !digits(year) {
+            return Err(fault());
+        }
+        let year: i32 = year.parse().map_err(|_e| fault())?;
+        let (step, month) = match rest {
+            None => (Step::Year, 1),
+            Some("9M") => (Step::NineMonths, 1),
+            Some("Q1") => (Step::Quarter, 1),
+            Some("Q2") => (Step::Quarter, 4),
+            Some("Q3") => (Step::Quarter, 7),
+            Some("Q4") => (Step::Quarter, 10),
+            Some("H1") => (Step::Half, 1),
+            Some("H2") => (Step::Half, 7),
+            Some(month) if month.len() == 2 && digits(month) => {
+                (Step::Month, month.parse().map_err(|_e| fault())?)
+            }
+            Some(_) => return Err(fault()),
+        };
+        let first = Month::new(year, month).ok_or_else(fault)?;
+        Ok(Self { step, first })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn periods_print_as_they_are_parsed() {
+        for text in ["2021-10", "2021-Q3", "2021-H1", "2021-H2", "2021-9M", "2021", "2021-Q4"] {
+            assert_eq!(text.parse::<Period>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn invalid_periods_are_refused() {
+        for text in [
+            "2021-13",
+            "2021-00",
+            "21-10",
+            "2021-Q5",
+            "2021-H3",
+            "2021-1",
+            "",
+            "2021-10-01",
+            "x",
+            "1899-12",
+            "2021-9m",
+        ] {
+            assert!(text.parse::<Period>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_february_ends_on_its_leap_day() {
+        let february: Month = "2024-02".parse().unwrap();
+        assert_eq!(february.last_day().to_string(), "2024-02-29");
+    }
+
+    #[test]
+    fn the_period_before_january_is_december() {
+        let before = |text: &str| text.parse::<Period>().unwrap().previous().unwrap().to_string();
+        assert_eq!(before("2021-01"), "2020-12");
+        assert_eq!(before("2021-H1"), "2020-H2");
+        assert_eq!(before("2021"), "2020");
+    }
+
+    #[test]
+    fn a_month_lies_in_its_quarter_and_half() {
+        let august: Month = "2021-08".parse().unwrap();
+        let text = |step| Period::containing(step, august).to_string();
+        assert_eq!(text(Step::Quarter), "2021-Q3");
+        assert_eq!(text(Step::Half), "2021-H2");
+        assert_eq!(text(Step::NineMonths), "2021-9M");
+    }
+}

@@ -1,0 +1,363 @@
+//! Measures and expressions prepared for evaluation: operands that are aggregated first, and a
+//! formula that is applied once to the results (docs/specification.md#kpis,
+//! docs/specification.md#formulas).
+
+use super::catalogue::{Catalogue, Indicator, IndicatorKind};
+use super::cube::{CubeView, MeasureId};
+use super::formula::{Expression, FormulaOperator, IndicatorReference};
+use super::measure::{Measure, Members};
+use super::number::{float, power_of_ten};
+use super::period::Month;
+
+/// How the own value of an indicator is found: stated, or summed over the members of a complete
+/// dimension (docs/specification.md#own-value).
+#[derive(Clone, Debug, Default)]
+pub struct OwnValuePlan {
+    /// The measure for which a stated figure would be found.
+    pub stated: Option<MeasureId>,
+    /// For each complete open dimension that has figures, in catalogue order: how the own values of
+    /// its members are found.
+    pub splits: Vec<Vec<OwnValuePlan>>,
+}
+
+impl OwnValuePlan {
+    /// How the own value of an indicator with `members` is found among the measures that have
+    /// figures.
+    #[must_use]
+    pub fn plan(indicator: &Indicator, members: &Members, view: &CubeView<'_>) -> Self {
+        let stated = view.id(&indicator.code, members);
+        if indicator.kind == IndicatorKind::Average {
+            return Self { stated, splits: Vec::new() }; // an average never adds up
+        }
+        let splits = indicator.open(members).filter(|dimension| dimension.complete).filter_map(
+            |dimension| {
+                let parts: Vec<Self> = dimension
+                    .members
+                    .iter()
+                    .map(|member| {
+                        Self::plan(indicator, &members.with(&dimension.code, member), view)
+                    })
+                    .take_while(|part| !part.is_empty())
+                    .collect();
+                (parts.len() == dimension.members.len()).then_some(parts)
+            },
+        );
+        Self { stated, splits: splits.collect() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.stated.is_none() && self.splits.is_empty()
+    }
+}
+
+/// An indicator as an operand of a formula.
+#[derive(Clone, Debug)]
+pub struct FigureOperand {
+    /// How its own value is found.
+    pub own: OwnValuePlan,
+    pub(super) kind: IndicatorKind,
+    pub(super) decimals: u32,
+    pub(super) previous: bool,
+    breaks: Vec<Month>,
+}
+
+impl FigureOperand {
+    fn of(indicator: &Indicator, members: &Members, previous: bool, view: &CubeView<'_>) -> Self {
+        let own = OwnValuePlan::plan(indicator, members, view);
+        Self {
+            own,
+            kind: indicator.kind,
+            decimals: indicator.decimals,
+            previous,
+            breaks: indicator.breaks.clone(),
+        }
+    }
+}
+
+/// The months that a period's figures come from.
+#[derive(Clone, Copy, Debug)]
+pub struct SourceMonths {
+    /// Its first month.
+    pub first: Month,
+    /// Its last month.
+    pub last: Month,
+    /// The month from which stocks are taken.
+    pub taken: Month,
+    /// The month that `prev()` reads.
+    pub before: Month,
+}
+
+/// An operand of a formula.
+#[derive(Clone, Debug)]
+pub(super) enum Operand {
+    /// The value of an indicator, in units of its last decimal.
+    Figure(FigureOperand),
+    /// `x ?? y`, decided at each unit before the operand is summed.
+    Choice(Box<Program>, Box<Program>),
+    /// `sum(x)`: `x` at each leaf, added.
+    LeafSum(Box<Program>),
+}
+
+impl Operand {
+    /// Whether the operand is summed over months (docs/specification.md#wider-periods).
+    fn accumulates(&self) -> bool {
+        match self {
+            Self::Figure(figure) => figure.kind == IndicatorKind::Flow && !figure.previous,
+            Self::Choice(x, _) | Self::LeafSum(x) => x.operands.iter().any(Self::accumulates),
+        }
+    }
+
+    fn has_previous(&self) -> bool {
+        match self {
+            Self::Figure(figure) => figure.previous,
+            Self::Choice(x, y) => x.has_previous() || y.has_previous(),
+            Self::LeafSum(x) => x.has_previous(),
+        }
+    }
+
+    /// Whether the operand has a break between the months that its figures come from in two
+    /// periods. With `spread` every month of a period counts, not only the one taken, because the
+    /// operand is beside a flow (docs/specification.md#changes).
+    fn is_broken(&self, then: &SourceMonths, now: &SourceMonths, spread: bool) -> bool {
+        match self {
+            Self::Figure(figure) => {
+                let (after, until) = match figure.kind {
+                    _ if figure.previous => (then.before, now.before),
+                    IndicatorKind::Flow => (then.first, now.last),
+                    IndicatorKind::Stock | IndicatorKind::Average if spread => {
+                        (then.first, now.last)
+                    }
+                    IndicatorKind::Stock | IndicatorKind::Average => (then.taken, now.taken),
+                };
+                figure.breaks.iter().any(|from| after < *from && *from <= until)
+            }
+            Self::Choice(x, y) => [x, y].into_iter().any(|side| {
+                side.operands.iter().any(|operand| operand.is_broken(then, now, self.accumulates()))
+            }),
+            Self::LeafSum(x) => {
+                x.operands.iter().any(|operand| operand.is_broken(then, now, self.accumulates()))
+            }
+        }
+    }
+}
+
+/// An expression over operands, which it names by their place.
+#[derive(Clone, Debug)]
+pub(super) enum ProgramNode {
+    Number(f64),
+    Operand(usize),
+    Negate(Box<ProgramNode>),
+    Abs(Box<ProgramNode>),
+    Binary(FormulaOperator, Box<ProgramNode>, Box<ProgramNode>),
+    Min(Vec<ProgramNode>),
+    Max(Vec<ProgramNode>),
+}
+
+/// A measure or expression prepared for evaluation: its operands are aggregated first, then its
+/// formula is applied once (docs/specification.md#kpis).
+#[derive(Clone, Debug)]
+pub struct Program {
+    pub(super) node: ProgramNode,
+    pub(super) operands: Vec<Operand>,
+    factor: f64,
+    /// Whether its values are percentages.
+    pub percent: bool,
+    /// Whether it is a kpi.
+    pub computed: bool,
+}
+
+impl Program {
+    /// The program of a measure. `None` when the catalogue does not declare the measure.
+    #[must_use]
+    pub fn of_measure(
+        catalogue: &Catalogue,
+        view: &CubeView<'_>,
+        measure: &Measure,
+    ) -> Option<Self> {
+        if let Some(indicator) = catalogue.indicator(&measure.code) {
+            let operand =
+                Operand::Figure(FigureOperand::of(indicator, &measure.members, false, view));
+            return Some(Self {
+                node: ProgramNode::Operand(0),
+                operands: vec![operand],
+                factor: 1.0,
+                percent: indicator.percent,
+                computed: false,
+            });
+        }
+        let kpi = catalogue.kpi(&measure.code)?;
+        let program = Self::of_expression(catalogue, view, &kpi.formula, &measure.members)?;
+        Some(Self {
+            factor: if kpi.percent { 100.0 } else { 1.0 },
+            percent: kpi.percent,
+            ..program
+        })
+    }
+
+    /// The program of an expression. `asked` gives the members of dimensions that the expression
+    /// names without a member. `None` when an indicator is not declared.
+    #[must_use]
+    pub fn of_expression(
+        catalogue: &Catalogue,
+        view: &CubeView<'_>,
+        expression: &Expression,
+        asked: &Members,
+    ) -> Option<Self> {
+        let mut program = Self {
+            node: ProgramNode::Number(0.0),
+            operands: Vec::new(),
+            factor: 1.0,
+            percent: false,
+            computed: true,
+        };
+        program.node = program.compile(catalogue, view, expression, asked)?;
+        Some(program)
+    }
+
+    fn compile(
+        &mut self,
+        catalogue: &Catalogue,
+        view: &CubeView<'_>,
+        expression: &Expression,
+        asked: &Members,
+    ) -> Option<ProgramNode> {
+        let operand = match expression {
+            Expression::Number(number) => return Some(ProgramNode::Number(number.to_f64())),
+            Expression::Negate(x) => {
+                return Some(ProgramNode::Negate(Box::new(
+                    self.compile(catalogue, view, x, asked)?,
+                )));
+            }
+            Expression::Abs(x) => {
+                return Some(ProgramNode::Abs(Box::new(self.compile(catalogue, view, x, asked)?)));
+            }
+            Expression::Binary(operator, x, y) => {
+                let (x, y) = (
+                    self.compile(catalogue, view, x, asked)?,
+                    self.compile(catalogue, view, y, asked)?,
+                );
+                return Some(ProgramNode::Binary(*operator, Box::new(x), Box::new(y)));
+            }
+            Expression::Min(list) => {
+                return Some(ProgramNode::Min(
+                    list.iter()
+                        .map(|x| self.compile(catalogue, view, x, asked))
+                        .collect::<Option<_>>()?,
+                ));
+            }
+            Expression::Max(list) => {
+                return Some(ProgramNode::Max(
+                    list.iter()
+                        .map(|x| self.compile(catalogue, view, x, asked))
+                        .collect::<Option<_>>()?,
+                ));
+            }
+            Expression::Figure(reference) => {
+                Operand::Figure(figure(catalogue, view, reference, asked)?)
+            }
+            Expression::Coalesce(x, y) => Operand::Choice(
+                Box::new(Self::of_expression(catalogue, view, x, asked)?),
+                Box::new(Self::of_expression(catalogue, view, y, asked)?),
+            ),
+            Expression::Sum(x) => {
+                Operand::LeafSum(Box::new(Self::of_expression(catalogue, view, x, asked)?))
+            }
+        };
+        self.operands.push(operand);
+        Some(ProgramNode::Operand(self.operands.len() - 1))
+    }
+
+    /// Whether it is an average, which has only own values.
+    #[must_use]
+    pub fn is_average(&self) -> bool {
+        !self.computed
+            && matches!(
+                self.operands.as_slice(),
+                [Operand::Figure(FigureOperand { kind: IndicatorKind::Average, .. })]
+            )
+    }
+
+    /// For each operand, whether it is summed over months. The others are taken from one month.
+    #[must_use]
+    pub fn accumulating_operands(&self) -> Vec<bool> {
+        self.operands.iter().map(Operand::accumulates).collect()
+    }
+
+    /// Whether it contains `prev()`.
+    #[must_use]
+    pub fn has_previous(&self) -> bool {
+        self.operands.iter().any(Operand::has_previous)
+    }
+
+    /// Whether an operand has a break between two periods.
+    #[must_use]
+    pub fn is_broken(&self, then: &SourceMonths, now: &SourceMonths) -> bool {
+        self.operands.iter().any(|operand| operand.is_broken(then, now, false))
+    }
+
+    /// Applies the formula to aggregated operands. `None` when the result is not finite, as after a
+    /// division by zero.
+    #[must_use]
+    pub fn apply(&self, values: &[f64]) -> Option<f64> {
+        let result = self.evaluate_node(&self.node, values)? * self.factor;
+        result.is_finite().then_some(result)
+    }
+
+    /// The change between two aggregates. For a plain figure the difference is taken before
+    /// scaling, so that it is exact.
+    #[must_use]
+    pub fn difference(&self, now: &[f64], then: &[f64]) -> Option<f64> {
+        if let (ProgramNode::Operand(0), Some(Operand::Figure(figure)), false) =
+            (&self.node, self.operands.first(), self.computed)
+        {
+            return Some((now.first()? - then.first()?) / float(power_of_ten(figure.decimals)));
+        }
+        Some(self.apply(now)? - self.apply(then)?)
+    }
+
+    fn evaluate_node(&self, node: &ProgramNode, values: &[f64]) -> Option<f64> {
+        let all = |list: &[ProgramNode]| {
+            list.iter().map(|x| self.evaluate_node(x, values)).collect::<Option<Vec<f64>>>()
+        };
+        Some(match node {
+            ProgramNode::Number(number) => *number,
+            ProgramNode::Operand(place) => {
+                match (self.operands.get(*place)?, values.get(*place)?) {
+                    (Operand::Figure(figure), value) if figure.decimals > 0 => {
+                        value / float(power_of_ten(figure.decimals))
+                    }
+                    (_, value) => *value,
+                }
+            }
+            ProgramNode::Negate(x) => -self.evaluate_node(x, values)?,
+            ProgramNode::Abs(x) => self.evaluate_node(x, values)?.abs(),
+            ProgramNode::Min(list) => all(list)?.into_iter().fold(f64::INFINITY, f64::min),
+            ProgramNode::Max(list) => all(list)?.into_iter().fold(f64::NEG_INFINITY, f64::max),
+            ProgramNode::Binary(operator, x, y) => {
+                let (x, y) = (self.evaluate_node(x, values)?, self.evaluate_node(y, values)?);
+                match operator {
+                    FormulaOperator::Add => x + y,
+                    FormulaOperator::Subtract => x - y,
+                    FormulaOperator::Multiply => x * y,
+                    FormulaOperator::Divide if y == 0.0 => return None,
+                    FormulaOperator::Divide => x / y,
+                }
+            }
+        })
+    }
+}
+
+fn figure(
+    catalogue: &Catalogue,
+    view: &CubeView<'_>,
+    reference: &IndicatorReference,
+    asked: &Members,
+) -> Option<FigureOperand> {
+    let indicator = catalogue.indicator(&reference.indicator)?;
+    let named = reference.members.iter().filter_map(|(dimension, member)| {
+        let member = member.as_deref().or_else(|| asked.get(dimension))?;
+        Some((dimension.clone(), member.to_owned()))
+    });
+    let members = Members::new(named.collect()).ok()?;
+    Some(FigureOperand::of(indicator, &members, reference.previous, view))
+}

@@ -1,0 +1,685 @@
+//! Units: the forest, their validity and their successors (docs/specification.md#units).
+//!
+//! Units are in tree order: parents come before children and a subtree is one contiguous range, so
+//! that a roll-up reads a range. A position in this order is a `usize`. Positions change when units
+//! are added, so they are only used in memory; the ledger stores a unit's number.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use super::bit_set::BitSet;
+use super::fault::{CODE, Fault, is_code, quoted};
+use super::labels::label_fault;
+use super::number::Decimal64;
+use super::period::{FIRST_MONTH, LAST_MONTH, Month};
+
+/// Most units a forest may have.
+pub const MAX_UNITS: usize = 200_000;
+/// Most levels of the forest.
+pub const MAX_DEPTH: usize = 12;
+
+/// A name in the two languages of the service.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LocalizedName {
+    /// Vietnamese.
+    #[serde(default)]
+    pub vi: String,
+    /// English.
+    #[serde(default)]
+    pub en: String,
+}
+
+/// The kind of organisation that a unit is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum UnitKind {
+    /// A province or a city under the central government.
+    Province,
+    /// A department of a province.
+    Department,
+    /// A district, town or city of a province; Viet Nam has had none since 1 July 2025.
+    District,
+    /// A commune, ward or township.
+    Commune,
+    /// Any other body that reports.
+    #[default]
+    Agency,
+}
+
+impl UnitKind {
+    /// The name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Province => "province",
+            Self::Department => "department",
+            Self::District => "district",
+            Self::Commune => "commune",
+            Self::Agency => "agency",
+        }
+    }
+}
+
+/// A number or identifier that the state assigns to a unit for a time. The state may later assign
+/// it to another unit.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct OfficialCode {
+    /// The code.
+    pub code: String,
+    /// The list that the code comes from, such as `gso` or `eid`.
+    #[serde(default)]
+    pub scheme: String,
+    /// First day on which the unit has the code.
+    #[serde(default)]
+    pub valid_from: Option<NaiveDate>,
+    /// Last day on which the unit has the code.
+    #[serde(default)]
+    pub valid_to: Option<NaiveDate>,
+}
+
+/// A unit as clients write and read it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct UnitDocument {
+    /// Identifies the unit; never given to another unit.
+    pub code: String,
+    /// The kind of organisation.
+    #[serde(default)]
+    pub kind: UnitKind,
+    /// Its name.
+    #[serde(default)]
+    pub name: LocalizedName,
+    /// Code of the unit above; it never changes.
+    #[serde(default)]
+    pub parent: Option<String>,
+    /// First day on which the unit exists; open when absent.
+    #[serde(default)]
+    pub valid_from: Option<NaiveDate>,
+    /// Last day on which the unit exists; open when absent.
+    #[serde(default)]
+    pub valid_to: Option<NaiveDate>,
+    /// Codes of the units that continue this one.
+    #[serde(default)]
+    pub successors: Vec<String>,
+    /// For a unit that was split: the share of its figures that each successor continues, 0 to 1,
+    /// together exactly 1. Without shares the past of the successors is null with
+    /// `geography=current`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "schema", schema(value_type = BTreeMap<String, f64>))]
+    pub shares: BTreeMap<String, Decimal64>,
+    /// Numbers that the state assigns to the unit.
+    #[serde(default)]
+    pub official_codes: Vec<OfficialCode>,
+    /// Further names in reports and tables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+}
+
+impl UnitDocument {
+    /// The one name to show: Vietnamese, otherwise English, otherwise the code.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        [&self.name.vi, &self.name.en]
+            .into_iter()
+            .find(|name| !name.is_empty())
+            .unwrap_or(&self.code)
+    }
+}
+
+/// A unit at its place in the forest.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    /// The number of the unit in the ledger; never given to another unit.
+    pub number: i64,
+    /// The document that it was made from.
+    pub document: UnitDocument,
+    /// Position of its parent.
+    pub parent: Option<usize>,
+    /// End of the range of positions of the units below it, exclusive.
+    pub end: usize,
+    /// The number of units above it.
+    pub depth: usize,
+    /// First month on whose last day the unit is valid.
+    pub first: Month,
+    /// Last month on whose last day the unit is valid.
+    pub last: Month,
+    successors: Vec<usize>,
+    predecessors: Vec<usize>,
+}
+
+impl Unit {
+    /// Whether the unit exists in a month, that is, is valid on the last day of the month.
+    #[must_use]
+    pub fn exists(&self, month: Month) -> bool {
+        self.first <= month && month <= self.last
+    }
+
+    /// Whether the unit is valid on a day.
+    #[must_use]
+    pub fn exists_on(&self, day: NaiveDate) -> bool {
+        self.document.valid_from.is_none_or(|from| from <= day)
+            && self.document.valid_to.is_none_or(|to| day <= to)
+    }
+
+    /// Whether the unit names no successors.
+    #[must_use]
+    pub fn has_no_successor(&self) -> bool {
+        self.successors.is_empty()
+    }
+}
+
+/// First and last month on whose last day a validity holds. No month does if the first is after the
+/// last.
+fn months_of(from: Option<NaiveDate>, to: Option<NaiveDate>) -> (Month, Month) {
+    let first = from.map_or(FIRST_MONTH, Month::of);
+    let last = to.map_or(LAST_MONTH, |day| {
+        let month = Month::of(day);
+        if month.last_day() == day { month } else { month.plus(-1) }
+    });
+    (first, last)
+}
+
+/// A range of months in which the same units exist.
+#[derive(Clone, Debug)]
+struct UnitEpoch {
+    first: Month,
+    leaves: BitSet,
+    /// Units that exist while their parent does not; they count for no unit above them.
+    detached: Vec<usize>,
+}
+
+/// All units in tree order.
+#[derive(Clone, Debug, Default)]
+pub struct UnitForest {
+    units: Vec<Unit>,
+    positions: HashMap<String, usize>,
+    numbers: HashMap<i64, usize>,
+    official: HashMap<String, Vec<usize>>,
+    with_successors: Vec<usize>,
+    epochs: Vec<UnitEpoch>,
+}
+
+impl UnitForest {
+    /// Puts units into tree order. Each document comes with the unit's number in the ledger.
+    ///
+    /// # Errors
+    /// All errors at once: unknown parents and successors, circles, duplicate or malformed codes,
+    /// reversed dates, missing names, too many units or levels. Pointers are `/units/N/field`.
+    pub fn new(documents: Vec<(i64, UnitDocument)>) -> Result<Self, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut index: HashMap<&str, usize> = HashMap::with_capacity(documents.len());
+        if documents.len() > MAX_UNITS {
+            faults.push(Fault::new("/units", "too_many", format!("at most {MAX_UNITS} units")));
+            return Err(faults);
+        }
+        for (n, (_, document)) in documents.iter().enumerate() {
+            check_document(n, document, &mut faults);
+            if index.insert(&document.code, n).is_some() {
+                faults.push(Fault::new(
+                    format!("/units/{n}/code"),
+                    "duplicate",
+                    format!("{} is a duplicate", quoted(&document.code)),
+                ));
+            }
+        }
+        let mut children: Vec<Vec<usize>> = vec![Vec::new(); documents.len()];
+        let mut roots = Vec::new();
+        for (n, (_, document)) in documents.iter().enumerate() {
+            match document.parent.as_deref().map(|parent| index.get(parent)) {
+                None => roots.push(n),
+                Some(Some(&parent)) => {
+                    children.get_mut(parent).into_iter().for_each(|list| list.push(n))
+                }
+                Some(None) => faults.push(Fault::new(
+                    format!("/units/{n}/parent"),
+                    "unknown_unit",
+                    "no unit has this code",
+                )),
+            }
+            for (s, successor) in document.successors.iter().enumerate() {
+                if !index.contains_key(successor.as_str()) {
+                    faults.push(Fault::new(
+                        format!("/units/{n}/successors/{s}"),
+                        "unknown_unit",
+                        format!("no unit has the code {}", quoted(successor)),
+                    ));
+                }
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let by_code = |a: &usize, b: &usize| {
+            documents.get(*a).map(|d| &d.1.code).cmp(&documents.get(*b).map(|d| &d.1.code))
+        };
+        roots.sort_by(by_code);
+        children.iter_mut().for_each(|list| list.sort_by(by_code));
+        let order = tree_order(&roots, &children);
+        if order.len() < documents.len() {
+            let placed: std::collections::HashSet<usize> = order.iter().map(|(n, ..)| *n).collect();
+            for n in (0..documents.len()).filter(|n| !placed.contains(n)) {
+                faults.push(Fault::new(
+                    format!("/units/{n}/parent"),
+                    "circle",
+                    "the unit is its own ancestor",
+                ));
+            }
+            return Err(faults);
+        }
+        for (n, depth, _) in order.iter().filter(|(_, depth, _)| *depth >= MAX_DEPTH) {
+            faults.push(Fault::new(
+                format!("/units/{n}/parent"),
+                "too_deep",
+                format!("{depth} units are above it; at most {MAX_DEPTH} levels are allowed"),
+            ));
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Self::placed(documents, &order))
+    }
+
+    fn placed(documents: Vec<(i64, UnitDocument)>, order: &[(usize, usize, usize)]) -> Self {
+        let mut documents: Vec<Option<(i64, UnitDocument)>> =
+            documents.into_iter().map(Some).collect();
+        let mut units = Vec::with_capacity(order.len());
+        let mut positions = HashMap::with_capacity(order.len());
+        for (n, depth, size) in order {
+            let Some((number, document)) = documents.get_mut(*n).and_then(Option::take) else {
+                continue;
+            };
+            let (first, last) = months_of(document.valid_from, document.valid_to);
+            let parent = document.parent.as_deref().and_then(|code| positions.get(code).copied());
+            positions.insert(document.code.clone(), units.len());
+            let end = units.len() + size;
+            units.push(Unit {
+                number,
+                document,
+                parent,
+                end,
+                depth: *depth,
+                first,
+                last,
+                successors: Vec::new(),
+                predecessors: Vec::new(),
+            });
+        }
+        let (mut with_successors, mut official) =
+            (Vec::new(), HashMap::<String, Vec<usize>>::new());
+        for (position, unit) in units.iter_mut().enumerate() {
+            unit.successors = unit
+                .document
+                .successors
+                .iter()
+                .filter_map(|code| positions.get(code).copied())
+                .collect();
+            if !unit.successors.is_empty() {
+                with_successors.push(position);
+            }
+            for code in &unit.document.official_codes {
+                official.entry(code.code.clone()).or_default().push(position);
+            }
+        }
+        for before in &with_successors {
+            for successor in
+                units.get(*before).map(|unit| unit.successors.clone()).unwrap_or_default()
+            {
+                units
+                    .get_mut(successor)
+                    .into_iter()
+                    .for_each(|unit| unit.predecessors.push(*before));
+            }
+        }
+        let numbers =
+            units.iter().enumerate().map(|(position, unit)| (unit.number, position)).collect();
+        let epochs = epochs_of(&units);
+        Self { units, positions, numbers, official, with_successors, epochs }
+    }
+
+    /// The number of units.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.units.len()
+    }
+
+    /// Whether there are no units.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.units.is_empty()
+    }
+
+    /// All units in tree order.
+    pub fn iter(&self) -> impl Iterator<Item = &Unit> {
+        self.units.iter()
+    }
+
+    /// The unit at a position.
+    #[must_use]
+    pub fn get(&self, position: usize) -> Option<&Unit> {
+        self.units.get(position)
+    }
+
+    /// The code of the unit at a position.
+    #[must_use]
+    pub fn code(&self, position: usize) -> &str {
+        self.units.get(position).map_or("", |unit| unit.document.code.as_str())
+    }
+
+    /// The position of the unit with a code.
+    #[must_use]
+    pub fn position(&self, code: &str) -> Option<usize> {
+        self.positions.get(code).copied()
+    }
+
+    /// The position of the unit with a number of the ledger.
+    #[must_use]
+    pub fn position_of_number(&self, number: i64) -> Option<usize> {
+        self.numbers.get(&number).copied()
+    }
+
+    /// The units that have an official code on the last day of a month.
+    #[must_use]
+    pub fn with_official_code(&self, code: &str, month: Month) -> Vec<usize> {
+        let day = month.last_day();
+        let bears = |position: &usize| {
+            self.units.get(*position).is_some_and(|unit| {
+                unit.exists(month)
+                    && unit.document.official_codes.iter().any(|official| {
+                        official.code == code
+                            && official.valid_from.is_none_or(|from| from <= day)
+                            && official.valid_to.is_none_or(|to| day <= to)
+                    })
+            })
+        };
+        self.official
+            .get(code)
+            .map(|list| list.iter().copied().filter(bears).collect())
+            .unwrap_or_default()
+    }
+
+    /// Whether the unit at a position exists in a month.
+    #[must_use]
+    pub fn exists(&self, position: usize, month: Month) -> bool {
+        self.units.get(position).is_some_and(|unit| unit.exists(month))
+    }
+
+    /// The children of a unit in any month, in order of their codes.
+    pub fn children(&self, position: usize) -> impl Iterator<Item = usize> + '_ {
+        self.outermost_units(position + 1..self.units.get(position).map_or(0, |unit| unit.end))
+    }
+
+    /// The units without a parent in any month, in order of their codes.
+    pub fn roots(&self) -> impl Iterator<Item = usize> + '_ {
+        self.outermost_units(0..self.units.len())
+    }
+
+    /// The topmost units of a range that consists of whole subtrees.
+    fn outermost_units(&self, stretch: Range<usize>) -> impl Iterator<Item = usize> + '_ {
+        let (mut next, end) = (stretch.start, stretch.end);
+        std::iter::from_fn(move || {
+            let unit = next;
+            (unit < end).then(|| {
+                next = self.units.get(unit).map_or(end, |unit| unit.end);
+                unit
+            })
+        })
+    }
+
+    /// The unit and all units below it, in any month.
+    #[must_use]
+    pub fn subtree(&self, position: usize) -> Range<usize> {
+        position..self.units.get(position).map_or(position, |unit| unit.end)
+    }
+
+    /// The units above a unit, nearest first.
+    pub fn ancestors(&self, position: usize) -> impl Iterator<Item = usize> + '_ {
+        std::iter::successors(self.units.get(position).and_then(|unit| unit.parent), |above| {
+            self.units.get(*above).and_then(|unit| unit.parent)
+        })
+    }
+
+    /// Whether a unit is a leaf in a month: it exists and none of its children does.
+    #[must_use]
+    pub fn is_leaf(&self, position: usize, month: Month) -> bool {
+        self.epoch(month).is_some_and(|epoch| epoch.leaves.contains(position))
+    }
+
+    /// Whether the same units exist in two months.
+    #[must_use]
+    pub fn same_epoch(&self, one: Month, other: Month) -> bool {
+        self.epoch_index(one) == self.epoch_index(other)
+    }
+
+    /// The leaves below a unit in a month, or the unit itself when it is a leaf.
+    #[must_use]
+    pub fn leaves(&self, position: usize, month: Month) -> BitSet {
+        let mut found = BitSet::default();
+        let (Some(epoch), Some(unit)) = (self.epoch(month), self.units.get(position)) else {
+            return found;
+        };
+        if !unit.exists(month) {
+            return found;
+        }
+        found.copy_range(&epoch.leaves, position..unit.end);
+        let start = epoch.detached.partition_point(|p| *p <= position);
+        for detached in epoch.detached.iter().skip(start).take_while(|p| **p < unit.end) {
+            found.clear_range(self.subtree(*detached));
+        }
+        if found.is_empty() {
+            found.insert(position); // no child exists, so the unit is a leaf
+        }
+        found
+    }
+
+    /// What a unit became by a month: itself when it exists then, otherwise the existing units to
+    /// which its successors lead, followed transitively. Empty when it ended without successors.
+    #[must_use]
+    pub fn successors_at(&self, position: usize, month: Month) -> Vec<usize> {
+        self.follow_successors(position, |_, unit| unit.exists(month))
+    }
+
+    /// Follows the successors of a unit and returns, on each way, the first unit for which `ends`
+    /// is true.
+    pub(super) fn follow_successors(
+        &self,
+        position: usize,
+        ends: impl Fn(usize, &Unit) -> bool,
+    ) -> Vec<usize> {
+        let (mut found, mut seen, mut waiting) = (Vec::new(), vec![position], vec![position]);
+        while let Some(next) = waiting.pop() {
+            let Some(unit) = self.units.get(next) else { continue };
+            if ends(next, unit) {
+                found.push(next);
+                continue;
+            }
+            for successor in &unit.successors {
+                if !seen.contains(successor) {
+                    seen.push(*successor);
+                    waiting.push(*successor);
+                }
+            }
+        }
+        found.sort_unstable();
+        found
+    }
+
+    /// The units that name this unit as a successor.
+    pub(super) fn named_predecessors(&self, position: usize) -> &[usize] {
+        self.units.get(position).map_or(&[], |unit| &unit.predecessors)
+    }
+
+    /// The successors of a unit, each with its share. A single successor has all. `None` when the
+    /// unit was split without declared shares.
+    pub(super) fn shares(&self, position: usize) -> Option<Vec<(usize, f64)>> {
+        let unit = self.units.get(position)?;
+        if let [only] = unit.successors.as_slice() {
+            return Some(vec![(*only, 1.0)]);
+        }
+        let shares = &unit.document.shares;
+        (!shares.is_empty()).then(|| {
+            shares
+                .iter()
+                .filter_map(|(code, share)| Some((self.position(code)?, share.to_f64())))
+                .collect()
+        })
+    }
+
+    /// The leaves of month `then` that no longer exist in month `now` and have successors.
+    pub fn ended_leaves(&self, then: Month, now: Month) -> impl Iterator<Item = usize> + '_ {
+        self.with_successors
+            .iter()
+            .copied()
+            .filter(move |position| self.is_leaf(*position, then) && !self.exists(*position, now))
+    }
+
+    fn epoch_index(&self, month: Month) -> usize {
+        self.epochs.partition_point(|epoch| epoch.first <= month)
+    }
+
+    fn epoch(&self, month: Month) -> Option<&UnitEpoch> {
+        self.epochs.get(self.epoch_index(month).checked_sub(1)?)
+    }
+}
+
+/// Index of the document, depth and size of the subtree of each unit, in tree order. Units in a
+/// circle are left out.
+fn tree_order(roots: &[usize], children: &[Vec<usize>]) -> Vec<(usize, usize, usize)> {
+    let mut order: Vec<(usize, usize, usize)> = Vec::with_capacity(children.len());
+    let mut waiting: Vec<(usize, usize)> = roots.iter().rev().map(|root| (*root, 0)).collect();
+    while let Some((n, depth)) = waiting.pop() {
+        order.push((n, depth, 1));
+        if let Some(list) = children.get(n) {
+            waiting.extend(list.iter().rev().map(|child| (*child, depth + 1)));
+        }
+    }
+    // A subtree ends before the next unit of the same or a smaller depth.
+    let mut open: Vec<usize> = Vec::new();
+    let depths: Vec<usize> = order.iter().map(|entry| entry.1).collect();
+    for (place, depth) in depths.iter().enumerate() {
+        while let Some(last) = open.pop_if(|last| depths.get(*last).is_some_and(|d| d >= depth)) {
+            order.get_mut(last).into_iter().for_each(|entry| entry.2 = place - last);
+        }
+        open.push(place);
+    }
+    let total = order.len();
+    for last in open {
+        order.get_mut(last).into_iter().for_each(|entry| entry.2 = total - last);
+    }
+    order
+}
+
+fn epochs_of(units: &[Unit]) -> Vec<UnitEpoch> {
+    let mut starts: Vec<Month> =
+        units.iter().flat_map(|unit| [unit.first, unit.last.plus(1)]).collect();
+    starts.push(FIRST_MONTH);
+    starts.sort_unstable();
+    starts.dedup();
+    starts.retain(|month| *month <= LAST_MONTH);
+    starts
+        .into_iter()
+        .map(|first| {
+            let mut leaves = BitSet::default();
+            let mut detached = Vec::new();
+            for (position, unit) in units.iter().enumerate().filter(|(_, unit)| unit.exists(first))
+            {
+                leaves.insert(position);
+                match unit.parent.and_then(|parent| units.get(parent).map(|above| (parent, above)))
+                {
+                    Some((parent, above)) if above.exists(first) => leaves.remove(parent),
+                    Some(_) => detached.push(position),
+                    None => {}
+                }
+            }
+            UnitEpoch { first, leaves, detached }
+        })
+        .collect()
+}
+
+fn check_document(n: usize, document: &UnitDocument, faults: &mut Vec<Fault>) {
+    let mut fault = |field: &str, code, detail: String| {
+        faults.push(Fault::new(format!("/units/{n}/{field}"), code, detail))
+    };
+    if !is_code(&document.code) {
+        fault(
+            "code",
+            "malformed_code",
+            format!("{} is not a code: {CODE}", quoted(&document.code)),
+        );
+    }
+    if [&document.name.vi, &document.name.en].iter().any(|name| name.chars().count() > 300) {
+        fault("name", "too_long", "at most 300 characters".to_owned());
+    }
+    if let Some(detail) = label_fault(&document.labels) {
+        fault("labels", "malformed_labels", detail);
+    }
+    if matches!((document.valid_from, document.valid_to), (Some(from), Some(to)) if to < from) {
+        fault("valid_to", "dates_reversed", "valid_to is before valid_from".to_owned());
+    }
+    if !document.successors.is_empty() && document.valid_to.is_none() {
+        fault("successors", "not_ended", "only a unit with valid_to has successors".to_owned());
+    }
+    if document.successors.contains(&document.code) {
+        fault("successors", "circle", "a unit cannot be its own successor".to_owned());
+    }
+    if document.successors.len() > 1000 || document.official_codes.len() > 100 {
+        fault(
+            "successors",
+            "too_many",
+            "at most 1,000 successors and 100 official codes".to_owned(),
+        );
+    }
+    if !document.shares.is_empty() {
+        share_fault(document)
+            .into_iter()
+            .for_each(|detail| fault("shares", "malformed_shares", detail));
+    }
+    for (c, code) in document.official_codes.iter().enumerate() {
+        if code.code.is_empty() || code.code.chars().count() > 60 {
+            fault(
+                &format!("official_codes/{c}/code"),
+                "malformed_code",
+                "1 to 60 characters".to_owned(),
+            );
+        }
+        if matches!((code.valid_from, code.valid_to), (Some(from), Some(to)) if to < from) {
+            fault(
+                &format!("official_codes/{c}/valid_to"),
+                "dates_reversed",
+                "valid_to is before valid_from".to_owned(),
+            );
+        }
+    }
+}
+
+/// The error in the shares of a unit that was split, if there is one.
+fn share_fault(document: &UnitDocument) -> Option<String> {
+    const DECIMALS: u32 = 9;
+    if !document.successors.iter().all(|code| document.shares.contains_key(code))
+        || document.shares.len() != document.successors.len()
+    {
+        return Some("shares must name each successor once and no other unit".to_owned());
+    }
+    let whole = super::number::power_of_ten(DECIMALS);
+    let Some(parts) = document
+        .shares
+        .values()
+        .map(|share| share.at_scale(DECIMALS).filter(|part| (0..=whole).contains(part)))
+        .collect::<Option<Vec<i64>>>()
+    else {
+        return Some(format!(
+            "a share must be a number from 0 to 1 with at most {DECIMALS} decimals"
+        ));
+    };
+    let sum: i64 = parts.iter().sum();
+    (sum != whole)
+        .then(|| format!("the shares add up to {}, not to 1", super::number::scaled(sum, DECIMALS)))
+}

@@ -1,0 +1,876 @@
+//! Values of one month: own values, roll-up, coverage and kpis (docs/specification.md#own-value,
+//! docs/specification.md#value, docs/specification.md#coverage, docs/specification.md#kpis).
+//! [`super::change`] computes wider periods and changes from them.
+
+use std::rc::Rc;
+
+use super::bit_set::BitSet;
+use super::catalogue::IndicatorKind;
+use super::cube::CubeView;
+use super::geography::{Geography, Predecessor, UnitAt};
+use super::number::{float, power_of_ten, share};
+use super::period::Month;
+use super::program::{FigureOperand, Operand, OwnValuePlan, Program, ProgramNode};
+use super::unit::UnitForest;
+
+/// How a value came about (docs/specification.md#own-value, docs/specification.md#value).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The figure was stated for exactly this measure.
+    Stated,
+    /// Summed from members of a dimension.
+    Summed,
+    /// Summed from the children of the unit.
+    RolledUp,
+    /// Computed by the formula of a kpi.
+    Computed,
+}
+
+/// The leaves below a unit that a value covers (docs/specification.md#coverage).
+#[derive(Clone, PartialEq, Debug, Default)]
+pub enum LeafCover {
+    /// No leaf.
+    #[default]
+    Nothing,
+    /// All leaves.
+    All,
+    /// These leaves.
+    Some(BitSet),
+}
+
+/// The value of one figure in one month, summed over a subtree.
+#[derive(Clone, Debug, Default)]
+struct RollUp {
+    sum: i128,
+    cover: LeafCover,
+    coverage: f64,
+    origin: Option<Origin>,
+}
+
+/// The aggregated operands of a program at one unit and month.
+#[derive(Clone, Debug)]
+pub struct MonthState {
+    /// The value of each operand; of an indicator the sum in units of its last decimal.
+    pub values: Vec<f64>,
+    /// The leaves covered.
+    pub cover: LeafCover,
+    /// Covered leaves / all leaves, 0 to 1.
+    pub coverage: f64,
+    /// How the value came about.
+    pub origin: Origin,
+    /// The operands as contributions of single units, if they were computed that way.
+    pub gathered: Option<Rc<Contributions>>,
+}
+
+/// A contribution to an operand: an amount from one unit in one month.
+#[derive(Clone, Copy, Debug)]
+pub struct Contribution {
+    amount: f64,
+    unit: usize,
+    month: Month,
+    /// Where only a share of the unit's figure is meant: the later unit that has the share.
+    share_of: Option<usize>,
+}
+
+impl Contribution {
+    fn new(amount: f64, unit: usize, month: Month) -> Self {
+        Self { amount, unit, month, share_of: None }
+    }
+
+    /// The share of the contribution that belongs to the later unit `of`.
+    fn scaled_to_share(self, share: f64, of: usize) -> Self {
+        if share < 1.0 {
+            Self { amount: self.amount * share, share_of: self.share_of.or(Some(of)), ..self }
+        } else {
+            self
+        }
+    }
+}
+
+/// Whether something is available at a unit, seen for the whole unit and not child by child.
+enum Availability<T> {
+    /// Available, with coverage 1.
+    Whole(T),
+    /// Available for no leaf.
+    Missing,
+    /// Available for some of the leaves.
+    Partial,
+}
+
+/// The operands of one unit and month as contributions of single units, so that they can be
+/// restricted to some leaves.
+#[derive(Clone, Debug)]
+pub struct Contributions {
+    operands: Vec<Vec<Contribution>>,
+    covered: BitSet,
+}
+
+impl Contributions {
+    /// The value of each operand.
+    #[must_use]
+    pub fn values(&self) -> Vec<f64> {
+        self.operands.iter().map(|pieces| total(pieces)).collect()
+    }
+
+    fn scaled_to_share(mut self, share: f64, of: usize) -> Self {
+        if share < 1.0 {
+            self.operands
+                .iter_mut()
+                .flatten()
+                .for_each(|piece| *piece = piece.scaled_to_share(share, of));
+        }
+        self
+    }
+}
+
+/// The sum of the contributions to an operand. Without any it is NaN, so that no formula gives a
+/// result.
+fn total(pieces: &[Contribution]) -> f64 {
+    if pieces.is_empty() { f64::NAN } else { pieces.iter().map(|piece| piece.amount).sum() }
+}
+
+/// A figure is stated above the leaves and cannot be restricted to some of them
+/// (docs/specification.md#like-for-like).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StatedAbove;
+
+/// The units and figures from which values are computed.
+#[derive(Clone, Copy)]
+pub struct ValueSource<'a> {
+    /// The units.
+    pub units: &'a UnitForest,
+    /// The figures.
+    pub view: CubeView<'a>,
+    /// In which units values are given.
+    pub geography: Geography,
+}
+
+impl<'a> ValueSource<'a> {
+    /// Units and figures, with values as reported.
+    #[must_use]
+    pub fn new(units: &'a UnitForest, view: CubeView<'a>) -> Self {
+        Self { units, view, geography: Geography::AsReported }
+    }
+
+    /// The same units and figures, with values in the units of another geography.
+    #[must_use]
+    pub fn with_geography(self, geography: Geography) -> Self {
+        Self { geography, ..self }
+    }
+
+    /// Whether a unit is represented in a month: it exists, or predecessors take its place
+    /// (docs/specification.md#merged-units).
+    #[must_use]
+    pub fn is_represented(&self, unit: usize, month: Month) -> bool {
+        self.resolve_at(unit, month) != UnitAt::Unrepresented
+    }
+
+    /// The units that represent a unit in a month: itself, or its predecessors.
+    #[must_use]
+    pub fn representatives(&self, unit: usize, month: Month) -> Vec<usize> {
+        match self.resolve_at(unit, month) {
+            UnitAt::Itself => vec![unit],
+            UnitAt::Predecessors(parts) => parts.iter().map(|part| part.unit).collect(),
+            UnitAt::Unrepresented => Vec::new(),
+        }
+    }
+
+    /// The leaves of predecessors of which only a share belongs to the unit.
+    #[must_use]
+    pub fn shared_leaves(&self, unit: usize, month: Month) -> BitSet {
+        let mut found = BitSet::default();
+        if let UnitAt::Predecessors(parts) = self.resolve_at(unit, month) {
+            parts
+                .iter()
+                .filter(|part| part.share < 1.0)
+                .for_each(|part| found.extend(&self.units.leaves(part.unit, month)));
+        }
+        found
+    }
+
+    /// The leaves below a unit in a month, or below the predecessors that represent it.
+    #[must_use]
+    pub fn leaves(&self, unit: usize, month: Month) -> BitSet {
+        let mut found = BitSet::default();
+        match self.resolve_at(unit, month) {
+            UnitAt::Itself => return self.units.leaves(unit, month),
+            UnitAt::Predecessors(parts) => {
+                parts.iter().for_each(|part| found.extend(&self.units.leaves(part.unit, month)))
+            }
+            UnitAt::Unrepresented => {}
+        }
+        found
+    }
+
+    fn resolve_at(&self, unit: usize, month: Month) -> UnitAt {
+        self.units.resolve_at(unit, month, self.geography)
+    }
+
+    /// The units from which the value of a unit without an own value is summed: its children, or
+    /// the predecessors that represent it.
+    fn below(&self, unit: usize, month: Month) -> Vec<Predecessor> {
+        match self.resolve_at(unit, month) {
+            // Only existing children. Predecessors that represent a later child are counted under
+            // their own parents.
+            UnitAt::Itself => self
+                .units
+                .children(unit)
+                .filter(|child| self.units.exists(*child, month))
+                .map(|unit| Predecessor { unit, share: 1.0 })
+                .collect(),
+            UnitAt::Predecessors(parts) => parts,
+            UnitAt::Unrepresented => Vec::new(),
+        }
+    }
+
+    /// The contributions of a unit, or of the predecessors that represent it.
+    fn collect_at_representatives(
+        &self,
+        unit: usize,
+        month: Month,
+        pieces: impl Fn(usize) -> Availability<Vec<Contribution>>,
+    ) -> Availability<Vec<Contribution>> {
+        let parts = match self.resolve_at(unit, month) {
+            UnitAt::Itself => return pieces(unit),
+            UnitAt::Predecessors(parts) => parts,
+            UnitAt::Unrepresented => return Availability::Missing,
+        };
+        let (mut all, mut missing) = (Vec::new(), 0);
+        for part in &parts {
+            match pieces(part.unit) {
+                Availability::Whole(found) => all
+                    .extend(found.into_iter().map(|piece| piece.scaled_to_share(part.share, unit))),
+                Availability::Missing => missing += 1,
+                Availability::Partial => return Availability::Partial,
+            }
+        }
+        match missing {
+            0 => Availability::Whole(all),
+            all if all == parts.len() => Availability::Missing,
+            _ => Availability::Partial,
+        }
+    }
+
+    /// The own value of a unit in units of the last decimal, and whether it was summed from members
+    /// (docs/specification.md#own-value).
+    #[must_use]
+    pub fn own(&self, own: &OwnValuePlan, unit: usize, month: Month) -> Option<(i64, bool)> {
+        if let Some(stated) = own.stated.and_then(|measure| self.view.figure(measure, unit, month))
+        {
+            return Some((stated, false));
+        }
+        own.splits.iter().find_map(|parts| {
+            let sum = parts.iter().try_fold(0_i64, |sum, part| {
+                Some(sum.saturating_add(self.own(part, unit, month)?.0))
+            });
+            sum.map(|sum| (sum, true))
+        })
+    }
+
+    /// The revision from which a unit has had an own value: from which it was stated, or from which
+    /// all of its members were there, whichever is earlier.
+    #[must_use]
+    pub fn own_since(&self, own: &OwnValuePlan, unit: usize, month: Month) -> Option<u32> {
+        let stated = own.stated.and_then(|measure| self.view.cube.since(measure, unit, month));
+        let summed = |parts: &Vec<OwnValuePlan>| {
+            parts
+                .iter()
+                .map(|part| self.own_since(part, unit, month))
+                .collect::<Option<Vec<u32>>>()?
+                .into_iter()
+                .max()
+        };
+        stated.into_iter().chain(own.splits.iter().filter_map(summed)).min()
+    }
+
+    /// The sum over the children of a unit if all leaves below them are covered. The unit's own
+    /// value is ignored.
+    #[must_use]
+    pub fn children_total(&self, own: &OwnValuePlan, unit: usize, month: Month) -> Option<i128> {
+        let (mut sum, mut any) = (0, false);
+        for child in self.units.children(unit).filter(|child| self.units.exists(*child, month)) {
+            match self.nearest_contributions(own, false, child, month) {
+                Availability::Whole(pieces) => {
+                    sum += pieces.iter().map(|(_, amount)| i128::from(*amount)).sum::<i128>()
+                }
+                Availability::Missing | Availability::Partial => return None,
+            }
+            any = true;
+        }
+        any.then_some(sum)
+    }
+
+    /// The same sum, where each child's value is computed from the units below it if these are all
+    /// there.
+    #[must_use]
+    pub fn sum_from_below(&self, own: &OwnValuePlan, unit: usize, month: Month) -> Option<i128> {
+        let (mut sum, mut any) = (0, false);
+        for child in self.units.children(unit).filter(|child| self.units.exists(*child, month)) {
+            let stated = || self.own(own, child, month).map(|(value, _)| i128::from(value));
+            sum += self.sum_from_below(own, child, month).or_else(stated)?;
+            any = true;
+        }
+        any.then_some(sum)
+    }
+
+    /// Applies a program to the own values of a unit, as rules need it
+    /// (docs/specification.md#rules).
+    #[must_use]
+    pub fn evaluate_on_own_values(
+        &self,
+        program: &Program,
+        unit: usize,
+        month: Month,
+    ) -> Option<f64> {
+        let value = |operand: &Operand| match operand {
+            Operand::Figure(figure) => {
+                let at = if figure.previous { month.plus(-1) } else { month };
+                self.own(&figure.own, unit, at).map(|(value, _)| float(value))
+            }
+            Operand::Choice(x, y) => self
+                .evaluate_on_own_values(x, unit, month)
+                .or_else(|| self.evaluate_on_own_values(y, unit, month)),
+            Operand::LeafSum(x) => match self.evaluate_at_leaves(x, unit, month, month.plus(-1)) {
+                Availability::Whole(pieces) => Some(total(&pieces)),
+                Availability::Missing | Availability::Partial => None,
+            },
+        };
+        program.apply(&program.operands.iter().map(value).collect::<Option<Vec<f64>>>()?)
+    }
+
+    /// The states of `count` months from `first`. `prev()` reads the month before each.
+    #[must_use]
+    pub fn states(
+        &self,
+        program: &Program,
+        unit: usize,
+        first: Month,
+        count: usize,
+    ) -> Vec<Option<MonthState>> {
+        let figures: Option<Vec<&FigureOperand>> = program
+            .operands
+            .iter()
+            .map(|operand| match operand {
+                Operand::Figure(figure) => Some(figure),
+                Operand::Choice(..) | Operand::LeafSum(_) => None,
+            })
+            .collect();
+        let months = || (0..).map(|n| first.plus(n)).take(count);
+        let Some(figures) = figures else {
+            return months()
+                .map(|month| self.state(program, unit, month, month.plus(-1)))
+                .collect();
+        };
+        let mut rolled: Vec<std::vec::IntoIter<RollUp>> = figures
+            .iter()
+            .map(|figure| {
+                self.roll_up(
+                    figure,
+                    unit,
+                    if figure.previous { first.plus(-1) } else { first },
+                    count,
+                )
+                .into_iter()
+            })
+            .collect();
+        let single = matches!(figures.as_slice(), [figure] if !figure.previous);
+        months()
+            .map(|month| {
+                let row: Vec<RollUp> = rolled.iter_mut().filter_map(Iterator::next).collect();
+                if self.geography != Geography::AsReported
+                    && (!self.units.exists(unit, month) || program.has_previous())
+                {
+                    return self.state(program, unit, month, month.plus(-1));
+                }
+                if !self.units.exists(unit, month)
+                    || row.iter().any(|operand| operand.cover == LeafCover::Nothing)
+                {
+                    return None;
+                }
+                if single || row.iter().all(|operand| operand.cover == LeafCover::All) {
+                    let values = row.iter().map(|operand| wide_float(operand.sum)).collect();
+                    let last = row.into_iter().next()?;
+                    let origin = if program.computed {
+                        Origin::Computed
+                    } else {
+                        last.origin.unwrap_or(Origin::RolledUp)
+                    };
+                    return Some(MonthState {
+                        values,
+                        cover: last.cover,
+                        coverage: last.coverage,
+                        origin,
+                        gathered: None,
+                    });
+                }
+                self.state(program, unit, month, month.plus(-1))
+            })
+            .collect()
+    }
+
+    /// The state of one month. `before` is the month that `prev()` reads. `None` when the value is
+    /// missing.
+    #[must_use]
+    pub fn state(
+        &self,
+        program: &Program,
+        unit: usize,
+        month: Month,
+        before: Month,
+    ) -> Option<MonthState> {
+        let gathered = self.gather(program, unit, month, before)?;
+        let coverage = share(gathered.covered.len(), self.leaves(unit, month).len());
+        let origin = match program.operands.as_slice() {
+            [Operand::Figure(figure)] if !program.computed => {
+                match self.own(&figure.own, unit, month) {
+                    Some((_, false)) => Origin::Stated,
+                    Some((_, true)) => Origin::Summed,
+                    None => Origin::RolledUp,
+                }
+            }
+            _ => Origin::Computed,
+        };
+        let values = gathered.values();
+        Some(MonthState {
+            values,
+            cover: if coverage >= 1.0 {
+                LeafCover::All
+            } else {
+                LeafCover::Some(gathered.covered.clone())
+            },
+            coverage,
+            origin,
+            gathered: Some(Rc::new(gathered)),
+        })
+    }
+
+    /// The operands as contributions: those of the unit if they cover every leaf, otherwise those
+    /// of the children at which all operands are available by the same rule
+    /// (docs/specification.md#kpis).
+    #[must_use]
+    pub fn gather(
+        &self,
+        program: &Program,
+        unit: usize,
+        month: Month,
+        before: Month,
+    ) -> Option<Contributions> {
+        if !self.is_represented(unit, month) {
+            return None;
+        }
+        match self.collect_operands(program, unit, month, before) {
+            Availability::Whole(operands) => {
+                Some(Contributions { operands, covered: self.leaves(unit, month) })
+            }
+            // With prev() the past of the units below may be known where that of the unit itself is
+            // not.
+            Availability::Missing
+                if self.geography == Geography::AsReported || !program.has_previous() =>
+            {
+                None
+            }
+            Availability::Missing | Availability::Partial => {
+                let mut sum: Option<Contributions> = None;
+                for part in self.below(unit, month) {
+                    let Some(found) = self.gather(program, part.unit, month, before) else {
+                        continue;
+                    };
+                    let found = found.scaled_to_share(part.share, unit);
+                    match &mut sum {
+                        None => sum = Some(found),
+                        Some(sum) => {
+                            sum.operands
+                                .iter_mut()
+                                .zip(found.operands)
+                                .for_each(|(all, more)| all.extend(more));
+                            sum.covered.extend(&found.covered);
+                        }
+                    }
+                }
+                sum
+            }
+        }
+    }
+
+    /// Restricts contributions to the leaves `kept` of `month`. For a contribution from an earlier
+    /// month, what its leaves became by then counts. Operands that are not `needed` are left empty.
+    ///
+    /// # Errors
+    /// [`StatedAbove`] when a contribution covers some leaves that are kept and some that are not.
+    pub fn restrict(
+        &self,
+        gathered: &Contributions,
+        month: Month,
+        kept: &BitSet,
+        needed: &[bool],
+    ) -> Result<Contributions, StatedAbove> {
+        let restrict = |(pieces, needed): (&Vec<Contribution>, &bool)| {
+            let mut inside = Vec::new();
+            for piece in pieces.iter().filter(|_| *needed) {
+                // Most contributions come from leaves of the month itself, which are either kept or
+                // not.
+                if piece.month == month
+                    && self.units.subtree(piece.unit).len() == 1
+                    && self.units.exists(piece.unit, month)
+                {
+                    inside.extend(kept.contains(piece.unit).then_some(*piece));
+                    continue;
+                }
+                let leaves = self.leaves(piece.unit, piece.month);
+                let became: Vec<Option<BitSet>> = if piece.month == month {
+                    vec![Some(leaves)]
+                } else {
+                    leaves.iter().map(|leaf| self.successors_at(piece, leaf, month)).collect()
+                };
+                if became
+                    .iter()
+                    .all(|leaves| leaves.as_ref().is_some_and(|leaves| leaves.is_subset(kept)))
+                {
+                    inside.push(*piece);
+                } else if !became
+                    .iter()
+                    .all(|leaves| leaves.as_ref().is_none_or(|leaves| leaves.is_disjoint(kept)))
+                {
+                    return Err(StatedAbove);
+                }
+            }
+            Ok(inside)
+        };
+        let operands =
+            gathered.operands.iter().zip(needed).map(restrict).collect::<Result<_, _>>()?;
+        Ok(Contributions { operands, covered: kept.clone() })
+    }
+
+    /// What a leaf of a contribution from an earlier month became; `None` when it ended without a
+    /// successor. Of a share only leaves of the unit that has the share are returned.
+    fn successors_at(&self, piece: &Contribution, leaf: usize, month: Month) -> Option<BitSet> {
+        let became: BitSet = self.units.successors_at(leaf, month).into_iter().collect();
+        match piece.share_of {
+            _ if became.is_empty() => None,
+            Some(heir) => Some(became.intersection(&self.leaves(heir, month))),
+            None => Some(became),
+        }
+    }
+
+    /// The leaves below a unit that a cover includes.
+    #[must_use]
+    pub fn leaves_covered(&self, cover: &LeafCover, unit: usize, month: Month) -> BitSet {
+        match cover {
+            LeafCover::Nothing => BitSet::default(),
+            LeafCover::All => self.leaves(unit, month),
+            LeafCover::Some(bits) => bits.clone(),
+        }
+    }
+
+    fn collect_operands(
+        &self,
+        program: &Program,
+        unit: usize,
+        month: Month,
+        before: Month,
+    ) -> Availability<Vec<Vec<Contribution>>> {
+        let (mut found, mut partly) = (Vec::with_capacity(program.operands.len()), false);
+        for operand in &program.operands {
+            let there = match operand {
+                Operand::Figure(figure) => self.figure_contributions(
+                    figure,
+                    unit,
+                    if figure.previous { before } else { month },
+                ),
+                Operand::LeafSum(x) => self.evaluate_at_leaves(x, unit, month, before),
+                Operand::Choice(x, y) => match self.evaluate_choice(x, unit, month, before) {
+                    Availability::Missing => self.evaluate_choice(y, unit, month, before),
+                    there @ (Availability::Whole(_) | Availability::Partial) => there,
+                },
+            };
+            match there {
+                Availability::Whole(pieces) => found.push(pieces),
+                Availability::Missing => return Availability::Missing,
+                Availability::Partial => partly = true,
+            }
+        }
+        if partly { Availability::Partial } else { Availability::Whole(found) }
+    }
+
+    /// One side of a `??`. An indicator keeps its single contributions. A number counts once for
+    /// each leaf, because the choice is made for each child before summing.
+    fn evaluate_choice(
+        &self,
+        side: &Program,
+        unit: usize,
+        month: Month,
+        before: Month,
+    ) -> Availability<Vec<Contribution>> {
+        if let ProgramNode::Number(number) = side.node {
+            let at_leaves = |part: usize| {
+                self.units
+                    .leaves(part, month)
+                    .iter()
+                    .map(|leaf| Contribution::new(number, leaf, month))
+                    .collect()
+            };
+            return self.collect_at_representatives(unit, month, |part| {
+                Availability::Whole(at_leaves(part))
+            });
+        }
+        match self.collect_operands(side, unit, month, before) {
+            Availability::Missing => Availability::Missing,
+            Availability::Partial => Availability::Partial,
+            Availability::Whole(operands) => {
+                match (&side.node, side.operands.as_slice(), operands.as_slice()) {
+                    (ProgramNode::Operand(0), [Operand::Figure(figure)], [pieces]) => {
+                        Availability::Whole(
+                            pieces
+                                .iter()
+                                .map(|piece| Contribution {
+                                    amount: piece.amount / float(power_of_ten(figure.decimals)),
+                                    ..*piece
+                                })
+                                .collect(),
+                        )
+                    }
+                    (ProgramNode::Operand(0), _, [pieces]) => Availability::Whole(pieces.clone()),
+                    _ => match side
+                        .apply(&operands.iter().map(|pieces| total(pieces)).collect::<Vec<_>>())
+                    {
+                        Some(amount) => {
+                            Availability::Whole(vec![Contribution::new(amount, unit, month)])
+                        }
+                        None => Availability::Missing,
+                    },
+                }
+            }
+        }
+    }
+
+    /// `sum(x)`: the expression at each leaf at which all its operands are available.
+    fn evaluate_at_leaves(
+        &self,
+        program: &Program,
+        unit: usize,
+        month: Month,
+        before: Month,
+    ) -> Availability<Vec<Contribution>> {
+        self.collect_at_representatives(unit, month, |part| {
+            self.evaluate_at_own_leaves(program, part, month, before)
+        })
+    }
+
+    fn evaluate_at_own_leaves(
+        &self,
+        program: &Program,
+        unit: usize,
+        month: Month,
+        before: Month,
+    ) -> Availability<Vec<Contribution>> {
+        let leaves = self.units.leaves(unit, month);
+        let at = |leaf: usize| match self.collect_operands(program, leaf, month, before) {
+            Availability::Whole(operands) => {
+                let amount = program
+                    .apply(&operands.iter().map(|pieces| total(pieces)).collect::<Vec<_>>())?;
+                Some(Contribution::new(amount, leaf, month))
+            }
+            Availability::Missing | Availability::Partial => None,
+        };
+        let pieces: Vec<Contribution> = leaves.iter().filter_map(at).collect();
+        match pieces.len() {
+            0 => Availability::Missing,
+            all if all == leaves.len() => Availability::Whole(pieces),
+            _ => Availability::Partial,
+        }
+    }
+
+    fn figure_contributions(
+        &self,
+        figure: &FigureOperand,
+        unit: usize,
+        month: Month,
+    ) -> Availability<Vec<Contribution>> {
+        if figure.kind == IndicatorKind::Average && !self.units.exists(unit, month) {
+            return Availability::Missing; // an average has only own values and does not add up over predecessors
+        }
+        self.collect_at_representatives(unit, month, |part| {
+            self.own_contributions(figure, part, month)
+        })
+    }
+
+    fn own_contributions(
+        &self,
+        figure: &FigureOperand,
+        unit: usize,
+        month: Month,
+    ) -> Availability<Vec<Contribution>> {
+        match self.nearest_contributions(
+            &figure.own,
+            figure.kind == IndicatorKind::Average,
+            unit,
+            month,
+        ) {
+            Availability::Whole(found) => Availability::Whole(
+                found
+                    .into_iter()
+                    .map(|(unit, amount)| Contribution::new(float(amount), unit, month))
+                    .collect(),
+            ),
+            Availability::Missing => Availability::Missing,
+            Availability::Partial => Availability::Partial,
+        }
+    }
+
+    /// The contributions to an indicator's value in one month: the unit's own value or the nearest
+    /// own values below it. With `itself` (averages) only the unit itself counts.
+    fn nearest_contributions(
+        &self,
+        own: &OwnValuePlan,
+        itself: bool,
+        unit: usize,
+        month: Month,
+    ) -> Availability<Vec<(usize, i64)>> {
+        let pieces = self.nearest_values(own, itself, unit, month);
+        let covered: usize =
+            pieces.iter().map(|(position, _)| self.leaf_count(*position, month)).sum();
+        match covered {
+            0 => Availability::Missing,
+            all if all == self.units.leaves(unit, month).len() => Availability::Whole(pieces),
+            _ => Availability::Partial,
+        }
+    }
+
+    /// The value of a figure in `count` months from `first`: the unit's own value, or the sum of
+    /// the nearest own values below it.
+    ///
+    /// Units are in tree order, so one pass is enough: where a unit has an own value or does not
+    /// exist, all units below it are skipped for that month.
+    fn roll_up(
+        &self,
+        figure: &FigureOperand,
+        unit: usize,
+        first: Month,
+        count: usize,
+    ) -> Vec<RollUp> {
+        let Some(top) = self.units.get(unit) else { return vec![RollUp::default(); count] };
+        let end = if figure.kind == IndicatorKind::Average { unit + 1 } else { top.end };
+        let plain = figure.own.splits.is_empty() && self.view.is_plain();
+        let mut months: Vec<RollUpWalk> = (0..)
+            .map(|n| RollUpWalk {
+                month: first.plus(n),
+                passed: unit,
+                sum: 0,
+                parts: 0,
+                origin: None,
+            })
+            .take(count)
+            .collect();
+        for position in unit..end {
+            let Some(here) = self.units.get(position) else { break };
+            let row = figure
+                .own
+                .stated
+                .filter(|_| plain)
+                .map(|measure| self.view.cube.row(measure, position))
+                .unwrap_or_default();
+            for walk in months.iter_mut().filter(|walk| walk.passed <= position) {
+                if !here.exists(walk.month) {
+                    walk.passed = here.end;
+                    continue;
+                }
+                let own = if plain {
+                    row.at(walk.month).map(|value| (value, false))
+                } else {
+                    self.own(&figure.own, position, walk.month)
+                };
+                let Some((value, summed)) = own else { continue };
+                walk.passed = here.end;
+                walk.sum += i128::from(value);
+                walk.parts += self.leaf_count(position, walk.month);
+                if position == unit {
+                    walk.origin = Some(if summed { Origin::Summed } else { Origin::Stated });
+                }
+            }
+        }
+        let mut known: Option<(Month, usize)> = None;
+        months
+            .into_iter()
+            .map(|walk| {
+                let leaves = match known {
+                    Some((month, leaves)) if self.units.same_epoch(month, walk.month) => leaves,
+                    _ => self.units.leaves(unit, walk.month).len(),
+                };
+                known = Some((walk.month, leaves));
+                let cover = match walk.parts {
+                    0 => LeafCover::Nothing,
+                    all if all == leaves => LeafCover::All,
+                    _ => LeafCover::Some(self.covered_leaves(figure, unit, walk.month)),
+                };
+                RollUp {
+                    sum: walk.sum,
+                    cover,
+                    coverage: share(walk.parts, leaves),
+                    origin: walk.origin,
+                }
+            })
+            .collect()
+    }
+
+    /// The leaves that a roll-up covers.
+    fn covered_leaves(&self, figure: &FigureOperand, unit: usize, month: Month) -> BitSet {
+        let mut covered = BitSet::default();
+        for (position, _) in
+            self.nearest_values(&figure.own, figure.kind == IndicatorKind::Average, unit, month)
+        {
+            covered.extend(&self.units.leaves(position, month));
+        }
+        covered
+    }
+
+    /// The own value of the unit, or the nearest own values below it, with their positions. With
+    /// `itself` (averages) only the unit itself counts.
+    fn nearest_values(
+        &self,
+        own: &OwnValuePlan,
+        itself: bool,
+        unit: usize,
+        month: Month,
+    ) -> Vec<(usize, i64)> {
+        let mut found = Vec::new();
+        let end = if itself { unit + 1 } else { self.units.subtree(unit).end };
+        let mut position = unit;
+        while let Some(here) = self.units.get(position).filter(|_| position < end) {
+            position = match self.own(own, position, month).filter(|_| here.exists(month)) {
+                Some((value, _)) => {
+                    found.push((position, value));
+                    here.end
+                }
+                None if here.exists(month) => position + 1,
+                None => here.end,
+            };
+        }
+        found
+    }
+
+    /// The number of leaves below an existing unit, or 1 when it is a leaf.
+    fn leaf_count(&self, unit: usize, month: Month) -> usize {
+        if self.units.subtree(unit).len() == 1 { 1 } else { self.units.leaves(unit, month).len() }
+    }
+}
+
+/// The state of one month while a roll-up walks through a subtree.
+struct RollUpWalk {
+    month: Month,
+    /// The first position that is not skipped.
+    passed: usize,
+    sum: i128,
+    parts: usize,
+    origin: Option<Origin>,
+}
+
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "i128 has no From into f64; sums are exact below 2^53 and rounded once above"
+)]
+fn wide_float(sum: i128) -> f64 {
+    sum as f64
+}

@@ -1,0 +1,948 @@
+//! All queries to the ledger. One source for all backends: each backend's file includes this one
+//! with its own connection type `Db`, because a generic version would need a page of diesel's
+//! bounds, and diesel's derived enum of connections cannot batch.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Range;
+
+use diesel::connection::DefaultLoadingMode;
+use diesel::dsl::{exists, not, sql};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool};
+
+use super::super::chain;
+use super::super::error::MissingHash;
+use super::super::replay::PartSink;
+use super::super::revision::RevisionId;
+use super::super::rows::{
+    ApiKeyUsageRow, CatalogueVersion, ClosingRow, Commit, DeclarationRow, DeclarationVersion,
+    IdempotencyRow, LedgerHead, MeasureRow, ObservationKey, ObservationQuery, ObservationRow,
+    REPORT, RecordedCommit, RevisionContents, RevisionRow, StrayRows, SubmissionRecord,
+    SubmissionRow, TABLES, UnitRow,
+};
+use super::super::schema::{
+    catalogue_versions, closings, declarations, idempotency_keys, key_uses, measures, observations,
+    revisions, submissions, touched_units, unit_numbers, unit_versions,
+};
+use super::super::verified::RevisionPart;
+use super::Db;
+
+/// Lists up to this length are passed to the database. Longer ones are filtered here, which has no
+/// limit on parameters and is no slower, because that many units are a large part of the ledger
+/// anyway.
+const SHORT_LIST: usize = 200;
+/// Rows that are read at once where they are filtered here.
+const SCAN_ROWS: u32 = 4096;
+/// Revisions that are queried in one statement; SQLite accepts at most 32,766 parameters.
+const REVISIONS_A_STATEMENT: usize = 10_000;
+/// Revisions whose times are read in one statement.
+const TIMES_A_STATEMENT: i64 = 50_000;
+
+/// The kinds of revisions that have a submission. A submission row inserted for another kind is not
+/// accepted as a receipt.
+const SUBMISSIONS: [&str; 2] = ["submission", "withdrawal"];
+/// Most rows outside of the chain that are listed for each table.
+const STRAYS_A_TABLE: i64 = 100;
+/// Most figures and revisions in a window while a whole ledger is read.
+const WINDOW_FIGURES: i64 = 32_768;
+const WINDOW_REVISIONS: i64 = 256;
+
+/// The condition that a figure comes after a key. A row value, because both SQLite and PostgreSQL
+/// turn it into one search of the primary key, but not the equivalent with AND and OR. A macro,
+/// because the type of the expression is too long to be written.
+macro_rules! behind {
+    ($key:expr) => {
+        sql::<Bool>("(observations.revision, observations.unit, observations.measure, observations.month) > (")
+            .bind::<BigInt, _>($key.revision)
+            .sql(", ")
+            .bind::<BigInt, _>($key.unit)
+            .sql(", ")
+            .bind::<BigInt, _>($key.measure)
+            .sql(", ")
+            .bind::<BigInt, _>($key.month)
+            .sql(")")
+    };
+}
+
+diesel::alias!(unit_versions as later_versions: LaterVersions);
+diesel::alias!(declarations as later_declarations: LaterDeclarations);
+
+/// The newest revision.
+pub fn head(db: &mut Db) -> QueryResult<LedgerHead> {
+    let newest = revisions::table
+        .order(revisions::revision.desc())
+        .select((revisions::revision, revisions::recorded_at))
+        .first(db)
+        .optional()?;
+    Ok(newest.unwrap_or_default())
+}
+
+/// The newest revision, and the hash that the next one follows.
+pub fn head_and_hash(db: &mut Db) -> QueryResult<(LedgerHead, chain::Hash)> {
+    let newest = revisions::table
+        .order(revisions::revision.desc())
+        .select(RevisionRow::as_select())
+        .first(db)
+        .optional()?;
+    let Some(row) = newest else { return Ok((LedgerHead::default(), chain::beginning())) };
+    let hash =
+        row.hash.as_deref().and_then(chain::read).ok_or_else(|| without_hash(row.revision))?;
+    Ok((LedgerHead { revision: row.revision, recorded_at: row.recorded_at }, hash))
+}
+
+/// The newest revision, number and hash.
+pub fn newest(db: &mut Db) -> QueryResult<RevisionId> {
+    let (head, hash) = head_and_hash(db)?;
+    Ok(RevisionId { number: head.revision, hash })
+}
+
+/// The hashes of revisions 1 to `up_to`.
+pub fn hashes(db: &mut Db, up_to: i64) -> QueryResult<Vec<chain::Hash>> {
+    let mut found: Vec<chain::Hash> = Vec::new();
+    let mut last = 0;
+    while last < up_to {
+        let rows = revisions::table
+            .filter(revisions::revision.gt(last))
+            .filter(revisions::revision.le(up_to))
+            .order(revisions::revision);
+        let rows: Vec<(i64, Option<String>)> = rows
+            .select((revisions::revision, revisions::hash))
+            .limit(TIMES_A_STATEMENT)
+            .load(db)?;
+        if rows.is_empty() {
+            return Err(unreadable("a revision that is missing"));
+        }
+        for (revision, hash) in rows {
+            if revision != last + 1 {
+                return Err(unreadable("a revision that does not follow the one before it"));
+            }
+            let hash = hash.as_deref().and_then(chain::read);
+            found.push(hash.ok_or_else(|| without_hash(revision))?);
+            last = revision;
+        }
+    }
+    Ok(found)
+}
+
+/// One revision.
+pub fn revision(db: &mut Db, number: i64) -> QueryResult<Option<RevisionRow>> {
+    revisions::table.find(number).select(RevisionRow::as_select()).first(db).optional()
+}
+
+fn without_hash(revision: i64) -> diesel::result::Error {
+    diesel::result::Error::DeserializationError(Box::new(MissingHash(revision)))
+}
+
+fn unreadable(what: &str) -> diesel::result::Error {
+    diesel::result::Error::DeserializationError(what.into())
+}
+
+/// The newest revision recorded at `time` or before. `recorded_at` never decreases, so a binary
+/// search finds it without an index.
+pub fn head_at(db: &mut Db, time: i64) -> QueryResult<LedgerHead> {
+    let mut found = LedgerHead::default();
+    let mut too_late = head(db)?;
+    if too_late.recorded_at <= time {
+        return Ok(too_late);
+    }
+    while too_late.revision - found.revision > 1 {
+        let revision = found.revision.midpoint(too_late.revision);
+        let recorded_at =
+            revisions::table.find(revision).select(revisions::recorded_at).first(db)?;
+        let middle = LedgerHead { revision, recorded_at };
+        if recorded_at <= time { found = middle } else { too_late = middle }
+    }
+    Ok(found)
+}
+
+/// The revisions after one, in order.
+pub fn revisions_after(db: &mut Db, after: i64, limit: u32) -> QueryResult<Vec<RevisionRow>> {
+    revisions::table
+        .filter(revisions::revision.gt(after))
+        .order(revisions::revision)
+        .limit(i64::from(limit))
+        .select(RevisionRow::as_select())
+        .load(db)
+}
+
+/// Some revisions by their numbers, in order.
+pub fn revisions_of(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<RevisionRow>> {
+    let mut found: Vec<RevisionRow> = Vec::with_capacity(numbers.len());
+    for part in numbers.chunks(REVISIONS_A_STATEMENT) {
+        found.extend(
+            revisions::table
+                .filter(revisions::revision.eq_any(part))
+                .select(RevisionRow::as_select())
+                .load::<RevisionRow>(db)?,
+        );
+    }
+    found.sort_unstable_by_key(|row| row.revision);
+    Ok(found)
+}
+
+/// The catalogue as of a revision.
+pub fn catalogue(db: &mut Db, up_to: i64) -> QueryResult<Option<CatalogueVersion>> {
+    catalogue_versions::table
+        .filter(catalogue_versions::revision.le(up_to))
+        .order(catalogue_versions::version.desc())
+        .select(CatalogueVersion::as_select())
+        .first(db)
+        .optional()
+}
+
+/// One version of the catalogue.
+pub fn catalogue_version(db: &mut Db, version: i64) -> QueryResult<Option<CatalogueVersion>> {
+    catalogue_versions::table
+        .find(version)
+        .select(CatalogueVersion::as_select())
+        .first(db)
+        .optional()
+}
+
+/// All versions of the catalogue, without their documents: version and revision.
+pub fn catalogue_list(db: &mut Db) -> QueryResult<Vec<(i64, i64)>> {
+    catalogue_versions::table
+        .order(catalogue_versions::version)
+        .select((catalogue_versions::version, catalogue_versions::revision))
+        .load(db)
+}
+
+/// The units as of a revision: the newest version of each.
+pub fn units(db: &mut Db, up_to: i64) -> QueryResult<Vec<UnitRow>> {
+    let superseded = later_versions
+        .filter(later_versions.field(unit_versions::unit).eq(unit_versions::unit))
+        .filter(later_versions.field(unit_versions::revision).gt(unit_versions::revision))
+        .filter(later_versions.field(unit_versions::revision).le(up_to));
+    unit_versions::table
+        .inner_join(unit_numbers::table)
+        .filter(unit_versions::revision.le(up_to))
+        .filter(not(exists(superseded)))
+        .order(unit_numbers::number)
+        .select((
+            unit_numbers::number,
+            unit_numbers::code,
+            unit_versions::revision,
+            unit_versions::document,
+        ))
+        .load(db)
+}
+
+/// The dictionary of units: number and code.
+pub fn unit_numbers(db: &mut Db) -> QueryResult<Vec<(i64, String)>> {
+    unit_numbers::table
+        .order(unit_numbers::number)
+        .select((unit_numbers::number, unit_numbers::code))
+        .load(db)
+}
+
+/// Closings and reopenings of months up to a revision, in order.
+pub fn closings(db: &mut Db, up_to: i64) -> QueryResult<Vec<ClosingRow>> {
+    closings_between(db, 0..up_to)
+}
+
+/// Closings and reopenings of months in a window of revisions.
+fn closings_between(db: &mut Db, window: Range<i64>) -> QueryResult<Vec<ClosingRow>> {
+    let rows = closings::table
+        .filter(closings::revision.gt(window.start))
+        .filter(closings::revision.le(window.end));
+    let rows: Vec<(i64, i64, i64)> = rows.order((closings::revision, closings::month)).load(db)?;
+    Ok(rows
+        .into_iter()
+        .map(|(revision, month, closed)| ClosingRow { revision, month, closed: closed != 0 })
+        .collect())
+}
+
+/// Targets and annotations as of a revision: the newest version of each, without removed ones.
+/// Stored reports are not among them.
+pub fn declarations(db: &mut Db, up_to: i64) -> QueryResult<Vec<DeclarationRow>> {
+    let superseded = later_declarations
+        .filter(later_declarations.field(declarations::kind).eq(declarations::kind))
+        .filter(later_declarations.field(declarations::code).eq(declarations::code))
+        .filter(later_declarations.field(declarations::revision).gt(declarations::revision))
+        .filter(later_declarations.field(declarations::revision).le(up_to));
+    let newest = declarations::table
+        .filter(declarations::revision.le(up_to))
+        .filter(declarations::document.is_not_null())
+        .filter(declarations::kind.ne(REPORT))
+        .filter(not(exists(superseded)));
+    let mut rows: Vec<DeclarationRow> = newest.select(DeclarationRow::as_select()).load(db)?;
+    rows.sort_unstable_by(|one, other| (&one.kind, &one.code).cmp(&(&other.kind, &other.code))); // sorted here, for the reason given in `keys`
+    Ok(rows)
+}
+
+/// The stored part of the report that a submission was read from.
+pub fn report(db: &mut Db, revision: i64, code: &str) -> QueryResult<Option<String>> {
+    let row: Option<Option<String>> = declarations::table
+        .find((revision, REPORT, code))
+        .select(declarations::document)
+        .first(db)
+        .optional()?;
+    Ok(row.flatten())
+}
+
+/// The newest version of each declaration of a kind in order of the codes, without removed ones;
+/// and the newest revision that wrote one of that kind, 0 when there is none. One query, so that
+/// both belong to the same point in time.
+pub fn declarations_of(db: &mut Db, of: &str) -> QueryResult<(i64, Vec<DeclarationRow>)> {
+    let rows: Vec<DeclarationRow> = declarations::table
+        .filter(declarations::kind.eq(of))
+        .select(DeclarationRow::as_select())
+        .load(db)?;
+    let newest = rows.iter().map(|row| row.revision).max().unwrap_or(0);
+    let mut standing: BTreeMap<String, DeclarationRow> = BTreeMap::new();
+    for row in rows {
+        if standing.get(&row.code).is_none_or(|known| known.revision < row.revision) {
+            standing.insert(row.code.clone(), row);
+        }
+    }
+    Ok((newest, standing.into_values().filter(|row| row.document.is_some()).collect()))
+}
+
+/// The newest revision that wrote a declaration of a kind; 0 when there is none.
+pub fn last_declaration_revision(db: &mut Db, of: &str) -> QueryResult<i64> {
+    let newest: Option<i64> = declarations::table
+        .filter(declarations::kind.eq(of))
+        .select(diesel::dsl::max(declarations::revision))
+        .first(db)?;
+    Ok(newest.unwrap_or(0))
+}
+
+/// When each API key was last used, in order of the keys.
+pub fn api_key_usage(db: &mut Db) -> QueryResult<Vec<ApiKeyUsageRow>> {
+    let mut rows: Vec<ApiKeyUsageRow> =
+        key_uses::table.select(ApiKeyUsageRow::as_select()).load(db)?;
+    rows.sort_by(|one, other| one.key.cmp(&other.key)); // sorted here, for the reason given in `keys`
+    Ok(rows)
+}
+
+/// Versions of declarations in a window of revisions, by revision, kind and code.
+fn declarations_between(db: &mut Db, window: Range<i64>) -> QueryResult<Vec<DeclarationRow>> {
+    let rows = declarations::table
+        .filter(declarations::revision.gt(window.start))
+        .filter(declarations::revision.le(window.end));
+    let mut rows: Vec<DeclarationRow> = rows.select(DeclarationRow::as_select()).load(db)?;
+    rows.sort_unstable_by(|one, other| {
+        (one.revision, &one.kind, &one.code).cmp(&(other.revision, &other.kind, &other.code))
+    }); // sorted here, for the reason given in `keys`
+    Ok(rows)
+}
+
+/// When revisions 1 to `up_to` were recorded.
+pub fn times(db: &mut Db, up_to: i64) -> QueryResult<Vec<i64>> {
+    let mut found: Vec<i64> = Vec::new();
+    let mut last = 0;
+    while last < up_to {
+        let rows = revisions::table
+            .filter(revisions::revision.gt(last))
+            .filter(revisions::revision.le(up_to))
+            .order(revisions::revision);
+        let rows: Vec<(i64, i64)> = rows
+            .select((revisions::revision, revisions::recorded_at))
+            .limit(TIMES_A_STATEMENT)
+            .load(db)?;
+        let before = last;
+        for (revision, recorded_at) in rows {
+            if revision != last + 1 {
+                return Err(unreadable("a revision that does not follow the one before it"));
+            }
+            found.push(recorded_at);
+            last = revision;
+        }
+        if last - before < TIMES_A_STATEMENT {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The stored response to an idempotency key.
+pub fn idempotent_response(
+    db: &mut Db,
+    holder: &str,
+    target: &str,
+    key: &str,
+) -> QueryResult<Option<IdempotencyRow>> {
+    idempotency_keys::table
+        .find((holder, target, key))
+        .select(IdempotencyRow::as_select())
+        .first(db)
+        .optional()
+}
+
+/// All stored responses to idempotency keys, in order of the keys.
+pub fn idempotent_responses(db: &mut Db) -> QueryResult<Vec<IdempotencyRow>> {
+    let order = (idempotency_keys::holder, idempotency_keys::target, idempotency_keys::key);
+    let mut rows: Vec<IdempotencyRow> =
+        idempotency_keys::table.order(order).select(IdempotencyRow::as_select()).load(db)?;
+    // Sorted here, because each database has its own order of texts.
+    rows.sort_by(|one, other| {
+        (&one.holder, &one.target, &one.key).cmp(&(&other.holder, &other.target, &other.key))
+    });
+    Ok(rows)
+}
+
+/// Everything that the revisions of a window wrote.
+pub fn commits(db: &mut Db, window: Range<i64>) -> QueryResult<Vec<RecordedCommit>> {
+    let (found, strays) = commits_and_strays(db, window)?;
+    // A row of a revision that does not exist must be reported, not dropped.
+    if strays.is_empty() {
+        Ok(found)
+    } else {
+        Err(unreadable("a row of a revision that is not there"))
+    }
+}
+
+/// As [`commits`], with the rows that belong to none of these revisions.
+pub fn commits_and_strays(
+    db: &mut Db,
+    window: Range<i64>,
+) -> QueryResult<(Vec<RecordedCommit>, Vec<StrayRows>)> {
+    macro_rules! between {
+        ($column:expr) => {
+            $column.gt(window.start).and($column.le(window.end))
+        };
+    }
+    let rows: Vec<RevisionRow> = revisions::table
+        .filter(between!(revisions::revision))
+        .order(revisions::revision)
+        .select(RevisionRow::as_select())
+        .load(db)?;
+    let mut found: BTreeMap<i64, RecordedCommit> = BTreeMap::new();
+    for row in rows {
+        found.insert(row.revision, row.into());
+    }
+    let mut strays: BTreeMap<(&'static str, i64), i64> = BTreeMap::new();
+    let mut put = |table: &'static str, revision: i64, add: &mut dyn FnMut(&mut Commit) -> bool| {
+        if !found.get_mut(&revision).is_some_and(|recorded| add(&mut recorded.commit)) {
+            *strays.entry((table, revision)).or_default() += 1;
+        }
+    };
+    let sent = submissions::table
+        .filter(between!(submissions::revision))
+        .select((submissions::revision, SubmissionRow::as_select()));
+    for (revision, row) in sent.load::<(i64, SubmissionRow)>(db)? {
+        put("submissions", revision, &mut |commit| {
+            commit.submission.replace(row.clone()).is_none()
+        });
+    }
+    let named = measures::table
+        .filter(between!(measures::revision))
+        .order(measures::id)
+        .select((measures::revision, MeasureRow::as_select()));
+    for (revision, row) in named.load::<(i64, MeasureRow)>(db)? {
+        put("measures", revision, &mut |commit| added(&mut commit.new_measures, row.clone()));
+    }
+    let numbered =
+        unit_numbers::table.filter(between!(unit_numbers::revision)).order(unit_numbers::number);
+    for (number, code, revision) in numbered.load::<(i64, String, i64)>(db)? {
+        put("unit_numbers", revision, &mut |commit| {
+            added(&mut commit.new_units, (number, code.clone()))
+        });
+    }
+    let versions =
+        unit_versions::table.filter(between!(unit_versions::revision)).order(unit_versions::unit);
+    for (unit, revision, document) in versions.load::<(i64, i64, String)>(db)? {
+        put("unit_versions", revision, &mut |commit| {
+            added(&mut commit.unit_versions, (unit, document.clone()))
+        });
+    }
+    let versions = catalogue_versions::table
+        .filter(between!(catalogue_versions::revision))
+        .order(catalogue_versions::version);
+    for row in versions.select(CatalogueVersion::as_select()).load::<CatalogueVersion>(db)? {
+        // A revision has at most one version; no hash covers a second one.
+        put("catalogue_versions", row.revision, &mut |commit| {
+            let first = commit.catalogue.is_none();
+            commit.catalogue =
+                commit.catalogue.take().or_else(|| Some((row.version, row.document.clone())));
+            first
+        });
+    }
+    for row in closings_between(db, window.clone())? {
+        put("closings", row.revision, &mut |commit| {
+            added(&mut commit.closings, (row.month, row.closed))
+        });
+    }
+    for DeclarationRow { revision, kind, code, document } in
+        declarations_between(db, window.clone())?
+    {
+        put("declarations", revision, &mut |commit| {
+            added(
+                &mut commit.declarations,
+                DeclarationVersion {
+                    kind: kind.clone(),
+                    code: code.clone(),
+                    document: document.clone(),
+                },
+            )
+        });
+    }
+    let figures = observations::table.filter(between!(observations::revision));
+    let order =
+        (observations::revision, observations::unit, observations::measure, observations::month);
+    for row in
+        figures.order(order).select(ObservationRow::as_select()).load::<ObservationRow>(db)?
+    {
+        put("observations", row.revision, &mut |commit| added(&mut commit.observations, row));
+    }
+    let strays = strays
+        .into_iter()
+        .map(|((table, revision), rows)| StrayRows { table, revision, rows })
+        .collect();
+    Ok((found.into_values().collect(), strays))
+}
+
+/// Adds a row to a list of any length; always succeeds.
+fn added<T>(list: &mut Vec<T>, row: T) -> bool {
+    list.push(row);
+    true
+}
+
+/// The last revision before the first gap in 1, 2, 3 ..., and the number of the newest revision.
+pub fn gapless_head(db: &mut Db) -> QueryResult<(i64, i64)> {
+    let there = revisions::table.filter(revisions::revision.ge(1));
+    let (count, newest): (i64, Option<i64>) = there
+        .select((diesel::dsl::count_star(), diesel::dsl::max(revisions::revision)))
+        .first(db)?;
+    let newest = newest.unwrap_or(0);
+    if count == newest {
+        return Ok((newest, newest));
+    }
+    let mut last = 0;
+    loop {
+        let rows = revisions::table
+            .filter(revisions::revision.gt(last))
+            .order(revisions::revision)
+            .limit(TIMES_A_STATEMENT);
+        let rows: Vec<i64> = rows.select(revisions::revision).load(db)?;
+        let read = rows.len();
+        for revision in rows {
+            if revision != last + 1 {
+                return Ok((last, newest));
+            }
+            last = revision;
+        }
+        if read == 0 {
+            return Ok((last, newest));
+        }
+    }
+}
+
+/// Rows before the first revision or after `head`, the newest revision of the chain.
+pub fn strays(db: &mut Db, head: i64) -> QueryResult<Vec<StrayRows>> {
+    let mut found = Vec::new();
+    for table in TABLES {
+        // Two queries, each of which is one search where the revision begins the primary key.
+        for outside in ["revision < 1".to_owned(), format!("revision > {head}")] {
+            let rows = diesel::sql_query(format!(
+                "SELECT revision, count(*) AS number FROM {table} WHERE {outside} GROUP BY revision ORDER BY revision LIMIT {STRAYS_A_TABLE}"
+            ));
+            for row in rows.load::<RevisionCount>(db)? {
+                found.push(StrayRows { table, revision: row.revision, rows: row.number });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether figures of a later revision keep the next one from being written: where revisions are
+/// sealed afterwards, such figures would be taken for its own. One search of the primary key.
+pub fn next_is_taken(db: &mut Db, head: i64) -> QueryResult<bool> {
+    if !super::SEALED_AFTERWARDS {
+        return Ok(false);
+    }
+    diesel::select(exists(observations::table.filter(observations::revision.gt(head))))
+        .get_result(db)
+}
+
+/// The number of rows of a revision.
+#[derive(QueryableByName)]
+struct RevisionCount {
+    #[diesel(sql_type = BigInt)]
+    revision: i64,
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+/// Divides a range of revisions into windows with a limited number of figures. The counts of
+/// receipts are used, but only as a hint.
+pub fn windows(db: &mut Db, range: Range<i64>) -> QueryResult<Vec<Range<i64>>> {
+    let rows = submissions::table
+        .filter(submissions::revision.gt(range.start))
+        .filter(submissions::revision.le(range.end));
+    let rows = rows.order(submissions::revision).select((
+        submissions::revision,
+        submissions::created,
+        submissions::revised,
+        submissions::withdrawn,
+    ));
+    let rows: Vec<(i64, i64, i64, i64)> = rows.load(db)?;
+    let mut found = Vec::new();
+    let (mut start, mut figures, mut rows) = (range.start, 0_i64, rows.into_iter().peekable());
+    while start < range.end {
+        let mut end = start;
+        while end < range.end
+            && end - start < WINDOW_REVISIONS
+            && (end == start || figures < WINDOW_FIGURES)
+        {
+            end += 1;
+            while let Some((_, created, revised, withdrawn)) = rows.next_if(|row| row.0 <= end) {
+                figures = figures
+                    .saturating_add(created.max(0))
+                    .saturating_add(revised.max(0))
+                    .saturating_add(withdrawn.max(0));
+            }
+        }
+        found.push(start..end);
+        (start, figures) = (end, 0);
+    }
+    Ok(found)
+}
+
+/// What the revisions up to one wrote besides submissions, stored reports and figures: the small
+/// part, which is needed whole.
+pub fn foundation(db: &mut Db, up_to: i64) -> QueryResult<Vec<Commit>> {
+    let mut found: BTreeMap<i64, Commit> = BTreeMap::new();
+    macro_rules! of {
+        ($revision:expr) => {{
+            let revision = $revision;
+            found.entry(revision).or_insert_with(|| Commit { revision, ..Commit::default() })
+        }};
+    }
+    macro_rules! within {
+        ($table:ident) => {
+            $table::table.filter($table::revision.ge(1)).filter($table::revision.le(up_to))
+        };
+    }
+    let rows =
+        within!(measures).order(measures::id).select((measures::revision, MeasureRow::as_select()));
+    for (revision, row) in rows.load::<(i64, MeasureRow)>(db)? {
+        of!(revision).new_measures.push(row);
+    }
+    for (number, code, revision) in
+        within!(unit_numbers).order(unit_numbers::number).load::<(i64, String, i64)>(db)?
+    {
+        of!(revision).new_units.push((number, code));
+    }
+    for (unit, revision, document) in within!(unit_versions)
+        .order((unit_versions::revision, unit_versions::unit))
+        .load::<(i64, i64, String)>(db)?
+    {
+        of!(revision).unit_versions.push((unit, document));
+    }
+    let rows = within!(catalogue_versions)
+        .order(catalogue_versions::version)
+        .select(CatalogueVersion::as_select());
+    for row in rows.load::<CatalogueVersion>(db)? {
+        let commit = of!(row.revision);
+        if commit.catalogue.is_some() {
+            return Err(unreadable("a second catalogue of a revision"));
+        }
+        commit.catalogue = Some((row.version, row.document));
+    }
+    for row in closings_between(db, 0..up_to)? {
+        of!(row.revision).closings.push((row.month, row.closed));
+    }
+    let rows = within!(declarations)
+        .filter(declarations::kind.ne(REPORT))
+        .select(DeclarationRow::as_select());
+    for DeclarationRow { revision, kind, code, document } in rows.load::<DeclarationRow>(db)? {
+        of!(revision).declarations.push(DeclarationVersion { kind, code, document });
+    }
+    Ok(found.into_values().collect())
+}
+
+/// Passes the revisions of a window with what `foundation` leaves out: first their heads with
+/// submissions and stored reports, then the figures page by page.
+pub fn parts(
+    db: &mut Db,
+    window: Range<i64>,
+    rows_a_page: usize,
+    take: PartSink<'_, RevisionPart>,
+) -> QueryResult<()> {
+    let rows = revisions::table
+        .filter(revisions::revision.gt(window.start))
+        .filter(revisions::revision.le(window.end));
+    let rows: Vec<RevisionRow> =
+        rows.order(revisions::revision).select(RevisionRow::as_select()).load(db)?;
+    let mut heads: BTreeMap<i64, RecordedCommit> =
+        rows.into_iter().map(|row| (row.revision, row.into())).collect();
+    let sent = submissions::table
+        .filter(submissions::revision.gt(window.start))
+        .filter(submissions::revision.le(window.end));
+    for (revision, row) in sent
+        .select((submissions::revision, SubmissionRow::as_select()))
+        .load::<(i64, SubmissionRow)>(db)?
+    {
+        heads
+            .get_mut(&revision)
+            .ok_or_else(|| unreadable("a submission of a revision that is not there"))?
+            .commit
+            .submission = Some(row);
+    }
+    let kept = declarations::table
+        .filter(declarations::kind.eq(REPORT))
+        .filter(declarations::revision.gt(window.start));
+    for row in kept
+        .filter(declarations::revision.le(window.end))
+        .select(DeclarationRow::as_select())
+        .load::<DeclarationRow>(db)?
+    {
+        let DeclarationRow { revision, kind, code, document } = row;
+        let commit = heads
+            .get_mut(&revision)
+            .ok_or_else(|| unreadable("a report of a revision that is not there"))?;
+        commit.commit.declarations.push(DeclarationVersion { kind, code, document });
+    }
+    if take(RevisionPart::Heads(heads.into_values().collect())) {
+        replay(db, window, rows_a_page, &mut |page| take(RevisionPart::Figures(page)))?;
+    }
+    Ok(())
+}
+
+/// The revisions after one that changed API keys, and the last revision before the first gap.
+pub fn key_revisions(db: &mut Db, after: i64, kind: &str) -> QueryResult<(i64, Vec<i64>)> {
+    let later = revisions::table.filter(revisions::revision.gt(after));
+    let (count, newest): (i64, Option<i64>) = later
+        .select((diesel::dsl::count_star(), diesel::dsl::max(revisions::revision)))
+        .first(db)?;
+    let newest = newest.unwrap_or(after);
+    // A gap means an inserted row. What follows it is checked again the next time.
+    let reached = if newest - after == count { newest } else { after };
+    let changed = if count == 0 {
+        Vec::new()
+    } else {
+        later
+            .filter(revisions::kind.eq(kind))
+            .order(revisions::revision)
+            .select(revisions::revision)
+            .load(db)?
+    };
+    Ok((reached, changed))
+}
+
+/// What the revisions of a window wrote besides figures.
+pub fn revision_contents(
+    db: &mut Db,
+    window: Range<i64>,
+    most_codes: usize,
+) -> QueryResult<HashMap<i64, RevisionContents>> {
+    let mut found: HashMap<i64, RevisionContents> = HashMap::new();
+    let versions = unit_versions::table
+        .inner_join(unit_numbers::table)
+        .filter(unit_versions::revision.gt(window.start));
+    let versions = versions
+        .filter(unit_versions::revision.le(window.end))
+        .select((unit_versions::revision, unit_numbers::code));
+    let mut rows: Vec<(i64, String)> = versions.load(db)?;
+    rows.sort_unstable(); // sorted here, for the reason given in `keys`
+    for (revision, code) in rows {
+        let units = &mut found.entry(revision).or_default().units;
+        if units.len() < most_codes {
+            units.push(code);
+        }
+    }
+    let versions = catalogue_versions::table
+        .filter(catalogue_versions::revision.gt(window.start))
+        .filter(catalogue_versions::revision.le(window.end));
+    for (revision, version) in versions
+        .select((catalogue_versions::revision, catalogue_versions::version))
+        .load::<(i64, i64)>(db)?
+    {
+        found.entry(revision).or_default().catalogue = Some(version);
+    }
+    for row in closings_between(db, window.clone())? {
+        found.entry(row.revision).or_default().months.push(row.month);
+    }
+    let versions = declarations::table
+        .filter(declarations::revision.gt(window.start))
+        .filter(declarations::revision.le(window.end));
+    let versions = versions.filter(declarations::kind.ne(REPORT));
+    let mut rows: Vec<(i64, String, String)> = versions
+        .select((declarations::revision, declarations::kind, declarations::code))
+        .load(db)?;
+    rows.sort_unstable();
+    for (revision, _, code) in rows {
+        let codes = &mut found.entry(revision).or_default().declarations;
+        if codes.len() < most_codes {
+            codes.push(code);
+        }
+    }
+    Ok(found)
+}
+
+/// Differences between the table of touched units, which no hash covers, and the figures: revision
+/// and unit. None in a sound ledger.
+pub fn touched_unit_mismatches(db: &mut Db, window: Range<i64>) -> QueryResult<Vec<(i64, i64)>> {
+    let touched = touched_units::table
+        .filter(touched_units::revision.gt(window.start))
+        .filter(touched_units::revision.le(window.end));
+    let touched: BTreeSet<(i64, i64)> = touched
+        .load::<(i64, i64)>(db)?
+        .into_iter()
+        .map(|(unit, revision)| (revision, unit))
+        .collect();
+    let figures = observations::table
+        .filter(observations::revision.gt(window.start))
+        .filter(observations::revision.le(window.end));
+    let named: BTreeSet<(i64, i64)> = figures
+        .select((observations::revision, observations::unit))
+        .distinct()
+        .load::<(i64, i64)>(db)?
+        .into_iter()
+        .collect();
+    Ok(touched.symmetric_difference(&named).copied().collect())
+}
+
+/// The dictionary of measures as of a revision.
+pub fn measures(db: &mut Db, up_to: i64) -> QueryResult<Vec<MeasureRow>> {
+    measures::table
+        .filter(measures::revision.le(up_to))
+        .order(measures::id)
+        .select(MeasureRow::as_select())
+        .load(db)
+}
+
+/// Passes the figures of a window of revisions page by page, until there are no more or `take`
+/// wants no more. One statement: a new query after the last key of each page is slower by a third.
+pub fn replay(
+    db: &mut Db,
+    window: Range<i64>,
+    rows_a_page: usize,
+    take: PartSink<'_, Vec<ObservationRow>>,
+) -> QueryResult<()> {
+    let rows = observations::table
+        .filter(observations::revision.gt(window.start))
+        .filter(observations::revision.le(window.end))
+        .order((
+            observations::revision,
+            observations::unit,
+            observations::measure,
+            observations::month,
+        ))
+        .select(ObservationRow::as_select())
+        .load_iter::<ObservationRow, DefaultLoadingMode>(db)?;
+    let mut page = Vec::new();
+    for row in rows {
+        page.push(row?);
+        if page.len() == rows_a_page
+            && !take(std::mem::replace(&mut page, Vec::with_capacity(rows_a_page)))
+        {
+            return Ok(());
+        }
+    }
+    take(page);
+    Ok(())
+}
+
+/// The figures that match a query.
+pub fn observations(db: &mut Db, query: &ObservationQuery) -> QueryResult<Vec<ObservationRow>> {
+    let far_units: Option<HashSet<i64>> = long(query.units.as_deref());
+    let far_measures: Option<HashSet<i64>> = long(query.measures.as_deref());
+    let choose_here = far_units.is_some() || far_measures.is_some();
+    let wanted = usize::try_from(query.limit).unwrap_or(usize::MAX);
+    let size = if choose_here { query.limit.max(SCAN_ROWS) } else { query.limit };
+    let mut after =
+        query.after.unwrap_or(ObservationKey::end_of(query.after_revision.unwrap_or(0)));
+    let mut found = Vec::new();
+    loop {
+        let rows = narrowed_page(db, query, after, size)?;
+        let read = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+        let Some(last) = rows.last() else { break };
+        after = last.key();
+        found.extend(rows.into_iter().filter(|row| {
+            far_units.as_ref().is_none_or(|units| units.contains(&row.unit))
+                && far_measures.as_ref().is_none_or(|measures| measures.contains(&row.measure))
+        }));
+        if read < size || found.len() >= wanted {
+            break;
+        }
+    }
+    found.truncate(wanted);
+    Ok(found)
+}
+
+/// One page of a query, filtered by the database except for the long lists.
+fn narrowed_page(
+    db: &mut Db,
+    query: &ObservationQuery,
+    after: ObservationKey,
+    limit: u32,
+) -> QueryResult<Vec<ObservationRow>> {
+    // The same conditions for two sources of rows, which have two types in diesel.
+    macro_rules! narrowed {
+        ($rows:expr) => {{
+            let mut rows = $rows
+                .filter(behind!(after))
+                .filter(observations::revision.gt(query.after_revision.unwrap_or(0)))
+                .filter(observations::revision.le(query.up_to_revision.unwrap_or(i64::MAX)))
+                .order((
+                    observations::revision,
+                    observations::unit,
+                    observations::measure,
+                    observations::month,
+                ))
+                .limit(i64::from(limit))
+                .select(ObservationRow::as_select())
+                .into_boxed();
+            if let Some(measures) = short(query.measures.as_deref()) {
+                rows = rows.filter(observations::measure.eq_any(measures));
+            }
+            if let Some(month) = query.from_month {
+                rows = rows.filter(observations::month.ge(month));
+            }
+            if let Some(month) = query.to_month {
+                rows = rows.filter(observations::month.le(month));
+            }
+            rows
+        }};
+    }
+    let Some(units) = short(query.units.as_deref()) else {
+        return narrowed!(observations::table).load(db);
+    };
+    let same = touched_units::revision
+        .eq(observations::revision)
+        .and(touched_units::unit.eq(observations::unit));
+    let touched = touched_units::unit.eq_any(units).and(touched_units::revision.ge(after.revision));
+    narrowed!(touched_units::table.inner_join(observations::table.on(same)).filter(touched))
+        .load(db)
+}
+
+/// A list that is passed to the database.
+fn short(list: Option<&[i64]>) -> Option<&[i64]> {
+    list.filter(|numbers| numbers.len() <= SHORT_LIST)
+}
+
+/// A list that is filtered here.
+fn long(list: Option<&[i64]>) -> Option<HashSet<i64>> {
+    list.filter(|numbers| numbers.len() > SHORT_LIST)
+        .map(|numbers| numbers.iter().copied().collect())
+}
+
+/// A submission by its identifier.
+pub fn submission(db: &mut Db, id: &str) -> QueryResult<Option<SubmissionRecord>> {
+    let record = (RevisionRow::as_select(), SubmissionRow::as_select());
+    let recorded = submissions::table
+        .inner_join(revisions::table)
+        .filter(submissions::id.eq(id))
+        .filter(revisions::kind.eq_any(SUBMISSIONS));
+    recorded.select(record).first(db).optional()
+}
+
+/// The submissions of some revisions, in the order of the revisions; other revisions are left out.
+pub fn submissions_of(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<SubmissionRecord>> {
+    let mut found: Vec<SubmissionRecord> = Vec::with_capacity(numbers.len());
+    for part in numbers.chunks(REVISIONS_A_STATEMENT) {
+        let record = (RevisionRow::as_select(), SubmissionRow::as_select());
+        found.extend(
+            submissions::table
+                .inner_join(revisions::table)
+                .filter(submissions::revision.eq_any(part))
+                .select(record)
+                .load::<SubmissionRecord>(db)?,
+        );
+    }
+    found.sort_unstable_by_key(|record| record.revision.revision);
+    found.dedup_by_key(|record| record.revision.revision);
+    Ok(found)
+}

@@ -1,0 +1,393 @@
+//! The rows that the ledger writes and reads, as plain data.
+
+use diesel::prelude::{Insertable, Queryable, Selectable};
+
+use super::schema::{
+    catalogue_versions, declarations, idempotency_keys, key_uses, measures, observations,
+    revisions, submissions,
+};
+
+/// The newest revision of the ledger and its time; both 0 for an empty ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Queryable)]
+pub struct LedgerHead {
+    /// The newest revision.
+    pub revision: i64,
+    /// When it was recorded, in microseconds since 1970.
+    pub recorded_at: i64,
+}
+
+/// One revision: one recorded change.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = revisions, treat_none_as_default_value = false)]
+pub struct RevisionRow {
+    /// The revision's number: 1, 2, 3 ... without gaps.
+    pub revision: i64,
+    /// When it was recorded, in microseconds since 1970.
+    pub recorded_at: i64,
+    /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening`, `targets`,
+    /// `annotations`, `keys`, or a later kind.
+    pub kind: String,
+    /// The name of the sender.
+    pub actor: String,
+    /// The sender's reason, if given.
+    pub reason: Option<String>,
+    /// The hash of everything that the revision wrote and of the hash before it (`chain.rs`), in
+    /// hexadecimal digits. `None` only while a ledger of the first format is being upgraded.
+    pub hash: Option<String>,
+    /// Where the change came from, as JSON; `None` for a revision of a program that did not record
+    /// it.
+    pub origin: Option<String>,
+}
+
+/// An entry of the dictionary of measures: an indicator or kpi, with or without members.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = measures, treat_none_as_default_value = false)]
+pub struct MeasureRow {
+    /// The number by which figures name the measure.
+    pub id: i64,
+    /// The indicator's code.
+    pub code: String,
+    /// The members in their canonical spelling, `a=b,c=d`; empty for the total.
+    pub members: String,
+}
+
+/// The newest version of a unit.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable)]
+pub struct UnitRow {
+    /// The number by which figures name the unit.
+    pub number: i64,
+    /// The unit's code, never reused.
+    pub code: String,
+    /// The revision that wrote this version.
+    pub revision: i64,
+    /// The unit itself, as JSON.
+    pub document: String,
+}
+
+/// A version of the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = catalogue_versions)]
+pub struct CatalogueVersion {
+    /// The version number.
+    pub version: i64,
+    /// The revision that wrote it.
+    pub revision: i64,
+    /// The whole document, as JSON.
+    pub document: String,
+}
+
+/// The key of a figure in the ledger; figures are always read in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObservationKey {
+    /// The revision that recorded the figure.
+    pub revision: i64,
+    /// The unit's number.
+    pub unit: i64,
+    /// The measure's number.
+    pub measure: i64,
+    /// The month's number: months since year 0.
+    pub month: i64,
+}
+
+impl ObservationKey {
+    /// The last possible key of a revision; greater keys belong to later revisions.
+    #[must_use]
+    pub fn end_of(revision: i64) -> Self {
+        Self { revision, unit: i64::MAX, measure: i64::MAX, month: i64::MAX }
+    }
+}
+
+/// One recorded figure: `mantissa` / 10^`scale`, or a withdrawal when there is no mantissa.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = observations, treat_none_as_default_value = false)]
+pub struct ObservationRow {
+    /// The revision that recorded the figure.
+    pub revision: i64,
+    /// The unit's number.
+    pub unit: i64,
+    /// The measure's number.
+    pub measure: i64,
+    /// The month's number: months since year 0.
+    pub month: i64,
+    /// The digits as a whole number; `None` withdraws the figure.
+    pub mantissa: Option<i64>,
+    /// Number of decimals among the digits.
+    pub scale: i64,
+}
+
+impl ObservationRow {
+    /// The key of the figure.
+    #[must_use]
+    pub fn key(&self) -> ObservationKey {
+        ObservationKey {
+            revision: self.revision,
+            unit: self.unit,
+            measure: self.measure,
+            month: self.month,
+        }
+    }
+}
+
+/// The properties of a submission besides its figures.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = submissions, treat_none_as_default_value = false)]
+pub struct SubmissionRow {
+    /// The submission's identifier (a ULID).
+    pub id: String,
+    /// The kind of the source, such as `api` or `csv`.
+    pub source_kind: String,
+    /// The sender's own reference.
+    pub reference: Option<String>,
+    /// Number of figures where there was none.
+    pub created: i64,
+    /// Number of figures that replaced another value.
+    pub revised: i64,
+    /// Number of figures that were there with the same value.
+    pub unchanged: i64,
+    /// Number of figures that were withdrawn.
+    pub withdrawn: i64,
+    /// The findings at that time, as JSON.
+    pub findings: String,
+    /// The submission that this one withdraws.
+    pub withdraws: Option<String>,
+}
+
+/// A submission together with its revision.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable)]
+pub struct SubmissionRecord {
+    /// The revision, with sender, time and reason.
+    pub revision: RevisionRow,
+    /// The submission itself.
+    pub submission: SubmissionRow,
+}
+
+/// A month that was closed or reopened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClosingRow {
+    /// The revision that closed or reopened it.
+    pub revision: i64,
+    /// The month's number: months since year 0.
+    pub month: i64,
+    /// `true` for a closing, `false` for a reopening.
+    pub closed: bool,
+}
+
+/// The kind of declaration that stores the report a submission was read from: the document's text
+/// and the places of its figures. It is read only on request, and is neither a target nor an
+/// annotation.
+pub const REPORT: &str = "report";
+
+/// A version of a target, annotation or API key, or a stored report.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = declarations, treat_none_as_default_value = false)]
+pub struct DeclarationRow {
+    /// The revision that wrote it.
+    pub revision: i64,
+    /// The kind: `target`, `annotation`, `key`, [`REPORT`]. The store accepts any.
+    pub kind: String,
+    /// The code that all versions of one declaration share; each kind has its own codes.
+    pub code: String,
+    /// The declaration itself, as JSON; `None` removes it.
+    pub document: Option<String>,
+}
+
+/// What a revision wrote besides figures.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RevisionContents {
+    /// The codes of the units that it changed, up to a limit.
+    pub units: Vec<String>,
+    /// The catalogue version that it wrote.
+    pub catalogue: Option<i64>,
+    /// The months that it closed or reopened.
+    pub months: Vec<i64>,
+    /// The codes of the declarations that it changed or removed, by kind and code, up to a limit.
+    pub declarations: Vec<String>,
+}
+
+/// The first response to a request with an `Idempotency-Key` (`docs/specification.md#idempotency`).
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = idempotency_keys, treat_none_as_default_value = false)]
+pub struct IdempotencyRow {
+    /// The owner of the key.
+    pub holder: String,
+    /// The target of the request: method and path with query.
+    pub target: String,
+    /// The idempotency key.
+    pub key: String,
+    /// The hash of the request's body.
+    pub body_hash: String,
+    /// When the response was given, in microseconds since 1970.
+    pub recorded_at: i64,
+    /// The response, as JSON.
+    pub answer: String,
+}
+
+/// The last use of an API key; not part of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = key_uses, treat_none_as_default_value = false)]
+pub struct ApiKeyUsageRow {
+    /// The key's identifier.
+    pub key: String,
+    /// When it was used, in microseconds since 1970.
+    pub last_used_at: i64,
+    /// The address from which it was used.
+    pub address: Option<String>,
+}
+
+/// A revision as stored in the ledger: what it wrote, and its hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedCommit {
+    /// What the revision wrote.
+    pub commit: Commit,
+    /// The stored hash, in hexadecimal digits.
+    pub hash: Option<String>,
+}
+
+impl From<RevisionRow> for RecordedCommit {
+    /// The revision alone, without the rows of other tables.
+    fn from(row: RevisionRow) -> Self {
+        let RevisionRow { revision, recorded_at, kind, actor, reason, hash, origin } = row;
+        Self {
+            commit: Commit {
+                revision,
+                recorded_at,
+                kind,
+                actor,
+                reason,
+                origin,
+                ..Commit::default()
+            },
+            hash,
+        }
+    }
+}
+
+/// The tables whose rows each belong to a revision.
+pub const TABLES: [&str; 10] = [
+    "revisions",
+    "submissions",
+    "measures",
+    "unit_numbers",
+    "unit_versions",
+    "catalogue_versions",
+    "closings",
+    "declarations",
+    "touched_units",
+    "observations",
+];
+
+/// Rows that belong to no revision of the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StrayRows {
+    /// The table that contains them.
+    pub table: &'static str,
+    /// The revision that they name.
+    pub revision: i64,
+    /// Number of rows.
+    pub rows: i64,
+}
+
+impl std::fmt::Display for StrayRows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "table {}: {} row(s) of revision {}, which no hash of the chain covers",
+            self.table, self.rows, self.revision
+        )
+    }
+}
+
+/// A target, annotation or API key that a revision declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeclarationVersion {
+    /// The kind: `target`, `annotation`, `key`. The store accepts any.
+    pub kind: String,
+    /// The code; each kind has its own codes.
+    pub code: String,
+    /// The declaration itself, as JSON; `None` removes it.
+    pub document: Option<String>,
+}
+
+/// Everything that one revision writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Commit {
+    /// The revision's number: one more than the revision before.
+    pub revision: i64,
+    /// When it is recorded, in microseconds since 1970; never before the revision before.
+    pub recorded_at: i64,
+    /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening`, `targets`,
+    /// `annotations`, `keys`, or a later kind.
+    pub kind: String,
+    /// The name of the sender.
+    pub actor: String,
+    /// The sender's reason, if given.
+    pub reason: Option<String>,
+    /// Where the change comes from, as JSON.
+    pub origin: Option<String>,
+    /// The submission that this revision records.
+    pub submission: Option<SubmissionRow>,
+    /// New entries of the dictionary of measures.
+    pub new_measures: Vec<MeasureRow>,
+    /// New entries of the dictionary of units: number and code.
+    pub new_units: Vec<(i64, String)>,
+    /// New versions of units: number and JSON document.
+    pub unit_versions: Vec<(i64, String)>,
+    /// A new version of the catalogue: its number and JSON document.
+    pub catalogue: Option<(i64, String)>,
+    /// Months closed (true) or reopened (false), by number, each once.
+    pub closings: Vec<(i64, bool)>,
+    /// New versions of declarations, in any order, each kind and code once.
+    pub declarations: Vec<DeclarationVersion>,
+    /// The figures, in any order, all with this commit's revision.
+    pub observations: Vec<ObservationRow>,
+}
+
+/// A query for figures; `None` does not restrict.
+#[derive(Clone, Debug)]
+pub struct ObservationQuery {
+    /// Only of these units.
+    pub units: Option<Vec<i64>>,
+    /// Only of these measures.
+    pub measures: Option<Vec<i64>>,
+    /// First month, by number.
+    pub from_month: Option<i64>,
+    /// Last month, by number.
+    pub to_month: Option<i64>,
+    /// Only later revisions than this one. The figures of one submission have `after_revision` one
+    /// less than its revision and `up_to_revision` equal to it.
+    pub after_revision: Option<i64>,
+    /// Only revisions up to this one, inclusive.
+    pub up_to_revision: Option<i64>,
+    /// Only figures after this key, the last one of the page before.
+    pub after: Option<ObservationKey>,
+    /// At most this many figures.
+    pub limit: u32,
+}
+
+impl ObservationQuery {
+    /// Restricts the query to the figures of one revision.
+    #[must_use]
+    pub fn of_revision(self, revision: i64) -> Self {
+        Self {
+            after_revision: Some(revision.saturating_sub(1)),
+            up_to_revision: Some(revision),
+            ..self
+        }
+    }
+}
+
+impl Default for ObservationQuery {
+    /// All figures, a thousand at a time.
+    fn default() -> Self {
+        Self {
+            units: None,
+            measures: None,
+            from_month: None,
+            to_month: None,
+            after_revision: None,
+            up_to_revision: None,
+            after: None,
+            limit: 1000,
+        }
+    }
+}

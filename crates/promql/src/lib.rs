@@ -1,0 +1,40 @@
+//! PromQL over the figures: those parts of the language that dashboards and alerts on monthly
+//! figures need.
+//!
+//! A value holds from the first instant of its month (00:00 UTC) to that of the next; a missing
+//! month is a gap. A range contains one sample for each month, at its first instant; both edges are
+//! included as in Prometheus 2.42. `delta` is the last sample minus the first, without
+//! extrapolation.
+//!
+//! A query passes these stages: its text is checked (`query_text`) and parsed, all names are
+//! resolved (`plan`), and the plan is evaluated at each time (`eval`) with the operators of
+//! `aggregate`, `binary`, `instant_function`, `range_function` and `label_replace`, all on `value`.
+//! The series and the memory are those of the caller ([`SeriesSource`], [`MemorySource`]).
+
+mod aggregate;
+mod binary;
+mod error;
+mod eval;
+mod instant_function;
+mod label_replace;
+pub mod labels;
+mod limits;
+mod plan;
+mod query_text;
+mod range_function;
+mod selector;
+mod source;
+mod time;
+mod value;
+
+pub use error::QueryError;
+pub use eval::{QueryOutput, SampledSeries, evaluate_instant, evaluate_range};
+pub use limits::{
+    MAX_ANSWER_BYTES, MAX_DEPTH, MAX_LABEL_BYTES, MAX_LABEL_VALUE, MAX_LISTED, MAX_OPERATORS,
+    MAX_QUERY, MAX_REGEX_BYTES, MAX_REGEXES, MAX_SAMPLES, MAX_SECONDS, MAX_STEPS, MAX_VALUES,
+};
+pub use plan::{QueryPlan, plan, selector};
+pub use selector::SeriesSelector;
+pub use source::{MemorySource, SeriesSource};
+pub use time::{first_second, format_seconds, format_value, month_of, parse_duration, parse_time};
+pub use value::Sample;

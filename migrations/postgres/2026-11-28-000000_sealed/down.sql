@@ -1,0 +1,13 @@
+DROP TRIGGER follows ON revisions;
+DROP TRIGGER belongs ON submissions;
+DROP TRIGGER belongs ON measures;
+DROP TRIGGER belongs ON unit_numbers;
+DROP TRIGGER belongs ON unit_versions;
+DROP TRIGGER belongs ON catalogue_versions;
+DROP TRIGGER belongs ON closings;
+DROP TRIGGER belongs ON declarations;
+DROP TRIGGER belongs ON touched_units;
+DROP TRIGGER belongs ON observations;
+DROP FUNCTION egov_kpi_belongs();
+DROP FUNCTION egov_kpi_follows();
+DROP TABLE writer_lock;

@@ -1,0 +1,9 @@
+DROP TRIGGER revisions_follow;
+DROP TRIGGER submissions_belong;
+DROP TRIGGER measures_belong;
+DROP TRIGGER unit_numbers_belong;
+DROP TRIGGER unit_versions_belong;
+DROP TRIGGER catalogue_versions_belong;
+DROP TRIGGER closings_belong;
+DROP TRIGGER declarations_belong;
+DROP TRIGGER touched_units_belong;

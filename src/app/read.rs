@@ -1,0 +1,12 @@
+//! Use cases that only read: each computes its response from one snapshot.
+
+pub mod audit;
+pub mod completeness;
+pub mod findings;
+pub mod ledger;
+pub mod observations;
+pub mod past_submissions;
+pub mod quality;
+pub mod ranking;
+pub mod scorecard;
+pub mod series;

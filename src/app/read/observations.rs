@@ -1,0 +1,247 @@
+//! Recorded figures, read from the ledger in the order in which they were recorded
+//! (`docs/specification.md#recorded-figures`).
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::past_submissions::{find, unknown};
+use crate::app::snapshot::Snapshot;
+use crate::app::state::State;
+use crate::app::time_text;
+use crate::error::Error;
+use kpi::measure::{Measure, Members};
+use kpi::number::Decimal64;
+use kpi::period::Month;
+use ledger::{ObservationKey, ObservationQuery, ObservationRow, SubmissionRecord};
+
+/// Most figures on a page.
+pub const MAX_PAGE: usize = 10_000;
+/// Number of ledger rows that are read at a time while looking for current figures.
+const STRETCH: u32 = 10_000;
+
+/// A recorded figure.
+#[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
+pub struct ObservationView {
+    /// The submission that contains it.
+    pub submission: String,
+    /// The revision of the submission.
+    pub revision: i64,
+    /// When it was recorded.
+    pub recorded_at: String,
+    /// Name of the sender.
+    pub actor: String,
+    /// The sender's reason, if given.
+    #[schema(required)]
+    pub reason: Option<String>,
+    /// Code of an indicator or kpi.
+    pub indicator: String,
+    /// The member of each dimension that the measure names.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub dimensions: Members,
+    /// The unit.
+    pub unit: String,
+    /// The month.
+    pub period: String,
+    /// The figure with its digits as recorded; null for a withdrawal.
+    #[schema(required, value_type = Option<f64>)]
+    pub value: Option<Decimal64>,
+}
+
+/// A query for recorded figures; an absent field does not restrict.
+#[derive(Clone, Debug, Default)]
+pub struct FigureQuery {
+    /// A measure; without members all its splits.
+    pub measure: Option<Measure>,
+    /// A unit.
+    pub unit: Option<String>,
+    /// First month.
+    pub from: Option<Month>,
+    /// Last month.
+    pub to: Option<Month>,
+    /// Figures of this submission only.
+    pub submission: Option<String>,
+    /// Every revision of a figure instead of the current figures.
+    pub history: bool,
+    /// The page begins after this key.
+    pub after: Option<ObservationKey>,
+    /// At most this many figures.
+    pub limit: usize,
+}
+
+/// A page of figures.
+#[derive(Clone, Debug)]
+pub struct FigurePage {
+    /// The revision of the snapshot.
+    pub revision: i64,
+    /// The figures.
+    pub observations: Vec<ObservationView>,
+    /// The key after which the next page begins; `None` on the last page.
+    pub next: Option<ObservationKey>,
+}
+
+impl Snapshot {
+    /// Reads a page of figures. Blocks on the store.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown unit or submission, [`Error::Invalid`] for an indicator
+    /// that is not declared, or those of the store.
+    pub fn figures(&self, query: &FigureQuery) -> Result<FigurePage, Error> {
+        let (revision, mut wanted) = {
+            let state = self.state();
+            (state.revision, self.rows_wanted(state, query)?)
+        };
+        wanted.up_to_revision = Some(wanted.up_to_revision.unwrap_or(revision).min(revision));
+        let limit = query.limit.clamp(1, MAX_PAGE);
+        let mut rows: Vec<ObservationRow> = Vec::new();
+        while rows.len() <= limit {
+            wanted.limit =
+                if query.history { u32::try_from(limit + 1).unwrap_or(STRETCH) } else { STRETCH };
+            let stretch = self.store().observations(&wanted)?;
+            let full = u32::try_from(stretch.len()).is_ok_and(|read| read >= wanted.limit);
+            wanted.after = stretch.last().map(ObservationRow::key).or(wanted.after);
+            for row in stretch {
+                if query.history || self.was_current(&row, revision)? {
+                    rows.push(row);
+                }
+            }
+            if !full {
+                break;
+            }
+        }
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(ObservationRow::key);
+        let observations = self.views(&rows)?;
+        self.confirm()?;
+        Ok(FigurePage { revision, observations, next })
+    }
+
+    fn rows_wanted(&self, state: &State, query: &FigureQuery) -> Result<ObservationQuery, Error> {
+        let mut wanted = ObservationQuery { after: query.after, ..ObservationQuery::default() };
+        wanted.from_month = query.from.map(|month| i64::from(month.number()));
+        wanted.to_month = query.to.map(|month| i64::from(month.number()));
+        if let Some(code) = &query.unit {
+            wanted.units = Some(
+                state
+                    .units
+                    .get(state.find_unit(code)?)
+                    .map(|unit| unit.number)
+                    .into_iter()
+                    .collect(),
+            );
+        }
+        if let Some(asked) = &query.measure {
+            let faults = state.catalogue.measure_faults(asked);
+            if let Some((code, detail)) = faults.into_iter().next() {
+                return Err(Error::fault("/indicator", code, detail));
+            }
+            let matches = |measure: &Measure| {
+                measure.code == asked.code
+                    && asked
+                        .members
+                        .iter()
+                        .all(|(dimension, member)| measure.members.get(dimension) == Some(member))
+            };
+            wanted.measures = Some(
+                state
+                    .measures
+                    .iter()
+                    .filter(|(_, measure)| matches(measure))
+                    .filter_map(|(id, _)| i64::try_from(id).ok())
+                    .collect(),
+            );
+        }
+        if let Some(id) = &query.submission {
+            let record = find(self.store(), id)?;
+            if self.is_past() && record.revision.revision > state.revision {
+                return Err(unknown(id));
+            }
+            wanted = wanted.of_revision(record.revision.revision);
+        }
+        Ok(wanted)
+    }
+
+    fn views(&self, rows: &[ObservationRow]) -> Result<Vec<ObservationView>, Error> {
+        let mut revisions: Vec<i64> = rows.iter().map(|row| row.revision).collect();
+        revisions.dedup();
+        let records: HashMap<i64, SubmissionRecord> = self
+            .store()
+            .submissions_of(&revisions)?
+            .into_iter()
+            .map(|record| (record.revision.revision, record))
+            .collect();
+        let state = self.state();
+        Ok(rows.iter().filter_map(|row| view(state, row, records.get(&row.revision)?)).collect())
+    }
+}
+
+fn view(state: &State, row: &ObservationRow, record: &SubmissionRecord) -> Option<ObservationView> {
+    let measure = state.measures.get(usize::try_from(row.measure).ok()?)?;
+    Some(ObservationView {
+        submission: record.submission.id.clone(),
+        revision: row.revision,
+        recorded_at: time_text(record.revision.recorded_at),
+        actor: record.revision.actor.clone(),
+        reason: record.revision.reason.clone(),
+        indicator: measure.code.clone(),
+        dimensions: measure.members.clone(),
+        unit: state.units.code(state.units.position_of_number(row.unit)?).to_owned(),
+        period: Month::from_number(i32::try_from(row.month).ok()?)?.to_string(),
+        value: row
+            .mantissa
+            .map(|mantissa| Decimal64 { mantissa, scale: u32::try_from(row.scale).unwrap_or(0) }),
+    })
+}
+
+/// What the cube knows of a ledger row, as of a revision that may be older than the cube.
+enum RowStatus {
+    /// The row was the current figure.
+    Stood,
+    /// The row had been replaced or withdrawn.
+    Gone,
+    /// The figure has changed since that revision, so the ledger has to be queried.
+    Changed,
+}
+
+fn row_status(state: &State, row: &ObservationRow, revision: i64) -> Option<RowStatus> {
+    let measure = usize::try_from(row.measure).ok()?;
+    let (unit, month) = (
+        state.units.position_of_number(row.unit)?,
+        Month::from_number(i32::try_from(row.month).ok()?)?,
+    );
+    let stamp = match state.decimals(measure) {
+        Some(_) => state.cube.last_revision(measure, unit, month),
+        None => state.cube.stated(measure, unit, month).map(|stamped| stamped.revision),
+    };
+    Some(match stamp.map(i64::from) {
+        Some(stamp) if stamp == row.revision => RowStatus::Stood,
+        Some(stamp) if stamp <= revision => RowStatus::Gone,
+        _ => RowStatus::Changed,
+    })
+}
+
+impl Snapshot {
+    /// Whether a ledger row was the current figure at a revision.
+    fn was_current(&self, row: &ObservationRow, revision: i64) -> Result<bool, Error> {
+        if row.mantissa.is_none() {
+            return Ok(false);
+        }
+        match row_status(self.state(), row, revision) {
+            Some(RowStatus::Stood) => return Ok(true),
+            Some(RowStatus::Gone) => return Ok(false),
+            Some(RowStatus::Changed) | None => {}
+        }
+        let later = ObservationQuery {
+            units: Some(vec![row.unit]),
+            measures: Some(vec![row.measure]),
+            from_month: Some(row.month),
+            to_month: Some(row.month),
+            after_revision: Some(row.revision),
+            up_to_revision: Some(revision),
+            limit: 1,
+            ..ObservationQuery::default()
+        };
+        Ok(self.store().observations(&later)?.is_empty())
+    }
+}

@@ -1,0 +1,425 @@
+//! Quality: figures that stand out from a unit's own history, never change, or are not explained by
+//! a stock's flows. They contradict no rule, so they are not findings (`docs/questions.md`).
+
+use serde::Serialize;
+
+use crate::app::snapshot::Snapshot;
+use crate::app::state::State;
+use crate::error::Error;
+use kpi::catalogue::{Indicator, IndicatorKind};
+use kpi::cube::MeasureId;
+use kpi::measure::{Measure, Members};
+use kpi::number::{Rounded, float, power_of_ten, scaled};
+use kpi::period::Month;
+use kpi::program::OwnValuePlan;
+use kpi::quality::{
+    HISTORY, LEAST_SAME, METHOD, OUTLIER, SAME, StockMovement, chance_deviation, distance,
+};
+
+/// Longest span of a query in months.
+pub const MAX_MONTHS: i32 = 600;
+/// Most figures examined for one response.
+pub const MAX_FIGURES: usize = 3_000_000;
+
+/// A query for figures that stand out; an absent field does not restrict.
+#[derive(Clone, Debug, Default)]
+pub struct QualityQuery {
+    /// A unit, including those below it.
+    pub unit: Option<String>,
+    /// First month; eleven months before the last one when absent.
+    pub from: Option<Month>,
+    /// Last month; the newest one with a figure there when absent.
+    pub to: Option<Month>,
+    /// One of [`RULES`].
+    pub rule: Option<&'static str>,
+    /// How many results to skip.
+    pub offset: usize,
+    /// At most this many results.
+    pub limit: usize,
+}
+
+/// The kinds of checks.
+pub const RULES: [&str; 4] = ["outlier", "unchanged", "unexplained_jump", "implied_opening"];
+
+/// A figure that deserves a check.
+#[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
+pub struct QualityView {
+    /// `outlier`: far from the unit's own history. `unchanged`: the same for months.
+    /// `unexplained_jump`: a stock that differs from what its flows lead to. `implied_opening`: the
+    /// level of the month before, which was not reported, as it follows from the stock and its
+    /// flows.
+    pub rule: &'static str,
+    /// The measure.
+    pub measure: String,
+    /// The unit.
+    pub unit: String,
+    /// The month; for `unchanged` the last one.
+    pub period: String,
+    /// The reported figure.
+    #[schema(value_type = f64)]
+    pub value: Rounded,
+    /// The number that the figure was compared with. For `outlier`: the median of the history (for
+    /// a stock, the level before plus the median change). For `unexplained_jump`: the level that
+    /// the flows lead to. For `implied_opening`: the opening level. Null for `unchanged`.
+    #[schema(required, value_type = Option<f64>)]
+    pub expected: Option<Rounded>,
+    /// For `outlier`: the modified z-score.
+    #[schema(required, value_type = Option<f64>)]
+    pub score: Option<Rounded>,
+    /// For `outlier`: months of history (for a stock, changes). For `unchanged`: the number of
+    /// months with the same figure.
+    #[schema(required)]
+    pub months: Option<usize>,
+    /// The method of the check.
+    pub method: &'static str,
+    /// The result as an English sentence.
+    pub detail: String,
+    /// The result as a Vietnamese sentence.
+    pub detail_vi: String,
+}
+
+/// An examined figure, as a whole number in units of its last decimal.
+struct CheckedFigure {
+    unit: usize,
+    month: Month,
+    value: i64,
+}
+
+impl Snapshot {
+    /// Figures that deserve a check, by measure, unit and month: revision, the page, and whether
+    /// more follow.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for too long a span or too many figures; [`Error::NotFound`] for an
+    /// unknown unit.
+    pub fn quality(&self, query: &QualityQuery) -> Result<(i64, Vec<QualityView>, bool), Error> {
+        let state = self.state();
+        let units = match &query.unit {
+            None => 0..state.units.len(),
+            Some(code) => state.units.subtree(state.find_unit(code)?),
+        };
+        let to = query.to.or_else(|| state.newest(units.clone())).unwrap_or_else(|| self.month());
+        let from = query.from.unwrap_or_else(|| to.plus(-11));
+        if to < from {
+            return Err(Error::fault("/to", "dates_reversed", "to is before from"));
+        }
+        let months = to.since(from) + 1;
+        if months > MAX_MONTHS {
+            return Err(Error::fault(
+                "/from",
+                "span_too_long",
+                format!("the query spans {months} months; at most {MAX_MONTHS} are possible"),
+            ));
+        }
+        let mut looked = 0;
+        let mut found = Vec::new();
+        let enough = query.offset.saturating_add(query.limit).saturating_add(1);
+        let columns = state
+            .measures
+            .iter()
+            .filter_map(|(id, measure)| QualityCheck::column(state, id, measure));
+        let stocks = state
+            .catalogue
+            .indicators
+            .iter()
+            .filter_map(|indicator| QualityCheck::stock(state, indicator));
+        'all: for look in columns.chain(stocks) {
+            for unit in units.clone() {
+                looked += look.at(unit, from, to, &mut |view: QualityView| {
+                    if query.rule.is_none_or(|rule| rule == view.rule) {
+                        found.push(view);
+                    }
+                });
+                if looked > MAX_FIGURES {
+                    return Err(Error::fault(
+                        "/unit",
+                        "too_many",
+                        format!("more than {MAX_FIGURES} figures: name a unit, or fewer months"),
+                    ));
+                }
+                if found.len() >= enough {
+                    break 'all;
+                }
+            }
+        }
+        let more = found.len() > query.offset.saturating_add(query.limit);
+        Ok((state.revision, found.into_iter().skip(query.offset).take(query.limit).collect(), more))
+    }
+}
+
+/// The examination of one measure.
+struct QualityCheck<'a> {
+    state: &'a State,
+    measure: Measure,
+    kind: IndicatorKind,
+    decimals: u32,
+    /// Months from which the definition differs from before.
+    breaks: &'a [Month],
+    what: OutlierInput,
+}
+
+/// The kind of figures that are examined.
+enum OutlierInput {
+    /// Figures as recorded.
+    Column(MeasureId),
+    /// The own values of a stock, of its opening flow, and of its closing flow if that is reported.
+    Stock(OwnValuePlan, OwnValuePlan, Option<OwnValuePlan>),
+}
+
+impl<'a> QualityCheck<'a> {
+    fn column(state: &'a State, id: MeasureId, measure: &Measure) -> Option<Self> {
+        let indicator = state.catalogue.indicator(&measure.code)?;
+        Some(Self {
+            state,
+            measure: measure.clone(),
+            kind: indicator.kind,
+            decimals: indicator.decimals,
+            breaks: &indicator.breaks,
+            what: OutlierInput::Column(id),
+        })
+    }
+
+    fn stock(state: &'a State, indicator: &'a Indicator) -> Option<Self> {
+        let own = |code: &str| {
+            Some(OwnValuePlan::plan(
+                state.catalogue.indicator(code)?,
+                &Members::none(),
+                &state.view(),
+            ))
+        };
+        let (opened, closed) = indicator.movement.as_ref()?;
+        let what = OutlierInput::Stock(
+            own(&indicator.code)?,
+            own(opened)?,
+            closed.as_ref().and_then(|closed| own(closed)),
+        );
+        let measure = Measure { code: indicator.code.clone(), members: Members::none() };
+        Some(Self {
+            state,
+            measure,
+            kind: indicator.kind,
+            decimals: indicator.decimals,
+            breaks: &indicator.breaks,
+            what,
+        })
+    }
+
+    /// Examines the months of a unit; returns how many figures these were.
+    fn at(
+        &self,
+        unit: usize,
+        from: Month,
+        to: Month,
+        found: &mut impl FnMut(QualityView),
+    ) -> usize {
+        let mut looked = 0;
+        match &self.what {
+            OutlierInput::Column(id) => looked = self.column_at(*id, unit, from, to, found),
+            OutlierInput::Stock(stock, opened, closed) => {
+                let own = |own: &OwnValuePlan, month| {
+                    self.state.source().own(own, unit, month).map(|(value, _)| value)
+                };
+                for month in (0..=to.since(from)).map(|n| from.plus(n)) {
+                    let (Some(now), Some(created)) = (own(stock, month), own(opened, month)) else {
+                        continue;
+                    };
+                    looked += 1;
+                    let closed = closed.as_ref().and_then(|closed| own(closed, month));
+                    let movement = StockMovement {
+                        before: own(stock, month.plus(-1)),
+                        opened: created,
+                        closed,
+                        now,
+                    };
+                    self.moved(&CheckedFigure { unit, month, value: now }, &movement)
+                        .into_iter()
+                        .for_each(&mut *found);
+                }
+            }
+        }
+        looked
+    }
+
+    fn column_at(
+        &self,
+        id: MeasureId,
+        unit: usize,
+        from: Month,
+        to: Month,
+        found: &mut impl FnMut(QualityView),
+    ) -> usize {
+        let row = self.state.cube.row(id, unit);
+        let months: Vec<(Month, i64)> = row.iter().take_while(|(month, _)| *month <= to).collect();
+        let (mut run, mut looked) = (0, 0);
+        for (n, (month, value)) in months.iter().enumerate() {
+            let same = |other: Option<&(Month, i64)>, apart: i32| {
+                other.is_some_and(|(next, same)| same == value && next.since(*month) == apart)
+            };
+            run = if same(n.checked_sub(1).and_then(|before| months.get(before)), -1) {
+                run + 1
+            } else {
+                1
+            };
+            if !(from..=to).contains(month) {
+                continue;
+            }
+            looked += 1;
+            let place = CheckedFigure { unit, month: *month, value: *value };
+            self.outlier(&place, months.get(..n).unwrap_or_default())
+                .into_iter()
+                .for_each(&mut *found);
+            let long = if self.kind == IndicatorKind::Stock { SAME.1 } else { SAME.0 };
+            let few = LEAST_SAME.saturating_mul(power_of_ten(self.decimals));
+            if run >= long && value.saturating_abs() >= few && !same(months.get(n + 1), 1) {
+                self.unchanged(&place, run).into_iter().for_each(&mut *found);
+            }
+        }
+        looked
+    }
+
+    /// A flow or average is compared with the figures before it. Of a stock the change is compared,
+    /// so that a lasting step is reported only once.
+    fn outlier(&self, place: &CheckedFigure, before: &[(Month, i64)]) -> Option<QualityView> {
+        let unit = power_of_ten(self.decimals);
+        // Before a break the indicator had another definition.
+        let broken = self.breaks.iter().copied().filter(|from| *from <= place.month).max();
+        let long_ago = before.partition_point(|(month, _)| {
+            place.month.since(*month) > HISTORY || broken.is_some_and(|from| *month < from)
+        });
+        let history = before.get(long_ago..)?;
+        let (distance, last) = if self.kind == IndicatorKind::Stock {
+            let (_, last) = history.last().filter(|(month, _)| place.month.since(*month) == 1)?;
+            let pairs = history
+                .iter()
+                .zip(history.iter().skip(1))
+                .filter(|((one, _), (next, _))| next.since(*one) == 1);
+            let changes: Vec<i64> = pairs.map(|((_, one), (_, next))| next - one).collect();
+            (
+                distance(place.value - last, &changes, |_| chance_deviation(float(*last), unit))?,
+                *last,
+            )
+        } else {
+            let figures: Vec<i64> = history.iter().map(|(_, value)| *value).collect();
+            (
+                distance(place.value, &figures, |median| {
+                    if self.kind == IndicatorKind::Flow {
+                        chance_deviation(median, unit)
+                    } else {
+                        1.0
+                    }
+                })?,
+                0,
+            )
+        };
+        let score =
+            Some(distance.score).filter(|score| score.abs() >= OUTLIER).and_then(Rounded::new)?;
+        let expected = Rounded::new((float(last) + distance.median) / float(unit))?;
+        let (value, months, z) =
+            (scaled(place.value, self.decimals), distance.months, format!("{:.1}", score.get()));
+        let (en, vi) = if self.kind == IndicatorKind::Stock {
+            (
+                format!("the month before and the median change of {months} months lead to"),
+                format!("tháng trước và mức thay đổi trung vị của {months} tháng cho ra"),
+            )
+        } else {
+            (
+                format!("the median of the {months} months with a figure before is"),
+                format!("trung vị của {months} tháng có số liệu trước đó là"),
+            )
+        };
+        Some(QualityView {
+            expected: Some(expected),
+            score: Some(score),
+            months: Some(months),
+            ..self.view(
+                place,
+                "outlier",
+                METHOD,
+                format!("{value} stands out: {en} {expected}, modified z-score {z}."),
+                format!("{value} khác thường: {vi} {expected}, điểm z hiệu chỉnh {z}."),
+            )?
+        })
+    }
+
+    fn unchanged(&self, place: &CheckedFigure, run: usize) -> Option<QualityView> {
+        let value = scaled(place.value, self.decimals);
+        Some(QualityView {
+            months: Some(run),
+            ..self.view(
+                place,
+                "unchanged",
+                "the same figure in months without a gap",
+                format!("{value} has been reported for {run} months."),
+                format!("{value} được báo cáo suốt {run} tháng."),
+            )?
+        })
+    }
+
+    fn moved(&self, place: &CheckedFigure, movement: &StockMovement) -> Option<QualityView> {
+        let number = |value| scaled(value, self.decimals);
+        let (now, opened, closed) =
+            (number(movement.now), number(movement.opened), number(movement.closed.unwrap_or(0)));
+        let (rule, expected, detail, detail_vi) = match movement.before {
+            None => {
+                // A unit that begins in this month has no month before.
+                self.state.units.exists(place.unit, place.month.plus(-1)).then_some(())?;
+                let opening = number(movement.opening()?);
+                let (en, vi) = (
+                    format!(
+                        "{opening} the month before follows from {now}, {opened} created and {closed} closed."
+                    ),
+                    format!(
+                        "Tháng trước là {opening}, suy ra từ {now}, tăng {opened}, giảm {closed}."
+                    ),
+                );
+                ("implied_opening", opening, en, vi)
+            }
+            Some(before) => {
+                let expected = number(movement.unexplained()?);
+                let before = number(before);
+                let (en, vi) = (
+                    format!(
+                        "{before} the month before, {opened} created, {closed} closed lead to {expected}; {now} is reported."
+                    ),
+                    format!(
+                        "Tháng trước {before}, tăng {opened}, giảm {closed}: thành {expected}; số báo cáo là {now}."
+                    ),
+                );
+                ("unexplained_jump", expected, en, vi)
+            }
+        };
+        Some(QualityView {
+            expected: Rounded::new(expected),
+            ..self.view(
+                place,
+                rule,
+                "total[t] = total[t-1] + created - closed",
+                detail,
+                detail_vi,
+            )?
+        })
+    }
+
+    fn view(
+        &self,
+        place: &CheckedFigure,
+        rule: &'static str,
+        method: &'static str,
+        detail: String,
+        detail_vi: String,
+    ) -> Option<QualityView> {
+        Some(QualityView {
+            rule,
+            measure: self.measure.to_string(),
+            unit: self.state.units.code(place.unit).to_owned(),
+            period: place.month.to_string(),
+            value: Rounded::new(scaled(place.value, self.decimals))?,
+            expected: None,
+            score: None,
+            months: None,
+            method,
+            detail,
+            detail_vi,
+        })
+    }
+}

@@ -1,0 +1,184 @@
+//! The text above a paragraph: headings, and the paragraph that introduces it.
+
+use std::ops::Range;
+
+use super::context::ReportContext;
+use super::extract::ConsideredPattern;
+use super::figure_claim::FigureClaim;
+use super::lexicon::NameIndex;
+use super::paragraph::ReportParagraph;
+use super::period_sign::mark;
+use super::time_scope::TimeScope;
+use kpi::measure::Members;
+
+/// The text above a paragraph: headings, and the paragraph that introduces it.
+#[derive(Default)]
+pub struct HeadingContext {
+    pub(super) headings: Vec<OpenHeading>,
+    /// Whether a heading names another unit than the report's.
+    pub foreign: bool,
+    /// The matches of each number, if they are collected.
+    pub considered: Option<Vec<ConsideredPattern>>,
+    /// The system of the paragraph before, under the same heading.
+    pub(super) before: Option<usize>,
+    pub(super) lead: Option<LeadParagraph>,
+}
+
+/// A heading that applies to the paragraph.
+pub(super) struct OpenHeading {
+    level: u8,
+    /// Whether it begins with another unit.
+    foreign: bool,
+    pub(super) text: String,
+    pub(super) line: String,
+    pub(super) topic: Option<usize>,
+    pub(super) when: TimeScope,
+}
+
+/// A paragraph that ends with a colon and introduces the following ones.
+pub(super) struct LeadParagraph {
+    pub(super) text: String,
+    pub(super) line: String,
+    pub(super) topic: Option<usize>,
+    pub(super) when: TimeScope,
+    pub(super) members: Members,
+    pub(super) claims: Vec<FigureClaim>,
+}
+
+impl HeadingContext {
+    /// An empty text above that collects the matches of each number.
+    #[must_use]
+    pub fn explaining() -> Self {
+        Self { considered: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// Adds a heading, which replaces the headings of its level and below.
+    pub fn heading(
+        &mut self,
+        level: u8,
+        text: &str,
+        range: Range<usize>,
+        setting: &ReportContext<'_>,
+        names: &NameIndex,
+    ) {
+        self.headings.retain(|heading| heading.level < level);
+        self.lead = None;
+        self.before = None;
+        let own = text.get(range.clone()).unwrap_or_default().to_owned();
+        let paragraph = ReportParagraph::new(text, range, setting, names);
+        let line = paragraph.line();
+        let planned = [
+            " phương hướng ",
+            " nhiệm vụ trọng tâm ",
+            " kế hoạch công tác ",
+            " nhiệm vụ tháng ",
+            " kế hoạch tháng ",
+            " dự kiến ",
+            " chương trình công tác ",
+            " nhiệm vụ thời gian tới ",
+            " nhiệm vụ quý ",
+            " tháng cuối năm ",
+            " tháng tới ",
+            " thời gian tới ",
+            " quý tới ",
+            " tháng tiếp theo ",
+            " kỳ tới ",
+            " đề xuất ",
+            " chỉ tiêu ",
+        ];
+        let done = [
+            " kết quả ",
+            " tình hình ",
+            " báo cáo ",
+            " giải quyết ",
+            " đơn ",
+            " bảng chỉ tiêu ",
+            " bảng các chỉ tiêu ",
+            " một số chỉ tiêu ",
+        ];
+        let later = line.contains(mark::LATER) && !line.contains(mark::NOW);
+        // A title may name both completed and planned work; the completed work of the period comes
+        // first.
+        let plan = line.trim_start().starts_with("kế hoạch ");
+        let when = if plan
+            || !line.contains(mark::NOW)
+                && (later || planned.iter().any(|words| line.contains(words)))
+                && !done.iter().any(|words| line.contains(words))
+        {
+            TimeScope::Plan
+        } else {
+            TimeScope::Now
+        };
+        let topic = paragraph.topics.last().map(|(_, topic)| *topic);
+        let first = paragraph.sentences.first().and_then(|(_, sequences)| {
+            sequences.first()?.items.iter().find(|item| {
+                paragraph.tokens.get(item.token).is_some_and(|token| token.word().is_some())
+            })
+        });
+        let titled = done.iter().any(|words| line.contains(words)) || line.contains(mark::NOW);
+        let foreign = !titled
+            && first.is_some_and(|item| paragraph.begins_with_another(item.token, item.unit))
+            && !paragraph.is_in_capitals(first.map_or(0, |item| item.token));
+        self.headings.push(OpenHeading { foreign, level, text: own, line, topic, when });
+        self.foreign = self.headings.iter().any(|heading| heading.foreign);
+    }
+
+    /// The headings and the introduction, as text.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        let lead = self.lead.as_ref().map(|lead| lead.text.as_str());
+        self.headings
+            .iter()
+            .map(|heading| heading.text.as_str())
+            .chain(lead)
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    /// Whether a heading says that the following is planned.
+    #[must_use]
+    pub fn is_plan(&self) -> bool {
+        self.headings.iter().any(|heading| heading.when == TimeScope::Plan)
+    }
+
+    /// The members that the introduction names.
+    #[must_use]
+    pub fn members(&self) -> Option<&Members> {
+        self.lead.as_ref().map(|lead| &lead.members)
+    }
+
+    pub(super) fn when(&self) -> TimeScope {
+        let of_heading = if self.headings.iter().any(|heading| heading.when == TimeScope::Plan) {
+            TimeScope::Plan
+        } else {
+            TimeScope::Now
+        };
+        match (&self.lead, of_heading) {
+            (Some(lead), TimeScope::Now) => lead.when,
+            (_, of_heading) => of_heading,
+        }
+    }
+
+    pub(super) fn topic(&self) -> Option<usize> {
+        let of_lead = self.lead.as_ref().and_then(|lead| lead.topic);
+        let innermost = self.headings.last().and_then(|heading| heading.topic);
+        of_lead
+            .or(innermost)
+            .or(self.before)
+            .or_else(|| self.headings.iter().rev().find_map(|heading| heading.topic))
+    }
+
+    /// The system that the text at a token is about: the last one named before it in the paragraph,
+    /// otherwise the next one in its sentence, otherwise that of the text above.
+    #[must_use]
+    pub fn topic_at(&self, paragraph: &ReportParagraph<'_>, token: usize) -> Option<usize> {
+        let before = paragraph.topics.iter().rev().find(|(at, _)| *at < token);
+        let sentence = paragraph
+            .sentences
+            .iter()
+            .find(|(range, _)| range.contains(&token))
+            .map(|(range, _)| range.clone())?;
+        let here = before.or_else(|| paragraph.topics.iter().find(|(at, _)| sentence.contains(at)));
+        here.map(|(_, topic)| *topic).or_else(|| self.topic())
+    }
+}

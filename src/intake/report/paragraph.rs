@@ -1,0 +1,198 @@
+//! A paragraph prepared for reading: its tokens, its sentences as sequences, and the systems that
+//! it names.
+
+use std::ops::Range;
+
+use super::context::ReportContext;
+use super::item_sequence::{ItemSequence, SequenceWriter};
+use super::lexicon::NameIndex;
+use super::tokenizer::{Token, TokenKind, split_sentences, tokenize};
+use kpi::vietnamese::numbers::{self, TextNumber};
+
+/// A paragraph prepared for reading.
+pub struct ReportParagraph<'a> {
+    pub(super) text: &'a str,
+    pub(super) setting: &'a ReportContext<'a>,
+    pub(super) tokens: Vec<Token>,
+    /// Where systems are named: token and index of the system.
+    pub(super) topics: Vec<(usize, usize)>,
+    /// The tokens and the sequences of each sentence.
+    pub(super) sentences: Vec<(Range<usize>, Vec<ItemSequence>)>,
+}
+
+impl<'a> ReportParagraph<'a> {
+    /// Splits a part of a text into sentences.
+    #[must_use]
+    pub fn new(
+        text: &'a str,
+        range: Range<usize>,
+        setting: &'a ReportContext<'a>,
+        names: &NameIndex,
+    ) -> Self {
+        Self::of_tokens(text, tokenize(text, range), setting, names)
+    }
+
+    /// A label and a cell of a table as one sentence.
+    #[must_use]
+    pub fn of_cells(
+        text: &'a str,
+        label: Range<usize>,
+        cell: Range<usize>,
+        setting: &'a ReportContext<'a>,
+        names: &NameIndex,
+    ) -> Self {
+        let percent = text.get(label.clone()).is_some_and(|label| label.contains('%'));
+        let mut all: Vec<Token> = tokenize(text, label.clone())
+            .into_iter()
+            .filter(|token| !percent || !is_bracket(token))
+            .collect();
+        all.push(Token { kind: TokenKind::Mark(':'), range: label.end..label.end });
+        all.extend(tokenize(text, cell).into_iter().map(|token| in_percent(token, percent)));
+        Self::of_tokens(text, all, setting, names)
+    }
+
+    /// A row of a table as one sentence, with the heading before each cell:
+    /// `Mức độ 3: số dịch vụ: 540; hồ sơ: 5.216`.
+    #[must_use]
+    pub fn of_row(
+        text: &'a str,
+        label: Range<usize>,
+        cells: &[(Range<usize>, Range<usize>)],
+        setting: &'a ReportContext<'a>,
+        names: &NameIndex,
+    ) -> Self {
+        let mark = |mark, at| Token { kind: TokenKind::Mark(mark), range: at..at };
+        let mut all = tokenize(text, label.clone());
+        all.push(mark(':', label.end));
+        for (heading, cell) in cells {
+            let said = tokenize(text, heading.clone());
+            let percent = text.get(heading.clone()).is_some_and(|heading| heading.contains('%'));
+            all.extend(
+                said.into_iter()
+                    .map(|token| Token { range: cell.start..cell.start, ..token })
+                    .filter(|token| !is_bracket(token)),
+            );
+            all.push(mark(':', cell.start));
+            all.extend(
+                tokenize(text, cell.clone()).into_iter().map(|token| in_percent(token, percent)),
+            );
+            all.push(mark(';', cell.end));
+        }
+        Self::of_tokens(text, all, setting, names)
+    }
+
+    fn of_tokens(
+        text: &'a str,
+        tokens: Vec<Token>,
+        setting: &'a ReportContext<'a>,
+        names: &NameIndex,
+    ) -> Self {
+        let writer =
+            SequenceWriter { lexicon: setting.lexicon, units: names, period: setting.period };
+        let mut topics = Vec::new();
+        for at in 0..tokens.len() {
+            let words: Vec<&str> = tokens
+                .get(at..tokens.len().min(at + 10))
+                .unwrap_or_default()
+                .iter()
+                .filter_map(Token::word)
+                .collect();
+            if tokens.get(at).is_some_and(|token| token.word().is_some())
+                && let Some((topic, _)) = setting.lexicon.topics.at(&words)
+            {
+                topics.push((at, topic));
+            }
+        }
+        let sentences = split_sentences(&tokens)
+            .into_iter()
+            .map(|range| (range.clone(), writer.sequences(&tokens, range)))
+            .collect();
+        Self { text, setting, tokens, topics, sentences }
+    }
+
+    /// Whether it begins with the name of another unit than the report's.
+    #[must_use]
+    pub fn begins_with_unit_of_another(&self) -> bool {
+        let first = self
+            .sentences
+            .first()
+            .and_then(|(_, sequences)| sequences.first()?.items.first().copied());
+        first.is_some_and(|item| self.begins_with_another(item.token, item.unit))
+    }
+
+    /// Its words as one line, without parentheses.
+    pub(super) fn line(&self) -> String {
+        let mut line = " ".to_owned();
+        for (_, sequences) in &self.sentences {
+            sequences.iter().for_each(|sequence| line.push_str(sequence.text.trim_start()));
+        }
+        line
+    }
+
+    /// Whether the text at a token begins with the name of another unit than the report's. The
+    /// department that writes the report does not count.
+    pub(super) fn begins_with_another(&self, token: usize, named: Option<usize>) -> bool {
+        if let Some(unit) = named {
+            let own = unit == self.setting.unit
+                || self.setting.units.ancestors(self.setting.unit).any(|above| above == unit);
+            // From 2025 on the departments of science and technology write these reports.
+            let writes = |name: &str| {
+                name.contains("thông tin và truyền thông") || name == "sở khoa học và công nghệ"
+            };
+            let writer = self
+                .setting
+                .units
+                .get(unit)
+                .is_some_and(|unit| writes(&unit.document.name.vi.to_lowercase()));
+            return !own && !writer;
+        }
+        let word = |at: usize| self.tokens.get(at).and_then(Token::word).unwrap_or_default();
+        let skipped = if (word(token), word(token + 1), word(token + 2), word(token + 3))
+            == ("ủy", "ban", "nhân", "dân")
+        {
+            4
+        } else {
+            0
+        };
+        let at = token.saturating_add(skipped);
+        let name = match (word(at), word(at + 1)) {
+            ("thị", "xã" | "trấn") | ("thành", "phố") | ("bệnh", "viện") => at + 2,
+            ("huyện" | "quận" | "xã" | "phường" | "sở" | "tỉnh", _) => at + 1,
+            _ => return false,
+        };
+        let text = self
+            .tokens
+            .get(name)
+            .filter(|token| token.word().is_some())
+            .and_then(|token| self.text.get(token.range.clone()))
+            .unwrap_or_default();
+        text.starts_with(char::is_uppercase) && !matches!(word(name), "thông" | "tt" | "tttt")
+    }
+
+    /// Whether a word is among words in capitals, so that a capital first letter means nothing.
+    pub(super) fn is_in_capitals(&self, token: usize) -> bool {
+        self.tokens
+            .get(token)
+            .and_then(|token| self.text.get(token.range.clone()))
+            .is_some_and(|word| word.chars().count() > 1 && !word.contains(char::is_lowercase))
+    }
+}
+
+/// Whether a token is a bracket or percent sign: "(%)" and other units of measure in brackets show
+/// how to read the number.
+fn is_bracket(token: &Token) -> bool {
+    token.is('(') || token.is(')') || token.is('%')
+}
+
+/// A token whose number is a percentage if the heading says so.
+fn in_percent(token: Token, percent: bool) -> Token {
+    match token.kind {
+        TokenKind::Number(number) if percent => Token {
+            kind: TokenKind::Number(TextNumber { sort: numbers::NumberKind::Percent, ..number }),
+            range: token.range,
+        },
+        TokenKind::Number(_) | TokenKind::Word(_) | TokenKind::Mark(_) | TokenKind::Other(_) => {
+            token
+        }
+    }
+}

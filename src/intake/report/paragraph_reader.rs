@@ -1,0 +1,104 @@
+//! Reads the figures of a paragraph, sentence by sentence.
+
+use std::ops::Range;
+
+use super::claim_resolver::members_of;
+use super::extract::ReportExtract;
+use super::figure_claim::FigureClaim;
+use super::heading_context::{HeadingContext, LeadParagraph};
+use super::number_decision::SentenceWork;
+use super::paragraph::ReportParagraph;
+use super::tokenizer::Token;
+
+impl ReportParagraph<'_> {
+    /// Reads the figures of the paragraph.
+    pub fn read(&self, above: &mut HeadingContext, reading: &mut ReportExtract) {
+        let begins_with =
+            self.topics.first().filter(|(token, _)| *token < 8).map(|(_, topic)| *topic);
+        if begins_with.is_some()
+            && above.lead.as_ref().is_some_and(|lead| lead.topic != begins_with)
+        {
+            above.lead = None;
+        }
+        let mut context = self.line();
+        above.headings.iter().for_each(|heading| context.push_str(heading.line.trim_start()));
+        if let Some(lead) = &above.lead {
+            context.push_str(lead.line.trim_start());
+        }
+        // A line with a colon at its end introduces the following ones. So does a short line
+        // without a number, which is a heading without the format of one.
+        let short = self.tokens.len() <= 14
+            && !self.tokens.iter().any(|token| token.number().is_some())
+            && !self.tokens.last().is_some_and(|token| token.is('.') || token.is(';'));
+        let introduces = short || self.tokens.last().is_some_and(|token| token.is(':'));
+        if introduces {
+            above.lead = None;
+        }
+        let mut claims: Vec<FigureClaim> =
+            above.lead.as_ref().map(|lead| lead.claims.clone()).unwrap_or_default();
+        let mut when = above.when();
+        for (n, (range, sequences)) in self.sentences.iter().enumerate() {
+            let first = self.tokens.get(range.start).and_then(Token::word).unwrap_or_default();
+            let second = self.tokens.get(range.start + 1).and_then(Token::word).unwrap_or_default();
+            let goes_on = matches!(
+                (first, second),
+                ("trong", "đó" | "số") | ("cụ", "thể") | ("gồm" | "riêng" | "bao", _)
+            );
+            if n > 0 && !goes_on {
+                claims = above.lead.as_ref().map(|lead| lead.claims.clone()).unwrap_or_default();
+            }
+            claims.iter_mut().for_each(FigureClaim::leave_sentence);
+            let span = self.span(range);
+            let mut considered = above.considered.take();
+            let mut work = SentenceWork {
+                above,
+                context: &context,
+                span,
+                claims: &mut claims,
+                reading,
+                considered: considered.as_mut(),
+            };
+            when = self.sentence(sequences, when, &mut work);
+            above.considered = considered;
+            if !introduces {
+                when = above.when();
+            }
+        }
+        if let Some((_, topic)) = self.topics.last() {
+            above.before = Some(*topic);
+        }
+        if introduces {
+            let topic = self.topics.last().map(|(_, topic)| *topic).or_else(|| above.topic());
+            let members = self
+                .sentences
+                .last()
+                .map(|(_, sequences)| members_of(sequences, self.setting))
+                .unwrap_or_default();
+            claims.iter_mut().for_each(FigureClaim::leave_sentence);
+            above.lead = Some(LeadParagraph {
+                text: self.own(),
+                line: self.line(),
+                topic,
+                when,
+                members,
+                claims,
+            });
+        }
+    }
+
+    fn own(&self) -> String {
+        let start = self.tokens.first().map_or(0, |token| token.range.start);
+        let end = self.tokens.last().map_or(start, |token| token.range.end);
+        self.text.get(start..end).unwrap_or_default().to_owned()
+    }
+
+    fn span(&self, range: &Range<usize>) -> Range<usize> {
+        let start = self.tokens.get(range.start).map_or(0, |token| token.range.start);
+        let end = range
+            .end
+            .checked_sub(1)
+            .and_then(|last| self.tokens.get(last))
+            .map_or(start, |token| token.range.end);
+        start..end
+    }
+}

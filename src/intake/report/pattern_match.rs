@@ -1,0 +1,380 @@
+//! Matching of patterns in a sentence, and the reasons to reject a match.
+
+use std::ops::Range;
+
+use regex::{Captures, Match, Regex};
+
+use super::heading_context::HeadingContext;
+use super::item_sequence::ItemSequence;
+use super::lexicon::PatternRecognizer;
+use super::paragraph::ReportParagraph;
+use kpi::catalogue::IndicatorKind;
+
+/// Nouns for things that reports count, by their first word.
+const COUNTED: [&str; 58] = [
+    "bài",
+    "buổi",
+    "bản",
+    "camera",
+    "cán",
+    "cơ",
+    "cuộc",
+    "cá",
+    "công",
+    "doanh",
+    "dịch",
+    "giấy",
+    "giờ",
+    "gói",
+    "hồ",
+    "hộp",
+    "hộ",
+    "huyện",
+    "học",
+    "km",
+    "kế",
+    "lớp",
+    "lượt",
+    "lần",
+    "máy",
+    "mạng",
+    "ngày",
+    "người",
+    "năm",
+    "phiên",
+    "phút",
+    "quyết",
+    "sở",
+    "thiết",
+    "thuê",
+    "thành",
+    "thông",
+    "thủ",
+    "tin",
+    "trang",
+    "trạm",
+    "trường",
+    "tài",
+    "tháng",
+    "tổ",
+    "tỉnh",
+    "tên",
+    "vụ",
+    "văn",
+    "xã",
+    "điểm",
+    "đoàn",
+    "đài",
+    "đơn",
+    "đại",
+    "đối",
+    "đợt",
+    "ấp",
+];
+
+/// Words before the name of a member.
+const BEFORE_A_MEMBER: [&str; 24] = [
+    "và", "có", "là", "gồm", "đó", "đăng", "tải", "của", "cho", "loại", "các", "hành", "tỉnh",
+    "với", "cấp", "dùng", "bằng", "trên", "thuộc", "riêng", "thẻ", "còn", "số", "nộp",
+];
+
+/// A match of a pattern at a number.
+pub struct PatternMatch<'a> {
+    pub recognizer: &'a PatternRecognizer,
+    pub sequence: usize,
+    pub item: usize,
+    pub unit: Option<usize>,
+    pub members: Vec<(String, String)>,
+    /// The items that the phrase matches.
+    pub span: Range<usize>,
+    /// The number of these items without those in gaps.
+    pub weight: usize,
+    /// The number of items in gaps.
+    pub gap: usize,
+    /// The name of a member is the end of a longer name, as "tin" in "thông tin".
+    pub ends_longer_name: bool,
+}
+
+/// A number in its sentence.
+pub struct NumberContext<'a> {
+    /// The sequences of the sentence.
+    pub sequences: &'a [ItemSequence],
+    /// Index of the sequence that has the number.
+    pub sequence: usize,
+    /// Index of the number's item.
+    pub item: usize,
+    /// The items around the number that belong to this number only.
+    pub segment: Range<usize>,
+    /// The items of its clause.
+    pub clause: Range<usize>,
+}
+
+/// Why a matching pattern is rejected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rejection {
+    /// None of the phrases required in the clause matches.
+    With,
+    /// A phrase excluded from the clause matches.
+    Unless,
+    /// None of the phrases required in the paragraph or above matches.
+    Near,
+    /// The text is about another system.
+    Topic,
+    /// A gap of the phrase has a word that connects two figures.
+    Joint,
+    /// The number counts something else.
+    Counted,
+    /// The statement is negated: `chưa cấp`, `không đạt`.
+    Negated,
+    /// The number is an average.
+    Average,
+    /// The name of a member is the end of a longer name.
+    LongerName,
+}
+
+/// Words that negate a statement.
+const NEGATIONS: [&str; 5] =
+    [" chưa ", " không đạt ", " không đủ ", " không bao gồm ", " không kể "];
+/// Words that make a number an average.
+const AVERAGES: [&str; 3] = [" bình quân ", " trung bình ", " mỗi "];
+
+/// Whether the phrase itself has the word before a place, so that a name that begins there is not
+/// the end of a longer one. Words in gaps are not the phrase's.
+fn is_before_in_phrase(phrase: &Regex, captures: &Captures<'_>, place: usize) -> bool {
+    let in_gap = phrase
+        .capture_names()
+        .flatten()
+        .filter(|name| is_gap(name))
+        .filter_map(|name| captures.name(name))
+        .any(|gap| gap.start() < place && place <= gap.end());
+    let before =
+        captures.get(0).and_then(|whole| whole.as_str().get(..place.checked_sub(whole.start())?));
+    before.is_some_and(|before| !before.trim().is_empty()) && !in_gap
+}
+
+/// Whether a capture of a phrase is a gap: `g0`, `g1`, ...
+fn is_gap(name: &str) -> bool {
+    name.strip_prefix('g').is_some_and(|number| number.parse::<usize>().is_ok())
+}
+
+impl ItemSequence {
+    /// Whether the name of a member is the end of a longer name: "tin" in "thông tin". A word of
+    /// the phrase before it, `in_phrase`, belongs to no other name.
+    fn ends_longer_name(&self, member: &Match<'_>, in_phrase: bool) -> bool {
+        let before = self.item_at(member.start()).and_then(|item| item.checked_sub(1));
+        let word = before.map(|item| self.slice(&(item..item + 1)).1.trim()).unwrap_or_default();
+        let name = member.as_str().trim();
+        if name == "trực tuyến" && word == "công" {
+            return true; // "dịch vụ công trực tuyến" is the name of the services
+        }
+        !in_phrase
+            && !name.contains(' ')
+            && word.chars().all(char::is_alphabetic)
+            && !word.is_empty()
+            && !BEFORE_A_MEMBER.contains(&word)
+    }
+}
+
+impl<'a> ReportParagraph<'a> {
+    /// All matches of all patterns.
+    pub(super) fn find_matches(&self, sequences: &[ItemSequence]) -> Vec<PatternMatch<'a>> {
+        let mut found = Vec::new();
+        for (s, sequence) in sequences.iter().enumerate() {
+            if !(0..sequence.items.len()).any(|item| sequence.is_number(item)) {
+                continue;
+            }
+            for recognizer in &self.setting.lexicon.recognizers {
+                for phrase in &recognizer.phrases {
+                    let mut from = 0;
+                    while let Some(captures) = phrase.captures_at(&sequence.text, from) {
+                        let Some(whole) = captures.get(0) else { break };
+                        from = whole.start() + 1;
+                        while !sequence.text.is_char_boundary(from) {
+                            from += 1;
+                        }
+                        let Some(item) = captures
+                            .name("value")
+                            .and_then(|value| sequence.item_at(value.start()))
+                        else {
+                            continue;
+                        };
+                        let gap: usize = phrase
+                            .capture_names()
+                            .flatten()
+                            .filter(|name| is_gap(name))
+                            .filter_map(|name| captures.name(name))
+                            .map(|gap| gap.as_str().matches(' ').count())
+                            .sum();
+                        let words = whole.as_str().trim().split(' ').count();
+                        let begin = sequence.item_at(whole.start() + 1).unwrap_or(item);
+                        let span = begin..begin + words;
+                        let members = recognizer.dimensions.iter().filter_map(|open| {
+                            let words = captures
+                                .name(&open.code)?
+                                .as_str()
+                                .replace(", ", "")
+                                .replace("- ", "");
+                            Some((
+                                open.code.clone(),
+                                self.setting
+                                    .lexicon
+                                    .worded
+                                    .get(&open.code)?
+                                    .get(words.trim())?
+                                    .clone(),
+                            ))
+                        });
+                        let ends_longer_name = recognizer
+                            .dimensions
+                            .iter()
+                            .filter_map(|open| captures.name(&open.code))
+                            .any(|member| {
+                                let in_phrase =
+                                    is_before_in_phrase(phrase, &captures, member.start());
+                                sequence.ends_longer_name(&member, in_phrase)
+                            });
+                        let unit = captures
+                            .name("unit")
+                            .and_then(|unit| sequence.item_at(unit.start()))
+                            .and_then(|item| sequence.items.get(item)?.unit);
+                        found.push(PatternMatch {
+                            recognizer,
+                            sequence: s,
+                            item,
+                            unit,
+                            members: members.collect(),
+                            span,
+                            weight: words.saturating_sub(gap),
+                            gap,
+                            ends_longer_name,
+                        });
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// The reason to reject a match, if there is one.
+    pub(super) fn find_rejection(
+        &self,
+        found: &PatternMatch<'_>,
+        seen: &NumberContext<'_>,
+        token: usize,
+        above: &HeadingContext,
+        context: &str,
+    ) -> Option<Rejection> {
+        let sequence = seen.sequences.get(seen.sequence)?;
+        let around = seen.segment.start.min(found.span.start)..seen.segment.end.max(found.span.end);
+        let (_, line) = sequence.slice(&around);
+        let recognizer = found.recognizer;
+        if found.ends_longer_name {
+            return Some(Rejection::LongerName);
+        }
+        if recognizer.with.as_ref().is_some_and(|with| !with.is_match(line)) {
+            return Some(Rejection::With);
+        }
+        if recognizer.unless.as_ref().is_some_and(|unless| unless.is_match(line)) {
+            return Some(Rejection::Unless);
+        }
+        let says = |words: &&str| {
+            line.contains(*words)
+                && !words
+                    .split_whitespace()
+                    .next()
+                    .is_some_and(|word| recognizer.words.contains(word))
+        };
+        if NEGATIONS.iter().any(&says) {
+            return Some(Rejection::Negated);
+        }
+        let counts = self
+            .setting
+            .catalogue
+            .indicator(&recognizer.measure.code)
+            .is_some_and(|indicator| indicator.kind != IndicatorKind::Average);
+        if counts && AVERAGES.iter().any(says) {
+            return Some(Rejection::Average);
+        }
+        if recognizer.near.as_ref().is_some_and(|near| !near.is_match(context)) {
+            return Some(Rejection::Near);
+        }
+        // A gap may not contain words that lead to the next number of the clause.
+        let same_clause = |item: usize| seen.clause.contains(&item);
+        if (found.span.start < seen.segment.start && same_clause(found.span.start))
+            || (found.span.end > seen.segment.end && same_clause(found.span.end.saturating_sub(1)))
+        {
+            return Some(Rejection::Joint);
+        }
+        // In "25.108/26.000" the second number is the total; in "từ 7.541 lên 7.602" the first is
+        // the earlier value.
+        let before = found
+            .item
+            .checked_sub(1)
+            .map(|item| sequence.slice(&(item..item + 1)).1.trim())
+            .unwrap_or_default();
+        if (before == "/" && found.span.start >= found.item) || before == "từ" {
+            return Some(Rejection::Joint);
+        }
+        // What is counted follows the number. Another noun than the pattern's own means another
+        // figure.
+        let behind = sequence.slice(&(found.item + 1..found.item + 2)).1.trim();
+        if found.span.end <= found.item + 1
+            && COUNTED.contains(&behind)
+            && !recognizer.words.contains(behind)
+        {
+            return Some(Rejection::Counted);
+        }
+        let topic = recognizer.topic.as_ref()?;
+        let is_topic = |system: usize| self.setting.lexicon.systems.get(system) == Some(topic);
+        let token_of = |item: usize| sequence.items.get(item).map(|item| item.token);
+        let named = token_of(found.span.start)
+            ..token_of(found.span.end.saturating_sub(1)).map(|last| last + 1);
+        let inside =
+            self.topics.iter().any(|(at, system)| named.contains(&Some(*at)) && is_topic(*system));
+        (!inside && !above.topic_at(self, token).is_some_and(is_topic)).then_some(Rejection::Topic)
+    }
+}
+
+/// The clause of a number, and the items in it that belong to this number only: up to the words
+/// that lead to the next number.
+pub(super) fn clause_of_number(
+    sequence: &ItemSequence,
+    item: usize,
+) -> (Range<usize>, Range<usize>) {
+    let clause = sequence
+        .clauses()
+        .into_iter()
+        .map(|clause| clause.range)
+        .find(|range| range.contains(&item))
+        .unwrap_or(item..item + 1);
+    let word = |at: usize| {
+        let (_, line) = sequence.slice(&(at..at + 1));
+        line.trim().to_owned()
+    };
+    let joins = |at: usize| {
+        matches!(word(at).as_str(), "và" | "còn" | "với" | "cùng" | "gồm" | "có" | "nâng" | "đưa")
+    };
+    let mut start = clause.start;
+    if let Some(previous) =
+        clause.clone().rev().find(|other| *other < item && sequence.is_number(*other))
+    {
+        let joint = (previous + 1..item)
+            .rev()
+            .find(|at| joins(*at) && word(*at) != "có")
+            .or_else(|| (previous + 1..item).find(|at| joins(*at)));
+        start = joint.unwrap_or(if sequence.mark(previous + 1) == Some('/') {
+            clause.start
+        } else {
+            (previous + 2).min(item)
+        });
+    }
+    let mut end = clause.end;
+    if let Some(next) = clause.clone().find(|other| *other > item && sequence.is_number(*other)) {
+        let joint = (item + 1..next)
+            .rev()
+            .find(|at| joins(*at) && word(*at) != "có")
+            .or_else(|| (item + 1..next).find(|at| joins(*at)));
+        end = joint.unwrap_or(if sequence.mark(item + 1) == Some('/') { clause.end } else { next });
+    }
+    (clause, start.min(item)..end.max(item + 1))
+}

@@ -1,0 +1,78 @@
+//! Signs for periods in sequences: how a month, span or year relates to the period of the
+//! report.
+
+use kpi::period::{Month, Period};
+use kpi::phrase::sign;
+
+/// Signs for periods relative to the report's period. [`sign`] has the other signs.
+pub mod mark {
+    /// The report's own period.
+    pub const NOW: char = '\u{e010}';
+    /// The month before.
+    pub const MONTH_BEFORE: char = '\u{e011}';
+    /// The same month a year before.
+    pub const YEAR_BEFORE: char = '\u{e012}';
+    /// Another earlier time.
+    pub const EARLIER: char = '\u{e013}';
+    /// A later time.
+    pub const LATER: char = '\u{e014}';
+    /// A wider period of the same year.
+    pub const WIDER: char = '\u{e015}';
+    /// The last month of a report's wider period.
+    pub const LAST_MONTH: char = '\u{e017}';
+    /// The same year.
+    pub const YEAR: char = '\u{e016}';
+}
+
+/// The sign for a month, relative to a report's period.
+#[must_use]
+pub fn sign_of_month(period: Period, month: u32, year: Option<i32>) -> char {
+    let own = period.last();
+    let year = year.unwrap_or_else(|| {
+        if month <= own.month() || month == own.month() + 1 { own.year() } else { own.year() - 1 }
+    });
+    let Some(named) = Month::new(year, month) else {
+        return sign::REFERENCE;
+    };
+    match named.since(own) {
+        0 if period.first() == own => mark::NOW,
+        0 => mark::LAST_MONTH,
+        -1 if period.first() == own => mark::MONTH_BEFORE,
+        -12 if period.first() == own => mark::YEAR_BEFORE,
+        months if months > 0 => mark::LATER,
+        _ => mark::EARLIER,
+    }
+}
+
+/// The sign for a year or several months of it, relative to a report's period.
+#[must_use]
+pub fn sign_of_span(period: Period, last: u32, months: u32, year: Option<i32>) -> char {
+    let own = period.last();
+    let same_year = year.is_none_or(|year| year == own.year());
+    let same = same_year
+        && last == own.month()
+        && i32::try_from(months).is_ok_and(|months| months == own.since(period.first()) + 1);
+    match (same, same_year) {
+        (true, _) => mark::NOW,
+        (false, true) if last > own.month() => mark::LATER,
+        (false, true) => mark::WIDER,
+        (false, false) => mark::EARLIER,
+    }
+}
+
+/// The sign for a year, relative to a report's period.
+#[must_use]
+pub fn sign_of_year(period: Period, year: i32) -> char {
+    let own = period.last().year();
+    match year {
+        _ if year == own
+            && period.first() == period.last().january()
+            && period.last().month() == 12 =>
+        {
+            mark::NOW
+        }
+        _ if year == own => mark::YEAR,
+        _ if year > own => mark::LATER,
+        _ => mark::EARLIER,
+    }
+}

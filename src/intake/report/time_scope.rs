@@ -1,0 +1,230 @@
+//! The time of a number: the report's period, an earlier one, the year so far, a plan or a
+//! comparison. It follows from the words around the number, from an earlier clause, or from the
+//! report itself.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::item_sequence::ItemSequence;
+use super::period_sign::mark;
+
+/// The time that a number belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TimeScope {
+    /// The report's own period.
+    Now,
+    /// Everything up to now; for a stock this is its level.
+    UntilNow,
+    /// The year so far, or another period wider than the report's.
+    Wider,
+    /// An earlier month, by the number of months before the report's.
+    Before(i32),
+    /// An earlier time that is not given exactly.
+    Earlier,
+    /// A plan, a target or a forecast.
+    Plan,
+    /// An increase, a decrease or a comparison.
+    Change,
+}
+
+/// A word or phrase that shows the time.
+struct TimeCue {
+    when: TimeScope,
+    at: usize,
+}
+
+/// The expressions for each time. They match text in which named periods were replaced by signs
+/// (see [`mark`]).
+static CUES: LazyLock<Vec<(Option<Regex>, TimeScope)>> = LazyLock::new(|| {
+    let marks = |text: &str| {
+        let marks = [
+            ("NOW", mark::NOW),
+            ("LASTMONTH", mark::LAST_MONTH),
+            ("YEARBEFORE", mark::YEAR_BEFORE),
+            ("MONTHBEFORE", mark::MONTH_BEFORE),
+            ("WIDER", mark::WIDER),
+            ("YEAR", mark::YEAR),
+            ("LATER", mark::LATER),
+            ("EARLIER", mark::EARLIER),
+            ("REF", kpi::phrase::sign::REFERENCE),
+        ];
+        let text = marks
+            .iter()
+            .fold(text.to_owned(), |text, (name, sign)| text.replace(name, &sign.to_string()));
+        Regex::new(&format!(" (?:{text}) ")).ok()
+    };
+    vec![
+        (
+            marks(
+                "(?:so với|so|bằng) (?:cùng kỳ|tháng|kỳ|quý|năm|đầu năm|trước|MONTHBEFORE|YEARBEFORE|EARLIER)|so với \u{e000}|tăng thêm|tăng|giảm|vượt|cao hơn|thấp hơn|nhiều hơn|ít hơn",
+            ),
+            TimeScope::Change,
+        ),
+        (
+            marks(
+                "(?:tính )?(?:đến|hết|tới|cuối|đến hết|đến cuối|đến ngày|đến thời điểm)(?: ngày| cuối| hết)? (?:nay|NOW|LASTMONTH|REF|tháng|kỳ|hiện tại|hiện nay|thời điểm)|(?:tính )?đến nay|lũy kế",
+            ),
+            TimeScope::UntilNow,
+        ),
+        (
+            marks(
+                "từ đầu năm(?: đến nay)?|tính từ đầu năm|cộng dồn|cả năm|trong năm|toàn năm|cả YEAR|trong YEAR|YEAR (?:là|đạt|có|:|[\u{e000}-\u{e003}])|WIDER|(?:từ|kể từ) (?:YEAR|EARLIER|REF|khi thành lập|ngày REF) (?:đến nay|tới nay)|từ đầu (?:YEAR|EARLIER|nhiệm kỳ)|lũy kế (?:từ|WIDER|YEAR|cả)(?: đầu năm)?",
+            ),
+            TimeScope::Wider,
+        ),
+        (
+            marks("tháng trước|kỳ trước|tháng liền trước|tháng liền kề|MONTHBEFORE"),
+            TimeScope::Before(1),
+        ),
+        (
+            marks("cùng kỳ(?: năm trước| năm ngoái| YEARBEFORE| EARLIER)?|YEARBEFORE"),
+            TimeScope::Before(12),
+        ),
+        (
+            marks(
+                "trong tuần|mỗi tuần|trong ngày|mỗi ngày|bình quân ngày|trước đó|trước đây|trước kia|EARLIER|LASTMONTH|năm trước|năm ngoái|quý trước|đầu năm|cuối EARLIER|đầu YEAR|đầu kỳ",
+            ),
+            TimeScope::Earlier,
+        ),
+        (
+            marks(
+                "nếu (?:hết|được|không|có)|(?:đưa|nâng) tỷ lệ|dự kiến|vào cuối (?:YEAR|năm)|phấn đấu|mục tiêu|chỉ tiêu|kế hoạch năm|kế hoạch giao|kế hoạch YEAR|theo kế hoạch(?: năm| YEAR| giao| đề ra)|so với kế hoạch|kế hoạch là|kế hoạch đề ra|sẽ|LATER|\u{e001} kế hoạch",
+            ),
+            TimeScope::Plan,
+        ),
+        (
+            marks(
+                "(?:kỳ|tháng|quý|năm) trước chuyển (?:sang|qua)|tăng lên|tăng lên thành|tăng lên đến|giảm xuống|giảm còn|trong tháng|tháng này|trong kỳ|kỳ này|trong quý|quý này|kỳ báo cáo|(?:trong )?NOW",
+            ),
+            TimeScope::Now,
+        ),
+    ]
+});
+
+/// The time of each item of a sequence, and the time that applies after it.
+#[must_use]
+pub fn time_scopes(sequence: &ItemSequence, before: TimeScope) -> (Vec<TimeScope>, TimeScope) {
+    let mut times = vec![before; sequence.items.len()];
+    let mut carried = before;
+    // A time after a colon applies until another one; any other time applies until the next
+    // semicolon.
+    let (mut lasting, mut base) = (before, before);
+    for clause in sequence.clauses() {
+        if clause.new_part {
+            carried = base;
+        }
+        let cues = find_cues(sequence, &clause.range);
+        let first_number = clause.range.clone().find(|item| sequence.is_number(*item));
+        for item in clause.range.clone() {
+            let at = sequence.start(item);
+            let number_before = clause
+                .range
+                .clone()
+                .rev()
+                .find(|other| *other < item && sequence.is_number(*other))
+                .map(|item| sequence.start(item));
+            let next_number = clause
+                .range
+                .clone()
+                .find(|other| *other > item && sequence.is_number(*other))
+                .map_or(usize::MAX, |item| sequence.start(item));
+            let last_before = cues.iter().rfind(|cue| cue.at < at);
+            let first_behind = cues.iter().find(|cue| cue.at > at && cue.at < next_number);
+            // A comparison applies to the number after it; "tăng 5 so với tháng trước" as a whole
+            // is one comparison.
+            let found = match (last_before, first_behind) {
+                (Some(cue), Some(behind))
+                    if cue.when == TimeScope::Now
+                        && behind.when != TimeScope::UntilNow
+                        && number_before.is_none_or(|number| {
+                            cue.at > number || behind.when == TimeScope::Change
+                        }) =>
+                {
+                    Some(behind.when)
+                }
+                (Some(cue), behind)
+                    if cue.when == TimeScope::Change
+                        && number_before.is_some_and(|number| cue.at < number) =>
+                {
+                    behind.map(|behind| behind.when).or(Some(carried))
+                }
+                (Some(cue), _) => Some(cue.when),
+                (None, Some(behind)) => Some(behind.when),
+                (None, None) => None,
+            };
+            if let Some(slot) = times.get_mut(item) {
+                *slot = found.unwrap_or(carried);
+            }
+        }
+        let leading = match first_number {
+            Some(number) => cues
+                .iter()
+                .rfind(|cue| cue.at < sequence.start(number) && cue.when != TimeScope::Change),
+            None => cues.last(),
+        };
+        carried = match leading {
+            Some(cue) => cue.when,
+            None if carried == TimeScope::Change => base,
+            None => carried,
+        };
+        if clause.colon && first_number.is_none() && leading.is_some() {
+            lasting = carried;
+            base = carried;
+        }
+    }
+    (times, if lasting == before { base } else { lasting })
+}
+
+fn find_cues(sequence: &ItemSequence, range: &std::ops::Range<usize>) -> Vec<TimeCue> {
+    let (start, text) = sequence.slice(range);
+    let mut found: Vec<(usize, usize, TimeScope)> = Vec::new();
+    // In a monthly report "Năm 2021, toàn tỉnh ..." is about the year.
+    if text.trim_start().starts_with(mark::YEAR) {
+        found.push((start, start + 2, TimeScope::Wider));
+    }
+    for (expression, when) in CUES.iter() {
+        let Some(expression) = expression else { continue };
+        let mut from = 0;
+        while let Some(one) = expression.find_at(text, from) {
+            // "tăng cường" is not a comparison, and "ngày tiếp công dân" is a day of the calendar.
+            let behind = text.get(one.end().saturating_sub(1)..).unwrap_or_default();
+            if !(one.as_str() == " tăng " && behind.starts_with(" cường ")
+                || one.as_str().ends_with(" ngày ") && behind.starts_with(" tiếp "))
+            {
+                found.push((start + one.start(), start + one.end(), *when));
+            }
+            // The space after one match may be the space before the next.
+            from = one.end().saturating_sub(1).max(one.start() + 1);
+        }
+    }
+    found.sort_by_key(|(at, end, _)| (*at, std::cmp::Reverse(*end)));
+    let mut cues: Vec<TimeCue> = Vec::new();
+    let mut covered = 0;
+    for (at, end, when) in found {
+        // Of overlapping matches the longest is taken.
+        if at + 1 >= covered {
+            cues.push(TimeCue { when, at });
+            covered = end;
+        }
+    }
+    cues
+}
+
+/// The time at the end of a line, to which a number in the following parentheses belongs.
+#[must_use]
+pub fn compared_with(line: &str) -> Option<TimeScope> {
+    let ends = |words: &str| line.trim_end().ends_with(words);
+    let month = ["tháng trước", "kỳ trước", "tháng liền kề"].iter().any(|words| ends(words))
+        || ends(&mark::MONTH_BEFORE.to_string());
+    let year =
+        ["cùng kỳ", "cùng kỳ năm trước", "cùng kỳ năm ngoái"].iter().any(|words| ends(words))
+            || ends(&mark::YEAR_BEFORE.to_string());
+    let same_time = ends(&format!("cùng kỳ {}", mark::EARLIER));
+    match (month, year || same_time) {
+        (true, _) => Some(TimeScope::Before(1)),
+        (_, true) => Some(TimeScope::Before(12)),
+        _ if ends(&mark::EARLIER.to_string()) => Some(TimeScope::Earlier),
+        _ => None,
+    }
+}

@@ -1,0 +1,22 @@
+//! What is known before a label is read.
+
+use crate::intake::label::LabelIndex;
+use kpi::period::Month;
+
+/// What is known before a label is read.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct LabelContext {
+    /// The text above.
+    pub hint: String,
+    /// Position of the reporting unit.
+    pub unit: Option<usize>,
+    /// The reporting month.
+    pub month: Option<Month>,
+}
+
+impl LabelContext {
+    /// Whether a text names only systems.
+    pub(super) fn systems_only(&self, labels: &LabelIndex<'_>, text: &str) -> bool {
+        !labels.systems(text).is_empty()
+    }
+}

@@ -1,0 +1,198 @@
+//! The title of a table: its unit, month, measure and unit of measure, from the rows above the
+//! header and the text above the table.
+
+use std::ops::Range;
+
+use super::label_context::LabelContext;
+use super::label_reader::LabelReader;
+use super::mapping::TableDefaults;
+use super::shape::GridShape;
+use super::unit_names::UnitMatch;
+use crate::intake::label::{LabelResolution, MeasureUnitText, split_marker};
+use kpi::measure::Measure;
+use kpi::period::Month;
+use kpi::unit::UnitKind;
+use kpi::vietnamese::folding::unaccented;
+use kpi::vietnamese::months::{MonthMention, extract_months};
+
+/// Most characters of the text above a table that are used.
+const MAX_HINT: usize = 1_000;
+
+/// What the title of a table gives.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct TableTitle {
+    pub around: LabelContext,
+    /// The reason why the table has no month, if the title gives one.
+    pub refused: Option<String>,
+    /// The measure of every figure, if the title names one.
+    pub measure: Option<Measure>,
+    /// The unit of measure of every figure.
+    pub measured: Option<MeasureUnitText>,
+}
+
+impl LabelReader<'_> {
+    /// Reads the rows above the header and the hint.
+    pub(super) fn title(
+        &self,
+        shape: &GridShape<'_>,
+        rows: &Range<usize>,
+        defaults: &TableDefaults,
+    ) -> TableTitle {
+        let lines: Vec<String> = rows.clone().flat_map(|row| shape.own_texts(row)).collect();
+        let hint: String = defaults.hint.chars().take(MAX_HINT).collect();
+        let mut title = TableTitle {
+            around: LabelContext { hint, unit: defaults.unit, month: defaults.month },
+            ..TableTitle::default()
+        };
+        let told: Vec<MonthMention> = lines
+            .iter()
+            .chain(std::iter::once(&defaults.hint))
+            .flat_map(|line| extract_months(line).when)
+            .collect();
+        title.time(&told);
+        let around = &mut title.around;
+        let (mut explicit, mut others) = (None, Vec::new());
+        for line in &lines {
+            let (head, plain) =
+                line.split_once(':').map_or(("", line.as_str()), |(head, behind)| (head, behind));
+            if let Some(found) = measure_line(line)
+                .and_then(|()| self.labels.unit_of_measure(plain.trim_matches([' ', ')', '('])))
+            {
+                title.measured = Some(found);
+            } else if let UnitMatch::One(unit) = self
+                .places
+                .resolve(plain, around.month, defaults.unit)
+                .or_whole(|| self.places.resolve(line, around.month, defaults.unit))
+            {
+                if unaccented(head).contains("don vi") {
+                    explicit = Some(unit)
+                } else {
+                    others.push(unit)
+                }
+            }
+            around.hint = format!("{} {line}", around.hint).trim().chars().take(MAX_HINT).collect();
+        }
+        around.unit = self.title_unit(explicit, &others, defaults.unit);
+        title.measure = lines
+            .iter()
+            .chain(std::iter::once(&defaults.hint))
+            .find_map(|line| self.title_measure(line, &title.around));
+        title
+    }
+
+    /// The unit of a table: the one that the title gives as such, otherwise that of the request,
+    /// unless the title names another unit. Departments and agencies are ignored, because the
+    /// author of a report for a unit above is named in the title too.
+    fn title_unit(
+        &self,
+        explicit: Option<usize>,
+        named: &[usize],
+        given: Option<usize>,
+    ) -> Option<usize> {
+        if explicit.is_some() {
+            return explicit;
+        }
+        let Some(given) = given else {
+            return named.last().copied().filter(|last| named.iter().all(|unit| unit == last));
+        };
+        let writes = |unit: usize| {
+            self.units.get(unit).is_some_and(|unit| {
+                matches!(unit.document.kind, UnitKind::Department | UnitKind::Agency)
+            })
+        };
+        let above = |unit: usize| self.units.ancestors(given).any(|above| above == unit);
+        let strange = named.iter().any(|unit| {
+            *unit != given
+                && !above(*unit)
+                && !(writes(*unit) && self.units.ancestors(*unit).any(|above| above == given))
+        });
+        (!strange).then_some(given)
+    }
+
+    /// The measure that a title names, with common words left out.
+    fn title_measure(&self, line: &str, around: &LabelContext) -> Option<Measure> {
+        const LEADS: [&str; 16] = [
+            "biểu số liệu",
+            "bảng số liệu",
+            "biểu tổng hợp",
+            "bảng tổng hợp",
+            "tổng hợp",
+            "báo cáo",
+            "thống kê",
+            "tình hình",
+            "kết quả",
+            "số liệu",
+            "bảng",
+            "biểu",
+            "theo đơn vị",
+            "của các đơn vị",
+            "theo tháng",
+            "các đơn vị",
+        ];
+        let mut rest = extract_months(split_marker(line).1).rest.to_lowercase();
+        for lead in LEADS {
+            rest = rest.replace(lead, " ");
+        }
+        let rest = rest.trim_start_matches(|c: char| {
+            c.is_ascii_digit() || c.is_whitespace() || matches!(c, '.' | ':' | '-')
+        });
+        match self.labels.resolve(rest, &around.hint) {
+            LabelResolution::One(measure) => Some(measure),
+            LabelResolution::Several(_)
+            | LabelResolution::Members(_)
+            | LabelResolution::Empty
+            | LabelResolution::Nothing => None,
+        }
+    }
+}
+
+/// Whether a line of the title gives the unit of measure.
+fn measure_line(line: &str) -> Option<()> {
+    let line = unaccented(line);
+    (line.contains("dvt") || line.contains("don vi tinh")).then_some(())
+}
+
+impl TableTitle {
+    /// Sets the month of the table from the times in its title.
+    fn time(&mut self, told: &[MonthMention]) {
+        let (mut months, mut numbers, mut year) = (Vec::new(), Vec::new(), None);
+        for when in told {
+            match *when {
+                MonthMention::Month(month) if !months.contains(&month) => months.push(month),
+                MonthMention::OfYear(number) if !numbers.contains(&number) => numbers.push(number),
+                MonthMention::Year(found) => year = Some(found),
+                MonthMention::Other(why)
+                    if why.starts_with("year to date") || why.starts_with("a period wider") =>
+                {
+                    self.refused = Some(why.to_owned())
+                }
+                MonthMention::Month(_)
+                | MonthMention::OfYear(_)
+                | MonthMention::Relative(_)
+                | MonthMention::Other(_) => {}
+            }
+        }
+        let given = self.around.month;
+        if let ([], [number]) = (months.as_slice(), numbers.as_slice()) {
+            months
+                .extend(year.or(given.map(Month::year)).and_then(|year| Month::new(year, *number)));
+        }
+        self.around.month = match (months.as_slice(), numbers.len()) {
+            ([one], 0 | 1) => Some(*one),
+            ([], 0) => given.filter(|month| year.is_none_or(|year| month.year() == year)),
+            // Of several months the reporting month is taken, if it is among them.
+            (months, _) => given.filter(|month| months.contains(month)),
+        };
+        if matches!(months.as_slice(), [_]) {
+            // A title that names its month means this month, whatever it is compared with.
+            self.refused = self.refused.take().filter(|why| why.starts_with("year to date"));
+        }
+    }
+}
+
+impl UnitMatch {
+    /// This unit, or the result of a second reading.
+    fn or_whole(self, second: impl FnOnce() -> Self) -> Self {
+        if matches!(self, Self::One(_)) { self } else { second() }
+    }
+}
