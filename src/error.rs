@@ -1,4 +1,4 @@
-//! The application's error type, independent of transport. `src/http` turns it into a response in
+//! The application's error type, independent of transport. `src/api` turns it into a response in
 //! one place.
 
 use crate::memory::MemoryExhausted;

@@ -1,21 +1,22 @@
 //! The map of the crate: a figure is read ([`intake`]), validated ([`kpi`]), recorded in the
-//! ledger ([`ledger`]), kept in the cube ([`kpi::cube`]), queried ([`app`]) and shown ([`http`],
-//! [`pages`], [`prometheus`]). [`server`] wires these together, [`command`] runs the commands that
+//! ledger ([`ledger`]), kept in the cube ([`kpi::cube`]), queried ([`app`]) and shown ([`api`],
+//! [`web`], [`prometheus`]). [`server`] wires these together, [`cli`] runs the commands that
 //! [`config`] parses, and [`generate`] invents figures for demos and benchmarks. [`memory`] is the
 //! memory budget of all growing data, and [`logging`] writes the log within limits.
 
+pub mod api;
 pub mod app;
-pub mod command;
+pub mod cli;
 pub mod config;
 pub mod error;
 pub mod generate;
-pub mod http;
 pub mod intake;
 pub mod logging;
 pub mod memory;
-pub mod pages;
 pub mod periodic;
 pub mod prometheus;
+pub mod render;
 pub mod server;
 pub mod sync;
 pub mod watchdog;
+pub mod web;

@@ -29,5 +29,5 @@ fn main() -> ExitCode {
             logs.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init()
         }
     }
-    egov_kpi::command::run(config).into()
+    egov_kpi::cli::run(config).into()
 }

@@ -20,17 +20,16 @@ use utoipa_actix_web::AppExt;
 
 pub use tls::TlsFiles;
 
+use crate::api::access::{AccessSettings, BeforeFirstKey};
+use crate::api::limits::LimitSettings;
+use crate::api::{self, ServiceContext};
 use crate::app::App;
 use crate::app::api_keys::SetupToken;
 use crate::app::api_keys::document::KeyState;
 use crate::app::clock::Clock;
 use crate::app::witness::WitnessFile;
 use crate::error::Error;
-use crate::http::access::{AccessSettings, BeforeFirstKey};
-use crate::http::limits::LimitSettings;
-use crate::http::{self, ServiceContext};
 use crate::memory;
-use crate::pages;
 use crate::periodic::PeriodicThread;
 use crate::sync::busy_threads;
 use crate::watchdog::{self, listed};
@@ -331,16 +330,16 @@ fn server(
         actix_web::App::new()
             .into_utoipa_app()
             .app_data(data.clone())
-            .app_data(web::PayloadConfig::new(http::MAX_BODY))
-            .configure(http::routes)
+            .app_data(web::PayloadConfig::new(api::MAX_BODY))
+            .configure(api::routes)
             .into_app()
-            .configure(pages::routes)
-            .configure(http::extras)
-            .wrap(from_fn(http::limits::unsent::count))
+            .configure(crate::web::routes)
+            .configure(api::extras)
+            .wrap(from_fn(api::limits::unsent::count))
             .wrap(Compress::default())
-            .wrap(from_fn(http::access::guard))
-            .wrap(from_fn(http::headers))
-            .wrap(from_fn(http::log_request))
+            .wrap(from_fn(api::access::guard))
+            .wrap(from_fn(api::headers))
+            .wrap(from_fn(api::log_request))
     };
     if let Some(config) = tls {
         // `HttpServer` would count a connection only after its TLS handshake, and would let new

@@ -501,5 +501,5 @@ fn the_environment_names_the_ledger_and_a_flag_wins() {
 
 #[test]
 fn openapi_prints_the_document_and_nothing_else() {
-    assert_eq!(run(&["openapi"]).expect(0), egov_kpi::http::openapi_text().unwrap());
+    assert_eq!(run(&["openapi"]).expect(0), egov_kpi::api::openapi_text().unwrap());
 }

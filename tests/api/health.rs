@@ -127,7 +127,7 @@ fn the_openapi_document_is_the_one_that_is_checked_in() {
     let renew = "renew it: cargo run -- openapi > openapi/openapi.json";
     let checked_in =
         std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}; {renew}"));
-    let built = egov_kpi::http::openapi_text().unwrap();
+    let built = egov_kpi::api::openapi_text().unwrap();
     if let Some((line, (old, new))) =
         checked_in.lines().zip(built.lines()).enumerate().find(|(_, (old, new))| old != new)
     {
@@ -144,7 +144,7 @@ fn the_openapi_document_is_served_and_names_every_route() {
     let server = Server::start();
     let reply = server.get("openapi.json");
     assert_eq!(reply.header("content-type"), "application/json");
-    assert_eq!(reply.text(), egov_kpi::http::openapi_text().unwrap());
+    assert_eq!(reply.text(), egov_kpi::api::openapi_text().unwrap());
     let document = reply.json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     let calls = [

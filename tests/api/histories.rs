@@ -304,7 +304,7 @@ fn a_ledger_restored_under_a_running_server_is_detected_and_lost_revisions_are_r
         if round % 2 == 0 {
             let mut answer = one.post(&json!({ "observations": [figure(OUTGOING, "travinh", "2021-10", i64::from(round) + 1)] }));
             if answer.status == 503 {
-                eventually("taking figures again", Duration::from_secs(5), || {
+                eventually("taking figures again", Duration::from_secs(15), || {
                     answer = one.post(&json!({ "observations": [figure(OUTGOING, "travinh", "2021-10", i64::from(round) + 1)] }));
                     answer.status != 503
                 });
@@ -317,11 +317,11 @@ fn a_ledger_restored_under_a_running_server_is_detected_and_lost_revisions_are_r
         }
         let truth = if round % 2 == 0 { i64::from(round) + 1 } else { kept };
         for (api, before) in [&one, &other].into_iter().zip(changes) {
-            eventually("noticed", Duration::from_secs(5), || {
+            eventually("noticed", Duration::from_secs(15), || {
                 api.metric("egov_kpi_history_changes_total") > before
                     && api.get("/readyz").status == 200
             });
-            eventually("the ledger's", Duration::from_secs(5), || {
+            eventually("the ledger's", Duration::from_secs(15), || {
                 value(api).as_f64().map(|value| value.to_string()) == Some(truth.to_string())
             });
             assert!(api.get("/readyz").text().contains("lost"), "{}", api.get("/readyz").text());
@@ -350,7 +350,7 @@ fn a_ledger_restored_under_a_running_server_is_detected_and_lost_revisions_are_r
             );
         }
         assert!(began.elapsed() < Duration::from_secs(20));
-        eventually("the same", Duration::from_secs(5), || {
+        eventually("the same", Duration::from_secs(15), || {
             one.read("ledger?digest=true") == other.read("ledger?digest=true")
         });
     }
@@ -373,7 +373,7 @@ fn a_figure_that_is_not_yet_durable_is_never_reported_as_unchanged() {
         put_back(&ledger, &copy);
         let body = json!({ "observations": [figure(OUTGOING, "travinh", "2021-10", value)] });
         let mut answer = api.post(&body);
-        eventually("answered", Duration::from_secs(5), || {
+        eventually("answered", Duration::from_secs(15), || {
             answer = if answer.status == 503 { api.post(&body) } else { return true };
             answer.status != 503
         });

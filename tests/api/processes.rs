@@ -1,13 +1,12 @@
 //! Several processes on one ledger.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Api, REPORT, Server, eventually, figure, has, run, serve};
+use crate::harness::{Api, REPORT, Server, WITHIN_A_SECOND, eventually, figure, has, run, serve};
 
 const OUTGOING: &str = "ioffice.documents.outgoing";
-const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn an_import_of_another_process_is_visible_within_a_second() {
@@ -18,8 +17,8 @@ fn an_import_of_another_process_is_visible_within_a_second() {
     std::fs::write(&file, REPORT).unwrap();
     run(&["import", file.to_str().unwrap(), "--database", &server.address()]).expect(0);
     let ended = Instant::now();
-    eventually("seen", SECOND, || server.revision() == revision + 1);
-    assert!(ended.elapsed() < SECOND);
+    eventually("seen", WITHIN_A_SECOND, || server.revision() == revision + 1);
+    assert!(ended.elapsed() < WITHIN_A_SECOND);
     has(
         &server.point("ioffice.documents.signed_rate", "travinh", "2021-10"),
         &json!({ "value": 78.947_144, "stated": 78.955 }),
@@ -40,7 +39,7 @@ fn units_and_catalogue_of_another_process_are_seen_too() {
     let units = server.folder().join("units.json");
     std::fs::write(&units, json!({ "units": [{ "code": "new-unit" }] }).to_string()).unwrap();
     run(&["import", units.to_str().unwrap(), "--database", &server.address()]).expect(0);
-    eventually("seen", SECOND, || server.get("units?code=new-unit").status == 200);
+    eventually("seen", WITHIN_A_SECOND, || server.get("units?code=new-unit").status == 200);
     server.record("new-unit", &[(OUTGOING, "2021-10", 1)]);
     let catalogue = server.folder().join("catalogue.json");
     let mut document = server.read("catalogue");
@@ -53,7 +52,7 @@ fn units_and_catalogue_of_another_process_are_seen_too() {
         run(&["catalogue", "apply", catalogue.to_str().unwrap(), "--database", &server.address()])
             .expect(0);
     assert_eq!(told.trim_end(), "+ indicators new.indicator");
-    eventually("seen", SECOND, || server.read("catalogue")["version"] == 2);
+    eventually("seen", WITHIN_A_SECOND, || server.read("catalogue")["version"] == 2);
     server.record("new-unit", &[("new.indicator", "2021-10", 1)]);
 }
 
@@ -95,7 +94,7 @@ fn two_servers_on_one_ledger_record_side_by_side_and_see_each_other() {
         "each submission has a revision of its own, without a gap"
     );
     for api in [&*server, &other_api] {
-        eventually("level", SECOND, || api.revision() == before + 48);
+        eventually("level", WITHIN_A_SECOND, || api.revision() == before + 48);
         has(&api.point(OUTGOING, "travinh", "2020-12"), &json!({ "value": 48, "coverage": 0.4 }));
         assert_eq!(api.observations("").len(), 48);
     }
@@ -125,7 +124,7 @@ fn a_conflict_with_a_recent_write_of_another_process_is_detected() {
         "made from version 1, which is no longer the latest"
     );
     // A unit that ended here accepts no figure there.
-    eventually("level", SECOND, || other_api.revision() == server.revision());
+    eventually("level", WITHIN_A_SECOND, || other_api.revision() == server.revision());
     server.put_units(&json!([{ "code": "v", "valid_to": "2021-09-30" }]));
     let late = other_api.post(&json!({ "observations": [figure(OUTGOING, "v", "2021-10", 1)] }));
     assert_eq!(late.status, 422, "{}", late.text());

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use egov_kpi::api::access::{AccessSettings, BeforeFirstKey};
 use egov_kpi::app::access::role::Role;
 use egov_kpi::app::access::{Identity, SignInCredential};
 use egov_kpi::app::api_keys::{KeyExpiry, NewKey};
@@ -13,7 +14,6 @@ use egov_kpi::app::write::declarations::{self};
 use egov_kpi::app::write::periods::ClosingChange;
 use egov_kpi::app::write::submission::SubmissionInput;
 use egov_kpi::error::Error;
-use egov_kpi::http::access::{AccessSettings, BeforeFirstKey};
 use egov_kpi::server;
 use kpi::annotation::AnnotationDocument;
 use serde_json::{Value, json};
@@ -266,7 +266,7 @@ fn a_key_revoked_on_one_instance_records_nothing_on_another_from_that_revision_o
     let api = Api::of(&other.address.to_string());
     for value in 1..=20 {
         let doomed = issue(one_instance.app(), Role::Steward, None);
-        crate::harness::eventually("known", Duration::from_secs(2), || {
+        crate::harness::eventually("known", Duration::from_secs(15), || {
             other.app().api_keys().accept(&doomed.key).is_ok()
         });
         let revoked = {

@@ -1,16 +1,14 @@
 //! Several instances on one ledger: a key revoked on one is rejected by all within a second, on
 //! both databases.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use egov_kpi::api::access::AccessSettings;
 use egov_kpi::app::access::role::Role;
-use egov_kpi::http::access::AccessSettings;
 
-use crate::harness::{Api, eventually, run};
+use crate::harness::{Api, WITHIN_A_SECOND, eventually, run};
 use crate::home::Home;
 use crate::support::{issue, serve};
-
-const SECOND: Duration = Duration::from_secs(1);
 
 fn me(api: &Api, key: &str) -> u16 {
     api.send("GET", "me", &[("authorization", &format!("Bearer {key}"))], None).status
@@ -31,7 +29,7 @@ fn revoked_within_a_second(address: &str) {
         (200, 401),
         "at once where it was made"
     );
-    eventually("known", SECOND, || me(&second, &issued.key) == 200);
+    eventually("known", WITHIN_A_SECOND, || me(&second, &issued.key) == 200);
     assert_eq!(
         second.get("me").status,
         401,
@@ -39,7 +37,7 @@ fn revoked_within_a_second(address: &str) {
     );
     for n in 0..3 {
         let doomed = issue(one.app(), Role::Reader, None);
-        eventually("known", SECOND, || me(&second, &doomed.key) == 200);
+        eventually("known", WITHIN_A_SECOND, || me(&second, &doomed.key) == 200);
         let began = Instant::now();
         // On this instance, through the API of the other one, and by a command beside both.
         match n {
@@ -57,11 +55,11 @@ fn revoked_within_a_second(address: &str) {
             _ => drop(run(&["keys", "revoke", &doomed.view.id, "--database", address]).expect(0)),
         }
         let revoked = Instant::now();
-        eventually("revoked", SECOND, || {
+        eventually("revoked", WITHIN_A_SECOND, || {
             me(&first, &doomed.key) == 401 && me(&second, &doomed.key) == 401
         });
         assert!(
-            revoked.elapsed() < SECOND,
+            revoked.elapsed() < WITHIN_A_SECOND,
             "{:?} after the revocation, {:?} after it began",
             revoked.elapsed(),
             began.elapsed()
@@ -92,7 +90,7 @@ fn a_change_of_keys_holds_up_no_figures_and_both_instances_agree_on_the_ledger()
     );
     let (first, second) = (Api::of(&one.address.to_string()), Api::of(&other.address.to_string()));
     let steward = issue(one.app(), Role::Steward, None);
-    eventually("known", SECOND, || me(&second, &steward.key) == 200);
+    eventually("known", WITHIN_A_SECOND, || me(&second, &steward.key) == 200);
     let bearer = format!("Bearer {}", steward.key);
     for (api, value) in [(&first, 1), (&second, 2), (&first, 3)] {
         issue(one.app(), Role::Reader, None);
@@ -103,7 +101,7 @@ fn a_change_of_keys_holds_up_no_figures_and_both_instances_agree_on_the_ledger()
     let ledger = |api: &Api| {
         api.send("GET", "ledger?digest=true", &[("authorization", &bearer)], None).expect(200)
     };
-    eventually("level", SECOND, || ledger(&first) == ledger(&second));
+    eventually("level", WITHIN_A_SECOND, || ledger(&first) == ledger(&second));
     one.stop();
     other.stop();
     run(&["verify", "--database", &home.address()]).expect(0);

@@ -1,15 +1,11 @@
 //! Keys from creation to revocation: on the command line and through the API.
 
-use std::time::Duration;
-
 use egov_kpi::app::access::role::Role;
 use serde_json::{Value, json};
 
-use crate::harness::{Served, eventually, has, run};
+use crate::harness::{Served, WITHIN_A_SECOND, eventually, has, run};
 use crate::home::Home;
 use crate::support::{FOREIGN, Guarded, OWN, one, sleep_past};
-
-const SECOND: Duration = Duration::from_secs(1);
 
 fn is_key(text: &str) -> bool {
     let parts: Vec<&str> = text.splitn(3, '_').collect();
@@ -67,10 +63,10 @@ fn the_command_line_makes_lists_replaces_and_revokes_keys() {
     assert_eq!((send(&admin), send(&reporter)), (201, 200));
     // While the server runs.
     let fresh = keys(&["rotate", &id, "--overlap", "1d"]).expect(0).trim_end().to_owned();
-    eventually("accepted", SECOND, || send(&fresh) == 200);
+    eventually("accepted", WITHIN_A_SECOND, || send(&fresh) == 200);
     assert_eq!(send(&reporter), 200, "the old key stays valid");
     keys(&["revoke", &id]).expect(0);
-    eventually("revoked", SECOND, || send(&reporter) == 401);
+    eventually("revoked", WITHIN_A_SECOND, || send(&reporter) == 401);
     assert_eq!(send(&fresh), 200);
     assert!(
         keys(&["list"])
@@ -81,7 +77,7 @@ fn the_command_line_makes_lists_replaces_and_revokes_keys() {
     // A lost admin key is replaced here.
     let found =
         keys(&["add", "--name", "again", "--role", "admin"]).expect(0).trim_end().to_owned();
-    eventually("accepted", SECOND, || send(&found) == 200);
+    eventually("accepted", WITHIN_A_SECOND, || send(&found) == 200);
     drop(served);
     run(&["verify", "--database", &address]).expect(0);
 }
@@ -312,7 +308,7 @@ fn key_usage_survives_a_restart() {
     let (admin, reader) = (server.issue(Role::Admin, None), server.issue(Role::Reader, None));
     server.by(&reader.key).me();
     let home = server.stop();
-    let server = Guarded::over(home, egov_kpi::http::access::AccessSettings::default());
+    let server = Guarded::over(home, egov_kpi::api::access::AccessSettings::default());
     let listed = server.by(&admin.key).get("keys").expect(200);
     let used =
         listed["keys"].as_array().unwrap().iter().find(|key| key["id"] == reader.view.id).unwrap();

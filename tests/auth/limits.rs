@@ -5,10 +5,10 @@ use std::net::TcpStream;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
+use egov_kpi::api::access::AccessSettings;
+use egov_kpi::api::limits::rates::RateLimit;
+use egov_kpi::api::limits::{LimitSettings, MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL};
 use egov_kpi::app::access::role::Role;
-use egov_kpi::http::access::AccessSettings;
-use egov_kpi::http::limits::rates::RateLimit;
-use egov_kpi::http::limits::{LimitSettings, MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
@@ -447,7 +447,7 @@ fn bodies_use_the_memory_budget_and_one_owner_cannot_use_all() {
     (0..10).for_each(|_| drop(admin.send("POST", "observations", Some(&fits)).problem(422)));
     // While one holder uses its half, others continue.
     let slow = unfinished_body(&server, &admin, 8 << 20);
-    eventually("read", Duration::from_secs(5), || {
+    eventually("read", Duration::from_secs(15), || {
         gauge(&other, "egov_kpi_memory_bytes{kind=\"body\"}") >= 8 << 20
     });
     admin.send("POST", "observations", Some(&fits)).problem(503);
@@ -455,7 +455,7 @@ fn bodies_use_the_memory_budget_and_one_owner_cannot_use_all() {
     other.send("POST", "observations?dry_run=true", Some(&large_enough)).problem(422);
     assert_eq!(other.post(OWN, "2021-11", 1).status, 201);
     drop(slow);
-    eventually("given back", Duration::from_secs(5), || {
+    eventually("given back", Duration::from_secs(15), || {
         gauge(&other, "egov_kpi_memory_bytes{kind=\"body\"}") == 0
     });
 }
@@ -465,7 +465,7 @@ fn documents_and_queries_wait_for_memory() {
     let server = small_pool();
     let (admin, other) = (server.holder(Role::Admin, None), server.holder(Role::Admin, None));
     let slow = unfinished_body(&server, &admin, 8 << 20);
-    eventually("read", Duration::from_secs(5), || {
+    eventually("read", Duration::from_secs(15), || {
         gauge(&other, "egov_kpi_memory_bytes{kind=\"body\"}") >= 8 << 20
     });
     let bearer = format!("Bearer {}", admin.key);
@@ -485,7 +485,7 @@ fn documents_and_queries_wait_for_memory() {
     admin.get("series?unit=travinh&measure=ioffice.documents.outgoing&last=12").expect(200);
     assert_eq!(refused(&other, "memory"), 3);
     drop(slow);
-    eventually("given back", Duration::from_secs(5), || admin.get(page).status == 200);
+    eventually("given back", Duration::from_secs(15), || admin.get(page).status == 200);
     assert_eq!(gauge(&admin, "egov_kpi_memory_bytes{kind=\"response\"}"), 0);
 }
 
@@ -551,7 +551,7 @@ fn connections_above_the_limit_are_closed() {
     assert_eq!(refused(&reader, "connections"), 1);
     assert!(reader.get("/metrics").text().contains("egov_kpi_connections 5"));
     drop(open);
-    eventually("closed", Duration::from_secs(5), || {
+    eventually("closed", Duration::from_secs(15), || {
         reader.get("/metrics").text().contains("egov_kpi_connections 1\n")
     });
     assert_eq!(

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use egov_kpi::api::access::AccessSettings;
+use egov_kpi::api::limits::LimitSettings;
+use egov_kpi::api::limits::rates::RateLimit;
 use egov_kpi::app::access::role::Role;
 use egov_kpi::app::oidc::{OidcSettings, TokenVerifier};
-use egov_kpi::http::access::AccessSettings;
-use egov_kpi::http::limits::LimitSettings;
-use egov_kpi::http::limits::rates::RateLimit;
 use ring::rand::SystemRandom;
 use ring::rsa::PublicKeyComponents;
 use ring::signature::{
@@ -361,7 +361,7 @@ fn keys_that_the_issuer_changes_are_fetched_and_those_known_are_taken_while_it_i
     }
     assert!(issuer.asked() <= 3, "{} requests for the key set", issuer.asked());
     issuer.publish(&[first.public("1"), second.public("2")]);
-    eventually("accepted", Duration::from_secs(3), || me(&second, "2") == 200);
+    eventually("accepted", Duration::from_secs(15), || me(&second, "2") == 200);
     assert_eq!(me(&first, "1"), 200);
     let asked = issuer.asked();
     // The issuer is down: known keys are accepted; unknown ones may be known to the issuer by now.
@@ -381,7 +381,7 @@ fn a_key_that_the_issuer_takes_back_is_of_no_use_once_the_keys_are_fetched_again
     };
     assert_eq!((me(&first, "1"), me(&second, "2")), (200, 200));
     issuer.publish(&[second.public("2")]);
-    eventually("refused", Duration::from_secs(3), || me(&first, "1") == 401);
+    eventually("refused", Duration::from_secs(15), || me(&first, "1") == 401);
     assert_eq!(me(&second, "2"), 200);
     // While the issuer is down, old keys are still accepted.
     issuer.down.store(true, Ordering::Relaxed);
@@ -477,7 +477,7 @@ fn an_unreachable_issuer_returns_503_and_is_retried() {
     // API keys of the ledger work meanwhile.
     server.holder(Role::Reader, None).me();
     issuer.down.store(false, Ordering::Relaxed);
-    eventually("accepted", Duration::from_secs(3), || holder.get("me").status == 200);
+    eventually("accepted", Duration::from_secs(15), || holder.get("me").status == 200);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use egov_kpi::api::access::AccessSettings;
 use egov_kpi::app::access::role::Role;
-use egov_kpi::http::access::AccessSettings;
 use egov_kpi::server::{self, ServerSettings};
 
 use crate::harness::{Api, program, run, setup_token};

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use egov_kpi::api::access::{AccessSettings, ROUTES, RouteArea};
 use egov_kpi::app::access::role::Role;
 use egov_kpi::app::api_keys::{KeyExpiry, NewKey};
-use egov_kpi::http::access::{AccessSettings, ROUTES, RouteArea};
 use serde_json::{Value, json};
 
 use crate::support::{FOREIGN, Guarded, Holder, OWN, PROVINCE, one, sleep_past};
@@ -269,7 +269,7 @@ fn every_route_has_a_row_and_every_row_a_route() {
         ROUTES.iter().map(|(method, path, _)| (*method, *path)).collect();
     assert_eq!(rows, declared);
     assert_eq!(ROWS.len(), rows.len());
-    let document = serde_json::to_value(egov_kpi::http::openapi()).unwrap();
+    let document = serde_json::to_value(egov_kpi::api::openapi()).unwrap();
     for (path, item) in document["paths"].as_object().unwrap() {
         for method in item.as_object().unwrap().keys().map(|method| method.to_uppercase()) {
             assert!(rows.contains(&(method.as_str(), path.as_str())), "{method} {path} has no row");

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use documents::{BlockKind, Document, MediaType, limits, read};
-use egov_kpi::http::{DocxBlock, docx as written};
+use egov_kpi::render::docx::{DocxBlock, docx as written};
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 

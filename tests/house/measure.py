@@ -35,35 +35,12 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = "tests/house/"
 COLUMNS = 100
 
-# What each top-level module may name besides itself, modules and crates: main -> server, command ->
-# {http, pages, prometheus} -> app -> {ledger, intake} -> kpi. As in tests/domain/direction.rs.
-# A crate may name what its Cargo.toml names; a module without a row is an error.
-MAY_NAME = {
-    "main": "command config logging server",
-    "lib": "app command config error generate http intake kpi ledger logging memory pages"
-    " periodic prometheus server sync watchdog",
-    "command": "app config documents error generate http intake kpi ledger memory prometheus"
-    " server",
-    "server": "app config error http kpi ledger memory pages periodic prometheus sync watchdog",
-    "http": "app documents error intake kpi memory prometheus promql sync watchdog",
-    "pages": "app error http kpi",
-    "prometheus": "app error kpi logging memory promql",
-    "generate": "app intake kpi",
-    "config": "generate kpi memory",
-    "app": "documents error intake kpi ledger memory periodic sync",
-    "error": "kpi ledger memory",
-    "intake": "documents kpi",
-    "watchdog": "app error periodic sync",
-    "memory": "periodic sync",
-    "periodic": "",
-    "logging": "",
-    "sync": "",
-}
-# Files that may name a path past their layer.
-EXCEPTIONS = {
-    "src/http/problem.rs": "ledger::StoreError",
-    "src/http/observations.rs": "ledger::ObservationKey",
-}
+# What each top-level module may name besides itself, modules and crates, and the files that may name
+# a path past their layer. A crate may name what its Cargo.toml names; a module without a row is an
+# error.
+LAYERS = tomllib.loads((ROOT / HERE / "layers.toml").read_text(encoding="utf-8"))
+MAY_NAME = LAYERS["may_name"]
+EXCEPTIONS = LAYERS["exceptions"]
 
 # Words in the name of an identifier, and the last words that make a name a count or a limit.
 ID_WORDS = set("unit position measure revision micros month number index".split())
@@ -299,7 +276,7 @@ def top_circles(house):
 @measure(
     "upward arrows between layers",
     "Distinct pairs of a source file and a path that it names in a top-level module or crate that"
-    " its own module may not name (the table MAY_NAME and its exceptions in this script).",
+    " its own module may not name (tests/house/layers.toml).",
 )
 def upward_arrows(house):
     """Imports from a lower layer to a higher one."""

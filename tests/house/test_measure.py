@@ -239,10 +239,10 @@ class Measures(Checkout):
         files = {
             "Cargo.toml": MANIFEST
             + "[dependencies]\nkpi.path = 'crates/kpi'\nledger.path = 'crates/ledger'",
-            "src/lib.rs": "mod app; mod http; mod memory; mod odd;",
+            "src/lib.rs": "mod app; mod api; mod memory; mod odd;",
             "src/app.rs": "use ledger::Store; use kpi::unit::Unit;",
             "src/memory.rs": "use crate::app::series::Point; use kpi::unit::Unit;",
-            "src/http/problem.rs": "use ledger::StoreError; use ledger::Other;",
+            "src/api/problem.rs": "use ledger::StoreError; use ledger::Other;",
             "src/odd.rs": "",
             "crates/kpi/Cargo.toml": '[package]\nname = "kpi"\n',
             "crates/kpi/src/lib.rs": "",
@@ -252,7 +252,7 @@ class Measures(Checkout):
         self.assertEqual(
             self.places("upward_arrows", files),
             [
-                "src/http/problem.rs names ledger::Other",
+                "src/api/problem.rs names ledger::Other",
                 "src/memory.rs names app::series::Point",
                 "src/memory.rs names kpi::unit::Unit",
                 "src/odd.rs: odd has no row in MAY_NAME",
@@ -417,27 +417,16 @@ class CommandLine(Checkout):
     def test_the_limits_in_the_repository_are_readable(self):
         self.assertTrue(measure.read_limits(measure.ROOT / "tests/house/limits.toml"))
 
-    def test_the_layers_are_those_of_the_test_of_imports(self):
-        path = measure.ROOT / "tests/domain/direction.rs"
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        declared = re.search(r"const MAY_NAME[^=]*=\s*\[(.*?)\n\];", text, re.DOTALL)
-        if declared is None:
-            self.skipTest("tests/domain/direction.rs has no table MAY_NAME")
-        rows = re.findall(r'\(\s*"(\w+)",\s*&\[(.*?)\]', declared.group(1), re.DOTALL)
-        there = {name: set(re.findall(r'"(\w+)"', named)) for name, named in rows}
-        here = {name: set(named.split()) for name, named in measure.MAY_NAME.items()}
-        self.assertEqual(here, there)
-
 
 class Picture(Checkout):
     """The picture of the parts."""
 
     FILES = {
         "Cargo.toml": MANIFEST + '[dependencies]\nkpi = { path = "crates/kpi" }\n',
-        "src/lib.rs": "mod app; mod http; mod store;",
+        "src/lib.rs": "mod api; mod app; mod store;",
         "src/app.rs": "mod reports; use crate::store::S; use kpi::K;",
         "src/app/reports/mod.rs": "",
-        "src/http.rs": "use crate::app::A; use kpi::K;",
+        "src/api.rs": "use crate::app::A; use kpi::K;",
         "src/store.rs": "",
         "crates/kpi/Cargo.toml": '[package]\nname = "kpi"\n',
         "crates/kpi/src/lib.rs": "",
@@ -449,8 +438,8 @@ class Picture(Checkout):
         svg = "{http://www.w3.org/2000/svg}"
         labels = [element.text for element in root.iter(f"{svg}text")]
         arrows = [e.findtext(f"{svg}title") for e in root.iter(f"{svg}path") if len(e)]
-        self.assertEqual(labels[:-1], ["app", "reports", "http", "kpi", "store"])
-        self.assertEqual(arrows, ["app imports kpi", "app imports store", "http imports app"])
+        self.assertEqual(labels[:-1], ["api", "app", "reports", "kpi", "store"])
+        self.assertEqual(arrows, ["api imports app", "app imports kpi", "app imports store"])
         self.assertEqual(root.get("width"), "1000")
 
     def test_a_circle_is_drawn_whole(self):

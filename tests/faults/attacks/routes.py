@@ -18,7 +18,7 @@ SHUTDOWN = 30.0  # seconds within which SIGTERM ends the process
 HANG = 12.0  # seconds after which a response is taken as missing
 KIND = "no lock under a lock"
 TABLE = (
-    ROOT / "src" / "http" / "access" / "table.rs"
+    ROOT / "src" / "api" / "access" / "table.rs"
 )  # served besides the paths of the OpenAPI document
 
 _SERIES, _RANKING = (

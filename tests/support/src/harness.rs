@@ -512,6 +512,10 @@ pub fn setup_token(told: &str) -> Option<String> {
     Some(word.to_owned())
 }
 
+/// Maximum time in tests for what is promised within a second: a shared machine may be five times
+/// slower.
+pub const WITHIN_A_SECOND: Duration = Duration::from_secs(5);
+
 /// Waits until a condition is true.
 #[track_caller]
 pub fn eventually(what: &str, within: Duration, mut holds: impl FnMut() -> bool) {

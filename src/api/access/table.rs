@@ -1,0 +1,183 @@
+//! The required permission of each route. A route that is not listed is refused;
+//! `tests/auth/routes.rs` tests every row with every role.
+
+use crate::api::constants::API;
+use crate::app::access::role::Role;
+
+/// A group of read routes that can be opened to everybody (`--open`).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum RouteArea {
+    /// Reads below `/api/v1`.
+    Api,
+    /// The figures for Prometheus: `/prometheus/...` and `/metrics/figures`.
+    Prometheus,
+    /// The web pages.
+    Pages,
+    /// The description of the API and the page to try it: `/docs`, `/openapi.json`.
+    Docs,
+    /// The health of the service: `/metrics`.
+    Metrics,
+}
+
+impl RouteArea {
+    /// All areas.
+    pub const ALL: [Self; 5] =
+        [Self::Api, Self::Prometheus, Self::Pages, Self::Docs, Self::Metrics];
+    /// The areas with figures, and the description of the API (`--public-reads`).
+    pub const FIGURES: [Self; 4] = [Self::Api, Self::Prometheus, Self::Pages, Self::Docs];
+}
+
+/// The required permission of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RouteAccess {
+    /// None: the response only shows that the service is running.
+    Public,
+    /// The role reader, unless the area is open.
+    Reading(RouteArea),
+    /// At least this role, even if areas are open.
+    Role(Role),
+}
+
+const READ: RouteAccess = RouteAccess::Reading(RouteArea::Api);
+const REPORTER: RouteAccess = RouteAccess::Role(Role::Reporter);
+const STEWARD: RouteAccess = RouteAccess::Role(Role::Steward);
+const ADMIN: RouteAccess = RouteAccess::Role(Role::Admin);
+const READ_PROMETHEUS: RouteAccess = RouteAccess::Reading(RouteArea::Prometheus);
+const DOCS: RouteAccess = RouteAccess::Reading(RouteArea::Docs);
+
+/// Method, path in the syntax of the router, and required permission. The methods of a path are in
+/// the order of its `Allow` header.
+pub const ROUTES: &[(&str, &str, RouteAccess)] = &[
+    ("GET", "/api/v1/observations", READ),
+    ("POST", "/api/v1/observations", REPORTER),
+    ("POST", "/api/v1/workbooks", REPORTER),
+    ("GET", "/api/v1/templates/{unit}/{period}.xlsx", READ),
+    ("POST", "/api/v1/reports", REPORTER),
+    ("GET", "/api/v1/reports/{submission}", READ),
+    ("GET", "/api/v1/reports/{submission}/text", READ),
+    ("GET", "/api/v1/reports/{unit}/{period}", READ),
+    ("GET", "/api/v1/submissions/{id}", READ),
+    ("DELETE", "/api/v1/submissions/{id}", REPORTER),
+    ("GET", "/api/v1/series", READ),
+    ("GET", "/api/v1/ranking", READ),
+    ("GET", "/api/v1/scorecard", READ),
+    ("GET", "/api/v1/findings", READ),
+    ("GET", "/api/v1/quality", READ),
+    ("GET", "/api/v1/completeness", READ),
+    ("GET", "/api/v1/units", READ),
+    ("PUT", "/api/v1/units", STEWARD),
+    ("GET", "/api/v1/catalogue", READ),
+    ("PUT", "/api/v1/catalogue", STEWARD),
+    ("GET", "/api/v1/indicators", READ),
+    ("GET", "/api/v1/kpis", READ),
+    ("GET", "/api/v1/targets", READ),
+    ("PUT", "/api/v1/targets", STEWARD),
+    ("GET", "/api/v1/annotations", READ),
+    ("PUT", "/api/v1/annotations", STEWARD),
+    ("GET", "/api/v1/periods", READ),
+    ("POST", "/api/v1/periods/{period}/close", STEWARD),
+    ("POST", "/api/v1/periods/{period}/reopen", STEWARD),
+    ("GET", "/api/v1/revisions", READ),
+    ("GET", "/api/v1/ledger", READ),
+    ("GET", "/api/v1/me", RouteAccess::Role(Role::Reader)),
+    ("GET", "/api/v1/keys", ADMIN),
+    ("POST", "/api/v1/keys", ADMIN),
+    ("POST", "/api/v1/keys/{id}/rotate", ADMIN),
+    ("DELETE", "/api/v1/keys/{id}", ADMIN),
+    ("GET", "/api/v1/audit", ADMIN),
+    ("GET", "/api/v1/openapi.json", DOCS),
+    ("GET", "/openapi.json", DOCS),
+    ("GET", "/docs", DOCS),
+    ("GET", "/docs/{_:.*}", DOCS),
+    ("GET", "/livez", RouteAccess::Public),
+    ("GET", "/readyz", RouteAccess::Public),
+    ("GET", "/metrics", RouteAccess::Reading(RouteArea::Metrics)),
+    ("GET", "/metrics/figures", READ_PROMETHEUS),
+    ("GET", "/prometheus/api/v1/query", READ_PROMETHEUS),
+    ("POST", "/prometheus/api/v1/query", READ_PROMETHEUS),
+    ("GET", "/prometheus/api/v1/query_range", READ_PROMETHEUS),
+    ("POST", "/prometheus/api/v1/query_range", READ_PROMETHEUS),
+    ("GET", "/prometheus/api/v1/labels", READ_PROMETHEUS),
+    ("POST", "/prometheus/api/v1/labels", READ_PROMETHEUS),
+    ("GET", "/prometheus/api/v1/series", READ_PROMETHEUS),
+    ("POST", "/prometheus/api/v1/series", READ_PROMETHEUS),
+    ("GET", "/prometheus/api/v1/query_exemplars", READ_PROMETHEUS),
+    ("POST", "/prometheus/api/v1/query_exemplars", READ_PROMETHEUS),
+    ("GET", "/prometheus/api/v1/label/{name}/values", READ_PROMETHEUS),
+    ("GET", "/prometheus/api/v1/metadata", READ_PROMETHEUS),
+    ("GET", "/prometheus/api/v1/rules", READ_PROMETHEUS),
+    ("GET", "/prometheus/api/v1/alerts", READ_PROMETHEUS),
+    ("GET", "/prometheus/api/v1/status/buildinfo", READ_PROMETHEUS),
+    ("GET", "/", RouteAccess::Reading(RouteArea::Pages)),
+];
+
+/// The required permission of a route; `None` if it is not listed.
+#[must_use]
+pub fn route_access(method: &str, pattern: &str) -> Option<RouteAccess> {
+    ROUTES.iter().find(|(of, path, _)| *of == method && *path == pattern).map(|(_, _, need)| *need)
+}
+
+/// The methods of a path.
+#[must_use]
+pub fn methods(pattern: &str) -> Vec<&'static str> {
+    ROUTES.iter().filter(|(_, path, _)| *path == pattern).map(|(method, _, _)| *method).collect()
+}
+
+/// The methods of the API at the path of a request, which may have parameters.
+#[must_use]
+pub fn methods_of_path(path: &str) -> Vec<&'static str> {
+    let fits = |part: &str, asked: &str| {
+        if part.starts_with('{') { !asked.is_empty() } else { part == asked }
+    };
+    let asked: Vec<&str> = path.split('/').collect();
+    let matches = |template: &str| {
+        let parts: Vec<&str> = template.split('/').collect();
+        parts.len() == asked.len()
+            && parts.iter().zip(&asked).all(|(part, asked)| fits(part, asked))
+    };
+    let found = ROUTES.iter().find(|(_, path, _)| path.starts_with(API) && matches(path));
+    found.map(|(_, path, _)| methods(path)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_route_is_listed_once_and_no_writing_route_can_be_public() {
+        for (n, (method, path, need)) in ROUTES.iter().enumerate() {
+            assert!(
+                ROUTES.iter().skip(n + 1).all(|(other, same, _)| (other, same) != (method, path)),
+                "{method} {path} is listed twice"
+            );
+            let asks = path.starts_with("/prometheus/");
+            assert!(
+                *method == "GET"
+                    || asks
+                    || matches!(
+                        need,
+                        RouteAccess::Role(Role::Reporter | Role::Steward | Role::Admin)
+                    ),
+                "{method} {path} can be opened"
+            );
+        }
+        assert_eq!(need_of("GET", "/nowhere"), None);
+    }
+
+    fn need_of(method: &str, path: &str) -> Option<RouteAccess> {
+        route_access(method, path)
+    }
+
+    #[test]
+    fn every_documented_route_is_in_the_access_table() {
+        let document = serde_json::to_value(crate::api::openapi()).unwrap();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for method in item.as_object().unwrap().keys().map(|method| method.to_uppercase()) {
+                assert!(
+                    route_access(&method, path).is_some(),
+                    "{method} {path} is missing from the table of permissions"
+                );
+            }
+        }
+    }
+}

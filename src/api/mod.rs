@@ -1,0 +1,46 @@
+//! The HTTP API: one file for each resource, with request and response types beside their handlers.
+//! `routes.rs` lists the routes, `query.rs` reads query parameters, `body.rs` reads bodies,
+//! `respond.rs` writes responses, and only `problem.rs` converts errors into responses.
+
+pub mod access;
+mod audit;
+mod body;
+mod catalogue;
+mod completeness;
+mod constants;
+mod context;
+mod cursor;
+mod declarations;
+mod entity_tag;
+mod findings;
+mod headers;
+mod health;
+mod idempotency;
+mod keys;
+pub mod limits;
+mod observations;
+mod periods;
+mod problem;
+mod prometheus;
+mod quality;
+mod query;
+mod ranking;
+mod reports;
+mod request_log;
+mod respond;
+mod response_format;
+mod revisions;
+mod routes;
+mod scorecard;
+mod series;
+mod submissions;
+mod units;
+mod workbooks;
+
+pub use constants::{API, MAX_BODY, MAX_FORM};
+pub use context::ServiceContext;
+pub use headers::headers;
+pub use health::ServiceMetrics;
+pub use problem::{HandlerResult, Problem};
+pub use request_log::log_request;
+pub use routes::{extras, openapi, openapi_text, routes};

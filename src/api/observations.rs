@@ -1,0 +1,252 @@
+//! `POST /observations` records a submission, `GET /observations` returns figures as recorded.
+
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use serde::Deserialize;
+use tokio::runtime::Handle;
+use utoipa::ToSchema;
+
+use super::access::identity;
+use super::body::{ReceivedBody, media_type, read_body};
+use super::context::ServiceContext;
+use super::cursor::cursor;
+use super::idempotency::{IdempotencyHeader, idempotency_key};
+use super::limits::account::MemoryAccount;
+use super::limits::{LARGE_BODY, PARSED_FACTOR};
+use super::problem::{HandlerResult, Problem, ProblemResponses};
+use super::query::{PageLimit, PageStart, QueryReader, RequestedView, query_params, read_query};
+use super::respond::{respond, respond_changed, response_page};
+use crate::app::read::observations::{FigureQuery, MAX_PAGE, ObservationView};
+use crate::app::read::past_submissions::SourceView;
+use crate::app::write::idempotency::Replayable;
+use crate::app::write::receipt::Receipt;
+use crate::app::write::submission::SubmissionInput;
+use crate::intake::SubmissionEnvelope;
+use crate::render::table::ResponseCell;
+use kpi::measure::Measure;
+use kpi::period::Month;
+use ledger::ObservationKey;
+
+/// Maximum memory per figure of a page, in bytes. A reason of up to 2,000 characters could exceed
+/// it, but is rare.
+const ROW: usize = 1 << 10;
+
+/// A submission as JSON.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "only describes the body in the OpenAPI document; the body is read field by field to report all errors at once"
+)]
+pub struct SubmissionBody {
+    /// Where the figures come from.
+    source: Option<SourceView>,
+    /// The reason of the change; required for figures of closed months.
+    reason: Option<String>,
+    /// The figures, 1 to 50,000.
+    #[schema(min_items = 1, max_items = 50000)]
+    observations: Vec<ObservationBody>,
+}
+
+/// A figure as JSON.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "see SubmissionBody")]
+pub struct ObservationBody {
+    /// Code of an indicator, or of a kpi for a stated rate.
+    #[schema(example = "ioffice.documents.outgoing")]
+    indicator: String,
+    /// Code of a unit, or an official code that one unit has in the month.
+    #[schema(example = "travinh")]
+    unit: String,
+    /// The month of the figure.
+    #[schema(example = "2021-10", pattern = r"^\d{4}-\d{2}$")]
+    period: String,
+    /// The member for each dimension of the figure; absent for the total.
+    dimensions: Option<std::collections::BTreeMap<String, String>>,
+    /// A number, a decimal string (a stated rate keeps its digits), or null to withdraw the figure.
+    #[schema(required)]
+    value: Option<FigureBody>,
+}
+
+/// The value of a figure.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "see SubmissionBody")]
+pub enum FigureBody {
+    /// A number.
+    Number(f64),
+    /// A decimal string.
+    Text(String),
+}
+
+query_params! {
+    /// The parameters of `POST /observations`.
+    struct PostObservationsParams {
+        dry_run: Option<bool> = "true: check the submission and record nothing. Default: false",
+        reason: Option<String> = "For CSV only: the reason of the change",
+        reference: Option<String> = "For CSV only: the sender's name for the submission",
+    }
+}
+
+/// Record figures.
+///
+/// Records a submission whole or not at all. The figures are readable as soon as the response
+/// arrives. Invalid figures get 422 with all errors; a closed month without a reason gets 409.
+#[utoipa::path(
+    operation_id = "post_observations",
+    tag = "figures",
+    params(IdempotencyHeader, PostObservationsParams),
+    request_body(content(
+        (SubmissionBody = "application/json"),
+        (String = "text/csv", example = "indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,23441\n")
+    )),
+    responses(
+        (status = 201, description = "The submission was recorded", body = Receipt),
+        (status = 200, description = "Nothing was recorded: no figure changed, or a dry run", body = Receipt),
+        ProblemResponses
+    )
+)]
+#[post("/observations")]
+pub async fn post(
+    request: HttpRequest,
+    context: web::Data<ServiceContext>,
+    body: ReceivedBody,
+) -> HandlerResult {
+    let app = context.app()?;
+    let mut reader = QueryReader::of(&request)?;
+    let params: Option<PostObservationsParams> = reader.read();
+    let is_csv = match media_type(&request).to_ascii_lowercase().as_str() {
+        "application/json" => false,
+        "text/csv" => true,
+        _ => return Err(Problem::media_type("application/json or text/csv")),
+    };
+    let is_for_csv =
+        |params: &PostObservationsParams| params.reason.is_some() || params.reference.is_some();
+    if !is_csv && params.as_ref().is_some_and(is_for_csv) {
+        reader.fault(
+            "reason",
+            "unknown_parameter",
+            "with a JSON body, put the reason into reason and the reference into source.reference",
+        );
+    }
+    let PostObservationsParams { dry_run, reason, reference } = reader.finish(params)?;
+    let dry_run = dry_run.unwrap_or(false);
+    let identity = identity(&request)?;
+    let bytes = read_body(body)?.to_vec();
+    let length = bytes.len();
+    let key = idempotency_key(&request, &bytes)?;
+    let body = if is_csv {
+        SubmissionInput::Csv(
+            bytes,
+            SubmissionEnvelope { source_kind: Some("csv".to_owned()), reference, reason },
+        )
+    } else {
+        SubmissionInput::Json(bytes)
+    };
+    let (app, small) = (app.clone(), length < LARGE_BODY);
+    let carried_out = async move {
+        if dry_run {
+            app.dry_run(&body, &identity).map(Replayable::first)
+        } else {
+            app.submit_idempotent(&body, &identity, key.as_ref()).await
+        }
+    };
+    if small {
+        return Ok(receipt(&carried_out.await?));
+    }
+    // Large submissions are parsed and validated on the pool, so that this thread stays free for
+    // other requests.
+    let runtime = Handle::current();
+    let account = MemoryAccount::current();
+    let record = move || {
+        let _account = account; // the memory stays reserved until the submission is recorded, even if the client has gone
+        runtime.block_on(carried_out)
+    };
+    let given = context.run(length.saturating_mul(PARSED_FACTOR), record).await??;
+    Ok(receipt(&given))
+}
+
+/// The response with a receipt: 201 with its location if something was recorded, otherwise 200.
+pub(super) fn receipt(given: &Replayable<Receipt>) -> HttpResponse {
+    respond_changed(given.answer.submission.as_deref(), given.replayed, &given.answer)
+}
+
+response_page! {
+    /// A page of figures as recorded.
+    struct ObservationsPage {
+        /// The figures, in the order in which they were recorded.
+        observations: Vec<ObservationView>,
+    }
+    "submission revision recorded_at actor reason indicator dimensions unit period value",
+    row
+}
+
+query_params! {
+    /// The parameters of `GET /observations`.
+    struct ObservationsParams {
+        view: RequestedView,
+        unit: Option<String> = "Code of a unit; without the units below it",
+        from: Option<Month> = "First month",
+        to: Option<Month> = "Last month",
+        submission: Option<String> = "Only figures of this submission",
+        history: Option<bool> =
+            "true: every revision, withdrawals included. false (default): current figures only",
+        limit: PageLimit<1_000, MAX_PAGE> =
+            "Maximum number of figures on the page, 1 to 10,000; default 1,000",
+        indicator: Option<Measure> = "Code of an indicator or kpi; without members all its splits",
+        cursor: Option<PageStart<4>>,
+    }
+}
+
+/// List figures as recorded.
+///
+/// Returns the current figures in the order in which they were recorded, or with `history=true`
+/// every revision of them.
+#[utoipa::path(
+    operation_id = "get_observations",
+    tag = "figures",
+    params(ObservationsParams),
+    responses((status = 200, description = "A page of figures", content((ObservationsPage = "application/json"), (String = "text/csv"), (crate::api::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
+)]
+#[get("/observations")]
+pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
+    let params: ObservationsParams = read_query(&request)?;
+    let query =
+        FigureQuery {
+            measure: params.indicator,
+            unit: params.unit,
+            from: params.from,
+            to: params.to,
+            submission: params.submission,
+            history: params.history.unwrap_or(false),
+            limit: params.limit.of(params.view.format),
+            after: params.cursor.map(|PageStart([revision, unit, measure, month])| {
+                ObservationKey { revision, unit, measure, month }
+            }),
+        };
+    let bytes = query.limit.saturating_mul(ROW);
+    respond(&request, &context, &params.view, async |snapshot, stamp| {
+        let page = context.compute_in(bytes, move || snapshot.figures(&query)).await?;
+        let next =
+            page.next.map(|key| cursor(stamp, &[key.revision, key.unit, key.measure, key.month]));
+        Ok(ObservationsPage::new(stamp, page.observations, next))
+    })
+    .await
+}
+
+fn row(figure: ObservationView) -> Vec<ResponseCell> {
+    vec![
+        ResponseCell::Text(figure.submission),
+        ResponseCell::Number(figure.revision.to_string()),
+        ResponseCell::Text(figure.recorded_at),
+        ResponseCell::Text(figure.actor),
+        ResponseCell::Text(figure.reason.unwrap_or_default()),
+        ResponseCell::Text(figure.indicator),
+        ResponseCell::Text(figure.dimensions.to_string()),
+        ResponseCell::Text(figure.unit),
+        ResponseCell::Text(figure.period),
+        ResponseCell::Number(
+            figure.value.map_or_else(|| "null".to_owned(), |value| value.to_string()),
+        ),
+    ]
+}

@@ -1,0 +1,82 @@
+//! `GET /quality`: figures that stand out from the history of their unit.
+
+use actix_web::{HttpRequest, get, web};
+
+use super::context::ServiceContext;
+use super::cursor::offset_cursor;
+use super::problem::{HandlerResult, ProblemResponses};
+use super::query::{
+    PageLimit, PageOffset, QueryValue, RequestedView, one_of, query_params, read_query,
+};
+use super::respond::{respond, response_page};
+use crate::app::read::quality::{QualityQuery, QualityView, RULES};
+use crate::render::table::cells;
+use kpi::period::Month;
+
+/// Maximum memory per row of a page, in bytes; about half of it is the response.
+const ROW: usize = 1 << 10;
+
+response_page! {
+    /// A page of figures that stand out.
+    struct QualityPage {
+        /// The figures, ordered by measure, unit and month; checks of stocks against their flows come
+        /// last.
+        notices: Vec<QualityView>,
+    }
+    "rule measure unit period value expected score months method detail detail_vi",
+    |notice| cells(&notice)
+}
+
+query_params! {
+    /// The parameters of `GET /quality`.
+    struct QualityParams {
+        view: RequestedView,
+        unit: Option<String> = "Only this unit and the units below it",
+        from: Option<Month> = "First month; default: eleven months before the last",
+        to: Option<Month> = "Last month; default: the newest with a figure of these units",
+        rule: Option<QualityRule> = "outlier, unchanged, unexplained_jump or implied_opening",
+        limit: PageLimit<1_000, 10_000> =
+            "Maximum number of figures on the page, 1 to 10,000; default 1,000",
+        cursor: Option<PageOffset>,
+    }
+}
+
+/// One of the rules by which figures stand out.
+struct QualityRule(&'static str);
+
+impl QueryValue for QualityRule {
+    fn parse(name: &str, text: &str) -> Result<Self, String> {
+        one_of(name, text, &RULES).map(Self)
+    }
+}
+
+/// List figures that stand out.
+///
+/// Returns outliers from the history of the unit, figures that never change, and stocks that differ
+/// from what their flows give.
+#[utoipa::path(
+    operation_id = "get_quality",
+    tag = "questions",
+    params(QualityParams),
+    responses((status = 200, description = "A page of figures that stand out", content((QualityPage = "application/json"), (String = "text/csv"), (crate::api::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
+)]
+#[get("/quality")]
+pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
+    let mut params: QualityParams = read_query(&request)?;
+    params.view.consistency.by_day |= params.to.is_none(); // without any figure the default is the month that has begun
+    let query = QualityQuery {
+        unit: params.unit,
+        from: params.from,
+        to: params.to,
+        rule: params.rule.map(|QualityRule(rule)| rule),
+        limit: params.limit.of(params.view.format),
+        offset: params.cursor.unwrap_or_default().0,
+    };
+    let (bytes, after) = (query.limit.saturating_mul(ROW), query.offset + query.limit);
+    respond(&request, &context, &params.view, async |snapshot, stamp| {
+        let (_, notices, more) =
+            context.compute_in(bytes, move || snapshot.quality(&query)).await?;
+        Ok(QualityPage::new(stamp, notices, offset_cursor(stamp, more.then_some(after))))
+    })
+    .await
+}

@@ -1,0 +1,79 @@
+//! `GET /ranking`: the children of a unit in order of one measure.
+
+use actix_web::{HttpRequest, get, web};
+
+use super::context::ServiceContext;
+use super::problem::{HandlerResult, ProblemResponses};
+use super::query::{RequestedView, UnitsOfToday, query_params, read_query};
+use super::respond::{TableContent, respond};
+use crate::app::read::ranking::{RankingQuery, RankingRow, RankingView};
+use crate::render::table::{ResponseCell, ResponseTable, text};
+use kpi::measure::Measure;
+use kpi::period::Period;
+
+query_params! {
+    /// The parameters of `GET /ranking`.
+    struct RankingParams {
+        view: RequestedView,
+        measure: Measure = "An indicator or kpi, with or without members",
+        parent: Option<String> =
+            "The unit that has these children; default: the units without a parent",
+        period: Period = "A month or a wider period",
+        geography: Option<UnitsOfToday>,
+    }
+}
+
+/// Rank the children of a unit.
+///
+/// Returns the children in order of one measure, the best first by the direction of the measure.
+/// Equal values share a rank (1, 1, 3); units without a value come last, without a rank.
+#[utoipa::path(
+    operation_id = "get_ranking",
+    tag = "questions",
+    params(RankingParams),
+    responses((status = 200, description = "The ranking", content((RankingView = "application/json"), (String = "text/csv"), (crate::api::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
+)]
+#[get("/ranking")]
+pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
+    let params: RankingParams = read_query(&request)?;
+    let query = RankingQuery {
+        measure: params.measure,
+        parent: params.parent,
+        period: params.period,
+        of_today: params.geography.is_some_and(|UnitsOfToday(today)| today),
+    };
+    respond(&request, &context, &params.view, async |snapshot, _stamp| {
+        context.compute(move || snapshot.ranking(&query)).await
+    })
+    .await
+}
+
+impl TableContent for RankingView {
+    fn into_table(mut self) -> ResponseTable {
+        let rows = std::mem::take(&mut self.rows);
+        ResponseTable::new(COLUMNS, rows.into_iter().map(move |row| cells(&self, &row)))
+    }
+}
+
+const COLUMNS: &str = "rank previous_rank unit name_vi name_en value unit_of_measure coverage \
+                       delta delta_reason target attainment status measure period";
+
+fn cells(ranking: &RankingView, row: &RankingRow) -> Vec<ResponseCell> {
+    vec![
+        ResponseCell::number(row.rank),
+        ResponseCell::number(row.previous_rank),
+        ResponseCell::Text(row.unit.clone()),
+        ResponseCell::Text(row.name.vi.clone()),
+        ResponseCell::Text(row.name.en.clone()),
+        ResponseCell::number(row.value),
+        ResponseCell::Text(ranking.unit_of_measure.clone()),
+        ResponseCell::Number(row.coverage.to_string()),
+        ResponseCell::number(row.delta),
+        text(&row.delta_reason),
+        ResponseCell::number(row.target),
+        ResponseCell::number(row.attainment),
+        text(&row.status),
+        ResponseCell::Text(ranking.measure.clone()),
+        ResponseCell::Text(ranking.period.clone()),
+    ]
+}

@@ -1,0 +1,194 @@
+//! `GET /units` and `PUT /units`.
+
+use actix_web::{HttpRequest, get, put, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::access::identity;
+use super::body::{ReceivedBody, read_json};
+use super::context::ServiceContext;
+use super::cursor::offset_cursor;
+use super::idempotency::IdempotencyHeader;
+use super::problem::{HandlerResult, ProblemResponses};
+use super::query::{
+    DryRun, PageLimit, PageOffset, RequestedView, is_dry_run, query_params, read_query,
+};
+use super::respond::{respond, respond_changed, response_page};
+use crate::app::write::units::{UnitsChanged, parse};
+use crate::error::Error;
+use crate::render::table::ResponseCell;
+use kpi::fault::quoted;
+use kpi::unit::{UnitDocument, UnitForest};
+
+/// Maximum memory per row of a page, in bytes; about half of it is the response.
+const ROW: usize = 1 << 10;
+
+/// Maximum number of units on a page.
+const MAX_PAGE: usize = 20_000;
+
+response_page! {
+    /// A page of units.
+    struct UnitsPage {
+        /// The units, parents before children.
+        units: Vec<UnitDocument>,
+    }
+    "code kind name_vi name_en parent valid_from valid_to successors shares official_codes",
+    row
+}
+
+/// The listed units after a change.
+#[derive(Serialize, ToSchema)]
+struct UnitsRecorded {
+    /// Whether this request, or the one that it repeats, made a revision.
+    recorded: bool,
+    /// The revision of this state.
+    revision: i64,
+    /// The hash of that revision.
+    revision_hash: String,
+    /// The listed units after the change.
+    units: Vec<UnitDocument>,
+    /// Always null: the response is one page.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// Units to add or replace.
+#[derive(Deserialize, ToSchema)]
+#[expect(
+    dead_code,
+    reason = "only describes the body in the OpenAPI document; the body is read unit by unit to report all errors at once"
+)]
+pub struct UnitsBody {
+    /// The units, each whole: an absent field takes its default.
+    #[schema(max_items = 50000)]
+    units: Vec<UnitDocument>,
+}
+
+query_params! {
+    /// The parameters of `GET /units`.
+    struct UnitsParams {
+        view: RequestedView,
+        code: Vec<String> = "Only the units with these codes; may be repeated",
+        parent: Option<String> = "Only the children of this unit",
+        limit: PageLimit<10_000, MAX_PAGE> =
+            "Maximum number of units on the page, 1 to 20,000; default 10,000",
+        cursor: Option<PageOffset>,
+    }
+}
+
+/// List the units.
+///
+/// Returns units with parents before children. The response can be sent back with `PUT`.
+#[utoipa::path(
+    operation_id = "get_units",
+    tag = "declarations",
+    params(UnitsParams),
+    responses((status = 200, description = "A page of units", content((UnitsPage = "application/json"), (String = "text/csv"), (crate::api::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
+)]
+#[get("/units")]
+pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
+    let UnitsParams { view, code: codes, parent, limit, cursor } = read_query(&request)?;
+    let (limit, offset) = (limit.of(view.format), cursor.unwrap_or_default().0);
+    respond(&request, &context, &view, async |snapshot, stamp| {
+        let page = move || {
+            let state = snapshot.state();
+            let consistency = positions(&state.units, &codes, parent.as_deref())?;
+            let mut rest = consistency.into_iter().skip(offset);
+            let units: Vec<UnitDocument> = rest
+                .by_ref()
+                .take(limit)
+                .filter_map(|position| state.units.get(position))
+                .map(|unit| unit.document.clone())
+                .collect();
+            Ok::<_, Error>((units, rest.next().is_some()))
+        };
+        let (units, more) = context.compute_in(limit.saturating_mul(ROW), page).await?;
+        let next = offset_cursor(stamp, more.then_some(offset + limit));
+        Ok(UnitsPage::new(stamp, units, next))
+    })
+    .await
+}
+
+fn positions(
+    units: &UnitForest,
+    codes: &[String],
+    parent: Option<&str>,
+) -> Result<Vec<usize>, Error> {
+    let find = |code: &str| {
+        units
+            .position(code)
+            .ok_or_else(|| Error::NotFound(format!("there is no unit {}", quoted(code))))
+    };
+    let mut found: Vec<usize> = match parent {
+        Some(parent) => units.children(find(parent)?).collect(),
+        None => (0..units.len()).collect(),
+    };
+    if !codes.is_empty() {
+        let consistency = codes
+            .iter()
+            .map(|code| find(code))
+            .collect::<Result<std::collections::HashSet<_>, _>>()?;
+        found.retain(|position| consistency.contains(position));
+    }
+    Ok(found)
+}
+
+fn row(unit: UnitDocument) -> Vec<ResponseCell> {
+    let kind = serde_json::to_value(unit.kind)
+        .ok()
+        .and_then(|kind| kind.as_str().map(ToOwned::to_owned))
+        .unwrap_or_default();
+    let day = |day: Option<chrono::NaiveDate>| {
+        ResponseCell::Text(day.map(|day| day.to_string()).unwrap_or_default())
+    };
+    let official = unit
+        .official_codes
+        .iter()
+        .map(|official| official.code.clone())
+        .collect::<Vec<_>>()
+        .join("; ");
+    vec![
+        ResponseCell::Text(unit.code),
+        ResponseCell::Text(kind),
+        ResponseCell::Text(unit.name.vi),
+        ResponseCell::Text(unit.name.en),
+        ResponseCell::Text(unit.parent.unwrap_or_default()),
+        day(unit.valid_from),
+        day(unit.valid_to),
+        ResponseCell::Text(unit.successors.join("; ")),
+        ResponseCell::Text(
+            unit.shares
+                .iter()
+                .map(|(code, share)| format!("{code}={share}"))
+                .collect::<Vec<_>>()
+                .join("; "),
+        ),
+        ResponseCell::Text(official),
+    ]
+}
+
+/// Add or replace units.
+///
+/// Replaces the listed units whole, in any order; other units stay as they are. Errors in the units
+/// get 422. A change of a parent, or of validity such that recorded figures fall outside, gets 409.
+#[utoipa::path(
+    operation_id = "put_units",
+    tag = "declarations",
+    params(IdempotencyHeader, DryRun),
+    request_body(content((UnitsBody = "application/json"))),
+    responses((status = 200, description = "The listed units after the change", body = UnitsRecorded), ProblemResponses)
+)]
+#[put("/units")]
+pub async fn put(
+    request: HttpRequest,
+    context: web::Data<ServiceContext>,
+    body: ReceivedBody,
+) -> HandlerResult {
+    let app = context.app()?;
+    let dry_run = is_dry_run(&request)?;
+    let (value, key) = read_json(&request, body)?;
+    let given = app.put_units(parse(value)?, &identity(&request)?, dry_run, key).await?;
+    let UnitsChanged { recorded, revision, revision_hash, units } = given.answer;
+    let body = UnitsRecorded { recorded, revision, revision_hash, units, next_cursor: None };
+    Ok(respond_changed(None, given.replayed, &body))
+}

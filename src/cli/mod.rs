@@ -1,0 +1,234 @@
+//! The commands of the command line, one in each file.
+
+/// Prints a line on standard output. A closed output, as after `| head`, is not an error of the
+/// command.
+macro_rules! say {
+    ($($told:tt)*) => {
+        std::io::Write::write_fmt(&mut std::io::stdout().lock(), format_args!("{}\n", format_args!($($told)*))).unwrap_or_default()
+    };
+}
+
+mod actor;
+mod catalogue;
+mod check;
+mod demo;
+mod export;
+mod files;
+mod import;
+mod keys;
+mod report;
+mod serve;
+mod verify;
+mod witness;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::app::clock::Clock;
+use crate::app::read::findings::FindingView;
+use crate::config::{Command, Config, Language};
+use crate::error::Error;
+use crate::intake::SubmissionEnvelope;
+use crate::server::ServerSettings;
+use crate::{api, generate};
+use kpi::fault::Fault;
+
+/// The result of a command (docs/specification.md#exit-codes).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CommandOutcome {
+    /// 0: done.
+    Done,
+    /// 1: errors in the input, or findings.
+    Faults,
+    /// 2: wrong usage.
+    Usage,
+    /// 3: environment error: database, disk, port, newer ledger.
+    Environment,
+}
+
+impl CommandOutcome {
+    /// The exit code of the process.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Faults => 1,
+            Self::Usage => 2,
+            Self::Environment => 3,
+        }
+    }
+}
+
+impl From<CommandOutcome> for ExitCode {
+    fn from(outcome: CommandOutcome) -> Self {
+        Self::from(outcome.code())
+    }
+}
+
+/// Runs a command; errors are printed on standard error.
+#[must_use]
+pub fn run(config: Config) -> CommandOutcome {
+    let clock = Clock::new(config.utc_offset);
+    let outcome = match config.command {
+        Command::Serve {
+            listen,
+            database,
+            workers,
+            scrape_series,
+            witness_file,
+            access,
+            limits,
+        } => {
+            let secret = access.key_secret_file.clone();
+            serve::settings(&listen.address, *access, &limits).and_then(|settings| {
+                let settings = ServerSettings {
+                    workers,
+                    scraped: usize::try_from(scrape_series).unwrap_or(usize::MAX),
+                    witness_file,
+                    ..settings
+                };
+                serve::run(&settings, &database.address, clock, secret.as_deref())
+            })
+        }
+        Command::Demo { listen, no_serve, lang } => {
+            demo::run(&listen.address, no_serve, lang, &clock)
+        }
+        Command::Import { files, database, reference, reason, from_line, of } => import::run(
+            &files,
+            (&database.address, clock),
+            SubmissionEnvelope { source_kind: None, reference, reason },
+            from_line,
+            &of.query(),
+        ),
+        Command::Export { file, database, tidy, openmetrics } => {
+            let what = if openmetrics {
+                export::ExportFormat::OpenMetrics
+            } else if tidy {
+                export::ExportFormat::Tidy
+            } else {
+                export::ExportFormat::Ledger
+            };
+            export::run(file.as_deref(), what, &database.address)
+        }
+        Command::Check { files, database, lang, of, explain, catalogue } => check::run(
+            &files,
+            (database.as_deref(), clock),
+            &catalogue,
+            &report::ReportOptions { query: of.query(), explain, lang },
+        ),
+        Command::Generate { size, seed, units } => generate_csv(size, seed, units.as_deref()),
+        Command::Catalogue { action } => catalogue::run(&action),
+        Command::Backup { file, database } => backup(&file, &database.address),
+        Command::Verify { database, hash, key_secret_file } => {
+            verify::run(&database.address, hash.as_deref(), key_secret_file.as_deref())
+        }
+        Command::Witness { database, check } => witness::run(&database.address, check.as_deref()),
+        Command::Keys { key_secret_file, action } => {
+            keys::run(action, clock, key_secret_file.as_deref())
+        }
+        Command::Openapi => print_openapi(),
+    };
+    outcome.unwrap_or_else(|error| print_error(&error))
+}
+
+/// Prints an error on standard error, and returns the result of the command.
+fn print_error(error: &Error) -> CommandOutcome {
+    match error {
+        Error::Invalid(faults)
+        | Error::Conflict { obstacles: faults, .. }
+        | Error::Forbidden { obstacles: faults, .. } => {
+            eprintln!("egov-kpi: {error}");
+            faults.iter().for_each(|fault| eprintln!("  {fault}"));
+            CommandOutcome::Faults
+        }
+        Error::Malformed(_)
+        | Error::NotFound(_)
+        | Error::TooLarge(_)
+        | Error::Unauthorized { .. } => {
+            eprintln!("egov-kpi: {error}");
+            CommandOutcome::Faults
+        }
+        Error::Store(ledger::StoreError::Address(sentence)) | Error::Usage(sentence) => {
+            eprintln!("egov-kpi: {sentence}");
+            CommandOutcome::Usage
+        }
+        Error::Store(ledger::StoreError::Unsound(_)) => {
+            eprintln!(
+                "egov-kpi: {error}\n  The ledger was not changed. `egov-kpi verify` lists every row that differs; restore a backup that passes `verify`."
+            );
+            CommandOutcome::Faults
+        }
+        Error::Environment { .. } => {
+            eprintln!("egov-kpi: {error}");
+            CommandOutcome::Environment
+        }
+        Error::Busy(_)
+        | Error::Memory(_)
+        | Error::Unsettled
+        | Error::NotSettled
+        | Error::Behind(_)
+        | Error::OtherHistory { .. }
+        | Error::Replaced
+        | Error::Store(_) => {
+            eprintln!("egov-kpi: {error}");
+            let causes =
+                std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+            causes.for_each(|cause| eprintln!("  {cause}"));
+            CommandOutcome::Environment
+        }
+    }
+}
+
+impl crate::config::ReportTarget {
+    fn query(&self) -> crate::app::reports::ReportQuery {
+        crate::app::reports::ReportQuery { unit: self.unit.clone(), period: self.period }
+    }
+}
+
+fn io(source: std::io::Error) -> Error {
+    Error::environment("cannot read or write a file")(source)
+}
+
+fn generate_csv(
+    size: generate::DatasetSize,
+    seed: u64,
+    units: Option<&std::path::Path>,
+) -> Result<CommandOutcome, Error> {
+    if let Some(file) = units {
+        let body = serde_json::json!({ "units": generate::units(size) });
+        std::fs::write(file, format!("{body:#}\n")).map_err(io)?;
+    }
+    let mut out = std::io::BufWriter::with_capacity(1 << 18, std::io::stdout().lock());
+    generate::write_csv(size, seed, &mut out).and_then(|()| out.flush()).map_err(io)?;
+    Ok(CommandOutcome::Done)
+}
+
+fn backup(file: &std::path::Path, address: &str) -> Result<CommandOutcome, Error> {
+    ledger::Store::open_to_read(address)?.backup(file)?;
+    eprintln!("{} written", file.display());
+    Ok(CommandOutcome::Done)
+}
+
+fn print_openapi() -> Result<CommandOutcome, Error> {
+    let text = api::openapi_text().map_err(|error| Error::Malformed(error.to_string()))?;
+    std::io::stdout().write_all(text.as_bytes()).map_err(io)?;
+    Ok(CommandOutcome::Done)
+}
+
+/// Prints errors with the name of their file.
+fn print_faults(file: &std::path::Path, faults: &[Fault]) {
+    faults.iter().for_each(|fault| say!("{}: {fault}", file.display()));
+}
+
+/// Prints a finding in one line.
+fn print_finding(finding: &FindingView, lang: Language) {
+    let detail = if lang == Language::Vi { &finding.detail_vi } else { &finding.detail };
+    say!(
+        "{} {} {} {}: {detail} ({})",
+        finding.severity,
+        finding.unit,
+        finding.period,
+        finding.measure,
+        finding.rule
+    );
+}

@@ -1,0 +1,358 @@
+//! The form of a unit and a month as an Excel file: the requested figures are locked cells, the
+//! cells to fill in are not.
+
+use rust_xlsxwriter::{
+    Color, DataValidation, DataValidationErrorStyle, DataValidationRule, Format, FormatAlign,
+    FormatBorder, Formula, Note, ProtectionOptions, Workbook, Worksheet, XlsxError,
+};
+
+use crate::app::templates::{FormRow, ReportingForm};
+use crate::intake::workbook::form::{
+    CODES, FORM_SHEET, GUIDE_SHEET, HEADER_ROW, INPUT, LABELS, MARK, MEASURED, MONTH_ROW, NOTES,
+    NUMBERS, PREVIOUS, UNIT_ROW, VERSION,
+};
+use kpi::number::FIGURE_BOUND;
+
+/// The number of the paper size A4 in Excel files.
+const A4: u8 = 9;
+/// Number of indentation steps for each level of members.
+const INDENT: u8 = 1;
+
+/// A column number, in the type of the Excel writer.
+fn column(place: usize) -> u16 {
+    u16::try_from(place).unwrap_or(0)
+}
+
+/// A row number, in the type of the Excel writer.
+fn line(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(0)
+}
+
+/// The cell formats of the form.
+struct FormFormats {
+    title: Format,
+    head: Format,
+    group: Format,
+    locked: Format,
+    centred: Format,
+    number: Format,
+    input: Format,
+    note: Format,
+    code: Format,
+}
+
+impl FormFormats {
+    fn new() -> Self {
+        let cell =
+            || Format::new().set_border(FormatBorder::Thin).set_align(FormatAlign::VerticalCenter);
+        Self {
+            title: Format::new().set_bold().set_font_size(14),
+            head: cell()
+                .set_bold()
+                .set_background_color(Color::RGB(0x00DD_E7F3))
+                .set_align(FormatAlign::Center)
+                .set_text_wrap(),
+            group: cell().set_bold().set_background_color(Color::RGB(0x00F2_F2F2)),
+            locked: cell().set_text_wrap(),
+            centred: cell().set_align(FormatAlign::Center),
+            number: cell().set_align(FormatAlign::Right).set_font_color(Color::RGB(0x0060_6060)),
+            input: cell()
+                .set_align(FormatAlign::Right)
+                .set_background_color(Color::RGB(0x00FF_FBE6))
+                .set_unlocked(),
+            note: cell().set_text_wrap().set_unlocked(),
+            code: Format::new().set_font_color(Color::RGB(0x0080_8080)),
+        }
+    }
+}
+
+/// The number format of figures with this many decimals.
+fn shown(decimals: u32) -> String {
+    let zeros = usize::try_from(decimals).unwrap_or(0);
+    if zeros == 0 { "#,##0".to_owned() } else { format!("#,##0.{}", "0".repeat(zeros)) }
+}
+
+/// Renders the form as an Excel file.
+///
+/// # Errors
+/// The errors of the Excel writer; none is expected for a form of declared measures.
+pub fn write_form(form: &ReportingForm) -> Result<Vec<u8>, XlsxError> {
+    let mut workbook = Workbook::new();
+    let looks = FormFormats::new();
+    let sheet = workbook.add_worksheet();
+    sheet.set_name(FORM_SHEET)?;
+    head(sheet, form, &looks)?;
+    let last = rows(sheet, form, &looks)?;
+    layout(sheet, last)?;
+    guide(workbook.add_worksheet(), form, &looks)?;
+    workbook.save_to_buffer()
+}
+
+fn head(sheet: &mut Worksheet, form: &ReportingForm, looks: &FormFormats) -> Result<(), XlsxError> {
+    let codes = column(CODES);
+    sheet.write_string_with_format(0, codes, format!("{MARK}{VERSION}"), &looks.code)?;
+    sheet.write_string_with_format(line(UNIT_ROW), codes, &form.unit, &looks.code)?;
+    sheet.write_string_with_format(line(MONTH_ROW), codes, form.month.to_string(), &looks.code)?;
+    let place = column(NUMBERS);
+    sheet.write_string_with_format(
+        0,
+        place,
+        "BIỂU SỐ LIỆU ỨNG DỤNG CÔNG NGHỆ THÔNG TIN HẰNG THÁNG",
+        &looks.title,
+    )?;
+    sheet.write_string_with_format(
+        line(UNIT_ROW),
+        place,
+        format!("Đơn vị báo cáo: {} ({})", form.name, form.unit),
+        &Format::new().set_bold(),
+    )?;
+    sheet.write_string_with_format(
+        line(MONTH_ROW),
+        place,
+        format!("Tháng {} năm {}", form.month.month(), form.month.year()),
+        &Format::new().set_bold(),
+    )?;
+    let before = form.month.plus(-1);
+    let names = [
+        (NUMBERS, "STT".to_owned()),
+        (LABELS, "Chỉ tiêu".to_owned()),
+        (MEASURED, "Đơn vị tính".to_owned()),
+        (PREVIOUS, format!("Tháng trước ({:02}/{})", before.month(), before.year())),
+        (INPUT, format!("Tháng này ({:02}/{})", form.month.month(), form.month.year())),
+        (NOTES, "Ghi chú".to_owned()),
+    ];
+    for (place, name) in names {
+        sheet.write_string_with_format(line(HEADER_ROW), column(place), name, &looks.head)?;
+    }
+    Ok(())
+}
+
+/// Writes the rows and returns the number of the last one.
+fn rows(
+    sheet: &mut Worksheet,
+    form: &ReportingForm,
+    looks: &FormFormats,
+) -> Result<u32, XlsxError> {
+    let mut place = line(HEADER_ROW);
+    let mut number = 0;
+    for group in &form.groups {
+        place += 1;
+        for at in NUMBERS..=NOTES {
+            sheet.write_blank(place, column(at), &looks.group)?;
+        }
+        sheet.write_string_with_format(place, column(LABELS), &group.title, &looks.group)?;
+        for row in &group.rows {
+            place += 1;
+            number += 1;
+            figure(sheet, place, number, row, looks)?;
+        }
+    }
+    Ok(place)
+}
+
+fn figure(
+    sheet: &mut Worksheet,
+    place: u32,
+    number: u32,
+    row: &FormRow,
+    looks: &FormFormats,
+) -> Result<(), XlsxError> {
+    sheet.write_string_with_format(place, column(CODES), row.measure.to_string(), &looks.code)?;
+    sheet.write_number_with_format(place, column(NUMBERS), number, &looks.centred)?;
+    let indent = INDENT.saturating_mul(u8::try_from(row.depth).unwrap_or(0));
+    sheet.write_string_with_format(
+        place,
+        column(LABELS),
+        &row.label,
+        &looks.locked.clone().set_indent(indent),
+    )?;
+    sheet.write_string_with_format(
+        place,
+        column(MEASURED),
+        &row.unit_of_measure,
+        &looks.centred,
+    )?;
+    for (at, value, look) in
+        [(PREVIOUS, row.previous, &looks.number), (INPUT, row.current, &looks.input)]
+    {
+        let decimals = row.decimals.unwrap_or_else(|| value.map_or(2, |value| value.scale));
+        let look = look.clone().set_num_format(shown(decimals));
+        match value {
+            Some(value) => {
+                sheet.write_number_with_format(place, column(at), value.to_f64(), &look)?
+            }
+            None => sheet.write_blank(place, column(at), &look)?,
+        };
+    }
+    sheet.write_blank(place, column(NOTES), &looks.note)?;
+    sheet.add_data_validation(place, column(INPUT), place, column(INPUT), &validation(row)?)?;
+    if !row.checks.is_empty() {
+        let text = format!("Kiểm tra:\n- {}", row.checks.join("\n- "));
+        let height = 30 + 32 * u32::try_from(row.checks.len()).unwrap_or(1);
+        sheet.insert_note(
+            place,
+            column(INPUT),
+            &Note::new(text)
+                .set_author("egov-kpi")
+                .add_author_prefix(false)
+                .set_width(300)
+                .set_height(height),
+        )?;
+    }
+    Ok(())
+}
+
+/// The validation of an input cell. It only warns, because the word `null`, which withdraws a
+/// figure, has to be accepted.
+fn validation(row: &FormRow) -> Result<DataValidation, XlsxError> {
+    let whole = row.decimals == Some(0);
+    // The limit of figures in units of the last decimal. With decimals the real limit is smaller;
+    // the service checks that.
+    let (least, most) = (if row.may_be_negative { 1 - FIGURE_BOUND } else { 0 }, FIGURE_BOUND - 1);
+    let rule_of = DataValidationRule::Between(
+        Formula::new(least.to_string()),
+        Formula::new(most.to_string()),
+    );
+    let (message, rule) = match (whole, row.may_be_negative) {
+        (true, false) => (
+            "Nhập số nguyên không âm, ví dụ 23441. Để trống nếu không có số liệu.",
+            "số nguyên không âm",
+        ),
+        (true, true) => ("Nhập số nguyên, ví dụ -12. Để trống nếu không có số liệu.", "số nguyên"),
+        (false, false) => (
+            "Nhập số không âm, có thể có phần thập phân. Để trống nếu không có số liệu.",
+            "số không âm",
+        ),
+        (false, true) => {
+            ("Nhập một số, ví dụ 78,95 (không kèm dấu %). Để trống nếu không có số liệu.", "số")
+        }
+    };
+    let validation = if whole {
+        DataValidation::new().allow_whole_number_formula(rule_of)
+    } else {
+        DataValidation::new().allow_decimal_number_formula(rule_of)
+    };
+    validation
+        .set_error_style(DataValidationErrorStyle::Warning)
+        .set_error_title("Số liệu chưa đúng")?
+        .set_error_message(format!("Ô này nhận {rule}. Chữ null dùng để rút lại số liệu đã gửi."))?
+        .set_input_title("Tháng này")?
+        .set_input_message(message)
+}
+
+fn layout(sheet: &mut Worksheet, last: u32) -> Result<(), XlsxError> {
+    for (place, width) in [
+        (NUMBERS, 6.0),
+        (LABELS, 58.0),
+        (MEASURED, 14.0),
+        (PREVIOUS, 18.0),
+        (INPUT, 18.0),
+        (NOTES, 34.0),
+    ] {
+        sheet.set_column_width(column(place), width)?;
+    }
+    sheet.set_column_hidden(column(CODES))?;
+    sheet.set_row_height(line(HEADER_ROW), 32)?;
+    sheet.set_freeze_panes(line(HEADER_ROW) + 1, column(MEASURED))?;
+    sheet.set_paper_size(A4);
+    sheet.set_landscape();
+    sheet.set_margins(0.5, 0.5, 0.6, 0.6, 0.3, 0.3);
+    sheet.set_print_fit_to_pages(1, 0);
+    sheet.set_repeat_rows(line(HEADER_ROW), line(HEADER_ROW))?;
+    sheet.set_print_area(0, column(NUMBERS), last, column(NOTES))?;
+    sheet.set_footer("&CTrang &P/&N");
+    sheet.protect_with_options(&ProtectionOptions {
+        format_columns: true,
+        format_rows: true,
+        ..ProtectionOptions::default()
+    });
+    Ok(())
+}
+
+fn guide(
+    sheet: &mut Worksheet,
+    form: &ReportingForm,
+    looks: &FormFormats,
+) -> Result<(), XlsxError> {
+    sheet.set_name(GUIDE_SHEET)?;
+    sheet.set_column_width(0, 110)?;
+    sheet.write_string_with_format(0, 0, "HƯỚNG DẪN ĐIỀN BIỂU", &looks.title)?;
+    let wrapped = Format::new().set_text_wrap();
+    let lines = [
+        format!("Chỉ điền vào cột “Tháng này” (nền vàng) và cột “Ghi chú” của trang “{FORM_SHEET}”. Các ô khác đã khóa, không có mật khẩu."),
+        "Ô để trống nghĩa là không báo cáo chỉ tiêu đó: số đã gửi trước đây (nếu có) được giữ nguyên.".to_owned(),
+        "Nhập 0 nếu trong tháng không phát sinh.".to_owned(),
+        "Nhập chữ null để rút lại một số liệu đã gửi nhầm.".to_owned(),
+        "Nhập số trực tiếp, không thêm đơn vị tính. Tỷ lệ nhập theo phần trăm, không kèm dấu %: 78,95.".to_owned(),
+        "Dòng tổng và các dòng thành phần được nhập riêng; hệ thống không tự cộng thay cho số đã nhập.".to_owned(),
+        "Di chuột vào ô có dấu tam giác đỏ để xem các phép kiểm tra liên quan. Số liệu mâu thuẫn vẫn được ghi nhận, kèm cảnh báo.".to_owned(),
+        "Khi sửa số liệu của tháng đã chốt, ghi lý do vào cột “Ghi chú”.".to_owned(),
+        "Không xóa, không chèn dòng hoặc cột, không đổi tên trang: tệp được đọc theo mã ẩn ở cột đầu tiên.".to_owned(),
+        format!(
+            "Biểu này dành cho {} ({}), tháng {} năm {}; mỗi đơn vị và mỗi tháng dùng một biểu riêng.",
+            form.name,
+            form.unit,
+            form.month.month(),
+            form.month.year()
+        ),
+    ];
+    for (place, text) in lines.iter().enumerate() {
+        sheet.write_string_with_format(
+            line(place + 2),
+            0,
+            format!("{}. {text}", place + 1),
+            &wrapped,
+        )?;
+    }
+    sheet.set_paper_size(A4);
+    sheet.set_print_fit_to_pages(1, 0);
+    sheet.protect();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::app::templates::FormGroup;
+    use crate::app::write::{catalogue, units};
+    use crate::intake::table::{TableDefaults, TableReader};
+    use crate::intake::workbook::figures;
+    use kpi::catalogue::Catalogue;
+    use kpi::measure::{Measure, Members};
+    use kpi::number::Decimal64;
+    use kpi::unit::UnitForest;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn a_filled_in_form_reads_back_the_same_figures(values in prop::collection::vec(prop::option::of(0_i64..=9_007_199_254_740), 200)) {
+            let catalogue = Catalogue::new(catalogue::shipped().unwrap()).unwrap();
+            let units = UnitForest::new((1..).zip(units::shipped().unwrap()).collect()).unwrap();
+            let row = |(indicator, value): (&kpi::catalogue::Indicator, &Option<i64>)| FormRow {
+                measure: Measure { code: indicator.code.clone(), members: Members::none() },
+                label: format!("={}", indicator.code),
+                depth: 1,
+                unit_of_measure: "số lượng".to_owned(),
+                decimals: Some(indicator.decimals),
+                may_be_negative: false,
+                previous: Some(Decimal64 { mantissa: 7, scale: 0 }),
+                current: value.map(|mantissa| Decimal64 { mantissa, scale: indicator.decimals }),
+                checks: vec!["Không vượt quá tổng".to_owned()],
+            };
+            let rows: Vec<FormRow> = catalogue.indicators.iter().zip(&values).map(row).collect();
+            let groups = vec![FormGroup { title: "Hệ thống".to_owned(), rows: rows.clone() }];
+            let form = ReportingForm { unit: "travinh".to_owned(), name: "Trà Vinh".to_owned(), month: "2021-10".parse().unwrap(), revision: 1, groups };
+            let reading = figures(&write_form(&form).unwrap(), &TableReader::new(&catalogue, &units), &catalogue, &TableDefaults::default()).unwrap();
+            prop_assert_eq!(&reading.faults, &Vec::new());
+            prop_assert!(reading.is_form && reading.unclaimed.is_empty());
+            let number = |written: Decimal64, decimals: Option<u32>| written.at_scale(decimals.unwrap());
+            let expected: Vec<_> = rows.iter().filter_map(|row| Some((row.measure.to_string(), number(row.current?, row.decimals)))).collect();
+            let decimals = |measure: &Measure| catalogue.indicator(&measure.code).map(|indicator| indicator.decimals);
+            let found: Vec<_> = reading.figures.iter().map(|figure| (figure.measure.to_string(), number(figure.written.unwrap(), decimals(&figure.measure)))).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}
