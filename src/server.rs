@@ -165,6 +165,7 @@ pub fn start(
     let witness_file = settings.witness_file.clone();
     let opened = move || {
         let app = open()?;
+        app.limit_wait();
         app.use_memory(&context.limits.memory);
         let admitted = require_first_key(&app, &context, admin_key.as_deref(), setup.as_deref());
         let watched = admitted.and_then(|()| {

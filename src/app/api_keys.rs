@@ -314,14 +314,6 @@ impl App {
         self.issue(KeyChange::Add(new), by.into())?.answer().await
     }
 
-    /// As [`App::add_key`], on a thread that may block.
-    ///
-    /// # Errors
-    /// As for [`App::add_key`].
-    pub fn add_key_now(&self, new: NewKey, by: impl Into<Identity>) -> Result<IssuedKey, Error> {
-        self.issue(KeyChange::Add(new), by.into())?.wait()
-    }
-
     /// Creates a key that replaces another one; the other stays valid for `overlap_days`.
     ///
     /// # Errors
@@ -338,21 +330,6 @@ impl App {
             .await
     }
 
-    /// As [`App::rotate_key`], on a thread that may block.
-    ///
-    /// # Errors
-    /// As for [`App::rotate_key`].
-    pub fn rotate_key_now(
-        &self,
-        id: &str,
-        overlap_days: i64,
-        expires: Option<KeyExpiry>,
-        by: impl Into<Identity>,
-    ) -> Result<IssuedKey, Error> {
-        self.issue(KeyChange::Rotate { id: id.to_owned(), overlap_days, expires }, by.into())?
-            .wait()
-    }
-
     /// Revokes a key. All instances refuse it within a second.
     ///
     /// # Errors
@@ -365,29 +342,19 @@ impl App {
         Ok(RevokedKey { recorded, revision, revision_hash, view })
     }
 
-    /// As [`App::revoke_key`], on a thread that may block.
-    ///
-    /// # Errors
-    /// As for [`App::revoke_key`].
-    pub fn revoke_key_now(&self, id: &str, by: impl Into<Identity>) -> Result<KeyView, Error> {
-        self.issue_at(KeyChange::Revoke { id: id.to_owned() }, None, by.into())
-            .wait()
-            .map(|issued| issued.view)
-    }
-
     /// Writes every key again with the HMAC of the instances' key secret, and so trusts what the
     /// ledger now contains. Returns the number of keys.
     ///
     /// # Errors
     /// [`Error::Usage`] without a key secret, [`Error::NotFound`] without keys, or those of the
     /// store.
-    pub fn authenticate_keys_now(&self, by: impl Into<Identity>) -> Result<usize, Error> {
+    pub async fn authenticate_keys(&self, by: impl Into<Identity>) -> Result<usize, Error> {
         if !self.inner.api_keys.has_secret() {
             return Err(Error::Usage(
                 "the file with the secret is missing: --key-secret-file FILE".to_owned(),
             ));
         }
-        self.issue_at(KeyChange::Authenticate, None, by.into()).wait()?;
+        self.issue_at(KeyChange::Authenticate, None, by.into()).answer().await?;
         Ok(self.inner.api_keys.documents().len())
     }
 

@@ -43,6 +43,8 @@ use write::{catalogue, units, writer};
 /// it looks.
 const FIRST_REVISION_TIMEOUT: Duration = Duration::from_secs(5);
 const FIRST_REVISION_POLL: Duration = Duration::from_millis(100);
+/// How long a request waits for the writer (`docs/limits.md`).
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The service without its HTTP server: state, store and the one writer. All clones share one
 /// service.
@@ -186,6 +188,12 @@ impl App {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.inner.store
+    }
+
+    /// Ends the wait of every change for the writer after [`RESPONSE_TIMEOUT`], so that no request
+    /// waits forever for a database that does not respond. Commands wait without end.
+    pub fn limit_wait(&self) {
+        self.inner.writer.limit_wait(RESPONSE_TIMEOUT);
     }
 
     /// Lets past states take their memory from `memory`, and tells it how many bytes the current

@@ -295,20 +295,6 @@ impl App {
         Ok((report.view(false, given.answer), given.replayed))
     }
 
-    /// As [`App::record_report`], on a thread that may block.
-    ///
-    /// # Errors
-    /// As for [`App::record_report`].
-    pub fn record_report_now(
-        &self,
-        report: &ReadReport,
-        envelope: SubmissionEnvelope,
-        by: impl Into<Identity>,
-    ) -> Result<ReportView, Error> {
-        report.recordable()?;
-        Ok(report.view(false, self.submit_now(&report.body(named(report, envelope))?, by)?))
-    }
-
     /// The stored response to an idempotency key, if there is one that recorded something.
     ///
     /// # Errors

@@ -299,32 +299,6 @@ impl App {
         Ok((view.with(given.answer), given.replayed))
     }
 
-    /// As [`App::record_workbook`], on a thread that may block.
-    ///
-    /// # Errors
-    /// As for [`App::record_workbook`].
-    pub fn record_workbook_now(
-        &self,
-        bytes: &[u8],
-        query: &WorkbookQuery,
-        envelope: SubmissionEnvelope,
-        by: impl Into<Identity>,
-    ) -> Result<WorkbookView, Error> {
-        let by = by.into();
-        loop {
-            let context = self.validation_context();
-            let (view, found, envelope) =
-                self.read_workbook(bytes, query, envelope.clone(), false)?;
-            let (submission, envelope) =
-                SubmissionInput::Found(require_figures(found)?, envelope).parse(&context, &by)?;
-            if let Some(receipt) =
-                self.submit_parsed(submission, context, envelope, by.clone())?.wait()?
-            {
-                return Ok(view.with(receipt));
-            }
-        }
-    }
-
     fn read_workbook(
         &self,
         bytes: &[u8],

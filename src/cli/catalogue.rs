@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::CommandOutcome;
 use super::actor::ACTOR;
+use super::{CommandOutcome, wait};
 use crate::app::write::catalogue::{
     CatalogueFile, NewCatalogue, add, difference, from_files, parse, shipped, shipped_files,
 };
@@ -79,7 +79,7 @@ fn put(app: &App, new: NewCatalogue, may_remove: bool) -> Result<CommandOutcome,
         return Ok(CommandOutcome::Faults);
     }
     let dry_run = new.dry_run;
-    let changed = app.put_catalogue_now(new, ACTOR)?;
+    let changed = wait(app.put_catalogue(new, ACTOR, None))?.answer;
     eprintln!(
         "version {}, revision {}{}",
         changed.version,

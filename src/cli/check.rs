@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::actor::ACTOR;
 use super::files::{FileContent, open, record_csv, record_json, record_workbook};
 use super::report::{self, ReportOptions};
-use super::{CommandOutcome, io, print_faults, print_finding};
+use super::{CommandOutcome, io, print_faults, print_finding, wait};
 use crate::app::App;
 use crate::app::clock::Clock;
 use crate::app::read::findings::{FindingQuery, FindingView};
@@ -41,13 +41,14 @@ pub fn run(
     if !catalogue.is_empty() {
         let document =
             add(&app.validation_context().catalogue.document, &super::catalogue::read(catalogue)?)?;
-        app.put_catalogue_now(NewCatalogue { document, made_from: None, dry_run: false }, ACTOR)?;
+        let new = NewCatalogue { document, made_from: None, dry_run: false };
+        wait(app.put_catalogue(new, ACTOR, None))?;
     }
     let known = findings(&app)?;
     let (mut faults, mut of_reports) = (0, Vec::new());
     for file in files {
         let outcome = match open(file)? {
-            FileContent::Units(units) => app.put_units_now(units, ACTOR, false).map(drop),
+            FileContent::Units(units) => wait(app.put_units(units, ACTOR, false, None)).map(drop),
             FileContent::Json(bytes) => record_json(&app, &bytes, ACTOR).map(drop),
             FileContent::Csv(csv) => {
                 record_csv(&app, csv, &SubmissionEnvelope::default(), ACTOR, None).map(drop)

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
 use super::serve::announce;
-use super::{CommandOutcome, io};
+use super::{CommandOutcome, io, wait};
 use crate::app::App;
 use crate::app::clock::Clock;
 use crate::app::read::findings::FindingQuery;
@@ -82,17 +82,13 @@ fn is_loopback(listen: &str) -> bool {
 /// Records the real figures and the sample province, each report at the time at which the service
 /// would have received it.
 fn fill(app: &App, clock: &Clock) -> Result<(), Error> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(io)?;
     let sample = generate::sample(SEED);
     let mut catalogue = catalogue::shipped()?;
     catalogue.expectations.extend(sample.expectations.iter().cloned());
-    app.put_units_now(sample.units.clone(), ACTOR, false)?;
-    app.put_catalogue_now(
-        NewCatalogue { document: catalogue, made_from: None, dry_run: false },
-        ACTOR,
-    )?;
-    runtime.block_on(app.put_declarations(declared(&sample.targets), ACTOR, false, None))?;
+    wait(app.put_units(sample.units.clone(), ACTOR, false, None))?;
+    let new = NewCatalogue { document: catalogue, made_from: None, dry_run: false };
+    wait(app.put_catalogue(new, ACTOR, None))?;
+    wait(app.put_declarations(declared(&sample.targets), ACTOR, false, None))?;
     let mut reports: Vec<(NaiveDate, String, String)> = sample
         .reports()
         .into_iter()
@@ -108,9 +104,9 @@ fn fill(app: &App, clock: &Clock) -> Result<(), Error> {
             reference: Some(reference),
             reason: None,
         };
-        runtime.block_on(app.submit(&SubmissionInput::Csv(csv.into_bytes(), envelope), ACTOR))?;
+        wait(app.submit(&SubmissionInput::Csv(csv.into_bytes(), envelope), ACTOR))?;
     }
-    runtime.block_on(app.put_declarations(declared(&sample.annotations), ACTOR, false, None))?;
+    wait(app.put_declarations(declared(&sample.annotations), ACTOR, false, None))?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
+use super::wait;
 use crate::app::App;
 use crate::app::read::findings::FindingView;
 use crate::app::reports::ReportFile;
@@ -201,7 +202,8 @@ pub fn record_workbook(
 ) -> Result<(WorkbookView, ImportTotals), Error> {
     let envelope =
         SubmissionEnvelope { source_kind: Some("workbook".to_owned()), ..envelope.clone() };
-    let view = app.record_workbook_now(bytes, &WorkbookQuery::default(), envelope, actor)?;
+    let query = WorkbookQuery::default();
+    let (view, _) = wait(app.record_workbook(bytes.to_vec(), query, envelope, actor, None))?;
     let taken = ImportTotals::of(view.counts, view.submission.is_some(), &view.findings);
     Ok((view, taken))
 }

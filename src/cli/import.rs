@@ -9,7 +9,7 @@ use super::actor::ACTOR;
 use super::files::{
     FileContent, ImportTotals, is_office, open, record_csv, record_json, record_workbook,
 };
-use super::{CommandOutcome, print_faults, print_finding, report};
+use super::{CommandOutcome, print_faults, print_finding, report, wait};
 use crate::app::App;
 use crate::app::archive::{self, LedgerArchive};
 use crate::app::clock::Clock;
@@ -59,7 +59,7 @@ pub fn run(
         };
         let recorded = match open(file)? {
             FileContent::Units(units) => {
-                let changed = app.put_units_now(units, ACTOR, false)?;
+                let changed = wait(app.put_units(units, ACTOR, false, None))?.answer;
                 say!(
                     "{}: {} units, revision {}",
                     file.display(),

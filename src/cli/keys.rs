@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::CommandOutcome;
+use super::{CommandOutcome, wait};
 use crate::app::App;
 use crate::app::api_keys::document::KeyState;
 use crate::app::api_keys::{IssuedKey, KeyExpiry, KeySecret, KeyView, NewKey};
@@ -35,7 +35,7 @@ pub fn run(
                 expires: expiry(expires.as_deref(), "--expires")?,
             };
             with(&database.address, true, &|app| {
-                app.add_key_now(new.clone(), ACTOR).map(|issued| print_key(&issued))
+                wait(app.add_key(new.clone(), ACTOR)).map(|issued| print_key(&issued))
             })
         }
         KeysAction::List { database } => with(&database.address, false, &|app| {
@@ -44,12 +44,12 @@ pub fn run(
             Ok(())
         }),
         KeysAction::Authenticate { database } => with(&database.address, false, &|app| {
-            let count = app.authenticate_keys_now(ACTOR)?;
+            let count = wait(app.authenticate_keys(ACTOR))?;
             eprintln!("{count} key(s) authenticated");
             Ok(())
         }),
         KeysAction::Revoke { id, database } => with(&database.address, false, &|app| {
-            let view = app.revoke_key_now(&id, ACTOR)?;
+            let view = wait(app.revoke_key(&id, ACTOR))?.view;
             eprintln!("key {} of {} revoked", view.id, view.name);
             Ok(())
         }),
@@ -68,7 +68,7 @@ pub fn run(
                 .ok_or_else(wrong)?;
             let expires = expiry(expires.as_deref(), "--expires")?;
             with(&database.address, false, &|app| {
-                app.rotate_key_now(&id, days, expires, ACTOR).map(|issued| print_key(&issued))
+                wait(app.rotate_key(&id, days, expires, ACTOR)).map(|issued| print_key(&issued))
             })
         }
     }

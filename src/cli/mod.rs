@@ -33,6 +33,12 @@ use crate::server::ServerSettings;
 use crate::{api, generate};
 use kpi::fault::Fault;
 
+/// Blocks until a change of the ledger is recorded; commands have no async threads.
+fn wait<T>(change: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    runtime.map_err(Error::environment("the command cannot start"))?.block_on(change)
+}
+
 /// The result of a command (docs/specification.md#exit-codes).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CommandOutcome {

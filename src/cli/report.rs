@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::actor::ACTOR;
+use super::wait;
 use crate::app::App;
 use crate::app::read::findings::FindingView;
 use crate::app::reports::{ReportError, ReportFile, ReportQuery, ReportView};
@@ -76,7 +77,7 @@ pub fn import(
     actor: &str,
 ) -> Result<ReportView, Error> {
     let report = app.read_report(file, query).map_err(plain)?;
-    app.record_report_now(&report, envelope, actor)
+    wait(app.record_report(&report, envelope, actor, None)).map(|(view, _)| view)
 }
 
 fn print(path: &Path, view: &ReportView, asked: &ReportOptions) {

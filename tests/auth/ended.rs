@@ -18,7 +18,7 @@ use egov_kpi::server;
 use kpi::annotation::AnnotationDocument;
 use serde_json::{Value, json};
 
-use crate::harness::Api;
+use crate::harness::{Api, wait};
 use crate::home::Home;
 use crate::support::{Guarded, OWN, issue, one, serve, sleep_past};
 
@@ -123,7 +123,7 @@ fn a_key_revoked_while_the_body_comes_changes_nothing_by_any_route() {
             Begun::send(&server.host, (method, path, media), Some(&doomed.key), body)
         })
         .collect();
-    server.app().revoke_key_now(&doomed.view.id, "test").unwrap();
+    wait(server.app().revoke_key(&doomed.view.id, "test")).unwrap();
     let revision = server.app().revision();
     for (begun, (method, path, ..)) in begun.into_iter().zip(&routes) {
         let answer = begun.end();
@@ -151,7 +151,7 @@ fn a_key_that_ends_while_the_body_comes_changes_nothing() {
         unit: None,
         expires: Some(KeyExpiry::Time(soon)),
     };
-    let key = server.app().add_key_now(new, "test").unwrap().key;
+    let key = wait(server.app().add_key(new, "test")).unwrap().key;
     let begun = Begun::send(
         &server.host,
         ("POST", "observations", "application/json"),
@@ -233,7 +233,7 @@ fn the_writer_checks_the_key_again_before_every_write() {
     let (other, doomed) = (issue(&app, Role::Reader, None), issue(&app, Role::Admin, None));
     let who = Identity::of_key(app.api_keys(), &doomed.key).unwrap();
     who.still_valid().unwrap();
-    app.revoke_key_now(&doomed.view.id, "test").unwrap();
+    wait(app.revoke_key(&doomed.view.id, "test")).unwrap();
     let over = SignInCredential::Token { ends_at: chrono::Utc::now().timestamp_micros() };
     let token = Identity { credential: over, ..Identity::command("token") };
     let before = Identity::before_first_key(Role::Admin, app.api_keys());
@@ -270,7 +270,7 @@ fn a_key_revoked_on_one_instance_records_nothing_on_another_from_that_revision_o
             other.app().api_keys().accept(&doomed.key).is_ok()
         });
         let revoked = {
-            one_instance.app().revoke_key_now(&doomed.view.id, "test").unwrap();
+            wait(one_instance.app().revoke_key(&doomed.view.id, "test")).unwrap();
             one_instance.app().revision()
         };
         let bearer = format!("Bearer {}", doomed.key);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use egov_kpi::api::access::AccessSettings;
 use egov_kpi::app::access::role::Role;
 
-use crate::harness::{Api, WITHIN_A_SECOND, eventually, run};
+use crate::harness::{Api, WITHIN_A_SECOND, eventually, run, wait};
 use crate::home::Home;
 use crate::support::{issue, serve};
 
@@ -41,7 +41,7 @@ fn revoked_within_a_second(address: &str) {
         let began = Instant::now();
         // On this instance, through the API of the other one, and by a command beside both.
         match n {
-            0 => drop(one.app().revoke_key_now(&doomed.view.id, "test").unwrap()),
+            0 => drop(wait(one.app().revoke_key(&doomed.view.id, "test")).unwrap()),
             1 => drop(
                 second
                     .send(

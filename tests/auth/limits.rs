@@ -13,7 +13,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
 
-use crate::harness::{Reply, eventually};
+use crate::harness::{Reply, eventually, wait};
 use crate::support::{Guarded, Holder, OWN, one};
 
 /// A rate that refills after ten minutes, so that within a test used events stay used.
@@ -64,7 +64,7 @@ fn a_key_has_its_own_rate_limit_and_gets_retry_after() {
     assert_eq!(refused(&second, "rate_key"), 7);
     // A rotated key has the same holder, and so the same rate.
     let id = second.me()["key"].as_str().unwrap().to_owned();
-    let rotated = server.app().rotate_key_now(&id, 1, None, "test").unwrap();
+    let rotated = wait(server.app().rotate_key(&id, 1, None, "test")).unwrap();
     let rotated = server.by(&rotated.key);
     let left = (0..10).filter(|_| rotated.get("units?limit=1").status == 200).count();
     assert_eq!(left, 7);
@@ -194,7 +194,7 @@ fn keys_that_have_ended_count_like_requests_without_a_key() {
         server(LimitSettings { address: only(5), sign_in: only(2), ..LimitSettings::default() });
     let (revoked, good) = (server.holder(Role::Reader, None), server.holder(Role::Reader, None));
     let id = revoked.me()["key"].as_str().unwrap().to_owned();
-    server.app().revoke_key_now(&id, "test").unwrap();
+    wait(server.app().revoke_key(&id, "test")).unwrap();
     assert_eq!(
         (0..7).map(|_| revoked.get("units").status).collect::<Vec<_>>(),
         [401, 401, 401, 401, 401, 429, 429]
@@ -207,7 +207,7 @@ fn an_ended_key_does_not_count_as_a_failed_sign_in() {
     let server = server(LimitSettings { sign_in: only(2), ..LimitSettings::default() });
     let (revoked, fresh) = (server.holder(Role::Reader, None), server.holder(Role::Reader, None));
     let id = revoked.me()["key"].as_str().unwrap().to_owned();
-    server.app().revoke_key_now(&id, "test").unwrap();
+    wait(server.app().revoke_key(&id, "test")).unwrap();
     (0..10).for_each(|_| drop(revoked.get("units").problem(401)));
     fresh.get("units?limit=1").expect(200);
 }

@@ -6,7 +6,7 @@ use egov_kpi::api::access::AccessSettings;
 use egov_kpi::app::access::role::Role;
 use egov_kpi::server::{self, ServerSettings};
 
-use crate::harness::{Api, program, run, setup_token};
+use crate::harness::{Api, program, run, setup_token, wait};
 use crate::home::Home;
 use crate::support::{Guarded, Kept, issue};
 
@@ -115,8 +115,8 @@ fn the_first_admins_key_can_come_from_a_file() {
         (401, 200)
     );
     // A revoked key stays revoked until the file has other content.
-    running.app().revoke_key_now("admin-file", "test").unwrap();
-    assert!(running.app().rotate_key_now("admin-file", 0, None, "test").is_err());
+    wait(running.app().revoke_key("admin-file", "test")).unwrap();
+    assert!(wait(running.app().rotate_key("admin-file", 0, None, "test")).is_err());
     running.stop();
     let running = start();
     assert_eq!(status(&running, &"b2".repeat(32)), 401);
@@ -211,7 +211,7 @@ fn on_this_machine_nobody_needs_a_key_before_the_first_and_everybody_after_it() 
     reader.get("units").expect(200);
     // Reads stay closed when the last key has expired.
     let id = reader.me()["key"].as_str().unwrap().to_owned();
-    server.app().revoke_key_now(&id, "test").unwrap();
+    wait(server.app().revoke_key(&id, "test")).unwrap();
     server.get("units").problem(401);
 }
 

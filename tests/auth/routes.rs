@@ -8,6 +8,7 @@ use egov_kpi::app::access::role::Role;
 use egov_kpi::app::api_keys::{KeyExpiry, NewKey};
 use serde_json::{Value, json};
 
+use crate::harness::wait;
 use crate::support::{FOREIGN, Guarded, Holder, OWN, PROVINCE, one, sleep_past};
 
 /// The callers, in the order of the statuses of a row.
@@ -285,9 +286,9 @@ fn every_route_follows_the_access_table_for_every_role() {
     let soon = KeyExpiry::Time(chrono::Utc::now().timestamp_micros() + 300_000);
     let ended =
         NewKey { name: "ended".to_owned(), role: Role::Admin, unit: None, expires: Some(soon) };
-    let ended = server.app().add_key_now(ended, "test").unwrap().key;
+    let ended = wait(server.app().add_key(ended, "test")).unwrap().key;
     let revoked = server.issue(Role::Admin, None);
-    server.app().revoke_key_now(&revoked.view.id, "test").unwrap();
+    wait(server.app().revoke_key(&revoked.view.id, "test")).unwrap();
     let keys = [
         None,
         Some(server.issue(Role::Reader, None).key),

@@ -13,7 +13,7 @@ use egov_kpi::app::clock::Clock;
 use egov_kpi::server::{self, RunningServer, ServerSettings};
 use serde_json::{Value, json};
 
-use crate::harness::{Api, Reply, figure};
+use crate::harness::{Api, Reply, figure, wait};
 use crate::home::Home;
 
 /// An indicator of the shipped catalogue.
@@ -120,7 +120,7 @@ pub fn issue(app: &App, role: Role, unit: Option<&str>) -> IssuedKey {
         unit: unit.map(ToOwned::to_owned),
         expires: None,
     };
-    app.add_key_now(new, "test").unwrap()
+    wait(app.add_key(new, "test")).unwrap()
 }
 
 /// A client that signs in with every request.

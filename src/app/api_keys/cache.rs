@@ -425,16 +425,17 @@ mod tests {
             Store::open(&format!("sqlite://{}", folder.path().join("ring.db").display()), true)
                 .unwrap();
         let app = crate::app::App::open(store).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let new = |name: &str| NewKey {
             name: name.to_owned(),
             role: Role::Reader,
             unit: None,
             expires: None,
         };
-        let right = app.add_key_now(new("right"), "test").unwrap();
-        let revoked = app.add_key_now(new("revoked"), "test").unwrap();
+        let right = runtime.block_on(app.add_key(new("right"), "test")).unwrap();
+        let revoked = runtime.block_on(app.add_key(new("revoked"), "test")).unwrap();
         let id = app.api_keys().named(&revoked.key).to_owned();
-        app.revoke_key_now(&id, "test").unwrap();
+        runtime.block_on(app.revoke_key(&id, "test")).unwrap();
         let wrong = format!("ek_{}_{}", app.api_keys().named(&right.key), "0".repeat(52));
         for (key, expected) in [
             (right.key.as_str(), None),

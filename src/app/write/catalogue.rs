@@ -82,17 +82,6 @@ impl App {
         self.inner.writer.put_catalogue(new, by, idempotency).answer().await
     }
 
-    /// As [`App::put_catalogue`], on a thread that may block.
-    pub(crate) fn put_catalogue_now(
-        &self,
-        new: NewCatalogue,
-        by: impl Into<Identity>,
-    ) -> Result<CatalogueChanged, Error> {
-        let new = self.drop_orphaned_patterns(new);
-        self.check_patterns(&new.document)?;
-        Ok(self.inner.writer.put_catalogue(new, by.into(), None).wait()?.answer)
-    }
-
     /// Removes unchanged patterns and sentences of measures that a new catalogue no longer
     /// declares; they have no other use.
     fn drop_orphaned_patterns(&self, new: NewCatalogue) -> NewCatalogue {

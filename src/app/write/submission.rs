@@ -8,11 +8,11 @@ use tokio::sync::oneshot;
 use super::evaluate::{evaluate, require_reason};
 use super::idempotency::{IdempotencyKey, Replayable};
 use super::receipt::{Receipt, ReportRecord};
-use super::writer::{QueuedSubmission, SubmissionReply, WithdrawnSubmission, await_response};
+use super::writer::{PendingResponse, QueuedSubmission, SubmissionReply, WithdrawnSubmission};
 use crate::app::App;
 use crate::app::access::Identity;
 use crate::app::access::role::Role;
-use crate::app::lookup::{ask, stopping};
+use crate::app::lookup::ask;
 use crate::app::read::past_submissions::find;
 use crate::app::state::ValidationContext;
 use crate::error::Error;
@@ -176,7 +176,7 @@ impl App {
                 withdraws: None,
                 idempotency: idempotency.cloned(),
             })?;
-            match await_response(answer).await? {
+            match answer.answer().await? {
                 SubmissionReply::Done(given) => return Ok(given),
                 SubmissionReply::Stale => {}
             }
@@ -212,31 +212,6 @@ impl App {
         })?))
     }
 
-    /// Records a submission on a thread that may block.
-    pub(crate) fn submit_now(
-        &self,
-        body: &SubmissionInput,
-        by: impl Into<Identity>,
-    ) -> Result<Receipt, Error> {
-        let by = by.into();
-        loop {
-            let context = self.validation_context();
-            let (submission, envelope) = body.parse(&context, &by)?;
-            let handed = SubmissionHandover {
-                submission,
-                context,
-                envelope,
-                by: &by,
-                withdraws: None,
-                idempotency: None,
-                kept: body.kept(),
-            };
-            if let Some(receipt) = PendingReceipt(self.enqueue(handed)?).wait()? {
-                return Ok(receipt);
-            }
-        }
-    }
-
     /// The current validation context of submissions.
     #[must_use]
     pub fn validation_context(&self) -> ValidationContext {
@@ -248,13 +223,13 @@ impl App {
     fn enqueue(
         &self,
         handed: SubmissionHandover<'_>,
-    ) -> Result<oneshot::Receiver<Result<SubmissionReply, Error>>, Error> {
+    ) -> Result<PendingResponse<SubmissionReply>, Error> {
         let (reply, answer) = oneshot::channel();
         let SubmissionHandover { submission, context, envelope, by, withdraws, idempotency, kept } =
             handed;
         by.may_record(&context, &submission)?;
         let envelope = envelope.without_blanks();
-        self.inner.writer.submit(QueuedSubmission {
+        let queued = QueuedSubmission {
             submission,
             context,
             envelope,
@@ -263,8 +238,8 @@ impl App {
             idempotency,
             kept,
             reply,
-        })?;
-        Ok(answer)
+        };
+        Ok(self.inner.writer.submit(queued, answer))
     }
 
     /// Whether `by` may withdraw the submission of `actor`: its own, sent with this key or one that
@@ -334,7 +309,7 @@ impl App {
                 idempotency: idempotency.cloned(),
                 kept: None,
             })?;
-            match await_response(answer).await? {
+            match answer.answer().await? {
                 SubmissionReply::Done(given) => return Ok(given),
                 SubmissionReply::Stale => {}
             }
@@ -354,13 +329,13 @@ struct SubmissionHandover<'a> {
 }
 
 /// A submission whose result is pending.
-pub(crate) struct PendingReceipt(oneshot::Receiver<Result<SubmissionReply, Error>>);
+pub(crate) struct PendingReceipt(PendingResponse<SubmissionReply>);
 
 impl PendingReceipt {
     /// Waits for the result; `None` when the submission has to be parsed again. Not to be called on
     /// an async thread.
     pub(crate) fn wait(self) -> Result<Option<Receipt>, Error> {
-        match self.0.blocking_recv().unwrap_or_else(|_stopped| Err(Error::Busy(stopping())))? {
+        match self.0.wait()? {
             SubmissionReply::Done(given) => Ok(Some(given.answer)),
             SubmissionReply::Stale => Ok(None),
         }

@@ -99,16 +99,6 @@ impl App {
     ) -> Result<Replayable<UnitsChanged>, Error> {
         self.inner.writer.put_units(documents, by.into(), dry_run, idempotency).answer().await
     }
-
-    /// As [`App::put_units`], on a thread that may block.
-    pub(crate) fn put_units_now(
-        &self,
-        documents: Vec<UnitDocument>,
-        by: impl Into<Identity>,
-        dry_run: bool,
-    ) -> Result<UnitsChanged, Error> {
-        Ok(self.inner.writer.put_units(documents, by.into(), dry_run, None).wait()?.answer)
-    }
 }
 
 impl WriterHandle {

@@ -4,9 +4,9 @@
 mod batch;
 mod history;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -41,8 +41,6 @@ const ATTEMPTS: usize = 20;
 /// recorded, and how often.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 const CONFIRM_INTERVAL: Duration = Duration::from_millis(250);
-/// How long a request waits for the writer (`docs/limits.md`).
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often the clocks are compared.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often expired responses to idempotency keys are deleted.
@@ -131,6 +129,8 @@ pub(in crate::app) struct WriterHandle {
     statistics: Arc<WriterStatistics>,
     revisions: watch::Receiver<i64>,
     trouble: WriteTrouble,
+    /// How long a result is awaited; without end in commands.
+    timeout: OnceLock<Duration>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -170,6 +170,7 @@ impl WriterHandle {
             statistics,
             revisions,
             trouble,
+            timeout: OnceLock::new(),
             thread: Mutex::new("writer thread", Some(thread)),
         })
     }
@@ -184,14 +185,24 @@ impl WriterHandle {
         self.trouble.lock().clone()
     }
 
+    /// Ends the wait for each result after a time, so that no request waits forever for a database
+    /// that does not respond. Only the first call counts.
+    pub fn limit_wait(&self, timeout: Duration) {
+        self.timeout.get_or_init(|| timeout);
+    }
+
     /// A receiver for the newest visible revision.
     pub fn revisions(&self) -> watch::Receiver<i64> {
         self.revisions.clone()
     }
 
-    /// Queues a submission; the result comes through its `reply`.
-    pub fn submit(&self, submit: QueuedSubmission) -> Result<(), Error> {
-        self.send(WriterTask::Submit(Box::new(submit)))
+    /// Queues a submission; `answer` is the other end of its `reply`.
+    pub fn submit(
+        &self,
+        submit: QueuedSubmission,
+        answer: oneshot::Receiver<Result<SubmissionReply, Error>>,
+    ) -> PendingResponse<SubmissionReply> {
+        self.pending(self.send(WriterTask::Submit(Box::new(submit))), answer)
     }
 
     /// Queues a change of units, catalogue or other documents, which runs alone.
@@ -201,7 +212,15 @@ impl WriterHandle {
     ) -> PendingResponse<T> {
         let (reply, answer) = oneshot::channel();
         let run = move |writer: &WriterContext| drop(reply.send(change(writer)));
-        PendingResponse { answer: self.send(WriterTask::Exclusive(Box::new(run))).map(|()| answer) }
+        self.pending(self.send(WriterTask::Exclusive(Box::new(run))), answer)
+    }
+
+    fn pending<T>(
+        &self,
+        sent: Result<(), Error>,
+        answer: oneshot::Receiver<Result<T, Error>>,
+    ) -> PendingResponse<T> {
+        PendingResponse { answer: sent.map(|()| answer), timeout: self.timeout.get().copied() }
     }
 
     /// Makes the writer check the ledger soon.
@@ -237,34 +256,33 @@ impl WriterHandle {
 /// A result that the writer will deliver.
 pub struct PendingResponse<T> {
     answer: Result<oneshot::Receiver<Result<T, Error>>, Error>,
+    timeout: Option<Duration>,
 }
 
 impl<T> PendingResponse<T> {
-    /// Waits for the result without blocking the thread.
+    /// Waits for the result without blocking the thread. After the time limit of the handle it is
+    /// unknown whether the change was recorded.
     pub(in crate::app) async fn answer(self) -> Result<T, Error> {
-        await_response(self.answer?).await
+        let answer = self.answer?;
+        let answered = match self.timeout {
+            None => answer.await,
+            Some(timeout) => match tokio::time::timeout(timeout, answer).await {
+                Ok(answered) => answered,
+                Err(_elapsed) => {
+                    tracing::warn!(
+                        seconds = timeout.as_secs(),
+                        "the writer did not respond in time; it is not known whether the request was recorded"
+                    );
+                    return Err(Error::Unsettled);
+                }
+            },
+        };
+        answered.unwrap_or_else(|_stopped| Err(Error::Busy(stopping())))
     }
 
     /// Blocks until the result is there; not to be called on an async thread.
     pub(in crate::app) fn wait(self) -> Result<T, Error> {
         self.answer?.blocking_recv().unwrap_or_else(|_stopped| Err(Error::Busy(stopping())))
-    }
-}
-
-/// Waits for the writer's result, at most [`RESPONSE_TIMEOUT`], so that no request waits forever
-/// for a database that does not respond. After that it is unknown whether the request was recorded.
-pub(in crate::app) async fn await_response<T>(
-    answer: oneshot::Receiver<Result<T, Error>>,
-) -> Result<T, Error> {
-    match tokio::time::timeout(RESPONSE_TIMEOUT, answer).await {
-        Ok(answered) => answered.unwrap_or_else(|_stopped| Err(Error::Busy(stopping()))),
-        Err(_elapsed) => {
-            tracing::warn!(
-                seconds = RESPONSE_TIMEOUT.as_secs(),
-                "the writer did not respond in time; it is not known whether the request was recorded"
-            );
-            Err(Error::Unsettled)
-        }
     }
 }
 

@@ -512,6 +512,11 @@ pub fn setup_token(told: &str) -> Option<String> {
     Some(word.to_owned())
 }
 
+/// Blocks until a change of the ledger is recorded.
+pub fn wait<T>(change: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(change)
+}
+
 /// Maximum time in tests for what is promised within a second: a shared machine may be five times
 /// slower.
 pub const WITHIN_A_SECOND: Duration = Duration::from_secs(5);
