@@ -206,6 +206,7 @@ fn parse_printed(printed: &str) -> Option<Decimal64> {
         NumericToken::Month(..)
         | NumericToken::Year(_)
         | NumericToken::Span { .. }
+        | NumericToken::Day { .. }
         | NumericToken::Reference
         | NumericToken::Word => None,
     };

@@ -32,7 +32,8 @@ pub(super) struct OpenHeading {
     pub(super) text: String,
     pub(super) line: String,
     pub(super) topic: Option<usize>,
-    pub(super) when: TimeScope,
+    /// The time that it names.
+    pub(super) when: Option<TimeScope>,
 }
 
 /// A paragraph that ends with a colon and introduces the following ones.
@@ -105,9 +106,9 @@ impl HeadingContext {
                 && (later || planned.iter().any(|words| line.contains(words)))
                 && !done.iter().any(|words| line.contains(words))
         {
-            TimeScope::Plan
+            Some(TimeScope::Plan)
         } else {
-            TimeScope::Now
+            paragraph.time_of_heading()
         };
         let topic = paragraph.topics.last().map(|(_, topic)| *topic);
         let first = paragraph.sentences.first().and_then(|(_, sequences)| {
@@ -138,7 +139,7 @@ impl HeadingContext {
     /// Whether a heading says that the following is planned.
     #[must_use]
     pub fn is_plan(&self) -> bool {
-        self.headings.iter().any(|heading| heading.when == TimeScope::Plan)
+        self.headings.iter().any(|heading| heading.when == Some(TimeScope::Plan))
     }
 
     /// The members that the introduction names.
@@ -148,15 +149,18 @@ impl HeadingContext {
     }
 
     pub(super) fn when(&self) -> TimeScope {
-        let of_heading = if self.headings.iter().any(|heading| heading.when == TimeScope::Plan) {
-            TimeScope::Plan
-        } else {
-            TimeScope::Now
-        };
-        match (&self.lead, of_heading) {
-            (Some(lead), TimeScope::Now) => lead.when,
-            (_, of_heading) => of_heading,
+        if self.is_plan() {
+            return TimeScope::Plan;
         }
+        match &self.lead {
+            Some(lead) => lead.when,
+            None => self.time_of_headings(),
+        }
+    }
+
+    /// The time that the innermost heading with a time names.
+    fn time_of_headings(&self) -> TimeScope {
+        self.headings.iter().rev().find_map(|heading| heading.when).unwrap_or(TimeScope::Now)
     }
 
     pub(super) fn topic(&self) -> Option<usize> {

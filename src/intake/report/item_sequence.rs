@@ -4,7 +4,9 @@
 use std::ops::Range;
 
 use super::lexicon::{NameIndex, ReportLexicon, ends_in_kind};
-use super::period_sign::{sign_of_month, sign_of_span, sign_of_year};
+use super::period_sign::{
+    MentionedDay, mark, sign_of_days, sign_of_end, sign_of_month, sign_of_span, sign_of_year,
+};
 use super::tokenizer::{Token, TokenKind};
 use kpi::period::Period;
 use kpi::phrase::sign;
@@ -269,10 +271,38 @@ impl SequenceWriter<'_> {
                 sequence.write(&sign.to_string(), item, true, None);
             }
             TokenKind::Other(piece) => {
-                sequence.write(&self.sign(piece).to_string(), item, false, None)
+                let (sign, taken) = self.days(tokens, at).unwrap_or((self.sign(piece), 1));
+                sequence.write(&sign.to_string(), item, false, None);
+                return taken;
             }
         }
         1
+    }
+
+    /// The sign for the days that begin at a token, and the number of tokens: several days
+    /// (`từ ngày 15/7 đến ngày 14/8`), or the last of those that are counted (`đến ngày 31/8`).
+    fn days(&self, tokens: &[Token], at: usize) -> Option<(char, usize)> {
+        let first = day_at(tokens, at)?;
+        let word = |at: usize| tokens.get(at).and_then(Token::word);
+        let before = at.checked_sub(1).and_then(word);
+        let introduced =
+            if before == Some("ngày") { at.checked_sub(2).and_then(word) } else { before };
+        let joins = |at: usize| {
+            matches!(word(at), Some("đến" | "tới" | "hết"))
+                || tokens.get(at).is_some_and(|token| token.is('-') || token.is(','))
+        };
+        let skipped = |at: usize| matches!(word(at), Some("ngày" | "hết"));
+        let mut next = at + 1;
+        if introduced == Some("từ") && joins(next) {
+            while joins(next) || skipped(next) {
+                next += 1;
+            }
+            if let Some(last) = day_at(tokens, next) {
+                return Some((sign_of_days(self.period, first, last), next + 1 - at));
+            }
+        }
+        matches!(introduced, Some("đến" | "tới" | "hết"))
+            .then(|| (sign_of_end(self.period, first), 1))
     }
 
     /// The unit named at a token, with commas or dashes allowed between its words, and the number
@@ -290,6 +320,7 @@ impl SequenceWriter<'_> {
             NumericToken::Span { last, months, year } => {
                 sign_of_span(self.period, *last, *months, *year)
             }
+            NumericToken::Day { .. } => mark::DAY,
             NumericToken::Number(_) | NumericToken::Reference | NumericToken::Word => {
                 sign::REFERENCE
             }
@@ -323,6 +354,16 @@ fn name_words(tokens: &[Token], at: usize, end: usize) -> (Vec<&str>, Vec<usize>
         }
     }
     (words, places)
+}
+
+/// The day that a token is.
+fn day_at(tokens: &[Token], at: usize) -> Option<MentionedDay> {
+    match tokens.get(at)?.kind {
+        TokenKind::Other(NumericToken::Day { day, month, year }) => {
+            Some(MentionedDay { day, month, year })
+        }
+        _ => None,
+    }
 }
 
 /// Whether a valid number comes before the end of the parenthesis.

@@ -173,6 +173,7 @@ impl<'a> ReportParagraph<'a> {
                     TimeScope::Now
                     | TimeScope::UntilNow
                     | TimeScope::Wider
+                    | TimeScope::WiderFrame
                     | TimeScope::Before(_)
                     | TimeScope::Earlier
                     | TimeScope::Plan => found,
@@ -242,7 +243,8 @@ impl<'a> ReportParagraph<'a> {
         let period = self.setting.period;
         let so_far =
             period.step() != kpi::period::Step::Month && period.first() == period.last().january();
-        if so_far && matches!(when, TimeScope::Wider | TimeScope::UntilNow) {
+        if so_far && matches!(when, TimeScope::Wider | TimeScope::WiderFrame | TimeScope::UntilNow)
+        {
             TimeScope::Now
         } else {
             when
@@ -300,10 +302,11 @@ impl<'a> ReportParagraph<'a> {
         }
         match if found.recognizer.timeless { TimeScope::Now } else { when } {
             TimeScope::Now => {}
-            TimeScope::UntilNow if self.is_level(found.recognizer) => {}
+            TimeScope::UntilNow | TimeScope::WiderFrame if self.is_level(found.recognizer) => {}
             TimeScope::Before(_) => return self.earlier(claim, number, when, found.gap, work),
             TimeScope::UntilNow
             | TimeScope::Wider
+            | TimeScope::WiderFrame
             | TimeScope::Earlier
             | TimeScope::Plan
             | TimeScope::Change => {
@@ -372,7 +375,7 @@ impl<'a> ReportParagraph<'a> {
             });
             let timely = match decided.when {
                 TimeScope::Now | TimeScope::Before(_) => true,
-                TimeScope::UntilNow => self.is_level(found.recognizer),
+                TimeScope::UntilNow | TimeScope::WiderFrame => self.is_level(found.recognizer),
                 TimeScope::Wider | TimeScope::Earlier | TimeScope::Plan | TimeScope::Change => {
                     found.recognizer.timeless
                 }
@@ -628,7 +631,9 @@ fn reason_of(when: TimeScope, number: &TextNumber) -> SkipReason {
         }
         (Ok(_), TimeScope::Change) => SkipReason::Comparison,
         (Ok(_), TimeScope::Plan) => SkipReason::Plan,
-        (Ok(_), TimeScope::Wider | TimeScope::UntilNow) => SkipReason::WiderPeriod,
+        (Ok(_), TimeScope::Wider | TimeScope::WiderFrame | TimeScope::UntilNow) => {
+            SkipReason::WiderPeriod
+        }
         (Ok(_), TimeScope::Earlier | TimeScope::Before(_)) => SkipReason::EarlierPeriod,
         (Ok(_), TimeScope::Now) => SkipReason::NoPattern,
     }

@@ -6,6 +6,8 @@ use std::ops::Range;
 use super::context::ReportContext;
 use super::item_sequence::{ItemSequence, SequenceWriter};
 use super::lexicon::NameIndex;
+use super::period_sign::mark;
+use super::time_scope::TimeScope;
 use super::tokenizer::{Token, TokenKind, split_sentences, tokenize};
 use kpi::vietnamese::numbers::{self, TextNumber};
 
@@ -118,6 +120,22 @@ impl<'a> ReportParagraph<'a> {
             .first()
             .and_then(|(_, sequences)| sequences.first()?.items.first().copied());
         first.is_some_and(|item| self.begins_with_another(item.token, item.unit))
+    }
+
+    /// The time that it names as a heading: a month, or a period that is wider or earlier.
+    pub(super) fn time_of_heading(&self) -> Option<TimeScope> {
+        let line = self.line();
+        let wide = [" lũy kế ", " từ đầu năm ", " cộng dồn ", " cả năm "];
+        match () {
+            () if line.contains(mark::NOW) || line.contains(" trong tháng ") => {
+                Some(TimeScope::Now)
+            }
+            () if line.contains(mark::WIDER) || wide.iter().any(|words| line.contains(words)) => {
+                Some(TimeScope::WiderFrame)
+            }
+            () if line.contains(mark::EARLIER) => Some(TimeScope::Earlier),
+            () => None,
+        }
     }
 
     /// Its words as one line, without parentheses.

@@ -8,6 +8,7 @@ use super::figure_claim::FigureClaim;
 use super::heading_context::{HeadingContext, LeadParagraph};
 use super::number_decision::SentenceWork;
 use super::paragraph::ReportParagraph;
+use super::time_scope::TimeScope;
 use super::tokenizer::Token;
 
 impl ReportParagraph<'_> {
@@ -42,8 +43,15 @@ impl ReportParagraph<'_> {
             let second = self.tokens.get(range.start + 1).and_then(Token::word).unwrap_or_default();
             let goes_on = matches!(
                 (first, second),
-                ("trong", "đó" | "số") | ("cụ", "thể") | ("gồm" | "riêng" | "bao", _)
+                ("trong" | "qua", "đó")
+                    | ("trong", "số")
+                    | ("cụ", "thể")
+                    | ("gồm" | "riêng" | "bao", _)
             );
+            // A level up to now, or a plan, says nothing of the next sentence.
+            if n > 0 && matches!(when, TimeScope::UntilNow | TimeScope::Plan) && !goes_on {
+                when = above.when();
+            }
             if n > 0 && !goes_on {
                 claims = above.lead.as_ref().map(|lead| lead.claims.clone()).unwrap_or_default();
             }
@@ -59,10 +67,10 @@ impl ReportParagraph<'_> {
                 considered: considered.as_mut(),
             };
             when = self.sentence(sequences, when, &mut work);
-            above.considered = considered;
-            if !introduces {
-                when = above.when();
+            if when == TimeScope::Wider {
+                when = TimeScope::WiderFrame;
             }
+            above.considered = considered;
         }
         if let Some((_, topic)) = self.topics.last() {
             above.before = Some(*topic);

@@ -1,6 +1,7 @@
 //! Signs for periods in sequences: how a month, span or year relates to the period of the
 //! report.
 
+use chrono::{Datelike, Days, NaiveDate};
 use kpi::period::{Month, Period};
 use kpi::phrase::sign;
 
@@ -20,6 +21,8 @@ pub mod mark {
     pub const WIDER: char = '\u{e015}';
     /// The last month of a report's wider period.
     pub const LAST_MONTH: char = '\u{e017}';
+    /// A day, by itself.
+    pub const DAY: char = '\u{e018}';
     /// The same year.
     pub const YEAR: char = '\u{e016}';
 }
@@ -41,6 +44,60 @@ pub fn sign_of_month(period: Period, month: u32, year: Option<i32>) -> char {
         -12 if period.first() == own => mark::YEAR_BEFORE,
         months if months > 0 => mark::LATER,
         _ => mark::EARLIER,
+    }
+}
+
+/// A day of a text; without a year it is in the year of the report.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MentionedDay {
+    /// Day of the month.
+    pub day: u32,
+    /// Month, 1 to 12.
+    pub month: u32,
+    /// The year, if it is given.
+    pub year: Option<i32>,
+}
+
+impl MentionedDay {
+    fn date(self, period: Period) -> Option<NaiveDate> {
+        let year = self.year.unwrap_or_else(|| period.last().year());
+        NaiveDate::from_ymd_opt(year, self.month, self.day)
+    }
+}
+
+/// The sign for the days from one to another, relative to a report's period. The reporting month of
+/// Decree 09/2019/ND-CP, from the 15th of the month before to the 14th, is the month.
+#[must_use]
+pub fn sign_of_days(period: Period, first: MentionedDay, last: MentionedDay) -> char {
+    let (Some(mut from), Some(to)) = (first.date(period), last.date(period)) else {
+        return sign::REFERENCE;
+    };
+    if first.year.is_none() {
+        // "từ 15/12 đến 14/01/2025" begins in the year before.
+        from = from.with_year(to.year()).unwrap_or(from);
+        if from > to {
+            from = from.with_year(to.year() - 1).unwrap_or(from);
+        }
+    }
+    let (own, end) = (period.first().first_day(), period.last().last_day());
+    let half_a_month = 14;
+    let by_decree = from == period.first().plus(-1).first_day() + Days::new(half_a_month)
+        && to == period.last().first_day() + Days::new(half_a_month - 1);
+    match () {
+        () if (from, to) == (own, end) || by_decree => mark::NOW,
+        () if to < own => mark::EARLIER,
+        () if from > end => mark::LATER,
+        () => mark::WIDER,
+    }
+}
+
+/// The sign for the day up to which something is counted: that of an earlier time if the day is
+/// before the last month of the report's period.
+#[must_use]
+pub fn sign_of_end(period: Period, day: MentionedDay) -> char {
+    match day.date(period) {
+        Some(day) if day < period.last().first_day() => mark::EARLIER,
+        _ => mark::DAY,
     }
 }
 

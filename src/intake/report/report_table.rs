@@ -290,7 +290,10 @@ fn says_period(heading: &str, period: Period) -> bool {
                 Some(sign_of_span(period, last, months, year))
             }
             NumericToken::Year(year) => Some(sign_of_year(period, year)),
-            NumericToken::Number(_) | NumericToken::Reference | NumericToken::Word => None,
+            NumericToken::Number(_)
+            | NumericToken::Day { .. }
+            | NumericToken::Reference
+            | NumericToken::Word => None,
         })
         .collect();
     signs == [mark::NOW]
@@ -307,6 +310,7 @@ fn number(document: &Document, cell: &Range<usize>) -> (Range<usize>, bool) {
             NumericToken::Month(..)
             | NumericToken::Year(_)
             | NumericToken::Span { .. }
+            | NumericToken::Day { .. }
             | NumericToken::Reference
             | NumericToken::Word => None,
         });

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::item_sequence::ItemSequence;
+use super::item_sequence::{Clause, ItemSequence};
 use super::period_sign::mark;
 
 /// The time that a number belongs to.
@@ -18,6 +18,8 @@ pub enum TimeScope {
     UntilNow,
     /// The year so far, or another period wider than the report's.
     Wider,
+    /// The same, said by an earlier sentence or heading: a level in it is its current value.
+    WiderFrame,
     /// An earlier month, by the number of months before the report's.
     Before(i32),
     /// An earlier time that is not given exactly.
@@ -27,6 +29,21 @@ pub enum TimeScope {
     /// An increase, a decrease or a comparison.
     Change,
 }
+
+/// Words before a time at the beginning of a clause.
+const FRAMING: [&str; 16] = [
+    "trong", "vào", "tính", "riêng", "giai", "đoạn", "từ", "kể", "đến", "ngày", "thời", "gian",
+    "qua", "như", "vậy", "nhìn",
+];
+
+/// The beginning of a clause about one day.
+const ONE_DAY: [&str; 5] = [
+    "ngày \u{e018} ",
+    "sáng ngày \u{e018} ",
+    "chiều ngày \u{e018} ",
+    "trong ngày \u{e018} ",
+    "vào ngày \u{e018} ",
+];
 
 /// A word or phrase that shows the time.
 struct TimeCue {
@@ -47,11 +64,11 @@ static CUES: LazyLock<Vec<(Option<Regex>, TimeScope)>> = LazyLock::new(|| {
             ("YEAR", mark::YEAR),
             ("LATER", mark::LATER),
             ("EARLIER", mark::EARLIER),
-            ("REF", kpi::phrase::sign::REFERENCE),
         ];
         let text = marks
             .iter()
-            .fold(text.to_owned(), |text, (name, sign)| text.replace(name, &sign.to_string()));
+            .fold(text.to_owned(), |text, (name, sign)| text.replace(name, &sign.to_string()))
+            .replace("REF", "[\u{e004}\u{e018}]");
         Regex::new(&format!(" (?:{text}) ")).ok()
     };
     vec![
@@ -63,13 +80,13 @@ static CUES: LazyLock<Vec<(Option<Regex>, TimeScope)>> = LazyLock::new(|| {
         ),
         (
             marks(
-                "(?:tính )?(?:đến|hết|tới|cuối|đến hết|đến cuối|đến ngày|đến thời điểm)(?: ngày| cuối| hết)? (?:nay|NOW|LASTMONTH|REF|tháng|kỳ|hiện tại|hiện nay|thời điểm)|(?:tính )?đến nay|lũy kế",
+                "(?:tính )?(?:đến|hết|tới|cuối|đến hết|đến cuối|đến ngày|đến thời điểm)(?: ngày| cuối| hết)? (?:nay|NOW|LASTMONTH|REF|tháng|kỳ|hiện tại|hiện nay|thời điểm)|(?:tính )?đến nay|lũy kế|hiện (?:có|nay|đang|tại|công khai)|đang (?:sử dụng|hoạt động|quản lý|vận hành|cung cấp|có hiệu lực)|còn hiệu lực",
             ),
             TimeScope::UntilNow,
         ),
         (
             marks(
-                "từ đầu năm(?: đến nay)?|tính từ đầu năm|cộng dồn|cả năm|trong năm|toàn năm|cả YEAR|trong YEAR|YEAR (?:là|đạt|có|:|[\u{e000}-\u{e003}])|WIDER|(?:từ|kể từ) (?:YEAR|EARLIER|REF|khi thành lập|ngày REF) (?:đến nay|tới nay)|từ đầu (?:YEAR|EARLIER|nhiệm kỳ)|lũy kế (?:từ|WIDER|YEAR|cả)(?: đầu năm)?",
+                "từ đầu năm(?: đến nay)?|tính từ đầu năm|cộng dồn|cả năm|trong năm|toàn năm|năm nay|cả YEAR|trong YEAR|YEAR (?:là|đạt|có|:|[\u{e000}-\u{e003}])|WIDER|(?:từ|kể từ|tính từ) (?:YEAR|EARLIER|REF|LASTMONTH|ngày REF|ngày EARLIER)(?: (?:đến nay|tới nay|đến hết|đến))?|(?:từ|kể từ|tính từ) (?:ngày )?NOW (?:đến nay|tới nay)|(?:từ|kể từ|tính từ) (?:khi|lúc|thời điểm)|từ đầu (?:YEAR|EARLIER|nhiệm kỳ)|lũy kế (?:từ|WIDER|YEAR|cả)(?: đầu năm)?|trong cùng kỳ",
             ),
             TimeScope::Wider,
         ),
@@ -89,7 +106,7 @@ static CUES: LazyLock<Vec<(Option<Regex>, TimeScope)>> = LazyLock::new(|| {
         ),
         (
             marks(
-                "nếu (?:hết|được|không|có)|(?:đưa|nâng) tỷ lệ|dự kiến|vào cuối (?:YEAR|năm)|phấn đấu|mục tiêu|chỉ tiêu|kế hoạch năm|kế hoạch giao|kế hoạch YEAR|theo kế hoạch(?: năm| YEAR| giao| đề ra)|so với kế hoạch|kế hoạch là|kế hoạch đề ra|sẽ|LATER|\u{e001} kế hoạch",
+                "nếu (?:hết|được|không|có)|(?:đưa|nâng) tỷ lệ|dự kiến|vào cuối (?:YEAR|năm)|phấn đấu|mục tiêu|chỉ tiêu|kế hoạch năm|kế hoạch giao|kế hoạch YEAR|theo kế hoạch(?: năm| YEAR| giao| đề ra)|so với kế hoạch|kế hoạch là|kế hoạch đề ra|sẽ|LATER|\u{e001} kế hoạch|(?:trước|chậm nhất)(?: ngày)? REF|yêu cầu (?:các|sở|ủy ban|đơn vị|cơ quan|lãnh đạo|người đứng đầu|thủ trưởng|giám đốc|chủ tịch|phải)|đề nghị (?:các|sở|ủy ban|đơn vị|cơ quan|cấp|lãnh đạo|tỉnh|tạo)|đăng ký (?:cấp|tạo)|(?:bảo đảm|đảm bảo) (?:tỷ lệ|cung cấp|đạt|tối thiểu|ít nhất|có)|tối thiểu|ít nhất|những tháng còn lại|tháng còn lại|thời gian tới|đang (?:triển khai |tiến hành )?xây dựng|phải đạt|cần đạt|giao chỉ tiêu|hướng tới|tiến tới",
             ),
             TimeScope::Plan,
         ),
@@ -103,6 +120,10 @@ static CUES: LazyLock<Vec<(Option<Regex>, TimeScope)>> = LazyLock::new(|| {
 });
 
 /// The time of each item of a sequence, and the time that applies after it.
+///
+/// The time that a sentence begins with, before its first number, applies to all of it and to the
+/// sentences after it, until another time is named. A level up to now says nothing of the flows
+/// after the next semicolon.
 #[must_use]
 pub fn time_scopes(sequence: &ItemSequence, before: TimeScope) -> (Vec<TimeScope>, TimeScope) {
     let mut times = vec![before; sequence.items.len()];
@@ -110,6 +131,7 @@ pub fn time_scopes(sequence: &ItemSequence, before: TimeScope) -> (Vec<TimeScope
     // A time after a colon applies until another one; any other time applies until the next
     // semicolon.
     let (mut lasting, mut base) = (before, before);
+    let (mut lead, mut begun) = (None, false);
     for clause in sequence.clauses() {
         if clause.new_part {
             carried = base;
@@ -163,6 +185,15 @@ pub fn time_scopes(sequence: &ItemSequence, before: TimeScope) -> (Vec<TimeScope
                 .rfind(|cue| cue.at < sequence.start(number) && cue.when != TimeScope::Change),
             None => cues.last(),
         };
+        if !begun && let Some(cue) = leading.filter(|cue| frames(sequence, &clause, cue)) {
+            lead = Some(cue.when);
+            base = match cue.when {
+                TimeScope::UntilNow => TimeScope::Now,
+                TimeScope::Plan => base,
+                other => other,
+            };
+        }
+        begun |= first_number.is_some();
         carried = match leading {
             Some(cue) => cue.when,
             None if carried == TimeScope::Change => base,
@@ -173,15 +204,37 @@ pub fn time_scopes(sequence: &ItemSequence, before: TimeScope) -> (Vec<TimeScope
             base = carried;
         }
     }
-    (times, if lasting == before { base } else { lasting })
+    let after = if lasting == before { lead.unwrap_or(before) } else { lasting };
+    (times, after)
+}
+
+/// Whether a time is that of the whole sentence: it stands at the beginning of its clause (`Từ đầu
+/// năm đến nay, ...`, `Trong giai đoạn từ ...`), or says that what follows is planned.
+fn frames(sequence: &ItemSequence, clause: &Clause, cue: &TimeCue) -> bool {
+    let (start, text) = sequence.slice(&clause.range);
+    let before = text.get(..cue.at.saturating_sub(start)).unwrap_or_default();
+    match cue.when {
+        TimeScope::Change => false,
+        TimeScope::Plan => true,
+        TimeScope::Now
+        | TimeScope::UntilNow
+        | TimeScope::Wider
+        | TimeScope::WiderFrame
+        | TimeScope::Before(_)
+        | TimeScope::Earlier => before.split_whitespace().all(|word| FRAMING.contains(&word)),
+    }
 }
 
 fn find_cues(sequence: &ItemSequence, range: &std::ops::Range<usize>) -> Vec<TimeCue> {
     let (start, text) = sequence.slice(range);
     let mut found: Vec<(usize, usize, TimeScope)> = Vec::new();
-    // In a monthly report "Năm 2021, toàn tỉnh ..." is about the year.
+    // In a monthly report "Năm 2021, toàn tỉnh ..." is about the year, and "Ngày 15/8, ..." about a
+    // day.
     if text.trim_start().starts_with(mark::YEAR) {
         found.push((start, start + 2, TimeScope::Wider));
+    }
+    if ONE_DAY.iter().any(|day| text.trim_start().starts_with(day)) {
+        found.push((start, start + 2, TimeScope::Earlier));
     }
     for (expression, when) in CUES.iter() {
         let Some(expression) = expression else { continue };

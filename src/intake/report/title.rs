@@ -60,6 +60,7 @@ fn first_period(document: &Document, range: std::ops::Range<usize>) -> Option<Pe
             | NumericToken::Span { year: Some(year), .. } => Some(*year),
             NumericToken::Month(_, None)
             | NumericToken::Span { .. }
+            | NumericToken::Day { .. }
             | NumericToken::Reference
             | NumericToken::Word
             | NumericToken::Number(_) => None,
@@ -99,6 +100,7 @@ fn first_period(document: &Document, range: std::ops::Range<usize>) -> Option<Pe
                 return Month::new(*year, 12).map(|month| Period::containing(Step::Year, month));
             }
             NumericToken::Year(_)
+            | NumericToken::Day { .. }
             | NumericToken::Reference
             | NumericToken::Word
             | NumericToken::Number(_) => {}

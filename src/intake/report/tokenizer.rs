@@ -76,7 +76,7 @@ pub fn tokenize(text: &str, range: Range<usize>) -> Vec<Token> {
                 // A word for zero may begin with the mark before it.
                 found.push(Token { range: whole, kind: TokenKind::Number(number) });
             }
-            NumericToken::Reference => {
+            piece @ (NumericToken::Reference | NumericToken::Day { .. }) => {
                 // In "Quyết định số 88/QĐ-STTTT" the words are kept and the number is not.
                 let digits = stretch
                     .get(placed.range.clone())
@@ -89,7 +89,7 @@ pub fn tokenize(text: &str, range: Range<usize>) -> Vec<Token> {
                     &mut found,
                 );
                 found.push(Token {
-                    kind: TokenKind::Other(NumericToken::Reference),
+                    kind: TokenKind::Other(piece),
                     range: whole.start + digits..whole.end,
                 });
             }

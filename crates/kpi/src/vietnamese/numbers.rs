@@ -67,8 +67,17 @@ pub enum NumericToken {
         /// The year, if it is given.
         year: Option<i32>,
     },
-    /// Digits that are not a figure: a day, the number of a document, a telephone number, an
-    /// address.
+    /// A day: `ngày 31/8/2024`, `ngày 06 tháng 10`.
+    Day {
+        /// Day of the month.
+        day: u32,
+        /// Month, 1 to 12.
+        month: u32,
+        /// The year, if it is given.
+        year: Option<i32>,
+    },
+    /// Digits that are not a figure: the number of a document, a telephone number, an address, a
+    /// day without a month.
     Reference,
     /// An ordinal or a name with digits (`mức 3`, `Covid-19`).
     Word,
@@ -92,9 +101,10 @@ static LEXER: LazyLock<Option<Regex>> = LazyLock::new(|| {
         r"(?P<address>[\w.+-]+@[\w.-]+|(?:https?://|www\.)\S+)".to_owned(),
         r"(?P<document>\b\d+(?:[/:]\d{4})?[/-]\p{Lu}[\p{L}&.]*\d*(?:[-–/]\p{Lu}[\p{L}&.0-9]*)*)".to_owned(),
         r"(?P<phone>(?:\+84|\b0)\d{1,3}[ .)]?\d{2,4}[ .]?\d{3,4}(?:[ .]\d{3})?\b)".to_owned(),
-        format!(r"(?P<day>(?:(?i:ngày|từ ngày|đến ngày|đến|trước|sau|từ)_*)?\b\d{{1,2}}_?[/.-]_?{month}_?[/.-]_?(?:19|20)\d{{2}}\b)"),
-        format!(r"(?P<dayword>(?i:ngày)_*\d{{1,2}}\b(?:_*(?i:tháng)_*{month}\b(?:_*(?i:năm)_*\d{{4}}\b)?|_?/_?{month}\b)?)"),
-        format!(r"(?P<dayslash>(?i:đến|trước|sau|từ|hôm)_+\d{{1,2}}/{month}\b)"),
+        r"(?P<always>\b24/(?:7|24)\b)".to_owned(),
+        format!(r"(?P<day>(?:(?i:ngày|từ ngày|đến ngày|đến|trước|sau|từ)_*)?\b(?P<d1>\d{{1,2}})_?[/.-]_?(?P<dm1>{month})_?[/.-]_?(?P<dy1>(?:19|20)\d{{2}})\b)"),
+        format!(r"(?P<dayword>(?i:ngày)_*(?P<d2>\d{{1,2}})\b(?:_*(?i:tháng)_*(?P<dm2>{month})\b(?:_*(?i:năm)_*(?P<dy2>\d{{4}})\b)?|_?[/.-]_?(?P<dm3>{month})\b)?)"),
+        format!(r"(?P<dayslash>(?i:đến|trước|sau|từ|hôm)_+(?P<d4>\d{{1,2}})/(?P<dm4>{month})\b)"),
         r"(?P<nmonths>\b\d{1,2}_+(?i:tháng)\b(?:_+(?i:đầu_+năm|cuối_+năm|năm|đầu)\b)?(?:_*(?:(?i:năm)_*)?(?P<nyear>(?:19|20)\d{2})\b)?)".to_owned(),
         r"(?P<halfyear>\b(?i:6_+tháng|nửa_+đầu_+năm)\b)".to_owned(),
         format!(r"(?P<month>\b(?i:tháng)_+(?P<m>{month})\b(?:_*[/-]_*(?P<my>(?:19|20)\d{{2}})\b|_*,?_*(?i:năm)_*(?P<my2>(?:19|20)\d{{2}})\b)?)"),
@@ -174,7 +184,11 @@ fn placed(text: &str, captures: &Captures<'_>, range: Range<usize>) -> PlacedTok
             .map_or(0, |text| text.bytes().take_while(u8::is_ascii_digit).count());
         return number_at(text, range.start..range.start + digits);
     }
-    let piece = if named("month").is_some() {
+    let day = ["d1", "d2", "d4"].iter().find_map(|name| small(name));
+    let month_of_day = ["dm1", "dm2", "dm3", "dm4"].iter().find_map(|name| small(name));
+    let piece = if let (Some(day), Some(month)) = (day, month_of_day) {
+        Some(NumericToken::Day { day, month, year: number(&["dy1", "dy2"]) })
+    } else if named("month").is_some() {
         small("m").map(|month| NumericToken::Month(month, number(&["my", "my2"])))
     } else if named("monthslash").is_some() {
         small("sm").map(|month| NumericToken::Month(month, number(&["sy"])))
@@ -391,6 +405,7 @@ mod tests {
             other @ (NumericToken::Month(..)
             | NumericToken::Year(_)
             | NumericToken::Span { .. }
+            | NumericToken::Day { .. }
             | NumericToken::Reference
             | NumericToken::Word) => {
                 format!("{other:?}")
@@ -437,10 +452,23 @@ mod tests {
     #[test]
     fn digits_that_are_not_figures_are_classified() {
         for (text, expected) in [
-            ("Công văn số 4595/UBND-CNXD ngày 29/9/2021", vec!["Reference", "Reference"]),
+            (
+                "Công văn số 4595/UBND-CNXD ngày 29/9/2021",
+                vec!["Reference", "Day { day: 29, month: 9, year: Some(2021) }"],
+            ),
+            ("trước ngày 30-7", vec!["Day { day: 30, month: 7, year: None }"]),
+            (
+                "từ 1/7 đến 26/8/2024",
+                vec![
+                    "Day { day: 1, month: 7, year: None }",
+                    "Day { day: 26, month: 8, year: Some(2024) }",
+                ],
+            ),
+            ("phục vụ 24/7", vec!["Reference"]),
+            ("trong ngày 15", vec!["Reference"]),
             ("Quyết định số 28/2021/QĐ-TTg", vec!["Reference"]),
             ("Kế hoạch số 24-KH/TU", vec!["Reference"]),
-            ("ngày 06 tháng 10 năm 2021", vec!["Reference"]),
+            ("ngày 06 tháng 10 năm 2021", vec!["Day { day: 6, month: 10, year: Some(2021) }"]),
             ("tháng 10 năm 2021", vec!["Month(10, Some(2021))"]),
             ("tháng 10/2021", vec!["Month(10, Some(2021))"]),
             ("Tháng 9,", vec!["Month(9, None)"]),
