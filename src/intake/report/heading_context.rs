@@ -118,7 +118,8 @@ impl HeadingContext {
         });
         let titled = done.iter().any(|words| line.contains(words)) || line.contains(mark::NOW);
         let foreign = !titled
-            && first.is_some_and(|item| paragraph.begins_with_another(item.token, item.unit))
+            && first
+                .is_some_and(|item| paragraph.begins_with_another(item.token, item.unit, false))
             && !paragraph.is_in_capitals(first.map_or(0, |item| item.token));
         self.headings.push(OpenHeading { foreign, level, text: own, line, topic, when });
         self.foreign = self.headings.iter().any(|heading| heading.foreign);

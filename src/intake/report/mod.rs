@@ -11,6 +11,7 @@ mod heading_context;
 mod item_sequence;
 pub mod lexicon;
 mod number_decision;
+mod owner_scope;
 mod paragraph;
 mod paragraph_reader;
 mod pattern_match;

@@ -11,6 +11,7 @@ use super::figure_claim::FigureClaim;
 use super::heading_context::HeadingContext;
 use super::item_sequence::ItemSequence;
 use super::lexicon::PatternRecognizer;
+use super::owner_scope::OwnerScope;
 use super::paragraph::ReportParagraph;
 use super::pattern_match::{NumberContext, PatternMatch, clause_of_number};
 use super::time_scope::{TimeScope, compared_with, time_scopes};
@@ -33,26 +34,11 @@ pub struct SentenceWork<'w> {
     pub claims: &'w mut Vec<FigureClaim>,
     /// The result so far.
     pub reading: &'w mut ReportExtract,
+    /// The owner that the sentence before hands on.
+    pub owner: Option<OwnerScope>,
     /// The matches of each number, if they are collected.
     pub considered: Option<&'w mut Vec<ConsideredPattern>>,
 }
-
-/// Words at the beginning of a clause about the whole unit of the report.
-const WHOLES: [&str; 5] =
-    [" toàn tỉnh ", " toàn thành phố ", " tính chung ", " cả tỉnh ", " tổng cộng "];
-/// Words, besides names of units, at the beginning of a clause about another unit.
-const OTHERS: [&str; 10] = [
-    " cấp huyện ",
-    " cấp xã ",
-    " cấp sở ",
-    " cả nước ",
-    " toàn quốc ",
-    " công an ",
-    " bưu điện ",
-    " riêng lĩnh vực ",
-    " các huyện ",
-    " các xã ",
-];
 
 /// Quality of a match: whether its time fits, whether it belongs to an earlier figure, the number
 /// of words that match, and how few are in gaps.
@@ -281,18 +267,30 @@ impl<'a> ReportParagraph<'a> {
                 });
             return self.skip_number(number, reason, measure, work);
         };
+        // "4,010 hồ sơ" is no count: a foreign separator, or a slip.
+        let whole = self
+            .setting
+            .catalogue
+            .indicator(&claim.measure.code)
+            .is_some_and(|indicator| indicator.decimals == 0);
         let value = match number.value {
+            Ok(value) if whole && value.scale > 0 => Err(NumberFlaw::Malformed),
+            value => value,
+        };
+        let value = match value {
             Ok(value) => value,
             Err(NumberFlaw::Range) => {
                 return self.skip_number(number, SkipReason::Range, Some(claim.measure), work);
             }
             Err(NumberFlaw::Malformed | NumberFlaw::Spaces | NumberFlaw::TooLarge) => {
-                return self.skip_number(
-                    number,
-                    SkipReason::MalformedNumber,
-                    Some(claim.measure),
-                    work,
-                );
+                // Its parts still belong to it.
+                work.claims.push(FigureClaim {
+                    now: false,
+                    item: (seen.sequence, seen.item),
+                    ..claim.clone()
+                });
+                let measure = Some(claim.measure);
+                return self.skip_number(number, SkipReason::MalformedNumber, measure, work);
             }
         };
         let claim = FigureClaim { value, item: (seen.sequence, seen.item), ..claim };
@@ -321,7 +319,7 @@ impl<'a> ReportParagraph<'a> {
             }
         }
         if claim.unit == self.setting.unit
-            && let Some(reason) = self.foreign_reason(found, seen, work.above)
+            && let Some(reason) = self.foreign_reason(found, seen, work.above, work.owner)
         {
             return self.skip_number(number, reason, Some(claim.measure), work);
         }
@@ -459,6 +457,7 @@ impl<'a> ReportParagraph<'a> {
         found: &PatternMatch<'_>,
         seen: &NumberContext<'_>,
         above: &HeadingContext,
+        owner: Option<OwnerScope>,
     ) -> Option<SkipReason> {
         if found.recognizer.names_unit {
             return None;
@@ -475,7 +474,7 @@ impl<'a> ReportParagraph<'a> {
         ]
         .iter()
         .any(|other| clause.contains(other));
-        if above.foreign || of_others || self.subject_is_foreign(seen) {
+        if above.foreign || of_others || self.subject_is_foreign(seen, owner) {
             return Some(SkipReason::OtherUnit);
         }
         // "01 (huyện Châu Thành)"
@@ -517,33 +516,31 @@ impl<'a> ReportParagraph<'a> {
         None
     }
 
-    /// Whether the statement is about another unit: the clause of the number or one before begins
-    /// with another unit, and no later clause begins with words for the whole.
-    fn subject_is_foreign(&self, seen: &NumberContext<'_>) -> bool {
-        let (mut sequence, mut before) = (seen.sequence, seen.item);
+    /// Whether the statement is about another owner: the clause of the number, or the nearest one
+    /// before it with an owner, begins with another one. Without any it is the owner of the sentence
+    /// before.
+    fn subject_is_foreign(&self, seen: &NumberContext<'_>, before: Option<OwnerScope>) -> bool {
+        let (mut sequence, mut at) = (seen.sequence, seen.item);
         loop {
             let Some(list) = seen.sequences.get(sequence) else { return false };
-            for clause in
-                list.clauses().into_iter().rev().filter(|clause| clause.range.start <= before)
-            {
-                let (_, line) =
-                    list.slice(&(clause.range.start..clause.range.end.min(clause.range.start + 6)));
-                if WHOLES.iter().any(|whole| line.starts_with(whole)) {
-                    return false;
-                }
-                let starts = OTHERS.iter().any(|other| line.starts_with(other));
-                let token =
-                    list.items.get(clause.range.start).map_or(usize::MAX, |item| item.token);
-                let named = list.items.get(clause.range.start).and_then(|item| item.unit);
-                if starts || self.begins_with_another(token, named) {
-                    return true;
-                }
-            }
-            match list.parent {
-                Some((parent, behind)) => (sequence, before) = (parent, behind),
-                None => return false,
+            let clauses = list.clauses();
+            let owner = clauses
+                .iter()
+                .rev()
+                .filter(|clause| clause.range.start <= at)
+                .find_map(|clause| self.owner_of_clause(list, &clause.range));
+            match (owner, list.parent) {
+                (Some(owner), _) => return owner == OwnerScope::Other,
+                (None, Some((parent, behind))) => (sequence, at) = (parent, behind),
+                (None, None) => return before == Some(OwnerScope::Other),
             }
         }
+    }
+
+    /// The owner that a sentence names.
+    pub(super) fn owner_of_sentence(&self, sequences: &[ItemSequence]) -> Option<OwnerScope> {
+        let list = sequences.first()?;
+        list.clauses().iter().find_map(|clause| self.owner_of_clause(list, &clause.range))
     }
 }
 

@@ -119,7 +119,7 @@ impl<'a> ReportParagraph<'a> {
             .sentences
             .first()
             .and_then(|(_, sequences)| sequences.first()?.items.first().copied());
-        first.is_some_and(|item| self.begins_with_another(item.token, item.unit))
+        first.is_some_and(|item| self.begins_with_another(item.token, item.unit, false))
     }
 
     /// The time that it names as a heading: a month, or a period that is wider or earlier.
@@ -148,8 +148,13 @@ impl<'a> ReportParagraph<'a> {
     }
 
     /// Whether the text at a token begins with the name of another unit than the report's. The
-    /// department that writes the report does not count.
-    pub(super) fn begins_with_another(&self, token: usize, named: Option<usize>) -> bool {
+    /// department that writes the report counts only as a `subset`: "Riêng Sở ...".
+    pub(super) fn begins_with_another(
+        &self,
+        token: usize,
+        named: Option<usize>,
+        subset: bool,
+    ) -> bool {
         if let Some(unit) = named {
             let own = unit == self.setting.unit
                 || self.setting.units.ancestors(self.setting.unit).any(|above| above == unit);
@@ -162,7 +167,7 @@ impl<'a> ReportParagraph<'a> {
                 .units
                 .get(unit)
                 .is_some_and(|unit| writes(&unit.document.name.vi.to_lowercase()));
-            return !own && !writer;
+            return !own && (subset || !writer);
         }
         let word = |at: usize| self.tokens.get(at).and_then(Token::word).unwrap_or_default();
         let skipped = if (word(token), word(token + 1), word(token + 2), word(token + 3))
@@ -184,7 +189,8 @@ impl<'a> ReportParagraph<'a> {
             .filter(|token| token.word().is_some())
             .and_then(|token| self.text.get(token.range.clone()))
             .unwrap_or_default();
-        text.starts_with(char::is_uppercase) && !matches!(word(name), "thông" | "tt" | "tttt")
+        text.starts_with(char::is_uppercase)
+            && (subset || !matches!(word(name), "thông" | "tt" | "tttt"))
     }
 
     /// Whether a word is among words in capitals, so that a capital first letter means nothing.

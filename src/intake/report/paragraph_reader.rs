@@ -38,6 +38,7 @@ impl ReportParagraph<'_> {
         let mut claims: Vec<FigureClaim> =
             above.lead.as_ref().map(|lead| lead.claims.clone()).unwrap_or_default();
         let mut when = above.when();
+        let mut owner = None;
         for (n, (range, sequences)) in self.sentences.iter().enumerate() {
             let first = self.tokens.get(range.start).and_then(Token::word).unwrap_or_default();
             let second = self.tokens.get(range.start + 1).and_then(Token::word).unwrap_or_default();
@@ -49,11 +50,17 @@ impl ReportParagraph<'_> {
                     | ("gồm" | "riêng" | "bao", _)
             );
             // A level up to now, or a plan, says nothing of the next sentence.
-            if n > 0 && matches!(when, TimeScope::UntilNow | TimeScope::Plan) && !goes_on {
+            if n > 0
+                && matches!(when, TimeScope::UntilNow | TimeScope::Plan)
+                && (!goes_on || second == "số")
+            {
                 when = above.when();
             }
             if n > 0 && !goes_on {
                 claims = above.lead.as_ref().map(|lead| lead.claims.clone()).unwrap_or_default();
+            }
+            if !goes_on && !self.has_no_subject(first) {
+                owner = None;
             }
             claims.iter_mut().for_each(FigureClaim::leave_sentence);
             let span = self.span(range);
@@ -64,9 +71,11 @@ impl ReportParagraph<'_> {
                 span,
                 claims: &mut claims,
                 reading,
+                owner,
                 considered: considered.as_mut(),
             };
             when = self.sentence(sequences, when, &mut work);
+            owner = self.owner_of_sentence(sequences).or(owner);
             if when == TimeScope::Wider {
                 when = TimeScope::WiderFrame;
             }

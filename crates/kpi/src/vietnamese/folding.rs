@@ -77,13 +77,16 @@ impl Spelling {
 /// assert_eq!(folded("HOÀ"), "hòa");
 /// assert_eq!(folded("hoàn"), "hoàn");
 /// assert_eq!(folded("Tỉ"), "tỷ");
+/// assert_eq!(folded("Ði"), "đi");
 /// ```
 #[must_use]
 pub fn folded(word: &str) -> String {
     if word.is_ascii() {
         return with_y(word.to_ascii_lowercase());
     }
-    let lower: String = word.nfc().flat_map(char::to_lowercase).nfc().collect();
+    // Old fonts and converters write the letter eth for đ.
+    let with_d = |c: char| if c == 'ð' { 'đ' } else { c };
+    let lower: String = word.nfc().flat_map(char::to_lowercase).map(with_d).nfc().collect();
     let (mut letters, mut tones) = (String::new(), Vec::new());
     for c in lower.nfd() {
         if is_tone(c) { tones.push(c) } else { letters.push(c) }
@@ -220,8 +223,8 @@ pub fn unaccented(text: &str) -> String {
 #[must_use]
 pub fn strip_marks(c: char) -> char {
     match c {
-        'đ' => 'd',
-        'Đ' => 'D',
+        'đ' | 'ð' => 'd',
+        'Đ' | 'Ð' => 'D',
         c => std::iter::once(c).nfd().next().unwrap_or(c),
     }
 }

@@ -120,7 +120,10 @@ static LEXER: LazyLock<Option<Regex>> = LazyLock::new(|| {
         r"(?P<level>\b(?i:mức(?:_+độ)?|cấp_+độ)_+[1-5]\b)".to_owned(),
         r"(?P<name>\b(?i:covid)[ -]*\d+|\b\p{L}[\p{L}_]*[-.]?\d[\p{L}\d._-]*\d?|\b\d+[\p{Lu}&&[^Đ]]\p{L}*\d*\b)".to_owned(),
         format!(r"(?P<range>{NUMBER}_?%?_*(?:[-–—]|(?i:đến|tới))_*{NUMBER})"),
+        r"(?P<tiers>\b[1-4]_+(?i:cấp)\b)".to_owned(),
         r"(?P<spaced>\b\d{1,3}(?:[ ]\d{3})+\b)".to_owned(),
+        // "27 .316", "27. 316", "27·316": one number or two, or foreign separators.
+        format!(r"(?P<broken>\b\d{{1,3}}(?:(?:{BLANK}*[·•‧∙٫٬'’]{BLANK}*|{BLANK}+[.,]{BLANK}*|\.{BLANK}+)\d{{3}})+\b(?:,\d+)?)"),
         format!(r"(?P<number>\b\d{{1,3}}(?:[\u{{a0}}\u{{202f}}\u{{2007}}]\d{{3}})+\b|{NUMBER})"),
         r"(?P<zero>\b(?i:không_+(?:có|phát_+sinh|tiếp_+nhận|nhận_+được|ghi_+nhận)|chưa_+(?:có|phát_+sinh|tiếp_+nhận|nhận_+được|ghi_+nhận)(?:_+phát_+sinh)?)\b(?:_+(?i:phát_+sinh))?|:_*(?P<no>(?i:không))_*(?:[.,;)\n]|$))".to_owned(),
     ];
@@ -135,6 +138,15 @@ static LEXER: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 const NUMBER: &str = r"\d+(?:[.,]\d+)*";
+
+/// A blank within a line.
+const BLANK: &str = r"[ \t\u{a0}\u{202f}\u{2007}\u{2009}]";
+
+/// What `cấp` (to issue, or a tier) is followed by when it does not mean a tier of government.
+const NO_TIER: [&str; 17] = [
+    "mới", "lại", "phép", "đổi", "bù", "phát", "giấy", "thêm", "bổ", "cho", "chứng", "tài", "thẻ",
+    "tỉnh", "huyện", "xã", "sở",
+];
 
 /// What may follow a number and belongs to it.
 static BEHIND: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -184,6 +196,14 @@ fn placed(text: &str, captures: &Captures<'_>, range: Range<usize>) -> PlacedTok
             .map_or(0, |text| text.bytes().take_while(u8::is_ascii_digit).count());
         return number_at(text, range.start..range.start + digits);
     }
+    // "3 cấp" are the tiers of government, but "06 cấp mới" is a number.
+    if named("tiers").is_some() {
+        let next = text.get(range.end..).unwrap_or_default().split_whitespace().next();
+        let next = folded(next.unwrap_or_default().trim_matches(|c: char| !c.is_alphanumeric()));
+        if NO_TIER.contains(&next.as_str()) {
+            return number_at(text, range.start..range.start + 1);
+        }
+    }
     let day = ["d1", "d2", "d4"].iter().find_map(|name| small(name));
     let month_of_day = ["dm1", "dm2", "dm3", "dm4"].iter().find_map(|name| small(name));
     let piece = if let (Some(day), Some(month)) = (day, month_of_day) {
@@ -219,13 +239,13 @@ fn placed(text: &str, captures: &Captures<'_>, range: Range<usize>) -> PlacedTok
         })
     } else if named("halfyear").is_some() {
         Some(NumericToken::Span { last: 6, months: 6, year: None })
-    } else if named("level").is_some() || named("name").is_some() {
+    } else if named("level").is_some() || named("name").is_some() || named("tiers").is_some() {
         Some(NumericToken::Word)
     } else if let Some(digits) = named("number").or_else(|| named("counted")) {
         return number_at(text, digits.range());
     } else if named("range").is_some() {
         Some(flawed(text, range.clone(), NumberFlaw::Range))
-    } else if named("spaced").is_some() {
+    } else if named("spaced").is_some() || named("broken").is_some() {
         Some(flawed(text, range.clone(), NumberFlaw::Spaces))
     } else if named("zero").is_some() {
         let range = named("no").map_or(range.clone(), |no| no.range());
@@ -440,6 +460,12 @@ mod tests {
             ("1.23.456 hồ sơ", "Plain Malformed"),
             ("1,234,567 hồ sơ", "Plain Malformed"),
             ("23 441 văn bản", "Plain Spaces"),
+            ("27 .316 văn bản", "Plain Spaces"),
+            ("27. 316 văn bản", "Plain Spaces"),
+            ("27·316 văn bản", "Plain Spaces"),
+            ("27’316 văn bản", "Plain Spaces"),
+            ("1 .000 .000 văn bản", "Plain Spaces"),
+            ("3 cấp mới", "Plain 3"),
             ("23\u{a0}441 văn bản", "Plain 23441"),
             ("10-15 cuộc", "Plain Range"),
             ("từ 10 đến 15 cuộc", "Plain Range"),
@@ -465,6 +491,8 @@ mod tests {
                 ],
             ),
             ("phục vụ 24/7", vec!["Reference"]),
+            ("dịch vụ công trực tuyến 3 cấp", vec!["Word"]),
+            ("của 3 cấp.", vec!["Word"]),
             ("trong ngày 15", vec!["Reference"]),
             ("Quyết định số 28/2021/QĐ-TTg", vec!["Reference"]),
             ("Kế hoạch số 24-KH/TU", vec!["Reference"]),
