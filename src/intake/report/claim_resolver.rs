@@ -193,13 +193,25 @@ impl ClaimResolver<'_> {
         sequence.clauses().into_iter().filter(|clause| clause.range.end <= self.seen.item).any(
             |clause| {
                 let (_, line) = sequence.slice(&clause.range);
-                RESTRICTING.iter().any(|words| line.starts_with(words))
-                    && !clause.range.clone().any(|at| sequence.is_number(at))
-                    && clause
-                        .range
-                        .clone()
-                        .filter_map(|at| sequence.items.get(at)?.member)
-                        .any(|(names, _)| unknown(names))
+                let subset = RESTRICTING.iter().find_map(|words| line.strip_prefix(words));
+                let Some(subset) = subset else { return false };
+                if clause.range.clone().any(|at| sequence.is_number(at)) {
+                    return false;
+                }
+                let mut members =
+                    clause.range.clone().filter_map(|at| sequence.items.get(at)?.member).peekable();
+                match members.peek() {
+                    Some(_) => members.any(|(names, _)| unknown(names)),
+                    // "Đối với đoàn đông người, có 05 lượt đoàn": a part of another kind.
+                    None => {
+                        let first = subset.split_whitespace().next().unwrap_or_default();
+                        first.chars().all(char::is_alphabetic)
+                            && !GENERAL.contains(&first)
+                            && !recognizer.words.contains(first)
+                            && recognizer.of.is_none()
+                            && !recognizer.names_unit
+                    }
+                }
             },
         )
     }
@@ -216,6 +228,13 @@ impl ClaimResolver<'_> {
             name(recognizer, named, dimension, member)?;
         }
         for open in recognizer.dimensions.iter().filter(|_| !recognizer.whole) {
+            // "23 tổ chức, cá nhân" is the total, and a pattern for one of them does not apply.
+            if self.names_every_member(sequence, open) {
+                if named.contains_key(&open.code) {
+                    return Err(None);
+                }
+                continue;
+            }
             if let Some(member) = self.member_beside(sequence, open, named)? {
                 name(recognizer, named, &open.code, &member)?;
             }
@@ -334,6 +353,34 @@ impl ClaimResolver<'_> {
             );
         }
         found
+    }
+
+    /// Whether the words after the number name all members of a dimension, one joined to the next:
+    /// `23 tổ chức, cá nhân`.
+    fn names_every_member(&self, sequence: &ItemSequence, open: &UnnamedDimension) -> bool {
+        let clause = self.seen.clause.start.min(self.seen.item)..sequence.items.len();
+        let mentions = self.mentions(sequence, &clause, open);
+        let item_text = |at: usize| sequence.slice(&(at..at + 1)).1.trim();
+        let mut named = Vec::new();
+        let mut next = None;
+        for (at, count, member) in mentions {
+            let joined = next.is_some_and(|next| {
+                at == next + 1 && matches!(item_text(next), "và" | "," | "&" | "/" | "hoặc")
+            });
+            if !joined {
+                named.clear();
+                if !self.seen.segment.contains(&at) {
+                    next = None;
+                    continue;
+                }
+            }
+            named.push(member);
+            next = Some(at + count);
+            if open.members.len() > 1 && open.members.iter().all(|one| named.contains(one)) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Whether a member beside the number is one of two joined ones: `mức độ 3 và 4`,
@@ -633,6 +680,13 @@ const RESTRICTING: [&str; 7] = [
     " nếu xét ",
 ];
 
+/// What an introduction names when it restricts nothing: a field of work, a system, the unit itself.
+const GENERAL: [&str; 30] = [
+    "công", "lĩnh", "hoạt", "việc", "hệ", "nhiệm", "nội", "tình", "phần", "dịch", "mảng", "nhóm",
+    "sở", "tỉnh", "toàn", "ủy", "các", "số", "kết", "về", "vấn", "thông", "chỉ", "cổng", "trang",
+    "trong", "tháng", "trên", "báo", "xuất",
+];
+
 /// The members that the last words of a paragraph name, each of another dimension.
 #[must_use]
 pub fn members_of(sequences: &[ItemSequence], setting: &ReportContext<'_>) -> Members {
@@ -662,7 +716,13 @@ pub fn merge_duplicates(reading: &mut ReportExtract) {
     };
     let mut values: BTreeMap<String, Vec<Decimal64>> = BTreeMap::new();
     let name = |found: &super::ExtractedFigure| format!("{:?}", key(found));
-    for found in reading.figures.iter().filter(|found| found.role != FigureRole::Rounded) {
+    let whole: std::collections::BTreeSet<String> =
+        reading.figures.iter().filter(|found| !found.partial).map(&name).collect();
+    // "6 đại lý bị xử phạt 51 triệu đồng" does not take the total away that is stated elsewhere.
+    let is_part = |found: &super::ExtractedFigure| found.partial && whole.contains(&name(found));
+    for found in
+        reading.figures.iter().filter(|found| found.role != FigureRole::Rounded && !is_part(found))
+    {
         let list = values.entry(name(found)).or_default();
         let same = |other: &Decimal64| {
             let scale = other.scale.max(found.value.scale);
@@ -674,8 +734,10 @@ pub fn merge_duplicates(reading: &mut ReportExtract) {
     }
     let (mut kept, mut seen) = (Vec::new(), std::collections::BTreeSet::new());
     for found in std::mem::take(&mut reading.figures) {
+        let part = is_part(&found);
         let (key, rounded) = (name(&found), found.role == FigureRole::Rounded);
         let reason = match values.get(&key).map_or(0, Vec::len) {
+            _ if part => Some(SkipReason::StatedTwice),
             2.. => Some(SkipReason::StatedTwice),
             1 if rounded => Some(SkipReason::Repeated),
             _ => (!seen.insert(key)).then_some(SkipReason::Repeated),

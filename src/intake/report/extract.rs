@@ -44,6 +44,8 @@ pub struct ExtractedFigure {
     pub sentence: Range<usize>,
     /// Code of the pattern that found it.
     pub pattern: String,
+    /// Whether its clause begins with a number of something else, of which it may be a part.
+    pub partial: bool,
     /// How certain the figure is, 0 to 1: 1 for a phrase without a gap, less for words in gaps and
     /// for members taken from an earlier figure.
     pub confidence: f64,

@@ -34,6 +34,8 @@ pub struct SentenceWork<'w> {
     pub claims: &'w mut Vec<FigureClaim>,
     /// The result so far.
     pub reading: &'w mut ReportExtract,
+    /// Whether the clause of the number begins with a number of something else.
+    pub partial: bool,
     /// The owner that the sentence before hands on.
     pub owner: Option<OwnerScope>,
     /// The matches of each number, if they are collected.
@@ -323,6 +325,13 @@ impl<'a> ReportParagraph<'a> {
         {
             return self.skip_number(number, reason, Some(claim.measure), work);
         }
+        work.partial = seen.clause.start < seen.item
+            && seen.sequences.get(seen.sequence).is_some_and(|list| {
+                (seen.clause.start..seen.item).any(|item| {
+                    list.is_number(item)
+                        && !work.claims.iter().any(|claim| claim.item == (seen.sequence, item))
+                })
+            });
         let kpi = self.setting.catalogue.indicator(&claim.measure.code).is_none();
         let role = if number.approximate && kpi { FigureRole::Rounded } else { FigureRole::Figure };
         work.found(number, claim, found.gap, role, self.setting.period);
@@ -582,6 +591,7 @@ impl SentenceWork<'_> {
             place: number.range.clone(),
             sentence: self.span.clone(),
             pattern: claim.pattern.clone(),
+            partial: self.partial,
             confidence: confidence(gap, &claim, number.approximate),
         });
         self.claims.push(claim);
@@ -606,6 +616,7 @@ impl SentenceWork<'_> {
             place: number.range.clone(),
             sentence: self.span.clone(),
             pattern: claim.pattern.clone(),
+            partial: false,
             confidence: confidence(found.gap, claim, number.approximate),
         });
     }

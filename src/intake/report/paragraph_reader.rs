@@ -72,6 +72,7 @@ impl ReportParagraph<'_> {
                 claims: &mut claims,
                 reading,
                 owner,
+                partial: false,
                 considered: considered.as_mut(),
             };
             when = self.sentence(sequences, when, &mut work);

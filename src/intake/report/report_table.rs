@@ -142,6 +142,7 @@ impl ReportTable<'_> {
             place,
             sentence,
             pattern: format!("table: {}", figure.label),
+            partial: false,
             confidence: TABLE_CONFIDENCE,
         });
     }

@@ -172,6 +172,10 @@ pub fn time_scopes(sequence: &ItemSequence, before: TimeScope) -> (Vec<TimeScope
                     behind.map(|behind| behind.when).or(Some(carried))
                 }
                 (Some(cue), _) => Some(cue.when),
+                // A level of another time: "Tính đến ngày 31/3, toàn tỉnh có 4.014 ... đang sử dụng".
+                (None, Some(behind)) if behind.when == TimeScope::UntilNow && !is_own(carried) => {
+                    Some(carried)
+                }
                 (None, Some(behind)) => Some(behind.when),
                 (None, None) => None,
             };
@@ -185,9 +189,10 @@ pub fn time_scopes(sequence: &ItemSequence, before: TimeScope) -> (Vec<TimeScope
                 .rfind(|cue| cue.at < sequence.start(number) && cue.when != TimeScope::Change),
             None => cues.last(),
         };
-        if !begun && let Some(cue) = leading.filter(|cue| frames(sequence, &clause, cue)) {
-            lead = Some(cue.when);
-            base = match cue.when {
+        let first = first_number.map_or(usize::MAX, |number| sequence.start(number));
+        if !begun && let Some(when) = frame(sequence, &clause, &cues, first) {
+            lead = Some(when);
+            base = match when {
                 TimeScope::UntilNow => TimeScope::Now,
                 TimeScope::Plan => base,
                 other => other,
@@ -208,21 +213,29 @@ pub fn time_scopes(sequence: &ItemSequence, before: TimeScope) -> (Vec<TimeScope
     (times, after)
 }
 
-/// Whether a time is that of the whole sentence: it stands at the beginning of its clause (`Từ đầu
-/// năm đến nay, ...`, `Trong giai đoạn từ ...`), or says that what follows is planned.
-fn frames(sequence: &ItemSequence, clause: &Clause, cue: &TimeCue) -> bool {
+/// Whether a time is that of the report, or says nothing of another one.
+fn is_own(when: TimeScope) -> bool {
+    matches!(when, TimeScope::Now | TimeScope::UntilNow | TimeScope::Change)
+}
+
+/// The time of the whole sentence: the clause begins with it (`Từ đầu năm đến nay, ...`, `Trong giai
+/// đoạn từ ...`), or says before its first number that what follows is planned.
+fn frame(
+    sequence: &ItemSequence,
+    clause: &Clause,
+    cues: &[TimeCue],
+    first_number: usize,
+) -> Option<TimeScope> {
+    let mut before =
+        cues.iter().filter(|cue| cue.at < first_number && cue.when != TimeScope::Change).peekable();
     let (start, text) = sequence.slice(&clause.range);
-    let before = text.get(..cue.at.saturating_sub(start)).unwrap_or_default();
-    match cue.when {
-        TimeScope::Change => false,
-        TimeScope::Plan => true,
-        TimeScope::Now
-        | TimeScope::UntilNow
-        | TimeScope::Wider
-        | TimeScope::WiderFrame
-        | TimeScope::Before(_)
-        | TimeScope::Earlier => before.split_whitespace().all(|word| FRAMING.contains(&word)),
+    let words = text.get(..before.peek()?.at.saturating_sub(start)).unwrap_or_default();
+    let at_start = words.split_whitespace().all(|word| FRAMING.contains(&word));
+    let mut named = before.map(|cue| cue.when);
+    if named.clone().any(|when| when == TimeScope::Plan) {
+        return Some(TimeScope::Plan);
     }
+    named.by_ref().last().filter(|_| at_start)
 }
 
 fn find_cues(sequence: &ItemSequence, range: &std::ops::Range<usize>) -> Vec<TimeCue> {

@@ -9,15 +9,27 @@ use documents::{BlockKind, Document, DocumentBlock};
 use kpi::period::{Month, Period, Step};
 use kpi::unit::{UnitForest, UnitKind};
 use kpi::vietnamese::folding::words;
-use kpi::vietnamese::numbers::NumericToken;
+use kpi::vietnamese::numbers::{NumericToken, find_tokens};
 
 /// Number of parts at the beginning that can have the title.
 const HEAD_BLOCKS: usize = 25;
 
-/// The period of a report: that of the title, otherwise the first one named with its year.
+/// The head of a report: what stands above its first paragraph with figures.
+fn head(document: &Document) -> impl Iterator<Item = &DocumentBlock> {
+    let has_figures = |block: &&DocumentBlock| {
+        block.kind == BlockKind::Paragraph
+            && find_tokens(document.slice(&block.range))
+                .iter()
+                .any(|token| matches!(token.piece, NumericToken::Number(_)))
+    };
+    document.blocks.iter().take_while(move |block| !has_figures(block)).take(HEAD_BLOCKS)
+}
+
+/// The period of a report: that of the title, otherwise the first one that its head names with its
+/// year. What the text below says is no period of the report.
 #[must_use]
 pub fn period(document: &Document) -> Option<Period> {
-    let head: Vec<&DocumentBlock> = document.blocks.iter().take(HEAD_BLOCKS).collect();
+    let head: Vec<&DocumentBlock> = head(document).collect();
     let says = |block: &DocumentBlock| {
         let words = words(document.text.get(block.range.clone()).unwrap_or_default()).join(" ");
         ["báo cáo", "kết quả", "tình hình", "số liệu", "tổng hợp"]
@@ -38,9 +50,7 @@ pub fn period(document: &Document) -> Option<Period> {
             return Some(period);
         }
     }
-    let rest =
-        document.blocks.iter().take(HEAD_BLOCKS * 4).find_map(|block| of(block.range.clone()));
-    rest.or_else(|| document.blocks.iter().find_map(|block| of(block.range.clone())))
+    head.iter().find_map(|block| of(block.range.clone()))
 }
 
 /// The first period with a year in a part of the text.
@@ -109,9 +119,8 @@ fn first_period(document: &Document, range: std::ops::Range<usize>) -> Option<Pe
     None
 }
 
-/// The unit of a report: the one that the first lines name as author, otherwise the one that they
-/// name most often, where a department counts for the unit above it. Without either it is the
-/// province that the document names most often, itself or through its units.
+/// The unit of a report: the one that its head names as author, otherwise the one that it names most
+/// often. The name of a department, which every province has, says nothing without the province.
 #[must_use]
 pub fn unit(
     document: &Document,
@@ -129,13 +138,10 @@ pub fn unit(
             .flat_map(|sequence| sequence.items.iter().filter_map(|item| item.unit))
             .collect()
     };
-    let speaks_for = |unit: usize| {
-        let department = |unit: usize| {
-            units.get(unit).is_some_and(|unit| {
-                matches!(unit.document.kind, UnitKind::Department | UnitKind::Agency)
-            })
-        };
-        std::iter::once(unit).chain(units.ancestors(unit)).find(|unit| !department(*unit))
+    let is_department = |unit: usize| {
+        units.get(unit).is_some_and(|unit| {
+            matches!(unit.document.kind, UnitKind::Department | UnitKind::Agency)
+        })
     };
     let provinces: Vec<(usize, Vec<String>)> = units
         .roots()
@@ -159,35 +165,22 @@ pub fn unit(
             .map(|(province, _)| *province)
             .collect()
     };
+    let lines = || {
+        head(document).take(8).filter(|block| {
+            !matches!(block.kind, BlockKind::Table(_))
+                && !says_figures(document.slice(&block.range))
+        })
+    };
+    let province_is_named = lines().any(|block| !within(block).is_empty());
     if let Some(author) = author(document, &named, &within) {
-        return author;
+        return author.filter(|author| province_is_named || !is_department(*author));
     }
     let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
-    let head = document.blocks.iter().take(8).filter(|block| {
-        !matches!(block.kind, BlockKind::Table(_)) && !says_figures(document.slice(&block.range))
-    });
-    for block in head {
-        // Departments of two provinces may have the same name, so the name of the province counts
-        // more.
-        for named in named(block) {
-            if let Some(unit) = speaks_for(named) {
-                *counts.entry(unit).or_default() += if unit == named { 10 } else { 1 };
-            }
+    for block in lines() {
+        for unit in named(block).into_iter().filter(|unit| !is_department(*unit)) {
+            *counts.entry(unit).or_default() += 1;
         }
-        within(block).into_iter().for_each(|province| *counts.entry(province).or_default() += 10);
-    }
-    if counts.is_empty() {
-        // The text below the first lines can show the province, but never that the report belongs
-        // to a district it names.
-        for block in document.blocks.iter().take(400) {
-            let roots = named(block)
-                .into_iter()
-                .filter_map(|unit| units.ancestors(unit).last().or(Some(unit)));
-            roots.for_each(|root| *counts.entry(root).or_default() += 1);
-            within(block)
-                .into_iter()
-                .for_each(|province| *counts.entry(province).or_default() += 10);
-        }
+        within(block).into_iter().for_each(|province| *counts.entry(province).or_default() += 1);
     }
     counts
         .iter()
