@@ -9,6 +9,7 @@ use super::lexicon::NameIndex;
 use super::paragraph::ReportParagraph;
 use super::period_sign::mark;
 use super::time_scope::TimeScope;
+use super::words::words;
 use kpi::measure::Members;
 
 /// The text above a paragraph: headings, and the paragraph that introduces it.
@@ -68,44 +69,13 @@ impl HeadingContext {
         let own = text.get(range.clone()).unwrap_or_default().to_owned();
         let paragraph = ReportParagraph::new(text, range, setting, names);
         let line = paragraph.line();
-        let planned = [
-            " phương hướng ",
-            " nhiệm vụ trọng tâm ",
-            " kế hoạch công tác ",
-            " nhiệm vụ tháng ",
-            " kế hoạch tháng ",
-            " dự kiến ",
-            " chương trình công tác ",
-            " nhiệm vụ thời gian tới ",
-            " nhiệm vụ quý ",
-            " tháng cuối năm ",
-            " tháng tới ",
-            " thời gian tới ",
-            " quý tới ",
-            " tháng tiếp theo ",
-            " kỳ tới ",
-            " đề xuất ",
-            " chỉ tiêu ",
-        ];
-        let done = [
-            " kết quả ",
-            " tình hình ",
-            " báo cáo ",
-            " giải quyết ",
-            " đơn ",
-            " bảng chỉ tiêu ",
-            " bảng các chỉ tiêu ",
-            " một số chỉ tiêu ",
-        ];
+        let says = |list: &[String]| list.iter().any(|w| line.contains(&format!(" {w} ")));
+        let (planned, done) = (says(&words().heading.planned), says(&words().heading.done));
         let later = line.contains(mark::LATER) && !line.contains(mark::NOW);
         // A title may name both completed and planned work; the completed work of the period comes
         // first.
         let plan = line.trim_start().starts_with("kế hoạch ");
-        let when = if plan
-            || !line.contains(mark::NOW)
-                && (later || planned.iter().any(|words| line.contains(words)))
-                && !done.iter().any(|words| line.contains(words))
-        {
+        let when = if plan || !line.contains(mark::NOW) && (later || planned) && !done {
             Some(TimeScope::Plan)
         } else {
             paragraph.time_of_heading()
@@ -116,7 +86,7 @@ impl HeadingContext {
                 paragraph.tokens.get(item.token).is_some_and(|token| token.word().is_some())
             })
         });
-        let titled = done.iter().any(|words| line.contains(words)) || line.contains(mark::NOW);
+        let titled = done || line.contains(mark::NOW);
         let foreign = !titled
             && first
                 .is_some_and(|item| paragraph.begins_with_another(item.token, item.unit, false))

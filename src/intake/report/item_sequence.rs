@@ -358,12 +358,10 @@ fn name_words(tokens: &[Token], at: usize, end: usize) -> (Vec<&str>, Vec<usize>
 
 /// The day that a token is.
 fn day_at(tokens: &[Token], at: usize) -> Option<MentionedDay> {
-    match tokens.get(at)?.kind {
-        TokenKind::Other(NumericToken::Day { day, month, year }) => {
-            Some(MentionedDay { day, month, year })
-        }
-        _ => None,
-    }
+    let TokenKind::Other(NumericToken::Day { day, month, year }) = tokens.get(at)?.kind else {
+        return None;
+    };
+    Some(MentionedDay { day, month, year })
 }
 
 /// Whether a valid number comes before the end of the parenthesis.

@@ -20,6 +20,7 @@ mod report_table;
 mod time_scope;
 pub mod title;
 mod tokenizer;
+mod words;
 
 use super::table::TableReader;
 pub use context::ReportContext;

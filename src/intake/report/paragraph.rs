@@ -9,6 +9,7 @@ use super::lexicon::NameIndex;
 use super::period_sign::mark;
 use super::time_scope::TimeScope;
 use super::tokenizer::{Token, TokenKind, split_sentences, tokenize};
+use super::words::words;
 use kpi::vietnamese::numbers::{self, TextNumber};
 
 /// A paragraph prepared for reading.
@@ -125,12 +126,14 @@ impl<'a> ReportParagraph<'a> {
     /// The time that it names as a heading: a month, or a period that is wider or earlier.
     pub(super) fn time_of_heading(&self) -> Option<TimeScope> {
         let line = self.line();
-        let wide = [" lũy kế ", " từ đầu năm ", " cộng dồn ", " cả năm "];
+        let wide = &words().heading.wider;
         match () {
             () if line.contains(mark::NOW) || line.contains(" trong tháng ") => {
                 Some(TimeScope::Now)
             }
-            () if line.contains(mark::WIDER) || wide.iter().any(|words| line.contains(words)) => {
+            () if line.contains(mark::WIDER)
+                || wide.iter().any(|w| line.contains(&format!(" {w} "))) =>
+            {
                 Some(TimeScope::WiderFrame)
             }
             () if line.contains(mark::EARLIER) => Some(TimeScope::Earlier),

@@ -8,6 +8,8 @@ use regex::Regex;
 
 use super::item_sequence::{Clause, ItemSequence};
 use super::period_sign::mark;
+use super::words::words;
+use kpi::phrase::sign;
 
 /// The time that a number belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,21 +32,6 @@ pub enum TimeScope {
     Change,
 }
 
-/// Words before a time at the beginning of a clause.
-const FRAMING: [&str; 16] = [
-    "trong", "vào", "tính", "riêng", "giai", "đoạn", "từ", "kể", "đến", "ngày", "thời", "gian",
-    "qua", "như", "vậy", "nhìn",
-];
-
-/// The beginning of a clause about one day.
-const ONE_DAY: [&str; 5] = [
-    "ngày \u{e018} ",
-    "sáng ngày \u{e018} ",
-    "chiều ngày \u{e018} ",
-    "trong ngày \u{e018} ",
-    "vào ngày \u{e018} ",
-];
-
 /// A word or phrase that shows the time.
 struct TimeCue {
     when: TimeScope,
@@ -54,8 +41,9 @@ struct TimeCue {
 /// The expressions for each time. They match text in which named periods were replaced by signs
 /// (see [`mark`]).
 static CUES: LazyLock<Vec<(Option<Regex>, TimeScope)>> = LazyLock::new(|| {
-    let marks = |text: &str| {
-        let marks = [
+    let times = &words().time;
+    let expression = |cues: &[String]| {
+        let signs = [
             ("NOW", mark::NOW),
             ("LASTMONTH", mark::LAST_MONTH),
             ("YEARBEFORE", mark::YEAR_BEFORE),
@@ -64,58 +52,25 @@ static CUES: LazyLock<Vec<(Option<Regex>, TimeScope)>> = LazyLock::new(|| {
             ("YEAR", mark::YEAR),
             ("LATER", mark::LATER),
             ("EARLIER", mark::EARLIER),
+            ("PLAIN", sign::PLAIN),
+            ("PERCENT", sign::PERCENT),
         ];
-        let text = marks
+        let text = signs
             .iter()
-            .fold(text.to_owned(), |text, (name, sign)| text.replace(name, &sign.to_string()))
-            .replace("REF", "[\u{e004}\u{e018}]");
+            .fold(cues.join("|"), |text, (name, sign)| text.replace(name, &sign.to_string()))
+            .replace("DATE", &format!("[{}{}]", sign::REFERENCE, mark::DAY))
+            .replace("NUMBER", &format!("[{}-{}]", sign::PLAIN, sign::ZERO));
         Regex::new(&format!(" (?:{text}) ")).ok()
     };
     vec![
-        (
-            marks(
-                "(?:so với|so|bằng) (?:cùng kỳ|tháng|kỳ|quý|năm|đầu năm|trước|MONTHBEFORE|YEARBEFORE|EARLIER)|so với \u{e000}|tăng thêm|tăng|giảm|vượt|cao hơn|thấp hơn|nhiều hơn|ít hơn",
-            ),
-            TimeScope::Change,
-        ),
-        (
-            marks(
-                "(?:tính )?(?:đến|hết|tới|cuối|đến hết|đến cuối|đến ngày|đến thời điểm)(?: ngày| cuối| hết)? (?:nay|NOW|LASTMONTH|REF|tháng|kỳ|hiện tại|hiện nay|thời điểm)|(?:tính )?đến nay|lũy kế|hiện (?:có|nay|đang|tại|công khai)|đang (?:sử dụng|hoạt động|quản lý|vận hành|cung cấp|có hiệu lực)|còn hiệu lực",
-            ),
-            TimeScope::UntilNow,
-        ),
-        (
-            marks(
-                "từ đầu năm(?: đến nay)?|tính từ đầu năm|cộng dồn|cả năm|trong năm|toàn năm|năm nay|cả YEAR|trong YEAR|YEAR (?:là|đạt|có|:|[\u{e000}-\u{e003}])|WIDER|(?:từ|kể từ|tính từ) (?:YEAR|EARLIER|REF|LASTMONTH|ngày REF|ngày EARLIER)(?: (?:đến nay|tới nay|đến hết|đến))?|(?:từ|kể từ|tính từ) (?:ngày )?NOW (?:đến nay|tới nay)|(?:từ|kể từ|tính từ) (?:khi|lúc|thời điểm)|từ đầu (?:YEAR|EARLIER|nhiệm kỳ)|lũy kế (?:từ|WIDER|YEAR|cả)(?: đầu năm)?|trong cùng kỳ",
-            ),
-            TimeScope::Wider,
-        ),
-        (
-            marks("tháng trước|kỳ trước|tháng liền trước|tháng liền kề|MONTHBEFORE"),
-            TimeScope::Before(1),
-        ),
-        (
-            marks("cùng kỳ(?: năm trước| năm ngoái| YEARBEFORE| EARLIER)?|YEARBEFORE"),
-            TimeScope::Before(12),
-        ),
-        (
-            marks(
-                "trong tuần|mỗi tuần|trong ngày|mỗi ngày|bình quân ngày|trước đó|trước đây|trước kia|EARLIER|LASTMONTH|năm trước|năm ngoái|quý trước|đầu năm|cuối EARLIER|đầu YEAR|đầu kỳ",
-            ),
-            TimeScope::Earlier,
-        ),
-        (
-            marks(
-                "nếu (?:hết|được|không|có)|(?:đưa|nâng) tỷ lệ|dự kiến|vào cuối (?:YEAR|năm)|phấn đấu|mục tiêu|chỉ tiêu|kế hoạch năm|kế hoạch giao|kế hoạch YEAR|theo kế hoạch(?: năm| YEAR| giao| đề ra)|so với kế hoạch|kế hoạch là|kế hoạch đề ra|sẽ|LATER|\u{e001} kế hoạch|(?:trước|chậm nhất)(?: ngày)? REF|yêu cầu (?:các|sở|ủy ban|đơn vị|cơ quan|lãnh đạo|người đứng đầu|thủ trưởng|giám đốc|chủ tịch|phải)|đề nghị (?:các|sở|ủy ban|đơn vị|cơ quan|cấp|lãnh đạo|tỉnh|tạo)|đăng ký (?:cấp|tạo)|(?:bảo đảm|đảm bảo) (?:tỷ lệ|cung cấp|đạt|tối thiểu|ít nhất|có)|tối thiểu|ít nhất|những tháng còn lại|tháng còn lại|thời gian tới|đang (?:triển khai |tiến hành )?xây dựng|phải đạt|cần đạt|giao chỉ tiêu|hướng tới|tiến tới",
-            ),
-            TimeScope::Plan,
-        ),
-        (
-            marks(
-                "(?:kỳ|tháng|quý|năm) trước chuyển (?:sang|qua)|tăng lên|tăng lên thành|tăng lên đến|giảm xuống|giảm còn|trong tháng|tháng này|trong kỳ|kỳ này|trong quý|quý này|kỳ báo cáo|(?:trong )?NOW",
-            ),
-            TimeScope::Now,
-        ),
+        (expression(&times.comparison), TimeScope::Change),
+        (expression(&times.until_now), TimeScope::UntilNow),
+        (expression(&times.wider), TimeScope::Wider),
+        (expression(&times.month_before), TimeScope::Before(1)),
+        (expression(&times.year_before), TimeScope::Before(12)),
+        (expression(&times.earlier), TimeScope::Earlier),
+        (expression(&times.plan), TimeScope::Plan),
+        (expression(&times.now), TimeScope::Now),
     ]
 });
 
@@ -192,11 +147,11 @@ pub fn time_scopes(sequence: &ItemSequence, before: TimeScope) -> (Vec<TimeScope
         let first = first_number.map_or(usize::MAX, |number| sequence.start(number));
         if !begun && let Some(when) = frame(sequence, &clause, &cues, first) {
             lead = Some(when);
-            base = match when {
-                TimeScope::UntilNow => TimeScope::Now,
-                TimeScope::Plan => base,
-                other => other,
-            };
+            if when == TimeScope::UntilNow {
+                base = TimeScope::Now;
+            } else if when != TimeScope::Plan {
+                base = when;
+            }
         }
         begun |= first_number.is_some();
         carried = match leading {
@@ -229,8 +184,10 @@ fn frame(
     let mut before =
         cues.iter().filter(|cue| cue.at < first_number && cue.when != TimeScope::Change).peekable();
     let (start, text) = sequence.slice(&clause.range);
-    let words = text.get(..before.peek()?.at.saturating_sub(start)).unwrap_or_default();
-    let at_start = words.split_whitespace().all(|word| FRAMING.contains(&word));
+    let leading = text.get(..before.peek()?.at.saturating_sub(start)).unwrap_or_default();
+    let at_start = leading
+        .split_whitespace()
+        .all(|word| words().time.framing.iter().any(|known| known == word));
     let mut named = before.map(|cue| cue.when);
     if named.clone().any(|when| when == TimeScope::Plan) {
         return Some(TimeScope::Plan);
@@ -246,7 +203,11 @@ fn find_cues(sequence: &ItemSequence, range: &std::ops::Range<usize>) -> Vec<Tim
     if text.trim_start().starts_with(mark::YEAR) {
         found.push((start, start + 2, TimeScope::Wider));
     }
-    if ONE_DAY.iter().any(|day| text.trim_start().starts_with(day)) {
+    let day = |start: &String| {
+        let rest = text.trim_start().strip_prefix(&start.replace("DATE", &mark::DAY.to_string()));
+        rest.is_some_and(|rest| rest.starts_with(' '))
+    };
+    if words().time.one_day.iter().any(day) {
         found.push((start, start + 2, TimeScope::Earlier));
     }
     for (expression, when) in CUES.iter() {

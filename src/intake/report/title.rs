@@ -14,7 +14,7 @@ use kpi::vietnamese::numbers::{NumericToken, find_tokens};
 /// Number of parts at the beginning that can have the title.
 const HEAD_BLOCKS: usize = 25;
 
-/// The head of a report: what stands above its first paragraph with figures.
+/// The head of a report: all above its first paragraph with figures.
 fn head(document: &Document) -> impl Iterator<Item = &DocumentBlock> {
     let has_figures = |block: &&DocumentBlock| {
         block.kind == BlockKind::Paragraph
@@ -26,7 +26,7 @@ fn head(document: &Document) -> impl Iterator<Item = &DocumentBlock> {
 }
 
 /// The period of a report: that of the title, otherwise the first one that its head names with its
-/// year. What the text below says is no period of the report.
+/// year. The text below the head never gives it.
 #[must_use]
 pub fn period(document: &Document) -> Option<Period> {
     let head: Vec<&DocumentBlock> = head(document).collect();
