@@ -680,7 +680,7 @@ const RESTRICTING: [&str; 7] = [
     " nếu xét ",
 ];
 
-/// What an introduction names when it restricts nothing: a field of work, a system, the unit itself.
+/// What an introduction names when it restricts nothing: a field of work, a system, the unit.
 const GENERAL: [&str; 30] = [
     "công", "lĩnh", "hoạt", "việc", "hệ", "nhiệm", "nội", "tình", "phần", "dịch", "mảng", "nhóm",
     "sở", "tỉnh", "toàn", "ủy", "các", "số", "kết", "về", "vấn", "thông", "chỉ", "cổng", "trang",

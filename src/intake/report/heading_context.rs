@@ -8,7 +8,7 @@ use super::figure_claim::FigureClaim;
 use super::lexicon::NameIndex;
 use super::paragraph::ReportParagraph;
 use super::period_sign::mark;
-use super::time_scope::TimeScope;
+use super::time_scope::{TimeScope, names_any, time_of_heading};
 use super::words::words;
 use kpi::measure::Members;
 
@@ -69,24 +69,14 @@ impl HeadingContext {
         let own = text.get(range.clone()).unwrap_or_default().to_owned();
         let paragraph = ReportParagraph::new(text, range, setting, names);
         let line = paragraph.line();
-        let says = |list: &[String]| list.iter().any(|w| line.contains(&format!(" {w} ")));
-        let (planned, done) = (says(&words().heading.planned), says(&words().heading.done));
-        let later = line.contains(mark::LATER) && !line.contains(mark::NOW);
-        // A title may name both completed and planned work; the completed work of the period comes
-        // first.
-        let plan = line.trim_start().starts_with("kế hoạch ");
-        let when = if plan || !line.contains(mark::NOW) && (later || planned) && !done {
-            Some(TimeScope::Plan)
-        } else {
-            paragraph.time_of_heading()
-        };
+        let when = time_of_heading(&line);
         let topic = paragraph.topics.last().map(|(_, topic)| *topic);
         let first = paragraph.sentences.first().and_then(|(_, sequences)| {
             sequences.first()?.items.iter().find(|item| {
                 paragraph.tokens.get(item.token).is_some_and(|token| token.word().is_some())
             })
         });
-        let titled = done || line.contains(mark::NOW);
+        let titled = names_any(&line, &words().heading.done) || line.contains(mark::NOW);
         let foreign = !titled
             && first
                 .is_some_and(|item| paragraph.begins_with_another(item.token, item.unit, false))

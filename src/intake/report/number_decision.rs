@@ -451,7 +451,7 @@ impl<'a> ReportParagraph<'a> {
     }
 
     /// Whether the measure is a level, so that its value up to now is its current value.
-    fn is_level(&self, recognizer: &PatternRecognizer) -> bool {
+    pub(super) fn is_level(&self, recognizer: &PatternRecognizer) -> bool {
         recognizer.kin.iter().all(|code| {
             self.setting
                 .catalogue
@@ -526,8 +526,8 @@ impl<'a> ReportParagraph<'a> {
     }
 
     /// Whether the statement is about another owner: the clause of the number, or the nearest one
-    /// before it with an owner, begins with another one. Without any it is the owner of the sentence
-    /// before.
+    /// before it that names an owner, begins with another one. If none does, the owner of the
+    /// sentence before applies.
     fn subject_is_foreign(&self, seen: &NumberContext<'_>, before: Option<OwnerScope>) -> bool {
         let (mut sequence, mut at) = (seen.sequence, seen.item);
         loop {
@@ -539,11 +539,21 @@ impl<'a> ReportParagraph<'a> {
                 .filter(|clause| clause.range.start <= at)
                 .find_map(|clause| self.owner_of_clause(list, &clause.range));
             match (owner, list.parent) {
-                (Some(owner), _) => return owner == OwnerScope::Other,
+                (Some(OwnerScope::Own), _) => return self.stands_beside_another(list),
+                (Some(OwnerScope::Other), _) => return true,
                 (None, Some((parent, behind))) => (sequence, at) = (parent, behind),
                 (None, None) => return before == Some(OwnerScope::Other),
             }
         }
+    }
+
+    /// Whether a sentence names one-stop offices of several tiers side by side.
+    fn stands_beside_another(&self, list: &ItemSequence) -> bool {
+        let clauses = list.clauses();
+        clauses.iter().any(|clause| self.is_office(list, &clause.range))
+            && clauses
+                .iter()
+                .any(|clause| self.owner_of_clause(list, &clause.range) == Some(OwnerScope::Other))
     }
 
     /// The owner that a sentence names.

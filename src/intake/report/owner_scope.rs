@@ -1,6 +1,6 @@
-//! The owner of the figures of a clause: the report's own unit, or another unit, office, tier of government
-//! or body. It follows from the words that the clause begins with; a sentence that begins without a
-//! subject continues about the owner of the one before.
+//! The owner of the figures of a clause: the report's own unit, or another unit, office, tier of
+//! government or body. It follows from the words that the clause begins with; a sentence that begins
+//! without a subject continues about the owner of the one before.
 
 use std::ops::Range;
 
@@ -60,15 +60,21 @@ impl ReportParagraph<'_> {
             if self.begins_with_another(item.token, unit, subset) {
                 return Some(OwnerScope::Other);
             }
-            if begins(&owner.own) || unit == Some(self.setting.unit) {
+            if begins(&owner.own) || begins(&owner.offices) || unit == Some(self.setting.unit) {
                 return Some(OwnerScope::Own);
             }
         }
         None
     }
 
-    /// Whether a sentence without words of its own for the owner continues about the owner of the one
-    /// before.
+    /// Whether a clause begins with an office that speaks for the unit only where no other tier or
+    /// body stands beside it.
+    pub(super) fn is_office(&self, list: &ItemSequence, clause: &Range<usize>) -> bool {
+        let line = list.slice(clause).1;
+        words().owner.offices.iter().any(|office| line.contains(&format!(" {office} ")))
+    }
+
+    /// Whether a sentence names no owner, so that the one before still applies.
     pub(super) fn has_no_subject(&self, first: &str) -> bool {
         words().owner.without_subject.iter().any(|word| word == first)
     }

@@ -6,11 +6,12 @@ use std::ops::Range;
 use super::context::ReportContext;
 use super::item_sequence::{ItemSequence, SequenceWriter};
 use super::lexicon::NameIndex;
-use super::period_sign::mark;
-use super::time_scope::TimeScope;
+use super::time_scope::{TimeScope, time_of_heading};
 use super::tokenizer::{Token, TokenKind, split_sentences, tokenize};
-use super::words::words;
 use kpi::vietnamese::numbers::{self, TextNumber};
+
+/// Most words and marks of a sentence that is the heading of its paragraph.
+const HEADING_WORDS: usize = 14;
 
 /// A paragraph prepared for reading.
 pub struct ReportParagraph<'a> {
@@ -123,22 +124,13 @@ impl<'a> ReportParagraph<'a> {
         first.is_some_and(|item| self.begins_with_another(item.token, item.unit, false))
     }
 
-    /// The time that it names as a heading: a month, or a period that is wider or earlier.
-    pub(super) fn time_of_heading(&self) -> Option<TimeScope> {
-        let line = self.line();
-        let wide = &words().heading.wider;
-        match () {
-            () if line.contains(mark::NOW) || line.contains(" trong tháng ") => {
-                Some(TimeScope::Now)
-            }
-            () if line.contains(mark::WIDER)
-                || wide.iter().any(|w| line.contains(&format!(" {w} "))) =>
-            {
-                Some(TimeScope::WiderFrame)
-            }
-            () if line.contains(mark::EARLIER) => Some(TimeScope::Earlier),
-            () => None,
-        }
+    /// The time that its first sentence names, if that is a heading: `**Phương hướng tháng 6.** Tiến
+    /// hành ...`.
+    pub(super) fn time_of_first_words(&self) -> Option<TimeScope> {
+        let [(range, sequences), _, ..] = self.sentences.as_slice() else { return None };
+        let is_heading = range.len() <= HEADING_WORDS
+            && !range.clone().any(|at| self.tokens.get(at).is_some_and(|t| t.number().is_some()));
+        time_of_heading(&sequences.first()?.text).filter(|_| is_heading)
     }
 
     /// Its words as one line, without parentheses.

@@ -37,7 +37,9 @@ impl ReportParagraph<'_> {
         }
         let mut claims: Vec<FigureClaim> =
             above.lead.as_ref().map(|lead| lead.claims.clone()).unwrap_or_default();
-        let mut when = above.when();
+        let own_time = self.time_of_first_words();
+        let frame = own_time.unwrap_or_else(|| above.when());
+        let mut when = frame;
         let mut owner = None;
         for (n, (range, sequences)) in self.sentences.iter().enumerate() {
             let first = self.tokens.get(range.start).and_then(Token::word).unwrap_or_default();
@@ -54,7 +56,7 @@ impl ReportParagraph<'_> {
                 && matches!(when, TimeScope::UntilNow | TimeScope::Plan)
                 && (!goes_on || second == "số")
             {
-                when = above.when();
+                when = frame;
             }
             if n > 0 && !goes_on {
                 claims = above.lead.as_ref().map(|lead| lead.claims.clone()).unwrap_or_default();

@@ -277,6 +277,15 @@ impl<'a> ReportParagraph<'a> {
         if recognizer.unless.as_ref().is_some_and(|unless| unless.is_match(line)) {
             return Some(Rejection::Unless);
         }
+        // "Tạo mới 110 tài khoản và 56 hộp thư" says nothing of all mailboxes.
+        if self.is_level(recognizer)
+            && recognizer
+                .unless
+                .as_ref()
+                .is_some_and(|unless| unless.is_match(&with_shared_verb(sequence, seen, &around)))
+        {
+            return Some(Rejection::Unless);
+        }
         let says = |words: &&str| {
             line.contains(*words)
                 && !words
@@ -332,6 +341,25 @@ impl<'a> ReportParagraph<'a> {
         let inside =
             self.topics.iter().any(|(at, system)| named.contains(&Some(*at)) && is_topic(*system));
         (!inside && !above.topic_at(self, token).is_some_and(is_topic)).then_some(Rejection::Topic)
+    }
+}
+
+/// The words around a number. In "Tạo mới 110 tài khoản và 56 hộp thư" the words before the first
+/// number belong to the second one too.
+fn with_shared_verb(
+    sequence: &ItemSequence,
+    seen: &NumberContext<'_>,
+    around: &Range<usize>,
+) -> String {
+    let own = sequence.slice(around).1;
+    let first = seen.clause.clone().find(|item| sequence.is_number(*item));
+    let joined = around.start > seen.clause.start
+        && matches!(sequence.slice(&(around.start..around.start + 1)).1.trim(), "và" | "cùng");
+    match first.filter(|first| joined && *first < around.start) {
+        Some(first) => {
+            format!("{}{}", sequence.slice(&(seen.clause.start..first)).1, own.trim_start())
+        }
+        None => own.to_owned(),
     }
 }
 

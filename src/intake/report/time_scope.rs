@@ -127,7 +127,7 @@ pub fn time_scopes(sequence: &ItemSequence, before: TimeScope) -> (Vec<TimeScope
                     behind.map(|behind| behind.when).or(Some(carried))
                 }
                 (Some(cue), _) => Some(cue.when),
-                // A level of another time: "Tính đến ngày 31/3, toàn tỉnh có 4.014 ... đang sử dụng".
+                // A level of another time: "Tính đến ngày 31/3, ... 4.014 ... đang sử dụng".
                 (None, Some(behind)) if behind.when == TimeScope::UntilNow && !is_own(carried) => {
                     Some(carried)
                 }
@@ -173,8 +173,8 @@ fn is_own(when: TimeScope) -> bool {
     matches!(when, TimeScope::Now | TimeScope::UntilNow | TimeScope::Change)
 }
 
-/// The time of the whole sentence: the clause begins with it (`Từ đầu năm đến nay, ...`, `Trong giai
-/// đoạn từ ...`), or says before its first number that what follows is planned.
+/// The time of the whole sentence: the clause begins with it (`Từ đầu năm đến nay, ...`), or says
+/// before its first number that what follows is planned.
 fn frame(
     sequence: &ItemSequence,
     clause: &Clause,
@@ -253,5 +253,28 @@ pub fn compared_with(line: &str) -> Option<TimeScope> {
         (_, true) => Some(TimeScope::Before(12)),
         _ if ends(&mark::EARLIER.to_string()) => Some(TimeScope::Earlier),
         _ => None,
+    }
+}
+
+/// Whether a line has one of the words.
+pub(super) fn names_any(line: &str, list: &[String]) -> bool {
+    list.iter().any(|words| line.contains(&format!(" {words} ")))
+}
+
+/// The time that a heading names: a plan, a month, or a wider or earlier period. A title may name
+/// both completed and planned work; the completed work of the period comes first.
+pub(super) fn time_of_heading(line: &str) -> Option<TimeScope> {
+    let heading = &words().heading;
+    let now = line.contains(mark::NOW);
+    let planned = line.contains(mark::LATER) || names_any(line, &heading.planned);
+    match () {
+        () if line.trim_start().starts_with("kế hoạch ") => Some(TimeScope::Plan),
+        () if !now && planned && !names_any(line, &heading.done) => Some(TimeScope::Plan),
+        () if now || line.contains(" trong tháng ") => Some(TimeScope::Now),
+        () if line.contains(mark::WIDER) || names_any(line, &heading.wider) => {
+            Some(TimeScope::WiderFrame)
+        }
+        () if line.contains(mark::EARLIER) => Some(TimeScope::Earlier),
+        () => None,
     }
 }

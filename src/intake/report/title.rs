@@ -119,8 +119,9 @@ fn first_period(document: &Document, range: std::ops::Range<usize>) -> Option<Pe
     None
 }
 
-/// The unit of a report: the one that its head names as author, otherwise the one that it names most
-/// often. The name of a department, which every province has, says nothing without the province.
+/// The unit of a report: the one that its head names as author, otherwise the one that it names
+/// most often. The name of a department, which every province has, says nothing without the
+/// province.
 #[must_use]
 pub fn unit(
     document: &Document,

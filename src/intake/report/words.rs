@@ -33,6 +33,7 @@ pub struct TimeWords {
 #[serde(deny_unknown_fields)]
 pub struct OwnerWords {
     pub(super) own: Vec<String>,
+    pub(super) offices: Vec<String>,
     pub(super) others: Vec<String>,
     pub(super) tiers: Vec<String>,
     pub(super) leading: Vec<String>,
