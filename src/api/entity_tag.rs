@@ -100,7 +100,7 @@ pub fn newest_tag(request: &HttpRequest) -> Option<RevisionRef> {
 #[must_use]
 pub fn is_known(request: &HttpRequest, tag: &str) -> bool {
     let bare = tag.trim_start_matches("W/").trim_matches('"');
-    tags(request, IF_NONE_MATCH).any(|known| known == bare)
+    tags(request, IF_NONE_MATCH).any(|known| known == bare || known == "*")
 }
 
 /// Refuses a request whose `If-Match` does not contain the entity tag of the response.

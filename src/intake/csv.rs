@@ -18,6 +18,8 @@ struct CsvColumns {
     period: usize,
     value: usize,
     dimensions: Vec<(usize, String)>,
+    /// The number of cells that a row has at least: the value and dimensions may be empty.
+    needed: usize,
     count: usize,
 }
 
@@ -29,7 +31,71 @@ const BUFFER: usize = 1 << 16;
 const MAX_COLUMNS: usize = 1_000;
 
 /// A source with a line end after the last line, so that counting line ends counts lines.
-type LineEnded<R> = std::io::Chain<BufReader<BoundedLines<R>>, &'static [u8]>;
+type LineEnded<R> = std::io::Chain<QuotedCells<BufReader<BoundedLines<R>>>, &'static [u8]>;
+
+/// Where a byte of a CSV stands with respect to quotes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum QuoteState {
+    CellStart,
+    Plain,
+    Quoted,
+    /// After a quote within a quoted cell: its end, or the first half of a doubled quote.
+    QuoteSeen,
+}
+
+/// A source that fails at a quote that is not closed, and at text after a closing quote: a file that
+/// was cut off must not become another number.
+struct QuotedCells<S> {
+    source: S,
+    delimiter: u8,
+    state: QuoteState,
+}
+
+impl<S> QuotedCells<S> {
+    /// Follows the bytes of a line, or of a part of one.
+    fn follow(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        let invalid = |detail| Err(std::io::Error::new(std::io::ErrorKind::InvalidData, detail));
+        for byte in bytes {
+            let ends = *byte == self.delimiter || matches!(byte, b'\n' | b'\r');
+            self.state = match (self.state, byte) {
+                (QuoteState::Quoted, b'"') => QuoteState::QuoteSeen,
+                (QuoteState::Quoted, _) => QuoteState::Quoted,
+                (QuoteState::CellStart | QuoteState::QuoteSeen, b'"') => QuoteState::Quoted,
+                (_, _) if ends => QuoteState::CellStart,
+                (QuoteState::QuoteSeen, b' ' | b'\t') => QuoteState::QuoteSeen,
+                (QuoteState::QuoteSeen, _) => {
+                    return invalid("text after the closing quote of a cell");
+                }
+                (QuoteState::CellStart | QuoteState::Plain, _) => QuoteState::Plain,
+            };
+        }
+        Ok(())
+    }
+}
+
+impl<S: Read> Read for QuotedCells<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.source.read(buffer)?;
+        let bytes = buffer.get(..read).unwrap_or_default();
+        if read == 0 && !buffer.is_empty() && self.state == QuoteState::Quoted {
+            let detail = "a quote is not closed: the file may have been cut off";
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, detail));
+        }
+        if self.state != QuoteState::Quoted && !bytes.contains(&b'"') {
+            // Without quotes only the last byte matters.
+            let last = bytes.last().copied();
+            if self.state == QuoteState::QuoteSeen {
+                self.follow(bytes)?;
+            } else if let Some(last) = last {
+                let ends = last == self.delimiter || matches!(last, b'\n' | b'\r');
+                self.state = if ends { QuoteState::CellStart } else { QuoteState::Plain };
+            }
+            return Ok(read);
+        }
+        self.follow(bytes)?;
+        Ok(read)
+    }
+}
 
 /// A source that fails at a line that is too long.
 struct BoundedLines<R> {
@@ -97,23 +163,35 @@ impl<R: Read> CsvRows<R> {
                           period and value";
             return Err(vec![at_line(1, "empty", detail.to_owned())]);
         }
-        let header = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        if matches!(start, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]) {
+            let detail = "the file is UTF-16 (\"Unicode text\" of Excel); save it as \"CSV UTF-8\"";
+            return Err(vec![at_line(1, "not_utf8", detail.to_owned())]);
+        }
+        let mut lines = start.split(|byte| *byte == b'\n');
+        let first = lines.next().unwrap_or_default();
+        // Excel writes the delimiter in a line of its own: `sep=;`.
+        let named = first.strip_prefix(b"sep=").and_then(|rest| rest.first().copied());
+        let header = if named.is_some() { lines.next().unwrap_or_default() } else { first };
         let count = |wanted: u8| header.iter().filter(|byte| **byte == wanted).count();
         let delimiter = [b'\t', b';']
             .into_iter()
             .find(|delimiter| count(*delimiter) > count(b','))
             .unwrap_or(b',');
+        let delimiter = named.unwrap_or(delimiter);
         let (end, behind): (&'static [u8], u64) =
             if header.ends_with(b"\r") { (b"\r\n", 0) } else { (b"\n", 1) };
         let mut reader = ReaderBuilder::new()
             .delimiter(delimiter)
             .flexible(true)
             .trim(csv::Trim::All)
-            .from_reader(source.chain(end));
-        let header = reader
-            .byte_headers()
-            .map_err(|error| vec![at_line(1, "unreadable", error.to_string())])?
-            .clone();
+            .from_reader(
+                QuotedCells { source, delimiter, state: QuoteState::CellStart }.chain(end),
+            );
+        let unreadable = |error: csv::Error| vec![at_line(1, "unreadable", error.to_string())];
+        let mut header = reader.byte_headers().map_err(unreadable)?.clone();
+        if named.is_some() {
+            reader.read_byte_record(&mut header).map_err(unreadable)?;
+        }
         Ok(Self {
             reader,
             behind,
@@ -166,7 +244,14 @@ impl<R: Read> CsvRows<R> {
         if self.record.iter().all(<[u8]>::is_empty) {
             return RowOutcome::Silent;
         }
-        if self.record.len() != self.columns.count {
+        if std::str::from_utf8(self.record.as_slice()).is_err() {
+            let detail = "the line is not UTF-8; save the file as \"CSV UTF-8\"".to_owned();
+            parser.fault(place.fault("", "not_utf8", detail));
+            return RowOutcome::Taken;
+        }
+        // Excel leaves out empty cells at the end of a row, or adds some.
+        let beyond = self.record.iter().skip(self.columns.count).any(|cell| !cell.is_empty());
+        if beyond || self.record.len() < self.columns.needed {
             let detail = format!(
                 "the row has {} cells, the header has {}",
                 self.record.len(),
@@ -186,6 +271,14 @@ impl<R: Read> CsvRows<R> {
             RawText::Absent => return RowOutcome::Silent,
             RawText::WrongType => RawNumber::WrongType,
             RawText::Text(text) if text.eq_ignore_ascii_case("null") => RawNumber::Null,
+            RawText::Text(text) if is_exponential(&text) => {
+                let detail = format!(
+                    "{}: a sheet writes long numbers this way and loses digits; write all digits",
+                    quoted(&text)
+                );
+                parser.fault(place.fault("/value", "exponent", detail));
+                return RowOutcome::Taken;
+            }
             RawText::Text(Cow::Borrowed(text)) if is_grouped(text) => {
                 RawNumber::Grouped(text, Cow::Owned(text.replacen(',', ".", 1)))
             }
@@ -207,12 +300,56 @@ impl<R: Read> CsvRows<R> {
             place,
             indicator: cell(self.columns.indicator),
             unit: cell(self.columns.unit),
-            period: cell(self.columns.period),
+            period: match cell(self.columns.period) {
+                RawText::Text(text) => {
+                    RawText::Text(month_of_sheet(&text).map_or(text, Cow::Owned))
+                }
+                other @ (RawText::Absent | RawText::WrongType) => other,
+            },
             dimensions: dimensions.collect(),
             value,
         };
         parser.push(&observation);
         RowOutcome::Taken
+    }
+}
+
+/// Whether a text is a number in exponential notation: `1.23457E+11`.
+fn is_exponential(text: &str) -> bool {
+    text.split_once(['e', 'E']).is_some_and(|(number, power)| {
+        let digits = |text: &str| text.bytes().any(|byte| byte.is_ascii_digit());
+        digits(number)
+            && number.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b',' | b'-' | b'+'))
+            && digits(power)
+            && power.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'+'))
+    })
+}
+
+/// The month that a sheet makes of `2021-10`: `Oct-21`, `Thg10-21`, `2021-10-01`, `01/10/2021`.
+fn month_of_sheet(text: &str) -> Option<String> {
+    const MONTHS: [&str; 12] =
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+    let parts: Vec<&str> = text.split(['-', '/']).collect();
+    let digits = |text: &str, count: usize| {
+        text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    match parts.as_slice() {
+        [name, year] if digits(year, 2) => {
+            let name = name.to_ascii_lowercase();
+            let number = match name.strip_prefix("thg") {
+                Some(number) => number.trim().parse().ok(),
+                None => MONTHS.iter().position(|month| *month == name).map(|at| at + 1),
+            };
+            number.map(|number| format!("20{year}-{number:02}"))
+        }
+        [year, month, "01"] if digits(year, 4) && digits(month, 2) && text.contains('-') => {
+            Some(format!("{year}-{month}"))
+        }
+        ["01" | "1", month, year] if digits(year, 4) && text.contains('/') => {
+            let month: u32 = month.parse().ok()?;
+            Some(format!("{year}-{month:02}"))
+        }
+        _ => None,
     }
 }
 
@@ -259,8 +396,13 @@ fn read_columns(header: &ByteRecord, catalogue: &Catalogue) -> Result<CsvColumns
         )]);
     }
     let (mut faults, mut seen) = (Vec::new(), HashSet::new());
-    let names: Vec<String> =
-        header.iter().map(|name| String::from_utf8_lossy(name).to_ascii_lowercase()).collect();
+    // Excel ends all lines with the delimiters of empty columns.
+    let count = header.iter().rposition(|name| !name.is_empty()).map_or(1, |last| last + 1);
+    let names: Vec<String> = header
+        .iter()
+        .take(count)
+        .map(|name| String::from_utf8_lossy(name).to_ascii_lowercase())
+        .collect();
     let mut dimensions = Vec::new();
     for (column, name) in names.iter().enumerate() {
         let original = header.get(column).map(String::from_utf8_lossy).unwrap_or_default();
@@ -296,7 +438,8 @@ fn read_columns(header: &ByteRecord, catalogue: &Catalogue) -> Result<CsvColumns
     let (indicator, unit, period, value) =
         (place("indicator"), place("unit"), place("period"), place("value"));
     if faults.is_empty() {
-        Ok(CsvColumns { indicator, unit, period, value, dimensions, count: names.len() })
+        let needed = indicator.max(unit).max(period) + 1;
+        Ok(CsvColumns { indicator, unit, period, value, dimensions, needed, count: names.len() })
     } else {
         Err(faults)
     }
@@ -321,6 +464,54 @@ mod tests {
         let mut parser = ObservationParser::new(&catalogue, &units, "2021-12".parse().unwrap());
         read(body, &catalogue, &mut parser);
         parser.finish()
+    }
+
+    fn codes(body: &[u8]) -> Vec<&'static str> {
+        parsed(body)
+            .map_or_else(|faults| faults.iter().map(|fault| fault.code).collect(), |_| vec![])
+    }
+
+    #[test]
+    fn a_file_that_was_cut_off_or_changed_by_a_sheet_is_an_error() {
+        let header = "indicator,unit,period,value\n";
+        for (rows, code) in [
+            ("\"a.b\",\"u\",\"2021-10\",\"12", "unreadable"),
+            ("a.b,u,2021-10,\"12", "unreadable"),
+            ("a.b,u,2021-10,\"1\"2\n", "unreadable"),
+            ("a.b,u,2021-10,\"1\"\"2\"3\n", "unreadable"),
+            ("a.b,u,2021-10,1.23457E+11\n", "exponent"),
+            ("a.b,u,2021-10,\"1,2e5\"\n", "exponent"),
+            ("a.b,u,15/10/2021,1\n", "malformed_period"),
+            ("a.b,u,2021-10-02,1\n", "malformed_period"),
+            ("a.b,u,Foo-21,1\n", "malformed_period"),
+            ("a.b,u,2021-10,1,2\n", "ragged_row"),
+            ("a.b,u\n", "ragged_row"),
+        ] {
+            assert_eq!(codes(format!("{header}{rows}").as_bytes()), [code], "{rows}");
+        }
+        assert_eq!(codes(b"indicator,unit,period,value\na.b,u,2021-10,\xff1\n"), ["not_utf8"]);
+        assert_eq!(codes(b"\xff\xfei\0n\0"), ["not_utf8"]);
+    }
+
+    #[test]
+    fn files_as_excel_writes_them_are_read() {
+        for body in [
+            "indicator,unit,period,value\na.b,u,Oct-21,7\n",
+            "indicator,unit,period,value\na.b,u,Thg10-21,7\n",
+            "indicator,unit,period,value\na.b,u,2021-10-01,7\n",
+            "indicator,unit,period,value\na.b,u,01/10/2021,7\n",
+            "indicator;unit;period;value;;;\na.b;u;2021-10;7;;;\n",
+            "indicator,unit,period,value,channel\na.b,u,2021-10,7\n",
+            "sep=;\nindicator;unit;period;value\na.b;u;2021-10;7\n",
+            "\"indicator\",\"unit\",\"period\",\"value\"\r\n\"a.b\",\"u\",\"2021-10\",\"7\"\r\n",
+        ] {
+            let submission = parsed(body.as_bytes()).unwrap_or_else(|faults| panic!("{faults:?}"));
+            let figure = &submission.figures[0];
+            assert_eq!(
+                (submission.figures.len(), figure.month.to_string().as_str()),
+                (1, "2021-10")
+            );
+        }
     }
 
     #[test]
