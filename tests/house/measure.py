@@ -35,9 +35,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = "tests/house/"
 COLUMNS = 100
 
-# What each top-level module may name besides itself, modules and crates, and the files that may name
-# a path past their layer. A crate may name what its Cargo.toml names; a module without a row is an
-# error.
+# What each top-level module may name besides itself, and the files that may name a path past their
+# layer. A crate may name what its Cargo.toml names; a module without a row is an error.
 LAYERS = tomllib.loads((ROOT / HERE / "layers.toml").read_text(encoding="utf-8"))
 MAY_NAME = LAYERS["may_name"]
 EXCEPTIONS = LAYERS["exceptions"]

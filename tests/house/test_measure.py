@@ -6,7 +6,6 @@ python3 -B -m unittest discover -s tests/house
 import contextlib
 import io
 import json
-import re
 import subprocess
 import sys
 import tempfile
