@@ -381,7 +381,7 @@ fn the_catalogue_the_months_and_the_units_are_metrics_that_hold_at_every_instant
         * on (metric) group_left (name_en, order, headline) egov_measure_info";
     assert_eq!(
         of(named, "2021-02-15T00:00:00Z", "name_en"),
-        ["Outgoing documents 22", "Outgoing documents digitally signed 10"]
+        ["Outgoing documents digitally signed 10", "Outgoing documents 22"]
     );
     // A catalogue with one measure less.
     let mut catalogue = server.read("catalogue");
