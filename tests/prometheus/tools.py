@@ -463,15 +463,21 @@ def scraped(now, stop):
             ],
             [],
         )
-        for name in ("EgovLateUnits", "EgovContradiction"):
+        for name, unit in (
+            ("EgovLateUnits", "now"),
+            ("EgovContradiction", "now"),
+            ("EgovUnitLate", "now.c"),
+        ):
             check(
                 f"{name} fires",
-                eventually(lambda name=name: [one["unit"] for one in alert(name)] == ["now"]),
+                eventually(
+                    lambda name=name, unit=unit: [one["unit"] for one in alert(name)] == [unit]
+                ),
                 f"{alert(name)}",
             )
 
         def others():
-            return query('ALERTS{alertname!~"EgovLateUnits|EgovContradiction"}')
+            return query('ALERTS{alertname!~"EgovLateUnits|EgovContradiction|EgovUnitLate"}')
 
         # Before the first scrape the service is down for Prometheus, and alerts do not wait here.
         check("nothing else fires", eventually(lambda: not others()), f"{others()}")
