@@ -415,6 +415,24 @@ pub enum Command {
         #[command(subcommand)]
         action: KeysAction,
     },
+    /// Write Grafana's dashboards into a folder, for its provisioning.
+    #[command(after_help = "egov-kpi dashboards --lang en --prometheus-uid egov-kpi --folder \
+        /var/lib/grafana/dashboards/egov-kpi")]
+    Dashboards {
+        /// Language of the texts.
+        #[arg(long, default_value = "vi")]
+        lang: Language,
+        /// Identifier (uid) in Grafana of the Prometheus data source with the address
+        /// http://HOST:8080/prometheus.
+        #[arg(long, default_value = "egov-kpi", value_name = "UID")]
+        prometheus_uid: String,
+        /// Also write egov-infinity, which needs the Infinity plugin.
+        #[arg(long)]
+        infinity: bool,
+        /// The folder; files with the names of dashboards are replaced.
+        #[arg(long, value_name = "FOLDER")]
+        folder: PathBuf,
+    },
     /// Print the OpenAPI document of this build.
     Openapi,
 }

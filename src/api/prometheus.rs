@@ -27,11 +27,12 @@ use crate::app::state::State;
 use crate::app::{MalformedRevision, RevisionRef};
 use crate::memory::MemoryKind;
 use crate::prometheus::exposition;
+use crate::prometheus::info::{INFO_LABELS, info_series};
 use crate::prometheus::memory::QueryMemory;
 use crate::prometheus::metadata::metadata;
 use crate::prometheus::names::{MetricNames, MetricSubject};
 use crate::prometheus::select::{MetricSeries, SeriesRequest, latest, select};
-use kpi::metric::{LABELS, label_name};
+use kpi::metric::{InfoMetric, LABELS, label_name};
 use kpi::period::{FIRST_MONTH, LAST_MONTH, Month};
 use promql::labels::{LabelSet, NAME};
 use promql::{
@@ -478,6 +479,7 @@ fn labels(mut call: ApiCall) -> ApiResult {
             state.catalogue.document.dimensions.iter().map(|dimension| label_name(&dimension.code));
         let all: BTreeSet<String> = LABELS
             .iter()
+            .chain(&INFO_LABELS)
             .map(|&label| label.to_owned())
             .chain([NAME.to_owned()])
             .chain(dimensions)
@@ -498,7 +500,7 @@ fn label_values(mut call: ApiCall) -> ApiResult {
     let name = call.path.first().cloned().unwrap_or_default();
     let selectors = call.matches()?;
     let found: BTreeSet<String> = if selectors.is_empty() {
-        all_values(call.snapshot.state(), &name)
+        all_values(call.snapshot.state(), &name, call.snapshot.month())
     } else {
         call.select_matches(&selectors)?
             .iter()
@@ -509,7 +511,7 @@ fn label_values(mut call: ApiCall) -> ApiResult {
 }
 
 /// All possible values of a label.
-fn all_values(state: &State, name: &str) -> BTreeSet<String> {
+fn all_values(state: &State, name: &str, this_month: Month) -> BTreeSet<String> {
     let of_units = |value: fn(&kpi::unit::Unit) -> String| state.units.iter().map(value).collect();
     match name {
         NAME => recorded(state),
@@ -531,8 +533,13 @@ fn all_values(state: &State, name: &str) -> BTreeSet<String> {
                 .dimensions
                 .iter()
                 .filter(|dimension| label_name(&dimension.code) == name);
+            let infos = InfoMetric::ALL
+                .into_iter()
+                .filter(|_| INFO_LABELS.contains(&name))
+                .flat_map(|info| info_series(state, info, this_month));
             named
                 .flat_map(|dimension| dimension.members.iter().map(|member| member.code.clone()))
+                .chain(infos.map(|labels| labels.get(name).to_owned()))
                 .collect()
         }
     }
@@ -560,7 +567,7 @@ fn recorded(state: &State) -> BTreeSet<String> {
         .all()
         .filter(|name| match names.find(name) {
             Some(MetricSubject::Measure { code, .. }) => all_there(&code),
-            Some(MetricSubject::Beside(..)) => true,
+            Some(MetricSubject::Beside(..) | MetricSubject::Info(_)) => true,
             None => false,
         })
         .collect()

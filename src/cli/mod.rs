@@ -11,6 +11,7 @@ macro_rules! say {
 mod actor;
 mod catalogue;
 mod check;
+mod dashboards;
 mod demo;
 mod export;
 mod files;
@@ -131,6 +132,9 @@ pub fn run(config: Config) -> CommandOutcome {
         Command::Witness { database, check } => witness::run(&database.address, check.as_deref()),
         Command::Keys { key_secret_file, action } => {
             keys::run(action, clock, key_secret_file.as_deref())
+        }
+        Command::Dashboards { lang, prometheus_uid, infinity, folder } => {
+            dashboards::run(lang, prometheus_uid, infinity, &folder)
         }
         Command::Openapi => print_openapi(),
     };

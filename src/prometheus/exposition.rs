@@ -8,6 +8,7 @@ use chrono::NaiveDate;
 use super::metadata::metadata;
 use super::select::{MetricSeries, history};
 use crate::app::state::State;
+use kpi::period::FIRST_MONTH;
 use promql::labels::{LabelSet, NAME};
 use promql::{first_second, format_value};
 
@@ -65,7 +66,7 @@ pub fn text(state: &State, series: &[MetricSeries]) -> io::Result<Vec<u8>> {
     let mut writer = ExpositionWriter::new(state, Vec::new());
     for series in series {
         writer.head(series)?;
-        if let Some((_, value)) = series.iter().last() {
+        if let Some(value) = series.newest() {
             writeln!(
                 writer.out,
                 "{}{} {}",
@@ -88,10 +89,11 @@ pub fn text(state: &State, series: &[MetricSeries]) -> io::Result<Vec<u8>> {
 pub fn openmetrics(state: &State, today: NaiveDate, out: impl Write) -> io::Result<u64> {
     let mut writer = ExpositionWriter::new(state, out);
     let mut samples = 0;
+    let (first, last) = state.cube.span().unwrap_or((FIRST_MONTH, FIRST_MONTH));
     history(state, today, |series| {
         writer.head(series)?;
         let (name, labels) = (series.labels.get(NAME).to_owned(), labels_of(&series.labels));
-        for (month, value) in series.iter() {
+        for (month, value) in series.months(first, last) {
             samples += 1;
             writeln!(writer.out, "{name}{labels} {} {}", format_value(value), first_second(month))?;
         }

@@ -2,7 +2,7 @@
 
 use super::names::NEWEST;
 use crate::app::state::State;
-use kpi::metric::{DerivedMetric, ServiceLevelMetric, name};
+use kpi::metric::{DerivedMetric, InfoMetric, ServiceLevelMetric, name};
 use kpi::unit::LocalizedName;
 
 /// A metric's name and description.
@@ -52,7 +52,8 @@ pub fn metadata(state: &State) -> Vec<MetricDescription> {
                 "Units with a late or missing report, of the unit and those below it"
             }
             ServiceLevelMetric::Findings => {
-                "Findings of the current figures, of the unit and those below it (latest: of three months)"
+                "Findings of the current figures, of the unit and those below it (latest: of \
+                three months)"
             }
         };
         found.push(MetricDescription { metric: beside.name().to_owned(), help: help.to_owned() });
@@ -61,6 +62,19 @@ pub fn metadata(state: &State) -> Vec<MetricDescription> {
             help: format!("{help}: {}", describe_derived(companion)),
         }));
     }
+    found.extend(InfoMetric::ALL.map(|info| {
+        MetricDescription {
+            metric: info.name().to_owned(),
+            help: match info {
+                InfoMetric::Measure => {
+                    "The indicators and kpis of the current catalogue, in its order"
+                }
+                InfoMetric::Month => "The months that have a figure, and their first instants",
+                InfoMetric::Unit => "The units",
+            }
+            .to_owned(),
+        }
+    }));
     found
 }
 
@@ -84,10 +98,16 @@ fn describe_derived(companion: DerivedMetric) -> &'static str {
         DerivedMetric::YoyPercent => "the same in percent",
         DerivedMetric::YearToDate => "from January up to the month",
         DerivedMetric::Target => "target in force",
+        DerivedMetric::Attainment => {
+            "how much of the target is reached in percent, whether higher or lower is better; \
+            met from 100 on"
+        }
+        DerivedMetric::Stated => "rate that a report states",
         DerivedMetric::Coverage => "share of the lowest units that the value covers, 0 to 1",
         DerivedMetric::Latest => "newest value, at most three months old",
         DerivedMetric::LatestPeriod => {
             "first instant of the month of the newest value, in seconds since 1970"
         }
+        DerivedMetric::AttainmentLatest => "attainment of the newest value in percent",
     }
 }

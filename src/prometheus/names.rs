@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kpi::catalogue::Catalogue;
-use kpi::metric::{DerivedMetric, ServiceLevelMetric, name};
+use kpi::metric::{DerivedMetric, InfoMetric, ServiceLevelMetric, name};
 
 /// What a metric name means.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,6 +20,8 @@ pub enum MetricSubject {
     /// A number about reporting instead of a measure; optionally its newest value, or the time of
     /// it.
     Beside(ServiceLevelMetric, Option<DerivedMetric>),
+    /// The catalogue, the months or the units.
+    Info(InfoMetric),
 }
 
 /// The numbers derived from metrics that are not measures.
@@ -76,7 +78,14 @@ impl MetricNames {
             };
             ServiceLevelMetric::ALL.into_iter().find_map(of)
         };
-        measure(name, None).or_else(|| DerivedMetric::ALL.into_iter().find_map(of)).or_else(beside)
+        let info = || {
+            let found = InfoMetric::ALL.into_iter().find(|info| info.name() == name)?;
+            Some(MetricSubject::Info(found))
+        };
+        measure(name, None)
+            .or_else(|| DerivedMetric::ALL.into_iter().find_map(of))
+            .or_else(beside)
+            .or_else(info)
     }
 
     /// The measures with their splits, in order of the metric names.
@@ -91,6 +100,7 @@ impl MetricNames {
                 .chain(DerivedMetric::ALL.map(|companion| format!("{name}{}", companion.suffix())))
                 .collect::<Vec<_>>()
         };
-        self.measures.keys().flat_map(with_companions).chain(service_level_names())
+        let infos = InfoMetric::ALL.map(|info| info.name().to_owned());
+        self.measures.keys().flat_map(with_companions).chain(service_level_names()).chain(infos)
     }
 }

@@ -2,27 +2,29 @@
 //!
 //! All series of a query come from one snapshot of the state, so from one revision.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::NaiveDate;
 use promql_parser::label::{MatchOp, Matcher, Matchers};
 
+use super::info::{info_series, labels_of_unit};
 use super::memory::QueryMemory;
 use super::names::{MetricNames, MetricSubject, NEWEST};
 use crate::app::read::completeness::{ReportingTally, tally};
 use crate::app::read::findings::severity_name;
 use crate::app::snapshot::Snapshot;
 use crate::app::state::State;
-use kpi::catalogue::Catalogue;
+use kpi::catalogue::{Catalogue, Direction};
 use kpi::change::{MeasureSeries, PeriodPoint};
 use kpi::expectation::Expectation;
 use kpi::measure::{Measure, Members};
-use kpi::metric::{DerivedMetric, ServiceLevelMetric, label_name, name};
+use kpi::metric::{DerivedMetric, InfoMetric, ServiceLevelMetric, label_name, name};
 use kpi::number::{Rounded, float, rounded};
 use kpi::period::{Month, Period, Step};
 use kpi::program::Program;
+use kpi::target::{TargetStatus, evaluate_target};
 use promql::labels::{LabelSet, NAME};
 use promql::{MemorySource, QueryError, SeriesSource};
 
@@ -47,14 +49,40 @@ const UNITS_AT_ONCE: usize = 64;
 pub struct MetricSeries {
     /// Labels with the name of the metric.
     pub labels: Arc<LabelSet>,
-    first: Month,
-    values: Vec<Option<f64>>,
+    values: SeriesValues,
+}
+
+/// The values of a series.
+#[derive(Clone, PartialEq, Debug)]
+enum SeriesValues {
+    /// From a month on, one for each month.
+    Monthly(Month, Vec<Option<f64>>),
+    /// The same at every instant.
+    Constant(f64),
 }
 
 impl MetricSeries {
-    /// Iterates over months and values, without missing months.
-    pub fn iter(&self) -> impl Iterator<Item = (Month, f64)> + '_ {
-        (0..).zip(&self.values).filter_map(|(n, value)| Some((self.first.plus(n), (*value)?)))
+    /// Iterates over the months from `first` to `last` that have a value.
+    pub fn months(&self, first: Month, last: Month) -> impl Iterator<Item = (Month, f64)> + '_ {
+        let (first, last) = match &self.values {
+            SeriesValues::Constant(_) => (first, last),
+            SeriesValues::Monthly(from, values) => {
+                let count = i32::try_from(values.len()).unwrap_or(i32::MAX);
+                (first.max(*from), last.min(from.plus(count - 1)))
+            }
+        };
+        (0..=last.since(first))
+            .map(move |months| first.plus(months))
+            .filter_map(|month| Some((month, self.at(month)?)))
+    }
+
+    /// The value of the last month that has one.
+    #[must_use]
+    pub fn newest(&self) -> Option<f64> {
+        match &self.values {
+            SeriesValues::Constant(value) => Some(*value),
+            SeriesValues::Monthly(_, values) => values.iter().rev().copied().flatten().next(),
+        }
     }
 }
 
@@ -64,13 +92,16 @@ impl SeriesSource for MetricSeries {
     }
 
     fn at(&self, month: Month) -> Option<f64> {
-        self.values.get(usize::try_from(month.since(self.first)).ok()?).copied().flatten()
+        match &self.values {
+            SeriesValues::Constant(value) => Some(*value),
+            SeriesValues::Monthly(first, values) => {
+                values.get(usize::try_from(month.since(*first)).ok()?).copied().flatten()
+            }
+        }
     }
 
     fn between(&self, first: Month, last: Month) -> impl Iterator<Item = f64> {
-        let from = usize::try_from(first.since(self.first)).unwrap_or(0);
-        let to = usize::try_from(last.since(self.first) + 1).unwrap_or(0).min(self.values.len());
-        self.values.get(from.min(to)..to).unwrap_or_default().iter().copied().flatten()
+        self.months(first, last).map(|(_, value)| value)
     }
 }
 
@@ -108,6 +139,7 @@ enum SeriesSpec {
         companion: Option<DerivedMetric>,
         labels: LabelSet,
     },
+    Info(LabelSet),
 }
 
 /// Returns the revision and, for each selector in order, its series. Series without any value are
@@ -140,15 +172,7 @@ fn fits<'m>(matchers: impl Iterator<Item = &'m Matcher>, label: &str, value: &st
 
 /// The labels that identify the unit of a series.
 fn unit_labels(state: &State, position: usize) -> Vec<(&'static str, String)> {
-    let Some(unit) = state.units.get(position) else { return Vec::new() };
-    let document = &unit.document;
-    vec![
-        ("unit", document.code.clone()),
-        ("unit_name", document.shown().to_owned()),
-        ("unit_kind", document.kind.name().to_owned()),
-        ("parent", document.parent.clone().unwrap_or_default()),
-        ("level", unit.depth.to_string()),
-    ]
+    state.units.get(position).map(labels_of_unit).unwrap_or_default()
 }
 
 fn plan(
@@ -159,15 +183,21 @@ fn plan(
 ) -> Result<Vec<SeriesJob>, QueryError> {
     let names = MetricNames::of(&state.catalogue);
     let mut planner = JobPlanner { memory: Some(memory), ..JobPlanner::new(state, MAX_SERIES) };
-    let Some((earliest, latest)) = state.cube.span() else { return Ok(Vec::new()) };
+    let span = state.cube.span();
     for (number, wanted) in wanted.iter().enumerate() {
+        let selected = metrics(&names, wanted);
+        let matchers = &wanted.matchers.matchers;
+        planner.infos(number, &selected.infos, this_month, |labels| {
+            matchers.iter().all(|matcher| matcher.is_match(labels.get(&matcher.name)))
+        })?;
+        let Some((earliest, latest)) = span else { continue };
         // Reports can be missing after the month of the last figure, too.
         let owed = latest.plus(LATEST).max(this_month);
         let first = wanted.first.max(earliest);
         planner.wanted(
             number,
-            &names,
-            wanted,
+            selected,
+            matchers,
             (first, wanted.last.min(latest.plus(LATEST)), wanted.last.min(owed)),
         )?;
     }
@@ -207,7 +237,7 @@ pub fn latest(
     for (code, split) in
         names.measures().filter(|(code, _)| codes.is_empty() || codes.contains(code))
     {
-        for companion in NEWEST {
+        for companion in SCRAPED {
             add(&|planner| {
                 planner.measures(0, (code, split), &[Some(companion)], &[], &units, (month, month))
             })?;
@@ -220,8 +250,21 @@ pub fn latest(
             })?;
         }
     }
+    let shown: HashSet<&str> = units.iter().map(|(unit, _)| state.units.code(*unit)).collect();
+    let is_asked = |labels: &LabelSet| {
+        let (measure, unit) = (labels.get("measure"), labels.get("unit"));
+        (measure.is_empty() || codes.is_empty() || codes.iter().any(|code| code == measure))
+            && (unit.is_empty() || shown.contains(unit))
+    };
+    for info in InfoMetric::ALL {
+        add(&|planner| planner.infos(0, &[info], month, is_asked))?;
+    }
     Ok(found)
 }
+
+/// The numbers derived from a measure that are scraped.
+const SCRAPED: [DerivedMetric; 3] =
+    [DerivedMetric::Latest, DerivedMetric::LatestPeriod, DerivedMetric::AttainmentLatest];
 
 /// Passes the whole history of every measure to `each`, series by series in order of the metrics.
 ///
@@ -245,18 +288,29 @@ pub fn history<E>(
             found.iter().try_for_each(&mut each)?;
         }
     }
+    for info in InfoMetric::ALL {
+        let mut planner = JobPlanner::new(state, usize::MAX);
+        let _unlimited = planner.infos(0, &[info], Month::of(today), |_| true);
+        let mut found = Vec::new();
+        planner.jobs.iter().for_each(|job| take(state, today, job, &mut found));
+        found.iter().try_for_each(&mut each)?;
+    }
     Ok(())
 }
 
 /// A unit with the labels that identify it.
 type UnitLabels = (usize, Vec<(&'static str, String)>);
 
-/// The measures that a selector names, each with the derived numbers that it selects; and the
-/// metrics that are not measures.
-type SelectedMetrics = (
-    BTreeMap<(String, Vec<String>), Vec<Option<DerivedMetric>>>,
-    Vec<(ServiceLevelMetric, Option<DerivedMetric>)>,
-);
+/// The metrics that a selector names.
+#[derive(Default)]
+struct SelectedMetrics {
+    /// The measures, each with the derived numbers that are selected.
+    measures: BTreeMap<(String, Vec<String>), Vec<Option<DerivedMetric>>>,
+    /// The metrics about reporting.
+    beside: Vec<(ServiceLevelMetric, Option<DerivedMetric>)>,
+    /// The metrics about the catalogue, the months and the units.
+    infos: Vec<InfoMetric>,
+}
 
 fn metrics(names: &MetricNames, wanted: &SeriesRequest<'_>) -> SelectedMetrics {
     let matchers = || wanted.matchers.matchers.iter().filter(|matcher| matcher.name == NAME);
@@ -275,9 +329,10 @@ fn metrics(names: &MetricNames, wanted: &SeriesRequest<'_>) -> SelectedMetrics {
     {
         match metric {
             MetricSubject::Measure { code, split, companion } => {
-                found.0.entry((code, split)).or_default().push(companion)
+                found.measures.entry((code, split)).or_default().push(companion)
             }
-            MetricSubject::Beside(beside, companion) => found.1.push((beside, companion)),
+            MetricSubject::Beside(beside, companion) => found.beside.push((beside, companion)),
+            MetricSubject::Info(info) => found.infos.push(info),
         }
     }
     found
@@ -302,12 +357,13 @@ impl<'a> JobPlanner<'a> {
     fn wanted(
         &mut self,
         number: usize,
-        names: &MetricNames,
-        wanted: &SeriesRequest<'_>,
+        SelectedMetrics { measures, beside, infos: _ }: SelectedMetrics,
+        matchers: &[Matcher],
         (first, last, owed): (Month, Month, Month),
     ) -> Result<(), QueryError> {
-        let (measures, beside) = metrics(names, wanted);
-        let matchers = &wanted.matchers.matchers;
+        if measures.is_empty() && beside.is_empty() {
+            return Ok(());
+        }
         let labelled =
             self.units(matchers).into_iter().map(|unit| (unit, unit_labels(self.state, unit)));
         let units: Vec<UnitLabels> = labelled
@@ -335,6 +391,24 @@ impl<'a> JobPlanner<'a> {
         }
         for beside in beside.into_iter().filter(|_| first <= owed) {
             self.beside(number, beside, matchers, &units, (first, owed))?;
+        }
+        Ok(())
+    }
+
+    /// Plans the series of information metrics, which hold at every instant.
+    fn infos(
+        &mut self,
+        wanted: usize,
+        infos: &[InfoMetric],
+        this_month: Month,
+        is_asked: impl Fn(&LabelSet) -> bool,
+    ) -> Result<(), QueryError> {
+        for labels in infos.iter().flat_map(|info| info_series(self.state, *info, this_month)) {
+            if is_asked(&labels) {
+                let what = SeriesSpec::Info(labels);
+                let (first, last) = (this_month, this_month);
+                self.add(SeriesJob { wanted, unit: 0, first, last, what }, 1)?;
+            }
         }
         Ok(())
     }
@@ -453,8 +527,11 @@ impl<'a> JobPlanner<'a> {
         units: &[UnitLabels],
         (first, last): (Month, Month),
     ) -> Result<(), QueryError> {
-        let own: &[&str] =
-            if beside == ServiceLevelMetric::Findings { &["rule", "severity"] } else { &[] };
+        let own: &[&str] = if beside == ServiceLevelMetric::Findings {
+            &["measure", "rule", "severity"]
+        } else {
+            &[]
+        };
         let known = |name: &str| {
             name == NAME
                 || own.contains(&name)
@@ -486,18 +563,26 @@ impl<'a> JobPlanner<'a> {
                 )?;
                 continue;
             }
-            let mut kinds: Vec<(&str, &str)> = self
+            let mut kinds: Vec<(&str, &str, &str)> = self
                 .state
                 .standing
                 .within(self.state.units.subtree(*unit))
-                .map(|finding| (finding.rule.as_str(), severity_name(finding.severity)))
+                .map(|finding| {
+                    let measure = finding.measure.code.as_str();
+                    (finding.rule.as_str(), severity_name(finding.severity), measure)
+                })
                 .collect();
             kinds.sort_unstable();
             kinds.dedup();
-            for (rule, severity) in kinds.into_iter().filter(|(rule, severity)| {
-                fits(matchers.iter(), "rule", rule) && fits(matchers.iter(), "severity", severity)
-            }) {
-                let labels = named.with("rule", rule).with("severity", severity);
+            for (rule, severity, measure) in
+                kinds.into_iter().filter(|(rule, severity, measure)| {
+                    fits(matchers.iter(), "rule", rule)
+                        && fits(matchers.iter(), "severity", severity)
+                        && fits(matchers.iter(), "measure", measure)
+                })
+            {
+                let labels =
+                    named.with("rule", rule).with("severity", severity).with("measure", measure);
                 self.add(
                     SeriesJob {
                         wanted,
@@ -546,11 +631,16 @@ fn combinations(catalogue: &Catalogue, code: &str, split: &[String]) -> Vec<Memb
 fn take(state: &State, today: NaiveDate, job: &SeriesJob, found: &mut Vec<MetricSeries>) {
     let mut add = |labels: &Arc<LabelSet>, first: Month, values: Vec<Option<f64>>| {
         if values.iter().any(Option::is_some) {
-            found.push(MetricSeries { labels: Arc::clone(labels), first, values });
+            let values = SeriesValues::Monthly(first, values);
+            found.push(MetricSeries { labels: Arc::clone(labels), values });
         }
     };
     let months = || (0..=job.last.since(job.first)).map(|n| job.first.plus(n));
     match &job.what {
+        SeriesSpec::Info(labels) => found.push(MetricSeries {
+            labels: Arc::new(labels.clone()),
+            values: SeriesValues::Constant(1.0),
+        }),
         SeriesSpec::Measure { measure, program, outputs } => {
             let period = |month: Month| Period::containing(Step::Month, month);
             let trend = MeasureSeries::new(
@@ -568,6 +658,18 @@ fn take(state: &State, today: NaiveDate, job: &SeriesJob, found: &mut Vec<Metric
                     .find_map(|month| Some((month, value(month)?)))
                     .filter(|_| exists(month))
             };
+            let target = |month: Month| {
+                state
+                    .targets
+                    .in_force(&state.units, measure, job.unit, month)
+                    .map(|target| target.value.to_f64())
+            };
+            let direction = state.catalogue.direction(&measure.code);
+            let attainment = |month: Month| {
+                let target = target(month)?;
+                attainment_of(direction, trend.value(period(month))?, target)
+            };
+            let id = state.measures.id(measure).filter(|_| program.computed);
             for (companion, labels) in outputs {
                 let number = |month: Month| match companion {
                     None => value(month),
@@ -575,11 +677,14 @@ fn take(state: &State, today: NaiveDate, job: &SeriesJob, found: &mut Vec<Metric
                     Some(DerivedMetric::LatestPeriod) => {
                         newest(month).map(|(month, _)| float(promql::first_second(month)))
                     }
-                    Some(DerivedMetric::Target) if exists(month) => state
-                        .targets
-                        .in_force(&state.units, measure, job.unit, month)
-                        .map(|target| target.value.to_f64()),
-                    Some(DerivedMetric::Target) => None,
+                    Some(DerivedMetric::Target) => target(month).filter(|_| exists(month)),
+                    Some(DerivedMetric::Attainment) => attainment(month),
+                    Some(DerivedMetric::AttainmentLatest) => {
+                        newest(month).and_then(|(month, _)| attainment(month))
+                    }
+                    Some(DerivedMetric::Stated) => id
+                        .and_then(|id| state.cube.stated(id, job.unit, month))
+                        .map(|stamped| stamped.written.to_f64()),
                     Some(other) => number_of(*other, &trend.point(period(month))),
                 };
                 add(labels, job.first, months().map(number).collect());
@@ -620,6 +725,20 @@ fn take(state: &State, today: NaiveDate, job: &SeriesJob, found: &mut Vec<Metric
     }
 }
 
+/// The attainment of a target in percent, where a kpi has a direction. A target that a value meets
+/// without a proportion (such as a value of 0 where lower is better) is reached to 100 percent, and
+/// one that it misses so is not reached at all: an alert must not overlook it.
+fn attainment_of(direction: Direction, value: f64, target: f64) -> Option<f64> {
+    let (attainment, status) = evaluate_target(direction, Some(value), Some(target));
+    match status? {
+        TargetStatus::Met => Some(attainment.and_then(rounded).unwrap_or(100.0).max(100.0)),
+        TargetStatus::Close | TargetStatus::Behind => {
+            Some(attainment.and_then(rounded).unwrap_or(0.0))
+        }
+        TargetStatus::NoData => None,
+    }
+}
+
 /// A number about reporting in one month.
 #[derive(Clone, Copy)]
 struct ServiceLevelValue {
@@ -641,11 +760,13 @@ fn service_level_values(
     let range = state.units.subtree(job.unit);
     if beside == ServiceLevelMetric::Findings {
         let (rule, severity) = (labels.get("rule"), labels.get("severity"));
+        let measure = labels.get("measure");
         let mut counts: BTreeMap<Month, i64> = BTreeMap::new();
         let ours = state
             .standing
             .within(range.clone())
-            .filter(|finding| finding.rule == rule && severity_name(finding.severity) == severity);
+            .filter(|finding| finding.rule == rule && severity_name(finding.severity) == severity)
+            .filter(|finding| finding.measure.code == measure);
         ours.for_each(|finding| *counts.entry(finding.month).or_default() += 1);
         let newest = state.newest(range.clone());
         let number = |month: Month| {
@@ -695,7 +816,12 @@ fn number_of(companion: DerivedMetric, point: &PeriodPoint) -> Option<f64> {
         DerivedMetric::YoyPercent => point.year_delta_percent.ok(),
         DerivedMetric::YearToDate => point.year_to_date.ok(),
         DerivedMetric::Coverage => point.value.map(|_| point.coverage),
-        DerivedMetric::Target | DerivedMetric::Latest | DerivedMetric::LatestPeriod => None,
+        DerivedMetric::Target
+        | DerivedMetric::Attainment
+        | DerivedMetric::Stated
+        | DerivedMetric::Latest
+        | DerivedMetric::LatestPeriod
+        | DerivedMetric::AttainmentLatest => None,
     };
     number.and_then(rounded)
 }

@@ -321,6 +321,119 @@ fn completeness_late_units_and_findings_are_metrics_too() {
 }
 
 #[test]
+fn the_catalogue_the_months_and_the_units_are_metrics_that_hold_at_every_instant() {
+    let server = province();
+    let of = |promql: &str, time: &str, label: &str| vector(&server, promql, time, label);
+    for time in ["1990-01-15T00:00:00Z", "2021-02-15T00:00:00Z", "2099-01-15T00:00:00Z"] {
+        assert_eq!(
+            of("egov_month_info", time, "month"),
+            ["2021-01 1", "2021-02 1", "2021-03 1", "2021-04 1"]
+        );
+        assert_eq!(of("egov_unit_info{parent=\"p\"}", time, "unit"), ["p.a 1", "p.b 1"]);
+        let rate =
+            of("egov_measure_info{measure=\"ioffice.documents.signed_rate\"}", time, "metric");
+        assert_eq!(rate, [format!("{RATE} 1")]);
+    }
+    assert_eq!(
+        of(
+            "sum_over_time(egov_month_info{month=\"2021-02\"}[365d])",
+            "2021-02-15T00:00:00Z",
+            "time"
+        ),
+        ["1612137600 12"]
+    );
+    // The catalogue's order is the order of the series and that of the texts.
+    let shipped = ask(&server, "series", &[("match[]", "egov_measure_info{system=\"ioffice\"}")]);
+    let mut orders: Vec<(&str, &str)> = shipped
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|labels| (labels["order"].as_str().unwrap(), labels["measure"].as_str().unwrap()))
+        .collect();
+    orders.sort_unstable();
+    let codes: Vec<&str> = orders.iter().map(|(_, code)| *code).collect();
+    assert_eq!(
+        codes,
+        [
+            "ioffice.users.created",
+            "ioffice.users.total",
+            OUTGOING,
+            SIGNED,
+            "ioffice.documents.signed_rate",
+            "ioffice.users.net_change"
+        ]
+    );
+    let listed = of(
+        "max by (order, title) (label_replace(egov_measure_info{system=\"ioffice\"}, \
+        \"title\", \"$1\", \"measure\", \"(.+)\"))",
+        "2021-02-15T00:00:00Z",
+        "title",
+    );
+    assert_eq!(listed, codes.iter().map(|code| format!("{code} 1")).collect::<Vec<_>>());
+    // What a variable of Grafana asks.
+    let values =
+        ask(&server, "label/measure/values", &[("match[]", "egov_measure_info{system=\"mail\"}")]);
+    assert!(values.as_array().unwrap().contains(&json!("mail.mailboxes.total")), "{values}");
+    assert!(ask(&server, "label/system/values", &[]).as_array().unwrap().contains(&json!("mail")));
+    // A value with the name of its measure.
+    let named = "label_replace({__name__=~\"egov_ioffice_documents_(outgoing|signed)\",\
+        unit=\"p\"}, \"metric\", \"$1\", \"__name__\", \"(.+)\") \
+        * on (metric) group_left (name_en, order, headline) egov_measure_info";
+    assert_eq!(
+        of(named, "2021-02-15T00:00:00Z", "name_en"),
+        ["Outgoing documents digitally signed 10", "Outgoing documents 22"]
+    );
+    // A catalogue with one measure less.
+    let mut catalogue = server.read("catalogue");
+    catalogue["kpis"]
+        .as_array_mut()
+        .unwrap()
+        .retain(|kpi| kpi["code"] != "ioffice.users.net_change");
+    server.put("catalogue", &catalogue).expect(200);
+    let left = of("egov_measure_info{system=\"ioffice\"}", "2021-02-15T00:00:00Z", "measure");
+    assert_eq!(left.len(), 5, "{left:?}");
+    let text = server.get("/metrics/figures").text();
+    for info in ["egov_measure_info", "egov_month_info", "egov_unit_info"] {
+        assert!(text.contains(&format!("# TYPE {info} gauge\n{info}{{")), "{info}");
+    }
+    let history = run(&["export", "--openmetrics", "--database", &server.address()]).expect(0);
+    let months =
+        history.lines().filter(|line| line.starts_with("egov_month_info{month=\"2021-04\""));
+    assert_eq!(months.count(), 12, "in every month of the history");
+}
+
+#[test]
+fn the_attainment_follows_the_direction_of_the_kpi() {
+    let server = province();
+    let mut catalogue = server.read("catalogue");
+    let kpis = catalogue["kpis"].as_array_mut().unwrap();
+    let formula = format!("({OUTGOING} - {SIGNED}) / {OUTGOING}");
+    let unsigned = json!({ "code": "unsigned_rate", "formula": formula });
+    kpis.push(unsigned);
+    let last = kpis.last_mut().unwrap();
+    last["unit_of_measure"] = json!("percent");
+    last["direction"] = json!("lower");
+    let targets = catalogue["targets"].as_array_mut().unwrap();
+    targets.retain(|target| target["measure"] != "ioffice.documents.signed_rate");
+    targets.push(json!({ "code": "s", "measure": "ioffice.documents.signed_rate", "value": "80" }));
+    targets.push(json!({ "code": "u", "measure": "unsigned_rate", "value": "25" }));
+    server.put("catalogue", &catalogue).expect(200);
+    let at = |metric: &str, time: &str| {
+        vector(&server, &format!("{metric}{{unit=\"p.a\"}}"), time, "unit")
+    };
+    assert_eq!(at(&format!("{RATE}_attainment"), "2021-03-15T00:00:00Z"), ["p.a 62.5"]);
+    assert_eq!(at("egov_unsigned_rate_attainment", "2021-03-15T00:00:00Z"), ["p.a 50"]);
+    assert_eq!(at("egov_unsigned_rate_attainment", "2021-04-15T00:00:00Z"), ["p.a 100"]);
+    assert_eq!(at("egov_unsigned_rate_attainment_latest", "2021-05-15T00:00:00Z"), ["p.a 100"]);
+    assert_eq!(at("egov_unsigned_rate_attainment", "2021-05-15T00:00:00Z"), Vec::<String>::new());
+    server.record("p.a", &[(SIGNED, "2021-04", 40)]);
+    // Nothing is unsigned: the best value there is, though no proportion can be computed.
+    assert_eq!(at("egov_unsigned_rate_attainment", "2021-04-15T00:00:00Z"), ["p.a 100"]);
+    let text = server.get("/metrics/figures").text();
+    assert!(text.contains("\negov_unsigned_rate_attainment_latest{"), "{text}");
+}
+
+#[test]
 fn labels_series_and_metadata_are_answered() {
     let server = province();
     assert_eq!(
@@ -622,8 +735,10 @@ fn figures_are_scraped_as_they_are_now() {
     );
     let lines =
         |path: &str| server.get(path).text().lines().filter(|line| !line.starts_with('#')).count();
-    assert_eq!(lines("/metrics/figures?unit=p.b&measure=ioffice.documents.outgoing"), 2);
-    assert_eq!(lines("/metrics/figures?unit=p&measure=ioffice.documents.outgoing"), 6);
+    // A line for the measure, one for each unit and one for each of four months are about the
+    // catalogue, the units and the months.
+    assert_eq!(lines("/metrics/figures?unit=p.b&measure=ioffice.documents.outgoing"), 2 + 6);
+    assert_eq!(lines("/metrics/figures?unit=p&measure=ioffice.documents.outgoing"), 6 + 8);
     assert_eq!(server.get("/metrics/figures?unit=nowhere").faults(422), ["/unit unknown_unit"]);
     assert_eq!(
         server.get("/metrics/figures?measure=nothing").faults(422),
@@ -635,7 +750,7 @@ fn figures_are_scraped_as_they_are_now() {
 fn more_series_than_are_allowed_are_not_scraped() {
     let home = crate::home::Home::new();
     let settings = egov_kpi::server::ServerSettings {
-        scraped: 3,
+        scraped: 5,
         ..egov_kpi::server::ServerSettings::at("127.0.0.1:0")
     };
     let address = home.address();

@@ -3,13 +3,19 @@
 
 The queries of panels, annotations and variables go to their data source: /prometheus of the
 service, a real Prometheus that scrapes its /metrics, or its API (for the Infinity source). A query
-fails when it is refused or has no data; when it names a metric or a label that does not exist; or
-when a legend, column, override or link names a field that the response does not have.
+fails when it is refused, also by a real Prometheus; when it has no data and WITHOUT_DATA gives no
+reason for it; when it names a metric or a label that does not exist; or when a legend, column,
+override or link names a field that the response does not have.
 
-    tests/dashboards/run.py [FOLDER]    the dashboards of FOLDER; default dashboards/
+Then it prints the figures of the real report of October 2021, system by system, as panels of
+egov-system show them; and it adds a system to the catalogue of the running service and removes
+its kpi.
+
+    tests/dashboards/run.py [FOLDER]    the dashboards of FOLDER; default dashboards/vi and en
 
 EGOV_KPI names the program. Prints the errors and then one line; exit code 0, or 1 with errors."""
 
+import csv
 import datetime
 import json
 import math
@@ -21,6 +27,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "prometheus"))
@@ -33,11 +40,36 @@ def instant(day):
 
 START, END, NOW = instant("2019-01-01"), instant("2022-01-01"), instant("2021-12-15")
 NEWEST, CHOSEN = "2021-12", "2021-09"  # the newest month of the demo, and an earlier one
+# Labels that label_replace makes.
+MADE = {"sign", "title", "value", "metric", "month", "time"}
 # Metrics that Prometheus itself adds for each target.
 SCRAPED = {"up"}
 FUNCTIONS_OF_LABELS = r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)"
 
-faults, asked, filled = [], 0, set()
+# Why a query has no data for the sample province. Keys are the beginning of a panel's title in
+# either language and names of its queries.
+WITHOUT_DATA = {
+    ("Tháng đang xem", "BE"): "a measure without a target, or a rate that no report states",
+    ("Month shown", "BEF"): "a measure without a target, or a rate that no report states",
+    ("Tháng đang xem", "BEF"): "a measure without a target, or a rate that no report states",
+    ("Diễn biến", "CD"): "a measure without a target, or a rate that no report states",
+    ("Trend", "CD"): "a measure without a target, or a rate that no report states",
+    ("${headline:text}", "CD"): "a measure without a target, or a rate that no report states",
+    ("Theo thành phần", "ABC"): "a measure without dimensions; only reports state rates",
+    ("By dimension", "ABC"): "a measure without dimensions; only reports state rates",
+    ("Mâu thuẫn", "A"): "no contradiction in the figures of this measure or system",
+    ("Contradictions", "A"): "no contradiction in the figures of this measure or system",
+    ("Đơn vị trực thuộc", "DE"): "a measure without a target",
+    ("Units below", "DE"): "a measure without a target",
+    ("Mức đạt mục tiêu", "A"): "a measure without a target",
+    ("Attainment", "A"): "a measure without a target",
+    ("Lũy kế", "A"): "a stock has no year to date",
+    ("Year to date", "A"): "a stock has no year to date",
+    ("Chỉ số của", "DE"): "a system without targets",
+    ("Measures of", "DE"): "a system without targets",
+}
+
+faults, asked, filled, empty, parsed = [], 0, set(), {}, set()
 
 
 def fault(where, what):
@@ -115,19 +147,26 @@ def check_names(where, expr, source):
         r',\s*"(\w+)",\s*"[^"]*",\s*"(\w+)",\s*"[^"]*"\s*\)', expr
     ):  # label_replace
         made.add(target)
-        if origin != "__name__" and not any(
-            origin in source.labels(name) for name in source.names if name in expr
+        if (
+            origin
+            and origin != "__name__"
+            and not any(origin in source.labels(name) for name in source.names if name in expr)
         ):
             fault(where, f"label_replace from a label that does not exist: {origin}")
     metrics = set()
     for pattern in re.findall(r'__name__\s*=~\s*"([^"]*)"', expr):
         for each in alternatives(pattern):
             named = [name for name in source.names if re.fullmatch(each, name)]
-            metrics |= set(
-                named
-            )  # some have no series now: a label must exist in at least one of them
+            # Some have no series now: a label must exist in at least one of them.
+            metrics |= set(named)
             if not named:
                 fault(where, f"no metric matches {each}")
+    # A name in braces is a measure's of a variable; companions without values have no series.
+    found = re.findall(r'__name__="([^"]*)"', expr)
+    metrics |= {name for name in found if name in source.names}
+    for name in found:
+        if name not in source.names:
+            fault(where, f"metric that does not exist: {name}")
     bare = re.sub(r'"[^"]*"', '""', expr)
     for name in set(re.findall(r"\b(?:egov_\w+|up|scrape_\w+)\b", bare)):
         if name in source.names:
@@ -145,13 +184,15 @@ def check_names(where, expr, source):
         for label in labels.split(",")
         if label.strip()
     }
-    for label in used - made - {"__name__"}:
+    for label in used - made - MADE - {"__name__"}:
         if not any(label in source.labels(name) for name in sorted(metrics)):
             fault(where, f"label that the series do not have: {label}")
 
 
 def check_legend(where, legend, series):
     for label in re.findall(r"\{\{\s*(\w+)\s*\}\}", legend or ""):
+        if label == "sign":  # only percentages have it
+            continue
         if not all(label in each["metric"] for each in series):
             fault(where, f"legend with a label that the response does not have: {label}")
 
@@ -163,6 +204,8 @@ def substitute(where, expr, values):
     """Replaces Grafana's variables: $name, ${name}, ${name:format}; `$1` belongs to
     label_replace."""
 
+    multiple = values.get("multiple", {})
+
     def value(found):
         name, how = found[1] or found[2], found[3] or ""
         if name.isdigit() or name.startswith("__data"):
@@ -172,6 +215,8 @@ def substitute(where, expr, values):
         if name not in values:
             fault(where, f"unknown variable ${name}")
             return ""
+        if name in multiple and how in ("", "pipe"):
+            return "|".join(multiple[name])
         return (
             f"var-{name}={urllib.parse.quote(values[name])}"
             if how == "queryparam"
@@ -200,7 +245,7 @@ def query_result(series):
 
 
 def options(where, variable, values, sources):
-    """Returns the values that a query variable offers."""
+    """Returns the texts and values that a query variable offers, in Grafana's order."""
     global asked
     asked += 1
     if infinity := isinstance(variable["query"], dict) and variable["query"].get("infinityQuery"):
@@ -210,11 +255,12 @@ def options(where, variable, values, sources):
             infinity["columns"][0]["selector"],
         )
         found = list(dict.fromkeys(str(at_path(row, column)) for row in rows))
-        return sorted(found, reverse=True) if variable["sort"] == 2 else found
+        return {each: each for each in sorted(found, reverse=variable["sort"] == 2)}
     source, query = sources[variable["datasource"]["uid"]], variable["query"]["query"]
     if one := re.fullmatch(r"label_values\((\w+), (\w+)\)", query):
         check_names(where, f'{one[1]}{{{one[2]}=""}}', source)
-        return ask(f"{source.base}/api/v1/label/{one[2]}/values", [("match[]", one[1])])[1]["data"]
+        found = ask(f"{source.base}/api/v1/label/{one[2]}/values", [("match[]", one[1])])[1]["data"]
+        return {each: each for each in found}
     expr = substitute(where, re.fullmatch(r"query_result\((.*)\)", query)[1], values)
     check_names(where, expr, source)
     series, why = source.query(expr, False)
@@ -224,7 +270,13 @@ def options(where, variable, values, sources):
     found = [pattern.search(query_result(each)) for each in series or []]
     if not all(found):
         fault(where, "its regular expression does not match the response")
-    return list(dict.fromkeys(each.groupdict().get("value") or each[1] for each in found if each))
+    offered = {}  # Grafana keeps the first of several options with one value
+    for each in filter(None, found):
+        named = each.groupdict()
+        offered.setdefault(named.get("value") or each[1], named.get("text") or each[1])
+    if variable["sort"] == 2:
+        offered = dict(sorted(offered.items(), key=lambda option: option[1], reverse=True))
+    return offered
 
 
 # The Infinity source
@@ -255,7 +307,9 @@ def infinity_rows(where, query, values, sources):
             if value is not None
         ]
         if not got:
-            fault(where, f"column without data: {column['selector']}")
+            # A kpi without a target has none of these.
+            if column["selector"] not in ("target", "attainment", "status"):
+                fault(where, f"column without data: {column['selector']}")
         elif column["type"] == "number" and not all(
             isinstance(value, (int, float)) for value in got
         ):
@@ -298,6 +352,11 @@ def check_fields(where, panel, fields):
                 fault(where, f"link with a field that is not shown: {field}")
 
 
+def has_reason(panel, name):
+    """Whether WITHOUT_DATA says why a query of a panel may have no data."""
+    return any(panel["title"].startswith(title) and name in names for title, names in WITHOUT_DATA)
+
+
 def check_panel(where, panel, values, sources):
     """Checks the queries of a panel and its fields; returns the number of queries with data."""
     global asked
@@ -314,12 +373,22 @@ def check_panel(where, panel, values, sources):
             sources[target["datasource"]["uid"]],
             substitute(here, target["expr"], values),
         )
-        check_names(here, expr, source)
         series, why = source.query(expr, target["range"])
         if series is None:
             fault(here, f"{why}: {expr}")
+        if target["expr"] not in parsed:
+            parsed.add(target["expr"])
+            _, refused = sources["egov-kpi-health"].query(expr, target["range"])
+            if refused not in ("", "no data"):
+                fault(here, f"a real Prometheus refuses it: {refused}: {expr}")
+        # Without data for a reason there may be no metric of a name that a variable is part of.
+        if series or not has_reason(panel, target["refId"]):
+            check_names(here, expr, source)
         if not series:
-            if not values.get("lenient"):
+            if series is not None and has_reason(panel, target["refId"]):
+                key = f"{panel['title']}, {target['refId']}"
+                empty[key] = empty.get(key, 0) + 1
+            elif not values.get("lenient"):
                 fault(here, f"{why}: {expr}")
             continue
         good += 1
@@ -336,29 +405,94 @@ def check_panel(where, panel, values, sources):
                 )
                 for each in series
             }
-    if good == len(panel["targets"]):
+    if good == len(panel["targets"]) and "sign" not in json.dumps(panel["targets"]):
         check_fields(where, panel, fields)
     return good
 
 
-def contexts(board):
-    """Yields the choices to test: the sample province with the newest and an earlier month, each
-    measure; for the dashboard of any unit also units below, which may have no data for some queries
-    of a panel."""
-    measures = next(
-        (custom_options(each) for each in board["templating"]["list"] if each["name"] == "measure"),
-        [None],
-    )
-    for measure in measures:
-        for month in (NEWEST, CHOSEN):
-            yield {"unit": "sample", "measure": measure}, month
-    if board["uid"] == "egov-unit":
+def contexts(board, lang):
+    """Yields the choices to test: the sample province with the newest month and each system and
+    measure, and an earlier month and English texts with the first of them; for the dashboard of any
+    unit also units below, which may have no data for some queries of a panel."""
+    yield {"unit": "sample"} | ({"first": "yes"} if lang == "en" else {}), NEWEST
+    yield {"unit": "sample", "first": "yes"}, CHOSEN
+    if board["uid"] == "egov-unit" and lang != "en":
         for unit in ("sample.northeast", "sample.south.c1"):
-            yield {"unit": unit, "lenient": "yes"}, NEWEST
+            yield {"unit": unit, "lenient": "yes", "first": "yes"}, NEWEST
 
 
-def check_board(board, sources, boards):
-    global asked
+def resolve(board, chosen, month, sources):
+    """Fills the variables in order, as Grafana does; yields the values for each system or measure
+    that can be chosen. Variables with several values have all of them."""
+    uid = board["uid"]
+
+    def filled_from(place, values):
+        if place == len(board["templating"]["list"]):
+            yield values
+            return
+        variable = board["templating"]["list"][place]
+        name, where = variable["name"], f"{uid}, variable {variable['name']}"
+        offered = options(where, variable, values, sources)
+        if variable["multi"]:
+            if not offered:
+                fault(where, "offers nothing")
+            joined = "|".join(offered)
+            several = values["multiple"] | {name: offered}
+            yield from filled_from(place + 1, values | {name: joined, "multiple": several})
+        elif name in ("system", "measure"):
+            # Every system, and as many measures as show one with a target and one without.
+            most = 1 if "first" in chosen else len(offered) if name == "system" else 3
+            for each in list(offered)[:most]:
+                scoped = values | {name: each, name + ":text": offered[each]}
+                yield from filled_from(place + 1, scoped)
+        elif name == "at":
+            at = str(instant(month + "-01"))
+            if list(offered) != [at]:
+                fault(where, f"{list(offered)} instead of {at}")
+            yield from filled_from(place + 1, values | {name: at})
+        else:
+            wanted = (
+                (
+                    month
+                    if uid == "egov-infinity"
+                    else "0"
+                    if month == NEWEST
+                    else str(instant(month + "-01"))
+                )
+                if name == "month"
+                else chosen.get(name, "")
+            )
+            if wanted not in offered:
+                fault(where, f"does not offer {wanted}: {list(offered)[:3]}")
+            if name == "month" and (newest := list(offered)[0]) not in ("0", NEWEST):
+                fault(where, f"the newest month is not the first: {newest}")
+            yield from filled_from(place + 1, values | {name: wanted})
+
+    base = {"__rate_interval": "10s", "__url_time_range": "from=now-3y&to=now", "multiple": {}}
+    yield from filled_from(0, base | chosen)
+
+
+def repeated(board, values):
+    """Yields the panels as Grafana repeats them, each with the values in its scope."""
+    scopes = [values]
+
+    def scoped(variable):
+        others = {key: each for key, each in values["multiple"].items() if key != variable}
+        return [
+            values | {variable: value, variable + ":text": text, "multiple": others}
+            for value, text in values["multiple"][variable].items()
+        ]
+
+    for panel in board["panels"]:
+        if panel["type"] == "row":
+            scopes = scoped(panel["repeat"]) if panel.get("repeat") else [values]
+            continue
+        for scope in scopes:
+            for each in scoped(panel["repeat"]) if panel.get("repeat") else [scope]:
+                yield panel, each
+
+
+def check_links(board, boards, sources):
     uid = board["uid"]
     panels = [panel for panel in board["panels"] if panel["type"] != "row"]
     for source in re.findall(r'"uid": "(egov-kpi[^"]*)"', json.dumps(board)):
@@ -375,67 +509,239 @@ def check_board(board, sources, boards):
         for name in re.findall(r"var-(\w+)=", link) + re.findall(r"\$\{(\w+):queryparam\}", link):
             if name not in {each["name"] for each in boards[target]["templating"]["list"]}:
                 fault(uid, f"link with a variable that {target} does not have: {name}")
-    for chosen, month in contexts(board):
-        at = instant(month + "-01")
-        values = {"__rate_interval": "10s", "__url_time_range": "from=now-3y&to=now"} | {
-            name: value for name, value in chosen.items() if value
+
+
+def check_board(board, sources, boards, lang):
+    global asked
+    uid = board["uid"]
+    check_links(board, boards, sources)
+    for chosen, month in contexts(board, lang):
+        for values in resolve(board, chosen, month, sources):
+            shown = 0
+            for panel, scope in repeated(board, values):
+                where = f"{lang} {uid}, panel “{panel['title']}”"
+                good = check_panel(where, panel, scope, sources)
+                shown += bool(good)
+                if good or all(has_reason(panel, each["refId"]) for each in panel["targets"]):
+                    filled.add((lang, uid, panel["id"]))
+                substitute(where, panel["title"], scope)
+            if not shown:
+                fault(f"{lang} {uid}", f"no data at all of {values['unit']}")
+            if values.get("lenient"):
+                continue
+            for each in board["annotations"]["list"]:
+                if each.get("builtIn"):
+                    continue
+                asked += 1
+                where = f"{uid}, annotation “{each['name']}”"
+                if each["datasource"]["type"] != "prometheus":
+                    infinity_rows(where, each["target"], values, sources)
+                    continue
+                source, expr = (
+                    sources[each["datasource"]["uid"]],
+                    substitute(where, each["target"]["expr"], values),
+                )
+                check_names(where, expr, source)
+                series, why = source.query(expr, True)
+                if not series:
+                    fault(where, f"{why}: {expr}")
+                for legend in (
+                    each["titleFormat"],
+                    each["textFormat"],
+                    "".join(f"{{{{{tag}}}}}" for tag in each["tagKeys"].split(",") if tag),
+                ):
+                    check_legend(where, legend, series or [])
+    return sum(panel["type"] != "row" for panel in board["panels"])
+
+
+# The figures of the real report
+
+
+def shown_values(board, unit, month, source, sources):
+    """Yields (system, measure, members, value, panel) that the panels of egov-system show of a unit
+    in a month, for every system and measure that the variables offer."""
+    at, infos = str(instant(month + "-01")), {}
+    for series in source.query("egov_measure_info", False)[0]:
+        infos[series["metric"]["metric"]] = series["metric"]
+    for values in resolve(board, {"unit": unit}, month, sources):
+        if values["at"] != at:
+            fault("egov-system", f"{values['at']} instead of {at}")
+        for panel, scope in repeated(board, values):
+            metric = scope["measure"]
+            if metric not in infos or panel["type"] not in ("stat", "table"):
+                continue
+            for target in panel["targets"]:
+                series, why = source.query(substitute("", target["expr"], scope), False)
+                if series is None:
+                    fault("egov-system", f"{why}: {target['expr']}")
+                for each in series or []:
+                    labels = {
+                        key: value
+                        for key, value in each["metric"].items()
+                        if key in infos[metric].get("dimensions", "").split(",")
+                    }
+                    yield (
+                        infos[metric]["system_name"],
+                        infos[metric]["measure"],
+                        tuple(sorted(labels.items())),
+                        float(each["value"][1]),
+                        f"{scope.get('measure:text', '')} {panel['title']}, {target['refId']}",
+                    )
+
+
+def reported():
+    """Returns the figures of the report that the program ships, as (unit, measure, members, value),
+    after comparing them with the shared domain if it is there."""
+    shipped = ROOT / "catalogue" / "travinh-2021-10.csv"
+    with shipped.open() as file:
+        rows = list(csv.DictReader(file))
+    own = ("indicator", "unit", "period", "value")
+    figures = [
+        (
+            row["unit"],
+            row["indicator"],
+            tuple(sorted((key, value) for key, value in row.items() if key not in own and value)),
+            float(row["value"]),
+        )
+        for row in rows
+    ]
+    shared = ROOT.parent / "shared" / "domain" / "figures.csv"
+    if shared.exists():
+        # It also has numbers of the report that are no figures of an indicator.
+        with shared.open() as file:
+            real = Counter((row["code"], float(row["value"])) for row in csv.DictReader(file))
+        if missing := Counter((code, value) for _, code, _, value in figures) - real:
+            fault("figures", f"{shared} lacks {list(missing)}")
+    return figures
+
+
+def check_figures(board, source, sources):
+    """Finds every figure of the report in a panel of egov-system, with the variable `unit` set to
+    the unit that reported it; prints a table by system."""
+    figures, seen, lines, there = reported(), 0, {}, {}
+    for unit in dict.fromkeys(unit for unit, *_ in figures):
+        for system, measure, members, value, panel in shown_values(
+            board, unit, "2021-10", source, sources
+        ):
+            there.setdefault((unit, measure, members), {}).setdefault(value, (system, panel))
+    for unit, measure, members, value in figures:
+        system, panel = there.get((unit, measure, members), {}).get(value, ("not shown", ""))
+        seen += bool(panel)
+        if not panel:
+            fault("figures", f"no panel shows {value:g} of {measure} {dict(members)}")
+        label = ", ".join(f"{key}={each}" for key, each in members)
+        named = measure + f"{{{label}}}" * bool(label)
+        lines.setdefault(system, []).append(f"  {value:>9g}  {unit}  {named}  ({panel})")
+    for system, each in lines.items():
+        print(f"{system}: {len(each)}", *each, sep="\n")
+    print(f"{seen} of {len(figures)} figures of October 2021 are shown by a panel of egov-system")
+
+
+# A system that a province adds
+
+ADDED = ("training.courses", "training.trainees", "training.certified")
+
+
+def send(base, method, path, body):
+    request = urllib.request.Request(
+        f"{base}/api/v1/{path}",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+        method=method,
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def check_added_system(base, board, overview, source, sources):
+    """Adds a system of three indicators and a kpi with a target, and removes the kpi again."""
+    before = json.loads(text(f"{base}/api/v1/catalogue"))
+    after = json.loads(json.dumps(before))
+    name = {"vi": "Đào tạo", "en": "Training"}
+    after["systems"].insert(1, {"code": "training", "name": name})
+    for code in ADDED:
+        after["indicators"].append(
+            {
+                "code": code,
+                "name": {"vi": f"Chỉ số {code}", "en": code},
+                "kind": "flow",
+                "unit_of_measure": "count",
+                "system": "training",
+            }
+        )
+    rate = "training.certified_rate"
+    after["kpis"].append(
+        {
+            "code": rate,
+            "name": {"vi": "Tỷ lệ được cấp chứng nhận", "en": "Certified"},
+            "formula": "training.certified / training.trainees",
+            "unit_of_measure": "percent",
+            "direction": "higher",
+            "system": "training",
         }
-        for variable in board["templating"]["list"]:
-            name, where = variable["name"], f"{uid}, variable {variable['name']}"
-            if variable["type"] == "custom":
-                offered = custom_options(variable)
-                values.setdefault(name, "0" if month == NEWEST else str(at))
-            else:
-                offered = options(where, variable, values, sources)
-                if name == "instance":
-                    values[name] = "|".join(offered)  # the option "All"
-                elif name == "month":  # the dashboard of the Infinity source
-                    values[name] = month
-                    if offered[:1] != [NEWEST]:
-                        fault(where, f"the newest month is not the first: {offered[:2]}")
-                elif name == "at":
-                    values[name] = offered[0] if offered else "0"
-                    if values[name] != str(at):
-                        fault(where, f"{values[name]} instead of {at}")
-            for each in values[name].split("|"):
-                if each not in offered and name != "at":
-                    fault(where, f"does not offer {each}")
-        for panel in panels:
-            where = f"{uid}, panel “{panel['title']}”"
-            if check_panel(where, panel, values, sources):
-                filled.add((uid, panel["id"]))
-            elif values.get("lenient"):
-                fault(where, f"no data at all of {values['unit']}")
-            substitute(where, panel["title"], values)
-        for each in board["annotations"]["list"]:
-            if each.get("builtIn") or values.get("lenient"):
-                continue
-            asked += 1
-            where = f"{uid}, annotation “{each['name']}”"
-            if each["datasource"]["type"] != "prometheus":
-                infinity_rows(where, each["target"], values, sources)
-                continue
-            source, expr = (
-                sources[each["datasource"]["uid"]],
-                substitute(where, each["target"]["expr"], values),
-            )
-            check_names(where, expr, source)
-            series, why = source.query(expr, True)
-            if not series:
-                fault(where, f"{why}: {expr}")
-            for legend in (
-                each["titleFormat"],
-                each["textFormat"],
-                "".join(f"{{{{{tag}}}}}" for tag in each["tagKeys"].split(",") if tag),
-            ):
-                check_legend(where, legend, series or [])
-    return len(panels)
+    )
+    after["targets"].append({"code": "training", "measure": rate, "value": "80"})
+    send(base, "PUT", "catalogue", after)
+    figures = [
+        {"indicator": code, "unit": "sample", "period": NEWEST, "value": value}
+        for code, value in zip(ADDED, (4, 50, 45), strict=True)
+    ]
+    send(base, "POST", "observations", {"observations": figures})
+    source.names.update(ask(f"{source.base}/api/v1/label/__name__/values")[1]["data"])
+    source.known.clear()
+
+    def systems():
+        variable = next(each for each in board["templating"]["list"] if each["name"] == "system")
+        values = {"unit": "sample", "at": str(instant(NEWEST + "-01")), "multiple": {}}
+        return list(options("the added system", variable, values, sources))
+
+    def shown():
+        for values in resolve(board, {"unit": "sample"}, NEWEST, sources):
+            if values["system"] == "training":
+                yield from repeated(board, values)
+
+    offered = systems()
+    if offered[:1] != ["training"]:
+        fault("the added system", f"not in the catalogue's place: {offered}")
+    scopes = [scope["measure"] for _, scope in shown()]
+    rows = [measure for measure in dict.fromkeys(scopes) if "|" not in measure]
+    wanted = ["egov_" + code.replace(".", "_") for code in (*ADDED, rate)]
+    if rows != wanted:
+        fault("the added system", f"rows {rows} instead of {wanted}")
+    numbers = []
+    for panel, scope in shown():
+        if panel["type"] == "stat" and scope["measure"] in wanted:
+            series, _ = source.query(substitute("", panel["targets"][0]["expr"], scope), False)
+            numbers += [each["value"][1] for each in series or []]
+    if numbers != ["4", "50", "45", "90"]:
+        fault("the added system", f"its panels show {numbers}")
+    headline = next(each for each in overview["templating"]["list"] if each["name"] == "headline")
+    values = {"unit": "sample", "at": str(instant(NEWEST + "-01")), "multiple": {}}
+    if list(options("the added system", headline, values, sources))[:1] != wanted[-1:]:
+        fault("the added system", "its kpi is not on the overview in the catalogue's order")
+    # The kpi is removed. Indicators that have figures cannot be removed from a catalogue.
+    after = json.loads(text(f"{base}/api/v1/catalogue"))
+    for section in ("kpis", "targets"):
+        after[section] = [
+            each for each in after[section] if not each["code"].startswith("training")
+        ]
+    send(base, "PUT", "catalogue", after)
+    scopes = [scope["measure"] for _, scope in shown()]
+    left = [measure for measure in dict.fromkeys(scopes) if "|" not in measure]
+    if left != wanted[:-1]:
+        fault("the added system", f"after the removal of its kpi the rows are {left}")
+    print(
+        f"an added system: {len(rows)} rows with the values {', '.join(numbers)}; after the "
+        f"removal of its kpi {len(left)}"
+    )
 
 
 def main():
-    folder = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "dashboards"
-    if not sys.argv[1:]:
-        run(sys.executable, "-B", folder / "build.py", "--check")
+    folders = (
+        [Path(sys.argv[1])]
+        if sys.argv[1:]
+        else [ROOT / "dashboards" / lang for lang in ("vi", "en")]
+    )
     if not shutil.which("prometheus"):
         run("apt-get", "update", "-qq")
         run(
@@ -448,9 +754,12 @@ def main():
             "--no-install-recommends",
             "prometheus",
         )
-    boards = {
-        board["uid"]: board
-        for board in (json.loads(path.read_text()) for path in sorted(folder.glob("*.json")))
+    languages = {
+        folder.name: {
+            board["uid"]: board
+            for board in (json.loads(path.read_text()) for path in sorted(folder.glob("*.json")))
+        }
+        for folder in folders
     }
     provisioned = "".join(
         path.read_text()
@@ -480,21 +789,38 @@ def main():
                 )
                 for uid, url in urls.items()
             }
+            source = Source(there["egov-kpi"], set(names["data"]), START, END, NOW, 86_400)
             sources = {
-                "egov-kpi": Source(there["egov-kpi"], set(names["data"]), START, END, NOW, 86_400),
+                "egov-kpi": source,
                 "egov-kpi-health": Source(there["egov-kpi-health"], own, now - 10, now, now, 1),
                 "egov-kpi-infinity": there["egov-kpi-infinity"],
             }
-            panels = sum(check_board(board, sources, boards) for board in boards.values())
+            panels = sum(
+                check_board(board, sources, boards, lang)
+                for lang, boards in languages.items()
+                for board in boards.values()
+            )
+            boards = next(iter(languages.values()))
+            check_figures(boards["egov-system"], source, sources)
+            check_added_system(
+                base, boards["egov-system"], boards["egov-overview"], source, sources
+            )
     for each in dict.fromkeys(faults):
         print(each)
+    for (title, queries), reason in WITHOUT_DATA.items():
+        times = sum(n for key, n in empty.items() if key.startswith(title) and key[-1] in queries)
+        if times:
+            print(f"without data {times} times: “{title}” {', '.join(queries)}: {reason}")
+    count = sum(map(len, languages.values()))
     if len(filled) != panels or faults:
         print(
             f"FAILED: {len(set(faults))} errors; {asked} queries of {panels} panels in "
-            f"{len(boards)} dashboards, {len(filled)} panels with data"
+            f"{count} dashboards, {len(filled)} panels with data "
+            "or a reason"
         )
         raise SystemExit(1)
-    print(f"{asked} queries of {panels} panels in {len(boards)} dashboards returned data")
+    print(f"{asked} queries of {panels} panels in {count} dashboards returned data")
 
 
-main()
+if __name__ == "__main__":
+    main()

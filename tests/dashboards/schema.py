@@ -6,7 +6,7 @@ Each dashboard becomes a literal of the type in tests/dashboards/types/dashboard
 compiler reports missing fields, unknown fields and values of a wrong type. Dashboards with
 deliberate errors show that the check works: they must be refused.
 
-    tests/dashboards/schema.py [FOLDER]    the dashboards of FOLDER; default dashboards/
+    tests/dashboards/schema.py [FOLDER]    the dashboards of FOLDER; default dashboards/vi and en
 
 Needs npm (installed on Debian when missing). Prints the errors of the compiler and then one line;
 exit code 0, or 1 with errors."""
@@ -140,10 +140,16 @@ def broken(overview):
 
 
 def main():
-    folder = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "dashboards"
+    given = [Path(sys.argv[1])] if sys.argv[1:] else []
+    folders = given or [ROOT / "dashboards" / lang for lang in ("vi", "en")]
     install()
-    dashboards = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
-    wrong = dict(broken(json.loads((ROOT / "dashboards" / "egov-overview.json").read_text())))
+    dashboards = {
+        f"{path.stem}-{folder.name}": json.loads(path.read_text())
+        for folder in folders
+        for path in sorted(folder.glob("*.json"))
+    }
+    overview = (ROOT / "dashboards" / "vi" / "egov-overview.json").read_text()
+    wrong = dict(broken(json.loads(overview)))
     faults = compiled(dashboards | wrong)
     missed = [name for name in wrong if not faults[name]]
     told = [line for name in dashboards for line in faults[name]]

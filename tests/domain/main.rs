@@ -12,6 +12,7 @@
 
 mod against_model;
 mod case;
+mod dashboards;
 mod direction;
 mod hand;
 mod model;

@@ -31,6 +31,18 @@ pub enum IndicatorKind {
     Average,
 }
 
+impl IndicatorKind {
+    /// The name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Flow => "flow",
+            Self::Stock => "stock",
+            Self::Average => "average",
+        }
+    }
+}
+
 /// Whether a higher or a lower value of a kpi is better.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -42,6 +54,18 @@ pub enum Direction {
     Lower,
     /// Neither is better.
     Neutral,
+}
+
+impl Direction {
+    /// The name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Higher => "higher",
+            Self::Lower => "lower",
+            Self::Neutral => "neutral",
+        }
+    }
 }
 
 /// How serious a finding is (docs/specification.md#rules).

@@ -10,7 +10,7 @@
 //! A clone shares columns, blocks and the map with the original and costs one reference count per
 //! column. A change copies only the blocks that it touches, and only while a clone holds them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ahash::AHashMap;
@@ -411,6 +411,24 @@ impl Cube {
     #[must_use]
     pub fn has_figures(&self, measure: MeasureId) -> bool {
         self.columns.get(measure).is_some_and(|column| column.blocks.iter().any(Option::is_some))
+    }
+
+    /// The months in which any unit has a figure, also a stated rate.
+    #[must_use]
+    pub fn months(&self) -> BTreeSet<Month> {
+        let blocks = || self.columns.iter().flat_map(|column| column.blocks.iter().flatten());
+        let filled = |month: &Month| {
+            blocks().any(|block| {
+                (0..BLOCK_UNITS)
+                    .filter_map(|row| block.values.get(block.place(row, month.number())?))
+                    .any(|value| *value != EMPTY_CELL)
+            })
+        };
+        let (first, last) = self.span().unzip();
+        let spanned = first.zip(last).into_iter().flat_map(|(first, last)| {
+            (0..=last.since(first)).map(move |months| first.plus(months))
+        });
+        spanned.filter(filled).chain(self.stated.keys().map(|(_, month, _)| *month)).collect()
     }
 
     /// The first and last month that may have figures of indicators. The range is wider than the

@@ -30,17 +30,24 @@ pub enum DerivedMetric {
     YearToDate,
     /// The target in force.
     Target,
+    /// How much of the target is reached, in percent: from 100 on it is met, whether a higher or a
+    /// lower value is better.
+    Attainment,
+    /// The rate that a report states, beside the computed one.
+    Stated,
     /// Share of the leaves covered, 0 to 1.
     Coverage,
     /// The newest value, at most three months old.
     Latest,
     /// Beginning of the month of the newest value.
     LatestPeriod,
+    /// The attainment of the newest value.
+    AttainmentLatest,
 }
 
 impl DerivedMetric {
     /// All derived numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::MomDelta,
         Self::MomPercent,
         Self::MomLikeForLikeDelta,
@@ -49,9 +56,12 @@ impl DerivedMetric {
         Self::YoyPercent,
         Self::YearToDate,
         Self::Target,
+        Self::Attainment,
+        Self::Stated,
         Self::Coverage,
         Self::Latest,
         Self::LatestPeriod,
+        Self::AttainmentLatest,
     ];
 
     /// The suffix of the metric's name.
@@ -66,9 +76,12 @@ impl DerivedMetric {
             Self::YoyPercent => "_yoy_percent",
             Self::YearToDate => "_ytd",
             Self::Target => "_target",
+            Self::Attainment => "_attainment",
+            Self::Stated => "_stated",
             Self::Coverage => "_coverage",
             Self::Latest => "_latest",
             Self::LatestPeriod => "_latest_period_timestamp_seconds",
+            Self::AttainmentLatest => "_attainment_latest",
         }
     }
 }
@@ -95,6 +108,33 @@ impl ServiceLevelMetric {
             Self::Completeness => "egov_completeness_percent",
             Self::LateUnits => "egov_late_units",
             Self::Findings => "egov_findings",
+        }
+    }
+}
+
+/// Metrics about the current catalogue, the months and the units, by Prometheus' convention for
+/// information: every series has the value 1, and the information is in its labels.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum InfoMetric {
+    /// The indicators and kpis.
+    Measure,
+    /// The months that have a figure.
+    Month,
+    /// The units.
+    Unit,
+}
+
+impl InfoMetric {
+    /// All of these metrics.
+    pub const ALL: [Self; 3] = [Self::Measure, Self::Month, Self::Unit];
+
+    /// The name of the metric. No measure can have it, because the ending is reserved.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Measure => "egov_measure_info",
+            Self::Month => "egov_month_info",
+            Self::Unit => "egov_unit_info",
         }
     }
 }

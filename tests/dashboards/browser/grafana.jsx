@@ -4,32 +4,40 @@ import { applyNullInsertThreshold, createDataFrame, createTheme, dateTime, Field
 import { TimeSeries } from '@grafana/ui';
 import { useEffect, useState } from 'react';
 import { createRoot } from 'react-dom/client';
-import { dashed, END, PANELS, START, TITLE, VARIABLES } from './board.js';
+import { dashed, END, PANELS, START, THEME, TITLE } from './board.js';
 
-const theme = createTheme({ colors: { mode: 'light' } });
+const theme = createTheme({ colors: { mode: THEME } });
 const DAY = 86_400_000;
 const UNIT = 56;
 const plots = {};
 
-const filled = (text) => text.replace(/\$(\w+)/g, (whole, name) => VARIABLES[name] ?? whole);
-const named = (legend, metric) => legend.replace(/\{\{(\w+)\}\}/g, (_, label) => metric[label] ?? '');
+const named = (legend, metric) => legend.replace(/\{\{(\w+)\}\}/g, (_, label) => metric[label] ?? '').trim();
+const own = (panel, name) =>
+  panel.fieldConfig.overrides
+    .filter((one) => new RegExp(`^(${one.matcher.options})$`).test(name))
+    .flatMap((one) => one.properties);
 
 async function frames(panel) {
   const { defaults } = panel.fieldConfig;
   const answers = await Promise.all(
     panel.targets.map(async (target) => {
-      const body = new URLSearchParams({ query: filled(target.expr), start: START / 1000, end: END / 1000, step: '1d' });
+      const body = new URLSearchParams({ query: target.expr, start: START / 1000, end: END / 1000, step: '1d' });
       const answer = await (await fetch('/prometheus/api/v1/query_range', { method: 'POST', body })).json();
       if (answer.status !== 'success') throw new Error(`${panel.title}: ${answer.error}`);
       return answer.data.result.map(({ metric, values }) => {
-        const name = named(target.legendFormat, metric);
-        const custom = { ...defaults.custom, ...(dashed(panel).includes(name) ? { lineStyle: { fill: 'dash', dash: [10, 10] } } : {}) };
+        const name = target.legendFormat === '__auto' ? Object.values(metric).join(', ') : named(target.legendFormat, metric);
+        const custom = { ...defaults.custom };
+        const config = { ...defaults, custom, displayName: name };
+        for (const { id, value } of own(panel, name)) {
+          const place = id.startsWith('custom.') ? custom : config;
+          place[id.replace('custom.', '')] = value;
+        }
         // With the step Grafana notices missing samples.
         return createDataFrame({
           refId: target.refId,
           fields: [
             { name: 'Time', type: FieldType.time, config: { interval: DAY }, values: values.map(([time]) => time * 1000) },
-            { name, type: FieldType.number, config: { ...defaults, displayName: name, custom }, values: values.map(([, value]) => Number(value)) },
+            { name, type: FieldType.number, config, values: values.map(([, value]) => Number(value)) },
           ],
         });
       });
@@ -55,19 +63,20 @@ function Drawn({ panel }) {
   const range = { from: dateTime(START), to: dateTime(END), raw: { from: dateTime(START), to: dateTime(END) } };
   return (
     <div
-      data-panel={panel.title}
+      data-panel={`${panel.id} ${panel.title}`}
       style={{
         position: 'absolute',
         left: x * UNIT,
         top: y * 36 + 48,
-        border: '1px solid #ddd',
+        border: `1px solid ${theme.colors.border.weak}`,
+        background: theme.colors.background.primary,
         boxSizing: 'border-box',
         width: w * UNIT - 8,
         height: h * 36 - 8,
       }}
     >
       <div style={{ fontWeight: 600, padding: '6px 8px', height: 18 }}>{panel.title}</div>
-      {data?.length === 0 && 'No data'}
+      {data?.length === 0 && (panel.fieldConfig.defaults.noValue ?? 'No data')}
       {data?.length > 0 && (
         <TimeSeries
           frames={data}
@@ -81,7 +90,7 @@ function Drawn({ panel }) {
         >
           {(config, aligned) => {
             config.addHook('draw', (plot) => {
-              plots[panel.title] = { plot, names: aligned.fields.slice(1).map((field) => field.config.displayName) };
+              plots[`${panel.id} ${panel.title}`] = { plot, names: aligned.fields.slice(1).map((field) => field.config.displayName) };
             });
             return null;
           }}

@@ -13,9 +13,9 @@ import { createRoot } from 'react-dom/client';
 import { BrowserRouter } from 'react-router-dom';
 import { QueryParamProvider } from 'use-query-params';
 import { ReactRouter6Adapter } from 'use-query-params/adapters/react-router-6';
-import { columns, dashed, END, PANELS, START, TITLE, VARIABLES } from './board.js';
+import { columns, dashed, END, PANELS, START, THEME, TITLE } from './board.js';
 
-const theme = getTheme('light');
+const theme = getTheme(THEME);
 const chartsTheme = generateChartsTheme(theme, {});
 const loader = dynamicImportPluginLoader(
   [prometheus, stat, table, timeseries].map((plugin) => ({ resource: plugin.getPluginModule(), importPlugin: () => Promise.resolve(plugin) })),
@@ -33,7 +33,6 @@ const sources = {
   listDatasources: async () => [],
   listGlobalDatasources: async () => [source],
 };
-const variables = Object.entries(VARIABLES).map(([name, value]) => ({ kind: 'TextVariable', spec: { name, value } }));
 
 const format = (defaults) => ({ unit: defaults.unit === 'percent' ? 'percent' : 'decimal', decimalPlaces: defaults.decimals ?? 0, shortValues: false });
 
@@ -44,7 +43,8 @@ function definition(panel) {
     kind: 'PrometheusTimeSeriesQuery',
     spec: { query: target.expr, seriesNameFormat: target.legendFormat === '__auto' ? '' : target.legendFormat, minStep: panel.interval },
   }));
-  const marked = dashed(panel);
+  const isDashed = dashed(panel);
+  const key = panel.transformations && (['name', 'name_en', 'unit_name'].find((name) => name in columns(panel).renameByName) ?? panel.dimension);
   const plugin = {
     timeseries: () => ({
       kind: 'TimeSeriesChart',
@@ -52,7 +52,7 @@ function definition(panel) {
         legend: { position: 'bottom', mode: 'list' },
         yAxis: { format: { ...format(defaults), decimalPlaces: 1 } },
         visual: { lineWidth: 2, connectNulls: defaults.custom.spanNulls },
-        querySettings: panel.targets.flatMap((target, queryIndex) => (marked.includes(target.legendFormat) ? [{ queryIndex, lineStyle: 'dashed' }] : [])),
+        querySettings: panel.targets.flatMap((target, queryIndex) => (isDashed(target.legendFormat) ? [{ queryIndex, lineStyle: 'dashed' }] : [])),
       },
     }),
     stat: () => ({ kind: 'StatChart', spec: { calculation: 'last', format: format(defaults), valueFontSize: 16 } }),
@@ -61,23 +61,28 @@ function definition(panel) {
       spec: {
         density: 'compact',
         transforms: [
-          { kind: 'MergeIndexedColumns', spec: { column: 'measure' } },
-          { kind: 'JoinByColumnValue', spec: { columns: ['measure'] } },
+          ...panel.targets.slice(0, 1).map(() => ({ kind: 'MergeIndexedColumns', spec: { column: key } })),
+          { kind: 'JoinByColumnValue', spec: { columns: [key] } },
         ],
         columnSettings: [
-          { name: 'measure', header: columns(panel).renameByName.measure, width: 320 },
+          { name: key, header: columns(panel).renameByName[key] ?? key, width: 320 },
           ...panel.targets.map((target, n) => ({
             name: `value #${n + 1}`,
             header: columns(panel).renameByName[`Value #${target.refId}`],
             format: { unit: 'decimal', decimalPlaces: 2, shortValues: false },
           })),
+          ...Object.keys(columns(panel).renameByName)
+            .filter((name) => name !== key && !name.startsWith('Value'))
+            .flatMap((name) => [name, ...panel.targets.map((_, n) => `${name} #${n + 1}`)])
+            .map((name) => ({ name, hide: true })),
+          ...['metric', 'order'].flatMap((name) => [name, ...panel.targets.map((_, n) => `${name} #${n + 1}`)]).map((name) => ({ name, hide: true })),
           ...['timestamp', ...panel.targets.map((_, n) => `timestamp #${n + 1}`)].map((name) => ({ name, hide: true })),
         ],
       },
     }),
   }[panel.type]();
   // Perses' stat panel cannot format dates, so the month is shown as days since 1970.
-  const shown = defaults.unit?.startsWith('time:') ? queries.map(({ kind, spec }) => ({ kind, spec: { ...spec, query: 'vector($at) / 86400' } })) : queries;
+  const shown = defaults.unit?.startsWith('time:') ? queries.map(({ kind, spec }) => ({ kind, spec: { ...spec, query: spec.query.replace('* 1000', '/ 86400') } })) : queries;
   return {
     queries: shown,
     panel: {
@@ -95,7 +100,7 @@ function Drawn({ panel }) {
   const suggestedStepMs = useSuggestedStepMs(w * UNIT);
   return (
     <div
-      data-panel={panel.title}
+      data-panel={`${panel.id} ${panel.title}`}
       data-type={panel.type}
       style={{ position: 'absolute', left: x * UNIT, top: y * 36 + 48, width: w * UNIT - 8, height: h * 36 - 8 }}
     >
@@ -127,7 +132,7 @@ createRoot(document.getElementById('root')).render(
             <PluginRegistry pluginLoader={loader}>
               <QueryClientProvider client={client}>
                 <TimeRangeProvider timeRange={{ start: new Date(START), end: new Date(END) }}>
-                  <VariableProvider initialVariableDefinitions={variables}>
+                  <VariableProvider initialVariableDefinitions={[]}>
                     <DatasourceStoreProvider datasourceApi={sources}>
                       <Page />
                     </DatasourceStoreProvider>

@@ -1,0 +1,89 @@
+#!/usr/bin/env -S python3 -B
+"""Measures the queries of two dashboards over a ledger, such as that of a country.
+
+    tests/dashboards/timing.py DATABASE [UNIT]    default unit: gen.p01 of `egov-kpi generate`
+
+Fills the variables of egov-overview, and of egov-system with the system igate, as Grafana does,
+then sends every query of every panel, ten times, over one connection. Prints for each dashboard the
+sum of the medians of its queries, and the slowest query; also for the queries of the variables.
+
+EGOV_KPI names the program: a release build."""
+
+import http.client
+import json
+import statistics
+import sys
+import time
+import urllib.parse
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "prometheus"), str(ROOT / "tests" / "dashboards")]
+import run as pages
+from common import ask, service
+
+MONTH, ROUNDS = "2025-12", 10
+
+
+def took(connection, path, parameters):
+    """Returns the milliseconds of a request."""
+    body = urllib.parse.urlencode(parameters)
+    began = time.perf_counter()
+    connection.request("POST", path, body, {"Content-Type": "application/x-www-form-urlencoded"})
+    answer = connection.getresponse()
+    read = answer.read()
+    if answer.status != 200:
+        raise SystemExit(f"{answer.status} {read[:300]}: {parameters}")
+    return (time.perf_counter() - began) * 1000
+
+
+def told(what, queries):
+    medians = [(statistics.median(times), name) for name, times in queries]
+    slowest, name = max(medians)
+    print(
+        f"{what}: {len(medians)} queries, together {sum(median for median, _ in medians):.0f} ms; "
+        f"the slowest {slowest:.1f} ms ({name})"
+    )
+
+
+def main():
+    database, unit = sys.argv[1], (sys.argv[2:] or ["gen.p01"])[0]
+    with service("serve", "--database", database) as base:
+        prometheus = f"{base}/prometheus"
+        start, end = pages.instant("2023-01-01"), pages.instant("2026-01-01")
+        names = ask(f"{prometheus}/api/v1/label/__name__/values")[1]["data"]
+        source = pages.Source(prometheus, set(names), start, end, end - 86_400, 86_400)
+        connection = http.client.HTTPConnection(base.removeprefix("http://"), timeout=60)
+        for uid, system in (("egov-overview", None), ("egov-system", "igate")):
+            board = json.loads((ROOT / "dashboards" / "vi" / f"{uid}.json").read_text())
+            values = next(
+                each
+                for each in pages.resolve(board, {"unit": unit}, MONTH, {"egov-kpi": source})
+                if system is None or each["system"] == system
+            )
+            variables = []
+            for variable in board["templating"]["list"]:
+                expr = variable["query"]["query"].removeprefix("query_result(")[:-1]
+                asked = {"query": pages.substitute("", expr, values), "time": source.now}
+                times = [took(connection, "/prometheus/api/v1/query", asked) for _ in range(ROUNDS)]
+                variables.append((variable["name"], times))
+            told(f"{uid}, variables", variables)
+            queries = []
+            for panel, scope in pages.repeated(board, values):
+                for target in panel["targets"]:
+                    expr = pages.substitute("", target["expr"], scope)
+                    ranged = target["range"]
+                    asked = {"query": expr} | (
+                        {"start": start, "end": end, "step": 86_400}
+                        if ranged
+                        else {"time": source.now}
+                    )
+                    path = "/prometheus/api/v1/query" + "_range" * ranged
+                    times = [took(connection, path, asked) for _ in range(ROUNDS)]
+                    queries.append((f"{panel['title']}, {target['refId']}", times))
+            told(f"{uid}, panels", queries)
+    for each in dict.fromkeys(pages.faults):
+        print(each)
+
+
+main()
