@@ -118,16 +118,16 @@ fn figures(
     shipped: &Shipped,
     document: &Document,
     given: Option<(&str, &str)>,
-    asked: &str,
+    asked: (&str, &str),
 ) -> (Vec<(Row, report::ExtractedFigure)>, Vec<report::UnclaimedNumber>) {
     let period = given
         .map(|(_, period)| period.parse().unwrap())
         .or_else(|| title::period(document))
-        .expect("the title has a period");
+        .unwrap_or_else(|| asked.1.parse().unwrap());
     let unit = given
         .map(|(unit, _)| shipped.units.position(unit).unwrap())
         .or_else(|| title::unit(document, &shipped.lexicon, &shipped.units, period));
-    let unit = unit.unwrap_or_else(|| shipped.units.position(asked).unwrap());
+    let unit = unit.unwrap_or_else(|| shipped.units.position(asked.0).unwrap());
     let setting = ReportContext {
         catalogue: &shipped.catalogue,
         lexicon: &shipped.lexicon,
@@ -154,16 +154,18 @@ fn figures(
     (reading.figures.into_iter().map(|found| (row(&found), found)).collect(), reading.unclaimed)
 }
 
-/// The unit that most known figures belong to; the service asks for it where the head of a report
-/// names none.
-fn unit_of(truth: &[Row]) -> String {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    truth.iter().for_each(|row| *counts.entry(&row.unit).or_default() += 1);
-    counts.into_iter().max_by_key(|(_, count)| *count).unwrap().0.to_owned()
+/// The unit and period of most known figures; the service asks for them where the head of a report
+/// does not name them.
+fn asked_of(truth: &[Row]) -> (&str, &str) {
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for row in truth.iter().filter(|row| row.role == "figure") {
+        *counts.entry((&row.unit, &row.period)).or_default() += 1;
+    }
+    counts.into_iter().max_by_key(|(_, count)| *count).unwrap().0
 }
 
 fn score(shipped: &Shipped, document: &Document, truth: &[Row]) -> Score {
-    let (found, unclaimed) = figures(shipped, document, None, &unit_of(truth));
+    let (found, unclaimed) = figures(shipped, document, None, asked_of(truth));
     let mut score = Score::default();
     let expected: Vec<&Row> = truth.iter().filter(|row| row.role == "figure").collect();
     let earlier: Vec<&Row> = truth.iter().filter(|row| row.role == "prior").collect();
@@ -352,7 +354,7 @@ fn numbers_that_are_not_figures_are_not_extracted() {
     let mut broken = Vec::new();
     for path in cases(&folder()) {
         let truth = truth(&path.with_extension("csv"));
-        let (found, _) = figures(&shipped, &document(&path), None, &unit_of(&truth));
+        let (found, _) = figures(&shipped, &document(&path), None, asked_of(&truth));
         for (row, _) in found
             .iter()
             .filter(|(row, figure)| row.role == "figure" && figure.role == FigureRole::Figure)
@@ -378,7 +380,7 @@ fn extracted_figures_are_at_the_stated_positions() {
     for path in cases(&folder()) {
         let document = document(&path);
         let truth = truth(&path.with_extension("csv"));
-        let (found, unclaimed) = figures(&shipped, &document, None, &unit_of(&truth));
+        let (found, unclaimed) = figures(&shipped, &document, None, asked_of(&truth));
         for (place, sentence) in found
             .iter()
             .map(|(_, found)| (&found.place, &found.sentence))

@@ -41,7 +41,7 @@ fn claimed(shipped: &Shipped, passage: &Passage) -> Vec<(String, f64, f64)> {
     );
     let document = read(text.as_bytes(), MediaType::Markdown).unwrap();
     let given = Some((passage.unit.as_str(), passage.period.as_str()));
-    let (found, _) = figures(shipped, &document, given, &passage.unit);
+    let (found, _) = figures(shipped, &document, given, (&passage.unit, &passage.period));
     found
         .into_iter()
         .filter(|(row, figure)| figure.role == FigureRole::Figure && row.period == passage.period)

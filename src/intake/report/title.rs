@@ -13,14 +13,19 @@ use kpi::vietnamese::numbers::{NumericToken, find_tokens};
 
 /// Number of parts at the beginning that can have the title.
 const HEAD_BLOCKS: usize = 25;
+/// Most characters of a line with the number of the report.
+const MAX_NUMBERING: usize = 80;
 
 /// The head of a report: all above its first paragraph with figures.
 fn head(document: &Document) -> impl Iterator<Item = &DocumentBlock> {
     let has_figures = |block: &&DocumentBlock| {
+        let text = document.slice(&block.range);
+        // "Số: 402 /BC-STTTT", as some PDF files have it, is the number of the report.
+        let numbering = words(text).first().is_some_and(|word| word == "số")
+            && text.chars().count() < MAX_NUMBERING;
         block.kind == BlockKind::Paragraph
-            && find_tokens(document.slice(&block.range))
-                .iter()
-                .any(|token| matches!(token.piece, NumericToken::Number(_)))
+            && !numbering
+            && find_tokens(text).iter().any(|token| matches!(token.piece, NumericToken::Number(_)))
     };
     document.blocks.iter().take_while(move |block| !has_figures(block)).take(HEAD_BLOCKS)
 }
