@@ -169,6 +169,12 @@ fn a_head_without_month_or_unit_is_asked_about() {
             (month.clone(), None),
         ),
         (
+            format!(
+                "BÁO CÁO\n\nKết quả công tác tháng 8 năm 2024\n\nĐón đoàn của tỉnh Bến Tre. {body}\n\nTrên đây là kết quả tháng 8/2024, Sở Thông tin và Truyền thông Trà Vinh báo cáo Bộ."
+            ),
+            (month.clone(), Some("travinh")),
+        ),
+        (
             format!("# Sở Tài chính tỉnh Trà Vinh\n\nKết quả công tác tháng 8 năm 2024\n\n{body}"),
             (month.clone(), Some("tv.dof")),
         ),

@@ -13,6 +13,8 @@ use kpi::vietnamese::numbers::{NumericToken, find_tokens};
 
 /// Number of parts at the beginning that can have the title.
 const HEAD_BLOCKS: usize = 25;
+/// Number of parts at the end that can have the closing sentence.
+const CLOSING_BLOCKS: usize = 40;
 /// Most characters of a line with the number of the report.
 const MAX_NUMBERING: usize = 80;
 
@@ -125,8 +127,8 @@ fn first_period(document: &Document, range: std::ops::Range<usize>) -> Option<Pe
 }
 
 /// The unit of a report: the one that its head names as author, otherwise the one that it names
-/// most often. The name of a department, which every province has, says nothing without the
-/// province.
+/// most often, otherwise the province of its closing sentence. The name of a department, which
+/// every province has, says nothing without the province.
 #[must_use]
 pub fn unit(
     document: &Document,
@@ -187,6 +189,14 @@ pub fn unit(
             *counts.entry(unit).or_default() += 1;
         }
         within(block).into_iter().for_each(|province| *counts.entry(province).or_default() += 1);
+    }
+    if counts.is_empty() {
+        // "Trên đây là kết quả ..., Sở ... Trà Vinh báo cáo": the report names its author at its end.
+        let closing = document.blocks.iter().rev().take(CLOSING_BLOCKS).find(|block| {
+            words(document.slice(&block.range)).join(" ").starts_with("trên đây là ")
+        });
+        let provinces = closing.map(within).unwrap_or_default();
+        return provinces.first().copied().filter(|_| provinces.len() == 1);
     }
     counts
         .iter()
