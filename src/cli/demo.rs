@@ -268,9 +268,9 @@ fn findings(app: &App, vi: bool, text: &mut String) -> Result<(), Error> {
     };
     let _infallible = writeln!(text, "\n{title}");
     for finding in found {
-        let detail = if vi { local(finding.detail_vi, true) } else { finding.detail };
+        let detail = if vi { finding.detail_vi } else { finding.detail };
         let _infallible =
-            writeln!(text, "  {}  {}", finding.measure, detail.trim_end_matches([',', '.']));
+            writeln!(text, "  {}  {}", finding.measure, detail.trim_end_matches('.'));
     }
     let _infallible = writeln!(text);
     Ok(())

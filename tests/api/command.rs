@@ -60,6 +60,8 @@ fn the_demo_prints_the_six_rates_and_the_three_contradictions() {
         "33,315 %",
         "50,807 %",
         "Số liệu mâu thuẫn (3):",
+        "cộng lại là 2.322, số tổng đã nêu là 2.312",
+        "Tỷ lệ đã nêu là 25,3, tính",
     ] {
         assert!(vietnamese.contains(text), "{text} is not in\n{vietnamese}");
     }
