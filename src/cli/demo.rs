@@ -269,8 +269,7 @@ fn findings(app: &App, vi: bool, text: &mut String) -> Result<(), Error> {
     let _infallible = writeln!(text, "\n{title}");
     for finding in found {
         let detail = if vi { finding.detail_vi } else { finding.detail };
-        let _infallible =
-            writeln!(text, "  {}  {}", finding.measure, detail.trim_end_matches('.'));
+        let _infallible = writeln!(text, "  {}  {}", finding.measure, detail.trim_end_matches('.'));
     }
     let _infallible = writeln!(text);
     Ok(())
