@@ -33,7 +33,7 @@ const MAX_COLUMNS: usize = 1_000;
 /// A source with a line end after the last line, so that counting line ends counts lines.
 type LineEnded<R> = std::io::Chain<QuotedCells<BufReader<BoundedLines<R>>>, &'static [u8]>;
 
-/// Where a byte of a CSV stands with respect to quotes.
+/// The place of a byte of a CSV: in a quoted cell, or not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum QuoteState {
     CellStart,

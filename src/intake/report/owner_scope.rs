@@ -75,7 +75,7 @@ impl ReportParagraph<'_> {
     }
 
     /// Whether a sentence names no owner, so that the one before still applies.
-    pub(super) fn has_no_subject(&self, first: &str) -> bool {
+    pub(super) fn has_no_subject(first: &str) -> bool {
         words().owner.without_subject.iter().any(|word| word == first)
     }
 }

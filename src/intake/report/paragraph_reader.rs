@@ -61,7 +61,7 @@ impl ReportParagraph<'_> {
             if n > 0 && !goes_on {
                 claims = above.lead.as_ref().map(|lead| lead.claims.clone()).unwrap_or_default();
             }
-            if !goes_on && !self.has_no_subject(first) {
+            if !goes_on && !Self::has_no_subject(first) {
                 owner = None;
             }
             claims.iter_mut().for_each(FigureClaim::leave_sentence);

@@ -192,7 +192,7 @@ fn frame(
     if named.clone().any(|when| when == TimeScope::Plan) {
         return Some(TimeScope::Plan);
     }
-    named.by_ref().last().filter(|_| at_start)
+    named.next_back().filter(|_| at_start)
 }
 
 fn find_cues(sequence: &ItemSequence, range: &std::ops::Range<usize>) -> Vec<TimeCue> {
