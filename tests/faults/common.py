@@ -372,6 +372,13 @@ class Instance:
         """Whether the process runs."""
         return self.process is not None and self.process.poll() is None
 
+    @property
+    def ended_by_itself(self):
+        """Whether the process ended although nobody killed it. Under the lock: while `start` puts a
+        new process in place of a killed one, the old one's end is not taken for the new one's."""
+        with self._lock:
+            return not self.alive and not self.killed
+
     def ready(self, timeout=2.0):
         """Whether the response of /readyz is 200."""
         client = Client(self, timeout)
@@ -387,7 +394,7 @@ class Instance:
         """Waits until the response of /readyz is 200; raises a Fault when that takes too long."""
         deadline = time.monotonic() + seconds
         while not self.ready():
-            if not self.alive and not self.killed:
+            if self.ended_by_itself:
                 raise Fault(
                     f"{self.name} ended with code {self.process.returncode} instead of "
                     f"getting ready: {self.last_words()}"
