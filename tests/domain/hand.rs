@@ -30,7 +30,13 @@ const CATALOGUE: &str = "
     kpi     other     = f ?? g
     kpi     load      = f / s
     kpi     ratio     % = s / s2
+    kpi     either    = (f ?? 0) + (g ?? 0)
+    kpi     nested    = (f ?? 0) ?? g
+    kpi     hours     = sum((m ?? 0) * 2)
     kpi     growth    = s - prev(s)
+    kpi     more      = f - prev(f)
+    kpi     more_of_load = f / s - prev(f) / prev(s)
+    kpi     at_least  = f - (prev(f) ?? 0)
     kpi     former    = (prev(s) ?? 0) + s
     kpi     weighted  = sum(m * s) / s
     kpi     online    % = split{channel=online,level} / split{level}
@@ -388,6 +394,69 @@ fn prev_does_not_look_further_back_than_the_end_of_the_period_before() {
     let case = case(ONE, "s a 2020-11 10; s a 2021-01 12 20 25");
     case.is("growth a 2021-Q1", "value=- coverage=0"); // December is missing
     case.is("growth a 2021-02", "value=8");
+}
+
+#[test]
+fn prev_of_a_flow_is_as_many_months_earlier_as_the_period_has() {
+    let case = case(ONE, "f a 2020-10 1 2 4 10 20 30");
+    case.is("more a 2021-01", "value=6"); // 10 - 4
+    case.is("more a 2021-Q1", "value=53 coverage=1 taken=-"); // (10 - 1) + (20 - 2) + (30 - 4)
+    case.is("f a 2021-Q1", "delta=53"); // 60 - 7, the same
+    case.is("more a 2021-H1", "value=- coverage=0"); // July to September are missing
+    case.is("more a 2021-9M", "value=- coverage=0 delta=not_applicable"); // nothing stands before nine months
+    case.is("at_least a 2021-9M", "value=60"); // so the alternative is taken
+    case.is("more a 2021-03", "ytd=missing"); // nor before a year to date
+    case.is("growth a 2021-03", "ytd=not_applicable");
+}
+
+#[test]
+fn a_month_of_a_wider_period_counts_when_it_and_its_earlier_month_are_there() {
+    let case = case(ONE, "f a 2020-12 4 10 20 30");
+    case.is("more a 2021-Q1", "value=26 coverage=0.333333"); // 30 - 4 alone
+    case.is("at_least a 2021-Q1", "value=56 coverage=1"); // 10 + 20 + (30 - 4)
+}
+
+#[test]
+fn prev_of_flow_and_stock_in_one_formula() {
+    let case = case(ONE, "f a 2020-10 1 2 4 10 20 30; s a 2020-12 7 5 6 10");
+    // The flows month by month, the stocks at the end: 60 / 10 - 7 / 7.
+    case.is("more_of_load a 2021-Q1", "value=5 coverage=1 taken=2021-03");
+}
+
+#[test]
+fn a_break_between_a_flow_and_its_earlier_month_separates_the_periods() {
+    let case = Case::new(
+        "flow f break@2021-02
+         kpi  more = f - prev(f)",
+        ONE,
+        "f a 2020-07 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+    );
+    case.is("more a 2021-Q1", "value=0 delta=definition_changed");
+    case.is("more a 2021-Q2", "value=0 delta=definition_changed"); // it reads January to June
+    case.is("more a 2021-Q3", "value=0 delta=definition_changed"); // and the quarter before from January
+    case.is("more a 2021-05", "delta=0"); // March to May
+}
+
+#[test]
+fn numbers_alone_make_no_value() {
+    let case = case(THREE, "f a 2021-01 5; g b 2021-01 7; m a 2021-01 1.5");
+    case.is("either a 2021-01", "value=5 coverage=1");
+    case.is("either b 2021-01", "value=7 coverage=1");
+    case.is("either c 2021-01", "value=- coverage=0 delta=missing");
+    case.is("either p 2021-01", "value=12 coverage=0.666667"); // 5 + 7, without c
+    case.is("either p 2021-02", "value=- coverage=0"); // nobody reported
+    case.is("nested b 2021-01", "value=0 coverage=1"); // g is there, although the choice takes the number
+    case.is("nested c 2021-01", "value=- coverage=0");
+    case.is("hours p 2021-01", "value=3 coverage=0.333333"); // a alone
+}
+
+#[test]
+fn a_figure_stated_above_the_leaves_is_a_value_at_each_of_them() {
+    let case = case(TWO, "f p 2021-01 5; g a 2021-01 7");
+    // f covers a and b; g covers a alone, so the choice is made below, where f is unknown.
+    case.is("either p 2021-01", "value=7 coverage=0.5");
+    case.is("filled p 2021-01", "value=7 coverage=0.5");
+    case.is("hours p 2021-01", "value=- coverage=0");
 }
 
 // docs/specification.md#changes

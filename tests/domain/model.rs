@@ -427,6 +427,23 @@ struct Asked {
     adds_up: Vec<bool>,
 }
 
+/// The months that `prev()` reads for one month of a period; `None` where it is missing
+/// (docs/specification.md#wider-periods).
+#[derive(Clone, Copy)]
+struct Prior {
+    /// For a flow: the month in the same place of the period before.
+    flow: Option<Month>,
+    /// For a stock or an average: the last month of the period before.
+    level: Option<Month>,
+}
+
+impl Prior {
+    /// For an indicator of a kind.
+    fn of(self, kind: Kind) -> Option<Month> {
+        if kind == Kind::Flow { self.flow } else { self.level }
+    }
+}
+
 /// A change: the difference, the earlier value, and the coverage that they apply to.
 struct Change {
     delta: Exact,
@@ -643,13 +660,11 @@ impl World {
             },
         };
         let operands = operands(&formula);
-        // Reading: a sum() or a ?? is summed over months when it contains a flow outside prev().
-        // Averages are weights there and do not decide; prev() is the level of one month.
-        let flow = |code: &str, prev: bool| !prev && self.indicator(code).kind == Kind::Flow;
-        let adds_up = operands
-            .iter()
-            .map(|x| measures(x).into_iter().any(|(code, prev)| flow(code, prev)))
-            .collect();
+        // Reading: a sum() or a ?? is summed over months when it contains a flow. Averages are
+        // weights there and do not decide.
+        let flow = |code: &str| self.indicator(code).kind == Kind::Flow;
+        let adds_up =
+            operands.iter().map(|x| measures(x).into_iter().any(|(code, _)| flow(code))).collect();
         let percent = kpi.map_or_else(|| self.indicator(measure).percent, |kpi| kpi.percent);
         Asked {
             formula,
@@ -900,8 +915,8 @@ impl World {
 
     /// The operands when each has coverage 1; otherwise the sums over the children at which all are
     /// available, or before the unit began over its predecessors, by the same rule
-    /// (docs/specification.md#kpis). `before` is the month that `prev()` reads.
-    fn kpi(&self, asked: &Asked, unit: &Unit, month: Month, before: Month) -> Option<Figures> {
+    /// (docs/specification.md#kpis).
+    fn kpi(&self, asked: &Asked, unit: &Unit, month: Month, prior: Prior) -> Option<Figures> {
         let below = match self.stead(unit, month) {
             Stead::Nobody => return None,
             Stead::Itself => {
@@ -910,7 +925,7 @@ impl World {
             Stead::Predecessors(predecessors) => predecessors,
         };
         let leaves = self.leaves(unit, month);
-        let whole = |operand| match self.there(operand, &asked.members, unit, month, before) {
+        let whole = |operand| match self.there(operand, &asked.members, unit, month, prior) {
             There::Whole(pieces) => Some(pieces),
             There::Partly | There::Missing => None,
         };
@@ -918,7 +933,12 @@ impl World {
         // prev(x) may be rolled up if the leaf had children in the month before. prev(x) is the
         // value of the unit in that month: as reported, a unit that did not exist then has no
         // prev(x).
-        if let Some(operands) = asked.operands.iter().map(whole).collect() {
+        // Reading: where numbers alone would make the value at some leaves, the rule continues
+        // below, so that these leaves are left out.
+        let measured = self.measured(&asked.formula, &asked.members, unit, month, prior);
+        if leaves.iter().all(|leaf| measured.contains(leaf))
+            && let Some(operands) = asked.operands.iter().map(whole).collect()
+        {
             return Some(Figures {
                 operands,
                 covered: leaves.clone(),
@@ -927,9 +947,40 @@ impl World {
             });
         }
         let parts = below.into_iter().filter_map(|(one, part)| {
-            Some(self.kpi(asked, one, month, before)?.in_part(part, unit))
+            Some(self.kpi(asked, one, month, prior)?.in_part(part, unit))
         });
         join(parts, leaves, Origin::Computed)
+    }
+
+    /// The leaves at which a measure of a formula has a value, whether or not a choice takes it
+    /// (docs/specification.md#kpis). Inside `sum()` only figures of the leaf itself are its own.
+    fn measured(
+        &self,
+        formula: &Expr,
+        asked: &Members,
+        unit: &Unit,
+        month: Month,
+        prior: Prior,
+    ) -> Units {
+        match formula {
+            Expr::Measure { indicator, members, prev } => {
+                let indicator = self.indicator(indicator);
+                let read = if *prev { prior.of(indicator.kind) } else { Some(month) };
+                let value = read
+                    .and_then(|read| self.value(indicator, &resolve(members, asked), unit, read));
+                let covered = value.map(|figures| figures.covered).unwrap_or_default();
+                covered.iter().flat_map(|leaf| self.heirs(leaf, month)).collect()
+            }
+            Expr::Sum(inner) => {
+                let parts = self.parts_of_leaves(unit, month).into_iter();
+                let leaves = parts.filter_map(|(leaf, _)| self.unit(&leaf));
+                leaves.flat_map(|leaf| self.measured(inner, asked, leaf, month, prior)).collect()
+            }
+            other => inside(other)
+                .into_iter()
+                .flat_map(|x| self.measured(x, asked, unit, month, prior))
+                .collect(),
+        }
     }
 
     /// Whether an operand is available at a unit (docs/specification.md#kpis,
@@ -940,18 +991,15 @@ impl World {
         asked: &Members,
         unit: &Unit,
         month: Month,
-        before: Month,
+        prior: Prior,
     ) -> There {
-        let of = |expr: &Expr| self.there(expr, asked, unit, month, before);
+        let of = |expr: &Expr| self.there(expr, asked, unit, month, prior);
         match operand {
             Expr::Measure { indicator, members, prev } => {
                 let members = resolve(members, asked);
-                match self.value(
-                    self.indicator(indicator),
-                    &members,
-                    unit,
-                    if *prev { before } else { month },
-                ) {
+                let indicator = self.indicator(indicator);
+                let read = if *prev { prior.of(indicator.kind) } else { Some(month) };
+                match read.and_then(|read| self.value(indicator, &members, unit, read)) {
                     None => There::Missing,
                     Some(figures) if figures.covered == figures.leaves => {
                         There::Whole(figures.operands.concat())
@@ -961,7 +1009,7 @@ impl World {
             }
             Expr::Sum(expr) => {
                 let at_leaf = |(leaf, part): (String, Exact)| {
-                    let amount = self.at_leaf(expr, asked, self.unit(&leaf)?, month, before)?;
+                    let amount = self.at_leaf(expr, asked, self.unit(&leaf)?, month, prior)?;
                     Some(Piece::new(amount, Units::from([leaf])).in_part(part, unit))
                 };
                 let all = self.parts_of_leaves(unit, month);
@@ -1020,11 +1068,11 @@ impl World {
         asked: &Members,
         leaf: &Unit,
         month: Month,
-        before: Month,
+        prior: Prior,
     ) -> Option<Exact> {
-        let of = |x: &Expr| self.at_leaf(x, asked, leaf, month, before);
+        let of = |x: &Expr| self.at_leaf(x, asked, leaf, month, prior);
         match expr {
-            Expr::Measure { .. } => match self.there(expr, asked, leaf, month, before) {
+            Expr::Measure { .. } => match self.there(expr, asked, leaf, month, prior) {
                 There::Whole(pieces) => total(&pieces),
                 There::Partly | There::Missing => None,
             },
@@ -1035,15 +1083,28 @@ impl World {
     }
 
     /// A measure over a period, month by month (docs/specification.md#wider-periods). Reading: a
-    /// month of a kpi counts when its operands are available, even if it divides by zero. prev(x)
-    /// is x in the last month of the period before and no earlier one, also for flows, and is taken
-    /// once.
+    /// month of a kpi counts when its operands are available, even if it divides by zero.
     fn found(&self, asked: &Asked, unit: &Unit, span: Span) -> Found {
+        let none = Prior { flow: None, level: None };
+        self.found_with(asked, unit, span, |month| match span.length {
+            9 => none, // no period stands before nine months
+            length => Prior { flow: Some(month - length), level: Some(span.start - 1) },
+        })
+    }
+
+    /// The same, where `prior` gives the months that `prev()` reads.
+    fn found_with(
+        &self,
+        asked: &Asked,
+        unit: &Unit,
+        span: Span,
+        prior: impl Fn(Month) -> Prior,
+    ) -> Found {
         let places: Vec<Option<Figures>> = span
             .months()
             .map(|month| match &asked.formula {
                 _ if !self.is_of_today(unit) => None,
-                _ if asked.is_kpi => self.kpi(asked, unit, month, span.start - 1),
+                _ if asked.is_kpi => self.kpi(asked, unit, month, prior(month)),
                 Expr::Measure { indicator, .. } if !asked.average || span.length == 1 => {
                     self.value(self.indicator(indicator), &asked.members, unit, month)
                 }
@@ -1094,7 +1155,9 @@ impl World {
             return Err(Reason::NotApplicable);
         }
         let start = now.start - now.start.rem_euclid(12);
-        let found = self.found(asked, unit, Span { start, length: now.end() - start + 1 });
+        let span = Span { start, length: now.end() - start + 1 };
+        let none = Prior { flow: None, level: None };
+        let found = self.found_with(asked, unit, span, |_| none);
         match found.value {
             Some(value) if found.places.iter().all(Option::is_some) => Ok(value.to_f64()),
             _ => Err(Reason::Missing),
@@ -1131,8 +1194,8 @@ impl World {
     /// Whether an operand has a break between the two periods (docs/specification.md#changes).
     /// Reading: the months between are those that the operand's figures come from: all months of
     /// both periods for what is summed over months, the months taken (the last one if none was) for
-    /// stocks, and the month before each period for prev(). A break lies between when it separates
-    /// these months.
+    /// stocks; for prev() of a flow the months of the period before, of a stock its last month; none
+    /// for nine months. A break lies between when it separates these months.
     fn broken(&self, asked: &Asked, periods: &[(Span, &Found)]) -> bool {
         let mut months: BTreeMap<&str, BTreeSet<Month>> = BTreeMap::new();
         for (operand, adds_up) in asked.operands.iter().zip(&asked.adds_up) {
@@ -1140,6 +1203,10 @@ impl World {
                 let used = months.entry(indicator).or_default();
                 for (span, found) in periods {
                     match found.last {
+                        _ if prev && span.length == 9 => {}
+                        _ if prev && self.indicator(indicator).kind == Kind::Flow => {
+                            used.extend(span.earlier(span.length).months());
+                        }
                         _ if prev => used.extend([span.start - 1]),
                         _ if *adds_up => used.extend(span.months()),
                         Some(last) => used.extend([span.start + place(last)]),
@@ -1507,14 +1574,25 @@ fn some_kpis() -> Vec<Kpi> {
         (|| of("test.stock.a", &[]), || of("test.stock.split", &[]), || of("test.average", &[]));
     let online = of("test.flow.split", &[("channel", Some("online")), ("level", None)]);
     let weighted = |x: Box<Expr>| Box::new(Expr::Sum(Box::new(Expr::Mul(x, average()))));
-    let filled = Box::new(Expr::Coalesce(a(), Box::new(Expr::Number(0.0))));
+    let or_zero = |x: Box<Expr>| Box::new(Expr::Coalesce(x, Box::new(Expr::Number(0.0))));
+    let filled = or_zero(a());
     let largest = Box::new(Expr::Max(vec![*a(), *b()]));
     [
         ("test.kpi.rate", true, Expr::Div(a(), b())),
         ("test.kpi.share", true, Expr::Div(split(), stock())),
         ("test.kpi.load", false, Expr::Div(a(), stock())),
         ("test.kpi.growth", false, Expr::Sub(stock(), prev("test.stock.a"))),
-        ("test.kpi.filled", false, Expr::Add(filled, b())),
+        ("test.kpi.filled", false, Expr::Add(filled.clone(), b())),
+        ("test.kpi.flow_growth", false, Expr::Sub(a(), prev("test.flow.a"))),
+        ("test.kpi.either", false, Expr::Add(filled, or_zero(b()))),
+        (
+            "test.kpi.since",
+            false,
+            Expr::Sub(
+                Box::new(Expr::Sum(Box::new(Expr::Add(or_zero(a()), or_zero(average()))))),
+                or_zero(prev("test.stock.a")),
+            ),
+        ),
         ("test.kpi.online", true, Expr::Div(online, of("test.flow.split", &[("level", None)]))),
         ("test.kpi.minutes", false, *weighted(a())),
         ("test.kpi.weighted", false, Expr::Div(weighted(stock()), stock())),
@@ -2059,7 +2137,7 @@ fn levels_over_wider_periods() {
     // December is the third month of its quarter, February the second of its own.
     assert_eq!(quarter.delta, Err(Reason::CoverageChanged));
     assert_eq!(quarter.year_to_date, Err(Reason::NotApplicable));
-    // 40 - 30: prev() is December, the end of the quarter before. For February the month before,
+    // 40 - 30: prev() of a stock is December, the end of the quarter before. For February the month before,
     // January, is missing.
     assert_eq!(at(&world, "test.kpi.growth", "p", Step::Quarter, 0).value, Some(10.0));
     assert_eq!(at(&world, "test.kpi.growth", "p", Step::Month, 1).value, None);
@@ -2156,15 +2234,16 @@ fn like_for_like_over_a_quarter() {
 #[test]
 fn formulas() {
     let number = |number: f64| Box::new(Expr::Number(number));
+    let kpi = |code: &str| some_kpis().into_iter().find(|kpi| kpi.code == code).unwrap().formula;
     let least = Expr::Min(vec![Expr::Neg(number(2.5)), *number(3.0)]);
     let formula = Expr::Add(Box::new(Expr::Mul(Box::new(least), number(4.0))), number(0.5));
     assert_eq!(apply(&formula, &|_| None).map(Exact::to_f64), Some(-9.5));
     assert_eq!(formula.text(), "((min((-2.5), 3) * 4) + 0.5)");
     assert_eq!(
-        some_kpis()[5].formula.text(),
+        kpi("test.kpi.online").text(),
         "(test.flow.split{channel=online, level} / test.flow.split{level})"
     );
-    assert_eq!(some_kpis()[3].formula.text(), "(test.stock.a - prev(test.stock.a))");
+    assert_eq!(kpi("test.kpi.growth").text(), "(test.stock.a - prev(test.stock.a))");
 }
 
 /// Properties that hold for every point of random worlds.

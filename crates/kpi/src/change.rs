@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::bit_set::BitSet;
 use super::period::{Month, Period, Step};
-use super::program::{Program, SourceMonths};
+use super::program::{PriorMonths, Program, SourceMonths};
 use super::unit::UnitForest;
 use super::value::{MonthState, Origin, StatedAbove, ValueSource};
 
@@ -89,11 +89,10 @@ impl PeriodAggregate<'_> {
     }
 
     fn window_of(&self, taken: Option<usize>) -> SourceMonths {
-        let (first, last) = (self.period.first(), self.period.last());
         let taken = taken
             .and_then(|taken| i32::try_from(taken).ok())
-            .map_or(last, |taken| first.plus(taken));
-        SourceMonths { first, last, taken, before: first.plus(-1) }
+            .map_or(self.period.last(), |taken| self.period.first().plus(taken));
+        SourceMonths { period: self.period, taken }
     }
 }
 
@@ -193,20 +192,19 @@ impl<'a> MeasureSeries<'a> {
             return vec![None; period.months().len()].into();
         }
         if period.step() != Step::Month && self.program.has_previous() {
-            let before = period.first().plus(-1);
-            return period
-                .months()
-                .map(|month| self.source.state(self.program, self.unit, month, before))
-                .collect();
+            return period.months().map(|month| self.state(period, month)).collect();
         }
         let place = usize::try_from(period.first().since(self.first)).ok();
         match place.and_then(|place| self.states.get(place..place + period.months().len())) {
             Some(states) => Cow::Borrowed(states),
-            None => period
-                .months()
-                .map(|month| self.source.state(self.program, self.unit, month, month.plus(-1)))
-                .collect(),
+            None => period.months().map(|month| self.state(period, month)).collect(),
         }
+    }
+
+    /// The state of a month of a period.
+    fn state(&self, period: Period, month: Month) -> Option<MonthState> {
+        let prior = PriorMonths::in_period(month, period);
+        self.source.state(self.program, self.unit, month, prior)
     }
 
     fn aggregate(&self, period: Period) -> PeriodAggregate<'_> {
@@ -263,21 +261,21 @@ impl<'a> MeasureSeries<'a> {
     }
 
     /// The operands over several months: flows are summed, the others have the values of the last
-    /// month.
+    /// month. An operand that like for like left without a contribution (NaN) adds nothing.
     fn summed<'m>(&self, months: impl Iterator<Item = &'m MonthState>, last: &[f64]) -> Vec<f64> {
         let mut sums: Vec<f64> = last
             .iter()
             .zip(&self.accumulating)
-            .map(|(value, accumulates)| if *accumulates { 0.0 } else { *value })
+            .map(|(value, accumulates)| if *accumulates { f64::NAN } else { *value })
             .collect();
         for month in months {
             for ((sum, value), _) in sums
                 .iter_mut()
                 .zip(&month.values)
                 .zip(&self.accumulating)
-                .filter(|(_, accumulates)| **accumulates)
+                .filter(|((_, value), accumulates)| **accumulates && !value.is_nan())
             {
-                *sum += value;
+                *sum = if sum.is_nan() { *value } else { *sum + value };
             }
         }
         sums
@@ -499,6 +497,9 @@ impl<'a> MeasureSeries<'a> {
         needed: &[bool],
     ) -> Result<Option<(MonthState, MonthState)>, UnavailableReason> {
         let (month, before) = (month_at(now, place), month_at(then, place));
+        if self.are_months_comparable((month, now_state), (before, then_state)) {
+            return Ok(Some((now_state.clone(), then_state.clone())));
+        }
         let covered = (
             self.source.leaves_covered(&now_state.cover, self.unit, month),
             self.source.leaves_covered(&then_state.cover, self.unit, before),
@@ -514,13 +515,9 @@ impl<'a> MeasureSeries<'a> {
         }
         let side =
             |period: &PeriodAggregate<'_>, month: Month, state: &MonthState, kept: &BitSet| {
-                let earlier = if period.period.step() == Step::Month {
-                    month.plus(-1)
-                } else {
-                    period.period.first().plus(-1)
-                };
+                let prior = PriorMonths::in_period(month, period.period);
                 let gathered = state.gathered.clone().or_else(|| {
-                    self.source.gather(self.program, self.unit, month, earlier).map(Rc::new)
+                    self.source.gather(self.program, self.unit, month, prior).map(Rc::new)
                 });
                 let restricted = gathered
                     .map(|gathered| self.source.restrict(&gathered, month, kept, needed))
@@ -545,20 +542,17 @@ impl<'a> MeasureSeries<'a> {
         if self.left_out {
             return Err(UnavailableReason::DefinitionChanged);
         }
+        let has_previous = self.program.has_previous();
         let january = now.period.first().january();
         let count = now.period.last().since(january) + 1;
         let months: Option<Vec<Cow<'_, MonthState>>> = (0..count)
             .map(|n| {
                 let month = january.plus(n);
-                match usize::try_from(month.since(self.first))
-                    .ok()
-                    .and_then(|place| self.states.get(place))
-                {
-                    Some(state) => state.as_ref().map(Cow::Borrowed),
-                    None => self
-                        .source
-                        .state(self.program, self.unit, month, month.plus(-1))
-                        .map(Cow::Owned),
+                let known = usize::try_from(month.since(self.first)).ok();
+                // `prev()` reads no month in a year to date.
+                match known.and_then(|place| self.states.get(place)) {
+                    Some(state) if !has_previous => state.as_ref().map(Cow::Borrowed),
+                    _ => self.source.state(self.program, self.unit, month, None).map(Cow::Owned),
                 }
             })
             .collect();

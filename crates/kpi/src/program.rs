@@ -7,7 +7,7 @@ use super::cube::{CubeView, MeasureId};
 use super::formula::{Expression, FormulaOperator, IndicatorReference};
 use super::measure::{Measure, Members};
 use super::number::{float, power_of_ten};
-use super::period::Month;
+use super::period::{Month, Period};
 
 /// How the own value of an indicator is found: stated, or summed over the members of a complete
 /// dimension (docs/specification.md#own-value).
@@ -62,6 +62,28 @@ pub struct FigureOperand {
 }
 
 impl FigureOperand {
+    /// The month in which the figure is read. `None` where `prev()` reads none.
+    pub(super) fn month(&self, month: Month, prior: Option<PriorMonths>) -> Option<Month> {
+        match self.kind {
+            _ if !self.previous => Some(month),
+            IndicatorKind::Flow => prior.map(|prior| prior.flow),
+            IndicatorKind::Stock | IndicatorKind::Average => prior.map(|prior| prior.stock),
+        }
+    }
+
+    /// The first and last month of a period in which the figure is read. With `spread` it is read
+    /// in every month, not only in the one taken.
+    fn months(&self, source: &SourceMonths, spread: bool) -> Option<(Month, Month)> {
+        let SourceMonths { period, taken } = *source;
+        let (first, last) = match self.kind {
+            _ if self.previous => (period.first(), period.last()),
+            IndicatorKind::Stock | IndicatorKind::Average if !spread => (taken, taken),
+            _ => (period.first(), period.last()),
+        };
+        let read = |month| self.month(month, PriorMonths::in_period(month, period));
+        Some((read(first)?, read(last)?))
+    }
+
     fn of(indicator: &Indicator, members: &Members, previous: bool, view: &CubeView<'_>) -> Self {
         let own = OwnValuePlan::plan(indicator, members, view);
         Self {
@@ -77,14 +99,35 @@ impl FigureOperand {
 /// The months that a period's figures come from.
 #[derive(Clone, Copy, Debug)]
 pub struct SourceMonths {
-    /// Its first month.
-    pub first: Month,
-    /// Its last month.
-    pub last: Month,
+    /// The period.
+    pub period: Period,
     /// The month from which stocks are taken.
     pub taken: Month,
-    /// The month that `prev()` reads.
-    pub before: Month,
+}
+
+/// The months that `prev()` reads for one month of a period
+/// (docs/specification.md#wider-periods).
+#[derive(Clone, Copy, Debug)]
+pub struct PriorMonths {
+    /// For a flow: as many months earlier as the period has.
+    flow: Month,
+    /// For a stock or an average: the last month of the period before.
+    stock: Month,
+}
+
+impl PriorMonths {
+    /// For a month by itself: the month before.
+    #[must_use]
+    pub fn of_month(month: Month) -> Option<Self> {
+        Some(Self { flow: month.plus(-1), stock: month.plus(-1) })
+    }
+
+    /// For a month of a period. `None` for nine months, which have no period before.
+    #[must_use]
+    pub fn in_period(month: Month, period: Period) -> Option<Self> {
+        let before = period.previous()?;
+        Some(Self { flow: month.plus(-period.step().months()), stock: before.last() })
+    }
 }
 
 /// An operand of a formula.
@@ -102,8 +145,17 @@ impl Operand {
     /// Whether the operand is summed over months (docs/specification.md#wider-periods).
     fn accumulates(&self) -> bool {
         match self {
-            Self::Figure(figure) => figure.kind == IndicatorKind::Flow && !figure.previous,
+            Self::Figure(figure) => figure.kind == IndicatorKind::Flow,
             Self::Choice(x, _) | Self::LeafSum(x) => x.operands.iter().any(Self::accumulates),
+        }
+    }
+
+    /// Whether the operand is only available where a measure has a value. A number needs none.
+    fn requires_a_measure(&self) -> bool {
+        match self {
+            Self::Figure(_) => true,
+            Self::Choice(x, y) => x.requires_a_measure() && y.requires_a_measure(),
+            Self::LeafSum(x) => x.requires_a_measure(),
         }
     }
 
@@ -121,21 +173,21 @@ impl Operand {
     fn is_broken(&self, then: &SourceMonths, now: &SourceMonths, spread: bool) -> bool {
         match self {
             Self::Figure(figure) => {
-                let (after, until) = match figure.kind {
-                    _ if figure.previous => (then.before, now.before),
-                    IndicatorKind::Flow => (then.first, now.last),
-                    IndicatorKind::Stock | IndicatorKind::Average if spread => {
-                        (then.first, now.last)
-                    }
-                    IndicatorKind::Stock | IndicatorKind::Average => (then.taken, now.taken),
-                };
-                figure.breaks.iter().any(|from| after < *from && *from <= until)
+                let months = figure.months(then, spread).zip(figure.months(now, spread));
+                months.is_some_and(|((after, _), (_, until))| {
+                    figure.breaks.iter().any(|from| after < *from && *from <= until)
+                })
             }
-            Self::Choice(x, y) => [x, y].into_iter().any(|side| {
-                side.operands.iter().any(|operand| operand.is_broken(then, now, self.accumulates()))
-            }),
+            Self::Choice(x, y) => {
+                let spread = spread || self.accumulates();
+                [x, y]
+                    .into_iter()
+                    .flat_map(|side| &side.operands)
+                    .any(|operand| operand.is_broken(then, now, spread))
+            }
             Self::LeafSum(x) => {
-                x.operands.iter().any(|operand| operand.is_broken(then, now, self.accumulates()))
+                let spread = spread || self.accumulates();
+                x.operands.iter().any(|operand| operand.is_broken(then, now, spread))
             }
         }
     }
@@ -281,6 +333,12 @@ impl Program {
     #[must_use]
     pub fn accumulating_operands(&self) -> Vec<bool> {
         self.operands.iter().map(Operand::accumulates).collect()
+    }
+
+    /// Whether it is only available where a measure has a value: numbers alone are no value
+    /// (docs/specification.md#kpis).
+    pub(super) fn requires_a_measure(&self) -> bool {
+        self.operands.iter().any(Operand::requires_a_measure)
     }
 
     /// Whether it contains `prev()`.

@@ -10,7 +10,7 @@ use super::cube::CubeView;
 use super::geography::{Geography, Predecessor, UnitAt};
 use super::number::{float, power_of_ten, share};
 use super::period::Month;
-use super::program::{FigureOperand, Operand, OwnValuePlan, Program, ProgramNode};
+use super::program::{FigureOperand, Operand, OwnValuePlan, PriorMonths, Program, ProgramNode};
 use super::unit::UnitForest;
 
 /// How a value came about (docs/specification.md#own-value, docs/specification.md#value).
@@ -324,20 +324,37 @@ impl<'a> ValueSource<'a> {
         unit: usize,
         month: Month,
     ) -> Option<f64> {
+        let prior = PriorMonths::of_month(month);
         let value = |operand: &Operand| match operand {
             Operand::Figure(figure) => {
-                let at = if figure.previous { month.plus(-1) } else { month };
-                self.own(&figure.own, unit, at).map(|(value, _)| float(value))
+                let (value, _) = self.own(&figure.own, unit, figure.month(month, prior)?)?;
+                Some(float(value))
             }
             Operand::Choice(x, y) => self
                 .evaluate_on_own_values(x, unit, month)
                 .or_else(|| self.evaluate_on_own_values(y, unit, month)),
-            Operand::LeafSum(x) => match self.evaluate_at_leaves(x, unit, month, month.plus(-1)) {
+            Operand::LeafSum(x) => match self.evaluate_at_leaves(x, unit, month, prior) {
                 Availability::Whole(pieces) => Some(total(&pieces)),
                 Availability::Missing | Availability::Partial => None,
             },
         };
         program.apply(&program.operands.iter().map(value).collect::<Option<Vec<f64>>>()?)
+    }
+
+    /// Whether any measure of a program, also one that no choice takes, has a value at the unit
+    /// itself or, inside `sum()`, at a leaf below it.
+    #[must_use]
+    pub fn is_measured(&self, program: &Program, unit: usize, month: Month) -> bool {
+        let prior = PriorMonths::of_month(month);
+        program.operands.iter().any(|operand| match operand {
+            Operand::Figure(figure) => figure
+                .month(month, prior)
+                .is_some_and(|month| self.own(&figure.own, unit, month).is_some()),
+            Operand::Choice(x, y) => {
+                self.is_measured(x, unit, month) || self.is_measured(y, unit, month)
+            }
+            Operand::LeafSum(x) => !self.measured_leaves(x, unit, month, prior, true).is_empty(),
+        })
     }
 
     /// The states of `count` months from `first`. `prev()` reads the month before each.
@@ -360,19 +377,14 @@ impl<'a> ValueSource<'a> {
         let months = || (0..).map(|n| first.plus(n)).take(count);
         let Some(figures) = figures else {
             return months()
-                .map(|month| self.state(program, unit, month, month.plus(-1)))
+                .map(|month| self.state(program, unit, month, PriorMonths::of_month(month)))
                 .collect();
         };
         let mut rolled: Vec<std::vec::IntoIter<RollUp>> = figures
             .iter()
             .map(|figure| {
-                self.roll_up(
-                    figure,
-                    unit,
-                    if figure.previous { first.plus(-1) } else { first },
-                    count,
-                )
-                .into_iter()
+                let from = if figure.previous { first.plus(-1) } else { first };
+                self.roll_up(figure, unit, from, count).into_iter()
             })
             .collect();
         let single = matches!(figures.as_slice(), [figure] if !figure.previous);
@@ -382,7 +394,7 @@ impl<'a> ValueSource<'a> {
                 if self.geography != Geography::AsReported
                     && (!self.units.exists(unit, month) || program.has_previous())
                 {
-                    return self.state(program, unit, month, month.plus(-1));
+                    return self.state(program, unit, month, PriorMonths::of_month(month));
                 }
                 if !self.units.exists(unit, month)
                     || row.iter().any(|operand| operand.cover == LeafCover::Nothing)
@@ -405,22 +417,21 @@ impl<'a> ValueSource<'a> {
                         gathered: None,
                     });
                 }
-                self.state(program, unit, month, month.plus(-1))
+                self.state(program, unit, month, PriorMonths::of_month(month))
             })
             .collect()
     }
 
-    /// The state of one month. `before` is the month that `prev()` reads. `None` when the value is
-    /// missing.
+    /// The state of one month. `None` when the value is missing.
     #[must_use]
     pub fn state(
         &self,
         program: &Program,
         unit: usize,
         month: Month,
-        before: Month,
+        prior: Option<PriorMonths>,
     ) -> Option<MonthState> {
-        let gathered = self.gather(program, unit, month, before)?;
+        let gathered = self.gather(program, unit, month, prior)?;
         let coverage = share(gathered.covered.len(), self.leaves(unit, month).len());
         let origin = match program.operands.as_slice() {
             [Operand::Figure(figure)] if !program.computed => {
@@ -455,12 +466,24 @@ impl<'a> ValueSource<'a> {
         program: &Program,
         unit: usize,
         month: Month,
-        before: Month,
+        prior: Option<PriorMonths>,
     ) -> Option<Contributions> {
         if !self.is_represented(unit, month) {
             return None;
         }
-        match self.collect_operands(program, unit, month, before) {
+        let operands = match self.collect_operands(program, unit, month, prior) {
+            Availability::Whole(operands) if !program.requires_a_measure() => {
+                let leaves = self.leaves(unit, month);
+                match self.measured_leaves(program, unit, month, prior, false).intersection(&leaves)
+                {
+                    measured if measured == leaves => Availability::Whole(operands),
+                    measured if measured.is_empty() => Availability::Missing,
+                    _ => Availability::Partial,
+                }
+            }
+            operands => operands,
+        };
+        match operands {
             Availability::Whole(operands) => {
                 Some(Contributions { operands, covered: self.leaves(unit, month) })
             }
@@ -474,7 +497,7 @@ impl<'a> ValueSource<'a> {
             Availability::Missing | Availability::Partial => {
                 let mut sum: Option<Contributions> = None;
                 for part in self.below(unit, month) {
-                    let Some(found) = self.gather(program, part.unit, month, before) else {
+                    let Some(found) = self.gather(program, part.unit, month, prior) else {
                         continue;
                     };
                     let found = found.scaled_to_share(part.share, unit);
@@ -564,24 +587,65 @@ impl<'a> ValueSource<'a> {
         }
     }
 
+    /// The leaves at which any measure of a program has a value, also one that no choice takes. With
+    /// `at_leaves`, inside `sum()`, a figure above a leaf is none of the leaf's.
+    fn measured_leaves(
+        &self,
+        program: &Program,
+        unit: usize,
+        month: Month,
+        prior: Option<PriorMonths>,
+        at_leaves: bool,
+    ) -> BitSet {
+        let mut found = BitSet::default();
+        for operand in &program.operands {
+            match operand {
+                Operand::Figure(figure) => {
+                    let Some(read) = figure.month(month, prior) else { continue };
+                    for part in self.representatives(unit, read) {
+                        let leaves = if at_leaves {
+                            let leaves = self.units.leaves(part, read);
+                            let own = |leaf: &usize| self.own(&figure.own, *leaf, read).is_some();
+                            leaves.iter().filter(own).collect()
+                        } else {
+                            self.covered_leaves(figure, part, read)
+                        };
+                        for leaf in leaves.iter() {
+                            found.extend(
+                                &self.units.successors_at(leaf, month).into_iter().collect(),
+                            );
+                        }
+                    }
+                }
+                Operand::Choice(x, y) => {
+                    found.extend(&self.measured_leaves(x, unit, month, prior, at_leaves));
+                    found.extend(&self.measured_leaves(y, unit, month, prior, at_leaves));
+                }
+                Operand::LeafSum(x) => {
+                    found.extend(&self.measured_leaves(x, unit, month, prior, true));
+                }
+            }
+        }
+        found
+    }
+
     fn collect_operands(
         &self,
         program: &Program,
         unit: usize,
         month: Month,
-        before: Month,
+        prior: Option<PriorMonths>,
     ) -> Availability<Vec<Vec<Contribution>>> {
         let (mut found, mut partly) = (Vec::with_capacity(program.operands.len()), false);
         for operand in &program.operands {
             let there = match operand {
-                Operand::Figure(figure) => self.figure_contributions(
-                    figure,
-                    unit,
-                    if figure.previous { before } else { month },
-                ),
-                Operand::LeafSum(x) => self.evaluate_at_leaves(x, unit, month, before),
-                Operand::Choice(x, y) => match self.evaluate_choice(x, unit, month, before) {
-                    Availability::Missing => self.evaluate_choice(y, unit, month, before),
+                Operand::Figure(figure) => match figure.month(month, prior) {
+                    Some(month) => self.figure_contributions(figure, unit, month),
+                    None => Availability::Missing,
+                },
+                Operand::LeafSum(x) => self.evaluate_at_leaves(x, unit, month, prior),
+                Operand::Choice(x, y) => match self.evaluate_choice(x, unit, month, prior) {
+                    Availability::Missing => self.evaluate_choice(y, unit, month, prior),
                     there @ (Availability::Whole(_) | Availability::Partial) => there,
                 },
             };
@@ -601,7 +665,7 @@ impl<'a> ValueSource<'a> {
         side: &Program,
         unit: usize,
         month: Month,
-        before: Month,
+        prior: Option<PriorMonths>,
     ) -> Availability<Vec<Contribution>> {
         if let ProgramNode::Number(number) = side.node {
             let at_leaves = |part: usize| {
@@ -615,7 +679,7 @@ impl<'a> ValueSource<'a> {
                 Availability::Whole(at_leaves(part))
             });
         }
-        match self.collect_operands(side, unit, month, before) {
+        match self.collect_operands(side, unit, month, prior) {
             Availability::Missing => Availability::Missing,
             Availability::Partial => Availability::Partial,
             Availability::Whole(operands) => {
@@ -651,10 +715,10 @@ impl<'a> ValueSource<'a> {
         program: &Program,
         unit: usize,
         month: Month,
-        before: Month,
+        prior: Option<PriorMonths>,
     ) -> Availability<Vec<Contribution>> {
         self.collect_at_representatives(unit, month, |part| {
-            self.evaluate_at_own_leaves(program, part, month, before)
+            self.evaluate_at_own_leaves(program, part, month, prior)
         })
     }
 
@@ -663,10 +727,10 @@ impl<'a> ValueSource<'a> {
         program: &Program,
         unit: usize,
         month: Month,
-        before: Month,
+        prior: Option<PriorMonths>,
     ) -> Availability<Vec<Contribution>> {
         let leaves = self.units.leaves(unit, month);
-        let at = |leaf: usize| match self.collect_operands(program, leaf, month, before) {
+        let at = |leaf: usize| match self.collect_operands(program, leaf, month, prior) {
             Availability::Whole(operands) => {
                 let amount = program
                     .apply(&operands.iter().map(|pieces| total(pieces)).collect::<Vec<_>>())?;

@@ -9,7 +9,7 @@ use super::super::measure::{Measure, Members};
 use super::super::number::{float, power_of_ten, scaled};
 use super::super::number_format::{format_vietnamese, rounded_to};
 use super::super::period::Month;
-use super::super::program::{OwnValuePlan, Program};
+use super::super::program::{OwnValuePlan, PriorMonths, Program};
 use super::super::value::ValueSource;
 use super::finding::{CurrentFindings, Finding};
 
@@ -535,12 +535,21 @@ impl RuleBook {
     ) -> Option<Finding> {
         let side = |program: &Program| {
             if ready.rule.rolled_up {
-                let state = source.state(program, check.unit, check.month, check.month.plus(-1))?;
+                let state = source.state(
+                    program,
+                    check.unit,
+                    check.month,
+                    PriorMonths::of_month(check.month),
+                )?;
                 program.apply(&state.values)
             } else {
                 source.evaluate_on_own_values(program, check.unit, check.month)
             }
         };
+        let measured = |program: &Program| source.is_measured(program, check.unit, check.month);
+        if !(ready.rule.rolled_up || measured(&ready.left) || measured(&ready.right)) {
+            return None; // numbers alone: no measure of the rule has a value
+        }
         let (left, right) = (side(&ready.left)?, side(&ready.right)?);
         let slack = ready.rule.tolerance + 1e-9 * left.abs().max(right.abs()).max(1.0);
         let holds = match ready.rule.check.comparison {
@@ -577,7 +586,8 @@ impl RuleBook {
     ) -> Option<Finding> {
         let stated = source.view.stated(kpi, check.unit, check.month)?;
         let (_, program) = self.rates.get(&kpi)?;
-        let state = source.state(program, check.unit, check.month, check.month.plus(-1))?;
+        let state =
+            source.state(program, check.unit, check.month, PriorMonths::of_month(check.month))?;
         let computed = program.apply(&state.values)?;
         let half_a_digit = 0.5 / float(power_of_ten(stated.scale));
         if (stated.to_f64() - computed).abs() <= half_a_digit + 1e-9 {
