@@ -461,6 +461,7 @@ mod tests {
     use crate::intake::csv;
     use kpi::catalogue::Catalogue;
     use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary};
+    use kpi::number::Statement;
     use kpi::observation::{ObservationParser, Submission};
     use kpi::rules::RuleBook;
     use kpi::unit::UnitForest;
@@ -529,7 +530,9 @@ mod tests {
             .figures
             .iter()
             .filter(|figure| figure.measure == place && units.code(figure.unit) == unit);
-        of_it.map(|figure| (figure.month, figure.written.unwrap().mantissa)).collect()
+        of_it
+            .map(|figure| (figure.month, figure.written.unwrap().number().unwrap().mantissa))
+            .collect()
     }
 
     #[test]
@@ -617,11 +620,9 @@ mod tests {
             world.2.figures.iter_mut().filter(|figure| figure.unit == 1 && figure.month == last)
         {
             let wrong = Some(figure.measure) == users || Some(figure.measure) == signed;
-            figure
-                .written
-                .iter_mut()
-                .filter(|_| wrong)
-                .for_each(|written| written.mantissa += 10_000);
+            if let Some(Statement::Number(number)) = figure.written.as_mut().filter(|_| wrong) {
+                number.mantissa += 10_000;
+            }
         }
         let rules: Vec<_> = findings(&world)
             .into_iter()

@@ -63,7 +63,8 @@ pub struct ObservationBody {
     period: String,
     /// The member for each dimension of the figure; absent for the total.
     dimensions: Option<std::collections::BTreeMap<String, String>>,
-    /// A number, a decimal string (a stated rate keeps its digits), or null to withdraw the figure.
+    /// A number, a decimal string (a stated rate keeps its digits), `"n/a"` where the figure does not
+    /// apply to the unit, or null to withdraw the figure.
     #[schema(required)]
     value: Option<FigureBody>,
 }
@@ -75,7 +76,7 @@ pub struct ObservationBody {
 pub enum FigureBody {
     /// A number.
     Number(f64),
-    /// A decimal string.
+    /// A decimal string, or `n/a`.
     Text(String),
 }
 

@@ -55,8 +55,9 @@ impl TableContent for RankingView {
     }
 }
 
-const COLUMNS: &str = "rank previous_rank unit name_vi name_en value unit_of_measure coverage \
-                       delta delta_reason target attainment status measure period";
+const COLUMNS: &str = "rank previous_rank unit name_vi name_en value value_reason unit_of_measure \
+                       coverage delta delta_reason target attainment status provisional measure \
+                       period";
 
 fn cells(ranking: &RankingView, row: &RankingRow) -> Vec<ResponseCell> {
     vec![
@@ -66,13 +67,15 @@ fn cells(ranking: &RankingView, row: &RankingRow) -> Vec<ResponseCell> {
         ResponseCell::Text(row.name.vi.clone()),
         ResponseCell::Text(row.name.en.clone()),
         ResponseCell::number(row.value),
+        text(&row.value_reason),
         ResponseCell::Text(ranking.unit_of_measure.clone()),
-        ResponseCell::Number(row.coverage.to_string()),
+        ResponseCell::number(row.coverage),
         ResponseCell::number(row.delta),
         text(&row.delta_reason),
         ResponseCell::number(row.target),
         ResponseCell::number(row.attainment),
         text(&row.status),
+        text(&row.provisional),
         ResponseCell::Text(ranking.measure.clone()),
         ResponseCell::Text(ranking.period.clone()),
     ]

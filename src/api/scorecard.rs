@@ -55,7 +55,7 @@ impl TableContent for ScorecardView {
             .collect();
         let columns = format!(
             "unit measure name_vi name_en group system unit_of_measure direction {POINT} target \
-             attainment status target_code score_function score_threshold points points_earned {}",
+             attainment status provisional target_code score_function score_threshold points points_earned {}",
             past.join(" ")
         );
         let unit = self.unit;
@@ -79,6 +79,7 @@ fn row(unit: &str, row: &ScorecardRow) -> Vec<ResponseCell> {
         ResponseCell::number(row.target),
         ResponseCell::number(row.attainment),
         text(&row.status),
+        text(&row.provisional),
         text(&row.target_code),
         text(&row.score.as_ref().map(|score| score.function)),
         ResponseCell::number(row.score.as_ref().map(|score| score.threshold)),

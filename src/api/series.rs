@@ -230,7 +230,7 @@ pub(super) fn point_cells(point: &PointView) -> Vec<ResponseCell> {
 const SERIES: &str = "measure unit unit_of_measure step";
 
 /// The columns of a point, in order.
-pub(super) const POINT: &str = "period time value origin coverage taken_from stated delta \
+pub(super) const POINT: &str = "period time value value_reason origin coverage taken_from stated delta \
                                 delta_reason delta_percent delta_percent_reason \
                                 like_for_like_delta like_for_like_delta_reason \
                                 like_for_like_percent like_for_like_percent_reason \

@@ -349,7 +349,7 @@ fn finish_reading(
         measure: found.measure.clone(),
         unit: context.units.code(found.unit).to_owned(),
         month: found.period.last(),
-        value: Some(found.value),
+        value: Some(found.value.into()),
         place: format!("/figures/{n}"),
     });
     let found = found.collect();

@@ -15,7 +15,7 @@ use kpi::catalogue::Catalogue;
 use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary, MeasureId};
 use kpi::fault::{Fault, quoted};
 use kpi::measure::{Measure, Members};
-use kpi::number::Decimal64;
+use kpi::number::{Decimal64, Statement};
 use kpi::period::Month;
 use kpi::rules::{CurrentFindings, RuleBook};
 use kpi::target::TargetIndex;
@@ -495,15 +495,30 @@ impl State {
     }
 }
 
+/// What a row of the ledger says; `None` for a withdrawal.
+pub(in crate::app) fn statement(row: &ObservationRow) -> Option<Statement> {
+    match row.mantissa {
+        Some(mantissa) => {
+            Some(Decimal64 { mantissa, scale: u32::try_from(row.scale).unwrap_or(0) }.into())
+        }
+        None => row.is_not_applicable().then_some(Statement::NotApplicable),
+    }
+}
+
+/// The mantissa and the scale of a row of the ledger that says this.
+pub(in crate::app) fn row_number(written: Option<Statement>) -> (Option<i64>, i64) {
+    match written {
+        Some(Statement::Number(number)) => (Some(number.mantissa), i64::from(number.scale)),
+        Some(Statement::NotApplicable) => ObservationRow::NOT_APPLICABLE,
+        None => (None, 0),
+    }
+}
+
 fn entry(row: &ObservationRow, units: &UnitForest) -> Option<CubeEntry> {
-    let written = match row.mantissa {
-        Some(mantissa) => Some(Decimal64 { mantissa, scale: u32::try_from(row.scale).ok()? }),
-        None => None,
-    };
     Some(CubeEntry {
         measure: usize::try_from(row.measure).ok()?,
         unit: units.position_of_number(row.unit)?,
         month: Month::from_number(i32::try_from(row.month).ok()?)?,
-        written,
+        written: statement(row),
     })
 }

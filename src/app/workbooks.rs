@@ -16,7 +16,7 @@ use crate::intake::{MAX_NOTE, SubmissionEnvelope};
 use documents::workbook::cell_name;
 use kpi::fault::{Fault, quoted};
 use kpi::measure::Members;
-use kpi::number::Decimal64;
+use kpi::number::{Decimal64, Statement};
 use kpi::observation::{FoundObservation, SubmissionCounts};
 use kpi::period::Month;
 use kpi::unit::UnitForest;
@@ -323,7 +323,7 @@ impl App {
             measure: figure.measure.clone(),
             unit: context.units.code(figure.unit).to_owned(),
             month: figure.month,
-            value: figure.written,
+            value: figure.written.map(Statement::from),
             place: format!("{}!{}", figure.sheet, figure.cell),
         });
         let noted: String = reading

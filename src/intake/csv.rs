@@ -9,7 +9,9 @@ use csv::{ByteRecord, ReaderBuilder};
 
 use kpi::catalogue::Catalogue;
 use kpi::fault::{Fault, quoted};
-use kpi::observation::{ObservationParser, RawNumber, RawObservation, RawText, SourceLocation};
+use kpi::observation::{
+    ObservationParser, RawNumber, RawObservation, RawText, SourceLocation, names_not_applicable,
+};
 
 /// The place of each field among the columns of the header.
 struct CsvColumns {
@@ -271,6 +273,7 @@ impl<R: Read> CsvRows<R> {
             RawText::Absent => return RowOutcome::Silent,
             RawText::WrongType => RawNumber::WrongType,
             RawText::Text(text) if text.eq_ignore_ascii_case("null") => RawNumber::Null,
+            RawText::Text(text) if names_not_applicable(&text) => RawNumber::NotApplicable,
             RawText::Text(text) if is_exponential(&text) => {
                 let detail = format!(
                     "{}: a sheet writes long numbers this way and loses digits; write all digits",

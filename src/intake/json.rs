@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{SubmissionEnvelope, UnreadableBody};
 use kpi::fault::{Fault, quoted};
+use kpi::number::NOT_APPLICABLE;
 use kpi::observation::{
     MAX_OBSERVATIONS, ObservationParser, RawNumber, RawObservation, RawText, SourceLocation,
 };
@@ -89,8 +90,16 @@ fn number(raw: &RawValue) -> RawNumber<'_> {
     match raw.get().as_bytes().first() {
         Some(b'n') => RawNumber::Null,
         Some(b'-' | b'0'..=b'9') => RawNumber::Digits(Cow::Borrowed(raw.get())),
-        Some(b'"') => serde_json::from_str::<JsonText<'_>>(raw.get())
-            .map_or(RawNumber::WrongType, |JsonText(text)| RawNumber::Digits(text)),
+        Some(b'"') => serde_json::from_str::<JsonText<'_>>(raw.get()).map_or(
+            RawNumber::WrongType,
+            |JsonText(text)| {
+                if text.eq_ignore_ascii_case(NOT_APPLICABLE) {
+                    RawNumber::NotApplicable
+                } else {
+                    RawNumber::Digits(text)
+                }
+            },
+        ),
         _ => RawNumber::WrongType,
     }
 }

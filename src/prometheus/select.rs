@@ -815,7 +815,7 @@ fn number_of(companion: DerivedMetric, point: &PeriodPoint) -> Option<f64> {
         DerivedMetric::YoyDelta => point.year_delta.ok(),
         DerivedMetric::YoyPercent => point.year_delta_percent.ok(),
         DerivedMetric::YearToDate => point.year_to_date.ok(),
-        DerivedMetric::Coverage => point.value.map(|_| point.coverage),
+        DerivedMetric::Coverage => point.coverage.filter(|_| point.value.is_some()),
         DerivedMetric::Target
         | DerivedMetric::Attainment
         | DerivedMetric::Stated

@@ -25,6 +25,7 @@ mod hostile;
 mod idempotency;
 mod instances;
 mod invalid;
+mod not_applicable;
 mod posting;
 mod processes;
 mod prometheus;

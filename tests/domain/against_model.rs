@@ -4,11 +4,11 @@
 use std::fmt::Write as _;
 
 use kpi::catalogue::{Catalogue, CatalogueDocument};
-use kpi::change::{self, ChangeResult, MeasureSeries};
+use kpi::change::{self, ChangeResult, MeasureSeries, ValueReason};
 use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary};
 use kpi::geography::Geography;
 use kpi::measure::{Measure, Members};
-use kpi::number::Decimal64;
+use kpi::number::{Decimal64, Statement};
 use kpi::period::{Month, Period, Step};
 use kpi::program::Program;
 use kpi::unit::{UnitDocument, UnitForest};
@@ -51,18 +51,19 @@ fn engine(world: &World) -> Engine {
     });
     let units = UnitForest::new(documents.collect()).expect("the units are valid");
     let (mut measures, mut cube) = (MeasureDictionary::default(), Cube::default());
-    for ((indicator, members, unit, at), value) in &world.figures {
-        let members = Members::new(members.clone().into_iter().collect())
-            .expect("each dimension is named once");
+    for ((indicator, members, unit, at), value) in world.stated() {
+        let members =
+            Members::new(members.into_iter().collect()).expect("each dimension is named once");
         let id = measures.intern(&Measure { code: indicator.clone(), members });
-        let decimals = catalogue.indicator(indicator).expect("declared").decimals;
+        let decimals = catalogue.indicator(&indicator).expect("declared").decimals;
         assert!(cube.set_decimals(id, decimals));
-        let written = Some(Decimal64 { mantissa: *value, scale: decimals });
+        let number = |mantissa| Statement::Number(Decimal64 { mantissa, scale: decimals });
+        let written = Some(value.map_or(Statement::NotApplicable, number));
         cube.set(
             &CubeEntry {
                 measure: id,
-                unit: units.position(unit).expect("known"),
-                month: month(*at),
+                unit: units.position(&unit).expect("known"),
+                month: month(at),
                 written,
             },
             1,
@@ -136,6 +137,15 @@ fn origin(origin: model::Origin) -> Origin {
     }
 }
 
+fn reason_of_value(point: &model::Point) -> Option<ValueReason> {
+    match point {
+        model::Point { value: Some(_), .. } => None,
+        model::Point { not_applicable: true, .. } => Some(ValueReason::NotApplicable),
+        model::Point { undefined: true, .. } => Some(ValueReason::Undefined),
+        _ => Some(ValueReason::Missing),
+    }
+}
+
 fn near(one: f64, other: f64) -> bool {
     (one - other).abs() <= 1e-9 * one.abs().max(other.abs()).max(1.0)
 }
@@ -155,7 +165,8 @@ fn differences(one: &change::PeriodPoint, other: &model::Point) -> Vec<&'static 
     };
     let fields = [
         ("value", maybe(one.value, other.value)),
-        ("coverage", near(one.coverage, other.coverage)),
+        ("value_reason", one.value_reason == reason_of_value(other)),
+        ("coverage", maybe(one.coverage, other.coverage)),
         ("origin", one.origin == other.origin.map(origin)),
         ("taken_from", one.taken_from == other.taken_from.map(month)),
         ("delta", same(&one.delta, &other.delta)),

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use kpi::catalogue::{Catalogue, CatalogueDocument};
-use kpi::change::{ChangeResult, MeasureSeries, PeriodPoint, UnavailableReason};
+use kpi::change::{ChangeResult, MeasureSeries, PeriodPoint, UnavailableReason, ValueReason};
 use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary};
 use kpi::geography::Geography;
 use kpi::measure::{Measure, Members};
-use kpi::number::{Decimal64, Rounded};
+use kpi::number::{Decimal64, NOT_APPLICABLE, Rounded, Statement};
 use kpi::period::{Month, Period};
 use kpi::program::Program;
 use kpi::rules::{CurrentFindings, Finding, RuleBook};
@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 use crate::model::{self, World};
 
 /// One figure of a table: measure, unit, month, digits.
-pub type Figure = (Measure, String, Month, Option<Decimal64>);
+pub type Figure = (Measure, String, Month, Option<Statement>);
 
 /// A world: catalogue, units and figures.
 pub struct Case {
@@ -179,16 +179,15 @@ pub fn figures_of(world: &World) -> Vec<Figure> {
         .iter()
         .map(|indicator| (indicator.code.as_str(), indicator.decimals))
         .collect();
-    let one = |((indicator, members, unit, at), value): (
-        &(String, model::Members, String, model::Month),
-        &i64,
-    )| {
-        let members = Members::new(members.clone().into_iter().collect())
-            .expect("each dimension is named once");
-        let written = Decimal64 { mantissa: *value, scale: decimals[indicator.as_str()] };
-        (Measure { code: indicator.clone(), members }, unit.clone(), month(*at), Some(written))
+    let one = |((indicator, members, unit, at), value): (model::FigureKey, Option<i64>)| {
+        let members =
+            Members::new(members.into_iter().collect()).expect("each dimension is named once");
+        let scale = decimals[indicator.as_str()];
+        let number = |mantissa| Statement::Number(Decimal64 { mantissa, scale });
+        let written = Some(value.map_or(Statement::NotApplicable, number));
+        (Measure { code: indicator, members }, unit, month(at), written)
     };
-    world.figures.iter().map(one).collect()
+    world.stated().map(one).collect()
 }
 
 pub fn month(number: model::Month) -> Month {
@@ -244,7 +243,8 @@ pub fn unit(code: String, parent: Option<String>, successors: Vec<String>) -> Un
 }
 
 /// Figures written as text, separated by `;` or line ends:
-/// `MEASURE UNIT MONTH FIGURE [FIGURE OF THE NEXT MONTH ...]`; `-` means no figure.
+/// `MEASURE UNIT MONTH FIGURE [FIGURE OF THE NEXT MONTH ...]`; `-` means no figure, `n/a` one that
+/// does not apply.
 pub fn figures(text: &str) -> Vec<Figure> {
     let mut found = Vec::new();
     for line in text.split(['\n', ';']).map(str::trim).filter(|line| !line.is_empty()) {
@@ -258,7 +258,10 @@ pub fn figures(text: &str) -> Vec<Figure> {
                 measure.clone(),
                 words[1].to_owned(),
                 month,
-                Some(Decimal64::parse(digits).expect("digits")),
+                Some(match *digits {
+                    NOT_APPLICABLE => Statement::NotApplicable,
+                    digits => Decimal64::parse(digits).expect("digits").into(),
+                }),
             ));
         }
     }
@@ -400,7 +403,8 @@ pub fn fields(point: &PeriodPoint) -> Vec<(&'static str, String)> {
     });
     vec![
         ("value", maybe(point.value)),
-        ("coverage", number(point.coverage)),
+        ("coverage", maybe(point.coverage)),
+        ("reason", point.value_reason.map_or("-", value_reason).to_owned()),
         ("origin", origin.to_owned()),
         ("taken", point.taken_from.map_or("-".to_owned(), |month| month.to_string())),
         ("delta", change(point.delta)),
@@ -412,6 +416,14 @@ pub fn fields(point: &PeriodPoint) -> Vec<(&'static str, String)> {
         ("year_percent", change(point.year_delta_percent)),
         ("ytd", change(point.year_to_date)),
     ]
+}
+
+fn value_reason(reason: ValueReason) -> &'static str {
+    match reason {
+        ValueReason::Missing => "missing",
+        ValueReason::NotApplicable => "not_applicable",
+        ValueReason::Undefined => "undefined",
+    }
 }
 
 fn name(reason: UnavailableReason) -> &'static str {

@@ -67,7 +67,7 @@ fn a_stated_figure_is_never_replaced_by_its_parts() {
     let total = |written| {
         (Measure::parse("split").unwrap(), "a".to_owned(), "2021-01".parse().unwrap(), written)
     };
-    case.put(&total(Some(Decimal64::parse("0").unwrap())));
+    case.put(&total(Some(Decimal64::parse("0").unwrap().into())));
     case.is("split a 2021-01", "value=0 origin=stated coverage=1"); // a stated zero counts as stated
     case.put(&total(None));
     case.is("split a 2021-01", "value=7 origin=summed coverage=1"); // the stated figure was withdrawn: 3 + 4
@@ -457,6 +457,110 @@ fn a_figure_stated_above_the_leaves_is_a_value_at_each_of_them() {
     case.is("either p 2021-01", "value=7 coverage=0.5");
     case.is("filled p 2021-01", "value=7 coverage=0.5");
     case.is("hours p 2021-01", "value=- coverage=0");
+}
+
+// docs/specification.md#figures-that-do-not-apply
+
+#[test]
+fn a_figure_that_does_not_apply_leaves_its_leaf_out() {
+    let case = case(THREE, "f a 2021-01 5 6 7; f b 2021-01 1 n/a 3; f c 2021-01 2 4 4");
+    case.is("f b 2021-02", "value=- reason=not_applicable coverage=- origin=-");
+    case.is("f b 2021-02", "delta=not_applicable percent=not_applicable year=not_applicable");
+    case.is("f b 2021-03", "value=3 reason=- delta=not_applicable"); // both ways
+    case.is("f p 2021-02", "value=10 coverage=1 delta=coverage_changed like=3"); // (6 + 4) - (5 + 2)
+    case.is("f p 2021-03", "value=14 coverage=1 delta=coverage_changed like=1");
+    case.is("f b 2021-Q1", "value=4 coverage=1"); // the month leaves the mean
+    case.is("f b 2021-03", "ytd=4"); // and no month is missing
+    case.is("f p 2021-Q1", "value=32 coverage=1");
+}
+
+#[test]
+fn nothing_is_left_where_every_leaf_is_left_out() {
+    let case = case(TWO, "f a 2021-01 n/a n/a 3; f b 2021-01 n/a n/a n/a");
+    case.is("f p 2021-01", "value=- reason=not_applicable coverage=-");
+    case.is("f b 2021-Q1", "value=- reason=not_applicable coverage=- ytd=not_applicable");
+    case.is("f p 2021-03", "value=3 coverage=1 delta=not_applicable");
+    case.is("f p 2021-04", "value=- reason=missing coverage=0");
+}
+
+#[test]
+fn a_member_that_does_not_apply_is_left_out_of_the_sum() {
+    let case = case(
+        ONE,
+        "split{channel=in_person} a 2021-01 3 n/a -
+         split{channel=online}    a 2021-01 n/a n/a n/a",
+    );
+    case.is("split a 2021-01", "value=3 origin=summed coverage=1");
+    case.is("split a 2021-02", "value=- reason=not_applicable coverage=-");
+    case.is("split a 2021-03", "value=- reason=missing coverage=0");
+}
+
+#[test]
+fn a_total_agrees_with_the_members_that_apply() {
+    let case = case(
+        ONE,
+        "split                    a 2021-01 3 4
+         split{channel=in_person} a 2021-01 3 3
+         split{channel=online}    a 2021-01 n/a n/a",
+    );
+    assert_eq!(case.found(), ["parts_total split a 2021-02 4 3"]);
+}
+
+#[test]
+fn children_that_apply_add_up_to_their_parent() {
+    let case =
+        case(THREE, "f p 2021-01 3 3; f a 2021-01 1 1; f b 2021-01 2 1; f c 2021-01 n/a n/a");
+    assert_eq!(case.found(), ["children_total f p 2021-02 3 2"]);
+}
+
+#[test]
+fn a_kpi_leaves_out_a_leaf_to_which_a_required_operand_does_not_apply() {
+    let case = case(
+        THREE,
+        "f a 2021-01 1 1; f b 2021-01 n/a n/a; f c 2021-01 3 -
+         g a 2021-01 4 4; g b 2021-01 n/a 7; g c 2021-01 4 4",
+    );
+    case.is("rate b 2021-01", "value=- reason=not_applicable coverage=-");
+    case.is("rate p 2021-01", "value=50 coverage=1"); // 4 / 8
+    case.is("rate p 2021-02", "value=25 coverage=0.5"); // a alone: 1 / 4; c is missing
+    case.is("filled b 2021-02", "value=7 coverage=1"); // f is not required
+    case.is("filled b 2021-01", "reason=not_applicable");
+    case.is("either b 2021-01", "value=- reason=missing coverage=0");
+}
+
+#[test]
+fn a_value_without_a_result_is_undefined() {
+    let case = case(ONE, "f a 2021-01 1; g a 2021-01 0");
+    case.is("rate a 2021-01", "value=- reason=undefined coverage=1 delta=missing");
+    case.is("rate a 2021-02", "value=- reason=missing coverage=0");
+}
+
+#[test]
+fn a_catalogue_says_for_which_months_figures_do_not_apply() {
+    let mut document = crate::case::catalogue(
+        "flow split channel*=in_person|online
+         flow f
+         kpi  rate = split{channel=online} / split",
+    );
+    document.expectations = serde_json::from_value(serde_json::json!([{
+        "code": "dossiers", "unit_kinds": ["agency"], "measures": ["split"], "due_day": 5,
+        "not_applicable": [{ "unit": "b", "from": "2021-02", "to": "2021-03" }]
+    }]))
+    .unwrap();
+    let mut case = Case::of(document, crate::case::units(TWO));
+    crate::case::figures(
+        "split{channel=online} a 2021-01 1 1 1 1; split{channel=in_person} a 2021-01 2 2 2 2
+         split b 2021-03 9; f a 2021-02 1",
+    )
+    .iter()
+    .for_each(|figure| case.put(figure));
+    case.is("split p 2021-01", "value=3 coverage=0.5");
+    case.is("split p 2021-02", "value=3 coverage=1");
+    case.is("split{channel=online} b 2021-02", "reason=not_applicable coverage=-"); // with members too
+    case.is("rate p 2021-02", "value=0.333333 coverage=1");
+    case.is("split p 2021-03", "value=12 coverage=1"); // a recorded figure beats the span
+    case.is("split b 2021-04", "reason=missing");
+    case.is("f p 2021-02", "coverage=0.5"); // another indicator
 }
 
 // docs/specification.md#changes

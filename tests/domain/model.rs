@@ -124,6 +124,9 @@ pub struct Unit {
     pub shares: BTreeMap<String, i64>,
 }
 
+/// Indicator, members, unit and month.
+pub type FigureKey = (String, Members, String, Month);
+
 /// Units, catalogue and figures.
 #[derive(Clone, PartialEq, Debug)]
 pub struct World {
@@ -134,7 +137,9 @@ pub struct World {
     /// The kpis.
     pub kpis: Vec<Kpi>,
     /// The stated figures by indicator, members, unit and month, scaled by the decimals.
-    pub figures: BTreeMap<(String, Members, String, Month), i64>,
+    pub figures: BTreeMap<FigureKey, i64>,
+    /// What is stated not to apply: the members by indicator, unit and month.
+    pub not_applicable: BTreeMap<(String, String, Month), BTreeSet<Members>>,
     /// With `geography=current`: the month of the day in whose units values are given. `None`: as
     /// reported.
     pub today: Option<Month>,
@@ -193,8 +198,13 @@ pub enum Reason {
 pub struct Point {
     /// The value, if there is one.
     pub value: Option<f64>,
-    /// Covered leaves / all leaves.
-    pub coverage: f64,
+    /// Whether the value is null because the measure applies to no leaf; otherwise, whether its
+    /// formula has no result.
+    pub not_applicable: bool,
+    /// Whether the formula has no result.
+    pub undefined: bool,
+    /// Covered leaves / all leaves to which the measure applies, if there are any.
+    pub coverage: Option<f64>,
     /// How the value came about.
     pub origin: Option<Origin>,
     /// In a wider period: the month from which a stock was taken.
@@ -220,7 +230,7 @@ pub struct Point {
 impl Point {
     /// The point of a unit that no longer exists: null, `definition_changed`
     /// (docs/specification.md#merged-units).
-    fn left_out(mut self) -> Self {
+    fn of_no_unit_of_today(mut self) -> Self {
         let fields = [
             &mut self.delta,
             &mut self.delta_percent,
@@ -331,14 +341,15 @@ struct Piece {
     amount: Exact,
     /// The leaves that it covers, in the month of the figure.
     leaves: Units,
+    month: Month,
     /// If it is only a declared share: the later unit that has the share.
     share_of: Option<String>,
 }
 
 impl Piece {
     /// The whole of a figure.
-    fn new(amount: Exact, leaves: Units) -> Self {
-        Self { amount, leaves, share_of: None }
+    fn new(amount: Exact, leaves: Units, month: Month) -> Self {
+        Self { amount, leaves, month, share_of: None }
     }
 
     /// The share of a figure that belongs to a later unit (docs/specification.md#merged-units).
@@ -385,9 +396,23 @@ impl Figures {
 struct Found {
     /// The figures of each month; `None` where they are missing.
     places: Vec<Option<Figures>>,
+    /// The months in which the measure applies to no leaf.
+    gone: Vec<bool>,
     /// The place of the last month with figures.
     last: Option<usize>,
     value: Option<Exact>,
+}
+
+impl Found {
+    /// The mean over the months in which the measure applies to a leaf.
+    fn mean(&self, months: impl Iterator<Item = f64>) -> f64 {
+        let months = months.zip(&self.gone).filter(|(_, gone)| !**gone);
+        mean(&months.map(|(coverage, _)| coverage).collect::<Vec<f64>>())
+    }
+
+    fn applies_nowhere(&self) -> bool {
+        self.gone.iter().all(|gone| *gone)
+    }
 }
 
 /// Whether an operand is available at a unit (docs/specification.md#kpis).
@@ -586,6 +611,23 @@ impl Asked {
 }
 
 impl World {
+    /// States that a figure does not apply.
+    fn put_not_applicable(&mut self, (indicator, members, unit, month): FigureKey) {
+        self.not_applicable.entry((indicator, unit, month)).or_default().insert(members);
+    }
+
+    /// All figures: their numbers, or `None` for those that do not apply.
+    pub fn stated(&self) -> impl Iterator<Item = (FigureKey, Option<i64>)> + '_ {
+        let numbers = self.figures.iter().map(|(key, value)| (key.clone(), Some(*value)));
+        let others = self.not_applicable.iter().flat_map(|((indicator, unit, month), all)| {
+            let key = |members: &Members| {
+                ((indicator.clone(), members.clone(), unit.clone(), *month), None)
+            };
+            all.iter().map(key)
+        });
+        numbers.chain(others)
+    }
+
     /// One point of a series (docs/specification.md#series). `start` is the first month of the
     /// period.
     pub fn point(
@@ -623,6 +665,8 @@ impl World {
         let levels = (0..asked.operands.len()).any(|i| !asked.adds_up[i]);
         let point = Point {
             value: found.value.map(Exact::to_f64),
+            not_applicable: found.applies_nowhere(),
+            undefined: found.value.is_none() && found.last.is_some(),
             coverage: self.coverage(&asked, &found),
             origin: found.value.and_then(|_| self.origin(&asked, &found)),
             // Reading: it is given only for wider periods, also for a kpi in which only some
@@ -642,7 +686,7 @@ impl World {
             year_delta_percent: asked.percent(&year_before),
             year_to_date: self.year_to_date(&asked, unit, now),
         };
-        if self.is_of_today(unit) { point } else { point.left_out() }
+        if self.is_of_today(unit) { point } else { point.of_no_unit_of_today() }
     }
 
     /// Finds an indicator or kpi by its code, with the members of the query.
@@ -863,12 +907,89 @@ impl World {
                 named.insert(dimension.code.clone(), member.clone());
                 self.own(indicator, &named, unit, month).map(|(amount, _)| amount)
             };
-            let parts: Option<Vec<Exact>> = dimension.members.iter().map(part).collect();
+            let applying = dimension.members.iter().filter(|member| {
+                let mut named = members.clone();
+                named.insert(dimension.code.clone(), (*member).clone());
+                !self.applies_not(indicator, &named, unit, month)
+            });
+            let parts: Option<Vec<Exact>> = applying.map(part).collect();
             if let Some(sum) = parts.and_then(|parts| parts.into_iter().reduce(Exact::plus)) {
                 return Some((sum, Origin::Summed));
             }
         }
         None
+    }
+
+    /// Whether a figure does not apply to a unit (docs/specification.md#figures-that-do-not-apply):
+    /// stated, or so for every member of a complete dimension.
+    fn applies_not(
+        &self,
+        indicator: &Indicator,
+        members: &Members,
+        unit: &Unit,
+        month: Month,
+    ) -> bool {
+        let key = (indicator.code.clone(), unit.code.clone(), month);
+        let Some(stated) = self.not_applicable.get(&key) else { return false };
+        if self.own(indicator, members, unit, month).is_some_and(|own| own.1 == Origin::Stated) {
+            return false;
+        }
+        if stated.contains(members) && self.children(unit, month).is_empty() {
+            return true;
+        }
+        let open = indicator.dimensions.iter().filter(|dimension| {
+            let host = dimension.within.as_ref();
+            dimension.complete
+                && !members.contains_key(&dimension.code)
+                && host.is_none_or(|(host, member)| members.get(host) == Some(member))
+        });
+        let of_no_member = |dimension: &Dimension| {
+            dimension.members.iter().all(|member| {
+                let mut named = members.clone();
+                named.insert(dimension.code.clone(), member.clone());
+                self.applies_not(indicator, &named, unit, month)
+            })
+        };
+        indicator.kind != Kind::Average
+            && self.own(indicator, members, unit, month).is_none()
+            && open.into_iter().any(of_no_member)
+    }
+
+    /// The leaves below a unit to which a figure does not apply.
+    fn gone(&self, indicator: &Indicator, members: &Members, unit: &Unit, month: Month) -> Units {
+        if self.not_applicable.is_empty() {
+            return Units::new();
+        }
+        let leaves = self.leaves(unit, month).into_iter();
+        let gone = |leaf: &String| {
+            let leaf = self.unit(leaf).expect("a leaf");
+            self.applies_not(indicator, members, leaf, month)
+        };
+        leaves.filter(gone).collect()
+    }
+
+    /// The leaves that a formula leaves out: to which a measure that it requires does not apply.
+    fn left_out(
+        &self,
+        formula: &Expr,
+        asked: &Members,
+        unit: &Unit,
+        month: Month,
+        prior: Prior,
+    ) -> Units {
+        match formula {
+            Expr::Measure { indicator, members, prev } => {
+                let indicator = self.indicator(indicator);
+                let read = if *prev { prior.of(indicator.kind) } else { Some(month) };
+                let members = resolve(members, asked);
+                read.map(|read| self.gone(indicator, &members, unit, read)).unwrap_or_default()
+            }
+            Expr::Coalesce(..) => Units::new(),
+            other => inside(other)
+                .into_iter()
+                .flat_map(|x| self.left_out(x, asked, unit, month, prior))
+                .collect(),
+        }
     }
 
     /// The own value, otherwise the sum over the children with a value
@@ -887,16 +1008,22 @@ impl World {
                 let of_one = |(predecessor, part): (&Unit, Exact)| {
                     Some(self.value(indicator, members, predecessor, month)?.in_part(part, unit))
                 };
+                let gone = self.gone(indicator, members, unit, month);
                 return join(
                     predecessors.into_iter().filter_map(of_one),
-                    self.leaves(unit, month),
+                    &self.leaves(unit, month) - &gone,
                     Origin::RolledUp,
                 );
             }
-            Stead::Itself => self.leaves(unit, month),
+            Stead::Itself => {
+                &self.leaves(unit, month) - &self.gone(indicator, members, unit, month)
+            }
         };
+        if leaves.is_empty() {
+            return None;
+        }
         if let Some((amount, origin)) = self.own(indicator, members, unit, month) {
-            let pieces = vec![Piece::new(amount, leaves.clone())];
+            let pieces = vec![Piece::new(amount, leaves.clone(), month)];
             return Some(Figures {
                 operands: vec![pieces],
                 covered: leaves.clone(),
@@ -924,7 +1051,11 @@ impl World {
             }
             Stead::Predecessors(predecessors) => predecessors,
         };
-        let leaves = self.leaves(unit, month);
+        let left_out = self.left_out(&asked.formula, &asked.members, unit, month, prior);
+        let leaves = &self.leaves(unit, month) - &left_out;
+        if leaves.is_empty() {
+            return None;
+        }
         let whole = |operand| match self.there(operand, &asked.members, unit, month, prior) {
             There::Whole(pieces) => Some(pieces),
             There::Partly | There::Missing => None,
@@ -1010,9 +1141,11 @@ impl World {
             Expr::Sum(expr) => {
                 let at_leaf = |(leaf, part): (String, Exact)| {
                     let amount = self.at_leaf(expr, asked, self.unit(&leaf)?, month, prior)?;
-                    Some(Piece::new(amount, Units::from([leaf])).in_part(part, unit))
+                    Some(Piece::new(amount, Units::from([leaf]), month).in_part(part, unit))
                 };
-                let all = self.parts_of_leaves(unit, month);
+                let left_out = self.left_out(expr, asked, unit, month, prior);
+                let mut all = self.parts_of_leaves(unit, month);
+                all.retain(|leaf, _| !left_out.contains(leaf));
                 let pieces: Vec<Piece> = all.clone().into_iter().filter_map(at_leaf).collect();
                 match pieces.len() {
                     0 => There::Missing,
@@ -1032,7 +1165,7 @@ impl World {
             Expr::Number(number) => {
                 let amount = Exact::from_number(*number);
                 let piece = |(leaf, part): (String, Exact)| {
-                    Piece::new(amount, Units::from([leaf])).in_part(part, unit)
+                    Piece::new(amount, Units::from([leaf]), month).in_part(part, unit)
                 };
                 There::Whole(self.parts_of_leaves(unit, month).into_iter().map(piece).collect())
             }
@@ -1053,7 +1186,7 @@ impl World {
                 match apply(computed, &known) {
                     None => There::Missing,
                     Some(amount) => {
-                        There::Whole(vec![Piece::new(amount, self.leaves(unit, month))])
+                        There::Whole(vec![Piece::new(amount, self.leaves(unit, month), month)])
                     }
                 }
             }
@@ -1111,7 +1244,16 @@ impl World {
                 _ => None,
             })
             .collect();
+        let gone = span.months().zip(&places).map(|(month, place)| {
+            let all = self.leaves(unit, month);
+            let left_out =
+                || self.left_out(&asked.formula, &asked.members, unit, month, prior(month));
+            let represented = !matches!(self.stead(unit, month), Stead::Nobody);
+            let counts = place.is_none() && represented && self.is_of_today(unit);
+            counts && !all.is_empty() && all.is_subset(&left_out())
+        });
         Found {
+            gone: gone.collect(),
             last: places.iter().rposition(Option::is_some),
             value: asked.value(&places),
             places,
@@ -1121,12 +1263,13 @@ impl World {
     /// The mean over the months, or the coverage of the month taken
     /// (docs/specification.md#wider-periods). Reading: a value that is missing only because of a
     /// division by zero keeps the coverage of its operands.
-    fn coverage(&self, asked: &Asked, found: &Found) -> f64 {
+    fn coverage(&self, asked: &Asked, found: &Found) -> Option<f64> {
         let of = |place: &Option<Figures>| place.as_ref().map_or(0.0, Figures::coverage);
         match found.last {
-            None => 0.0,
-            Some(last) if asked.only_levels() => of(&found.places[last]),
-            Some(_) => mean(&found.places.iter().map(of).collect::<Vec<f64>>()),
+            _ if found.applies_nowhere() => None,
+            None => Some(0.0),
+            Some(last) if asked.only_levels() => Some(of(&found.places[last])),
+            Some(_) => Some(found.mean(found.places.iter().map(of))),
         }
     }
 
@@ -1158,8 +1301,12 @@ impl World {
         let span = Span { start, length: now.end() - start + 1 };
         let none = Prior { flow: None, level: None };
         let found = self.found_with(asked, unit, span, |_| none);
+        let mut months = found.places.iter().zip(&found.gone);
         match found.value {
-            Some(value) if found.places.iter().all(Option::is_some) => Ok(value.to_f64()),
+            _ if found.applies_nowhere() => Err(Reason::NotApplicable),
+            Some(value) if months.all(|(place, gone)| place.is_some() || *gone) => {
+                Ok(value.to_f64())
+            }
             _ => Err(Reason::Missing),
         }
     }
@@ -1175,6 +1322,9 @@ impl World {
         other: Span,
     ) -> Result<Found, Reason> {
         let that = self.found(asked, unit, other);
+        if this.applies_nowhere() || that.applies_nowhere() {
+            return Err(Reason::NotApplicable);
+        }
         if this.value.is_none() {
             return Err(Reason::Missing);
         }
@@ -1238,7 +1388,8 @@ impl World {
         }
         let (value, previous) =
             (this.value.ok_or(Reason::Missing)?, that.value.ok_or(Reason::NoPrior)?);
-        Ok(Change { delta: value.minus(previous), previous, coverage: self.coverage(asked, this) })
+        let coverage = self.coverage(asked, this).unwrap_or_default();
+        Ok(Change { delta: value.minus(previous), previous, coverage })
     }
 
     /// What a unit became by a later month: itself while it exists, otherwise its successors,
@@ -1344,9 +1495,25 @@ impl World {
     /// a figure stated above the leaves is an obstacle only where some of its leaves are kept and
     /// some are not. Contributions of prev() are located by the successors of their leaves in the
     /// month itself; a leaf that ended without a successor is dropped.
-    fn restrict(&self, pieces: &[Piece], kept: &Units, month: Month) -> Result<Vec<Piece>, Reason> {
+    /// Reading: of a contribution of the month itself, leaves that the measure leaves out are passed
+    /// over; one of such leaves alone is dropped.
+    fn restrict(
+        &self,
+        pieces: &[Piece],
+        covered: &Units,
+        kept: &Units,
+        month: Month,
+    ) -> Result<Vec<Piece>, Reason> {
         let mut restricted = vec![];
         for piece in pieces {
+            let mut piece = piece.clone();
+            if piece.month == month {
+                piece.leaves = &piece.leaves & covered;
+                if piece.leaves.is_empty() {
+                    continue;
+                }
+            }
+            let piece = &piece;
             let here = piece
                 .share_of
                 .as_ref()
@@ -1420,9 +1587,9 @@ impl World {
                 for (operand, adds_up) in asked.adds_up.iter().enumerate() {
                     if *adds_up || taken.is_none() {
                         a.operands[operand] =
-                            self.restrict(&a.operands[operand], &kept_now, month)?;
+                            self.restrict(&a.operands[operand], &a.covered, &kept_now, month)?;
                         b.operands[operand] =
-                            self.restrict(&b.operands[operand], &kept_then, before)?;
+                            self.restrict(&b.operands[operand], &b.covered, &kept_then, before)?;
                     }
                 }
                 (a.covered, b.covered) = (kept_now, kept_then);
@@ -1438,7 +1605,8 @@ impl World {
         }
         let value = asked.value(&this.places).ok_or(Reason::Missing)?;
         let previous = asked.value(&that.places).ok_or(Reason::NoPrior)?;
-        let coverage = if asked.only_levels() { shares[taken] } else { mean(&shares) };
+        let coverage =
+            if asked.only_levels() { shares[taken] } else { this.mean(shares.into_iter()) };
         Ok(Change { delta: value.minus(previous), previous, coverage })
     }
 }
@@ -1972,7 +2140,19 @@ fn furnished(units: Vec<Unit>, mut random: Random) -> World {
             }
         }
     }
-    World { units, indicators, kpis: some_kpis(), figures, today: None }
+    let not_applicable = BTreeMap::new();
+    let mut world =
+        World { units, indicators, kpis: some_kpis(), figures, not_applicable, today: None };
+    if random.chance(50) {
+        for key in world.figures.keys().cloned().collect::<Vec<_>>() {
+            let leaf = |unit: &Unit| world.children(unit, key.3).is_empty();
+            if random.chance(10) && world.unit(&key.2).is_some_and(leaf) {
+                world.figures.remove(&key);
+                world.put_not_applicable(key);
+            }
+        }
+    }
+    world
 }
 
 /// January 2021, from which the months of cases computed by hand are counted.
@@ -1998,6 +2178,7 @@ fn case(units: &str, figures: &str) -> World {
         indicators: some_indicators(),
         kpis: some_kpis(),
         figures: BTreeMap::new(),
+        not_applicable: BTreeMap::new(),
         today: None,
     };
     for line in units.split(';') {
@@ -2025,7 +2206,11 @@ fn case(units: &str, figures: &str) -> World {
                 words[1].to_owned(),
                 month(pair[0]).expect("a month"),
             );
-            world.figures.insert(key, pair[1].parse().expect("a figure"));
+            if pair[1] == "n/a" {
+                world.put_not_applicable(key);
+            } else {
+                world.figures.insert(key, pair[1].parse().expect("a figure"));
+            }
         }
     }
     world
@@ -2042,7 +2227,7 @@ fn a_leaders_dashboard_in_the_middle_of_reporting() {
     let figures = "test.flow.a a -1 10 0 12; test.flow.a b -1 20 0 27; test.flow.a c -1 30";
     let world = case(THREE, figures);
     let point = at(&world, FLOW, "p", Step::Month, 0);
-    assert_eq!((point.value, point.coverage), (Some(39.0), 2.0 / 3.0));
+    assert_eq!((point.value, point.coverage), (Some(39.0), Some(2.0 / 3.0)));
     assert_eq!((point.origin, point.taken_from), (Some(Origin::RolledUp), None));
     assert_eq!(point.delta, Err(Reason::CoverageChanged));
     assert_eq!(point.delta_percent, Err(Reason::CoverageChanged));
@@ -2053,12 +2238,12 @@ fn a_leaders_dashboard_in_the_middle_of_reporting() {
     assert_eq!(point.year_delta_percent, Err(Reason::NoPrior));
     assert_eq!(point.year_to_date, Ok(39.0));
     let missing = at(&world, FLOW, "c", Step::Month, 0);
-    assert_eq!((missing.value, missing.coverage), (None, 0.0));
+    assert_eq!((missing.value, missing.coverage), (None, Some(0.0)));
     assert_eq!(missing.delta, Err(Reason::Missing));
     // The quarter: 39, with the mean of 2/3, 0 and 0. No month has a value in both quarters at the
     // same place.
     let quarter = at(&world, FLOW, "p", Step::Quarter, 0);
-    assert_eq!((quarter.value, quarter.coverage), (Some(39.0), 2.0 / 9.0));
+    assert_eq!((quarter.value, quarter.coverage), (Some(39.0), Some(2.0 / 9.0)));
     assert_eq!(quarter.delta, Err(Reason::CoverageChanged));
     assert_eq!(quarter.like_for_like_delta, Err(Reason::CoverageChanged));
 }
@@ -2105,18 +2290,18 @@ fn kpis_take_operands_together() {
         "test.flow.a a 0 1 1 3; test.flow.b a 0 4 1 0; test.flow.a b 0 50; test.flow.b c 0 16";
     let world = case(THREE, figures);
     let rate = at(&world, "test.kpi.rate", "p", Step::Month, 0);
-    assert_eq!((rate.value, rate.coverage), (Some(25.0), 1.0 / 3.0));
+    assert_eq!((rate.value, rate.coverage), (Some(25.0), Some(1.0 / 3.0)));
     // (1 ?? 0) + 4 at a, (missing ?? 0) + 16 at c, nothing at b, where the operand is missing.
     let filled = at(&world, "test.kpi.filled", "p", Step::Month, 0);
-    assert_eq!((filled.value, filled.coverage), (Some(21.0), 2.0 / 3.0));
+    assert_eq!((filled.value, filled.coverage), (Some(21.0), Some(2.0 / 3.0)));
     // February divides by zero; the quarter does not: (1 + 3) / (4 + 0).
     let february = at(&world, "test.kpi.rate", "a", Step::Month, 1);
-    assert_eq!((february.value, february.coverage, february.origin), (None, 1.0, None));
+    assert_eq!((february.value, february.coverage, february.origin), (None, Some(1.0), None));
     assert_eq!(february.delta, Err(Reason::Missing));
     assert_eq!(february.delta_percent, Err(Reason::NotApplicable));
     assert_eq!(february.year_to_date, Ok(100.0));
     let quarter = at(&world, "test.kpi.rate", "a", Step::Quarter, 0);
-    assert_eq!((quarter.value, quarter.coverage), (Some(100.0), 2.0 / 3.0));
+    assert_eq!((quarter.value, quarter.coverage), (Some(100.0), Some(2.0 / 3.0)));
     // Stated only at the province, with the other operand missing everywhere, so its alternative is
     // taken at the province.
     let above = case(THREE, "test.flow.b p 0 8");
@@ -2132,7 +2317,7 @@ fn levels_over_wider_periods() {
          test.average a 1 5; test.average b 1 1; test.average p 1 3",
     );
     let quarter = at(&world, STOCK, "p", Step::Quarter, 0);
-    assert_eq!((quarter.value, quarter.coverage), (Some(40.0), 1.0));
+    assert_eq!((quarter.value, quarter.coverage), (Some(40.0), Some(1.0)));
     assert_eq!(quarter.taken_from, Some(JANUARY + 1));
     // December is the third month of its quarter, February the second of its own.
     assert_eq!(quarter.delta, Err(Reason::CoverageChanged));
@@ -2144,7 +2329,7 @@ fn levels_over_wider_periods() {
     // (11 * 5 + 29 * 1) / 40 = 84 / 40.
     assert_eq!(at(&world, "test.kpi.weighted", "p", Step::Month, 1).value, Some(2.1));
     let average = at(&world, "test.average", "p", Step::Month, 1);
-    assert_eq!((average.value, average.coverage), (Some(3.0), 1.0));
+    assert_eq!((average.value, average.coverage), (Some(3.0), Some(1.0)));
     assert_eq!(average.like_for_like_delta, Err(Reason::NotApplicable));
     assert_eq!(at(&world, "test.average", "p", Step::Quarter, 0).value, None);
     let nine = at(&world, STOCK, "p", Step::NineMonths, 0);
@@ -2205,7 +2390,7 @@ fn reasons() {
     // a is stated above d in January and above d and the new e in February, so it cannot be
     // restricted.
     let point = at(&world, FLOW, "p", Step::Month, 1);
-    assert_eq!((point.value, point.coverage), (Some(13.0), 0.75));
+    assert_eq!((point.value, point.coverage), (Some(13.0), Some(0.75)));
     assert_eq!(point.delta, Err(Reason::CoverageChanged));
     assert_eq!(point.like_for_like_delta, Err(Reason::StatedAbove));
     assert_eq!(point.like_for_like_coverage, None);
@@ -2223,7 +2408,7 @@ fn reasons() {
 fn like_for_like_over_a_quarter() {
     let world = case("p; a p; b p", "test.flow.a a -3 1 -2 4 0 5 1 6; test.flow.a b -3 2 1 7 2 9");
     let point = at(&world, FLOW, "p", Step::Quarter, 0);
-    assert_eq!((point.value, point.coverage), (Some(27.0), 2.0 / 3.0));
+    assert_eq!((point.value, point.coverage), (Some(27.0), Some(2.0 / 3.0)));
     assert_eq!(point.delta, Err(Reason::CoverageChanged));
     // (5 - 1) + (6 - 4), in percent of the earlier 1 + 4; the coverages are 1/2, 1/2 and 0.
     assert_eq!((point.like_for_like_delta, point.like_for_like_percent), (Ok(6.0), Ok(120.0)));
@@ -2266,12 +2451,13 @@ fn random_worlds_are_consistent() {
                         _ => month,
                     };
                     let point = world.point(measure, &Members::new(), &unit.code, step, start);
-                    assert!((0.0..=1.0).contains(&point.coverage));
+                    assert!(point.coverage.is_none_or(|coverage| (0.0..=1.0).contains(&coverage)));
+                    assert_eq!(point.coverage.is_none(), point.not_applicable);
                     assert_eq!(point.value.is_some(), point.origin.is_some());
-                    assert_eq!(point.value.is_none(), point.delta == Err(Reason::Missing));
+                    assert!(!point.delta.is_ok() || point.value.is_some());
                     if point.delta.is_ok() && measure != "test.average" {
                         assert_eq!(point.delta, point.like_for_like_delta);
-                        assert_eq!(point.like_for_like_coverage, Some(point.coverage));
+                        assert_eq!(point.like_for_like_coverage, point.coverage);
                     }
                     let kind = |result: Result<f64, Reason>| {
                         result.map_or_else(|r| format!("{r:?}"), |_| "given".to_owned())

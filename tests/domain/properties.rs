@@ -10,11 +10,11 @@ use egov_kpi::app::write::catalogue::NewCatalogue;
 use egov_kpi::app::write::receipt::Receipt;
 use egov_kpi::app::write::submission::SubmissionInput;
 use kpi::catalogue::IndicatorKind;
-use kpi::change::PeriodPoint;
+use kpi::change::{PeriodPoint, ValueReason};
 use kpi::cube::CubeEntry;
 use kpi::geography::Geography;
 use kpi::measure::{Measure, Members};
-use kpi::number::Decimal64;
+use kpi::number::{Decimal64, Statement};
 use kpi::period::{Month, Period, Step};
 use kpi::rules::{Finding, RuleBook};
 use kpi::unit::Unit;
@@ -142,7 +142,8 @@ proptest! {
                     let sums = indicator.open(&measure.members).filter(|dimension| dimension.complete).map(|dimension| {
                         let parts = dimension.members.iter().map(|member| Measure { members: measure.members.with(&dimension.code, member), ..measure.clone() });
                         let own = |part: Measure| case.points(&part, unit, point.period, point.period).remove(0);
-                        parts.map(own).map(|part| part.value.filter(|_| matches!(part.origin, Some(Origin::Stated | Origin::Summed)))).sum::<Option<f64>>()
+                        let applies = |part: &PeriodPoint| part.value_reason != Some(ValueReason::NotApplicable);
+                        parts.map(own).filter(applies).map(|part| part.value.filter(|_| matches!(part.origin, Some(Origin::Stated | Origin::Summed)))).sum::<Option<f64>>()
                     });
                     let first = sums.flatten().next();
                     prop_assert!(first.is_some_and(|sum| near(sum, point.value.unwrap())), "{} of {} in {}: {:?} against {:?}", measure, unit, point.period, point.value, first);
@@ -203,7 +204,7 @@ proptest! {
             let average = case.catalogue.indicator(&measure.code).is_some_and(|indicator| indicator.kind == IndicatorKind::Average);
             for point in monthly(&case, &measure).into_iter().flatten().filter(|point| point.delta.is_ok() && !average) {
                 prop_assert_eq!((point.like_for_like_delta, point.like_for_like_percent), (point.delta, point.delta_percent));
-                prop_assert_eq!(point.like_for_like_coverage, Some(point.coverage));
+                prop_assert_eq!(point.like_for_like_coverage, point.coverage);
             }
         }
     }
@@ -268,7 +269,7 @@ proptest! {
             for unit in codes(&today) {
                 let monthly = |code: &str| today.points(&Measure::parse(code).unwrap(), &unit, period(Step::Month, model::FIRST), period(Step::Month, model::LAST));
                 let (rates, tops, bottoms) = (monthly("test.kpi.rate"), monthly("test.flow.a"), monthly("test.flow.b"));
-                for ((rate, top), bottom) in rates.iter().zip(&tops).zip(&bottoms).filter(|((_, top), bottom)| top.coverage >= 1.0 && bottom.coverage >= 1.0) {
+                for ((rate, top), bottom) in rates.iter().zip(&tops).zip(&bottoms).filter(|((rate, top), bottom)| top.is_whole() && bottom.is_whole() && rate.coverage.is_some()) {
                     let ratio = top.value.zip(bottom.value).filter(|(_, bottom)| *bottom != 0.0).map(|(top, bottom)| top / bottom * 100.0);
                     let same = rate.value.zip(ratio).map_or(rate.value == ratio, |(rate, ratio)| near(rate, ratio));
                     prop_assert!(same, "{} in {}: {:?} against {:?} / {:?}", unit, rate.period, rate.value, top.value, bottom.value);
@@ -354,8 +355,11 @@ fn check_roll_up(
     let month = point.period.first();
     let children: Vec<usize> =
         case.units.children(unit).filter(|child| case.units.exists(*child, month)).collect();
-    let leaves =
-        |unit: usize| f64::from(u32::try_from(case.units.leaves(unit, month).len()).unwrap());
+    let leaves = |unit: usize| {
+        let all = case.units.leaves(unit, month);
+        let applying = all.iter().filter(|leaf| points[*leaf][place].coverage.is_some());
+        f64::from(u32::try_from(applying.count()).unwrap())
+    };
     let (sum, covered) = match point.origin {
         _ if !case.units.exists(unit, month) => (None, 0.0),
         Some(Origin::Stated | Origin::Summed) => (point.value, leaves(unit)),
@@ -363,18 +367,26 @@ fn check_roll_up(
             let parts = children.iter().map(|child| (&points[*child][place], leaves(*child)));
             let sum =
                 parts.clone().filter_map(|(part, _)| part.value).reduce(|sum, value| sum + value);
-            (sum, parts.map(|(part, leaves)| part.coverage * leaves).sum::<f64>())
+            (sum, parts.map(|(part, leaves)| part.coverage.unwrap_or(0.0) * leaves).sum::<f64>())
         }
     };
-    let coverage = if case.units.exists(unit, month) { covered / leaves(unit) } else { 0.0 };
+    let coverage = match leaves(unit) {
+        _ if !case.units.exists(unit, month) => Some(0.0),
+        0.0 => None,
+        leaves => Some(covered / leaves),
+    };
     let same = match (point.value, sum) {
         (Some(value), Some(sum)) => near(value, sum),
         (value, sum) => value == sum,
     };
     let code = case.units.code(unit);
-    if !same || !near(point.coverage, coverage) {
+    let covered = match (point.coverage, coverage) {
+        (Some(one), Some(other)) => near(one, other),
+        (one, other) => one == other,
+    };
+    if !same || !covered {
         return Err(format!(
-            "{code} in {month}: {:?} with {} against {sum:?} with {coverage}",
+            "{code} in {month}: {:?} with {:?} against {sum:?} with {coverage:?}",
             point.value, point.coverage
         ));
     }
@@ -382,7 +394,7 @@ fn check_roll_up(
 }
 
 /// All figures of a case, with names instead of numbers.
-fn cells(case: &Case) -> BTreeMap<(Measure, String, Month), i64> {
+fn cells(case: &Case) -> BTreeMap<(Measure, String, Month), String> {
     let of = |(id, measure): (usize, &Measure)| {
         let measure = measure.clone();
         case.cube
@@ -390,7 +402,7 @@ fn cells(case: &Case) -> BTreeMap<(Measure, String, Month), i64> {
             .map(move |(entry, _)| {
                 (
                     (measure.clone(), case.units.code(entry.unit).to_owned(), entry.month),
-                    entry.written.unwrap().mantissa,
+                    entry.written.unwrap().to_string(),
                 )
             })
             .collect::<Vec<_>>()
@@ -579,7 +591,10 @@ fn live_through(seed: u64, rules: &str) {
                         measure,
                         unit,
                         month,
-                        written.map(|written| Decimal64 { mantissa, ..written }),
+                        written.map(|written| match written {
+                            Statement::Number(number) => Decimal64 { mantissa, ..number }.into(),
+                            Statement::NotApplicable => Statement::NotApplicable,
+                        }),
                     ));
                 }
             }
@@ -601,7 +616,12 @@ fn live_through(seed: u64, rules: &str) {
                         mantissa: i64::try_from(dice.below(2000)).unwrap(),
                         scale: u32::try_from(dice.below(3)).unwrap(),
                     };
-                    figures.push((Measure::parse(code).unwrap(), unit, month, Some(written)));
+                    figures.push((
+                        Measure::parse(code).unwrap(),
+                        unit,
+                        month,
+                        Some(written.into()),
+                    ));
                 }
             }
             8 if !submissions.is_empty() => {
@@ -618,6 +638,15 @@ fn live_through(seed: u64, rules: &str) {
         }
         figures.sort_by_key(|(measure, unit, month, _)| (measure.clone(), unit.clone(), *month));
         figures.dedup_by_key(|(measure, unit, month, _)| (measure.clone(), unit.clone(), *month));
+        // Units that were added since may stand below a leaf, which then may not state n/a.
+        let state = live.app.state();
+        let is_leaf = |unit: &str, month: Month| {
+            state.units.position(unit).is_some_and(|unit| state.units.is_leaf(unit, month))
+        };
+        figures.retain(|(_, unit, month, written)| {
+            *written != Some(Statement::NotApplicable) || is_leaf(unit, *month)
+        });
+        drop(state);
         if !figures.is_empty() {
             let receipt = live.submit(&figures);
             submissions.extend(receipt.submission);

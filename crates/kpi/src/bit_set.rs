@@ -97,6 +97,15 @@ impl BitSet {
         Self { offset: self.offset, words }
     }
 
+    /// The positions of this set that are not in the other.
+    #[must_use]
+    pub fn without(mut self, other: &Self) -> Self {
+        for (place, word) in self.words.iter_mut().enumerate() {
+            *word &= !other.word(self.offset + place);
+        }
+        self
+    }
+
     /// Whether every position of this set is in the other.
     #[must_use]
     pub fn is_subset(&self, other: &Self) -> bool {

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::expectation::Expectation;
+use super::expectation::{Expectation, NotApplicableSpan};
 use super::fault::{Fault, quoted};
 use super::formula::{Expression, RuleCondition};
 use super::measure::{Measure, Members};
@@ -112,6 +112,8 @@ pub struct Indicator {
     pub movement: Option<(String, Option<String>)>,
     /// Whether figures below zero are valid.
     pub may_be_negative: bool,
+    /// The units and months to which figures do not apply, in order of the units' codes.
+    pub not_applicable: Vec<NotApplicableSpan>,
 }
 
 impl Indicator {

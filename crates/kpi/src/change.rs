@@ -37,6 +37,19 @@ pub enum UnavailableReason {
     PriorZero,
 }
 
+/// Why a value is null (docs/specification.md#figures-that-do-not-apply).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ValueReason {
+    /// There is no figure.
+    Missing,
+    /// The figures do not apply to the unit, or to any unit below it.
+    NotApplicable,
+    /// The formula has no result, as after a division by zero.
+    Undefined,
+}
+
 /// A change, or the reason why it is null.
 pub type ChangeResult = Result<f64, UnavailableReason>;
 
@@ -47,10 +60,13 @@ pub struct PeriodPoint {
     pub period: Period,
     /// The value.
     pub value: Option<f64>,
+    /// Why the value is null.
+    pub value_reason: Option<ValueReason>,
     /// How the value came about.
     pub origin: Option<Origin>,
-    /// Share of the leaves that the value covers, 0 to 1.
-    pub coverage: f64,
+    /// Share of the leaves that the value covers, 0 to 1. `None` where no leaf is left to which the
+    /// figures apply.
+    pub coverage: Option<f64>,
     /// In a wider period: the month from which a stock was taken.
     pub taken_from: Option<Month>,
     /// This period minus the calendar period before.
@@ -71,19 +87,41 @@ pub struct PeriodPoint {
     pub year_to_date: ChangeResult,
 }
 
+impl PeriodPoint {
+    /// Whether the value covers all leaves to which the figures apply.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.coverage.is_some_and(|coverage| coverage >= 1.0)
+    }
+}
+
 /// The value of a measure in one period, with the months it comes from.
 struct PeriodAggregate<'s> {
     period: Period,
     months: Cow<'s, [Option<MonthState>]>,
     values: Option<Vec<f64>>,
     value: Option<f64>,
-    coverage: f64,
+    /// `None` where the figures apply to no leaf in any month.
+    coverage: Option<f64>,
     /// Place of the last month that counts, from the period's first month.
     taken: Option<usize>,
     origin: Option<Origin>,
 }
 
 impl PeriodAggregate<'_> {
+    fn is_not_applicable(&self) -> bool {
+        self.coverage.is_none()
+    }
+
+    fn value_reason(&self) -> Option<ValueReason> {
+        match (self.value, &self.values) {
+            (Some(_), _) => None,
+            _ if self.is_not_applicable() => Some(ValueReason::NotApplicable),
+            (None, Some(_)) => Some(ValueReason::Undefined),
+            (None, None) => Some(ValueReason::Missing),
+        }
+    }
+
     fn window(&self) -> SourceMonths {
         self.window_of(self.taken)
     }
@@ -160,6 +198,7 @@ impl<'a> MeasureSeries<'a> {
         PeriodPoint {
             period,
             value: now.value,
+            value_reason: now.value_reason(),
             origin: now.value.and(now.origin),
             coverage: now.coverage,
             taken_from: self.source_month(&now),
@@ -210,24 +249,18 @@ impl<'a> MeasureSeries<'a> {
     fn aggregate(&self, period: Period) -> PeriodAggregate<'_> {
         let months = self.months(period);
         let taken = months.iter().rposition(Option::is_some);
-        if period.step() != Step::Month && self.program.is_average() {
+        let last = taken.and_then(|taken| months.get(taken)?.clone());
+        let is_average = period.step() != Step::Month && self.program.is_average();
+        let Some(last) = last.filter(|_| !is_average) else {
+            let mut all = period.months().zip(months.iter());
+            let applies =
+                !all.all(|(month, state)| self.is_not_applicable(period, month, state.as_ref()));
             return PeriodAggregate {
                 period,
                 months,
                 values: None,
                 value: None,
-                coverage: 0.0,
-                taken: None,
-                origin: None,
-            };
-        }
-        let Some(last) = taken.and_then(|taken| months.get(taken)?.clone()) else {
-            return PeriodAggregate {
-                period,
-                months,
-                values: None,
-                value: None,
-                coverage: 0.0,
+                coverage: applies.then_some(0.0),
                 taken: None,
                 origin: None,
             };
@@ -238,7 +271,7 @@ impl<'a> MeasureSeries<'a> {
                 period,
                 months,
                 value,
-                coverage: last.coverage,
+                coverage: Some(last.coverage),
                 taken,
                 origin: Some(last.origin),
                 values: Some(last.values),
@@ -246,18 +279,30 @@ impl<'a> MeasureSeries<'a> {
         }
         let counted = || months.iter().flatten();
         let values = self.summed(counted(), &last.values);
+        let applying = period.months().zip(months.iter());
+        let applying = applying
+            .filter(|(month, state)| !self.is_not_applicable(period, *month, state.as_ref()))
+            .count();
         let coverage = counted().map(|state| state.coverage).sum::<f64>()
-            / super::number::float(i64::from(period.step().months()));
+            / super::number::float(i64::try_from(applying).unwrap_or(1));
         let origin = counted().map(|state| state.origin).max();
         PeriodAggregate {
             period,
             value: self.program.apply(&values),
             values: Some(values),
-            coverage,
+            coverage: Some(coverage),
             taken,
             origin,
             months,
         }
+    }
+
+    /// Whether a month of a period has no value because the figures apply to no leaf.
+    fn is_not_applicable(&self, period: Period, month: Month, state: Option<&MonthState>) -> bool {
+        let prior = PriorMonths::in_period(month, period);
+        state.is_none()
+            && !self.left_out
+            && self.source.leaves_out_all(self.program, self.unit, month, prior)
     }
 
     /// The operands over several months: flows are summed, the others have the values of the last
@@ -289,6 +334,9 @@ impl<'a> MeasureSeries<'a> {
         then: Option<&PeriodAggregate<'_>>,
     ) -> Option<UnavailableReason> {
         let Some(then) = then else { return Some(UnavailableReason::NotApplicable) };
+        if now.is_not_applicable() || then.is_not_applicable() {
+            return Some(UnavailableReason::NotApplicable);
+        }
         if self.left_out {
             return Some(UnavailableReason::DefinitionChanged);
         }
@@ -418,7 +466,7 @@ impl<'a> MeasureSeries<'a> {
         };
         if self.are_comparable(now, then) {
             let (delta, percent) = self.change(now, Some(then));
-            return (delta, percent, Some(now.coverage));
+            return (delta, percent, now.coverage);
         }
         let restricted = match self.restrict(now, then) {
             Ok(restricted) => restricted,
@@ -456,7 +504,13 @@ impl<'a> MeasureSeries<'a> {
         } else {
             (0..now.months.len()).collect()
         };
-        let width = places.len();
+        let width = places
+            .iter()
+            .filter(|place| {
+                let state = now.months.get(**place).and_then(Option::as_ref);
+                !self.is_not_applicable(now.period, month_at(now, **place), state)
+            })
+            .count();
         // From the last month to the first, because stocks are taken from the last pair only.
         let (mut pairs, mut taken): (Vec<(MonthState, MonthState)>, Option<usize>) =
             (Vec::new(), None);
@@ -524,8 +578,8 @@ impl<'a> MeasureSeries<'a> {
                     .transpose();
                 let restricted =
                     restricted.map_err(|StatedAbove| UnavailableReason::StatedAbove)?;
-                let coverage =
-                    super::number::share(kept.len(), self.source.leaves(self.unit, month).len());
+                let applying = self.source.applying_leaves(self.program, self.unit, month, prior);
+                let coverage = super::number::share(kept.len(), applying.len());
                 Ok(restricted.map(|kept| MonthState {
                     values: kept.values(),
                     coverage,
@@ -544,20 +598,21 @@ impl<'a> MeasureSeries<'a> {
         }
         let has_previous = self.program.has_previous();
         let january = now.period.first().january();
-        let count = now.period.last().since(january) + 1;
-        let months: Option<Vec<Cow<'_, MonthState>>> = (0..count)
-            .map(|n| {
-                let month = january.plus(n);
-                let known = usize::try_from(month.since(self.first)).ok();
-                // `prev()` reads no month in a year to date.
-                match known.and_then(|place| self.states.get(place)) {
-                    Some(state) if !has_previous => state.as_ref().map(Cow::Borrowed),
-                    _ => self.source.state(self.program, self.unit, month, None).map(Cow::Owned),
-                }
-            })
-            .collect();
-        let months = months.ok_or(UnavailableReason::Missing)?;
-        let last = months.last().ok_or(UnavailableReason::Missing)?;
+        let mut months = Vec::new();
+        for month in (0..=now.period.last().since(january)).map(|n| january.plus(n)) {
+            let known = usize::try_from(month.since(self.first)).ok();
+            // `prev()` reads no month in a year to date.
+            let state = match known.and_then(|place| self.states.get(place)) {
+                Some(state) if !has_previous => state.as_ref().map(Cow::Borrowed),
+                _ => self.source.state(self.program, self.unit, month, None).map(Cow::Owned),
+            };
+            match state {
+                Some(state) => months.push(state),
+                None if self.source.leaves_out_all(self.program, self.unit, month, None) => {}
+                None => return Err(UnavailableReason::Missing),
+            }
+        }
+        let last = months.last().ok_or(UnavailableReason::NotApplicable)?;
         let values = self.summed(months.iter().map(AsRef::as_ref), &last.values);
         self.program.apply(&values).ok_or(UnavailableReason::Missing)
     }

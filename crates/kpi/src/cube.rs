@@ -17,13 +17,38 @@ use ahash::AHashMap;
 use imbl::OrdMap;
 
 use super::measure::{Measure, Members};
-use super::number::Decimal64;
+use super::number::{Decimal64, Statement};
 use super::period::Month;
 
 /// Units in one block.
 const BLOCK_UNITS: usize = 64;
 /// Content of a cell without a figure.
 const EMPTY_CELL: i64 = i64::MIN;
+/// Content of a cell whose figure does not apply to its unit.
+const NOT_APPLICABLE_CELL: i64 = i64::MIN + 1;
+
+/// The content of a cell for a statement; an empty cell for none.
+fn cell_of(written: Option<Statement>, decimals: u32) -> i64 {
+    match written {
+        None => EMPTY_CELL,
+        Some(Statement::NotApplicable) => NOT_APPLICABLE_CELL,
+        Some(Statement::Number(number)) => number.at_scale(decimals).unwrap_or(EMPTY_CELL),
+    }
+}
+
+/// The number in a cell, in units of its last decimal.
+fn number_in(cell: i64) -> Option<i64> {
+    (cell > NOT_APPLICABLE_CELL).then_some(cell)
+}
+
+/// The statement in a cell.
+fn statement_in(cell: i64, decimals: u32) -> Option<Statement> {
+    match cell {
+        EMPTY_CELL => None,
+        NOT_APPLICABLE_CELL => Some(Statement::NotApplicable),
+        mantissa => Some(Statement::Number(Decimal64 { mantissa, scale: decimals })),
+    }
+}
 
 /// Number of a measure in the ledger's dictionary.
 pub type MeasureId = usize;
@@ -162,6 +187,8 @@ impl FigureBlock {
 #[derive(Clone, Debug, Default)]
 struct FigureColumn {
     decimals: u32,
+    /// The number of figures that do not apply.
+    not_applicable: usize,
     blocks: Vec<Option<Arc<FigureBlock>>>,
 }
 
@@ -177,22 +204,20 @@ impl FigureRow<'_> {
     #[must_use]
     pub fn at(&self, month: Month) -> Option<i64> {
         let offset = usize::try_from(month.number() - self.first).ok()?;
-        self.values.get(offset).copied().filter(|value| *value != EMPTY_CELL)
+        self.values.get(offset).copied().and_then(number_in)
     }
 
     /// The last month with a figure.
     #[must_use]
     pub fn last(&self) -> Option<Month> {
-        let place = self.values.iter().rposition(|value| *value != EMPTY_CELL)?;
+        let place = self.values.iter().rposition(|value| number_in(*value).is_some())?;
         Month::from_number(self.first + i32::try_from(place).ok()?)
     }
 
     /// The months with a figure, in order.
     pub fn iter(&self) -> impl Iterator<Item = (Month, i64)> + '_ {
         let months = (self.first..).zip(self.values);
-        months
-            .filter(|(_, value)| **value != EMPTY_CELL)
-            .filter_map(|(month, value)| Some((Month::from_number(month)?, *value)))
+        months.filter_map(|(month, value)| Some((Month::from_number(month)?, number_in(*value)?)))
     }
 }
 
@@ -214,8 +239,8 @@ pub struct CubeEntry {
     pub unit: usize,
     /// The month.
     pub month: Month,
-    /// The decimal, with its digits as written; `None` for a withdrawal.
-    pub written: Option<Decimal64>,
+    /// What it says, with its digits as written; `None` for a withdrawal.
+    pub written: Option<Statement>,
 }
 
 /// All current figures.
@@ -238,12 +263,9 @@ impl Cube {
             return true;
         }
         let from = column.decimals;
-        let rescale = |value: i64| {
-            if value == EMPTY_CELL {
-                Some(EMPTY_CELL)
-            } else {
-                Decimal64 { mantissa: value, scale: from }.at_scale(decimals)
-            }
+        let rescale = |value: i64| match number_in(value) {
+            None => Some(value),
+            Some(mantissa) => Decimal64 { mantissa, scale: from }.at_scale(decimals),
         };
         let cells = || column.blocks.iter().flatten().flat_map(|block| block.values.iter());
         if cells().any(|value| rescale(*value).is_none()) {
@@ -264,10 +286,7 @@ impl Cube {
     /// decimals before.
     pub fn set(&mut self, entry: &CubeEntry, revision: u32) {
         let Some(column) = self.columns.get_mut(entry.measure).map(Arc::make_mut) else { return };
-        let value = entry
-            .written
-            .and_then(|written| written.at_scale(column.decimals))
-            .unwrap_or(EMPTY_CELL);
+        let value = cell_of(entry.written, column.decimals);
         let number = entry.unit / BLOCK_UNITS;
         if number >= column.blocks.len() {
             column.blocks.resize_with(number + 1, || None);
@@ -284,6 +303,9 @@ impl Cube {
         {
             self.figures =
                 self.figures + usize::from(value != EMPTY_CELL) - usize::from(*cell != EMPTY_CELL);
+            column.not_applicable = column.not_applicable
+                + usize::from(value == NOT_APPLICABLE_CELL)
+                - usize::from(*cell == NOT_APPLICABLE_CELL);
             *cell = value;
             *stamp = revision;
         }
@@ -292,7 +314,7 @@ impl Cube {
     /// Sets or clears a figure stated for a kpi.
     pub fn set_stated(&mut self, entry: &CubeEntry, revision: u32) {
         let key = (entry.unit, entry.month, entry.measure);
-        let before = match entry.written {
+        let before = match entry.written.and_then(Statement::number) {
             Some(written) => self.stated.insert(key, StampedFigure { written, revision }),
             None => self.stated.remove(&key),
         };
@@ -312,15 +334,19 @@ impl Cube {
         })
     }
 
-    /// A figure of an indicator in units of its last decimal, and the revision that recorded it.
+    /// A figure of an indicator, and the revision that recorded it.
     #[must_use]
-    pub fn cell(&self, measure: MeasureId, unit: usize, month: Month) -> Option<(i64, u32)> {
+    pub fn cell(&self, measure: MeasureId, unit: usize, month: Month) -> Option<(Statement, u32)> {
+        let decimals = self.columns.get(measure)?.decimals;
         let block = self.block(measure, unit)?;
         let place = block.place(unit % BLOCK_UNITS, month.number())?;
-        Some((
-            *block.values.get(place).filter(|value| **value != EMPTY_CELL)?,
-            *block.stamps.get(place)?,
-        ))
+        Some((statement_in(*block.values.get(place)?, decimals)?, *block.stamps.get(place)?))
+    }
+
+    /// Whether any figure of an indicator's measure does not apply to its unit.
+    #[must_use]
+    pub fn has_not_applicable(&self, measure: MeasureId) -> bool {
+        self.columns.get(measure).is_some_and(|column| column.not_applicable > 0)
     }
 
     /// The revision from which there has been a figure without interruption. A revision that
@@ -369,7 +395,7 @@ impl Cube {
                     measure: *measure,
                     unit: *unit,
                     month: *month,
-                    written: Some(stamped.written),
+                    written: Some(stamped.written.into()),
                 },
                 stamped.revision,
             )
@@ -398,7 +424,7 @@ impl Cube {
                                 measure,
                                 unit,
                                 month,
-                                written: Some(Decimal64 { mantissa: *value, scale: decimals }),
+                                written: statement_in(*value, decimals),
                             },
                             *stamp,
                         ))
@@ -479,8 +505,10 @@ impl Cube {
     pub fn rearranged(&self, places: &[usize]) -> Self {
         let mut cube = Self { columns: Vec::with_capacity(self.columns.len()), ..Self::default() };
         for (measure, column) in self.columns.iter().enumerate() {
-            cube.columns
-                .push(Arc::new(FigureColumn { decimals: column.decimals, blocks: Vec::new() }));
+            cube.columns.push(Arc::new(FigureColumn {
+                decimals: column.decimals,
+                ..FigureColumn::default()
+            }));
             for (entry, revision) in self.figures_of(measure) {
                 if let Some(unit) = places.get(entry.unit) {
                     if let Some(since) = self
@@ -510,7 +538,9 @@ impl Cube {
 /// the check before a commit read through it.
 #[derive(Clone, Debug, Default)]
 pub struct Overlay {
-    cells: AHashMap<(MeasureId, usize, Month), Option<i64>>,
+    /// The content of cells, as in a column.
+    cells: AHashMap<(MeasureId, usize, Month), i64>,
+    not_applicable: bool,
     stated: BTreeMap<(usize, Month, MeasureId), Option<Decimal64>>,
     extra: Vec<Measure>,
     base: usize,
@@ -532,20 +562,17 @@ impl Overlay {
         self.base + self.extra.len() - 1
     }
 
-    /// Sets or clears a figure of an indicator, in units of its last decimal.
-    pub fn set(&mut self, measure: MeasureId, unit: usize, month: Month, value: Option<i64>) {
-        self.cells.insert((measure, unit, month), value);
+    /// Sets or clears a figure of an indicator with `decimals`.
+    pub fn set(&mut self, entry: &CubeEntry, decimals: u32) {
+        let cell = cell_of(entry.written, decimals);
+        self.not_applicable |= cell == NOT_APPLICABLE_CELL;
+        self.cells.insert((entry.measure, entry.unit, entry.month), cell);
     }
 
     /// Sets or clears a figure stated for a kpi.
-    pub fn set_stated(
-        &mut self,
-        measure: MeasureId,
-        unit: usize,
-        month: Month,
-        written: Option<Decimal64>,
-    ) {
-        self.stated.insert((unit, month, measure), written);
+    pub fn set_stated(&mut self, entry: &CubeEntry) {
+        let written = entry.written.and_then(Statement::number);
+        self.stated.insert((entry.unit, entry.month, entry.measure), written);
     }
 
     /// Removes all new measures except the first `kept`. The overlay must have no figures of the
@@ -596,9 +623,37 @@ impl<'a> CubeView<'a> {
     #[must_use]
     pub fn figure(&self, measure: MeasureId, unit: usize, month: Month) -> Option<i64> {
         match self.overlay.and_then(|overlay| overlay.cells.get(&(measure, unit, month))) {
-            Some(laid) => *laid,
+            Some(cell) => number_in(*cell),
             None => self.cube.row(measure, unit).at(month),
         }
+    }
+
+    /// What is stated for a measure of an indicator with `decimals`.
+    #[must_use]
+    pub fn statement(
+        &self,
+        measure: MeasureId,
+        unit: usize,
+        month: Month,
+        decimals: u32,
+    ) -> Option<Statement> {
+        match self.overlay.and_then(|overlay| overlay.cells.get(&(measure, unit, month))) {
+            Some(cell) => statement_in(*cell, decimals),
+            None => Some(self.cube.cell(measure, unit, month)?.0),
+        }
+    }
+
+    /// Whether it is stated that a figure of an indicator does not apply.
+    #[must_use]
+    pub fn is_not_applicable(&self, measure: MeasureId, unit: usize, month: Month) -> bool {
+        self.statement(measure, unit, month, 0) == Some(Statement::NotApplicable)
+    }
+
+    /// Whether any figure of an indicator's measure may not apply to its unit.
+    #[must_use]
+    pub fn has_not_applicable(&self, measure: MeasureId) -> bool {
+        self.cube.has_not_applicable(measure)
+            || self.overlay.is_some_and(|overlay| overlay.not_applicable)
     }
 
     /// The figure stated for a kpi.

@@ -3,7 +3,7 @@
 
 use chrono::{Datelike, NaiveDate};
 
-use super::measure::Measure;
+use super::measure::{Measure, Members};
 use super::period::Month;
 use super::unit::{UnitForest, UnitKind};
 
@@ -27,6 +27,28 @@ pub struct Expectation {
     pub from: Option<Month>,
     /// Last month; open when absent.
     pub to: Option<Month>,
+}
+
+/// Months in which the figures of an indicator do not apply to a unit
+/// (docs/specification.md#figures-that-do-not-apply).
+#[derive(Clone, PartialEq, Debug)]
+pub struct NotApplicableSpan {
+    /// Code of the unit.
+    pub unit: String,
+    /// The figures with these members, and with more of them.
+    pub members: Members,
+    /// First month; open when absent.
+    pub from: Option<Month>,
+    /// Last month; open when absent.
+    pub to: Option<Month>,
+}
+
+impl NotApplicableSpan {
+    /// Whether the span includes a month.
+    #[must_use]
+    pub fn includes(&self, month: Month) -> bool {
+        self.from.is_none_or(|from| from <= month) && self.to.is_none_or(|to| month <= to)
+    }
 }
 
 impl Expectation {

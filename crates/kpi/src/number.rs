@@ -102,6 +102,54 @@ pub fn rounded(value: f64) -> Option<f64> {
     shown.is_finite().then_some(if shown == 0.0 { 0.0 } else { shown })
 }
 
+/// What a figure says: a number, or that it makes no sense for its unit
+/// (docs/specification.md#figures-that-do-not-apply).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Statement {
+    /// A number.
+    Number(Decimal64),
+    /// The figure does not apply to the unit.
+    NotApplicable,
+}
+
+/// A figure that does not apply, as it is written and read.
+pub const NOT_APPLICABLE: &str = "n/a";
+
+impl Statement {
+    /// The number, if it is one.
+    #[must_use]
+    pub fn number(self) -> Option<Decimal64> {
+        match self {
+            Self::Number(number) => Some(number),
+            Self::NotApplicable => None,
+        }
+    }
+}
+
+impl From<Decimal64> for Statement {
+    fn from(number: Decimal64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl std::fmt::Display for Statement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::NotApplicable => f.write_str(NOT_APPLICABLE),
+        }
+    }
+}
+
+impl serde::Serialize for Statement {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Number(number) => number.serialize(serializer),
+            Self::NotApplicable => serializer.serialize_str(NOT_APPLICABLE),
+        }
+    }
+}
+
 /// A decimal with its digits as written: `mantissa / 10^scale`.
 ///
 /// ```

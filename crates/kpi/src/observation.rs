@@ -10,9 +10,12 @@ use super::catalogue::Catalogue;
 use super::cube::{CubeEntry, CubeView, MeasureId, Overlay};
 use super::fault::{Fault, FaultList, quoted};
 use super::measure::{Measure, Members};
-use super::number::{Decimal64, FIGURE_BOUND, MAX_DECIMALS, NumberError};
+use super::number::{
+    Decimal64, FIGURE_BOUND, MAX_DECIMALS, NOT_APPLICABLE, NumberError, Statement,
+};
 use super::period::Month;
 use super::unit::UnitForest;
+use super::vietnamese::folding::folded;
 
 /// Most observations in one submission.
 pub const MAX_OBSERVATIONS: usize = 50_000;
@@ -39,6 +42,8 @@ pub enum RawNumber<'a> {
     Null,
     /// Digits as written.
     Digits(Cow<'a, str>),
+    /// The figure does not apply to the unit.
+    NotApplicable,
     /// Digits of a table cell in groups of three, such as `7.401`, whose separator may be a
     /// thousands separator or a decimal point: the text, and its digits if it is a decimal point.
     Grouped(&'a str, Cow<'a, str>),
@@ -74,6 +79,13 @@ impl SourceLocation<'_> {
     }
 }
 
+/// Whether a cell of a table says that its figure does not apply: `n/a` or `không áp dụng`.
+#[must_use]
+pub fn names_not_applicable(cell: &str) -> bool {
+    cell.eq_ignore_ascii_case(NOT_APPLICABLE)
+        || cell.split_whitespace().map(folded).eq(["không", "áp", "dụng"])
+}
+
 /// One observation of the input, before validation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RawObservation<'a> {
@@ -100,8 +112,8 @@ pub struct FoundObservation {
     pub unit: String,
     /// The month.
     pub month: Month,
-    /// The number; `None` withdraws the figure.
-    pub value: Option<Decimal64>,
+    /// What it says; `None` withdraws the figure.
+    pub value: Option<Statement>,
     /// Its place, for errors: `sheet!cell`, or a JSON pointer.
     pub place: String,
 }
@@ -125,8 +137,8 @@ pub struct NewFigure {
     pub unit: usize,
     /// The month.
     pub month: Month,
-    /// The decimal; `None` withdraws the figure.
-    pub written: Option<Decimal64>,
+    /// What it says; `None` withdraws the figure.
+    pub written: Option<Statement>,
 }
 
 /// A submission that is valid against a catalogue and units.
@@ -220,7 +232,10 @@ impl<'a> ObservationParser<'a> {
         let month = self.begun(place, found.month);
         let unit = self.unit(place, &found.unit, month);
         let written = match found.value {
-            Some(written) => self.fit(place, written, measure).map(Some),
+            Some(Statement::Number(number)) => {
+                self.fit(place, number, measure).map(|number| Some(number.into()))
+            }
+            Some(Statement::NotApplicable) => Some(Some(Statement::NotApplicable)),
             None => Some(None),
         };
         self.push_valid(place, measure, month, unit, written);
@@ -244,7 +259,7 @@ impl<'a> ObservationParser<'a> {
         measure: Option<usize>,
         month: Option<Month>,
         unit: Option<usize>,
-        written: Option<Option<Decimal64>>,
+        written: Option<Option<Statement>>,
     ) {
         let (Some(measure), Some(month), Some(unit), Some(written)) =
             (measure, month, unit, written)
@@ -266,7 +281,44 @@ impl<'a> ObservationParser<'a> {
                 format!("{month} is closed; changing its figures needs a reason"),
             ));
         }
+        if written == Some(Statement::NotApplicable)
+            && !self.may_not_apply(place, measure, unit, month)
+        {
+            return;
+        }
         self.submission.figures.push(NewFigure { measure, unit, month, written });
+    }
+
+    /// Whether a figure may be one that does not apply: an indicator's, at a leaf. Otherwise the
+    /// error is recorded.
+    fn may_not_apply(
+        &mut self,
+        place: SourceLocation<'_>,
+        measure: usize,
+        unit: usize,
+        month: Month,
+    ) -> bool {
+        let named = self.submission.measures.get(measure);
+        if named.is_some_and(|named| named.decimals.is_none()) {
+            self.faults.push(place.fault(
+                "value",
+                "not_applicable_kpi",
+                "a kpi follows from its indicators; state n/a for these",
+            ));
+            return false;
+        }
+        if !self.units.is_leaf(unit, month) {
+            self.faults.push(place.fault(
+                "value",
+                "not_applicable_above",
+                format!(
+                    "{} has units below it in {month}; only a unit without others below it may state n/a",
+                    self.units.code(unit)
+                ),
+            ));
+            return false;
+        }
+        true
     }
 
     /// The valid submission.
@@ -496,7 +548,7 @@ impl<'a> ObservationParser<'a> {
         &mut self,
         raw: &RawObservation<'_>,
         measure: Option<usize>,
-    ) -> Option<Option<Decimal64>> {
+    ) -> Option<Option<Statement>> {
         let decimals = measure
             .and_then(|measure| self.submission.measures.get(measure))
             .and_then(|named| named.decimals);
@@ -504,6 +556,7 @@ impl<'a> ObservationParser<'a> {
             |code, detail: String| self.faults.push(raw.place.fault("value", code, detail));
         let digits = match &raw.value {
             RawNumber::Null => return Some(None),
+            RawNumber::NotApplicable => return Some(Some(Statement::NotApplicable)),
             RawNumber::Digits(digits) => digits,
             RawNumber::Grouped(text, _) if decimals.is_some_and(|decimals| decimals < 3) => {
                 fault(
@@ -523,7 +576,7 @@ impl<'a> ObservationParser<'a> {
             RawNumber::WrongType => {
                 fault(
                     "wrong_type",
-                    "a value must be a number, a decimal string or null".to_owned(),
+                    "a value must be a number, a decimal string, \"n/a\" or null".to_owned(),
                 );
                 return None;
             }
@@ -537,7 +590,7 @@ impl<'a> ObservationParser<'a> {
                 return None;
             }
         };
-        self.fit(raw.place, written, measure).map(Some)
+        self.fit(raw.place, written, measure).map(|number| Some(number.into()))
     }
 
     /// A number with at most the decimals of its measure; otherwise the error is recorded.
@@ -603,6 +656,15 @@ pub struct SubmissionDiff {
     pub changed: Vec<CubeEntry>,
 }
 
+/// A statement with the decimals of an indicator; one of a kpi keeps its own.
+fn at_scale(written: Statement, decimals: Option<u32>) -> Statement {
+    let scaled = written
+        .number()
+        .zip(decimals)
+        .and_then(|(number, scale)| Some(Decimal64 { mantissa: number.at_scale(scale)?, scale }));
+    scaled.map_or(written, Statement::Number)
+}
+
 impl Submission {
     /// Compares the submission with the current figures (`view` with `overlay` applied) and adds
     /// its changes to `overlay`.
@@ -628,21 +690,13 @@ impl Submission {
             let standing = CubeView { overlay: Some(overlay), ..*view };
             // Figures of indicators are compared by value. Stated rates are also compared by their
             // digits.
-            let (stands, same) = match decimals {
-                Some(decimals) => {
-                    let before = standing.figure(measure, figure.unit, figure.month);
-                    (
-                        before.is_some(),
-                        before == figure.written.and_then(|written| written.at_scale(decimals)),
-                    )
-                }
-                None => {
-                    let before = standing.stated(measure, figure.unit, figure.month);
-                    (before.is_some(), before == figure.written)
-                }
+            let stands = match decimals {
+                Some(decimals) => standing.statement(measure, figure.unit, figure.month, decimals),
+                None => standing.stated(measure, figure.unit, figure.month).map(Statement::from),
             };
+            let same = stands == figure.written.map(|written| at_scale(written, decimals));
             let counts = &mut effect.counts;
-            match (same, stands, figure.written.is_some()) {
+            match (same, stands.is_some(), figure.written.is_some()) {
                 (true, ..) => counts.unchanged += 1,
                 (false, false, _) => counts.created += 1,
                 (false, true, true) => counts.revised += 1,
@@ -651,13 +705,8 @@ impl Submission {
             if !same {
                 effect.changed.push(entry);
                 match decimals {
-                    Some(decimals) => overlay.set(
-                        measure,
-                        figure.unit,
-                        figure.month,
-                        figure.written.and_then(|written| written.at_scale(decimals)),
-                    ),
-                    None => overlay.set_stated(measure, figure.unit, figure.month, figure.written),
+                    Some(decimals) => overlay.set(&entry, decimals),
+                    None => overlay.set_stated(&entry),
                 }
             }
         }

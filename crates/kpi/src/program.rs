@@ -4,6 +4,7 @@
 
 use super::catalogue::{Catalogue, Indicator, IndicatorKind};
 use super::cube::{CubeView, MeasureId};
+use super::expectation::NotApplicableSpan;
 use super::formula::{Expression, FormulaOperator, IndicatorReference};
 use super::measure::{Measure, Members};
 use super::number::{float, power_of_ten};
@@ -18,6 +19,8 @@ pub struct OwnValuePlan {
     /// For each complete open dimension that has figures, in catalogue order: how the own values of
     /// its members are found.
     pub splits: Vec<Vec<OwnValuePlan>>,
+    /// The units and months to which the figures do not apply, in order of the units' codes.
+    pub not_applicable: Vec<NotApplicableSpan>,
 }
 
 impl OwnValuePlan {
@@ -26,8 +29,14 @@ impl OwnValuePlan {
     #[must_use]
     pub fn plan(indicator: &Indicator, members: &Members, view: &CubeView<'_>) -> Self {
         let stated = view.id(&indicator.code, members);
+        let not_applicable = indicator
+            .not_applicable
+            .iter()
+            .filter(|span| span.members.iter().all(|(of, member)| members.get(of) == Some(member)))
+            .cloned()
+            .collect();
         if indicator.kind == IndicatorKind::Average {
-            return Self { stated, splits: Vec::new() }; // an average never adds up
+            return Self { stated, splits: Vec::new(), not_applicable }; // an average never adds up
         }
         let splits = indicator.open(members).filter(|dimension| dimension.complete).filter_map(
             |dimension| {
@@ -42,11 +51,25 @@ impl OwnValuePlan {
                 (parts.len() == dimension.members.len()).then_some(parts)
             },
         );
-        Self { stated, splits: splits.collect() }
+        Self { stated, splits: splits.collect(), not_applicable }
     }
 
     fn is_empty(&self) -> bool {
-        self.stated.is_none() && self.splits.is_empty()
+        self.stated.is_none() && self.splits.is_empty() && self.not_applicable.is_empty()
+    }
+
+    /// The months in which figures do not apply to a unit.
+    pub(super) fn not_applicable_to(&self, unit: &str) -> &[NotApplicableSpan] {
+        let from = self.not_applicable.partition_point(|span| span.unit.as_str() < unit);
+        let to = self.not_applicable.partition_point(|span| span.unit.as_str() <= unit);
+        self.not_applicable.get(from..to).unwrap_or_default()
+    }
+
+    /// Whether figures of a unit may not apply to it.
+    pub(super) fn may_not_apply(&self, view: &CubeView<'_>) -> bool {
+        !self.not_applicable.is_empty()
+            || self.stated.is_some_and(|measure| view.has_not_applicable(measure))
+            || self.splits.iter().flatten().any(|part| part.may_not_apply(view))
     }
 }
 
@@ -147,6 +170,15 @@ impl Operand {
         match self {
             Self::Figure(figure) => figure.kind == IndicatorKind::Flow,
             Self::Choice(x, _) | Self::LeafSum(x) => x.operands.iter().any(Self::accumulates),
+        }
+    }
+
+    /// The figures without which the operand is not available: those that have no alternative.
+    fn required(&self) -> Vec<&FigureOperand> {
+        match self {
+            Self::Figure(figure) => vec![figure],
+            Self::Choice(..) => Vec::new(),
+            Self::LeafSum(x) => x.required(),
         }
     }
 
@@ -339,6 +371,11 @@ impl Program {
     /// (docs/specification.md#kpis).
     pub(super) fn requires_a_measure(&self) -> bool {
         self.operands.iter().any(Operand::requires_a_measure)
+    }
+
+    /// The figures that it requires: those that have no alternative.
+    pub(super) fn required(&self) -> Vec<&FigureOperand> {
+        self.operands.iter().flat_map(Operand::required).collect()
     }
 
     /// Whether it contains `prev()`.

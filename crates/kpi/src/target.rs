@@ -54,6 +54,13 @@ pub fn evaluate_target(
     (attainment, Some(status))
 }
 
+/// Whether a status is over a coverage below 1, so that it may still change
+/// (docs/specification.md#targets).
+#[must_use]
+pub fn is_provisional(status: Option<TargetStatus>, coverage: Option<f64>) -> bool {
+    status.is_some() && coverage.is_some_and(|coverage| coverage < 1.0)
+}
+
 /// Whether a value reaches a limit when both are rounded to 6 decimals as in responses.
 fn reaches(direction: Direction, value: f64, mark: f64) -> bool {
     let (value, mark) = (rounded(value).unwrap_or(value), rounded(mark).unwrap_or(mark));

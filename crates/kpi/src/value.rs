@@ -89,6 +89,17 @@ impl Contribution {
     }
 }
 
+/// What is known of a unit's own value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum OwnState {
+    /// The value in units of the last decimal, and whether it was summed from members.
+    Value(i64, bool),
+    /// Figures do not apply to the unit.
+    NotApplicable,
+    /// There is no value.
+    Missing,
+}
+
 /// Whether something is available at a unit, seen for the whole unit and not child by child.
 enum Availability<T> {
     /// Available, with coverage 1.
@@ -97,6 +108,8 @@ enum Availability<T> {
     Missing,
     /// Available for some of the leaves.
     Partial,
+    /// It applies to none of the leaves.
+    Nowhere,
 }
 
 /// The operands of one unit and month as contributions of single units, so that they can be
@@ -237,18 +250,24 @@ impl<'a> ValueSource<'a> {
             UnitAt::Predecessors(parts) => parts,
             UnitAt::Unrepresented => return Availability::Missing,
         };
-        let (mut all, mut missing) = (Vec::new(), 0);
+        let (mut all, mut missing, mut whole) = (Vec::new(), 0, 0);
         for part in &parts {
             match pieces(part.unit) {
-                Availability::Whole(found) => all
-                    .extend(found.into_iter().map(|piece| piece.scaled_to_share(part.share, unit))),
+                Availability::Whole(found) => {
+                    whole += 1;
+                    all.extend(
+                        found.into_iter().map(|piece| piece.scaled_to_share(part.share, unit)),
+                    );
+                }
                 Availability::Missing => missing += 1,
+                Availability::Nowhere => {}
                 Availability::Partial => return Availability::Partial,
             }
         }
-        match missing {
-            0 => Availability::Whole(all),
-            all if all == parts.len() => Availability::Missing,
+        match (missing, whole) {
+            (0, 0) => Availability::Nowhere,
+            (0, _) => Availability::Whole(all),
+            (_, 0) => Availability::Missing,
             _ => Availability::Partial,
         }
     }
@@ -257,16 +276,114 @@ impl<'a> ValueSource<'a> {
     /// (docs/specification.md#own-value).
     #[must_use]
     pub fn own(&self, own: &OwnValuePlan, unit: usize, month: Month) -> Option<(i64, bool)> {
-        if let Some(stated) = own.stated.and_then(|measure| self.view.figure(measure, unit, month))
-        {
-            return Some((stated, false));
+        match self.own_state(own, unit, month) {
+            OwnState::Value(value, summed) => Some((value, summed)),
+            OwnState::NotApplicable | OwnState::Missing => None,
         }
-        own.splits.iter().find_map(|parts| {
-            let sum = parts.iter().try_fold(0_i64, |sum, part| {
-                Some(sum.saturating_add(self.own(part, unit, month)?.0))
-            });
-            sum.map(|sum| (sum, true))
-        })
+    }
+
+    /// Whether figures do not apply to a unit in a month
+    /// (docs/specification.md#figures-that-do-not-apply).
+    #[must_use]
+    pub fn is_not_applicable(&self, own: &OwnValuePlan, unit: usize, month: Month) -> bool {
+        self.own_state(own, unit, month) == OwnState::NotApplicable
+    }
+
+    fn own_state(&self, own: &OwnValuePlan, unit: usize, month: Month) -> OwnState {
+        if let Some(measure) = own.stated {
+            if let Some(value) = self.view.figure(measure, unit, month) {
+                return OwnState::Value(value, false);
+            }
+            if self.view.has_not_applicable(measure)
+                && self.view.is_not_applicable(measure, unit, month)
+                && self.units.is_leaf(unit, month)
+            {
+                return OwnState::NotApplicable;
+            }
+        }
+        let mut no_member_applies = false;
+        for parts in &own.splits {
+            match self.sum_of_members(parts, unit, month) {
+                OwnState::Missing => {}
+                OwnState::NotApplicable => no_member_applies = true,
+                sum @ OwnState::Value(..) => return sum,
+            }
+        }
+        let in_span = || {
+            let spans = own.not_applicable_to(self.units.code(unit));
+            spans.iter().any(|span| span.includes(month)) && self.units.is_leaf(unit, month)
+        };
+        if no_member_applies || in_span() { OwnState::NotApplicable } else { OwnState::Missing }
+    }
+
+    /// The sum of the members of a dimension, without those that do not apply.
+    fn sum_of_members(&self, parts: &[OwnValuePlan], unit: usize, month: Month) -> OwnState {
+        let mut sum = None;
+        for part in parts {
+            match self.own_state(part, unit, month) {
+                OwnState::Missing => return OwnState::Missing,
+                OwnState::NotApplicable => {}
+                OwnState::Value(value, _) => {
+                    sum = Some(sum.unwrap_or(0_i64).saturating_add(value));
+                }
+            }
+        }
+        sum.map_or(OwnState::NotApplicable, |sum| OwnState::Value(sum, true))
+    }
+
+    /// The leaves below a unit in a month to which figures do not apply.
+    fn not_applicable_leaves(&self, own: &OwnValuePlan, unit: usize, month: Month) -> BitSet {
+        if !own.may_not_apply(&self.view) {
+            return BitSet::default();
+        }
+        let leaves = self.leaves(unit, month);
+        leaves.iter().filter(|leaf| self.is_not_applicable(own, *leaf, month)).collect()
+    }
+
+    /// The leaves below a unit that a program leaves out: those to which a figure that it requires
+    /// does not apply.
+    fn left_out(
+        &self,
+        program: &Program,
+        unit: usize,
+        month: Month,
+        prior: Option<PriorMonths>,
+    ) -> BitSet {
+        let mut found = BitSet::default();
+        for figure in program.required() {
+            if let Some(read) = figure.month(month, prior) {
+                found.extend(&self.not_applicable_leaves(&figure.own, unit, read));
+            }
+        }
+        found
+    }
+
+    /// The leaves below a unit that a program does not leave out.
+    pub(super) fn applying_leaves(
+        &self,
+        program: &Program,
+        unit: usize,
+        month: Month,
+        prior: Option<PriorMonths>,
+    ) -> BitSet {
+        self.leaves(unit, month).without(&self.left_out(program, unit, month, prior))
+    }
+
+    /// Whether a program has no value for a unit because it leaves out each of its leaves.
+    #[must_use]
+    pub fn leaves_out_all(
+        &self,
+        program: &Program,
+        unit: usize,
+        month: Month,
+        prior: Option<PriorMonths>,
+    ) -> bool {
+        let left_out = self.left_out(program, unit, month, prior);
+        if left_out.is_empty() {
+            return false;
+        }
+        let leaves = self.leaves(unit, month);
+        !leaves.is_empty() && leaves.is_subset(&left_out)
     }
 
     /// The revision from which a unit has had an own value: from which it was stated, or from which
@@ -277,12 +394,19 @@ impl<'a> ValueSource<'a> {
         let summed = |parts: &Vec<OwnValuePlan>| {
             parts
                 .iter()
+                .filter(|part| !self.is_not_applicable(part, unit, month))
                 .map(|part| self.own_since(part, unit, month))
                 .collect::<Option<Vec<u32>>>()?
                 .into_iter()
                 .max()
         };
         stated.into_iter().chain(own.splits.iter().filter_map(summed)).min()
+    }
+
+    /// Whether figures apply to no leaf below a unit.
+    fn applies_nowhere(&self, own: &OwnValuePlan, unit: usize, month: Month) -> bool {
+        let left_out = self.not_applicable_leaves(own, unit, month);
+        !left_out.is_empty() && self.leaves(unit, month).is_subset(&left_out)
     }
 
     /// The sum over the children of a unit if all leaves below them are covered. The unit's own
@@ -292,6 +416,7 @@ impl<'a> ValueSource<'a> {
         let (mut sum, mut any) = (0, false);
         for child in self.units.children(unit).filter(|child| self.units.exists(*child, month)) {
             match self.nearest_contributions(own, false, child, month) {
+                Availability::Nowhere => continue,
                 Availability::Whole(pieces) => {
                     sum += pieces.iter().map(|(_, amount)| i128::from(*amount)).sum::<i128>()
                 }
@@ -308,6 +433,9 @@ impl<'a> ValueSource<'a> {
     pub fn sum_from_below(&self, own: &OwnValuePlan, unit: usize, month: Month) -> Option<i128> {
         let (mut sum, mut any) = (0, false);
         for child in self.units.children(unit).filter(|child| self.units.exists(*child, month)) {
+            if self.applies_nowhere(own, child, month) {
+                continue;
+            }
             let stated = || self.own(own, child, month).map(|(value, _)| i128::from(value));
             sum += self.sum_from_below(own, child, month).or_else(stated)?;
             any = true;
@@ -335,7 +463,7 @@ impl<'a> ValueSource<'a> {
                 .or_else(|| self.evaluate_on_own_values(y, unit, month)),
             Operand::LeafSum(x) => match self.evaluate_at_leaves(x, unit, month, prior) {
                 Availability::Whole(pieces) => Some(total(&pieces)),
-                Availability::Missing | Availability::Partial => None,
+                Availability::Missing | Availability::Partial | Availability::Nowhere => None,
             },
         };
         program.apply(&program.operands.iter().map(value).collect::<Option<Vec<f64>>>()?)
@@ -432,7 +560,9 @@ impl<'a> ValueSource<'a> {
         prior: Option<PriorMonths>,
     ) -> Option<MonthState> {
         let gathered = self.gather(program, unit, month, prior)?;
-        let coverage = share(gathered.covered.len(), self.leaves(unit, month).len());
+        let left_out = self.left_out(program, unit, month, prior);
+        let leaves = self.leaves(unit, month).without(&left_out);
+        let coverage = share(gathered.covered.len(), leaves.len());
         let origin = match program.operands.as_slice() {
             [Operand::Figure(figure)] if !program.computed => {
                 match self.own(&figure.own, unit, month) {
@@ -446,7 +576,7 @@ impl<'a> ValueSource<'a> {
         let values = gathered.values();
         Some(MonthState {
             values,
-            cover: if coverage >= 1.0 {
+            cover: if coverage >= 1.0 && left_out.is_empty() {
                 LeafCover::All
             } else {
                 LeafCover::Some(gathered.covered.clone())
@@ -485,7 +615,8 @@ impl<'a> ValueSource<'a> {
         };
         match operands {
             Availability::Whole(operands) => {
-                Some(Contributions { operands, covered: self.leaves(unit, month) })
+                let covered = self.applying_leaves(program, unit, month, prior);
+                (!covered.is_empty()).then_some(Contributions { operands, covered })
             }
             // With prev() the past of the units below may be known where that of the unit itself is
             // not.
@@ -494,7 +625,7 @@ impl<'a> ValueSource<'a> {
             {
                 None
             }
-            Availability::Missing | Availability::Partial => {
+            Availability::Missing | Availability::Partial | Availability::Nowhere => {
                 let mut sum: Option<Contributions> = None;
                 for part in self.below(unit, month) {
                     let Some(found) = self.gather(program, part.unit, month, prior) else {
@@ -543,7 +674,11 @@ impl<'a> ValueSource<'a> {
                 }
                 let leaves = self.leaves(piece.unit, piece.month);
                 let became: Vec<Option<BitSet>> = if piece.month == month {
-                    vec![Some(leaves)]
+                    let covered = leaves.intersection(&gathered.covered);
+                    if covered.is_empty() {
+                        continue; // of leaves that are left out
+                    }
+                    vec![Some(covered)]
                 } else {
                     leaves.iter().map(|leaf| self.successors_at(piece, leaf, month)).collect()
                 };
@@ -645,13 +780,15 @@ impl<'a> ValueSource<'a> {
                 },
                 Operand::LeafSum(x) => self.evaluate_at_leaves(x, unit, month, prior),
                 Operand::Choice(x, y) => match self.evaluate_choice(x, unit, month, prior) {
-                    Availability::Missing => self.evaluate_choice(y, unit, month, prior),
+                    Availability::Missing | Availability::Nowhere => {
+                        self.evaluate_choice(y, unit, month, prior)
+                    }
                     there @ (Availability::Whole(_) | Availability::Partial) => there,
                 },
             };
             match there {
                 Availability::Whole(pieces) => found.push(pieces),
-                Availability::Missing => return Availability::Missing,
+                Availability::Missing | Availability::Nowhere => return Availability::Missing,
                 Availability::Partial => partly = true,
             }
         }
@@ -680,7 +817,7 @@ impl<'a> ValueSource<'a> {
             });
         }
         match self.collect_operands(side, unit, month, prior) {
-            Availability::Missing => Availability::Missing,
+            Availability::Missing | Availability::Nowhere => Availability::Missing,
             Availability::Partial => Availability::Partial,
             Availability::Whole(operands) => {
                 match (&side.node, side.operands.as_slice(), operands.as_slice()) {
@@ -729,17 +866,18 @@ impl<'a> ValueSource<'a> {
         month: Month,
         prior: Option<PriorMonths>,
     ) -> Availability<Vec<Contribution>> {
-        let leaves = self.units.leaves(unit, month);
+        let leaves = self.applying_leaves(program, unit, month, prior);
         let at = |leaf: usize| match self.collect_operands(program, leaf, month, prior) {
             Availability::Whole(operands) => {
                 let amount = program
                     .apply(&operands.iter().map(|pieces| total(pieces)).collect::<Vec<_>>())?;
                 Some(Contribution::new(amount, leaf, month))
             }
-            Availability::Missing | Availability::Partial => None,
+            Availability::Missing | Availability::Partial | Availability::Nowhere => None,
         };
         let pieces: Vec<Contribution> = leaves.iter().filter_map(at).collect();
         match pieces.len() {
+            0 if leaves.is_empty() => Availability::Nowhere,
             0 => Availability::Missing,
             all if all == leaves.len() => Availability::Whole(pieces),
             _ => Availability::Partial,
@@ -780,6 +918,7 @@ impl<'a> ValueSource<'a> {
             ),
             Availability::Missing => Availability::Missing,
             Availability::Partial => Availability::Partial,
+            Availability::Nowhere => Availability::Nowhere,
         }
     }
 
@@ -793,11 +932,19 @@ impl<'a> ValueSource<'a> {
         month: Month,
     ) -> Availability<Vec<(usize, i64)>> {
         let pieces = self.nearest_values(own, itself, unit, month);
-        let covered: usize =
-            pieces.iter().map(|(position, _)| self.leaf_count(*position, month)).sum();
+        let left_out = self.not_applicable_leaves(own, unit, month);
+        let applying = |position: usize| {
+            if left_out.is_empty() {
+                self.leaf_count(position, month)
+            } else {
+                self.units.leaves(position, month).without(&left_out).len()
+            }
+        };
+        let covered: usize = pieces.iter().map(|(position, _)| applying(*position)).sum();
         match covered {
+            0 if !left_out.is_empty() && applying(unit) == 0 => Availability::Nowhere,
             0 => Availability::Missing,
-            all if all == self.units.leaves(unit, month).len() => Availability::Whole(pieces),
+            all if all == applying(unit) => Availability::Whole(pieces),
             _ => Availability::Partial,
         }
     }
@@ -815,6 +962,10 @@ impl<'a> ValueSource<'a> {
         count: usize,
     ) -> Vec<RollUp> {
         let Some(top) = self.units.get(unit) else { return vec![RollUp::default(); count] };
+        if figure.own.may_not_apply(&self.view) {
+            let months = (0..).map(|n| first.plus(n)).take(count);
+            return months.map(|month| self.roll_up_applying(figure, unit, month)).collect();
+        }
         let end = if figure.kind == IndicatorKind::Average { unit + 1 } else { top.end };
         let plain = figure.own.splits.is_empty() && self.view.is_plain();
         let mut months: Vec<RollUpWalk> = (0..)
@@ -878,6 +1029,30 @@ impl<'a> ValueSource<'a> {
             .collect()
     }
 
+    /// The value of a figure in a month, where it may not apply to some leaves.
+    fn roll_up_applying(&self, figure: &FigureOperand, unit: usize, month: Month) -> RollUp {
+        let left_out = self.not_applicable_leaves(&figure.own, unit, month);
+        let leaves = self.units.leaves(unit, month).without(&left_out);
+        let covered = self.covered_leaves(figure, unit, month).without(&left_out);
+        if covered.is_empty() {
+            return RollUp::default();
+        }
+        let average = figure.kind == IndicatorKind::Average;
+        let nearest = self.nearest_values(&figure.own, average, unit, month);
+        RollUp {
+            sum: nearest.iter().map(|(_, value)| i128::from(*value)).sum(),
+            coverage: share(covered.len(), leaves.len()),
+            cover: if left_out.is_empty() && covered == leaves {
+                LeafCover::All
+            } else {
+                LeafCover::Some(covered)
+            },
+            origin: self
+                .own(&figure.own, unit, month)
+                .map(|(_, summed)| if summed { Origin::Summed } else { Origin::Stated }),
+        }
+    }
+
     /// The leaves that a roll-up covers.
     fn covered_leaves(&self, figure: &FigureOperand, unit: usize, month: Month) -> BitSet {
         let mut covered = BitSet::default();
@@ -900,11 +1075,15 @@ impl<'a> ValueSource<'a> {
     ) -> Vec<(usize, i64)> {
         let mut found = Vec::new();
         let end = if itself { unit + 1 } else { self.units.subtree(unit).end };
+        let may_not_apply = own.may_not_apply(&self.view);
         let mut position = unit;
         while let Some(here) = self.units.get(position).filter(|_| position < end) {
             position = match self.own(own, position, month).filter(|_| here.exists(month)) {
                 Some((value, _)) => {
-                    found.push((position, value));
+                    // A figure stated above leaves to which none applies is no value.
+                    if !(may_not_apply && self.applies_nowhere(own, position, month)) {
+                        found.push((position, value));
+                    }
                     here.end
                 }
                 None if here.exists(month) => position + 1,

@@ -97,7 +97,11 @@ impl ObservationKey {
     }
 }
 
-/// One recorded figure: `mantissa` / 10^`scale`, or a withdrawal when there is no mantissa.
+/// The scale of a figure that does not apply to its unit.
+const NOT_APPLICABLE_SCALE: i64 = -1;
+
+/// One recorded figure: `mantissa` / 10^`scale`; without a mantissa a withdrawal or, with the scale
+/// -1, a figure that does not apply to its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = observations, treat_none_as_default_value = false)]
 pub struct ObservationRow {
@@ -109,13 +113,29 @@ pub struct ObservationRow {
     pub measure: i64,
     /// The month's number: months since year 0.
     pub month: i64,
-    /// The digits as a whole number; `None` withdraws the figure.
+    /// The digits as a whole number, if the figure is a number.
     pub mantissa: Option<i64>,
-    /// Number of decimals among the digits.
+    /// Number of decimals among the digits; 0 for a withdrawal, -1 for a figure that does not
+    /// apply.
     pub scale: i64,
 }
 
 impl ObservationRow {
+    /// The mantissa and scale of a figure that does not apply to its unit.
+    pub const NOT_APPLICABLE: (Option<i64>, i64) = (None, NOT_APPLICABLE_SCALE);
+
+    /// Whether the row says that the figure does not apply to its unit.
+    #[must_use]
+    pub fn is_not_applicable(&self) -> bool {
+        (self.mantissa, self.scale) == Self::NOT_APPLICABLE
+    }
+
+    /// Whether the row withdraws a figure.
+    #[must_use]
+    pub fn is_withdrawal(&self) -> bool {
+        self.mantissa.is_none() && !self.is_not_applicable()
+    }
+
     /// The key of the figure.
     #[must_use]
     pub fn key(&self) -> ObservationKey {

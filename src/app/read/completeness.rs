@@ -213,7 +213,9 @@ impl Snapshot {
                 .clone()
                 .filter(|unit| expected.expectation.applies_to(&state.units, *unit, expected.month))
             {
-                let report = ReportProgress::of(state, expected, unit, self.day());
+                let Some(report) = ReportProgress::of(state, expected, unit, self.day()) else {
+                    continue;
+                };
                 total.add(&report);
                 if let Some(top) =
                     tops.get(tops.partition_point(|top| *top <= unit).wrapping_sub(1))
@@ -266,7 +268,7 @@ pub fn tally(
             .subtree(unit)
             .filter(|unit| expectation.applies_to(&state.units, *unit, month))
         {
-            let report = ReportProgress::of(state, &expected, unit, today);
+            let Some(report) = ReportProgress::of(state, &expected, unit, today) else { continue };
             total.add(&report);
             if report.late > 0 || report.overdue {
                 late.insert(unit);
@@ -318,27 +320,43 @@ impl DueExpectation<'_> {
     }
 }
 
-/// The figures of one report: for each measure when its figure was first there, in microseconds
-/// since 1970.
-struct ReportProgress {
-    since: Vec<Option<i64>>,
+/// The figures of one report: for each measure that applies to the unit when its figure was first
+/// there, in microseconds since 1970.
+struct ReportProgress<'a> {
+    figures: Vec<(&'a Measure, Option<i64>)>,
     on_time: usize,
     late: usize,
     missing: usize,
     overdue: bool,
 }
 
-impl ReportProgress {
-    fn of(state: &State, expected: &DueExpectation<'_>, unit: usize, today: NaiveDate) -> Self {
+impl<'a> ReportProgress<'a> {
+    /// `None` when none of the figures applies to the unit.
+    fn of(
+        state: &State,
+        expected: &DueExpectation<'a>,
+        unit: usize,
+        today: NaiveDate,
+    ) -> Option<Self> {
         let source = state.source();
         let since = |own: &OwnValuePlan| {
             source.own_since(own, unit, expected.month).and_then(|revision| state.time_of(revision))
         };
-        let since: Vec<Option<i64>> = expected.measures.iter().map(|(_, own)| since(own)).collect();
-        let on_time = since.iter().flatten().filter(|time| **time < expected.end).count();
-        let late = since.iter().flatten().count() - on_time;
-        let missing = since.len() - on_time - late;
-        Self { on_time, late, missing, overdue: missing > 0 && expected.deadline < today, since }
+        let applying = expected
+            .measures
+            .iter()
+            .filter(|(_, own)| !source.is_not_applicable(own, unit, expected.month));
+        let figures: Vec<(&Measure, Option<i64>)> =
+            applying.map(|(measure, own)| (*measure, since(own))).collect();
+        if figures.is_empty() {
+            return None;
+        }
+        let times = || figures.iter().filter_map(|(_, since)| *since);
+        let on_time = times().filter(|time| *time < expected.end).count();
+        let late = times().count() - on_time;
+        let missing = figures.len() - on_time - late;
+        let overdue = missing > 0 && expected.deadline < today;
+        Some(Self { on_time, late, missing, overdue, figures })
     }
 
     fn status(&self) -> ReportStatus {
@@ -356,8 +374,7 @@ impl ReportProgress {
         expected: &DueExpectation<'_>,
         unit: usize,
     ) -> ReportProgressView {
-        let figures = || expected.measures.iter().zip(&self.since);
-        let reported = figures().filter_map(|((measure, _), since)| {
+        let reported = self.figures.iter().filter_map(|(measure, since)| {
             since.map(|time| FigureView {
                 measure: measure.to_string(),
                 reported_at: time_text(time),
@@ -374,22 +391,24 @@ impl ReportProgress {
             deadline: expected.deadline,
             status: self.status(),
             overdue: self.overdue,
-            expected: self.since.len(),
+            expected: self.figures.len(),
             on_time: self.on_time,
             late: self.late,
             reported: reported.collect(),
-            missing: figures()
+            missing: self
+                .figures
+                .iter()
                 .filter(|(_, since)| since.is_none())
-                .map(|((measure, _), _)| measure.to_string())
+                .map(|(measure, _)| measure.to_string())
                 .collect(),
         }
     }
 }
 
 impl ReportingTally {
-    fn add(&mut self, report: &ReportProgress) {
+    fn add(&mut self, report: &ReportProgress<'_>) {
         let status = report.status();
-        self.expected += report.since.len();
+        self.expected += report.figures.len();
         self.on_time += report.on_time;
         self.late += report.late;
         self.missing += report.missing;

@@ -194,7 +194,7 @@ pub fn fingerprint(state: &State) -> String {
     let mut line = |measure: usize,
                     unit: usize,
                     month: Month,
-                    written: Option<kpi::number::Decimal64>,
+                    written: Option<kpi::number::Statement>,
                     revision: u32| {
         let measure = state.measures.get(measure).map(ToString::to_string).unwrap_or_default();
         let written = written.map(|written| written.to_string()).unwrap_or_default();
@@ -339,11 +339,11 @@ fn check_counts(commit: &Commit, standing: &mut FigurePlaces, found: &mut Verifi
     for row in &commit.observations {
         let number = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
         let place = (number(row.unit), number(row.measure), number(row.month));
-        match row.mantissa {
-            Some(_) if standing.insert(place) => created += 1,
-            Some(_) => revised += 1,
-            None if standing.remove(&place) => withdrawn += 1,
-            None => found.fault(format!(
+        match row.is_withdrawal() {
+            false if standing.insert(place) => created += 1,
+            false => revised += 1,
+            true if standing.remove(&place) => withdrawn += 1,
+            true => found.fault(format!(
                 "Revision {} withdraws a figure that was not current.",
                 commit.revision
             )),

@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::past_submissions::{find, unknown};
 use crate::app::snapshot::Snapshot;
-use crate::app::state::State;
+use crate::app::state::{State, statement};
 use crate::app::time_text;
 use crate::error::Error;
 use kpi::measure::{Measure, Members};
-use kpi::number::Decimal64;
+use kpi::number::Statement;
 use kpi::period::Month;
 use ledger::{ObservationKey, ObservationQuery, ObservationRow, SubmissionRecord};
 
@@ -19,6 +19,16 @@ use ledger::{ObservationKey, ObservationQuery, ObservationRow, SubmissionRecord}
 pub const MAX_PAGE: usize = 10_000;
 /// Number of ledger rows that are read at a time while looking for current figures.
 const STRETCH: u32 = 10_000;
+
+/// A recorded value: a number, or the text `n/a`.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum RecordedValue {
+    /// A number.
+    Number(f64),
+    /// `n/a`: the figure does not apply to the unit.
+    NotApplicable(String),
+}
 
 /// A recorded figure.
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
@@ -43,9 +53,10 @@ pub struct ObservationView {
     pub unit: String,
     /// The month.
     pub period: String,
-    /// The figure with its digits as recorded; null for a withdrawal.
-    #[schema(required, value_type = Option<f64>)]
-    pub value: Option<Decimal64>,
+    /// The figure with its digits as recorded; `"n/a"` where it does not apply to the unit; null
+    /// for a withdrawal.
+    #[schema(required, value_type = Option<RecordedValue>)]
+    pub value: Option<Statement>,
 }
 
 /// A query for recorded figures; an absent field does not restrict.
@@ -188,9 +199,7 @@ fn view(state: &State, row: &ObservationRow, record: &SubmissionRecord) -> Optio
         dimensions: measure.members.clone(),
         unit: state.units.code(state.units.position_of_number(row.unit)?).to_owned(),
         period: Month::from_number(i32::try_from(row.month).ok()?)?.to_string(),
-        value: row
-            .mantissa
-            .map(|mantissa| Decimal64 { mantissa, scale: u32::try_from(row.scale).unwrap_or(0) }),
+        value: statement(row),
     })
 }
 
@@ -224,7 +233,7 @@ fn row_status(state: &State, row: &ObservationRow, revision: i64) -> Option<RowS
 impl Snapshot {
     /// Whether a ledger row was the current figure at a revision.
     fn was_current(&self, row: &ObservationRow, revision: i64) -> Result<bool, Error> {
-        if row.mantissa.is_none() {
+        if row.is_withdrawal() {
             return Ok(false);
         }
         match row_status(self.state(), row, revision) {

@@ -8,7 +8,7 @@ use crate::app::snapshot::Snapshot;
 use crate::app::state::State;
 use crate::error::Error;
 use kpi::catalogue::Direction;
-use kpi::change::{MeasureSeries, PeriodPoint, UnavailableReason};
+use kpi::change::{MeasureSeries, PeriodPoint, UnavailableReason, ValueReason};
 use kpi::fault::Fault;
 use kpi::geography::Geography;
 use kpi::measure::Measure;
@@ -16,7 +16,7 @@ use kpi::number::{Decimal64, Rounded, rounded};
 use kpi::period::Period;
 use kpi::program::Program;
 use kpi::ranking::places;
-use kpi::target::{TargetStatus, evaluate_target};
+use kpi::target::{TargetStatus, evaluate_target, is_provisional};
 use kpi::unit::LocalizedName;
 
 /// A query for a ranking.
@@ -65,8 +65,13 @@ pub struct RankingRow {
     /// The unit's value.
     #[schema(required, value_type = Option<f64>)]
     pub value: Option<Rounded>,
-    /// Share of the leaves that the value covers, 0 to 1.
-    pub coverage: f64,
+    /// Reason code when `value` is null.
+    #[schema(required)]
+    pub value_reason: Option<ValueReason>,
+    /// Share of the leaves that the value covers, 0 to 1. Null where no leaf is left to which the
+    /// figures apply.
+    #[schema(required)]
+    pub coverage: Option<f64>,
     /// This period minus the period before.
     #[schema(required, value_type = Option<f64>)]
     pub delta: Option<Rounded>,
@@ -91,6 +96,8 @@ pub struct RankingRow {
     /// The value compared with the target.
     #[schema(required)]
     pub status: Option<TargetStatus>,
+    /// Whether the status is over a coverage below 1, so that it may still change.
+    pub provisional: bool,
 }
 
 impl Snapshot {
@@ -206,6 +213,7 @@ impl RankingComputation<'_> {
         let target = target.map(|target| target.value);
         let (attainment, status) =
             evaluate_target(self.direction(), point.value, target.map(Decimal64::to_f64));
+        let status = status.filter(|_| point.coverage.is_some());
         RankingRow {
             unit: self.state.units.code(unit).to_owned(),
             name: self
@@ -215,7 +223,8 @@ impl RankingComputation<'_> {
                 .map(|unit| unit.document.name.clone())
                 .unwrap_or_default(),
             value: point.value.and_then(Rounded::new),
-            coverage: rounded(point.coverage).unwrap_or(0.0),
+            value_reason: point.value_reason,
+            coverage: point.coverage.and_then(rounded),
             delta: point.delta.ok().and_then(Rounded::new),
             delta_reason: point.delta.err(),
             rank,
@@ -224,6 +233,7 @@ impl RankingComputation<'_> {
             target_code,
             attainment: attainment.and_then(Rounded::new),
             status,
+            provisional: is_provisional(status, point.coverage),
         }
     }
 }

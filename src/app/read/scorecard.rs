@@ -16,7 +16,7 @@ use kpi::measure::{Measure, Members};
 use kpi::number::{Decimal64, Rounded};
 use kpi::period::Period;
 use kpi::program::Program;
-use kpi::target::{TargetStatus, evaluate_target};
+use kpi::target::{TargetStatus, evaluate_target, is_provisional};
 use kpi::unit::{LocalizedName, UnitKind};
 
 /// Number of values in the history of a row, including that of the period.
@@ -100,6 +100,8 @@ pub struct ScorecardRow {
     /// The value compared with the target.
     #[schema(required)]
     pub status: Option<TargetStatus>,
+    /// Whether the status is over a coverage below 1, so that it may still change.
+    pub provisional: bool,
     /// The points of the kpi, and how they are computed.
     #[schema(required)]
     pub score: Option<ScoreView>,
@@ -218,6 +220,7 @@ fn row(
     let direction = catalogue.direction(&measure.code);
     let value = series.value(period);
     let (attainment, status) = evaluate_target(direction, value, target.map(Decimal64::to_f64));
+    let status = status.filter(|_| shown.coverage.is_some());
     let kpi = catalogue.kpi(&measure.code);
     let document = catalogue.document.kpis.iter().find(|document| document.code == measure.code);
     let scored = kpi.and_then(|kpi| kpi.score).filter(|_| measure.members.is_empty());
@@ -244,6 +247,7 @@ fn row(
         system: document.map_or_else(of_indicator, |document| document.system.clone()),
         unit_of_measure: catalogue.unit_of_measure(&measure.code).to_owned(),
         direction,
+        provisional: is_provisional(status, shown.coverage),
         point: shown,
         target,
         target_code,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::app::snapshot::Snapshot;
 use crate::app::state::State;
 use crate::error::Error;
-use kpi::change::{ChangeResult, MeasureSeries, PeriodPoint, UnavailableReason};
+use kpi::change::{ChangeResult, MeasureSeries, PeriodPoint, UnavailableReason, ValueReason};
 use kpi::fault::Fault;
 use kpi::geography::Geography;
 use kpi::measure::Measure;
@@ -85,11 +85,16 @@ pub struct PointView {
     /// The value.
     #[schema(required, value_type = Option<f64>)]
     pub value: Option<Rounded>,
+    /// Reason code when `value` is null.
+    #[schema(required)]
+    pub value_reason: Option<ValueReason>,
     /// How the value came about.
     #[schema(required)]
     pub origin: Option<Origin>,
-    /// Share of the leaves that the value covers, 0 to 1.
-    pub coverage: f64,
+    /// Share of the leaves that the value covers, 0 to 1. Null where no leaf is left to which the
+    /// figures apply.
+    #[schema(required)]
+    pub coverage: Option<f64>,
     /// In a wider period: the month from which a stock was taken.
     #[schema(required)]
     pub taken_from: Option<String>,
@@ -158,8 +163,9 @@ impl PointView {
             period: point.period.to_string(),
             time: point.period.time(),
             value: point.value.and_then(Rounded::new),
+            value_reason: point.value_reason,
             origin: point.origin,
-            coverage: share(point.coverage),
+            coverage: point.coverage.map(share),
             taken_from: point.taken_from.map(|month| month.to_string()),
             stated,
             delta: given(point.delta),

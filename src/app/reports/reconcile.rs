@@ -94,7 +94,7 @@ fn compare_with_ledger(
     let program = Program::of_measure(&state.catalogue, &state.view(), &found.measure)?;
     let point = MeasureSeries::new(state.source(), &program, unit, found.period, found.period)
         .point(found.period);
-    let computed = point.value.filter(|_| point.coverage >= 1.0)?;
+    let computed = point.value.filter(|_| point.is_whole())?;
     // A rate agrees when it is equal to its last printed digit; another number must be equal.
     let tolerance = if program.computed { scaled(1, found.value.scale) / 2.0 } else { 0.0 };
     let stated = found.value.to_f64();

@@ -188,7 +188,7 @@ impl ReportWriter<'_> {
         if let Some(stated) = self.stated(measure, unit, self.month) {
             return Some(format_vietnamese(stated));
         }
-        let point = self.point(measure, unit).filter(|point| point.coverage >= 1.0)?;
+        let point = self.point(measure, unit).filter(PeriodPoint::is_whole)?;
         let written = rounded_to(point.value?, self.decimals(measure))?;
         let counted =
             self.state.catalogue.unit_of_measure(&measure.code) == "count" && written.scale == 0;
@@ -201,7 +201,7 @@ impl ReportWriter<'_> {
 
     /// A change in words: `tăng 92 (1,3%) so với tháng 9`.
     fn change(&mut self, measure: &Measure, unit: usize) -> Option<String> {
-        let point = self.point(measure, unit).filter(|point| point.coverage >= 1.0)?;
+        let point = self.point(measure, unit).filter(PeriodPoint::is_whole)?;
         let delta = rounded_to(point.delta.ok()?, self.decimals(measure))?;
         let before = self.month.plus(-1);
         let year = if before.year() == self.month.year() {
@@ -319,7 +319,7 @@ impl ReportWriter<'_> {
             if point.value.is_none() && before.is_none() {
                 continue;
             }
-            partly |= point.value.is_some() && point.coverage < 1.0;
+            partly |= point.value.is_some() && !point.is_whole();
             let decimals = self.decimals(&measure);
             let shown = |value: Option<f64>| {
                 value
@@ -348,7 +348,10 @@ impl ReportWriter<'_> {
                     .map_or_else(|| shown(before), format_vietnamese),
                 signed(point.delta, decimals),
                 signed(point.delta_percent, 1),
-                rounded_to(point.coverage * 100.0, 1).map_or_else(String::new, format_vietnamese),
+                point
+                    .coverage
+                    .and_then(|coverage| rounded_to(coverage * 100.0, 1))
+                    .map_or_else(String::new, format_vietnamese),
             ]);
         }
         (rows, partly)

@@ -17,9 +17,11 @@ use crate::app::App;
 use crate::app::access::Identity;
 use crate::app::state::State;
 use crate::error::Error;
-use kpi::catalogue::{Catalogue, CatalogueDocument};
+use kpi::catalogue::{Catalogue, CatalogueDocument, NotApplicableDocument};
 use kpi::fault::{Fault, quoted};
 use kpi::measure::Measure;
+use kpi::number::Statement;
+use kpi::period::Month;
 
 /// The result of a change of the catalogue.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -171,14 +173,14 @@ fn change(
                     faults
                         .iter()
                         .cloned()
-                        .chain(unknown_units(state, &document))
+                        .chain(misplaced_units(state, &document))
                         .chain(hidden.iter().cloned())
                         .collect(),
                 ));
             }
         };
         let unknown: Vec<Fault> =
-            unknown_units(state, &document).into_iter().chain(hidden.iter().cloned()).collect();
+            misplaced_units(state, &document).into_iter().chain(hidden.iter().cloned()).collect();
         if !unknown.is_empty() {
             return Err(Error::Invalid(unknown));
         }
@@ -243,7 +245,39 @@ fn orphan_conflict(obstacles: Vec<Fault>) -> Error {
     }
 }
 
-fn unknown_units(state: &State, catalogue: &CatalogueDocument) -> Vec<Fault> {
+/// Units to which figures are said not to apply, and which do not exist or have others below them.
+fn misplaced_not_applicable(state: &State, catalogue: &CatalogueDocument) -> Vec<Fault> {
+    if state.units.is_empty() {
+        return Vec::new(); // while an empty ledger is being filled, the units come after the catalogue
+    }
+    let entries = catalogue.expectations.iter().enumerate().flat_map(|(n, expectation)| {
+        let entries = expectation.not_applicable.iter().enumerate();
+        entries.map(move |(m, one)| (format!("/expectations/{n}/not_applicable/{m}/unit"), one))
+    });
+    let fault = |(pointer, one): (String, &NotApplicableDocument)| {
+        let named = quoted(&one.unit);
+        let Some(position) = state.units.position(&one.unit) else {
+            return Some(Fault::new(pointer, "unknown_unit", format!("there is no unit {named}")));
+        };
+        let month = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok());
+        let (from, to): (Option<Month>, Option<Month>) = (month(&one.from), month(&one.to));
+        let overlaps = |child: usize| {
+            state.units.get(child).is_some_and(|child| {
+                from.is_none_or(|from| from <= child.last) && to.is_none_or(|to| child.first <= to)
+            })
+        };
+        state.units.children(position).any(overlaps).then(|| {
+            let detail = format!(
+                "{named} has units below it; only a unit without others below it may be left out"
+            );
+            Fault::new(pointer, "not_applicable_above", detail)
+        })
+    };
+    entries.filter_map(fault).collect()
+}
+
+/// Units that a catalogue names and that do not exist, or not as it needs them.
+fn misplaced_units(state: &State, catalogue: &CatalogueDocument) -> Vec<Fault> {
     let of_targets = catalogue
         .targets
         .iter()
@@ -264,6 +298,7 @@ fn unknown_units(state: &State, catalogue: &CatalogueDocument) -> Vec<Fault> {
         .map(|(pointer, unit)| {
             Fault::new(pointer, "unknown_unit", format!("there is no unit {}", quoted(unit)))
         })
+        .chain(misplaced_not_applicable(state, catalogue))
         .collect()
 }
 
@@ -288,10 +323,12 @@ fn find_orphans(state: &State, catalogue: &Catalogue) -> Vec<Fault> {
                     .is_none()
             };
             if before.decimals != after.decimals
-                && state
-                    .cube
-                    .figures_of(id)
-                    .any(|(entry, _)| entry.written.is_some_and(|written| loses(written.mantissa)))
+                && state.cube.figures_of(id).any(|(entry, _)| {
+                    entry
+                        .written
+                        .and_then(Statement::number)
+                        .is_some_and(|number| loses(number.mantissa))
+                })
             {
                 found.push(Fault::new(
                     "",

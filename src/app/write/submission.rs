@@ -350,7 +350,7 @@ fn figures_of(store: &Store, id: &str) -> Result<(i64, Vec<BroughtFigure>, Strin
     let RevisionRow { revision, actor, .. } = find(store, id)?.revision;
     let query =
         ObservationQuery { limit: u32::MAX, ..ObservationQuery::default() }.of_revision(revision);
-    let rows = store.observations(&query)?.into_iter().filter(|row| row.mantissa.is_some());
+    let rows = store.observations(&query)?.into_iter().filter(|row| !row.is_withdrawal());
     let brought = rows.filter_map(|row| {
         let month = Month::from_number(i32::try_from(row.month).ok()?)?;
         Some((usize::try_from(row.measure).ok()?, row.unit, month))

@@ -18,6 +18,8 @@ const MAX_ENTRIES: usize = 5_000;
 const MAX_DIMENSIONS_OF_AN_INDICATOR: usize = 6;
 const MAX_MEMBERS: usize = 200;
 const MAX_EXPECTED: usize = 500;
+/// Most units to which the figures of an expectation do not apply.
+const MAX_NOT_APPLICABLE: usize = 2_000;
 
 pub(super) fn check_catalogue(document: CatalogueDocument) -> Result<Catalogue, Vec<Fault>> {
     let kpis = document.kpis.iter().map(|kpi| kpi.code.clone()).collect();
@@ -80,7 +82,11 @@ pub(super) fn check_catalogue(document: CatalogueDocument) -> Result<Catalogue, 
     for (n, expectation) in document.expectations.iter().enumerate() {
         let found =
             checker.check_expectation(&format!("/expectations/{n}"), expectation, &catalogue);
+        checker.check_not_applicable(n, expectation, &found.measures, &mut catalogue);
         catalogue.expectations.push(found);
+    }
+    for indicator in &mut catalogue.indicators {
+        indicator.not_applicable.sort_by(|one, other| one.unit.cmp(&other.unit));
     }
     checker.check_reports(&document, &catalogue);
     catalogue.document = document;
@@ -326,6 +332,7 @@ impl CatalogueChecker {
             breaks,
             movement: written.movement.as_ref().map(|m| (m.opened.clone(), m.closed.clone())),
             may_be_negative: written.may_be_negative,
+            not_applicable: Vec::new(),
         }
     }
 
@@ -751,6 +758,37 @@ impl CatalogueChecker {
             window_from_day: written.window_from_day,
             from,
             to,
+        }
+    }
+
+    /// Adds the units to which an expectation's figures do not apply to its indicators.
+    fn check_not_applicable(
+        &mut self,
+        number: usize,
+        written: &ExpectationDocument,
+        measures: &[Measure],
+        catalogue: &mut Catalogue,
+    ) {
+        let place = format!("/expectations/{number}/not_applicable");
+        if written.not_applicable.len() > MAX_NOT_APPLICABLE {
+            self.fault(&place, "too_many", format!("at most {MAX_NOT_APPLICABLE} entries"));
+        }
+        for (n, one) in written.not_applicable.iter().enumerate().take(MAX_NOT_APPLICABLE) {
+            let here = format!("{place}/{n}");
+            let (from, to) = self.parse_months(&here, one.from.as_ref(), one.to.as_ref());
+            for measure in measures {
+                let index = catalogue.indicator_index.get(&measure.code);
+                let Some(indicator) = index.and_then(|index| catalogue.indicators.get_mut(*index))
+                else {
+                    continue;
+                };
+                indicator.not_applicable.push(NotApplicableSpan {
+                    unit: one.unit.clone(),
+                    members: measure.members.clone(),
+                    from,
+                    to,
+                });
+            }
         }
     }
 

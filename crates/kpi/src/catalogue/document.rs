@@ -283,6 +283,10 @@ pub struct ExpectationDocument {
     pub unit: Option<String>,
     /// The indicators that are reported, with or without members.
     pub measures: Vec<String>,
+    /// The units without other units below them to which the figures do not apply: they are not
+    /// expected of them, and no coverage waits for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_applicable: Vec<NotApplicableDocument>,
     /// The last day of the next month on which a report is on time, 1 to 31. In a shorter month it
     /// is the last day.
     pub due_day: u32,
@@ -300,6 +304,25 @@ pub struct ExpectationDocument {
     /// The legal document that sets the expectation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<LocalizedName>,
+    /// A note for readers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<LocalizedName>,
+}
+
+/// A unit to which the figures of an expectation do not apply, from a month to a month
+/// (docs/specification.md#figures-that-do-not-apply).
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NotApplicableDocument {
+    /// Code of the unit.
+    pub unit: String,
+    /// First month; open when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Last month; open when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
     /// A note for readers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<LocalizedName>,

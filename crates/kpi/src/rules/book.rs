@@ -448,7 +448,7 @@ impl RuleBook {
         // Where the members together disagree with their children by the same amount as the total,
         // the findings are at the members.
         let by_members = |parts: &Vec<OwnValuePlan>| {
-            parts.iter().try_fold(0_i128, |gap, part| {
+            applying(source, check, parts).into_iter().try_fold(0_i128, |gap, part| {
                 let (own, _) = source.own(part, check.unit, check.month)?;
                 Some(gap + i128::from(own) - source.children_total(part, check.unit, check.month)?)
             })
@@ -615,9 +615,23 @@ fn own_value(source: &ValueSource<'_>, check: &CheckAt, own: &OwnValuePlan) -> O
     source.own(own, check.unit, check.month).map(|(value, _)| value)
 }
 
+/// The members of a dimension that apply to the unit.
+fn applying<'p>(
+    source: &ValueSource<'_>,
+    check: &CheckAt,
+    parts: &'p [OwnValuePlan],
+) -> Vec<&'p OwnValuePlan> {
+    let applies = |part: &&OwnValuePlan| !source.is_not_applicable(part, check.unit, check.month);
+    parts.iter().filter(applies).collect()
+}
+
 /// The value of a figure computed from its members, whatever is stated.
 fn from_parts(source: &ValueSource<'_>, check: &CheckAt, own: &OwnValuePlan) -> Option<i64> {
-    own_value(source, check, &OwnValuePlan { stated: None, splits: own.splits.clone() })
+    own_value(
+        source,
+        check,
+        &OwnValuePlan { splits: own.splits.clone(), ..OwnValuePlan::default() },
+    )
 }
 
 /// Where a stated figure is not the sum of the members of a complete dimension: the stated figure,
@@ -629,10 +643,14 @@ fn contradicted(
     own: &OwnValuePlan,
 ) -> Option<(i64, i64, i64)> {
     let stated = source.view.figure(own.stated?, check.unit, check.month)?;
-    let added = |parts: &[OwnValuePlan], value: &dyn Fn(&OwnValuePlan) -> Option<i64>| {
+    let added = |parts: &[&OwnValuePlan], value: &dyn Fn(&OwnValuePlan) -> Option<i64>| {
         parts.iter().try_fold(0_i64, |sum, part| Some(sum + value(part)?))
     };
     own.splits.iter().find_map(|parts| {
+        let parts = &applying(source, check, parts);
+        if parts.is_empty() {
+            return None;
+        }
         let sum = added(parts, &|part| own_value(source, check, part))?;
         if sum == stated {
             return None;

@@ -10,7 +10,7 @@ use super::{
     ATTEMPTS, CONFIRM_TIMEOUT, QueuedSubmission, SubmissionReply, WriterContext, WriterTask,
     hashes_after, origin,
 };
-use crate::app::state::State;
+use crate::app::state::{State, row_number};
 use crate::app::time_text;
 use crate::app::write::evaluate::{
     Evaluation, check_closed_months, evaluate, retain_current_figures,
@@ -508,13 +508,14 @@ fn commit(
     });
     let declarations = kept.collect();
     let observations = evaluation.effect.changed.iter().filter_map(|entry| {
+        let (mantissa, scale) = row_number(entry.written);
         Some(ObservationRow {
             revision,
             unit: state.units.get(entry.unit)?.number,
             measure: index(entry.measure),
             month: i64::from(entry.month.number()),
-            mantissa: entry.written.map(|written| written.mantissa),
-            scale: i64::from(entry.written.map_or(0, |written| written.scale)),
+            mantissa,
+            scale,
         })
     });
     Commit {
