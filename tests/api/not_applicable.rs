@@ -141,7 +141,10 @@ fn a_status_over_part_of_the_units_is_provisional() {
     ] });
     server.post(&body).expect(201);
     has(&row("p"), &json!({ "status": "met", "provisional": false, "coverage": 1 }));
-    has(&row("p.b"), &json!({ "status": null, "provisional": false, "value_reason": "not_applicable" }));
+    has(
+        &row("p.b"),
+        &json!({ "status": null, "provisional": false, "value_reason": "not_applicable" }),
+    );
     let ranking = server.read(&format!("ranking?measure={RATE}&parent=p&period=2021-10"));
     let last = ranking["rows"].as_array().unwrap().last().unwrap().clone();
     has(&last, &json!({ "unit": "p.c", "rank": null, "value_reason": "not_applicable" }));
