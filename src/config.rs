@@ -437,13 +437,13 @@ pub enum Command {
     Openapi,
 }
 
-/// Unit and period of a report that does not name them.
+/// Unit and period of a report or Excel file that does not name them.
 #[derive(Args, Clone, Debug)]
 pub struct ReportTarget {
-    /// For reports: the reporting unit.
+    /// For reports and Excel files: the reporting unit.
     #[arg(long, value_name = "CODE")]
     pub unit: Option<String>,
-    /// For reports: the reported period, such as 2021-10 or 2021-Q3.
+    /// For reports and Excel files: the reported period, such as 2021-10 or, for reports, 2021-Q3.
     #[arg(long, value_name = "PERIOD")]
     pub period: Option<Period>,
 }

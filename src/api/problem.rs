@@ -216,7 +216,7 @@ impl Problem {
     /// refusal.
     #[must_use]
     pub fn refused(refusal: &DocumentError) -> Self {
-        let errors = vec![Fault::new("", refusal.code, refusal.detail.clone())];
+        let errors = vec![refusal.to_fault()];
         let problem = match refusal.code {
             "too_large" | "zip_bomb" | "too_many_rows" | "too_deep" | "too_slow" => {
                 Self::too_large(refusal.detail.clone())
@@ -235,7 +235,8 @@ impl Problem {
             ),
             _ => Self::invalid(Vec::new()),
         };
-        Self { errors, detail: refusal.detail.clone(), ..problem }
+        let detail_vi = refusal.detail_vi.as_deref().map(Into::into);
+        Self { errors, detail: refusal.detail.clone(), detail_vi, ..problem }
     }
 
     /// 400 for bytes that cannot be read.

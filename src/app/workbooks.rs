@@ -10,6 +10,7 @@ use super::write::idempotency::IdempotencyKey;
 use super::write::receipt::Receipt;
 use super::write::submission::SubmissionInput;
 use crate::error::Error;
+use crate::intake::table::reason_text::in_vietnamese;
 use crate::intake::table::{LabelMeaning, LabelUse, TableDefaults, TableReader};
 use crate::intake::workbook::{self, SheetTable, WorkbookReading};
 use crate::intake::{MAX_NOTE, SubmissionEnvelope};
@@ -109,6 +110,9 @@ pub struct UnclaimedView {
     pub printed: String,
     /// The reason why it was skipped.
     pub reason: String,
+    /// The same reason in Vietnamese.
+    #[schema(required)]
+    pub reason_vi: Option<String>,
 }
 
 /// How a table was understood.
@@ -145,6 +149,9 @@ pub struct AxisUseView {
     /// Why the figures are skipped, or what the column or row contains.
     #[schema(required)]
     pub reason: Option<String>,
+    /// The same in Vietnamese.
+    #[schema(required)]
+    pub reason_vi: Option<String>,
 }
 
 impl AxisUseView {
@@ -157,6 +164,7 @@ impl AxisUseView {
             unit: None,
             period: None,
             reason: None,
+            reason_vi: None,
         };
         match &one.meaning {
             LabelMeaning::Figures { measure, unit, month } => {
@@ -176,6 +184,7 @@ impl AxisUseView {
                 view.reason = Some(why.clone());
             }
         }
+        view.reason_vi = view.reason.as_deref().and_then(in_vietnamese);
         view
     }
 }
@@ -200,6 +209,7 @@ impl WorkbookView {
             cell: cell.cell.clone(),
             printed: cell.printed.clone(),
             reason: cell.reason.clone(),
+            reason_vi: in_vietnamese(&cell.reason),
         });
         Self {
             recorded: false,
@@ -314,11 +324,8 @@ impl App {
             .transpose()?;
         let defaults = TableDefaults { unit, month: query.period, hint: String::new() };
         let tables = TableReader::new(&context.catalogue, &context.units);
-        let mut reading = workbook::figures(bytes, &tables, &context.catalogue, &defaults)
+        let reading = workbook::figures(bytes, &tables, &context.catalogue, &defaults)
             .map_err(|fault| Error::Invalid(vec![fault]))?;
-        if !reading.faults.is_empty() {
-            return Err(Error::Invalid(std::mem::take(&mut reading.faults)));
-        }
         let found = reading.figures.iter().map(|figure| FoundObservation {
             measure: figure.measure.clone(),
             unit: context.units.code(figure.unit).to_owned(),
@@ -326,6 +333,10 @@ impl App {
             value: figure.written.map(Statement::from),
             place: format!("{}!{}", figure.sheet, figure.cell),
         });
+        let found: Vec<FoundObservation> = found.collect();
+        if !reading.faults.is_empty() {
+            return Err(Error::Invalid(all_faults(&context, reading.faults, &found)));
+        }
         let noted: String = reading
             .notes
             .join("; ")
@@ -339,18 +350,39 @@ impl App {
             reason,
             ..envelope
         };
-        Ok((WorkbookView::new(&context.units, &reading, dry_run), found.collect(), envelope))
+        Ok((WorkbookView::new(&context.units, &reading, dry_run), found, envelope))
     }
+}
+
+/// The errors of the cells that cannot be read, and those of the other figures.
+fn all_faults(
+    context: &ValidationContext,
+    mut faults: Vec<Fault>,
+    found: &[FoundObservation],
+) -> Vec<Fault> {
+    if !found.is_empty() {
+        let mut parser = context.parser();
+        parser.push_found(found);
+        faults.extend(parser.finish().err().unwrap_or_default());
+    }
+    faults.truncate(workbook::MAX_FAULTS);
+    faults
 }
 
 /// The figures to record, of which there must be at least one.
 fn require_figures(found: Vec<FoundObservation>) -> Result<Vec<FoundObservation>, Error> {
     if found.is_empty() {
-        Err(Error::fault(
-            "",
-            "empty",
-            "no figure was found in the Excel file; a dry run shows how it was understood",
-        ))
+        Err(Error::Invalid(vec![
+            Fault::new(
+                "",
+                "empty",
+                "no figure was found in the Excel file; a dry run shows how it was understood",
+            )
+            .with_vi(
+                "không tìm thấy số liệu nào trong tệp Excel; hãy chạy thử để xem tệp được \
+             hiểu thế nào",
+            ),
+        ]))
     } else {
         Ok(found)
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::actor::ACTOR;
-use super::files::{FileContent, open, record_csv, record_json, record_workbook};
+use super::files::{FileContent, open, record_csv, record_json, record_workbook, workbook_query};
 use super::report::{self, ReportOptions};
 use super::{CommandOutcome, io, print_faults, print_finding, wait};
 use crate::app::App;
@@ -47,13 +47,23 @@ pub fn run(
     let known = findings(&app)?;
     let (mut faults, mut of_reports) = (0, Vec::new());
     for file in files {
-        let outcome = match open(file)? {
+        let content = match open(file) {
+            Err(Error::Invalid(found)) => {
+                print_faults(file, &found, lang);
+                faults += found.len();
+                continue;
+            }
+            content => content?,
+        };
+        let outcome = match content {
             FileContent::Units(units) => wait(app.put_units(units, ACTOR, false, None)).map(drop),
             FileContent::Json(bytes) => record_json(&app, &bytes, ACTOR).map(drop),
             FileContent::Csv(csv) => {
                 record_csv(&app, csv, &SubmissionEnvelope::default(), ACTOR, None).map(drop)
             }
-            FileContent::Workbook(bytes) => workbook(&app, &bytes),
+            FileContent::Workbook(bytes) => {
+                workbook_query(&asked.query).and_then(|query| workbook(&app, &bytes, &query, lang))
+            }
             FileContent::Report(read) => {
                 report::check(&app, file, &read, asked).map(|(more, found)| {
                     faults += more;
@@ -64,7 +74,7 @@ pub fn run(
         match outcome {
             Ok(()) => {}
             Err(Error::Invalid(found) | Error::Conflict { obstacles: found, .. }) => {
-                print_faults(file, &found);
+                print_faults(file, &found, lang);
                 faults += found.len();
             }
             Err(error) => return Err(error),
@@ -85,27 +95,28 @@ pub fn run(
 }
 
 /// Prints how an Excel file was read, and records its figures.
-fn workbook(app: &App, bytes: &[u8]) -> Result<(), Error> {
-    let view = app.dry_run_workbook(
-        bytes,
-        &WorkbookQuery::default(),
-        SubmissionEnvelope::default(),
-        ACTOR,
-    )?;
-    print_workbook(&view);
+fn workbook(app: &App, bytes: &[u8], query: &WorkbookQuery, lang: Language) -> Result<(), Error> {
+    let view = app.dry_run_workbook(bytes, query, SubmissionEnvelope::default(), ACTOR)?;
+    print_workbook(&view, lang);
     if view.figures.is_empty() {
         Ok(())
     } else {
-        record_workbook(app, bytes, &SubmissionEnvelope::default(), ACTOR).map(drop)
+        record_workbook(app, bytes, query, &SubmissionEnvelope::default(), ACTOR).map(drop)
     }
 }
 
 /// Prints how an Excel file was read: its tables, its figures, and the skipped cells.
-fn print_workbook(view: &WorkbookView) {
+fn print_workbook(view: &WorkbookView, lang: Language) {
+    let vi = lang == Language::Vi;
     for table in &view.mapping {
         say!("{} header rows {:?}", table.sheet, table.header_rows);
         for one in table.columns.iter().chain(&table.rows) {
-            let told = [&one.measure, &one.unit, &one.period, &one.reason]
+            let reason = if vi {
+                one.reason_vi.as_ref().or(one.reason.as_ref())
+            } else {
+                one.reason.as_ref()
+            };
+            let told = [one.measure.as_ref(), one.unit.as_ref(), one.period.as_ref(), reason]
                 .into_iter()
                 .flatten()
                 .map(String::as_str)
@@ -128,7 +139,9 @@ fn print_workbook(view: &WorkbookView) {
         );
     }
     for cell in &view.unclaimed {
-        say!("{}!{} {:?} skipped: {}", cell.sheet, cell.cell, cell.printed, cell.reason);
+        let reason = cell.reason_vi.as_ref().filter(|_| vi).unwrap_or(&cell.reason);
+        let skipped = if vi { "bị bỏ qua" } else { "skipped" };
+        say!("{}!{} {:?} {skipped}: {reason}", cell.sheet, cell.cell, cell.printed);
     }
 }
 

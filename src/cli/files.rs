@@ -8,14 +8,16 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use super::wait;
 use crate::app::App;
 use crate::app::read::findings::FindingView;
-use crate::app::reports::ReportFile;
+use crate::app::reports::{ReportFile, ReportQuery};
 use crate::app::workbooks::{WorkbookQuery, WorkbookView};
 use crate::app::write::submission::{PendingReceipt, finish};
 use crate::error::Error;
 use crate::intake::{SubmissionEnvelope, UnreadableBody, csv, json};
 use documents::MediaType;
 use documents::limits::FILE_BYTES;
+use kpi::fault::Fault;
 use kpi::observation::{MAX_OBSERVATIONS, SubmissionCounts};
+use kpi::period::Step;
 use kpi::unit::UnitDocument;
 
 /// Maximum length of a JSON file, in bytes. CSV files have no limit because they are recorded in
@@ -65,7 +67,10 @@ pub fn open(path: &Path) -> Result<FileContent, Error> {
     let file = File::open(path).map_err(named)?;
     let ends =
         |wanted: &str| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case(wanted));
-    if ends("xlsx") || ends("xlsm") || ends("xls") {
+    if let Some(fault) = unsupported(path, &file).map_err(named)? {
+        return Err(Error::Invalid(vec![fault]));
+    }
+    if ends("xlsx") || ends("xlsm") {
         if file.metadata().map_err(named)?.len() > MAX_WORKBOOK {
             return Err(Error::TooLarge(format!(
                 "{}: the Excel file is longer than {MAX_WORKBOOK} bytes",
@@ -105,6 +110,90 @@ pub fn open(path: &Path) -> Result<FileContent, Error> {
     } else {
         Ok(FileContent::Json(bytes))
     }
+}
+
+/// Kinds of files that are not read: their extensions, and what to save them as.
+const UNSUPPORTED: [(&[&str], &str, &str); 6] = [
+    (&["xls", "xlt", "xlsb", "ods", "fods", "ots", "et", "numbers"], "a spreadsheet", "XLSX"),
+    (&["doc", "dot", "odt", "fodt", "ott", "rtf", "wps", "pages"], "a document", "DOCX"),
+    (&["ppt", "pptx", "pps", "ppsx", "odp", "key"], "a presentation", "DOCX or PDF"),
+    (
+        &["htm", "html", "mht", "mhtml", "xml", "eml", "msg"],
+        "a web page or message",
+        "DOCX, PDF or plain text",
+    ),
+    (&["zip", "rar", "7z", "gz", "tgz", "tar"], "an archive", "its own files: unpack it"),
+    (
+        &["png", "jpg", "jpeg", "gif", "bmp", "tif", "tiff", "heic", "webp"],
+        "a picture",
+        "the document from which it was made",
+    ),
+];
+
+/// The error of a file of a kind that is not read, by its extension or its first bytes.
+fn unsupported(path: &Path, file: &File) -> std::io::Result<Option<Fault>> {
+    let ending = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    if let Some((_, kind, instead)) =
+        UNSUPPORTED.iter().find(|(endings, ..)| endings.contains(&ending.as_str()))
+    {
+        let kind_vi = match *kind {
+            "a spreadsheet" => "bảng tính",
+            "a document" => "văn bản",
+            "a presentation" => "bài trình chiếu",
+            "a web page or message" => "trang web hoặc thư",
+            "an archive" => "tệp nén",
+            _ => "ảnh",
+        };
+        let instead_vi = match *instead {
+            "XLSX" => "XLSX",
+            "DOCX" => "DOCX",
+            "DOCX or PDF" => "DOCX hoặc PDF",
+            "DOCX, PDF or plain text" => "DOCX, PDF hoặc văn bản thuần",
+            "its own files: unpack it" => "các tệp bên trong sau khi giải nén",
+            _ => "văn bản gốc",
+        };
+        return Ok(Some(
+            Fault::new(
+                "",
+                "unsupported_file",
+                format!(
+                    "this is {kind} of a kind that cannot be read (.{ending}); save it as {instead}"
+                ),
+            )
+            .with_vi(format!(
+                "không đọc được {kind_vi} dạng .{ending}; hãy lưu thành {instead_vi}"
+            )),
+        ));
+    }
+    if matches!(ending.as_str(), "xlsx" | "xlsm" | "docx" | "docm" | "pdf" | "json") {
+        return Ok(None);
+    }
+    // A document under the name of a text or table.
+    let mut head = Vec::new();
+    std::io::Read::read_to_end(&mut std::io::Read::take(file, HEAD), &mut head)?;
+    std::io::Seek::rewind(&mut { file })?;
+    Ok(match MediaType::sniff(&head) {
+        Err(refusal) => Some(refusal.to_fault()),
+        Ok(MediaType::Pdf) => Some(misnamed(&ending, ("PDF", "PDF"), (".pdf", ".pdf"))),
+        Ok(MediaType::Docx) => {
+            let kind = ("DOCX, XLSX or another ZIP archive", "DOCX, XLSX hoặc tệp nén ZIP");
+            Some(misnamed(&ending, kind, (".docx or .xlsx", ".docx hoặc .xlsx")))
+        }
+        Ok(MediaType::Text | MediaType::Markdown) => None,
+    })
+}
+
+/// The error of a file with the name of another kind. Texts are in English and Vietnamese.
+fn misnamed(ending: &str, kind: (&str, &str), instead: (&str, &str)) -> Fault {
+    Fault::new(
+        "",
+        "unsupported_file",
+        format!("the name ends in .{ending}, but the file is {}; name it {}", kind.0, instead.0),
+    )
+    .with_vi(format!(
+        "tên tệp kết thúc bằng .{ending}, nhưng nội dung là {}; hãy đổi đuôi tên tệp thành {}",
+        kind.1, instead.1
+    ))
 }
 
 /// The kind of a document, from its name; `None` for a table of figures, even if it is named
@@ -190,6 +279,33 @@ pub fn record_json(app: &App, bytes: &[u8], actor: &str) -> Result<ImportTotals,
     Ok(taken)
 }
 
+/// The parameters of an Excel file, from those of the command.
+///
+/// # Errors
+/// The period is not a month.
+pub fn workbook_query(query: &ReportQuery) -> Result<WorkbookQuery, Error> {
+    let period = match query.period {
+        Some(period) if period.step() != Step::Month => {
+            return Err(Error::Invalid(vec![
+                Fault::new(
+                    "/period",
+                    "malformed_period",
+                    format!(
+                        "{period} is not a month; an Excel file has the figures of a month, \
+                     such as 2021-10"
+                    ),
+                )
+                .with_vi(format!(
+                    "{period} không phải là một tháng; tệp Excel chứa số liệu của \
+                 một tháng, ví dụ 2021-10"
+                )),
+            ]));
+        }
+        period => period.map(|period| period.last()),
+    };
+    Ok(WorkbookQuery { unit: query.unit.clone(), period })
+}
+
 /// Records the figures of an Excel file, and returns how it was read.
 ///
 /// # Errors
@@ -197,13 +313,14 @@ pub fn record_json(app: &App, bytes: &[u8], actor: &str) -> Result<ImportTotals,
 pub fn record_workbook(
     app: &App,
     bytes: &[u8],
+    query: &WorkbookQuery,
     envelope: &SubmissionEnvelope,
     actor: &str,
 ) -> Result<(WorkbookView, ImportTotals), Error> {
     let envelope =
         SubmissionEnvelope { source_kind: Some("workbook".to_owned()), ..envelope.clone() };
-    let query = WorkbookQuery::default();
-    let (view, _) = wait(app.record_workbook(bytes.to_vec(), query, envelope, actor, None))?;
+    let (view, _) =
+        wait(app.record_workbook(bytes.to_vec(), query.clone(), envelope, actor, None))?;
     let taken = ImportTotals::of(view.counts, view.submission.is_some(), &view.findings);
     Ok((view, taken))
 }
@@ -253,7 +370,8 @@ pub fn record_csv(
                 bar.abandon();
                 if taken.figures() > 0 {
                     eprintln!(
-                        "{} figures before line {first_line} are recorded; resume with --from-line {first_line}",
+                        "{} figures before line {first_line} are recorded; resume with \
+                         --from-line {first_line}",
                         HumanCount(taken.figures())
                     );
                 }
@@ -283,7 +401,11 @@ fn wait_for_pending(
     while waiting.len() > most {
         let Some(recording) = waiting.pop_front() else { break };
         if !taken.add(recording)? {
-            return Err(Error::Busy("the catalogue, the units or the closed months changed during the import; run it again".to_owned()));
+            return Err(Error::Busy(
+                "the catalogue, the units or the closed months changed during \
+             the import; run it again"
+                    .to_owned(),
+            ));
         }
     }
     Ok(())

@@ -8,6 +8,7 @@ use indicatif::ProgressBar;
 use super::actor::ACTOR;
 use super::files::{
     FileContent, ImportTotals, is_office, open, record_csv, record_json, record_workbook,
+    workbook_query,
 };
 use super::{CommandOutcome, print_faults, print_finding, report, wait};
 use crate::app::App;
@@ -71,7 +72,8 @@ pub fn run(
             FileContent::Json(bytes) => record_json(&app, &bytes, ACTOR),
             FileContent::Csv(csv) => record_csv(&app, csv, &envelope, ACTOR, from_line),
             FileContent::Workbook(bytes) => {
-                record_workbook(&app, &bytes, &envelope, ACTOR).map(|(view, taken)| {
+                let query = workbook_query(of)?;
+                record_workbook(&app, &bytes, &query, &envelope, ACTOR).map(|(view, taken)| {
                     say!(
                         "{}: {} cell(s) with digits were skipped; `check` lists the reasons",
                         file.display(),
@@ -94,7 +96,7 @@ pub fn run(
                 Ok(CommandOutcome::Done)
             }
             Err(Error::Invalid(faults)) => {
-                print_faults(file, &faults);
+                print_faults(file, &faults, Language::En);
                 Err(Error::Malformed(format!("{}: {} error(s)", file.display(), faults.len())))
             }
             Err(error) => Err(error),

@@ -225,9 +225,13 @@ fn print_openapi() -> Result<CommandOutcome, Error> {
     Ok(CommandOutcome::Done)
 }
 
-/// Prints errors with the name of their file.
-fn print_faults(file: &std::path::Path, faults: &[Fault]) {
-    faults.iter().for_each(|fault| say!("{}: {fault}", file.display()));
+/// Prints errors with the name of their file, in a language as far as they are translated.
+fn print_faults(file: &std::path::Path, faults: &[Fault], lang: Language) {
+    for fault in faults {
+        let translated = fault.detail_vi.as_deref().filter(|_| lang == Language::Vi);
+        let detail = translated.unwrap_or(&fault.detail).to_owned();
+        say!("{}: {}", file.display(), Fault { detail, ..fault.clone() });
+    }
 }
 
 /// Prints a finding in one line.

@@ -10,7 +10,6 @@ use crate::app::reports::{ReportError, ReportFile, ReportQuery, ReportView};
 use crate::config::Language;
 use crate::error::Error;
 use crate::intake::SubmissionEnvelope;
-use kpi::fault::Fault;
 
 /// Maximum width of a column, in characters.
 const WIDEST: usize = 70;
@@ -29,9 +28,7 @@ pub struct ReportOptions {
 /// Converts an error of a report into an error of the command.
 fn plain(error: ReportError) -> Error {
     match error {
-        ReportError::Refused(refusal) => {
-            Error::Invalid(vec![Fault::new("", refusal.code, refusal.detail)])
-        }
+        ReportError::Refused(refusal) => Error::Invalid(vec![refusal.to_fault()]),
         ReportError::Failed(error) => error,
     }
 }

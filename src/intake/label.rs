@@ -365,6 +365,8 @@ impl<'a> LabelIndex<'a> {
             .iter()
             .map(|candidate| (candidate.measure.members.len(), candidate.strength))
             .min();
+        let whole_name = words.len() > SHORT_LABEL_WORDS
+            && best.is_some_and(|(_, strength)| strength == LabelStrength::Name);
         let mut measures: Vec<Measure> = candidates
             .into_iter()
             .filter(|candidate| best == Some((candidate.measure.members.len(), candidate.strength)))
@@ -374,8 +376,8 @@ impl<'a> LabelIndex<'a> {
         measures.dedup();
         match measures.as_slice() {
             // The text above names another system, so the label may name a figure that the
-            // catalogue does not have.
-            [one] if !strangers && !unsure => LabelResolution::One(one.clone()),
+            // catalogue does not have. The whole name of an indicator means it everywhere.
+            [one] if (!strangers || whole_name) && !unsure => LabelResolution::One(one.clone()),
             _ => LabelResolution::Several(measures),
         }
     }

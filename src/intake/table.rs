@@ -11,6 +11,7 @@ mod infer;
 mod label_context;
 mod label_reader;
 mod mapping;
+pub mod reason_text;
 mod row_reader;
 mod shape;
 mod sheet_tables;
@@ -22,7 +23,7 @@ mod unit_names;
 pub use mapping::{CellFigure, LabelMeaning, LabelUse, TableDefaults, TableMapping, UnclaimedCell};
 pub use sheet_tables::sheet_tables;
 pub use table_reader::TableReader;
-pub use unit_names::UnitNames;
+pub use unit_names::{UnitMatch, UnitNames};
 
 #[cfg(test)]
 mod tests {

@@ -3,5 +3,10 @@
 
 mod figures;
 pub mod form;
+mod form_layout;
+mod form_reader;
+mod reading;
+mod visible;
 
-pub use figures::{MAX_FAULTS, SheetCell, SheetFigure, SheetTable, WorkbookReading, figures};
+pub use figures::{MAX_FAULTS, figures};
+pub use reading::{SheetCell, SheetFigure, SheetTable, WorkbookReading};

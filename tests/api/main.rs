@@ -41,6 +41,7 @@ mod steps;
 mod units;
 mod verify;
 mod workbook;
+mod workbook_inputs;
 mod workbooks;
 
 use test_support::{database, harness, home};

@@ -7,4 +7,5 @@ mod docx;
 mod hostile;
 mod office;
 mod pdf;
+mod printed;
 mod properties;

@@ -10,6 +10,7 @@
 )]
 
 mod passages;
+mod printed;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::grid::{CellRanges, TableBudget};
 use super::lines::{self, HeadingStyles, ListMarker, begins_lower, ends_sentence, marker};
 use super::outline::{self, HeadingMarkup, HeadingNumber};
-use super::text::{bounded, clean};
+use super::text::{bounded, cell_text, clean};
 use super::{BlockKind, Document, DocumentBlock, DocumentError, limits};
 
 /// A cell of a table.
@@ -158,12 +158,7 @@ impl DocumentBuilder {
                 let covering = match cell {
                     TableCell::Text(text) => {
                         let text = clean(text);
-                        let words: Vec<&str> = text
-                            .split(['\n', '\t'])
-                            .map(str::trim)
-                            .filter(|words| !words.is_empty())
-                            .collect();
-                        self.push(&words.join(" "))?;
+                        self.push(&cell_text(&text))?;
                         None
                     }
                     TableCell::Left => ranges.last(),

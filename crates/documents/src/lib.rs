@@ -3,10 +3,12 @@
 //! files as sheets of cells.
 
 mod builder;
+mod damage;
 mod docx;
 mod grid;
 pub mod limits;
 mod lines;
+mod markdown;
 mod outline;
 mod pdf;
 mod sniff;
@@ -22,8 +24,9 @@ use std::ops::Range;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Document {
     /// The whole text in Unicode NFC, with `\n` as line end. For plain text and Markdown it is the
-    /// text of the file with its markup. For DOCX and PDF it has one line for each paragraph and
-    /// for each row of a table, whose cells are separated by tabs.
+    /// text of the file with its markup, without what is struck out. For DOCX and PDF it has one
+    /// line for each paragraph and for each row of a table, whose cells are separated by tabs; a
+    /// cell with digits in two lines has a line end between them.
     pub text: String,
     /// The parts in reading order; they do not overlap.
     pub blocks: Vec<DocumentBlock>,
@@ -124,12 +127,30 @@ pub struct DocumentError {
     pub code: &'static str,
     /// A sentence for people: what is wrong, and what to do instead.
     pub detail: String,
+    /// The same sentence in Vietnamese, if it has been translated.
+    pub detail_vi: Option<Box<str>>,
 }
 
 impl DocumentError {
     /// A refusal with a code and a sentence.
     pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self { code, detail: detail.into(), detail_vi: None }
+    }
+
+    /// The refusal as an error of an input.
+    #[must_use]
+    pub fn to_fault(&self) -> kpi::fault::Fault {
+        let fault = kpi::fault::Fault::new("", self.code, self.detail.clone());
+        match &self.detail_vi {
+            Some(detail) => fault.with_vi(detail.as_ref()),
+            None => fault,
+        }
+    }
+
+    /// The same refusal with a sentence in Vietnamese.
+    #[must_use]
+    pub fn with_vi(self, detail: impl Into<String>) -> Self {
+        Self { detail_vi: Some(detail.into().into_boxed_str()), ..self }
     }
 }
 
@@ -160,12 +181,30 @@ pub fn read(bytes: &[u8], media: MediaType) -> Result<Document, DocumentError> {
         ));
     }
     media.check(bytes)?;
-    match media {
-        MediaType::Text | MediaType::Markdown => {
-            let text = text::decode(bytes)?;
-            lines::read(text, media == MediaType::Markdown)
-        }
+    let document = match media {
+        MediaType::Text => lines::read(text::decode(bytes)?, false),
+        MediaType::Markdown => lines::read(markdown::without_formats(text::decode(bytes)?), true),
         MediaType::Docx => docx::read(bytes),
         MediaType::Pdf => pdf::read(bytes),
+    }?;
+    match damage::find_damage(&document.text) {
+        Some(word) => Err(damaged(&word)),
+        None => Ok(document),
     }
+}
+
+/// The refusal of a text that was decoded wrongly and saved again.
+fn damaged(word: &damage::DamagedWord) -> DocumentError {
+    let (found, was) = (kpi::fault::quoted(&word.found), kpi::fault::quoted(&word.was));
+    DocumentError::new(
+        "damaged_text",
+        format!(
+            "the text is damaged: it was UTF-8, was read as Latin-1 or Windows-1252, and was \
+         saved again ({found} was {was}); send the original file"
+        ),
+    )
+    .with_vi(format!(
+        "văn bản bị hỏng mã: chữ UTF-8 đã bị đọc theo Latin-1 hoặc Windows-1252 rồi \
+     lưu lại ({found} vốn là {was}); hãy gửi tệp gốc"
+    ))
 }

@@ -23,21 +23,29 @@ impl MediaType {
     /// `unsupported_document` for a known kind of file that cannot be read, `encrypted` for a DOCX
     /// with a password.
     pub fn sniff(bytes: &[u8]) -> Result<Self, DocumentError> {
-        let unsupported = |detail: &str| Err(DocumentError::new("unsupported_document", detail));
+        let unsupported = |detail: &str, vi: &str| {
+            Err(DocumentError::new("unsupported_document", detail).with_vi(vi))
+        };
         let head = bytes.get(..PDF_HEADER_WITHIN).unwrap_or(bytes);
         match bytes {
             [0xD0, 0xCF, 0x11, 0xE0, ..] => ole(bytes),
             [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Ok(Self::Docx),
-            [b'{', b'\\', b'r', b't', b'f', ..] => unsupported("this is RTF; save it as DOCX"),
+            [b'{', b'\\', b'r', b't', b'f', ..] => {
+                unsupported("this is RTF; save it as DOCX", "đây là tệp RTF; hãy lưu thành DOCX")
+            }
             [0x89, b'P', b'N', b'G', ..]
             | [0xFF, 0xD8, 0xFF, ..]
             | [b'G', b'I', b'F', b'8', ..]
             | [b'I', b'I', 42, 0, ..]
-            | [b'M', b'M', 0, 42, ..] => {
-                unsupported("this is a picture, which cannot be read; send the document itself")
-            }
+            | [b'M', b'M', 0, 42, ..] => unsupported(
+                "this is a picture, which cannot be read; send the document itself",
+                "đây là ảnh nên không đọc được; hãy gửi văn bản gốc",
+            ),
             [0x1F, 0x8B, ..] | [b'R', b'a', b'r', b'!', ..] | [b'7', b'z', 0xBC, 0xAF, ..] => {
-                unsupported("this is an archive; send the document itself")
+                unsupported(
+                    "this is an archive; send the document itself",
+                    "đây là tệp nén; hãy gửi văn bản bên trong",
+                )
             }
             _ if head.windows(5).any(|window| window == b"%PDF-") => Ok(Self::Pdf),
             _ => Ok(Self::Text),
@@ -78,15 +86,18 @@ fn ole(bytes: &[u8]) -> Result<MediaType, DocumentError> {
     };
     Err(if names("EncryptedPackage") {
         DocumentError::new("encrypted", "the document has a password; save it without one")
+            .with_vi("văn bản có mật khẩu; hãy lưu lại không có mật khẩu")
     } else if names("Workbook") {
         DocumentError::new(
             "unsupported_document",
             "this is an Excel 97-2003 file (.xls); save it as .xlsx and send it to /workbooks",
         )
+        .with_vi("đây là tệp Excel 97-2003 (.xls); hãy lưu thành .xlsx rồi gửi đến /workbooks")
     } else {
         DocumentError::new(
             "unsupported_document",
             "this is a Word 97-2003 document (.doc); save it as .docx",
         )
+        .with_vi("đây là văn bản Word 97-2003 (.doc); hãy lưu thành .docx")
     })
 }

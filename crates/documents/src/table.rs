@@ -10,6 +10,10 @@ pub const MAX_ROWS: usize = 100_000;
 /// Most columns of a grid that are read.
 pub const MAX_COLUMNS: usize = 1_000;
 
+/// What is wrong with a formula that was not computed.
+pub const NOT_COMPUTED: &str =
+    "a formula without its result; open the file in a spreadsheet program and save it";
+
 /// A cell of a grid.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct GridCell {
@@ -25,6 +29,8 @@ pub struct GridCell {
     pub decimals: Option<u32>,
     /// What is wrong with the cell: an error value, or a formula without a result.
     pub fault: Option<String>,
+    /// Whether all of it is struck out, so that it says nothing.
+    pub struck: bool,
 }
 
 impl GridCell {

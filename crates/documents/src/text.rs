@@ -9,7 +9,7 @@ use super::{DocumentError, limits};
 ///
 /// # Errors
 /// `not_utf8` when it is neither UTF-8 nor UTF-16 with a byte-order mark, `not_text` when it has
-/// NUL characters, `too_large` when it is too long.
+/// NUL characters, `damaged_text` when it was decoded wrongly, `too_large` when it is too long.
 pub(super) fn decode(bytes: &[u8]) -> Result<String, DocumentError> {
     let text = unicode(bytes)?;
     if text.contains('\0') {
@@ -17,6 +17,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<String, DocumentError> {
             "not_text",
             "the file has NUL characters, so it is not text, or UTF-16 without a byte-order mark; save it as UTF-8",
         ));
+    }
+    // Cleaning removes control characters, which some of the damaged letters have.
+    if let Some(word) = super::damage::find_damage(&text) {
+        return Err(super::damaged(&word));
     }
     bounded(clean(&text))
 }
@@ -70,14 +74,15 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, DocumentError
 
 /// The form of text that all readers return: NFC, whatever the order in which the marks of a letter
 /// were typed; `\n` as line end; no zero-width characters, soft hyphens and control characters
-/// except tab. The Icelandic `Ð`, often typed by mistake, becomes the Vietnamese `Đ`. Spaces are
-/// unchanged.
+/// except tab. The Icelandic `Ð` and `ð`, often typed by mistake, become the Vietnamese `Đ` and
+/// `đ`. Spaces are unchanged.
 pub(super) fn clean(text: &str) -> String {
     if text.is_ascii()
         && !text.bytes().any(|byte| byte.is_ascii_control() && !matches!(byte, b'\n' | b'\t'))
     {
         return text.to_owned();
     }
+    let text = &without_overlaid(text);
     let mut last_return = false;
     let lines = text.chars().filter_map(move |letter| {
         let after_return = std::mem::replace(&mut last_return, letter == '\r');
@@ -86,6 +91,7 @@ pub(super) fn clean(text: &str) -> String {
             '\n' | '\r' | '\u{B}' | '\u{C}' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some('\n'),
             '\t' => Some('\t'),
             'Ð' | '\u{189}' => Some('Đ'),
+            'ð' | '\u{256}' => Some('đ'),
             letter if is_invisible(letter) || letter.is_control() => None,
             letter => Some(letter),
         }
@@ -106,6 +112,80 @@ pub(super) fn clean(text: &str) -> String {
     }
     turned.push_str(&tones);
     turned.nfc().collect()
+}
+
+/// Where a letter stands in its line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum TextLevel {
+    /// On the line.
+    #[default]
+    Line,
+    /// Above it: a superscript, or a raised text.
+    Raised,
+    /// Below it: a subscript, or a lowered text.
+    Lowered,
+}
+
+/// A text as it stands in its line. Digits and brackets of note marks (`316` with a raised `1`)
+/// become the characters that Unicode has for them, so that they are not read as digits of the
+/// number beside them. Other letters are unchanged.
+pub(super) fn at_level(text: &str, level: TextLevel) -> String {
+    let signs = match level {
+        TextLevel::Line => return text.to_owned(),
+        TextLevel::Raised => "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾",
+        TextLevel::Lowered => "₀₁₂₃₄₅₆₇₈₉₊₋₍₎",
+    };
+    let sign = |letter: char| {
+        "0123456789+-()".chars().zip(signs.chars()).find(|(plain, _)| *plain == letter)
+    };
+    text.chars().map(|letter| sign(letter).map_or(letter, |(_, sign)| sign)).collect()
+}
+
+/// Joins two texts between which a struck-out text was left out. Digits on both sides stay apart:
+/// without the text between them they are not certainly one number.
+pub(super) fn push_after_gap(text: &mut String, next: &str) {
+    let apart = text.ends_with(|letter: char| letter.is_ascii_digit())
+        && next.starts_with(|letter: char| letter.is_ascii_digit());
+    text.extend(apart.then_some(' '));
+    text.push_str(next);
+}
+
+/// The lines of a cell in one text. They are joined with a blank, but a line end between two digits
+/// is kept: `300` above `316` is not 300316.
+pub(super) fn cell_text(text: &str) -> String {
+    let mut joined = String::new();
+    for line in text.split(['\n', '\t']).map(str::trim).filter(|line| !line.is_empty()) {
+        let numeric = |letter: char| letter.is_ascii_digit() || matches!(letter, '.' | ',');
+        let apart = joined.ends_with(numeric) && line.starts_with(numeric);
+        joined.extend((!joined.is_empty()).then_some(if apart { '\n' } else { ' ' }));
+        joined.push_str(line);
+    }
+    joined
+}
+
+/// A text without the letters that are struck out with the combining long stroke, and the digits
+/// with any combining stroke.
+fn without_overlaid(text: &str) -> std::borrow::Cow<'_, str> {
+    let strokes = |letter: char| matches!(letter, '\u{335}'..='\u{338}');
+    if !text.contains(strokes) {
+        return text.into();
+    }
+    let (mut found, mut gap) = (String::with_capacity(text.len()), false);
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let struck = letters
+            .peek()
+            .is_some_and(|next| *next == '\u{336}' || (letter.is_ascii_digit() && strokes(*next)));
+        if struck {
+            letters.next();
+            gap = true;
+        } else if std::mem::take(&mut gap) {
+            push_after_gap(&mut found, letter.encode_utf8(&mut [0; 4]));
+        } else {
+            found.push(letter);
+        }
+    }
+    found.into()
 }
 
 /// Whether a character is invisible: zero-width characters, marks of writing direction, the soft
@@ -133,6 +213,26 @@ mod tests {
         assert_eq!(clean(&marks), marks);
         assert_eq!(clean("a\r\nb\rc\u{2028}d\u{7}\te\r\r\n"), "a\nb\nc\nd\te\n\n");
         assert_eq!(clean("7.401\u{a0}tài\u{2009}khoản Ðiện"), "7.401\u{a0}tài\u{2009}khoản Điện");
+        assert_eq!(
+            clean("Đi 3\u{336}0\u{336}0\u{336}316, 2\u{338}7, 2 1\u{335}3"),
+            "Đi 316, 7, 2 3"
+        );
+        assert_eq!(clean("2 7\u{336}"), "2 ");
+        assert_eq!(clean("Văn bản ði, \u{189}ơn, \u{256}ạt"), "Văn bản đi, Đơn, đạt");
+    }
+
+    #[test]
+    fn only_line_ends_between_digits_are_kept_in_a_cell() {
+        for (text, expected) in [
+            ("300\n316", "300\n316"),
+            ("5\t100\n200", "5\n100\n200"),
+            ("1.\n234", "1.\n234"),
+            ("Văn bản\n đi", "Văn bản đi"),
+            ("316\nvăn bản", "316 văn bản"),
+            ("\n\t", ""),
+        ] {
+            assert_eq!(cell_text(text), expected, "{text:?}");
+        }
     }
 
     #[test]

@@ -2,17 +2,22 @@
 //! the files are not trusted.
 
 mod guard;
+mod markup;
 
+use std::collections::BTreeSet;
 use std::io::Cursor;
 
 use calamine::{
     DataRef, Dimensions, Reader, SheetType, SheetVisible, Xlsx, XlsxCellReader, XlsxError,
 };
 
-use crate::table::{Grid, GridCell, MAX_COLUMNS, MAX_ROWS, MergedCells};
+use crate::damage::find_damage;
+use crate::table::{Grid, GridCell, MAX_COLUMNS, MAX_ROWS, MergedCells, NOT_COMPUTED};
+use crate::text::clean;
 use kpi::fault::Fault;
 use kpi::number::Decimal64;
 use kpi::period::Month;
+use markup::{SheetMarkup, WorkbookMarkup};
 
 pub use guard::{MAX_DEPTH, MAX_ENTRIES, MAX_PART, MAX_UNPACKED};
 
@@ -34,6 +39,10 @@ pub struct WorkbookSheet {
     pub name: String,
     /// Whether it is hidden.
     pub hidden: bool,
+    /// The rows that are not shown.
+    pub hidden_rows: BTreeSet<usize>,
+    /// The columns that are not shown.
+    pub hidden_columns: BTreeSet<usize>,
     /// Its cells.
     pub grid: Grid,
 }
@@ -41,7 +50,8 @@ pub struct WorkbookSheet {
 /// Reads an Excel file.
 ///
 /// # Errors
-/// One error: the file is not XLSX, is encrypted or has macros, or it exceeds a limit.
+/// One error: the file is not XLSX, is encrypted or has macros, its text is damaged, or it exceeds
+/// a limit.
 pub fn open(bytes: &[u8]) -> Result<Vec<WorkbookSheet>, Fault> {
     guard::check(bytes)?;
     let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(|error| unreadable(&error))?;
@@ -58,13 +68,31 @@ pub fn open(bytes: &[u8]) -> Result<Vec<WorkbookSheet>, Fault> {
             format!("an Excel file must have at most {MAX_SHEETS} sheets"),
         ));
     }
+    let mut markup = WorkbookMarkup::open(bytes)?;
     let mut left = WorkbookBudget { cells: MAX_CELLS, text: MAX_TEXT };
     let mut sheets = Vec::new();
     for (name, hidden) in listed {
-        let grid = sheet(&mut book, &name, &mut left)?;
-        sheets.push(WorkbookSheet { name, hidden, grid });
+        let formats = markup.sheet(&name)?;
+        let grid = sheet(&mut book, &name, (&formats, markup.uncomputed), &mut left)?;
+        let SheetMarkup { hidden_rows, hidden_columns, .. } = formats;
+        sheets.push(WorkbookSheet { name, hidden, hidden_rows, hidden_columns, grid });
     }
+    check_text(&sheets)?;
     Ok(sheets)
+}
+
+/// Refuses a file with texts that were decoded wrongly and saved again.
+fn check_text(sheets: &[WorkbookSheet]) -> Result<(), Fault> {
+    let mut text = String::new();
+    let cells = sheets.iter().flat_map(|sheet| sheet.grid.rows.iter().flatten());
+    for cell in cells.filter(|cell| !cell.text.is_ascii()) {
+        text.push_str(&cell.text);
+        text.push('\n');
+    }
+    match find_damage(&text) {
+        Some(word) => Err(crate::damaged(&word).to_fault()),
+        None => Ok(()),
+    }
 }
 
 /// The name of a cell: `C7` for row 6 and column 2, both from 0.
@@ -102,14 +130,21 @@ pub fn fault_at(
     Fault::new(format!("{name}!{}", cell_name(row, column)), code, detail)
 }
 
+fn unreadable_part() -> Fault {
+    Fault::new("", "unreadable", "a part of the Excel file cannot be read")
+        .with_vi("không đọc được một phần của tệp Excel")
+}
+
 fn sheet(
     book: &mut Xlsx<Cursor<&[u8]>>,
     name: &str,
+    (formats, uncomputed): (&SheetMarkup, bool),
     left: &mut WorkbookBudget,
 ) -> Result<Grid, Fault> {
-    let mut rows = cells(book, name, left)?;
-    apply_number_formats(
+    let mut rows = cells(book, name, (formats, uncomputed), left)?;
+    apply_cell_formats(
         book.worksheet_cells_reader(name).map_err(|error| unreadable(&error))?,
+        formats,
         &mut rows,
     )?;
     let merges = book.merge_cells_by_sheet_name(name).map_err(|error| unreadable(&error))?;
@@ -124,6 +159,7 @@ fn sheet(
 fn cells(
     book: &mut Xlsx<Cursor<&[u8]>>,
     name: &str,
+    (formats, uncomputed): (&SheetMarkup, bool),
     left: &mut WorkbookBudget,
 ) -> Result<Vec<Vec<GridCell>>, Fault> {
     let mut rows: Vec<Vec<GridCell>> = Vec::new();
@@ -131,11 +167,15 @@ fn cells(
     while let Some(found) =
         reader.next_cell_with_formula_metadata().map_err(|error| unreadable(&error))?
     {
-        let cell = grid_cell(&found.value, found.formula.is_some());
+        let cell = grid_cell(&found.value, (found.formula.is_some(), uncomputed));
         if cell == GridCell::default() {
             continue;
         }
         let (row, column) = place(name, found.pos)?;
+        let cell = match formats.texts.get(&(row, column)) {
+            Some(text) => GridCell { struck: text.struck, ..text_cell(&text.text) },
+            None => cell,
+        };
         left.text = left.text.checked_sub(cell.text.len()).ok_or_else(|| {
             fault_at(
                 name,
@@ -205,14 +245,17 @@ fn merge(stretch: &Dimensions) -> Option<MergedCells> {
 }
 
 /// A cell as the library read it. The value of a formula is its stored result.
-fn grid_cell(value: &DataRef<'_>, formula: bool) -> GridCell {
+fn grid_cell(value: &DataRef<'_>, (formula, uncomputed): (bool, bool)) -> GridCell {
     match value {
         DataRef::Empty if formula => GridCell {
             text: "=".to_owned(),
-            fault: Some(
-                "a formula without its result; open the file in a spreadsheet program and save it"
-                    .to_owned(),
-            ),
+            fault: Some(NOT_COMPUTED.to_owned()),
+            ..GridCell::default()
+        },
+        // A program that does not compute writes 0 as the result.
+        value if formula && uncomputed && is_zero(value) => GridCell {
+            text: format!("={}", grid_cell(value, (false, false)).text),
+            fault: Some(NOT_COMPUTED.to_owned()),
             ..GridCell::default()
         },
         DataRef::Empty => GridCell::default(),
@@ -239,8 +282,23 @@ fn grid_cell(value: &DataRef<'_>, formula: bool) -> GridCell {
     }
 }
 
+fn is_zero(value: &DataRef<'_>) -> bool {
+    match value {
+        DataRef::Int(number) => *number == 0,
+        DataRef::Float(number) => number.abs() < f64::MIN_POSITIVE,
+        DataRef::DateTime(time) => time.as_f64().abs() < f64::MIN_POSITIVE,
+        DataRef::String(text) => matches!(text.as_str(), "" | "0"),
+        DataRef::Empty
+        | DataRef::SharedString(_)
+        | DataRef::Bool(_)
+        | DataRef::DateTimeIso(_)
+        | DataRef::DurationIso(_)
+        | DataRef::Error(_) => false,
+    }
+}
+
 fn text_cell(text: &str) -> GridCell {
-    GridCell::text(text.chars().take(MAX_CELL).collect::<String>())
+    GridCell::text(clean(&text.chars().take(MAX_CELL).collect::<String>()))
 }
 
 fn month_cell(month: Option<Month>, number: f64) -> GridCell {
@@ -274,15 +332,21 @@ fn format_number(written: Decimal64) -> String {
     written.to_string().replace('.', ",")
 }
 
-/// Applies the number formats of cells: percentages and decimals.
-fn apply_number_formats(
+/// Applies the formats of cells: percentages, decimals, and whether they are struck out.
+fn apply_cell_formats(
     mut reader: XlsxCellReader<'_, Cursor<&[u8]>>,
+    markup: &SheetMarkup,
     rows: &mut [Vec<GridCell>],
 ) -> Result<(), Fault> {
     let formats: Vec<Option<String>> = reader
         .styles()
         .iter()
         .map(|style| style.number_format.as_ref().map(|format| format.format_code.clone()))
+        .collect();
+    let struck: Vec<bool> = reader
+        .styles()
+        .iter()
+        .map(|style| style.font.as_ref().is_some_and(|font| font.strikethrough))
         .collect();
     while let Some((row, column, style)) =
         reader.next_style_id().map_err(|error| unreadable(&error))?
@@ -294,6 +358,9 @@ fn apply_number_formats(
         let Some(cell) = rows.get_mut(row).and_then(|cells| cells.get_mut(column)) else {
             continue;
         };
+        if struck.get(style) == Some(&true) && !markup.texts.contains_key(&(row, column)) {
+            cell.struck = !cell.is_empty();
+        }
         let (Some(code), Some(written)) =
             (formats.get(style).and_then(Option::as_ref), cell.number)
         else {
@@ -313,6 +380,7 @@ fn apply_number_formats(
                 number: Some(percent),
                 percent: true,
                 decimals: Some(decimals),
+                struck: cell.struck,
                 ..GridCell::default()
             };
         } else if first.contains('0') {

@@ -9,14 +9,17 @@ use super::heading_context::HeadingContext;
 use super::lexicon::NameIndex;
 use super::paragraph::ReportParagraph;
 use super::period_sign::{mark, sign_of_month, sign_of_span, sign_of_year};
+use crate::intake::table::cell::{has_digit, parts_digits};
 use crate::intake::table::{CellFigure, LabelMeaning, TableDefaults, TableMapping, TableReader};
 use documents::Document;
 use documents::table::Grid;
 use kpi::period::{Period, Step};
-use kpi::vietnamese::numbers::{NumericToken, find_tokens};
+use kpi::vietnamese::numbers::{NumberFlaw, NumericToken, find_tokens};
 
 /// Confidence of a figure in a table: its labels name it word for word.
 const TABLE_CONFIDENCE: f64 = 0.95;
+/// Most words of a cell that is listed in a table without a readable figure.
+const MAX_UNREAD: usize = 4;
 /// Reduction of the confidence for a figure that was read from a label as from a sentence.
 const SENTENCE_PENALTY: f64 = 0.1;
 
@@ -49,6 +52,9 @@ impl ReportTable<'_> {
             &grid,
             &TableDefaults { unit: Some(self.setting.unit), month, hint: hint.to_owned() },
         );
+        if mapping == TableMapping::default() {
+            self.list_unread(reading);
+        }
         mapping.figures.iter().for_each(|figure| self.figure(figure, planned, reading));
         let said = if planned {
             ReportExtract::default()
@@ -59,11 +65,20 @@ impl ReportTable<'_> {
             let Some(own) = self.cell(unclaimed.row, unclaimed.column) else { continue };
             let (place, _) = number(self.document, &own);
             let sentence = self.line(unclaimed.row);
+            if parts_digits(self.document.slice(&own)) {
+                reading.unclaimed.push(UnclaimedNumber {
+                    place,
+                    sentence,
+                    reason: SkipReason::Ambiguous,
+                    measure: None,
+                });
+                continue;
+            }
             let label =
                 label(&mapping, unclaimed.row).and_then(|(row, column)| self.cell(row, column));
             let of_label = label
                 .filter(|_| !planned && self.is_of_period(&mapping, unclaimed.column))
-                .and_then(|label| self.cell_as_sentence(label, own, above));
+                .and_then(|label| self.cell_as_sentence(label, own.clone(), above));
             let found = of_label.or_else(|| {
                 said.figures
                     .iter()
@@ -79,9 +94,31 @@ impl ReportTable<'_> {
                 None => reading.unclaimed.push(UnclaimedNumber {
                     place,
                     sentence,
-                    reason: SkipReason::NoPattern,
+                    reason: flaw_of(self.document.slice(&own)),
                     measure: None,
                 }),
+            }
+        }
+    }
+
+    /// Lists the numbers of a table without a readable figure: cells beside a label that are
+    /// neither a date nor the number of a document.
+    fn list_unread(&self, reading: &mut ReportExtract) {
+        for (row, cells) in self.rows.iter().enumerate() {
+            for cell in cells.iter().skip(1) {
+                let text = self.document.slice(cell);
+                let tokens = find_tokens(text);
+                let listed = tokens.iter().all(|placed| {
+                    matches!(placed.piece, NumericToken::Number(_) | NumericToken::Word)
+                });
+                if has_digit(text) && listed && text.split_whitespace().count() <= MAX_UNREAD {
+                    reading.unclaimed.push(UnclaimedNumber {
+                        place: number(self.document, cell).0,
+                        sentence: self.line(row),
+                        reason: SkipReason::MalformedNumber,
+                        measure: None,
+                    });
+                }
             }
         }
     }
@@ -248,6 +285,26 @@ impl ReportTable<'_> {
         undated
             || dated
             || heading.is_some_and(|heading| says_period(self.document.slice(&heading), period))
+    }
+}
+
+/// Why the number of a cell is not taken, as far as the cell itself shows it.
+fn flaw_of(text: &str) -> SkipReason {
+    let mut flaws = find_tokens(text).into_iter().filter_map(|placed| match placed.piece {
+        NumericToken::Number(number) => number.value.err(),
+        NumericToken::Month(..)
+        | NumericToken::Year(_)
+        | NumericToken::Span { .. }
+        | NumericToken::Day { .. }
+        | NumericToken::Reference
+        | NumericToken::Word => None,
+    });
+    match flaws.next_back() {
+        Some(NumberFlaw::Range) => SkipReason::Range,
+        Some(NumberFlaw::Malformed | NumberFlaw::Spaces | NumberFlaw::TooLarge) => {
+            SkipReason::MalformedNumber
+        }
+        None => SkipReason::NoPattern,
     }
 }
 

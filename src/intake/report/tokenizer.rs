@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use kpi::vietnamese::folding::{folded, is_mark, spelled_out};
+use kpi::vietnamese::folding::{folded, is_mark, is_note_mark, spelled_out};
 use kpi::vietnamese::numbers::{NumericToken, TextNumber, find_tokens};
 
 /// Most tokens of a sentence. A longer one is cut, so that the work for a sentence is limited.
@@ -127,7 +127,7 @@ fn push_words(stretch: &str, range: Range<usize>, offset: usize, found: &mut Vec
         let joins = matches!(c, '.' | '@')
             && word.is_some_and(|from| part.get(from..at).is_some_and(|text| text.is_ascii()))
             && characters.peek().is_some_and(|(_, next)| next.is_ascii_alphanumeric());
-        if c.is_alphanumeric() || is_mark(c) || joins {
+        if (c.is_alphanumeric() && !is_note_mark(c)) || is_mark(c) || joins {
             word.get_or_insert(at);
             continue;
         }
@@ -147,7 +147,13 @@ fn push_words(stretch: &str, range: Range<usize>, offset: usize, found: &mut Vec
             '\t' => {
                 (!characters.peek().is_some_and(|(_, next)| next.is_lowercase())).then_some(';')
             }
-            c if c.is_whitespace() || c == '\u{a0}' || IGNORED_MARKS.contains(&c) => None,
+            c if c.is_whitespace()
+                || c == '\u{a0}'
+                || is_note_mark(c)
+                || IGNORED_MARKS.contains(&c) =>
+            {
+                None
+            }
             '[' | '{' => Some('('),
             ']' | '}' => Some(')'),
             '?' | '!' => Some('.'),

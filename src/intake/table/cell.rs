@@ -3,7 +3,7 @@
 
 use crate::intake::label::{RowMarker, split_marker};
 use kpi::number::Decimal64;
-use kpi::vietnamese::folding::unaccented;
+use kpi::vietnamese::folding::{is_note_mark, unaccented};
 
 /// What the number of a measure may be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +32,31 @@ pub enum CellContent {
     Words,
 }
 
+/// Why a struck-out cell is not taken.
+pub const STRUCK: &str = "the cell is struck out";
+/// Why a cell with numbers on several lines is not taken.
+pub const SEVERAL_LINES: &str =
+    "the cell has digits on both sides of a line end or tab; it may be one number or several";
+
+/// Whether digits of a text are parted by a line end (also `<br>`) or a tab, which separate no
+/// thousands.
+#[must_use]
+pub fn parts_digits(text: &str) -> bool {
+    let breaks = text.replace("<br", "\n");
+    let parts =
+        breaks.split(['\n', '\r', '\t', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}']);
+    parts.filter(|part| has_digit(part)).count() > 1
+}
+
+/// A text without the note marks at its ends. A raised number after 10 may be an exponent, so it
+/// stays.
+fn without_marks(text: &str) -> &str {
+    let bare = text.trim().trim_start_matches(is_note_mark);
+    let cut = bare.trim_end_matches(is_note_mark).trim_end();
+    let base = cut.rsplit(|letter: char| !letter.is_ascii_digit()).next();
+    if base == Some("10") { bare.trim() } else { cut.trim_start() }
+}
+
 /// Whether a text has a digit.
 #[must_use]
 pub fn has_digit(text: &str) -> bool {
@@ -47,7 +72,7 @@ pub fn looks_like_figure(text: &str) -> bool {
     } else {
         text.trim()
     });
-    let text = without_about(&text).1;
+    let text = without_about(without_marks(&text)).1;
     let body = text.trim_start_matches('-');
     let end = body
         .find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | ',' | ' ')))
@@ -96,7 +121,7 @@ const BEHIND: [&str; 27] = [
 #[must_use]
 pub fn read(text: &str, allowed: AllowedNumber) -> CellContent {
     let folded = unaccented(text.trim());
-    let folded = folded.trim_matches(['\'', ' ']);
+    let folded = without_marks(folded.trim_matches(['\'', ' ']));
     if matches!(folded, "khong co" | "khong" | "khong phat sinh") {
         return CellContent::Number {
             written: Decimal64 { mantissa: 0, scale: 0 },
@@ -109,6 +134,9 @@ pub fn read(text: &str, allowed: AllowedNumber) -> CellContent {
         } else {
             CellContent::Nothing
         };
+    }
+    if parts_digits(text) {
+        return CellContent::Fault(SEVERAL_LINES.to_owned());
     }
     let (approximate, body) = without_about(folded);
     let (negative, body) =
@@ -276,6 +304,16 @@ mod tests {
             ("đang rà soát", "words"),
             ("-5", "-5"),
             ("99999999999999999999", "fault"),
+            ("300\n316", "fault"),
+            ("5\t100\n200", "fault"),
+            ("1.\r\n234", "fault"),
+            ("13\n594 văn bản", "fault"),
+            ("316\nvăn bản", "316"),
+            ("316¹", "316"),
+            ("¹ 1.316", "1316"),
+            ("23.441⁽²⁾", "23441"),
+            ("10⁶", "fault"),
+            ("5.10⁶", "fault"),
         ] {
             assert_eq!(said(text, Some(0), false), expected, "{text}");
         }

@@ -7,6 +7,7 @@ use super::shape::{GridShape, TableParts};
 use super::title::TableTitle;
 use kpi::period::Month;
 use kpi::vietnamese::folding::unaccented;
+use kpi::vietnamese::months::extract_months;
 
 /// The meaning of a column below the header.
 #[derive(Clone, PartialEq, Debug)]
@@ -67,7 +68,9 @@ impl LabelReader<'_> {
             LabelFacets { aside: Some(what), .. } => TableColumn::Aside(what),
             LabelFacets { stub: Some(stub), .. } => TableColumn::Stub(stub.clone()),
             LabelFacets { refused: Some(why), .. } => TableColumn::Refused(why.clone()),
-            LabelFacets { unknown: true, .. } | LabelFacets { .. } if body.texts > body.figures => {
+            LabelFacets { unknown: true, .. } | LabelFacets { .. }
+                if body.texts > body.figures && !(column > 0 && heads_figures(&facets, &label)) =>
+            {
                 TableColumn::Stub(LabelColumnKind::Any)
             }
             LabelFacets { unknown: true, .. } => {
@@ -118,6 +121,14 @@ impl LabelReader<'_> {
             TableColumn::Figures(facets) => self.meaning(facets),
         }
     }
+}
+
+/// Whether a heading is that of figures whatever is below it: it names a measure or nothing but a
+/// month. Cells below it that are not numbers are listed and are not labels.
+fn heads_figures(facets: &LabelFacets, label: &str) -> bool {
+    let only_month =
+        || facets.month.is_some() && !extract_months(label).rest.contains(char::is_alphabetic);
+    !facets.unknown && (facets.measure.is_some() || only_month())
 }
 
 /// Of columns without a heading only one may have figures, and none beside columns with a heading.

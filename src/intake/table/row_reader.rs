@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::cell::{AllowedNumber, CellContent, read};
+use super::cell::{AllowedNumber, CellContent, STRUCK, read};
 use super::column::TableColumn;
 use super::facets::{LabelColumnKind, LabelFacets};
 use super::label_context::LabelContext;
@@ -624,6 +624,9 @@ impl<'t, 's> RowReader<'t, 's> {
         }
         if cell.is_empty() {
             return Ok(None);
+        }
+        if cell.struck {
+            return Err(STRUCK.to_owned());
         }
         if row.unknown && row.refused.is_none() {
             return Err("the row's label is not understood".to_owned());

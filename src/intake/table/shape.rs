@@ -79,10 +79,12 @@ impl<'g> GridShape<'g> {
         self.origins.get(&(row, column)).copied().unwrap_or((row, column))
     }
 
-    /// The text shown at a place; for a merged cell that of its range.
+    /// The text shown at a place; for a merged cell that of its range. A struck-out text says
+    /// nothing.
     pub(super) fn text(&self, row: usize, column: usize) -> &str {
         let (row, column) = self.origin(row, column);
-        self.cell(row, column).text.trim()
+        let cell = self.cell(row, column);
+        if cell.struck { "" } else { cell.text.trim() }
     }
 
     /// The texts of a row, each merged range once.

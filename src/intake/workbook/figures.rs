@@ -3,99 +3,29 @@
 
 use std::collections::HashMap;
 
-use super::form::{
-    CODES, GUIDE_SHEET, HEADER_ROW, INPUT, LABELS, MARK, MONTH_ROW, NOTES, UNIT_ROW, VERSION,
+use super::form::GUIDE_SHEET;
+use super::form_layout::find_mark;
+use super::form_reader::FormReader;
+use super::reading::{
+    SheetCell, SheetFigure, SheetTable, WorkbookReading, cell_fault, unclaimed_cell,
 };
+use super::visible::VisibleGrid;
 use crate::intake::label::split_marker;
-use crate::intake::table::cell::{AllowedNumber, CellContent, has_digit, read};
+use crate::intake::table::cell::{AllowedNumber, CellContent, STRUCK, has_digit, read};
+use crate::intake::table::reason_text::OUTSIDE;
 use crate::intake::table::{
     LabelMeaning, LabelUse, TableDefaults, TableMapping, TableReader, sheet_tables,
 };
-use documents::table::GridCell;
-use documents::workbook::{WorkbookSheet, cell_name, fault_at, open};
+use documents::table::{GridCell, NOT_COMPUTED};
+use documents::workbook::{WorkbookSheet, cell_name, open};
 use kpi::catalogue::Catalogue;
-use kpi::fault::{Fault, quoted};
-use kpi::measure::Measure;
+use kpi::fault::Fault;
 use kpi::number::Decimal64;
 use kpi::period::Month;
-use kpi::vietnamese::months::extract_months;
+use kpi::vietnamese::months::{MonthMention, extract_months};
 
 /// Most errors that are listed.
 pub const MAX_FAULTS: usize = 1_000;
-
-/// A figure of an Excel file.
-#[derive(Clone, PartialEq, Debug)]
-pub struct SheetFigure {
-    /// The measure.
-    pub measure: Measure,
-    /// Position of the unit.
-    pub unit: usize,
-    /// The month.
-    pub month: Month,
-    /// The number; `None` withdraws the figure.
-    pub written: Option<Decimal64>,
-    /// The cell's text.
-    pub printed: String,
-    /// Whether it is marked as approximate.
-    pub approximate: bool,
-    /// The sheet's name.
-    pub sheet: String,
-    /// The cell's name.
-    pub cell: String,
-    /// The label that named the measure.
-    pub label: String,
-    /// How certain the figure is, 0 to 1: 1 when the file itself gives measure, unit and month.
-    pub confidence: f64,
-}
-
-/// A cell with a digit that is not taken as a figure.
-#[derive(Clone, PartialEq, Debug)]
-pub struct SheetCell {
-    /// The sheet's name.
-    pub sheet: String,
-    /// The cell's name.
-    pub cell: String,
-    /// The cell's text.
-    pub printed: String,
-    /// The reason.
-    pub reason: String,
-}
-
-/// How a table of a sheet was understood.
-#[derive(Clone, PartialEq, Debug)]
-pub struct SheetTable {
-    /// The sheet's name.
-    pub sheet: String,
-    /// The rows of the header, counted from 1.
-    pub header_rows: Vec<usize>,
-    /// The first row of the table in the sheet.
-    pub first_row: usize,
-    /// Its columns.
-    pub columns: Vec<LabelUse>,
-    /// Its rows.
-    pub rows: Vec<LabelUse>,
-}
-
-/// How an Excel file was understood.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct WorkbookReading {
-    /// Position of the unit that the file or the request gives.
-    pub unit: Option<usize>,
-    /// The month that the file or the request gives.
-    pub month: Option<Month>,
-    /// Whether it is a form of the service.
-    pub is_form: bool,
-    /// The figures.
-    pub figures: Vec<SheetFigure>,
-    /// The other cells with digits.
-    pub unclaimed: Vec<SheetCell>,
-    /// How free tables were understood.
-    pub tables: Vec<SheetTable>,
-    /// The texts in the column of notes, each with the label of its row.
-    pub notes: Vec<String>,
-    /// The errors; pointers are `sheet!cell`.
-    pub faults: Vec<Fault>,
-}
 
 /// Reads an Excel file. `defaults` give what the file does not say.
 ///
@@ -113,10 +43,12 @@ pub fn figures(
         month: defaults.month,
         ..WorkbookReading::default()
     };
-    match sheets.iter().find(|sheet| text(sheet, 0, CODES).starts_with(MARK)) {
-        Some(form) => {
+    let form = sheets.iter().find_map(|sheet| Some((sheet, find_mark(sheet)?)));
+    match form {
+        Some((form, mark)) => {
             reading.is_form = true;
-            FormReader { tables, catalogue, sheet: form }.read(defaults, &mut reading);
+            refuse_uncomputed(form, &mut reading);
+            FormReader { tables, catalogue, sheet: form }.read(mark, defaults, &mut reading);
             for other in
                 sheets.iter().filter(|sheet| sheet.name != form.name && sheet.name != GUIDE_SHEET)
             {
@@ -128,6 +60,7 @@ pub fn figures(
                 if sheet.hidden {
                     skip_sheet(sheet, "a hidden sheet", &mut reading);
                 } else {
+                    refuse_uncomputed(sheet, &mut reading);
                     read_free_tables(sheet, tables, defaults, &mut reading);
                 }
             }
@@ -138,12 +71,15 @@ pub fn figures(
     Ok(reading)
 }
 
-fn cell(sheet: &WorkbookSheet, row: usize, column: usize) -> Option<&GridCell> {
-    sheet.grid.rows.get(row).and_then(|cells| cells.get(column))
-}
-
-fn text(sheet: &WorkbookSheet, row: usize, column: usize) -> &str {
-    cell(sheet, row, column).map_or("", |cell| cell.text.trim())
+/// Refuses formulas without a result, wherever they are: a label may be one too.
+fn refuse_uncomputed(sheet: &WorkbookSheet, reading: &mut WorkbookReading) {
+    for (row, cells) in sheet.grid.rows.iter().enumerate() {
+        for (column, cell) in cells.iter().enumerate() {
+            if cell.fault.as_deref() == Some(NOT_COMPUTED) {
+                reading.faults.push(cell_fault(sheet, row, column, NOT_COMPUTED));
+            }
+        }
+    }
 }
 
 /// Lists the cells with digits of a sheet that is not read.
@@ -157,22 +93,7 @@ fn skip_sheet(sheet: &WorkbookSheet, reason: &str, reading: &mut WorkbookReading
     }
 }
 
-fn unclaimed_cell(
-    sheet: &WorkbookSheet,
-    row: usize,
-    column: usize,
-    cell: &GridCell,
-    reason: &str,
-) -> SheetCell {
-    SheetCell {
-        sheet: sheet.name.clone(),
-        cell: cell_name(row, column),
-        printed: cell.text.trim().to_owned(),
-        reason: reason.to_owned(),
-    }
-}
-
-/// Reads the free tables of a sheet.
+/// Reads the free tables of a sheet. Hidden rows and columns are listed and left out.
 fn read_free_tables(
     sheet: &WorkbookSheet,
     tables: &TableReader<'_>,
@@ -183,12 +104,18 @@ fn read_free_tables(
         hint: format!("{} {}", defaults.hint, sheet.name).trim().to_owned(),
         ..defaults.clone()
     };
+    let visible = VisibleGrid::of(sheet);
+    for (row, column, reason) in visible.left_out(sheet) {
+        let cell = sheet.grid.rows.get(row).and_then(|cells| cells.get(column));
+        if let Some(cell) = cell.filter(|cell| is_listed(cell)) {
+            reading.unclaimed.push(unclaimed_cell(sheet, row, column, cell, reason));
+        }
+    }
     let mut read_to = 0;
-    for (start, grid) in sheet_tables(&sheet.grid) {
-        add_numbers_outside_tables(sheet, read_to..start, reading);
+    for (start, grid) in sheet_tables(&visible.grid) {
+        add_numbers_outside_tables(sheet, &visible, read_to..start, reading);
         read_to = start + grid.rows.len();
-        let mapping = tables.read(&grid, &named);
-        let TableMapping { header, columns, rows, figures, unclaimed } = mapping;
+        let TableMapping { header, columns, rows, figures, unclaimed } = tables.read(&grid, &named);
         let own = |uses: &[LabelUse], of: usize, what: fn(&LabelMeaning) -> bool| {
             uses.iter().any(|one| one.index == of && what(&one.meaning))
         };
@@ -210,59 +137,90 @@ fn read_free_tables(
                 printed: figure.printed,
                 approximate: figure.approximate,
                 sheet: sheet.name.clone(),
-                cell: cell_name(start + figure.row, figure.column),
+                cell: visible.name(start + figure.row, figure.column),
                 label: figure.label,
                 confidence,
             });
         }
         for one in unclaimed {
-            let row = start + one.row;
-            let fault = cell(sheet, row, one.column)
-                .and_then(|cell| cell.fault.clone())
-                .filter(|fault| *fault == one.reason);
-            match fault {
-                Some(fault) => {
-                    reading.faults.push(fault_at(&sheet.name, row, one.column, "cell_error", fault))
+            let (row, column) = visible.place(start + one.row, one.column);
+            let cell = sheet.grid.rows.get(row).and_then(|cells| cells.get(column));
+            match cell.and_then(|cell| cell.fault.as_ref()) {
+                // It is an error of its own.
+                Some(fault) if fault == NOT_COMPUTED => {}
+                Some(fault) if *fault == one.reason => {
+                    reading.faults.push(cell_fault(sheet, row, column, fault));
                 }
-                None => reading.unclaimed.push(SheetCell {
+                Some(_) | None => reading.unclaimed.push(SheetCell {
                     sheet: sheet.name.clone(),
-                    cell: cell_name(row, one.column),
+                    cell: cell_name(row, column),
                     printed: one.printed,
                     reason: one.reason,
                 }),
             }
         }
+        let first = visible.place(start, 0).0;
+        let shown = |uses: Vec<LabelUse>, index: &dyn Fn(usize) -> usize| {
+            uses.into_iter().map(|one| LabelUse { index: index(one.index), ..one }).collect()
+        };
         reading.tables.push(SheetTable {
             sheet: sheet.name.clone(),
-            header_rows: header.map(|row| start + row + 1).collect(),
-            first_row: start + 1,
-            columns,
-            rows,
+            header_rows: header.map(|row| visible.place(start + row, 0).0 + 1).collect(),
+            first_row: first + 1,
+            columns: shown(columns, &|column| visible.place(0, column).1),
+            rows: shown(rows, &|row| visible.place(start + row, 0).0 - first),
         });
     }
+    add_numbers_outside_tables(sheet, &visible, read_to..visible.grid.rows.len(), reading);
+}
+
+/// Whether a cell that is not read is listed: it has a digit that is not that of a month.
+fn is_listed(cell: &GridCell) -> bool {
+    cell.number.is_some()
+        || cell.fault.is_some()
+        || has_digit(&extract_months(split_marker(&cell.text).1).rest)
 }
 
 /// Lists numbers in rows that do not belong to a table.
 fn add_numbers_outside_tables(
     sheet: &WorkbookSheet,
+    visible: &VisibleGrid,
     rows: std::ops::Range<usize>,
     reading: &mut WorkbookReading,
 ) {
     for row in rows {
-        for (column, cell) in sheet.grid.rows.get(row).into_iter().flatten().enumerate() {
-            if cell.number.is_some()
-                || cell.fault.is_some()
-                || has_digit(&extract_months(split_marker(&cell.text).1).rest)
-            {
-                reading.unclaimed.push(unclaimed_cell(
-                    sheet,
-                    row,
-                    column,
-                    cell,
-                    "the cell is not in a table",
-                ));
+        for (column, cell) in visible.grid.rows.get(row).into_iter().flatten().enumerate() {
+            let (at, place) = visible.place(row, column);
+            // A date beside labels is not that of a heading.
+            let dated = is_date(cell) && column > 0;
+            if (is_listed(cell) || dated) && cell.fault.as_deref() != Some(NOT_COMPUTED) {
+                reading.unclaimed.push(unclaimed_cell(sheet, at, place, cell, &outside(cell)));
             }
         }
+    }
+}
+
+/// Whether a cell has a date and nothing else.
+fn is_date(cell: &GridCell) -> bool {
+    let said = || extract_months(split_marker(&cell.text).1);
+    cell.month.is_some()
+        || (has_digit(&cell.text) && {
+            let said = said();
+            said.rest.trim().is_empty() && matches!(said.when.as_slice(), [MonthMention::Other(_)])
+        })
+}
+
+/// Why a cell outside of tables is not taken.
+fn outside(cell: &GridCell) -> String {
+    if cell.struck {
+        return STRUCK.to_owned();
+    }
+    if is_date(cell) {
+        return "the cell has a date, a figure is expected".to_owned();
+    }
+    match (cell.number, read(&cell.text, AllowedNumber { decimals: None, percent: true })) {
+        (None, CellContent::Fault(why)) => format!("{OUTSIDE}; {why}"),
+        _ => OUTSIDE.to_owned(),
     }
 }
 
@@ -274,11 +232,17 @@ fn merge_duplicates(reading: &mut WorkbookReading) {
         let place = format!("{}!{}", figure.sheet, figure.cell);
         match seen.get(&(figure.measure.to_string(), figure.unit, figure.month)) {
             Some((value, _)) if is_same_number(*value, figure.written) => {}
-            Some((_, other)) => faults.push(Fault::new(
-                &place,
-                "contradiction",
-                format!("{} of {} has another value at {other}", figure.measure, figure.month),
-            )),
+            Some((_, other)) => faults.push(
+                Fault::new(
+                    &place,
+                    "contradiction",
+                    format!("{} of {} has another value at {other}", figure.measure, figure.month),
+                )
+                .with_vi(format!(
+                    "{} của {} có giá trị khác ở ô {other}",
+                    figure.measure, figure.month
+                )),
+            ),
             None => {
                 seen.insert(
                     (figure.measure.to_string(), figure.unit, figure.month),
@@ -300,180 +264,5 @@ fn is_same_number(one: Option<Decimal64>, other: Option<Decimal64>) -> bool {
             one.at_scale(scale) == other.at_scale(scale)
         }
         (one, other) => one == other,
-    }
-}
-
-/// The value of an input cell: a number, or `None` for a withdrawal, and whether it is marked as
-/// approximate.
-type FormValue = (Option<Decimal64>, bool);
-
-/// A sheet with the form of the service.
-struct FormReader<'a> {
-    tables: &'a TableReader<'a>,
-    catalogue: &'a Catalogue,
-    sheet: &'a WorkbookSheet,
-}
-
-impl FormReader<'_> {
-    fn fault(
-        &self,
-        row: usize,
-        column: usize,
-        code: &'static str,
-        detail: impl Into<String>,
-    ) -> Fault {
-        fault_at(&self.sheet.name, row, column, code, detail)
-    }
-
-    fn read(&self, defaults: &TableDefaults, reading: &mut WorkbookReading) {
-        let version = text(self.sheet, 0, CODES).trim_start_matches(MARK);
-        if version != VERSION {
-            reading.faults.push(self.fault(
-                0,
-                CODES,
-                "unknown_version",
-                format!("the form has layout {}; the service knows layout {VERSION}; download a new form", quoted(version)),
-            ));
-            return;
-        }
-        let (code, month) = (text(self.sheet, UNIT_ROW, CODES), text(self.sheet, MONTH_ROW, CODES));
-        let unit = self.tables.units().position(code);
-        if unit.is_none() {
-            reading.faults.push(self.fault(
-                UNIT_ROW,
-                CODES,
-                "unknown_unit",
-                format!("no unit has the code {}", quoted(code)),
-            ));
-        }
-        let month = month
-            .parse::<Month>()
-            .map_err(|error| {
-                reading.faults.push(self.fault(
-                    MONTH_ROW,
-                    CODES,
-                    "malformed_period",
-                    error.to_string(),
-                ))
-            })
-            .ok();
-        let contradicts =
-            |given: bool| given.then_some("the form has another unit or month than the request");
-        for (row, why) in [
-            (UNIT_ROW, contradicts(defaults.unit.is_some() && defaults.unit != unit)),
-            (MONTH_ROW, contradicts(defaults.month.is_some() && defaults.month != month)),
-        ] {
-            reading
-                .faults
-                .extend(why.map(|why| self.fault(row, CODES, "contradicts_request", why)));
-        }
-        let (Some(unit), Some(month)) = (unit, month) else { return };
-        (reading.unit, reading.month) = (Some(unit), Some(month));
-        for row in HEADER_ROW + 1..self.sheet.grid.rows.len() {
-            self.row(row, unit, month, reading);
-        }
-    }
-
-    fn row(&self, row: usize, unit: usize, month: Month, reading: &mut WorkbookReading) {
-        let code = text(self.sheet, row, CODES);
-        for (column, cell) in
-            self.sheet.grid.rows.get(row).into_iter().flatten().enumerate().skip(INPUT)
-        {
-            let strays = column > NOTES || (code.is_empty() && column == INPUT);
-            if strays && (cell.number.is_some() || has_digit(&cell.text)) {
-                reading.unclaimed.push(unclaimed_cell(
-                    self.sheet,
-                    row,
-                    column,
-                    cell,
-                    "outside the form",
-                ));
-            }
-        }
-        if code.is_empty() {
-            return;
-        }
-        let measure = match Measure::parse(code) {
-            Ok(measure) if self.catalogue.measure_faults(&measure).is_empty() => measure,
-            _ => {
-                reading.faults.push(self.fault(
-                    row,
-                    CODES,
-                    "unknown_measure",
-                    format!("the catalogue declares no measure {}", quoted(code)),
-                ));
-                return;
-            }
-        };
-        let label = text(self.sheet, row, LABELS).to_owned();
-        let note = text(self.sheet, row, NOTES);
-        if !note.is_empty() {
-            reading.notes.push(format!("{label}: {note}"));
-        }
-        let Some(cell) = cell(self.sheet, row, INPUT).filter(|cell| **cell != GridCell::default())
-        else {
-            return;
-        };
-        match self.value(cell, &measure) {
-            Ok(None) => {}
-            Ok(Some((written, approximate))) => reading.figures.push(SheetFigure {
-                measure,
-                unit,
-                month,
-                written,
-                printed: cell.text.trim().to_owned(),
-                approximate,
-                sheet: self.sheet.name.clone(),
-                cell: cell_name(row, INPUT),
-                label,
-                confidence: 1.0,
-            }),
-            Err((code, why)) => reading.faults.push(self.fault(
-                row,
-                INPUT,
-                code,
-                format!("{}: {why}", quoted(cell.text.trim())),
-            )),
-        }
-    }
-
-    /// The value in an input cell: empty, a withdrawal, or a number and whether it is marked as
-    /// approximate.
-    fn value(
-        &self,
-        cell: &GridCell,
-        measure: &Measure,
-    ) -> Result<Option<FormValue>, (&'static str, String)> {
-        if let Some(fault) = &cell.fault {
-            return Err(("cell_error", fault.clone()));
-        }
-        if cell.text.trim().eq_ignore_ascii_case("null") {
-            return Ok(Some((None, false)));
-        }
-        let decimals = self.catalogue.indicator(&measure.code).map(|indicator| indicator.decimals);
-        let percent = self.catalogue.unit_of_measure(&measure.code) == "percent";
-        if cell.percent && !percent {
-            return Err((
-                "not_a_number",
-                "the cell has a percentage, a count is expected".to_owned(),
-            ));
-        }
-        let said = match cell.number {
-            Some(written) => CellContent::Number {
-                written: if decimals.is_none() { written.rounded(6) } else { written },
-                approximate: false,
-            },
-            None => read(&cell.text, AllowedNumber { decimals, percent }),
-        };
-        match said {
-            CellContent::Nothing => Ok(None),
-            CellContent::Words => Err((
-                "not_a_number",
-                "the cell has words, a figure is expected; write notes in the column for notes"
-                    .to_owned(),
-            )),
-            CellContent::Fault(why) => Err(("not_a_number", why)),
-            CellContent::Number { written, approximate } => Ok(Some((Some(written), approximate))),
-        }
     }
 }

@@ -8,7 +8,7 @@ pub(super) enum BodyBlock {
     Table(Vec<Vec<TableCell>>),
 }
 
-/// The words of some content on one line, including those of inner tables.
+/// The words of some content, one line for each paragraph, including those of inner tables.
 pub(super) fn words(content: &[BodyBlock]) -> String {
     let pieces = content.iter().map(|written| match written {
         BodyBlock::Paragraph(text, _) => text.clone(),
@@ -17,8 +17,8 @@ pub(super) fn words(content: &[BodyBlock]) -> String {
                 TableCell::Text(text) => Some(text.as_str()),
                 TableCell::Left | TableCell::Above => None,
             });
-            cells.collect::<Vec<_>>().join(" ")
+            cells.collect::<Vec<_>>().join("\n")
         }
     });
-    pieces.filter(|piece| !piece.trim().is_empty()).collect::<Vec<_>>().join(" ")
+    pieces.filter(|piece| !piece.trim().is_empty()).collect::<Vec<_>>().join("\n")
 }

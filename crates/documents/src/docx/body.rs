@@ -6,12 +6,19 @@ use super::table::{self, DocxCell, DocxRow, VerticalMerge};
 use super::xml::{XmlElement, XmlEvent, XmlNamespace, XmlWalker};
 use crate::builder::{DocumentBuilder, ParagraphHint};
 use crate::outline::HeadingMarkup;
+use crate::text::{TextLevel, at_level, push_after_gap};
 use crate::{Document, DocumentError};
 
 /// The paragraph that is being read.
 #[derive(Default)]
 struct OpenParagraph {
     text: String,
+    /// The text as if all of it stood on the line.
+    flat: String,
+    /// Whether any of its letters stands on the line.
+    on_line: bool,
+    /// Whether a struck-out text was left out after its last letter.
+    gap: bool,
     style: Option<String>,
     own: ParagraphStyle,
     /// Whether all letters so far are bold; unknown before the first.
@@ -277,6 +284,14 @@ impl BodyReader<'_> {
         else {
             return;
         };
+        let struck = look.and_then(|look| look.struck).or_else(|| {
+            let style = paragraph.style.as_deref();
+            self.styles.resolve(style, &ParagraphStyle::default()).struck
+        });
+        if struck == Some(true) {
+            paragraph.gap = true;
+            return;
+        }
         if text.chars().any(char::is_alphanumeric) {
             // A run without a format of its own has the format of the paragraph's style.
             let said = run.is_some_and(|run| run.own.bold.is_some() || run.style.is_some());
@@ -285,7 +300,15 @@ impl BodyReader<'_> {
             let bold = if said { look.is_some_and(|look| look.bold) } else { styled() };
             paragraph.bold = Some(paragraph.bold.unwrap_or(true) && bold);
         }
-        paragraph.text.push_str(text);
+        let level = look.map_or(TextLevel::Line, |look| look.level);
+        paragraph.on_line |= level == TextLevel::Line && text.chars().any(char::is_alphanumeric);
+        if std::mem::take(&mut paragraph.gap) {
+            push_after_gap(&mut paragraph.flat, text);
+            push_after_gap(&mut paragraph.text, &at_level(text, level));
+        } else {
+            paragraph.flat.push_str(text);
+            paragraph.text.push_str(&at_level(text, level));
+        }
     }
 
     fn close(&mut self) -> Result<(), DocumentError> {
@@ -332,6 +355,8 @@ impl BodyReader<'_> {
         let Some(mut paragraph) = self.paragraphs.pop() else { return Ok(()) };
         if let Some(mut before) = self.carried.take() {
             before.text.push_str(&paragraph.text);
+            before.flat.push_str(&paragraph.flat);
+            before.on_line |= paragraph.on_line;
             before.boxed.append(&mut paragraph.boxed);
             before.bold =
                 before.bold.into_iter().chain(paragraph.bold).reduce(|left, right| left && right);
@@ -359,7 +384,9 @@ impl BodyReader<'_> {
             plain: resolved.contents,
         };
         let boxed = paragraph.boxed;
-        self.write(BodyBlock::Paragraph(paragraph.text, hint))?;
+        // A paragraph of raised letters only has no line above which they stand.
+        let text = if paragraph.on_line { paragraph.text } else { paragraph.flat };
+        self.write(BodyBlock::Paragraph(text, hint))?;
         boxed.into_iter().try_for_each(|written| self.write(written))
     }
 

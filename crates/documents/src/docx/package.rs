@@ -42,26 +42,39 @@ impl<'a> DocxPackage<'a> {
         let any = |wanted: &str| {
             names.iter().any(|name| name.trim_start_matches('/').starts_with(wanted))
         };
-        let unsupported = |detail: &str| Err(DocumentError::new("unsupported_document", detail));
+        let unsupported = |detail: &str, vi: &str| {
+            Err(DocumentError::new("unsupported_document", detail).with_vi(vi))
+        };
         if names.iter().any(|name| name.ends_with("vbaproject.bin")) {
             return Err(DocumentError::new(
                 "macros",
                 "the document has macros (.docm); save it as .docx",
-            ));
+            )
+            .with_vi("văn bản có macro (.docm); hãy lưu thành .docx"));
         }
         if any("xl/") {
             return unsupported(
                 "this is an Excel file (XLSX), not a document; send it to /workbooks",
+                "đây là tệp Excel (XLSX), không phải văn bản; hãy gửi đến /workbooks",
             );
         }
         if any("ppt/") {
-            return unsupported("this is a presentation (PPTX); send the report as DOCX or PDF");
+            return unsupported(
+                "this is a presentation (PPTX); send the report as DOCX or PDF",
+                "đây là bài trình chiếu (PPTX); hãy gửi báo cáo dạng DOCX hoặc PDF",
+            );
         }
         if any("content.xml") {
-            return unsupported("this is an OpenDocument file; save it as DOCX");
+            return unsupported(
+                "this is an OpenDocument file; save it as DOCX",
+                "đây là tệp OpenDocument; hãy lưu thành DOCX",
+            );
         }
         if !any("[content_types].xml") {
-            return unsupported("this is a ZIP archive, but not DOCX; send the document itself");
+            return unsupported(
+                "this is a ZIP archive, but not DOCX; send the document itself",
+                "đây là tệp nén ZIP, không phải DOCX; hãy gửi chính văn bản",
+            );
         }
         Ok(())
     }

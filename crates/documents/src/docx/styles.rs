@@ -6,9 +6,12 @@ use std::collections::HashMap;
 use super::xml::{XmlElement, XmlEvent, XmlNamespace, XmlWalker};
 use crate::DocumentError;
 use crate::outline::HeadingNumber;
+use crate::text::TextLevel;
 
 /// Most ancestors of a style that are followed.
 const ANCESTORS: usize = 20;
+/// Half points from which a text that is moved up or down is not on its line.
+const RAISED: i32 = 3;
 
 /// The properties of a style or a paragraph.
 #[derive(Clone, Default, Debug)]
@@ -19,6 +22,8 @@ pub(super) struct ParagraphStyle {
     outline: Option<usize>,
     pub(super) bold: Option<bool>,
     pub(super) hidden: Option<bool>,
+    pub(super) struck: Option<bool>,
+    pub(super) level: Option<TextLevel>,
     /// The list and the level in it; list 0 means no list.
     pub(super) list: Option<(usize, usize)>,
 }
@@ -37,6 +42,9 @@ pub(super) struct ResolvedStyle {
     pub(super) heading: Option<u8>,
     pub(super) bold: bool,
     pub(super) hidden: bool,
+    /// Whether it is struck out; unknown where nothing says so.
+    pub(super) struck: Option<bool>,
+    pub(super) level: TextLevel,
     pub(super) list: Option<(usize, usize)>,
     /// Whether it is an entry of a table of contents.
     pub(super) contents: bool,
@@ -169,6 +177,8 @@ impl StyleSheet {
             heading: level.map(|level| u8::try_from(level + 1).unwrap_or(9).min(6)),
             bold: chain.iter().find_map(|style| style.bold).unwrap_or(false),
             hidden: chain.iter().find_map(|style| style.hidden).unwrap_or(false),
+            struck: chain.iter().find_map(|style| style.struck),
+            level: chain.iter().find_map(|style| style.level).unwrap_or_default(),
             list: chain.iter().find_map(|style| style.list).filter(|(list, _)| *list != 0),
             contents: chain.iter().any(|style| style.name.starts_with("toc ")),
         }
@@ -182,6 +192,25 @@ impl ParagraphStyle {
             "outlineLvl" => self.outline = element.number(),
             "b" => self.bold = Some(element.is_on()),
             "vanish" => self.hidden = Some(element.is_on()),
+            // One of the two may be switched off where the other is on.
+            "strike" | "dstrike" => {
+                self.struck = Some(element.is_on() || self.struck == Some(true))
+            }
+            "vertAlign" => {
+                self.level = Some(match element.attribute("val").as_deref() {
+                    Some("superscript") => TextLevel::Raised,
+                    Some("subscript") => TextLevel::Lowered,
+                    Some(_) | None => TextLevel::Line,
+                })
+            }
+            "position" => {
+                let half_points: i32 =
+                    element.attribute("val").and_then(|val| val.parse().ok()).unwrap_or(0);
+                if half_points.abs() >= RAISED {
+                    self.level =
+                        Some(if half_points > 0 { TextLevel::Raised } else { TextLevel::Lowered });
+                }
+            }
             "numId" => {
                 self.list =
                     Some((element.number().unwrap_or(0), self.list.map_or(0, |(_, level)| level)))

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::guard::ReadDeadline;
-use super::line::{GlyphLine, append, joined, lines};
+use super::line::{GlyphLine, append, cell_lines, lines};
 use super::page::{Glyph, PageContent, RuledLine};
 use crate::builder::{DocumentBuilder, ParagraphHint, TableCell};
 use crate::lines::{ListMarker, begins_lower, ends_sentence, marker, open_bracket};
@@ -13,6 +13,12 @@ use crate::{Document, DocumentError, limits};
 
 /// Largest distance at which two rules count as one, in points.
 const SAME_LINE_POINTS: f64 = 2.5;
+/// Largest distance at which the columns of two tables are the same, in points.
+const SAME_COLUMN_POINTS: f64 = 6.0;
+/// Heights of a line through a letter above its base line, relative to the letter size.
+const STRUCK: (f64, f64) = (0.15, 0.5);
+/// Most letters of a page that are compared with lines through them.
+const STRIKE_TESTS: usize = 20_000_000;
 /// Number of lines at the top and at the bottom of a page that may be header or footer.
 const EDGE_LINES: usize = 2;
 /// Smallest indent of a paragraph's first line, relative to the letter size.
@@ -34,7 +40,17 @@ type PdfTableRows = Vec<Vec<TableCell>>;
 /// A line or a table of a page.
 enum PageElement {
     Line(GlyphLine),
-    Table(PdfTableRows),
+    Table(PdfTable),
+}
+
+/// A table of a page.
+struct PdfTable {
+    rows: PdfTableRows,
+    /// Whether lines divide its columns.
+    ruled: bool,
+    /// The left and right ends of the cells of its first and its last row.
+    first: Vec<(f64, f64)>,
+    last: Vec<(f64, f64)>,
 }
 
 /// Joins pages to a document.
@@ -51,6 +67,7 @@ pub(super) fn document(
         all.push(elements(page));
     }
     drop_edges(&mut all);
+    join_tables(&mut all);
     let mut builder = DocumentBuilder::default();
     let mut open: Option<ParagraphLines> = None;
     for page in all {
@@ -60,9 +77,9 @@ pub(super) fn document(
         let right = lines().map(|line| line.end).fold(left + MEASURE, f64::max);
         for element in page {
             match element {
-                PageElement::Table(rows) => {
+                PageElement::Table(table) => {
                     open.take().map_or(Ok(()), |open| open.write(&mut builder))?;
-                    builder.table(&rows)?;
+                    builder.table(&table.rows)?;
                 }
                 PageElement::Line(line) => match &mut open {
                     Some(before) if before.continues_with(&line) => before.add(line, right),
@@ -192,6 +209,130 @@ fn drop_edges(pages: &mut [Vec<PageElement>]) {
     }
 }
 
+/// Joins a table with its continuation on the next page, which does not repeat the heading: it is
+/// the first part of that page, has the same columns, and begins with a row of figures.
+fn join_tables(pages: &mut [Vec<PageElement>]) {
+    let mut open: Option<usize> = None;
+    for at in 0..pages.len() {
+        let (before, from) = pages.split_at_mut(at);
+        let Some(page) = from.first_mut() else { break };
+        if page.is_empty() {
+            continue;
+        }
+        let above = open.and_then(|above| before.get_mut(above)?.last_mut());
+        if let Some(PageElement::Table(above)) = above {
+            match page.remove(0) {
+                PageElement::Table(below) if above.continues_with(&below) => above.append(below),
+                // A single line with gaps is not a table by itself.
+                PageElement::Line(line)
+                    if line.pieces.len() > 1
+                        && above.continues_with(&PdfTable::of_lines(vec![line.clone()])) =>
+                {
+                    above.append(PdfTable::of_lines(vec![line]));
+                }
+                other @ (PageElement::Line(_) | PageElement::Table(_)) => page.insert(0, other),
+            }
+        }
+        if !page.is_empty() {
+            open = Some(at);
+        }
+    }
+}
+
+impl PdfTable {
+    /// A table without rules, of lines with gaps.
+    fn of_lines(lines: Vec<GlyphLine>) -> Self {
+        let ends = |line: Option<&GlyphLine>| {
+            line.into_iter()
+                .flat_map(|line| line.pieces.iter().map(|piece| (piece.x, piece.end)))
+                .collect()
+        };
+        let (first, last) = (ends(lines.first()), ends(lines.last()));
+        let row = |line: GlyphLine| {
+            line.pieces.into_iter().map(|piece| TableCell::Text(piece.text)).collect()
+        };
+        Self { rows: lines.into_iter().map(row).collect(), ruled: false, first, last }
+    }
+
+    fn append(&mut self, mut below: Self) {
+        self.rows.append(&mut below.rows);
+        self.last = below.last;
+    }
+
+    fn continues_with(&self, below: &Self) -> bool {
+        let pairs = || self.last.iter().zip(&below.first);
+        let same = self.ruled == below.ruled
+            && self.last.len() == below.first.len()
+            && if self.ruled {
+                pairs().all(|(above, below)| {
+                    (above.0 - below.0).abs() <= SAME_COLUMN_POINTS
+                        && (above.1 - below.1).abs() <= SAME_COLUMN_POINTS
+                })
+            } else {
+                pairs().all(|(above, below)| above.0 < below.1 && below.0 < above.1)
+            };
+        let mut rows = below.rows.iter();
+        same && match (rows.next(), rows.next()) {
+            (Some(first), _) if has_number(first) => true,
+            // A heading of some rows before their figures.
+            (Some(first), Some(second)) => texts(first).count() == 1 && has_number(second),
+            (_, None) | (None, Some(_)) => false,
+        }
+    }
+}
+
+/// The cells of a row that have a text.
+fn texts(row: &[TableCell]) -> impl Iterator<Item = (usize, &str)> {
+    row.iter().enumerate().filter_map(|(place, cell)| match cell {
+        TableCell::Text(text) if !text.trim().is_empty() => Some((place, text.trim())),
+        TableCell::Text(_) | TableCell::Left | TableCell::Above => None,
+    })
+}
+
+/// Whether a row has a number alone in a cell behind the first.
+fn has_number(row: &[TableCell]) -> bool {
+    texts(row).any(|(place, text)| {
+        place > 0
+            && text.chars().any(|letter| letter.is_ascii_digit())
+            && text.chars().all(|letter| {
+                letter.is_ascii_digit() || matches!(letter, '.' | ',' | '%' | '-' | ' ' | '\u{a0}')
+            })
+    })
+}
+
+/// Marks the letters through which a line is drawn. Such a line is not one of a table.
+fn mark_struck(page: &mut PageContent) {
+    let glyphs = &mut page.glyphs;
+    if glyphs.is_empty() || page.level.is_empty() {
+        return;
+    }
+    glyphs.sort_by(|left, right| left.y.total_cmp(&right.y));
+    let tallest = glyphs.iter().map(|glyph| glyph.size).fold(0.0, f64::max);
+    let mut left = STRIKE_TESTS;
+    page.level.retain(|rule| {
+        let from = glyphs.partition_point(|glyph| glyph.y < rule.at - STRUCK.1 * tallest);
+        let mut strikes = false;
+        for glyph in glyphs.iter_mut().skip(from) {
+            if glyph.y > rule.at || left == 0 {
+                break;
+            }
+            left -= 1;
+            let middle = glyph.x + glyph.width / 2.0;
+            let height = (rule.at - glyph.y) / glyph.size;
+            if middle > rule.from
+                && middle < rule.to
+                && height > STRUCK.0
+                && height < STRUCK.1
+                && !glyph.text.trim().is_empty()
+            {
+                glyph.struck = true;
+                strikes = true;
+            }
+        }
+        !strikes
+    });
+}
+
 /// Keys by which lines at page edges are compared: height and words, and the same with the first
 /// number counted from the page.
 fn keys(line: &GlyphLine, page: usize) -> [String; 2] {
@@ -208,12 +349,13 @@ fn keys(line: &GlyphLine, page: usize) -> [String; 2] {
 }
 
 /// The lines and tables of a page, from top to bottom.
-fn elements(page: PageContent) -> Vec<PageElement> {
+fn elements(mut page: PageContent) -> Vec<PageElement> {
+    mark_struck(&mut page);
     let mut glyphs = page.glyphs;
     let mut placed: Vec<(f64, PageElement)> = Vec::new();
     for region in regions(page.upright) {
-        let Some((top, rows)) = region.rows(&page.level, &mut glyphs) else { continue };
-        placed.push((top, PageElement::Table(rows)));
+        let Some((top, table)) = region.table(&page.level, &mut glyphs) else { continue };
+        placed.push((top, PageElement::Table(table)));
     }
     placed.extend(lines(glyphs).into_iter().map(|line| (line.y, PageElement::Line(line))));
     placed.sort_by(|left, right| right.0.total_cmp(&left.0));
@@ -259,9 +401,9 @@ fn distinct(values: impl Iterator<Item = f64>) -> Vec<f64> {
 }
 
 impl TableRegion {
-    /// The rows of a table area; their letters are removed from those of the page. `None` when
-    /// there is only one column.
-    fn rows(&self, level: &[RuledLine], glyphs: &mut Vec<Glyph>) -> Option<(f64, PdfTableRows)> {
+    /// The table of an area; its letters are removed from those of the page. `None`
+    /// when there is only one column.
+    fn table(&self, level: &[RuledLine], glyphs: &mut Vec<Glyph>) -> Option<(f64, PdfTable)> {
         let columns = distinct(self.upright.iter().map(|rule| rule.at));
         let inside = |y: f64| y > self.bottom - SAME_LINE_POINTS && y < self.top + SAME_LINE_POINTS;
         let across: Vec<&RuledLine> = level.iter().filter(|rule| inside(rule.at)).collect();
@@ -337,7 +479,7 @@ impl TableRegion {
                 }
             }
             let finished = found.into_iter().map(|(cell, glyphs)| match cell {
-                TableCell::Text(_) => TableCell::Text(joined(&lines(glyphs))),
+                TableCell::Text(_) => TableCell::Text(cell_lines(&lines(glyphs))),
                 TableCell::Left | TableCell::Above => cell,
             });
             rows.push(finished.collect::<Vec<_>>());
@@ -345,7 +487,10 @@ impl TableRegion {
         rows.retain(|row| {
             row.iter().any(|cell| matches!(cell, TableCell::Text(text) if !text.is_empty()))
         });
-        (!rows.is_empty()).then_some((self.top, rows))
+        let ends: Vec<(f64, f64)> =
+            columns.iter().copied().zip(columns.iter().copied().skip(1)).collect();
+        let table = PdfTable { rows, ruled: true, first: ends.clone(), last: ends };
+        (!table.rows.is_empty()).then_some((self.top, table))
     }
 }
 
@@ -383,10 +528,7 @@ fn close(run: &mut Vec<GlyphLine>, found: &mut Vec<PageElement>) {
         found.extend(run.drain(..).map(PageElement::Line));
         return;
     }
-    let row = |line: GlyphLine| {
-        line.pieces.into_iter().map(|piece| TableCell::Text(piece.text)).collect()
-    };
-    found.push(PageElement::Table(run.drain(..).map(row).collect()));
+    found.push(PageElement::Table(PdfTable::of_lines(std::mem::take(run))));
 }
 
 fn aligned(above: &GlyphLine, below: &GlyphLine) -> bool {

@@ -1,6 +1,7 @@
 //! Joins letters to words and lines.
 
 use super::page::Glyph;
+use crate::text::{TextLevel, at_level};
 
 /// Smallest gap between letters that is a space, relative to the letter size.
 const SPACE: f64 = 0.17;
@@ -8,6 +9,11 @@ const SPACE: f64 = 0.17;
 const COLUMN: f64 = 1.6;
 /// Largest vertical distance of letters in one line, relative to the letter size.
 const LEVEL: f64 = 0.45;
+/// Size below which a letter does not show the base line, relative to the largest of its row.
+const SMALL: f64 = 0.85;
+/// Distance from the base line from which a letter is raised or lowered, relative to the letter
+/// size.
+const OFF_LINE: f64 = 0.15;
 
 /// A part of a line between wide gaps.
 #[derive(Clone, Debug)]
@@ -57,9 +63,19 @@ fn line(mut glyphs: Vec<Glyph>) -> Option<GlyphLine> {
     let (mut spaced, mut letters, mut bold, mut size, mut y) =
         (false, 0_usize, 0_usize, 0.0_f64, 0.0_f64);
     let mut last: Option<Glyph> = None;
+    let (base, mut struck) = (Baseline::of(&glyphs), false);
     for glyph in glyphs {
         if glyph.text.chars().all(char::is_whitespace) {
             spaced = true;
+            continue;
+        }
+        if glyph.struck {
+            // The place of a struck-out letter is a blank, not a gap between columns.
+            spaced = true;
+            if let Some(piece) = pieces.last_mut() {
+                piece.end = piece.end.max(glyph.x + glyph.width);
+                struck = true;
+            }
             continue;
         }
         // Some programs make letters bold by drawing them twice.
@@ -77,14 +93,15 @@ fn line(mut glyphs: Vec<Glyph>) -> Option<GlyphLine> {
         }
         match pieces.last_mut() {
             Some(piece) if glyph.x - piece.end <= COLUMN * glyph.size => {
-                let gap = glyph.x - piece.end > SPACE * glyph.size
+                let gap = std::mem::take(&mut struck)
+                    || glyph.x - piece.end > SPACE * glyph.size
                     || (spaced && glyph.x - piece.end > 0.02 * glyph.size);
                 piece.text.extend(gap.then_some(' '));
-                piece.text.push_str(&glyph.text);
+                piece.text.push_str(&at_level(&glyph.text, base.level(&glyph)));
                 piece.end = piece.end.max(glyph.x + glyph.width);
             }
             Some(_) | None => pieces.push(LineSegment {
-                text: glyph.text.clone(),
+                text: at_level(&glyph.text, base.level(&glyph)),
                 x: glyph.x,
                 end: glyph.x + glyph.width,
             }),
@@ -96,11 +113,54 @@ fn line(mut glyphs: Vec<Glyph>) -> Option<GlyphLine> {
     Some(GlyphLine { pieces, x, end, y, size, bold: bold * 10 >= letters * 9 })
 }
 
-/// The text of consecutive lines; a word broken at a hyphen or slash is joined.
-pub(super) fn joined(lines: &[GlyphLine]) -> String {
+/// The line on which most letters of a row stand.
+struct Baseline {
+    y: f64,
+    size: f64,
+}
+
+impl Baseline {
+    /// The base line of the large letters; of two the lower one.
+    fn of(glyphs: &[Glyph]) -> Self {
+        let shown = || glyphs.iter().filter(|glyph| !glyph.text.trim().is_empty());
+        let size = shown().map(|glyph| glyph.size).fold(0.0, f64::max);
+        let large = || shown().filter(|glyph| glyph.size > SMALL * size);
+        let mut heights: Vec<f64> = large().map(|glyph| glyph.y).collect();
+        heights.sort_by(f64::total_cmp);
+        let mut best: Option<(usize, f64)> = None;
+        for (place, y) in heights.iter().enumerate() {
+            let beside = heights.partition_point(|other| *other < y + OFF_LINE * size) - place;
+            if best.is_none_or(|(most, _)| beside > most) {
+                best = Some((beside, *y));
+            }
+        }
+        Self { y: best.map_or(0.0, |(_, y)| y), size }
+    }
+
+    fn level(&self, glyph: &Glyph) -> TextLevel {
+        let above = glyph.y - self.y;
+        if above > OFF_LINE * self.size {
+            TextLevel::Raised
+        } else if above < -OFF_LINE * self.size {
+            TextLevel::Lowered
+        } else {
+            TextLevel::Line
+        }
+    }
+}
+
+/// The text of the lines of a cell, with their line ends.
+pub(super) fn cell_lines(lines: &[GlyphLine]) -> String {
     let mut text = String::new();
     for line in lines {
-        append(&mut text, &line.text());
+        let next = line.text();
+        let numeric = |letter: char| letter.is_ascii_digit() || matches!(letter, '.' | ',');
+        if text.ends_with(numeric) && next.starts_with(numeric) {
+            text.push('\n');
+            text.push_str(&next);
+        } else {
+            append(&mut text, &next);
+        }
     }
     text
 }

@@ -33,6 +33,8 @@ pub(super) struct Glyph {
     pub(super) width: f64,
     pub(super) size: f64,
     pub(super) bold: bool,
+    /// Whether a line is drawn through it.
+    pub(super) struck: bool,
 }
 
 /// A rule: its position, and its start and end.
@@ -401,6 +403,7 @@ impl<'a> PageReader<'a> {
                 width: (end - x).abs(),
                 size,
                 bold: font.bold,
+                struck: false,
             });
         }
         Ok(())

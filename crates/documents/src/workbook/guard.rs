@@ -34,10 +34,15 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Fault> {
     if bytes.starts_with(&COMPOUND) {
         return Err(fault(
             "encrypted",
-            "the file is encrypted with a password, or of a version before Excel 2007; save it as XLSX without a password",
+            "the file is encrypted with a password, or of a version before Excel 2007; save it \
+             as XLSX without a password",
+        )
+        .with_vi(
+            "tệp có mật khẩu hoặc được lưu bằng phiên bản trước Excel 2007; hãy lưu thành \
+         XLSX không có mật khẩu",
         ));
     }
-    let no_zip = |_e| fault("not_a_workbook", "the file is not an Excel file (XLSX)");
+    let no_zip = |_e| other_kind(&[]);
     let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(no_zip)?;
     if zip.len() > MAX_ENTRIES {
         return Err(fault(
@@ -54,13 +59,14 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Fault> {
         name.to_lowercase().ends_with("vbaproject.bin")
             || name.to_lowercase().contains("macrosheets/")
     }) {
-        return Err(fault("macros", "the Excel file has macros; save it as XLSX without macros"));
+        return Err(fault("macros", "the Excel file has macros; save it as XLSX without macros")
+            .with_vi("tệp Excel có macro; hãy lưu thành XLSX không có macro"));
     }
     if !names
         .iter()
         .any(|name| name.trim_start_matches('/').eq_ignore_ascii_case("xl/workbook.xml"))
     {
-        return Err(fault("not_a_workbook", "the file is not an Excel file (XLSX)"));
+        return Err(other_kind(&names));
     }
     let mut left = MAX_UNPACKED;
     for place in 0..zip.len() {
@@ -81,7 +87,8 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Fault> {
                 return Err(fault(
                     "too_large",
                     format!(
-                        "the Excel file unpacks to too much: one part may have {MAX_PART} bytes and {MAX_RATIO} times its packed size, all parts {MAX_UNPACKED} bytes"
+                        "the Excel file unpacks to too much: one part may have {MAX_PART} bytes \
+                         and {MAX_RATIO} times its packed size, all parts {MAX_UNPACKED} bytes"
                     ),
                 ));
             }
@@ -90,6 +97,32 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// The error of a ZIP archive that is not XLSX: what it is, and what to do.
+fn other_kind(names: &[String]) -> Fault {
+    let has = |start: &str| {
+        names.iter().any(|name| name.trim_start_matches('/').to_lowercase().starts_with(start))
+    };
+    let (detail, vi) = if has("xl/workbook.bin") {
+        (
+            "the file is an Excel file of the kind XLSB; save it as XLSX",
+            "đây là tệp Excel dạng XLSB; hãy lưu thành XLSX",
+        )
+    } else if has("content.xml") {
+        (
+            "the file is of the kind OpenDocument (ODS); save it as XLSX",
+            "đây là tệp OpenDocument (ODS); hãy lưu thành XLSX",
+        )
+    } else if has("word/") {
+        (
+            "the file is a document (DOCX), not an Excel file; send it to /reports",
+            "đây là văn bản DOCX, không phải tệp Excel; hãy gửi đến /reports",
+        )
+    } else {
+        ("the file is not an Excel file (XLSX)", "tệp không phải là tệp Excel (XLSX)")
+    };
+    fault("not_a_workbook", detail).with_vi(vi)
 }
 
 /// A reader that stops one byte after a limit.
@@ -157,7 +190,8 @@ fn macros(types: bool, element: &quick_xml::events::BytesStart<'_>) -> Result<()
             String::from_utf8_lossy(attribute.value.as_ref().as_ref()).contains("macroEnabled")
         });
     if told {
-        Err(fault("macros", "the Excel file has macros (XLSM); save it as XLSX without macros"))
+        Err(fault("macros", "the Excel file has macros (XLSM); save it as XLSX without macros")
+            .with_vi("tệp Excel có macro (XLSM); hãy lưu thành XLSX không có macro"))
     } else {
         Ok(())
     }

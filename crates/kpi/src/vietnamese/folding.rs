@@ -167,7 +167,7 @@ pub fn words(text: &str) -> Vec<String> {
             && !word.is_empty()
             && word.is_ascii()
             && characters.peek().is_some_and(char::is_ascii_alphanumeric);
-        if c.is_alphanumeric() || is_mark(c) || joins {
+        if (c.is_alphanumeric() && !is_note_mark(c)) || is_mark(c) || joins {
             word.push(c);
         } else if !word.is_empty() {
             push_words(&std::mem::take(&mut word), Spelling::Marked, &mut found);
@@ -187,14 +187,15 @@ pub fn label_words(text: &str, spelling: Spelling) -> Vec<String> {
     let mut word = String::new();
     for c in text.nfc().chain(std::iter::once(' ')) {
         let joins = word.chars().last().is_none_or(|last| last.is_numeric() == c.is_numeric());
-        if c.is_alphanumeric() && joins {
+        let letter = c.is_alphanumeric() && !is_note_mark(c);
+        if letter && joins {
             word.push(c);
             continue;
         }
         if !word.is_empty() {
             push_words(&std::mem::take(&mut word), spelling, &mut found);
         }
-        if c.is_alphanumeric() {
+        if letter {
             word.push(c);
         }
     }
@@ -229,6 +230,13 @@ pub fn strip_marks(c: char) -> char {
     }
 }
 
+/// Whether a character is a raised or lowered sign, as of a note mark (`316¹`). Such signs are no
+/// part of a number or a word.
+#[must_use]
+pub fn is_note_mark(c: char) -> bool {
+    "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾₀₁₂₃₄₅₆₇₈₉₊₋₍₎".contains(c)
+}
+
 /// Whether a character is a mark that combines with the letter before it.
 #[must_use]
 pub fn is_mark(c: char) -> bool {
@@ -238,6 +246,13 @@ pub fn is_mark(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn note_marks_are_no_part_of_words() {
+        assert_eq!(label_words("Văn bản đi¹", Spelling::Marked), ["văn", "bản", "đi"]);
+        assert_eq!(words("Văn bản đi⁽²⁾: 316¹"), ["văn", "bản", "đi", "316"]);
+        assert_eq!(label_words("H₂O", Spelling::Marked), ["h", "o"]);
+    }
 
     #[test]
     fn an_abbreviation_with_another_d_is_not_spelled_out() {

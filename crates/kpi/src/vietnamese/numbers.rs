@@ -124,6 +124,8 @@ static LEXER: LazyLock<Option<Regex>> = LazyLock::new(|| {
         r"(?P<spaced>\b\d{1,3}(?:[ ]\d{3})+\b)".to_owned(),
         // "27 .316", "27. 316", "27·316": one number or two, or foreign separators.
         format!(r"(?P<broken>\b\d{{1,3}}(?:(?:{BLANK}*[·•‧∙٫٬'’]{BLANK}*|{BLANK}+[.,]{BLANK}*|\.{BLANK}+)\d{{3}})+\b(?:,\d+)?)"),
+        // "10⁶": a power of ten, or 10 with a note mark.
+        format!(r"(?P<power>\b(?:{NUMBER}{BLANK}*[x×*·.]{BLANK}*)?10[⁰¹²³⁴-⁹]+)"),
         format!(r"(?P<number>\b\d{{1,3}}(?:[\u{{a0}}\u{{202f}}\u{{2007}}]\d{{3}})+\b|{NUMBER})"),
         r"(?P<zero>\b(?i:không_+(?:có|phát_+sinh|tiếp_+nhận|nhận_+được|ghi_+nhận)|chưa_+(?:có|phát_+sinh|tiếp_+nhận|nhận_+được|ghi_+nhận)(?:_+phát_+sinh)?)\b(?:_+(?i:phát_+sinh))?|:_*(?P<no>(?i:không))_*(?:[.,;)\n]|$))".to_owned(),
     ];
@@ -247,6 +249,8 @@ fn placed(text: &str, captures: &Captures<'_>, range: Range<usize>) -> PlacedTok
         Some(flawed(text, range.clone(), NumberFlaw::Range))
     } else if named("spaced").is_some() || named("broken").is_some() {
         Some(flawed(text, range.clone(), NumberFlaw::Spaces))
+    } else if named("power").is_some() {
+        Some(flawed(text, range.clone(), NumberFlaw::Malformed))
     } else if named("zero").is_some() {
         let range = named("no").map_or(range.clone(), |no| no.range());
         let zero = TextNumber {
@@ -438,6 +442,11 @@ mod tests {
     fn numbers_in_vietnamese_notation_are_parsed() {
         for (text, expected) in [
             ("23.441 văn bản", "Plain 23441"),
+            ("316¹ văn bản", "Plain 316"),
+            ("¹1.316 văn bản", "Plain 1316"),
+            ("25⁽²⁾ hồ sơ", "Plain 25"),
+            ("10⁶ đồng", "Plain Malformed"),
+            ("5×10⁶ đồng", "Plain Malformed"),
             ("2180 trực tuyến", "Plain 2180"),
             ("tỷ lệ 78,955%", "Percent 78.955"),
             ("78,95 %", "Percent 78.95"),

@@ -1,0 +1,332 @@
+//! The form of the service: its figures are those of the hidden codes, unless the labels that are
+//! shown contradict them.
+
+use std::collections::HashMap;
+
+use super::form::{MARK, VERSION};
+use super::form_layout::FormLayout;
+use super::reading::{SheetFigure, WorkbookReading, unclaimed_cell};
+use crate::intake::label::LabelResolution;
+use crate::intake::table::cell::{AllowedNumber, CellContent, STRUCK, has_digit, read};
+use crate::intake::table::reason_text::in_vietnamese;
+use crate::intake::table::{TableDefaults, TableReader};
+use documents::table::{GridCell, NOT_COMPUTED};
+use documents::workbook::{WorkbookSheet, cell_name, fault_at};
+use kpi::catalogue::Catalogue;
+use kpi::fault::{Fault, quoted};
+use kpi::measure::Measure;
+use kpi::number::Decimal64;
+use kpi::period::Month;
+use kpi::vietnamese::folding::{Spelling, label_words};
+
+/// The value of an input cell: a number, or `None` for a withdrawal, and whether it is marked as
+/// approximate.
+type FormValue = (Option<Decimal64>, bool);
+
+/// A sheet with the form of the service.
+pub(super) struct FormReader<'a> {
+    pub(super) tables: &'a TableReader<'a>,
+    pub(super) catalogue: &'a Catalogue,
+    pub(super) sheet: &'a WorkbookSheet,
+}
+
+impl FormReader<'_> {
+    fn fault(
+        &self,
+        row: usize,
+        column: usize,
+        code: &'static str,
+        detail: impl Into<String>,
+    ) -> Fault {
+        fault_at(&self.sheet.name, row, column, code, detail)
+    }
+
+    fn text(&self, row: usize, column: usize) -> &str {
+        let cell = self.sheet.grid.rows.get(row).and_then(|cells| cells.get(column));
+        cell.map_or("", |cell| cell.text.trim())
+    }
+
+    /// Reads the form with its mark at a row and a column.
+    pub(super) fn read(
+        &self,
+        mark: (usize, usize),
+        defaults: &TableDefaults,
+        reading: &mut WorkbookReading,
+    ) {
+        let version = self.text(mark.0, mark.1).trim_start_matches(MARK);
+        if version != VERSION {
+            reading.faults.push(
+                self.fault(
+                    mark.0,
+                    mark.1,
+                    "unknown_version",
+                    format!(
+                        "the form has layout {}; the service knows layout {VERSION}; \
+                     download a new form",
+                        quoted(version)
+                    ),
+                )
+                .with_vi(format!(
+                    "biểu có bố cục {}; hệ thống chỉ nhận bố cục {VERSION}; hãy tải \
+                 biểu mới",
+                    quoted(version)
+                )),
+            );
+            return;
+        }
+        let layout = match FormLayout::find(self.sheet, mark) {
+            Ok(layout) => layout,
+            Err(fault) => {
+                reading.faults.push(fault);
+                return;
+            }
+        };
+        let Some((unit, month)) = self.head(&layout, defaults, reading) else { return };
+        (reading.unit, reading.month) = (Some(unit), Some(month));
+        let names = (self.tables.units(), self.tables.places());
+        reading.faults.extend(layout.contradictions(self.sheet, (unit, month), names));
+        let rows = layout.header_row + 1..self.sheet.grid.rows.len();
+        let own = self.labels_of(&layout, rows.clone());
+        for row in rows {
+            self.row(row, (&layout, &own), (unit, month), reading);
+        }
+    }
+
+    /// The unit and the month of the hidden codes.
+    fn head(
+        &self,
+        layout: &FormLayout,
+        defaults: &TableDefaults,
+        reading: &mut WorkbookReading,
+    ) -> Option<(usize, Month)> {
+        let code = self.text(layout.head.0, layout.codes);
+        let unit = self.tables.units().position(code);
+        if unit.is_none() {
+            reading.faults.push(
+                self.fault(
+                    layout.head.0,
+                    layout.codes,
+                    "unknown_unit",
+                    format!("no unit has the code {}", quoted(code)),
+                )
+                .with_vi(format!("không có đơn vị nào mang mã {}", quoted(code))),
+            );
+        }
+        let month = self
+            .text(layout.head.1, layout.codes)
+            .parse::<Month>()
+            .map_err(|error| {
+                reading.faults.push(self.fault(
+                    layout.head.1,
+                    layout.codes,
+                    "malformed_period",
+                    error.to_string(),
+                ))
+            })
+            .ok();
+        for (row, contradicts) in [
+            (layout.head.0, defaults.unit.is_some() && defaults.unit != unit),
+            (layout.head.1, defaults.month.is_some() && defaults.month != month),
+        ] {
+            reading.faults.extend(contradicts.then(|| {
+                self.fault(
+                    row,
+                    layout.codes,
+                    "contradicts_request",
+                    "the form has another unit or month than the request",
+                )
+                .with_vi("biểu dành cho đơn vị hoặc tháng khác với yêu cầu")
+            }));
+        }
+        unit.zip(month)
+    }
+
+    /// The names of the form's measures in words, each with its measure.
+    fn labels_of(
+        &self,
+        layout: &FormLayout,
+        rows: std::ops::Range<usize>,
+    ) -> HashMap<String, Measure> {
+        let measures = rows.filter_map(|row| Measure::parse(self.text(row, layout.codes)).ok());
+        let named = measures.flat_map(|measure| {
+            let name = self.catalogue.label(&measure);
+            [label_key(&name.vi), label_key(&name.en)].map(|key| (key, measure.clone()))
+        });
+        named.filter(|(key, _)| !key.is_empty()).collect()
+    }
+
+    /// The measure that the label of a row names, if it is another one than that of its code.
+    fn contradicts_label(
+        &self,
+        label: &str,
+        measure: &Measure,
+        own: &HashMap<String, Measure>,
+    ) -> Option<Measure> {
+        let key = label_key(label);
+        let name = self.catalogue.label(measure);
+        if key.is_empty() || key == label_key(&name.vi) || key == label_key(&name.en) {
+            return None;
+        }
+        let named = own.get(&key).cloned().or_else(|| {
+            // A label that was reworded, in the words of another measure.
+            match self.tables.labels().resolve(label, "") {
+                LabelResolution::One(named) => Some(named),
+                LabelResolution::Several(_)
+                | LabelResolution::Members(_)
+                | LabelResolution::Empty
+                | LabelResolution::Nothing => None,
+            }
+        });
+        named.filter(|named| named != measure)
+    }
+
+    fn row(
+        &self,
+        row: usize,
+        (layout, own): (&FormLayout, &HashMap<String, Measure>),
+        (unit, month): (usize, Month),
+        reading: &mut WorkbookReading,
+    ) {
+        let code = self.text(row, layout.codes);
+        for (column, cell) in self.sheet.grid.rows.get(row).into_iter().flatten().enumerate() {
+            let known = column == layout.codes
+                || Some(column) == layout.labels
+                || Some(column) == layout.notes
+                || layout.asides.contains(&column)
+                || (column == layout.input && !code.is_empty());
+            if !known && (cell.number.is_some() || has_digit(&cell.text)) {
+                reading.unclaimed.push(unclaimed_cell(
+                    self.sheet,
+                    row,
+                    column,
+                    cell,
+                    "outside the form",
+                ));
+            }
+        }
+        if code.is_empty() {
+            return;
+        }
+        let measure = match Measure::parse(code) {
+            Ok(measure) if self.catalogue.measure_faults(&measure).is_empty() => measure,
+            _ => {
+                reading.faults.push(
+                    self.fault(
+                        row,
+                        layout.codes,
+                        "unknown_measure",
+                        format!("the catalogue declares no measure {}", quoted(code)),
+                    )
+                    .with_vi(format!("danh mục không có chỉ tiêu {}", quoted(code))),
+                );
+                return;
+            }
+        };
+        let label = layout.labels.map_or("", |column| self.text(row, column)).to_owned();
+        if let Some(other) = self.contradicts_label(&label, &measure, own) {
+            let (shown, codes) = (quoted(&label), column_name(layout.codes));
+            reading.faults.push(
+                self.fault(
+                    row,
+                    layout.labels.unwrap_or(layout.codes),
+                    "contradicts_code",
+                    format!(
+                        "the row says {shown} ({other}), but its hidden code is {measure}; were \
+                         the rows sorted or moved without column {codes}? Download the form again"
+                    ),
+                )
+                .with_vi(format!(
+                    "dòng này ghi {shown} ({other}), nhưng mã ẩn của dòng là {measure}; có thể các \
+                     dòng đã bị sắp xếp hoặc di chuyển mà không kèm cột {codes}; hãy tải lại biểu"
+                )),
+            );
+            return;
+        }
+        let note = layout.notes.map_or("", |column| self.text(row, column));
+        if !note.is_empty() {
+            reading.notes.push(format!("{label}: {note}"));
+        }
+        let cell = self.sheet.grid.rows.get(row).and_then(|cells| cells.get(layout.input));
+        let Some(cell) = cell.filter(|cell| **cell != GridCell::default()) else { return };
+        if cell.struck {
+            reading.unclaimed.push(unclaimed_cell(self.sheet, row, layout.input, cell, STRUCK));
+            return;
+        }
+        if cell.fault.as_deref() == Some(NOT_COMPUTED) {
+            return; // An error of its own.
+        }
+        match self.value(cell, &measure) {
+            Ok(None) => {}
+            Ok(Some((written, approximate))) => reading.figures.push(SheetFigure {
+                measure,
+                unit,
+                month,
+                written,
+                printed: cell.text.trim().to_owned(),
+                approximate,
+                sheet: self.sheet.name.clone(),
+                cell: cell_name(row, layout.input),
+                label,
+                confidence: 1.0,
+            }),
+            Err((code, why)) => {
+                let (printed, vi) = (quoted(cell.text.trim()), in_vietnamese(&why));
+                let fault = self.fault(row, layout.input, code, format!("{printed}: {why}"));
+                reading.faults.push(match vi {
+                    Some(vi) => fault.with_vi(format!("{printed}: {vi}")),
+                    None => fault,
+                });
+            }
+        }
+    }
+
+    /// The value in an input cell: empty, a withdrawal, or a number and whether it is marked as
+    /// approximate.
+    fn value(
+        &self,
+        cell: &GridCell,
+        measure: &Measure,
+    ) -> Result<Option<FormValue>, (&'static str, String)> {
+        if let Some(fault) = &cell.fault {
+            return Err(("cell_error", fault.clone()));
+        }
+        if cell.text.trim().eq_ignore_ascii_case("null") {
+            return Ok(Some((None, false)));
+        }
+        let decimals = self.catalogue.indicator(&measure.code).map(|indicator| indicator.decimals);
+        let percent = self.catalogue.unit_of_measure(&measure.code) == "percent";
+        if cell.percent && !percent {
+            return Err((
+                "not_a_number",
+                "the cell has a percentage, a count is expected".to_owned(),
+            ));
+        }
+        let said = match cell.number {
+            Some(written) => CellContent::Number {
+                written: if decimals.is_none() { written.rounded(6) } else { written },
+                approximate: false,
+            },
+            None => read(&cell.text, AllowedNumber { decimals, percent }),
+        };
+        match said {
+            CellContent::Nothing => Ok(None),
+            CellContent::Words => Err((
+                "not_a_number",
+                "the cell has words, a figure is expected; write notes in the column for notes"
+                    .to_owned(),
+            )),
+            CellContent::Fault(why) => Err(("not_a_number", why)),
+            CellContent::Number { written, approximate } => Ok(Some((Some(written), approximate))),
+        }
+    }
+}
+
+/// The words by which labels are compared.
+fn label_key(label: &str) -> String {
+    label_words(label, Spelling::of(label)).join(" ")
+}
+
+/// The letters of a column.
+fn column_name(column: usize) -> String {
+    cell_name(0, column).trim_end_matches('1').to_owned()
+}
