@@ -31,6 +31,10 @@ pub struct Config {
         value_name = "FILTER"
     )]
     pub log: String,
+    /// Language of messages, tables and findings. Default: vi for check, demo and dashboards,
+    /// otherwise en.
+    #[arg(long, global = true)]
+    pub lang: Option<Language>,
     /// Format of the log on standard error.
     #[arg(long, global = true, env = "EGOV_KPI_LOG_FORMAT", default_value = "json")]
     pub log_format: LogFormat,
@@ -276,9 +280,6 @@ pub enum Command {
         /// Print the table and exit.
         #[arg(long)]
         no_serve: bool,
-        /// Language of the table.
-        #[arg(long, default_value = "vi")]
-        lang: Language,
     },
     /// Record files in the given order: figures as CSV or JSON, reports, Excel files, units as JSON
     /// ({"units": [...]}); or a whole ledger written by `export`.
@@ -334,9 +335,6 @@ pub enum Command {
         /// Check against this ledger. Default: the shipped catalogue and units, without figures.
         #[arg(long, value_name = "ADDRESS")]
         database: Option<String>,
-        /// Language of the findings.
-        #[arg(long, default_value = "vi")]
-        lang: Language,
         /// Unit and period of a report.
         #[command(flatten)]
         of: ReportTarget,
@@ -368,6 +366,18 @@ pub enum Command {
         /// The action.
         #[command(subcommand)]
         action: CatalogueAction,
+    },
+    /// Read units from files, or write them into one.
+    Units {
+        /// The action.
+        #[command(subcommand)]
+        action: UnitsAction,
+    },
+    /// List, close and reopen months.
+    Periods {
+        /// The action.
+        #[command(subcommand)]
+        action: PeriodsAction,
     },
     /// Write a copy of the whole ledger into a new file; this also works while the ledger is
     /// served.
@@ -419,9 +429,6 @@ pub enum Command {
     #[command(after_help = "egov-kpi dashboards --lang en --prometheus-uid egov-kpi --folder \
         /var/lib/grafana/dashboards/egov-kpi")]
     Dashboards {
-        /// Language of the texts.
-        #[arg(long, default_value = "vi")]
-        lang: Language,
         /// Identifier (uid) in Grafana of the Prometheus data source with the address
         /// http://HOST:8080/prometheus.
         #[arg(long, default_value = "egov-kpi", value_name = "UID")]
@@ -503,6 +510,72 @@ pub enum CatalogueAction {
         /// Check the catalogue and record nothing.
         #[arg(long)]
         dry_run: bool,
+    },
+}
+
+/// Actions on units.
+#[derive(Subcommand, Debug)]
+pub enum UnitsAction {
+    /// Add or replace the units of files (CSV, XLSX or JSON, as `GET /units` and `units export`
+    /// write them); other units stay as they are.
+    Import {
+        /// The files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// The ledger.
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// Check the units and record nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Write all units into a file whose name ends in .csv, .xlsx or .json.
+    Export {
+        /// The file, which is replaced. Default: CSV on standard output.
+        file: Option<PathBuf>,
+        /// The ledger.
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+}
+
+/// Actions on months.
+#[derive(Subcommand, Debug)]
+pub enum PeriodsAction {
+    /// List the closed months.
+    List {
+        /// List every closing and reopening.
+        #[arg(long)]
+        history: bool,
+        /// The ledger.
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Close a month, or all months of a wider period: their figures then change only with a
+    /// reason.
+    Close {
+        /// The period, such as 2021-10 or 2021-Q3.
+        period: Period,
+        /// Reason of the closing; needed unless --force is given.
+        #[arg(long)]
+        reason: Option<String>,
+        /// Close without a reason, the current month, and while reports are missing.
+        #[arg(long)]
+        force: bool,
+        /// The ledger.
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Reopen a month, or all months of a wider period.
+    Reopen {
+        /// The period, such as 2021-10 or 2021-Q3.
+        period: Period,
+        /// Reason of the reopening.
+        #[arg(long)]
+        reason: Option<String>,
+        /// The ledger.
+        #[command(flatten)]
+        database: DatabaseArgs,
     },
 }
 

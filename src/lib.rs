@@ -15,6 +15,7 @@ pub mod generate;
 pub mod intake;
 pub mod logging;
 pub mod memory;
+pub mod messages;
 pub mod periodic;
 pub mod prometheus;
 pub mod render;

@@ -300,30 +300,34 @@ fn memory_owner(identity: &Identity, address: Option<IpAddr>) -> MemoryOwner {
     MemoryOwner::Holder(identity.holder.as_str().into())
 }
 
-/// Handles HEAD as GET, because the HTTP library drops the body of its response, and a path with a
-/// trailing slash as the path without it.
+/// Handles HEAD as GET, because the HTTP library drops the body of its response, and a path with
+/// doubled slashes or one at its end as the path without them.
 fn normalize(request: &mut ServiceRequest) {
     if *request.method() == Method::HEAD {
         request.head_mut().method = Method::GET;
     }
     let uri = request.uri();
-    let path = uri.path();
-    // The files of the API page have paths of their own.
-    if path.len() < 2
-        || !path.ends_with('/')
-        || path.starts_with("//")
-        || path.starts_with("/docs/")
-    {
-        return;
-    }
-    let bare = path.strip_suffix('/').unwrap_or(path);
-    let whole = uri.query().map_or_else(|| bare.to_owned(), |query| format!("{bare}?{query}"));
+    let Some(bare) = bare_path(uri.path()) else { return };
+    let whole = uri.query().map_or_else(|| bare.clone(), |query| format!("{bare}?{query}"));
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = whole.parse().ok();
     if let Ok(uri) = Uri::from_parts(parts) {
         request.match_info_mut().get_mut().update(&uri);
         request.head_mut().uri = uri;
     }
+}
+
+/// A path without doubled slashes and without one at its end; `None` if it has neither.
+fn bare_path(path: &str) -> Option<String> {
+    // The files of the API page have paths of their own.
+    let of_docs = path.trim_start_matches('/').starts_with("docs/");
+    let ends = path.len() > 1 && path.ends_with('/') && !of_docs;
+    if !ends && !path.contains("//") {
+        return None;
+    }
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let end = if of_docs && path.ends_with('/') { "/" } else { "" };
+    Some(format!("/{}{end}", parts.join("/")))
 }
 
 /// Checks the rate limit of requests without a key from one address. It does not apply until the

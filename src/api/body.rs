@@ -2,14 +2,17 @@
 //! (`multipart/form-data`). `limits/body.rs` has read and decompressed the bytes.
 
 use actix_multipart::{Multipart, MultipartError};
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, ContentDisposition};
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::StreamExt;
 
 use super::constants::MAX_BODY;
+use super::context::ServiceContext;
 use super::idempotency::idempotency_key;
 use super::problem::Problem;
 use crate::app::write::idempotency::IdempotencyKey;
+use crate::intake::sheet_csv::first_sheet;
+use crate::intake::utf16::without_mark;
 use kpi::fault::Fault;
 
 /// Maximum number of values of a JSON document that is parsed as a whole, counted by separators and
@@ -56,9 +59,22 @@ pub(super) fn read_json(
         return Err(Problem::too_large(format!("the document has more than {MAX_VALUES} values"))
             .of_bound("values"));
     }
-    let value = serde_json::from_slice(&bytes)
+    let value = serde_json::from_slice(without_mark(&bytes))
         .map_err(|error| Problem::malformed(format!("the body is not JSON: {error}")))?;
     Ok((value, idempotency_key(request, &bytes)?))
+}
+
+/// The first sheet of an Excel file as CSV.
+///
+/// # Errors
+/// The reason why the file cannot be read; 503 when memory is short.
+pub(super) async fn sheet(context: &ServiceContext, bytes: web::Bytes) -> Result<Vec<u8>, Problem> {
+    let account = context.reserve_document(bytes.len(), false).await?;
+    let read = context.run(account.reserved(), move || {
+        let _account = account; // the memory stays reserved until the file is read, even if the client has gone
+        first_sheet(&bytes)
+    });
+    read.await?.map_err(|fault| Problem::invalid(vec![fault]))
 }
 
 /// Converts a JSON document of a fixed shape.
@@ -123,10 +139,7 @@ pub(super) async fn upload(
                 format!("the field {FIELD} is repeated"),
             ));
         }
-        let called =
-            field.content_disposition().and_then(|disposition| disposition.get_filename()).map(
-                |name| name.chars().filter(|c| !kpi::text::is_hidden(*c)).take(MAX_NAME).collect(),
-            );
+        let called = field.content_disposition().and_then(file_name);
         let media = field
             .content_type()
             .map(|media| media.essence_str().to_ascii_lowercase())
@@ -145,6 +158,15 @@ pub(super) async fn upload(
     found.ok_or_else(|| {
         Problem::parameter(FIELD, "missing", format!("send the file in the field {FIELD}"))
     })
+}
+
+/// The name of a file: from `filename*`, which may have any letters, otherwise from `filename`.
+fn file_name(disposition: &ContentDisposition) -> Option<String> {
+    let extended = disposition
+        .get_filename_ext()
+        .map(|name| String::from_utf8_lossy(&name.value).into_owned());
+    let name = extended.or_else(|| disposition.get_filename().map(ToOwned::to_owned))?;
+    Some(name.chars().filter(|c| !kpi::text::is_hidden(*c)).take(MAX_NAME).collect())
 }
 
 fn unreadable(_error: &MultipartError) -> Problem {

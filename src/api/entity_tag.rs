@@ -1,9 +1,10 @@
 //! Entity tags: the state that a response was computed from, and the states that a client has seen.
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderName, IF_MATCH, IF_NONE_MATCH};
+use actix_web::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use chrono::NaiveDate;
 
+use super::language::ResponseLanguage;
 use super::problem::Problem;
 use crate::app::snapshot::Snapshot;
 use crate::app::{RevisionId, RevisionRef};
@@ -25,7 +26,7 @@ impl ResponseStamp {
         Self {
             id: snapshot.state().id(),
             day: by_day.then(|| snapshot.day()),
-            language: language(request),
+            language: ResponseLanguage::of(request.query_string(), request.headers()).name(),
         }
     }
 
@@ -39,26 +40,6 @@ impl ResponseStamp {
     #[must_use]
     pub fn hash(&self) -> String {
         self.id.digits()
-    }
-}
-
-/// The requested language: from `lang=`, otherwise from `Accept-Language`.
-fn language(request: &HttpRequest) -> &'static str {
-    let named = request.query_string().split('&').find_map(|pair| pair.strip_prefix("lang="));
-    let preferred = || {
-        request
-            .headers()
-            .get(ACCEPT_LANGUAGE)
-            .and_then(|value| value.to_str().ok())
-            .map(str::trim_start)
-    };
-    if named
-        .or_else(preferred)
-        .is_some_and(|language| language.get(..2).is_some_and(|tag| tag.eq_ignore_ascii_case("vi")))
-    {
-        "vi"
-    } else {
-        "en"
     }
 }
 

@@ -3,7 +3,7 @@
 use actix_web::HttpRequest;
 use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::access::identity;
 use super::problem::Problem;
@@ -50,8 +50,11 @@ pub struct IdempotencyHeader;
 
 impl utoipa::IntoParams for IdempotencyHeader {
     fn into_params(_place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let text =
-            ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null]));
+        let text = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(MAX_KEY))
+            .pattern(Some("^[!-~]([ -~]*[!-~])?$"));
         let header = ParameterBuilder::new()
             .name("Idempotency-Key")
             .parameter_in(ParameterIn::Header)

@@ -17,6 +17,7 @@ mod headers;
 mod health;
 mod idempotency;
 mod keys;
+pub mod language;
 pub mod limits;
 mod observations;
 mod periods;

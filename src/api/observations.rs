@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 use utoipa::ToSchema;
 
 use super::access::identity;
-use super::body::{ReceivedBody, media_type, read_body};
+use super::body::{ReceivedBody, media_type, read_body, sheet};
 use super::context::ServiceContext;
 use super::cursor::cursor;
 use super::idempotency::{IdempotencyHeader, idempotency_key};
@@ -14,13 +14,15 @@ use super::limits::account::MemoryAccount;
 use super::limits::{LARGE_BODY, PARSED_FACTOR};
 use super::problem::{HandlerResult, Problem, ProblemResponses};
 use super::query::{PageLimit, PageStart, QueryReader, RequestedView, query_params, read_query};
-use super::respond::{respond, respond_changed, response_page};
+use super::respond::{WorkbookFile, respond, respond_changed, response_page};
+use super::response_format::WORKBOOK;
 use crate::app::read::observations::{FigureQuery, MAX_PAGE, ObservationView};
 use crate::app::read::past_submissions::SourceView;
 use crate::app::write::idempotency::Replayable;
 use crate::app::write::receipt::Receipt;
 use crate::app::write::submission::SubmissionInput;
 use crate::intake::SubmissionEnvelope;
+use crate::intake::sheet_csv::{header, is_of_observations};
 use crate::render::table::ResponseCell;
 use kpi::measure::Measure;
 use kpi::period::Month;
@@ -59,7 +61,7 @@ pub struct ObservationBody {
     #[schema(example = "travinh")]
     unit: String,
     /// The month of the figure.
-    #[schema(example = "2021-10", pattern = r"^\d{4}-\d{2}$")]
+    #[schema(example = "2021-10", pattern = r"^(19[0-9]{2}|2[01][0-9]{2})-(0[1-9]|1[0-2])$")]
     period: String,
     /// The member for each dimension of the figure; absent for the total.
     dimensions: Option<std::collections::BTreeMap<String, String>>,
@@ -84,22 +86,24 @@ query_params! {
     /// The parameters of `POST /observations`.
     struct PostObservationsParams {
         dry_run: Option<bool> = "true: check the submission and record nothing. Default: false",
-        reason: Option<String> = "For CSV only: the reason of the change",
-        reference: Option<String> = "For CSV only: the sender's name for the submission",
+        reason: Option<String> = "For CSV and XLSX only: the reason of the change",
+        reference: Option<String> = "For CSV and XLSX only: the sender's name for the submission",
     }
 }
 
 /// Record figures.
 ///
 /// Records a submission whole or not at all. The figures are readable as soon as the response
-/// arrives. Invalid figures get 422 with all errors; a closed month without a reason gets 409.
+/// arrives. Invalid figures get 422 with all errors; a changed figure of a closed month without a
+/// reason gets 409. What `GET /observations` returns can be sent back as it is.
 #[utoipa::path(
     operation_id = "post_observations",
     tag = "figures",
     params(IdempotencyHeader, PostObservationsParams),
     request_body(content(
         (SubmissionBody = "application/json"),
-        (String = "text/csv", example = "indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,23441\n")
+        (String = "text/csv", example = "indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,23441\n"),
+        (WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
     )),
     responses(
         (status = 201, description = "The submission was recorded", body = Receipt),
@@ -116,14 +120,15 @@ pub async fn post(
     let app = context.app()?;
     let mut reader = QueryReader::of(&request)?;
     let params: Option<PostObservationsParams> = reader.read();
-    let is_csv = match media_type(&request).to_ascii_lowercase().as_str() {
+    let media = media_type(&request).to_ascii_lowercase();
+    let is_table = match media.as_str() {
         "application/json" => false,
-        "text/csv" => true,
-        _ => return Err(Problem::media_type("application/json or text/csv")),
+        "text/csv" | WORKBOOK => true,
+        _ => return Err(Problem::media_type(&format!("application/json, text/csv or {WORKBOOK}"))),
     };
     let is_for_csv =
         |params: &PostObservationsParams| params.reason.is_some() || params.reference.is_some();
-    if !is_csv && params.as_ref().is_some_and(is_for_csv) {
+    if !is_table && params.as_ref().is_some_and(is_for_csv) {
         reader.fault(
             "reason",
             "unknown_parameter",
@@ -133,13 +138,16 @@ pub async fn post(
     let PostObservationsParams { dry_run, reason, reference } = reader.finish(params)?;
     let dry_run = dry_run.unwrap_or(false);
     let identity = identity(&request)?;
-    let bytes = read_body(body)?.to_vec();
-    let length = bytes.len();
+    let bytes = read_body(body)?;
     let key = idempotency_key(&request, &bytes)?;
-    let body = if is_csv {
+    let bytes =
+        if media == WORKBOOK { observation_sheet(&context, bytes).await? } else { bytes.to_vec() };
+    let length = bytes.len();
+    let body = if is_table {
+        let source_kind = if media == WORKBOOK { "workbook" } else { "csv" };
         SubmissionInput::Csv(
             bytes,
-            SubmissionEnvelope { source_kind: Some("csv".to_owned()), reference, reason },
+            SubmissionEnvelope { source_kind: Some(source_kind.to_owned()), reference, reason },
         )
     } else {
         SubmissionInput::Json(bytes)
@@ -165,6 +173,19 @@ pub async fn post(
     };
     let given = context.run(length.saturating_mul(PARSED_FACTOR), record).await??;
     Ok(receipt(&given))
+}
+
+/// The observations of an Excel file as CSV.
+async fn observation_sheet(
+    context: &ServiceContext,
+    bytes: web::Bytes,
+) -> Result<Vec<u8>, Problem> {
+    let csv = sheet(context, bytes).await?;
+    if is_of_observations(&header(&csv)) {
+        return Ok(csv);
+    }
+    let detail = "the first row must name the columns indicator, unit, period and value; send forms and other tables to POST /workbooks";
+    Err(Problem::parameter("", "missing", detail))
 }
 
 /// The response with a receipt: 201 with its location if something was recorded, otherwise 200.

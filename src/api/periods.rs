@@ -33,6 +33,8 @@ struct ClosedPeriodList {
 struct ReasonBody {
     /// The reason.
     reason: Option<String>,
+    /// As the parameter `force`.
+    force: Option<bool>,
 }
 
 query_params! {
@@ -78,12 +80,16 @@ query_params! {
     /// The parameters of a closing or reopening.
     struct ClosingParams {
         reason: QueryNote = "Reason of the change; may be sent in the body instead",
+        force: Option<bool> =
+            "For closing only. true: close without a reason, the current month, and while reports are missing. Default: false",
     }
 }
 
 /// Close the months of a period.
 ///
-/// Afterwards figures of these months change only with a reason.
+/// Afterwards figures of these months change only with a reason. Without `force=true` a closing
+/// needs a reason (422), and is refused with 409 while the month is not over or reports are missing;
+/// `errors` lists them.
 #[utoipa::path(
     operation_id = "close_period",
     tag = "declarations",
@@ -138,29 +144,30 @@ async fn change(
 ) -> HandlerResult {
     let app = context.app()?;
     let mut reader = QueryReader::of(request)?;
-    let mut reason = reader.read().and_then(|ClosingParams { reason: QueryNote(text) }| text);
+    let (mut reason, mut force) = reader
+        .read()
+        .map_or((None, None), |ClosingParams { reason: QueryNote(text), force }| (text, force));
     let period = reader.path_period::<Period>(period);
     let bytes = read_body(body)?;
     if !bytes.is_empty() {
         let (value, _) = read_json(request, Ok(bytes.clone()))?;
         match serde_json::from_value::<Option<ReasonBody>>(value) {
             Ok(sent) => {
-                reason = reason.or(sent
-                    .unwrap_or_default()
-                    .reason
-                    .and_then(|text| reader.note("reason", text)))
+                let sent = sent.unwrap_or_default();
+                reason = reason.or(sent.reason.and_then(|text| reader.note("reason", text)));
+                force = force.or(sent.force);
             }
-            Err(error) => reader.fault(
+            Err(_shape) => reader.fault(
                 "",
                 "malformed",
-                format!("the body must be {{\"reason\": \"...\"}} or empty: {error}"),
+                "the body must be empty or an object with reason (a text) and force (true or false)",
             ),
         }
     }
     let period = reader.finish(period)?;
     let given = app
         .close(
-            ClosingChange { period, close: closes, reason },
+            ClosingChange { period, close: closes, reason, force: force.unwrap_or(false) },
             &identity(request)?,
             idempotency_key(request, &bytes)?,
         )

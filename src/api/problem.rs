@@ -1,14 +1,18 @@
 //! Converts errors into responses: RFC 9457 problem documents (docs/specification.md#errors). No
 //! other module does that.
 
+use std::borrow::Cow;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
+use super::language::ResponseLanguage;
 use crate::app::clock::ClockFault;
 use crate::error::Error;
+use crate::messages::{translated, vietnamese};
 use documents::DocumentError;
 use kpi::fault::{Fault, quoted};
 use kpi::number::Decimal64;
@@ -45,13 +49,14 @@ pub struct Problem {
     #[serde(rename = "type")]
     #[schema(value_type = String)]
     pub kind: Box<str>,
-    /// A short title of the type.
-    pub title: &'static str,
+    /// A short title of the type, in the language of the response.
+    #[schema(value_type = String)]
+    pub title: Cow<'static, str>,
     /// The HTTP status.
     pub status: u16,
-    /// What is wrong with this request, in a sentence.
+    /// What is wrong with this request, in a sentence in the language of the response.
     pub detail: String,
-    /// The same in Vietnamese, if there is a translation.
+    /// The same in Vietnamese.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub detail_vi: Option<Box<str>>,
@@ -81,9 +86,9 @@ pub struct FaultView {
     pub pointer: String,
     /// The code of the error, for programs. It never changes.
     pub code: String,
-    /// What is wrong, in a sentence.
+    /// What is wrong, in a sentence in the language of the response.
     pub detail: String,
-    /// The same in Vietnamese, if there is a translation.
+    /// The same in Vietnamese.
     pub detail_vi: Option<String>,
     /// The line in a CSV body; the header is line 1.
     pub line: Option<u64>,
@@ -95,7 +100,7 @@ impl Problem {
     fn new(status: StatusCode, kind: &str, title: &'static str, detail: impl Into<String>) -> Self {
         Self {
             kind: format!("urn:egov-kpi:{kind}").into_boxed_str(),
-            title,
+            title: Cow::Borrowed(title),
             status: status.as_u16(),
             detail: detail.into(),
             detail_vi: None,
@@ -389,6 +394,29 @@ impl Problem {
         }
     }
 
+    /// The problem with its sentences in Vietnamese; in a request in Vietnamese these take the place
+    /// of the English ones.
+    fn localized(mut self) -> Self {
+        self.errors = self.errors.into_iter().map(translated).collect();
+        if self.detail_vi.is_none() {
+            self.detail_vi = vietnamese(&self.detail).map(String::into_boxed_str);
+        }
+        if ResponseLanguage::current() == ResponseLanguage::Vi {
+            if let Some(title) = vietnamese(&self.title) {
+                self.title = Cow::Owned(title);
+            }
+            if let Some(detail) = &self.detail_vi {
+                self.detail = detail.to_string();
+            }
+            for fault in &mut self.errors {
+                if let Some(detail) = &fault.detail_vi {
+                    fault.detail = detail.to_string();
+                }
+            }
+        }
+        self
+    }
+
     fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
@@ -463,7 +491,7 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let body = serde_json::to_vec(self).unwrap_or_default();
+        let body = serde_json::to_vec(&self.clone().localized()).unwrap_or_default();
         let mut answer = HttpResponse::build(self.status());
         if let Some(seconds) =
             self.retry_after.or((self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(1))

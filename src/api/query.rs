@@ -4,9 +4,9 @@
 
 use std::str::FromStr;
 
-use actix_web::HttpRequest;
 use actix_web::http::header::ACCEPT;
 use actix_web::web::Query;
+use actix_web::{HttpMessage, HttpRequest};
 use utoipa::PartialSchema;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -14,6 +14,7 @@ use utoipa::openapi::{RefOr, Required};
 
 use super::cursor::read_cursor;
 use super::entity_tag::newest_tag;
+use super::language::ResponseLanguage;
 use super::problem::Problem;
 use super::response_format::ResponseFormat;
 use crate::app::RevisionRef;
@@ -26,6 +27,15 @@ use kpi::period::{Month, Period, Step};
 const MAX_PARAMETERS: usize = 2_500;
 /// The parameters that many endpoints share: in the OpenAPI document they come last, in this order.
 const SHARED: [&str; 5] = ["as_of", "min_revision", "limit", "cursor", "format"];
+
+/// A month, as a regular expression of JSON Schema.
+pub const MONTH: &str = "^(19[0-9]{2}|2[01][0-9]{2})-(0[1-9]|1[0-2])$";
+/// A period.
+pub const PERIOD: &str = "^(19[0-9]{2}|2[01][0-9]{2})(-(0[1-9]|1[0-2])|-Q[1-4]|-H[12]|-9M)?$";
+/// A revision: its number, or also its hash.
+const REVISION: &str = "^[0-9]{1,18}(-[0-9a-f]{8,64})?$";
+/// A revision, or a time with its zone.
+const AS_OF: &str = "^([0-9]{1,18}(-[0-9a-f]{8,64})?|[0-9]{4}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9]))$";
 
 /// Defines the parameters of an endpoint, or a group of parameters. They are read in the order of
 /// the fields, which is the order of errors. The text of a field is the description of the parameter
@@ -147,6 +157,38 @@ pub fn parameter(
         .build()
 }
 
+/// The parameter `lang`, which every endpoint has.
+#[must_use]
+pub fn language_parameter() -> Parameter {
+    let about = "Language of messages: vi or en. Default: from Accept-Language, otherwise en";
+    parameter("lang", about, Required::False, words(&ResponseLanguage::NAMES))
+}
+
+/// The schema of a word of a list.
+#[must_use]
+pub fn words(words: &[&'static str]) -> RefOr<Schema> {
+    Schema::Object(
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(words.iter().copied()))
+            .build(),
+    )
+    .into()
+}
+
+/// The schema of a whole number within limits.
+fn whole_number(least: i32, most: Option<i32>) -> RefOr<Schema> {
+    let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(least)).maximum(most);
+    Schema::Object(number.build()).into()
+}
+
+/// The schema of a text with a pattern.
+#[must_use]
+pub fn patterned(pattern: &str) -> RefOr<Schema> {
+    Schema::Object(ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).build())
+        .into()
+}
+
 /// A query string while it is read, with the errors found so far.
 pub struct QueryReader<'r> {
     request: &'r HttpRequest,
@@ -184,7 +226,10 @@ impl<'r> QueryReader<'r> {
             .into_iter()
             .map(|(name, value)| QueryParameter { name, value, is_read: false })
             .collect();
-        Ok(Self { request, parameters, faults: Vec::new() })
+        let mut reader = Self { request, parameters, faults: Vec::new() };
+        // Every endpoint has `lang`; `ResponseLanguage::of` reads it.
+        let _language: Option<ResponseLanguage> = reader.optional("lang");
+        Ok(reader)
     }
 
     /// Reads the parameters of an endpoint, or a group of parameters; `None` after errors without
@@ -343,7 +388,7 @@ pub fn one_of(name: &str, text: &str, words: &[&'static str]) -> Result<&'static
 
 /// Values that are parsed from text, with the schema of the second type.
 macro_rules! parsed_values {
-    ($($type:ty: $schema:ty, $missing:literal;)*) => {
+    ($($type:ty: $schema:expr, $missing:literal;)*) => {
         $(impl QueryValue for $type {
             const MISSING: &'static str = $missing;
 
@@ -352,22 +397,29 @@ macro_rules! parsed_values {
             }
 
             fn value_schema() -> RefOr<Schema> {
-                <$schema>::schema()
+                $schema
             }
         })*
     };
 }
 
 parsed_values! {
-    i32: i32, "";
-    i64: i64, "";
-    usize: usize, "";
-    AsOf: String, "";
-    RevisionRef: String, "";
-    Month: String, "";
-    Step: String, "";
-    Period: String,
+    i32: whole_number(1, Some(600)), "";
+    i64: i64::schema(), "";
+    usize: usize::schema(), "";
+    AsOf: patterned(AS_OF), "";
+    RevisionRef: patterned(REVISION), "";
+    Month: patterned(MONTH), "";
+    Step: words(&["month", "quarter", "half", "9m", "year"]), "";
+    Period: patterned(PERIOD),
         "name a month, such as 2021-10, or a wider period: 2021-Q3, 2021-H1, 2021-9M, 2021";
+}
+
+impl QueryValue for ResponseLanguage {
+    fn parse(name: &str, text: &str) -> Result<Self, String> {
+        let name = one_of(name, text, &Self::NAMES)?;
+        Ok(if name == "vi" { Self::Vi } else { Self::En })
+    }
 }
 
 impl QueryValue for Measure {
@@ -420,7 +472,7 @@ impl QueryField for AfterRevision {
     }
 
     fn describe(name: &'static str, description: &str) -> Vec<Parameter> {
-        Option::<i64>::describe(name, description)
+        vec![parameter(name, description, Required::False, whole_number(0, None))]
     }
 }
 
@@ -432,6 +484,10 @@ impl QueryValue for UnitsOfToday {
 
     fn parse(name: &str, text: &str) -> Result<Self, String> {
         one_of(name, text, &["as_reported", "current"]).map(|word| Self(word == "current"))
+    }
+
+    fn value_schema() -> RefOr<Schema> {
+        words(&["as_reported", "current"])
     }
 }
 
@@ -463,6 +519,10 @@ impl QueryValue for TableFormat {
             _ => ResponseFormat::Json,
         }))
     }
+
+    fn value_schema() -> RefOr<Schema> {
+        words(&["json", "csv", "xlsx"])
+    }
 }
 
 /// The requested state: `as_of`, `min_revision`, and the revisions that cursor and entity tags show
@@ -490,15 +550,18 @@ impl QueryField for ReadConsistency {
     }
 
     fn describe(_group: &'static str, _description: &str) -> Vec<Parameter> {
-        let of =
-            |name, description| parameter(name, description, Required::False, String::schema());
+        let of = |name, pattern, description| {
+            parameter(name, description, Required::False, patterned(pattern))
+        };
         vec![
             of(
                 "as_of",
+                AS_OF,
                 "Respond as of this earlier revision (N, or N-HASH) or RFC 3339 time; a future time means now",
             ),
             of(
                 "min_revision",
+                REVISION,
                 "Wait at most 5 seconds until this revision (N, or N-HASH with at least 8 digits of the hash) is visible, then respond with 503; 409 if revision N of the ledger has another hash",
             ),
         ]
@@ -559,6 +622,15 @@ impl StateParams {
     }
 }
 
+/// The largest page of an endpoint, attached to the request: a table must not be cut without notice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PageBound {
+    /// Maximum number of entries on a page.
+    pub most: usize,
+    /// Whether the request has `limit`.
+    pub is_given: bool,
+}
+
 /// The size of a page, at most `MOST`. A CSV or XLSX table has the maximum by default, because its
 /// reader does not see that more pages follow.
 pub struct PageLimit<const DEFAULT: usize, const MOST: usize>(Option<usize>);
@@ -574,6 +646,7 @@ impl<const DEFAULT: usize, const MOST: usize> PageLimit<DEFAULT, MOST> {
 impl<const DEFAULT: usize, const MOST: usize> QueryField for PageLimit<DEFAULT, MOST> {
     fn read(reader: &mut QueryReader<'_>, name: &'static str) -> Option<Self> {
         let limit = reader.optional(name);
+        reader.request.extensions_mut().insert(PageBound { most: MOST, is_given: limit.is_some() });
         if limit.is_some_and(|limit| limit == 0 || limit > MOST) {
             reader.fault(name, "out_of_range", format!("{name} must be 1 to {MOST}"));
         }

@@ -14,6 +14,7 @@ use actix_web::middleware::Next;
 use actix_web::{ResponseError, web};
 
 use super::context::ServiceContext;
+use super::language::ResponseLanguage;
 use super::problem::{MEDIA_TYPE, Problem, ReachedLimit};
 use crate::sync::TaskGuard;
 
@@ -41,6 +42,14 @@ fn cut(text: &str) -> &str {
 /// # Errors
 /// Those of inner middleware; errors of handlers are responses already.
 pub async fn log_request(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let language = ResponseLanguage::of(request.query_string(), request.headers());
+    language.run(handle(request, next)).await
+}
+
+async fn handle(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {

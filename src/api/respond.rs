@@ -3,7 +3,7 @@
 
 use actix_web::http::header::{CONTENT_DISPOSITION, ETAG, LINK, LOCATION, VARY};
 use actix_web::web::Query;
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
 use super::constants::API;
@@ -13,7 +13,7 @@ use super::limits::RESPONSE;
 use super::limits::account::MemoryAccount;
 use super::limits::unsent::ResponsePieces;
 use super::problem::{HandlerResult, Problem};
-use super::query::RequestedView;
+use super::query::{PageBound, RequestedView};
 use super::response_format::ResponseFormat;
 use crate::app::snapshot::Snapshot;
 use crate::memory::MemoryKind;
@@ -30,6 +30,11 @@ pub trait ResponseContent {
     /// The cursor of the next page, if there is one.
     fn next_cursor(&self) -> Option<&str> {
         None
+    }
+
+    /// The limits of a page besides the number of its entries, as the end of a sentence.
+    fn bound(&self) -> &'static str {
+        ""
     }
 
     /// The representation in a format.
@@ -78,6 +83,11 @@ pub trait TableContent: Serialize + Send + Sized + 'static {
         None
     }
 
+    /// As [`ResponseContent::bound`].
+    fn bound(&self) -> &'static str {
+        ""
+    }
+
     /// The same content as a table.
     fn into_table(self) -> ResponseTable;
 }
@@ -85,6 +95,10 @@ pub trait TableContent: Serialize + Send + Sized + 'static {
 impl<T: TableContent> ResponseContent for T {
     fn next_cursor(&self) -> Option<&str> {
         TableContent::next_cursor(self)
+    }
+
+    fn bound(&self) -> &'static str {
+        TableContent::bound(self)
     }
 
     fn into_body(self, format: ResponseFormat) -> ResponseBody {
@@ -165,6 +179,9 @@ pub async fn respond<C: ResponseContent>(
     }
 
     let content = compute(snapshot, &stamp).await?;
+    if format != ResponseFormat::Json && content.next_cursor().is_some() {
+        check_whole(request, content.bound())?;
+    }
     let mut answer = HttpResponse::Ok();
     with_headers(&mut answer, &stamp, tag).content_type(format.media_type());
     let next = content.next_cursor().map(|cursor| next_page(request, cursor));
@@ -191,6 +208,21 @@ pub async fn respond<C: ResponseContent>(
     };
     let pieces = write_pieces(context, write).await?;
     Ok(answer.body(pieces.into_body()))
+}
+
+/// Refuses a table that does not fit into one response, unless the request has `limit`: its reader
+/// would take a part for the whole.
+fn check_whole(request: &HttpRequest, besides: &str) -> Result<(), Problem> {
+    match request.extensions().get::<PageBound>() {
+        Some(PageBound { most, is_given: false }) => Err(Problem::parameter(
+            "limit",
+            "table_too_long",
+            format!(
+                "the table does not fit into one response, which has at most {most} entries{besides}; ask for less, or give limit and follow the header Link"
+            ),
+        )),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// The response to a change: 201 with the location of the submission if there is one, otherwise 200;

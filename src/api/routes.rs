@@ -4,11 +4,14 @@ use std::sync::OnceLock;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use utoipa::OpenApi;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::path::ParameterIn;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::access::no_such_route;
 use super::constants::API;
 use super::problem::{self, Problem};
+use super::query::{MONTH, PERIOD, language_parameter, patterned};
 use super::{
     audit, catalogue, completeness, declarations, findings, health, keys, observations, periods,
     prometheus, quality, ranking, reports, revisions, scorecard, series, submissions, units,
@@ -64,7 +67,24 @@ impl utoipa::Modify for SecuritySchemes {
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let app = utoipa_actix_web::AppExt::into_utoipa_app(actix_web::App::new())
         .openapi(ApiDescription::openapi());
-    app.configure(routes).split_for_parts().1
+    let mut document = app.configure(routes).split_for_parts().1;
+    for (path, item) in &mut document.paths.paths {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            let parameters = operation.parameters.get_or_insert_default();
+            for parameter in parameters.iter_mut() {
+                if let RefOr::T(parameter) = parameter
+                    && parameter.name == "period"
+                    && parameter.parameter_in == ParameterIn::Path
+                {
+                    let is_wide = path.contains("/periods/");
+                    parameter.schema = Some(patterned(if is_wide { PERIOD } else { MONTH }));
+                }
+            }
+            parameters.push(RefOr::T(language_parameter()));
+        }
+    }
+    document
 }
 
 /// The OpenAPI document in the form of `openapi/openapi.json`.

@@ -2,8 +2,9 @@
 
 use actix_web::{HttpRequest, get, web};
 use serde::Serialize;
-use utoipa::openapi::Required;
 use utoipa::openapi::path::Parameter;
+use utoipa::openapi::schema::Schema;
+use utoipa::openapi::{RefOr, Required};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::context::ServiceContext;
@@ -11,7 +12,7 @@ use super::cursor::offset_cursor;
 use super::problem::{HandlerResult, ProblemResponses};
 use super::query::{
     PageLimit, PageOffset, QueryField, QueryReader, QueryValue, RequestedView, UnitsOfToday,
-    one_of, parameter, query_params, read_query,
+    one_of, parameter, query_params, read_query, words,
 };
 use super::respond::{TableContent, respond};
 use super::response_format::ResponseFormat;
@@ -123,6 +124,10 @@ impl QueryValue for RowLayout {
     fn parse(name: &str, text: &str) -> Result<Self, String> {
         one_of(name, text, &["nested", "rows"]).map(|word| Self(word == "rows"))
     }
+
+    fn value_schema() -> RefOr<Schema> {
+        words(&["nested", "rows"])
+    }
 }
 
 /// Get trends of measures.
@@ -176,6 +181,10 @@ impl TableContent for SeriesResponse {
         let (Self::Nested(SeriesTree { next_cursor, .. })
         | Self::Rows(SeriesRows { next_cursor, .. })) = self;
         next_cursor.as_deref()
+    }
+
+    fn bound(&self) -> &'static str {
+        " and 60000 points"
     }
 
     fn into_table(self) -> ResponseTable {

@@ -5,18 +5,20 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::access::identity;
-use super::body::{ReceivedBody, read_json};
+use super::body::{ReceivedBody, media_type, read_body, read_json, sheet};
 use super::context::ServiceContext;
 use super::cursor::offset_cursor;
-use super::idempotency::IdempotencyHeader;
+use super::idempotency::{IdempotencyHeader, idempotency_key};
 use super::problem::{HandlerResult, ProblemResponses};
 use super::query::{
     DryRun, PageLimit, PageOffset, RequestedView, is_dry_run, query_params, read_query,
 };
-use super::respond::{respond, respond_changed, response_page};
-use crate::app::write::units::{UnitsChanged, parse};
+use super::respond::{WorkbookFile, respond, respond_changed, response_page};
+use super::response_format::WORKBOOK;
+use crate::app::write::units::{UnitsChanged, limited, parse};
 use crate::error::Error;
-use crate::render::table::ResponseCell;
+use crate::intake::unit_table::{self, COLUMNS};
+use crate::render::units::row;
 use kpi::fault::quoted;
 use kpi::unit::{UnitDocument, UnitForest};
 
@@ -32,8 +34,7 @@ response_page! {
         /// The units, parents before children.
         units: Vec<UnitDocument>,
     }
-    "code kind name_vi name_en parent valid_from valid_to successors shares official_codes",
-    row
+    &COLUMNS.join(" "), row
 }
 
 /// The listed units after a change.
@@ -133,49 +134,20 @@ fn positions(
     Ok(found)
 }
 
-fn row(unit: UnitDocument) -> Vec<ResponseCell> {
-    let kind = serde_json::to_value(unit.kind)
-        .ok()
-        .and_then(|kind| kind.as_str().map(ToOwned::to_owned))
-        .unwrap_or_default();
-    let day = |day: Option<chrono::NaiveDate>| {
-        ResponseCell::Text(day.map(|day| day.to_string()).unwrap_or_default())
-    };
-    let official = unit
-        .official_codes
-        .iter()
-        .map(|official| official.code.clone())
-        .collect::<Vec<_>>()
-        .join("; ");
-    vec![
-        ResponseCell::Text(unit.code),
-        ResponseCell::Text(kind),
-        ResponseCell::Text(unit.name.vi),
-        ResponseCell::Text(unit.name.en),
-        ResponseCell::Text(unit.parent.unwrap_or_default()),
-        day(unit.valid_from),
-        day(unit.valid_to),
-        ResponseCell::Text(unit.successors.join("; ")),
-        ResponseCell::Text(
-            unit.shares
-                .iter()
-                .map(|(code, share)| format!("{code}={share}"))
-                .collect::<Vec<_>>()
-                .join("; "),
-        ),
-        ResponseCell::Text(official),
-    ]
-}
-
 /// Add or replace units.
 ///
 /// Replaces the listed units whole, in any order; other units stay as they are. Errors in the units
 /// get 422. A change of a parent, or of validity such that recorded figures fall outside, gets 409.
+/// The tables that `GET /units` returns can be sent back as they are.
 #[utoipa::path(
     operation_id = "put_units",
     tag = "declarations",
     params(IdempotencyHeader, DryRun),
-    request_body(content((UnitsBody = "application/json"))),
+    request_body(content(
+        (UnitsBody = "application/json"),
+        (String = "text/csv", example = "code,kind,name_vi,parent\ntv.doh,department,Sở Y tế,travinh\n"),
+        (WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+    )),
     responses((status = 200, description = "The listed units after the change", body = UnitsRecorded), ProblemResponses)
 )]
 #[put("/units")]
@@ -186,8 +158,17 @@ pub async fn put(
 ) -> HandlerResult {
     let app = context.app()?;
     let dry_run = is_dry_run(&request)?;
-    let (value, key) = read_json(&request, body)?;
-    let given = app.put_units(parse(value)?, &identity(&request)?, dry_run, key).await?;
+    let media = media_type(&request).to_ascii_lowercase();
+    let (units, key) = if media == "text/csv" || media == WORKBOOK {
+        let bytes = read_body(body)?;
+        let key = idempotency_key(&request, &bytes)?;
+        let table = if media == WORKBOOK { sheet(&context, bytes).await? } else { bytes.to_vec() };
+        (unit_table::read(table.as_slice()).map_err(Error::Invalid)?, key)
+    } else {
+        let (value, key) = read_json(&request, body)?;
+        (parse(value)?, key)
+    };
+    let given = app.put_units(limited(units)?, &identity(&request)?, dry_run, key).await?;
     let UnitsChanged { recorded, revision, revision_hash, units } = given.answer;
     let body = UnitsRecorded { recorded, revision, revision_hash, units, next_cursor: None };
     Ok(respond_changed(None, given.replayed, &body))

@@ -287,7 +287,8 @@ impl Identity {
         Some(units.subtree(units.position(self.unit.as_deref()?)?))
     }
 
-    /// Checks that it may record all figures of a submission.
+    /// Checks that it may write all units of a submission. Figures of closed months that stay as
+    /// they are, are no change; the writer checks the others with [`Identity::may_change`].
     ///
     /// # Errors
     /// [`Error::Forbidden`] with the units that are not its own and the closed months, at most 100
@@ -297,11 +298,9 @@ impl Identity {
         context: &ValidationContext,
         submission: &Submission,
     ) -> Result<(), Error> {
-        self.may_change(
-            &context.units,
-            &context.closed,
-            submission.figures.iter().map(|figure| (figure.unit, figure.month)),
-        )
+        let figures = || submission.figures.iter().map(|figure| (figure.unit, figure.month));
+        self.may_change(&context.units, &ClosedMonths::new(), figures())
+            .or_else(|_foreign| self.may_change(&context.units, &context.closed, figures()))
     }
 
     /// Checks that it may change the given figures, each by position of its unit and month.

@@ -25,6 +25,7 @@ use crate::error::Error;
 use crate::intake::SubmissionEnvelope;
 use crate::intake::report::lexicon::ReportLexicon;
 use crate::intake::report::{self, FigureRole, MAX_NUMBERS, ReportContext, ReportExtract, title};
+use crate::messages::translated;
 use documents::{Document, DocumentError, MediaType};
 use kpi::fault::{Fault, quoted};
 use kpi::observation::{FoundObservation, SubmissionCounts};
@@ -259,10 +260,12 @@ impl App {
                 Err(Error::Invalid(found) | Error::Conflict { obstacles: found, .. }) => {
                     faults = found
                         .into_iter()
+                        .map(translated)
                         .map(|fault| ReportFault {
                             pointer: fault.pointer,
                             code: fault.code.to_owned(),
                             detail: fault.detail,
+                            detail_vi: fault.detail_vi.map(String::from),
                         })
                         .collect();
                     nothing()

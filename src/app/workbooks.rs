@@ -5,19 +5,20 @@ use serde::Serialize;
 use super::App;
 use super::access::Identity;
 use super::read::findings::FindingView;
+use super::read::observations::RecordedValue;
 use super::state::ValidationContext;
 use super::write::idempotency::IdempotencyKey;
 use super::write::receipt::Receipt;
 use super::write::submission::SubmissionInput;
 use crate::error::Error;
-use crate::intake::table::reason_text::in_vietnamese;
 use crate::intake::table::{LabelMeaning, LabelUse, TableDefaults, TableReader};
-use crate::intake::workbook::{self, SheetTable, WorkbookReading};
+use crate::intake::workbook::{self, SheetTable, WorkbookReading, observation_sheet};
 use crate::intake::{MAX_NOTE, SubmissionEnvelope};
+use crate::messages::vietnamese;
 use documents::workbook::cell_name;
 use kpi::fault::{Fault, quoted};
 use kpi::measure::Members;
-use kpi::number::{Decimal64, Statement};
+use kpi::number::Statement;
 use kpi::observation::{FoundObservation, SubmissionCounts};
 use kpi::period::Month;
 use kpi::unit::UnitForest;
@@ -83,8 +84,8 @@ pub struct FoundFigure {
     /// The month.
     pub period: String,
     /// The number; null withdraws the figure.
-    #[schema(required, value_type = Option<f64>)]
-    pub value: Option<Decimal64>,
+    #[schema(required, value_type = Option<RecordedValue>)]
+    pub value: Option<Statement>,
     /// The cell's text.
     pub printed: String,
     /// Whether the cell marks the number as approximate.
@@ -184,7 +185,7 @@ impl AxisUseView {
                 view.reason = Some(why.clone());
             }
         }
-        view.reason_vi = view.reason.as_deref().and_then(in_vietnamese);
+        view.reason_vi = view.reason.as_deref().and_then(vietnamese);
         view
     }
 }
@@ -209,7 +210,7 @@ impl WorkbookView {
             cell: cell.cell.clone(),
             printed: cell.printed.clone(),
             reason: cell.reason.clone(),
-            reason_vi: in_vietnamese(&cell.reason),
+            reason_vi: vietnamese(&cell.reason),
         });
         Self {
             recorded: false,
@@ -323,14 +324,19 @@ impl App {
             .map(|unit| find_unit(&context, unit, query.period))
             .transpose()?;
         let defaults = TableDefaults { unit, month: query.period, hint: String::new() };
-        let tables = TableReader::new(&context.catalogue, &context.units);
-        let reading = workbook::figures(bytes, &tables, &context.catalogue, &defaults)
-            .map_err(|fault| Error::Invalid(vec![fault]))?;
+        let reading = match observation_sheet::read(bytes, &context.catalogue, context.parser()) {
+            Some(read) => read.map_err(Error::Invalid)?,
+            None => {
+                let tables = TableReader::new(&context.catalogue, &context.units);
+                workbook::figures(bytes, &tables, &context.catalogue, &defaults)
+                    .map_err(|fault| Error::Invalid(vec![fault]))?
+            }
+        };
         let found = reading.figures.iter().map(|figure| FoundObservation {
             measure: figure.measure.clone(),
             unit: context.units.code(figure.unit).to_owned(),
             month: figure.month,
-            value: figure.written.map(Statement::from),
+            value: figure.written,
             place: format!("{}!{}", figure.sheet, figure.cell),
         });
         let found: Vec<FoundObservation> = found.collect();

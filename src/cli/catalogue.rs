@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::actor::ACTOR;
 use super::{CommandOutcome, wait};
 use crate::app::write::catalogue::{
-    CatalogueFile, NewCatalogue, add, difference, from_files, parse, shipped, shipped_files,
+    CatalogueFile, NewCatalogue, add, difference, from_files_over, parse, shipped, shipped_files,
 };
 use crate::app::{App, time_text};
 use crate::config::CatalogueAction;
@@ -19,8 +19,9 @@ use ledger::Store;
 pub fn run(action: &CatalogueAction) -> Result<CommandOutcome, Error> {
     match action {
         CatalogueAction::Diff { files, database } => {
-            let offered = whole(files)?;
+            let files = read(files)?;
             with(&database.address, true, |app| {
+                let offered = whole(app, &files)?;
                 let lines = difference(&app.state().catalogue.document, &offered.document);
                 lines.iter().for_each(|line| say!("{line}"));
                 if lines.is_empty() {
@@ -37,8 +38,11 @@ pub fn run(action: &CatalogueAction) -> Result<CommandOutcome, Error> {
             })
         }
         CatalogueAction::Apply { files, database, dry_run, replace } => {
-            let offered = NewCatalogue { dry_run: *dry_run, ..whole(files)? };
-            with(&database.address, true, |app| put(app, offered, *replace))
+            let files = read(files)?;
+            with(&database.address, true, |app| {
+                let offered = NewCatalogue { dry_run: *dry_run, ..whole(app, &files)? };
+                put(app, offered, *replace)
+            })
         }
         CatalogueAction::History { database } => with(&database.address, false, history),
         CatalogueAction::Restore { version, database, dry_run } => {
@@ -103,13 +107,13 @@ fn history(app: &App) -> Result<CommandOutcome, Error> {
 
 /// The whole catalogue of files, or the shipped one. A file that `GET /catalogue` returned says
 /// from which version it was made; that must still be the ledger's.
-fn whole(files: &[PathBuf]) -> Result<NewCatalogue, Error> {
+fn whole(app: &App, files: &[CatalogueFile]) -> Result<NewCatalogue, Error> {
     if files.is_empty() {
         return Ok(NewCatalogue { document: shipped()?, made_from: None, dry_run: false });
     }
-    let files = read(files)?;
     let made_from = files.iter().find_map(CatalogueFile::version);
-    Ok(NewCatalogue { document: from_files(&files)?, made_from, dry_run: false })
+    let document = from_files_over(&app.state().catalogue.document, files)?;
+    Ok(NewCatalogue { document, made_from, dry_run: false })
 }
 
 fn read_or_shipped(files: &[PathBuf]) -> Result<Vec<CatalogueFile>, Error> {
@@ -129,7 +133,9 @@ pub fn read(files: &[PathBuf]) -> Result<Vec<CatalogueFile>, Error> {
         .map(|file| {
             let name = file.display().to_string();
             match std::fs::read_to_string(file) {
-                Ok(text) => Ok(CatalogueFile { name, text }),
+                Ok(text) => {
+                    Ok(CatalogueFile { name, text: text.trim_start_matches('\u{feff}').to_owned() })
+                }
                 Err(source) => Err(Error::Environment { what: name, source }),
             }
         })

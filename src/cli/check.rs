@@ -49,7 +49,7 @@ pub fn run(
     for file in files {
         let content = match open(file) {
             Err(Error::Invalid(found)) => {
-                print_faults(file, &found, lang);
+                print_faults(file, &found);
                 faults += found.len();
                 continue;
             }
@@ -74,7 +74,7 @@ pub fn run(
         match outcome {
             Ok(()) => {}
             Err(Error::Invalid(found) | Error::Conflict { obstacles: found, .. }) => {
-                print_faults(file, &found, lang);
+                print_faults(file, &found);
                 faults += found.len();
             }
             Err(error) => return Err(error),

@@ -21,6 +21,8 @@ use crate::server::{self, ServerSettings};
 use kpi::change::UnavailableReason;
 use kpi::fault::Fault;
 use kpi::measure::{Measure, Members};
+use kpi::number::Decimal64;
+use kpi::number_format::{format_vietnamese, rounded_to};
 use kpi::period::{Month, Period, Step};
 use ledger::Store;
 
@@ -30,6 +32,8 @@ const REPORT: &str = include_str!("../../catalogue/travinh-2021-10.csv");
 const UNIT: &str = "travinh";
 /// The sender of the recorded figures.
 const ACTOR: &str = "demo";
+/// The most decimals of a computed number.
+const DECIMALS: u32 = 3;
 /// The seed of the sample province.
 const SEED: u64 = 1;
 
@@ -214,31 +218,34 @@ fn measures(app: &App, vi: bool) -> Vec<(Measure, String, String)> {
     found
 }
 
-fn local(number: String, vi: bool) -> String {
-    if vi { number.replace('.', ",") } else { number }
+/// A number with its digits, in the notation of the language.
+fn local(number: Decimal64, vi: bool) -> String {
+    if vi { format_vietnamese(number) } else { number.to_string() }
 }
 
+/// A stated rate, with the digits as they were printed.
 fn stated(point: &PointView, vi: bool) -> String {
-    point.stated.map_or_else(|| "–".to_owned(), |stated| local(stated.to_string(), vi))
+    point.stated.map_or_else(|| "–".to_owned(), |stated| local(stated, vi))
 }
 
+/// A computed number: at most three decimals, without zeros at the end, with its unit of measure.
 fn computed(point: &PointView, unit: &str, vi: bool) -> String {
-    let Some(value) = point.value else {
+    let Some(number) = point.value.and_then(|value| rounded_to(value.get(), DECIMALS)) else {
         return if vi { "thiếu số liệu" } else { "missing" }.to_owned();
     };
-    let digits = format!("{:.3}", value.get());
-    let digits = if digits.ends_with(".000") && unit != "percent" {
-        digits.trim_end_matches(".000").to_owned()
-    } else {
-        digits
+    let unit = match (unit, vi) {
+        ("percent", _) => " %",
+        ("VND", true) => " đồng",
+        ("VND", false) => " VND",
+        _ => "",
     };
-    let sign = if unit == "percent" { " %".to_owned() } else { String::new() };
-    local(digits, vi) + &sign
+    local(number, vi) + unit
 }
 
 fn change(point: &PointView, vi: bool) -> String {
-    if let Some(delta) = point.delta {
-        return local(format!("{:+.3}", delta.get()), vi);
+    if let Some(delta) = point.delta.and_then(|delta| rounded_to(delta.get(), DECIMALS)) {
+        let sign = if delta.mantissa < 0 { "" } else { "+" };
+        return format!("{sign}{}", local(delta, vi));
     }
     let reason = point.delta_reason.unwrap_or(UnavailableReason::Missing);
     let (in_vietnamese, in_english) = match reason {

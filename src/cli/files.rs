@@ -12,6 +12,9 @@ use crate::app::reports::{ReportFile, ReportQuery};
 use crate::app::workbooks::{WorkbookQuery, WorkbookView};
 use crate::app::write::submission::{PendingReceipt, finish};
 use crate::error::Error;
+use crate::intake::sheet_csv::{first_sheet, header, is_of_units};
+use crate::intake::unit_table;
+use crate::intake::utf16::{Utf8Source, without_mark};
 use crate::intake::{SubmissionEnvelope, UnreadableBody, csv, json};
 use documents::MediaType;
 use documents::limits::FILE_BYTES;
@@ -38,7 +41,7 @@ pub enum FileContent {
     Csv(File),
     /// A submission as JSON.
     Json(Vec<u8>),
-    /// Units as JSON.
+    /// Units as JSON, CSV or XLSX.
     Units(Vec<UnitDocument>),
     /// An Excel file (XLSX).
     Workbook(Vec<u8>),
@@ -77,7 +80,11 @@ pub fn open(path: &Path) -> Result<FileContent, Error> {
                 path.display()
             )));
         }
-        return Ok(FileContent::Workbook(std::fs::read(path).map_err(named)?));
+        let bytes = std::fs::read(path).map_err(named)?;
+        return match first_sheet(&bytes) {
+            Ok(csv) if is_of_units(&header(&csv)) => units(csv.as_slice()),
+            _ => Ok(FileContent::Workbook(bytes)),
+        };
     }
     if let Some(media) = document_in(path, &file).map_err(named)? {
         if file.metadata().map_err(named)?.len() > u64::try_from(FILE_BYTES).unwrap_or(u64::MAX) {
@@ -94,7 +101,8 @@ pub fn open(path: &Path) -> Result<FileContent, Error> {
         }));
     }
     if !ends("json") {
-        return Ok(FileContent::Csv(file));
+        let start = start_of(&file).map_err(named)?;
+        return if is_of_units(&header(&start)) { units(file) } else { Ok(FileContent::Csv(file)) };
     }
     if file.metadata().map_err(named)?.len() > MAX_JSON {
         return Err(Error::TooLarge(format!(
@@ -103,7 +111,7 @@ pub fn open(path: &Path) -> Result<FileContent, Error> {
         )));
     }
     let bytes = std::fs::read(path).map_err(named)?;
-    let value: serde_json::Value = serde_json::from_slice(&bytes)
+    let value: serde_json::Value = serde_json::from_slice(without_mark(&bytes))
         .map_err(|error| Error::Malformed(format!("{}: {error}", path.display())))?;
     if value.get("units").is_some() {
         crate::app::write::units::parse(value).map(FileContent::Units)
@@ -203,14 +211,24 @@ fn document_in(path: &Path, file: &File) -> std::io::Result<Option<MediaType>> {
     if media != Some(MediaType::Text) {
         return Ok(media);
     }
-    let mut head = Vec::new();
-    std::io::Read::read_to_end(&mut std::io::Read::take(file, HEAD), &mut head)?;
+    let columns = header(&start_of(file)?);
+    let is_table = columns.iter().any(|column| column == "indicator") || is_of_units(&columns);
+    Ok(media.filter(|_| !is_table))
+}
+
+/// The start of a file as UTF-8.
+fn start_of(file: &File) -> std::io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    let part = std::io::Read::take(file, HEAD);
+    // Excel saves "Unicode text" as UTF-16; the end of the part may be half of a character.
+    let _cut = std::io::Read::read_to_end(&mut Utf8Source::new(part), &mut start);
     std::io::Seek::rewind(&mut { file })?;
-    let head = String::from_utf8_lossy(&head);
-    let first =
-        head.lines().next().unwrap_or_default().trim_start_matches('\u{feff}').to_lowercase();
-    let columns = first.split([',', ';', '\t']).map(|column| column.trim().trim_matches('"'));
-    Ok(media.filter(|_| !columns.into_iter().any(|column| column == "indicator")))
+    Ok(start)
+}
+
+/// The units of a table.
+fn units(csv: impl std::io::Read) -> Result<FileContent, Error> {
+    unit_table::read(csv).map(FileContent::Units).map_err(Error::Invalid)
 }
 
 /// Maximum number of findings of an import that are printed.
@@ -271,7 +289,7 @@ pub fn record_json(app: &App, bytes: &[u8], actor: &str) -> Result<ImportTotals,
     let mut parser = context.parser();
     let envelope = json::read(bytes, &mut parser)
         .map_err(|UnreadableBody(detail)| Error::Malformed(detail))?;
-    let submission = finish(parser, &envelope)?;
+    let submission = finish(parser)?;
     let mut taken = ImportTotals::default();
     if !taken.add(app.submit_parsed(submission, context.clone(), envelope, actor)?)? {
         return record_json(app, bytes, actor);
@@ -363,7 +381,7 @@ pub fn record_csv(
         if index == 0 && end && taken.figures() + u64::try_from(waiting.len()).unwrap_or(0) > 0 {
             break;
         }
-        let submission = match finish(parser, envelope) {
+        let submission = match finish(parser) {
             Ok(submission) => submission,
             Err(error) => {
                 wait_for_pending(&mut taken, &mut waiting, 0)?;

@@ -15,7 +15,6 @@ use crate::app::App;
 use crate::app::archive::{self, LedgerArchive};
 use crate::app::clock::Clock;
 use crate::app::reports::ReportQuery;
-use crate::config::Language;
 use crate::error::Error;
 use crate::intake::SubmissionEnvelope;
 use ledger::Store;
@@ -96,7 +95,7 @@ pub fn run(
                 Ok(CommandOutcome::Done)
             }
             Err(Error::Invalid(faults)) => {
-                print_faults(file, &faults, Language::En);
+                print_faults(file, &faults);
                 Err(Error::Malformed(format!("{}: {} error(s)", file.display(), faults.len())))
             }
             Err(error) => Err(error),
@@ -167,8 +166,9 @@ fn print_totals(file: &Path, taken: &ImportTotals, started: Instant) {
         taken.findings,
         figures / seconds
     );
+    let language = super::language();
     for finding in &taken.first_findings {
-        print_finding(finding, Language::En);
+        print_finding(finding, language);
     }
     let more = taken.findings - taken.first_findings.len();
     if more > 0 {

@@ -17,19 +17,23 @@ mod export;
 mod files;
 mod import;
 mod keys;
+mod periods;
 mod report;
 mod serve;
+mod units;
 mod verify;
 mod witness;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use crate::app::clock::Clock;
 use crate::app::read::findings::FindingView;
 use crate::config::{Command, Config, Language};
 use crate::error::Error;
 use crate::intake::SubmissionEnvelope;
+use crate::messages::{translated, vietnamese};
 use crate::server::ServerSettings;
 use crate::{api, generate};
 use kpi::fault::Fault;
@@ -38,6 +42,34 @@ use kpi::fault::Fault;
 fn wait<T>(change: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     runtime.map_err(Error::environment("the command cannot start"))?.block_on(change)
+}
+
+/// Whether messages are in Vietnamese: `--lang vi`.
+static IN_VIETNAMESE: OnceLock<bool> = OnceLock::new();
+
+/// The language of the command.
+fn language() -> Language {
+    if IN_VIETNAMESE.get().copied().unwrap_or(false) { Language::Vi } else { Language::En }
+}
+
+/// A message in the language of the command.
+fn told(message: String) -> String {
+    if language() == Language::Vi { vietnamese(&message).unwrap_or(message) } else { message }
+}
+
+/// An error of an input in the language of the command.
+fn told_fault(fault: &Fault) -> String {
+    let Some(detail) = translated(fault.clone()).detail_vi.filter(|_| language() == Language::Vi)
+    else {
+        return fault.to_string();
+    };
+    let place = match (fault.line, &fault.column) {
+        (Some(line), Some(column)) => format!("dòng {line}, cột {column}: "),
+        (Some(line), None) => format!("dòng {line}: "),
+        _ if fault.pointer.is_empty() => String::new(),
+        _ => format!("{}: ", fault.pointer),
+    };
+    format!("{place}{detail} ({})", fault.code)
 }
 
 /// The result of a command (docs/specification.md#exit-codes).
@@ -76,6 +108,12 @@ impl From<CommandOutcome> for ExitCode {
 #[must_use]
 pub fn run(config: Config) -> CommandOutcome {
     let clock = Clock::new(config.utc_offset);
+    let shown = config.lang.unwrap_or(Language::Vi);
+    let in_vietnamese = match config.command {
+        Command::Check { .. } | Command::Demo { .. } => shown == Language::Vi,
+        _ => config.lang == Some(Language::Vi),
+    };
+    let _set_once = IN_VIETNAMESE.set(in_vietnamese);
     let outcome = match config.command {
         Command::Serve {
             listen,
@@ -97,9 +135,7 @@ pub fn run(config: Config) -> CommandOutcome {
                 serve::run(&settings, &database.address, clock, secret.as_deref())
             })
         }
-        Command::Demo { listen, no_serve, lang } => {
-            demo::run(&listen.address, no_serve, lang, &clock)
-        }
+        Command::Demo { listen, no_serve } => demo::run(&listen.address, no_serve, shown, &clock),
         Command::Import { files, database, reference, reason, from_line, of } => import::run(
             &files,
             (&database.address, clock),
@@ -117,14 +153,16 @@ pub fn run(config: Config) -> CommandOutcome {
             };
             export::run(file.as_deref(), what, &database.address)
         }
-        Command::Check { files, database, lang, of, explain, catalogue } => check::run(
+        Command::Check { files, database, of, explain, catalogue } => check::run(
             &files,
             (database.as_deref(), clock),
             &catalogue,
-            &report::ReportOptions { query: of.query(), explain, lang },
+            &report::ReportOptions { query: of.query(), explain, lang: shown },
         ),
         Command::Generate { size, seed, units } => generate_csv(size, seed, units.as_deref()),
         Command::Catalogue { action } => catalogue::run(&action),
+        Command::Units { action } => units::run(&action, clock),
+        Command::Periods { action } => periods::run(action, clock),
         Command::Backup { file, database } => backup(&file, &database.address),
         Command::Verify { database, hash, key_secret_file } => {
             verify::run(&database.address, hash.as_deref(), key_secret_file.as_deref())
@@ -133,8 +171,8 @@ pub fn run(config: Config) -> CommandOutcome {
         Command::Keys { key_secret_file, action } => {
             keys::run(action, clock, key_secret_file.as_deref())
         }
-        Command::Dashboards { lang, prometheus_uid, infinity, folder } => {
-            dashboards::run(lang, prometheus_uid, infinity, &folder)
+        Command::Dashboards { prometheus_uid, infinity, folder } => {
+            dashboards::run(shown, prometheus_uid, infinity, &folder)
         }
         Command::Openapi => print_openapi(),
     };
@@ -147,19 +185,19 @@ fn print_error(error: &Error) -> CommandOutcome {
         Error::Invalid(faults)
         | Error::Conflict { obstacles: faults, .. }
         | Error::Forbidden { obstacles: faults, .. } => {
-            eprintln!("egov-kpi: {error}");
-            faults.iter().for_each(|fault| eprintln!("  {fault}"));
+            eprintln!("egov-kpi: {}", told(error.to_string()));
+            faults.iter().for_each(|fault| eprintln!("  {}", told_fault(fault)));
             CommandOutcome::Faults
         }
         Error::Malformed(_)
         | Error::NotFound(_)
         | Error::TooLarge(_)
         | Error::Unauthorized { .. } => {
-            eprintln!("egov-kpi: {error}");
+            eprintln!("egov-kpi: {}", told(error.to_string()));
             CommandOutcome::Faults
         }
         Error::Store(ledger::StoreError::Address(sentence)) | Error::Usage(sentence) => {
-            eprintln!("egov-kpi: {sentence}");
+            eprintln!("egov-kpi: {}", told(sentence.clone()));
             CommandOutcome::Usage
         }
         Error::Store(ledger::StoreError::Unsound(_)) => {
@@ -169,7 +207,7 @@ fn print_error(error: &Error) -> CommandOutcome {
             CommandOutcome::Faults
         }
         Error::Environment { .. } => {
-            eprintln!("egov-kpi: {error}");
+            eprintln!("egov-kpi: {}", told(error.to_string()));
             CommandOutcome::Environment
         }
         Error::Busy(_)
@@ -180,7 +218,7 @@ fn print_error(error: &Error) -> CommandOutcome {
         | Error::OtherHistory { .. }
         | Error::Replaced
         | Error::Store(_) => {
-            eprintln!("egov-kpi: {error}");
+            eprintln!("egov-kpi: {}", told(error.to_string()));
             let causes =
                 std::iter::successors(std::error::Error::source(error), |cause| cause.source());
             causes.for_each(|cause| eprintln!("  {cause}"));
@@ -225,13 +263,9 @@ fn print_openapi() -> Result<CommandOutcome, Error> {
     Ok(CommandOutcome::Done)
 }
 
-/// Prints errors with the name of their file, in a language as far as they are translated.
-fn print_faults(file: &std::path::Path, faults: &[Fault], lang: Language) {
-    for fault in faults {
-        let translated = fault.detail_vi.as_deref().filter(|_| lang == Language::Vi);
-        let detail = translated.unwrap_or(&fault.detail).to_owned();
-        say!("{}: {}", file.display(), Fault { detail, ..fault.clone() });
-    }
+/// Prints errors with the name of their file.
+fn print_faults(file: &std::path::Path, faults: &[Fault]) {
+    faults.iter().for_each(|fault| say!("{}: {}", file.display(), told_fault(fault)));
 }
 
 /// Prints a finding in one line.

@@ -1,5 +1,6 @@
-//! Reading of submissions in CSV (docs/specification.md#csv-input). A byte-order mark, semicolons
-//! and decimal commas are accepted, as Excel writes them with Vietnamese settings.
+//! Reading of submissions in CSV (docs/specification.md#csv-input). A byte-order mark, UTF-16 with
+//! such a mark, semicolons and decimal commas are accepted, as Excel writes them with Vietnamese
+//! settings.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -7,8 +8,10 @@ use std::io::{BufRead, BufReader, Read};
 
 use csv::{ByteRecord, ReaderBuilder};
 
+use super::utf16::Utf8Source;
 use kpi::catalogue::Catalogue;
 use kpi::fault::{Fault, quoted};
+use kpi::measure::Members;
 use kpi::observation::{
     ObservationParser, RawNumber, RawObservation, RawText, SourceLocation, names_not_applicable,
 };
@@ -20,6 +23,8 @@ struct CsvColumns {
     period: usize,
     value: usize,
     dimensions: Vec<(usize, String)>,
+    /// The column `dimensions`, with all members of a figure.
+    members: Option<usize>,
     /// The number of cells that a row has at least: the value and dimensions may be empty.
     needed: usize,
     count: usize,
@@ -31,9 +36,12 @@ pub const MAX_LINE: usize = 64 << 10;
 const BUFFER: usize = 1 << 16;
 /// Most columns of a header.
 const MAX_COLUMNS: usize = 1_000;
+/// The columns that only `GET /observations` adds: what it returns can be sent back as it is.
+const OF_EXPORT: [&str; 4] = ["submission", "revision", "recorded_at", "actor"];
 
 /// A source with a line end after the last line, so that counting line ends counts lines.
-type LineEnded<R> = std::io::Chain<QuotedCells<BufReader<BoundedLines<R>>>, &'static [u8]>;
+type LineEnded<R> =
+    std::io::Chain<QuotedCells<BufReader<BoundedLines<Utf8Source<R>>>>, &'static [u8]>;
 
 /// The place of a byte of a CSV: in a quoted cell, or not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -154,7 +162,8 @@ impl<R: Read> CsvRows<R> {
     /// # Errors
     /// The errors of the header: a missing, unknown or duplicate column, or an unreadable header.
     pub fn open(source: R, catalogue: &Catalogue) -> Result<Self, Vec<Fault>> {
-        let mut source = BufReader::with_capacity(BUFFER, BoundedLines { source, length: 0 });
+        let lines = BoundedLines { source: Utf8Source::new(source), length: 0 };
+        let mut source = BufReader::with_capacity(BUFFER, lines);
         let unreadable = |error: std::io::Error| vec![at_line(1, "unreadable", error.to_string())];
         if source.fill_buf().map_err(unreadable)?.starts_with(&[0xEF, 0xBB, 0xBF]) {
             source.consume(3);
@@ -165,8 +174,10 @@ impl<R: Read> CsvRows<R> {
                           period and value";
             return Err(vec![at_line(1, "empty", detail.to_owned())]);
         }
-        if matches!(start, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]) {
-            let detail = "the file is UTF-16 (\"Unicode text\" of Excel); save it as \"CSV UTF-8\"";
+        // A byte-order mark shows UTF-16; without one its zeros do.
+        let header = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        if header.contains(&0) || String::from_utf8_lossy(header).contains('\u{fffd}') {
+            let detail = "the file is not UTF-8; save it as \"CSV UTF-8\"";
             return Err(vec![at_line(1, "not_utf8", detail.to_owned())]);
         }
         let mut lines = start.split(|byte| *byte == b'\n');
@@ -292,13 +303,31 @@ impl<R: Read> CsvRows<R> {
             }
             RawText::Text(text) => RawNumber::Digits(text),
         };
-        let dimensions =
-            self.columns.dimensions.iter().filter_map(|(column, code)| match cell(*column) {
+        let mut dimensions: Vec<(Cow<'_, str>, RawText<'_>)> = self
+            .columns
+            .dimensions
+            .iter()
+            .filter_map(|(column, code)| match cell(*column) {
                 RawText::Absent => None,
                 member @ (RawText::Text(_) | RawText::WrongType) => {
                     Some((Cow::Borrowed(code.as_str()), member))
                 }
-            });
+            })
+            .collect();
+        if let Some(RawText::Text(text)) = self.columns.members.map(cell) {
+            match members_of_cell(&text) {
+                Ok(members) => {
+                    let owned = |text: &str| Cow::Owned(text.to_owned());
+                    let pair =
+                        |(dimension, member)| (owned(dimension), RawText::Text(owned(member)));
+                    dimensions.extend(members.iter().map(pair));
+                }
+                Err(detail) => {
+                    parser.fault(place.fault("dimensions", "malformed", detail));
+                    return RowOutcome::Taken;
+                }
+            }
+        }
         let observation = RawObservation {
             place,
             indicator: cell(self.columns.indicator),
@@ -309,12 +338,19 @@ impl<R: Read> CsvRows<R> {
                 }
                 other @ (RawText::Absent | RawText::WrongType) => other,
             },
-            dimensions: dimensions.collect(),
+            dimensions,
             value,
         };
         parser.push(&observation);
         RowOutcome::Taken
     }
+}
+
+/// The members in a cell of the column `dimensions`: `channel=online,service_level=4`, with or
+/// without braces.
+fn members_of_cell(text: &str) -> Result<Members, String> {
+    let inner = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
+    Members::parse(&inner.replace(';', ","))
 }
 
 /// Whether a text is a number in exponential notation: `1.23457E+11`.
@@ -406,7 +442,7 @@ fn read_columns(header: &ByteRecord, catalogue: &Catalogue) -> Result<CsvColumns
         .take(count)
         .map(|name| String::from_utf8_lossy(name).to_ascii_lowercase())
         .collect();
-    let mut dimensions = Vec::new();
+    let (mut dimensions, mut members) = (Vec::new(), None);
     for (column, name) in names.iter().enumerate() {
         let original = header.get(column).map(String::from_utf8_lossy).unwrap_or_default();
         if !seen.insert(name) {
@@ -416,7 +452,14 @@ fn read_columns(header: &ByteRecord, catalogue: &Catalogue) -> Result<CsvColumns
                 format!("the column {} is a duplicate", quoted(&original)),
             ));
         }
-        if matches!(name.as_str(), "indicator" | "unit" | "period" | "value") {
+        // The reason of an exported figure is that of its submission; alone it would be lost.
+        let exported = OF_EXPORT.contains(&name.as_str())
+            || (name == "reason" && names.iter().any(|other| other == "submission"));
+        if exported || matches!(name.as_str(), "indicator" | "unit" | "period" | "value") {
+            continue;
+        }
+        if name == "dimensions" {
+            members = Some(column);
             continue;
         }
         if catalogue.document.dimensions.iter().any(|dimension| dimension.code == original) {
@@ -442,7 +485,8 @@ fn read_columns(header: &ByteRecord, catalogue: &Catalogue) -> Result<CsvColumns
         (place("indicator"), place("unit"), place("period"), place("value"));
     if faults.is_empty() {
         let needed = indicator.max(unit).max(period) + 1;
-        Ok(CsvColumns { indicator, unit, period, value, dimensions, needed, count: names.len() })
+        let count = names.len();
+        Ok(CsvColumns { indicator, unit, period, value, dimensions, members, needed, count })
     } else {
         Err(faults)
     }
@@ -469,6 +513,60 @@ mod tests {
         parser.finish()
     }
 
+    /// A text as Excel saves it as "Unicode text".
+    fn utf16(text: &str, to_bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        format!("\u{feff}{text}").encode_utf16().flat_map(to_bytes).collect()
+    }
+
+    #[test]
+    fn utf_16_with_a_mark_is_read_like_utf_8() {
+        for text in [
+            "indicator\tunit\tperiod\tvalue\r\na.b\tu\t2021-10\t12,5\r\n",
+            "indicator,unit,period,value\na.b,u,2021-10,12.5\n",
+            "sep=;\r\nindicator;unit;period;value;channel\r\na.b;u;Thg10-21;12,5;\r\n",
+        ] {
+            let expected = parsed(text.as_bytes()).unwrap();
+            assert_eq!(expected.figures.len(), 1);
+            assert_eq!(parsed(&utf16(text, u16::to_le_bytes)).as_ref(), Ok(&expected));
+            assert_eq!(parsed(&utf16(text, u16::to_be_bytes)).as_ref(), Ok(&expected));
+        }
+        let line = |text: &str| parsed(&utf16(text, u16::to_le_bytes)).unwrap_err()[0].line;
+        assert_eq!(
+            line("indicator,unit,period,value\na.b,u,2021-10,1\n\na.b,x,2021-09,1"),
+            Some(4)
+        );
+    }
+
+    #[test]
+    fn the_columns_of_an_export_are_passed_over_and_others_are_not() {
+        let row = |header: &str, cells: &str| parsed(format!("{header}\n{cells}\n").as_bytes());
+        let header =
+            "submission,revision,recorded_at,actor,reason,indicator,dimensions,unit,period,value";
+        for (dimensions, members) in
+            [("", ""), ("channel=online", "channel=online"), ("{channel=online}", "channel=online")]
+        {
+            let cells = format!("01J,4,2021-11-01T00:00:00Z,a,b,a.b,{dimensions},u,2021-10,1.5");
+            let read = row(header, &cells).unwrap();
+            assert_eq!(read.measures[0].measure.members.to_string(), members);
+        }
+        let codes = |header: &str, cells: &str| {
+            row(header, cells).unwrap_err().into_iter().map(|fault| fault.code).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            codes("indicator,unit,period,value,reason", "a.b,u,2021-10,1,x"),
+            ["unknown_column"],
+            "a reason that nobody would keep"
+        );
+        assert_eq!(
+            codes("indicator,unit,period,value,stated", "a.b,u,2021-10,1,2"),
+            ["unknown_column"]
+        );
+        assert_eq!(
+            codes("indicator,dimensions,unit,period,value", "a.b,online,u,2021-10,1"),
+            ["malformed"]
+        );
+    }
+
     fn codes(body: &[u8]) -> Vec<&'static str> {
         parsed(body)
             .map_or_else(|faults| faults.iter().map(|fault| fault.code).collect(), |_| vec![])
@@ -493,7 +591,9 @@ mod tests {
             assert_eq!(codes(format!("{header}{rows}").as_bytes()), [code], "{rows}");
         }
         assert_eq!(codes(b"indicator,unit,period,value\na.b,u,2021-10,\xff1\n"), ["not_utf8"]);
-        assert_eq!(codes(b"\xff\xfei\0n\0"), ["not_utf8"]);
+        assert_eq!(codes(b"i\0n\0d\0i\0"), ["not_utf8"], "UTF-16 without a mark");
+        assert_eq!(codes(b"\0i\0n\0d\0i"), ["not_utf8"]);
+        assert_eq!(codes(b"indicator,unit,period,value,k\xeanh\na.b,u,2021-10,1,\n"), ["not_utf8"]);
     }
 
     #[test]

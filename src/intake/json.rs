@@ -8,6 +8,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::utf16::without_mark;
 use super::{SubmissionEnvelope, UnreadableBody};
 use kpi::fault::{Fault, quoted};
 use kpi::number::NOT_APPLICABLE;
@@ -20,7 +21,6 @@ const MAX_FIELDS: usize = 1_000;
 
 /// An object with unread values. Keys may occur twice. Fields beyond the limit are skipped, because
 /// unknown ones are among the first already.
-/// unknown ones among the first already.
 struct JsonObject<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for JsonObject<'a> {
@@ -138,7 +138,7 @@ pub fn read(
     body: &[u8],
     parser: &mut ObservationParser<'_>,
 ) -> Result<SubmissionEnvelope, UnreadableBody> {
-    let raw: &RawValue = serde_json::from_slice(body)
+    let raw: &RawValue = serde_json::from_slice(without_mark(body))
         .map_err(|error| UnreadableBody(format!("the body is not JSON: {error}")))?;
     let mut envelope = SubmissionEnvelope::default();
     let Ok(JsonObject(fields)) = serde_json::from_str::<JsonObject<'_>>(raw.get()) else {
@@ -164,6 +164,8 @@ pub fn read(
                     parser.fault(Fault::new("/source", "wrong_type", "source must be an object"))
                 }
             },
+            // Fields of `GET /observations`, whose response can be sent back as it is.
+            "recorded" | "revision" | "revision_hash" | "next_cursor" => {}
             other => parser.fault(Fault::new(
                 format!("/{other}"),
                 "unknown_field",
@@ -236,6 +238,8 @@ fn observation(index: usize, raw: &RawValue, parser: &mut ObservationParser<'_>)
         value: RawNumber::Absent,
     };
     let mut seen = SeenFields::default();
+    // The reason of an exported figure is that of its submission; alone it would be lost.
+    let exported = fields.iter().any(|(key, _)| key == "submission");
     for (key, value) in fields {
         if seen.twice(&key) {
             parser.fault(place.fault(&key, "duplicate", "the field is a duplicate"));
@@ -259,6 +263,9 @@ fn observation(index: usize, raw: &RawValue, parser: &mut ObservationParser<'_>)
                     "dimensions must be an object of dimensions and members",
                 )),
             },
+            // Fields that `GET /observations` adds.
+            "submission" | "revision" | "recorded_at" | "actor" => {}
+            "reason" if exported => {}
             other => parser.fault(place.fault(
                 other,
                 "unknown_field",

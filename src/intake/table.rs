@@ -11,7 +11,6 @@ mod infer;
 mod label_context;
 mod label_reader;
 mod mapping;
-pub mod reason_text;
 mod row_reader;
 mod shape;
 mod sheet_tables;

@@ -5,6 +5,7 @@ mod figures;
 pub mod form;
 mod form_layout;
 mod form_reader;
+pub mod observation_sheet;
 mod reading;
 mod visible;
 

@@ -5,3 +5,4 @@ pub mod docx;
 pub mod form;
 pub mod report;
 pub mod table;
+pub mod units;

@@ -11,6 +11,8 @@ use serde_json::Value;
 const MAX_CELL: usize = 32_767;
 /// The name of the first sheet of an Excel file with several sheets.
 const FIRST_SHEET: &str = "1";
+/// Number of digits that a spreadsheet keeps of a number.
+const MAX_DIGITS: usize = 15;
 /// Maximum width of a column, in characters, as measured by the Excel writer.
 const WIDEST: usize = 60;
 
@@ -139,9 +141,21 @@ fn write(
             column,
             text.chars().take(MAX_CELL).collect::<String>(),
         )?),
-        ResponseCell::Number(number) => match number.parse::<f64>() {
-            Ok(number) => drop(sheet.write_number(line, column, number)?),
-            Err(_no_number) => drop(sheet.write_string(line, column, number)?),
+        ResponseCell::Number(text) => match text.parse::<f64>() {
+            Ok(number) if text.ends_with('0') && text.contains('.') => {
+                // A spreadsheet shows the zeros at the end only with a format.
+                let decimals = text.split('.').next_back().unwrap_or_default();
+                let zeros = "0".repeat(decimals.len());
+                let format = rust_xlsxwriter::Format::new().set_num_format(format!("0.{zeros}"));
+                sheet.write_number_with_format(line, column, number, &format)?;
+            }
+            // A spreadsheet keeps 15 digits.
+            Ok(number) if text.bytes().filter(u8::is_ascii_digit).count() <= MAX_DIGITS => {
+                sheet.write_number(line, column, number)?;
+            }
+            Ok(_) | Err(_) => {
+                sheet.write_string(line, column, text)?;
+            }
         },
     }
     Ok(())

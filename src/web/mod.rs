@@ -79,9 +79,13 @@ fn page(numbers: Option<[(&str, &str, String); 6]>, provinces: &[ProvinceSummary
         ("/api/v1/indicators", "Các chỉ tiêu được báo cáo", "Reported indicators"),
         ("/api/v1/kpis", "Các chỉ số đánh giá được tính", "Computed kpis"),
         ("/api/v1/findings", "Những chỗ số liệu mâu thuẫn", "Where figures contradict each other"),
-        ("/api/v1/observations?format=csv", "Số liệu đã ghi (CSV)", "Recorded figures (CSV)"),
         (
-            "/api/v1/revisions?format=csv",
+            "/api/v1/observations?format=csv&limit=10000",
+            "Số liệu đã ghi (CSV)",
+            "Recorded figures (CSV)",
+        ),
+        (
+            "/api/v1/revisions?format=csv&limit=1000",
             "Lịch sử thay đổi (CSV)",
             "History of changes: who, when, why (CSV)",
         ),

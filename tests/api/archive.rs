@@ -78,7 +78,7 @@ impl Place {
         let mut catalogue = api.read("catalogue");
         catalogue["indicators"][0]["name"]["en"] = json!("renamed, \"quoted\"");
         api.put("catalogue", &catalogue).expect(200);
-        api.send("POST", "periods/2021-10/close?reason=reported", &[], None).expect(200);
+        api.send("POST", "periods/2021-10/close?force=true&reason=reported", &[], None).expect(200);
         let corrected = "indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,23442\nioffice.documents.signed,travinh,2021-10,null\n";
         api.post_csv("observations?reason=counted+again", corrected).expect(201);
         api.send("POST", "periods/2021-10/reopen?reason=again", &[], None).expect(200);

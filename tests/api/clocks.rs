@@ -63,7 +63,7 @@ fn nothing_is_recorded_while_the_clock_is_wrong() {
             Some(one(value).to_string().as_bytes()),
         );
         assert_eq!(refused.problem(503)["type"], "urn:egov-kpi:clock");
-        let closed = server.post_bytes("periods/2021-09/close", "application/json", b"");
+        let closed = server.post_bytes("periods/2021-09/close?force=true", "application/json", b"");
         assert_eq!(closed.problem(503)["type"], "urn:egov-kpi:clock");
         assert_eq!(server.get("/readyz").problem(503)["type"], "urn:egov-kpi:clock");
         assert_eq!(server.get("/livez").status, 200);

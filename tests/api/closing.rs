@@ -19,7 +19,7 @@ fn change(api: &Api, period: &str, what: &str) -> Reply {
 
 #[track_caller]
 fn close(api: &Api, period: &str) -> Value {
-    change(api, period, "close").expect(200)
+    change(api, period, "close?force=true").expect(200)
 }
 
 #[track_caller]
@@ -133,6 +133,83 @@ fn a_month_that_has_not_begun_is_neither_closed_nor_reopened() {
     assert_eq!(close(&server, &this)["changed"], json!([this]));
 }
 
+/// Two units that report the outgoing documents of each month.
+fn reporting_units(server: &Server) {
+    server.put_units(&json!([{ "code": "p" }, { "code": "p.a", "kind": "commune", "name": { "vi": "Xã A" }, "parent": "p" }, { "code": "p.b", "kind": "commune", "parent": "p" }]));
+    let mut catalogue = server.read("catalogue");
+    catalogue["expectations"] = json!([{ "code": "monthly", "measures": [OUTGOING, SIGNED], "unit_kinds": ["commune"], "due_day": 5 }]);
+    server.put("catalogue", &catalogue).expect(200);
+}
+
+#[test]
+fn a_closing_is_refused_while_the_month_lasts_reports_are_missing_or_no_reason_is_given() {
+    let server = Server::start();
+    reporting_units(&server);
+    let (this, _) = this_month_and_next();
+    server.record("p.a", &[(OUTGOING, "2021-10", 1), (SIGNED, "2021-10", 1)]);
+    server.record("p.b", &[(OUTGOING, "2021-10", 1)]);
+    let revision = server.revision();
+    let missing = change(&server, "2021-10", "close?reason=x").problem(409);
+    let told: Vec<&str> = missing["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|fault| fault["detail"].as_str().unwrap())
+        .collect();
+    assert_eq!(told, ["2021-10: p.b (p.b) has not reported 1 of 2 figures of monthly"]);
+    assert_eq!(
+        change(&server, "2021-10", "close").faults(409),
+        ["/period report_missing", "/reason missing"]
+    );
+    assert_eq!(
+        change(&server, "2021-Q4", "close?reason=x").faults(409).len(),
+        1 + 2 * 2,
+        "one figure of October, and both units in November and December"
+    );
+    server.record("p.b", &[(SIGNED, "2021-10", 1)]);
+    for reason in ["close", "close?reason=", "close?reason=%20"] {
+        assert_eq!(change(&server, "2021-10", reason).faults(422), ["/reason missing"]);
+    }
+    server.record("p.a", &[(OUTGOING, &this, 1), (SIGNED, &this, 1)]);
+    server.record("p.b", &[(OUTGOING, &this, 1), (SIGNED, &this, 1)]);
+    assert_eq!(change(&server, &this, "close?reason=x").faults(409), ["/period month_under_way"]);
+    assert_eq!(closed(&server), [""; 0]);
+    assert_eq!(server.revision(), revision + 3);
+    change(&server, "2021-10", "close?reason=complete").expect(200);
+    // Closed already: nothing is closed, so nothing is checked.
+    assert_eq!(change(&server, "2021-10", "close").expect(200)["changed"], json!([]));
+    change(&server, &this, "close?force=true").expect(200);
+    let body = json!({ "force": true }).to_string();
+    server.post_bytes("periods/2021-09/close", JSON, body.as_bytes()).expect(200);
+}
+
+#[test]
+fn months_are_listed_closed_and_reopened_by_commands_with_the_same_conditions() {
+    let server = Server::start();
+    reporting_units(&server);
+    server.record("p.a", &[(OUTGOING, "2021-10", 1), (SIGNED, "2021-10", 1)]);
+    let periods =
+        |words: &[&str]| run(&[&["periods"], words, &["--database", &server.address()]].concat());
+    let refused = periods(&["close", "2021-10"]);
+    refused.expect(1);
+    for text in ["p.b", "monthly", "--force", "reason"] {
+        let told = refused.err().replace("force=true", "--force");
+        assert!(told.contains(text), "{text} is not in {told}");
+    }
+    let refused = periods(&["close", "2021-10", "--lang", "vi"]);
+    assert!(refused.err().contains("chưa báo cáo"), "{}", refused.err());
+    periods(&["close", "2021-10", "--reason", "Đã đủ", "--force"]).expect(0);
+    periods(&["close", "2021-09", "--force"]).expect(0);
+    let listed = periods(&["list"]);
+    let lines: Vec<String> = listed.expect(0).lines().map(ToOwned::to_owned).collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].starts_with("2021-09 closed") && lines[1].ends_with(": Đã đủ"), "{lines:?}");
+    periods(&["reopen", "2021-10"]).expect(0);
+    assert_eq!(periods(&["list", "--history"]).expect(0).lines().count(), 3);
+    server.read(&format!("periods?min_revision={}", server.revision()));
+    periods(&["close", "2021-13"]).expect(2);
+}
+
 #[test]
 fn an_invalid_period_or_reason_is_refused() {
     let server = Server::start();
@@ -163,19 +240,22 @@ fn an_invalid_period_or_reason_is_refused() {
         change(&server, "2021-13", "reopen?colour=red&reason=a&reason=b").faults(422),
         ["/colour unknown_parameter", "/period malformed_period", "/reason duplicate"]
     );
-    for path in
-        ["periods/2021-10/shut", "periods/2021-10", "periods//close", "periods/2021/10/close"]
-    {
+    for path in [
+        "periods/2021-10/shut",
+        "periods/2021-10",
+        "periods//close?force=true",
+        "periods/2021/10/close?force=true",
+    ] {
         assert_eq!(server.post_bytes(path, JSON, b"").status, 404, "{path}");
     }
     for method in ["GET", "PUT", "DELETE"] {
         assert_eq!(
-            server.send(method, "periods/2021-10/close", &[], None).problem(405)["status"],
+            server.send(method, "periods/2021-10/close?force=true", &[], None).problem(405)["status"],
             405
         );
     }
     assert_eq!(server.post_bytes("periods", JSON, b"").status, 405);
-    let sent = |body: &[u8]| server.post_bytes("periods/2021-10/close", JSON, body);
+    let sent = |body: &[u8]| server.post_bytes("periods/2021-10/close?force=true", JSON, body);
     sent(b"{").problem(400);
     sent(b" ").problem(400);
     for wrong in [r#"{"reason":5}"#, r#"{"colour":"red"}"#, "7", r#""because""#] {
@@ -198,7 +278,7 @@ fn an_invalid_period_or_reason_is_refused() {
         change(&server, "2021-10", "close?reason=a%00b").faults(422),
         ["/reason control_character"]
     );
-    server.post_bytes("periods/2021-10/close", "text/plain", b"because").problem(415);
+    server.post_bytes("periods/2021-10/close?force=true", "text/plain", b"because").problem(415);
     assert_eq!(server.revision(), revision);
     assert_eq!(sent(json!({ "reason": "ô".repeat(1_000) }).to_string().as_bytes()).status, 200);
 }
@@ -225,13 +305,16 @@ fn a_reason_is_given_in_the_query_or_in_the_body_or_omitted() {
         );
         listed["reason"].clone()
     };
-    assert_eq!(told("periods/2021-10/close?reason=B%C3%A1o+c%C3%A1o%20%2B%201", ""), "Báo cáo + 1");
+    assert_eq!(
+        told("periods/2021-10/close?force=true&reason=B%C3%A1o+c%C3%A1o%20%2B%201", ""),
+        "Báo cáo + 1"
+    );
     assert_eq!(told("periods/2021-10/reopen", r#"{"reason":"Sửa số"}"#), "Sửa số");
-    assert_eq!(told("periods/2021-10/close", r#"{"reason":null}"#), Value::Null);
+    assert_eq!(told("periods/2021-10/close?force=true", r#"{"reason":null}"#), Value::Null);
     assert_eq!(told("periods/2021-10/reopen", "{}"), Value::Null);
-    assert_eq!(told("periods/2021-10/close", "null"), Value::Null);
+    assert_eq!(told("periods/2021-10/close?force=true", "null"), Value::Null);
     assert_eq!(told("periods/2021-10/reopen", ""), Value::Null);
-    assert_eq!(told("periods/2021-10/close?reason=", r#"{"reason":""}"#), Value::Null);
+    assert_eq!(told("periods/2021-10/close?force=true&reason=", r#"{"reason":""}"#), Value::Null);
     // A request without a body needs no media type.
     assert_eq!(
         server.send("POST", "periods/2021-10/reopen", &[], Some(b"")).expect(200)["changed"],
@@ -256,7 +339,6 @@ fn every_figure_of_a_closed_month_is_named_and_nothing_is_recorded_without_a_rea
     let places = [
         "/observations/1/period month_closed",
         "/observations/3/period month_closed",
-        "/observations/4/period month_closed",
         "/observations/5/period month_closed",
     ];
     for path in ["observations", "observations?dry_run=true"] {
@@ -289,13 +371,23 @@ fn every_figure_of_a_closed_month_is_named_and_nothing_is_recorded_without_a_rea
         };
         let found: Vec<_> = problem["errors"].as_array().unwrap().iter().map(place).collect();
         let closed = |line: u64| (line, "period".to_owned(), "month_closed".to_owned());
-        assert_eq!(found, [closed(4), closed(6)], "{path}: an empty cell says nothing");
+        assert_eq!(
+            found,
+            [closed(4)],
+            "{path}: an empty cell says nothing, and nothing is withdrawn"
+        );
     }
-    // An unchanged figure of a closed month needs a reason as well.
+    // An unchanged figure of a closed month needs none, also beside one that changes.
+    let unchanged = figure(OUTGOING, "travinh", "2021-10", 100);
+    let receipt = server.post(&body(std::slice::from_ref(&unchanged), None)).expect(200);
+    has(&receipt, &json!({ "recorded": false }));
+    has(&receipt["counts"], &json!({ "unchanged": 1 }));
     assert_eq!(
-        server.post(&body(&[figure(OUTGOING, "travinh", "2021-10", 100)], None)).faults(409).len(),
-        1
+        server.post(&body(&[unchanged, figure(SIGNED, "travinh", "2021-10", 1)], None)).faults(409),
+        ["/observations/1/period month_closed"]
     );
+    let withdrawn = figure(OUTGOING, "tv.cdc", "2021-10", Value::Null);
+    server.post(&body(&[withdrawn], None)).expect(200);
     assert_eq!(server.revision(), revision);
     assert_eq!(server.observations("history=true").len(), 1);
 }
@@ -614,10 +706,10 @@ fn a_submission_of_a_month_just_closed_by_another_process_cannot_be_withdrawn() 
 #[test]
 fn the_months_are_listed_as_they_are_and_as_they_came_to_be() {
     let server = Server::start();
-    server.post_bytes("periods/2021-11/close?reason=November", JSON, b"").expect(200);
-    server.post_bytes("periods/2021-09/close", JSON, b"").expect(200);
+    server.post_bytes("periods/2021-11/close?force=true&reason=November", JSON, b"").expect(200);
+    server.post_bytes("periods/2021-09/close?force=true", JSON, b"").expect(200);
     server.post_bytes("periods/2021-11/reopen", JSON, br#"{"reason":"=1+1"}"#).expect(200);
-    server.post_bytes("periods/2021-11/close", JSON, b"").expect(200);
+    server.post_bytes("periods/2021-11/close?force=true", JSON, b"").expect(200);
     let revision = server.revision();
     let row = |month: &str, closed: bool, revision: i64, reason: Value| json!({ "period": month, "closed": closed, "revision": revision, "actor": "anonymous", "reason": reason });
     let check = |path: &str, expected: &[Value]| {
@@ -715,7 +807,7 @@ fn an_entity_tag_from_before_a_closing_unit_or_catalogue_change_is_stale() {
     catalogue["rules"].as_array_mut().unwrap().pop();
     catalogue.as_object_mut().unwrap().remove("version");
     let changes: [&dyn Fn() -> Reply; 6] = [
-        &|| change(&server, "2021-10", "close"),
+        &|| change(&server, "2021-10", "close?force=true"),
         &|| change(&server, "2021-10", "reopen"),
         &|| server.put("units", &json!({ "units": [{ "code": "u" }] })),
         &|| server.put("catalogue", &catalogue),

@@ -199,6 +199,7 @@ fn the_pages_name_no_other_host_and_their_links_lead_somewhere() {
             if address.starts_with("data:") {
                 continue;
             }
+            let address = address.replace("&amp;", "&");
             let path = if address.starts_with('/') {
                 address.clone()
             } else {

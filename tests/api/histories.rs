@@ -181,7 +181,7 @@ fn every_answer_to_a_write_begins_with_whether_it_made_a_revision() {
         ("PUT", "catalogue", catalogue.to_string(), 200),
         ("PUT", "targets", target.to_string(), 200),
         ("PUT", "annotations", note.to_string(), 200),
-        ("POST", "periods/2021-09/close", String::new(), 200),
+        ("POST", "periods/2021-09/close?force=true", String::new(), 200),
     ];
     for (method, path, body, status) in &writes {
         let send =

@@ -155,8 +155,22 @@ fn method_path_and_query_are_the_scope_of_a_key() {
     }
     let units = json!({ "units": [{ "code": "u" }] });
     assert!(!replayed(&put(&server, "units", "key", &units)));
-    assert!(!replayed(&send(&server, "POST", "periods/2021-01/close", JSON, "key", b"")));
-    assert!(!replayed(&send(&server, "POST", "periods/2021-02/close", JSON, "key", b"")));
+    assert!(!replayed(&send(
+        &server,
+        "POST",
+        "periods/2021-01/close?force=true",
+        JSON,
+        "key",
+        b""
+    )));
+    assert!(!replayed(&send(
+        &server,
+        "POST",
+        "periods/2021-02/close?force=true",
+        JSON,
+        "key",
+        b""
+    )));
     let reopened = send(&server, "POST", "periods/2021-01/reopen", JSON, "key", b"");
     assert_eq!(reopened.expect(200)["changed"], json!(["2021-01"]));
     // Another key is another request.
@@ -169,7 +183,7 @@ fn a_refused_request_leaves_its_idempotency_key_unused() {
     assert_eq!(post(&server, "key", &one("nowhere", "2021-10", 1)).status, 422);
     assert_eq!(send(&server, "POST", "observations", JSON, "key", b"{").status, 400);
     assert_eq!(send(&server, "POST", "observations", "text/plain", "key", b"1").status, 415);
-    server.post_bytes("periods/2021-10/close", JSON, b"").expect(200);
+    server.post_bytes("periods/2021-10/close?force=true", JSON, b"").expect(200);
     assert_eq!(post(&server, "key", &one("travinh", "2021-10", 1)).status, 409);
     let mut body = one("travinh", "2021-10", 1);
     body["reason"] = json!("forgotten");
@@ -209,12 +223,15 @@ fn a_refused_request_leaves_its_idempotency_key_unused() {
         .unwrap()
         .to_owned();
     assert_eq!(delete(&server, "submissions/01JB0000000000000000000000", "key").status, 404);
-    server.post_bytes("periods/2021-09/close", JSON, b"").expect(200);
+    server.post_bytes("periods/2021-09/close?force=true", JSON, b"").expect(200);
     let path = format!("submissions/{id}");
     assert_eq!(delete(&server, &path, "key").status, 409);
     server.post_bytes("periods/2021-09/reopen", JSON, b"").expect(200);
     again(&delete(&server, &path, "key"), &delete(&server, &path, "key"));
-    assert_eq!(send(&server, "POST", "periods/2199-01/close", JSON, "key", b"").status, 422);
+    assert_eq!(
+        send(&server, "POST", "periods/2199-01/close?force=true", JSON, "key", b"").status,
+        422
+    );
 }
 
 #[test]
@@ -247,7 +264,7 @@ fn an_unchanged_response_is_replayed_too() {
 
     let first = send(&server, "POST", "periods/2021-01/reopen", JSON, "key", b"");
     assert_eq!(first.expect(200)["changed"], json!([]));
-    server.post_bytes("periods/2021-01/close", JSON, b"").expect(200);
+    server.post_bytes("periods/2021-01/close?force=true", JSON, b"").expect(200);
     again(&first, &send(&server, "POST", "periods/2021-01/reopen", JSON, "key", b""));
     assert_eq!(server.read("periods")["periods"].as_array().unwrap().len(), 1);
 }
@@ -298,7 +315,7 @@ fn every_change_accepts_an_idempotency_key() {
     let bodies = [
         ("PUT", "units".to_owned(), json!({ "units": [{ "code": "u", "name": { "vi": "Đơn vị" } }, { "code": "u.a", "parent": "u" }] }).to_string()),
         ("PUT", "catalogue".to_owned(), catalogue.to_string()),
-        ("POST", "periods/2021-Q1/close?reason=done".to_owned(), String::new()),
+        ("POST", "periods/2021-Q1/close?force=true&reason=done".to_owned(), String::new()),
         ("POST", "periods/2021-02/reopen".to_owned(), json!({ "reason": "late" }).to_string()),
         ("DELETE", format!("submissions/{id}?reason=wrong"), String::new()),
     ];
@@ -339,7 +356,7 @@ fn every_change_accepts_an_idempotency_key() {
     let reclose = send(
         &server,
         "POST",
-        "periods/2021-Q1/close?reason=done",
+        "periods/2021-Q1/close?force=true&reason=done",
         JSON,
         "key",
         b"{\"reason\":\"other\"}",
@@ -365,10 +382,10 @@ fn a_replay_returns_the_first_response_even_if_it_would_fail_now() {
         .unwrap()
         .retain(|indicator| indicator["code"] != "infosec.drills.attended");
     let catalogue = put(&server, "catalogue", "catalogue", &new);
-    let closed = send(&server, "POST", "periods/2021-09/close", JSON, "closed", b"");
+    let closed = send(&server, "POST", "periods/2021-09/close?force=true", JSON, "closed", b"");
     // Withdrawn, closed, changed, ended.
     let withdrawn = delete(&server, &format!("submissions/{id}"), "withdrawn");
-    server.post_bytes("periods/2021-10/close", JSON, b"").expect(200);
+    server.post_bytes("periods/2021-10/close?force=true", JSON, b"").expect(200);
     server.post_bytes("periods/2021-09/reopen", JSON, b"").expect(200);
     let mut newer = server.read("catalogue");
     newer["rules"].as_array_mut().unwrap().pop();
@@ -383,7 +400,10 @@ fn a_replay_returns_the_first_response_even_if_it_would_fail_now() {
         again(&unchanged, &post(&server, "unchanged", &nothing));
         again(&unit, &put(&server, "units", "unit", &units));
         again(&catalogue, &put(&server, "catalogue", "catalogue", &new));
-        again(&closed, &send(&server, "POST", "periods/2021-09/close", JSON, "closed", b""));
+        again(
+            &closed,
+            &send(&server, "POST", "periods/2021-09/close?force=true", JSON, "closed", b""),
+        );
         again(&withdrawn, &delete(&server, &format!("submissions/{id}"), "withdrawn"));
     }
     assert_eq!(server.revision(), revision);
@@ -399,14 +419,14 @@ fn after_kill_9_the_first_response_is_replayed() {
     let first = post(&served.api, "key", &body);
     let unchanged = post(&served.api, "unchanged", &body);
     has(&unchanged.expect(200), &json!({ "submission": null }));
-    let closed = send(&served.api, "POST", "periods/2021-09/close", JSON, "key", b"");
+    let closed = send(&served.api, "POST", "periods/2021-09/close?force=true", JSON, "key", b"");
     served.child.kill().unwrap();
     served.child.wait().unwrap();
     let (served, other) = (Served::start(&server.address()), Served::start(&server.address()));
     for api in [&served.api, &other.api] {
         again(&first, &post(api, "key", &body));
         again(&unchanged, &post(api, "unchanged", &body));
-        again(&closed, &send(api, "POST", "periods/2021-09/close", JSON, "key", b""));
+        again(&closed, &send(api, "POST", "periods/2021-09/close?force=true", JSON, "key", b""));
     }
     let revision = closed.json()["revision"].as_i64().unwrap();
     assert_eq!(server.observations(&format!("history=true&min_revision={revision}")).len(), 1);
@@ -615,7 +635,7 @@ fn sixteen_changes_of_other_sorts_at_once_on_two_servers_are_each_made_once() {
     let asks: [&Ask<'_>; 5] = [
         &|_, api| put(api, "units", "key", &units),
         &|_, api| put(api, "catalogue", "key", &catalogue),
-        &|_, api| send(api, "POST", "periods/2021-10/close", JSON, "key", b""),
+        &|_, api| send(api, "POST", "periods/2021-10/close?force=true", JSON, "key", b""),
         &|_, api| delete(api, &format!("submissions/{id}?reason=x"), "key"),
         &|_, api| send(api, "POST", "periods/2021-10/reopen", JSON, "key", b""),
     ];
@@ -706,8 +726,8 @@ fn an_invalid_idempotency_key_is_refused_and_nothing_is_recorded() {
     }
     for (method, path, sent) in [
         ("PUT", "units", r#"{"units":[{"code":"u"}]}"#),
-        ("POST", "periods/2021-10/close", ""),
-        ("POST", "periods/2021-10/close", r#"{"reason":"x"}"#),
+        ("POST", "periods/2021-10/close?force=true", ""),
+        ("POST", "periods/2021-10/close?force=true", r#"{"reason":"x"}"#),
         ("POST", "periods/2021-10/reopen", ""),
     ] {
         assert_eq!(
@@ -750,7 +770,7 @@ fn an_idempotency_key_is_kept_for_a_request_with_a_long_reason() {
     if other != path {
         assert!(!replayed(&send(&server, "POST", &other, "text/csv", "key", csv.as_bytes())));
     }
-    let reason = format!("periods/2021-09/close?reason={}", note());
+    let reason = format!("periods/2021-09/close?force=true&reason={}", note());
     again(
         &send(&server, "POST", &reason, JSON, "key", b""),
         &send(&server, "POST", &reason, JSON, "key", b""),

@@ -123,7 +123,8 @@ fn min_revision_waits_for_every_kind_of_change() {
         &series["series"][0]["points"][0],
         &json!({ "period": "2021-10", "value": 5, "origin": "rolled_up" }),
     );
-    let closed = server.post_bytes("periods/2021-10/close", "application/json", b"").expect(200);
+    let closed =
+        server.post_bytes("periods/2021-10/close?force=true", "application/json", b"").expect(200);
     assert_eq!(
         other.read(&format!("periods?min_revision={}", closed["revision"]))["periods"][0]["period"],
         "2021-10"
@@ -389,7 +390,7 @@ fn two_servers_and_a_third_that_starts_later_hold_the_same_figures() {
                             catalogue["rules"].as_array_mut().unwrap().push(json!({ "code": "x.r", "check": "ioffice.documents.signed >= 20" }));
                             api.put("catalogue", &catalogue).expect(200);
                         }
-                        18 => drop(api.post_bytes(&format!("periods/2021-{:02}/close", thread + 1), "application/json", b"").expect(200)),
+                        18 => drop(api.post_bytes(&format!("periods/2021-{:02}/close?force=true", thread + 1), "application/json", b"").expect(200)),
                         _ => {}
                     }
                 }
@@ -548,10 +549,10 @@ fn a_month_just_reopened_by_another_process_can_be_closed() {
         api.post_bytes(&format!("periods/2021-10/{what}"), "application/json", b"").expect(200)
     };
     for round in 0..8 {
-        let closed = change(&server, "close")["revision"].as_i64().unwrap();
+        let closed = change(&server, "close?force=true")["revision"].as_i64().unwrap();
         other.read(&format!("periods?min_revision={closed}"));
         let reopened = change(&server, "reopen")["revision"].as_i64().unwrap();
-        let answer = change(&other, "close");
+        let answer = change(&other, "close?force=true");
         assert_eq!(
             (&answer["changed"], answer["revision"].as_i64() > Some(reopened)),
             (&json!(["2021-10"]), true),
@@ -605,7 +606,7 @@ fn an_error_just_fixed_by_another_process_is_not_reported() {
         let reply = other.put("catalogue", &catalogue);
         assert_eq!(reply.status, 200, "made from a version of a moment ago: {}", reply.text());
         let closed = server
-            .post_bytes(&format!("periods/{month}/close"), "application/json", b"")
+            .post_bytes(&format!("periods/{month}/close?force=true"), "application/json", b"")
             .expect(200)["revision"]
             .as_i64()
             .unwrap();

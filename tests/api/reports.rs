@@ -281,7 +281,7 @@ fn unrecordable_figures_are_reported_and_nothing_is_recorded() {
 #[test]
 fn a_closed_month_is_read_and_recorded_only_with_a_reason() {
     let server = Server::start();
-    server.send("POST", "periods/2021-03/close", &[], None).expect(200);
+    server.send("POST", "periods/2021-03/close?force=true", &[], None).expect(200);
     let answer = send(&server, "", TEXT).expect(200);
     assert_eq!((&answer["closed"], &answer["faults"]), (&json!(true), &json!([])));
     let refused = send(&server, "?dry_run=false", TEXT).faults(409);

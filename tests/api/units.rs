@@ -256,14 +256,14 @@ fn units_are_read_in_pages_by_code_and_by_parent_and_as_a_table() {
     let mut table = csv::Reader::from_reader(body.as_bytes());
     let rows: Vec<Vec<String>> =
         table.records().map(|row| row.unwrap().iter().map(ToOwned::to_owned).collect()).collect();
-    assert_eq!(rows[0], ["p", "agency", "'=1+1", "Comma, \"quoted\"", "", "", "", "", "", ""]);
+    assert_eq!(rows[0], ["p", "agency", "'=1+1", "Comma, \"quoted\"", "", "", "", "", "", "", ""]);
     assert_eq!(rows[1][4], "p");
 }
 
 #[test]
-fn units_must_be_json() {
+fn units_must_be_json_or_a_table() {
     let server = Server::start();
-    server.send("PUT", "units", &[("content-type", "text/csv")], Some(b"code\nx\n")).problem(415);
+    server.send("PUT", "units", &[("content-type", "text/plain")], Some(b"code\nx\n")).problem(415);
     server.send("PUT", "units", &[("content-type", "application/json")], Some(b"{")).problem(400);
     server.send("PUT", "catalogue", &[("content-type", "text/plain")], Some(b"{}")).problem(415);
     server

@@ -30,7 +30,7 @@ impl Tampered {
         ])
         .expect(0);
         api.put("units", &json!({ "units": [{ "code": "new-unit" }] })).expect(200);
-        api.send("POST", "periods/2021-10/close?reason=reported", &[], None).expect(200);
+        api.send("POST", "periods/2021-10/close?force=true&reason=reported", &[], None).expect(200);
         api.send(
             "POST",
             "observations?reason=counted+again",

@@ -49,7 +49,9 @@ fn every_sort_of_change_says_who_when_and_from_where() {
     steward
         .send_with("PUT", "annotations", &agent, Some(&json!({ "annotations": [{ "code": "a", "unit": OWN, "from": "2021-10", "text": "x" }] })))
         .expect(200);
-    steward.send_with("POST", "periods/2021-09/close?reason=reported", &agent, None).expect(200);
+    steward
+        .send_with("POST", "periods/2021-09/close?force=true&reason=reported", &agent, None)
+        .expect(200);
     steward.send_with("POST", "periods/2021-09/reopen", &agent, None).expect(200);
     admin.send("DELETE", &format!("keys/{}", issued.view.id), None).expect(200);
     let all = admin.get("audit").expect(200);

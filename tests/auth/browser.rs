@@ -70,7 +70,7 @@ fn a_browser_signs_in_by_a_password_to_read_and_never_to_write() {
     let body = one(OWN, "2021-10", 1).to_string();
     for (method, path, body) in [
         ("POST", "observations", body.as_str()),
-        ("POST", "periods/2021-10/close", ""),
+        ("POST", "periods/2021-10/close?force=true", ""),
         ("PUT", "units", "{\"units\":[]}"),
         ("DELETE", "keys/x", ""),
     ] {
@@ -107,7 +107,7 @@ fn a_cross_site_request_cannot_write_on_loopback() {
         &[("origin", "null")],
         &[("sec-fetch-site", "cross-site")],
     ] {
-        server.send("POST", "periods/2021-09/close", headers, Some(b"")).problem(403);
+        server.send("POST", "periods/2021-09/close?force=true", headers, Some(b"")).problem(403);
         let csv: Vec<(&str, &str)> = [headers, &[("content-type", "text/csv")]].concat();
         server.send("POST", "observations", &csv, Some(REPORT.as_bytes())).problem(403);
     }
@@ -118,7 +118,7 @@ fn a_cross_site_request_cannot_write_on_loopback() {
         server
             .send(
                 "POST",
-                "periods/2021-09/close",
+                "periods/2021-09/close?force=true",
                 &[("origin", &own), ("sec-fetch-site", "same-origin")],
                 Some(b"")
             )

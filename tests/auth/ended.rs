@@ -111,7 +111,12 @@ fn a_key_revoked_while_the_body_comes_changes_nothing_by_any_route() {
                 json!({ "annotations": [{ "code": "a", "unit": OWN, "from": "2021-10", "text": "x" }] }),
             ),
         ),
-        ("POST", "periods/2019-01/close", "application/json", json(json!({ "reason": "x" }))),
+        (
+            "POST",
+            "periods/2019-01/close?force=true",
+            "application/json",
+            json(json!({ "reason": "x" })),
+        ),
         ("POST", "periods/2019-01/reopen", "application/json", json(json!({ "reason": "x" }))),
         ("POST", "keys", "application/json", json(json!({ "name": "n", "role": "admin" }))),
         ("POST", &rotation, "application/json", json(json!({ "overlap_days": 1 }))),
@@ -202,8 +207,12 @@ async fn every_change(
     let note =
         json!({ "annotations": [{ "code": "a", "unit": OWN, "from": "2021-10", "text": "x" }] });
     let notes = declarations::parse::<AnnotationDocument>(note).unwrap();
-    let closing =
-        |close: bool| ClosingChange { period: "2019-01".parse().unwrap(), close, reason: None };
+    let closing = |close: bool| ClosingChange {
+        period: "2019-01".parse().unwrap(),
+        close,
+        reason: None,
+        force: true,
+    };
     let key = NewKey { name: "n".to_owned(), role: Role::Admin, unit: None, expires: None };
     let sent = app.submit(&body(10 * round), "test").await.unwrap().submission.unwrap();
     vec![

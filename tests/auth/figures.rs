@@ -62,7 +62,7 @@ fn only_a_steward_may_change_closed_months_with_a_reason() {
     let (reporter, steward) =
         (server.holder(Role::Reporter, Some(OWN)), server.holder(Role::Steward, None));
     let first = reporter.post(OWN, "2021-09", 1).expect(201);
-    steward.send("POST", "periods/2021-09/close?reason=reported", None).expect(200);
+    steward.send("POST", "periods/2021-09/close?force=true&reason=reported", None).expect(200);
     let with_reason =
         json!({ "reason": "a slip", "observations": [figure(OUTGOING, OWN, "2021-09", 2)] });
     for body in [&with_reason, &one(OWN, "2021-09", 2)] {

@@ -280,7 +280,7 @@ fn me_returns_identity_and_write_permissions() {
     assert!(me["notice"].as_str().unwrap().contains("keys add"));
     let steward = server.holder(Role::Steward, None);
     server.get("me").problem(401);
-    steward.send("POST", "periods/2021-09/close", None).expect(200);
+    steward.send("POST", "periods/2021-09/close?force=true", None).expect(200);
     let issued = server.issue(Role::Reporter, Some("travinh"));
     let me = server.by(&issued.key).me();
     has(

@@ -270,7 +270,7 @@ fn before_the_first_key_reads_are_public_and_writes_need_the_setup_token() {
         ("PUT", "annotations"),
         ("POST", "reports"),
         ("POST", "workbooks"),
-        ("POST", "periods/2019-01/close"),
+        ("POST", "periods/2019-01/close?force=true"),
         ("POST", "keys"),
         ("POST", "keys/x/rotate"),
         ("DELETE", "keys/x"),

@@ -81,14 +81,22 @@ fn invisible_characters_are_never_recorded() {
         assert_eq!(places(&reply, "a reason in the query"), ["/reason"]);
         assert_eq!(
             places(
-                &admin.send("POST", "periods/2019-01/close", Some(&json!({ "reason": text }))),
+                &admin.send(
+                    "POST",
+                    "periods/2019-01/close?force=true",
+                    Some(&json!({ "reason": text }))
+                ),
                 "a closing"
             ),
             ["/reason"]
         );
         assert_eq!(
             places(
-                &admin.send("POST", &format!("periods/2019-01/close?reason={named}"), None),
+                &admin.send(
+                    "POST",
+                    &format!("periods/2019-01/close?force=true&reason={named}"),
+                    None
+                ),
                 "a closing"
             ),
             ["/reason"]
@@ -164,12 +172,12 @@ fn an_invisible_reason_counts_as_missing() {
         assert_eq!(newest(&steward), Value::Null, "{blank:?}");
     }
     steward
-        .send("POST", "periods/2021-10/close", Some(&json!({ "reason": "\u{200B}" })))
+        .send("POST", "periods/2021-10/close?force=true", Some(&json!({ "reason": "\u{200B}" })))
         .expect(200);
     assert_eq!(newest(&steward), Value::Null);
     let sent =
         steward.post(OWN, "2021-09", 1).expect(201)["submission"].as_str().unwrap().to_owned();
-    steward.send("POST", "periods/2021-09/close", None).expect(200);
+    steward.send("POST", "periods/2021-09/close?force=true", None).expect(200);
     let revision = server.app().revision();
     for blank in ["\u{200B}", " ", "\u{200E}\u{2066}", "\u{3164}"] {
         // A closed month needs a reason.

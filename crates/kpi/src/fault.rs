@@ -42,15 +42,7 @@ impl Fault {
         let place = error.path().to_string().replace(['.', '['], "/").replace(']', "");
         let place = place.trim_start_matches('/');
         let separator = if place.is_empty() { "" } else { "/" };
-        let detail = error.inner().to_string();
-        // serde names a type of the program: "expected struct DimensionUse".
-        let detail = match detail.split_once("expected struct ") {
-            Some((before, name)) => {
-                let after = name.trim_start_matches(|letter: char| letter.is_ascii_alphanumeric());
-                format!("{before}expected an object{after}")
-            }
-            None => detail,
-        };
+        let detail = plain_shape(&error.inner().to_string());
         Self::new(format!("{pointer}{separator}{place}"), "malformed", detail)
     }
 
@@ -59,6 +51,95 @@ impl Fault {
     pub fn with_vi(self, detail: impl Into<String>) -> Self {
         Self { detail_vi: Some(detail.into().into_boxed_str()), ..self }
     }
+}
+
+/// What serde says about a JSON value, without its words and without types of the program.
+fn plain_shape(detail: &str) -> String {
+    // A value with its own reader says itself what is wrong, with a place that the pointer has too.
+    let detail = detail.split(" at line ").next().unwrap_or(detail);
+    let of = |start: &str| detail.strip_prefix(start);
+    if let Some((found, expected)) = of("invalid type: ")
+        .or_else(|| of("invalid value: "))
+        .and_then(|rest| rest.rsplit_once(", expected "))
+    {
+        return format!("{} is expected, not {}", expected_shape(expected), found_shape(found));
+    }
+    if let Some(field) = of("missing field ") {
+        return format!("{} is missing", field.trim_matches('`'));
+    }
+    if let Some((field, others)) =
+        of("unknown field ").and_then(|rest| rest.split_once(", expected "))
+    {
+        return format!("there is no field {}; the fields are {}", unticked(field), names(others));
+    }
+    if let Some((word, others)) =
+        of("unknown variant ").and_then(|rest| rest.split_once(", expected "))
+    {
+        return format!("{} is not one of {}", unticked(word), names(others));
+    }
+    if let Some(field) = of("duplicate field ") {
+        return format!("{} is a duplicate", field.trim_matches('`'));
+    }
+    if detail.starts_with("data did not match any variant") {
+        return "a value of another form is expected".to_owned();
+    }
+    let of_day = [
+        "premature end of input",
+        "input contains invalid characters",
+        "input is out of range",
+        "trailing input",
+    ];
+    if of_day.contains(&detail) {
+        return "a day such as 2021-10-31 is expected".to_owned();
+    }
+    detail.to_owned()
+}
+
+fn unticked(text: &str) -> String {
+    quoted(text.trim_matches('`'))
+}
+
+/// The names in `one of `a`, `b`` or `` `a` or `b` ``.
+fn names(text: &str) -> String {
+    let named = text.split('`').skip(1).step_by(2).collect::<Vec<_>>().join(", ");
+    if named.is_empty() { "none".to_owned() } else { named }
+}
+
+fn expected_shape(text: &str) -> &str {
+    match text {
+        "a string" | "string" | "a borrowed string" | "an identifier" => "a text",
+        "a sequence" | "a list" => "a list",
+        "a map" | "an object" => "an object",
+        "a boolean" => "true or false",
+        "unit" | "null" => "null",
+        "a formatted date string" | "a date" => "a day such as 2021-10-31",
+        "f32" | "f64" => "a number",
+        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize" | "isize" => {
+            "a whole number"
+        }
+        _ if text.starts_with("struct ") || text.starts_with("internally tagged") => "an object",
+        _ if text.starts_with("tuple") || text.contains(" elements") => "a list",
+        _ if text.contains("enum ") => "a text",
+        _ => text,
+    }
+}
+
+fn found_shape(text: &str) -> String {
+    match text {
+        "map" => return "an object".to_owned(),
+        "sequence" => return "a list".to_owned(),
+        "null" | "unit value" | "Option value" => return "null".to_owned(),
+        "boolean `true`" | "boolean `false`" => return "true or false".to_owned(),
+        _ => {}
+    }
+    if let Some(shown) = text.strip_prefix("string ") {
+        return format!("the text {}", quoted(shown.trim_matches('"')));
+    }
+    let number = text.strip_prefix("integer ").or_else(|| text.strip_prefix("floating point "));
+    number.map_or_else(
+        || text.to_owned(),
+        |number| format!("the number {}", number.trim_matches('`')),
+    )
 }
 
 /// Most errors of one input that are kept. One more error says that there are others.
@@ -161,11 +242,53 @@ mod tests {
             of(serde_json::json!([{ "code": "a" }, "delivery"])),
             (
                 "/indicators/3/dimensions/1".to_owned(),
-                "invalid type: string \"delivery\", expected an object".to_owned()
+                "an object is expected, not the text \"delivery\"".to_owned()
             )
         );
-        let (pointer, _) = of(serde_json::json!([{ "code": 1 }]));
-        assert_eq!(pointer, "/indicators/3/dimensions/0/code");
+        let said = |value| of(serde_json::json!([value]));
+        for (value, place, detail) in [
+            (serde_json::json!({ "code": 1 }), "/0/code", "a text is expected, not the number 1"),
+            (serde_json::json!({ "code": null }), "/0/code", "a text is expected, not null"),
+            (serde_json::json!({ "code": ["a"] }), "/0/code", "a text is expected, not a list"),
+            (
+                serde_json::json!({ "code": { "a": 1 } }),
+                "/0/code",
+                "a text is expected, not an object",
+            ),
+            (
+                serde_json::json!({ "code": true }),
+                "/0/code",
+                "a text is expected, not true or false",
+            ),
+            (serde_json::json!({}), "/0", "code is missing"),
+            (serde_json::json!(2.5), "/0", "an object is expected, not the number 2.5"),
+        ] {
+            let (pointer, found) = said(value);
+            assert_eq!(pointer, format!("/indicators/3/dimensions{place}"));
+            assert_eq!(found, detail);
+        }
+        for (from, to) in [
+            (
+                "unknown field `x`, expected one of `a`, `b`",
+                "there is no field \"x\"; the fields are a, b",
+            ),
+            (
+                "unknown field `x`, expected `a` or `b`",
+                "there is no field \"x\"; the fields are a, b",
+            ),
+            ("unknown variant `x`, expected one of `a`, `b`", "\"x\" is not one of a, b"),
+            (
+                "invalid value: integer `-1`, expected u32",
+                "a whole number is expected, not the number -1",
+            ),
+            ("premature end of input", "a day such as 2021-10-31 is expected"),
+            (
+                "invalid type: string \"x\", expected struct LocalizedName",
+                "an object is expected, not the text \"x\"",
+            ),
+        ] {
+            assert_eq!(plain_shape(from), to);
+        }
     }
 
     #[test]

@@ -148,6 +148,9 @@ pub struct Submission {
     pub measures: Vec<NamedMeasure>,
     /// The figures, in the order of the input.
     pub figures: Vec<NewFigure>,
+    /// The figures of closed months: the place in `figures`, and the error if the figure changes
+    /// without a reason (docs/specification.md#closed-months).
+    pub in_closed: Vec<(usize, Fault)>,
 }
 
 /// Validates observations one by one and collects all errors.
@@ -156,7 +159,6 @@ pub struct ObservationParser<'a> {
     units: &'a UnitForest,
     this_month: Month,
     closed: Option<&'a BTreeMap<Month, i64>>,
-    in_closed: Vec<Fault>,
     known: AHashMap<String, usize>,
     key: String,
     last: Option<(String, usize)>,
@@ -174,7 +176,6 @@ impl<'a> ObservationParser<'a> {
             units,
             this_month,
             closed: None,
-            in_closed: Vec::new(),
             known: AHashMap::new(),
             key: String::new(),
             last: None,
@@ -184,17 +185,11 @@ impl<'a> ObservationParser<'a> {
         }
     }
 
-    /// Sets the closed months, each with the revision that closed it. Their figures are listed by
-    /// [`Self::take_closed_month_faults`].
+    /// Sets the closed months, each with the revision that closed it. Their figures are listed in
+    /// [`Submission::in_closed`].
     #[must_use]
     pub fn with_closed(self, closed: &'a BTreeMap<Month, i64>) -> Self {
         Self { closed: Some(closed), ..self }
-    }
-
-    /// The figures of closed months, as errors. They apply if the submission has no reason
-    /// (docs/specification.md#closed-months).
-    pub fn take_closed_month_faults(&mut self) -> Vec<Fault> {
-        std::mem::take(&mut self.in_closed)
     }
 
     /// Adds an error found while the input was decoded.
@@ -275,11 +270,12 @@ impl<'a> ObservationParser<'a> {
             return;
         }
         if self.closed.is_some_and(|closed| closed.contains_key(&month)) {
-            self.in_closed.push(place.fault(
+            let fault = place.fault(
                 "period",
                 "month_closed",
                 format!("{month} is closed; changing its figures needs a reason"),
-            ));
+            );
+            self.submission.in_closed.push((self.submission.figures.len(), fault));
         }
         if written == Some(Statement::NotApplicable)
             && !self.may_not_apply(place, measure, unit, month)
@@ -654,6 +650,8 @@ pub struct SubmissionDiff {
     pub named: Vec<CubeEntry>,
     /// The figures that it changes.
     pub changed: Vec<CubeEntry>,
+    /// Their places in [`Submission::figures`], in order.
+    pub changed_at: Vec<usize>,
 }
 
 /// A statement with the decimals of an indicator; one of a kpi keeps its own.
@@ -678,7 +676,7 @@ impl Submission {
             named: Vec::with_capacity(self.figures.len()),
             ..SubmissionDiff::default()
         };
-        for figure in &self.figures {
+        for (place, figure) in self.figures.iter().enumerate() {
             let Some((measure, decimals)) = measures.get(figure.measure).copied() else { continue };
             let entry = CubeEntry {
                 measure,
@@ -704,6 +702,7 @@ impl Submission {
             }
             if !same {
                 effect.changed.push(entry);
+                effect.changed_at.push(place);
                 match decimals {
                     Some(decimals) => overlay.set(&entry, decimals),
                     None => overlay.set_stated(&entry),

@@ -278,6 +278,46 @@ pub fn tally(
     (total.rated(), late.len())
 }
 
+/// A report that lacks figures.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MissingReport<'a> {
+    /// The month.
+    pub month: Month,
+    /// Position of the unit.
+    pub unit: usize,
+    /// The code of the expectation.
+    pub expectation: &'a str,
+    /// The number of figures that were not reported.
+    pub missing: usize,
+    /// The number of figures that were expected.
+    pub expected: usize,
+}
+
+/// The reports of a month that lack figures, by expectation, then the units in tree order.
+pub fn missing_reports(
+    state: &State,
+    month: Month,
+    today: NaiveDate,
+) -> impl Iterator<Item = MissingReport<'_>> {
+    state.catalogue.expectations.iter().flat_map(move |expectation| {
+        let due = ready(state, expectation, month);
+        (0..state.units.len())
+            .filter(move |unit| expectation.applies_to(&state.units, *unit, month))
+            .filter_map(move |unit| {
+                let report = ReportProgress::of(state, &due, unit, today)?;
+                let (missing, expected) = (report.missing, report.figures.len());
+                let expectation = expectation.code.as_str();
+                (missing > 0).then_some(MissingReport {
+                    month,
+                    unit,
+                    expectation,
+                    missing,
+                    expected,
+                })
+            })
+    })
+}
+
 fn ready<'a>(state: &'a State, expectation: &'a Expectation, month: Month) -> DueExpectation<'a> {
     let deadline = expectation.deadline(month);
     let plan = |measure: &'a Measure| {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::places::CharacterPlaces;
 use super::views::{MAX_SENTENCE, ReportFigure, ReportUnclaimed, ReportView};
 use crate::app::state::ValidationContext;
-use crate::intake::report::{ExtractedFigure, UnclaimedNumber};
+use crate::intake::report::{ExtractedFigure, SkipReason, UnclaimedNumber};
 use kpi::measure::Measure;
 use kpi::number::Decimal64;
 use kpi::observation::SubmissionCounts;
@@ -144,7 +144,13 @@ impl StoredUnclaimed {
 
     /// The number in a response, with the text of its places.
     pub(super) fn view(&self, places: &CharacterPlaces<'_>) -> ReportUnclaimed {
+        let (reason_detail, reason_detail_vi) = SkipReason::ALL
+            .into_iter()
+            .find(|reason| reason.code() == self.reason)
+            .map_or(("", ""), SkipReason::sentences);
         ReportUnclaimed {
+            reason_detail: reason_detail.to_owned(),
+            reason_detail_vi: reason_detail_vi.to_owned(),
             printed: places.text(self.place).to_owned(),
             reason: self.reason.clone(),
             measure: self.measure.clone(),

@@ -65,6 +65,10 @@ pub struct ReportUnclaimed {
     /// The reason why it was skipped.
     #[schema(value_type = SkipReason)]
     pub reason: String,
+    /// The reason as a sentence.
+    pub reason_detail: String,
+    /// The same in Vietnamese.
+    pub reason_detail_vi: String,
     /// The measure that a pattern found for it; null when none did.
     #[schema(required)]
     pub measure: Option<String>,
@@ -89,6 +93,8 @@ pub struct ReportFault {
     pub code: String,
     /// A sentence, for people.
     pub detail: String,
+    /// The same in Vietnamese.
+    pub detail_vi: Option<String>,
 }
 
 /// The figures found in a report, and the result of recording them.

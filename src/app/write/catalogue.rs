@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use files::{CatalogueFile, add, from_files, shipped, shipped_files};
+pub use files::{CatalogueFile, add, from_files, from_files_over, shipped, shipped_files};
 
 use super::idempotency::{IdempotencyKey, Replayable, WriteResponse, recorded_unless_told};
 use super::writer::{PendingResponse, WriterContext, WriterHandle, empty_commit};
@@ -357,7 +357,7 @@ fn find_orphans(state: &State, catalogue: &Catalogue) -> Vec<Fault> {
 }
 
 /// The differences between two catalogues, one line for each entry: `+` added, `-` removed, `~`
-/// changed keys.
+/// changed keys, or another order.
 #[must_use]
 pub fn difference(from: &CatalogueDocument, to: &CatalogueDocument) -> Vec<String> {
     let entries = |document: &CatalogueDocument| -> BTreeMap<(String, String), Value> {
@@ -402,5 +402,32 @@ pub fn difference(from: &CatalogueDocument, to: &CatalogueDocument) -> Vec<Strin
             .filter(|key| !before.contains_key(*key))
             .map(|(section, code)| format!("+ {section} {code}")),
     );
+    lines.extend(order_difference(from, to));
+    lines
+}
+
+/// The sections whose common entries have another order, each with the first entry that moved.
+fn order_difference(from: &CatalogueDocument, to: &CatalogueDocument) -> Vec<String> {
+    let sections = |document: &CatalogueDocument| match serde_json::to_value(document) {
+        Ok(Value::Object(sections)) => sections,
+        Ok(_) | Err(_) => serde_json::Map::new(),
+    };
+    let codes = |list: &Value| -> Vec<String> {
+        let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
+        let code = |entry: &Value| entry.get("code").and_then(Value::as_str).map(ToOwned::to_owned);
+        list.iter().filter_map(code).collect()
+    };
+    let after = sections(to);
+    let mut lines = Vec::new();
+    for (section, list) in sections(from) {
+        let (mut old, mut new) = (codes(&list), after.get(&section).map(codes).unwrap_or_default());
+        let (in_old, in_new): (BTreeSet<_>, BTreeSet<_>) =
+            (old.iter().cloned().collect(), new.iter().cloned().collect());
+        old.retain(|code| in_new.contains(code));
+        new.retain(|code| in_old.contains(code));
+        if let Some((old, new)) = old.iter().zip(&new).find(|(old, new)| old != new) {
+            lines.push(format!("~ {section} order: {new} comes before {old}"));
+        }
+    }
     lines
 }

@@ -1,6 +1,7 @@
 //! Evaluating a submission against the current state: what it changes, which rules its figures
 //! touch, and whether closed months permit it (`docs/specification.md#recording-figures`).
 
+use crate::app::access::Identity;
 use crate::app::read::findings::FindingView;
 use crate::app::state::State;
 use crate::error::Error;
@@ -18,23 +19,36 @@ pub(super) struct Evaluation {
     pub outcomes: Vec<(CheckAt, Option<Finding>)>,
 }
 
+/// Who sends a submission, and the reason that is given.
+#[derive(Clone, Copy)]
+pub(super) struct Sender<'a> {
+    pub by: &'a Identity,
+    pub reason: Option<&'a str>,
+}
+
 /// Compares a submission with the current figures and evaluates the rules that its figures touch.
 /// Its changes stay applied to `overlay`; `book` is compiled again when the submission names
 /// measures that the state does not know.
 ///
 /// # Errors
-/// [`Error::Invalid`] with the rules of severity `error` that the submission breaks; then `overlay`
-/// is as before.
+/// [`Error::Invalid`] with the rules of severity `error` that the submission breaks,
+/// [`Error::Conflict`] or [`Error::Forbidden`] with the figures of closed months that it changes;
+/// then `overlay` is as before.
 pub(super) fn evaluate(
     state: &State,
     submission: &Submission,
+    sender: Sender<'_>,
     overlay: &mut Overlay,
     book: &mut Option<RuleBook>,
 ) -> Result<Evaluation, Error> {
     let strict = state.catalogue.rules.iter().any(|rule| rule.severity == Severity::Error);
-    let before = strict.then(|| overlay.clone());
+    let before = (strict || !submission.in_closed.is_empty()).then(|| overlay.clone());
     let known = overlay.new_measures().len();
     let effect = submission.apply_to(&state.view(), overlay);
+    if let Err(error) = check_closed(state, submission, &effect, sender) {
+        *overlay = before.unwrap_or_else(|| Overlay::over(&state.measures));
+        return Err(error);
+    }
     let grown = overlay.new_measures().len() > known;
     let view = CubeView { overlay: Some(overlay), ..state.view() };
     let fresh = grown.then(|| RuleBook::new(&state.catalogue, &view));
@@ -60,17 +74,13 @@ pub(super) fn evaluate(
                 found.as_ref().filter(|finding| finding.severity == Severity::Error)
             })
             .map(|finding| {
-                Fault::new(
-                    "/observations",
-                    "rule_broken",
-                    format!(
-                        "{} of {} in {}: {}",
-                        finding.rule,
-                        state.units.code(finding.unit),
-                        finding.month,
-                        finding.detail.1
-                    ),
-                )
+                let place = |of: &str, sentence: &str| {
+                    let unit = state.units.code(finding.unit);
+                    format!("{} {of} {unit}, {}: {sentence}", finding.rule, finding.month)
+                };
+                let (vietnamese, english) = &finding.detail;
+                Fault::new("/observations", "rule_broken", place("of", english))
+                    .with_vi(place("của", vietnamese))
             })
             .collect();
         if !broken.is_empty() {
@@ -88,26 +98,54 @@ pub(super) fn evaluate(
     Ok(Evaluation { effect, findings, outcomes })
 }
 
-/// Refuses figures of closed months without a reason (`docs/specification.md#closed-months`).
-pub(super) fn require_reason(in_closed: Vec<Fault>, reason: Option<&str>) -> Result<(), Error> {
-    if in_closed.is_empty() || reason.is_some_and(|reason| !kpi::text::is_blank(reason)) {
+/// Refuses figures of closed months that a submission changes without a reason, or that its sender
+/// may not change (`docs/specification.md#closed-months`). Figures that stay as they are need none.
+fn check_closed(
+    state: &State,
+    submission: &Submission,
+    effect: &SubmissionDiff,
+    sender: Sender<'_>,
+) -> Result<(), Error> {
+    let changed =
+        submission.in_closed.iter().filter(|(at, _)| effect.changed_at.binary_search(at).is_ok());
+    let figures = changed.clone().filter_map(|(at, _)| submission.figures.get(*at));
+    sender.by.may_change(
+        &state.units,
+        &state.closed,
+        figures.map(|figure| (figure.unit, figure.month)),
+    )?;
+    require_reason(changed.map(|(_, fault)| fault.clone()), sender.reason)
+}
+
+fn require_reason(
+    in_closed: impl Iterator<Item = Fault>,
+    reason: Option<&str>,
+) -> Result<(), Error> {
+    if reason.is_some_and(|reason| !kpi::text::is_blank(reason)) {
+        return Ok(());
+    }
+    let obstacles: Vec<Fault> = in_closed.collect();
+    if obstacles.is_empty() {
         return Ok(());
     }
     Err(Error::Conflict {
         detail: "figures of closed months change only with a reason; nothing was recorded"
             .to_owned(),
-        obstacles: in_closed,
+        obstacles,
     })
 }
 
-/// Refuses a withdrawal that takes back figures of closed months without a reason.
+/// Refuses a withdrawal that takes back figures of closed months without a reason, or of a sender
+/// who may not change them.
 pub(super) fn check_closed_months(
     state: &State,
     submission: &Submission,
-    reason: Option<&str>,
+    sender: Sender<'_>,
 ) -> Result<(), Error> {
     let closed =
         submission.figures.iter().filter(|figure| state.closed.contains_key(&figure.month));
+    let figures = closed.clone().map(|figure| (figure.unit, figure.month));
+    sender.by.may_change(&state.units, &state.closed, figures)?;
     let fault = |figure: &NewFigure| {
         let detail = format!(
             "{} of {} is closed; a figure of it can be withdrawn only with a reason",
@@ -116,7 +154,7 @@ pub(super) fn check_closed_months(
         );
         Fault::new("/reason", "month_closed", detail)
     };
-    require_reason(closed.map(fault).collect(), reason)
+    require_reason(closed.map(fault), sender.reason)
 }
 
 /// Keeps in a withdrawal only the figures of `revision` that are still current.

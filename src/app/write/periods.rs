@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::idempotency::{IdempotencyKey, Replayable, WriteResponse, recorded_unless_told};
 use super::writer::{WriterContext, empty_commit};
 use crate::app::access::Identity;
+use crate::app::read::completeness::{MissingReport, missing_reports};
 use crate::app::snapshot::Snapshot;
 use crate::app::state::State;
 use crate::app::{App, time_text};
 use crate::error::Error;
+use kpi::fault::Fault;
 use kpi::period::{Month, Period};
 use ledger::RevisionRow;
 
@@ -52,7 +55,12 @@ pub struct ClosingChange {
     pub close: bool,
     /// The sender's reason, if given.
     pub reason: Option<String>,
+    /// Close even the current month, without a reason, and while reports are missing.
+    pub force: bool,
 }
+
+/// Most missing reports that a refusal lists.
+const MAX_MISSING: usize = 1_000;
 
 /// One closing or reopening of a month.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
@@ -76,7 +84,8 @@ impl App {
     /// Closes or reopens the months of a period.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a month that has not ended, or those of the store.
+    /// [`Error::Invalid`] for a month that has not begun, or for a closing without a reason;
+    /// [`Error::Conflict`] for the current month and for missing reports; or those of the store.
     pub async fn close(
         &self,
         closing: ClosingChange,
@@ -104,15 +113,19 @@ fn change(
         return Err(Error::fault(
             "/period",
             "future_month",
-            format!("{} has not ended; this month is {this_month}", closing.period),
+            format!("{} has not begun; this month is {this_month}", closing.period),
         ));
     }
+    let today = writer.state.snapshot().calendar.day_at(writer.clock.now());
     let prepare = |state: &State| {
         let changed: Vec<Month> = months
             .iter()
             .copied()
             .filter(|month| state.closed.contains_key(month) != closing.close)
             .collect();
+        if closing.close && !closing.force && !changed.is_empty() {
+            check(state, closing, &changed, today)?;
+        }
         let mut commit =
             empty_commit(state, if closing.close { "closing" } else { "reopening" }, by);
         commit.reason.clone_from(&closing.reason);
@@ -145,6 +158,60 @@ fn change(
         })?;
     }
     Ok(written.given)
+}
+
+/// Refuses to close a month that is not over, for which reports are missing, or without a reason;
+/// all obstacles at once.
+fn check(
+    state: &State,
+    closing: &ClosingChange,
+    months: &[Month],
+    today: NaiveDate,
+) -> Result<(), Error> {
+    let mut obstacles: Vec<Fault> = Vec::new();
+    let this_month = Month::of(today);
+    if let Some(month) = months.iter().find(|month| **month >= this_month) {
+        obstacles.push(Fault::new(
+            "/period",
+            "month_under_way",
+            format!("{month} is not over; force=true closes it all the same"),
+        ));
+    }
+    let missing = months.iter().flat_map(|month| missing_reports(state, *month, today));
+    let mut missing = missing.map(|report| {
+        let MissingReport { month, unit, expectation, missing, expected } = report;
+        let unit = state.units.get(unit).map(|unit| &unit.document);
+        let (code, name) =
+            unit.map_or(("", ""), |document| (document.code.as_str(), document.shown()));
+        let detail = if missing == expected {
+            format!("{month}: {code} ({name}) has not reported {expectation}")
+        } else {
+            format!(
+                "{month}: {code} ({name}) has not reported {missing} of {expected} figures of {expectation}"
+            )
+        };
+        Fault::new("/period", "report_missing", detail)
+    });
+    obstacles.extend(missing.by_ref().take(MAX_MISSING));
+    let more = missing.count();
+    if more > 0 {
+        let detail = format!("{more} more reports are missing; GET /completeness lists them");
+        obstacles.push(Fault::new("/period", "report_missing", detail));
+    }
+    let needs_reason = closing.reason.as_deref().is_none_or(kpi::text::is_blank);
+    let reason = needs_reason
+        .then(|| Fault::new("/reason", "missing", "closing a month needs a reason, or force=true"));
+    if obstacles.is_empty() {
+        return reason.map_or(Ok(()), |fault| Err(Error::Invalid(vec![fault])));
+    }
+    obstacles.extend(reason);
+    Err(Error::Conflict {
+        detail: format!(
+            "{} cannot be closed yet; force=true closes it all the same",
+            closing.period
+        ),
+        obstacles,
+    })
 }
 
 impl Snapshot {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::evaluate::{evaluate, require_reason};
+use super::evaluate::{Sender, evaluate};
 use super::idempotency::{IdempotencyKey, Replayable};
 use super::receipt::{Receipt, ReportRecord};
 use super::writer::{PendingResponse, QueuedSubmission, SubmissionReply, WithdrawnSubmission};
@@ -57,7 +57,9 @@ impl SubmissionInput {
                 envelope.clone()
             }
         };
-        Ok((finish_by(parser, &envelope, Some((by, context)))?, envelope))
+        let submission = finish(parser)?;
+        by.may_record(context, &submission)?;
+        Ok((submission, envelope))
     }
 
     /// The part that is stored beside the figures.
@@ -77,36 +79,20 @@ impl ValidationContext {
     }
 }
 
-/// The parsed submission, or all its errors. Figures of closed months without a reason are an
-/// [`Error::Conflict`].
-pub(crate) fn finish(
-    parser: ObservationParser<'_>,
-    envelope: &SubmissionEnvelope,
-) -> Result<Submission, Error> {
-    finish_by(parser, envelope, None)
-}
-
-/// As [`finish`], for a given sender. A sender who may not change closed months gets
-/// [`Error::Forbidden`] instead of being asked for a reason.
-fn finish_by(
-    mut parser: ObservationParser<'_>,
-    envelope: &SubmissionEnvelope,
-    by: Option<(&Identity, &ValidationContext)>,
-) -> Result<Submission, Error> {
-    let in_closed = parser.take_closed_month_faults();
-    let submission = parser.finish().map_err(Error::Invalid)?;
-    if let Some((by, context)) = by {
-        by.may_record(context, &submission)?;
-    }
-    require_reason(in_closed, envelope.reason.as_deref())?;
-    Ok(submission)
+/// The parsed submission.
+///
+/// # Errors
+/// All its errors.
+pub(crate) fn finish(parser: ObservationParser<'_>) -> Result<Submission, Error> {
+    parser.finish().map_err(Error::Invalid)
 }
 
 impl App {
     /// Evaluates a submission without recording it (`dry_run=true`).
     ///
     /// # Errors
-    /// All errors of the submission, and figures that its sender may not write.
+    /// All errors of the submission, figures that its sender may not write, and figures of closed
+    /// months that change without a reason.
     pub fn dry_run(
         &self,
         body: &SubmissionInput,
@@ -115,11 +101,12 @@ impl App {
         let by = by.into();
         loop {
             let context = self.validation_context();
-            let (submission, _) = body.parse(&context, &by)?;
+            let (submission, envelope) = body.parse(&context, &by)?;
             let state = self.state();
             if context.is_current_for(&state) {
-                let evaluation =
-                    evaluate(&state, &submission, &mut Overlay::over(&state.measures), &mut None)?;
+                let sender = Sender { by: &by, reason: envelope.reason.as_deref() };
+                let mut overlay = Overlay::over(&state.measures);
+                let evaluation = evaluate(&state, &submission, sender, &mut overlay, &mut None)?;
                 return Ok(Receipt::found(&evaluation));
             }
         }

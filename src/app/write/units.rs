@@ -54,10 +54,19 @@ pub fn parse(value: Value) -> Result<Vec<UnitDocument>, Error> {
         faults.push(Fault::new("/units", "missing", "units is missing"));
         return Err(Error::Invalid(faults));
     };
+    let units = limited(units)?;
+    if faults.is_empty() { Ok(units) } else { Err(Error::Invalid(faults)) }
+}
+
+/// The units of a request, if they are not too many.
+///
+/// # Errors
+/// [`Error::TooLarge`].
+pub fn limited(units: Vec<UnitDocument>) -> Result<Vec<UnitDocument>, Error> {
     if units.len() > MAX_UNITS_A_REQUEST {
         return Err(Error::TooLarge(format!("at most {MAX_UNITS_A_REQUEST} units in one request")));
     }
-    if faults.is_empty() { Ok(units) } else { Err(Error::Invalid(faults)) }
+    Ok(units)
 }
 
 /// The result of a change of units.

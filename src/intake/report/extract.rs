@@ -79,6 +79,90 @@ pub enum SkipReason {
     Repeated,
 }
 
+impl SkipReason {
+    /// All reasons.
+    pub const ALL: [Self; 11] = [
+        Self::NoPattern,
+        Self::MalformedNumber,
+        Self::Range,
+        Self::Comparison,
+        Self::Plan,
+        Self::WiderPeriod,
+        Self::EarlierPeriod,
+        Self::Ambiguous,
+        Self::OtherUnit,
+        Self::StatedTwice,
+        Self::Repeated,
+    ];
+
+    /// The code in responses.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NoPattern => "no_pattern",
+            Self::MalformedNumber => "malformed_number",
+            Self::Range => "range",
+            Self::Comparison => "comparison",
+            Self::Plan => "plan",
+            Self::WiderPeriod => "wider_period",
+            Self::EarlierPeriod => "earlier_period",
+            Self::Ambiguous => "ambiguous",
+            Self::OtherUnit => "other_unit",
+            Self::StatedTwice => "stated_twice",
+            Self::Repeated => "repeated",
+        }
+    }
+
+    /// The reason as a sentence, in English and in Vietnamese.
+    #[must_use]
+    pub fn sentences(self) -> (&'static str, &'static str) {
+        match self {
+            Self::NoPattern => (
+                "No pattern of the catalogue matches the words around the number.",
+                "Không có mẫu nhận dạng nào của danh mục khớp với các từ quanh số này.",
+            ),
+            Self::MalformedNumber => (
+                "The digits are not a valid number, or the number is too large.",
+                "Các chữ số không phải là một số hợp lệ, hoặc số quá lớn.",
+            ),
+            Self::Range => {
+                ("The number is one end of a range.", "Số này là một đầu của một khoảng.")
+            }
+            Self::Comparison => (
+                "The number is an increase, a decrease or a comparison.",
+                "Số này là mức tăng, giảm hoặc so sánh.",
+            ),
+            Self::Plan => (
+                "The number is a plan, a target, a demand or a request, or belongs to a later month.",
+                "Số này là kế hoạch, mục tiêu, yêu cầu hoặc đề nghị, hoặc thuộc tháng sau kỳ báo cáo.",
+            ),
+            Self::WiderPeriod => (
+                "The number belongs to the year so far, or to another period wider than the report's.",
+                "Số này là lũy kế từ đầu năm, hoặc thuộc kỳ dài hơn kỳ báo cáo.",
+            ),
+            Self::EarlierPeriod => (
+                "The number belongs to an earlier time that the text does not give exactly.",
+                "Số này thuộc một thời gian trước đó mà văn bản không ghi rõ.",
+            ),
+            Self::Ambiguous => {
+                ("The number may be read in two ways.", "Số này có thể hiểu theo hai cách.")
+            }
+            Self::OtherUnit => (
+                "The number belongs to another unit, office, tier or body, or to the whole country.",
+                "Số này của đơn vị, cơ quan hoặc cấp khác, hoặc của cả nước.",
+            ),
+            Self::StatedTwice => (
+                "The text states the same figure with two values; neither is taken.",
+                "Văn bản nêu cùng một số liệu với hai giá trị; không giá trị nào được nhận.",
+            ),
+            Self::Repeated => (
+                "The same figure with the same value was found before, and counts once.",
+                "Số liệu này đã có ở trên với cùng giá trị, chỉ tính một lần.",
+            ),
+        }
+    }
+}
+
 /// A number that is not taken as a figure.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UnclaimedNumber {

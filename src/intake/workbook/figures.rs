@@ -12,7 +12,6 @@ use super::reading::{
 use super::visible::VisibleGrid;
 use crate::intake::label::split_marker;
 use crate::intake::table::cell::{AllowedNumber, CellContent, STRUCK, has_digit, read};
-use crate::intake::table::reason_text::OUTSIDE;
 use crate::intake::table::{
     LabelMeaning, LabelUse, TableDefaults, TableMapping, TableReader, sheet_tables,
 };
@@ -20,9 +19,12 @@ use documents::table::{GridCell, NOT_COMPUTED};
 use documents::workbook::{WorkbookSheet, cell_name, open};
 use kpi::catalogue::Catalogue;
 use kpi::fault::Fault;
-use kpi::number::Decimal64;
+use kpi::number::Statement;
 use kpi::period::Month;
 use kpi::vietnamese::months::{MonthMention, extract_months};
+
+/// Why a number outside all tables is not taken.
+const OUTSIDE: &str = "the cell is not in a table";
 
 /// Most errors that are listed.
 pub const MAX_FAULTS: usize = 1_000;
@@ -133,7 +135,7 @@ fn read_free_tables(
                 measure: figure.measure,
                 unit: figure.unit,
                 month: figure.month,
-                written: Some(figure.written),
+                written: Some(figure.written.into()),
                 printed: figure.printed,
                 approximate: figure.approximate,
                 sheet: sheet.name.clone(),
@@ -226,12 +228,12 @@ fn outside(cell: &GridCell) -> String {
 
 /// Keeps each figure once; two values of one figure are an error.
 fn merge_duplicates(reading: &mut WorkbookReading) {
-    let mut seen: HashMap<(String, usize, Month), (Option<Decimal64>, String)> = HashMap::new();
+    let mut seen: HashMap<(String, usize, Month), (Option<Statement>, String)> = HashMap::new();
     let (mut kept, mut faults) = (Vec::new(), Vec::new());
     for figure in std::mem::take(&mut reading.figures) {
         let place = format!("{}!{}", figure.sheet, figure.cell);
         match seen.get(&(figure.measure.to_string(), figure.unit, figure.month)) {
-            Some((value, _)) if is_same_number(*value, figure.written) => {}
+            Some((value, _)) if is_same(*value, figure.written) => {}
             Some((_, other)) => faults.push(
                 Fault::new(
                     &place,
@@ -256,10 +258,10 @@ fn merge_duplicates(reading: &mut WorkbookReading) {
     reading.faults.extend(faults);
 }
 
-/// Whether two values are the same number.
-fn is_same_number(one: Option<Decimal64>, other: Option<Decimal64>) -> bool {
+/// Whether two figures say the same, numbers in any notation.
+fn is_same(one: Option<Statement>, other: Option<Statement>) -> bool {
     match (one, other) {
-        (Some(one), Some(other)) => {
+        (Some(Statement::Number(one)), Some(Statement::Number(other))) => {
             let scale = one.scale.max(other.scale);
             one.at_scale(scale) == other.at_scale(scale)
         }

@@ -8,20 +8,20 @@ use super::form_layout::FormLayout;
 use super::reading::{SheetFigure, WorkbookReading, unclaimed_cell};
 use crate::intake::label::LabelResolution;
 use crate::intake::table::cell::{AllowedNumber, CellContent, STRUCK, has_digit, read};
-use crate::intake::table::reason_text::in_vietnamese;
 use crate::intake::table::{TableDefaults, TableReader};
 use documents::table::{GridCell, NOT_COMPUTED};
 use documents::workbook::{WorkbookSheet, cell_name, fault_at};
 use kpi::catalogue::Catalogue;
 use kpi::fault::{Fault, quoted};
 use kpi::measure::Measure;
-use kpi::number::Decimal64;
+use kpi::number::Statement;
+use kpi::observation::names_not_applicable;
 use kpi::period::Month;
 use kpi::vietnamese::folding::{Spelling, label_words};
 
-/// The value of an input cell: a number, or `None` for a withdrawal, and whether it is marked as
+/// The value of an input cell: what it says, or `None` for a withdrawal, and whether it is marked as
 /// approximate.
-type FormValue = (Option<Decimal64>, bool);
+type FormValue = (Option<Statement>, bool);
 
 /// A sheet with the form of the service.
 pub(super) struct FormReader<'a> {
@@ -270,12 +270,8 @@ impl FormReader<'_> {
                 confidence: 1.0,
             }),
             Err((code, why)) => {
-                let (printed, vi) = (quoted(cell.text.trim()), in_vietnamese(&why));
-                let fault = self.fault(row, layout.input, code, format!("{printed}: {why}"));
-                reading.faults.push(match vi {
-                    Some(vi) => fault.with_vi(format!("{printed}: {vi}")),
-                    None => fault,
-                });
+                let detail = format!("{}: {why}", quoted(cell.text.trim()));
+                reading.faults.push(self.fault(row, layout.input, code, detail));
             }
         }
     }
@@ -292,6 +288,9 @@ impl FormReader<'_> {
         }
         if cell.text.trim().eq_ignore_ascii_case("null") {
             return Ok(Some((None, false)));
+        }
+        if names_not_applicable(&cell.text) {
+            return Ok(Some((Some(Statement::NotApplicable), false)));
         }
         let decimals = self.catalogue.indicator(&measure.code).map(|indicator| indicator.decimals);
         let percent = self.catalogue.unit_of_measure(&measure.code) == "percent";
@@ -316,7 +315,9 @@ impl FormReader<'_> {
                     .to_owned(),
             )),
             CellContent::Fault(why) => Err(("not_a_number", why)),
-            CellContent::Number { written, approximate } => Ok(Some((Some(written), approximate))),
+            CellContent::Number { written, approximate } => {
+                Ok(Some((Some(written.into()), approximate)))
+            }
         }
     }
 }

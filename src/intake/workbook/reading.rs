@@ -5,7 +5,7 @@ use documents::table::{GridCell, NOT_COMPUTED};
 use documents::workbook::{WorkbookSheet, cell_name, fault_at};
 use kpi::fault::{Fault, quoted};
 use kpi::measure::Measure;
-use kpi::number::Decimal64;
+use kpi::number::Statement;
 use kpi::period::Month;
 
 /// A figure of an Excel file.
@@ -17,8 +17,8 @@ pub struct SheetFigure {
     pub unit: usize,
     /// The month.
     pub month: Month,
-    /// The number; `None` withdraws the figure.
-    pub written: Option<Decimal64>,
+    /// What it says; `None` withdraws the figure.
+    pub written: Option<Statement>,
     /// The cell's text.
     pub printed: String,
     /// Whether it is marked as approximate.

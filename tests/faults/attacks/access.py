@@ -92,7 +92,7 @@ def revoked_while_the_body_comes(place):
             ).encode(),
             "application/json",
         ),
-        ("POST", "/api/v1/periods/2019-01/close", b'{"reason":"x"}', "application/json"),
+        ("POST", "/api/v1/periods/2019-01/close?force=true", b'{"reason":"x"}', "application/json"),
         (
             "POST",
             f"/api/v1/reports?unit={UNIT}&period=2021-10&dry_run=false",
@@ -240,7 +240,7 @@ def before_the_first_key(place):
     ]
     writes += [
         ("POST", "/api/v1/keys", b'{"name":"mine","role":"admin"}'),
-        ("POST", "/api/v1/periods/2019-01/close", b"{}"),
+        ("POST", "/api/v1/periods/2019-01/close?force=true", b"{}"),
         ("GET", "/api/v1/keys", None),
     ]
     for method, path, body in writes:
@@ -595,7 +595,7 @@ def what_nobody_can_see(place):
                 {"annotations": [{"code": "a", "unit": UNIT, "from": "2021-10", "text": text}]},
             )
         ]
-        sent += [("POST", "/api/v1/periods/2019-01/close", {"reason": text})]
+        sent += [("POST", "/api/v1/periods/2019-01/close?force=true", {"reason": text})]
         for method, path, body in sent:
             reply = caller.send(
                 method, path, json.dumps(body).encode(), {"content-type": "application/json"}
@@ -605,7 +605,7 @@ def what_nobody_can_see(place):
                 "a text with invisible characters is accepted",
                 f"{path} U+{ord(hidden):04X}: {reply.status}",
             )
-    caller.post("/api/v1/periods/2021-10/close", "{}")
+    caller.post("/api/v1/periods/2021-10/close?force=true", "{}")
     for blank in ("\u200b", " ", "\u202e\u2066", "\u3164\u00a0"):
         reply = caller.post(
             "/api/v1/observations", json.dumps(json.loads(figure(1)) | {"reason": blank})

@@ -491,7 +491,7 @@ def kill_closing(place: Place, backend):
     months = [f"{2004 + n // 12}-{n % 12 + 1:02}" for n in range(rounds)]
     served = place.serve(ledgers.base, "--rate-limit", "off")
     began = time.monotonic()
-    Caller(served, key).post("/api/v1/periods/2003-01/close", "{}")
+    Caller(served, key).post("/api/v1/periods/2003-01/close?force=true", "{}")
     whole = 3 * (time.monotonic() - began)
     for month in months:
         caller, poster, answered = Caller(served, key), Caller(served, key), []
@@ -499,7 +499,7 @@ def kill_closing(place: Place, backend):
 
         def close(caller=caller, month=month, answered=answered):
             with contextlib.suppress(Lost, Refused):
-                answered.append(caller.post(f"/api/v1/periods/{month}/close", "{}").status)
+                answered.append(caller.post(f"/api/v1/periods/{month}/close?force=true", "{}").status)
 
         def post(poster=poster, month=month):
             for value in range(2, 50):

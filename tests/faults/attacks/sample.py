@@ -82,7 +82,7 @@ def complete(served, key):
         200,
         201,
     )
-    expect(caller.post("/api/v1/periods/2021-02/close", "{}"), 200, 201)
+    expect(caller.post("/api/v1/periods/2021-02/close?force=true", "{}"), 200, 201)
     return {
         "submission": submission["submission"],
         "revision": submission["revision"],

@@ -23,8 +23,9 @@ const STATED_RATE: &str = "stated_rate";
 pub const AUTOMATIC_RULES: [&str; 5] =
     [PARTS_TOTAL, PARTS_EXCEED_TOTAL, CHILDREN_TOTAL, STOCK_MOVEMENT, STATED_RATE];
 
-/// Decimals of numbers in sentences, those of responses (docs/specification.md#numbers).
-const SHOWN_DECIMALS: u32 = 6;
+/// Decimals of numbers in Vietnamese sentences, and those of responses for numbers that are smaller
+/// (docs/specification.md#numbers).
+const SHOWN_DECIMALS: [u32; 2] = [3, 6];
 
 /// An indicator with members, and what the automatic rules need to check it.
 #[derive(Debug)]
@@ -606,9 +607,11 @@ impl RuleBook {
     }
 }
 
-/// A number for a sentence in Vietnamese, rounded as responses show it.
+/// A number for a sentence in Vietnamese.
 fn vietnamese(value: f64) -> String {
-    rounded_to(value, SHOWN_DECIMALS).map_or_else(|| value.to_string(), format_vietnamese)
+    let shown = SHOWN_DECIMALS.into_iter().filter_map(|decimals| rounded_to(value, decimals));
+    let mut shown = shown.skip_while(|rounded| rounded.mantissa == 0 && value != 0.0);
+    shown.next().map_or_else(|| value.to_string(), format_vietnamese)
 }
 
 fn own_value(source: &ValueSource<'_>, check: &CheckAt, own: &OwnValuePlan) -> Option<i64> {

@@ -85,6 +85,24 @@ pub fn from_files(files: &[CatalogueFile]) -> Result<CatalogueDocument, Error> {
     joined.checked()
 }
 
+/// Joins files to a whole catalogue that is to replace another one, and checks it. The files have no
+/// order of their own: in each section they stand in the order that their entries have in the other
+/// catalogue. Entries keep their order within a file.
+///
+/// # Errors
+/// All errors at once.
+pub fn from_files_over(
+    current: &CatalogueDocument,
+    files: &[CatalogueFile],
+) -> Result<CatalogueDocument, Error> {
+    let mut joined = JoinedCatalogue::default();
+    for file in files {
+        joined.append(file);
+    }
+    joined.arrange(&sections(current)?);
+    joined.checked()
+}
+
 /// Adds the entries of files to a catalogue: each at the end of its section, or in place of the
 /// entry with its code.
 ///
@@ -179,6 +197,34 @@ impl JoinedCatalogue {
                 list.push(entry);
                 origins.push(Some(origin));
             }
+        }
+    }
+
+    /// Puts the files of each section into the order that their entries have in another catalogue.
+    fn arrange(&mut self, current: &serde_json::Map<String, Value>) {
+        for (section, entries) in &mut self.sections {
+            let (Value::Array(entries), Some(origins)) = (entries, self.origins.get_mut(section))
+            else {
+                continue;
+            };
+            let known = current.get(section).and_then(Value::as_array);
+            let place_of = |entry: &Value| {
+                let found = known?.iter().position(|known| known.get("code") == entry.get("code"));
+                found.filter(|_| entry.get("code").is_some())
+            };
+            let file_of = |origin: &Option<EntryOrigin>| {
+                origin.as_ref().map(|origin| origin.file.clone()).unwrap_or_default()
+            };
+            let mut first: BTreeMap<String, usize> = BTreeMap::new();
+            for (entry, origin) in entries.iter().zip(origins.iter()) {
+                let place = place_of(entry).unwrap_or(usize::MAX);
+                let least = first.entry(file_of(origin)).or_insert(usize::MAX);
+                *least = place.min(*least);
+            }
+            let mut all: Vec<(Value, Option<EntryOrigin>)> =
+                std::mem::take(entries).into_iter().zip(std::mem::take(origins)).collect();
+            all.sort_by_key(|(_, origin)| first.get(&file_of(origin)).copied());
+            (*entries, *origins) = all.into_iter().unzip();
         }
     }
 

@@ -13,7 +13,7 @@ use super::{
 use crate::app::state::{State, row_number};
 use crate::app::time_text;
 use crate::app::write::evaluate::{
-    Evaluation, check_closed_months, evaluate, retain_current_figures,
+    Evaluation, Sender, check_closed_months, evaluate, retain_current_figures,
 };
 use crate::app::write::idempotency::{Replayable, WriteResponse};
 use crate::app::write::receipt::Receipt;
@@ -343,13 +343,13 @@ impl SubmissionBatch {
         }
         if let Some(withdrawal) = &submit.withdraws {
             retain_current_figures(state, &mut submit.submission, withdrawal.revision);
-            if let Err(error) =
-                check_closed_months(state, &submit.submission, submit.envelope.reason.as_deref())
-            {
+            let sender = Sender { by: &submit.by, reason: submit.envelope.reason.as_deref() };
+            if let Err(error) = check_closed_months(state, &submit.submission, sender) {
                 return EvaluationOutcome::Refused(error);
             }
         }
-        match evaluate(state, &submit.submission, &mut self.overlay, &mut self.book) {
+        let sender = Sender { by: &submit.by, reason: submit.envelope.reason.as_deref() };
+        match evaluate(state, &submit.submission, sender, &mut self.overlay, &mut self.book) {
             Ok(mut evaluation) => {
                 evaluation
                     .findings
