@@ -529,7 +529,7 @@ pub enum UnitsAction {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Write all units into a file whose name ends in .csv, .xlsx or .json.
+    /// Write all units into a file, by its name as .csv, .xlsx or .json.
     Export {
         /// The file, which is replaced. Default: CSV on standard output.
         file: Option<PathBuf>,

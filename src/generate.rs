@@ -732,7 +732,8 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         assert_eq!(of("2021-08"), ["2021-09-03"]);
-        assert_eq!(of("2021-12"), ["2022-01-03", "2022-01-12"]); // the Department of Justice is late
+        // The Department of Justice is late
+        assert_eq!(of("2021-12"), ["2022-01-03", "2022-01-12"]);
     }
 
     #[test]

@@ -218,7 +218,8 @@ async fn handle(
     }
 }
 
-/// Completes and logs a response by which a handler or the writer has refused the request after all.
+/// Completes and logs a response by which a handler or the writer has refused the request after
+/// all.
 fn report_late_refusal(
     context: &ServiceContext,
     answer: &mut ServiceResponse<BoxBody>,
@@ -471,8 +472,8 @@ async fn authorize(
     Ok(identity)
 }
 
-/// The identity of a request before the first key exists: its sender is on this machine, or holds the
-/// one-time token.
+/// The identity of a request before the first key exists: its sender is on this machine, or holds
+/// the one-time token.
 fn authorize_before_first_key(
     settings: &AccessSettings,
     app: &App,

@@ -71,7 +71,8 @@ pub(super) fn read_json(
 pub(super) async fn sheet(context: &ServiceContext, bytes: web::Bytes) -> Result<Vec<u8>, Problem> {
     let account = context.reserve_document(bytes.len(), false).await?;
     let read = context.run(account.reserved(), move || {
-        let _account = account; // the memory stays reserved until the file is read, even if the client has gone
+        // The memory stays reserved until the file is read, even if the client has gone
+        let _account = account;
         first_sheet(&bytes)
     });
     read.await?.map_err(|fault| Problem::invalid(vec![fault]))

@@ -43,7 +43,8 @@ impl ResponseLanguage {
         }
     }
 
-    /// The one of the languages that `Accept-Language` prefers: the greatest weight, then the first.
+    /// The one of the languages that `Accept-Language` prefers: the greatest weight, then the
+    /// first.
     fn preferred(header: &str) -> Self {
         let mut best = (0.0, Self::En);
         for entry in header.split(',') {

@@ -65,8 +65,8 @@ pub struct ObservationBody {
     period: String,
     /// The member for each dimension of the figure; absent for the total.
     dimensions: Option<std::collections::BTreeMap<String, String>>,
-    /// A number, a decimal string (a stated rate keeps its digits), `"n/a"` where the figure does not
-    /// apply to the unit, or null to withdraw the figure.
+    /// A number, a decimal string (a stated rate keeps its digits), `"n/a"` where the figure does
+    /// not apply to the unit, or null to withdraw the figure.
     #[schema(required)]
     value: Option<FigureBody>,
 }
@@ -168,7 +168,8 @@ pub async fn post(
     let runtime = Handle::current();
     let account = MemoryAccount::current();
     let record = move || {
-        let _account = account; // the memory stays reserved until the submission is recorded, even if the client has gone
+        // The memory stays reserved until the submission is recorded, even if the client has gone
+        let _account = account;
         runtime.block_on(carried_out)
     };
     let given = context.run(length.saturating_mul(PARSED_FACTOR), record).await??;

@@ -88,8 +88,8 @@ query_params! {
 /// Close the months of a period.
 ///
 /// Afterwards figures of these months change only with a reason. Without `force=true` a closing
-/// needs a reason (422), and is refused with 409 while the month is not over or reports are missing;
-/// `errors` lists them.
+/// needs a reason (422), and is refused with 409 while the month is not over or reports are
+/// missing; `errors` lists them.
 #[utoipa::path(
     operation_id = "close_period",
     tag = "declarations",

@@ -55,7 +55,8 @@ pub struct Problem {
     /// The HTTP status.
     pub status: u16,
     /// What is wrong with this request, in a sentence in the language of the response.
-    pub detail: String,
+    #[schema(value_type = String)]
+    pub detail: Box<str>,
     /// The same in Vietnamese.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -102,7 +103,7 @@ impl Problem {
             kind: format!("urn:egov-kpi:{kind}").into_boxed_str(),
             title: Cow::Borrowed(title),
             status: status.as_u16(),
-            detail: detail.into(),
+            detail: detail.into().into_boxed_str(),
             detail_vi: None,
             errors: Vec::new(),
             bound: None,
@@ -241,7 +242,7 @@ impl Problem {
             _ => Self::invalid(Vec::new()),
         };
         let detail_vi = refusal.detail_vi.as_deref().map(Into::into);
-        Self { errors, detail: refusal.detail.clone(), detail_vi, ..problem }
+        Self { errors, detail: refusal.detail.as_str().into(), detail_vi, ..problem }
     }
 
     /// 400 for bytes that cannot be read.
@@ -394,8 +395,8 @@ impl Problem {
         }
     }
 
-    /// The problem with its sentences in Vietnamese; in a request in Vietnamese these take the place
-    /// of the English ones.
+    /// The problem with its sentences in Vietnamese; in a request in Vietnamese these take the
+    /// place of the English ones.
     fn localized(mut self) -> Self {
         self.errors = self.errors.into_iter().map(translated).collect();
         if self.detail_vi.is_none() {
@@ -406,7 +407,7 @@ impl Problem {
                 self.title = Cow::Owned(title);
             }
             if let Some(detail) = &self.detail_vi {
-                self.detail = detail.to_string();
+                self.detail.clone_from(detail);
             }
             for fault in &mut self.errors {
                 if let Some(detail) = &fault.detail_vi {

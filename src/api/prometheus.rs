@@ -151,7 +151,8 @@ async fn answer(
     let left = until.saturating_duration_since(Instant::now());
     let call = ApiCall { snapshot, path, parameters, until, memory: QueryMemory::new(permit) };
     let carried_out = context.limits.heavy.run(left, move || {
-        let _turn = turn; // the permit is held until the query is processed, even if the client has gone
+        // The permit is held until the query is processed, even if the client has gone
+        let _turn = turn;
         handler(call)
     });
     match carried_out.await {

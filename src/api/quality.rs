@@ -19,8 +19,8 @@ const ROW: usize = 1 << 10;
 response_page! {
     /// A page of figures that stand out.
     struct QualityPage {
-        /// The figures, ordered by measure, unit and month; checks of stocks against their flows come
-        /// last.
+        /// The figures, ordered by measure, unit and month; checks of stocks against their flows
+        /// come last.
         notices: Vec<QualityView>,
     }
     "rule measure unit period value expected score months method detail detail_vi",
@@ -63,7 +63,8 @@ impl QueryValue for QualityRule {
 #[get("/quality")]
 pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
     let mut params: QualityParams = read_query(&request)?;
-    params.view.consistency.by_day |= params.to.is_none(); // without any figure the default is the month that has begun
+    // Without any figure the default is the month that has begun
+    params.view.consistency.by_day |= params.to.is_none();
     let query = QualityQuery {
         unit: params.unit,
         from: params.from,

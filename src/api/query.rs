@@ -1,6 +1,7 @@
-//! Query parameters: one type for each endpoint, made by [`query_params!`](crate::api::query::query_params).
-//! Its fields are the parameters; their types read them, and give the OpenAPI document. An unknown
-//! parameter is an error, and all errors are reported at once.
+//! Query parameters: one type for each endpoint, made by
+//! [`query_params!`](crate::api::query::query_params). Its fields are the parameters; their types
+//! read them, and give the OpenAPI document. An unknown parameter is an error, and all errors are
+//! reported at once.
 
 use std::str::FromStr;
 
@@ -38,8 +39,8 @@ const REVISION: &str = "^[0-9]{1,18}(-[0-9a-f]{8,64})?$";
 const AS_OF: &str = "^([0-9]{1,18}(-[0-9a-f]{8,64})?|[0-9]{4}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9]))$";
 
 /// Defines the parameters of an endpoint, or a group of parameters. They are read in the order of
-/// the fields, which is the order of errors. The text of a field is the description of the parameter
-/// in the OpenAPI document.
+/// the fields, which is the order of errors. The text of a field is the description of the
+/// parameter in the OpenAPI document.
 macro_rules! query_params {
     ($(#[$meta:meta])* $vis:vis struct $name:ident {
         $($field:ident: $type:ty $(= $description:literal)?),* $(,)?
@@ -313,7 +314,7 @@ impl<'r> QueryReader<'r> {
             0 => value.ok_or_else(Problem::internal),
             1 => Err(Problem::invalid(self.faults)),
             faults => Err(Problem {
-                detail: format!("{faults} errors in the query"),
+                detail: format!("{faults} errors in the query").into_boxed_str(),
                 ..Problem::invalid(self.faults)
             }),
         }
@@ -622,7 +623,8 @@ impl StateParams {
     }
 }
 
-/// The largest page of an endpoint, attached to the request: a table must not be cut without notice.
+/// The largest page of an endpoint, attached to the request: a table must not be cut without
+/// notice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PageBound {
     /// Maximum number of entries on a page.

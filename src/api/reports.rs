@@ -98,7 +98,8 @@ pub async fn post(
     let account = context.reserve_document(file.bytes.len(), media == MediaType::Pdf).await?;
     let (reader, by, takes) = (app.clone(), identity.clone(), account.reserved());
     let read = context.run(takes, move || {
-        let _account = account; // the memory stays reserved until the document is read, even if the client has gone
+        // The memory stays reserved until the document is read, even if the client has gone
+        let _account = account;
         let report = reader.read_report(&file, &query)?;
         let tried = dry_run.then(|| reader.dry_run_report(&report, by)).transpose()?;
         Ok::<_, ReportError>((report, tried))

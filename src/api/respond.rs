@@ -110,8 +110,8 @@ impl<T: TableContent> ResponseContent for T {
     }
 }
 
-/// Defines a page of a list: the revision, the entries, the cursor of the next page; as a table, the
-/// names of the columns, and the function that makes a row of an entry.
+/// Defines a page of a list: the revision, the entries, the cursor of the next page; as a table,
+/// the names of the columns, and the function that makes a row of an entry.
 macro_rules! response_page {
     ($(#[$meta:meta])* struct $name:ident {
         $(#[$about:meta])* $entries:ident: Vec<$entry:ty>,
@@ -225,8 +225,8 @@ fn check_whole(request: &HttpRequest, besides: &str) -> Result<(), Problem> {
     }
 }
 
-/// The response to a change: 201 with the location of the submission if there is one, otherwise 200;
-/// `Idempotent-Replayed` if it repeats an earlier response.
+/// The response to a change: 201 with the location of the submission if there is one, otherwise
+/// 200; `Idempotent-Replayed` if it repeats an earlier response.
 #[must_use]
 pub fn respond_changed(
     submission: Option<&str>,
@@ -294,7 +294,8 @@ async fn write_pieces(
     // Half of the reserved memory is for the computed data, half for the written response.
     let mut pieces = ResponsePieces::with_spare(account.work(MemoryKind::Response)?, reserved / 2);
     let work = move || {
-        let _account = account; // the memory stays reserved until the response is written, even if the client has gone
+        // The memory stays reserved until the response is written, even if the client has gone
+        let _account = account;
         let written = write(&mut pieces);
         (pieces, written)
     };

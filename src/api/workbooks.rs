@@ -86,7 +86,8 @@ pub async fn post(
     let account = context.reserve_document(sent.bytes.len(), false).await?;
     let (takes, runtime) = (account.reserved(), Handle::current());
     let read = context.run(takes, move || {
-        let _account = account; // the memory stays reserved until the file is read, even if the client has gone
+        // The memory stays reserved until the file is read, even if the client has gone
+        let _account = account;
         if dry_run {
             return app
                 .dry_run_workbook(&sent.bytes, &query, envelope, identity)

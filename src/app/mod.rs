@@ -39,8 +39,8 @@ use state::State;
 pub use write::writer::WriterStatistics;
 use write::{catalogue, units, writer};
 
-/// How long a start waits for the first revision that another instance may be writing, and how often
-/// it looks.
+/// How long a start waits for the first revision that another instance may be writing, and how
+/// often it looks.
 const FIRST_REVISION_TIMEOUT: Duration = Duration::from_secs(5);
 const FIRST_REVISION_POLL: Duration = Duration::from_millis(100);
 /// How long a request waits for the writer (`docs/limits.md`).
@@ -70,8 +70,8 @@ struct AppInner {
     lexicons: reports::LexiconCache,
 }
 
-/// Loads the ledger. Another instance that starts at the same time may just have created its tables,
-/// so tables without a first revision are refused only when none comes within
+/// Loads the ledger. Another instance that starts at the same time may just have created its
+/// tables, so tables without a first revision are refused only when none comes within
 /// [`FIRST_REVISION_TIMEOUT`].
 fn load_started(store: &Store, clock: &Clock) -> Result<State, Error> {
     let deadline = Instant::now() + FIRST_REVISION_TIMEOUT;

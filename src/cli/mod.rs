@@ -53,7 +53,7 @@ fn language() -> Language {
 }
 
 /// A message in the language of the command.
-fn told(message: String) -> String {
+fn localised(message: String) -> String {
     if language() == Language::Vi { vietnamese(&message).unwrap_or(message) } else { message }
 }
 
@@ -109,10 +109,9 @@ impl From<CommandOutcome> for ExitCode {
 pub fn run(config: Config) -> CommandOutcome {
     let clock = Clock::new(config.utc_offset);
     let shown = config.lang.unwrap_or(Language::Vi);
-    let in_vietnamese = match config.command {
-        Command::Check { .. } | Command::Demo { .. } => shown == Language::Vi,
-        _ => config.lang == Some(Language::Vi),
-    };
+    let is_for_readers = matches!(config.command, Command::Check { .. } | Command::Demo { .. });
+    let in_vietnamese =
+        config.lang == Some(Language::Vi) || is_for_readers && shown == Language::Vi;
     let _set_once = IN_VIETNAMESE.set(in_vietnamese);
     let outcome = match config.command {
         Command::Serve {
@@ -185,7 +184,7 @@ fn print_error(error: &Error) -> CommandOutcome {
         Error::Invalid(faults)
         | Error::Conflict { obstacles: faults, .. }
         | Error::Forbidden { obstacles: faults, .. } => {
-            eprintln!("egov-kpi: {}", told(error.to_string()));
+            eprintln!("egov-kpi: {}", localised(error.to_string()));
             faults.iter().for_each(|fault| eprintln!("  {}", told_fault(fault)));
             CommandOutcome::Faults
         }
@@ -193,11 +192,11 @@ fn print_error(error: &Error) -> CommandOutcome {
         | Error::NotFound(_)
         | Error::TooLarge(_)
         | Error::Unauthorized { .. } => {
-            eprintln!("egov-kpi: {}", told(error.to_string()));
+            eprintln!("egov-kpi: {}", localised(error.to_string()));
             CommandOutcome::Faults
         }
         Error::Store(ledger::StoreError::Address(sentence)) | Error::Usage(sentence) => {
-            eprintln!("egov-kpi: {}", told(sentence.clone()));
+            eprintln!("egov-kpi: {}", localised(sentence.clone()));
             CommandOutcome::Usage
         }
         Error::Store(ledger::StoreError::Unsound(_)) => {
@@ -207,7 +206,7 @@ fn print_error(error: &Error) -> CommandOutcome {
             CommandOutcome::Faults
         }
         Error::Environment { .. } => {
-            eprintln!("egov-kpi: {}", told(error.to_string()));
+            eprintln!("egov-kpi: {}", localised(error.to_string()));
             CommandOutcome::Environment
         }
         Error::Busy(_)
@@ -218,7 +217,7 @@ fn print_error(error: &Error) -> CommandOutcome {
         | Error::OtherHistory { .. }
         | Error::Replaced
         | Error::Store(_) => {
-            eprintln!("egov-kpi: {}", told(error.to_string()));
+            eprintln!("egov-kpi: {}", localised(error.to_string()));
             let causes =
                 std::iter::successors(std::error::Error::source(error), |cause| cause.source());
             causes.for_each(|cause| eprintln!("  {cause}"));

@@ -53,8 +53,8 @@ enum QuoteState {
     QuoteSeen,
 }
 
-/// A source that fails at a quote that is not closed, and at text after a closing quote: a file that
-/// was cut off must not become another number.
+/// A source that fails at a quote that is not closed, and at text after a closing quote: a file
+/// that was cut off must not become another number.
 struct QuotedCells<S> {
     source: S,
     delimiter: u8,

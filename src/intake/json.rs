@@ -164,7 +164,7 @@ pub fn read(
                     parser.fault(Fault::new("/source", "wrong_type", "source must be an object"))
                 }
             },
-            // Fields of `GET /observations`, whose response can be sent back as it is.
+            // Fields of `GET /observations`: its response can be sent back as it is.
             "recorded" | "revision" | "revision_hash" | "next_cursor" => {}
             other => parser.fault(Fault::new(
                 format!("/{other}"),

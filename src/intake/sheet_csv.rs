@@ -5,8 +5,8 @@ use documents::workbook::open;
 use kpi::fault::Fault;
 use kpi::number::{Decimal64, MAX_DECIMALS};
 
-/// The first sheet that is shown, as CSV with a line for each row. Line ends in cells become blanks,
-/// so that the number of a line is that of its row.
+/// The first sheet that is shown, as CSV with a line for each row. Line ends in cells become
+/// blanks, so that the number of a line is that of its row.
 ///
 /// # Errors
 /// The file cannot be read or exceeds a limit, or a cell has an error value.

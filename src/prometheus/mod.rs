@@ -3,7 +3,8 @@
 //! scraping.
 //!
 //! A query is parsed by the `promql-parser` crate, planned and evaluated by [`promql`]. Its series
-//! are taken from the cube (`select.rs`) and the catalogue (`info.rs`), its memory from the budget (`memory.rs`).
+//! are taken from the cube (`select.rs`) and the catalogue (`info.rs`), its memory from the budget
+//! (`memory.rs`).
 
 pub mod exposition;
 mod health;

@@ -150,13 +150,13 @@ fn a_closing_is_refused_while_the_month_lasts_reports_are_missing_or_no_reason_i
     server.record("p.b", &[(OUTGOING, "2021-10", 1)]);
     let revision = server.revision();
     let missing = change(&server, "2021-10", "close?reason=x").problem(409);
-    let told: Vec<&str> = missing["errors"]
+    let missing_reports: Vec<&str> = missing["errors"]
         .as_array()
         .unwrap()
         .iter()
         .map(|fault| fault["detail"].as_str().unwrap())
         .collect();
-    assert_eq!(told, ["2021-10: p.b (p.b) has not reported 1 of 2 figures of monthly"]);
+    assert_eq!(missing_reports, ["2021-10: p.b (p.b) has not reported 1 of 2 figures of monthly"]);
     assert_eq!(
         change(&server, "2021-10", "close").faults(409),
         ["/period report_missing", "/reason missing"]

@@ -334,7 +334,8 @@ fn completeness_rates_are_reported_for_each_child_with_all_units_below() {
         ]),
     );
     office.at("2021-11-06T00:00:00Z");
-    office.record("p.d", &[(OUTGOING, "2021-10", 1), (SIGNED, "2021-10", 1)]); // on time until the 10th
+    // On time until the 10th
+    office.record("p.d", &[(OUTGOING, "2021-10", 1), (SIGNED, "2021-10", 1)]);
     office.record("p.d.x", &[(OUTGOING, "2021-10", 1)]); // late since the 5th
     office.record("p.e", &[(SIGNED, "2021-10", 1)]);
     let found = office.asked("period=2021-10&parent=p");

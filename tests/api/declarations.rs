@@ -369,7 +369,8 @@ fn every_version_can_be_read_and_the_revisions_name_them() {
             (Some("travinh"), target),
             "{n}"
         );
-        let status = target.map(|target| if target == 80 { "met" } else { "behind" }); // 80 / 90 = 0.889
+        // 80 / 90 = 0.889
+        let status = target.map(|target| if target == 80 { "met" } else { "behind" });
         assert_eq!(row["status"].as_str(), status);
         let point =
             server.read(&format!(

@@ -793,7 +793,8 @@ fn a_part_of_what_was_split_has_its_share_of_every_figure_and_change() {
         for unit in ["p.x.a", "p.x.b"] {
             for indicator in [OUTGOING, SIGNED, USERS] {
                 if dice.below(12) > 0 {
-                    figures.push(figure(indicator, unit, &month, 4 * (dice.below(50) + 1))); // a quarter of it is whole
+                    // A quarter of it is whole
+                    figures.push(figure(indicator, unit, &month, 4 * (dice.below(50) + 1)));
                 }
             }
         }

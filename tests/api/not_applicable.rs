@@ -1,4 +1,5 @@
-//! Figures that do not apply to a unit, over HTTP (docs/specification.md#figures-that-do-not-apply).
+//! Figures that do not apply to a unit, over HTTP
+//! (docs/specification.md#figures-that-do-not-apply).
 
 use serde_json::{Value, json};
 

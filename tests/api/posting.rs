@@ -95,7 +95,8 @@ fn the_same_figure_again_is_unchanged_and_another_one_is_a_correction() {
 fn null_withdraws_a_figure_and_a_missing_figure_counts_as_unchanged() {
     let server = Server::start();
     server.record("travinh", &[(OUTGOING, "2021-10", 0)]);
-    has(&server.point(OUTGOING, "travinh", "2021-10"), &json!({ "value": 0, "coverage": 1.0 })); // zero is not missing
+    // Zero is not missing
+    has(&server.point(OUTGOING, "travinh", "2021-10"), &json!({ "value": 0, "coverage": 1.0 }));
     let withdrawn =
         server.post(&one(&figure(OUTGOING, "travinh", "2021-10", Value::Null))).expect(201);
     has(
@@ -522,7 +523,8 @@ fn a_csv_written_by_vietnamese_excel_is_read() {
         &json!({ "value": 2180, "origin": "stated" }),
     );
     has(&server.point(OUTGOING, "travinh", "2021-08"), &json!({ "value": null }));
-    has(&server.point(SIGNED, "travinh", "2021-08"), &json!({ "value": 2 })); // an empty cell says nothing
+    // An empty cell says nothing
+    has(&server.point(SIGNED, "travinh", "2021-08"), &json!({ "value": 2 }));
     let kept = server.read(&format!("submissions/{}", receipt["submission"].as_str().unwrap()));
     has(&kept, &json!({ "reason": "sửa", "source": { "kind": "csv", "reference": "Báo cáo" } }));
 }
@@ -641,7 +643,8 @@ fn concurrent_submissions_are_recorded_in_one_revision_each() {
     });
     revisions.sort_unstable();
     assert_eq!(revisions, (before + 1..=before + 48).collect::<Vec<_>>());
-    has(&server.point(OUTGOING, "travinh", "2020-12"), &json!({ "value": 48, "coverage": 0.4 })); // 4 of 10 leaves
+    // 4 of 10 leaves
+    has(&server.point(OUTGOING, "travinh", "2020-12"), &json!({ "value": 48, "coverage": 0.4 }));
 }
 
 #[test]

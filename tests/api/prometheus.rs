@@ -517,7 +517,8 @@ fn grafana_s_save_and_test_and_its_forms_are_answered() {
             ("step", "86400.0"),
         ]),
     );
-    assert_eq!(range["data"]["result"][0]["values"][0], json!([1_617_235_200.5, "75"])); // April, of p and of p.a: 30 of 40
+    // April, of p and of p.a: 30 of 40
+    assert_eq!(range["data"]["result"][0]["values"][0], json!([1_617_235_200.5, "75"]));
     assert_eq!(form("series", &query(&[("match[]", RATE)]))["data"].as_array().unwrap().len(), 2);
     assert_eq!(
         ask(&server, "query", &[("query", "\"text\""), ("time", "1")]),

@@ -106,7 +106,8 @@ fn an_outlier_is_reported_by_its_modified_z_score() {
     // chance.
     let history = [100, 140, 180, 220, 260, 300];
     run(&server, "u.high", OUTGOING, (2021, 1), &[&history[..], &[1_000]].concat());
-    run(&server, "u.within", OUTGOING, (2021, 1), &[&history[..], &[500]].concat()); // 0.6745 x 300 / 60 = 3.3725
+    // 0.6745 x 300 / 60 = 3.3725
+    run(&server, "u.within", OUTGOING, (2021, 1), &[&history[..], &[500]].concat());
     run(&server, "u.few", OUTGOING, (2021, 2), &[&history[..5], &[1_000]].concat());
     run(&server, "u.low", OUTGOING, (2021, 1), &[400, 440, 480, 520, 560, 600, 100]);
     let found = notices(&server, "unit=u&rule=outlier");
@@ -394,7 +395,8 @@ fn unknown_malformed_and_excessive_input_is_reported() {
     );
     assert_eq!(server.get("quality?from=2021-11&to=2021-10").faults(422), ["/to dates_reversed"]);
     server.get("quality?from=1971-01&to=2020-12&limit=1000").expect(200);
-    assert_eq!(server.get("quality?from=1970-12&to=2020-12").faults(422), ["/from span_too_long"]); // 601 months
+    // 601 months
+    assert_eq!(server.get("quality?from=1970-12&to=2020-12").faults(422), ["/from span_too_long"]);
 }
 
 #[test]

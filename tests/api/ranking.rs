@@ -163,9 +163,11 @@ fn where_less_is_better_the_smallest_is_first_and_the_attainment_turns_round() {
     );
     // Nothing is divided by 0, and an attainment cannot be below 0.
     has(&found[0], &json!({ "value": 0, "attainment": null, "status": "met" }));
-    has(&found[1], &json!({ "value": 8, "target": 10, "attainment": 125, "status": "met" })); // 10 / 8
+    // 10 / 8
+    has(&found[1], &json!({ "value": 8, "target": 10, "attainment": 125, "status": "met" }));
     has(&found[2], &json!({ "value": 10, "attainment": 100, "status": "met" }));
-    has(&found[3], &json!({ "value": 10.4, "attainment": 96.153_846, "status": "close" })); // 10 / 10.4
+    // 10 / 10.4
+    has(&found[3], &json!({ "value": 10.4, "attainment": 96.153_846, "status": "close" }));
     has(&found[4], &json!({ "value": 20, "attainment": 50, "status": "behind" })); // 10 / 20
 }
 
@@ -184,7 +186,8 @@ fn a_target_is_met_close_from_95_percent_on_or_behind() {
     has(&found[0], &json!({ "value": 96, "attainment": 120, "status": "met" })); // 96 / 80
     has(&found[1], &json!({ "value": 80, "attainment": 100, "status": "met" }));
     has(&found[2], &json!({ "value": 76, "attainment": 95, "status": "close" })); // 76 / 80
-    has(&found[3], &json!({ "value": 75.99, "attainment": 94.9875, "status": "behind" })); // 75.99 / 80
+    // 75.99 / 80
+    has(&found[3], &json!({ "value": 75.99, "attainment": 94.9875, "status": "behind" }));
 }
 
 #[test]
@@ -565,7 +568,8 @@ fn a_ranking_is_a_permutation_of_the_children_that_exist() {
                 [("2021-09", begun.is_empty()), ("2021-10", !ended && begun != "2021-11-01")]
             {
                 if there && dice.below(5) > 0 {
-                    let outgoing = dice.below(6); // few values, so that many are equal and some rates divide by zero
+                    // Few values, so that many are equal and some rates divide by zero
+                    let outgoing = dice.below(6);
                     figures.push(figure(OUTGOING, &code, month, outgoing));
                     figures.push(figure(SIGNED, &code, month, dice.below(outgoing + 1)));
                 }

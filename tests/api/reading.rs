@@ -56,7 +56,8 @@ fn figures_are_chosen_by_indicator_unit_month_and_submission() {
         ]),
         [101]
     );
-    assert_eq!(chosen(&[("submission", first["submission"].as_str().unwrap())]), [5, 6, 7, 90]); // what still stands
+    // What still stands
+    assert_eq!(chosen(&[("submission", first["submission"].as_str().unwrap())]), [5, 6, 7, 90]);
     assert_eq!(chosen(&[("submission", second["submission"].as_str().unwrap())]), [50, 101]);
 }
 

@@ -68,10 +68,14 @@ fn the_real_report_gives_the_six_rates_with_the_stated_ones_beside_them() {
     );
     rate(&server, "ioffice.documents.signed_rate", 78.947_144, Some(78.955)); // 18,506 of 23,441
     rate(&server, "igate.dossiers.online_rate", 16.036_487, None); // 2,180 of 13,594
-    rate(&server, "igate.dossiers.online_rate{service_level=3}", 2.595_911, Some(2.6)); // 113 of 4,353
-    rate(&server, "igate.dossiers.online_rate{service_level=4}", 25.465_073, Some(25.3)); // 2,067 of 8,117
-    rate(&server, "igate.services.level_share{service_level=3}", 33.315_393, Some(33.32)); // 619 of 1,858
-    rate(&server, "igate.services.level_share{service_level=4}", 50.807_320, Some(50.81)); // 944 of 1,858
+    // 113 of 4,353
+    rate(&server, "igate.dossiers.online_rate{service_level=3}", 2.595_911, Some(2.6));
+    // 2,067 of 8,117
+    rate(&server, "igate.dossiers.online_rate{service_level=4}", 25.465_073, Some(25.3));
+    // 619 of 1,858
+    rate(&server, "igate.services.level_share{service_level=3}", 33.315_393, Some(33.32));
+    // 944 of 1,858
+    rate(&server, "igate.services.level_share{service_level=4}", 50.807_320, Some(50.81));
 }
 
 #[test]

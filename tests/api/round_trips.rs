@@ -98,11 +98,12 @@ fn a_csv_of_another_encoding_is_named() {
         let problem = server.post_bytes("observations", CSV, bytes).problem(422);
         assert_eq!(problem["errors"][0]["code"], "not_utf8", "{problem}");
     }
-    for (name, to_bytes) in
-        [("a.txt", u16::to_le_bytes as fn(u16) -> [u8; 2]), ("b.csv", u16::to_be_bytes)]
-    {
+    let tabbed = text.replace(',', "\t");
+    let files =
+        [("a.txt", utf16(&tabbed, u16::to_le_bytes)), ("b.csv", utf16(&tabbed, u16::to_be_bytes))];
+    for (name, bytes) in files {
         let file = server.folder().join(name);
-        std::fs::write(&file, utf16(&text.replace(',', "\t"), to_bytes)).unwrap();
+        std::fs::write(&file, bytes).unwrap();
         let name = file.to_str().unwrap();
         run(&["check", name]).expect(0);
         run(&["import", name, "--database", &server.address()]).expect(0);

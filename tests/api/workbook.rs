@@ -275,7 +275,8 @@ fn a_ranking_as_a_workbook() {
     assert_eq!(column(&found, "delta"), [Nothing, Number(37.5), Nothing]); // 62.5 - 25
     assert_eq!(column(&found, "delta_reason"), [text("no_prior"), Nothing, text("missing")]);
     assert_eq!(column(&found, "target"), [Number(80.0), Number(80.0), Number(80.0)]);
-    assert_eq!(column(&found, "attainment"), [Number(112.5), Number(78.125), Nothing]); // 90 / 80, 62.5 / 80
+    // 90 / 80, 62.5 / 80
+    assert_eq!(column(&found, "attainment"), [Number(112.5), Number(78.125), Nothing]);
     assert_eq!(column(&found, "status"), [text("met"), text("behind"), text("no_data")]);
 }
 
@@ -392,7 +393,8 @@ fn a_long_text_is_cut_where_a_cell_ends() {
         "series?measure={OUTGOING}&unit=travinh&from=2021-10&to=2021-10&format=xlsx"
     )));
     let Cell::Text(text) = &column(&found, "annotations")[0] else { panic!("{found:?}") };
-    assert_eq!(text.chars().count(), 32_767); // 40 x 1,000 and the marks between them are more than a cell holds
+    // 40 x 1,000 and the marks between them are more than a cell holds
+    assert_eq!(text.chars().count(), 32_767);
 }
 
 #[test]

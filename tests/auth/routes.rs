@@ -396,7 +396,8 @@ fn the_reporter_of_a_province_reports_for_what_is_below_it() {
     for unit in [PROVINCE, OWN, FOREIGN] {
         above.post(unit, "2021-10", 1).expect(201);
     }
-    above.post("sample", "2021-10", 1).problem(422); // no such unit here: what is wrong with the figures comes first
+    // No such unit here: what is wrong with the figures comes first
+    above.post("sample", "2021-10", 1).problem(422);
     let below = server.holder(Role::Reporter, Some(OWN));
     let refused = below.post(PROVINCE, "2021-10", 2).problem(403);
     assert!(refused["detail"].as_str().unwrap().contains(PROVINCE), "{refused}");

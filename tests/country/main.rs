@@ -88,7 +88,8 @@ impl Service {
     }
 }
 
-/// Generates a country of the size that `EGOV_KPI_COUNTRY` names and imports it; the ledger's address.
+/// Generates a country of the size that `EGOV_KPI_COUNTRY` names and imports it; the ledger's
+/// address.
 fn import_country(folder: &Path) -> String {
     let size = std::env::var("EGOV_KPI_COUNTRY").unwrap_or_else(|_unset| "3x40".to_owned());
     let path = |name: &str| folder.join(name).display().to_string();

@@ -63,14 +63,17 @@ fn a_stated_figure_is_never_replaced_by_its_parts() {
          split{channel=in_person} a 2021-01 3
          split{channel=online}    a 2021-01 4",
     );
-    case.is("split a 2021-01", "value=100 origin=stated coverage=1"); // stated, although the members add up to 3 + 4 = 7
+    // Stated, although the members add up to 3 + 4 = 7
+    case.is("split a 2021-01", "value=100 origin=stated coverage=1");
     let total = |written| {
         (Measure::parse("split").unwrap(), "a".to_owned(), "2021-01".parse().unwrap(), written)
     };
     case.put(&total(Some(Decimal64::parse("0").unwrap().into())));
-    case.is("split a 2021-01", "value=0 origin=stated coverage=1"); // a stated zero counts as stated
+    // A stated zero counts as stated
+    case.is("split a 2021-01", "value=0 origin=stated coverage=1");
     case.put(&total(None));
-    case.is("split a 2021-01", "value=7 origin=summed coverage=1"); // the stated figure was withdrawn: 3 + 4
+    // The stated figure was withdrawn: 3 + 4
+    case.is("split a 2021-01", "value=7 origin=summed coverage=1");
 }
 
 #[test]
@@ -87,10 +90,13 @@ fn an_own_value_is_summed_over_the_first_complete_dimension_whose_members_are_al
          split{channel=online}    c 2021-01 4
          split{level=four}        c 2021-01 8",
     );
-    case.is("split a 2021-01", "value=7 origin=summed"); // both dimensions have figures, channel comes first: 3 + 4
-    case.is("split b 2021-01", "value=15 origin=summed"); // in_person is missing, both levels have figures: 7 + 8
+    // Both dimensions have figures, channel comes first: 3 + 4
+    case.is("split a 2021-01", "value=7 origin=summed");
+    // In_person is missing, both levels have figures: 7 + 8
+    case.is("split b 2021-01", "value=15 origin=summed");
     case.is("split c 2021-01", "value=- origin=- coverage=0"); // neither dimension has all figures
-    case.is("split p 2021-01", "value=22 origin=rolled_up coverage=0.666667"); // 7 + 15, two of three leaves
+    // 7 + 15, two of three leaves
+    case.is("split p 2021-01", "value=22 origin=rolled_up coverage=0.666667");
 }
 
 #[test]
@@ -104,8 +110,10 @@ fn members_are_own_values_too_and_may_be_summed_from_theirs() {
     );
     case.is("split{channel=online} a 2021-01", "value=7 origin=summed"); // 3 + 4
     case.is("split a 2021-01", "value=12 origin=summed"); // (3 + 4) + 5
-    case.is("split{level=three} a 2021-01", "value=- coverage=0"); // in_person of level three is missing
-    case.is("split{channel=online,level=three} b 2021-01", "value=9 origin=stated"); // the order of members does not matter
+    // In_person of level three is missing
+    case.is("split{level=three} a 2021-01", "value=- coverage=0");
+    // The order of members does not matter
+    case.is("split{channel=online,level=three} b 2021-01", "value=9 origin=stated");
 }
 
 #[test]
@@ -129,7 +137,8 @@ fn a_dimension_within_a_host_is_open_only_where_its_member_is_named() {
          host{holder=individual,token=usb}  b 2021-01 1",
     );
     case.is("host{holder=individual} a 2021-01", "value=3 origin=summed"); // usb 1 + sim 2
-    case.is("host a 2021-01", "value=-"); // the holders are a subset, and tokens are not open at the total
+    // The holders are a subset, and tokens are not open at the total
+    case.is("host a 2021-01", "value=-");
     case.is("certs{holder=individual} a 2021-01", "value=1855 origin=summed"); // 1,777 + 78
     case.is("certs a 2021-01", "value=2322 origin=summed"); // (1,777 + 78) + 467
     case.is("host{holder=individual} b 2021-01", "value=-"); // sim is missing
@@ -162,7 +171,8 @@ fn a_value_is_the_own_one_or_the_sum_of_the_children_that_have_one() {
          s b 2021-01 2
          s c 2021-01 4",
     );
-    case.is("f p 2021-01", "value=55 origin=rolled_up"); // the district states 50, so its communes do not count: 50 + 5
+    // The district states 50, so its communes do not count: 50 + 5
+    case.is("f p 2021-01", "value=55 origin=rolled_up");
     case.is("f d 2021-01", "value=50 origin=stated");
     case.is("f p 2021-02", "value=35 origin=rolled_up"); // 10 + 20 + 5
     case.is("f d 2021-02", "value=30 origin=rolled_up"); // 10 + 20
@@ -213,7 +223,8 @@ fn a_zero_counts_as_covered_and_a_gap_does_not() {
 fn a_child_that_outlives_its_parent_has_no_parent() {
     let case = case("p; d p ..2021-01; a d; c p", "f a 2021-01 10 20; f c 2021-01 1 5");
     case.is("f p 2021-01", "value=11 coverage=1"); // 10 + 1
-    case.is("f p 2021-02", "value=5 coverage=1"); // d has ended, so a counts for no unit above: only c
+    // D has ended, so a counts for no unit above: only c
+    case.is("f p 2021-02", "value=5 coverage=1");
     case.is("f a 2021-02", "value=20 coverage=1");
     case.is("f d 2021-02", "value=- coverage=0 delta=missing");
     // a was covered in January and does not count now. Like for like over c alone: 5 - 1 = 4, of
@@ -237,8 +248,10 @@ fn a_rate_is_the_ratio_of_sums_and_not_the_mean_of_rates() {
     let case = case(TWO, "f a 2021-01 1; g a 2021-01 2; f b 2021-01 30; g b 2021-01 40");
     case.is("rate a 2021-01", "value=50 origin=computed"); // 1 / 2
     case.is("rate b 2021-01", "value=75"); // 30 / 40
-    case.is("rate p 2021-01", "value=73.809524 coverage=1"); // 31 / 42, and not (50 + 75) / 2 = 62.5
-    case.is("plain p 2021-01", "value=0.738095"); // the same, but not a percentage: not multiplied by 100
+    // 31 / 42, and not (50 + 75) / 2 = 62.5
+    case.is("rate p 2021-01", "value=73.809524 coverage=1");
+    // The same, but not a percentage: not multiplied by 100
+    case.is("plain p 2021-01", "value=0.738095");
 }
 
 #[test]
@@ -285,7 +298,8 @@ fn division_by_zero_gives_a_missing_value() {
     let case = case(TWO, "f a 2021-01 5 5; g a 2021-01 0 2; f b 2021-01 1; g b 2021-01 4");
     case.is("rate a 2021-01", "value=- origin=- delta=missing percent=not_applicable");
     case.is("plain a 2021-01", "value=- delta=missing percent=missing year=missing ytd=missing");
-    case.is("plain a 2021-02", "value=2.5 delta=no_prior percent=no_prior ytd=5"); // 5 / 2; (5 + 5) / (0 + 2)
+    // 5 / 2; (5 + 5) / (0 + 2)
+    case.is("plain a 2021-02", "value=2.5 delta=no_prior percent=no_prior ytd=5");
     case.is("rate p 2021-01", "value=150 coverage=1"); // operands first: (5 + 1) / (0 + 4)
 }
 
@@ -306,7 +320,8 @@ fn a_kpi_uses_the_requested_member_or_the_total() {
 #[test]
 fn averages_are_weighted_inside_a_sum_over_the_leaves() {
     let case = case(TWO, "m a 2021-01 20 20; m b 2021-01 6.5; s a 2021-01 2 2; s b 2021-01 6 6");
-    case.is("weighted p 2021-01", "value=9.875 coverage=1"); // (20 x 2 + 6.5 x 6) / (2 + 6) = 79 / 8
+    // (20 x 2 + 6.5 x 6) / (2 + 6) = 79 / 8
+    case.is("weighted p 2021-01", "value=9.875 coverage=1");
     case.is("weighted p 2021-02", "value=20 coverage=0.5"); // b has no average: a alone, 40 / 2
 }
 
@@ -322,7 +337,8 @@ fn functions_are_applied_to_the_sums() {
 #[test]
 fn a_flow_is_summed_over_the_months_that_have_a_value() {
     let case = case(TWO, "f a 2021-01 10 - 20; f a 2021-04 1 2; f b 2021-04 4");
-    case.is("f a 2021-Q1", "value=30 coverage=0.666667 taken=- origin=stated"); // 10 + 20; (1 + 0 + 1) / 3
+    // 10 + 20; (1 + 0 + 1) / 3
+    case.is("f a 2021-Q1", "value=30 coverage=0.666667 taken=- origin=stated");
     // April 5 with 2 / 2 leaves, May 2 with 1 / 2, June nothing: 7, and (1 + 0.5 + 0) / 3.
     case.is("f p 2021-Q2", "value=7 coverage=0.5 origin=rolled_up");
     case.is("f p 2021-Q3", "value=- coverage=0 origin=- taken=-");
@@ -341,7 +357,8 @@ fn halves_nine_months_and_years_are_sums_of_their_own_months() {
 fn a_stock_is_taken_from_the_last_month_that_has_a_value() {
     let case = case(TWO, "s a 2021-01 10 11; s b 2021-01 20");
     case.is("s a 2021-Q1", "value=11 taken=2021-02 coverage=1");
-    case.is("s p 2021-Q1", "value=11 taken=2021-02 coverage=0.5"); // the stock and the coverage of February, not the mean
+    // The stock and the coverage of February, not the mean
+    case.is("s p 2021-Q1", "value=11 taken=2021-02 coverage=0.5");
     case.is("s p 2021", "value=11 taken=2021-02 coverage=0.5");
     case.is("s p 2021-01", "value=30 taken=- coverage=1"); // for a month taken_from is null
     case.is("s p 2021-Q2", "value=- taken=- coverage=0");
@@ -403,7 +420,8 @@ fn prev_of_a_flow_is_as_many_months_earlier_as_the_period_has() {
     case.is("more a 2021-Q1", "value=53 coverage=1 taken=-"); // (10 - 1) + (20 - 2) + (30 - 4)
     case.is("f a 2021-Q1", "delta=53"); // 60 - 7, the same
     case.is("more a 2021-H1", "value=- coverage=0"); // July to September are missing
-    case.is("more a 2021-9M", "value=- coverage=0 delta=not_applicable"); // nothing stands before nine months
+    // Nothing stands before nine months
+    case.is("more a 2021-9M", "value=- coverage=0 delta=not_applicable");
     case.is("at_least a 2021-9M", "value=60"); // so the alternative is taken
     case.is("more a 2021-03", "ytd=missing"); // nor before a year to date
     case.is("growth a 2021-03", "ytd=not_applicable");
@@ -433,7 +451,8 @@ fn a_break_between_a_flow_and_its_earlier_month_separates_the_periods() {
     );
     case.is("more a 2021-Q1", "value=0 delta=definition_changed");
     case.is("more a 2021-Q2", "value=0 delta=definition_changed"); // it reads January to June
-    case.is("more a 2021-Q3", "value=0 delta=definition_changed"); // and the quarter before from January
+    // And the quarter before from January
+    case.is("more a 2021-Q3", "value=0 delta=definition_changed");
     case.is("more a 2021-05", "delta=0"); // March to May
 }
 
@@ -445,7 +464,8 @@ fn numbers_alone_make_no_value() {
     case.is("either c 2021-01", "value=- coverage=0 delta=missing");
     case.is("either p 2021-01", "value=12 coverage=0.666667"); // 5 + 7, without c
     case.is("either p 2021-02", "value=- coverage=0"); // nobody reported
-    case.is("nested b 2021-01", "value=0 coverage=1"); // g is there, although the choice takes the number
+    // G is there, although the choice takes the number
+    case.is("nested b 2021-01", "value=0 coverage=1");
     case.is("nested c 2021-01", "value=- coverage=0");
     case.is("hours p 2021-01", "value=3 coverage=0.333333"); // a alone
 }
@@ -467,7 +487,8 @@ fn a_figure_that_does_not_apply_leaves_its_leaf_out() {
     case.is("f b 2021-02", "value=- reason=not_applicable coverage=- origin=-");
     case.is("f b 2021-02", "delta=not_applicable percent=not_applicable year=not_applicable");
     case.is("f b 2021-03", "value=3 reason=- delta=not_applicable"); // both ways
-    case.is("f p 2021-02", "value=10 coverage=1 delta=coverage_changed like=3"); // (6 + 4) - (5 + 2)
+    // (6 + 4) - (5 + 2)
+    case.is("f p 2021-02", "value=10 coverage=1 delta=coverage_changed like=3");
     case.is("f p 2021-03", "value=14 coverage=1 delta=coverage_changed like=1");
     case.is("f b 2021-Q1", "value=4 coverage=1"); // the month leaves the mean
     case.is("f b 2021-03", "ytd=4"); // and no month is missing
@@ -556,7 +577,8 @@ fn a_catalogue_says_for_which_months_figures_do_not_apply() {
     .for_each(|figure| case.put(figure));
     case.is("split p 2021-01", "value=3 coverage=0.5");
     case.is("split p 2021-02", "value=3 coverage=1");
-    case.is("split{channel=online} b 2021-02", "reason=not_applicable coverage=-"); // with members too
+    // With members too
+    case.is("split{channel=online} b 2021-02", "reason=not_applicable coverage=-");
     case.is("rate p 2021-02", "value=0.333333 coverage=1");
     case.is("split p 2021-03", "value=12 coverage=1"); // a recorded figure beats the span
     case.is("split b 2021-04", "reason=missing");
@@ -570,7 +592,8 @@ fn a_delta_uses_the_calendar_period_before_even_when_it_is_missing() {
     let case = case(ONE, "f a 2020-12 10 15 - 20");
     case.is("f a 2021-01", "delta=5 percent=50"); // 15 - 10 across the year's end; 5 / 10
     case.is("f a 2021-02", "value=- delta=missing percent=missing year=missing year_percent=missing like=missing like_percent=missing like_coverage=-");
-    case.is("f a 2021-03", "delta=no_prior percent=no_prior like=no_prior like_percent=no_prior"); // and not 20 - 15
+    // And not 20 - 15
+    case.is("f a 2021-03", "delta=no_prior percent=no_prior like=no_prior like_percent=no_prior");
 }
 
 #[test]
@@ -604,8 +627,10 @@ fn a_percent_change_is_taken_of_the_magnitude_and_never_of_zero() {
 fn percentages_change_by_percentage_points() {
     let case = case(ONE, "f a 2021-01 1 3; g a 2021-01 4 4; share a 2021-01 50.5 51");
     case.is("rate a 2021-02", "value=75 delta=50 percent=not_applicable like=50 like_percent=not_applicable year_percent=not_applicable"); // 75 - 25
-    case.is("plain a 2021-02", "value=0.75 delta=0.5 percent=200"); // the same, but not a percentage: 0.5 / 0.25
-    case.is("share a 2021-02", "value=51 delta=0.5 percent=not_applicable"); // an indicator given in percent
+    // The same, but not a percentage: 0.5 / 0.25
+    case.is("plain a 2021-02", "value=0.75 delta=0.5 percent=200");
+    // An indicator given in percent
+    case.is("share a 2021-02", "value=51 delta=0.5 percent=not_applicable");
 }
 
 #[test]
@@ -615,7 +640,8 @@ fn a_year_before_is_the_same_period() {
     case.is("f a 2021-03", "year=missing");
     case.is("s a 2021-03", "year=-2 year_percent=-25"); // 6 - 8
     case.is("s a 2021-Q1", "year=-2 year_percent=-25 taken=2021-03");
-    case.is("f a 2021-Q1", "value=15 year=coverage_changed"); // 15 of February compared with 30 of February and March
+    // 15 of February compared with 30 of February and March
+    case.is("f a 2021-Q1", "value=15 year=coverage_changed");
 }
 
 #[test]
@@ -658,14 +684,17 @@ fn missing_comes_before_definition_changed_which_comes_before_no_prior() {
         "a; b - 2021-02..2021-04",
         "broken a 2021-03 5; broken a 2022-04 5; f b 2021-02 1 2 3",
     );
-    case.is("broken a 2021-04", "value=- delta=missing"); // although the definition changes in April
+    // Although the definition changes in April
+    case.is("broken a 2021-04", "value=- delta=missing");
     case.is("f b 2021-05", "value=- delta=missing"); // although b has ended
     case.is("f b 2021-01", "value=- delta=missing");
     case.is("f b 2021-02", "delta=definition_changed percent=definition_changed like=definition_changed year=definition_changed"); // b did not exist before
     case.is("f b 2021-03", "delta=1 year=definition_changed");
-    case.is("broken a 2022-04", "delta=no_prior year=no_prior"); // the break of April 2021 is in the first month, not between the two
+    // The break of April 2021 is in the first month, not between the two
+    case.is("broken a 2022-04", "delta=no_prior year=no_prior");
     let april = self::case(ONE, "broken a 2021-04 5");
-    april.is("broken a 2021-04", "delta=definition_changed year=definition_changed"); // comes before no_prior
+    // Comes before no_prior
+    april.is("broken a 2021-04", "delta=definition_changed year=definition_changed");
 }
 
 #[test]
@@ -693,11 +722,13 @@ fn a_break_makes_the_periods_around_it_incomparable() {
         "delta=definition_changed percent=definition_changed like=definition_changed",
     );
     case.is("broken a 2021-05", "delta=5 percent=25"); // 25 - 20
-    case.is("broken a 2022-03", "year=definition_changed year_percent=definition_changed"); // March 2021 is before the break
+    // March 2021 is before the break
+    case.is("broken a 2022-03", "year=definition_changed year_percent=definition_changed");
     case.is("broken a 2022-04", "year=2 year_percent=10"); // 22 - 20
     case.is("broken a 2021-Q2", "delta=definition_changed");
     case.is("broken a 2021-Q3", "delta=20"); // 90 - 70
-    case.is("broken_rate a 2021-04", "value=20 delta=definition_changed"); // a kpi inherits the break
+    // A kpi inherits the break
+    case.is("broken_rate a 2021-04", "value=20 delta=definition_changed");
     case.is("broken_rate a 2021-05", "delta=5"); // 25 - 20 points
 }
 
@@ -751,17 +782,20 @@ fn chains_of_merges_are_followed_to_their_end() {
 fn a_merger_into_a_unit_that_stays_is_comparable_too() {
     let case = case("p; a p ..2021-01 b; b p", "f a 2021-01 10; f b 2021-01 20 33");
     case.is("f p 2021-02", "delta=3"); // 33 - (10 + 20)
-    case.is("f b 2021-02", "delta=coverage_changed like=coverage_changed"); // b includes a now and did not before
+    // B includes a now and did not before
+    case.is("f b 2021-02", "delta=coverage_changed like=coverage_changed");
 }
 
 #[test]
 fn a_closure_is_comparable_only_when_nothing_covered_was_lost() {
     let closed = "p; a p; b p ..2021-01";
     let lost = case(closed, "f a 2021-01 10 15; f b 2021-01 20");
-    lost.is("f p 2021-02", "delta=coverage_changed like=5 like_percent=50 like_coverage=1"); // over a: 15 - 10
+    // Over a: 15 - 10
+    lost.is("f p 2021-02", "delta=coverage_changed like=5 like_percent=50 like_coverage=1");
     let silent = case(closed, "f a 2021-01 10 15");
     silent.is("f p 2021-01", "coverage=0.5");
-    silent.is("f p 2021-02", "coverage=1 delta=5 percent=50 like=5"); // b was never covered, and has no successor
+    // B was never covered, and has no successor
+    silent.is("f p 2021-02", "coverage=1 delta=5 percent=50 like=5");
 }
 
 #[test]
@@ -771,7 +805,8 @@ fn a_split_is_comparable_when_every_part_is_covered() {
     whole.is("f p 2021-02", "delta=1"); // (4 + 7 + 1) - (10 + 1)
     whole.is("f a1 2021-02", "delta=definition_changed");
     let part = case(split, "f a 2021-01 10; f c 2021-01 1 3; f a1 2021-02 4");
-    part.is("f p 2021-02", "delta=coverage_changed like=2 like_coverage=0.333333"); // over c: 3 - 1, one of three leaves
+    // Over c: 3 - 1, one of three leaves
+    part.is("f p 2021-02", "delta=coverage_changed like=2 like_coverage=0.333333");
 }
 
 #[test]
@@ -783,7 +818,8 @@ fn a_new_leaf_changes_the_coverage_once_it_reports() {
         "value=17 delta=coverage_changed like=2 like_percent=20 like_coverage=0.5",
     ); // over a: 12 - 10
     let silent = case(grown, "f a 2021-01 10 12");
-    silent.is("f p 2021-02", "value=12 coverage=0.5 delta=2 like=2 like_coverage=0.5"); // the same leaves are covered
+    // The same leaves are covered
+    silent.is("f p 2021-02", "value=12 coverage=0.5 delta=2 like=2 like_coverage=0.5");
 }
 
 #[test]
@@ -792,8 +828,10 @@ fn a_unit_that_moved_continues_below_another_parent() {
         "p; q; a p ..2021-01 a2; c p; a2 q 2021-02..; b q",
         "f a 2021-01 10; f c 2021-01 1 2; f a2 2021-02 11; f b 2021-01 5 8",
     );
-    case.is("f p 2021-02", "value=2 delta=coverage_changed like=1 like_coverage=1"); // over c: 2 - 1
-    case.is("f q 2021-02", "value=19 delta=coverage_changed like=3 like_coverage=0.5"); // over b: 8 - 5
+    // Over c: 2 - 1
+    case.is("f p 2021-02", "value=2 delta=coverage_changed like=1 like_coverage=1");
+    // Over b: 8 - 5
+    case.is("f q 2021-02", "value=19 delta=coverage_changed like=3 like_coverage=0.5");
 }
 
 #[test]
@@ -821,7 +859,8 @@ fn wider_periods_are_compared_month_by_month_in_the_same_places() {
 #[test]
 fn stocks_are_compared_only_when_taken_from_the_same_place() {
     let case = case(ONE, "s a 2020-10 10 11 12 20 21; s a 2021-04 30 32");
-    case.is("s a 2021-Q1", "value=21 taken=2021-02 delta=coverage_changed like=coverage_changed"); // February and December
+    // February and December
+    case.is("s a 2021-Q1", "value=21 taken=2021-02 delta=coverage_changed like=coverage_changed");
     case.is("s a 2021-Q2", "value=32 taken=2021-05 delta=11 like=11"); // May and February: 32 - 21
 }
 
@@ -863,7 +902,8 @@ fn figures_stated_above_the_leaves_cannot_be_restricted() {
     let province = case(TWO, "f p 2021-01 100; f a 2021-02 10");
     province.is("f p 2021-02", "value=10 delta=coverage_changed like=stated_above like_percent=stated_above like_coverage=-");
     let district = case(DEEP, "f d 2021-01 50; f c 2021-01 5 8; f a 2021-02 30");
-    district.is("f p 2021-02", "delta=coverage_changed like=stated_above"); // a and c are covered in both; the 50 include b
+    // A and c are covered in both; the 50 include b
+    district.is("f p 2021-02", "delta=coverage_changed like=stated_above");
 }
 
 #[test]
@@ -871,7 +911,8 @@ fn a_figure_stated_above_is_usable_when_all_or_none_of_its_leaves_are_kept() {
     let none = case(DEEP, "f d 2021-01 50; f c 2021-01 5 8");
     none.is("f p 2021-02", "like=3 like_percent=60 like_coverage=0.333333"); // over c: 8 - 5
     let all = case(DEEP, "f d 2021-01 50 60; f c 2021-01 5");
-    all.is("f p 2021-02", "like=10 like_percent=20 like_coverage=0.666667"); // over a and b: 60 - 50
+    // Over a and b: 60 - 50
+    all.is("f p 2021-02", "like=10 like_percent=20 like_coverage=0.666667");
     let apart = case(DEEP, "f d 2021-01 50; f a 2021-02 30; f b 2021-02 25; f c 2021-01 5");
     apart.is("f p 2021-02", "like=5 like_percent=10 like_coverage=0.666667"); // (30 + 25) - 50
 }
@@ -919,7 +960,8 @@ fn as_reported_a_unit_has_no_value_in_months_in_which_it_does_not_exist() {
 fn the_coverage_of_a_past_is_taken_over_the_predecessors_leaves() {
     let units = "d - ..2021-01 n; a d ..2021-01 x; b d ..2021-01 x; e - ..2021-01 n; n - 2021-02..; x n 2021-02..";
     let case = of_today(units, "f a 2021-01 10; f e 2021-01 5");
-    case.is("f n 2021-01", "value=15 coverage=0.666667"); // 10 of a, none of b, 5 of e: 2 of 3 leaves
+    // 10 of a, none of b, 5 of e: 2 of 3 leaves
+    case.is("f n 2021-01", "value=15 coverage=0.666667");
     case.is("f x 2021-01", "value=10 coverage=0.5"); // only a
     case.is("f n 2020-12", "value=- coverage=0 origin=-"); // missing is not zero
     let above = of_today(units, "f d 2021-01 50; f a 2021-01 10; f e 2021-01 5");
@@ -932,9 +974,12 @@ fn the_past_of_a_rate_is_the_ratio_of_the_predecessors_sums_and_not_the_mean_of_
         PAIR,
         "f a 2021-01 1; g a 2021-01 2; f b 2021-01 30; g b 2021-01 40; f ab 2021-02 20; g ab 2021-02 40",
     );
-    case.is("rate ab 2021-01", "value=73.809524 coverage=1 origin=computed"); // 31 / 42, and not (50 + 75) / 2 = 62.5
-    case.is("rate ab 2021-02", "value=50 delta=-23.809524 percent=not_applicable"); // 50 - 73.809524 points
-    case.is("rate ab 2021-Q1", "value=62.195122 coverage=0.666667"); // (31 + 20) / (42 + 40); (1 + 1 + 0) / 3
+    // 31 / 42, and not (50 + 75) / 2 = 62.5
+    case.is("rate ab 2021-01", "value=73.809524 coverage=1 origin=computed");
+    // 50 - 73.809524 points
+    case.is("rate ab 2021-02", "value=50 delta=-23.809524 percent=not_applicable");
+    // (31 + 20) / (42 + 40); (1 + 1 + 0) / 3
+    case.is("rate ab 2021-Q1", "value=62.195122 coverage=0.666667");
 }
 
 #[test]
@@ -944,7 +989,8 @@ fn an_incomplete_past_rate_uses_predecessors_with_all_operands() {
         "f a 2021-01 1; g a 2021-01 4; f b 2021-01 50; f ab 2021-02 2; g ab 2021-02 4",
     );
     case.is("rate ab 2021-01", "value=25 coverage=0.5 origin=computed"); // a alone: 1 / 4
-    case.is("rate ab 2021-02", "value=50 delta=coverage_changed like=coverage_changed"); // ab includes b, which was not covered
+    // Ab includes b, which was not covered
+    case.is("rate ab 2021-02", "value=50 delta=coverage_changed like=coverage_changed");
     case.is("filled ab 2021-01", "value=5 coverage=0.5"); // (1 ?? 0) + 4 of a; b has no g
 }
 
@@ -956,7 +1002,8 @@ fn averages_have_no_past_before_the_unit_and_weigh_the_predecessors_leaves_insid
     );
     case.is("m ab 2021-01", "value=- coverage=0 delta=missing");
     case.is("m ab 2021-02", "value=9 delta=no_prior");
-    case.is("weighted ab 2021-01", "value=9.875 coverage=1"); // (20 x 2 + 6.5 x 6) / (2 + 6) = 79 / 8
+    // (20 x 2 + 6.5 x 6) / (2 + 6) = 79 / 8
+    case.is("weighted ab 2021-01", "value=9.875 coverage=1");
 }
 
 #[test]
@@ -982,11 +1029,15 @@ fn a_rate_over_three_generations_uses_units_with_all_operands() {
         "f a 2021-01 1;  g a 2021-01 4;  f b 2021-01 50; f c 2021-01 7; g c 2021-01 14 10
          f ab 2021-02 3; g ab 2021-02 6; f abc 2021-03 9; g abc 2021-03 12",
     );
-    case.is("rate abc 2021-01", "value=44.444444 coverage=0.666667"); // a and c: (1 + 7) / (4 + 14) = 8 / 18
-    case.is("rate abc 2021-02", "value=50 coverage=0.5 delta=coverage_changed"); // ab alone: 3 / 6, c has no f
-    case.is("rate abc 2021-02", "like=coverage_changed"); // only a of ab was covered then, and c is not covered now
+    // A and c: (1 + 7) / (4 + 14) = 8 / 18
+    case.is("rate abc 2021-01", "value=44.444444 coverage=0.666667");
+    // Ab alone: 3 / 6, c has no f
+    case.is("rate abc 2021-02", "value=50 coverage=0.5 delta=coverage_changed");
+    // Only a of ab was covered then, and c is not covered now
+    case.is("rate abc 2021-02", "like=coverage_changed");
     case.is("rate abc 2021-03", "value=75 coverage=1 delta=coverage_changed"); // 9 / 12
-    case.is("rate abc 2021-Q1", "value=55.555556 coverage=0.722222"); // (8 + 3 + 9) / (18 + 6 + 12) = 20 / 36; (2/3 + 1/2 + 1) / 3
+    // (8 + 3 + 9) / (18 + 6 + 12) = 20 / 36; (2/3 + 1/2 + 1) / 3
+    case.is("rate abc 2021-Q1", "value=55.555556 coverage=0.722222");
 }
 
 #[test]
@@ -1010,7 +1061,8 @@ fn a_year_delta_and_a_year_to_date_reach_over_the_boundary() {
     );
     case.is("f ab 2021-02", "value=33 year=3 year_percent=10"); // 33 - (10 + 20)
     case.is("f ab 2021-02", "ytd=42 delta=24"); // (4 + 5) + 33; 33 - 9
-    case.is("f ab 2021-Q1", "value=42 ytd=missing year=coverage_changed"); // March is missing; January 2020 is missing
+    // March is missing; January 2020 is missing
+    case.is("f ab 2021-Q1", "value=42 ytd=missing year=coverage_changed");
 }
 
 #[test]
@@ -1037,10 +1089,12 @@ fn a_unit_that_exists_in_the_month_uses_its_own_value_even_if_its_children_have_
         "f p 2020-12 99; f a 2020-12 10 10; f b 2020-12 20 20; f ab 2021-02 33; g a 2021-01 4",
     );
     case.is("f p 2020-12", "value=99 origin=stated"); // not the 30 of its communes
-    case.is("f ab 2020-12", "value=30 origin=rolled_up"); // 10 + 20; the own figure of p does not matter
+    // 10 + 20; the own figure of p does not matter
+    case.is("f ab 2020-12", "value=30 origin=rolled_up");
     case.is("f p 2021-01", "value=30 origin=rolled_up coverage=1"); // 10 + 20
     case.is("f p 2021-02", "value=33 delta=3"); // 33 - 30
-    case.is("filled p 2021-01", "value=14 coverage=0.5"); // (10 ?? 0) + 4 of a; ab, a later child, does not count a again
+    // (10 ?? 0) + 4 of a; ab, a later child, does not count a again
+    case.is("filled p 2021-01", "value=14 coverage=0.5");
 }
 
 #[test]
@@ -1048,7 +1102,8 @@ fn a_unit_that_still_exists_keeps_its_own_past() {
     let stays = of_today("p; a p ..2021-01 b; b p", "f a 2021-01 10; f b 2021-01 20 33");
     stays.is("f b 2021-01", "value=20 coverage=1"); // the own value, without the 10 of a
     stays.is("f p 2021-01", "value=30");
-    stays.is("f b 2021-02", "value=33 delta=coverage_changed"); // b includes a now and did not before
+    // B includes a now and did not before
+    stays.is("f b 2021-02", "value=33 delta=coverage_changed");
 }
 
 #[test]
@@ -1111,7 +1166,8 @@ fn a_split_with_shares_gives_each_part_its_share_of_the_past() {
     case.is("f a1 2020-12", "value=12"); // a continues x whole: 20 x 0.6
     case.is("f a1 2021-01", "value=6 coverage=1 origin=rolled_up delta=-6"); // 10 x 0.6; 6 - 12
     case.is("f a2 2021-01", "value=4"); // 10 x 0.4
-    case.is("f a1 2021-02", "value=9 delta=3 percent=50 like=3 like_coverage=1 ytd=15"); // 9 - 6; 6 + 9
+    // 9 - 6; 6 + 9
+    case.is("f a1 2021-02", "value=9 delta=3 percent=50 like=3 like_coverage=1 ytd=15");
     case.is("f a2 2021-02", "value=3 delta=-1 percent=-25"); // 3 - 4
     case.is("rate a1 2021-01", "value=25"); // 6 / 24, the rate of a
     case.is("rate a1 2021-02", "value=45 delta=20"); // 9 / 20; 45 - 25 points
@@ -1144,13 +1200,16 @@ fn prev_crosses_the_boundary_for_the_units_below_too() {
     unknown.is("s v 2021-01", "value=- coverage=0"); // no shares of u are declared
     unknown.is("growth v 2021-02", "value=2 coverage=1"); // but y below v continues x: 12 - 10
     unknown.is("former w 2021-02", "value=-");
-    of_today(units, "s w 2021-02 5").is("former w 2021-02", "value=5 coverage=1"); // (missing ?? 0) + 5
+    // (missing ?? 0) + 5
+    of_today(units, "s w 2021-02 5").is("former w 2021-02", "value=5 coverage=1");
     let units = "d - ..2021-01 d1:0.25 d2:0.75; a d ..2021-01 a1:0.6 a2:0.4; b d ..2021-01 b1
                  ; d1 - 2021-02..; a1 d1 2021-02..; b1 d1 2021-02..; d2 - 2021-02..; a2 d2 2021-02..";
     let shared = of_today(units, "s a 2020-12 10 20; s b 2020-12 4 6; s a1 2021-02 15");
     shared.is("growth d1 2021-01", "value=3 coverage=1"); // (26 - 14) x 0.25
-    shared.is("growth d1 2021-02", "value=3 coverage=0.5 delta=coverage_changed"); // b1 is missing; a1: 15 - 20 x 0.6
-    shared.is("growth d1 2021-02", "like=0.5 like_coverage=0.5"); // over a, without a2: 3 - (20 - 10) x 0.25
+    // B1 is missing; a1: 15 - 20 x 0.6
+    shared.is("growth d1 2021-02", "value=3 coverage=0.5 delta=coverage_changed");
+    // Over a, without a2: 3 - (20 - 10) x 0.25
+    shared.is("growth d1 2021-02", "like=0.5 like_coverage=0.5");
 }
 
 // docs/specification.md#stated-rates
@@ -1178,7 +1237,8 @@ fn decimals_are_exact_in_sums_and_differences() {
     assert_eq!((february.delta, february.delta_percent), (Ok(0.2), Ok(200.0)));
     assert_eq!((february.like_for_like_delta, february.year_delta), (Ok(0.2), Ok(0.2)));
     assert_eq!(case.at("h p 2021-01").value, Some(0.3)); // 0.1 + 0.2
-    assert_eq!(case.at("h p 2021-02").delta, Ok(0.4)); // 0.7 - 0.3; doubles give 0.39999999999999997
+    // 0.7 - 0.3; doubles give 0.39999999999999997
+    assert_eq!(case.at("h p 2021-02").delta, Ok(0.4));
     assert_eq!(case.at("h p 2021-03").like_for_like_delta, Ok(-0.1)); // over a: 0.2 - 0.3
     let quarter = case.at("h a 2021-Q1");
     assert_eq!((quarter.value, quarter.year_to_date), (Some(0.6), Ok(0.6))); // 0.1 + 0.3 + 0.2
@@ -1195,7 +1255,8 @@ fn figures_are_exact_up_to_the_limit() {
         Some(9_007_199_254_740_991)
     );
     assert_eq!(Decimal64::parse("9007199254740992").unwrap().at_scale(0), None);
-    assert_eq!(Decimal64::parse("900719925474099.2").unwrap().at_scale(1), None); // the limit applies in units of the last decimal
+    // The limit applies in units of the last decimal
+    assert_eq!(Decimal64::parse("900719925474099.2").unwrap().at_scale(1), None);
 }
 
 #[test]
@@ -1204,7 +1265,8 @@ fn numbers_are_rounded_only_in_responses() {
     let third = case.at("plain a 2021-01").value.unwrap();
     assert_eq!(third, 1.0 / 3.0);
     assert_eq!(Rounded::new(third).unwrap().to_string(), "0.333333");
-    case.is("rate a 2021-02", "value=66.666667 delta=33.333333 ytd=50"); // the difference of the numbers before rounding
+    // The difference of the numbers before rounding
+    case.is("rate a 2021-02", "value=66.666667 delta=33.333333 ytd=50");
     for (exact, shown) in [
         (0.000_000_5, "0.000001"),
         (-0.000_000_5, "-0.000001"),

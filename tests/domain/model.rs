@@ -1344,8 +1344,8 @@ impl World {
     /// Whether an operand has a break between the two periods (docs/specification.md#changes).
     /// Reading: the months between are those that the operand's figures come from: all months of
     /// both periods for what is summed over months, the months taken (the last one if none was) for
-    /// stocks; for prev() of a flow the months of the period before, of a stock its last month; none
-    /// for nine months. A break lies between when it separates these months.
+    /// stocks; for prev() of a flow the months of the period before, of a stock its last month;
+    /// none for nine months. A break lies between when it separates these months.
     fn broken(&self, asked: &Asked, periods: &[(Span, &Found)]) -> bool {
         let mut months: BTreeMap<&str, BTreeSet<Month>> = BTreeMap::new();
         for (operand, adds_up) in asked.operands.iter().zip(&asked.adds_up) {
@@ -1495,8 +1495,8 @@ impl World {
     /// a figure stated above the leaves is an obstacle only where some of its leaves are kept and
     /// some are not. Contributions of prev() are located by the successors of their leaves in the
     /// month itself; a leaf that ended without a successor is dropped.
-    /// Reading: of a contribution of the month itself, leaves that the measure leaves out are passed
-    /// over; one of such leaves alone is dropped.
+    /// Reading: of a contribution of the month itself, leaves that the measure leaves out are
+    /// passed over; one of such leaves alone is dropped.
     fn restrict(
         &self,
         pieces: &[Piece],
@@ -2322,8 +2322,8 @@ fn levels_over_wider_periods() {
     // December is the third month of its quarter, February the second of its own.
     assert_eq!(quarter.delta, Err(Reason::CoverageChanged));
     assert_eq!(quarter.year_to_date, Err(Reason::NotApplicable));
-    // 40 - 30: prev() of a stock is December, the end of the quarter before. For February the month before,
-    // January, is missing.
+    // 40 - 30: prev() of a stock is December, the end of the quarter before. For February the month
+    // before, January, is missing.
     assert_eq!(at(&world, "test.kpi.growth", "p", Step::Quarter, 0).value, Some(10.0));
     assert_eq!(at(&world, "test.kpi.growth", "p", Step::Month, 1).value, None);
     // (11 * 5 + 29 * 1) / 40 = 84 / 40.

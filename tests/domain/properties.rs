@@ -748,14 +748,17 @@ fn a_dry_run_returns_the_same_as_recording() {
         case::units("p; a p; b p"),
     );
     let first = live.submit(&case::figures("split a 2021-01 9; split{channel=in_person} a 2021-01 5; split{channel=online} a 2021-01 5; rate a 2021-01 50.0"));
-    assert_eq!((first.counts.created, first.findings.len()), (4, 2)); // 9 instead of 5 + 5; 50.0 instead of 5 / 9
+    // 9 instead of 5 + 5; 50.0 instead of 5 / 9
+    assert_eq!((first.counts.created, first.findings.len()), (4, 2));
     let again = live.submit(&case::figures("split a 2021-01 9; rate a 2021-01 50.0"));
     assert_eq!((again.counts.unchanged, again.submission, again.findings.len()), (2, None, 2));
-    let digits = live.submit(&case::figures("rate a 2021-01 50.00")); // a stated rate with another digit is revised
+    // A stated rate with another digit is revised
+    let digits = live.submit(&case::figures("rate a 2021-01 50.00"));
     assert_eq!((digits.counts.revised, digits.findings.len()), (1, 1));
     let mut gone = case::figures("split a 2021-01 9; f b 2021-01 1");
     gone.iter_mut().for_each(|figure| figure.3 = None);
     let withdrawn = live.submit(&gone);
     assert_eq!((withdrawn.counts.withdrawn, withdrawn.counts.unchanged), (1, 1));
-    assert_eq!(live.app.state().standing.len(), 0); // the total is now the sum of its parts, 10, and the rate is 50
+    // The total is now the sum of its parts, 10, and the rate is 50
+    assert_eq!(live.app.state().standing.len(), 0);
 }

@@ -61,7 +61,8 @@ fn one_by_one(catalogue: &str, units: &str, figures: &[Figure]) -> Vec<String> {
     let mut case = Case::new(catalogue, units, "");
     let mut standing = CurrentFindings::default();
     for figure in figures {
-        case.entry(figure); // fill the dictionary first, because rules are prepared for its measures
+        // Fill the dictionary first, because rules are prepared for its measures
+        case.entry(figure);
     }
     let book = case.book();
     for figure in figures {
@@ -105,7 +106,8 @@ fn complete_members_add_up_to_the_total() {
         &format!("one_split a 2021-01 13595; {parts}"),
         &["parts_total one_split a 2021-01 13595 13594"],
     );
-    finds("", ONE, "one_split a 2021-01 1; one_split{channel=online} a 2021-01 2180", &[]); // a member is missing
+    // A member is missing
+    finds("", ONE, "one_split a 2021-01 1; one_split{channel=online} a 2021-01 2180", &[]);
     finds("", ONE, parts, &[]); // no total is stated
 }
 
@@ -113,7 +115,8 @@ fn complete_members_add_up_to_the_total() {
 fn members_within_a_host_add_up_to_the_host() {
     let figures = "certs a 2021-01 2312; certs{holder=organisation} a 2021-01 467; certs{holder=individual} a 2021-01 1855
                    certs{holder=individual,token=usb} a 2021-01 1777; certs{holder=individual,token=sim} a 2021-01 78";
-    finds("", ONE, figures, &["parts_total certs a 2021-01 2312 2322"]); // 467 + 1,855; 1,777 + 78 = 1,855 agrees
+    // 467 + 1,855; 1,777 + 78 = 1,855 agrees
+    finds("", ONE, figures, &["parts_total certs a 2021-01 2312 2322"]);
 }
 
 #[test]
@@ -145,7 +148,8 @@ fn a_total_that_contradicts_two_dimensions_is_one_finding() {
 fn a_second_dimension_is_checked_where_the_first_agrees() {
     let figures = "split a 2021-01 12; split{channel=in_person} a 2021-01 5; split{channel=online} a 2021-01 7
                    split{level=three} a 2021-01 4; split{level=four} a 2021-01 9";
-    finds("", ONE, figures, &["parts_total split a 2021-01 12 13"]); // 5 + 7 = 12 agrees, 4 + 9 does not
+    // 5 + 7 = 12 agrees, 4 + 9 does not
+    finds("", ONE, figures, &["parts_total split a 2021-01 12 13"]);
 }
 
 // parts_exceed_total
@@ -170,7 +174,8 @@ fn members_of_a_subset_do_not_exceed_the_total() {
         "subset a 2021-01 10; subset{level=four} a 2021-01 11",
         &["parts_exceed_total subset a 2021-01 10 11"],
     ); // one member is enough
-    finds("", ONE, "subset{level=three} a 2021-01 4; subset{level=four} a 2021-01 7", &[]); // no total
+    // No total
+    finds("", ONE, "subset{level=three} a 2021-01 4; subset{level=four} a 2021-01 7", &[]);
 }
 
 #[test]
@@ -309,7 +314,8 @@ fn a_wrong_total_whose_members_are_wrong_by_as_much_is_named_at_the_members() {
 #[test]
 fn a_stock_is_the_one_before_and_what_was_created_less_what_was_closed() {
     let moved = "created a 2021-01 10; ended a 2021-01 4";
-    finds("", ONE, &format!("level a 2020-12 100 106; {moved}"), &[]); // 100 + 10 - 4, across the year's end
+    // 100 + 10 - 4, across the year's end
+    finds("", ONE, &format!("level a 2020-12 100 106; {moved}"), &[]);
     finds(
         "",
         ONE,
@@ -322,8 +328,10 @@ fn a_stock_is_the_one_before_and_what_was_created_less_what_was_closed() {
         &format!("level a 2020-12 100 105; {moved}"),
         &["stock_movement level a 2021-01 105 106"],
     );
-    finds("", ONE, &format!("level a 2020-11 100 - 107; {moved}"), &[]); // the month before is missing
-    finds("", ONE, "level a 2020-12 100 200; ended a 2021-01 4", &[]); // the opening flow is missing
+    // The month before is missing
+    finds("", ONE, &format!("level a 2020-11 100 - 107; {moved}"), &[]);
+    // The opening flow is missing
+    finds("", ONE, "level a 2020-12 100 200; ended a 2021-01 4", &[]);
 }
 
 #[test]
@@ -403,9 +411,11 @@ fn the_last_printed_digit_decides_at_the_boundary() {
 fn a_stated_rate_is_compared_with_what_is_computed_from_the_children() {
     let figures =
         "f a 2021-01 1; g a 2021-01 2; f b 2021-01 30; g b 2021-01 40; rate p 2021-01 62.5";
-    finds("", TWO, figures, &["stated_rate rate p 2021-01 62.5 73.809524"]); // 31 / 42, not the mean of 50 and 75
+    // 31 / 42, not the mean of 50 and 75
+    finds("", TWO, figures, &["stated_rate rate p 2021-01 62.5 73.809524"]);
     finds("", TWO, "rate p 2021-01 62.5; f p 2021-01 5", &[]); // there is no computed rate
-    finds("", TWO, "rate a 2021-01 62.5; f a 2021-01 5; g a 2021-01 0", &[]); // no computed rate: division by zero
+    // No computed rate: division by zero
+    finds("", TWO, "rate a 2021-01 62.5; f a 2021-01 5; g a 2021-01 0", &[]);
     finds(
         "",
         ONE,
@@ -444,7 +454,8 @@ fn a_difference_equal_to_the_tolerance_is_accepted() {
     finds(rule, ONE, "h a 2021-01 5.5; f a 2021-01 5", &[]);
     finds(rule, ONE, "h a 2021-01 4.5; f a 2021-01 5", &[]);
     finds(rule, ONE, "h a 2021-01 5.6; f a 2021-01 5", &["near h a 2021-01 5.6 5"]);
-    finds("rule tenth ~0.1 = h <= h + 0 - 0.1", ONE, "h a 2021-01 0.3", &[]); // 0.3 and 0.2 differ by no more than 0.1
+    // 0.3 and 0.2 differ by no more than 0.1
+    finds("rule tenth ~0.1 = h <= h + 0 - 0.1", ONE, "h a 2021-01 0.3", &[]);
     finds("rule limit ~2 = f <= g", ONE, "f a 2021-01 7; g a 2021-01 5", &[]);
     finds(
         "rule limit ~2 = f <= g",
@@ -463,13 +474,15 @@ fn a_rule_with_a_missing_operand_is_not_evaluated() {
         "f a 2021-01 6; f b 2021-01 3",
         &["limit f a 2021-01 6 3"],
     );
-    finds("rule ratio = f / g <= 1", ONE, "f a 2021-01 6; g a 2021-01 0", &[]); // a division by zero is not evaluated
+    // A division by zero is not evaluated
+    finds("rule ratio = f / g <= 1", ONE, "f a 2021-01 6; g a 2021-01 0", &[]);
 }
 
 #[test]
 fn rules_use_own_values_unless_they_are_rolled_up() {
     let figures = "f a 2021-01 6; g a 2021-01 9; f b 2021-01 6; g b 2021-01 2";
-    finds(LIMIT, TWO, figures, &["limit f b 2021-01 6 2"]); // the province has no own values, so the rule is not evaluated there
+    // The province has no own values, so the rule is not evaluated there
+    finds(LIMIT, TWO, figures, &["limit f b 2021-01 6 2"]);
     let stated_above = "f p 2021-01 13; g p 2021-01 12";
     finds(LIMIT, TWO, stated_above, &["limit f p 2021-01 13 12"]);
 }
@@ -558,8 +571,10 @@ fn the_real_report_contradicts_itself_in_exactly_three_places() {
         .collect();
     let expected = [
         "parts_total pki.certificates.total travinh 2021-10 2312 2322", // 467 + 1,855
-        "stated_rate igate.dossiers.online_rate{service_level=4} travinh 2021-10 25.3 25.465073", // 2,067 / 8,117
-        "stated_rate ioffice.documents.signed_rate travinh 2021-10 78.955 78.947144", // 18,506 / 23,441
+        // 2,067 / 8,117
+        "stated_rate igate.dossiers.online_rate{service_level=4} travinh 2021-10 25.3 25.465073",
+        // 18,506 / 23,441
+        "stated_rate ioffice.documents.signed_rate travinh 2021-10 78.955 78.947144",
     ];
     let mut sorted = words.clone();
     sorted.sort();

@@ -388,7 +388,8 @@ fn a_store_listens_again_after_its_connections_were_cut() {
     let (store, other) = (fresh.open(), fresh.open());
     let told = calls(&store);
     fresh.ask("SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
-    told.recv_timeout(Duration::from_secs(5)).unwrap(); // it listens again, and a notification may have been missed
+    // It listens again, and a notification may have been missed
+    told.recv_timeout(Duration::from_secs(5)).unwrap();
     write(&other, &[bare(1)]);
     told.recv_timeout(Duration::from_secs(1)).unwrap();
     write(&store, &[bare(2)]);

@@ -300,9 +300,13 @@ impl<'a> MeasureSeries<'a> {
     /// Whether a month of a period has no value because the figures apply to no leaf.
     fn is_not_applicable(&self, period: Period, month: Month, state: Option<&MonthState>) -> bool {
         let prior = PriorMonths::in_period(month, period);
-        state.is_none()
-            && !self.left_out
-            && self.source.leaves_out_all(self.program, self.unit, month, prior)
+        state.is_none() && !self.left_out && self.applies_nowhere(month, prior)
+    }
+
+    /// Whether the figures apply to no leaf below the unit in a month.
+    fn applies_nowhere(&self, month: Month, prior: Option<PriorMonths>) -> bool {
+        let applying = self.source.applying_leaves(self.program, self.unit, month, prior);
+        applying.is_empty() && !self.source.leaves(self.unit, month).is_empty()
     }
 
     /// The operands over several months: flows are summed, the others have the values of the last
@@ -532,7 +536,8 @@ impl<'a> MeasureSeries<'a> {
         }
         let (last, taken) = pairs.first().zip(taken).ok_or(UnavailableReason::CoverageChanged)?;
         if self.program.is_broken(&then.window_of(Some(taken)), &now.window_of(Some(taken))) {
-            return Err(UnavailableReason::DefinitionChanged); // a break between the two months of a pair
+            // A break between the two months of a pair
+            return Err(UnavailableReason::DefinitionChanged);
         }
         let sides = (
             self.summed(pairs.iter().map(|pair| &pair.0), &last.0.values),
@@ -608,7 +613,7 @@ impl<'a> MeasureSeries<'a> {
             };
             match state {
                 Some(state) => months.push(state),
-                None if self.source.leaves_out_all(self.program, self.unit, month, None) => {}
+                None if self.applies_nowhere(month, None) => {}
                 None => return Err(UnavailableReason::Missing),
             }
         }

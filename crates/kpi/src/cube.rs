@@ -24,7 +24,7 @@ use super::period::Month;
 const BLOCK_UNITS: usize = 64;
 /// Content of a cell without a figure.
 const EMPTY_CELL: i64 = i64::MIN;
-/// Content of a cell whose figure does not apply to its unit.
+/// Content of a cell with a figure that does not apply to its unit.
 const NOT_APPLICABLE_CELL: i64 = i64::MIN + 1;
 
 /// The content of a cell for a statement; an empty cell for none.
@@ -628,25 +628,14 @@ impl<'a> CubeView<'a> {
         }
     }
 
-    /// What is stated for a measure of an indicator with `decimals`.
+    /// What is stated for a measure of an indicator with `decimals`, at a unit and month.
     #[must_use]
-    pub fn statement(
-        &self,
-        measure: MeasureId,
-        unit: usize,
-        month: Month,
-        decimals: u32,
-    ) -> Option<Statement> {
-        match self.overlay.and_then(|overlay| overlay.cells.get(&(measure, unit, month))) {
+    pub fn statement(&self, place: (MeasureId, usize, Month), decimals: u32) -> Option<Statement> {
+        let (measure, unit, month) = place;
+        match self.overlay.and_then(|overlay| overlay.cells.get(&place)) {
             Some(cell) => statement_in(*cell, decimals),
             None => Some(self.cube.cell(measure, unit, month)?.0),
         }
-    }
-
-    /// Whether it is stated that a figure of an indicator does not apply.
-    #[must_use]
-    pub fn is_not_applicable(&self, measure: MeasureId, unit: usize, month: Month) -> bool {
-        self.statement(measure, unit, month, 0) == Some(Statement::NotApplicable)
     }
 
     /// Whether any figure of an indicator's measure may not apply to its unit.
@@ -696,8 +685,12 @@ mod tests {
             measure: 0,
             unit,
             month: Month::from_number(2021 * 12 + month).unwrap(),
-            written: value.map(|mantissa| Decimal64 { mantissa, scale: 0 }),
+            written: value.map(|mantissa| stated(mantissa, 0)),
         }
+    }
+
+    fn stated(mantissa: i64, scale: u32) -> Statement {
+        Decimal64 { mantissa, scale }.into()
     }
 
     #[test]
@@ -710,7 +703,7 @@ mod tests {
         for (unit, month) in [(3, 5), (3, 40), (70, -30), (3, -13), (63, 5)] {
             assert_eq!(
                 cube.cell(0, unit, entry(unit, month, None).month),
-                Some((i64::from(month), 7))
+                Some((stated(i64::from(month), 0), 7))
             );
         }
         assert_eq!(cube.len(), 5);
@@ -724,12 +717,9 @@ mod tests {
         cube.set_decimals(0, 0);
         cube.set(&entry(1, 0, Some(15)), 1);
         assert!(cube.set_decimals(0, 2));
-        assert_eq!(cube.cell(0, 1, entry(1, 0, None).month), Some((1500, 1)));
+        assert_eq!(cube.cell(0, 1, entry(1, 0, None).month), Some((stated(1500, 2), 1)));
         assert!(cube.set_decimals(0, 1));
-        cube.set(
-            &CubeEntry { written: Some(Decimal64 { mantissa: 5, scale: 1 }), ..entry(1, 0, None) },
-            2,
-        );
+        cube.set(&CubeEntry { written: Some(stated(5, 1)), ..entry(1, 0, None) }, 2);
         assert!(!cube.set_decimals(0, 0));
     }
 
@@ -757,8 +747,25 @@ mod tests {
         cube.set(&entry(0, 0, Some(10)), 1);
         cube.set(&entry(1, 1, Some(11)), 2);
         let moved = cube.rearranged(&[200, 0]);
-        assert_eq!(moved.cell(0, 200, entry(0, 0, None).month), Some((10, 1)));
-        assert_eq!(moved.cell(0, 0, entry(0, 1, None).month), Some((11, 2)));
+        assert_eq!(moved.cell(0, 200, entry(0, 0, None).month), Some((stated(10, 0), 1)));
+        assert_eq!(moved.cell(0, 0, entry(0, 1, None).month), Some((stated(11, 0), 2)));
         assert_eq!(moved.len(), 2);
+    }
+
+    #[test]
+    fn a_figure_that_does_not_apply_is_no_number_and_moves_with_its_unit() {
+        let mut cube = Cube::default();
+        cube.set_decimals(0, 0);
+        let not_applicable =
+            CubeEntry { written: Some(Statement::NotApplicable), ..entry(1, 0, None) };
+        assert!(!cube.has_not_applicable(0));
+        cube.set(&not_applicable, 1);
+        assert!(cube.has_not_applicable(0) && cube.set_decimals(0, 2));
+        assert_eq!(cube.cell(0, 1, not_applicable.month), Some((Statement::NotApplicable, 1)));
+        let row = cube.row(0, 1);
+        assert_eq!((row.at(not_applicable.month), row.last(), cube.len()), (None, None, 1));
+        assert!(cube.rearranged(&[0, 9]).cell(0, 9, not_applicable.month).is_some());
+        cube.set(&entry(1, 0, Some(4)), 2);
+        assert!(!cube.has_not_applicable(0));
     }
 }

@@ -179,7 +179,8 @@ impl Decimal64 {
             exponent_of(text.strip_prefix('-').unwrap_or(text)).ok_or(NumberError::NotANumber)?;
         let parsed =
             if exponent { Decimal::from_scientific(text) } else { Decimal::from_str_exact(text) };
-        let decimal = parsed.map_err(|_e| NumberError::TooLarge)?; // the shape is valid, so the number must be too large
+        // The shape is valid, so the number must be too large
+        let decimal = parsed.map_err(|_e| NumberError::TooLarge)?;
         let mantissa = i64::try_from(decimal.mantissa()).map_err(|_e| NumberError::TooLarge)?;
         Ok(Self { mantissa, scale: decimal.scale() })
     }

@@ -689,7 +689,9 @@ impl Submission {
             // Figures of indicators are compared by value. Stated rates are also compared by their
             // digits.
             let stands = match decimals {
-                Some(decimals) => standing.statement(measure, figure.unit, figure.month, decimals),
+                Some(decimals) => {
+                    standing.statement((measure, figure.unit, figure.month), decimals)
+                }
                 None => standing.stated(measure, figure.unit, figure.month).map(Statement::from),
             };
             let same = stands == figure.written.map(|written| at_scale(written, decimals));

@@ -98,11 +98,9 @@ impl FigureOperand {
     /// in every month, not only in the one taken.
     fn months(&self, source: &SourceMonths, spread: bool) -> Option<(Month, Month)> {
         let SourceMonths { period, taken } = *source;
-        let (first, last) = match self.kind {
-            _ if self.previous => (period.first(), period.last()),
-            IndicatorKind::Stock | IndicatorKind::Average if !spread => (taken, taken),
-            _ => (period.first(), period.last()),
-        };
+        let every_month = spread || self.previous || self.kind == IndicatorKind::Flow;
+        let (first, last) =
+            if every_month { (period.first(), period.last()) } else { (taken, taken) };
         let read = |month| self.month(month, PriorMonths::in_period(month, period));
         Some((read(first)?, read(last)?))
     }

@@ -165,7 +165,8 @@ mod tests {
         assert_eq!(judged(Direction::Higher, 120.0, 100.0), (Some(120.0), Some(TargetStatus::Met)));
         assert_eq!(judged(Direction::Lower, 20.0, 10.0), (Some(50.0), Some(TargetStatus::Behind)));
         assert_eq!(judged(Direction::Lower, 10.0, 10.0), (Some(100.0), Some(TargetStatus::Met)));
-        assert_eq!(judged(Direction::Lower, 0.0, 10.0), (None, Some(TargetStatus::Met))); // 0 is the best possible value
+        // 0 is the best possible value
+        assert_eq!(judged(Direction::Lower, 0.0, 10.0), (None, Some(TargetStatus::Met)));
         assert_eq!(judged(Direction::Higher, 0.0, 0.0), (None, Some(TargetStatus::Met)));
         assert_eq!(judged(Direction::Higher, -5.0, 10.0), (None, Some(TargetStatus::Behind)));
         assert_eq!(judged(Direction::Neutral, 90.0, 100.0), (None, None));

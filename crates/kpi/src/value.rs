@@ -8,7 +8,7 @@ use super::bit_set::BitSet;
 use super::catalogue::IndicatorKind;
 use super::cube::CubeView;
 use super::geography::{Geography, Predecessor, UnitAt};
-use super::number::{float, power_of_ten, share};
+use super::number::{Statement, float, power_of_ten, share};
 use super::period::Month;
 use super::program::{FigureOperand, Operand, OwnValuePlan, PriorMonths, Program, ProgramNode};
 use super::unit::UnitForest;
@@ -295,7 +295,7 @@ impl<'a> ValueSource<'a> {
                 return OwnState::Value(value, false);
             }
             if self.view.has_not_applicable(measure)
-                && self.view.is_not_applicable(measure, unit, month)
+                && self.view.statement((measure, unit, month), 0) == Some(Statement::NotApplicable)
                 && self.units.is_leaf(unit, month)
             {
                 return OwnState::NotApplicable;
@@ -367,23 +367,6 @@ impl<'a> ValueSource<'a> {
         prior: Option<PriorMonths>,
     ) -> BitSet {
         self.leaves(unit, month).without(&self.left_out(program, unit, month, prior))
-    }
-
-    /// Whether a program has no value for a unit because it leaves out each of its leaves.
-    #[must_use]
-    pub fn leaves_out_all(
-        &self,
-        program: &Program,
-        unit: usize,
-        month: Month,
-        prior: Option<PriorMonths>,
-    ) -> bool {
-        let left_out = self.left_out(program, unit, month, prior);
-        if left_out.is_empty() {
-            return false;
-        }
-        let leaves = self.leaves(unit, month);
-        !leaves.is_empty() && leaves.is_subset(&left_out)
     }
 
     /// The revision from which a unit has had an own value: from which it was stated, or from which
@@ -467,22 +450,6 @@ impl<'a> ValueSource<'a> {
             },
         };
         program.apply(&program.operands.iter().map(value).collect::<Option<Vec<f64>>>()?)
-    }
-
-    /// Whether any measure of a program, also one that no choice takes, has a value at the unit
-    /// itself or, inside `sum()`, at a leaf below it.
-    #[must_use]
-    pub fn is_measured(&self, program: &Program, unit: usize, month: Month) -> bool {
-        let prior = PriorMonths::of_month(month);
-        program.operands.iter().any(|operand| match operand {
-            Operand::Figure(figure) => figure
-                .month(month, prior)
-                .is_some_and(|month| self.own(&figure.own, unit, month).is_some()),
-            Operand::Choice(x, y) => {
-                self.is_measured(x, unit, month) || self.is_measured(y, unit, month)
-            }
-            Operand::LeafSum(x) => !self.measured_leaves(x, unit, month, prior, true).is_empty(),
-        })
     }
 
     /// The states of `count` months from `first`. `prev()` reads the month before each.
@@ -601,18 +568,17 @@ impl<'a> ValueSource<'a> {
         if !self.is_represented(unit, month) {
             return None;
         }
-        let operands = match self.collect_operands(program, unit, month, prior) {
-            Availability::Whole(operands) if !program.requires_a_measure() => {
-                let leaves = self.leaves(unit, month);
-                match self.measured_leaves(program, unit, month, prior, false).intersection(&leaves)
-                {
-                    measured if measured == leaves => Availability::Whole(operands),
-                    measured if measured.is_empty() => Availability::Missing,
-                    _ => Availability::Partial,
-                }
+        let mut operands = self.collect_operands(program, unit, month, prior);
+        if !program.requires_a_measure() && matches!(operands, Availability::Whole(_)) {
+            let leaves = self.leaves(unit, month);
+            let measured = self.measured_leaves(program, unit, month, prior, false);
+            let measured = measured.intersection(&leaves);
+            if measured.is_empty() {
+                operands = Availability::Missing;
+            } else if measured != leaves {
+                operands = Availability::Partial;
             }
-            operands => operands,
-        };
+        }
         match operands {
             Availability::Whole(operands) => {
                 let covered = self.applying_leaves(program, unit, month, prior);
@@ -722,8 +688,8 @@ impl<'a> ValueSource<'a> {
         }
     }
 
-    /// The leaves at which any measure of a program has a value, also one that no choice takes. With
-    /// `at_leaves`, inside `sum()`, a figure above a leaf is none of the leaf's.
+    /// The leaves at which any measure of a program has a value, also one that no choice takes.
+    /// With `at_leaves`, inside `sum()`, a figure above a leaf does not count for it.
     fn measured_leaves(
         &self,
         program: &Program,
@@ -891,7 +857,8 @@ impl<'a> ValueSource<'a> {
         month: Month,
     ) -> Availability<Vec<Contribution>> {
         if figure.kind == IndicatorKind::Average && !self.units.exists(unit, month) {
-            return Availability::Missing; // an average has only own values and does not add up over predecessors
+            // An average has only own values and does not add up over predecessors
+            return Availability::Missing;
         }
         self.collect_at_representatives(unit, month, |part| {
             self.own_contributions(figure, part, month)

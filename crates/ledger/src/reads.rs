@@ -266,7 +266,8 @@ pub fn declarations(db: &mut Db, up_to: i64) -> QueryResult<Vec<DeclarationRow>>
         .filter(declarations::kind.ne(REPORT))
         .filter(not(exists(superseded)));
     let mut rows: Vec<DeclarationRow> = newest.select(DeclarationRow::as_select()).load(db)?;
-    rows.sort_unstable_by(|one, other| (&one.kind, &one.code).cmp(&(&other.kind, &other.code))); // sorted here, for the reason given in `keys`
+    // Sorted here, for the reason given in `keys`
+    rows.sort_unstable_by(|one, other| (&one.kind, &one.code).cmp(&(&other.kind, &other.code)));
     Ok(rows)
 }
 
@@ -311,7 +312,8 @@ pub fn last_declaration_revision(db: &mut Db, of: &str) -> QueryResult<i64> {
 pub fn api_key_usage(db: &mut Db) -> QueryResult<Vec<ApiKeyUsageRow>> {
     let mut rows: Vec<ApiKeyUsageRow> =
         key_uses::table.select(ApiKeyUsageRow::as_select()).load(db)?;
-    rows.sort_by(|one, other| one.key.cmp(&other.key)); // sorted here, for the reason given in `keys`
+    // Sorted here, for the reason given in `keys`
+    rows.sort_by(|one, other| one.key.cmp(&other.key));
     Ok(rows)
 }
 

@@ -420,8 +420,8 @@ fn migrate(db: &mut Db) -> Result<bool, StoreError> {
             .iter()
             .map(ToString::to_string)
             .collect();
-        // Only here: a revision without a hash in a ledger of a later format was not written by this
-        // program, and must not get one.
+        // Only here: a revision without a hash in a ledger of a later format was not written by
+        // this program, and must not get one.
         if done.iter().any(|version| version == CHAIN_MIGRATION) {
             fill_hashes(db)?;
         }
@@ -433,7 +433,8 @@ fn migrate(db: &mut Db) -> Result<bool, StoreError> {
     })
 }
 
-/// Computes the hashes of a ledger of the first format, in the transaction that migrates it and only there.
+/// Computes the hashes of a ledger of the first format, in the transaction that migrates it and
+/// only there.
 fn fill_hashes(db: &mut Db) -> Result<(), StoreError> {
     let missing: i64 =
         revisions::table.filter(revisions::hash.is_null()).select(count_star()).first(db)?;

@@ -225,8 +225,8 @@ impl ApiKeyCache {
         self.known.read().revision
     }
 
-    /// What is suspicious about the key secret, if anything: the keys have codes and this instance has
-    /// no secret, or none of the codes fits it.
+    /// What is suspicious about the key secret, if anything: the keys have codes and this instance
+    /// has no secret, or none of the codes fits it.
     #[must_use]
     pub fn secret_warning(&self) -> Option<&'static str> {
         let known = self.known.read();

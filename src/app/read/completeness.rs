@@ -16,7 +16,7 @@ use kpi::measure::Measure;
 use kpi::number::{Rounded, share};
 use kpi::period::{Month, Period};
 use kpi::program::OwnValuePlan;
-use kpi::unit::{LocalizedName, UnitKind};
+use kpi::unit::{LocalizedName, UnitDocument, UnitKind};
 
 /// A query for completeness.
 #[derive(Clone, Debug)]
@@ -279,12 +279,12 @@ pub fn tally(
 }
 
 /// A report that lacks figures.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct MissingReport<'a> {
     /// The month.
     pub month: Month,
-    /// Position of the unit.
-    pub unit: usize,
+    /// The unit.
+    pub unit: &'a UnitDocument,
     /// The code of the expectation.
     pub expectation: &'a str,
     /// The number of figures that were not reported.
@@ -307,6 +307,7 @@ pub fn missing_reports(
                 let report = ReportProgress::of(state, &due, unit, today)?;
                 let (missing, expected) = (report.missing, report.figures.len());
                 let expectation = expectation.code.as_str();
+                let unit = &state.units.get(unit)?.document;
                 (missing > 0).then_some(MissingReport {
                     month,
                     unit,

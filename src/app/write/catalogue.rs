@@ -248,7 +248,8 @@ fn orphan_conflict(obstacles: Vec<Fault>) -> Error {
 /// Units to which figures are said not to apply, and which do not exist or have others below them.
 fn misplaced_not_applicable(state: &State, catalogue: &CatalogueDocument) -> Vec<Fault> {
     if state.units.is_empty() {
-        return Vec::new(); // while an empty ledger is being filled, the units come after the catalogue
+        // While an empty ledger is being filled, the units come after the catalogue
+        return Vec::new();
     }
     let entries = catalogue.expectations.iter().enumerate().flat_map(|(n, expectation)| {
         let entries = expectation.not_applicable.iter().enumerate();
@@ -406,7 +407,7 @@ pub fn difference(from: &CatalogueDocument, to: &CatalogueDocument) -> Vec<Strin
     lines
 }
 
-/// The sections whose common entries have another order, each with the first entry that moved.
+/// The sections with common entries in another order, each with the first entry that moved.
 fn order_difference(from: &CatalogueDocument, to: &CatalogueDocument) -> Vec<String> {
     let sections = |document: &CatalogueDocument| match serde_json::to_value(document) {
         Ok(Value::Object(sections)) => sections,

@@ -180,9 +180,7 @@ fn check(
     let missing = months.iter().flat_map(|month| missing_reports(state, *month, today));
     let mut missing = missing.map(|report| {
         let MissingReport { month, unit, expectation, missing, expected } = report;
-        let unit = state.units.get(unit).map(|unit| &unit.document);
-        let (code, name) =
-            unit.map_or(("", ""), |document| (document.code.as_str(), document.shown()));
+        let (code, name) = (&unit.code, unit.shown());
         let detail = if missing == expected {
             format!("{month}: {code} ({name}) has not reported {expectation}")
         } else {

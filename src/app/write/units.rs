@@ -42,7 +42,8 @@ pub fn parse(value: Value) -> Result<Vec<UnitDocument>, Error> {
     for (field, value) in fields {
         match field.as_str() {
             "units" => units = Some(read("units", value, &mut faults)),
-            "recorded" | "revision" | "revision_hash" | "next_cursor" => {} // fields of `GET /units`, whose response can be sent back as it is
+            // Fields of `GET /units`, whose response can be sent back as it is
+            "recorded" | "revision" | "revision_hash" | "next_cursor" => {}
             other => faults.push(Fault::new(
                 format!("/{other}"),
                 "unknown_field",

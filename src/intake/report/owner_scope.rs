@@ -1,6 +1,6 @@
 //! The owner of the figures of a clause: the report's own unit, or another unit, office, tier of
-//! government or body. It follows from the words that the clause begins with; a sentence that begins
-//! without a subject continues about the owner of the one before.
+//! government or body. It follows from the words that the clause begins with; a sentence that
+//! begins without a subject continues about the owner of the one before.
 
 use std::ops::Range;
 

@@ -124,8 +124,8 @@ impl<'a> ReportParagraph<'a> {
         first.is_some_and(|item| self.begins_with_another(item.token, item.unit, false))
     }
 
-    /// The time that its first sentence names, if that is a heading: `**Phương hướng tháng 6.** Tiến
-    /// hành ...`.
+    /// The time that its first sentence names, if that is a heading: `**Phương hướng tháng 6.**
+    /// Tiến hành ...`.
     pub(super) fn time_of_first_words(&self) -> Option<TimeScope> {
         let [(range, sequences), _, ..] = self.sentences.as_slice() else { return None };
         let is_heading = range.len() <= HEADING_WORDS

@@ -191,7 +191,8 @@ pub fn unit(
         within(block).into_iter().for_each(|province| *counts.entry(province).or_default() += 1);
     }
     if counts.is_empty() {
-        // "Trên đây là kết quả ..., Sở ... Trà Vinh báo cáo": the report names its author at its end.
+        // "Trên đây là kết quả ..., Sở ... Trà Vinh báo cáo": the report names its author at its
+        // end.
         let closing = document.blocks.iter().rev().take(CLOSING_BLOCKS).find(|block| {
             words(document.slice(&block.range)).join(" ").starts_with("trên đây là ")
         });

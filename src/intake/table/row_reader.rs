@@ -723,7 +723,8 @@ impl<'t, 's> RowReader<'t, 's> {
         });
         let months = self.facets_of_columns().any(|facets| facets.month.is_some());
         if totals.1 && table.across.is_empty() && splits && !months {
-            return Ok(whole); // A total over members is the figure without them, in rows as well as in columns.
+            // A total over members is the figure without them, in rows as well as in columns.
+            return Ok(whole);
         }
         sound(totals.1, &table.across)?;
         if table.month_rows && totals.0 {

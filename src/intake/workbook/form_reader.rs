@@ -19,8 +19,8 @@ use kpi::observation::names_not_applicable;
 use kpi::period::Month;
 use kpi::vietnamese::folding::{Spelling, label_words};
 
-/// The value of an input cell: what it says, or `None` for a withdrawal, and whether it is marked as
-/// approximate.
+/// The value of an input cell: what it says, or `None` for a withdrawal, and whether it is marked
+/// as approximate.
 type FormValue = (Option<Statement>, bool);
 
 /// A sheet with the form of the service.

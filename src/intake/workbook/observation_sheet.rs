@@ -1,4 +1,5 @@
-//! An Excel file with the columns of observations, such as the one that `GET /observations` returns.
+//! An Excel file with the columns of observations, such as the one that `GET /observations`
+//! returns.
 
 use super::reading::{SheetFigure, WorkbookReading};
 use crate::intake::csv::{CsvRows, RowOutcome};
@@ -11,7 +12,7 @@ use kpi::observation::ObservationParser;
 /// The name of the sheet in the places of figures: a table has one.
 const SHEET: &str = "1";
 
-/// Reads the figures of an Excel file whose first row names the columns of observations; `None` for
+/// Reads the figures of an Excel file with the columns of observations in its first row; `None` for
 /// any other file.
 #[must_use]
 pub fn read(

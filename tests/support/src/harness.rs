@@ -71,7 +71,7 @@ impl Reply {
             |value: &Value| value["detail_vi"].as_str().is_some_and(|text| !text.is_empty());
         assert!(in_vietnamese(&problem), "no Vietnamese: {problem}");
         for fault in problem["errors"].as_array().into_iter().flatten() {
-            assert!(in_vietnamese(fault), "no Vietnamese: {fault}");
+            assert!(in_vietnamese(fault), "without Vietnamese: {fault}");
         }
         let text = self.text().to_lowercase();
         for leak in [

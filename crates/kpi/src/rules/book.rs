@@ -9,7 +9,7 @@ use super::super::measure::{Measure, Members};
 use super::super::number::{float, power_of_ten, scaled};
 use super::super::number_format::{format_vietnamese, rounded_to};
 use super::super::period::Month;
-use super::super::program::{OwnValuePlan, PriorMonths, Program};
+use super::super::program::{Operand, OwnValuePlan, PriorMonths, Program};
 use super::super::value::ValueSource;
 use super::finding::{CurrentFindings, Finding};
 
@@ -547,7 +547,7 @@ impl RuleBook {
                 source.evaluate_on_own_values(program, check.unit, check.month)
             }
         };
-        let measured = |program: &Program| source.is_measured(program, check.unit, check.month);
+        let measured = |program| is_measured(source, program, check.unit, check.month);
         if !(ready.rule.rolled_up || measured(&ready.left) || measured(&ready.right)) {
             return None; // numbers alone: no measure of the rule has a value
         }
@@ -616,6 +616,22 @@ fn vietnamese(value: f64) -> String {
 
 fn own_value(source: &ValueSource<'_>, check: &CheckAt, own: &OwnValuePlan) -> Option<i64> {
     source.own(own, check.unit, check.month).map(|(value, _)| value)
+}
+
+/// Whether any measure of a program, also one that no choice takes, has a value at the unit itself
+/// or, inside `sum()`, at a leaf below it.
+fn is_measured(source: &ValueSource<'_>, program: &Program, unit: usize, month: Month) -> bool {
+    let prior = PriorMonths::of_month(month);
+    program.operands.iter().any(|operand| match operand {
+        Operand::Figure(figure) => figure
+            .month(month, prior)
+            .is_some_and(|month| source.own(&figure.own, unit, month).is_some()),
+        Operand::Choice(x, y) => [x, y].iter().any(|side| is_measured(source, side, unit, month)),
+        Operand::LeafSum(x) => {
+            let leaves = source.units.leaves(unit, month);
+            leaves.iter().any(|leaf| is_measured(source, x, leaf, month))
+        }
+    })
 }
 
 /// The members of a dimension that apply to the unit.

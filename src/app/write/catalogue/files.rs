@@ -85,9 +85,9 @@ pub fn from_files(files: &[CatalogueFile]) -> Result<CatalogueDocument, Error> {
     joined.checked()
 }
 
-/// Joins files to a whole catalogue that is to replace another one, and checks it. The files have no
-/// order of their own: in each section they stand in the order that their entries have in the other
-/// catalogue. Entries keep their order within a file.
+/// Joins files to a whole catalogue that is to replace another one, and checks it. The files have
+/// no order of their own: in each section they stand in the order that their entries have in the
+/// other catalogue. Entries keep their order within a file.
 ///
 /// # Errors
 /// All errors at once.
