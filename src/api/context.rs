@@ -12,6 +12,8 @@ use crate::app::App;
 use crate::app::snapshot::{AsOf, ReadConsistency, Snapshot};
 use crate::memory::MemoryKind;
 use crate::prometheus::ServiceMetrics;
+use crate::prometheus::info::MetricCatalogue;
+use crate::sync::Mutex;
 use crate::watchdog::StallHealth;
 
 /// Number of PromQL queries processed at once; others wait for a permit within their timeout.
@@ -27,6 +29,8 @@ pub struct ServiceContext {
     pub scraped: usize,
     /// The permits of PromQL queries.
     pub queries: Arc<Semaphore>,
+    /// The metrics of the catalogue and units that a query has read last.
+    metric_catalogue: Arc<Mutex<Option<Arc<MetricCatalogue>>>>,
     /// The settings of authentication and authorization.
     pub access: Arc<AccessSettings>,
     /// The limits, with their current use.
@@ -57,10 +61,24 @@ impl ServiceContext {
             metrics: Arc::new(ServiceMetrics::new().map_err(std::io::Error::other)?),
             scraped,
             queries: Arc::new(Semaphore::new(QUERIES)),
+            metric_catalogue: Arc::new(Mutex::new("metric catalogue", None)),
             access: Arc::new(access),
             tls,
             health: StallHealth::default(),
         })
+    }
+
+    /// The metrics of a snapshot's catalogue and units, which are built again only after a change.
+    #[must_use]
+    pub fn metric_catalogue(&self, snapshot: &Snapshot) -> Arc<MetricCatalogue> {
+        let (state, month) = (snapshot.state(), snapshot.month());
+        let mut last = self.metric_catalogue.lock();
+        if let Some(known) = last.as_ref().filter(|known| known.is_of(state, month)) {
+            return Arc::clone(known);
+        }
+        let built = Arc::new(MetricCatalogue::new(state, month));
+        *last = Some(Arc::clone(&built));
+        built
     }
 
     /// The requested snapshot; an earlier one may have to be loaded, which takes memory.

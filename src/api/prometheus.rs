@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::Serialize;
+use serde::ser::SerializeSeq;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -23,14 +24,13 @@ use super::problem::{HandlerResult, Problem, ProblemResponses};
 use super::query::{MinRevision, query_params, read_query};
 use crate::app::App;
 use crate::app::snapshot::{ReadConsistency, Snapshot};
-use crate::app::state::State;
 use crate::app::{MalformedRevision, RevisionRef};
 use crate::memory::MemoryKind;
 use crate::prometheus::exposition;
-use crate::prometheus::info::{INFO_LABELS, info_series};
+use crate::prometheus::info::{INFO_LABELS, MetricCatalogue};
 use crate::prometheus::memory::QueryMemory;
 use crate::prometheus::metadata::metadata;
-use crate::prometheus::names::{MetricNames, MetricSubject};
+use crate::prometheus::names::MetricSubject;
 use crate::prometheus::select::{MetricSeries, SeriesRequest, latest, select};
 use kpi::metric::{InfoMetric, LABELS, label_name};
 use kpi::period::{FIRST_MONTH, LAST_MONTH, Month};
@@ -79,6 +79,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
 /// What a handler receives.
 struct ApiCall {
     snapshot: Snapshot,
+    /// The metrics of its catalogue and units.
+    catalogue: Arc<MetricCatalogue>,
     path: Vec<String>,
     parameters: Vec<(String, String)>,
     /// The deadline of the response.
@@ -149,7 +151,9 @@ async fn answer(
         );
     };
     let left = until.saturating_duration_since(Instant::now());
-    let call = ApiCall { snapshot, path, parameters, until, memory: QueryMemory::new(permit) };
+    let catalogue = context.metric_catalogue(&snapshot);
+    let memory = QueryMemory::new(permit);
+    let call = ApiCall { snapshot, catalogue, path, parameters, until, memory };
     let carried_out = context.limits.heavy.run(left, move || {
         // The permit is held until the query is processed, even if the client has gone
         let _turn = turn;
@@ -287,7 +291,7 @@ impl ApiCall {
                 last,
             })
             .collect();
-        Ok(select(&self.snapshot, &wanted, self.until, &mut self.memory)?
+        Ok(select(&self.snapshot, &self.catalogue, &wanted, self.until, &mut self.memory)?
             .1
             .into_iter()
             .flatten()
@@ -315,7 +319,7 @@ impl ApiCall {
                 last,
             })
             .collect();
-        let series = select(&self.snapshot, &wanted, until, &mut self.memory)?.1;
+        let series = select(&self.snapshot, &self.catalogue, &wanted, until, &mut self.memory)?.1;
         Ok((plan, series))
     }
 }
@@ -415,6 +419,9 @@ struct UnixSeconds(i64);
 
 impl Serialize for UnixSeconds {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0 % 1000 == 0 {
+            return serializer.serialize_i64(self.0 / 1000);
+        }
         RawValue::from_string(format_seconds(self.0))
             .map_err(serde::ser::Error::custom)?
             .serialize(serializer)
@@ -440,8 +447,20 @@ struct RangeSeries<'a> {
     values: &'a [(i64, f64)],
 }
 
+/// A value holds for its month, so the points of a range repeat it: its text is made once.
 fn points<S: serde::Serializer>(values: &[(i64, f64)], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(values.iter().map(|(time, value)| SamplePoint(*time, *value)))
+    let mut list = serializer.serialize_seq(Some(values.len()))?;
+    let mut last: Option<(u64, String)> = None;
+    for (time, value) in values {
+        let bits = value.to_bits();
+        let text = match last.take().filter(|(before, _)| *before == bits) {
+            Some((_, text)) => text,
+            None => format_value(*value),
+        };
+        list.serialize_element(&(UnixSeconds(*time), &text))?;
+        last = Some((bits, text));
+    }
+    list.end()
 }
 
 fn written(memory: QueryMemory, answer: &QueryOutput) -> ApiResult {
@@ -501,7 +520,7 @@ fn label_values(mut call: ApiCall) -> ApiResult {
     let name = call.path.first().cloned().unwrap_or_default();
     let selectors = call.matches()?;
     let found: BTreeSet<String> = if selectors.is_empty() {
-        all_values(call.snapshot.state(), &name, call.snapshot.month())
+        all_values(&call, &name)
     } else {
         call.select_matches(&selectors)?
             .iter()
@@ -512,10 +531,11 @@ fn label_values(mut call: ApiCall) -> ApiResult {
 }
 
 /// All possible values of a label.
-fn all_values(state: &State, name: &str, this_month: Month) -> BTreeSet<String> {
+fn all_values(call: &ApiCall, name: &str) -> BTreeSet<String> {
+    let state = call.snapshot.state();
     let of_units = |value: fn(&kpi::unit::Unit) -> String| state.units.iter().map(value).collect();
     match name {
-        NAME => recorded(state),
+        NAME => recorded(call),
         "unit" => of_units(|unit| unit.document.code.clone()),
         "unit_name" => of_units(|unit| unit.document.shown().to_owned()),
         "unit_kind" => of_units(|unit| unit.document.kind.name().to_owned()),
@@ -537,7 +557,7 @@ fn all_values(state: &State, name: &str, this_month: Month) -> BTreeSet<String> 
             let infos = InfoMetric::ALL
                 .into_iter()
                 .filter(|_| INFO_LABELS.contains(&name))
-                .flat_map(|info| info_series(state, info, this_month));
+                .flat_map(|info| call.catalogue.info_series(state, info));
             named
                 .flat_map(|dimension| dimension.members.iter().map(|member| member.code.clone()))
                 .chain(infos.map(|labels| labels.get(name).to_owned()))
@@ -547,8 +567,8 @@ fn all_values(state: &State, name: &str, this_month: Month) -> BTreeSet<String> 
 }
 
 /// The metrics with recorded figures; a kpi counts if all its operands have any.
-fn recorded(state: &State) -> BTreeSet<String> {
-    let names = MetricNames::of(&state.catalogue);
+fn recorded(call: &ApiCall) -> BTreeSet<String> {
+    let state = call.snapshot.state();
     let there = |code: &str| {
         state
             .measures
@@ -564,13 +584,14 @@ fn recorded(state: &State) -> BTreeSet<String> {
             None => there(code),
         })
     };
-    names
-        .all()
-        .filter(|name| match names.find(name) {
-            Some(MetricSubject::Measure { code, .. }) => all_there(&code),
-            Some(MetricSubject::Beside(..) | MetricSubject::Info(_)) => true,
-            None => false,
+    call.catalogue
+        .all_names()
+        .iter()
+        .filter(|(_, subject)| match subject {
+            MetricSubject::Measure { code, .. } => all_there(code),
+            MetricSubject::Beside(..) | MetricSubject::Info(_) => true,
         })
+        .map(|(name, _)| name.clone())
         .collect()
 }
 

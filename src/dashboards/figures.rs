@@ -13,7 +13,8 @@ use super::variable::{
 use super::{BoardContent, DashboardOptions};
 
 /// Endings of the metrics that are derived from a measure.
-const DERIVED: &str = ".+_(mom_.+|yoy_.+|ytd|target|attainment|stated|coverage|latest.*)";
+const DERIVED: &str =
+    ".+_(mom_.+|yoy_.+|year_before|ytd|target|attainment|stated|coverage|latest.*)";
 /// Labels of every series that say which unit it is of.
 const UNIT_LABELS: &str = "unit, unit_name, unit_kind, parent, level";
 
@@ -215,19 +216,31 @@ fn card(options: &DashboardOptions, variable: &str, title: &str, size: (u32, u32
     describe(merged(shown, overrides(vec![name, texts.reached()])), &(description + &texts.targets))
 }
 
-/// The value of a measure and of the year before, its target and the rate that reports state.
+/// The value of a measure and of the year before, its target and the rate that reports state. One
+/// query reads all four, so that the service computes the months of the measure once; the label
+/// `line` says which is which, and keeps colours the same where a measure lacks one of them.
 fn trend(options: &DashboardOptions, variable: &str, title: &str, size: (u32, u32)) -> Value {
     let texts = BoardTexts::new(options);
     let past = options.text("Năm trước", "Year before");
-    let sign =
-        |expr: &str, legend: &str| (signed(expr, variable, ""), format!("{legend} {{{{sign}}}}"));
-    let before = format!("({} - {})", own(variable, ""), own(variable, "_yoy_delta"));
-    let pairs = vec![
-        sign(&own(variable, ""), &texts.value),
-        sign(&before, &past),
-        sign(&own(variable, "_target"), &texts.target),
-        sign(&own(variable, "_stated"), &texts.stated),
+    let lines = [
+        ("", &texts.value),
+        ("_year_before", &past),
+        ("_target", &texts.target),
+        ("_stated", &texts.stated),
     ];
+    let suffixes = lines.map(|(suffix, _)| suffix).join("|");
+    let all = format!("{{__name__=~\"${{{variable}}}({suffixes})\",unit=\"$unit\"}}");
+    let named = lines.iter().fold(all, |expr, (suffix, legend)| {
+        format!(
+            "label_replace({expr}, \"line\", \"{legend}\", \"__name__\", \
+            \"${{{variable}}}{suffix}\")"
+        )
+    });
+    let pairs = vec![(signed(&named, variable, ""), "{{line}} {{sign}}".to_owned())];
+    let own_color = override_of(
+        &format!("{}.*", texts.value),
+        &[("color", json!({ "mode": "fixed", "fixedColor": "blue" }))],
+    );
     let faint = override_of(
         &format!("{past}.*"),
         &[
@@ -242,7 +255,7 @@ fn trend(options: &DashboardOptions, variable: &str, title: &str, size: (u32, u3
             ("color", json!({ "mode": "fixed", "fixedColor": "purple" })),
         ],
     );
-    let lines = vec![texts.dashed(), faint, marks];
+    let lines = vec![own_color, texts.dashed(), faint, marks];
     let shown: Vec<Value> = texts.percentages().into_iter().take(1).chain(lines).collect();
     merged(series(title, asked(options, QueryForm::Range, pairs), size), overrides(shown))
 }
@@ -274,15 +287,19 @@ fn value_of_month(options: &DashboardOptions, variable: &str, size: (u32, u32)) 
     describe(merged(shown, overrides(changed)), &texts.targets)
 }
 
-/// The members of a measure by dimension: their trends, and a table of the month.
+/// The members of a measure by dimension: their trends, and a table of the month. The names of
+/// members come from `egov_split_info`, whatever the dimensions are.
 fn splits(options: &DashboardOptions, variable: &str) -> [Value; 2] {
-    let texts = BoardTexts::new(options);
+    let (texts, name) = (BoardTexts::new(options), name_label(options));
     let of = |suffix: &str, at: &str| {
         let other =
             if suffix.is_empty() { format!(",__name__!~\"{DERIVED}\"") } else { String::new() };
         format!(
-            "max without ({UNIT_LABELS}) \
-            ({{__name__=~\"${{{variable}}}_by_.+{suffix}\"{other},unit=\"$unit\"}}{at})"
+            "max without ({UNIT_LABELS}) (label_replace(\
+            {{__name__=~\"${{{variable}}}_by_.+{suffix}\"{other},unit=\"$unit\"}}{at}, \
+            \"metric\", \"$1\", \"__name__\", \"(.+){suffix}\")) \
+            * ignoring (measure, name, name_en) group_left ({name}) \
+            egov_split_info{{metric=~\"${{{variable}}}_by_.+\"}}{at}"
         )
     };
     let none = json!({
@@ -290,12 +307,12 @@ fn splits(options: &DashboardOptions, variable: &str) -> [Value; 2] {
     });
     let trends = series(
         &options.text("Theo thành phần", "By dimension"),
-        asked(options, QueryForm::Range, vec![(of("", ""), String::new())]),
+        asked(options, QueryForm::Range, vec![(of("", ""), format!("{{{{{name}}}}}"))]),
         (9, 8),
     );
     let pairs = ["", "_stated", "_mom_delta"].map(|suffix| (of(suffix, " @ $at"), String::new()));
     let columns = [
-        ("Time", String::new()),
+        (name, options.text("Thành phần", "Member")),
         ("Value #A", texts.value.clone()),
         ("Value #B", texts.stated.clone()),
         ("Value #C", texts.before.clone()),
@@ -307,20 +324,16 @@ fn splits(options: &DashboardOptions, variable: &str) -> [Value; 2] {
         &columns,
         &[],
     );
-    // The columns of the dimensions differ from measure to measure and come first.
-    let members = merged(
-        members,
-        json!({ "transformations": [
-            { "id": "merge", "options": {} },
-            { "id": "organize", "options": {
-                "excludeByName": { "Time": true },
-                "indexByName": {},
-                "renameByName": {
-                    "Value #A": texts.value, "Value #B": texts.stated, "Value #C": texts.before,
-                },
-            } },
-        ] }),
-    );
+    // The codes of members, the columns of which differ from measure to measure, are not shown.
+    let fields = columns.map(|(field, _)| field);
+    let only = json!({
+        "id": "filterFieldsByName",
+        "options": { "include": { "names": fields } },
+    });
+    let steps = members.get("transformations").and_then(Value::as_array).cloned();
+    let mut steps = steps.unwrap_or_default();
+    steps.insert(1, only); // after the queries are merged
+    let members = merged(members, json!({ "transformations": steps }));
     [merged(trends, defaults(none.clone())), merged(members, defaults(none))]
 }
 
@@ -399,7 +412,7 @@ pub(super) fn overview(options: &DashboardOptions) -> BoardContent {
             complete,
             late_units,
             contradictions(options, "", (6, 4)),
-            card(options, "headline", &title, (24, 14)),
+            card(options, "headline", &title, (24, 10)),
             row(&options.text("Diễn biến", "Trends"), None),
             merged(trend(options, "headline", "${headline:text}", (8, 7)), repeated),
         ],

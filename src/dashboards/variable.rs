@@ -53,12 +53,17 @@ fn options_of(series: &str, order: &str, title: &str, value: &str) -> String {
 /// The text and value of an option in a series of [`options_of`].
 const OPTION: &str = r#"/title="(?<text>[^"]+)",value="(?<value>[^"]+)"/"#;
 
-/// All units, also those that no longer exist.
+/// All units, also those that no longer exist, level by level. Without [`options_of`], which would
+/// take longest for this list of a whole country.
 pub(super) fn units(options: &DashboardOptions) -> Value {
     let label = options.text("Đơn vị", "Unit");
-    let name = options.text("unit_name", "name_en");
-    let query = options_of("egov_unit_info", "level", &name, "unit");
-    query_variable(&options.source(), ("unit", &label), &query, OPTION)
+    let query = |name: &str| format!("query_result(max by (level, unit, {name}) (egov_unit_info))");
+    let (query, regex) = if options.english {
+        (query("name_en"), r#"/name_en="(?<text>[^"]+)",unit="(?<value>[^"]+)"/"#)
+    } else {
+        (query("unit_name"), r#"/unit="(?<value>[^"]+)",unit_name="(?<text>[^"]+)"/"#)
+    };
+    query_variable(&options.source(), ("unit", &label), &query, regex)
 }
 
 /// The months with figures, the newest first, after the choice of the newest one.

@@ -2,16 +2,21 @@
 //! every series has the value 1, and the information is in its labels. Dashboards and alert rules
 //! find their measures by them and so name none.
 //!
-//! All of them are of the current catalogue and units, and hold at every instant.
+//! All of them are of the current catalogue and units, and hold at every instant. The series of one
+//! catalogue with its units are built once and shared by all queries.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, OnceLock};
 
-use kpi::metric::{InfoMetric, name};
+use kpi::catalogue::Catalogue;
+use kpi::measure::Members;
+use kpi::metric::{InfoMetric, label_name, name};
 use kpi::period::Month;
-use kpi::unit::{LocalizedName, Unit};
+use kpi::unit::{LocalizedName, Unit, UnitForest};
 use promql::first_second;
 use promql::labels::{LabelSet, NAME};
 
+use super::names::{MetricNames, MetricSubject, combinations};
 use crate::app::state::State;
 
 /// Labels of these metrics that other series do not have.
@@ -37,15 +42,73 @@ pub const INFO_LABELS: [&str; 19] = [
     "unit_of_measure",
 ];
 
-/// The series of an information metric in a month of the service's clock. Measures are in the
-/// catalogue's order, months and units in their own.
-#[must_use]
-pub fn info_series(state: &State, metric: InfoMetric, this_month: Month) -> Vec<LabelSet> {
-    match metric {
-        InfoMetric::Measure => measures(state),
-        InfoMetric::Month => state.cube.months().into_iter().map(month).collect(),
-        InfoMetric::Unit => {
-            (0..).zip(state.units.iter()).map(|place| unit(state, place, this_month)).collect()
+/// The metrics of one catalogue with its units in a month of the service's clock: their names, and
+/// the series of the information metrics, each list built when it is first asked for.
+pub struct MetricCatalogue {
+    catalogue: Arc<Catalogue>,
+    forest: Arc<UnitForest>,
+    this_month: Month,
+    /// The names of the metrics.
+    pub names: MetricNames,
+    all_names: OnceLock<Vec<(String, MetricSubject)>>,
+    measures: OnceLock<Vec<Arc<LabelSet>>>,
+    splits: OnceLock<Vec<Arc<LabelSet>>>,
+    units: OnceLock<Vec<Arc<LabelSet>>>,
+}
+
+impl MetricCatalogue {
+    /// The metrics of a state.
+    #[must_use]
+    pub fn new(state: &State, this_month: Month) -> Self {
+        Self {
+            catalogue: Arc::clone(&state.catalogue),
+            forest: Arc::clone(&state.units),
+            this_month,
+            names: MetricNames::of(&state.catalogue),
+            all_names: OnceLock::new(),
+            measures: OnceLock::new(),
+            splits: OnceLock::new(),
+            units: OnceLock::new(),
+        }
+    }
+
+    /// Whether a state has the same catalogue and units.
+    #[must_use]
+    pub fn is_of(&self, state: &State, this_month: Month) -> bool {
+        Arc::ptr_eq(&self.catalogue, &state.catalogue)
+            && Arc::ptr_eq(&self.forest, &state.units)
+            && self.this_month == this_month
+    }
+
+    /// All metric names with their meaning.
+    pub fn all_names(&self) -> &[(String, MetricSubject)] {
+        self.all_names.get_or_init(|| {
+            let meaning = |name: String| Some((name.clone(), self.names.find(&name)?));
+            self.names.all().filter_map(meaning).collect()
+        })
+    }
+
+    /// The series of an information metric of this catalogue. Measures and their splits are in the
+    /// catalogue's order, months and units in their own.
+    #[must_use]
+    pub fn info_series(&self, state: &State, metric: InfoMetric) -> Vec<Arc<LabelSet>> {
+        let shared = |list: Vec<LabelSet>| list.into_iter().map(Arc::new).collect();
+        match metric {
+            InfoMetric::Measure => {
+                self.measures.get_or_init(|| shared(measures(&self.catalogue))).clone()
+            }
+            InfoMetric::Split => {
+                self.splits.get_or_init(|| shared(splits(&self.catalogue))).clone()
+            }
+            InfoMetric::Month => shared(state.cube.months().into_iter().map(month).collect()),
+            InfoMetric::Unit => self
+                .units
+                .get_or_init(|| {
+                    let of_unit =
+                        |place| unit(&self.catalogue, &self.forest, place, self.this_month);
+                    shared((0..).zip(self.forest.iter()).map(of_unit).collect())
+                })
+                .clone(),
         }
     }
 }
@@ -79,8 +142,7 @@ struct MeasureFacts<'a> {
     splits: Vec<Vec<&'a str>>,
 }
 
-fn measures(state: &State) -> Vec<LabelSet> {
-    let catalogue = &state.catalogue;
+fn measures(catalogue: &Catalogue) -> Vec<LabelSet> {
     let indicators =
         catalogue.indicators.iter().zip(&catalogue.document.indicators).map(|(known, document)| {
             MeasureFacts {
@@ -148,6 +210,90 @@ fn measures(state: &State) -> Vec<LabelSet> {
     (1..).zip(&all).map(labelled).collect()
 }
 
+/// One series for each combination of members that a split metric has: the name of the metric, the
+/// labels of its members, and their names. Where two combinations of a measure have the same name,
+/// the names of the dimensions follow in parentheses.
+fn splits(catalogue: &Catalogue) -> Vec<LabelSet> {
+    let of_indicators =
+        catalogue.indicators.iter().map(|indicator| (indicator.code.as_str(), indicator.splits()));
+    let of_kpis = catalogue.kpis.iter().map(|kpi| (kpi.code.as_str(), kpi.splits()));
+    let mut found = Vec::new();
+    for (code, splits) in of_indicators.chain(of_kpis) {
+        let mut combined = Vec::new();
+        for split in splits.iter().filter(|split| !split.is_empty()) {
+            let split: Vec<String> = split.iter().map(|&dimension| dimension.to_owned()).collect();
+            for members in combinations(catalogue, code, &split) {
+                let names = names_of_members(catalogue, &split, &members);
+                combined.push((split.clone(), members, names));
+            }
+        }
+        let (mut seen, mut repeated) = (HashSet::new(), HashSet::new());
+        for (_, _, (vi, en)) in &combined {
+            for (lang, text) in [("vi", vi), ("en", en)] {
+                if !seen.insert((lang, text)) {
+                    repeated.insert((lang, text));
+                }
+            }
+        }
+        found.extend(combined.iter().map(|(split, members, (vi, en))| {
+            let (dimensions_vi, dimensions_en) = names_of_dimensions(catalogue, split);
+            let full = |lang: &'static str, text: &String, dimensions: String| {
+                if repeated.contains(&(lang, text)) {
+                    format!("{text} ({dimensions})")
+                } else {
+                    text.clone()
+                }
+            };
+            let dimensions: Vec<&str> = split.iter().map(String::as_str).collect();
+            let labels: Vec<(String, String)> = split
+                .iter()
+                .map(|dimension| {
+                    let member = members.get(dimension).unwrap_or_default();
+                    (label_name(dimension), member.to_owned())
+                })
+                .collect();
+            let own = [
+                ("measure", code.to_owned()),
+                ("metric", name(code, &dimensions)),
+                ("name", full("vi", vi, dimensions_vi)),
+                ("name_en", full("en", en, dimensions_en)),
+            ];
+            let of_members = labels.iter().map(|(label, member)| (label.as_str(), member.clone()));
+            series(InfoMetric::Split, own.into_iter().chain(of_members))
+        }));
+    }
+    found
+}
+
+/// The names of members in Vietnamese and English, with commas.
+fn names_of_members(
+    catalogue: &Catalogue,
+    split: &[String],
+    members: &Members,
+) -> (String, String) {
+    let names = split.iter().map(|dimension| {
+        let code = members.get(dimension).unwrap_or_default();
+        let known = catalogue.document.dimensions.iter().find(|known| known.code == *dimension);
+        let member = known.and_then(|known| known.members.iter().find(|each| each.code == code));
+        both_names(member.map(|member| &member.name), code)
+    });
+    joined(names)
+}
+
+/// The names of dimensions in Vietnamese and English, with commas.
+fn names_of_dimensions(catalogue: &Catalogue, split: &[String]) -> (String, String) {
+    let names = split.iter().map(|dimension| {
+        let known = catalogue.document.dimensions.iter().find(|known| known.code == *dimension);
+        both_names(known.map(|known| &known.name), dimension)
+    });
+    joined(names)
+}
+
+fn joined(names: impl Iterator<Item = (String, String)>) -> (String, String) {
+    let (vi, en): (Vec<String>, Vec<String>) = names.unzip();
+    (vi.join(", "), en.join(", "))
+}
+
 fn month(month: Month) -> LabelSet {
     let labels = [("month", month.to_string()), ("time", first_second(month).to_string())];
     series(InfoMetric::Month, labels)
@@ -165,21 +311,25 @@ pub(super) fn labels_of_unit(unit: &Unit) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn unit(state: &State, (position, unit): (usize, &Unit), this_month: Month) -> LabelSet {
+fn unit(
+    catalogue: &Catalogue,
+    forest: &UnitForest,
+    (position, unit): (usize, &Unit),
+    this_month: Month,
+) -> LabelSet {
     let document = &unit.document;
     let (_, name_en) = both_names(Some(&document.name), &document.code);
     let above = document
         .parent
         .as_deref()
-        .and_then(|parent| state.units.get(state.units.position(parent)?))
+        .and_then(|parent| forest.get(forest.position(parent)?))
         .map_or_else(String::new, |parent| parent.document.shown().to_owned());
     // The report that is due next is about the month that has ended.
     let ended = this_month.plus(-1);
-    let expected = state
-        .catalogue
+    let expected = catalogue
         .expectations
         .iter()
-        .any(|expectation| expectation.applies_to(&state.units, position, ended));
+        .any(|expectation| expectation.applies_to(forest, position, ended));
     let more = [("name_en", name_en), ("parent_name", above), ("expected", expected.to_string())];
     series(InfoMetric::Unit, labels_of_unit(unit).into_iter().chain(more))
 }

@@ -69,6 +69,9 @@ pub fn metadata(state: &State) -> Vec<MetricDescription> {
                 InfoMetric::Measure => {
                     "The indicators and kpis of the current catalogue, in its order"
                 }
+                InfoMetric::Split => {
+                    "The combinations of members by which indicators and kpis are split"
+                }
                 InfoMetric::Month => "The months that have a figure, and their first instants",
                 InfoMetric::Unit => "The units",
             }
@@ -96,6 +99,7 @@ fn describe_derived(companion: DerivedMetric) -> &'static str {
         DerivedMetric::MomLikeForLikePercent => "the same in percent",
         DerivedMetric::YoyDelta => "change from the same month one year before",
         DerivedMetric::YoyPercent => "the same in percent",
+        DerivedMetric::YearBefore => "value of the same month one year before",
         DerivedMetric::YearToDate => "from January up to the month",
         DerivedMetric::Target => "target in force",
         DerivedMetric::Attainment => {
@@ -109,5 +113,9 @@ fn describe_derived(companion: DerivedMetric) -> &'static str {
             "first instant of the month of the newest value, in seconds since 1970"
         }
         DerivedMetric::AttainmentLatest => "attainment of the newest value in percent",
+        DerivedMetric::DeclineLatest => {
+            "how much worse the newest value is than that of the month before, in points for a \
+            percentage, else in percent; below 0 where it is better"
+        }
     }
 }

@@ -1,8 +1,9 @@
-//! The names of all metrics, and what each name means.
+//! The names of all metrics, what each name means, and the members of those that are split.
 
 use std::collections::BTreeMap;
 
 use kpi::catalogue::Catalogue;
+use kpi::measure::Members;
 use kpi::metric::{DerivedMetric, InfoMetric, ServiceLevelMetric, name};
 
 /// What a metric name means.
@@ -103,4 +104,32 @@ impl MetricNames {
         let infos = InfoMetric::ALL.map(|info| info.name().to_owned());
         self.measures.keys().flat_map(with_companions).chain(service_level_names()).chain(infos)
     }
+}
+
+/// All combinations of members for a split. A dimension that is open only within a member of
+/// another appears only with that member.
+pub(super) fn combinations(catalogue: &Catalogue, code: &str, split: &[String]) -> Vec<Members> {
+    let indicator = catalogue.indicator(code);
+    let of_kpi = |dimension: &str| {
+        catalogue
+            .kpi(code)
+            .and_then(|kpi| kpi.dimensions.iter().find(|(known, _)| known == dimension))
+            .map(|(_, members)| members.as_slice())
+    };
+    let mut found = vec![Members::none()];
+    for dimension in split {
+        let members = indicator
+            .and_then(|indicator| indicator.dimension(dimension))
+            .map(|dimension| dimension.members.as_slice())
+            .or_else(|| of_kpi(dimension))
+            .unwrap_or_default();
+        found = found
+            .iter()
+            .flat_map(|chosen| members.iter().map(|member| chosen.with(dimension, member)))
+            .collect();
+    }
+    found.retain(|members| {
+        indicator.is_none_or(|indicator| indicator.check_members(members).is_empty())
+    });
+    found
 }

@@ -2,6 +2,7 @@
 //!
 //! All series of a query come from one snapshot of the state, so from one revision.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,17 +10,17 @@ use std::time::Instant;
 use chrono::NaiveDate;
 use promql_parser::label::{MatchOp, Matcher, Matchers};
 
-use super::info::{info_series, labels_of_unit};
+use super::info::{MetricCatalogue, labels_of_unit};
 use super::memory::QueryMemory;
-use super::names::{MetricNames, MetricSubject, NEWEST};
+use super::names::{MetricNames, MetricSubject, NEWEST, combinations};
 use crate::app::read::completeness::{ReportingTally, tally};
 use crate::app::read::findings::severity_name;
 use crate::app::snapshot::Snapshot;
 use crate::app::state::State;
-use kpi::catalogue::{Catalogue, Direction};
+use kpi::catalogue::Direction;
 use kpi::change::{MeasureSeries, PeriodPoint};
 use kpi::expectation::Expectation;
-use kpi::measure::{Measure, Members};
+use kpi::measure::Measure;
 use kpi::metric::{DerivedMetric, InfoMetric, ServiceLevelMetric, label_name, name};
 use kpi::number::{Rounded, float, rounded};
 use kpi::period::{Month, Period, Step};
@@ -139,7 +140,7 @@ enum SeriesSpec {
         companion: Option<DerivedMetric>,
         labels: LabelSet,
     },
-    Info(LabelSet),
+    Info(Arc<LabelSet>),
 }
 
 /// Returns the revision and, for each selector in order, its series. Series without any value are
@@ -149,13 +150,14 @@ enum SeriesSpec {
 /// Too many series or values, too little memory, or the time is up.
 pub fn select(
     snapshot: &Snapshot,
+    catalogue: &MetricCatalogue,
     wanted: &[SeriesRequest<'_>],
     until: Instant,
     memory: &mut QueryMemory,
 ) -> Result<(i64, Vec<Vec<MetricSeries>>), QueryError> {
     let (state, today) = (snapshot.state(), snapshot.day());
     let mut found: Vec<Vec<MetricSeries>> = wanted.iter().map(|_| Vec::new()).collect();
-    for job in &plan(state, snapshot.month(), wanted, memory)? {
+    for job in &plan(state, catalogue, snapshot.month(), wanted, memory)? {
         if Instant::now() > until {
             return Err(QueryError::timeout());
         }
@@ -177,17 +179,17 @@ fn unit_labels(state: &State, position: usize) -> Vec<(&'static str, String)> {
 
 fn plan(
     state: &State,
+    catalogue: &MetricCatalogue,
     this_month: Month,
     wanted: &[SeriesRequest<'_>],
     memory: &mut QueryMemory,
 ) -> Result<Vec<SeriesJob>, QueryError> {
-    let names = MetricNames::of(&state.catalogue);
     let mut planner = JobPlanner { memory: Some(memory), ..JobPlanner::new(state, MAX_SERIES) };
     let span = state.cube.span();
     for (number, wanted) in wanted.iter().enumerate() {
-        let selected = metrics(&names, wanted);
+        let selected = metrics(catalogue, wanted);
         let matchers = &wanted.matchers.matchers;
-        planner.infos(number, &selected.infos, this_month, |labels| {
+        planner.infos(number, catalogue, &selected.infos, this_month, |labels| {
             matchers.iter().all(|matcher| matcher.is_match(labels.get(&matcher.name)))
         })?;
         let Some((earliest, latest)) = span else { continue };
@@ -217,7 +219,7 @@ pub fn latest(
     (month, today): (Month, NaiveDate),
     most: usize,
 ) -> Result<Vec<MetricSeries>, QueryError> {
-    let names = MetricNames::of(&state.catalogue);
+    let catalogue = MetricCatalogue::new(state, month);
     let units: Vec<UnitLabels> = unit
         .map_or(0..state.units.len(), |unit| state.units.subtree(unit))
         .map(|unit| (unit, unit_labels(state, unit)))
@@ -235,7 +237,7 @@ pub fn latest(
         Ok(())
     };
     for (code, split) in
-        names.measures().filter(|(code, _)| codes.is_empty() || codes.contains(code))
+        catalogue.names.measures().filter(|(code, _)| codes.is_empty() || codes.contains(code))
     {
         for companion in SCRAPED {
             add(&|planner| {
@@ -257,14 +259,18 @@ pub fn latest(
             && (unit.is_empty() || shown.contains(unit))
     };
     for info in InfoMetric::ALL {
-        add(&|planner| planner.infos(0, &[info], month, is_asked))?;
+        add(&|planner| planner.infos(0, &catalogue, &[info], month, is_asked))?;
     }
     Ok(found)
 }
 
 /// The numbers derived from a measure that are scraped.
-const SCRAPED: [DerivedMetric; 3] =
-    [DerivedMetric::Latest, DerivedMetric::LatestPeriod, DerivedMetric::AttainmentLatest];
+const SCRAPED: [DerivedMetric; 4] = [
+    DerivedMetric::Latest,
+    DerivedMetric::LatestPeriod,
+    DerivedMetric::AttainmentLatest,
+    DerivedMetric::DeclineLatest,
+];
 
 /// Passes the whole history of every measure to `each`, series by series in order of the metrics.
 ///
@@ -288,9 +294,10 @@ pub fn history<E>(
             found.iter().try_for_each(&mut each)?;
         }
     }
+    let catalogue = MetricCatalogue::new(state, Month::of(today));
     for info in InfoMetric::ALL {
         let mut planner = JobPlanner::new(state, usize::MAX);
-        let _unlimited = planner.infos(0, &[info], Month::of(today), |_| true);
+        let _unlimited = planner.infos(0, &catalogue, &[info], Month::of(today), |_| true);
         let mut found = Vec::new();
         planner.jobs.iter().for_each(|job| take(state, today, job, &mut found));
         found.iter().try_for_each(&mut each)?;
@@ -312,22 +319,24 @@ struct SelectedMetrics {
     infos: Vec<InfoMetric>,
 }
 
-fn metrics(names: &MetricNames, wanted: &SeriesRequest<'_>) -> SelectedMetrics {
+fn metrics(catalogue: &MetricCatalogue, wanted: &SeriesRequest<'_>) -> SelectedMetrics {
     let matchers = || wanted.matchers.matchers.iter().filter(|matcher| matcher.name == NAME);
     let exact = wanted.name.or_else(|| {
         matchers()
             .find(|matcher| matches!(matcher.op, MatchOp::Equal))
             .map(|matcher| matcher.value.as_str())
     });
-    let candidates: Vec<String> =
-        exact.map_or_else(|| names.all().collect(), |name| vec![name.to_owned()]);
+    let is_asked = |name: &str| matchers().all(|matcher| matcher.is_match(name));
+    let subjects: Vec<MetricSubject> = match exact {
+        Some(name) => catalogue.names.find(name).filter(|_| is_asked(name)).into_iter().collect(),
+        None => {
+            let named = catalogue.all_names().iter().filter(|(name, _)| is_asked(name));
+            named.map(|(_, subject)| subject.clone()).collect()
+        }
+    };
     let mut found = SelectedMetrics::default();
-    for metric in candidates
-        .iter()
-        .filter(|name| matchers().all(|matcher| matcher.is_match(name)))
-        .filter_map(|name| names.find(name))
-    {
-        match metric {
+    for subject in subjects {
+        match subject {
             MetricSubject::Measure { code, split, companion } => {
                 found.measures.entry((code, split)).or_default().push(companion)
             }
@@ -399,11 +408,12 @@ impl<'a> JobPlanner<'a> {
     fn infos(
         &mut self,
         wanted: usize,
+        catalogue: &MetricCatalogue,
         infos: &[InfoMetric],
         this_month: Month,
         is_asked: impl Fn(&LabelSet) -> bool,
     ) -> Result<(), QueryError> {
-        for labels in infos.iter().flat_map(|info| info_series(self.state, *info, this_month)) {
+        for labels in infos.iter().flat_map(|info| catalogue.info_series(self.state, *info)) {
             if is_asked(&labels) {
                 let what = SeriesSpec::Info(labels);
                 let (first, last) = (this_month, this_month);
@@ -599,34 +609,6 @@ impl<'a> JobPlanner<'a> {
     }
 }
 
-/// All combinations of members for a split. A dimension that is open only within a member of
-/// another appears only with that member.
-fn combinations(catalogue: &Catalogue, code: &str, split: &[String]) -> Vec<Members> {
-    let indicator = catalogue.indicator(code);
-    let of_kpi = |dimension: &str| {
-        catalogue
-            .kpi(code)
-            .and_then(|kpi| kpi.dimensions.iter().find(|(known, _)| known == dimension))
-            .map(|(_, members)| members.as_slice())
-    };
-    let mut found = vec![Members::none()];
-    for dimension in split {
-        let members = indicator
-            .and_then(|indicator| indicator.dimension(dimension))
-            .map(|dimension| dimension.members.as_slice())
-            .or_else(|| of_kpi(dimension))
-            .unwrap_or_default();
-        found = found
-            .iter()
-            .flat_map(|chosen| members.iter().map(|member| chosen.with(dimension, member)))
-            .collect();
-    }
-    found.retain(|members| {
-        indicator.is_none_or(|indicator| indicator.check_members(members).is_empty())
-    });
-    found
-}
-
 /// Computes the series of a job.
 fn take(state: &State, today: NaiveDate, job: &SeriesJob, found: &mut Vec<MetricSeries>) {
     let mut add = |labels: &Arc<LabelSet>, first: Month, values: Vec<Option<f64>>| {
@@ -637,20 +619,21 @@ fn take(state: &State, today: NaiveDate, job: &SeriesJob, found: &mut Vec<Metric
     };
     let months = || (0..=job.last.since(job.first)).map(|n| job.first.plus(n));
     match &job.what {
-        SeriesSpec::Info(labels) => found.push(MetricSeries {
-            labels: Arc::new(labels.clone()),
-            values: SeriesValues::Constant(1.0),
-        }),
+        SeriesSpec::Info(labels) => found
+            .push(MetricSeries { labels: Arc::clone(labels), values: SeriesValues::Constant(1.0) }),
         SeriesSpec::Measure { measure, program, outputs } => {
             let period = |month: Month| Period::containing(Step::Month, month);
-            let trend = MeasureSeries::new(
-                state.source(),
-                program,
-                job.unit,
-                period(job.first.plus(-LATEST)),
-                period(job.last),
-            );
-            let value = |month: Month| trend.value(period(month)).and_then(rounded);
+            // A target alone needs no values.
+            let series = LazyCell::new(|| {
+                MeasureSeries::new(
+                    state.source(),
+                    program,
+                    job.unit,
+                    period(job.first.plus(-LATEST)),
+                    period(job.last),
+                )
+            });
+            let value = |month: Month| series.value(period(month)).and_then(rounded);
             let exists = |month: Month| state.units.exists(job.unit, month);
             let newest = |month: Month| {
                 (0..=LATEST)
@@ -667,7 +650,16 @@ fn take(state: &State, today: NaiveDate, job: &SeriesJob, found: &mut Vec<Metric
             let direction = state.catalogue.direction(&measure.code);
             let attainment = |month: Month| {
                 let target = target(month)?;
-                attainment_of(direction, trend.value(period(month))?, target)
+                attainment_of(direction, series.value(period(month))?, target)
+            };
+            let decline = |month: Month| {
+                let sign = match direction {
+                    Direction::Higher => -1.0,
+                    Direction::Lower => 1.0,
+                    Direction::Neutral => return None,
+                };
+                change_in_points_or_percent(program.percent, &series.point(period(month)))
+                    .and_then(|change| rounded(sign * change))
             };
             let id = state.measures.id(measure).filter(|_| program.computed);
             for (companion, labels) in outputs {
@@ -682,10 +674,17 @@ fn take(state: &State, today: NaiveDate, job: &SeriesJob, found: &mut Vec<Metric
                     Some(DerivedMetric::AttainmentLatest) => {
                         newest(month).and_then(|(month, _)| attainment(month))
                     }
+                    Some(DerivedMetric::DeclineLatest) => {
+                        newest(month).and_then(|(month, _)| decline(month))
+                    }
+                    Some(DerivedMetric::YearBefore) => series
+                        .value(period(month).year_before())
+                        .and_then(rounded)
+                        .filter(|_| exists(month)),
                     Some(DerivedMetric::Stated) => id
                         .and_then(|id| state.cube.stated(id, job.unit, month))
                         .map(|stamped| stamped.written.to_f64()),
-                    Some(other) => number_of(*other, &trend.point(period(month))),
+                    Some(other) => number_of(*other, &series.point(period(month))),
                 };
                 add(labels, job.first, months().map(number).collect());
             }
@@ -737,6 +736,17 @@ fn attainment_of(direction: Direction, value: f64, target: f64) -> Option<f64> {
         }
         TargetStatus::NoData => None,
     }
+}
+
+/// The change from the month before over the units that reported in both, of an average that of the
+/// same units: in points for a percentage, else in percent.
+fn change_in_points_or_percent(is_percentage: bool, point: &PeriodPoint) -> Option<f64> {
+    let (alike, plain) = if is_percentage {
+        (point.like_for_like_delta, point.delta)
+    } else {
+        (point.like_for_like_percent, point.delta_percent)
+    };
+    alike.or(plain).ok()
 }
 
 /// A number about reporting in one month.
@@ -821,7 +831,9 @@ fn number_of(companion: DerivedMetric, point: &PeriodPoint) -> Option<f64> {
         | DerivedMetric::Stated
         | DerivedMetric::Latest
         | DerivedMetric::LatestPeriod
-        | DerivedMetric::AttainmentLatest => None,
+        | DerivedMetric::YearBefore
+        | DerivedMetric::AttainmentLatest
+        | DerivedMetric::DeclineLatest => None,
     };
     number.and_then(rounded)
 }

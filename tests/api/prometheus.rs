@@ -393,7 +393,7 @@ fn the_catalogue_the_months_and_the_units_are_metrics_that_hold_at_every_instant
     let left = of("egov_measure_info{system=\"ioffice\"}", "2021-02-15T00:00:00Z", "measure");
     assert_eq!(left.len(), 5, "{left:?}");
     let text = server.get("/metrics/figures").text();
-    for info in ["egov_measure_info", "egov_month_info", "egov_unit_info"] {
+    for info in ["egov_measure_info", "egov_split_info", "egov_month_info", "egov_unit_info"] {
         assert!(text.contains(&format!("# TYPE {info} gauge\n{info}{{")), "{info}");
     }
     let history = run(&["export", "--openmetrics", "--database", &server.address()]).expect(0);
@@ -431,6 +431,107 @@ fn the_attainment_follows_the_direction_of_the_kpi() {
     assert_eq!(at("egov_unsigned_rate_attainment", "2021-04-15T00:00:00Z"), ["p.a 100"]);
     let text = server.get("/metrics/figures").text();
     assert!(text.contains("\negov_unsigned_rate_attainment_latest{"), "{text}");
+}
+
+#[test]
+fn the_decline_of_the_newest_month_follows_the_direction_of_the_kpi() {
+    let server = province();
+    let mut catalogue = server.read("catalogue");
+    let kpis = catalogue["kpis"].as_array_mut().unwrap();
+    kpis.retain(|kpi| kpi["code"] == "ioffice.documents.signed_rate");
+    for (code, formula, unit, direction) in [
+        ("unsigned_rate", format!("({OUTGOING} - {SIGNED}) / {OUTGOING}"), "percent", "lower"),
+        ("signed_each", format!("{SIGNED} / 2"), "count", "higher"),
+        ("outgoing_each", format!("{OUTGOING} / 2"), "count", "neutral"),
+    ] {
+        kpis.push(json!({
+            "code": code, "formula": formula, "unit_of_measure": unit, "direction": direction,
+        }));
+    }
+    for section in ["targets", "patterns", "sentences"] {
+        catalogue[section] = json!([]);
+    }
+    server.put("catalogue", &catalogue).expect(200);
+    let at = |metric: &str| {
+        let promql = format!("{metric}_decline_latest{{unit=\"p.a\"}}");
+        vector(&server, &promql, "2021-05-15T00:00:00Z", "unit")
+    };
+    // Of 40 documents 30 are signed, of 30 before 15: better by 25 points, and by 100 percent.
+    assert_eq!(at(RATE), ["p.a -25"]);
+    assert_eq!(at("egov_unsigned_rate"), ["p.a -25"]);
+    assert_eq!(at("egov_signed_each"), ["p.a -100"]);
+    server.record("p.a", &[(SIGNED, "2021-04", 6)]);
+    assert_eq!(at(RATE), ["p.a 35"]);
+    assert_eq!(at("egov_unsigned_rate"), ["p.a 35"]);
+    assert_eq!(at("egov_signed_each"), ["p.a 60"]);
+    // Without a direction nothing is better or worse.
+    assert_eq!(at("egov_outgoing_each"), Vec::<String>::new());
+    assert_eq!(at(DOCUMENTS), Vec::<String>::new());
+    let text = server.get("/metrics/figures").text();
+    assert!(text.contains("\negov_unsigned_rate_decline_latest{"), "{text}");
+    assert!(!text.contains("outgoing_decline_latest"), "{text}");
+}
+
+#[test]
+fn the_value_of_the_year_before_holds_in_the_same_month() {
+    let server = province();
+    server.record("p.a", &[(OUTGOING, "2020-03", 7), (OUTGOING, "2020-06", 9)]);
+    server.record("p.b", &[(OUTGOING, "2020-03", 2)]);
+    let at = |time: &str| vector(&server, &format!("{DOCUMENTS}_year_before"), time, "unit");
+    assert_eq!(at("2021-02-28T23:59:59Z"), Vec::<String>::new());
+    // Also where the figure of this year, as that of `p.b`, is missing.
+    assert_eq!(at("2021-03-01T00:00:00Z"), ["p 9", "p.a 7", "p.b 2"]);
+    assert_eq!(at("2021-04-15T00:00:00Z"), Vec::<String>::new());
+    assert_eq!(at("2021-06-15T00:00:00Z"), ["p 9", "p.a 9"]);
+}
+
+#[test]
+fn the_members_of_splits_have_names_in_both_languages() {
+    let server = province();
+    let mut catalogue = server.read("catalogue");
+    let name = |vi: &str, en: &str| json!({ "vi": vi, "en": en });
+    catalogue["dimensions"].as_array_mut().unwrap().extend([
+        json!({ "code": "name", "name": name("Tên", "Name"), "members": [
+            { "code": "a", "name": name("Loại A", "Kind A") },
+            { "code": "x", "name": name("Khác", "") },
+        ] }),
+        json!({ "code": "place", "name": name("Nơi", "Place"), "members": [
+            { "code": "x", "name": name("Khác", "Other") }, { "code": "y" },
+        ] }),
+    ]);
+    catalogue["indicators"].as_array_mut().unwrap().push(json!({
+        "code": "courses", "kind": "flow", "unit_of_measure": "count",
+        "dimensions": [{ "code": "name" }, { "code": "place" }],
+    }));
+    server.put("catalogue", &catalogue).expect(200);
+    let of = |split: &str, label: &str| {
+        let promql = format!("egov_split_info{{metric=\"egov_courses_by_{split}\"}}");
+        vector(&server, &promql, "2021-02-15T00:00:00Z", label)
+    };
+    // Two members have the same name, so their dimensions are added.
+    assert_eq!(of("name", "name"), ["Loại A 1", "Khác (Tên) 1"]);
+    assert_eq!(of("name", "name_en"), ["Kind A 1", "Khác 1"]);
+    assert_eq!(of("name", "dimension_name"), ["a 1", "x 1"]);
+    assert_eq!(of("place", "name"), ["Khác (Nơi) 1", "y 1"]);
+    assert_eq!(of("place", "place"), ["x 1", "y 1"]);
+    assert_eq!(
+        of("name_place", "name_en"),
+        ["Kind A, Other 1", "Kind A, y 1", "Khác, Other 1", "Khác, y 1"]
+    );
+    // What a panel of a dashboard asks: figures with the names of their members.
+    server
+        .post(&json!({ "observations": [
+                { "indicator": "courses", "unit": "p.a", "period": "2021-02", "value": 5,
+                  "dimensions": { "name": "a" } },
+                { "indicator": "courses", "unit": "p.a", "period": "2021-02", "value": 4,
+                  "dimensions": { "name": "a", "place": "y" } },
+            ] }))
+        .expect(201);
+    let named = "label_replace({__name__=~\"egov_courses_by_.+\",__name__!~\".+_(mom|yoy|year|ytd|\
+        target|attainment|stated|coverage|latest|decline).*\",unit=\"p.a\"}, \"metric\", \"$1\", \
+        \"__name__\", \"(.+)\") * ignoring (measure, name, name_en, unit, unit_name, unit_kind, \
+        parent, level) group_left (name) egov_split_info";
+    assert_eq!(vector(&server, named, "2021-02-15T00:00:00Z", "name"), ["Loại A 5", "Loại A, y 4"]);
 }
 
 #[test]

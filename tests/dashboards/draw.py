@@ -4,7 +4,8 @@ headless Chromium: the panels of Perses, which query the service themselves, and
 series (@grafana/ui) with data of query_range; in light and dark.
 
 The overview shows the sample province and its department of health, which has no figures of May and
-June 2021. The checks: panels show data, values are those of /api/v1/series, missing months are
+June 2021; for the province also as a catalogue with 5 and one with 25 headline measures has it. The
+checks: panels show data, values are those of /api/v1/series, missing months are
 gaps. The pictures are for people.
 
     tests/dashboards/draw.py FOLDER    writes perses-*.png and grafana-*.png into FOLDER
@@ -17,6 +18,7 @@ import os
 import shutil
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +26,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "prometheus"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import run as pages
-from common import ROOT, ask, free_port, run, running, service, until
+from common import ROOT, ask, free_port, run, running, service, text, until
 
 PAGES = ROOT / "tests" / "dashboards" / "browser"
 CACHE = (
@@ -32,11 +34,15 @@ CACHE = (
 )
 TARGET = "Mục tiêu %"
 SIGNED, WHOLE = "Tỷ lệ văn bản đi được ký số", "Giá trị %"
-# What is drawn: dashboard, unit, system, themes.
+# Members of a dimension of igate, by their names.
+MEMBERS = {"Trực tiếp", "Trực tuyến"}
+# What is drawn: dashboard, unit, system, number of headline measures, themes.
 DRAWN = (
-    ("egov-overview", "sample", None, ("light", "dark")),
-    ("egov-overview", "sample.health", None, ("light",)),
-    ("egov-system", "sample", "igate", ("light", "dark")),
+    ("egov-overview", "sample", None, None, ("light", "dark")),
+    ("egov-overview", "sample", None, 5, ("light", "dark")),
+    ("egov-overview", "sample", None, 25, ("light", "dark")),
+    ("egov-overview", "sample.health", None, None, ("light",)),
+    ("egov-system", "sample", "igate", None, ("light", "dark")),
 )
 
 faults = []
@@ -137,6 +143,63 @@ def filled_board(path, unit, system, sources):
     return {"title": board["title"], "panels": placed}
 
 
+def with_headlines(base, document, count, source):
+    """Returns a catalogue with this many headline measures: kpis always are, and those on which no
+    figure or target depends are left out where there are too many; indicators with figures are
+    added where there are too few."""
+
+    def without(kpi):
+        code = kpi["code"]
+        targets = [
+            each for each in changed["targets"] if each["measure"].split("{")[0].strip() != code
+        ]
+        kpis = [each for each in changed["kpis"] if each["code"] != code]
+        return changed | {"kpis": kpis, "targets": targets}
+
+    changed = json.loads(json.dumps(document))
+    for indicator in changed["indicators"]:
+        indicator["headline"] = False
+    for kpi in reversed(changed["kpis"]):
+        if len(changed["kpis"]) > count:
+            try:
+                pages.send(base, "PUT", "catalogue?dry_run=true", without(kpi))
+            except urllib.error.HTTPError as error:
+                if error.code != 409:
+                    raise
+                continue
+            changed = without(kpi)
+    ending = "_latest_period_timestamp_seconds"
+    filled, _ = source.query(
+        f'egov_measure_info and on (metric) label_replace({{__name__=~"egov_.+{ending}",'
+        f'unit="sample"}}, "metric", "$1", "__name__", "(.+){ending}")',
+        False,
+    )
+    figures = {each["metric"]["measure"] for each in filled}
+    more = [each for each in changed["indicators"] if each["code"] in figures]
+    for indicator in more[: count - sum(kpi["code"] in figures for kpi in changed["kpis"])]:
+        indicator["headline"] = True
+    return changed
+
+
+def with_sizes(base, sources):
+    """Yields each drawing of DRAWN with its name and its filled dashboard. A catalogue with another
+    number of headline measures is put into the service while the variables are filled."""
+    document = json.loads(text(f"{base}/api/v1/catalogue"))
+    del document["version"]
+    for board, unit, system, headlines, themes in DRAWN:
+        path = ROOT / "dashboards" / "vi" / f"{board}.json"
+        if headlines:
+            other = with_headlines(base, document, headlines, sources["egov-kpi"])
+            pages.send(base, "PUT", "catalogue", other)
+        filled = filled_board(path, unit, system, sources)
+        if headlines:
+            trends = [each for each in filled["panels"] if each.get("repeat") == "headline"]
+            if len(trends) != headlines:
+                faults.append(f"{board}: {len(trends)} trends of {headlines} headline measures")
+            pages.send(base, "PUT", "catalogue", document)
+        yield f"{board}-{headlines}" if headlines else board, unit, themes, filled
+
+
 def check_gap(where, series):
     """Checks that May and June 2021 have no values, the months beside them have, and no line spans
     them."""
@@ -202,7 +265,9 @@ def check(client, board, unit, drawn, told, base):
         panel["panel"].split(" ", 1)[1]: {series["name"] for series in panel["series"]}
         for panel in drawn
     }
-    if board == "egov-overview" and not names.get(SIGNED, set()) >= {WHOLE, TARGET}:
+    if board == "egov-system" and not set().union(*names.values()) >= MEMBERS:
+        faults.append(f"{where}: no line has the name of a member: {names}")
+    if board.startswith("egov-overview") and not names.get(SIGNED, set()) >= {WHOLE, TARGET}:
         faults.append(f"{where}: lines are missing: {names}")
     return len(drawn), lines
 
@@ -217,12 +282,8 @@ def main():
         known = ask(f"{prometheus}/api/v1/label/__name__/values")[1]["data"]
         times = (pages.START, pages.END, pages.NOW, 86_400)
         sources = {"egov-kpi": pages.Source(prometheus, set(known), *times)}
-        boards = {
-            f"{board} {unit}": filled_board(
-                ROOT / "dashboards" / "vi" / f"{board}.json", unit, system, sources
-            )
-            for board, unit, system, _ in DRAWN
-        }
+        drawn = list(with_sizes(base, sources))
+        boards = {f"{board} {unit}": filled for board, unit, _, filled in drawn}
         (CACHE / "boards.json").write_text(json.dumps(boards, ensure_ascii=False))
         build()
         port = free_port()
@@ -254,7 +315,7 @@ def main():
             until("pages served", up)
             for client in ("perses", "grafana"):
                 for board, unit, theme in (
-                    (board, unit, theme) for board, unit, _, themes in DRAWN for theme in themes
+                    (board, unit, theme) for board, unit, themes, _ in drawn for theme in themes
                 ):
                     count += 1
                     asked = f"board={board}&unit={unit}&theme={theme}"

@@ -9,7 +9,7 @@ override or link names a field that the response does not have.
 
 Then it prints the figures of the real report of October 2021, system by system, as panels of
 egov-system show them; and it adds a system to the catalogue of the running service and removes
-its kpi.
+first its kpi, then the system.
 
     tests/dashboards/run.py [FOLDER]    the dashboards of FOLDER; default dashboards/vi and en
 
@@ -41,7 +41,7 @@ def instant(day):
 START, END, NOW = instant("2019-01-01"), instant("2022-01-01"), instant("2021-12-15")
 NEWEST, CHOSEN = "2021-12", "2021-09"  # the newest month of the demo, and an earlier one
 # Labels that label_replace makes.
-MADE = {"sign", "title", "value", "metric", "month", "time"}
+MADE = {"sign", "line", "title", "value", "metric", "month", "time"}
 # Metrics that Prometheus itself adds for each target.
 SCRAPED = {"up"}
 FUNCTIONS_OF_LABELS = r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)"
@@ -52,9 +52,6 @@ WITHOUT_DATA = {
     ("Tháng đang xem", "BE"): "a measure without a target, or a rate that no report states",
     ("Month shown", "BEF"): "a measure without a target, or a rate that no report states",
     ("Tháng đang xem", "BEF"): "a measure without a target, or a rate that no report states",
-    ("Diễn biến", "CD"): "a measure without a target, or a rate that no report states",
-    ("Trend", "CD"): "a measure without a target, or a rate that no report states",
-    ("${headline:text}", "CD"): "a measure without a target, or a rate that no report states",
     ("Theo thành phần", "ABC"): "a measure without dimensions; only reports state rates",
     ("By dimension", "ABC"): "a measure without dimensions; only reports state rates",
     ("Mâu thuẫn", "A"): "no contradiction in the figures of this measure or system",
@@ -332,6 +329,13 @@ def check_fields(where, panel, fields):
     """Checks that columns, overrides and links name fields that the panel has."""
     shown = set(fields)
     for step in panel.get("transformations", []):
+        if step["id"] == "filterFieldsByName":
+            names = step["options"]["include"]["names"]
+            for field in names:
+                if field not in fields:
+                    fault(where, f"column that the response does not have: {field}")
+            fields = fields & set(names)
+            shown = set(fields)
         if step["id"] == "organize":
             renamed, hidden = step["options"]["renameByName"], step["options"]["excludeByName"]
             for field in [*renamed, *hidden]:
@@ -654,7 +658,7 @@ def send(base, method, path, body):
 
 
 def check_added_system(base, board, overview, source, sources):
-    """Adds a system of three indicators and a kpi with a target, and removes the kpi again."""
+    """Adds a system of three indicators and a kpi with a target, and removes them again."""
     before = json.loads(text(f"{base}/api/v1/catalogue"))
     after = json.loads(json.dumps(before))
     name = {"vi": "Đào tạo", "en": "Training"}
@@ -669,6 +673,10 @@ def check_added_system(base, board, overview, source, sources):
                 "system": "training",
             }
         )
+    member = {"code": "evening", "name": {"vi": "Buổi tối", "en": "In the evening"}}
+    kinds = {"code": "course_kind", "name": {"vi": "Hình thức", "en": "Kind"}, "members": [member]}
+    after["dimensions"].append(kinds)
+    after["indicators"][-len(ADDED)]["dimensions"] = [{"code": "course_kind"}]
     rate = "training.certified_rate"
     after["kpis"].append(
         {
@@ -686,6 +694,7 @@ def check_added_system(base, board, overview, source, sources):
         {"indicator": code, "unit": "sample", "period": NEWEST, "value": value}
         for code, value in zip(ADDED, (4, 50, 45), strict=True)
     ]
+    figures.append(figures[0] | {"dimensions": {"course_kind": "evening"}, "value": 3})
     send(base, "POST", "observations", {"observations": figures})
     source.names.update(ask(f"{source.base}/api/v1/label/__name__/values")[1]["data"])
     source.known.clear()
@@ -708,18 +717,24 @@ def check_added_system(base, board, overview, source, sources):
     wanted = ["egov_" + code.replace(".", "_") for code in (*ADDED, rate)]
     if rows != wanted:
         fault("the added system", f"rows {rows} instead of {wanted}")
-    numbers = []
+    numbers, members = [], set()
     for panel, scope in shown():
+        legend = re.fullmatch(r"\{\{(name|name_en)\}\}", panel["targets"][0]["legendFormat"])
+        if legend and scope["measure"] == wanted[0]:
+            series, _ = source.query(substitute("", panel["targets"][0]["expr"], scope), True)
+            members |= {(legend[1], each["metric"].get(legend[1])) for each in series or []}
         if panel["type"] == "stat" and scope["measure"] in wanted:
             series, _ = source.query(substitute("", panel["targets"][0]["expr"], scope), False)
             numbers += [each["value"][1] for each in series or []]
+    if members - {("name", "Buổi tối"), ("name_en", "In the evening")} or len(members) != 1:
+        fault("the added system", f"the legend of its members is {members}")
     if numbers != ["4", "50", "45", "90"]:
         fault("the added system", f"its panels show {numbers}")
     headline = next(each for each in overview["templating"]["list"] if each["name"] == "headline")
     values = {"unit": "sample", "at": str(instant(NEWEST + "-01")), "multiple": {}}
     if list(options("the added system", headline, values, sources))[:1] != wanted[-1:]:
         fault("the added system", "its kpi is not on the overview in the catalogue's order")
-    # The kpi is removed. Indicators that have figures cannot be removed from a catalogue.
+    # The kpi is removed.
     after = json.loads(text(f"{base}/api/v1/catalogue"))
     for section in ("kpis", "targets"):
         after[section] = [
@@ -733,6 +748,57 @@ def check_added_system(base, board, overview, source, sources):
     print(
         f"an added system: {len(rows)} rows with the values {', '.join(numbers)}; after the "
         f"removal of its kpi {len(left)}"
+    )
+    check_removed_systems(base, source, systems)
+
+
+def check_removed_systems(base, source, systems):
+    """Removes a system without figures whole. Indicators that have figures cannot be removed, so
+    their system goes when they no longer name it."""
+
+    def catalogue():
+        return json.loads(text(f"{base}/api/v1/catalogue"))
+
+    def known(system):
+        return len(source.query(f'egov_measure_info{{system="{system}"}}', False)[0] or [])
+
+    after = catalogue()
+    after["systems"].append({"code": "library", "name": {"vi": "Thư viện", "en": "Library"}})
+    indicator = {"kind": "flow", "unit_of_measure": "count", "system": "library"}
+    for code in ("library.visits", "library.loans"):
+        after["indicators"].append(indicator | {"code": code, "name": {"vi": code, "en": code}})
+    send(base, "PUT", "catalogue", after)
+    there = known("library")
+    after = catalogue()
+    after["systems"] = [each for each in after["systems"] if each["code"] != "library"]
+    after["indicators"] = [each for each in after["indicators"] if each.get("system") != "library"]
+    send(base, "PUT", "catalogue", after)
+    if (there, known("library")) != (2, 0):
+        fault("the removed system", f"{there} measures, then {known('library')}")
+
+    # The system with figures: whole, then without its figures.
+    after = catalogue()
+    after["systems"] = [each for each in after["systems"] if each["code"] != "training"]
+    whole = [each for each in after["indicators"] if each.get("system") != "training"]
+    try:
+        send(base, "PUT", "catalogue", after | {"indicators": whole})
+        fault("the removed system", "a catalogue without indicators that have figures is accepted")
+    except urllib.error.HTTPError as error:
+        refusal = error.read().decode()
+        if error.code != 409 or "orphaned_figures" not in refusal:
+            fault("the removed system", f"{error.code} {refusal}")
+    for each in after["indicators"]:
+        if each.get("system") == "training":
+            del each["system"]
+    send(base, "PUT", "catalogue", after)
+    if "training" in systems() or known("training"):
+        fault("the removed system", "its page is still offered")
+    figures, _ = source.query('egov_training_trainees{unit="sample"}', False)
+    if [each["value"][1] for each in figures or []] != ["50"]:
+        fault("the removed system", f"its figures are no longer there: {figures}")
+    print(
+        f"a removed system: {there} measures without figures go with it; one with figures is "
+        "refused (409), and goes when its indicators no longer name it, with its figures kept"
     )
 
 

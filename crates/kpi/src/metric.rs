@@ -26,6 +26,8 @@ pub enum DerivedMetric {
     YoyDelta,
     /// The same in percent.
     YoyPercent,
+    /// The value of the same month of the year before.
+    YearBefore,
     /// January up to the end of the month.
     YearToDate,
     /// The target in force.
@@ -43,17 +45,20 @@ pub enum DerivedMetric {
     LatestPeriod,
     /// The attainment of the newest value.
     AttainmentLatest,
+    /// How much worse the newest value is than that of the month before.
+    DeclineLatest,
 }
 
 impl DerivedMetric {
     /// All derived numbers.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::MomDelta,
         Self::MomPercent,
         Self::MomLikeForLikeDelta,
         Self::MomLikeForLikePercent,
         Self::YoyDelta,
         Self::YoyPercent,
+        Self::YearBefore,
         Self::YearToDate,
         Self::Target,
         Self::Attainment,
@@ -62,6 +67,7 @@ impl DerivedMetric {
         Self::Latest,
         Self::LatestPeriod,
         Self::AttainmentLatest,
+        Self::DeclineLatest,
     ];
 
     /// The suffix of the metric's name.
@@ -74,6 +80,7 @@ impl DerivedMetric {
             Self::MomLikeForLikePercent => "_mom_like_for_like_percent",
             Self::YoyDelta => "_yoy_delta",
             Self::YoyPercent => "_yoy_percent",
+            Self::YearBefore => "_year_before",
             Self::YearToDate => "_ytd",
             Self::Target => "_target",
             Self::Attainment => "_attainment",
@@ -82,6 +89,7 @@ impl DerivedMetric {
             Self::Latest => "_latest",
             Self::LatestPeriod => "_latest_period_timestamp_seconds",
             Self::AttainmentLatest => "_attainment_latest",
+            Self::DeclineLatest => "_decline_latest",
         }
     }
 }
@@ -118,6 +126,8 @@ impl ServiceLevelMetric {
 pub enum InfoMetric {
     /// The indicators and kpis.
     Measure,
+    /// The combinations of members that split measures have.
+    Split,
     /// The months that have a figure.
     Month,
     /// The units.
@@ -126,13 +136,14 @@ pub enum InfoMetric {
 
 impl InfoMetric {
     /// All of these metrics.
-    pub const ALL: [Self; 3] = [Self::Measure, Self::Month, Self::Unit];
+    pub const ALL: [Self; 4] = [Self::Measure, Self::Split, Self::Month, Self::Unit];
 
     /// The name of the metric. No measure can have it, because the ending is reserved.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Measure => "egov_measure_info",
+            Self::Split => "egov_split_info",
             Self::Month => "egov_month_info",
             Self::Unit => "egov_unit_info",
         }
@@ -143,6 +154,9 @@ impl InfoMetric {
 pub const LABELS: [&str; 7] =
     ["unit", "unit_name", "unit_kind", "parent", "level", "rule", "severity"];
 
+/// Labels of `egov_split_info` besides those of its dimensions, which get other labels likewise.
+const SPLIT_LABELS: [&str; 4] = ["measure", "metric", "name", "name_en"];
+
 fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
@@ -152,15 +166,17 @@ fn plain(text: &str) -> String {
 /// ```
 /// use kpi::metric::label_name;
 /// assert_eq!(
-///     ["service_level", "a-b", "2021", "level"].map(label_name),
-///     ["service_level", "a_b", "_2021", "dimension_level"]
+///     ["service_level", "a-b", "2021", "level", "name"].map(label_name),
+///     ["service_level", "a_b", "_2021", "dimension_level", "dimension_name"]
 /// );
 /// ```
 #[must_use]
 pub fn label_name(dimension: &str) -> String {
     let label = plain(dimension);
     match label.as_str() {
-        taken if LABELS.contains(&taken) => format!("dimension_{label}"),
+        taken if LABELS.contains(&taken) || SPLIT_LABELS.contains(&taken) => {
+            format!("dimension_{label}")
+        }
         digit if digit.starts_with(|c: char| c.is_ascii_digit()) => format!("_{label}"),
         _ => label,
     }

@@ -69,21 +69,22 @@ impl Aggregation {
     /// Aggregates a vector; `param` is the number of series that `topk` and `bottomk` keep.
     #[must_use]
     pub fn apply(&self, vector: Vec<Sample>, param: Option<f64>) -> Vec<Sample> {
-        let mut order: Vec<LabelSet> = Vec::new();
-        let mut groups: HashMap<LabelSet, Vec<Sample>> = HashMap::new();
+        let mut groups: Vec<(Arc<LabelSet>, Vec<Sample>)> = Vec::new();
+        let mut places: HashMap<Arc<LabelSet>, usize> = HashMap::with_capacity(vector.len());
         for sample in vector {
             let group = self.group(&sample.labels);
-            groups
-                .entry(group.clone())
-                .or_insert_with(|| {
-                    order.push(group);
-                    Vec::new()
-                })
-                .push(sample);
+            let place = places.get(&group).copied().unwrap_or_else(|| {
+                let labels = Arc::new(group);
+                places.insert(Arc::clone(&labels), groups.len());
+                groups.push((labels, Vec::with_capacity(1)));
+                groups.len() - 1
+            });
+            if let Some((_, samples)) = groups.get_mut(place) {
+                samples.push(sample);
+            }
         }
-        let mut found = Vec::new();
-        for labels in order {
-            let Some(samples) = groups.remove(&labels) else { continue };
+        let mut found = Vec::with_capacity(groups.len());
+        for (labels, samples) in groups {
             match self.kind {
                 AggregationKind::Top | AggregationKind::Bottom => {
                     found.extend(self.ranked(samples, param.unwrap_or(0.0)))
@@ -94,7 +95,7 @@ impl Aggregation {
                 | AggregationKind::Most
                 | AggregationKind::Count => {
                     let value = self.number(samples.iter().map(|sample| sample.value));
-                    found.push(Sample { labels: Arc::new(labels), value });
+                    found.push(Sample { labels, value });
                 }
             }
         }

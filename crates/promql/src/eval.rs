@@ -66,6 +66,7 @@ fn is_ordered(node: &PlanNode) -> bool {
         | PlanNode::Negate(_)
         | PlanNode::Binary(..)
         | PlanNode::Call(..)
+        | PlanNode::LabelReplace(..)
         | PlanNode::OverTime(..) => false,
     }
 }
@@ -82,18 +83,21 @@ pub fn evaluate_range<S: SeriesSource>(
     memory: &mut dyn MemorySource,
 ) -> Result<QueryOutput, QueryError> {
     let mut run = QueryEvaluation { plan, series, span: (start, end), until, samples: 0, memory };
-    let mut found: BTreeMap<Arc<LabelSet>, Vec<(i64, f64)>> = BTreeMap::new();
+    let mut found = RangeResult::default();
     let (mut time, mut values) = (start, 0);
     // A value holds for its whole month: while all selectors read the same months, the result is
     // the same and is not computed again.
-    let mut last: Option<(Vec<(Month, Month)>, ExpressionValue)> = None;
+    let mut last: Option<HeldValue> = None;
     while time <= end {
         let months: Vec<(Month, Month)> =
             plan.selectors.iter().map(|selector| selector.window(time, run.span)).collect();
-        let value = match last.take().filter(|(before, _)| *before == months && !plan.tells_time) {
-            Some((_, value)) => value,
-            None => run.value(&plan.node, time)?,
-        };
+        let same = last.as_ref().is_some_and(|held| held.months == months && !plan.tells_time);
+        if !same {
+            last.take().iter().for_each(|held| found.add(held));
+            let value = run.value(&plan.node, time)?;
+            last = Some(HeldValue { months, value, times: Vec::new() });
+        }
+        let Some(HeldValue { value, times, .. }) = &mut last else { break };
         values += value.series_count();
         if values > MAX_VALUES {
             return Err(QueryError::too_much(format!(
@@ -102,26 +106,48 @@ pub fn evaluate_range<S: SeriesSource>(
         }
         // A growing list may have twice the capacity that it uses.
         run.memory.take(value.series_count().saturating_mul(2 * size_of::<(i64, f64)>()))?;
-        match &value {
-            ExpressionValue::Scalar(number) => {
-                found.entry(Arc::default()).or_default().push((time, *number))
-            }
-            ExpressionValue::Vector(vector) => {
-                run.spend(vector.len())?;
-                vector.iter().for_each(|sample| {
-                    found.entry(Arc::clone(&sample.labels)).or_default().push((time, sample.value))
-                });
-            }
+        match value {
+            ExpressionValue::Scalar(_) => {}
+            ExpressionValue::Vector(vector) => run.spend(vector.len())?,
             ExpressionValue::Text(_) => {
                 return Err(QueryError::bad(
                     "invalid expression type \"string\" for range query, must be Scalar or instant Vector",
                 ));
             }
         }
-        last = Some((months, value));
+        times.push(time);
         time += step.max(1);
     }
-    Ok(QueryOutput::Matrix(found.into_iter().collect()))
+    last.iter().for_each(|held| found.add(held));
+    Ok(QueryOutput::Matrix(found.0.into_iter().collect()))
+}
+
+/// The value of a range query at successive times at which all selectors read the same months.
+struct HeldValue {
+    months: Vec<(Month, Month)>,
+    value: ExpressionValue,
+    times: Vec<i64>,
+}
+
+/// The series of a range query so far.
+#[derive(Default)]
+struct RangeResult(BTreeMap<Arc<LabelSet>, Vec<(i64, f64)>>);
+
+impl RangeResult {
+    /// Adds a value at all of its times.
+    fn add(&mut self, HeldValue { value, times, .. }: &HeldValue) {
+        let mut extend = |labels: &Arc<LabelSet>, number: f64| {
+            let points = self.0.entry(Arc::clone(labels)).or_default();
+            points.extend(times.iter().map(|time| (*time, number)));
+        };
+        match value {
+            ExpressionValue::Scalar(number) => extend(&Arc::default(), *number),
+            ExpressionValue::Vector(vector) => {
+                vector.iter().for_each(|sample| extend(&sample.labels, sample.value))
+            }
+            ExpressionValue::Text(_) => {}
+        }
+    }
 }
 
 /// The evaluation of one query, with what it has used so far.
@@ -170,6 +196,10 @@ impl<S: SeriesSource> QueryEvaluation<'_, S> {
                 Ok(ExpressionValue::Vector(aggregation.apply(vector, param)))
             }
             PlanNode::Call(function, arguments) => self.call(*function, arguments, time),
+            PlanNode::LabelReplace(replacement, inner) => match self.value(inner, time)? {
+                ExpressionValue::Vector(vector) => replacement.apply(vector, self.memory),
+                other @ (ExpressionValue::Scalar(_) | ExpressionValue::Text(_)) => Ok(other),
+            },
             PlanNode::OverTime(function, param, number) => {
                 let param = self.parameter(param.as_deref(), time)?.unwrap_or(f64::NAN);
                 self.over_time(*function, param, *number, time)
@@ -198,7 +228,7 @@ impl<S: SeriesSource> QueryEvaluation<'_, S> {
             .iter()
             .map(|argument| self.value(argument, time))
             .collect::<Result<Vec<_>, _>>()?;
-        function.apply(values, time, selector, self.memory)
+        function.apply(values, time, selector)
     }
 
     /// The values of a selector's series at one time.
@@ -259,7 +289,6 @@ impl<S: SeriesSource> QueryEvaluation<'_, S> {
                 vec![ExpressionValue::Vector(Vec::new())],
                 time,
                 Some(selector),
-                self.memory,
             );
         }
         unique(found)

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use promql_parser::label::MatchOp;
 
 use super::error::QueryError;
-use super::label_replace::LabelReplacement;
 use super::selector::SeriesSelector;
-use super::source::MemorySource;
 use super::value::{ExpressionValue, Sample, unique};
 use crate::labels::{LabelSet, NAME};
 use kpi::number::float;
@@ -34,8 +32,6 @@ pub enum InstantFunction {
     Sort,
     /// `sort_desc`
     SortDescending,
-    /// `label_replace`
-    LabelReplace,
     /// `absent`
     Absent,
     /// `scalar`
@@ -60,7 +56,6 @@ impl InstantFunction {
             "clamp_max" => Self::ClampMax,
             "sort" => Self::Sort,
             "sort_desc" => Self::SortDescending,
-            "label_replace" => Self::LabelReplace,
             "absent" => Self::Absent,
             "scalar" => Self::Scalar,
             "vector" => Self::Vector,
@@ -69,30 +64,18 @@ impl InstantFunction {
         })
     }
 
-    /// Checks the texts after the first argument, which are known before the evaluation.
-    ///
-    /// # Errors
-    /// The regular expression or label name is invalid.
-    pub fn check(self, texts: &[String]) -> Result<(), QueryError> {
-        if self == Self::LabelReplace {
-            LabelReplacement::new(texts)?;
-        }
-        Ok(())
-    }
-
     /// Applies the function; `selector` is the argument of `absent` when that is a plain selector.
     ///
     /// # Errors
-    /// Two resulting series have the same labels, or labels grow beyond their limit.
+    /// Two resulting series have the same labels.
     pub fn apply(
         self,
         arguments: Vec<ExpressionValue>,
         time: i64,
         selector: Option<&SeriesSelector>,
-        memory: &mut dyn MemorySource,
     ) -> Result<ExpressionValue, QueryError> {
         let mut arguments = arguments.into_iter();
-        let first = arguments.next();
+        let mut first = arguments.next();
         let mut number = || {
             if let Some(ExpressionValue::Scalar(number)) = arguments.next() {
                 Some(number)
@@ -100,12 +83,9 @@ impl InstantFunction {
                 None
             }
         };
-        let vector = || {
-            if let Some(ExpressionValue::Vector(vector)) = first.clone() {
-                vector
-            } else {
-                Vec::new()
-            }
+        let mut vector = || match &mut first {
+            Some(ExpressionValue::Vector(vector)) => std::mem::take(vector),
+            _ => Vec::new(),
         };
         Ok(match self {
             Self::Abs => each(vector(), f64::abs)?,
@@ -142,14 +122,6 @@ impl InstantFunction {
                     })
                 });
                 ExpressionValue::Vector(sorted)
-            }
-            Self::LabelReplace => {
-                let texts: Vec<String> = arguments
-                    .filter_map(|argument| {
-                        if let ExpressionValue::Text(text) = argument { Some(text) } else { None }
-                    })
-                    .collect();
-                LabelReplacement::new(&texts)?.apply(vector(), memory)?
             }
             Self::Absent if vector().is_empty() => ExpressionValue::Vector(vec![Sample {
                 labels: Arc::new(absent_labels(selector)),

@@ -10,6 +10,7 @@ use super::source::MemorySource;
 use super::value::{ExpressionValue, Sample, unique};
 
 /// The arguments of `label_replace` after the vector.
+#[derive(Clone, Debug)]
 pub struct LabelReplacement {
     target: String,
     replacement: String,

@@ -45,8 +45,11 @@ impl LabelSet {
     #[must_use]
     pub fn with(&self, name: &str, value: &str) -> Self {
         let mut found = self.kept(|label| label != name).0;
-        found.push((name.into(), value.into()));
-        Self::new(found)
+        if !value.is_empty() {
+            let place = found.partition_point(|(label, _)| **label < *name);
+            found.insert(place, (name.into(), value.into()));
+        }
+        Self(found)
     }
 }
 

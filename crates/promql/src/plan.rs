@@ -1,6 +1,7 @@
 //! Turns a parsed query into a plan: all selectors in one list, all names resolved. What is not
 //! supported is refused by its name.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use promql_parser::parser::token::{self, TokenType};
@@ -12,6 +13,7 @@ use super::aggregate::{Aggregation, check_label_list};
 use super::binary::{BinaryOperator, MatchCardinality, VectorMatching};
 use super::error::QueryError;
 use super::instant_function::InstantFunction;
+use super::label_replace::LabelReplacement;
 use super::limits::MAX_DEPTH;
 use super::query_text::check_query_text;
 use super::range_function::RangeFunction;
@@ -34,6 +36,8 @@ pub enum PlanNode {
     Aggregate(Aggregation, Option<Box<PlanNode>>, Box<PlanNode>),
     /// A function.
     Call(InstantFunction, Vec<PlanNode>),
+    /// `label_replace`, its regular expression compiled once for all times of a range.
+    LabelReplace(Arc<LabelReplacement>, Box<PlanNode>),
     /// A function of the samples of a range selector, with its parameter.
     OverTime(RangeFunction, Option<Box<PlanNode>>, usize),
 }
@@ -145,14 +149,22 @@ impl QueryPlan {
             })?;
             return Ok(PlanNode::OverTime(over, number, range));
         }
+        if name == "label_replace" {
+            let mut arguments = arguments.iter().map(|argument| self.node(argument, depth));
+            let vector = arguments
+                .next()
+                .unwrap_or_else(|| Err(QueryError::bad("label_replace() takes a vector")))?;
+            let texts =
+                arguments.map(|node| Ok(text(&node?))).collect::<Result<Vec<_>, QueryError>>()?;
+            let replacement = LabelReplacement::new(&texts)?;
+            return Ok(PlanNode::LabelReplace(Arc::new(replacement), Box::new(vector)));
+        }
         let function = InstantFunction::named(name)
             .ok_or_else(|| unsupported(&format!("the function {name}()")))?;
         let arguments = arguments
             .iter()
             .map(|argument| self.node(argument, depth))
             .collect::<Result<Vec<_>, _>>()?;
-        let texts: Vec<String> = arguments.iter().skip(1).map(text).collect();
-        function.check(&texts)?;
         self.tells_time |= function == InstantFunction::Time;
         Ok(PlanNode::Call(function, arguments))
     }
