@@ -167,7 +167,7 @@ fn main() {
             country
                 .trend(measure, provinces[0], months)
                 .iter()
-                .all(|point| point.value.is_some() && point.coverage >= 1.0),
+                .all(|point| point.value.is_some() && point.is_whole()),
             "every point has a value"
         );
     }
