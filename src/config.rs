@@ -453,6 +453,10 @@ pub struct ReportTarget {
     /// For reports and Excel files: the reported period, such as 2021-10 or, for reports, 2021-Q3.
     #[arg(long, value_name = "PERIOD")]
     pub period: Option<Period>,
+    /// For reports: the start of each figure to record although it is not certain, as `check` shows
+    /// it, separated by commas.
+    #[arg(long, value_name = "START", value_delimiter = ',')]
+    pub accept: Vec<usize>,
 }
 
 /// Actions on the catalogue.

@@ -15,7 +15,7 @@ use super::query::{
 };
 use super::respond::{ResponseBody, file_name, respond, respond_changed};
 use super::response_format::ResponseFormat;
-use crate::app::reports::{ReportError, ReportFile, ReportQuery, ReportView};
+use crate::app::reports::{AcceptedFigures, ReportError, ReportFile, ReportQuery, ReportView};
 use crate::intake::SubmissionEnvelope;
 use crate::render::docx::docx;
 use crate::render::report::{blocks, markdown};
@@ -48,9 +48,17 @@ query_params! {
             "The reporting unit, needed if the heading of the report does not name it",
         period: Option<Period> =
             "The reported period, needed if the title does not name it; wider than a month only for a dry run",
+        accept: Option<AcceptedFigures> =
+            "With dry_run=false: the start of each figure to record although it is not certain (needs_acceptance), separated by commas",
         reason: QueryNote = "Reason of the change; required for a closed month",
         reference: QueryNote =
             "The sender's name for the submission; default: the name of the file or the title",
+    }
+}
+
+impl QueryValue for AcceptedFigures {
+    fn parse(_name: &str, text: &str) -> Result<Self, String> {
+        text.parse()
     }
 }
 
@@ -87,7 +95,11 @@ pub async fn post(
     let identity = identity(&request)?;
     let params: PostReportsParams = read_query(&request)?;
     let dry_run = params.dry_run.unwrap_or(true);
-    let query = ReportQuery { unit: params.unit, period: params.period };
+    let query = ReportQuery {
+        unit: params.unit,
+        period: params.period,
+        accept: params.accept.unwrap_or_default(),
+    };
     let sent = upload(&request, payload).await?;
     let key = if dry_run { None } else { idempotency_key(&request, &sent.bytes)? };
     let media = media_of(&sent)?;

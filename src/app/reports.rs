@@ -24,7 +24,9 @@ use super::{App, time_text};
 use crate::error::Error;
 use crate::intake::SubmissionEnvelope;
 use crate::intake::report::lexicon::ReportLexicon;
-use crate::intake::report::{self, FigureRole, MAX_NUMBERS, ReportContext, ReportExtract, title};
+use crate::intake::report::{
+    self, ExtractedFigure, FigureRole, MAX_NUMBERS, ReportContext, ReportExtract, title,
+};
 use crate::messages::translated;
 use documents::{Document, DocumentError, MediaType};
 use kpi::fault::{Fault, quoted};
@@ -55,6 +57,45 @@ pub struct ReportQuery {
     pub unit: Option<String>,
     /// The period of the report; when absent it is read from its title.
     pub period: Option<Period>,
+    /// The figures that are recorded although their reading is not certain.
+    pub accept: AcceptedFigures,
+}
+
+/// The figures of a report that a request accepts, each by the place of its first digit.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AcceptedFigures(Vec<usize>);
+
+impl From<Vec<usize>> for AcceptedFigures {
+    fn from(places: Vec<usize>) -> Self {
+        Self(places)
+    }
+}
+
+impl std::str::FromStr for AcceptedFigures {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let place = |text: &str| text.trim().parse::<usize>().ok();
+        match text.split(',').map(place).collect::<Option<Vec<usize>>>() {
+            Some(places) if places.len() <= MAX_ACCEPTED => Ok(Self(places)),
+            Some(_) => Err(format!("at most {MAX_ACCEPTED} figures may be accepted at once")),
+            None => {
+                Err("name the starts of figures, separated by commas, such as 512,733".to_owned())
+            }
+        }
+    }
+}
+
+/// A figure of a report that is less certain than this is recorded only when the request accepts it
+/// (docs/reports.md#how-certain-a-figure-is).
+pub const LEAST_CONFIDENCE: f64 = 0.8;
+
+/// Most figures that a request may accept.
+pub const MAX_ACCEPTED: usize = 1_000;
+
+/// Whether a figure is recorded only when the request accepts it.
+fn needs_acceptance(found: &ExtractedFigure) -> bool {
+    found.role == FigureRole::Figure && (found.approximate || found.confidence < LEAST_CONFIDENCE)
 }
 
 /// Why a report could not be read or recorded.
@@ -76,6 +117,8 @@ pub struct ReadReport {
     findings: Vec<FindingView>,
     month: bool,
     closed: bool,
+    /// A place that the request accepts and at which no figure begins.
+    unknown_acceptance: Option<usize>,
 }
 
 impl ReadReport {
@@ -91,6 +134,27 @@ impl ReadReport {
             })
             .find(|line| line.chars().count() >= 8)?;
         Some(line.chars().filter(|c| !kpi::text::is_hidden(*c)).take(200).collect())
+    }
+
+    /// Leaves out the figures that need acceptance, but for those that begin at these places.
+    fn accepting(mut self, accepted: &AcceptedFigures) -> Self {
+        let AcceptedFigures(accepted) = accepted;
+        let figures = &mut self.stored.figures;
+        let starts = |place: &&usize| !figures.iter().any(|figure| figure.place.0 == **place);
+        self.unknown_acceptance = accepted.iter().find(starts).copied();
+        for figure in figures.iter_mut() {
+            figure.needs_acceptance &= !accepted.contains(&figure.place.0);
+        }
+        let left_out = |found: &FoundObservation| {
+            let number =
+                found.place.strip_prefix("/figures/").and_then(|n| n.parse::<usize>().ok());
+            number
+                .and_then(|number| self.stored.figures.get(number))
+                .is_some_and(|figure| figure.needs_acceptance)
+        };
+        let found = std::mem::take(&mut self.found);
+        self.found = found.into_iter().filter(|found| !left_out(found)).collect();
+        self
     }
 
     fn view(&self, dry_run: bool, receipt: Receipt) -> ReportView {
@@ -137,6 +201,20 @@ impl ReadReport {
                 self.stored.period
             );
             return Err(Error::fault("/period", "wider_period", detail));
+        }
+        if let Some(place) = &self.unknown_acceptance {
+            return Err(Error::fault(
+                "/accept",
+                "unknown_figure",
+                format!("no figure of the report begins at character {place}"),
+            ));
+        }
+        if self.found.is_empty() && self.stored.figures.iter().any(|one| one.needs_acceptance) {
+            return Err(Error::fault(
+                "/accept",
+                "not_certain",
+                "the figures of the report are not certain enough to be recorded by themselves; a dry run lists them, and accept=START names those to record by their start",
+            ));
         }
         if self.found.is_empty() {
             return Err(Error::fault(
@@ -233,7 +311,8 @@ impl App {
             );
         }
         let findings = self.reconcile(&reading, &document.text, context, (unit, period));
-        Ok(finish_reading(file, document, &reading, findings, context, (unit, period)))
+        let read = finish_reading(file, document, &reading, findings, context, (unit, period));
+        Ok(read.accepting(&query.accept))
     }
 
     /// Evaluates the figures of a report without recording them. Errors of single figures are
@@ -338,8 +417,11 @@ fn finish_reading(
     (unit, period): (usize, Period),
 ) -> ReadReport {
     let places = CharacterPlaces::new(&document.text);
-    let figures: Vec<StoredFigure> =
-        reading.figures.iter().map(|found| StoredFigure::new(found, &places, context)).collect();
+    let figures: Vec<StoredFigure> = reading
+        .figures
+        .iter()
+        .map(|found| StoredFigure::new(found, needs_acceptance(found), &places, context))
+        .collect();
     let unclaimed =
         reading.unclaimed.iter().map(|number| StoredUnclaimed::new(number, &places)).collect();
     let month = period.step() == Step::Month;
@@ -372,6 +454,7 @@ fn finish_reading(
         findings,
         month,
         closed: month && context.closed.contains_key(&period.last()),
+        unknown_acceptance: None,
     }
 }
 

@@ -228,7 +228,11 @@ fn print_error(error: &Error) -> CommandOutcome {
 
 impl crate::config::ReportTarget {
     fn query(&self) -> crate::app::reports::ReportQuery {
-        crate::app::reports::ReportQuery { unit: self.unit.clone(), period: self.period }
+        crate::app::reports::ReportQuery {
+            unit: self.unit.clone(),
+            period: self.period,
+            accept: self.accept.clone().into(),
+        }
     }
 }
 

@@ -88,13 +88,18 @@ fn print(path: &Path, view: &ReportView, asked: &ReportOptions) {
     say!("{} {figures}:", view.figures.len());
     for (n, figure) in view.figures.iter().enumerate() {
         let about = if figure.approximate { " [approximate]" } else { "" };
+        let held = match (figure.needs_acceptance, vi) {
+            (false, _) => String::new(),
+            (true, true) => format!(" [chỉ ghi khi có --accept {}]", figure.start),
+            (true, false) => format!(" [recorded only with --accept {}]", figure.start),
+        };
         let role = if figure.role == "figure" {
             about.to_owned()
         } else {
             format!(" [{} {}]{about}", figure.role, figure.period)
         };
         say!(
-            "  {n:>3} {:<WIDEST$} {:<12} {:>14} {:>12} {:.2}{role}",
+            "  {n:>3} {:<WIDEST$} {:<12} {:>14} {:>12} {:.2}{role}{held}",
             figure.measure,
             figure.unit,
             figure.value.to_string(),

@@ -602,13 +602,18 @@ mod tests {
     }
 
     #[test]
-    fn a_heading_of_another_system_makes_a_label_uncertain() {
+    fn a_heading_of_another_system_makes_a_label_uncertain_but_not_a_whole_name() {
         let catalogue = catalogue();
         let labels = LabelIndex::new(&catalogue);
         assert!(matches!(
-            labels.resolve("Văn bản đi", "Chứng thư số chuyên dùng"),
+            labels.resolve("Người dùng", "Chứng thư số chuyên dùng"),
             LabelResolution::Several(_)
         ));
+        assert_eq!(one(&labels, "Người dùng", "Hệ thống iOffice"), "ioffice.users.total");
+        assert_eq!(
+            one(&labels, "Văn bản đi", "Chứng thư số chuyên dùng"),
+            "ioffice.documents.outgoing"
+        );
         assert_eq!(one(&labels, "Văn bản đi", "Hệ thống iOffice"), "ioffice.documents.outgoing");
     }
 

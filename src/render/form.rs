@@ -331,9 +331,10 @@ mod tests {
         fn a_filled_in_form_reads_back_the_same_figures(values in prop::collection::vec(prop::option::of(0_i64..=9_007_199_254_740), 200)) {
             let catalogue = Catalogue::new(catalogue::shipped().unwrap()).unwrap();
             let units = UnitForest::new((1..).zip(units::shipped().unwrap()).collect()).unwrap();
+            let of = |code: &str| Measure { code: code.to_owned(), members: Members::none() };
             let row = |(indicator, value): (&kpi::catalogue::Indicator, &Option<i64>)| FormRow {
-                measure: Measure { code: indicator.code.clone(), members: Members::none() },
-                label: format!("={}", indicator.code),
+                measure: of(&indicator.code),
+                label: format!("={}", catalogue.label(&of(&indicator.code)).vi),
                 depth: 1,
                 unit_of_measure: "số lượng".to_owned(),
                 decimals: Some(indicator.decimals),

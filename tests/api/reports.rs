@@ -586,3 +586,59 @@ fn a_written_report_keeps_to_the_revision_and_the_format_that_are_asked_for() {
     assert_eq!(server.get("reports/travinh/2021").faults(422), ["/period malformed_period"]);
     assert_eq!(server.get("reports/travinh/2021-10?format=pdf").faults(422), ["/format malformed"]);
 }
+
+#[test]
+fn figures_that_are_not_certain_are_recorded_only_when_they_are_accepted() {
+    let text = TEXT
+        .replace("tạo mới 15 tài khoản", "tạo mới gần 15 tài khoản")
+        .replace("là 6.120", "là khoảng 6.120");
+    let server = Server::start();
+    let preview = send(&server, "", &text).expect(200);
+    let uncertain: Vec<(&Value, bool)> = preview["figures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|figure| (&figure["start"], figure["needs_acceptance"].as_bool().unwrap()))
+        .collect();
+    let starts: Vec<&Value> =
+        uncertain.iter().filter(|(_, held)| *held).map(|(start, _)| *start).collect();
+    assert_eq!(starts.len(), 2, "{preview}");
+
+    let held = send(&server, "?dry_run=false", &text).expect(201);
+    let all = u64::try_from(uncertain.len()).unwrap();
+    assert_eq!(held["counts"]["created"], all - 2);
+    assert!(server.observations("indicator=ioffice.users.created").is_empty());
+    assert!(server.observations("indicator=ioffice.users.total").is_empty());
+
+    let accepted =
+        send(&server, &format!("?dry_run=false&accept={}", starts[0]), &text).expect(201);
+    assert_eq!(accepted["counts"]["created"], 1);
+    let left = accepted["figures"].as_array().unwrap();
+    assert_eq!(left.iter().filter(|figure| figure["needs_acceptance"] == true).count(), 1);
+    let both = format!("?dry_run=false&accept={},{}", starts[0], starts[1]);
+    assert_eq!(send(&server, &both, &text).expect(201)["counts"]["created"], 1);
+    let id = held["submission"].as_str().unwrap();
+    let stored = server.read(&format!("reports/{id}"));
+    let kept = stored["figures"].as_array().unwrap();
+    assert_eq!(kept.iter().filter(|figure| figure["needs_acceptance"] == true).count(), 2);
+
+    for (wrong, fault) in [
+        ("1", "/accept unknown_figure"),
+        ("x", "/accept malformed"),
+        ("12,,13", "/accept malformed"),
+    ] {
+        let refused = send(&server, &format!("?dry_run=false&accept={wrong}"), &text);
+        assert_eq!(refused.faults(422), [fault], "{wrong}");
+    }
+}
+
+#[test]
+fn a_report_of_uncertain_figures_alone_says_how_they_are_recorded() {
+    let server = Server::start();
+    let text = "# BÁO CÁO\n\nKết quả tháng 3 năm 2021 của tỉnh Trà Vinh\n\nTổng số văn bản đi trong tháng khoảng 20.500 văn bản.\n";
+    assert_eq!(send(&server, "?dry_run=false", text).faults(422), ["/accept not_certain"]);
+    let preview = send(&server, "", text).expect(200);
+    let start = &preview["figures"][0]["start"];
+    let receipt = send(&server, &format!("?dry_run=false&accept={start}"), text).expect(201);
+    assert_eq!(receipt["counts"]["created"], 1);
+}

@@ -38,6 +38,9 @@ pub(super) struct StoredFigure {
     pub(super) sentence: (usize, usize),
     pub(super) pattern: String,
     pub(super) confidence: f64,
+    /// Whether it was not recorded because it is not certain and the request did not accept it.
+    #[serde(default)]
+    pub(super) needs_acceptance: bool,
 }
 
 /// A number that was not taken as a figure, with its places.
@@ -80,6 +83,7 @@ impl StoredFigure {
     /// Stores a figure with its places counted in characters.
     pub(super) fn new(
         found: &ExtractedFigure,
+        needs_acceptance: bool,
         places: &CharacterPlaces<'_>,
         context: &ValidationContext,
     ) -> Self {
@@ -95,6 +99,7 @@ impl StoredFigure {
             sentence: places.characters(&found.sentence),
             pattern: found.pattern.clone(),
             confidence: found.confidence,
+            needs_acceptance,
         }
     }
 
@@ -127,6 +132,7 @@ impl StoredFigure {
             end: self.place.1,
             pattern: self.pattern.clone(),
             confidence: self.confidence,
+            needs_acceptance: self.needs_acceptance,
         }
     }
 }

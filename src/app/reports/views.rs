@@ -55,6 +55,9 @@ pub struct ReportFigure {
     pub pattern: String,
     /// The confidence, from 0 to 1.
     pub confidence: f64,
+    /// Whether it is recorded only when `accept` names its `start`, because the text marks it as
+    /// approximate or its confidence is below 0.8.
+    pub needs_acceptance: bool,
 }
 
 /// A number that was not taken as a figure. Places count Unicode characters of the text.
