@@ -628,7 +628,7 @@ fn the_last_months_reach_back_to_those_of_the_predecessors() {
         .text();
     assert!(
         csv.lines().nth(1).unwrap().starts_with(&format!(
-            "{OUTGOING},p.ab,count,month,2021-06,2021-06-01T00:00:00Z,20,rolled_up,0.5,"
+            "{OUTGOING},p.ab,count,month,2021-06,2021-06-01T00:00:00Z,20,,rolled_up,0.5,"
         )),
         "{csv}"
     );

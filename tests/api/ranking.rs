@@ -492,6 +492,7 @@ fn a_ranking_as_a_table() {
             "name_vi",
             "name_en",
             "value",
+            "value_reason",
             "unit_of_measure",
             "coverage",
             "delta",
@@ -499,6 +500,7 @@ fn a_ranking_as_a_table() {
             "target",
             "attainment",
             "status",
+            "provisional",
             "measure",
             "period",
         ];
@@ -508,12 +510,12 @@ fn a_ranking_as_a_table() {
             rows,
             [
                 vec![
-                    "1", "1", "p.a", "'=1+1", "A, \"b\"", "40", "percent", "1", "30", "", "80.0",
-                    "50", "behind", RATE, "2021-10"
+                    "1", "1", "p.a", "'=1+1", "A, \"b\"", "40", "", "percent", "1", "30", "",
+                    "80.0", "50", "behind", "false", RATE, "2021-10"
                 ],
                 vec![
-                    "", "", "p.b", "", "", "", "percent", "0", "", "missing", "80.0", "",
-                    "no_data", RATE, "2021-10"
+                    "", "", "p.b", "", "", "", "missing", "percent", "0", "", "missing", "80.0",
+                    "", "no_data", "true", RATE, "2021-10"
                 ],
             ]
         );

@@ -50,10 +50,11 @@ fn with_kpis(server: &Server, change: impl Fn(&str, &mut Value)) {
 }
 
 /// The fields of a row that a point of `/series` also has.
-const POINT: [&str; 23] = [
+const POINT: [&str; 24] = [
     "period",
     "time",
     "value",
+    "value_reason",
     "origin",
     "coverage",
     "taken_from",

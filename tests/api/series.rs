@@ -22,7 +22,7 @@ fn a_point_has_every_field_always() {
     server.post_csv("observations", REPORT).expect(201);
     let points = server.points(RATE, "travinh", "2021-09", "2021-10");
     let expected = json!({
-        "period": "2021-10", "time": "2021-10-01T00:00:00Z", "value": 78.947_144, "origin": "computed", "coverage": 1.0, "taken_from": null, "stated": 78.955,
+        "period": "2021-10", "time": "2021-10-01T00:00:00Z", "value": 78.947_144, "value_reason": null, "origin": "computed", "coverage": 1.0, "taken_from": null, "stated": 78.955,
         "delta": null, "delta_reason": "no_prior", "delta_percent": null, "delta_percent_reason": "not_applicable",
         "like_for_like_delta": null, "like_for_like_delta_reason": "no_prior", "like_for_like_percent": null, "like_for_like_percent_reason": "not_applicable",
         "like_for_like_coverage": null, "year_delta": null, "year_delta_reason": "no_prior", "year_delta_percent": null, "year_delta_percent_reason": "not_applicable",
@@ -35,7 +35,7 @@ fn a_point_has_every_field_always() {
     has(
         &points[0],
         &json!({
-            "period": "2021-09", "time": "2021-09-01T00:00:00Z", "value": null, "origin": null, "coverage": 0.0, "taken_from": null, "stated": null,
+            "period": "2021-09", "time": "2021-09-01T00:00:00Z", "value": null, "value_reason": "missing", "origin": null, "coverage": 0.0, "taken_from": null, "stated": null,
             "delta": null, "delta_reason": "missing", "delta_percent_reason": "not_applicable", "like_for_like_delta_reason": "missing", "like_for_like_coverage": null,
             "year_delta_reason": "missing", "year_delta_percent_reason": "not_applicable", "year_to_date": null, "year_to_date_reason": "missing"
         }),

@@ -20,7 +20,7 @@ use crate::app::read::series::{self, PointView, SeriesView};
 use crate::app::state::State;
 use crate::error::Error;
 use kpi::catalogue::{Indicator, IndicatorKind};
-use kpi::change::UnavailableReason;
+use kpi::change::{UnavailableReason, ValueReason};
 use kpi::geography::Geography;
 use kpi::measure::{Measure, Members};
 use kpi::number::Rounded;
@@ -60,6 +60,7 @@ struct TidyRow<'a> {
     period: &'a str,
     unit_of_measure: &'a str,
     value: Option<Rounded>,
+    value_reason: Option<ValueReason>,
     origin: Option<Origin>,
     coverage: Option<f64>,
     stated: Option<String>,
@@ -231,6 +232,7 @@ fn row<'a>(
         period: &point.period,
         unit_of_measure: &asked.unit_of_measure,
         value: point.value,
+        value_reason: point.value_reason,
         origin: point.origin,
         coverage: point.coverage,
         stated: point.stated.map(|stated| stated.to_string()),
@@ -330,6 +332,7 @@ mod tests {
             period: "2021-10",
             unit_of_measure: "",
             value: Rounded::new(12_345_678_901.25),
+            value_reason: None,
             origin: Some(Origin::RolledUp),
             coverage: Some(1.0),
             stated: Some("78.950".to_owned()),

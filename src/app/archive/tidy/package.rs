@@ -5,14 +5,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{FIGURES, MeasureKind, TidySummary};
-use kpi::change::UnavailableReason;
+use kpi::change::{UnavailableReason, ValueReason};
 use kpi::unit::UnitKind;
 use kpi::value::Origin;
 
 /// The values of a column.
 enum ColumnKind {
-    /// A number from 0 to 1, always present.
-    Share,
     /// A number, or nothing.
     Number,
     /// A number from 0 to 1, or nothing.
@@ -36,7 +34,7 @@ enum ColumnKind {
 }
 
 /// The columns in order: name, values, and meaning.
-const COLUMNS: [(&str, ColumnKind, &str); 26] = [
+const COLUMNS: [(&str, ColumnKind, &str); 27] = [
     (
         "measure",
         ColumnKind::Measure,
@@ -65,12 +63,17 @@ const COLUMNS: [(&str, ColumnKind, &str); 26] = [
         ColumnKind::Number,
         "The value, rounded to six decimals; empty for a kpi with only a stated rate.",
     ),
+    ("value_reason", ColumnKind::WordOrNothing(value_reasons), "Why value is empty."),
     (
         "origin",
         ColumnKind::WordOrNothing(origins),
         "How the value came about: stated for exactly this measure, summed from members, rolled_up from child units, or computed.",
     ),
-    ("coverage", ColumnKind::Share, "Share of the leaf units that the value covers, 0 to 1."),
+    (
+        "coverage",
+        ColumnKind::ShareOrNothing,
+        "Share of the leaf units that the value covers, 0 to 1; empty where no leaf is left to which the figures apply.",
+    ),
     (
         "stated",
         ColumnKind::Number,
@@ -128,6 +131,10 @@ fn origins() -> Vec<Value> {
     words(&[Origin::Stated, Origin::Summed, Origin::RolledUp, Origin::Computed])
 }
 
+fn value_reasons() -> Vec<Value> {
+    words(&[ValueReason::Missing, ValueReason::NotApplicable, ValueReason::Undefined])
+}
+
 fn reasons() -> Vec<Value> {
     words(&[
         UnavailableReason::NotApplicable,
@@ -145,7 +152,6 @@ impl ColumnKind {
     fn describe(&self) -> (&'static str, Value) {
         const UNIT: &str = "[a-z0-9][a-z0-9._-]{0,119}";
         match self {
-            Self::Share => ("number", json!({ "required": true, "minimum": 0, "maximum": 1 })),
             Self::ShareOrNothing => ("number", json!({ "minimum": 0, "maximum": 1 })),
             Self::Number => ("number", json!({})),
             Self::Reason => ("string", json!({ "enum": reasons() })),
