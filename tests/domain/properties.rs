@@ -138,12 +138,15 @@ proptest! {
         for measure in measures(&case) {
             for (unit, points) in codes(&case).iter().zip(monthly(&case, &measure)) {
                 for point in points.iter().filter(|point| point.origin == Some(Origin::Summed)) {
+                    // Above leaves that state n/a a member has its own value, which is not shown.
+                    if !case.units.is_leaf(case.units.position(unit).unwrap(), point.period.first()) {
+                        continue;
+                    }
                     let indicator = case.catalogue.indicator(&measure.code).unwrap();
                     let sums = indicator.open(&measure.members).filter(|dimension| dimension.complete).map(|dimension| {
                         let parts = dimension.members.iter().map(|member| Measure { members: measure.members.with(&dimension.code, member), ..measure.clone() });
                         let own = |part: Measure| case.points(&part, unit, point.period, point.period).remove(0);
-                        let leaf = case.units.is_leaf(case.units.position(unit).unwrap(), point.period.first());
-                        let applies = |part: &PeriodPoint| !leaf || part.value_reason != Some(ValueReason::NotApplicable);
+                        let applies = |part: &PeriodPoint| part.value_reason != Some(ValueReason::NotApplicable);
                         parts.map(own).filter(applies).map(|part| part.value.filter(|_| matches!(part.origin, Some(Origin::Stated | Origin::Summed)))).sum::<Option<f64>>()
                     });
                     let first = sums.flatten().next();
