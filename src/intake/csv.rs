@@ -59,6 +59,8 @@ struct QuotedCells<S> {
     source: S,
     delimiter: u8,
     state: QuoteState,
+    /// Whether the last byte so far ends a line.
+    line_ended: bool,
 }
 
 impl<S> QuotedCells<S> {
@@ -87,6 +89,9 @@ impl<S: Read> Read for QuotedCells<S> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = self.source.read(buffer)?;
         let bytes = buffer.get(..read).unwrap_or_default();
+        if let Some(last) = bytes.last() {
+            self.line_ended = matches!(last, b'\n' | b'\r');
+        }
         if read == 0 && !buffer.is_empty() && self.state == QuoteState::Quoted {
             let detail = "a quote is not closed: the file may have been cut off";
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, detail));
@@ -143,6 +148,8 @@ pub struct CsvRows<R> {
     record: ByteRecord,
     columns: CsvColumns,
     decimal_comma: bool,
+    /// Whether the row that was read last has fewer cells than the header.
+    short: bool,
 }
 
 /// The result of reading a row.
@@ -198,7 +205,8 @@ impl<R: Read> CsvRows<R> {
             .flexible(true)
             .trim(csv::Trim::All)
             .from_reader(
-                QuotedCells { source, delimiter, state: QuoteState::CellStart }.chain(end),
+                QuotedCells { source, delimiter, state: QuoteState::CellStart, line_ended: false }
+                    .chain(end),
             );
         let unreadable = |error: csv::Error| vec![at_line(1, "unreadable", error.to_string())];
         let mut header = reader.byte_headers().map_err(unreadable)?.clone();
@@ -212,6 +220,7 @@ impl<R: Read> CsvRows<R> {
             record: ByteRecord::new(),
             columns: read_columns(&header, catalogue)?,
             decimal_comma: delimiter != b',',
+            short: false,
         })
     }
 
@@ -230,11 +239,24 @@ impl<R: Read> CsvRows<R> {
         }
     }
 
+    /// Records the error of a last row that has neither all cells nor a line end: a file that was
+    /// cut off within the members of a figure must not become the figure of their total.
+    fn refuse_cut_row(&self, parser: &mut ObservationParser<'_>) {
+        if self.short && !self.reader.get_ref().get_ref().0.line_ended {
+            let detail = "the last row has fewer cells than the header and no line end: the file \
+                          may have been cut off";
+            parser.fault(at_line(self.line, "ragged_row", detail.to_owned()));
+        }
+    }
+
     /// Reads the next row and passes it to the parser as observation number `index`.
     pub fn next(&mut self, index: usize, parser: &mut ObservationParser<'_>) -> RowOutcome {
         match self.reader.read_byte_record(&mut self.record) {
             Ok(true) => {}
-            Ok(false) => return RowOutcome::End,
+            Ok(false) => {
+                self.refuse_cut_row(parser);
+                return RowOutcome::End;
+            }
             Err(error) => {
                 parser.fault(at_line(
                     self.reader.position().line(),
@@ -253,6 +275,7 @@ impl<R: Read> CsvRows<R> {
             .line()
             .saturating_sub(self.behind + u64::try_from(within).unwrap_or(0));
         let line = self.line;
+        self.short = self.record.len() < self.columns.count;
         let place = SourceLocation { index, line: Some(line), found_at: None };
         if self.record.iter().all(<[u8]>::is_empty) {
             return RowOutcome::Silent;
@@ -293,8 +316,9 @@ impl<R: Read> CsvRows<R> {
                 parser.fault(place.fault("/value", "exponent", detail));
                 return RowOutcome::Taken;
             }
-            RawText::Text(Cow::Borrowed(text)) if is_grouped(text) => {
-                RawNumber::Grouped(text, Cow::Owned(text.replacen(',', ".", 1)))
+            RawText::Text(text) if is_grouped(&text) => {
+                let digits = Cow::Owned(text.replacen(',', ".", 1));
+                RawNumber::Grouped(text, digits)
             }
             RawText::Text(text)
                 if self.decimal_comma && text.contains(',') && !text.contains('.') =>
@@ -394,7 +418,7 @@ fn month_of_sheet(text: &str) -> Option<String> {
 
 /// Whether a text has digits in groups of three with points or commas between them: `1.000`,
 /// `12,000`, `5.000.000`.
-fn is_grouped(text: &str) -> bool {
+pub(super) fn is_grouped(text: &str) -> bool {
     let separator = if text.contains(',') { ',' } else { '.' };
     let mut groups = text.strip_prefix('-').unwrap_or(text).split(separator);
     let digits = |group: &str| group.bytes().all(|b| b.is_ascii_digit());
@@ -535,6 +559,26 @@ mod tests {
             line("indicator,unit,period,value\na.b,u,2021-10,1\n\na.b,x,2021-09,1"),
             Some(4)
         );
+    }
+
+    #[test]
+    fn a_last_row_without_all_cells_and_a_line_end_is_refused() {
+        let row =
+            |text: &str| parsed(format!("indicator,unit,period,value,channel\n{text}").as_bytes());
+        for cut in
+            ["a.b,u,2021-10,12", "a.b,u,2021-09,1,online\na.b,u,2021-10,12", "a.b,u,2021-10,1.5"]
+        {
+            let faults = row(cut).unwrap_err();
+            assert_eq!(faults[0].code, "ragged_row", "{cut}");
+        }
+        for whole in [
+            "a.b,u,2021-10,12\n",
+            "a.b,u,2021-10,12\r\n",
+            "a.b,u,2021-10,12,",
+            "a.b,u,2021-10,12\n\n",
+        ] {
+            assert_eq!(row(whole).unwrap().figures.len(), 1, "{whole:?}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::csv::is_grouped;
 use super::utf16::without_mark;
 use super::{SubmissionEnvelope, UnreadableBody};
 use kpi::fault::{Fault, quoted};
@@ -95,6 +96,9 @@ fn number(raw: &RawValue) -> RawNumber<'_> {
             |JsonText(text)| {
                 if text.eq_ignore_ascii_case(NOT_APPLICABLE) {
                     RawNumber::NotApplicable
+                } else if is_grouped(&text) {
+                    // A text may come from a table, in which `12.000` is twelve thousand.
+                    RawNumber::Grouped(text.clone(), text)
                 } else {
                     RawNumber::Digits(text)
                 }

@@ -16,6 +16,7 @@ mod dashboards;
 mod direction;
 mod hand;
 mod model;
+mod mutations;
 mod properties;
 mod rules;
 mod shipped;

@@ -17,7 +17,7 @@ fn shipped() -> (CatalogueDocument, Catalogue, UnitForest) {
 }
 
 /// The rows of the shipped figures: measure, unit, month, digits.
-fn rows() -> Vec<(Measure, String, Month, Decimal64)> {
+pub fn rows() -> Vec<(Measure, String, Month, Decimal64)> {
     let mut reader = csv::Reader::from_reader(FIGURES.as_bytes());
     let header = reader.headers().unwrap().clone();
     let row = |row: csv::StringRecord| {

@@ -47,6 +47,13 @@ pub struct WorkbookSheet {
     pub grid: Grid,
 }
 
+/// Why a date or time that names no month is no figure.
+const NO_DATE: &str = "the cell has a date or a time, a figure is expected";
+/// Why digits after a sign that turns the direction of writing (U+202E) are not read.
+const TURNED: &str = "the text is shown in another direction than it is written";
+/// Why a number in thousands or millions is not read.
+const SCALED: &str = "the cell shows thousands or millions, its number has more digits";
+
 /// Reads an Excel file.
 ///
 /// # Errors
@@ -268,7 +275,7 @@ fn grid_cell(value: &DataRef<'_>, (formula, uncomputed): (bool, bool)) -> GridCe
             let (year, month, ..) = time.to_ymd_hms_milli();
             month_cell(Month::new(i32::from(year), u32::from(month)), time.as_f64())
         }
-        DataRef::DateTime(time) => number_cell(format_15_digits(time.as_f64())),
+        DataRef::DateTime(time) => no_figure(time.as_f64(), NO_DATE),
         DataRef::DateTimeIso(text) => {
             let month = text.get(..7).and_then(|text| text.parse().ok());
             month.map_or_else(|| text_cell(text), |month: Month| month_cell(Some(month), 0.0))
@@ -298,14 +305,45 @@ fn is_zero(value: &DataRef<'_>) -> bool {
 }
 
 fn text_cell(text: &str) -> GridCell {
-    GridCell::text(clean(&text.chars().take(MAX_CELL).collect::<String>()))
+    let turned = text.contains('\u{202e}') && text.contains(|c: char| c.is_ascii_digit());
+    GridCell {
+        fault: turned.then(|| TURNED.to_owned()),
+        ..GridCell::text(clean(&text.chars().take(MAX_CELL).collect::<String>()))
+    }
 }
 
 fn month_cell(month: Option<Month>, number: f64) -> GridCell {
     month.map_or_else(
-        || number_cell(format_15_digits(number)),
+        || no_figure(number, NO_DATE),
         |month| GridCell { text: month.to_string(), month: Some(month), ..GridCell::default() },
     )
+}
+
+/// A number that the cell does not show.
+fn no_figure(number: f64, why: &str) -> GridCell {
+    let text = format_15_digits(number);
+    GridCell { text, fault: Some(why.to_owned()), ..GridCell::default() }
+}
+
+/// Whether a number format shows thousands or millions: commas follow its last digit before the
+/// point, as in `#,##0,`.
+fn is_scaled(format: &str) -> bool {
+    let mut bare = String::new();
+    let (mut quoted, mut letters) = (false, format.chars());
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' => quoted = !quoted,
+            '\\' | '_' | '*' => drop(letters.next()),
+            _ if !quoted => bare.push(letter),
+            _ => {}
+        }
+    }
+    let whole = bare.split('.').next().unwrap_or_default();
+    let is_digit = |c: char| matches!(c, '0' | '#' | '?');
+    [whole, bare.as_str()].iter().any(|part| {
+        part.rfind(is_digit)
+            .is_some_and(|at| part.get(at + 1..).is_some_and(|behind| behind.starts_with(',')))
+    })
 }
 
 /// A number with 15 significant digits, as spreadsheets keep it.
@@ -367,6 +405,11 @@ fn apply_cell_formats(
             continue;
         };
         let first = code.split(';').next().unwrap_or_default();
+        if is_scaled(first) {
+            let text = std::mem::take(&mut cell.text);
+            *cell = GridCell { text, fault: Some(SCALED.to_owned()), ..GridCell::default() };
+            continue;
+        }
         let decimals = first.split_once('.').map_or(0, |(_, behind)| {
             behind.chars().take_while(|c| matches!(c, '0' | '#' | '?')).count()
         });
@@ -409,6 +452,44 @@ mod tests {
         sheet.write_boolean(3, 4, true).unwrap();
         sheet.write_number(3, 5, 1e30).unwrap();
         book.save_to_buffer().unwrap()
+    }
+
+    #[test]
+    fn digits_that_are_shown_from_right_to_left_are_a_fault() {
+        for (text, fault) in [
+            ("\u{202e}28", true),
+            ("\u{202e}163\u{202c}", true),
+            ("khoảng \u{202e}1.234", true),
+            ("\u{202a}28\u{202c}", false),
+            ("\u{202e}văn bản", false),
+        ] {
+            assert_eq!(text_cell(text).fault.is_some(), fault, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_the_cell_does_not_show_is_a_fault() {
+        let mut book = rust_xlsxwriter::Workbook::new();
+        let sheet = book.add_worksheet();
+        let cases = [
+            (4_436.0, "#,##0,", true),
+            (2_837_653.0, "0.0,,", true),
+            (4_436.0, "#,##0,\" nghìn\"", true),
+            (9_000_000.0, "dd/mm/yyyy", true),
+            (12.0, "[h]:mm", true),
+            (4_436.0, "#,##0", false),
+            (4_436.0, "#,##0.00", false),
+            (4_436.0, "0\", \"", false),
+        ];
+        for (row, (number, format, _)) in (0..).zip(cases) {
+            let format = rust_xlsxwriter::Format::new().set_num_format(format);
+            sheet.write_number_with_format(row, 0, number, &format).unwrap();
+        }
+        let sheets = open(&book.save_to_buffer().unwrap()).unwrap();
+        for (cells, (_, format, fault)) in sheets[0].grid.rows.iter().zip(cases) {
+            assert_eq!(cells[0].fault.is_some(), fault, "{format}");
+            assert_eq!(cells[0].number.is_none(), fault, "{format}");
+        }
     }
 
     #[test]

@@ -44,9 +44,9 @@ pub enum RawNumber<'a> {
     Digits(Cow<'a, str>),
     /// The figure does not apply to the unit.
     NotApplicable,
-    /// Digits of a table cell in groups of three, such as `7.401`, whose separator may be a
-    /// thousands separator or a decimal point: the text, and its digits if it is a decimal point.
-    Grouped(&'a str, Cow<'a, str>),
+    /// Digits of a text in groups of three, such as `7.401`, whose separator may be a thousands
+    /// separator or a decimal point: the text, and its digits if it is a decimal point.
+    Grouped(Cow<'a, str>, Cow<'a, str>),
     /// The field is not a number.
     WrongType,
 }

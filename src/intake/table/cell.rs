@@ -57,10 +57,13 @@ fn without_marks(text: &str) -> &str {
     if base == Some("10") { bare.trim() } else { cut.trim_start() }
 }
 
-/// Whether a text has a digit.
+/// Whether a text has a digit, also of another script (`１２`) or a fraction, but no note mark and no
+/// Roman numeral.
 #[must_use]
 pub fn has_digit(text: &str) -> bool {
-    text.chars().any(|c| c.is_ascii_digit())
+    let of_other_script =
+        |c: char| c.is_numeric() && !is_note_mark(c) && !('\u{2160}'..='\u{2188}').contains(&c);
+    text.chars().any(|c| c.is_ascii_digit() || of_other_script(c))
 }
 
 /// Whether a text looks like a figure: it begins with a number and little follows.
@@ -314,6 +317,10 @@ mod tests {
             ("23.441⁽²⁾", "23441"),
             ("10⁶", "fault"),
             ("5.10⁶", "fault"),
+            ("１２３", "fault"),
+            ("1２", "fault"),
+            ("٣١٦", "fault"),
+            ("12½", "fault"),
         ] {
             assert_eq!(said(text, Some(0), false), expected, "{text}");
         }
