@@ -182,10 +182,9 @@ pub fn mutant(world: &World, dice: &mut Dice) -> (Sayings, Mutant) {
         10 => {
             let mut order: Vec<usize> = (0..table.heads.len()).collect();
             dice.shuffle(&mut order);
-            let reordered =
-                |cells: &Vec<String>| order.iter().map(|at| cells[*at].clone()).collect();
-            table.heads = reordered(&table.heads);
-            table.rows = table.rows.iter().map(reordered).collect();
+            for cells in table.rows.iter_mut().chain([&mut table.heads]) {
+                *cells = order.iter().map(|at| cells[*at].clone()).collect();
+            }
             dice.shuffle(&mut table.rows);
             whole("columns moved with their headings", table.written(dice).0, &before)
         }
@@ -230,7 +229,7 @@ pub fn mutant(world: &World, dice: &mut Dice) -> (Sayings, Mutant) {
             let (text, spans) = table.written(dice);
             let other = if table.delimiter == ',' { ';' } else { ',' };
             let of_row = || spans.iter().filter(|span| span.row == row + 1);
-            let (start, end) = (of_row().next().unwrap().start, of_row().last().unwrap().end);
+            let (start, end) = (of_row().next().unwrap().start, of_row().next_back().unwrap().end);
             let changed = text[start..end].replace(table.delimiter, &other.to_string());
             let mutated = format!("{}{changed}{}", &text[..start], &text[end..]);
             let mut says = before.clone();

@@ -68,6 +68,7 @@ pub fn edited(text: &str, dice: &mut Dice) -> String {
 }
 
 /// Rewrites digits (with a decimal point, without groups) of a measure with these decimals.
+#[expect(clippy::too_many_lines, reason = "one short arm for each way of rewriting")]
 pub fn rewritten(digits: &str, decimals: Option<u32>, dice: &mut Dice) -> Rewriting {
     let same = || BTreeSet::from([canonical(digits)]);
     let rate = decimals.is_none();
