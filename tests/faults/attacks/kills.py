@@ -499,7 +499,9 @@ def kill_closing(place: Place, backend):
 
         def close(caller=caller, month=month, answered=answered):
             with contextlib.suppress(Lost, Refused):
-                answered.append(caller.post(f"/api/v1/periods/{month}/close?force=true", "{}").status)
+                answered.append(
+                    caller.post(f"/api/v1/periods/{month}/close?force=true", "{}").status
+                )
 
         def post(poster=poster, month=month):
             for value in range(2, 50):
