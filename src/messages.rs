@@ -132,13 +132,16 @@ fn number(text: &str) -> String {
 }
 
 fn translate(text: &str, depth: usize) -> Option<String> {
-    if depth > MAX_DEPTH || text.is_empty() {
+    // A part in quotation marks is the client's own.
+    if depth > MAX_DEPTH || text.is_empty() || depth > 0 && text.starts_with('"') {
         return None;
     }
     if let Some(found) = BOOK.whole.get(text) {
         return Some(found.clone());
     }
-    BOOK.templates.iter().find_map(|template| template.translate(text, depth))
+    // Templates without words of their own divide a message once, not its parts again.
+    let templates = BOOK.templates.iter().filter(|template| depth == 0 || template.letters > 0);
+    templates.into_iter().find_map(|template| template.translate(text, depth))
 }
 
 /// A message in Vietnamese; `None` if there is no translation.

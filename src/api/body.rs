@@ -73,7 +73,7 @@ pub(super) async fn sheet(context: &ServiceContext, bytes: web::Bytes) -> Result
     let read = context.run(account.reserved(), move || {
         // The memory stays reserved until the file is read, even if the client has gone
         let _account = account;
-        first_sheet(&bytes)
+        first_sheet(&bytes)?.table()
     });
     read.await?.map_err(|fault| Problem::invalid(vec![fault]))
 }

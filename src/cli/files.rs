@@ -82,7 +82,9 @@ pub fn open(path: &Path) -> Result<FileContent, Error> {
         }
         let bytes = std::fs::read(path).map_err(named)?;
         return match first_sheet(&bytes) {
-            Ok(csv) if is_of_units(&header(&csv)) => units(csv.as_slice()),
+            Ok(sheet) if is_of_units(&header(&sheet.csv)) => {
+                units(sheet.table().map_err(|fault| Error::Invalid(vec![fault]))?.as_slice())
+            }
             _ => Ok(FileContent::Workbook(bytes)),
         };
     }
@@ -378,7 +380,8 @@ pub fn record_csv(
             }
         }
         most = STRETCH;
-        if index == 0 && end && taken.figures() + u64::try_from(waiting.len()).unwrap_or(0) > 0 {
+        let any_before = taken.figures() > 0 || !waiting.is_empty();
+        if index == 0 && end && any_before && !parser.has_faults() {
             break;
         }
         let submission = match finish(parser) {

@@ -85,6 +85,7 @@ pub fn run(
                 let envelope =
                     SubmissionEnvelope { source_kind: Some("report".to_owned()), ..envelope };
                 report::import(&app, &read, of, envelope, ACTOR).map(|view| {
+                    report::print_uncertain(file, &view);
                     ImportTotals::of(view.counts, view.submission.is_some(), &view.findings)
                 })
             }

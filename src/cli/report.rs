@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::actor::ACTOR;
-use super::wait;
+use super::{localised, wait};
 use crate::app::App;
 use crate::app::read::findings::FindingView;
 use crate::app::reports::{ReportError, ReportFile, ReportQuery, ReportView};
@@ -75,6 +75,25 @@ pub fn import(
 ) -> Result<ReportView, Error> {
     let report = app.read_report(file, query).map_err(plain)?;
     wait(app.record_report(&report, envelope, actor, None)).map(|(view, _)| view)
+}
+
+/// Prints how many figures were not recorded because they are not certain, and how to accept them.
+pub fn print_uncertain(path: &Path, view: &ReportView) {
+    let starts: Vec<String> = view
+        .figures
+        .iter()
+        .filter(|figure| figure.needs_acceptance)
+        .map(|figure| figure.start.to_string())
+        .collect();
+    if starts.is_empty() {
+        return;
+    }
+    let message = format!(
+        "{} figure(s) are not certain and were not recorded; `check` shows them, --accept {} records them",
+        starts.len(),
+        starts.join(",")
+    );
+    say!("{}: {}", path.display(), localised(message));
 }
 
 fn print(path: &Path, view: &ReportView, asked: &ReportOptions) {

@@ -313,7 +313,7 @@ impl<R: Read> CsvRows<R> {
                     "{}: a sheet writes long numbers this way and loses digits; write all digits",
                     quoted(&text)
                 );
-                parser.fault(place.fault("/value", "exponent", detail));
+                parser.fault(place.fault("value", "exponent", detail));
                 return RowOutcome::Taken;
             }
             RawText::Text(text) if is_grouped(&text) => {

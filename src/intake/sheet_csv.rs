@@ -1,29 +1,66 @@
 //! The first sheet of an Excel file as CSV, for the tables that the service itself exports.
 
+use super::table::cell::STRUCK;
 use documents::table::GridCell;
-use documents::workbook::open;
-use kpi::fault::Fault;
+use documents::workbook::{WorkbookSheet, fault_at, open};
+use kpi::fault::{Fault, quoted};
 use kpi::number::{Decimal64, MAX_DECIMALS};
 
-/// The first sheet that is shown, as CSV with a line for each row. Line ends in cells become
-/// blanks, so that the number of a line is that of its row.
+/// The first sheet of an Excel file.
+pub struct FirstSheet {
+    /// It as CSV with a line for each row. Line ends in cells become blanks, so that the number of
+    /// a line is that of its row.
+    pub csv: Vec<u8>,
+    /// Why it is not certainly a table that the service exported: a cell has an error value or is
+    /// struck out, cells are hidden, or another sheet has content.
+    pub fault: Option<Fault>,
+}
+
+impl FirstSheet {
+    /// The table.
+    ///
+    /// # Errors
+    /// Why it is not certain.
+    pub fn table(self) -> Result<Vec<u8>, Fault> {
+        match self.fault {
+            Some(fault) => Err(fault),
+            None => Ok(self.csv),
+        }
+    }
+}
+
+/// What keeps a cell from being read as it is shown.
+fn cell_fault(sheet: &WorkbookSheet, row: usize, column: usize, cell: &GridCell) -> Option<Fault> {
+    let at = |code, detail: &str| fault_at(&sheet.name, row, column, code, detail);
+    if let Some(fault) = &cell.fault {
+        return Some(at("cell_error", fault));
+    }
+    if cell.text.trim().is_empty() {
+        return None;
+    }
+    if cell.struck {
+        return Some(at("struck_out", STRUCK));
+    }
+    let is_hidden = sheet.hidden_rows.contains(&row) || sheet.hidden_columns.contains(&column);
+    is_hidden.then(|| at("hidden", "the cell is hidden; show or delete it"))
+}
+
+/// The first sheet that is shown.
 ///
 /// # Errors
-/// The file cannot be read or exceeds a limit, or a cell has an error value.
-pub fn first_sheet(bytes: &[u8]) -> Result<Vec<u8>, Fault> {
+/// The file cannot be read or exceeds a limit.
+pub fn first_sheet(bytes: &[u8]) -> Result<FirstSheet, Fault> {
     let sheets = open(bytes)?;
-    let empty = Vec::new();
-    let (name, rows) = sheets
-        .iter()
-        .find(|sheet| !sheet.hidden)
-        .map_or(("", &empty), |sheet| (sheet.name.as_str(), &sheet.grid.rows));
+    let mut shown = sheets.iter().filter(|sheet| !sheet.hidden);
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
-    for (row, cells) in rows.iter().enumerate() {
+    let mut faults = Vec::new();
+    let first = shown.next();
+    let rows = first.iter().flat_map(|sheet| sheet.grid.rows.iter().map(move |row| (sheet, row)));
+    for (row, (sheet, cells)) in rows.enumerate() {
         let mut line = Vec::with_capacity(cells.len().max(1));
         for (column, cell) in cells.iter().enumerate() {
-            if let Some(fault) = &cell.fault {
-                let fault = documents::workbook::fault_at(name, row, column, "cell_error", fault);
-                return Err(fault);
+            if faults.is_empty() {
+                faults.extend(cell_fault(sheet, row, column, cell));
             }
             line.push(digits(cell).unwrap_or_else(|| cell.text.replace(['\n', '\r'], " ")));
         }
@@ -32,7 +69,15 @@ pub fn first_sheet(bytes: &[u8]) -> Result<Vec<u8>, Fault> {
         }
         writer.write_record(&line).map_err(|error| unwritable(&error))?;
     }
-    writer.into_inner().map_err(|error| unwritable(error.error()))
+    let filled = |sheet: &&WorkbookSheet| {
+        sheet.grid.rows.iter().flatten().any(|cell| !cell.text.trim().is_empty())
+    };
+    if let Some(other) = shown.find(filled) {
+        let detail = format!("the sheet {} has content too; send one sheet", quoted(&other.name));
+        faults.push(Fault::new("", "several_sheets", detail));
+    }
+    let csv = writer.into_inner().map_err(|error| unwritable(error.error()))?;
+    Ok(FirstSheet { csv, fault: faults.into_iter().next() })
 }
 
 /// A number with the decimals that the cell shows; its text may have a decimal comma.

@@ -50,6 +50,11 @@ pub fn read(csv: impl std::io::Read) -> Result<Vec<UnitDocument>, Vec<Fault>> {
     } else {
         b','
     };
+    if text.matches('"').count() % 2 == 1 {
+        let line = text.lines().count();
+        let line = u64::try_from(line).unwrap_or(u64::MAX);
+        return Err(vec![at(line, None, "unclosed_quote", "a quote is not closed".to_owned())]);
+    }
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
         .flexible(true)
@@ -68,6 +73,15 @@ pub fn read(csv: impl std::io::Read) -> Result<Vec<UnitDocument>, Vec<Fault>> {
             }
         };
         let line = record.position().map_or(0, csv::Position::line);
+        let at_end = record.position().is_some_and(|place| {
+            usize::try_from(place.byte())
+                .is_ok_and(|from| text.get(from..).is_some_and(|rest| !rest.contains(['\n', '\r'])))
+        });
+        if at_end && record.len() < header.len() {
+            let detail = "the row has fewer cells than the header, and the file ends in it; it may have been cut off";
+            faults.push(at(line, None, "ragged_row", detail.to_owned()));
+            break;
+        }
         match unit(&record, &columns) {
             Ok(None) => {}
             Ok(Some(value)) => match serde_path_to_error::deserialize(value) {

@@ -219,6 +219,11 @@ fn a_file_above_the_bound_becomes_consecutive_submissions_and_can_be_resumed() {
     ])
     .expect(0);
     assert!(rest.contains("10 figures in 1 submission(s): 10 created"), "{rest}");
+    // An error behind the last figure of a batch is not lost with the batch that has no figure.
+    let cut = lines.iter().take(50_001).cloned().collect::<Vec<String>>().join("\n") + "\nioffice";
+    let cut = run(&["import", &file(&home, "cut.csv", &cut), "--database", &address]);
+    let told = cut.expect(1) + &cut.err();
+    assert!(told.contains("line 50002"), "{told}");
     let whole = run(&["import", &mended, "--database", &address]).expect(0);
     assert!(
         whole.contains("50010 figures in 0 submission(s): 0 created, 0 revised, 50010 unchanged"),

@@ -275,3 +275,79 @@ fn every_answer_to_a_write_begins_with_recorded() {
     );
     first(key.text());
 }
+
+/// An Excel file with the columns of observations and two figures, after changes.
+fn observations(change: impl Fn(&mut rust_xlsxwriter::Workbook)) -> Vec<u8> {
+    let mut book = rust_xlsxwriter::Workbook::new();
+    let sheet = book.add_worksheet();
+    for (column, name) in (0..).zip(["indicator", "unit", "period", "value"]) {
+        sheet.write_string(0, column, name).unwrap();
+    }
+    for (row, period) in (1..).zip(["2021-05", "2021-06"]) {
+        let cells = ["ioffice.documents.outgoing", "travinh", period];
+        for (column, text) in (0..).zip(cells) {
+            sheet.write_string(row, column, text).unwrap();
+        }
+        sheet.write_number(row, 3, 7.0).unwrap();
+    }
+    change(&mut book);
+    book.save_to_buffer().unwrap()
+}
+
+#[test]
+fn an_excel_table_of_figures_is_refused_where_it_shows_something_else() {
+    let server = Server::start();
+    let struck = |book: &mut rust_xlsxwriter::Workbook| {
+        let format = rust_xlsxwriter::Format::new().set_font_strikethrough();
+        let sheet = book.worksheet_from_index(0).unwrap();
+        sheet.write_number_with_format(2, 3, 7.0, &format).unwrap();
+    };
+    let hidden_row = |book: &mut rust_xlsxwriter::Workbook| {
+        book.worksheet_from_index(0).unwrap().set_row_hidden(2).unwrap();
+    };
+    let hidden_column = |book: &mut rust_xlsxwriter::Workbook| {
+        book.worksheet_from_index(0).unwrap().set_column_hidden(3).unwrap();
+    };
+    let second = |book: &mut rust_xlsxwriter::Workbook| {
+        book.add_worksheet().write_string(0, 0, "12").unwrap();
+    };
+    for (bytes, code) in [
+        (observations(struck), "struck_out"),
+        (observations(hidden_row), "hidden"),
+        (observations(hidden_column), "hidden"),
+        (observations(second), "several_sheets"),
+    ] {
+        for path in ["observations", "workbooks?dry_run=false"] {
+            let problem = server.post_bytes(path, XLSX, &bytes).problem(422);
+            assert_eq!(problem["errors"][0]["code"], code, "{path}");
+        }
+    }
+    assert!(server.observations("").is_empty());
+    let recorded = server.post_bytes("observations", XLSX, &observations(|_| {})).expect(201);
+    has(&recorded["counts"], &json!({ "created": 2 }));
+}
+
+#[test]
+fn a_table_of_units_that_was_cut_off_changes_nothing() {
+    let server = Server::start();
+    server.put_units(
+        &json!([{ "code": "p" }, { "code": "p.a", "parent": "p", "valid_to": "2030-12-31" }]),
+    );
+    let before = server.get("units?format=csv").text();
+    let revision = server.revision();
+    let table = "code,name_vi,parent,valid_to\np.a,Xã A,p,2030-12-31\n";
+    for cut in [
+        "code,name_vi,parent,valid_to\np.a,Xã A,p",
+        "code,name_vi,parent,valid_to\np.a,\"Xã A,p,2030-12-31\n",
+    ] {
+        assert_eq!(
+            server.send("PUT", "units", &[("content-type", CSV)], Some(cut.as_bytes())).status,
+            422
+        );
+    }
+    assert_eq!((server.get("units?format=csv").text(), server.revision()), (before, revision));
+    assert_eq!(
+        server.send("PUT", "units", &[("content-type", CSV)], Some(table.as_bytes())).status,
+        200
+    );
+}

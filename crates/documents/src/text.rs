@@ -141,11 +141,15 @@ pub(super) fn at_level(text: &str, level: TextLevel) -> String {
     text.chars().map(|letter| sign(letter).map_or(letter, |(_, sign)| sign)).collect()
 }
 
-/// Joins two texts between which a struck-out text was left out. Digits on both sides stay apart:
-/// without the text between them they are not certainly one number.
+/// Whether a letter may be part of a number.
+fn is_numeric(letter: char) -> bool {
+    letter.is_ascii_digit() || matches!(letter, '.' | ',')
+}
+
+/// Joins two texts between which a struck-out text was left out. Parts of numbers on both sides
+/// stay apart: without the text between them they are not certainly one number.
 pub(super) fn push_after_gap(text: &mut String, next: &str) {
-    let apart = text.ends_with(|letter: char| letter.is_ascii_digit())
-        && next.starts_with(|letter: char| letter.is_ascii_digit());
+    let apart = text.ends_with(is_numeric) && next.starts_with(is_numeric);
     text.extend(apart.then_some(' '));
     text.push_str(next);
 }
@@ -155,8 +159,7 @@ pub(super) fn push_after_gap(text: &mut String, next: &str) {
 pub(super) fn cell_text(text: &str) -> String {
     let mut joined = String::new();
     for line in text.split(['\n', '\t']).map(str::trim).filter(|line| !line.is_empty()) {
-        let numeric = |letter: char| letter.is_ascii_digit() || matches!(letter, '.' | ',');
-        let apart = joined.ends_with(numeric) && line.starts_with(numeric);
+        let apart = joined.ends_with(is_numeric) && line.starts_with(is_numeric);
         joined.extend((!joined.is_empty()).then_some(if apart { '\n' } else { ' ' }));
         joined.push_str(line);
     }

@@ -192,6 +192,12 @@ impl<'a> ObservationParser<'a> {
         Self { closed: Some(closed), ..self }
     }
 
+    /// Whether an error was found so far.
+    #[must_use]
+    pub fn has_faults(&self) -> bool {
+        !self.faults.is_empty()
+    }
+
     /// Adds an error found while the input was decoded.
     pub fn fault(&mut self, fault: Fault) {
         self.faults.push(fault);

@@ -20,11 +20,15 @@ pub fn read(
     catalogue: &Catalogue,
     mut parser: ObservationParser<'_>,
 ) -> Option<Result<WorkbookReading, Vec<Fault>>> {
-    let csv = first_sheet(bytes).ok()?;
-    let names = header(&csv);
+    let sheet = first_sheet(bytes).ok()?;
+    let names = header(&sheet.csv);
     if !is_of_observations(&names) {
         return None;
     }
+    let csv = match sheet.table() {
+        Ok(csv) => csv,
+        Err(fault) => return Some(Err(vec![fault])),
+    };
     let value = names.iter().position(|name| name == "value").unwrap_or(0);
     let mut rows = match CsvRows::open(csv.as_slice(), catalogue) {
         Ok(rows) => rows,

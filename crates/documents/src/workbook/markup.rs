@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io::{BufRead, BufReader, Cursor, Read};
 use std::ops::Range;
+use std::sync::Arc;
 
 use quick_xml::Reader;
 use quick_xml::escape::unescape;
@@ -32,7 +33,7 @@ pub(super) struct SheetMarkup {
     pub(super) hidden_rows: BTreeSet<usize>,
     pub(super) hidden_columns: BTreeSet<usize>,
     /// The texts of cells with formats of their parts.
-    pub(super) texts: HashMap<(usize, usize), FormattedText>,
+    pub(super) texts: HashMap<(usize, usize), Arc<FormattedText>>,
 }
 
 /// The parts of an Excel file.
@@ -43,7 +44,7 @@ pub(super) struct WorkbookMarkup<'b> {
     /// The part of each sheet.
     sheets: HashMap<String, String>,
     /// The shared texts with formats of their parts, by their numbers.
-    strings: HashMap<usize, FormattedText>,
+    strings: HashMap<usize, Arc<FormattedText>>,
     /// Whether the program that wrote the file asks to compute its formulas when it is opened, so
     /// that a result of 0 may be none.
     pub(super) uncomputed: bool,
@@ -172,7 +173,7 @@ impl<'b> WorkbookMarkup<'b> {
                                 ),
                             )
                         })?;
-                        found.insert(number, text);
+                        found.insert(number, Arc::new(text));
                     }
                     number += 1;
                 }
@@ -212,7 +213,7 @@ impl<'b> WorkbookMarkup<'b> {
 
 fn read_sheet<R: BufRead>(
     reader: &mut Reader<R>,
-    strings: &HashMap<usize, FormattedText>,
+    strings: &HashMap<usize, Arc<FormattedText>>,
 ) -> Result<SheetMarkup, Fault> {
     let mut markup = SheetMarkup::default();
     let (mut buffer, mut row, mut column) = (Vec::new(), 0_usize, 0_usize);
@@ -241,7 +242,7 @@ fn read_sheet<R: BufRead>(
                 "v" => in_value = true,
                 "is" => {
                     if let Some(text) = formatted(reader, "is")? {
-                        markup.texts.insert((row, column), text);
+                        markup.texts.insert((row, column), Arc::new(text));
                     }
                 }
                 _ => {}
@@ -251,7 +252,7 @@ fn read_sheet<R: BufRead>(
                 if let (Some(place), Some(text)) =
                     (shared, number.and_then(|number| strings.get(&number)))
                 {
-                    markup.texts.insert(place, text.clone());
+                    markup.texts.insert(place, Arc::clone(text));
                 }
             }
             Event::End(element) => match element.local_name().as_ref() {
