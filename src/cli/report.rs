@@ -89,7 +89,8 @@ pub fn print_uncertain(path: &Path, view: &ReportView) {
         return;
     }
     let message = format!(
-        "{} figure(s) are not certain and were not recorded; `check` shows them, --accept {} records them",
+        "{} figure(s) are not certain and were not recorded; `check` shows them, --accept {} \
+         records them",
         starts.len(),
         starts.join(",")
     );

@@ -78,7 +78,8 @@ pub fn read(csv: impl std::io::Read) -> Result<Vec<UnitDocument>, Vec<Fault>> {
                 .is_ok_and(|from| text.get(from..).is_some_and(|rest| !rest.contains(['\n', '\r'])))
         });
         if at_end && record.len() < header.len() {
-            let detail = "the row has fewer cells than the header, and the file ends in it; it may have been cut off";
+            let detail = "the row has fewer cells than the header, and the file ends in it; it \
+                          may have been cut off";
             faults.push(at(line, None, "ragged_row", detail.to_owned()));
             break;
         }

@@ -69,7 +69,7 @@ struct FormatSearch {
     opening: &'static str,
     closing: &'static str,
     level: Option<TextLevel>,
-    /// The last place found, from which the search goes on.
+    /// The last place found; the next search begins there.
     found: Option<FormatPlace>,
     /// Where the last closing mark was found.
     closed: usize,
