@@ -163,6 +163,13 @@ static PERCENT: LazyLock<Option<Regex>> =
 pub const APPROXIMATE_WORDS: [&str; 9] =
     ["khoảng", "gần", "hơn", "trên", "dưới", "ước", "chừng", "tầm", "xỉ"];
 
+/// Marks behind a number that say the same: `2.400±50`, `2.400+`, `2.400 văn bản (ước)`,
+/// `(số ước)`, `(số liệu ước tính)`.
+static APPROXIMATE_BEHIND: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let text = r"^(?:_*±|\+(?:[^\d+]|$)|[^\d.,;:()\n]{0,60}\(_*(?:số_+(?:liệu_+)?)?ước\b)";
+    Regex::new(&format!("(?i){}", text.replace('_', SPACE))).ok()
+});
+
 /// The parts of a text that have digits or are words for zero, in order.
 #[must_use]
 pub fn find_tokens(text: &str) -> Vec<PlacedToken> {
@@ -280,7 +287,8 @@ fn flawed(text: &str, range: Range<usize>, flaw: NumberFlaw) -> NumericToken {
 fn number_at(text: &str, digits: Range<usize>) -> PlacedToken {
     let printed = text.get(digits.clone()).unwrap_or_default();
     let behind = text.get(digits.end..).unwrap_or_default();
-    let approximate = is_approximate(text.get(..digits.start).unwrap_or_default());
+    let approximate = is_approximate(text.get(..digits.start).unwrap_or_default())
+        || APPROXIMATE_BEHIND.as_ref().is_some_and(|marks| marks.is_match(behind));
     if let Some(percent) = PERCENT.as_ref().and_then(|percent| percent.find(behind)) {
         let number = TextNumber {
             range: digits.clone(),
@@ -461,6 +469,12 @@ mod tests {
             ("7.500.000 đồng", "Money 7500000"),
             ("7.500.000đ", "Money 7500000"),
             ("khoảng 27 phút/ngày", "Plain 27 about"),
+            ("2.400 văn bản (ước).", "Plain 2400 about"),
+            ("12 chứng thư số (số ước)", "Plain 12 about"),
+            ("2.400 (số liệu ước tính)", "Plain 2400 about"),
+            ("2.400+ văn bản", "Plain 2400 about"),
+            ("2.400 văn bản, (ước)", "Plain 2400"),
+            ("2.400 văn bản (được ký số)", "Plain 2400"),
             ("đạt gần 80%", "Percent 80 about"),
             ("Không có.", "Zero 0"),
             ("chưa phát sinh", "Zero 0"),
