@@ -698,3 +698,20 @@ fn a_withdrawal_of_nothing_beside_a_first_figure_leaves_the_ledger_sound() {
     run(&["verify", "--database", &server.address()]).expect(0);
     assert_eq!(server.restarted().read("ledger?digest=true"), digest);
 }
+
+#[test]
+fn a_repeated_request_is_answered_when_its_figures_can_be_read_also_from_another_server() {
+    let server = Server::start();
+    let other = Other::beside(&server);
+    for n in 0..20 {
+        let month = format!("{}-{:02}", 2000 + n / 12, n % 12 + 1);
+        let body = json!({ "observations": [figure(OUTGOING, "travinh", &month, n)] }).to_string();
+        let key = format!("repeated-{n}");
+        let headers = [("content-type", "application/json"), ("idempotency-key", key.as_str())];
+        let first = server.send("POST", "observations", &headers, Some(body.as_bytes()));
+        let again = other.send("POST", "observations", &headers, Some(body.as_bytes()));
+        assert_eq!(first.expect(201)["revision"], again.expect(201)["revision"]);
+        let found = other.point(OUTGOING, "travinh", &month);
+        assert_eq!(found["value"], n, "{month}");
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::evaluate::{Sender, evaluate};
-use super::idempotency::{IdempotencyKey, Replayable};
+use super::idempotency::{IdempotencyKey, Replayable, WriteResponse};
 use super::receipt::{Receipt, ReportRecord};
 use super::writer::{PendingResponse, QueuedSubmission, SubmissionReply, WithdrawnSubmission};
 use crate::app::App;
@@ -164,19 +164,35 @@ impl App {
                 idempotency: idempotency.cloned(),
             })?;
             match answer.answer().await? {
-                SubmissionReply::Done(given) => return Ok(given),
+                SubmissionReply::Done(given) => return self.when_readable(given).await,
                 SubmissionReply::Stale => {}
             }
         }
     }
 
-    /// The stored response to an idempotency key, read on a blocking thread.
+    /// The stored response to an idempotency key, read on a blocking thread. Another instance may
+    /// have made it: it is given when its figures can be read here.
     pub(in crate::app) async fn load_replay(
         &self,
         idempotency: Option<&IdempotencyKey>,
     ) -> Result<Option<Replayable<Receipt>>, Error> {
         let Some(idempotency) = idempotency.cloned() else { return Ok(None) };
-        ask(self.store(), move |store| idempotency.load_replay(store)).await
+        let given = ask(self.store(), move |store| idempotency.load_replay(store)).await?;
+        match given {
+            Some(given) => self.when_readable(given).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A response, once the state has reached its revision.
+    async fn when_readable(
+        &self,
+        given: Replayable<Receipt>,
+    ) -> Result<Replayable<Receipt>, Error> {
+        if let Some(revision) = given.answer.revision() {
+            self.wait_for_revision(revision).await?;
+        }
+        Ok(given)
     }
 
     /// Hands a parsed submission to the writer and returns the pending result; for imports, which
