@@ -132,8 +132,9 @@ fn number(text: &str) -> String {
 }
 
 fn translate(text: &str, depth: usize) -> Option<String> {
-    // A part in quotation marks is the client's own.
-    if depth > MAX_DEPTH || text.is_empty() || depth > 0 && text.starts_with('"') {
+    // A part that is all in quotation marks is the client's own.
+    let is_quoted = text.starts_with('"') && text.ends_with('"');
+    if depth > MAX_DEPTH || text.is_empty() || depth > 0 && is_quoted {
         return None;
     }
     if let Some(found) = BOOK.whole.get(text) {
