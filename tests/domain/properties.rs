@@ -147,7 +147,9 @@ proptest! {
                         let parts = dimension.members.iter().map(|member| Measure { members: measure.members.with(&dimension.code, member), ..measure.clone() });
                         let own = |part: Measure| case.points(&part, unit, point.period, point.period).remove(0);
                         let applies = |part: &PeriodPoint| part.value_reason != Some(ValueReason::NotApplicable);
-                        parts.map(own).filter(applies).map(|part| part.value.filter(|_| matches!(part.origin, Some(Origin::Stated | Origin::Summed)))).sum::<Option<f64>>()
+                        let applying: Vec<PeriodPoint> = parts.map(own).filter(applies).collect();
+                        let stated = |part: &PeriodPoint| part.value.filter(|_| matches!(part.origin, Some(Origin::Stated | Origin::Summed)));
+                        if applying.is_empty() { None } else { applying.iter().map(stated).sum::<Option<f64>>() }
                     });
                     let first = sums.flatten().next();
                     prop_assert!(first.is_some_and(|sum| near(sum, point.value.unwrap())), "{} of {} in {}: {:?} against {:?}", measure, unit, point.period, point.value, first);
