@@ -139,7 +139,8 @@ proptest! {
             for (unit, points) in codes(&case).iter().zip(monthly(&case, &measure)) {
                 for point in points.iter().filter(|point| point.origin == Some(Origin::Summed)) {
                     // Above leaves that state n/a a member has its own value, which is not shown.
-                    if !case.units.is_leaf(case.units.position(unit).unwrap(), point.period.first()) {
+                    let position = case.units.position(unit).unwrap();
+                    if !case.units.is_leaf(position, point.period.first()) {
                         continue;
                     }
                     let indicator = case.catalogue.indicator(&measure.code).unwrap();
@@ -148,7 +149,10 @@ proptest! {
                         let own = |part: Measure| case.points(&part, unit, point.period, point.period).remove(0);
                         let applies = |part: &PeriodPoint| part.value_reason != Some(ValueReason::NotApplicable);
                         let applying: Vec<PeriodPoint> = parts.map(own).filter(applies).collect();
-                        let stated = |part: &PeriodPoint| part.value.filter(|_| matches!(part.origin, Some(Origin::Stated | Origin::Summed)));
+                        let is_own = |part: &PeriodPoint| {
+                            matches!(part.origin, Some(Origin::Stated | Origin::Summed))
+                        };
+                        let stated = |part: &PeriodPoint| part.value.filter(|_| is_own(part));
                         if applying.is_empty() { None } else { applying.iter().map(stated).sum::<Option<f64>>() }
                     });
                     let first = sums.flatten().next();
