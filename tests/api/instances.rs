@@ -713,5 +713,11 @@ fn a_repeated_request_is_answered_when_its_figures_can_be_read_also_from_another
         assert_eq!(first.expect(201)["revision"], again.expect(201)["revision"]);
         let found = other.point(OUTGOING, "travinh", &month);
         assert_eq!(found["value"], n, "{month}");
+        let unit = format!("u{n:02}");
+        let body = json!({ "units": [{ "code": unit }] }).to_string();
+        let first = server.send("PUT", "units", &headers, Some(body.as_bytes()));
+        let again = other.send("PUT", "units", &headers, Some(body.as_bytes()));
+        assert_eq!(first.expect(200)["revision"], again.expect(200)["revision"]);
+        assert_eq!(other.get(&format!("scorecard?unit={unit}&period=2021-10")).status, 200);
     }
 }

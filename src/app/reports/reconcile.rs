@@ -14,7 +14,7 @@ use kpi::number::{Decimal64, rounded, scaled};
 use kpi::number_format::{format_vietnamese, rounded_to};
 use kpi::period::{Period, Step};
 use kpi::program::Program;
-use kpi::vietnamese::numbers::{NumericToken, find_tokens};
+use kpi::vietnamese::numbers::find_tokens;
 
 /// Decimals of a computed number in a sentence.
 const DECIMALS: u32 = 6;
@@ -201,17 +201,8 @@ fn find_conflicting_values(
 
 /// The number that the digits of a text represent.
 fn parse_printed(printed: &str) -> Option<Decimal64> {
-    let number = |piece| match piece {
-        NumericToken::Number(number) => number.value.ok(),
-        NumericToken::Month(..)
-        | NumericToken::Year(_)
-        | NumericToken::Span { .. }
-        | NumericToken::Day { .. }
-        | NumericToken::Reference
-        | NumericToken::Word => None,
-    };
     find_tokens(printed)
         .into_iter()
-        .find_map(|placed| number(placed.piece))
+        .find_map(|placed| placed.piece.number()?.value.ok())
         .or_else(|| Decimal64::parse(printed).ok())
 }

@@ -313,7 +313,7 @@ impl App {
                 kept: None,
             })?;
             match answer.answer().await? {
-                SubmissionReply::Done(given) => return Ok(given),
+                SubmissionReply::Done(given) => return self.when_readable(given).await,
                 SubmissionReply::Stale => {}
             }
         }

@@ -508,6 +508,8 @@ impl WriterContext {
             if let Some(given) =
                 idempotency.map_or(Ok(None), |idempotency| idempotency.load_replay(&self.store))?
             {
+                // Another instance may have made it: it is given when its change is seen here.
+                self.catch_up()?;
                 return Ok(ChangeOutcome { given, commit: None, found: None });
             }
             let state = self.state.snapshot();

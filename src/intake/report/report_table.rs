@@ -290,15 +290,8 @@ impl ReportTable<'_> {
 
 /// Why the number of a cell is not taken, as far as the cell itself shows it.
 fn flaw_of(text: &str) -> SkipReason {
-    let mut flaws = find_tokens(text).into_iter().filter_map(|placed| match placed.piece {
-        NumericToken::Number(number) => number.value.err(),
-        NumericToken::Month(..)
-        | NumericToken::Year(_)
-        | NumericToken::Span { .. }
-        | NumericToken::Day { .. }
-        | NumericToken::Reference
-        | NumericToken::Word => None,
-    });
+    let mut flaws =
+        find_tokens(text).into_iter().filter_map(|placed| placed.piece.number()?.value.err());
     match flaws.next_back() {
         Some(NumberFlaw::Range) => SkipReason::Range,
         Some(NumberFlaw::Malformed | NumberFlaw::Spaces | NumberFlaw::TooLarge) => {
@@ -359,18 +352,12 @@ fn says_period(heading: &str, period: Period) -> bool {
 
 /// The bytes of the number in a cell, and whether it is marked as approximate.
 fn number(document: &Document, cell: &Range<usize>) -> (Range<usize>, bool) {
-    let found =
-        find_tokens(document.slice(cell)).into_iter().find_map(|placed| match placed.piece {
-            NumericToken::Number(number) => Some((
-                cell.start + number.range.start..cell.start + number.range.end,
-                number.approximate,
-            )),
-            NumericToken::Month(..)
-            | NumericToken::Year(_)
-            | NumericToken::Span { .. }
-            | NumericToken::Day { .. }
-            | NumericToken::Reference
-            | NumericToken::Word => None,
-        });
-    found.unwrap_or((cell.clone(), false))
+    let tokens = find_tokens(document.slice(cell));
+    match tokens.into_iter().find_map(|placed| placed.piece.number()) {
+        Some(number) => {
+            let place = cell.start + number.range.start..cell.start + number.range.end;
+            (place, number.approximate)
+        }
+        None => (cell.clone(), false),
+    }
 }

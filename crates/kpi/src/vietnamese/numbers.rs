@@ -83,6 +83,22 @@ pub enum NumericToken {
     Word,
 }
 
+impl NumericToken {
+    /// The number, if it is one.
+    #[must_use]
+    pub fn number(self) -> Option<TextNumber> {
+        match self {
+            Self::Number(number) => Some(number),
+            Self::Month(..)
+            | Self::Year(_)
+            | Self::Span { .. }
+            | Self::Day { .. }
+            | Self::Reference
+            | Self::Word => None,
+        }
+    }
+}
+
 /// A part of a text with its place.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PlacedToken {
