@@ -35,8 +35,9 @@ use ledger::{AppendOutcome, Commit, RevisionId, Store, StoreError, chain as hash
 const QUEUE: usize = 1_024;
 /// How often the ledger is checked for revisions of other processes.
 const POLL: Duration = Duration::from_millis(200);
-/// How often a commit is tried again because another process was faster.
-const ATTEMPTS: usize = 20;
+/// How long a commit is tried again because another process was faster each time. A number of
+/// attempts would not do: of two busy processes one can lose many short races in a row.
+const RACE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the writer asks the database, after the connection broke, whether a commit was
 /// recorded, and how often.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
@@ -503,7 +504,8 @@ impl WriterContext {
         prepare: impl Fn(&State) -> Result<(T, Option<Commit>), Error>,
         answer: impl Fn(i64, bool, &T) -> A,
     ) -> Result<ChangeOutcome<T, A>, Error> {
-        for _attempt in 0..ATTEMPTS {
+        let deadline = Instant::now() + RACE_TIMEOUT;
+        while Instant::now() < deadline {
             by.still_valid()?;
             if let Some(given) =
                 idempotency.map_or(Ok(None), |idempotency| idempotency.load_replay(&self.store))?

@@ -7,7 +7,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
 use super::{
-    ATTEMPTS, CONFIRM_TIMEOUT, QueuedSubmission, SubmissionReply, WriterContext, WriterTask,
+    CONFIRM_TIMEOUT, QueuedSubmission, RACE_TIMEOUT, SubmissionReply, WriterContext, WriterTask,
     hashes_after, origin,
 };
 use crate::app::state::{State, row_number};
@@ -85,7 +85,8 @@ impl WriterContext {
     }
 
     fn record(&self, mut submits: Vec<QueuedSubmission>) {
-        for _attempt in 0..ATTEMPTS {
+        let deadline = Instant::now() + RACE_TIMEOUT;
+        while Instant::now() < deadline {
             let mut batch = self.evaluate_batch(std::mem::take(&mut submits));
             let outcome = if batch.writes_nothing() {
                 self.head_unchanged(&batch)
