@@ -6,8 +6,10 @@
 //! | `access/table.rs` | the required permission of each route |
 //! | `access/settings.rs` | the settings |
 //! | `access/proxy.rs` | the address of the client, also behind proxies |
+//! | `access/session.rs` | the cookie of a signed-in browser |
 
 mod proxy;
+mod session;
 pub(super) mod settings;
 mod table;
 
@@ -28,6 +30,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 pub use proxy::{IpNetwork, TrustedProxies};
+pub use session::{ended_cookie, session_cookie, sign_in_with_key, started_cookie};
 pub use settings::{AccessSettings, BeforeFirstKey};
 pub use table::{ROUTES, RouteAccess, RouteArea};
 
@@ -153,6 +156,20 @@ async fn handle(
         return Ok(account.run(next.call(request)).await?.map_into_boxed_body());
     }
     let mut request = request;
+    if need == RouteAccess::SignIn {
+        let account = MemoryAccount::new(
+            &context.limits.memory,
+            MemoryOwner::Address(address.map(|address| network(Some(address)))),
+        );
+        let read = match check_anonymous_rate(&context, address) {
+            Ok(()) => read_body(&mut request, payload, &context, &account, need).await,
+            Err(refusal) => Err(*refusal.problem),
+        };
+        return match read {
+            Ok(()) => Ok(account.run(next.call(request)).await?.map_into_boxed_body()),
+            Err(problem) => Ok(request.into_response(problem.error_response())),
+        };
+    }
     match authorize(&context, &request, need, address).await {
         Ok(identity) => {
             let memory = if need == RouteAccess::Reading(RouteArea::Metrics) {
@@ -288,7 +305,8 @@ async fn read_body(
     if !matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
         return Ok(());
     }
-    let most = if matches!(need, RouteAccess::Role(_)) { MAX_BODY } else { MAX_FORM };
+    let large = matches!(need, RouteAccess::Role(_) | RouteAccess::Page(_));
+    let most = if large { MAX_BODY } else { MAX_FORM };
     body::read(request, payload, &context.limits, account, most).await
 }
 
@@ -380,13 +398,14 @@ fn refused(refusal: &AccessRefusal, need: RouteAccess, headers: &HeaderMap) -> H
     let mut answer = refusal.problem.error_response();
     if answer.status() == StatusCode::UNAUTHORIZED {
         answer.headers_mut().append(WWW_AUTHENTICATE, HeaderValue::from_static(BEARER));
-        // A browser that opens a page asks its user for a name, which is ignored, and a password,
-        // which is the key.
-        let page = headers
+        // A browser that opens a table or a file asks its user for a name, which is ignored, and a
+        // password, which is the key. The web pages have a page of their own for signing in.
+        let browser = headers
             .get(ACCEPT)
             .and_then(|value| value.to_str().ok())
             .is_some_and(|accept| accept.contains("text/html"));
-        if page && matches!(need, RouteAccess::Reading(_)) {
+        let is_page = need == RouteAccess::Reading(RouteArea::Pages);
+        if browser && !is_page && matches!(need, RouteAccess::Reading(_)) {
             answer.headers_mut().append(
                 WWW_AUTHENTICATE,
                 HeaderValue::from_static("Basic realm=\"egov-kpi\", charset=\"UTF-8\""),
@@ -445,20 +464,25 @@ async fn authorize(
         None if settings.has_no_key_yet(app) => {
             from(authorize_before_first_key(settings, app, headers, need)?)
         }
-        None => {
-            check_anonymous_rate(context, address)?;
-            if !open {
-                return Err(AccessRefusal::unauthorized(
-                    "missing",
-                    "send a key as Authorization: Bearer KEY",
-                ));
+        None => match session::key_of_session(app, headers, need).await? {
+            Some(key) => from(sign_in(context, app, &key, address).await?),
+            None => {
+                check_anonymous_rate(context, address)?;
+                if !open {
+                    let detail = if matches!(need, RouteAccess::Page(_)) {
+                        "sign in to use this page"
+                    } else {
+                        "send a key as Authorization: Bearer KEY"
+                    };
+                    return Err(AccessRefusal::unauthorized("missing", detail));
+                }
+                from(Identity::anonymous(Role::Reader))
             }
-            from(Identity::anonymous(Role::Reader))
-        }
+        },
     };
     let least = match need {
-        RouteAccess::Public | RouteAccess::Reading(_) => Role::Reader,
-        RouteAccess::Role(least) => least,
+        RouteAccess::Public | RouteAccess::SignIn | RouteAccess::Reading(_) => Role::Reader,
+        RouteAccess::Role(least) | RouteAccess::Page(least) => least,
     };
     if identity.role < least {
         return Err(AccessRefusal::forbidden(

@@ -1,6 +1,8 @@
 //! Bodies of requests: JSON, and files, sent as the body itself or as the field `file` of a form
 //! (`multipart/form-data`). `limits/body.rs` has read and decompressed the bytes.
 
+use std::collections::BTreeMap;
+
 use actix_multipart::{Multipart, MultipartError};
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, ContentDisposition};
 use actix_web::{FromRequest, HttpRequest, web};
@@ -23,6 +25,8 @@ const MAX_VALUES: usize = 2_000_000;
 const FIELD: &str = "file";
 /// Maximum length of a file name, in characters; longer names are cut.
 const MAX_NAME: usize = 255;
+/// Maximum length of a text field beside a file, in bytes.
+const MAX_FIELD: usize = 16 << 10;
 
 /// A body as the web server passes it to a handler.
 pub(super) type ReceivedBody = Result<web::Bytes, actix_web::Error>;
@@ -91,7 +95,7 @@ pub(super) fn of_shape<T: serde::de::DeserializeOwned>(
 
 /// An uploaded file.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct UploadedFile {
+pub struct UploadedFile {
     /// Its bytes, at most [`MAX_BODY`].
     pub bytes: Vec<u8>,
     /// Its name from the form, without control characters.
@@ -109,11 +113,26 @@ pub(super) async fn upload(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<UploadedFile, Problem> {
+    upload_form(request, payload, &[]).await.map(|(file, _no_fields)| file)
+}
+
+/// As [`upload`], from a form that may also have the named text fields, each of at most
+/// [`MAX_FIELD`] bytes.
+///
+/// # Errors
+/// As for [`upload`].
+pub async fn upload_form(
+    request: &HttpRequest,
+    payload: web::Payload,
+    texts: &[&str],
+) -> Result<(UploadedFile, BTreeMap<String, String>), Problem> {
+    let mut fields = BTreeMap::new();
     let media = media_type(request).to_ascii_lowercase();
     let mut inner = payload.into_inner();
     if media != "multipart/form-data" {
         let bytes = web::Bytes::from_request(request, &mut inner).await;
-        return Ok(UploadedFile { bytes: read_body(bytes)?.to_vec(), name: None, media });
+        let file = UploadedFile { bytes: read_body(bytes)?.to_vec(), name: None, media };
+        return Ok((file, fields));
     }
     if request.headers().contains_key(CONTENT_ENCODING) {
         return Err(Problem::media_type("a form (multipart/form-data) without Content-Encoding"));
@@ -125,6 +144,19 @@ pub(super) async fn upload(
     while let Some(field) = form.next().await {
         let mut field = field.map_err(|error| unreadable(&error))?;
         let name = field.name().unwrap_or_default().to_owned();
+        if texts.contains(&name.as_str()) {
+            let bytes = match field.bytes(MAX_FIELD).await {
+                Ok(Ok(bytes)) => bytes,
+                Ok(Err(error)) => return Err(unreadable(&error)),
+                Err(_too_large) => {
+                    return Err(Problem::too_large(format!(
+                        "a field of the form has at most {MAX_FIELD} bytes"
+                    )));
+                }
+            };
+            fields.insert(name, String::from_utf8_lossy(&bytes).into_owned());
+            continue;
+        }
         if name != FIELD {
             let name: String = name.chars().take(60).collect();
             return Err(Problem::parameter(
@@ -156,9 +188,10 @@ pub(super) async fn upload(
         };
         found = Some(UploadedFile { bytes, name: called, media });
     }
-    found.ok_or_else(|| {
+    let file = found.ok_or_else(|| {
         Problem::parameter(FIELD, "missing", format!("send the file in the field {FIELD}"))
-    })
+    })?;
+    Ok((file, fields))
 }
 
 /// The name of a file: from `filename*`, which may have any letters, otherwise from `filename`.

@@ -15,9 +15,14 @@ use crate::app::access::{Identity, SignInMethod};
 /// The content security policy of responses that are not pages: they may load nothing.
 const NOTHING: &str =
     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
-/// The content security policy of pages: only resources of this service. Pages contain styles but
-/// no scripts.
-const PAGE: &str = "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; \
+/// The content security policy of pages: only resources of this service, no styles or scripts
+/// within a page.
+const PAGE: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
+                    font-src 'self'; connect-src 'self'; frame-ancestors 'none'; \
+                    base-uri 'none'; form-action 'self'";
+/// The page to try the API, a vendored library, has styles within the page.
+const DOCS: &str = "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; \
+                    img-src 'self' data:; font-src 'self'; connect-src 'self'; \
                     frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 /// Browsers use TLS only for two years, in seconds.
 const TLS_ONLY: &str = "max-age=63072000";
@@ -41,6 +46,7 @@ pub async fn headers(
         .headers()
         .get(CONTENT_TYPE)
         .is_some_and(|media| media.as_bytes().starts_with(b"text/html"));
+    let is_docs = answer.request().path().starts_with("/docs");
     let headers = answer.headers_mut();
     let mut put = |name: HeaderName, value: &'static str| {
         if !headers.contains_key(&name) {
@@ -50,7 +56,12 @@ pub async fn headers(
     put(X_CONTENT_TYPE_OPTIONS, "nosniff");
     put(X_FRAME_OPTIONS, "DENY");
     put(REFERRER_POLICY, "no-referrer");
-    put(CONTENT_SECURITY_POLICY, if page { PAGE } else { NOTHING });
+    let policy = match (page, is_docs) {
+        (true, true) => DOCS,
+        (true, false) => PAGE,
+        (false, _) => NOTHING,
+    };
+    put(CONTENT_SECURITY_POLICY, policy);
     // Caches always revalidate; responses to signed-in clients are not stored in shared caches.
     put(CACHE_CONTROL, if signed_in { "private, no-cache" } else { "no-cache" });
     if tls {

@@ -17,7 +17,7 @@ mod headers;
 mod health;
 mod idempotency;
 mod keys;
-pub mod language;
+mod language;
 pub mod limits;
 mod observations;
 mod periods;
@@ -38,10 +38,14 @@ mod submissions;
 mod units;
 mod workbooks;
 
+pub use body::{UploadedFile, upload_form};
 pub use constants::{API, MAX_BODY, MAX_FORM};
 pub use context::ServiceContext;
 pub use headers::headers;
 pub use health::ServiceMetrics;
-pub use problem::{HandlerResult, Problem};
+pub use language::ResponseLanguage;
+
+pub use problem::{HandlerResult, Problem, ShownProblem};
+pub use reports::media_of;
 pub use request_log::log_request;
 pub use routes::{extras, openapi, openapi_text, routes};

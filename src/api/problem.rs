@@ -79,6 +79,13 @@ pub struct Problem {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReachedLimit(pub &'static str);
 
+/// The problem that a response reports, for browsers: with at most [`MAX_SHOWN`] errors.
+#[derive(Clone, Debug)]
+pub struct ShownProblem(pub Problem);
+
+/// Most errors that a page shows.
+const MAX_SHOWN: usize = 100;
+
 /// One error of the input.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = Fault)]
@@ -397,12 +404,18 @@ impl Problem {
 
     /// The problem with its sentences in Vietnamese; in a request in Vietnamese these take the
     /// place of the English ones.
-    fn localized(mut self) -> Self {
+    fn localized(self) -> Self {
+        self.in_language(ResponseLanguage::current())
+    }
+
+    /// The problem with its texts in a language.
+    #[must_use]
+    pub fn in_language(mut self, language: ResponseLanguage) -> Self {
         self.errors = self.errors.into_iter().map(translated).collect();
         if self.detail_vi.is_none() {
             self.detail_vi = vietnamese(&self.detail).map(String::into_boxed_str);
         }
-        if ResponseLanguage::current() == ResponseLanguage::Vi {
+        if language == ResponseLanguage::Vi {
             if let Some(title) = vietnamese(&self.title) {
                 self.title = Cow::Owned(title);
             }
@@ -502,6 +515,9 @@ impl ResponseError for Problem {
         if let Some(bound) = self.met() {
             answer.extensions_mut().insert(ReachedLimit(bound));
         }
+        let mut shown = self.clone();
+        shown.errors.truncate(MAX_SHOWN);
+        answer.extensions_mut().insert(ShownProblem(shown));
         answer.content_type(MEDIA_TYPE).body(body)
     }
 }

@@ -133,9 +133,9 @@ fn answer(view: &ReportView, replayed: bool) -> HttpResponse {
     respond_changed(view.submission.as_deref(), replayed, view)
 }
 
-/// The kind of the document: from its media type, in a form also from the name of the file and its
+/// The kind of a document: from its media type, in a form also from the name of the file and its
 /// bytes.
-fn media_of(sent: &UploadedFile) -> Result<MediaType, Problem> {
+pub fn media_of(sent: &UploadedFile) -> Result<MediaType, Problem> {
     let (of_type, of_name) =
         (MediaType::of_type(&sent.media), sent.name.as_deref().and_then(MediaType::of_name));
     match (of_type, of_name) {

@@ -26,6 +26,12 @@ impl Default for Calendar {
 }
 
 impl Calendar {
+    /// The zone, as its offset from UTC.
+    #[must_use]
+    pub fn offset(self) -> FixedOffset {
+        self.offset
+    }
+
     /// The day at a time (microseconds since 1970).
     #[must_use]
     pub fn day_at(self, time: i64) -> NaiveDate {

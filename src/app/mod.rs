@@ -15,6 +15,7 @@ mod lookup;
 pub mod oidc;
 pub mod read;
 pub mod reports;
+pub mod sessions;
 pub mod snapshot;
 pub mod state;
 pub mod templates;
@@ -22,6 +23,7 @@ pub mod witness;
 pub mod workbooks;
 pub mod write;
 
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -68,6 +70,8 @@ struct AppInner {
     history: Arc<history::LedgerHistory>,
     /// The compiled patterns of the catalogues by which reports were read last.
     lexicons: reports::LexiconCache,
+    /// The sessions of the web pages that were used last.
+    sessions: sessions::SessionCache,
 }
 
 /// Loads the ledger. Another instance that starts at the same time may just have created its
@@ -154,6 +158,7 @@ impl App {
                 pasts,
                 history,
                 lexicons,
+                sessions: Mutex::new("sessions", HashMap::new()),
             }),
         })
     }

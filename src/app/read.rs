@@ -5,6 +5,7 @@ pub mod completeness;
 pub mod findings;
 pub mod ledger;
 pub mod observations;
+pub mod overview;
 pub mod past_submissions;
 pub mod quality;
 pub mod ranking;

@@ -1,6 +1,7 @@
 //! Reports: reading the figures of a document with their places, recording them together with the
 //! document's text, and writing the report of a month from the ledger (`docs/reports.md`).
 
+mod choice;
 mod lexicons;
 mod places;
 mod reconcile;
@@ -33,6 +34,7 @@ use kpi::fault::{Fault, quoted};
 use kpi::observation::{FoundObservation, SubmissionCounts};
 use kpi::period::{Period, Step};
 use ledger::{Store, chain};
+pub use choice::{BY_HAND, ReportChoice};
 pub use lexicons::{LexiconCache, usable};
 use places::CharacterPlaces;
 use stored_report::{StoredFigure, StoredReport, StoredUnclaimed};

@@ -222,7 +222,7 @@ fn groups(
 }
 
 /// The order of splits below their total: by dimension, then by member, as declared.
-fn order(catalogue: &Catalogue, measure: &Measure) -> Vec<(usize, usize)> {
+pub(crate) fn order(catalogue: &Catalogue, measure: &Measure) -> Vec<(usize, usize)> {
     let dimensions = catalogue
         .indicator(&measure.code)
         .map_or(&[][..], |indicator| indicator.dimensions.as_slice());

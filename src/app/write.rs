@@ -6,6 +6,7 @@ pub mod declarations;
 mod evaluate;
 pub mod idempotency;
 pub mod periods;
+pub mod preview;
 pub mod receipt;
 pub mod submission;
 pub mod units;

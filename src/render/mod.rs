@@ -1,8 +1,9 @@
 //! What is written for people, as files: reports as DOCX and Markdown, tables as CSV and Excel
-//! files, the form of a unit and a month as an Excel file. Nothing here names HTTP.
+//! files, the form of a unit and a month as an Excel file, charts as SVG. Nothing here names HTTP.
 
 pub mod docx;
 pub mod form;
 pub mod report;
+pub mod svg;
 pub mod table;
 pub mod units;

@@ -1,141 +1,116 @@
-//! The web pages, rendered on the server. They load nothing from other hosts, so that they work
-//! without internet.
+//! The web pages, rendered on the server (`docs/pages.md`). They load nothing from other hosts, and
+//! work without scripts, which only add comfort.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `request.rs` | what a page is asked for; the fields of a form and their token |
+//! | `language.rs` | words and numbers in Vietnamese and English |
+//! | `layout.rs`, `parts.rs` | the frame of every page, and parts that several pages have |
+//! | `browser.rs`, `sign_in.rs` | errors as pages, the cookie of the language, sessions |
+//! | `assets.rs` | style sheet, script, icon |
+//! | `overview.rs`, `system.rs`, `ranking.rs`, `history.rs`, `units.rs` | for leaders |
+//! | `entry.rs`, `send.rs`, `receipt.rs` | for officers |
+//! | `reporting.rs`, `admin.rs` | for those who keep the figures in order |
+//! | `guide.rs` | the guides |
 
-use actix_web::{HttpResponse, web};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+mod admin;
+mod assets;
+pub mod browser;
+mod entry;
+mod guide;
+mod history;
+mod language;
+mod layout;
+mod overview;
+mod parts;
+mod ranking;
+mod receipt;
+mod reporting;
+mod request;
+mod send;
+mod sign_in;
+mod system;
+mod units;
 
-use crate::api::{HandlerResult, ServiceContext};
-use crate::app::state::State;
-use kpi::catalogue::Direction;
-use kpi::period::Month;
-
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#1b2733}h1{margin:0}\
-p.lead{margin-top:.2rem;color:#4a5a68}table{border-collapse:collapse;margin:1rem 0}th,td{text-align:left;padding:.25rem 1rem .25rem 0;vertical-align:top}\
-td.n{font-variant-numeric:tabular-nums;text-align:right}code{background:#eef2f5;padding:.1rem .3rem;border-radius:3px}a{color:#0b5cad}";
+use actix_web::web;
 
 /// Registers the routes of the pages.
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.route("/", web::get().to(landing));
+    config
+        .route("/", web::get().to(overview::first))
+        .route("/assets/{name}", web::get().to(assets::get))
+        .route("/favicon.ico", web::get().to(assets::favicon))
+        .service(
+            web::resource("/sign-in")
+                .route(web::get().to(sign_in::get))
+                .route(web::post().to(sign_in::post)),
+        )
+        .route("/sign-out", web::post().to(sign_in::end))
+        .route("/overview", web::get().to(overview::get))
+        .route("/units", web::get().to(units::get))
+        .route("/systems/{system}", web::get().to(system::get))
+        .route("/ranking", web::get().to(ranking::get))
+        .route("/history", web::get().to(history::get))
+        .route("/history.svg", web::get().to(history::picture))
+        .route("/reporting", web::get().to(reporting::get))
+        .route("/reporting/remarks", web::post().to(reporting::remark))
+        .service(
+            web::resource("/entry")
+                .route(web::get().to(entry::get))
+                .route(web::post().to(entry::post)),
+        )
+        .route("/entry/check", web::post().to(entry::post_check))
+        .route("/entry/send", web::post().to(entry::post_send))
+        .route("/entry/reopening", web::post().to(entry::post_reopening))
+        .service(
+            web::resource("/send")
+                .route(web::get().to(send::get))
+                .route(web::post().to(send::post)),
+        )
+        .service(
+            web::resource("/send/{draft}")
+                .route(web::get().to(send::get_draft))
+                .route(web::post().to(send::post_draft)),
+        )
+        .service(
+            web::resource("/receipts/{submission}")
+                .route(web::get().to(receipt::get))
+                .route(web::post().to(receipt::withdraw)),
+        )
+        .configure(admin_routes)
+        .route("/guide", web::get().to(guide::list))
+        .route("/guide/{name}", web::get().to(guide::get));
 }
 
-/// The landing page: what the service is, its current state, and links.
-async fn landing(context: web::Data<ServiceContext>) -> HandlerResult {
-    let numbers = context.app().ok().map(|app| {
-        let state = app.state();
-        [
-            ("Đơn vị", "Units", state.units.len().to_string()),
-            ("Chỉ tiêu", "Indicators", state.catalogue.indicators.len().to_string()),
-            ("Chỉ số đánh giá", "Kpis", state.catalogue.kpis.len().to_string()),
-            ("Số liệu hiện hành", "Current figures", state.cube.len().to_string()),
-            ("Mâu thuẫn", "Findings", state.standing.len().to_string()),
-            ("Lần sửa đổi mới nhất", "Newest revision", state.revision.to_string()),
-        ]
-    });
-    let provinces = context.app().ok().map(|app| provinces(&app.state())).unwrap_or_default();
-    Ok(HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
-        .body(page(numbers, &provinces).into_string()))
-}
-
-/// Most units without a parent that the page lists.
-const MOST: usize = 70;
-
-/// A unit without a parent that has figures.
-struct ProvinceSummary {
-    code: String,
-    name: String,
-    /// The newest month with figures; not a month of which only the first reports have arrived.
-    month: Month,
-    /// The first kpi with a direction other than neutral, used for the link to the ranking of its
-    /// children.
-    ranked: Option<String>,
-}
-
-fn provinces(state: &State) -> Vec<ProvinceSummary> {
-    let ranked = state
-        .catalogue
-        .kpis
-        .iter()
-        .find(|kpi| kpi.direction != Direction::Neutral)
-        .map(|kpi| kpi.code.clone());
-    let province = |root: usize| {
-        let unit = state.units.get(root)?;
-        let name = unit.document.shown().to_owned();
-        Some(ProvinceSummary {
-            code: unit.document.code.clone(),
-            name,
-            month: state.newest_whole(state.units.subtree(root))?,
-            ranked: ranked.clone(),
-        })
-    };
-    state.units.roots().filter_map(province).take(MOST).collect()
-}
-
-fn page(numbers: Option<[(&str, &str, String); 6]>, provinces: &[ProvinceSummary]) -> Markup {
-    let links = [
-        ("/docs/", "Tài liệu và dùng thử API", "API documentation and test"),
-        ("/api/v1/openapi.json", "Mô tả OpenAPI", "OpenAPI document"),
-        ("/api/v1/units", "Các đơn vị", "Units"),
-        ("/api/v1/indicators", "Các chỉ tiêu được báo cáo", "Reported indicators"),
-        ("/api/v1/kpis", "Các chỉ số đánh giá được tính", "Computed kpis"),
-        ("/api/v1/findings", "Những chỗ số liệu mâu thuẫn", "Where figures contradict each other"),
-        (
-            "/api/v1/observations?format=csv&limit=10000",
-            "Số liệu đã ghi (CSV)",
-            "Recorded figures (CSV)",
-        ),
-        (
-            "/api/v1/revisions?format=csv&limit=1000",
-            "Lịch sử thay đổi (CSV)",
-            "History of changes: who, when, why (CSV)",
-        ),
-        ("/api/v1/periods", "Các tháng đã khóa", "Closed months"),
-        ("/api/v1/ledger", "Tình trạng của sổ cái", "State of the ledger"),
-        (
-            "/metrics/figures",
-            "Số liệu mới nhất cho Prometheus",
-            "The newest figures for Prometheus",
-        ),
-        ("/metrics", "Tình trạng của dịch vụ", "State of the service"),
-    ];
-    html! {
-        (DOCTYPE)
-        html lang="vi" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width,initial-scale=1";
-                title { "egov-kpi" }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                h1 { "egov-kpi" }
-                p.lead { "Số liệu chính quyền điện tử hằng tháng, thành xu hướng tin cậy được." br; "Monthly e-government figures, as trends people can trust." }
-                @match numbers {
-                    Some(numbers) => table {
-                        @for (vi, en, number) in &numbers { tr { td { (vi) } td { (en) } td.n { (number) } } }
-                    },
-                    None => p { "Đang nạp số liệu… · The ledger is being loaded…" },
-                }
-                @if !provinces.is_empty() {
-                    table {
-                        @for ProvinceSummary { code, name, month, ranked } in provinces {
-                            tr {
-                                td { (name) " " (month.to_string()) }
-                                td { a href={ "/api/v1/scorecard?unit=" (code) "&period=" (month.to_string()) "&format=xlsx" } { "Bảng điểm · Scorecard" } }
-                                @if let Some(kpi) = ranked {
-                                    td { a href={ "/api/v1/ranking?measure=" (kpi) "&parent=" (code) "&period=" (month.to_string()) "&format=xlsx" } { "Xếp hạng · Ranking" } }
-                                }
-                                td { a href={ "/api/v1/completeness?parent=" (code) "&period=" (month.to_string()) "&format=xlsx" } { "Ai đã báo cáo · Who has reported" } }
-                                td { a href={ "/api/v1/quality?unit=" (code) "&format=xlsx" } { "Cần xem lại · To be reviewed" } }
-                            }
-                        }
-                    }
-                }
-                table {
-                    @for (address, vi, en) in &links { tr { td { a href=(address) { (vi) } } td { (en) } } }
-                }
-                p { "Phiên bản " (env!("CARGO_PKG_VERSION")) }
-            }
-        }
-    }
+fn admin_routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/admin", web::get().to(admin::get))
+        .service(
+            web::resource("/admin/closing")
+                .route(web::get().to(admin::closing::get))
+                .route(web::post().to(admin::closing::post)),
+        )
+        .service(
+            web::resource("/admin/units")
+                .route(web::get().to(admin::units::get))
+                .route(web::post().to(admin::units::post)),
+        )
+        .route("/admin/units/merge", web::post().to(admin::units::merge))
+        .service(
+            web::resource("/admin/catalogue")
+                .route(web::get().to(admin::catalogue::get))
+                .route(web::post().to(admin::catalogue::post)),
+        )
+        .route("/admin/catalogue/restore", web::post().to(admin::catalogue::restore))
+        .service(
+            web::resource("/admin/targets")
+                .route(web::get().to(admin::targets::get))
+                .route(web::post().to(admin::targets::post)),
+        )
+        .service(
+            web::resource("/admin/keys")
+                .route(web::get().to(admin::keys::get))
+                .route(web::post().to(admin::keys::post)),
+        )
+        .route("/admin/audit", web::get().to(admin::audit));
 }

@@ -21,6 +21,7 @@ pub mod phrase;
 pub mod program;
 pub mod quality;
 pub mod ranking;
+pub mod remark;
 pub mod rules;
 pub mod sentence;
 pub mod target;

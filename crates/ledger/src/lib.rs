@@ -44,9 +44,9 @@ use postgres::PostgresLedger;
 pub use revision::{ExpectedHead, MalformedRevision, RevisionId, RevisionRef};
 pub use rows::{
     ApiKeyUsageRow, CatalogueVersion, ClosingRow, Commit, DeclarationRow, DeclarationVersion,
-    IdempotencyRow, LedgerHead, MeasureRow, ObservationKey, ObservationQuery, ObservationRow,
-    REPORT, RecordedCommit, RevisionContents, RevisionRow, StrayRows, SubmissionRecord,
-    SubmissionRow, UnitRow,
+    DraftRow, IdempotencyRow, LedgerHead, MeasureRow, ObservationKey, ObservationQuery,
+    ObservationRow, PageChange, REPORT, RecordedCommit, RevisionContents, RevisionRow, SessionRow,
+    StrayRows, SubmissionRecord, SubmissionRow, UnitRow,
 };
 use sqlite::SqliteLedger;
 
@@ -282,6 +282,21 @@ impl Store {
     /// Records when API keys were last used; a later recorded use is kept.
     pub fn record_api_key_usage(&self, uses: &[ApiKeyUsageRow]) -> Result<(), StoreError> {
         call!(self, record_api_key_usage, uses)
+    }
+
+    /// The session of a cookie, by the cookie's hash. Not part of the ledger.
+    pub fn session(&self, id: &str) -> Result<Option<SessionRow>, StoreError> {
+        ask!(self, session, id)
+    }
+
+    /// A draft of somebody. Not part of the ledger.
+    pub fn draft(&self, holder: &str, code: &str) -> Result<Option<DraftRow>, StoreError> {
+        ask!(self, draft, holder, code)
+    }
+
+    /// Changes the tables of the web pages. Of one person the 50 newest drafts are kept.
+    pub fn change_pages(&self, change: &PageChange) -> Result<(), StoreError> {
+        call!(self, change_pages, change)
     }
 
     /// When revisions 1 to `up_to` were recorded (microseconds since 1970), in order.

@@ -32,7 +32,7 @@ use super::error::StoreError;
 use super::log_target::LOG_TARGET;
 use super::outcome::AppendOutcome;
 use super::revision::ExpectedHead;
-use super::rows::{ApiKeyUsageRow, Commit, LedgerHead};
+use super::rows::{ApiKeyUsageRow, Commit, LedgerHead, PageChange};
 
 /// The connection type that `reads` and `writes` are compiled for.
 type Db = AsyncConnectionWrapper<AsyncPgConnection, StepRuntime>;
@@ -319,6 +319,13 @@ impl PostgresLedger {
     pub fn record_api_key_usage(&self, uses: &[ApiKeyUsageRow]) -> Result<(), StoreError> {
         self.with_writer_lock(|db| {
             Ok((writes::record_api_key_usage(db, uses).map_err(fault)?, TransactionEnd::Quiet))
+        })
+    }
+
+    /// Changes the tables of the web pages, see `writes::change_pages`.
+    pub fn change_pages(&self, change: &PageChange) -> Result<(), StoreError> {
+        self.with_writer_lock(|db| {
+            Ok((writes::change_pages(db, change).map_err(fault)?, TransactionEnd::Quiet))
         })
     }
 

@@ -16,13 +16,13 @@ use super::super::replay::PartSink;
 use super::super::revision::RevisionId;
 use super::super::rows::{
     ApiKeyUsageRow, CatalogueVersion, ClosingRow, Commit, DeclarationRow, DeclarationVersion,
-    IdempotencyRow, LedgerHead, MeasureRow, ObservationKey, ObservationQuery, ObservationRow,
-    REPORT, RecordedCommit, RevisionContents, RevisionRow, StrayRows, SubmissionRecord,
-    SubmissionRow, TABLES, UnitRow,
+    DraftRow, IdempotencyRow, LedgerHead, MeasureRow, ObservationKey, ObservationQuery,
+    ObservationRow, REPORT, RecordedCommit, RevisionContents, RevisionRow, SessionRow, StrayRows,
+    SubmissionRecord, SubmissionRow, TABLES, UnitRow,
 };
 use super::super::schema::{
-    catalogue_versions, closings, declarations, idempotency_keys, key_uses, measures, observations,
-    revisions, submissions, touched_units, unit_numbers, unit_versions,
+    catalogue_versions, closings, declarations, drafts, idempotency_keys, key_uses, measures,
+    observations, revisions, sessions, submissions, touched_units, unit_numbers, unit_versions,
 };
 use super::super::verified::RevisionPart;
 use super::Db;
@@ -315,6 +315,16 @@ pub fn api_key_usage(db: &mut Db) -> QueryResult<Vec<ApiKeyUsageRow>> {
     // Sorted here, for the reason given in `keys`
     rows.sort_by(|one, other| one.key.cmp(&other.key));
     Ok(rows)
+}
+
+/// The session of a cookie, by the cookie's hash.
+pub fn session(db: &mut Db, id: &str) -> QueryResult<Option<SessionRow>> {
+    sessions::table.find(id).select(SessionRow::as_select()).first(db).optional()
+}
+
+/// A draft of somebody.
+pub fn draft(db: &mut Db, holder: &str, code: &str) -> QueryResult<Option<DraftRow>> {
+    drafts::table.find((holder, code)).select(DraftRow::as_select()).first(db).optional()
 }
 
 /// Versions of declarations in a window of revisions, by revision, kind and code.

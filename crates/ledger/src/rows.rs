@@ -3,8 +3,8 @@
 use diesel::prelude::{Insertable, Queryable, Selectable};
 
 use super::schema::{
-    catalogue_versions, declarations, idempotency_keys, key_uses, measures, observations,
-    revisions, submissions,
+    catalogue_versions, declarations, drafts, idempotency_keys, key_uses, measures, observations,
+    revisions, sessions, submissions,
 };
 
 /// The newest revision of the ledger and its time; both 0 for an empty ledger.
@@ -252,6 +252,68 @@ pub struct ApiKeyUsageRow {
     pub last_used_at: i64,
     /// The address from which it was used.
     pub address: Option<String>,
+}
+
+/// A browser that is signed in to the web pages; not part of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = sessions, treat_none_as_default_value = false)]
+pub struct SessionRow {
+    /// The hash of the cookie.
+    pub id: String,
+    /// The key of the person who signed in, encrypted with the cookie.
+    pub sealed: String,
+    /// When it began, in microseconds since 1970.
+    pub created_at: i64,
+    /// When it was last used, in microseconds since 1970.
+    pub last_used_at: i64,
+}
+
+/// What somebody has entered or uploaded and not sent yet; not part of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = drafts, treat_none_as_default_value = false)]
+pub struct DraftRow {
+    /// The person that it belongs to, as in the origin of revisions.
+    pub holder: String,
+    /// What it is a draft of.
+    pub code: String,
+    /// When it was saved, in microseconds since 1970.
+    pub saved_at: i64,
+    /// The content, as JSON.
+    pub document: String,
+}
+
+/// A change of the tables of the web pages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PageChange {
+    /// Begins a session.
+    BeginSession(SessionRow),
+    /// Records that a session was used.
+    UseSession {
+        /// The hash of the cookie.
+        id: String,
+        /// When, in microseconds since 1970.
+        at: i64,
+    },
+    /// Ends a session.
+    EndSession(String),
+    /// Saves a draft, which replaces the one with its code.
+    SaveDraft(DraftRow),
+    /// Deletes a draft.
+    DeleteDraft {
+        /// The person that it belongs to.
+        holder: String,
+        /// Its code.
+        code: String,
+    },
+    /// Deletes what is too old; times in microseconds since 1970.
+    Purge {
+        /// Sessions that were last used before.
+        unused_since: i64,
+        /// Sessions that began before.
+        begun_before: i64,
+        /// Drafts that were saved before.
+        saved_before: i64,
+    },
 }
 
 /// A revision as stored in the ledger: what it wrote, and its hash.

@@ -115,6 +115,24 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    sessions (id) {
+        id -> Text,
+        sealed -> Text,
+        created_at -> BigInt,
+        last_used_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    drafts (holder, code) {
+        holder -> Text,
+        code -> Text,
+        saved_at -> BigInt,
+        document -> Text,
+    }
+}
+
 diesel::joinable!(submissions -> revisions (revision));
 diesel::joinable!(unit_versions -> unit_numbers (unit));
 diesel::allow_tables_to_appear_in_same_query!(submissions, revisions);

@@ -20,7 +20,7 @@ use super::log_target::LOG_TARGET;
 use super::outcome::AppendOutcome;
 use super::partial;
 use super::revision::ExpectedHead;
-use super::rows::{ApiKeyUsageRow, Commit, LedgerHead, RecordedCommit};
+use super::rows::{ApiKeyUsageRow, Commit, LedgerHead, PageChange, RecordedCommit};
 use super::schema::revisions;
 
 /// The connection type that `reads` and `writes` are compiled for.
@@ -242,6 +242,11 @@ impl SqliteLedger {
     /// Records when API keys were last used.
     pub fn record_api_key_usage(&self, uses: &[ApiKeyUsageRow]) -> Result<(), StoreError> {
         self.with_writer_lock(|db| Ok(writes::record_api_key_usage(db, uses)?))
+    }
+
+    /// Changes the tables of the web pages, see `writes::change_pages`.
+    pub fn change_pages(&self, change: &PageChange) -> Result<(), StoreError> {
+        self.with_writer_lock(|db| Ok(writes::change_pages(db, change)?))
     }
 
     /// Runs a transaction that blocks every other writer from its first statement on.

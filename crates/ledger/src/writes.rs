@@ -12,12 +12,12 @@ use super::super::error::StoreError;
 use super::super::outcome::AppendOutcome;
 use super::super::revision::{ExpectedHead, RevisionId};
 use super::super::rows::{
-    ApiKeyUsageRow, Commit, DeclarationRow, DeclarationVersion, IdempotencyRow, LedgerHead,
-    MeasureRow, ObservationRow, RevisionRow, SubmissionRow,
+    ApiKeyUsageRow, Commit, DeclarationRow, DeclarationVersion, DraftRow, IdempotencyRow,
+    LedgerHead, MeasureRow, ObservationRow, PageChange, RevisionRow, SubmissionRow,
 };
 use super::super::schema::{
-    catalogue_versions, closings, declarations, idempotency_keys, key_uses, measures, observations,
-    revisions, submissions, touched_units, unit_numbers, unit_versions,
+    catalogue_versions, closings, declarations, drafts, idempotency_keys, key_uses, measures,
+    observations, revisions, sessions, submissions, touched_units, unit_numbers, unit_versions,
 };
 use super::{Db, reads};
 
@@ -35,6 +35,8 @@ const MEASURES_A_STATEMENT: usize = 10_000;
 /// Idempotency keys that are looked up in one statement, and most that are deleted at once.
 const KEYS_A_STATEMENT: usize = 1_000;
 const FORGET_AT_ONCE: i64 = 10_000;
+/// Most drafts of one person.
+const DRAFTS_OF_ONE: i64 = 50;
 
 /// A submission to insert. It owns its texts, because diesel keeps only statements over types
 /// without lifetimes prepared.
@@ -186,6 +188,56 @@ pub fn record_api_key_usage(db: &mut Db, uses: &[ApiKeyUsageRow]) -> QueryResult
             .set(set)
             .execute(db)?;
     }
+    Ok(())
+}
+
+/// Changes the tables of the web pages, which are not part of the ledger.
+pub fn change_pages(db: &mut Db, change: &PageChange) -> QueryResult<()> {
+    match change {
+        PageChange::BeginSession(row) => {
+            diesel::insert_into(sessions::table).values(row).execute(db)?;
+        }
+        PageChange::UseSession { id, at } => {
+            diesel::update(sessions::table.find(id))
+                .filter(sessions::last_used_at.lt(*at))
+                .set(sessions::last_used_at.eq(*at))
+                .execute(db)?;
+        }
+        PageChange::EndSession(id) => {
+            diesel::delete(sessions::table.find(id)).execute(db)?;
+        }
+        PageChange::SaveDraft(row) => save_draft(db, row)?,
+        PageChange::DeleteDraft { holder, code } => {
+            diesel::delete(drafts::table.find((holder, code))).execute(db)?;
+        }
+        PageChange::Purge { unused_since, begun_before, saved_before } => {
+            diesel::delete(sessions::table)
+                .filter(
+                    sessions::last_used_at
+                        .lt(*unused_since)
+                        .or(sessions::created_at.lt(*begun_before)),
+                )
+                .execute(db)?;
+            diesel::delete(drafts::table.filter(drafts::saved_at.lt(*saved_before))).execute(db)?;
+        }
+    }
+    Ok(())
+}
+
+/// Saves a draft. The oldest ones of its holder make room for it.
+fn save_draft(db: &mut Db, row: &DraftRow) -> QueryResult<()> {
+    diesel::delete(drafts::table.find((&row.holder, &row.code))).execute(db)?;
+    let of_holder = drafts::table.filter(drafts::holder.eq(&row.holder));
+    let older: Vec<String> = of_holder
+        .order(drafts::saved_at.desc())
+        .select(drafts::code)
+        .offset(DRAFTS_OF_ONE - 1)
+        .limit(i64::MAX)
+        .load(db)?;
+    for code in older {
+        diesel::delete(drafts::table.find((&row.holder, code))).execute(db)?;
+    }
+    diesel::insert_into(drafts::table).values(row).execute(db)?;
     Ok(())
 }
 

@@ -36,6 +36,11 @@ pub enum RouteAccess {
     Reading(RouteArea),
     /// At least this role, even if areas are open.
     Role(Role),
+    /// A web page, or a form on one, that needs at least this role. The form of a signed-in browser
+    /// must carry the token of its session (`crate::web::form`).
+    Page(Role),
+    /// Signing in: everybody, within the limits of requests without a key.
+    SignIn,
 }
 
 const READ: RouteAccess = RouteAccess::Reading(RouteArea::Api);
@@ -43,6 +48,9 @@ const REPORTER: RouteAccess = RouteAccess::Role(Role::Reporter);
 const STEWARD: RouteAccess = RouteAccess::Role(Role::Steward);
 const ADMIN: RouteAccess = RouteAccess::Role(Role::Admin);
 const READ_PROMETHEUS: RouteAccess = RouteAccess::Reading(RouteArea::Prometheus);
+const PAGE: RouteAccess = RouteAccess::Reading(RouteArea::Pages);
+const REPORTER_FORM: RouteAccess = RouteAccess::Page(Role::Reporter);
+const STEWARD_FORM: RouteAccess = RouteAccess::Page(Role::Steward);
 const DOCS: RouteAccess = RouteAccess::Reading(RouteArea::Docs);
 
 /// Method, path in the syntax of the router, and required permission. The methods of a path are in
@@ -108,7 +116,47 @@ pub const ROUTES: &[(&str, &str, RouteAccess)] = &[
     ("GET", "/prometheus/api/v1/rules", READ_PROMETHEUS),
     ("GET", "/prometheus/api/v1/alerts", READ_PROMETHEUS),
     ("GET", "/prometheus/api/v1/status/buildinfo", READ_PROMETHEUS),
-    ("GET", "/", RouteAccess::Reading(RouteArea::Pages)),
+    ("GET", "/", PAGE),
+    ("GET", "/assets/{name}", RouteAccess::Public),
+    ("GET", "/favicon.ico", RouteAccess::Public),
+    ("GET", "/sign-in", RouteAccess::Public),
+    ("POST", "/sign-in", RouteAccess::SignIn),
+    ("POST", "/sign-out", RouteAccess::Page(Role::Reader)),
+    ("GET", "/overview", PAGE),
+    ("GET", "/units", PAGE),
+    ("GET", "/systems/{system}", PAGE),
+    ("GET", "/ranking", PAGE),
+    ("GET", "/history", PAGE),
+    ("GET", "/history.svg", PAGE),
+    ("GET", "/reporting", PAGE),
+    ("POST", "/reporting/remarks", STEWARD_FORM),
+    ("GET", "/entry", PAGE),
+    ("POST", "/entry", REPORTER_FORM),
+    ("POST", "/entry/check", REPORTER_FORM),
+    ("POST", "/entry/send", REPORTER_FORM),
+    ("POST", "/entry/reopening", REPORTER_FORM),
+    ("GET", "/send", PAGE),
+    ("POST", "/send", REPORTER_FORM),
+    ("GET", "/send/{draft}", PAGE),
+    ("POST", "/send/{draft}", REPORTER_FORM),
+    ("GET", "/receipts/{submission}", PAGE),
+    ("POST", "/receipts/{submission}", REPORTER_FORM),
+    ("GET", "/admin", PAGE),
+    ("GET", "/admin/closing", PAGE),
+    ("POST", "/admin/closing", STEWARD_FORM),
+    ("GET", "/admin/units", PAGE),
+    ("POST", "/admin/units", STEWARD_FORM),
+    ("POST", "/admin/units/merge", STEWARD_FORM),
+    ("GET", "/admin/catalogue", PAGE),
+    ("POST", "/admin/catalogue", STEWARD_FORM),
+    ("POST", "/admin/catalogue/restore", STEWARD_FORM),
+    ("GET", "/admin/targets", PAGE),
+    ("POST", "/admin/targets", STEWARD_FORM),
+    ("GET", "/admin/keys", RouteAccess::Page(Role::Admin)),
+    ("POST", "/admin/keys", RouteAccess::Page(Role::Admin)),
+    ("GET", "/admin/audit", RouteAccess::Page(Role::Admin)),
+    ("GET", "/guide", PAGE),
+    ("GET", "/guide/{name}", PAGE),
 ];
 
 /// The required permission of a route; `None` if it is not listed.
@@ -157,6 +205,8 @@ mod tests {
                     || matches!(
                         need,
                         RouteAccess::Role(Role::Reporter | Role::Steward | Role::Admin)
+                            | RouteAccess::Page(_)
+                            | RouteAccess::SignIn
                     ),
                 "{method} {path} can be opened"
             );

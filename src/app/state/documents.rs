@@ -10,6 +10,7 @@ use kpi::annotation::AnnotationDocument;
 use kpi::catalogue::{Catalogue, CatalogueDocument, TargetDocument};
 use kpi::fault::Fault;
 use kpi::period::Month;
+use kpi::remark::RemarkDocument;
 use kpi::unit::{UnitDocument, UnitForest};
 use ledger::{Commit, DeclarationRow, REPORT, StoreError};
 
@@ -17,6 +18,8 @@ use ledger::{Commit, DeclarationRow, REPORT, StoreError};
 pub const TARGET: &str = "target";
 /// The kind of an annotation among the ledger's declarations.
 pub const ANNOTATION: &str = "annotation";
+/// The kind of a remark among the ledger's declarations.
+pub const REMARK: &str = "remark";
 /// The kind of an API key among the ledger's declarations.
 pub const API_KEY: &str = "key";
 
@@ -30,6 +33,8 @@ pub struct DeclarationSet {
     pub targets: BTreeMap<String, TargetDocument>,
     /// Annotations by code.
     pub annotations: BTreeMap<String, AnnotationDocument>,
+    /// Remarks by code.
+    pub remarks: BTreeMap<String, RemarkDocument>,
 }
 
 impl DeclarationSet {
@@ -44,6 +49,7 @@ impl DeclarationSet {
                 ANNOTATION => {
                     drop(found.annotations.insert(row.code, serde_json::from_str(&text).ok()?))
                 }
+                REMARK => drop(found.remarks.insert(row.code, serde_json::from_str(&text).ok()?)),
                 // The API key cache reads these.
                 API_KEY => {}
                 _ => return None,
@@ -166,7 +172,7 @@ impl LedgerDocuments {
             closed.insert(month, *revision);
         }
         let declarations = DeclarationSet::of(self.rows(|kind| kind != API_KEY).collect())
-            .ok_or_else(|| corrupt("a target or an annotation cannot be parsed"))?;
+            .ok_or_else(|| corrupt("a target, an annotation or a remark cannot be parsed"))?;
         Ok(LedgerConfig { catalogue, version, units, closed, declarations })
     }
 }

@@ -15,13 +15,14 @@ use crate::app::App;
 use crate::app::access::Identity;
 use crate::app::snapshot::Snapshot;
 use crate::app::state::State;
-use crate::app::state::documents::{ANNOTATION, DeclarationSet, TARGET};
+use crate::app::state::documents::{ANNOTATION, DeclarationSet, REMARK, TARGET};
 use crate::error::Error;
 use kpi::annotation::AnnotationDocument;
 use kpi::catalogue::TargetDocument;
 use kpi::fault::{CODE, Fault, is_code, quoted};
 use kpi::measure::Measure;
 use kpi::period::Month;
+use kpi::remark::RemarkDocument;
 use ledger::DeclarationVersion;
 
 /// Most declarations in one request.
@@ -94,8 +95,8 @@ impl DeclarationKind for TargetDocument {
     }
 
     fn put(state: &mut State, all: BTreeMap<String, Self>) {
-        let annotations = state.declared.annotations.clone();
-        state.set_declarations(DeclarationSet { targets: all, annotations });
+        let others = DeclarationSet::clone(&state.declared);
+        state.set_declarations(DeclarationSet { targets: all, ..others });
     }
 }
 
@@ -152,8 +153,46 @@ impl DeclarationKind for AnnotationDocument {
     }
 
     fn put(state: &mut State, all: BTreeMap<String, Self>) {
-        let targets = state.declared.targets.clone();
-        state.set_declarations(DeclarationSet { targets, annotations: all });
+        let others = DeclarationSet::clone(&state.declared);
+        state.set_declarations(DeclarationSet { annotations: all, ..others });
+    }
+}
+
+impl DeclarationKind for RemarkDocument {
+    const KIND: &'static str = REMARK;
+    const LIST: &'static str = "remarks";
+    const EMPTIED: &'static str = "text";
+
+    fn code(&self) -> &str {
+        &self.code
+    }
+
+    fn about(&self) -> (Option<&str>, Option<&str>) {
+        (self.measure.as_deref(), Some(&self.unit))
+    }
+
+    fn span(&self) -> (Option<&str>, Option<&str>) {
+        (Some(&self.period), Some(&self.period))
+    }
+
+    fn of_catalogue(_state: &State) -> &[Self] {
+        &[]
+    }
+
+    fn faults(&self, state: &State, place: &str) -> Vec<Fault> {
+        let own = RemarkDocument::faults(self).into_iter();
+        own.map(|fault| Fault { pointer: format!("{place}{}", fault.pointer), ..fault })
+            .chain(unknown_unit(state, place, &self.unit))
+            .collect()
+    }
+
+    fn of(state: &State) -> &BTreeMap<String, Self> {
+        &state.declared.remarks
+    }
+
+    fn put(state: &mut State, all: BTreeMap<String, Self>) {
+        let others = DeclarationSet::clone(&state.declared);
+        state.set_declarations(DeclarationSet { remarks: all, ..others });
     }
 }
 

@@ -1,0 +1,67 @@
+//! Remarks: what people say about a finding, and requests to reopen a closed month.
+
+use serde::{Deserialize, Serialize};
+
+use super::fault::Fault;
+use super::measure::Measure;
+use super::period::Month;
+
+/// Longest remark, in characters.
+pub const MAX_REMARK: usize = 1_000;
+
+/// What a remark is about.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RemarkSubject {
+    /// A finding: its figures were checked, and why they stand.
+    Finding,
+    /// A closed month: why it should be reopened for the unit.
+    Reopening,
+}
+
+/// A remark as the ledger stores it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemarkDocument {
+    /// Its code.
+    pub code: String,
+    /// What it is about.
+    pub subject: RemarkSubject,
+    /// The unit.
+    pub unit: String,
+    /// The month.
+    pub period: String,
+    /// The measure of the finding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measure: Option<String>,
+    /// The rule of the finding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// The two numbers of the finding. After either has changed, the remark is no longer about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<(f64, f64)>,
+    /// The text, 1 to 1,000 characters.
+    pub text: String,
+}
+
+impl RemarkDocument {
+    /// The errors of the document; pointers are `/field`.
+    #[must_use]
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if let Err(error) = self.period.parse::<Month>() {
+            faults.push(Fault::new("/period", "malformed_period", error.to_string()));
+        }
+        if let Some(Err(detail)) = self.measure.as_deref().map(Measure::parse) {
+            faults.push(Fault::new("/measure", "malformed_measure", detail));
+        }
+        if self.text.trim().is_empty() || self.text.chars().count() > MAX_REMARK {
+            faults.push(Fault::new(
+                "/text",
+                "malformed_text",
+                format!("a remark has 1 to {MAX_REMARK} characters"),
+            ));
+        }
+        faults
+    }
+}

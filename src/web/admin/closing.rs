@@ -1,0 +1,204 @@
+//! Closing and reopening months by a check list.
+
+use actix_web::HttpRequest;
+use actix_web::web::{Bytes, Data};
+use maud::{Markup, html};
+
+use super::{back, mendable, outcome};
+use crate::api::access::identity;
+use crate::api::{HandlerResult, Problem, ServiceContext};
+use crate::app::access::role::Role;
+use crate::app::read::completeness::{CompletenessQuery, CompletenessView};
+use crate::app::read::findings::FindingQuery;
+use crate::app::write::periods::{ClosingChange, ClosingView};
+use crate::error::Error;
+use crate::web::layout::{Page, Section, private, see_other, token_field};
+use crate::web::parts::month_choice;
+use crate::web::request::{FormFields, PageRequest, address};
+use kpi::period::{Month, Period, Step};
+
+/// What a closing is decided by.
+struct CheckList {
+    reports: CompletenessView,
+    findings: usize,
+    closings: Vec<ClosingView>,
+}
+
+/// The page.
+///
+/// # Errors
+/// 422 for a malformed month.
+pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> HandlerResult {
+    let asked = PageRequest::of(&request, &context).await?;
+    let month = asked.month("period")?.unwrap_or_else(|| asked.snapshot.month().plus(-1));
+    let page = page(&context, &asked, month, None).await?;
+    Ok(private(&asked, &page))
+}
+
+/// Closes or reopens a month.
+///
+/// # Errors
+/// Those of the form and of the store.
+pub async fn post(
+    request: HttpRequest,
+    context: Data<ServiceContext>,
+    body: Bytes,
+) -> HandlerResult {
+    let fields = FormFields::read(&request, &body)?;
+    let asked = PageRequest::of(&request, &context).await?;
+    let month = fields.month("period")?;
+    let change = ClosingChange {
+        period: Period::containing(Step::Month, month),
+        close: fields.text("action") != Some("reopen"),
+        reason: fields.text("reason").map(str::to_owned),
+        force: fields.is_ticked("force"),
+    };
+    let done = context.app()?.close(change, identity(&request)?, None).await;
+    match mendable(done)? {
+        Ok(given) => Ok(see_other(&address(
+            "/admin/closing",
+            [
+                ("period", month.to_string().as_str()),
+                ("done", "1"),
+                ("min_revision", given.answer.revision.to_string().as_str()),
+            ],
+        ))),
+        Err(problem) => {
+            let page = page(&context, &asked, month, Some(&problem)).await?;
+            Ok(private(&asked, &page))
+        }
+    }
+}
+
+async fn page(
+    context: &Data<ServiceContext>,
+    asked: &PageRequest,
+    month: Month,
+    trouble: Option<&Problem>,
+) -> Result<Page, Problem> {
+    let language = asked.language;
+    let snapshot = asked.snapshot.clone();
+    let list = context
+        .compute(move || {
+            let reports = snapshot.completeness(&CompletenessQuery {
+                period: Period::containing(Step::Month, month),
+                parent: None,
+                offset: 0,
+                limit: 0,
+            })?;
+            let findings = snapshot.findings(&FindingQuery {
+                from: Some(month),
+                to: Some(month),
+                limit: usize::MAX,
+                ..FindingQuery::default()
+            })?;
+            let closings = snapshot.closings(true)?;
+            Ok::<_, Error>(CheckList { reports: reports.0, findings: findings.1.len(), closings: closings.1 })
+        })
+        .await?;
+    let title = language.say("Khóa sổ tháng", "Closing months");
+    let body = html! {
+        (back(asked))
+        div.title { h1 { (title) } (month_choice(asked, month, &[])) }
+        (outcome(asked, trouble))
+        (checks(asked, month, &list))
+        (form(asked, month))
+        (history(asked, &list))
+    };
+    Ok(Page::plain(title, Section::Admin, body))
+}
+
+fn checks(asked: &PageRequest, month: Month, list: &CheckList) -> Markup {
+    let (language, total) = (asked.language, &list.reports.total);
+    let complete = total.reports_complete == total.reports_expected;
+    let over = month < asked.snapshot.month();
+    let reporting = address("/reporting", [("period", month.to_string().as_str())]);
+    let item = |is_good: bool, text: Markup| {
+        html! {
+            li {
+                span class={ "badge " (if is_good { "good" } else { "fair" }) } {
+                    (if is_good { language.say("xong", "done") } else { language.say("chưa", "open") })
+                }
+                " " (text)
+            }
+        }
+    };
+    html! {
+        section.card.block {
+            h2 { (language.month(month)) }
+            ul.checks {
+                (item(over, html! { (language.say("Tháng đã hết", "The month is over")) }))
+                (item(complete, html! {
+                    (total.reports_complete) "/" (total.reports_expected)
+                    (language.say(" báo cáo đã đủ; ", " reports are complete; "))
+                    a href=(reporting) { (language.say("xem ai còn thiếu", "see who owes figures")) }
+                }))
+                (item(list.findings == 0, html! {
+                    (list.findings) (language.say(" mâu thuẫn số liệu; ", " contradictions; "))
+                    a href=(format!("{reporting}#findings")) { (language.say("xem", "see them")) }
+                }))
+            }
+        }
+    }
+}
+
+fn form(asked: &PageRequest, month: Month) -> Markup {
+    let language = asked.language;
+    let closed = asked.state().closed.contains_key(&month);
+    html! {
+        @if asked.may(Role::Steward) {
+            form.card.block method="post" action="/admin/closing" {
+                (token_field(asked))
+                input type="hidden" name="period" value=(month);
+                label for="reason" { (language.say("Lý do", "Reason")) }
+                input #reason type="text" name="reason" maxlength="1000";
+                @if closed {
+                    button.main name="action" value="reopen" {
+                        (language.say("Mở lại ", "Reopen ")) (language.month(month).to_lowercase())
+                    }
+                } @else {
+                    label {
+                        input type="checkbox" name="force" value="1";
+                        " " (language.say(
+                            "khóa dù còn thiếu báo cáo hoặc không nêu lý do",
+                            "close although reports are missing or no reason is given",
+                        ))
+                    }
+                    button.main name="action" value="close" {
+                        (language.say("Khóa ", "Close ")) (language.month(month).to_lowercase())
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn history(asked: &PageRequest, list: &CheckList) -> Markup {
+    let language = asked.language;
+    html! {
+        @if !list.closings.is_empty() {
+            section.card.block {
+                h2 { (language.say("Đã khóa, đã mở", "Closings and reopenings")) }
+                table.figures {
+                    tbody {
+                        @for one in list.closings.iter().rev().take(60) {
+                            tr {
+                                th scope="row" { (one.period.parse::<Month>().map_or_else(
+                                    |_| one.period.clone(),
+                                    |month| language.month(month),
+                                )) }
+                                td {
+                                    @if one.closed { (language.say("khóa", "closed")) }
+                                    @else { (language.say("mở lại", "reopened")) }
+                                }
+                                td { (language.time(&one.recorded_at, asked.zone())) }
+                                td { (one.actor) }
+                                td { (one.reason.as_deref().unwrap_or_default()) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Units: the list, a table in and out, adding one, and merging some.
+
+use std::collections::BTreeMap;
+
+use actix_web::HttpRequest;
+use actix_web::web::{Bytes, Data, Payload};
+use chrono::NaiveDate;
+use maud::{Markup, html};
+
+use super::{back, mendable, outcome};
+use crate::api::{API, HandlerResult, Problem, ServiceContext, upload_form};
+use crate::app::access::role::Role;
+use crate::app::write::units::limited;
+use crate::error::Error;
+use crate::intake::sheet_csv::first_sheet;
+use crate::intake::unit_table;
+use crate::web::layout::{Page, Section, private, see_other, token_field};
+use crate::web::parts::unit_name;
+use crate::web::request::{FormFields, PageRequest, check_token};
+use kpi::fault::Fault;
+use kpi::unit::{LocalizedName, UnitDocument, UnitKind};
+
+/// The kinds of units, as forms offer them.
+const KINDS: [UnitKind; 5] = [
+    UnitKind::Department,
+    UnitKind::Commune,
+    UnitKind::District,
+    UnitKind::Province,
+    UnitKind::Agency,
+];
+/// Most units that the page lists.
+const MAX_LISTED: usize = 500;
+
+/// The page.
+///
+/// # Errors
+/// Those of [`PageRequest::of`].
+pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> HandlerResult {
+    let asked = PageRequest::of(&request, &context).await?;
+    Ok(private(&asked, &page(&asked, None)))
+}
+
+/// Takes units from a table (CSV, Excel) or JSON.
+///
+/// # Errors
+/// Those of the form and of the store.
+pub async fn post(
+    request: HttpRequest,
+    context: Data<ServiceContext>,
+    payload: Payload,
+) -> HandlerResult {
+    let (file, fields) = upload_form(&request, payload, &["form_token"]).await?;
+    check_token(&request, fields.get("form_token").map(String::as_str).unwrap_or_default())?;
+    let asked = PageRequest::of(&request, &context).await?;
+    let name = file.name.as_deref().unwrap_or_default().to_lowercase();
+    let account = context.reserve_document(file.bytes.len(), false).await?;
+    let takes = account.reserved();
+    let read = context.run(takes, move || {
+        let _account = account;
+        units_of_file(&name, &file.bytes)
+    });
+    let read = read.await?;
+    change(&request, &context, &asked, read).await
+}
+
+fn units_of_file(name: &str, bytes: &[u8]) -> Result<Vec<UnitDocument>, Error> {
+    let units = if name.ends_with(".xlsx") {
+        let invalid = |fault: Fault| Error::Invalid(vec![fault]);
+        let table = first_sheet(bytes).and_then(|sheet| sheet.table()).map_err(invalid)?;
+        unit_table::read(table.as_slice()).map_err(Error::Invalid)?
+    } else if name.ends_with(".json") {
+        let value = serde_json::from_slice(bytes)
+            .map_err(|error| Error::Malformed(format!("the file is not JSON: {error}")))?;
+        crate::app::write::units::parse(value)?
+    } else {
+        unit_table::read(bytes).map_err(Error::Invalid)?
+    };
+    limited(units)
+}
+
+async fn change(
+    request: &HttpRequest,
+    context: &Data<ServiceContext>,
+    asked: &PageRequest,
+    units: Result<Vec<UnitDocument>, Error>,
+) -> HandlerResult {
+    let by = crate::api::access::identity(request)?;
+    let done = match units {
+        Ok(units) => context.app()?.put_units(units, by, false, None).await,
+        Err(error) => Err(error),
+    };
+    match mendable(done)? {
+        Ok(given) => {
+            let revision = given.answer.revision;
+            Ok(see_other(&format!("/admin/units?done=1&min_revision={revision}")))
+        }
+        Err(problem) => Ok(private(asked, &page(asked, Some(&problem)))),
+    }
+}
+
+/// Adds a unit, or merges units into a new one.
+///
+/// # Errors
+/// Those of the form and of the store.
+pub async fn merge(
+    request: HttpRequest,
+    context: Data<ServiceContext>,
+    body: Bytes,
+) -> HandlerResult {
+    let fields = FormFields::read(&request, &body)?;
+    let asked = PageRequest::of(&request, &context).await?;
+    let units = merged(&asked, &fields);
+    change(&request, &context, &asked, units).await
+}
+
+/// The units that a form describes: the new one, and its predecessors with their ends.
+fn merged(asked: &PageRequest, fields: &FormFields) -> Result<Vec<UnitDocument>, Error> {
+    let state = asked.state();
+    let text = |name: &str| fields.text(name).unwrap_or_default().to_owned();
+    let from = fields.text("from").map(str::parse::<NaiveDate>).transpose();
+    let from = from.map_err(|_malformed| {
+        Error::fault("/from", "malformed_date", "a date is written as 2025-07-01")
+    })?;
+    let kind = KINDS.into_iter().find(|kind| kind.name() == text("kind")).unwrap_or_default();
+    let code = text("code");
+    let mut units = Vec::new();
+    for predecessor in fields.texts("merged") {
+        let unit = state.find_unit(predecessor)?;
+        let Some(unit) = state.units.get(unit) else { continue };
+        let Some(end) = from.and_then(|from| from.pred_opt()) else {
+            return Err(Error::fault("/from", "missing", "a merger needs its first day"));
+        };
+        units.push(UnitDocument {
+            valid_to: Some(end),
+            successors: vec![code.clone()],
+            ..unit.document.clone()
+        });
+    }
+    units.push(UnitDocument {
+        code,
+        kind,
+        name: LocalizedName { vi: text("name_vi"), en: text("name_en") },
+        parent: fields.text("parent").map(str::to_owned),
+        valid_from: from,
+        valid_to: None,
+        successors: Vec::new(),
+        shares: BTreeMap::new(),
+        official_codes: Vec::new(),
+        labels: Vec::new(),
+    });
+    Ok(units)
+}
+
+fn page(asked: &PageRequest, trouble: Option<&Problem>) -> Page {
+    let language = asked.language;
+    let title = language.say("Đơn vị", "Units");
+    let body = html! {
+        (back(asked))
+        div.title {
+            h1 { (title) }
+            div.actions {
+                a.button href=(format!("{API}/units?format=xlsx")) download { "Excel" }
+                a.button href=(format!("{API}/units?format=csv")) download { "CSV" }
+            }
+        }
+        (outcome(asked, trouble))
+        @if asked.may(Role::Steward) {
+            details.card.block {
+                summary { (language.say("Nhập từ bảng", "Take from a table")) }
+                form method="post" action="/admin/units" enctype="multipart/form-data" {
+                    (token_field(asked))
+                    label for="file" {
+                        (language.say(
+                            "Tệp Excel, CSV hoặc JSON như bảng tải về; đơn vị không có trong tệp giữ nguyên",
+                            "An Excel, CSV or JSON file like the downloaded table; units that it leaves out stay",
+                        ))
+                    }
+                    input #file type="file" name="file" required accept=".xlsx,.csv,.json";
+                    button { (language.say("Nhập", "Take")) }
+                }
+            }
+        }
+        form method="post" action="/admin/units/merge" {
+            (token_field(asked))
+            (list(asked))
+            @if asked.may(Role::Steward) { (new_unit(asked)) }
+        }
+    };
+    Page::plain(title, Section::Admin, body)
+}
+
+fn list(asked: &PageRequest) -> Markup {
+    let (language, state) = (asked.language, asked.state());
+    let day = asked.snapshot.day();
+    let may = asked.may(Role::Steward);
+    let shown = state.units.len().min(MAX_LISTED);
+    html! {
+        section.card.block {
+            div.scroll tabindex="0" {
+                table.figures {
+                    thead {
+                        tr {
+                            @if may { th scope="col" { (language.say("Sáp nhập", "Merge")) } }
+                            th scope="col" { (language.say("Đơn vị", "Unit")) }
+                            th scope="col" { (language.say("Loại", "Kind")) }
+                            th scope="col" { (language.say("Mã", "Code")) }
+                            th scope="col" { (language.say("Từ", "From")) }
+                            th scope="col" { (language.say("Đến", "To")) }
+                            th scope="col" { (language.say("Đơn vị kế tiếp", "Successors")) }
+                        }
+                    }
+                    tbody {
+                        @for position in 0..shown {
+                            @if let Some(unit) = state.units.get(position) {
+                                @let document = &unit.document;
+                                tr class={ "depth" (unit.depth.min(3)) } {
+                                    @if may {
+                                        td {
+                                            @if unit.exists_on(day) {
+                                                input type="checkbox" name="merged" value=(document.code)
+                                                    aria-label=(unit_name(state, &document.code, language));
+                                            }
+                                        }
+                                    }
+                                    th scope="row" { (unit_name(state, &document.code, language)) }
+                                    td { (language.kind(document.kind)) }
+                                    td { code { (document.code) } }
+                                    td { (document.valid_from.map_or_else(String::new, |day| language.day(day))) }
+                                    td { (document.valid_to.map_or_else(String::new, |day| language.day(day))) }
+                                    td {
+                                        @for successor in &document.successors {
+                                            (unit_name(state, successor, language)) " "
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            @if state.units.len() > shown {
+                p.hint { "+" (state.units.len() - shown) (language.say(" đơn vị khác, xem trong tệp Excel", " further units, see the Excel file")) }
+            }
+        }
+    }
+}
+
+fn new_unit(asked: &PageRequest) -> Markup {
+    let (language, state) = (asked.language, asked.state());
+    html! {
+        section.card.block {
+            h2 { (language.say("Đơn vị mới", "New unit")) }
+            p.hint {
+                (language.say(
+                    "Tích các đơn vị ở bảng trên để sáp nhập chúng vào đơn vị mới từ ngày ghi ở dưới; không tích để chỉ thêm đơn vị.",
+                    "Tick units in the table above to merge them into the new one from the day below; tick none to add a unit.",
+                ))
+            }
+            div.pair {
+                label { (language.say("Mã ", "Code ")) input type="text" name="code" required pattern="[a-z0-9._\\-]+"; }
+                label { (language.say("Tên ", "Name in Vietnamese ")) input type="text" name="name_vi" required; }
+                label { (language.say("Tên tiếng Anh ", "Name in English ")) input type="text" name="name_en"; }
+                label {
+                    (language.say("Loại ", "Kind "))
+                    select name="kind" {
+                        @for kind in KINDS { option value=(kind.name()) { (language.kind(kind)) } }
+                    }
+                }
+                label {
+                    (language.say("Thuộc ", "Below "))
+                    select name="parent" {
+                        option value="" { "–" }
+                        @for position in (0..state.units.len()).filter(|unit| state.units.ancestors(*unit).count() < 2).take(300) {
+                            @let code = state.units.code(position);
+                            option value=(code) { (unit_name(state, code, language)) }
+                        }
+                    }
+                }
+                label { (language.say("Từ ngày ", "First day ")) input type="date" name="from"; }
+            }
+            button.main { (language.say("Ghi", "Record")) }
+        }
+    }
+}

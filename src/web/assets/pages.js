@@ -1,0 +1,175 @@
+// Comfort for people with scripts. Every page works without this file: forms post, the server
+// renders.
+"use strict";
+
+document.documentElement.classList.add("scripted");
+
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+// Choices show their page at once.
+all("[data-submit]").forEach((field) =>
+  field.addEventListener("change", () => field.form.requestSubmit()),
+);
+
+all("[data-print]").forEach((button) => {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+});
+
+// Copies a text, and says so for a moment.
+async function copy(text, element, told) {
+  await navigator.clipboard.writeText(text);
+  const before = element.textContent;
+  element.textContent = told;
+  setTimeout(() => {
+    element.textContent = before;
+  }, 1500);
+}
+
+all("[data-copy-from]").forEach((button) => {
+  button.hidden = false;
+  const source = document.getElementById(button.dataset.copyFrom);
+  button.addEventListener("click", () => copy(source.value, button, button.dataset.copied));
+});
+
+// A click on the address of the figures copies it; with a key held down it opens as usual.
+all("a[data-copy]").forEach((link) =>
+  link.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || !navigator.clipboard) return;
+    event.preventDefault();
+    copy(link.href, link, link.dataset.copy);
+  }),
+);
+
+// The chart as a PNG file.
+all("[data-png]").forEach((button) => {
+  const chart = document.querySelector("[data-chart] svg");
+  if (!chart) return;
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const drawn = new XMLSerializer().serializeToString(chart);
+    const picture = new Image();
+    picture.onload = () => {
+      const canvas = document.createElement("canvas");
+      [canvas.width, canvas.height] = [1600, 640];
+      const pen = canvas.getContext("2d");
+      pen.fillStyle = "#fff";
+      pen.fillRect(0, 0, canvas.width, canvas.height);
+      pen.drawImage(picture, 0, 0, canvas.width, canvas.height);
+      const link = document.createElement("a");
+      link.href = canvas.toDataURL("image/png");
+      link.download = "chart.png";
+      link.click();
+    };
+    picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(drawn)}`;
+  });
+});
+
+// The months can be changed with the arrow keys, outside of fields.
+document.addEventListener("keydown", (event) => {
+  if (event.altKey || event.ctrlKey || event.metaKey) return;
+  if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+  const way = { ArrowLeft: "prev", ArrowRight: "next" }[event.key];
+  const link = way && document.querySelector(`a.step[rel=${way}]`);
+  if (link) link.click();
+});
+
+// A file can be dropped anywhere on its form.
+all("[data-drop]").forEach((form) => {
+  const file = form.querySelector("input[type=file]");
+  ["dragover", "dragleave", "drop"].forEach((kind) =>
+    form.addEventListener(kind, (event) => {
+      event.preventDefault();
+      form.classList.toggle("dragged", kind === "dragover");
+      if (kind === "drop" && event.dataTransfer.files.length) {
+        file.files = event.dataTransfer.files;
+        form.requestSubmit();
+      }
+    }),
+  );
+});
+
+// Entering figures: checks on leaving a field, arrow keys, a pasted column, a draft that survives a
+// lost network.
+all("[data-entry]").forEach((form) => {
+  const fields = all("[data-figure]", form);
+  const saved = form.querySelector("[data-saved]");
+  const kept = `entry ${form.elements.unit.value} ${form.elements.period.value}`;
+  const typed = () => Object.fromEntries(fields.map((field) => [field.name, field.value]));
+  let sent = JSON.stringify(typed());
+
+  // What was typed while the network or the session was lost.
+  const lost = JSON.parse(localStorage.getItem(kept) || "null");
+  if (lost) {
+    fields.forEach((field) => {
+      if (lost[field.name] !== undefined) field.value = lost[field.name];
+    });
+  }
+
+  function show(checked) {
+    fields.forEach((field) => {
+      const row = checked.rows[field.name.replace("figure:", "")];
+      if (!row) return;
+      const line = field.closest("tr");
+      const note = line.querySelector("[data-note]");
+      line.querySelector("[data-change]").textContent = row.change;
+      field.className = row.level;
+      field.toggleAttribute("aria-invalid", row.level === "bad");
+      if (row.level === "bad") field.setAttribute("aria-invalid", "true");
+      note.className = `note ${row.level}`;
+      note.textContent = row.message;
+    });
+    checked.kpis.forEach((kpi) => {
+      const line = form.querySelector(`[data-kpi="${kpi.code}"]`);
+      if (!line) return;
+      line.querySelector("[data-value]").textContent = kpi.value;
+      line.querySelector("[data-change]").textContent = kpi.change;
+    });
+    saved.textContent = checked.saved;
+  }
+
+  async function check() {
+    const now = JSON.stringify(typed());
+    if (now === sent) return;
+    localStorage.setItem(kept, now);
+    try {
+      const answer = await fetch("/entry/check", {
+        method: "POST",
+        headers: { Accept: "application/json" },
+        body: new URLSearchParams(new FormData(form)),
+      });
+      if (!answer.ok) throw new Error(String(answer.status));
+      show(await answer.json());
+      sent = now;
+      localStorage.removeItem(kept);
+    } catch (error) {
+      const vi = document.documentElement.lang === "vi";
+      saved.textContent = vi
+        ? "Mất kết nối hoặc hết phiên: số đã gõ được giữ trong trình duyệt này."
+        : "No connection, or signed out: what you typed is kept in this browser.";
+    }
+  }
+
+  fields.forEach((field, place) => {
+    field.addEventListener("change", check);
+    field.addEventListener("keydown", (event) => {
+      const step = { ArrowDown: 1, ArrowUp: -1, Enter: 1 }[event.key];
+      const next = step && fields[place + step];
+      if (!next) return;
+      event.preventDefault();
+      next.focus();
+      next.select();
+    });
+    field.addEventListener("paste", (event) => {
+      const lines = event.clipboardData.getData("text").replace(/\r?\n$/, "").split(/\r?\n/);
+      if (lines.length < 2) return;
+      event.preventDefault();
+      lines.forEach((line, n) => {
+        if (fields[place + n]) fields[place + n].value = line.split("\t")[0].trim();
+      });
+      check();
+    });
+  });
+  form.addEventListener("submit", () => localStorage.removeItem(kept));
+  if (lost) check();
+});

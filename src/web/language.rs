@@ -1,0 +1,343 @@
+//! The words and numbers of pages, in Vietnamese and English.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::COOKIE;
+use chrono::{DateTime, NaiveDate};
+
+use crate::api::ResponseLanguage;
+use kpi::catalogue::Direction;
+use kpi::change::{UnavailableReason, ValueReason};
+use kpi::fault::Fault;
+use kpi::number::{Decimal64, Statement};
+use kpi::number_format::{format_vietnamese, rounded_to};
+use kpi::period::{Month, Period, Step};
+use kpi::target::TargetStatus;
+use kpi::unit::{LocalizedName, UnitKind};
+
+/// The cookie that keeps the chosen language.
+pub const LANGUAGE_COOKIE: &str = "egov_kpi_lang";
+
+/// The language of a page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PageLanguage {
+    /// Vietnamese, the default.
+    Vi,
+    /// English.
+    En,
+}
+
+impl PageLanguage {
+    /// The language of a request: from `lang=`, otherwise from the cookie, otherwise Vietnamese.
+    #[must_use]
+    pub fn of(request: &HttpRequest) -> Self {
+        let named = |text: &str, end: char| {
+            text.split(end).find_map(|pair| match pair.trim().split_once('=') {
+                Some(("lang" | LANGUAGE_COOKIE, "vi")) => Some(Self::Vi),
+                Some(("lang" | LANGUAGE_COOKIE, "en")) => Some(Self::En),
+                _ => None,
+            })
+        };
+        let cookies = request.headers().get_all(COOKIE).filter_map(|value| value.to_str().ok());
+        named(request.query_string(), '&')
+            .or_else(|| cookies.into_iter().find_map(|text| named(text, ';')))
+            .unwrap_or(Self::Vi)
+    }
+
+    /// The code in `lang=` and in HTML.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Vi => "vi",
+            Self::En => "en",
+        }
+    }
+
+    /// The language of messages of the API.
+    #[must_use]
+    pub fn of_messages(self) -> ResponseLanguage {
+        match self {
+            Self::Vi => ResponseLanguage::Vi,
+            Self::En => ResponseLanguage::En,
+        }
+    }
+
+    /// One of two texts.
+    #[must_use]
+    pub fn say<T>(self, vi: T, en: T) -> T {
+        match self {
+            Self::Vi => vi,
+            Self::En => en,
+        }
+    }
+
+    /// A name; the other language's where it has none in this one.
+    #[must_use]
+    pub fn name(self, name: &LocalizedName) -> &str {
+        let (first, second) = self.say((&name.vi, &name.en), (&name.en, &name.vi));
+        if first.is_empty() { second } else { first }
+    }
+
+    /// The text of an error.
+    #[must_use]
+    pub fn fault(self, fault: &Fault) -> String {
+        let text = match (self, fault.detail_vi.as_deref()) {
+            (Self::Vi, Some(text)) => text,
+            _ => &fault.detail,
+        };
+        sentence(text)
+    }
+
+    /// A decimal with all its digits.
+    #[must_use]
+    pub fn decimal(self, number: Decimal64) -> String {
+        let text = format_vietnamese(number);
+        let swapped = |c| match c {
+            '.' => ',',
+            ',' => '.',
+            other => other,
+        };
+        self.say(text.clone(), text.chars().map(swapped).collect())
+    }
+
+    /// A figure as it was recorded.
+    #[must_use]
+    pub fn statement(self, statement: Statement) -> String {
+        match statement {
+            Statement::Number(number) => self.decimal(number),
+            Statement::NotApplicable => self.say("không áp dụng", "not applicable").to_owned(),
+        }
+    }
+
+    /// A number with at most `decimals` decimals; of a percentage always one.
+    #[must_use]
+    pub fn number(self, value: f64, unit_of_measure: &str) -> String {
+        let is_percent = unit_of_measure == "percent";
+        let Some(mut rounded) = rounded_to(value, if is_percent { 1 } else { 2 }) else {
+            return "…".to_owned();
+        };
+        if is_percent && rounded.scale == 0 {
+            rounded = Decimal64 { mantissa: rounded.mantissa.saturating_mul(10), scale: 1 };
+        }
+        self.decimal(rounded)
+    }
+
+    /// A number with its unit of measure: `81,6 %`, `1.279`.
+    #[must_use]
+    pub fn quantity(self, value: f64, unit_of_measure: &str) -> String {
+        format!("{}{}", self.number(value, unit_of_measure), self.measured(unit_of_measure))
+    }
+
+    /// What follows a number of a unit of measure.
+    #[must_use]
+    pub fn measured(self, unit_of_measure: &str) -> String {
+        match unit_of_measure {
+            "count" | "" => String::new(),
+            "percent" => "\u{a0}%".to_owned(),
+            "VND" => self.say("\u{a0}đồng", "\u{a0}VND").to_owned(),
+            "minutes/day" => self.say("\u{a0}phút/ngày", "\u{a0}minutes/day").to_owned(),
+            "endpoints/session" => {
+                self.say("\u{a0}điểm cầu/cuộc", "\u{a0}endpoints/session").to_owned()
+            }
+            other => format!("\u{a0}{other}"),
+        }
+    }
+
+    /// The size of a change without its sign: `0,2 điểm`, `248`.
+    #[must_use]
+    pub fn change(self, delta: f64, unit_of_measure: &str) -> String {
+        let size = self.number(delta.abs(), unit_of_measure);
+        if unit_of_measure == "percent" {
+            format!("{size}\u{a0}{}", self.say("điểm", "points"))
+        } else {
+            format!("{size}{}", self.measured(unit_of_measure))
+        }
+    }
+
+    /// A month: `Tháng 10/2026`.
+    #[must_use]
+    pub fn month(self, month: Month) -> String {
+        let (number, year) = (month.month(), month.year());
+        self.say(format!("Tháng {number}/{year}"), format!("{} {year}", english(number)))
+    }
+
+    /// A month in the head of a column: `10/2026`.
+    #[must_use]
+    pub fn short_month(self, month: Month) -> String {
+        format!("{:02}/{}", month.month(), month.year())
+    }
+
+    /// A period of any width.
+    #[must_use]
+    pub fn period(self, period: Period) -> String {
+        let (first, year) = (period.first(), period.first().year());
+        match period.step() {
+            Step::Month => self.month(first),
+            Step::Quarter => {
+                let quarter = (first.month() - 1) / 3 + 1;
+                self.say(format!("Quý {quarter}/{year}"), format!("Q{quarter} {year}"))
+            }
+            Step::Half => {
+                let half = (first.month() - 1) / 6 + 1;
+                let names = if half == 1 { ("đầu", "first") } else { ("cuối", "second") };
+                self.say(
+                    format!("6 tháng {} năm {year}", names.0),
+                    format!("{} half of {year}", names.1),
+                )
+            }
+            Step::NineMonths => {
+                self.say(format!("9 tháng năm {year}"), format!("nine months of {year}"))
+            }
+            Step::Year => self.say(format!("Năm {year}"), year.to_string()),
+        }
+    }
+
+    /// A day: `05/11/2026`.
+    #[must_use]
+    pub fn day(self, day: NaiveDate) -> String {
+        day.format(self.say("%d/%m/%Y", "%-d %b %Y")).to_string()
+    }
+
+    /// A time of the ledger (RFC 3339) on the wall of the service's zone.
+    #[must_use]
+    pub fn time(self, rfc3339: &str, offset: chrono::FixedOffset) -> String {
+        DateTime::parse_from_rfc3339(rfc3339).map_or_else(
+            |_malformed| rfc3339.to_owned(),
+            |time| {
+                let local = time.with_timezone(&offset);
+                local.format(self.say("%H:%M %d/%m/%Y", "%-d %b %Y %H:%M")).to_string()
+            },
+        )
+    }
+
+    /// Why a value is missing.
+    #[must_use]
+    pub fn value_reason(self, reason: Option<ValueReason>) -> &'static str {
+        match reason {
+            None | Some(ValueReason::Missing) => self.say("chưa có số liệu", "no figures yet"),
+            Some(ValueReason::NotApplicable) => self.say("không áp dụng", "not applicable"),
+            Some(ValueReason::Undefined) => {
+                self.say("không tính được (mẫu số bằng 0)", "undefined (division by zero)")
+            }
+        }
+    }
+
+    /// Why a change is missing.
+    #[must_use]
+    pub fn change_reason(self, reason: UnavailableReason) -> &'static str {
+        match reason {
+            UnavailableReason::NotApplicable => self.say("không áp dụng", "not applicable"),
+            UnavailableReason::Missing => {
+                self.say("kỳ này chưa có số liệu", "no figures for this period yet")
+            }
+            UnavailableReason::DefinitionChanged => self.say(
+                "đơn vị hoặc cách tính đã thay đổi",
+                "the unit or the definition has changed",
+            ),
+            UnavailableReason::NoPrior => {
+                self.say("kỳ so sánh không có số liệu", "no figures to compare with")
+            }
+            UnavailableReason::CoverageChanged => self.say(
+                "hai kỳ không cùng các đơn vị có số liệu",
+                "not the same units have figures in both periods",
+            ),
+            UnavailableReason::StatedAbove => self.say(
+                "số liệu chỉ có ở cấp trên",
+                "the figure is stated at a higher level",
+            ),
+            UnavailableReason::PriorZero => {
+                self.say("kỳ so sánh bằng 0", "the earlier value is zero")
+            }
+        }
+    }
+
+    /// How a value compares with its target.
+    #[must_use]
+    pub fn status(self, status: TargetStatus) -> &'static str {
+        match status {
+            TargetStatus::Met => self.say("Đạt", "Met"),
+            TargetStatus::Close => self.say("Sắp đạt", "Close"),
+            TargetStatus::Behind => self.say("Chưa đạt", "Behind"),
+            TargetStatus::NoData => self.say("Chưa có số", "No data"),
+        }
+    }
+
+    /// Which values are better.
+    #[must_use]
+    pub fn direction(self, direction: Direction) -> &'static str {
+        match direction {
+            Direction::Higher => self.say("càng cao càng tốt", "higher is better"),
+            Direction::Lower => self.say("càng thấp càng tốt", "lower is better"),
+            Direction::Neutral => {
+                self.say("không phân biệt cao thấp", "neither is better")
+            }
+        }
+    }
+
+    /// The kind of a unit.
+    #[must_use]
+    pub fn kind(self, kind: UnitKind) -> &'static str {
+        match kind {
+            UnitKind::Province => self.say("tỉnh, thành phố", "province"),
+            UnitKind::Department => self.say("sở, ngành", "department"),
+            UnitKind::District => self.say("huyện, thị xã", "district"),
+            UnitKind::Commune => self.say("xã, phường", "commune"),
+            UnitKind::Agency => self.say("cơ quan khác", "agency"),
+        }
+    }
+}
+
+fn english(month: u32) -> &'static str {
+    const NAMES: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    let place = usize::try_from(month).unwrap_or(1).saturating_sub(1);
+    NAMES.get(place).copied().unwrap_or_default()
+}
+
+/// A text that begins with a capital letter.
+#[must_use]
+pub fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_follow_the_language() {
+        let (vi, en) = (PageLanguage::Vi, PageLanguage::En);
+        assert_eq!(vi.quantity(81.63, "percent"), "81,6\u{a0}%");
+        assert_eq!(en.quantity(81.65, "percent"), "81.7\u{a0}%");
+        assert_eq!(vi.quantity(100.0, "percent"), "100,0\u{a0}%");
+        assert_eq!(vi.quantity(1279.0, "count"), "1.279");
+        assert_eq!(en.quantity(1_234_567.5, "VND"), "1,234,567.5\u{a0}VND");
+        assert_eq!(vi.change(-0.24, "percent"), "0,2\u{a0}điểm");
+        assert_eq!(vi.change(-248.0, "count"), "248");
+    }
+
+    #[test]
+    fn periods_are_written_as_people_write_them() {
+        let vi = |text: &str| PageLanguage::Vi.period(text.parse().unwrap());
+        assert_eq!(vi("2021-10"), "Tháng 10/2021");
+        assert_eq!(vi("2021-Q3"), "Quý 3/2021");
+        assert_eq!(vi("2021-H2"), "6 tháng cuối năm 2021");
+        assert_eq!(vi("2021-9M"), "9 tháng năm 2021");
+        assert_eq!(vi("2021"), "Năm 2021");
+        assert_eq!(PageLanguage::En.period("2021-10".parse().unwrap()), "October 2021");
+    }
+}

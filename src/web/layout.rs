@@ -1,0 +1,215 @@
+//! The frame of every page, and the response that it becomes.
+
+use actix_web::http::header::{
+    CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH, VARY,
+};
+use actix_web::{HttpRequest, HttpResponse};
+use maud::{DOCTYPE, Markup, html};
+use sha2::{Digest, Sha256};
+
+use super::assets;
+use super::language::PageLanguage;
+use super::request::{PageRequest, address};
+use crate::app::access::role::Role;
+use ledger::chain;
+
+/// The parts of the service that the head of a page links to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Section {
+    /// The overview of a unit.
+    Overview,
+    /// The ranking.
+    Ranking,
+    /// Entering figures.
+    Entry,
+    /// Sending a report or a form.
+    Send,
+    /// The state of reporting.
+    Reporting,
+    /// The history of a measure.
+    History,
+    /// Administration.
+    Admin,
+    /// The guides.
+    Guide,
+    /// None of them.
+    None,
+}
+
+/// The content of a page.
+pub struct Page {
+    /// The title.
+    pub title: String,
+    /// The part of the service that it belongs to.
+    pub section: Section,
+    /// What the page shows.
+    pub body: Markup,
+    /// The addresses of its figures for programs: name and path of a GET request.
+    pub sources: Vec<(&'static str, String)>,
+}
+
+impl Page {
+    /// A page without figures.
+    #[must_use]
+    pub fn plain(title: impl Into<String>, section: Section, body: Markup) -> Self {
+        Self { title: title.into(), section, body, sources: Vec::new() }
+    }
+}
+
+/// Responds with a page that shows figures. A browser that has it already gets 304.
+#[must_use]
+pub fn shown(request: &HttpRequest, asked: &PageRequest, page: &Page) -> HttpResponse {
+    let markup = framed(asked, page).into_string();
+    let tag = format!("W/\"{}\"", chain::digits(&Sha256::digest(&markup)[..16]));
+    let known = request.headers().get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok());
+    let is_known = known.into_iter().any(|text| text.split(',').any(|one| one.trim() == tag));
+    let mut answer = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    answer.insert_header((ETAG, tag)).insert_header((VARY, varies()));
+    if is_known {
+        return answer.finish();
+    }
+    answer.content_type("text/html; charset=utf-8").body(markup)
+}
+
+/// Responds with a page about one person: her input, a key, a preview. Nobody keeps it.
+#[must_use]
+pub fn private(asked: &PageRequest, page: &Page) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "private, no-store"))
+        .insert_header((VARY, varies()))
+        .content_type("text/html; charset=utf-8")
+        .body(framed(asked, page).into_string())
+}
+
+fn varies() -> HeaderValue {
+    HeaderValue::from_static("Accept, Accept-Encoding, Accept-Language, Authorization, Cookie")
+}
+
+/// Sends the browser to another page after a form.
+#[must_use]
+pub fn see_other(place: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header(("Location", place)).finish()
+}
+
+fn framed(asked: &PageRequest, page: &Page) -> Markup {
+    let language = asked.language;
+    let head = html! {
+        (navigation(asked, page.section))
+        div.person {
+            (languages(asked))
+            @if asked.is_signed_in() {
+                span.who title=(asked.identity.role) { (asked.identity.name) }
+                @if asked.session.is_some() {
+                    form method="post" action="/sign-out" {
+                        input type="hidden" name="form_token" value=(asked.form_token());
+                        button.link { (language.say("Đăng xuất", "Sign out")) }
+                    }
+                }
+            } @else if !asked.may(Role::Admin) {
+                a href="/sign-in" { (language.say("Đăng nhập", "Sign in")) }
+            }
+        }
+    };
+    let foot = html! {
+        p {
+            (language.say("Tính từ lần sửa đổi ", "Computed from revision "))
+            a href="/api/v1/revisions" { (asked.state().revision) }
+            " (" code title=(asked.state().revision_hash()) {
+                (asked.state().revision_hash().chars().take(12).collect::<String>())
+            } "). "
+            @if !page.sources.is_empty() {
+                (language.say("Dữ liệu cho chương trình: ", "For programs: "))
+                @for (n, (name, path)) in page.sources.iter().enumerate() {
+                    @if n > 0 { ", " }
+                    a.source href=(path) data-copy=(language.say("Đã chép địa chỉ", "Address copied")) {
+                        (name)
+                    }
+                }
+                "."
+            }
+        }
+    };
+    document(language, &page.title, asked.is_wall, &head, &page.body, &foot)
+}
+
+/// A whole document: also for pages without a person or a ledger.
+pub fn document(
+    language: PageLanguage,
+    title: &str,
+    is_wall: bool,
+    head: &Markup,
+    body: &Markup,
+    foot: &Markup,
+) -> Markup {
+    let product = language.say("Số liệu chính quyền điện tử", "E-government figures");
+    html! {
+        (DOCTYPE)
+        html lang=(language.code()) class=[is_wall.then_some("wall")] {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                @if is_wall { meta http-equiv="refresh" content="300"; }
+                title { (title) " – " (product) }
+                link rel="icon" href=(assets::ICON.path()) type="image/svg+xml";
+                link rel="stylesheet" href=(assets::STYLE.path());
+                script src=(assets::SCRIPT.path()) defer {}
+            }
+            body {
+                a.skip href="#main" { (language.say("Tới nội dung chính", "Skip to content")) }
+                header.top { a.product href="/" { (product) } (head) }
+                main #main tabindex="-1" { (body) }
+                footer { (foot) }
+            }
+        }
+    }
+}
+
+fn navigation(asked: &PageRequest, current: Section) -> Markup {
+    let language = asked.language;
+    // The unit and the month stay when a person goes from page to page.
+    let kept = |path: &str| {
+        let names = ["unit", "period"];
+        let kept = names.into_iter().filter_map(|name| Some((name, asked.text(name)?)));
+        address(path, kept)
+    };
+    let mut links = vec![
+        (Section::Overview, "/overview", language.say("Tổng quan", "Overview")),
+        (Section::Ranking, "/ranking", language.say("Xếp hạng", "Ranking")),
+    ];
+    if asked.may(Role::Reporter) {
+        links.push((Section::Entry, "/entry", language.say("Nhập số liệu", "Enter figures")));
+        links.push((Section::Send, "/send", language.say("Gửi báo cáo", "Send a report")));
+    }
+    links.push((Section::Reporting, "/reporting", language.say("Tình hình báo cáo", "Reporting")));
+    links.push((Section::History, "/history", language.say("Lịch sử", "History")));
+    if asked.may(Role::Steward) {
+        links.push((Section::Admin, "/admin", language.say("Quản trị", "Administration")));
+    }
+    links.push((Section::Guide, "/guide", language.say("Hướng dẫn", "Guides")));
+    html! {
+        nav aria-label=(language.say("Các trang", "Pages")) {
+            @for (section, path, name) in links {
+                a href=(kept(path)) aria-current=[(section == current).then_some("page")] { (name) }
+            }
+        }
+    }
+}
+
+fn languages(asked: &PageRequest) -> Markup {
+    html! {
+        span.languages {
+            @for (language, name) in [(PageLanguage::Vi, "VI"), (PageLanguage::En, "EN")] {
+                a href=(asked.link(&[("lang", language.code())])) lang=(language.code())
+                    hreflang=(language.code())
+                    aria-current=[(language == asked.language).then_some("true")] { (name) }
+            }
+        }
+    }
+}
+
+/// The hidden field with the token of the session.
+#[must_use]
+pub fn token_field(asked: &PageRequest) -> Markup {
+    html! { input type="hidden" name="form_token" value=(asked.form_token()); }
+}

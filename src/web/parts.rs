@@ -1,0 +1,223 @@
+//! Parts that several pages have: names and choices of units and months, changes, states.
+
+use maud::{Markup, html};
+
+use super::language::PageLanguage;
+use super::request::{PageRequest, address};
+use crate::app::state::State;
+use kpi::catalogue::Direction;
+use kpi::change::UnavailableReason;
+use kpi::measure::Measure;
+use kpi::number::Rounded;
+use kpi::period::Month;
+use kpi::target::TargetStatus;
+
+/// Months that the choice of a month offers.
+const MONTHS: i32 = 60;
+
+/// The name of a unit.
+#[must_use]
+pub fn unit_name(state: &State, code: &str, language: PageLanguage) -> String {
+    let unit = state.units.position(code).and_then(|position| state.units.get(position));
+    let name = unit.map(|unit| language.name(&unit.document.name)).unwrap_or_default();
+    if name.is_empty() { code.to_owned() } else { name.to_owned() }
+}
+
+/// The name of a measure.
+#[must_use]
+pub fn measure_name(state: &State, measure: &Measure, language: PageLanguage) -> String {
+    let label = state.catalogue.label(measure);
+    let name = language.name(&label);
+    if name.is_empty() { measure.to_string() } else { name.to_owned() }
+}
+
+/// The name of a measure that is given as text.
+#[must_use]
+pub fn named_measure(state: &State, measure: &str, language: PageLanguage) -> String {
+    Measure::parse(measure)
+        .map_or_else(|_| measure.to_owned(), |measure| measure_name(state, &measure, language))
+}
+
+/// The address of an overview.
+#[must_use]
+pub fn overview_link(unit: &str, month: Month) -> String {
+    address("/overview", [("unit", unit), ("period", &month.to_string())])
+}
+
+/// The address of the history of a measure.
+#[must_use]
+pub fn history_link(measure: &str, unit: &str, month: Month) -> String {
+    address("/history", [("measure", measure), ("unit", unit), ("to", &month.to_string())])
+}
+
+/// The units above a unit and the unit itself, as links; other provinces beside the first.
+#[must_use]
+pub fn unit_path(asked: &PageRequest, unit: usize) -> Markup {
+    let (state, language) = (asked.state(), asked.language);
+    let mut path: Vec<usize> = state.units.ancestors(unit).collect();
+    path.reverse();
+    let to = |unit: usize| asked.link(&[("unit", state.units.code(unit))]);
+    let name = |unit: usize| unit_name(state, state.units.code(unit), language);
+    html! {
+        nav.path aria-label=(language.say("Đơn vị cấp trên", "Units above")) {
+            a href=(address("/units", [("from", asked.link(&[("unit", "")]).as_str())])) {
+                (language.say("Tất cả đơn vị", "All units"))
+            }
+            @for above in path { " › " a href=(to(above)) { (name(above)) } }
+            " › " (name(unit))
+        }
+    }
+}
+
+/// The units without a parent, as links, where there is more than one.
+#[must_use]
+pub fn roots(asked: &PageRequest, unit: usize) -> Markup {
+    let (state, language) = (asked.state(), asked.language);
+    let here = state.units.ancestors(unit).last().unwrap_or(unit);
+    let roots: Vec<usize> = state.units.roots().take(8).collect();
+    html! {
+        @if roots.len() > 1 {
+            nav.tabs aria-label=(language.say("Tỉnh, thành phố", "Provinces")) {
+                @for root in roots {
+                    @let code = state.units.code(root);
+                    a href=(address("/overview", [("unit", code)]))
+                        aria-current=[(root == here).then_some("true")] {
+                        (unit_name(state, code, language))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A form that changes the month of the page; the other parameters stay.
+#[must_use]
+pub fn month_choice(asked: &PageRequest, chosen: Month, kept: &[(&str, &str)]) -> Markup {
+    let language = asked.language;
+    let newest = asked.snapshot.month().max(chosen);
+    let months = (0..MONTHS).map(|back| newest.plus(-back));
+    let mut months: Vec<Month> = months.collect();
+    if !months.contains(&chosen) {
+        months.push(chosen);
+    }
+    let link = |month: Month| asked.link(&[("period", &month.to_string())]);
+    html! {
+        form.choice method="get" action=(asked.path) {
+            @for (name, value) in kept { input type="hidden" name=(name) value=(value); }
+            a.step href=(link(chosen.plus(-1))) rel="prev"
+                aria-label=(language.say("Tháng trước", "Month before")) { "‹" }
+            select name="period" aria-label=(language.say("Tháng", "Month")) data-submit {
+                @for month in months {
+                    option value=(month) selected[month == chosen] { (language.month(month)) }
+                }
+            }
+            @if chosen < newest {
+                a.step href=(link(chosen.plus(1))) rel="next"
+                    aria-label=(language.say("Tháng sau", "Month after")) { "›" }
+            }
+            (go(language))
+        }
+    }
+}
+
+/// The button that a script makes superfluous.
+#[must_use]
+pub fn go(language: PageLanguage) -> Markup {
+    html! { button.go { (language.say("Xem", "Show")) } }
+}
+
+/// A change with its arrow, or why there is none.
+pub struct Change<'c> {
+    /// The change.
+    pub delta: Option<Rounded>,
+    /// Why there is none.
+    pub reason: Option<UnavailableReason>,
+    /// The change in percent.
+    pub percent: Option<Rounded>,
+    /// The unit of measure.
+    pub unit_of_measure: &'c str,
+    /// Which values are better.
+    pub direction: Direction,
+}
+
+impl Change<'_> {
+    /// Writes the change.
+    #[must_use]
+    pub fn show(&self, language: PageLanguage) -> Markup {
+        let Some(delta) = self.delta.map(Rounded::get) else {
+            let reason = self.reason.unwrap_or(UnavailableReason::Missing);
+            return html! { span.reason { (language.change_reason(reason)) } };
+        };
+        let size = language.change(delta, self.unit_of_measure);
+        let percent = self.percent.map(|percent| language.number(percent.get().abs(), "percent"));
+        html! {
+            span class={ "change " (self.class(delta)) } {
+                (arrow(language, delta)) (size)
+                @if let Some(percent) = percent { " (" (percent) "\u{a0}%)" }
+            }
+        }
+    }
+
+    fn class(&self, delta: f64) -> &'static str {
+        match self.direction {
+            Direction::Neutral => "",
+            _ if delta == 0.0 => "",
+            Direction::Higher if delta > 0.0 => "good",
+            Direction::Lower if delta < 0.0 => "good",
+            Direction::Higher | Direction::Lower => "bad",
+        }
+    }
+}
+
+/// An arrow with a word for those who do not see it.
+fn arrow(language: PageLanguage, delta: f64) -> Markup {
+    let (sign, word) = if delta > 0.0 {
+        ("▲", language.say("tăng", "up"))
+    } else if delta < 0.0 {
+        ("▼", language.say("giảm", "down"))
+    } else {
+        ("=", language.say("không đổi", "unchanged"))
+    };
+    html! { span aria-hidden="true" { (sign) " " } span.unseen { (word) " " } }
+}
+
+/// The name of a state in class names.
+#[must_use]
+pub fn status_class(status: TargetStatus) -> &'static str {
+    match status {
+        TargetStatus::Met => "good",
+        TargetStatus::Close => "fair",
+        TargetStatus::Behind => "bad",
+        TargetStatus::NoData => "none",
+    }
+}
+
+/// A badge with the state of a value; with the share of units that it rests on, if that is not all.
+#[must_use]
+pub fn status_badge(
+    language: PageLanguage,
+    status: Option<TargetStatus>,
+    is_provisional: bool,
+    coverage: Option<f64>,
+) -> Markup {
+    html! {
+        @if let Some(status) = status {
+            span class={ "badge " (status_class(status)) } {
+                (language.status(status))
+                @if is_provisional {
+                    span.provisional {
+                        ", " (language.say("tạm, ", "so far, "))
+                        (language.quantity(coverage.unwrap_or_default() * 100.0, "percent"))
+                        (language.say(" đơn vị", " of the units"))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A note above the content.
+#[must_use]
+pub fn notice(class: &str, content: &Markup) -> Markup {
+    html! { div class={ "notice " (class) } role="status" { (content) } }
+}

@@ -1,0 +1,494 @@
+//! The state of reporting: units by months, what is missing, contradictions and their answers.
+
+use std::collections::BTreeMap;
+
+use actix_web::HttpRequest;
+use actix_web::web::{Bytes, Data};
+use maud::{Markup, html};
+use sha2::{Digest, Sha256};
+
+use super::layout::{Page, Section, see_other, shown, token_field};
+use super::overview::{report_class, report_text};
+use super::parts::{
+    history_link, month_choice, named_measure, notice, overview_link, unit_name, unit_path,
+};
+use super::request::{FormFields, PageRequest, address};
+use crate::api::access::identity;
+use crate::api::{API, HandlerResult, Problem, ServiceContext};
+use crate::app::access::role::Role;
+use crate::app::read::completeness::{
+    CompletenessQuery, CompletenessView, ReportProgressView, ReportStatus,
+};
+use crate::app::read::findings::{FindingQuery, FindingView};
+use crate::app::read::quality::{QualityQuery, QualityView};
+use crate::app::state::State;
+use crate::app::write::declarations::DeclarationChanges;
+use crate::error::Error;
+use kpi::period::{Month, Period, Step};
+use kpi::remark::{RemarkDocument, RemarkSubject};
+use ledger::chain;
+
+/// Months of the strip.
+const MONTHS: i32 = 12;
+/// Most reports of a month that the page reads, and most units that it lists.
+const MAX_REPORTS: usize = 20_000;
+const MAX_UNITS: usize = 400;
+/// Most contradictions, and most outliers, on the page.
+const MAX_FINDINGS: usize = 200;
+const MAX_OUTLIERS: usize = 50;
+/// Most figures of a report that are named as missing.
+const MAX_MISSING: usize = 12;
+
+/// What the page is made of.
+struct Reporting {
+    now: CompletenessView,
+    past: Vec<(Month, BTreeMap<String, ReportProgressView>)>,
+    findings: Vec<FindingView>,
+    outliers: Vec<QualityView>,
+}
+
+/// The page.
+///
+/// # Errors
+/// 404 for an unknown unit, 422 for a malformed month.
+pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> HandlerResult {
+    let asked = PageRequest::of(&request, &context).await?;
+    let (unit, language) = (asked.unit()?, asked.language);
+    let month = match asked.month("period")? {
+        Some(month) => month,
+        None => asked.month_of(unit)?,
+    };
+    let code = asked.state().units.code(unit).to_owned();
+    let (snapshot, of) = (asked.snapshot.clone(), code.clone());
+    let reporting = context
+        .compute(move || {
+            let completeness = |month: Month| {
+                let query = CompletenessQuery {
+                    period: Period::containing(Step::Month, month),
+                    parent: Some(of.clone()),
+                    offset: 0,
+                    limit: MAX_REPORTS,
+                };
+                snapshot.completeness(&query).map(|(view, _more)| view)
+            };
+            let mut past = Vec::new();
+            for back in (1..MONTHS).rev() {
+                let month = month.plus(-back);
+                past.push((month, by_unit(completeness(month)?.rows)));
+            }
+            let (_, findings, _) = snapshot.findings(&FindingQuery {
+                unit: Some(of.clone()),
+                from: Some(month),
+                to: Some(month),
+                limit: MAX_FINDINGS,
+                ..FindingQuery::default()
+            })?;
+            let outliers = snapshot.quality(&QualityQuery {
+                unit: Some(of.clone()),
+                from: Some(month),
+                to: Some(month),
+                limit: MAX_OUTLIERS,
+                ..QualityQuery::default()
+            });
+            // Too many figures at once: a smaller unit shows them.
+            let outliers = outliers.map(|(_, outliers, _)| outliers).unwrap_or_default();
+            Ok::<_, Error>(Reporting { now: completeness(month)?, past, findings, outliers })
+        })
+        .await?;
+    let view = ReportingPage { asked: &asked, reporting: &reporting, code: &code, month };
+    let title = language.say("Tình hình báo cáo", "State of reporting");
+    let body = html! {
+        (unit_path(&asked, unit))
+        div.title {
+            h1 { (title) }
+            (month_choice(&asked, month, &[("unit", &code)]))
+            div.actions {
+                a.button href=(view.source("xlsx")) download { "Excel" }
+                @if asked.may(Role::Steward) {
+                    a.button href=(address("/admin/closing", [("period", month.to_string().as_str())])) {
+                        (language.say("Khóa sổ tháng", "Close the month"))
+                    }
+                }
+            }
+        }
+        (view.summary())
+        (view.requests())
+        (view.strip())
+        (view.reminder())
+        (view.findings())
+        (view.outliers())
+    };
+    let page = Page {
+        title: format!("{title}, {}", language.month(month)),
+        section: Section::Reporting,
+        body,
+        sources: vec![("JSON", view.source("")), ("CSV", view.source("csv"))],
+    };
+    Ok(shown(&request, &asked, &page))
+}
+
+/// The worst report of each unit.
+fn by_unit(rows: Vec<ReportProgressView>) -> BTreeMap<String, ReportProgressView> {
+    let mut found: BTreeMap<String, ReportProgressView> = BTreeMap::new();
+    for row in rows {
+        let known = found.get(&row.unit).map(badness);
+        if known.is_none_or(|known| known < badness(&row)) {
+            found.insert(row.unit.clone(), row);
+        }
+    }
+    found
+}
+
+/// How bad a report stands.
+fn badness(report: &ReportProgressView) -> u8 {
+    let of_status = match report.status {
+        ReportStatus::OnTime => 0,
+        ReportStatus::Late => 1,
+        ReportStatus::Partial => 2,
+        ReportStatus::Missing => 3,
+    };
+    of_status + if report.overdue { 4 } else { 0 }
+}
+
+/// Records a remark on a contradiction.
+///
+/// # Errors
+/// Those of the form, and of recording.
+pub async fn remark(
+    request: HttpRequest,
+    context: Data<ServiceContext>,
+    body: Bytes,
+) -> HandlerResult {
+    let fields = FormFields::read(&request, &body)?;
+    let named = |name: &str| fields.text(name).unwrap_or_default().to_owned();
+    let number = |name: &str| named(name).parse::<f64>().unwrap_or_default();
+    let document = RemarkDocument {
+        code: remark_code(&named("rule"), &named("measure"), &named("unit"), &named("period")),
+        subject: RemarkSubject::Finding,
+        unit: named("unit"),
+        period: named("period"),
+        measure: fields.text("measure").map(str::to_owned),
+        rule: fields.text("rule").map(str::to_owned),
+        numbers: Some((number("stated"), number("computed"))),
+        text: named("text"),
+    };
+    let back = address(
+        "/reporting",
+        [("unit", named("parent").as_str()), ("period", document.period.as_str())],
+    );
+    save(&context, &request, document).await?;
+    Ok(see_other(&format!("{back}#findings")))
+}
+
+/// Records a remark.
+///
+/// # Errors
+/// All errors of the remark, and those of the store.
+pub async fn save(
+    context: &Data<ServiceContext>,
+    request: &HttpRequest,
+    document: RemarkDocument,
+) -> Result<(), Problem> {
+    let changes: DeclarationChanges<RemarkDocument> =
+        [(document.code.clone(), (0, Some(document)))].into();
+    let app = context.app()?;
+    app.put_declarations((changes, Vec::new()), identity(request)?, false, None).await?;
+    Ok(())
+}
+
+/// The code of the remark on a contradiction.
+fn remark_code(rule: &str, measure: &str, unit: &str, period: &str) -> String {
+    let digest = Sha256::digest(format!("{rule}\n{measure}\n{unit}\n{period}"));
+    let short: String = chain::digits(&digest).chars().take(24).collect();
+    format!("finding.{short}")
+}
+
+/// The remark on a contradiction, as long as its numbers are the same.
+fn remark_on<'s>(state: &'s State, finding: &FindingView) -> Option<&'s RemarkDocument> {
+    let code = remark_code(&finding.rule, &finding.measure, &finding.unit, &finding.period);
+    let remark = state.declared.remarks.get(&code)?;
+    (remark.numbers == Some((finding.stated, finding.computed))).then_some(remark)
+}
+
+struct ReportingPage<'a> {
+    asked: &'a PageRequest,
+    reporting: &'a Reporting,
+    code: &'a str,
+    month: Month,
+}
+
+impl ReportingPage<'_> {
+    fn source(&self, format: &str) -> String {
+        let month = self.month.to_string();
+        let query = [("period", month.as_str()), ("parent", self.code), ("format", format)];
+        let query = query.into_iter().filter(|(_, value)| !value.is_empty());
+        address(&format!("{API}/completeness"), query)
+    }
+
+    fn summary(&self) -> Markup {
+        let (language, total) = (self.asked.language, &self.reporting.now.total);
+        let deadline = self.reporting.now.expectations.iter().map(|one| one.deadline).max();
+        let closed = self.asked.state().closed.contains_key(&self.month);
+        let class = if total.reports_overdue > 0 { "bad" } else { "good" };
+        notice(class, &html! {
+            @if total.reports_expected == 0 {
+                (language.say(
+                    "Không có đơn vị nào phải báo cáo trong tháng này.",
+                    "No unit is expected to report for this month.",
+                ))
+            } @else {
+                (total.reports_complete) "/" (total.reports_expected)
+                (language.say(" báo cáo đủ số liệu, ", " reports are complete, "))
+                (total.reports_on_time) (language.say(" đúng hạn, ", " on time, "))
+                (total.reports_overdue) (language.say(" quá hạn.", " overdue."))
+                @if let Some(deadline) = deadline {
+                    " " (language.say("Hạn nộp ", "Due on ")) b { (language.day(deadline)) } "."
+                }
+            }
+            @if closed {
+                " " b { (language.say("Tháng đã khóa sổ.", "The month is closed.")) }
+            }
+        })
+    }
+
+    /// Requests to reopen the month.
+    fn requests(&self) -> Markup {
+        let (language, state) = (self.asked.language, self.asked.state());
+        let month = self.month.to_string();
+        let closed = state.closed.contains_key(&self.month);
+        let open = state.declared.remarks.values().filter(|remark| {
+            remark.subject == RemarkSubject::Reopening && remark.period == month && closed
+        });
+        html! {
+            @for remark in open {
+                div.notice.fair {
+                    b { (unit_name(state, &remark.unit, language)) }
+                    (language.say(" xin mở lại tháng: ", " asks to reopen the month: "))
+                    (remark.text) " "
+                    @if self.asked.may(Role::Steward) {
+                        a href=(address("/admin/closing", [("period", month.as_str())])) {
+                            (language.say("Mở lại", "Reopen"))
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Units by months, the worst first.
+    fn strip(&self) -> Markup {
+        let (language, state) = (self.asked.language, self.asked.state());
+        let now = by_unit(self.reporting.now.rows.clone());
+        let mut units: Vec<&String> = self
+            .reporting
+            .past
+            .iter()
+            .flat_map(|(_, rows)| rows.keys())
+            .chain(now.keys())
+            .collect();
+        units.sort_unstable();
+        units.dedup();
+        units.sort_by_key(|unit| std::cmp::Reverse(now.get(*unit).map(badness)));
+        let left_out = units.len().saturating_sub(MAX_UNITS);
+        units.truncate(MAX_UNITS);
+        let cell = |report: Option<&ReportProgressView>| {
+            let status = report.map(|report| report.status);
+            let overdue = report.is_some_and(|report| report.overdue);
+            html! {
+                td class=(report_class(status, overdue)) { (report_text(language, status, overdue)) }
+            }
+        };
+        html! {
+            section.card.block {
+                h2 { (language.say("Đơn vị theo tháng", "Units by months")) }
+                div.scroll tabindex="0" {
+                    table.heat.strip {
+                        thead {
+                            tr {
+                                th scope="col" { (language.say("Đơn vị", "Unit")) }
+                                th scope="col" { (language.short_month(self.month)) }
+                                th scope="col" { (language.say("Còn thiếu", "Missing")) }
+                                @for (month, _) in self.reporting.past.iter().rev() {
+                                    th scope="col" { (language.short_month(*month)) }
+                                }
+                            }
+                        }
+                        tbody {
+                            @for unit in units {
+                                tr {
+                                    th scope="row" {
+                                        a href=(overview_link(unit, self.month)) {
+                                            (unit_name(state, unit, language))
+                                        }
+                                    }
+                                    (cell(now.get(unit)))
+                                    td.missing { (self.missing(now.get(unit))) }
+                                    @for (_, rows) in self.reporting.past.iter().rev() {
+                                        (cell(rows.get(unit)))
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+                @if left_out > 0 {
+                    p.hint { "+" (left_out) (language.say(" đơn vị khác", " further units")) }
+                }
+            }
+        }
+    }
+
+    fn missing(&self, report: Option<&ReportProgressView>) -> Markup {
+        let (language, state) = (self.asked.language, self.asked.state());
+        let missing = report.map(|report| report.missing.as_slice()).unwrap_or_default();
+        html! {
+            @if !missing.is_empty() {
+                details {
+                    summary { (missing.len()) (language.say(" chỉ tiêu", " figures")) }
+                    ul {
+                        @for measure in missing.iter().take(MAX_MISSING) {
+                            li { (named_measure(state, measure, language)) }
+                        }
+                        @if missing.len() > MAX_MISSING { li { "+" (missing.len() - MAX_MISSING) } }
+                    }
+                }
+            }
+        }
+    }
+
+    /// A text to send to those who owe figures.
+    fn reminder(&self) -> Markup {
+        let (language, state) = (self.asked.language, self.asked.state());
+        let owing: Vec<&ReportProgressView> =
+            self.reporting.now.rows.iter().filter(|row| !row.missing.is_empty()).collect();
+        if owing.is_empty() {
+            return html! {};
+        }
+        let line = |report: &&ReportProgressView| {
+            language.say(
+                format!(
+                    "- {}: còn thiếu {} chỉ tiêu, hạn {}",
+                    unit_name(state, &report.unit, language),
+                    report.missing.len(),
+                    language.day(report.deadline)
+                ),
+                format!(
+                    "- {}: {} figures missing, due on {}",
+                    unit_name(state, &report.unit, language),
+                    report.missing.len(),
+                    language.day(report.deadline)
+                ),
+            )
+        };
+        let head = language.say(
+            format!("Đề nghị các đơn vị gửi số liệu {}:", language.month(self.month).to_lowercase()),
+            format!("Please report the figures of {}:", language.month(self.month)),
+        );
+        let lines: Vec<String> = owing.iter().map(line).collect();
+        let text = format!("{head}\n{}", lines.join("\n"));
+        html! {
+            section.card.block {
+                h2 { (language.say("Lời nhắc để gửi đi", "A reminder to send")) }
+                textarea #reminder readonly rows=(lines.len().min(12) + 1)
+                    aria-label=(language.say("Lời nhắc", "Reminder")) { (text) }
+                button.button type="button" hidden data-copy-from="reminder"
+                    data-copied=(language.say("Đã chép", "Copied")) {
+                    (language.say("Chép", "Copy"))
+                }
+            }
+        }
+    }
+
+    /// Contradictions: open ones first, those that were answered behind them.
+    fn findings(&self) -> Markup {
+        let (language, state) = (self.asked.language, self.asked.state());
+        let mut findings: Vec<(&FindingView, Option<&RemarkDocument>)> = self
+            .reporting
+            .findings
+            .iter()
+            .map(|finding| (finding, remark_on(state, finding)))
+            .collect();
+        findings.sort_by_key(|(_, remark)| remark.is_some());
+        html! {
+            section.card.block #findings {
+                h2 { (language.say("Mâu thuẫn số liệu", "Contradictions")) }
+                @if findings.is_empty() {
+                    p.reason {
+                        (language.say(
+                            "Số liệu tháng này không mâu thuẫn với nhau.",
+                            "The figures of this month do not contradict each other.",
+                        ))
+                    }
+                }
+                ul.findings {
+                    @for (finding, remark) in findings { (self.finding(finding, remark)) }
+                }
+            }
+        }
+    }
+
+    fn finding(&self, finding: &FindingView, remark: Option<&RemarkDocument>) -> Markup {
+        let (language, state) = (self.asked.language, self.asked.state());
+        html! {
+            li class=[remark.is_some().then_some("answered")] {
+                p {
+                    b { (unit_name(state, &finding.unit, language)) } ", "
+                    a href=(history_link(&finding.measure, &finding.unit, self.month)) {
+                        (named_measure(state, &finding.measure, language))
+                    }
+                    ": " (language.say(&finding.detail_vi, &finding.detail))
+                }
+                @if let Some(remark) = remark {
+                    p.remark { (language.say("Đã trả lời: ", "Answered: ")) (remark.text) }
+                }
+                @if self.asked.may(Role::Steward) {
+                    form.inline method="post" action="/reporting/remarks" {
+                        (token_field(self.asked))
+                        @for (name, value) in [
+                            ("parent", self.code),
+                            ("unit", &finding.unit),
+                            ("period", &finding.period),
+                            ("measure", &finding.measure),
+                            ("rule", &finding.rule),
+                            ("stated", &finding.stated.to_string()),
+                            ("computed", &finding.computed.to_string()),
+                        ] { input type="hidden" name=(name) value=(value); }
+                        input type="text" name="text" maxlength="1000" required
+                            value=(remark.map_or_else(
+                                || language.say("Đã kiểm tra, đúng", "Checked, correct"),
+                                |remark| remark.text.as_str(),
+                            ))
+                            aria-label=(language.say("Trả lời", "Answer"));
+                        button {
+                            @if remark.is_some() { (language.say("Sửa trả lời", "Change the answer")) }
+                            @else { (language.say("Trả lời", "Answer")) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Figures that stand out from their own history.
+    fn outliers(&self) -> Markup {
+        let (language, state) = (self.asked.language, self.asked.state());
+        html! {
+            @if !self.reporting.outliers.is_empty() {
+                section.card.block {
+                    h2 { (language.say("Số liệu khác thường", "Unusual figures")) }
+                    ul.findings {
+                        @for one in &self.reporting.outliers {
+                            li {
+                                b { (unit_name(state, &one.unit, language)) } ", "
+                                a href=(history_link(&one.measure, &one.unit, self.month)) {
+                                    (named_measure(state, &one.measure, language))
+                                }
+                                ": " (language.say(&one.detail_vi, &one.detail))
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

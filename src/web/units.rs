@@ -1,0 +1,82 @@
+//! Choosing a unit: the tree of units, and a search by name.
+
+use actix_web::HttpRequest;
+use actix_web::web::Data;
+use maud::{Markup, html};
+
+use super::layout::{Page, Section, shown};
+use super::parts::unit_name;
+use super::request::{PageRequest, address};
+use crate::api::{HandlerResult, ServiceContext};
+use kpi::vietnamese::folding::unaccented;
+
+/// Most units that the page lists.
+const MAX_LISTED: usize = 300;
+
+/// The page.
+///
+/// # Errors
+/// Those of [`PageRequest::of`].
+pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> HandlerResult {
+    let asked = PageRequest::of(&request, &context).await?;
+    let language = asked.language;
+    let title = language.say("Chọn đơn vị", "Choose a unit");
+    let searched = asked.text("q").unwrap_or_default();
+    let from = asked.text("from").filter(|from| from.starts_with('/') && !from.starts_with("//"));
+    let from = from.unwrap_or("/overview");
+    let body = html! {
+        h1 { (title) }
+        form.choice method="get" action="/units" role="search" {
+            input type="hidden" name="from" value=(from);
+            label for="q" { (language.say("Tên đơn vị", "Name of the unit")) }
+            input #q type="search" name="q" value=(searched);
+            button { (language.say("Tìm", "Search")) }
+        }
+        section.card.block { (list(&asked, searched, from)) }
+    };
+    Ok(shown(&request, &asked, &Page::plain(title, Section::None, body)))
+}
+
+fn list(asked: &PageRequest, searched: &str, from: &str) -> Markup {
+    let (state, language) = (asked.state(), asked.language);
+    let wanted = unaccented(&searched.to_lowercase());
+    let day = asked.snapshot.day();
+    let fits = |unit: usize| {
+        let code = state.units.code(unit);
+        let name = unaccented(&unit_name(state, code, language).to_lowercase());
+        let exists = state.units.get(unit).is_some_and(|unit| unit.exists_on(day));
+        if wanted.is_empty() {
+            state.units.ancestors(unit).count() < 2 && (exists || state.units.len() <= MAX_LISTED)
+        } else {
+            name.contains(&wanted) || code.contains(&wanted)
+        }
+    };
+    let mut found: Vec<usize> = (0..state.units.len()).filter(|unit| fits(*unit)).collect();
+    let left_out = found.len().saturating_sub(MAX_LISTED);
+    found.truncate(MAX_LISTED);
+    let (path, query) = from.split_once('?').unwrap_or((from, ""));
+    html! {
+        @if found.is_empty() {
+            p.reason { (language.say("Không có đơn vị nào có tên như vậy.", "No unit has such a name.")) }
+        }
+        ul.tree {
+            @for unit in found {
+                @let code = state.units.code(unit);
+                @let ended = state.units.get(unit).is_some_and(|unit| !unit.exists_on(day));
+                li class={ "depth" (state.units.ancestors(unit).count().min(3)) } {
+                    a href=(address(path, query
+                        .split('&')
+                        .filter_map(|pair| pair.split_once('='))
+                        .chain([("unit", code)]))) { (unit_name(state, code, language)) }
+                    @if let Some(unit) = state.units.get(unit) {
+                        span.hint { " " (language.kind(unit.document.kind)) }
+                    }
+                    @if ended { span.hint { (language.say(", đã kết thúc", ", ended")) } }
+                }
+            }
+        }
+        @if left_out > 0 {
+            p.hint { "+" (left_out) (language.say(" đơn vị khác; hãy tìm theo tên", " further units; search by name")) }
+        }
+    }
+}
