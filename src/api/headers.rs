@@ -55,7 +55,8 @@ pub async fn headers(
     };
     put(X_CONTENT_TYPE_OPTIONS, "nosniff");
     put(X_FRAME_OPTIONS, "DENY");
-    put(REFERRER_POLICY, "no-referrer");
+    // With no-referrer, browsers name no origin when they send a form either.
+    put(REFERRER_POLICY, if page { "same-origin" } else { "no-referrer" });
     let policy = match (page, is_docs) {
         (true, true) => DOCS,
         (true, false) => PAGE,

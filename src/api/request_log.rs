@@ -71,10 +71,12 @@ async fn handle(
     if answer.status().is_client_error() || answer.status().is_server_error() {
         // Errors of the Prometheus API have their own shape.
         let own = answer.request().path().starts_with("/prometheus/");
-        let told = answer
-            .headers()
-            .get(CONTENT_TYPE)
-            .is_some_and(|media| media == MEDIA_TYPE || (own && media == "application/json"));
+        let told = answer.headers().get(CONTENT_TYPE).is_some_and(|media| {
+            media == MEDIA_TYPE
+                    || (own && media == "application/json")
+                    // The pages have error pages of their own.
+                    || media.as_bytes().starts_with(b"text/html")
+        });
         if !told {
             let status = answer.status();
             let allow = answer.headers().get(actix_web::http::header::ALLOW).cloned();

@@ -29,12 +29,12 @@ use crate::intake::report::{
     self, ExtractedFigure, FigureRole, MAX_NUMBERS, ReportContext, ReportExtract, title,
 };
 use crate::messages::translated;
+pub use choice::{BY_HAND, ReportChoice};
 use documents::{Document, DocumentError, MediaType};
 use kpi::fault::{Fault, quoted};
 use kpi::observation::{FoundObservation, SubmissionCounts};
 use kpi::period::{Period, Step};
 use ledger::{Store, chain};
-pub use choice::{BY_HAND, ReportChoice};
 pub use lexicons::{LexiconCache, usable};
 use places::CharacterPlaces;
 use stored_report::{StoredFigure, StoredReport, StoredUnclaimed};

@@ -219,9 +219,8 @@ impl App {
     /// Those of the store.
     pub async fn draft(&self, holder: &str, code: &str) -> Result<Option<(String, i64)>, Error> {
         let (holder, code) = (holder.to_owned(), code.to_owned());
-        let found = ask(self.store(), move |store| {
-            store.draft(&holder, &code).map_err(Error::from)
-        });
+        let found =
+            ask(self.store(), move |store| store.draft(&holder, &code).map_err(Error::from));
         let lasts = |row: &DraftRow| process_time() - row.saved_at < DRAFT_LIMIT;
         Ok(found.await?.filter(lasts).map(|row| (row.document, row.saved_at)))
     }

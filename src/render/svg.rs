@@ -9,16 +9,15 @@ use kpi::number::float;
 
 /// The colours of the lines of a chart, chosen so that they can be told apart without red and
 /// green.
-const COLOURS: [&str; 8] = [
-    "#0b5cad", "#c2570c", "#5b3a9e", "#0d7d74", "#a01d5f", "#6b5b00", "#37474f", "#8d4a2f",
-];
+const COLOURS: [&str; 8] =
+    ["#0b5cad", "#c2570c", "#5b3a9e", "#0d7d74", "#a01d5f", "#6b5b00", "#37474f", "#8d4a2f"];
 /// The colour of targets.
 const TARGET: &str = "#b3261e";
 /// Size of a chart, in units of the picture.
 const WIDTH: f64 = 800.0;
 const HEIGHT: f64 = 320.0;
 /// Space around the plot: left, top, right, bottom.
-const SPACE: (f64, f64, f64, f64) = (70.0, 16.0, 16.0, 40.0);
+const SPACE: (f64, f64, f64, f64) = (70.0, 16.0, 32.0, 28.0);
 /// About how many lines a scale has.
 const TICKS: f64 = 5.0;
 /// Size of a spark line.

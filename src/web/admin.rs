@@ -35,17 +35,26 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
         (
             "/admin/closing",
             language.say("Khóa sổ tháng", "Closing months"),
-            language.say("Khóa, mở lại tháng theo danh mục kiểm tra", "Close and reopen months by a check list"),
+            language.say(
+                "Khóa, mở lại tháng theo danh mục kiểm tra",
+                "Close and reopen months by a check list",
+            ),
         ),
         (
             "/admin/units",
             language.say("Đơn vị", "Units"),
-            language.say("Thêm, sửa, sáp nhập; nhập xuất Excel", "Add, change, merge; Excel in and out"),
+            language.say(
+                "Thêm, sửa, sáp nhập; nhập xuất Excel",
+                "Add, change, merge; Excel in and out",
+            ),
         ),
         (
             "/admin/catalogue",
             language.say("Danh mục chỉ tiêu", "Catalogue"),
-            language.say("Thêm chỉ tiêu, xem và khôi phục phiên bản", "Add indicators, see and restore versions"),
+            language.say(
+                "Thêm chỉ tiêu, xem và khôi phục phiên bản",
+                "Add indicators, see and restore versions",
+            ),
         ),
         (
             "/admin/targets",

@@ -21,9 +21,8 @@ pub struct Asset {
 pub static STYLE: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("style", "css", "text/css", include_str!("assets/style.css")));
 /// The script.
-pub static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new("pages", "js", "text/javascript", include_str!("assets/pages.js"))
-});
+pub static SCRIPT: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("pages", "js", "text/javascript", include_str!("assets/pages.js")));
 /// The icon.
 pub static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_str!("assets/icon.svg")));

@@ -1,6 +1,7 @@
 //! What browsers need around every page: errors as pages (a program gets a problem document), and
 //! the cookie of the language that an address names.
 
+use actix_web::HttpRequest;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
@@ -9,7 +10,6 @@ use actix_web::http::header::{
     VARY,
 };
 use actix_web::middleware::Next;
-use actix_web::HttpRequest;
 use maud::{Markup, html};
 
 use super::language::{PageLanguage, sentence};
@@ -52,7 +52,7 @@ pub async fn around(
     let shown = answer.response().extensions().get::<ShownProblem>().cloned();
     let Some(ShownProblem(problem)) = shown else { return Ok(answer) };
     let language = PageLanguage::of(answer.request());
-    let target = answer.request().uri().to_string();
+    let target = place_of_form(answer.request());
     let page = page(language, &problem, &target).into_string();
     let mut answer = answer.map_body(|_, _| BoxBody::new(page));
     let headers = answer.headers_mut();
@@ -62,6 +62,20 @@ pub async fn around(
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     headers.insert(VARY, HeaderValue::from_static("Accept, Cookie"));
     Ok(answer)
+}
+
+/// Where a browser goes on after signing in: the page that it asked for, or the page of the form
+/// that it sent.
+fn place_of_form(request: &HttpRequest) -> String {
+    if request.method() == actix_web::http::Method::GET {
+        return request.uri().to_string();
+    }
+    let path = request.path();
+    const ACTIONS: [&str; 6] = ["check", "send", "reopening", "remarks", "merge", "restore"];
+    match path.rsplit_once('/') {
+        Some((page, action)) if !page.is_empty() && ACTIONS.contains(&action) => page.to_owned(),
+        _ => path.to_owned(),
+    }
 }
 
 /// The page of an error; for a browser that is not signed in, with the form to sign in.

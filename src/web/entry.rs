@@ -257,7 +257,8 @@ pub async fn post_check(
             .insert_header(("Cache-Control", "private, no-store"))
             .json(checked.live(&sent.asked, &saved)));
     }
-    let view = EntryPage { asked: &sent.asked, form: &form, checked: &checked, saved_at: Some(saved_at) };
+    let view =
+        EntryPage { asked: &sent.asked, form: &form, checked: &checked, saved_at: Some(saved_at) };
     Ok(private(&sent.asked, &view.before_sending()))
 }
 
@@ -538,7 +539,7 @@ impl EntryPage<'_> {
                         aria-invalid=[(checked.level == "bad").then_some("true")] data-figure;
                 }
                 td.number data-change { (checked.change) }
-                td.note id=(hint) class=(checked.level) data-note { (checked.message) }
+                td id=(hint) class={ "note " (checked.level) } data-note { (checked.message) }
             }
         }
     }
@@ -635,7 +636,7 @@ impl EntryPage<'_> {
         let unchanged = of(&|row| row.is_unchanged()).len();
         let nothing = new.is_empty() && changed.is_empty() && emptied.is_empty();
         let body = html! {
-            h1 { (title) }
+            h1 data-clear=(format!("entry {} {}", form.unit, form.month)) { (title) }
             p { (name) ", " (language.month(form.month).to_lowercase()) }
             @if let Some(trouble) = &self.checked.trouble {
                 (notice("bad", &html! { (detail(language, trouble)) (faults(language, trouble)) }))

@@ -22,7 +22,7 @@ use crate::render::svg::{ChartLine, ChartMark, LineChart};
 use kpi::catalogue::Direction;
 use kpi::change::UnavailableReason;
 use kpi::measure::Measure;
-use kpi::number::{Decimal64, Rounded, Statement};
+use kpi::number::{Rounded, Statement};
 use kpi::period::{Month, Period, Step};
 
 /// Most lines of a chart.
@@ -107,9 +107,14 @@ impl HistoryQuery {
     fn source(&self, format: &str) -> String {
         let (from, to) = (self.from.to_string(), self.to.to_string());
         let measures: Vec<String> = self.measures.iter().map(ToString::to_string).collect();
-        let mut query: Vec<(&str, &str)> = measures.iter().map(|one| ("measure", one.as_str())).collect();
+        let mut query: Vec<(&str, &str)> =
+            measures.iter().map(|one| ("measure", one.as_str())).collect();
         query.extend(self.units.iter().map(|unit| ("unit", unit.as_str())));
-        query.extend([("from", from.as_str()), ("to", to.as_str()), ("step", self.to.step().name())]);
+        query.extend([
+            ("from", from.as_str()),
+            ("to", to.as_str()),
+            ("step", self.to.step().name()),
+        ]);
         if self.of_today {
             query.push(("geography", "current"));
         }
@@ -274,7 +279,9 @@ impl HistoryPage<'_> {
         let position = state.units.position(first);
         let parent = position.and_then(|unit| state.units.ancestors(unit).next());
         let beside: Vec<&str> = match parent {
-            Some(parent) => state.units.children(parent).map(|unit| state.units.code(unit)).collect(),
+            Some(parent) => {
+                state.units.children(parent).map(|unit| state.units.code(unit)).collect()
+            }
             None => state.units.roots().map(|unit| state.units.code(unit)).collect(),
         };
         let offered = beside
@@ -349,7 +356,8 @@ impl HistoryPage<'_> {
         let (language, state) = (self.asked.language, self.asked.state());
         let document = &state.catalogue.document;
         let chosen = self.query.measures.first();
-        let is_listed = |code: &str| chosen.is_some_and(|one| one.members.is_empty() && one.code == code);
+        let is_listed =
+            |code: &str| chosen.is_some_and(|one| one.members.is_empty() && one.code == code);
         let option = |code: &String, name: &kpi::unit::LocalizedName| {
             html! { option value=(code) selected[is_listed(code)] { (language.name(name)) } }
         };
@@ -432,8 +440,7 @@ impl HistoryPage<'_> {
         let (language, state) = (self.asked.language, self.asked.state());
         let (measure, unit) = (self.query.measures.first()?, self.query.units.first()?);
         let unit = state.units.position(unit)?;
-        let target =
-            state.targets.in_force(&state.units, measure, unit, self.query.to.last())?;
+        let target = state.targets.in_force(&state.units, measure, unit, self.query.to.last())?;
         let value = target.value.to_f64();
         let unit_of_measure = state.catalogue.unit_of_measure(&measure.code);
         let text = format!(
@@ -504,7 +511,7 @@ impl HistoryPage<'_> {
                         tbody {
                             @for point in series.points.iter().rev() {
                                 tr {
-                                    th scope="row" { (long(language, &point.period)) }
+                                    th.period scope="row" { (long(language, &point.period)) }
                                     td.number { (self.value(series, point)) }
                                     td.number { (change(point.delta, point.delta_reason, point.delta_percent)) }
                                     td.number {
@@ -643,7 +650,6 @@ pub fn definition(state: &State, measure: &Measure, language: PageLanguage) -> M
     let system = system.and_then(|code| document.systems.iter().find(|one| one.code == *code));
     let note = kpi.and_then(|kpi| kpi.note.as_ref());
     let note = note.or_else(|| indicator.and_then(|one| one.note.as_ref()));
-    let target_source = |target: &Decimal64| language.decimal(*target);
     html! {
         dl {
             @if let Some(system) = system {
@@ -667,16 +673,6 @@ pub fn definition(state: &State, measure: &Measure, language: PageLanguage) -> M
             }
             @if let Some(note) = note {
                 dt { (language.say("Ghi chú", "Note")) } dd { (language.name(note)) }
-            }
-            @for target in state.targets.measures().iter().filter(|one| ***one == *measure).take(1) {
-                @let unit = state.units.roots().next();
-                @let value = unit.and_then(|unit| {
-                    state.targets.in_force(&state.units, target, unit, kpi::period::LAST_MONTH)
-                });
-                @if let Some(value) = value {
-                    dt { (language.say("Mục tiêu chung", "General target")) }
-                    dd { (target_source(&value.value)) }
-                }
             }
         }
         details {

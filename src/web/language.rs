@@ -229,10 +229,8 @@ impl PageLanguage {
             UnavailableReason::Missing => {
                 self.say("kỳ này chưa có số liệu", "no figures for this period yet")
             }
-            UnavailableReason::DefinitionChanged => self.say(
-                "đơn vị hoặc cách tính đã thay đổi",
-                "the unit or the definition has changed",
-            ),
+            UnavailableReason::DefinitionChanged => self
+                .say("đơn vị hoặc cách tính đã thay đổi", "the unit or the definition has changed"),
             UnavailableReason::NoPrior => {
                 self.say("kỳ so sánh không có số liệu", "no figures to compare with")
             }
@@ -240,10 +238,9 @@ impl PageLanguage {
                 "hai kỳ không cùng các đơn vị có số liệu",
                 "not the same units have figures in both periods",
             ),
-            UnavailableReason::StatedAbove => self.say(
-                "số liệu chỉ có ở cấp trên",
-                "the figure is stated at a higher level",
-            ),
+            UnavailableReason::StatedAbove => {
+                self.say("số liệu chỉ có ở cấp trên", "the figure is stated at a higher level")
+            }
             UnavailableReason::PriorZero => {
                 self.say("kỳ so sánh bằng 0", "the earlier value is zero")
             }
@@ -267,9 +264,7 @@ impl PageLanguage {
         match direction {
             Direction::Higher => self.say("càng cao càng tốt", "higher is better"),
             Direction::Lower => self.say("càng thấp càng tốt", "lower is better"),
-            Direction::Neutral => {
-                self.say("không phân biệt cao thấp", "neither is better")
-            }
+            Direction::Neutral => self.say("không phân biệt cao thấp", "neither is better"),
         }
     }
 
@@ -309,9 +304,7 @@ fn english(month: u32) -> &'static str {
 #[must_use]
 pub fn sentence(text: &str) -> String {
     let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 #[cfg(test)]

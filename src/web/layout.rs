@@ -1,8 +1,6 @@
 //! The frame of every page, and the response that it becomes.
 
-use actix_web::http::header::{
-    CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH, VARY,
-};
+use actix_web::http::header::{CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
 use actix_web::{HttpRequest, HttpResponse};
 use maud::{DOCTYPE, Markup, html};
 use sha2::{Digest, Sha256};

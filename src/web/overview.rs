@@ -224,28 +224,31 @@ impl OverviewPage<'_> {
             [("unit", self.code.as_str()), ("period", &self.month.to_string())],
         );
         let (complete, expected) = (tally.reports_complete, tally.reports_expected);
-        notice(class, &html! {
-            @if expected == 0 {
-                (language.say(
-                    "Chưa khai báo đơn vị nào phải báo cáo",
-                    "No unit is expected to report",
-                ))
-            } @else {
-                (complete) "/" (expected)
-                (language.say(" báo cáo đã đủ số liệu", " reports are complete"))
-            }
-            @if late > 0 {
-                ", " (late) (language.say(" báo trễ", " late")) " (" (late_names) ")"
-            }
-            @if missing > 0 {
-                ", " (missing) (language.say(" quá hạn", " overdue")) " (" (missing_names) ")"
-            }
-            ". "
-            @if found > 0 {
-                (found) (language.say(" mâu thuẫn số liệu. ", " contradictions. "))
-            }
-            a href=(link) { (language.say("Xem chi tiết", "Details")) }
-        })
+        notice(
+            class,
+            &html! {
+                @if expected == 0 {
+                    (language.say(
+                        "Chưa khai báo đơn vị nào phải báo cáo",
+                        "No unit is expected to report",
+                    ))
+                } @else {
+                    (complete) "/" (expected)
+                    (language.say(" báo cáo đã đủ số liệu", " reports are complete"))
+                }
+                @if late > 0 {
+                    ", " (late) (language.say(" báo trễ", " late")) " (" (late_names) ")"
+                }
+                @if missing > 0 {
+                    ", " (missing) (language.say(" quá hạn", " overdue")) " (" (missing_names) ")"
+                }
+                ". "
+                @if found > 0 {
+                    (found) (language.say(" mâu thuẫn số liệu. ", " contradictions. "))
+                }
+                a href=(link) { (language.say("Xem chi tiết", "Details")) }
+            },
+        )
     }
 
     fn cards(&self) -> Markup {
@@ -405,7 +408,7 @@ impl OverviewPage<'_> {
                 @for (cell, measure) in row.cells.iter().zip(&self.overview.kpis) {
                     @let value = cell.as_ref().and_then(|cell| cell.value);
                     @let status = cell.as_ref().and_then(|cell| cell.status);
-                    td.number class=[status.map(status_class)] {
+                    td class={ "number " (status.map_or("", status_class)) } {
                         @if let Some(value) = value {
                             a href=(history_link(measure, &row.unit, self.month)) {
                                 (language.number(value.get(), "percent"))
@@ -551,7 +554,9 @@ pub fn report_text(
     match status {
         Some(ReportStatus::OnTime) => language.say("đúng hạn", "on time"),
         Some(ReportStatus::Late) => language.say("trễ", "late"),
-        Some(ReportStatus::Partial) if is_overdue => language.say("thiếu, quá hạn", "part, overdue"),
+        Some(ReportStatus::Partial) if is_overdue => {
+            language.say("thiếu, quá hạn", "part, overdue")
+        }
         Some(ReportStatus::Partial) => language.say("một phần", "part"),
         Some(ReportStatus::Missing) if is_overdue => language.say("quá hạn", "overdue"),
         Some(ReportStatus::Missing) => language.say("chưa gửi", "not yet"),

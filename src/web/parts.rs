@@ -12,8 +12,11 @@ use kpi::number::Rounded;
 use kpi::period::Month;
 use kpi::target::TargetStatus;
 
-/// Months that the choice of a month offers.
+/// Months that the choice of a month offers: at least so many until today, and before the chosen
+/// one; at most so many in all.
 const MONTHS: i32 = 60;
+const MONTHS_BEFORE: i32 = 36;
+const MAX_MONTHS: i32 = 240;
 
 /// The name of a unit.
 #[must_use]
@@ -74,7 +77,9 @@ pub fn unit_path(asked: &PageRequest, unit: usize) -> Markup {
 pub fn roots(asked: &PageRequest, unit: usize) -> Markup {
     let (state, language) = (asked.state(), asked.language);
     let here = state.units.ancestors(unit).last().unwrap_or(unit);
-    let roots: Vec<usize> = state.units.roots().take(8).collect();
+    let has_figures = |root: &usize| state.newest(state.units.subtree(*root)).is_some();
+    let roots: Vec<usize> =
+        state.units.roots().filter(|root| *root == here || has_figures(root)).take(8).collect();
     html! {
         @if roots.len() > 1 {
             nav.tabs aria-label=(language.say("Tỉnh, thành phố", "Provinces")) {
@@ -95,8 +100,8 @@ pub fn roots(asked: &PageRequest, unit: usize) -> Markup {
 pub fn month_choice(asked: &PageRequest, chosen: Month, kept: &[(&str, &str)]) -> Markup {
     let language = asked.language;
     let newest = asked.snapshot.month().max(chosen);
-    let months = (0..MONTHS).map(|back| newest.plus(-back));
-    let mut months: Vec<Month> = months.collect();
+    let count = MONTHS.max(newest.since(chosen) + MONTHS_BEFORE).min(MAX_MONTHS);
+    let mut months: Vec<Month> = (0..count).map(|back| newest.plus(-back)).collect();
     if !months.contains(&chosen) {
         months.push(chosen);
     }

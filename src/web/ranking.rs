@@ -39,12 +39,8 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
     let measure = named.or_else(|| ranked_measure(state, unit, month)).ok_or_else(no_measure)?;
     let of_today = asked.is("geography", "current");
     let period = Period::containing(Step::Month, month);
-    let query = RankingQuery {
-        measure: measure.clone(),
-        parent: Some(code.clone()),
-        period,
-        of_today,
-    };
+    let query =
+        RankingQuery { measure: measure.clone(), parent: Some(code.clone()), period, of_today };
     let trends = SeriesQuery {
         measures: vec![measure.clone()],
         whose: UnitSelector::ChildrenOf(code.clone()),
@@ -55,7 +51,12 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
     };
     let snapshot = asked.snapshot.clone();
     let (ranking, trends) = context
-        .compute(move || Ok::<_, crate::error::Error>((snapshot.ranking(&query)?, snapshot.series(&trends)?.series)))
+        .compute(move || {
+            Ok::<_, crate::error::Error>((
+                snapshot.ranking(&query)?,
+                snapshot.series(&trends)?.series,
+            ))
+        })
         .await?;
     let name = measure_name(state, &measure, language);
     let view = RankingPage { asked: &asked, ranking: &ranking, trends: &trends, month };
@@ -74,7 +75,7 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
             (view.measures(&measure, &code))
             div.actions {
                 a.button href=(asked.link(&[("geography", if of_today { "" } else { "current" })]))
-                    aria-pressed=(of_today) {
+                    aria-current=[of_today.then_some("true")] {
                     (language.say("Theo đơn vị ngày nay", "By the units of today"))
                 }
                 a.button href=(view.source(&code, "xlsx")) download { "Excel" }
@@ -88,8 +89,12 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
         (view.lines(lit))
     };
     let sources = vec![("JSON", view.source(&code, "json")), ("CSV", view.source(&code, "csv"))];
-    let page =
-        Page { title: format!("{name}, {}", language.month(month)), section: Section::Ranking, body, sources };
+    let page = Page {
+        title: format!("{name}, {}", language.month(month)),
+        section: Section::Ranking,
+        body,
+        sources,
+    };
     Ok(shown(&request, &asked, &page))
 }
 
@@ -120,9 +125,11 @@ pub fn ranked_measure(state: &State, unit: usize, month: Month) -> Option<Measur
         })
     };
     let has_target = |measure: &Measure| {
-        state.units.children(unit).chain([unit]).any(|unit| {
-            state.targets.in_force(&state.units, measure, unit, month).is_some()
-        })
+        state
+            .units
+            .children(unit)
+            .chain([unit])
+            .any(|unit| state.targets.in_force(&state.units, measure, unit, month).is_some())
     };
     let kpis: Vec<Measure> = state
         .catalogue
@@ -137,10 +144,7 @@ pub fn ranked_measure(state: &State, unit: usize, month: Month) -> Option<Measur
         let mut all = state.catalogue.document.indicators.iter();
         all.find(|indicator| indicator.headline).map(|indicator| whole(&indicator.code))
     };
-    best.or(with_figures.first().copied())
-        .or(kpis.first())
-        .cloned()
-        .or_else(headline)
+    best.or(with_figures.first().copied()).or(kpis.first()).cloned().or_else(headline)
 }
 
 struct RankingPage<'a> {
@@ -286,7 +290,10 @@ impl RankingPage<'_> {
             texts: self
                 .history(unit)
                 .iter()
-                .map(|value| value.map_or_else(String::new, |value| language.quantity(value, unit_of_measure)))
+                .map(|value| {
+                    value
+                        .map_or_else(String::new, |value| language.quantity(value, unit_of_measure))
+                })
                 .collect(),
             values: self.history(unit),
         };

@@ -59,7 +59,11 @@ pub async fn withdraw(
     let fields = FormFields::read(&request, &body)?;
     let asked = PageRequest::of(&request, &context).await?;
     if !fields.is_ticked("sure") {
-        return Err(Problem::parameter("sure", "missing", "tick that the figures are to be withdrawn"));
+        return Err(Problem::parameter(
+            "sure",
+            "missing",
+            "tick that the figures are to be withdrawn",
+        ));
     }
     let reason = fields.text("reason").map(str::to_owned);
     let given = context.app()?.withdraw(&id, reason, &asked.identity, None).await?.answer;

@@ -230,25 +230,28 @@ impl ReportingPage<'_> {
         let deadline = self.reporting.now.expectations.iter().map(|one| one.deadline).max();
         let closed = self.asked.state().closed.contains_key(&self.month);
         let class = if total.reports_overdue > 0 { "bad" } else { "good" };
-        notice(class, &html! {
-            @if total.reports_expected == 0 {
-                (language.say(
-                    "Không có đơn vị nào phải báo cáo trong tháng này.",
-                    "No unit is expected to report for this month.",
-                ))
-            } @else {
-                (total.reports_complete) "/" (total.reports_expected)
-                (language.say(" báo cáo đủ số liệu, ", " reports are complete, "))
-                (total.reports_on_time) (language.say(" đúng hạn, ", " on time, "))
-                (total.reports_overdue) (language.say(" quá hạn.", " overdue."))
-                @if let Some(deadline) = deadline {
-                    " " (language.say("Hạn nộp ", "Due on ")) b { (language.day(deadline)) } "."
+        notice(
+            class,
+            &html! {
+                @if total.reports_expected == 0 {
+                    (language.say(
+                        "Không có đơn vị nào phải báo cáo trong tháng này.",
+                        "No unit is expected to report for this month.",
+                    ))
+                } @else {
+                    (total.reports_complete) "/" (total.reports_expected)
+                    (language.say(" báo cáo đủ số liệu, ", " reports are complete, "))
+                    (total.reports_on_time) (language.say(" đúng hạn, ", " on time, "))
+                    (total.reports_overdue) (language.say(" quá hạn.", " overdue."))
+                    @if let Some(deadline) = deadline {
+                        " " (language.say("Hạn nộp ", "Due on ")) b { (language.day(deadline)) } "."
+                    }
                 }
-            }
-            @if closed {
-                " " b { (language.say("Tháng đã khóa sổ.", "The month is closed.")) }
-            }
-        })
+                @if closed {
+                    " " b { (language.say("Tháng đã khóa sổ.", "The month is closed.")) }
+                }
+            },
+        )
     }
 
     /// Requests to reopen the month.
@@ -381,7 +384,10 @@ impl ReportingPage<'_> {
             )
         };
         let head = language.say(
-            format!("Đề nghị các đơn vị gửi số liệu {}:", language.month(self.month).to_lowercase()),
+            format!(
+                "Đề nghị các đơn vị gửi số liệu {}:",
+                language.month(self.month).to_lowercase()
+            ),
             format!("Please report the figures of {}:", language.month(self.month)),
         );
         let lines: Vec<String> = owing.iter().map(line).collect();

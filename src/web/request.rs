@@ -136,7 +136,9 @@ impl PageRequest {
             (state.newest(units.clone()), units.len(), std::cmp::Reverse(*unit))
         };
         let root = state.units.roots().max_by_key(newest);
-        root.ok_or_else(|| crate::error::Error::NotFound("there are no units yet".to_owned()).into())
+        root.ok_or_else(|| {
+            crate::error::Error::NotFound("there are no units yet".to_owned()).into()
+        })
     }
 
     /// The month of the page: the one that is asked for, otherwise the newest that most units below
@@ -188,10 +190,7 @@ impl PageRequest {
 
 /// An address: a path and its parameters.
 #[must_use]
-pub fn address<'p>(
-    path: &str,
-    parameters: impl IntoIterator<Item = (&'p str, &'p str)>,
-) -> String {
+pub fn address<'p>(path: &str, parameters: impl IntoIterator<Item = (&'p str, &'p str)>) -> String {
     let mut text = path.to_owned();
     for (n, (name, value)) in parameters.into_iter().enumerate() {
         text.push(if n == 0 { '?' } else { '&' });
@@ -205,8 +204,7 @@ pub fn address<'p>(
 /// Percent-encodes all but the characters that a query may contain as they are.
 fn encode(text: &mut String, value: &str) {
     for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b',' | b':')
-        {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b',' | b':') {
             text.push(char::from(byte));
         } else {
             let _infallible = write!(text, "%{byte:02X}");
@@ -265,10 +263,7 @@ impl FormFields {
     }
 
     /// The fields whose names begin with a prefix, without it.
-    pub fn with_prefix<'f>(
-        &'f self,
-        prefix: &'f str,
-    ) -> impl Iterator<Item = (&'f str, &'f str)> {
+    pub fn with_prefix<'f>(&'f self, prefix: &'f str) -> impl Iterator<Item = (&'f str, &'f str)> {
         self.0
             .iter()
             .filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))

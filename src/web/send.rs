@@ -18,8 +18,7 @@ use super::request::{FormFields, PageRequest, check_token};
 use crate::api::{HandlerResult, Problem, ServiceContext, media_of, upload_form};
 use crate::app::access::role::Role;
 use crate::app::reports::{
-    ReadReport, ReportChoice, ReportFigure, ReportFile, ReportQuery, ReportUnclaimed,
-    ReportView,
+    ReadReport, ReportChoice, ReportFigure, ReportFile, ReportQuery, ReportUnclaimed, ReportView,
 };
 use crate::app::workbooks::{WorkbookQuery, WorkbookView};
 use crate::app::write::idempotency::IdempotencyKey;
@@ -203,11 +202,11 @@ pub async fn post(
     context: Data<ServiceContext>,
     payload: Payload,
 ) -> HandlerResult {
-    let (file, fields) =
-        upload_form(&request, payload, &["form_token", "unit", "period"]).await?;
+    let (file, fields) = upload_form(&request, payload, &["form_token", "unit", "period"]).await?;
     check_token(&request, fields.get("form_token").map(String::as_str).unwrap_or_default())?;
     let asked = PageRequest::of(&request, &context).await?;
-    let is_workbook = file.name.as_deref().is_some_and(|name| name.to_lowercase().ends_with(".xlsx"));
+    let is_workbook =
+        file.name.as_deref().is_some_and(|name| name.to_lowercase().ends_with(".xlsx"));
     let media = if is_workbook {
         WORKBOOK.to_owned()
     } else {
@@ -365,7 +364,8 @@ pub async fn post_draft(
     };
     let holder = asked.identity.holder.clone();
     // The same upload records once.
-    let key = IdempotencyKey::new(&holder, format!("POST /send/{}", id.as_str()), "record".into(), b"");
+    let key =
+        IdempotencyKey::new(&holder, format!("POST /send/{}", id.as_str()), "record".into(), b"");
     match record(&context, &asked, &draft, envelope, &key).await {
         Ok((Some(submission), Some(revision))) => {
             context.app()?.delete_draft(&holder, &draft_code(&id)).await?;
@@ -406,7 +406,8 @@ async fn record(
     }
     match read(context, asked, draft).await? {
         FileReading::Report(read) => {
-            let (view, _replayed) = app.record_report(&read.0, envelope, identity, Some(key)).await?;
+            let (view, _replayed) =
+                app.record_report(&read.0, envelope, identity, Some(key)).await?;
             Ok((view.submission, view.revision))
         }
         FileReading::Refused(problem) => Err(*problem),
@@ -625,14 +626,16 @@ impl SendPage<'_> {
     /// The measures that a number can be given by hand.
     fn measures(&self) -> Markup {
         let (language, state) = (self.asked.language, self.asked.state());
-        let whole = state.catalogue.indicators.iter().map(|indicator| Measure {
-            code: indicator.code.clone(),
-            members: Members::none(),
-        });
-        let rates = state.catalogue.kpis.iter().map(|kpi| Measure {
-            code: kpi.code.clone(),
-            members: Members::none(),
-        });
+        let whole = state
+            .catalogue
+            .indicators
+            .iter()
+            .map(|indicator| Measure { code: indicator.code.clone(), members: Members::none() });
+        let rates = state
+            .catalogue
+            .kpis
+            .iter()
+            .map(|kpi| Measure { code: kpi.code.clone(), members: Members::none() });
         let splits = state.measures.iter().map(|(_, measure)| measure.clone());
         let splits = splits.filter(|measure| !measure.members.is_empty());
         html! {

@@ -4,9 +4,9 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 
+use super::browser::detail;
 use super::language::{LANGUAGE_COOKIE, PageLanguage};
 use super::layout::{document, see_other};
-use super::browser::detail;
 use super::request::FormFields;
 use crate::api::access::{ended_cookie, session_cookie, sign_in_with_key, started_cookie};
 use crate::api::{HandlerResult, ServiceContext};
@@ -19,6 +19,8 @@ pub fn sign_in_form(language: PageLanguage, target: &str, trouble: Option<String
             @if let Some(trouble) = trouble { p.notice.bad role="alert" { (trouble) } }
             form method="post" action="/sign-in" {
                 input type="hidden" name="target" value=(own_path(target));
+                // Password managers want a name beside a password.
+                input type="text" name="username" value="egov-kpi" autocomplete="username" hidden;
                 label for="key" { (language.say("Khóa truy cập", "Your key")) }
                 input #key type="password" name="key" required autocomplete="current-password"
                     autofocus aria-describedby="key-hint";

@@ -6,13 +6,13 @@ use maud::{Markup, html};
 
 use super::language::sentence;
 use super::layout::{Page, Section, shown};
-use super::parts::{Change, history_link, month_choice, roots, status_badge, unit_name, unit_path};
+use super::parts::{
+    Change, history_link, measure_name, month_choice, roots, status_badge, unit_name, unit_path,
+};
 use super::request::{PageRequest, address};
 use crate::api::{API, HandlerResult, ServiceContext};
 use crate::app::read::overview::measures_of_system;
-use crate::app::read::series::{
-    PeriodSelector, PointView, SeriesQuery, SeriesView, UnitSelector,
-};
+use crate::app::read::series::{PeriodSelector, PointView, SeriesQuery, SeriesView, UnitSelector};
 use crate::app::state::State;
 use crate::error::Error;
 use crate::render::svg::spark;
@@ -23,6 +23,9 @@ use kpi::target::{evaluate_target, is_provisional};
 
 /// Months of the small trends.
 const MONTHS: i32 = 13;
+/// Most figures of units below, and most that are shown at once.
+const MAX_BELOW: usize = 500;
+const OPEN_BELOW: usize = 60;
 /// Most rows of the page.
 const MAX_ROWS: usize = 2_000;
 
@@ -41,7 +44,9 @@ pub async fn get(
     let code = asked.state().units.code(unit).to_owned();
     let document = &asked.state().catalogue.document;
     let Some(known) = document.systems.iter().find(|known| known.code == *system) else {
-        return Err(Error::NotFound(format!("there is no system {}", kpi::fault::quoted(&system))).into());
+        return Err(
+            Error::NotFound(format!("there is no system {}", kpi::fault::quoted(&system))).into()
+        );
     };
     let name = language.name(&known.name).to_owned();
     let measures = measures(asked.state(), &system);
@@ -79,6 +84,7 @@ pub async fn get(
         section.card.block {
             div.scroll tabindex="0" { (view.table(rows)) }
         }
+        (view.below(unit, &system))
     };
     let series = address(
         &format!("{API}/series"),
@@ -178,6 +184,55 @@ impl SystemPage<'_> {
                     (change(point.year_delta, point.year_delta_reason, point.year_delta_percent))
                 }
                 td { (spark(&past, target.map(Decimal64::to_f64))) }
+            }
+        }
+    }
+
+    /// The figures that units below have recorded for the month.
+    fn below(&self, unit: usize, system: &str) -> Markup {
+        let (language, state) = (self.asked.language, self.asked.state());
+        let mut rows = Vec::new();
+        for measure in measures(state, system) {
+            let Some(id) = state.measures.id(&measure) else { continue };
+            let decimals = state.catalogue.indicator(&measure.code).map_or(0, |one| one.decimals);
+            for below in state.units.subtree(unit).skip(1) {
+                if let Some(mantissa) = state.view().figure(id, below, self.month) {
+                    rows.push((measure.clone(), below, Decimal64 { mantissa, scale: decimals }));
+                }
+            }
+        }
+        let left_out = rows.len().saturating_sub(MAX_BELOW);
+        rows.truncate(MAX_BELOW);
+        html! {
+            @if !rows.is_empty() {
+                details.card.block open[rows.len() <= OPEN_BELOW] {
+                    summary {
+                        (language.say("Số liệu của các đơn vị cấp dưới: ", "Figures of units below: "))
+                        (rows.len() + left_out)
+                    }
+                    div.scroll tabindex="0" {
+                        table.figures {
+                            tbody {
+                                @for (measure, below, number) in &rows {
+                                    @let code = state.units.code(*below);
+                                    tr {
+                                        th scope="row" {
+                                            a href=(history_link(&measure.to_string(), code, self.month)) {
+                                                (measure_name(state, measure, language))
+                                            }
+                                        }
+                                        td { (unit_name(state, code, language)) }
+                                        td.number {
+                                            (language.decimal(*number))
+                                            (language.measured(state.catalogue.unit_of_measure(&measure.code)))
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                    @if left_out > 0 { p.hint { "+" (left_out) } }
+                }
             }
         }
     }

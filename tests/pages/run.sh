@@ -1,26 +1,24 @@
 #!/usr/bin/env bash
-# Opens the pages in a real browser that can reach only this machine: the landing page shows numbers, and
-# the API page lists the endpoints. Installs Chromium when it is missing (as root on Debian).
+# Opens the pages in a real browser that can reach only this machine, and works with them as an
+# officer, a leader and a steward do. Installs Chromium and Node when they are missing (as root on
+# Debian), and the packages of package.json into the target folder.
+#   EGOV_KPI_SCREENSHOTS=DIR  keeps pictures of the pages there
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-command -v chromium >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
-cargo build --quiet
-work=$(mktemp -d)
-trap 'kill "${server:-0}" 2>/dev/null || true; rm -rf "$work"' EXIT
-"${CARGO_TARGET_DIR:-target}/debug/egov-kpi" demo --lang en --listen 127.0.0.1:0 --log error >"$work/out" &
-server=$!
-for _ in $(seq 300); do grep -q '^listening on' "$work/out" && break; sleep 0.1; done
-address=$(sed -n 's/^listening on //p' "$work/out")
-passed=0
-page() { # page PATH TEXT: checks that the rendered page contains the text
-  chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update \
-    --disable-sync --user-data-dir="$work/profile" --host-resolver-rules='MAP * ~NOTFOUND, EXCLUDE 127.0.0.1' \
-    --virtual-time-budget=10000 --dump-dom "$address$1" >"$work/dom" 2>/dev/null
-  grep -qF "$2" "$work/dom" || { echo "the page $1 does not show: $2"; exit 1; }
-  passed=$((passed + 1))
+need() { # need COMMAND PACKAGE...: installs the Debian packages if the command is missing
+  command -v "$1" >/dev/null 2>&1 && return
+  shift
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
-page / 'Current figures'
-page / '/docs/'
-page /docs/ '/api/v1/observations'
-page /docs/ 'Record figures.'
-echo "$passed passed, 0 failed"
+need chromium chromium fonts-noto-core
+need node nodejs
+need npm npm
+cargo build --quiet
+programs=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+packages=$programs/pages
+mkdir -p "$packages"
+cp tests/pages/package.json tests/pages/*.mjs "$packages"
+npm install --prefix "$packages" --no-audit --no-fund --silent
+EGOV_KPI="${EGOV_KPI:-$programs/debug/egov-kpi}" EGOV_KPI_PROJECT="$PWD" EGOV_KPI_SCREENSHOTS="${EGOV_KPI_SCREENSHOTS:-}" \
+  node --test --test-reporter=spec "$packages/pages.test.mjs"

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::expectation::{Expectation, NotApplicableSpan};
 use super::fault::{Fault, quoted};
-use super::formula::{Expression, RuleCondition};
+use super::formula::{Expression, FormulaOperator, RuleCondition};
 use super::measure::{Measure, Members};
 use super::number::Decimal64;
 use super::period::Month;
@@ -209,6 +209,24 @@ pub struct Kpi {
     pub dimensions: Vec<(String, Vec<String>)>,
     /// The points that it earns, if any.
     pub score: Option<KpiScore>,
+}
+
+impl Kpi {
+    /// Whether it is the share of a member in its total. Without a member it is always 100 %, and
+    /// says nothing.
+    #[must_use]
+    pub fn is_share_of_members(&self) -> bool {
+        let Expression::Binary(FormulaOperator::Divide, part, whole) = &self.formula else {
+            return false;
+        };
+        let (Expression::Figure(part), Expression::Figure(whole)) = (&**part, &**whole) else {
+            return false;
+        };
+        let fixed = |members: &[(String, Option<String>)]| -> Vec<(String, Option<String>)> {
+            members.iter().filter(|(_, member)| member.is_some()).cloned().collect()
+        };
+        part.indicator == whole.indicator && fixed(&part.members) == fixed(&whole.members)
+    }
 }
 
 /// How points follow from a kpi's value (docs/specification.md#targets).

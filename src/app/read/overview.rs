@@ -64,7 +64,7 @@ pub struct UnitRow {
     pub unit: String,
     /// The cell of each kpi.
     pub cells: Vec<Option<RankingRow>>,
-    /// Its worst report, if one is expected.
+    /// The worst report of it and of the units below it, if one is expected.
     pub report: Option<ReportStatus>,
     /// Whether its report is overdue.
     pub is_overdue: bool,
@@ -104,10 +104,13 @@ impl Snapshot {
         let card = |period: Period| {
             self.scorecard(&ScorecardQuery { unit: code.to_owned(), period, of_today: false })
         };
-        let rows = card(period)?.rows;
+        let mut rows = card(period)?.rows;
+        rows.retain(|row| {
+            let kpi = state.catalogue.kpi(&row.measure);
+            !kpi.is_some_and(kpi::catalogue::Kpi::is_share_of_members)
+        });
         let year_before = card(period.year_before())?.rows;
-        let year_before =
-            year_before.into_iter().map(|row| (row.measure.clone(), row)).collect();
+        let year_before = year_before.into_iter().map(|row| (row.measure.clone(), row)).collect();
         let reports = self.completeness(&CompletenessQuery {
             period,
             parent: Some(code.to_owned()),
@@ -132,9 +135,9 @@ impl Snapshot {
         let (_, mut findings, _) = self.findings(&found)?;
         let findings_count = findings.len();
         findings.truncate(MAX_FINDINGS);
-        let late = reports.into_iter().filter(|report| {
-            matches!(report.status, ReportStatus::Late) || report.overdue
-        });
+        let late = reports
+            .into_iter()
+            .filter(|report| matches!(report.status, ReportStatus::Late) || report.overdue);
         Ok(Overview {
             systems: systems(self, code, period)?,
             late: late.collect(),
@@ -171,15 +174,17 @@ impl Snapshot {
             .collect();
         for (n, measure) in kpis.iter().enumerate() {
             for row in self.ranked(unit, measure, period)? {
-                if let Some(cell) =
-                    rows.get_mut(&row.unit).and_then(|unit| unit.cells.get_mut(n))
-                {
+                if let Some(cell) = rows.get_mut(&row.unit).and_then(|unit| unit.cells.get_mut(n)) {
                     *cell = Some(row);
                 }
             }
         }
         for report in reports {
-            let Some(row) = rows.get_mut(&report.unit) else { continue };
+            let Some(row) =
+                self.child_above(unit, &report.unit).and_then(|code| rows.get_mut(code))
+            else {
+                continue;
+            };
             row.report = Some(worse(row.report, report.status));
             row.is_overdue |= report.overdue;
         }
@@ -193,12 +198,17 @@ impl Snapshot {
         Ok((rows, left_out))
     }
 
-    fn ranked(
-        &self,
-        unit: usize,
-        measure: &str,
-        period: Period,
-    ) -> Result<Vec<RankingRow>, Error> {
+    /// The child of a unit that another unit is, or is below.
+    fn child_above(&self, unit: usize, below: &str) -> Option<&str> {
+        let units = &self.state().units;
+        let below = units.position(below)?;
+        let child = std::iter::once(below)
+            .chain(units.ancestors(below))
+            .find(|place| units.ancestors(*place).next() == Some(unit))?;
+        Some(units.code(child))
+    }
+
+    fn ranked(&self, unit: usize, measure: &str, period: Period) -> Result<Vec<RankingRow>, Error> {
         let measure = Measure::parse(measure).map_err(Error::Malformed)?;
         let parent = Some(self.state().units.code(unit).to_owned());
         Ok(self.ranking(&RankingQuery { measure, parent, period, of_today: false })?.rows)
@@ -276,11 +286,7 @@ fn badness(row: &UnitRow) -> (usize, usize, f64) {
 }
 
 /// The systems of the catalogue, in its order.
-fn systems(
-    snapshot: &Snapshot,
-    unit: &str,
-    period: Period,
-) -> Result<Vec<SystemSummary>, Error> {
+fn systems(snapshot: &Snapshot, unit: &str, period: Period) -> Result<Vec<SystemSummary>, Error> {
     let state = snapshot.state();
     let mut found = Vec::new();
     for system in &state.catalogue.document.systems {

@@ -10,6 +10,7 @@ use kpi::catalogue::{Indicator, IndicatorKind};
 use kpi::cube::MeasureId;
 use kpi::measure::{Measure, Members};
 use kpi::number::{Rounded, float, power_of_ten, scaled};
+use kpi::number_format::{format_vietnamese, rounded_to};
 use kpi::period::Month;
 use kpi::program::OwnValuePlan;
 use kpi::quality::{
@@ -336,7 +337,12 @@ impl<'a> QualityCheck<'a> {
                 "outlier",
                 METHOD,
                 format!("{value} stands out: {en} {expected}, modified z-score {z}."),
-                format!("{value} khác thường: {vi} {expected}, điểm z hiệu chỉnh {z}."),
+                format!(
+                    "{} khác thường: {vi} {}, điểm z hiệu chỉnh {}.",
+                    vietnamese(value),
+                    vietnamese(expected.get()),
+                    z.replace('.', ",")
+                ),
             )?
         })
     }
@@ -350,7 +356,7 @@ impl<'a> QualityCheck<'a> {
                 "unchanged",
                 "the same figure in months without a gap",
                 format!("{value} has been reported for {run} months."),
-                format!("{value} được báo cáo suốt {run} tháng."),
+                format!("{} được báo cáo suốt {run} tháng.", vietnamese(value)),
             )?
         })
     }
@@ -369,7 +375,11 @@ impl<'a> QualityCheck<'a> {
                         "{opening} the month before follows from {now}, {opened} created and {closed} closed."
                     ),
                     format!(
-                        "Tháng trước là {opening}, suy ra từ {now}, tăng {opened}, giảm {closed}."
+                        "Tháng trước là {}, suy ra từ {}, tăng {}, giảm {}.",
+                        vietnamese(opening),
+                        vietnamese(now),
+                        vietnamese(opened),
+                        vietnamese(closed)
                     ),
                 );
                 ("implied_opening", opening, en, vi)
@@ -382,7 +392,12 @@ impl<'a> QualityCheck<'a> {
                         "{before} the month before, {opened} created, {closed} closed lead to {expected}; {now} is reported."
                     ),
                     format!(
-                        "Tháng trước {before}, tăng {opened}, giảm {closed}: thành {expected}; số báo cáo là {now}."
+                        "Tháng trước {}, tăng {}, giảm {}: thành {}; số báo cáo là {}.",
+                        vietnamese(before),
+                        vietnamese(opened),
+                        vietnamese(closed),
+                        vietnamese(expected),
+                        vietnamese(now)
                     ),
                 );
                 ("unexplained_jump", expected, en, vi)
@@ -422,4 +437,9 @@ impl<'a> QualityCheck<'a> {
             detail_vi,
         })
     }
+}
+
+/// A number in Vietnamese notation.
+fn vietnamese(number: f64) -> String {
+    rounded_to(number, 6).map_or_else(|| number.to_string(), format_vietnamese)
 }

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ReadReport;
 use super::places::CharacterPlaces;
 use super::stored_report::{StoredFigure, StoredUnclaimed};
-use super::ReadReport;
 use crate::error::Error;
 use kpi::fault::Fault;
 use kpi::measure::Measure;

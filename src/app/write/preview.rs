@@ -1,5 +1,7 @@
 //! A preview of entered figures: what recording them would change, and the kpis that follow.
 
+use std::collections::BTreeSet;
+
 use super::evaluate::{Sender, evaluate};
 use super::receipt::Receipt;
 use super::submission::SubmissionInput;
@@ -36,7 +38,8 @@ pub struct PreviewedKpi {
 }
 
 impl App {
-    /// Previews a submission for one of its units and months. Nothing is recorded.
+    /// Previews a submission for one of its units and months; `asked` are the indicators that the
+    /// person is asked for. Nothing is recorded.
     ///
     /// # Errors
     /// As for [`App::dry_run`], and [`Error::NotFound`] for an unknown unit.
@@ -45,6 +48,7 @@ impl App {
         body: &SubmissionInput,
         by: &Identity,
         (unit, month): (&str, Month),
+        asked: &BTreeSet<String>,
     ) -> Result<SubmissionPreview, Error> {
         loop {
             let context = self.validation_context();
@@ -57,7 +61,7 @@ impl App {
             let mut overlay = Overlay::over(&state.measures);
             let evaluation = evaluate(&state, &submission, sender, &mut overlay, &mut None)?;
             let receipt = Receipt::found(&evaluation);
-            let kpis = kpis(&state, Some(&overlay), state.find_unit(unit)?, month);
+            let kpis = kpis(&state, Some(&overlay), (state.find_unit(unit)?, month), asked);
             return Ok(SubmissionPreview { receipt, kpis });
         }
     }
@@ -66,19 +70,29 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown unit.
-    pub fn current_kpis(&self, unit: &str, month: Month) -> Result<Vec<PreviewedKpi>, Error> {
+    pub fn current_kpis(
+        &self,
+        (unit, month): (&str, Month),
+        asked: &BTreeSet<String>,
+    ) -> Result<Vec<PreviewedKpi>, Error> {
         let state = self.state();
-        Ok(kpis(&state, None, state.find_unit(unit)?, month))
+        Ok(kpis(&state, None, (state.find_unit(unit)?, month), asked))
     }
 }
 
-/// The kpis of which the unit has a value in the month or in the month before.
-fn kpis(state: &State, overlay: Option<&Overlay>, unit: usize, month: Month) -> Vec<PreviewedKpi> {
+/// The kpis that follow from the indicators that are asked for, and those of which the unit has a
+/// value in the month or in the month before.
+fn kpis(
+    state: &State,
+    overlay: Option<&Overlay>,
+    (unit, month): (usize, Month),
+    asked: &BTreeSet<String>,
+) -> Vec<PreviewedKpi> {
     let view = CubeView { measures: &state.measures, cube: &state.cube, overlay };
     let period = Period::containing(Step::Month, month);
     let previous = Period::containing(Step::Month, month.plus(-1));
     let mut found = Vec::new();
-    for kpi in &state.catalogue.kpis {
+    for kpi in state.catalogue.kpis.iter().filter(|kpi| !kpi.is_share_of_members()) {
         let measure = Measure { code: kpi.code.clone(), members: Members::none() };
         let Some(program) = Program::of_measure(&state.catalogue, &view, &measure) else {
             continue;
@@ -87,7 +101,9 @@ fn kpis(state: &State, overlay: Option<&Overlay>, unit: usize, month: Month) -> 
         let series = MeasureSeries::new(source, &program, unit, previous, period);
         let value = |period| series.value(period).and_then(Rounded::new);
         let (value, previous) = (value(period), value(previous));
-        if value.is_some() || previous.is_some() {
+        let references = kpi.formula.references();
+        let follows = references.iter().all(|one| asked.contains(&one.indicator));
+        if follows || value.is_some() || previous.is_some() {
             found.push(PreviewedKpi { code: kpi.code.clone(), value, previous });
         }
     }

@@ -53,11 +53,8 @@ pub async fn post(
     let document = with_indicator(&asked.state().catalogue.document, &fields);
     let preview = difference(&asked.state().catalogue.document, &document);
     let sure = fields.text("action") == Some("record");
-    let new = NewCatalogue {
-        document,
-        made_from: Some(asked.state().catalogue_version),
-        dry_run: !sure,
-    };
+    let new =
+        NewCatalogue { document, made_from: Some(asked.state().catalogue_version), dry_run: !sure };
     let done = context.app()?.put_catalogue(new, identity(&request)?, None).await;
     match mendable(done)? {
         Ok(given) if sure => {
@@ -153,8 +150,7 @@ async fn page(
 ) -> Result<Page, Problem> {
     let language = asked.language;
     let store = asked.snapshot.store().clone();
-    let versions =
-        context.compute(move || store.catalogue_versions().map_err(Error::from)).await?;
+    let versions = context.compute(move || store.catalogue_versions().map_err(Error::from)).await?;
     let news = difference(&asked.state().catalogue.document, &shipped()?);
     let title = language.say("Danh mục chỉ tiêu", "Catalogue");
     let body = html! {
@@ -195,7 +191,11 @@ fn form(asked: &PageRequest, given: &Given<'_>) -> Markup {
     let (language, document) = (asked.language, &asked.state().catalogue.document);
     let value = |name: &str| given.fields.text(name).unwrap_or_default().to_owned();
     let kinds = [
-        ("flow", language.say("phát sinh trong tháng, cộng dồn được", "happened during the month, adds up")),
+        (
+            "flow",
+            language
+                .say("phát sinh trong tháng, cộng dồn được", "happened during the month, adds up"),
+        ),
         ("stock", language.say("số cuối tháng", "level at the end of the month")),
         ("average", language.say("số bình quân", "average")),
     ];

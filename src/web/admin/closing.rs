@@ -93,7 +93,11 @@ async fn page(
                 ..FindingQuery::default()
             })?;
             let closings = snapshot.closings(true)?;
-            Ok::<_, Error>(CheckList { reports: reports.0, findings: findings.1.len(), closings: closings.1 })
+            Ok::<_, Error>(CheckList {
+                reports: reports.0,
+                findings: findings.1.len(),
+                closings: closings.1,
+            })
         })
         .await?;
     let title = language.say("Khóa sổ tháng", "Closing months");

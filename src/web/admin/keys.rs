@@ -54,7 +54,9 @@ async fn change(
     fields: &FormFields,
     asked: &PageRequest,
 ) -> Result<Option<IssuedKey>, Error> {
-    let app = context.app().map_err(|_loading| Error::Busy("the ledger is being loaded; retry later".to_owned()))?;
+    let app = context
+        .app()
+        .map_err(|_loading| Error::Busy("the ledger is being loaded; retry later".to_owned()))?;
     let by = asked.identity.clone();
     if let Some(id) = fields.text("revoke") {
         app.revoke_key(id, by).await?;
@@ -209,6 +211,7 @@ fn state_name(language: PageLanguage, state: KeyState) -> &'static str {
 }
 
 fn ends_soon(key: &KeyView, soon: chrono::NaiveDate) -> bool {
-    let ends = key.expires_at.as_deref().and_then(|text| chrono::DateTime::parse_from_rfc3339(text).ok());
+    let ends =
+        key.expires_at.as_deref().and_then(|text| chrono::DateTime::parse_from_rfc3339(text).ok());
     key.state == KeyState::Active && ends.is_some_and(|ends| ends.date_naive() <= soon)
 }

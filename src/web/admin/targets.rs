@@ -48,7 +48,8 @@ pub async fn post(
         let code = text("code").unwrap_or_else(|| {
             let of = unit.clone().map(|unit| format!(".{unit}")).unwrap_or_default();
             let from = text("from").map(|from| format!(".{from}")).unwrap_or_default();
-            let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+            let plain =
+                |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
             format!("{measure}{of}{from}").chars().map(plain).collect()
         });
         let target = TargetDocument {

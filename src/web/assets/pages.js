@@ -170,6 +170,8 @@ all("[data-entry]").forEach((form) => {
       check();
     });
   });
-  form.addEventListener("submit", () => localStorage.removeItem(kept));
   if (lost) check();
 });
+
+// The server has what was typed: the browser need not keep it any more.
+all("[data-clear]").forEach((element) => localStorage.removeItem(element.dataset.clear));

@@ -145,8 +145,7 @@ impl CheckedEntry {
     /// The check for the script of the form.
     pub fn live<'c>(&'c self, _asked: &PageRequest, saved: &'c str) -> LiveCheck<'c> {
         let rows = self.rows.iter().map(|(measure, row)| {
-            let live =
-                LiveRow { level: row.level, message: &row.message, change: &row.change };
+            let live = LiveRow { level: row.level, message: &row.message, change: &row.change };
             (measure.as_str(), live)
         });
         LiveCheck { rows: rows.collect(), kpis: &self.kpis, saved }
@@ -176,9 +175,7 @@ pub fn check(
         let text = typed.get(&name).map(String::as_str).unwrap_or_default();
         let is_withdrawn = withdrawn.contains(&name);
         let one = checked_row(language, row, text, is_withdrawn);
-        if one.entered.is_some() && !one.is_unchanged()
-            || one.is_emptied() && one.is_withdrawn
-        {
+        if one.entered.is_some() && !one.is_unchanged() || one.is_emptied() && one.is_withdrawn {
             checked.found.push(FoundObservation {
                 measure: row.measure.clone(),
                 unit: form.unit.clone(),
@@ -194,22 +191,22 @@ pub fn check(
     }
     let place = (form.unit.as_str(), form.month);
     // Without a reason a closed month would be refused, which hides all else.
-    let envelope = SubmissionEnvelope {
-        reason: Some("check".to_owned()),
-        ..SubmissionEnvelope::default()
-    };
+    let envelope =
+        SubmissionEnvelope { reason: Some("check".to_owned()), ..SubmissionEnvelope::default() };
+    let rows = form.groups.iter().flat_map(|group| &group.rows);
+    let codes = rows.map(|row| row.measure.code.clone()).collect();
     let kpis = if checked.found.is_empty() {
-        app.current_kpis(place.0, place.1).unwrap_or_default()
+        app.current_kpis(place, &codes).unwrap_or_default()
     } else {
         let input = SubmissionInput::Found(checked.found.clone(), envelope);
-        match app.preview(&input, &asked.identity, place) {
+        match app.preview(&input, &asked.identity, place, &codes) {
             Ok(SubmissionPreview { receipt, kpis }) => {
                 receipt.findings.iter().for_each(|one| checked.warn(asked, one));
                 kpis
             }
             Err(error) => {
                 checked.refuse(language, error);
-                app.current_kpis(place.0, place.1).unwrap_or_default()
+                app.current_kpis(place, &codes).unwrap_or_default()
             }
         }
     };
@@ -264,9 +261,9 @@ fn change(
         ""
     };
     let size = language.change(delta, unit_of_measure);
-    let percent = percent.filter(|_| delta != 0.0).map(|percent| {
-        format!(" ({}\u{a0}%)", language.number(percent.abs(), "percent"))
-    });
+    let percent = percent
+        .filter(|_| delta != 0.0)
+        .map(|percent| format!(" ({}\u{a0}%)", language.number(percent.abs(), "percent")));
     format!("{sign}{size}{}", percent.unwrap_or_default())
 }
 
@@ -274,7 +271,8 @@ fn checked_kpi(asked: &PageRequest, kpi: &PreviewedKpi) -> CheckedKpi {
     let (language, catalogue) = (asked.language, &asked.state().catalogue);
     let unit_of_measure = catalogue.unit_of_measure(&kpi.code);
     let written = |value: Option<Rounded>| {
-        value.map_or_else(|| "–".to_owned(), |value| language.quantity(value.get(), unit_of_measure))
+        value
+            .map_or_else(|| "–".to_owned(), |value| language.quantity(value.get(), unit_of_measure))
     };
     let delta = kpi.value.zip(kpi.previous).map(|(now, before)| now.get() - before.get());
     CheckedKpi {
