@@ -165,10 +165,14 @@ async fn handle(
             Ok(()) => read_body(&mut request, payload, &context, &account, need).await,
             Err(refusal) => Err(*refusal.problem),
         };
-        return match read {
-            Ok(()) => Ok(account.run(next.call(request)).await?.map_into_boxed_body()),
-            Err(problem) => Ok(request.into_response(problem.error_response())),
+        let mut answer = match read {
+            Ok(()) => account.run(next.call(request)).await?.map_into_boxed_body(),
+            Err(problem) => request.into_response(problem.error_response()),
         };
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            answer.headers_mut().append(WWW_AUTHENTICATE, HeaderValue::from_static(BEARER));
+        }
+        return Ok(answer);
     }
     match authorize(&context, &request, need, address).await {
         Ok(identity) => {

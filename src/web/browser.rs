@@ -53,7 +53,8 @@ pub async fn around(
     let Some(ShownProblem(problem)) = shown else { return Ok(answer) };
     let language = PageLanguage::of(answer.request());
     let target = place_of_form(answer.request());
-    let page = page(language, &problem, &target).into_string();
+    let has_tried = answer.request().path() == "/sign-in";
+    let page = page(language, &problem, &target, has_tried).into_string();
     let mut answer = answer.map_body(|_, _| BoxBody::new(page));
     let headers = answer.headers_mut();
     headers.remove(CONTENT_ENCODING);
@@ -71,6 +72,9 @@ fn place_of_form(request: &HttpRequest) -> String {
         return request.uri().to_string();
     }
     let path = request.path();
+    if path == "/sign-in" {
+        return super::sign_in::target(request);
+    }
     const ACTIONS: [&str; 6] = ["check", "send", "reopening", "remarks", "merge", "restore"];
     match path.rsplit_once('/') {
         Some((page, action)) if !page.is_empty() && ACTIONS.contains(&action) => page.to_owned(),
@@ -79,7 +83,7 @@ fn place_of_form(request: &HttpRequest) -> String {
 }
 
 /// The page of an error; for a browser that is not signed in, with the form to sign in.
-fn page(language: PageLanguage, problem: &Problem, target: &str) -> Markup {
+fn page(language: PageLanguage, problem: &Problem, target: &str, has_tried: bool) -> Markup {
     let signs_in = problem.status == StatusCode::UNAUTHORIZED.as_u16();
     let title = match problem.status {
         401 => language.say("Đăng nhập", "Sign in"),
@@ -95,8 +99,7 @@ fn page(language: PageLanguage, problem: &Problem, target: &str) -> Markup {
     let body = html! {
         h1 { (title) }
         @if signs_in {
-            @let missing = target != "/sign-in";
-            (sign_in_form(language, target, (!missing).then(|| detail(language, problem))))
+            (sign_in_form(language, target, has_tried.then(|| detail(language, problem))))
         } @else {
             p.notice.bad role="alert" { (detail(language, problem)) }
             (faults(language, problem))

@@ -5,6 +5,7 @@ mod number;
 
 use std::collections::BTreeMap;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::ACCEPT;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
@@ -12,7 +13,7 @@ use maud::{Markup, html};
 
 use self::check::{CheckedEntry, CheckedRow, check};
 use super::browser::{detail, faults};
-use super::layout::{Page, Section, private, see_other, token_field};
+use super::layout::{Page, Section, private, refused, see_other, token_field};
 use super::parts::{measure_name, month_choice, notice, unit_name, unit_path};
 use super::reporting::save;
 use super::request::{FormFields, PageRequest, address};
@@ -275,8 +276,12 @@ pub async fn post_send(
     sent.save_draft(&context).await?;
     let (form, checked) = sent.check(&context).await?;
     let view = EntryPage { asked: &sent.asked, form: &form, checked: &checked, saved_at: None };
+    if let Some(problem) = checked.trouble.clone().filter(|problem| problem.status == 403) {
+        return Err(problem);
+    }
     if checked.has_errors() {
-        return Ok(private(&sent.asked, &view.before_sending()));
+        let page = view.before_sending();
+        return Ok(refused(&sent.asked, &page, StatusCode::UNPROCESSABLE_ENTITY));
     }
     let app = context.app()?;
     let identity = &sent.asked.identity;
@@ -290,11 +295,11 @@ pub async fn post_send(
         Ok(given) => given.answer,
         Err(error) => {
             let problem = Problem::from(error);
-            if problem.status >= 500 {
+            if problem.status >= 500 || problem.status == 403 {
                 return Err(problem);
             }
             let page = view.refused(&problem);
-            return Ok(private(&sent.asked, &page));
+            return Ok(refused(&sent.asked, &page, StatusCode::UNPROCESSABLE_ENTITY));
         }
     };
     app.delete_draft(&identity.holder, &draft_code(&sent.unit, sent.month)).await?;

@@ -104,5 +104,6 @@ fn rendered(guide: &Guide, language: PageLanguage) -> String {
     let text = language.say(guide.text.0, guide.text.1);
     let mut html = String::new();
     pulldown_cmark::html::push_html(&mut html, Parser::new_ext(text, Options::ENABLE_TABLES));
-    html
+    // Wide examples scroll, also by keyboard.
+    html.replace("<pre>", "<pre tabindex=\"0\">")
 }

@@ -1,5 +1,6 @@
 //! The frame of every page, and the response that it becomes.
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
 use actix_web::{HttpRequest, HttpResponse};
 use maud::{DOCTYPE, Markup, html};
@@ -72,7 +73,13 @@ pub fn shown(request: &HttpRequest, asked: &PageRequest, page: &Page) -> HttpRes
 /// Responds with a page about one person: her input, a key, a preview. Nobody keeps it.
 #[must_use]
 pub fn private(asked: &PageRequest, page: &Page) -> HttpResponse {
-    HttpResponse::Ok()
+    refused(asked, page, StatusCode::OK)
+}
+
+/// As [`private`], with the status of a refusal that the page explains.
+#[must_use]
+pub fn refused(asked: &PageRequest, page: &Page, status: StatusCode) -> HttpResponse {
+    HttpResponse::build(status)
         .insert_header((CACHE_CONTROL, "private, no-store"))
         .insert_header((VARY, varies()))
         .content_type("text/html; charset=utf-8")

@@ -1,13 +1,12 @@
 //! Signing in and out.
 
-use actix_web::web::{Bytes, Data};
+use actix_web::web::{Bytes, Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 
-use super::browser::detail;
 use super::language::{LANGUAGE_COOKIE, PageLanguage};
 use super::layout::{document, see_other};
-use super::request::FormFields;
+use super::request::{FormFields, address};
 use crate::api::access::{ended_cookie, session_cookie, sign_in_with_key, started_cookie};
 use crate::api::{HandlerResult, ServiceContext};
 
@@ -17,8 +16,7 @@ pub fn sign_in_form(language: PageLanguage, target: &str, trouble: Option<String
     html! {
         section.card.narrow {
             @if let Some(trouble) = trouble { p.notice.bad role="alert" { (trouble) } }
-            form method="post" action="/sign-in" {
-                input type="hidden" name="target" value=(own_path(target));
+            form method="post" action=(address("/sign-in", [("target", own_path(target).as_str())])) {
                 // Password managers want a name beside a password.
                 input type="text" name="username" value="egov-kpi" autocomplete="username" hidden;
                 label for="key" { (language.say("Khóa truy cập", "Your key")) }
@@ -36,9 +34,18 @@ pub fn sign_in_form(language: PageLanguage, target: &str, trouble: Option<String
     }
 }
 
+/// Where the browser goes on after signing in, from the address of the form.
+#[must_use]
+pub fn target(request: &HttpRequest) -> String {
+    let pairs = Query::<Vec<(String, String)>>::from_query(request.query_string());
+    let pairs = pairs.map(Query::into_inner).unwrap_or_default();
+    let found = pairs.into_iter().find(|(name, _)| name == "target");
+    found.map_or_else(|| "/".to_owned(), |(_, target)| target)
+}
+
 /// The page to sign in.
 pub async fn get(request: HttpRequest) -> HttpResponse {
-    page(&request, "/", None)
+    page(&request, &target(&request))
 }
 
 /// Signs in.
@@ -51,23 +58,12 @@ pub async fn post(
     body: Bytes,
 ) -> HandlerResult {
     let fields = FormFields::unchecked(&body)?;
-    let target = fields.text("target").unwrap_or("/").to_owned();
     let key = fields.text("key").unwrap_or_default();
-    match sign_in_with_key(&request, &context, key).await {
-        Ok((_identity, cookie)) => {
-            let mut answer = see_other(&own_path(&target));
-            // A cookie that cannot be written is an error of the program.
-            let _written = answer.add_cookie(&started_cookie(&request, &context, &cookie));
-            Ok(answer)
-        }
-        Err(problem) if problem.status == 401 => {
-            let trouble = detail(PageLanguage::of(&request), &problem);
-            let mut answer = page(&request, &target, Some(trouble));
-            *answer.status_mut() = actix_web::http::StatusCode::UNAUTHORIZED;
-            Ok(answer)
-        }
-        Err(problem) => Err(problem),
-    }
+    let (_identity, cookie) = sign_in_with_key(&request, &context, key).await?;
+    let mut answer = see_other(&own_path(&target(&request)));
+    // A cookie that cannot be written is an error of the program.
+    let _written = answer.add_cookie(&started_cookie(&request, &context, &cookie));
+    Ok(answer)
 }
 
 /// Signs out.
@@ -88,10 +84,10 @@ pub async fn end(
     Ok(answer)
 }
 
-fn page(request: &HttpRequest, target: &str, trouble: Option<String>) -> HttpResponse {
+fn page(request: &HttpRequest, target: &str) -> HttpResponse {
     let language = PageLanguage::of(request);
     let title = language.say("Đăng nhập", "Sign in");
-    let body = html! { h1 { (title) } (sign_in_form(language, target, trouble)) };
+    let body = html! { h1 { (title) } (sign_in_form(language, target, None)) };
     let nothing = html! {};
     HttpResponse::Ok()
         .insert_header(("Cache-Control", "private, no-store"))

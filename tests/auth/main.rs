@@ -20,6 +20,7 @@ mod opening;
 mod owasp;
 mod routes;
 mod secrets;
+mod sessions;
 mod support;
 mod texts;
 mod tls;

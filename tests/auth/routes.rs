@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 
 use egov_kpi::api::access::{AccessSettings, ROUTES, RouteArea};
+use egov_kpi::api::limits::LimitSettings;
 use egov_kpi::app::access::role::Role;
 use egov_kpi::app::api_keys::{KeyExpiry, NewKey};
 use serde_json::{Value, json};
 
 use crate::harness::wait;
-use crate::support::{FOREIGN, Guarded, Holder, OWN, PROVINCE, one, sleep_past};
+use crate::support::{FOREIGN, Guarded, Holder, OUTGOING, OWN, PROVINCE, one, sleep_past};
 
 /// The callers, in the order of the statuses of a row.
 const WHO: [&str; 6] = [
@@ -30,6 +31,11 @@ const ADMIN: Statuses = [401, 403, 403, 403, 403, 200];
 const ADMIN_MAKES: Statuses = [401, 403, 403, 403, 403, 201];
 const REPORT: Statuses = [401, 403, 201, 403, 201, 201];
 const ALWAYS: Statuses = [200; 6];
+// A form sends the browser on to a page.
+const SIGNED_IN_GOES_ON: Statuses = [401, 303, 303, 303, 303, 303];
+const REPORTERS_GO_ON: Statuses = [401, 403, 303, 303, 303, 303];
+const REPORT_GOES_ON: Statuses = [401, 403, 303, 403, 303, 303];
+const KEEP_GOES_ON: Statuses = [401, 403, 403, 403, 303, 303];
 
 /// A route, its request (`{unit}` is the unit of the reporter), and the expected statuses. Each
 /// request gets a new body.
@@ -145,8 +151,90 @@ const ROWS: &[Row] = &[
     row("GET", "/prometheus/api/v1/rules", "/prometheus/api/v1/rules", READ),
     row("GET", "/prometheus/api/v1/alerts", "/prometheus/api/v1/alerts", READ),
     row("GET", "/prometheus/api/v1/status/buildinfo", "/prometheus/api/v1/status/buildinfo", READ),
-    row("GET", "/", "/", READ),
+    row("GET", "/", "/", [401, 200, 303, 303, 303, 303]),
+    row("GET", "/assets/{name}", "/assets/style-x.css", ALWAYS),
+    row("GET", "/favicon.ico", "/favicon.ico", ALWAYS),
+    row("GET", "/sign-in", "/sign-in", ALWAYS),
+    row("POST", "/sign-in", "/sign-in", [401; 6]),
+    row("POST", "/sign-out", "/sign-out", SIGNED_IN_GOES_ON),
+    row("GET", "/overview", "/overview?unit=tv.dof", READ),
+    row("GET", "/units", "/units", READ),
+    row("GET", "/systems/{system}", "/systems/ioffice?unit=tv.dof", READ),
+    row("GET", "/ranking", "/ranking?unit=travinh", READ),
+    row("GET", "/history", "/history?unit=tv.dof", READ),
+    row("GET", "/history.svg", "/history.svg?unit=tv.dof", READ),
+    row("GET", "/reporting", "/reporting?unit=travinh", READ),
+    row("POST", "/reporting/remarks", "/reporting/remarks", KEEP_GOES_ON),
+    row("GET", "/entry", "/entry?unit=tv.dof&period=2021-10", READ),
+    row("POST", "/entry", "/entry", REPORTERS_GO_ON),
+    row("POST", "/entry/check", "/entry/check", [401, 403, 200, 200, 200, 200]),
+    row("POST", "/entry/send", "/entry/send", REPORT_GOES_ON),
+    row("POST", "/entry/reopening", "/entry/reopening", REPORT_GOES_ON),
+    row("GET", "/send", "/send", READ),
+    row("POST", "/send", "/send", REPORTERS_GO_ON),
+    row("GET", "/send/{draft}", "/send/nothing", [401, 404, 404, 404, 404, 404]),
+    row("POST", "/send/{draft}", "/send/nothing", [401, 403, 404, 404, 404, 404]),
+    row("GET", "/receipts/{submission}", "/receipts/{id}", READ),
+    row("POST", "/receipts/{submission}", "/receipts/{id}", REPORT_GOES_ON),
+    row("GET", "/admin", "/admin", READ),
+    row("GET", "/admin/closing", "/admin/closing", READ),
+    row("POST", "/admin/closing", "/admin/closing", KEEP_GOES_ON),
+    row("GET", "/admin/units", "/admin/units", READ),
+    row("POST", "/admin/units", "/admin/units", KEEP_GOES_ON),
+    row("POST", "/admin/units/merge", "/admin/units/merge", KEEP_GOES_ON),
+    row("GET", "/admin/catalogue", "/admin/catalogue", READ),
+    row("POST", "/admin/catalogue", "/admin/catalogue", KEEP),
+    row("POST", "/admin/catalogue/restore", "/admin/catalogue/restore", KEEP_GOES_ON),
+    row("GET", "/admin/targets", "/admin/targets", READ),
+    row("POST", "/admin/targets", "/admin/targets", KEEP_GOES_ON),
+    row("GET", "/admin/keys", "/admin/keys", ADMIN),
+    row("POST", "/admin/keys", "/admin/keys", ADMIN),
+    row("GET", "/admin/audit", "/admin/audit", ADMIN),
+    row("GET", "/guide", "/guide", READ),
+    row("GET", "/guide/{name}", "/guide/officer", READ),
 ];
+
+/// Whether a path is that of the description of the API, which can be opened.
+fn is_docs(path: &str) -> bool {
+    path.starts_with("/docs") || path.ends_with("/openapi.json")
+}
+
+/// The boundary of the forms with files.
+const BOUNDARY: &str = "multipart/form-data; boundary=b";
+
+/// A form with a file.
+fn file_form(name: &str, content: &str) -> Vec<u8> {
+    format!(
+        "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n\
+         {content}\r\n--b--\r\n"
+    )
+    .into_bytes()
+}
+
+/// The fields of the form of a page.
+fn page_form(path: &str, made: i64) -> Option<String> {
+    let figures = format!("unit={OWN}&period=2021-10&figure:ioffice.documents.outgoing={made}");
+    Some(match path {
+        "/sign-in" => "key=ek_0123456789_wrong".to_owned(),
+        "/sign-out" => String::new(),
+        "/reporting/remarks" => {
+            format!("unit={OWN}&period=2021-10&rule=x&measure={OUTGOING}&text=checked")
+        }
+        "/entry" | "/entry/check" | "/entry/send" => figures,
+        "/entry/reopening" => format!("unit={OWN}&period=2021-10&text=please-{made}"),
+        "/send/{draft}" => "action=discard".to_owned(),
+        "/receipts/{submission}" => "sure=1".to_owned(),
+        "/admin/closing" => "period=2019-01&force=1".to_owned(),
+        "/admin/units/merge" => format!("code=page-{made}&name_vi=Trang&kind=agency"),
+        "/admin/catalogue" => {
+            format!("code=page.x{made}&name_vi=Trang&kind=flow&action=preview")
+        }
+        "/admin/catalogue/restore" => "version=1".to_owned(),
+        "/admin/targets" => format!("measure=ioffice.documents.signed_rate&value=5&code=p{made}"),
+        "/admin/keys" => "name=page&role=reader".to_owned(),
+        _ => return None,
+    })
+}
 
 const WORKBOOK: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
@@ -185,6 +273,19 @@ impl Asker<'_> {
         match (row.method, row.path) {
             ("POST", "/api/v1/reports") => return Some(("text/plain", report(self.made))),
             ("POST", "/api/v1/workbooks") => return Some((WORKBOOK, workbook(self.made))),
+            ("POST", "/send") => {
+                let text = format!("Văn bản đi: {} văn bản.", self.made);
+                return Some((BOUNDARY, file_form("report.txt", &text)));
+            }
+            ("POST", "/admin/units") => {
+                let table = format!("code,name_vi\nfile-{},Trang\n", self.made);
+                return Some((BOUNDARY, file_form("units.csv", &table)));
+            }
+            ("POST", path) => {
+                if let Some(form) = page_form(path, self.made) {
+                    return Some(("application/x-www-form-urlencoded", form.into_bytes()));
+                }
+            }
             _ => {}
         }
         self.json(row).map(|body| ("application/json", body.to_string().into_bytes()))
@@ -280,7 +381,9 @@ fn every_route_has_a_row_and_every_row_a_route() {
 
 #[test]
 fn every_route_follows_the_access_table_for_every_role() {
-    let server = Guarded::new();
+    // Each row is tried with three keys that are refused.
+    let limits = LimitSettings { sign_in: None, ..LimitSettings::default() };
+    let server = Guarded::bounded(AccessSettings::default(), limits);
     let (reporter, steward) =
         (server.holder(Role::Reporter, Some(OWN)), server.holder(Role::Steward, None));
     let soon = KeyExpiry::Time(chrono::Utc::now().timestamp_micros() + 300_000);
@@ -310,7 +413,7 @@ fn every_route_follows_the_access_table_for_every_role() {
                 ));
             }
         }
-        let needs_none = matches!(row.path, "/livez" | "/readyz");
+        let needs_none = row.statuses == ALWAYS && !is_docs(row.path);
         for (key, who) in [
             (&ended, "an expired key"),
             (&revoked.key, "a revoked key"),
@@ -408,7 +511,6 @@ fn the_reporter_of_a_province_reports_for_what_is_below_it() {
 fn public_areas_are_readable_without_a_key_and_never_writable() {
     let areas = |path: &str| match path {
         "/metrics" => Some(RouteArea::Metrics),
-        "/" => Some(RouteArea::Pages),
         path if path.starts_with("/prometheus/") || path == "/metrics/figures" => {
             Some(RouteArea::Prometheus)
         }
@@ -416,7 +518,9 @@ fn public_areas_are_readable_without_a_key_and_never_writable() {
             Some(RouteArea::Docs)
         }
         "/api/v1/me" | "/api/v1/keys" | "/api/v1/audit" | "/livez" | "/readyz" => None,
-        _ => Some(RouteArea::Api),
+        "/admin/keys" | "/admin/audit" | "/assets/{name}" | "/favicon.ico" | "/sign-in" => None,
+        path if path.starts_with("/api/") => Some(RouteArea::Api),
+        _ => Some(RouteArea::Pages),
     };
     let cases: [&[RouteArea]; 8] = [
         &[],
@@ -435,9 +539,11 @@ fn public_areas_are_readable_without_a_key_and_never_writable() {
             (server.holder(Role::Reporter, Some(OWN)), server.holder(Role::Steward, None));
         let mut asker = Asker { server: &server, reporter, steward, made: 0 };
         for row in ROWS {
-            let writes = matches!(row.statuses, KEEP | ADMIN | ADMIN_MAKES | REPORT);
+            let writes = matches!(row.statuses, KEEP | ADMIN | ADMIN_MAKES | REPORT)
+                || (row.method == "POST" && !row.path.starts_with("/prometheus/"));
             let is_open = !writes && areas(row.path).is_some_and(|area| open.contains(&area));
-            let free = is_open || matches!(row.path, "/livez" | "/readyz");
+            let free =
+                is_open || row.method == "GET" && row.statuses == ALWAYS && !is_docs(row.path);
             let found = asker.ask(row, None);
             assert_eq!(found != 401, free, "{} {} with {open:?}: {found}", row.method, row.path);
             // An invalid key is refused even where no key is needed.

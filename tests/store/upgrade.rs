@@ -213,6 +213,7 @@ fn a_ledger_without_declarations_is_migrated_and_accepts_declarations() {
     let fresh = Fresh::default();
     write(&fresh.open(), &eventful()[..10]);
     let before = kept(&fresh.open());
+    take_back(&fresh, "2026-11-29-000000_pages");
     take_back(&fresh, "2026-11-28-000000_sealed");
     take_back(&fresh, "2026-11-26-000000_access");
     take_back(&fresh, "2026-11-25-000000_declarations");
@@ -228,6 +229,7 @@ fn the_migrations_can_be_taken_back() {
     let fresh = first();
     fresh.open();
     let back = |name: &str| take_back(&fresh, name);
+    back("2026-11-29-000000_pages");
     back("2026-11-28-000000_sealed");
     back("2026-11-26-000000_access");
     back("2026-11-25-000000_declarations");
@@ -255,6 +257,7 @@ fn the_migrations_can_be_taken_back() {
         HASH,
         "the hash is the same after another upgrade"
     );
+    back("2026-11-29-000000_pages");
     back("2026-11-28-000000_sealed");
     back("2026-11-26-000000_access");
     back("2026-11-25-000000_declarations");

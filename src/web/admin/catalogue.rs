@@ -181,7 +181,7 @@ fn lines(lines: &[String]) -> Markup {
     html! {
         @if lines.is_empty() { p.reason { "–" } }
         @else {
-            pre { (lines.iter().take(MAX_LINES).map(String::as_str).collect::<Vec<_>>().join("\n")) }
+            pre tabindex="0" { (lines.iter().take(MAX_LINES).map(String::as_str).collect::<Vec<_>>().join("\n")) }
             @if lines.len() > MAX_LINES { p.hint { "+" (lines.len() - MAX_LINES) } }
         }
     }
