@@ -12,6 +12,7 @@ mod context;
 mod cursor;
 mod declarations;
 mod entity_tag;
+mod fields;
 mod findings;
 mod headers;
 mod health;

@@ -3,9 +3,11 @@
 use actix_web::{HttpRequest, get, web};
 
 use super::context::ServiceContext;
+use super::fields::{FieldEndpoint, FieldParams, columns, field_cells};
 use super::problem::{HandlerResult, ProblemResponses};
 use super::query::{RequestedView, UnitsOfToday, query_params, read_query};
 use super::respond::{TableContent, respond};
+use crate::app::read::fields::FieldChoice;
 use crate::app::read::ranking::{RankingQuery, RankingRow, RankingView};
 use crate::render::table::{ResponseCell, ResponseTable, text};
 use kpi::measure::Measure;
@@ -20,7 +22,15 @@ query_params! {
             "The unit that has these children; default: the units without a parent",
         period: Period = "A month or a wider period",
         geography: Option<UnitsOfToday>,
+        fields: FieldParams<RankingFields>,
     }
+}
+
+/// The fields of `GET /ranking`.
+struct RankingFields;
+
+impl FieldEndpoint for RankingFields {
+    const CHOICE: FieldChoice = FieldChoice::RANKING;
 }
 
 /// Rank the children of a unit.
@@ -41,6 +51,7 @@ pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> Ha
         parent: params.parent,
         period: params.period,
         of_today: params.geography.is_some_and(|UnitsOfToday(today)| today),
+        fields: params.fields.requested(),
     };
     respond(&request, &context, &params.view, async |snapshot, _stamp| {
         context.compute(move || snapshot.ranking(&query)).await
@@ -50,8 +61,13 @@ pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> Ha
 
 impl TableContent for RankingView {
     fn into_table(mut self) -> ResponseTable {
-        let rows = std::mem::take(&mut self.rows);
-        ResponseTable::new(COLUMNS, rows.into_iter().map(move |row| cells(&self, &row)))
+        let rows = std::mem::take(&mut self.rows).into_iter();
+        let fields = self.fields;
+        if fields == FieldChoice::RANKING.default {
+            return ResponseTable::new(COLUMNS, rows.map(move |row| cells(&self, &row)));
+        }
+        let cells = move |row: RankingRow| field_cells(&row, fields, row.point.stated, |_| None);
+        ResponseTable::new(&columns(fields, |_| None), rows.map(cells))
     }
 }
 
@@ -66,12 +82,12 @@ fn cells(ranking: &RankingView, row: &RankingRow) -> Vec<ResponseCell> {
         ResponseCell::Text(row.unit.clone()),
         ResponseCell::Text(row.name.vi.clone()),
         ResponseCell::Text(row.name.en.clone()),
-        ResponseCell::number(row.value),
-        text(&row.value_reason),
+        ResponseCell::number(row.point.value),
+        text(&row.point.value_reason),
         ResponseCell::Text(ranking.unit_of_measure.clone()),
-        ResponseCell::number(row.coverage),
-        ResponseCell::number(row.delta),
-        text(&row.delta_reason),
+        ResponseCell::number(row.point.coverage),
+        ResponseCell::number(row.point.delta),
+        text(&row.point.delta_reason),
         ResponseCell::number(row.target),
         ResponseCell::number(row.attainment),
         text(&row.status),

@@ -3,10 +3,11 @@
 use actix_web::{HttpRequest, get, web};
 
 use super::context::ServiceContext;
+use super::fields::{FieldEndpoint, FieldParams, columns, field_cells};
 use super::problem::{HandlerResult, ProblemResponses};
 use super::query::{RequestedView, UnitsOfToday, query_params, read_query};
 use super::respond::{TableContent, respond};
-use super::series::{POINT, point_cells};
+use crate::app::read::fields::{Field, FieldChoice, RequestedFields};
 use crate::app::read::scorecard::{ScorecardQuery, ScorecardRow, ScorecardView};
 use crate::render::table::{ResponseCell, ResponseTable, text};
 use kpi::period::Period;
@@ -18,7 +19,15 @@ query_params! {
         unit: String = "Code of the unit",
         period: Period = "A month or a wider period",
         geography: Option<UnitsOfToday>,
+        fields: FieldParams<ScorecardFields>,
     }
+}
+
+/// The fields of `GET /scorecard`.
+struct ScorecardFields;
+
+impl FieldEndpoint for ScorecardFields {
+    const CHOICE: FieldChoice = FieldChoice::SCORECARD;
 }
 
 /// Get the scorecard of a unit.
@@ -38,6 +47,7 @@ pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> Ha
         unit: params.unit,
         period: params.period,
         of_today: params.geography.is_some_and(|UnitsOfToday(today)| today),
+        fields: params.fields.requested(),
     };
     respond(&request, &context, &params.view, async |snapshot, _stamp| {
         context.compute(move || snapshot.scorecard(&query)).await
@@ -53,15 +63,34 @@ impl TableContent for ScorecardView {
             .into_iter()
             .flat_map(|row| row.history.iter().map(|value| value.period.as_str()))
             .collect();
+        let past = past.join(" ");
+        let fields = self.fields;
+        if fields != FieldChoice::SCORECARD.default {
+            let names = |field| {
+                let score = (field == Field::Score).then(|| SCORE.to_owned());
+                score.or_else(|| (field == Field::History).then(|| past.clone()))
+            };
+            let cells = move |row: ScorecardRow| {
+                field_cells(&row, fields, row.point.stated, |field| {
+                    let score = (field == Field::Score).then(|| score_cells(&row).into());
+                    score.or_else(|| (field == Field::History).then(|| history_cells(&row)))
+                })
+            };
+            let rows = self.rows.into_iter().map(cells);
+            return ResponseTable::new(&columns(fields, names), rows);
+        }
+        let point = columns(RequestedFields::of_point().set, |_| None);
         let columns = format!(
-            "unit measure name_vi name_en group system unit_of_measure direction {POINT} target \
-             attainment status provisional target_code score_function score_threshold points points_earned {}",
-            past.join(" ")
+            "unit measure name_vi name_en group system unit_of_measure direction {point} target \
+             attainment status provisional target_code {SCORE} {past}"
         );
         let unit = self.unit;
         ResponseTable::new(&columns, self.rows.into_iter().map(move |of| row(&unit, &of)))
     }
 }
+
+/// The columns of the points of a kpi.
+const SCORE: &str = "score_function score_threshold points points_earned";
 
 fn row(unit: &str, row: &ScorecardRow) -> Vec<ResponseCell> {
     let mut found = vec![
@@ -74,18 +103,30 @@ fn row(unit: &str, row: &ScorecardRow) -> Vec<ResponseCell> {
         ResponseCell::Text(row.unit_of_measure.clone()),
         text(&row.direction),
     ];
-    found.extend(point_cells(&row.point));
+    let point = RequestedFields::of_point().set;
+    found.extend(field_cells(row, point, row.point.stated, |_| None));
     found.extend([
         ResponseCell::number(row.target),
         ResponseCell::number(row.attainment),
         text(&row.status),
         text(&row.provisional),
         text(&row.target_code),
-        text(&row.score.as_ref().map(|score| score.function)),
-        ResponseCell::number(row.score.as_ref().map(|score| score.threshold)),
-        ResponseCell::number(row.score.as_ref().map(|score| score.points)),
-        ResponseCell::number(row.score.as_ref().and_then(|score| score.earned)),
     ]);
-    found.extend(row.history.iter().map(|past| ResponseCell::number(past.value)));
+    found.extend(score_cells(row));
+    found.extend(history_cells(row));
     found
+}
+
+fn score_cells(row: &ScorecardRow) -> [ResponseCell; 4] {
+    let score = row.score.as_ref();
+    [
+        text(&score.map(|score| score.function)),
+        ResponseCell::number(score.map(|score| score.threshold)),
+        ResponseCell::number(score.map(|score| score.points)),
+        ResponseCell::number(score.and_then(|score| score.earned)),
+    ]
+}
+
+fn history_cells(row: &ScorecardRow) -> Vec<ResponseCell> {
+    row.history.iter().map(|past| ResponseCell::number(past.value)).collect()
 }

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, get, web};
 use serde::Serialize;
+use serde::ser::SerializeMap;
 use utoipa::openapi::path::Parameter;
 use utoipa::openapi::schema::Schema;
 use utoipa::openapi::{RefOr, Required};
@@ -9,18 +10,20 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::context::ServiceContext;
 use super::cursor::offset_cursor;
-use super::problem::{HandlerResult, ProblemResponses};
+use super::fields::{FieldEndpoint, FieldParams, columns, field_cells};
+use super::problem::{HandlerResult, Problem, ProblemResponses};
 use super::query::{
     PageLimit, PageOffset, QueryField, QueryReader, QueryValue, RequestedView, UnitsOfToday,
     one_of, parameter, query_params, read_query, words,
 };
 use super::respond::{TableContent, respond};
 use super::response_format::ResponseFormat;
+use crate::app::read::fields::{Field, FieldChoice, FieldSet};
 use crate::app::read::series::{
     MAX_MONTHS, MAX_POINTS, PeriodSelector, PointView, SeriesQuery, SeriesView, UnitSelector,
 };
 use crate::app::snapshot::{ReadConsistency, Snapshot};
-use crate::render::table::{ResponseCell, ResponseTable, cells};
+use crate::render::table::{ResponseCell, ResponseTable};
 use kpi::measure::Measure;
 use kpi::period::{Month, Period, Step};
 use kpi::unit::UnitForest;
@@ -28,7 +31,11 @@ use kpi::unit::UnitForest;
 /// Maximum number of series on a page.
 const MAX_SERIES: usize = 20_000;
 /// Maximum memory per point, in bytes; about half of it is the response.
-const POINT_BYTES: usize = 1_408;
+const POINT_BYTES: usize = 1_536;
+/// Maximum memory per point for the names of unit and measure, in bytes.
+const NAME_BYTES: usize = 1_024;
+/// Maximum memory per operand of a point besides the text that names it, in bytes.
+const OPERAND_BYTES: usize = 128;
 /// Queries of at least this many points are computed on the pool, off the threads of the web
 /// server.
 const HEAVY: usize = 2_000;
@@ -46,6 +53,9 @@ struct SeriesTree {
     next_cursor: Option<String>,
     /// The series, each with its points.
     series: Vec<SeriesView>,
+    /// The fields of the points.
+    #[serde(skip)]
+    fields: FieldSet,
 }
 
 /// Trends as rows: one flat object for each point.
@@ -58,19 +68,60 @@ struct SeriesRows {
     /// The `cursor` of the next page; null on the last page.
     #[schema(required)]
     next_cursor: Option<String>,
-    /// The points.
-    #[serde(serialize_with = "flat")]
+    /// The points; with `layout=wide` one row for each series, with a field for each period.
     #[schema(value_type = Vec<SeriesPoint>)]
-    rows: Vec<SeriesView>,
+    rows: RowList,
 }
 
-/// Serializes each point of each series as one row.
-fn flat<S: serde::Serializer>(series: &[SeriesView], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(
-        series.iter().flat_map(|series| {
+/// The rows of series.
+struct RowList {
+    series: Vec<SeriesView>,
+    /// The fields of the points.
+    fields: FieldSet,
+    /// With one row for each series: the field that it has for each period.
+    wide: Option<WideField>,
+}
+
+/// The one field of `layout=wide`, and the periods.
+struct WideField {
+    field: Field,
+    periods: Vec<String>,
+}
+
+impl Serialize for RowList {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if let Some(WideField { field, .. }) = self.wide {
+            return serializer.collect_seq(self.series.iter().map(|row| WideRow { row, field }));
+        }
+        serializer.collect_seq(self.series.iter().flat_map(|series| {
             series.points.iter().map(move |point| SeriesPoint::new(series, point))
-        }),
-    )
+        }))
+    }
+}
+
+/// A series as one row: its own fields, and one field of each of its points.
+struct WideRow<'a> {
+    row: &'a SeriesView,
+    field: Field,
+}
+
+impl Serialize for WideRow<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut to = serializer.serialize_map(None)?;
+        to.serialize_entry("measure", &self.row.measure)?;
+        to.serialize_entry("unit", &self.row.unit)?;
+        for (name, text) in
+            [("unit_name", &self.row.unit_name), ("measure_name", &self.row.measure_name)]
+        {
+            text.iter().try_for_each(|text| to.serialize_entry(name, text))?;
+        }
+        to.serialize_entry("unit_of_measure", &self.row.unit_of_measure)?;
+        to.serialize_entry("step", &self.row.step)?;
+        for point in &self.row.points {
+            point.write(self.field, &point.period, &mut to)?;
+        }
+        to.end()
+    }
 }
 
 /// Trends: a tree, or with `layout=rows` one flat object for each point.
@@ -90,6 +141,14 @@ struct SeriesPoint<'a> {
     measure: &'a str,
     /// The code of the unit.
     unit: &'a str,
+    /// On request: the name of the unit, in the language of the response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    unit_name: Option<&'a str>,
+    /// On request: the name of the measure, in the language of the response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    measure_name: Option<&'a str>,
     /// The unit of measure of the values.
     unit_of_measure: &'a str,
     /// The width of the periods: `month`, `quarter`, `half`, `9m` or `year`.
@@ -105,8 +164,9 @@ query_params! {
         format: ResponseFormat =
             "json, csv or xlsx; overrides Accept. CSV and XLSX always have rows",
         consistency: ReadConsistency,
-        layout: Option<RowLayout> =
-            "nested (default): series with points; rows: one flat object for each point",
+        layout: Option<SeriesLayout> =
+            "nested (default): series with points; rows: an object for each point; \
+             wide: one for each series",
         measure: Vec<Measure> =
             "Code of an indicator or kpi, with or without members; may be repeated",
         units: UnitSelector,
@@ -114,27 +174,64 @@ query_params! {
         limit: PageLimit<1_000, MAX_SERIES> = "Maximum number of series on the page; default 1,000",
         cursor: Option<PageOffset>,
         geography: Option<UnitsOfToday>,
+        fields: FieldParams<SeriesFields>,
     }
 }
 
-/// Whether a JSON response has rows instead of a tree.
-struct RowLayout(bool);
+/// The fields of `GET /series`.
+struct SeriesFields;
 
-impl QueryValue for RowLayout {
+impl FieldEndpoint for SeriesFields {
+    const CHOICE: FieldChoice = FieldChoice::SERIES;
+}
+
+/// The shape of a response.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SeriesLayout {
+    /// A tree of series and their points.
+    Nested,
+    /// One row for each point.
+    Rows,
+    /// One row for each series.
+    Wide,
+}
+
+impl QueryValue for SeriesLayout {
     fn parse(name: &str, text: &str) -> Result<Self, String> {
-        one_of(name, text, &["nested", "rows"]).map(|word| Self(word == "rows"))
+        Ok(match one_of(name, text, &["nested", "rows", "wide"])? {
+            "rows" => Self::Rows,
+            "wide" => Self::Wide,
+            _ => Self::Nested,
+        })
     }
 
     fn value_schema() -> RefOr<Schema> {
-        words(&["nested", "rows"])
+        words(&["nested", "rows", "wide"])
+    }
+}
+
+/// The one field of `layout=wide` with the names that stand beside it. Without `fields=` it is
+/// `value`, or with `rolling=` that.
+fn wide_fields(params: &FieldParams<SeriesFields>) -> Result<(Field, FieldSet), Problem> {
+    let rolling = params.requested().rolling.is_some();
+    let default = if rolling { Field::Rolling } else { Field::Value };
+    let named = params.named().unwrap_or(FieldSet::of(&[default]));
+    let beside = SERIES.union(FieldChoice::NAMES);
+    let mut numbers = named.iter().filter(|field| !beside.contains(*field));
+    match (numbers.next(), numbers.next()) {
+        (Some(field), None) => Ok((field, named.intersection(beside).with(field))),
+        _ => {
+            let detail = "layout=wide has one field, besides unit_name and measure_name";
+            Err(Problem::parameter("fields", "too_many", detail))
+        }
     }
 }
 
 /// Get trends of measures.
 ///
 /// Returns the series of the requested measures and units. Each series has exactly one point for
-/// each period, also where there is no figure. Every field is always present; a null number has a
-/// reason beside it.
+/// each period, also where there is no figure. Without `fields=` every field but those on request
+/// is present; a null number has a reason beside it.
 #[utoipa::path(
     operation_id = "get_series",
     tag = "questions",
@@ -145,12 +242,20 @@ impl QueryValue for RowLayout {
 pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
     let params: SeriesParams = read_query(&request)?;
     let view = RequestedView { format: params.format, consistency: params.consistency };
-    let as_rows = params.layout.is_some_and(|RowLayout(rows)| rows);
+    let layout = params.layout.unwrap_or(SeriesLayout::Nested);
+    let mut requested = params.fields.requested();
+    let mut wide_field = None;
+    if layout == SeriesLayout::Wide {
+        let (field, fields) = wide_fields(&params.fields)?;
+        (wide_field, requested.set) = (Some(field), fields);
+    }
+    let fields = requested.set;
     let query = SeriesQuery {
         measures: params.measure,
         whose: params.units,
         when: params.periods,
         of_today: params.geography.is_some_and(|UnitsOfToday(today)| today),
+        fields: requested,
         offset: params.cursor.unwrap_or_default().0,
         limit: params.limit.of(params.format),
     };
@@ -165,12 +270,20 @@ pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> Ha
         };
         let (revision, revision_hash, next_cursor) =
             (page.revision, stamp.hash(), offset_cursor(stamp, page.next_offset));
-        Ok(if as_rows {
-            let rows = page.series;
-            SeriesResponse::Rows(SeriesRows { revision, revision_hash, next_cursor, rows })
+        let series = page.series;
+        Ok(if layout == SeriesLayout::Nested {
+            SeriesResponse::Nested(SeriesTree {
+                revision,
+                revision_hash,
+                next_cursor,
+                series,
+                fields,
+            })
         } else {
-            let series = page.series;
-            SeriesResponse::Nested(SeriesTree { revision, revision_hash, next_cursor, series })
+            let periods = page.periods;
+            let wide = wide_field.map(|field| WideField { field, periods });
+            let rows = RowList { series, fields, wide };
+            SeriesResponse::Rows(SeriesRows { revision, revision_hash, next_cursor, rows })
         })
     })
     .await
@@ -188,9 +301,27 @@ impl TableContent for SeriesResponse {
     }
 
     fn into_table(self) -> ResponseTable {
-        let (Self::Nested(SeriesTree { series, .. }) | Self::Rows(SeriesRows { rows: series, .. })) =
-            self;
-        ResponseTable::new(&format!("{SERIES} {POINT}"), series.into_iter().flat_map(table_rows))
+        let (series, fields, wide) = match self {
+            Self::Nested(SeriesTree { series, fields, .. }) => (series, fields, None),
+            Self::Rows(SeriesRows { rows: RowList { series, fields, wide }, .. }) => {
+                (series, fields, wide)
+            }
+        };
+        let Some(WideField { field, periods }) = wide else {
+            let fields = SERIES.union(fields);
+            let rows = series.into_iter().flat_map(move |series| table_rows(series, fields));
+            return ResponseTable::new(&columns(fields, |_| None), rows);
+        };
+        let head = SERIES.union(fields.intersection(FieldChoice::NAMES));
+        let columns = format!("{} {}", columns(head, |_| None), periods.join(" "));
+        let row = move |series: SeriesView| {
+            let mut cells = field_cells(&WideRow { row: &series, field }, head, None, |_| None);
+            let one = FieldSet::of(&[field]);
+            let point = |point: &PointView| field_cells(point, one, point.stated, |_| None);
+            cells.extend(series.points.iter().flat_map(point));
+            cells
+        };
+        ResponseTable::new(&columns, series.into_iter().map(row))
     }
 }
 
@@ -199,6 +330,8 @@ impl<'a> SeriesPoint<'a> {
         Self {
             measure: &series.measure,
             unit: &series.unit,
+            unit_name: series.unit_name.as_deref(),
+            measure_name: series.measure_name.as_deref(),
             unit_of_measure: &series.unit_of_measure,
             step: series.step,
             point,
@@ -207,45 +340,17 @@ impl<'a> SeriesPoint<'a> {
 }
 
 /// The rows of a series.
-fn table_rows(mut series: SeriesView) -> impl Iterator<Item = Vec<ResponseCell>> {
+fn table_rows(mut series: SeriesView, fields: FieldSet) -> impl Iterator<Item = Vec<ResponseCell>> {
     let points = std::mem::take(&mut series.points);
-    points.into_iter().map(move |point| table_row(&SeriesPoint::new(&series, &point)))
+    points.into_iter().map(move |point| {
+        let row = SeriesPoint::new(&series, &point);
+        field_cells(&row, fields, point.stated, |_| None)
+    })
 }
 
-fn table_row(row: &SeriesPoint<'_>) -> Vec<ResponseCell> {
-    let mut found: Vec<ResponseCell> = [row.measure, row.unit, row.unit_of_measure, row.step]
-        .map(|text| ResponseCell::Text(text.to_owned()))
-        .into();
-    found.extend(point_cells(row.point));
-    found
-}
-
-/// The cells of a point, in the order of [`POINT`].
-pub(super) fn point_cells(point: &PointView) -> Vec<ResponseCell> {
-    let mut found = cells(point);
-    // A stated rate keeps its digits as reported, including trailing zeros.
-    if let (Some(cell), Some(stated)) = (
-        POINT
-            .split_whitespace()
-            .position(|name| name == "stated")
-            .and_then(|place| found.get_mut(place)),
-        point.stated,
-    ) {
-        *cell = ResponseCell::Number(stated.to_string());
-    }
-    found
-}
-
-const SERIES: &str = "measure unit unit_of_measure step";
-
-/// The columns of a point, in order.
-pub(super) const POINT: &str = "period time value value_reason origin coverage taken_from stated delta \
-                                delta_reason delta_percent delta_percent_reason \
-                                like_for_like_delta like_for_like_delta_reason \
-                                like_for_like_percent like_for_like_percent_reason \
-                                like_for_like_coverage year_delta year_delta_reason \
-                                year_delta_percent year_delta_percent_reason year_to_date \
-                                year_to_date_reason annotations";
+/// The fields of a series, which stand in every row.
+const SERIES: FieldSet =
+    FieldSet::of(&[Field::Measure, Field::Unit, Field::UnitOfMeasure, Field::Step]);
 
 /// The maximum memory that a page of this query takes, in bytes.
 fn most_bytes(query: &SeriesQuery, snapshot: &Snapshot) -> usize {
@@ -269,9 +374,22 @@ fn most_bytes(query: &SeriesQuery, snapshot: &Snapshot) -> usize {
         }
     };
     let series = query.measures.len().saturating_mul(units).min(query.limit);
+    let fields = query.fields.set;
+    let mut bytes = POINT_BYTES;
+    if fields.intersection(FieldChoice::NAMES) != FieldSet::NONE {
+        bytes += NAME_BYTES;
+    }
+    if fields.contains(Field::Operands) {
+        let operands = |measure: &Measure| {
+            let formula = &state.catalogue.kpi(&measure.code)?.formula;
+            let each = measure.to_string().len() + OPERAND_BYTES;
+            Some(formula.to_string().len() + formula.references().len() * each)
+        };
+        bytes += query.measures.iter().filter_map(operands).max().unwrap_or(0);
+    }
     // A page ends with the series that reaches the limit of points, so it can exceed it by one
     // series.
-    series.saturating_mul(periods).min(MAX_POINTS + periods).saturating_mul(POINT_BYTES)
+    series.saturating_mul(periods).min(MAX_POINTS + periods).saturating_mul(bytes)
 }
 
 /// The requested measures, at least one.

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod completeness;
+pub mod fields;
 pub mod findings;
 pub mod ledger;
 pub mod observations;

@@ -32,7 +32,7 @@ const AGE_LIMIT: i64 = 7 * 24 * 3_600 * 1_000_000;
 const DRAFT_LIMIT: i64 = 30 * 24 * 3_600 * 1_000_000;
 /// The use of a session is recorded at most once in this time, in microseconds.
 const USE_INTERVAL: i64 = 60 * 1_000_000;
-/// How long an instance believes that a session goes on, after it has read it. Another instance
+/// How long an instance relies on a session that it has read. Another instance
 /// may have ended it.
 const TRUSTED: Duration = Duration::from_secs(1);
 /// Most sessions that an instance remembers between requests.
@@ -168,7 +168,7 @@ impl App {
     pub async fn session_key(&self, cookie: &SessionCookie) -> Result<Option<String>, Error> {
         let (id, now) = (cookie.id(), process_time());
         let remembered = self.inner.sessions.lock().get(&id).and_then(|known| {
-            let lasts = goes_on(&known.row, now) && known.read_at.elapsed() < TRUSTED;
+            let lasts = has_not_ended(&known.row, now) && known.read_at.elapsed() < TRUSTED;
             lasts.then(|| (known.key.clone(), known.row.last_used_at))
         });
         if let Some((key, last_used_at)) = remembered
@@ -178,7 +178,7 @@ impl App {
         }
         let asked = id.clone();
         let row = ask(self.store(), move |store| {
-            let row = store.session(&asked)?.filter(|row| goes_on(row, now));
+            let row = store.session(&asked)?.filter(|row| has_not_ended(row, now));
             let Some(mut row) = row else { return Ok::<_, Error>(None) };
             if now - row.last_used_at >= USE_INTERVAL {
                 row.last_used_at = now;
@@ -258,7 +258,7 @@ impl App {
 }
 
 /// Whether a session has not ended.
-fn goes_on(row: &SessionRow, now: i64) -> bool {
+fn has_not_ended(row: &SessionRow, now: i64) -> bool {
     now - row.last_used_at < IDLE_LIMIT && now - row.created_at < AGE_LIMIT
 }
 

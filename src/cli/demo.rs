@@ -8,6 +8,7 @@ use super::serve::announce;
 use super::{CommandOutcome, io, wait};
 use crate::app::App;
 use crate::app::clock::Clock;
+use crate::app::read::fields::RequestedFields;
 use crate::app::read::findings::FindingQuery;
 use crate::app::read::series::{PeriodSelector, PointView, SeriesQuery, UnitSelector};
 use crate::app::write::catalogue::{self, NewCatalogue};
@@ -155,6 +156,7 @@ pub fn table(app: &App, lang: Language) -> Result<String, Error> {
             whose: UnitSelector::Units(vec![UNIT.to_owned()]),
             when: PeriodSelector::Span(month, month),
             of_today: false,
+            fields: RequestedFields::of_point(),
             offset: 0,
             limit: 1,
         };

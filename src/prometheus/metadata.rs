@@ -101,6 +101,10 @@ fn describe_derived(companion: DerivedMetric) -> &'static str {
         DerivedMetric::YoyPercent => "the same in percent",
         DerivedMetric::YearBefore => "value of the same month one year before",
         DerivedMetric::YearToDate => "from January up to the month",
+        DerivedMetric::YearToDatePercent => {
+            "change of January up to the month from the same months one year before in percent"
+        }
+        DerivedMetric::RollingYear => "over the last twelve months, up to the month",
         DerivedMetric::Target => "target in force",
         DerivedMetric::Attainment => {
             "how much of the target is reached in percent, whether higher or lower is better; \

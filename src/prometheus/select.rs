@@ -18,7 +18,7 @@ use crate::app::read::findings::severity_name;
 use crate::app::snapshot::Snapshot;
 use crate::app::state::State;
 use kpi::catalogue::Direction;
-use kpi::change::{MeasureSeries, PeriodPoint};
+use kpi::change::{MeasureSeries, PointComputation};
 use kpi::expectation::Expectation;
 use kpi::measure::Measure;
 use kpi::metric::{DerivedMetric, InfoMetric, ServiceLevelMetric, label_name, name};
@@ -623,15 +623,13 @@ fn take(state: &State, today: NaiveDate, job: &SeriesJob, found: &mut Vec<Metric
             .push(MetricSeries { labels: Arc::clone(labels), values: SeriesValues::Constant(1.0) }),
         SeriesSpec::Measure { measure, program, outputs } => {
             let period = |month: Month| Period::containing(Step::Month, month);
+            let is_to_date =
+                |(companion, _): &(_, _)| *companion == Some(DerivedMetric::YearToDatePercent);
             // A target alone needs no values.
             let series = LazyCell::new(|| {
-                MeasureSeries::new(
-                    state.source(),
-                    program,
-                    job.unit,
-                    period(job.first.plus(-LATEST)),
-                    period(job.last),
-                )
+                let (first, last) = (period(job.first.plus(-LATEST)), period(job.last));
+                let series = MeasureSeries::new(state.source(), program, job.unit, first, last);
+                if outputs.iter().any(is_to_date) { series.with_years_to_date() } else { series }
             });
             let value = |month: Month| series.value(period(month)).and_then(rounded);
             let exists = |month: Month| state.units.exists(job.unit, month);
@@ -658,7 +656,7 @@ fn take(state: &State, today: NaiveDate, job: &SeriesJob, found: &mut Vec<Metric
                     Direction::Lower => 1.0,
                     Direction::Neutral => return None,
                 };
-                change_in_points_or_percent(program.percent, &series.point(period(month)))
+                change_in_points_or_percent(program.percent, &series.compute(period(month)))
                     .and_then(|change| rounded(sign * change))
             };
             let id = state.measures.id(measure).filter(|_| program.computed);
@@ -684,7 +682,7 @@ fn take(state: &State, today: NaiveDate, job: &SeriesJob, found: &mut Vec<Metric
                     Some(DerivedMetric::Stated) => id
                         .and_then(|id| state.cube.stated(id, job.unit, month))
                         .map(|stamped| stamped.written.to_f64()),
-                    Some(other) => number_of(*other, &series.point(period(month))),
+                    Some(other) => number_of(*other, &series.compute(period(month))),
                 };
                 add(labels, job.first, months().map(number).collect());
             }
@@ -740,13 +738,14 @@ fn attainment_of(direction: Direction, value: f64, target: f64) -> Option<f64> {
 
 /// The change from the month before over the units that reported in both, of an average that of the
 /// same units: in points for a percentage, else in percent.
-fn change_in_points_or_percent(is_percentage: bool, point: &PeriodPoint) -> Option<f64> {
-    let (alike, plain) = if is_percentage {
-        (point.like_for_like_delta, point.delta)
-    } else {
-        (point.like_for_like_percent, point.delta_percent)
-    };
-    alike.or(plain).ok()
+fn change_in_points_or_percent(
+    is_percentage: bool,
+    point: &PointComputation<'_, '_>,
+) -> Option<f64> {
+    let (alike, alike_percent, _) = point.like_for_like();
+    let (plain, plain_percent) = point.change();
+    let change = if is_percentage { alike.or(plain) } else { alike_percent.or(plain_percent) };
+    change.ok()
 }
 
 /// A number about reporting in one month.
@@ -816,16 +815,18 @@ fn service_level_values(
 }
 
 /// A derived number of a point; none for those that `take` computes itself.
-fn number_of(companion: DerivedMetric, point: &PeriodPoint) -> Option<f64> {
+fn number_of(companion: DerivedMetric, point: &PointComputation<'_, '_>) -> Option<f64> {
     let number = match companion {
-        DerivedMetric::MomDelta => point.delta.ok(),
-        DerivedMetric::MomPercent => point.delta_percent.ok(),
-        DerivedMetric::MomLikeForLikeDelta => point.like_for_like_delta.ok(),
-        DerivedMetric::MomLikeForLikePercent => point.like_for_like_percent.ok(),
-        DerivedMetric::YoyDelta => point.year_delta.ok(),
-        DerivedMetric::YoyPercent => point.year_delta_percent.ok(),
-        DerivedMetric::YearToDate => point.year_to_date.ok(),
-        DerivedMetric::Coverage => point.coverage.filter(|_| point.value.is_some()),
+        DerivedMetric::MomDelta => point.change().0.ok(),
+        DerivedMetric::MomPercent => point.change().1.ok(),
+        DerivedMetric::MomLikeForLikeDelta => point.like_for_like().0.ok(),
+        DerivedMetric::MomLikeForLikePercent => point.like_for_like().1.ok(),
+        DerivedMetric::YoyDelta => point.year_change().0.ok(),
+        DerivedMetric::YoyPercent => point.year_change().1.ok(),
+        DerivedMetric::YearToDate => point.year_to_date().ok(),
+        DerivedMetric::YearToDatePercent => point.year_to_date_change().1.ok(),
+        DerivedMetric::RollingYear => point.rolling(12).value.ok(),
+        DerivedMetric::Coverage => point.coverage().filter(|_| point.value().is_some()),
         DerivedMetric::Target
         | DerivedMetric::Attainment
         | DerivedMetric::Stated

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use kpi::number::float;
 
-/// The colours of the lines of a chart, chosen so that they can be told apart without red and
+/// The colours of the lines of a chart, chosen so that they can be distinguished without red and
 /// green.
 const COLOURS: [&str; 8] =
     ["#0b5cad", "#c2570c", "#5b3a9e", "#0d7d74", "#a01d5f", "#6b5b00", "#37474f", "#8d4a2f"];
@@ -33,7 +33,7 @@ fn place(count: usize) -> f64 {
 pub struct ChartLine {
     /// Its name.
     pub name: String,
-    /// A value for each place of the horizontal axis; a gap where there is none.
+    /// A value for each place of the horizontal axis; a gap where it is missing.
     pub values: Vec<Option<f64>>,
     /// The text of each value, as a person reads it.
     pub texts: Vec<String>,
@@ -67,13 +67,13 @@ pub struct LineChart {
 
 /// The vertical scale: its ends and the distance of its lines.
 #[derive(Clone, Copy, PartialEq, Debug)]
-struct Scale {
+struct ChartScale {
     low: f64,
     high: f64,
     step: f64,
 }
 
-impl Scale {
+impl ChartScale {
     /// The scale of some values, with round numbers at its lines.
     fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
         let low = values.clone().fold(f64::INFINITY, f64::min);
@@ -122,7 +122,7 @@ impl LineChart {
     pub fn draw(&self, show: &dyn Fn(f64) -> String) -> Markup {
         let drawn = self.lines.iter().flat_map(|line| line.values.iter().flatten());
         let target = self.target.as_ref().map(|(value, _)| value);
-        let scale = Scale::of(drawn.chain(target).copied());
+        let scale = ChartScale::of(drawn.chain(target).copied());
         let (left, top, right, bottom) = SPACE;
         let (wide, high) = (WIDTH - left - right, HEIGHT - top - bottom);
         let steps = self.places.len().saturating_sub(1).max(1);
@@ -269,7 +269,7 @@ mod tests {
             (&[5.0], &[5.0, 6.0]),
             (&[], &[0.0, 0.5, 1.0]),
         ] {
-            let scale = Scale::of(values.iter().copied());
+            let scale = ChartScale::of(values.iter().copied());
             let found = scale.ticks();
             assert!(
                 found.len() == ticks.len()

@@ -193,11 +193,10 @@ fn escape_formula(text: String) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
 }
 
-/// The cells of a flat record, in the order of its fields: numbers as numbers, lists joined by
-/// semicolons.
+/// The cell of a JSON value: a number as a number, a list joined by semicolons.
 #[must_use]
-pub fn cells(record: &impl Serialize) -> Vec<ResponseCell> {
-    let cell = |value: &Value| match value {
+pub fn cell(value: &Value) -> ResponseCell {
+    match value {
         Value::Null => ResponseCell::Text(String::new()),
         Value::Number(number) => ResponseCell::Number(number.to_string()),
         Value::String(text) => ResponseCell::Text(text.clone()),
@@ -209,7 +208,12 @@ pub fn cells(record: &impl Serialize) -> Vec<ResponseCell> {
                 .join("; "),
         ),
         Value::Object(_) => ResponseCell::Text(value.to_string()),
-    };
+    }
+}
+
+/// The cells of a flat record, in the order of its fields.
+#[must_use]
+pub fn cells(record: &impl Serialize) -> Vec<ResponseCell> {
     match serde_json::to_value(record) {
         Ok(Value::Object(fields)) => fields.values().map(cell).collect(),
         _ => Vec::new(),

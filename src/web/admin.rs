@@ -10,7 +10,7 @@ use actix_web::HttpRequest;
 use actix_web::web::Data;
 use maud::{Markup, html};
 
-use super::layout::{Page, Section, private};
+use super::layout::{PageContent, PageSection, private};
 use super::parts::notice;
 use super::request::PageRequest;
 use crate::api::{API, HandlerResult, ServiceContext};
@@ -71,7 +71,11 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
         h1 { (title) }
         @if let Some(trouble) = asked.snapshot.app().trouble() {
             (notice("bad", &html! {
-                (language.say("Hiện không ghi được số liệu: ", "Nothing can be recorded at present: ")) (trouble)
+                (language.say(
+                    "Hiện không ghi được số liệu: ",
+                    "Nothing can be recorded at present: ",
+                ))
+                (trouble)
             }))
         }
         ul.links.card.block {
@@ -101,10 +105,20 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
                 dt { (language.say("Chỉ tiêu, chỉ số", "Indicators, kpis")) }
                 dd { (state.catalogue.indicators.len()) ", " (state.catalogue.kpis.len()) }
                 dt { (language.say("Số liệu hiện hành", "Current figures")) }
-                dd { (language.number(kpi::number::float(i64::try_from(state.cube.len()).unwrap_or(0)), "count")) }
+                dd {
+                    (language.number(
+                        kpi::number::float(i64::try_from(state.cube.len()).unwrap_or(0)),
+                        "count",
+                    ))
+                }
                 dt { (language.say("Tháng đã khóa", "Closed months")) } dd { (state.closed.len()) }
                 @if let Ok(news) = news {
-                    dt { (language.say("Khác danh mục kèm theo bản cài", "Differences from the shipped catalogue")) }
+                    dt {
+                        (language.say(
+                            "Khác danh mục kèm theo bản cài",
+                            "Differences from the shipped catalogue",
+                        ))
+                    }
                     dd { a href="/admin/catalogue#shipped" { (news) } }
                 }
                 dt { (language.say("Sao lưu", "Backups")) }
@@ -120,7 +134,7 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
             }
         }
     };
-    Ok(private(&asked, &Page::plain(title, Section::Admin, body)))
+    Ok(private(&asked, &PageContent::plain(title, PageSection::Admin, body)))
 }
 
 /// The audit log, the newest changes first.
@@ -177,7 +191,7 @@ pub async fn audit(request: HttpRequest, context: Data<ServiceContext>) -> Handl
             }
         }
     };
-    let mut page = Page::plain(title, Section::Admin, body);
+    let mut page = PageContent::plain(title, PageSection::Admin, body);
     page.sources.push(("JSON", format!("{API}/audit")));
     Ok(private(&asked, &page))
 }
@@ -193,7 +207,11 @@ fn outcome(asked: &PageRequest, trouble: Option<&crate::api::Problem>) -> Markup
     html! {
         @if let Some(problem) = trouble {
             (notice("bad", &html! {
-                (super::browser::detail(language, problem)) (super::browser::faults(language, problem))
+                (super::browser::detail(
+                    language,
+                    problem)) (super::browser::faults(language,
+                    problem,
+                ))
             }))
         } @else if asked.is("done", "1") {
             (notice("good", &html! { (language.say("Đã ghi.", "Recorded.")) }))

@@ -8,29 +8,30 @@ use actix_web::{HttpResponse, web};
 use sha2::{Digest, Sha256};
 
 use crate::api::{HandlerResult, Problem};
-use ledger::chain;
 
 /// A file that pages load.
-pub struct Asset {
+pub struct PageAsset {
     name: String,
     media: &'static str,
     content: &'static str,
 }
 
 /// The style sheet.
-pub static STYLE: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("style", "css", "text/css", include_str!("assets/style.css")));
+pub static STYLE: LazyLock<PageAsset> =
+    LazyLock::new(|| PageAsset::new("style", "css", "text/css", include_str!("assets/style.css")));
 /// The script.
-pub static SCRIPT: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("pages", "js", "text/javascript", include_str!("assets/pages.js")));
+pub static SCRIPT: LazyLock<PageAsset> = LazyLock::new(|| {
+    PageAsset::new("pages", "js", "text/javascript", include_str!("assets/pages.js"))
+});
 /// The icon.
-pub static ICON: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_str!("assets/icon.svg")));
+pub static ICON: LazyLock<PageAsset> = LazyLock::new(|| {
+    PageAsset::new("icon", "svg", "image/svg+xml", include_str!("assets/icon.svg"))
+});
 
-impl Asset {
+impl PageAsset {
     fn new(stem: &str, extension: &str, media: &'static str, content: &'static str) -> Self {
-        let hash = chain::digits(&Sha256::digest(content));
-        let short: String = hash.chars().take(12).collect();
+        let hash = Sha256::digest(content);
+        let short: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         Self { name: format!("{stem}-{short}.{extension}"), media, content }
     }
 

@@ -13,7 +13,7 @@ use maud::{Markup, html};
 
 use self::check::{CheckedEntry, CheckedRow, check};
 use super::browser::{detail, faults};
-use super::layout::{Page, Section, private, refused, see_other, token_field};
+use super::layout::{PageContent, PageSection, private, refused, see_other, token_field};
 use super::parts::{measure_name, month_choice, notice, unit_name, unit_path};
 use super::reporting::save;
 use super::request::{FormFields, PageRequest, address};
@@ -74,7 +74,7 @@ impl DueForm {
 
     fn is_due(&self, measure: &Measure) -> bool {
         let name = measure.to_string();
-        self.due.iter().any(|due| *due == name)
+        self.due.contains(&name)
     }
 
     fn rows(&self) -> impl Iterator<Item = &FormRow> {
@@ -132,7 +132,7 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
         })
         .await?;
     let view = EntryPage { asked: &asked, form: &form, checked: &checked, saved_at };
-    Ok(private(&asked, &view.page(position)))
+    Ok(private(&asked, &view.page()))
 }
 
 /// The texts of the fields: what was typed, otherwise what is recorded, otherwise, if she asks for
@@ -238,7 +238,7 @@ pub async fn post(
     Ok(see_other(&sent.address()))
 }
 
-/// Checks the figures: a page before sending, or, for the script of the form, what stands at each
+/// Checks the figures: a page before sending, or, for the script of the form, the result for each
 /// field. The draft is saved either way.
 ///
 /// # Errors
@@ -354,7 +354,7 @@ struct EntryPage<'a> {
 }
 
 impl EntryPage<'_> {
-    fn page(&self, position: usize) -> Page {
+    fn page(&self) -> PageContent {
         let (asked, language) = (self.asked, self.asked.language);
         let (form, month) = (&self.form.form, self.form.form.month);
         let name = unit_name(asked.state(), &form.unit, language);
@@ -366,7 +366,7 @@ impl EntryPage<'_> {
         });
         let there = there.count();
         let body = html! {
-            (unit_path(asked, position))
+            (unit_path(asked, &form.unit))
             div.title {
                 h1 { (title) }
                 (month_choice(asked, month, &[("unit", &form.unit)]))
@@ -374,7 +374,8 @@ impl EntryPage<'_> {
                     span { (language.say("Hạn nộp: ", "Due on: ")) b { (language.day(deadline)) } }
                 }
                 @if due > 0 {
-                    span class={ "badge " (if there < due { "fair" } else { "good" }) } data-progress {
+                    span class={ "badge " (if there < due { "fair" } else { "good" }) }
+                        data-progress {
                         (there) "/" (due) (language.say(" chỉ tiêu phải báo cáo", " due figures"))
                     }
                 }
@@ -382,7 +383,7 @@ impl EntryPage<'_> {
             (self.notices())
             @if self.form.may_write { (self.tools()) (self.fields()) } @else { (self.read_only()) }
         };
-        Page::plain(title, Section::Entry, body)
+        PageContent::plain(title, PageSection::Entry, body)
     }
 
     fn notices(&self) -> Markup {
@@ -420,7 +421,8 @@ impl EntryPage<'_> {
         let query = [("unit", form.unit.as_str()), ("period", &form.month.to_string())];
         html! {
             div.actions {
-                a.button href=(format!("{API}/templates/{}/{}.xlsx", form.unit, form.month)) download {
+                a.button href=(format!("{API}/templates/{}/{}.xlsx", form.unit, form.month))
+                    download {
                     (language.say("Tải biểu Excel", "Download the Excel form"))
                 }
                 a.button href=(address("/send", query)) {
@@ -452,8 +454,12 @@ impl EntryPage<'_> {
         html! {
             p.hint #how {
                 (language.say(
-                    "Nhập số; gõ “không phát sinh” (= 0) hoặc “không áp dụng”; để trống nếu chưa có. * là chỉ tiêu phải báo cáo. Có thể dán cả cột từ Excel; mũi tên lên xuống để đổi dòng.",
-                    "Enter numbers; type “none” (= 0) or “n/a”; leave empty what is not known yet. * marks due figures. A column from Excel can be pasted; the arrow keys move between rows.",
+                    "Nhập số; gõ “không phát sinh” (= 0) hoặc “không áp dụng”; để trống nếu \
+                     chưa có. * là chỉ tiêu phải báo cáo. Có thể dán cả cột từ Excel; mũi tên \
+                     lên xuống để đổi dòng.",
+                    "Enter numbers; type “none” (= 0) or “n/a”; leave empty what is not known \
+                     yet. * marks due figures. A column from Excel can be pasted; the arrow \
+                     keys move between rows.",
                 ))
             }
             form #entry method="post" action="/entry/check" data-entry autocomplete="off" {
@@ -477,7 +483,12 @@ impl EntryPage<'_> {
                 }
                 @if has_due && self.form.rows().any(|row| !is_due(&row)) {
                     details.card.block {
-                        summary { (language.say("Chỉ tiêu khác (không bắt buộc)", "Other figures (not due)")) }
+                        summary {
+                            (language.say(
+                                "Chỉ tiêu khác (không bắt buộc)",
+                                "Other figures (not due)",
+                            ))
+                        }
                         div.scroll tabindex="0" {
                             table.entry {
                                 (heads)
@@ -587,19 +598,27 @@ impl EntryPage<'_> {
         html! {
             @if self.form.is_closed {
                 (notice("fair", &html! {
-                    (language.say("Tháng đã khóa sổ, chỉ xem được.", "The month is closed and can only be read."))
+                    (language.say(
+                        "Tháng đã khóa sổ, chỉ xem được.",
+                        "The month is closed and can only be read.",
+                    ))
                 }))
                 @if self.asked.may(Role::Reporter) {
                     @if self.asked.is("asked", "1") {
                         (notice("good", &html! {
-                            (language.say("Đã gửi đề nghị mở lại.", "The request to reopen was sent."))
+                            (language.say(
+                                "Đã gửi đề nghị mở lại.",
+                                "The request to reopen was sent.",
+                            ))
                         }))
                     } @else {
                         form.inline method="post" action="/entry/reopening" {
                             (token_field(self.asked))
                             input type="hidden" name="unit" value=(form.unit);
                             input type="hidden" name="period" value=(form.month);
-                            label for="why" { (language.say("Lý do xin mở lại", "Why it should be reopened")) }
+                            label for="why" {
+                                (language.say("Lý do xin mở lại", "Why it should be reopened"))
+                            }
                             input #why type="text" name="text" required maxlength="1000";
                             button { (language.say("Xin mở lại", "Ask to reopen")) }
                         }
@@ -610,7 +629,9 @@ impl EntryPage<'_> {
                 table.figures {
                     @for group in &form.groups {
                         tbody {
-                            tr.group { th colspan="3" scope="colgroup" { (self.group_title(group)) } }
+                            tr.group {
+                                th colspan="3" scope="colgroup" { (self.group_title(group)) }
+                            }
                             @for row in &group.rows {
                                 tr class={ "depth" (row.depth.min(3)) } {
                                     th scope="row" { (self.label(row)) }
@@ -626,7 +647,7 @@ impl EntryPage<'_> {
     }
 
     /// The page between entering and sending: what is new, what changes, what is wrong.
-    fn before_sending(&self) -> Page {
+    fn before_sending(&self) -> PageContent {
         let (language, form) = (self.asked.language, &self.form.form);
         let name = unit_name(self.asked.state(), &form.unit, language);
         let title = language.say("Kiểm tra trước khi gửi", "Check before sending");
@@ -646,8 +667,16 @@ impl EntryPage<'_> {
             @if let Some(trouble) = &self.checked.trouble {
                 (notice("bad", &html! { (detail(language, trouble)) (faults(language, trouble)) }))
             }
-            (self.listed("bad", language.say("Chưa đúng, phải sửa", "Wrong, to be corrected"), &wrong))
-            (self.listed("fair", language.say("Cảnh báo, vẫn gửi được", "Warnings; can be sent"), &warned))
+            (self.listed(
+                "bad",
+                language.say("Chưa đúng, phải sửa", "Wrong, to be corrected"),
+                &wrong,
+            ))
+            (self.listed(
+                "fair",
+                language.say("Cảnh báo, vẫn gửi được", "Warnings; can be sent"),
+                &warned,
+            ))
             @for text in &self.checked.other_warnings { (notice("fair", &html! { (text) })) }
             form method="post" action="/entry/send" {
                 (token_field(self.asked))
@@ -661,7 +690,9 @@ impl EntryPage<'_> {
                 (self.listed("good", language.say("Thay đổi", "Changed"), &changed))
                 @if !emptied.is_empty() {
                     section.card.block {
-                        h2 { (language.say("Đã ghi nhưng nay để trống", "Recorded, but empty now")) }
+                        h2 {
+                            (language.say("Đã ghi nhưng nay để trống", "Recorded, but empty now"))
+                        }
                         ul {
                             @for (row, checked) in &emptied {
                                 @let field = format!("{WITHDRAW}{}", row.measure);
@@ -669,7 +700,11 @@ impl EntryPage<'_> {
                                     label {
                                         input type="checkbox" name=(field) value="1"
                                             checked[checked.is_withdrawn];
-                                        " " (language.say("rút số đã ghi: ", "withdraw what was recorded: "))
+                                        " "
+                                        (language.say(
+                                            "rút số đã ghi: ",
+                                            "withdraw what was recorded: ",
+                                        ))
                                         (self.label(row)) ", " (checked.before)
                                     }
                                 }
@@ -686,23 +721,31 @@ impl EntryPage<'_> {
                             (language.say("Lý do thay đổi", "Reason of the change"))
                             @if self.form.is_closed { " *" }
                         }
-                        input #reason type="text" name="reason" maxlength="1000" required[self.form.is_closed];
+                        input #reason type="text" name="reason" maxlength="1000"
+                            required[self.form.is_closed];
                     }
                     label for="reference" {
-                        (language.say("Số hiệu văn bản (nếu có)", "Number of the document (if any)"))
+                        (language.say(
+                            "Số hiệu văn bản (nếu có)",
+                            "Number of the document (if any)",
+                        ))
                     }
                     input #reference type="text" name="reference" maxlength="200";
                 }
                 div.send {
-                    a.button href=(entry_link(&form.unit, form.month)) { (language.say("Sửa lại", "Go back")) }
+                    a.button href=(entry_link(&form.unit, form.month)) {
+                        (language.say("Sửa lại", "Go back"))
+                    }
                     @if wrong.is_empty() && !nothing {
                         button.main { (language.say("Gửi", "Send")) }
                     }
-                    @if let Some(saved_at) = self.saved_at { span { (saved_text(self.asked, saved_at)) } }
+                    @if let Some(saved_at) = self.saved_at {
+                        span { (saved_text(self.asked, saved_at)) }
+                    }
                 }
             }
         };
-        Page::plain(format!("{title}: {name}"), Section::Entry, body)
+        PageContent::plain(format!("{title}: {name}"), PageSection::Entry, body)
     }
 
     fn listed(&self, class: &str, title: &str, rows: &[(&FormRow, &CheckedRow)]) -> Markup {
@@ -730,13 +773,13 @@ impl EntryPage<'_> {
     }
 
     /// The page when recording was refused after all.
-    fn refused(&self, problem: &Problem) -> Page {
+    fn refused(&self, problem: &Problem) -> PageContent {
         let language = self.asked.language;
         let page = self.before_sending();
         let body = html! {
             (notice("bad", &html! { (detail(language, problem)) (faults(language, problem)) }))
             (page.body)
         };
-        Page { body, ..page }
+        PageContent { body, ..page }
     }
 }

@@ -6,21 +6,21 @@ use maud::{PreEscaped, html};
 use pulldown_cmark::{Options, Parser};
 
 use super::language::PageLanguage;
-use super::layout::{Page, Section, shown};
+use super::layout::{PageContent, PageSection, shown};
 use super::request::PageRequest;
 use crate::api::{HandlerResult, ServiceContext};
 use crate::error::Error;
 
 /// A guide: its name in the address, its titles, and its texts in Vietnamese and English.
-struct Guide {
+struct GuideText {
     name: &'static str,
     title: (&'static str, &'static str),
     text: (&'static str, &'static str),
 }
 
 /// All guides.
-const GUIDES: [Guide; 4] = [
-    Guide {
+const GUIDES: [GuideText; 4] = [
+    GuideText {
         name: "officer",
         title: ("Cho cán bộ nhập số liệu", "For officers who enter figures"),
         text: (
@@ -28,7 +28,7 @@ const GUIDES: [Guide; 4] = [
             include_str!("../../docs/guides/officer.en.md"),
         ),
     },
-    Guide {
+    GuideText {
         name: "leader",
         title: ("Cho lãnh đạo", "For leaders"),
         text: (
@@ -36,7 +36,7 @@ const GUIDES: [Guide; 4] = [
             include_str!("../../docs/guides/leader.en.md"),
         ),
     },
-    Guide {
+    GuideText {
         name: "api",
         title: ("Cho hệ thống gửi số liệu qua API", "For systems that post by API"),
         text: (
@@ -44,7 +44,7 @@ const GUIDES: [Guide; 4] = [
             include_str!("../../docs/guides/api.en.md"),
         ),
     },
-    Guide {
+    GuideText {
         name: "analyst",
         title: ("Cho người phân tích", "For analysts"),
         text: (
@@ -75,7 +75,7 @@ pub async fn list(request: HttpRequest, context: Data<ServiceContext>) -> Handle
             li { a href="/docs/" { (language.say("Thử API ngay trên trang", "Try the API")) } }
         }
     };
-    Ok(shown(&request, &asked, &Page::plain(title, Section::Guide, body)))
+    Ok(shown(&request, &asked, &PageContent::plain(title, PageSection::Guide, body)))
 }
 
 /// One guide.
@@ -96,11 +96,11 @@ pub async fn get(
         h1 { (title) }
         article.card.block.prose { (PreEscaped(rendered(guide, language))) }
     };
-    Ok(shown(&request, &asked, &Page::plain(title, Section::Guide, body)))
+    Ok(shown(&request, &asked, &PageContent::plain(title, PageSection::Guide, body)))
 }
 
 /// The text of a guide as HTML. The texts are part of the program, so they are not escaped.
-fn rendered(guide: &Guide, language: PageLanguage) -> String {
+fn rendered(guide: &GuideText, language: PageLanguage) -> String {
     let text = language.say(guide.text.0, guide.text.1);
     let mut html = String::new();
     pulldown_cmark::html::push_html(&mut html, Parser::new_ext(text, Options::ENABLE_TABLES));

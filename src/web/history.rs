@@ -8,11 +8,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 
 use super::language::PageLanguage;
-use super::layout::{Page, Section, shown};
-use super::parts::{Change, go, measure_name, unit_name, unit_path};
+use super::layout::{PageContent, PageSection, shown};
+use super::parts::{ShownChange, go, measure_name, unit_name, unit_path};
 use super::ranking::ranked_measure;
 use super::request::{PageRequest, address};
 use crate::api::{API, HandlerResult, Problem, ServiceContext};
+use crate::app::read::fields::RequestedFields;
 use crate::app::read::observations::{FigureQuery, ObservationView};
 use crate::app::read::series::{PeriodSelector, PointView, SeriesQuery, SeriesView, UnitSelector};
 use crate::app::snapshot::Snapshot;
@@ -64,11 +65,11 @@ impl HistoryQuery {
         }
         let to = match asked.month("to")?.or(asked.month("period")?) {
             Some(month) => month,
-            None => asked.month_of(unit)?,
+            None => asked.month_of(state.units.code(unit))?,
         };
         let mut measures = asked.measures("measure")?;
         if measures.is_empty() {
-            let first = ranked_measure(state, unit, to);
+            let first = ranked_measure(state, state.units.code(unit), to);
             measures.extend(first);
         }
         if measures.is_empty() || measures.len() * units.len() > MAX_LINES {
@@ -100,6 +101,7 @@ impl HistoryQuery {
             of_today: self.of_today,
             offset: 0,
             limit: MAX_LINES,
+            fields: RequestedFields::of_point(),
         }
     }
 
@@ -223,7 +225,7 @@ struct HistoryPage<'a> {
 }
 
 impl HistoryPage<'_> {
-    fn page(&self, revisions: &[FigureRevision]) -> Page {
+    fn page(&self, revisions: &[FigureRevision]) -> PageContent {
         let (language, state) = (self.asked.language, self.asked.state());
         let names: Vec<String> = self
             .query
@@ -232,10 +234,9 @@ impl HistoryPage<'_> {
             .map(|measure| measure_name(state, measure, language))
             .collect();
         let title = names.join(", ");
-        let unit = self.query.units.first().and_then(|code| state.units.position(code));
         let picture = self.asked.link(&[]).replacen("/history", "/history.svg", 1);
         let body = html! {
-            @if let Some(unit) = unit { (unit_path(self.asked, unit)) }
+            @if let Some(unit) = self.query.units.first() { (unit_path(self.asked, unit)) }
             div.title {
                 h1 { (title) }
                 div.actions {
@@ -255,9 +256,9 @@ impl HistoryPage<'_> {
             (self.definition())
             (self.revisions(revisions))
         };
-        Page {
+        PageContent {
             title: format!("{title} – {}", self.units().join(", ")),
-            section: Section::History,
+            section: PageSection::History,
             body,
             sources: vec![
                 ("JSON", self.query.source("")),
@@ -367,10 +368,14 @@ impl HistoryPage<'_> {
             }
             @for system in &document.systems {
                 optgroup label=(language.name(&system.name)) {
-                    @for one in document.indicators.iter().filter(|one| one.system.as_ref() == Some(&system.code)) {
+                    @for one in document.indicators.iter()
+                        .filter(|one| one.system.as_ref() == Some(&system.code))
+                    {
                         (option(&one.code, &one.name))
                     }
-                    @for one in document.kpis.iter().filter(|one| one.system.as_ref() == Some(&system.code)) {
+                    @for one in document.kpis.iter()
+                        .filter(|one| one.system.as_ref() == Some(&system.code))
+                    {
                         (option(&one.code, &one.name))
                     }
                 }
@@ -490,8 +495,14 @@ impl HistoryPage<'_> {
         let direction = Measure::parse(&series.measure)
             .map_or(Direction::Neutral, |one| self.asked.state().catalogue.direction(&one.code));
         let change = |delta, reason, percent| {
-            Change { delta, reason, percent, unit_of_measure: &series.unit_of_measure, direction }
-                .show(language)
+            ShownChange {
+                delta,
+                reason,
+                percent,
+                unit_of_measure: &series.unit_of_measure,
+                direction,
+            }
+            .markup(language)
         };
         html! {
             section.card.block {
@@ -502,9 +513,15 @@ impl HistoryPage<'_> {
                             tr {
                                 th scope="col" { (language.say("Kỳ", "Period")) }
                                 th.number scope="col" { (language.say("Giá trị", "Value")) }
-                                th.number scope="col" { (language.say("So với kỳ trước", "Since the period before")) }
-                                th.number scope="col" { (language.say("So với cùng kỳ", "Since a year before")) }
-                                th.number scope="col" { (language.say("Lũy kế năm", "Year to date")) }
+                                th.number scope="col" {
+                                    (language.say("So với kỳ trước", "Since the period before"))
+                                }
+                                th.number scope="col" {
+                                    (language.say("So với cùng kỳ", "Since a year before"))
+                                }
+                                th.number scope="col" {
+                                    (language.say("Lũy kế năm", "Year to date"))
+                                }
                                 th scope="col" { (language.say("Ghi chú", "Notes")) }
                             }
                         }
@@ -513,9 +530,19 @@ impl HistoryPage<'_> {
                                 tr {
                                     th.period scope="row" { (long(language, &point.period)) }
                                     td.number { (self.value(series, point)) }
-                                    td.number { (change(point.delta, point.delta_reason, point.delta_percent)) }
                                     td.number {
-                                        (change(point.year_delta, point.year_delta_reason, point.year_delta_percent))
+                                        (change(
+                                            point.delta,
+                                            point.delta_reason,
+                                            point.delta_percent,
+                                        ))
+                                    }
+                                    td.number {
+                                        (change(
+                                            point.year_delta,
+                                            point.year_delta_reason,
+                                            point.year_delta_percent,
+                                        ))
                                     }
                                     td.number {
                                         @if let Some(sum) = point.year_to_date {
@@ -575,8 +602,10 @@ impl HistoryPage<'_> {
                 @if revisions.is_empty() {
                     p.reason {
                         (language.say(
-                            "Đơn vị không ghi riêng số này trong khoảng đã chọn: giá trị được tính từ số liệu khác.",
-                            "The unit has recorded no figure of this measure in the span: its values are computed from other figures.",
+                            "Đơn vị không ghi riêng số này trong khoảng đã chọn: giá trị được \
+                             tính từ số liệu khác.",
+                            "The unit has recorded no figure of this measure in the span: its \
+                             values are computed from other figures.",
                         ))
                     }
                 } @else {
@@ -589,7 +618,9 @@ impl HistoryPage<'_> {
                                     th.number scope="col" { (language.say("Sau", "After")) }
                                     th scope="col" { (language.say("Lúc", "When")) }
                                     th scope="col" { (language.say("Người gửi", "Sender")) }
-                                    th scope="col" { (language.say("Lý do, nguồn", "Reason, source")) }
+                                    th scope="col" {
+                                        (language.say("Lý do, nguồn", "Reason, source"))
+                                    }
                                 }
                             }
                             tbody { @for one in revisions { (self.revision(one)) } }
@@ -659,9 +690,24 @@ pub fn definition(state: &State, measure: &Measure, language: PageLanguage) -> M
                 dt { (language.say("Loại", "Kind")) }
                 dd {
                     @match indicator.kind.as_str() {
-                        "stock" => (language.say("số cuối tháng, không cộng dồn", "level at the end of the month")),
-                        "average" => (language.say("số bình quân, không cộng dồn", "average, does not add up")),
-                        _ => (language.say("phát sinh trong tháng, cộng dồn được", "happened during the month, adds up")),
+                        "stock" =>
+                        (language.say(
+                            "số cuối tháng, không cộng dồn",
+                            "level at the end of the month",
+                        ))
+                        ,
+                        "average" =>
+                        (language.say(
+                            "số bình quân, không cộng dồn",
+                            "average, does not add up",
+                        ))
+                        ,
+                        _ =>
+                        (language.say(
+                            "phát sinh trong tháng, cộng dồn được",
+                            "happened during the month, adds up",
+                        ))
+                        ,
                     }
                 }
             }

@@ -10,11 +10,10 @@ use super::assets;
 use super::language::PageLanguage;
 use super::request::{PageRequest, address};
 use crate::app::access::role::Role;
-use ledger::chain;
 
 /// The parts of the service that the head of a page links to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Section {
+pub enum PageSection {
     /// The overview of a unit.
     Overview,
     /// The ranking.
@@ -36,30 +35,32 @@ pub enum Section {
 }
 
 /// The content of a page.
-pub struct Page {
+pub struct PageContent {
     /// The title.
     pub title: String,
     /// The part of the service that it belongs to.
-    pub section: Section,
+    pub section: PageSection,
     /// What the page shows.
     pub body: Markup,
     /// The addresses of its figures for programs: name and path of a GET request.
     pub sources: Vec<(&'static str, String)>,
 }
 
-impl Page {
+impl PageContent {
     /// A page without figures.
     #[must_use]
-    pub fn plain(title: impl Into<String>, section: Section, body: Markup) -> Self {
+    pub fn plain(title: impl Into<String>, section: PageSection, body: Markup) -> Self {
         Self { title: title.into(), section, body, sources: Vec::new() }
     }
 }
 
 /// Responds with a page that shows figures. A browser that has it already gets 304.
 #[must_use]
-pub fn shown(request: &HttpRequest, asked: &PageRequest, page: &Page) -> HttpResponse {
+pub fn shown(request: &HttpRequest, asked: &PageRequest, page: &PageContent) -> HttpResponse {
     let markup = framed(asked, page).into_string();
-    let tag = format!("W/\"{}\"", chain::digits(&Sha256::digest(&markup)[..16]));
+    let hash = Sha256::digest(&markup);
+    let hash: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let tag = format!("W/\"{hash}\"");
     let known = request.headers().get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok());
     let is_known = known.into_iter().any(|text| text.split(',').any(|one| one.trim() == tag));
     let mut answer = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
@@ -72,13 +73,13 @@ pub fn shown(request: &HttpRequest, asked: &PageRequest, page: &Page) -> HttpRes
 
 /// Responds with a page about one person: her input, a key, a preview. Nobody keeps it.
 #[must_use]
-pub fn private(asked: &PageRequest, page: &Page) -> HttpResponse {
+pub fn private(asked: &PageRequest, page: &PageContent) -> HttpResponse {
     refused(asked, page, StatusCode::OK)
 }
 
 /// As [`private`], with the status of a refusal that the page explains.
 #[must_use]
-pub fn refused(asked: &PageRequest, page: &Page, status: StatusCode) -> HttpResponse {
+pub fn refused(asked: &PageRequest, page: &PageContent, status: StatusCode) -> HttpResponse {
     HttpResponse::build(status)
         .insert_header((CACHE_CONTROL, "private, no-store"))
         .insert_header((VARY, varies()))
@@ -96,7 +97,7 @@ pub fn see_other(place: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header(("Location", place)).finish()
 }
 
-fn framed(asked: &PageRequest, page: &Page) -> Markup {
+fn framed(asked: &PageRequest, page: &PageContent) -> Markup {
     let language = asked.language;
     let head = html! {
         (navigation(asked, page.section))
@@ -126,7 +127,8 @@ fn framed(asked: &PageRequest, page: &Page) -> Markup {
                 (language.say("Dữ liệu cho chương trình: ", "For programs: "))
                 @for (n, (name, path)) in page.sources.iter().enumerate() {
                     @if n > 0 { ", " }
-                    a.source href=(path) data-copy=(language.say("Đã chép địa chỉ", "Address copied")) {
+                    a.source href=(path)
+                        data-copy=(language.say("Đã chép địa chỉ", "Address copied")) {
                         (name)
                     }
                 }
@@ -170,7 +172,7 @@ pub fn document(
     }
 }
 
-fn navigation(asked: &PageRequest, current: Section) -> Markup {
+fn navigation(asked: &PageRequest, current: PageSection) -> Markup {
     let language = asked.language;
     // The unit and the month stay when a person goes from page to page.
     let kept = |path: &str| {
@@ -179,19 +181,23 @@ fn navigation(asked: &PageRequest, current: Section) -> Markup {
         address(path, kept)
     };
     let mut links = vec![
-        (Section::Overview, "/overview", language.say("Tổng quan", "Overview")),
-        (Section::Ranking, "/ranking", language.say("Xếp hạng", "Ranking")),
+        (PageSection::Overview, "/overview", language.say("Tổng quan", "Overview")),
+        (PageSection::Ranking, "/ranking", language.say("Xếp hạng", "Ranking")),
     ];
     if asked.may(Role::Reporter) {
-        links.push((Section::Entry, "/entry", language.say("Nhập số liệu", "Enter figures")));
-        links.push((Section::Send, "/send", language.say("Gửi báo cáo", "Send a report")));
+        links.push((PageSection::Entry, "/entry", language.say("Nhập số liệu", "Enter figures")));
+        links.push((PageSection::Send, "/send", language.say("Gửi báo cáo", "Send a report")));
     }
-    links.push((Section::Reporting, "/reporting", language.say("Tình hình báo cáo", "Reporting")));
-    links.push((Section::History, "/history", language.say("Lịch sử", "History")));
+    links.push((
+        PageSection::Reporting,
+        "/reporting",
+        language.say("Tình hình báo cáo", "Reporting"),
+    ));
+    links.push((PageSection::History, "/history", language.say("Lịch sử", "History")));
     if asked.may(Role::Steward) {
-        links.push((Section::Admin, "/admin", language.say("Quản trị", "Administration")));
+        links.push((PageSection::Admin, "/admin", language.say("Quản trị", "Administration")));
     }
-    links.push((Section::Guide, "/guide", language.say("Hướng dẫn", "Guides")));
+    links.push((PageSection::Guide, "/guide", language.say("Hướng dẫn", "Guides")));
     html! {
         nav aria-label=(language.say("Các trang", "Pages")) {
             @for (section, path, name) in links {

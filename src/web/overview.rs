@@ -5,16 +5,16 @@ use actix_web::web::Data;
 use maud::{Markup, html};
 
 use super::language::PageLanguage;
-use super::layout::{Page, Section, see_other, shown};
+use super::layout::{PageContent, PageSection, see_other, shown};
 use super::parts::{
-    Change, go, history_link, month_choice, named_measure, notice, overview_link, roots,
+    ShownChange, go, history_link, month_choice, named_measure, notice, overview_link, roots,
     status_badge, status_class, unit_name, unit_path,
 };
 use super::request::{PageRequest, address};
 use crate::api::{API, HandlerResult, ServiceContext};
 use crate::app::access::role::Role;
 use crate::app::read::completeness::ReportStatus;
-use crate::app::read::overview::{NotableMove, Overview, UnitRow};
+use crate::app::read::overview::{NotableMove, UnitOverview, UnitStanding};
 use crate::app::read::scorecard::ScorecardRow;
 use crate::render::svg::spark;
 use kpi::change::UnavailableReason;
@@ -23,13 +23,13 @@ use kpi::period::Month;
 
 /// What the cards compare with.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Comparison {
+enum CardComparison {
     Month,
     Year,
     YearToDate,
 }
 
-impl Comparison {
+impl CardComparison {
     fn of(asked: &PageRequest) -> Self {
         match asked.text("compare") {
             Some("year") => Self::Year,
@@ -90,40 +90,38 @@ async fn overview(
     if asked.state().units.is_empty() {
         return Ok(shown(request, &asked, &empty(&asked)));
     }
-    let unit = asked.unit()?;
-    let month = asked.month_of(unit)?;
-    let code = asked.state().units.code(unit).to_owned();
+    let code = asked.state().units.code(asked.unit()?).to_owned();
+    let month = asked.month_of(&code)?;
     let (snapshot, of) = (asked.snapshot.clone(), code.clone());
     let overview = context.compute(move || snapshot.overview(&of, month)).await?;
-    let view = OverviewPage { asked: &asked, overview, unit, code, month };
+    let view = OverviewPage { asked: &asked, overview, code, month };
     Ok(shown(request, &asked, &view.page()))
 }
 
-fn empty(asked: &PageRequest) -> Page {
+fn empty(asked: &PageRequest) -> PageContent {
     let language = asked.language;
     let title = language.say("Chưa có đơn vị nào", "There are no units yet");
     let body = html! {
         h1 { (title) }
         p { a href="/admin/units" { (language.say("Thêm đơn vị", "Add units")) } }
     };
-    Page::plain(title, Section::Overview, body)
+    PageContent::plain(title, PageSection::Overview, body)
 }
 
 struct OverviewPage<'a> {
     asked: &'a PageRequest,
-    overview: Overview,
-    unit: usize,
+    overview: UnitOverview,
     code: String,
     month: Month,
 }
 
 impl OverviewPage<'_> {
-    fn page(&self) -> Page {
+    fn page(&self) -> PageContent {
         let (language, period) = (self.asked.language, self.month.to_string());
         let name = unit_name(self.asked.state(), &self.code, language);
         let body = html! {
-            (roots(self.asked, self.unit))
-            (unit_path(self.asked, self.unit))
+            (roots(self.asked, &self.code))
+            (unit_path(self.asked, &self.code))
             div.title {
                 h1 { (name) }
                 (month_choice(self.asked, self.month, &[
@@ -142,9 +140,9 @@ impl OverviewPage<'_> {
             (self.systems())
         };
         let query = [("unit", self.code.as_str()), ("period", period.as_str())];
-        Page {
+        PageContent {
             title: format!("{name}, {}", language.month(self.month)),
-            section: Section::Overview,
+            section: PageSection::Overview,
             body,
             sources: vec![
                 ("JSON", address(&format!("{API}/scorecard"), query)),
@@ -160,14 +158,14 @@ impl OverviewPage<'_> {
     }
 
     fn comparison(&self) -> Markup {
-        let (language, chosen) = (self.asked.language, Comparison::of(self.asked));
+        let (language, chosen) = (self.asked.language, CardComparison::of(self.asked));
         html! {
             form.choice method="get" action="/overview" {
                 input type="hidden" name="unit" value=(self.code);
                 input type="hidden" name="period" value=(self.month);
                 select name="compare" data-submit
                     aria-label=(language.say("So sánh với", "Compare with")) {
-                    @for (comparison, value, name) in Comparison::all(language) {
+                    @for (comparison, value, name) in CardComparison::all(language) {
                         option value=(value) selected[comparison == chosen] { (name) }
                     }
                 }
@@ -311,8 +309,8 @@ impl OverviewPage<'_> {
     fn change(&self, row: &ScorecardRow) -> Markup {
         let (language, point) = (self.asked.language, &row.point);
         let before = self.month.plus(-1);
-        let (delta, reason, percent, text) = match Comparison::of(self.asked) {
-            Comparison::Month => (
+        let (delta, reason, percent, text) = match CardComparison::of(self.asked) {
+            CardComparison::Month => (
                 point.delta,
                 point.delta_reason,
                 point.delta_percent,
@@ -321,7 +319,7 @@ impl OverviewPage<'_> {
                     format!("since {}", language.month(before)),
                 ),
             ),
-            Comparison::Year => (
+            CardComparison::Year => (
                 point.year_delta,
                 point.year_delta_reason,
                 point.year_delta_percent,
@@ -330,7 +328,7 @@ impl OverviewPage<'_> {
                     format!("since {}", language.month(self.month.plus(-12))),
                 ),
             ),
-            Comparison::YearToDate => {
+            CardComparison::YearToDate => {
                 let earlier = self.overview.year_before.get(&row.measure);
                 let earlier = earlier.and_then(|row| row.point.year_to_date).map(Rounded::get);
                 let now = point.year_to_date.map(Rounded::get);
@@ -348,14 +346,14 @@ impl OverviewPage<'_> {
                 )
             }
         };
-        let change = Change {
+        let change = ShownChange {
             delta,
             reason,
             percent,
             unit_of_measure: &row.unit_of_measure,
             direction: row.direction,
         };
-        html! { (change.show(language)) " " @if delta.is_some() { (text) } }
+        html! { (change.markup(language)) " " @if delta.is_some() { (text) } }
     }
 
     /// The units below by kpis, the worst first.
@@ -368,7 +366,10 @@ impl OverviewPage<'_> {
         html! {
             section.card.block {
                 h2 {
-                    (language.say("Đơn vị theo chỉ số (xếp từ kém nhất)", "Units by kpi (worst first)"))
+                    (language.say(
+                        "Đơn vị theo chỉ số (xếp từ kém nhất)",
+                        "Units by kpi (worst first)",
+                    ))
                 }
                 div.scroll tabindex="0" {
                     table.heat {
@@ -396,7 +397,7 @@ impl OverviewPage<'_> {
         }
     }
 
-    fn unit_row(&self, row: &UnitRow) -> Markup {
+    fn unit_row(&self, row: &UnitStanding) -> Markup {
         let (language, state) = (self.asked.language, self.asked.state());
         html! {
             tr {
@@ -406,7 +407,7 @@ impl OverviewPage<'_> {
                     }
                 }
                 @for (cell, measure) in row.cells.iter().zip(&self.overview.kpis) {
-                    @let value = cell.as_ref().and_then(|cell| cell.value);
+                    @let value = cell.as_ref().and_then(|cell| cell.point.value);
                     @let status = cell.as_ref().and_then(|cell| cell.status);
                     td class={ "number " (status.map_or("", status_class)) } {
                         @if let Some(value) = value {
@@ -417,7 +418,7 @@ impl OverviewPage<'_> {
                                 }
                             }
                         } @else { span.reason title=(language.value_reason(
-                            cell.as_ref().and_then(|cell| cell.value_reason)
+                            cell.as_ref().and_then(|cell| cell.point.value_reason)
                         )) { "–" } }
                     }
                 }
@@ -470,7 +471,7 @@ impl OverviewPage<'_> {
 
     fn one_move(&self, one: &NotableMove, row: &ScorecardRow) -> Markup {
         let (language, state) = (self.asked.language, self.asked.state());
-        let change = Change {
+        let change = ShownChange {
             delta: row.point.delta,
             reason: row.point.delta_reason,
             percent: row.point.delta_percent,
@@ -485,7 +486,7 @@ impl OverviewPage<'_> {
             @if let Some(value) = row.point.value {
                 (language.quantity(value.get(), &row.unit_of_measure)) ", "
             }
-            (change.show(language))
+            (change.markup(language))
             (language.say(", gấp ", ", ")) (language.number(one.times, "percent"))
             (language.say(" lần mức thường thấy", " times the usual change"))
             @if !one.causes.is_empty() {
@@ -508,10 +509,13 @@ impl OverviewPage<'_> {
         let (language, document) = (self.asked.language, &self.asked.state().catalogue.document);
         html! {
             section.block {
-                h2 { (language.say("Tất cả hệ thống và lĩnh vực", "All systems and fields of work")) }
+                h2 {
+                    (language.say("Tất cả hệ thống và lĩnh vực", "All systems and fields of work"))
+                }
                 ul.systems {
                     @for summary in &self.overview.systems {
-                        @let system = document.systems.iter().find(|one| one.code == summary.system);
+                        @let system =
+                            document.systems.iter().find(|one| one.code == summary.system);
                         @let link = address(
                             &format!("/systems/{}", summary.system),
                             [("unit", self.code.as_str()), ("period", &self.month.to_string())],

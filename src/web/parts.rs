@@ -12,8 +12,8 @@ use kpi::number::Rounded;
 use kpi::period::Month;
 use kpi::target::TargetStatus;
 
-/// Months that the choice of a month offers: at least so many until today, and before the chosen
-/// one; at most so many in all.
+/// Months that the choice of a month offers: the least number until today, the least number before
+/// the chosen one, and the greatest number in all.
 const MONTHS: i32 = 60;
 const MONTHS_BEFORE: i32 = 36;
 const MAX_MONTHS: i32 = 240;
@@ -55,9 +55,11 @@ pub fn history_link(measure: &str, unit: &str, month: Month) -> String {
 
 /// The units above a unit and the unit itself, as links; other provinces beside the first.
 #[must_use]
-pub fn unit_path(asked: &PageRequest, unit: usize) -> Markup {
+pub fn unit_path(asked: &PageRequest, code: &str) -> Markup {
     let (state, language) = (asked.state(), asked.language);
-    let mut path: Vec<usize> = state.units.ancestors(unit).collect();
+    let position = state.units.position(code);
+    let mut path: Vec<usize> =
+        position.into_iter().flat_map(|unit| state.units.ancestors(unit)).collect();
     path.reverse();
     let to = |unit: usize| asked.link(&[("unit", state.units.code(unit))]);
     let name = |unit: usize| unit_name(state, state.units.code(unit), language);
@@ -67,26 +69,32 @@ pub fn unit_path(asked: &PageRequest, unit: usize) -> Markup {
                 (language.say("Tất cả đơn vị", "All units"))
             }
             @for above in path { " › " a href=(to(above)) { (name(above)) } }
-            " › " (name(unit))
+            " › " (unit_name(state, code, language))
         }
     }
 }
 
 /// The units without a parent, as links, where there is more than one.
 #[must_use]
-pub fn roots(asked: &PageRequest, unit: usize) -> Markup {
+pub fn roots(asked: &PageRequest, code: &str) -> Markup {
     let (state, language) = (asked.state(), asked.language);
-    let here = state.units.ancestors(unit).last().unwrap_or(unit);
+    let position = state.units.position(code);
+    let above = position.and_then(|unit| state.units.ancestors(unit).last());
+    let here = above.or(position);
     let has_figures = |root: &usize| state.newest(state.units.subtree(*root)).is_some();
-    let roots: Vec<usize> =
-        state.units.roots().filter(|root| *root == here || has_figures(root)).take(8).collect();
+    let roots: Vec<usize> = state
+        .units
+        .roots()
+        .filter(|root| Some(*root) == here || has_figures(root))
+        .take(8)
+        .collect();
     html! {
         @if roots.len() > 1 {
             nav.tabs aria-label=(language.say("Tỉnh, thành phố", "Provinces")) {
                 @for root in roots {
                     @let code = state.units.code(root);
                     a href=(address("/overview", [("unit", code)]))
-                        aria-current=[(root == here).then_some("true")] {
+                        aria-current=[(Some(root) == here).then_some("true")] {
                         (unit_name(state, code, language))
                     }
                 }
@@ -131,11 +139,11 @@ pub fn go(language: PageLanguage) -> Markup {
     html! { button.go { (language.say("Xem", "Show")) } }
 }
 
-/// A change with its arrow, or why there is none.
-pub struct Change<'c> {
+/// A change with its arrow, or the reason why it is missing.
+pub struct ShownChange<'c> {
     /// The change.
     pub delta: Option<Rounded>,
-    /// Why there is none.
+    /// Why it is missing.
     pub reason: Option<UnavailableReason>,
     /// The change in percent.
     pub percent: Option<Rounded>,
@@ -145,10 +153,10 @@ pub struct Change<'c> {
     pub direction: Direction,
 }
 
-impl Change<'_> {
-    /// Writes the change.
+impl ShownChange<'_> {
+    /// The change as a part of a page.
     #[must_use]
-    pub fn show(&self, language: PageLanguage) -> Markup {
+    pub fn markup(&self, language: PageLanguage) -> Markup {
         let Some(delta) = self.delta.map(Rounded::get) else {
             let reason = self.reason.unwrap_or(UnavailableReason::Missing);
             return html! { span.reason { (language.change_reason(reason)) } };

@@ -4,13 +4,14 @@ use actix_web::HttpRequest;
 use actix_web::web::Data;
 use maud::{Markup, html};
 
-use super::layout::{Page, Section, shown};
+use super::layout::{PageContent, PageSection, shown};
 use super::parts::{
-    Change, go, history_link, measure_name, month_choice, status_badge, status_class, unit_name,
-    unit_path,
+    ShownChange, go, history_link, measure_name, month_choice, status_badge, status_class,
+    unit_name, unit_path,
 };
 use super::request::{PageRequest, address};
 use crate::api::{API, HandlerResult, Problem, ServiceContext};
+use crate::app::read::fields::RequestedFields;
 use crate::app::read::ranking::{RankingQuery, RankingRow, RankingView};
 use crate::app::read::series::{PeriodSelector, SeriesQuery, SeriesView, UnitSelector};
 use crate::app::state::State;
@@ -33,14 +34,19 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
     let asked = PageRequest::of(&request, &context).await?;
     let (language, state) = (asked.language, asked.state());
     let unit = with_units_below(&asked)?;
-    let month = asked.month_of(unit)?;
     let code = state.units.code(unit).to_owned();
+    let month = asked.month_of(&code)?;
     let named = asked.measures("measure")?.into_iter().next();
-    let measure = named.or_else(|| ranked_measure(state, unit, month)).ok_or_else(no_measure)?;
+    let measure = named.or_else(|| ranked_measure(state, &code, month)).ok_or_else(no_measure)?;
     let of_today = asked.is("geography", "current");
     let period = Period::containing(Step::Month, month);
-    let query =
-        RankingQuery { measure: measure.clone(), parent: Some(code.clone()), period, of_today };
+    let query = RankingQuery {
+        measure: measure.clone(),
+        parent: Some(code.clone()),
+        period,
+        of_today,
+        fields: RankingQuery::fields(),
+    };
     let trends = SeriesQuery {
         measures: vec![measure.clone()],
         whose: UnitSelector::ChildrenOf(code.clone()),
@@ -48,6 +54,7 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
         of_today,
         offset: 0,
         limit: usize::MAX,
+        fields: RequestedFields::of_point(),
     };
     let snapshot = asked.snapshot.clone();
     let (ranking, trends) = context
@@ -68,7 +75,7 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
         ("lit", lit),
     ];
     let body = html! {
-        (unit_path(&asked, unit))
+        (unit_path(&asked, &code))
         div.title {
             h1 { (language.say("Xếp hạng: ", "Ranking: ")) (name) }
             (month_choice(&asked, month, &kept))
@@ -89,9 +96,9 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
         (view.lines(lit))
     };
     let sources = vec![("JSON", view.source(&code, "json")), ("CSV", view.source(&code, "csv"))];
-    let page = Page {
+    let page = PageContent {
         title: format!("{name}, {}", language.month(month)),
-        section: Section::Ranking,
+        section: PageSection::Ranking,
         body,
         sources,
     };
@@ -113,7 +120,8 @@ fn no_measure() -> Problem {
 /// The kpi that a ranking begins with: with a direction, a target and figures; otherwise with
 /// figures; otherwise the first one.
 #[must_use]
-pub fn ranked_measure(state: &State, unit: usize, month: Month) -> Option<Measure> {
+pub fn ranked_measure(state: &State, code: &str, month: Month) -> Option<Measure> {
+    let unit = state.units.position(code)?;
     let whole = |code: &str| Measure { code: code.to_owned(), members: Members::none() };
     let has_figures = |measure: &Measure| {
         let program = kpi::program::Program::of_measure(&state.catalogue, &state.view(), measure);
@@ -201,7 +209,7 @@ impl RankingPage<'_> {
 
     fn table(&self) -> Markup {
         let language = self.asked.language;
-        let values = self.ranking.rows.iter().filter_map(|row| row.value.map(Rounded::get));
+        let values = self.ranking.rows.iter().filter_map(|row| row.point.value.map(Rounded::get));
         let targets = self.ranking.rows.iter().filter_map(|row| row.target.map(Decimal64::to_f64));
         let high = values.chain(targets).fold(0.0, f64::max).max(f64::MIN_POSITIVE);
         html! {
@@ -212,7 +220,9 @@ impl RankingPage<'_> {
                         th scope="col" { (language.say("Đơn vị", "Unit")) }
                         th.number scope="col" { (language.say("Giá trị", "Value")) }
                         th.bars scope="col" { span.unseen { (language.say("Biểu đồ", "Bar")) } }
-                        th.number scope="col" { (language.say("So với tháng trước", "Since the month before")) }
+                        th.number scope="col" {
+                            (language.say("So với tháng trước", "Since the month before"))
+                        }
                         th scope="col" { (language.say("13 tháng", "13 months")) }
                     }
                 }
@@ -224,9 +234,9 @@ impl RankingPage<'_> {
     fn row(&self, row: &RankingRow, high: f64) -> Markup {
         let (language, ranking) = (self.asked.language, self.ranking);
         let target = row.target.map(Decimal64::to_f64);
-        let change = Change {
-            delta: row.delta,
-            reason: row.delta_reason,
+        let change = ShownChange {
+            delta: row.point.delta,
+            reason: row.point.delta_reason,
             percent: None,
             unit_of_measure: &ranking.unit_of_measure,
             direction: ranking.direction,
@@ -248,18 +258,19 @@ impl RankingPage<'_> {
                         (unit_name(self.asked.state(), &row.unit, language))
                     }
                 }
-                @if let Some(value) = row.value.map(Rounded::get) {
+                @if let Some(value) = row.point.value.map(Rounded::get) {
                     td.number {
                         strong { (language.quantity(value, &ranking.unit_of_measure)) }
-                        " " (status_badge(language, row.status, row.provisional, row.coverage))
+                        " "
+                        (status_badge(language, row.status, row.provisional, row.point.coverage))
                     }
                     td.bars { (bar(value, high, target, row.status.map_or("", status_class))) }
                 } @else {
                     td.number colspan="2" {
-                        span.reason { (language.value_reason(row.value_reason)) }
+                        span.reason { (language.value_reason(row.point.value_reason)) }
                     }
                 }
-                td.number { @if row.value.is_some() { (change.show(language)) } }
+                td.number { @if row.point.value.is_some() { (change.markup(language)) } }
                 td { (spark(&self.history(&row.unit), target)) }
             }
         }
@@ -274,7 +285,7 @@ impl RankingPage<'_> {
     /// The lines of the best units, with the chosen one among them.
     fn lines(&self, lit: &str) -> Markup {
         let (language, state) = (self.asked.language, self.asked.state());
-        let ranked = self.ranking.rows.iter().filter(|row| row.value.is_some());
+        let ranked = self.ranking.rows.iter().filter(|row| row.point.value.is_some());
         let mut units: Vec<&str> = ranked.map(|row| row.unit.as_str()).take(MAX_LINES).collect();
         if !lit.is_empty() && !units.contains(&lit) && self.trends.iter().any(|one| one.unit == lit)
         {

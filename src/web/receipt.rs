@@ -5,7 +5,7 @@ use actix_web::web::{Bytes, Data, Path};
 use maud::{Markup, html};
 
 use super::entry::entry_link;
-use super::layout::{Page, Section, private, see_other, token_field};
+use super::layout::{PageContent, PageSection, private, see_other, token_field};
 use super::parts::{measure_name, notice, unit_name};
 use super::request::{FormFields, PageRequest};
 use crate::api::{API, HandlerResult, Problem, ServiceContext};
@@ -82,7 +82,7 @@ struct ReceiptPage<'a> {
 }
 
 impl ReceiptPage<'_> {
-    fn page(&self) -> Page {
+    fn page(&self) -> PageContent {
         let (asked, language, receipt) = (self.asked, self.asked.language, self.receipt);
         let is_withdrawal = receipt.withdraws.is_some();
         let title = if is_withdrawal {
@@ -103,10 +103,12 @@ impl ReceiptPage<'_> {
             (self.facts())
             (self.table())
             (self.findings())
-            p.signature { (language.say("Người gửi (ký, ghi rõ họ tên)", "Sender (signature and name)")) }
+            p.signature {
+                (language.say("Người gửi (ký, ghi rõ họ tên)", "Sender (signature and name)"))
+            }
             (self.actions())
         };
-        let mut page = Page::plain(title, Section::Entry, body);
+        let mut page = PageContent::plain(title, PageSection::Entry, body);
         page.sources.push(("JSON", format!("{API}/submissions/{}", receipt.submission)));
         page
     }
@@ -117,7 +119,12 @@ impl ReceiptPage<'_> {
         html! {
             section.card.block {
                 dl {
-                    dt { (language.say("Lần gửi", "Submission")) } dd { code { (receipt.submission) } }
+                    dt {
+                    (language.say(
+                        "Lần gửi",
+                        "Submission",
+                    ))
+                    } dd { code { (receipt.submission) } }
                     dt { (language.say("Lúc", "When")) }
                     dd { (language.time(&receipt.recorded_at, self.asked.zone())) }
                     dt { (language.say("Người gửi", "Sender")) } dd { (receipt.actor) }
@@ -173,7 +180,9 @@ impl ReceiptPage<'_> {
                                     )) }
                                     th scope="row" { (measure_name(state, &measure, language)) }
                                     td.number {
-                                        @if let Some(value) = figure.value { (language.statement(value)) }
+                                        @if let Some(value) = figure.value {
+                                            (language.statement(value))
+                                        }
                                         @else { (language.say("rút lại", "withdrawn")) }
                                     }
                                 }
@@ -190,7 +199,9 @@ impl ReceiptPage<'_> {
         html! {
             @if !self.receipt.findings.is_empty() {
                 section.card.block {
-                    h2 { (language.say("Mâu thuẫn khi ghi", "Contradictions when it was recorded")) }
+                    h2 {
+                        (language.say("Mâu thuẫn khi ghi", "Contradictions when it was recorded"))
+                    }
                     ul {
                         @for finding in &self.receipt.findings {
                             li {
@@ -213,10 +224,14 @@ impl ReceiptPage<'_> {
         });
         html! {
             div.actions {
-                button.button type="button" data-print hidden { (language.say("In biên nhận", "Print")) }
+                button.button type="button" data-print hidden {
+                    (language.say("In biên nhận", "Print"))
+                }
                 @if asked.may(Role::Reporter) {
                     @if let Some(correct) = correct {
-                        a.button href=(correct) { (language.say("Sửa số liệu", "Correct the figures")) }
+                        a.button href=(correct) {
+                            (language.say("Sửa số liệu", "Correct the figures"))
+                        }
                     }
                 }
             }

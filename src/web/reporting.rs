@@ -7,7 +7,7 @@ use actix_web::web::{Bytes, Data};
 use maud::{Markup, html};
 use sha2::{Digest, Sha256};
 
-use super::layout::{Page, Section, see_other, shown, token_field};
+use super::layout::{PageContent, PageSection, see_other, shown, token_field};
 use super::overview::{report_class, report_text};
 use super::parts::{
     history_link, month_choice, named_measure, notice, overview_link, unit_name, unit_path,
@@ -26,7 +26,6 @@ use crate::app::write::declarations::DeclarationChanges;
 use crate::error::Error;
 use kpi::period::{Month, Period, Step};
 use kpi::remark::{RemarkDocument, RemarkSubject};
-use ledger::chain;
 
 /// Months of the strip.
 const MONTHS: i32 = 12;
@@ -40,7 +39,7 @@ const MAX_OUTLIERS: usize = 50;
 const MAX_MISSING: usize = 12;
 
 /// What the page is made of.
-struct Reporting {
+struct ReportingFigures {
     now: CompletenessView,
     past: Vec<(Month, BTreeMap<String, ReportProgressView>)>,
     findings: Vec<FindingView>,
@@ -54,11 +53,8 @@ struct Reporting {
 pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> HandlerResult {
     let asked = PageRequest::of(&request, &context).await?;
     let (unit, language) = (asked.unit()?, asked.language);
-    let month = match asked.month("period")? {
-        Some(month) => month,
-        None => asked.month_of(unit)?,
-    };
     let code = asked.state().units.code(unit).to_owned();
+    let month = asked.month_of(&code)?;
     let (snapshot, of) = (asked.snapshot.clone(), code.clone());
     let reporting = context
         .compute(move || {
@@ -92,20 +88,22 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
             });
             // Too many figures at once: a smaller unit shows them.
             let outliers = outliers.map(|(_, outliers, _)| outliers).unwrap_or_default();
-            Ok::<_, Error>(Reporting { now: completeness(month)?, past, findings, outliers })
+            Ok::<_, Error>(ReportingFigures { now: completeness(month)?, past, findings, outliers })
         })
         .await?;
     let view = ReportingPage { asked: &asked, reporting: &reporting, code: &code, month };
     let title = language.say("Tình hình báo cáo", "State of reporting");
     let body = html! {
-        (unit_path(&asked, unit))
+        (unit_path(&asked, &code))
         div.title {
             h1 { (title) }
             (month_choice(&asked, month, &[("unit", &code)]))
             div.actions {
                 a.button href=(view.source("xlsx")) download { "Excel" }
                 @if asked.may(Role::Steward) {
-                    a.button href=(address("/admin/closing", [("period", month.to_string().as_str())])) {
+                    a.button
+                        href=(address("/admin/closing", [("period", month.to_string().as_str())]))
+                        {
                         (language.say("Khóa sổ tháng", "Close the month"))
                     }
                 }
@@ -118,9 +116,9 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
         (view.findings())
         (view.outliers())
     };
-    let page = Page {
+    let page = PageContent {
         title: format!("{title}, {}", language.month(month)),
-        section: Section::Reporting,
+        section: PageSection::Reporting,
         body,
         sources: vec![("JSON", view.source("")), ("CSV", view.source("csv"))],
     };
@@ -199,7 +197,7 @@ pub async fn save(
 /// The code of the remark on a contradiction.
 fn remark_code(rule: &str, measure: &str, unit: &str, period: &str) -> String {
     let digest = Sha256::digest(format!("{rule}\n{measure}\n{unit}\n{period}"));
-    let short: String = chain::digits(&digest).chars().take(24).collect();
+    let short: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
     format!("finding.{short}")
 }
 
@@ -212,7 +210,7 @@ fn remark_on<'s>(state: &'s State, finding: &FindingView) -> Option<&'s RemarkDo
 
 struct ReportingPage<'a> {
     asked: &'a PageRequest,
-    reporting: &'a Reporting,
+    reporting: &'a ReportingFigures,
     code: &'a str,
     month: Month,
 }
@@ -298,7 +296,9 @@ impl ReportingPage<'_> {
             let status = report.map(|report| report.status);
             let overdue = report.is_some_and(|report| report.overdue);
             html! {
-                td class=(report_class(status, overdue)) { (report_text(language, status, overdue)) }
+                td class=(report_class(status, overdue)) {
+                    (report_text(language, status, overdue))
+                }
             }
         };
         html! {
@@ -466,7 +466,9 @@ impl ReportingPage<'_> {
                             ))
                             aria-label=(language.say("Trả lời", "Answer"));
                         button {
-                            @if remark.is_some() { (language.say("Sửa trả lời", "Change the answer")) }
+                            @if remark.is_some() {
+                                (language.say("Sửa trả lời", "Change the answer"))
+                            }
                             @else { (language.say("Trả lời", "Answer")) }
                         }
                     }
@@ -475,7 +477,7 @@ impl ReportingPage<'_> {
         }
     }
 
-    /// Figures that stand out from their own history.
+    /// Figures that differ much from their own history.
     fn outliers(&self) -> Markup {
         let (language, state) = (self.asked.language, self.asked.state());
         html! {

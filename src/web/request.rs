@@ -97,7 +97,7 @@ impl PageRequest {
     /// The month that a parameter names.
     ///
     /// # Errors
-    /// 422 for a text that is no month.
+    /// 422 for a text that is not a month.
     pub fn month(&self, name: &str) -> Result<Option<Month>, Problem> {
         let parsed = self.text(name).map(str::parse::<Month>).transpose();
         parsed.map_err(|error| Problem::parameter(name, "malformed_period", error.to_string()))
@@ -106,7 +106,7 @@ impl PageRequest {
     /// The measures that a parameter names.
     ///
     /// # Errors
-    /// 422 for a text that is no measure, or one that the catalogue does not have.
+    /// 422 for a text that is not a measure, or one that the catalogue does not have.
     pub fn measures(&self, name: &str) -> Result<Vec<Measure>, Problem> {
         let mut found = Vec::new();
         for text in self.texts(name) {
@@ -145,10 +145,10 @@ impl PageRequest {
     /// the unit have reported.
     ///
     /// # Errors
-    /// 422 for a text that is no month.
-    pub fn month_of(&self, unit: usize) -> Result<Month, Problem> {
-        let state = self.state();
-        let newest = || state.newest_whole(state.units.subtree(unit));
+    /// 422 for a text that is not a month.
+    pub fn month_of(&self, unit: &str) -> Result<Month, Problem> {
+        let units = &self.state().units;
+        let newest = || self.state().newest_whole(units.subtree(units.position(unit)?));
         Ok(self.month("period")?.or_else(newest).unwrap_or_else(|| self.snapshot.month()))
     }
 
@@ -272,7 +272,7 @@ impl FormFields {
     /// The month in a field.
     ///
     /// # Errors
-    /// 422 where it is missing or no month.
+    /// 422 where it is missing or not a month.
     pub fn month(&self, name: &str) -> Result<Month, Problem> {
         let text = self.text(name).unwrap_or_default();
         text.parse().map_err(|error: kpi::period::PeriodError| {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use super::browser::{detail, faults};
-use super::layout::{Page, Section, private, see_other, token_field};
+use super::layout::{PageContent, PageSection, private, see_other, token_field};
 use super::parts::{named_measure, notice, unit_name};
 use super::request::{FormFields, PageRequest, check_token};
 use crate::api::{HandlerResult, Problem, ServiceContext, media_of, upload_form};
@@ -123,7 +123,7 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
             }))
         }
     };
-    Ok(private(&asked, &Page::plain(title, Section::Send, body)))
+    Ok(private(&asked, &PageContent::plain(title, PageSection::Send, body)))
 }
 
 /// Files to try, where the service has the sample province of the demo.
@@ -136,13 +136,22 @@ fn samples(asked: &PageRequest) -> Markup {
                 h2 { (language.say("Dùng thử", "To try")) }
                 ul {
                     li {
-                        a href=(format!("{}/reports/sample/{month}?format=docx", crate::api::API)) download {
-                            (language.say("Một báo cáo Word của Tỉnh mẫu", "A Word report of the sample province"))
+                        a href=(format!("{}/reports/sample/{month}?format=docx", crate::api::API))
+                            download {
+                            (language.say(
+                                "Một báo cáo Word của Tỉnh mẫu",
+                                "A Word report of the sample province",
+                            ))
                         }
                     }
                     li {
-                        a href=(format!("{}/templates/sample.finance/{month}.xlsx", crate::api::API)) download {
-                            (language.say("Một biểu Excel của Sở Tài chính (mẫu)", "An Excel form of a sample department"))
+                        a
+                            href=(format!("{}/templates/sample.finance/{month}.xlsx", crate::api::API))
+                            download {
+                            (language.say(
+                                "Một biểu Excel của Sở Tài chính (mẫu)",
+                                "An Excel form of a sample department",
+                            ))
                         }
                     }
                 }
@@ -422,7 +431,7 @@ struct SendPage<'a> {
 }
 
 impl SendPage<'_> {
-    fn page(&self, reading: &FileReading, trouble: Option<&Problem>) -> Page {
+    fn page(&self, reading: &FileReading, trouble: Option<&Problem>) -> PageContent {
         let (asked, language) = (self.asked, self.asked.language);
         let name = self.draft.name.clone().unwrap_or_default();
         let title = language.say("Xem lại trước khi ghi nhận", "Look at it before recording");
@@ -442,7 +451,10 @@ impl SendPage<'_> {
             }
             @match reading {
                 FileReading::Refused(problem) => {
-                    (notice("bad", &html! { (detail(language, problem)) (faults(language, problem)) }))
+                    (notice(
+                        "bad",
+                        &html! { (detail(language, problem)) (faults(language, problem)) },
+                    ))
                     (self.settings())
                 }
                 FileReading::Report(read) => (self.report(&read.0, &read.1)),
@@ -455,7 +467,7 @@ impl SendPage<'_> {
                 }
             }
         };
-        Page::plain(title, Section::Send, body)
+        PageContent::plain(title, PageSection::Send, body)
     }
 
     /// Unit and month, where the file does not name them or names the wrong ones.
@@ -466,7 +478,10 @@ impl SendPage<'_> {
                 (token_field(self.asked))
                 (settings(self.asked, self.draft.unit.as_deref(), self.draft.period.as_deref()))
                 button name="action" value="settings" {
-                    (language.say("Đọc lại với đơn vị và tháng này", "Read again for this unit and month"))
+                    (language.say(
+                        "Đọc lại với đơn vị và tháng này",
+                        "Read again for this unit and month",
+                    ))
                 }
             }
         }
@@ -506,7 +521,9 @@ impl SendPage<'_> {
                     }
                 }
                 @if may_record {
-                    button.main name="action" value="record" { (language.say("Ghi nhận", "Record")) }
+                    button.main name="action" value="record" {
+                        (language.say("Ghi nhận", "Record"))
+                    }
                 }
             }
         }
@@ -540,20 +557,33 @@ impl SendPage<'_> {
             (self.findings(&view.findings))
             @for fault in &view.faults {
                 (notice("bad", &html! {
-                    (language.say(fault.detail_vi.as_deref().unwrap_or(&fault.detail), &fault.detail))
+                    (language.say(
+                        fault.detail_vi.as_deref().unwrap_or(&fault.detail),
+                        &fault.detail,
+                    ))
                 }))
             }
             form method="post" action=(format!("/send/{}", self.id)) {
                 (token_field(self.asked))
                 p {
                     (language.say("Sẽ ghi ", "Will record ")) strong { (count) }
-                    (language.say(" số. Bỏ chọn số không muốn ghi.", " figures. Untick what should not be recorded."))
+                    (language.say(
+                        " số. Bỏ chọn số không muốn ghi.",
+                        " figures. Untick what should not be recorded.",
+                    ))
                     @if view.closed {
-                        " " b { (language.say("Tháng đã khóa sổ: phải nêu lý do.", "The month is closed: give a reason.")) }
+                        " " b {
+                            (language.say(
+                                "Tháng đã khóa sổ: phải nêu lý do.",
+                                "The month is closed: give a reason.",
+                            ))
+                        }
                     }
                 }
                 div.two {
-                    section.card.text aria-label=(language.say("Nội dung tệp", "Text of the file")) tabindex="0" {
+                    section.card.text
+                        aria-label=(language.say("Nội dung tệp", "Text of the file")) tabindex="0"
+                        {
                         (marked(read.text(), view))
                     }
                     section.card aria-label=(language.say("Các số", "Numbers")) {
@@ -585,21 +615,43 @@ impl SendPage<'_> {
                     (figure.printed) " " (named_measure(state, &figure.measure, language))
                     span.hint {
                         @match figure.role.as_str() {
-                            "earlier" => (language.say(" (tháng trước, chỉ để so sánh)", " (an earlier month, only compared)")),
-                            "target" => (language.say(" (mục tiêu, chỉ để so sánh)", " (a target, only compared)")),
-                            _ => (language.say(" (làm tròn, không ghi)", " (rounded, not recorded)")),
+                            "earlier" =>
+                            (language.say(
+                                " (tháng trước, chỉ để so sánh)",
+                                " (an earlier month, only compared)",
+                            ))
+                            ,
+                            "target" =>
+                            (language.say(
+                                " (mục tiêu, chỉ để so sánh)",
+                                " (a target, only compared)",
+                            ))
+                            ,
+                            _ =>
+                            (language.say(
+                                " (làm tròn, không ghi)",
+                                " (rounded, not recorded)",
+                            ))
+                            ,
                         }
                     }
                 }
                 @if figure.pattern == crate::app::reports::BY_HAND {
-                    input type="hidden" name=(format!("give:{}", figure.start)) value=(figure.measure);
+                    input type="hidden" name=(format!("give:{}", figure.start))
+                        value=(figure.measure);
                     span.badge { (language.say("chọn bằng tay", "chosen by hand")) }
                 } @else if is_figure && figure.confidence < 0.9 {
                     span.badge.fair {
-                        (language.say("chưa chắc ", "unsure ")) (language.quantity(figure.confidence * 100.0, "percent"))
+                        (language.say(
+                            "chưa chắc ",
+                            "unsure ",
+                        ))
+                        (language.quantity(figure.confidence * 100.0, "percent"))
                     }
                 }
-                @if figure.approximate { span.badge.fair { (language.say("số ước", "approximate")) } }
+                @if figure.approximate {
+                    span.badge.fair { (language.say("số ước", "approximate")) }
+                }
                 a.hint href=(format!("#n-{}", figure.start)) { " …" (figure.sentence) "…" }
             }
         }
@@ -666,8 +718,12 @@ impl SendPage<'_> {
                                 };
                                 tr {
                                     td { code { (figure.sheet) "!" (figure.cell) } }
-                                    th scope="row" { (super::parts::measure_name(state, &measure, language)) }
-                                    td { (unit_name(state, &figure.unit, language)) ", " (figure.period) }
+                                    th scope="row" {
+                                        (super::parts::measure_name(state, &measure, language))
+                                    }
+                                    td {
+                                        (unit_name(state, &figure.unit, language)) ", " (figure.period)
+                                    }
                                     td.number {
                                         (figure.value.map_or_else(
                                             || language.say("rút", "withdrawn").to_owned(),
@@ -682,12 +738,21 @@ impl SendPage<'_> {
             }
             @if !view.unclaimed.is_empty() {
                 details.card.block {
-                    summary { (view.unclaimed.len()) " " (language.say("ô có số không lấy", "cells with digits that are not taken")) }
+                    summary {
+                        (view.unclaimed.len()) " "
+                        (language.say(
+                            "ô có số không lấy",
+                            "cells with digits that are not taken",
+                        ))
+                    }
                     ul {
                         @for cell in &view.unclaimed {
                             li {
                                 code { (cell.sheet) "!" (cell.cell) } " " (cell.printed) ": "
-                                (language.say(cell.reason_vi.as_deref().unwrap_or(&cell.reason), &cell.reason))
+                                (language.say(
+                                    cell.reason_vi.as_deref().unwrap_or(&cell.reason),
+                                    &cell.reason,
+                                ))
                             }
                         }
                     }
@@ -700,6 +765,9 @@ impl SendPage<'_> {
         }
     }
 }
+
+/// A part of a text, and the number after it: its place, its digits and its class.
+type TextPart<'c> = (String, Option<(usize, String, &'c str)>);
 
 /// The text of a report with its numbers marked: taken, unsure, not taken.
 fn marked(text: &str, view: &ReportView) -> Markup {
@@ -718,7 +786,7 @@ fn marked(text: &str, view: &ReportView) -> Markup {
     let slice = |from: usize, to: usize| -> String {
         letters.get(from..to.max(from)).unwrap_or_default().iter().collect()
     };
-    let mut parts: Vec<(String, Option<(usize, String, &str)>)> = Vec::new();
+    let mut parts: Vec<TextPart<'_>> = Vec::new();
     let mut at = 0;
     for (start, end, class) in marks {
         if start < at || end > letters.len() {
@@ -732,7 +800,9 @@ fn marked(text: &str, view: &ReportView) -> Markup {
         @for (before, mark) in &parts {
             (before)
             @if let Some((start, digits, class)) = mark {
-                a class={ "mark " (class) } id=(format!("n-{start}")) href=(format!("#f-{start}")) { (digits) }
+                a class={ "mark " (class) } id=(format!("n-{start}")) href=(format!("#f-{start}")) {
+                    (digits)
+                }
             }
         }
     }

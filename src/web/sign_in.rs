@@ -10,13 +10,14 @@ use super::request::{FormFields, address};
 use crate::api::access::{ended_cookie, session_cookie, sign_in_with_key, started_cookie};
 use crate::api::{HandlerResult, ServiceContext};
 
-/// The form to sign in; afterwards the browser goes on to `target`.
+/// The form to sign in; afterwards the browser continues with `target`.
 #[must_use]
 pub fn sign_in_form(language: PageLanguage, target: &str, trouble: Option<String>) -> Markup {
     html! {
         section.card.narrow {
             @if let Some(trouble) = trouble { p.notice.bad role="alert" { (trouble) } }
-            form method="post" action=(address("/sign-in", [("target", own_path(target).as_str())])) {
+            form method="post"
+                action=(address("/sign-in", [("target", own_path(target).as_str())])) {
                 // Password managers want a name beside a password.
                 input type="text" name="username" value="egov-kpi" autocomplete="username" hidden;
                 label for="key" { (language.say("Khóa truy cập", "Your key")) }
@@ -34,7 +35,7 @@ pub fn sign_in_form(language: PageLanguage, target: &str, trouble: Option<String
     }
 }
 
-/// Where the browser goes on after signing in, from the address of the form.
+/// Where the browser continues after signing in, from the address of the form.
 #[must_use]
 pub fn target(request: &HttpRequest) -> String {
     let pairs = Query::<Vec<(String, String)>>::from_query(request.query_string());

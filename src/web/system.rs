@@ -5,12 +5,14 @@ use actix_web::web::{Data, Path};
 use maud::{Markup, html};
 
 use super::language::sentence;
-use super::layout::{Page, Section, shown};
+use super::layout::{PageContent, PageSection, shown};
 use super::parts::{
-    Change, history_link, measure_name, month_choice, roots, status_badge, unit_name, unit_path,
+    ShownChange, history_link, measure_name, month_choice, roots, status_badge, unit_name,
+    unit_path,
 };
 use super::request::{PageRequest, address};
 use crate::api::{API, HandlerResult, ServiceContext};
+use crate::app::read::fields::RequestedFields;
 use crate::app::read::overview::measures_of_system;
 use crate::app::read::series::{PeriodSelector, PointView, SeriesQuery, SeriesView, UnitSelector};
 use crate::app::state::State;
@@ -40,8 +42,8 @@ pub async fn get(
 ) -> HandlerResult {
     let asked = PageRequest::of(&request, &context).await?;
     let (unit, language) = (asked.unit()?, asked.language);
-    let month = asked.month_of(unit)?;
     let code = asked.state().units.code(unit).to_owned();
+    let month = asked.month_of(&code)?;
     let document = &asked.state().catalogue.document;
     let Some(known) = document.systems.iter().find(|known| known.code == *system) else {
         return Err(
@@ -60,6 +62,7 @@ pub async fn get(
         ),
         of_today: false,
         offset: 0,
+        fields: RequestedFields::of_point(),
     };
     let snapshot = asked.snapshot.clone();
     let series = context.compute(move || snapshot.series(&query)).await?.series;
@@ -69,22 +72,24 @@ pub async fn get(
     });
     let view = SystemPage { asked: &asked, code: &code, month };
     let body = html! {
-        (roots(&asked, unit))
-        (unit_path(&asked, unit))
+        (roots(&asked, &code))
+        (unit_path(&asked, &code))
         div.title {
             h1 { (name) }
             (month_choice(&asked, month, &[("unit", &code)]))
         }
         p.hint {
             (unit_name(asked.state(), &code, language)) ". "
-            a href=(address("/overview", [("unit", code.as_str()), ("period", &month.to_string())])) {
+            a
+                href=(address("/overview", [("unit", code.as_str()), ("period", &month.to_string())]))
+                {
                 (language.say("Về tổng quan", "Back to the overview"))
             }
         }
         section.card.block {
             div.scroll tabindex="0" { (view.table(rows)) }
         }
-        (view.below(unit, &system))
+        (view.below(&system))
     };
     let series = address(
         &format!("{API}/series"),
@@ -92,9 +97,9 @@ pub async fn get(
             .into_iter()
             .chain(series.iter().take(20).map(|row| ("measure", row.measure.as_str()))),
     );
-    let page = Page {
+    let page = PageContent {
         title: format!("{name}, {}", language.month(month)),
-        section: Section::Overview,
+        section: PageSection::Overview,
         body,
         sources: vec![("JSON", series)],
     };
@@ -137,8 +142,12 @@ impl SystemPage<'_> {
                     tr {
                         th scope="col" { (language.say("Chỉ tiêu", "Measure")) }
                         th.number scope="col" { (language.month(self.month)) }
-                        th.number scope="col" { (language.say("So với tháng trước", "Since the month before")) }
-                        th.number scope="col" { (language.say("So với cùng kỳ", "Since a year before")) }
+                        th.number scope="col" {
+                            (language.say("So với tháng trước", "Since the month before"))
+                        }
+                        th.number scope="col" {
+                            (language.say("So với cùng kỳ", "Since a year before"))
+                        }
                         th scope="col" { (language.say("13 tháng", "13 months")) }
                     }
                 }
@@ -163,8 +172,8 @@ impl SystemPage<'_> {
         let past: Vec<Option<f64>> =
             row.points.iter().map(|point| point.value.map(Rounded::get)).collect();
         let change = |delta, reason, percent| {
-            Change { delta, reason, percent, unit_of_measure: &row.unit_of_measure, direction }
-                .show(language)
+            ShownChange { delta, reason, percent, unit_of_measure: &row.unit_of_measure, direction }
+                .markup(language)
         };
         html! {
             tr class={ "depth" (measure.members.len().min(3)) } {
@@ -177,7 +186,12 @@ impl SystemPage<'_> {
                 td.number {
                     (self.value(point, &row.unit_of_measure))
                     " "
-                    (status_badge(language, status, is_provisional(status, point.coverage), point.coverage))
+                    (status_badge(
+                        language,
+                        status,
+                        is_provisional(status, point.coverage),
+                        point.coverage,
+                    ))
                 }
                 td.number { (change(point.delta, point.delta_reason, point.delta_percent)) }
                 td.number {
@@ -189,8 +203,9 @@ impl SystemPage<'_> {
     }
 
     /// The figures that units below have recorded for the month.
-    fn below(&self, unit: usize, system: &str) -> Markup {
+    fn below(&self, system: &str) -> Markup {
         let (language, state) = (self.asked.language, self.asked.state());
+        let Some(unit) = state.units.position(self.code) else { return html! {} };
         let mut rows = Vec::new();
         for measure in measures(state, system) {
             let Some(id) = state.measures.id(&measure) else { continue };
@@ -207,7 +222,10 @@ impl SystemPage<'_> {
             @if !rows.is_empty() {
                 details.card.block open[rows.len() <= OPEN_BELOW] {
                     summary {
-                        (language.say("Số liệu của các đơn vị cấp dưới: ", "Figures of units below: "))
+                        (language.say(
+                            "Số liệu của các đơn vị cấp dưới: ",
+                            "Figures of units below: ",
+                        ))
                         (rows.len() + left_out)
                     }
                     div.scroll tabindex="0" {
@@ -217,7 +235,9 @@ impl SystemPage<'_> {
                                     @let code = state.units.code(*below);
                                     tr {
                                         th scope="row" {
-                                            a href=(history_link(&measure.to_string(), code, self.month)) {
+                                            a
+                                                href=(history_link(&measure.to_string(), code, self.month))
+                                                {
                                                 (measure_name(state, measure, language))
                                             }
                                         }
@@ -257,7 +277,8 @@ impl SystemPage<'_> {
                 strong { (language.quantity(value.get(), unit_of_measure)) }
                 @if point.coverage.is_some_and(|coverage| coverage < 1.0) {
                     span.hint {
-                        " " (language.quantity(point.coverage.unwrap_or_default() * 100.0, "percent"))
+                        " "
+                        (language.quantity(point.coverage.unwrap_or_default() * 100.0, "percent"))
                         (language.say(" đơn vị", " of the units"))
                     }
                 }

@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::web::Data;
 use maud::{Markup, html};
 
-use super::layout::{Page, Section, shown};
+use super::layout::{PageContent, PageSection, shown};
 use super::parts::unit_name;
 use super::request::{PageRequest, address};
 use crate::api::{HandlerResult, ServiceContext};
@@ -34,7 +34,7 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
         }
         section.card.block { (list(&asked, searched, from)) }
     };
-    Ok(shown(&request, &asked, &Page::plain(title, Section::None, body)))
+    Ok(shown(&request, &asked, &PageContent::plain(title, PageSection::None, body)))
 }
 
 fn list(asked: &PageRequest, searched: &str, from: &str) -> Markup {
@@ -57,7 +57,9 @@ fn list(asked: &PageRequest, searched: &str, from: &str) -> Markup {
     let (path, query) = from.split_once('?').unwrap_or((from, ""));
     html! {
         @if found.is_empty() {
-            p.reason { (language.say("Không có đơn vị nào có tên như vậy.", "No unit has such a name.")) }
+            p.reason {
+                (language.say("Không có đơn vị nào có tên như vậy.", "No unit has such a name."))
+            }
         }
         ul.tree {
             @for unit in found {
@@ -76,7 +78,13 @@ fn list(asked: &PageRequest, searched: &str, from: &str) -> Markup {
             }
         }
         @if left_out > 0 {
-            p.hint { "+" (left_out) (language.say(" đơn vị khác; hãy tìm theo tên", " further units; search by name")) }
+            p.hint {
+                "+" (left_out)
+                (language.say(
+                    " đơn vị khác; hãy tìm theo tên",
+                    " further units; search by name",
+                ))
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ mod completeness;
 mod crash;
 mod declarations;
 mod faults;
+mod fields;
 mod geography;
 mod health;
 mod histories;

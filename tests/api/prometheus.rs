@@ -486,6 +486,26 @@ fn the_value_of_the_year_before_holds_in_the_same_month() {
 }
 
 #[test]
+fn years_to_date_are_compared_and_the_last_twelve_months_are_added_up() {
+    let server = province();
+    let months = (1..=12).map(|month| format!("2020-{month:02}")).collect::<Vec<_>>();
+    let figures: Vec<_> = months.iter().map(|month| (OUTGOING, month.as_str(), 5)).collect();
+    server.record("p.a", &figures);
+    let at =
+        |suffix: &str, time: &str| vector(&server, &format!("{DOCUMENTS}{suffix}"), time, "unit");
+    // 10 + 20 against 5 + 5; in p the units of the two years are not the same
+    assert_eq!(at("_year_to_date_percent", "2021-02-15T00:00:00Z"), ["p.a 200"]);
+    // Ten months of 2020, then 10 + 20 of p.a, and 1 + 2 of p.b
+    assert_eq!(at("_rolling12", "2021-02-15T00:00:00Z"), ["p 83", "p.a 80"]);
+    assert_eq!(at("_rolling12", "2021-03-15T00:00:00Z"), ["p 108", "p.a 105"]);
+    assert_eq!(at("_rolling12", "2020-12-15T00:00:00Z"), ["p 60", "p.a 60"]);
+    assert_eq!(at("_rolling12", "2020-11-15T00:00:00Z"), Vec::<String>::new());
+    assert_eq!(at("_year_to_date_percent", "2020-12-15T00:00:00Z"), Vec::<String>::new());
+    let of_rate = format!("{RATE}_year_to_date_percent");
+    assert!(vector(&server, &of_rate, "2021-02-15T00:00:00Z", "unit").is_empty());
+}
+
+#[test]
 fn the_members_of_splits_have_names_in_both_languages() {
     let server = province();
     let mut catalogue = server.read("catalogue");

@@ -520,7 +520,7 @@ fn an_invalid_query_returns_every_error() {
         ("from", "2021-13"),
         ("to", "never"),
         ("step", "week"),
-        ("layout", "wide"),
+        ("layout", "tall"),
         ("limit", "x"),
         ("cursor", "?"),
     ])

@@ -98,11 +98,15 @@ fn column(rows: &[Vec<Cell>], name: &str) -> Vec<Cell> {
 }
 
 /// Every list, with its parameters.
-const LISTS: [&str; 13] = [
+const LISTS: [&str; 16] = [
     "observations",
     "series?measure=ioffice.documents.outgoing&unit=travinh&last=2",
+    "series?measure=ioffice.documents.signed_rate&unit=travinh&last=2&rolling=3\
+     &fields=previous,year_before,operands,year_to_date_percent,stated,unit_name",
     "ranking?measure=ioffice.documents.outgoing&period=2021-10",
+    "ranking?measure=ioffice.documents.signed_rate&period=2021-10&fields=name,operands,rank",
     "scorecard?unit=travinh&period=2021-10",
+    "scorecard?unit=travinh&period=2021-10&fields=value,operands,score,history",
     "completeness?period=2021-10",
     "quality",
     "findings",

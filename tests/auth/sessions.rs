@@ -154,7 +154,7 @@ fn signing_out_and_a_revoked_key_end_a_session() {
     assert_eq!((out.status, out.header("location")), (303, "/sign-in"));
     assert!(out.header("set-cookie").contains("Max-Age=0"), "{}", out.header("set-cookie"));
     assert_eq!(left.get("/overview").status, 401);
-    assert_eq!(stolen.get("/overview?unit=tv.dof").status, 200, "the other session goes on");
+    assert_eq!(stolen.get("/overview?unit=tv.dof").status, 200, "the other session continues");
     let admin = server.holder(Role::Admin, None);
     admin.send("DELETE", &format!("keys/{}", issued.view.id), None).expect(200);
     assert_eq!(stolen.get("/overview").status, 401);

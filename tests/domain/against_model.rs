@@ -4,7 +4,10 @@
 use std::fmt::Write as _;
 
 use kpi::catalogue::{Catalogue, CatalogueDocument};
-use kpi::change::{self, ChangeResult, MeasureSeries, ValueReason};
+use kpi::change::{
+    self, ChangeResult, MeasureSeries, PointComputation, RollingValue, UnavailableReason,
+    ValueReason,
+};
 use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary};
 use kpi::geography::Geography;
 use kpi::measure::{Measure, Members};
@@ -158,11 +161,65 @@ fn same(one: &ChangeResult, other: &Result<f64, model::Reason>) -> bool {
     }
 }
 
-fn differences(one: &change::PeriodPoint, other: &model::Point) -> Vec<&'static str> {
-    let maybe = |one: Option<f64>, other: Option<f64>| match (one, other) {
-        (Some(one), Some(other)) => near(one, other),
+/// The value over the last months with its coverage, as the model gives it.
+fn rolling(point: &PointComputation<'_, '_>, months: i32) -> Result<(f64, f64), UnavailableReason> {
+    let RollingValue { value, coverage } = point.rolling(months);
+    assert_eq!(value.is_ok(), coverage.is_some());
+    value.map(|value| (value, coverage.unwrap_or_default()))
+}
+
+/// The fields in which the engine and the model differ.
+fn differences(
+    one: &change::PeriodPoint,
+    computed: &PointComputation<'_, '_>,
+    other: &model::Point,
+    on_request: Option<i32>,
+) -> Vec<&'static str> {
+    let mut found = plain_differences(one, other);
+    if let Some(months) = on_request {
+        found.extend(differences_on_request(computed, other, months));
+    }
+    found
+}
+
+/// The fields that are given on request in which the engine and the model differ.
+fn differences_on_request(
+    computed: &PointComputation<'_, '_>,
+    other: &model::Point,
+    months: i32,
+) -> Vec<&'static str> {
+    let (to_date_delta, to_date_percent) = computed.year_to_date_change();
+    let operands = match (computed.operands(), &other.operands) {
+        (Some(one), Some(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| near(*one, *other))
+        }
         (one, other) => one.is_none() && other.is_none(),
     };
+    let rolling = match (rolling(computed, months), &other.rolling) {
+        (Ok(one), Ok(other)) => near(one.0, other.0) && near(one.1, other.1),
+        (Err(one), Err(other)) => one == reason(*other),
+        _ => false,
+    };
+    let fields = [
+        ("previous", maybe(computed.previous().ok(), other.previous)),
+        ("year_before", maybe(computed.year_before().ok(), other.year_before)),
+        ("operands", operands),
+        ("year_to_date_delta", same(&to_date_delta, &other.year_to_date_delta)),
+        ("year_to_date_percent", same(&to_date_percent, &other.year_to_date_percent)),
+        ("rolling", rolling),
+    ];
+    fields.into_iter().filter(|(_, same)| !same).map(|(field, _)| field).collect()
+}
+
+fn maybe(one: Option<f64>, other: Option<f64>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => near(one, other),
+        (one, other) => one.is_none() && other.is_none(),
+    }
+}
+
+/// The fields of every point in which the engine and the model differ.
+fn plain_differences(one: &change::PeriodPoint, other: &model::Point) -> Vec<&'static str> {
     let fields = [
         ("value", maybe(one.value, other.value)),
         ("value_reason", one.value_reason == reason_of_value(other)),
@@ -220,16 +277,27 @@ fn asked(world: &World, engine: &Engine) -> Vec<Measure> {
     found
 }
 
-/// Compares the points of a world for every `stride`-th pair of unit and measure. Returns the
-/// number of points, and of those with a value from before the unit began.
-fn compare(world: &World, seed: u64, stride: usize) -> Result<(usize, usize), String> {
+/// Numbers of compared points.
+#[derive(Clone, Copy, Default)]
+struct Counted {
+    points: usize,
+    /// With a value from before the unit began.
+    past: usize,
+    /// With a change of the year to date.
+    to_date: usize,
+    /// With a value over the last months.
+    rolling: usize,
+}
+
+/// Compares the points of a world for every `stride`-th pair of unit and measure.
+fn compare(world: &World, seed: u64, stride: usize, counted: &mut Counted) -> Result<(), String> {
     let engine = engine(world);
     let view = CubeView { measures: &engine.measures, cube: &engine.cube, overlay: None };
     let geography = world
         .today
         .map_or(Geography::AsReported, |today| Geography::Current(month(today).last_day()));
     let source = ValueSource::new(&engine.units, view).with_geography(geography);
-    let (mut compared, mut past, mut pairs) = (0, 0, usize::try_from(seed).unwrap_or(0));
+    let mut pairs = usize::try_from(seed).unwrap_or(0);
     for measure in asked(world, &engine) {
         let program = Program::of_measure(&engine.catalogue, &view, &measure).expect("declared");
         let members: model::Members =
@@ -249,8 +317,17 @@ fn compare(world: &World, seed: u64, stride: usize) -> Result<(usize, usize), St
                     from,
                     to,
                 );
+                let series =
+                    if pairs.is_multiple_of(2) { series.with_years_to_date() } else { series };
                 let mut period = from;
                 while period <= to {
+                    // The comparisons on request cost the model as much as all others.
+                    let on_request = match (counted.points + counted.past) % 9 {
+                        0 => Some(3),
+                        3 => Some(6),
+                        6 => Some(12),
+                        _ => None,
+                    };
                     let ours = series.point(period);
                     let theirs = world.point(
                         &measure.code,
@@ -258,8 +335,11 @@ fn compare(world: &World, seed: u64, stride: usize) -> Result<(usize, usize), St
                         &unit.code,
                         step(width),
                         period.first().number(),
+                        on_request,
                     );
-                    let fields = differences(&ours, &theirs);
+                    let fields = differences(&ours, &series.compute(period), &theirs, on_request);
+                    counted.to_date += usize::from(theirs.year_to_date_delta.is_ok());
+                    counted.rolling += usize::from(theirs.rolling.is_ok());
                     if !fields.is_empty() {
                         let mut text = format!(
                             "seed {seed}, {measure} of {} in {period}: {fields:?}\n engine {ours:?}\n model  {theirs:?}\n",
@@ -275,8 +355,8 @@ fn compare(world: &World, seed: u64, stride: usize) -> Result<(usize, usize), St
                         }
                         return Err(text);
                     }
-                    compared += 1;
-                    past += usize::from(
+                    counted.points += 1;
+                    counted.past += usize::from(
                         ours.value.is_some()
                             && unit.exists_from.is_some_and(|from| period.last().number() < from),
                     );
@@ -285,7 +365,7 @@ fn compare(world: &World, seed: u64, stride: usize) -> Result<(usize, usize), St
             }
         }
     }
-    Ok((compared, past))
+    Ok(())
 }
 
 /// A number from the environment. `EGOV_KPI_MODEL_WORLDS` sets the number of worlds,
@@ -294,17 +374,13 @@ fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// Compares `worlds` worlds. Returns the number of points, and of those with a value from before
-/// the unit began.
-fn compare_worlds(world: fn(u64) -> World, worlds: u64, stride: usize) -> (usize, usize) {
+/// Compares `worlds` worlds.
+fn compare_worlds(world: fn(u64) -> World, worlds: u64, stride: usize) -> Counted {
     let (first, worlds) =
         (setting("EGOV_KPI_MODEL_SEED", 1), setting("EGOV_KPI_MODEL_WORLDS", worlds));
-    let (mut compared, mut past, mut faults) = (0, 0, Vec::new());
+    let (mut counted, mut faults) = (Counted::default(), Vec::new());
     for seed in first..first + worlds {
-        match compare(&world(seed), seed, stride) {
-            Ok((points, before)) => (compared, past) = (compared + points, past + before),
-            Err(text) => faults.push(text),
-        }
+        faults.extend(compare(&world(seed), seed, stride, &mut counted).err());
     }
     assert!(
         faults.is_empty(),
@@ -312,24 +388,26 @@ fn compare_worlds(world: fn(u64) -> World, worlds: u64, stride: usize) -> (usize
         faults.len(),
         faults.iter().take(4).cloned().collect::<String>()
     );
+    let Counted { points, past, to_date, rolling } = counted;
     println!(
-        "{compared} points of {worlds} worlds compared, {past} of them with a value from before the unit began"
+        "{points} points of {worlds} worlds compared, {past} of them with a value from before the \
+         unit began, {to_date} with a change of the year to date, {rolling} with a value over the last \
+         months"
     );
-    (compared, past)
+    assert!(points > 5_000, "only {points} points were compared");
+    assert!(to_date > 30, "only {to_date} points have a change of the year to date");
+    assert!(rolling > 100, "only {rolling} points have a value over the last months");
+    counted
 }
 
 #[test]
 fn the_engine_agrees_with_the_independent_model_on_random_worlds() {
-    let (compared, past) = compare_worlds(model::random_world, 25, 7);
-    assert!(compared > 5_000, "only {compared} points were compared");
-    assert_eq!(past, 0, "as reported a unit has no values before it begins");
+    let counted = compare_worlds(model::random_world, 25, 7);
+    assert_eq!(counted.past, 0, "as reported a unit has no values before it begins");
 }
 
 #[test]
 fn the_engine_agrees_with_the_independent_model_in_the_units_of_today() {
-    let (compared, past) = compare_worlds(model::random_world_of_today, 40, 11);
-    assert!(
-        compared > 5_000 && past > 1_000,
-        "only {compared} points were compared, {past} of them with a value from before the unit began"
-    );
+    let past = compare_worlds(model::random_world_of_today, 40, 11).past;
+    assert!(past > 1_000, "only {past} points have a value from before the unit began");
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use kpi::catalogue::{Catalogue, CatalogueDocument};
-use kpi::change::{ChangeResult, MeasureSeries, PeriodPoint, UnavailableReason, ValueReason};
+use kpi::change::{
+    ChangeResult, MeasureSeries, PeriodPoint, UnavailableReason, ValueReason, ValueResult,
+};
 use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary};
 use kpi::geography::Geography;
 use kpi::measure::{Measure, Members};
@@ -354,8 +356,8 @@ impl Case {
     /// them, with six decimals; `-` is null. Other fields are not compared.
     #[track_caller]
     pub fn is(&self, what: &str, expected: &str) {
-        let point = self.at(what);
-        let shown = fields(&point);
+        let mut shown = fields(&self.at(what));
+        shown.extend(self.on_request(what));
         for pair in expected.split_whitespace() {
             let (field, wanted) = pair.split_once('=').expect("field=value");
             let found = shown
@@ -364,6 +366,36 @@ impl Case {
                 .map_or("no such field", |(_, value)| value.as_str());
             assert_eq!(found, wanted, "{field} of {what}\n{shown:?}");
         }
+    }
+
+    /// The fields of a point that are only given on request, with their names in [`Case::is`].
+    fn on_request(&self, what: &str) -> Vec<(&'static str, String)> {
+        let words: Vec<&str> = what.split_whitespace().collect();
+        let measure = Measure::parse(words[0]).expect("a measure");
+        let period: Period = words[2].parse().expect("a period");
+        let program = Program::of_measure(&self.catalogue, &self.view(), &measure)
+            .unwrap_or_else(|| panic!("{measure} is not declared"));
+        let unit = self.units.position(words[1]).unwrap_or_else(|| panic!("no unit {}", words[1]));
+        let series = MeasureSeries::new(self.source(), &program, unit, period, period);
+        let point = series.compute(period);
+        let operands = point.operands().map_or("-".to_owned(), |values| {
+            values.iter().map(|value| number(*value)).collect::<Vec<_>>().join(",")
+        });
+        let (delta, percent) = point.year_to_date_change();
+        let [three, six, twelve] = [3, 6, 12].map(|months| point.rolling(months));
+        vec![
+            ("previous", value_or_reason(point.previous())),
+            ("year_before", value_or_reason(point.year_before())),
+            ("operands", operands),
+            ("ytd_delta", change(delta)),
+            ("ytd_percent", change(percent)),
+            ("rolling3", change(three.value)),
+            ("rolling3_coverage", maybe(three.coverage)),
+            ("rolling6", change(six.value)),
+            ("rolling6_coverage", maybe(six.coverage)),
+            ("rolling12", change(twelve.value)),
+            ("rolling12_coverage", maybe(twelve.coverage)),
+        ]
     }
 
     /// The rules, prepared for the figures.
@@ -390,11 +422,6 @@ impl Case {
 
 /// The fields of a point, with their names in [`Case::is`].
 pub fn fields(point: &PeriodPoint) -> Vec<(&'static str, String)> {
-    let number =
-        |value: f64| Rounded::new(value).map_or("not finite".to_owned(), |shown| shown.to_string());
-    let maybe = |value: Option<f64>| value.map_or("-".to_owned(), number);
-    let change =
-        |change: ChangeResult| change.map_or_else(|reason| name(reason).to_owned(), number);
     let origin = point.origin.map_or("-", |origin| match origin {
         Origin::Stated => "stated",
         Origin::Summed => "summed",
@@ -416,6 +443,22 @@ pub fn fields(point: &PeriodPoint) -> Vec<(&'static str, String)> {
         ("year_percent", change(point.year_delta_percent)),
         ("ytd", change(point.year_to_date)),
     ]
+}
+
+fn number(value: f64) -> String {
+    Rounded::new(value).map_or("not finite".to_owned(), |shown| shown.to_string())
+}
+
+fn maybe(value: Option<f64>) -> String {
+    value.map_or("-".to_owned(), number)
+}
+
+fn change(change: ChangeResult) -> String {
+    change.map_or_else(|reason| name(reason).to_owned(), number)
+}
+
+fn value_or_reason(value: ValueResult) -> String {
+    value.map_or_else(|reason| value_reason(reason).to_owned(), number)
 }
 
 fn value_reason(reason: ValueReason) -> &'static str {

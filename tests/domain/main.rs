@@ -12,6 +12,7 @@
 
 mod against_model;
 mod case;
+mod comparisons;
 mod dashboards;
 mod direction;
 mod hand;

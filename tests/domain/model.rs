@@ -225,6 +225,18 @@ pub struct Point {
     pub year_delta_percent: Result<f64, Reason>,
     /// January up to this period's last month.
     pub year_to_date: Result<f64, Reason>,
+    /// The value of the calendar period before.
+    pub previous: Option<f64>,
+    /// The value of the same period one year before.
+    pub year_before: Option<f64>,
+    /// The operands of a kpi after aggregation.
+    pub operands: Option<Vec<f64>>,
+    /// The year to date minus that of the year before.
+    pub year_to_date_delta: Result<f64, Reason>,
+    /// The same as a percentage of that of the year before.
+    pub year_to_date_percent: Result<f64, Reason>,
+    /// The value over the last months that are asked for, with its coverage.
+    pub rolling: Result<(f64, f64), Reason>,
 }
 
 impl Point {
@@ -239,9 +251,14 @@ impl Point {
             &mut self.year_delta,
             &mut self.year_delta_percent,
             &mut self.year_to_date,
+            &mut self.year_to_date_delta,
+            &mut self.year_to_date_percent,
         ];
         for field in fields.into_iter().filter(|field| **field == Err(Reason::Missing)) {
             *field = Err(Reason::DefinitionChanged);
+        }
+        if self.rolling == Err(Reason::Missing) {
+            self.rolling = Err(Reason::DefinitionChanged);
         }
         self
     }
@@ -413,6 +430,12 @@ impl Found {
     fn applies_nowhere(&self) -> bool {
         self.gone.iter().all(|gone| *gone)
     }
+
+    /// The value, if no month is missing; one in which the measure applies to no leaf is not.
+    fn whole_value(&self) -> Option<Exact> {
+        let mut months = self.places.iter().zip(&self.gone);
+        self.value.filter(|_| months.all(|(place, gone)| place.is_some() || *gone))
+    }
 }
 
 /// Whether an operand is available at a unit (docs/specification.md#kpis).
@@ -580,18 +603,22 @@ impl Asked {
     /// taken from the last of them; then the formula is applied once
     /// (docs/specification.md#wider-periods).
     fn value(&self, places: &[Option<Figures>]) -> Option<Exact> {
-        let there: Vec<&Figures> = places.iter().flatten().collect();
-        let last = *there.last()?;
-        let totals: Vec<Option<Exact>> = (0..self.operands.len())
-            .map(|i| match self.adds_up[i] {
-                true => total(there.iter().flat_map(|figures| &figures.operands[i])),
-                false => total(&last.operands[i]),
-            })
-            .collect();
+        let totals = self.totals(places)?;
         let known =
             |expr: &Expr| totals[self.operands.iter().position(|operand| operand == expr)?];
         let value = apply(&self.formula, &known)?;
         Some(if self.hundredfold { value.times(Exact::new(100, 1)) } else { value })
+    }
+
+    /// The operands before the formula is applied; `None` where they are not there.
+    fn totals(&self, places: &[Option<Figures>]) -> Option<Vec<Option<Exact>>> {
+        let there: Vec<&Figures> = places.iter().flatten().collect();
+        let last = *there.last()?;
+        let totals = (0..self.operands.len()).map(|i| match self.adds_up[i] {
+            true => total(there.iter().flat_map(|figures| &figures.operands[i])),
+            false => total(&last.operands[i]),
+        });
+        Some(totals.collect())
     }
 
     /// Whether no operand is summed over months, so that the value is that of one month.
@@ -629,7 +656,8 @@ impl World {
     }
 
     /// One point of a series (docs/specification.md#series). `start` is the first month of the
-    /// period.
+    /// period. With the number of months of `rolling` the comparisons on request are computed, too;
+    /// without it these fields mean nothing.
     pub fn point(
         &self,
         measure: &str,
@@ -637,6 +665,7 @@ impl World {
         unit: &str,
         step: Step,
         start: Month,
+        on_request: Option<i32>,
     ) -> Point {
         let asked = self.asked(measure, members);
         let unit = self.unit(unit).expect("a known unit");
@@ -663,6 +692,10 @@ impl World {
             change.as_ref().map(|c| c.delta.to_f64()).map_err(|r| *r)
         };
         let levels = (0..asked.operands.len()).any(|i| !asked.adds_up[i]);
+        let to_date = match on_request {
+            Some(_) => self.year_to_date_change(&asked, unit, now),
+            None => Err(Reason::NotApplicable),
+        };
         let point = Point {
             value: found.value.map(Exact::to_f64),
             not_applicable: found.applies_nowhere(),
@@ -685,6 +718,26 @@ impl World {
             year_delta: delta(&year_before),
             year_delta_percent: asked.percent(&year_before),
             year_to_date: self.year_to_date(&asked, unit, now),
+            previous: match step {
+                Step::NineMonths => None,
+                _ => on_request.and_then(|_| self.found(&asked, unit, now.earlier(length)).value),
+            }
+            .map(Exact::to_f64),
+            year_before: on_request
+                .and_then(|_| self.found(&asked, unit, now.earlier(12)).value)
+                .map(Exact::to_f64),
+            operands: match asked.is_kpi {
+                true => asked
+                    .totals(&found.places)
+                    .and_then(|totals| totals.into_iter().map(|x| Some(x?.to_f64())).collect()),
+                false => None,
+            },
+            year_to_date_delta: delta(&to_date),
+            year_to_date_percent: asked.percent(&to_date),
+            rolling: match (step, on_request) {
+                (Step::Month, Some(months)) => self.rolling(&asked, unit, start, months),
+                _ => Err(Reason::NotApplicable),
+            },
         };
         if self.is_of_today(unit) { point } else { point.of_no_unit_of_today() }
     }
@@ -1289,12 +1342,7 @@ impl World {
     /// Partly covered months count, and breaks do not matter. A sum() of flows weighted by averages
     /// is a kpi of flows.
     fn year_to_date(&self, asked: &Asked, unit: &Unit, now: Span) -> Result<f64, Reason> {
-        let of_flows = |x: &Expr| {
-            let kinds: Vec<Kind> =
-                measures(x).into_iter().map(|(code, _)| self.indicator(code).kind).collect();
-            kinds.contains(&Kind::Flow) && !kinds.contains(&Kind::Stock)
-        };
-        if !asked.operands.iter().all(of_flows) {
+        if !self.has_year_to_date(asked) {
             return Err(Reason::NotApplicable);
         }
         let start = now.start - now.start.rem_euclid(12);
@@ -1309,6 +1357,70 @@ impl World {
             }
             _ => Err(Reason::Missing),
         }
+    }
+
+    /// Whether a measure is a flow, or a kpi of flows.
+    fn has_year_to_date(&self, asked: &Asked) -> bool {
+        let of_flows = |x: &Expr| {
+            let kinds: Vec<Kind> =
+                measures(x).into_iter().map(|(code, _)| self.indicator(code).kind).collect();
+            kinds.contains(&Kind::Flow) && !kinds.contains(&Kind::Stock)
+        };
+        asked.operands.iter().all(of_flows)
+    }
+
+    /// `year_to_date_delta` with the year to date of the year before
+    /// (docs/specification.md#changes). Reading: a year to date in which a month is missing has no
+    /// value, whatever the other months have; `prev()` reads no month in it, so a break of what is
+    /// inside `prev()` lies between no two months.
+    fn year_to_date_change(&self, asked: &Asked, unit: &Unit, now: Span) -> Result<Change, Reason> {
+        if !self.has_year_to_date(asked) {
+            return Err(Reason::NotApplicable);
+        }
+        let start = now.start - now.start.rem_euclid(12);
+        let span = Span { start, length: now.end() - start + 1 };
+        let other = span.earlier(12);
+        let (this, that) = (self.together(asked, unit, span), self.together(asked, unit, other));
+        if this.applies_nowhere() || that.applies_nowhere() {
+            return Err(Reason::NotApplicable);
+        }
+        let value = this.whole_value().ok_or(Reason::Missing)?;
+        let existed = other.months().any(|month| !matches!(self.stead(unit, month), Stead::Nobody));
+        if !existed || self.broken(asked, &[(span, &this), (other, &that)], false) {
+            return Err(Reason::DefinitionChanged);
+        }
+        let previous = that.whole_value().ok_or(Reason::NoPrior)?;
+        if !self.comparable_periods(asked, unit, span, &this, other, &that) {
+            return Err(Reason::CoverageChanged);
+        }
+        let coverage = self.coverage(asked, &this).unwrap_or_default();
+        Ok(Change { delta: value.minus(previous), previous, coverage })
+    }
+
+    /// `rolling` and its coverage (docs/specification.md#comparisons-on-request). Reading: a month
+    /// counts as missing when its figures are, as in a year to date.
+    fn rolling(
+        &self,
+        asked: &Asked,
+        unit: &Unit,
+        last: Month,
+        months: i32,
+    ) -> Result<(f64, f64), Reason> {
+        if asked.average {
+            return Err(Reason::NotApplicable);
+        }
+        let span = Span { start: last - months + 1, length: months };
+        let found = self.together(asked, unit, span);
+        if found.applies_nowhere() {
+            return Err(Reason::NotApplicable);
+        }
+        let value = found.whole_value().ok_or(Reason::Missing)?;
+        Ok((value.to_f64(), self.coverage(asked, &found).unwrap_or_default()))
+    }
+
+    /// Months that are no calendar period, so that `prev()` reads no month.
+    fn together(&self, asked: &Asked, unit: &Unit, span: Span) -> Found {
+        self.found_with(asked, unit, span, |_| Prior { flow: None, level: None })
     }
 
     /// The other period, or the first reason against a comparison that does not depend on coverage
@@ -1332,7 +1444,7 @@ impl World {
         if other.months().all(|month| matches!(self.stead(unit, month), Stead::Nobody)) {
             return Err(Reason::DefinitionChanged);
         }
-        if self.broken(asked, &[(now, this), (other, &that)]) {
+        if self.broken(asked, &[(now, this), (other, &that)], now.length != 9) {
             return Err(Reason::DefinitionChanged);
         }
         if that.value.is_none() {
@@ -1346,14 +1458,15 @@ impl World {
     /// both periods for what is summed over months, the months taken (the last one if none was) for
     /// stocks; for prev() of a flow the months of the period before, of a stock its last month;
     /// none for nine months. A break lies between when it separates these months.
-    fn broken(&self, asked: &Asked, periods: &[(Span, &Found)]) -> bool {
+    /// `reads_prior` is whether `prev()` reads any month.
+    fn broken(&self, asked: &Asked, periods: &[(Span, &Found)], reads_prior: bool) -> bool {
         let mut months: BTreeMap<&str, BTreeSet<Month>> = BTreeMap::new();
         for (operand, adds_up) in asked.operands.iter().zip(&asked.adds_up) {
             for (indicator, prev) in measures(operand) {
                 let used = months.entry(indicator).or_default();
                 for (span, found) in periods {
                     match found.last {
-                        _ if prev && span.length == 9 => {}
+                        _ if prev && !reads_prior => {}
                         _ if prev && self.indicator(indicator).kind == Kind::Flow => {
                             used.extend(span.earlier(span.length).months());
                         }
@@ -1600,7 +1713,7 @@ impl World {
         }
         let taken = taken.ok_or(Reason::CoverageChanged)?;
         (this.last, that.last) = (Some(taken), Some(taken));
-        if self.broken(asked, &[(now, &this), (other, &that)]) {
+        if self.broken(asked, &[(now, &this), (other, &that)], now.length != 9) {
             return Err(Reason::DefinitionChanged); // a break between the two months of a pair
         }
         let value = asked.value(&this.places).ok_or(Reason::Missing)?;
@@ -2218,7 +2331,7 @@ fn case(units: &str, figures: &str) -> World {
 
 /// A point of a measure without members.
 fn at(world: &World, measure: &str, unit: &str, step: Step, month: Month) -> Point {
-    world.point(measure, &Members::new(), unit, step, JANUARY + month)
+    world.point(measure, &Members::new(), unit, step, JANUARY + month, None)
 }
 
 /// A partly covered sum, its missing change, and its like-for-like change.
@@ -2264,7 +2377,7 @@ fn own_values_of_dimensions() {
          test.flow.subset{holder=organisation} a 0 9",
     );
     let value = |measure: &str, members: &str, unit: &str| {
-        let point = world.point(measure, &named(members), unit, Step::Month, JANUARY);
+        let point = world.point(measure, &named(members), unit, Step::Month, JANUARY, None);
         (point.value, point.origin)
     };
     let (stated, summed) = (Some(Origin::Stated), Some(Origin::Summed));
@@ -2450,7 +2563,8 @@ fn random_worlds_are_consistent() {
                         Step::Quarter => month - month.rem_euclid(3),
                         _ => month,
                     };
-                    let point = world.point(measure, &Members::new(), &unit.code, step, start);
+                    let point =
+                        world.point(measure, &Members::new(), &unit.code, step, start, None);
                     assert!(point.coverage.is_none_or(|coverage| (0.0..=1.0).contains(&coverage)));
                     assert_eq!(point.coverage.is_none(), point.not_applicable);
                     assert_eq!(point.value.is_some(), point.origin.is_some());

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use egov_kpi::app::App;
+use egov_kpi::app::read::fields::RequestedFields;
 use egov_kpi::app::read::series::{PeriodSelector, SeriesQuery, SeriesView, UnitSelector};
 use egov_kpi::app::state::State;
 use egov_kpi::app::write::catalogue::NewCatalogue;
@@ -566,6 +567,7 @@ fn series(app: &App) -> Vec<SeriesView> {
             whose: UnitSelector::Units(units.clone()),
             when,
             of_today: false,
+            fields: RequestedFields::of_point(),
             offset: 0,
             limit: usize::MAX,
         };

@@ -3,11 +3,12 @@
 //! docs/specification.md#changes, docs/specification.md#like-for-like).
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::bit_set::BitSet;
-use super::period::{Month, Period, Step};
+use super::period::{Month, MonthSpan, Period, Step};
 use super::program::{PriorMonths, Program, SourceMonths};
 use super::unit::UnitForest;
 use super::value::{MonthState, Origin, StatedAbove, ValueSource};
@@ -95,20 +96,20 @@ impl PeriodPoint {
     }
 }
 
-/// The value of a measure in one period, with the months it comes from.
-struct PeriodAggregate<'s> {
-    period: Period,
+/// The value of a measure over a span of months, with the months it comes from.
+struct SpanAggregate<'s> {
+    span: MonthSpan,
     months: Cow<'s, [Option<MonthState>]>,
     values: Option<Vec<f64>>,
     value: Option<f64>,
     /// `None` where the figures apply to no leaf in any month.
     coverage: Option<f64>,
-    /// Place of the last month that counts, from the period's first month.
+    /// Place of the last month that counts, from the span's first month.
     taken: Option<usize>,
     origin: Option<Origin>,
 }
 
-impl PeriodAggregate<'_> {
+impl SpanAggregate<'_> {
     fn is_not_applicable(&self) -> bool {
         self.coverage.is_none()
     }
@@ -129,8 +130,141 @@ impl PeriodAggregate<'_> {
     fn window_of(&self, taken: Option<usize>) -> SourceMonths {
         let taken = taken
             .and_then(|taken| i32::try_from(taken).ok())
-            .map_or(self.period.last(), |taken| self.period.first().plus(taken));
-        SourceMonths { period: self.period, taken }
+            .map_or(self.span.last(), |taken| self.span.first().plus(taken));
+        SourceMonths { span: self.span, taken }
+    }
+}
+
+/// A value, or the reason why it is null.
+pub type ValueResult = Result<f64, ValueReason>;
+
+/// The value over the last months (docs/specification.md#comparisons-on-request).
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct RollingValue {
+    /// The value.
+    pub value: ChangeResult,
+    /// Share of the leaves that it covers, 0 to 1. `None` without a value.
+    pub coverage: Option<f64>,
+}
+
+/// A point of a series while it is computed: each number is computed when it is asked for.
+pub struct PointComputation<'s, 'a> {
+    series: &'s MeasureSeries<'a>,
+    period: Period,
+    now: SpanAggregate<'s>,
+    before: OnceCell<Option<SpanAggregate<'s>>>,
+    year_before: OnceCell<SpanAggregate<'s>>,
+}
+
+impl<'s> PointComputation<'s, '_> {
+    fn before(&self) -> Option<&SpanAggregate<'s>> {
+        let previous = || self.period.previous().map(|period| self.series.aggregate(period.into()));
+        self.before.get_or_init(previous).as_ref()
+    }
+
+    fn at_year_before(&self) -> &SpanAggregate<'s> {
+        self.year_before.get_or_init(|| self.series.aggregate(self.period.year_before().into()))
+    }
+
+    /// The period.
+    #[must_use]
+    pub fn period(&self) -> Period {
+        self.period
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn value(&self) -> Option<f64> {
+        self.now.value
+    }
+
+    /// Why the value is null.
+    #[must_use]
+    pub fn value_reason(&self) -> Option<ValueReason> {
+        self.now.value_reason()
+    }
+
+    /// How the value came about.
+    #[must_use]
+    pub fn origin(&self) -> Option<Origin> {
+        self.now.value.and(self.now.origin)
+    }
+
+    /// Share of the leaves that the value covers, 0 to 1. `None` where no leaf is left to which the
+    /// figures apply.
+    #[must_use]
+    pub fn coverage(&self) -> Option<f64> {
+        self.now.coverage
+    }
+
+    /// In a wider period: the month from which a stock was taken.
+    #[must_use]
+    pub fn taken_from(&self) -> Option<Month> {
+        self.series.source_month(&self.now)
+    }
+
+    /// The value of the calendar period before, also where the change is null.
+    ///
+    /// # Errors
+    /// The reason why it is missing; nine months have no period before.
+    pub fn previous(&self) -> ValueResult {
+        let before = self.before().ok_or(ValueReason::NotApplicable)?;
+        before.value.ok_or(before.value_reason().unwrap_or(ValueReason::Missing))
+    }
+
+    /// The value of the same period one year before, also where the change is null.
+    ///
+    /// # Errors
+    /// The reason why it is missing.
+    pub fn year_before(&self) -> ValueResult {
+        let before = self.at_year_before();
+        before.value.ok_or(before.value_reason().unwrap_or(ValueReason::Missing))
+    }
+
+    /// The operands of a kpi after aggregation, in the order of its formula
+    /// ([`Expression::operands`](super::formula::Expression::operands)). `None` for an indicator,
+    /// and where the operands are not all there.
+    #[must_use]
+    pub fn operands(&self) -> Option<Vec<f64>> {
+        let values = self.now.values.as_deref().filter(|_| self.series.program.computed)?;
+        Some(self.series.program.scale_operands(values))
+    }
+
+    /// This period minus the calendar period before, and the same in percent.
+    pub fn change(&self) -> (ChangeResult, ChangeResult) {
+        self.series.change(&self.now, self.before())
+    }
+
+    /// The change over the leaves covered in both periods, the same in percent, and the share of
+    /// this period's leaves that it compares.
+    pub fn like_for_like(&self) -> (ChangeResult, ChangeResult, Option<f64>) {
+        self.series.like_for_like(&self.now, self.before())
+    }
+
+    /// This period minus the same period one year before, and the same in percent.
+    pub fn year_change(&self) -> (ChangeResult, ChangeResult) {
+        self.series.change(&self.now, Some(self.at_year_before()))
+    }
+
+    /// January up to the end of this period.
+    ///
+    /// # Errors
+    /// The reason why it is missing.
+    pub fn year_to_date(&self) -> ChangeResult {
+        self.series.year_to_date(self.period)
+    }
+
+    /// The year to date minus that of the same months one year before, and the same in percent
+    /// (docs/specification.md#changes). Series of
+    /// [`MeasureSeries::with_years_to_date`] have the months of the year before at hand.
+    pub fn year_to_date_change(&self) -> (ChangeResult, ChangeResult) {
+        self.series.year_to_date_change(self.period)
+    }
+
+    /// The value over the last `months` months, up to this one; `not_applicable` to wider periods.
+    #[must_use]
+    pub fn rolling(&self, months: i32) -> RollingValue {
+        self.series.rolling(self.period, months)
     }
 }
 
@@ -173,6 +307,27 @@ impl<'a> MeasureSeries<'a> {
         }
     }
 
+    /// The same series, prepared also for changes of the year to date: with all months from January
+    /// of the year before.
+    #[must_use]
+    pub fn with_years_to_date(mut self) -> Self {
+        let first = self.first.january();
+        let count = usize::try_from(self.first.since(first)).unwrap_or(0);
+        let mut states = if self.left_out {
+            vec![None; count]
+        } else {
+            self.source.states(self.program, self.unit, first, count)
+        };
+        states.append(&mut self.states);
+        Self { first, states, ..self }
+    }
+
+    /// The position of the unit.
+    #[must_use]
+    pub fn unit(&self) -> usize {
+        self.unit
+    }
+
     /// The units and figures that the series is computed from.
     #[must_use]
     pub fn source(&self) -> &ValueSource<'a> {
@@ -182,26 +337,36 @@ impl<'a> MeasureSeries<'a> {
     /// The value of a period between `from` and `to`.
     #[must_use]
     pub fn value(&self, period: Period) -> Option<f64> {
-        self.aggregate(period).value
+        self.aggregate(period.into()).value
+    }
+
+    /// The point of a period between `from` and `to`; its numbers are computed one by one.
+    #[must_use]
+    pub fn compute(&self, period: Period) -> PointComputation<'_, 'a> {
+        PointComputation {
+            series: self,
+            period,
+            now: self.aggregate(period.into()),
+            before: OnceCell::new(),
+            year_before: OnceCell::new(),
+        }
     }
 
     /// The point of a period between `from` and `to`.
     #[must_use]
     pub fn point(&self, period: Period) -> PeriodPoint {
-        let now = self.aggregate(period);
-        let before = period.previous().map(|period| self.aggregate(period));
-        let year_before = self.aggregate(period.year_before());
-        let (delta, delta_percent) = self.change(&now, before.as_ref());
+        let point = self.compute(period);
+        let (delta, delta_percent) = point.change();
         let (like_for_like_delta, like_for_like_percent, like_for_like_coverage) =
-            self.like_for_like(&now, before.as_ref());
-        let (year_delta, year_delta_percent) = self.change(&now, Some(&year_before));
+            point.like_for_like();
+        let (year_delta, year_delta_percent) = point.year_change();
         PeriodPoint {
             period,
-            value: now.value,
-            value_reason: now.value_reason(),
-            origin: now.value.and(now.origin),
-            coverage: now.coverage,
-            taken_from: self.source_month(&now),
+            value: point.value(),
+            value_reason: point.value_reason(),
+            origin: point.origin(),
+            coverage: point.coverage(),
+            taken_from: point.taken_from(),
             delta,
             delta_percent,
             like_for_like_delta,
@@ -209,7 +374,7 @@ impl<'a> MeasureSeries<'a> {
             like_for_like_coverage,
             year_delta,
             year_delta_percent,
-            year_to_date: self.year_to_date(&now),
+            year_to_date: point.year_to_date(),
         }
     }
 
@@ -218,45 +383,80 @@ impl<'a> MeasureSeries<'a> {
         self.accumulating.iter().all(|accumulates| !accumulates)
     }
 
-    fn source_month(&self, now: &PeriodAggregate<'_>) -> Option<Month> {
+    fn source_month(&self, now: &SpanAggregate<'_>) -> Option<Month> {
         let any_stock = self.accumulating.iter().any(|accumulates| !accumulates);
-        let taken = now
-            .taken
-            .filter(|_| any_stock && now.period.step() != Step::Month && now.value.is_some())?;
-        Some(now.period.first().plus(i32::try_from(taken).ok()?))
+        let taken =
+            now.taken.filter(|_| any_stock && !now.span.is_month() && now.value.is_some())?;
+        Some(now.span.first().plus(i32::try_from(taken).ok()?))
     }
 
-    fn months(&self, period: Period) -> Cow<'_, [Option<MonthState>]> {
+    fn months(&self, span: MonthSpan) -> Cow<'_, [Option<MonthState>]> {
         if self.left_out {
-            return vec![None; period.months().len()].into();
+            return vec![None; span.months().len()].into();
         }
-        if period.step() != Step::Month && self.program.has_previous() {
-            return period.months().map(|month| self.state(period, month)).collect();
-        }
-        let place = usize::try_from(period.first().since(self.first)).ok();
-        match place.and_then(|place| self.states.get(place..place + period.months().len())) {
+        match self.known_months(span) {
             Some(states) => Cow::Borrowed(states),
-            None => period.months().map(|month| self.state(period, month)).collect(),
+            None => span.months().map(|month| self.state(span, month)).collect(),
         }
     }
 
-    /// The state of a month of a period.
-    fn state(&self, period: Period, month: Month) -> Option<MonthState> {
-        let prior = PriorMonths::in_period(month, period);
-        self.source.state(self.program, self.unit, month, prior)
+    /// The months of a span, if they are among those computed at first. Those are months by
+    /// themselves: `prev()` reads the month before each.
+    fn known_months(&self, span: MonthSpan) -> Option<&[Option<MonthState>]> {
+        if self.program.has_previous() && !(span.is_month() && span.has_prior()) {
+            return None;
+        }
+        let place = usize::try_from(span.first().since(self.first)).ok()?;
+        self.states.get(place..place + span.months().len())
     }
 
-    fn aggregate(&self, period: Period) -> PeriodAggregate<'_> {
-        let months = self.months(period);
+    /// The state of a month of a span.
+    fn state(&self, span: MonthSpan, month: Month) -> Option<MonthState> {
+        self.source.state(self.program, self.unit, month, PriorMonths::in_span(month, span))
+    }
+
+    fn aggregate(&self, span: MonthSpan) -> SpanAggregate<'_> {
+        self.aggregate_months(span, self.months(span))
+    }
+
+    /// The value over a span in which no month is missing; `None` if one is. A month in which the
+    /// figures do not apply is not missing.
+    fn aggregate_whole(&self, span: MonthSpan) -> Option<SpanAggregate<'_>> {
+        let is_there = |(month, state): (Month, Option<&MonthState>)| {
+            state.is_some() || self.is_not_applicable(span, month, state)
+        };
+        let months = match self.known_months(span) {
+            Some(known) => {
+                let mut all = span.months().zip(known.iter().map(Option::as_ref));
+                all.all(is_there).then_some(Cow::Borrowed(known))?
+            }
+            None => {
+                let mut found = Vec::with_capacity(span.months().len());
+                for month in span.months() {
+                    let state = self.state(span, month);
+                    is_there((month, state.as_ref())).then_some(())?;
+                    found.push(state);
+                }
+                found.into()
+            }
+        };
+        Some(self.aggregate_months(span, months))
+    }
+
+    fn aggregate_months<'s>(
+        &'s self,
+        span: MonthSpan,
+        months: Cow<'s, [Option<MonthState>]>,
+    ) -> SpanAggregate<'s> {
         let taken = months.iter().rposition(Option::is_some);
         let last = taken.and_then(|taken| months.get(taken)?.clone());
-        let is_average = period.step() != Step::Month && self.program.is_average();
+        let is_average = !span.is_month() && self.program.is_average();
         let Some(last) = last.filter(|_| !is_average) else {
-            let mut all = period.months().zip(months.iter());
+            let mut all = span.months().zip(months.iter());
             let applies =
-                !all.all(|(month, state)| self.is_not_applicable(period, month, state.as_ref()));
-            return PeriodAggregate {
-                period,
+                !all.all(|(month, state)| self.is_not_applicable(span, month, state.as_ref()));
+            return SpanAggregate {
+                span,
                 months,
                 values: None,
                 value: None,
@@ -265,10 +465,10 @@ impl<'a> MeasureSeries<'a> {
                 origin: None,
             };
         };
-        if self.has_only_stocks() || period.step() == Step::Month {
+        if self.has_only_stocks() || span.is_month() {
             let value = self.program.apply(&last.values);
-            return PeriodAggregate {
-                period,
+            return SpanAggregate {
+                span,
                 months,
                 value,
                 coverage: Some(last.coverage),
@@ -279,15 +479,15 @@ impl<'a> MeasureSeries<'a> {
         }
         let counted = || months.iter().flatten();
         let values = self.summed(counted(), &last.values);
-        let applying = period.months().zip(months.iter());
+        let applying = span.months().zip(months.iter());
         let applying = applying
-            .filter(|(month, state)| !self.is_not_applicable(period, *month, state.as_ref()))
+            .filter(|(month, state)| !self.is_not_applicable(span, *month, state.as_ref()))
             .count();
         let coverage = counted().map(|state| state.coverage).sum::<f64>()
             / super::number::float(i64::try_from(applying).unwrap_or(1));
         let origin = counted().map(|state| state.origin).max();
-        PeriodAggregate {
-            period,
+        SpanAggregate {
+            span,
             value: self.program.apply(&values),
             values: Some(values),
             coverage: Some(coverage),
@@ -297,9 +497,9 @@ impl<'a> MeasureSeries<'a> {
         }
     }
 
-    /// Whether a month of a period has no value because the figures apply to no leaf.
-    fn is_not_applicable(&self, period: Period, month: Month, state: Option<&MonthState>) -> bool {
-        let prior = PriorMonths::in_period(month, period);
+    /// Whether a month of a span has no value because the figures apply to no leaf.
+    fn is_not_applicable(&self, span: MonthSpan, month: Month, state: Option<&MonthState>) -> bool {
+        let prior = PriorMonths::in_span(month, span);
         state.is_none() && !self.left_out && self.applies_nowhere(month, prior)
     }
 
@@ -334,8 +534,8 @@ impl<'a> MeasureSeries<'a> {
     /// docs/specification.md#changes.
     fn find_obstacle(
         &self,
-        now: &PeriodAggregate<'_>,
-        then: Option<&PeriodAggregate<'_>>,
+        now: &SpanAggregate<'_>,
+        then: Option<&SpanAggregate<'_>>,
     ) -> Option<UnavailableReason> {
         let Some(then) = then else { return Some(UnavailableReason::NotApplicable) };
         if now.is_not_applicable() || then.is_not_applicable() {
@@ -347,8 +547,7 @@ impl<'a> MeasureSeries<'a> {
         if now.value.is_none() {
             return Some(UnavailableReason::Missing);
         }
-        let existed =
-            then.period.months().any(|month| self.source.is_represented(self.unit, month));
+        let existed = then.span.months().any(|month| self.source.is_represented(self.unit, month));
         if !existed || self.program.is_broken(&then.window(), &now.window()) {
             return Some(UnavailableReason::DefinitionChanged);
         }
@@ -357,8 +556,8 @@ impl<'a> MeasureSeries<'a> {
 
     fn change(
         &self,
-        now: &PeriodAggregate<'_>,
-        then: Option<&PeriodAggregate<'_>>,
+        now: &SpanAggregate<'_>,
+        then: Option<&SpanAggregate<'_>>,
     ) -> (ChangeResult, ChangeResult) {
         let delta = match (self.find_obstacle(now, then), then) {
             (Some(reason), _) => Err(reason),
@@ -382,7 +581,7 @@ impl<'a> MeasureSeries<'a> {
     }
 
     /// Whether two periods cover the same leaves (docs/specification.md#comparable).
-    fn are_comparable(&self, now: &PeriodAggregate<'_>, then: &PeriodAggregate<'_>) -> bool {
+    fn are_comparable(&self, now: &SpanAggregate<'_>, then: &SpanAggregate<'_>) -> bool {
         let months = |place: usize| (month_at(now, place), month_at(then, place));
         let same = |place: usize, now_state: &MonthState, then_state: &MonthState| {
             let (month, before) = months(place);
@@ -447,8 +646,8 @@ impl<'a> MeasureSeries<'a> {
 
     fn like_for_like(
         &self,
-        now: &PeriodAggregate<'_>,
-        then: Option<&PeriodAggregate<'_>>,
+        now: &SpanAggregate<'_>,
+        then: Option<&SpanAggregate<'_>>,
     ) -> (ChangeResult, ChangeResult, Option<f64>) {
         let none = |reason| {
             (
@@ -497,8 +696,8 @@ impl<'a> MeasureSeries<'a> {
     /// (docs/specification.md#like-for-like).
     fn restrict(
         &self,
-        now: &PeriodAggregate<'_>,
-        then: &PeriodAggregate<'_>,
+        now: &SpanAggregate<'_>,
+        then: &SpanAggregate<'_>,
     ) -> Result<CommonLeafOperands, UnavailableReason> {
         let places: Vec<usize> = if self.has_only_stocks() {
             if now.taken != then.taken {
@@ -512,7 +711,7 @@ impl<'a> MeasureSeries<'a> {
             .iter()
             .filter(|place| {
                 let state = now.months.get(**place).and_then(Option::as_ref);
-                !self.is_not_applicable(now.period, month_at(now, **place), state)
+                !self.is_not_applicable(now.span, month_at(now, **place), state)
             })
             .count();
         // From the last month to the first, because stocks are taken from the last pair only.
@@ -550,8 +749,8 @@ impl<'a> MeasureSeries<'a> {
 
     fn restricted_months(
         &self,
-        (now, now_state): (&PeriodAggregate<'_>, &MonthState),
-        (then, then_state): (&PeriodAggregate<'_>, &MonthState),
+        (now, now_state): (&SpanAggregate<'_>, &MonthState),
+        (then, then_state): (&SpanAggregate<'_>, &MonthState),
         place: usize,
         needed: &[bool],
     ) -> Result<Option<(MonthState, MonthState)>, UnavailableReason> {
@@ -572,55 +771,92 @@ impl<'a> MeasureSeries<'a> {
         if kept_now.is_empty() {
             return Ok(None);
         }
-        let side =
-            |period: &PeriodAggregate<'_>, month: Month, state: &MonthState, kept: &BitSet| {
-                let prior = PriorMonths::in_period(month, period.period);
-                let gathered = state.gathered.clone().or_else(|| {
-                    self.source.gather(self.program, self.unit, month, prior).map(Rc::new)
-                });
-                let restricted = gathered
-                    .map(|gathered| self.source.restrict(&gathered, month, kept, needed))
-                    .transpose();
-                let restricted =
-                    restricted.map_err(|StatedAbove| UnavailableReason::StatedAbove)?;
-                let applying = self.source.applying_leaves(self.program, self.unit, month, prior);
-                let coverage = super::number::share(kept.len(), applying.len());
-                Ok(restricted.map(|kept| MonthState {
-                    values: kept.values(),
-                    coverage,
-                    ..state.clone()
-                }))
-            };
+        let side = |side: &SpanAggregate<'_>, month: Month, state: &MonthState, kept: &BitSet| {
+            let prior = PriorMonths::in_span(month, side.span);
+            let gathered = state
+                .gathered
+                .clone()
+                .or_else(|| self.source.gather(self.program, self.unit, month, prior).map(Rc::new));
+            let restricted = gathered
+                .map(|gathered| self.source.restrict(&gathered, month, kept, needed))
+                .transpose();
+            let restricted = restricted.map_err(|StatedAbove| UnavailableReason::StatedAbove)?;
+            let applying = self.source.applying_leaves(self.program, self.unit, month, prior);
+            let coverage = super::number::share(kept.len(), applying.len());
+            Ok(restricted.map(|kept| MonthState {
+                values: kept.values(),
+                coverage,
+                ..state.clone()
+            }))
+        };
         Ok(side(now, month, now_state, &kept_now)?.zip(side(then, before, then_state, &kept_then)?))
     }
 
-    fn year_to_date(&self, now: &PeriodAggregate<'_>) -> ChangeResult {
+    /// Why there is no year to date, whatever the figures are.
+    fn year_to_date_obstacle(&self) -> Option<UnavailableReason> {
         if self.program.is_average() || self.accumulating.iter().any(|accumulates| !accumulates) {
-            return Err(UnavailableReason::NotApplicable);
+            return Some(UnavailableReason::NotApplicable);
+        }
+        self.left_out.then_some(UnavailableReason::DefinitionChanged)
+    }
+
+    fn year_to_date(&self, period: Period) -> ChangeResult {
+        if let Some(reason) = self.year_to_date_obstacle() {
+            return Err(reason);
+        }
+        whole_value(self.aggregate_whole(MonthSpan::year_to(period.last())).as_ref())
+    }
+
+    fn year_to_date_change(&self, period: Period) -> (ChangeResult, ChangeResult) {
+        let none = |reason| {
+            let percent =
+                if self.program.percent { UnavailableReason::NotApplicable } else { reason };
+            (Err(reason), Err(percent))
+        };
+        if let Some(reason) = self.year_to_date_obstacle() {
+            return none(reason);
+        }
+        let span = MonthSpan::year_to(period.last());
+        let now = self.aggregate_whole(span).unwrap_or_else(|| self.missing(span));
+        let then = self.aggregate_whole(span.year_before());
+        self.change(&now, Some(&then.unwrap_or_else(|| self.missing(span.year_before()))))
+    }
+
+    /// A span without a value.
+    fn missing(&self, span: MonthSpan) -> SpanAggregate<'_> {
+        SpanAggregate {
+            span,
+            months: Cow::Borrowed(&[]),
+            values: None,
+            value: None,
+            coverage: Some(0.0),
+            taken: None,
+            origin: None,
+        }
+    }
+
+    fn rolling(&self, period: Period, months: i32) -> RollingValue {
+        let none = |reason| RollingValue { value: Err(reason), coverage: None };
+        if self.program.is_average() || period.step() != Step::Month {
+            return none(UnavailableReason::NotApplicable);
         }
         if self.left_out {
-            return Err(UnavailableReason::DefinitionChanged);
+            return none(UnavailableReason::DefinitionChanged);
         }
-        let has_previous = self.program.has_previous();
-        let january = now.period.first().january();
-        let mut months = Vec::new();
-        for month in (0..=now.period.last().since(january)).map(|n| january.plus(n)) {
-            let known = usize::try_from(month.since(self.first)).ok();
-            // `prev()` reads no month in a year to date.
-            let state = match known.and_then(|place| self.states.get(place)) {
-                Some(state) if !has_previous => state.as_ref().map(Cow::Borrowed),
-                _ => self.source.state(self.program, self.unit, month, None).map(Cow::Owned),
-            };
-            match state {
-                Some(state) => months.push(state),
-                None if self.applies_nowhere(month, None) => {}
-                None => return Err(UnavailableReason::Missing),
-            }
-        }
-        let last = months.last().ok_or(UnavailableReason::NotApplicable)?;
-        let values = self.summed(months.iter().map(AsRef::as_ref), &last.values);
-        self.program.apply(&values).ok_or(UnavailableReason::Missing)
+        let found = self.aggregate_whole(MonthSpan::ending(period.last(), months));
+        let value = whole_value(found.as_ref());
+        let coverage = found.filter(|_| value.is_ok()).and_then(|found| found.coverage);
+        RollingValue { value, coverage }
     }
+}
+
+/// The value of a span in which no month is missing, or the reason why it is null.
+fn whole_value(found: Option<&SpanAggregate<'_>>) -> ChangeResult {
+    let found = found.ok_or(UnavailableReason::Missing)?;
+    if found.is_not_applicable() {
+        return Err(UnavailableReason::NotApplicable);
+    }
+    found.value.ok_or(UnavailableReason::Missing)
 }
 
 struct CommonLeafOperands {
@@ -629,17 +865,17 @@ struct CommonLeafOperands {
     coverage: f64,
 }
 
-fn month_at(aggregate: &PeriodAggregate<'_>, place: usize) -> Month {
-    aggregate.period.first().plus(i32::try_from(place).unwrap_or(0))
+fn month_at(aggregate: &SpanAggregate<'_>, place: usize) -> Month {
+    aggregate.span.first().plus(i32::try_from(place).unwrap_or(0))
 }
 
 fn state_pair<'p>(
-    now: &'p PeriodAggregate<'_>,
-    then: &'p PeriodAggregate<'_>,
+    now: &'p SpanAggregate<'_>,
+    then: &'p SpanAggregate<'_>,
     place: usize,
 ) -> (Option<&'p MonthState>, Option<&'p MonthState>) {
     let at =
-        |aggregate: &'p PeriodAggregate<'_>| aggregate.months.get(place).and_then(Option::as_ref);
+        |aggregate: &'p SpanAggregate<'_>| aggregate.months.get(place).and_then(Option::as_ref);
     (at(now), at(then))
 }
 

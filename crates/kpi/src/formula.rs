@@ -7,6 +7,7 @@ use pest::iterators::{Pair, Pairs};
 use pest::pratt_parser::{Assoc, Op, PrattParser};
 
 use super::fault::quoted;
+use super::measure::Members;
 use super::number::Decimal64;
 
 /// Longest formula in bytes.
@@ -140,6 +141,48 @@ impl Expression {
             }
             Self::Min(list) | Self::Max(list) => list.iter().flat_map(Self::references).collect(),
         }
+    }
+
+    /// The parts that are aggregated before the formula is applied, in order of appearance:
+    /// indicators, and each `??` and `sum()` as a whole (docs/specification.md#kpis).
+    #[must_use]
+    pub fn operands(&self) -> Vec<&Self> {
+        match self {
+            Self::Number(_) => Vec::new(),
+            Self::Figure(_) | Self::Coalesce(..) | Self::Sum(_) => vec![self],
+            Self::Negate(x) | Self::Abs(x) => x.operands(),
+            Self::Binary(_, x, y) => [x.operands(), y.operands()].concat(),
+            Self::Min(list) | Self::Max(list) => list.iter().flat_map(Self::operands).collect(),
+        }
+    }
+
+    /// The same expression for the members that a query names: a dimension without a member takes
+    /// the member of the query, or is left out for the total.
+    #[must_use]
+    pub fn resolve_members(&self, asked: &Members) -> Self {
+        let of = |x: &Self| Box::new(x.resolve_members(asked));
+        let all = |list: &[Self]| list.iter().map(|x| x.resolve_members(asked)).collect();
+        match self {
+            Self::Number(number) => Self::Number(*number),
+            Self::Figure(reference) => Self::Figure(reference.resolve_members(asked)),
+            Self::Negate(x) => Self::Negate(of(x)),
+            Self::Abs(x) => Self::Abs(of(x)),
+            Self::Sum(x) => Self::Sum(of(x)),
+            Self::Binary(operator, x, y) => Self::Binary(*operator, of(x), of(y)),
+            Self::Coalesce(x, y) => Self::Coalesce(of(x), of(y)),
+            Self::Min(list) => Self::Min(all(list)),
+            Self::Max(list) => Self::Max(all(list)),
+        }
+    }
+}
+
+impl IndicatorReference {
+    fn resolve_members(&self, asked: &Members) -> Self {
+        let resolve = |(dimension, member): &(String, Option<String>)| {
+            let member = member.as_deref().or_else(|| asked.get(dimension))?;
+            Some((dimension.clone(), Some(member.to_owned())))
+        };
+        Self { members: self.members.iter().filter_map(resolve).collect(), ..self.clone() }
     }
 }
 
@@ -386,6 +429,16 @@ mod tests {
         assert_eq!(printed("a + b * c ?? 0"), "(a + (b * c)) ?? 0");
         assert_eq!(printed("a - b - c"), "(a - b) - c");
         assert_eq!(printed("-a * b"), "(-a) * b");
+    }
+
+    #[test]
+    fn operands_are_the_parts_that_are_aggregated_first() {
+        let formula: Expression =
+            "-(a{x,y=1} - prev(b{x})) / (max(a, 2, sum(c * d)) + (e{z} ?? 0) * 3)".parse().unwrap();
+        let asked = Members::none().with("x", "7");
+        let operands: Vec<String> =
+            formula.operands().iter().map(|x| x.resolve_members(&asked).to_string()).collect();
+        assert_eq!(operands, ["a{x=7,y=1}", "prev(b{x=7})", "a", "sum(c * d)", "e ?? 0"]);
     }
 
     #[test]

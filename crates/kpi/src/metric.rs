@@ -30,6 +30,10 @@ pub enum DerivedMetric {
     YearBefore,
     /// January up to the end of the month.
     YearToDate,
+    /// Change of the year to date from that of the year before, in percent.
+    YearToDatePercent,
+    /// The value over the last twelve months.
+    RollingYear,
     /// The target in force.
     Target,
     /// How much of the target is reached, in percent: from 100 on it is met, whether a higher or a
@@ -51,7 +55,7 @@ pub enum DerivedMetric {
 
 impl DerivedMetric {
     /// All derived numbers.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::MomDelta,
         Self::MomPercent,
         Self::MomLikeForLikeDelta,
@@ -60,6 +64,8 @@ impl DerivedMetric {
         Self::YoyPercent,
         Self::YearBefore,
         Self::YearToDate,
+        Self::YearToDatePercent,
+        Self::RollingYear,
         Self::Target,
         Self::Attainment,
         Self::Stated,
@@ -82,6 +88,8 @@ impl DerivedMetric {
             Self::YoyPercent => "_yoy_percent",
             Self::YearBefore => "_year_before",
             Self::YearToDate => "_ytd",
+            Self::YearToDatePercent => "_year_to_date_percent",
+            Self::RollingYear => "_rolling12",
             Self::Target => "_target",
             Self::Attainment => "_attainment",
             Self::Stated => "_stated",

@@ -319,6 +319,78 @@ impl FromStr for Period {
     }
 }
 
+/// Consecutive months over which figures are aggregated: those of a period, or months that are no
+/// calendar period, such as January up to a month or the last twelve months.
+///
+/// ```
+/// use kpi::period::{Month, MonthSpan};
+/// let may: Month = "2021-05".parse().unwrap();
+/// assert_eq!(MonthSpan::year_to(may).months().len(), 5);
+/// assert_eq!(MonthSpan::ending(may, 12).first().to_string(), "2020-06");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MonthSpan {
+    first: Month,
+    last: Month,
+    has_prior: bool,
+}
+
+impl MonthSpan {
+    /// January of the year up to a month.
+    #[must_use]
+    pub fn year_to(last: Month) -> Self {
+        Self { first: last.january(), last, has_prior: false }
+    }
+
+    /// This number of months, up to a month.
+    #[must_use]
+    pub fn ending(last: Month, count: i32) -> Self {
+        Self { first: last.plus(1 - count), last, has_prior: false }
+    }
+
+    /// The same months of the year before.
+    #[must_use]
+    pub fn year_before(self) -> Self {
+        Self { first: self.first.plus(-12), last: self.last.plus(-12), ..self }
+    }
+
+    /// The first month.
+    #[must_use]
+    pub fn first(self) -> Month {
+        self.first
+    }
+
+    /// The last month.
+    #[must_use]
+    pub fn last(self) -> Month {
+        self.last
+    }
+
+    /// Whether a calendar period comes before, so that `prev()` reads it
+    /// (docs/specification.md#wider-periods).
+    #[must_use]
+    pub fn has_prior(self) -> bool {
+        self.has_prior
+    }
+
+    /// Whether it has one month.
+    #[must_use]
+    pub fn is_month(self) -> bool {
+        self.first == self.last
+    }
+
+    /// The months in order.
+    pub fn months(self) -> impl DoubleEndedIterator<Item = Month> + ExactSizeIterator {
+        (0..self.last.since(self.first) + 1).map(move |n| self.first.plus(n))
+    }
+}
+
+impl From<Period> for MonthSpan {
+    fn from(period: Period) -> Self {
+        Self { first: period.first(), last: period.last(), has_prior: period.previous().is_some() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use super::expectation::NotApplicableSpan;
 use super::formula::{Expression, FormulaOperator, IndicatorReference};
 use super::measure::{Measure, Members};
 use super::number::{float, power_of_ten};
-use super::period::{Month, Period};
+use super::period::{Month, MonthSpan};
 
 /// How the own value of an indicator is found: stated, or summed over the members of a complete
 /// dimension (docs/specification.md#own-value).
@@ -97,11 +97,10 @@ impl FigureOperand {
     /// The first and last month of a period in which the figure is read. With `spread` it is read
     /// in every month, not only in the one taken.
     fn months(&self, source: &SourceMonths, spread: bool) -> Option<(Month, Month)> {
-        let SourceMonths { period, taken } = *source;
+        let SourceMonths { span, taken } = *source;
         let every_month = spread || self.previous || self.kind == IndicatorKind::Flow;
-        let (first, last) =
-            if every_month { (period.first(), period.last()) } else { (taken, taken) };
-        let read = |month| self.month(month, PriorMonths::in_period(month, period));
+        let (first, last) = if every_month { (span.first(), span.last()) } else { (taken, taken) };
+        let read = |month| self.month(month, PriorMonths::in_span(month, span));
         Some((read(first)?, read(last)?))
     }
 
@@ -117,11 +116,11 @@ impl FigureOperand {
     }
 }
 
-/// The months that a period's figures come from.
+/// The months that aggregated figures come from.
 #[derive(Clone, Copy, Debug)]
 pub struct SourceMonths {
-    /// The period.
-    pub period: Period,
+    /// All months.
+    pub span: MonthSpan,
     /// The month from which stocks are taken.
     pub taken: Month,
 }
@@ -143,11 +142,13 @@ impl PriorMonths {
         Some(Self { flow: month.plus(-1), stock: month.plus(-1) })
     }
 
-    /// For a month of a period. `None` for nine months, which have no period before.
+    /// For a month of a span. `None` for nine months, a year to date and the last months, which
+    /// have no calendar period before.
     #[must_use]
-    pub fn in_period(month: Month, period: Period) -> Option<Self> {
-        let before = period.previous()?;
-        Some(Self { flow: month.plus(-period.step().months()), stock: before.last() })
+    pub fn in_span(month: Month, span: MonthSpan) -> Option<Self> {
+        let length = span.last().since(span.first()) + 1;
+        let prior = Self { flow: month.plus(-length), stock: span.first().plus(-1) };
+        span.has_prior().then_some(prior)
     }
 }
 
@@ -163,6 +164,16 @@ pub(super) enum Operand {
 }
 
 impl Operand {
+    /// Its value as it enters the formula, from the value in units of the last decimal.
+    fn scale(&self, value: f64) -> f64 {
+        match self {
+            Self::Figure(figure) if figure.decimals > 0 => {
+                value / float(power_of_ten(figure.decimals))
+            }
+            Self::Figure(_) | Self::Choice(..) | Self::LeafSum(_) => value,
+        }
+    }
+
     /// Whether the operand is summed over months (docs/specification.md#wider-periods).
     fn accumulates(&self) -> bool {
         match self {
@@ -396,6 +407,14 @@ impl Program {
         result.is_finite().then_some(result)
     }
 
+    /// The aggregated operands as they enter the formula, from their values in units of the last
+    /// decimal.
+    #[must_use]
+    pub fn scale_operands(&self, values: &[f64]) -> Vec<f64> {
+        let scale = |(operand, value): (&Operand, &f64)| operand.scale(*value);
+        self.operands.iter().zip(values).map(scale).collect()
+    }
+
     /// The change between two aggregates. For a plain figure the difference is taken before
     /// scaling, so that it is exact.
     #[must_use]
@@ -414,14 +433,7 @@ impl Program {
         };
         Some(match node {
             ProgramNode::Number(number) => *number,
-            ProgramNode::Operand(place) => {
-                match (self.operands.get(*place)?, values.get(*place)?) {
-                    (Operand::Figure(figure), value) if figure.decimals > 0 => {
-                        value / float(power_of_ten(figure.decimals))
-                    }
-                    (_, value) => *value,
-                }
-            }
+            ProgramNode::Operand(place) => self.operands.get(*place)?.scale(*values.get(*place)?),
             ProgramNode::Negate(x) => -self.evaluate_node(x, values)?,
             ProgramNode::Abs(x) => self.evaluate_node(x, values)?.abs(),
             ProgramNode::Min(list) => all(list)?.into_iter().fold(f64::INFINITY, f64::min),

@@ -16,7 +16,8 @@ use serde::Serialize;
 
 use super::{BUFFER, ZipStream, begin, end, write_error};
 use crate::app::clock::Calendar;
-use crate::app::read::series::{self, PointView, SeriesView};
+use crate::app::read::fields::RequestedFields;
+use crate::app::read::series::{self, PointView, PreparedSeries, SeriesView};
 use crate::app::state::State;
 use crate::error::Error;
 use kpi::catalogue::{Indicator, IndicatorKind};
@@ -196,13 +197,9 @@ fn piece(
     let mut rows = 0;
     for unit in units {
         for asked in asked {
-            let found = series::one(
-                state,
-                Geography::AsReported,
-                (&asked.measure, &asked.program),
-                unit,
-                periods,
-            );
+            let fields = RequestedFields::of_point();
+            let prepared = PreparedSeries::new(state, &asked.measure, &asked.program, fields);
+            let found = series::one(state, Geography::AsReported, &prepared, unit, periods);
             for point in
                 found.points.iter().filter(|point| point.value.is_some() || point.stated.is_some())
             {

@@ -32,13 +32,13 @@ const MAX_FINDINGS: usize = 5;
 
 /// The overview.
 #[derive(Clone, Debug)]
-pub struct Overview {
+pub struct UnitOverview {
     /// The scorecard's rows: kpis, then headline indicators.
     pub rows: Vec<ScorecardRow>,
     /// The same rows a year before, for comparisons of the year to date.
     pub year_before: BTreeMap<String, ScorecardRow>,
     /// The units below it by kpis, the worst first.
-    pub units: Vec<UnitRow>,
+    pub units: Vec<UnitStanding>,
     /// Number of units below it that the table leaves out.
     pub units_left_out: usize,
     /// The kpis of the table.
@@ -59,7 +59,7 @@ pub struct Overview {
 
 /// A unit in the table of units by kpis.
 #[derive(Clone, Debug)]
-pub struct UnitRow {
+pub struct UnitStanding {
     /// Its code.
     pub unit: String,
     /// The cell of each kpi.
@@ -97,12 +97,17 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown unit.
-    pub fn overview(&self, code: &str, month: Month) -> Result<Overview, Error> {
+    pub fn overview(&self, code: &str, month: Month) -> Result<UnitOverview, Error> {
         let state = self.state();
         let unit = state.find_unit(code)?;
         let period = Period::containing(Step::Month, month);
         let card = |period: Period| {
-            self.scorecard(&ScorecardQuery { unit: code.to_owned(), period, of_today: false })
+            self.scorecard(&ScorecardQuery {
+                unit: code.to_owned(),
+                period,
+                of_today: false,
+                fields: ScorecardQuery::fields(),
+            })
         };
         let mut rows = card(period)?.rows;
         rows.retain(|row| {
@@ -138,7 +143,7 @@ impl Snapshot {
         let late = reports
             .into_iter()
             .filter(|report| matches!(report.status, ReportStatus::Late) || report.overdue);
-        Ok(Overview {
+        Ok(UnitOverview {
             systems: systems(self, code, period)?,
             late: late.collect(),
             rows,
@@ -160,16 +165,16 @@ impl Snapshot {
         period: Period,
         kpis: &[String],
         reports: &[ReportProgressView],
-    ) -> Result<(Vec<UnitRow>, usize), Error> {
+    ) -> Result<(Vec<UnitStanding>, usize), Error> {
         let state = self.state();
-        let mut rows: BTreeMap<String, UnitRow> = state
+        let mut rows: BTreeMap<String, UnitStanding> = state
             .units
             .children(unit)
             .filter(|child| period.months().any(|month| state.units.exists(*child, month)))
             .map(|child| {
                 let code = state.units.code(child).to_owned();
                 let cells = vec![None; kpis.len()];
-                (code.clone(), UnitRow { unit: code, cells, report: None, is_overdue: false })
+                (code.clone(), UnitStanding { unit: code, cells, report: None, is_overdue: false })
             })
             .collect();
         for (n, measure) in kpis.iter().enumerate() {
@@ -188,7 +193,7 @@ impl Snapshot {
             row.report = Some(worse(row.report, report.status));
             row.is_overdue |= report.overdue;
         }
-        let mut rows: Vec<UnitRow> = rows.into_values().collect();
+        let mut rows: Vec<UnitStanding> = rows.into_values().collect();
         rows.sort_by(|one, other| {
             let (one, other) = (badness(one), badness(other));
             (other.0, other.1).cmp(&(one.0, one.1)).then(other.2.total_cmp(&one.2))
@@ -211,7 +216,15 @@ impl Snapshot {
     fn ranked(&self, unit: usize, measure: &str, period: Period) -> Result<Vec<RankingRow>, Error> {
         let measure = Measure::parse(measure).map_err(Error::Malformed)?;
         let parent = Some(self.state().units.code(unit).to_owned());
-        Ok(self.ranking(&RankingQuery { measure, parent, period, of_today: false })?.rows)
+        Ok(self
+            .ranking(&RankingQuery {
+                measure,
+                parent,
+                period,
+                of_today: false,
+                fields: RankingQuery::fields(),
+            })?
+            .rows)
     }
 
     /// The changes since the month before that are large for what is usual for the measure.
@@ -238,7 +251,7 @@ impl Snapshot {
             let below = self.ranked(unit, &card.measure, period)?;
             let mut parts: Vec<(String, f64)> = below
                 .into_iter()
-                .filter_map(|row| Some((row.unit, row.delta?.get())))
+                .filter_map(|row| Some((row.unit, row.point.delta?.get())))
                 .filter(|(_, delta)| *delta != 0.0 && (*delta > 0.0) == (total > 0.0))
                 .collect();
             parts.sort_by(|one, other| other.1.abs().total_cmp(&one.1.abs()));
@@ -276,7 +289,7 @@ fn worse(known: Option<ReportStatus>, other: ReportStatus) -> ReportStatus {
 }
 
 /// How bad a unit stands: kpis behind, kpis close, and what is lacking to the targets.
-fn badness(row: &UnitRow) -> (usize, usize, f64) {
+fn badness(row: &UnitStanding) -> (usize, usize, f64) {
     let of = |status: TargetStatus| {
         row.cells.iter().flatten().filter(|cell| cell.status == Some(status)).count()
     };
@@ -301,6 +314,7 @@ fn systems(snapshot: &Snapshot, unit: &str, period: Period) -> Result<Vec<System
             of_today: false,
             offset: 0,
             limit: measures.len(),
+            fields: super::fields::RequestedFields::of_point(),
         })?;
         let points = page.series.iter().flat_map(|series| &series.points);
         let present = points.filter(|point| point.value.is_some()).count();

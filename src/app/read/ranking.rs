@@ -3,16 +3,19 @@
 use std::collections::HashMap;
 
 use serde::Serialize;
+use serde::ser::SerializeMap;
 
+use super::fields::{Field, FieldChoice, FieldSet, RequestedFields};
+use super::series::{PointView, PreparedSeries};
 use crate::app::snapshot::Snapshot;
 use crate::app::state::State;
 use crate::error::Error;
 use kpi::catalogue::Direction;
-use kpi::change::{MeasureSeries, PeriodPoint, UnavailableReason, ValueReason};
+use kpi::change::MeasureSeries;
 use kpi::fault::Fault;
 use kpi::geography::Geography;
 use kpi::measure::Measure;
-use kpi::number::{Decimal64, Rounded, rounded};
+use kpi::number::{Decimal64, Rounded};
 use kpi::period::Period;
 use kpi::program::Program;
 use kpi::ranking::places;
@@ -30,6 +33,16 @@ pub struct RankingQuery {
     pub period: Period,
     /// Whether to use `geography=current` (`docs/specification.md#merged-units`).
     pub of_today: bool,
+    /// The fields of each row; see [`RankingQuery::fields`].
+    pub fields: RequestedFields,
+}
+
+impl RankingQuery {
+    /// The fields of a row without `fields=`.
+    #[must_use]
+    pub fn fields() -> RequestedFields {
+        RequestedFields::new(FieldChoice::RANKING.default)
+    }
 }
 
 /// A ranking.
@@ -53,51 +66,72 @@ pub struct RankingView {
     /// The children that exist in the period, best first; those without a value come last, in order
     /// of their codes.
     pub rows: Vec<RankingRow>,
+    /// The fields of the rows.
+    #[serde(skip)]
+    pub fields: FieldSet,
 }
 
-/// A unit in a ranking.
-#[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
+/// A unit in a ranking. Without `fields=` it has unit, name, value, coverage, delta, ranks, target,
+/// attainment and status; otherwise it has the fields that are named.
+#[derive(Clone, PartialEq, Debug, utoipa::ToSchema)]
 pub struct RankingRow {
-    /// The unit.
+    /// The unit. Always there.
     pub unit: String,
     /// The unit's name.
+    #[schema(required = false)]
     pub name: LocalizedName,
-    /// The unit's value.
-    #[schema(required, value_type = Option<f64>)]
-    pub value: Option<Rounded>,
-    /// Reason code when `value` is null.
-    #[schema(required)]
-    pub value_reason: Option<ValueReason>,
-    /// Share of the leaves that the value covers, 0 to 1. Null where no leaf is left to which the
-    /// figures apply.
-    #[schema(required)]
-    pub coverage: Option<f64>,
-    /// This period minus the period before.
-    #[schema(required, value_type = Option<f64>)]
-    pub delta: Option<Rounded>,
-    /// Reason code when `delta` is null.
-    #[schema(required)]
-    pub delta_reason: Option<UnavailableReason>,
+    /// On request: the unit's name, in the language of the response.
+    #[schema(nullable = false)]
+    pub unit_name: Option<String>,
+    /// On request: the measure's name, in the language of the response.
+    #[schema(nullable = false)]
+    pub measure_name: Option<String>,
+    /// The value with its changes, as in `/series`.
+    #[serde(flatten)]
+    pub point: PointView,
     /// The rank; equal values share one (1, 1, 3). Null without a value.
-    #[schema(required)]
     pub rank: Option<usize>,
     /// The rank in the period before.
-    #[schema(required)]
     pub previous_rank: Option<usize>,
     /// The target in force in the period's last month.
-    #[schema(required, value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>)]
     pub target: Option<Decimal64>,
     /// The code of that target.
-    #[schema(required)]
     pub target_code: Option<String>,
     /// How much of the target is reached, in percent.
-    #[schema(required, value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>)]
     pub attainment: Option<Rounded>,
     /// The value compared with the target.
-    #[schema(required)]
     pub status: Option<TargetStatus>,
     /// Whether the status is over a coverage below 1, so that it may still change.
+    #[schema(required = false)]
     pub provisional: bool,
+}
+
+/// Writes the requested fields, in the order of [`Field::ALL`].
+impl Serialize for RankingRow {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are fields of the point")]
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut to = serializer.serialize_map(None)?;
+        for field in self.point.fields.iter() {
+            let name = field.name();
+            match field {
+                Field::Unit => to.serialize_entry(name, &self.unit)?,
+                Field::Name => to.serialize_entry(name, &self.name)?,
+                Field::UnitName => to.serialize_entry(name, &self.unit_name)?,
+                Field::MeasureName => to.serialize_entry(name, &self.measure_name)?,
+                Field::Rank => to.serialize_entry(name, &self.rank)?,
+                Field::PreviousRank => to.serialize_entry(name, &self.previous_rank)?,
+                Field::Target => to.serialize_entry(name, &self.target)?,
+                Field::TargetCode => to.serialize_entry(name, &self.target_code)?,
+                Field::Attainment => to.serialize_entry(name, &self.attainment)?,
+                Field::Status => to.serialize_entry(name, &self.status)?,
+                Field::Provisional => to.serialize_entry(name, &self.provisional)?,
+                of_point => self.point.write(of_point, name, &mut to)?,
+            }
+        }
+        to.end()
+    }
 }
 
 impl Snapshot {
@@ -108,7 +142,10 @@ impl Snapshot {
     /// unit.
     pub fn ranking(&self, query: &RankingQuery) -> Result<RankingView, Error> {
         let state = self.state();
-        let faults: Vec<Fault> = state.measure_faults(&query.measure).collect();
+        let faults: Vec<Fault> = state
+            .measure_faults(&query.measure)
+            .chain(query.fields.fault(query.period.step()))
+            .collect();
         let Some(program) = Program::of_measure(&state.catalogue, &state.view(), &query.measure)
             .filter(|_| faults.is_empty())
         else {
@@ -117,8 +154,7 @@ impl Snapshot {
         let ranking = RankingComputation {
             state,
             geography: self.geography(query.of_today),
-            measure: &query.measure,
-            program,
+            prepared: PreparedSeries::new(state, &query.measure, &program, query.fields),
         };
         let units = match &query.parent {
             Some(code) => state.units.children(state.find_unit(code)?).collect(),
@@ -133,6 +169,7 @@ impl Snapshot {
             direction: ranking.direction(),
             unit_of_measure: state.catalogue.unit_of_measure(&query.measure.code).to_owned(),
             rows: ranking.rows(&units, query.period),
+            fields: query.fields.set,
         })
     }
 }
@@ -140,25 +177,19 @@ impl Snapshot {
 struct RankingComputation<'a> {
     state: &'a State,
     geography: Geography,
-    measure: &'a Measure,
-    program: Program,
+    prepared: PreparedSeries<'a>,
 }
 
 impl RankingComputation<'_> {
     fn direction(&self) -> Direction {
-        self.state.catalogue.direction(&self.measure.code)
+        self.state.catalogue.direction(&self.prepared.measure().code)
     }
 
     fn rows(&self, units: &[usize], period: Period) -> Vec<RankingRow> {
         let before = period.previous();
         let series = |unit: usize| {
-            MeasureSeries::new(
-                self.state.source().with_geography(self.geography),
-                &self.program,
-                unit,
-                before.unwrap_or(period),
-                period,
-            )
+            let source = self.state.source().with_geography(self.geography);
+            self.prepared.of_unit(source, unit, before.unwrap_or(period), period)
         };
         let all: Vec<(usize, MeasureSeries<'_>)> =
             units.iter().map(|unit| (*unit, series(*unit))).collect();
@@ -178,7 +209,7 @@ impl RankingComputation<'_> {
             .iter()
             .filter_map(|(unit, series)| {
                 let places = (*now.get(unit)?, then.get(unit).copied().flatten());
-                Some(self.row(*unit, &series.point(period), places))
+                Some(self.row(*unit, (series, period), places))
             })
             .collect();
         rows.sort_by(|one, other| {
@@ -204,29 +235,23 @@ impl RankingComputation<'_> {
     fn row(
         &self,
         unit: usize,
-        point: &PeriodPoint,
+        (series, period): (&MeasureSeries<'_>, Period),
         (rank, previous_rank): (Option<usize>, Option<usize>),
     ) -> RankingRow {
-        let target =
-            self.state.targets.in_force(&self.state.units, self.measure, unit, point.period.last());
+        let (state, prepared) = (self.state, &self.prepared);
+        let target = state.targets.in_force(&state.units, prepared.measure(), unit, period.last());
         let target_code = target.map(|target| target.code.clone());
         let target = target.map(|target| target.value);
+        let value = series.value(period);
         let (attainment, status) =
-            evaluate_target(self.direction(), point.value, target.map(Decimal64::to_f64));
+            evaluate_target(self.direction(), value, target.map(Decimal64::to_f64));
+        let point = prepared.point(state, series, period);
         let status = status.filter(|_| point.coverage.is_some());
         RankingRow {
-            unit: self.state.units.code(unit).to_owned(),
-            name: self
-                .state
-                .units
-                .get(unit)
-                .map(|unit| unit.document.name.clone())
-                .unwrap_or_default(),
-            value: point.value.and_then(Rounded::new),
-            value_reason: point.value_reason,
-            coverage: point.coverage.and_then(rounded),
-            delta: point.delta.ok().and_then(Rounded::new),
-            delta_reason: point.delta.err(),
+            unit: state.units.code(unit).to_owned(),
+            name: state.units.get(unit).map(|unit| unit.document.name.clone()).unwrap_or_default(),
+            unit_name: prepared.unit_name(state, series),
+            measure_name: prepared.measure_name(state),
             rank,
             previous_rank,
             target,
@@ -234,6 +259,7 @@ impl RankingComputation<'_> {
             attainment: attainment.and_then(Rounded::new),
             status,
             provisional: is_provisional(status, point.coverage),
+            point,
         }
     }
 }

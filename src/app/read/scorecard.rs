@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
+use serde::ser::SerializeMap;
 
-use super::series::{PointView, point};
+use super::fields::{Field, FieldChoice, FieldSet, RequestedFields};
+use super::series::{PointView, PreparedSeries};
 use crate::app::snapshot::Snapshot;
 use crate::app::state::State;
 use crate::error::Error;
 use kpi::catalogue::{Direction, ScoreFunction};
-use kpi::change::MeasureSeries;
 use kpi::geography::Geography;
 use kpi::measure::{Measure, Members};
 use kpi::number::{Decimal64, Rounded};
@@ -31,6 +32,16 @@ pub struct ScorecardQuery {
     pub period: Period,
     /// Whether to use `geography=current` (`docs/specification.md#merged-units`).
     pub of_today: bool,
+    /// The fields of each row; see [`ScorecardQuery::fields`].
+    pub fields: RequestedFields,
+}
+
+impl ScorecardQuery {
+    /// The fields of a row without `fields=`.
+    #[must_use]
+    pub fn fields() -> RequestedFields {
+        RequestedFields::new(FieldChoice::SCORECARD.default)
+    }
 }
 
 /// A scorecard.
@@ -54,6 +65,9 @@ pub struct ScorecardView {
     /// The kpis in catalogue order, each followed by its members that have a target in force here;
     /// then the headline indicators.
     pub rows: Vec<ScorecardRow>,
+    /// The fields of the rows.
+    #[serde(skip)]
+    pub fields: FieldSet,
 }
 
 /// The sum of the points.
@@ -69,44 +83,83 @@ pub struct TotalScore {
     pub missing: usize,
 }
 
-/// One measure on a scorecard.
-#[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
+/// One measure on a scorecard. Without `fields=` it has all fields but those of the point that are
+/// given on request; otherwise it has those that are named.
+#[derive(Clone, PartialEq, Debug, utoipa::ToSchema)]
 pub struct ScorecardRow {
-    /// The measure.
+    /// The measure. Always there.
     pub measure: String,
     /// The measure's name.
+    #[schema(required = false)]
     pub name: LocalizedName,
+    /// On request: the unit's name, in the language of the response.
+    #[schema(nullable = false)]
+    pub unit_name: Option<String>,
+    /// On request: the measure's name, in the language of the response.
+    #[schema(nullable = false)]
+    pub measure_name: Option<String>,
     /// `kpi` or `indicator`.
+    #[schema(required = false)]
     pub group: &'static str,
     /// The system that the figures come from.
-    #[schema(required)]
     pub system: Option<String>,
     /// The unit of the values, such as `percent`.
+    #[schema(required = false)]
     pub unit_of_measure: String,
     /// Whether a higher or a lower value is better.
+    #[schema(required = false)]
     pub direction: Direction,
     /// The value with its changes, as in `/series`.
     #[serde(flatten)]
     pub point: PointView,
     /// The target in force in the period's last month.
-    #[schema(required, value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>)]
     pub target: Option<Decimal64>,
     /// The code of that target.
-    #[schema(required)]
     pub target_code: Option<String>,
     /// How much of the target is reached, in percent.
-    #[schema(required, value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>)]
     pub attainment: Option<Rounded>,
     /// The value compared with the target.
-    #[schema(required)]
     pub status: Option<TargetStatus>,
     /// Whether the status is over a coverage below 1, so that it may still change.
+    #[schema(required = false)]
     pub provisional: bool,
     /// The points of the kpi, and how they are computed.
-    #[schema(required)]
     pub score: Option<ScoreView>,
     /// The last 13 values, the period's own at the end.
+    #[schema(required = false)]
     pub history: Vec<PastValue>,
+}
+
+/// Writes the requested fields, in the order of [`Field::ALL`].
+impl Serialize for ScorecardRow {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are fields of the point")]
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut to = serializer.serialize_map(None)?;
+        for field in self.point.fields.iter() {
+            let name = field.name();
+            match field {
+                Field::Measure => to.serialize_entry(name, &self.measure)?,
+                Field::Name => to.serialize_entry(name, &self.name)?,
+                Field::UnitName => to.serialize_entry(name, &self.unit_name)?,
+                Field::MeasureName => to.serialize_entry(name, &self.measure_name)?,
+                Field::Group => to.serialize_entry(name, &self.group)?,
+                Field::System => to.serialize_entry(name, &self.system)?,
+                Field::UnitOfMeasure => to.serialize_entry(name, &self.unit_of_measure)?,
+                Field::Direction => to.serialize_entry(name, &self.direction)?,
+                Field::Target => to.serialize_entry(name, &self.target)?,
+                Field::TargetCode => to.serialize_entry(name, &self.target_code)?,
+                Field::Attainment => to.serialize_entry(name, &self.attainment)?,
+                Field::Status => to.serialize_entry(name, &self.status)?,
+                Field::Provisional => to.serialize_entry(name, &self.provisional)?,
+                Field::Score => to.serialize_entry(name, &self.score)?,
+                Field::History => to.serialize_entry(name, &self.history)?,
+                of_point => self.point.write(of_point, name, &mut to)?,
+            }
+        }
+        to.end()
+    }
 }
 
 /// The points of a kpi.
@@ -145,12 +198,15 @@ impl Snapshot {
     /// [`Error::NotFound`] for an unknown unit.
     pub fn scorecard(&self, query: &ScorecardQuery) -> Result<ScorecardView, Error> {
         let state = self.state();
+        if let Some(fault) = query.fields.fault(query.period.step()) {
+            return Err(Error::Invalid(vec![fault]));
+        }
         let unit = state.find_unit(&query.unit)?;
         let geography = self.geography(query.of_today);
         let (rows, points): (Vec<ScorecardRow>, Vec<Option<f64>>) =
             measures(state, unit, query.period)
                 .iter()
-                .filter_map(|measure| row(state, geography, measure, unit, query.period))
+                .filter_map(|measure| row(state, geography, measure, unit, query))
                 .unzip();
         let document = state.units.get(unit).map(|unit| unit.document.clone());
         let (name, kind) =
@@ -164,6 +220,7 @@ impl Snapshot {
             period: query.period.to_string(),
             score: total(&rows, &points),
             rows,
+            fields: query.fields.set,
         })
     }
 }
@@ -199,21 +256,18 @@ fn row(
     geography: Geography,
     measure: &Measure,
     unit: usize,
-    period: Period,
+    query: &ScorecardQuery,
 ) -> Option<(ScorecardRow, Option<f64>)> {
-    let catalogue = &state.catalogue;
+    let (catalogue, period, fields) = (&state.catalogue, query.period, query.fields);
     let program = Program::of_measure(catalogue, &state.view(), measure)?;
+    let length = if fields.set.contains(Field::History) { HISTORY } else { 1 };
     let mut past: Vec<Period> =
-        std::iter::successors(Some(period), |period| Some(period.back(1))).take(HISTORY).collect();
+        std::iter::successors(Some(period), |period| Some(period.back(1))).take(length).collect();
     past.reverse();
-    let series = MeasureSeries::new(
-        state.source().with_geography(geography),
-        &program,
-        unit,
-        *past.first()?,
-        period,
-    );
-    let shown = point(state, &series, (measure, &program), unit, period);
+    let prepared = PreparedSeries::new(state, measure, &program, fields);
+    let source = state.source().with_geography(geography);
+    let series = prepared.of_unit(source, unit, *past.first()?, period);
+    let shown = prepared.point(state, &series, period);
     let target = state.targets.in_force(&state.units, measure, unit, period.last());
     let target_code = target.map(|target| target.code.clone());
     let target = target.map(|target| target.value);
@@ -243,6 +297,8 @@ fn row(
     let row = ScorecardRow {
         measure: measure.to_string(),
         name: catalogue.label(measure),
+        unit_name: prepared.unit_name(state, &series),
+        measure_name: prepared.measure_name(state),
         group: if kpi.is_some() { "kpi" } else { "indicator" },
         system: document.map_or_else(of_indicator, |document| document.system.clone()),
         unit_of_measure: catalogue.unit_of_measure(&measure.code).to_owned(),

@@ -1,19 +1,24 @@
 //! Trends: measures of units over time (`docs/specification.md#series`).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::Serialize;
+use serde::ser::SerializeMap;
 
+use super::fields::{Field, FieldSet, RequestedFields};
 use crate::app::snapshot::Snapshot;
 use crate::app::state::State;
 use crate::error::Error;
-use kpi::change::{ChangeResult, MeasureSeries, PeriodPoint, UnavailableReason, ValueReason};
+use kpi::catalogue::Kpi;
+use kpi::change::{MeasureSeries, PointComputation, UnavailableReason, ValueReason};
 use kpi::fault::Fault;
 use kpi::geography::Geography;
 use kpi::measure::Measure;
 use kpi::number::{Decimal64, Rounded};
 use kpi::period::{Month, Period, Step};
 use kpi::program::Program;
+use kpi::unit::LocalizedName;
 use kpi::value::{Origin, ValueSource};
 
 /// Longest span of a query, in months.
@@ -54,6 +59,8 @@ pub struct SeriesQuery {
     pub when: PeriodSelector,
     /// Whether to use `geography=current` (`docs/specification.md#merged-units`).
     pub of_today: bool,
+    /// The fields of each point.
+    pub fields: RequestedFields,
     /// How many series to skip.
     pub offset: usize,
     /// Most series on the page.
@@ -67,6 +74,14 @@ pub struct SeriesView {
     pub measure: String,
     /// The unit.
     pub unit: String,
+    /// On request: the name of the unit, in the language of the response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub unit_name: Option<String>,
+    /// On request: the name of the measure, in the language of the response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub measure_name: Option<String>,
     /// The unit of the values, such as `percent`.
     pub unit_of_measure: String,
     /// The width of its periods: `month`, `quarter`, `half`, `9m`, `year`.
@@ -75,116 +90,411 @@ pub struct SeriesView {
     pub points: Vec<PointView>,
 }
 
-/// One period of a series. A number that cannot be given is null, and `<field>_reason` says why.
-#[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
+/// One period of a series. Without `fields=` it has all fields but those that are given on request;
+/// otherwise it has those that are named. A number that cannot be given is null, and
+/// `<field>_reason` says why.
+#[derive(Clone, PartialEq, Debug, Default, utoipa::ToSchema)]
 pub struct PointView {
-    /// The period.
+    /// The fields that are written; the others are not computed.
+    #[schema(ignore)]
+    pub fields: FieldSet,
+    /// The period. Always there in series.
+    #[schema(required = false)]
     pub period: String,
     /// 00:00 UTC on the first day of the period.
+    #[schema(required = false)]
     pub time: String,
     /// The value.
-    #[schema(required, value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>)]
     pub value: Option<Rounded>,
     /// Reason code when `value` is null.
-    #[schema(required)]
     pub value_reason: Option<ValueReason>,
     /// How the value came about.
-    #[schema(required)]
     pub origin: Option<Origin>,
     /// Share of the leaves that the value covers, 0 to 1. Null where no leaf is left to which the
     /// figures apply.
-    #[schema(required)]
     pub coverage: Option<f64>,
     /// In a wider period: the month from which a stock was taken.
-    #[schema(required)]
     pub taken_from: Option<String>,
     /// For a kpi: the stated rate, with the digits as they were printed.
-    #[schema(required, value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>)]
     pub stated: Option<Decimal64>,
+    /// On request: the value of the calendar period before, also where the change is null.
+    #[schema(value_type = Option<f64>)]
+    pub previous: Option<Rounded>,
+    /// Reason code when `previous` is null.
+    pub previous_reason: Option<ValueReason>,
+    /// On request: the value of the same period one year before, also where the change is null.
+    #[schema(value_type = Option<f64>)]
+    pub year_before: Option<Rounded>,
+    /// Reason code when `year_before` is null.
+    pub year_before_reason: Option<ValueReason>,
+    /// On request: the operands of a kpi after aggregation, such as numerator and denominator. Null
+    /// for indicators, and where the operands are not all there.
+    #[schema(value_type = Option<std::collections::HashMap<String, f64>>)]
+    pub operands: Option<OperandValues>,
     /// This period minus the calendar period before.
-    #[schema(required, value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>)]
     pub delta: Option<Rounded>,
     /// Reason code when `delta` is null.
-    #[schema(required)]
     pub delta_reason: Option<UnavailableReason>,
     /// `delta` in percent of the period before.
-    #[schema(required, value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>)]
     pub delta_percent: Option<Rounded>,
     /// Reason code when `delta_percent` is null.
-    #[schema(required)]
     pub delta_percent_reason: Option<UnavailableReason>,
     /// The change over the leaves covered in both periods.
-    #[schema(required, value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>)]
     pub like_for_like_delta: Option<Rounded>,
     /// Reason code when `like_for_like_delta` is null.
-    #[schema(required)]
     pub like_for_like_delta_reason: Option<UnavailableReason>,
     /// The like-for-like change in percent.
-    #[schema(required, value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>)]
     pub like_for_like_percent: Option<Rounded>,
     /// Reason code when `like_for_like_percent` is null.
-    #[schema(required)]
     pub like_for_like_percent_reason: Option<UnavailableReason>,
     /// Share of this period's leaves that the like-for-like change compares.
-    #[schema(required)]
     pub like_for_like_coverage: Option<f64>,
     /// This period minus the same period one year before.
-    #[schema(required, value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>)]
     pub year_delta: Option<Rounded>,
     /// Reason code when `year_delta` is null.
-    #[schema(required)]
     pub year_delta_reason: Option<UnavailableReason>,
     /// `year_delta` in percent of the period one year before.
-    #[schema(required, value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>)]
     pub year_delta_percent: Option<Rounded>,
     /// Reason code when `year_delta_percent` is null.
-    #[schema(required)]
     pub year_delta_percent_reason: Option<UnavailableReason>,
     /// January up to the end of this period.
-    #[schema(required, value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>)]
     pub year_to_date: Option<Rounded>,
     /// Reason code when `year_to_date` is null.
-    #[schema(required)]
     pub year_to_date_reason: Option<UnavailableReason>,
+    /// On request: `year_to_date` minus that of the same months one year before.
+    #[schema(value_type = Option<f64>)]
+    pub year_to_date_delta: Option<Rounded>,
+    /// Reason code when `year_to_date_delta` is null.
+    pub year_to_date_delta_reason: Option<UnavailableReason>,
+    /// On request: `year_to_date_delta` in percent of the year to date one year before.
+    #[schema(value_type = Option<f64>)]
+    pub year_to_date_percent: Option<Rounded>,
+    /// Reason code when `year_to_date_percent` is null.
+    pub year_to_date_percent_reason: Option<UnavailableReason>,
+    /// With `rolling=`: the value over the last months, up to this one.
+    #[schema(value_type = Option<f64>)]
+    pub rolling: Option<Rounded>,
+    /// Reason code when `rolling` is null.
+    pub rolling_reason: Option<UnavailableReason>,
+    /// Share of the leaves that `rolling` covers, 0 to 1. Null where `rolling` is null.
+    pub rolling_coverage: Option<f64>,
     /// Texts of the annotations on this measure, unit and period.
+    #[schema(required = false)]
     pub annotations: Vec<String>,
 }
 
-impl PointView {
-    /// Rounds a computed point for a response.
-    pub(in crate::app) fn new(
-        point: &PeriodPoint,
-        stated: Option<Decimal64>,
-        annotations: Vec<String>,
-    ) -> Self {
-        let given = |change: ChangeResult| change.ok().and_then(Rounded::new);
-        let share = |value: f64| kpi::number::rounded(value).unwrap_or(0.0);
-        Self {
-            period: point.period.to_string(),
-            time: point.period.time(),
-            value: point.value.and_then(Rounded::new),
-            value_reason: point.value_reason,
-            origin: point.origin,
-            coverage: point.coverage.map(share),
-            taken_from: point.taken_from.map(|month| month.to_string()),
-            stated,
-            delta: given(point.delta),
-            delta_reason: point.delta.err(),
-            delta_percent: given(point.delta_percent),
-            delta_percent_reason: point.delta_percent.err(),
-            like_for_like_delta: given(point.like_for_like_delta),
-            like_for_like_delta_reason: point.like_for_like_delta.err(),
-            like_for_like_percent: given(point.like_for_like_percent),
-            like_for_like_percent_reason: point.like_for_like_percent.err(),
-            like_for_like_coverage: point.like_for_like_coverage.map(share),
-            year_delta: given(point.year_delta),
-            year_delta_reason: point.year_delta.err(),
-            year_delta_percent: given(point.year_delta_percent),
-            year_delta_percent_reason: point.year_delta_percent.err(),
-            year_to_date: given(point.year_to_date),
-            year_to_date_reason: point.year_to_date.err(),
-            annotations,
+/// The operands of a kpi after aggregation: each as the formula names it, and its value.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct OperandValues(pub Vec<(Arc<str>, Rounded)>);
+
+impl Serialize for OperandValues {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name.as_ref(), value)))
+    }
+}
+
+/// Writes the requested fields, in the order of [`Field::ALL`].
+impl Serialize for PointView {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(None)?;
+        for field in self.fields.iter() {
+            self.write(field, field.name(), &mut fields)?;
         }
+        fields.end()
+    }
+}
+
+impl PointView {
+    /// Writes a field under a name, if it is one of a point.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn write<M: SerializeMap>(
+        &self,
+        field: Field,
+        name: &str,
+        to: &mut M,
+    ) -> Result<(), M::Error> {
+        match field {
+            Field::Period => to.serialize_entry(name, &self.period),
+            Field::Time => to.serialize_entry(name, &self.time),
+            Field::Value => to.serialize_entry(name, &self.value),
+            Field::ValueReason => to.serialize_entry(name, &self.value_reason),
+            Field::Origin => to.serialize_entry(name, &self.origin),
+            Field::Coverage => to.serialize_entry(name, &self.coverage),
+            Field::TakenFrom => to.serialize_entry(name, &self.taken_from),
+            Field::Stated => to.serialize_entry(name, &self.stated),
+            Field::Previous => to.serialize_entry(name, &self.previous),
+            Field::PreviousReason => to.serialize_entry(name, &self.previous_reason),
+            Field::YearBefore => to.serialize_entry(name, &self.year_before),
+            Field::YearBeforeReason => to.serialize_entry(name, &self.year_before_reason),
+            Field::Operands => to.serialize_entry(name, &self.operands),
+            Field::Delta => to.serialize_entry(name, &self.delta),
+            Field::DeltaReason => to.serialize_entry(name, &self.delta_reason),
+            Field::DeltaPercent => to.serialize_entry(name, &self.delta_percent),
+            Field::DeltaPercentReason => to.serialize_entry(name, &self.delta_percent_reason),
+            Field::LikeForLikeDelta => to.serialize_entry(name, &self.like_for_like_delta),
+            Field::LikeForLikeDeltaReason => {
+                to.serialize_entry(name, &self.like_for_like_delta_reason)
+            }
+            Field::LikeForLikePercent => to.serialize_entry(name, &self.like_for_like_percent),
+            Field::LikeForLikePercentReason => {
+                to.serialize_entry(name, &self.like_for_like_percent_reason)
+            }
+            Field::LikeForLikeCoverage => to.serialize_entry(name, &self.like_for_like_coverage),
+            Field::YearDelta => to.serialize_entry(name, &self.year_delta),
+            Field::YearDeltaReason => to.serialize_entry(name, &self.year_delta_reason),
+            Field::YearDeltaPercent => to.serialize_entry(name, &self.year_delta_percent),
+            Field::YearDeltaPercentReason => {
+                to.serialize_entry(name, &self.year_delta_percent_reason)
+            }
+            Field::YearToDate => to.serialize_entry(name, &self.year_to_date),
+            Field::YearToDateReason => to.serialize_entry(name, &self.year_to_date_reason),
+            Field::YearToDateDelta => to.serialize_entry(name, &self.year_to_date_delta),
+            Field::YearToDateDeltaReason => {
+                to.serialize_entry(name, &self.year_to_date_delta_reason)
+            }
+            Field::YearToDatePercent => to.serialize_entry(name, &self.year_to_date_percent),
+            Field::YearToDatePercentReason => {
+                to.serialize_entry(name, &self.year_to_date_percent_reason)
+            }
+            Field::Rolling => to.serialize_entry(name, &self.rolling),
+            Field::RollingReason => to.serialize_entry(name, &self.rolling_reason),
+            Field::RollingCoverage => to.serialize_entry(name, &self.rolling_coverage),
+            Field::Annotations => to.serialize_entry(name, &self.annotations),
+            Field::Measure
+            | Field::Unit
+            | Field::Name
+            | Field::UnitName
+            | Field::MeasureName
+            | Field::Group
+            | Field::System
+            | Field::UnitOfMeasure
+            | Field::Step
+            | Field::Direction
+            | Field::Rank
+            | Field::PreviousRank
+            | Field::Target
+            | Field::TargetCode
+            | Field::Attainment
+            | Field::Status
+            | Field::Provisional
+            | Field::Score
+            | Field::History => Ok(()),
+        }
+    }
+
+    /// Computes the requested fields of a point and rounds them for a response.
+    pub(in crate::app) fn new(
+        point: &PointComputation<'_, '_>,
+        fields: &RequestedFields,
+        operands: &[Arc<str>],
+    ) -> Self {
+        let wants = |wanted: &[Field]| fields.set.intersects(wanted);
+        let mut view = Self {
+            fields: fields.set,
+            period: point.period().to_string(),
+            time: if wants(&[Field::Time]) { point.period().time() } else { String::new() },
+            value: point.value().and_then(Rounded::new),
+            value_reason: point.value_reason(),
+            origin: point.origin(),
+            coverage: point.coverage().map(share),
+            taken_from: point.taken_from().map(|month| month.to_string()),
+            ..Self::default()
+        };
+        if wants(&[
+            Field::Delta,
+            Field::DeltaReason,
+            Field::DeltaPercent,
+            Field::DeltaPercentReason,
+        ]) {
+            let (delta, percent) = point.change();
+            (view.delta, view.delta_reason) = number_or_reason(delta);
+            (view.delta_percent, view.delta_percent_reason) = number_or_reason(percent);
+        }
+        if wants(&[
+            Field::LikeForLikeDelta,
+            Field::LikeForLikeDeltaReason,
+            Field::LikeForLikePercent,
+            Field::LikeForLikePercentReason,
+            Field::LikeForLikeCoverage,
+        ]) {
+            let (delta, percent, coverage) = point.like_for_like();
+            (view.like_for_like_delta, view.like_for_like_delta_reason) = number_or_reason(delta);
+            (view.like_for_like_percent, view.like_for_like_percent_reason) =
+                number_or_reason(percent);
+            view.like_for_like_coverage = coverage.map(share);
+        }
+        if wants(&[
+            Field::YearDelta,
+            Field::YearDeltaReason,
+            Field::YearDeltaPercent,
+            Field::YearDeltaPercentReason,
+        ]) {
+            let (delta, percent) = point.year_change();
+            (view.year_delta, view.year_delta_reason) = number_or_reason(delta);
+            (view.year_delta_percent, view.year_delta_percent_reason) = number_or_reason(percent);
+        }
+        if wants(&[Field::YearToDate, Field::YearToDateReason]) {
+            (view.year_to_date, view.year_to_date_reason) = number_or_reason(point.year_to_date());
+        }
+        view.compare_on_request(point, fields, operands);
+        view
+    }
+
+    /// Computes the numbers that are only given on request.
+    fn compare_on_request(
+        &mut self,
+        point: &PointComputation<'_, '_>,
+        fields: &RequestedFields,
+        operands: &[Arc<str>],
+    ) {
+        let wants = |wanted: &[Field]| fields.set.intersects(wanted);
+        if wants(&[Field::Previous, Field::PreviousReason]) {
+            (self.previous, self.previous_reason) = number_or_reason(point.previous());
+        }
+        if wants(&[Field::YearBefore, Field::YearBeforeReason]) {
+            (self.year_before, self.year_before_reason) = number_or_reason(point.year_before());
+        }
+        if wants(&[Field::Operands]) {
+            self.operands = point.operands().map(|values| operand_values(operands, &values));
+        }
+        if fields.needs_years_to_date() {
+            let (delta, percent) = point.year_to_date_change();
+            (self.year_to_date_delta, self.year_to_date_delta_reason) = number_or_reason(delta);
+            (self.year_to_date_percent, self.year_to_date_percent_reason) =
+                number_or_reason(percent);
+        }
+        if let Some(rolling) = fields.rolling {
+            let rolling = point.rolling(rolling.months());
+            (self.rolling, self.rolling_reason) = number_or_reason(rolling.value);
+            self.rolling_coverage = rolling.coverage.map(share);
+        }
+    }
+}
+
+/// A share as a response shows it.
+fn share(value: f64) -> f64 {
+    kpi::number::rounded(value).unwrap_or(0.0)
+}
+
+/// A number as a response shows it, or the reason why it is null.
+fn number_or_reason<R>(result: Result<f64, R>) -> (Option<Rounded>, Option<R>) {
+    match result {
+        Ok(number) => (Rounded::new(number), None),
+        Err(reason) => (None, Some(reason)),
+    }
+}
+
+/// The operands with their values; one that a formula names more than once is listed once.
+fn operand_values(names: &[Arc<str>], values: &[f64]) -> OperandValues {
+    let mut found = OperandValues::default();
+    for (name, value) in names.iter().zip(values) {
+        if !found.0.iter().any(|(known, _)| known == name) {
+            found.0.extend(Rounded::new(*value).map(|value| (Arc::clone(name), value)));
+        }
+    }
+    found
+}
+
+/// A measure that is prepared for its series.
+pub(in crate::app) struct PreparedSeries<'a> {
+    measure: &'a Measure,
+    program: &'a Program,
+    fields: RequestedFields,
+    /// The operands as the formula names them, where they are requested.
+    operands: Vec<Arc<str>>,
+}
+
+impl<'a> PreparedSeries<'a> {
+    /// Prepares a measure with its program.
+    pub(in crate::app) fn new(
+        state: &State,
+        measure: &'a Measure,
+        program: &'a Program,
+        fields: RequestedFields,
+    ) -> Self {
+        let kpi = state.catalogue.kpi(&measure.code);
+        let names = |kpi: &Kpi| -> Vec<Arc<str>> {
+            let operands = kpi.formula.operands().into_iter();
+            operands
+                .map(|operand| operand.resolve_members(&measure.members).to_string().into())
+                .collect()
+        };
+        let wanted = kpi.filter(|_| fields.set.contains(Field::Operands));
+        Self { measure, program, fields, operands: wanted.map(names).unwrap_or_default() }
+    }
+
+    /// The measure.
+    pub(in crate::app) fn measure(&self) -> &'a Measure {
+        self.measure
+    }
+
+    /// The series of a unit from one period to another of the same step.
+    pub(in crate::app) fn of_unit(
+        &self,
+        source: ValueSource<'a>,
+        unit: usize,
+        from: Period,
+        to: Period,
+    ) -> MeasureSeries<'a> {
+        let series = MeasureSeries::new(source, self.program, unit, from, to);
+        if self.fields.needs_years_to_date() { series.with_years_to_date() } else { series }
+    }
+
+    /// One point of a series, with stated rate and annotations.
+    pub(in crate::app) fn point(
+        &self,
+        state: &State,
+        series: &MeasureSeries<'_>,
+        period: Period,
+    ) -> PointView {
+        let (set, unit) = (self.fields.set, series.unit());
+        let mut view = PointView::new(&series.compute(period), &self.fields, &self.operands);
+        if set.contains(Field::Stated) && self.program.computed && period.step() == Step::Month {
+            let id = state.measures.id(self.measure);
+            let stated = id.and_then(|id| state.cube.stated(id, unit, period.first()));
+            view.stated = stated.map(|stamped| stamped.written);
+        }
+        if set.contains(Field::Annotations) {
+            view.annotations = notes(state, series.source(), self.measure, unit, period);
+        }
+        view
+    }
+
+    /// The name of a unit, where it is requested.
+    pub(in crate::app) fn unit_name(
+        &self,
+        state: &State,
+        series: &MeasureSeries<'_>,
+    ) -> Option<String> {
+        self.fields.set.contains(Field::UnitName).then_some(())?;
+        let unit = series.unit();
+        let name = state.units.get(unit).map(|unit| unit.document.name.clone()).unwrap_or_default();
+        Some(self.text_of(name, state.units.code(unit)))
+    }
+
+    /// The name of the measure, where it is requested.
+    pub(in crate::app) fn measure_name(&self, state: &State) -> Option<String> {
+        self.fields.set.contains(Field::MeasureName).then_some(())?;
+        Some(self.text_of(state.catalogue.label(self.measure), &self.measure.to_string()))
+    }
+
+    /// A name in the language of the response; where it is missing in the other one, or the code.
+    fn text_of(&self, name: LocalizedName, code: &str) -> String {
+        let LocalizedName { vi, en } = name;
+        let names = if self.fields.in_vietnamese { [vi, en] } else { [en, vi] };
+        let found = names.into_iter().find(|name| !name.is_empty());
+        found.unwrap_or_else(|| code.to_owned())
     }
 }
 
@@ -193,6 +503,8 @@ impl PointView {
 pub struct SeriesPage {
     /// The revision it was computed from.
     pub revision: i64,
+    /// The periods of each series, in order.
+    pub periods: Vec<String>,
     /// How many series to skip for the next page; `None` on the last page.
     pub next_offset: Option<usize>,
     /// The series.
@@ -229,15 +541,20 @@ impl Snapshot {
             .take_while(|period| *period <= to)
             .collect();
         let page = query.limit.min(MAX_POINTS / periods.len().max(1)).max(1);
-        let pairs = programs.iter().flat_map(|(measure, program)| {
-            units.iter().map(move |unit| (*measure, program, *unit))
-        });
+        let prepared: Vec<PreparedSeries<'_>> = programs
+            .iter()
+            .map(|(measure, program)| PreparedSeries::new(state, measure, program, query.fields))
+            .collect();
+        let pairs =
+            prepared.iter().flat_map(|prepared| units.iter().map(move |unit| (prepared, *unit)));
         let mut pairs = pairs.skip(query.offset);
-        let view =
-            |(measure, program, unit)| one(state, geography, (measure, program), unit, &periods);
+        let view = |(prepared, unit): (&PreparedSeries<'_>, usize)| {
+            one(state, geography, prepared, unit, &periods)
+        };
         let series: Vec<SeriesView> = pairs.by_ref().take(page).map(view).collect();
         let next_offset = pairs.next().map(|_| query.offset + page);
-        Ok(SeriesPage { revision: state.revision, next_offset, series })
+        let periods = periods.iter().map(ToString::to_string).collect();
+        Ok(SeriesPage { revision: state.revision, periods, next_offset, series })
     }
 }
 
@@ -245,43 +562,29 @@ impl Snapshot {
 pub(in crate::app) fn one(
     state: &State,
     geography: Geography,
-    (measure, program): (&Measure, &Program),
+    prepared: &PreparedSeries<'_>,
     unit: usize,
     periods: &[Period],
 ) -> SeriesView {
-    let (Some(from), Some(to)) = (periods.first(), periods.last()) else {
-        return empty(state, measure, unit);
+    let measure = prepared.measure;
+    let mut view = SeriesView {
+        measure: measure.to_string(),
+        unit: state.units.code(unit).to_owned(),
+        unit_name: None,
+        measure_name: prepared.measure_name(state),
+        unit_of_measure: state.catalogue.unit_of_measure(&measure.code).to_owned(),
+        step: Step::Month.name(),
+        points: Vec::new(),
     };
-    let series =
-        MeasureSeries::new(state.source().with_geography(geography), program, unit, *from, *to);
-    SeriesView {
-        step: from.step().name(),
-        points: periods
-            .iter()
-            .map(|period| point(state, &series, (measure, program), unit, *period))
-            .collect(),
-        ..empty(state, measure, unit)
+    if let (Some(from), Some(to)) = (periods.first(), periods.last()) {
+        let source = state.source().with_geography(geography);
+        let series = prepared.of_unit(source, unit, *from, *to);
+        let point = |period: &Period| prepared.point(state, &series, *period);
+        view.unit_name = prepared.unit_name(state, &series);
+        view.step = from.step().name();
+        view.points = periods.iter().map(point).collect();
     }
-}
-
-/// One point of a series, with stated rate and annotations.
-pub(in crate::app) fn point(
-    state: &State,
-    series: &MeasureSeries<'_>,
-    (measure, program): (&Measure, &Program),
-    unit: usize,
-    period: Period,
-) -> PointView {
-    let id =
-        state.measures.id(measure).filter(|_| program.computed && period.step() == Step::Month);
-    let stated = id
-        .and_then(|id| state.cube.stated(id, unit, period.first()))
-        .map(|stamped| stamped.written);
-    PointView::new(
-        &series.point(period),
-        stated,
-        notes(state, series.source(), measure, unit, period),
-    )
+    view
 }
 
 /// The annotations on a point: those of the unit and, with `geography=current`, those of the units
@@ -306,16 +609,6 @@ fn notes(
         .flat_map(|unit| state.annotations.for_measure(measure, state.units.code(unit), period))
         .map(|note| note.text.clone())
         .collect()
-}
-
-fn empty(state: &State, measure: &Measure, unit: usize) -> SeriesView {
-    SeriesView {
-        measure: measure.to_string(),
-        unit: state.units.code(unit).to_owned(),
-        unit_of_measure: state.catalogue.unit_of_measure(&measure.code).to_owned(),
-        step: Step::Month.name(),
-        points: Vec::new(),
-    }
 }
 
 fn check(state: &State, query: &SeriesQuery) -> Result<(), Error> {
@@ -361,6 +654,11 @@ fn check(state: &State, query: &SeriesQuery) -> Result<(), Error> {
             format!("the query spans {months} months; at most {MAX_MONTHS} are possible"),
         ));
     }
+    let step = match query.when {
+        PeriodSelector::Span(from, _) => from.step(),
+        PeriodSelector::Last(step, _) => step,
+    };
+    faults.extend(query.fields.fault(step));
     if faults.is_empty() { Ok(()) } else { Err(Error::Invalid(faults)) }
 }
 

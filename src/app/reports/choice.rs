@@ -30,7 +30,7 @@ impl ReadReport {
     /// report as a figure that was not accepted; what is given by hand is stored as such.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a place at which no number begins, or whose number cannot be read.
+    /// [`Error::Invalid`] for a place at which no number begins, or a number that cannot be read.
     pub fn choose(mut self, choice: &ReportChoice) -> Result<Self, Error> {
         let is_figure = |figure: &StoredFigure| figure.role == "figure";
         for figure in self.stored.figures.iter_mut().filter(|figure| is_figure(figure)) {

@@ -10,7 +10,7 @@ use crate::api::{API, HandlerResult, Problem, ServiceContext};
 use crate::app::access::role::Role;
 use crate::app::write::catalogue::{NewCatalogue, difference, shipped};
 use crate::error::Error;
-use crate::web::layout::{Page, Section, private, see_other, token_field};
+use crate::web::layout::{PageContent, PageSection, private, see_other, token_field};
 use crate::web::parts::notice;
 use crate::web::request::{FormFields, PageRequest};
 use kpi::catalogue::{CatalogueDocument, IndicatorDocument};
@@ -27,13 +27,13 @@ const MAX_VERSIONS: usize = 50;
 /// Those of the store.
 pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> HandlerResult {
     let asked = PageRequest::of(&request, &context).await?;
-    let page = page(&context, &asked, Given::default()).await?;
+    let page = page(&context, &asked, GivenIndicator::default()).await?;
     Ok(private(&asked, &page))
 }
 
 /// What a form has said, and what came of it.
 #[derive(Default)]
-struct Given<'g> {
+struct GivenIndicator<'g> {
     fields: FormFields,
     preview: Vec<String>,
     trouble: Option<&'g Problem>,
@@ -62,11 +62,12 @@ pub async fn post(
             Ok(see_other(&format!("/admin/catalogue?done=1&min_revision={revision}")))
         }
         Ok(_checked) => {
-            let page = page(&context, &asked, Given { fields, preview, trouble: None }).await?;
+            let page =
+                page(&context, &asked, GivenIndicator { fields, preview, trouble: None }).await?;
             Ok(private(&asked, &page))
         }
         Err(problem) => {
-            let given = Given { fields, preview: Vec::new(), trouble: Some(&problem) };
+            let given = GivenIndicator { fields, preview: Vec::new(), trouble: Some(&problem) };
             let page = page(&context, &asked, given).await?;
             Ok(private(&asked, &page))
         }
@@ -103,7 +104,7 @@ pub async fn restore(
             Ok(see_other(&format!("/admin/catalogue?done=1&min_revision={revision}")))
         }
         Err(problem) => {
-            let given = Given { fields, preview: Vec::new(), trouble: Some(&problem) };
+            let given = GivenIndicator { fields, preview: Vec::new(), trouble: Some(&problem) };
             let page = page(&context, &asked, given).await?;
             Ok(private(&asked, &page))
         }
@@ -146,8 +147,8 @@ fn with_indicator(catalogue: &CatalogueDocument, fields: &FormFields) -> Catalog
 async fn page(
     context: &Data<ServiceContext>,
     asked: &PageRequest,
-    given: Given<'_>,
-) -> Result<Page, Problem> {
+    given: GivenIndicator<'_>,
+) -> Result<PageContent, Problem> {
     let language = asked.language;
     let store = asked.snapshot.store().clone();
     let versions = context.compute(move || store.catalogue_versions().map_err(Error::from)).await?;
@@ -160,7 +161,12 @@ async fn page(
         @if asked.may(Role::Steward) { (form(asked, &given)) }
         (contents(asked))
         section.card.block #shipped {
-            h2 { (language.say("Khác với danh mục kèm theo bản cài", "Differences from the shipped catalogue")) }
+            h2 {
+                (language.say(
+                    "Khác với danh mục kèm theo bản cài",
+                    "Differences from the shipped catalogue",
+                ))
+            }
             (lines(&news))
             p.hint {
                 (language.say(
@@ -172,7 +178,7 @@ async fn page(
         }
         (history(asked, &versions))
     };
-    let mut page = Page::plain(title, Section::Admin, body);
+    let mut page = PageContent::plain(title, PageSection::Admin, body);
     page.sources.push(("JSON", format!("{API}/catalogue")));
     Ok(page)
 }
@@ -181,13 +187,15 @@ fn lines(lines: &[String]) -> Markup {
     html! {
         @if lines.is_empty() { p.reason { "–" } }
         @else {
-            pre tabindex="0" { (lines.iter().take(MAX_LINES).map(String::as_str).collect::<Vec<_>>().join("\n")) }
+            pre tabindex="0" {
+                (lines.iter().take(MAX_LINES).map(String::as_str).collect::<Vec<_>>().join("\n"))
+            }
             @if lines.len() > MAX_LINES { p.hint { "+" (lines.len() - MAX_LINES) } }
         }
     }
 }
 
-fn form(asked: &PageRequest, given: &Given<'_>) -> Markup {
+fn form(asked: &PageRequest, given: &GivenIndicator<'_>) -> Markup {
     let (language, document) = (asked.language, &asked.state().catalogue.document);
     let value = |name: &str| given.fields.text(name).unwrap_or_default().to_owned();
     let kinds = [
@@ -207,37 +215,80 @@ fn form(asked: &PageRequest, given: &Given<'_>) -> Markup {
                 (notice("good", &html! {
                     p { (language.say("Sẽ thay đổi:", "Would change:")) }
                     (lines(&given.preview))
-                    button.main name="action" value="record" { (language.say("Ghi vào danh mục", "Record")) }
+                    button.main name="action" value="record" {
+                        (language.say("Ghi vào danh mục", "Record"))
+                    }
                 }))
             }
             div.pair {
-                label { (language.say("Mã ", "Code ")) input type="text" name="code" required value=(value("code")) placeholder="igate.dossiers.example"; }
-                label { (language.say("Tên ", "Name in Vietnamese ")) input type="text" name="name_vi" required value=(value("name_vi")); }
-                label { (language.say("Tên tiếng Anh ", "Name in English ")) input type="text" name="name_en" value=(value("name_en")); }
+                label {
+                    (language.say(
+                        "Mã ",
+                        "Code ",
+                    ))
+                    input type="text" name="code" required value=(value("code"))
+                        placeholder="igate.dossiers.example";
+                }
+                label {
+                    (language.say(
+                        "Tên ",
+                        "Name in Vietnamese ",
+                    ))
+                    input type="text" name="name_vi" required value=(value("name_vi"));
+                }
+                label {
+                    (language.say(
+                        "Tên tiếng Anh ",
+                        "Name in English ",
+                    ))
+                    input type="text" name="name_en" value=(value("name_en"));
+                }
                 label {
                     (language.say("Hệ thống ", "System "))
                     select name="system" {
                         option value="" { "–" }
                         @for system in &document.systems {
-                            option value=(system.code) selected[value("system") == system.code] { (language.name(&system.name)) }
+                            option value=(system.code) selected[value("system") == system.code] {
+                                (language.name(&system.name))
+                            }
                         }
                     }
                 }
                 label {
                     (language.say("Loại ", "Kind "))
                     select name="kind" {
-                        @for (kind, name) in kinds { option value=(kind) selected[value("kind") == kind] { (name) } }
+                        @for (kind, name) in kinds {
+                            option value=(kind) selected[value("kind") == kind] { (name) }
+                        }
                     }
                 }
-                label { (language.say("Đơn vị tính ", "Unit of measure ")) input type="text" name="unit_of_measure" value=(given.fields.text("unit_of_measure").unwrap_or("count")); }
-                label { (language.say("Số lẻ ", "Decimals ")) input type="number" name="decimals" min="0" max="9" value=(given.fields.text("decimals").unwrap_or("0")); }
                 label {
-                    input type="checkbox" name="headline" value="1" checked[given.fields.is_ticked("headline")];
+                    (language.say(
+                        "Đơn vị tính ",
+                        "Unit of measure ",
+                    ))
+                    input type="text" name="unit_of_measure"
+                        value=(given.fields.text("unit_of_measure").unwrap_or("count"));
+                }
+                label {
+                    (language.say(
+                        "Số lẻ ",
+                        "Decimals ",
+                    ))
+                    input type="number" name="decimals" min="0" max="9"
+                        value=(given.fields.text("decimals").unwrap_or("0"));
+                }
+                label {
+                    input type="checkbox" name="headline" value="1"
+                        checked[given.fields.is_ticked("headline")];
                     " " (language.say("hiện ở trang tổng quan", "on the overview"))
                 }
             }
             label for="labels" {
-                (language.say("Tên gọi khác trong báo cáo, mỗi dòng một tên", "Other names in reports, one a line"))
+                (language.say(
+                    "Tên gọi khác trong báo cáo, mỗi dòng một tên",
+                    "Other names in reports, one a line",
+                ))
             }
             textarea #labels name="labels" rows="3" { (value("labels")) }
             button name="action" value="preview" { (language.say("Xem trước", "Preview")) }
@@ -258,10 +309,14 @@ fn contents(asked: &PageRequest) -> Markup {
                 details {
                     summary { (language.name(&system.name)) }
                     ul {
-                        @for one in document.indicators.iter().filter(|one| one.system.as_ref() == Some(&system.code)) {
+                        @for one in document.indicators.iter()
+                            .filter(|one| one.system.as_ref() == Some(&system.code))
+                        {
                             li { (language.name(&one.name)) " " code.hint { (one.code) } }
                         }
-                        @for one in document.kpis.iter().filter(|one| one.system.as_ref() == Some(&system.code)) {
+                        @for one in document.kpis.iter()
+                            .filter(|one| one.system.as_ref() == Some(&system.code))
+                        {
                             li { (language.name(&one.name)) " = " code.hint { (one.formula) } }
                         }
                     }
@@ -282,7 +337,8 @@ fn history(asked: &PageRequest, versions: &[(i64, i64)]) -> Markup {
                         tr {
                             th scope="row" { (language.say("Phiên bản ", "Version ")) (version) }
                             td {
-                                @let time = u32::try_from(*revision).ok().and_then(|revision| state.time_of(revision));
+                                @let time =
+                                    u32::try_from(*revision).ok().and_then(|revision| state.time_of(revision));
                                 (time.map_or_else(String::new, |time| {
                                     language.time(&crate::app::time_text(time), asked.zone())
                                 }))
@@ -291,7 +347,9 @@ fn history(asked: &PageRequest, versions: &[(i64, i64)]) -> Markup {
                                 @if *version != state.catalogue_version && asked.may(Role::Steward) {
                                     form method="post" action="/admin/catalogue/restore" {
                                         (token_field(asked))
-                                        button.link name="version" value=(version) { (language.say("Khôi phục", "Restore")) }
+                                        button.link name="version" value=(version) {
+                                            (language.say("Khôi phục", "Restore"))
+                                        }
                                     }
                                 }
                             }

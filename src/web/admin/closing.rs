@@ -12,7 +12,7 @@ use crate::app::read::completeness::{CompletenessQuery, CompletenessView};
 use crate::app::read::findings::FindingQuery;
 use crate::app::write::periods::{ClosingChange, ClosingView};
 use crate::error::Error;
-use crate::web::layout::{Page, Section, private, see_other, token_field};
+use crate::web::layout::{PageContent, PageSection, private, see_other, token_field};
 use crate::web::parts::month_choice;
 use crate::web::request::{FormFields, PageRequest, address};
 use kpi::period::{Month, Period, Step};
@@ -75,7 +75,7 @@ async fn page(
     asked: &PageRequest,
     month: Month,
     trouble: Option<&Problem>,
-) -> Result<Page, Problem> {
+) -> Result<PageContent, Problem> {
     let language = asked.language;
     let snapshot = asked.snapshot.clone();
     let list = context
@@ -109,7 +109,7 @@ async fn page(
         (form(asked, month))
         (history(asked, &list))
     };
-    Ok(Page::plain(title, Section::Admin, body))
+    Ok(PageContent::plain(title, PageSection::Admin, body))
 }
 
 fn checks(asked: &PageRequest, month: Month, list: &CheckList) -> Markup {
@@ -135,7 +135,9 @@ fn checks(asked: &PageRequest, month: Month, list: &CheckList) -> Markup {
                 (item(complete, html! {
                     (total.reports_complete) "/" (total.reports_expected)
                     (language.say(" báo cáo đã đủ; ", " reports are complete; "))
-                    a href=(reporting) { (language.say("xem ai còn thiếu", "see who owes figures")) }
+                    a href=(reporting) {
+                        (language.say("xem ai còn thiếu", "see who owes figures"))
+                    }
                 }))
                 (item(list.findings == 0, html! {
                     (list.findings) (language.say(" mâu thuẫn số liệu; ", " contradictions; "))

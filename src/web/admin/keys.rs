@@ -11,7 +11,7 @@ use crate::app::api_keys::document::KeyState;
 use crate::app::api_keys::{IssuedKey, KeyExpiry, KeyView, NewKey, OVERLAP_DAYS};
 use crate::error::Error;
 use crate::web::language::PageLanguage;
-use crate::web::layout::{Page, Section, private, token_field};
+use crate::web::layout::{PageContent, PageSection, private, token_field};
 use crate::web::parts::{notice, unit_name};
 use crate::web::request::{FormFields, PageRequest};
 
@@ -82,7 +82,7 @@ async fn page(
     asked: &PageRequest,
     issued: Option<&IssuedKey>,
     trouble: Option<&Problem>,
-) -> Result<Page, Problem> {
+) -> Result<PageContent, Problem> {
     let language = asked.language;
     let app = context.app()?.clone();
     let (_, keys) = context.compute(move || app.keys()).await?;
@@ -105,7 +105,7 @@ async fn page(
         (form(asked))
         (list(asked, &keys))
     };
-    Ok(Page::plain(title, Section::Admin, body))
+    Ok(PageContent::plain(title, PageSection::Admin, body))
 }
 
 fn role_name(language: PageLanguage, role: Role) -> &'static str {
@@ -124,7 +124,13 @@ fn form(asked: &PageRequest) -> Markup {
             (token_field(asked))
             h2 { (language.say("Cấp khóa", "Issue a key")) }
             div.pair {
-                label { (language.say("Tên người dùng ", "Name of the holder ")) input type="text" name="name" required maxlength="100"; }
+                label {
+                    (language.say(
+                        "Tên người dùng ",
+                        "Name of the holder ",
+                    ))
+                    input type="text" name="name" required maxlength="100";
+                }
                 label {
                     (language.say("Vai trò ", "Role "))
                     select name="role" {
@@ -133,7 +139,8 @@ fn form(asked: &PageRequest) -> Markup {
                 }
                 label {
                     (language.say("Đơn vị ", "Unit "))
-                    input type="text" name="unit" list="all-units" placeholder=(language.say("chỉ với vai trò báo cáo", "reporters only"));
+                    input type="text" name="unit" list="all-units"
+                        placeholder=(language.say("chỉ với vai trò báo cáo", "reporters only"));
                 }
                 label { (language.say("Hết hạn ", "Expires ")) input type="date" name="expires"; }
             }
@@ -174,7 +181,9 @@ fn list(asked: &PageRequest, keys: &[KeyView]) -> Markup {
                             tr {
                                 th scope="row" { (key.name) " " code.hint { (key.id) } }
                                 td { (role_name(language, key.role)) }
-                                td { (key.unit.as_deref().map_or_else(String::new, |unit| unit_name(asked.state(), unit, language))) }
+                                td {
+                                    (key.unit.as_deref().map_or_else(String::new, |unit| unit_name(asked.state(), unit, language)))
+                                }
                                 td { (state_name(language, key.state)) }
                                 td { (time(&key.last_used_at)) }
                                 td {
@@ -187,8 +196,12 @@ fn list(asked: &PageRequest, keys: &[KeyView]) -> Markup {
                                     @if key.state == KeyState::Active {
                                         form.inline method="post" action="/admin/keys" {
                                             (token_field(asked))
-                                            button.link name="rotate" value=(key.id) { (language.say("Đổi", "Rotate")) }
-                                            button.link.bad name="revoke" value=(key.id) { (language.say("Thu hồi", "Revoke")) }
+                                            button.link name="rotate" value=(key.id) {
+                                                (language.say("Đổi", "Rotate"))
+                                            }
+                                            button.link.bad name="revoke" value=(key.id) {
+                                                (language.say("Thu hồi", "Revoke"))
+                                            }
                                         }
                                     }
                                 }

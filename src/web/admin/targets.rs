@@ -9,7 +9,7 @@ use crate::api::access::identity;
 use crate::api::{API, HandlerResult, Problem, ServiceContext};
 use crate::app::access::role::Role;
 use crate::app::write::declarations::{DeclarationChanges, DeclarationQuery, ListedDeclaration};
-use crate::web::layout::{Page, Section, private, see_other, token_field};
+use crate::web::layout::{PageContent, PageSection, private, see_other, token_field};
 use crate::web::parts::{measure_name, named_measure, unit_name};
 use crate::web::request::{FormFields, PageRequest};
 use kpi::catalogue::{Direction, TargetDocument};
@@ -78,7 +78,7 @@ pub async fn post(
     }
 }
 
-fn page(asked: &PageRequest, trouble: Option<&Problem>) -> Result<Page, Problem> {
+fn page(asked: &PageRequest, trouble: Option<&Problem>) -> Result<PageContent, Problem> {
     let language = asked.language;
     let query = DeclarationQuery { limit: MAX_LISTED, ..DeclarationQuery::default() };
     let (_, targets, _) = asked.snapshot.declarations::<TargetDocument>(&query)?;
@@ -91,7 +91,7 @@ fn page(asked: &PageRequest, trouble: Option<&Problem>) -> Result<Page, Problem>
         (list(asked, &targets))
         (deadlines(asked))
     };
-    let mut page = Page::plain(title, Section::Admin, body);
+    let mut page = PageContent::plain(title, PageSection::Admin, body);
     page.sources.push(("JSON", format!("{API}/targets")));
     Ok(page)
 }
@@ -108,7 +108,8 @@ fn form(asked: &PageRequest) -> Markup {
                     (language.say("Chỉ số ", "Measure "))
                     select name="measure" {
                         @for kpi in kpis {
-                            @let measure = Measure { code: kpi.code.clone(), members: Members::none() };
+                            @let measure =
+                                Measure { code: kpi.code.clone(), members: Members::none() };
                             option value=(measure) { (measure_name(state, &measure, language)) }
                         }
                     }
@@ -117,15 +118,35 @@ fn form(asked: &PageRequest) -> Markup {
                     (language.say("Đơn vị ", "Unit "))
                     select name="unit" {
                         option value="" { (language.say("mọi đơn vị", "every unit")) }
-                        @for position in (0..state.units.len()).filter(|unit| state.units.ancestors(*unit).count() < 2).take(300) {
+                        @for position in (0..state.units.len())
+                            .filter(|unit| state.units.ancestors(*unit).count() < 2).take(300)
+                        {
                             @let code = state.units.code(position);
                             option value=(code) { (unit_name(state, code, language)) }
                         }
                     }
                 }
-                label { (language.say("Giá trị ", "Value ")) input type="text" inputmode="decimal" name="value" required; }
-                label { (language.say("Từ tháng ", "From ")) input type="month" name="from" placeholder="2026-01"; }
-                label { (language.say("Đến tháng ", "To ")) input type="month" name="to" placeholder="2026-12"; }
+                label {
+                    (language.say(
+                        "Giá trị ",
+                        "Value ",
+                    ))
+                    input type="text" inputmode="decimal" name="value" required;
+                }
+                label {
+                    (language.say(
+                        "Từ tháng ",
+                        "From ",
+                    ))
+                    input type="month" name="from" placeholder="2026-01";
+                }
+                label {
+                    (language.say(
+                        "Đến tháng ",
+                        "To ",
+                    ))
+                    input type="month" name="to" placeholder="2026-12";
+                }
             }
             button.main { (language.say("Ghi", "Record")) }
         }
@@ -164,11 +185,15 @@ fn list(asked: &PageRequest, targets: &[ListedDeclaration<TargetDocument>]) -> M
                                 td { (target.to.as_deref().unwrap_or_default()) }
                                 td {
                                     @if *of_catalogue {
-                                        span.hint { (language.say("trong danh mục", "of the catalogue")) }
+                                        span.hint {
+                                            (language.say("trong danh mục", "of the catalogue"))
+                                        }
                                     } @else if asked.may(Role::Steward) {
                                         form method="post" action="/admin/targets" {
                                             (token_field(asked))
-                                            button.link name="remove" value=(target.code) { (language.say("Bỏ", "Remove")) }
+                                            button.link name="remove" value=(target.code) {
+                                                (language.say("Bỏ", "Remove"))
+                                            }
                                         }
                                     }
                                 }
@@ -191,7 +216,9 @@ fn deadlines(asked: &PageRequest) -> Markup {
                     @for one in &state.catalogue.document.expectations {
                         tr {
                             th scope="row" { (language.name(&one.name)) }
-                            td { (one.unit_kinds.iter().map(|kind| language.kind(*kind)).collect::<Vec<_>>().join("; ")) }
+                            td {
+                                (one.unit_kinds.iter().map(|kind| language.kind(*kind)).collect::<Vec<_>>().join("; "))
+                            }
                             td {
                                 (language.say("ngày ", "day ")) (one.due_day)
                                 (language.say(" tháng sau", " of the next month"))

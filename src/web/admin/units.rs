@@ -14,7 +14,7 @@ use crate::app::write::units::limited;
 use crate::error::Error;
 use crate::intake::sheet_csv::first_sheet;
 use crate::intake::unit_table;
-use crate::web::layout::{Page, Section, private, see_other, token_field};
+use crate::web::layout::{PageContent, PageSection, private, see_other, token_field};
 use crate::web::parts::unit_name;
 use crate::web::request::{FormFields, PageRequest, check_token};
 use kpi::fault::Fault;
@@ -151,7 +151,7 @@ fn merged(asked: &PageRequest, fields: &FormFields) -> Result<Vec<UnitDocument>,
     Ok(units)
 }
 
-fn page(asked: &PageRequest, trouble: Option<&Problem>) -> Page {
+fn page(asked: &PageRequest, trouble: Option<&Problem>) -> PageContent {
     let language = asked.language;
     let title = language.say("Đơn vị", "Units");
     let body = html! {
@@ -171,8 +171,10 @@ fn page(asked: &PageRequest, trouble: Option<&Problem>) -> Page {
                     (token_field(asked))
                     label for="file" {
                         (language.say(
-                            "Tệp Excel, CSV hoặc JSON như bảng tải về; đơn vị không có trong tệp giữ nguyên",
-                            "An Excel, CSV or JSON file like the downloaded table; units that it leaves out stay",
+                            "Tệp Excel, CSV hoặc JSON như bảng tải về; đơn vị không có trong \
+                             tệp giữ nguyên",
+                            "An Excel, CSV or JSON file like the downloaded table; units that \
+                             it leaves out stay",
                         ))
                     }
                     input #file type="file" name="file" required accept=".xlsx,.csv,.json";
@@ -186,7 +188,7 @@ fn page(asked: &PageRequest, trouble: Option<&Problem>) -> Page {
             @if asked.may(Role::Steward) { (new_unit(asked)) }
         }
     };
-    Page::plain(title, Section::Admin, body)
+    PageContent::plain(title, PageSection::Admin, body)
 }
 
 fn list(asked: &PageRequest) -> Markup {
@@ -225,8 +227,12 @@ fn list(asked: &PageRequest) -> Markup {
                                     th scope="row" { (unit_name(state, &document.code, language)) }
                                     td { (language.kind(document.kind)) }
                                     td { code { (document.code) } }
-                                    td { (document.valid_from.map_or_else(String::new, |day| language.day(day))) }
-                                    td { (document.valid_to.map_or_else(String::new, |day| language.day(day))) }
+                                    td {
+                                        (document.valid_from.map_or_else(String::new, |day| language.day(day)))
+                                    }
+                                    td {
+                                        (document.valid_to.map_or_else(String::new, |day| language.day(day)))
+                                    }
                                     td {
                                         @for successor in &document.successors {
                                             (unit_name(state, successor, language)) " "
@@ -239,7 +245,13 @@ fn list(asked: &PageRequest) -> Markup {
                 }
             }
             @if state.units.len() > shown {
-                p.hint { "+" (state.units.len() - shown) (language.say(" đơn vị khác, xem trong tệp Excel", " further units, see the Excel file")) }
+                p.hint {
+                    "+" (state.units.len() - shown)
+                    (language.say(
+                        " đơn vị khác, xem trong tệp Excel",
+                        " further units, see the Excel file",
+                    ))
+                }
             }
         }
     }
@@ -252,14 +264,34 @@ fn new_unit(asked: &PageRequest) -> Markup {
             h2 { (language.say("Đơn vị mới", "New unit")) }
             p.hint {
                 (language.say(
-                    "Tích các đơn vị ở bảng trên để sáp nhập chúng vào đơn vị mới từ ngày ghi ở dưới; không tích để chỉ thêm đơn vị.",
-                    "Tick units in the table above to merge them into the new one from the day below; tick none to add a unit.",
+                    "Tích các đơn vị ở bảng trên để sáp nhập chúng vào đơn vị mới từ ngày ghi \
+                     ở dưới; không tích để chỉ thêm đơn vị.",
+                    "Tick units in the table above to merge them into the new one from the day \
+                     below; tick none to add a unit.",
                 ))
             }
             div.pair {
-                label { (language.say("Mã ", "Code ")) input type="text" name="code" required pattern="[a-z0-9._\\-]+"; }
-                label { (language.say("Tên ", "Name in Vietnamese ")) input type="text" name="name_vi" required; }
-                label { (language.say("Tên tiếng Anh ", "Name in English ")) input type="text" name="name_en"; }
+                label {
+                    (language.say(
+                        "Mã ",
+                        "Code ",
+                    ))
+                    input type="text" name="code" required pattern="[a-z0-9._\\-]+";
+                }
+                label {
+                    (language.say(
+                        "Tên ",
+                        "Name in Vietnamese ",
+                    ))
+                    input type="text" name="name_vi" required;
+                }
+                label {
+                    (language.say(
+                        "Tên tiếng Anh ",
+                        "Name in English ",
+                    ))
+                    input type="text" name="name_en";
+                }
                 label {
                     (language.say("Loại ", "Kind "))
                     select name="kind" {
@@ -270,7 +302,9 @@ fn new_unit(asked: &PageRequest) -> Markup {
                     (language.say("Thuộc ", "Below "))
                     select name="parent" {
                         option value="" { "–" }
-                        @for position in (0..state.units.len()).filter(|unit| state.units.ancestors(*unit).count() < 2).take(300) {
+                        @for position in (0..state.units.len())
+                            .filter(|unit| state.units.ancestors(*unit).count() < 2).take(300)
+                        {
                             @let code = state.units.code(position);
                             option value=(code) { (unit_name(state, code, language)) }
                         }

@@ -22,7 +22,7 @@ use kpi::measure::Measure;
 use kpi::number::{Decimal64, Rounded, Statement};
 use kpi::observation::FoundObservation;
 
-/// What stands at one field.
+/// The result for one field.
 #[derive(Clone, Debug, Default)]
 pub struct CheckedRow {
     /// The text of the field.
@@ -132,7 +132,7 @@ struct LiveRow<'c> {
 }
 
 impl CheckedEntry {
-    /// What stands at the field of a measure.
+    /// The result for the field of a measure.
     pub fn row(&self, measure: &Measure) -> &CheckedRow {
         self.rows.get(&measure.to_string()).unwrap_or(&self.nothing)
     }
