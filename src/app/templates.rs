@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::NaiveDate;
+
 use super::snapshot::Snapshot;
 use super::state::State;
 use crate::error::Error;
@@ -25,6 +27,8 @@ pub struct ReportingForm {
     pub month: Month,
     /// The revision that the figures in the form come from.
     pub revision: i64,
+    /// The last day on which the figures are on time, if any is due.
+    pub deadline: Option<NaiveDate>,
     /// The groups of rows: one for each system, stated rates last.
     pub groups: Vec<FormGroup>,
 }
@@ -57,6 +61,8 @@ pub struct FormRow {
     pub previous: Option<Decimal64>,
     /// The current figure, if there is one.
     pub current: Option<Decimal64>,
+    /// Whether the unit is expected to report it for the month.
+    pub is_due: bool,
     /// The checks that the figure is part of, in words.
     pub checks: Vec<String>,
 }
@@ -81,6 +87,9 @@ impl Snapshot {
             ));
         }
         let measures = measures(state, place, month);
+        let expectations = &state.catalogue.expectations;
+        let expected = expectations.iter().filter(|one| one.applies_to(&state.units, place, month));
+        let deadline = expected.map(|one| one.deadline(month)).max();
         let name = state
             .units
             .get(place)
@@ -90,6 +99,7 @@ impl Snapshot {
             name,
             month,
             revision: state.revision,
+            deadline,
             groups: groups(state, place, month, &measures),
         })
     }
@@ -260,8 +270,16 @@ fn row(state: &State, unit: usize, month: Month, measure: &Measure) -> FormRow {
         may_be_negative: indicator.is_none_or(|indicator| indicator.may_be_negative),
         previous: figure(month.plus(-1)),
         current: figure(month),
+        is_due: is_due(state, unit, month, measure),
         checks: checks(&state.catalogue, measure),
     }
+}
+
+/// Whether a unit is expected to report a measure for a month.
+fn is_due(state: &State, unit: usize, month: Month, measure: &Measure) -> bool {
+    let expectations = state.catalogue.expectations.iter();
+    let mut asking = expectations.filter(|one| one.measures.contains(measure));
+    asking.any(|one| one.applies_to(&state.units, unit, month))
 }
 
 /// The Vietnamese name of a unit of measure, if known.

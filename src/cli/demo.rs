@@ -71,7 +71,17 @@ pub fn run(
     eprintln!(
         "egov-kpi: the demo only listens on this machine; every user of this machine has all permissions, without a key"
     );
-    let running = server::start(&settings, move || Ok(app), announce)?;
+    let running = server::start(
+        &settings,
+        move || Ok(app),
+        move |address| {
+            announce(address);
+            match lang {
+                Language::Vi => eprintln!("egov-kpi: mở http://{address}/ trong trình duyệt"),
+                Language::En => eprintln!("egov-kpi: open http://{address}/?lang=en in a browser"),
+            }
+        },
+    )?;
     running.run_until_signal()?;
     drop(folder);
     Ok(CommandOutcome::Done)

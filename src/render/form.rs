@@ -83,6 +83,7 @@ pub fn write_form(form: &ReportingForm) -> Result<Vec<u8>, XlsxError> {
     sheet.set_name(FORM_SHEET)?;
     head(sheet, form, &looks)?;
     let last = rows(sheet, form, &looks)?;
+    let last = signatures(sheet, last)?;
     layout(sheet, last)?;
     guide(workbook.add_worksheet(), form, &looks)?;
     workbook.save_to_buffer()
@@ -112,6 +113,13 @@ fn head(sheet: &mut Worksheet, form: &ReportingForm, looks: &FormFormats) -> Res
         format!("Tháng {} năm {}", form.month.month(), form.month.year()),
         &Format::new().set_bold(),
     )?;
+    let quiet = Format::new().set_italic();
+    let send = "Gửi: trang “Gửi báo cáo” của hệ thống";
+    sheet.write_string_with_format(line(UNIT_ROW), column(NOTES), send, &quiet)?;
+    if let Some(deadline) = form.deadline {
+        let until = format!("Hạn nộp: {}. Dòng in đậm phải báo cáo.", deadline.format("%d/%m/%Y"));
+        sheet.write_string_with_format(line(MONTH_ROW), column(NOTES), until, &quiet)?;
+    }
     let before = form.month.plus(-1);
     let names = [
         (NUMBERS, "STT".to_owned()),
@@ -150,6 +158,17 @@ fn rows(
     Ok(place)
 }
 
+/// Writes the places for signatures below the rows, and returns the last row.
+fn signatures(sheet: &mut Worksheet, last: u32) -> Result<u32, XlsxError> {
+    let look = Format::new().set_bold().set_align(FormatAlign::Center);
+    for (at, name) in [(LABELS, "NGƯỜI LẬP BIỂU"), (NOTES, "THỦ TRƯỞNG ĐƠN VỊ")] {
+        sheet.write_string_with_format(last + 2, column(at), name, &look)?;
+        let hint = Format::new().set_italic().set_align(FormatAlign::Center);
+        sheet.write_string_with_format(last + 3, column(at), "(ký, ghi rõ họ tên)", &hint)?;
+    }
+    Ok(last + 7)
+}
+
 fn figure(
     sheet: &mut Worksheet,
     place: u32,
@@ -160,12 +179,9 @@ fn figure(
     sheet.write_string_with_format(place, column(CODES), row.measure.to_string(), &looks.code)?;
     sheet.write_number_with_format(place, column(NUMBERS), number, &looks.centred)?;
     let indent = INDENT.saturating_mul(u8::try_from(row.depth).unwrap_or(0));
-    sheet.write_string_with_format(
-        place,
-        column(LABELS),
-        &row.label,
-        &looks.locked.clone().set_indent(indent),
-    )?;
+    let label = looks.locked.clone().set_indent(indent);
+    let label = if row.is_due { label.set_bold() } else { label };
+    sheet.write_string_with_format(place, column(LABELS), &row.label, &label)?;
     sheet.write_string_with_format(
         place,
         column(MEASURED),
@@ -297,6 +313,9 @@ fn guide(
         ),
     ];
     for (place, text) in lines.iter().enumerate() {
+        // Excel does not fit the height of a row when it opens a file: a line has about 100 letters.
+        let height = 16 * u32::try_from(text.chars().count().div_ceil(100)).unwrap_or(1);
+        sheet.set_row_height(line(place + 2), height)?;
         sheet.write_string_with_format(
             line(place + 2),
             0,
@@ -341,11 +360,12 @@ mod tests {
                 may_be_negative: false,
                 previous: Some(Decimal64 { mantissa: 7, scale: 0 }),
                 current: value.map(|mantissa| Decimal64 { mantissa, scale: indicator.decimals }),
+                is_due: false,
                 checks: vec!["Không vượt quá tổng".to_owned()],
             };
             let rows: Vec<FormRow> = catalogue.indicators.iter().zip(&values).map(row).collect();
             let groups = vec![FormGroup { title: "Hệ thống".to_owned(), rows: rows.clone() }];
-            let form = ReportingForm { unit: "travinh".to_owned(), name: "Trà Vinh".to_owned(), month: "2021-10".parse().unwrap(), revision: 1, groups };
+            let form = ReportingForm { unit: "travinh".to_owned(), name: "Trà Vinh".to_owned(), month: "2021-10".parse().unwrap(), revision: 1, deadline: None, groups };
             let reading = figures(&write_form(&form).unwrap(), &TableReader::new(&catalogue, &units), &catalogue, &TableDefaults::default()).unwrap();
             prop_assert_eq!(&reading.faults, &Vec::new());
             prop_assert!(reading.is_form && reading.unclaimed.is_empty());

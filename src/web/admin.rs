@@ -10,7 +10,7 @@ use actix_web::HttpRequest;
 use actix_web::web::Data;
 use maud::{Markup, html};
 
-use super::layout::{PageContent, PageSection, private};
+use super::layout::{PageSection, WebPage, private};
 use super::parts::notice;
 use super::request::PageRequest;
 use crate::api::{API, HandlerResult, ServiceContext};
@@ -134,7 +134,7 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
             }
         }
     };
-    Ok(private(&asked, &PageContent::plain(title, PageSection::Admin, body)))
+    Ok(private(&asked, &WebPage::plain(title, PageSection::Admin, body)))
 }
 
 /// The audit log, the newest changes first.
@@ -191,7 +191,7 @@ pub async fn audit(request: HttpRequest, context: Data<ServiceContext>) -> Handl
             }
         }
     };
-    let mut page = PageContent::plain(title, PageSection::Admin, body);
+    let mut page = WebPage::plain(title, PageSection::Admin, body);
     page.sources.push(("JSON", format!("{API}/audit")));
     Ok(private(&asked, &page))
 }

@@ -88,7 +88,7 @@ fn page(language: PageLanguage, problem: &Problem, target: &str, has_tried: bool
     let title = match problem.status {
         401 => language.say("Đăng nhập", "Sign in"),
         403 => language.say("Không có quyền", "Not allowed"),
-        404 => language.say("Không tìm thấy trang", "PageContent not found"),
+        404 => language.say("Không tìm thấy trang", "WebPage not found"),
         413 => language.say("Quá lớn", "Too large"),
         409 => language.say("Không ghi được", "Cannot be recorded"),
         422 => language.say("Yêu cầu chưa đúng", "Something is not right"),

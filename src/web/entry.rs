@@ -13,7 +13,7 @@ use maud::{Markup, html};
 
 use self::check::{CheckedEntry, CheckedRow, check};
 use super::browser::{detail, faults};
-use super::layout::{PageContent, PageSection, private, refused, see_other, token_field};
+use super::layout::{PageSection, WebPage, private, refused, see_other, token_field};
 use super::parts::{measure_name, month_choice, notice, unit_name, unit_path};
 use super::reporting::save;
 use super::request::{FormFields, PageRequest, address};
@@ -354,7 +354,7 @@ struct EntryPage<'a> {
 }
 
 impl EntryPage<'_> {
-    fn page(&self) -> PageContent {
+    fn page(&self) -> WebPage {
         let (asked, language) = (self.asked, self.asked.language);
         let (form, month) = (&self.form.form, self.form.form.month);
         let name = unit_name(asked.state(), &form.unit, language);
@@ -383,7 +383,7 @@ impl EntryPage<'_> {
             (self.notices())
             @if self.form.may_write { (self.tools()) (self.fields()) } @else { (self.read_only()) }
         };
-        PageContent::plain(title, PageSection::Entry, body)
+        WebPage::plain(title, PageSection::Entry, body)
     }
 
     fn notices(&self) -> Markup {
@@ -647,7 +647,7 @@ impl EntryPage<'_> {
     }
 
     /// The page between entering and sending: what is new, what changes, what is wrong.
-    fn before_sending(&self) -> PageContent {
+    fn before_sending(&self) -> WebPage {
         let (language, form) = (self.asked.language, &self.form.form);
         let name = unit_name(self.asked.state(), &form.unit, language);
         let title = language.say("Kiểm tra trước khi gửi", "Check before sending");
@@ -745,7 +745,7 @@ impl EntryPage<'_> {
                 }
             }
         };
-        PageContent::plain(format!("{title}: {name}"), PageSection::Entry, body)
+        WebPage::plain(format!("{title}: {name}"), PageSection::Entry, body)
     }
 
     fn listed(&self, class: &str, title: &str, rows: &[(&FormRow, &CheckedRow)]) -> Markup {
@@ -773,13 +773,13 @@ impl EntryPage<'_> {
     }
 
     /// The page when recording was refused after all.
-    fn refused(&self, problem: &Problem) -> PageContent {
+    fn refused(&self, problem: &Problem) -> WebPage {
         let language = self.asked.language;
         let page = self.before_sending();
         let body = html! {
             (notice("bad", &html! { (detail(language, problem)) (faults(language, problem)) }))
             (page.body)
         };
-        PageContent { body, ..page }
+        WebPage { body, ..page }
     }
 }

@@ -6,7 +6,7 @@ use maud::{PreEscaped, html};
 use pulldown_cmark::{Options, Parser};
 
 use super::language::PageLanguage;
-use super::layout::{PageContent, PageSection, shown};
+use super::layout::{PageSection, WebPage, shown};
 use super::request::PageRequest;
 use crate::api::{HandlerResult, ServiceContext};
 use crate::error::Error;
@@ -24,32 +24,32 @@ const GUIDES: [GuideText; 4] = [
         name: "officer",
         title: ("Cho cán bộ nhập số liệu", "For officers who enter figures"),
         text: (
-            include_str!("../../docs/guides/officer.vi.md"),
-            include_str!("../../docs/guides/officer.en.md"),
+            include_str!("../../docs/guides/pages/officer.vi.md"),
+            include_str!("../../docs/guides/pages/officer.en.md"),
         ),
     },
     GuideText {
         name: "leader",
         title: ("Cho lãnh đạo", "For leaders"),
         text: (
-            include_str!("../../docs/guides/leader.vi.md"),
-            include_str!("../../docs/guides/leader.en.md"),
+            include_str!("../../docs/guides/pages/leader.vi.md"),
+            include_str!("../../docs/guides/pages/leader.en.md"),
         ),
     },
     GuideText {
         name: "api",
         title: ("Cho hệ thống gửi số liệu qua API", "For systems that post by API"),
         text: (
-            include_str!("../../docs/guides/api.vi.md"),
-            include_str!("../../docs/guides/api.en.md"),
+            include_str!("../../docs/guides/pages/api.vi.md"),
+            include_str!("../../docs/guides/pages/api.en.md"),
         ),
     },
     GuideText {
         name: "analyst",
         title: ("Cho người phân tích", "For analysts"),
         text: (
-            include_str!("../../docs/guides/analyst.vi.md"),
-            include_str!("../../docs/guides/analyst.en.md"),
+            include_str!("../../docs/guides/pages/analyst.vi.md"),
+            include_str!("../../docs/guides/pages/analyst.en.md"),
         ),
     },
 ];
@@ -75,7 +75,7 @@ pub async fn list(request: HttpRequest, context: Data<ServiceContext>) -> Handle
             li { a href="/docs/" { (language.say("Thử API ngay trên trang", "Try the API")) } }
         }
     };
-    Ok(shown(&request, &asked, &PageContent::plain(title, PageSection::Guide, body)))
+    Ok(shown(&request, &asked, &WebPage::plain(title, PageSection::Guide, body)))
 }
 
 /// One guide.
@@ -96,7 +96,7 @@ pub async fn get(
         h1 { (title) }
         article.card.block.prose { (PreEscaped(rendered(guide, language))) }
     };
-    Ok(shown(&request, &asked, &PageContent::plain(title, PageSection::Guide, body)))
+    Ok(shown(&request, &asked, &WebPage::plain(title, PageSection::Guide, body)))
 }
 
 /// The text of a guide as HTML. The texts are part of the program, so they are not escaped.

@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 
 use super::language::PageLanguage;
-use super::layout::{PageContent, PageSection, shown};
+use super::layout::{PageSection, WebPage, shown};
 use super::parts::{ShownChange, go, measure_name, unit_name, unit_path};
 use super::ranking::ranked_measure;
 use super::request::{PageRequest, address};
@@ -225,7 +225,7 @@ struct HistoryPage<'a> {
 }
 
 impl HistoryPage<'_> {
-    fn page(&self, revisions: &[FigureRevision]) -> PageContent {
+    fn page(&self, revisions: &[FigureRevision]) -> WebPage {
         let (language, state) = (self.asked.language, self.asked.state());
         let names: Vec<String> = self
             .query
@@ -256,7 +256,7 @@ impl HistoryPage<'_> {
             (self.definition())
             (self.revisions(revisions))
         };
-        PageContent {
+        WebPage {
             title: format!("{title} – {}", self.units().join(", ")),
             section: PageSection::History,
             body,

@@ -35,7 +35,7 @@ pub enum PageSection {
 }
 
 /// The content of a page.
-pub struct PageContent {
+pub struct WebPage {
     /// The title.
     pub title: String,
     /// The part of the service that it belongs to.
@@ -46,7 +46,7 @@ pub struct PageContent {
     pub sources: Vec<(&'static str, String)>,
 }
 
-impl PageContent {
+impl WebPage {
     /// A page without figures.
     #[must_use]
     pub fn plain(title: impl Into<String>, section: PageSection, body: Markup) -> Self {
@@ -56,7 +56,7 @@ impl PageContent {
 
 /// Responds with a page that shows figures. A browser that has it already gets 304.
 #[must_use]
-pub fn shown(request: &HttpRequest, asked: &PageRequest, page: &PageContent) -> HttpResponse {
+pub fn shown(request: &HttpRequest, asked: &PageRequest, page: &WebPage) -> HttpResponse {
     let markup = framed(asked, page).into_string();
     let hash = Sha256::digest(&markup);
     let hash: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
@@ -73,13 +73,13 @@ pub fn shown(request: &HttpRequest, asked: &PageRequest, page: &PageContent) -> 
 
 /// Responds with a page about one person: her input, a key, a preview. Nobody keeps it.
 #[must_use]
-pub fn private(asked: &PageRequest, page: &PageContent) -> HttpResponse {
+pub fn private(asked: &PageRequest, page: &WebPage) -> HttpResponse {
     refused(asked, page, StatusCode::OK)
 }
 
 /// As [`private`], with the status of a refusal that the page explains.
 #[must_use]
-pub fn refused(asked: &PageRequest, page: &PageContent, status: StatusCode) -> HttpResponse {
+pub fn refused(asked: &PageRequest, page: &WebPage, status: StatusCode) -> HttpResponse {
     HttpResponse::build(status)
         .insert_header((CACHE_CONTROL, "private, no-store"))
         .insert_header((VARY, varies()))
@@ -97,7 +97,7 @@ pub fn see_other(place: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header(("Location", place)).finish()
 }
 
-fn framed(asked: &PageRequest, page: &PageContent) -> Markup {
+fn framed(asked: &PageRequest, page: &WebPage) -> Markup {
     let language = asked.language;
     let head = html! {
         (navigation(asked, page.section))

@@ -5,7 +5,7 @@ use actix_web::web::Data;
 use maud::{Markup, html};
 
 use super::language::PageLanguage;
-use super::layout::{PageContent, PageSection, see_other, shown};
+use super::layout::{PageSection, WebPage, see_other, shown};
 use super::parts::{
     ShownChange, go, history_link, month_choice, named_measure, notice, overview_link, roots,
     status_badge, status_class, unit_name, unit_path,
@@ -62,7 +62,7 @@ impl CardComparison {
 pub async fn first(request: HttpRequest, context: Data<ServiceContext>) -> HandlerResult {
     let asked = PageRequest::of(&request, &context).await?;
     let place = match asked.identity.role {
-        _ if !asked.is_signed_in() => "/overview",
+        _ if asked.session.is_none() => "/overview",
         Role::Reader => "/overview",
         Role::Reporter => "/entry",
         Role::Steward | Role::Admin => "/reporting",
@@ -98,14 +98,14 @@ async fn overview(
     Ok(shown(request, &asked, &view.page()))
 }
 
-fn empty(asked: &PageRequest) -> PageContent {
+fn empty(asked: &PageRequest) -> WebPage {
     let language = asked.language;
     let title = language.say("Chưa có đơn vị nào", "There are no units yet");
     let body = html! {
         h1 { (title) }
         p { a href="/admin/units" { (language.say("Thêm đơn vị", "Add units")) } }
     };
-    PageContent::plain(title, PageSection::Overview, body)
+    WebPage::plain(title, PageSection::Overview, body)
 }
 
 struct OverviewPage<'a> {
@@ -116,7 +116,7 @@ struct OverviewPage<'a> {
 }
 
 impl OverviewPage<'_> {
-    fn page(&self) -> PageContent {
+    fn page(&self) -> WebPage {
         let (language, period) = (self.asked.language, self.month.to_string());
         let name = unit_name(self.asked.state(), &self.code, language);
         let body = html! {
@@ -140,7 +140,7 @@ impl OverviewPage<'_> {
             (self.systems())
         };
         let query = [("unit", self.code.as_str()), ("period", period.as_str())];
-        PageContent {
+        WebPage {
             title: format!("{name}, {}", language.month(self.month)),
             section: PageSection::Overview,
             body,

@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::web::Data;
 use maud::{Markup, html};
 
-use super::layout::{PageContent, PageSection, shown};
+use super::layout::{PageSection, WebPage, shown};
 use super::parts::{
     ShownChange, go, history_link, measure_name, month_choice, status_badge, status_class,
     unit_name, unit_path,
@@ -96,7 +96,7 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
         (view.lines(lit))
     };
     let sources = vec![("JSON", view.source(&code, "json")), ("CSV", view.source(&code, "csv"))];
-    let page = PageContent {
+    let page = WebPage {
         title: format!("{name}, {}", language.month(month)),
         section: PageSection::Ranking,
         body,

@@ -5,7 +5,7 @@ use actix_web::web::{Bytes, Data, Path};
 use maud::{Markup, html};
 
 use super::entry::entry_link;
-use super::layout::{PageContent, PageSection, private, see_other, token_field};
+use super::layout::{PageSection, WebPage, private, see_other, token_field};
 use super::parts::{measure_name, notice, unit_name};
 use super::request::{FormFields, PageRequest};
 use crate::api::{API, HandlerResult, Problem, ServiceContext};
@@ -82,7 +82,7 @@ struct ReceiptPage<'a> {
 }
 
 impl ReceiptPage<'_> {
-    fn page(&self) -> PageContent {
+    fn page(&self) -> WebPage {
         let (asked, language, receipt) = (self.asked, self.asked.language, self.receipt);
         let is_withdrawal = receipt.withdraws.is_some();
         let title = if is_withdrawal {
@@ -108,7 +108,7 @@ impl ReceiptPage<'_> {
             }
             (self.actions())
         };
-        let mut page = PageContent::plain(title, PageSection::Entry, body);
+        let mut page = WebPage::plain(title, PageSection::Entry, body);
         page.sources.push(("JSON", format!("{API}/submissions/{}", receipt.submission)));
         page
     }

@@ -7,7 +7,7 @@ use actix_web::web::{Bytes, Data};
 use maud::{Markup, html};
 use sha2::{Digest, Sha256};
 
-use super::layout::{PageContent, PageSection, see_other, shown, token_field};
+use super::layout::{PageSection, WebPage, see_other, shown, token_field};
 use super::overview::{report_class, report_text};
 use super::parts::{
     history_link, month_choice, named_measure, notice, overview_link, unit_name, unit_path,
@@ -116,7 +116,7 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
         (view.findings())
         (view.outliers())
     };
-    let page = PageContent {
+    let page = WebPage {
         title: format!("{title}, {}", language.month(month)),
         section: PageSection::Reporting,
         body,

@@ -125,7 +125,7 @@ impl PageRequest {
     /// otherwise the province with the newest figures.
     ///
     /// # Errors
-    /// 404 for a unit that does not exist, or when there is none at all.
+    /// 404 for an unknown unit, or without any units.
     pub fn unit(&self) -> Result<usize, Problem> {
         let state = self.state();
         if let Some(code) = self.text("unit").or(self.identity.unit.as_deref()) {
@@ -262,7 +262,7 @@ impl FormFields {
         self.text(name).is_some()
     }
 
-    /// The fields whose names begin with a prefix, without it.
+    /// The fields with a prefix in their names, without the prefix.
     pub fn with_prefix<'f>(&'f self, prefix: &'f str) -> impl Iterator<Item = (&'f str, &'f str)> {
         self.0
             .iter()

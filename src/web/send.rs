@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use super::browser::{detail, faults};
-use super::layout::{PageContent, PageSection, private, see_other, token_field};
+use super::layout::{PageSection, WebPage, private, see_other, token_field};
 use super::parts::{named_measure, notice, unit_name};
 use super::request::{FormFields, PageRequest, check_token};
 use crate::api::{HandlerResult, Problem, ServiceContext, media_of, upload_form};
@@ -123,7 +123,7 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
             }))
         }
     };
-    Ok(private(&asked, &PageContent::plain(title, PageSection::Send, body)))
+    Ok(private(&asked, &WebPage::plain(title, PageSection::Send, body)))
 }
 
 /// Files to try, where the service has the sample province of the demo.
@@ -431,7 +431,7 @@ struct SendPage<'a> {
 }
 
 impl SendPage<'_> {
-    fn page(&self, reading: &FileReading, trouble: Option<&Problem>) -> PageContent {
+    fn page(&self, reading: &FileReading, trouble: Option<&Problem>) -> WebPage {
         let (asked, language) = (self.asked, self.asked.language);
         let name = self.draft.name.clone().unwrap_or_default();
         let title = language.say("Xem lại trước khi ghi nhận", "Look at it before recording");
@@ -467,7 +467,7 @@ impl SendPage<'_> {
                 }
             }
         };
-        PageContent::plain(title, PageSection::Send, body)
+        WebPage::plain(title, PageSection::Send, body)
     }
 
     /// Unit and month, where the file does not name them or names the wrong ones.

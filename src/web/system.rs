@@ -5,7 +5,7 @@ use actix_web::web::{Data, Path};
 use maud::{Markup, html};
 
 use super::language::sentence;
-use super::layout::{PageContent, PageSection, shown};
+use super::layout::{PageSection, WebPage, shown};
 use super::parts::{
     ShownChange, history_link, measure_name, month_choice, roots, status_badge, unit_name,
     unit_path,
@@ -97,7 +97,7 @@ pub async fn get(
             .into_iter()
             .chain(series.iter().take(20).map(|row| ("measure", row.measure.as_str()))),
     );
-    let page = PageContent {
+    let page = WebPage {
         title: format!("{name}, {}", language.month(month)),
         section: PageSection::Overview,
         body,
@@ -244,7 +244,7 @@ impl SystemPage<'_> {
                                         td { (unit_name(state, code, language)) }
                                         td.number {
                                             (language.decimal(*number))
-                                            (language.measured(state.catalogue.unit_of_measure(&measure.code)))
+                                            (self.unit_of_measure(measure))
                                         }
                                     }
                                 }
@@ -255,6 +255,12 @@ impl SystemPage<'_> {
                 }
             }
         }
+    }
+
+    /// What follows a number of a measure.
+    fn unit_of_measure(&self, measure: &Measure) -> String {
+        let state = self.asked.state();
+        self.asked.language.measured(state.catalogue.unit_of_measure(&measure.code))
     }
 
     /// The name of a measure; of a split the names of its members alone.

@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::web::Data;
 use maud::{Markup, html};
 
-use super::layout::{PageContent, PageSection, shown};
+use super::layout::{PageSection, WebPage, shown};
 use super::parts::unit_name;
 use super::request::{PageRequest, address};
 use crate::api::{HandlerResult, ServiceContext};
@@ -34,7 +34,7 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
         }
         section.card.block { (list(&asked, searched, from)) }
     };
-    Ok(shown(&request, &asked, &PageContent::plain(title, PageSection::None, body)))
+    Ok(shown(&request, &asked, &WebPage::plain(title, PageSection::None, body)))
 }
 
 fn list(asked: &PageRequest, searched: &str, from: &str) -> Markup {

@@ -28,6 +28,7 @@ mod instances;
 mod invalid;
 mod languages;
 mod not_applicable;
+mod pages;
 mod posting;
 mod processes;
 mod prometheus;

@@ -307,7 +307,7 @@ fn wider_periods_are_ranked_by_their_own_values() {
     let found = rows(&server, OUTGOING, "p", "2021-Q3");
     assert_eq!(order(&found), [("p.a", Some(1)), ("p.b", Some(2))]);
     found.iter().for_each(|row| has(row, &json!({ "previous_rank": 1 })));
-    // There is no period before a period of nine months.
+    // There is not a period before a period of nine months.
     let found = rows(&server, OUTGOING, "p", "2021-9M");
     has(
         &found[0],

@@ -151,7 +151,7 @@ const ROWS: &[Row] = &[
     row("GET", "/prometheus/api/v1/rules", "/prometheus/api/v1/rules", READ),
     row("GET", "/prometheus/api/v1/alerts", "/prometheus/api/v1/alerts", READ),
     row("GET", "/prometheus/api/v1/status/buildinfo", "/prometheus/api/v1/status/buildinfo", READ),
-    row("GET", "/", "/", [401, 200, 303, 303, 303, 303]),
+    row("GET", "/", "/", READ),
     row("GET", "/assets/{name}", "/assets/style-x.css", ALWAYS),
     row("GET", "/favicon.ico", "/favicon.ico", ALWAYS),
     row("GET", "/sign-in", "/sign-in", ALWAYS),

@@ -1,5 +1,5 @@
-//! Sessions of the web pages: a session may do what its key may and nothing else, for as long as the
-//! key may, and only by the pages.
+//! Sessions of the web pages: a session may do what its key may and nothing else, for as long as
+//! the key may, and only by the pages.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ fn sign_in(server: &Guarded, key: &str, headers: &[(&str, &str)]) -> Reply {
     server.send("POST", "/sign-in", &all, Some(format!("key={key}").as_bytes()))
 }
 
-/// Changes the file of the ledger as somebody with access to it can.
+/// Changes the file of the ledger as somebody with access to it might.
 fn run_sql(home: &Home, statement: &str) {
     let path = home.address().replace("sqlite://", "");
     let file = rusqlite::Connection::open(path).unwrap();

@@ -2,7 +2,8 @@
 # Opens the pages in a real browser that can reach only this machine, and works with them as an
 # officer, a leader and a steward do. Installs Chromium and Node when they are missing (as root on
 # Debian), and the packages of package.json into the target folder.
-#   EGOV_KPI_SCREENSHOTS=DIR  keeps pictures of the pages there
+#   tests/pages/run.sh            runs the tests; EGOV_KPI_SCREENSHOTS=DIR keeps pictures of the pages
+#   tests/pages/run.sh picture    makes the pictures of the README anew
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 need() { # need COMMAND PACKAGE...: installs the Debian packages if the command is missing
@@ -20,5 +21,9 @@ packages=$programs/pages
 mkdir -p "$packages"
 cp tests/pages/package.json tests/pages/*.mjs "$packages"
 npm install --prefix "$packages" --no-audit --no-fund --silent
-EGOV_KPI="${EGOV_KPI:-$programs/debug/egov-kpi}" EGOV_KPI_PROJECT="$PWD" EGOV_KPI_SCREENSHOTS="${EGOV_KPI_SCREENSHOTS:-}" \
+export EGOV_KPI="${EGOV_KPI:-$programs/debug/egov-kpi}" EGOV_KPI_PROJECT="$PWD"
+if [ "${1:-}" = picture ]; then
+  node "$packages/picture.mjs"
+else
   node --test --test-reporter=spec "$packages/pages.test.mjs"
+fi

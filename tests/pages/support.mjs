@@ -9,8 +9,8 @@ const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.
 
 const SHOTS = process.env.EGOV_KPI_SCREENSHOTS;
 
-// Starts the demo, and issues a key for each role. From the first key on it needs keys.
-export async function service() {
+// Starts the demo.
+export async function demo() {
   const child = spawn(process.env.EGOV_KPI, ["demo", "--listen", "127.0.0.1:0", "--log", "error"], {
     stdio: ["ignore", "pipe", "ignore"],
   });
@@ -23,6 +23,12 @@ export async function service() {
       if (line) found(line[1]);
     });
   });
+  return { base, stop: () => child.kill("SIGTERM") };
+}
+
+// The demo with a key for each role. From the first key on it needs keys.
+export async function service() {
+  const { base, stop } = await demo();
   const issue = async (body, by) => {
     const reply = await fetch(`${base}/api/v1/keys`, {
       method: "POST",
@@ -51,7 +57,7 @@ export async function service() {
     });
     return reply.json();
   };
-  return { base, keys, api, stop: () => child.kill("SIGTERM") };
+  return { base, keys, api, stop };
 }
 
 export async function browser() {

@@ -1,4 +1,4 @@
-//! Tests of the store. Those of `reading.rs`, `writing.rs`, `chain.rs`, `histories.rs` and
+//! Tests of the store. Those of `reading.rs`, `writing.rs`, `chain.rs`, `histories.rs`, `pages.rs` and
 //! `keys.rs` run on every backend; `sqlite.rs` and `upgrade.rs` are for SQLite only, `postgres.rs`
 //! and `server.rs` for PostgreSQL only.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
@@ -7,6 +7,7 @@ mod chain;
 mod histories;
 mod keys;
 mod ledger;
+mod pages;
 mod postgres;
 mod reading;
 mod server;
@@ -104,5 +105,9 @@ kept! {
         many_keys_are_looked_up_at_once
         the_newest_use_of_each_key_is_kept_beside_the_ledger
         the_declarations_of_a_kind_are_found_with_the_revision_that_changed_them_last
+    }
+    pages {
+        the_oldest_of_50_drafts_makes_room_for_another
+        sessions_are_kept_until_they_end_or_are_purged
     }
 }

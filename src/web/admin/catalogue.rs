@@ -10,7 +10,7 @@ use crate::api::{API, HandlerResult, Problem, ServiceContext};
 use crate::app::access::role::Role;
 use crate::app::write::catalogue::{NewCatalogue, difference, shipped};
 use crate::error::Error;
-use crate::web::layout::{PageContent, PageSection, private, see_other, token_field};
+use crate::web::layout::{PageSection, WebPage, private, see_other, token_field};
 use crate::web::parts::notice;
 use crate::web::request::{FormFields, PageRequest};
 use kpi::catalogue::{CatalogueDocument, IndicatorDocument};
@@ -148,7 +148,7 @@ async fn page(
     context: &Data<ServiceContext>,
     asked: &PageRequest,
     given: GivenIndicator<'_>,
-) -> Result<PageContent, Problem> {
+) -> Result<WebPage, Problem> {
     let language = asked.language;
     let store = asked.snapshot.store().clone();
     let versions = context.compute(move || store.catalogue_versions().map_err(Error::from)).await?;
@@ -178,7 +178,7 @@ async fn page(
         }
         (history(asked, &versions))
     };
-    let mut page = PageContent::plain(title, PageSection::Admin, body);
+    let mut page = WebPage::plain(title, PageSection::Admin, body);
     page.sources.push(("JSON", format!("{API}/catalogue")));
     Ok(page)
 }
@@ -338,7 +338,9 @@ fn history(asked: &PageRequest, versions: &[(i64, i64)]) -> Markup {
                             th scope="row" { (language.say("Phiên bản ", "Version ")) (version) }
                             td {
                                 @let time =
-                                    u32::try_from(*revision).ok().and_then(|revision| state.time_of(revision));
+                                    u32::try_from(*revision)
+                                        .ok()
+                                        .and_then(|revision| state.time_of(revision));
                                 (time.map_or_else(String::new, |time| {
                                     language.time(&crate::app::time_text(time), asked.zone())
                                 }))

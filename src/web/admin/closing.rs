@@ -12,7 +12,7 @@ use crate::app::read::completeness::{CompletenessQuery, CompletenessView};
 use crate::app::read::findings::FindingQuery;
 use crate::app::write::periods::{ClosingChange, ClosingView};
 use crate::error::Error;
-use crate::web::layout::{PageContent, PageSection, private, see_other, token_field};
+use crate::web::layout::{PageSection, WebPage, private, see_other, token_field};
 use crate::web::parts::month_choice;
 use crate::web::request::{FormFields, PageRequest, address};
 use kpi::period::{Month, Period, Step};
@@ -75,7 +75,7 @@ async fn page(
     asked: &PageRequest,
     month: Month,
     trouble: Option<&Problem>,
-) -> Result<PageContent, Problem> {
+) -> Result<WebPage, Problem> {
     let language = asked.language;
     let snapshot = asked.snapshot.clone();
     let list = context
@@ -109,7 +109,7 @@ async fn page(
         (form(asked, month))
         (history(asked, &list))
     };
-    Ok(PageContent::plain(title, PageSection::Admin, body))
+    Ok(WebPage::plain(title, PageSection::Admin, body))
 }
 
 fn checks(asked: &PageRequest, month: Month, list: &CheckList) -> Markup {

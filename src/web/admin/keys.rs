@@ -11,7 +11,7 @@ use crate::app::api_keys::document::KeyState;
 use crate::app::api_keys::{IssuedKey, KeyExpiry, KeyView, NewKey, OVERLAP_DAYS};
 use crate::error::Error;
 use crate::web::language::PageLanguage;
-use crate::web::layout::{PageContent, PageSection, private, token_field};
+use crate::web::layout::{PageSection, WebPage, private, token_field};
 use crate::web::parts::{notice, unit_name};
 use crate::web::request::{FormFields, PageRequest};
 
@@ -82,7 +82,7 @@ async fn page(
     asked: &PageRequest,
     issued: Option<&IssuedKey>,
     trouble: Option<&Problem>,
-) -> Result<PageContent, Problem> {
+) -> Result<WebPage, Problem> {
     let language = asked.language;
     let app = context.app()?.clone();
     let (_, keys) = context.compute(move || app.keys()).await?;
@@ -105,7 +105,7 @@ async fn page(
         (form(asked))
         (list(asked, &keys))
     };
-    Ok(PageContent::plain(title, PageSection::Admin, body))
+    Ok(WebPage::plain(title, PageSection::Admin, body))
 }
 
 fn role_name(language: PageLanguage, role: Role) -> &'static str {
@@ -182,7 +182,7 @@ fn list(asked: &PageRequest, keys: &[KeyView]) -> Markup {
                                 th scope="row" { (key.name) " " code.hint { (key.id) } }
                                 td { (role_name(language, key.role)) }
                                 td {
-                                    (key.unit.as_deref().map_or_else(String::new, |unit| unit_name(asked.state(), unit, language)))
+                                    @if let Some(unit) = &key.unit { (unit_name(asked.state(), unit, language)) }
                                 }
                                 td { (state_name(language, key.state)) }
                                 td { (time(&key.last_used_at)) }

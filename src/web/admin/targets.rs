@@ -9,7 +9,7 @@ use crate::api::access::identity;
 use crate::api::{API, HandlerResult, Problem, ServiceContext};
 use crate::app::access::role::Role;
 use crate::app::write::declarations::{DeclarationChanges, DeclarationQuery, ListedDeclaration};
-use crate::web::layout::{PageContent, PageSection, private, see_other, token_field};
+use crate::web::layout::{PageSection, WebPage, private, see_other, token_field};
 use crate::web::parts::{measure_name, named_measure, unit_name};
 use crate::web::request::{FormFields, PageRequest};
 use kpi::catalogue::{Direction, TargetDocument};
@@ -78,7 +78,7 @@ pub async fn post(
     }
 }
 
-fn page(asked: &PageRequest, trouble: Option<&Problem>) -> Result<PageContent, Problem> {
+fn page(asked: &PageRequest, trouble: Option<&Problem>) -> Result<WebPage, Problem> {
     let language = asked.language;
     let query = DeclarationQuery { limit: MAX_LISTED, ..DeclarationQuery::default() };
     let (_, targets, _) = asked.snapshot.declarations::<TargetDocument>(&query)?;
@@ -91,7 +91,7 @@ fn page(asked: &PageRequest, trouble: Option<&Problem>) -> Result<PageContent, P
         (list(asked, &targets))
         (deadlines(asked))
     };
-    let mut page = PageContent::plain(title, PageSection::Admin, body);
+    let mut page = WebPage::plain(title, PageSection::Admin, body);
     page.sources.push(("JSON", format!("{API}/targets")));
     Ok(page)
 }
@@ -217,7 +217,7 @@ fn deadlines(asked: &PageRequest) -> Markup {
                         tr {
                             th scope="row" { (language.name(&one.name)) }
                             td {
-                                (one.unit_kinds.iter().map(|kind| language.kind(*kind)).collect::<Vec<_>>().join("; "))
+                                @for kind in &one.unit_kinds { (language.kind(*kind)) "; " }
                             }
                             td {
                                 (language.say("ngày ", "day ")) (one.due_day)

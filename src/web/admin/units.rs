@@ -14,7 +14,7 @@ use crate::app::write::units::limited;
 use crate::error::Error;
 use crate::intake::sheet_csv::first_sheet;
 use crate::intake::unit_table;
-use crate::web::layout::{PageContent, PageSection, private, see_other, token_field};
+use crate::web::layout::{PageSection, WebPage, private, see_other, token_field};
 use crate::web::parts::unit_name;
 use crate::web::request::{FormFields, PageRequest, check_token};
 use kpi::fault::Fault;
@@ -151,7 +151,7 @@ fn merged(asked: &PageRequest, fields: &FormFields) -> Result<Vec<UnitDocument>,
     Ok(units)
 }
 
-fn page(asked: &PageRequest, trouble: Option<&Problem>) -> PageContent {
+fn page(asked: &PageRequest, trouble: Option<&Problem>) -> WebPage {
     let language = asked.language;
     let title = language.say("Đơn vị", "Units");
     let body = html! {
@@ -188,7 +188,7 @@ fn page(asked: &PageRequest, trouble: Option<&Problem>) -> PageContent {
             @if asked.may(Role::Steward) { (new_unit(asked)) }
         }
     };
-    PageContent::plain(title, PageSection::Admin, body)
+    WebPage::plain(title, PageSection::Admin, body)
 }
 
 fn list(asked: &PageRequest) -> Markup {
@@ -228,10 +228,10 @@ fn list(asked: &PageRequest) -> Markup {
                                     td { (language.kind(document.kind)) }
                                     td { code { (document.code) } }
                                     td {
-                                        (document.valid_from.map_or_else(String::new, |day| language.day(day)))
+                                        @if let Some(day) = document.valid_from { (language.day(day)) }
                                     }
                                     td {
-                                        (document.valid_to.map_or_else(String::new, |day| language.day(day)))
+                                        @if let Some(day) = document.valid_to { (language.day(day)) }
                                     }
                                     td {
                                         @for successor in &document.successors {

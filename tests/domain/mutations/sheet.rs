@@ -237,6 +237,7 @@ impl<'w> Books<'w> {
             may_be_negative: false,
             previous: Some(Decimal64 { mantissa: 7, scale: 0 }),
             current: Some(Decimal64::parse(&figure.digits).unwrap()),
+            is_due: false,
             checks: Vec::new(),
         };
         let rows = figures.iter().zip(labels).map(row).collect();
@@ -245,6 +246,7 @@ impl<'w> Books<'w> {
             name: "Trà Vinh".to_owned(),
             month: figures[0].month.parse().unwrap(),
             revision: 1,
+            deadline: None,
             groups: vec![FormGroup { title: "Hệ thống".to_owned(), rows }],
         })
         .unwrap();
