@@ -102,8 +102,10 @@ fn due_month(asked: &PageRequest, unit: usize) -> Month {
             view.rows.iter().filter(|row| row.unit == state.units.code(unit)).collect();
         !own.is_empty() && own.iter().all(|row| row.missing.is_empty())
     });
-    let exists = state.units.exists(unit, last);
-    if is_complete || !exists || state.closed.contains_key(&last) { this_month } else { last }
+    let Some(known) = state.units.get(unit) else { return last };
+    let month = if is_complete || state.closed.contains_key(&last) { this_month } else { last };
+    // A unit that has ended, or begins this month.
+    month.min(known.last).max(known.first.min(this_month))
 }
 
 /// The form.
@@ -285,6 +287,10 @@ pub async fn post_send(
     }
     let app = context.app()?;
     let identity = &sent.asked.identity;
+    if checked.found.is_empty() {
+        app.delete_draft(&identity.holder, &draft_code(&sent.unit, sent.month)).await?;
+        return Ok(see_other(&format!("{}&unchanged=1", sent.address())));
+    }
     // The same page sent twice records once.
     let key = sent.fields.text("request").map(|text| {
         let target = format!("POST /entry/send {} {}", sent.unit, sent.month);

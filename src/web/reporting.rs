@@ -24,6 +24,7 @@ use crate::app::read::quality::{QualityQuery, QualityView};
 use crate::app::state::State;
 use crate::app::write::declarations::DeclarationChanges;
 use crate::error::Error;
+use kpi::number::Rounded;
 use kpi::period::{Month, Period, Step};
 use kpi::remark::{RemarkDocument, RemarkSubject};
 
@@ -114,7 +115,6 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
         (view.strip())
         (view.reminder())
         (view.findings())
-        (view.outliers())
     };
     let page = WebPage {
         title: format!("{title}, {}", language.month(month)),
@@ -199,13 +199,6 @@ fn remark_code(rule: &str, measure: &str, unit: &str, period: &str) -> String {
     let digest = Sha256::digest(format!("{rule}\n{measure}\n{unit}\n{period}"));
     let short: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
     format!("finding.{short}")
-}
-
-/// The remark on a contradiction, as long as its numbers are the same.
-fn remark_on<'s>(state: &'s State, finding: &FindingView) -> Option<&'s RemarkDocument> {
-    let code = remark_code(&finding.rule, &finding.measure, &finding.unit, &finding.period);
-    let remark = state.declared.remarks.get(&code)?;
-    (remark.numbers == Some((finding.stated, finding.computed))).then_some(remark)
 }
 
 struct ReportingPage<'a> {
@@ -405,98 +398,126 @@ impl ReportingPage<'_> {
         }
     }
 
-    /// Contradictions: open ones first, those that were answered behind them.
+    /// Contradictions and unusual figures: open ones first, those that were answered behind them.
     fn findings(&self) -> Markup {
         let (language, state) = (self.asked.language, self.asked.state());
-        let mut findings: Vec<(&FindingView, Option<&RemarkDocument>)> = self
-            .reporting
-            .findings
-            .iter()
-            .map(|finding| (finding, remark_on(state, finding)))
-            .collect();
-        findings.sort_by_key(|(_, remark)| remark.is_some());
+        let contradictions = self.reporting.findings.iter().map(QuestionableFigure::of_finding);
+        let unusual = self.reporting.outliers.iter().map(QuestionableFigure::of_quality);
+        let sections = [
+            (
+                "findings",
+                language.say("Mâu thuẫn số liệu", "Contradictions"),
+                contradictions.collect::<Vec<_>>(),
+            ),
+            ("unusual", language.say("Số liệu khác thường", "Unusual figures"), unusual.collect()),
+        ];
         html! {
-            section.card.block #findings {
-                h2 { (language.say("Mâu thuẫn số liệu", "Contradictions")) }
-                @if findings.is_empty() {
-                    p.reason {
-                        (language.say(
-                            "Số liệu tháng này không mâu thuẫn với nhau.",
-                            "The figures of this month do not contradict each other.",
-                        ))
+            @for (id, title, figures) in sections {
+                @let (open, answered): (Vec<_>, Vec<_>) =
+                    figures.iter().partition(|one| one.remark(state).is_none());
+                section.card.block id=(id) {
+                    h2 { (title) }
+                    @if figures.is_empty() {
+                        p.reason {
+                            (language.say("Tháng này không có.", "There are none in this month."))
+                        }
                     }
-                }
-                ul.findings {
-                    @for (finding, remark) in findings { (self.finding(finding, remark)) }
+                    ul.findings {
+                        @for one in open.into_iter().chain(answered) { (self.questionable(one)) }
+                    }
                 }
             }
         }
     }
 
-    fn finding(&self, finding: &FindingView, remark: Option<&RemarkDocument>) -> Markup {
+    fn questionable(&self, one: &QuestionableFigure<'_>) -> Markup {
         let (language, state) = (self.asked.language, self.asked.state());
+        let remark = one.remark(state);
         html! {
             li class=[remark.is_some().then_some("answered")] {
                 p {
-                    b { (unit_name(state, &finding.unit, language)) } ", "
-                    a href=(history_link(&finding.measure, &finding.unit, self.month)) {
-                        (named_measure(state, &finding.measure, language))
+                    b { (unit_name(state, one.unit, language)) } ", "
+                    a href=(history_link(one.measure, one.unit, self.month)) {
+                        (named_measure(state, one.measure, language))
                     }
-                    ": " (language.say(&finding.detail_vi, &finding.detail))
+                    ": " (language.say(one.detail_vi, one.detail))
                 }
                 @if let Some(remark) = remark {
                     p.remark { (language.say("Đã trả lời: ", "Answered: ")) (remark.text) }
                 }
-                @if self.asked.may(Role::Steward) {
-                    form.inline method="post" action="/reporting/remarks" {
-                        (token_field(self.asked))
-                        @for (name, value) in [
-                            ("parent", self.code),
-                            ("unit", &finding.unit),
-                            ("period", &finding.period),
-                            ("measure", &finding.measure),
-                            ("rule", &finding.rule),
-                            ("stated", &finding.stated.to_string()),
-                            ("computed", &finding.computed.to_string()),
-                        ] { input type="hidden" name=(name) value=(value); }
-                        input type="text" name="text" maxlength="1000" required
-                            value=(remark.map_or_else(
-                                || language.say("Đã kiểm tra, đúng", "Checked, correct"),
-                                |remark| remark.text.as_str(),
-                            ))
-                            aria-label=(language.say("Trả lời", "Answer"));
-                        button {
-                            @if remark.is_some() {
-                                (language.say("Sửa trả lời", "Change the answer"))
-                            }
-                            @else { (language.say("Trả lời", "Answer")) }
-                        }
-                    }
-                }
+                @if self.asked.may(Role::Steward) { (self.answer(one, remark)) }
             }
         }
     }
 
-    /// Figures that differ much from their own history.
-    fn outliers(&self) -> Markup {
-        let (language, state) = (self.asked.language, self.asked.state());
+    /// The form by which a steward answers.
+    fn answer(&self, one: &QuestionableFigure<'_>, remark: Option<&RemarkDocument>) -> Markup {
+        let language = self.asked.language;
+        let given = remark.map(|remark| remark.text.as_str());
+        let text = given.unwrap_or(language.say("Đã kiểm tra, đúng", "Checked, correct"));
         html! {
-            @if !self.reporting.outliers.is_empty() {
-                section.card.block {
-                    h2 { (language.say("Số liệu khác thường", "Unusual figures")) }
-                    ul.findings {
-                        @for one in &self.reporting.outliers {
-                            li {
-                                b { (unit_name(state, &one.unit, language)) } ", "
-                                a href=(history_link(&one.measure, &one.unit, self.month)) {
-                                    (named_measure(state, &one.measure, language))
-                                }
-                                ": " (language.say(&one.detail_vi, &one.detail))
-                            }
-                        }
-                    }
+            form.inline method="post" action="/reporting/remarks" {
+                (token_field(self.asked))
+                @for (name, value) in [
+                    ("parent", self.code),
+                    ("unit", one.unit),
+                    ("period", one.period),
+                    ("measure", one.measure),
+                    ("rule", one.rule),
+                    ("stated", &one.numbers.0.to_string()),
+                    ("computed", &one.numbers.1.to_string()),
+                ] { input type="hidden" name=(name) value=(value); }
+                input type="text" name="text" maxlength="1000" required value=(text)
+                    aria-label=(language.say("Trả lời", "Answer"));
+                button {
+                    @if remark.is_some() { (language.say("Sửa trả lời", "Change the answer")) }
+                    @else { (language.say("Trả lời", "Answer")) }
                 }
             }
         }
+    }
+}
+
+/// A figure that somebody should look at: of a contradiction, or an unusual one.
+struct QuestionableFigure<'a> {
+    unit: &'a str,
+    period: &'a str,
+    measure: &'a str,
+    rule: &'a str,
+    numbers: (f64, f64),
+    detail: &'a str,
+    detail_vi: &'a str,
+}
+
+impl<'a> QuestionableFigure<'a> {
+    fn of_finding(finding: &'a FindingView) -> Self {
+        Self {
+            unit: &finding.unit,
+            period: &finding.period,
+            measure: &finding.measure,
+            rule: &finding.rule,
+            numbers: (finding.stated, finding.computed),
+            detail: &finding.detail,
+            detail_vi: &finding.detail_vi,
+        }
+    }
+
+    fn of_quality(figure: &'a QualityView) -> Self {
+        Self {
+            unit: &figure.unit,
+            period: &figure.period,
+            measure: &figure.measure,
+            rule: figure.rule,
+            numbers: (figure.value.get(), figure.expected.map_or(0.0, Rounded::get)),
+            detail: &figure.detail,
+            detail_vi: &figure.detail_vi,
+        }
+    }
+
+    /// The remark on it, as long as its numbers are the same.
+    fn remark<'s>(&self, state: &'s State) -> Option<&'s RemarkDocument> {
+        let code = remark_code(self.rule, self.measure, self.unit, self.period);
+        let remark = state.declared.remarks.get(&code)?;
+        (remark.numbers == Some(self.numbers)).then_some(remark)
     }
 }

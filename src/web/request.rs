@@ -131,9 +131,11 @@ impl PageRequest {
         if let Some(code) = self.text("unit").or(self.identity.unit.as_deref()) {
             return Ok(state.find_unit(code)?);
         }
+        let day = self.snapshot.day();
         let newest = |unit: &usize| {
             let units = state.units.subtree(*unit);
-            (state.newest(units.clone()), units.len(), std::cmp::Reverse(*unit))
+            let exists = state.units.get(*unit).is_some_and(|unit| unit.exists_on(day));
+            (state.newest(units.clone()), exists, units.len(), std::cmp::Reverse(*unit))
         };
         let root = state.units.roots().max_by_key(newest);
         root.ok_or_else(|| {
