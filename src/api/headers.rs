@@ -2,6 +2,7 @@
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -46,6 +47,7 @@ pub async fn headers(
         .headers()
         .get(CONTENT_TYPE)
         .is_some_and(|media| media.as_bytes().starts_with(b"text/html"));
+    let is_unchanged = answer.status() == StatusCode::NOT_MODIFIED;
     let is_docs = answer.request().path().starts_with("/docs");
     let headers = answer.headers_mut();
     let mut put = |name: HeaderName, value: &'static str| {
@@ -55,14 +57,17 @@ pub async fn headers(
     };
     put(X_CONTENT_TYPE_OPTIONS, "nosniff");
     put(X_FRAME_OPTIONS, "DENY");
-    // With no-referrer, browsers name no origin when they send a form either.
-    put(REFERRER_POLICY, if page { "same-origin" } else { "no-referrer" });
-    let policy = match (page, is_docs) {
-        (true, true) => DOCS,
-        (true, false) => PAGE,
-        (false, _) => NOTHING,
-    };
-    put(CONTENT_SECURITY_POLICY, policy);
+    // A browser puts the headers of a 304 in the place of those that it has kept with the page.
+    if !is_unchanged {
+        // With no-referrer, browsers name no origin when they send a form either.
+        put(REFERRER_POLICY, if page { "same-origin" } else { "no-referrer" });
+        let policy = match (page, is_docs) {
+            (true, true) => DOCS,
+            (true, false) => PAGE,
+            (false, _) => NOTHING,
+        };
+        put(CONTENT_SECURITY_POLICY, policy);
+    }
     // Caches always revalidate; responses to signed-in clients are not stored in shared caches.
     put(CACHE_CONTROL, if signed_in { "private, no-cache" } else { "no-cache" });
     if tls {

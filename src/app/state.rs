@@ -24,6 +24,11 @@ use kpi::value::ValueSource;
 use ledger::chain::{self, Hash};
 use ledger::{Commit, LedgerHead, MeasureRow, ObservationRow, RevisionId, Store, StoreError};
 
+/// Months with figures that are compared to find the newest one that is whole, and months that are
+/// searched for them.
+const REPORTED_MONTHS: usize = 13;
+const MONTHS_SEARCHED: i32 = 72;
+
 /// At most this many external revisions are applied at once.
 const STRETCH: u32 = 16;
 
@@ -321,9 +326,9 @@ impl State {
         rows.filter_map(|(id, unit)| self.cube.row(id, unit).last()).max()
     }
 
-    /// The newest month that most of the units in this range have reported. A month that has only
-    /// begun to arrive, with figures of less than half as many units as the month before, does not
-    /// count.
+    /// The newest month that most of the units in this range have reported: at least half as many
+    /// as in the month of the last [`REPORTED_MONTHS`] with the most. A month that has only begun to
+    /// arrive, or that one unit has reported alone, does not count.
     #[must_use]
     pub fn newest_whole(&self, units: Range<usize>) -> Option<Month> {
         let newest = self.newest(units.clone())?;
@@ -335,11 +340,14 @@ impl State {
                 })
                 .count()
         };
-        Some(if reported(newest) * 2 < reported(newest.plus(-1)) {
-            newest.plus(-1)
-        } else {
-            newest
-        })
+        let counts: Vec<(Month, usize)> = (0..MONTHS_SEARCHED)
+            .map(|back| newest.plus(-back))
+            .map(|month| (month, reported(month)))
+            .filter(|(_, count)| *count > 0)
+            .take(REPORTED_MONTHS)
+            .collect();
+        let most = counts.iter().map(|(_, count)| *count).max()?;
+        counts.iter().find(|(_, count)| count * 2 >= most).map(|(month, _)| *month)
     }
 
     /// Evaluates the findings again that depend on the given figures.

@@ -632,17 +632,19 @@ impl EntryPage<'_> {
                 }
             }
             section.card.block {
-                table.figures {
-                    @for group in &form.groups {
-                        tbody {
-                            tr.group {
-                                th colspan="3" scope="colgroup" { (self.group_title(group)) }
-                            }
-                            @for row in &group.rows {
-                                tr class={ "depth" (row.depth.min(3)) } {
-                                    th scope="row" { (self.label(row)) }
-                                    td.number { (written(row.previous)) }
-                                    td.number { (written(row.current)) }
+                div.scroll tabindex="0" {
+                    table.figures {
+                        @for group in &form.groups {
+                            tbody {
+                                tr.group {
+                                    th colspan="3" scope="colgroup" { (self.group_title(group)) }
+                                }
+                                @for row in &group.rows {
+                                    tr class={ "depth" (row.depth.min(3)) } {
+                                        th scope="row" { (self.label(row)) }
+                                        td.number { (written(row.previous)) }
+                                        td.number { (written(row.current)) }
+                                    }
                                 }
                             }
                         }
@@ -759,16 +761,20 @@ impl EntryPage<'_> {
             @if !rows.is_empty() {
                 section.card.block {
                     h2 { span class={ "badge " (class) } { (title) } }
-                    table.figures {
-                        tbody {
-                            @for (row, checked) in rows {
-                                tr {
-                                    th scope="row" { (self.label(row)) }
-                                    td.number {
-                                        @if !checked.before.is_empty() { (checked.before) " → " }
-                                        strong { (checked.shown()) }
+                    div.scroll tabindex="0" {
+                        table.figures {
+                            tbody {
+                                @for (row, checked) in rows {
+                                    tr {
+                                        th scope="row" { (self.label(row)) }
+                                        td.number {
+                                            @if !checked.before.is_empty() {
+                                                (checked.before) " → "
+                                            }
+                                            strong { (checked.shown()) }
+                                        }
+                                        td class=(checked.level) { (checked.message) }
                                     }
-                                    td class=(checked.level) { (checked.message) }
                                 }
                             }
                         }

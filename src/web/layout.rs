@@ -176,9 +176,9 @@ fn navigation(asked: &PageRequest, current: PageSection) -> Markup {
     let language = asked.language;
     // The unit and the month stay when a person goes from page to page.
     let kept = |path: &str| {
-        let names = ["unit", "period"];
-        let kept = names.into_iter().filter_map(|name| Some((name, asked.text(name)?)));
-        address(path, kept)
+        let unit = asked.text("unit").map(|unit| ("unit", unit));
+        let month = asked.text("period").or(asked.text("to")).map(|month| ("period", month));
+        address(path, unit.into_iter().chain(month))
     };
     let mut links = vec![
         (PageSection::Overview, "/overview", language.say("Tổng quan", "Overview")),

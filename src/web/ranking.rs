@@ -213,20 +213,22 @@ impl RankingPage<'_> {
         let targets = self.ranking.rows.iter().filter_map(|row| row.target.map(Decimal64::to_f64));
         let high = values.chain(targets).fold(0.0, f64::max).max(f64::MIN_POSITIVE);
         html! {
-            table.figures {
-                thead {
-                    tr {
-                        th.number scope="col" { (language.say("Hạng", "Rank")) }
-                        th scope="col" { (language.say("Đơn vị", "Unit")) }
-                        th.number scope="col" { (language.say("Giá trị", "Value")) }
-                        th.bars scope="col" { span.unseen { (language.say("Biểu đồ", "Bar")) } }
-                        th.number scope="col" {
-                            (language.say("So với tháng trước", "Since the month before"))
+            div.scroll tabindex="0" {
+                table.figures {
+                    thead {
+                        tr {
+                            th.number scope="col" { (language.say("Hạng", "Rank")) }
+                            th scope="col" { (language.say("Đơn vị", "Unit")) }
+                            th.number scope="col" { (language.say("Giá trị", "Value")) }
+                            th.bars scope="col" { span.unseen { (language.say("Biểu đồ", "Bar")) } }
+                            th.number scope="col" {
+                                (language.say("So với tháng trước", "Since the month before"))
+                            }
+                            th scope="col" { (language.say("13 tháng", "13 months")) }
                         }
-                        th scope="col" { (language.say("13 tháng", "13 months")) }
                     }
+                    tbody { @for row in &self.ranking.rows { (self.row(row, high)) } }
                 }
-                tbody { @for row in &self.ranking.rows { (self.row(row, high)) } }
             }
         }
     }

@@ -137,21 +137,23 @@ impl SystemPage<'_> {
     fn table<'r>(&self, rows: impl Iterator<Item = &'r SeriesView>) -> Markup {
         let language = self.asked.language;
         html! {
-            table.figures {
-                thead {
-                    tr {
-                        th scope="col" { (language.say("Chỉ tiêu", "Measure")) }
-                        th.number scope="col" { (language.month(self.month)) }
-                        th.number scope="col" {
-                            (language.say("So với tháng trước", "Since the month before"))
+            div.scroll tabindex="0" {
+                table.figures {
+                    thead {
+                        tr {
+                            th scope="col" { (language.say("Chỉ tiêu", "Measure")) }
+                            th.number scope="col" { (language.month(self.month)) }
+                            th.number scope="col" {
+                                (language.say("So với tháng trước", "Since the month before"))
+                            }
+                            th.number scope="col" {
+                                (language.say("So với cùng kỳ", "Since a year before"))
+                            }
+                            th scope="col" { (language.say("13 tháng", "13 months")) }
                         }
-                        th.number scope="col" {
-                            (language.say("So với cùng kỳ", "Since a year before"))
-                        }
-                        th scope="col" { (language.say("13 tháng", "13 months")) }
                     }
+                    tbody { @for row in rows { (self.row(row)) } }
                 }
-                tbody { @for row in rows { (self.row(row)) } }
             }
         }
     }

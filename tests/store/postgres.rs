@@ -216,7 +216,7 @@ fn a_newer_programs_database_is_refused_and_left_as_it_is() {
     for create in [true, false] {
         let error = Store::open(&fresh.database.address, create).err().unwrap();
         assert!(
-            matches!(&error, StoreError::NewerSchema { found, known } if found == "99990101000000" && known == "20261128000000"),
+            matches!(&error, StoreError::NewerSchema { found, known } if found == "99990101000000" && known == "20261129000000"),
             "{error:?}"
         );
     }

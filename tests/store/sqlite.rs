@@ -157,7 +157,7 @@ fn a_newer_programs_database_is_refused_and_left_as_it_is() {
     let before = fs::read(fresh.path("ledger.db")).unwrap();
     let error = fault(open(&fresh.path("ledger.db")));
     assert!(
-        matches!(&error, StoreError::NewerSchema { found, known } if found == "99990101000000" && known == "20261128000000"),
+        matches!(&error, StoreError::NewerSchema { found, known } if found == "99990101000000" && known == "20261129000000"),
         "{error:?}"
     );
     assert_eq!(fs::read(fresh.path("ledger.db")).unwrap(), before);

@@ -331,26 +331,30 @@ fn history(asked: &PageRequest, versions: &[(i64, i64)]) -> Markup {
     html! {
         section.card.block {
             h2 { (language.say("Các phiên bản", "Versions")) }
-            table.figures {
-                tbody {
-                    @for (version, revision) in versions.iter().rev().take(MAX_VERSIONS) {
-                        tr {
-                            th scope="row" { (language.say("Phiên bản ", "Version ")) (version) }
-                            td {
-                                @let time =
-                                    u32::try_from(*revision)
-                                        .ok()
-                                        .and_then(|revision| state.time_of(revision));
-                                (time.map_or_else(String::new, |time| {
-                                    language.time(&crate::app::time_text(time), asked.zone())
-                                }))
-                            }
-                            td {
-                                @if *version != state.catalogue_version && asked.may(Role::Steward) {
-                                    form method="post" action="/admin/catalogue/restore" {
-                                        (token_field(asked))
-                                        button.link name="version" value=(version) {
-                                            (language.say("Khôi phục", "Restore"))
+            div.scroll tabindex="0" {
+                table.figures {
+                    tbody {
+                        @for (version, revision) in versions.iter().rev().take(MAX_VERSIONS) {
+                            tr {
+                                th scope="row" {
+                                    (language.say("Phiên bản ", "Version ")) (version)
+                                }
+                                td {
+                                    @let time =
+                                        u32::try_from(*revision)
+                                            .ok()
+                                            .and_then(|revision| state.time_of(revision));
+                                    (time.map_or_else(String::new, |time| {
+                                        language.time(&crate::app::time_text(time), asked.zone())
+                                    }))
+                                }
+                                td {
+                                    @if *version != state.catalogue_version && asked.may(Role::Steward) {
+                                        form method="post" action="/admin/catalogue/restore" {
+                                            (token_field(asked))
+                                            button.link name="version" value=(version) {
+                                                (language.say("Khôi phục", "Restore"))
+                                            }
                                         }
                                     }
                                 }

@@ -185,21 +185,23 @@ fn history(asked: &PageRequest, list: &CheckList) -> Markup {
         @if !list.closings.is_empty() {
             section.card.block {
                 h2 { (language.say("Đã khóa, đã mở", "Closings and reopenings")) }
-                table.figures {
-                    tbody {
-                        @for one in list.closings.iter().rev().take(60) {
-                            tr {
-                                th scope="row" { (one.period.parse::<Month>().map_or_else(
-                                    |_| one.period.clone(),
-                                    |month| language.month(month),
-                                )) }
-                                td {
-                                    @if one.closed { (language.say("khóa", "closed")) }
-                                    @else { (language.say("mở lại", "reopened")) }
+                div.scroll tabindex="0" {
+                    table.figures {
+                        tbody {
+                            @for one in list.closings.iter().rev().take(60) {
+                                tr {
+                                    th scope="row" { (one.period.parse::<Month>().map_or_else(
+                                        |_| one.period.clone(),
+                                        |month| language.month(month),
+                                    )) }
+                                    td {
+                                        @if one.closed { (language.say("khóa", "closed")) }
+                                        @else { (language.say("mở lại", "reopened")) }
+                                    }
+                                    td { (language.time(&one.recorded_at, asked.zone())) }
+                                    td { (one.actor) }
+                                    td { (one.reason.as_deref().unwrap_or_default()) }
                                 }
-                                td { (language.time(&one.recorded_at, asked.zone())) }
-                                td { (one.actor) }
-                                td { (one.reason.as_deref().unwrap_or_default()) }
                             }
                         }
                     }

@@ -211,19 +211,21 @@ fn deadlines(asked: &PageRequest) -> Markup {
     html! {
         section.card.block {
             h2 { (language.say("Thời hạn báo cáo", "Deadlines of reports")) }
-            table.figures {
-                tbody {
-                    @for one in &state.catalogue.document.expectations {
-                        tr {
-                            th scope="row" { (language.name(&one.name)) }
-                            td {
-                                @for kind in &one.unit_kinds { (language.kind(*kind)) "; " }
+            div.scroll tabindex="0" {
+                table.figures {
+                    tbody {
+                        @for one in &state.catalogue.document.expectations {
+                            tr {
+                                th scope="row" { (language.name(&one.name)) }
+                                td {
+                                    @for kind in &one.unit_kinds { (language.kind(*kind)) "; " }
+                                }
+                                td {
+                                    (language.say("ngày ", "day ")) (one.due_day)
+                                    (language.say(" tháng sau", " of the next month"))
+                                }
+                                td { (one.measures.len()) (language.say(" chỉ tiêu", " figures")) }
                             }
-                            td {
-                                (language.say("ngày ", "day ")) (one.due_day)
-                                (language.say(" tháng sau", " of the next month"))
-                            }
-                            td { (one.measures.len()) (language.say(" chỉ tiêu", " figures")) }
                         }
                     }
                 }
