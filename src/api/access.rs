@@ -468,7 +468,7 @@ async fn authorize(
         None if settings.has_no_key_yet(app) => {
             from(authorize_before_first_key(settings, app, headers, need)?)
         }
-        None => match session::key_of_session(app, headers, need).await? {
+        None => match session::key_of_session(context, app, request, need, address).await? {
             Some(key) => from(sign_in(context, app, &key, address).await?),
             None => {
                 check_anonymous_rate(context, address)?;

@@ -178,17 +178,18 @@ impl App {
         }
         let asked = id.clone();
         let row = ask(self.store(), move |store| {
-            let row = store.session(&asked)?.filter(|row| has_not_ended(row, now));
-            let Some(mut row) = row else { return Ok::<_, Error>(None) };
-            if now - row.last_used_at >= USE_INTERVAL {
-                row.last_used_at = now;
-                // A session can be used while the database takes no changes.
-                let _unrecorded =
-                    store.change_pages(&PageChange::UseSession { id: asked, at: now });
-            }
-            Ok(Some(row))
+            let row = store.session(&asked).map_err(Error::from)?;
+            Ok(row.filter(|row| has_not_ended(row, now)))
         });
-        let found = row.await?.and_then(|row| Some((cookie.unseal(&row.sealed)?, row)));
+        let mut row = row.await?;
+        if let Some(row) = row.as_mut().filter(|row| now - row.last_used_at >= USE_INTERVAL) {
+            row.last_used_at = now;
+            // Recorded while the request goes on: the database may be busy with a long change.
+            let (store, change) =
+                (self.store().clone(), PageChange::UseSession { id: id.clone(), at: now });
+            tokio::spawn(crate::sync::blocking(move || store.change_pages(&change)));
+        }
+        let found = row.and_then(|row| Some((cookie.unseal(&row.sealed)?, row)));
         let mut sessions = self.inner.sessions.lock();
         let Some((key, row)) = found else {
             sessions.remove(&id);
@@ -200,6 +201,12 @@ impl App {
         let read_at = Instant::now();
         sessions.insert(id, RememberedSession { key: key.clone(), row, read_at });
         Ok(Some(key))
+    }
+
+    /// Whether this instance has seen a session lately, so that nobody has to look it up.
+    #[must_use]
+    pub fn remembers_session(&self, cookie: &SessionCookie) -> bool {
+        self.inner.sessions.lock().contains_key(&cookie.id())
     }
 
     /// Ends a session.
@@ -225,7 +232,7 @@ impl App {
         Ok(found.await?.filter(lasts).map(|row| (row.document, row.saved_at)))
     }
 
-    /// Saves a draft, which replaces the one with its code. The 50 newest of a person are kept, for
+    /// Saves a draft, which replaces the one with its code. The 20 newest of a person are kept, for
     /// 30 days. Returns when it was saved, in microseconds since 1970.
     ///
     /// # Errors

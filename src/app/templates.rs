@@ -10,7 +10,7 @@ use crate::error::Error;
 use kpi::catalogue::Catalogue;
 use kpi::fault::quoted;
 use kpi::measure::{Measure, Members};
-use kpi::number::Decimal64;
+use kpi::number::{Decimal64, Statement};
 use kpi::period::Month;
 
 /// Most rows of a form.
@@ -61,6 +61,8 @@ pub struct FormRow {
     pub previous: Option<Decimal64>,
     /// The current figure, if there is one.
     pub current: Option<Decimal64>,
+    /// What is recorded: the current figure, or that it does not apply.
+    pub recorded: Option<Statement>,
     /// Whether the unit is expected to report it for the month.
     pub is_due: bool,
     /// The checks that the figure is part of, in words.
@@ -270,6 +272,10 @@ fn row(state: &State, unit: usize, month: Month, measure: &Measure) -> FormRow {
         may_be_negative: indicator.is_none_or(|indicator| indicator.may_be_negative),
         previous: figure(month.plus(-1)),
         current: figure(month),
+        recorded: match indicator {
+            Some(_) => id.and_then(|id| state.cube.cell(id, unit, month)).map(|(said, _)| said),
+            None => figure(month).map(Statement::Number),
+        },
         is_due: is_due(state, unit, month, measure),
         checks: checks(&state.catalogue, measure),
     }

@@ -360,6 +360,7 @@ mod tests {
                 may_be_negative: false,
                 previous: Some(Decimal64 { mantissa: 7, scale: 0 }),
                 current: value.map(|mantissa| Decimal64 { mantissa, scale: indicator.decimals }),
+                recorded: None,
                 is_due: false,
                 checks: vec!["Không vượt quá tổng".to_owned()],
             };

@@ -225,7 +225,12 @@ fn mendable<T>(
 ) -> Result<Result<T, crate::api::Problem>, crate::api::Problem> {
     match result.map_err(crate::api::Problem::from) {
         Ok(done) => Ok(Ok(done)),
-        Err(problem) if problem.status < 500 => Ok(Err(problem)),
+        Err(problem) if is_mendable(&problem) => Ok(Err(problem)),
         Err(problem) => Err(problem),
     }
+}
+
+/// Whether what was entered can be mended: neither a missing right nor a fault of the service.
+fn is_mendable(problem: &crate::api::Problem) -> bool {
+    problem.status < 500 && !matches!(problem.status, 401 | 403)
 }

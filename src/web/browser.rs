@@ -14,6 +14,7 @@ use maud::{Markup, html};
 
 use super::language::{PageLanguage, sentence};
 use super::layout::document;
+use super::request::page_of_form;
 use super::sign_in::{language_cookie, sign_in_form};
 use crate::api::{Problem, ShownProblem};
 
@@ -71,15 +72,10 @@ fn place_of_form(request: &HttpRequest) -> String {
     if request.method() == actix_web::http::Method::GET {
         return request.uri().to_string();
     }
-    let path = request.path();
-    if path == "/sign-in" {
+    if request.path() == "/sign-in" {
         return super::sign_in::target(request);
     }
-    const ACTIONS: [&str; 6] = ["check", "send", "reopening", "remarks", "merge", "restore"];
-    match path.rsplit_once('/') {
-        Some((page, action)) if !page.is_empty() && ACTIONS.contains(&action) => page.to_owned(),
-        _ => path.to_owned(),
-    }
+    page_of_form(request)
 }
 
 /// The page of an error; for a browser that is not signed in, with the form to sign in.
@@ -88,7 +84,7 @@ fn page(language: PageLanguage, problem: &Problem, target: &str, has_tried: bool
     let title = match problem.status {
         401 => language.say("Đăng nhập", "Sign in"),
         403 => language.say("Không có quyền", "Not allowed"),
-        404 => language.say("Không tìm thấy trang", "WebPage not found"),
+        404 => language.say("Không tìm thấy trang", "Page not found"),
         413 => language.say("Quá lớn", "Too large"),
         409 => language.say("Không ghi được", "Cannot be recorded"),
         422 => language.say("Yêu cầu chưa đúng", "Something is not right"),

@@ -10,25 +10,25 @@ use actix_web::http::header::ACCEPT;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
+use serde::{Deserialize, Serialize};
 
 use self::check::{CheckedEntry, CheckedRow, check};
 use super::browser::{detail, faults};
+use super::language::PageLanguage;
 use super::layout::{PageSection, WebPage, private, refused, see_other, token_field};
 use super::parts::{measure_name, month_choice, notice, unit_name, unit_path};
 use super::reporting::save;
 use super::request::{FormFields, PageRequest, address};
 use crate::api::{API, HandlerResult, Problem, ServiceContext};
 use crate::app::access::role::Role;
-use crate::app::read::completeness::{CompletenessQuery, ExpectedView};
 use crate::app::templates::{FormGroup, FormRow, ReportingForm};
 use crate::app::time_text;
 use crate::app::write::idempotency::IdempotencyKey;
 use crate::app::write::submission::SubmissionInput;
 use crate::error::Error;
 use crate::intake::SubmissionEnvelope;
-use kpi::measure::Measure;
 use kpi::number::Decimal64;
-use kpi::period::{Month, Period, Step};
+use kpi::period::Month;
 use kpi::remark::{RemarkDocument, RemarkSubject};
 
 /// The prefix of the names of fields with figures; the measure follows.
@@ -36,45 +36,65 @@ const FIGURE: &str = "figure:";
 /// The prefix of boxes that withdraw a recorded figure.
 const WITHDRAW: &str = "withdraw:";
 
-/// The texts that a person has typed, by measure.
-type TypedFigures = BTreeMap<String, String>;
+/// The prefix of hidden fields with the text that a field was filled with.
+const SHOWN: &str = "shown:";
 
-/// A form with what it is due for.
+/// What a person has typed into the fields that she has touched.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TypedForm {
+    /// Whether the numbers are in Vietnamese notation.
+    is_vietnamese: bool,
+    /// By measure.
+    figures: BTreeMap<String, TypedFigure>,
+}
+
+/// A field that a person has touched.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TypedFigure {
+    /// The text that she has typed.
+    text: String,
+    /// The text that the field was filled with: what was recorded at that time.
+    shown: String,
+}
+
+impl TypedForm {
+    fn new(language: PageLanguage) -> Self {
+        Self { is_vietnamese: language == PageLanguage::Vi, figures: BTreeMap::new() }
+    }
+
+    /// The notation of its numbers.
+    fn language(&self) -> PageLanguage {
+        if self.is_vietnamese { PageLanguage::Vi } else { PageLanguage::En }
+    }
+
+    /// With the figures of the month before in the due fields that are still empty.
+    fn with_previous(mut self, form: &ReportingForm) -> Self {
+        let language = self.language();
+        let rows = form.groups.iter().flat_map(|group| &group.rows);
+        for row in rows.filter(|row| row.is_due && row.recorded.is_none()) {
+            let Some(previous) = row.previous else { continue };
+            let text = language.decimal(previous);
+            let typed = TypedFigure { text, shown: String::new() };
+            self.figures.entry(row.measure.to_string()).or_insert(typed);
+        }
+        self
+    }
+}
+
+/// A form, and what the person may do with it.
 struct DueForm {
     form: ReportingForm,
-    /// The measures that the unit is expected to report for the month.
-    due: Vec<String>,
-    expectations: Vec<ExpectedView>,
     is_closed: bool,
     may_write: bool,
 }
 
 impl DueForm {
     fn of(asked: &PageRequest, unit: &str, month: Month) -> Result<Self, Error> {
-        let (snapshot, state) = (&asked.snapshot, asked.state());
-        let form = snapshot.form(unit, month)?;
-        let (reports, _more) = snapshot.completeness(&CompletenessQuery {
-            period: Period::containing(Step::Month, month),
-            parent: Some(unit.to_owned()),
-            offset: 0,
-            limit: usize::MAX,
-        })?;
-        let own = reports.rows.iter().filter(|row| row.unit == unit);
-        let due = own
-            .flat_map(|row| {
-                let reported = row.reported.iter().map(|figure| figure.measure.clone());
-                reported.chain(row.missing.iter().cloned())
-            })
-            .collect();
+        let state = asked.state();
         let is_closed = state.closed.contains_key(&month);
         let may_write = asked.identity.may_write(&state.units, state.find_unit(unit)?)
             && (!is_closed || asked.identity.may_change_closed());
-        Ok(Self { form, due, expectations: reports.expectations, is_closed, may_write })
-    }
-
-    fn is_due(&self, measure: &Measure) -> bool {
-        let name = measure.to_string();
-        self.due.contains(&name)
+        Ok(Self { form: asked.snapshot.form(unit, month)?, is_closed, may_write })
     }
 
     fn rows(&self) -> impl Iterator<Item = &FormRow> {
@@ -88,24 +108,18 @@ fn draft_code(unit: &str, month: Month) -> String {
 }
 
 /// The month that a person most likely reports: the last one, unless it is complete or closed.
-fn due_month(asked: &PageRequest, unit: usize) -> Month {
+fn due_month(asked: &PageRequest, unit: &str) -> Month {
     let (state, this_month) = (asked.state(), asked.snapshot.month());
     let last = this_month.plus(-1);
-    let query = CompletenessQuery {
-        period: Period::containing(Step::Month, last),
-        parent: Some(state.units.code(unit).to_owned()),
-        offset: 0,
-        limit: usize::MAX,
-    };
-    let is_complete = asked.snapshot.completeness(&query).is_ok_and(|(view, _)| {
-        let own: Vec<_> =
-            view.rows.iter().filter(|row| row.unit == state.units.code(unit)).collect();
-        !own.is_empty() && own.iter().all(|row| row.missing.is_empty())
+    let form = asked.snapshot.form(unit, last);
+    let is_complete = form.is_ok_and(|form| {
+        let mut due = form.groups.iter().flat_map(|group| &group.rows).filter(|row| row.is_due);
+        form.deadline.is_some() && due.all(|row| row.recorded.is_some())
     });
-    let Some(known) = state.units.get(unit) else { return last };
     let month = if is_complete || state.closed.contains_key(&last) { this_month } else { last };
+    let known = state.units.position(unit).and_then(|unit| state.units.get(unit));
     // A unit that has ended, or begins this month.
-    month.min(known.last).max(known.first.min(this_month))
+    known.map_or(month, |known| month.min(known.last).max(known.first.min(this_month)))
 }
 
 /// The form.
@@ -118,18 +132,19 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
     let unit = asked.state().units.code(position).to_owned();
     let month = match asked.month("period")? {
         Some(month) => month,
-        None => due_month(&asked, position),
+        None => due_month(&asked, &unit),
     };
     let draft = context.app()?.draft(&asked.identity.holder, &draft_code(&unit, month)).await?;
     let saved_at = draft.as_ref().map(|(_, saved_at)| *saved_at);
-    let typed = draft.and_then(|(text, _)| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let typed: Option<TypedForm> = draft.and_then(|(text, _)| serde_json::from_str(&text).ok());
+    let typed = typed.unwrap_or_else(|| TypedForm::new(asked.language));
     let (app, asking) = (context.app()?.clone(), asked.clone());
     let copies = asked.is("copy", "1");
     let (form, checked) = context
         .compute(move || {
             let form = DueForm::of(&asking, &unit, month)?;
-            let typed = shown_texts(&asking, &form, typed, copies);
-            let checked = check(&app, &asking, &form.form, typed, &Vec::new());
+            let typed = if copies { typed.with_previous(&form.form) } else { typed };
+            let checked = check(&app, &asking, &form.form, typed, &[]);
             Ok::<_, Error>((form, checked))
         })
         .await?;
@@ -137,30 +152,12 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
     Ok(private(&asked, &view.page()))
 }
 
-/// The texts of the fields: what was typed, otherwise what is recorded, otherwise, if she asks for
-/// it, the figure of the month before.
-fn shown_texts(
-    asked: &PageRequest,
-    form: &DueForm,
-    mut typed: TypedFigures,
-    copies: bool,
-) -> TypedFigures {
-    let language = asked.language;
-    for row in form.rows() {
-        let shown = row.current.or(row.previous.filter(|_| copies && form.is_due(&row.measure)));
-        if let Some(shown) = shown {
-            typed.entry(row.measure.to_string()).or_insert_with(|| language.decimal(shown));
-        }
-    }
-    typed
-}
-
 /// What a form that was sent says.
 struct SentForm {
     asked: PageRequest,
     unit: String,
     month: Month,
-    typed: TypedFigures,
+    typed: TypedForm,
     withdrawn: Vec<String>,
     fields: FormFields,
 }
@@ -172,13 +169,26 @@ impl SentForm {
         body: &Bytes,
     ) -> Result<Self, Problem> {
         let fields = FormFields::read(request, body)?;
-        let asked = PageRequest::of(request, context).await?;
+        let mut asked = PageRequest::of(request, context).await?;
         let unit = fields.text("unit").unwrap_or_default().to_owned();
+        asked.state().find_unit(&unit)?;
         let month = fields.month("period")?;
-        let typed = fields
-            .with_prefix(FIGURE)
-            .map(|(measure, text)| (measure.to_owned(), text.trim().to_owned()))
-            .collect();
+        // Links of this page, such as those to the other language, lead to its form.
+        asked.set("unit", &unit);
+        asked.set("period", &month.to_string());
+        let mut typed = TypedForm::new(match fields.text("form_language") {
+            Some("en") => PageLanguage::En,
+            Some("vi") => PageLanguage::Vi,
+            _ => asked.language,
+        });
+        let shown: BTreeMap<&str, &str> = fields.with_prefix(SHOWN).collect();
+        for (measure, text) in fields.with_prefix(FIGURE) {
+            let shown = shown.get(measure).copied().unwrap_or_default().trim().to_owned();
+            let text = text.trim().to_owned();
+            if text != shown {
+                typed.figures.insert(measure.to_owned(), TypedFigure { text, shown });
+            }
+        }
         let withdrawn = fields.with_prefix(WITHDRAW).map(|(measure, _)| measure.to_owned());
         let withdrawn = withdrawn.collect();
         Ok(Self { asked, unit, month, typed, withdrawn, fields })
@@ -258,7 +268,7 @@ pub async fn post_check(
         let saved = saved_text(&sent.asked, saved_at);
         return Ok(HttpResponse::Ok()
             .insert_header(("Cache-Control", "private, no-store"))
-            .json(checked.live(&sent.asked, &saved)));
+            .json(checked.live(&saved)));
     }
     let view =
         EntryPage { asked: &sent.asked, form: &form, checked: &checked, saved_at: Some(saved_at) };
@@ -287,10 +297,6 @@ pub async fn post_send(
     }
     let app = context.app()?;
     let identity = &sent.asked.identity;
-    if checked.found.is_empty() {
-        app.delete_draft(&identity.holder, &draft_code(&sent.unit, sent.month)).await?;
-        return Ok(see_other(&format!("{}&unchanged=1", sent.address())));
-    }
     // The same page sent twice records once.
     let key = sent.fields.text("request").map(|text| {
         let target = format!("POST /entry/send {} {}", sent.unit, sent.month);
@@ -299,6 +305,11 @@ pub async fn post_send(
     let input = SubmissionInput::Found(checked.found.clone(), sent.envelope());
     let given = match app.submit_idempotent(&input, identity, key.as_ref()).await {
         Ok(given) => given.answer,
+        // Nothing to record, and not a repeated request.
+        Err(Error::Invalid(_)) if checked.found.is_empty() => {
+            app.delete_draft(&identity.holder, &draft_code(&sent.unit, sent.month)).await?;
+            return Ok(see_other(&format!("{}&unchanged=1", sent.address())));
+        }
         Err(error) => {
             let problem = Problem::from(error);
             if problem.status >= 500 || problem.status == 403 {
@@ -331,6 +342,9 @@ pub async fn post_reopening(
     if !sent.asked.identity.may_write(&state.units, state.find_unit(&sent.unit)?) {
         return Err(Problem::forbidden("this unit is not among those that you report for")
             .in_vietnamese("đơn vị này không thuộc các đơn vị mà bạn báo cáo"));
+    }
+    if !state.closed.contains_key(&sent.month) {
+        return Err(Problem::parameter("period", "not_closed", "the month is not closed"));
     }
     let document = RemarkDocument {
         code: format!("reopening.{}.{}", sent.unit, sent.month),
@@ -365,19 +379,20 @@ impl EntryPage<'_> {
         let (form, month) = (&self.form.form, self.form.form.month);
         let name = unit_name(asked.state(), &form.unit, language);
         let title = format!("{name}, {}", language.month(month).to_lowercase());
-        let deadline = self.form.expectations.iter().map(|one| one.deadline).max();
-        let due = self.form.due.len();
-        let there = self.form.rows().filter(|row| {
-            self.form.is_due(&row.measure) && self.checked.row(&row.measure).is_filled()
-        });
-        let there = there.count();
+        let due = self.form.rows().filter(|row| row.is_due).count();
+        let missing = self.missing().len();
+        let there = due - missing;
+        let is_overdue = missing > 0 && form.deadline.is_some_and(|day| day < asked.snapshot.day());
         let body = html! {
             (unit_path(asked, &form.unit))
             div.title {
                 h1 { (title) }
                 (month_choice(asked, month, &[("unit", &form.unit)]))
-                @if let Some(deadline) = deadline {
-                    span { (language.say("Hạn nộp: ", "Due on: ")) b { (language.day(deadline)) } }
+                @if let Some(deadline) = form.deadline {
+                    span {
+                        (language.say("Hạn nộp: ", "Due on: ")) b { (language.day(deadline)) }
+                        @if is_overdue { (language.say(", quá hạn", ", overdue")) }
+                    }
                 }
                 @if due > 0 {
                     span class={ "badge " (if there < due { "fair" } else { "good" }) }
@@ -390,6 +405,18 @@ impl EntryPage<'_> {
             @if self.form.may_write { (self.tools()) (self.fields()) } @else { (self.read_only()) }
         };
         WebPage::plain(title, PageSection::Entry, body)
+    }
+
+    /// The due rows without a figure.
+    fn missing(&self) -> Vec<&FormRow> {
+        let due = self.form.rows().filter(|row| row.is_due);
+        due.filter(|row| !self.checked.row(&row.measure).is_filled()).collect()
+    }
+
+    /// The name under which the browser keeps what was typed while the network is lost.
+    fn kept_as(&self) -> String {
+        let form = &self.form.form;
+        format!("entry {} {} {}", self.asked.identity.holder, form.unit, form.month)
     }
 
     fn notices(&self) -> Markup {
@@ -444,7 +471,7 @@ impl EntryPage<'_> {
     fn fields(&self) -> Markup {
         let (language, form) = (self.asked.language, &self.form.form);
         let before = form.month.plus(-1);
-        let is_due = |row: &&FormRow| self.form.is_due(&row.measure);
+        let is_due = |row: &&FormRow| row.is_due;
         let has_due = self.form.rows().any(|row| is_due(&row));
         let heads = html! {
             thead {
@@ -468,10 +495,11 @@ impl EntryPage<'_> {
                      keys move between rows.",
                 ))
             }
-            form #entry method="post" action="/entry/check" data-entry autocomplete="off" {
+            form #entry method="post" action="/entry/check" data-entry=(self.kept_as()) autocomplete="off" {
                 (token_field(self.asked))
                 input type="hidden" name="unit" value=(form.unit);
                 input type="hidden" name="period" value=(form.month);
+                input type="hidden" name="form_language" value=(self.checked.typed.language().code());
                 datalist #words {
                     option value=(language.say("không phát sinh", "none")) {}
                     option value=(language.say("không áp dụng", "n/a")) {}
@@ -481,7 +509,7 @@ impl EntryPage<'_> {
                         table.entry {
                             (heads)
                             @for group in &form.groups {
-                                (self.group(group, &|row| !has_due || self.form.is_due(&row.measure)))
+                                (self.group(group, &|row| !has_due || row.is_due))
                             }
                             (self.kpis())
                         }
@@ -499,7 +527,7 @@ impl EntryPage<'_> {
                             table.entry {
                                 (heads)
                                 @for group in &form.groups {
-                                    (self.group(group, &|row| !self.form.is_due(&row.measure)))
+                                    (self.group(group, &|row| !row.is_due))
                                 }
                             }
                         }
@@ -549,7 +577,7 @@ impl EntryPage<'_> {
                 th scope="row" {
                     label for=(id) {
                         (self.label(row))
-                        @if self.form.is_due(&row.measure) {
+                        @if row.is_due {
                             " " abbr title=(language.say("phải báo cáo", "due")) { "*" }
                         }
                     }
@@ -558,7 +586,9 @@ impl EntryPage<'_> {
                 td.number {
                     input id=(id) type="text" inputmode="decimal" list="words" name=(format!("{FIGURE}{name}"))
                         value=(checked.text) class=(checked.level) aria-describedby=(hint)
-                        aria-invalid=[(checked.level == "bad").then_some("true")] data-figure;
+                        aria-invalid=[(checked.level == "bad").then_some("true")] data-figure
+                        data-due[row.is_due];
+                    input type="hidden" name=(format!("{SHOWN}{name}")) value=(checked.before);
                 }
                 td.number data-change { (checked.change) }
                 td id=(hint) class={ "note " (checked.level) } data-note { (checked.message) }
@@ -670,7 +700,7 @@ impl EntryPage<'_> {
         let unchanged = of(&|row| row.is_unchanged()).len();
         let nothing = new.is_empty() && changed.is_empty() && emptied.is_empty();
         let body = html! {
-            h1 data-clear=(format!("entry {} {}", form.unit, form.month)) { (title) }
+            h1 data-clear=(self.kept_as()) { (title) }
             p { (name) ", " (language.month(form.month).to_lowercase()) }
             @if let Some(trouble) = &self.checked.trouble {
                 (notice("bad", &html! { (detail(language, trouble)) (faults(language, trouble)) }))
@@ -680,6 +710,18 @@ impl EntryPage<'_> {
                 language.say("Chưa đúng, phải sửa", "Wrong, to be corrected"),
                 &wrong,
             ))
+            @let missing = self.missing();
+            @if !missing.is_empty() {
+                (notice("fair", &html! {
+                    (language.say("Còn thiếu ", "Still missing: ")) (missing.len())
+                    (language.say(" chỉ tiêu phải báo cáo: ", " due figures: "))
+                    @for (at, row) in missing.iter().enumerate() {
+                        @if at > 0 { "; " }
+                        (self.label(row))
+                    }
+                    "."
+                }))
+            }
             (self.listed(
                 "fair",
                 language.say("Cảnh báo, vẫn gửi được", "Warnings; can be sent"),
@@ -691,8 +733,10 @@ impl EntryPage<'_> {
                 input type="hidden" name="request" value=(ulid::Ulid::generate().to_string());
                 input type="hidden" name="unit" value=(form.unit);
                 input type="hidden" name="period" value=(form.month);
-                @for (measure, text) in &self.checked.typed {
-                    input type="hidden" name=(format!("{FIGURE}{measure}")) value=(text);
+                input type="hidden" name="form_language" value=(self.checked.typed.language().code());
+                @for (measure, typed) in &self.checked.typed.figures {
+                    input type="hidden" name=(format!("{FIGURE}{measure}")) value=(typed.text);
+                    input type="hidden" name=(format!("{SHOWN}{measure}")) value=(typed.shown);
                 }
                 (self.listed("good", language.say("Mới", "New"), &new))
                 (self.listed("good", language.say("Thay đổi", "Changed"), &changed))

@@ -17,7 +17,6 @@ use crate::app::read::completeness::ReportStatus;
 use crate::app::read::overview::{NotableMove, UnitOverview, UnitStanding};
 use crate::app::read::scorecard::ScorecardRow;
 use crate::render::svg::spark;
-use kpi::change::UnavailableReason;
 use kpi::number::Rounded;
 use kpi::period::Month;
 
@@ -328,23 +327,12 @@ impl OverviewPage<'_> {
                     format!("since {}", language.month(self.month.plus(-12))),
                 ),
             ),
-            CardComparison::YearToDate => {
-                let earlier = self.overview.year_before.get(&row.measure);
-                let earlier = earlier.and_then(|row| row.point.year_to_date).map(Rounded::get);
-                let now = point.year_to_date.map(Rounded::get);
-                let delta = now.zip(earlier).map(|(now, earlier)| now - earlier);
-                let percent = delta
-                    .zip(earlier.filter(|earlier| *earlier != 0.0))
-                    .filter(|_| row.unit_of_measure != "percent")
-                    .map(|(delta, earlier)| delta / earlier.abs() * 100.0);
-                let reason = point.year_to_date_reason.unwrap_or(UnavailableReason::NoPrior);
-                (
-                    delta.and_then(Rounded::new),
-                    Some(reason),
-                    percent.and_then(Rounded::new),
-                    language.say("lũy kế so với cùng kỳ", "year to date").to_owned(),
-                )
-            }
+            CardComparison::YearToDate => (
+                point.year_to_date_delta,
+                point.year_to_date_delta_reason,
+                point.year_to_date_percent,
+                language.say("lũy kế so với cùng kỳ", "year to date").to_owned(),
+            ),
         };
         let change = ShownChange {
             delta,
@@ -490,7 +478,7 @@ impl OverviewPage<'_> {
             (language.say(", gấp ", ", ")) (language.number(one.times, "percent"))
             (language.say(" lần mức thường thấy", " times the usual change"))
             @if !one.causes.is_empty() {
-                ". " (language.say("Chủ yếu do ", "Mainly "))
+                ". " (language.say("Cùng chiều, lớn nhất: ", "In the same direction, the largest: "))
                 @for (n, (unit, delta)) in one.causes.iter().enumerate() {
                     @if n > 0 { ", " }
                     a href=(overview_link(unit, self.month)) { (unit_name(state, unit, language)) }

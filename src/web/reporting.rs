@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use actix_web::HttpRequest;
 use actix_web::web::{Bytes, Data};
 use maud::{Markup, html};
-use sha2::{Digest, Sha256};
 
+use super::browser::detail;
 use super::layout::{PageSection, WebPage, see_other, shown, token_field};
 use super::overview::{report_class, report_text};
 use super::parts::{
@@ -19,7 +19,7 @@ use crate::app::access::role::Role;
 use crate::app::read::completeness::{
     CompletenessQuery, CompletenessView, ReportProgressView, ReportStatus,
 };
-use crate::app::read::findings::{FindingQuery, FindingView};
+use crate::app::read::findings::{FindingQuery, FindingView, answer_to, remark_code};
 use crate::app::read::quality::{QualityQuery, QualityView};
 use crate::app::state::State;
 use crate::app::write::declarations::DeclarationChanges;
@@ -33,9 +33,8 @@ const MONTHS: i32 = 12;
 /// Most reports of a month that the page reads, and most units that it lists.
 const MAX_REPORTS: usize = 20_000;
 const MAX_UNITS: usize = 400;
-/// Most contradictions, and most outliers, on the page.
-const MAX_FINDINGS: usize = 200;
-const MAX_OUTLIERS: usize = 50;
+/// Most contradictions, and most unusual figures, on the page.
+const MAX_LISTED: usize = 200;
 /// Most figures of a report that are named as missing.
 const MAX_MISSING: usize = 12;
 
@@ -45,6 +44,8 @@ struct ReportingFigures {
     past: Vec<(Month, BTreeMap<String, ReportProgressView>)>,
     findings: Vec<FindingView>,
     outliers: Vec<QualityView>,
+    /// Why unusual figures could not be searched.
+    trouble: Option<Problem>,
 }
 
 /// The page.
@@ -77,19 +78,23 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
                 unit: Some(of.clone()),
                 from: Some(month),
                 to: Some(month),
-                limit: MAX_FINDINGS,
+                limit: usize::MAX,
                 ..FindingQuery::default()
             })?;
             let outliers = snapshot.quality(&QualityQuery {
                 unit: Some(of.clone()),
                 from: Some(month),
                 to: Some(month),
-                limit: MAX_OUTLIERS,
+                limit: usize::MAX,
                 ..QualityQuery::default()
             });
-            // Too many figures at once: a smaller unit shows them.
-            let outliers = outliers.map(|(_, outliers, _)| outliers).unwrap_or_default();
-            Ok::<_, Error>(ReportingFigures { now: completeness(month)?, past, findings, outliers })
+            let (outliers, trouble) = match outliers {
+                Ok((_, outliers, _)) => (outliers, None),
+                // Too many figures at once: a smaller unit shows them.
+                Err(error) => (Vec::new(), Some(Problem::from(error))),
+            };
+            let now = completeness(month)?;
+            Ok::<_, Error>(ReportingFigures { now, past, findings, outliers, trouble })
         })
         .await?;
     let view = ReportingPage { asked: &asked, reporting: &reporting, code: &code, month };
@@ -159,7 +164,7 @@ pub async fn remark(
 ) -> HandlerResult {
     let fields = FormFields::read(&request, &body)?;
     let named = |name: &str| fields.text(name).unwrap_or_default().to_owned();
-    let number = |name: &str| named(name).parse::<f64>().unwrap_or_default();
+    let number = |name: &str| named(name).parse::<f64>().unwrap_or(f64::NAN);
     let document = RemarkDocument {
         code: remark_code(&named("rule"), &named("measure"), &named("unit"), &named("period")),
         subject: RemarkSubject::Finding,
@@ -192,13 +197,6 @@ pub async fn save(
     let app = context.app()?;
     app.put_declarations((changes, Vec::new()), identity(request)?, false, None).await?;
     Ok(())
-}
-
-/// The code of the remark on a contradiction.
-fn remark_code(rule: &str, measure: &str, unit: &str, period: &str) -> String {
-    let digest = Sha256::digest(format!("{rule}\n{measure}\n{unit}\n{period}"));
-    let short: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-    format!("finding.{short}")
 }
 
 struct ReportingPage<'a> {
@@ -250,8 +248,14 @@ impl ReportingPage<'_> {
         let (language, state) = (self.asked.language, self.asked.state());
         let month = self.month.to_string();
         let closed = state.closed.contains_key(&self.month);
+        let units = state.units.position(self.code).map(|unit| state.units.subtree(unit));
+        let is_below = |code: &str| {
+            let unit = state.units.position(code);
+            unit.zip(units.clone()).is_some_and(|(unit, units)| units.contains(&unit))
+        };
         let open = state.declared.remarks.values().filter(|remark| {
-            remark.subject == RemarkSubject::Reopening && remark.period == month && closed
+            let asks = remark.subject == RemarkSubject::Reopening && remark.period == month;
+            asks && closed && is_below(&remark.unit)
         });
         html! {
             @for remark in open {
@@ -417,14 +421,19 @@ impl ReportingPage<'_> {
                     figures.iter().partition(|one| one.remark(state).is_none());
                 section.card.block id=(id) {
                     h2 { (title) }
-                    @if figures.is_empty() {
+                    @let trouble = self.reporting.trouble.as_ref().filter(|_| id == "unusual");
+                    @if let Some(problem) = trouble { p.reason { (detail(language, problem)) } }
+                    @else if figures.is_empty() {
                         p.reason {
                             (language.say("Tháng này không có.", "There are none in this month."))
                         }
                     }
                     ul.findings {
-                        @for one in open.into_iter().chain(answered) { (self.questionable(one)) }
+                        @for one in open.into_iter().chain(answered).take(MAX_LISTED) {
+                            (self.questionable(one))
+                        }
                     }
+                    @if figures.len() > MAX_LISTED { p.hint { "+" (figures.len() - MAX_LISTED) } }
                 }
             }
         }
@@ -517,7 +526,6 @@ impl<'a> QuestionableFigure<'a> {
     /// The remark on it, as long as its numbers are the same.
     fn remark<'s>(&self, state: &'s State) -> Option<&'s RemarkDocument> {
         let code = remark_code(self.rule, self.measure, self.unit, self.period);
-        let remark = state.declared.remarks.get(&code)?;
-        (remark.numbers == Some(self.numbers)).then_some(remark)
+        answer_to(state, &code, self.numbers)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use actix_web::http::Method;
 use actix_web::web::{Bytes, Data, Query};
 use actix_web::{HttpMessage, HttpRequest};
 use chrono::FixedOffset;
@@ -62,10 +63,16 @@ impl PageRequest {
             identity: identity(request)?,
             session: session_cookie(request.headers()),
             snapshot,
-            path: request.path().to_owned(),
+            path: page_of_form(request),
             is_wall,
             parameters,
         })
+    }
+
+    /// Sets a parameter that a form has brought.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.parameters.retain(|(of, _)| of != name);
+        self.parameters.push((name.to_owned(), value.to_owned()));
     }
 
     /// The state that the page is computed from.
@@ -187,6 +194,22 @@ impl PageRequest {
         let kept = kept.map(|(name, value)| (name.as_str(), value.as_str()));
         let added = changes.iter().copied().filter(|(_, value)| !value.is_empty());
         address(&self.path, kept.chain(added))
+    }
+}
+
+/// The path of the page that a form belongs to; of other requests their own path.
+#[must_use]
+pub fn page_of_form(request: &HttpRequest) -> String {
+    const ACTIONS: [&str; 6] = ["check", "send", "reopening", "remarks", "merge", "restore"];
+    match request.path().rsplit_once('/') {
+        Some((page, action))
+            if *request.method() == Method::POST
+                && !page.is_empty()
+                && ACTIONS.contains(&action) =>
+        {
+            page.to_owned()
+        }
+        _ => request.path().to_owned(),
     }
 }
 

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use documents::MediaType;
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 
 use super::browser::{detail, faults};
@@ -27,6 +28,7 @@ use crate::intake::SubmissionEnvelope;
 use kpi::measure::{Measure, Members};
 use kpi::number::Statement;
 use kpi::period::Month;
+use ledger::chain;
 
 /// The media type that a draft keeps of an Excel file.
 const WORKBOOK: &str = "xlsx";
@@ -43,6 +45,10 @@ struct UploadDraft {
     taken: Option<BTreeSet<usize>>,
     #[serde(default)]
     given: BTreeMap<usize, String>,
+    #[serde(default)]
+    reference: Option<String>,
+    #[serde(default)]
+    reason: Option<String>,
 }
 
 impl UploadDraft {
@@ -58,10 +64,16 @@ impl UploadDraft {
         MediaType::of_type(&self.media).unwrap_or(MediaType::Text)
     }
 
-    fn choice(&self) -> Option<ReportChoice> {
-        let given = self.given.iter();
-        let given = given.filter_map(|(at, text)| Some((*at, Measure::parse(text).ok()?)));
-        Some(ReportChoice { taken: self.taken.clone()?, given: given.collect() })
+    /// What the person has chosen: none before they have looked at the numbers.
+    ///
+    /// # Errors
+    /// 422 for a measure given by hand that cannot be read.
+    fn choice(&self) -> Result<Option<ReportChoice>, Problem> {
+        let Some(taken) = self.taken.clone() else { return Ok(None) };
+        let given = self.given.iter().map(|(at, text)| Ok((*at, Measure::parse(text)?)));
+        let given = given.collect::<Result<_, String>>();
+        let given = given.map_err(|error| Problem::parameter("give", "unknown_measure", error))?;
+        Ok(Some(ReportChoice { taken, given }))
     }
 
     fn period<T: std::str::FromStr>(&self) -> Option<T> {
@@ -230,6 +242,8 @@ pub async fn post(
         period: given("period"),
         taken: None,
         given: BTreeMap::new(),
+        reference: None,
+        reason: None,
     };
     let id = ulid::Ulid::generate().to_string();
     save(&context, &asked, &id, &draft).await?;
@@ -315,7 +329,7 @@ async fn read(
             ..ReportQuery::default()
         };
         let mut read = app.read_report(&file, &query).map_err(Problem::from)?;
-        if let Some(choice) = draft.choice() {
+        if let Some(choice) = draft.choice()? {
             read = read.choose(&choice)?;
         }
         let view = app.dry_run_report(&read, &identity)?;
@@ -361,20 +375,23 @@ pub async fn post_draft(
             (!measure.is_empty()).then_some((at.parse().ok()?, measure.to_owned()))
         });
         draft.given = given.collect();
-        save(&context, &asked, &id, &draft).await?;
     }
+    draft.reference = fields.text("reference").map(str::to_owned);
+    draft.reason = fields.text("reason").map(str::to_owned);
+    save(&context, &asked, &id, &draft).await?;
     if action != "record" {
         return Ok(see_other(&format!("/send/{}", id.as_str())));
     }
     let envelope = SubmissionEnvelope {
         source_kind: None,
-        reference: fields.text("reference").map(str::to_owned).or_else(|| draft.name.clone()),
-        reason: fields.text("reason").map(str::to_owned),
+        reference: draft.reference.clone(),
+        reason: draft.reason.clone(),
     };
     let holder = asked.identity.holder.clone();
-    // The same upload records once.
-    let key =
-        IdempotencyKey::new(&holder, format!("POST /send/{}", id.as_str()), "record".into(), b"");
+    // The same upload with the same choices records once, however often the button is pressed.
+    let chosen = serde_json::to_vec(&draft).map_err(|_e| Problem::internal())?;
+    let choice = chain::digits(&Sha256::digest(&chosen));
+    let key = IdempotencyKey::new(&holder, format!("POST /send/{}", id.as_str()), choice, &chosen);
     match record(&context, &asked, &draft, envelope, &key).await {
         Ok((Some(submission), Some(revision))) => {
             context.app()?.delete_draft(&holder, &draft_code(&id)).await?;
@@ -509,11 +526,12 @@ impl SendPage<'_> {
                 label {
                     (language.say("Số hiệu văn bản ", "Reference "))
                     input type="text" name="reference" maxlength="200"
-                        value=(self.draft.name.as_deref().unwrap_or_default());
+                        value=(self.draft.reference.as_deref().unwrap_or_default());
                 }
                 label {
                     (language.say("Lý do thay đổi ", "Reason of changes "))
-                    input type="text" name="reason" maxlength="1000" required[is_closed];
+                    input type="text" name="reason" maxlength="1000" required[is_closed]
+                        value=(self.draft.reason.as_deref().unwrap_or_default());
                 }
                 @if !self.draft.is_workbook() {
                     button.button name="action" value="check" formnovalidate {

@@ -97,7 +97,8 @@ fn page(request: &HttpRequest, target: &str) -> HttpResponse {
 }
 
 /// A path of this service: never another site.
-fn own_path(target: &str) -> String {
+#[must_use]
+pub fn own_path(target: &str) -> String {
     let is_own = target.starts_with('/')
         && !target.starts_with("//")
         && !target.contains('\\')

@@ -1,12 +1,13 @@
 //! Choosing a unit: the tree of units, and a search by name.
 
 use actix_web::HttpRequest;
-use actix_web::web::Data;
+use actix_web::web::{Data, Query};
 use maud::{Markup, html};
 
 use super::layout::{PageSection, WebPage, shown};
 use super::parts::unit_name;
 use super::request::{PageRequest, address};
+use super::sign_in::own_path;
 use crate::api::{HandlerResult, ServiceContext};
 use kpi::vietnamese::folding::unaccented;
 
@@ -22,8 +23,8 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
     let language = asked.language;
     let title = language.say("Chọn đơn vị", "Choose a unit");
     let searched = asked.text("q").unwrap_or_default();
-    let from = asked.text("from").filter(|from| from.starts_with('/') && !from.starts_with("//"));
-    let from = from.unwrap_or("/overview");
+    let from = own_path(asked.text("from").unwrap_or("/overview"));
+    let from = if from == "/" { "/overview" } else { from.as_str() };
     let body = html! {
         h1 { (title) }
         form.choice method="get" action="/units" role="search" {
@@ -55,6 +56,13 @@ fn list(asked: &PageRequest, searched: &str, from: &str) -> Markup {
     let left_out = found.len().saturating_sub(MAX_LISTED);
     found.truncate(MAX_LISTED);
     let (path, query) = from.split_once('?').unwrap_or((from, ""));
+    let kept = Query::<Vec<(String, String)>>::from_query(query).map(Query::into_inner);
+    let kept = kept.unwrap_or_default();
+    let to = |code: &str| {
+        let kept = kept.iter().filter(|(name, _)| name != "unit");
+        let kept = kept.map(|(name, value)| (name.as_str(), value.as_str()));
+        address(path, kept.chain([("unit", code)]))
+    };
     html! {
         @if found.is_empty() {
             p.reason {
@@ -66,10 +74,7 @@ fn list(asked: &PageRequest, searched: &str, from: &str) -> Markup {
                 @let code = state.units.code(unit);
                 @let ended = state.units.get(unit).is_some_and(|unit| !unit.exists_on(day));
                 li class={ "depth" (state.units.ancestors(unit).count().min(3)) } {
-                    a href=(address(path, query
-                        .split('&')
-                        .filter_map(|pair| pair.split_once('='))
-                        .chain([("unit", code)]))) { (unit_name(state, code, language)) }
+                    a href=(to(code)) { (unit_name(state, code, language)) }
                     @if let Some(unit) = state.units.get(unit) {
                         span.hint { " " (language.kind(unit.document.kind)) }
                     }

@@ -85,9 +85,10 @@ fn an_emptied_field_keeps_the_recorded_figure() {
         post(&server, "/entry/send", &fields).status
     };
     assert_eq!(form("7", ""), 303);
-    assert_eq!(form("", ""), 303);
+    assert_eq!(form("", "&shown:ioffice.documents.outgoing=7"), 303);
     assert_eq!(server.read("observations?unit=tv.dof")["observations"][0]["value"], 7);
-    assert_eq!(form("", "&withdraw:ioffice.documents.outgoing=1"), 303);
+    let shown = "&shown:ioffice.documents.outgoing=7";
+    assert_eq!(form("", &format!("{shown}&withdraw:ioffice.documents.outgoing=1")), 303);
     assert!(server.read("observations?unit=tv.dof")["observations"].as_array().unwrap().is_empty());
 }
 
@@ -118,4 +119,23 @@ fn the_words_follow_the_address_then_the_cookie_then_vietnamese() {
     assert_eq!(title("/guide?lang=vi", &[("cookie", "egov_kpi_lang=en")]), "Hướng dẫn");
     let chosen = server.send("GET", "/guide?lang=en", &[("accept", "text/html")], None);
     assert!(chosen.header("set-cookie").starts_with("egov_kpi_lang=en"));
+}
+
+/// What somebody else recorded in the meantime is not overwritten unseen.
+#[test]
+fn a_figure_that_changed_while_it_was_entered_is_shown_first() {
+    let server = Server::start();
+    let send = |value: &str, shown: &str| {
+        let of = "unit=tv.dof&period=2021-10";
+        let measure = "ioffice.documents.outgoing";
+        let fields = format!("{of}&figure:{measure}={value}&shown:{measure}={shown}");
+        post(&server, "/entry/send", &fields).status
+    };
+    let recorded =
+        || server.read("observations?unit=tv.dof")["observations"][0]["value"].as_i64().unwrap();
+    assert_eq!(send("7", ""), 303);
+    assert_eq!(send("9", ""), 422);
+    assert_eq!(recorded(), 7);
+    assert_eq!(send("9", "7"), 303);
+    assert_eq!(recorded(), 9);
 }

@@ -7,6 +7,7 @@ use egov_kpi::api::access::{AccessSettings, ROUTES, RouteArea};
 use egov_kpi::api::limits::LimitSettings;
 use egov_kpi::app::access::role::Role;
 use egov_kpi::app::api_keys::{KeyExpiry, NewKey};
+use egov_kpi::app::write::periods::ClosingChange;
 use serde_json::{Value, json};
 
 use crate::harness::wait;
@@ -176,16 +177,16 @@ const ROWS: &[Row] = &[
     row("POST", "/send/{draft}", "/send/nothing", [401, 403, 404, 404, 404, 404]),
     row("GET", "/receipts/{submission}", "/receipts/{id}", READ),
     row("POST", "/receipts/{submission}", "/receipts/{id}", REPORT_GOES_ON),
-    row("GET", "/admin", "/admin", READ),
-    row("GET", "/admin/closing", "/admin/closing", READ),
+    row("GET", "/admin", "/admin", KEEP),
+    row("GET", "/admin/closing", "/admin/closing", KEEP),
     row("POST", "/admin/closing", "/admin/closing", KEEP_GOES_ON),
-    row("GET", "/admin/units", "/admin/units", READ),
+    row("GET", "/admin/units", "/admin/units", KEEP),
     row("POST", "/admin/units", "/admin/units", KEEP_GOES_ON),
     row("POST", "/admin/units/merge", "/admin/units/merge", KEEP_GOES_ON),
-    row("GET", "/admin/catalogue", "/admin/catalogue", READ),
+    row("GET", "/admin/catalogue", "/admin/catalogue", KEEP),
     row("POST", "/admin/catalogue", "/admin/catalogue", KEEP),
     row("POST", "/admin/catalogue/restore", "/admin/catalogue/restore", KEEP_GOES_ON),
-    row("GET", "/admin/targets", "/admin/targets", READ),
+    row("GET", "/admin/targets", "/admin/targets", KEEP),
     row("POST", "/admin/targets", "/admin/targets", KEEP_GOES_ON),
     row("GET", "/admin/keys", "/admin/keys", ADMIN),
     row("POST", "/admin/keys", "/admin/keys", ADMIN),
@@ -211,17 +212,23 @@ fn file_form(name: &str, content: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// A month that is closed from the beginning.
+const CLOSED: &str = "2018-12";
+
 /// The fields of the form of a page.
 fn page_form(path: &str, made: i64) -> Option<String> {
-    let figures = format!("unit={OWN}&period=2021-10&figure:ioffice.documents.outgoing={made}");
+    // A month of its own for each sending: nothing was recorded there before.
+    let month = format!("{}-{:02}", 1950 + made / 12, made % 12 + 1);
+    let figures = format!("unit={OWN}&period={month}&figure:{OUTGOING}={made}");
     Some(match path {
         "/sign-in" => "key=ek_0123456789_wrong".to_owned(),
         "/sign-out" => String::new(),
         "/reporting/remarks" => {
-            format!("unit={OWN}&period=2021-10&rule=x&measure={OUTGOING}&text=checked")
+            let of = format!("unit={OWN}&period=2021-10&measure={OUTGOING}");
+            format!("{of}&rule=x&stated=1&computed=2&text=checked")
         }
         "/entry" | "/entry/check" | "/entry/send" => figures,
-        "/entry/reopening" => format!("unit={OWN}&period=2021-10&text=please-{made}"),
+        "/entry/reopening" => format!("unit={OWN}&period={CLOSED}&text=please-{made}"),
         "/send/{draft}" => "action=discard".to_owned(),
         "/receipts/{submission}" => "sure=1".to_owned(),
         "/admin/closing" => "period=2019-01&force=1".to_owned(),
@@ -400,6 +407,9 @@ fn every_route_follows_the_access_table_for_every_role() {
         Some(steward.key.clone()),
         Some(server.issue(Role::Admin, None).key),
     ];
+    let period = CLOSED.parse().unwrap();
+    let closing = ClosingChange { period, close: true, reason: None, force: true };
+    wait(server.app().close(closing, "test", None)).unwrap();
     let mut asker = Asker { server: &server, reporter, steward, made: 0 };
     sleep_past(chrono::Utc::now().timestamp_micros() + 300_000);
     let mut faults = Vec::new();
@@ -434,6 +444,9 @@ fn head_mirrors_get_and_a_trailing_slash_is_ignored() {
     let (reporter, steward) =
         (server.holder(Role::Reporter, Some(OWN)), server.holder(Role::Steward, None));
     let admin = server.holder(Role::Admin, None);
+    let period = CLOSED.parse().unwrap();
+    let closing = ClosingChange { period, close: true, reason: None, force: true };
+    wait(server.app().close(closing, "test", None)).unwrap();
     let mut asker = Asker { server: &server, reporter, steward, made: 0 };
     for row in ROWS {
         let path = asker.path(row);
@@ -537,6 +550,9 @@ fn public_areas_are_readable_without_a_key_and_never_writable() {
             Guarded::with(AccessSettings { open: open.to_vec(), ..AccessSettings::default() });
         let (reporter, steward) =
             (server.holder(Role::Reporter, Some(OWN)), server.holder(Role::Steward, None));
+        let period = CLOSED.parse().unwrap();
+        let closing = ClosingChange { period, close: true, reason: None, force: true };
+        wait(server.app().close(closing, "test", None)).unwrap();
         let mut asker = Asker { server: &server, reporter, steward, made: 0 };
         for row in ROWS {
             let writes = matches!(row.statuses, KEEP | ADMIN | ADMIN_MAKES | REPORT)

@@ -107,7 +107,7 @@ kept! {
         the_declarations_of_a_kind_are_found_with_the_revision_that_changed_them_last
     }
     pages {
-        the_oldest_of_50_drafts_makes_room_for_another
+        the_oldest_of_20_drafts_makes_room_for_another
         sessions_are_kept_until_they_end_or_are_purged
     }
 }

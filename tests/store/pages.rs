@@ -13,17 +13,17 @@ fn draft(n: i64) -> PageChange {
     })
 }
 
-pub fn the_oldest_of_50_drafts_makes_room_for_another(place: &dyn Place) {
+pub fn the_oldest_of_20_drafts_makes_room_for_another(place: &dyn Place) {
     let store = place.open();
-    for n in 0..51 {
+    for n in 0..21 {
         store.change_pages(&draft(n)).unwrap();
     }
     let there = |n: i64| store.draft("key:a", &format!("entry/{n}")).unwrap().is_some();
     assert!(!there(0));
-    assert!((1..51).all(there));
+    assert!((1..21).all(there));
     // Saving one again needs no room.
-    store.change_pages(&draft(50)).unwrap();
-    assert!((1..51).all(there));
+    store.change_pages(&draft(20)).unwrap();
+    assert!((1..21).all(there));
     assert!(store.draft("key:b", "entry/1").unwrap().is_none(), "drafts of others stay hidden");
     let removed =
         PageChange::DeleteDraft { holder: "key:a".to_owned(), code: "entry/7".to_owned() };

@@ -294,7 +294,7 @@ impl Store {
         ask!(self, draft, holder, code)
     }
 
-    /// Changes the tables of the web pages. Of one person the 50 newest drafts are kept.
+    /// Changes the tables of the web pages. Of one person the 20 newest drafts are kept.
     pub fn change_pages(&self, change: &PageChange) -> Result<(), StoreError> {
         call!(self, change_pages, change)
     }

@@ -36,7 +36,7 @@ const MEASURES_A_STATEMENT: usize = 10_000;
 const KEYS_A_STATEMENT: usize = 1_000;
 const FORGET_AT_ONCE: i64 = 10_000;
 /// Most drafts of one person.
-const DRAFTS_OF_ONE: i64 = 50;
+const DRAFTS_OF_ONE: i64 = 20;
 
 /// A submission to insert. It owns its texts, because diesel keeps only statements over types
 /// without lifetimes prepared.

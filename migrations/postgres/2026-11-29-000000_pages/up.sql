@@ -6,6 +6,7 @@ CREATE TABLE sessions (
     last_used_at BIGINT NOT NULL
 );
 CREATE INDEX sessions_by_use ON sessions (last_used_at);
+CREATE INDEX sessions_by_age ON sessions (created_at);
 CREATE TABLE drafts (
     holder TEXT NOT NULL,
     code TEXT NOT NULL,

@@ -8,6 +8,7 @@ CREATE TABLE sessions (
     last_used_at INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
 CREATE INDEX sessions_by_use ON sessions (last_used_at);
+CREATE INDEX sessions_by_age ON sessions (created_at);
 -- What people have entered or uploaded and not sent yet.
 CREATE TABLE drafts (
     holder TEXT NOT NULL,

@@ -1,16 +1,20 @@
 //! The cookie of a signed-in browser (`crate::app::sessions`).
 
+use std::net::IpAddr;
+
 use actix_web::HttpRequest;
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
+use actix_web::dev::ServiceRequest;
+use actix_web::http::Method;
 use actix_web::http::header::{COOKIE, HeaderMap};
 
 use super::super::context::ServiceContext;
 use super::super::problem::Problem;
 use super::table::RouteAccess;
-use super::{AccessRefusal, is_cross_site, log_refusal, sign_in};
+use super::{AccessRefusal, check_anonymous_rate, is_cross_site, log_refusal, sign_in};
 use crate::app::App;
-use crate::app::access::Identity;
+use crate::app::access::{Identity, SignInMethod};
 use crate::app::sessions::SessionCookie;
 
 /// The name of the cookie.
@@ -28,19 +32,27 @@ pub fn session_cookie(headers: &HeaderMap) -> Option<SessionCookie> {
 /// The key of the session that a request belongs to. Sessions are only for pages and for reading:
 /// the browser sends the cookie by itself.
 pub(super) async fn key_of_session(
+    context: &ServiceContext,
     app: &App,
-    headers: &HeaderMap,
+    request: &ServiceRequest,
     need: RouteAccess,
+    address: Option<IpAddr>,
 ) -> Result<Option<String>, AccessRefusal> {
+    let headers = request.headers();
     if !matches!(need, RouteAccess::Reading(_) | RouteAccess::Page(_)) {
         return Ok(None);
     }
     let Some(cookie) = session_cookie(headers) else { return Ok(None) };
-    if is_cross_site(headers) {
+    // The cookie is `SameSite=Strict`: a link of another site opens a page without it.
+    if *request.method() != Method::GET && is_cross_site(headers) {
         return Err(AccessRefusal::forbidden(
             "cross_site",
             "a page of another site cannot use this session",
         ));
+    }
+    // A cookie that somebody has made up costs a look into the database.
+    if !app.remembers_session(&cookie) {
+        check_anonymous_rate(context, address)?;
     }
     app.session_key(&cookie).await.map_err(|error| AccessRefusal {
         reason: "session",
@@ -74,6 +86,11 @@ pub async fn sign_in_with_key(
         )));
     }
     let identity = sign_in(context, app, key, address).await.map_err(refused)?;
+    if identity.origin.how == SignInMethod::Setup {
+        let detail = "the one-time token creates the first key and signs nobody in; \
+                      create a key first and sign in with it";
+        return Err(Problem::forbidden(detail));
+    }
     // Always a new cookie: a cookie that somebody else has put into the browser is worth nothing.
     let cookie = app.begin_session(key).await?;
     Ok((identity, cookie))

@@ -37,7 +37,7 @@ pub enum RouteAccess {
     /// At least this role, even if areas are open.
     Role(Role),
     /// A web page, or a form on one, that needs at least this role. The form of a signed-in browser
-    /// must carry the token of its session (`crate::web::form`).
+    /// must carry the token of its session (`src/web/request.rs`).
     Page(Role),
     /// Signing in: everybody, within the limits of requests without a key.
     SignIn,
@@ -141,16 +141,16 @@ pub const ROUTES: &[(&str, &str, RouteAccess)] = &[
     ("POST", "/send/{draft}", REPORTER_FORM),
     ("GET", "/receipts/{submission}", PAGE),
     ("POST", "/receipts/{submission}", REPORTER_FORM),
-    ("GET", "/admin", PAGE),
-    ("GET", "/admin/closing", PAGE),
+    ("GET", "/admin", STEWARD_FORM),
+    ("GET", "/admin/closing", STEWARD_FORM),
     ("POST", "/admin/closing", STEWARD_FORM),
-    ("GET", "/admin/units", PAGE),
+    ("GET", "/admin/units", STEWARD_FORM),
     ("POST", "/admin/units", STEWARD_FORM),
     ("POST", "/admin/units/merge", STEWARD_FORM),
-    ("GET", "/admin/catalogue", PAGE),
+    ("GET", "/admin/catalogue", STEWARD_FORM),
     ("POST", "/admin/catalogue", STEWARD_FORM),
     ("POST", "/admin/catalogue/restore", STEWARD_FORM),
-    ("GET", "/admin/targets", PAGE),
+    ("GET", "/admin/targets", STEWARD_FORM),
     ("POST", "/admin/targets", STEWARD_FORM),
     ("GET", "/admin/keys", RouteAccess::Page(Role::Admin)),
     ("POST", "/admin/keys", RouteAccess::Page(Role::Admin)),

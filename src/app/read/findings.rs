@@ -1,11 +1,14 @@
 //! Findings as responses show them (`docs/specification.md#findings`).
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::app::snapshot::Snapshot;
+use crate::app::state::State;
 use crate::error::Error;
 use kpi::catalogue::{Catalogue, Severity};
 use kpi::period::Month;
+use kpi::remark::RemarkDocument;
 use kpi::rules::{AUTOMATIC_RULES, Finding};
 use kpi::unit::UnitForest;
 
@@ -48,6 +51,34 @@ impl FindingView {
             detail: finding.detail.1.clone(),
             detail_vi: finding.detail.0.clone(),
         }
+    }
+}
+
+/// The code of the remark that answers a figure somebody should look at.
+#[must_use]
+pub fn remark_code(rule: &str, measure: &str, unit: &str, period: &str) -> String {
+    let digest = Sha256::digest(format!("{rule}\n{measure}\n{unit}\n{period}"));
+    let short: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    format!("finding.{short}")
+}
+
+/// The answer to a figure somebody should look at, as long as its two numbers are the same.
+#[must_use]
+pub fn answer_to<'s>(
+    state: &'s State,
+    code: &str,
+    numbers: (f64, f64),
+) -> Option<&'s RemarkDocument> {
+    let remark = state.declared.remarks.get(code)?;
+    (remark.numbers == Some(numbers)).then_some(remark)
+}
+
+impl FindingView {
+    /// Whether nobody has answered it yet.
+    #[must_use]
+    pub fn is_open(&self, state: &State) -> bool {
+        let code = remark_code(&self.rule, &self.measure, &self.unit, &self.period);
+        answer_to(state, &code, (self.stated, self.computed)).is_none()
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::completeness::{CompletenessQuery, ReportProgressView, ReportStatus, ReportingTally};
+use super::fields::Field;
 use super::findings::{FindingQuery, FindingView};
 use super::ranking::{RankingQuery, RankingRow};
 use super::scorecard::{ScorecardQuery, ScorecardRow};
@@ -35,8 +36,6 @@ const MAX_FINDINGS: usize = 5;
 pub struct UnitOverview {
     /// The scorecard's rows: kpis, then headline indicators.
     pub rows: Vec<ScorecardRow>,
-    /// The same rows a year before, for comparisons of the year to date.
-    pub year_before: BTreeMap<String, ScorecardRow>,
     /// The units below it by kpis, the worst first.
     pub units: Vec<UnitStanding>,
     /// Number of units below it that the table leaves out.
@@ -49,9 +48,9 @@ pub struct UnitOverview {
     pub reporting: ReportingTally,
     /// The reports that are late or not complete.
     pub late: Vec<ReportProgressView>,
-    /// The first contradictions.
+    /// The first contradictions that nobody has answered.
     pub findings: Vec<FindingView>,
-    /// Number of contradictions.
+    /// Number of contradictions that nobody has answered.
     pub findings_count: usize,
     /// For each system of the catalogue the number of its measures, and of those with a value.
     pub systems: Vec<SystemSummary>,
@@ -106,7 +105,8 @@ impl Snapshot {
                 unit: code.to_owned(),
                 period,
                 of_today: false,
-                fields: ScorecardQuery::fields(),
+                fields: ScorecardQuery::fields()
+                    .with(&[Field::YearToDateDelta, Field::YearToDatePercent]),
             })
         };
         let mut rows = card(period)?.rows;
@@ -114,8 +114,6 @@ impl Snapshot {
             let kpi = state.catalogue.kpi(&row.measure);
             !kpi.is_some_and(kpi::catalogue::Kpi::is_share_of_members)
         });
-        let year_before = card(period.year_before())?.rows;
-        let year_before = year_before.into_iter().map(|row| (row.measure.clone(), row)).collect();
         let reports = self.completeness(&CompletenessQuery {
             period,
             parent: Some(code.to_owned()),
@@ -138,6 +136,7 @@ impl Snapshot {
             ..FindingQuery::default()
         };
         let (_, mut findings, _) = self.findings(&found)?;
+        findings.retain(|finding| finding.is_open(state));
         let findings_count = findings.len();
         findings.truncate(MAX_FINDINGS);
         let late = reports
@@ -147,7 +146,6 @@ impl Snapshot {
             systems: systems(self, code, period)?,
             late: late.collect(),
             rows,
-            year_before,
             units,
             units_left_out,
             kpis,

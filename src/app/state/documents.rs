@@ -49,7 +49,12 @@ impl DeclarationSet {
                 ANNOTATION => {
                     drop(found.annotations.insert(row.code, serde_json::from_str(&text).ok()?))
                 }
-                REMARK => drop(found.remarks.insert(row.code, serde_json::from_str(&text).ok()?)),
+                // What is said about figures must not keep the figures from being read.
+                REMARK => {
+                    if let Ok(remark) = serde_json::from_str(&text) {
+                        found.remarks.insert(row.code, remark);
+                    }
+                }
                 // The API key cache reads these.
                 API_KEY => {}
                 _ => return None,
@@ -172,7 +177,7 @@ impl LedgerDocuments {
             closed.insert(month, *revision);
         }
         let declarations = DeclarationSet::of(self.rows(|kind| kind != API_KEY).collect())
-            .ok_or_else(|| corrupt("a target, an annotation or a remark cannot be parsed"))?;
+            .ok_or_else(|| corrupt("a target or an annotation cannot be parsed"))?;
         Ok(LedgerConfig { catalogue, version, units, closed, declarations })
     }
 }

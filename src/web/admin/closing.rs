@@ -86,18 +86,15 @@ async fn page(
                 offset: 0,
                 limit: 0,
             })?;
-            let findings = snapshot.findings(&FindingQuery {
+            let (_, findings, _) = snapshot.findings(&FindingQuery {
                 from: Some(month),
                 to: Some(month),
                 limit: usize::MAX,
                 ..FindingQuery::default()
             })?;
+            let open = findings.iter().filter(|finding| finding.is_open(snapshot.state())).count();
             let closings = snapshot.closings(true)?;
-            Ok::<_, Error>(CheckList {
-                reports: reports.0,
-                findings: findings.1.len(),
-                closings: closings.1,
-            })
+            Ok::<_, Error>(CheckList { reports: reports.0, findings: open, closings: closings.1 })
         })
         .await?;
     let title = language.say("Khóa sổ tháng", "Closing months");
@@ -140,7 +137,7 @@ fn checks(asked: &PageRequest, month: Month, list: &CheckList) -> Markup {
                     }
                 }))
                 (item(list.findings == 0, html! {
-                    (list.findings) (language.say(" mâu thuẫn số liệu; ", " contradictions; "))
+                    (list.findings) (language.say(" mâu thuẫn chưa trả lời; ", " contradictions without an answer; "))
                     a href=(format!("{reporting}#findings")) { (language.say("xem", "see them")) }
                 }))
             }
@@ -166,7 +163,7 @@ fn form(asked: &PageRequest, month: Month) -> Markup {
                     label {
                         input type="checkbox" name="force" value="1";
                         " " (language.say(
-                            "khóa dù còn thiếu báo cáo hoặc không nêu lý do",
+                            "vẫn khóa khi còn thiếu báo cáo hoặc không nêu lý do",
                             "close although reports are missing or no reason is given",
                         ))
                     }

@@ -17,7 +17,7 @@ use crate::intake::unit_table;
 use crate::web::layout::{PageSection, WebPage, private, see_other, token_field};
 use crate::web::parts::unit_name;
 use crate::web::request::{FormFields, PageRequest, check_token};
-use kpi::fault::Fault;
+use kpi::fault::{Fault, quoted};
 use kpi::unit::{LocalizedName, UnitDocument, UnitKind};
 
 /// The kinds of units, as forms offer them.
@@ -123,6 +123,10 @@ fn merged(asked: &PageRequest, fields: &FormFields) -> Result<Vec<UnitDocument>,
     })?;
     let kind = KINDS.into_iter().find(|kind| kind.name() == text("kind")).unwrap_or_default();
     let code = text("code");
+    if state.units.position(&code).is_some() {
+        let detail = format!("there already is a unit with the code {}", quoted(&code));
+        return Err(Error::fault("/code", "known", detail));
+    }
     let mut units = Vec::new();
     for predecessor in fields.texts("merged") {
         let unit = state.find_unit(predecessor)?;

@@ -65,10 +65,11 @@ all("[data-png]").forEach((button) => {
   });
 });
 
-// The months can be changed with the arrow keys, outside of fields.
+// The months can be changed with the arrow keys, outside of fields and of tables that scroll.
 document.addEventListener("keydown", (event) => {
   if (event.altKey || event.ctrlKey || event.metaKey) return;
   if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+  if (event.target.closest(".scroll")) return;
   const way = { ArrowLeft: "prev", ArrowRight: "next" }[event.key];
   const link = way && document.querySelector(`a.step[rel=${way}]`);
   if (link) link.click();
@@ -94,7 +95,8 @@ all("[data-drop]").forEach((form) => {
 all("[data-entry]").forEach((form) => {
   const fields = all("[data-figure]", form);
   const saved = form.querySelector("[data-saved]");
-  const kept = `entry ${form.elements.unit.value} ${form.elements.period.value}`;
+  const progress = document.querySelector("[data-progress]");
+  const kept = form.dataset.entry;
   const typed = () => Object.fromEntries(fields.map((field) => [field.name, field.value]));
   let sent = JSON.stringify(typed());
 
@@ -128,10 +130,25 @@ all("[data-entry]").forEach((form) => {
     saved.textContent = checked.saved;
   }
 
+  // How many of the due figures are there.
+  function count() {
+    if (!progress) return;
+    const due = fields.filter((field) => field.dataset.due !== undefined);
+    const there = due.filter((field) => field.value.trim() !== "").length;
+    progress.textContent = progress.textContent.replace(/^\s*\d+/, String(there));
+    progress.className = `badge ${there < due.length ? "fair" : "good"}`;
+  }
+
+  // One check at a time, so that an earlier answer never follows a later one.
+  let checking = false;
   async function check() {
+    count();
     const now = JSON.stringify(typed());
     if (now === sent) return;
     localStorage.setItem(kept, now);
+    if (checking) return;
+    checking = true;
+    let done = false;
     try {
       const answer = await fetch("/entry/check", {
         method: "POST",
@@ -141,13 +158,16 @@ all("[data-entry]").forEach((form) => {
       if (!answer.ok) throw new Error(String(answer.status));
       show(await answer.json());
       sent = now;
-      localStorage.removeItem(kept);
+      done = true;
+      if (localStorage.getItem(kept) === now) localStorage.removeItem(kept);
     } catch (error) {
       const vi = document.documentElement.lang === "vi";
       saved.textContent = vi
         ? "Mất kết nối hoặc hết phiên: số đã gõ được giữ trong trình duyệt này."
         : "No connection, or signed out: what you typed is kept in this browser.";
     }
+    checking = false;
+    if (done) check();
   }
 
   fields.forEach((field, place) => {
@@ -175,3 +195,12 @@ all("[data-entry]").forEach((form) => {
 
 // The server has what was typed: the browser need not keep it any more.
 all("[data-clear]").forEach((element) => localStorage.removeItem(element.dataset.clear));
+
+// Nothing of a person stays in a browser that others use.
+all("form[action='/sign-out']").forEach((form) =>
+  form.addEventListener("submit", () =>
+    Object.keys(localStorage)
+      .filter((name) => name.startsWith("entry "))
+      .forEach((name) => localStorage.removeItem(name)),
+  ),
+);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::TypedFigures;
+use super::TypedForm;
 use super::number::{FieldKind, read};
 use crate::api::Problem;
 use crate::app::App;
@@ -19,7 +19,7 @@ use crate::web::parts::unit_name;
 use crate::web::request::PageRequest;
 use kpi::fault::Fault;
 use kpi::measure::Measure;
-use kpi::number::{Decimal64, Rounded, Statement};
+use kpi::number::{Rounded, Statement};
 use kpi::observation::FoundObservation;
 
 /// The result for one field.
@@ -31,7 +31,8 @@ pub struct CheckedRow {
     pub entered: Option<Statement>,
     /// What is recorded, as a text.
     pub before: String,
-    recorded: Option<Decimal64>,
+    is_touched: bool,
+    recorded: Option<Statement>,
     /// `bad` for an error, `fair` for a warning, otherwise empty.
     pub level: &'static str,
     /// What to say about it.
@@ -51,22 +52,26 @@ impl CheckedRow {
 
     /// Whether a figure is entered where none was.
     pub fn is_new(&self) -> bool {
-        self.entered.is_some() && self.before.is_empty() && self.level != "bad"
+        self.is_touched && self.entered.is_some() && self.before.is_empty() && self.level != "bad"
     }
 
     /// Whether a recorded figure becomes another.
     pub fn is_changed(&self) -> bool {
-        self.entered.is_some() && !self.before.is_empty() && !self.is_same() && self.level != "bad"
+        self.is_touched
+            && self.entered.is_some()
+            && !self.before.is_empty()
+            && !self.is_same()
+            && self.level != "bad"
     }
 
     /// Whether the recorded figure stays.
     pub fn is_unchanged(&self) -> bool {
-        self.entered.is_some() && !self.before.is_empty() && self.is_same()
+        !self.before.is_empty() && (!self.is_touched || self.is_same())
     }
 
     /// Whether the field of a recorded figure is empty now.
     pub fn is_emptied(&self) -> bool {
-        self.text.is_empty() && !self.before.is_empty()
+        self.is_touched && self.text.is_empty() && !self.before.is_empty()
     }
 
     /// The number as it will be read, or the text that cannot be read.
@@ -75,9 +80,11 @@ impl CheckedRow {
     }
 
     fn is_same(&self) -> bool {
-        let value = |number: Decimal64| number.to_f64();
         match (self.entered, self.recorded) {
-            (Some(Statement::Number(entered)), Some(recorded)) => value(entered) == value(recorded),
+            (Some(Statement::Number(entered)), Some(Statement::Number(recorded))) => {
+                entered.to_f64() == recorded.to_f64()
+            }
+            (Some(Statement::NotApplicable), Some(Statement::NotApplicable)) => true,
             _ => false,
         }
     }
@@ -103,8 +110,8 @@ pub struct CheckedKpi {
 pub struct CheckedEntry {
     rows: BTreeMap<String, CheckedRow>,
     nothing: CheckedRow,
-    /// The texts that are not empty, by measure.
-    pub typed: TypedFigures,
+    /// What was typed.
+    pub typed: TypedForm,
     /// The figures that sending would record.
     pub found: Vec<FoundObservation>,
     /// The kpis.
@@ -143,7 +150,7 @@ impl CheckedEntry {
     }
 
     /// The check for the script of the form.
-    pub fn live<'c>(&'c self, _asked: &PageRequest, saved: &'c str) -> LiveCheck<'c> {
+    pub fn live<'c>(&'c self, saved: &'c str) -> LiveCheck<'c> {
         let rows = self.rows.iter().map(|(measure, row)| {
             let live = LiveRow { level: row.level, message: &row.message, change: &row.change };
             (measure.as_str(), live)
@@ -157,14 +164,14 @@ pub fn check(
     app: &App,
     asked: &PageRequest,
     form: &ReportingForm,
-    typed: TypedFigures,
+    typed: TypedForm,
     withdrawn: &[String],
 ) -> CheckedEntry {
     let language = asked.language;
     let mut checked = CheckedEntry {
         rows: BTreeMap::new(),
         nothing: CheckedRow::default(),
-        typed: TypedFigures::new(),
+        typed,
         found: Vec::new(),
         kpis: Vec::new(),
         other_warnings: Vec::new(),
@@ -172,9 +179,8 @@ pub fn check(
     };
     for row in form.groups.iter().flat_map(|group| &group.rows) {
         let name = row.measure.to_string();
-        let text = typed.get(&name).map(String::as_str).unwrap_or_default();
         let is_withdrawn = withdrawn.contains(&name);
-        let one = checked_row(language, row, text, is_withdrawn);
+        let one = checked_row(&checked.typed, row, &name, is_withdrawn);
         if one.entered.is_some() && !one.is_unchanged() || one.is_emptied() && one.is_withdrawn {
             checked.found.push(FoundObservation {
                 measure: row.measure.clone(),
@@ -183,9 +189,6 @@ pub fn check(
                 value: one.entered,
                 place: name.clone(),
             });
-        }
-        if !one.text.is_empty() {
-            checked.typed.insert(name.clone(), one.text.clone());
         }
         checked.rows.insert(name, one);
     }
@@ -214,24 +217,30 @@ pub fn check(
     checked
 }
 
-fn checked_row(
-    language: PageLanguage,
-    row: &FormRow,
-    text: &str,
-    is_withdrawn: bool,
-) -> CheckedRow {
+fn checked_row(typed: &TypedForm, row: &FormRow, name: &str, is_withdrawn: bool) -> CheckedRow {
+    let language = typed.language();
     let is_percent = row.unit_of_measure == "%";
     let kind = FieldKind { decimals: row.decimals, is_percent };
+    let before = row.recorded.map_or_else(String::new, |said| language.statement(said));
+    let touched = typed.figures.get(name).filter(|typed| typed.text != before);
     let mut one = CheckedRow {
-        text: text.to_owned(),
-        before: row.current.map_or_else(String::new, |number| language.decimal(number)),
-        recorded: row.current,
+        text: touched.map_or_else(|| before.clone(), |typed| typed.text.clone()),
+        is_touched: touched.is_some(),
+        before,
+        recorded: row.recorded,
         is_withdrawn,
         ..CheckedRow::default()
     };
-    match read(text, kind, language) {
+    match read(&one.text, kind, language) {
         Ok(entered) => one.entered = entered,
         Err((vi, en)) => (one.level, one.message) = ("bad", language.say(vi, en)),
+    }
+    // Somebody else has changed the figure since the field was filled.
+    if touched.is_some_and(|typed| typed.shown != one.before) {
+        let now = if one.before.is_empty() { "–" } else { &one.before };
+        let vi = format!("Số đã ghi vừa được đổi thành {now}; hãy xem lại rồi gửi.");
+        let en = format!("The recorded figure has just become {now}; look at it again.");
+        (one.level, one.message) = ("bad", language.say(vi, en));
     }
     if let Some(entered) = one.entered {
         one.written = language.statement(entered);
@@ -242,8 +251,20 @@ fn checked_row(
         let unit_of_measure = if is_percent { "percent" } else { "count" };
         let percent = (before != 0.0 && !is_percent).then(|| (now - before) / before.abs() * 100.0);
         one.change = change(language, now - before, percent, unit_of_measure);
+        if one.is_touched && one.level.is_empty() && !is_percent && is_striking(now, before) {
+            let before = language.number(before, unit_of_measure);
+            let vi = format!("Khác nhiều so với tháng trước ({before}).");
+            let en = format!("Far from the month before ({before}).");
+            (one.level, one.message) = ("fair", language.say(vi, en));
+        }
     }
     one
+}
+
+/// Whether a figure is so far from the month before that the person should look at it again: at
+/// least five times as much, or at most a fifth, and by at least ten.
+fn is_striking(now: f64, before: f64) -> bool {
+    (now - before).abs() >= 10.0 && (now >= before * 5.0 || now <= before / 5.0)
 }
 
 /// A change as a text: `+26 (5,3 %)`.

@@ -237,6 +237,7 @@ impl<'w> Books<'w> {
             may_be_negative: false,
             previous: Some(Decimal64 { mantissa: 7, scale: 0 }),
             current: Some(Decimal64::parse(&figure.digits).unwrap()),
+            recorded: None,
             is_due: false,
             checks: Vec::new(),
         };
