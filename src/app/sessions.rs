@@ -184,7 +184,7 @@ impl App {
         let mut row = row.await?;
         if let Some(row) = row.as_mut().filter(|row| now - row.last_used_at >= USE_INTERVAL) {
             row.last_used_at = now;
-            // Recorded while the request goes on: the database may be busy with a long change.
+            // Recorded while the request continues: the database may be busy with a long change.
             let (store, change) =
                 (self.store().clone(), PageChange::UseSession { id: id.clone(), at: now });
             tokio::spawn(crate::sync::blocking(move || store.change_pages(&change)));

@@ -495,7 +495,8 @@ impl EntryPage<'_> {
                      keys move between rows.",
                 ))
             }
-            form #entry method="post" action="/entry/check" data-entry=(self.kept_as()) autocomplete="off" {
+            form #entry method="post" action="/entry/check" data-entry=(self.kept_as())
+                autocomplete="off" {
                 (token_field(self.asked))
                 input type="hidden" name="unit" value=(form.unit);
                 input type="hidden" name="period" value=(form.month);
@@ -584,7 +585,8 @@ impl EntryPage<'_> {
                 }
                 td.number { (previous.unwrap_or_else(|| "–".to_owned())) }
                 td.number {
-                    input id=(id) type="text" inputmode="decimal" list="words" name=(format!("{FIGURE}{name}"))
+                    input id=(id) type="text" inputmode="decimal" list="words"
+                        name=(format!("{FIGURE}{name}"))
                         value=(checked.text) class=(checked.level) aria-describedby=(hint)
                         aria-invalid=[(checked.level == "bad").then_some("true")] data-figure
                         data-due[row.is_due];

@@ -425,7 +425,7 @@ impl ReportingPage<'_> {
                     @if let Some(problem) = trouble { p.reason { (detail(language, problem)) } }
                     @else if figures.is_empty() {
                         p.reason {
-                            (language.say("Tháng này không có.", "There are none in this month."))
+                            (language.say("Tháng này không có.", "This month has no such figures."))
                         }
                     }
                     ul.findings {

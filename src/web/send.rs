@@ -9,14 +9,13 @@ use base64::engine::general_purpose::STANDARD;
 use documents::MediaType;
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 
 use super::browser::{detail, faults};
 use super::layout::{PageSection, WebPage, private, see_other, token_field};
 use super::parts::{named_measure, notice, unit_name};
 use super::request::{FormFields, PageRequest, check_token};
-use crate::api::{HandlerResult, Problem, ServiceContext, media_of, upload_form};
+use crate::api::{API, HandlerResult, Problem, ServiceContext, media_of, upload_form};
 use crate::app::access::role::Role;
 use crate::app::reports::{
     ReadReport, ReportChoice, ReportFigure, ReportFile, ReportQuery, ReportUnclaimed, ReportView,
@@ -28,7 +27,6 @@ use crate::intake::SubmissionEnvelope;
 use kpi::measure::{Measure, Members};
 use kpi::number::Statement;
 use kpi::period::Month;
-use ledger::chain;
 
 /// The media type that a draft keeps of an Excel file.
 const WORKBOOK: &str = "xlsx";
@@ -148,7 +146,7 @@ fn samples(asked: &PageRequest) -> Markup {
                 h2 { (language.say("Dùng thử", "To try")) }
                 ul {
                     li {
-                        a href=(format!("{}/reports/sample/{month}?format=docx", crate::api::API))
+                        a href=(format!("{API}/reports/sample/{month}?format=docx"))
                             download {
                             (language.say(
                                 "Một báo cáo Word của Tỉnh mẫu",
@@ -158,7 +156,7 @@ fn samples(asked: &PageRequest) -> Markup {
                     }
                     li {
                         a
-                            href=(format!("{}/templates/sample.finance/{month}.xlsx", crate::api::API))
+                            href=(format!("{API}/templates/sample.finance/{month}.xlsx"))
                             download {
                             (language.say(
                                 "Một biểu Excel của Sở Tài chính (mẫu)",
@@ -390,8 +388,8 @@ pub async fn post_draft(
     let holder = asked.identity.holder.clone();
     // The same upload with the same choices records once, however often the button is pressed.
     let chosen = serde_json::to_vec(&draft).map_err(|_e| Problem::internal())?;
-    let choice = chain::digits(&Sha256::digest(&chosen));
-    let key = IdempotencyKey::new(&holder, format!("POST /send/{}", id.as_str()), choice, &chosen);
+    let target = format!("POST /send/{}", id.as_str());
+    let key = IdempotencyKey::of_body(&holder, target, &chosen);
     match record(&context, &asked, &draft, envelope, &key).await {
         Ok((Some(submission), Some(revision))) => {
             context.app()?.delete_draft(&holder, &draft_code(&id)).await?;
@@ -740,7 +738,8 @@ impl SendPage<'_> {
                                         (super::parts::measure_name(state, &measure, language))
                                     }
                                     td {
-                                        (unit_name(state, &figure.unit, language)) ", " (figure.period)
+                                        (unit_name(state, &figure.unit, language))
+                                        ", " (figure.period)
                                     }
                                     td.number {
                                         (figure.value.map_or_else(

@@ -78,6 +78,12 @@ impl IdempotencyKey {
         }
     }
 
+    /// The key of a request that names none: requests with equal bodies are the same one.
+    #[must_use]
+    pub fn of_body(holder: &str, target: String, body: &[u8]) -> Self {
+        Self::new(holder, target, chain::digits(&Sha256::digest(body)), body)
+    }
+
     /// Whether another request has the same scope and key, whatever its body is.
     #[must_use]
     pub fn has_same_key(&self, other: &Self) -> bool {

@@ -118,7 +118,8 @@ fn checks(asked: &PageRequest, month: Month, list: &CheckList) -> Markup {
         html! {
             li {
                 span class={ "badge " (if is_good { "good" } else { "fair" }) } {
-                    (if is_good { language.say("xong", "done") } else { language.say("chưa", "open") })
+                    @if is_good { (language.say("xong", "done")) }
+                    @else { (language.say("chưa", "open")) }
                 }
                 " " (text)
             }
@@ -137,7 +138,11 @@ fn checks(asked: &PageRequest, month: Month, list: &CheckList) -> Markup {
                     }
                 }))
                 (item(list.findings == 0, html! {
-                    (list.findings) (language.say(" mâu thuẫn chưa trả lời; ", " contradictions without an answer; "))
+                    (list.findings)
+                    (language.say(
+                        " mâu thuẫn chưa trả lời; ",
+                        " contradictions without an answer; ",
+                    ))
                     a href=(format!("{reporting}#findings")) { (language.say("xem", "see them")) }
                 }))
             }

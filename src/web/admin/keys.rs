@@ -182,7 +182,9 @@ fn list(asked: &PageRequest, keys: &[KeyView]) -> Markup {
                                 th scope="row" { (key.name) " " code.hint { (key.id) } }
                                 td { (role_name(language, key.role)) }
                                 td {
-                                    @if let Some(unit) = &key.unit { (unit_name(asked.state(), unit, language)) }
+                                    @if let Some(unit) = &key.unit {
+                                        (unit_name(asked.state(), unit, language))
+                                    }
                                 }
                                 td { (state_name(language, key.state)) }
                                 td { (time(&key.last_used_at)) }

@@ -223,8 +223,10 @@ fn list(asked: &PageRequest) -> Markup {
                                     @if may {
                                         td {
                                             @if unit.exists_on(day) {
-                                                input type="checkbox" name="merged" value=(document.code)
-                                                    aria-label=(unit_name(state, &document.code, language));
+                                                @let name =
+                                                    unit_name(state, &document.code, language);
+                                                input type="checkbox" name="merged"
+                                                    value=(document.code) aria-label=(name);
                                             }
                                         }
                                     }
@@ -232,10 +234,14 @@ fn list(asked: &PageRequest) -> Markup {
                                     td { (language.kind(document.kind)) }
                                     td { code { (document.code) } }
                                     td {
-                                        @if let Some(day) = document.valid_from { (language.day(day)) }
+                                        @if let Some(day) = document.valid_from {
+                                            (language.day(day))
+                                        }
                                     }
                                     td {
-                                        @if let Some(day) = document.valid_to { (language.day(day)) }
+                                        @if let Some(day) = document.valid_to {
+                                            (language.day(day))
+                                        }
                                     }
                                     td {
                                         @for successor in &document.successors {
