@@ -38,6 +38,7 @@ const CATALOGUE: &str = "
     kpi     more_of_load = f / s - prev(f) / prev(s)
     kpi     at_least  = f - (prev(f) ?? 0)
     kpi     former    = (prev(s) ?? 0) + s
+    kpi     since     = sum((f ?? 0)) - (prev(s) ?? 0)
     kpi     weighted  = sum(m * s) / s
     kpi     online    % = split{channel=online,level} / split{level}
     kpi     spread    = max(f, g) - min(f, g) + abs(f - g)
@@ -547,6 +548,45 @@ fn a_kpi_leaves_out_a_leaf_to_which_a_required_operand_does_not_apply() {
     case.is("filled b 2021-02", "value=7 coverage=1"); // f is not required
     case.is("filled b 2021-01", "reason=not_applicable");
     case.is("either b 2021-01", "value=- reason=missing coverage=0");
+}
+
+#[test]
+fn a_figure_above_is_no_value_of_a_leaf_to_which_it_does_not_apply() {
+    let case = case(TWO, "s p 2021-01 100; s b 2021-01 n/a; f a 2021-02 5");
+    // b has neither f nor s, so the units below decide: 5 - 0 at a, not 5 - 100
+    case.is("since p 2021-02", "value=5 coverage=0.5");
+    case.is("since b 2021-02", "value=- reason=missing coverage=0");
+}
+
+#[test]
+fn a_figure_above_is_kept_with_the_leaves_to_which_it_applies() {
+    // f of d is that of a alone; b, which has only g, ends without a successor.
+    let case = case(
+        "p; d p; a d; b d ..2021-01; c p",
+        "f d 2021-01 10 12; f b 2021-01 n/a; f c 2021-01 4 5
+         g a 2021-01 1 1; g b 2021-01 2; g c 2021-01 3 3",
+    );
+    case.is("either p 2021-01", "value=20 coverage=1"); // (10 + 4) + (1 + 2 + 3)
+    // Over a and c: (12 + 5) + (1 + 3) - ((10 + 4) + (1 + 3))
+    case.is("either p 2021-02", "value=21 delta=coverage_changed like=3 like_coverage=1");
+}
+
+#[test]
+fn an_earlier_figure_above_is_kept_with_the_leaves_to_which_it_applied() {
+    let case =
+        case(DEEP, "f a 2021-01 4 - 12; f b 2021-01 n/a n/a n/a; f d 2021-02 10; f c 2021-01 2 5");
+    case.is("more p 2021-02", "value=9 coverage=1"); // (10 + 5) - (4 + 2)
+    case.is("more p 2021-03", "value=2 coverage=0.5 delta=coverage_changed"); // 12 - 10, without c
+    case.is("more p 2021-03", "like=-4 like_coverage=0.5"); // over a: (12 - 10) - (10 - 4)
+}
+
+#[test]
+fn a_leaf_that_ended_and_did_not_apply_before_leaves_the_leaves_of_today_as_they_are() {
+    let units = "p; a p; b p ..2020-12";
+    let case = case(units, "s a 2020-12 10 - - 12 - - 15; s b 2020-12 n/a");
+    case.is("growth p 2021-Q1", "value=2 coverage=1"); // 12 - 10
+    // Both quarters cover a, the only leaf: (15 - 12) - (12 - 10)
+    case.is("growth p 2021-Q2", "value=3 coverage=1 delta=1 like=1 like_coverage=1");
 }
 
 #[test]

@@ -65,18 +65,21 @@ pub struct MonthState {
 }
 
 /// A contribution to an operand: an amount from one unit in one month.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Contribution {
     amount: f64,
     unit: usize,
     month: Month,
     /// Where only a share of the unit's figure is meant: the later unit that has the share.
     share_of: Option<usize>,
+    /// The leaves to which the figure does not apply, if there are any. It is not theirs, even
+    /// where it is stated above them.
+    left_out: Option<Rc<BitSet>>,
 }
 
 impl Contribution {
     fn new(amount: f64, unit: usize, month: Month) -> Self {
-        Self { amount, unit, month, share_of: None }
+        Self { amount, unit, month, share_of: None, left_out: None }
     }
 
     /// The share of the contribution that belongs to the later unit `of`.
@@ -127,14 +130,14 @@ impl Contributions {
         self.operands.iter().map(|pieces| total(pieces)).collect()
     }
 
-    fn scaled_to_share(mut self, share: f64, of: usize) -> Self {
-        if share < 1.0 {
-            self.operands
-                .iter_mut()
-                .flatten()
-                .for_each(|piece| *piece = piece.scaled_to_share(share, of));
+    fn scaled_to_share(self, share: f64, of: usize) -> Self {
+        if share >= 1.0 {
+            return self;
         }
-        self
+        let scaled = |pieces: Vec<Contribution>| {
+            pieces.into_iter().map(|piece| piece.scaled_to_share(share, of)).collect()
+        };
+        Self { operands: self.operands.into_iter().map(scaled).collect(), ..self }
     }
 }
 
@@ -527,9 +530,11 @@ impl<'a> ValueSource<'a> {
         prior: Option<PriorMonths>,
     ) -> Option<MonthState> {
         let gathered = self.gather(program, unit, month, prior)?;
+        let leaves = self.leaves(unit, month);
         let left_out = self.left_out(program, unit, month, prior);
-        let leaves = self.leaves(unit, month).without(&left_out);
-        let coverage = share(gathered.covered.len(), leaves.len());
+        // What `prev()` leaves out may be no leaf of the month any more, so that all are covered.
+        let covers_all = gathered.covered == leaves;
+        let coverage = share(gathered.covered.len(), leaves.without(&left_out).len());
         let origin = match program.operands.as_slice() {
             [Operand::Figure(figure)] if !program.computed => {
                 match self.own(&figure.own, unit, month) {
@@ -543,7 +548,7 @@ impl<'a> ValueSource<'a> {
         let values = gathered.values();
         Some(MonthState {
             values,
-            cover: if coverage >= 1.0 && left_out.is_empty() {
+            cover: if covers_all {
                 LeafCover::All
             } else {
                 LeafCover::Some(gathered.covered.clone())
@@ -635,10 +640,13 @@ impl<'a> ValueSource<'a> {
                     && self.units.subtree(piece.unit).len() == 1
                     && self.units.exists(piece.unit, month)
                 {
-                    inside.extend(kept.contains(piece.unit).then_some(*piece));
+                    inside.extend(kept.contains(piece.unit).then(|| piece.clone()));
                     continue;
                 }
-                let leaves = self.leaves(piece.unit, piece.month);
+                let mut leaves = self.leaves(piece.unit, piece.month);
+                if let Some(left_out) = &piece.left_out {
+                    leaves = leaves.without(left_out);
+                }
                 let became: Vec<Option<BitSet>> = if piece.month == month {
                     let covered = leaves.intersection(&gathered.covered);
                     if covered.is_empty() {
@@ -652,7 +660,7 @@ impl<'a> ValueSource<'a> {
                     .iter()
                     .all(|leaves| leaves.as_ref().is_some_and(|leaves| leaves.is_subset(kept)))
                 {
-                    inside.push(*piece);
+                    inside.push(piece.clone());
                 } else if !became
                     .iter()
                     .all(|leaves| leaves.as_ref().is_none_or(|leaves| leaves.is_disjoint(kept)))
@@ -793,7 +801,7 @@ impl<'a> ValueSource<'a> {
                                 .iter()
                                 .map(|piece| Contribution {
                                     amount: piece.amount / float(power_of_ten(figure.decimals)),
-                                    ..*piece
+                                    ..piece.clone()
                                 })
                                 .collect(),
                         )
@@ -877,12 +885,15 @@ impl<'a> ValueSource<'a> {
             unit,
             month,
         ) {
-            Availability::Whole(found) => Availability::Whole(
-                found
-                    .into_iter()
-                    .map(|(unit, amount)| Contribution::new(float(amount), unit, month))
-                    .collect(),
-            ),
+            Availability::Whole(found) => {
+                let left_out = self.not_applicable_leaves(&figure.own, unit, month);
+                let left_out = (!left_out.is_empty()).then(|| Rc::new(left_out));
+                let piece = |(unit, amount)| Contribution {
+                    left_out: left_out.clone(),
+                    ..Contribution::new(float(amount), unit, month)
+                };
+                Availability::Whole(found.into_iter().map(piece).collect())
+            }
             Availability::Missing => Availability::Missing,
             Availability::Partial => Availability::Partial,
             Availability::Nowhere => Availability::Nowhere,
@@ -1000,7 +1011,7 @@ impl<'a> ValueSource<'a> {
     fn roll_up_applying(&self, figure: &FigureOperand, unit: usize, month: Month) -> RollUp {
         let left_out = self.not_applicable_leaves(&figure.own, unit, month);
         let leaves = self.units.leaves(unit, month).without(&left_out);
-        let covered = self.covered_leaves(figure, unit, month).without(&left_out);
+        let covered = self.covered_leaves(figure, unit, month);
         if covered.is_empty() {
             return RollUp::default();
         }
@@ -1020,7 +1031,8 @@ impl<'a> ValueSource<'a> {
         }
     }
 
-    /// The leaves that a roll-up covers.
+    /// The leaves that a roll-up covers. A figure does not cover leaves to which it does not apply,
+    /// even where it is stated above them.
     fn covered_leaves(&self, figure: &FigureOperand, unit: usize, month: Month) -> BitSet {
         let mut covered = BitSet::default();
         for (position, _) in
@@ -1028,7 +1040,7 @@ impl<'a> ValueSource<'a> {
         {
             covered.extend(&self.units.leaves(position, month));
         }
-        covered
+        covered.without(&self.not_applicable_leaves(&figure.own, unit, month))
     }
 
     /// The own value of the unit, or the nearest own values below it, with their positions. With
