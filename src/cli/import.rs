@@ -74,7 +74,7 @@ pub fn run(
                 let query = workbook_query(of)?;
                 record_workbook(&app, &bytes, &query, &envelope, ACTOR).map(|(view, taken)| {
                     say!(
-                        "{}: {} cell(s) with digits were skipped; `check` lists the reasons",
+                        "{}: {} cell(s) were skipped; `check` lists the reasons",
                         file.display(),
                         view.unclaimed.len()
                     );

@@ -2,7 +2,8 @@
 //! and the text above the table.
 //!
 //! A figure is taken only when all three are certain. Every other cell with a digit is listed with
-//! the reason. A wrong figure is worse than a missed one.
+//! the reason, and so is a text in the place of a figure: it may have letters for digits. A wrong
+//! figure is worse than a missed one.
 
 pub mod cell;
 mod column;

@@ -758,8 +758,8 @@ impl SendPage<'_> {
                     summary {
                         (view.unclaimed.len()) " "
                         (language.say(
-                            "ô có số không lấy",
-                            "cells with digits that are not taken",
+                            "ô không lấy",
+                            "cells that are not taken",
                         ))
                     }
                     ul {

@@ -226,6 +226,7 @@ fn a_table_whose_figures_are_all_unreadable_lists_every_cell_with_a_digit() {
             "B3 the text is not a number",
             "B4 the cell has more than a number",
             "B5 the cell has more than a number",
+            "B6 the label may mean ioffice.users.total or mail.mailboxes.total",
         ]
     );
     // A date that Excel stores as such, and digits below the last table.
@@ -242,6 +243,39 @@ fn a_table_whose_figures_are_all_unreadable_lists_every_cell_with_a_digit() {
     let answer = post(&server, "?unit=travinh", &sheet(&below)).expect(200);
     assert_eq!(told(&answer).len(), 1);
     assert!(left(&answer)[0].starts_with("B4 "), "{answer}");
+}
+
+#[test]
+fn letters_for_digits_are_listed_in_a_table_and_an_error_in_a_form() {
+    let server = Server::start();
+    let form = form(&server);
+    let cell = input(&form, OUTGOING);
+    for text in ["l", "O", "lO", "|", "đang rà soát"] {
+        let rows: [&[&str]; 3] =
+            [&["Chỉ tiêu", "Tháng 10/2021"], &["Văn bản đi", text], &["Hồ sơ tiếp nhận", "12"]];
+        let answer = post(&server, "?unit=travinh", &sheet(&rows)).expect(200);
+        assert_eq!(told(&answer), ["igate.dossiers.received travinh 2021-10 12"], "{text:?}");
+        assert_eq!(left(&answer), ["B2 the cell has no number, a figure is expected"], "{text:?}");
+        let faults = post(&server, "", &filled(&form, &[(&cell, text)])).faults(422);
+        assert_eq!(faults, [format!("Số liệu!{cell} not_a_number")], "{text:?}");
+    }
+    for text in ["-", "—", "...", "…", "/", "x", "n/a", "null", "không áp dụng"] {
+        let rows: [&[&str]; 3] =
+            [&["Chỉ tiêu", "Tháng 10/2021"], &["Văn bản đi", text], &["Hồ sơ tiếp nhận", "12"]];
+        let answer = post(&server, "?unit=travinh", &sheet(&rows)).expect(200);
+        assert_eq!(left(&answer), Vec::<String>::new(), "{text:?}");
+    }
+    // Notes, and words below a table or beside a label that is not understood, are in the place of
+    // no figure.
+    let rows: [&[&str]; 5] = [
+        &["Chỉ tiêu", "Tháng 10/2021", "Ghi chú"],
+        &["Văn bản đi", "77", "đủ"],
+        &["Hồ sơ tiếp nhận", "O", "thiếu"],
+        &["Người lập biểu", "Thủ trưởng đơn vị", ""],
+        &["", "Nguyễn Văn A", ""],
+    ];
+    let answer = post(&server, "?unit=travinh", &sheet(&rows)).expect(200);
+    assert_eq!(left(&answer), ["B3 the cell has no number, a figure is expected"]);
 }
 
 #[test]

@@ -61,7 +61,8 @@ impl ReportTable<'_> {
         } else {
             self.rows_as_sentences(&mapping, above)
         };
-        for unclaimed in &mapping.unclaimed {
+        // Words in the place of a figure are listed of sheets, not of reports.
+        for unclaimed in mapping.unclaimed.iter().filter(|cell| has_digit(&cell.printed)) {
             let Some(own) = self.cell(unclaimed.row, unclaimed.column) else { continue };
             let (place, _) = number(self.document, &own);
             let sentence = self.line(unclaimed.row);

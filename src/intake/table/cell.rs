@@ -17,7 +17,7 @@ pub struct AllowedNumber {
 /// The content of a cell.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CellContent {
-    /// No value: the cell is empty or has only dashes or dots.
+    /// No value: the cell is empty or has only dashes, dots or slashes, a cross, or a word for it.
     Nothing,
     /// A number.
     Number {
@@ -28,10 +28,12 @@ pub enum CellContent {
     },
     /// Digits that are not a valid number for the measure, with the reason.
     Fault(String),
-    /// Words without a digit.
+    /// Anything else without a digit: words, or letters that only look like digits (`l2O`, `O`).
     Words,
 }
 
+/// Why a cell without a digit is not taken.
+pub const NO_NUMBER: &str = "the cell has no number, a figure is expected";
 /// Why a struck-out cell is not taken.
 pub const STRUCK: &str = "the cell is struck out";
 /// Why a cell with numbers on several lines is not taken.
@@ -120,6 +122,28 @@ const BEHIND: [&str; 27] = [
     "diem cau",
 ];
 
+/// Words in the place of a figure that is not there, folded.
+const NO_FIGURE: [&str; 5] = ["x", "n/a", "khong ap dung", "null", "nil"];
+
+/// Whether a folded text stands for no figure.
+fn is_nothing(folded: &str) -> bool {
+    let is_mark =
+        |c: char| matches!(c, '.' | '…' | '·' | '_' | '/' | '*' | '+' | ' ') || is_dash(c);
+    folded.chars().all(is_mark) || NO_FIGURE.contains(&folded)
+}
+
+/// Whether a character is a dash or a minus sign.
+fn is_dash(c: char) -> bool {
+    matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}')
+}
+
+/// Whether a cell has neither a number nor a text that a reader may take for one.
+#[must_use]
+pub fn says_nothing(text: &str) -> bool {
+    let folded = unaccented(text.trim());
+    is_nothing(without_marks(folded.trim_matches(['\'', ' '])))
+}
+
 /// Reads a cell.
 #[must_use]
 pub fn read(text: &str, allowed: AllowedNumber) -> CellContent {
@@ -132,11 +156,7 @@ pub fn read(text: &str, allowed: AllowedNumber) -> CellContent {
         };
     }
     if !has_digit(folded) {
-        return if folded.chars().any(char::is_alphabetic) && folded != "x" {
-            CellContent::Words
-        } else {
-            CellContent::Nothing
-        };
+        return if is_nothing(folded) { CellContent::Nothing } else { CellContent::Words };
     }
     if parts_digits(text) {
         return CellContent::Fault(SEVERAL_LINES.to_owned());
@@ -305,6 +325,19 @@ mod tests {
             ("Không có", "0"),
             ("Không", "0"),
             ("đang rà soát", "words"),
+            ("l", "words"),
+            ("O", "words"),
+            ("lOO", "words"),
+            ("|", "words"),
+            ("?", "words"),
+            ("x", "nothing"),
+            ("n/a", "nothing"),
+            ("Không áp dụng", "nothing"),
+            ("null", "nothing"),
+            ("—", "nothing"),
+            ("− −", "nothing"),
+            ("/", "nothing"),
+            ("'-'", "nothing"),
             ("-5", "-5"),
             ("99999999999999999999", "fault"),
             ("300\n316", "fault"),

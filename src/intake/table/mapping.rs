@@ -1,5 +1,5 @@
-//! How a table was understood: the meaning of its columns and rows, its figures and its other cells
-//! with digits.
+//! How a table was understood: the meaning of its columns and rows, its figures, and its other
+//! cells that may have one.
 
 use std::ops::Range;
 
@@ -74,7 +74,7 @@ pub struct CellFigure {
     pub label: String,
 }
 
-/// A cell with a digit that is not taken as a figure.
+/// A cell with a digit, or in the place of a figure with a text, that is not taken as a figure.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UnclaimedCell {
     /// The cell's row.
@@ -98,7 +98,7 @@ pub struct TableMapping {
     pub rows: Vec<LabelUse>,
     /// The figures.
     pub figures: Vec<CellFigure>,
-    /// The other cells with digits, each with the reason. Labels, dates in titles and row numbers
-    /// are not listed.
+    /// The other cells with digits, and texts in the place of figures, each with the reason.
+    /// Labels, dates in titles and row numbers are not listed.
     pub unclaimed: Vec<UnclaimedCell>,
 }

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::cell::{AllowedNumber, CellContent, STRUCK, read};
+use super::cell::{AllowedNumber, CellContent, NO_NUMBER, STRUCK, read};
 use super::column::TableColumn;
 use super::facets::{LabelColumnKind, LabelFacets};
 use super::label_context::LabelContext;
@@ -12,7 +12,7 @@ use super::label_reader::LabelReader;
 use super::mapping::{CellFigure, LabelMeaning, LabelUse, TableMapping};
 use super::shape::{GridShape, is_numbering, marker_of};
 use super::title::TableTitle;
-use super::unclaimed::{is_figure, unclaimed, unclaimed_text};
+use super::unclaimed::{is_figure, unclaimed, unclaimed_figure, unclaimed_text};
 use super::unit_names::UnitMatch;
 use crate::intake::label::{LabelResolution, MeasureUnitText, RowMarker, split_marker};
 use documents::table::GridCell;
@@ -605,7 +605,14 @@ impl<'t, 's> RowReader<'t, 's> {
                         label,
                     });
                 }
-                Err(reason) => mapping.unclaimed.extend(unclaimed(cell, row, column, &reason)),
+                Err(reason) => {
+                    // A row with a label that is understood is one of figures. Below a table there
+                    // may be a name or a place without a label.
+                    let of_figure = matches!(kind, TableColumn::Figures(_))
+                        && (reason == NO_NUMBER || !(facets.unknown || text.is_empty()));
+                    let list = if of_figure { unclaimed_figure } else { unclaimed };
+                    mapping.unclaimed.extend(list(cell, row, column, &reason));
+                }
             }
         }
     }
@@ -766,7 +773,8 @@ impl<'t, 's> RowReader<'t, 's> {
             ),
         };
         let (written, approximate) = match said {
-            CellContent::Nothing | CellContent::Words => return Ok(None),
+            CellContent::Nothing => return Ok(None),
+            CellContent::Words => return Err(NO_NUMBER.to_owned()),
             CellContent::Fault(why) => return Err(why),
             CellContent::Number { written, approximate } => {
                 (written.multiplied(power).ok_or("the number is too large")?, approximate)

@@ -1,6 +1,7 @@
-//! Cells with a digit that are listed because they are not taken as figures.
+//! Cells that are listed because they are not taken as figures: those with a digit, and where a
+//! figure is expected those with any text.
 
-use super::cell::{has_digit, looks_like_figure};
+use super::cell::{has_digit, looks_like_figure, says_nothing};
 use super::mapping::UnclaimedCell;
 use crate::intake::label::split_marker;
 use documents::table::GridCell;
@@ -33,10 +34,21 @@ pub(super) fn unclaimed(
     reason: &str,
 ) -> Option<UnclaimedCell> {
     let keeps = has_digit(&cell.text) || cell.number.is_some() || cell.fault.is_some();
-    keeps.then(|| UnclaimedCell {
-        row,
-        column,
-        printed: cell.text.trim().to_owned(),
-        reason: reason.to_owned(),
-    })
+    keeps.then(|| listed(cell, row, column, reason))
+}
+
+/// Lists a cell in the place of a figure that was not taken, also if it has letters alone, which
+/// may look like digits (`l` for 1, `O` for 0).
+pub(super) fn unclaimed_figure(
+    cell: &GridCell,
+    row: usize,
+    column: usize,
+    reason: &str,
+) -> Option<UnclaimedCell> {
+    let says = cell.number.is_some() || cell.fault.is_some() || !says_nothing(&cell.text);
+    says.then(|| listed(cell, row, column, reason))
+}
+
+fn listed(cell: &GridCell, row: usize, column: usize, reason: &str) -> UnclaimedCell {
+    UnclaimedCell { row, column, printed: cell.text.trim().to_owned(), reason: reason.to_owned() }
 }

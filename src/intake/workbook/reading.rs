@@ -33,7 +33,7 @@ pub struct SheetFigure {
     pub confidence: f64,
 }
 
-/// A cell with a digit that is not taken as a figure.
+/// A cell with a digit, or in the place of a figure with a text, that is not taken as a figure.
 #[derive(Clone, PartialEq, Debug)]
 pub struct SheetCell {
     /// The sheet's name.
@@ -72,7 +72,7 @@ pub struct WorkbookReading {
     pub is_form: bool,
     /// The figures.
     pub figures: Vec<SheetFigure>,
-    /// The other cells with digits.
+    /// The other cells with digits, and texts in the place of figures.
     pub unclaimed: Vec<SheetCell>,
     /// How free tables were understood.
     pub tables: Vec<SheetTable>,
