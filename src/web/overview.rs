@@ -122,7 +122,10 @@ impl OverviewPage<'_> {
             (roots(self.asked, &self.code))
             (unit_path(self.asked, &self.code))
             div.title {
-                h1 { (name) }
+                h1 {
+                    (name)
+                    @if self.asked.is_wall { ", " (language.month(self.month).to_lowercase()) }
+                }
                 (month_choice(self.asked, self.month, &[
                     ("unit", &self.code),
                     ("compare", self.asked.text("compare").unwrap_or_default()),
@@ -209,9 +212,10 @@ impl OverviewPage<'_> {
         let (late, late_names) = names(&|status, _| status == ReportStatus::Late);
         let (missing, missing_names) = names(&|_, overdue| overdue);
         let found = self.overview.findings_count;
+        let (complete, expected) = (tally.reports_complete, tally.reports_expected);
         let class = if missing > 0 {
             "bad"
-        } else if late > 0 || found > 0 {
+        } else if late > 0 || found > 0 || complete < expected {
             "fair"
         } else {
             "good"
@@ -220,7 +224,6 @@ impl OverviewPage<'_> {
             "/reporting",
             [("unit", self.code.as_str()), ("period", &self.month.to_string())],
         );
-        let (complete, expected) = (tally.reports_complete, tally.reports_expected);
         notice(
             class,
             &html! {

@@ -91,9 +91,10 @@ pub async fn get(
         }
         (view.below(&system))
     };
+    let (first, last) = (month.plus(1 - MONTHS).to_string(), month.to_string());
     let series = address(
         &format!("{API}/series"),
-        [("unit", code.as_str()), ("last", "13")]
+        [("unit", code.as_str()), ("from", first.as_str()), ("to", last.as_str())]
             .into_iter()
             .chain(series.iter().take(20).map(|row| ("measure", row.measure.as_str()))),
     );
