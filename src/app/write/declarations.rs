@@ -50,8 +50,10 @@ pub trait DeclarationKind:
     /// First and last month; open when absent.
     fn span(&self) -> (Option<&str>, Option<&str>);
 
-    /// The entries that the catalogue itself declares.
-    fn of_catalogue(state: &State) -> &[Self];
+    /// The entries that the catalogue itself declares; most kinds have none there.
+    fn of_catalogue(_state: &State) -> &[Self] {
+        &[]
+    }
 
     /// The errors of the entry; their pointers begin with `place`.
     fn faults(&self, state: &State, place: &str) -> Vec<Fault>;
@@ -117,10 +119,6 @@ impl DeclarationKind for AnnotationDocument {
         (Some(&self.from), Some(self.to.as_ref().unwrap_or(&self.from)))
     }
 
-    fn of_catalogue(_state: &State) -> &[Self] {
-        &[]
-    }
-
     fn faults(&self, state: &State, place: &str) -> Vec<Fault> {
         let mut faults: Vec<Fault> = unknown_unit(state, place, &self.unit).into_iter().collect();
         if !is_code(&self.code) {
@@ -173,10 +171,6 @@ impl DeclarationKind for RemarkDocument {
 
     fn span(&self) -> (Option<&str>, Option<&str>) {
         (Some(&self.period), Some(&self.period))
-    }
-
-    fn of_catalogue(_state: &State) -> &[Self] {
-        &[]
     }
 
     fn faults(&self, state: &State, place: &str) -> Vec<Fault> {
