@@ -300,7 +300,11 @@ fn is_accessible_by_others(path: &std::path::Path) -> bool {
 /// # Errors
 /// Those of the store.
 pub fn open(address: &str, clock: Clock) -> Result<App, Error> {
-    App::open_by(Store::open(address, true)?, clock)
+    let store = Store::open(address, true)?;
+    for difference in store.trigger_differences()? {
+        tracing::warn!("a trigger that keeps the ledger as it was written: {difference}");
+    }
+    App::open_by(store, clock)
 }
 
 /// Raises the limit of open files to the maximum, and returns the limit.

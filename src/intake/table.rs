@@ -403,6 +403,26 @@ mod tests {
             &["2:1", "4:1"],
         );
         left("Huyện Càng Long\nChỉ tiêu|Kết quả\nVăn bản đi|1", &["2:1"]);
+        for title in [
+            "KẾT QUẢ XỬ LÝ VĂN BẢN HUYỆN CÀNG LONG THÁNG 10/2021",
+            "Kết quả gửi, nhận văn bản của Sở Thông tin và Truyền thông tỉnh Bến Tre",
+            "Văn bản đi của huyện Càng Long và huyện Cầu Ngang",
+            "Số liệu của UBND huyện Ba Tri",
+        ] {
+            left(&format!("{title}\nChỉ tiêu|Kết quả\nVăn bản đi|1"), &["2:1"]);
+            assert_eq!(told(&grid("Chỉ tiêu|Kết quả\nVăn bản đi|1"), title).0, [""; 0], "{title}");
+        }
+        for title in [
+            "Kết quả của Sở Thông tin và Truyền thông tỉnh Trà Vinh",
+            "Số văn bản đi trên địa bàn tỉnh Trà Vinh",
+            "Số văn bản đi của các huyện, thị xã và thành phố Trà Vinh",
+        ] {
+            figures(
+                "Chỉ tiêu|Kết quả\nVăn bản đi|1",
+                title,
+                &["ioffice.documents.outgoing travinh 2021-10 1"],
+            );
+        }
         left("Số liệu tháng 8/2021 và tháng 9/2021\nChỉ tiêu|Kết quả\nVăn bản đi|1", &["2:1"]);
         figures(
             "Sở Thông tin và Truyền thông\nChỉ tiêu|Kết quả\nVăn bản đi|1",

@@ -259,11 +259,20 @@ fn letters_for_digits_are_listed_in_a_table_and_an_error_in_a_form() {
         let faults = post(&server, "", &filled(&form, &[(&cell, text)])).faults(422);
         assert_eq!(faults, [format!("Số liệu!{cell} not_a_number")], "{text:?}");
     }
-    for text in ["-", "—", "...", "…", "/", "x", "n/a", "null", "không áp dụng"] {
+    for text in ["-", "—", "...", "…", "/", "x", "null"] {
         let rows: [&[&str]; 3] =
             [&["Chỉ tiêu", "Tháng 10/2021"], &["Văn bản đi", text], &["Hồ sơ tiếp nhận", "12"]];
         let answer = post(&server, "?unit=travinh", &sheet(&rows)).expect(200);
         assert_eq!(left(&answer), Vec::<String>::new(), "{text:?}");
+    }
+    // A statement about the unit, which a table without codes cannot make for certain.
+    for text in ["n/a", "N/A", "không áp dụng", "Không áp dụng"] {
+        let rows: [&[&str]; 3] =
+            [&["Chỉ tiêu", "Tháng 10/2021"], &["Văn bản đi", text], &["Hồ sơ tiếp nhận", "12"]];
+        let answer = post(&server, "?unit=travinh", &sheet(&rows)).expect(200);
+        let why =
+            "B2 the cell says that the figure does not apply; say so in the form, CSV or JSON";
+        assert_eq!(left(&answer), [why], "{text:?}");
     }
     // Notes, and words below a table or beside a label that is not understood, are in the place of
     // no figure.
@@ -360,7 +369,13 @@ fn a_form_whose_head_contradicts_its_codes_is_refused() {
     for (from, to, cells) in [
         ("Tháng 11 năm 2021", "Tháng 12 năm 2021", &["B3"][..]),
         ("Tháng 11 năm 2021", "Tháng 11 năm 2022", &["B3"]),
+        ("Tháng 11 năm 2021", "Quý IV năm 2021", &["B3"]),
+        ("Tháng 11 năm 2021", "11 tháng đầu năm 2021", &["B3"]),
+        ("Tháng 11 năm 2021", "Năm 2022", &["B3"]),
+        ("NGHỆ THÔNG TIN HẰNG THÁNG", "NGHỆ THÔNG TIN QUÝ III NĂM 2021", &["B1"]),
+        ("NGHỆ THÔNG TIN HẰNG THÁNG", "NGHỆ THÔNG TIN THÁNG 12 NĂM 2021", &["B1"]),
         ("Tháng này (11/2021)", "Tháng này (12/2021)", &["F5"]),
+        ("Tháng này (11/2021)", "Tháng này (lũy kế)", &["F5"]),
         ("Đơn vị báo cáo: Trà Vinh (travinh)", "Đơn vị báo cáo: Huyện Càng Long", &["B2"]),
         ("Đơn vị báo cáo: Trà Vinh (travinh)", "Sở Thông tin và Truyền thông (tv.dic)", &["B2"]),
         ("Trà Vinh (travinh)", "Trà Vinh (tv.cang_long)", &["B2"]),

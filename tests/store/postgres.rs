@@ -298,6 +298,40 @@ fn a_table_of_the_ledger_cannot_be_emptied() {
 
 #[test]
 #[ignore = "needs PostgreSQL: ./tests/run"]
+fn triggers_that_were_dropped_changed_or_added_are_found() {
+    for (statement, expected) in [
+        ("DROP TRIGGER belongs ON closings", "closings.belongs is missing"),
+        (
+            "ALTER TABLE observations DISABLE TRIGGER append_only",
+            "observations.append_only was changed or disabled",
+        ),
+        (
+            "DROP TRIGGER append_only ON unit_numbers; CREATE TRIGGER append_only BEFORE DELETE ON unit_numbers EXECUTE FUNCTION egov_kpi_append_only()",
+            "unit_numbers.append_only was changed or disabled",
+        ),
+        (
+            "DROP TRIGGER append_only ON measures; CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON measures WHEN (false) EXECUTE FUNCTION egov_kpi_append_only()",
+            "measures.append_only was changed or disabled",
+        ),
+        (
+            "CREATE OR REPLACE FUNCTION egov_kpi_follows() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+            "revisions.follows was changed or disabled",
+        ),
+        (
+            "CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER mine BEFORE INSERT ON declarations FOR EACH ROW EXECUTE FUNCTION mine()",
+            "declarations.mine is not of this program",
+        ),
+    ] {
+        let fresh = Fresh::default();
+        write(&fresh.open(), &[bare(1)]);
+        assert!(fresh.open().trigger_differences().unwrap().is_empty());
+        fresh.by_hand(statement).unwrap();
+        assert_eq!(fresh.open().trigger_differences().unwrap(), [expected]);
+    }
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: ./tests/run"]
 fn the_migrations_can_be_taken_back() {
     let fresh = Fresh::default();
     write(&fresh.open(), &eventful());

@@ -7,6 +7,7 @@ use std::thread;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use egov_kpi::app::read::ledger::verify;
 use ledger::{ObservationQuery, Store, StoreError};
 use tempfile::TempDir;
 
@@ -279,4 +280,27 @@ fn a_backup_is_a_whole_ledger_and_never_overwrites() {
         Err(StoreError::Backup { .. })
     ));
     assert_eq!(fs::read(&file).unwrap(), before);
+}
+
+#[test]
+fn triggers_that_were_dropped_changed_or_added_are_found() {
+    for (statement, expected) in [
+        ("DROP TRIGGER observations_keep", "observations.observations_keep is missing"),
+        (
+            "DROP TRIGGER closings_stay; CREATE TRIGGER closings_stay BEFORE DELETE ON closings BEGIN SELECT 1; END",
+            "closings.closings_stay was changed or disabled",
+        ),
+        (
+            "CREATE TRIGGER mine AFTER INSERT ON revisions BEGIN SELECT 1; END",
+            "revisions.mine is not of this program",
+        ),
+    ] {
+        let fresh = Fresh::default();
+        write(&fresh.open(), &[bare(1)]);
+        assert!(fresh.open().trigger_differences().unwrap().is_empty());
+        fresh.by_hand(statement).unwrap();
+        assert_eq!(fresh.open().trigger_differences().unwrap(), [expected]);
+        let faults = verify(&fresh.open(), None, |_, _| ()).unwrap().faults;
+        assert!(faults.iter().any(|fault| fault.contains(expected)), "{faults:?}");
+    }
 }

@@ -32,6 +32,17 @@ pub fn share(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { float_of(part) / float_of(whole) }
 }
 
+/// The sum of two doubles; 0 when they cancel but for what rounding left of them, so that a
+/// difference that is 0 in decimals is 0 as a divisor and as an earlier value too. Whole numbers are
+/// exact, so their sum is taken as it is.
+#[must_use]
+pub fn cancelling_sum(x: f64, y: f64) -> f64 {
+    const ROUNDING: f64 = 16.0 * f64::EPSILON;
+    let sum = x + y;
+    let exact = x.fract() == 0.0 && y.fract() == 0.0;
+    if !exact && sum.abs() <= ROUNDING * x.abs().max(y.abs()) { 0.0 } else { sum }
+}
+
 /// A computed number in a response: rounded to 6 decimals, and written without decimals when it is
 /// whole.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -342,6 +353,15 @@ mod tests {
     fn exponents_are_parsed() {
         assert_eq!(Decimal64::parse("1.5e3").unwrap().at_scale(0), Some(1500));
         assert_eq!(Decimal64::parse("25e-1").unwrap().at_scale(1), Some(25));
+    }
+
+    #[test]
+    fn only_what_rounding_left_is_dropped_from_a_sum() {
+        assert_eq!(cancelling_sum(0.1 + 0.2, -0.3), 0.0);
+        assert_eq!(cancelling_sum(1.0, -(0.1 * 3.0 + 0.7)), 0.0);
+        assert_eq!(cancelling_sum(9_007_199_254_740_991.0, -9_007_199_254_740_990.0), 1.0);
+        let (more, less) = (90_071_992.01, 90_071_992.00);
+        assert_eq!(Rounded::new(cancelling_sum(more, -less)).unwrap().get(), 0.01);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::cube::{CubeView, MeasureId};
 use super::expectation::NotApplicableSpan;
 use super::formula::{Expression, FormulaOperator, IndicatorReference};
 use super::measure::{Measure, Members};
-use super::number::{float, power_of_ten};
+use super::number::{cancelling_sum, float, power_of_ten};
 use super::period::{Month, MonthSpan};
 
 /// How the own value of an indicator is found: stated, or summed over the members of a complete
@@ -441,8 +441,8 @@ impl Program {
             ProgramNode::Binary(operator, x, y) => {
                 let (x, y) = (self.evaluate_node(x, values)?, self.evaluate_node(y, values)?);
                 match operator {
-                    FormulaOperator::Add => x + y,
-                    FormulaOperator::Subtract => x - y,
+                    FormulaOperator::Add => cancelling_sum(x, y),
+                    FormulaOperator::Subtract => cancelling_sum(x, -y),
                     FormulaOperator::Multiply => x * y,
                     FormulaOperator::Divide if y == 0.0 => return None,
                     FormulaOperator::Divide => x / y,

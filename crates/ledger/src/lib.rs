@@ -18,6 +18,7 @@
 //! | `chain.rs` | the hash chain, which reveals changed rows |
 //! | `verified.rs` | reading only what the hash chain covers |
 //! | `partial.rs` | files that get their final name only when complete |
+//! | `triggers.rs` | the triggers that a database should have |
 //! | `sqlite.rs` | opening, transactions and backup with SQLite |
 //! | `postgres.rs`, `postgres/address.rs` | opening, transactions and notifications with PostgreSQL; its addresses |
 
@@ -32,6 +33,7 @@ mod revision;
 mod rows;
 mod schema;
 mod sqlite;
+mod triggers;
 pub mod verified;
 
 use std::collections::HashMap;
@@ -489,6 +491,12 @@ impl Store {
     /// The last revision before the first gap, and the number of the newest revision.
     pub fn gapless_head(&self) -> Result<(i64, i64), StoreError> {
         ask_at_length!(self, gapless_head)
+    }
+
+    /// What is wrong with the triggers that keep the ledger as it was written, one clause each: one
+    /// is missing, changed, disabled, or of another program. None in a sound ledger.
+    pub fn trigger_differences(&self) -> Result<Vec<String>, StoreError> {
+        call!(self, trigger_differences)
     }
 
     /// Rows of any table that name a revision before the first or after `head`. None in a sound

@@ -17,7 +17,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::r2d2::{ManageConnection, Pool, PoolError};
 use diesel::result::Error as DieselError;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Text};
 use diesel_async::AsyncPgConnection;
 use diesel_async::async_connection_wrapper::{AsyncConnectionWrapper, BlockOn};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -33,6 +33,7 @@ use super::log_target::LOG_TARGET;
 use super::outcome::AppendOutcome;
 use super::revision::ExpectedHead;
 use super::rows::{ApiKeyUsageRow, Commit, LedgerHead, PageChange};
+use super::triggers::{Triggers, differences, plain};
 
 /// The connection type that `reads` and `writes` are compiled for.
 type Db = AsyncConnectionWrapper<AsyncPgConnection, StepRuntime>;
@@ -210,6 +211,18 @@ impl PostgresLedger {
             return Err(StoreError::OlderSchema);
         }
         Self::over(address, db, true)
+    }
+
+    /// What is wrong with the triggers of the ledger's tables, one clause each.
+    pub fn trigger_differences(&self) -> Result<Vec<String>, StoreError> {
+        self.read(|db| {
+            let applied = sql::<Text>("SELECT version FROM __diesel_schema_migrations");
+            let expected = expected_triggers(&applied.load::<String>(db)?);
+            let table = |place: &String| Some(place.split_once('.')?.0.to_owned());
+            let mut tables: Vec<String> = expected.keys().filter_map(table).collect();
+            tables.dedup();
+            Ok(differences(&expected, &triggers(db, &tables)?))
+        })
     }
 
     fn over(
@@ -629,6 +642,72 @@ fn check_format(db: &mut Db) -> Result<bool, StoreError> {
             Err(StoreError::NewerSchema { found, known: known.pop().unwrap_or_default() })
         }
     }
+}
+
+/// What a trigger of the ledger does: its function, and the bits of `pg_trigger.tgtype`.
+const TRIGGERS: [(&str, &str, i16); 3] = [
+    // before update, delete and truncate
+    ("append_only", "egov_kpi_append_only", 58),
+    // after insert
+    ("follows", "egov_kpi_follows", 4),
+    ("belongs", "egov_kpi_belongs", 4),
+];
+
+/// The migrations that make triggers, with their versions.
+const TRIGGERS_MADE: [(&str, &str); 3] = [
+    (
+        "20261124000000",
+        include_str!("../../../migrations/postgres/2026-11-24-000000_ledger/up.sql"),
+    ),
+    (
+        "20261125000000",
+        include_str!("../../../migrations/postgres/2026-11-25-000000_declarations/up.sql"),
+    ),
+    (
+        "20261128000000",
+        include_str!("../../../migrations/postgres/2026-11-28-000000_sealed/up.sql"),
+    ),
+];
+
+/// The triggers that the migrations of these versions make.
+fn expected_triggers(applied: &[String]) -> Triggers {
+    let made = || {
+        let applied = |version: &str| applied.iter().any(|known| known == version);
+        TRIGGERS_MADE.iter().filter(move |(version, _)| applied(version)).map(|(_, text)| *text)
+    };
+    let body = |function: &str| {
+        let head = format!("CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $$");
+        made().find_map(|text| text.split_once(&head)?.1.split_once("$$")).unwrap_or_default().0
+    };
+    let does = |name: &str| {
+        let (_, function, bits) = TRIGGERS.iter().find(|(of, _, _)| *of == name)?;
+        Some(plain(&format!("{function} {bits} O true {}", body(function))))
+    };
+    let of_line = |line: &str| {
+        let (name, rest) = line.strip_prefix("CREATE TRIGGER ")?.split_once(' ')?;
+        let table = rest.split_once(" ON ")?.1.split(' ').next()?;
+        Some((format!("{table}.{name}"), does(name)?))
+    };
+    made().flat_map(str::lines).filter_map(of_line).collect()
+}
+
+/// The triggers of the ledger's tables, each with its function, bits, state, whether it has no
+/// condition, and the text of the function.
+fn triggers(db: &mut Db, tables: &[String]) -> QueryResult<Triggers> {
+    let place = "relation.relname || '.' || tgname";
+    let does = "function.proname || ' ' || tgtype || ' ' || tgenabled::text || ' ' || \
+         (tgqual IS NULL)::text || ' ' || function.prosrc";
+    let rows: Vec<(String, String)> = sql::<(Text, Text)>(&format!(
+        "SELECT {place}, {does} FROM pg_trigger \
+         JOIN pg_class AS relation ON relation.oid = tgrelid \
+         JOIN pg_proc AS function ON function.oid = tgfoid \
+         WHERE NOT tgisinternal AND relation.relnamespace = current_schema()::regnamespace \
+         AND relation.relname = ANY("
+    ))
+    .bind::<Array<Text>, _>(tables)
+    .sql(")")
+    .load(db)?;
+    Ok(rows.into_iter().map(|(place, does)| (place, plain(&does))).collect())
 }
 
 /// Logs settings of the server that break the guarantees of the ledger.

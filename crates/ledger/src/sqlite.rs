@@ -22,6 +22,7 @@ use super::partial;
 use super::revision::ExpectedHead;
 use super::rows::{ApiKeyUsageRow, Commit, LedgerHead, PageChange, RecordedCommit};
 use super::schema::revisions;
+use super::triggers::{Triggers, differences, plain};
 
 /// The connection type that `reads` and `writes` are compiled for.
 type Db = SqliteConnection;
@@ -200,6 +201,23 @@ impl SqliteLedger {
         }
         let mut db = self.readers.get().map_err(unreachable)?;
         Ok(ask(&mut db)?)
+    }
+
+    /// What is wrong with the triggers of the file, one clause each.
+    pub fn trigger_differences(&self) -> Result<Vec<String>, StoreError> {
+        let (applied, found) = self.read(|db| {
+            let applied = sql::<Text>("SELECT version FROM __diesel_schema_migrations");
+            Ok((applied.load::<String>(db)?, triggers(db)?))
+        })?;
+        let mut fresh = Db::establish(":memory:")?;
+        let mut known = diesel::migration::MigrationSource::<Sqlite>::migrations(&MIGRATIONS)
+            .map_err(StoreError::Migration)?;
+        known.retain(|migration| applied.contains(&migration.name().version().to_string()));
+        known.sort_by_key(|migration| migration.name().version().as_owned());
+        for migration in known {
+            migration.run(&mut fresh).map_err(StoreError::Migration)?;
+        }
+        Ok(differences(&triggers(&mut fresh)?, &found))
     }
 
     /// Appends commits in one transaction, which blocks every other writer from its first statement
@@ -463,6 +481,13 @@ fn fill_hashes(db: &mut Db) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// The triggers of a file, each with the statement that made it.
+fn triggers(db: &mut Db) -> QueryResult<Triggers> {
+    let list = "SELECT tbl_name || '.' || name, sql FROM sqlite_master WHERE type = 'trigger'";
+    let rows: Vec<(String, String)> = sql::<(Text, Text)>(list).load(db)?;
+    Ok(rows.into_iter().map(|(place, made)| (place, plain(&made))).collect())
 }
 
 /// Refuses files that are not a ledger, those of newer programs, and those whose tables the queries

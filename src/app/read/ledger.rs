@@ -241,8 +241,8 @@ impl VerificationResult {
 const STRETCH: i64 = 16;
 
 /// Verifies a whole ledger: revision numbers without gaps, times that never decrease, the hash
-/// chain, rows of any table that no hash covers, the counts of each submission, the lists of
-/// touched units, and the cube rebuilt from the figures. `once` is a hash that the ledger had
+/// chain, rows of any table that no hash covers, the triggers, the counts of each submission, the
+/// lists of touched units, and the cube rebuilt from the figures. `once` is a hash that the ledger had
 /// earlier, or the beginning of one, in small letters; it must still be in the chain; without it, a
 /// chain that was rewritten whole or truncated cannot be detected.
 ///
@@ -311,6 +311,9 @@ pub fn verify(
     }
     for stray in store.strays(head)? {
         found.fault(format!("Rows do not belong to the ledger: {stray}."));
+    }
+    for difference in store.trigger_differences()? {
+        found.fault(format!("A trigger that keeps the ledger as it was written is not as it should be: {difference}."));
     }
     if !remembered {
         found.fault("The earlier hash is not in the ledger's chain: the ledger was rewritten, or truncated.".to_owned());

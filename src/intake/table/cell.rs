@@ -34,6 +34,10 @@ pub enum CellContent {
 
 /// Why a cell without a digit is not taken.
 pub const NO_NUMBER: &str = "the cell has no number, a figure is expected";
+/// Why a cell that says "n/a" is not taken from a table: it is a statement about a unit, which only
+/// the forms with codes make.
+pub const DOES_NOT_APPLY: &str =
+    "the cell says that the figure does not apply; say so in the form, CSV or JSON";
 /// Why a struck-out cell is not taken.
 pub const STRUCK: &str = "the cell is struck out";
 /// Why a cell with numbers on several lines is not taken.
@@ -123,7 +127,7 @@ const BEHIND: [&str; 27] = [
 ];
 
 /// Words in the place of a figure that is not there, folded.
-const NO_FIGURE: [&str; 5] = ["x", "n/a", "khong ap dung", "null", "nil"];
+const NO_FIGURE: [&str; 3] = ["x", "null", "nil"];
 
 /// Whether a folded text stands for no figure.
 fn is_nothing(folded: &str) -> bool {
@@ -331,8 +335,8 @@ mod tests {
             ("|", "words"),
             ("?", "words"),
             ("x", "nothing"),
-            ("n/a", "nothing"),
-            ("Không áp dụng", "nothing"),
+            ("n/a", "words"),
+            ("Không áp dụng", "words"),
             ("null", "nothing"),
             ("—", "nothing"),
             ("− −", "nothing"),

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::cell::{AllowedNumber, CellContent, NO_NUMBER, STRUCK, read};
+use super::cell::{AllowedNumber, CellContent, DOES_NOT_APPLY, NO_NUMBER, STRUCK, read};
 use super::column::TableColumn;
 use super::facets::{LabelColumnKind, LabelFacets};
 use super::label_context::LabelContext;
@@ -18,6 +18,7 @@ use crate::intake::label::{LabelResolution, MeasureUnitText, RowMarker, split_ma
 use documents::table::GridCell;
 use kpi::measure::{Measure, Members};
 use kpi::number::Decimal64;
+use kpi::observation::names_not_applicable;
 use kpi::period::Month;
 use kpi::vietnamese::folding::unaccented;
 use kpi::vietnamese::months::extract_months;
@@ -609,7 +610,8 @@ impl<'t, 's> RowReader<'t, 's> {
                     // A row with a label that is understood is one of figures. Below a table there
                     // may be a name or a place without a label.
                     let of_figure = matches!(kind, TableColumn::Figures(_))
-                        && (reason == NO_NUMBER || !(facets.unknown || text.is_empty()));
+                        && ([NO_NUMBER, DOES_NOT_APPLY].contains(&reason.as_str())
+                            || !(facets.unknown || text.is_empty()));
                     let list = if of_figure { unclaimed_figure } else { unclaimed };
                     mapping.unclaimed.extend(list(cell, row, column, &reason));
                 }
@@ -756,6 +758,9 @@ impl<'t, 's> RowReader<'t, 's> {
             && written.to_f64().abs() <= 1.0
         {
             return Err("the number may be a fraction or a percentage".to_owned());
+        }
+        if names_not_applicable(cell.text.trim()) {
+            return Err(DOES_NOT_APPLY.to_owned());
         }
         if cell.percent && !percent {
             return Err(format!("the figure is a percentage, but {measure} is a count"));

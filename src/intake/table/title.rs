@@ -51,8 +51,10 @@ impl LabelReader<'_> {
             .collect();
         title.time(&told);
         let around = &mut title.around;
-        let (mut explicit, mut others) = (None, Vec::new());
-        for line in &lines {
+        let (mut explicit, mut others, mut unknown) = (None, Vec::new(), false);
+        for (line, shown) in
+            std::iter::once((&defaults.hint, false)).chain(lines.iter().map(|line| (line, true)))
+        {
             let (head, plain) =
                 line.split_once(':').map_or(("", line.as_str()), |(head, behind)| (head, behind));
             if let Some(found) = measure_line(line)
@@ -69,10 +71,23 @@ impl LabelReader<'_> {
                 } else {
                     others.push(unit)
                 }
+            } else {
+                for named in self.places.named_in(line, around.month, defaults.unit) {
+                    match named {
+                        UnitMatch::One(unit) => others.push(unit),
+                        UnitMatch::Several(units) => others.extend(units),
+                        UnitMatch::Unknown => unknown = true,
+                    }
+                }
             }
-            around.hint = format!("{} {line}", around.hint).trim().chars().take(MAX_HINT).collect();
+            if shown {
+                let hint = format!("{} {line}", around.hint);
+                around.hint = hint.trim().chars().take(MAX_HINT).collect();
+            }
         }
-        around.unit = self.title_unit(explicit, &others, defaults.unit);
+        around.unit = self
+            .title_unit(explicit, &others, defaults.unit)
+            .filter(|_| explicit.is_some() || !unknown);
         title.measure = lines
             .iter()
             .chain(std::iter::once(&defaults.hint))

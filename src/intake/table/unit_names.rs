@@ -25,6 +25,17 @@ const HEADS: [(&str, Option<UnitKind>); 14] = [
     ("province of", Some(UnitKind::Province)),
 ];
 
+/// Words for the kind of a unit within a text, folded. "Ban" and "văn phòng" also begin other
+/// phrases.
+const NAMED_KINDS: [&str; 8] =
+    ["tinh", "thanh pho", "thi xa", "thi tran", "huyen", "quan", "phuong", "so"];
+
+/// Words of a text about several units, folded.
+const PLURALS: [&str; 4] = ["cac", "nhung", "moi", "tung"];
+
+/// Most words of a unit's name that are looked for within a text.
+const LONGEST_NAME: usize = 12;
+
 /// The unit that a text names.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum UnitMatch {
@@ -47,6 +58,14 @@ pub struct UnitNames<'a> {
 
 fn joined(text: &str, spelling: Spelling) -> String {
     label_words(text, spelling).join(" ")
+}
+
+/// Whether the words behind a kind of unit are a name: they begin with a capital within a text that
+/// is not all in capitals.
+fn is_name(behind: &[&str], text: &str) -> bool {
+    let mixed = text.chars().any(char::is_lowercase);
+    let first = behind.first().and_then(|word| word.chars().next());
+    mixed && first.is_some_and(char::is_uppercase)
 }
 
 /// A name without the words for the kind of unit, if it has them.
@@ -160,6 +179,70 @@ impl<'a> UnitNames<'a> {
         }
     }
 
+    /// The units that a text names among other words, by a word for their kind and their name:
+    /// "kết quả của huyện Càng Long". A name beside which other units of its kind are meant ("các
+    /// huyện và thành phố Trà Vinh") is not looked for. A kind with a name that no unit has
+    /// ("tỉnh Bến Tre") is [`UnitMatch::Unknown`].
+    #[must_use]
+    pub fn named_in(
+        &self,
+        text: &str,
+        month: Option<Month>,
+        above: Option<usize>,
+    ) -> Vec<UnitMatch> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let folded: Vec<String> = words
+            .iter()
+            .map(|word| unaccented(word.trim_matches(|c: char| !c.is_alphanumeric())))
+            .collect();
+        if folded.iter().any(|word| PLURALS.contains(&word.as_str())) {
+            return Vec::new();
+        }
+        let (mut found, mut at) = (Vec::new(), 0);
+        while at < words.len() {
+            let Some(kind) = self.kind_at(&folded, at) else {
+                at += 1;
+                continue;
+            };
+            let longest = (words.len() - at).min(LONGEST_NAME);
+            let named = (kind + 1..=longest).rev().find_map(|length| {
+                let name = words.get(at..at + length)?.join(" ");
+                let name = name.trim_matches(|c: char| !c.is_alphanumeric());
+                match self.resolve(name, month, above) {
+                    UnitMatch::Unknown => None,
+                    unit @ (UnitMatch::One(_) | UnitMatch::Several(_)) => Some((unit, length)),
+                }
+            });
+            let (unit, length) = match named {
+                Some(named) => named,
+                None if is_name(words.get(at + kind..).unwrap_or_default(), text) => {
+                    (UnitMatch::Unknown, kind)
+                }
+                None => {
+                    at += kind;
+                    continue;
+                }
+            };
+            found.push(unit);
+            at += length;
+        }
+        found
+    }
+
+    /// The number of words for a kind of unit at a word of a folded text.
+    fn kind_at(&self, folded: &[String], at: usize) -> Option<usize> {
+        let rest = folded.get(at..)?;
+        let level = at.checked_sub(1).and_then(|before| folded.get(before));
+        if level.is_some_and(|word| word == "cap") {
+            return None; // "cấp huyện"
+        }
+        NAMED_KINDS.iter().find_map(|kind| {
+            let words = kind.split(' ');
+            let length = words.clone().count();
+            words.eq(rest.get(..length)?.iter().map(String::as_str)).then_some(length)
+        })
+    }
+
     /// The unit that has an official code in a month.
     #[must_use]
     pub fn by_official_code(&self, code: &str, month: Month) -> UnitMatch {
@@ -206,8 +289,7 @@ mod tests {
     use super::*;
     use kpi::unit::UnitDocument;
 
-    #[test]
-    fn units_match_by_short_names_and_initials() {
+    fn units() -> UnitForest {
         let unit = |code: &str, kind: &str, name: &str, parent: Option<&str>| -> UnitDocument {
             serde_json::from_value(serde_json::json!({ "code": code, "kind": kind, "name": { "vi": name }, "parent": parent })).unwrap()
         };
@@ -219,7 +301,39 @@ mod tests {
             (5, unit("cltt", "commune", "Thị trấn Càng Long", Some("cl"))),
             (6, unit("dic", "department", "Sở Thông tin và Truyền thông", Some("tv"))),
         ];
-        let units = UnitForest::new(documents).unwrap();
+        UnitForest::new(documents).unwrap()
+    }
+
+    #[test]
+    fn units_are_found_within_a_text_by_kind_and_name() {
+        let units = units();
+        let places = UnitNames::new(&units);
+        let of = |text: &str| -> Vec<String> {
+            let name = |found: &UnitMatch| match found {
+                UnitMatch::One(position) => units.code(*position).to_owned(),
+                UnitMatch::Several(list) => format!("{} units", list.len()),
+                UnitMatch::Unknown => "unknown".to_owned(),
+            };
+            places.named_in(text, None, units.position("tv")).iter().map(name).collect()
+        };
+        for (text, expected) in [
+            ("KẾT QUẢ XỬ LÝ VĂN BẢN HUYỆN CÀNG LONG THÁNG 10/2021", vec!["cl"]),
+            ("Văn bản đi của UBND huyện Càng Long, tháng 10", vec!["cl"]),
+            ("Hồ sơ của thị xã Duyên Hải và huyện Duyên Hải", vec!["dh", "dhh"]),
+            ("Kết quả của Sở Thông tin và Truyền thông tỉnh Trà Vinh", vec!["dic", "tv"]),
+            ("Kết quả của huyện Ba Tri, tỉnh Bến Tre", vec!["unknown", "unknown"]),
+            ("Kết quả của các huyện, thị xã và thị xã Duyên Hải", vec![]),
+            ("Số lượng hồ sơ cấp huyện trên địa bàn tỉnh", vec![]),
+            ("SỐ LIỆU CẤP HUYỆN, CẤP XÃ", vec![]),
+            ("Số văn bản đi", vec![]),
+        ] {
+            assert_eq!(of(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn units_match_by_short_names_and_initials() {
+        let units = units();
         let places = UnitNames::new(&units);
         let of = |text: &str| match places.resolve(text, None, units.position("tv")) {
             UnitMatch::One(position) => units.code(position).to_owned(),

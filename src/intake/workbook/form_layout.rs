@@ -31,6 +31,8 @@ enum FormHeading {
 pub(super) struct FormLayout {
     /// The hidden column of codes.
     pub(super) codes: usize,
+    /// The row of the mark, which has the title too.
+    pub(super) title_row: usize,
     /// The rows of the codes of unit and month.
     pub(super) head: (usize, usize),
     pub(super) header_row: usize,
@@ -68,23 +70,16 @@ fn heading(text: &str) -> Option<FormHeading> {
     }
 }
 
-/// The months that a text names, without words such as "tháng này".
-fn months(text: &str) -> Vec<MonthMention> {
-    let named = |mention: &MonthMention| {
-        matches!(mention, MonthMention::Month(_) | MonthMention::OfYear(_))
-    };
-    extract_months(text).when.into_iter().filter(named).collect()
-}
-
-/// Whether a text names a month, but not this one.
+/// Whether a text names another month than this one, or a period that is no month ("Quý I",
+/// "9 tháng đầu năm"), or another year. Words such as "tháng này" name none.
 fn names_another(text: &str, month: Month) -> bool {
-    let named = months(text);
-    !named.is_empty()
-        && !named.iter().all(|mention| match mention {
-            MonthMention::Month(named) => *named == month,
-            MonthMention::OfYear(number) => *number == month.month(),
-            MonthMention::Relative(_) | MonthMention::Year(_) | MonthMention::Other(_) => true,
-        })
+    extract_months(text).when.iter().any(|mention| match mention {
+        MonthMention::Month(named) => *named != month,
+        MonthMention::OfYear(number) => *number != month.month(),
+        MonthMention::Year(year) => *year != month.year(),
+        MonthMention::Other(_) => true,
+        MonthMention::Relative(_) => false,
+    })
 }
 
 impl FormLayout {
@@ -177,7 +172,16 @@ impl FormLayout {
             .into_iter()
             .flat_map(columns)
             .collect();
-        Ok(Self { codes, head: (unit_row, month_row), header_row, labels, input, notes, asides })
+        Ok(Self {
+            codes,
+            title_row: mark_row,
+            head: (unit_row, month_row),
+            header_row,
+            labels,
+            input,
+            notes,
+            asides,
+        })
     }
 
     /// The contradictions between the head that is shown and the hidden codes.
@@ -217,8 +221,10 @@ impl FormLayout {
                 );
             }
         };
-        if let Some(column) = shown(self.head.1) {
-            of_month(self.head.1, column);
+        for row in [self.title_row, self.head.1] {
+            if let Some(column) = shown(row) {
+                of_month(row, column);
+            }
         }
         of_month(self.header_row, self.input);
         if let Some(column) = shown(self.head.0) {

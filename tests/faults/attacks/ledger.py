@@ -77,16 +77,16 @@ class Tables:
             return done.stderr or "refused" if done.returncode else None
         with contextlib.closing(sqlite3.connect(self.file, timeout=30)) as db:
             try:
-                if past_triggers:
-                    names = [
-                        name
-                        for (name,) in db.execute(
-                            "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-                        )
-                    ]
-                    for name in names:
+                triggers = []
+                if past_triggers:  # they are put back, because verify reports a missing one
+                    triggers = db.execute(
+                        "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+                    ).fetchall()
+                    for name, _ in triggers:
                         db.execute(f"DROP TRIGGER {name}")
                 db.executescript(statement)
+                for _, made in triggers:
+                    db.execute(made)
                 db.commit()
             except sqlite3.Error as error:
                 return str(error)
