@@ -302,7 +302,7 @@ fn is_accessible_by_others(path: &std::path::Path) -> bool {
 pub fn open(address: &str, clock: Clock) -> Result<App, Error> {
     let store = Store::open(address, true)?;
     for difference in store.trigger_differences()? {
-        tracing::warn!("a trigger that keeps the ledger as it was written: {difference}");
+        tracing::warn!("a trigger of the ledger is not as it should be: {difference}");
     }
     App::open_by(store, clock)
 }

@@ -306,19 +306,26 @@ fn triggers_that_were_dropped_changed_or_added_are_found() {
             "observations.append_only was changed or disabled",
         ),
         (
-            "DROP TRIGGER append_only ON unit_numbers; CREATE TRIGGER append_only BEFORE DELETE ON unit_numbers EXECUTE FUNCTION egov_kpi_append_only()",
+            "DROP TRIGGER append_only ON unit_numbers; \
+             CREATE TRIGGER append_only BEFORE DELETE ON unit_numbers \
+             EXECUTE FUNCTION egov_kpi_append_only()",
             "unit_numbers.append_only was changed or disabled",
         ),
         (
-            "DROP TRIGGER append_only ON measures; CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON measures WHEN (false) EXECUTE FUNCTION egov_kpi_append_only()",
+            "DROP TRIGGER append_only ON measures; \
+             CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON measures \
+             WHEN (false) EXECUTE FUNCTION egov_kpi_append_only()",
             "measures.append_only was changed or disabled",
         ),
         (
-            "CREATE OR REPLACE FUNCTION egov_kpi_follows() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+            "CREATE OR REPLACE FUNCTION egov_kpi_follows() RETURNS trigger LANGUAGE plpgsql \
+             AS 'BEGIN RETURN NULL; END'",
             "revisions.follows was changed or disabled",
         ),
         (
-            "CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER mine BEFORE INSERT ON declarations FOR EACH ROW EXECUTE FUNCTION mine()",
+            "CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; \
+             CREATE TRIGGER mine BEFORE INSERT ON declarations \
+             FOR EACH ROW EXECUTE FUNCTION mine()",
             "declarations.mine is not of this program",
         ),
     ] {

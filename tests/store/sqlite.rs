@@ -287,7 +287,8 @@ fn triggers_that_were_dropped_changed_or_added_are_found() {
     for (statement, expected) in [
         ("DROP TRIGGER observations_keep", "observations.observations_keep is missing"),
         (
-            "DROP TRIGGER closings_stay; CREATE TRIGGER closings_stay BEFORE DELETE ON closings BEGIN SELECT 1; END",
+            "DROP TRIGGER closings_stay; \
+             CREATE TRIGGER closings_stay BEFORE DELETE ON closings BEGIN SELECT 1; END",
             "closings.closings_stay was changed or disabled",
         ),
         (

@@ -313,7 +313,7 @@ pub fn verify(
         found.fault(format!("Rows do not belong to the ledger: {stray}."));
     }
     for difference in store.trigger_differences()? {
-        found.fault(format!("A trigger that keeps the ledger as it was written is not as it should be: {difference}."));
+        found.fault(format!("A trigger of the ledger is not as it should be: {difference}."));
     }
     if !remembered {
         found.fault("The earlier hash is not in the ledger's chain: the ledger was rewritten, or truncated.".to_owned());
