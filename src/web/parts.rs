@@ -9,6 +9,7 @@ use kpi::catalogue::Direction;
 use kpi::change::UnavailableReason;
 use kpi::measure::Measure;
 use kpi::number::Rounded;
+use kpi::observation::SubmissionCounts;
 use kpi::period::Month;
 use kpi::target::TargetStatus;
 
@@ -226,6 +227,17 @@ pub fn status_badge(
                 }
             }
         }
+    }
+}
+
+/// How many figures of a submission are new, changed, unchanged and withdrawn.
+#[must_use]
+pub fn counts_line(language: PageLanguage, counts: &SubmissionCounts) -> Markup {
+    html! {
+        (counts.created) (language.say(" số mới, ", " new, "))
+        (counts.revised) (language.say(" số sửa, ", " changed, "))
+        (counts.unchanged) (language.say(" không đổi, ", " unchanged, "))
+        (counts.withdrawn) (language.say(" rút", " withdrawn"))
     }
 }
 

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::entry::entry_link;
 use super::layout::{PageSection, WebPage, private, see_other, token_field};
-use super::parts::{measure_name, notice, unit_name};
+use super::parts::{counts_line, measure_name, notice, unit_name};
 use super::request::{FormFields, PageRequest};
 use crate::api::{API, HandlerResult, Problem, ServiceContext};
 use crate::app::access::role::Role;
@@ -140,10 +140,7 @@ impl ReceiptPage<'_> {
                     }
                     dt { (language.say("Kết quả", "Result")) }
                     dd {
-                        (counts.created) (language.say(" số mới, ", " new, "))
-                        (counts.revised) (language.say(" số sửa, ", " changed, "))
-                        (counts.unchanged) (language.say(" không đổi, ", " unchanged, "))
-                        (counts.withdrawn) (language.say(" rút", " withdrawn"))
+                        (counts_line(language, counts))
                     }
                     dt { (language.say("Lần sửa đổi", "Revision")) }
                     dd { (receipt.revision) " " code.hash { (receipt.revision_hash) } }
@@ -245,7 +242,8 @@ impl ReceiptPage<'_> {
                         label {
                             input type="checkbox" name="sure" value="1" required;
                             " " (language.say(
-                                "Rút mọi số của lần gửi này còn đang được dùng",
+                                "Rút mọi số của lần gửi này còn đang được dùng; các ô đó sẽ trống, số \
+                                 cũ không trở lại",
                                 "Withdraw all figures of this submission that are still current",
                             ))
                         }

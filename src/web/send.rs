@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use super::browser::{detail, faults};
 use super::layout::{PageSection, WebPage, private, see_other, token_field};
-use super::parts::{named_measure, notice, unit_name};
+use super::parts::{counts_line, named_measure, notice, unit_name};
 use super::request::{FormFields, PageRequest, check_token};
 use crate::api::{API, HandlerResult, Problem, ServiceContext, media_of, upload_form};
 use crate::app::access::role::Role;
@@ -583,9 +583,10 @@ impl SendPage<'_> {
                 (token_field(self.asked))
                 p {
                     (language.say("Sẽ ghi ", "Will record ")) strong { (count) }
+                    (language.say(" số: ", " figures: ")) (counts_line(language, &view.counts))
                     (language.say(
-                        " số. Bỏ chọn số không muốn ghi.",
-                        " figures. Untick what should not be recorded.",
+                        ". Bỏ chọn số không muốn ghi.",
+                        ". Untick what should not be recorded.",
                     ))
                     @if view.closed {
                         " " b {
@@ -724,6 +725,7 @@ impl SendPage<'_> {
             (self.findings(&view.findings))
             section.card.block {
                 h2 { (view.figures.len()) " " (language.say("số sẽ ghi", "figures to record")) }
+                p.hint { (counts_line(language, &view.counts)) }
                 div.scroll tabindex="0" {
                     table.figures {
                         tbody {

@@ -8,14 +8,19 @@ use super::{back, mendable, outcome};
 use crate::api::access::identity;
 use crate::api::{HandlerResult, Problem, ServiceContext};
 use crate::app::access::role::Role;
-use crate::app::read::completeness::{CompletenessQuery, CompletenessView};
+use crate::app::read::completeness::{CompletenessQuery, CompletenessView, ReportProgressView};
 use crate::app::read::findings::FindingQuery;
 use crate::app::write::periods::{ClosingChange, ClosingView};
 use crate::error::Error;
 use crate::web::layout::{PageSection, WebPage, private, see_other, token_field};
-use crate::web::parts::month_choice;
+use crate::web::parts::{month_choice, unit_name};
 use crate::web::request::{FormFields, PageRequest, address};
 use kpi::period::{Month, Period, Step};
+
+/// Most reports that are looked at for units that owe some.
+const MAX_REPORTS: usize = 20_000;
+/// Most units that are named.
+const MAX_OWING: usize = 20;
 
 /// What a closing is decided by.
 struct CheckList {
@@ -84,7 +89,7 @@ async fn page(
                 period: Period::containing(Step::Month, month),
                 parent: None,
                 offset: 0,
-                limit: 0,
+                limit: MAX_REPORTS,
             })?;
             let (_, findings, _) = snapshot.findings(&FindingQuery {
                 from: Some(month),
@@ -136,6 +141,7 @@ fn checks(asked: &PageRequest, month: Month, list: &CheckList) -> Markup {
                     a href=(reporting) {
                         (language.say("xem ai còn thiếu", "see who owes figures"))
                     }
+                    (owing(asked, &list.reports))
                 }))
                 (item(list.findings == 0, html! {
                     (list.findings)
@@ -145,6 +151,25 @@ fn checks(asked: &PageRequest, month: Month, list: &CheckList) -> Markup {
                     ))
                     a href=(format!("{reporting}#findings")) { (language.say("xem", "see them")) }
                 }))
+            }
+        }
+    }
+}
+
+/// The first units with a report that is not complete.
+fn owing(asked: &PageRequest, reports: &CompletenessView) -> Markup {
+    let owes = |row: &&ReportProgressView| !row.missing.is_empty();
+    let mut units: Vec<&str> =
+        reports.rows.iter().filter(owes).map(|row| row.unit.as_str()).collect();
+    units.dedup();
+    let (language, rest) = (asked.language, units.len().saturating_sub(MAX_OWING));
+    html! {
+        @if !units.is_empty() {
+            ul {
+                @for unit in units.iter().take(MAX_OWING) {
+                    li { (unit_name(asked.state(), unit, language)) }
+                }
+                @if rest > 0 { li { "+" (rest) (language.say(" đơn vị", " units")) } }
             }
         }
     }
