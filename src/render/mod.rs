@@ -3,7 +3,9 @@
 
 pub mod docx;
 pub mod form;
+pub mod readable;
 pub mod report;
+pub mod sheet_plan;
 pub mod svg;
 pub mod table;
 pub mod units;

@@ -34,6 +34,7 @@ mod processes;
 mod prometheus;
 mod quality;
 mod ranking;
+mod readable_workbooks;
 mod reading;
 mod receipts;
 mod report;
