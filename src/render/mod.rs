@@ -3,6 +3,7 @@
 
 pub mod docx;
 pub mod form;
+mod form_formula;
 pub mod readable;
 pub mod report;
 pub mod sheet_plan;

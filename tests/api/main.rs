@@ -46,6 +46,7 @@ mod steps;
 mod units;
 mod verify;
 mod workbook;
+mod workbook_forms;
 mod workbook_inputs;
 mod workbooks;
 
