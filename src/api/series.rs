@@ -331,17 +331,24 @@ impl TableContent for SeriesResponse {
     }
 }
 
+/// The columns of which an Excel file for people shows those that say something.
+const SHOWN: &str = "measure unit period value unit_of_measure delta delta_percent year_delta \
+                     year_delta_percent coverage reasons annotations";
+
 /// What an Excel file for people shows.
 fn plan(series: &[SeriesView]) -> SheetPlan {
-    let plan = SheetPlan::new(
-        "series",
-        "measure unit period value unit_of_measure delta delta_percent year_delta_percent coverage \
-         reasons annotations",
-    );
-    let plan = plan.with_chart(ChartKind::Lines);
-    let Some(first) = series.first() else { return plan };
+    let Some(first) = series.first() else { return SheetPlan::new("series", SHOWN) };
     let is_of_one_measure = series.iter().all(|one| one.measure == first.measure);
     let is_of_one_unit = series.iter().all(|one| one.unit == first.unit);
+    // What the title says is no column; a percentage has no change in percent.
+    let is_percentage = series.iter().all(|one| one.unit_of_measure == "percent");
+    let left_out = |column: &&str| {
+        (is_of_one_measure && matches!(*column, "measure" | "unit_of_measure"))
+            || (is_percentage && matches!(*column, "delta_percent" | "year_delta_percent"))
+            || (!is_percentage && *column == "year_delta")
+    };
+    let shown: Vec<&str> = SHOWN.split_whitespace().filter(|column| !left_out(column)).collect();
+    let plan = SheetPlan::new("series", &shown.join(" ")).with_chart(ChartKind::Lines);
     let plan = if is_of_one_measure {
         plan.about(SheetSubject::Measure(first.measure.clone()))
     } else {

@@ -79,6 +79,14 @@ pub struct FormRow {
     pub checks: Vec<FormCheck>,
 }
 
+impl FormRow {
+    /// The name below the row of its total, otherwise the whole name.
+    #[must_use]
+    pub fn shown_label(&self) -> &str {
+        self.short_label.as_ref().unwrap_or(&self.label)
+    }
+}
+
 impl Snapshot {
     /// The form of a unit for a month.
     ///

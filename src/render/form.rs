@@ -9,8 +9,8 @@ use rust_xlsxwriter::{
     XlsxError, utility,
 };
 
-use super::form_formula::{CellCheck, FigureCells, check_formula, rate_formula};
-use crate::app::templates::{FormGroup, FormRate, FormRow, ReportingForm};
+use super::form_formula::{CellCheck, FigureCells, check_formula, rate_formula, said};
+use crate::app::templates::{FormRate, FormRow, ReportingForm};
 use crate::intake::workbook::form::{
     CHECKS, CODES, COMPUTED, FORM_SHEET, GUIDE_SHEET, HEADER_ROW, INPUT, LABELS, MARK, MEASURED,
     MONTH_ROW, NOTES, NUMBERS, PREVIOUS, UNIT_ROW, VERSION,
@@ -22,7 +22,11 @@ use kpi::number::FIGURE_BOUND;
 /// The number of the paper size A4 in Excel files.
 const A4: u8 = 9;
 /// The width of the guide, in characters: what a page in portrait holds at full size.
-const GUIDE_WIDTH: u16 = 88;
+const GUIDE_WIDTH: u16 = 84;
+/// Letters of a line in the column of labels.
+const LABEL_LETTERS: usize = 50;
+/// Letters of a line in the column of checks.
+const CHECK_LETTERS: usize = 38;
 /// Number of indentation steps for each level of members.
 const INDENT: u8 = 1;
 
@@ -174,13 +178,17 @@ fn rows(
         place += 1;
         heading(sheet, place, &group.title, looks)?;
         if has_due {
-            fold(sheet, place, group)?;
+            let due: Vec<bool> = group.rows.iter().map(|row| row.is_due).collect();
+            fold(sheet, place, &due)?;
         }
         for row in &group.rows {
             place += 1;
             number += 1;
             figure(sheet, place, number, row, looks)?;
             check(sheet, place, (row, &cells), looks)?;
+            let checks = row.checks.iter().filter(|check| check.condition.is_some());
+            let longest = checks.map(|check| said(&check.text).chars().count()).max();
+            fit(sheet, place, (row.shown_label(), longest.unwrap_or(0)))?;
         }
     }
     Ok(place)
@@ -200,9 +208,9 @@ fn heading(
 }
 
 /// Folds the rows of a group that are not due, below the row of its heading.
-fn fold(sheet: &mut Worksheet, heading: u32, group: &FormGroup) -> Result<(), XlsxError> {
+fn fold(sheet: &mut Worksheet, heading: u32, due: &[bool]) -> Result<(), XlsxError> {
     let mut begin = None;
-    let rows = group.rows.iter().map(|row| row.is_due).chain(std::iter::once(true));
+    let rows = due.iter().copied().chain(std::iter::once(true));
     for (place, is_due) in (heading + 1..).zip(rows) {
         match (begin, is_due) {
             (None, false) => begin = Some(place),
@@ -213,9 +221,9 @@ fn fold(sheet: &mut Worksheet, heading: u32, group: &FormGroup) -> Result<(), Xl
             (None, true) | (Some(_), false) => {}
         }
     }
-    let folded = group.rows.iter().filter(|row| !row.is_due).count();
+    let folded = due.iter().filter(|is_due| !**is_due).count();
     if folded > 0 {
-        let text = format!("{folded} dòng không phải báo cáo đang thu gọn");
+        let text = format!("Đã thu gọn {folded} dòng");
         let look = Format::new().set_italic().set_background_color(Color::RGB(0x00F2_F2F2));
         sheet.write_string_with_format(heading, column(NOTES), text, &look)?;
     }
@@ -243,6 +251,12 @@ impl<'f> FormCells<'f> {
         Self { rows, of_previous: false }
     }
 
+    /// Whether all figures of a kpi are due.
+    fn are_due(&self, rate: &FormRate) -> bool {
+        let references = rate.formula.references();
+        references.iter().all(|reference| self.find(reference).is_some_and(|(_, row)| row.is_due))
+    }
+
     fn find(&self, reference: &IndicatorReference) -> Option<(usize, &'f FormRow)> {
         self.rows.get(&reference.measure()?).copied()
     }
@@ -263,6 +277,16 @@ impl FigureCells for FormCells<'_> {
         let is_before = self.of_previous || reference.previous;
         if is_before { row.previous } else { row.current }.map(|figure| figure.to_f64())
     }
+}
+
+/// Sets the height of a row for its label and the longest text of its check, because a spreadsheet
+/// does not do so when a formula changes.
+fn fit(sheet: &mut Worksheet, place: u32, (label, check): (&str, usize)) -> Result<(), XlsxError> {
+    let lines = label.chars().count().div_ceil(LABEL_LETTERS).max(check.div_ceil(CHECK_LETTERS));
+    if lines > 1 {
+        sheet.set_row_height(place, 15 * u32::try_from(lines).unwrap_or(1))?;
+    }
+    Ok(())
 }
 
 /// Writes the formula that says which checks of a row fail.
@@ -316,11 +340,16 @@ fn rates(
     }
     heading(sheet, last + 1, "Chỉ số tính từ số liệu trên (tự động, không nhập)", looks)?;
     let mut cells = FormCells::of(form);
+    let due: Vec<bool> = form.rates.iter().map(|rate| cells.are_due(rate)).collect();
+    if due.contains(&true) {
+        fold(sheet, last + 1, &due)?;
+    }
     for (place, rate) in (last + 2..).zip(&form.rates) {
         let code = format!("{COMPUTED}{}", rate.measure);
         sheet.write_string_with_format(place, column(CODES), code, &looks.code)?;
         sheet.write_blank(place, column(NUMBERS), &looks.centred)?;
         sheet.write_string_with_format(place, column(LABELS), &rate.label, &looks.locked)?;
+        fit(sheet, place, (&rate.label, 0))?;
         let unit_of_measure = &rate.unit_of_measure;
         sheet.write_string_with_format(place, column(MEASURED), unit_of_measure, &looks.centred)?;
         for (at, of_previous) in [(PREVIOUS, true), (INPUT, false)] {
@@ -372,8 +401,7 @@ fn figure(
     let indent = INDENT.saturating_mul(u8::try_from(row.depth).unwrap_or(0));
     let label = looks.locked.clone().set_indent(indent);
     let label = if row.is_due { label.set_bold() } else { label };
-    let name = row.short_label.as_ref().unwrap_or(&row.label);
-    sheet.write_string_with_format(place, column(LABELS), name, &label)?;
+    sheet.write_string_with_format(place, column(LABELS), row.shown_label(), &label)?;
     sheet.write_string_with_format(
         place,
         column(MEASURED),
@@ -452,12 +480,12 @@ fn validation(row: &FormRow) -> Result<DataValidation, XlsxError> {
 fn layout(sheet: &mut Worksheet, last: u32) -> Result<(), XlsxError> {
     for (place, width) in [
         (NUMBERS, 6.0),
-        (LABELS, 52.0),
+        (LABELS, 56.0),
         (MEASURED, 13.0),
         (PREVIOUS, 17.0),
         (INPUT, 17.0),
-        (NOTES, 28.0),
-        (CHECKS, 36.0),
+        (NOTES, 26.0),
+        (CHECKS, 38.0),
     ] {
         sheet.set_column_width(column(place), width)?;
     }
@@ -537,7 +565,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::app::templates::FormCheck;
+    use crate::app::templates::{FormCheck, FormGroup};
     use crate::app::write::{catalogue, units};
     use crate::intake::table::{TableDefaults, TableReader};
     use crate::intake::workbook::figures;

@@ -80,7 +80,7 @@ fn check_part(check: &CellCheck<'_>, cells: &impl FigureCells) -> Option<(String
 }
 
 /// What a failed check says.
-fn said(text: &str) -> String {
+pub(super) fn said(text: &str) -> String {
     let text: String = text.chars().take(MAX_TEXT / 2).collect();
     format!("Chưa khớp: {text}.")
 }

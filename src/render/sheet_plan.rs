@@ -115,7 +115,7 @@ pub struct SheetPlan {
     /// The key of the sheet's name in `columns.toml`.
     pub(super) sheet: &'static str,
     /// The columns that are shown, in order; `None` for all.
-    pub(super) shown: Option<&'static str>,
+    pub(super) shown: Option<String>,
     /// The columns that are kept hidden, so that the table can be sent back.
     pub(super) kept: &'static str,
     pub(super) subjects: Vec<SheetSubject>,
@@ -127,8 +127,9 @@ impl SheetPlan {
     /// `status` with the words of `report_status`; of `note_vi` and `note_en`, `note` is the one in
     /// the language of the file.
     #[must_use]
-    pub fn new(sheet: &'static str, shown: &'static str) -> Self {
-        Self { sheet, shown: Some(shown), kept: "", subjects: Vec::new(), chart: None }
+    pub fn new(sheet: &'static str, shown: &str) -> Self {
+        let shown = Some(shown.to_owned());
+        Self { sheet, shown, kept: "", subjects: Vec::new(), chart: None }
     }
 
     /// The same with all columns of the table.

@@ -109,8 +109,8 @@ fn a_ranking_is_a_page_with_names_words_and_bars() {
     assert_eq!(cell(found, 1, "Lý do không có số"), "So kỳ trước: kỳ so sánh không có số liệu");
     let bytes = server.get(&path).body;
     let xml = part(&bytes, SHEET);
-    for layout in ["<pane ", "orientation=\"landscape\"", "fitToWidth=\"1\" fitToHeight=\"0\""] {
-        assert!(xml.contains(layout) || layout.starts_with("fitToWidth"), "{layout}: {xml}");
+    for layout in ["<pane ", "orientation=\"landscape\"", "fitToHeight=\"0\"", "<autoFilter "] {
+        assert!(xml.contains(layout), "{layout}: {xml}");
     }
     let book = part(&bytes, "xl/workbook.xml");
     assert!(book.contains("_xlnm.Print_Area") && book.contains("_xlnm.Print_Titles"), "{book}");
@@ -118,6 +118,8 @@ fn a_ranking_is_a_page_with_names_words_and_bars() {
     assert!(styles.contains("#,##0.0&quot; %&quot;"), "{styles}");
     let chart = part(&bytes, "xl/charts/chart1.xml");
     assert!(chart.contains("<c:barChart>"), "{chart}");
+    assert!(chart.contains("<c:orientation val=\"maxMin\"/>"), "the best is on top: {chart}");
+    assert!(chart.contains("<c:min val=\"0\"/>"), "bars begin at 0: {chart}");
     // Both units with a value; the third one has no bar.
     assert!(chart.contains("'Xếp hạng'!$E$6:$E$7"), "{chart}");
 }
@@ -147,13 +149,26 @@ fn series_are_rows_with_a_line_for_each_and_gaps_where_nothing_is_reported() {
     let found = &sheets(&server, &path)[0];
     assert_eq!(found.name, "Diễn biến");
     let row = |row| ["Đơn vị", "Kỳ", "Giá trị"].map(|heading| cell(found, row, heading));
+    assert_eq!(
+        shown(found, HEADINGS),
+        [
+            "Đơn vị",
+            "Kỳ",
+            "Giá trị",
+            "So kỳ trước",
+            "So cùng kỳ năm trước",
+            "Tỷ lệ đơn vị có số",
+            "Lý do không có số",
+            "Ghi chú"
+        ]
+    );
     assert_eq!(row(1), ["Xã A", "08/2021", ""]);
     assert_eq!(row(3), ["Xã A", "10/2021", "62,5%"]);
     assert_eq!(cell(found, 1, "Lý do không có số"), "chưa có số liệu");
     let chart = part(&server.get(&path).body, "xl/charts/chart1.xml");
     assert!(chart.contains("<c:lineChart>"), "{chart}");
     assert_eq!(chart.matches("<c:ser>").count(), 2);
-    assert!(chart.contains("$E$6:$E$8") && chart.contains("$E$9:$E$11"), "{chart}");
+    assert!(chart.contains("$D$6:$D$8") && chart.contains("$D$9:$D$11"), "{chart}");
     assert!(!chart.contains("<c:dispBlanksAs val=\"zero\"/>"), "{chart}");
     let wide = &sheets(&server, &format!("{path}&layout=wide"))[0];
     assert_eq!(cell(wide, 1, "10/2021"), "62,5%");

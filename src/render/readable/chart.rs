@@ -36,20 +36,23 @@ pub(super) struct ChartRanges {
     /// What the newest range is about.
     key: String,
     ranges: Vec<ChartSeriesRange>,
+    /// Whether a value is below zero.
+    has_negative: bool,
 }
 
 impl ChartRanges {
     pub(super) fn new(kind: ChartKind) -> Self {
-        Self { kind, key: String::new(), ranges: Vec::new() }
+        Self { kind, key: String::new(), ranges: Vec::new(), has_negative: false }
     }
 
     /// Adds a row: to the newest range if it is about the same, otherwise as a new one. Lines of
     /// other units of measure than the first are left out, as are lines and bars beyond the limit.
-    pub(super) fn add(&mut self, key: &str, has_value: bool, range: ChartSeriesRange) {
+    pub(super) fn add(&mut self, key: &str, value: Option<f64>, range: ChartSeriesRange) {
         let (is_bars, lines) = (self.kind == ChartKind::Bars, self.ranges.len());
-        if is_bars && !has_value {
+        if is_bars && value.is_none() {
             return;
         }
+        self.has_negative |= value.is_some_and(|value| value < 0.0);
         match self.ranges.last_mut() {
             Some(last) if is_bars || self.key == key => {
                 let is_next = range.values.0 == last.values.2 + 1;
@@ -92,10 +95,14 @@ impl ChartRanges {
         }
         chart.title().set_name(title).set_overlay(false);
         chart.set_width(WIDTH).set_height(HEIGHT).show_empty_cells_as(ChartEmptyCells::Gaps);
-        chart.x_axis().set_label_position(ChartAxisLabelPosition::Low);
-        if self.kind == ChartKind::Bars {
-            // The first row is the uppermost bar.
-            chart.x_axis().set_reverse();
+        if self.kind == ChartKind::Lines {
+            chart.x_axis().set_label_position(ChartAxisLabelPosition::Low);
+        } else {
+            // The first row is the uppermost bar; the axes of bars are exchanged.
+            chart.y_axis().set_reverse().set_label_position(ChartAxisLabelPosition::Low);
+            if !self.has_negative {
+                chart.x_axis().set_min(0);
+            }
             let bars = first.values.2 - first.values.0 + 1;
             chart.set_height((bars * BAR_HEIGHT + 120).max(HEIGHT / 2));
         }

@@ -28,6 +28,8 @@ const NAME_ROW: u32 = 0;
 const TITLE_ROW: u32 = 1;
 /// The row of the headings.
 const HEADING_ROW: u32 = 4;
+/// Height of the headings: two lines.
+const HEADING_HEIGHT: u16 = 34;
 /// The column of the hidden keys of rows.
 const KEY_COLUMN: u16 = 0;
 /// The first column that is shown.
@@ -157,9 +159,7 @@ impl<'w> SheetWriter<'w> {
             let style = CellStyles::heading();
             self.sheet.write_string_with_format(HEADING_ROW, place, heading, &style)?;
         }
-        if !self.kept.is_empty() {
-            self.sheet.set_row_height(HEADING_ROW, 34)?;
-        }
+        self.sheet.set_row_height(HEADING_ROW, HEADING_HEIGHT)?;
         Ok(title)
     }
 
@@ -254,12 +254,12 @@ impl<'w> SheetWriter<'w> {
         if !measure.is_empty() {
             return measure.to_owned();
         }
-        let subjects = self.plan.subjects.iter();
-        let measures = subjects.filter_map(|subject| match subject {
+        let mut subjects = self.plan.subjects.iter();
+        let measure = subjects.find_map(|subject| match subject {
             SheetSubject::Measure(measure) => Some(measure.clone()),
             SheetSubject::Unit(_) | SheetSubject::Period(_) => None,
         });
-        measures.last().unwrap_or_default()
+        measure.unwrap_or_default()
     }
 
     fn row(
@@ -388,7 +388,7 @@ impl<'w> SheetWriter<'w> {
 
     /// Why numbers of a row are missing, in words. A missing value says enough.
     fn reasons(&self, row: &[ResponseCell]) -> ShownCell {
-        let mut found = Vec::new();
+        let mut found: Vec<(String, Vec<&str>)> = Vec::new();
         for (name, cell) in self.names.iter().zip(row) {
             let Some(field) = name.strip_suffix("_reason") else { continue };
             let shown = self.columns_named(field);
@@ -400,18 +400,21 @@ impl<'w> SheetWriter<'w> {
                 return ShownCell::Text(reason, CellTone::Plain);
             }
             let heading = self.language.say(&words.vi, &words.en);
-            found.push(format!("{heading}: {reason}"));
+            match found.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, headings)) => headings.push(heading),
+                None => found.push((reason, vec![heading])),
+            }
         }
         if found.is_empty() {
-            ShownCell::Nothing
-        } else {
-            ShownCell::Text(found.join("; "), CellTone::Plain)
+            return ShownCell::Nothing;
         }
+        let texts = found.iter().map(|(reason, of)| format!("{}: {reason}", of.join(", ")));
+        ShownCell::Text(texts.collect::<Vec<_>>().join("; "), CellTone::Plain)
     }
 
     /// The words of a field that is shown.
     fn columns_named(&self, field: &str) -> Option<&'static ColumnWords> {
-        let shown = self.plan.shown;
+        let shown = self.plan.shown.as_ref();
         let is_shown = shown.is_none_or(|shown| {
             shown.split_whitespace().any(|one| one.split(':').next() == Some(field))
         });
@@ -453,9 +456,9 @@ impl<'w> SheetWriter<'w> {
         let name = if is_of_one_measure { unit } else { format!("{unit}: {}", measure.name) };
         let key = format!("{} {}", self.text(row, "unit"), self.measure_text(row));
         let unit_of_measure = measure.unit_of_measure.clone();
-        let has_value = !self.text(row, "value").is_empty();
+        let value = self.text(row, "value").parse().ok();
         let range = ChartSeriesRange { name, unit_of_measure, categories, values };
-        chart.add(&key, has_value, range);
+        chart.add(&key, value, range);
     }
 
     fn count(&self, is_counted: impl Fn(&SheetColumn) -> bool) -> u16 {
@@ -522,7 +525,7 @@ fn each(list: &str, name: impl FnMut(&str) -> String) -> String {
 fn columns(names: &[String], plan: &SheetPlan, language: &SheetLanguage) -> Vec<SheetColumn> {
     let suffix = language.say("_vi", "_en");
     let place = |field: &str| names.iter().position(|name| name == field);
-    let shown: Vec<(Option<usize>, String)> = match plan.shown {
+    let shown: Vec<(Option<usize>, String)> = match &plan.shown {
         Some(shown) => shown
             .split_whitespace()
             .map(|one| {

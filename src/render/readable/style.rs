@@ -137,8 +137,9 @@ impl CellStyles {
     }
 
     pub(super) fn number(&mut self, format: String) -> &Format {
-        self.numbers
-            .entry(format)
-            .or_insert_with_key(|format| Self::cell().set_num_format(format.as_str()))
+        self.numbers.entry(format).or_insert_with_key(|format| {
+            let cell = Self::cell().set_align(FormatAlign::Right).set_indent(1);
+            cell.set_num_format(format.as_str())
+        })
     }
 }
