@@ -10,6 +10,7 @@ use super::query::{
 };
 use super::respond::{respond, response_page};
 use crate::app::read::audit::{AuditQuery, AuditView, MAX_PAGE};
+use crate::render::sheet_plan::SheetPlan;
 use crate::render::table::ResponseCell;
 
 response_page! {
@@ -21,7 +22,11 @@ response_page! {
     }
     "revision recorded_at kind actor signed_in key address agent reason submission \
      catalogue_version changed",
-    row
+    row,
+    SheetPlan::new(
+        "audit",
+        "revision recorded_at kind:revision_kind actor signed_in address reason changed",
+    )
 }
 
 query_params! {

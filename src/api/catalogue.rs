@@ -13,6 +13,7 @@ use super::query::{DryRun, RequestedView, StateParams, is_dry_run, query_params,
 use super::respond::{ResponseBody, TableContent, respond, respond_changed};
 use super::response_format::ResponseFormat;
 use crate::app::write::catalogue::{CatalogueChanged, NewCatalogue, parse};
+use crate::render::sheet_plan::SheetPlan;
 use crate::render::table::{ResponseCell, ResponseTable};
 use kpi::catalogue::{
     CatalogueDocument, DimensionDocument, DimensionUse, ExpectationDocument, IndicatorDocument,
@@ -257,7 +258,10 @@ impl TableContent for IndicatorList {
                 ResponseCell::Text(dimensions(&indicator.dimensions)),
             ]
         });
-        ResponseTable::new(columns, rows)
+        ResponseTable::new(columns, rows).planned(SheetPlan::new(
+            "indicators",
+            "name system kind:indicator_kind unit_of_measure decimals",
+        ))
     }
 }
 
@@ -329,5 +333,6 @@ impl TableContent for KpiList {
             cells.map(ResponseCell::Text).into()
         });
         ResponseTable::new(columns, rows)
+            .planned(SheetPlan::new("kpis", "name system unit_of_measure direction formula"))
     }
 }

@@ -12,6 +12,7 @@ use super::respond::{TableContent, respond};
 use crate::app::read::completeness::{
     CompletenessQuery, CompletenessView, ReportProgressView, ReportingTally,
 };
+use crate::render::sheet_plan::{SheetPlan, SheetSubject};
 use crate::render::table::{ResponseCell, ResponseTable, text};
 use kpi::period::Period;
 
@@ -76,7 +77,14 @@ impl TableContent for CompletenessPage {
 
     fn into_table(self) -> ResponseTable {
         let rates = rates(&self.view);
+        let plan = SheetPlan::new(
+            "completeness",
+            "unit period status:report_status deadline expected on_time late \
+             missing:missing_measures last_reported_at",
+        );
+        let plan = plan.about(SheetSubject::Period(self.view.period.clone()));
         ResponseTable::new(COLUMNS, self.view.rows.into_iter().map(row))
+            .planned(plan)
             .with_sheet("Tỷ lệ · Rates", rates)
     }
 }
@@ -104,7 +112,13 @@ fn rates(view: &CompletenessView) -> ResponseTable {
     let children =
         view.rates.iter().map(|rate| line(&rate.unit, &rate.name.vi, &rate.name.en, &rate.tally));
     let rows: Vec<Vec<ResponseCell>> = std::iter::once(total).chain(children).collect();
-    ResponseTable::new(RATES, rows.into_iter())
+    let plan = SheetPlan::new(
+        "rates",
+        "name reports_expected reports_complete reports_on_time reports_overdue completeness \
+         timeliness",
+    );
+    let plan = plan.about(SheetSubject::Period(view.period.clone()));
+    ResponseTable::new(RATES, rows.into_iter()).planned(plan)
 }
 
 const COLUMNS: &str = "unit name_vi name_en kind period expectation deadline status overdue \

@@ -19,6 +19,7 @@ use crate::app::write::declarations::{
     DeclarationKind, DeclarationQuery, DeclarationsChanged, ListedDeclaration, parse,
 };
 use crate::app::write::idempotency::Replayable;
+use crate::render::sheet_plan::SheetPlan;
 use crate::render::table::ResponseCell;
 use kpi::annotation::AnnotationDocument;
 use kpi::catalogue::TargetDocument;
@@ -32,7 +33,8 @@ response_page! {
         targets: Vec<TargetView>,
     }
     "code measure unit from to value source_vi source_en note_vi note_en set_in",
-    TargetView::row
+    TargetView::row,
+    SheetPlan::new("targets", "measure unit value:target from to source note")
 }
 
 /// A target, and where it is declared.
@@ -168,7 +170,8 @@ response_page! {
         annotations: Vec<AnnotationDocument>,
     }
     "code measure unit from to text",
-    annotation_row
+    annotation_row,
+    SheetPlan::new("annotations", "measure unit from to text")
 }
 
 /// Annotations to add, to replace whole by their code, or with the text null to remove.

@@ -30,6 +30,11 @@ impl ResponseStamp {
         }
     }
 
+    /// Sets the language of the response, where it is not that of messages.
+    pub fn set_language(&mut self, language: ResponseLanguage) {
+        self.language = language.name();
+    }
+
     /// Number and hash of the revision.
     #[must_use]
     pub fn id(&self) -> RevisionId {

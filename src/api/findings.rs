@@ -10,6 +10,7 @@ use super::query::{
 };
 use super::respond::{respond, response_page};
 use crate::app::read::findings::{FindingQuery, FindingView};
+use crate::render::sheet_plan::SheetPlan;
 use crate::render::table::cells;
 use kpi::period::Month;
 
@@ -23,7 +24,11 @@ response_page! {
         findings: Vec<FindingView>,
     }
     "rule severity measure unit period stated computed detail detail_vi",
-    |finding| cells(&finding)
+    |finding| cells(&finding),
+    SheetPlan::new(
+        "findings",
+        "unit measure period severity detail stated:reported computed",
+    )
 }
 
 query_params! {

@@ -43,6 +43,17 @@ impl ResponseLanguage {
         }
     }
 
+    /// The language of a file for people: as for messages, but Vietnamese when the request names no
+    /// language.
+    #[must_use]
+    pub fn of_file(query: &str, headers: &HeaderMap) -> Self {
+        match Self::of(query, headers) {
+            Self::En if query.split('&').any(|pair| pair == "lang=en") => Self::En,
+            Self::En if headers.contains_key(ACCEPT_LANGUAGE) => Self::En,
+            Self::En | Self::Vi => Self::Vi,
+        }
+    }
+
     /// The one of the languages that `Accept-Language` prefers: the greatest weight, then the
     /// first.
     fn preferred(header: &str) -> Self {
@@ -112,5 +123,15 @@ mod tests {
         assert_eq!(ResponseLanguage::of("a=1&lang=en", &headers), ResponseLanguage::En);
         assert_eq!(ResponseLanguage::of("lang=fr", &headers), ResponseLanguage::Vi);
         assert_eq!(ResponseLanguage::of("lang=vi", &HeaderMap::new()), ResponseLanguage::Vi);
+    }
+
+    #[test]
+    fn a_file_is_vietnamese_unless_the_request_names_english() {
+        let (mut english, none) = (HeaderMap::new(), HeaderMap::new());
+        english.insert(ACCEPT_LANGUAGE, "en-GB".parse().unwrap());
+        assert_eq!(ResponseLanguage::of_file("", &none), ResponseLanguage::Vi);
+        assert_eq!(ResponseLanguage::of_file("a=1&lang=en", &none), ResponseLanguage::En);
+        assert_eq!(ResponseLanguage::of_file("", &english), ResponseLanguage::En);
+        assert_eq!(ResponseLanguage::of_file("lang=vi", &english), ResponseLanguage::Vi);
     }
 }

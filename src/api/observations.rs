@@ -23,6 +23,7 @@ use crate::app::write::receipt::Receipt;
 use crate::app::write::submission::SubmissionInput;
 use crate::intake::SubmissionEnvelope;
 use crate::intake::sheet_csv::{header, is_of_observations};
+use crate::render::sheet_plan::SheetPlan;
 use crate::render::table::ResponseCell;
 use kpi::measure::Measure;
 use kpi::period::Month;
@@ -201,7 +202,12 @@ response_page! {
         observations: Vec<ObservationView>,
     }
     "submission revision recorded_at actor reason indicator dimensions unit period value",
-    row
+    row,
+    SheetPlan::new(
+        "observations",
+        "indicator unit period value:recorded_value reason actor recorded_at",
+    )
+    .keeping("indicator dimensions unit period value")
 }
 
 query_params! {

@@ -9,10 +9,10 @@ use super::body::{ReceivedBody, read_body, read_json};
 use super::context::ServiceContext;
 use super::idempotency::{IdempotencyHeader, idempotency_key};
 use super::problem::{HandlerResult, ProblemResponses};
-use super::query::{QueryNote, QueryReader, StateParams, query_params, read_query};
+use super::query::{QueryNote, QueryReader, RequestedView, query_params, read_query};
 use super::respond::{TableContent, respond, respond_changed};
-use super::response_format::ResponseFormat;
 use crate::app::write::periods::{ClosingChange, ClosingView, PeriodsChanged};
+use crate::render::sheet_plan::SheetPlan;
 use crate::render::table::{ResponseTable, cells};
 use kpi::period::Period;
 
@@ -40,10 +40,9 @@ struct ReasonBody {
 query_params! {
     /// The parameters of `GET /periods`.
     struct PeriodsParams {
-        format: ResponseFormat,
+        view: RequestedView,
         history: Option<bool> =
             "true: every closing and reopening, in order of time. Default: false",
-        state: StateParams,
     }
 }
 
@@ -58,9 +57,9 @@ query_params! {
 )]
 #[get("/periods")]
 pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
-    let PeriodsParams { format, history, state } = read_query(&request)?;
+    let PeriodsParams { view, history } = read_query(&request)?;
     let history = history.unwrap_or(false);
-    respond(&request, &context, &state.in_format(format), async |snapshot, stamp| {
+    respond(&request, &context, &view, async |snapshot, stamp| {
         let (revision, periods) = context.compute(move || snapshot.closings(history)).await?;
         Ok(ClosedPeriodList { revision, revision_hash: stamp.hash(), periods })
     })
@@ -73,6 +72,7 @@ impl TableContent for ClosedPeriodList {
             "period closed revision recorded_at actor reason",
             self.periods.into_iter().map(|period| cells(&period)),
         )
+        .planned(SheetPlan::new("periods", "period closed recorded_at actor reason"))
     }
 }
 

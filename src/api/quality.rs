@@ -10,6 +10,7 @@ use super::query::{
 };
 use super::respond::{respond, response_page};
 use crate::app::read::quality::{QualityQuery, QualityView, RULES};
+use crate::render::sheet_plan::SheetPlan;
 use crate::render::table::cells;
 use kpi::period::Month;
 
@@ -24,7 +25,11 @@ response_page! {
         notices: Vec<QualityView>,
     }
     "rule measure unit period value expected score months method detail detail_vi",
-    |notice| cells(&notice)
+    |notice| cells(&notice),
+    SheetPlan::new(
+        "quality",
+        "unit measure period rule:quality_rule value expected:expected_value detail",
+    )
 }
 
 query_params! {

@@ -27,7 +27,7 @@ use kpi::period::{Month, Period, Step};
 /// Maximum number of parameters in a query.
 const MAX_PARAMETERS: usize = 2_500;
 /// The parameters that many endpoints share: in the OpenAPI document they come last, in this order.
-const SHARED: [&str; 5] = ["as_of", "min_revision", "limit", "cursor", "format"];
+const SHARED: [&str; 6] = ["as_of", "min_revision", "limit", "cursor", "format", "full"];
 
 /// A month, as a regular expression of JSON Schema.
 pub const MONTH: &str = "^(19[0-9]{2}|2[01][0-9]{2})-(0[1-9]|1[0-2])$";
@@ -477,6 +477,22 @@ impl QueryField for AfterRevision {
     }
 }
 
+/// Whether an Excel file has all columns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FullColumns(pub bool);
+
+impl QueryValue for FullColumns {
+    const DESCRIPTION: &'static str = "For XLSX only. true: all columns, with the names of the fields, as in CSV. false (default): a sheet for people, with few columns and names";
+
+    fn parse(name: &str, text: &str) -> Result<Self, String> {
+        bool::parse(name, text).map(Self)
+    }
+
+    fn value_schema() -> RefOr<Schema> {
+        bool::value_schema()
+    }
+}
+
 /// Whether the response is given in the units of today.
 pub struct UnitsOfToday(pub bool);
 
@@ -604,7 +620,16 @@ query_params! {
     /// The requested state, and the format of the response.
     pub struct RequestedView {
         format: ResponseFormat,
+        full: Option<FullColumns>,
         consistency: ReadConsistency,
+    }
+}
+
+impl RequestedView {
+    /// Whether an Excel file has all columns.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full.is_some_and(|FullColumns(full)| full)
     }
 }
 
@@ -619,7 +644,7 @@ impl StateParams {
     /// The requested state in the format of the endpoint.
     #[must_use]
     pub fn in_format(self, format: ResponseFormat) -> RequestedView {
-        RequestedView { format, consistency: self.consistency }
+        RequestedView { format, full: None, consistency: self.consistency }
     }
 }
 

@@ -9,6 +9,7 @@ use super::query::{RequestedView, UnitsOfToday, query_params, read_query};
 use super::respond::{TableContent, respond};
 use crate::app::read::fields::FieldChoice;
 use crate::app::read::ranking::{RankingQuery, RankingRow, RankingView};
+use crate::render::sheet_plan::{ChartKind, SheetPlan, SheetSubject};
 use crate::render::table::{ResponseCell, ResponseTable, text};
 use kpi::measure::Measure;
 use kpi::period::Period;
@@ -62,13 +63,26 @@ pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> Ha
 impl TableContent for RankingView {
     fn into_table(mut self) -> ResponseTable {
         let rows = std::mem::take(&mut self.rows).into_iter();
-        let fields = self.fields;
+        let (fields, plan) = (self.fields, plan(&self));
         if fields == FieldChoice::RANKING.default {
-            return ResponseTable::new(COLUMNS, rows.map(move |row| cells(&self, &row)));
+            return ResponseTable::new(COLUMNS, rows.map(move |row| cells(&self, &row)))
+                .planned(plan);
         }
         let cells = move |row: RankingRow| field_cells(&row, fields, row.point.stated, |_| None);
         ResponseTable::new(&columns(fields, |_| None), rows.map(cells))
+            .planned(plan.with_all_columns())
     }
+}
+
+/// What an Excel file for people shows.
+fn plan(ranking: &RankingView) -> SheetPlan {
+    SheetPlan::new(
+        "ranking",
+        "unit rank previous_rank value delta target attainment status coverage reasons",
+    )
+    .about(SheetSubject::Measure(ranking.measure.clone()))
+    .about(SheetSubject::Period(ranking.period.clone()))
+    .with_chart(ChartKind::Bars)
 }
 
 const COLUMNS: &str = "rank previous_rank unit name_vi name_en value value_reason unit_of_measure \

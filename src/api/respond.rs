@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::constants::API;
 use super::context::ServiceContext;
 use super::entity_tag::{self, ResponseStamp};
+use super::language::ResponseLanguage;
 use super::limits::RESPONSE;
 use super::limits::account::MemoryAccount;
 use super::limits::unsent::ResponsePieces;
@@ -17,6 +18,7 @@ use super::query::{PageBound, RequestedView};
 use super::response_format::ResponseFormat;
 use crate::app::snapshot::Snapshot;
 use crate::memory::MemoryKind;
+use crate::render::readable::{SheetLanguage, readable_workbook};
 use crate::render::table::{ResponseTable, csv, workbook};
 
 /// The header with the revision of the response; tables have no other place for it.
@@ -111,12 +113,13 @@ impl<T: TableContent> ResponseContent for T {
 }
 
 /// Defines a page of a list: the revision, the entries, the cursor of the next page; as a table,
-/// the names of the columns, and the function that makes a row of an entry.
+/// the names of the columns, the function that makes a row of an entry, and what an Excel file for
+/// people shows.
 macro_rules! response_page {
     ($(#[$meta:meta])* struct $name:ident {
         $(#[$about:meta])* $entries:ident: Vec<$entry:ty>,
     }
-    $columns:expr, $row:expr) => {
+    $columns:expr, $row:expr, $plan:expr) => {
         $(#[$meta])*
         #[derive(serde::Serialize, utoipa::ToSchema)]
         struct $name {
@@ -149,7 +152,7 @@ macro_rules! response_page {
 
             fn into_table(self) -> $crate::render::table::ResponseTable {
                 let rows = self.$entries.into_iter().map($row);
-                $crate::render::table::ResponseTable::new($columns, rows)
+                $crate::render::table::ResponseTable::new($columns, rows).planned($plan)
             }
         }
     };
@@ -171,7 +174,12 @@ pub async fn respond<C: ResponseContent>(
 ) -> HandlerResult {
     let format = view.format;
     let snapshot = context.read_snapshot(&view.consistency).await?;
-    let stamp = ResponseStamp::of(request, &snapshot, view.consistency.by_day);
+    let mut stamp = ResponseStamp::of(request, &snapshot, view.consistency.by_day);
+    let people = (format == ResponseFormat::Xlsx && !view.is_full()).then(|| {
+        let language = ResponseLanguage::of_file(request.query_string(), request.headers());
+        stamp.set_language(language);
+        SheetLanguage::new(snapshot.clone(), language == ResponseLanguage::Vi)
+    });
     let tag = entity_tag::tag(&stamp, format.name());
     entity_tag::check_if_match(request, &tag)?;
     if entity_tag::is_known(request, &tag) {
@@ -194,7 +202,11 @@ pub async fn respond<C: ResponseContent>(
         ResponseBody::Table(table) if format == ResponseFormat::Xlsx => {
             attach(&mut answer, &format!("{}.xlsx", table_file_name(request)));
             Box::new(move |pieces| {
-                let file = workbook(table, next).map_err(std::io::Error::other)?;
+                let file = match people {
+                    Some(mut language) => readable_workbook(table, next.as_deref(), &mut language),
+                    None => workbook(table, next),
+                };
+                let file = file.map_err(std::io::Error::other)?;
                 std::io::Write::write_all(pieces, &file)
             })
         }

@@ -11,6 +11,7 @@ use super::query::{
 use super::respond::{ResponseBody, respond, response_page};
 use super::response_format::ResponseFormat;
 use crate::app::read::ledger::{LedgerView, MAX_PAGE, RevisionView};
+use crate::render::sheet_plan::SheetPlan;
 use crate::render::table::ResponseCell;
 
 response_page! {
@@ -21,7 +22,11 @@ response_page! {
     }
     "revision recorded_at kind actor reason hash submission source_kind reference created \
      revised unchanged withdrawn catalogue_version changed",
-    row
+    row,
+    SheetPlan::new(
+        "revisions",
+        "revision recorded_at kind:revision_kind actor reason created revised withdrawn reference",
+    )
 }
 
 query_params! {

@@ -9,6 +9,7 @@ use super::query::{RequestedView, UnitsOfToday, query_params, read_query};
 use super::respond::{TableContent, respond};
 use crate::app::read::fields::{Field, FieldChoice, RequestedFields};
 use crate::app::read::scorecard::{ScorecardQuery, ScorecardRow, ScorecardView};
+use crate::render::sheet_plan::{SheetPlan, SheetSubject};
 use crate::render::table::{ResponseCell, ResponseTable, text};
 use kpi::period::Period;
 
@@ -64,6 +65,7 @@ impl TableContent for ScorecardView {
             .flat_map(|row| row.history.iter().map(|value| value.period.as_str()))
             .collect();
         let past = past.join(" ");
+        let plan = plan(&self);
         let fields = self.fields;
         if fields != FieldChoice::SCORECARD.default {
             let names = |field| {
@@ -77,7 +79,8 @@ impl TableContent for ScorecardView {
                 })
             };
             let rows = self.rows.into_iter().map(cells);
-            return ResponseTable::new(&columns(fields, names), rows);
+            return ResponseTable::new(&columns(fields, names), rows)
+                .planned(plan.with_all_columns());
         }
         let point = columns(RequestedFields::of_point().set, |_| None);
         let columns = format!(
@@ -86,7 +89,19 @@ impl TableContent for ScorecardView {
         );
         let unit = self.unit;
         ResponseTable::new(&columns, self.rows.into_iter().map(move |of| row(&unit, &of)))
+            .planned(plan)
     }
+}
+
+/// What an Excel file for people shows.
+fn plan(scorecard: &ScorecardView) -> SheetPlan {
+    SheetPlan::new(
+        "scorecard",
+        "measure value unit_of_measure delta year_delta target attainment status points_earned \
+         reasons annotations",
+    )
+    .about(SheetSubject::Unit(scorecard.unit.clone()))
+    .about(SheetSubject::Period(scorecard.period.clone()))
 }
 
 /// The columns of the points of a kpi.

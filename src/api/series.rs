@@ -13,8 +13,8 @@ use super::cursor::offset_cursor;
 use super::fields::{FieldEndpoint, FieldParams, columns, field_cells};
 use super::problem::{HandlerResult, Problem, ProblemResponses};
 use super::query::{
-    PageLimit, PageOffset, QueryField, QueryReader, QueryValue, RequestedView, UnitsOfToday,
-    one_of, parameter, query_params, read_query, words,
+    FullColumns, PageLimit, PageOffset, QueryField, QueryReader, QueryValue, RequestedView,
+    UnitsOfToday, one_of, parameter, query_params, read_query, words,
 };
 use super::respond::{TableContent, respond};
 use super::response_format::ResponseFormat;
@@ -23,6 +23,7 @@ use crate::app::read::series::{
     MAX_MONTHS, MAX_POINTS, PeriodSelector, PointView, SeriesQuery, SeriesView, UnitSelector,
 };
 use crate::app::snapshot::{ReadConsistency, Snapshot};
+use crate::render::sheet_plan::{ChartKind, SheetPlan, SheetSubject};
 use crate::render::table::{ResponseCell, ResponseTable};
 use kpi::measure::Measure;
 use kpi::period::{Month, Period, Step};
@@ -163,6 +164,7 @@ query_params! {
     struct SeriesParams {
         format: ResponseFormat =
             "json, csv or xlsx; overrides Accept. CSV and XLSX always have rows",
+        full: Option<FullColumns>,
         consistency: ReadConsistency,
         layout: Option<SeriesLayout> =
             "nested (default): series with points; rows: an object for each point; \
@@ -241,7 +243,8 @@ fn wide_fields(params: &FieldParams<SeriesFields>) -> Result<(Field, FieldSet), 
 #[get("/series")]
 pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
     let params: SeriesParams = read_query(&request)?;
-    let view = RequestedView { format: params.format, consistency: params.consistency };
+    let view =
+        RequestedView { format: params.format, full: params.full, consistency: params.consistency };
     let layout = params.layout.unwrap_or(SeriesLayout::Nested);
     let mut requested = params.fields.requested();
     let mut wide_field = None;
@@ -307,10 +310,13 @@ impl TableContent for SeriesResponse {
                 (series, fields, wide)
             }
         };
+        let plan = plan(&series);
         let Some(WideField { field, periods }) = wide else {
+            let is_default = fields == FieldChoice::SERIES.default;
+            let plan = if is_default { plan } else { plan.with_all_columns() };
             let fields = SERIES.union(fields);
             let rows = series.into_iter().flat_map(move |series| table_rows(series, fields));
-            return ResponseTable::new(&columns(fields, |_| None), rows);
+            return ResponseTable::new(&columns(fields, |_| None), rows).planned(plan);
         };
         let head = SERIES.union(fields.intersection(FieldChoice::NAMES));
         let columns = format!("{} {}", columns(head, |_| None), periods.join(" "));
@@ -321,8 +327,34 @@ impl TableContent for SeriesResponse {
             cells.extend(series.points.iter().flat_map(point));
             cells
         };
-        ResponseTable::new(&columns, series.into_iter().map(row))
+        ResponseTable::new(&columns, series.into_iter().map(row)).planned(plan.with_all_columns())
     }
+}
+
+/// The columns of which an Excel file for people shows those that say something.
+const SHOWN: &str = "measure unit period value unit_of_measure delta delta_percent year_delta \
+                     year_delta_percent coverage reasons annotations";
+
+/// What an Excel file for people shows.
+fn plan(series: &[SeriesView]) -> SheetPlan {
+    let Some(first) = series.first() else { return SheetPlan::new("series", SHOWN) };
+    let is_of_one_measure = series.iter().all(|one| one.measure == first.measure);
+    let is_of_one_unit = series.iter().all(|one| one.unit == first.unit);
+    // What the title says is no column; a percentage has no change in percent.
+    let is_percentage = series.iter().all(|one| one.unit_of_measure == "percent");
+    let left_out = |column: &&str| {
+        (is_of_one_measure && matches!(*column, "measure" | "unit_of_measure"))
+            || (is_percentage && matches!(*column, "delta_percent" | "year_delta_percent"))
+            || (!is_percentage && *column == "year_delta")
+    };
+    let shown: Vec<&str> = SHOWN.split_whitespace().filter(|column| !left_out(column)).collect();
+    let plan = SheetPlan::new("series", &shown.join(" ")).with_chart(ChartKind::Lines);
+    let plan = if is_of_one_measure {
+        plan.about(SheetSubject::Measure(first.measure.clone()))
+    } else {
+        plan
+    };
+    if is_of_one_unit { plan.about(SheetSubject::Unit(first.unit.clone())) } else { plan }
 }
 
 impl<'a> SeriesPoint<'a> {

@@ -18,6 +18,7 @@ use super::response_format::WORKBOOK;
 use crate::app::write::units::{UnitsChanged, limited, parse};
 use crate::error::Error;
 use crate::intake::unit_table::{self, COLUMNS};
+use crate::render::sheet_plan::SheetPlan;
 use crate::render::units::row;
 use kpi::fault::quoted;
 use kpi::unit::{UnitDocument, UnitForest};
@@ -34,7 +35,12 @@ response_page! {
         /// The units, parents before children.
         units: Vec<UnitDocument>,
     }
-    &COLUMNS.join(" "), row
+    &COLUMNS.join(" "),
+    row,
+    SheetPlan::new("units", "name_vi name_en kind parent valid_from valid_to successors").keeping(
+        "code kind name_vi name_en parent valid_from valid_to successors shares official_codes \
+         labels"
+    )
 }
 
 /// The listed units after a change.

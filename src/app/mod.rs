@@ -20,6 +20,7 @@ pub mod snapshot;
 pub mod state;
 pub mod templates;
 pub mod witness;
+pub mod words;
 pub mod workbooks;
 pub mod write;
 

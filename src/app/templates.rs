@@ -1,17 +1,23 @@
 //! Forms: the rows that a unit is asked to fill in for a month (`docs/workbooks.md`).
 
+mod computed;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
 use super::snapshot::Snapshot;
 use super::state::State;
+use super::words::find_name;
 use crate::error::Error;
 use kpi::catalogue::Catalogue;
 use kpi::fault::quoted;
 use kpi::measure::{Measure, Members};
 use kpi::number::{Decimal64, Statement};
 use kpi::period::Month;
+
+use computed::FormMeasures;
+pub use computed::{FormCheck, FormRate};
 
 /// Most rows of a form.
 pub const MAX_ROWS: usize = 2_000;
@@ -31,6 +37,8 @@ pub struct ReportingForm {
     pub deadline: Option<NaiveDate>,
     /// The groups of rows: one for each system, stated rates last.
     pub groups: Vec<FormGroup>,
+    /// The kpis that the rows are enough for.
+    pub rates: Vec<FormRate>,
 }
 
 /// The rows of one system.
@@ -49,6 +57,8 @@ pub struct FormRow {
     pub measure: Measure,
     /// The measure's name in the form.
     pub label: String,
+    /// Below the row of its total: the names of the members that the total does not have.
+    pub short_label: Option<String>,
     /// Indentation: the number of members that the measure names.
     pub depth: usize,
     /// The unit of the value.
@@ -65,8 +75,16 @@ pub struct FormRow {
     pub recorded: Option<Statement>,
     /// Whether the unit is expected to report it for the month.
     pub is_due: bool,
-    /// The checks that the figure is part of, in words.
-    pub checks: Vec<String>,
+    /// The checks that the figure is part of.
+    pub checks: Vec<FormCheck>,
+}
+
+impl FormRow {
+    /// The name below the row of its total, otherwise the whole name.
+    #[must_use]
+    pub fn shown_label(&self) -> &str {
+        self.short_label.as_ref().unwrap_or(&self.label)
+    }
 }
 
 impl Snapshot {
@@ -89,6 +107,7 @@ impl Snapshot {
             ));
         }
         let measures = measures(state, place, month);
+        let is_leaf = state.units.children(place).next().is_none();
         let expectations = &state.catalogue.expectations;
         let expected = expectations.iter().filter(|one| one.applies_to(&state.units, place, month));
         let deadline = expected.map(|one| one.deadline(month)).max();
@@ -103,20 +122,21 @@ impl Snapshot {
             revision: state.revision,
             deadline,
             groups: groups(state, place, month, &measures),
+            rates: computed::rates(&state.catalogue, is_leaf, &measures),
         })
     }
 }
 
 /// The measures of the form: those expected of the unit, with their members, and those that it has
 /// reported before; otherwise those that sibling units report; otherwise all.
-fn measures(state: &State, unit: usize, month: Month) -> BTreeSet<Measure> {
+fn measures(state: &State, unit: usize, month: Month) -> FormMeasures {
     let catalogue = &state.catalogue;
     let expected = catalogue
         .expectations
         .iter()
         .filter(|expectation| expectation.applies_to(&state.units, unit, month))
         .flat_map(|expectation| &expectation.measures);
-    let mut found: BTreeSet<Measure> =
+    let mut found: FormMeasures =
         expected.flat_map(|measure| with_members(catalogue, measure)).collect();
     found.extend(reported(state, &[unit]));
     if found.is_empty() {
@@ -192,12 +212,7 @@ fn reported(state: &State, units: &[usize]) -> Vec<Measure> {
     found
 }
 
-fn groups(
-    state: &State,
-    unit: usize,
-    month: Month,
-    measures: &BTreeSet<Measure>,
-) -> Vec<FormGroup> {
+fn groups(state: &State, unit: usize, month: Month, measures: &FormMeasures) -> Vec<FormGroup> {
     let document = &state.catalogue.document;
     let mut groups: BTreeMap<usize, FormGroup> = BTreeMap::new();
     let rates = document.systems.len() + 1;
@@ -227,8 +242,11 @@ fn groups(
                 .entry(place)
                 .or_insert_with(|| FormGroup { title, rows: Vec::new() })
                 .rows
-                .push(row(state, unit, month, measure));
+                .push(row(state, (unit, month), measure, measures));
         }
+    }
+    for group in groups.values_mut() {
+        shorten_labels(&state.catalogue, &mut group.rows);
     }
     groups.into_values().collect()
 }
@@ -252,7 +270,39 @@ pub(crate) fn order(catalogue: &Catalogue, measure: &Measure) -> Vec<(usize, usi
     places
 }
 
-fn row(state: &State, unit: usize, month: Month, measure: &Measure) -> FormRow {
+/// Gives each row below the row of its total a label without what both have in common.
+fn shorten_labels(catalogue: &Catalogue, rows: &mut [FormRow]) {
+    for place in 1..rows.len() {
+        let (above, rest) = rows.split_at_mut(place);
+        let Some(row) = rest.first_mut() else { break };
+        let own = above.iter().rev().take_while(|other| other.measure.code == row.measure.code);
+        let total = own.max_by_key(|other| {
+            let is_total = is_total_of(&other.measure, &row.measure);
+            is_total.then(|| other.measure.members.len())
+        });
+        let total = total.filter(|total| is_total_of(&total.measure, &row.measure));
+        row.short_label = total.map(|total| {
+            let members = row.measure.members.iter();
+            let own = members.filter(|(of, _)| total.measure.members.get(of).is_none());
+            let names = own.map(|(of, member)| catalogue.member_name(of, member).vi);
+            names.collect::<Vec<_>>().join(": ")
+        });
+    }
+}
+
+/// Whether a measure is a total that the other is a part of.
+fn is_total_of(total: &Measure, part: &Measure) -> bool {
+    total.code == part.code
+        && total.members.len() < part.members.len()
+        && total.members.iter().all(|(of, member)| part.members.get(of) == Some(member))
+}
+
+fn row(
+    state: &State,
+    (unit, month): (usize, Month),
+    measure: &Measure,
+    measures: &FormMeasures,
+) -> FormRow {
     let indicator = state.catalogue.indicator(&measure.code);
     let id = state.measures.id(measure);
     let view = state.view();
@@ -266,6 +316,7 @@ fn row(state: &State, unit: usize, month: Month, measure: &Measure) -> FormRow {
     FormRow {
         measure: measure.clone(),
         label: if names.vi.is_empty() { measure.to_string() } else { names.vi.clone() },
+        short_label: None,
         depth: measure.members.len(),
         unit_of_measure: vietnamese_unit(state.catalogue.unit_of_measure(&measure.code)),
         decimals: indicator.map(|indicator| indicator.decimals),
@@ -277,7 +328,7 @@ fn row(state: &State, unit: usize, month: Month, measure: &Measure) -> FormRow {
             None => figure(month).map(Statement::Number),
         },
         is_due: is_due(state, unit, month, measure),
-        checks: checks(&state.catalogue, measure),
+        checks: computed::checks(&state.catalogue, measure, measures),
     }
 }
 
@@ -290,62 +341,5 @@ fn is_due(state: &State, unit: usize, month: Month, measure: &Measure) -> bool {
 
 /// The Vietnamese name of a unit of measure, if known.
 fn vietnamese_unit(unit: &str) -> String {
-    match unit {
-        "count" => "số lượng",
-        "percent" => "%",
-        "VND" => "đồng",
-        "minutes/day" => "phút/ngày",
-        "endpoints/session" => "điểm cầu/cuộc",
-        other => other,
-    }
-    .to_owned()
-}
-
-/// The checks that a figure is part of: written rules, and automatic ones.
-fn checks(catalogue: &Catalogue, measure: &Measure) -> Vec<String> {
-    let touches = |reference: &&kpi::formula::IndicatorReference| {
-        let members = reference
-            .members
-            .iter()
-            .filter_map(|(dimension, member)| Some((dimension.clone(), member.clone()?)))
-            .collect();
-        reference.indicator == measure.code
-            && Members::new(members).is_ok_and(|members| members == measure.members)
-    };
-    let mut found: Vec<String> = Vec::new();
-    for rule in &catalogue.rules {
-        if [&rule.check.left, &rule.check.right]
-            .iter()
-            .any(|side| side.references().iter().any(touches))
-            && !rule.name.vi.is_empty()
-        {
-            found.push(rule.name.vi.clone());
-        }
-    }
-    if let Some(indicator) = catalogue.indicator(&measure.code) {
-        let name = |code: &str| {
-            catalogue
-                .document
-                .dimensions
-                .iter()
-                .find(|dimension| dimension.code == code)
-                .map_or_else(|| code.to_owned(), |dimension| dimension.name.vi.to_lowercase())
-        };
-        for dimension in indicator.open(&measure.members) {
-            let told = if dimension.complete {
-                "Tổng các thành phần theo"
-            } else {
-                "Tổng các thành phần không vượt quá số này, theo"
-            };
-            let ends = if dimension.complete { " phải bằng số này" } else { "" };
-            found.push(format!("{told} {}{ends}", name(&dimension.code)));
-        }
-        if let Some((opened, _)) = &indicator.movement
-            && measure.members.is_empty()
-        {
-            let opened = catalogue.name(opened).map_or(opened.as_str(), |name| name.vi.as_str());
-            found.push(format!("Bằng số tháng trước cộng “{opened}”, trừ số đã đóng"));
-        }
-    }
-    found
+    find_name("unit_of_measure", unit).map_or(unit, |name| name.vi.as_str()).to_owned()
 }

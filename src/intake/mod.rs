@@ -3,6 +3,7 @@
 //! them ([`kpi::observation::ObservationParser`]).
 
 pub mod csv;
+pub mod exported_table;
 pub mod json;
 pub mod label;
 pub mod report;

@@ -1,5 +1,6 @@
 //! The first sheet of an Excel file as CSV, for the tables that the service itself exports.
 
+use super::exported_table::ExportedLayout;
 use super::table::cell::STRUCK;
 use documents::table::GridCell;
 use documents::workbook::{WorkbookSheet, fault_at, open};
@@ -11,6 +12,8 @@ pub struct FirstSheet {
     /// It as CSV with a line for each row. Line ends in cells become blanks, so that the number of
     /// a line is that of its row.
     pub csv: Vec<u8>,
+    /// The column in the sheet of each column of the CSV, where they differ.
+    columns: Vec<usize>,
     /// Why it is not certainly a table that the service exported: a cell has an error value or is
     /// struck out, cells are hidden, or another sheet has content.
     pub fault: Option<Fault>,
@@ -27,10 +30,20 @@ impl FirstSheet {
             None => Ok(self.csv),
         }
     }
+
+    /// The column in the sheet of a column of the CSV.
+    #[must_use]
+    pub fn column(&self, of_csv: usize) -> usize {
+        self.columns.get(of_csv).copied().unwrap_or(of_csv)
+    }
 }
 
 /// What keeps a cell from being read as it is shown.
-fn cell_fault(sheet: &WorkbookSheet, row: usize, column: usize, cell: &GridCell) -> Option<Fault> {
+fn cell_fault(
+    (sheet, layout): (&WorkbookSheet, Option<&ExportedLayout>),
+    (row, column): (usize, usize),
+    cell: &GridCell,
+) -> Option<Fault> {
     let at = |code, detail: &str| fault_at(&sheet.name, row, column, code, detail);
     if let Some(fault) = &cell.fault {
         return Some(at("cell_error", fault));
@@ -42,7 +55,8 @@ fn cell_fault(sheet: &WorkbookSheet, row: usize, column: usize, cell: &GridCell)
         return Some(at("struck_out", STRUCK));
     }
     let is_hidden = sheet.hidden_rows.contains(&row) || sheet.hidden_columns.contains(&column);
-    is_hidden.then(|| at("hidden", "the cell is hidden; show or delete it"))
+    let is_ours = layout.is_some_and(|layout| layout.hides(row, column));
+    (is_hidden && !is_ours).then(|| at("hidden", "the cell is hidden; show or delete it"))
 }
 
 /// The first sheet that is shown.
@@ -55,14 +69,23 @@ pub fn first_sheet(bytes: &[u8]) -> Result<FirstSheet, Fault> {
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
     let mut faults = Vec::new();
     let first = shown.next();
+    let layout = first.and_then(ExportedLayout::find);
     let rows = first.iter().flat_map(|sheet| sheet.grid.rows.iter().map(move |row| (sheet, row)));
     for (row, (sheet, cells)) in rows.enumerate() {
         let mut line = Vec::with_capacity(cells.len().max(1));
         for (column, cell) in cells.iter().enumerate() {
             if faults.is_empty() {
-                faults.extend(cell_fault(sheet, row, column, cell));
+                faults.extend(cell_fault((sheet, layout.as_ref()), (row, column), cell));
             }
-            line.push(digits(cell).unwrap_or_else(|| cell.text.replace(['\n', '\r'], " ")));
+            if layout.is_none() {
+                line.push(written(cell));
+            }
+        }
+        if let Some(layout) = &layout {
+            line = exported_line(layout, sheet, row).unwrap_or_else(|fault| {
+                faults.push(fault);
+                Vec::new()
+            });
         }
         if line.is_empty() {
             line.push(String::new());
@@ -77,7 +100,26 @@ pub fn first_sheet(bytes: &[u8]) -> Result<FirstSheet, Fault> {
         faults.push(Fault::new("", "several_sheets", detail));
     }
     let csv = writer.into_inner().map_err(|error| unwritable(error.error()))?;
-    Ok(FirstSheet { csv, fault: faults.into_iter().next() })
+    let columns = layout.iter().flat_map(|layout| layout.fields.iter().map(|(column, _)| *column));
+    Ok(FirstSheet { csv, columns: columns.collect(), fault: faults.into_iter().next() })
+}
+
+/// A line of an exported table: the names of the fields, or the cells of a row.
+fn exported_line(
+    layout: &ExportedLayout,
+    sheet: &WorkbookSheet,
+    row: usize,
+) -> Result<Vec<String>, Fault> {
+    if row == 0 {
+        return Ok(layout.fields.iter().map(|(_, name)| name.clone()).collect());
+    }
+    let cells = layout.cells(sheet, row)?;
+    Ok(cells.into_iter().map(|cell| cell.map(written).unwrap_or_default()).collect())
+}
+
+/// A cell as it is written into a CSV.
+fn written(cell: &GridCell) -> String {
+    digits(cell).unwrap_or_else(|| cell.text.replace(['\n', '\r'], " "))
 }
 
 /// A number with the decimals that the cell shows; its text may have a decimal comma.

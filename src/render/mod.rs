@@ -3,7 +3,10 @@
 
 pub mod docx;
 pub mod form;
+mod form_formula;
+pub mod readable;
 pub mod report;
+pub mod sheet_plan;
 pub mod svg;
 pub mod table;
 pub mod units;

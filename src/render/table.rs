@@ -7,12 +7,14 @@ use rust_xlsxwriter::{Workbook, XlsxError};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::sheet_plan::SheetPlan;
+
 /// Maximum number of characters in a cell of an Excel file; longer texts are cut.
-const MAX_CELL: usize = 32_767;
+pub(super) const MAX_CELL: usize = 32_767;
 /// The name of the first sheet of an Excel file with several sheets.
 const FIRST_SHEET: &str = "1";
 /// Number of digits that a spreadsheet keeps of a number.
-const MAX_DIGITS: usize = 15;
+pub(super) const MAX_DIGITS: usize = 15;
 /// Maximum width of a column, in characters, as measured by the Excel writer.
 const WIDEST: usize = 60;
 
@@ -29,10 +31,12 @@ type TableRows = Box<dyn Iterator<Item = Vec<ResponseCell>> + Send>;
 
 /// A response as a table: CSV, or an Excel file.
 pub struct ResponseTable {
-    columns: Vec<String>,
-    rows: TableRows,
+    pub(super) columns: Vec<String>,
+    pub(super) rows: TableRows,
     /// Further sheets of an Excel file with their names, which have at most 31 characters.
-    sheets: Vec<(&'static str, ResponseTable)>,
+    pub(super) sheets: Vec<(&'static str, ResponseTable)>,
+    /// What an Excel file for people shows of it.
+    pub(super) plan: Option<SheetPlan>,
 }
 
 impl ResponseTable {
@@ -43,13 +47,20 @@ impl ResponseTable {
         rows: impl Iterator<Item = Vec<ResponseCell>> + Send + 'static,
     ) -> Self {
         let columns = columns.split_whitespace().map(ToOwned::to_owned).collect();
-        Self { columns, rows: Box::new(rows), sheets: Vec::new() }
+        Self { columns, rows: Box::new(rows), sheets: Vec::new(), plan: None }
     }
 
     /// Adds a further sheet to an Excel file.
     #[must_use]
     pub fn with_sheet(mut self, name: &'static str, sheet: Self) -> Self {
         self.sheets.push((name, sheet));
+        self
+    }
+
+    /// Sets what an Excel file for people shows of the table.
+    #[must_use]
+    pub fn planned(mut self, plan: SheetPlan) -> Self {
+        self.plan = Some(plan);
         self
     }
 }
@@ -70,7 +81,7 @@ pub fn csv(table: ResponseTable, out: impl Write) -> std::io::Result<()> {
     writer.flush()
 }
 
-/// An Excel file: sheets with fixed headers and filters; the address of the next page is below the
+/// An Excel file with all columns: sheets with fixed headers and filters; the address of the next page is below the
 /// rows of the first. Texts are written as text cells, so that none is evaluated as a formula. The
 /// writer keeps rows in a temporary file, so only one row at a time is in memory.
 ///
@@ -163,7 +174,7 @@ fn write(
 
 impl ResponseCell {
     /// The content of the cell.
-    fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         match self {
             Self::Number(text) | Self::Text(text) => text,
         }

@@ -235,13 +235,14 @@ impl HistoryPage<'_> {
             .collect();
         let title = names.join(", ");
         let picture = self.asked.link(&[]).replacen("/history", "/history.svg", 1);
+        let sheet = format!("{}&lang={}", self.query.source("xlsx"), language.code());
         let body = html! {
             @if let Some(unit) = self.query.units.first() { (unit_path(self.asked, unit)) }
             div.title {
                 h1 { (title) }
                 div.actions {
                     a.button href=(self.query.source("csv")) download { "CSV" }
-                    a.button href=(self.query.source("xlsx")) download { "Excel" }
+                    a.button href=(sheet) download { "Excel" }
                     a.button href=(picture) { "SVG" }
                     button.button type="button" data-png hidden { "PNG" }
                     button.button type="button" data-print hidden { (language.say("In", "Print")) }

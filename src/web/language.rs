@@ -5,6 +5,7 @@ use actix_web::http::header::COOKIE;
 use chrono::{DateTime, NaiveDate};
 
 use crate::api::ResponseLanguage;
+use crate::app::words::{name_of, period_name, short_month};
 use kpi::catalogue::Direction;
 use kpi::change::{UnavailableReason, ValueReason};
 use kpi::fault::Fault;
@@ -156,39 +157,19 @@ impl PageLanguage {
     /// A month: `Tháng 10/2026`.
     #[must_use]
     pub fn month(self, month: Month) -> String {
-        let (number, year) = (month.month(), month.year());
-        self.say(format!("Tháng {number}/{year}"), format!("{} {year}", english(number)))
+        self.period(Period::containing(Step::Month, month))
     }
 
     /// A month in the head of a column: `10/2026`.
     #[must_use]
     pub fn short_month(self, month: Month) -> String {
-        format!("{:02}/{}", month.month(), month.year())
+        short_month(month)
     }
 
     /// A period of any width.
     #[must_use]
     pub fn period(self, period: Period) -> String {
-        let (first, year) = (period.first(), period.first().year());
-        match period.step() {
-            Step::Month => self.month(first),
-            Step::Quarter => {
-                let quarter = (first.month() - 1) / 3 + 1;
-                self.say(format!("Quý {quarter}/{year}"), format!("Q{quarter} {year}"))
-            }
-            Step::Half => {
-                let half = (first.month() - 1) / 6 + 1;
-                let names = if half == 1 { ("đầu", "first") } else { ("cuối", "second") };
-                self.say(
-                    format!("6 tháng {} năm {year}", names.0),
-                    format!("{} half of {year}", names.1),
-                )
-            }
-            Step::NineMonths => {
-                self.say(format!("9 tháng năm {year}"), format!("nine months of {year}"))
-            }
-            Step::Year => self.say(format!("Năm {year}"), year.to_string()),
-        }
+        period_name(period, self == Self::Vi)
     }
 
     /// A day: `05/11/2026`.
@@ -212,92 +193,32 @@ impl PageLanguage {
     /// Why a value is missing.
     #[must_use]
     pub fn value_reason(self, reason: Option<ValueReason>) -> &'static str {
-        match reason {
-            None | Some(ValueReason::Missing) => self.say("chưa có số liệu", "no figures yet"),
-            Some(ValueReason::NotApplicable) => self.say("không áp dụng", "not applicable"),
-            Some(ValueReason::Undefined) => {
-                self.say("không tính được (mẫu số bằng 0)", "undefined (division by zero)")
-            }
-        }
+        self.name(name_of("value_reason", &reason.unwrap_or(ValueReason::Missing)))
     }
 
     /// Why a change is missing.
     #[must_use]
     pub fn change_reason(self, reason: UnavailableReason) -> &'static str {
-        match reason {
-            UnavailableReason::NotApplicable => self.say("không áp dụng", "not applicable"),
-            UnavailableReason::Missing => {
-                self.say("kỳ này chưa có số liệu", "no figures for this period yet")
-            }
-            UnavailableReason::DefinitionChanged => self
-                .say("đơn vị hoặc cách tính đã thay đổi", "the unit or the definition has changed"),
-            UnavailableReason::NoPrior => {
-                self.say("kỳ so sánh không có số liệu", "no figures to compare with")
-            }
-            UnavailableReason::CoverageChanged => self.say(
-                "hai kỳ không cùng các đơn vị có số liệu",
-                "not the same units have figures in both periods",
-            ),
-            UnavailableReason::StatedAbove => {
-                self.say("số liệu chỉ có ở cấp trên", "the figure is stated at a higher level")
-            }
-            UnavailableReason::PriorZero => {
-                self.say("kỳ so sánh bằng 0", "the earlier value is zero")
-            }
-        }
+        self.name(name_of("change_reason", &reason))
     }
 
     /// How a value compares with its target.
     #[must_use]
     pub fn status(self, status: TargetStatus) -> &'static str {
-        match status {
-            TargetStatus::Met => self.say("Đạt", "Met"),
-            TargetStatus::Close => self.say("Sắp đạt", "Close"),
-            TargetStatus::Behind => self.say("Chưa đạt", "Behind"),
-            TargetStatus::NoData => self.say("Chưa có số", "No data"),
-        }
+        self.name(name_of("status", &status))
     }
 
     /// Which values are better.
     #[must_use]
     pub fn direction(self, direction: Direction) -> &'static str {
-        match direction {
-            Direction::Higher => self.say("càng cao càng tốt", "higher is better"),
-            Direction::Lower => self.say("càng thấp càng tốt", "lower is better"),
-            Direction::Neutral => self.say("không phân biệt cao thấp", "neither is better"),
-        }
+        self.name(name_of("direction", &direction))
     }
 
     /// The kind of a unit.
     #[must_use]
     pub fn kind(self, kind: UnitKind) -> &'static str {
-        match kind {
-            UnitKind::Province => self.say("tỉnh, thành phố", "province"),
-            UnitKind::Department => self.say("sở, ngành", "department"),
-            UnitKind::District => self.say("huyện, thị xã", "district"),
-            UnitKind::Commune => self.say("xã, phường", "commune"),
-            UnitKind::Agency => self.say("cơ quan khác", "agency"),
-        }
+        self.name(name_of("kind", &kind))
     }
-}
-
-fn english(month: u32) -> &'static str {
-    const NAMES: [&str; 12] = [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ];
-    let place = usize::try_from(month).unwrap_or(1).saturating_sub(1);
-    NAMES.get(place).copied().unwrap_or_default()
 }
 
 /// A text that begins with a capital letter.

@@ -16,6 +16,7 @@ use crate::app::access::role::Role;
 use crate::app::read::completeness::ReportStatus;
 use crate::app::read::overview::{NotableMove, UnitOverview, UnitStanding};
 use crate::app::read::scorecard::ScorecardRow;
+use crate::app::words::{find_name, name_of};
 use crate::render::svg::spark;
 use kpi::number::Rounded;
 use kpi::period::Month;
@@ -181,7 +182,12 @@ impl OverviewPage<'_> {
         let report = format!("{API}/reports/{}/{}?format=docx", self.code, self.month);
         let table = address(
             &format!("{API}/scorecard"),
-            [("unit", self.code.as_str()), ("period", &self.month.to_string()), ("format", "xlsx")],
+            [
+                ("unit", self.code.as_str()),
+                ("period", &self.month.to_string()),
+                ("format", "xlsx"),
+                ("lang", language.code()),
+            ],
         );
         html! {
             div.actions {
@@ -546,15 +552,11 @@ pub fn report_text(
     status: Option<ReportStatus>,
     is_overdue: bool,
 ) -> &'static str {
+    let of = |code| find_name("report_status", code).map_or("", |name| language.name(name));
     match status {
-        Some(ReportStatus::OnTime) => language.say("đúng hạn", "on time"),
-        Some(ReportStatus::Late) => language.say("trễ", "late"),
-        Some(ReportStatus::Partial) if is_overdue => {
-            language.say("thiếu, quá hạn", "part, overdue")
-        }
-        Some(ReportStatus::Partial) => language.say("một phần", "part"),
-        Some(ReportStatus::Missing) if is_overdue => language.say("quá hạn", "overdue"),
-        Some(ReportStatus::Missing) => language.say("chưa gửi", "not yet"),
+        Some(ReportStatus::Partial) if is_overdue => of("partial_overdue"),
+        Some(ReportStatus::Missing) if is_overdue => of("missing_overdue"),
+        Some(status) => language.name(name_of("report_status", &status)),
         None => "",
     }
 }

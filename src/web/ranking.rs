@@ -176,6 +176,9 @@ impl RankingPage<'_> {
         if format != "json" {
             query.push(("format", format));
         }
+        if format == "xlsx" {
+            query.push(("lang", self.asked.language.code()));
+        }
         address(&format!("{API}/ranking"), query)
     }
 

@@ -209,7 +209,9 @@ struct ReportingPage<'a> {
 impl ReportingPage<'_> {
     fn source(&self, format: &str) -> String {
         let month = self.month.to_string();
-        let query = [("period", month.as_str()), ("parent", self.code), ("format", format)];
+        let lang = if format == "xlsx" { self.asked.language.code() } else { "" };
+        let query =
+            [("period", month.as_str()), ("parent", self.code), ("format", format), ("lang", lang)];
         let query = query.into_iter().filter(|(_, value)| !value.is_empty());
         address(&format!("{API}/completeness"), query)
     }

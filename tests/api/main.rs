@@ -34,6 +34,7 @@ mod processes;
 mod prometheus;
 mod quality;
 mod ranking;
+mod readable_workbooks;
 mod reading;
 mod receipts;
 mod report;
@@ -45,6 +46,7 @@ mod steps;
 mod units;
 mod verify;
 mod workbook;
+mod workbook_forms;
 mod workbook_inputs;
 mod workbooks;
 

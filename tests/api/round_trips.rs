@@ -26,7 +26,8 @@ fn exported_figures_are_unchanged_when_they_are_sent_back_also_in_closed_months(
             server.post_bytes("periods/2021-09/close?force=true", JSON, b"").expect(200);
         }
         let revision = server.revision();
-        for (format, media) in [("csv", CSV), ("json", JSON), ("xlsx", XLSX)] {
+        let formats = [("csv", CSV), ("json", JSON), ("xlsx", XLSX), ("xlsx&full=true", XLSX)];
+        for (format, media) in formats {
             let exported = server.get(&format!("observations?format={format}")).body;
             let receipt = server.post_bytes("observations", media, &exported).expect(200);
             has(
@@ -34,10 +35,12 @@ fn exported_figures_are_unchanged_when_they_are_sent_back_also_in_closed_months(
                 &json!({ "recorded": false, "counts": { "created": 0, "revised": 0, "unchanged": count, "withdrawn": 0 } }),
             );
         }
-        let exported = server.get("observations?format=xlsx").body;
-        let view = server.post_bytes("workbooks?dry_run=false", XLSX, &exported).expect(200);
-        has(&view, &json!({ "recorded": false }));
-        has(&view["counts"], &json!({ "unchanged": count }));
+        for columns in ["", "&full=true", "&lang=en"] {
+            let exported = server.get(&format!("observations?format=xlsx{columns}")).body;
+            let view = server.post_bytes("workbooks?dry_run=false", XLSX, &exported).expect(200);
+            has(&view, &json!({ "recorded": false }));
+            has(&view["counts"], &json!({ "unchanged": count }));
+        }
         let csv = server.get("observations?format=csv").text();
         for bytes in [utf16(&csv, u16::to_le_bytes), utf16(&csv, u16::to_be_bytes)] {
             has(
@@ -120,6 +123,9 @@ fn exported_units_are_unchanged_when_they_are_put_back_or_imported() {
         { "code": "y" }, { "code": "z", "official_codes": [{ "code": "7", "scheme": "", "valid_from": null, "valid_to": null }] }]));
     let revision = server.revision();
     let units = server.read("units")["units"].clone();
+    let all = server.get("units?format=xlsx&full=true").body;
+    let answer = server.send("PUT", "units", &[("content-type", XLSX)], Some(&all)).expect(200);
+    has(&answer, &json!({ "recorded": false, "revision": revision }));
     for (format, media) in [("csv", CSV), ("xlsx", XLSX), ("json", JSON)] {
         let exported = server.get(&format!("units?format={format}")).body;
         let answer =

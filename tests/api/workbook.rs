@@ -1,4 +1,4 @@
-//! Lists as Excel files.
+//! Lists as Excel files with all columns.
 
 use std::io::{Cursor, Read};
 
@@ -127,7 +127,7 @@ fn every_list_opens_as_a_workbook_with_the_cells_of_its_csv() {
     for path in LISTS.into_iter().chain(["revisions"]) {
         let with = |format: &str| {
             server.get(&format!(
-                "{path}{}format={format}",
+                "{path}{}format={format}&full=true",
                 if path.contains('?') { '&' } else { '?' }
             ))
         };
@@ -180,8 +180,8 @@ fn every_list_opens_as_a_workbook_with_the_cells_of_its_csv() {
 fn the_accept_header_selects_a_format_and_the_format_parameter_overrides_it() {
     let server = Server::start();
     let accept = |path: &str, accept: &str| server.send("GET", path, &[("accept", accept)], None);
-    assert_eq!(sheet(&accept("units", MEDIA))[0][0], text("code"));
-    sheet(&accept("units", &format!("{MEDIA}, application/json")));
+    assert_eq!(sheet(&accept("units?full=true", MEDIA))[0][0], text("code"));
+    sheet(&accept("units?full=true", &format!("{MEDIA}, application/json")));
     accept("units", &format!("application/json, {MEDIA}")).expect(200);
     accept("units", "*/*").expect(200);
     assert_eq!(
@@ -189,7 +189,7 @@ fn the_accept_header_selects_a_format_and_the_format_parameter_overrides_it() {
         "text/csv; charset=utf-8"
     );
     accept("units?format=json", MEDIA).expect(200);
-    sheet(&accept("units?format=xlsx", "application/json"));
+    sheet(&accept("units?format=xlsx&full=true", "application/json"));
     assert_eq!(server.get("units?format=xls").faults(422), ["/format malformed"]);
     // An error is a problem document, whatever format was requested.
     accept("ranking?measure=ioffice.documents.outgoing&parent=nowhere&period=2021-10", MEDIA)
@@ -220,17 +220,17 @@ fn texts_that_look_like_formulas_or_numbers_stay_texts() {
     server.put_units(&std::iter::once(json!({ "code": "u" })).chain(units).collect());
     server.put("annotations", &json!({ "annotations": [{ "code": "n", "unit": "u.0", "from": "2021-10", "text": "=2+2" }] })).expect(200);
     let expected: Vec<Cell> = names.iter().map(|name| text(name)).collect();
-    let found = sheet(&server.get("units?parent=u&format=xlsx"));
+    let found = sheet(&server.get("units?parent=u&format=xlsx&full=true"));
     assert_eq!(column(&found, "name_vi"), expected);
     assert_eq!(column(&found, "name_en"), expected);
-    let found = sheet(
-        &server.get(&format!("ranking?measure={OUTGOING}&parent=u&period=2021-10&format=xlsx")),
-    );
-    assert_eq!(column(&found, "name_vi"), expected);
     let found =
         sheet(&server.get(&format!(
-            "series?measure={OUTGOING}&unit=u.0&from=2021-10&to=2021-10&format=xlsx"
+            "ranking?measure={OUTGOING}&parent=u&period=2021-10&format=xlsx&full=true"
         )));
+    assert_eq!(column(&found, "name_vi"), expected);
+    let found = sheet(&server.get(&format!(
+        "series?measure={OUTGOING}&unit=u.0&from=2021-10&to=2021-10&format=xlsx&full=true"
+    )));
     assert_eq!(column(&found, "annotations"), [text("=2+2")]);
     // In CSV a text cannot be told from a formula, so it gets an apostrophe.
     let csv = server
@@ -268,8 +268,10 @@ fn a_ranking_as_a_workbook() {
     server
         .put("targets", &json!({ "targets": [{ "code": "t", "measure": RATE, "value": "80.0" }] }))
         .expect(200);
-    let found =
-        sheet(&server.get(&format!("ranking?measure={RATE}&parent=p&period=2021-10&format=xlsx")));
+    let found = sheet(
+        &server
+            .get(&format!("ranking?measure={RATE}&parent=p&period=2021-10&format=xlsx&full=true")),
+    );
     assert_eq!(found.len(), 4);
     assert_eq!(column(&found, "unit"), [text("p.b"), text("p.a"), text("p.c")]);
     assert_eq!(column(&found, "rank"), [Number(1.0), Number(2.0), Nothing]);
@@ -288,7 +290,7 @@ fn a_ranking_as_a_workbook() {
 fn a_scorecard_as_a_workbook_has_the_values_of_thirteen_months() {
     let server = Server::start();
     server.post_csv("observations", REPORT).expect(201);
-    let found = sheet(&server.get("scorecard?unit=travinh&period=2021-10&format=xlsx"));
+    let found = sheet(&server.get("scorecard?unit=travinh&period=2021-10&format=xlsx&full=true"));
     let measures = column(&found, "measure");
     let of = |measure: &str, name: &str| {
         column(&found, name)[measures.iter().position(|cell| *cell == text(measure)).unwrap()]
@@ -314,7 +316,7 @@ fn a_scorecard_as_a_workbook_has_the_values_of_thirteen_months() {
 fn completeness_as_a_workbook_lists_who_is_missing_what() {
     let server = Server::start();
     server.record("travinh", &[(OUTGOING, "2021-10", 1)]);
-    let found = sheet(&server.get("completeness?period=2021-10&format=xlsx"));
+    let found = sheet(&server.get("completeness?period=2021-10&format=xlsx&full=true"));
     assert_eq!(column(&found, "unit"), [text("travinh")]);
     assert_eq!(column(&found, "status"), [text("partial")]);
     assert_eq!(column(&found, "overdue"), [text("true")]);
@@ -340,22 +342,22 @@ fn observations_keep_their_values_and_pages() {
             &json!({ "observations": [figure(RATE, "travinh", "2021-10", "78.950"), figure("radio.own_programme.minutes_per_day", "travinh", "2021-10", 27)] }),
         )
         .expect(201);
-    let found = sheet(&server.get("observations?format=xlsx"));
+    let found = sheet(&server.get("observations?format=xlsx&full=true"));
     assert_eq!(
         column(&found, "value"),
         [text("9007199254740991"), Number(0.0), Number(78.95), Number(27.0)],
         "a spreadsheet keeps 15 digits of a number"
     );
-    let page = server.get("observations?format=xlsx&limit=3");
+    let page = server.get("observations?format=xlsx&full=true&limit=3");
     assert_eq!(sheet(&page).len(), 5, "a header, three figures, and that more follow");
     assert!(
         matches!(&sheet(&page)[4][0], Cell::Text(text) if text.contains("More rows follow") && text.contains("cursor="))
     );
     let next = page.next_link().unwrap();
-    assert!(next.contains("format=xlsx"), "{next}");
+    assert!(next.contains("format=xlsx&full=true"), "{next}");
     let last = server.get(&next);
     assert_eq!((sheet(&last).len(), last.next_link()), (2, None));
-    let history = sheet(&server.get("observations?from=2022-01&to=2022-01&format=xlsx"));
+    let history = sheet(&server.get("observations?from=2022-01&to=2022-01&format=xlsx&full=true"));
     assert_eq!(
         (history.len(), &history[0][0]),
         (1, &text("submission")),
@@ -370,7 +372,7 @@ fn series_as_a_workbook_have_the_rows_of_the_rows_layout() {
     let parameters = format!(
         "series?measure={OUTGOING}&measure={RATE}&unit=travinh&unit=bentre&from=2021-09&to=2021-10"
     );
-    let found = sheet(&server.get(&format!("{parameters}&format=xlsx")));
+    let found = sheet(&server.get(&format!("{parameters}&format=xlsx&full=true")));
     let rows =
         server.read(&format!("{parameters}&layout=rows"))["rows"].as_array().unwrap().clone();
     assert_eq!(found.len(), rows.len() + 1);
@@ -394,7 +396,7 @@ fn a_long_text_is_cut_where_a_cell_ends() {
     let notes: Vec<Value> = (0..40).map(|n| json!({ "code": format!("n{n}"), "unit": "travinh", "from": "2021-10", "text": "ă".repeat(1_000) })).collect();
     server.put("annotations", &json!({ "annotations": notes })).expect(200);
     let found = sheet(&server.get(&format!(
-        "series?measure={OUTGOING}&unit=travinh&from=2021-10&to=2021-10&format=xlsx"
+        "series?measure={OUTGOING}&unit=travinh&from=2021-10&to=2021-10&format=xlsx&full=true"
     )));
     let Cell::Text(text) = &column(&found, "annotations")[0] else { panic!("{found:?}") };
     // 40 x 1,000 and the marks between them are more than a cell holds
@@ -408,9 +410,10 @@ fn ten_thousand_rows_come_as_one_workbook() {
         .chain((0..10_000).map(|n| json!({ "code": format!("p.{n}"), "parent": "p" })))
         .collect();
     server.put_units(&json!(units));
-    let found = sheet(
-        &server.get(&format!("ranking?measure={OUTGOING}&parent=p&period=2021-10&format=xlsx")),
-    );
+    let found =
+        sheet(&server.get(&format!(
+            "ranking?measure={OUTGOING}&parent=p&period=2021-10&format=xlsx&full=true"
+        )));
     assert_eq!(found.len(), 10_001);
     assert_eq!(column(&found, "unit")[9_999], text("p.9999"));
 }

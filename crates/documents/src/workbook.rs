@@ -325,9 +325,8 @@ fn no_figure(number: f64, why: &str) -> GridCell {
     GridCell { text, fault: Some(why.to_owned()), ..GridCell::default() }
 }
 
-/// Whether a number format shows thousands or millions: commas follow its last digit before the
-/// point, as in `#,##0,`.
-fn is_scaled(format: &str) -> bool {
+/// A number format without the texts that it shows as they are.
+fn without_literals(format: &str) -> String {
     let mut bare = String::new();
     let (mut quoted, mut letters) = (false, format.chars());
     while let Some(letter) = letters.next() {
@@ -338,9 +337,15 @@ fn is_scaled(format: &str) -> bool {
             _ => {}
         }
     }
+    bare
+}
+
+/// Whether a number format shows thousands or millions: commas follow its last digit before the
+/// point, as in `#,##0,`.
+fn is_scaled(bare: &str) -> bool {
     let whole = bare.split('.').next().unwrap_or_default();
     let is_digit = |c: char| matches!(c, '0' | '#' | '?');
-    [whole, bare.as_str()].iter().any(|part| {
+    [whole, bare].iter().any(|part| {
         part.rfind(is_digit)
             .is_some_and(|at| part.get(at + 1..).is_some_and(|behind| behind.starts_with(',')))
     })
@@ -404,8 +409,9 @@ fn apply_cell_formats(
         else {
             continue;
         };
-        let first = code.split(';').next().unwrap_or_default();
-        if is_scaled(first) {
+        let shown = code.split(';').next().unwrap_or_default();
+        let first = without_literals(shown);
+        if is_scaled(&first) {
             let text = std::mem::take(&mut cell.text);
             *cell = GridCell { text, fault: Some(SCALED.to_owned()), ..GridCell::default() };
             continue;
@@ -414,10 +420,11 @@ fn apply_cell_formats(
             behind.chars().take_while(|c| matches!(c, '0' | '#' | '?')).count()
         });
         let decimals = u32::try_from(decimals).unwrap_or(0);
-        if first.contains('%') {
-            let Some(percent) = written.multiplied(2).map(|number| number.rounded(decimals)) else {
-                continue;
-            };
+        if shown.contains('%') {
+            // A quoted sign multiplies nothing.
+            let factor = if first.contains('%') { 2 } else { 0 };
+            let percent = written.multiplied(factor).map(|number| number.rounded(decimals));
+            let Some(percent) = percent else { continue };
             *cell = GridCell {
                 text: format!("{}%", format_number(percent)),
                 number: Some(percent),
@@ -489,6 +496,20 @@ mod tests {
         for (cells, (_, format, fault)) in sheets[0].grid.rows.iter().zip(cases) {
             assert_eq!(cells[0].fault.is_some(), fault, "{format}");
             assert_eq!(cells[0].number.is_none(), fault, "{format}");
+        }
+    }
+
+    #[test]
+    fn a_quoted_percent_sign_multiplies_nothing() {
+        for (format, number, text) in
+            [("0.0\" %\"", 62.5, "62,5%"), ("0.0\\%", 62.5, "62,5%"), ("0.0%", 0.625, "62,5%")]
+        {
+            let mut book = rust_xlsxwriter::Workbook::new();
+            let look = rust_xlsxwriter::Format::new().set_num_format(format);
+            book.add_worksheet().write_number_with_format(0, 0, number, &look).unwrap();
+            let sheets = open(&book.save_to_buffer().unwrap()).unwrap();
+            let cell = &sheets[0].grid.rows[0][0];
+            assert_eq!((cell.text.as_str(), cell.percent), (text, true), "{format}");
         }
     }
 

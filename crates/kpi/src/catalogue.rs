@@ -382,20 +382,29 @@ impl Catalogue {
     pub fn label(&self, measure: &Measure) -> LocalizedName {
         let mut label = self.name(&measure.code).cloned().unwrap_or_default();
         for (dimension, member) in measure.members.iter() {
-            let declared =
-                self.document.dimensions.iter().find(|declared| declared.code == dimension);
-            let known = declared
-                .and_then(|declared| declared.members.iter().find(|known| known.code == member));
-            for (text, name) in [
-                (&mut label.vi, known.map(|known| &known.name.vi)),
-                (&mut label.en, known.map(|known| &known.name.en)),
-            ] {
-                let name = name.filter(|name| !name.is_empty()).map_or(member, String::as_str);
+            let name = self.member_name(dimension, member);
+            for (text, name) in [(&mut label.vi, name.vi), (&mut label.en, name.en)] {
                 text.push_str(": ");
-                text.push_str(name);
+                text.push_str(&name);
             }
         }
         label
+    }
+
+    /// The name of a member of a dimension; its code where it has none.
+    #[must_use]
+    pub fn member_name(&self, dimension: &str, member: &str) -> LocalizedName {
+        let mut declared = self.document.dimensions.iter();
+        let known = declared
+            .find(|declared| declared.code == dimension)
+            .and_then(|declared| declared.members.iter().find(|known| known.code == member));
+        let mut name = known.map(|known| known.name.clone()).unwrap_or_default();
+        for text in [&mut name.vi, &mut name.en] {
+            if text.is_empty() {
+                member.clone_into(text);
+            }
+        }
+        name
     }
 
     /// Whether a higher or a lower value of a measure is better; indicators are neutral.

@@ -7,7 +7,7 @@ use pest::iterators::{Pair, Pairs};
 use pest::pratt_parser::{Assoc, Op, PrattParser};
 
 use super::fault::quoted;
-use super::measure::Members;
+use super::measure::{Measure, Members};
 use super::number::Decimal64;
 
 /// Longest formula in bytes.
@@ -177,6 +177,17 @@ impl Expression {
 }
 
 impl IndicatorReference {
+    /// The measure that it names; `None` with a dimension without a member, which depends on the
+    /// query.
+    #[must_use]
+    pub fn measure(&self) -> Option<Measure> {
+        let of = |(dimension, member): &(String, Option<String>)| {
+            Some((dimension.clone(), member.clone()?))
+        };
+        let members = self.members.iter().map(of).collect::<Option<Vec<_>>>()?;
+        Some(Measure { code: self.indicator.clone(), members: Members::new(members).ok()? })
+    }
+
     fn resolve_members(&self, asked: &Members) -> Self {
         let resolve = |(dimension, member): &(String, Option<String>)| {
             let member = member.as_deref().or_else(|| asked.get(dimension))?;

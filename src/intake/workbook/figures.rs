@@ -7,7 +7,8 @@ use super::form::GUIDE_SHEET;
 use super::form_layout::find_mark;
 use super::form_reader::FormReader;
 use super::reading::{
-    SheetCell, SheetFigure, SheetTable, WorkbookReading, cell_fault, unclaimed_cell,
+    SheetCell, SheetFigure, SheetTable, WorkbookReading, cell_fault, refuse_uncomputed,
+    unclaimed_cell,
 };
 use super::visible::VisibleGrid;
 use crate::intake::label::split_marker;
@@ -49,7 +50,6 @@ pub fn figures(
     match form {
         Some((form, mark)) => {
             reading.is_form = true;
-            refuse_uncomputed(form, &mut reading);
             FormReader { tables, catalogue, sheet: form }.read(mark, defaults, &mut reading);
             for other in
                 sheets.iter().filter(|sheet| sheet.name != form.name && sheet.name != GUIDE_SHEET)
@@ -62,7 +62,7 @@ pub fn figures(
                 if sheet.hidden {
                     skip_sheet(sheet, "a hidden sheet", &mut reading);
                 } else {
-                    refuse_uncomputed(sheet, &mut reading);
+                    refuse_uncomputed(sheet, &|_, _| false, &mut reading);
                     read_free_tables(sheet, tables, defaults, &mut reading);
                 }
             }
@@ -71,17 +71,6 @@ pub fn figures(
     merge_duplicates(&mut reading);
     reading.faults.truncate(MAX_FAULTS);
     Ok(reading)
-}
-
-/// Refuses formulas without a result, wherever they are: a label may be one too.
-fn refuse_uncomputed(sheet: &WorkbookSheet, reading: &mut WorkbookReading) {
-    for (row, cells) in sheet.grid.rows.iter().enumerate() {
-        for (column, cell) in cells.iter().enumerate() {
-            if cell.fault.as_deref() == Some(NOT_COMPUTED) {
-                reading.faults.push(cell_fault(sheet, row, column, NOT_COMPUTED));
-            }
-        }
-    }
 }
 
 /// Lists the cells with digits of a sheet that is not read.

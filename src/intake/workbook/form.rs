@@ -26,6 +26,10 @@ pub const PREVIOUS: usize = 4;
 pub const INPUT: usize = 5;
 /// The column of notes.
 pub const NOTES: usize = 6;
+/// The column that says which checks fail.
+pub const CHECKS: usize = 7;
+/// Begins the hidden code of a row that the form computes. It is not read.
+pub const COMPUTED: &str = "=";
 /// The name of the sheet to fill in.
 pub const FORM_SHEET: &str = "Số liệu";
 /// The name of the sheet with instructions.

@@ -1,7 +1,7 @@
 //! Where the parts of a form are in a sheet, and whether its head agrees with the hidden codes.
 //! Columns and rows may have been inserted, so they are found by what is shown.
 
-use super::form::{HEADER_ROW, MARK};
+use super::form::{COMPUTED, HEADER_ROW, MARK};
 use crate::intake::table::{UnitMatch, UnitNames};
 use documents::workbook::{WorkbookSheet, cell_name, fault_at};
 use kpi::fault::{Fault, quoted};
@@ -24,6 +24,7 @@ enum FormHeading {
     Previous,
     Input,
     Notes,
+    Checks,
 }
 
 /// Where the parts of a form are.
@@ -39,6 +40,8 @@ pub(super) struct FormLayout {
     pub(super) labels: Option<usize>,
     pub(super) input: usize,
     pub(super) notes: Option<usize>,
+    /// The column that the form itself fills in.
+    checks: Option<usize>,
     /// The other columns of the form, which are not read.
     pub(super) asides: Vec<usize>,
 }
@@ -64,6 +67,7 @@ fn heading(text: &str) -> Option<FormHeading> {
         "chi tieu" => Some(FormHeading::Labels),
         "don vi tinh" => Some(FormHeading::Measured),
         "ghi chu" => Some(FormHeading::Notes),
+        "kiem tra" => Some(FormHeading::Checks),
         other if other.starts_with("thang truoc") => Some(FormHeading::Previous),
         other if other.starts_with("thang nay") => Some(FormHeading::Input),
         _ => None,
@@ -168,20 +172,27 @@ impl FormLayout {
                  này”, chỉ có {shown}; hãy tải lại biểu"
             ))
         })?;
-        let asides = [FormHeading::Numbers, FormHeading::Measured, FormHeading::Previous]
-            .into_iter()
-            .flat_map(columns)
-            .collect();
-        Ok(Self {
-            codes,
-            title_row: mark_row,
-            head: (unit_row, month_row),
-            header_row,
-            labels,
-            input,
-            notes,
-            asides,
-        })
+        let asides = [
+            FormHeading::Numbers,
+            FormHeading::Measured,
+            FormHeading::Previous,
+            FormHeading::Checks,
+        ];
+        let asides = asides.into_iter().flat_map(columns).collect();
+        let checks = columns(FormHeading::Checks).next();
+        let head = (unit_row, month_row);
+        let title_row = mark_row;
+        Ok(Self { codes, title_row, head, header_row, labels, input, notes, checks, asides })
+    }
+
+    /// Whether a cell is computed by the form, so that it is not read.
+    pub(super) fn is_computed(&self, sheet: &WorkbookSheet, row: usize, column: usize) -> bool {
+        row > self.header_row && (Some(column) == self.checks || self.is_computed_row(sheet, row))
+    }
+
+    /// Whether a row is computed by the form.
+    pub(super) fn is_computed_row(&self, sheet: &WorkbookSheet, row: usize) -> bool {
+        text(sheet, row, self.codes).starts_with(COMPUTED)
     }
 
     /// The contradictions between the head that is shown and the hidden codes.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::form::{MARK, VERSION};
 use super::form_layout::FormLayout;
-use super::reading::{SheetFigure, WorkbookReading, unclaimed_cell};
+use super::reading::{SheetFigure, WorkbookReading, refuse_uncomputed, unclaimed_cell};
 use crate::intake::label::LabelResolution;
 use crate::intake::table::cell::{AllowedNumber, CellContent, STRUCK, has_digit, read};
 use crate::intake::table::{TableDefaults, TableReader};
@@ -22,6 +22,15 @@ use kpi::vietnamese::folding::{Spelling, label_words};
 /// The value of an input cell: what it says, or `None` for a withdrawal, and whether it is marked
 /// as approximate.
 type FormValue = (Option<Statement>, bool);
+
+/// The labels of a form in words.
+#[derive(Default)]
+struct FormLabels {
+    /// The measure of each whole name.
+    whole: HashMap<String, Measure>,
+    /// The measures that the names of members may mean, below the row of their total.
+    of_members: HashMap<String, Vec<Measure>>,
+}
 
 /// A sheet with the form of the service.
 pub(super) struct FormReader<'a> {
@@ -81,12 +90,15 @@ impl FormReader<'_> {
                 return;
             }
         };
+        let is_unread = |row, column| layout.is_computed(self.sheet, row, column);
+        refuse_uncomputed(self.sheet, &is_unread, reading);
         let Some((unit, month)) = self.head(&layout, defaults, reading) else { return };
         (reading.unit, reading.month) = (Some(unit), Some(month));
         let names = (self.tables.units(), self.tables.places());
         reading.faults.extend(layout.contradictions(self.sheet, (unit, month), names));
         let rows = layout.header_row + 1..self.sheet.grid.rows.len();
         let own = self.labels_of(&layout, rows.clone());
+        let rows = rows.filter(|row| !layout.is_computed_row(self.sheet, *row));
         for row in rows {
             self.row(row, (&layout, &own), (unit, month), reading);
         }
@@ -142,17 +154,32 @@ impl FormReader<'_> {
     }
 
     /// The names of the form's measures in words, each with its measure.
-    fn labels_of(
-        &self,
-        layout: &FormLayout,
-        rows: std::ops::Range<usize>,
-    ) -> HashMap<String, Measure> {
+    fn labels_of(&self, layout: &FormLayout, rows: std::ops::Range<usize>) -> FormLabels {
+        let rows = rows.filter(|row| !layout.is_computed_row(self.sheet, *row));
         let measures = rows.filter_map(|row| Measure::parse(self.text(row, layout.codes)).ok());
-        let named = measures.flat_map(|measure| {
+        let mut labels = FormLabels::default();
+        for measure in measures {
             let name = self.catalogue.label(&measure);
-            [label_key(&name.vi), label_key(&name.en)].map(|key| (key, measure.clone()))
-        });
-        named.filter(|(key, _)| !key.is_empty()).collect()
+            for key in [label_key(&name.vi), label_key(&name.en)] {
+                if !key.is_empty() {
+                    labels.whole.insert(key, measure.clone());
+                }
+            }
+            for key in self.member_keys(&measure) {
+                labels.of_members.entry(key).or_default().push(measure.clone());
+            }
+        }
+        labels
+    }
+
+    /// The names of the members of a measure in words: of each one, and of those behind each.
+    fn member_keys(&self, measure: &Measure) -> Vec<String> {
+        let members = measure.members.iter();
+        let names: Vec<String> =
+            members.map(|(of, member)| self.catalogue.member_name(of, member).vi).collect();
+        let from = (0..names.len()).filter_map(|place| names.get(place..));
+        let each = names.iter().map(|name| label_key(name));
+        from.map(|names| label_key(&names.join(": "))).chain(each).collect()
     }
 
     /// The measure that the label of a row names, if it is another one than that of its code.
@@ -160,14 +187,19 @@ impl FormReader<'_> {
         &self,
         label: &str,
         measure: &Measure,
-        own: &HashMap<String, Measure>,
+        own: &FormLabels,
     ) -> Option<Measure> {
         let key = label_key(label);
         let name = self.catalogue.label(measure);
         if key.is_empty() || key == label_key(&name.vi) || key == label_key(&name.en) {
             return None;
         }
-        let named = own.get(&key).cloned().or_else(|| {
+        let of_members = own.of_members.get(&key);
+        if of_members.is_some_and(|measures| measures.contains(measure)) {
+            return None;
+        }
+        let other = of_members.and_then(|measures| measures.first());
+        let named = own.whole.get(&key).or(other).cloned().or_else(|| {
             // A label that was reworded, in the words of another measure.
             match self.tables.labels().resolve(label, "") {
                 LabelResolution::One(named) => Some(named),
@@ -183,7 +215,7 @@ impl FormReader<'_> {
     fn row(
         &self,
         row: usize,
-        (layout, own): (&FormLayout, &HashMap<String, Measure>),
+        (layout, own): (&FormLayout, &FormLabels),
         (unit, month): (usize, Month),
         reading: &mut WorkbookReading,
     ) {
@@ -242,6 +274,11 @@ impl FormReader<'_> {
             );
             return;
         }
+        let label = if own.of_members.contains_key(&label_key(&label)) {
+            self.catalogue.label(&measure).vi
+        } else {
+            label
+        };
         let note = layout.notes.map_or("", |column| self.text(row, column));
         if !note.is_empty() {
             reading.notes.push(format!("{label}: {note}"));

@@ -25,11 +25,12 @@ pub fn read(
     if !is_of_observations(&names) {
         return None;
     }
+    let value = names.iter().position(|name| name == "value").unwrap_or(0);
+    let value = sheet.column(value);
     let csv = match sheet.table() {
         Ok(csv) => csv,
         Err(fault) => return Some(Err(vec![fault])),
     };
-    let value = names.iter().position(|name| name == "value").unwrap_or(0);
     let mut rows = match CsvRows::open(csv.as_slice(), catalogue) {
         Ok(rows) => rows,
         Err(faults) => return Some(Err(faults)),

@@ -98,6 +98,22 @@ pub(super) fn unclaimed_cell(
     }
 }
 
+/// Refuses formulas without a result wherever they are, because a label may be one too, but in the
+/// cells that are not read.
+pub(super) fn refuse_uncomputed(
+    sheet: &WorkbookSheet,
+    is_unread: &dyn Fn(usize, usize) -> bool,
+    reading: &mut WorkbookReading,
+) {
+    for (row, cells) in sheet.grid.rows.iter().enumerate() {
+        for (column, cell) in cells.iter().enumerate() {
+            if cell.fault.as_deref() == Some(NOT_COMPUTED) && !is_unread(row, column) {
+                reading.faults.push(cell_fault(sheet, row, column, NOT_COMPUTED));
+            }
+        }
+    }
+}
+
 /// The error of a cell.
 pub(super) fn cell_fault(sheet: &WorkbookSheet, row: usize, column: usize, fault: &str) -> Fault {
     let vi = if fault == NOT_COMPUTED {

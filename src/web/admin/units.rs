@@ -163,7 +163,7 @@ fn page(asked: &PageRequest, trouble: Option<&Problem>) -> WebPage {
         div.title {
             h1 { (title) }
             div.actions {
-                a.button href=(format!("{API}/units?format=xlsx")) download { "Excel" }
+                a.button href=(format!("{API}/units?format=xlsx&full=true")) download { "Excel" }
                 a.button href=(format!("{API}/units?format=csv")) download { "CSV" }
             }
         }

@@ -231,6 +231,7 @@ impl<'w> Books<'w> {
         let row = |(figure, label): (&GoodFigure, &String)| FormRow {
             measure: figure.measure.clone(),
             label: label.clone(),
+            short_label: None,
             depth: 1,
             unit_of_measure: self.world.catalogue.unit_of_measure(&figure.measure.code).to_owned(),
             decimals: self.world.decimals(&figure.measure.code),
@@ -248,6 +249,7 @@ impl<'w> Books<'w> {
             month: figures[0].month.parse().unwrap(),
             revision: 1,
             deadline: None,
+            rates: Vec::new(),
             groups: vec![FormGroup { title: "Hệ thống".to_owned(), rows }],
         })
         .unwrap();
