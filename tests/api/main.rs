@@ -41,6 +41,7 @@ mod reports;
 mod round_trips;
 mod scorecard;
 mod series;
+mod spans;
 mod steps;
 mod units;
 mod verify;
