@@ -594,6 +594,7 @@ impl QueryField for ReadConsistency {
         Some(Self {
             as_of: reader.optional("as_of"),
             min_revision,
+            changed_since: None,
             cursor,
             tag: newest_tag(reader.request),
             by_day,

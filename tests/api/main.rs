@@ -11,6 +11,7 @@
 mod archive;
 mod as_of;
 mod catalogue;
+mod changes;
 mod clocks;
 mod closing;
 mod command;
