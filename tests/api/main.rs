@@ -12,6 +12,7 @@ mod archive;
 mod as_of;
 mod catalogue;
 mod changes;
+mod clients;
 mod clocks;
 mod closing;
 mod command;
