@@ -202,10 +202,12 @@ impl<'a> FigureHistory<'a> {
     /// puts the others of its month into doubt, unless they are also far from the whole history.
     fn either(&self, place: usize, figure: &ComparedFigure) -> Option<OutlierScore> {
         let seasonal = self.seasonal(place, figure);
+        if seasonal.is_some_and(|seasonal| seasonal.months >= FIRM_YEARS) {
+            return seasonal;
+        }
         match (seasonal, self.whole(figure)) {
-            (Some(seasonal), Some(whole)) if seasonal.months < FIRM_YEARS => {
-                let is_nearer = seasonal.score.abs() < whole.score.abs();
-                Some(if is_nearer { seasonal } else { whole })
+            (Some(seasonal), Some(whole)) if whole.score.abs() < seasonal.score.abs() => {
+                Some(whole)
             }
             (seasonal, whole) => seasonal.or(whole),
         }
@@ -276,7 +278,18 @@ impl<'a> FigureHistory<'a> {
 
     /// The figures of the same month in other years.
     fn same_month(&self, figure: &ComparedFigure) -> Vec<f64> {
-        self.others(figure, |other| other.month.month() == figure.month.month())
+        let (Some(first), Some(last)) = (self.compared.first(), self.compared.last()) else {
+            return Vec::new();
+        };
+        let earlier = figure.month.since(first.month) / 12;
+        let years = -earlier..=last.month.since(figure.month) / 12;
+        let others = years.filter(|year| *year != 0).filter_map(|year| {
+            let month = figure.month.plus(12 * year);
+            let place = self.compared.binary_search_by_key(&month, |one| one.month).ok()?;
+            self.compared.get(place)
+        });
+        let same = others.filter(|other| other.definition == figure.definition);
+        same.map(|other| float(other.value)).collect()
     }
 
     fn distance(
@@ -480,6 +493,22 @@ mod tests {
             (ComparedWith::SameMonth, 5_050.0, 2)
         );
         assert!((found.score - 0.6745).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_same_month_of_other_years_is_found_over_gaps_and_not_across_a_break() {
+        let january = Month::new(2020, 1).unwrap();
+        let gaps = |n: &i32| n % 7 != 3 && !(20..30).contains(n);
+        let figures: Vec<(Month, i64)> =
+            (5..77).filter(gaps).map(|n| (january.plus(n), i64::from(n))).collect();
+        for breaks in [vec![], vec![january.plus(40)]] {
+            let kind = IndicatorKind::Flow;
+            let history = FigureHistory::new(&figures, kind, 1, &breaks, OutlierMethod::Auto);
+            for figure in &history.compared {
+                let slow = |other: &ComparedFigure| other.month.month() == figure.month.month();
+                assert_eq!(history.same_month(figure), history.others(figure, slow));
+            }
+        }
     }
 
     #[test]
