@@ -7,14 +7,13 @@ use utoipa::ToSchema;
 use super::context::ServiceContext;
 use super::cursor::offset_cursor;
 use super::problem::{HandlerResult, ProblemResponses};
-use super::query::{PageLimit, PageOffset, RequestedView, query_params, read_query};
+use super::query::{PageLimit, PageOffset, RequestedView, SinglePeriod, query_params, read_query};
 use super::respond::{TableContent, respond};
 use crate::app::read::completeness::{
     CompletenessQuery, CompletenessView, ReportProgressView, ReportingTally,
 };
 use crate::render::sheet_plan::{SheetPlan, SheetSubject};
 use crate::render::table::{ResponseCell, ResponseTable, text};
-use kpi::period::Period;
 
 /// Maximum memory per row of a page, in bytes; about half of it is the response.
 const ROW: usize = 1 << 10;
@@ -34,7 +33,9 @@ query_params! {
     /// The parameters of `GET /completeness`.
     struct CompletenessParams {
         view: RequestedView,
-        period: Period = "A month, or a wider period for all of its months",
+        period: SinglePeriod =
+            "A month, or a wider period for all of its months; or a name relative to the current \
+             month, such as last_month",
         parent: Option<String> = "This unit and the units below it; default: all units",
         limit: PageLimit<1_000, 10_000> =
             "Maximum number of reports on the page, 1 to 10,000; default 1,000",
@@ -56,14 +57,12 @@ query_params! {
 pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
     let mut params: CompletenessParams = read_query(&request)?;
     params.view.consistency.by_day = true; // whether a report is overdue depends on the day
-    let query = CompletenessQuery {
-        period: params.period,
-        parent: params.parent,
-        offset: params.cursor.unwrap_or_default().0,
-        limit: params.limit.of(params.view.format),
-    };
-    let (bytes, after) = (query.limit.saturating_mul(ROW), query.offset + query.limit);
+    let (offset, limit) =
+        (params.cursor.unwrap_or_default().0, params.limit.of(params.view.format));
+    let (bytes, after) = (limit.saturating_mul(ROW), offset + limit);
     respond(&request, &context, &params.view, async |snapshot, stamp| {
+        let period = params.period.at(snapshot.month());
+        let query = CompletenessQuery { period, parent: params.parent, offset, limit };
         let (view, more) = context.compute_in(bytes, move || snapshot.completeness(&query)).await?;
         Ok(CompletenessPage { view, next_cursor: offset_cursor(stamp, more.then_some(after)) })
     })

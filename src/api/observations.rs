@@ -3,7 +3,9 @@
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use serde::Deserialize;
 use tokio::runtime::Handle;
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
 
 use super::access::identity;
 use super::body::{ReceivedBody, media_type, read_body, sheet};
@@ -13,9 +15,12 @@ use super::idempotency::{IdempotencyHeader, idempotency_key};
 use super::limits::account::MemoryAccount;
 use super::limits::{LARGE_BODY, PARSED_FACTOR};
 use super::problem::{HandlerResult, Problem, ProblemResponses};
-use super::query::{PageLimit, PageStart, QueryReader, RequestedView, query_params, read_query};
+use super::query::{
+    PageLimit, PageStart, QueryReader, QueryValue, RequestedView, query_params, read_query,
+};
 use super::respond::{WorkbookFile, respond, respond_changed, response_page};
 use super::response_format::WORKBOOK;
+use crate::app::RevisionRef;
 use crate::app::read::observations::{FigureQuery, MAX_PAGE, ObservationView};
 use crate::app::read::past_submissions::SourceView;
 use crate::app::write::idempotency::Replayable;
@@ -25,6 +30,7 @@ use crate::intake::SubmissionEnvelope;
 use crate::intake::sheet_csv::{header, is_of_observations};
 use crate::render::sheet_plan::SheetPlan;
 use crate::render::table::ResponseCell;
+use kpi::fault::quoted;
 use kpi::measure::Measure;
 use kpi::period::Month;
 use ledger::ObservationKey;
@@ -201,7 +207,8 @@ response_page! {
         /// The figures, in the order in which they were recorded.
         observations: Vec<ObservationView>,
     }
-    "submission revision recorded_at actor reason indicator dimensions unit period value",
+    "submission revision valid_to_revision recorded_at actor reason indicator dimensions unit \
+     period value",
     row,
     SheetPlan::new(
         "observations",
@@ -215,11 +222,17 @@ query_params! {
     struct ObservationsParams {
         view: RequestedView,
         unit: Option<String> = "Code of a unit; without the units below it",
+        unit_and_below: Option<String> = "Instead of unit: a unit and all units below it",
         from: Option<Month> = "First month",
         to: Option<Month> = "Last month",
         submission: Option<String> = "Only figures of this submission",
         history: Option<bool> =
             "true: every revision, withdrawals included. false (default): current figures only",
+        changed_since: Option<RevisionRef> =
+            "Only what was recorded after this revision (N, or N-HASH), withdrawals included; waits \
+             for it like min_revision",
+        value_min: Option<FigureBound> = "Only numbers from this one on",
+        value_max: Option<FigureBound> = "Only numbers up to this one",
         limit: PageLimit<1_000, MAX_PAGE> =
             "Maximum number of figures on the page, 1 to 10,000; default 1,000",
         indicator: Option<Measure> = "Code of an indicator or kpi; without members all its splits",
@@ -227,10 +240,62 @@ query_params! {
     }
 }
 
+impl ObservationsParams {
+    /// The query, if its parameters agree.
+    fn query(&self) -> Result<FigureQuery, Problem> {
+        if self.unit.is_some() && self.unit_and_below.is_some() {
+            let detail = "name unit or unit_and_below, not both";
+            return Err(Problem::parameter("unit_and_below", "too_many", detail));
+        }
+        let [value_min, value_max] =
+            [&self.value_min, &self.value_max].map(|bound| bound.as_ref().map(|bound| bound.0));
+        if value_min.zip(value_max).is_some_and(|(least, most)| most < least) {
+            let detail = "value_max is less than value_min";
+            return Err(Problem::parameter("value_max", "out_of_range", detail));
+        }
+        Ok(FigureQuery {
+            measure: self.indicator.clone(),
+            unit: self.unit.as_ref().or(self.unit_and_below.as_ref()).cloned(),
+            with_units_below: self.unit_and_below.is_some(),
+            from: self.from,
+            to: self.to,
+            submission: self.submission.clone(),
+            history: self.history.unwrap_or(false),
+            changed_since: self.changed_since.map(|revision| revision.number),
+            value_min,
+            value_max,
+            limit: self.limit.of(self.view.format),
+            after: self.cursor.as_ref().map(|PageStart([revision, unit, measure, month])| {
+                ObservationKey {
+                    revision: *revision,
+                    unit: *unit,
+                    measure: *measure,
+                    month: *month,
+                }
+            }),
+        })
+    }
+}
+
+/// A number that values are compared with.
+struct FigureBound(f64);
+
+impl QueryValue for FigureBound {
+    fn parse(name: &str, text: &str) -> Result<Self, String> {
+        let number = text.parse().ok().filter(|number: &f64| number.is_finite());
+        number.map(Self).ok_or_else(|| format!("{name}={}: not a decimal number", quoted(text)))
+    }
+
+    fn value_schema() -> RefOr<Schema> {
+        f64::schema()
+    }
+}
+
 /// List figures as recorded.
 ///
 /// Returns the current figures in the order in which they were recorded, or with `history=true`
-/// every revision of them.
+/// every revision of them. With `changed_since=` a client follows along: it keeps the `revision` of
+/// the last page, and asks for what was recorded after it.
 #[utoipa::path(
     operation_id = "get_observations",
     tag = "figures",
@@ -239,20 +304,9 @@ query_params! {
 )]
 #[get("/observations")]
 pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
-    let params: ObservationsParams = read_query(&request)?;
-    let query =
-        FigureQuery {
-            measure: params.indicator,
-            unit: params.unit,
-            from: params.from,
-            to: params.to,
-            submission: params.submission,
-            history: params.history.unwrap_or(false),
-            limit: params.limit.of(params.view.format),
-            after: params.cursor.map(|PageStart([revision, unit, measure, month])| {
-                ObservationKey { revision, unit, measure, month }
-            }),
-        };
+    let mut params: ObservationsParams = read_query(&request)?;
+    params.view.consistency.changed_since = params.changed_since;
+    let query = params.query()?;
     let bytes = query.limit.saturating_mul(ROW);
     respond(&request, &context, &params.view, async |snapshot, stamp| {
         let page = context.compute_in(bytes, move || snapshot.figures(&query)).await?;
@@ -267,6 +321,7 @@ fn row(figure: ObservationView) -> Vec<ResponseCell> {
     vec![
         ResponseCell::Text(figure.submission),
         ResponseCell::Number(figure.revision.to_string()),
+        ResponseCell::number(figure.valid_to_revision),
         ResponseCell::Text(figure.recorded_at),
         ResponseCell::Text(figure.actor),
         ResponseCell::Text(figure.reason.unwrap_or_default()),

@@ -1,17 +1,20 @@
 //! `GET /quality`: figures that stand out from the history of their unit.
 
 use actix_web::{HttpRequest, get, web};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
 use super::context::ServiceContext;
 use super::cursor::offset_cursor;
 use super::problem::{HandlerResult, ProblemResponses};
 use super::query::{
-    PageLimit, PageOffset, QueryValue, RequestedView, one_of, query_params, read_query,
+    PageLimit, PageOffset, QueryValue, RequestedView, one_of, query_params, read_query, words,
 };
 use super::respond::{respond, response_page};
-use crate::app::read::quality::{QualityQuery, QualityView, RULES};
+use crate::app::read::quality::{OutlierSettings, QualityQuery, QualityView, RULES};
 use crate::render::sheet_plan::SheetPlan;
 use crate::render::table::cells;
+use kpi::outlier::{OutlierMethod, THRESHOLD};
 use kpi::period::Month;
 
 /// Maximum memory per row of a page, in bytes; about half of it is the response.
@@ -40,6 +43,14 @@ query_params! {
         from: Option<Month> = "First month; default: eleven months before the last",
         to: Option<Month> = "Last month; default: the newest with a figure of these units",
         rule: Option<QualityRule> = "outlier, unchanged, unexplained_jump or implied_opening",
+        method: Option<OutlierMethod> =
+            "How outliers are found. auto (default): seasonal where a flow has the same month in \
+             three other years, with two the smaller score of seasonal and history, otherwise \
+             history. history: against all other months. seasonal: flows against the same month of \
+             other years. before: against the 36 months before. z_score: mean and standard \
+             deviation of all other months",
+        threshold: Option<OutlierThreshold> =
+            "The score from which a figure is an outlier, 1 to 100; default 3.5",
         limit: PageLimit<1_000, 10_000> =
             "Maximum number of figures on the page, 1 to 10,000; default 1,000",
         cursor: Option<PageOffset>,
@@ -52,6 +63,42 @@ struct QualityRule(&'static str);
 impl QueryValue for QualityRule {
     fn parse(name: &str, text: &str) -> Result<Self, String> {
         one_of(name, text, &RULES).map(Self)
+    }
+}
+
+impl QueryValue for OutlierMethod {
+    fn parse(name: &str, text: &str) -> Result<Self, String> {
+        one_of(name, text, &Self::names()).map(|name| Self::named(name).unwrap_or_default())
+    }
+
+    fn value_schema() -> RefOr<Schema> {
+        words(&Self::names())
+    }
+}
+
+/// A score from which a figure is an outlier.
+struct OutlierThreshold(f64);
+
+impl OutlierThreshold {
+    const LEAST: f64 = 1.0;
+    const MOST: f64 = 100.0;
+}
+
+impl QueryValue for OutlierThreshold {
+    fn parse(name: &str, text: &str) -> Result<Self, String> {
+        let number = text.parse().ok();
+        number
+            .filter(|number| (Self::LEAST..=Self::MOST).contains(number))
+            .map(Self)
+            .ok_or_else(|| format!("{name} must be {} to {}", Self::LEAST, Self::MOST))
+    }
+
+    fn value_schema() -> RefOr<Schema> {
+        let number = ObjectBuilder::new()
+            .schema_type(Type::Number)
+            .minimum(Some(Self::LEAST))
+            .maximum(Some(Self::MOST));
+        Schema::Object(number.build()).into()
     }
 }
 
@@ -75,6 +122,10 @@ pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> Ha
         from: params.from,
         to: params.to,
         rule: params.rule.map(|QualityRule(rule)| rule),
+        outliers: OutlierSettings {
+            method: params.method.unwrap_or_default(),
+            threshold: params.threshold.map_or(THRESHOLD, |OutlierThreshold(threshold)| threshold),
+        },
         limit: params.limit.of(params.view.format),
         offset: params.cursor.unwrap_or_default().0,
     };

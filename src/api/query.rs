@@ -22,7 +22,7 @@ use crate::app::RevisionRef;
 use crate::app::snapshot::{AsOf, ReadConsistency};
 use kpi::fault::{Fault, quoted};
 use kpi::measure::Measure;
-use kpi::period::{Month, Period, Step};
+use kpi::period::{Month, Period, PeriodName, Step};
 
 /// Maximum number of parameters in a query.
 const MAX_PARAMETERS: usize = 2_500;
@@ -33,6 +33,16 @@ const SHARED: [&str; 6] = ["as_of", "min_revision", "limit", "cursor", "format",
 pub const MONTH: &str = "^(19[0-9]{2}|2[01][0-9]{2})-(0[1-9]|1[0-2])$";
 /// A period.
 pub const PERIOD: &str = "^(19[0-9]{2}|2[01][0-9]{2})(-(0[1-9]|1[0-2])|-Q[1-4]|-H[12]|-9M)?$";
+/// A period, or a name relative to the current month.
+const PERIOD_NAME: &str = "^((19[0-9]{2}|2[01][0-9]{2})\
+    (-(0[1-9]|1[0-2])|-Q[1-4]|-H[12]|-9M)?\
+    |(this|last)_(month|quarter|half|year)\
+    |last_([1-9][0-9]?|[1-5][0-9]{2}|600)_(months|quarters|halves|years))$";
+/// The same, where it must be one period.
+const SINGLE_PERIOD: &str = "^((19[0-9]{2}|2[01][0-9]{2})\
+    (-(0[1-9]|1[0-2])|-Q[1-4]|-H[12]|-9M)?\
+    |(this|last)_(month|quarter|half|year)\
+    |last_1_(months|quarters|halves|years))$";
 /// A revision: its number, or also its hash.
 const REVISION: &str = "^[0-9]{1,18}(-[0-9a-f]{8,64})?$";
 /// A revision, or a time with its zone.
@@ -341,6 +351,7 @@ impl<T: QueryValue> QueryField for T {
     }
 
     fn describe(name: &'static str, description: &str) -> Vec<Parameter> {
+        let description = if description.is_empty() { T::DESCRIPTION } else { description };
         vec![parameter(name, description, Required::True, T::value_schema())]
     }
 }
@@ -412,8 +423,42 @@ parsed_values! {
     RevisionRef: patterned(REVISION), "";
     Month: patterned(MONTH), "";
     Step: words(&["month", "quarter", "half", "9m", "year"]), "";
-    Period: patterned(PERIOD),
+    Period: patterned(PERIOD), "";
+    PeriodName: patterned(PERIOD_NAME), "";
+}
+
+/// One period: of the calendar, or relative to the current month.
+#[derive(Clone, Copy)]
+pub struct SinglePeriod(PeriodName);
+
+impl SinglePeriod {
+    /// The period, seen from the current month.
+    #[must_use]
+    pub fn at(self, current: Month) -> Period {
+        let (period, _) = self.0.at(current);
+        period
+    }
+}
+
+impl QueryValue for SinglePeriod {
+    const DESCRIPTION: &'static str = "A month or a wider period; or a name relative to the \
+                                       current month, such as last_month, this_quarter or \
+                                       last_year";
+    const MISSING: &'static str =
         "name a month, such as 2021-10, or a wider period: 2021-Q3, 2021-H1, 2021-9M, 2021";
+
+    fn parse(name: &str, text: &str) -> Result<Self, String> {
+        let named = PeriodName::parse(name, text)?;
+        if named.is_single() {
+            Ok(Self(named))
+        } else {
+            Err(format!("{name}={}: one period is expected", quoted(text)))
+        }
+    }
+
+    fn value_schema() -> RefOr<Schema> {
+        patterned(SINGLE_PERIOD)
+    }
 }
 
 impl QueryValue for ResponseLanguage {
@@ -554,12 +599,18 @@ impl QueryField for ReadConsistency {
             .find(|parameter| parameter.name == "cursor")
             .and_then(|parameter| read_cursor(&parameter.value))
             .map(|cursor| cursor.revision);
-        let by_day = reader.parameters.iter().any(|QueryParameter { name, value, .. }| {
-            name == "last" || (name == "geography" && value == "current")
+        let by_day = reader.parameters.iter().any(|QueryParameter { name, value, .. }| match name
+            .as_str()
+        {
+            "last" => true,
+            "geography" => value == "current",
+            "period" => matches!(value.parse(), Ok(PeriodName::Relative(_))),
+            _ => false,
         });
         Some(Self {
             as_of: reader.optional("as_of"),
             min_revision,
+            changed_since: None,
             cursor,
             tag: newest_tag(reader.request),
             by_day,

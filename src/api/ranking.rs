@@ -5,14 +5,13 @@ use actix_web::{HttpRequest, get, web};
 use super::context::ServiceContext;
 use super::fields::{FieldEndpoint, FieldParams, columns, field_cells};
 use super::problem::{HandlerResult, ProblemResponses};
-use super::query::{RequestedView, UnitsOfToday, query_params, read_query};
+use super::query::{RequestedView, SinglePeriod, UnitsOfToday, query_params, read_query};
 use super::respond::{TableContent, respond};
 use crate::app::read::fields::FieldChoice;
 use crate::app::read::ranking::{RankingQuery, RankingRow, RankingView};
 use crate::render::sheet_plan::{ChartKind, SheetPlan, SheetSubject};
 use crate::render::table::{ResponseCell, ResponseTable, text};
 use kpi::measure::Measure;
-use kpi::period::Period;
 
 query_params! {
     /// The parameters of `GET /ranking`.
@@ -21,7 +20,7 @@ query_params! {
         measure: Measure = "An indicator or kpi, with or without members",
         parent: Option<String> =
             "The unit that has these children; default: the units without a parent",
-        period: Period = "A month or a wider period",
+        period: SinglePeriod,
         geography: Option<UnitsOfToday>,
         fields: FieldParams<RankingFields>,
     }
@@ -47,14 +46,14 @@ impl FieldEndpoint for RankingFields {
 #[get("/ranking")]
 pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
     let params: RankingParams = read_query(&request)?;
-    let query = RankingQuery {
-        measure: params.measure,
-        parent: params.parent,
-        period: params.period,
-        of_today: params.geography.is_some_and(|UnitsOfToday(today)| today),
-        fields: params.fields.requested(),
-    };
     respond(&request, &context, &params.view, async |snapshot, _stamp| {
+        let query = RankingQuery {
+            measure: params.measure,
+            parent: params.parent,
+            period: params.period.at(snapshot.month()),
+            of_today: params.geography.is_some_and(|UnitsOfToday(today)| today),
+            fields: params.fields.requested(),
+        };
         context.compute(move || snapshot.ranking(&query)).await
     })
     .await

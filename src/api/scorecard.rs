@@ -5,20 +5,19 @@ use actix_web::{HttpRequest, get, web};
 use super::context::ServiceContext;
 use super::fields::{FieldEndpoint, FieldParams, columns, field_cells};
 use super::problem::{HandlerResult, ProblemResponses};
-use super::query::{RequestedView, UnitsOfToday, query_params, read_query};
+use super::query::{RequestedView, SinglePeriod, UnitsOfToday, query_params, read_query};
 use super::respond::{TableContent, respond};
 use crate::app::read::fields::{Field, FieldChoice, RequestedFields};
 use crate::app::read::scorecard::{ScorecardQuery, ScorecardRow, ScorecardView};
 use crate::render::sheet_plan::{SheetPlan, SheetSubject};
 use crate::render::table::{ResponseCell, ResponseTable, text};
-use kpi::period::Period;
 
 query_params! {
     /// The parameters of `GET /scorecard`.
     struct ScorecardParams {
         view: RequestedView,
         unit: String = "Code of the unit",
-        period: Period = "A month or a wider period",
+        period: SinglePeriod,
         geography: Option<UnitsOfToday>,
         fields: FieldParams<ScorecardFields>,
     }
@@ -44,13 +43,13 @@ impl FieldEndpoint for ScorecardFields {
 #[get("/scorecard")]
 pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
     let params: ScorecardParams = read_query(&request)?;
-    let query = ScorecardQuery {
-        unit: params.unit,
-        period: params.period,
-        of_today: params.geography.is_some_and(|UnitsOfToday(today)| today),
-        fields: params.fields.requested(),
-    };
     respond(&request, &context, &params.view, async |snapshot, _stamp| {
+        let query = ScorecardQuery {
+            unit: params.unit,
+            period: params.period.at(snapshot.month()),
+            of_today: params.geography.is_some_and(|UnitsOfToday(today)| today),
+            fields: params.fields.requested(),
+        };
         context.compute(move || snapshot.scorecard(&query)).await
     })
     .await

@@ -26,7 +26,7 @@ use crate::app::snapshot::{ReadConsistency, Snapshot};
 use crate::render::sheet_plan::{ChartKind, SheetPlan, SheetSubject};
 use crate::render::table::{ResponseCell, ResponseTable};
 use kpi::measure::Measure;
-use kpi::period::{Month, Period, Step};
+use kpi::period::{FIRST_MONTH, LAST_MONTH, Month, Period, PeriodName, Step};
 use kpi::unit::UnitForest;
 
 /// Maximum number of series on a page.
@@ -172,7 +172,7 @@ query_params! {
         measure: Vec<Measure> =
             "Code of an indicator or kpi, with or without members; may be repeated",
         units: UnitSelector,
-        periods: PeriodSelector,
+        periods: RequestedPeriods,
         limit: PageLimit<1_000, MAX_SERIES> = "Maximum number of series on the page; default 1,000",
         cursor: Option<PageOffset>,
         geography: Option<UnitsOfToday>,
@@ -253,16 +253,18 @@ pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> Ha
         (wide_field, requested.set) = (Some(field), fields);
     }
     let fields = requested.set;
-    let query = SeriesQuery {
+    let (periods, limit) = (params.periods, params.limit.of(params.format));
+    let query = |current: Month| SeriesQuery {
         measures: params.measure,
         whose: params.units,
-        when: params.periods,
+        when: periods.at(current),
         of_today: params.geography.is_some_and(|UnitsOfToday(today)| today),
         fields: requested,
         offset: params.cursor.unwrap_or_default().0,
-        limit: params.limit.of(params.format),
+        limit,
     };
     respond(&request, &context, &view, async |snapshot, stamp| {
+        let query = query(snapshot.month());
         let light =
             query.whose.is_light() && query.measures.len() * query.whose.named() * 60 < HEAVY;
         let page = if light {
@@ -478,35 +480,81 @@ query_params! {
     /// The parameters of the requested periods.
     struct PeriodParams {
         step: Option<Step> =
-            "Width of the periods: month, quarter, half, 9m or year. Default: the width of from, otherwise month",
+            "Width of the periods: month, quarter, half, 9m or year. Default: the width of from, \
+             of to or of period, otherwise month",
         from: Option<Period> =
             "First period, of the step; a month means the period that contains it",
         to: Option<Period> = "Last period, like from",
         last: Option<i32> =
-            "Instead of from and to: the number of periods, up to the newest one with a figure of the requested measures and units",
+            "The number of periods: with from the first ones, with to the last ones, without both \
+             up to the newest one with a figure of the requested measures and units",
+        period: Option<PeriodName> =
+            "Instead of from, to and last: a period, such as 2021, or a name relative to the \
+             current month: this_month, last_quarter, this_year, last_12_months",
     }
 }
 
-impl QueryField for PeriodSelector {
+/// The periods of a query, which may depend on the current month.
+#[derive(Clone, Copy)]
+enum RequestedPeriods {
+    /// The same at any time.
+    Fixed(PeriodSelector),
+    /// Periods of a step within named ones.
+    Named(Step, PeriodName),
+}
+
+impl RequestedPeriods {
+    /// The periods, seen from the current month.
+    fn at(self, current: Month) -> PeriodSelector {
+        match self {
+            Self::Fixed(periods) => periods,
+            Self::Named(step, name) => {
+                let (from, to) = name.at(current);
+                let (first, last) = (from.first(), to.last());
+                PeriodSelector::Span(
+                    Period::containing(step, first),
+                    Period::containing(step, last),
+                )
+            }
+        }
+    }
+}
+
+impl PeriodParams {
+    /// The step: as it is named, otherwise that of the first period that is.
+    fn step(&self) -> Step {
+        let periods = [self.from, self.to].into_iter().flatten().map(Period::step);
+        let named = periods.chain(self.period.map(PeriodName::step)).next();
+        self.step.or(named).unwrap_or_default()
+    }
+}
+
+impl QueryField for RequestedPeriods {
     fn read(reader: &mut QueryReader<'_>, _group: &'static str) -> Option<Self> {
-        let given = ["from", "to", "last"].map(|name| reader.has(name));
-        let PeriodParams { step, from, to, last } = reader.read()?;
-        let step = step.or_else(|| from.map(Period::step)).unwrap_or_default();
-        match (from, to, last) {
-            (Some(from), Some(to), None) => {
+        let given = ["from", "to", "last", "period"].map(|name| reader.has(name));
+        let params: PeriodParams = reader.read()?;
+        let step = params.step();
+        match (params.from, params.to, params.last, params.period) {
+            (Some(from), Some(to), None, None) => {
                 let from = fit(reader, "from", step, (from, from.first()))?;
                 let to = fit(reader, "to", step, (to, to.last()))?;
-                Some(Self::Span(from, to))
+                Some(Self::Fixed(PeriodSelector::Span(from, to)))
             }
-            (None, None, Some(count)) => Some(Self::Last(step, count)),
+            (Some(from), None, Some(count), None) => {
+                let from = fit(reader, "from", step, (from, from.first()))?;
+                window(reader, count, |others| (from, from.back(-others)))
+            }
+            (None, Some(to), Some(count), None) => {
+                let to = fit(reader, "to", step, (to, to.last()))?;
+                window(reader, count, |others| (to.back(others), to))
+            }
+            (None, None, Some(count), None) => Some(Self::Fixed(PeriodSelector::Last(step, count))),
+            (None, None, None, Some(name)) => {
+                check_step(reader, "period", step, (name.step(), &name.step().name()))?;
+                Some(Self::Named(step, name))
+            }
             _ => {
-                if !matches!(given, [true, true, false] | [false, false, true]) {
-                    reader.fault(
-                        "from",
-                        "missing",
-                        format!("give from and to, or last; at most {MAX_MONTHS} months"),
-                    );
-                }
+                report_combination(reader, given);
                 None
             }
         }
@@ -515,6 +563,50 @@ impl QueryField for PeriodSelector {
     fn describe(group: &'static str, description: &str) -> Vec<Parameter> {
         PeriodParams::describe(group, description)
     }
+}
+
+/// Reports which of `from`, `to`, `last` and `period` are missing or too many. If the combination
+/// is right, one of them could not be read, which was reported.
+fn report_combination(reader: &mut QueryReader<'_>, given: [bool; 4]) {
+    let (name, code, detail) = match given {
+        [true, true, true, false] => {
+            let detail = "from, to and last set the periods twice: leave one of them out";
+            ("last", "too_many", detail.to_owned())
+        }
+        [false, false, false, false]
+        | [true, false, false, false]
+        | [false, true, false, false] => {
+            let detail = format!(
+                "give period, last, or two of from, to and last; at most {MAX_MONTHS} months"
+            );
+            ("from", "missing", detail)
+        }
+        [from, to, last, true] if from || to || last => {
+            let detail = "period sets all periods: leave from, to and last out";
+            ("period", "too_many", detail.to_owned())
+        }
+        _ => return,
+    };
+    reader.fault(name, code, detail);
+}
+
+/// A number of periods on one side of a period, which is one of them.
+fn window(
+    reader: &mut QueryReader<'_>,
+    count: i32,
+    span: impl FnOnce(i32) -> (Period, Period),
+) -> Option<RequestedPeriods> {
+    if count < 1 {
+        reader.fault("last", "out_of_range", "last must be at least 1");
+        return None;
+    }
+    let (from, to) = span(count - 1);
+    if from.first() < FIRST_MONTH || to.last() > LAST_MONTH {
+        let detail = format!("the months must lie between {FIRST_MONTH} and {LAST_MONTH}");
+        reader.fault("last", "out_of_range", detail);
+        return None;
+    }
+    Some(RequestedPeriods::Fixed(PeriodSelector::Span(from, to)))
 }
 
 /// The period of the step that contains the month at the edge of the given one. A month means the
@@ -528,11 +620,22 @@ fn fit(
     if period.step() == step {
         return Some(period);
     }
-    if step.months() > period.step().months() && period.step() != Step::Month {
-        reader.fault(name, "steps_differ", format!("{period} is not a {}", step.name()));
-        return None;
-    }
+    check_step(reader, name, step, (period.step(), &period))?;
     Some(Period::containing(step, edge))
+}
+
+/// Whether periods of the step lie in what is named, or contain it as a month.
+fn check_step(
+    reader: &mut QueryReader<'_>,
+    name: &str,
+    step: Step,
+    (named, text): (Step, &dyn std::fmt::Display),
+) -> Option<()> {
+    let is_narrow = step.months() > named.months() && named != Step::Month;
+    if is_narrow {
+        reader.fault(name, "steps_differ", format!("{text} is not a {}", step.name()));
+    }
+    (!is_narrow).then_some(())
 }
 
 impl UnitSelector {

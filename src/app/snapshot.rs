@@ -69,12 +69,21 @@ pub struct ReadConsistency {
     /// The client has seen this revision, here or on another instance; the request waits until it
     /// is visible here.
     pub min_revision: Option<RevisionRef>,
+    /// The revision from which changes are read; treated as `min_revision`.
+    pub changed_since: Option<RevisionRef>,
     /// The revision of a cursor; treated as `min_revision`.
     pub cursor: Option<RevisionRef>,
     /// The revision of an entity tag of this ledger; treated as `min_revision`.
     pub tag: Option<RevisionRef>,
     /// The response also depends on the day.
     pub by_day: bool,
+}
+
+impl ReadConsistency {
+    /// The revisions that the client says it has seen.
+    fn seen(&self) -> impl Iterator<Item = &RevisionRef> {
+        self.min_revision.iter().chain(&self.changed_since)
+    }
 }
 
 /// A snapshot: the one state that a whole request is computed from, and the time at which it was
@@ -205,14 +214,14 @@ impl App {
                 return Err(self.other_history(&named, self.state().id()));
             }
         }
-        if let Some(named) = consistency.min_revision {
-            if named.number > self.revision() && self.inner.history.find_lost(&named).is_some() {
-                return Err(self.other_history(&named, self.state().id()));
+        for named in consistency.seen() {
+            if named.number > self.revision() && self.inner.history.find_lost(named).is_some() {
+                return Err(self.other_history(named, self.state().id()));
             }
             self.wait_for_revision(named.number).await?;
         }
         let snapshot = self.now();
-        for named in consistency.min_revision.iter().chain(&consistency.cursor) {
+        for named in consistency.seen().chain(&consistency.cursor) {
             match snapshot.state.id_of(named.number) {
                 Some(id) if named.is(&id) => {}
                 Some(id) => return Err(self.other_history(named, id)),

@@ -37,7 +37,8 @@ const BUFFER: usize = 1 << 16;
 /// Most columns of a header.
 const MAX_COLUMNS: usize = 1_000;
 /// The columns that only `GET /observations` adds: what it returns can be sent back as it is.
-const OF_EXPORT: [&str; 4] = ["submission", "revision", "recorded_at", "actor"];
+const OF_EXPORT: [&str; 5] =
+    ["submission", "revision", "valid_to_revision", "recorded_at", "actor"];
 
 /// A source with a line end after the last line, so that counting line ends counts lines.
 type LineEnded<R> =

@@ -268,7 +268,7 @@ fn observation(index: usize, raw: &RawValue, parser: &mut ObservationParser<'_>)
                 )),
             },
             // Fields that `GET /observations` adds.
-            "submission" | "revision" | "recorded_at" | "actor" => {}
+            "submission" | "revision" | "valid_to_revision" | "recorded_at" | "actor" => {}
             "reason" if exported => {}
             other => parser.fault(place.fault(
                 other,

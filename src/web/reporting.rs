@@ -514,12 +514,14 @@ impl<'a> QuestionableFigure<'a> {
     }
 
     fn of_quality(figure: &'a QualityView) -> Self {
+        // What an outlier is compared with changes with every further month; an answer stays
+        let compared = figure.expected.filter(|_| figure.rule != "outlier");
         Self {
             unit: &figure.unit,
             period: &figure.period,
             measure: &figure.measure,
             rule: figure.rule,
-            numbers: (figure.value.get(), figure.expected.map_or(0.0, Rounded::get)),
+            numbers: (figure.value.get(), compared.map_or(0.0, Rounded::get)),
             detail: &figure.detail,
             detail_vi: &figure.detail_vi,
         }

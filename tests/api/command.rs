@@ -10,7 +10,7 @@ use diesel::{Connection, SqliteConnection};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::harness::{Api, REPORT, Served, has, program, run};
+use crate::harness::{Demo, REPORT, Served, has, program, run};
 use crate::home::Home;
 
 const CLEAN: &str = "indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,4\nioffice.documents.signed,travinh,2021-10,3\n";
@@ -69,18 +69,8 @@ fn the_demo_prints_the_six_rates_and_the_three_contradictions() {
 
 #[test]
 fn the_demo_serves_the_real_figures_and_a_sample_province_on_this_machine_alone() {
-    let mut child = program()
-        .args(["demo", "--listen", "127.0.0.1:0"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
-    let host = lines
-        .find_map(|line| line.unwrap().strip_prefix("listening on http://").map(ToOwned::to_owned))
-        .unwrap();
-    let api = Api::of(&host);
+    let demo = Demo::start();
+    let api = &demo.api;
     has(
         &api.point("ioffice.documents.signed_rate", "travinh", "2021-10"),
         &json!({ "value": 78.947_144, "stated": 78.955 }),
@@ -93,8 +83,6 @@ fn the_demo_serves_the_real_figures_and_a_sample_province_on_this_machine_alone(
         assert!(invented["unit"].as_str().unwrap().starts_with("sample"), "{invented}");
     }
     assert_eq!(api.read("findings?unit=travinh")["findings"].as_array().unwrap().len(), 3);
-    child.kill().unwrap();
-    child.wait().unwrap();
     run(&["demo", "--listen", "0.0.0.0:0"]).expect(2);
 }
 

@@ -11,6 +11,8 @@
 mod archive;
 mod as_of;
 mod catalogue;
+mod changes;
+mod clients;
 mod clocks;
 mod closing;
 mod command;
@@ -42,6 +44,7 @@ mod reports;
 mod round_trips;
 mod scorecard;
 mod series;
+mod spans;
 mod steps;
 mod units;
 mod verify;

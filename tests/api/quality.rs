@@ -168,7 +168,7 @@ fn chance_variation_of_small_counts_is_not_an_outlier() {
 }
 
 #[test]
-fn only_the_three_years_before_are_a_units_history() {
+fn before_compares_with_the_three_years_before_and_history_with_all_other_months() {
     let server = forest(
         &json!([{ "code": "u" }, { "code": "u.old", "parent": "u" }, { "code": "u.new", "parent": "u" }]),
     );
@@ -179,9 +179,108 @@ fn only_the_three_years_before_are_a_units_history() {
     // January 2018 is 36 months before January 2021, and 37 before February.
     server.record("u.new", &[(OUTGOING, "2021-01", 1_000)]);
     server.record("u.old", &[(OUTGOING, "2021-02", 1_000)]);
-    let found = notices(&server, "unit=u&rule=outlier");
+    let found = notices(&server, "unit=u&rule=outlier&method=before");
     assert_eq!(found.len(), 1, "{found:?}");
     has(&found[0], &json!({ "unit": "u.new", "period": "2021-01", "months": 6 }));
+    assert!(found[0]["detail"].as_str().unwrap().contains("6 months with a figure before"));
+    let found = notices(&server, "unit=u&rule=outlier&method=history");
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[1]["detail"].as_str().unwrap().contains("6 other months with a figure"));
+}
+
+#[test]
+fn the_first_months_are_judged_by_those_that_came_after_them() {
+    let server = forest(&json!([{ "code": "u" }]));
+    run(&server, "u", OUTGOING, (2021, 1), &[1_000, 100, 140, 180, 220, 260]);
+    assert_eq!(notices(&server, "unit=u"), Vec::<Value>::new(), "five others are too few");
+    server.record("u", &[(OUTGOING, "2021-07", 300)]);
+    // 0.6745 x (1,000 - 200) / 60, as where it comes last
+    let found = notices(&server, "unit=u&to=2021-01");
+    assert_eq!(found.len(), 1, "{found:?}");
+    has(
+        &found[0],
+        &json!({ "period": "2021-01", "expected": 200, "score": 8.993_333, "months": 6 }),
+    );
+    assert_eq!(
+        found[0]["detail"],
+        "1000 stands out: the median of the 6 other months with a figure is 200, \
+         modified z-score 9.0."
+    );
+    assert_eq!(
+        found[0]["detail_vi"],
+        "1.000 khác thường: trung vị của 6 tháng khác có số liệu là 200, điểm z hiệu chỉnh 9,0."
+    );
+    assert_eq!(notices(&server, "unit=u&method=before"), Vec::<Value>::new());
+}
+
+#[test]
+fn threshold_and_method_are_parameters() {
+    let server = forest(&json!([{ "code": "u" }]));
+    // 0.6745 x (500 - 200) / 60 = 3.3725; mean 200, squares 10,000 + 3,600 + 400 twice: 28,000 / 5
+    run(&server, "u", OUTGOING, (2021, 1), &[100, 140, 180, 220, 260, 300, 500]);
+    let scores = |parameters: &str| -> Vec<f64> {
+        let found = notices(&server, &format!("unit=u&rule=outlier&{parameters}"));
+        found.iter().map(|notice| notice["score"].as_f64().unwrap()).collect()
+    };
+    assert_eq!(scores(""), Vec::<f64>::new());
+    assert_eq!(scores("threshold=3.37"), [3.3725]);
+    assert_eq!(scores("threshold=3.38"), Vec::<f64>::new());
+    // 300 / the square root of 5,600
+    assert_eq!(scores("method=z_score"), [4.008_919]);
+    assert_eq!(scores("method=z_score&threshold=4.1"), Vec::<f64>::new());
+    let found = notices(&server, "unit=u&method=z_score");
+    assert!(found[0]["method"].as_str().unwrap().starts_with("z-score"), "{}", found[0]);
+    assert_eq!(
+        found[0]["detail"],
+        "500 stands out: the mean of the 6 other months with a figure is 200, z-score 4.0."
+    );
+    for (text, fault) in [
+        ("threshold=0.9", "/threshold malformed"),
+        ("threshold=101", "/threshold malformed"),
+        ("threshold=NaN", "/threshold malformed"),
+        ("threshold=high", "/threshold malformed"),
+        ("method=median", "/method malformed"),
+    ] {
+        assert_eq!(server.get(&format!("quality?{text}")).faults(422), [fault], "{text}");
+    }
+}
+
+#[test]
+fn a_flow_is_judged_by_the_same_month_of_other_years_from_three_years_on() {
+    let server = forest(
+        &json!([{ "code": "u" }, { "code": "u.a", "parent": "u" }, { "code": "u.b", "parent": "u" }]),
+    );
+    // Every December is five times the other months; the years differ by 100
+    let level = |n: i64| (if n % 12 == 11 { 5_000 } else { 1_000 }) + n / 12 * 100;
+    let years: Vec<i64> = (0..48).map(level).collect();
+    run(&server, "u.a", OUTGOING, (2020, 1), &years);
+    // Of two years no season is known: December stands out
+    run(&server, "u.b", OUTGOING, (2020, 1), &years[..24]);
+    let told = |parameters: &str| -> Vec<String> {
+        let found = notices(&server, &format!("rule=outlier&from=2020-01&to=2023-12&{parameters}"));
+        let period = |notice: &Value| notice["period"].as_str().unwrap().to_owned();
+        found.iter().map(period).collect()
+    };
+    let decembers = ["2020-12", "2021-12", "2022-12", "2023-12"];
+    assert_eq!(told("unit=u.a"), Vec::<String>::new());
+    assert_eq!(told("unit=u.a&method=history"), decembers);
+    assert_eq!(told("unit=u.b"), decembers[..2]);
+    assert_eq!(told("unit=u.b&method=seasonal"), Vec::<String>::new());
+    // With the third year it is
+    run(&server, "u.b", OUTGOING, (2022, 1), &years[24..36]);
+    assert_eq!(told("unit=u.b"), Vec::<String>::new());
+    // A December like any other month
+    server.record("u.a", &[(OUTGOING, "2022-12", 1_200)]);
+    let found = notices(&server, "unit=u.a&rule=outlier&from=2022-12&to=2022-12");
+    assert_eq!(found.len(), 1, "{found:?}");
+    // The median of 5,000, 5,100, 5,300. The distances of the other figures from their months: 22
+    // of 200, 24 of 100 and one of 300, so that their median is 100: 0.6745 x 3,900 / 100
+    has(&found[0], &json!({ "value": 1_200, "expected": 5_100, "score": -26.3055, "months": 3 }));
+    assert_eq!(
+        found[0]["detail_vi"],
+        "1.200 khác thường: trung vị của cùng tháng trong 3 năm khác là 5.100, điểm z hiệu chỉnh -26,3."
+    );
+    assert_eq!(told("unit=u.a&method=history"), ["2020-12", "2021-12", "2023-12"]);
 }
 
 #[test]
@@ -201,8 +300,8 @@ fn averages_are_compared_with_their_own_history() {
 #[test]
 fn a_step_of_a_stock_is_reported_once() {
     let server = forest(&json!([{ "code": "u" }]));
-    // Changes 100 to 600, median 350, deviations 250 150 50 50 150 250, their median 150; then +
-    // 1,500 and + 350.
+    // Changes 100 to 600 and 350, median 350, deviations 250 150 50 50 150 250 0, their median 150;
+    // and + 1,500.
     run(
         &server,
         "u",
@@ -215,7 +314,7 @@ fn a_step_of_a_stock_is_reported_once() {
     // 0.6745 x (1,500 - 350) / 150 = 5.171167; 3,100 + 350
     has(
         &found[0],
-        &json!({ "rule": "outlier", "period": "2021-08", "value": 4_600, "expected": 3_450, "score": 5.171_167, "months": 6 }),
+        &json!({ "rule": "outlier", "period": "2021-08", "value": 4_600, "expected": 3_450, "score": 5.171_167, "months": 7 }),
     );
 }
 

@@ -16,6 +16,7 @@ pub mod metric;
 pub mod number;
 pub mod number_format;
 pub mod observation;
+pub mod outlier;
 pub mod period;
 pub mod phrase;
 pub mod program;

@@ -319,6 +319,128 @@ impl FromStr for Period {
     }
 }
 
+/// Periods of one step that are named relative to the current month: `this_year`, `last_quarter`,
+/// `last_12_months`. What begins with `last` is complete: it ends before the current period.
+///
+/// ```
+/// use kpi::period::{Month, PeriodName};
+/// let may: Month = "2021-05".parse().unwrap();
+/// let (from, to) = "last_12_months".parse::<PeriodName>().unwrap().at(may);
+/// assert_eq!((from.to_string(), to.to_string()), ("2020-05".to_owned(), "2021-04".to_owned()));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RelativePeriods {
+    step: Step,
+    /// The number of periods before the current one; `None` is the current one itself.
+    before: Option<i32>,
+}
+
+/// The largest number of periods that [`RelativePeriods`] names.
+const MAX_RELATIVE: i32 = 600;
+
+impl RelativePeriods {
+    /// The steps with the names of one and of several of their periods.
+    const NAMES: [(Step, &str, &str); 4] = [
+        (Step::Month, "month", "months"),
+        (Step::Quarter, "quarter", "quarters"),
+        (Step::Half, "half", "halves"),
+        (Step::Year, "year", "years"),
+    ];
+
+    /// The step of the periods.
+    #[must_use]
+    pub fn step(self) -> Step {
+        self.step
+    }
+
+    /// Whether it is one period.
+    #[must_use]
+    pub fn is_single(self) -> bool {
+        self.before.is_none_or(|count| count == 1)
+    }
+
+    /// The first and the last period, seen from the current month.
+    #[must_use]
+    pub fn at(self, current: Month) -> (Period, Period) {
+        let this = Period::containing(self.step, current);
+        self.before.map_or((this, this), |count| (this.back(count), this.back(1)))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let one = |name: &str| Self::NAMES.iter().find(|(_, one, _)| *one == name);
+        let several = |name: &str| Self::NAMES.iter().find(|(_, _, several)| *several == name);
+        if let Some((step, ..)) = text.strip_prefix("this_").and_then(one) {
+            return Some(Self { step: *step, before: None });
+        }
+        let last = text.strip_prefix("last_")?;
+        if let Some((step, ..)) = one(last) {
+            return Some(Self { step: *step, before: Some(1) });
+        }
+        let (count, name) = last.split_once('_')?;
+        let number = count.parse().ok().filter(|number| (1..=MAX_RELATIVE).contains(number))?;
+        let is_plain = !count.starts_with(['0', '+']);
+        several(name)
+            .filter(|_| is_plain)
+            .map(|(step, ..)| Self { step: *step, before: Some(number) })
+    }
+}
+
+/// Periods as a query names them: one of the calendar, or relative to the current month.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PeriodName {
+    /// A period of the calendar.
+    Calendar(Period),
+    /// Periods relative to the current month.
+    Relative(RelativePeriods),
+}
+
+impl PeriodName {
+    /// The step of the periods.
+    #[must_use]
+    pub fn step(self) -> Step {
+        match self {
+            Self::Calendar(period) => period.step(),
+            Self::Relative(periods) => periods.step(),
+        }
+    }
+
+    /// Whether it is one period.
+    #[must_use]
+    pub fn is_single(self) -> bool {
+        match self {
+            Self::Calendar(_) => true,
+            Self::Relative(periods) => periods.is_single(),
+        }
+    }
+
+    /// The first and the last period, seen from the current month.
+    #[must_use]
+    pub fn at(self, current: Month) -> (Period, Period) {
+        match self {
+            Self::Calendar(period) => (period, period),
+            Self::Relative(periods) => periods.at(current),
+        }
+    }
+}
+
+impl FromStr for PeriodName {
+    type Err = PeriodError;
+
+    fn from_str(text: &str) -> Result<Self, PeriodError> {
+        if let Some(periods) = RelativePeriods::parse(text) {
+            return Ok(Self::Relative(periods));
+        }
+        let fault = |_calendar| {
+            PeriodError(
+                truncate_text(text),
+                "a period: 2021-10, 2021-Q3, 2021-H1, 2021-9M, 2021, or a name such as \
+                 this_year, last_month or last_12_months",
+            )
+        };
+        text.parse().map(Self::Calendar).map_err(fault)
+    }
+}
+
 /// Consecutive months over which figures are aggregated: those of a period, or months that are no
 /// calendar period, such as January up to a month or the last twelve months.
 ///
@@ -442,5 +564,52 @@ mod tests {
         assert_eq!(text(Step::Quarter), "2021-Q3");
         assert_eq!(text(Step::Half), "2021-H2");
         assert_eq!(text(Step::NineMonths), "2021-9M");
+    }
+
+    #[test]
+    fn relative_periods_are_seen_from_the_current_month() {
+        let seen = |name: &str, current: &str| {
+            let (from, to) = name.parse::<PeriodName>().unwrap().at(current.parse().unwrap());
+            format!("{from} {to}")
+        };
+        for (name, expected) in [
+            ("this_month", "2021-02 2021-02"),
+            ("last_month", "2021-01 2021-01"),
+            ("this_quarter", "2021-Q1 2021-Q1"),
+            ("last_quarter", "2020-Q4 2020-Q4"),
+            ("this_half", "2021-H1 2021-H1"),
+            ("last_half", "2020-H2 2020-H2"),
+            ("this_year", "2021 2021"),
+            ("last_year", "2020 2020"),
+            ("last_12_months", "2020-02 2021-01"),
+            ("last_1_months", "2021-01 2021-01"),
+            ("last_4_quarters", "2020-Q1 2020-Q4"),
+            ("last_3_halves", "2019-H2 2020-H2"),
+            ("last_5_years", "2016 2020"),
+            ("2021-9M", "2021-9M 2021-9M"),
+        ] {
+            assert_eq!(seen(name, "2021-02"), expected, "{name}");
+        }
+        assert_eq!(seen("last_month", "2021-01"), "2020-12 2020-12");
+    }
+
+    #[test]
+    fn other_names_are_no_periods() {
+        for name in [
+            "this_9m",
+            "last_12_month",
+            "last_0_months",
+            "last_601_months",
+            "last_012_months",
+            "last_+3_months",
+            "last_months",
+            "this_2_years",
+            "next_year",
+            "THIS_YEAR",
+            "today",
+            "",
+        ] {
+            assert!(name.parse::<PeriodName>().is_err(), "{name}");
+        }
     }
 }

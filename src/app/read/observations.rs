@@ -11,7 +11,7 @@ use crate::app::state::{State, statement};
 use crate::app::time_text;
 use crate::error::Error;
 use kpi::measure::{Measure, Members};
-use kpi::number::Statement;
+use kpi::number::{Statement, scaled};
 use kpi::period::Month;
 use ledger::{ObservationKey, ObservationQuery, ObservationRow, SubmissionRecord};
 
@@ -37,6 +37,10 @@ pub struct ObservationView {
     pub submission: String,
     /// The revision of the submission.
     pub revision: i64,
+    /// With `history=true`: the last revision at which this was the current figure. Null as long as
+    /// it is.
+    #[schema(required)]
+    pub valid_to_revision: Option<i64>,
     /// When it was recorded.
     pub recorded_at: String,
     /// Name of the sender.
@@ -66,6 +70,8 @@ pub struct FigureQuery {
     pub measure: Option<Measure>,
     /// A unit.
     pub unit: Option<String>,
+    /// Whether the units below the unit are included.
+    pub with_units_below: bool,
     /// First month.
     pub from: Option<Month>,
     /// Last month.
@@ -74,10 +80,29 @@ pub struct FigureQuery {
     pub submission: Option<String>,
     /// Every revision of a figure instead of the current figures.
     pub history: bool,
+    /// Only what was recorded after this revision; withdrawals are included.
+    pub changed_since: Option<i64>,
+    /// Only numbers from this one on.
+    pub value_min: Option<f64>,
+    /// Only numbers up to this one.
+    pub value_max: Option<f64>,
     /// The page begins after this key.
     pub after: Option<ObservationKey>,
     /// At most this many figures.
     pub limit: usize,
+}
+
+impl FigureQuery {
+    /// Whether a row is in the range of values, if there is one.
+    fn has_value(&self, row: &ObservationRow) -> bool {
+        if self.value_min.is_none() && self.value_max.is_none() {
+            return true;
+        }
+        let Some(Statement::Number(number)) = statement(row) else { return false };
+        let value = scaled(number.mantissa, number.scale);
+        self.value_min.is_none_or(|least| least <= value)
+            && self.value_max.is_none_or(|most| value <= most)
+    }
 }
 
 /// A page of figures.
@@ -106,13 +131,14 @@ impl Snapshot {
         let limit = query.limit.clamp(1, MAX_PAGE);
         let mut rows: Vec<ObservationRow> = Vec::new();
         while rows.len() <= limit {
+            let is_whole = query.history && query.value_min.is_none() && query.value_max.is_none();
             wanted.limit =
-                if query.history { u32::try_from(limit + 1).unwrap_or(STRETCH) } else { STRETCH };
+                if is_whole { u32::try_from(limit + 1).unwrap_or(STRETCH) } else { STRETCH };
             let stretch = self.store().observations(&wanted)?;
             let full = u32::try_from(stretch.len()).is_ok_and(|read| read >= wanted.limit);
             wanted.after = stretch.last().map(ObservationRow::key).or(wanted.after);
-            for row in stretch {
-                if query.history || self.was_current(&row, revision)? {
+            for row in stretch.into_iter().filter(|row| query.has_value(row)) {
+                if query.history || self.is_listed(&row, query, revision)? {
                     rows.push(row);
                 }
             }
@@ -123,7 +149,7 @@ impl Snapshot {
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(ObservationRow::key);
-        let observations = self.views(&rows)?;
+        let observations = self.views(&rows, query.history.then_some(revision))?;
         self.confirm()?;
         Ok(FigurePage { revision, observations, next })
     }
@@ -132,15 +158,13 @@ impl Snapshot {
         let mut wanted = ObservationQuery { after: query.after, ..ObservationQuery::default() };
         wanted.from_month = query.from.map(|month| i64::from(month.number()));
         wanted.to_month = query.to.map(|month| i64::from(month.number()));
+        wanted.after_revision = query.changed_since;
         if let Some(code) = &query.unit {
-            wanted.units = Some(
-                state
-                    .units
-                    .get(state.find_unit(code)?)
-                    .map(|unit| unit.number)
-                    .into_iter()
-                    .collect(),
-            );
+            let unit = state.find_unit(code)?;
+            let units =
+                if query.with_units_below { state.units.subtree(unit) } else { unit..unit + 1 };
+            let number = |unit| state.units.get(unit).map(|unit| unit.number);
+            wanted.units = Some(units.filter_map(number).collect());
         }
         if let Some(asked) = &query.measure {
             let faults = state.catalogue.measure_faults(asked);
@@ -168,12 +192,19 @@ impl Snapshot {
             if self.is_past() && record.revision.revision > state.revision {
                 return Err(unknown(id));
             }
+            let since = wanted.after_revision;
             wanted = wanted.of_revision(record.revision.revision);
+            wanted.after_revision = wanted.after_revision.max(since);
         }
         Ok(wanted)
     }
 
-    fn views(&self, rows: &[ObservationRow]) -> Result<Vec<ObservationView>, Error> {
+    /// The figures of rows; those of a history up to a revision with the end of their validity.
+    fn views(
+        &self,
+        rows: &[ObservationRow],
+        history_to: Option<i64>,
+    ) -> Result<Vec<ObservationView>, Error> {
         let mut revisions: Vec<i64> = rows.iter().map(|row| row.revision).collect();
         revisions.dedup();
         let records: HashMap<i64, SubmissionRecord> = self
@@ -182,8 +213,18 @@ impl Snapshot {
             .into_iter()
             .map(|record| (record.revision.revision, record))
             .collect();
-        let state = self.state();
-        Ok(rows.iter().filter_map(|row| view(state, row, records.get(&row.revision)?)).collect())
+        let (state, mut found) = (self.state(), Vec::with_capacity(rows.len()));
+        for row in rows {
+            let record = records.get(&row.revision);
+            let Some(mut view) = record.and_then(|record| view(state, row, record)) else {
+                continue;
+            };
+            if let Some(revision) = history_to {
+                view.valid_to_revision = self.valid_to(row, revision)?;
+            }
+            found.push(view);
+        }
+        Ok(found)
     }
 }
 
@@ -192,6 +233,7 @@ fn view(state: &State, row: &ObservationRow, record: &SubmissionRecord) -> Optio
     Some(ObservationView {
         submission: record.submission.id.clone(),
         revision: row.revision,
+        valid_to_revision: None,
         recorded_at: time_text(record.revision.recorded_at),
         actor: record.revision.actor.clone(),
         reason: record.revision.reason.clone(),
@@ -231,16 +273,35 @@ fn row_status(state: &State, row: &ObservationRow, revision: i64) -> Option<RowS
 }
 
 impl Snapshot {
-    /// Whether a ledger row was the current figure at a revision.
-    fn was_current(&self, row: &ObservationRow, revision: i64) -> Result<bool, Error> {
-        if row.is_withdrawal() {
+    /// Whether a ledger row is listed without `history=true`: it was the newest of its figure at a
+    /// revision. A withdrawal is listed among changes only.
+    fn is_listed(
+        &self,
+        row: &ObservationRow,
+        query: &FigureQuery,
+        revision: i64,
+    ) -> Result<bool, Error> {
+        if row.is_withdrawal() && query.changed_since.is_none() {
             return Ok(false);
         }
         match row_status(self.state(), row, revision) {
-            Some(RowStatus::Stood) => return Ok(true),
-            Some(RowStatus::Gone) => return Ok(false),
-            Some(RowStatus::Changed) | None => {}
+            Some(RowStatus::Stood) => Ok(true),
+            Some(RowStatus::Gone) => Ok(false),
+            Some(RowStatus::Changed) | None => Ok(self.replaced_by(row, revision)?.is_none()),
         }
+    }
+
+    /// The last revision, up to this one, at which a ledger row was the newest of its figure; `None`
+    /// if it still was.
+    fn valid_to(&self, row: &ObservationRow, revision: i64) -> Result<Option<i64>, Error> {
+        if let Some(RowStatus::Stood) = row_status(self.state(), row, revision) {
+            return Ok(None);
+        }
+        Ok(self.replaced_by(row, revision)?.map(|next| next - 1))
+    }
+
+    /// The revision, up to this one, that recorded the figure of a ledger row next.
+    fn replaced_by(&self, row: &ObservationRow, revision: i64) -> Result<Option<i64>, Error> {
         let later = ObservationQuery {
             units: Some(vec![row.unit]),
             measures: Some(vec![row.measure]),
@@ -251,6 +312,6 @@ impl Snapshot {
             limit: 1,
             ..ObservationQuery::default()
         };
-        Ok(self.store().observations(&later)?.is_empty())
+        Ok(self.store().observations(&later)?.first().map(|next| next.revision))
     }
 }

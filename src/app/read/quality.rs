@@ -11,11 +11,10 @@ use kpi::cube::MeasureId;
 use kpi::measure::{Measure, Members};
 use kpi::number::{Rounded, float, power_of_ten, scaled};
 use kpi::number_format::{format_vietnamese, rounded_to};
+use kpi::outlier::{ComparedWith, FigureHistory, OutlierMethod, OutlierScore, THRESHOLD};
 use kpi::period::Month;
 use kpi::program::OwnValuePlan;
-use kpi::quality::{
-    HISTORY, LEAST_SAME, METHOD, OUTLIER, SAME, StockMovement, chance_deviation, distance,
-};
+use kpi::quality::{LEAST_SAME, SAME, StockMovement};
 
 /// Longest span of a query in months.
 pub const MAX_MONTHS: i32 = 600;
@@ -33,10 +32,27 @@ pub struct QualityQuery {
     pub to: Option<Month>,
     /// One of [`RULES`].
     pub rule: Option<&'static str>,
+    /// What makes an outlier.
+    pub outliers: OutlierSettings,
     /// How many results to skip.
     pub offset: usize,
     /// At most this many results.
     pub limit: usize,
+}
+
+/// What makes an outlier (`docs/specification.md#outliers`).
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct OutlierSettings {
+    /// How a figure is compared.
+    pub method: OutlierMethod,
+    /// The score, of either sign, from which it is an outlier.
+    pub threshold: f64,
+}
+
+impl Default for OutlierSettings {
+    fn default() -> Self {
+        Self { method: OutlierMethod::default(), threshold: THRESHOLD }
+    }
 }
 
 /// The kinds of checks.
@@ -59,16 +75,17 @@ pub struct QualityView {
     /// The reported figure.
     #[schema(value_type = f64)]
     pub value: Rounded,
-    /// The number that the figure was compared with. For `outlier`: the median of the history (for
-    /// a stock, the level before plus the median change). For `unexplained_jump`: the level that
+    /// The number that the figure was compared with. For `outlier`: the median (with
+    /// `method=z_score` the mean) of the other months, for a stock the level before plus that of
+    /// the other changes. For `unexplained_jump`: the level that
     /// the flows lead to. For `implied_opening`: the opening level. Null for `unchanged`.
     #[schema(required, value_type = Option<f64>)]
     pub expected: Option<Rounded>,
-    /// For `outlier`: the modified z-score.
+    /// For `outlier`: the modified z-score, or with `method=z_score` the z-score.
     #[schema(required, value_type = Option<f64>)]
     pub score: Option<Rounded>,
-    /// For `outlier`: months of history (for a stock, changes). For `unchanged`: the number of
-    /// months with the same figure.
+    /// For `outlier`: months that it was compared with (for a stock, changes). For `unchanged`: the
+    /// number of months with the same figure.
     #[schema(required)]
     pub months: Option<usize>,
     /// The method of the check.
@@ -118,12 +135,12 @@ impl Snapshot {
         let columns = state
             .measures
             .iter()
-            .filter_map(|(id, measure)| QualityCheck::column(state, id, measure));
+            .filter_map(|(id, measure)| QualityCheck::column(state, id, measure, query.outliers));
         let stocks = state
             .catalogue
             .indicators
             .iter()
-            .filter_map(|indicator| QualityCheck::stock(state, indicator));
+            .filter_map(|indicator| QualityCheck::stock(state, indicator, query.outliers));
         'all: for look in columns.chain(stocks) {
             for unit in units.clone() {
                 looked += look.at(unit, from, to, &mut |view: QualityView| {
@@ -156,6 +173,7 @@ struct QualityCheck<'a> {
     decimals: u32,
     /// Months from which the definition differs from before.
     breaks: &'a [Month],
+    outliers: OutlierSettings,
     what: OutlierInput,
 }
 
@@ -168,7 +186,12 @@ enum OutlierInput {
 }
 
 impl<'a> QualityCheck<'a> {
-    fn column(state: &'a State, id: MeasureId, measure: &Measure) -> Option<Self> {
+    fn column(
+        state: &'a State,
+        id: MeasureId,
+        measure: &Measure,
+        outliers: OutlierSettings,
+    ) -> Option<Self> {
         let indicator = state.catalogue.indicator(&measure.code)?;
         Some(Self {
             state,
@@ -176,11 +199,16 @@ impl<'a> QualityCheck<'a> {
             kind: indicator.kind,
             decimals: indicator.decimals,
             breaks: &indicator.breaks,
+            outliers,
             what: OutlierInput::Column(id),
         })
     }
 
-    fn stock(state: &'a State, indicator: &'a Indicator) -> Option<Self> {
+    fn stock(
+        state: &'a State,
+        indicator: &'a Indicator,
+        outliers: OutlierSettings,
+    ) -> Option<Self> {
         let own = |code: &str| {
             Some(OwnValuePlan::plan(
                 state.catalogue.indicator(code)?,
@@ -201,6 +229,7 @@ impl<'a> QualityCheck<'a> {
             kind: indicator.kind,
             decimals: indicator.decimals,
             breaks: &indicator.breaks,
+            outliers,
             what,
         })
     }
@@ -249,8 +278,14 @@ impl<'a> QualityCheck<'a> {
         to: Month,
         found: &mut impl FnMut(QualityView),
     ) -> usize {
-        let row = self.state.cube.row(id, unit);
-        let months: Vec<(Month, i64)> = row.iter().take_while(|(month, _)| *month <= to).collect();
+        let figures: Vec<(Month, i64)> = self.state.cube.row(id, unit).iter().collect();
+        let until = figures.partition_point(|(month, _)| *month <= to);
+        let months = figures.get(..until).unwrap_or_default();
+        if months.last().is_none_or(|(newest, _)| *newest < from) {
+            return 0;
+        }
+        let (unit_size, method) = (power_of_ten(self.decimals), self.outliers.method);
+        let history = FigureHistory::new(&figures, self.kind, unit_size, self.breaks, method);
         let (mut run, mut looked) = (0, 0);
         for (n, (month, value)) in months.iter().enumerate() {
             let same = |other: Option<&(Month, i64)>, apart: i32| {
@@ -266,11 +301,10 @@ impl<'a> QualityCheck<'a> {
             }
             looked += 1;
             let place = CheckedFigure { unit, month: *month, value: *value };
-            self.outlier(&place, months.get(..n).unwrap_or_default())
-                .into_iter()
-                .for_each(&mut *found);
+            let score = history.score(*month, method);
+            score.and_then(|score| self.outlier(&place, &score)).into_iter().for_each(&mut *found);
             let long = if self.kind == IndicatorKind::Stock { SAME.1 } else { SAME.0 };
-            let few = LEAST_SAME.saturating_mul(power_of_ten(self.decimals));
+            let few = LEAST_SAME.saturating_mul(unit_size);
             if run >= long && value.saturating_abs() >= few && !same(months.get(n + 1), 1) {
                 self.unchanged(&place, run).into_iter().for_each(&mut *found);
             }
@@ -278,73 +312,66 @@ impl<'a> QualityCheck<'a> {
         looked
     }
 
-    /// A flow or average is compared with the figures before it. Of a stock the change is compared,
-    /// so that a lasting step is reported only once.
-    fn outlier(&self, place: &CheckedFigure, before: &[(Month, i64)]) -> Option<QualityView> {
-        let unit = power_of_ten(self.decimals);
-        // Before a break the indicator had another definition.
-        let broken = self.breaks.iter().copied().filter(|from| *from <= place.month).max();
-        let long_ago = before.partition_point(|(month, _)| {
-            place.month.since(*month) > HISTORY || broken.is_some_and(|from| *month < from)
-        });
-        let history = before.get(long_ago..)?;
-        let (distance, last) = if self.kind == IndicatorKind::Stock {
-            let (_, last) = history.last().filter(|(month, _)| place.month.since(*month) == 1)?;
-            let pairs = history
-                .iter()
-                .zip(history.iter().skip(1))
-                .filter(|((one, _), (next, _))| next.since(*one) == 1);
-            let changes: Vec<i64> = pairs.map(|((_, one), (_, next))| next - one).collect();
-            (
-                distance(place.value - last, &changes, |_| chance_deviation(float(*last), unit))?,
-                *last,
-            )
+    /// A figure with a score that reaches the threshold.
+    fn outlier(&self, place: &CheckedFigure, found: &OutlierScore) -> Option<QualityView> {
+        let score = Some(found.score)
+            .filter(|score| score.abs() >= self.outliers.threshold)
+            .and_then(Rounded::new)?;
+        let expected = Rounded::new(found.expected / float(power_of_ten(self.decimals)))?;
+        let value = scaled(place.value, self.decimals);
+        let (z, [en, vi]) = (format!("{:.1}", score.get()), self.compared_with(found));
+        let [name, name_vi] = if found.with == ComparedWith::Mean {
+            ["z-score", "điểm z"]
         } else {
-            let figures: Vec<i64> = history.iter().map(|(_, value)| *value).collect();
-            (
-                distance(place.value, &figures, |median| {
-                    if self.kind == IndicatorKind::Flow {
-                        chance_deviation(median, unit)
-                    } else {
-                        1.0
-                    }
-                })?,
-                0,
-            )
-        };
-        let score =
-            Some(distance.score).filter(|score| score.abs() >= OUTLIER).and_then(Rounded::new)?;
-        let expected = Rounded::new((float(last) + distance.median) / float(unit))?;
-        let (value, months, z) =
-            (scaled(place.value, self.decimals), distance.months, format!("{:.1}", score.get()));
-        let (en, vi) = if self.kind == IndicatorKind::Stock {
-            (
-                format!("the month before and the median change of {months} months lead to"),
-                format!("tháng trước và mức thay đổi trung vị của {months} tháng cho ra"),
-            )
-        } else {
-            (
-                format!("the median of the {months} months with a figure before is"),
-                format!("trung vị của {months} tháng có số liệu trước đó là"),
-            )
+            ["modified z-score", "điểm z hiệu chỉnh"]
         };
         Some(QualityView {
             expected: Some(expected),
             score: Some(score),
-            months: Some(months),
+            months: Some(found.months),
             ..self.view(
                 place,
                 "outlier",
-                METHOD,
-                format!("{value} stands out: {en} {expected}, modified z-score {z}."),
+                found.with.method(),
+                format!("{value} stands out: {en} {expected}, {name} {z}."),
                 format!(
-                    "{} khác thường: {vi} {}, điểm z hiệu chỉnh {}.",
+                    "{} khác thường: {vi} {}, {name_vi} {}.",
                     vietnamese(value),
                     vietnamese(expected.get()),
                     z.replace('.', ",")
                 ),
             )?
         })
+    }
+
+    /// The beginning of the sentence about what a figure was compared with, in English and
+    /// Vietnamese.
+    fn compared_with(&self, found: &OutlierScore) -> [String; 2] {
+        let n = found.months;
+        let [centre, centre_vi] = if found.with == ComparedWith::Mean {
+            ["mean", "trung bình"]
+        } else {
+            ["median", "trung vị"]
+        };
+        if self.kind == IndicatorKind::Stock {
+            return [
+                format!("the month before and the {centre} change of {n} months lead to"),
+                format!("tháng trước và mức thay đổi {centre_vi} của {n} tháng cho ra"),
+            ];
+        }
+        let [others, others_vi] = match found.with {
+            ComparedWith::SameMonth => {
+                [format!("same month in {n} other years"), format!("cùng tháng trong {n} năm khác")]
+            }
+            ComparedWith::MonthsBefore => [
+                format!("{n} months with a figure before"),
+                format!("{n} tháng có số liệu trước đó"),
+            ],
+            ComparedWith::OtherMonths | ComparedWith::Mean => {
+                [format!("{n} other months with a figure"), format!("{n} tháng khác có số liệu")]
+            }
+        };
+        [format!("the {centre} of the {others} is"), format!("{centre_vi} của {others_vi} là")]
     }
 
     fn unchanged(&self, place: &CheckedFigure, run: usize) -> Option<QualityView> {

@@ -1,6 +1,6 @@
 //! A server for each test, a plain HTTP client, and the program itself.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::TcpStream;
 use std::ops::Deref;
 use std::path::Path;
@@ -506,6 +506,39 @@ impl Served {
 }
 
 impl Drop for Served {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The running demo; it is killed on drop.
+pub struct Demo {
+    child: Child,
+    /// A client of it.
+    pub api: Api,
+    _out: Lines<BufReader<ChildStdout>>,
+}
+
+impl Demo {
+    /// Starts the demo on a free port and waits until it listens.
+    pub fn start() -> Self {
+        let mut child = program()
+            .args(["demo", "--listen", "127.0.0.1:0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let host = lines
+            .find_map(|line| line.unwrap().strip_prefix("listening on http://").map(String::from))
+            .unwrap();
+        Self { child, api: Api::of(&host), _out: lines }
+    }
+}
+
+impl Drop for Demo {
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());

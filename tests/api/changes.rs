@@ -1,0 +1,231 @@
+//! Systems that follow along: what has changed since a revision, when a figure was current, and
+//! figures by their value.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Server, figure, has};
+
+const OUTGOING: &str = "ioffice.documents.outgoing";
+const SIGNED: &str = "ioffice.documents.signed";
+const RATE: &str = "ioffice.documents.signed_rate";
+const MINUTES: &str = "radio.own_programme.minutes_per_day";
+
+fn server() -> Server {
+    let server = Server::start();
+    let units =
+        json!([{ "code": "u" }, { "code": "a", "parent": "u" }, { "code": "b", "parent": "a" }]);
+    server.put_units(&units);
+    server
+}
+
+/// Records values of one indicator; returns the revision.
+#[track_caller]
+fn post(server: &Server, indicator: &str, values: &[(&str, &str, Value)]) -> i64 {
+    let figures: Vec<Value> = values
+        .iter()
+        .map(|(unit, month, value)| figure(indicator, unit, month, value.clone()))
+        .collect();
+    let receipt = server.post(&json!({ "observations": figures }));
+    receipt.json()["revision"].as_i64().unwrap_or_else(|| panic!("{}", receipt.text()))
+}
+
+/// Each figure as `unit month value`.
+fn told(found: &[Value]) -> Vec<String> {
+    let text = |value: &Value| value.as_str().map_or(value.to_string(), ToOwned::to_owned);
+    let line =
+        |figure: &Value| [&figure["unit"], &figure["period"], &figure["value"]].map(text).join(" ");
+    found.iter().map(line).collect()
+}
+
+#[test]
+fn what_was_recorded_since_a_revision_is_listed_with_withdrawals() {
+    let server = server();
+    let first = post(
+        &server,
+        OUTGOING,
+        &[("u", "2021-01", json!(1)), ("a", "2021-01", json!(2)), ("b", "2021-01", json!(3))],
+    );
+    let second =
+        post(&server, OUTGOING, &[("a", "2021-01", json!(20)), ("b", "2021-02", json!(4))]);
+    let third =
+        post(&server, OUTGOING, &[("b", "2021-01", Value::Null), ("b", "2021-02", json!(5))]);
+    let since = |revision: i64, more: &str| {
+        told(&server.observations(&format!("changed_since={revision}{more}")))
+    };
+    assert_eq!(since(third, ""), Vec::<String>::new());
+    assert_eq!(since(second, ""), ["b 2021-01 null", "b 2021-02 5"]);
+    assert_eq!(since(first, ""), ["a 2021-01 20", "b 2021-01 null", "b 2021-02 5"]);
+    assert_eq!(since(0, "").len(), 4);
+    // Every revision since then; the first one is not among them
+    assert_eq!(
+        since(first, "&history=true"),
+        ["a 2021-01 20", "b 2021-02 4", "b 2021-01 null", "b 2021-02 5"]
+    );
+    // As it was after the second one
+    assert_eq!(since(first, &format!("&as_of={second}")), ["a 2021-01 20", "b 2021-02 4"]);
+    assert_eq!(since(third, &format!("&as_of={second}")), Vec::<String>::new());
+    assert_eq!(since(first, "&unit=a"), ["a 2021-01 20"]);
+    assert_eq!(since(first, "&unit_and_below=a"), since(first, ""));
+    assert_eq!(since(first, "&unit_and_below=b"), ["b 2021-01 null", "b 2021-02 5"]);
+    assert_eq!(since(0, "&unit_and_below=u").len(), 4);
+    // Without it a withdrawn figure is not there
+    assert_eq!(told(&server.observations("unit_and_below=b")), ["b 2021-02 5"]);
+    let csv = server.get(&format!("observations?changed_since={second}&format=csv")).text();
+    assert!(csv.contains(",b,2021-01,null\n"), "{csv}");
+}
+
+#[test]
+fn a_withdrawn_stated_rate_is_a_change_too() {
+    let server = server();
+    let first = post(&server, RATE, &[("u", "2021-01", json!("78.950"))]);
+    post(&server, RATE, &[("u", "2021-01", Value::Null)]);
+    let found = told(&server.observations(&format!("changed_since={first}")));
+    assert_eq!(found, ["u 2021-01 null"]);
+    let history = server.observations("history=true");
+    assert_eq!(history[0]["valid_to_revision"], first);
+    assert_eq!(history[1]["valid_to_revision"], Value::Null);
+}
+
+#[test]
+fn a_copy_that_follows_along_equals_the_ledger_after_every_round() {
+    let server = server();
+    let mut copy: BTreeMap<String, Value> = BTreeMap::new();
+    let mut seen = 0;
+    for round in 0_usize..12 {
+        for nth in 0..3 {
+            let place = round * 7 + nth * 5;
+            let unit = ["u", "a", "b"][place % 3];
+            let month = format!("2021-{:02}", place % 4 + 1);
+            let value = if place % 5 == 0 { Value::Null } else { json!(place) };
+            post(&server, OUTGOING, &[(unit, &month, value)]);
+        }
+        let mut path = format!("observations?changed_since={seen}&limit=2");
+        loop {
+            let reply = server.get(&path);
+            let page = reply.expect(200);
+            for figure in page["observations"].as_array().unwrap() {
+                let key = format!("{} {}", figure["unit"], figure["period"]);
+                if figure["value"].is_null() {
+                    copy.remove(&key);
+                } else {
+                    copy.insert(key, figure["value"].clone());
+                }
+            }
+            seen = page["revision"].as_i64().unwrap();
+            let Some(next) = reply.next_link() else { break };
+            path = next;
+        }
+        let key = |figure: &Value| format!("{} {}", figure["unit"], figure["period"]);
+        let current = server.observations("");
+        let current: BTreeMap<String, Value> =
+            current.iter().map(|figure| (key(figure), figure["value"].clone())).collect();
+        assert_eq!(copy, current, "round {round}");
+    }
+    assert!(copy.len() > 3, "{copy:?}");
+}
+
+#[test]
+fn changes_since_a_revision_of_another_history_are_refused() {
+    let server = server();
+    let revision = post(&server, OUTGOING, &[("u", "2021-01", json!(1))]);
+    let hash = server.hash();
+    let ask = |named: &str| server.get(&format!("observations?changed_since={named}"));
+    ask(&format!("{revision}-{}", &hash[..8])).expect(200);
+    let other = if hash.starts_with('0') { "11111111" } else { "00000000" };
+    let problem = ask(&format!("{revision}-{other}")).problem(409);
+    assert_eq!(problem["type"], "urn:egov-kpi:other-history");
+    for named in ["-1", "x", "2021-10-01T00:00:00Z"] {
+        assert_eq!(ask(named).faults(422), ["/changed_since malformed"], "{named}");
+    }
+    assert_eq!(
+        server.get("observations?unit=u&unit_and_below=a").faults(422),
+        ["/unit_and_below too_many"]
+    );
+    server.get("observations?unit_and_below=nowhere").problem(404);
+}
+
+#[test]
+fn a_history_says_up_to_which_revision_each_figure_was_current() {
+    let server = server();
+    let first = post(&server, OUTGOING, &[("u", "2021-01", json!(1)), ("u", "2021-02", json!(7))]);
+    let second = post(&server, OUTGOING, &[("u", "2021-01", json!(2))]);
+    let third = post(&server, OUTGOING, &[("u", "2021-01", Value::Null)]);
+    let fourth = post(&server, OUTGOING, &[("u", "2021-01", json!(3))]);
+    let ends = |more: &str| -> Vec<(i64, Value)> {
+        let found = server.observations(&format!("history=true&from=2021-01&to=2021-01{more}"));
+        found
+            .iter()
+            .map(|figure| {
+                (figure["revision"].as_i64().unwrap(), figure["valid_to_revision"].clone())
+            })
+            .collect()
+    };
+    let all = [
+        (first, json!(second - 1)),
+        (second, json!(third - 1)),
+        (third, json!(fourth - 1)),
+        (fourth, Value::Null),
+    ];
+    assert_eq!(ends(""), all);
+    assert_eq!(ends("&limit=1"), all, "on pages of one");
+    assert_eq!(ends("&value_min=2&value_max=2"), all[1..2]);
+    // As of the second revision nothing had replaced it
+    assert_eq!(ends(&format!("&as_of={second}")), [all[0].clone(), (second, Value::Null)]);
+    // In each revision the history and the state of then agree
+    for (revision, end) in &all {
+        let last = end.as_i64().unwrap_or_else(|| server.revision());
+        for as_of in [*revision, last] {
+            let then = server.observations(&format!("to=2021-01&as_of={as_of}"));
+            let recorded: Vec<&Value> = then.iter().map(|figure| &figure["revision"]).collect();
+            let expected = json!(revision);
+            let expected = if *revision == third { vec![] } else { vec![&expected] };
+            assert_eq!(recorded, expected, "as of {as_of}");
+        }
+    }
+    // A current figure has no end
+    has(&server.observations("")[0], &json!({ "valid_to_revision": null }));
+    let csv = server.get("observations?history=true&to=2021-01&format=csv").text();
+    let row = csv.lines().nth(1).unwrap();
+    assert!(csv.starts_with("submission,revision,valid_to_revision,recorded_at,"), "{csv}");
+    assert!(row.contains(&format!(",{first},{},", second - 1)), "{row}");
+    // What it gives can be sent back
+    let current = server.get("observations").body;
+    let receipt = server.post_bytes("observations", "application/json", &current).expect(200);
+    has(&receipt["counts"], &json!({ "revised": 0, "unchanged": 2 }));
+}
+
+#[test]
+fn figures_are_chosen_by_their_value() {
+    let server = server();
+    post(
+        &server,
+        OUTGOING,
+        &[("u", "2021-01", json!(10)), ("u", "2021-02", json!(11)), ("b", "2021-01", json!("n/a"))],
+    );
+    post(&server, MINUTES, &[("u", "2021-01", json!("10.5")), ("u", "2021-02", json!(0))]);
+    post(&server, SIGNED, &[("u", "2021-01", json!(9))]);
+    let chosen = |parameters: &str| -> Vec<String> {
+        let found = server.observations(parameters);
+        found.iter().map(|figure| figure["value"].to_string()).collect()
+    };
+    assert_eq!(chosen("").len(), 6);
+    assert_eq!(chosen("value_min=10"), ["10", "11", "10.5"]);
+    assert_eq!(chosen("value_max=10"), ["10", "0", "9"]);
+    assert_eq!(chosen("value_min=10.5&value_max=10.50"), ["10.5"]);
+    assert_eq!(
+        chosen("value_min=10&value_max=11&indicator=ioffice.documents.outgoing"),
+        ["10", "11"]
+    );
+    assert_eq!(chosen("value_min=-1&limit=1").len(), 5, "n/a is no number");
+    assert_eq!(chosen("value_min=12"), Vec::<String>::new());
+    for (text, fault) in [
+        ("value_min=2&value_max=1", "/value_max out_of_range"),
+        ("value_min=x", "/value_min malformed"),
+        ("value_max=1,5", "/value_max malformed"),
+        ("value_max=NaN", "/value_max malformed"),
+    ] {
+        assert_eq!(server.get(&format!("observations?{text}")).faults(422), [fault], "{text}");
+    }
+}
