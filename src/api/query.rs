@@ -527,7 +527,9 @@ impl QueryField for AfterRevision {
 pub struct FullColumns(pub bool);
 
 impl QueryValue for FullColumns {
-    const DESCRIPTION: &'static str = "For XLSX only. true: all columns, with the names of the fields, as in CSV. false (default): a sheet for people, with few columns and names";
+    const DESCRIPTION: &'static str = "For XLSX only. true: all columns, with the names of the \
+                                       fields, as in CSV. false (default): a sheet for people, \
+                                       with few columns and names";
 
     fn parse(name: &str, text: &str) -> Result<Self, String> {
         bool::parse(name, text).map(Self)

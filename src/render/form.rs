@@ -524,9 +524,15 @@ fn guide(
         "Nhập chữ null để rút lại một số liệu đã gửi nhầm.".to_owned(),
         "Nhập số trực tiếp, không thêm đơn vị tính. Tỷ lệ nhập theo phần trăm, không kèm dấu %: 78,95.".to_owned(),
         "Dòng tổng và các dòng thành phần được nhập riêng; hệ thống không tự cộng thay cho số đã nhập.".to_owned(),
-        "Di chuột vào ô có dấu tam giác đỏ để xem các phép kiểm tra liên quan. Ô chuyển sang nền đỏ khi số liệu chưa khớp; cột “Kiểm tra” ghi rõ chỗ chưa khớp. Số liệu mâu thuẫn vẫn được ghi nhận, kèm cảnh báo.".to_owned(),
-        "Các chỉ số ở cuối biểu (nền xám, chữ nghiêng) được tính tự động từ số liệu đã nhập; không nhập và không gửi các dòng này.".to_owned(),
-        "Dòng thụt vào là thành phần của dòng phía trên. Khi đơn vị có dòng phải báo cáo, các dòng khác được thu gọn. Để mở: chọn các dòng ở hai bên chỗ thu gọn, bấm chuột phải, chọn Bỏ ẩn (Unhide); hoặc bỏ khóa trang (không mật khẩu) rồi bấm dấu +. Dòng thu gọn vẫn được đọc.".to_owned(),
+        "Di chuột vào ô có dấu tam giác đỏ để xem các phép kiểm tra liên quan. Ô chuyển sang nền \
+         đỏ khi số liệu chưa khớp; cột “Kiểm tra” ghi rõ chỗ chưa khớp. Số liệu mâu thuẫn vẫn \
+         được ghi nhận, kèm cảnh báo.".to_owned(),
+        "Các chỉ số ở cuối biểu (nền xám, chữ nghiêng) được tính tự động từ số liệu đã nhập; \
+         không nhập và không gửi các dòng này.".to_owned(),
+        "Dòng thụt vào là thành phần của dòng phía trên. Khi đơn vị có dòng phải báo cáo, các \
+         dòng khác được thu gọn. Để mở: chọn các dòng ở hai bên chỗ thu gọn, bấm chuột phải, \
+         chọn Bỏ ẩn (Unhide); hoặc bỏ khóa trang (không mật khẩu) rồi bấm dấu +. Dòng thu gọn \
+         vẫn được đọc.".to_owned(),
         "Khi sửa số liệu của tháng đã chốt, ghi lý do vào cột “Ghi chú”.".to_owned(),
         "Không xóa, không chèn dòng hoặc cột, không đổi tên trang: tệp được đọc theo mã ẩn ở cột đầu tiên.".to_owned(),
         format!(

@@ -81,9 +81,9 @@ pub fn csv(table: ResponseTable, out: impl Write) -> std::io::Result<()> {
     writer.flush()
 }
 
-/// An Excel file with all columns: sheets with fixed headers and filters; the address of the next page is below the
-/// rows of the first. Texts are written as text cells, so that none is evaluated as a formula. The
-/// writer keeps rows in a temporary file, so only one row at a time is in memory.
+/// An Excel file with all columns: sheets with fixed headers and filters; the address of the next
+/// page is below the rows of the first. Texts are written as text cells, so that none is evaluated
+/// as a formula. The writer keeps rows in a temporary file, so only one row at a time is in memory.
 ///
 /// # Errors
 /// Those of the Excel writer.

@@ -67,6 +67,23 @@ fn vector(api: &Api, promql: &str, time: &str, label: &str) -> Vec<String> {
     data["result"].as_array().unwrap().iter().map(one).collect()
 }
 
+/// As Prometheus, which negates the series of all times of a range together.
+#[test]
+fn a_negation_of_two_metrics_is_an_error_also_where_they_are_at_different_times() {
+    let server = province();
+    // In March `p.b` has no outgoing documents, but signed ones.
+    server.record("p.b", &[(SIGNED, "2021-03", 7)]);
+    let signed = "egov_ioffice_documents_signed";
+    let negated = format!("-({DOCUMENTS}{{unit=\"p.b\"}} or {signed}{{unit=\"p.b\"}})");
+    let times = [("start", "2021-01-15T00:00:00Z"), ("end", "2021-03-15T00:00:00Z")];
+    let parameters = [&[("query", negated.as_str()), ("step", "28d")][..], &times].concat();
+    let reply = server.get(&format!("/prometheus/api/v1/query_range?{}", query(&parameters)));
+    let error = reply.json()["error"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(error, "vector cannot contain metrics with the same labelset");
+    assert_eq!(vector(&server, &negated, "2021-01-15T00:00:00Z", "unit"), ["p.b -1"]);
+    assert_eq!(vector(&server, &negated, "2021-03-15T00:00:00Z", "unit"), ["p.b -7"]);
+}
+
 #[test]
 fn a_monthly_value_holds_until_the_month_ends_and_a_missing_month_is_a_gap() {
     let server = province();

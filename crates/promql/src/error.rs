@@ -22,6 +22,11 @@ impl QueryError {
         Self { kind: "execution", message: message.into(), bounded: false }
     }
 
+    /// Two series of a vector have the same labels.
+    pub fn same_labels() -> Self {
+        Self::execution("vector cannot contain metrics with the same labelset")
+    }
+
     /// The query is longer or deeper than a limit allows.
     pub fn long(message: impl Into<String>) -> Self {
         Self { bounded: true, ..Self::bad(message) }

@@ -1,6 +1,6 @@
 //! Evaluates a planned query at one time or at each step of a range.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -42,7 +42,7 @@ pub fn evaluate_instant<S: SeriesSource>(
     until: Instant,
     memory: &mut dyn MemorySource,
 ) -> Result<QueryOutput, QueryError> {
-    let mut run = QueryEvaluation { plan, series, span: (time, time), until, samples: 0, memory };
+    let mut run = QueryEvaluation::new(plan, series, (time, time), until, memory);
     Ok(match run.value(&plan.node, time)? {
         ExpressionValue::Scalar(value) => QueryOutput::Scalar(time, value),
         ExpressionValue::Text(text) => QueryOutput::Text(time, text),
@@ -63,7 +63,7 @@ fn is_ordered(node: &PlanNode) -> bool {
         PlanNode::Number(_)
         | PlanNode::Text(_)
         | PlanNode::Select(_)
-        | PlanNode::Negate(_)
+        | PlanNode::Negate(..)
         | PlanNode::Binary(..)
         | PlanNode::Call(..)
         | PlanNode::LabelReplace(..)
@@ -82,7 +82,7 @@ pub fn evaluate_range<S: SeriesSource>(
     until: Instant,
     memory: &mut dyn MemorySource,
 ) -> Result<QueryOutput, QueryError> {
-    let mut run = QueryEvaluation { plan, series, span: (start, end), until, samples: 0, memory };
+    let mut run = QueryEvaluation::new(plan, series, (start, end), until, memory);
     let mut found = RangeResult::default();
     let (mut time, mut values) = (start, 0);
     // A value holds for its whole month: while all selectors read the same months, the result is
@@ -159,9 +159,56 @@ struct QueryEvaluation<'a, S> {
     until: Instant,
     samples: usize,
     memory: &'a mut dyn MemorySource,
+    /// For each negation the series that it had at any time, by their labels without the name.
+    negated: Vec<HashMap<Arc<LabelSet>, Arc<LabelSet>>>,
 }
 
-impl<S: SeriesSource> QueryEvaluation<'_, S> {
+impl<'a, S: SeriesSource> QueryEvaluation<'a, S> {
+    fn new(
+        plan: &'a QueryPlan,
+        series: &'a [Vec<S>],
+        span: (i64, i64),
+        until: Instant,
+        memory: &'a mut dyn MemorySource,
+    ) -> Self {
+        let negated = vec![HashMap::new(); plan.negations];
+        Self { plan, series, span, until, samples: 0, memory, negated }
+    }
+
+    /// The negated value; a text is kept.
+    ///
+    /// # Errors
+    /// Two series differ only in the name of their metric, be it at different times of the query:
+    /// Prometheus negates the series of all times together.
+    fn negate(
+        &mut self,
+        number: usize,
+        value: ExpressionValue,
+    ) -> Result<ExpressionValue, QueryError> {
+        let vector = match value {
+            ExpressionValue::Scalar(number) => return Ok(ExpressionValue::Scalar(-number)),
+            ExpressionValue::Text(text) => return Ok(ExpressionValue::Text(text)),
+            ExpressionValue::Vector(vector) => vector,
+        };
+        let Some(seen) = self.negated.get_mut(number) else {
+            return Ok(ExpressionValue::Vector(vector));
+        };
+        let mut negated = Vec::with_capacity(vector.len());
+        for Sample { labels, value } in vector {
+            let nameless = Arc::new(labels.nameless());
+            match seen.get(&nameless) {
+                Some(known) if *known != labels => return Err(QueryError::same_labels()),
+                Some(_) => {}
+                None => {
+                    self.memory.take(2 * size_of::<(Arc<LabelSet>, Arc<LabelSet>)>())?;
+                    seen.insert(Arc::clone(&nameless), labels);
+                }
+            }
+            negated.push(Sample { labels: nameless, value: -value });
+        }
+        Ok(ExpressionValue::Vector(negated))
+    }
+
     /// Counts samples against the limit and checks the time limit.
     fn spend(&mut self, samples: usize) -> Result<(), QueryError> {
         self.samples += samples;
@@ -179,7 +226,10 @@ impl<S: SeriesSource> QueryEvaluation<'_, S> {
             PlanNode::Number(number) => Ok(ExpressionValue::Scalar(*number)),
             PlanNode::Text(text) => Ok(ExpressionValue::Text(text.clone())),
             PlanNode::Select(number) => Ok(ExpressionValue::Vector(self.instant(*number, time)?)),
-            PlanNode::Negate(inner) => self.value(inner, time)?.negated(),
+            PlanNode::Negate(number, inner) => {
+                let value = self.value(inner, time)?;
+                self.negate(*number, value)
+            }
             PlanNode::Binary(operator, left, right, matching) => {
                 let (left, right) = (self.value(left, time)?, self.value(right, time)?);
                 self.spend(left.series_count() + right.series_count())?;

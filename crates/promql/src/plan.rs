@@ -28,8 +28,8 @@ pub enum PlanNode {
     Text(String),
     /// The series of a selector.
     Select(usize),
-    /// A negation.
-    Negate(Box<PlanNode>),
+    /// A negation, with its number among those of the query.
+    Negate(usize, Box<PlanNode>),
     /// A binary operator with its two sides.
     Binary(BinaryOperator, Box<PlanNode>, Box<PlanNode>, VectorMatching),
     /// An aggregation with its parameter.
@@ -49,6 +49,8 @@ pub struct QueryPlan {
     pub node: PlanNode,
     /// Its selectors.
     pub selectors: Vec<SeriesSelector>,
+    /// The number of its negations.
+    pub negations: usize,
     /// Whether the result depends on the time itself (`time()`) and not only on the selected
     /// months.
     pub tells_time: bool,
@@ -62,8 +64,12 @@ pub fn plan(query: &str) -> Result<QueryPlan, QueryError> {
     check_query_text(query)?;
     let expression = promql_parser::parser::parse(query)
         .map_err(|error| QueryError::bad(format!("invalid parameter \"query\": {error}")))?;
-    let mut plan =
-        QueryPlan { node: PlanNode::Number(0.0), selectors: Vec::new(), tells_time: false };
+    let mut plan = QueryPlan {
+        node: PlanNode::Number(0.0),
+        selectors: Vec::new(),
+        negations: 0,
+        tells_time: false,
+    };
     plan.node = plan.node(&expression, 0)?;
     Ok(plan)
 }
@@ -95,7 +101,11 @@ impl QueryPlan {
             Expr::NumberLiteral(number) => PlanNode::Number(number.val),
             Expr::StringLiteral(text) => PlanNode::Text(text.val.clone()),
             Expr::Paren(inner) => self.node(&inner.expr, depth)?,
-            Expr::Unary(inner) => PlanNode::Negate(Box::new(self.node(&inner.expr, depth)?)),
+            Expr::Unary(inner) => {
+                let number = self.negations;
+                self.negations += 1;
+                PlanNode::Negate(number, Box::new(self.node(&inner.expr, depth)?))
+            }
             Expr::VectorSelector(selector) => PlanNode::Select(self.select(selector, 0)?),
             Expr::MatrixSelector(_) => {
                 return Err(QueryError::bad(

@@ -32,26 +32,6 @@ impl ExpressionValue {
     pub fn series_count(&self) -> usize {
         if let Self::Vector(vector) = self { vector.len() } else { 1 }
     }
-
-    /// The negated value; a text is kept.
-    ///
-    /// # Errors
-    /// Two series differ only in the name of their metric.
-    pub fn negated(self) -> Result<Self, QueryError> {
-        match self {
-            Self::Scalar(number) => Ok(Self::Scalar(-number)),
-            Self::Vector(vector) => unique(
-                vector
-                    .into_iter()
-                    .map(|sample| Sample {
-                        labels: Arc::new(sample.labels.nameless()),
-                        value: -sample.value,
-                    })
-                    .collect(),
-            ),
-            Self::Text(text) => Ok(Self::Text(text)),
-        }
-    }
 }
 
 /// Formats a label set for error messages.
@@ -71,5 +51,5 @@ pub fn unique(vector: Vec<Sample>) -> Result<ExpressionValue, QueryError> {
     if vector.iter().all(|sample| seen.insert(&sample.labels)) {
         return Ok(ExpressionValue::Vector(vector));
     }
-    Err(QueryError::execution("vector cannot contain metrics with the same labelset"))
+    Err(QueryError::same_labels())
 }
