@@ -261,6 +261,7 @@ impl ObservationsParams {
             to: self.to,
             submission: self.submission.clone(),
             history: self.history.unwrap_or(false),
+            with_validity: self.history.unwrap_or(false),
             changed_since: self.changed_since.map(|revision| revision.number),
             value_min,
             value_max,

@@ -329,7 +329,8 @@ impl TableContent for SeriesResponse {
             cells.extend(series.points.iter().flat_map(point));
             cells
         };
-        ResponseTable::new(&columns, series.into_iter().map(row)).planned(plan.with_all_columns())
+        ResponseTable::new(&columns, series.into_iter().map(row))
+            .planned(plan.with_all_columns().of_field(field.name()))
     }
 }
 
@@ -598,6 +599,10 @@ fn window(
 ) -> Option<RequestedPeriods> {
     if count < 1 {
         reader.fault("last", "out_of_range", "last must be at least 1");
+        return None;
+    }
+    if count > MAX_MONTHS {
+        reader.fault("last", "out_of_range", format!("last must be at most {MAX_MONTHS}"));
         return None;
     }
     let (from, to) = span(count - 1);

@@ -25,7 +25,7 @@ pub fn find_name(group: &str, code: &str) -> Option<&'static LocalizedName> {
     BOOK.get(group)?.get(code)
 }
 
-/// The name of a value that serializes to a code. A test reads the name of each.
+/// The name of a value that serializes to a code.
 #[must_use]
 pub fn name_of(group: &str, value: &impl Serialize) -> &'static LocalizedName {
     static NOTHING: LocalizedName = LocalizedName { vi: String::new(), en: String::new() };

@@ -9,6 +9,8 @@ use kpi::fault::{Fault, quoted};
 pub const EXPORTED: &str = "egov-kpi-table/1";
 /// Text of the first cell of the row with the headings. The figures follow it.
 pub const DATA: &str = "data";
+/// Text of the first cell of the line below a table that goes on with another page.
+pub const NEXT: &str = "next";
 /// Begins the name of a column that shows the name of a code and is not read.
 pub const NAME: &str = "=";
 
@@ -62,7 +64,8 @@ impl ExportedLayout {
         row: usize,
     ) -> Result<Vec<Option<&'s GridCell>>, Fault> {
         let cells = sheet.grid.rows.get(row).map_or(&[][..], Vec::as_slice);
-        if row <= self.heading_row || cells.iter().all(GridCell::is_empty) {
+        let is_figures = row > self.heading_row && text(cells, 0) != NEXT;
+        if !is_figures || cells.iter().all(GridCell::is_empty) {
             return Ok(Vec::new());
         }
         let (key, shown) = (text(cells, 0), key_of(self.names.iter().map(|of| text(cells, *of))));

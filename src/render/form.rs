@@ -9,7 +9,7 @@ use rust_xlsxwriter::{
     XlsxError, utility,
 };
 
-use super::form_formula::{CellCheck, FigureCells, check_formula, rate_formula, said};
+use super::form_formula::{CellCheck, FigureCells, check_formula, failure_text, rate_formula};
 use crate::app::templates::{FormRate, FormRow, ReportingForm};
 use crate::intake::workbook::form::{
     CHECKS, CODES, COMPUTED, FORM_SHEET, GUIDE_SHEET, HEADER_ROW, INPUT, LABELS, MARK, MEASURED,
@@ -187,7 +187,7 @@ fn rows(
             figure(sheet, place, number, row, looks)?;
             check(sheet, place, (row, &cells), looks)?;
             let checks = row.checks.iter().filter(|check| check.condition.is_some());
-            let longest = checks.map(|check| said(&check.text).chars().count()).max();
+            let longest = checks.map(|check| failure_text(&check.text).chars().count()).max();
             fit(sheet, place, (row.shown_label(), longest.unwrap_or(0)))?;
         }
     }
@@ -533,7 +533,7 @@ fn guide(
          dòng khác được thu gọn. Để mở: chọn các dòng ở hai bên chỗ thu gọn, bấm chuột phải, \
          chọn Bỏ ẩn (Unhide); hoặc bỏ khóa trang (không mật khẩu) rồi bấm dấu +. Dòng thu gọn \
          vẫn được đọc.".to_owned(),
-        "Khi sửa số liệu của tháng đã chốt, ghi lý do vào cột “Ghi chú”.".to_owned(),
+        "Khi sửa số liệu của tháng đã khóa sổ, ghi lý do vào cột “Ghi chú”.".to_owned(),
         "Không xóa, không chèn dòng hoặc cột, không đổi tên trang: tệp được đọc theo mã ẩn ở cột đầu tiên.".to_owned(),
         format!(
             "Biểu này dành cho {} ({}), tháng {} năm {}; mỗi đơn vị và mỗi tháng dùng một biểu riêng.",

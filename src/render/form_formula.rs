@@ -9,6 +9,11 @@ use kpi::formula::{Comparison, Expression, FormulaOperator, IndicatorReference, 
 const COMPARED_DECIMALS: u32 = 6;
 /// Longest text in a formula of Excel.
 const MAX_TEXT: usize = 250;
+/// Longest formula that is written; Excel takes 8,192 characters.
+const MAX_FORMULA: usize = 8_000;
+/// Most cells that a part of a formula names; Excel takes 255 arguments and 64 levels of
+/// parentheses.
+const MAX_CELLS: usize = 60;
 
 /// Where the figures of a form are.
 pub(super) trait FigureCells {
@@ -29,6 +34,7 @@ pub(super) fn rate_formula(
     let value = excel(expression, cells)?;
     let filled = is_filled(&required(expression), cells)?;
     let formula = format!("=IF({filled},IFERROR(({value}){factor},\"\"),\"\")");
+    (formula.len() <= MAX_FORMULA).then_some(())?;
     let result = evaluate(expression, cells).filter(|value| value.is_finite());
     let result = result.map(|value| if is_percent { value * 100.0 } else { value });
     Some(with_result(formula, result.map_or_else(String::new, |value| value.to_string())))
@@ -43,13 +49,25 @@ pub(super) struct CellCheck<'c> {
 
 /// The formula that says which checks fail; empty while figures are missing. `None` without checks.
 pub(super) fn check_formula(checks: &[CellCheck<'_>], cells: &impl FigureCells) -> Option<Formula> {
-    let parts: Vec<(String, bool)> =
-        checks.iter().filter_map(|check| check_part(check, cells)).collect();
-    let texts = checks.iter().zip(&parts).filter(|(_, (_, fails))| *fails);
-    let result: Vec<String> = texts.map(|(check, _)| said(check.text)).collect();
-    let parts: Vec<String> = parts.into_iter().map(|(part, _)| part).collect();
-    let formula = format!("=TRIM({})", parts.join("&\" \"&"));
-    (!parts.is_empty()).then(|| with_result(formula, result.join(" ")))
+    let (formula, result) = joined_checks(checks, cells);
+    (!formula.is_empty()).then(|| with_result(format!("=TRIM({formula})"), result))
+}
+
+/// The checks in one formula, and its result.
+fn joined_checks(checks: &[CellCheck<'_>], cells: &impl FigureCells) -> (String, String) {
+    let (mut formula, mut failed) = (String::new(), Vec::new());
+    for check in checks {
+        let Some((part, fails)) = check_part(check, cells) else { continue };
+        if formula.len() + part.len() > MAX_FORMULA {
+            continue; // the note of the cell still names it
+        }
+        if !formula.is_empty() {
+            formula.push_str("&\" \"&");
+        }
+        formula.push_str(&part);
+        failed.extend(fails.then(|| failure_text(check.text)));
+    }
+    (formula, failed.join(" "))
 }
 
 /// A formula that results in what to say, and whether the check fails now.
@@ -64,8 +82,9 @@ fn check_part(check: &CellCheck<'_>, cells: &impl FigureCells) -> Option<(String
         Comparison::AtMost => format!("{difference}<={tolerance}"),
         Comparison::AtLeast => format!("{difference}>=-{tolerance}"),
     };
-    let text = said(check.text).replace('"', "\"\"");
-    let formula = format!("IF({filled},IF({holds},\"\",\"{text}\"),\"\")");
+    let text = failure_text(check.text).replace('"', "\"\"");
+    // An alternative without a value, or a division by zero, breaks no rule.
+    let formula = format!("IFERROR(IF({filled},IF({holds},\"\",\"{text}\"),\"\"),\"\")");
     let sides = evaluate(left, cells).zip(evaluate(right, cells));
     let fails = sides.is_some_and(|(x, y)| {
         let scale = 10_f64.powf(f64::from(COMPARED_DECIMALS));
@@ -80,7 +99,7 @@ fn check_part(check: &CellCheck<'_>, cells: &impl FigureCells) -> Option<(String
 }
 
 /// What a failed check says.
-pub(super) fn said(text: &str) -> String {
+pub(super) fn failure_text(text: &str) -> String {
     let text: String = text.chars().take(MAX_TEXT / 2).collect();
     format!("Chưa khớp: {text}.")
 }
@@ -96,6 +115,7 @@ fn is_filled(references: &[&IndicatorReference], cells: &impl FigureCells) -> Op
         references.iter().map(|reference| cells.cell(reference)).collect::<Option<Vec<_>>>()?;
     names.sort();
     names.dedup();
+    (names.len() <= MAX_CELLS).then_some(())?;
     Some(if names.is_empty() {
         "TRUE".to_owned()
     } else {
@@ -213,6 +233,18 @@ mod tests {
         assert_eq!(of("a.x / a.y", Some(6.0), None), None);
         assert_eq!(of("a.y ?? a.x", Some(6.0), None), Some(6.0));
         assert_eq!(of("min(a.x, a.y) - 1", Some(6.0), Some(4.0)), Some(3.0));
+    }
+
+    #[test]
+    fn a_check_without_a_result_shows_nothing_and_a_long_one_is_left_out() {
+        let cells = TestCells(None, Some(5.0));
+        let condition: RuleCondition = "(a.x ?? a.x) <= a.y".parse().unwrap();
+        let check = || CellCheck { condition: &condition, tolerance: 0.0, text: "x" };
+        let (part, fails) = check_part(&check(), &cells).unwrap();
+        assert!(part.starts_with("IFERROR(") && !fails, "{part}");
+        let many: Vec<CellCheck<'_>> = (0..200).map(|_| check()).collect();
+        let (all, one) = (joined_checks(&many, &cells).0, joined_checks(&[check()], &cells).0);
+        assert!(all.len() > 10 * one.len() && all.len() < MAX_FORMULA + 10, "{}", all.len());
     }
 
     #[test]

@@ -120,6 +120,8 @@ pub struct SheetPlan {
     pub(super) kept: &'static str,
     pub(super) subjects: Vec<SheetSubject>,
     pub(super) chart: Option<ChartKind>,
+    /// The field that columns named by periods have, if it is not the value.
+    pub(super) field: Option<&'static str>,
 }
 
 impl SheetPlan {
@@ -129,7 +131,7 @@ impl SheetPlan {
     #[must_use]
     pub fn new(sheet: &'static str, shown: &str) -> Self {
         let shown = Some(shown.to_owned());
-        Self { sheet, shown, kept: "", subjects: Vec::new(), chart: None }
+        Self { sheet, shown, kept: "", subjects: Vec::new(), chart: None, field: None }
     }
 
     /// The same with all columns of the table.
@@ -142,6 +144,12 @@ impl SheetPlan {
     #[must_use]
     pub fn keeping(self, kept: &'static str) -> Self {
         Self { kept, ..self }
+    }
+
+    /// The same with another field than the value in columns named by periods.
+    #[must_use]
+    pub fn of_field(self, field: &'static str) -> Self {
+        Self { field: Some(field).filter(|field| *field != "value"), ..self }
     }
 
     /// The same about something.

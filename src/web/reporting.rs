@@ -514,7 +514,7 @@ impl<'a> QuestionableFigure<'a> {
     }
 
     fn of_quality(figure: &'a QualityView) -> Self {
-        // What an outlier is compared with changes with every further month; an answer stays
+        // What an outlier is compared with changes with every further month; an answer stays.
         let compared = figure.expected.filter(|_| figure.rule != "outlier");
         Self {
             unit: &figure.unit,

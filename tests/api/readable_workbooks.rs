@@ -208,6 +208,8 @@ fn every_list_has_words_for_its_headings_and_all_columns_with_full() {
         let is_field = |heading: &&&str| heading.contains('_') || heading.is_empty();
         assert_eq!(headings.iter().find(is_field), None, "{path}");
         assert!(few[0].grid.rows.len() > HEADINGS + 1, "{path} is empty");
+        assert!(!shown(&few[0], 1)[0].is_empty(), "{path} has no title");
+        assert!(shown(&few[0], 2)[0].contains("sửa đổi"), "{path} has no revision");
         let all = sheets(&server, &format!("{path}&format=xlsx&full=true"));
         let csv = server.get(&format!("{path}&format=csv")).text();
         let names: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
@@ -257,11 +259,24 @@ fn a_figure_that_is_changed_in_an_exported_table_is_taken_by_its_hidden_code() {
         let problem = server.post_bytes(path, MEDIA, &moved).problem(422);
         assert_eq!(problem["errors"][0]["code"], "contradicts_code", "{problem}");
     }
+    // A page ends with a line that is no row.
+    let page = server.get("observations?format=xlsx&limit=1").body;
+    let answer = server.post_bytes("observations", MEDIA, &page).expect(200);
+    has(&answer["counts"], &json!({ "revised": 0, "unchanged": 1 }));
     // Rows that a filter hides are not silently left out.
     let hidden =
         edited(&exported, SHEET, |xml| xml.replace("<row r=\"7\"", "<row r=\"7\" hidden=\"1\""));
     let problem = server.post_bytes("observations", MEDIA, &hidden).problem(422);
     assert_eq!(problem["errors"][0]["code"], "hidden", "{problem}");
+}
+
+#[test]
+fn a_wide_table_shows_its_field_as_what_it_is() {
+    let server = ranked();
+    let path = format!("series?measure={RATE}&unit=p&from=2021-10&to=2021-10&layout=wide");
+    let found = sheets(&server, &format!("{path}&fields=coverage&format=xlsx"));
+    assert_eq!(cell(&found[0], 1, "10/2021"), "67%", "2 of 3 units");
+    assert!(shown(&found[0], 2)[0].starts_with("Tỷ lệ đơn vị có số"), "{:?}", shown(&found[0], 2));
 }
 
 #[test]

@@ -182,6 +182,8 @@ fn parameters_that_do_not_belong_together_are_refused() {
         ("from=2199-12&last=2", "/last out_of_range"),
         ("to=1900-01&last=2", "/last out_of_range"),
         ("from=2021-01&last=2147483647", "/last out_of_range"),
+        ("from=2021-Q1&last=2147483647", "/last out_of_range"),
+        ("from=2021&last=2147483647", "/last out_of_range"),
         ("to=2021&last=2147483647&step=month", "/last out_of_range"),
         ("from=2021-Q1&last=2&step=half", "/from steps_differ"),
         ("to=2021-Q1&last=2&step=year", "/to steps_differ"),

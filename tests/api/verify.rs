@@ -79,15 +79,18 @@ impl Tampered {
     fn tamper(&self, statements: &str) {
         let database = Connection::open(self.folder.path().join("ledger.db")).unwrap();
         database.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
-        let triggers: Vec<String> = {
-            let mut found =
-                database.prepare("SELECT name FROM sqlite_master WHERE type = 'trigger'").unwrap();
-            found.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        let triggers: Vec<(String, String)> = {
+            let list = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'";
+            let mut found = database.prepare(list).unwrap();
+            let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            found.query_map([], row).unwrap().map(Result::unwrap).collect()
         };
-        for trigger in triggers {
+        for (trigger, _) in &triggers {
             database.execute_batch(&format!("DROP TRIGGER {trigger}")).unwrap();
         }
         database.execute_batch(statements).unwrap();
+        // Otherwise `verify` reports them too.
+        triggers.iter().for_each(|(_, made)| database.execute_batch(made).unwrap());
     }
 
     #[track_caller]

@@ -326,7 +326,7 @@ fn triggers_that_were_dropped_changed_or_added_are_found() {
             "CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; \
              CREATE TRIGGER mine BEFORE INSERT ON declarations \
              FOR EACH ROW EXECUTE FUNCTION mine()",
-            "declarations.mine is not of this program",
+            "declarations.mine was not created by this program",
         ),
     ] {
         let fresh = Fresh::default();

@@ -293,7 +293,7 @@ fn triggers_that_were_dropped_changed_or_added_are_found() {
         ),
         (
             "CREATE TRIGGER mine AFTER INSERT ON revisions BEGIN SELECT 1; END",
-            "revisions.mine is not of this program",
+            "revisions.mine was not created by this program",
         ),
     ] {
         let fresh = Fresh::default();

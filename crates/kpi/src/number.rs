@@ -37,7 +37,7 @@ pub fn share(part: usize, whole: usize) -> f64 {
 /// exact, so their sum is taken as it is.
 #[must_use]
 pub fn cancelling_sum(x: f64, y: f64) -> f64 {
-    const ROUNDING: f64 = 16.0 * f64::EPSILON;
+    const ROUNDING: f64 = 4.0 * f64::EPSILON;
     let sum = x + y;
     let exact = x.fract() == 0.0 && y.fract() == 0.0;
     if !exact && sum.abs() <= ROUNDING * x.abs().max(y.abs()) { 0.0 } else { sum }

@@ -257,7 +257,8 @@ impl Period {
     /// The period `periods` steps earlier.
     #[must_use]
     pub fn back(self, periods: i32) -> Self {
-        Self { first: self.first.plus(-self.step.stride().saturating_mul(periods)), ..self }
+        let months = self.step.stride().saturating_mul(periods).saturating_neg();
+        Self { first: self.first.plus(months), ..self }
     }
 
     /// The same period a year before.

@@ -427,6 +427,30 @@ impl Program {
         Some(self.apply(now)? - self.apply(then)?)
     }
 
+    /// The sum or difference of two figures with the same decimals, taken before scaling, so that it
+    /// is exact.
+    fn figure_sum(
+        &self,
+        operator: FormulaOperator,
+        x: &ProgramNode,
+        y: &ProgramNode,
+        values: &[f64],
+    ) -> Option<f64> {
+        let sign = match operator {
+            FormulaOperator::Add => 1.0,
+            FormulaOperator::Subtract => -1.0,
+            FormulaOperator::Multiply | FormulaOperator::Divide => return None,
+        };
+        let figure = |node: &ProgramNode| {
+            let ProgramNode::Operand(place) = node else { return None };
+            let Operand::Figure(figure) = self.operands.get(*place)? else { return None };
+            Some((*values.get(*place)?, figure.decimals))
+        };
+        let ((x, decimals), (y, same)) = (figure(x)?, figure(y)?);
+        let sum = cancelling_sum(x, sign * y);
+        (decimals == same).then(|| sum / float(power_of_ten(decimals)))
+    }
+
     fn evaluate_node(&self, node: &ProgramNode, values: &[f64]) -> Option<f64> {
         let all = |list: &[ProgramNode]| {
             list.iter().map(|x| self.evaluate_node(x, values)).collect::<Option<Vec<f64>>>()
@@ -439,6 +463,9 @@ impl Program {
             ProgramNode::Min(list) => all(list)?.into_iter().fold(f64::INFINITY, f64::min),
             ProgramNode::Max(list) => all(list)?.into_iter().fold(f64::NEG_INFINITY, f64::max),
             ProgramNode::Binary(operator, x, y) => {
+                if let Some(sum) = self.figure_sum(*operator, x, y, values) {
+                    return Some(sum);
+                }
                 let (x, y) = (self.evaluate_node(x, values)?, self.evaluate_node(y, values)?);
                 match operator {
                     FormulaOperator::Add => cancelling_sum(x, y),

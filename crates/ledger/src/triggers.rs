@@ -20,5 +20,5 @@ pub fn differences(expected: &Triggers, found: &Triggers) -> Vec<String> {
         Some(_) => None,
     });
     let foreign = found.keys().filter(|place| !expected.contains_key(*place));
-    missing.chain(foreign.map(|place| format!("{place} is not of this program"))).collect()
+    missing.chain(foreign.map(|place| format!("{place} was not created by this program"))).collect()
 }

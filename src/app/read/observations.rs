@@ -19,6 +19,9 @@ use ledger::{ObservationKey, ObservationQuery, ObservationRow, SubmissionRecord}
 pub const MAX_PAGE: usize = 10_000;
 /// Number of ledger rows that are read at a time while looking for current figures.
 const STRETCH: u32 = 10_000;
+/// Most stretches that are read for a page. A page may therefore have fewer figures than its limit,
+/// or none, and still a next one.
+const MAX_STRETCHES: usize = 50;
 
 /// A recorded value: a number, or the text `n/a`.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -80,6 +83,8 @@ pub struct FigureQuery {
     pub submission: Option<String>,
     /// Every revision of a figure instead of the current figures.
     pub history: bool,
+    /// Whether each revision is given the end of its validity.
+    pub with_validity: bool,
     /// Only what was recorded after this revision; withdrawals are included.
     pub changed_since: Option<i64>,
     /// Only numbers from this one on.
@@ -130,7 +135,13 @@ impl Snapshot {
         wanted.up_to_revision = Some(wanted.up_to_revision.unwrap_or(revision).min(revision));
         let limit = query.limit.clamp(1, MAX_PAGE);
         let mut rows: Vec<ObservationRow> = Vec::new();
+        let (mut stretches, mut unread) = (0, None);
         while rows.len() <= limit {
+            if stretches == MAX_STRETCHES {
+                unread = wanted.after;
+                break;
+            }
+            stretches += 1;
             let is_whole = query.history && query.value_min.is_none() && query.value_max.is_none();
             wanted.limit =
                 if is_whole { u32::try_from(limit + 1).unwrap_or(STRETCH) } else { STRETCH };
@@ -148,8 +159,8 @@ impl Snapshot {
         }
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let next = rows.last().filter(|_| more).map(ObservationRow::key);
-        let observations = self.views(&rows, query.history.then_some(revision))?;
+        let next = rows.last().filter(|_| more).map(ObservationRow::key).or(unread);
+        let observations = self.views(&rows, query.with_validity.then_some(revision))?;
         self.confirm()?;
         Ok(FigurePage { revision, observations, next })
     }

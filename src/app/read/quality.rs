@@ -55,8 +55,11 @@ impl Default for OutlierSettings {
     }
 }
 
+/// The rule of figures far from the history of their unit.
+const OUTLIER: &str = "outlier";
+
 /// The kinds of checks.
-pub const RULES: [&str; 4] = ["outlier", "unchanged", "unexplained_jump", "implied_opening"];
+pub const RULES: [&str; 4] = [OUTLIER, "unchanged", "unexplained_jump", "implied_opening"];
 
 /// A figure that deserves a check.
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
@@ -131,16 +134,17 @@ impl Snapshot {
         }
         let mut looked = 0;
         let mut found = Vec::new();
+        let outliers = query.rule.is_none_or(|rule| rule == OUTLIER).then_some(query.outliers);
         let enough = query.offset.saturating_add(query.limit).saturating_add(1);
         let columns = state
             .measures
             .iter()
-            .filter_map(|(id, measure)| QualityCheck::column(state, id, measure, query.outliers));
+            .filter_map(|(id, measure)| QualityCheck::column(state, id, measure, outliers));
         let stocks = state
             .catalogue
             .indicators
             .iter()
-            .filter_map(|indicator| QualityCheck::stock(state, indicator, query.outliers));
+            .filter_map(|indicator| QualityCheck::stock(state, indicator, outliers));
         'all: for look in columns.chain(stocks) {
             for unit in units.clone() {
                 looked += look.at(unit, from, to, &mut |view: QualityView| {
@@ -173,7 +177,7 @@ struct QualityCheck<'a> {
     decimals: u32,
     /// Months from which the definition differs from before.
     breaks: &'a [Month],
-    outliers: OutlierSettings,
+    outliers: Option<OutlierSettings>,
     what: OutlierInput,
 }
 
@@ -190,7 +194,7 @@ impl<'a> QualityCheck<'a> {
         state: &'a State,
         id: MeasureId,
         measure: &Measure,
-        outliers: OutlierSettings,
+        outliers: Option<OutlierSettings>,
     ) -> Option<Self> {
         let indicator = state.catalogue.indicator(&measure.code)?;
         Some(Self {
@@ -207,7 +211,7 @@ impl<'a> QualityCheck<'a> {
     fn stock(
         state: &'a State,
         indicator: &'a Indicator,
-        outliers: OutlierSettings,
+        outliers: Option<OutlierSettings>,
     ) -> Option<Self> {
         let own = |code: &str| {
             Some(OwnValuePlan::plan(
@@ -284,8 +288,10 @@ impl<'a> QualityCheck<'a> {
         if months.last().is_none_or(|(newest, _)| *newest < from) {
             return 0;
         }
-        let (unit_size, method) = (power_of_ten(self.decimals), self.outliers.method);
-        let history = FigureHistory::new(&figures, self.kind, unit_size, self.breaks, method);
+        let unit_size = power_of_ten(self.decimals);
+        let history = self.outliers.map(|OutlierSettings { method, .. }| {
+            FigureHistory::new(&figures, self.kind, unit_size, self.breaks, method)
+        });
         let (mut run, mut looked) = (0, 0);
         for (n, (month, value)) in months.iter().enumerate() {
             let same = |other: Option<&(Month, i64)>, apart: i32| {
@@ -301,8 +307,10 @@ impl<'a> QualityCheck<'a> {
             }
             looked += 1;
             let place = CheckedFigure { unit, month: *month, value: *value };
-            let score = history.score(*month, method);
-            score.and_then(|score| self.outlier(&place, &score)).into_iter().for_each(&mut *found);
+            let outlier = history.as_ref().zip(self.outliers).and_then(|(history, settings)| {
+                self.outlier(&place, &history.score(*month, settings.method)?, settings.threshold)
+            });
+            outlier.into_iter().for_each(&mut *found);
             let long = if self.kind == IndicatorKind::Stock { SAME.1 } else { SAME.0 };
             let few = LEAST_SAME.saturating_mul(unit_size);
             if run >= long && value.saturating_abs() >= few && !same(months.get(n + 1), 1) {
@@ -313,10 +321,14 @@ impl<'a> QualityCheck<'a> {
     }
 
     /// A figure with a score that reaches the threshold.
-    fn outlier(&self, place: &CheckedFigure, found: &OutlierScore) -> Option<QualityView> {
-        let score = Some(found.score)
-            .filter(|score| score.abs() >= self.outliers.threshold)
-            .and_then(Rounded::new)?;
+    fn outlier(
+        &self,
+        place: &CheckedFigure,
+        found: &OutlierScore,
+        threshold: f64,
+    ) -> Option<QualityView> {
+        let score =
+            Some(found.score).filter(|score| score.abs() >= threshold).and_then(Rounded::new)?;
         let expected = Rounded::new(found.expected / float(power_of_ten(self.decimals)))?;
         let value = scaled(place.value, self.decimals);
         let (z, [en, vi]) = (format!("{:.1}", score.get()), self.compared_with(found));
@@ -331,7 +343,7 @@ impl<'a> QualityCheck<'a> {
             months: Some(found.months),
             ..self.view(
                 place,
-                "outlier",
+                OUTLIER,
                 found.with.method(),
                 format!("{value} stands out: {en} {expected}, {name} {z}."),
                 format!(

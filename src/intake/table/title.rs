@@ -72,7 +72,7 @@ impl LabelReader<'_> {
                     others.push(unit)
                 }
             } else {
-                for named in self.places.named_in(line, around.month, defaults.unit) {
+                for named in self.places.find_units_in(line, around.month, defaults.unit) {
                     match named {
                         UnitMatch::One(unit) => others.push(unit),
                         UnitMatch::Several(units) => others.extend(units),

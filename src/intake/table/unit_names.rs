@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use kpi::period::Month;
 use kpi::unit::{UnitForest, UnitKind};
-use kpi::vietnamese::folding::{Spelling, label_words, unaccented};
+use kpi::vietnamese::folding::{Spelling, folded, label_words, unaccented};
 
 /// Words before the name of a unit, and the kind of unit that they give.
 const HEADS: [(&str, Option<UnitKind>); 14] = [
@@ -25,13 +25,12 @@ const HEADS: [(&str, Option<UnitKind>); 14] = [
     ("province of", Some(UnitKind::Province)),
 ];
 
-/// Words for the kind of a unit within a text, folded. "Ban" and "văn phòng" also begin other
-/// phrases.
+/// Words for the kind of a unit within a text. "Ban" and "văn phòng" also begin other phrases.
 const NAMED_KINDS: [&str; 8] =
-    ["tinh", "thanh pho", "thi xa", "thi tran", "huyen", "quan", "phuong", "so"];
+    ["tỉnh", "thành phố", "thị xã", "thị trấn", "huyện", "quận", "phường", "sở"];
 
-/// Words of a text about several units, folded.
-const PLURALS: [&str; 4] = ["cac", "nhung", "moi", "tung"];
+/// Words of a text about several units.
+const PLURALS: [&str; 4] = ["các", "những", "mỗi", "từng"];
 
 /// Most words of a unit's name that are looked for within a text.
 const LONGEST_NAME: usize = 12;
@@ -58,6 +57,29 @@ pub struct UnitNames<'a> {
 
 fn joined(text: &str, spelling: Spelling) -> String {
     label_words(text, spelling).join(" ")
+}
+
+/// A word in a spelling.
+fn spelled(word: &str, spelling: Spelling) -> String {
+    match spelling {
+        Spelling::Marked => word.to_owned(),
+        Spelling::Plain => unaccented(word),
+    }
+}
+
+/// The number of words for a kind of unit at a word of a folded text.
+fn kind_at(folded: &[String], at: usize, spelling: Spelling) -> Option<usize> {
+    let rest = folded.get(at..)?;
+    let level = at.checked_sub(1).and_then(|before| folded.get(before));
+    if level.is_some_and(|word| *word == spelled("cấp", spelling)) {
+        return None; // "cấp huyện"
+    }
+    NAMED_KINDS.iter().find_map(|kind| {
+        let kind = spelled(kind, spelling);
+        let words = kind.split(' ');
+        let length = words.clone().count();
+        words.eq(rest.get(..length)?.iter().map(String::as_str)).then_some(length)
+    })
 }
 
 /// Whether the words behind a kind of unit are a name: they begin with a capital within a text that
@@ -184,27 +206,32 @@ impl<'a> UnitNames<'a> {
     /// huyện và thành phố Trà Vinh") is not looked for. A kind with a name that no unit has
     /// ("tỉnh Bến Tre") is [`UnitMatch::Unknown`].
     #[must_use]
-    pub fn named_in(
+    pub fn find_units_in(
         &self,
         text: &str,
         month: Option<Month>,
         above: Option<usize>,
     ) -> Vec<UnitMatch> {
         let words: Vec<&str> = text.split_whitespace().collect();
-        let folded: Vec<String> = words
-            .iter()
-            .map(|word| unaccented(word.trim_matches(|c: char| !c.is_alphanumeric())))
-            .collect();
-        if folded.iter().any(|word| PLURALS.contains(&word.as_str())) {
+        let bare = |word: &&str| folded(word.trim_matches(|c: char| !c.is_alphanumeric()));
+        let folded: Vec<String> = words.iter().map(bare).collect();
+        let spelling = Spelling::of(text);
+        let is_plural =
+            |word: &String| PLURALS.iter().any(|plural| spelled(plural, spelling) == *word);
+        if folded.iter().any(is_plural) {
             return Vec::new();
         }
         let (mut found, mut at) = (Vec::new(), 0);
         while at < words.len() {
-            let Some(kind) = self.kind_at(&folded, at) else {
+            let Some(kind) = kind_at(&folded, at, spelling) else {
                 at += 1;
                 continue;
             };
-            let longest = (words.len() - at).min(LONGEST_NAME);
+            // A name does not go on behind the end of a clause.
+            let ends = |word: &&str| word.ends_with(['.', ';', ':']);
+            let rest = words.get(at..).unwrap_or_default();
+            let clause = rest.iter().position(ends).map_or(rest.len(), |end| end + 1);
+            let longest = clause.min(LONGEST_NAME);
             let named = (kind + 1..=longest).rev().find_map(|length| {
                 let name = words.get(at..at + length)?.join(" ");
                 let name = name.trim_matches(|c: char| !c.is_alphanumeric());
@@ -215,7 +242,7 @@ impl<'a> UnitNames<'a> {
             });
             let (unit, length) = match named {
                 Some(named) => named,
-                None if is_name(words.get(at + kind..).unwrap_or_default(), text) => {
+                None if is_name(rest.get(kind..clause).unwrap_or_default(), text) => {
                     (UnitMatch::Unknown, kind)
                 }
                 None => {
@@ -227,20 +254,6 @@ impl<'a> UnitNames<'a> {
             at += length;
         }
         found
-    }
-
-    /// The number of words for a kind of unit at a word of a folded text.
-    fn kind_at(&self, folded: &[String], at: usize) -> Option<usize> {
-        let rest = folded.get(at..)?;
-        let level = at.checked_sub(1).and_then(|before| folded.get(before));
-        if level.is_some_and(|word| word == "cap") {
-            return None; // "cấp huyện"
-        }
-        NAMED_KINDS.iter().find_map(|kind| {
-            let words = kind.split(' ');
-            let length = words.clone().count();
-            words.eq(rest.get(..length)?.iter().map(String::as_str)).then_some(length)
-        })
     }
 
     /// The unit that has an official code in a month.
@@ -314,7 +327,7 @@ mod tests {
                 UnitMatch::Several(list) => format!("{} units", list.len()),
                 UnitMatch::Unknown => "unknown".to_owned(),
             };
-            places.named_in(text, None, units.position("tv")).iter().map(name).collect()
+            places.find_units_in(text, None, units.position("tv")).iter().map(name).collect()
         };
         for (text, expected) in [
             ("KẾT QUẢ XỬ LÝ VĂN BẢN HUYỆN CÀNG LONG THÁNG 10/2021", vec!["cl"]),
@@ -326,6 +339,11 @@ mod tests {
             ("Số lượng hồ sơ cấp huyện trên địa bàn tỉnh", vec![]),
             ("SỐ LIỆU CẤP HUYỆN, CẤP XÃ", vec![]),
             ("Số văn bản đi", vec![]),
+            ("Số VB đi, số DVC trực tuyến", vec![]),
+            ("Các đơn vị liên quan VNPT và cơ quan Nhà nước", vec![]),
+            ("Cơ quan Nhà nước tại địa phương Trà Vinh", vec![]),
+            ("Kết quả của tỉnh. Số liệu Tháng 10", vec![]),
+            ("KET QUA CUA HUYEN CANG LONG", vec!["cl"]),
         ] {
             assert_eq!(of(text), expected, "{text}");
         }

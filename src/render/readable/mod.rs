@@ -13,7 +13,7 @@ use super::sheet_plan::{
     CellKind, ChartKind, ColumnWords, SheetPlan, SheetSubject, column_words, sheet_name,
 };
 use super::table::{MAX_CELL, MAX_DIGITS, ResponseCell, ResponseTable};
-use crate::intake::exported_table::{DATA, EXPORTED, NAME, key_of};
+use crate::intake::exported_table::{DATA, EXPORTED, NAME, NEXT, key_of};
 use chart::{CellRange, ChartRanges, ChartSeriesRange};
 use kpi::period::Period;
 use style::{CellStyles, CellTone, number_format};
@@ -127,6 +127,7 @@ impl<'w> SheetWriter<'w> {
         let mut print_to = last;
         if let Some(next) = next {
             let follows = self.language.say("Còn dữ liệu ở trang sau", "More rows follow");
+            self.sheet.write_string(last + 1, KEY_COLUMN, NEXT)?;
             self.sheet.write_string(last + 1, FIRST_COLUMN, format!("{follows}: {next}"))?;
             print_to = last + 1;
         }
@@ -154,6 +155,10 @@ impl<'w> SheetWriter<'w> {
             about,
             &CellStyles::subtitle(),
         )?;
+        // Rows are written in their order; what comes later for an earlier row would be lost.
+        if !self.kept.is_empty() {
+            self.sheet.write_string(HEADING_ROW, KEY_COLUMN, DATA)?;
+        }
         for (place, column) in (FIRST_COLUMN..).zip(&self.columns) {
             let heading = self.language.say(&column.words.vi, &column.words.en);
             let style = CellStyles::heading();
@@ -179,7 +184,10 @@ impl<'w> SheetWriter<'w> {
                 SheetSubject::Period(period) => about.insert(0, self.language.long_period(period)),
             }
         }
-        let revision = self.language.say("Số liệu tại lần ghi", "Figures as of revision");
+        if let Some(words) = self.plan.field.and_then(column_words) {
+            about.insert(0, self.language.say(&words.vi, &words.en).to_owned());
+        }
+        let revision = self.language.say("Số liệu tại lần sửa đổi", "Figures as of revision");
         about.push(format!("{revision} {}", self.language.revision()));
         let title = if names.is_empty() {
             title.to_owned()
@@ -206,7 +214,6 @@ impl<'w> SheetWriter<'w> {
             self.sheet.write_string(NAME_ROW, place, name)?;
         }
         self.sheet.set_row_hidden(NAME_ROW)?;
-        self.sheet.write_string(HEADING_ROW, KEY_COLUMN, DATA)?;
         Ok(())
     }
 
@@ -379,6 +386,8 @@ impl<'w> SheetWriter<'w> {
         let mut word = self.language.code(group, code);
         if self.text(row, "provisional") == "true" {
             let coverage = self.text(row, "coverage").parse::<f64>().unwrap_or_default() * 100.0;
+            // A part is never shown as the whole.
+            let coverage = if coverage < 100.0 { coverage.min(99.0) } else { coverage };
             let (so_far, units) =
                 (self.language.say("tạm", "so far"), self.language.say("đơn vị", "of the units"));
             word += &format!(" ({so_far}, {coverage:.0} % {units})");
@@ -537,7 +546,8 @@ fn columns(names: &[String], plan: &SheetPlan, language: &SheetLanguage) -> Vec<
         None => all_columns(names),
     };
     let column = |(place, field): (Option<usize>, String)| {
-        let words = column_words(&field).cloned().unwrap_or_else(|| of_period(&field, language));
+        let words = column_words(&field).cloned();
+        let words = words.unwrap_or_else(|| of_period(&field, plan.field, language));
         // Room for the filter button below the heading, which may take two lines.
         let heading = language.say(&words.vi, &words.en).chars().count();
         SheetColumn { place, width: heading / 2 + 4, field, words }
@@ -557,8 +567,9 @@ fn all_columns(names: &[String]) -> Vec<(Option<usize>, String)> {
 }
 
 /// The words of a column that has a period as its name, or another name without words.
-fn of_period(field: &str, language: &SheetLanguage) -> ColumnWords {
-    let heading = language.period(field);
-    let kind = if field.parse::<Period>().is_ok() { CellKind::Value } else { CellKind::Text };
+fn of_period(name: &str, field: Option<&str>, language: &SheetLanguage) -> ColumnWords {
+    let heading = language.period(name);
+    let of_field = field.and_then(column_words).map_or(CellKind::Value, |words| words.kind);
+    let kind = if name.parse::<Period>().is_ok() { of_field } else { CellKind::Text };
     ColumnWords { vi: heading.clone(), en: heading, kind, names: None }
 }

@@ -62,6 +62,8 @@ pub(super) fn number_format(kind: CellKind, number: &str, is_percent: bool, vi: 
         CellKind::Change => signed(&value),
         CellKind::Percent => "#,##0.0\" %\"".to_owned(),
         CellKind::PercentChange => signed("#,##0.0\" %\""),
+        // A part is never shown as the whole.
+        CellKind::Share if number.starts_with("0.99") => "0.0##%".to_owned(),
         CellKind::Share => "0%".to_owned(),
         CellKind::Count => "#,##0".to_owned(),
         CellKind::Value

@@ -272,7 +272,7 @@ fn form(asked: &PageRequest, given: &GivenIndicator<'_>) -> Markup {
                 }
                 label {
                     (language.say(
-                        "Số lẻ ",
+                        "Số chữ số thập phân ",
                         "Decimals ",
                     ))
                     input type="number" name="decimals" min="0" max="9"

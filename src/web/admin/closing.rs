@@ -1,5 +1,7 @@
 //! Closing and reopening months by a check list.
 
+use std::collections::HashSet;
+
 use actix_web::HttpRequest;
 use actix_web::web::{Bytes, Data};
 use maud::{Markup, html};
@@ -141,7 +143,7 @@ fn checks(asked: &PageRequest, month: Month, list: &CheckList) -> Markup {
                     a href=(reporting) {
                         (language.say("xem ai còn thiếu", "see who owes figures"))
                     }
-                    (owing(asked, &list.reports))
+                    (list_owing_units(asked, &list.reports))
                 }))
                 (item(list.findings == 0, html! {
                     (list.findings)
@@ -157,11 +159,11 @@ fn checks(asked: &PageRequest, month: Month, list: &CheckList) -> Markup {
 }
 
 /// The first units with a report that is not complete.
-fn owing(asked: &PageRequest, reports: &CompletenessView) -> Markup {
+fn list_owing_units(asked: &PageRequest, reports: &CompletenessView) -> Markup {
     let owes = |row: &&ReportProgressView| !row.missing.is_empty();
-    let mut units: Vec<&str> =
-        reports.rows.iter().filter(owes).map(|row| row.unit.as_str()).collect();
-    units.dedup();
+    let mut seen = HashSet::new();
+    let owing = reports.rows.iter().filter(owes).map(|row| row.unit.as_str());
+    let units: Vec<&str> = owing.filter(|unit| seen.insert(*unit)).collect();
     let (language, rest) = (asked.language, units.len().saturating_sub(MAX_OWING));
     html! {
         @if !units.is_empty() {
