@@ -314,7 +314,10 @@ fn a_step_of_a_stock_is_reported_once() {
     // 0.6745 x (1,500 - 350) / 150 = 5.171167; 3,100 + 350
     has(
         &found[0],
-        &json!({ "rule": "outlier", "period": "2021-08", "value": 4_600, "expected": 3_450, "score": 5.171_167, "months": 7 }),
+        &json!({
+            "rule": "outlier", "period": "2021-08", "value": 4_600,
+            "expected": 3_450, "score": 5.171_167, "months": 7,
+        }),
     );
 }
 

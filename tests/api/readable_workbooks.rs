@@ -184,7 +184,8 @@ fn series_are_rows_with_a_line_for_each_and_gaps_where_nothing_is_reported() {
 fn every_list_has_words_for_its_headings_and_all_columns_with_full() {
     let server = Server::start();
     server.post_csv("observations", REPORT).expect(201);
-    server.put("annotations", &json!({ "annotations": [{ "code": "n", "unit": "travinh", "from": "2021-10", "text": "x" }] })).expect(200);
+    let note = json!({ "code": "n", "unit": "travinh", "from": "2021-10", "text": "x" });
+    server.put("annotations", &json!({ "annotations": [note] })).expect(200);
     server.post_bytes("periods/2021-09/close?force=true", "application/json", b"").expect(200);
     for path in [
         "observations?",
