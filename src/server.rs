@@ -300,11 +300,18 @@ fn is_accessible_by_others(path: &std::path::Path) -> bool {
 /// # Errors
 /// Those of the store.
 pub fn open(address: &str, clock: Clock) -> Result<App, Error> {
-    let store = Store::open(address, true)?;
+    App::open_by(Store::open(address, true)?, clock)
+}
+
+/// Warns in the log of triggers that are not as this program makes them.
+///
+/// # Errors
+/// Those of the store.
+pub fn warn_of_triggers(store: &Store) -> Result<(), Error> {
     for difference in store.trigger_differences()? {
         tracing::warn!("a trigger of the ledger is not as it should be: {difference}");
     }
-    App::open_by(store, clock)
+    Ok(())
 }
 
 /// Raises the limit of open files to the maximum, and returns the limit.

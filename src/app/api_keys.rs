@@ -487,7 +487,7 @@ fn plan_rotation(
         ));
     }
     if before.state(now) != KeyState::Active {
-        return Err(conflict(format!("the key {old} has expired; create a new one")));
+        return Err(conflict(format!("the key {old} is no longer valid; create a new one")));
     }
     let replaced = |document: &&KeyDocument| document.replaces.as_ref() == Some(old);
     if let Some((successor, _)) = known.iter().find(|(_, document)| replaced(document)) {

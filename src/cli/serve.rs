@@ -36,7 +36,11 @@ pub fn run(
         (database.to_owned(), if settings.tls.is_some() { "https" } else { "http" });
     let running = server::start(
         settings,
-        move || App::open_with(Store::open(&database, true)?, clock, secret),
+        move || {
+            let store = Store::open(&database, true)?;
+            server::warn_of_triggers(&store)?;
+            App::open_with(store, clock, secret)
+        },
         move |address| announced(scheme, address),
     )?;
     running.run_until_signal()?;

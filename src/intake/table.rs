@@ -412,6 +412,16 @@ mod tests {
             left(&format!("{title}\nChỉ tiêu|Kết quả\nVăn bản đi|1"), &["2:1"]);
             assert_eq!(told(&grid("Chỉ tiêu|Kết quả\nVăn bản đi|1"), title).0, [""; 0], "{title}");
         }
+        for title in ["Kế hoạch năm 2021", "Dự kiến tháng 10/2021", "Cùng kỳ năm trước", "T12"]
+        {
+            assert_eq!(told(&grid("Chỉ tiêu|Kết quả\nVăn bản đi|1"), title).0, [""; 0], "{title}");
+        }
+        // December of which year?
+        figures(
+            "Chỉ tiêu|Tháng 12|Tháng 10\nVăn bản đi|1|2",
+            "",
+            &["ioffice.documents.outgoing travinh 2021-10 2"],
+        );
         for title in [
             "Kết quả của Sở Thông tin và Truyền thông tỉnh Trà Vinh",
             "Số văn bản đi trên địa bàn tỉnh Trà Vinh",

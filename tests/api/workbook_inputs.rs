@@ -362,6 +362,25 @@ fn the_columns_of_a_form_are_found_by_their_headings() {
 }
 
 #[test]
+fn a_form_in_thousands_is_refused() {
+    let server = Server::start();
+    let form = form(&server);
+    let full = filled(&form, &[(&input(&form, OUTGOING), "316")]);
+    for (from, to) in [
+        ("Tháng này (11/2021)", "Tháng này (đơn vị: nghìn)"),
+        ("NGHỆ THÔNG TIN HẰNG THÁNG", "NGHỆ THÔNG TIN HẰNG THÁNG (ĐVT: TRIỆU)"),
+        (">Văn bản đi<", ">Văn bản đi (nghìn)<"),
+    ] {
+        let typed = edited(&full, "xl/sharedStrings.xml", |xml| {
+            assert!(xml.contains(from), "{from}: {xml}");
+            xml.replace(from, to)
+        });
+        let errors = post(&server, "", &typed).faults(422);
+        assert!(errors[0].ends_with(" contradicts_code"), "{to}: {errors:?}");
+    }
+}
+
+#[test]
 fn a_form_whose_head_contradicts_its_codes_is_refused() {
     let server = Server::start();
     let form = form(&server);
@@ -376,6 +395,11 @@ fn a_form_whose_head_contradicts_its_codes_is_refused() {
         ("NGHỆ THÔNG TIN HẰNG THÁNG", "NGHỆ THÔNG TIN THÁNG 12 NĂM 2021", &["B1"]),
         ("Tháng này (11/2021)", "Tháng này (12/2021)", &["F5"]),
         ("Tháng này (11/2021)", "Tháng này (lũy kế)", &["F5"]),
+        (
+            "BIỂU SỐ LIỆU ỨNG DỤNG",
+            "BIỂU SỐ LIỆU CỦA SỞ THÔNG TIN VÀ TRUYỀN THÔNG VỀ ỨNG DỤNG",
+            &["B1"],
+        ),
         ("Đơn vị báo cáo: Trà Vinh (travinh)", "Đơn vị báo cáo: Huyện Càng Long", &["B2"]),
         ("Đơn vị báo cáo: Trà Vinh (travinh)", "Sở Thông tin và Truyền thông (tv.dic)", &["B2"]),
         ("Trà Vinh (travinh)", "Trà Vinh (tv.cang_long)", &["B2"]),

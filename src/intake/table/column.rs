@@ -5,7 +5,6 @@ use super::label_reader::LabelReader;
 use super::mapping::LabelMeaning;
 use super::shape::{GridShape, TableParts};
 use super::title::TableTitle;
-use kpi::period::Month;
 use kpi::vietnamese::folding::unaccented;
 use kpi::vietnamese::months::extract_months;
 
@@ -43,10 +42,7 @@ impl LabelReader<'_> {
             facets = LabelFacets { month: Some(month), unknown: false, ..facets };
         }
         if let (None, Some(number)) = (facets.month, facets.of_year) {
-            facets.month = facets
-                .year
-                .or(title.around.month.map(Month::year))
-                .and_then(|year| Month::new(year, number));
+            facets.month = title.month_of_year(facets.year, number);
             if facets.month.is_none() {
                 facets.refused = Some("the year of the month is not known".to_owned());
             }

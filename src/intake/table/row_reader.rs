@@ -329,10 +329,7 @@ impl<'t, 's> RowReader<'t, 's> {
             facets = facets.and(found, self.reader.catalogue);
         }
         if let (None, Some(number)) = (facets.month, facets.of_year) {
-            facets.month = facets
-                .year
-                .or(self.title.around.month.map(Month::year))
-                .and_then(|year| Month::new(year, number));
+            facets.month = self.title.month_of_year(facets.year, number);
             if facets.month.is_none() {
                 facets.refused = Some("the year of the month is not known".to_owned());
             }

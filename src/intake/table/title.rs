@@ -22,6 +22,8 @@ const MAX_HINT: usize = 1_000;
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct TableTitle {
     pub around: LabelContext,
+    /// The year that the title names, for months without one.
+    pub year: Option<i32>,
     /// The reason why the table has no month, if the title gives one.
     pub refused: Option<String>,
     /// The measure of every figure, if the title names one.
@@ -167,19 +169,39 @@ fn measure_line(line: &str) -> Option<()> {
     (line.contains("dvt") || line.contains("don vi tinh")).then_some(())
 }
 
+/// Why a table is not one of the month's figures, of the times in its title.
+const PLAN: &str = "a plan";
+const TO_DATE: &str = "year to date";
+const WIDER: &str = "a period wider";
+/// A title of another month than the one reported.
+const OTHER_MONTH: &str = "the table is of another month";
+
 impl TableTitle {
+    /// A month that is named without its year: in the year that is named beside it or in the title,
+    /// otherwise in that of the table's month, unless it is later than that month.
+    pub(super) fn month_of_year(&self, year: Option<i32>, number: u32) -> Option<Month> {
+        if let Some(year) = year.or(self.year) {
+            return Month::new(year, number);
+        }
+        let given = self.around.month?;
+        Month::new(given.year(), number).filter(|month| *month <= given)
+    }
+
     /// Sets the month of the table from the times in its title.
     fn time(&mut self, told: &[MonthMention]) {
-        let (mut months, mut numbers, mut year) = (Vec::new(), Vec::new(), None);
+        let (mut months, mut numbers) = (Vec::new(), Vec::new());
         for when in told {
             match *when {
                 MonthMention::Month(month) if !months.contains(&month) => months.push(month),
                 MonthMention::OfYear(number) if !numbers.contains(&number) => numbers.push(number),
-                MonthMention::Year(found) => year = Some(found),
+                MonthMention::Year(found) => self.year = Some(found),
                 MonthMention::Other(why)
-                    if why.starts_with("year to date") || why.starts_with("a period wider") =>
+                    if [PLAN, TO_DATE, WIDER].iter().any(|refused| why.starts_with(refused)) =>
                 {
                     self.refused = Some(why.to_owned())
+                }
+                MonthMention::Relative(months) if months != 0 => {
+                    self.refused.get_or_insert_with(|| OTHER_MONTH.to_owned());
                 }
                 MonthMention::Month(_)
                 | MonthMention::OfYear(_)
@@ -187,10 +209,9 @@ impl TableTitle {
                 | MonthMention::Other(_) => {}
             }
         }
-        let given = self.around.month;
+        let (given, year) = (self.around.month, self.year);
         if let ([], [number]) = (months.as_slice(), numbers.as_slice()) {
-            months
-                .extend(year.or(given.map(Month::year)).and_then(|year| Month::new(year, *number)));
+            months.extend(self.month_of_year(None, *number));
         }
         self.around.month = match (months.as_slice(), numbers.len()) {
             ([one], 0 | 1) => Some(*one),
@@ -200,7 +221,8 @@ impl TableTitle {
         };
         if matches!(months.as_slice(), [_]) {
             // A title that names its month means this month, whatever it is compared with.
-            self.refused = self.refused.take().filter(|why| why.starts_with("year to date"));
+            let stays = |why: &String| why.starts_with(TO_DATE) || why.starts_with(PLAN);
+            self.refused = self.refused.take().filter(stays);
         }
     }
 }

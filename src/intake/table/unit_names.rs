@@ -26,8 +26,11 @@ const HEADS: [(&str, Option<UnitKind>); 14] = [
 ];
 
 /// Words for the kind of a unit within a text. "Ban" and "văn phòng" also begin other phrases.
-const NAMED_KINDS: [&str; 8] =
-    ["tỉnh", "thành phố", "thị xã", "thị trấn", "huyện", "quận", "phường", "sở"];
+const NAMED_KINDS: [&str; 9] =
+    ["tỉnh", "thành phố", "thị xã", "thị trấn", "huyện", "quận", "phường", "xã", "sở"];
+
+/// Abbreviations of them, where a full stop follows.
+const ABBREVIATED_KINDS: [&str; 6] = ["tp", "tx", "tt", "h", "q", "p"];
 
 /// Words of a text about several units.
 const PLURALS: [&str; 4] = ["các", "những", "mỗi", "từng"];
@@ -82,12 +85,12 @@ fn kind_at(folded: &[String], at: usize, spelling: Spelling) -> Option<usize> {
     })
 }
 
-/// Whether the words behind a kind of unit are a name: they begin with a capital within a text that
-/// is not all in capitals.
+/// Whether the words behind a kind of unit are a name: they begin with a capital or a digit
+/// ("Quận 1") within a text that is not all in capitals.
 fn is_name(behind: &[&str], text: &str) -> bool {
     let mixed = text.chars().any(char::is_lowercase);
     let first = behind.first().and_then(|word| word.chars().next());
-    mixed && first.is_some_and(char::is_uppercase)
+    mixed && first.is_some_and(|letter| letter.is_uppercase() || letter.is_ascii_digit())
 }
 
 /// A name without the words for the kind of unit, if it has them.
@@ -223,14 +226,19 @@ impl<'a> UnitNames<'a> {
         }
         let (mut found, mut at) = (Vec::new(), 0);
         while at < words.len() {
-            let Some(kind) = kind_at(&folded, at, spelling) else {
+            let rest = words.get(at..).unwrap_or_default();
+            let is_abbreviated = rest.first().is_some_and(|word| word.ends_with('.'))
+                && folded.get(at).is_some_and(|word| ABBREVIATED_KINDS.contains(&word.as_str()));
+            let Some(kind) = is_abbreviated.then_some(1).or_else(|| kind_at(&folded, at, spelling))
+            else {
                 at += 1;
                 continue;
             };
             // A name does not go on behind the end of a clause.
             let ends = |word: &&str| word.ends_with(['.', ';', ':']);
-            let rest = words.get(at..).unwrap_or_default();
-            let clause = rest.iter().position(ends).map_or(rest.len(), |end| end + 1);
+            let from = usize::from(is_abbreviated);
+            let end = rest.iter().skip(from).position(ends);
+            let clause = end.map_or(rest.len(), |end| from + end + 1);
             let longest = clause.min(LONGEST_NAME);
             let named = (kind + 1..=longest).rev().find_map(|length| {
                 let name = words.get(at..at + length)?.join(" ");
@@ -344,6 +352,10 @@ mod tests {
             ("Cơ quan Nhà nước tại địa phương Trà Vinh", vec![]),
             ("Kết quả của tỉnh. Số liệu Tháng 10", vec![]),
             ("KET QUA CUA HUYEN CANG LONG", vec!["cl"]),
+            ("Kết quả của UBND xã Mỹ Long", vec!["unknown"]),
+            ("Kết quả của TP. Cần Thơ và H. Cầu Kè", vec!["unknown", "unknown"]),
+            ("Kết quả của Quận 1", vec!["unknown"]),
+            ("Hỗ trợ Bảo hiểm xã hội", vec![]),
         ] {
             assert_eq!(of(text), expected, "{text}");
         }

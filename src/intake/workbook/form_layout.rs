@@ -238,14 +238,29 @@ impl FormLayout {
             }
         }
         of_month(self.header_row, self.input);
-        if let Some(column) = shown(self.head.0) {
-            let said = text(sheet, self.head.0, column);
-            if names_another_unit(said, unit, month, (units, places)) {
+        for (row, column) in
+            [(self.title_row, shown(self.title_row)), (self.header_row, Some(self.input))]
+        {
+            let Some(column) = column else { continue };
+            let said = text(sheet, row, column);
+            if let Some(word) = multiple(said) {
+                found.push(another_size(sheet, (row, column), said, word));
+            }
+        }
+        for row in [self.title_row, self.head.0] {
+            let Some(column) = shown(row) else { continue };
+            let said = text(sheet, row, column);
+            let is_other = if row == self.title_row {
+                title_names_another_unit(said, unit, month, (units, places))
+            } else {
+                names_another_unit(said, unit, month, (units, places))
+            };
+            if is_other {
                 let name = units.get(unit).map_or("", |unit| unit.document.shown());
                 found.push(
                     fault_at(
                         &sheet.name,
-                        self.head.0,
+                        row,
                         column,
                         "contradicts_code",
                         format!(
@@ -266,6 +281,46 @@ impl FormLayout {
         }
         found
     }
+}
+
+/// Whether the title of a form names another unit than the form's or those above it.
+fn title_names_another_unit(
+    said: &str,
+    unit: usize,
+    month: Month,
+    (units, places): (&UnitForest, &UnitNames<'_>),
+) -> bool {
+    let own = |named: &usize| *named == unit || units.ancestors(unit).any(|above| above == *named);
+    places.find_units_in(said, Some(month), None).iter().any(|found| match found {
+        UnitMatch::One(named) => !own(named),
+        UnitMatch::Several(named) => !named.iter().any(own),
+        UnitMatch::Unknown => true,
+    })
+}
+
+/// The word by which a text says that figures are in thousands or more.
+pub(super) fn multiple(text: &str) -> Option<&'static str> {
+    let folded = unaccented(text);
+    let mut words = folded.split(|letter: char| !letter.is_alphanumeric());
+    words.find_map(|word| ["nghin", "ngan", "trieu"].into_iter().find(|known| *known == word))
+}
+
+/// The error for a text of a form by which figures are in another size.
+pub(super) fn another_size(
+    sheet: &WorkbookSheet,
+    (row, column): (usize, usize),
+    said: &str,
+    word: &str,
+) -> Fault {
+    let shown = quoted(said);
+    fault_at(
+        &sheet.name,
+        row,
+        column,
+        "contradicts_code",
+        format!("it says {shown} ({word}), but a form has figures as they are, not in thousands"),
+    )
+    .with_vi(format!("ô ghi {shown}; biểu nhận số đầy đủ, không tính theo nghìn, triệu hay tỷ"))
 }
 
 /// Whether the head of a form names another unit than the form's.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::form::{MARK, VERSION};
-use super::form_layout::FormLayout;
+use super::form_layout::{FormLayout, another_size, multiple};
 use super::reading::{SheetFigure, WorkbookReading, refuse_uncomputed, unclaimed_cell};
 use crate::intake::label::LabelResolution;
 use crate::intake::table::cell::{AllowedNumber, CellContent, STRUCK, has_digit, read};
@@ -272,6 +272,18 @@ impl FormReader<'_> {
                      dòng đã bị sắp xếp hoặc di chuyển mà không kèm cột {codes}; hãy tải lại biểu"
                 )),
             );
+            return;
+        }
+        let named = [&self.catalogue.label(&measure).vi, self.catalogue.unit_of_measure(code)]
+            .iter()
+            .any(|name| multiple(name).is_some());
+        let beside = layout.asides.iter().copied().chain(layout.labels);
+        let resized = beside.filter(|_| !named).find_map(|column| {
+            let said = self.text(row, column);
+            Some(another_size(self.sheet, (row, column), said, multiple(said)?))
+        });
+        if let Some(fault) = resized {
+            reading.faults.push(fault);
             return;
         }
         let label = if own.of_members.contains_key(&label_key(&label)) {

@@ -82,12 +82,14 @@ class Tables:
                     triggers = db.execute(
                         "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
                     ).fetchall()
-                    for name, _ in triggers:
-                        db.execute(f"DROP TRIGGER {name}")
-                db.executescript(statement)
-                for _, made in triggers:
-                    db.execute(made)
-                db.commit()
+                for name, _ in triggers:
+                    db.execute(f"DROP TRIGGER {name}")
+                try:
+                    db.executescript(statement)
+                finally:
+                    for _, made in triggers:
+                        db.execute(made)
+                    db.commit()
             except sqlite3.Error as error:
                 return str(error)
         return None
@@ -269,6 +271,29 @@ def rows_that_block_the_next_revision_are_reported_before_a_write(place):
             reply = caller.post("/api/v1/observations", figures, content="text/csv")
             place.check(reply.status == 201, f"{what}: {reply.status} without it", reply.body)
         served.stop()
+
+
+@attack("rows added behind the service")
+def triggers_that_are_gone_are_reported_at_the_start(place):
+    """A trigger is dropped behind the service: verify and the log of the next start name it."""
+    for kind, database in databases(place):
+        filled(place, database)
+        tables, (trigger, table) = Tables(place, database), ("closings_stay", "")
+        if tables.file is None:
+            trigger, table = "append_only", " ON closings"
+        place.check(
+            tables.run(f"DROP TRIGGER {trigger}{table}") is None, f"{kind}: it cannot be dropped"
+        )
+        verified = place.run("verify", "--database", database)
+        named = f"closings.{trigger} is missing"
+        place.check(
+            verified.returncode == 1 and named in verified.stdout,
+            f"{kind}: verify does not name it",
+            verified.stdout,
+        )
+        served = place.serve(database, name=f"{kind}-without")
+        served.stop()
+        place.check(named in served.log(), f"{kind}: the log does not name it", served.log()[-500:])
 
 
 @attack("rows added behind the service")

@@ -75,7 +75,7 @@ static PATTERNS: LazyLock<Vec<MonthPattern>> = LazyLock::new(|| {
             |_| MonthMention::Other(TO_DATE),
         ),
         (
-            r"\bke hoach (nam|thang|giao|duoc giao|qu[yi])\b|^ke hoach$|\bchi tieu (giao|nam|ke hoach|duoc giao)\b|\bmuc tieu\b|\bduoc giao\b|\btarget\b",
+            r"\bke hoach (nam|thang|giao|duoc giao|qu[yi])\b|^ke hoach$|\bchi tieu (giao|nam|ke hoach|duoc giao)\b|\bmuc tieu\b|\bduoc giao\b|\bdu kien\b|\buoc (tinh|thang|thuc hien)\b|\btarget\b",
             |_| MonthMention::Other(PLAN),
         ),
         (
