@@ -601,12 +601,10 @@ fn window(
         reader.fault("last", "out_of_range", "last must be at least 1");
         return None;
     }
-    if count > MAX_MONTHS {
-        reader.fault("last", "out_of_range", format!("last must be at most {MAX_MONTHS}"));
-        return None;
-    }
-    let (from, to) = span(count - 1);
-    if from.first() < FIRST_MONTH || to.last() > LAST_MONTH {
+    // More periods than there are months would overflow.
+    let months = LAST_MONTH.since(FIRST_MONTH);
+    let (from, to) = span((count - 1).min(months));
+    if count - 1 > months || from.first() < FIRST_MONTH || to.last() > LAST_MONTH {
         let detail = format!("the months must lie between {FIRST_MONTH} and {LAST_MONTH}");
         reader.fault("last", "out_of_range", detail);
         return None;
