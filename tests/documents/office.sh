@@ -5,7 +5,8 @@
 # Installs LibreOffice and poppler when they are missing (as root on Debian).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-if ! command -v soffice >/dev/null || ! command -v pdftotext >/dev/null; then
+# LibreOffice may be installed without its Writer.
+if ! command -v soffice >/dev/null || ! compgen -G '/usr/lib/libreoffice/program/libswlo*' >/dev/null || ! command -v pdftotext >/dev/null; then
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libreoffice-writer-nogui poppler-utils fonts-liberation >/dev/null
 fi

@@ -6,7 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 dejavu=/usr/share/fonts/truetype/dejavu
-if ! command -v soffice >/dev/null || ! [ -d "$dejavu" ]; then
+# LibreOffice may be installed without its Writer.
+if ! command -v soffice >/dev/null || ! compgen -G '/usr/lib/libreoffice/program/libswlo*' >/dev/null || ! [ -d "$dejavu" ]; then
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libreoffice-writer-nogui fonts-dejavu-core >/dev/null
 fi
