@@ -1,14 +1,11 @@
 //! Lists as Excel files for people: names, few columns, a chart, and hidden codes by which they can
 //! be sent back.
 
-use std::io::{Cursor, Read};
-
 use documents::workbook::{self, WorkbookSheet};
 use serde_json::json;
-use zip::ZipArchive;
 
 use crate::harness::{REPORT, Server, figure, has};
-use crate::workbooks::{edited, filled};
+use crate::workbooks::{edited, filled, part};
 
 const OUTGOING: &str = "ioffice.documents.outgoing";
 const SIGNED: &str = "ioffice.documents.signed";
@@ -18,15 +15,6 @@ const MEDIA: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml
 const HEADINGS: usize = 4;
 /// The part with the first sheet.
 const SHEET: &str = "xl/worksheets/sheet1.xml";
-
-/// A part of an Excel file.
-#[track_caller]
-fn part(bytes: &[u8], name: &str) -> String {
-    let mut zip = ZipArchive::new(Cursor::new(bytes)).expect("a workbook is a ZIP");
-    let mut text = String::new();
-    zip.by_name(name).unwrap().read_to_string(&mut text).unwrap();
-    text
-}
 
 #[track_caller]
 fn sheets(server: &Server, path: &str) -> Vec<WorkbookSheet> {

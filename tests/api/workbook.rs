@@ -1,11 +1,9 @@
 //! Lists as Excel files with all columns.
 
-use std::io::{Cursor, Read};
-
 use serde_json::{Value, json};
-use zip::ZipArchive;
 
 use crate::harness::{REPORT, Reply, Server, figure, has};
+use crate::workbooks::part;
 
 const OUTGOING: &str = "ioffice.documents.outgoing";
 const SIGNED: &str = "ioffice.documents.signed";
@@ -24,18 +22,6 @@ use Cell::{Nothing, Number};
 
 fn text(text: &str) -> Cell {
     Cell::Text(text.to_owned())
-}
-
-/// A file inside an Excel file.
-#[track_caller]
-fn part(bytes: &[u8], name: &str) -> String {
-    let (mut zip, mut text) =
-        (ZipArchive::new(Cursor::new(bytes)).expect("a workbook is a ZIP"), String::new());
-    zip.by_name(name)
-        .unwrap_or_else(|error| panic!("{name}: {error}"))
-        .read_to_string(&mut text)
-        .unwrap();
-    text
 }
 
 /// Each text between two markers.

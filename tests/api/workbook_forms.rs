@@ -1,28 +1,16 @@
 //! The form of a unit and a month: what it computes and checks, its folded rows, its short labels.
 
-use std::io::{Cursor, Read};
-
 use documents::workbook::{self, WorkbookSheet};
 use serde_json::json;
-use zip::ZipArchive;
 
 use crate::harness::{REPORT, Server, has};
-use crate::workbooks::{edited, filled, input, post, told};
+use crate::workbooks::{edited, filled, input, part, post, told};
 
 const OUTGOING: &str = "ioffice.documents.outgoing";
 const SIGNED: &str = "ioffice.documents.signed";
 const RECEIVED: &str = "igate.dossiers.received";
 /// The part with the sheet to fill in.
 const SHEET: &str = "xl/worksheets/sheet1.xml";
-
-/// A part of an Excel file.
-#[track_caller]
-fn part(bytes: &[u8], name: &str) -> String {
-    let mut zip = ZipArchive::new(Cursor::new(bytes)).expect("a workbook is a ZIP");
-    let mut text = String::new();
-    zip.by_name(name).unwrap().read_to_string(&mut text).unwrap();
-    text
-}
 
 /// A cell of a sheet as XML.
 #[track_caller]

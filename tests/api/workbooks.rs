@@ -13,6 +13,18 @@ use crate::harness::{REPORT, Reply, Server, figure, has, run};
 
 const MEDIA: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
+/// A part of an Excel file as text.
+#[track_caller]
+pub fn part(bytes: &[u8], name: &str) -> String {
+    let (mut zip, mut text) =
+        (ZipArchive::new(Cursor::new(bytes)).expect("a workbook is a ZIP"), String::new());
+    zip.by_name(name)
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
+        .read_to_string(&mut text)
+        .unwrap();
+    text
+}
+
 /// An Excel file with another text in one of its parts.
 pub fn edited(bytes: &[u8], name: &str, edit: impl Fn(String) -> String) -> Vec<u8> {
     let mut zip = ZipArchive::new(Cursor::new(bytes)).unwrap();

@@ -200,7 +200,9 @@ impl<'a, S: SeriesSource> QueryEvaluation<'a, S> {
                 Some(known) if *known != labels => return Err(QueryError::same_labels()),
                 Some(_) => {}
                 None => {
-                    self.memory.take(2 * size_of::<(Arc<LabelSet>, Arc<LabelSet>)>())?;
+                    let pairs = labels.iter().count() * size_of::<(Arc<str>, Arc<str>)>();
+                    let entry = size_of::<(Arc<LabelSet>, Arc<LabelSet>)>();
+                    self.memory.take(2 * (entry + pairs))?;
                     seen.insert(Arc::clone(&nameless), labels);
                 }
             }
