@@ -24,13 +24,13 @@ use super::write::submission::SubmissionInput;
 use super::{App, time_text};
 use crate::error::Error;
 use crate::intake::SubmissionEnvelope;
-use crate::intake::report::lexicon::ReportLexicon;
-use crate::intake::report::{
-    self, ExtractedFigure, FigureRole, MAX_NUMBERS, ReportContext, ReportExtract, title,
-};
 use crate::messages::translated;
 pub use choice::{BY_HAND, ReportChoice};
 use documents::{Document, DocumentError, MediaType};
+use extract::report::lexicon::ReportLexicon;
+use extract::report::{
+    self, ExtractedFigure, FigureRole, MAX_NUMBERS, ReportContext, ReportExtract, title,
+};
 use kpi::fault::{Fault, quoted};
 use kpi::observation::{FoundObservation, SubmissionCounts};
 use kpi::period::{Period, Step};

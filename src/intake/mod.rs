@@ -5,10 +5,7 @@
 pub mod csv;
 pub mod exported_table;
 pub mod json;
-pub mod label;
-pub mod report;
 pub mod sheet_csv;
-pub mod table;
 pub mod unit_table;
 pub mod utf16;
 pub mod workbook;

@@ -1,9 +1,9 @@
 //! The first sheet of an Excel file as CSV, for the tables that the service itself exports.
 
 use super::exported_table::ExportedLayout;
-use super::table::cell::STRUCK;
 use documents::table::GridCell;
 use documents::workbook::{WorkbookSheet, fault_at, open};
+use extract::table::cell::STRUCK;
 use kpi::fault::{Fault, quoted};
 use kpi::number::{Decimal64, MAX_DECIMALS};
 

@@ -573,8 +573,8 @@ mod tests {
     use super::*;
     use crate::app::templates::{FormCheck, FormGroup};
     use crate::app::write::{catalogue, units};
-    use crate::intake::table::{TableDefaults, TableReader};
     use crate::intake::workbook::figures;
+    use extract::table::{TableDefaults, TableReader};
     use kpi::catalogue::Catalogue;
     use kpi::measure::{Measure, Members};
     use kpi::number::{Decimal64, Statement};

@@ -107,7 +107,7 @@ fn a_wrong_shape_is_named_without_words_of_the_program() {
 
 #[test]
 fn every_reason_of_a_skipped_number_is_explained_in_the_answer_and_in_the_documentation() {
-    use egov_kpi::intake::report::SkipReason;
+    use extract::report::SkipReason;
     let english = include_str!("../../docs/reports.md");
     let vietnamese = include_str!("../../docs/guides/officer.vi.md");
     for reason in SkipReason::ALL {

@@ -152,7 +152,7 @@ fn the_search_finds_modules_and_crates() {
         #[cfg(test)]
 mod tests { use crate::cli; }
     ";
-    let source = Source::new("src/intake/table/cell.rs", text);
+    let source = Source::new("crates/extract/src/table/cell.rs", text);
     let named: Vec<String> = source.modules().into_iter().collect();
     assert_eq!((source.layer.as_str(), named.join(" ").as_str()), ("intake", "app config memory"));
     let uses = |name: &str| of_crate(name).is_match(&source.text);

@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 
 use documents::{Document, MediaType, read};
 use egov_kpi::app::write::{catalogue, units};
-use egov_kpi::intake::report::lexicon::ReportLexicon;
-use egov_kpi::intake::report::{self, FigureRole, ReportContext, title};
+use extract::report::lexicon::ReportLexicon;
+use extract::report::{self, FigureRole, ReportContext, title};
 use kpi::catalogue::Catalogue;
 use kpi::measure::{Measure, Members};
 use kpi::number::Decimal64;

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use documents::{MediaType, read};
-use egov_kpi::intake::report::{FigureRole, title};
+use extract::report::{FigureRole, title};
 
 use crate::{Shipped, figures, shipped};
 

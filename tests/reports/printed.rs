@@ -1,7 +1,7 @@
 //! Numbers by what is printed, and tables below a text about something else.
 
 use documents::{MediaType, read};
-use egov_kpi::intake::report::{FigureRole, UnclaimedNumber};
+use extract::report::{FigureRole, UnclaimedNumber};
 
 use crate::{Shipped, figures, shipped};
 

@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use crate::app::App;
 use crate::error::Error;
-use crate::intake::report::lexicon::ReportLexicon;
 use crate::sync::Mutex;
+use extract::report::lexicon::ReportLexicon;
 use kpi::catalogue::{Catalogue, CatalogueDocument};
 use kpi::fault::Fault;
 

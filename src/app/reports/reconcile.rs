@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::app::App;
 use crate::app::read::findings::{FindingView, severity_name};
 use crate::app::state::{State, ValidationContext};
-use crate::intake::report::{ExtractedFigure, FigureRole, ReportExtract, SkipReason};
+use extract::report::{ExtractedFigure, FigureRole, ReportExtract, SkipReason};
 use kpi::catalogue::Severity;
 use kpi::change::MeasureSeries;
 use kpi::measure::Measure;

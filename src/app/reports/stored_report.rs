@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::places::CharacterPlaces;
 use super::views::{MAX_SENTENCE, ReportFigure, ReportUnclaimed, ReportView};
 use crate::app::state::ValidationContext;
-use crate::intake::report::{ExtractedFigure, SkipReason, UnclaimedNumber};
+use extract::report::{ExtractedFigure, SkipReason, UnclaimedNumber};
 use kpi::measure::Measure;
 use kpi::number::Decimal64;
 use kpi::observation::SubmissionCounts;

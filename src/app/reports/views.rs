@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::app::read::findings::FindingView;
-use crate::intake::report::{FigureRole, SkipReason};
+use extract::report::{FigureRole, SkipReason};
 use kpi::number::Decimal64;
 use kpi::observation::SubmissionCounts;
 

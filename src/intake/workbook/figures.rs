@@ -11,13 +11,13 @@ use super::reading::{
     unclaimed_cell,
 };
 use super::visible::VisibleGrid;
-use crate::intake::label::split_marker;
-use crate::intake::table::cell::{AllowedNumber, CellContent, STRUCK, has_digit, read};
-use crate::intake::table::{
-    LabelMeaning, LabelUse, TableDefaults, TableMapping, TableReader, sheet_tables,
-};
 use documents::table::{GridCell, NOT_COMPUTED};
 use documents::workbook::{WorkbookSheet, cell_name, open};
+use extract::label::split_marker;
+use extract::table::cell::{AllowedNumber, CellContent, STRUCK, has_digit, read};
+use extract::table::{
+    LabelMeaning, LabelUse, TableDefaults, TableMapping, TableReader, sheet_tables,
+};
 use kpi::catalogue::Catalogue;
 use kpi::fault::Fault;
 use kpi::number::Statement;
@@ -77,7 +77,7 @@ pub fn figures(
 fn skip_sheet(sheet: &WorkbookSheet, reason: &str, reading: &mut WorkbookReading) {
     for (row, cells) in sheet.grid.rows.iter().enumerate() {
         for (column, cell) in cells.iter().enumerate().filter(|(_, cell)| {
-            cell.number.is_some() || crate::intake::table::cell::looks_like_figure(&cell.text)
+            cell.number.is_some() || extract::table::cell::looks_like_figure(&cell.text)
         }) {
             reading.unclaimed.push(unclaimed_cell(sheet, row, column, cell, reason));
         }

@@ -2,8 +2,8 @@
 //! Columns and rows may have been inserted, so they are found by what is shown.
 
 use super::form::{COMPUTED, HEADER_ROW, MARK};
-use crate::intake::table::{UnitMatch, UnitNames};
 use documents::workbook::{WorkbookSheet, cell_name, fault_at};
+use extract::table::{UnitMatch, UnitNames};
 use kpi::fault::{Fault, quoted};
 use kpi::period::Month;
 use kpi::unit::UnitForest;

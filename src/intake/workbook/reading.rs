@@ -1,8 +1,8 @@
 //! What is found in an Excel file.
 
-use crate::intake::table::LabelUse;
 use documents::table::{GridCell, NOT_COMPUTED};
 use documents::workbook::{WorkbookSheet, cell_name, fault_at};
+use extract::table::LabelUse;
 use kpi::fault::{Fault, quoted};
 use kpi::measure::Measure;
 use kpi::number::Statement;

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use documents::workbook::open;
 use egov_kpi::app::templates::{FormGroup, FormRow, ReportingForm};
-use egov_kpi::intake::table::{TableDefaults, TableReader};
 use egov_kpi::intake::workbook::{WorkbookReading, figures, form, observation_sheet};
 use egov_kpi::render::form::write_form;
+use extract::table::{TableDefaults, TableReader};
 use kpi::measure::Measure;
 use kpi::number::Decimal64;
 use kpi::observation::FoundObservation;

@@ -11,7 +11,7 @@ use super::row_reader::RowReader;
 use super::shape::GridShape;
 use super::unclaimed::unclaimed_text;
 use super::unit_names::UnitNames;
-use crate::intake::label::LabelIndex;
+use crate::label::LabelIndex;
 use documents::table::Grid;
 use kpi::catalogue::Catalogue;
 use kpi::unit::UnitForest;

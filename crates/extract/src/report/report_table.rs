@@ -1,4 +1,4 @@
-//! Tables in a report: the figures that [`crate::intake::table`] finds become figures of the
+//! Tables in a report: the figures that [`crate::table`] finds become figures of the
 //! report.
 
 use std::ops::Range;
@@ -9,8 +9,8 @@ use super::heading_context::HeadingContext;
 use super::lexicon::NameIndex;
 use super::paragraph::ReportParagraph;
 use super::period_sign::{mark, sign_of_month, sign_of_span, sign_of_year};
-use crate::intake::table::cell::{has_digit, parts_digits};
-use crate::intake::table::{CellFigure, LabelMeaning, TableDefaults, TableMapping, TableReader};
+use crate::table::cell::{has_digit, parts_digits};
+use crate::table::{CellFigure, LabelMeaning, TableDefaults, TableMapping, TableReader};
 use documents::Document;
 use documents::table::Grid;
 use kpi::period::{Period, Step};

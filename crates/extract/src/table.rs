@@ -28,8 +28,8 @@ pub use unit_names::{UnitMatch, UnitNames};
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::write::{catalogue, units};
     use documents::table::{Grid, MergedCells};
+    use egov_kpi::app::write::{catalogue, units};
     use kpi::catalogue::Catalogue;
     use kpi::unit::{UnitDocument, UnitForest};
 

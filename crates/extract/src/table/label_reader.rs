@@ -4,7 +4,7 @@ use super::facets::{LabelColumnKind, LabelFacets};
 use super::label_context::LabelContext;
 use super::mapping::LabelMeaning;
 use super::unit_names::{UnitMatch, UnitNames};
-use crate::intake::label::{LabelIndex, LabelResolution, MeasureUnitText, split_marker};
+use crate::label::{LabelIndex, LabelResolution, MeasureUnitText, split_marker};
 use kpi::catalogue::Catalogue;
 use kpi::unit::UnitForest;
 use kpi::vietnamese::folding::unaccented;

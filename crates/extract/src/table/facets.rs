@@ -2,7 +2,7 @@
 //! figures are not taken.
 
 use super::label_context::LabelContext;
-use crate::intake::label::MeasureUnitText;
+use crate::label::MeasureUnitText;
 use kpi::catalogue::Catalogue;
 use kpi::measure::{Measure, Members};
 use kpi::period::Month;

@@ -7,7 +7,8 @@ use kpi::number::Decimal64;
 use kpi::period::Period;
 
 /// How a figure that was found is used.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FigureRole {
     /// A figure of the report's unit and period, which is recorded.
@@ -52,7 +53,8 @@ pub struct ExtractedFigure {
 }
 
 /// Why a number is not taken as a figure.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SkipReason {
     /// No pattern matches.

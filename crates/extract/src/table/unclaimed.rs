@@ -3,7 +3,7 @@
 
 use super::cell::{has_digit, looks_like_figure, says_nothing};
 use super::mapping::UnclaimedCell;
-use crate::intake::label::split_marker;
+use crate::label::split_marker;
 use documents::table::GridCell;
 use kpi::vietnamese::months::extract_months;
 

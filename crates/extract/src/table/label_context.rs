@@ -1,6 +1,6 @@
 //! What is known before a label is read.
 
-use crate::intake::label::LabelIndex;
+use crate::label::LabelIndex;
 use kpi::period::Month;
 
 /// What is known before a label is read.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::mapping::UnclaimedCell;
 use super::unclaimed::{is_figure, unclaimed};
-use crate::intake::label::{RowMarker, split_marker};
+use crate::label::{RowMarker, split_marker};
 use documents::table::{Grid, GridCell, MAX_COLUMNS, MAX_ROWS};
 use kpi::period::Month;
 use kpi::vietnamese::folding::unaccented;

@@ -8,7 +8,7 @@ use super::label_reader::LabelReader;
 use super::mapping::TableDefaults;
 use super::shape::GridShape;
 use super::unit_names::UnitMatch;
-use crate::intake::label::{LabelResolution, MeasureUnitText, split_marker};
+use crate::label::{LabelResolution, MeasureUnitText, split_marker};
 use kpi::measure::Measure;
 use kpi::period::Month;
 use kpi::unit::UnitKind;

@@ -496,7 +496,7 @@ mod tests {
     use kpi::catalogue::CatalogueDocument;
 
     fn catalogue() -> Catalogue {
-        Catalogue::new(crate::app::write::catalogue::shipped().unwrap()).unwrap()
+        Catalogue::new(egov_kpi::app::write::catalogue::shipped().unwrap()).unwrap()
     }
 
     fn one(labels: &LabelIndex<'_>, text: &str, hint: &str) -> String {

@@ -1,7 +1,7 @@
 //! Numbers in cells, in Vietnamese notation (`23.441`, `78,955%`, `1,2 tỷ`), read according to what
 //! the measure allows.
 
-use crate::intake::label::{RowMarker, split_marker};
+use crate::label::{RowMarker, split_marker};
 use kpi::number::Decimal64;
 use kpi::vietnamese::folding::{is_note_mark, unaccented};
 

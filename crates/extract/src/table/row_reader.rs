@@ -14,7 +14,7 @@ use super::shape::{GridShape, is_numbering, marker_of};
 use super::title::TableTitle;
 use super::unclaimed::{is_figure, unclaimed, unclaimed_figure, unclaimed_text};
 use super::unit_names::UnitMatch;
-use crate::intake::label::{LabelResolution, MeasureUnitText, RowMarker, split_marker};
+use crate::label::{LabelResolution, MeasureUnitText, RowMarker, split_marker};
 use documents::table::GridCell;
 use kpi::measure::{Measure, Members};
 use kpi::number::Decimal64;

@@ -50,7 +50,7 @@ pub struct HeadingWords {
 }
 
 static WORDS: LazyLock<ReportWords> = LazyLock::new(|| read(TEXT).unwrap_or_default());
-const TEXT: &str = include_str!("../../../catalogue/words/report.toml");
+const TEXT: &str = include_str!("../../../../catalogue/words/report.toml");
 
 fn read(text: &str) -> Result<ReportWords, toml::de::Error> {
     toml::from_str(text)
