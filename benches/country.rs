@@ -9,8 +9,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
-use egov_kpi::app::clock::Clock;
 use egov_kpi::app::write::catalogue;
+use egov_kpi::clock::Clock;
 use egov_kpi::generate::{self, DatasetSize};
 use egov_kpi::intake::csv::{CsvRows, RowOutcome};
 use indicatif::{HumanBytes, HumanCount};

@@ -42,10 +42,10 @@ use super::limits::rates::network;
 use super::limits::{self, body};
 use super::problem::Problem;
 use crate::app::App;
-use crate::app::access::role::Role;
-use crate::app::access::{Identity, SignInMethod};
-use crate::app::api_keys::cache::KeyRejection;
-use crate::app::oidc::{RETRY, TokenRejection, TokenVerifier};
+use crate::auth::api_keys::cache::KeyRejection;
+use crate::auth::identity::{Identity, SignInMethod};
+use crate::auth::oidc::{RETRY, TokenRejection, TokenVerifier};
+use crate::auth::role::Role;
 use crate::memory::MemoryOwner;
 
 /// Maximum length of an `Authorization` header, in bytes; longer ones are refused.

@@ -11,7 +11,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, web};
 
 use super::context::ServiceContext;
-use crate::app::access::{Identity, SignInMethod};
+use crate::auth::identity::{Identity, SignInMethod};
 
 /// The content security policy of responses that are not pages: they may load nothing.
 const NOTHING: &str =

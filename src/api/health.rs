@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, get, web};
 
 use super::context::ServiceContext;
 use super::problem::{HandlerResult, Problem, ProblemResponses};
-use crate::app::clock::MAX_JUMP;
+use crate::clock::MAX_JUMP;
 pub use crate::prometheus::ServiceMetrics;
 
 /// Check that the process runs.

@@ -10,11 +10,11 @@ use super::body::{ReceivedBody, of_shape, read_body, read_json};
 use super::context::ServiceContext;
 use super::problem::{HandlerResult, Problem, ProblemResponses};
 use super::query::{MinRevision, read_query, refuse_query};
-use crate::app::access::IdentityView;
-use crate::app::access::role::Role;
 use crate::app::api_keys::{
     IssuedKey, KeyExpiry, KeyView, MAX_DAYS, NewKey, OVERLAP_DAYS, RevokedKey,
 };
+use crate::app::read::me::IdentityView;
+use crate::auth::role::Role;
 
 /// The API keys.
 #[derive(Serialize, ToSchema)]

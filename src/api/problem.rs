@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
 use super::language::ResponseLanguage;
-use crate::app::clock::ClockFault;
+use crate::clock::ClockFault;
 use crate::error::Error;
 use crate::messages::{translated, vietnamese};
 use documents::DocumentError;

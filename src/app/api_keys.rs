@@ -1,53 +1,29 @@
-//! API keys: holders, roles and validity (`docs/access.md`). They are declarations of the ledger,
-//! so every change of a key is a revision of the hash chain, is part of archives, and is noticed by
-//! other instances.
-//!
-//! A key is `ek_`, its identifier, `_` and 256 random bits. Only its SHA-256 is stored; the key
-//! itself is shown once.
-//!
-//! | file | holds |
-//! |---|---|
-//! | `api_keys/document.rs` | an API key as the ledger stores it |
-//! | `api_keys/authentication.rs` | the secret of the instances, which authenticates the rows of keys |
-//! | `api_keys/cache.rs` | the API key cache in memory, used for every request |
-//! | `api_keys/setup_token.rs` | the one-time token before the first key exists |
-//! | `api_keys/refresher.rs` | the thread that applies changes of other instances and records when keys were used |
-
-mod authentication;
-pub mod cache;
-pub mod document;
-mod random;
-mod refresher;
-mod setup_token;
+//! Creating, rotating and revoking API keys (`docs/access.md`); [`crate::auth::api_keys`] says what
+//! a key is.
 
 use chrono::{DateTime, NaiveDate};
 use serde::{Deserialize, Serialize};
 
-pub use authentication::KeySecret;
-use cache::{ApiKeyCache, KeyDocuments};
-use document::{ADMIN_FILE, KeyDocument, KeyState, PREFIX, REVISION};
-use random::random;
-pub use setup_token::SetupToken;
-
-use super::access::Identity;
-use super::access::role::Role;
-use super::clock::{Calendar, process_time};
+use super::App;
 use super::state::State;
-use super::state::documents::API_KEY;
 use super::write::idempotency::WriteResponse;
 use super::write::writer::{PendingResponse, WriterContext, empty_commit};
-use super::{App, time_text};
+use crate::auth::api_keys::cache::{ApiKeyCache, KeyDocuments};
+use crate::auth::api_keys::document::{
+    ADMIN_FILE, API_KEY, KeyDocument, KeyState, PREFIX, REVISION,
+};
+use crate::auth::api_keys::{GeneratedKey, refresher};
+use crate::auth::identity::Identity;
+use crate::auth::role::Role;
+use crate::clock::{Calendar, process_time, time_text};
 use crate::error::Error;
 use crate::periodic::PeriodicThread;
 use kpi::fault::{Fault, quoted};
 use kpi::text;
 use ledger::{Commit, DeclarationVersion, RevisionId, chain};
 
-/// Shortest content of that file, in characters.
+/// Shortest content of the admin key file, in characters.
 const MIN_FILE: usize = 32;
-/// Random bytes of a key, and characters of its identifier (5 random bits each).
-const SECRET: usize = 32;
-const ID: usize = 10;
 /// Most keys in a ledger, including revoked and expired ones.
 pub const MAX_KEYS: usize = 10_000;
 /// Longest name of a key in characters.
@@ -57,24 +33,6 @@ pub const MAX_DAYS: i64 = 3_660;
 /// Default overlap of a rotation: how long the old key stays valid, in days.
 pub const OVERLAP_DAYS: i64 = 7;
 const DAY: i64 = 24 * 3_600 * 1_000_000;
-
-/// The identifiers of those keys of a ledger that are in force but not authenticated by a secret.
-///
-/// # Errors
-/// Those of the store, and [`ledger::StoreError::Corrupt`] for a key that cannot be parsed.
-pub fn unauthenticated_keys(
-    store: &ledger::Store,
-    secret: KeySecret,
-) -> Result<Vec<String>, Error> {
-    let api_keys = ApiKeyCache::new(Some(secret));
-    api_keys.catch_up(store)?;
-    Ok(api_keys
-        .documents()
-        .into_iter()
-        .filter(|(_, document)| document.state(process_time()) == KeyState::Unauthenticated)
-        .map(|(id, _)| id)
-        .collect())
-}
 
 /// An API key in responses, without its hash.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
@@ -237,24 +195,6 @@ struct ChangedKey {
     document: KeyDocument,
 }
 
-/// Random characters of an identifier, from Crockford's alphabet in lower case, which has no
-/// characters that look alike.
-fn random_id() -> Result<String, Error> {
-    const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-    let bytes: [u8; ID] = random()?;
-    Ok(bytes
-        .iter()
-        .filter_map(|byte| ALPHABET.get(usize::from(byte % 32)).map(|letter| char::from(*letter)))
-        .collect())
-}
-
-/// The text of a new key with this identifier.
-fn secret(id: &str) -> Result<String, Error> {
-    use base64::Engine;
-    let bytes: [u8; SECRET] = random()?;
-    Ok(format!("{PREFIX}{id}_{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)))
-}
-
 impl App {
     /// The API key cache.
     #[must_use]
@@ -379,15 +319,13 @@ impl App {
     }
 
     fn issue(&self, change: KeyChange, by: Identity) -> Result<PendingResponse<IssuedKey>, Error> {
-        let id = random_id()?;
-        let key = secret(&id)?;
-        Ok(self.issue_at(change, Some((id, key)), by))
+        Ok(self.issue_at(change, Some(GeneratedKey::new()?), by))
     }
 
     fn issue_at(
         &self,
         change: KeyChange,
-        new: Option<(String, String)>,
+        new: Option<GeneratedKey>,
         by: Identity,
     ) -> PendingResponse<IssuedKey> {
         let api_keys = std::sync::Arc::clone(&self.inner.api_keys);
@@ -419,10 +357,10 @@ fn apply_change(
     writer: &WriterContext,
     api_keys: &ApiKeyCache,
     change: &KeyChange,
-    new: Option<(String, String)>,
+    new: Option<GeneratedKey>,
     by: &Identity,
 ) -> Result<IssuedKey, Error> {
-    let (id, key) = new.unwrap_or_default();
+    let (id, key) = new.map(|new| (new.id, new.key)).unwrap_or_default();
     let prepare = |state: &State| {
         // The ledger's keys, not those that this instance knows: another process may have changed
         // them.
@@ -703,16 +641,5 @@ mod tests {
         let end = KeyExpiry::Day(NaiveDate::from_ymd_opt(2027, 6, 30).unwrap())
             .time(Calendar::default(), 0);
         assert_eq!(time_text(end), "2027-06-30T17:00:00.000000Z");
-    }
-
-    #[test]
-    fn api_keys_are_random_and_contain_their_identifier() {
-        let (one, other) = (random_id().unwrap(), random_id().unwrap());
-        assert_ne!(one, other);
-        assert_eq!(one.len(), ID);
-        let (first, second) = (secret(&one).unwrap(), secret(&one).unwrap());
-        assert_ne!(first, second);
-        assert_eq!(first.len(), PREFIX.len() + ID + 1 + 43);
-        assert_eq!(ApiKeyCache::default().named(&first), one);
     }
 }

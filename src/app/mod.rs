@@ -5,14 +5,12 @@
 //! from. [`write`] takes figures and documents in and records them; [`read`] answers questions and
 //! names nothing of [`write`].
 
-pub mod access;
 pub mod api_keys;
 pub mod archive;
-pub mod clock;
 mod current;
+pub mod drafts;
 mod history;
 mod lookup;
-pub mod oidc;
 pub mod read;
 pub mod reports;
 pub mod sessions;
@@ -24,16 +22,18 @@ pub mod words;
 pub mod workbooks;
 pub mod write;
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
-
+use crate::auth::api_keys::KeySecret;
+use crate::auth::api_keys::cache::ApiKeyCache;
+use crate::auth::api_keys::document::API_KEY;
+use crate::auth::identity::Identity;
+use crate::auth::sessions::SessionCache;
+use crate::clock::Clock;
 use crate::error::Error;
 use crate::memory::MemoryBudget;
 use crate::sync::Mutex;
-use clock::Clock;
 use current::CurrentState;
 pub use history::HistoryChanges;
 use ledger::Store;
@@ -61,7 +61,7 @@ struct AppInner {
     clock: Clock,
     store: Store,
     writer: writer::WriterHandle,
-    api_keys: Arc<api_keys::cache::ApiKeyCache>,
+    api_keys: Arc<ApiKeyCache>,
     /// Held while a request checks whether a time is settled, so that only one does.
     settling: tokio::sync::Mutex<()>,
     /// The memory budget; absent in commands that serve nothing.
@@ -72,7 +72,7 @@ struct AppInner {
     /// The compiled patterns of the catalogues by which reports were read last.
     lexicons: reports::LexiconCache,
     /// The sessions of the web pages that were used last.
-    sessions: sessions::SessionCache,
+    sessions: SessionCache,
 }
 
 /// Loads the ledger. Another instance that starts at the same time may just have created its
@@ -119,11 +119,7 @@ impl App {
     ///
     /// # Errors
     /// As for [`App::open`].
-    pub fn open_with(
-        store: Store,
-        clock: Clock,
-        secret: Option<api_keys::KeySecret>,
-    ) -> Result<Self, Error> {
+    pub fn open_with(store: Store, clock: Clock, secret: Option<KeySecret>) -> Result<Self, Error> {
         crate::sync::detect_deadlocks();
         let asked = clock.machine_time();
         // A wrong clock is logged; the service can still serve reads.
@@ -132,7 +128,7 @@ impl App {
         let loaded = load_started(&store, &clock)?;
         warn_about_strays(&store, loaded.revision);
         let state = Arc::new(CurrentState::new(loaded));
-        let api_keys = Arc::new(api_keys::cache::ApiKeyCache::new(secret));
+        let api_keys = Arc::new(ApiKeyCache::new(secret));
         let pasts: Arc<snapshot::PastStates> = Arc::new(Mutex::new("past states", Vec::new()));
         let history = Arc::new(history::LedgerHistory::default());
         let memory = writer::InMemoryState {
@@ -144,7 +140,9 @@ impl App {
         let writer = writer::WriterHandle::start(memory, store.clone(), clock.clone())?;
         clock.compare_with_ledger(state.snapshot().recorded_at);
         seed(&state, &writer)?;
-        api_keys.begin(&state.snapshot())?;
+        let begun = state.snapshot();
+        api_keys.begin(begun.id(), begun.documents.declarations_of(API_KEY))?;
+        drop(begun);
         let lexicons = reports::LexiconCache::default();
         let settling = tokio::sync::Mutex::default();
         Ok(Self {
@@ -159,7 +157,7 @@ impl App {
                 pasts,
                 history,
                 lexicons,
-                sessions: Mutex::new("sessions", HashMap::new()),
+                sessions: SessionCache::default(),
             }),
         })
     }
@@ -262,7 +260,7 @@ fn warn_about_strays(store: &Store, head: i64) {
 /// Writes the shipped catalogue and units to an empty ledger (`docs/specification.md#catalogue`);
 /// also where a program ended between the two.
 fn seed(state: &CurrentState, writer: &writer::WriterHandle) -> Result<(), Error> {
-    let by = || access::Identity::command("seed");
+    let by = || Identity::command("seed");
     if state.snapshot().revision == 0 {
         writer
             .put_catalogue(
@@ -280,12 +278,4 @@ fn seed(state: &CurrentState, writer: &writer::WriterHandle) -> Result<(), Error
         writer.put_units(units::shipped()?, by(), false, None).wait()?;
     }
     Ok(())
-}
-
-/// A timestamp of the ledger (microseconds since 1970) as RFC 3339 text.
-#[must_use]
-pub fn time_text(microseconds: i64) -> String {
-    DateTime::<Utc>::from_timestamp_micros(microseconds)
-        .unwrap_or_default()
-        .to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
 }

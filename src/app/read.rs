@@ -5,6 +5,7 @@ pub mod completeness;
 pub mod fields;
 pub mod findings;
 pub mod ledger;
+pub mod me;
 pub mod observations;
 pub mod overview;
 pub mod past_submissions;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::access::Identity;
+use super::App;
 use super::read::findings::FindingView;
 use super::read::past_submissions::{counts, find, unknown};
 use super::snapshot::Snapshot;
@@ -21,7 +21,8 @@ use super::state::ValidationContext;
 use super::write::idempotency::IdempotencyKey;
 use super::write::receipt::{Receipt, ReportRecord};
 use super::write::submission::SubmissionInput;
-use super::{App, time_text};
+use crate::auth::identity::Identity;
+use crate::clock::time_text;
 use crate::error::Error;
 use crate::intake::SubmissionEnvelope;
 use crate::messages::translated;

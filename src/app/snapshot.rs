@@ -8,9 +8,9 @@ use chrono::{DateTime, NaiveDate};
 use once_cell::sync::OnceCell;
 
 use super::App;
-use super::clock::{Clock, MAX_JUMP};
 use super::lookup::{ask, stopping};
 use super::state::State;
+use crate::clock::{Clock, MAX_JUMP};
 use crate::error::Error;
 use crate::memory::{MemoryBudget, MemoryKind, MemoryOwner, MemoryPermit};
 use crate::sync::Mutex;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use self::documents::{ClosedMonths, DeclarationSet, LedgerConfig, LedgerDocuments, corrupt};
 use imbl::Vector;
 
-use super::clock::{Calendar, Clock};
+use crate::clock::{Calendar, Clock};
 use crate::error::Error;
 use kpi::annotation::{AnnotationDocument, AnnotationIndex};
 use kpi::catalogue::Catalogue;

@@ -10,7 +10,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
-use super::{App, time_text};
+use super::App;
+use crate::clock::time_text;
 use crate::error::{Error, chain};
 use ledger::verified::check_chain;
 use ledger::{Store, StoreError, chain as hashes};

@@ -3,13 +3,13 @@
 use serde::Serialize;
 
 use super::App;
-use super::access::Identity;
 use super::read::findings::FindingView;
 use super::read::observations::RecordedValue;
 use super::state::ValidationContext;
 use super::write::idempotency::IdempotencyKey;
 use super::write::receipt::Receipt;
 use super::write::submission::SubmissionInput;
+use crate::auth::identity::Identity;
 use crate::error::Error;
 use crate::intake::workbook::{self, SheetTable, WorkbookReading, observation_sheet};
 use crate::intake::{MAX_NOTE, SubmissionEnvelope};

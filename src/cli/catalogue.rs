@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use super::actor::ACTOR;
 use super::{CommandOutcome, wait};
+use crate::app::App;
 use crate::app::write::catalogue::{
     CatalogueFile, NewCatalogue, add, difference, from_files_over, parse, shipped, shipped_files,
 };
-use crate::app::{App, time_text};
+use crate::clock::time_text;
 use crate::config::CatalogueAction;
 use crate::error::Error;
 use ledger::Store;

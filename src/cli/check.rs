@@ -7,10 +7,10 @@ use super::files::{FileContent, open, record_csv, record_json, record_workbook, 
 use super::report::{self, ReportOptions};
 use super::{CommandOutcome, io, print_faults, print_finding, wait};
 use crate::app::App;
-use crate::app::clock::Clock;
 use crate::app::read::findings::{FindingQuery, FindingView};
 use crate::app::workbooks::{WorkbookQuery, WorkbookView};
 use crate::app::write::catalogue::{NewCatalogue, add};
+use crate::clock::Clock;
 use crate::config::Language;
 use crate::error::Error;
 use crate::intake::SubmissionEnvelope;

@@ -7,8 +7,8 @@ use indicatif::ProgressBar;
 
 use super::{CommandOutcome, io as unwritten};
 use crate::app::archive;
-use crate::app::clock::Clock;
 use crate::app::state::State;
+use crate::clock::Clock;
 use crate::error::Error;
 use crate::prometheus::exposition::openmetrics;
 use ledger::{Store, partial};

@@ -13,8 +13,8 @@ use super::files::{
 use super::{CommandOutcome, print_faults, print_finding, report, wait};
 use crate::app::App;
 use crate::app::archive::{self, LedgerArchive};
-use crate::app::clock::Clock;
 use crate::app::reports::ReportQuery;
+use crate::clock::Clock;
 use crate::error::Error;
 use crate::intake::SubmissionEnvelope;
 use ledger::Store;

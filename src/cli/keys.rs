@@ -4,9 +4,10 @@ use std::path::Path;
 
 use super::{CommandOutcome, wait};
 use crate::app::App;
-use crate::app::api_keys::document::KeyState;
-use crate::app::api_keys::{IssuedKey, KeyExpiry, KeySecret, KeyView, NewKey};
-use crate::app::clock::Clock;
+use crate::app::api_keys::{IssuedKey, KeyExpiry, KeyView, NewKey};
+use crate::auth::api_keys::KeySecret;
+use crate::auth::api_keys::document::KeyState;
+use crate::clock::Clock;
 use crate::config::KeysAction;
 use crate::error::Error;
 use ledger::Store;

@@ -28,8 +28,8 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
-use crate::app::clock::Clock;
 use crate::app::read::findings::FindingView;
+use crate::clock::Clock;
 use crate::config::{Command, Config, Language};
 use crate::error::Error;
 use crate::intake::SubmissionEnvelope;

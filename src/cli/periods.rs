@@ -3,8 +3,8 @@
 use super::actor::ACTOR;
 use super::{CommandOutcome, wait};
 use crate::app::App;
-use crate::app::clock::Clock;
 use crate::app::write::periods::ClosingChange;
+use crate::clock::Clock;
 use crate::config::PeriodsAction;
 use crate::error::Error;
 use ledger::Store;

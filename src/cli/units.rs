@@ -7,7 +7,7 @@ use super::actor::ACTOR;
 use super::files::{FileContent, open};
 use super::{CommandOutcome, io, print_faults, wait};
 use crate::app::App;
-use crate::app::clock::Clock;
+use crate::clock::Clock;
 use crate::config::UnitsAction;
 use crate::error::Error;
 use crate::render::table::{csv, workbook};

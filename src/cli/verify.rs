@@ -5,10 +5,10 @@ use std::path::Path;
 use indicatif::ProgressBar;
 
 use super::CommandOutcome;
-use crate::app::api_keys::{KeySecret, unauthenticated_keys};
-use crate::app::clock::{Clock, MAX_JUMP};
 use crate::app::read::ledger::{VerificationResult, verify};
-use crate::app::time_text;
+use crate::auth::api_keys::{KeySecret, unauthenticated_keys};
+use crate::clock::time_text;
+use crate::clock::{Clock, MAX_JUMP};
 use crate::error::Error;
 use ledger::Store;
 

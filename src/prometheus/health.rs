@@ -9,7 +9,7 @@ use prometheus::{
 };
 
 use crate::app::App;
-use crate::app::clock::Clock;
+use crate::clock::Clock;
 use crate::logging::dropped_lines;
 use crate::memory::MemoryUsage;
 use kpi::number::float;

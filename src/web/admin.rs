@@ -14,9 +14,9 @@ use super::layout::{PageSection, WebPage, private};
 use super::parts::notice;
 use super::request::PageRequest;
 use crate::api::{API, HandlerResult, ServiceContext};
-use crate::app::access::role::Role;
 use crate::app::read::audit::AuditQuery;
 use crate::app::write::catalogue::{difference, shipped};
+use crate::auth::role::Role;
 use crate::error::Error;
 
 /// Changes on a page of the audit log.
@@ -99,7 +99,7 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
                 dt { (language.say("Lần sửa đổi mới nhất", "Newest revision")) }
                 dd {
                     (state.revision) ", "
-                    (language.time(&crate::app::time_text(state.recorded_at), asked.zone()))
+                    (language.time(&crate::clock::time_text(state.recorded_at), asked.zone()))
                 }
                 dt { (language.say("Đơn vị", "Units")) } dd { (state.units.len()) }
                 dt { (language.say("Chỉ tiêu, chỉ số", "Indicators, kpis")) }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::assets;
 use super::language::PageLanguage;
 use super::request::{PageRequest, address};
-use crate::app::access::role::Role;
+use crate::auth::role::Role;
 
 /// The parts of the service that the head of a page links to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

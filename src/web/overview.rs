@@ -12,11 +12,11 @@ use super::parts::{
 };
 use super::request::{PageRequest, address};
 use crate::api::{API, HandlerResult, ServiceContext};
-use crate::app::access::role::Role;
 use crate::app::read::completeness::ReportStatus;
 use crate::app::read::overview::{NotableMove, UnitOverview, UnitStanding};
 use crate::app::read::scorecard::ScorecardRow;
 use crate::app::words::{find_name, name_of};
+use crate::auth::role::Role;
 use crate::render::svg::spark;
 use kpi::number::Rounded;
 use kpi::period::Month;

@@ -15,7 +15,6 @@ use super::parts::{
 use super::request::{FormFields, PageRequest, address};
 use crate::api::access::identity;
 use crate::api::{API, HandlerResult, Problem, ServiceContext};
-use crate::app::access::role::Role;
 use crate::app::read::completeness::{
     CompletenessQuery, CompletenessView, ReportProgressView, ReportStatus,
 };
@@ -23,6 +22,7 @@ use crate::app::read::findings::{FindingQuery, FindingView, answer_to, remark_co
 use crate::app::read::quality::{QualityQuery, QualityView};
 use crate::app::state::State;
 use crate::app::write::declarations::DeclarationChanges;
+use crate::auth::role::Role;
 use crate::error::Error;
 use kpi::number::Rounded;
 use kpi::period::{Month, Period, Step};

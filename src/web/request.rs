@@ -10,11 +10,11 @@ use chrono::FixedOffset;
 use super::language::PageLanguage;
 use crate::api::access::{identity, session_cookie};
 use crate::api::{Problem, ServiceContext};
-use crate::app::access::role::Role;
-use crate::app::access::{Identity, SignInMethod};
-use crate::app::sessions::SessionCookie;
 use crate::app::snapshot::{ReadConsistency, Snapshot};
 use crate::app::state::State;
+use crate::auth::identity::{Identity, SignInMethod};
+use crate::auth::role::Role;
+use crate::auth::sessions::SessionCookie;
 use kpi::measure::Measure;
 use kpi::period::Month;
 

@@ -16,12 +16,12 @@ use super::layout::{PageSection, WebPage, private, see_other, token_field};
 use super::parts::{counts_line, named_measure, notice, unit_name};
 use super::request::{FormFields, PageRequest, check_token};
 use crate::api::{API, HandlerResult, Problem, ServiceContext, media_of, upload_form};
-use crate::app::access::role::Role;
 use crate::app::reports::{
     ReadReport, ReportChoice, ReportFigure, ReportFile, ReportQuery, ReportUnclaimed, ReportView,
 };
 use crate::app::workbooks::{WorkbookQuery, WorkbookView};
 use crate::app::write::idempotency::IdempotencyKey;
+use crate::auth::role::Role;
 use crate::error::Error;
 use crate::intake::SubmissionEnvelope;
 use kpi::measure::{Measure, Members};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use egov_kpi::app::clock::Clock;
+use egov_kpi::clock::Clock;
 use egov_kpi::server::RunningServer;
 use serde_json::{Value, json};
 

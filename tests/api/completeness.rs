@@ -1,6 +1,6 @@
 //! Completeness: which reports were expected, on time, late or missing.
 
-use egov_kpi::app::clock::Clock;
+use egov_kpi::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::harness::{Server, figure, has};

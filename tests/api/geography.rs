@@ -1,7 +1,7 @@
 //! Values in the units of today: a merged unit has the history of its predecessors.
 
 use chrono::{DateTime, Utc};
-use egov_kpi::app::clock::Clock;
+use egov_kpi::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::harness::{Api, Dice, REPORT, Server, figure, has, query, same};

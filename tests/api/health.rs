@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::harness::{Api, Server, serve};
 use crate::home::Home;
-use egov_kpi::app::clock::Clock;
+use egov_kpi::clock::Clock;
 
 const OUTGOING: &str = "ioffice.documents.outgoing";
 

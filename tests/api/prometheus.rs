@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use egov_kpi::app::clock::Clock;
+use egov_kpi::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::harness::{Api, Dice, Server, query, run};

@@ -2,7 +2,7 @@
 //! the current month.
 
 use chrono::{DateTime, Utc};
-use egov_kpi::app::clock::Clock;
+use egov_kpi::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::harness::{Api, Reply, Server, has, query};

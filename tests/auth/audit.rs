@@ -1,7 +1,7 @@
 //! The audit log: every change with sender, time and address, covered by the hash chain.
 
 use egov_kpi::api::access::{AccessSettings, TrustedProxies};
-use egov_kpi::app::access::role::Role;
+use egov_kpi::auth::role::Role;
 use serde_json::{Value, json};
 
 use crate::harness::{has, run};

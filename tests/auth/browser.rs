@@ -3,7 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use egov_kpi::app::access::role::Role;
+use egov_kpi::auth::role::Role;
 use serde_json::json;
 
 use crate::harness::REPORT;

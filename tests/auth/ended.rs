@@ -6,13 +6,13 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use egov_kpi::api::access::{AccessSettings, BeforeFirstKey};
-use egov_kpi::app::access::role::Role;
-use egov_kpi::app::access::{Identity, SignInCredential};
 use egov_kpi::app::api_keys::{KeyExpiry, NewKey};
 use egov_kpi::app::write::catalogue::{NewCatalogue, shipped};
 use egov_kpi::app::write::declarations::{self};
 use egov_kpi::app::write::periods::ClosingChange;
 use egov_kpi::app::write::submission::SubmissionInput;
+use egov_kpi::auth::identity::{Identity, SignInCredential};
+use egov_kpi::auth::role::Role;
 use egov_kpi::error::Error;
 use egov_kpi::server;
 use kpi::annotation::AnnotationDocument;
@@ -171,7 +171,7 @@ fn a_key_that_ends_while_the_body_comes_changes_nothing() {
 
 #[test]
 fn a_request_begun_before_the_first_key_needs_a_key_afterwards() {
-    let (token, text) = egov_kpi::app::api_keys::SetupToken::new().unwrap();
+    let (token, text) = egov_kpi::auth::api_keys::SetupToken::new().unwrap();
     let server = Guarded::with(AccessSettings {
         before_first_key: BeforeFirstKey::Reading(token),
         ..AccessSettings::default()
@@ -238,7 +238,7 @@ async fn every_change(
 #[test]
 fn the_writer_checks_the_key_again_before_every_write() {
     let home = Home::new();
-    let app = server::open(&home.address(), egov_kpi::app::clock::Clock::default()).unwrap();
+    let app = server::open(&home.address(), egov_kpi::clock::Clock::default()).unwrap();
     let (other, doomed) = (issue(&app, Role::Reader, None), issue(&app, Role::Admin, None));
     let who = Identity::of_key(app.api_keys(), &doomed.key).unwrap();
     who.still_valid().unwrap();

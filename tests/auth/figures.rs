@@ -1,7 +1,7 @@
 //! Which figures a reporter can record: those of its unit and the units below, in open months, in
 //! every input format; and which submissions are its own.
 
-use egov_kpi::app::access::role::Role;
+use egov_kpi::auth::role::Role;
 use serde_json::{Value, json};
 
 use crate::harness::figure;

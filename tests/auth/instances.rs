@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use egov_kpi::api::access::AccessSettings;
-use egov_kpi::app::access::role::Role;
+use egov_kpi::auth::role::Role;
 
 use crate::harness::{Api, WITHIN_A_SECOND, eventually, run, wait};
 use crate::home::Home;

@@ -1,6 +1,6 @@
 //! Keys from creation to revocation: on the command line and through the API.
 
-use egov_kpi::app::access::role::Role;
+use egov_kpi::auth::role::Role;
 use serde_json::{Value, json};
 
 use crate::harness::{Served, WITHIN_A_SECOND, eventually, has, run};

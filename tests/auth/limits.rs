@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use egov_kpi::api::access::AccessSettings;
 use egov_kpi::api::limits::rates::RateLimit;
 use egov_kpi::api::limits::{LimitSettings, MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL};
-use egov_kpi::app::access::role::Role;
+use egov_kpi::auth::role::Role;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;

@@ -13,8 +13,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use egov_kpi::api::access::AccessSettings;
 use egov_kpi::api::limits::LimitSettings;
 use egov_kpi::api::limits::rates::RateLimit;
-use egov_kpi::app::access::role::Role;
-use egov_kpi::app::oidc::{OidcSettings, TokenVerifier};
+use egov_kpi::auth::oidc::{OidcSettings, TokenVerifier};
+use egov_kpi::auth::role::Role;
 use ring::rand::SystemRandom;
 use ring::rsa::PublicKeyComponents;
 use ring::signature::{

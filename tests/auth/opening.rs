@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use egov_kpi::api::access::AccessSettings;
-use egov_kpi::app::access::role::Role;
+use egov_kpi::auth::role::Role;
 use egov_kpi::server::{self, ServerSettings};
 
 use crate::harness::{Api, program, run, setup_token, wait};
@@ -90,7 +90,7 @@ fn the_first_admins_key_can_come_from_a_file() {
             ServerSettings { admin_key: Some(file.clone()), ..ServerSettings::at("127.0.0.1:0") };
         server::start(
             &settings,
-            move || server::open(&address, egov_kpi::app::clock::Clock::default()),
+            move || server::open(&address, egov_kpi::clock::Clock::default()),
             |_| {},
         )
         .unwrap()
@@ -362,14 +362,14 @@ fn before_the_first_key_reads_are_public_and_writes_need_the_setup_token() {
 fn while_the_ledger_loads_no_request_is_authorized() {
     let home = Home::new();
     let address = home.address();
-    let app = server::open(&address, egov_kpi::app::clock::Clock::default()).unwrap();
+    let app = server::open(&address, egov_kpi::clock::Clock::default()).unwrap();
     let admin = issue(&app, Role::Admin, None);
     app.stop();
     let (go_on, waits) = std::sync::mpsc::channel::<()>();
     let (announce, announced) = std::sync::mpsc::channel();
     let open = move || {
         waits.recv().unwrap();
-        server::open(&address, egov_kpi::app::clock::Clock::default())
+        server::open(&address, egov_kpi::clock::Clock::default())
     };
     let settings = ServerSettings {
         access: AccessSettings { open: Vec::new(), ..AccessSettings::default() },

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use egov_kpi::api::access::{AccessSettings, ROUTES, RouteArea};
 use egov_kpi::api::limits::LimitSettings;
-use egov_kpi::app::access::role::Role;
 use egov_kpi::app::api_keys::{KeyExpiry, NewKey};
 use egov_kpi::app::write::periods::ClosingChange;
+use egov_kpi::auth::role::Role;
 use serde_json::{Value, json};
 
 use crate::harness::wait;

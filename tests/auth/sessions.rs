@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use egov_kpi::app::access::role::Role;
+use egov_kpi::auth::role::Role;
 use serde_json::json;
 
 use crate::harness::Reply;

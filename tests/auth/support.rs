@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 use egov_kpi::api::access::AccessSettings;
 use egov_kpi::api::limits::LimitSettings;
 use egov_kpi::app::App;
-use egov_kpi::app::access::role::Role;
 use egov_kpi::app::api_keys::{IssuedKey, NewKey};
-use egov_kpi::app::clock::Clock;
+use egov_kpi::auth::role::Role;
+use egov_kpi::clock::Clock;
 use egov_kpi::server::{self, RunningServer, ServerSettings};
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! Recorded texts: invisible characters are refused, and a blank text counts as absent.
 
-use egov_kpi::app::access::role::Role;
+use egov_kpi::auth::role::Role;
 use serde_json::{Value, json};
 
 use crate::harness::encoded;

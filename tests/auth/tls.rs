@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use egov_kpi::app::clock::Clock;
+use egov_kpi::clock::Clock;
 use egov_kpi::server::{self, RunningServer, ServerSettings, TlsFiles};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;

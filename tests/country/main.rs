@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
-use egov_kpi::app::clock::Clock;
+use egov_kpi::clock::Clock;
 use egov_kpi::server::{self, ServerSettings};
 use serde_json::{Value, json};
 use ureq::Agent;

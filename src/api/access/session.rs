@@ -1,4 +1,4 @@
-//! The cookie of a signed-in browser (`crate::app::sessions`).
+//! The cookie of a signed-in browser (`crate::auth::sessions`).
 
 use std::net::IpAddr;
 
@@ -14,8 +14,8 @@ use super::super::problem::Problem;
 use super::table::RouteAccess;
 use super::{AccessRefusal, check_anonymous_rate, is_cross_site, log_refusal, sign_in};
 use crate::app::App;
-use crate::app::access::{Identity, SignInMethod};
-use crate::app::sessions::SessionCookie;
+use crate::auth::identity::{Identity, SignInMethod};
+use crate::auth::sessions::SessionCookie;
 
 /// The name of the cookie.
 const NAME: &str = "egov_kpi_session";

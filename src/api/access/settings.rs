@@ -3,8 +3,8 @@
 use super::proxy::TrustedProxies;
 use super::table::RouteArea;
 use crate::app::App;
-use crate::app::api_keys::SetupToken;
-use crate::app::oidc::TokenVerifier;
+use crate::auth::api_keys::SetupToken;
+use crate::auth::oidc::TokenVerifier;
 
 /// What is allowed on this machine until the first key exists.
 #[derive(Clone, Debug, Default)]

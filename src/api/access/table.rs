@@ -2,7 +2,7 @@
 //! `tests/auth/routes.rs` tests every row with every role.
 
 use crate::api::constants::API;
-use crate::app::access::role::Role;
+use crate::auth::role::Role;
 
 /// A group of read routes that can be opened to everybody (`--open`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -15,10 +15,10 @@ use std::thread;
 use serde::Serialize;
 
 use super::{BUFFER, ZipStream, begin, end, write_error};
-use crate::app::clock::Calendar;
 use crate::app::read::fields::RequestedFields;
 use crate::app::read::series::{self, PointView, PreparedSeries, SeriesView};
 use crate::app::state::State;
+use crate::clock::Calendar;
 use crate::error::Error;
 use kpi::catalogue::{Indicator, IndicatorKind};
 use kpi::change::{UnavailableReason, ValueReason};

@@ -4,8 +4,8 @@
 use serde::Serialize;
 
 use super::ledger::RevisionView;
-use crate::app::access::{ChangeOrigin, SignInMethod};
 use crate::app::snapshot::Snapshot;
+use crate::auth::identity::{ChangeOrigin, SignInMethod};
 use crate::error::Error;
 
 /// Most entries on a page.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::app::snapshot::Snapshot;
 use crate::app::state::State;
-use crate::app::time_text;
+use crate::clock::time_text;
 use crate::error::Error;
 use kpi::expectation::Expectation;
 use kpi::measure::Measure;

@@ -6,10 +6,10 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::past_submissions::{SourceView, counts};
-use crate::app::clock::Calendar;
 use crate::app::snapshot::Snapshot;
 use crate::app::state::State;
-use crate::app::time_text;
+use crate::clock::Calendar;
+use crate::clock::time_text;
 use crate::error::Error;
 use kpi::observation::SubmissionCounts;
 use kpi::period::Month;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::past_submissions::{find, unknown};
 use crate::app::snapshot::Snapshot;
 use crate::app::state::{State, statement};
-use crate::app::time_text;
+use crate::clock::time_text;
 use crate::error::Error;
 use kpi::measure::{Measure, Members};
 use kpi::number::{Statement, scaled};

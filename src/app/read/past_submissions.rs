@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::findings::FindingView;
 use crate::app::snapshot::Snapshot;
-use crate::app::time_text;
+use crate::clock::time_text;
 use crate::error::Error;
 use kpi::fault::quoted;
 use kpi::observation::SubmissionCounts;

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::auth::api_keys::document::API_KEY;
 use crate::error::Error;
 use kpi::annotation::AnnotationDocument;
 use kpi::catalogue::{Catalogue, CatalogueDocument, TargetDocument};
@@ -20,8 +21,6 @@ pub const TARGET: &str = "target";
 pub const ANNOTATION: &str = "annotation";
 /// The kind of a remark among the ledger's declarations.
 pub const REMARK: &str = "remark";
-/// The kind of an API key among the ledger's declarations.
-pub const API_KEY: &str = "key";
 
 /// The closed months, each with the revision that closed it.
 pub type ClosedMonths = BTreeMap<Month, i64>;

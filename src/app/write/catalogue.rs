@@ -14,8 +14,8 @@ pub use files::{CatalogueFile, add, from_files, from_files_over, shipped, shippe
 use super::idempotency::{IdempotencyKey, Replayable, WriteResponse, recorded_unless_told};
 use super::writer::{PendingResponse, WriterContext, WriterHandle, empty_commit};
 use crate::app::App;
-use crate::app::access::Identity;
 use crate::app::state::State;
+use crate::auth::identity::Identity;
 use crate::error::Error;
 use kpi::catalogue::{Catalogue, CatalogueDocument, NotApplicableDocument};
 use kpi::fault::{Fault, quoted};

@@ -1,9 +1,9 @@
 //! Evaluating a submission against the current state: what it changes, which rules its figures
 //! touch, and whether closed months permit it (`docs/specification.md#recording-figures`).
 
-use crate::app::access::Identity;
 use crate::app::read::findings::FindingView;
 use crate::app::state::State;
+use crate::auth::identity::Identity;
 use crate::error::Error;
 use kpi::catalogue::Severity;
 use kpi::cube::{CubeView, Overlay};
@@ -111,7 +111,7 @@ fn check_closed(
     let figures = changed.clone().filter_map(|(at, _)| submission.figures.get(*at));
     sender.by.may_change(
         &state.units,
-        &state.closed,
+        |month| state.closed.contains_key(&month),
         figures.map(|figure| (figure.unit, figure.month)),
     )?;
     require_reason(changed.map(|(_, fault)| fault.clone()), sender.reason)
@@ -145,7 +145,8 @@ pub(super) fn check_closed_months(
     let closed =
         submission.figures.iter().filter(|figure| state.closed.contains_key(&figure.month));
     let figures = closed.clone().map(|figure| (figure.unit, figure.month));
-    sender.by.may_change(&state.units, &state.closed, figures)?;
+    let is_closed = |month| state.closed.contains_key(&month);
+    sender.by.may_change(&state.units, is_closed, figures)?;
     let fault = |figure: &NewFigure| {
         let detail = format!(
             "{} of {} is closed; a figure of it can be withdrawn only with a reason",

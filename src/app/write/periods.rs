@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::idempotency::{IdempotencyKey, Replayable, WriteResponse, recorded_unless_told};
 use super::writer::{WriterContext, empty_commit};
-use crate::app::access::Identity;
+use crate::app::App;
 use crate::app::read::completeness::{MissingReport, missing_reports};
 use crate::app::snapshot::Snapshot;
 use crate::app::state::State;
-use crate::app::{App, time_text};
+use crate::auth::identity::Identity;
+use crate::clock::time_text;
 use crate::error::Error;
 use kpi::fault::Fault;
 use kpi::period::{Month, Period};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::evaluate::Evaluation;
 use super::idempotency::{WriteResponse, recorded_unless_told};
 use crate::app::read::findings::FindingView;
-use crate::app::time_text;
+use crate::clock::time_text;
 use kpi::observation::SubmissionCounts;
 use ledger::Commit;
 

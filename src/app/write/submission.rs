@@ -10,11 +10,11 @@ use super::idempotency::{IdempotencyKey, Replayable, WriteResponse};
 use super::receipt::{Receipt, ReportRecord};
 use super::writer::{PendingResponse, QueuedSubmission, SubmissionReply, WithdrawnSubmission};
 use crate::app::App;
-use crate::app::access::Identity;
-use crate::app::access::role::Role;
 use crate::app::lookup::ask;
 use crate::app::read::past_submissions::find;
 use crate::app::state::ValidationContext;
+use crate::auth::identity::Identity;
+use crate::auth::role::Role;
 use crate::error::Error;
 use crate::intake::{SubmissionEnvelope, UnreadableBody, csv, json};
 use kpi::cube::Overlay;
@@ -58,7 +58,7 @@ impl SubmissionInput {
             }
         };
         let submission = finish(parser)?;
-        by.may_record(context, &submission)?;
+        by.may_record(&context.units, |month| context.closed.contains_key(&month), &submission)?;
         Ok((submission, envelope))
     }
 
@@ -230,7 +230,7 @@ impl App {
         let (reply, answer) = oneshot::channel();
         let SubmissionHandover { submission, context, envelope, by, withdraws, idempotency, kept } =
             handed;
-        by.may_record(&context, &submission)?;
+        by.may_record(&context.units, |month| context.closed.contains_key(&month), &submission)?;
         let envelope = envelope.without_blanks();
         let queued = QueuedSubmission {
             submission,

@@ -16,14 +16,14 @@ use tokio::sync::{oneshot, watch};
 
 use super::idempotency::{IdempotencyKey, RETENTION, Replayable, WriteResponse};
 use super::receipt::{Receipt, ReportRecord};
-use crate::app::access::Identity;
-use crate::app::api_keys::cache::ApiKeyCache;
-use crate::app::clock::Clock;
 use crate::app::current::CurrentState;
 use crate::app::history::LedgerHistory;
 use crate::app::lookup::stopping;
 use crate::app::snapshot::PastStates;
 use crate::app::state::{ExternalChanges, State, ValidationContext};
+use crate::auth::api_keys::cache::ApiKeyCache;
+use crate::auth::identity::Identity;
+use crate::clock::Clock;
 use crate::error::{Error, chain};
 use crate::intake::SubmissionEnvelope;
 use crate::sync::{Mutex, TaskGuard};

@@ -7,8 +7,8 @@ use maud::{Markup, html};
 use super::{back, mendable, outcome};
 use crate::api::access::identity;
 use crate::api::{API, HandlerResult, Problem, ServiceContext};
-use crate::app::access::role::Role;
 use crate::app::write::catalogue::{NewCatalogue, difference, shipped};
+use crate::auth::role::Role;
 use crate::error::Error;
 use crate::web::layout::{PageSection, WebPage, private, see_other, token_field};
 use crate::web::parts::notice;
@@ -345,7 +345,7 @@ fn history(asked: &PageRequest, versions: &[(i64, i64)]) -> Markup {
                                             .ok()
                                             .and_then(|revision| state.time_of(revision));
                                     (time.map_or_else(String::new, |time| {
-                                        language.time(&crate::app::time_text(time), asked.zone())
+                                        language.time(&crate::clock::time_text(time), asked.zone())
                                     }))
                                 }
                                 td {

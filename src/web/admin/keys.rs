@@ -6,9 +6,9 @@ use maud::{Markup, html};
 
 use super::{back, mendable, outcome};
 use crate::api::{HandlerResult, Problem, ServiceContext};
-use crate::app::access::role::Role;
-use crate::app::api_keys::document::KeyState;
 use crate::app::api_keys::{IssuedKey, KeyExpiry, KeyView, NewKey, OVERLAP_DAYS};
+use crate::auth::api_keys::document::KeyState;
+use crate::auth::role::Role;
 use crate::error::Error;
 use crate::web::language::PageLanguage;
 use crate::web::layout::{PageSection, WebPage, private, token_field};

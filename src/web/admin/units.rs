@@ -9,8 +9,8 @@ use maud::{Markup, html};
 
 use super::{back, mendable, outcome};
 use crate::api::{API, HandlerResult, Problem, ServiceContext, upload_form};
-use crate::app::access::role::Role;
 use crate::app::write::units::limited;
+use crate::auth::role::Role;
 use crate::error::Error;
 use crate::intake::sheet_csv::first_sheet;
 use crate::intake::unit_table;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use egov_kpi::app::clock::Clock;
+use egov_kpi::clock::Clock;
 use egov_kpi::server::{self, RunningServer, ServerSettings};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};

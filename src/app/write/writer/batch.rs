@@ -11,12 +11,12 @@ use super::{
     hashes_after, origin,
 };
 use crate::app::state::{State, row_number};
-use crate::app::time_text;
 use crate::app::write::evaluate::{
     Evaluation, Sender, check_closed_months, evaluate, retain_current_figures,
 };
 use crate::app::write::idempotency::{Replayable, WriteResponse};
 use crate::app::write::receipt::Receipt;
+use crate::clock::time_text;
 use crate::error::{Error, chain};
 use kpi::cube::Overlay;
 use kpi::rules::RuleBook;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::WriterContext;
 use crate::app::history::LostRevisions;
 use crate::app::state::State;
+use crate::auth::api_keys::document::API_KEY;
 use crate::error::{Error, chain};
 use ledger::{RevisionId, StoreError, chain as hash_chain};
 
@@ -104,7 +105,7 @@ impl WriterContext {
                 tracing::warn!(newest = %newest, "the ledger was replaced by one that continues from the same revision")
             }
         }
-        self.api_keys.begin(&state)?;
+        self.api_keys.begin(state.id(), state.documents.declarations_of(API_KEY))?;
         self.history.remember(lost);
         self.state.put(state);
         let forgotten = std::mem::take(&mut *self.pasts.lock());

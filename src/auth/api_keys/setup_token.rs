@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::random::random;
+use crate::auth::random::random;
 use crate::error::Error;
 
 /// The prefix of every one-time token.

@@ -63,7 +63,7 @@ fn message(id: &str, document: &KeyDocument) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::access::role::Role;
+    use crate::auth::role::Role;
 
     fn document(role: Role) -> KeyDocument {
         KeyDocument {

@@ -241,16 +241,15 @@ impl Clock {
             != before.map(|fault| std::mem::discriminant(&fault))
         {
             let expected = self.inner.base.load(Ordering::Relaxed);
-            let expected =
-                (expected != UNKNOWN).then(|| super::time_text(expected.saturating_add(at)));
+            let expected = (expected != UNKNOWN).then(|| time_text(expected.saturating_add(at)));
             let source = if server_time.is_some() { "the database server" } else { "this machine" };
             match fault {
                 Some(fault) => {
                     self.inner.jumps.fetch_add(1, Ordering::Relaxed);
-                    tracing::error!(clock = source, says = %super::time_text(time), expected, machine = %super::time_text(machine), "{fault}");
+                    tracing::error!(clock = source, says = %time_text(time), expected, machine = %time_text(machine), "{fault}");
                 }
                 None => {
-                    tracing::warn!(clock = source, says = %super::time_text(time), "the clock is right again; changes can be recorded")
+                    tracing::warn!(clock = source, says = %time_text(time), "the clock is right again; changes can be recorded")
                 }
             }
         }
@@ -346,12 +345,12 @@ impl Clock {
         let rest = self.now().saturating_sub(newest);
         if newest > 0 && rest > LONG_REST {
             let days = rest / SECOND / 86_400;
-            tracing::warn!(days, newest = %super::time_text(newest), "nothing was recorded for a long time; check the clock");
+            tracing::warn!(days, newest = %time_text(newest), "nothing was recorded for a long time; check the clock");
         }
         if self.ahead(newest) > MAX_JUMP {
             tracing::warn!(
-                newest = %super::time_text(newest),
-                now = %super::time_text(self.now()),
+                newest = %time_text(newest),
+                now = %time_text(self.now()),
                 "the newest revision is dated in the future; new revisions get the same date until the clock has passed it"
             );
         }
@@ -441,6 +440,14 @@ impl Clock {
 #[must_use]
 pub fn process_time() -> i64 {
     PROCESS.get().map_or_else(|| Utc::now().timestamp_micros(), Clock::ledger_time)
+}
+
+/// A timestamp of the ledger (microseconds since 1970) as RFC 3339 text.
+#[must_use]
+pub fn time_text(microseconds: i64) -> String {
+    DateTime::<Utc>::from_timestamp_micros(microseconds)
+        .unwrap_or_default()
+        .to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
 }
 
 /// Uptime of the machine in microseconds, suspensions included; `None` where the system does not

@@ -6,15 +6,13 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::authentication::KeySecret;
-use super::document::{ADMIN_FILE, KeyDocument, KeyState, PREFIX, REVISION};
-use crate::app::access::role::Role;
-use crate::app::clock::process_time;
-use crate::app::state::State;
-use crate::app::state::documents::API_KEY;
+use super::document::{ADMIN_FILE, API_KEY, KeyDocument, KeyState, PREFIX, REVISION};
+use crate::auth::role::Role;
+use crate::clock::process_time;
 use crate::error::Error;
 use crate::sync::{Mutex, RwLock};
 use ledger::verified::declarations_of;
-use ledger::{ApiKeyUsageRow, Store, StoreError, chain};
+use ledger::{ApiKeyUsageRow, DeclarationRow, RevisionId, Store, StoreError, chain};
 
 /// The use of a key is recorded at most once in this time, in microseconds.
 const USE_INTERVAL: i64 = 60 * 1_000_000;
@@ -128,14 +126,19 @@ impl ApiKeyCache {
         chain::digits(&Sha256::digest(key))
     }
 
-    /// Takes over the keys of a state, which the hash chain covers.
+    /// Takes over the keys of the ledger as of a revision: the newest versions of their rows, which
+    /// the hash chain covers.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] for a key that cannot be parsed, because an incomplete list must let
     /// nobody in.
-    pub fn begin(&self, state: &State) -> Result<(), Error> {
-        let mut fresh = CachedKeys { reached: state.revision, ..CachedKeys::default() };
-        for row in state.documents.declarations_of(API_KEY) {
+    pub fn begin(
+        &self,
+        head: RevisionId,
+        rows: impl Iterator<Item = DeclarationRow>,
+    ) -> Result<(), Error> {
+        let mut fresh = CachedKeys { reached: head.number, ..CachedKeys::default() };
+        for row in rows {
             fresh.put(
                 self.secret.as_ref(),
                 row.revision,
@@ -415,28 +418,38 @@ mod work {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::api_keys::NewKey;
-    use ledger::Store;
+    use crate::auth::api_keys::GeneratedKey;
+
+    /// A row of the ledger with a key.
+    fn row(new: &GeneratedKey, revoked_at: Option<i64>) -> DeclarationRow {
+        let document = KeyDocument {
+            name: "n".to_owned(),
+            role: Role::Reader,
+            unit: None,
+            holder: new.id.clone(),
+            created_at: 1,
+            expires_at: None,
+            revoked_at,
+            replaces: None,
+            hash: ApiKeyCache::hash(&new.key),
+            code: None,
+            is_unauthenticated: false,
+        };
+        DeclarationRow {
+            revision: 3,
+            kind: API_KEY.to_owned(),
+            code: new.id.clone(),
+            document: Some(serde_json::to_string(&document).unwrap()),
+        }
+    }
 
     #[test]
     fn unknown_wrong_and_valid_keys_take_the_same_time_to_check() {
-        let folder = tempfile::tempdir().unwrap();
-        let store =
-            Store::open(&format!("sqlite://{}", folder.path().join("ring.db").display()), true)
-                .unwrap();
-        let app = crate::app::App::open(store).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let new = |name: &str| NewKey {
-            name: name.to_owned(),
-            role: Role::Reader,
-            unit: None,
-            expires: None,
-        };
-        let right = runtime.block_on(app.add_key(new("right"), "test")).unwrap();
-        let revoked = runtime.block_on(app.add_key(new("revoked"), "test")).unwrap();
-        let id = app.api_keys().named(&revoked.key).to_owned();
-        runtime.block_on(app.revoke_key(&id, "test")).unwrap();
-        let wrong = format!("ek_{}_{}", app.api_keys().named(&right.key), "0".repeat(52));
+        let (right, revoked) = (GeneratedKey::new().unwrap(), GeneratedKey::new().unwrap());
+        let api_keys = ApiKeyCache::default();
+        let rows = [row(&right, None), row(&revoked, Some(2))];
+        api_keys.begin(RevisionId::beginning(), rows.into_iter()).unwrap();
+        let wrong = format!("ek_{}_{}", right.id, "0".repeat(52));
         for (key, expected) in [
             (right.key.as_str(), None),
             (wrong.as_str(), Some(KeyRejection::Unknown)),
@@ -449,9 +462,8 @@ mod tests {
             ("", Some(KeyRejection::Unknown)),
         ] {
             work::DONE.set((0, 0));
-            assert_eq!(app.api_keys().accept(key).err(), expected, "{key}");
+            assert_eq!(api_keys.accept(key).err(), expected, "{key}");
             assert_eq!(work::DONE.get(), (1, 1), "{key}");
         }
-        app.stop();
     }
 }

@@ -19,7 +19,7 @@ const WRITE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// [`Error::Environment`] when the thread cannot be started.
-pub(super) fn start(api_keys: Arc<ApiKeyCache>, store: Store) -> Result<PeriodicThread, Error> {
+pub fn start(api_keys: Arc<ApiKeyCache>, store: Store) -> Result<PeriodicThread, Error> {
     let (mut failing, mut wrote) = (false, Instant::now());
     let follow = move |tick| {
         if tick == Tick::Last {

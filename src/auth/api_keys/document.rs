@@ -2,14 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::app::access::role::Role;
+use crate::auth::role::Role;
 
+/// The kind of an API key among the ledger's declarations.
+pub const API_KEY: &str = "key";
 /// The kind of a revision that changes API keys.
-pub(super) const REVISION: &str = "keys";
+pub const REVISION: &str = "keys";
 /// Identifier of the key whose secret is in a file (`EGOV_KPI_ADMIN_KEY_FILE`).
 pub const ADMIN_FILE: &str = "admin-file";
 /// The prefix of every key.
-pub(super) const PREFIX: &str = "ek_";
+pub const PREFIX: &str = "ek_";
 
 /// An API key as it is stored in the ledger. Times are microseconds since 1970.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! Random bytes for keys and tokens.
+//! Random bytes for keys, tokens and cookies.
 
 use crate::error::Error;
 

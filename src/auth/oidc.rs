@@ -16,9 +16,9 @@ use std::time::Duration;
 use jsonwebtoken::{Validation, decode, decode_header};
 use serde_json::{Map, Value};
 
-use super::access::role::Role;
-use super::access::{ChangeOrigin, Identity, SignInCredential, SignInMethod};
-use super::clock::process_time;
+use super::identity::{ChangeOrigin, Identity, SignInCredential, SignInMethod};
+use super::role::Role;
+use crate::clock::process_time;
 use crate::error::Error;
 use kpi::text;
 

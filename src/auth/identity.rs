@@ -8,21 +8,14 @@
 //! | `steward` | also records for every unit and in closed months (with a reason); changes units, catalogue, targets, annotations and closed months |
 //! | `admin` | also reads and changes keys, and reads the audit log |
 
-pub mod role;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use role::Role;
-
-use super::App;
 use super::api_keys::cache::{AcceptedKey, ApiKeyCache, KeyRejection};
-use super::clock::process_time;
-use super::state::ValidationContext;
-use super::state::documents::ClosedMonths;
-use super::time_text;
+use super::role::Role;
+use crate::clock::process_time;
 use crate::error::Error;
 use kpi::fault::Fault;
 use kpi::observation::Submission;
@@ -36,8 +29,6 @@ pub const ANONYMOUS: &str = "anonymous";
 pub const SETUP: &str = "setup";
 /// Most units and months that a refusal lists.
 const MAX_NAMED: usize = 100;
-/// Most units that `GET /me` lists.
-pub const MAX_UNITS_LISTED: usize = 10_000;
 
 /// How the sender of a request signed in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -283,7 +274,8 @@ impl Identity {
     }
 
     /// The positions of its unit and the units below it, in tree order.
-    fn own(&self, units: &UnitForest) -> Option<std::ops::Range<usize>> {
+    #[must_use]
+    pub fn own(&self, units: &UnitForest) -> Option<std::ops::Range<usize>> {
         Some(units.subtree(units.position(self.unit.as_deref()?)?))
     }
 
@@ -295,12 +287,13 @@ impl Identity {
     /// of each.
     pub fn may_record(
         &self,
-        context: &ValidationContext,
+        units: &UnitForest,
+        is_closed: impl Fn(Month) -> bool,
         submission: &Submission,
     ) -> Result<(), Error> {
         let figures = || submission.figures.iter().map(|figure| (figure.unit, figure.month));
-        self.may_change(&context.units, &ClosedMonths::new(), figures())
-            .or_else(|_foreign| self.may_change(&context.units, &context.closed, figures()))
+        self.may_change(units, |_month| false, figures())
+            .or_else(|_foreign| self.may_change(units, is_closed, figures()))
     }
 
     /// Checks that it may change the given figures, each by position of its unit and month.
@@ -310,7 +303,7 @@ impl Identity {
     pub fn may_change(
         &self,
         units: &UnitForest,
-        closed: &ClosedMonths,
+        is_closed: impl Fn(Month) -> bool,
         figures: impl Iterator<Item = (usize, Month)>,
     ) -> Result<(), Error> {
         if self.role >= Role::Steward {
@@ -322,7 +315,7 @@ impl Identity {
             if !*known.entry(unit).or_insert_with(|| self.may_write(units, unit)) {
                 foreign.insert(unit);
             }
-            if closed.contains_key(&month) {
+            if is_closed(month) {
                 shut.insert(month);
             }
         }
@@ -371,79 +364,6 @@ impl From<&str> for Identity {
 impl From<&Self> for Identity {
     fn from(identity: &Self) -> Self {
         identity.clone()
-    }
-}
-
-/// The identity and permissions of a sender, as `GET /me` reports them.
-#[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = Identity)]
-pub struct IdentityView {
-    /// The name.
-    pub name: String,
-    /// The name in the ledger.
-    pub actor: String,
-    /// The role.
-    pub role: Role,
-    /// How the sender signed in; `nobody` where no key is needed.
-    pub signed_in: SignInMethod,
-    /// Identifier of the API key.
-    #[schema(required)]
-    pub key: Option<String>,
-    /// End of validity; without end when null.
-    #[schema(required)]
-    pub expires_at: Option<String>,
-    /// The unit that a reporter reports for.
-    #[schema(required)]
-    pub unit: Option<String>,
-    /// Whether the sender may write figures of every unit.
-    pub writes_every_unit: bool,
-    /// The units whose figures the sender may write, at most 10,000; empty when there are none, or
-    /// when all are permitted.
-    pub units: Vec<String>,
-    /// The current month, the newest one that can have figures.
-    pub this_month: String,
-    /// The months that are closed.
-    pub closed_periods: Vec<String>,
-    /// Whether the sender may change figures of closed months, with a reason.
-    pub writes_closed_periods: bool,
-    /// A notice to everybody on this machine while there is no key; null otherwise.
-    #[schema(required)]
-    pub notice: Option<String>,
-}
-
-impl App {
-    /// The identity and permissions of a sender at present.
-    #[must_use]
-    pub fn me(&self, identity: &Identity) -> IdentityView {
-        const NOTICE: &str = "there is no key yet, so everybody on this machine has all permissions; `egov-kpi keys add --name NAME --role admin` creates the first one";
-        const READS: &str = "there is no key yet, so everybody on this machine may read; everything else needs the one-time token that the service \
-                             printed when it started; `egov-kpi keys add --name NAME --role admin` creates the first key";
-        let before_first_key =
-            matches!(identity.credential, SignInCredential::BeforeFirstKey { .. });
-        let state = self.state();
-        let own = if identity.role == Role::Reporter { identity.own(&state.units) } else { None };
-        let units = own
-            .into_iter()
-            .flatten()
-            .take(MAX_UNITS_LISTED)
-            .map(|unit| state.units.code(unit).to_owned());
-        let open = identity.origin.how == SignInMethod::Nobody && identity.role == Role::Admin;
-        let notice = if open { Some(NOTICE) } else { before_first_key.then_some(READS) };
-        IdentityView {
-            name: identity.name.clone(),
-            actor: identity.actor.clone(),
-            role: identity.role,
-            signed_in: identity.origin.how,
-            key: identity.origin.key.clone(),
-            expires_at: identity.expires_at.map(time_text),
-            unit: identity.unit.clone(),
-            writes_every_unit: identity.role >= Role::Steward,
-            units: units.collect(),
-            this_month: self.clock().this_month().to_string(),
-            closed_periods: state.closed.keys().map(ToString::to_string).collect(),
-            writes_closed_periods: identity.may_change_closed(),
-            notice: notice.map(ToOwned::to_owned),
-        }
     }
 }
 
@@ -502,7 +422,7 @@ mod tests {
     fn a_refusal_lists_each_foreign_unit_and_each_closed_month_once() {
         let units = units();
         let at = |code: &str| units.position(code).unwrap();
-        let closed = ClosedMonths::from([(month("2021-09"), 1)]);
+        let closed = |asked: Month| asked == month("2021-09");
         let figures = [
             ("p.a", "2021-09"),
             ("q", "2021-10"),
@@ -512,7 +432,7 @@ mod tests {
         ];
         let figures = || figures.iter().map(|(unit, text)| (at(unit), month(text)));
         let Err(Error::Forbidden { detail, obstacles }) =
-            reporter("p.a").may_change(&units, &closed, figures())
+            reporter("p.a").may_change(&units, closed, figures())
         else {
             panic!()
         };
@@ -528,17 +448,17 @@ mod tests {
         assert!(detail.starts_with("3 of"), "{detail}");
         assert!(
             Identity { role: Role::Steward, ..reporter("p") }
-                .may_change(&units, &closed, figures())
+                .may_change(&units, closed, figures())
                 .is_ok()
         );
         assert!(
             reporter("p")
-                .may_change(&units, &closed, [(at("p.a.x"), month("2021-10"))].into_iter())
+                .may_change(&units, closed, [(at("p.a.x"), month("2021-10"))].into_iter())
                 .is_ok()
         );
         assert!(
             Identity { role: Role::Reader, ..reporter("p") }
-                .may_change(&units, &closed, [(at("p"), month("2021-10"))].into_iter())
+                .may_change(&units, closed, [(at("p"), month("2021-10"))].into_iter())
                 .is_err()
         );
     }
