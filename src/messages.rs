@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use kpi::fault::Fault;
 use kpi::number::Decimal64;
 use kpi::number_format::format_vietnamese;
+use kpi::word_file;
 
 /// The templates.
 const MESSAGES: &str = include_str!("../catalogue/words/messages.toml");
@@ -46,9 +47,7 @@ struct MessageBook {
 }
 
 static BOOK: LazyLock<MessageBook> = LazyLock::new(|| {
-    // A test reads the file.
-    let file: MessageFile =
-        toml::from_str(MESSAGES).unwrap_or(MessageFile { messages: BTreeMap::new() });
+    let file: MessageFile = word_file::read(MESSAGES);
     let mut book = MessageBook { whole: HashMap::new(), templates: Vec::new() };
     for (english, vietnamese) in file.messages {
         if english.contains("{}") {
@@ -169,7 +168,7 @@ mod tests {
 
     #[test]
     fn every_translation_has_the_parts_of_its_message() {
-        let file: MessageFile = toml::from_str(MESSAGES).unwrap();
+        let file: MessageFile = word_file::read(MESSAGES);
         for (english, vietnamese) in &file.messages {
             let parts = english.matches("{}").count();
             let named: std::collections::BTreeSet<usize> = vietnamese

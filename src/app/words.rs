@@ -9,15 +9,13 @@ use serde_json::Value;
 
 use kpi::period::{Month, Period, Step};
 use kpi::unit::LocalizedName;
+use kpi::word_file;
 
 /// The names, by group and code.
 type CodeNames = HashMap<String, HashMap<String, LocalizedName>>;
 
-/// The file of the names.
-const NAMES: &str = include_str!("../../catalogue/words/names.toml");
-
-// A test reads the file.
-static BOOK: LazyLock<CodeNames> = LazyLock::new(|| toml::from_str(NAMES).unwrap_or_default());
+static BOOK: LazyLock<CodeNames> =
+    LazyLock::new(|| word_file::read(include_str!("../../catalogue/words/names.toml")));
 
 /// The name of a code of a group.
 #[must_use]
@@ -95,7 +93,7 @@ mod tests {
 
     #[test]
     fn every_name_is_there_in_both_languages() {
-        let book: CodeNames = toml::from_str(NAMES).unwrap();
+        let book = &*BOOK;
         for (group, names) in book {
             for (code, name) in names {
                 assert!(!name.vi.is_empty() && !name.en.is_empty(), "{group}.{code}");

@@ -7,15 +7,13 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use kpi::unit::LocalizedName;
+use kpi::word_file;
 
-/// The file of the words.
-const WORDS: &str = include_str!("../../catalogue/words/columns.toml");
-
-// A test reads the file.
-static BOOK: LazyLock<SheetWords> = LazyLock::new(|| toml::from_str(WORDS).unwrap_or_default());
+static BOOK: LazyLock<SheetWords> =
+    LazyLock::new(|| word_file::read(include_str!("../../catalogue/words/columns.toml")));
 
 /// The words of sheets and columns.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SheetWords {
     sheets: HashMap<String, LocalizedName>,
@@ -172,7 +170,7 @@ mod tests {
 
     #[test]
     fn every_column_has_a_heading_in_both_languages() {
-        let book: SheetWords = toml::from_str(WORDS).unwrap();
+        let book = &*BOOK;
         let columns = book.columns.iter().map(|(field, words)| (field, &words.vi, &words.en));
         let sheets = book.sheets.iter().map(|(key, name)| (key, &name.vi, &name.en));
         for (key, vi, en) in columns.chain(sheets) {

@@ -12,6 +12,7 @@ use kpi::catalogue::Catalogue;
 use kpi::measure::{Measure, Members};
 use kpi::vietnamese::folding::{Spelling, label_words};
 
+use crate::words::table_words;
 use lexicon::{LabelLexicon, LabelStrength, PhraseMatch, PhraseTarget};
 pub use marker::{RowMarker, split_marker};
 
@@ -21,57 +22,6 @@ const MAX_WORDS: usize = 60;
 const MAX_PHRASES: usize = 8;
 /// Labels (not names) of at most this many words are accepted only when a system is named as well.
 const SHORT_LABEL_WORDS: usize = 2;
-/// Units of measure as written in brackets after a label, or in a column.
-const UNITS_OF_MEASURE: [&str; 44] = [
-    "văn bản",
-    "hồ sơ",
-    "bộ hồ sơ",
-    "tài khoản",
-    "chứng thư",
-    "chứng thư số",
-    "hộp thư",
-    "hộp thư điện tử",
-    "người",
-    "người dùng",
-    "lượt",
-    "lượt người",
-    "cuộc",
-    "cuộc họp",
-    "đồng",
-    "vnđ",
-    "vnd",
-    "dịch vụ",
-    "dịch vụ công",
-    "thủ tục",
-    "đơn",
-    "phút",
-    "phút ngày",
-    "tin",
-    "bài",
-    "tin bài",
-    "gói",
-    "gói thầu",
-    "trạm",
-    "giấy phép",
-    "báo cáo",
-    "điểm cầu",
-    "điểm cầu cuộc",
-    "cái",
-    "lần",
-    "buổi",
-    "phòng",
-    "phần trăm",
-    "trường hợp",
-    "đối tượng",
-    "count",
-    "documents",
-    "dossiers",
-    "percent",
-];
-/// Words in a unit of measure that multiply, with their powers of ten.
-const MULTIPLIERS: [(&str, u32); 6] =
-    [("trăm", 2), ("nghìn", 3), ("ngàn", 3), ("1000", 3), ("triệu", 6), ("tỷ", 9)];
-
 /// The result of resolving a label.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LabelResolution {
@@ -128,7 +78,9 @@ impl<'a> LabelIndex<'a> {
     /// Indexes the labels of a catalogue.
     #[must_use]
     pub fn new(catalogue: &'a Catalogue) -> Self {
-        let units = UNITS_OF_MEASURE
+        let units = table_words()
+            .label
+            .units_of_measure
             .iter()
             .flat_map(|unit| {
                 [Spelling::Marked, Spelling::Plain]
@@ -229,7 +181,7 @@ impl<'a> LabelIndex<'a> {
         let mut unit = MeasureUnitText { percent: text.contains('%'), power: 0 };
         let mut rest = Vec::new();
         for word in &spelled {
-            match MULTIPLIERS.iter().find(|(written, _)| {
+            match table_words().label.multipliers.iter().find(|(written, _)| {
                 [Spelling::Marked, Spelling::Plain]
                     .iter()
                     .any(|spelling| label_words(written, *spelling).first() == Some(word))

@@ -5,3 +5,4 @@
 pub mod label;
 pub mod report;
 pub mod table;
+mod words;

@@ -2,28 +2,11 @@
 
 use std::collections::HashMap;
 
+use crate::words::table_words;
 use kpi::catalogue::Catalogue;
 use kpi::unit::LocalizedName;
 use kpi::vietnamese::folding::{Spelling, label_words};
 
-/// Single words that do not help to find the measure.
-const NOISE: [&str; 21] = [
-    "số", "tổng", "lượng", "được", "đã", "các", "những", "của", "là", "về", "và", "trên", "tại",
-    "qua", "bằng", "theo", "number", "of", "the", "total", "no",
-];
-/// Sequences of words that do not help to find the measure.
-const NOISE_PHRASES: [&str; 10] = [
-    "trong kỳ báo cáo",
-    "trong tháng báo cáo",
-    "trong tháng",
-    "trong kỳ",
-    "trong đó",
-    "cụ thể",
-    "hệ thống",
-    "phần mềm",
-    "hình thức",
-    "in the month",
-];
 /// How strongly words point to a measure: a name counts more than a further label.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum LabelStrength {
@@ -70,12 +53,14 @@ pub(super) struct PhraseMatch<'l> {
 
 impl LabelLexicon {
     pub(super) fn new(catalogue: &Catalogue, spelling: Spelling) -> Self {
+        let fillers = &table_words().label;
         let mut lexicon = Self {
             spelling,
             measures: HashMap::new(),
             phrases: HashMap::new(),
-            noise: NOISE.iter().flat_map(|word| label_words(word, spelling)).collect(),
-            noise_phrases: NOISE_PHRASES
+            noise: fillers.noise.iter().flat_map(|word| label_words(word, spelling)).collect(),
+            noise_phrases: fillers
+                .noise_phrases
                 .iter()
                 .map(|phrase| label_words(phrase, spelling))
                 .collect(),

@@ -10,6 +10,7 @@ use super::figure_claim::FigureClaim;
 use super::item_sequence::ItemSequence;
 use super::lexicon::{PatternRecognizer, UnnamedDimension};
 use super::pattern_match::NumberContext;
+use super::words::{ClaimWords, words};
 use kpi::measure::{Measure, Members};
 use kpi::number::Decimal64;
 use kpi::phrase::sign;
@@ -98,10 +99,6 @@ fn name_hosts(
     }
     Ok(())
 }
-
-/// Words that show that a figure is not a part of the one before.
-const WHOLE: [&str; 5] =
-    [" tổng ", " toàn tỉnh ", " toàn thành phố ", " tính chung ", " chung toàn "];
 
 impl ClaimResolver<'_> {
     /// The figure that a pattern finds.
@@ -193,7 +190,8 @@ impl ClaimResolver<'_> {
         sequence.clauses().into_iter().filter(|clause| clause.range.end <= self.seen.item).any(
             |clause| {
                 let (_, line) = sequence.slice(&clause.range);
-                let subset = RESTRICTING.iter().find_map(|words| line.strip_prefix(words));
+                let subset =
+                    words().claim.restricting.iter().find_map(|words| line.strip_prefix(words));
                 let Some(subset) = subset else { return false };
                 if clause.range.clone().any(|at| sequence.is_number(at)) {
                     return false;
@@ -206,7 +204,7 @@ impl ClaimResolver<'_> {
                     None => {
                         let first = subset.split_whitespace().next().unwrap_or_default();
                         first.chars().all(char::is_alphabetic)
-                            && !GENERAL.contains(&first)
+                            && !words().claim.general.contains(first)
                             && !recognizer.words.contains(first)
                             && recognizer.of.is_none()
                             && !recognizer.names_unit
@@ -254,7 +252,7 @@ impl ClaimResolver<'_> {
         naming: &mut MemberNaming,
     ) -> Result<(), Option<SkipReason>> {
         let (_, line) = sequence.slice(&self.seen.segment);
-        let whole = WHOLE.iter().any(|words| line.contains(words));
+        let whole = words().claim.whole.iter().any(|words| line.contains(words));
         let anchor = if whole && recognizer.of.is_none() {
             None
         } else {
@@ -590,6 +588,7 @@ impl ClaimResolver<'_> {
     /// level of parentheses or around it, that ends with a colon or begins with words such as
     /// `đối với`; otherwise the paragraph before, if it ends with a colon.
     fn introduced_member(&self, open: &UnnamedDimension) -> Option<String> {
+        let ClaimWords { introducing, restricting, .. } = &words().claim;
         let (mut sequence, mut before) = (self.seen.sequence, self.seen.item);
         loop {
             let list = self.seen.sequences.get(sequence)?;
@@ -606,7 +605,10 @@ impl ClaimResolver<'_> {
                 let (_, line) = list.slice(&range);
                 let introduces = clause.colon
                     || inner && clause.range.end >= before
-                    || INTRODUCING.iter().any(|words| line.starts_with(words));
+                    || introducing
+                        .iter()
+                        .chain(restricting.iter())
+                        .any(|words| line.starts_with(words));
                 if !introduces {
                     continue;
                 }
@@ -647,45 +649,6 @@ impl ClaimResolver<'_> {
             .then(|| FigureClaim { anchored: true, ..claim.clone() })
     }
 }
-
-/// Words at the beginning of a clause that introduces the next ones.
-const INTRODUCING: [&str; 18] = [
-    " đối với ",
-    " riêng ",
-    " về ",
-    " với ",
-    " trong đó ",
-    " cụ thể ",
-    " ở ",
-    " tại ",
-    " xét ",
-    " chỉ tính ",
-    " nếu tính ",
-    " nếu chỉ tính ",
-    " tính riêng ",
-    " nếu xét ",
-    " trong số ",
-    " trong ngày ",
-    " trong kỳ ",
-    " trong các ",
-];
-/// Those of them that exclude everything else.
-const RESTRICTING: [&str; 7] = [
-    " đối với ",
-    " riêng ",
-    " chỉ tính ",
-    " nếu tính ",
-    " nếu chỉ tính ",
-    " tính riêng ",
-    " nếu xét ",
-];
-
-/// What an introduction names when it restricts nothing: a field of work, a system, the unit.
-const GENERAL: [&str; 30] = [
-    "công", "lĩnh", "hoạt", "việc", "hệ", "nhiệm", "nội", "tình", "phần", "dịch", "mảng", "nhóm",
-    "sở", "tỉnh", "toàn", "ủy", "các", "số", "kết", "về", "vấn", "thông", "chỉ", "cổng", "trang",
-    "trong", "tháng", "trên", "báo", "xuất",
-];
 
 /// The members that the last words of a paragraph name, each of another dimension.
 #[must_use]

@@ -10,7 +10,7 @@ use super::period_sign::{
 use super::tokenizer::{Token, TokenKind};
 use kpi::period::Period;
 use kpi::phrase::sign;
-use kpi::vietnamese::numbers::{APPROXIMATE_WORDS, NumberKind, NumericToken};
+use kpi::vietnamese::numbers::{NumberKind, NumericToken, is_approximation};
 
 /// Most levels of parentheses that are distinguished; deeper ones belong to the deepest.
 const MAX_LEVELS: usize = 8;
@@ -212,7 +212,7 @@ impl SequenceWriter<'_> {
     /// Adds the item that begins at a token. Returns the number of its tokens.
     fn push(&self, sequence: &mut ItemSequence, tokens: &[Token], at: usize, end: usize) -> usize {
         let Some(token) = tokens.get(at) else { return 1 };
-        if token.word().is_some_and(|word| APPROXIMATE_WORDS.contains(&word))
+        if token.word().is_some_and(|word| is_approximation(word))
             && tokens.get(at + 1).and_then(Token::number).is_some_and(|number| number.approximate)
         {
             return 1;

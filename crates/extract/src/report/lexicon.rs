@@ -2,9 +2,11 @@
 //! systems, members and units.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
 use regex::{Regex, RegexBuilder};
 
+use super::words::words as report_words;
 use kpi::catalogue::{Catalogue, PatternDocument};
 use kpi::measure::Measure;
 use kpi::period::Month;
@@ -285,26 +287,9 @@ fn open(catalogue: &Catalogue, measure: &Measure) -> (Vec<UnnamedDimension>, Vec
 }
 
 /// Words before the name of a unit that give its kind.
-const KINDS: [&[&str]; 18] = [
-    &["tỉnh"],
-    &["huyện"],
-    &["thị", "xã"],
-    &["thành", "phố"],
-    &["quận"],
-    &["xã"],
-    &["phường"],
-    &["thị", "trấn"],
-    &["sở"],
-    &["ban"],
-    &["chi", "cục"],
-    &["cục"],
-    &["phòng"],
-    &["trung", "tâm"],
-    &["h"],
-    &["tx"],
-    &["tp"],
-    &["ubnd"],
-];
+static KINDS: LazyLock<Vec<Vec<&str>>> = LazyLock::new(|| {
+    report_words().unit_name.kinds.iter().map(|kind| kind.split(' ').collect()).collect()
+});
 
 /// The names of the units in a range of positions, as they are in a month.
 #[must_use]
@@ -366,6 +351,6 @@ fn without_kind(name: &[String]) -> Option<Vec<String>> {
 pub fn ends_in_kind(words: &[&str]) -> bool {
     KINDS.iter().any(|kind| {
         words.len() >= kind.len()
-            && words.get(words.len() - kind.len()..).is_some_and(|last| last == *kind)
+            && words.get(words.len() - kind.len()..).is_some_and(|last| last == kind.as_slice())
     })
 }

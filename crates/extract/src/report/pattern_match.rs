@@ -8,75 +8,8 @@ use super::heading_context::HeadingContext;
 use super::item_sequence::ItemSequence;
 use super::lexicon::PatternRecognizer;
 use super::paragraph::ReportParagraph;
+use super::words::words;
 use kpi::catalogue::IndicatorKind;
-
-/// Nouns for things that reports count, by their first word.
-const COUNTED: [&str; 58] = [
-    "bài",
-    "buổi",
-    "bản",
-    "camera",
-    "cán",
-    "cơ",
-    "cuộc",
-    "cá",
-    "công",
-    "doanh",
-    "dịch",
-    "giấy",
-    "giờ",
-    "gói",
-    "hồ",
-    "hộp",
-    "hộ",
-    "huyện",
-    "học",
-    "km",
-    "kế",
-    "lớp",
-    "lượt",
-    "lần",
-    "máy",
-    "mạng",
-    "ngày",
-    "người",
-    "năm",
-    "phiên",
-    "phút",
-    "quyết",
-    "sở",
-    "thiết",
-    "thuê",
-    "thành",
-    "thông",
-    "thủ",
-    "tin",
-    "trang",
-    "trạm",
-    "trường",
-    "tài",
-    "tháng",
-    "tổ",
-    "tỉnh",
-    "tên",
-    "vụ",
-    "văn",
-    "xã",
-    "điểm",
-    "đoàn",
-    "đài",
-    "đơn",
-    "đại",
-    "đối",
-    "đợt",
-    "ấp",
-];
-
-/// Words before the name of a member.
-const BEFORE_A_MEMBER: [&str; 24] = [
-    "và", "có", "là", "gồm", "đó", "đăng", "tải", "của", "cho", "loại", "các", "hành", "tỉnh",
-    "với", "cấp", "dùng", "bằng", "trên", "thuộc", "riêng", "thẻ", "còn", "số", "nộp",
-];
 
 /// A match of a pattern at a number.
 pub struct PatternMatch<'a> {
@@ -132,12 +65,6 @@ pub enum Rejection {
     LongerName,
 }
 
-/// Words that negate a statement.
-const NEGATIONS: [&str; 5] =
-    [" chưa ", " không đạt ", " không đủ ", " không bao gồm ", " không kể "];
-/// Words that make a number an average.
-const AVERAGES: [&str; 3] = [" bình quân ", " trung bình ", " mỗi "];
-
 /// Whether the phrase itself has the word before a place, so that a name that begins there is not
 /// the end of a longer one. Words in gaps are not the phrase's.
 fn is_before_in_phrase(phrase: &Regex, captures: &Captures<'_>, place: usize) -> bool {
@@ -171,7 +98,7 @@ impl ItemSequence {
             && !name.contains(' ')
             && word.chars().all(char::is_alphabetic)
             && !word.is_empty()
-            && !BEFORE_A_MEMBER.contains(&word)
+            && !words().pattern.before_member.contains(word)
     }
 }
 
@@ -286,14 +213,14 @@ impl<'a> ReportParagraph<'a> {
         {
             return Some(Rejection::Unless);
         }
-        let says = |words: &&str| {
-            line.contains(*words)
-                && !words
+        let says = |phrase: &str| {
+            line.contains(phrase)
+                && !phrase
                     .split_whitespace()
                     .next()
                     .is_some_and(|word| recognizer.words.contains(word))
         };
-        if NEGATIONS.iter().any(&says) {
+        if words().pattern.negations.iter().any(says) {
             return Some(Rejection::Negated);
         }
         let counts = self
@@ -301,7 +228,7 @@ impl<'a> ReportParagraph<'a> {
             .catalogue
             .indicator(&recognizer.measure.code)
             .is_some_and(|indicator| indicator.kind != IndicatorKind::Average);
-        if counts && AVERAGES.iter().any(says) {
+        if counts && words().pattern.averages.iter().any(says) {
             return Some(Rejection::Average);
         }
         if recognizer.near.as_ref().is_some_and(|near| !near.is_match(context)) {
@@ -328,7 +255,7 @@ impl<'a> ReportParagraph<'a> {
         // figure.
         let behind = sequence.slice(&(found.item + 1..found.item + 2)).1.trim();
         if found.span.end <= found.item + 1
-            && COUNTED.contains(&behind)
+            && words().pattern.counted.contains(behind)
             && !recognizer.words.contains(behind)
         {
             return Some(Rejection::Counted);

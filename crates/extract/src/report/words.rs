@@ -4,16 +4,22 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use kpi::word_file::{self, SpacedWordList, WordList};
+
 /// All words of the report reader.
-#[derive(Deserialize, Debug, Default)]
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
 pub struct ReportWords {
     pub(super) time: TimeWords,
     pub(super) owner: OwnerWords,
     pub(super) heading: HeadingWords,
+    pub(super) unit_name: UnitKindWords,
+    pub(super) pattern: PatternWords,
+    pub(super) claim: ClaimWords,
 }
 
 /// Expressions for each time.
-#[derive(Deserialize, Debug, Default)]
+#[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct TimeWords {
     pub(super) comparison: Vec<String>,
@@ -29,7 +35,7 @@ pub struct TimeWords {
 }
 
 /// The beginnings of clauses about an owner.
-#[derive(Deserialize, Debug, Default)]
+#[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct OwnerWords {
     pub(super) own: Vec<String>,
@@ -41,7 +47,7 @@ pub struct OwnerWords {
 }
 
 /// Words of headings.
-#[derive(Deserialize, Debug, Default)]
+#[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct HeadingWords {
     pub(super) planned: Vec<String>,
@@ -49,14 +55,37 @@ pub struct HeadingWords {
     pub(super) wider: Vec<String>,
 }
 
-static WORDS: LazyLock<ReportWords> = LazyLock::new(|| read(TEXT).unwrap_or_default());
-const TEXT: &str = include_str!("../../../../catalogue/words/report.toml");
-
-fn read(text: &str) -> Result<ReportWords, toml::de::Error> {
-    toml::from_str(text)
+/// Words before the names of units.
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct UnitKindWords {
+    pub(super) kinds: WordList,
 }
 
-/// The words; a test checks that the file is sound.
+/// Words that decide whether a pattern matches.
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct PatternWords {
+    pub(super) counted: WordList,
+    pub(super) before_member: WordList,
+    pub(super) negations: SpacedWordList,
+    pub(super) averages: SpacedWordList,
+}
+
+/// Words by which a figure belongs to others or stands alone.
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimWords {
+    pub(super) whole: SpacedWordList,
+    pub(super) introducing: SpacedWordList,
+    pub(super) restricting: SpacedWordList,
+    pub(super) general: WordList,
+}
+
+static WORDS: LazyLock<ReportWords> =
+    LazyLock::new(|| word_file::read(include_str!("../../../../catalogue/words/report.toml")));
+
+/// The words.
 #[must_use]
 pub fn words() -> &'static ReportWords {
     &WORDS
@@ -69,10 +98,16 @@ mod tests {
 
     #[test]
     fn the_words_are_readable_and_folded() {
-        let words = read(TEXT).unwrap();
+        let words = words();
         let owner = &words.owner;
-        for text in [&owner.own, &owner.others, &owner.tiers, &owner.leading].into_iter().flatten()
-        {
+        let of_owner = [&owner.own, &owner.others, &owner.tiers, &owner.leading];
+        let of_owner = of_owner.into_iter().flatten().map(String::as_str);
+        let (pattern, claim) = (&words.pattern, &words.claim);
+        let lists = [&words.unit_name.kinds, &pattern.counted, &pattern.before_member];
+        let lists = lists.into_iter().chain([&claim.general]).flat_map(WordList::iter);
+        let spaced = [&pattern.negations, &pattern.averages, &claim.whole];
+        let spaced = spaced.into_iter().chain([&claim.introducing, &claim.restricting]);
+        for text in of_owner.chain(lists).chain(spaced.flat_map(SpacedWordList::iter)) {
             for word in text.split_whitespace() {
                 assert_eq!(folded(word), word, "{text}");
             }

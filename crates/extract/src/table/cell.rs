@@ -2,6 +2,7 @@
 //! the measure allows.
 
 use crate::label::{RowMarker, split_marker};
+use crate::words::table_words;
 use kpi::number::Decimal64;
 use kpi::vietnamese::folding::{is_note_mark, unaccented};
 
@@ -95,45 +96,11 @@ pub fn looks_like_figure(text: &str) -> bool {
         && behind.split(' ').count() <= 4
 }
 
-/// Units of measure after a number, folded; they do not change it.
-const BEHIND: [&str; 27] = [
-    "",
-    "dong",
-    "vnd",
-    "d",
-    "van ban",
-    "vb",
-    "ho so",
-    "hs",
-    "tai khoan",
-    "chung thu so",
-    "chung thu",
-    "hop thu",
-    "nguoi",
-    "nguoi dung",
-    "luot",
-    "luot nguoi",
-    "cuoc",
-    "cuoc hop",
-    "dich vu",
-    "dich vu cong",
-    "thu tuc",
-    "don",
-    "phut",
-    "phut/ngay",
-    "tin",
-    "tin bai",
-    "diem cau",
-];
-
-/// Words in the place of a figure that is not there, folded.
-const NO_FIGURE: [&str; 3] = ["x", "null", "nil"];
-
 /// Whether a folded text stands for no figure.
 fn is_nothing(folded: &str) -> bool {
     let is_mark =
         |c: char| matches!(c, '.' | '…' | '·' | '_' | '/' | '*' | '+' | ' ') || is_dash(c);
-    folded.chars().all(is_mark) || NO_FIGURE.contains(&folded)
+    folded.chars().all(is_mark) || table_words().cell.no_figure.contains(folded)
 }
 
 /// Whether a character is a dash or a minus sign.
@@ -193,7 +160,7 @@ pub fn read(text: &str, allowed: AllowedNumber) -> CellContent {
             break;
         }
     }
-    if !BEHIND.contains(&behind) {
+    if !behind.is_empty() && !table_words().cell.units_of_measure.contains(behind) {
         return fault("the cell has more than a number");
     }
     let plain = if power > 0 { AllowedNumber { decimals: None, percent: true } } else { allowed };

@@ -6,23 +6,8 @@ use std::collections::BTreeSet;
 use super::facets::LabelFacets;
 use super::label_context::LabelContext;
 use super::label_reader::LabelReader;
+use crate::words::table_words;
 use kpi::measure::{Measure, Members};
-
-/// Words in a caption that restrict the figures to a part of what the catalogue has.
-const PARTS: [&str; 12] = [
-    "quá hạn",
-    "trễ hạn",
-    "trước hạn",
-    "đúng hạn",
-    "trả lại",
-    "từ chối",
-    "hủy",
-    "thu hồi",
-    "hết hạn",
-    "bưu chính công ích",
-    "liên thông",
-    "chưa",
-];
 
 impl LabelReader<'_> {
     /// The only indicator that has all members named by rows and columns, of at least two
@@ -36,7 +21,7 @@ impl LabelReader<'_> {
     ) -> Option<Measure> {
         let caption = around.hint.lines().next_back().unwrap_or_default();
         let lower = caption.to_lowercase();
-        if PARTS.iter().any(|part| lower.contains(part)) {
+        if table_words().title.parts.iter().any(|part| lower.contains(part)) {
             return None;
         }
         let (named, systems) = (self.labels.named_within(caption), self.labels.systems(caption));

@@ -9,6 +9,7 @@ use super::mapping::TableDefaults;
 use super::shape::GridShape;
 use super::unit_names::UnitMatch;
 use crate::label::{LabelResolution, MeasureUnitText, split_marker};
+use crate::words::table_words;
 use kpi::measure::Measure;
 use kpi::period::Month;
 use kpi::unit::UnitKind;
@@ -128,26 +129,8 @@ impl LabelReader<'_> {
 
     /// The measure that a title names, with common words left out.
     fn title_measure(&self, line: &str, around: &LabelContext) -> Option<Measure> {
-        const LEADS: [&str; 16] = [
-            "biểu số liệu",
-            "bảng số liệu",
-            "biểu tổng hợp",
-            "bảng tổng hợp",
-            "tổng hợp",
-            "báo cáo",
-            "thống kê",
-            "tình hình",
-            "kết quả",
-            "số liệu",
-            "bảng",
-            "biểu",
-            "theo đơn vị",
-            "của các đơn vị",
-            "theo tháng",
-            "các đơn vị",
-        ];
         let mut rest = extract_months(split_marker(line).1).rest.to_lowercase();
-        for lead in LEADS {
+        for lead in table_words().title.leads.iter() {
             rest = rest.replace(lead, " ");
         }
         let rest = rest.trim_start_matches(|c: char| {

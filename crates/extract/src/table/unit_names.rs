@@ -3,37 +3,10 @@
 
 use std::collections::HashMap;
 
+use crate::words::table_words;
 use kpi::period::Month;
 use kpi::unit::{UnitForest, UnitKind};
 use kpi::vietnamese::folding::{Spelling, folded, label_words, unaccented};
-
-/// Words before the name of a unit, and the kind of unit that they give.
-const HEADS: [(&str, Option<UnitKind>); 14] = [
-    ("ủy ban nhân dân", None),
-    ("tỉnh", Some(UnitKind::Province)),
-    ("thành phố", Some(UnitKind::District)),
-    ("thị xã", Some(UnitKind::District)),
-    ("huyện", Some(UnitKind::District)),
-    ("quận", Some(UnitKind::District)),
-    ("thị trấn", Some(UnitKind::Commune)),
-    ("xã", Some(UnitKind::Commune)),
-    ("phường", Some(UnitKind::Commune)),
-    ("sở", Some(UnitKind::Department)),
-    ("ban", Some(UnitKind::Department)),
-    ("văn phòng", None),
-    ("đơn vị", None),
-    ("province of", Some(UnitKind::Province)),
-];
-
-/// Words for the kind of a unit within a text. "Ban" and "văn phòng" also begin other phrases.
-const NAMED_KINDS: [&str; 9] =
-    ["tỉnh", "thành phố", "thị xã", "thị trấn", "huyện", "quận", "phường", "xã", "sở"];
-
-/// Abbreviations of them, where a full stop follows.
-const ABBREVIATED_KINDS: [&str; 6] = ["tp", "tx", "tt", "h", "q", "p"];
-
-/// Words of a text about several units.
-const PLURALS: [&str; 4] = ["các", "những", "mỗi", "từng"];
 
 /// Most words of a unit's name that are looked for within a text.
 const LONGEST_NAME: usize = 12;
@@ -77,7 +50,7 @@ fn kind_at(folded: &[String], at: usize, spelling: Spelling) -> Option<usize> {
     if level.is_some_and(|word| *word == spelled("cấp", spelling)) {
         return None; // "cấp huyện"
     }
-    NAMED_KINDS.iter().find_map(|kind| {
+    table_words().unit_name.kinds.iter().find_map(|kind| {
         let kind = spelled(kind, spelling);
         let words = kind.split(' ');
         let length = words.clone().count();
@@ -95,9 +68,9 @@ fn is_name(behind: &[&str], text: &str) -> bool {
 
 /// A name without the words for the kind of unit, if it has them.
 fn without_head(name: &str, spelling: Spelling) -> Option<(String, Option<UnitKind>)> {
-    HEADS.iter().find_map(|(head, kind)| {
-        let rest = name.strip_prefix(&joined(head, spelling))?.strip_prefix(' ')?;
-        (!rest.is_empty()).then(|| (rest.to_owned(), *kind))
+    table_words().unit_name.heads.iter().find_map(|head| {
+        let rest = name.strip_prefix(&joined(&head.words, spelling))?.strip_prefix(' ')?;
+        (!rest.is_empty()).then(|| (rest.to_owned(), head.kind))
     })
 }
 
@@ -219,8 +192,9 @@ impl<'a> UnitNames<'a> {
         let bare = |word: &&str| folded(word.trim_matches(|c: char| !c.is_alphanumeric()));
         let folded: Vec<String> = words.iter().map(bare).collect();
         let spelling = Spelling::of(text);
-        let is_plural =
-            |word: &String| PLURALS.iter().any(|plural| spelled(plural, spelling) == *word);
+        let is_plural = |word: &String| {
+            table_words().unit_name.plurals.iter().any(|plural| spelled(plural, spelling) == *word)
+        };
         if folded.iter().any(is_plural) {
             return Vec::new();
         }
@@ -228,7 +202,9 @@ impl<'a> UnitNames<'a> {
         while at < words.len() {
             let rest = words.get(at..).unwrap_or_default();
             let is_abbreviated = rest.first().is_some_and(|word| word.ends_with('.'))
-                && folded.get(at).is_some_and(|word| ABBREVIATED_KINDS.contains(&word.as_str()));
+                && folded
+                    .get(at)
+                    .is_some_and(|word| table_words().unit_name.abbreviated_kinds.contains(word));
             let Some(kind) = is_abbreviated.then_some(1).or_else(|| kind_at(&folded, at, spelling))
             else {
                 at += 1;

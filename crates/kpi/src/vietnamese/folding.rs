@@ -9,42 +9,12 @@ use std::sync::LazyLock;
 
 use unicode_normalization::UnicodeNormalization;
 
-/// Abbreviations in official texts, folded, and the words that they stand for.
-const ABBREVIATIONS: [(&str, &str); 29] = [
-    ("attt", "an toàn thông tin"),
-    ("bcvt", "bưu chính viễn thông"),
-    ("cntt", "công nghệ thông tin"),
-    ("cts", "chứng thư số"),
-    ("cv", "công văn"),
-    ("cđđh", "chỉ đạo điều hành"),
-    ("dvc", "dịch vụ công"),
-    ("dvcqg", "dịch vụ công quốc gia"),
-    ("dvctt", "dịch vụ công trực tuyến"),
-    ("gpxb", "giấy phép xuất bản"),
-    ("hs", "hồ sơ"),
-    ("hđnd", "hội đồng nhân dân"),
-    ("kh", "kế hoạch"),
-    ("mđ", "mức độ"),
-    ("ntm", "nông thôn mới"),
-    ("pakn", "phản ánh kiến nghị"),
-    ("qppl", "quy phạm pháp luật"),
-    ("qđ", "quyết định"),
-    ("sl", "số lượng"),
-    ("tcd", "tiếp công dân"),
-    ("tk", "tài khoản"),
-    ("tp", "thành phố"),
-    ("tthc", "thủ tục hành chính"),
-    ("ttđt", "thông tin điện tử"),
-    ("ubnd", "ủy ban nhân dân"),
-    ("vb", "văn bản"),
-    ("vbqppl", "văn bản quy phạm pháp luật"),
-    ("vphc", "vi phạm hành chính"),
-    ("xbp", "xuất bản phẩm"),
-];
+use super::word_lists::vietnamese_words;
 
-/// The abbreviations with `d` for `đ`, so that `TTDT` is found like `TTĐT`.
+/// The abbreviations of official texts with `d` for `đ`, so that `TTDT` is found like `TTĐT`.
 static SPELLED_OUT: LazyLock<HashMap<String, &str>> = LazyLock::new(|| {
-    ABBREVIATIONS.iter().map(|(short, long)| (short.replace('đ', "d"), *long)).collect()
+    let abbreviations = &vietnamese_words().abbreviations;
+    abbreviations.iter().map(|(short, long)| (short.replace('đ', "d"), long.as_str())).collect()
 });
 
 /// The spelling in which words are compared.

@@ -6,3 +6,4 @@
 pub mod folding;
 pub mod months;
 pub mod numbers;
+mod word_lists;

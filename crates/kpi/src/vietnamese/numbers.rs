@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 
 use super::folding::folded;
+use super::word_lists::vietnamese_words;
 use crate::number::Decimal64;
 
 /// The kind of a number, as far as the words at the number show it.
@@ -160,12 +161,6 @@ const NUMBER: &str = r"\d+(?:[.,]\d+)*";
 /// A blank within a line.
 const BLANK: &str = r"[ \t\u{a0}\u{202f}\u{2007}\u{2009}]";
 
-/// What `cấp` (to issue, or a tier) is followed by when it does not mean a tier of government.
-const NO_TIER: [&str; 17] = [
-    "mới", "lại", "phép", "đổi", "bù", "phát", "giấy", "thêm", "bổ", "cho", "chứng", "tài", "thẻ",
-    "tỉnh", "huyện", "xã", "sở",
-];
-
 /// What may follow a number and belongs to it.
 static BEHIND: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let text = r"^_*(?P<times>nghìn|ngàn|triệu|trđ|tr|tỷ|tỉ)?\b(?:_*(?P<more>\d+(?:[.,]\d+)?)_*(?P<moretimes>nghìn|ngàn|triệu)\b)?(?P<end>)_*(?P<money>đồng|vnđ|vnd|đ)?\b";
@@ -174,10 +169,6 @@ static BEHIND: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 static PERCENT: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(&format!(r"^{SPACE}*(?:%|(?i:phần{SPACE}+trăm))")).ok());
-
-/// Words before a number that mark it as approximate.
-pub const APPROXIMATE_WORDS: [&str; 9] =
-    ["khoảng", "gần", "hơn", "trên", "dưới", "ước", "chừng", "tầm", "xỉ"];
 
 /// Marks behind a number that say the same: `2.400±50`, `2.400+`, `2.400 văn bản (ước)`,
 /// `(số ước)`, `(số liệu ước tính)`.
@@ -225,7 +216,7 @@ fn placed(text: &str, captures: &Captures<'_>, range: Range<usize>) -> PlacedTok
     if named("tiers").is_some() {
         let next = text.get(range.end..).unwrap_or_default().split_whitespace().next();
         let next = folded(next.unwrap_or_default().trim_matches(|c: char| !c.is_alphanumeric()));
-        if NO_TIER.contains(&next.as_str()) {
+        if vietnamese_words().number.no_tier.contains(&next) {
             return number_at(text, range.start..range.start + 1);
         }
     }
@@ -424,6 +415,12 @@ fn without_groups(whole: &str) -> Option<String> {
     sound.then(|| rest.into_iter().fold(first.to_owned(), |whole, group| whole + group))
 }
 
+/// Whether a word before a number marks it as approximate.
+#[must_use]
+pub fn is_approximation(word: &str) -> bool {
+    vietnamese_words().number.approximate.contains(word)
+}
+
 fn is_approximate(before: &str) -> bool {
     let last = before
         .trim_end()
@@ -431,8 +428,7 @@ fn is_approximate(before: &str) -> bool {
         .next()
         .unwrap_or_default();
     let last = folded(last);
-    APPROXIMATE_WORDS.iter().any(|word| *word == last)
-        && before.ends_with(|c: char| c.is_whitespace() || c == '\u{a0}')
+    is_approximation(&last) && before.ends_with(|c: char| c.is_whitespace() || c == '\u{a0}')
 }
 
 #[cfg(test)]
