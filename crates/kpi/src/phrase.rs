@@ -1,5 +1,5 @@
-//! Phrases: the patterns by which figures are recognised in the sentences of a report. This module
-//! has their grammar and turns them into regular expressions.
+//! Phrases: the patterns by which figures are recognised in the sentences of a report. Their
+//! grammar is `phrase.pest`; this module turns them into regular expressions.
 //!
 //! A phrase is a sequence of words, compared without regard to case and to the place of tone marks,
 //! and of these elements:
@@ -19,7 +19,19 @@
 
 use std::collections::BTreeMap;
 
+use pest::Parser;
+use pest::iterators::{Pair, Pairs};
+
 use super::vietnamese::folding::{folded, is_mark, spelled_out};
+
+use grammar::{PhraseGrammar, Rule};
+
+mod grammar {
+    /// The parser that is generated from the grammar.
+    #[derive(pest_derive::Parser)]
+    #[grammar = "phrase.pest"]
+    pub struct PhraseGrammar;
+}
 
 /// Longest phrase in bytes.
 pub const MAX_PHRASE: usize = 500;
@@ -68,118 +80,94 @@ pub fn parse(text: &str) -> Result<Vec<PhrasePart>, String> {
     if text.len() > MAX_PHRASE {
         return Err(format!("a phrase has at most {MAX_PHRASE} bytes"));
     }
-    let mut reader = PhraseParser { rest: text, open: 0 };
-    let parts = reader.sequence()?;
-    if !reader.rest.is_empty() {
-        return Err(format!(
-            "{:?} does not close anything",
-            reader.rest.chars().next().unwrap_or_default()
-        ));
-    }
+    let phrase = PhraseGrammar::parse(Rule::phrase, text).map_err(|_stack_is_full| too_deep())?;
+    let parts = sequence(phrase)?;
     if parts.is_empty() {
         return Err("a phrase must have at least one word".to_owned());
     }
     Ok(parts)
 }
 
-struct PhraseParser<'a> {
-    rest: &'a str,
-    open: usize,
+/// The parts of a sequence, up to the first error.
+fn sequence(pairs: Pairs<'_, Rule>) -> Result<Vec<PhrasePart>, String> {
+    let mut parts = Vec::new();
+    for pair in pairs {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the other rules are errors, or no part of a sequence"
+        )]
+        match pair.as_rule() {
+            Rule::word => {
+                let word = folded(pair.as_str());
+                let words = spelled_out(&word).split(' ');
+                parts.extend(words.map(|word| PhrasePart::Word(word.to_owned())));
+            }
+            Rule::mark => parts.push(PhrasePart::Word(pair.as_str().to_owned())),
+            Rule::escaped => parts.push(PhrasePart::Word(inside(pair).to_owned())),
+            Rule::choice | Rule::option => parts.push(choice(pair)?),
+            Rule::short_gap => parts.push(PhrasePart::Gap(3)),
+            Rule::long_gap => parts.push(PhrasePart::Gap(8)),
+            Rule::placeholder => parts.push(placeholder(inside(pair).trim())?),
+            Rule::vocabulary => {
+                parts.push(PhrasePart::Vocabulary(inside(pair).trim().to_owned()));
+            }
+            Rule::EOI => {}
+            error => return Err(sentence_about(error, pair.as_str())),
+        }
+    }
+    Ok(parts)
 }
 
-impl<'a> PhraseParser<'a> {
-    fn sequence(&mut self) -> Result<Vec<PhrasePart>, String> {
-        let mut parts = Vec::new();
-        loop {
-            self.rest = self.rest.trim_start();
-            let Some(first) = self.rest.chars().next() else { return Ok(parts) };
-            match first {
-                ')' | ']' | '|' => return Ok(parts),
-                '(' | '[' => parts.push(self.choice(first)?),
-                '{' => parts.push(match self.until('}')? {
-                    "value" => PhrasePart::Value,
-                    "number" => PhrasePart::Number,
-                    "unit" => PhrasePart::Unit,
-                    "end" => PhrasePart::End,
-                    "" => return Err("{} is empty".to_owned()),
-                    dimension => PhrasePart::Member(dimension.to_owned()),
-                }),
-                '<' => parts.push(PhrasePart::Vocabulary(self.until('>')?.to_owned())),
-                '.' => parts.push(self.gap()?),
-                '\\' => {
-                    let mut characters = self.rest.chars();
-                    characters.next();
-                    let Some(mark @ ('(' | ')')) = characters.next() else {
-                        return Err("a backslash must be followed by ( or )".to_owned());
-                    };
-                    self.rest = characters.as_str();
-                    parts.push(PhrasePart::Word(mark.to_string()));
-                }
-                ':' | ',' | '/' | '-' | ';' | '%' | '+' => {
-                    parts.push(PhrasePart::Word(first.to_string()));
-                    self.rest = self.rest.get(first.len_utf8()..).unwrap_or_default();
-                }
-                c if c.is_alphanumeric() => {
-                    let end = self
-                        .rest
-                        .find(|c: char| !c.is_alphanumeric() && !is_mark(c))
-                        .unwrap_or(self.rest.len());
-                    let (word, rest) = self.rest.split_at(end);
-                    parts.extend(
-                        spelled_out(&folded(word))
-                            .split(' ')
-                            .map(|word| PhrasePart::Word(word.to_owned())),
-                    );
-                    self.rest = rest;
-                }
-                other => return Err(format!("{other:?} has no meaning in a phrase")),
-            }
+fn choice(pair: Pair<'_, Rule>) -> Result<PhrasePart, String> {
+    let optional = pair.as_rule() == Rule::option;
+    let mut of = Vec::new();
+    for alternative in pair.into_inner() {
+        if alternative.as_rule() == Rule::unclosed {
+            let open = if optional { '[' } else { '(' };
+            return Err(format!("{open:?} is not closed"));
         }
+        let one = sequence(alternative.into_inner())?;
+        if one.is_empty() {
+            return Err("an alternative must have at least one word".to_owned());
+        }
+        of.push(one);
     }
+    Ok(PhrasePart::Choice { of, optional })
+}
 
-    fn choice(&mut self, open: char) -> Result<PhrasePart, String> {
-        let close = if open == '(' { ')' } else { ']' };
-        self.open += 1;
-        if self.open > MAX_NESTING {
-            return Err(format!("more than {MAX_NESTING} brackets are open"));
-        }
-        let mut of = Vec::new();
-        loop {
-            self.rest = self.rest.get(1..).unwrap_or_default();
-            let one = self.sequence()?;
-            if one.is_empty() {
-                return Err("an alternative must have at least one word".to_owned());
-            }
-            of.push(one);
-            match self.rest.chars().next() {
-                Some('|') => {}
-                Some(c) if c == close => break,
-                _ => return Err(format!("{open:?} is not closed")),
-            }
-        }
-        self.rest = self.rest.get(1..).unwrap_or_default();
-        self.open -= 1;
-        Ok(PhrasePart::Choice { of, optional: open == '[' })
-    }
+fn placeholder(name: &str) -> Result<PhrasePart, String> {
+    Ok(match name {
+        "value" => PhrasePart::Value,
+        "number" => PhrasePart::Number,
+        "unit" => PhrasePart::Unit,
+        "end" => PhrasePart::End,
+        "" => return Err("{} is empty".to_owned()),
+        dimension => PhrasePart::Member(dimension.to_owned()),
+    })
+}
 
-    fn until(&mut self, close: char) -> Result<&'a str, String> {
-        let inside = self.rest.get(1..).unwrap_or_default();
-        let Some((name, rest)) = inside.split_once(close) else {
-            return Err(format!("{close:?} is missing"));
-        };
-        self.rest = rest;
-        Ok(name.trim())
-    }
+/// The text of the only rule inside a rule.
+fn inside(pair: Pair<'_, Rule>) -> &str {
+    pair.into_inner().next().map_or("", |inner| inner.as_str())
+}
 
-    fn gap(&mut self) -> Result<PhrasePart, String> {
-        let dots = self.rest.bytes().take_while(|b| *b == b'.').count();
-        self.rest = self.rest.get(dots..).unwrap_or_default();
-        match dots {
-            2 => Ok(PhrasePart::Gap(3)),
-            3 => Ok(PhrasePart::Gap(8)),
-            _ => Err("a gap must be .. or ...".to_owned()),
-        }
+/// The sentence about an error of the grammar, which begins at `text`.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other rules are no errors")]
+fn sentence_about(error: Rule, text: &str) -> String {
+    let first = text.chars().next().unwrap_or_default();
+    match error {
+        Rule::unopened => format!("{first:?} does not close anything"),
+        Rule::too_deep => too_deep(),
+        Rule::missing_brace => "'}' is missing".to_owned(),
+        Rule::missing_angle => "'>' is missing".to_owned(),
+        Rule::wrong_gap => "a gap must be .. or ...".to_owned(),
+        Rule::wrong_escape => "a backslash must be followed by ( or )".to_owned(),
+        _ => format!("{first:?} has no meaning in a phrase"),
     }
+}
+
+fn too_deep() -> String {
+    format!("more than {MAX_NESTING} brackets are open")
 }
 
 /// What [`expression`] needs to turn a phrase into a regular expression.
@@ -341,6 +329,231 @@ pub fn collect_words<S: std::hash::BuildHasher>(
             | PhrasePart::Member(_)
             | PhrasePart::Unit
             | PhrasePart::End => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Texts of the signs and words of the grammar, in any order.
+    fn texts() -> impl Strategy<Value = String> {
+        let signs = proptest::sample::select(vec![
+            "(",
+            ")",
+            "[",
+            "]",
+            "|",
+            "{",
+            "}",
+            "<",
+            ">",
+            ".",
+            "..",
+            "...",
+            "\\",
+            "\\(",
+            "a",
+            "hồ sơ",
+            "HS",
+            "{value}",
+            "{ unit }",
+            "{unit}",
+            "{+a.b}",
+            "{a.b{c=d}}",
+            "{number}",
+            "{end}",
+            "{}",
+            "<new>",
+            "< >",
+            " ",
+            "\u{a0}",
+            "\n",
+            ":",
+            ",",
+            "%",
+            "+",
+            "_",
+            "½",
+            "¹",
+            "e\u{301}",
+            "\u{301}",
+            "unit",
+            "=",
+            "[{a.b}]",
+            "(a|b)",
+        ]);
+        prop_oneof![
+            9 => proptest::collection::vec(signs, 0..30).prop_map(|signs| signs.concat()),
+            1 => any::<String>(),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn the_grammar_and_the_parser_by_hand_agree(text in texts()) {
+            prop_assert_eq!(parse(&text), by_hand::parse(&text));
+        }
+    }
+
+    #[test]
+    fn the_first_error_of_a_phrase_is_described() {
+        for (text, expected) in [
+            ("", "a phrase must have at least one word"),
+            ("tạo) (", "')' does not close anything"),
+            ("a | b", "'|' does not close anything"),
+            ("(a] b", "'(' is not closed"),
+            ("[a", "'[' is not closed"),
+            ("(a|)", "an alternative must have at least one word"),
+            ("( ", "an alternative must have at least one word"),
+            ("{value", "'}' is missing"),
+            ("<new {value}", "'>' is missing"),
+            ("{ } a", "{} is empty"),
+            ("a . b", "a gap must be .. or ..."),
+            ("a .... b", "a gap must be .. or ..."),
+            ("a \\[", "a backslash must be followed by ( or )"),
+            ("(a ! b", "'!' has no meaning in a phrase"),
+            ("((((((((a", "'(' is not closed"),
+            ("(((((((([!", "more than 8 brackets are open"),
+        ] {
+            assert_eq!(parse(text).unwrap_err(), expected, "{text}");
+        }
+        assert!(parse("((((((((a))))))))").is_ok());
+    }
+
+    #[test]
+    fn words_have_letters_digits_and_combining_marks() {
+        let part = |c: char| parse(&format!("a{c}b")).is_ok_and(|parts| parts.len() == 1);
+        // Latin letters and signs, and marks that combine.
+        for c in (0..0x370).chain(0x1e00..0x2200).filter_map(char::from_u32) {
+            assert_eq!(part(c), c.is_alphanumeric() || is_mark(c), "{c:?}");
+        }
+    }
+
+    mod by_hand {
+        use super::super::*;
+
+        pub fn parse(text: &str) -> Result<Vec<PhrasePart>, String> {
+            if text.len() > MAX_PHRASE {
+                return Err(format!("a phrase has at most {MAX_PHRASE} bytes"));
+            }
+            let mut reader = PhraseParser { rest: text, open: 0 };
+            let parts = reader.sequence()?;
+            if !reader.rest.is_empty() {
+                return Err(format!(
+                    "{:?} does not close anything",
+                    reader.rest.chars().next().unwrap_or_default()
+                ));
+            }
+            if parts.is_empty() {
+                return Err("a phrase must have at least one word".to_owned());
+            }
+            Ok(parts)
+        }
+
+        struct PhraseParser<'a> {
+            rest: &'a str,
+            open: usize,
+        }
+
+        impl<'a> PhraseParser<'a> {
+            fn sequence(&mut self) -> Result<Vec<PhrasePart>, String> {
+                let mut parts = Vec::new();
+                loop {
+                    self.rest = self.rest.trim_start();
+                    let Some(first) = self.rest.chars().next() else { return Ok(parts) };
+                    match first {
+                        ')' | ']' | '|' => return Ok(parts),
+                        '(' | '[' => parts.push(self.choice(first)?),
+                        '{' => parts.push(match self.until('}')? {
+                            "value" => PhrasePart::Value,
+                            "number" => PhrasePart::Number,
+                            "unit" => PhrasePart::Unit,
+                            "end" => PhrasePart::End,
+                            "" => return Err("{} is empty".to_owned()),
+                            dimension => PhrasePart::Member(dimension.to_owned()),
+                        }),
+                        '<' => parts.push(PhrasePart::Vocabulary(self.until('>')?.to_owned())),
+                        '.' => parts.push(self.gap()?),
+                        '\\' => {
+                            let mut characters = self.rest.chars();
+                            characters.next();
+                            let Some(mark @ ('(' | ')')) = characters.next() else {
+                                return Err("a backslash must be followed by ( or )".to_owned());
+                            };
+                            self.rest = characters.as_str();
+                            parts.push(PhrasePart::Word(mark.to_string()));
+                        }
+                        ':' | ',' | '/' | '-' | ';' | '%' | '+' => {
+                            parts.push(PhrasePart::Word(first.to_string()));
+                            self.rest = self.rest.get(first.len_utf8()..).unwrap_or_default();
+                        }
+                        c if c.is_alphanumeric() => {
+                            let end = self
+                                .rest
+                                .find(|c: char| !c.is_alphanumeric() && !is_mark(c))
+                                .unwrap_or(self.rest.len());
+                            let (word, rest) = self.rest.split_at(end);
+                            parts.extend(
+                                spelled_out(&folded(word))
+                                    .split(' ')
+                                    .map(|word| PhrasePart::Word(word.to_owned())),
+                            );
+                            self.rest = rest;
+                        }
+                        other => return Err(format!("{other:?} has no meaning in a phrase")),
+                    }
+                }
+            }
+
+            fn choice(&mut self, open: char) -> Result<PhrasePart, String> {
+                let close = if open == '(' { ')' } else { ']' };
+                self.open += 1;
+                if self.open > MAX_NESTING {
+                    return Err(format!("more than {MAX_NESTING} brackets are open"));
+                }
+                let mut of = Vec::new();
+                loop {
+                    self.rest = self.rest.get(1..).unwrap_or_default();
+                    let one = self.sequence()?;
+                    if one.is_empty() {
+                        return Err("an alternative must have at least one word".to_owned());
+                    }
+                    of.push(one);
+                    match self.rest.chars().next() {
+                        Some('|') => {}
+                        Some(c) if c == close => break,
+                        _ => return Err(format!("{open:?} is not closed")),
+                    }
+                }
+                self.rest = self.rest.get(1..).unwrap_or_default();
+                self.open -= 1;
+                Ok(PhrasePart::Choice { of, optional: open == '[' })
+            }
+
+            fn until(&mut self, close: char) -> Result<&'a str, String> {
+                let inside = self.rest.get(1..).unwrap_or_default();
+                let Some((name, rest)) = inside.split_once(close) else {
+                    return Err(format!("{close:?} is missing"));
+                };
+                self.rest = rest;
+                Ok(name.trim())
+            }
+
+            fn gap(&mut self) -> Result<PhrasePart, String> {
+                let dots = self.rest.bytes().take_while(|b| *b == b'.').count();
+                self.rest = self.rest.get(dots..).unwrap_or_default();
+                match dots {
+                    2 => Ok(PhrasePart::Gap(3)),
+                    3 => Ok(PhrasePart::Gap(8)),
+                    _ => Err("a gap must be .. or ...".to_owned()),
+                }
+            }
         }
     }
 }
