@@ -16,12 +16,12 @@ use egov_kpi::intake::csv::{CsvRows, RowOutcome};
 use indicatif::{HumanBytes, HumanCount};
 use kpi::catalogue::Catalogue;
 use kpi::change::{MeasureSeries, PeriodPoint};
-use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary};
+use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary, MeasureId};
 use kpi::measure::Measure;
-use kpi::observation::{MAX_OBSERVATIONS, ObservationParser};
+use kpi::observation::{MAX_OBSERVATIONS, ObservationIndex, ObservationParser};
 use kpi::period::Period;
 use kpi::program::Program;
-use kpi::unit::UnitForest;
+use kpi::unit::{UnitForest, UnitPosition};
 use kpi::value::ValueSource;
 
 /// The same allocator as in the program.
@@ -45,7 +45,7 @@ impl Country {
     /// Generates figures on one thread and imports them on another.
     fn load(size: DatasetSize) -> Self {
         let catalogue = Catalogue::new(catalogue::shipped().unwrap()).unwrap();
-        let units = UnitForest::new((1..).zip(generate::units(size)).collect()).unwrap();
+        let units = UnitForest::numbered(generate::units(size)).unwrap();
         let mut country = Self {
             catalogue,
             units,
@@ -67,6 +67,7 @@ impl Country {
         let mut parser =
             ObservationParser::new(&self.catalogue, &self.units, Clock::default().this_month());
         let taken = (0..MAX_OBSERVATIONS)
+            .map(ObservationIndex::new)
             .take_while(|index| rows.next(*index, &mut parser) != RowOutcome::End)
             .count();
         if taken == 0 {
@@ -79,13 +80,13 @@ impl Country {
             assert!(cube.set_decimals(id, decimals));
             id
         };
-        let ids: Vec<usize> = submission
+        let ids: Vec<MeasureId> = submission
             .measures
             .iter()
             .map(|named| declared(&named.measure, named.decimals.unwrap()))
             .collect();
         for figure in submission.figures {
-            let measure = *ids.get(figure.measure).unwrap();
+            let measure = *ids.get(figure.measure.index()).unwrap();
             self.cube.set(
                 &CubeEntry {
                     measure,
@@ -112,7 +113,12 @@ impl Country {
     }
 
     /// Computes all points of a series with all their fields.
-    fn trend(&self, measure: &str, unit: usize, [from, to]: [Period; 2]) -> Vec<PeriodPoint> {
+    fn trend(
+        &self,
+        measure: &str,
+        unit: UnitPosition,
+        [from, to]: [Period; 2],
+    ) -> Vec<PeriodPoint> {
         let program = self.program(measure);
         let series = MeasureSeries::new(self.source(), &program, unit, from, to);
         std::iter::successors(Some(from), |period| Some(period.next()))
@@ -125,11 +131,11 @@ impl Country {
     fn ranking(
         &self,
         measure: &str,
-        parent: usize,
+        parent: UnitPosition,
         period: Period,
-    ) -> Vec<(usize, f64, Option<f64>)> {
+    ) -> Vec<(UnitPosition, f64, Option<f64>)> {
         let program = self.program(measure);
-        let one = |unit: usize| {
+        let one = |unit: UnitPosition| {
             let point =
                 MeasureSeries::new(self.source(), &program, unit, period, period).point(period);
             Some((unit, point.value?, point.delta.ok()))
@@ -157,10 +163,13 @@ fn main() {
     );
 
     let months = MONTHS.map(|month| month.parse::<Period>().unwrap());
-    let provinces: Vec<usize> = (0..country.units.len())
+    let provinces: Vec<UnitPosition> = country
+        .units
+        .all()
+        .iter()
         .filter(|unit| country.units.ancestors(*unit).next().is_none())
         .collect();
-    let leaves: Vec<usize> =
+    let leaves: Vec<UnitPosition> =
         provinces.iter().flat_map(|province| country.units.children(*province)).collect();
     for measure in [RATE, FLOW] {
         assert!(

@@ -477,7 +477,7 @@ mod tests {
 
     fn world(units: Vec<UnitDocument>, csv: &str) -> (Catalogue, UnitForest, Submission) {
         let catalogue = Catalogue::new(crate::app::write::catalogue::shipped().unwrap()).unwrap();
-        let units = UnitForest::new((1..).zip(units).collect()).unwrap();
+        let units = UnitForest::numbered(units).unwrap();
         let mut parser = ObservationParser::new(&catalogue, &units, "2026-01".parse().unwrap());
         csv::read(csv.as_bytes(), &catalogue, &mut parser);
         let submission = parser.finish().unwrap();
@@ -498,7 +498,7 @@ mod tests {
             decimals.iter().for_each(|decimals| assert!(cube.set_decimals(*id, *decimals)));
         }
         for figure in &submission.figures {
-            let (measure, decimals) = ids[figure.measure];
+            let (measure, decimals) = ids[figure.measure.index()];
             let entry = CubeEntry {
                 measure,
                 unit: figure.unit,
@@ -510,7 +510,7 @@ mod tests {
         let view = CubeView { measures: &measures, cube: &cube, overlay: None };
         let standing = RuleBook::new(catalogue, &view).all(&ValueSource::new(units, view));
         standing
-            .within(0..units.len())
+            .within(units.all())
             .map(|found| format!("{} {} {}", found.rule, units.code(found.unit), found.month))
             .collect()
     }
@@ -529,7 +529,7 @@ mod tests {
         let of_it = submission
             .figures
             .iter()
-            .filter(|figure| figure.measure == place && units.code(figure.unit) == unit);
+            .filter(|figure| figure.measure.index() == place && units.code(figure.unit) == unit);
         of_it
             .map(|figure| (figure.month, figure.written.unwrap().number().unwrap().mantissa))
             .collect()
@@ -589,7 +589,7 @@ mod tests {
             (DatasetSize::Country, 63 * 181),
             (DatasetSize::Custom { provinces: 1, units: 999 }, 1000),
         ] {
-            let units = UnitForest::new((1..).zip(units(size)).collect()).unwrap();
+            let units = UnitForest::numbered(units(size)).unwrap();
             assert_eq!(units.len(), expected);
         }
         let of_kind =
@@ -616,10 +616,14 @@ mod tests {
             |measure: &str| world.2.measures.iter().position(|named| named.measure.code == measure);
         let (users, signed) = (place("ioffice.users.total"), place("ioffice.documents.signed"));
         let last = world.2.figures.iter().map(|figure| figure.month).max().unwrap();
-        for figure in
-            world.2.figures.iter_mut().filter(|figure| figure.unit == 1 && figure.month == last)
+        for figure in world
+            .2
+            .figures
+            .iter_mut()
+            .filter(|figure| figure.unit.index() == 1 && figure.month == last)
         {
-            let wrong = Some(figure.measure) == users || Some(figure.measure) == signed;
+            let place = Some(figure.measure.index());
+            let wrong = place == users || place == signed;
             if let Some(Statement::Number(number)) = figure.written.as_mut().filter(|_| wrong) {
                 number.mantissa += 10_000;
             }

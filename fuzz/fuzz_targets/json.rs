@@ -12,7 +12,7 @@ use egov_kpi::intake::json::read;
 use libfuzzer_sys::fuzz_target;
 
 static DECLARED: LazyLock<(Catalogue, UnitForest)> =
-    LazyLock::new(|| (Catalogue::new(catalogue::shipped().unwrap()).unwrap(), UnitForest::new((1..).zip(units::shipped().unwrap()).collect()).unwrap()));
+    LazyLock::new(|| (Catalogue::new(catalogue::shipped().unwrap()).unwrap(), UnitForest::numbered(units::shipped().unwrap()).unwrap()));
 
 fuzz_target!(|bytes: &[u8]| {
     let (catalogue, units) = &*DECLARED;

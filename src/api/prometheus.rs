@@ -541,11 +541,9 @@ fn all_values(call: &ApiCall, name: &str) -> BTreeSet<String> {
         "unit_kind" => of_units(|unit| unit.document.kind.name().to_owned()),
         "parent" => of_units(|unit| unit.document.parent.clone().unwrap_or_default()),
         "level" => of_units(|unit| unit.depth.to_string()),
-        "rule" => state
-            .standing
-            .within(0..state.units.len())
-            .map(|finding| finding.rule.clone())
-            .collect(),
+        "rule" => {
+            state.standing.within(state.units.all()).map(|finding| finding.rule.clone()).collect()
+        }
         "severity" => ["warning", "error"].map(ToOwned::to_owned).into(),
         _ => {
             let named = state

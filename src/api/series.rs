@@ -27,7 +27,7 @@ use crate::render::sheet_plan::{ChartKind, SheetPlan, SheetSubject};
 use crate::render::table::{ResponseCell, ResponseTable};
 use kpi::measure::Measure;
 use kpi::period::{FIRST_MONTH, LAST_MONTH, Month, Period, PeriodName, Step};
-use kpi::unit::UnitForest;
+use kpi::unit::{UnitForest, UnitPosition};
 
 /// Maximum number of series on a page.
 const MAX_SERIES: usize = 20_000;
@@ -396,7 +396,7 @@ fn most_bytes(query: &SeriesQuery, snapshot: &Snapshot) -> usize {
         PeriodSelector::Last(_, count) => usize::try_from(count).unwrap_or(0),
     };
     let state = snapshot.state();
-    let below = |code: &str, count: fn(&UnitForest, usize) -> usize| {
+    let below = |code: &str, count: fn(&UnitForest, UnitPosition) -> usize| {
         state.units.position(code).map_or(0, |position| count(&state.units, position))
     };
     let units = match &query.whose {

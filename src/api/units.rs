@@ -21,7 +21,7 @@ use crate::intake::unit_table::{self, COLUMNS};
 use crate::render::sheet_plan::SheetPlan;
 use crate::render::units::row;
 use kpi::fault::quoted;
-use kpi::unit::{UnitDocument, UnitForest};
+use kpi::unit::{UnitDocument, UnitForest, UnitPosition};
 
 /// Maximum memory per row of a page, in bytes; about half of it is the response.
 const ROW: usize = 1 << 10;
@@ -120,15 +120,15 @@ fn positions(
     units: &UnitForest,
     codes: &[String],
     parent: Option<&str>,
-) -> Result<Vec<usize>, Error> {
+) -> Result<Vec<UnitPosition>, Error> {
     let find = |code: &str| {
         units
             .position(code)
             .ok_or_else(|| Error::NotFound(format!("there is no unit {}", quoted(code))))
     };
-    let mut found: Vec<usize> = match parent {
+    let mut found: Vec<UnitPosition> = match parent {
         Some(parent) => units.children(find(parent)?).collect(),
-        None => (0..units.len()).collect(),
+        None => units.all().iter().collect(),
     };
     if !codes.is_empty() {
         let consistency = codes

@@ -16,6 +16,7 @@ pub mod reports;
 pub mod sessions;
 pub mod snapshot;
 pub mod state;
+mod stored;
 pub mod templates;
 pub mod witness;
 pub mod words;

@@ -35,6 +35,7 @@ use extract::report::{
 use kpi::fault::{Fault, quoted};
 use kpi::observation::{FoundObservation, SubmissionCounts};
 use kpi::period::{Period, Step};
+use kpi::unit::UnitPosition;
 use ledger::{Store, chain};
 pub use lexicons::{LexiconCache, usable};
 use places::CharacterPlaces;
@@ -417,7 +418,7 @@ fn finish_reading(
     reading: &ReportExtract,
     findings: Vec<FindingView>,
     context: &ValidationContext,
-    (unit, period): (usize, Period),
+    (unit, period): (UnitPosition, Period),
 ) -> ReadReport {
     let places = CharacterPlaces::new(&document.text);
     let figures: Vec<StoredFigure> = reading
@@ -467,7 +468,7 @@ fn resolve_unit_and_period(
     lexicon: &ReportLexicon,
     query: &ReportQuery,
     context: &ValidationContext,
-) -> Result<(usize, Period), Error> {
+) -> Result<(UnitPosition, Period), Error> {
     let mut faults = Vec::new();
     let period = query.period.or_else(|| title::period(document));
     match period {

@@ -2,12 +2,12 @@
 
 pub mod documents;
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use self::documents::{ClosedMonths, DeclarationSet, LedgerConfig, LedgerDocuments, corrupt};
 use imbl::Vector;
 
+use crate::app::stored::{measure_of, month_of, stored_measure, unit_of};
 use crate::clock::{Calendar, Clock};
 use crate::error::Error;
 use kpi::annotation::{AnnotationDocument, AnnotationIndex};
@@ -19,7 +19,7 @@ use kpi::number::{Decimal64, Statement};
 use kpi::period::Month;
 use kpi::rules::{CurrentFindings, RuleBook};
 use kpi::target::TargetIndex;
-use kpi::unit::UnitForest;
+use kpi::unit::{Unit, UnitForest, UnitPosition, UnitRange};
 use kpi::value::ValueSource;
 use ledger::chain::{self, Hash};
 use ledger::{Commit, LedgerHead, MeasureRow, ObservationRow, RevisionId, Store, StoreError};
@@ -285,7 +285,7 @@ impl State {
     ///
     /// # Errors
     /// [`Error::NotFound`] when no unit has the code.
-    pub fn find_unit(&self, code: &str) -> Result<usize, Error> {
+    pub fn find_unit(&self, code: &str) -> Result<UnitPosition, Error> {
         self.units
             .position(code)
             .ok_or_else(|| Error::NotFound(format!("there is no unit {}", quoted(code))))
@@ -320,9 +320,9 @@ impl State {
 
     /// The newest month in which one of the units in this range has a figure.
     #[must_use]
-    pub fn newest(&self, units: Range<usize>) -> Option<Month> {
+    pub fn newest(&self, units: UnitRange) -> Option<Month> {
         let rows =
-            self.measures.iter().flat_map(|(id, _)| units.clone().map(move |unit| (id, unit)));
+            self.measures.iter().flat_map(|(id, _)| units.iter().map(move |unit| (id, unit)));
         rows.filter_map(|(id, unit)| self.cube.row(id, unit).last()).max()
     }
 
@@ -330,11 +330,11 @@ impl State {
     /// as in the month of the last [`REPORTED_MONTHS`] with the most. A month that has only begun to
     /// arrive, or that one unit has reported alone, does not count.
     #[must_use]
-    pub fn newest_whole(&self, units: Range<usize>) -> Option<Month> {
-        let newest = self.newest(units.clone())?;
+    pub fn newest_whole(&self, units: UnitRange) -> Option<Month> {
+        let newest = self.newest(units)?;
         let reported = |month: Month| {
             units
-                .clone()
+                .iter()
                 .filter(|unit| {
                     self.measures.iter().any(|(id, _)| self.cube.row(id, *unit).at(month).is_some())
                 })
@@ -399,15 +399,13 @@ impl State {
         version: i64,
         units: UnitForest,
     ) -> Result<(), Error> {
-        let places: Vec<usize> = self
-            .units
-            .iter()
-            .map(|unit| units.position_of_number(unit.number).unwrap_or(usize::MAX))
-            .collect();
-        let moved = places.iter().enumerate().any(|(old, new)| old != *new);
-        if places.contains(&usize::MAX) {
-            return Err(corrupt("a unit is missing from the ledger"));
-        }
+        let now_at = |unit: &Unit| {
+            units
+                .position_of_number(unit.number)
+                .ok_or_else(|| corrupt("a unit is missing from the ledger"))
+        };
+        let places = self.units.iter().map(now_at).collect::<Result<Vec<UnitPosition>, Error>>()?;
+        let moved = self.units.all().iter().zip(&places).any(|(old, new)| old != *new);
         if moved {
             self.cube = self.cube.rearranged(&places);
         }
@@ -464,11 +462,11 @@ impl State {
             let members = Members::parse(&row.members)
                 .map_err(|_e| corrupt("a measure's members cannot be read"))?;
             let id = Arc::make_mut(&mut self.measures).intern(&Measure { code: row.code, members });
-            if i64::try_from(id).ok() != Some(row.id) {
+            if stored_measure(id) != row.id {
                 return Err(corrupt("the dictionary of measures has a gap"));
             }
         }
-        for measure in known..self.measures.len() {
+        for measure in (known..self.measures.len()).map(MeasureId::new) {
             if let Some(decimals) = self.decimals(measure) {
                 self.cube.set_decimals(measure, decimals);
             }
@@ -484,16 +482,18 @@ impl State {
         foundation: Vec<Commit>,
     ) -> Result<RevisionId, Error> {
         let decimals: Vec<Option<u32>> =
-            (0..self.measures.len()).map(|measure| self.decimals(measure)).collect();
+            self.measures.iter().map(|(measure, _)| self.decimals(measure)).collect();
         let units = Arc::clone(&self.units);
         let mut broken = false;
         let last =
             store.load(foundation, self.revision, &mut |row: ObservationRow| match entry(
                 &row, &units,
             ) {
-                Some(entry) => {
-                    self.put(&entry, decimals.get(entry.measure).copied().flatten(), row.revision)
-                }
+                Some(entry) => self.put(
+                    &entry,
+                    decimals.get(entry.measure.index()).copied().flatten(),
+                    row.revision,
+                ),
                 None => broken = true,
             })?;
         if broken {
@@ -524,9 +524,9 @@ pub(in crate::app) fn row_number(written: Option<Statement>) -> (Option<i64>, i6
 
 fn entry(row: &ObservationRow, units: &UnitForest) -> Option<CubeEntry> {
     Some(CubeEntry {
-        measure: usize::try_from(row.measure).ok()?,
-        unit: units.position_of_number(row.unit)?,
-        month: Month::from_number(i32::try_from(row.month).ok()?)?,
+        measure: measure_of(row.measure)?,
+        unit: units.position_of_number(unit_of(row.unit))?,
+        month: month_of(row.month)?,
         written: statement(row),
     })
 }

@@ -11,10 +11,12 @@ use super::state::State;
 use super::words::find_name;
 use crate::error::Error;
 use kpi::catalogue::Catalogue;
+use kpi::cube::MeasureId;
 use kpi::fault::quoted;
 use kpi::measure::{Measure, Members};
 use kpi::number::{Decimal64, Statement};
 use kpi::period::Month;
+use kpi::unit::UnitPosition;
 
 use computed::FormMeasures;
 pub use computed::{FormCheck, FormRate};
@@ -129,7 +131,7 @@ impl Snapshot {
 
 /// The measures of the form: those expected of the unit, with their members, and those that it has
 /// reported before; otherwise those that sibling units report; otherwise all.
-fn measures(state: &State, unit: usize, month: Month) -> FormMeasures {
+fn measures(state: &State, unit: UnitPosition, month: Month) -> FormMeasures {
     let catalogue = &state.catalogue;
     let expected = catalogue
         .expectations
@@ -141,14 +143,14 @@ fn measures(state: &State, unit: usize, month: Month) -> FormMeasures {
     found.extend(reported(state, &[unit]));
     if found.is_empty() {
         let here = state.units.get(unit);
-        let beside = |other: &usize| {
+        let beside = |other: &UnitPosition| {
             state
                 .units
                 .get(*other)
                 .zip(here)
                 .is_some_and(|(other, here)| other.document.kind == here.document.kind)
         };
-        let around: Vec<usize> = match here.and_then(|here| here.parent) {
+        let around: Vec<UnitPosition> = match here.and_then(|here| here.parent) {
             Some(parent) => state.units.children(parent).filter(beside).collect(),
             None => state.units.roots().filter(beside).collect(),
         };
@@ -187,8 +189,8 @@ fn with_members(catalogue: &Catalogue, measure: &Measure) -> Vec<Measure> {
 }
 
 /// The measures that the units have ever reported.
-fn reported(state: &State, units: &[usize]) -> Vec<Measure> {
-    let has = |id: usize| units.iter().any(|unit| state.cube.row(id, *unit).last().is_some());
+fn reported(state: &State, units: &[UnitPosition]) -> Vec<Measure> {
+    let has = |id: MeasureId| units.iter().any(|unit| state.cube.row(id, *unit).last().is_some());
     let declared = |measure: &Measure| state.catalogue.measure_faults(measure).is_empty();
     let mut found: Vec<Measure> = state
         .measures
@@ -196,7 +198,7 @@ fn reported(state: &State, units: &[usize]) -> Vec<Measure> {
         .filter(|(id, measure)| declared(measure) && has(*id))
         .map(|(_, measure)| measure.clone())
         .collect();
-    let stated: BTreeSet<usize> = state
+    let stated: BTreeSet<MeasureId> = state
         .cube
         .all_stated()
         .filter(|(entry, _)| units.contains(&entry.unit))
@@ -212,7 +214,12 @@ fn reported(state: &State, units: &[usize]) -> Vec<Measure> {
     found
 }
 
-fn groups(state: &State, unit: usize, month: Month, measures: &FormMeasures) -> Vec<FormGroup> {
+fn groups(
+    state: &State,
+    unit: UnitPosition,
+    month: Month,
+    measures: &FormMeasures,
+) -> Vec<FormGroup> {
     let document = &state.catalogue.document;
     let mut groups: BTreeMap<usize, FormGroup> = BTreeMap::new();
     let rates = document.systems.len() + 1;
@@ -299,7 +306,7 @@ fn is_total_of(total: &Measure, part: &Measure) -> bool {
 
 fn row(
     state: &State,
-    (unit, month): (usize, Month),
+    (unit, month): (UnitPosition, Month),
     measure: &Measure,
     measures: &FormMeasures,
 ) -> FormRow {
@@ -333,7 +340,7 @@ fn row(
 }
 
 /// Whether a unit is expected to report a measure for a month.
-fn is_due(state: &State, unit: usize, month: Month, measure: &Measure) -> bool {
+fn is_due(state: &State, unit: UnitPosition, month: Month, measure: &Measure) -> bool {
     let expectations = state.catalogue.expectations.iter();
     let mut asking = expectations.filter(|one| one.measures.contains(measure));
     asking.any(|one| one.applies_to(&state.units, unit, month))

@@ -21,7 +21,7 @@ use kpi::measure::Members;
 use kpi::number::Statement;
 use kpi::observation::{FoundObservation, SubmissionCounts};
 use kpi::period::Month;
-use kpi::unit::UnitForest;
+use kpi::unit::{UnitForest, UnitPosition};
 
 /// The parameters of a request about an Excel file.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -254,12 +254,12 @@ fn table_view(units: &UnitForest, table: &SheetTable) -> TableView {
         columns: table
             .columns
             .iter()
-            .map(|one| AxisUseView::new(units, letters(one.index), one))
+            .map(|one| AxisUseView::new(units, letters(one.place), one))
             .collect(),
         rows: table
             .rows
             .iter()
-            .map(|one| AxisUseView::new(units, number(one.index), one))
+            .map(|one| AxisUseView::new(units, number(one.place), one))
             .collect(),
     }
 }
@@ -400,7 +400,7 @@ fn find_unit(
     context: &ValidationContext,
     unit: &str,
     month: Option<Month>,
-) -> Result<usize, Error> {
+) -> Result<UnitPosition, Error> {
     let official =
         || month.map(|month| context.units.with_official_code(unit, month)).unwrap_or_default();
     match (context.units.position(unit), official().as_slice()) {

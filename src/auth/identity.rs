@@ -20,7 +20,7 @@ use crate::error::Error;
 use kpi::fault::Fault;
 use kpi::observation::Submission;
 use kpi::period::Month;
-use kpi::unit::UnitForest;
+use kpi::unit::{UnitForest, UnitPosition, UnitRange};
 use ledger::chain::Hash;
 
 /// The actor of a request that needs no key.
@@ -259,10 +259,10 @@ impl Identity {
 
     /// Whether it may write figures of the unit at a position.
     #[must_use]
-    pub fn may_write(&self, units: &UnitForest, position: usize) -> bool {
+    pub fn may_write(&self, units: &UnitForest, position: UnitPosition) -> bool {
         match self.role {
             Role::Reader => false,
-            Role::Reporter => self.own(units).is_some_and(|own| own.contains(&position)),
+            Role::Reporter => self.own(units).is_some_and(|own| own.contains(position)),
             Role::Steward | Role::Admin => true,
         }
     }
@@ -275,7 +275,7 @@ impl Identity {
 
     /// The positions of its unit and the units below it, in tree order.
     #[must_use]
-    pub fn own(&self, units: &UnitForest) -> Option<std::ops::Range<usize>> {
+    pub fn own(&self, units: &UnitForest) -> Option<UnitRange> {
         Some(units.subtree(units.position(self.unit.as_deref()?)?))
     }
 
@@ -304,7 +304,7 @@ impl Identity {
         &self,
         units: &UnitForest,
         is_closed: impl Fn(Month) -> bool,
-        figures: impl Iterator<Item = (usize, Month)>,
+        figures: impl Iterator<Item = (UnitPosition, Month)>,
     ) -> Result<(), Error> {
         if self.role >= Role::Steward {
             return Ok(());
@@ -380,7 +380,7 @@ mod tests {
             r#"{"code":"p.a.x","parent":"p.a"}"#,
             r#"{"code":"q"}"#,
         ];
-        UnitForest::new((0..).zip(all.map(document)).collect()).unwrap()
+        UnitForest::numbered(all.map(document)).unwrap()
     }
 
     fn reporter(unit: &str) -> Identity {
@@ -405,7 +405,9 @@ mod tests {
     fn a_reporter_may_write_its_own_unit_and_the_units_below_only() {
         let units = units();
         let may = |identity: &Identity| -> Vec<String> {
-            (0..units.len())
+            units
+                .all()
+                .iter()
                 .filter(|unit| identity.may_write(&units, *unit))
                 .map(|unit| units.code(unit).to_owned())
                 .collect()

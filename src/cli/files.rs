@@ -19,7 +19,7 @@ use crate::intake::{SubmissionEnvelope, UnreadableBody, csv, json};
 use documents::MediaType;
 use documents::limits::FILE_BYTES;
 use kpi::fault::Fault;
-use kpi::observation::{MAX_OBSERVATIONS, SubmissionCounts};
+use kpi::observation::{MAX_OBSERVATIONS, ObservationIndex, SubmissionCounts};
 use kpi::period::Step;
 use kpi::unit::UnitDocument;
 
@@ -371,17 +371,17 @@ pub fn record_csv(
     while !end {
         let first_line = rows.line() + 1;
         let mut parser = context.parser();
-        let mut index = 0;
-        while index < most && !end {
-            match rows.next(index, &mut parser) {
-                csv::RowOutcome::Taken => index += 1,
+        let mut read = 0;
+        while read < most && !end {
+            match rows.next(ObservationIndex::new(read), &mut parser) {
+                csv::RowOutcome::Taken => read += 1,
                 csv::RowOutcome::Silent => {}
                 csv::RowOutcome::End => end = true,
             }
         }
         most = STRETCH;
         let any_before = taken.figures() > 0 || !waiting.is_empty();
-        if index == 0 && end && any_before && !parser.has_faults() {
+        if read == 0 && end && any_before && !parser.has_faults() {
             break;
         }
         let submission = match finish(parser) {

@@ -13,18 +13,23 @@ use kpi::catalogue::Catalogue;
 use kpi::fault::{Fault, quoted};
 use kpi::measure::Members;
 use kpi::observation::{
-    ObservationParser, RawNumber, RawObservation, RawText, SourceLocation, names_not_applicable,
+    ObservationIndex, ObservationParser, RawNumber, RawObservation, RawText, SourceLocation,
+    names_not_applicable,
 };
 
-/// The place of each field among the columns of the header.
+/// A column of the header, by its place from 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct CsvColumn(usize);
+
+/// The column of each field.
 struct CsvColumns {
-    indicator: usize,
-    unit: usize,
-    period: usize,
-    value: usize,
-    dimensions: Vec<(usize, String)>,
+    indicator: CsvColumn,
+    unit: CsvColumn,
+    period: CsvColumn,
+    value: CsvColumn,
+    dimensions: Vec<(CsvColumn, String)>,
     /// The column `dimensions`, with all members of a figure.
-    members: Option<usize>,
+    members: Option<CsvColumn>,
     /// The number of cells that a row has at least: the value and dimensions may be empty.
     needed: usize,
     count: usize,
@@ -251,7 +256,11 @@ impl<R: Read> CsvRows<R> {
     }
 
     /// Reads the next row and passes it to the parser as observation number `index`.
-    pub fn next(&mut self, index: usize, parser: &mut ObservationParser<'_>) -> RowOutcome {
+    pub fn next(
+        &mut self,
+        index: ObservationIndex,
+        parser: &mut ObservationParser<'_>,
+    ) -> RowOutcome {
         match self.reader.read_byte_record(&mut self.record) {
             Ok(true) => {}
             Ok(false) => {
@@ -297,7 +306,7 @@ impl<R: Read> CsvRows<R> {
             parser.fault(place.fault("", "ragged_row", detail));
             return RowOutcome::Taken;
         }
-        let cell = |column: usize| match std::str::from_utf8(
+        let cell = |CsvColumn(column)| match std::str::from_utf8(
             self.record.get(column).unwrap_or_default(),
         ) {
             Ok("") => RawText::Absent,
@@ -435,10 +444,10 @@ pub fn read(body: &[u8], catalogue: &Catalogue, parser: &mut ObservationParser<'
     match CsvRows::open(body, catalogue) {
         Err(faults) => faults.into_iter().for_each(|fault| parser.fault(fault)),
         Ok(mut rows) => {
-            let mut index = 0;
+            let mut index = ObservationIndex::default();
             loop {
                 match rows.next(index, parser) {
-                    RowOutcome::Taken => index += 1,
+                    RowOutcome::Taken => index = index.next(),
                     RowOutcome::Silent => {}
                     RowOutcome::End => break,
                 }
@@ -484,11 +493,11 @@ fn read_columns(header: &ByteRecord, catalogue: &Catalogue) -> Result<CsvColumns
             continue;
         }
         if name == "dimensions" {
-            members = Some(column);
+            members = Some(CsvColumn(column));
             continue;
         }
         if catalogue.document.dimensions.iter().any(|dimension| dimension.code == original) {
-            dimensions.push((column, original.into_owned()));
+            dimensions.push((CsvColumn(column), original.into_owned()));
         } else {
             faults.push(at_line(
                 1,
@@ -501,15 +510,17 @@ fn read_columns(header: &ByteRecord, catalogue: &Catalogue) -> Result<CsvColumns
         }
     }
     let mut place = |wanted: &str| {
-        names.iter().position(|name| name == wanted).unwrap_or_else(|| {
+        let found = names.iter().position(|name| name == wanted);
+        CsvColumn(found.unwrap_or_else(|| {
             faults.push(at_line(1, "missing", format!("the column {wanted} is missing")));
             0
-        })
+        }))
     };
     let (indicator, unit, period, value) =
         (place("indicator"), place("unit"), place("period"), place("value"));
     if faults.is_empty() {
-        let needed = indicator.max(unit).max(period) + 1;
+        let CsvColumn(last) = indicator.max(unit).max(period);
+        let needed = last + 1;
         let count = names.len();
         Ok(CsvColumns { indicator, unit, period, value, dimensions, members, needed, count })
     } else {
@@ -532,7 +543,7 @@ mod tests {
         let catalogue = Catalogue::new(CatalogueDocument::from_value(document).unwrap()).unwrap();
         let unit: UnitDocument =
             serde_json::from_value(serde_json::json!({ "code": "u" })).unwrap();
-        let units = UnitForest::new(vec![(1, unit)]).unwrap();
+        let units = UnitForest::numbered([unit]).unwrap();
         let mut parser = ObservationParser::new(&catalogue, &units, "2021-12".parse().unwrap());
         read(body, &catalogue, &mut parser);
         parser.finish()

@@ -14,7 +14,8 @@ use super::{SubmissionEnvelope, UnreadableBody};
 use kpi::fault::{Fault, quoted};
 use kpi::number::NOT_APPLICABLE;
 use kpi::observation::{
-    MAX_OBSERVATIONS, ObservationParser, RawNumber, RawObservation, RawText, SourceLocation,
+    MAX_OBSERVATIONS, ObservationIndex, ObservationParser, RawNumber, RawObservation, RawText,
+    SourceLocation,
 };
 
 /// Most fields of an object that are read. A valid object never has this many.
@@ -179,7 +180,8 @@ pub fn read(
     }
     match observations.map(|list| serde_json::from_str::<JsonList<'_>>(list.get())) {
         Some(Ok(JsonList(list))) => {
-            list.into_iter().enumerate().for_each(|(index, raw)| observation(index, raw, parser))
+            let places = (0..).map(ObservationIndex::new);
+            places.zip(list).for_each(|(index, raw)| observation(index, raw, parser))
         }
         Some(Err(_)) => {
             parser.fault(Fault::new("/observations", "wrong_type", "observations must be a list"))
@@ -227,7 +229,7 @@ fn source(
     }
 }
 
-fn observation(index: usize, raw: &RawValue, parser: &mut ObservationParser<'_>) {
+fn observation(index: ObservationIndex, raw: &RawValue, parser: &mut ObservationParser<'_>) {
     let place = SourceLocation { index, line: None, found_at: None };
     let Ok(JsonObject(fields)) = serde_json::from_str::<JsonObject<'_>>(raw.get()) else {
         parser.fault(place.fault("", "wrong_type", "an observation must be an object"));

@@ -12,7 +12,7 @@ use kpi::catalogue::Catalogue;
 use kpi::measure::Members;
 use kpi::metric::{InfoMetric, label_name, name};
 use kpi::period::Month;
-use kpi::unit::{LocalizedName, Unit, UnitForest};
+use kpi::unit::{LocalizedName, Unit, UnitForest, UnitPosition};
 use promql::first_second;
 use promql::labels::{LabelSet, NAME};
 
@@ -106,7 +106,7 @@ impl MetricCatalogue {
                 .get_or_init(|| {
                     let of_unit =
                         |place| unit(&self.catalogue, &self.forest, place, self.this_month);
-                    shared((0..).zip(self.forest.iter()).map(of_unit).collect())
+                    shared(self.forest.iter_placed().map(of_unit).collect())
                 })
                 .clone(),
         }
@@ -314,7 +314,7 @@ pub(super) fn labels_of_unit(unit: &Unit) -> Vec<(&'static str, String)> {
 fn unit(
     catalogue: &Catalogue,
     forest: &UnitForest,
-    (position, unit): (usize, &Unit),
+    (position, unit): (UnitPosition, &Unit),
     this_month: Month,
 ) -> LabelSet {
     let document = &unit.document;

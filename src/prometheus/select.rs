@@ -26,6 +26,7 @@ use kpi::number::{Rounded, float, rounded};
 use kpi::period::{Month, Period, Step};
 use kpi::program::Program;
 use kpi::target::{TargetStatus, evaluate_target};
+use kpi::unit::UnitPosition;
 use promql::labels::{LabelSet, NAME};
 use promql::{MemorySource, QueryError, SeriesSource};
 
@@ -123,7 +124,7 @@ pub struct SeriesRequest<'a> {
 struct SeriesJob {
     /// Index of the selector that they belong to.
     wanted: usize,
-    unit: usize,
+    unit: UnitPosition,
     first: Month,
     last: Month,
     what: SeriesSpec,
@@ -173,7 +174,7 @@ fn fits<'m>(matchers: impl Iterator<Item = &'m Matcher>, label: &str, value: &st
 }
 
 /// The labels that identify the unit of a series.
-fn unit_labels(state: &State, position: usize) -> Vec<(&'static str, String)> {
+fn unit_labels(state: &State, position: UnitPosition) -> Vec<(&'static str, String)> {
     state.units.get(position).map(labels_of_unit).unwrap_or_default()
 }
 
@@ -215,13 +216,14 @@ fn plan(
 pub fn latest(
     state: &State,
     codes: &[String],
-    unit: Option<usize>,
+    unit: Option<UnitPosition>,
     (month, today): (Month, NaiveDate),
     most: usize,
 ) -> Result<Vec<MetricSeries>, QueryError> {
     let catalogue = MetricCatalogue::new(state, month);
     let units: Vec<UnitLabels> = unit
-        .map_or(0..state.units.len(), |unit| state.units.subtree(unit))
+        .map_or(state.units.all(), |unit| state.units.subtree(unit))
+        .iter()
         .map(|unit| (unit, unit_labels(state, unit)))
         .collect();
     let mut found = Vec::new();
@@ -284,7 +286,7 @@ pub fn history<E>(
     let Some(months) = state.cube.span() else { return Ok(()) };
     let names = MetricNames::of(&state.catalogue);
     let units: Vec<UnitLabels> =
-        (0..state.units.len()).map(|unit| (unit, unit_labels(state, unit))).collect();
+        state.units.all().iter().map(|unit| (unit, unit_labels(state, unit))).collect();
     for (code, split) in names.measures() {
         for units in units.chunks(UNITS_AT_ONCE) {
             let mut planner = JobPlanner::new(state, usize::MAX);
@@ -306,7 +308,7 @@ pub fn history<E>(
 }
 
 /// A unit with the labels that identify it.
-type UnitLabels = (usize, Vec<(&'static str, String)>);
+type UnitLabels = (UnitPosition, Vec<(&'static str, String)>);
 
 /// The metrics that a selector names.
 #[derive(Default)]
@@ -417,20 +419,23 @@ impl<'a> JobPlanner<'a> {
             if is_asked(&labels) {
                 let what = SeriesSpec::Info(labels);
                 let (first, last) = (this_month, this_month);
-                self.add(SeriesJob { wanted, unit: 0, first, last, what }, 1)?;
+                self.add(
+                    SeriesJob { wanted, unit: UnitPosition::default(), first, last, what },
+                    1,
+                )?;
             }
         }
         Ok(())
     }
 
     /// The units that can match: the one named by `unit="..."`, or all.
-    fn units(&self, matchers: &[Matcher]) -> Vec<usize> {
+    fn units(&self, matchers: &[Matcher]) -> Vec<UnitPosition> {
         match matchers
             .iter()
             .find(|matcher| matcher.name == "unit" && matches!(matcher.op, MatchOp::Equal))
         {
             Some(matcher) => self.state.units.position(&matcher.value).into_iter().collect(),
-            None => (0..self.state.units.len()).collect(),
+            None => self.state.units.all().iter().collect(),
         }
     }
 
@@ -797,7 +802,7 @@ fn service_level_values(
     let number = |month: Month| {
         let (tally, late): (ReportingTally, usize) = tally(state, job.unit, month, today);
         let ours = |expectation: &Expectation| {
-            range.clone().any(|unit| expectation.applies_to(&state.units, unit, month))
+            range.iter().any(|unit| expectation.applies_to(&state.units, unit, month))
         };
         let settled = state
             .catalogue

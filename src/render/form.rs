@@ -586,7 +586,7 @@ mod tests {
         #[test]
         fn a_filled_in_form_reads_back_the_same_figures(values in prop::collection::vec(prop::option::of(0_i64..=9_007_199_254_740), 200)) {
             let catalogue = Catalogue::new(catalogue::shipped().unwrap()).unwrap();
-            let units = UnitForest::new((1..).zip(units::shipped().unwrap()).collect()).unwrap();
+            let units = UnitForest::numbered(units::shipped().unwrap()).unwrap();
             let of = |code: &str| Measure { code: code.to_owned(), members: Members::none() };
             let row = |(indicator, value): (&kpi::catalogue::Indicator, &Option<i64>)| FormRow {
                 measure: of(&indicator.code),

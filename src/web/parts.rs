@@ -12,6 +12,7 @@ use kpi::number::Rounded;
 use kpi::observation::SubmissionCounts;
 use kpi::period::Month;
 use kpi::target::TargetStatus;
+use kpi::unit::UnitPosition;
 
 /// Months that the choice of a month offers: the least number until today, the least number before
 /// the chosen one, and the greatest number in all.
@@ -59,11 +60,11 @@ pub fn history_link(measure: &str, unit: &str, month: Month) -> String {
 pub fn unit_path(asked: &PageRequest, code: &str) -> Markup {
     let (state, language) = (asked.state(), asked.language);
     let position = state.units.position(code);
-    let mut path: Vec<usize> =
+    let mut path: Vec<UnitPosition> =
         position.into_iter().flat_map(|unit| state.units.ancestors(unit)).collect();
     path.reverse();
-    let to = |unit: usize| asked.link(&[("unit", state.units.code(unit))]);
-    let name = |unit: usize| unit_name(state, state.units.code(unit), language);
+    let to = |unit: UnitPosition| asked.link(&[("unit", state.units.code(unit))]);
+    let name = |unit: UnitPosition| unit_name(state, state.units.code(unit), language);
     html! {
         nav.path aria-label=(language.say("Đơn vị cấp trên", "Units above")) {
             a href=(address("/units", [("from", asked.link(&[("unit", "")]).as_str())])) {
@@ -82,8 +83,8 @@ pub fn roots(asked: &PageRequest, code: &str) -> Markup {
     let position = state.units.position(code);
     let above = position.and_then(|unit| state.units.ancestors(unit).last());
     let here = above.or(position);
-    let has_figures = |root: &usize| state.newest(state.units.subtree(*root)).is_some();
-    let roots: Vec<usize> = state
+    let has_figures = |root: &UnitPosition| state.newest(state.units.subtree(*root)).is_some();
+    let roots: Vec<UnitPosition> = state
         .units
         .roots()
         .filter(|root| Some(*root) == here || has_figures(root))

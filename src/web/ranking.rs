@@ -20,6 +20,7 @@ use kpi::catalogue::Direction;
 use kpi::measure::{Measure, Members};
 use kpi::number::{Decimal64, Rounded};
 use kpi::period::{Month, Period, Step};
+use kpi::unit::UnitPosition;
 
 /// Months of the trends.
 const MONTHS: i32 = 13;
@@ -106,7 +107,7 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
 }
 
 /// The unit of the page; of a unit with nothing below it the one above.
-fn with_units_below(asked: &PageRequest) -> Result<usize, Problem> {
+fn with_units_below(asked: &PageRequest) -> Result<UnitPosition, Problem> {
     let unit = asked.unit()?;
     let units = &asked.state().units;
     let has_below = units.children(unit).next().is_some();

@@ -253,7 +253,7 @@ impl ReportingPage<'_> {
         let units = state.units.position(self.code).map(|unit| state.units.subtree(unit));
         let is_below = |code: &str| {
             let unit = state.units.position(code);
-            unit.zip(units.clone()).is_some_and(|(unit, units)| units.contains(&unit))
+            unit.zip(units).is_some_and(|(unit, units)| units.contains(unit))
         };
         let open = state.declared.remarks.values().filter(|remark| {
             let asks = remark.subject == RemarkSubject::Reopening && remark.period == month;

@@ -17,6 +17,7 @@ use crate::auth::role::Role;
 use crate::auth::sessions::SessionCookie;
 use kpi::measure::Measure;
 use kpi::period::Month;
+use kpi::unit::UnitPosition;
 
 /// Most fields of a form.
 const MAX_FIELDS: usize = 6_000;
@@ -133,13 +134,13 @@ impl PageRequest {
     ///
     /// # Errors
     /// 404 for an unknown unit, or without any units.
-    pub fn unit(&self) -> Result<usize, Problem> {
+    pub fn unit(&self) -> Result<UnitPosition, Problem> {
         let state = self.state();
         if let Some(code) = self.text("unit").or(self.identity.unit.as_deref()) {
             return Ok(state.find_unit(code)?);
         }
         let day = self.snapshot.day();
-        let newest = |unit: &usize| {
+        let newest = |unit: &UnitPosition| {
             let units = state.units.subtree(*unit);
             let exists = state.units.get(*unit).is_some_and(|unit| unit.exists_on(day));
             (state.newest(units.clone()), exists, units.len(), std::cmp::Reverse(*unit))

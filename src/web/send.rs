@@ -27,6 +27,7 @@ use crate::intake::SubmissionEnvelope;
 use kpi::measure::{Measure, Members};
 use kpi::number::Statement;
 use kpi::period::Month;
+use kpi::unit::UnitPosition;
 
 /// The media type that a draft keeps of an Excel file.
 const WORKBOOK: &str = "xlsx";
@@ -174,11 +175,11 @@ fn samples(asked: &PageRequest) -> Markup {
 fn settings(asked: &PageRequest, unit: Option<&str>, period: Option<&str>) -> Markup {
     let (language, state) = (asked.language, asked.state());
     let own = asked.identity.unit.as_deref().and_then(|code| state.units.position(code));
-    let offered: Vec<usize> = match own {
-        Some(own) => state.units.subtree(own).take(300).collect(),
+    let offered: Vec<UnitPosition> = match own {
+        Some(own) => state.units.subtree(own).iter().take(300).collect(),
         None => {
-            let shallow = |unit: &usize| state.units.ancestors(*unit).count() < 2;
-            (0..state.units.len()).filter(shallow).take(300).collect()
+            let shallow = |unit: &UnitPosition| state.units.ancestors(*unit).count() < 2;
+            state.units.all().iter().filter(shallow).take(300).collect()
         }
     };
     let this_month = asked.snapshot.month();

@@ -213,7 +213,7 @@ impl SystemPage<'_> {
         for measure in measures(state, system) {
             let Some(id) = state.measures.id(&measure) else { continue };
             let decimals = state.catalogue.indicator(&measure.code).map_or(0, |one| one.decimals);
-            for below in state.units.subtree(unit).skip(1) {
+            for below in state.units.subtree(unit).iter().skip(1) {
                 if let Some(mantissa) = state.view().figure(id, below, self.month) {
                     rows.push((measure.clone(), below, Decimal64 { mantissa, scale: decimals }));
                 }

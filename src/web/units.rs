@@ -9,6 +9,7 @@ use super::parts::unit_name;
 use super::request::{PageRequest, address};
 use super::sign_in::own_path;
 use crate::api::{HandlerResult, ServiceContext};
+use kpi::unit::UnitPosition;
 use kpi::vietnamese::folding::unaccented;
 
 /// Most units that the page lists.
@@ -42,7 +43,7 @@ fn list(asked: &PageRequest, searched: &str, from: &str) -> Markup {
     let (state, language) = (asked.state(), asked.language);
     let wanted = unaccented(&searched.to_lowercase());
     let day = asked.snapshot.day();
-    let fits = |unit: usize| {
+    let fits = |unit: UnitPosition| {
         let code = state.units.code(unit);
         let name = unaccented(&unit_name(state, code, language).to_lowercase());
         let exists = state.units.get(unit).is_some_and(|unit| unit.exists_on(day));
@@ -52,7 +53,8 @@ fn list(asked: &PageRequest, searched: &str, from: &str) -> Markup {
             name.contains(&wanted) || code.contains(&wanted)
         }
     };
-    let mut found: Vec<usize> = (0..state.units.len()).filter(|unit| fits(*unit)).collect();
+    let mut found: Vec<UnitPosition> =
+        state.units.all().iter().filter(|unit| fits(*unit)).collect();
     let left_out = found.len().saturating_sub(MAX_LISTED);
     found.truncate(MAX_LISTED);
     let (path, query) = from.split_once('?').unwrap_or((from, ""));

@@ -33,26 +33,23 @@ fn month(number: model::Month) -> Month {
 
 fn engine(world: &World) -> Engine {
     let catalogue = Catalogue::new(catalogue_document(world)).expect("the catalogue is valid");
-    let documents = world.units.iter().enumerate().map(|(n, unit)| {
-        let document = UnitDocument {
-            code: unit.code.clone(),
-            parent: unit.parent.clone(),
-            valid_from: unit.exists_from.map(|from| month(from).first_day()),
-            valid_to: unit.exists_to.map(|to| month(to).last_day()),
-            successors: unit.successors.clone(),
-            kind: kpi::unit::UnitKind::Agency,
-            name: Default::default(),
-            official_codes: Vec::new(),
-            labels: Vec::new(),
-            shares: unit
-                .shares
-                .iter()
-                .map(|(code, part)| (code.clone(), Decimal64 { mantissa: *part, scale: 2 }))
-                .collect(),
-        };
-        (i64::try_from(n).expect("few units"), document)
+    let documents = world.units.iter().map(|unit| UnitDocument {
+        code: unit.code.clone(),
+        parent: unit.parent.clone(),
+        valid_from: unit.exists_from.map(|from| month(from).first_day()),
+        valid_to: unit.exists_to.map(|to| month(to).last_day()),
+        successors: unit.successors.clone(),
+        kind: kpi::unit::UnitKind::Agency,
+        name: Default::default(),
+        official_codes: Vec::new(),
+        labels: Vec::new(),
+        shares: unit
+            .shares
+            .iter()
+            .map(|(code, part)| (code.clone(), Decimal64 { mantissa: *part, scale: 2 }))
+            .collect(),
     });
-    let units = UnitForest::new(documents.collect()).expect("the units are valid");
+    let units = UnitForest::numbered(documents).expect("the units are valid");
     let (mut measures, mut cube) = (MeasureDictionary::default(), Cube::default());
     for ((indicator, members, unit, at), value) in world.stated() {
         let members =

@@ -281,7 +281,7 @@ impl Case {
     /// A world without figures.
     pub fn of(catalogue: CatalogueDocument, units: Vec<UnitDocument>) -> Self {
         let catalogue = Catalogue::new(catalogue).expect("the catalogue is valid");
-        let units = UnitForest::new((0..).zip(units).collect()).expect("the units are valid");
+        let units = UnitForest::numbered(units).expect("the units are valid");
         Self {
             catalogue,
             units,
@@ -411,7 +411,7 @@ impl Case {
 
     /// All current findings as text.
     pub fn all_worded(&self, standing: &CurrentFindings) -> Vec<String> {
-        standing.within(0..self.units.len()).map(|finding| self.worded(finding)).collect()
+        standing.within(self.units.all()).map(|finding| self.worded(finding)).collect()
     }
 
     /// The findings of all figures, evaluated at once.

@@ -1259,7 +1259,8 @@ fn a_stated_rate_is_given_beside_the_computed_one_with_its_printed_digits() {
     let case = case(ONE, "f a 2021-01 18506; g a 2021-01 23441; rate a 2021-01 78.950");
     case.is("rate a 2021-01", "value=78.947144 origin=computed"); // 18,506 / 23,441 = 0.78947143...
     let id = case.measures.id(&Measure::parse("rate").unwrap()).unwrap();
-    let stated = case.cube.stated(id, 0, "2021-01".parse().unwrap()).unwrap();
+    let unit = case.units.position("a").unwrap();
+    let stated = case.cube.stated(id, unit, "2021-01".parse().unwrap()).unwrap();
     assert_eq!(stated.written.to_string(), "78.950");
     let alone = self::case(ONE, "rate a 2021-01 78.950");
     alone.is("rate a 2021-01", "value=- coverage=0"); // a stated rate is not a value

@@ -79,7 +79,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let catalogue = Catalogue::new(catalogue::shipped().unwrap()).unwrap();
-        let units = UnitForest::new((0..).zip(units::shipped().unwrap()).collect()).unwrap();
+        let units = UnitForest::numbered(units::shipped().unwrap()).unwrap();
         let named = crate::shipped::rows().into_iter().map(|(measure, unit, ..)| (measure, unit));
         Self { catalogue, units, named: named.collect() }
     }
@@ -143,7 +143,7 @@ impl World {
             }
         };
         let recorded = submission.figures.iter().map(|figure| {
-            let measure = submission.measures[figure.measure].measure.to_string();
+            let measure = submission.measures[figure.measure.index()].measure.to_string();
             let unit = self.units.code(figure.unit).to_owned();
             let value = match figure.written {
                 Some(Statement::Number(number)) => canonical(&number.to_string()),

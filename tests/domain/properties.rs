@@ -12,13 +12,13 @@ use egov_kpi::app::write::receipt::Receipt;
 use egov_kpi::app::write::submission::SubmissionInput;
 use kpi::catalogue::IndicatorKind;
 use kpi::change::{PeriodPoint, ValueReason};
-use kpi::cube::CubeEntry;
+use kpi::cube::{CubeEntry, MeasureId};
 use kpi::geography::Geography;
 use kpi::measure::{Measure, Members};
 use kpi::number::{Decimal64, Statement};
 use kpi::period::{Month, Period, Step};
 use kpi::rules::{Finding, RuleBook};
-use kpi::unit::Unit;
+use kpi::unit::{Unit, UnitNumber, UnitPosition};
 use kpi::value::Origin;
 use ledger::Store;
 use proptest::prelude::*;
@@ -125,8 +125,8 @@ proptest! {
                 continue;
             }
             let points = monthly(&case, &measure);
-            for unit in 0..points.len() {
-                for place in 0..points[unit].len() {
+            for unit in case.units.all() {
+                for place in 0..points[unit.index()].len() {
                     check_roll_up(&case, &points, unit, place).map_err(|text| TestCaseError::fail(format!("{measure}: {text}")))?;
                 }
             }
@@ -359,23 +359,24 @@ fn mean_of_rates(case: &Case, unit: &str, month: Period) -> Option<f64> {
 fn check_roll_up(
     case: &Case,
     points: &[Vec<PeriodPoint>],
-    unit: usize,
+    unit: UnitPosition,
     place: usize,
 ) -> Result<(), String> {
-    let point = &points[unit][place];
+    let point = &points[unit.index()][place];
     let month = point.period.first();
-    let children: Vec<usize> =
+    let children: Vec<UnitPosition> =
         case.units.children(unit).filter(|child| case.units.exists(*child, month)).collect();
-    let leaves = |unit: usize| {
+    let leaves = |unit: UnitPosition| {
         let all = case.units.leaves(unit, month);
-        let applying = all.iter().filter(|leaf| points[*leaf][place].coverage.is_some());
+        let applying = all.iter().filter(|leaf| points[leaf.index()][place].coverage.is_some());
         f64::from(u32::try_from(applying.count()).unwrap())
     };
     let (sum, covered) = match point.origin {
         _ if !case.units.exists(unit, month) => (None, 0.0),
         Some(Origin::Stated | Origin::Summed) => (point.value, leaves(unit)),
         _ => {
-            let parts = children.iter().map(|child| (&points[*child][place], leaves(*child)));
+            let parts =
+                children.iter().map(|child| (&points[child.index()][place], leaves(*child)));
             let sum =
                 parts.clone().filter_map(|(part, _)| part.value).reduce(|sum, value| sum + value);
             (sum, parts.map(|(part, leaves)| part.coverage.unwrap_or(0.0) * leaves).sum::<f64>())
@@ -406,7 +407,7 @@ fn check_roll_up(
 
 /// All figures of a case, with names instead of numbers.
 fn cells(case: &Case) -> BTreeMap<(Measure, String, Month), String> {
-    let of = |(id, measure): (usize, &Measure)| {
+    let of = |(id, measure): (MeasureId, &Measure)| {
         let measure = measure.clone();
         case.cube
             .figures_of(id)
@@ -500,7 +501,7 @@ fn body(figures: &[Figure]) -> SubmissionInput {
 #[derive(PartialEq, Debug)]
 struct Said {
     head: (i64, i64, i64),
-    units: Vec<(i64, String)>,
+    units: Vec<(UnitNumber, String)>,
     measures: Vec<Measure>,
     figures: Vec<(CubeEntry, u32)>,
     findings: Vec<Finding>,
@@ -512,8 +513,10 @@ fn said(state: &State) -> Said {
         head: (state.revision, state.recorded_at, state.catalogue_version),
         units: state.units.iter().map(|unit| (unit.number, unit.document.code.clone())).collect(),
         measures: state.measures.iter().map(|(_, measure)| measure.clone()).collect(),
-        figures: (0..state.measures.len())
-            .flat_map(|id| state.cube.figures_of(id))
+        figures: state
+            .measures
+            .iter()
+            .flat_map(|(id, _)| state.cube.figures_of(id))
             .chain(state.cube.all_stated())
             .collect(),
         findings: standing(state),
@@ -523,13 +526,13 @@ fn said(state: &State) -> Said {
 
 /// The findings that a state has updated.
 fn standing(state: &State) -> Vec<Finding> {
-    state.standing.within(0..state.units.len()).cloned().collect()
+    state.standing.within(state.units.all()).cloned().collect()
 }
 
 /// The findings of all figures of a state, evaluated at once.
 fn from_nothing(state: &State) -> Vec<Finding> {
     let standing = RuleBook::new(&state.catalogue, &state.view()).all(&state.source());
-    standing.within(0..state.units.len()).cloned().collect()
+    standing.within(state.units.all()).cloned().collect()
 }
 
 /// The response of `/series` for every unit and measure.

@@ -12,7 +12,7 @@ const FIGURES: &str = include_str!("../../catalogue/travinh-2021-10.csv");
 
 fn shipped() -> (CatalogueDocument, Catalogue, UnitForest) {
     let document = catalogue::shipped().unwrap();
-    let units = UnitForest::new((0..).zip(units::shipped().unwrap()).collect()).unwrap();
+    let units = UnitForest::numbered(units::shipped().unwrap()).unwrap();
     (document.clone(), Catalogue::new(document).unwrap(), units)
 }
 

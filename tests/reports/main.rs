@@ -35,7 +35,7 @@ struct Shipped {
 fn shipped() -> Shipped {
     let catalogue = Catalogue::new(catalogue::shipped().unwrap()).unwrap();
     let lexicon = ReportLexicon::new(&catalogue).unwrap();
-    let units = UnitForest::new((0..).zip(units::shipped().unwrap()).collect()).unwrap();
+    let units = UnitForest::numbered(units::shipped().unwrap()).unwrap();
     Shipped { catalogue, lexicon, units }
 }
 

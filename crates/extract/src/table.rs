@@ -39,7 +39,7 @@ mod tests {
             serde_json::from_value(serde_json::json!({ "code": "tv.cau_ke", "kind": "district", "name": { "vi": "Huyện Cầu Kè" }, "parent": "travinh", "official_codes": [{ "code": "845" }] }))
                 .unwrap(),
         ];
-        UnitForest::new((1..).zip(shipped.into_iter().chain(more)).collect()).unwrap()
+        UnitForest::numbered(shipped.into_iter().chain(more)).unwrap()
     }
 
     /// The figures of a table as `measure unit month value`, and the unclaimed cells as

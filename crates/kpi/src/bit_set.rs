@@ -4,7 +4,7 @@
 //! unit among thousands. A set that always begins at position 0, such as that of the crate
 //! `fixedbitset`, copies and merges the leaves of one of 63 provinces three times as slowly.
 
-use std::ops::Range;
+use super::position::{UnitPosition, UnitRange};
 
 /// A set of positions. Only the range from the first to the last position takes memory.
 #[derive(Clone, Debug, Default)]
@@ -16,8 +16,8 @@ pub struct BitSet {
 
 impl BitSet {
     /// Adds a position.
-    pub fn insert(&mut self, position: usize) {
-        let (word, bit) = (position / 64, position % 64);
+    pub fn insert(&mut self, position: UnitPosition) {
+        let (word, bit) = (position.index() / 64, position.index() % 64);
         if self.words.is_empty() {
             self.offset = word;
         } else if word < self.offset {
@@ -33,18 +33,19 @@ impl BitSet {
     }
 
     /// Removes a position.
-    pub fn remove(&mut self, position: usize) {
+    pub fn remove(&mut self, position: UnitPosition) {
+        let (word, bit) = (position.index() / 64, position.index() % 64);
         if let Some(word) =
-            (position / 64).checked_sub(self.offset).and_then(|place| self.words.get_mut(place))
+            word.checked_sub(self.offset).and_then(|place| self.words.get_mut(place))
         {
-            *word &= !(1 << (position % 64));
+            *word &= !(1 << bit);
         }
     }
 
     /// Whether a position is in the set.
     #[must_use]
-    pub fn contains(&self, position: usize) -> bool {
-        self.word(position / 64) & (1 << (position % 64)) != 0
+    pub fn contains(&self, position: UnitPosition) -> bool {
+        self.word(position.index() / 64) & (1 << (position.index() % 64)) != 0
     }
 
     /// The number of positions in the set.
@@ -60,10 +61,12 @@ impl BitSet {
     }
 
     /// The positions in order.
-    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = UnitPosition> + '_ {
         self.words.iter().enumerate().flat_map(move |(place, word)| {
             let base = (self.offset + place) * 64;
-            (0..64).filter(move |bit| word & (1 << bit) != 0).map(move |bit| base + bit)
+            (0..64)
+                .filter(move |bit| word & (1 << bit) != 0)
+                .map(move |bit| UnitPosition::new(base + bit))
         })
     }
 
@@ -76,9 +79,9 @@ impl BitSet {
         for (place, word) in other.words.iter().enumerate().filter(|(_, word)| **word != 0) {
             let number = other.offset + place;
             if number < self.offset || number >= self.offset + self.words.len() {
-                self.insert(number * 64);
+                self.insert(UnitPosition::new(number * 64));
                 if word & 1 == 0 {
-                    self.remove(number * 64);
+                    self.remove(UnitPosition::new(number * 64));
                 }
             }
             self.words.get_mut(number - self.offset).into_iter().for_each(|w| *w |= word);
@@ -133,17 +136,18 @@ impl BitSet {
     }
 
     /// Replaces this set with the positions of another that lie in a range.
-    pub fn copy_range(&mut self, from: &Self, range: Range<usize>) {
-        let (first, last) = (range.start / 64, range.end.saturating_sub(1) / 64);
+    pub fn copy_range(&mut self, from: &Self, range: UnitRange) {
+        let (start, end) = (range.start.index(), range.end.index());
+        let (first, last) = (start / 64, end.saturating_sub(1) / 64);
         self.offset = first;
         self.words = (first..=last)
             .map(|number| {
                 let mut word = from.word(number);
                 if number == first {
-                    word &= u64::MAX << (range.start % 64);
+                    word &= u64::MAX << (start % 64);
                 }
-                if number == last && !range.end.is_multiple_of(64) {
-                    word &= (1 << (range.end % 64)) - 1;
+                if number == last && !end.is_multiple_of(64) {
+                    word &= (1 << (end % 64)) - 1;
                 }
                 word
             })
@@ -151,8 +155,8 @@ impl BitSet {
     }
 
     /// Removes the positions of a range.
-    pub fn clear_range(&mut self, range: Range<usize>) {
-        range.for_each(|position| self.remove(position));
+    pub fn clear_range(&mut self, range: UnitRange) {
+        range.iter().for_each(|position| self.remove(position));
     }
 }
 
@@ -162,8 +166,8 @@ impl PartialEq for BitSet {
     }
 }
 
-impl FromIterator<usize> for BitSet {
-    fn from_iter<I: IntoIterator<Item = usize>>(positions: I) -> Self {
+impl FromIterator<UnitPosition> for BitSet {
+    fn from_iter<I: IntoIterator<Item = UnitPosition>>(positions: I) -> Self {
         let mut bits = Self::default();
         positions.into_iter().for_each(|position| bits.insert(position));
         bits

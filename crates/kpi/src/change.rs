@@ -10,7 +10,7 @@ use std::rc::Rc;
 use super::bit_set::BitSet;
 use super::period::{Month, MonthSpan, Period, Step};
 use super::program::{PriorMonths, Program, SourceMonths};
-use super::unit::UnitForest;
+use super::unit::{UnitForest, UnitPosition};
 use super::value::{MonthState, Origin, StatedAbove, ValueSource};
 
 /// Why a number is null. Where several reasons apply, the first of them is given
@@ -272,7 +272,7 @@ impl<'s> PointComputation<'s, '_> {
 pub struct MeasureSeries<'a> {
     source: ValueSource<'a>,
     program: &'a Program,
-    unit: usize,
+    unit: UnitPosition,
     accumulating: Vec<bool>,
     first: Month,
     states: Vec<Option<MonthState>>,
@@ -287,7 +287,7 @@ impl<'a> MeasureSeries<'a> {
     pub fn new(
         source: ValueSource<'a>,
         program: &'a Program,
-        unit: usize,
+        unit: UnitPosition,
         from: Period,
         to: Period,
     ) -> Self {
@@ -324,7 +324,7 @@ impl<'a> MeasureSeries<'a> {
 
     /// The position of the unit.
     #[must_use]
-    pub fn unit(&self) -> usize {
+    pub fn unit(&self) -> UnitPosition {
         self.unit
     }
 
@@ -619,7 +619,7 @@ impl<'a> MeasureSeries<'a> {
         // A leaf that was not covered then must not be part of what is covered now. It would be if
         // it still existed, or if it had merged into a covered leaf, from below this unit or from
         // elsewhere.
-        let was_uncovered = |leaf: usize| !covered_then.contains(leaf);
+        let was_uncovered = |leaf: UnitPosition| !covered_then.contains(leaf);
         reached == covered_now
             && !covered_now.iter().any(|leaf| units.is_leaf(leaf, then) && was_uncovered(leaf))
             && !units.ended_leaves(then, now).any(|leaf| {
@@ -630,7 +630,10 @@ impl<'a> MeasureSeries<'a> {
 
     /// The leaves that a leaf of an earlier month became. Where this unit has a declared share of
     /// the leaf, what became of the other shares is left out (docs/specification.md#merged-units).
-    fn successors_at(&self, (now, then): (Month, Month)) -> impl Fn(usize) -> Vec<usize> {
+    fn successors_at(
+        &self,
+        (now, then): (Month, Month),
+    ) -> impl Fn(UnitPosition) -> Vec<UnitPosition> {
         let shared = self.source.shared_leaves(self.unit, then);
         let inside =
             if shared.is_empty() { BitSet::default() } else { self.source.leaves(self.unit, now) };
@@ -891,7 +894,7 @@ fn percent_of(delta: f64, then: Option<f64>) -> ChangeResult {
 /// (docs/specification.md#like-for-like).
 fn leaves_in_both(
     units: &UnitForest,
-    became_now: impl Fn(usize) -> Vec<usize>,
+    became_now: impl Fn(UnitPosition) -> Vec<UnitPosition>,
     (now, covered_now): (Month, &BitSet),
     (then, covered_then): (Month, &BitSet),
 ) -> (BitSet, BitSet) {
@@ -902,9 +905,9 @@ fn leaves_in_both(
     // A leaf that ended without a successor is dropped. A leaf whose successors all lie outside
     // this unit, which has a share of it, is kept.
     let goes_on = covered_then.iter().filter(|leaf| !units.successors_at(*leaf, now).is_empty());
-    let mut became: BTreeMap<usize, Vec<usize>> =
+    let mut became: BTreeMap<UnitPosition, Vec<UnitPosition>> =
         goes_on.map(|leaf| (leaf, became_now(leaf))).collect();
-    let mut predecessors: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    let mut predecessors: BTreeMap<UnitPosition, BTreeSet<UnitPosition>> = BTreeMap::new();
     let others = units.ended_leaves(then, now).map(|leaf| (leaf, became_now(leaf)));
     for (leaf, units_now) in became.clone().into_iter().chain(others) {
         units_now.into_iter().for_each(|unit| {
@@ -914,7 +917,7 @@ fn leaves_in_both(
     for leaf in covered_now.iter().filter(|leaf| units.is_leaf(*leaf, then)) {
         predecessors.entry(leaf).or_default().insert(leaf);
     }
-    let mut kept: BTreeSet<usize> =
+    let mut kept: BTreeSet<UnitPosition> =
         covered_now.iter().filter(|leaf| predecessors.contains_key(leaf)).collect();
     loop {
         let size = (kept.len(), became.len());

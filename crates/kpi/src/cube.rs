@@ -19,6 +19,7 @@ use imbl::OrdMap;
 use super::measure::{Measure, Members};
 use super::number::{Decimal64, Statement};
 use super::period::Month;
+use super::unit::UnitPosition;
 
 /// Units in one block.
 const BLOCK_UNITS: usize = 64;
@@ -26,6 +27,16 @@ const BLOCK_UNITS: usize = 64;
 const EMPTY_CELL: i64 = i64::MIN;
 /// Content of a cell with a figure that does not apply to its unit.
 const NOT_APPLICABLE_CELL: i64 = i64::MIN + 1;
+
+/// The place of a unit's block in a column.
+fn block_of(unit: UnitPosition) -> usize {
+    unit.index() / BLOCK_UNITS
+}
+
+/// The place of a unit in its block.
+fn row_of(unit: UnitPosition) -> usize {
+    unit.index() % BLOCK_UNITS
+}
 
 /// The content of a cell for a statement; an empty cell for none.
 fn cell_of(written: Option<Statement>, decimals: u32) -> i64 {
@@ -50,8 +61,31 @@ fn statement_in(cell: i64, decimals: u32) -> Option<Statement> {
     }
 }
 
-/// Number of a measure in the ledger's dictionary.
-pub type MeasureId = usize;
+/// Number of a measure in the ledger's dictionary, from 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(transparent)]
+pub struct MeasureId(usize);
+
+impl MeasureId {
+    /// The number of the first measure.
+    pub const FIRST: Self = Self(0);
+    /// A number after that of every measure.
+    const END: Self = Self(usize::MAX);
+
+    /// The number of the measure with `before` others before it in the dictionary.
+    #[must_use]
+    #[inline]
+    pub const fn new(before: usize) -> Self {
+        Self(before)
+    }
+
+    /// The place in the dictionary, for lists in its order.
+    #[must_use]
+    #[inline]
+    pub const fn index(self) -> usize {
+        self.0
+    }
+}
 
 /// The dictionary of all measures for which figures were ever recorded. A number is never given to
 /// another measure.
@@ -71,7 +105,7 @@ impl MeasureDictionary {
     /// The measure with a number.
     #[must_use]
     pub fn get(&self, id: MeasureId) -> Option<&Measure> {
-        self.list.get(id)
+        self.list.get(id.index())
     }
 
     /// The number of a measure; a new measure gets the next number.
@@ -79,13 +113,13 @@ impl MeasureDictionary {
         if let Some(id) = self.ids.get(measure) {
             return *id;
         }
-        let id = self.list.len();
+        let id = MeasureId(self.list.len());
         self.list.push(measure.clone());
         self.ids.insert(measure.clone(), id);
         id
     }
 
-    /// The number of measures, which is also the next number.
+    /// The number of measures.
     #[must_use]
     pub fn len(&self) -> usize {
         self.list.len()
@@ -99,7 +133,7 @@ impl MeasureDictionary {
 
     /// All measures in order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (MeasureId, &Measure)> {
-        self.list.iter().enumerate()
+        self.list.iter().enumerate().map(|(index, measure)| (MeasureId(index), measure))
     }
 }
 
@@ -236,7 +270,7 @@ pub struct CubeEntry {
     /// The measure's number.
     pub measure: MeasureId,
     /// The unit's position.
-    pub unit: usize,
+    pub unit: UnitPosition,
     /// The month.
     pub month: Month,
     /// What it says, with its digits as written; `None` for a withdrawal.
@@ -247,7 +281,7 @@ pub struct CubeEntry {
 #[derive(Clone, Debug, Default)]
 pub struct Cube {
     columns: Vec<Arc<FigureColumn>>,
-    stated: OrdMap<(usize, Month, MeasureId), StampedFigure>,
+    stated: OrdMap<(UnitPosition, Month, MeasureId), StampedFigure>,
     figures: usize,
 }
 
@@ -255,10 +289,10 @@ impl Cube {
     /// Sets the decimals of an indicator's measure and rescales the figures it has. Returns false,
     /// and changes nothing, if a figure would lose a digit.
     pub fn set_decimals(&mut self, measure: MeasureId, decimals: u32) -> bool {
-        if measure >= self.columns.len() {
-            self.columns.resize_with(measure + 1, Arc::default);
+        if measure.index() >= self.columns.len() {
+            self.columns.resize_with(measure.index() + 1, Arc::default);
         }
-        let Some(column) = self.columns.get_mut(measure) else { return false };
+        let Some(column) = self.columns.get_mut(measure.index()) else { return false };
         if column.decimals == decimals {
             return true;
         }
@@ -285,9 +319,11 @@ impl Cube {
     /// Sets or clears a figure of an indicator. [`Self::set_decimals`] must have set the measure's
     /// decimals before.
     pub fn set(&mut self, entry: &CubeEntry, revision: u32) {
-        let Some(column) = self.columns.get_mut(entry.measure).map(Arc::make_mut) else { return };
+        let Some(column) = self.columns.get_mut(entry.measure.index()).map(Arc::make_mut) else {
+            return;
+        };
         let value = cell_of(entry.written, column.decimals);
-        let number = entry.unit / BLOCK_UNITS;
+        let number = block_of(entry.unit);
         if number >= column.blocks.len() {
             column.blocks.resize_with(number + 1, || None);
         }
@@ -295,7 +331,7 @@ impl Cube {
         let block = Arc::make_mut(slot.get_or_insert_default());
         let month = entry.month.number();
         block.widen_to(month);
-        let Some(place) = block.place(entry.unit % BLOCK_UNITS, month) else { return };
+        let Some(place) = block.place(row_of(entry.unit), month) else { return };
         let there = block.values.get(place).is_some_and(|cell| *cell != EMPTY_CELL);
         block.record_since(place, there && value != EMPTY_CELL);
         if let (Some(cell), Some(stamp)) =
@@ -324,9 +360,9 @@ impl Cube {
 
     /// The months of a unit for an indicator's measure.
     #[must_use]
-    pub fn row(&self, measure: MeasureId, unit: usize) -> FigureRow<'_> {
+    pub fn row(&self, measure: MeasureId, unit: UnitPosition) -> FigureRow<'_> {
         self.block(measure, unit).map_or_else(FigureRow::default, |block| {
-            let from = unit % BLOCK_UNITS * block.months;
+            let from = row_of(unit) * block.months;
             FigureRow {
                 first: block.first,
                 values: block.values.get(from..from + block.months).unwrap_or_default(),
@@ -336,54 +372,69 @@ impl Cube {
 
     /// A figure of an indicator, and the revision that recorded it.
     #[must_use]
-    pub fn cell(&self, measure: MeasureId, unit: usize, month: Month) -> Option<(Statement, u32)> {
-        let decimals = self.columns.get(measure)?.decimals;
+    pub fn cell(
+        &self,
+        measure: MeasureId,
+        unit: UnitPosition,
+        month: Month,
+    ) -> Option<(Statement, u32)> {
+        let decimals = self.columns.get(measure.index())?.decimals;
         let block = self.block(measure, unit)?;
-        let place = block.place(unit % BLOCK_UNITS, month.number())?;
+        let place = block.place(row_of(unit), month.number())?;
         Some((statement_in(*block.values.get(place)?, decimals)?, *block.stamps.get(place)?))
     }
 
     /// Whether any figure of an indicator's measure does not apply to its unit.
     #[must_use]
     pub fn has_not_applicable(&self, measure: MeasureId) -> bool {
-        self.columns.get(measure).is_some_and(|column| column.not_applicable > 0)
+        self.columns.get(measure.index()).is_some_and(|column| column.not_applicable > 0)
     }
 
     /// The revision from which there has been a figure without interruption. A revision that
     /// changed the value does not count.
     #[must_use]
-    pub fn since(&self, measure: MeasureId, unit: usize, month: Month) -> Option<u32> {
+    pub fn since(&self, measure: MeasureId, unit: UnitPosition, month: Month) -> Option<u32> {
         let (_, stamp) = self.cell(measure, unit, month)?;
         let block = self.block(measure, unit)?;
-        let place = block.place(unit % BLOCK_UNITS, month.number())?;
+        let place = block.place(row_of(unit), month.number())?;
         Some(block.firsts.get(place).copied().filter(|first| *first > 0).unwrap_or(stamp))
     }
 
     /// The revision that last recorded or withdrew a figure of an indicator.
     #[must_use]
-    pub fn last_revision(&self, measure: MeasureId, unit: usize, month: Month) -> Option<u32> {
+    pub fn last_revision(
+        &self,
+        measure: MeasureId,
+        unit: UnitPosition,
+        month: Month,
+    ) -> Option<u32> {
         let block = self.block(measure, unit)?;
         block
             .stamps
-            .get(block.place(unit % BLOCK_UNITS, month.number())?)
+            .get(block.place(row_of(unit), month.number())?)
             .copied()
             .filter(|stamp| *stamp > 0)
     }
 
     /// The figure stated for a kpi.
     #[must_use]
-    pub fn stated(&self, measure: MeasureId, unit: usize, month: Month) -> Option<StampedFigure> {
+    pub fn stated(
+        &self,
+        measure: MeasureId,
+        unit: UnitPosition,
+        month: Month,
+    ) -> Option<StampedFigure> {
         self.stated.get(&(unit, month, measure)).copied()
     }
 
     /// The figures stated for kpis at a unit and month.
     pub fn stated_at(
         &self,
-        unit: usize,
+        unit: UnitPosition,
         month: Month,
     ) -> impl Iterator<Item = (MeasureId, StampedFigure)> + '_ {
         self.stated
-            .range((unit, month, 0)..=(unit, month, MeasureId::MAX))
+            .range((unit, month, MeasureId::FIRST)..(unit, month, MeasureId::END))
             .map(|((_, _, measure), stamped)| (*measure, *stamped))
     }
 
@@ -405,7 +456,7 @@ impl Cube {
     /// All figures of an indicator's measure in tree order, each with the revision that recorded
     /// it.
     pub fn figures_of(&self, measure: MeasureId) -> impl Iterator<Item = (CubeEntry, u32)> + '_ {
-        let column = self.columns.get(measure);
+        let column = self.columns.get(measure.index());
         let decimals = column.map_or(0, |column| column.decimals);
         column
             .into_iter()
@@ -418,7 +469,7 @@ impl Cube {
                         let month = Month::from_number(
                             block.first + i32::try_from(place % block.months).ok()?,
                         )?;
-                        let unit = number * BLOCK_UNITS + place / block.months;
+                        let unit = UnitPosition::new(number * BLOCK_UNITS + place / block.months);
                         Some((
                             CubeEntry {
                                 measure,
@@ -436,7 +487,9 @@ impl Cube {
     /// Whether an indicator's measure has any figure.
     #[must_use]
     pub fn has_figures(&self, measure: MeasureId) -> bool {
-        self.columns.get(measure).is_some_and(|column| column.blocks.iter().any(Option::is_some))
+        self.columns
+            .get(measure.index())
+            .is_some_and(|column| column.blocks.iter().any(Option::is_some))
     }
 
     /// The months in which any unit has a figure, also a stated rate.
@@ -497,20 +550,20 @@ impl Cube {
                     + (block.stamps.capacity() + block.firsts.capacity()) * size_of::<u32>()
             })
             .sum::<usize>()
-            + self.stated.len() * size_of::<((usize, Month, MeasureId), StampedFigure)>()
+            + self.stated.len() * size_of::<((UnitPosition, Month, MeasureId), StampedFigure)>()
     }
 
     /// The same figures after units moved: `places` maps each old position to the new one.
     #[must_use]
-    pub fn rearranged(&self, places: &[usize]) -> Self {
+    pub fn rearranged(&self, places: &[UnitPosition]) -> Self {
         let mut cube = Self { columns: Vec::with_capacity(self.columns.len()), ..Self::default() };
-        for (measure, column) in self.columns.iter().enumerate() {
+        for (measure, column) in (0..).map(MeasureId).zip(&self.columns) {
             cube.columns.push(Arc::new(FigureColumn {
                 decimals: column.decimals,
                 ..FigureColumn::default()
             }));
             for (entry, revision) in self.figures_of(measure) {
-                if let Some(unit) = places.get(entry.unit) {
+                if let Some(unit) = places.get(entry.unit.index()) {
                     if let Some(since) = self
                         .since(measure, entry.unit, entry.month)
                         .filter(|since| *since != revision)
@@ -522,15 +575,15 @@ impl Cube {
             }
         }
         for (entry, revision) in self.all_stated() {
-            if let Some(unit) = places.get(entry.unit) {
+            if let Some(unit) = places.get(entry.unit.index()) {
                 cube.set_stated(&CubeEntry { unit: *unit, ..entry }, revision);
             }
         }
         cube
     }
 
-    fn block(&self, measure: MeasureId, unit: usize) -> Option<&FigureBlock> {
-        self.columns.get(measure)?.blocks.get(unit / BLOCK_UNITS)?.as_deref()
+    fn block(&self, measure: MeasureId, unit: UnitPosition) -> Option<&FigureBlock> {
+        self.columns.get(measure.index())?.blocks.get(block_of(unit))?.as_deref()
     }
 }
 
@@ -539,9 +592,9 @@ impl Cube {
 #[derive(Clone, Debug, Default)]
 pub struct Overlay {
     /// The content of cells, as in a column.
-    cells: AHashMap<(MeasureId, usize, Month), i64>,
+    cells: AHashMap<(MeasureId, UnitPosition, Month), i64>,
     not_applicable: bool,
-    stated: BTreeMap<(usize, Month, MeasureId), Option<Decimal64>>,
+    stated: BTreeMap<(UnitPosition, Month, MeasureId), Option<Decimal64>>,
     extra: Vec<Measure>,
     base: usize,
 }
@@ -559,7 +612,7 @@ impl Overlay {
             return id;
         }
         self.extra.push(measure.clone());
-        self.base + self.extra.len() - 1
+        MeasureId(self.base + self.extra.len() - 1)
     }
 
     /// Sets or clears a figure of an indicator with `decimals`.
@@ -588,7 +641,10 @@ impl Overlay {
     }
 
     fn id(&self, measure: &Measure) -> Option<MeasureId> {
-        self.extra.iter().position(|known| known == measure).map(|place| self.base + place)
+        self.extra
+            .iter()
+            .position(|known| known == measure)
+            .map(|place| MeasureId(self.base + place))
     }
 }
 
@@ -615,13 +671,14 @@ impl<'a> CubeView<'a> {
     #[must_use]
     pub fn measure(&self, id: MeasureId) -> Option<&'a Measure> {
         self.measures.get(id).or_else(|| {
-            self.overlay.and_then(|overlay| overlay.extra.get(id.checked_sub(overlay.base)?))
+            self.overlay
+                .and_then(|overlay| overlay.extra.get(id.index().checked_sub(overlay.base)?))
         })
     }
 
     /// A figure of an indicator, in units of its last decimal.
     #[must_use]
-    pub fn figure(&self, measure: MeasureId, unit: usize, month: Month) -> Option<i64> {
+    pub fn figure(&self, measure: MeasureId, unit: UnitPosition, month: Month) -> Option<i64> {
         match self.overlay.and_then(|overlay| overlay.cells.get(&(measure, unit, month))) {
             Some(cell) => number_in(*cell),
             None => self.cube.row(measure, unit).at(month),
@@ -630,7 +687,11 @@ impl<'a> CubeView<'a> {
 
     /// What is stated for a measure of an indicator with `decimals`, at a unit and month.
     #[must_use]
-    pub fn statement(&self, place: (MeasureId, usize, Month), decimals: u32) -> Option<Statement> {
+    pub fn statement(
+        &self,
+        place: (MeasureId, UnitPosition, Month),
+        decimals: u32,
+    ) -> Option<Statement> {
         let (measure, unit, month) = place;
         match self.overlay.and_then(|overlay| overlay.cells.get(&place)) {
             Some(cell) => statement_in(*cell, decimals),
@@ -647,7 +708,12 @@ impl<'a> CubeView<'a> {
 
     /// The figure stated for a kpi.
     #[must_use]
-    pub fn stated(&self, measure: MeasureId, unit: usize, month: Month) -> Option<Decimal64> {
+    pub fn stated(
+        &self,
+        measure: MeasureId,
+        unit: UnitPosition,
+        month: Month,
+    ) -> Option<Decimal64> {
         match self.overlay.and_then(|overlay| overlay.stated.get(&(unit, month, measure))) {
             Some(laid) => *laid,
             None => self.cube.stated(measure, unit, month).map(|stamped| stamped.written),
@@ -656,14 +722,16 @@ impl<'a> CubeView<'a> {
 
     /// The figures stated for kpis at a unit and month, by the number of the measure.
     #[must_use]
-    pub fn stated_at(&self, unit: usize, month: Month) -> Vec<(MeasureId, Decimal64)> {
+    pub fn stated_at(&self, unit: UnitPosition, month: Month) -> Vec<(MeasureId, Decimal64)> {
         let mut found: BTreeMap<MeasureId, Option<Decimal64>> = self
             .cube
             .stated_at(unit, month)
             .map(|(measure, stamped)| (measure, Some(stamped.written)))
             .collect();
         if let Some(overlay) = self.overlay {
-            let laid = overlay.stated.range((unit, month, 0)..=(unit, month, MeasureId::MAX));
+            let laid = overlay
+                .stated
+                .range((unit, month, MeasureId::FIRST)..(unit, month, MeasureId::END));
             found.extend(laid.map(|((_, _, measure), written)| (*measure, *written)));
         }
         found.into_iter().filter_map(|(measure, written)| Some((measure, written?))).collect()
@@ -680,10 +748,16 @@ impl<'a> CubeView<'a> {
 mod tests {
     use super::*;
 
+    const MEASURE: MeasureId = MeasureId::FIRST;
+
+    fn at(unit: usize) -> UnitPosition {
+        UnitPosition::new(unit)
+    }
+
     fn entry(unit: usize, month: i32, value: Option<i64>) -> CubeEntry {
         CubeEntry {
-            measure: 0,
-            unit,
+            measure: MEASURE,
+            unit: at(unit),
             month: Month::from_number(2021 * 12 + month).unwrap(),
             written: value.map(|mantissa| stated(mantissa, 0)),
         }
@@ -696,44 +770,47 @@ mod tests {
     #[test]
     fn a_figure_is_found_again_after_the_block_has_grown_both_ways() {
         let mut cube = Cube::default();
-        assert!(cube.set_decimals(0, 0));
+        assert!(cube.set_decimals(MEASURE, 0));
         for (unit, month) in [(3, 5), (3, 40), (70, -30), (3, -13), (63, 5)] {
             cube.set(&entry(unit, month, Some(i64::from(month))), 7);
         }
         for (unit, month) in [(3, 5), (3, 40), (70, -30), (3, -13), (63, 5)] {
             assert_eq!(
-                cube.cell(0, unit, entry(unit, month, None).month),
+                cube.cell(MEASURE, at(unit), entry(unit, month, None).month),
                 Some((stated(i64::from(month), 0), 7))
             );
         }
         assert_eq!(cube.len(), 5);
         cube.set(&entry(3, 5, None), 8);
-        assert_eq!((cube.cell(0, 3, entry(3, 5, None).month), cube.len()), (None, 4));
+        assert_eq!((cube.cell(MEASURE, at(3), entry(3, 5, None).month), cube.len()), (None, 4));
     }
 
     #[test]
     fn more_decimals_keep_the_figures_and_fewer_are_refused_when_a_digit_would_go() {
         let mut cube = Cube::default();
-        cube.set_decimals(0, 0);
+        cube.set_decimals(MEASURE, 0);
         cube.set(&entry(1, 0, Some(15)), 1);
-        assert!(cube.set_decimals(0, 2));
-        assert_eq!(cube.cell(0, 1, entry(1, 0, None).month), Some((stated(1500, 2), 1)));
-        assert!(cube.set_decimals(0, 1));
+        assert!(cube.set_decimals(MEASURE, 2));
+        assert_eq!(cube.cell(MEASURE, at(1), entry(1, 0, None).month), Some((stated(1500, 2), 1)));
+        assert!(cube.set_decimals(MEASURE, 1));
         cube.set(&CubeEntry { written: Some(stated(5, 1)), ..entry(1, 0, None) }, 2);
-        assert!(!cube.set_decimals(0, 0));
+        assert!(!cube.set_decimals(MEASURE, 0));
     }
 
     #[test]
     fn a_revised_figure_keeps_its_first_revision_and_a_withdrawn_one_starts_again() {
         let mut cube = Cube::default();
-        cube.set_decimals(0, 0);
-        let since = |cube: &Cube, unit| cube.since(0, unit, entry(unit, 0, None).month);
+        cube.set_decimals(MEASURE, 0);
+        let since = |cube: &Cube, unit| cube.since(MEASURE, at(unit), entry(unit, 0, None).month);
         cube.set(&entry(1, 0, Some(10)), 3);
         assert_eq!(since(&cube, 1), Some(3));
         cube.set(&entry(1, 0, Some(11)), 5);
         cube.set(&entry(1, 0, Some(12)), 6);
         cube.set(&entry(1, 40, Some(1)), 7); // the block grows
-        assert_eq!((since(&cube, 1), since(&cube.rearranged(&[1, 0]), 0)), (Some(3), Some(3)));
+        assert_eq!(
+            (since(&cube, 1), since(&cube.rearranged(&[at(1), at(0)]), 0)),
+            (Some(3), Some(3))
+        );
         cube.set(&entry(1, 0, None), 8);
         assert_eq!(since(&cube, 1), None);
         cube.set(&entry(1, 0, Some(12)), 9);
@@ -743,29 +820,34 @@ mod tests {
     #[test]
     fn rearranged_figures_follow_their_units() {
         let mut cube = Cube::default();
-        cube.set_decimals(0, 0);
+        cube.set_decimals(MEASURE, 0);
         cube.set(&entry(0, 0, Some(10)), 1);
         cube.set(&entry(1, 1, Some(11)), 2);
-        let moved = cube.rearranged(&[200, 0]);
-        assert_eq!(moved.cell(0, 200, entry(0, 0, None).month), Some((stated(10, 0), 1)));
-        assert_eq!(moved.cell(0, 0, entry(0, 1, None).month), Some((stated(11, 0), 2)));
+        let moved = cube.rearranged(&[at(200), at(0)]);
+        assert_eq!(moved.cell(MEASURE, at(200), entry(0, 0, None).month), Some((stated(10, 0), 1)));
+        assert_eq!(moved.cell(MEASURE, at(0), entry(0, 1, None).month), Some((stated(11, 0), 2)));
         assert_eq!(moved.len(), 2);
     }
 
     #[test]
     fn a_figure_that_does_not_apply_is_no_number_and_moves_with_its_unit() {
         let mut cube = Cube::default();
-        cube.set_decimals(0, 0);
+        cube.set_decimals(MEASURE, 0);
         let not_applicable =
             CubeEntry { written: Some(Statement::NotApplicable), ..entry(1, 0, None) };
-        assert!(!cube.has_not_applicable(0));
+        assert!(!cube.has_not_applicable(MEASURE));
         cube.set(&not_applicable, 1);
-        assert!(cube.has_not_applicable(0) && cube.set_decimals(0, 2));
-        assert_eq!(cube.cell(0, 1, not_applicable.month), Some((Statement::NotApplicable, 1)));
-        let row = cube.row(0, 1);
+        assert!(cube.has_not_applicable(MEASURE) && cube.set_decimals(MEASURE, 2));
+        assert_eq!(
+            cube.cell(MEASURE, at(1), not_applicable.month),
+            Some((Statement::NotApplicable, 1))
+        );
+        let row = cube.row(MEASURE, at(1));
         assert_eq!((row.at(not_applicable.month), row.last(), cube.len()), (None, None, 1));
-        assert!(cube.rearranged(&[0, 9]).cell(0, 9, not_applicable.month).is_some());
+        assert!(
+            cube.rearranged(&[at(0), at(9)]).cell(MEASURE, at(9), not_applicable.month).is_some()
+        );
         cube.set(&entry(1, 0, Some(4)), 2);
-        assert!(!cube.has_not_applicable(0));
+        assert!(!cube.has_not_applicable(MEASURE));
     }
 }

@@ -5,7 +5,7 @@ use chrono::{Datelike, NaiveDate};
 
 use super::measure::{Measure, Members};
 use super::period::Month;
-use super::unit::{UnitForest, UnitKind};
+use super::unit::{UnitForest, UnitKind, UnitPosition};
 
 /// A valid expectation: units of some kinds report some measures every month.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ impl NotApplicableSpan {
 impl Expectation {
     /// Whether the expectation applies to a unit in a month.
     #[must_use]
-    pub fn applies_to(&self, units: &UnitForest, unit: usize, month: Month) -> bool {
+    pub fn applies_to(&self, units: &UnitForest, unit: UnitPosition, month: Month) -> bool {
         let Some(here) = units.get(unit) else { return false };
         let below = |top: &String| {
             std::iter::once(unit).chain(units.ancestors(unit)).any(|place| units.code(place) == top)

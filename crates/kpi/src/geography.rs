@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use chrono::NaiveDate;
 
 use super::period::Month;
-use super::unit::{Unit, UnitForest};
+use super::unit::{Unit, UnitForest, UnitPosition};
 
 /// In which units values are given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -23,7 +23,7 @@ pub enum Geography {
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Predecessor {
     /// Position of the predecessor.
-    pub unit: usize,
+    pub unit: UnitPosition,
     /// The part of its figures that the later unit continues, 0 to 1.
     pub share: f64,
 }
@@ -52,7 +52,7 @@ impl Geography {
 impl UnitForest {
     /// Which units represent a unit in a month.
     #[must_use]
-    pub fn resolve_at(&self, position: usize, month: Month, geography: Geography) -> UnitAt {
+    pub fn resolve_at(&self, position: UnitPosition, month: Month, geography: Geography) -> UnitAt {
         let Some(unit) = self.get(position) else { return UnitAt::Unrepresented };
         match geography {
             _ if unit.exists(month) => UnitAt::Itself,
@@ -68,13 +68,17 @@ impl UnitForest {
 
     /// A unit and all its direct and indirect predecessors, in any month; the unit comes first.
     #[must_use]
-    pub fn lineage(&self, position: usize) -> Vec<usize> {
+    pub fn lineage(&self, position: UnitPosition) -> Vec<UnitPosition> {
         self.lineage_through(position, |_| true)
     }
 
     /// A unit and the units that lead to it through `successors`, by way of units for which `leads`
     /// is true.
-    fn lineage_through(&self, position: usize, leads: impl Fn(&Unit) -> bool) -> Vec<usize> {
+    fn lineage_through(
+        &self,
+        position: UnitPosition,
+        leads: impl Fn(&Unit) -> bool,
+    ) -> Vec<UnitPosition> {
         let (mut seen, mut waiting) = (vec![position], vec![position]);
         while let Some(next) = waiting.pop() {
             for before in self.named_predecessors(next) {
@@ -95,15 +99,15 @@ impl UnitForest {
     /// part of the other's.
     fn predecessors(
         &self,
-        position: usize,
+        position: UnitPosition,
         month: Month,
         today: NaiveDate,
     ) -> Option<Vec<Predecessor>> {
         let line = self.lineage_through(position, |unit| !unit.exists_on(today));
-        let mut there: Vec<usize> =
+        let mut there: Vec<UnitPosition> =
             line.into_iter().skip(1).filter(|unit| self.exists(*unit, month)).collect();
         there.sort_unstable();
-        let inside = |unit: usize| {
+        let inside = |unit: UnitPosition| {
             self.ancestors(unit)
                 .take_while(|above| self.exists(*above, month))
                 .any(|above| there.binary_search(&above).is_ok())
@@ -118,14 +122,14 @@ impl UnitForest {
 /// The shares of units that one later unit, the heir, continues.
 struct SuccessorShares<'a> {
     units: &'a UnitForest,
-    heir: usize,
+    heir: UnitPosition,
     today: NaiveDate,
-    known: HashMap<usize, Option<f64>>,
+    known: HashMap<UnitPosition, Option<f64>>,
 }
 
 impl SuccessorShares<'_> {
     /// The share of a unit. `None` when it was split and its shares are not declared.
-    fn of(&mut self, unit: usize) -> Option<f64> {
+    fn of(&mut self, unit: UnitPosition) -> Option<f64> {
         if unit == self.heir {
             return Some(1.0);
         }
@@ -157,7 +161,7 @@ mod tests {
 
     fn units(list: serde_json::Value) -> UnitForest {
         let documents: Vec<UnitDocument> = serde_json::from_value(list).unwrap();
-        UnitForest::new((1..).zip(documents).collect()).unwrap()
+        UnitForest::numbered(documents).unwrap()
     }
 
     fn found(units: &UnitForest, code: &str, month: &str) -> Option<Vec<(String, f64)>> {

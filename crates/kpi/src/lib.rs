@@ -19,6 +19,7 @@ pub mod observation;
 pub mod outlier;
 pub mod period;
 pub mod phrase;
+mod position;
 pub mod program;
 pub mod quality;
 pub mod ranking;

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use ahash::AHashMap;
 
@@ -14,7 +15,7 @@ use super::number::{
     Decimal64, FIGURE_BOUND, MAX_DECIMALS, NOT_APPLICABLE, NumberError, Statement,
 };
 use super::period::Month;
-use super::unit::UnitForest;
+use super::unit::{UnitForest, UnitPosition};
 use super::vietnamese::folding::folded;
 
 /// Most observations in one submission.
@@ -51,11 +52,36 @@ pub enum RawNumber<'a> {
     WrongType,
 }
 
+/// The number of an observation in its submission, from 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(transparent)]
+pub struct ObservationIndex(usize);
+
+impl ObservationIndex {
+    /// The number of the observation with `before` others before it.
+    #[must_use]
+    pub const fn new(before: usize) -> Self {
+        Self(before)
+    }
+
+    /// The number of the observation after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for ObservationIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Where an observation is in the input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SourceLocation<'a> {
     /// Its number in the submission, from 0.
-    pub index: usize,
+    pub index: ObservationIndex,
     /// Its line, in CSV.
     pub line: Option<u64>,
     /// The place in a document where it was found, such as `Sheet1!B7`. All its errors point there.
@@ -128,13 +154,26 @@ pub struct NamedMeasure {
     may_be_negative: bool,
 }
 
+/// The place of a measure among those that a submission names.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(transparent)]
+pub struct MeasurePlace(usize);
+
+impl MeasurePlace {
+    /// The index, for lists in the order of [`Submission::measures`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0
+    }
+}
+
 /// A valid figure of a submission.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NewFigure {
-    /// Place of the measure in [`Submission::measures`].
-    pub measure: usize,
+    /// The measure, by its place in [`Submission::measures`].
+    pub measure: MeasurePlace,
     /// The unit's position.
-    pub unit: usize,
+    pub unit: UnitPosition,
     /// The month.
     pub month: Month,
     /// What it says; `None` withdraws the figure.
@@ -159,10 +198,10 @@ pub struct ObservationParser<'a> {
     units: &'a UnitForest,
     this_month: Month,
     closed: Option<&'a BTreeMap<Month, i64>>,
-    known: AHashMap<String, usize>,
+    known: AHashMap<String, MeasurePlace>,
     key: String,
-    last: Option<(String, usize)>,
-    seen: AHashMap<(usize, usize, Month), usize>,
+    last: Option<(String, MeasurePlace)>,
+    seen: AHashMap<(MeasurePlace, UnitPosition, Month), ObservationIndex>,
     submission: Submission,
     faults: FaultList,
 }
@@ -219,7 +258,7 @@ impl<'a> ObservationParser<'a> {
 
     /// Validates observations found in a document.
     pub fn push_found(&mut self, found: &[FoundObservation]) {
-        for (index, found) in found.iter().enumerate() {
+        for (index, found) in (0..).map(ObservationIndex).zip(found) {
             let place = SourceLocation { index, line: None, found_at: Some(&found.place) };
             self.push_one_found(place, found);
         }
@@ -243,23 +282,23 @@ impl<'a> ObservationParser<'a> {
     }
 
     fn is_beyond_limit(&mut self, place: SourceLocation<'_>) -> bool {
-        if place.index == MAX_OBSERVATIONS {
+        if place.index.0 == MAX_OBSERVATIONS {
             self.faults.push_required(Fault::new(
                 "/observations",
                 "too_many",
                 format!("at most {MAX_OBSERVATIONS} observations in a submission"),
             ));
         }
-        place.index >= MAX_OBSERVATIONS
+        place.index.0 >= MAX_OBSERVATIONS
     }
 
     /// Adds a figure if all of its parts are valid and no other figure is the same.
     fn push_valid(
         &mut self,
         place: SourceLocation<'_>,
-        measure: Option<usize>,
+        measure: Option<MeasurePlace>,
         month: Option<Month>,
-        unit: Option<usize>,
+        unit: Option<UnitPosition>,
         written: Option<Option<Statement>>,
     ) {
         let (Some(measure), Some(month), Some(unit), Some(written)) =
@@ -296,11 +335,11 @@ impl<'a> ObservationParser<'a> {
     fn may_not_apply(
         &mut self,
         place: SourceLocation<'_>,
-        measure: usize,
-        unit: usize,
+        measure: MeasurePlace,
+        unit: UnitPosition,
         month: Month,
     ) -> bool {
-        let named = self.submission.measures.get(measure);
+        let named = self.submission.measure(measure);
         if named.is_some_and(|named| named.decimals.is_none()) {
             self.faults.push(place.fault(
                 "value",
@@ -359,7 +398,7 @@ impl<'a> ObservationParser<'a> {
         None
     }
 
-    fn measure(&mut self, raw: &RawObservation<'_>) -> Option<usize> {
+    fn measure(&mut self, raw: &RawObservation<'_>) -> Option<MeasurePlace> {
         self.key.clear();
         if let RawText::Text(code) = &raw.indicator {
             self.key.push_str(code);
@@ -379,7 +418,11 @@ impl<'a> ObservationParser<'a> {
         Some(self.add_measure(named))
     }
 
-    fn found_measure(&mut self, place: SourceLocation<'_>, measure: &Measure) -> Option<usize> {
+    fn found_measure(
+        &mut self,
+        place: SourceLocation<'_>,
+        measure: &Measure,
+    ) -> Option<MeasurePlace> {
         self.key.clear();
         self.key.push_str(&measure.code);
         for (dimension, member) in measure.members.iter() {
@@ -393,7 +436,7 @@ impl<'a> ObservationParser<'a> {
     }
 
     /// The place of the measure with the key `self.key`, if it was named before.
-    fn known_measure(&mut self) -> Option<usize> {
+    fn known_measure(&mut self) -> Option<MeasurePlace> {
         if let Some((key, index)) = &self.last
             && *key == self.key
         {
@@ -404,9 +447,9 @@ impl<'a> ObservationParser<'a> {
         Some(index)
     }
 
-    fn add_measure(&mut self, named: NamedMeasure) -> usize {
+    fn add_measure(&mut self, named: NamedMeasure) -> MeasurePlace {
         let found = self.submission.measures.iter().position(|known| *known == named);
-        let index = found.unwrap_or(self.submission.measures.len());
+        let index = MeasurePlace(found.unwrap_or(self.submission.measures.len()));
         if found.is_none() {
             self.submission.measures.push(named);
         }
@@ -499,7 +542,7 @@ impl<'a> ObservationParser<'a> {
         place: SourceLocation<'_>,
         text: &str,
         month: Option<Month>,
-    ) -> Option<usize> {
+    ) -> Option<UnitPosition> {
         let Some(position) = self.units.position(text) else {
             return self.unit_by_official_code(place, text, month);
         };
@@ -520,7 +563,7 @@ impl<'a> ObservationParser<'a> {
         place: SourceLocation<'_>,
         text: &str,
         month: Option<Month>,
-    ) -> Option<usize> {
+    ) -> Option<UnitPosition> {
         let candidates =
             month.map(|month| self.units.with_official_code(text, month)).unwrap_or_default();
         match candidates.as_slice() {
@@ -549,10 +592,10 @@ impl<'a> ObservationParser<'a> {
     fn value(
         &mut self,
         raw: &RawObservation<'_>,
-        measure: Option<usize>,
+        measure: Option<MeasurePlace>,
     ) -> Option<Option<Statement>> {
         let decimals = measure
-            .and_then(|measure| self.submission.measures.get(measure))
+            .and_then(|measure| self.submission.measure(measure))
             .and_then(|named| named.decimals);
         let mut fault =
             |code, detail: String| self.faults.push(raw.place.fault("value", code, detail));
@@ -600,9 +643,9 @@ impl<'a> ObservationParser<'a> {
         &mut self,
         place: SourceLocation<'_>,
         written: Decimal64,
-        measure: Option<usize>,
+        measure: Option<MeasurePlace>,
     ) -> Option<Decimal64> {
-        let named = measure.and_then(|measure| self.submission.measures.get(measure))?;
+        let named = measure.and_then(|measure| self.submission.measure(measure))?;
         let mut fault = |code, detail: String| self.faults.push(place.fault("value", code, detail));
         if written.mantissa < 0 && !named.may_be_negative {
             fault("negative", format!("{written} is below zero"));
@@ -670,6 +713,12 @@ fn at_scale(written: Statement, decimals: Option<u32>) -> Statement {
 }
 
 impl Submission {
+    /// The measure at a place.
+    #[must_use]
+    pub fn measure(&self, place: MeasurePlace) -> Option<&NamedMeasure> {
+        self.measures.get(place.index())
+    }
+
     /// Compares the submission with the current figures (`view` with `overlay` applied) and adds
     /// its changes to `overlay`.
     pub fn apply_to(&self, view: &CubeView<'_>, overlay: &mut Overlay) -> SubmissionDiff {
@@ -683,7 +732,9 @@ impl Submission {
             ..SubmissionDiff::default()
         };
         for (place, figure) in self.figures.iter().enumerate() {
-            let Some((measure, decimals)) = measures.get(figure.measure).copied() else { continue };
+            let Some((measure, decimals)) = measures.get(figure.measure.index()).copied() else {
+                continue;
+            };
             let entry = CubeEntry {
                 measure,
                 unit: figure.unit,
@@ -726,7 +777,7 @@ impl Submission {
     /// The submission that withdraws figures, each given by measure number, unit and month. `name`
     /// gives the measure with a number, and its decimals if it is an indicator's.
     pub fn withdrawing(
-        figures: impl Iterator<Item = (MeasureId, usize, Month)>,
+        figures: impl Iterator<Item = (MeasureId, UnitPosition, Month)>,
         name: impl Fn(MeasureId) -> Option<(Measure, Option<u32>)>,
     ) -> Self {
         let (mut submission, mut places) = (Self::default(), AHashMap::new());
@@ -740,8 +791,9 @@ impl Submission {
                         decimals,
                         may_be_negative: true,
                     });
-                    places.insert(id, submission.measures.len() - 1);
-                    submission.measures.len() - 1
+                    let place = MeasurePlace(submission.measures.len() - 1);
+                    places.insert(id, place);
+                    place
                 }
             };
             submission.figures.push(NewFigure { measure: place, unit, month, written: None });

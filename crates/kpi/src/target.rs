@@ -7,7 +7,7 @@ use super::catalogue::{Direction, KpiScore, ScoreFunction, Target};
 use super::measure::Measure;
 use super::number::rounded;
 use super::period::Month;
-use super::unit::UnitForest;
+use super::unit::{UnitForest, UnitPosition};
 
 /// Attainment in percent from which a target that is not met counts as close.
 pub const CLOSE_ATTAINMENT: f64 = 95.0;
@@ -119,7 +119,7 @@ impl TargetIndex {
         &self,
         units: &UnitForest,
         measure: &Measure,
-        unit: usize,
+        unit: UnitPosition,
         month: Month,
     ) -> Option<&Target> {
         let list = self.by_measure.get(measure)?;

@@ -1,11 +1,10 @@
 //! Units: the forest, their validity and their successors (docs/specification.md#units).
 //!
 //! Units are in tree order: parents come before children and a subtree is one contiguous range, so
-//! that a roll-up reads a range. A position in this order is a `usize`. Positions change when units
-//! are added, so they are only used in memory; the ledger stores a unit's number.
+//! that a roll-up reads a range. A [`UnitPosition`] is a place in this order. Positions change when
+//! units are added, so they are only used in memory; the ledger stores a [`UnitNumber`].
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -15,6 +14,7 @@ use super::fault::{CODE, Fault, is_code, quoted};
 use super::labels::label_fault;
 use super::number::Decimal64;
 use super::period::{FIRST_MONTH, LAST_MONTH, Month};
+pub use super::position::{UnitPosition, UnitPositions, UnitRange};
 
 /// Most units a forest may have.
 pub const MAX_UNITS: usize = 200_000;
@@ -135,25 +135,53 @@ impl UnitDocument {
     }
 }
 
+/// The number by which the ledger names a unit; never given to another unit.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(transparent)]
+pub struct UnitNumber(i64);
+
+impl UnitNumber {
+    /// The number of the first unit of a ledger.
+    pub const FIRST: Self = Self(1);
+
+    /// The number that the ledger stores as `value`.
+    #[must_use]
+    pub const fn new(value: i64) -> Self {
+        Self(value)
+    }
+
+    /// The number as the ledger stores it.
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+
+    /// The number after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
 /// A unit at its place in the forest.
 #[derive(Clone, Debug)]
 pub struct Unit {
-    /// The number of the unit in the ledger; never given to another unit.
-    pub number: i64,
+    /// The number of the unit in the ledger.
+    pub number: UnitNumber,
     /// The document that it was made from.
     pub document: UnitDocument,
     /// Position of its parent.
-    pub parent: Option<usize>,
+    pub parent: Option<UnitPosition>,
     /// End of the range of positions of the units below it, exclusive.
-    pub end: usize,
+    pub end: UnitPosition,
     /// The number of units above it.
     pub depth: usize,
     /// First month on whose last day the unit is valid.
     pub first: Month,
     /// Last month on whose last day the unit is valid.
     pub last: Month,
-    successors: Vec<usize>,
-    predecessors: Vec<usize>,
+    successors: Vec<UnitPosition>,
+    predecessors: Vec<UnitPosition>,
 }
 
 impl Unit {
@@ -194,17 +222,17 @@ struct UnitEpoch {
     first: Month,
     leaves: BitSet,
     /// Units that exist while their parent does not; they count for no unit above them.
-    detached: Vec<usize>,
+    detached: Vec<UnitPosition>,
 }
 
 /// All units in tree order.
 #[derive(Clone, Debug, Default)]
 pub struct UnitForest {
     units: Vec<Unit>,
-    positions: HashMap<String, usize>,
-    numbers: HashMap<i64, usize>,
-    official: HashMap<String, Vec<usize>>,
-    with_successors: Vec<usize>,
+    positions: HashMap<String, UnitPosition>,
+    numbers: HashMap<UnitNumber, UnitPosition>,
+    official: HashMap<String, Vec<UnitPosition>>,
+    with_successors: Vec<UnitPosition>,
     epochs: Vec<UnitEpoch>,
 }
 
@@ -214,7 +242,7 @@ impl UnitForest {
     /// # Errors
     /// All errors at once: unknown parents and successors, circles, duplicate or malformed codes,
     /// reversed dates, missing names, too many units or levels. Pointers are `/units/N/field`.
-    pub fn new(documents: Vec<(i64, UnitDocument)>) -> Result<Self, Vec<Fault>> {
+    pub fn new(documents: Vec<(UnitNumber, UnitDocument)>) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut index: HashMap<&str, usize> = HashMap::with_capacity(documents.len());
         if documents.len() > MAX_UNITS {
@@ -288,8 +316,16 @@ impl UnitForest {
         Ok(Self::placed(documents, &order))
     }
 
-    fn placed(documents: Vec<(i64, UnitDocument)>, order: &[(usize, usize, usize)]) -> Self {
-        let mut documents: Vec<Option<(i64, UnitDocument)>> =
+    /// Puts units into tree order that have no numbers in a ledger yet: they are numbered from 1.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn numbered(documents: impl IntoIterator<Item = UnitDocument>) -> Result<Self, Vec<Fault>> {
+        Self::new((1..).map(UnitNumber).zip(documents).collect())
+    }
+
+    fn placed(documents: Vec<(UnitNumber, UnitDocument)>, order: &[(usize, usize, usize)]) -> Self {
+        let mut documents: Vec<Option<(UnitNumber, UnitDocument)>> =
             documents.into_iter().map(Some).collect();
         let mut units = Vec::with_capacity(order.len());
         let mut positions = HashMap::with_capacity(order.len());
@@ -299,8 +335,8 @@ impl UnitForest {
             };
             let (first, last) = months_of(document.valid_from, document.valid_to);
             let parent = document.parent.as_deref().and_then(|code| positions.get(code).copied());
-            positions.insert(document.code.clone(), units.len());
-            let end = units.len() + size;
+            positions.insert(document.code.clone(), UnitPosition::new(units.len()));
+            let end = UnitPosition::new(units.len() + size);
             units.push(Unit {
                 number,
                 document,
@@ -314,8 +350,8 @@ impl UnitForest {
             });
         }
         let (mut with_successors, mut official) =
-            (Vec::new(), HashMap::<String, Vec<usize>>::new());
-        for (position, unit) in units.iter_mut().enumerate() {
+            (Vec::new(), HashMap::<String, Vec<UnitPosition>>::new());
+        for (position, unit) in placed(units.iter_mut()) {
             unit.successors = unit
                 .document
                 .successors
@@ -331,16 +367,15 @@ impl UnitForest {
         }
         for before in &with_successors {
             for successor in
-                units.get(*before).map(|unit| unit.successors.clone()).unwrap_or_default()
+                units.get(before.index()).map(|unit| unit.successors.clone()).unwrap_or_default()
             {
                 units
-                    .get_mut(successor)
+                    .get_mut(successor.index())
                     .into_iter()
                     .for_each(|unit| unit.predecessors.push(*before));
             }
         }
-        let numbers =
-            units.iter().enumerate().map(|(position, unit)| (unit.number, position)).collect();
+        let numbers = placed(&units).map(|(position, unit)| (unit.number, position)).collect();
         let epochs = epochs_of(&units);
         Self { units, positions, numbers, official, with_successors, epochs }
     }
@@ -362,36 +397,47 @@ impl UnitForest {
         self.units.iter()
     }
 
+    /// The positions of all units.
+    #[must_use]
+    pub fn all(&self) -> UnitRange {
+        UnitRange::of_first(self.units.len())
+    }
+
+    /// All units in tree order, each with its position.
+    pub fn iter_placed(&self) -> impl Iterator<Item = (UnitPosition, &Unit)> {
+        placed(&self.units)
+    }
+
     /// The unit at a position.
     #[must_use]
-    pub fn get(&self, position: usize) -> Option<&Unit> {
-        self.units.get(position)
+    pub fn get(&self, position: UnitPosition) -> Option<&Unit> {
+        self.units.get(position.index())
     }
 
     /// The code of the unit at a position.
     #[must_use]
-    pub fn code(&self, position: usize) -> &str {
-        self.units.get(position).map_or("", |unit| unit.document.code.as_str())
+    pub fn code(&self, position: UnitPosition) -> &str {
+        self.get(position).map_or("", |unit| unit.document.code.as_str())
     }
 
     /// The position of the unit with a code.
     #[must_use]
-    pub fn position(&self, code: &str) -> Option<usize> {
+    pub fn position(&self, code: &str) -> Option<UnitPosition> {
         self.positions.get(code).copied()
     }
 
     /// The position of the unit with a number of the ledger.
     #[must_use]
-    pub fn position_of_number(&self, number: i64) -> Option<usize> {
+    pub fn position_of_number(&self, number: UnitNumber) -> Option<UnitPosition> {
         self.numbers.get(&number).copied()
     }
 
     /// The units that have an official code on the last day of a month.
     #[must_use]
-    pub fn with_official_code(&self, code: &str, month: Month) -> Vec<usize> {
+    pub fn with_official_code(&self, code: &str, month: Month) -> Vec<UnitPosition> {
         let day = month.last_day();
-        let bears = |position: &usize| {
-            self.units.get(*position).is_some_and(|unit| {
+        let bears = |position: &UnitPosition| {
+            self.get(*position).is_some_and(|unit| {
                 unit.exists(month)
                     && unit.document.official_codes.iter().any(|official| {
                         official.code == code
@@ -408,27 +454,28 @@ impl UnitForest {
 
     /// Whether the unit at a position exists in a month.
     #[must_use]
-    pub fn exists(&self, position: usize, month: Month) -> bool {
-        self.units.get(position).is_some_and(|unit| unit.exists(month))
+    pub fn exists(&self, position: UnitPosition, month: Month) -> bool {
+        self.get(position).is_some_and(|unit| unit.exists(month))
     }
 
     /// The children of a unit in any month, in order of their codes.
-    pub fn children(&self, position: usize) -> impl Iterator<Item = usize> + '_ {
-        self.outermost_units(position + 1..self.units.get(position).map_or(0, |unit| unit.end))
+    pub fn children(&self, position: UnitPosition) -> impl Iterator<Item = UnitPosition> + '_ {
+        let end = self.get(position).map_or(UnitPosition::default(), |unit| unit.end);
+        self.outermost_units(UnitRange::new(position.next(), end))
     }
 
     /// The units without a parent in any month, in order of their codes.
-    pub fn roots(&self) -> impl Iterator<Item = usize> + '_ {
-        self.outermost_units(0..self.units.len())
+    pub fn roots(&self) -> impl Iterator<Item = UnitPosition> + '_ {
+        self.outermost_units(self.all())
     }
 
     /// The topmost units of a range that consists of whole subtrees.
-    fn outermost_units(&self, stretch: Range<usize>) -> impl Iterator<Item = usize> + '_ {
+    fn outermost_units(&self, stretch: UnitRange) -> impl Iterator<Item = UnitPosition> + '_ {
         let (mut next, end) = (stretch.start, stretch.end);
         std::iter::from_fn(move || {
             let unit = next;
             (unit < end).then(|| {
-                next = self.units.get(unit).map_or(end, |unit| unit.end);
+                next = self.get(unit).map_or(end, |unit| unit.end);
                 unit
             })
         })
@@ -436,20 +483,20 @@ impl UnitForest {
 
     /// The unit and all units below it, in any month.
     #[must_use]
-    pub fn subtree(&self, position: usize) -> Range<usize> {
-        position..self.units.get(position).map_or(position, |unit| unit.end)
+    pub fn subtree(&self, position: UnitPosition) -> UnitRange {
+        UnitRange::new(position, self.get(position).map_or(position, |unit| unit.end))
     }
 
     /// The units above a unit, nearest first.
-    pub fn ancestors(&self, position: usize) -> impl Iterator<Item = usize> + '_ {
-        std::iter::successors(self.units.get(position).and_then(|unit| unit.parent), |above| {
-            self.units.get(*above).and_then(|unit| unit.parent)
+    pub fn ancestors(&self, position: UnitPosition) -> impl Iterator<Item = UnitPosition> + '_ {
+        std::iter::successors(self.get(position).and_then(|unit| unit.parent), |above| {
+            self.get(*above).and_then(|unit| unit.parent)
         })
     }
 
     /// Whether a unit is a leaf in a month: it exists and none of its children does.
     #[must_use]
-    pub fn is_leaf(&self, position: usize, month: Month) -> bool {
+    pub fn is_leaf(&self, position: UnitPosition, month: Month) -> bool {
         self.epoch(month).is_some_and(|epoch| epoch.leaves.contains(position))
     }
 
@@ -461,15 +508,15 @@ impl UnitForest {
 
     /// The leaves below a unit in a month, or the unit itself when it is a leaf.
     #[must_use]
-    pub fn leaves(&self, position: usize, month: Month) -> BitSet {
+    pub fn leaves(&self, position: UnitPosition, month: Month) -> BitSet {
         let mut found = BitSet::default();
-        let (Some(epoch), Some(unit)) = (self.epoch(month), self.units.get(position)) else {
+        let (Some(epoch), Some(unit)) = (self.epoch(month), self.get(position)) else {
             return found;
         };
         if !unit.exists(month) {
             return found;
         }
-        found.copy_range(&epoch.leaves, position..unit.end);
+        found.copy_range(&epoch.leaves, UnitRange::new(position, unit.end));
         let start = epoch.detached.partition_point(|p| *p <= position);
         for detached in epoch.detached.iter().skip(start).take_while(|p| **p < unit.end) {
             found.clear_range(self.subtree(*detached));
@@ -483,7 +530,7 @@ impl UnitForest {
     /// What a unit became by a month: itself when it exists then, otherwise the existing units to
     /// which its successors lead, followed transitively. Empty when it ended without successors.
     #[must_use]
-    pub fn successors_at(&self, position: usize, month: Month) -> Vec<usize> {
+    pub fn successors_at(&self, position: UnitPosition, month: Month) -> Vec<UnitPosition> {
         self.follow_successors(position, |_, unit| unit.exists(month))
     }
 
@@ -491,12 +538,12 @@ impl UnitForest {
     /// is true.
     pub(super) fn follow_successors(
         &self,
-        position: usize,
-        ends: impl Fn(usize, &Unit) -> bool,
-    ) -> Vec<usize> {
+        position: UnitPosition,
+        ends: impl Fn(UnitPosition, &Unit) -> bool,
+    ) -> Vec<UnitPosition> {
         let (mut found, mut seen, mut waiting) = (Vec::new(), vec![position], vec![position]);
         while let Some(next) = waiting.pop() {
-            let Some(unit) = self.units.get(next) else { continue };
+            let Some(unit) = self.get(next) else { continue };
             if ends(next, unit) {
                 found.push(next);
                 continue;
@@ -513,14 +560,14 @@ impl UnitForest {
     }
 
     /// The units that name this unit as a successor.
-    pub(super) fn named_predecessors(&self, position: usize) -> &[usize] {
-        self.units.get(position).map_or(&[], |unit| &unit.predecessors)
+    pub(super) fn named_predecessors(&self, position: UnitPosition) -> &[UnitPosition] {
+        self.get(position).map_or(&[], |unit| &unit.predecessors)
     }
 
     /// The successors of a unit, each with its share. A single successor has all. `None` when the
     /// unit was split without declared shares.
-    pub(super) fn shares(&self, position: usize) -> Option<Vec<(usize, f64)>> {
-        let unit = self.units.get(position)?;
+    pub(super) fn shares(&self, position: UnitPosition) -> Option<Vec<(UnitPosition, f64)>> {
+        let unit = self.get(position)?;
         if let [only] = unit.successors.as_slice() {
             return Some(vec![(*only, 1.0)]);
         }
@@ -534,7 +581,7 @@ impl UnitForest {
     }
 
     /// The leaves of month `then` that no longer exist in month `now` and have successors.
-    pub fn ended_leaves(&self, then: Month, now: Month) -> impl Iterator<Item = usize> + '_ {
+    pub fn ended_leaves(&self, then: Month, now: Month) -> impl Iterator<Item = UnitPosition> + '_ {
         self.with_successors
             .iter()
             .copied()
@@ -577,6 +624,11 @@ fn tree_order(roots: &[usize], children: &[Vec<usize>]) -> Vec<(usize, usize, us
     order
 }
 
+/// Units in tree order, each with its position.
+fn placed<U>(units: impl IntoIterator<Item = U>) -> impl Iterator<Item = (UnitPosition, U)> {
+    units.into_iter().enumerate().map(|(index, unit)| (UnitPosition::new(index), unit))
+}
+
 fn epochs_of(units: &[Unit]) -> Vec<UnitEpoch> {
     let mut starts: Vec<Month> =
         units.iter().flat_map(|unit| [unit.first, unit.last.plus(1)]).collect();
@@ -589,11 +641,10 @@ fn epochs_of(units: &[Unit]) -> Vec<UnitEpoch> {
         .map(|first| {
             let mut leaves = BitSet::default();
             let mut detached = Vec::new();
-            for (position, unit) in units.iter().enumerate().filter(|(_, unit)| unit.exists(first))
-            {
+            for (position, unit) in placed(units).filter(|(_, unit)| unit.exists(first)) {
                 leaves.insert(position);
-                match unit.parent.and_then(|parent| units.get(parent).map(|above| (parent, above)))
-                {
+                let above = |parent: UnitPosition| Some((parent, units.get(parent.index())?));
+                match unit.parent.and_then(above) {
                     Some((parent, above)) if above.exists(first) => leaves.remove(parent),
                     Some(_) => detached.push(position),
                     None => {}

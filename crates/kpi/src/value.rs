@@ -11,7 +11,7 @@ use super::geography::{Geography, Predecessor, UnitAt};
 use super::number::{Statement, float, power_of_ten, share};
 use super::period::Month;
 use super::program::{FigureOperand, Operand, OwnValuePlan, PriorMonths, Program, ProgramNode};
-use super::unit::UnitForest;
+use super::unit::{UnitForest, UnitPosition, UnitRange};
 
 /// How a value came about (docs/specification.md#own-value, docs/specification.md#value).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize)]
@@ -68,22 +68,22 @@ pub struct MonthState {
 #[derive(Clone, Debug)]
 pub struct Contribution {
     amount: f64,
-    unit: usize,
+    unit: UnitPosition,
     month: Month,
     /// Where only a share of the unit's figure is meant: the later unit that has the share.
-    share_of: Option<usize>,
+    share_of: Option<UnitPosition>,
     /// The leaves to which the figure does not apply, if there are any. It is not theirs, even
     /// where it is stated above them.
     left_out: Option<Rc<BitSet>>,
 }
 
 impl Contribution {
-    fn new(amount: f64, unit: usize, month: Month) -> Self {
+    fn new(amount: f64, unit: UnitPosition, month: Month) -> Self {
         Self { amount, unit, month, share_of: None, left_out: None }
     }
 
     /// The share of the contribution that belongs to the later unit `of`.
-    fn scaled_to_share(self, share: f64, of: usize) -> Self {
+    fn scaled_to_share(self, share: f64, of: UnitPosition) -> Self {
         if share < 1.0 {
             Self { amount: self.amount * share, share_of: self.share_of.or(Some(of)), ..self }
         } else {
@@ -130,7 +130,7 @@ impl Contributions {
         self.operands.iter().map(|pieces| total(pieces)).collect()
     }
 
-    fn scaled_to_share(self, share: f64, of: usize) -> Self {
+    fn scaled_to_share(self, share: f64, of: UnitPosition) -> Self {
         if share >= 1.0 {
             return self;
         }
@@ -179,13 +179,13 @@ impl<'a> ValueSource<'a> {
     /// Whether a unit is represented in a month: it exists, or predecessors take its place
     /// (docs/specification.md#merged-units).
     #[must_use]
-    pub fn is_represented(&self, unit: usize, month: Month) -> bool {
+    pub fn is_represented(&self, unit: UnitPosition, month: Month) -> bool {
         self.resolve_at(unit, month) != UnitAt::Unrepresented
     }
 
     /// The units that represent a unit in a month: itself, or its predecessors.
     #[must_use]
-    pub fn representatives(&self, unit: usize, month: Month) -> Vec<usize> {
+    pub fn representatives(&self, unit: UnitPosition, month: Month) -> Vec<UnitPosition> {
         match self.resolve_at(unit, month) {
             UnitAt::Itself => vec![unit],
             UnitAt::Predecessors(parts) => parts.iter().map(|part| part.unit).collect(),
@@ -195,7 +195,7 @@ impl<'a> ValueSource<'a> {
 
     /// The leaves of predecessors of which only a share belongs to the unit.
     #[must_use]
-    pub fn shared_leaves(&self, unit: usize, month: Month) -> BitSet {
+    pub fn shared_leaves(&self, unit: UnitPosition, month: Month) -> BitSet {
         let mut found = BitSet::default();
         if let UnitAt::Predecessors(parts) = self.resolve_at(unit, month) {
             parts
@@ -208,7 +208,7 @@ impl<'a> ValueSource<'a> {
 
     /// The leaves below a unit in a month, or below the predecessors that represent it.
     #[must_use]
-    pub fn leaves(&self, unit: usize, month: Month) -> BitSet {
+    pub fn leaves(&self, unit: UnitPosition, month: Month) -> BitSet {
         let mut found = BitSet::default();
         match self.resolve_at(unit, month) {
             UnitAt::Itself => return self.units.leaves(unit, month),
@@ -220,13 +220,13 @@ impl<'a> ValueSource<'a> {
         found
     }
 
-    fn resolve_at(&self, unit: usize, month: Month) -> UnitAt {
+    fn resolve_at(&self, unit: UnitPosition, month: Month) -> UnitAt {
         self.units.resolve_at(unit, month, self.geography)
     }
 
     /// The units from which the value of a unit without an own value is summed: its children, or
     /// the predecessors that represent it.
-    fn below(&self, unit: usize, month: Month) -> Vec<Predecessor> {
+    fn below(&self, unit: UnitPosition, month: Month) -> Vec<Predecessor> {
         match self.resolve_at(unit, month) {
             // Only existing children. Predecessors that represent a later child are counted under
             // their own parents.
@@ -244,9 +244,9 @@ impl<'a> ValueSource<'a> {
     /// The contributions of a unit, or of the predecessors that represent it.
     fn collect_at_representatives(
         &self,
-        unit: usize,
+        unit: UnitPosition,
         month: Month,
-        pieces: impl Fn(usize) -> Availability<Vec<Contribution>>,
+        pieces: impl Fn(UnitPosition) -> Availability<Vec<Contribution>>,
     ) -> Availability<Vec<Contribution>> {
         let parts = match self.resolve_at(unit, month) {
             UnitAt::Itself => return pieces(unit),
@@ -278,7 +278,7 @@ impl<'a> ValueSource<'a> {
     /// The own value of a unit in units of the last decimal, and whether it was summed from members
     /// (docs/specification.md#own-value).
     #[must_use]
-    pub fn own(&self, own: &OwnValuePlan, unit: usize, month: Month) -> Option<(i64, bool)> {
+    pub fn own(&self, own: &OwnValuePlan, unit: UnitPosition, month: Month) -> Option<(i64, bool)> {
         match self.own_state(own, unit, month) {
             OwnState::Value(value, summed) => Some((value, summed)),
             OwnState::NotApplicable | OwnState::Missing => None,
@@ -288,11 +288,11 @@ impl<'a> ValueSource<'a> {
     /// Whether figures do not apply to a unit in a month
     /// (docs/specification.md#figures-that-do-not-apply).
     #[must_use]
-    pub fn is_not_applicable(&self, own: &OwnValuePlan, unit: usize, month: Month) -> bool {
+    pub fn is_not_applicable(&self, own: &OwnValuePlan, unit: UnitPosition, month: Month) -> bool {
         self.own_state(own, unit, month) == OwnState::NotApplicable
     }
 
-    fn own_state(&self, own: &OwnValuePlan, unit: usize, month: Month) -> OwnState {
+    fn own_state(&self, own: &OwnValuePlan, unit: UnitPosition, month: Month) -> OwnState {
         if let Some(measure) = own.stated {
             if let Some(value) = self.view.figure(measure, unit, month) {
                 return OwnState::Value(value, false);
@@ -320,7 +320,7 @@ impl<'a> ValueSource<'a> {
     }
 
     /// The sum of the members of a dimension, without those that do not apply.
-    fn sum_of_members(&self, parts: &[OwnValuePlan], unit: usize, month: Month) -> OwnState {
+    fn sum_of_members(&self, parts: &[OwnValuePlan], unit: UnitPosition, month: Month) -> OwnState {
         let mut sum = None;
         for part in parts {
             match self.own_state(part, unit, month) {
@@ -335,7 +335,12 @@ impl<'a> ValueSource<'a> {
     }
 
     /// The leaves below a unit in a month to which figures do not apply.
-    fn not_applicable_leaves(&self, own: &OwnValuePlan, unit: usize, month: Month) -> BitSet {
+    fn not_applicable_leaves(
+        &self,
+        own: &OwnValuePlan,
+        unit: UnitPosition,
+        month: Month,
+    ) -> BitSet {
         if !own.may_not_apply(&self.view) {
             return BitSet::default();
         }
@@ -348,7 +353,7 @@ impl<'a> ValueSource<'a> {
     fn left_out(
         &self,
         program: &Program,
-        unit: usize,
+        unit: UnitPosition,
         month: Month,
         prior: Option<PriorMonths>,
     ) -> BitSet {
@@ -365,7 +370,7 @@ impl<'a> ValueSource<'a> {
     pub(super) fn applying_leaves(
         &self,
         program: &Program,
-        unit: usize,
+        unit: UnitPosition,
         month: Month,
         prior: Option<PriorMonths>,
     ) -> BitSet {
@@ -375,7 +380,7 @@ impl<'a> ValueSource<'a> {
     /// The revision from which a unit has had an own value: from which it was stated, or from which
     /// all of its members were there, whichever is earlier.
     #[must_use]
-    pub fn own_since(&self, own: &OwnValuePlan, unit: usize, month: Month) -> Option<u32> {
+    pub fn own_since(&self, own: &OwnValuePlan, unit: UnitPosition, month: Month) -> Option<u32> {
         let stated = own.stated.and_then(|measure| self.view.cube.since(measure, unit, month));
         let summed = |parts: &Vec<OwnValuePlan>| {
             parts
@@ -390,7 +395,7 @@ impl<'a> ValueSource<'a> {
     }
 
     /// Whether figures apply to no leaf below a unit.
-    fn applies_nowhere(&self, own: &OwnValuePlan, unit: usize, month: Month) -> bool {
+    fn applies_nowhere(&self, own: &OwnValuePlan, unit: UnitPosition, month: Month) -> bool {
         let left_out = self.not_applicable_leaves(own, unit, month);
         !left_out.is_empty() && self.leaves(unit, month).is_subset(&left_out)
     }
@@ -398,7 +403,12 @@ impl<'a> ValueSource<'a> {
     /// The sum over the children of a unit if all leaves below them are covered. The unit's own
     /// value is ignored.
     #[must_use]
-    pub fn children_total(&self, own: &OwnValuePlan, unit: usize, month: Month) -> Option<i128> {
+    pub fn children_total(
+        &self,
+        own: &OwnValuePlan,
+        unit: UnitPosition,
+        month: Month,
+    ) -> Option<i128> {
         let (mut sum, mut any) = (0, false);
         for child in self.units.children(unit).filter(|child| self.units.exists(*child, month)) {
             match self.nearest_contributions(own, false, child, month) {
@@ -416,7 +426,12 @@ impl<'a> ValueSource<'a> {
     /// The same sum, where each child's value is computed from the units below it if these are all
     /// there.
     #[must_use]
-    pub fn sum_from_below(&self, own: &OwnValuePlan, unit: usize, month: Month) -> Option<i128> {
+    pub fn sum_from_below(
+        &self,
+        own: &OwnValuePlan,
+        unit: UnitPosition,
+        month: Month,
+    ) -> Option<i128> {
         let (mut sum, mut any) = (0, false);
         for child in self.units.children(unit).filter(|child| self.units.exists(*child, month)) {
             if self.applies_nowhere(own, child, month) {
@@ -435,7 +450,7 @@ impl<'a> ValueSource<'a> {
     pub fn evaluate_on_own_values(
         &self,
         program: &Program,
-        unit: usize,
+        unit: UnitPosition,
         month: Month,
     ) -> Option<f64> {
         let prior = PriorMonths::of_month(month);
@@ -460,7 +475,7 @@ impl<'a> ValueSource<'a> {
     pub fn states(
         &self,
         program: &Program,
-        unit: usize,
+        unit: UnitPosition,
         first: Month,
         count: usize,
     ) -> Vec<Option<MonthState>> {
@@ -525,7 +540,7 @@ impl<'a> ValueSource<'a> {
     pub fn state(
         &self,
         program: &Program,
-        unit: usize,
+        unit: UnitPosition,
         month: Month,
         prior: Option<PriorMonths>,
     ) -> Option<MonthState> {
@@ -566,7 +581,7 @@ impl<'a> ValueSource<'a> {
     pub fn gather(
         &self,
         program: &Program,
-        unit: usize,
+        unit: UnitPosition,
         month: Month,
         prior: Option<PriorMonths>,
     ) -> Option<Contributions> {
@@ -677,7 +692,12 @@ impl<'a> ValueSource<'a> {
 
     /// What a leaf of a contribution from an earlier month became; `None` when it ended without a
     /// successor. Of a share only leaves of the unit that has the share are returned.
-    fn successors_at(&self, piece: &Contribution, leaf: usize, month: Month) -> Option<BitSet> {
+    fn successors_at(
+        &self,
+        piece: &Contribution,
+        leaf: UnitPosition,
+        month: Month,
+    ) -> Option<BitSet> {
         let became: BitSet = self.units.successors_at(leaf, month).into_iter().collect();
         match piece.share_of {
             _ if became.is_empty() => None,
@@ -688,7 +708,7 @@ impl<'a> ValueSource<'a> {
 
     /// The leaves below a unit that a cover includes.
     #[must_use]
-    pub fn leaves_covered(&self, cover: &LeafCover, unit: usize, month: Month) -> BitSet {
+    pub fn leaves_covered(&self, cover: &LeafCover, unit: UnitPosition, month: Month) -> BitSet {
         match cover {
             LeafCover::Nothing => BitSet::default(),
             LeafCover::All => self.leaves(unit, month),
@@ -701,7 +721,7 @@ impl<'a> ValueSource<'a> {
     fn measured_leaves(
         &self,
         program: &Program,
-        unit: usize,
+        unit: UnitPosition,
         month: Month,
         prior: Option<PriorMonths>,
         at_leaves: bool,
@@ -714,7 +734,8 @@ impl<'a> ValueSource<'a> {
                     for part in self.representatives(unit, read) {
                         let leaves = if at_leaves {
                             let leaves = self.units.leaves(part, read);
-                            let own = |leaf: &usize| self.own(&figure.own, *leaf, read).is_some();
+                            let own =
+                                |leaf: &UnitPosition| self.own(&figure.own, *leaf, read).is_some();
                             leaves.iter().filter(own).collect()
                         } else {
                             self.covered_leaves(figure, part, read)
@@ -741,7 +762,7 @@ impl<'a> ValueSource<'a> {
     fn collect_operands(
         &self,
         program: &Program,
-        unit: usize,
+        unit: UnitPosition,
         month: Month,
         prior: Option<PriorMonths>,
     ) -> Availability<Vec<Vec<Contribution>>> {
@@ -774,12 +795,12 @@ impl<'a> ValueSource<'a> {
     fn evaluate_choice(
         &self,
         side: &Program,
-        unit: usize,
+        unit: UnitPosition,
         month: Month,
         prior: Option<PriorMonths>,
     ) -> Availability<Vec<Contribution>> {
         if let ProgramNode::Number(number) = side.node {
-            let at_leaves = |part: usize| {
+            let at_leaves = |part: UnitPosition| {
                 self.units
                     .leaves(part, month)
                     .iter()
@@ -824,7 +845,7 @@ impl<'a> ValueSource<'a> {
     fn evaluate_at_leaves(
         &self,
         program: &Program,
-        unit: usize,
+        unit: UnitPosition,
         month: Month,
         prior: Option<PriorMonths>,
     ) -> Availability<Vec<Contribution>> {
@@ -836,12 +857,12 @@ impl<'a> ValueSource<'a> {
     fn evaluate_at_own_leaves(
         &self,
         program: &Program,
-        unit: usize,
+        unit: UnitPosition,
         month: Month,
         prior: Option<PriorMonths>,
     ) -> Availability<Vec<Contribution>> {
         let leaves = self.applying_leaves(program, unit, month, prior);
-        let at = |leaf: usize| match self.collect_operands(program, leaf, month, prior) {
+        let at = |leaf: UnitPosition| match self.collect_operands(program, leaf, month, prior) {
             Availability::Whole(operands) => {
                 let amount = program
                     .apply(&operands.iter().map(|pieces| total(pieces)).collect::<Vec<_>>())?;
@@ -861,7 +882,7 @@ impl<'a> ValueSource<'a> {
     fn figure_contributions(
         &self,
         figure: &FigureOperand,
-        unit: usize,
+        unit: UnitPosition,
         month: Month,
     ) -> Availability<Vec<Contribution>> {
         if figure.kind == IndicatorKind::Average && !self.units.exists(unit, month) {
@@ -876,7 +897,7 @@ impl<'a> ValueSource<'a> {
     fn own_contributions(
         &self,
         figure: &FigureOperand,
-        unit: usize,
+        unit: UnitPosition,
         month: Month,
     ) -> Availability<Vec<Contribution>> {
         match self.nearest_contributions(
@@ -906,12 +927,12 @@ impl<'a> ValueSource<'a> {
         &self,
         own: &OwnValuePlan,
         itself: bool,
-        unit: usize,
+        unit: UnitPosition,
         month: Month,
-    ) -> Availability<Vec<(usize, i64)>> {
+    ) -> Availability<Vec<(UnitPosition, i64)>> {
         let pieces = self.nearest_values(own, itself, unit, month);
         let left_out = self.not_applicable_leaves(own, unit, month);
-        let applying = |position: usize| {
+        let applying = |position: UnitPosition| {
             if left_out.is_empty() {
                 self.leaf_count(position, month)
             } else {
@@ -935,7 +956,7 @@ impl<'a> ValueSource<'a> {
     fn roll_up(
         &self,
         figure: &FigureOperand,
-        unit: usize,
+        unit: UnitPosition,
         first: Month,
         count: usize,
     ) -> Vec<RollUp> {
@@ -944,7 +965,7 @@ impl<'a> ValueSource<'a> {
             let months = (0..).map(|n| first.plus(n)).take(count);
             return months.map(|month| self.roll_up_applying(figure, unit, month)).collect();
         }
-        let end = if figure.kind == IndicatorKind::Average { unit + 1 } else { top.end };
+        let end = if figure.kind == IndicatorKind::Average { unit.next() } else { top.end };
         let plain = figure.own.splits.is_empty() && self.view.is_plain();
         let mut months: Vec<RollUpWalk> = (0..)
             .map(|n| RollUpWalk {
@@ -956,7 +977,7 @@ impl<'a> ValueSource<'a> {
             })
             .take(count)
             .collect();
-        for position in unit..end {
+        for position in UnitRange::new(unit, end) {
             let Some(here) = self.units.get(position) else { break };
             let row = figure
                 .own
@@ -1008,7 +1029,7 @@ impl<'a> ValueSource<'a> {
     }
 
     /// The value of a figure in a month, where it may not apply to some leaves.
-    fn roll_up_applying(&self, figure: &FigureOperand, unit: usize, month: Month) -> RollUp {
+    fn roll_up_applying(&self, figure: &FigureOperand, unit: UnitPosition, month: Month) -> RollUp {
         let left_out = self.not_applicable_leaves(&figure.own, unit, month);
         let leaves = self.units.leaves(unit, month).without(&left_out);
         let covered = self.covered_leaves(figure, unit, month);
@@ -1033,7 +1054,7 @@ impl<'a> ValueSource<'a> {
 
     /// The leaves that a roll-up covers. A figure does not cover leaves to which it does not apply,
     /// even where it is stated above them.
-    fn covered_leaves(&self, figure: &FigureOperand, unit: usize, month: Month) -> BitSet {
+    fn covered_leaves(&self, figure: &FigureOperand, unit: UnitPosition, month: Month) -> BitSet {
         let mut covered = BitSet::default();
         for (position, _) in
             self.nearest_values(&figure.own, figure.kind == IndicatorKind::Average, unit, month)
@@ -1049,11 +1070,11 @@ impl<'a> ValueSource<'a> {
         &self,
         own: &OwnValuePlan,
         itself: bool,
-        unit: usize,
+        unit: UnitPosition,
         month: Month,
-    ) -> Vec<(usize, i64)> {
+    ) -> Vec<(UnitPosition, i64)> {
         let mut found = Vec::new();
-        let end = if itself { unit + 1 } else { self.units.subtree(unit).end };
+        let end = if itself { unit.next() } else { self.units.subtree(unit).end };
         let may_not_apply = own.may_not_apply(&self.view);
         let mut position = unit;
         while let Some(here) = self.units.get(position).filter(|_| position < end) {
@@ -1065,7 +1086,7 @@ impl<'a> ValueSource<'a> {
                     }
                     here.end
                 }
-                None if here.exists(month) => position + 1,
+                None if here.exists(month) => position.next(),
                 None => here.end,
             };
         }
@@ -1073,7 +1094,7 @@ impl<'a> ValueSource<'a> {
     }
 
     /// The number of leaves below an existing unit, or 1 when it is a leaf.
-    fn leaf_count(&self, unit: usize, month: Month) -> usize {
+    fn leaf_count(&self, unit: UnitPosition, month: Month) -> usize {
         if self.units.subtree(unit).len() == 1 { 1 } else { self.units.leaves(unit, month).len() }
     }
 }
@@ -1082,7 +1103,7 @@ impl<'a> ValueSource<'a> {
 struct RollUpWalk {
     month: Month,
     /// The first position that is not skipped.
-    passed: usize,
+    passed: UnitPosition,
     sum: i128,
     parts: usize,
     origin: Option<Origin>,

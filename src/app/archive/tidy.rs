@@ -8,7 +8,6 @@ mod package;
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -27,7 +26,7 @@ use kpi::measure::{Measure, Members};
 use kpi::number::Rounded;
 use kpi::period::{Month, Period, Step};
 use kpi::program::Program;
-use kpi::unit::UnitKind;
+use kpi::unit::{UnitKind, UnitPosition, UnitRange};
 use kpi::value::Origin;
 use ledger::Store;
 
@@ -135,7 +134,7 @@ pub fn write<W: Write>(
         let mut computing: Vec<Receiver<Result<TidyChunk, Error>>> = Vec::with_capacity(threads);
         for first in 0..threads {
             let (sender, receiver) = sync_channel(PIECES_AHEAD);
-            let mine = pieces.iter().skip(first).step_by(threads).cloned();
+            let mine = pieces.iter().skip(first).step_by(threads).copied();
             let (state, asked, periods) = (&state, &asked, &periods);
             scope.spawn(move || compute(state, asked, periods, mine, &sender));
             computing.push(receiver);
@@ -146,7 +145,7 @@ pub fn write<W: Write>(
             let done = done?;
             zip.write_all(&done.text).map_err(write_error)?;
             written.rows += done.rows;
-            progress(piece.end, state.units.len());
+            progress(piece.end.index(), state.units.len());
         }
         Ok::<(), Error>(())
     })?;
@@ -158,8 +157,12 @@ pub fn write<W: Write>(
 }
 
 /// The units in pieces.
-fn pieces(units: usize) -> Vec<Range<usize>> {
-    (0..units).step_by(UNITS_AT_ONCE).map(|first| first..units.min(first + UNITS_AT_ONCE)).collect()
+fn pieces(units: usize) -> Vec<UnitRange> {
+    let end = |first: usize| UnitPosition::new(units.min(first + UNITS_AT_ONCE));
+    (0..units)
+        .step_by(UNITS_AT_ONCE)
+        .map(|first| UnitRange::new(UnitPosition::new(first), end(first)))
+        .collect()
 }
 
 /// The rows of some units.
@@ -174,7 +177,7 @@ fn compute(
     state: &State,
     asked: &[PreparedMeasure],
     periods: &[Period],
-    pieces: impl Iterator<Item = Range<usize>>,
+    pieces: impl Iterator<Item = UnitRange>,
     sender: &SyncSender<Result<TidyChunk, Error>>,
 ) {
     for units in pieces {
@@ -188,7 +191,7 @@ fn piece(
     state: &State,
     asked: &[PreparedMeasure],
     periods: &[Period],
-    units: Range<usize>,
+    units: UnitRange,
 ) -> Result<TidyChunk, Error> {
     let mut out = csv::WriterBuilder::new()
         .has_headers(false)
@@ -215,7 +218,7 @@ fn piece(
 fn row<'a>(
     state: &'a State,
     asked: &'a PreparedMeasure,
-    unit: usize,
+    unit: UnitPosition,
     series: &'a SeriesView,
     point: &'a PointView,
 ) -> TidyRow<'a> {

@@ -2,7 +2,6 @@
 //! (`docs/specification.md#completeness`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use chrono::NaiveDate;
 use serde::Serialize;
@@ -16,7 +15,7 @@ use kpi::measure::Measure;
 use kpi::number::{Rounded, share};
 use kpi::period::{Month, Period};
 use kpi::program::OwnValuePlan;
-use kpi::unit::{LocalizedName, UnitDocument, UnitKind};
+use kpi::unit::{LocalizedName, UnitDocument, UnitKind, UnitPosition, UnitRange};
 
 /// A query for completeness.
 #[derive(Clone, Debug)]
@@ -188,8 +187,8 @@ impl Snapshot {
         query: &CompletenessQuery,
     ) -> Result<(CompletenessView, bool), Error> {
         let state = self.state();
-        let (range, tops): (Range<usize>, Vec<usize>) = match &query.parent {
-            None => (0..state.units.len(), state.units.roots().collect()),
+        let (range, tops): (UnitRange, Vec<UnitPosition>) = match &query.parent {
+            None => (state.units.all(), state.units.roots().collect()),
             Some(code) => {
                 let unit = state.find_unit(code)?;
                 (state.units.subtree(unit), state.units.children(unit).collect())
@@ -204,13 +203,17 @@ impl Snapshot {
             })
             .map(|(expectation, month)| ready(state, expectation, month))
             .collect();
-        let (mut total, mut rates, mut rows, mut seen) =
-            (ReportingTally::default(), BTreeMap::<usize, ReportingTally>::new(), Vec::new(), 0);
+        let (mut total, mut rates, mut rows, mut seen) = (
+            ReportingTally::default(),
+            BTreeMap::<UnitPosition, ReportingTally>::new(),
+            Vec::new(),
+            0,
+        );
         let mut expectations = Vec::new();
         for expected in &ready {
             let before = seen;
             for unit in range
-                .clone()
+                .iter()
                 .filter(|unit| expected.expectation.applies_to(&state.units, *unit, expected.month))
             {
                 let Some(report) = ReportProgress::of(state, expected, unit, self.day()) else {
@@ -229,10 +232,10 @@ impl Snapshot {
             }
             expectations.extend((seen > before).then(|| expected.view(state)));
         }
-        let named = |unit: usize| {
+        let named = |unit: UnitPosition| {
             state.units.get(unit).map(|unit| unit.document.name.clone()).unwrap_or_default()
         };
-        let rate = |(unit, tally): (usize, ReportingTally)| RateView {
+        let rate = |(unit, tally): (UnitPosition, ReportingTally)| RateView {
             unit: state.units.code(unit).to_owned(),
             name: named(unit),
             tally: tally.rated(),
@@ -256,7 +259,7 @@ impl Snapshot {
 #[must_use]
 pub fn tally(
     state: &State,
-    unit: usize,
+    unit: UnitPosition,
     month: Month,
     today: NaiveDate,
 ) -> (ReportingTally, usize) {
@@ -266,6 +269,7 @@ pub fn tally(
         for unit in state
             .units
             .subtree(unit)
+            .iter()
             .filter(|unit| expectation.applies_to(&state.units, *unit, month))
         {
             let Some(report) = ReportProgress::of(state, &expected, unit, today) else { continue };
@@ -301,7 +305,10 @@ pub fn missing_reports(
 ) -> impl Iterator<Item = MissingReport<'_>> {
     state.catalogue.expectations.iter().flat_map(move |expectation| {
         let due = ready(state, expectation, month);
-        (0..state.units.len())
+        state
+            .units
+            .all()
+            .iter()
             .filter(move |unit| expectation.applies_to(&state.units, *unit, month))
             .filter_map(move |unit| {
                 let report = ReportProgress::of(state, &due, unit, today)?;
@@ -376,7 +383,7 @@ impl<'a> ReportProgress<'a> {
     fn of(
         state: &State,
         expected: &DueExpectation<'a>,
-        unit: usize,
+        unit: UnitPosition,
         today: NaiveDate,
     ) -> Option<Self> {
         let source = state.source();
@@ -413,7 +420,7 @@ impl<'a> ReportProgress<'a> {
         &self,
         state: &State,
         expected: &DueExpectation<'_>,
-        unit: usize,
+        unit: UnitPosition,
     ) -> ReportProgressView {
         let reported = self.figures.iter().filter_map(|(measure, since)| {
             since.map(|time| FigureView {

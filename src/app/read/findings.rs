@@ -121,7 +121,7 @@ impl Snapshot {
             check_rule(rule, &state.catalogue)?;
         }
         let range = match &query.unit {
-            None => 0..state.units.len(),
+            None => state.units.all(),
             Some(code) => state.units.subtree(state.find_unit(code)?),
         };
         let wanted = |finding: &&Finding| {

@@ -11,8 +11,10 @@ use crate::app::state::State;
 use crate::clock::Calendar;
 use crate::clock::time_text;
 use crate::error::Error;
+use kpi::cube::MeasureId;
 use kpi::observation::SubmissionCounts;
 use kpi::period::Month;
+use kpi::unit::UnitPosition;
 use ledger::{
     Commit, LedgerHead, RevisionId, RevisionRow, Store, StoreError, SubmissionRecord, chain,
 };
@@ -191,8 +193,8 @@ impl Snapshot {
 #[must_use]
 pub fn fingerprint(state: &State) -> String {
     let mut hash = Sha256::new();
-    let mut line = |measure: usize,
-                    unit: usize,
+    let mut line = |measure: MeasureId,
+                    unit: UnitPosition,
                     month: Month,
                     written: Option<kpi::number::Statement>,
                     revision: u32| {

@@ -8,11 +8,15 @@ use serde::Serialize;
 use super::past_submissions::{find, unknown};
 use crate::app::snapshot::Snapshot;
 use crate::app::state::{State, statement};
+use crate::app::stored::{
+    measure_of, month_of, stored_measure, stored_month, stored_unit, unit_of,
+};
 use crate::clock::time_text;
 use crate::error::Error;
 use kpi::measure::{Measure, Members};
 use kpi::number::{Statement, scaled};
 use kpi::period::Month;
+use kpi::unit::UnitRange;
 use ledger::{ObservationKey, ObservationQuery, ObservationRow, SubmissionRecord};
 
 /// Most figures on a page.
@@ -167,15 +171,15 @@ impl Snapshot {
 
     fn rows_wanted(&self, state: &State, query: &FigureQuery) -> Result<ObservationQuery, Error> {
         let mut wanted = ObservationQuery { after: query.after, ..ObservationQuery::default() };
-        wanted.from_month = query.from.map(|month| i64::from(month.number()));
-        wanted.to_month = query.to.map(|month| i64::from(month.number()));
+        wanted.from_month = query.from.map(stored_month);
+        wanted.to_month = query.to.map(stored_month);
         wanted.after_revision = query.changed_since;
         if let Some(code) = &query.unit {
             let unit = state.find_unit(code)?;
-            let units =
-                if query.with_units_below { state.units.subtree(unit) } else { unit..unit + 1 };
-            let number = |unit| state.units.get(unit).map(|unit| unit.number);
-            wanted.units = Some(units.filter_map(number).collect());
+            let end =
+                if query.with_units_below { state.units.subtree(unit).end } else { unit.next() };
+            let stored = |unit| state.units.get(unit).map(|unit| stored_unit(unit.number));
+            wanted.units = Some(UnitRange::new(unit, end).iter().filter_map(stored).collect());
         }
         if let Some(asked) = &query.measure {
             let faults = state.catalogue.measure_faults(asked);
@@ -194,7 +198,7 @@ impl Snapshot {
                     .measures
                     .iter()
                     .filter(|(_, measure)| matches(measure))
-                    .filter_map(|(id, _)| i64::try_from(id).ok())
+                    .map(|(id, _)| stored_measure(id))
                     .collect(),
             );
         }
@@ -240,7 +244,7 @@ impl Snapshot {
 }
 
 fn view(state: &State, row: &ObservationRow, record: &SubmissionRecord) -> Option<ObservationView> {
-    let measure = state.measures.get(usize::try_from(row.measure).ok()?)?;
+    let measure = state.measures.get(measure_of(row.measure)?)?;
     Some(ObservationView {
         submission: record.submission.id.clone(),
         revision: row.revision,
@@ -250,8 +254,8 @@ fn view(state: &State, row: &ObservationRow, record: &SubmissionRecord) -> Optio
         reason: record.revision.reason.clone(),
         indicator: measure.code.clone(),
         dimensions: measure.members.clone(),
-        unit: state.units.code(state.units.position_of_number(row.unit)?).to_owned(),
-        period: Month::from_number(i32::try_from(row.month).ok()?)?.to_string(),
+        unit: state.units.code(state.units.position_of_number(unit_of(row.unit))?).to_owned(),
+        period: month_of(row.month)?.to_string(),
         value: statement(row),
     })
 }
@@ -267,11 +271,8 @@ enum RowStatus {
 }
 
 fn row_status(state: &State, row: &ObservationRow, revision: i64) -> Option<RowStatus> {
-    let measure = usize::try_from(row.measure).ok()?;
-    let (unit, month) = (
-        state.units.position_of_number(row.unit)?,
-        Month::from_number(i32::try_from(row.month).ok()?)?,
-    );
+    let measure = measure_of(row.measure)?;
+    let (unit, month) = (state.units.position_of_number(unit_of(row.unit))?, month_of(row.month)?);
     let stamp = match state.decimals(measure) {
         Some(_) => state.cube.last_revision(measure, unit, month),
         None => state.cube.stated(measure, unit, month).map(|stamped| stamped.revision),

@@ -15,6 +15,7 @@ use kpi::catalogue::Direction;
 use kpi::measure::{Measure, Members};
 use kpi::period::{Month, Period, Step};
 use kpi::target::TargetStatus;
+use kpi::unit::UnitPosition;
 
 /// Most units of the table of units by kpis.
 pub const MAX_UNITS: usize = 300;
@@ -159,7 +160,7 @@ impl Snapshot {
     /// The units below a unit, the one with the most unmet targets first.
     fn units_by_kpis(
         &self,
-        unit: usize,
+        unit: UnitPosition,
         period: Period,
         kpis: &[String],
         reports: &[ReportProgressView],
@@ -202,7 +203,7 @@ impl Snapshot {
     }
 
     /// The child of a unit that another unit is, or is below.
-    fn child_above(&self, unit: usize, below: &str) -> Option<&str> {
+    fn child_above(&self, unit: UnitPosition, below: &str) -> Option<&str> {
         let units = &self.state().units;
         let below = units.position(below)?;
         let child = std::iter::once(below)
@@ -211,7 +212,12 @@ impl Snapshot {
         Some(units.code(child))
     }
 
-    fn ranked(&self, unit: usize, measure: &str, period: Period) -> Result<Vec<RankingRow>, Error> {
+    fn ranked(
+        &self,
+        unit: UnitPosition,
+        measure: &str,
+        period: Period,
+    ) -> Result<Vec<RankingRow>, Error> {
         let measure = Measure::parse(measure).map_err(Error::Malformed)?;
         let parent = Some(self.state().units.code(unit).to_owned());
         Ok(self
@@ -228,7 +234,7 @@ impl Snapshot {
     /// The changes since the month before that are large for what is usual for the measure.
     fn notable_moves(
         &self,
-        unit: usize,
+        unit: UnitPosition,
         period: Period,
         rows: &[ScorecardRow],
     ) -> Result<Vec<NotableMove>, Error> {

@@ -15,6 +15,7 @@ use kpi::outlier::{ComparedWith, FigureHistory, OutlierMethod, OutlierScore, THR
 use kpi::period::Month;
 use kpi::program::OwnValuePlan;
 use kpi::quality::{LEAST_SAME, SAME, StockMovement};
+use kpi::unit::UnitPosition;
 
 /// Longest span of a query in months.
 pub const MAX_MONTHS: i32 = 600;
@@ -101,7 +102,7 @@ pub struct QualityView {
 
 /// An examined figure, as a whole number in units of its last decimal.
 struct CheckedFigure {
-    unit: usize,
+    unit: UnitPosition,
     month: Month,
     value: i64,
 }
@@ -116,7 +117,7 @@ impl Snapshot {
     pub fn quality(&self, query: &QualityQuery) -> Result<(i64, Vec<QualityView>, bool), Error> {
         let state = self.state();
         let units = match &query.unit {
-            None => 0..state.units.len(),
+            None => state.units.all(),
             Some(code) => state.units.subtree(state.find_unit(code)?),
         };
         let to = query.to.or_else(|| state.newest(units.clone())).unwrap_or_else(|| self.month());
@@ -241,7 +242,7 @@ impl<'a> QualityCheck<'a> {
     /// Examines the months of a unit; returns how many figures these were.
     fn at(
         &self,
-        unit: usize,
+        unit: UnitPosition,
         from: Month,
         to: Month,
         found: &mut impl FnMut(QualityView),
@@ -277,7 +278,7 @@ impl<'a> QualityCheck<'a> {
     fn column_at(
         &self,
         id: MeasureId,
-        unit: usize,
+        unit: UnitPosition,
         from: Month,
         to: Month,
         found: &mut impl FnMut(QualityView),

@@ -20,7 +20,7 @@ use kpi::period::Period;
 use kpi::program::Program;
 use kpi::ranking::places;
 use kpi::target::{TargetStatus, evaluate_target, is_provisional};
-use kpi::unit::LocalizedName;
+use kpi::unit::{LocalizedName, UnitPosition};
 
 /// A query for a ranking.
 #[derive(Clone, Debug)]
@@ -185,16 +185,16 @@ impl RankingComputation<'_> {
         self.state.catalogue.direction(&self.prepared.measure().code)
     }
 
-    fn rows(&self, units: &[usize], period: Period) -> Vec<RankingRow> {
+    fn rows(&self, units: &[UnitPosition], period: Period) -> Vec<RankingRow> {
         let before = period.previous();
-        let series = |unit: usize| {
+        let series = |unit: UnitPosition| {
             let source = self.state.source().with_geography(self.geography);
             self.prepared.of_unit(source, unit, before.unwrap_or(period), period)
         };
-        let all: Vec<(usize, MeasureSeries<'_>)> =
+        let all: Vec<(UnitPosition, MeasureSeries<'_>)> =
             units.iter().map(|unit| (*unit, series(*unit))).collect();
         let ranked = |period: Period| {
-            let there: Vec<&(usize, MeasureSeries<'_>)> =
+            let there: Vec<&(UnitPosition, MeasureSeries<'_>)> =
                 all.iter().filter(|(unit, _)| self.takes_part(*unit, period)).collect();
             let values: Vec<Option<f64>> =
                 there.iter().map(|(_, series)| series.value(period)).collect();
@@ -202,7 +202,7 @@ impl RankingComputation<'_> {
                 .into_iter()
                 .map(|(unit, _)| *unit)
                 .zip(places(self.direction(), &values))
-                .collect::<HashMap<usize, Option<usize>>>()
+                .collect::<HashMap<UnitPosition, Option<usize>>>()
         };
         let (now, then) = (ranked(period), before.map(ranked).unwrap_or_default());
         let mut rows: Vec<RankingRow> = all
@@ -221,7 +221,7 @@ impl RankingComputation<'_> {
 
     /// Whether a unit is ranked in a period: it exists in a month of the period or, with
     /// `geography=current`, today.
-    fn takes_part(&self, unit: usize, period: Period) -> bool {
+    fn takes_part(&self, unit: UnitPosition, period: Period) -> bool {
         match self.geography {
             Geography::AsReported => {
                 period.months().any(|month| self.state.units.exists(unit, month))
@@ -234,7 +234,7 @@ impl RankingComputation<'_> {
 
     fn row(
         &self,
-        unit: usize,
+        unit: UnitPosition,
         (series, period): (&MeasureSeries<'_>, Period),
         (rank, previous_rank): (Option<usize>, Option<usize>),
     ) -> RankingRow {

@@ -18,7 +18,7 @@ use kpi::number::{Decimal64, Rounded};
 use kpi::period::Period;
 use kpi::program::Program;
 use kpi::target::{TargetStatus, evaluate_target, is_provisional};
-use kpi::unit::{LocalizedName, UnitKind};
+use kpi::unit::{LocalizedName, UnitKind, UnitPosition};
 
 /// Number of values in the history of a row, including that of the period.
 pub const HISTORY: usize = 13;
@@ -226,7 +226,7 @@ impl Snapshot {
 }
 
 /// The measures on a unit's scorecard for a period.
-fn measures(state: &State, unit: usize, period: Period) -> Vec<Measure> {
+fn measures(state: &State, unit: UnitPosition, period: Period) -> Vec<Measure> {
     let catalogue = &state.catalogue;
     let whole = |code: &str| Measure { code: code.to_owned(), members: Members::none() };
     let in_force = |measure: &&Measure| {
@@ -255,7 +255,7 @@ fn row(
     state: &State,
     geography: Geography,
     measure: &Measure,
-    unit: usize,
+    unit: UnitPosition,
     query: &ScorecardQuery,
 ) -> Option<(ScorecardRow, Option<f64>)> {
     let (catalogue, period, fields) = (&state.catalogue, query.period, query.fields);

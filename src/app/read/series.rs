@@ -12,13 +12,14 @@ use crate::app::state::State;
 use crate::error::Error;
 use kpi::catalogue::Kpi;
 use kpi::change::{MeasureSeries, PointComputation, UnavailableReason, ValueReason};
+use kpi::cube::MeasureId;
 use kpi::fault::Fault;
 use kpi::geography::Geography;
 use kpi::measure::Measure;
 use kpi::number::{Decimal64, Rounded};
 use kpi::period::{Month, Period, Step};
 use kpi::program::Program;
-use kpi::unit::LocalizedName;
+use kpi::unit::{LocalizedName, UnitPosition};
 use kpi::value::{Origin, ValueSource};
 
 /// Longest span of a query, in months.
@@ -443,7 +444,7 @@ impl<'a> PreparedSeries<'a> {
     pub(in crate::app) fn of_unit(
         &self,
         source: ValueSource<'a>,
-        unit: usize,
+        unit: UnitPosition,
         from: Period,
         to: Period,
     ) -> MeasureSeries<'a> {
@@ -548,7 +549,7 @@ impl Snapshot {
         let pairs =
             prepared.iter().flat_map(|prepared| units.iter().map(move |unit| (prepared, *unit)));
         let mut pairs = pairs.skip(query.offset);
-        let view = |(prepared, unit): (&PreparedSeries<'_>, usize)| {
+        let view = |(prepared, unit): (&PreparedSeries<'_>, UnitPosition)| {
             one(state, geography, prepared, unit, &periods)
         };
         let series: Vec<SeriesView> = pairs.by_ref().take(page).map(view).collect();
@@ -563,7 +564,7 @@ pub(in crate::app) fn one(
     state: &State,
     geography: Geography,
     prepared: &PreparedSeries<'_>,
-    unit: usize,
+    unit: UnitPosition,
     periods: &[Period],
 ) -> SeriesView {
     let measure = prepared.measure;
@@ -593,7 +594,7 @@ fn notes(
     state: &State,
     source: &ValueSource<'_>,
     measure: &Measure,
-    unit: usize,
+    unit: UnitPosition,
     period: Period,
 ) -> Vec<String> {
     let mut units = BTreeSet::from([unit]);
@@ -662,14 +663,14 @@ fn check(state: &State, query: &SeriesQuery) -> Result<(), Error> {
     if faults.is_empty() { Ok(()) } else { Err(Error::Invalid(faults)) }
 }
 
-fn units_of(state: &State, whose: &UnitSelector) -> Result<Vec<usize>, Error> {
+fn units_of(state: &State, whose: &UnitSelector) -> Result<Vec<UnitPosition>, Error> {
     match whose {
         UnitSelector::Units(codes) => codes.iter().map(|code| state.find_unit(code)).collect(),
         UnitSelector::ChildrenOf(code) => {
             Ok(state.units.children(state.find_unit(code)?).collect())
         }
         UnitSelector::DescendantsOf(code) => {
-            Ok(state.units.subtree(state.find_unit(code)?).skip(1).collect())
+            Ok(state.units.subtree(state.find_unit(code)?).iter().skip(1).collect())
         }
     }
 }
@@ -679,7 +680,7 @@ fn units_of(state: &State, whose: &UnitSelector) -> Result<Vec<usize>, Error> {
 fn newest(
     state: &State,
     measures: &[Measure],
-    units: &[usize],
+    units: &[UnitPosition],
     geography: Geography,
 ) -> Option<Month> {
     let mut codes: Vec<&str> = Vec::new();
@@ -694,7 +695,7 @@ fn newest(
                 .map(|reference| reference.indicator.as_str()),
         );
     }
-    let columns: Vec<usize> = state
+    let columns: Vec<MeasureId> = state
         .measures
         .iter()
         .filter(|(_, measure)| codes.contains(&measure.code.as_str()))

@@ -14,6 +14,7 @@ use kpi::number::{Decimal64, rounded, scaled};
 use kpi::number_format::{format_vietnamese, rounded_to};
 use kpi::period::{Period, Step};
 use kpi::program::Program;
+use kpi::unit::UnitPosition;
 use kpi::vietnamese::numbers::find_tokens;
 
 /// Decimals of a computed number in a sentence.
@@ -55,7 +56,7 @@ impl App {
         reading: &ReportExtract,
         text: &str,
         context: &ValidationContext,
-        (unit, period): (usize, Period),
+        (unit, period): (UnitPosition, Period),
     ) -> Vec<FindingView> {
         let state = self.state();
         let against = |found: &ExtractedFigure| {

@@ -15,7 +15,7 @@ use kpi::number_format::{format_vietnamese, rounded_to};
 use kpi::period::{Month, Period, Step};
 use kpi::program::Program;
 use kpi::sentence::{SentencePart, figures, parse};
-use kpi::unit::UnitKind;
+use kpi::unit::{UnitKind, UnitPosition};
 
 /// Decimals of a computed rate.
 const RATE_DECIMALS: u32 = 2;
@@ -126,7 +126,7 @@ impl Snapshot {
 }
 
 /// A unit's name within a sentence.
-fn name(state: &State, unit: usize) -> String {
+fn name(state: &State, unit: UnitPosition) -> String {
     let Some(unit) = state.units.get(unit) else { return String::new() };
     let shown: String =
         unit.document.shown().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -141,11 +141,11 @@ struct ReportWriter<'s> {
     month: Month,
     /// Number of figures written so far.
     told: usize,
-    points: BTreeMap<(Measure, usize), Option<PeriodPoint>>,
+    points: BTreeMap<(Measure, UnitPosition), Option<PeriodPoint>>,
 }
 
 impl ReportWriter<'_> {
-    fn point(&mut self, measure: &Measure, unit: usize) -> Option<PeriodPoint> {
+    fn point(&mut self, measure: &Measure, unit: UnitPosition) -> Option<PeriodPoint> {
         let (state, period) = (self.state, Period::containing(Step::Month, self.month));
         let computed = || {
             let program = Program::of_measure(&state.catalogue, &state.view(), measure)?;
@@ -158,7 +158,7 @@ impl ReportWriter<'_> {
     }
 
     /// The rate that was stated for a kpi.
-    fn stated(&self, measure: &Measure, unit: usize, month: Month) -> Option<Decimal64> {
+    fn stated(&self, measure: &Measure, unit: UnitPosition, month: Month) -> Option<Decimal64> {
         let id = self
             .state
             .measures
@@ -168,7 +168,7 @@ impl ReportWriter<'_> {
     }
 
     /// Whether the unit itself has reported a figure.
-    fn reported(&self, measure: &Measure, unit: usize) -> bool {
+    fn reported(&self, measure: &Measure, unit: UnitPosition) -> bool {
         let cell = |id| self.state.cube.cell(id, unit, self.month).is_some();
         self.stated(measure, unit, self.month).is_some()
             || self.state.measures.id(measure).is_some_and(cell)
@@ -184,7 +184,7 @@ impl ReportWriter<'_> {
 
     /// A figure in a sentence: stated, or covering every leaf. Whole numbers have at least two
     /// digits, as official texts write them.
-    fn figure(&mut self, measure: &Measure, unit: usize) -> Option<String> {
+    fn figure(&mut self, measure: &Measure, unit: UnitPosition) -> Option<String> {
         if let Some(stated) = self.stated(measure, unit, self.month) {
             return Some(format_vietnamese(stated));
         }
@@ -200,7 +200,7 @@ impl ReportWriter<'_> {
     }
 
     /// A change in words: `tăng 92 (1,3%) so với tháng 9`.
-    fn change(&mut self, measure: &Measure, unit: usize) -> Option<String> {
+    fn change(&mut self, measure: &Measure, unit: UnitPosition) -> Option<String> {
         let point = self.point(measure, unit).filter(PeriodPoint::is_whole)?;
         let delta = rounded_to(point.delta.ok()?, self.decimals(measure))?;
         let before = self.month.plus(-1);
@@ -230,13 +230,13 @@ impl ReportWriter<'_> {
 
     /// A sentence filled with its figures; `None` when a figure is missing or the sentence has
     /// none.
-    fn sentence(&mut self, parts: &[SentencePart], unit: usize) -> Option<String> {
+    fn sentence(&mut self, parts: &[SentencePart], unit: UnitPosition) -> Option<String> {
         let before = self.told;
         self.filled(parts, unit).filter(|_| self.told > before)
     }
 
     /// A part of a sentence filled with its figures; `None` when a figure is missing.
-    fn filled(&mut self, parts: &[SentencePart], unit: usize) -> Option<String> {
+    fn filled(&mut self, parts: &[SentencePart], unit: UnitPosition) -> Option<String> {
         let mut text = String::new();
         for part in parts {
             match part {
@@ -256,15 +256,17 @@ impl ReportWriter<'_> {
         Some(text)
     }
 
-    fn repeated(&mut self, parts: &[SentencePart], unit: usize) -> Option<String> {
+    fn repeated(&mut self, parts: &[SentencePart], unit: UnitPosition) -> Option<String> {
         let first = figures(parts).first().map(|measure| (*measure).clone())?;
         let below = self
             .state
             .units
             .subtree(unit)
+            .iter()
             .skip(1)
             .filter(|below| self.state.units.exists(*below, self.month));
-        let below: Vec<usize> = below.filter(|below| self.reported(&first, *below)).collect();
+        let below: Vec<UnitPosition> =
+            below.filter(|below| self.reported(&first, *below)).collect();
         let mut told: Vec<String> = below
             .iter()
             .take(MAX_UNITS_NAMED)
@@ -278,7 +280,7 @@ impl ReportWriter<'_> {
 
     /// The rows of all measures for which the unit has a value in this month or the one before; and
     /// whether some values do not cover all units.
-    fn annex(&mut self, unit: usize) -> (Vec<Vec<String>>, bool) {
+    fn annex(&mut self, unit: UnitPosition) -> (Vec<Vec<String>>, bool) {
         let state = self.state;
         let catalogue = &state.catalogue;
         let whole = |code: &str| Measure { code: code.to_owned(), members: Members::none() };
@@ -358,7 +360,7 @@ impl ReportWriter<'_> {
     }
 
     /// The value of the month before.
-    fn before(&self, measure: &Measure, unit: usize) -> Option<f64> {
+    fn before(&self, measure: &Measure, unit: UnitPosition) -> Option<f64> {
         let period = Period::containing(Step::Month, self.month.plus(-1));
         let program = Program::of_measure(&self.state.catalogue, &self.state.view(), measure)?;
         MeasureSeries::new(self.state.source(), &program, unit, period, period).value(period)

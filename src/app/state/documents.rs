@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::app::stored::{month_of, unit_of};
 use crate::auth::api_keys::document::API_KEY;
 use crate::error::Error;
 use kpi::annotation::AnnotationDocument;
@@ -12,7 +13,7 @@ use kpi::catalogue::{Catalogue, CatalogueDocument, TargetDocument};
 use kpi::fault::Fault;
 use kpi::period::Month;
 use kpi::remark::RemarkDocument;
-use kpi::unit::{UnitDocument, UnitForest};
+use kpi::unit::{UnitDocument, UnitForest, UnitNumber};
 use ledger::{Commit, DeclarationRow, REPORT, StoreError};
 
 /// The kind of a target among the ledger's declarations.
@@ -158,10 +159,10 @@ impl LedgerDocuments {
                 (checked.map_err(|faults| inconsistent("the catalogue", &faults))?, *version)
             }
         };
-        let mut documents: Vec<(i64, UnitDocument)> = Vec::with_capacity(self.units.len());
+        let mut documents: Vec<(UnitNumber, UnitDocument)> = Vec::with_capacity(self.units.len());
         for (number, document) in &self.units {
             documents.push((
-                *number,
+                unit_of(*number),
                 serde_json::from_str(document).map_err(|_e| corrupt("a unit cannot be parsed"))?,
             ));
         }
@@ -169,10 +170,7 @@ impl LedgerDocuments {
             UnitForest::new(documents).map_err(|faults| inconsistent("the units", &faults))?;
         let mut closed = ClosedMonths::new();
         for (month, revision) in &self.closings {
-            let month = i32::try_from(*month)
-                .ok()
-                .and_then(Month::from_number)
-                .ok_or_else(|| corrupt("a closed month does not exist"))?;
+            let month = month_of(*month).ok_or_else(|| corrupt("a closed month does not exist"))?;
             closed.insert(month, *revision);
         }
         let declarations = DeclarationSet::of(self.rows(|kind| kind != API_KEY).collect())

@@ -22,6 +22,7 @@ use kpi::fault::{Fault, quoted};
 use kpi::measure::Measure;
 use kpi::number::Statement;
 use kpi::period::Month;
+use kpi::unit::UnitPosition;
 
 /// The result of a change of the catalogue.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -262,7 +263,7 @@ fn misplaced_not_applicable(state: &State, catalogue: &CatalogueDocument) -> Vec
         };
         let month = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok());
         let (from, to): (Option<Month>, Option<Month>) = (month(&one.from), month(&one.to));
-        let overlaps = |child: usize| {
+        let overlaps = |child: UnitPosition| {
             state.units.get(child).is_some_and(|child| {
                 from.is_none_or(|from| from <= child.last) && to.is_none_or(|to| child.first <= to)
             })

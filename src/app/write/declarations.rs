@@ -23,6 +23,7 @@ use kpi::fault::{CODE, Fault, is_code, quoted};
 use kpi::measure::Measure;
 use kpi::period::Month;
 use kpi::remark::RemarkDocument;
+use kpi::unit::UnitRange;
 use ledger::DeclarationVersion;
 
 /// Most declarations in one request.
@@ -349,9 +350,9 @@ impl Snapshot {
         let month = |text: Option<&str>| text.and_then(|text| text.parse::<Month>().ok());
         let wanted = |declaration: &D| {
             let ((of, unit), (from, to)) = (declaration.about(), declaration.span());
-            let inside = |units: &std::ops::Range<usize>| {
+            let inside = |units: &UnitRange| {
                 unit.and_then(|unit| state.units.position(unit))
-                    .is_some_and(|unit| units.contains(&unit))
+                    .is_some_and(|unit| units.contains(unit))
             };
             units.as_ref().is_none_or(inside)
                 && about.as_ref().is_none_or(|about| of.map(measure).as_ref() == Some(about))

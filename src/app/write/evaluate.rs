@@ -166,7 +166,7 @@ pub(super) fn retain_current_figures(state: &State, submission: &mut Submission,
         .map(|named| (state.measures.id(&named.measure), named.decimals))
         .collect();
     submission.figures.retain(|figure| {
-        let stamp = match ids.get(figure.measure) {
+        let stamp = match ids.get(figure.measure.index()) {
             Some((Some(id), Some(_))) => {
                 state.cube.cell(*id, figure.unit, figure.month).map(|(_, stamp)| stamp)
             }

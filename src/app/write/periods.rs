@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::app::read::completeness::{MissingReport, missing_reports};
 use crate::app::snapshot::Snapshot;
 use crate::app::state::State;
+use crate::app::stored::stored_month;
 use crate::auth::identity::Identity;
 use crate::clock::time_text;
 use crate::error::Error;
@@ -131,7 +132,7 @@ fn change(
             empty_commit(state, if closing.close { "closing" } else { "reopening" }, by);
         commit.reason.clone_from(&closing.reason);
         commit.closings =
-            changed.iter().map(|month| (i64::from(month.number()), closing.close)).collect();
+            changed.iter().map(|month| (stored_month(*month), closing.close)).collect();
         let commit = (!changed.is_empty()).then_some(commit);
         Ok((changed, commit))
     };

@@ -15,6 +15,7 @@ use kpi::measure::{Measure, Members};
 use kpi::number::Rounded;
 use kpi::period::{Month, Period, Step};
 use kpi::program::Program;
+use kpi::unit::UnitPosition;
 use kpi::value::ValueSource;
 
 /// The preview of a submission of one unit and month.
@@ -85,7 +86,7 @@ impl App {
 fn kpis(
     state: &State,
     overlay: Option<&Overlay>,
-    (unit, month): (usize, Month),
+    (unit, month): (UnitPosition, Month),
     asked: &BTreeSet<String>,
 ) -> Vec<PreviewedKpi> {
     let view = CubeView { measures: &state.measures, cube: &state.cube, overlay };

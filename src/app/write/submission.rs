@@ -13,13 +13,15 @@ use crate::app::App;
 use crate::app::lookup::ask;
 use crate::app::read::past_submissions::find;
 use crate::app::state::ValidationContext;
+use crate::app::stored::{measure_of, month_of, unit_of};
 use crate::auth::identity::Identity;
 use crate::auth::role::Role;
 use crate::error::Error;
 use crate::intake::{SubmissionEnvelope, UnreadableBody, csv, json};
-use kpi::cube::Overlay;
+use kpi::cube::{MeasureId, Overlay};
 use kpi::observation::{FoundObservation, ObservationParser, Submission};
 use kpi::period::Month;
+use kpi::unit::UnitNumber;
 use ledger::{ObservationQuery, RevisionRow, Store};
 
 /// The bytes or figures of a submission, and how to parse them.
@@ -289,7 +291,7 @@ impl App {
             self.wait_for_revision(brought.0).await?;
             let (submission, context) = {
                 let state = self.state();
-                let name = |measure: usize| {
+                let name = |measure: MeasureId| {
                     Some((state.measures.get(measure)?.clone(), state.decimals(measure)))
                 };
                 let figures = brought.1.iter().filter_map(|(measure, unit, month)| {
@@ -346,7 +348,7 @@ impl PendingReceipt {
 }
 
 /// A figure of a submission: measure, number of the unit, month.
-type BroughtFigure = (usize, i64, Month);
+type BroughtFigure = (MeasureId, UnitNumber, Month);
 
 /// The revision of a submission, its figures, and its sender.
 fn figures_of(store: &Store, id: &str) -> Result<(i64, Vec<BroughtFigure>, String), Error> {
@@ -355,8 +357,7 @@ fn figures_of(store: &Store, id: &str) -> Result<(i64, Vec<BroughtFigure>, Strin
         ObservationQuery { limit: u32::MAX, ..ObservationQuery::default() }.of_revision(revision);
     let rows = store.observations(&query)?.into_iter().filter(|row| !row.is_withdrawal());
     let brought = rows.filter_map(|row| {
-        let month = Month::from_number(i32::try_from(row.month).ok()?)?;
-        Some((usize::try_from(row.measure).ok()?, row.unit, month))
+        Some((measure_of(row.measure)?, unit_of(row.unit), month_of(row.month)?))
     });
     Ok((revision, brought.collect(), actor))
 }

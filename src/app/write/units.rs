@@ -9,11 +9,12 @@ use super::idempotency::{IdempotencyKey, Replayable, WriteResponse, recorded_unl
 use super::writer::{PendingResponse, WriterContext, WriterHandle, empty_commit};
 use crate::app::App;
 use crate::app::state::State;
+use crate::app::stored::stored_unit;
 use crate::auth::identity::Identity;
 use crate::error::Error;
 use kpi::catalogue::read;
 use kpi::fault::{Fault, quoted};
-use kpi::unit::{Unit, UnitDocument, UnitForest};
+use kpi::unit::{Unit, UnitDocument, UnitForest, UnitNumber, UnitPosition};
 use ledger::Commit;
 
 /// Most units in one request.
@@ -188,10 +189,12 @@ fn hidden(documents: &[UnitDocument]) -> Vec<Fault> {
 /// All units, with the given ones added or in place of their earlier versions. The given ones come
 /// first, so that errors point to them.
 fn merge(state: &State, documents: &[UnitDocument]) -> Result<UnitForest, Vec<Fault>> {
-    let mut next = state.units.iter().map(|unit| unit.number).max().unwrap_or(0) + 1;
+    let newest = state.units.iter().map(|unit| unit.number).max();
+    let mut next = newest.map_or(UnitNumber::FIRST, UnitNumber::next);
     let given: HashMap<&str, ()> =
         documents.iter().map(|document| (document.code.as_str(), ())).collect();
-    let mut all: Vec<(i64, UnitDocument)> = Vec::with_capacity(state.units.len() + documents.len());
+    let mut all: Vec<(UnitNumber, UnitDocument)> =
+        Vec::with_capacity(state.units.len() + documents.len());
     for document in documents {
         let number = state
             .units
@@ -199,7 +202,9 @@ fn merge(state: &State, documents: &[UnitDocument]) -> Result<UnitForest, Vec<Fa
             .and_then(|position| state.units.get(position))
             .map(|unit| unit.number);
         all.push((number.unwrap_or(next), document.clone()));
-        next += i64::from(number.is_none());
+        if number.is_none() {
+            next = next.next();
+        }
     }
     all.extend(
         state
@@ -237,7 +242,7 @@ fn obstacles(state: &State, merged: &UnitForest, documents: &[UnitDocument]) -> 
     found
 }
 
-fn figures_outside(state: &State, position: usize, after: &Unit, n: usize) -> Option<Fault> {
+fn figures_outside(state: &State, position: UnitPosition, after: &Unit, n: usize) -> Option<Fault> {
     let mut outside: Vec<String> = Vec::new();
     for (id, measure) in state.measures.iter() {
         let months = state.cube.row(id, position);
@@ -288,11 +293,11 @@ fn commit(
             continue;
         };
         if before.is_none() {
-            commit.new_units.push((unit.number, document.code.clone()));
+            commit.new_units.push((stored_unit(unit.number), document.code.clone()));
         }
         let text =
             serde_json::to_string(document).map_err(|error| Error::Malformed(error.to_string()))?;
-        commit.unit_versions.push((unit.number, text));
+        commit.unit_versions.push((stored_unit(unit.number), text));
     }
     Ok((!commit.unit_versions.is_empty()).then_some(commit))
 }

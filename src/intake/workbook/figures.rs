@@ -22,6 +22,7 @@ use kpi::catalogue::Catalogue;
 use kpi::fault::Fault;
 use kpi::number::Statement;
 use kpi::period::Month;
+use kpi::unit::UnitPosition;
 use kpi::vietnamese::months::{MonthMention, extract_months};
 
 /// Why a number outside all tables is not taken.
@@ -108,7 +109,7 @@ fn read_free_tables(
         read_to = start + grid.rows.len();
         let TableMapping { header, columns, rows, figures, unclaimed } = tables.read(&grid, &named);
         let own = |uses: &[LabelUse], of: usize, what: fn(&LabelMeaning) -> bool| {
-            uses.iter().any(|one| one.index == of && what(&one.meaning))
+            uses.iter().any(|one| one.place == of && what(&one.meaning))
         };
         let has_unit: fn(&LabelMeaning) -> bool =
             |meaning| matches!(meaning, LabelMeaning::Figures { unit: Some(_), .. });
@@ -151,8 +152,8 @@ fn read_free_tables(
             }
         }
         let first = visible.place(start, 0).0;
-        let shown = |uses: Vec<LabelUse>, index: &dyn Fn(usize) -> usize| {
-            uses.into_iter().map(|one| LabelUse { index: index(one.index), ..one }).collect()
+        let shown = |uses: Vec<LabelUse>, place: &dyn Fn(usize) -> usize| {
+            uses.into_iter().map(|one| LabelUse { place: place(one.place), ..one }).collect()
         };
         reading.tables.push(SheetTable {
             sheet: sheet.name.clone(),
@@ -217,7 +218,8 @@ fn outside(cell: &GridCell) -> String {
 
 /// Keeps each figure once; two values of one figure are an error.
 fn merge_duplicates(reading: &mut WorkbookReading) {
-    let mut seen: HashMap<(String, usize, Month), (Option<Statement>, String)> = HashMap::new();
+    let mut seen: HashMap<(String, UnitPosition, Month), (Option<Statement>, String)> =
+        HashMap::new();
     let (mut kept, mut faults) = (Vec::new(), Vec::new());
     for figure in std::mem::take(&mut reading.figures) {
         let place = format!("{}!{}", figure.sheet, figure.cell);

@@ -6,7 +6,7 @@ use documents::workbook::{WorkbookSheet, cell_name, fault_at};
 use extract::table::{UnitMatch, UnitNames};
 use kpi::fault::{Fault, quoted};
 use kpi::period::Month;
-use kpi::unit::UnitForest;
+use kpi::unit::{UnitForest, UnitPosition};
 use kpi::vietnamese::folding::{Spelling, label_words, unaccented};
 use kpi::vietnamese::months::{MonthMention, extract_months};
 
@@ -199,7 +199,7 @@ impl FormLayout {
     pub(super) fn contradictions(
         &self,
         sheet: &WorkbookSheet,
-        (unit, month): (usize, Month),
+        (unit, month): (UnitPosition, Month),
         (units, places): (&UnitForest, &UnitNames<'_>),
     ) -> Vec<Fault> {
         let shown = |row: usize| {
@@ -286,11 +286,12 @@ impl FormLayout {
 /// Whether the title of a form names another unit than the form's or those above it.
 fn title_names_another_unit(
     said: &str,
-    unit: usize,
+    unit: UnitPosition,
     month: Month,
     (units, places): (&UnitForest, &UnitNames<'_>),
 ) -> bool {
-    let own = |named: &usize| *named == unit || units.ancestors(unit).any(|above| above == *named);
+    let own =
+        |named: &UnitPosition| *named == unit || units.ancestors(unit).any(|above| above == *named);
     places.find_units_in(said, Some(month), None).iter().any(|found| match found {
         UnitMatch::One(named) => !own(named),
         UnitMatch::Several(named) => !named.iter().any(own),
@@ -326,7 +327,7 @@ pub(super) fn another_size(
 /// Whether the head of a form names another unit than the form's.
 fn names_another_unit(
     said: &str,
-    unit: usize,
+    unit: UnitPosition,
     month: Month,
     (units, places): (&UnitForest, &UnitNames<'_>),
 ) -> bool {

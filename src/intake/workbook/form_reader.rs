@@ -17,6 +17,7 @@ use kpi::measure::Measure;
 use kpi::number::Statement;
 use kpi::observation::names_not_applicable;
 use kpi::period::Month;
+use kpi::unit::UnitPosition;
 use kpi::vietnamese::folding::{Spelling, label_words};
 
 /// The value of an input cell: what it says, or `None` for a withdrawal, and whether it is marked
@@ -110,7 +111,7 @@ impl FormReader<'_> {
         layout: &FormLayout,
         defaults: &TableDefaults,
         reading: &mut WorkbookReading,
-    ) -> Option<(usize, Month)> {
+    ) -> Option<(UnitPosition, Month)> {
         let code = self.text(layout.head.0, layout.codes);
         let unit = self.tables.units().position(code);
         if unit.is_none() {
@@ -216,7 +217,7 @@ impl FormReader<'_> {
         &self,
         row: usize,
         (layout, own): (&FormLayout, &FormLabels),
-        (unit, month): (usize, Month),
+        (unit, month): (UnitPosition, Month),
         reading: &mut WorkbookReading,
     ) {
         let code = self.text(row, layout.codes);

@@ -7,7 +7,7 @@ use crate::intake::sheet_csv::{first_sheet, header, is_of_observations};
 use documents::workbook::cell_name;
 use kpi::catalogue::Catalogue;
 use kpi::fault::Fault;
-use kpi::observation::ObservationParser;
+use kpi::observation::{ObservationIndex, ObservationParser};
 
 /// The name of the sheet in the places of figures: a table has one.
 const SHEET: &str = "1";
@@ -37,7 +37,7 @@ pub fn read(
     };
     let mut lines = Vec::new();
     loop {
-        match rows.next(lines.len(), &mut parser) {
+        match rows.next(ObservationIndex::new(lines.len()), &mut parser) {
             RowOutcome::Taken => lines.push(rows.line()),
             RowOutcome::Silent => {}
             RowOutcome::End => break,
@@ -48,7 +48,7 @@ pub fn read(
         Err(faults) => return Some(Err(faults)),
     };
     let figures = submission.figures.iter().zip(lines).filter_map(|(figure, line)| {
-        let measure = submission.measures.get(figure.measure)?.measure.clone();
+        let measure = submission.measure(figure.measure)?.measure.clone();
         Some(SheetFigure {
             label: measure.to_string(),
             measure,

@@ -7,6 +7,7 @@ use kpi::fault::{Fault, quoted};
 use kpi::measure::Measure;
 use kpi::number::Statement;
 use kpi::period::Month;
+use kpi::unit::UnitPosition;
 
 /// A figure of an Excel file.
 #[derive(Clone, PartialEq, Debug)]
@@ -14,7 +15,7 @@ pub struct SheetFigure {
     /// The measure.
     pub measure: Measure,
     /// Position of the unit.
-    pub unit: usize,
+    pub unit: UnitPosition,
     /// The month.
     pub month: Month,
     /// What it says; `None` withdraws the figure.
@@ -65,7 +66,7 @@ pub struct SheetTable {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct WorkbookReading {
     /// Position of the unit that the file or the request gives.
-    pub unit: Option<usize>,
+    pub unit: Option<UnitPosition>,
     /// The month that the file or the request gives.
     pub month: Option<Month>,
     /// Whether it is a form of the service.

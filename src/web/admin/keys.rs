@@ -145,7 +145,7 @@ fn form(asked: &PageRequest) -> Markup {
                 label { (language.say("Hết hạn ", "Expires ")) input type="date" name="expires"; }
             }
             datalist #all-units {
-                @for position in (0..state.units.len()).take(1_000) {
+                @for position in state.units.all().iter().take(1_000) {
                     @let code = state.units.code(position);
                     option value=(code) { (unit_name(state, code, language)) }
                 }

@@ -118,7 +118,7 @@ fn form(asked: &PageRequest) -> Markup {
                     (language.say("Đơn vị ", "Unit "))
                     select name="unit" {
                         option value="" { (language.say("mọi đơn vị", "every unit")) }
-                        @for position in (0..state.units.len())
+                        @for position in state.units.all().iter()
                             .filter(|unit| state.units.ancestors(*unit).count() < 2).take(300)
                         {
                             @let code = state.units.code(position);

@@ -18,7 +18,7 @@ use crate::web::layout::{PageSection, WebPage, private, see_other, token_field};
 use crate::web::parts::unit_name;
 use crate::web::request::{FormFields, PageRequest, check_token};
 use kpi::fault::{Fault, quoted};
-use kpi::unit::{LocalizedName, UnitDocument, UnitKind};
+use kpi::unit::{LocalizedName, UnitDocument, UnitKind, UnitRange};
 
 /// The kinds of units, as forms offer them.
 const KINDS: [UnitKind; 5] = [
@@ -216,7 +216,7 @@ fn list(asked: &PageRequest) -> Markup {
                         }
                     }
                     tbody {
-                        @for position in 0..shown {
+                        @for position in UnitRange::of_first(shown) {
                             @if let Some(unit) = state.units.get(position) {
                                 @let document = &unit.document;
                                 tr class={ "depth" (unit.depth.min(3)) } {
@@ -312,7 +312,7 @@ fn new_unit(asked: &PageRequest) -> Markup {
                     (language.say("Thuộc ", "Below "))
                     select name="parent" {
                         option value="" { "–" }
-                        @for position in (0..state.units.len())
+                        @for position in state.units.all().iter()
                             .filter(|unit| state.units.ancestors(*unit).count() < 2).take(300)
                         {
                             @let code = state.units.code(position);

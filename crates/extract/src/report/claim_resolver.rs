@@ -14,6 +14,7 @@ use super::words::{ClaimWords, words};
 use kpi::measure::{Measure, Members};
 use kpi::number::Decimal64;
 use kpi::phrase::sign;
+use kpi::unit::UnitPosition;
 
 /// The figures found so far, as they apply to a number.
 #[derive(Clone, Copy)]
@@ -37,7 +38,7 @@ struct MemberNaming {
     parent: Option<Members>,
     /// Whether some members were taken from that figure.
     anchored: bool,
-    unit: Option<usize>,
+    unit: Option<UnitPosition>,
 }
 
 impl MemberNaming {
@@ -109,7 +110,7 @@ impl ClaimResolver<'_> {
         &self,
         recognizer: &PatternRecognizer,
         bound: &[(String, String)],
-        unit: Option<usize>,
+        unit: Option<UnitPosition>,
     ) -> Result<FigureClaim, Option<SkipReason>> {
         let sequence = self.seen.sequences.get(self.seen.sequence).ok_or(None)?;
         if self.is_level_digit(sequence) {

@@ -3,7 +3,7 @@
 use super::lexicon::ReportLexicon;
 use kpi::catalogue::Catalogue;
 use kpi::period::Period;
-use kpi::unit::UnitForest;
+use kpi::unit::{UnitForest, UnitPosition};
 
 /// The catalogue, the units, and the unit and period of the report.
 #[derive(Clone, Copy)]
@@ -15,7 +15,7 @@ pub struct ReportContext<'a> {
     /// The units.
     pub units: &'a UnitForest,
     /// Position of the unit of the report.
-    pub unit: usize,
+    pub unit: UnitPosition,
     /// The period of the report.
     pub period: Period,
 }

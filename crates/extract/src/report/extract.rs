@@ -5,6 +5,7 @@ use std::ops::Range;
 use kpi::measure::Measure;
 use kpi::number::Decimal64;
 use kpi::period::Period;
+use kpi::unit::UnitPosition;
 
 /// How a figure that was found is used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
@@ -30,7 +31,7 @@ pub struct ExtractedFigure {
     /// The target that it states.
     pub target: Option<String>,
     /// Position of its unit.
-    pub unit: usize,
+    pub unit: UnitPosition,
     /// Its period.
     pub period: Period,
     /// The number.

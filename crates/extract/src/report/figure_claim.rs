@@ -3,6 +3,7 @@
 use super::context::ReportContext;
 use kpi::measure::{Measure, Members};
 use kpi::number::Decimal64;
+use kpi::unit::UnitPosition;
 
 /// A figure found in a sentence, as later figures refer to it.
 #[derive(Clone, Debug)]
@@ -10,7 +11,7 @@ pub struct FigureClaim {
     /// The measure.
     pub measure: Measure,
     /// Position of its unit.
-    pub unit: usize,
+    pub unit: UnitPosition,
     /// The number.
     pub value: Decimal64,
     /// Code of the pattern that found it.

@@ -11,6 +11,7 @@ use super::period_sign::mark;
 use super::time_scope::{TimeScope, names_any, time_of_heading};
 use super::words::words;
 use kpi::measure::Members;
+use kpi::unit::UnitPosition;
 
 /// The text above a paragraph: headings, and the paragraph that introduces it.
 #[derive(Default)]
@@ -61,7 +62,7 @@ impl HeadingContext {
         text: &str,
         range: Range<usize>,
         setting: &ReportContext<'_>,
-        names: &NameIndex,
+        names: &NameIndex<UnitPosition>,
     ) {
         self.headings.retain(|heading| heading.level < level);
         self.lead = None;

@@ -10,6 +10,7 @@ use super::period_sign::{
 use super::tokenizer::{Token, TokenKind};
 use kpi::period::Period;
 use kpi::phrase::sign;
+use kpi::unit::UnitPosition;
 use kpi::vietnamese::numbers::{NumberKind, NumericToken, is_approximation};
 
 /// Most levels of parentheses that are distinguished; deeper ones belong to the deepest.
@@ -25,7 +26,7 @@ pub struct SequenceItem {
     /// Its first byte in the line.
     pub start: usize,
     /// The unit that it names.
-    pub unit: Option<usize>,
+    pub unit: Option<UnitPosition>,
     /// The name of a member that begins at this item: index of the name and number of items.
     pub member: Option<(usize, usize)>,
 }
@@ -53,7 +54,7 @@ pub struct ItemSequence {
     /// Members named in parentheses without a number: the item before, and the index of the name.
     pub hidden: Vec<(usize, usize)>,
     /// Units named in parentheses without a number: the item before, and the position of the unit.
-    pub hidden_units: Vec<(usize, usize)>,
+    pub hidden_units: Vec<(usize, UnitPosition)>,
     /// For each item, whether it is a number.
     numbers: Vec<bool>,
     /// For each item, the mark that it is.
@@ -127,7 +128,7 @@ pub struct SequenceWriter<'a> {
     /// The names and patterns of the catalogue.
     pub lexicon: &'a ReportLexicon,
     /// The names of the units.
-    pub units: &'a NameIndex,
+    pub units: &'a NameIndex<UnitPosition>,
     /// The report's period.
     pub period: Period,
 }
@@ -307,7 +308,7 @@ impl SequenceWriter<'_> {
 
     /// The unit named at a token, with commas or dashes allowed between its words, and the number
     /// of tokens.
-    fn named_unit(&self, tokens: &[Token], at: usize, end: usize) -> Option<(usize, usize)> {
+    fn named_unit(&self, tokens: &[Token], at: usize, end: usize) -> Option<(UnitPosition, usize)> {
         let (words, places) = name_words(tokens, at, end);
         let (unit, count) = self.units.at(&words)?;
         Some((unit, places.get(count.checked_sub(1)?)? + 1))

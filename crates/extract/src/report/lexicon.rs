@@ -11,7 +11,7 @@ use kpi::catalogue::{Catalogue, PatternDocument};
 use kpi::measure::Measure;
 use kpi::period::Month;
 use kpi::phrase::{self, PhrasePart, PhraseWords, sign};
-use kpi::unit::{UnitDocument, UnitForest, UnitKind};
+use kpi::unit::{UnitDocument, UnitForest, UnitKind, UnitPosition, UnitRange};
 use kpi::vietnamese::folding::words;
 
 /// Most bytes of automaton states that a regular expression caches on each thread. There are
@@ -70,14 +70,14 @@ pub struct UnnamedDimension {
     pub within: Option<(String, String)>,
 }
 
-/// Names by their folded words, with the index of the thing that each names. The longest match is
+/// Names by their folded words, with the position or index of the thing that each names. The longest match is
 /// taken.
 #[derive(Debug, Default)]
-pub struct NameIndex(HashMap<String, Vec<(Vec<String>, usize)>>);
+pub struct NameIndex<T>(HashMap<String, Vec<(Vec<String>, T)>>);
 
-impl NameIndex {
+impl<T: Copy> NameIndex<T> {
     /// Adds a name for a thing.
-    pub fn add(&mut self, words: Vec<String>, thing: usize) {
+    pub fn add(&mut self, words: Vec<String>, thing: T) {
         if let Some(first) = words.first() {
             let list = self.0.entry(first.clone()).or_default();
             list.push((words, thing));
@@ -87,7 +87,7 @@ impl NameIndex {
 
     /// The thing that the first words of a list name, and the number of these words.
     #[must_use]
-    pub fn at(&self, words: &[&str]) -> Option<(usize, usize)> {
+    pub fn at(&self, words: &[&str]) -> Option<(T, usize)> {
         let list = self.0.get(*words.first()?)?;
         let fits = |name: &[String]| {
             name.len() <= words.len() && name.iter().zip(words).all(|(one, other)| one == other)
@@ -102,11 +102,11 @@ pub struct ReportLexicon {
     /// The patterns, in order of the catalogue.
     pub recognizers: Vec<PatternRecognizer>,
     /// Names of systems, with indices in `systems`.
-    pub topics: NameIndex,
+    pub topics: NameIndex<usize>,
     /// The codes of the systems.
     pub systems: Vec<String>,
     /// Names of members, with indices in `members`.
-    pub member_names: NameIndex,
+    pub member_names: NameIndex<usize>,
     /// For each name its members. Members of several dimensions may share a name.
     pub members: Vec<Vec<(String, String)>>,
     /// For each dimension the member that folded words name.
@@ -295,11 +295,11 @@ static KINDS: LazyLock<Vec<Vec<&str>>> = LazyLock::new(|| {
 #[must_use]
 pub fn unit_names(
     units: &UnitForest,
-    positions: std::ops::Range<usize>,
+    positions: UnitRange,
     month: Month,
-) -> NameIndex {
+) -> NameIndex<UnitPosition> {
     let mut names = NameIndex::default();
-    for position in positions.filter(|position| units.exists(*position, month)) {
+    for position in positions.iter().filter(|position| units.exists(*position, month)) {
         let Some(unit) = units.get(position) else { continue };
         for name in spellings(&unit.document) {
             names.add(name, position);

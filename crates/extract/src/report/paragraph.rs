@@ -8,6 +8,7 @@ use super::item_sequence::{ItemSequence, SequenceWriter};
 use super::lexicon::NameIndex;
 use super::time_scope::{TimeScope, time_of_heading};
 use super::tokenizer::{Token, TokenKind, split_sentences, tokenize};
+use kpi::unit::UnitPosition;
 use kpi::vietnamese::numbers::{self, TextNumber};
 
 /// Most words and marks of a sentence that is the heading of its paragraph.
@@ -31,7 +32,7 @@ impl<'a> ReportParagraph<'a> {
         text: &'a str,
         range: Range<usize>,
         setting: &'a ReportContext<'a>,
-        names: &NameIndex,
+        names: &NameIndex<UnitPosition>,
     ) -> Self {
         Self::of_tokens(text, tokenize(text, range), setting, names)
     }
@@ -43,7 +44,7 @@ impl<'a> ReportParagraph<'a> {
         label: Range<usize>,
         cell: Range<usize>,
         setting: &'a ReportContext<'a>,
-        names: &NameIndex,
+        names: &NameIndex<UnitPosition>,
     ) -> Self {
         let percent = text.get(label.clone()).is_some_and(|label| label.contains('%'));
         let mut all: Vec<Token> = tokenize(text, label.clone())
@@ -63,7 +64,7 @@ impl<'a> ReportParagraph<'a> {
         label: Range<usize>,
         cells: &[(Range<usize>, Range<usize>)],
         setting: &'a ReportContext<'a>,
-        names: &NameIndex,
+        names: &NameIndex<UnitPosition>,
     ) -> Self {
         let mark = |mark, at| Token { kind: TokenKind::Mark(mark), range: at..at };
         let mut all = tokenize(text, label.clone());
@@ -89,7 +90,7 @@ impl<'a> ReportParagraph<'a> {
         text: &'a str,
         tokens: Vec<Token>,
         setting: &'a ReportContext<'a>,
-        names: &NameIndex,
+        names: &NameIndex<UnitPosition>,
     ) -> Self {
         let writer =
             SequenceWriter { lexicon: setting.lexicon, units: names, period: setting.period };
@@ -147,7 +148,7 @@ impl<'a> ReportParagraph<'a> {
     pub(super) fn begins_with_another(
         &self,
         token: usize,
-        named: Option<usize>,
+        named: Option<UnitPosition>,
         subset: bool,
     ) -> bool {
         if let Some(unit) = named {

@@ -10,13 +10,14 @@ use super::lexicon::PatternRecognizer;
 use super::paragraph::ReportParagraph;
 use super::words::words;
 use kpi::catalogue::IndicatorKind;
+use kpi::unit::UnitPosition;
 
 /// A match of a pattern at a number.
 pub struct PatternMatch<'a> {
     pub recognizer: &'a PatternRecognizer,
     pub sequence: usize,
     pub item: usize,
-    pub unit: Option<usize>,
+    pub unit: Option<UnitPosition>,
     pub members: Vec<(String, String)>,
     /// The items that the phrase matches.
     pub span: Range<usize>,

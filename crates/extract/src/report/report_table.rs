@@ -14,6 +14,7 @@ use crate::table::{CellFigure, LabelMeaning, TableDefaults, TableMapping, TableR
 use documents::Document;
 use documents::table::Grid;
 use kpi::period::{Period, Step};
+use kpi::unit::UnitPosition;
 use kpi::vietnamese::numbers::{NumberFlaw, NumericToken, find_tokens};
 
 /// Confidence of a figure in a table: its labels name it word for word.
@@ -32,7 +33,7 @@ pub struct ReportTable<'a> {
     /// What the report is read with.
     pub setting: &'a ReportContext<'a>,
     /// The names of the units.
-    pub names: &'a NameIndex,
+    pub names: &'a NameIndex<UnitPosition>,
 }
 
 impl ReportTable<'_> {
@@ -153,7 +154,7 @@ impl ReportTable<'_> {
         }
         // A "Huyện Châu Thành" of another province is another unit, and figures of the country are
         // not part of the report.
-        if !self.setting.units.subtree(self.setting.unit).contains(&figure.unit) {
+        if !self.setting.units.subtree(self.setting.unit).contains(figure.unit) {
             reading.unclaimed.push(UnclaimedNumber {
                 place,
                 sentence,
@@ -198,14 +199,14 @@ impl ReportTable<'_> {
                 matches!(column.meaning, LabelMeaning::Figures { .. } | LabelMeaning::Unclaimed(_))
             });
             let cells = columns.filter(|column| !other_time(&column.text)).filter_map(|column| {
-                Some((self.cell(header, column.index)?, self.cell(row, column.index)?))
+                Some((self.cell(header, column.place)?, self.cell(row, column.place)?))
             });
             let cells: Vec<(Range<usize>, Range<usize>)> = cells.collect();
             let label = label(mapping, row).and_then(|(row, column)| self.cell(row, column));
             if let Some(label) = label.filter(|label| cells.len() > 1 && !self.is_of_another(label))
             {
                 let unknown = mapping.rows.iter().any(|one| {
-                    one.index == row && matches!(one.meaning, LabelMeaning::Unclaimed(_))
+                    one.place == row && matches!(one.meaning, LabelMeaning::Unclaimed(_))
                 });
                 self.row_as_sentence(label, &cells, unknown, above, &mut said);
             }
@@ -273,7 +274,7 @@ impl ReportTable<'_> {
 
     /// Whether a column has figures of the report's own period.
     fn is_of_period(&self, mapping: &TableMapping, column: usize) -> bool {
-        let Some(column) = mapping.columns.iter().find(|one| one.index == column) else {
+        let Some(column) = mapping.columns.iter().find(|one| one.place == column) else {
             return false;
         };
         let period = self.setting.period;
@@ -282,7 +283,7 @@ impl ReportTable<'_> {
             column.meaning == LabelMeaning::Figures { measure: None, unit: None, month: None };
         let dated = column.meaning == LabelMeaning::Figures { measure: None, unit: None, month };
         let heading =
-            mapping.header.end.checked_sub(1).and_then(|header| self.cell(header, column.index));
+            mapping.header.end.checked_sub(1).and_then(|header| self.cell(header, column.place));
         undated
             || dated
             || heading.is_some_and(|heading| says_period(self.document.slice(&heading), period))
@@ -329,7 +330,7 @@ fn label(mapping: &TableMapping, row: usize) -> Option<(usize, usize)> {
         .columns
         .iter()
         .rfind(|column| column.meaning == LabelMeaning::Labels)
-        .map(|column| (row, column.index))
+        .map(|column| (row, column.place))
 }
 
 /// Whether a heading names exactly the report's own period: `Quý III/2022`, `Thực hiện 9 tháng`.

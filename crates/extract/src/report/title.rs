@@ -7,7 +7,7 @@ use super::lexicon::{ReportLexicon, spellings, unit_names};
 use super::tokenizer::{TokenKind, tokenize};
 use documents::{BlockKind, Document, DocumentBlock};
 use kpi::period::{Month, Period, Step};
-use kpi::unit::{UnitForest, UnitKind};
+use kpi::unit::{UnitForest, UnitKind, UnitPosition};
 use kpi::vietnamese::folding::words;
 use kpi::vietnamese::numbers::{NumericToken, find_tokens};
 
@@ -135,10 +135,10 @@ pub fn unit(
     lexicon: &ReportLexicon,
     units: &UnitForest,
     period: Period,
-) -> Option<usize> {
-    let names = unit_names(units, 0..units.len(), period.last());
+) -> Option<UnitPosition> {
+    let names = unit_names(units, units.all(), period.last());
     let writer = SequenceWriter { lexicon, units: &names, period };
-    let named = |block: &DocumentBlock| -> Vec<usize> {
+    let named = |block: &DocumentBlock| -> Vec<UnitPosition> {
         let tokens = tokenize(&document.text, block.range.clone());
         let sequences = writer.sequences(&tokens, 0..tokens.len());
         sequences
@@ -146,12 +146,12 @@ pub fn unit(
             .flat_map(|sequence| sequence.items.iter().filter_map(|item| item.unit))
             .collect()
     };
-    let is_department = |unit: usize| {
+    let is_department = |unit: UnitPosition| {
         units.get(unit).is_some_and(|unit| {
             matches!(unit.document.kind, UnitKind::Department | UnitKind::Agency)
         })
     };
-    let provinces: Vec<(usize, Vec<String>)> = units
+    let provinces: Vec<(UnitPosition, Vec<String>)> = units
         .roots()
         .filter(|root| units.exists(*root, period.last()))
         .filter_map(|root| {
@@ -165,7 +165,7 @@ pub fn unit(
         })
         .collect();
     // In "Sở Thông tin và Truyền thông Trà Vinh" the province comes after another name.
-    let within = |block: &DocumentBlock| -> Vec<usize> {
+    let within = |block: &DocumentBlock| -> Vec<UnitPosition> {
         let line = format!(" {} ", words(document.slice(&block.range)).join(" "));
         provinces
             .iter()
@@ -183,7 +183,7 @@ pub fn unit(
     if let Some(author) = author(document, &named, &within) {
         return author.filter(|author| province_is_named || !is_department(*author));
     }
-    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<UnitPosition, usize> = BTreeMap::new();
     for block in lines() {
         for unit in named(block).into_iter().filter(|unit| !is_department(*unit)) {
             *counts.entry(unit).or_default() += 1;
@@ -215,9 +215,9 @@ fn says_figures(line: &str) -> bool {
 /// it is unknown.
 fn author(
     document: &Document,
-    named: &dyn Fn(&DocumentBlock) -> Vec<usize>,
-    within: &dyn Fn(&DocumentBlock) -> Vec<usize>,
-) -> Option<Option<usize>> {
+    named: &dyn Fn(&DocumentBlock) -> Vec<UnitPosition>,
+    within: &dyn Fn(&DocumentBlock) -> Vec<UnitPosition>,
+) -> Option<Option<UnitPosition>> {
     for block in document.blocks.iter().take(8).filter(|block| {
         !matches!(block.kind, BlockKind::Table(_)) && !says_figures(document.slice(&block.range))
     }) {

@@ -6,6 +6,7 @@ use crate::label::MeasureUnitText;
 use kpi::catalogue::Catalogue;
 use kpi::measure::{Measure, Members};
 use kpi::period::Month;
+use kpi::unit::UnitPosition;
 use kpi::vietnamese::months::MonthMention;
 
 /// What a column of labels contains.
@@ -31,7 +32,7 @@ pub(super) struct LabelFacets {
     /// The possible readings of its members; empty when it names none.
     pub members: Vec<Members>,
     /// Its unit.
-    pub unit: Option<usize>,
+    pub unit: Option<UnitPosition>,
     /// Its month.
     pub month: Option<Month>,
     /// A month whose year is given elsewhere.

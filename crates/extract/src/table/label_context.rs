@@ -2,6 +2,7 @@
 
 use crate::label::LabelIndex;
 use kpi::period::Month;
+use kpi::unit::UnitPosition;
 
 /// What is known before a label is read.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -9,7 +10,7 @@ pub(super) struct LabelContext {
     /// The text above.
     pub hint: String,
     /// Position of the reporting unit.
-    pub unit: Option<usize>,
+    pub unit: Option<UnitPosition>,
     /// The reporting month.
     pub month: Option<Month>,
 }

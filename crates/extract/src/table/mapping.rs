@@ -6,12 +6,13 @@ use std::ops::Range;
 use kpi::measure::Measure;
 use kpi::number::Decimal64;
 use kpi::period::Month;
+use kpi::unit::UnitPosition;
 
 /// What is assumed when the table does not say it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TableDefaults {
     /// Position of the reporting unit.
-    pub unit: Option<usize>,
+    pub unit: Option<UnitPosition>,
     /// The reporting month.
     pub month: Option<Month>,
     /// The text above the table: caption, heading of the section, name of the sheet.
@@ -21,8 +22,8 @@ pub struct TableDefaults {
 /// How a column or row was understood.
 #[derive(Clone, PartialEq, Debug)]
 pub struct LabelUse {
-    /// Its place, from 0.
-    pub index: usize,
+    /// Its place among the columns or rows, from 0.
+    pub place: usize,
     /// Its label.
     pub text: String,
     /// The meaning.
@@ -37,7 +38,7 @@ pub enum LabelMeaning {
         /// The measure, or only the members, as text.
         measure: Option<String>,
         /// The unit's position.
-        unit: Option<usize>,
+        unit: Option<UnitPosition>,
         /// The month.
         month: Option<Month>,
     },
@@ -61,7 +62,7 @@ pub struct CellFigure {
     /// The measure.
     pub measure: Measure,
     /// Position of the unit.
-    pub unit: usize,
+    pub unit: UnitPosition,
     /// The month.
     pub month: Month,
     /// The cell's text.

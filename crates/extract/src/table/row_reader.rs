@@ -20,6 +20,7 @@ use kpi::measure::{Measure, Members};
 use kpi::number::Decimal64;
 use kpi::observation::names_not_applicable;
 use kpi::period::Month;
+use kpi::unit::UnitPosition;
 use kpi::vietnamese::folding::unaccented;
 use kpi::vietnamese::months::extract_months;
 
@@ -44,7 +45,7 @@ pub(super) struct RowReader<'t, 's> {
     columns: &'s [TableColumn],
     title: &'s TableTitle,
     /// Position of the reporting unit, for totals.
-    whole: Option<usize>,
+    whole: Option<UnitPosition>,
     section: LabelContext,
     /// What a heading gives for the rows below it.
     heading: LabelFacets,
@@ -101,7 +102,7 @@ impl<'t, 's> RowReader<'t, 's> {
                     mapping.unclaimed.extend((0..self.shape.width()).filter_map(inside));
                 }
                 mapping.rows.extend((!text.is_empty()).then_some(LabelUse {
-                    index: row,
+                    place: row,
                     text,
                     meaning,
                 }));
@@ -109,14 +110,15 @@ impl<'t, 's> RowReader<'t, 's> {
             }
             let facets = self.row(row, &texts);
             mapping.rows.push(LabelUse {
-                index: row,
+                place: row,
                 text: text.clone(),
                 meaning: self.row_meaning(&facets),
             });
             rows.push((row, facets, text));
         }
-        let units: HashSet<usize> = rows.iter().filter_map(|(_, facets, _)| facets.unit).collect();
-        let across: HashSet<usize> =
+        let units: HashSet<UnitPosition> =
+            rows.iter().filter_map(|(_, facets, _)| facets.unit).collect();
+        let across: HashSet<UnitPosition> =
             self.facets_of_columns().filter_map(|facets| facets.unit).collect();
         let named = rows.iter().any(|(_, facets, _)| facets.measure.is_some())
             || self.facets_of_columns().any(|facets| facets.measure.is_some());
@@ -694,10 +696,10 @@ impl<'t, 's> RowReader<'t, 's> {
     /// The unit of a cell: the one named, that of a total, or the reporting unit.
     fn unit_of(
         &self,
-        named: Option<usize>,
+        named: Option<UnitPosition>,
         totals: (bool, bool),
         table: &TableScope,
-    ) -> Result<usize, String> {
+    ) -> Result<UnitPosition, String> {
         if let Some(unit) = named {
             return Ok(unit);
         }
@@ -707,12 +709,12 @@ impl<'t, 's> RowReader<'t, 's> {
         let whole = self
             .whole
             .ok_or("no label names the unit, or the title names another unit than the request")?;
-        let below = |units: &HashSet<usize>| {
+        let below = |units: &HashSet<UnitPosition>| {
             units.iter().all(|unit| {
                 *unit != whole && self.reader.units.ancestors(*unit).any(|above| above == whole)
             })
         };
-        let sound = |total: bool, units: &HashSet<usize>| match (total, units.is_empty()) {
+        let sound = |total: bool, units: &HashSet<UnitPosition>| match (total, units.is_empty()) {
             (true, true) => Err("a total over rows or columns that are not units".to_owned()),
             (true, false) if !below(units) => {
                 Err("a total over units that are not below the reporting unit".to_owned())
@@ -803,8 +805,8 @@ struct TableScope {
     /// Whether there is only one total in rows or columns, which applies to all of them.
     sole: bool,
     sole_across: bool,
-    units: HashSet<usize>,
-    across: HashSet<usize>,
+    units: HashSet<UnitPosition>,
+    across: HashSet<UnitPosition>,
     named: bool,
     month_rows: bool,
 }
@@ -812,7 +814,7 @@ struct TableScope {
 /// A cell that is a figure.
 struct CellValue {
     measure: Measure,
-    unit: usize,
+    unit: UnitPosition,
     month: Month,
     written: Decimal64,
     approximate: bool,

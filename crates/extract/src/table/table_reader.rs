@@ -68,9 +68,9 @@ impl<'a> TableReader<'a> {
         mapping.columns = columns
             .iter()
             .enumerate()
-            .map(|(index, column)| LabelUse {
-                index,
-                text: shape.header_texts(&parts, index).join(" / "),
+            .map(|(place, column)| LabelUse {
+                place,
+                text: shape.header_texts(&parts, place).join(" / "),
                 meaning: self.reader.column_meaning(column),
             })
             .collect();
@@ -102,7 +102,7 @@ impl<'a> TableReader<'a> {
             .iter()
             // "Thanh tra tỉnh" is a unit and not a system.
             .filter(|row| !matches!(row.meaning, LabelMeaning::Figures { unit: Some(_), .. }))
-            .map(|row| (row.index, self.reader.labels.systems(&row.text)))
+            .map(|row| (row.place, self.reader.labels.systems(&row.text)))
             .collect();
         let document = &self.reader.catalogue.document;
         let system = |code: &str| {

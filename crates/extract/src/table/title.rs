@@ -12,7 +12,7 @@ use crate::label::{LabelResolution, MeasureUnitText, split_marker};
 use crate::words::table_words;
 use kpi::measure::Measure;
 use kpi::period::Month;
-use kpi::unit::UnitKind;
+use kpi::unit::{UnitKind, UnitPosition};
 use kpi::vietnamese::folding::unaccented;
 use kpi::vietnamese::months::{MonthMention, extract_months};
 
@@ -103,22 +103,22 @@ impl LabelReader<'_> {
     /// author of a report for a unit above is named in the title too.
     fn title_unit(
         &self,
-        explicit: Option<usize>,
-        named: &[usize],
-        given: Option<usize>,
-    ) -> Option<usize> {
+        explicit: Option<UnitPosition>,
+        named: &[UnitPosition],
+        given: Option<UnitPosition>,
+    ) -> Option<UnitPosition> {
         if explicit.is_some() {
             return explicit;
         }
         let Some(given) = given else {
             return named.last().copied().filter(|last| named.iter().all(|unit| unit == last));
         };
-        let writes = |unit: usize| {
+        let writes = |unit: UnitPosition| {
             self.units.get(unit).is_some_and(|unit| {
                 matches!(unit.document.kind, UnitKind::Department | UnitKind::Agency)
             })
         };
-        let above = |unit: usize| self.units.ancestors(given).any(|above| above == unit);
+        let above = |unit: UnitPosition| self.units.ancestors(given).any(|above| above == unit);
         let strange = named.iter().any(|unit| {
             *unit != given
                 && !above(*unit)

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::words::table_words;
 use kpi::period::Month;
-use kpi::unit::{UnitForest, UnitKind};
+use kpi::unit::{UnitForest, UnitKind, UnitPosition};
 use kpi::vietnamese::folding::{Spelling, folded, label_words, unaccented};
 
 /// Most words of a unit's name that are looked for within a text.
@@ -15,9 +15,9 @@ const LONGEST_NAME: usize = 12;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum UnitMatch {
     /// Exactly this unit.
-    One(usize),
+    One(UnitPosition),
     /// Any of these units.
-    Several(Vec<usize>),
+    Several(Vec<UnitPosition>),
     /// No known unit.
     Unknown,
 }
@@ -27,8 +27,8 @@ pub enum UnitMatch {
 pub struct UnitNames<'a> {
     units: &'a UnitForest,
     /// Whole names and names without the words before them, in both spellings.
-    whole: HashMap<String, Vec<usize>>,
-    own: HashMap<String, Vec<usize>>,
+    whole: HashMap<String, Vec<UnitPosition>>,
+    own: HashMap<String, Vec<UnitPosition>>,
 }
 
 fn joined(text: &str, spelling: Spelling) -> String {
@@ -78,15 +78,18 @@ impl<'a> UnitNames<'a> {
     /// Indexes the names of units.
     #[must_use]
     pub fn new(units: &'a UnitForest) -> Self {
-        let (mut whole, mut own) =
-            (HashMap::<String, Vec<usize>>::new(), HashMap::<String, Vec<usize>>::new());
-        let add = |map: &mut HashMap<String, Vec<usize>>, name: String, position: usize| {
-            let list = map.entry(name).or_default();
-            if !list.contains(&position) {
-                list.push(position);
-            }
-        };
-        for (position, unit) in units.iter().enumerate() {
+        let (mut whole, mut own) = (
+            HashMap::<String, Vec<UnitPosition>>::new(),
+            HashMap::<String, Vec<UnitPosition>>::new(),
+        );
+        let add =
+            |map: &mut HashMap<String, Vec<UnitPosition>>, name: String, position: UnitPosition| {
+                let list = map.entry(name).or_default();
+                if !list.contains(&position) {
+                    list.push(position);
+                }
+            };
+        for (position, unit) in units.iter_placed() {
             let names = &unit.document.name;
             // The text in parentheses is another name: "Trung tâm Kiểm soát bệnh tật tỉnh (CDC)".
             let parts = names.vi.split(['(', ')']).filter(|_| names.vi.contains('('));
@@ -113,7 +116,12 @@ impl<'a> UnitNames<'a> {
     /// The unit that a text names among those that exist in a month. Of several the one directly
     /// below `above` is taken, if there is one.
     #[must_use]
-    pub fn resolve(&self, text: &str, month: Option<Month>, above: Option<usize>) -> UnitMatch {
+    pub fn resolve(
+        &self,
+        text: &str,
+        month: Option<Month>,
+        above: Option<UnitPosition>,
+    ) -> UnitMatch {
         let text = text.trim();
         if let Some(position) = self.units.position(text) {
             return UnitMatch::One(position);
@@ -135,7 +143,7 @@ impl<'a> UnitNames<'a> {
             found = match without_head(&name, spelling) {
                 // "Tỉnh Trà Vinh" for a province whose name is "Trà Vinh".
                 Some((rest, Some(kind))) => {
-                    let of_kind = |position: &usize| {
+                    let of_kind = |position: &UnitPosition| {
                         self.units.get(*position).is_some_and(|unit| unit.document.kind == kind)
                     };
                     self.whole.get(&rest).into_iter().flatten().copied().filter(of_kind).collect()
@@ -147,7 +155,7 @@ impl<'a> UnitNames<'a> {
             found = self.by_initials(text, &name);
         }
         if let Some(month) = month {
-            let exist: Vec<usize> = found
+            let exist: Vec<UnitPosition> = found
                 .iter()
                 .copied()
                 .filter(|position| self.units.exists(*position, month))
@@ -159,7 +167,7 @@ impl<'a> UnitNames<'a> {
         if found.len() > 1
             && let Some(above) = above
         {
-            let below: Vec<usize> = found
+            let below: Vec<UnitPosition> = found
                 .iter()
                 .copied()
                 .filter(|position| {
@@ -186,7 +194,7 @@ impl<'a> UnitNames<'a> {
         &self,
         text: &str,
         month: Option<Month>,
-        above: Option<usize>,
+        above: Option<UnitPosition>,
     ) -> Vec<UnitMatch> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let bare = |word: &&str| folded(word.trim_matches(|c: char| !c.is_alphanumeric()));
@@ -251,7 +259,7 @@ impl<'a> UnitNames<'a> {
     }
 
     /// Departments by the initials of their names: "Sở TT&TT", "Sở KHCN".
-    fn by_initials(&self, text: &str, name: &str) -> Vec<usize> {
+    fn by_initials(&self, text: &str, name: &str) -> Vec<UnitPosition> {
         let head = joined("sở", Spelling::of(text));
         if name.strip_prefix(&head).is_none_or(|rest| !rest.starts_with(' ')) {
             return Vec::new();
@@ -273,8 +281,7 @@ impl<'a> UnitNames<'a> {
             name.first().is_some_and(|first| first == "so") && initials == letters
         };
         self.units
-            .iter()
-            .enumerate()
+            .iter_placed()
             .filter(|(_, unit)| fits(unit))
             .map(|(position, _)| position)
             .collect()
@@ -291,14 +298,14 @@ mod tests {
             serde_json::from_value(serde_json::json!({ "code": code, "kind": kind, "name": { "vi": name }, "parent": parent })).unwrap()
         };
         let documents = vec![
-            (1, unit("tv", "province", "Trà Vinh", None)),
-            (2, unit("cl", "district", "Huyện Càng Long", Some("tv"))),
-            (3, unit("dh", "district", "Thị xã Duyên Hải", Some("tv"))),
-            (4, unit("dhh", "district", "Huyện Duyên Hải", Some("tv"))),
-            (5, unit("cltt", "commune", "Thị trấn Càng Long", Some("cl"))),
-            (6, unit("dic", "department", "Sở Thông tin và Truyền thông", Some("tv"))),
+            unit("tv", "province", "Trà Vinh", None),
+            unit("cl", "district", "Huyện Càng Long", Some("tv")),
+            unit("dh", "district", "Thị xã Duyên Hải", Some("tv")),
+            unit("dhh", "district", "Huyện Duyên Hải", Some("tv")),
+            unit("cltt", "commune", "Thị trấn Càng Long", Some("cl")),
+            unit("dic", "department", "Sở Thông tin và Truyền thông", Some("tv")),
         ];
-        UnitForest::new(documents).unwrap()
+        UnitForest::numbered(documents).unwrap()
     }
 
     #[test]

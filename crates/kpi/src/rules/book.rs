@@ -10,6 +10,7 @@ use super::super::number::{float, power_of_ten, scaled};
 use super::super::number_format::{format_vietnamese, rounded_to};
 use super::super::period::Month;
 use super::super::program::{Operand, OwnValuePlan, PriorMonths, Program};
+use super::super::unit::UnitPosition;
 use super::super::value::ValueSource;
 use super::finding::{CurrentFindings, Finding};
 
@@ -76,7 +77,7 @@ enum CheckKind {
 /// One check at a unit and month.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct CheckAt {
-    unit: usize,
+    unit: UnitPosition,
     month: Month,
     what: CheckKind,
 }
@@ -95,8 +96,10 @@ impl RuleBook {
     /// Prepares the rules for the measures of the view's dictionary.
     #[must_use]
     pub fn new(catalogue: &Catalogue, view: &CubeView<'_>) -> Self {
-        let known: Vec<(MeasureId, Measure)> =
-            (0..).map_while(|id| Some((id, view.measure(id)?.clone()))).collect();
+        let known: Vec<(MeasureId, Measure)> = (0..)
+            .map(MeasureId::new)
+            .map_while(|id| Some((id, view.measure(id)?.clone())))
+            .collect();
         let mut book = Self {
             subjects: Vec::new(),
             written: Vec::new(),
@@ -183,7 +186,7 @@ impl RuleBook {
         figure: &CubeEntry,
         checks: &mut Vec<CheckAt>,
     ) {
-        let Some(touches) = self.touches.get(figure.measure) else { return };
+        let Some(touches) = self.touches.get(figure.measure.index()) else { return };
         let (unit, month, next) = (figure.unit, figure.month, figure.month.plus(1));
         self.collect_checks_at_unit(source, figure, checks);
         let mut add = |unit, month, what| checks.push(CheckAt { unit, month, what });
@@ -226,13 +229,13 @@ impl RuleBook {
         figure: &CubeEntry,
         checks: &mut Vec<CheckAt>,
     ) {
-        let Some(touches) = self.touches.get(figure.measure) else { return };
+        let Some(touches) = self.touches.get(figure.measure.index()) else { return };
         let mut add = |what| checks.push(CheckAt { unit: figure.unit, month: figure.month, what });
         if self.rates.contains_key(&figure.measure) {
             add(CheckKind::StatedRate(figure.measure));
         }
         let has_children =
-            source.units.get(figure.unit).is_some_and(|unit| unit.end > figure.unit + 1);
+            source.units.get(figure.unit).is_some_and(|unit| unit.end > figure.unit.next());
         for place in &touches.subjects {
             let Some(subject) = self.subjects.get(*place) else { continue };
             if subject.own.stated.is_some() && !subject.own.splits.is_empty() {
@@ -298,10 +301,11 @@ impl RuleBook {
     pub fn all(&self, source: &ValueSource<'_>) -> CurrentFindings {
         let (mut standing, mut checks) = (CurrentFindings::default(), Vec::new());
         let stated = source.view.cube.all_stated();
-        let figures = (0..self.touches.len()).flat_map(|measure| {
+        let figures = (0..self.touches.len()).map(MeasureId::new).flat_map(|measure| {
             let busy = self.checks_leaves(measure);
-            let has_children =
-                move |unit: usize| source.units.get(unit).is_some_and(|here| here.end > unit + 1);
+            let has_children = move |unit: UnitPosition| {
+                source.units.get(unit).is_some_and(|here| here.end > unit.next())
+            };
             source
                 .view
                 .cube
@@ -320,7 +324,7 @@ impl RuleBook {
 
     /// Whether figures of a measure must be checked at units without children too.
     fn checks_leaves(&self, measure: MeasureId) -> bool {
-        self.touches.get(measure).is_some_and(|touches| {
+        self.touches.get(measure.index()).is_some_and(|touches| {
             let of_subject = |place: &usize| {
                 self.subjects.get(*place).is_some_and(|subject| {
                     !subject.own.splits.is_empty()
@@ -620,7 +624,12 @@ fn own_value(source: &ValueSource<'_>, check: &CheckAt, own: &OwnValuePlan) -> O
 
 /// Whether any measure of a program, also one that no choice takes, has a value at the unit itself
 /// or, inside `sum()`, at a leaf below it.
-fn is_measured(source: &ValueSource<'_>, program: &Program, unit: usize, month: Month) -> bool {
+fn is_measured(
+    source: &ValueSource<'_>,
+    program: &Program,
+    unit: UnitPosition,
+    month: Month,
+) -> bool {
     let prior = PriorMonths::of_month(month);
     program.operands.iter().any(|operand| match operand {
         Operand::Figure(figure) => figure

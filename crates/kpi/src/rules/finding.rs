@@ -5,6 +5,7 @@ use imbl::OrdMap;
 use super::super::catalogue::Severity;
 use super::super::measure::Measure;
 use super::super::period::Month;
+use super::super::unit::{UnitPosition, UnitRange};
 
 /// A place where figures contradict a rule (docs/specification.md#findings).
 #[derive(Clone, PartialEq, Debug)]
@@ -17,7 +18,7 @@ pub struct Finding {
     /// The measure; for a written rule the first that it names.
     pub measure: Measure,
     /// The unit's position.
-    pub unit: usize,
+    pub unit: UnitPosition,
     /// The month.
     pub month: Month,
     /// The stated figure, or the left side of a written rule.
@@ -31,7 +32,7 @@ pub struct Finding {
 /// The current findings, by unit and month.
 #[derive(Clone, Debug, Default)]
 pub struct CurrentFindings {
-    by_place: OrdMap<(usize, Month), Vec<Finding>>,
+    by_place: OrdMap<(UnitPosition, Month), Vec<Finding>>,
     count: usize,
 }
 
@@ -39,7 +40,7 @@ impl CurrentFindings {
     /// Replaces the finding of one rule and measure at a unit and month; `None` removes it.
     pub fn replace(
         &mut self,
-        unit: usize,
+        unit: UnitPosition,
         month: Month,
         rule: &str,
         measure: &Measure,
@@ -73,12 +74,12 @@ impl CurrentFindings {
 
     /// Whether there are findings at a unit and month.
     #[must_use]
-    pub fn has_any_at(&self, unit: usize, month: Month) -> bool {
+    pub fn has_any_at(&self, unit: UnitPosition, month: Month) -> bool {
         self.by_place.contains_key(&(unit, month))
     }
 
     /// The findings of a range of positions, in order of unit, month, rule and measure.
-    pub fn within(&self, units: std::ops::Range<usize>) -> impl Iterator<Item = &Finding> {
+    pub fn within(&self, units: UnitRange) -> impl Iterator<Item = &Finding> {
         let first = super::super::period::FIRST_MONTH;
         self.by_place.range((units.start, first)..(units.end, first)).flat_map(|(_, list)| list)
     }

@@ -11,6 +11,7 @@ use super::{
     hashes_after, origin,
 };
 use crate::app::state::{State, row_number};
+use crate::app::stored::{stored_measure, stored_month, stored_unit};
 use crate::app::write::evaluate::{
     Evaluation, Sender, check_closed_months, evaluate, retain_current_figures,
 };
@@ -18,7 +19,7 @@ use crate::app::write::idempotency::{Replayable, WriteResponse};
 use crate::app::write::receipt::Receipt;
 use crate::clock::time_text;
 use crate::error::{Error, chain};
-use kpi::cube::Overlay;
+use kpi::cube::{MeasureId, Overlay};
 use kpi::rules::RuleBook;
 use ledger::chain::{self as hash_chain, Hash};
 use ledger::{
@@ -435,7 +436,7 @@ impl State {
                 self.cube.set_decimals(*measure, *decimals);
             }
         }
-        let decimals: ahash::AHashMap<usize, Option<u32>> =
+        let decimals: ahash::AHashMap<MeasureId, Option<u32>> =
             evaluation.effect.measures.iter().copied().collect();
         for entry in &evaluation.effect.changed {
             self.put(entry, decimals.get(&entry.measure).copied().flatten(), commit.revision);
@@ -449,10 +450,11 @@ impl State {
 
 /// The measures that a submission is the first to name, with their new numbers.
 fn new_measures(state: &State, overlay: &Overlay, known: usize) -> Vec<MeasureRow> {
-    let numbered = (state.measures.len()..).zip(overlay.new_measures()).skip(known);
+    let numbered =
+        (state.measures.len()..).map(MeasureId::new).zip(overlay.new_measures()).skip(known);
     numbered
         .map(|(id, measure)| MeasureRow {
-            id: i64::try_from(id).unwrap_or(i64::MAX),
+            id: stored_measure(id),
             code: measure.code.clone(),
             members: measure.members.to_string(),
         })
@@ -488,7 +490,6 @@ fn commit(
     recorded_at: i64,
 ) -> Commit {
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    let index = |place: usize| i64::try_from(place).unwrap_or(i64::MAX);
     let counts = evaluation.effect.counts;
     let row = SubmissionRow {
         id: ulid::Ulid::generate().to_string(),
@@ -512,9 +513,9 @@ fn commit(
         let (mantissa, scale) = row_number(entry.written);
         Some(ObservationRow {
             revision,
-            unit: state.units.get(entry.unit)?.number,
-            measure: index(entry.measure),
-            month: i64::from(entry.month.number()),
+            unit: stored_unit(state.units.get(entry.unit)?.number),
+            measure: stored_measure(entry.measure),
+            month: stored_month(entry.month),
             mantissa,
             scale,
         })
