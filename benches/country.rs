@@ -62,7 +62,7 @@ impl Country {
         country
     }
 
-    /// Imports the next part; returns false when there is none.
+    /// Imports the next part; returns false after the last one.
     fn take_in(&mut self, rows: &mut CsvRows<std::io::PipeReader>) -> bool {
         let mut parser =
             ObservationParser::new(&self.catalogue, &self.units, Clock::default().this_month());

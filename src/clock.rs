@@ -168,7 +168,7 @@ impl ClockCourse {
 }
 
 impl Clock {
-    /// A clock whose days are those of an offset from UTC.
+    /// A clock with the days of an offset from UTC.
     #[must_use]
     pub fn new(offset: FixedOffset) -> Self {
         Self { calendar: Calendar { offset }, inner: Arc::default() }
@@ -256,8 +256,9 @@ impl Clock {
         found
     }
 
-    /// Records how far the machine's clock is from the database server's, whose time was requested
-    /// when the machine's clock showed `asked`, and reads the ledger's clock.
+    /// Records the difference between the machine's clock and the database server's clock, and
+    /// reads the ledger's clock. The server's time was requested when the machine's clock showed
+    /// `asked`.
     ///
     /// # Errors
     /// As for [`Clock::read`].

@@ -138,7 +138,7 @@ pub struct AccessArgs {
         value_delimiter = ','
     )]
     pub open: Vec<PublicArea>,
-    /// Proxies whose forwarded address is trusted, as addresses or networks.
+    /// Addresses or networks of the proxies that are trusted to forward the client's address.
     #[arg(long, env = "EGOV_KPI_TRUSTED_PROXIES", value_name = "LIST", value_delimiter = ',')]
     pub trusted_proxies: Vec<String>,
     /// Header in which these proxies send the address of the client. Other headers are ignored.

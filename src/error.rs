@@ -68,7 +68,8 @@ pub enum Error {
     /// A revision, cursor or tag of the request belongs to another history of the ledger; see
     /// `docs/specification.md#revisions`.
     #[error(
-        "revision {named} is of another history of the ledger, whose revision here is {here}: it was restored, or its server lost revisions; read again, and send again what is missing"
+        "revision {named} belongs to another history of the ledger; this ledger has {here}: it was \
+         restored, or its server lost revisions; read again, and resend what is missing"
     )]
     OtherHistory {
         /// The revision that the client names.

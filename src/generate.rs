@@ -330,7 +330,7 @@ struct InventedUnit {
 const SEASON: [u64; 12] = [960, 720, 1030, 1000, 1000, 990, 980, 1000, 1020, 1060, 1080, 1160];
 
 impl InventedUnit {
-    /// An organisation of a kind, in a province whose size is given in per mille of an ordinary
+    /// An organisation of a kind. `wealth` is the size of its province in per mille of an ordinary
     /// one.
     fn new(mut dice: SplitMix64, kind: UnitKind, wealth: u64) -> Self {
         let (pace, users, services) = match kind {

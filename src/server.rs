@@ -154,9 +154,9 @@ pub fn start(
         connections: settings.limits.connections.min(most),
         ..settings.limits.clone()
     };
-    // Closes connections whose client does not acknowledge data in time, and sends the end of a
-    // response at once: it would wait 40 ms for the acknowledgement of what came before. Accepted
-    // sockets inherit the options of the listening one.
+    // Closes connections when the client does not acknowledge data in time, and sends the end of
+    // a response at once: it would wait 40 ms for the acknowledgement of the data before it.
+    // Accepted sockets inherit the options of the listening one.
     rustix::net::sockopt::set_tcp_user_timeout(&listener, TCP_USER_TIMEOUT)
         .and_then(|()| rustix::net::sockopt::set_tcp_nodelay(&listener, true))
         .map_err(|error| environment(error.into()))?;

@@ -121,7 +121,7 @@ pub async fn guard(
     Ok(answer.map_body(|_, inner| BoxBody::new(body::UnreadBody::new(inner, payload))))
 }
 
-/// The response to a request whose body, if any, has not been read yet.
+/// The response to a request. Its body, if any, has not been read yet.
 async fn handle(
     request: ServiceRequest,
     payload: Option<&mut Payload>,
@@ -268,9 +268,9 @@ fn report_late_refusal(
     }
 }
 
-/// The route of a path. The router decodes percent-encoding first. A path whose decoded form has
-/// another route than its raw form, or only then has one, is treated as unknown, so that encoding
-/// cannot bypass a check.
+/// The route of a path. The router decodes percent-encoding first. When the
+/// decoded form of a path has another route than the raw form, or only the decoded form has a
+/// route, the path is treated as unknown, so that encoding cannot bypass a check.
 fn route_pattern(request: &ServiceRequest) -> Option<String> {
     let pattern = request.match_pattern()?;
     (request.resource_map().match_pattern(request.match_info().as_str()).as_ref() == Some(&pattern))

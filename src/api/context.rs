@@ -42,7 +42,7 @@ pub struct ServiceContext {
 }
 
 impl ServiceContext {
-    /// A context whose ledger is not loaded yet.
+    /// A context before the ledger is loaded.
     ///
     /// # Errors
     /// When threads cannot be started, or metrics are registered twice, which a test excludes.

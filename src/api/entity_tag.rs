@@ -89,7 +89,7 @@ pub fn is_known(request: &HttpRequest, tag: &str) -> bool {
     tags(request, IF_NONE_MATCH).any(|known| known == bare || known == "*")
 }
 
-/// Refuses a request whose `If-Match` does not contain the entity tag of the response.
+/// Refuses a request if its `If-Match` does not contain the entity tag of the response.
 ///
 /// # Errors
 /// 412.

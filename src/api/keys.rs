@@ -19,7 +19,7 @@ use crate::auth::role::Role;
 /// The API keys.
 #[derive(Serialize, ToSchema)]
 struct KeyList {
-    /// The newest revision that changed an API key; 0 if there is none.
+    /// The newest revision that changed an API key; 0 if no revision did.
     revision: i64,
     /// The hash of that revision.
     revision_hash: String,

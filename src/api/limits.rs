@@ -256,7 +256,7 @@ pub fn document_bytes(length: usize, is_pdf: bool) -> usize {
     read.saturating_add(length.saturating_mul(2))
 }
 
-/// Refuses a request whose path, query or headers exceed their limits.
+/// Refuses a request if its path, query or headers exceed their limits.
 ///
 /// # Errors
 /// 414 for path and query, 431 for headers.

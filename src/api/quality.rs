@@ -1,4 +1,4 @@
-//! `GET /quality`: figures that stand out from the history of their unit.
+//! `GET /quality`: figures that are unusual for their unit.
 
 use actix_web::{HttpRequest, get, web};
 use utoipa::openapi::RefOr;
@@ -21,7 +21,7 @@ use kpi::period::Month;
 const ROW: usize = 1 << 10;
 
 response_page! {
-    /// A page of figures that stand out.
+    /// A page of unusual figures.
     struct QualityPage {
         /// The figures, ordered by measure, unit and month; checks of stocks against their flows
         /// come last.
@@ -57,7 +57,7 @@ query_params! {
     }
 }
 
-/// One of the rules by which figures stand out.
+/// A rule that finds unusual figures.
 struct QualityRule(&'static str);
 
 impl QueryValue for QualityRule {
@@ -102,7 +102,7 @@ impl QueryValue for OutlierThreshold {
     }
 }
 
-/// List figures that stand out.
+/// List unusual figures.
 ///
 /// Returns outliers from the history of the unit, figures that never change, and stocks that differ
 /// from what their flows give.
@@ -110,7 +110,7 @@ impl QueryValue for OutlierThreshold {
     operation_id = "get_quality",
     tag = "questions",
     params(QualityParams),
-    responses((status = 200, description = "A page of figures that stand out", content((QualityPage = "application/json"), (String = "text/csv"), (crate::api::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
+    responses((status = 200, description = "A page of unusual figures", content((QualityPage = "application/json"), (String = "text/csv"), (crate::api::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
 )]
 #[get("/quality")]
 pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {

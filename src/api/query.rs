@@ -323,8 +323,8 @@ impl<'r> QueryReader<'r> {
         match self.faults.len() {
             0 => value.ok_or_else(Problem::internal),
             1 => Err(Problem::invalid(self.faults)),
-            faults => Err(Problem {
-                detail: format!("{faults} errors in the query").into_boxed_str(),
+            count => Err(Problem {
+                detail: format!("{count} errors in the query").into_boxed_str(),
                 ..Problem::invalid(self.faults)
             }),
         }
@@ -505,7 +505,7 @@ impl QueryField for QueryNote {
     }
 }
 
-/// The number of a revision, from which a list goes on; 0 for the whole list.
+/// The number of a revision. The list continues after it; 0 gives the whole list.
 pub struct AfterRevision(pub i64);
 
 impl QueryField for AfterRevision {

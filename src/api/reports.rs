@@ -66,8 +66,8 @@ impl QueryValue for AcceptedFigures {
 ///
 /// Send a monthly report as text, Markdown, DOCX or PDF. By default nothing is saved. The response
 /// lists each figure with its sentence, and every other number with the reason it was skipped. With
-/// `dry_run=false` the figures are recorded. A report that cannot be read or whose figures are
-/// invalid gets 422, a closed month without a reason 409.
+/// `dry_run=false` the figures are recorded. A report that cannot be read or has invalid
+/// figures gets 422, a closed month without a reason 409.
 #[utoipa::path(
     operation_id = "post_reports",
     tag = "figures",

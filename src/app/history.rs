@@ -28,7 +28,7 @@ pub(super) struct LedgerHistory {
 /// Revisions that this instance has served and that the ledger no longer has.
 #[derive(Clone)]
 pub(super) struct LostRevisions {
-    /// The last revision that both histories have in common; 0 when there is none.
+    /// The last revision that both histories have in common; 0 when they have none.
     pub common: i64,
     /// The hashes of the revisions after it, in order.
     pub hashes: Vector<Hash>,

@@ -260,7 +260,7 @@ impl App {
     }
 
     /// Explains for each number of a report how it was read, for authors of patterns: the number,
-    /// the pattern whose phrase matches, and the result or the reason against it. Blocks.
+    /// the pattern with the matching phrase, and the result or the reason against it. Blocks.
     ///
     /// # Errors
     /// As for [`App::read_report`].

@@ -312,7 +312,7 @@ impl App {
                 return Ok(None);
             }
             let now = self.clock().read(server_time)?.time;
-            // A time that is only slightly ahead may come from a client whose clock is fast.
+            // A time that is only slightly ahead may come from a client with a fast clock.
             let means_now = time.saturating_sub(now) > MAX_JUMP;
             if time < now || means_now || self.clock().is_set_by_hand() {
                 // The newest revision may be dated in the future, and a request may name exactly

@@ -108,8 +108,8 @@ pub struct ExternalChanges {
 }
 
 impl ExternalChanges {
-    /// Reads at most `STRETCH` revisions that follow `after`; `None` when there is none. The result
-    /// always leads to a state that the ledger once had.
+    /// Reads at most `STRETCH` revisions that follow `after`; `None` when no revision follows. The
+    /// result always leads to a state that the ledger once had.
     ///
     /// # Errors
     /// Those of the store, [`StoreError::Unsound`] for a revision that does not match its hash, and
@@ -299,7 +299,7 @@ impl State {
             .map(|(code, detail)| Fault::new("/measure", code, detail))
     }
 
-    /// Replaces targets and annotations. Those whose measure the catalogue does not declare are
+    /// Replaces targets and annotations. Those of measures that the catalogue does not declare are
     /// kept, but have no effect.
     pub fn set_declarations(&mut self, declarations: DeclarationSet) {
         let given = declarations
@@ -327,8 +327,8 @@ impl State {
     }
 
     /// The newest month that most of the units in this range have reported: at least half as many
-    /// as in the month of the last [`REPORTED_MONTHS`] with the most. A month that has only begun to
-    /// arrive, or that one unit has reported alone, does not count.
+    /// as in the month of the last [`REPORTED_MONTHS`] with the most. A month that has only begun
+    /// to arrive, or that one unit has reported alone, does not count.
     #[must_use]
     pub fn newest_whole(&self, units: UnitRange) -> Option<Month> {
         let newest = self.newest(units)?;

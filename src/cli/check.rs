@@ -45,12 +45,12 @@ pub fn run(
         wait(app.put_catalogue(new, ACTOR, None))?;
     }
     let known = findings(&app)?;
-    let (mut faults, mut of_reports) = (0, Vec::new());
+    let (mut errors, mut of_reports) = (0, Vec::new());
     for file in files {
         let content = match open(file) {
             Err(Error::Invalid(found)) => {
                 print_faults(file, &found);
-                faults += found.len();
+                errors += found.len();
                 continue;
             }
             content => content?,
@@ -66,7 +66,7 @@ pub fn run(
             }
             FileContent::Report(read) => {
                 report::check(&app, file, &read, asked).map(|(more, found)| {
-                    faults += more;
+                    errors += more;
                     of_reports.extend(found);
                 })
             }
@@ -75,7 +75,7 @@ pub fn run(
             Ok(()) => {}
             Err(Error::Invalid(found) | Error::Conflict { obstacles: found, .. }) => {
                 print_faults(file, &found);
-                faults += found.len();
+                errors += found.len();
             }
             Err(error) => return Err(error),
         }
@@ -88,10 +88,10 @@ pub fn run(
     }
     app.stop();
     match lang {
-        Language::Vi => say!("{faults} lỗi, {} mâu thuẫn", found.len()),
-        Language::En => say!("{faults} error(s), {} finding(s)", found.len()),
+        Language::Vi => say!("{errors} lỗi, {} mâu thuẫn", found.len()),
+        Language::En => say!("{errors} error(s), {} finding(s)", found.len()),
     }
-    Ok(if faults == 0 && found.is_empty() { CommandOutcome::Done } else { CommandOutcome::Faults })
+    Ok(if errors == 0 && found.is_empty() { CommandOutcome::Done } else { CommandOutcome::Faults })
 }
 
 /// Prints how an Excel file was read, and records its figures.
@@ -116,13 +116,13 @@ fn print_workbook(view: &WorkbookView, lang: Language) {
             } else {
                 one.reason.as_ref()
             };
-            let told = [one.measure.as_ref(), one.unit.as_ref(), one.period.as_ref(), reason]
+            let details = [one.measure.as_ref(), one.unit.as_ref(), one.period.as_ref(), reason]
                 .into_iter()
                 .flatten()
                 .map(String::as_str)
                 .collect::<Vec<_>>()
                 .join(" ");
-            say!("  {} {:?}: {} {told}", one.at, one.text, one.role);
+            say!("  {} {:?}: {} {details}", one.at, one.text, one.role);
         }
     }
     for figure in &view.figures {

@@ -50,11 +50,11 @@ pub fn run(
     // Written under a temporary name and renamed when complete.
     let folder = |source| Error::Environment { what: file.display().to_string(), source };
     let mut beside = partial::beside(file).map_err(folder)?;
-    let told = fill(database, what, BufWriter::with_capacity(1 << 18, beside.as_file_mut()))?;
+    let summary = fill(database, what, BufWriter::with_capacity(1 << 18, beside.as_file_mut()))?;
     partial::complete(beside, file).map_err(|error| {
         if error.kind() == io::ErrorKind::AlreadyExists { exists(file) } else { unwritten(error) }
     })?;
-    eprintln!("{} written: {told}", file.display());
+    eprintln!("{} written: {summary}", file.display());
     Ok(CommandOutcome::Done)
 }
 

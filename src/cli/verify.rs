@@ -62,7 +62,7 @@ fn parse_hash(text: &str) -> Result<String, Error> {
     Err(Error::Usage(format!("--hash {text}: {expected}")))
 }
 
-/// Reports the keys whose rows are not authenticated by the secret.
+/// Reports the keys with rows that the secret does not authenticate.
 fn check_keys(
     store: &Store,
     found: &mut VerificationResult,

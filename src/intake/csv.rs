@@ -144,7 +144,7 @@ impl<R: Read> Read for BoundedLines<R> {
     }
 }
 
-/// A CSV whose header has been read. Its rows are read one by one.
+/// A CSV after its header has been read. Its rows are read one by one.
 pub struct CsvRows<R> {
     reader: csv::Reader<LineEnded<R>>,
     line: u64,

@@ -9,7 +9,7 @@ use kpi::fault::{Fault, quoted};
 pub const EXPORTED: &str = "egov-kpi-table/1";
 /// Text of the first cell of the row with the headings. The figures follow it.
 pub const DATA: &str = "data";
-/// Text of the first cell of the line below a table that goes on with another page.
+/// Text of the first cell of the line below a table that continues on another page.
 pub const NEXT: &str = "next";
 /// Begins the name of a column that shows the name of a code and is not read.
 pub const NAME: &str = "=";

@@ -14,7 +14,7 @@ use crate::logging::dropped_lines;
 use crate::memory::MemoryUsage;
 use kpi::number::float;
 
-/// Upper bounds of the latency histogram in seconds.
+/// Upper limits of the buckets of the latency histogram, in seconds.
 const BUCKETS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
 
 /// HTTP methods that appear as a label; all others are counted as `OTHER`.

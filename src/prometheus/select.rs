@@ -36,14 +36,14 @@ pub const MAX_SERIES: usize = 50_000;
 pub const MAX_VALUES: usize = 3_000_000;
 /// Greatest age in months of a value that still counts as the newest.
 pub const LATEST: i32 = 3;
-/// Number of months, ending with the newest, whose findings count as the latest.
+/// Number of months, ending with the newest, in which findings count as the latest.
 const STANDING: i32 = 3;
 /// Number of months before the first one of a query that are needed to determine the latest value.
 const BEFORE: i32 = LATEST + STANDING - 1;
 /// Most bytes that a series takes besides its values: its labels and those of results derived from
 /// it.
 const SERIES_BYTES: usize = 2 << 10;
-/// Number of units whose series are in memory at once while the whole history is written.
+/// Number of units with series in memory at once while the whole history is written.
 const UNITS_AT_ONCE: usize = 64;
 
 /// One series, month by month.

@@ -180,7 +180,7 @@ impl ResponseCell {
         }
     }
 
-    /// A number; an empty cell if there is none.
+    /// A number; an empty cell for `None`.
     pub fn number(number: Option<impl std::fmt::Display>) -> Self {
         number.map_or_else(|| Self::Text(String::new()), |number| Self::Number(number.to_string()))
     }

@@ -347,13 +347,13 @@ fn an_archive_is_refused_by_a_different_ledger() {
 
 /// Imports an archive and expects this error and no recorded revision.
 #[track_caller]
-fn refused(place: &Place, name: &str, told: &str) {
+fn refused(place: &Place, name: &str, expected: &str) {
     let address = place.ledger("refused.db");
     let refused = place.import(name, &address);
     assert_eq!(refused.expect(1), "");
-    assert!(refused.err().contains(told), "{told} is not in: {}", refused.err());
+    assert!(refused.err().contains(expected), "{expected} is not in: {}", refused.err());
     let head = Store::open(&address, true).unwrap().head().unwrap();
-    assert_eq!(head.revision, 0, "something was recorded of {name}: {told}");
+    assert_eq!(head.revision, 0, "something was recorded of {name}: {expected}");
 }
 
 /// Changed rows: a file, what is replaced in it, by what, and what is reported.

@@ -193,8 +193,8 @@ fn months_are_listed_closed_and_reopened_by_commands_with_the_same_conditions() 
     let refused = periods(&["close", "2021-10"]);
     refused.expect(1);
     for text in ["p.b", "monthly", "--force", "reason"] {
-        let told = refused.err().replace("force=true", "--force");
-        assert!(told.contains(text), "{text} is not in {told}");
+        let shown = refused.err().replace("force=true", "--force");
+        assert!(shown.contains(text), "{text} is not in {shown}");
     }
     let refused = periods(&["close", "2021-10", "--lang", "vi"]);
     assert!(refused.err().contains("chưa báo cáo"), "{}", refused.err());
@@ -574,11 +574,11 @@ fn an_import_into_a_closed_month_needs_a_reason_too() {
     for reason in [&[][..], &["--reason", " "]] {
         let ran = run(&[&["import", &csv, "--database", &server.address()], reason].concat());
         ran.expect(1);
-        let told = ran.out() + &ran.err();
+        let shown = ran.out() + &ran.err();
         for place in ["line 3, column period", "line 4, column period", "month_closed", "2021-10"] {
-            assert!(told.contains(place), "{place} is not in {told}");
+            assert!(shown.contains(place), "{place} is not in {shown}");
         }
-        assert!(!told.contains("line 2"), "{told}");
+        assert!(!shown.contains("line 2"), "{shown}");
     }
     let ran = run(&["import", &json, "--database", &server.address()]);
     ran.expect(1);

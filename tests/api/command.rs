@@ -406,10 +406,10 @@ fn a_busy_port_exits_with_3() {
     let address = busy.local_addr().unwrap().to_string();
     let ended = run(&["serve", "--listen", &address, "--database", &home.address()]);
     assert_eq!(ended.expect(3), "", "nothing says that it listens");
-    let told = ended.err().to_lowercase();
+    let shown = ended.err().to_lowercase();
     assert!(
-        !told.contains("database") && (told.contains("in use") || told.contains(&address)),
-        "the error is about the port: {told}"
+        !shown.contains("database") && (shown.contains("in use") || shown.contains(&address)),
+        "the error is about the port: {shown}"
     );
     run(&["demo", "--listen", &address]).expect(3);
 }

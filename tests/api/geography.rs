@@ -23,7 +23,7 @@ fn merger() -> Value {
     ])
 }
 
-/// A server whose clock starts early, set by hand.
+/// A server with a clock that starts early, set by hand.
 fn by_hand(units: &Value) -> (Server, Clock) {
     let clock = Clock::default();
     clock.set(time("2019-01-02T00:00:00Z"));

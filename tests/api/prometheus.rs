@@ -12,7 +12,7 @@ const SIGNED: &str = "ioffice.documents.signed";
 const RATE: &str = "egov_ioffice_documents_signed_rate";
 const DOCUMENTS: &str = "egov_ioffice_documents_outgoing";
 
-/// A province of two communes whose February has 28 days and whose March `b` has not reported.
+/// A province of two communes. February has 28 days, and `b` has not reported for March.
 fn province() -> Server {
     let clock = Clock::default();
     clock.set("2021-06-10T00:00:00Z".parse().unwrap());

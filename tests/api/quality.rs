@@ -1,4 +1,4 @@
-//! Figures that stand out without contradicting a rule.
+//! Unusual figures that do not contradict a rule.
 
 use serde_json::{Value, json};
 

@@ -343,15 +343,15 @@ fn reads_back(server: &Server, unit: &str, period: &str, least: usize) {
         has(&read, &json!({ "unit": unit, "period": period }));
         let mut wrong = Vec::new();
         for found in read["figures"].as_array().unwrap() {
-            let (measure, whose) =
+            let (measure, owner) =
                 (found["measure"].as_str().unwrap(), found["unit"].as_str().unwrap());
-            let point = server.point(measure, whose, found["period"].as_str().unwrap());
+            let point = server.point(measure, owner, found["period"].as_str().unwrap());
             let (value, read) = (point["value"].as_f64(), found["value"].as_f64().unwrap());
             let right = value.is_some_and(|value| (value - read).abs() < 0.005_000_1)
                 || point["stated"].as_f64() == Some(read);
             if !right {
                 wrong.push(format!(
-                    "{measure} of {whose}: {read} is read, {value:?} is there: {}",
+                    "{measure} of {owner}: {read} is read, {value:?} is there: {}",
                     found["sentence"]
                 ));
             }
@@ -423,7 +423,7 @@ fn the_command_line_checks_tries_patterns_on_and_imports_a_report() {
         path.to_str().unwrap().to_owned()
     };
     let file = write("thang3.md", TEXT);
-    let told = run(&["check", &file]).expect(1);
+    let shown = run(&["check", &file]).expect(1);
     for part in [
         "đơn vị travinh, kỳ 2021-03",
         "ioffice.documents.signed_rate",
@@ -432,7 +432,7 @@ fn the_command_line_checks_tries_patterns_on_and_imports_a_report() {
         "(stated_rate)",
         "0 lỗi, 1 mâu thuẫn",
     ] {
-        assert!(told.contains(part), "{part} in {told}");
+        assert!(shown.contains(part), "{part} in {shown}");
     }
     let english =
         run(&["check", &file, "--lang", "en", "--period", "2021-04", "--unit", "travinh"])

@@ -154,9 +154,9 @@ fn every_changed_row_is_reported_with_its_revision() {
     ] {
         let ledger = Tampered::new();
         ledger.tamper(statement);
-        let told = ledger.verified(1, &[]);
-        assert!(told.contains(&format!("Revision {revision}")), "{statement}: {told}");
-        assert!(!told.contains("no errors found"), "{told}");
+        let shown = ledger.verified(1, &[]);
+        assert!(shown.contains(&format!("Revision {revision}")), "{statement}: {shown}");
+        assert!(!shown.contains("no errors found"), "{shown}");
     }
 }
 

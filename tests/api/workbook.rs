@@ -120,14 +120,14 @@ fn every_list_opens_as_a_workbook_with_the_cells_of_its_csv() {
         let reply = with("xlsx");
         // The name contains unit and period.
         let (name, asked) = path.split_once('?').unwrap_or((path, ""));
-        let told = asked
+        let suffix = asked
             .split('&')
             .filter_map(|pair| pair.split_once('='))
             .filter(|(key, _)| ["unit", "parent", "period"].contains(key));
-        let told: String = told.map(|(_, value)| format!("-{value}")).collect();
+        let suffix: String = suffix.map(|(_, value)| format!("-{value}")).collect();
         assert_eq!(
             reply.header("content-disposition"),
-            format!("attachment; filename=\"{name}{told}.xlsx\"")
+            format!("attachment; filename=\"{name}{suffix}.xlsx\"")
         );
         assert_eq!(reply.header("egov-kpi-revision"), server.revision().to_string());
         assert_eq!(reply.header("vary"), "Accept, Accept-Encoding, Accept-Language, Authorization");
@@ -218,7 +218,7 @@ fn texts_that_look_like_formulas_or_numbers_stay_texts() {
         "series?measure={OUTGOING}&unit=u.0&from=2021-10&to=2021-10&format=xlsx&full=true"
     )));
     assert_eq!(column(&found, "annotations"), [text("=2+2")]);
-    // In CSV a text cannot be told from a formula, so it gets an apostrophe.
+    // In CSV a text cannot be distinguished from a formula, so it gets an apostrophe.
     let csv = server
         .get(&format!("ranking?measure={OUTGOING}&parent=u&period=2021-10&format=csv"))
         .text();

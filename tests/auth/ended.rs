@@ -22,7 +22,7 @@ use crate::harness::{Api, wait};
 use crate::home::Home;
 use crate::support::{Guarded, OWN, issue, one, serve, sleep_past};
 
-/// A request whose last byte is still to be sent.
+/// A request before its last byte is sent.
 struct Begun {
     stream: TcpStream,
     last: u8,
@@ -136,7 +136,7 @@ fn a_key_revoked_while_the_body_comes_changes_nothing_by_any_route() {
         refused(answer, "revoked");
     }
     assert_eq!(server.app().revision(), revision);
-    // A request whose key stays valid is not delayed by the second check.
+    // The second check does not delay a request with a key that stays valid.
     let begun = Begun::send(
         &server.host,
         ("POST", "observations", "application/json"),

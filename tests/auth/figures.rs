@@ -107,8 +107,8 @@ fn a_reporter_withdraws_its_own_submissions_and_nobody_elses() {
         steward.post(OWN, "2021-11", 1).expect(201)["submission"].as_str().unwrap().to_owned();
     reporter.send("DELETE", &path(&of_steward), None).problem(403);
     reporter.send("DELETE", &path("nothing"), None).problem(404);
-    // The name does not identify a holder: a key whose name looks like the holder of another one
-    // does not own its submissions.
+    // The name does not identify a holder: a key with a name that looks like the holder of another
+    // one does not own its submissions.
     let mark = reporter.me()["key"].as_str().unwrap().to_owned();
     let admin = server.holder(Role::Admin, None);
     let made = admin

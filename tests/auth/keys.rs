@@ -89,7 +89,7 @@ fn invalid_key_options_are_reported_on_the_command_line() {
     let keys =
         |arguments: &[&str]| run(&[&["keys"], arguments, &["--database", &address]].concat());
     keys(&["add", "--name", "x", "--role", "admin"]).expect(0);
-    for (arguments, code, told) in [
+    for (arguments, code, expected) in [
         (&["add", "--name", "x", "--role", "boss"][..], 2, "boss"),
         (&["add", "--name", "x", "--role", "reporter"], 1, "a reporter needs a unit"),
         (&["add", "--name", "x", "--role", "reporter", "--unit", "nowhere"], 1, "there is no unit"),
@@ -107,7 +107,7 @@ fn invalid_key_options_are_reported_on_the_command_line() {
     ] {
         let ran = keys(arguments);
         assert_eq!(ran.expect(code), "", "{arguments:?}");
-        assert!(ran.err().contains(told), "{told} is not in: {}", ran.err());
+        assert!(ran.err().contains(expected), "{expected} is not in: {}", ran.err());
     }
     run(&["keys", "list", "--database", &format!("sqlite://{}/nothing.db", home.path().display())])
         .expect(2);

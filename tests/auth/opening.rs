@@ -33,10 +33,10 @@ fn serve(
 #[test]
 fn serving_other_machines_requires_an_admin_key() {
     let home = Home::new();
-    let (code, told) = serve(&home, &[], &[]).unwrap_err();
-    assert_eq!(code, Some(2), "{told}");
+    let (code, shown) = serve(&home, &[], &[]).unwrap_err();
+    assert_eq!(code, Some(2), "{shown}");
     for word in ["keys add", "EGOV_KPI_ADMIN_KEY_FILE", "127.0.0.1"] {
-        assert!(told.contains(word), "{word} is not in: {told}");
+        assert!(shown.contains(word), "{word} is not in: {shown}");
     }
     // A reader cannot create keys for others, and a revoked admin key does not count.
     run(&["keys", "add", "--name", "r", "--role", "reader", "--database", &home.address()])
@@ -68,8 +68,8 @@ fn the_first_admins_key_can_come_from_a_file() {
     let home = Home::new();
     let file = home.path().join("admin.key");
     let named = [("EGOV_KPI_ADMIN_KEY_FILE", file.to_str().unwrap())];
-    let (code, told) = serve(&home, &[], &named).unwrap_err();
-    assert!(code == Some(2) && told.contains("admin.key"), "a missing file: {told}");
+    let (code, shown) = serve(&home, &[], &named).unwrap_err();
+    assert!(code == Some(2) && shown.contains("admin.key"), "a missing file: {shown}");
     for wrong in [
         "",
         "short",
@@ -77,9 +77,9 @@ fn the_first_admins_key_can_come_from_a_file() {
         "ek_0123456789_0123456789012345678901234567890123456789012",
     ] {
         std::fs::write(&file, wrong).unwrap();
-        let (code, told) = serve(&home, &[], &named).unwrap_err();
-        assert!(code == Some(2) && told.contains("openssl rand -hex 32"), "{wrong}: {told}");
-        assert!(wrong.len() < 6 || !told.contains(wrong), "{told}");
+        let (code, shown) = serve(&home, &[], &named).unwrap_err();
+        assert!(code == Some(2) && shown.contains("openssl rand -hex 32"), "{wrong}: {shown}");
+        assert!(wrong.len() < 6 || !shown.contains(wrong), "{shown}");
     }
     std::fs::write(&file, format!("{}\n", "a1".repeat(32))).unwrap();
     assert!(serve(&home, &[], &named).is_ok());

@@ -31,21 +31,21 @@ fn places(reply: &crate::harness::Reply, what: &str) -> Vec<String> {
     assert_eq!(reply.status, 422, "{what}: {}", reply.text());
     let problem = reply.problem(422);
     let faults = problem["errors"].as_array().unwrap();
-    for fault in faults {
+    for error in faults {
         assert!(
             matches!(
-                fault["code"].as_str(),
+                error["code"].as_str(),
                 Some("invisible_character" | "control_character" | "malformed")
             ),
-            "{what}: {fault}"
+            "{what}: {error}"
         );
         assert!(
-            fault["detail"].as_str().unwrap().contains("U+")
-                && fault["detail_vi"].as_str().unwrap().contains("U+"),
-            "{what}: {fault}"
+            error["detail"].as_str().unwrap().contains("U+")
+                && error["detail_vi"].as_str().unwrap().contains("U+"),
+            "{what}: {error}"
         );
     }
-    faults.iter().map(|fault| fault["pointer"].as_str().unwrap().to_owned()).collect()
+    faults.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect()
 }
 
 fn with(source: Value, reason: &str) -> Value {

@@ -293,8 +293,8 @@ impl Case {
 
     /// A figure as an entry of the cube. Its measure is added to the dictionary.
     pub fn entry(&mut self, (measure, unit, month, written): &Figure) -> CubeEntry {
-        let faults = self.catalogue.measure_faults(measure);
-        assert!(faults.is_empty(), "{measure}: {faults:?}");
+        let errors = self.catalogue.measure_faults(measure);
+        assert!(errors.is_empty(), "{measure}: {errors:?}");
         let id = self.measures.intern(measure);
         if let Some(indicator) = self.catalogue.indicator(&measure.code) {
             assert!(self.cube.set_decimals(id, indicator.decimals));

@@ -387,8 +387,8 @@ fn a_kpi_uses_only_months_with_all_operands() {
          s  a 2021-07 1 2 3;   s2 a 2021-07 2 4",
     );
     case.is("rate a 2021-Q1", "value=16.666667 coverage=0.666667 taken=-"); // (1 + 4) / (10 + 20)
-    // June has no stock: flows of April and May, the stock of May. (10 + 20) / 10; coverage (1 + 1
-    // + 0) / 3.
+    // June has no stock: the flows of April and May and the stock of May count. (10 + 20) / 10;
+    // coverage (1 + 1 + 0) / 3.
     case.is("load a 2021-Q2", "value=3 coverage=0.666667 taken=2021-05");
     // Only stocks are operands: August, 2 / 4, with the coverage of August.
     case.is("ratio a 2021-Q3", "value=50 coverage=1 taken=2021-08");

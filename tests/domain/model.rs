@@ -114,9 +114,9 @@ pub struct Unit {
     pub code: String,
     /// The unit above; it never changes.
     pub parent: Option<String>,
-    /// The first month on whose last day it is valid.
+    /// The first month in which it is valid on the last day.
     pub exists_from: Option<Month>,
-    /// The last month on whose last day it is valid.
+    /// The last month in which it is valid on the last day.
     pub exists_to: Option<Month>,
     /// The units that continue it.
     pub successors: Vec<String>,
@@ -140,7 +140,7 @@ pub struct World {
     pub figures: BTreeMap<FigureKey, i64>,
     /// What is stated not to apply: the members by indicator, unit and month.
     pub not_applicable: BTreeMap<(String, String, Month), BTreeSet<Members>>,
-    /// With `geography=current`: the month of the day in whose units values are given. `None`: as
+    /// With `geography=current`: the month of the day; values are given for its units. `None`: as
     /// reported.
     pub today: Option<Month>,
 }
@@ -785,9 +785,9 @@ impl World {
         self.units.iter().find(|unit| unit.code == code)
     }
 
-    /// The children that exist in a month (docs/specification.md#units). Reading: a unit whose
-    /// parent does not exist in the month counts for no unit above it, neither for its parent nor
-    /// for its grandparent.
+    /// The children that exist in a month (docs/specification.md#units). Reading: a unit counts for
+    /// no unit above it, neither for its parent nor for its grandparent, if its parent does not
+    /// exist in the month.
     fn children(&self, unit: &Unit, month: Month) -> Vec<&Unit> {
         let child =
             |other: &&Unit| other.parent.as_ref() == Some(&unit.code) && exists(other, month);
@@ -2183,7 +2183,7 @@ pub fn random_world_of_merges(seed: u64) -> World {
     World { today: Some(LAST + 1), ..grown(seed, MOST_UNITS_WITH_PAST, 6, Forest::only_merge) }
 }
 
-/// A random world whose units begin in one way and change by `happen`.
+/// A random world of units that begin in one way and change by `happen`.
 fn grown(seed: u64, most: usize, least_events: usize, happen: fn(&mut Forest, Month)) -> World {
     let mut forest = Forest { units: vec![], random: Random(seed), most };
     for _ in 0..=forest.random.below(3) {

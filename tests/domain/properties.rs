@@ -38,7 +38,7 @@ const RULES: &str = "
     kpi  test.kpi.bottom = test.flow.b + 0 * test.flow.a
 ";
 
-/// Rules whose result at one place depends on figures of other places.
+/// Rules with a result at one place that depends on figures of other places.
 const FAR_RULES: &str = "
     rule above rolled_up = test.flow.a <= test.flow.b
     rule grown rolled_up = test.stock.a <= prev(test.stock.a) + 100

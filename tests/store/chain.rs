@@ -357,8 +357,8 @@ pub fn a_sound_ledger_is_found_sound_and_each_change_by_hand_is_found(place: &dy
         (5, 2, 2, Vec::new(), kept(&store)[4].clone())
     );
 
-    let changed = |faults: &[String], revision: i64| {
-        faults.iter().any(|fault| {
+    let changed = |errors: &[String], revision: i64| {
+        errors.iter().any(|fault| {
             fault.starts_with(&format!(
                 "Revision {revision} is not as it was written: its hash differs"
             ))
@@ -422,8 +422,8 @@ pub fn a_sound_ledger_is_found_sound_and_each_change_by_hand_is_found(place: &dy
         ("observations", "scale = 1 WHERE mantissa = 2", "scale = 0 WHERE mantissa = 2", 3),
     ] {
         place.tamper(table, &format!("UPDATE {table} SET {change}"));
-        let faults = wrong(place);
-        assert!(changed(&faults, revision), "{table} {change}: {faults:?}");
+        let errors = wrong(place);
+        assert!(changed(&errors, revision), "{table} {change}: {errors:?}");
         place.tamper(table, &format!("UPDATE {table} SET {back}"));
         assert_eq!(wrong(place), Vec::<String>::new(), "{table} {back}");
     }
@@ -490,12 +490,12 @@ pub fn a_sound_ledger_is_found_sound_and_each_change_by_hand_is_found(place: &dy
                     columns.replace("REVISION", &revision.to_string())
                 ),
             );
-            let faults = wrong(place);
+            let errors = wrong(place);
             let named =
                 |fault: &String| fault.contains(table) && fault.contains(&revision.to_string());
             assert!(
-                faults.len() > before.len() && faults.iter().any(named),
-                "{table} {revision}: {faults:?}"
+                errors.len() > before.len() && errors.iter().any(named),
+                "{table} {revision}: {errors:?}"
             );
             place.tamper(table, &format!("DELETE FROM {table} WHERE revision = {revision}"));
         }

@@ -444,8 +444,8 @@ fn a_store_is_notified_of_other_writes_within_a_second() {
     assert!(told.recv_timeout(Duration::from_millis(300)).is_err());
 }
 
-/// A store whose connection was closed listens again, and calls once because it may have missed a
-/// notification.
+/// After its connection was closed, a store listens again, and calls once because it may have
+/// missed a notification.
 #[test]
 #[ignore = "needs PostgreSQL: ./tests/run"]
 fn a_store_listens_again_after_its_connections_were_cut() {

@@ -249,8 +249,8 @@ fn a_store_recovers_when_its_server_returns() {
     }
 }
 
-/// A required standby that does not exist shows who waits for it: only sessions whose commits have
-/// to be durable.
+/// A required standby that does not exist shows who waits for it: only sessions with commits that
+/// have to be durable.
 #[test]
 #[ignore = "needs PostgreSQL: ./tests/run"]
 fn a_commit_is_durable_even_where_the_server_would_not_wait_for_its_disk() {

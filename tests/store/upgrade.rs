@@ -118,8 +118,7 @@ fn the_dictionaries_of_a_first_ledger_get_revisions_that_fit_the_figures() {
     numbers_fit(&fresh, "unit_numbers", "number", "unit");
 }
 
-/// Measures whose numbers are not in the order in which figures came, and numbers that no figure
-/// names.
+/// Measures with numbers in another order than the figures came, and numbers that no figure names.
 #[test]
 fn unused_and_unordered_numbers_are_hashed_correctly() {
     let fresh = Fresh::default();

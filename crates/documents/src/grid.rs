@@ -121,8 +121,8 @@ struct LineCell {
     columns: Range<usize>,
 }
 
-/// Reads a table whose cells are separated by tabs, or by aligned gaps of at least two spaces. It
-/// begins with the first line and has at least two lines.
+/// Reads a table with cells separated by tabs, or by aligned gaps of at least two spaces. It begins
+/// with the first line and has at least two lines.
 pub(super) fn read_spaced_table(lines: &[TextLine<'_>], text: &str) -> Option<(CellRanges, usize)> {
     let first = gapped(lines.first()?, text)?;
     let second = gapped(lines.get(1)?, text)?;

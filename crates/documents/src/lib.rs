@@ -24,8 +24,8 @@ use std::ops::Range;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Document {
     /// The whole text in Unicode NFC, with `\n` as line end. For plain text and Markdown it is the
-    /// text of the file with its markup, without what is struck out. For DOCX and PDF it has one
-    /// line for each paragraph and for each row of a table, whose cells are separated by tabs; a
+    /// text of the file with its markup, without text that is struck out. For DOCX and PDF it has
+    /// one line for each paragraph and for each row of a table. Tabs separate the cells of a row; a
     /// cell with digits in two lines has a line end between them.
     pub text: String,
     /// The parts in reading order; they do not overlap.

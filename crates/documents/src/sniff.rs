@@ -8,8 +8,8 @@ const PDF_HEADER_WITHIN: usize = 1_024;
 const OLE_NAMES_WITHIN: usize = 64 << 10;
 
 impl MediaType {
-    /// The kind of a file: [`MediaType::Text`] unless another kind is detected. Markdown cannot be
-    /// told from plain text.
+    /// The kind of a file: [`MediaType::Text`] unless another kind is detected. Markdown
+    /// cannot be distinguished from plain text.
     ///
     /// ```
     /// use documents::MediaType;

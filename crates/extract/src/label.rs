@@ -139,8 +139,8 @@ impl<'a> LabelIndex<'a> {
         systems
     }
 
-    /// The indicators whose name or label occurs in a text, also among other words. Of two
-    /// overlapping ones the longer is taken.
+    /// The indicators that a text names by their name or label, also among other words. Of two
+    /// overlapping names the longer one is taken.
     #[must_use]
     pub fn named_within(&self, text: &str) -> Vec<String> {
         let lexicon = self.lexicon(text);

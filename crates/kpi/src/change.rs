@@ -902,11 +902,11 @@ fn leaves_in_both(
         let both = covered_now.intersection(covered_then);
         return (both.clone(), both);
     }
-    // A leaf that ended without a successor is dropped. A leaf whose successors all lie outside
-    // this unit, which has a share of it, is kept.
-    let goes_on = covered_then.iter().filter(|leaf| !units.successors_at(*leaf, now).is_empty());
+    // A leaf that ended without a successor is dropped. A leaf is kept when all its successors lie
+    // outside this unit, which has a share of it.
+    let continued = covered_then.iter().filter(|leaf| !units.successors_at(*leaf, now).is_empty());
     let mut became: BTreeMap<UnitPosition, Vec<UnitPosition>> =
-        goes_on.map(|leaf| (leaf, became_now(leaf))).collect();
+        continued.map(|leaf| (leaf, became_now(leaf))).collect();
     let mut predecessors: BTreeMap<UnitPosition, BTreeSet<UnitPosition>> = BTreeMap::new();
     let others = units.ended_leaves(then, now).map(|leaf| (leaf, became_now(leaf)));
     for (leaf, units_now) in became.clone().into_iter().chain(others) {

@@ -33,8 +33,8 @@ pub fn share(part: usize, whole: usize) -> f64 {
 }
 
 /// The sum of two doubles; 0 when they cancel but for what rounding left of them, so that a
-/// difference that is 0 in decimals is 0 as a divisor and as an earlier value too. Whole numbers are
-/// exact, so their sum is taken as it is.
+/// difference that is 0 in decimals is 0 as a divisor and as an earlier value too. Whole numbers
+/// are exact, so their sum is taken as it is.
 #[must_use]
 pub fn cancelling_sum(x: f64, y: f64) -> f64 {
     const ROUNDING: f64 = 4.0 * f64::EPSILON;

@@ -45,7 +45,7 @@ pub enum RawNumber<'a> {
     Digits(Cow<'a, str>),
     /// The figure does not apply to the unit.
     NotApplicable,
-    /// Digits of a text in groups of three, such as `7.401`, whose separator may be a thousands
+    /// Digits of a text in groups of three, such as `7.401`. The separator may be a thousands
     /// separator or a decimal point: the text, and its digits if it is a decimal point.
     Grouped(Cow<'a, str>, Cow<'a, str>),
     /// The field is not a number.
@@ -677,7 +677,7 @@ impl<'a> ObservationParser<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SubmissionCounts {
-    /// Figures where there was none.
+    /// Figures that did not exist before.
     pub created: u64,
     /// Figures that replaced another value.
     pub revised: u64,

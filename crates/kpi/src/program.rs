@@ -427,8 +427,8 @@ impl Program {
         Some(self.apply(now)? - self.apply(then)?)
     }
 
-    /// The sum or difference of two figures with the same decimals, taken before scaling, so that it
-    /// is exact.
+    /// The sum or difference of two figures with the same decimals, taken before scaling, so that
+    /// it is exact.
     fn figure_sum(
         &self,
         operator: FormulaOperator,

@@ -176,9 +176,9 @@ pub struct Unit {
     pub end: UnitPosition,
     /// The number of units above it.
     pub depth: usize,
-    /// First month on whose last day the unit is valid.
+    /// First month in which the unit is valid on the last day.
     pub first: Month,
-    /// Last month on whose last day the unit is valid.
+    /// Last month in which the unit is valid on the last day.
     pub last: Month,
     successors: Vec<UnitPosition>,
     predecessors: Vec<UnitPosition>,
@@ -205,8 +205,8 @@ impl Unit {
     }
 }
 
-/// First and last month on whose last day a validity holds. No month does if the first is after the
-/// last.
+/// The first and the last month in which a unit is valid on the last day. If the first is after the
+/// last, the unit is valid in no month.
 fn months_of(from: Option<NaiveDate>, to: Option<NaiveDate>) -> (Month, Month) {
     let first = from.map_or(FIRST_MONTH, Month::of);
     let last = to.map_or(LAST_MONTH, |day| {

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::rows::{Commit, ObservationRow};
 
-/// The text whose hash precedes revision 1.
+/// The hash of this text precedes revision 1.
 const GENESIS: &str = "egov-kpi ledger 1";
 
 /// The number that precedes the origin of a revision.

@@ -196,7 +196,7 @@ impl Store {
     }
 
     /// The newest revision recorded at a time (microseconds since 1970) or before; both numbers 0
-    /// when there is none.
+    /// when no revision is that old.
     pub fn head_at(&self, time: i64) -> Result<LedgerHead, StoreError> {
         ask_at_length!(self, head_at, time)
     }
@@ -266,12 +266,12 @@ impl Store {
     }
 
     /// The newest version of each declaration of a kind in order of the codes, without removed
-    /// ones, and the newest revision that wrote one of that kind (0 when there is none).
+    /// ones, and the newest revision that wrote one of that kind (0 when no revision did).
     pub fn declarations_of(&self, kind: &str) -> Result<(i64, Vec<DeclarationRow>), StoreError> {
         ask_at_length!(self, declarations_of, kind)
     }
 
-    /// The newest revision that wrote a declaration of a kind; 0 when there is none.
+    /// The newest revision that wrote a declaration of a kind; 0 when no revision did.
     pub fn last_declaration_revision(&self, kind: &str) -> Result<i64, StoreError> {
         ask!(self, last_declaration_revision, kind)
     }
@@ -608,8 +608,8 @@ impl Store {
         call!(self, server_time)
     }
 
-    /// Whether the ledger has a commit whose writing was interrupted. Waits for a transaction that
-    /// may still be in progress.
+    /// Whether the ledger has a commit after its writing was interrupted. Waits for a transaction
+    /// that may still be in progress.
     pub fn recorded(&self, commit: &Commit) -> Result<bool, StoreError> {
         call!(self, recorded, commit)
     }

@@ -136,7 +136,7 @@ impl StepTimer {
     }
 }
 
-/// A connection whose steps are watched.
+/// A connection that records its steps in `step`.
 pub fn watch_steps(client: AsyncPgConnection, step: Arc<StepTimer>) -> Db {
     CONNECTING_STEP.set(Some(step));
     Db::from(client)

@@ -1,6 +1,6 @@
 //! All queries to the ledger. One source for all backends: each backend's file includes this one
-//! with its own connection type `Db`, because a generic version would need a page of diesel's
-//! bounds, and diesel's derived enum of connections cannot batch.
+//! with its own connection type `Db`, because a generic version would need a page of
+//! constraints on diesel's types, and diesel's derived enum of connections cannot batch.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
@@ -35,7 +35,7 @@ const SHORT_LIST: usize = 200;
 const SCAN_ROWS: u32 = 4096;
 /// Revisions that are queried in one statement; SQLite accepts at most 32,766 parameters.
 const REVISIONS_A_STATEMENT: usize = 10_000;
-/// Revisions whose times are read in one statement.
+/// The most revisions that one statement reads the times of.
 const TIMES_A_STATEMENT: i64 = 50_000;
 
 /// The kinds of revisions that have a submission. A submission row inserted for another kind is not
@@ -282,7 +282,7 @@ pub fn report(db: &mut Db, revision: i64, code: &str) -> QueryResult<Option<Stri
 }
 
 /// The newest version of each declaration of a kind in order of the codes, without removed ones;
-/// and the newest revision that wrote one of that kind, 0 when there is none. One query, so that
+/// and the newest revision that wrote one of that kind, 0 when no revision did. One query, so that
 /// both belong to the same point in time.
 pub fn declarations_of(db: &mut Db, of: &str) -> QueryResult<(i64, Vec<DeclarationRow>)> {
     let rows: Vec<DeclarationRow> = declarations::table
@@ -299,7 +299,7 @@ pub fn declarations_of(db: &mut Db, of: &str) -> QueryResult<(i64, Vec<Declarati
     Ok((newest, standing.into_values().filter(|row| row.document.is_some()).collect()))
 }
 
-/// The newest revision that wrote a declaration of a kind; 0 when there is none.
+/// The newest revision that wrote a declaration of a kind; 0 when no revision did.
 pub fn last_declaration_revision(db: &mut Db, of: &str) -> QueryResult<i64> {
     let newest: Option<i64> = declarations::table
         .filter(declarations::kind.eq(of))

@@ -158,7 +158,7 @@ pub struct SubmissionRow {
     pub source_kind: String,
     /// The sender's own reference.
     pub reference: Option<String>,
-    /// Number of figures where there was none.
+    /// Number of figures that did not exist before.
     pub created: i64,
     /// Number of figures that replaced another value.
     pub revised: i64,
@@ -344,7 +344,7 @@ impl From<RevisionRow> for RecordedCommit {
     }
 }
 
-/// The tables whose rows each belong to a revision.
+/// The tables in which each row belongs to a revision.
 pub const TABLES: [&str; 10] = [
     "revisions",
     "submissions",

@@ -280,8 +280,8 @@ impl SqliteLedger {
             Some(db) => db,
             None => connect(&self.uri, WRITER)?,
         };
-        // The error is carried out separately: after a full disk SQLite has already rolled back,
-        // and diesel would report its own failing ROLLBACK instead of the cause.
+        // The error leaves the closure in a variable: after a full disk SQLite has already rolled
+        // back, and diesel would report its own failing ROLLBACK instead of the cause.
         let mut fault = None;
         let outcome = db.immediate_transaction(|db| {
             work(db).map_err(|error| {
@@ -397,7 +397,7 @@ fn locate(path: &str, create: bool) -> Result<PathBuf, StoreError> {
     Ok(path)
 }
 
-/// The path as a URI, because only for a URI SQLite can be told not to create the file.
+/// The path as a URI, because SQLite accepts only in a URI that it must not create the file.
 fn uri(path: &Path) -> Result<String, StoreError> {
     let Some(path) = path.to_str() else {
         return Err(StoreError::Address("The database's path is not valid UTF-8.".to_owned()));
@@ -490,8 +490,8 @@ fn triggers(db: &mut Db) -> QueryResult<Triggers> {
     Ok(rows.into_iter().map(|(place, made)| (place, plain(&made))).collect())
 }
 
-/// Refuses files that are not a ledger, those of newer programs, and those whose tables the queries
-/// do not support. It only reads.
+/// Refuses files that are not a ledger, files of newer programs, and files with tables that the
+/// queries do not support. It only reads.
 fn check_readable(db: &mut Db) -> Result<(), StoreError> {
     check_format(db)?;
     let tables: i64 = sql::<BigInt>(

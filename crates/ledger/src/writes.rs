@@ -241,7 +241,7 @@ fn save_draft(db: &mut Db, row: &DraftRow) -> QueryResult<()> {
     Ok(())
 }
 
-/// Whether the ledger has a commit whose writing was interrupted. Runs inside a writing
+/// Whether the ledger has a commit after its writing was interrupted. Runs inside a writing
 /// transaction, so it waits for one that may still be in progress.
 pub fn recorded(db: &mut Db, commit: &Commit) -> QueryResult<bool> {
     let found = revisions::table

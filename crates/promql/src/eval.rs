@@ -74,7 +74,7 @@ fn is_ordered(node: &PlanNode) -> bool {
 /// Evaluates a query at each step from one time to another.
 ///
 /// # Errors
-/// As for [`evaluate_instant`]; also a query whose value is a text.
+/// As for [`evaluate_instant`]; also a query that has a text as its value.
 pub fn evaluate_range<S: SeriesSource>(
     plan: &QueryPlan,
     series: &[Vec<S>],

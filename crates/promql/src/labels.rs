@@ -29,7 +29,7 @@ impl LabelSet {
         self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
-    /// Returns the labels whose names satisfy `keep`.
+    /// Returns the labels with names that satisfy `keep`.
     #[must_use]
     pub fn kept(&self, keep: impl Fn(&str) -> bool) -> Self {
         Self(self.0.iter().filter(|(name, _)| keep(name)).cloned().collect())

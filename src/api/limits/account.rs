@@ -105,7 +105,7 @@ impl MemoryAccount {
         self.inner.work.lock().as_ref().map_or(0, MemoryPermit::bytes)
     }
 
-    /// Takes over the permit reserved for processing; an empty permit if there is none.
+    /// Takes over the permit reserved for processing; an empty permit if none was reserved.
     ///
     /// # Errors
     /// As for [`MemoryAccount::empty`].

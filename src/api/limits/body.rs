@@ -57,14 +57,14 @@ impl BodyTimeout {
 struct BodyBuffer {
     bytes: Vec<u8>,
     memory: MemoryPermit,
-    /// The announced length; `usize::MAX` if there is none.
+    /// The announced length; `usize::MAX` if the client announced none.
     expected: usize,
 }
 
-/// Marks a request whose body was read whole. The account of the request holds its memory.
+/// Marks a request with a completely read body. The account of the request holds its memory.
 pub struct BodyRead;
 
-/// A response to a request whose body was not read whole. Holding the payload makes the HTTP
+/// A response to a request without a completely read body. Holding the payload makes the HTTP
 /// library close the connection after the response; if the payload were dropped, it would read and
 /// discard the body for as long as it arrives.
 pub struct UnreadBody {

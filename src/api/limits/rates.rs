@@ -30,7 +30,7 @@ const PRUNE_EVERY: Duration = Duration::from_secs(1);
 /// whole network of this size.
 const IPV6_BITS: u32 = 64;
 
-/// A number of events in a period, which may all occur at once.
+/// The allowed number of events in a period; all of them may occur at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RateLimit {
     /// The number of events.

@@ -26,7 +26,7 @@ const MAX_MANIFEST: u64 = 1 << 16;
 /// A ZIP that is being read.
 type ZipReader = ZipArchive<BufReader<File>>;
 
-/// An archive whose `ledger.json` was read and is supported.
+/// An archive. Its `ledger.json` was read and is supported.
 pub struct LedgerArchive {
     path: PathBuf,
     manifest: ArchiveManifest,

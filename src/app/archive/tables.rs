@@ -40,7 +40,7 @@ macro_rules! table {
     };
 }
 
-/// Declares a table of the ledger, whose first column is the revision.
+/// Declares a table of the ledger. Its first column is the revision.
 macro_rules! ledger_table {
     ($(#[$about:meta])* $name:ident in $file:literal: $($rest:tt)+) => {
         table! { $(#[$about])* $name in $file: /** The revision that wrote it. */ revision: i64, $($rest)+ }
@@ -79,7 +79,7 @@ ledger_table! {
     /// The sender's own reference.
     #[serde(with = "missing")]
     reference: Option<String>,
-    /// Number of figures where there was none.
+    /// Number of figures that did not exist before.
     created: i64,
     /// Number of figures that replaced another value.
     revised: i64,

@@ -89,7 +89,7 @@ pub struct ReportingTally {
     pub reports_complete: usize,
     /// Reports with all their figures on time.
     pub reports_on_time: usize,
-    /// Reports with missing figures whose deadline has passed.
+    /// Reports with missing figures after their deadline.
     pub reports_overdue: usize,
     /// Figures reported in percent of those expected; null when none is expected.
     #[schema(required, value_type = Option<f64>)]

@@ -23,7 +23,7 @@ use ledger::{
 pub const MAX_PAGE: usize = 1_000;
 /// Most units, and most declarations, that are listed for one revision.
 const MAX_CODES: usize = 100;
-/// Revisions whose numbers differ by at most this are looked up together.
+/// Revisions with numbers that differ by at most this are looked up together.
 const NEIGHBOURS: i64 = 8;
 
 /// One revision of the ledger (`docs/specification.md#revisions`).
@@ -244,9 +244,9 @@ const STRETCH: i64 = 16;
 
 /// Verifies a whole ledger: revision numbers without gaps, times that never decrease, the hash
 /// chain, rows of any table that no hash covers, the triggers, the counts of each submission, the
-/// lists of touched units, and the cube rebuilt from the figures. `once` is a hash that the ledger had
-/// earlier, or the beginning of one, in small letters; it must still be in the chain; without it, a
-/// chain that was rewritten whole or truncated cannot be detected.
+/// lists of touched units, and the cube rebuilt from the figures. `once` is a hash that the ledger
+/// had earlier, or the beginning of one, in small letters; it must still be in the chain; without
+/// it, a chain that was rewritten whole or truncated cannot be detected.
 ///
 /// # Errors
 /// Those of the store. What is wrong with the ledger is in the result.

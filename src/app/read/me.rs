@@ -33,8 +33,8 @@ pub struct IdentityView {
     pub unit: Option<String>,
     /// Whether the sender may write figures of every unit.
     pub writes_every_unit: bool,
-    /// The units whose figures the sender may write, at most 10,000; empty when there are none, or
-    /// when all are permitted.
+    /// The units that the sender may write figures of, at most 10,000. Empty if the sender may
+    /// write no figures, or those of every unit.
     pub units: Vec<String>,
     /// The current month, the newest one that can have figures.
     pub this_month: String,

@@ -303,8 +303,8 @@ impl Snapshot {
         }
     }
 
-    /// The last revision, up to this one, at which a ledger row was the newest of its figure; `None`
-    /// if it still was.
+    /// The last revision, up to this one, at which a ledger row was the newest of its figure;
+    /// `None` if it still was.
     fn valid_to(&self, row: &ObservationRow, revision: i64) -> Result<Option<i64>, Error> {
         if let Some(RowStatus::Stood) = row_status(self.state(), row, revision) {
             return Ok(None);

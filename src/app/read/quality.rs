@@ -1,4 +1,4 @@
-//! Quality: figures that stand out from a unit's own history, never change, or are not explained by
+//! Quality: figures that are unusual in a unit's own history, never change, or are not explained by
 //! a stock's flows. They contradict no rule, so they are not findings (`docs/questions.md`).
 
 use serde::Serialize;
@@ -22,7 +22,7 @@ pub const MAX_MONTHS: i32 = 600;
 /// Most figures examined for one response.
 pub const MAX_FIGURES: usize = 3_000_000;
 
-/// A query for figures that stand out; an absent field does not restrict.
+/// A query for unusual figures; an absent field does not restrict the response.
 #[derive(Clone, Debug, Default)]
 pub struct QualityQuery {
     /// A unit, including those below it.

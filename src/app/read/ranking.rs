@@ -27,7 +27,7 @@ use kpi::unit::{LocalizedName, UnitPosition};
 pub struct RankingQuery {
     /// The measure that orders the units.
     pub measure: Measure,
-    /// The unit whose children are ranked; absent for the units without a parent.
+    /// The unit above the ranked units; absent when the units without a parent are ranked.
     pub parent: Option<String>,
     /// The period.
     pub period: Period,
@@ -54,7 +54,7 @@ pub struct RankingView {
     pub revision_hash: String,
     /// The measure.
     pub measure: String,
-    /// The unit whose children are ranked; null for the units without a parent.
+    /// The unit above the ranked units; null when the units without a parent are ranked.
     #[schema(required)]
     pub parent: Option<String>,
     /// The period.

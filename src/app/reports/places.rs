@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-/// Distance in bytes between two positions whose characters are counted beforehand.
+/// Distance in bytes between the positions up to which characters are counted beforehand.
 const STRIDE: usize = 1_024;
 
 /// A text prepared for counting places.

@@ -225,7 +225,7 @@ pub fn parse<D: DeclarationKind>(
     if entries.len() > MAX_A_REQUEST {
         return Err(Error::TooLarge(format!("at most {MAX_A_REQUEST} {} in one request", D::LIST)));
     }
-    // Fields of `GET`, whose response can be sent back as it is.
+    // The response of `GET` has these fields and can be sent back as it is.
     let unknown = fields.into_iter().filter(|(field, _)| {
         !matches!(field.as_str(), "recorded" | "revision" | "revision_hash" | "next_cursor")
     });

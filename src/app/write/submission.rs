@@ -333,7 +333,7 @@ struct SubmissionHandover<'a> {
     kept: Option<Arc<ReportRecord>>,
 }
 
-/// A submission whose result is pending.
+/// A submission that waits for its result.
 pub(crate) struct PendingReceipt(PendingResponse<SubmissionReply>);
 
 impl PendingReceipt {

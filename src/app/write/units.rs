@@ -43,7 +43,7 @@ pub fn parse(value: Value) -> Result<Vec<UnitDocument>, Error> {
     for (field, value) in fields {
         match field.as_str() {
             "units" => units = Some(read("units", value, &mut faults)),
-            // Fields of `GET /units`, whose response can be sent back as it is
+            // The response of `GET /units` has these fields and can be sent back as it is.
             "recorded" | "revision" | "revision_hash" | "next_cursor" => {}
             other => faults.push(Fault::new(
                 format!("/{other}"),

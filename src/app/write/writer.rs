@@ -62,7 +62,7 @@ pub(in crate::app) struct QueuedSubmission {
     pub reply: oneshot::Sender<Result<SubmissionReply, Error>>,
 }
 
-/// The submission whose figures are withdrawn.
+/// The submission to withdraw the figures of.
 pub(in crate::app) struct WithdrawnSubmission {
     pub id: String,
     pub revision: i64,
@@ -459,8 +459,8 @@ impl WriterContext {
         self.reached.send_replace(revision);
     }
 
-    /// Whether the ledger has a commit whose writing was interrupted; `None` when the database does
-    /// not respond in time.
+    /// Whether the ledger has a commit after its writing was interrupted; `None` when the database
+    /// does not respond in time.
     fn confirm_recorded(&self, commit: Option<&Commit>) -> Option<bool> {
         let commit = commit?;
         let began = Instant::now();

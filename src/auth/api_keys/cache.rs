@@ -222,7 +222,7 @@ impl ApiKeyCache {
             .collect()
     }
 
-    /// The newest revision that changed keys; 0 if there is none.
+    /// The newest revision that changed keys; 0 if no revision did.
     #[must_use]
     pub fn revision(&self) -> i64 {
         self.known.read().revision

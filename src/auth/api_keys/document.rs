@@ -8,7 +8,7 @@ use crate::auth::role::Role;
 pub const API_KEY: &str = "key";
 /// The kind of a revision that changes API keys.
 pub const REVISION: &str = "keys";
-/// Identifier of the key whose secret is in a file (`EGOV_KPI_ADMIN_KEY_FILE`).
+/// Identifier of the key with its secret in a file (`EGOV_KPI_ADMIN_KEY_FILE`).
 pub const ADMIN_FILE: &str = "admin-file";
 /// The prefix of every key.
 pub const PREFIX: &str = "ek_";

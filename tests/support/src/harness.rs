@@ -70,8 +70,8 @@ impl Reply {
         let in_vietnamese =
             |value: &Value| value["detail_vi"].as_str().is_some_and(|text| !text.is_empty());
         assert!(in_vietnamese(&problem), "no Vietnamese: {problem}");
-        for fault in problem["errors"].as_array().into_iter().flatten() {
-            assert!(in_vietnamese(fault), "without Vietnamese: {fault}");
+        for error in problem["errors"].as_array().into_iter().flatten() {
+            assert!(in_vietnamese(error), "without Vietnamese: {error}");
         }
         let text = self.text().to_lowercase();
         for leak in [
@@ -99,7 +99,7 @@ impl Reply {
             .as_array()
             .expect("errors")
             .iter()
-            .map(|fault| format!("{} {}", text(&fault["pointer"]), text(&fault["code"])))
+            .map(|error| format!("{} {}", text(&error["pointer"]), text(&error["code"])))
             .collect();
         found.sort();
         found

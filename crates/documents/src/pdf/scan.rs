@@ -213,7 +213,7 @@ pub(super) fn begin(deadline: ReadDeadline) {
     DEADLINE.set(Some(deadline));
 }
 
-/// Ends counting, and unpacks the streams whose length became known last.
+/// Ends counting, and unpacks the streams that wait for their length.
 ///
 /// # Errors
 /// Errors of the limits, and `too_slow`.

@@ -183,13 +183,13 @@ fn scan(source: impl std::io::BufRead, types: bool) -> Result<(), Fault> {
     }
 }
 
-/// Refuses a file whose list of content types shows macros.
+/// Refuses a file that lists macros among its content types.
 fn macros(types: bool, element: &quick_xml::events::BytesStart<'_>) -> Result<(), Fault> {
-    let told = types
+    let has_macros = types
         && element.attributes().flatten().any(|attribute| {
             String::from_utf8_lossy(attribute.value.as_ref().as_ref()).contains("macroEnabled")
         });
-    if told {
+    if has_macros {
         Err(fault("macros", "the Excel file has macros (XLSM); save it as XLSX without macros")
             .with_vi("tệp Excel có macro (XLSM); hãy lưu thành XLSX không có macro"))
     } else {

@@ -53,7 +53,7 @@ pub struct PatternRecognizer {
     pub names_unit: bool,
     /// The dimensions of all figures of its system.
     pub divides: std::collections::HashSet<String>,
-    /// Indicators of whose figures it may be a part or a rate.
+    /// Indicators that its figures may be parts or rates of.
     pub kin: Vec<String>,
     /// The dimensions that it may name.
     pub dimensions: Vec<UnnamedDimension>,

@@ -204,7 +204,7 @@ fn is_bracket(token: &Token) -> bool {
     token.is('(') || token.is(')') || token.is('%')
 }
 
-/// A token whose number is a percentage if the heading says so.
+/// The token, with its number as a percentage if the heading says so.
 fn in_percent(token: Token, percent: bool) -> Token {
     match token.kind {
         TokenKind::Number(number) if percent => Token {

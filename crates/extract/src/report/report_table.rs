@@ -37,8 +37,8 @@ pub struct ReportTable<'a> {
 }
 
 impl ReportTable<'_> {
-    /// Reads the table. A cell whose labels are not understood word for word is read with the
-    /// patterns, as the sentence `label: number`.
+    /// Reads the table. If the labels of a cell are not understood word for word, the cell is read
+    /// with the patterns, as the sentence `label: number`.
     pub fn read(
         &self,
         tables: &TableReader<'_>,
@@ -134,7 +134,7 @@ impl ReportTable<'_> {
         cells.first().map_or(0, |cell| cell.start)..cells.last().map_or(0, |cell| cell.end)
     }
 
-    /// Adds a figure whose labels were understood.
+    /// Adds the figure of a cell with understood labels.
     fn figure(&self, figure: &CellFigure, planned: bool, reading: &mut ReportExtract) {
         let Some(cell) = self.cell(figure.row, figure.column) else { return };
         let (place, approximate) = number(self.document, &cell);
@@ -214,8 +214,8 @@ impl ReportTable<'_> {
         said
     }
 
-    /// The figures of a row read as a sentence. When the label is not understood, only figures
-    /// whose patterns have a word of the label are taken: a row "Cung cấp thông tin" among levels
+    /// The figures of a row read as a sentence. When the label is not understood, a figure is taken
+    /// only if its pattern has a word of the label: a row "Cung cấp thông tin" among levels
     /// of service has no figure for all levels.
     fn row_as_sentence(
         &self,

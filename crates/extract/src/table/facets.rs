@@ -35,7 +35,7 @@ pub(super) struct LabelFacets {
     pub unit: Option<UnitPosition>,
     /// Its month.
     pub month: Option<Month>,
-    /// A month whose year is given elsewhere.
+    /// A month, 1 to 12, if its year is given elsewhere.
     pub of_year: Option<u32>,
     /// The year of months given elsewhere.
     pub year: Option<i32>,

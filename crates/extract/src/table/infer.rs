@@ -1,4 +1,4 @@
-//! The measure of a table whose rows and columns name only members: levels of service in rows,
+//! The measure of a table with rows and columns that name only members: levels of service in rows,
 //! channels in columns, and above it "Hồ sơ theo mức độ và hình thức nộp".
 
 use std::collections::BTreeSet;
@@ -45,8 +45,8 @@ impl LabelReader<'_> {
             .then(|| Measure { code: only.code.clone(), members: Members::none() })
     }
 
-    /// The dimensions of a measure whose members labels name. `None` when a label names a member
-    /// that the measure does not have, or when none is named.
+    /// The dimensions of a measure that the labels name members of. `None` when a label names a
+    /// member that the measure does not have, or when none is named.
     fn dimensions_of(
         &self,
         measure: &Measure,

@@ -798,7 +798,7 @@ impl<'t, 's> RowReader<'t, 's> {
 
 /// What the rows and columns of a table name as a whole.
 struct TableScope {
-    /// The measure of cells whose labels name only members.
+    /// The measure of cells with labels that name only members.
     inferred: Option<Measure>,
     /// Whether rows name members and no row names a measure.
     members_down: bool,

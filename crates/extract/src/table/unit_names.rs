@@ -141,7 +141,7 @@ impl<'a> UnitNames<'a> {
         let mut found = self.whole.get(&name).cloned().unwrap_or_default();
         if found.is_empty() {
             found = match without_head(&name, spelling) {
-                // "Tỉnh Trà Vinh" for a province whose name is "Trà Vinh".
+                // "Tỉnh Trà Vinh" for a province with the name "Trà Vinh".
                 Some((rest, Some(kind))) => {
                     let of_kind = |position: &UnitPosition| {
                         self.units.get(*position).is_some_and(|unit| unit.document.kind == kind)

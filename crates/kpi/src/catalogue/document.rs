@@ -178,8 +178,8 @@ pub struct ScoreDocument {
     /// `proportional`: all points from the threshold on, below it in proportion, as Decision
     /// 766/QD-TTg (2022) scores rates. `all_or_nothing`: no points below the threshold.
     pub function: String,
-    /// The highest number of points, above 0: a number, or a decimal as a string, whose digits are
-    /// kept.
+    /// The highest number of points, above 0: a number, or a decimal as a string, which keeps its
+    /// digits.
     #[serde(deserialize_with = "decimal")]
     #[cfg_attr(feature = "schema", schema(value_type = Value))]
     pub points: String,
@@ -253,7 +253,7 @@ pub struct TargetDocument {
     /// Last month; open when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// The value to be reached: a number, or a decimal as a string, whose digits are kept.
+    /// The value to be reached: a number, or a decimal as a string, which keeps its digits.
     #[serde(deserialize_with = "decimal")]
     #[cfg_attr(feature = "schema", schema(value_type = Value))]
     pub value: String,

@@ -179,7 +179,7 @@ impl RuleBook {
         touches
     }
 
-    /// Adds to `checks` all checks whose result a figure may change.
+    /// Adds to `checks` all checks that may change their result with a figure.
     pub fn collect_affected_checks(
         &self,
         source: &ValueSource<'_>,

@@ -13,7 +13,7 @@ use crate::period::Month;
 pub enum MonthMention {
     /// A month.
     Month(Month),
-    /// A month, 1 to 12, whose year is given elsewhere.
+    /// A month, 1 to 12, if its year is given elsewhere.
     OfYear(u32),
     /// A month relative to the reporting month, by the number of months after it.
     Relative(i32),

@@ -290,7 +290,7 @@ fn flawed(text: &str, range: Range<usize>, flaw: NumberFlaw) -> NumericToken {
     NumericToken::Number(TextNumber { range, sort, value: Err(flaw), approximate: false })
 }
 
-/// A number whose digits are at a range, with the words before and after that belong to it.
+/// The number with its digits at a range, and the words before and after that belong to it.
 fn number_at(text: &str, digits: Range<usize>) -> PlacedToken {
     let printed = text.get(digits.clone()).unwrap_or_default();
     let behind = text.get(digits.end..).unwrap_or_default();

@@ -182,8 +182,8 @@ fn bounded(name: &str, text: &str, most: u32) -> Result<u32, StoreError> {
     }
 }
 
-/// Encryption with a server whose certificate must be signed by an authority and belong to its
-/// host.
+/// Encryption that requires a server certificate, signed by an authority and issued for the
+/// server's host.
 fn checked(roots: Option<&str>) -> Result<ClientConfig, StoreError> {
     let path = match roots {
         None | Some("system") => SYSTEM_ROOTS,

@@ -229,8 +229,8 @@ impl WriterContext {
         batch
     }
 
-    /// Answers submissions whose sender is no longer signed in, and those whose idempotency key has
-    /// a stored response; returns the others.
+    /// Answers submissions of senders that are no longer signed in, and submissions with an
+    /// idempotency key that has a stored response; returns the others.
     fn replay_answered(
         &self,
         submits: Vec<QueuedSubmission>,
