@@ -118,7 +118,10 @@ fn bare(csv: &Path, database: &Path) -> f64 {
     }
     let mut sqlite = rusqlite::Connection::open(database).unwrap();
     sqlite
-        .execute_batch("PRAGMA synchronous = OFF; CREATE TABLE figures (revision INTEGER, unit INTEGER, measure INTEGER, month INTEGER, value INTEGER)")
+        .execute_batch(
+            "PRAGMA synchronous = OFF; CREATE TABLE figures (revision INTEGER, unit INTEGER, \
+             measure INTEGER, month INTEGER, value INTEGER)",
+        )
         .unwrap();
     let started = Instant::now();
     let transaction = sqlite.transaction().unwrap();

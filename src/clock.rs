@@ -246,10 +246,17 @@ impl Clock {
             match fault {
                 Some(fault) => {
                     self.inner.jumps.fetch_add(1, Ordering::Relaxed);
-                    tracing::error!(clock = source, says = %time_text(time), expected, machine = %time_text(machine), "{fault}");
+                    tracing::error!(
+                        clock = source,
+                        says = %time_text(time),
+                        expected,
+                        machine = %time_text(machine),
+                        "{fault}"
+                    );
                 }
                 None => {
-                    tracing::warn!(clock = source, says = %time_text(time), "the clock is right again; changes can be recorded")
+                    tracing::warn!(clock = source, says = %time_text(time),
+                        "the clock is right again; changes can be recorded")
                 }
             }
         }
@@ -275,7 +282,8 @@ impl Clock {
             let ahead = offset / SECOND;
             tracing::warn!(
                 ahead_seconds = ahead,
-                "the clock of this machine differs from the database server's, which dates changes and decides when days begin"
+                "the clock of this machine differs from the database server's, which dates changes \
+                 and decides when days begin"
             );
         }
         self.read(server_time)
@@ -346,13 +354,15 @@ impl Clock {
         let rest = self.now().saturating_sub(newest);
         if newest > 0 && rest > LONG_REST {
             let days = rest / SECOND / 86_400;
-            tracing::warn!(days, newest = %time_text(newest), "nothing was recorded for a long time; check the clock");
+            tracing::warn!(days, newest = %time_text(newest),
+                "nothing was recorded for a long time; check the clock");
         }
         if self.ahead(newest) > MAX_JUMP {
             tracing::warn!(
                 newest = %time_text(newest),
                 now = %time_text(self.now()),
-                "the newest revision is dated in the future; new revisions get the same date until the clock has passed it"
+                "the newest revision is dated in the future; new revisions get the same date until \
+                 the clock has passed it"
             );
         }
     }

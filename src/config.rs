@@ -16,7 +16,13 @@ use kpi::period::Period;
     name = "egov-kpi",
     version,
     about,
-    after_help = "Start here:\n  egov-kpi demo                                          serve the real figures of October 2021 on this machine\n  egov-kpi serve --database sqlite://egov-kpi.db         serve your own ledger\n  egov-kpi check figures.csv                             report all errors and contradictions, record nothing\n  egov-kpi import figures.csv --database sqlite://egov-kpi.db\n\nExit codes: 0 done, 1 errors in the input or findings, 2 wrong usage, 3 environment error (database, disk, port, newer ledger)."
+    after_help = "Start here:\n  egov-kpi demo                                          serve the \
+        real figures of October 2021 on this machine\
+        \n  egov-kpi serve --database sqlite://egov-kpi.db         serve your own ledger\
+        \n  egov-kpi check figures.csv                             report all errors and \
+        contradictions, record nothing\n  egov-kpi import figures.csv --database \
+        sqlite://egov-kpi.db\n\nExit codes: 0 done, 1 errors in the input or findings, 2 wrong \
+        usage, 3 environment error (database, disk, port, newer ledger)."
 )]
 pub struct Config {
     /// The command.
@@ -107,7 +113,14 @@ fn memory(text: &str) -> Result<usize, String> {
 #[derive(Args, Clone, Debug)]
 pub struct ListenArgs {
     /// Address and port; port 0 takes a free port.
-    #[arg(id = "socket", long = "listen", env = "EGOV_KPI_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT", value_parser = socket)]
+    #[arg(
+        id = "socket",
+        long = "listen",
+        env = "EGOV_KPI_LISTEN",
+        default_value = "127.0.0.1:8080",
+        value_name = "ADDR:PORT",
+        value_parser = socket
+    )]
     pub address: String,
 }
 
@@ -126,7 +139,11 @@ pub struct AccessArgs {
     pub key_secret_file: Option<PathBuf>,
     /// Everybody can read figures without a key: API, Prometheus API and pages. Changes still need
     /// a key.
-    #[arg(long, env = "EGOV_KPI_PUBLIC_READS", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(
+        long,
+        env = "EGOV_KPI_PUBLIC_READS",
+        value_parser = clap::builder::FalseyValueParser::new()
+    )]
     pub public_reads: bool,
     /// Areas that everybody can read without a key: api, prometheus, pages, docs, metrics; or none,
     /// or all.
@@ -204,10 +221,22 @@ pub struct LimitArgs {
     #[arg(long, env = "EGOV_KPI_MEMORY", value_name = "SIZE", value_parser = memory)]
     pub memory: Option<usize>,
     /// Maximum number of open connections; lower if the process may not open as many files.
-    #[arg(long, env = "EGOV_KPI_CONNECTIONS", default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
+    #[arg(
+        long,
+        env = "EGOV_KPI_CONNECTIONS",
+        default_value_t = 20_000,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(10..=1_000_000)
+    )]
     pub connections: u32,
     /// Maximum number of open connections of one address, except trusted proxies.
-    #[arg(long, env = "EGOV_KPI_CONNECTIONS_ADDRESS", default_value_t = 2_000, value_name = "N", value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
+    #[arg(
+        long,
+        env = "EGOV_KPI_CONNECTIONS_ADDRESS",
+        default_value_t = 2_000,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(10..=1_000_000)
+    )]
     pub connections_address: u32,
 }
 
@@ -252,10 +281,21 @@ pub enum Command {
         #[command(flatten)]
         database: DatabaseArgs,
         /// Number of threads for requests. Default: the number of cores.
-        #[arg(long, env = "EGOV_KPI_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+        #[arg(
+            long,
+            env = "EGOV_KPI_WORKERS",
+            value_name = "N",
+            value_parser = clap::value_parser!(u16).range(1..=256)
+        )]
         workers: Option<u16>,
         /// Maximum number of series of /metrics/figures; with more it responds with an error.
-        #[arg(long, env = "EGOV_KPI_SCRAPE_SERIES", default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        #[arg(
+            long,
+            env = "EGOV_KPI_SCRAPE_SERIES",
+            default_value_t = 20_000,
+            value_name = "N",
+            value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+        )]
         scrape_series: u32,
         /// Append a line with revision, hash and time to this file after each revision, in the
         /// format of `witness`. Copy the file to another machine.
@@ -271,7 +311,8 @@ pub enum Command {
     /// Show the service with the real figures of October 2021 and a sample province, in a temporary
     /// ledger.
     #[command(
-        after_help = "The ledger is deleted when the demo ends. Invented figures only belong to the unit `sample` and the units below it."
+        after_help = "The ledger is deleted when the demo ends. Invented figures only belong to \
+            the unit `sample` and the units below it."
     )]
     Demo {
         /// Where to listen.
@@ -284,7 +325,13 @@ pub enum Command {
     /// Record files in the given order: figures as CSV or JSON, reports, Excel files, units as JSON
     /// ({"units": [...]}); or a whole ledger written by `export`.
     #[command(
-        after_help = "A file of up to 50,000 figures is one submission: recorded whole or not at all. A larger one becomes consecutive submissions with one reference; if it stops at an error, correct the file and run the same command again with the --from-line that it prints. Figures that are recorded already count as unchanged and record nothing.\n\nA ZIP written by `export` is imported alone, into an empty ledger of either database; revisions, times and hashes stay the same. If the import is interrupted, run the same command again."
+        after_help = "A file of up to 50,000 figures is one submission: recorded whole or not at \
+            all. A larger one becomes consecutive submissions with one reference; if it stops at \
+            an error, correct the file and run the same command again with the --from-line that it \
+            prints. Figures that are recorded already count as unchanged and record nothing.\n\n\
+            A ZIP written by `export` is imported alone, into an empty ledger of either database; \
+            revisions, times and hashes stay the same. If the import is interrupted, run the same \
+            command again."
     )]
     Import {
         /// The files.
@@ -308,9 +355,9 @@ pub enum Command {
     },
     /// Write the whole ledger into a ZIP of CSV files and JSON, in the same form from every
     /// database; `import` reads it.
-    #[command(
-        after_help = "egov-kpi export ledger.zip --database sqlite://egov-kpi.db\negov-kpi import ledger.zip --database postgres://user@host/database\n\nThis also works while the ledger is served. docs/archive.md describes both files."
-    )]
+    #[command(after_help = "egov-kpi export ledger.zip --database sqlite://egov-kpi.db\n\
+        egov-kpi import ledger.zip --database postgres://user@host/database\n\n\
+        This also works while the ledger is served. docs/archive.md describes both files.")]
     Export {
         /// The file, which must not exist yet. Default: standard output.
         file: Option<PathBuf>,
@@ -347,12 +394,17 @@ pub enum Command {
         catalogue: Vec<PathBuf>,
     },
     /// Write invented figures as CSV to standard output, for tests and benchmarks.
-    #[command(
-        after_help = "egov-kpi generate --size 2x10 --units units.json > figures.csv\negov-kpi import units.json figures.csv --database sqlite://trial.db"
-    )]
+    #[command(after_help = "egov-kpi generate --size 2x10 --units units.json > figures.csv\n\
+        egov-kpi import units.json figures.csv --database sqlite://trial.db")]
     Generate {
         /// province (1x180), country (63x180) or PROVINCESxUNITS.
-        #[arg(long, default_value = "province", value_parser = |text: &str| text.parse::<DatasetSize>().map_err(|error| error.to_string()))]
+        #[arg(
+            long,
+            default_value = "province",
+            value_parser = |text: &str| {
+                text.parse::<DatasetSize>().map_err(|error| error.to_string())
+            }
+        )]
         size: DatasetSize,
         /// Seed of the figures; the same seed gives the same figures.
         #[arg(long, default_value_t = 1)]
@@ -404,9 +456,8 @@ pub enum Command {
     },
     /// Print revision, hash and time of the newest revision in one line, to store elsewhere; or
     /// check the ledger against such a line. Exit code 1 when they differ.
-    #[command(
-        after_help = "egov-kpi witness --database sqlite://egov-kpi.db >> witness.txt\negov-kpi witness --database sqlite://egov-kpi.db --check \"$(tail -1 witness.txt)\""
-    )]
+    #[command(after_help = "egov-kpi witness --database sqlite://egov-kpi.db >> witness.txt\n\
+        egov-kpi witness --database sqlite://egov-kpi.db --check \"$(tail -1 witness.txt)\"")]
     Witness {
         /// The ledger.
         #[command(flatten)]
@@ -589,7 +640,8 @@ pub enum KeysAction {
     /// Create a key and print it alone on standard output. It is not stored and cannot be shown
     /// again.
     #[command(
-        after_help = "umask 077; egov-kpi keys add --name 'Nguyen An' --role admin > admin.key\negov-kpi keys add --name 'Finance system' --role reporter --unit tv.dof --expires 365d"
+        after_help = "umask 077; egov-kpi keys add --name 'Nguyen An' --role admin > admin.key\n\
+            egov-kpi keys add --name 'Finance system' --role reporter --unit tv.dof --expires 365d"
     )]
     Add {
         /// Name of the holder, for people; the ledger records it with every change made with the

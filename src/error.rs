@@ -53,7 +53,9 @@ pub enum Error {
     /// The connection to the database broke during a commit, and the database did not say whether
     /// the commit was recorded.
     #[error(
-        "the connection to the database broke, and it is not known whether the change was recorded; send the request again with the same Idempotency-Key, or check whether it was recorded"
+        "the connection to the database broke, and it is not known whether the change was \
+         recorded; send the request again with the same Idempotency-Key, or check whether it was \
+         recorded"
     )]
     Unsettled,
     /// The requested revision has not been reached in time.

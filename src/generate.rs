@@ -24,7 +24,8 @@ const FIGURES: usize = 20;
 ///
 /// ```
 /// use egov_kpi::generate::DatasetSize;
-/// assert_eq!("10x180".parse::<DatasetSize>().unwrap(), DatasetSize::Custom { provinces: 10, units: 180 });
+/// let custom = DatasetSize::Custom { provinces: 10, units: 180 };
+/// assert_eq!("10x180".parse::<DatasetSize>().unwrap(), custom);
 /// assert_eq!("country".parse::<DatasetSize>().unwrap().rows(), 13_608_000);
 /// assert!("100x1".parse::<DatasetSize>().is_err());
 /// ```
@@ -47,7 +48,8 @@ pub enum DatasetSize {
 /// Why a size cannot be read.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "\"{0}\" is not a size: province (1x180), country (63x180), or PROVINCESxUNITS such as 10x180 with 1 to 99 provinces of 1 to 999 units each"
+    "\"{0}\" is not a size: province (1x180), country (63x180), or PROVINCESxUNITS such as 10x180 \
+     with 1 to 99 provinces of 1 to 999 units each"
 )]
 pub struct DatasetSizeError(String);
 

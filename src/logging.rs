@@ -355,7 +355,12 @@ mod tests {
 
     #[test]
     fn a_long_line_is_cut_with_its_length_and_stays_json() {
-        let line = serde_json::json!({ "level": "INFO", "message": "request answered", "method": "X".repeat(60_000), "status": 405 });
+        let line = serde_json::json!({
+            "level": "INFO",
+            "message": "request answered",
+            "method": "X".repeat(60_000),
+            "status": 405
+        });
         let shorter = cut(format!("{line}\n").into_bytes());
         let fields: serde_json::Value = serde_json::from_slice(&shorter).unwrap();
         assert!(shorter.len() < 1_000 && shorter.ends_with(b"\n"));

@@ -193,7 +193,8 @@ mod tests {
             ("-7.5 is below zero", "-7,5 nhỏ hơn 0"),
             (
                 "period=\"x\": \"x\" is not a period: 2021-10, 2021-Q3, 2021-H1, 2021-9M or 2021",
-                "period=\"x\": \"x\" không phải là một kỳ: 2021-10, 2021-Q3, 2021-H1, 2021-9M hoặc 2021",
+                "period=\"x\": \"x\" không phải là một kỳ: 2021-10, 2021-Q3, 2021-H1, 2021-9M hoặc \
+                 2021",
             ),
             (
                 "an object is expected, not the text \"x\"",

@@ -246,8 +246,9 @@ fn require_first_key(
     }
     let access = &context.access;
     if !access.loopback && access.tokens.is_none() && !app.api_keys().has_admin() {
-        let sentence = "other machines can reach this address, and no admin has a key yet: create one with `egov-kpi keys add --name NAME --role admin --database ADDRESS`, \
-                        or set EGOV_KPI_ADMIN_KEY_FILE to a file with a key, or listen on 127.0.0.1";
+        let sentence = "other machines can reach this address, and no admin has a key yet: create \
+            one with `egov-kpi keys add --name NAME --role admin --database ADDRESS`, or set \
+            EGOV_KPI_ADMIN_KEY_FILE to a file with a key, or listen on 127.0.0.1";
         return Err(Error::Usage(sentence.to_owned()));
     }
     if access.loopback && access.tokens.is_none() && app.api_keys().is_empty() {
@@ -266,7 +267,8 @@ fn require_first_key(
     }
     if !access.loopback && !context.tls {
         tracing::warn!(
-            "other machines can reach this address without TLS: keys can be intercepted unless a proxy in front of the service terminates TLS"
+            "other machines can reach this address without TLS: keys can be intercepted unless a \
+             proxy in front of the service terminates TLS"
         );
     }
     Ok(())
@@ -277,8 +279,10 @@ fn print_setup_token(token: &str) {
     use std::io::Write;
     let _closed = writeln!(
         std::io::stderr().lock(),
-        "egov-kpi: there is no key yet: everybody on this machine may read. Until the first key is created, everything else needs this one-time token, as \
-         `Authorization: Bearer TOKEN`:\negov-kpi: {token}\negov-kpi: `egov-kpi keys add --name NAME --role admin` also creates the first key"
+        "egov-kpi: there is no key yet: everybody on this machine may read. Until the first key is \
+         created, everything else needs this one-time token, as `Authorization: Bearer TOKEN`:\n\
+         egov-kpi: {token}\negov-kpi: `egov-kpi keys add --name NAME --role admin` also creates \
+         the first key"
     );
 }
 
@@ -463,7 +467,10 @@ impl WebThreads {
 /// without a response was recorded whole or not at all.
 fn exit_after_timeout() {
     std::thread::sleep(SHUTDOWN_LIMIT);
-    tracing::error!(threads = %listed(&busy_threads()), "the service did not stop in time and exits");
+    tracing::error!(
+        threads = %listed(&busy_threads()),
+        "the service did not stop in time and exits"
+    );
     std::process::exit(ENVIRONMENT_FAILED);
 }
 

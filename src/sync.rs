@@ -286,7 +286,11 @@ pub fn detect_deadlocks() {
                 std::thread::sleep(Duration::from_millis(100));
                 let deadlocks = parking_lot::deadlock::check_deadlock();
                 for thread in deadlocks.iter().flatten() {
-                    tracing::error!(thread = ?thread.thread_id(), backtrace = ?thread.backtrace(), "deadlock");
+                    tracing::error!(
+                        thread = ?thread.thread_id(),
+                        backtrace = ?thread.backtrace(),
+                        "deadlock"
+                    );
                 }
                 if !deadlocks.is_empty() {
                     std::process::abort();

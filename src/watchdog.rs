@@ -45,7 +45,11 @@ impl StallHealth {
             return;
         }
         if stalled {
-            tracing::error!(writer_runs, threads = %listed(busy), "a thread is stalled; /livez fails");
+            tracing::error!(
+                writer_runs,
+                threads = %listed(busy),
+                "a thread is stalled; /livez fails"
+            );
         } else {
             tracing::info!("no thread is stalled any more");
         }

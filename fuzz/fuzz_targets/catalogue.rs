@@ -13,7 +13,10 @@ static SHIPPED: LazyLock<CatalogueDocument> = LazyLock::new(|| shipped().unwrap(
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    for value in [serde_json::from_str::<Value>(text).ok(), toml::from_str::<Value>(text).ok()].into_iter().flatten() {
+    for value in [serde_json::from_str::<Value>(text).ok(), toml::from_str::<Value>(text).ok()]
+        .into_iter()
+        .flatten()
+    {
         let Ok(document) = CatalogueDocument::from_value(value) else { continue };
         let mut together = SHIPPED.clone();
         together.append(document.clone());
@@ -23,7 +26,10 @@ fuzz_target!(|bytes: &[u8]| {
                 // An accepted catalogue is written as in a response, accepted again, and is then
                 // equal.
                 Ok(catalogue) => {
-                    let answered = CatalogueDocument::from_value(serde_json::to_value(&catalogue.document).unwrap()).unwrap();
+                    let answered = CatalogueDocument::from_value(
+                        serde_json::to_value(&catalogue.document).unwrap(),
+                    )
+                    .unwrap();
                     assert_eq!(answered, catalogue.document);
                     Catalogue::new_submitted(answered).unwrap();
                 }

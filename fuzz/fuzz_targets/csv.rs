@@ -5,14 +5,18 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use egov_kpi::app::write::{catalogue, units};
+use egov_kpi::intake::csv::read;
 use kpi::catalogue::Catalogue;
 use kpi::observation::ObservationParser;
 use kpi::unit::UnitForest;
-use egov_kpi::intake::csv::read;
 use libfuzzer_sys::fuzz_target;
 
-static DECLARED: LazyLock<(Catalogue, UnitForest)> =
-    LazyLock::new(|| (Catalogue::new(catalogue::shipped().unwrap()).unwrap(), UnitForest::numbered(units::shipped().unwrap()).unwrap()));
+static DECLARED: LazyLock<(Catalogue, UnitForest)> = LazyLock::new(|| {
+    (
+        Catalogue::new(catalogue::shipped().unwrap()).unwrap(),
+        UnitForest::numbered(units::shipped().unwrap()).unwrap(),
+    )
+});
 
 fuzz_target!(|bytes: &[u8]| {
     let (catalogue, units) = &*DECLARED;
@@ -23,8 +27,17 @@ fuzz_target!(|bytes: &[u8]| {
         Err(faults) => assert!(!faults.is_empty()),
         Ok(submission) => {
             assert!(!submission.figures.is_empty());
-            assert!(submission.figures.iter().all(|figure| figure.month <= month && units.exists(figure.unit, figure.month)));
-            let different: HashSet<_> = submission.figures.iter().map(|figure| (figure.measure, figure.unit, figure.month)).collect();
+            assert!(
+                submission
+                    .figures
+                    .iter()
+                    .all(|figure| figure.month <= month && units.exists(figure.unit, figure.month))
+            );
+            let different: HashSet<_> = submission
+                .figures
+                .iter()
+                .map(|figure| (figure.measure, figure.unit, figure.month))
+                .collect();
             assert_eq!(different.len(), submission.figures.len());
         }
     }

@@ -7,7 +7,9 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| {
     let mut file = b"%PDF-1.7\n".to_vec();
     let mut places = Vec::new();
-    let stream = [format!("<< /Length {} >>\nstream\n", bytes.len()).as_bytes(), bytes, b"\nendstream"].concat();
+    let stream =
+        [format!("<< /Length {} >>\nstream\n", bytes.len()).as_bytes(), bytes, b"\nendstream"]
+            .concat();
     let objects: [&[u8]; 5] = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 /MediaBox [0 0 595 842] >>",
@@ -25,7 +27,12 @@ fuzz_target!(|bytes: &[u8]| {
     file.extend(format!("trailer\n<< /Size 6 /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n").bytes());
     for file in [file.as_slice(), bytes] {
         if let Ok(document) = read(file, MediaType::Pdf) {
-            assert!(document.blocks.iter().all(|block| document.text.get(block.range.clone()).is_some()));
+            assert!(
+                document
+                    .blocks
+                    .iter()
+                    .all(|block| document.text.get(block.range.clone()).is_some())
+            );
         }
     }
 });

@@ -5,7 +5,7 @@
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use kpi::formula::{RuleCondition, Expression};
+use kpi::formula::{Expression, RuleCondition};
 use kpi::measure::Measure;
 use libfuzzer_sys::fuzz_target;
 
@@ -21,7 +21,10 @@ where
     let written = read.to_string();
     match written.parse::<T>() {
         Ok(again) => assert_eq!(again, read, "{text:?} is written {written:?}"),
-        Err(error) => assert!(written.len() > BOUNDS.0 || written.matches('(').count() > BOUNDS.1, "{text:?} is written {written:?}: {error:?}"),
+        Err(error) => assert!(
+            written.len() > BOUNDS.0 || written.matches('(').count() > BOUNDS.1,
+            "{text:?} is written {written:?}: {error:?}"
+        ),
     }
 }
 

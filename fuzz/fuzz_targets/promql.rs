@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use egov_kpi::prometheus::memory::QueryMemory;
 use egov_kpi::prometheus::select::MetricSeries;
-use promql::{evaluate_instant, evaluate_range, parse_duration, parse_time, plan, selector};
 use libfuzzer_sys::fuzz_target;
+use promql::{evaluate_instant, evaluate_range, parse_duration, parse_time, plan, selector};
 
 fuzz_target!(|text: &str| {
     let _ = (parse_time(text), parse_duration(text));
@@ -20,5 +20,11 @@ fuzz_target!(|text: &str| {
     let until = Instant::now() + Duration::from_secs(10);
     let Ok(mut memory) = QueryMemory::unlimited() else { return };
     let _ = evaluate_instant(&plan, &series, 1_634_688_000_000, until, &mut memory);
-    let _ = evaluate_range(&plan, &series, (1_630_000_000_000, 1_640_000_000_000, 86_400_000), until, &mut memory);
+    let _ = evaluate_range(
+        &plan,
+        &series,
+        (1_630_000_000_000, 1_640_000_000_000, 86_400_000),
+        until,
+        &mut memory,
+    );
 });

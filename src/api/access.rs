@@ -460,7 +460,8 @@ async fn authorize(
             if basic && !matches!(need, RouteAccess::Reading(_)) {
                 return Err(AccessRefusal::unauthorized(
                     "basic_write",
-                    "a password in a browser only gives access to pages and figures; everything else needs Authorization: Bearer",
+                    "a password in a browser only gives access to pages and figures; everything \
+                     else needs Authorization: Bearer",
                 ));
             }
             from(sign_in(context, app, &key, address).await?)
@@ -512,7 +513,8 @@ fn authorize_before_first_key(
     if proxied {
         return Err(AccessRefusal::unauthorized(
             "missing",
-            "this request came through a proxy; until there is a key, only requests from this machine itself are allowed",
+            "this request came through a proxy; until there is a key, only requests from this \
+             machine itself are allowed",
         ));
     }
     // With DNS rebinding a foreign page has the same origin as this service; only the host
@@ -539,11 +541,13 @@ fn authorize_before_first_key(
         BeforeFirstKey::Reading(_) => {
             let refusal = AccessRefusal::unauthorized(
                 "missing",
-                "there is no key yet: create one with `egov-kpi keys add --name NAME --role admin`, or send the one-time token that the service printed \
-                 when it started, as Authorization: Bearer TOKEN",
+                "there is no key yet: create one with `egov-kpi keys add --name NAME --role \
+                 admin`, or send the one-time token that the service printed when it started, as \
+                 Authorization: Bearer TOKEN",
             );
-            let vi = "chưa có khóa truy cập: hãy tạo khóa bằng `egov-kpi keys add --name TÊN --role admin`, hoặc gửi mã dùng một lần mà dịch vụ đã in ra \
-                      khi khởi động, trong Authorization: Bearer MÃ";
+            let vi = "chưa có khóa truy cập: hãy tạo khóa bằng `egov-kpi keys add --name TÊN \
+                --role admin`, hoặc gửi mã dùng một lần mà dịch vụ đã in ra khi khởi động, trong \
+                Authorization: Bearer MÃ";
             Err(AccessRefusal { problem: Box::new(refusal.problem.in_vietnamese(vi)), ..refusal })
         }
     }

@@ -35,7 +35,8 @@ query_params! {
         view: RequestedView,
         after: AfterRevision = "Only changes after this revision; default 0",
         kind: Option<String> =
-            "Only changes of this kind: submission, withdrawal, units, catalogue, closing, reopening, targets, annotations, keys",
+            "Only changes of this kind: submission, withdrawal, units, catalogue, closing, \
+             reopening, targets, annotations, keys",
         actor: Option<String> = "Only changes by this actor, as named in the ledger",
         key: Option<String> = "Only changes made with the key of this identifier",
         address: Option<String> = "Only changes from this address",
@@ -55,7 +56,20 @@ query_params! {
     operation_id = "get_audit",
     tag = "service",
     params(AuditParams),
-    responses((status = 200, description = "A page of changes", content((AuditLogPage = "application/json"), (String = "text/csv"), (crate::api::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
+    responses(
+        (
+            status = 200,
+            description = "A page of changes",
+            content(
+                (AuditLogPage = "application/json"),
+                (String = "text/csv"),
+                (crate::api::respond::WorkbookFile =
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+            )
+        ),
+        (status = 304, description = "Not modified"),
+        ProblemResponses
+    )
 )]
 #[get("/audit")]
 pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {

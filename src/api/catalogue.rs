@@ -156,7 +156,16 @@ struct OpenDimension {
 /// Get the catalogue.
 ///
 /// Returns all declarations as one document, which can be changed and sent back with `PUT`.
-#[utoipa::path(operation_id = "get_catalogue", tag = "declarations", params(StateParams), responses((status = 200, description = "The catalogue", body = CatalogueView), (status = 304, description = "Not modified"), ProblemResponses))]
+#[utoipa::path(
+    operation_id = "get_catalogue",
+    tag = "declarations",
+    params(StateParams),
+    responses(
+        (status = 200, description = "The catalogue", body = CatalogueView),
+        (status = 304, description = "Not modified"),
+        ProblemResponses
+    )
+)]
 #[get("/catalogue")]
 pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
     let view = read_query::<StateParams>(&request)?.in_format(ResponseFormat::Json);
@@ -180,7 +189,8 @@ pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> Ha
     tag = "declarations",
     params(IdempotencyHeader, DryRun),
     request_body(content((CatalogueDocument = "application/json"))),
-    responses((status = 200, description = "The new catalogue; unchanged in the ledger on a dry run", body = CatalogueRecorded), ProblemResponses)
+    responses((status = 200, description = "The new catalogue; unchanged in the ledger on a dry \
+        run", body = CatalogueRecorded), ProblemResponses)
 )]
 #[put("/catalogue")]
 pub async fn put(
@@ -218,7 +228,20 @@ query_params! {
     operation_id = "get_indicators",
     tag = "declarations",
     params(IndicatorsParams),
-    responses((status = 200, description = "The indicators", content((IndicatorList = "application/json"), (String = "text/csv"), (crate::api::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
+    responses(
+        (
+            status = 200,
+            description = "The indicators",
+            content(
+                (IndicatorList = "application/json"),
+                (String = "text/csv"),
+                (crate::api::respond::WorkbookFile =
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+            )
+        ),
+        (status = 304, description = "Not modified"),
+        ProblemResponses
+    )
 )]
 #[get("/indicators")]
 pub async fn get_indicators(
@@ -280,7 +303,20 @@ query_params! {
     operation_id = "get_kpis",
     tag = "declarations",
     params(KpisParams),
-    responses((status = 200, description = "The kpis", content((KpiList = "application/json"), (String = "text/csv"), (crate::api::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
+    responses(
+        (
+            status = 200,
+            description = "The kpis",
+            content(
+                (KpiList = "application/json"),
+                (String = "text/csv"),
+                (crate::api::respond::WorkbookFile =
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+            )
+        ),
+        (status = 304, description = "Not modified"),
+        ProblemResponses
+    )
 )]
 #[get("/kpis")]
 pub async fn get_kpis(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {

@@ -155,7 +155,8 @@ fn emptied<const NUMBER: bool>() -> Object {
 #[derive(Deserialize, ToSchema)]
 #[expect(
     dead_code,
-    reason = "only describes the body in the OpenAPI document; the body is read entry by entry to report all errors at once"
+    reason = "only describes the body in the OpenAPI document; the body is read entry by entry to \
+        report all errors at once"
 )]
 struct TargetsBody {
     /// The targets.
@@ -178,7 +179,8 @@ response_page! {
 #[derive(Deserialize, ToSchema)]
 #[expect(
     dead_code,
-    reason = "only describes the body in the OpenAPI document; the body is read entry by entry to report all errors at once"
+    reason = "only describes the body in the OpenAPI document; the body is read entry by entry to \
+        report all errors at once"
 )]
 struct AnnotationsBody {
     /// The annotations.
@@ -220,7 +222,20 @@ impl DeclarationsParams {
     operation_id = "get_targets",
     tag = "declarations",
     params(DeclarationsParams),
-    responses((status = 200, description = "A page of targets", content((TargetsPage = "application/json"), (String = "text/csv"), (crate::api::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
+    responses(
+        (
+            status = 200,
+            description = "A page of targets",
+            content(
+                (TargetsPage = "application/json"),
+                (String = "text/csv"),
+                (crate::api::respond::WorkbookFile =
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+            )
+        ),
+        (status = 304, description = "Not modified"),
+        ProblemResponses
+    )
 )]
 #[get("/targets")]
 pub async fn get_targets(
@@ -250,7 +265,10 @@ pub async fn get_targets(
     tag = "declarations",
     params(IdempotencyHeader, DryRun),
     request_body(content((TargetsBody = "application/json"))),
-    responses((status = 200, description = "The named targets after the change", body = TargetsChanged), ProblemResponses)
+    responses(
+        (status = 200, description = "The named targets after the change", body = TargetsChanged),
+        ProblemResponses
+    )
 )]
 #[put("/targets")]
 pub async fn put_targets(
@@ -289,7 +307,20 @@ impl From<DeclarationsChanged<TargetDocument>> for TargetsChanged {
     operation_id = "get_annotations",
     tag = "declarations",
     params(DeclarationsParams),
-    responses((status = 200, description = "A page of annotations", content((AnnotationsPage = "application/json"), (String = "text/csv"), (crate::api::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
+    responses(
+        (
+            status = 200,
+            description = "A page of annotations",
+            content(
+                (AnnotationsPage = "application/json"),
+                (String = "text/csv"),
+                (crate::api::respond::WorkbookFile =
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+            )
+        ),
+        (status = 304, description = "Not modified"),
+        ProblemResponses
+    )
 )]
 #[get("/annotations")]
 pub async fn get_annotations(
@@ -326,7 +357,14 @@ fn annotation_row(note: AnnotationDocument) -> Vec<ResponseCell> {
     tag = "declarations",
     params(IdempotencyHeader, DryRun),
     request_body(content((AnnotationsBody = "application/json"))),
-    responses((status = 200, description = "The named annotations after the change", body = AnnotationsChanged), ProblemResponses)
+    responses(
+        (
+            status = 200,
+            description = "The named annotations after the change",
+            body = AnnotationsChanged
+        ),
+        ProblemResponses
+    )
 )]
 #[put("/annotations")]
 pub async fn put_annotations(

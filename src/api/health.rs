@@ -10,7 +10,18 @@ pub use crate::prometheus::ServiceMetrics;
 /// Check that the process runs.
 ///
 /// Responds with 503 if a thread has made no progress for a minute.
-#[utoipa::path(tag = "service", responses((status = 200, description = "The process runs", body = String, content_type = "text/plain"), ProblemResponses))]
+#[utoipa::path(
+    tag = "service",
+    responses(
+        (
+            status = 200,
+            description = "The process runs",
+            body = String,
+            content_type = "text/plain"
+        ),
+        ProblemResponses
+    )
+)]
 #[get("/livez")]
 pub async fn livez(context: web::Data<ServiceContext>) -> HandlerResult {
     if context.health.is_stalled() {
@@ -25,7 +36,18 @@ pub async fn livez(context: web::Data<ServiceContext>) -> HandlerResult {
 /// right, otherwise with 503.
 ///
 /// A further line warns when the newest revision has a timestamp in the future.
-#[utoipa::path(tag = "service", responses((status = 200, description = "The service is ready", body = String, content_type = "text/plain"), ProblemResponses))]
+#[utoipa::path(
+    tag = "service",
+    responses(
+        (
+            status = 200,
+            description = "The service is ready",
+            body = String,
+            content_type = "text/plain"
+        ),
+        ProblemResponses
+    )
+)]
 #[get("/readyz")]
 pub async fn readyz(context: web::Data<ServiceContext>) -> HandlerResult {
     let app = context.app()?.clone();
@@ -42,12 +64,14 @@ pub async fn readyz(context: web::Data<ServiceContext>) -> HandlerResult {
     }
     let mut text = "ready\n".to_owned();
     if clock.ahead(newest) > MAX_JUMP {
-        text += "warning: the timestamp of the newest revision is in the future; new revisions get the same timestamp until the clock has passed it\n";
+        text += "warning: the timestamp of the newest revision is in the future; new revisions get \
+            the same timestamp until the clock has passed it\n";
     }
     let changes = context.app()?.history_changes();
     if changes.changes > 0 {
         text += &format!(
-            "the history of the ledger has been replaced {} time(s) since this instance started; {} known revision(s) were lost, the log lists them\n",
+            "the history of the ledger has been replaced {} time(s) since this instance started; \
+             {} known revision(s) were lost, the log lists them\n",
             changes.changes, changes.lost_revisions
         );
     }
@@ -57,7 +81,18 @@ pub async fn readyz(context: web::Data<ServiceContext>) -> HandlerResult {
 /// Get the health metrics of the service.
 ///
 /// Returns metrics with names beginning with `egov_kpi_`, in the text format of Prometheus.
-#[utoipa::path(tag = "service", responses((status = 200, description = "The metrics in the text format of Prometheus", body = String, content_type = "text/plain"), ProblemResponses))]
+#[utoipa::path(
+    tag = "service",
+    responses(
+        (
+            status = 200,
+            description = "The metrics in the text format of Prometheus",
+            body = String,
+            content_type = "text/plain"
+        ),
+        ProblemResponses
+    )
+)]
 #[get("/metrics")]
 pub async fn metrics(context: web::Data<ServiceContext>) -> HandlerResult {
     context.metrics.set_connections(context.limits.connections.open());

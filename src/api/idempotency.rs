@@ -58,7 +58,10 @@ impl utoipa::IntoParams for IdempotencyHeader {
         let header = ParameterBuilder::new()
             .name("Idempotency-Key")
             .parameter_in(ParameterIn::Header)
-            .description(Some("Repeating a request with the same key and body returns the first response, which is stored for 8 days"))
+            .description(Some(
+                "Repeating a request with the same key and body returns the first response, which \
+                 is stored for 8 days",
+            ))
             .required(Required::False)
             .schema(Some(text));
         vec![header.build()]

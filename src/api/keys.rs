@@ -58,7 +58,15 @@ struct RotationBody {
 ///
 /// Returns role and unit of the caller, and the units and months for which the caller may record
 /// figures.
-#[utoipa::path(operation_id = "get_me", tag = "service", params(MinRevision), responses((status = 200, description = "The identity of the caller", body = IdentityView), ProblemResponses))]
+#[utoipa::path(
+    operation_id = "get_me",
+    tag = "service",
+    params(MinRevision),
+    responses(
+        (status = 200, description = "The identity of the caller", body = IdentityView),
+        ProblemResponses
+    )
+)]
 #[get("/me")]
 pub async fn me(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
     let consistency = read_query::<MinRevision>(&request)?.consistency();
@@ -70,7 +78,12 @@ pub async fn me(request: HttpRequest, context: web::Data<ServiceContext>) -> Han
 ///
 /// Returns all API keys with their state, also expired and revoked ones, without their secrets.
 /// Needs the role admin.
-#[utoipa::path(operation_id = "get_keys", tag = "service", params(MinRevision), responses((status = 200, description = "The API keys", body = KeyList), ProblemResponses))]
+#[utoipa::path(
+    operation_id = "get_keys",
+    tag = "service",
+    params(MinRevision),
+    responses((status = 200, description = "The API keys", body = KeyList), ProblemResponses)
+)]
 #[get("/keys")]
 pub async fn list(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
     let consistency = read_query::<MinRevision>(&request)?.consistency();
@@ -87,7 +100,10 @@ pub async fn list(request: HttpRequest, context: web::Data<ServiceContext>) -> H
     operation_id = "post_key",
     tag = "service",
     request_body(content((NewKeyBody = "application/json"))),
-    responses((status = 201, description = "The new API key with its secret", body = IssuedKey), ProblemResponses)
+    responses(
+        (status = 201, description = "The new API key with its secret", body = IssuedKey),
+        ProblemResponses
+    )
 )]
 #[post("/keys")]
 pub async fn add(
@@ -112,7 +128,10 @@ pub async fn add(
     tag = "service",
     params(("id" = String, Path, description = "Identifier of the API key")),
     request_body(content((Option<RotationBody> = "application/json"))),
-    responses((status = 201, description = "The new API key with its secret", body = IssuedKey), ProblemResponses)
+    responses(
+        (status = 201, description = "The new API key with its secret", body = IssuedKey),
+        ProblemResponses
+    )
 )]
 #[post("/keys/{id}/rotate")]
 pub async fn rotate(
@@ -147,7 +166,10 @@ pub async fn rotate(
     operation_id = "revoke_key",
     tag = "service",
     params(("id" = String, Path, description = "Identifier of the API key")),
-    responses((status = 200, description = "The revoked API key", body = RevokedKey), ProblemResponses)
+    responses(
+        (status = 200, description = "The revoked API key", body = RevokedKey),
+        ProblemResponses
+    )
 )]
 #[delete("/keys/{id}")]
 pub async fn revoke(

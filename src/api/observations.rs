@@ -44,7 +44,8 @@ const ROW: usize = 1 << 10;
 #[serde(deny_unknown_fields)]
 #[expect(
     dead_code,
-    reason = "only describes the body in the OpenAPI document; the body is read field by field to report all errors at once"
+    reason = "only describes the body in the OpenAPI document; the body is read field by field to \
+        report all errors at once"
 )]
 pub struct SubmissionBody {
     /// Where the figures come from.
@@ -109,12 +110,17 @@ query_params! {
     params(IdempotencyHeader, PostObservationsParams),
     request_body(content(
         (SubmissionBody = "application/json"),
-        (String = "text/csv", example = "indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,23441\n"),
+        (String = "text/csv", example = "indicator,unit,period,value\nioffice.documents.outgoing,\
+            travinh,2021-10,23441\n"),
         (WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
     )),
     responses(
         (status = 201, description = "The submission was recorded", body = Receipt),
-        (status = 200, description = "Nothing was recorded: no figure changed, or a dry run", body = Receipt),
+        (
+            status = 200,
+            description = "Nothing was recorded: no figure changed, or a dry run",
+            body = Receipt
+        ),
         ProblemResponses
     )
 )]
@@ -192,7 +198,8 @@ async fn observation_sheet(
     if is_of_observations(&header(&csv)) {
         return Ok(csv);
     }
-    let detail = "the first row must name the columns indicator, unit, period and value; send forms and other tables to POST /workbooks";
+    let detail = "the first row must name the columns indicator, unit, period and value; send \
+        forms and other tables to POST /workbooks";
     Err(Problem::parameter("", "missing", detail))
 }
 
@@ -229,8 +236,8 @@ query_params! {
         history: Option<bool> =
             "true: every revision, withdrawals included. false (default): current figures only",
         changed_since: Option<RevisionRef> =
-            "Only what was recorded after this revision (N, or N-HASH), withdrawals included; waits \
-             for it like min_revision",
+            "Only what was recorded after this revision (N, or N-HASH), withdrawals included; \
+             waits for it like min_revision",
         value_min: Option<FigureBound> = "Only numbers from this one on",
         value_max: Option<FigureBound> = "Only numbers up to this one",
         limit: PageLimit<1_000, MAX_PAGE> =
@@ -301,7 +308,20 @@ impl QueryValue for FigureBound {
     operation_id = "get_observations",
     tag = "figures",
     params(ObservationsParams),
-    responses((status = 200, description = "A page of figures", content((ObservationsPage = "application/json"), (String = "text/csv"), (crate::api::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
+    responses(
+        (
+            status = 200,
+            description = "A page of figures",
+            content(
+                (ObservationsPage = "application/json"),
+                (String = "text/csv"),
+                (crate::api::respond::WorkbookFile =
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+            )
+        ),
+        (status = 304, description = "Not modified"),
+        ProblemResponses
+    )
 )]
 #[get("/observations")]
 pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {

@@ -53,7 +53,20 @@ query_params! {
     operation_id = "get_periods",
     tag = "declarations",
     params(PeriodsParams),
-    responses((status = 200, description = "The months", content((ClosedPeriodList = "application/json"), (String = "text/csv"), (crate::api::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
+    responses(
+        (
+            status = 200,
+            description = "The months",
+            content(
+                (ClosedPeriodList = "application/json"),
+                (String = "text/csv"),
+                (crate::api::respond::WorkbookFile =
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+            )
+        ),
+        (status = 304, description = "Not modified"),
+        ProblemResponses
+    )
 )]
 #[get("/periods")]
 pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
@@ -81,7 +94,8 @@ query_params! {
     struct ClosingParams {
         reason: QueryNote = "Reason of the change; may be sent in the body instead",
         force: Option<bool> =
-            "For closing only. true: close without a reason, the current month, and while reports are missing. Default: false",
+            "For closing only. true: close without a reason, the current month, and while reports \
+             are missing. Default: false",
     }
 }
 
@@ -94,12 +108,20 @@ query_params! {
     operation_id = "close_period",
     tag = "declarations",
     params(
-        ("period" = String, Path, description = "A month, or a wider period for all of its months", example = "2021-10"),
+        (
+            "period" = String,
+            Path,
+            description = "A month, or a wider period for all of its months",
+            example = "2021-10"
+        ),
         ClosingParams,
         IdempotencyHeader
     ),
     request_body(content((Option<ReasonBody> = "application/json"))),
-    responses((status = 200, description = "The months that were closed", body = PeriodsChanged), ProblemResponses)
+    responses(
+        (status = 200, description = "The months that were closed", body = PeriodsChanged),
+        ProblemResponses
+    )
 )]
 #[post("/periods/{period}/close")]
 pub async fn close(
@@ -118,12 +140,20 @@ pub async fn close(
     operation_id = "reopen_period",
     tag = "declarations",
     params(
-        ("period" = String, Path, description = "A month, or a wider period for all of its months", example = "2021-10"),
+        (
+            "period" = String,
+            Path,
+            description = "A month, or a wider period for all of its months",
+            example = "2021-10"
+        ),
         ClosingParams,
         IdempotencyHeader
     ),
     request_body(content((Option<ReasonBody> = "application/json"))),
-    responses((status = 200, description = "The months that were reopened", body = PeriodsChanged), ProblemResponses)
+    responses(
+        (status = 200, description = "The months that were reopened", body = PeriodsChanged),
+        ProblemResponses
+    )
 )]
 #[post("/periods/{period}/reopen")]
 pub async fn reopen(
@@ -160,7 +190,8 @@ async fn change(
             Err(_shape) => reader.fault(
                 "",
                 "malformed",
-                "the body must be empty or an object with reason (a text) and force (true or false)",
+                "the body must be empty or an object with reason (a text) and force (true or \
+                 false)",
             ),
         }
     }

@@ -30,13 +30,15 @@ fn clock_in_vietnamese(fault: ClockFault) -> String {
     match fault {
         ClockFault::Jumped(seconds) => {
             format!(
-                "đồng hồ dùng để ghi thời điểm thay đổi đã nhảy {} giây; hệ thống chưa ghi nhận gì cho đến khi đồng hồ đúng trở lại hoặc quản trị viên khởi động lại dịch vụ",
+                "đồng hồ dùng để ghi thời điểm thay đổi đã nhảy {} giây; hệ thống chưa ghi nhận gì \
+                 cho đến khi đồng hồ đúng trở lại hoặc quản trị viên khởi động lại dịch vụ",
                 format_vietnamese(Decimal64 { mantissa: seconds, scale: 0 })
             )
         }
         ClockFault::Implausible(year) => {
             format!(
-                "đồng hồ dùng để ghi thời điểm thay đổi chỉ năm {year}, chắc chắn là sai; hệ thống chưa ghi nhận gì cho đến khi đồng hồ đúng trở lại"
+                "đồng hồ dùng để ghi thời điểm thay đổi chỉ năm {year}, chắc chắn là sai; hệ thống \
+                 chưa ghi nhận gì cho đến khi đồng hồ đúng trở lại"
             )
         }
     }
@@ -160,7 +162,10 @@ impl Problem {
         let retry_after = u16::try_from(wait.as_secs().max(1)).ok();
         let problem =
             Self::new(StatusCode::SERVICE_UNAVAILABLE, "issuer-unreachable", "Try again", detail);
-        Self { retry_after, ..problem }.in_vietnamese("không kiểm tra được mã đăng nhập vì hệ thống đăng nhập một lần không phản hồi; hãy thử lại sau")
+        Self { retry_after, ..problem }.in_vietnamese(
+            "không kiểm tra được mã đăng nhập vì hệ thống đăng nhập một lần không phản hồi; hãy \
+             thử lại sau",
+        )
     }
 
     /// 503 until the ledger is loaded.
@@ -306,7 +311,10 @@ impl Problem {
         let problem =
             Self::new(StatusCode::SERVICE_UNAVAILABLE, "memory", "Memory is short", detail)
                 .of_bound("memory");
-        let problem = problem.in_vietnamese("máy chủ đang dùng quá nhiều bộ nhớ; hãy thử lại sau, hoặc yêu cầu ít dữ liệu hơn mỗi lần");
+        let problem = problem.in_vietnamese(
+            "máy chủ đang dùng quá nhiều bộ nhớ; hãy thử lại sau, hoặc yêu cầu ít dữ liệu hơn mỗi \
+             lần",
+        );
         Self { retry_after: Some(2), ..problem }
     }
 
@@ -441,12 +449,19 @@ impl From<Error> for Problem {
         match error {
             Error::Malformed(detail) => Self::malformed(detail),
             Error::Invalid(faults) => Self::invalid(faults),
-            Error::NotFound(detail) => Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail),
-            Error::Conflict { detail, obstacles } => {
-                Self { errors: obstacles, ..Self::new(StatusCode::CONFLICT, "conflict", "Conflict with recorded data", detail) }
+            Error::NotFound(detail) => {
+                Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
             }
-            Error::Unauthorized { detail, detail_vi } => Self::unauthorized(detail).in_vietnamese(detail_vi),
-            Error::Forbidden { detail, obstacles } => Self { errors: obstacles, ..Self::forbidden(detail) },
+            Error::Conflict { detail, obstacles } => Self {
+                errors: obstacles,
+                ..Self::new(StatusCode::CONFLICT, "conflict", "Conflict with recorded data", detail)
+            },
+            Error::Unauthorized { detail, detail_vi } => {
+                Self::unauthorized(detail).in_vietnamese(detail_vi)
+            }
+            Error::Forbidden { detail, obstacles } => {
+                Self { errors: obstacles, ..Self::forbidden(detail) }
+            }
             Error::Usage(detail) => {
                 tracing::error!(detail, "a request failed because of an invalid setting");
                 Self::internal()
@@ -454,14 +469,36 @@ impl From<Error> for Problem {
             Error::TooLarge(detail) => Self::too_large(detail),
             Error::Busy(detail) => Self::busy(detail).of_bound("writer"),
             Error::Memory(_) => Self::memory(),
-            Error::Unsettled => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unsettled", "Not known whether the change was recorded", error.to_string()),
-            Error::NotSettled => Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-settled", "Not certain yet", error.to_string())
-                .in_vietnamese("chưa xác định được dữ liệu đã ghi đến thời điểm đó; hãy thử lại"),
-            Error::Behind(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "behind", "Revision not visible yet", error.to_string()),
-            Error::OtherHistory { ref named, ref here } => Self::new(StatusCode::CONFLICT, "other-history", "Another history", error.to_string())
-                .in_vietnamese(format!(
-                    "lần sửa đổi {named} thuộc một lịch sử khác của sổ cái, ở đây là {here}: sổ cái đã được khôi phục, hoặc máy chủ cơ sở dữ liệu đã mất một số lần sửa đổi; hãy đọc lại và gửi lại dữ liệu còn thiếu"
-                )),
+            Error::Unsettled => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unsettled",
+                "Not known whether the change was recorded",
+                error.to_string(),
+            ),
+            Error::NotSettled => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not-settled",
+                "Not certain yet",
+                error.to_string(),
+            )
+            .in_vietnamese("chưa xác định được dữ liệu đã ghi đến thời điểm đó; hãy thử lại"),
+            Error::Behind(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "behind",
+                "Revision not visible yet",
+                error.to_string(),
+            ),
+            Error::OtherHistory { ref named, ref here } => Self::new(
+                StatusCode::CONFLICT,
+                "other-history",
+                "Another history",
+                error.to_string(),
+            )
+            .in_vietnamese(format!(
+                "lần sửa đổi {named} thuộc một lịch sử khác của sổ cái, ở đây là {here}: sổ cái đã \
+                 được khôi phục, hoặc máy chủ cơ sở dữ liệu đã mất một số lần sửa đổi; hãy đọc lại \
+                 và gửi lại dữ liệu còn thiếu"
+            )),
             Error::Replaced => Self::replaced(),
             Error::Environment { .. } => {
                 tracing::error!(error = %error, "environment error");
@@ -469,12 +506,26 @@ impl From<Error> for Problem {
             }
             Error::Store(StoreError::Clock(fault)) => Self::clock(fault),
             Error::Store(error) => {
-                tracing::error!(error = %error, cause = ?std::error::Error::source(&error), "ledger error");
+                tracing::error!(
+                    error = %error,
+                    cause = ?std::error::Error::source(&error),
+                    "ledger error"
+                );
                 match error {
                     StoreError::Unavailable(_) | StoreError::Full(_) | StoreError::ReadOnly(_) => {
-                        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again", error.to_string())
+                        Self::new(
+                            StatusCode::SERVICE_UNAVAILABLE,
+                            "unavailable",
+                            "Try again",
+                            error.to_string(),
+                        )
                     }
-                    StoreError::Withheld(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again", error.to_string()),
+                    StoreError::Withheld(_) => Self::new(
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "unavailable",
+                        "Try again",
+                        error.to_string(),
+                    ),
                     StoreError::Unsound(_) => Self::unsound(error.public()),
                     StoreError::Misplaced => Self::from(Error::Unsettled),
                     StoreError::Address(_)
@@ -535,10 +586,17 @@ impl utoipa::IntoResponses for ProblemResponses {
             )
         };
         [
-            ("4XX".to_owned(), of("The request was not processed; `type`, `detail` and `errors` describe what is wrong with it.")),
+            (
+                "4XX".to_owned(),
+                of(
+                    "The request was not processed; `type`, `detail` and `errors` describe what is \
+                     wrong with it.",
+                ),
+            ),
             (
                 "5XX".to_owned(),
-                of("The service cannot process the request now; `type` and `detail` give the cause. With 503, retry after `Retry-After` seconds."),
+                of("The service cannot process the request now; `type` and `detail` give the \
+                    cause. With 503, retry after `Retry-After` seconds."),
             ),
         ]
         .into()

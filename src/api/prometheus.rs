@@ -348,12 +348,14 @@ fn query_range(mut call: ApiCall) -> ApiResult {
         .map_err(|error| QueryError::bad(format!("invalid parameter \"step\": {error}")))?;
     if step <= 0 {
         return Err(QueryError::bad(
-            "invalid parameter \"step\": zero or negative query resolution step widths are not accepted. Try a positive integer",
+            "invalid parameter \"step\": zero or negative query resolution step widths are not \
+             accepted. Try a positive integer",
         ));
     }
     if (end - start) / step > MAX_STEPS {
         return Err(QueryError::bad(
-            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query \
+             resolution (?step=XX)",
         ));
     }
     let (plan, series) = call.plan_query(start, end, until)?;
@@ -396,7 +398,8 @@ fn success(memory: QueryMemory, data: &impl Serialize) -> ApiResult {
         Err(_short) if pieces.is_exhausted() => Err(QueryError::memory()),
         Err(error) if error.io_error_kind() == Some(std::io::ErrorKind::FileTooLarge) => {
             Err(QueryError::too_much(format!(
-                "the response would be longer than {MAX_ANSWER_BYTES} bytes: query fewer series, or use a longer step"
+                "the response would be longer than {MAX_ANSWER_BYTES} bytes: query fewer series, \
+                 or use a longer step"
             )))
         }
         Err(error) => Err(QueryError::execution(error.to_string())),
@@ -638,7 +641,14 @@ fn alerts(call: ApiCall) -> ApiResult {
 fn build(call: ApiCall) -> ApiResult {
     success(
         call.memory,
-        &json!({ "version": PROMETHEUS_VERSION, "revision": concat!("egov-kpi ", env!("CARGO_PKG_VERSION")), "branch": "", "buildUser": "", "buildDate": "", "goVersion": "" }),
+        &json!({
+            "version": PROMETHEUS_VERSION,
+            "revision": concat!("egov-kpi ", env!("CARGO_PKG_VERSION")),
+            "branch": "",
+            "buildUser": "",
+            "buildDate": "",
+            "goVersion": ""
+        }),
     )
 }
 
@@ -659,7 +669,15 @@ query_params! {
     operation_id = "scrape_figures",
     tag = "service",
     params(FiguresParams),
-    responses((status = 200, description = "The figures in the text format of Prometheus", body = String, content_type = "text/plain"), ProblemResponses)
+    responses(
+        (
+            status = 200,
+            description = "The figures in the text format of Prometheus",
+            body = String,
+            content_type = "text/plain"
+        ),
+        ProblemResponses
+    )
 )]
 #[get("/metrics/figures")]
 pub async fn figures(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {

@@ -110,7 +110,20 @@ impl QueryValue for OutlierThreshold {
     operation_id = "get_quality",
     tag = "questions",
     params(QualityParams),
-    responses((status = 200, description = "A page of unusual figures", content((QualityPage = "application/json"), (String = "text/csv"), (crate::api::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
+    responses(
+        (
+            status = 200,
+            description = "A page of unusual figures",
+            content(
+                (QualityPage = "application/json"),
+                (String = "text/csv"),
+                (crate::api::respond::WorkbookFile =
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+            )
+        ),
+        (status = 304, description = "Not modified"),
+        ProblemResponses
+    )
 )]
 #[get("/quality")]
 pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {

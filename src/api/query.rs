@@ -46,7 +46,9 @@ const SINGLE_PERIOD: &str = "^((19[0-9]{2}|2[01][0-9]{2})\
 /// A revision: its number, or also its hash.
 const REVISION: &str = "^[0-9]{1,18}(-[0-9a-f]{8,64})?$";
 /// A revision, or a time with its zone.
-const AS_OF: &str = "^([0-9]{1,18}(-[0-9a-f]{8,64})?|[0-9]{4}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9]))$";
+const AS_OF: &str = "^([0-9]{1,18}(-[0-9a-f]{8,64})?|[0-9]{4}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|\
+    2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)T([01][0-9]|\
+    2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9]))$";
 
 /// Defines the parameters of an endpoint, or a group of parameters. They are read in the order of
 /// the fields, which is the order of errors. The text of a field is the description of the
@@ -544,7 +546,8 @@ impl QueryValue for FullColumns {
 pub struct UnitsOfToday(pub bool);
 
 impl QueryValue for UnitsOfToday {
-    const DESCRIPTION: &'static str = "as_reported (default), or current: values given in the units of today, with the history of their predecessors";
+    const DESCRIPTION: &'static str = "as_reported (default), or current: values given in the \
+        units of today, with the history of their predecessors";
 
     fn parse(name: &str, text: &str) -> Result<Self, String> {
         one_of(name, text, &["as_reported", "current"]).map(|word| Self(word == "current"))
@@ -627,12 +630,15 @@ impl QueryField for ReadConsistency {
             of(
                 "as_of",
                 AS_OF,
-                "Respond as of this earlier revision (N, or N-HASH) or RFC 3339 time; a future time means now",
+                "Respond as of this earlier revision (N, or N-HASH) or RFC 3339 time; a future \
+                 time means now",
             ),
             of(
                 "min_revision",
                 REVISION,
-                "Wait at most 5 seconds until this revision (N, or N-HASH with at least 8 digits of the hash) is visible, then respond with 503; 409 if revision N of the ledger has another hash",
+                "Wait at most 5 seconds until this revision (N, or N-HASH with at least 8 digits \
+                 of the hash) is visible, then respond with 503; 409 if revision N of the ledger \
+                 has another hash",
             ),
         ]
     }
@@ -642,7 +648,8 @@ query_params! {
     /// The requested state of an endpoint that has no `as_of` and needs no other parameter.
     pub struct MinRevision {
         min_revision: Option<RevisionRef> =
-            "Wait at most 5 seconds until this revision (N, or N-HASH) is visible, then respond with 503",
+            "Wait at most 5 seconds until this revision (N, or N-HASH) is visible, then respond \
+             with 503",
     }
 }
 

@@ -23,7 +23,8 @@ use documents::MediaType;
 use kpi::period::{Month, Period};
 
 /// The accepted media types, for the error message.
-const UNDERSTOOD: &str = "text/plain, text/markdown, application/pdf, the DOCX type, or multipart/form-data with such a file in the field file";
+const UNDERSTOOD: &str = "text/plain, text/markdown, application/pdf, the DOCX type, or \
+    multipart/form-data with such a file in the field file";
 
 /// A document, as bytes.
 #[derive(ToSchema)]
@@ -47,9 +48,11 @@ query_params! {
         unit: Option<String> =
             "The reporting unit, needed if the heading of the report does not name it",
         period: Option<Period> =
-            "The reported period, needed if the title does not name it; wider than a month only for a dry run",
+            "The reported period, needed if the title does not name it; wider than a month only \
+             for a dry run",
         accept: Option<AcceptedFigures> =
-            "With dry_run=false: the start of each figure to record although it is not certain (needs_acceptance), separated by commas",
+            "With dry_run=false: the start of each figure to record although it is not certain \
+             (needs_acceptance), separated by commas",
         reason: QueryNote = "Reason of the change; required for a closed month",
         reference: QueryNote =
             "The sender's name for the submission; default: the name of the file or the title",
@@ -81,7 +84,11 @@ impl QueryValue for AcceptedFigures {
     )),
     responses(
         (status = 201, description = "The figures were recorded", body = ReportView),
-        (status = 200, description = "Nothing was recorded: a dry run, or no figure changed", body = ReportView),
+        (
+            status = 200,
+            description = "Nothing was recorded: a dry run, or no figure changed",
+            body = ReportView
+        ),
         ProblemResponses
     )
 )]
@@ -171,7 +178,16 @@ impl From<ReportError> for Problem {
         ("submission" = String, Path, description = "Identifier of the submission"),
         StateParams
     ),
-    responses((status = 200, description = "The figures and skipped numbers of the report, with the findings at that time", body = ReportView), (status = 304, description = "Not modified"), ProblemResponses)
+    responses(
+        (
+            status = 200,
+            description = "The figures and skipped numbers of the report, with the findings at \
+                that time",
+            body = ReportView
+        ),
+        (status = 304, description = "Not modified"),
+        ProblemResponses
+    )
 )]
 #[get("/reports/{submission}")]
 pub async fn get(
@@ -196,7 +212,16 @@ pub async fn get(
         ("submission" = String, Path, description = "Identifier of the submission"),
         StateParams
     ),
-    responses((status = 200, description = "The text of the report", body = String, content_type = "text/plain; charset=utf-8"), (status = 304, description = "Not modified"), ProblemResponses)
+    responses(
+        (
+            status = 200,
+            description = "The text of the report",
+            body = String,
+            content_type = "text/plain; charset=utf-8"
+        ),
+        (status = 304, description = "Not modified"),
+        ProblemResponses
+    )
 )]
 #[get("/reports/{submission}/text")]
 pub async fn get_text(
@@ -260,7 +285,8 @@ impl DocumentFormat {
     responses(
         (status = 200, description = "The report", content(
             (String = "text/markdown"),
-            (DocumentFile = "application/vnd.openxmlformats-officedocument.wordprocessingml.document")
+            (DocumentFile =
+                "application/vnd.openxmlformats-officedocument.wordprocessingml.document")
         )),
         (status = 304, description = "Not modified"),
         ProblemResponses

@@ -107,11 +107,32 @@ async fn handle(
     // 503 is expected while the ledger is being loaded; a polling probe must not fill the log.
     let expected = status == StatusCode::SERVICE_UNAVAILABLE;
     if status.is_server_error() && !expected {
-        tracing::error!(request_id = %id, method, route, status = status.as_u16(), took_micros = micros, "request failed");
+        tracing::error!(
+            request_id = %id,
+            method,
+            route,
+            status = status.as_u16(),
+            took_micros = micros,
+            "request failed"
+        );
     } else if method == "GET" && (expected || !status.is_client_error()) {
-        tracing::debug!(request_id = %id, method, route, status = status.as_u16(), took_micros = micros, "request answered");
+        tracing::debug!(
+            request_id = %id,
+            method,
+            route,
+            status = status.as_u16(),
+            took_micros = micros,
+            "request answered"
+        );
     } else if told {
-        tracing::info!(request_id = %id, method, route, status = status.as_u16(), took_micros = micros, "request answered");
+        tracing::info!(
+            request_id = %id,
+            method,
+            route,
+            status = status.as_u16(),
+            took_micros = micros,
+            "request answered"
+        );
     }
     Ok(answer)
 }

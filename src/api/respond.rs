@@ -230,7 +230,8 @@ fn check_whole(request: &HttpRequest, besides: &str) -> Result<(), Problem> {
             "limit",
             "table_too_long",
             format!(
-                "the table does not fit into one response, which has at most {most} entries{besides}; ask for less, or give limit and follow the header Link"
+                "the table does not fit into one response, which has at most {most} \
+                 entries{besides}; ask for less, or give limit and follow the header Link"
             ),
         )),
         Some(_) | None => Ok(()),

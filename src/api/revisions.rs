@@ -47,7 +47,20 @@ query_params! {
     operation_id = "get_revisions",
     tag = "service",
     params(RevisionsParams),
-    responses((status = 200, description = "A page of revisions", content((RevisionsPage = "application/json"), (String = "text/csv"), (crate::api::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
+    responses(
+        (
+            status = 200,
+            description = "A page of revisions",
+            content(
+                (RevisionsPage = "application/json"),
+                (String = "text/csv"),
+                (crate::api::respond::WorkbookFile =
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+            )
+        ),
+        (status = 304, description = "Not modified"),
+        ProblemResponses
+    )
 )]
 #[get("/revisions")]
 pub async fn get_revisions(
@@ -108,7 +121,8 @@ query_params! {
     /// The parameters of `GET /ledger`.
     struct LedgerParams {
         digest: Option<bool> =
-            "true: also the hash over all current figures, which takes longer on large ledgers. Default: false",
+            "true: also the hash over all current figures, which takes longer on large ledgers. \
+             Default: false",
         state: StateParams,
     }
 }
@@ -121,7 +135,11 @@ query_params! {
     operation_id = "get_ledger",
     tag = "service",
     params(LedgerParams),
-    responses((status = 200, description = "The state of the ledger", body = LedgerView), (status = 304, description = "Not modified"), ProblemResponses)
+    responses(
+        (status = 200, description = "The state of the ledger", body = LedgerView),
+        (status = 304, description = "Not modified"),
+        ProblemResponses
+    )
 )]
 #[get("/ledger")]
 pub async fn get_ledger(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {

@@ -23,7 +23,9 @@ use super::{
 #[openapi(
     info(
         title = "egov-kpi",
-        description = "Records monthly e-government figures and computes trends, rankings and scorecards from them. A recorded figure is readable as soon as the response of its POST arrives. Errors are problem documents (RFC 9457).",
+        description = "Records monthly e-government figures and computes trends, rankings and \
+            scorecards from them. A recorded figure is readable as soon as the response of its \
+            POST arrives. Errors are problem documents (RFC 9457).",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     components(schemas(problem::Problem, problem::FaultView)),
@@ -31,7 +33,8 @@ use super::{
     tags(
         (name = "figures", description = "Record figures, and read them as recorded"),
         (name = "questions", description = "Trends, rankings, scorecards, findings, completeness"),
-        (name = "declarations", description = "Catalogue, units, targets, annotations and closed months"),
+        (name = "declarations", description = "Catalogue, units, targets, annotations and closed \
+            months"),
         (name = "service", description = "Health, ledger, access")
     )
 )]

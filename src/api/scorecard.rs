@@ -38,7 +38,20 @@ impl FieldEndpoint for ScorecardFields {
     operation_id = "get_scorecard",
     tag = "questions",
     params(ScorecardParams),
-    responses((status = 200, description = "The scorecard", content((ScorecardView = "application/json"), (String = "text/csv"), (crate::api::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
+    responses(
+        (
+            status = 200,
+            description = "The scorecard",
+            content(
+                (ScorecardView = "application/json"),
+                (String = "text/csv"),
+                (crate::api::respond::WorkbookFile =
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+            )
+        ),
+        (status = 304, description = "Not modified"),
+        ProblemResponses
+    )
 )]
 #[get("/scorecard")]
 pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {

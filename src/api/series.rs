@@ -238,7 +238,20 @@ fn wide_fields(params: &FieldParams<SeriesFields>) -> Result<(Field, FieldSet), 
     operation_id = "get_series",
     tag = "questions",
     params(SeriesParams),
-    responses((status = 200, description = "A page of series", content((SeriesResponse = "application/json"), (String = "text/csv"), (crate::api::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
+    responses(
+        (
+            status = 200,
+            description = "A page of series",
+            content(
+                (SeriesResponse = "application/json"),
+                (String = "text/csv"),
+                (crate::api::respond::WorkbookFile =
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+            )
+        ),
+        (status = 304, description = "Not modified"),
+        ProblemResponses
+    )
 )]
 #[get("/series")]
 pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {

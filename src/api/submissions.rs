@@ -23,7 +23,15 @@ use crate::app::write::receipt::Receipt;
         ("id" = String, Path, description = "Identifier of the submission"),
         StateParams
     ),
-    responses((status = 200, description = "The receipt, with sender, time, source and reason", body = PastReceipt), (status = 304, description = "Not modified"), ProblemResponses)
+    responses(
+        (
+            status = 200,
+            description = "The receipt, with sender, time, source and reason",
+            body = PastReceipt
+        ),
+        (status = 304, description = "Not modified"),
+        ProblemResponses
+    )
 )]
 #[get("/submissions/{id}")]
 pub async fn get(
@@ -58,7 +66,11 @@ query_params! {
     ),
     responses(
         (status = 201, description = "The figures were withdrawn", body = Receipt),
-        (status = 200, description = "No figure of the submission was current; nothing changed", body = Receipt),
+        (
+            status = 200,
+            description = "No figure of the submission was current; nothing changed",
+            body = Receipt
+        ),
         ProblemResponses
     )
 )]

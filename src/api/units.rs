@@ -63,7 +63,8 @@ struct UnitsRecorded {
 #[derive(Deserialize, ToSchema)]
 #[expect(
     dead_code,
-    reason = "only describes the body in the OpenAPI document; the body is read unit by unit to report all errors at once"
+    reason = "only describes the body in the OpenAPI document; the body is read unit by unit to \
+        report all errors at once"
 )]
 pub struct UnitsBody {
     /// The units, each whole: an absent field takes its default.
@@ -90,7 +91,20 @@ query_params! {
     operation_id = "get_units",
     tag = "declarations",
     params(UnitsParams),
-    responses((status = 200, description = "A page of units", content((UnitsPage = "application/json"), (String = "text/csv"), (crate::api::respond::WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))), (status = 304, description = "Not modified"), ProblemResponses)
+    responses(
+        (
+            status = 200,
+            description = "A page of units",
+            content(
+                (UnitsPage = "application/json"),
+                (String = "text/csv"),
+                (crate::api::respond::WorkbookFile =
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+            )
+        ),
+        (status = 304, description = "Not modified"),
+        ProblemResponses
+    )
 )]
 #[get("/units")]
 pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
@@ -151,10 +165,14 @@ fn positions(
     params(IdempotencyHeader, DryRun),
     request_body(content(
         (UnitsBody = "application/json"),
-        (String = "text/csv", example = "code,kind,name_vi,parent\ntv.doh,department,Sở Y tế,travinh\n"),
+        (String = "text/csv", example = "code,kind,name_vi,parent\ntv.doh,department,Sở Y \
+            tế,travinh\n"),
         (WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
     )),
-    responses((status = 200, description = "The listed units after the change", body = UnitsRecorded), ProblemResponses)
+    responses(
+        (status = 200, description = "The listed units after the change", body = UnitsRecorded),
+        ProblemResponses
+    )
 )]
 #[put("/units")]
 pub async fn put(

@@ -54,7 +54,11 @@ query_params! {
     )),
     responses(
         (status = 201, description = "The figures were recorded", body = WorkbookView),
-        (status = 200, description = "Nothing was recorded: a dry run, or no figure changed", body = WorkbookView),
+        (
+            status = 200,
+            description = "Nothing was recorded: a dry run, or no figure changed",
+            body = WorkbookView
+        ),
         ProblemResponses
     )
 )]
@@ -114,7 +118,12 @@ pub async fn post(
         StateParams
     ),
     responses(
-        (status = 200, description = "The form", content((WorkbookFile = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
+        (
+            status = 200,
+            description = "The form",
+            content((WorkbookFile =
+                "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))
+        ),
         (status = 304, description = "Not modified"),
         ProblemResponses
     )

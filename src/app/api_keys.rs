@@ -142,9 +142,9 @@ impl std::str::FromStr for KeyExpiry {
         }
         match DateTime::parse_from_rfc3339(text) {
             Ok(time) => Ok(Self::Time(time.timestamp_micros())),
-            Err(_malformed) => {
-                Err("the expiry must be a day such as 2027-06-30, a time such as 2027-06-30T17:00:00Z, or a number of days such as 90d".to_owned())
-            }
+            Err(_malformed) => Err("the expiry must be a day such as 2027-06-30, a time such as \
+                2027-06-30T17:00:00Z, or a number of days such as 90d"
+                .to_owned()),
         }
     }
 }
@@ -309,7 +309,9 @@ impl App {
             content.chars().count() >= MIN_FILE && content.bytes().all(|b| b.is_ascii_graphic());
         if !sound || self.inner.api_keys.named(content) != ADMIN_FILE {
             let sentence = format!(
-                "the admin key file must contain one line of at least {MIN_FILE} printable characters without spaces that does not begin with {PREFIX}, such as the output of `openssl rand -hex 32`"
+                "the admin key file must contain one line of at least {MIN_FILE} printable \
+                 characters without spaces that does not begin with {PREFIX}, such as the output \
+                 of `openssl rand -hex 32`"
             );
             return Err(Error::Usage(sentence));
         }
@@ -430,7 +432,8 @@ fn plan_rotation(
     let replaced = |document: &&KeyDocument| document.replaces.as_ref() == Some(old);
     if let Some((successor, _)) = known.iter().find(|(_, document)| replaced(document)) {
         return Err(conflict(format!(
-            "the key {old} was already replaced by {successor}; rotate that one, or create a new key"
+            "the key {old} was already replaced by {successor}; rotate that one, or create a new \
+             key"
         )));
     }
     if known.len() >= MAX_KEYS || known.contains_key(id) {

@@ -7,7 +7,8 @@
 //! | `write.rs` | writes a ledger to an archive |
 //! | `read.rs` | reads commits from an archive and validates every row |
 //! | `load.rs` | writes these commits to a ledger |
-//! | `tidy.rs`, `tidy/package.rs` | a different format: all values and their changes as one table for analysts, with its description |
+//! | `tidy.rs` | another format: all values and their changes as one table for analysts |
+//! | `tidy/package.rs` | the description of that table |
 
 mod load;
 mod read;

@@ -252,7 +252,8 @@ fn warn_about_strays(store: &Store, head: i64) {
         // Another process may have written since the head was read.
         if stray.revision < 1 || store.head().is_ok_and(|newest| newest.revision < stray.revision) {
             tracing::error!(
-                "the hash chain does not cover some rows, which are ignored: {stray}; `egov-kpi verify` names all of them"
+                "the hash chain does not cover some rows, which are ignored: {stray}; `egov-kpi \
+                 verify` names all of them"
             );
         }
     }

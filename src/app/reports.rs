@@ -201,7 +201,8 @@ impl ReadReport {
     fn recordable(&self) -> Result<(), Error> {
         if !self.month {
             let detail = format!(
-                "figures are recorded by month, and this report is for the wider period {}: it can only be read and compared with the ledger (dry_run=true)",
+                "figures are recorded by month, and this report is for the wider period {}: it can \
+                 only be read and compared with the ledger (dry_run=true)",
                 self.stored.period
             );
             return Err(Error::fault("/period", "wider_period", detail));
@@ -217,14 +218,16 @@ impl ReadReport {
             return Err(Error::fault(
                 "/accept",
                 "not_certain",
-                "the figures of the report are not certain enough to be recorded by themselves; a dry run lists them, and accept=START names those to record by their start",
+                "the figures of the report are not certain enough to be recorded by themselves; a \
+                 dry run lists them, and accept=START names those to record by their start",
             ));
         }
         if self.found.is_empty() {
             return Err(Error::fault(
                 "",
                 "empty",
-                "no figure was found in the report; a dry run lists its numbers with the reasons why they were skipped",
+                "no figure was found in the report; a dry run lists its numbers with the reasons \
+                 why they were skipped",
             ));
         }
         Ok(())
@@ -475,10 +478,16 @@ fn resolve_unit_and_period(
         None => faults.push(Fault::new(
             "/period",
             "not_found",
-            "the period of the report was not found; its title is searched for words such as \"tháng 10 năm 2021\", \"quý III năm 2022\", \"9 tháng đầu năm 2021\"; state it as ?period=2021-10, on the command line --period 2021-10",
+            "the period of the report was not found; its title is searched for words such as \
+             \"tháng 10 năm 2021\", \"quý III năm 2022\", \"9 tháng đầu năm 2021\"; state it as \
+             ?period=2021-10, on the command line --period 2021-10",
         )),
         Some(period) if period.first() > context.clock.this_month() => {
-            faults.push(Fault::new("/period", "future_month", format!("{period} has not begun; this month is {}", context.clock.this_month())));
+            faults.push(Fault::new(
+                "/period",
+                "future_month",
+                format!("{period} has not begun; this month is {}", context.clock.this_month()),
+            ));
         }
         Some(_) => {}
     }
@@ -498,16 +507,23 @@ fn resolve_unit_and_period(
         ),
     };
     match (unit, &query.unit) {
-        (None, Some(code)) => {
-            faults.push(Fault::new("/unit", "unknown_unit", format!("no unit has the code {}, nor the official code in that month", quoted(code))))
-        }
+        (None, Some(code)) => faults.push(Fault::new(
+            "/unit",
+            "unknown_unit",
+            format!("no unit has the code {}, nor the official code in that month", quoted(code)),
+        )),
         (None, None) => faults.push(Fault::new(
             "/unit",
             "not_found",
-            "the unit of the report was not found; its head is searched for names of units, such as \"tỉnh Trà Vinh\"; state it as ?unit=travinh, on the command line --unit travinh",
+            "the unit of the report was not found; its head is searched for names of units, such \
+             as \"tỉnh Trà Vinh\"; state it as ?unit=travinh, on the command line --unit travinh",
         )),
         (Some(unit), _) if !context.units.exists(unit, month) => {
-            faults.push(Fault::new("/unit", "unit_not_valid", format!("{} did not exist at the end of {month}", quoted(context.units.code(unit)))));
+            faults.push(Fault::new(
+                "/unit",
+                "unit_not_valid",
+                format!("{} did not exist at the end of {month}", quoted(context.units.code(unit))),
+            ));
         }
         (Some(_), _) => {}
     }

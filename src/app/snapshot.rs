@@ -54,7 +54,8 @@ impl std::str::FromStr for AsOf {
         match DateTime::parse_from_rfc3339(&text.replace(' ', "+")) {
             Ok(time) => Ok(Self::Time(time.timestamp_micros())),
             Err(_malformed) => Err(
-                "a revision such as 12, or 12-9f3a5b7c with the beginning of its hash, or a time such as 2021-11-05T00:00:00Z or 2021-11-05T07:00:00%2B07:00"
+                "a revision such as 12, or 12-9f3a5b7c with the beginning of its hash, or a time \
+                 such as 2021-11-05T00:00:00Z or 2021-11-05T07:00:00%2B07:00"
                     .to_owned(),
             ),
         }

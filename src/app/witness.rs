@@ -46,7 +46,11 @@ fn text(revision: i64, hash: &str, recorded_at: i64) -> String {
 /// Those of the store, and [`Error::Malformed`] for a text that is not a witness line.
 pub fn check(store: &Store, line: &str) -> Result<Option<String>, Error> {
     let malformed = || {
-        Error::Malformed("a line such as `egov-kpi witness` prints is expected: egov-kpi revision N hash H recorded T".to_owned())
+        Error::Malformed(
+            "a line such as `egov-kpi witness` prints is expected: egov-kpi revision N hash H \
+             recorded T"
+                .to_owned(),
+        )
     };
     let words: Vec<&str> = line.split_whitespace().collect();
     let ["egov-kpi", "revision", number, "hash", hash, "recorded", time] = words.as_slice() else {
@@ -108,7 +112,10 @@ impl App {
             while more {
                 if written > 0 {
                     more = runtime.block_on(async {
-                        tokio::select! { changed = revisions.changed() => changed.is_ok(), _ = &mut stopped => false }
+                        tokio::select! {
+                            changed = revisions.changed() => changed.is_ok(),
+                            _ = &mut stopped => false
+                        }
                     });
                 }
                 revisions.mark_unchanged();
@@ -121,7 +128,8 @@ impl App {
                 // Once more at the end, for what was recorded while the service stopped.
                 match if newest == written { Ok(()) } else { append(&path, &line) } {
                     Err(error) if !failing => {
-                        tracing::error!(error = %chain(&error), "the witness file cannot be written; the next revision tries again");
+                        tracing::error!(error = %chain(&error),
+                            "the witness file cannot be written; the next revision tries again");
                         failing = true;
                     }
                     outcome => failing = outcome.is_err(),

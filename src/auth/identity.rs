@@ -4,9 +4,12 @@
 //! | role | permissions |
 //! |---|---|
 //! | `reader` | reads |
-//! | `reporter` | also records and withdraws figures of its unit and the units below it, in open months |
-//! | `steward` | also records for every unit and in closed months (with a reason); changes units, catalogue, targets, annotations and closed months |
+//! | `reporter` | also records and withdraws figures in open months, of its unit and those below |
+//! | `steward` | also records for every unit and in closed months, and changes declarations |
 //! | `admin` | also reads and changes keys, and reads the audit log |
+//!
+//! A change of a closed month needs a reason. Declarations are units, catalogue, targets,
+//! annotations and closed months.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -99,25 +102,48 @@ impl SignInCredential {
     pub fn still_valid(&self) -> Result<(), Error> {
         match self {
             Self::Unlimited => Ok(()),
-            Self::Key { api_keys, id, hash } => api_keys.still_valid(id, hash).map_err(|ended| match ended {
-                KeyRejection::Expired => Error::Unauthorized {
-                    detail: "this key expired while the request was being processed; nothing was recorded".to_owned(),
-                    detail_vi: "khóa này đã hết hạn trong khi yêu cầu đang được xử lý; chưa có gì được ghi".to_owned(),
-                },
-                KeyRejection::Unknown | KeyRejection::Revoked => Error::Unauthorized {
-                    detail: "this key was revoked while the request was being processed; nothing was recorded".to_owned(),
-                    detail_vi: "khóa này đã bị thu hồi trong khi yêu cầu đang được xử lý; chưa có gì được ghi".to_owned(),
-                },
-            }),
+            Self::Key { api_keys, id, hash } => {
+                api_keys.still_valid(id, hash).map_err(|ended| match ended {
+                    KeyRejection::Expired => Error::Unauthorized {
+                        detail:
+                            "this key expired while the request was being processed; nothing was \
+                             recorded"
+                                .to_owned(),
+                        detail_vi:
+                            "khóa này đã hết hạn trong khi yêu cầu đang được xử lý; chưa có gì \
+                             được ghi"
+                                .to_owned(),
+                    },
+                    KeyRejection::Unknown | KeyRejection::Revoked => Error::Unauthorized {
+                        detail:
+                            "this key was revoked while the request was being processed; nothing \
+                             was recorded"
+                                .to_owned(),
+                        detail_vi:
+                            "khóa này đã bị thu hồi trong khi yêu cầu đang được xử lý; chưa có gì \
+                             được ghi"
+                                .to_owned(),
+                    },
+                })
+            }
             Self::Token { ends_at } if *ends_at > process_time() => Ok(()),
             Self::Token { .. } => Err(Error::Unauthorized {
-                detail: "the token expired while the request was being processed; nothing was recorded".to_owned(),
-                detail_vi: "mã đăng nhập đã hết hạn trong khi yêu cầu đang được xử lý; chưa có gì được ghi".to_owned(),
+                detail: "the token expired while the request was being processed; nothing was \
+                    recorded"
+                    .to_owned(),
+                detail_vi: "mã đăng nhập đã hết hạn trong khi yêu cầu đang được xử lý; chưa có gì \
+                    được ghi"
+                    .to_owned(),
             }),
             Self::BeforeFirstKey { api_keys } if api_keys.is_empty() => Ok(()),
             Self::BeforeFirstKey { .. } => Err(Error::Unauthorized {
-                detail: "the first key was created while the request was being processed, so a key is now required; nothing was recorded".to_owned(),
-                detail_vi: "khóa đầu tiên đã được tạo trong khi yêu cầu đang được xử lý, nên bây giờ cần có khóa; chưa có gì được ghi".to_owned(),
+                detail:
+                    "the first key was created while the request was being processed, so a key is \
+                     now required; nothing was recorded"
+                        .to_owned(),
+                detail_vi: "khóa đầu tiên đã được tạo trong khi yêu cầu đang được xử lý, nên bây \
+                    giờ cần có khóa; chưa có gì được ghi"
+                    .to_owned(),
             }),
         }
     }
@@ -345,7 +371,8 @@ impl Identity {
         let detail = match obstacles.as_slice() {
             [one] => one.detail.clone(),
             many => format!(
-                "{} of the units and months of these figures may not be changed by {}; nothing was recorded",
+                "{} of the units and months of these figures may not be changed by {}; nothing was \
+                 recorded",
                 many.len(),
                 self.name
             ),

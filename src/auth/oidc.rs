@@ -104,10 +104,18 @@ impl TokenVerifier {
     /// [`Error::Usage`] for settings that are incomplete or wrong.
     pub fn new(settings: OidcSettings) -> Result<Self, Error> {
         if settings.audience.is_empty() {
-            return Err(Error::Usage("--oidc-issuer needs --oidc-audience: the name of this service in the issuer's tokens".to_owned()));
+            return Err(Error::Usage(
+                "--oidc-issuer needs --oidc-audience: the name of this service in the issuer's \
+                 tokens"
+                    .to_owned(),
+            ));
         }
         if settings.roles.is_empty() {
-            return Err(Error::Usage("--oidc-issuer needs --oidc-roles VALUE=ROLE: which value of the claim gives which role".to_owned()));
+            return Err(Error::Usage(
+                "--oidc-issuer needs --oidc-roles VALUE=ROLE: which value of the claim gives which \
+                 role"
+                    .to_owned(),
+            ));
         }
         signature::install();
         let keys = jwks::JwksCache::new(&settings)?;
@@ -392,7 +400,11 @@ mod tests {
 
     #[test]
     fn roles_are_found_by_name_or_by_path_and_the_highest_counts() {
-        let held = json!({ "sub": "7", "realm_access": { "roles": ["other", "kpi-readers", "kpi-admins"] }, "exp": 4_000_000_010_u64 });
+        let held = json!({
+            "sub": "7",
+            "realm_access": { "roles": ["other", "kpi-readers", "kpi-admins"] },
+            "exp": 4_000_000_010_u64
+        });
         let found = identity("realm_access.roles", &held).unwrap();
         assert_eq!(
             (found.role, found.actor.as_str(), found.expires_at),
@@ -415,7 +427,14 @@ mod tests {
 
     #[test]
     fn only_a_reporter_gets_the_unit_of_its_claim() {
-        let held = |role: &str| json!({ "sub": "7", "name": "An\u{7}h", "roles": [role], "unit": "travinh" });
+        let held = |role: &str| {
+            json!({
+                "sub": "7",
+                "name": "An\u{7}h",
+                "roles": [role],
+                "unit": "travinh"
+            })
+        };
         let reporter = identity("roles", &held("kpi-reporters")).unwrap();
         assert_eq!(
             (reporter.unit.as_deref(), reporter.actor.as_str(), reporter.holder.as_str()),
@@ -430,7 +449,12 @@ mod tests {
         assert!(
             identity("roles", &json!({ "sub": "a\u{202e}b", "roles": ["kpi-reporters"] })).is_err()
         );
-        let hidden = json!({ "sub": "7", "name": "\u{200b}", "email": "an\u{200b}h@example", "roles": ["kpi-readers"] });
+        let hidden = json!({
+            "sub": "7",
+            "name": "\u{200b}",
+            "email": "an\u{200b}h@example",
+            "roles": ["kpi-readers"]
+        });
         assert_eq!(identity("roles", &hidden).unwrap().name, "anh@example");
     }
 

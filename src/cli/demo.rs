@@ -50,7 +50,8 @@ pub fn run(
 ) -> Result<CommandOutcome, Error> {
     if !no_serve && !is_loopback(listen) {
         eprintln!(
-            "egov-kpi: the demo has no keys, so it only listens on this machine: use 127.0.0.1 or localhost"
+            "egov-kpi: the demo has no keys, so it only listens on this machine: use 127.0.0.1 or \
+             localhost"
         );
         return Ok(CommandOutcome::Usage);
     }
@@ -69,7 +70,8 @@ pub fn run(
     }
     let settings = ServerSettings::at(listen);
     eprintln!(
-        "egov-kpi: the demo only listens on this machine; every user of this machine has all permissions, without a key"
+        "egov-kpi: the demo only listens on this machine; every user of this machine has all \
+         permissions, without a key"
     );
     let running = server::start(
         &settings,

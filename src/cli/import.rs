@@ -38,7 +38,8 @@ pub fn run(
     if let Some(archive) = files.iter().find(|file| !is_office(file) && archive::is_archive(file)) {
         if files.len() > 1 || reference.is_some() || reason.is_some() || from_line.is_some() {
             eprintln!(
-                "egov-kpi: {} is an archive of a ledger; import it alone, without other files, --reference, --reason or --from-line",
+                "egov-kpi: {} is an archive of a ledger; import it alone, without other files, \
+                 --reference, --reason or --from-line",
                 archive.display()
             );
             return Ok(CommandOutcome::Usage);
@@ -141,7 +142,8 @@ fn import_archive(file: &Path, database: &str) -> Result<CommandOutcome, Error> 
         },
     );
     say!(
-        "{}: {} revision(s) written{held}, {} figures, {} idempotency key(s); the newest revision is {}, its hash {}",
+        "{}: {} revision(s) written{held}, {} figures, {} idempotency key(s); the newest revision \
+         is {}, its hash {}",
         file.display(),
         loaded.written,
         manifest.figures(),
@@ -156,7 +158,8 @@ fn print_totals(file: &Path, taken: &ImportTotals, started: Instant) {
     let seconds = started.elapsed().as_secs_f64().max(1e-6);
     let figures = kpi::number::float(i64::try_from(taken.figures()).unwrap_or(i64::MAX));
     say!(
-        "{}: {} figures in {} submission(s): {} created, {} revised, {} unchanged, {} withdrawn; {} finding(s); {:.0} figures per second",
+        "{}: {} figures in {} submission(s): {} created, {} revised, {} unchanged, {} withdrawn; \
+         {} finding(s); {:.0} figures per second",
         file.display(),
         taken.figures(),
         taken.submissions,

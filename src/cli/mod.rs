@@ -4,7 +4,10 @@
 /// command.
 macro_rules! say {
     ($($told:tt)*) => {
-        std::io::Write::write_fmt(&mut std::io::stdout().lock(), format_args!("{}\n", format_args!($($told)*))).unwrap_or_default()
+        std::io::Write::write_fmt(
+            &mut std::io::stdout().lock(),
+            format_args!("{}\n", format_args!($($told)*))
+        ).unwrap_or_default()
     };
 }
 
@@ -201,7 +204,8 @@ fn print_error(error: &Error) -> CommandOutcome {
         }
         Error::Store(ledger::StoreError::Unsound(_)) => {
             eprintln!(
-                "egov-kpi: {error}\n  The ledger was not changed. `egov-kpi verify` lists every row that differs; restore a backup that passes `verify`."
+                "egov-kpi: {error}\n  The ledger was not changed. `egov-kpi verify` lists every \
+                 row that differs; restore a backup that passes `verify`."
             );
             CommandOutcome::Faults
         }

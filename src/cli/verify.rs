@@ -85,7 +85,8 @@ fn warn_of_dates(store: &Store) -> Result<(), Error> {
     let now = store.server_time()?.unwrap_or_else(|| clock.machine_time());
     if newest.saturating_sub(now) > MAX_JUMP {
         say!(
-            "warning: the timestamp of the newest revision, {}, is in the future; new revisions get the same timestamp until the clock has passed it",
+            "warning: the timestamp of the newest revision, {}, is in the future; new revisions \
+             get the same timestamp until the clock has passed it",
             time_text(newest)
         );
     }

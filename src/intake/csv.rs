@@ -538,7 +538,13 @@ mod tests {
     fn parsed(body: &[u8]) -> Result<Submission, Vec<Fault>> {
         let document = serde_json::json!({
             "dimensions": [{ "code": "channel", "members": [{ "code": "online" }] }],
-            "indicators": [{ "code": "a.b", "kind": "flow", "unit_of_measure": "count", "decimals": 2, "dimensions": [{ "code": "channel" }] }]
+            "indicators": [{
+                "code": "a.b",
+                "kind": "flow",
+                "unit_of_measure": "count",
+                "decimals": 2,
+                "dimensions": [{ "code": "channel" }]
+            }]
         });
         let catalogue = Catalogue::new(CatalogueDocument::from_value(document).unwrap()).unwrap();
         let unit: UnitDocument =
@@ -685,7 +691,9 @@ mod tests {
     #[test]
     fn a_csv_written_by_vietnamese_excel_is_read() {
         let submission = parsed(
-            "\u{FEFF}Indicator;unit;period;value;channel\r\na.b;u;2021-10;78,95;online\r\na.b;u;2021-11;null;\r\na.b;u;2021-09;;\r\n;;;;\r\n".as_bytes(),
+            "\u{FEFF}Indicator;unit;period;value;channel\r\na.b;u;2021-10;78,95;online\r\n\
+             a.b;u;2021-11;null;\r\na.b;u;2021-09;;\r\n;;;;\r\n"
+                .as_bytes(),
         )
         .unwrap();
         let written: Vec<String> = submission
@@ -699,7 +707,11 @@ mod tests {
 
     #[test]
     fn faults_name_line_and_column() {
-        let faults = parsed(b"indicator,unit,period,value\na.b,u,2021-10,1\nx,u,2021-13,2\na.b,v,2021-10,\"1,5\"\na.b,u\n").unwrap_err();
+        let faults = parsed(
+            b"indicator,unit,period,value\na.b,u,2021-10,1\nx,u,2021-13,2\na.b,v,2021-10,\"1,5\"\n\
+             a.b,u\n",
+        )
+        .unwrap_err();
         let places: Vec<_> = faults
             .iter()
             .map(|fault| {

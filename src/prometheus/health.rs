@@ -58,7 +58,8 @@ impl ClockMetrics {
     fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let offset = prometheus::Gauge::new(
             "egov_kpi_clock_offset_seconds",
-            "This machine's clock minus the database server's, which dates the changes; 0 with SQLite, where this machine's clock dates them.",
+            "This machine's clock minus the database server's, which dates the changes; 0 with \
+             SQLite, where this machine's clock dates them.",
         )?;
         let ahead = prometheus::Gauge::new(
             "egov_kpi_ledger_ahead_seconds",
@@ -124,7 +125,8 @@ impl MemoryMetrics {
             limit: IntGauge::new("egov_kpi_memory_limit_bytes", "The memory limit (--memory).")?,
             pool: IntGauge::new(
                 "egov_kpi_memory_pool_bytes",
-                "Bytes that all requests together can take: the limit minus the program and the current figures.",
+                "Bytes that all requests together can take: the limit minus the program and the \
+                 current figures.",
             )?,
             highest: IntGauge::new(
                 "egov_kpi_memory_highest_bytes",
@@ -208,7 +210,9 @@ impl ServiceMetrics {
         let refused = IntCounterVec::new(
             Opts::new(
                 "egov_kpi_auth_failures_total",
-                "Requests refused: not signed in (missing, malformed, unknown, expired, revoked, ended, token, issuer, setup, basic_write) or not allowed (role, scope, unmapped, cross_site).",
+                "Requests refused: not signed in (missing, malformed, unknown, expired, revoked, \
+                 ended, token, issuer, setup, basic_write) or not allowed (role, scope, unmapped, \
+                 cross_site).",
             ),
             &["reason"],
         )?;
@@ -223,7 +227,8 @@ impl ServiceMetrics {
         BOUNDS.iter().for_each(|reason| bounded.with_label_values(&[reason]).reset());
         let history_changes = IntCounter::new(
             "egov_kpi_history_changes_total",
-            "Times the ledger was found with another history: restored, or without its last revisions.",
+            "Times the ledger was found with another history: restored, or without its last \
+             revisions.",
         )?;
         let lost_revisions = IntCounter::new(
             "egov_kpi_lost_revisions_total",

@@ -72,7 +72,8 @@ impl MemorySource for QueryMemory {
         self.labels = self.labels.saturating_add(bytes);
         if self.labels > MAX_LABEL_BYTES {
             let message = format!(
-                "query processing would load too many bytes of labels into memory in query execution: more than {MAX_LABEL_BYTES}"
+                "query processing would load too many bytes of labels into memory in query \
+                 execution: more than {MAX_LABEL_BYTES}"
             );
             return Err(QueryError::too_much(message));
         }

@@ -445,7 +445,8 @@ impl<'a> JobPlanner<'a> {
         self.values += values;
         if self.series > self.most || (self.most == MAX_SERIES && self.values > MAX_VALUES) {
             return Err(QueryError::too_much(format!(
-                "the query selects more than {MAX_SERIES} series or {MAX_VALUES} monthly values; name a unit, a parent or a level"
+                "the query selects more than {MAX_SERIES} series or {MAX_VALUES} monthly values; \
+                 name a unit, a parent or a level"
             )));
         }
         if let Some(memory) = &mut self.memory {

@@ -231,7 +231,8 @@ mod tests {
         let document = read(&docx(&blocks).unwrap(), MediaType::Docx).unwrap();
         assert_eq!(
             document.text,
-            "Báo cáo\nKết quả tháng 10 năm 2021\nI. Tình hình\n1. Văn bản <đi> & đến\nTổng văn bản đi: 23.441,\u{a0}ký số 18.506 (tỷ lệ 78,955%).\n\
+            "Báo cáo\nKết quả tháng 10 năm 2021\nI. Tình hình\n1. Văn bản <đi> & đến\n\
+             Tổng văn bản đi: 23.441,\u{a0}ký số 18.506 (tỷ lệ 78,955%).\n\
              Tiếp nhận đơn: Không có.\nĐơn vị\tSố\nSở Y tế\t1.200\nSở Nội vụ\t\nHết.\n"
         );
         let kinds: Vec<_> = document.blocks.iter().map(|block| &block.kind).collect();

@@ -518,25 +518,40 @@ fn guide(
     sheet.write_string_with_format(0, 0, "HƯỚNG DẪN ĐIỀN BIỂU", &looks.title)?;
     let wrapped = Format::new().set_text_wrap();
     let lines = [
-        format!("Chỉ điền vào cột “Tháng này” (nền vàng) và cột “Ghi chú” của trang “{FORM_SHEET}”. Các ô khác đã khóa, không có mật khẩu."),
-        "Ô để trống nghĩa là không báo cáo chỉ tiêu đó: số đã gửi trước đây (nếu có) được giữ nguyên.".to_owned(),
+        format!(
+            "Chỉ điền vào cột “Tháng này” (nền vàng) và cột “Ghi chú” của trang “{FORM_SHEET}”. \
+             Các ô khác đã khóa, không có mật khẩu."
+        ),
+        "Ô để trống nghĩa là không báo cáo chỉ tiêu đó: số đã gửi trước đây (nếu có) được giữ \
+         nguyên."
+            .to_owned(),
         "Nhập 0 nếu trong tháng không phát sinh.".to_owned(),
         "Nhập chữ null để rút lại một số liệu đã gửi nhầm.".to_owned(),
-        "Nhập số trực tiếp, không thêm đơn vị tính. Tỷ lệ nhập theo phần trăm, không kèm dấu %: 78,95.".to_owned(),
-        "Dòng tổng và các dòng thành phần được nhập riêng; hệ thống không tự cộng thay cho số đã nhập.".to_owned(),
+        "Nhập số trực tiếp, không thêm đơn vị tính. Tỷ lệ nhập theo phần trăm, không kèm dấu %: \
+         78,95."
+            .to_owned(),
+        "Dòng tổng và các dòng thành phần được nhập riêng; hệ thống không tự cộng thay cho số đã \
+         nhập."
+            .to_owned(),
         "Di chuột vào ô có dấu tam giác đỏ để xem các phép kiểm tra liên quan. Ô chuyển sang nền \
          đỏ khi số liệu chưa khớp; cột “Kiểm tra” ghi rõ chỗ chưa khớp. Số liệu mâu thuẫn vẫn \
-         được ghi nhận, kèm cảnh báo.".to_owned(),
+         được ghi nhận, kèm cảnh báo."
+            .to_owned(),
         "Các chỉ số ở cuối biểu (nền xám, chữ nghiêng) được tính tự động từ số liệu đã nhập; \
-         không nhập và không gửi các dòng này.".to_owned(),
+         không nhập và không gửi các dòng này."
+            .to_owned(),
         "Dòng thụt vào là thành phần của dòng phía trên. Khi đơn vị có dòng phải báo cáo, các \
          dòng khác được thu gọn. Để mở: chọn các dòng ở hai bên chỗ thu gọn, bấm chuột phải, \
          chọn Bỏ ẩn (Unhide); hoặc bỏ khóa trang (không mật khẩu) rồi bấm dấu +. Dòng thu gọn \
-         vẫn được đọc.".to_owned(),
+         vẫn được đọc."
+            .to_owned(),
         "Khi sửa số liệu của tháng đã khóa sổ, ghi lý do vào cột “Ghi chú”.".to_owned(),
-        "Không xóa, không chèn dòng hoặc cột, không đổi tên trang: tệp được đọc theo mã ẩn ở cột đầu tiên.".to_owned(),
+        "Không xóa, không chèn dòng hoặc cột, không đổi tên trang: tệp được đọc theo mã ẩn ở cột \
+         đầu tiên."
+            .to_owned(),
         format!(
-            "Biểu này dành cho {} ({}), tháng {} năm {}; mỗi đơn vị và mỗi tháng dùng một biểu riêng.",
+            "Biểu này dành cho {} ({}), tháng {} năm {}; mỗi đơn vị và mỗi tháng dùng một biểu \
+             riêng.",
             form.name,
             form.unit,
             form.month.month(),
@@ -584,7 +599,9 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(24))]
 
         #[test]
-        fn a_filled_in_form_reads_back_the_same_figures(values in prop::collection::vec(prop::option::of(0_i64..=9_007_199_254_740), 200)) {
+        fn a_filled_in_form_reads_back_the_same_figures(
+            values in prop::collection::vec(prop::option::of(0_i64..=9_007_199_254_740), 200),
+        ) {
             let catalogue = Catalogue::new(catalogue::shipped().unwrap()).unwrap();
             let units = UnitForest::numbered(units::shipped().unwrap()).unwrap();
             let of = |code: &str| Measure { code: code.to_owned(), members: Members::none() };
@@ -600,18 +617,50 @@ mod tests {
                 current: value.map(|mantissa| Decimal64 { mantissa, scale: indicator.decimals }),
                 recorded: None,
                 is_due: false,
-                checks: vec![FormCheck { text: "Không vượt quá tổng".to_owned(), condition: None, tolerance: 0.0 }],
+                checks: vec![FormCheck {
+                    text: "Không vượt quá tổng".to_owned(),
+                    condition: None,
+                    tolerance: 0.0
+                }],
             };
             let rows: Vec<FormRow> = catalogue.indicators.iter().zip(&values).map(row).collect();
             let groups = vec![FormGroup { title: "Hệ thống".to_owned(), rows: rows.clone() }];
-            let form = ReportingForm { unit: "travinh".to_owned(), name: "Trà Vinh".to_owned(), month: "2021-10".parse().unwrap(), revision: 1, deadline: None, groups, rates: Vec::new() };
-            let reading = figures(&write_form(&form).unwrap(), &TableReader::new(&catalogue, &units), &catalogue, &TableDefaults::default()).unwrap();
+            let form = ReportingForm {
+                unit: "travinh".to_owned(),
+                name: "Trà Vinh".to_owned(),
+                month: "2021-10".parse().unwrap(),
+                revision: 1,
+                deadline: None,
+                groups,
+                rates: Vec::new()
+            };
+            let reading = figures(
+                &write_form(&form).unwrap(),
+                &TableReader::new(&catalogue, &units),
+                &catalogue,
+                &TableDefaults::default()
+            ).unwrap();
             prop_assert_eq!(&reading.faults, &Vec::new());
             prop_assert!(reading.is_form && reading.unclaimed.is_empty());
-            let number = |written: Decimal64, decimals: Option<u32>| written.at_scale(decimals.unwrap());
-            let expected: Vec<_> = rows.iter().filter_map(|row| Some((row.measure.to_string(), number(row.current?, row.decimals)))).collect();
-            let decimals = |measure: &Measure| catalogue.indicator(&measure.code).map(|indicator| indicator.decimals);
-            let found: Vec<_> = reading.figures.iter().map(|figure| (figure.measure.to_string(), number(figure.written.and_then(Statement::number).unwrap(), decimals(&figure.measure)))).collect();
+            let number =
+                |written: Decimal64, decimals: Option<u32>| written.at_scale(decimals.unwrap());
+            let expected: Vec<_> = rows
+                .iter()
+                .filter_map(|row| {
+                    Some((row.measure.to_string(), number(row.current?, row.decimals)))
+                })
+                .collect();
+            let decimals = |measure: &Measure| {
+                catalogue.indicator(&measure.code).map(|indicator| indicator.decimals)
+            };
+            let found: Vec<_> = reading
+                .figures
+                .iter()
+                .map(|figure| {
+                    let written = figure.written.and_then(Statement::number).unwrap();
+                    (figure.measure.to_string(), number(written, decimals(&figure.measure)))
+                })
+                .collect();
             prop_assert_eq!(found, expected);
         }
     }

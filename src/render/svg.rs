@@ -229,7 +229,8 @@ pub fn spark(values: &[Option<f64>], target: Option<f64>) -> Markup {
             viewBox={ "0 0 " (wide) " " (tall) } preserveAspectRatio="none" {
             @if let Some((at, value)) = last {
                 @if let Some(target) = target {
-                    line class="target" x1="4" x2=(wide - 4.0) y1=(cut(y(target))) y2=(cut(y(target)))
+                    line class="target" x1="4" x2=(wide - 4.0)
+                        y1=(cut(y(target))) y2=(cut(y(target)))
                         stroke=(TARGET) stroke-dasharray="4 3" {}
                 }
                 path class="line" d=(trace(values, &x, &y)) fill="none" stroke="#0b5cad"
@@ -250,8 +251,8 @@ pub fn bar(value: f64, high: f64, target: Option<f64>, class: &str) -> Markup {
             rect class="ground" width="100" height="10" fill="#eef2f5" {}
             rect class="fill" width=(share(value)) height="10" fill="#0b5cad" {}
             @if let Some(target) = target {
-                line class="target" x1=(share(target)) x2=(share(target)) y1="0" y2="10" stroke=(TARGET)
-                    stroke-width="2" vector-effect="non-scaling-stroke" {}
+                line class="target" x1=(share(target)) x2=(share(target)) y1="0" y2="10"
+                    stroke=(TARGET) stroke-width="2" vector-effect="non-scaling-stroke" {}
             }
         }
     }

@@ -500,7 +500,8 @@ impl EntryPage<'_> {
                 (token_field(self.asked))
                 input type="hidden" name="unit" value=(form.unit);
                 input type="hidden" name="period" value=(form.month);
-                input type="hidden" name="form_language" value=(self.checked.typed.language().code());
+                input type="hidden" name="form_language"
+                    value=(self.checked.typed.language().code());
                 datalist #words {
                     option value=(language.say("không phát sinh", "none")) {}
                     option value=(language.say("không áp dụng", "n/a")) {}
@@ -735,7 +736,8 @@ impl EntryPage<'_> {
                 input type="hidden" name="request" value=(ulid::Ulid::generate().to_string());
                 input type="hidden" name="unit" value=(form.unit);
                 input type="hidden" name="period" value=(form.month);
-                input type="hidden" name="form_language" value=(self.checked.typed.language().code());
+                input type="hidden" name="form_language"
+                    value=(self.checked.typed.language().code());
                 @for (measure, typed) in &self.checked.typed.figures {
                     input type="hidden" name=(format!("{FIGURE}{measure}")) value=(typed.text);
                     input type="hidden" name=(format!("{SHOWN}{measure}")) value=(typed.shown);

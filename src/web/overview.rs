@@ -487,7 +487,10 @@ impl OverviewPage<'_> {
             (language.say(", gấp ", ", ")) (language.number(one.times, "percent"))
             (language.say(" lần mức thường thấy", " times the usual change"))
             @if !one.causes.is_empty() {
-                ". " (language.say("Cùng chiều, lớn nhất: ", "In the same direction, the largest: "))
+                ". " (language.say(
+                    "Cùng chiều, lớn nhất: ",
+                    "In the same direction, the largest: "
+                ))
                 @for (n, (unit, delta)) in one.causes.iter().enumerate() {
                     @if n > 0 { ", " }
                     a href=(overview_link(unit, self.month)) { (unit_name(state, unit, language)) }

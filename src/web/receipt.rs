@@ -242,10 +242,10 @@ impl ReceiptPage<'_> {
                         label {
                             input type="checkbox" name="sure" value="1" required;
                             " " (language.say(
-                                "Rút mọi số của lần gửi này còn đang được dùng; các ô đó sẽ trống, số \
-                                 cũ không trở lại",
-                                "Withdraw all figures of this submission that are still current; they \
-                                 are empty then, earlier figures do not return",
+                                "Rút mọi số của lần gửi này còn đang được dùng; các ô đó sẽ trống, \
+                                 số cũ không trở lại",
+                                "Withdraw all figures of this submission that are still current; \
+                                 they are empty then, earlier figures do not return",
                             ))
                         }
                         button.danger { (language.say("Rút", "Withdraw")) }

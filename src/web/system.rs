@@ -81,7 +81,9 @@ pub async fn get(
         p.hint {
             (unit_name(asked.state(), &code, language)) ". "
             a
-                href=(address("/overview", [("unit", code.as_str()), ("period", &month.to_string())]))
+                href=(address(
+                    "/overview", [("unit", code.as_str()), ("period", &month.to_string())]
+                ))
                 {
                 (language.say("Về tổng quan", "Back to the overview"))
             }
@@ -239,7 +241,9 @@ impl SystemPage<'_> {
                                     tr {
                                         th scope="row" {
                                             a
-                                                href=(history_link(&measure.to_string(), code, self.month))
+                                                href=(history_link(
+                                                    &measure.to_string(), code, self.month
+                                                ))
                                                 {
                                                 (measure_name(state, measure, language))
                                             }

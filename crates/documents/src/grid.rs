@@ -27,7 +27,8 @@ impl TableBudget {
         self.cells += cells;
         if self.rows > limits::TABLE_ROWS || self.cells > limits::TABLE_CELLS {
             let detail = format!(
-                "the tables have more than {} rows or {} cells; send such data as CSV or as an Excel file",
+                "the tables have more than {} rows or {} cells; send such data as CSV or as an \
+                 Excel file",
                 limits::TABLE_ROWS,
                 limits::TABLE_CELLS
             );

@@ -159,7 +159,8 @@ impl DocumentError {
 /// ```
 /// use documents::{BlockKind, MediaType, read};
 ///
-/// let document = read("## 1. Lĩnh vực\n\n- Tạo mới 12 tài khoản.\n".as_bytes(), MediaType::Markdown).unwrap();
+/// let text = "## 1. Lĩnh vực\n\n- Tạo mới 12 tài khoản.\n";
+/// let document = read(text.as_bytes(), MediaType::Markdown).unwrap();
 /// let seen: Vec<_> = document.blocks.iter().map(|block| document.slice(&block.range)).collect();
 /// assert_eq!(seen, ["1. Lĩnh vực", "Tạo mới 12 tài khoản."]);
 /// assert_eq!(document.blocks[0].kind, BlockKind::Heading(2));

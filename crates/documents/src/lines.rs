@@ -422,7 +422,9 @@ mod tests {
 
     #[test]
     fn markdown_markup_is_removed_only_at_the_edges() {
-        let text = "# **BÁO CÁO**\n\n## **I. Tình hình** ##\n- Tạo mới **12** tài khoản;\n- *Ký số*: 7\n\n> 1. Tiếp tục làm;\n\n---\n**Đơn thư**\n\nKết quả\n====\n**3** đơn và **4** đơn.";
+        let text = "# **BÁO CÁO**\n\n## **I. Tình hình** ##\n- Tạo mới **12** tài khoản;\n\
+            - *Ký số*: 7\n\n> 1. Tiếp tục làm;\n\n---\n**Đơn thư**\n\nKết quả\n====\n\
+            **3** đơn và **4** đơn.";
         assert_eq!(
             shown(text, true),
             [
@@ -440,7 +442,8 @@ mod tests {
 
     #[test]
     fn levels_follow_the_numbers_where_the_hashes_disagree() {
-        let uneven = "#### **I. CHUNG**\n\n## **1. Bưu chính**\n\n#### **2. Viễn thông**\n\n### **2.1. Di động**\n\n## **II. Khác**";
+        let uneven = "#### **I. CHUNG**\n\n## **1. Bưu chính**\n\n#### **2. Viễn thông**\n\n\
+            ### **2.1. Di động**\n\n## **II. Khác**";
         assert_eq!(
             shown(uneven, true),
             [
@@ -466,13 +469,19 @@ mod tests {
         );
         assert_eq!(shown("Đã xong.\n\nphiếu", true), ["Đã xong.", "phiếu"]);
         assert_eq!(shown("Họp bỏ\n\n\nphiếu", true), ["Họp bỏ", "phiếu"]);
-        let wrapped = "Hệ thống cổng dịch vụ công của tỉnh mẫu đã tiếp nhận trong tháng (qua VNPT\n- iGate) tổng cộng 1.200 hồ sơ, trong đó trực tuyến 300 hồ sơ, nâng tổng số lên\n7.401. Tổng văn bản đi trong tháng là 12\nvăn bản.";
+        let wrapped = "Hệ thống cổng dịch vụ công của tỉnh mẫu đã tiếp nhận trong tháng (qua VNPT\n\
+            - iGate) tổng cộng 1.200 hồ sơ, trong đó trực tuyến 300 hồ sơ, nâng tổng số lên\n\
+            7.401. Tổng văn bản đi trong tháng là 12\nvăn bản.";
         assert_eq!(shown(wrapped, false), [wrapped.replace('\n', "⏎")]);
     }
 
     #[test]
     fn plain_text_shows_its_headings_entries_and_short_lines() {
-        let text = "BÁO CÁO\nKết quả công tác tháng 10 năm 2021\n\nI. CÔNG TÁC QUẢN LÝ\n1. Lĩnh vực bưu chính\nTrong tháng, cấp 2 giấy phép.\nSo với tháng trước tăng 1.\n2. Lĩnh vực viễn thông\n+ Kiểm tra 5 doanh nghiệp\n+ Xử lý 1 vụ\na) Di động\nII. NHIỆM VỤ\n1. Tiếp tục tăng cường công tác tuyên truyền, phổ biến, góp phần nâng\ncao nhận thức của xã hội;\n2. Làm tốt.\nTổng: 7\nMới: 5";
+        let text = "BÁO CÁO\nKết quả công tác tháng 10 năm 2021\n\nI. CÔNG TÁC QUẢN LÝ\n\
+            1. Lĩnh vực bưu chính\nTrong tháng, cấp 2 giấy phép.\nSo với tháng trước tăng 1.\n\
+            2. Lĩnh vực viễn thông\n+ Kiểm tra 5 doanh nghiệp\n+ Xử lý 1 vụ\na) Di động\n\
+            II. NHIỆM VỤ\n1. Tiếp tục tăng cường công tác tuyên truyền, phổ biến, góp phần nâng\n\
+            cao nhận thức của xã hội;\n2. Làm tốt.\nTổng: 7\nMới: 5";
         assert_eq!(
             shown(text, false),
             [
@@ -487,7 +496,8 @@ mod tests {
                 "Xử lý 1 vụ",
                 "5# a) Di động",
                 "2# II. NHIỆM VỤ",
-                "Tiếp tục tăng cường công tác tuyên truyền, phổ biến, góp phần nâng⏎cao nhận thức của xã hội;",
+                "Tiếp tục tăng cường công tác tuyên truyền, phổ biến, góp phần nâng⏎cao nhận thức \
+                 của xã hội;",
                 "Làm tốt.",
                 "Tổng: 7",
                 "Mới: 5"
@@ -514,8 +524,17 @@ mod tests {
             shown("Đơn vị\tĐi\tĐến\nSở A\t\t9\n\tX\t5", false),
             ["| Đơn vị | Đi | Đến", "| Sở A |  | 9", "|  | X | 5"]
         );
-        assert_eq!(shown("Sở trình UBND  tỉnh\tban hành 02 quyết định;\ngửi các  cơ quan\tbáo chí 08 văn bản.", false).len(), 1);
-        let gaps = "STT   Đơn vị        Đi    Đến\n1     Sở Y tế       12      9\n2     Sở Nội vụ             5\n\nHết  rồi";
+        assert_eq!(
+            shown(
+                "Sở trình UBND  tỉnh\tban hành 02 quyết định;\n\
+                 gửi các  cơ quan\tbáo chí 08 văn bản.",
+                false
+            )
+            .len(),
+            1
+        );
+        let gaps = "STT   Đơn vị        Đi    Đến\n1     Sở Y tế       12      9\n\
+            2     Sở Nội vụ             5\n\nHết  rồi";
         assert_eq!(
             shown(gaps, false),
             [

@@ -61,7 +61,8 @@ fn inside(bytes: &[u8], deadline: ReadDeadline) -> Result<Document, DocumentErro
         ));
     }
     if reader.unknown() * 100 > glyphs * UNKNOWN_PERCENT {
-        let detail = "the PDF does not define the letters of its fonts; export it again from the program in which it was written, or send it as DOCX";
+        let detail = "the PDF does not define the letters of its fonts; export it again from the \
+            program in which it was written, or send it as DOCX";
         return Err(DocumentError::new("no_text_layer", detail));
     }
     layout::document(drawn, deadline)

@@ -15,7 +15,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<String, DocumentError> {
     if text.contains('\0') {
         return Err(DocumentError::new(
             "not_text",
-            "the file has NUL characters, so it is not text, or UTF-16 without a byte-order mark; save it as UTF-8",
+            "the file has NUL characters, so it is not text, or UTF-16 without a byte-order mark; \
+             save it as UTF-8",
         ));
     }
     // Cleaning removes control characters, which some of the damaged letters have.
@@ -53,8 +54,10 @@ fn utf8(bytes: &[u8]) -> Result<String, DocumentError> {
     std::str::from_utf8(bytes).map(str::to_owned).map_err(|error| {
         let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let line = before.split(|byte| *byte == b'\n').count();
-        let detail =
-            format!("line {line} is not UTF-8; save the file as UTF-8 (TCVN3, VNI, windows-1258 and UTF-16 without a byte-order mark are not detected)");
+        let detail = format!(
+            "line {line} is not UTF-8; save the file as UTF-8 (TCVN3, VNI, windows-1258 and UTF-16 \
+             without a byte-order mark are not detected)"
+        );
         DocumentError::new("not_utf8", detail)
     })
 }
@@ -194,7 +197,9 @@ fn without_overlaid(text: &str) -> std::borrow::Cow<'_, str> {
 /// Whether a character is invisible: zero-width characters, marks of writing direction, the soft
 /// hyphen.
 pub(super) fn is_invisible(letter: char) -> bool {
-    matches!(letter, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
+    matches!(letter,
+        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
+            | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
 }
 
 #[cfg(test)]

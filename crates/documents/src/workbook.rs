@@ -555,12 +555,15 @@ mod tests {
                 file.read_to_string(&mut text).unwrap();
                 if name == "xl/worksheets/sheet1.xml" {
                     text = format!(
-                        "<worksheet xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><sheetData>{rows}</sheetData></worksheet>"
+                        "<worksheet \
+                         xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\">\
+                         <sheetData>{rows}</sheetData></worksheet>"
                     );
                 }
                 if name == "xl/sharedStrings.xml" {
                     text = format!(
-                        "<sst xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><si><t>{strings}</t></si></sst>"
+                        "<sst xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\">\
+                         <si><t>{strings}</t></si></sst>"
                     );
                 }
                 out.start_file(
@@ -586,7 +589,11 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_bytes_are_read_or_refused_with_a_fault(place in 0_usize..10_000, byte: u8, cut in 0_usize..10_000) {
+        fn any_bytes_are_read_or_refused_with_a_fault(
+            place in 0_usize..10_000,
+            byte: u8,
+            cut in 0_usize..10_000,
+        ) {
             let mut bytes = book();
             let length = bytes.len();
             bytes[place % length] = byte;

@@ -543,9 +543,8 @@ mod tests {
         let labels = LabelIndex::new(&catalogue);
         let online = Members::new(vec![("channel".to_owned(), "online".to_owned())]).unwrap();
         assert_eq!(labels.resolve("Trực tuyến", ""), LabelResolution::Members(vec![online]));
-        assert!(
-            matches!(labels.resolve("Cá nhân", ""), LabelResolution::Members(ways) if ways.len() == 2)
-        );
+        let resolved = labels.resolve("Cá nhân", "");
+        assert!(matches!(resolved, LabelResolution::Members(ways) if ways.len() == 2));
         assert_eq!(labels.resolve("II. Hệ thống VNPT-iGate", ""), LabelResolution::Empty);
         assert_eq!(
             labels.systems("1. Hệ thống quản lý văn bản và điều hành (VNPT-iOffice)"),
@@ -575,8 +574,20 @@ mod tests {
             let document = serde_json::json!({
                 "systems": [{ "code": "s" }, { "code": "t" }],
                 "indicators": [
-                    { "code": "a", "kind": "flow", "unit_of_measure": "count", "system": "s", "labels": ["Tạo mới"] },
-                    { "code": "b", "kind": "flow", "unit_of_measure": "count", "system": system, "labels": [label] }
+                    {
+                        "code": "a",
+                        "kind": "flow",
+                        "unit_of_measure": "count",
+                        "system": "s",
+                        "labels": ["Tạo mới"]
+                    },
+                    {
+                        "code": "b",
+                        "kind": "flow",
+                        "unit_of_measure": "count",
+                        "system": system,
+                        "labels": [label]
+                    }
                 ]
             });
             let found = Catalogue::new(CatalogueDocument::from_value(document).unwrap());

@@ -36,8 +36,14 @@ mod tests {
     fn units() -> UnitForest {
         let shipped = units::shipped().unwrap();
         let more: Vec<UnitDocument> = vec![
-            serde_json::from_value(serde_json::json!({ "code": "tv.cau_ke", "kind": "district", "name": { "vi": "Huyện Cầu Kè" }, "parent": "travinh", "official_codes": [{ "code": "845" }] }))
-                .unwrap(),
+            serde_json::from_value(serde_json::json!({
+                "code": "tv.cau_ke",
+                "kind": "district",
+                "name": { "vi": "Huyện Cầu Kè" },
+                "parent": "travinh",
+                "official_codes": [{ "code": "845" }]
+            }))
+            .unwrap(),
         ];
         UnitForest::numbered(shipped.into_iter().chain(more)).unwrap()
     }
@@ -134,7 +140,8 @@ mod tests {
     #[test]
     fn reads_this_month_beside_the_month_before() {
         figures(
-            "STT|Nội dung|ĐVT|Kết quả tháng|Tháng trước\n1|Tài khoản tạo mới|tài khoản|134|98\n2|Văn bản đi|văn bản|31.205|29.876",
+            "STT|Nội dung|ĐVT|Kết quả tháng|Tháng trước\n1|Tài khoản tạo mới|tài khoản|134|98\n\
+             2|Văn bản đi|văn bản|31.205|29.876",
             "Biểu 1. Hệ thống quản lý văn bản và điều hành (VNPT-iOffice)",
             &[
                 "ioffice.users.created travinh 2021-10 134",
@@ -144,7 +151,8 @@ mod tests {
             ],
         );
         figures(
-            "Mức độ dịch vụ công|Tổng tiếp nhận|Trực tiếp|Trực tuyến|Tỷ lệ trực tuyến (%)\nMức độ 3|12|7|5|41,7\nTổng cộng|12|7|5|41,7",
+            "Mức độ dịch vụ công|Tổng tiếp nhận|Trực tiếp|Trực tuyến|Tỷ lệ trực tuyến (%)\n\
+             Mức độ 3|12|7|5|41,7\nTổng cộng|12|7|5|41,7",
             "Biểu 5. Hồ sơ tiếp nhận theo mức độ và hình thức nộp",
             &[
                 "igate.dossiers.received{service_level=3} travinh 2021-10 12",
@@ -161,7 +169,8 @@ mod tests {
 
     #[test]
     fn reads_members_in_rows_and_columns_with_the_measure_in_the_title() {
-        let channels = "Mức độ|Trực tiếp|Trực tuyến|Cộng\nMức độ 3|7|5|12\nMức độ 4|1|2|3\nTổng số hồ sơ|8|7|15";
+        let channels = "Mức độ|Trực tiếp|Trực tuyến|Cộng\nMức độ 3|7|5|12\nMức độ 4|1|2|3\n\
+            Tổng số hồ sơ|8|7|15";
         let expected = [
             "igate.dossiers.received{channel=in_person,service_level=3} travinh 2021-10 7",
             "igate.dossiers.received{channel=online,service_level=3} travinh 2021-10 5",
@@ -189,7 +198,8 @@ mod tests {
             &[
                 "pki.certificates.total{certificate_holder=organisation} travinh 2021-10 9",
                 "pki.certificates.total{certificate_holder=individual,token=usb} travinh 2021-10 4",
-                "pki.certificates.total{certificate_holder=individual,token=sim_pki} travinh 2021-10 1",
+                "pki.certificates.total{certificate_holder=individual,token=sim_pki} travinh \
+                 2021-10 1",
                 "pki.certificates.total{certificate_holder=individual} travinh 2021-10 5",
                 "pki.certificates.total travinh 2021-10 14",
             ],
@@ -310,8 +320,10 @@ mod tests {
                 "pki.certificates.total travinh 2021-10 2312",
                 "pki.certificates.total{certificate_holder=organisation} travinh 2021-10 467",
                 "pki.certificates.total{certificate_holder=individual} travinh 2021-10 1855",
-                "pki.certificates.total{certificate_holder=individual,token=usb} travinh 2021-10 1777",
-                "pki.certificates.total{certificate_holder=individual,token=sim_pki} travinh 2021-10 78",
+                "pki.certificates.total{certificate_holder=individual,token=usb} travinh 2021-10 \
+                 1777",
+                "pki.certificates.total{certificate_holder=individual,token=sim_pki} travinh \
+                 2021-10 78",
             ],
         );
     }
@@ -454,7 +466,8 @@ mod tests {
     #[test]
     fn numbers_inside_texts_are_unclaimed() {
         left(
-            "Tổng số văn bản đi: 23.441\nChỉ tiêu|Kết quả|Ghi chú\nHồ sơ tồn|5|trong đó 2 quá hạn\nGhi nhận 7 ý kiến|",
+            "Tổng số văn bản đi: 23.441\nChỉ tiêu|Kết quả|Ghi chú\nHồ sơ tồn|5|trong đó 2 quá hạn\n\
+             Ghi nhận 7 ý kiến|",
             &["0:0", "2:2", "3:0"],
         );
     }
@@ -465,8 +478,11 @@ mod tests {
             words in proptest::collection::vec(
                 proptest::collection::vec(
                     proptest::sample::select(vec![
-                        "", "STT", "1", "2", "I.", "-", "Văn bản đi", "Hồ sơ tiếp nhận", "Trực tuyến", "Mức độ 4", "Tổng cộng", "Tháng 10/2021", "T9", "2021", "Năm 2021",
-                        "Huyện Càng Long", "Chỉ tiêu", "Đơn vị", "Đơn vị tính", "%", "23.441", "7,5", "78%", "15 triệu", "Lũy kế", "(1)", "Ghi chú", "channel", "value", "…",
+                        "", "STT", "1", "2", "I.", "-", "Văn bản đi", "Hồ sơ tiếp nhận",
+                        "Trực tuyến", "Mức độ 4", "Tổng cộng", "Tháng 10/2021", "T9", "2021",
+                        "Năm 2021", "Huyện Càng Long", "Chỉ tiêu", "Đơn vị", "Đơn vị tính", "%",
+                        "23.441", "7,5", "78%", "15 triệu", "Lũy kế", "(1)", "Ghi chú", "channel",
+                        "value", "…",
                     ]),
                     0..6,
                 ),
@@ -478,13 +494,22 @@ mod tests {
             let mut grid = Grid::of_texts(&words);
             grid.merges = vec![MergedCells { rows: from..to, columns: from..to }];
             grid.of_sheet = from == 0;
-            let (tables, catalogue, units) = (sheet_tables(&grid), Catalogue::new(catalogue::shipped().unwrap()).unwrap(), units());
+            let (tables, catalogue, units) = (
+                sheet_tables(&grid),
+                Catalogue::new(catalogue::shipped().unwrap()).unwrap(),
+                units()
+            );
             let reader = TableReader::new(&catalogue, &units);
-            let defaults = TableDefaults { unit: units.position("travinh"), month: Some("2021-10".parse().unwrap()), hint: String::new() };
+            let defaults = TableDefaults {
+                unit: units.position("travinh"),
+                month: Some("2021-10".parse().unwrap()),
+                hint: String::new()
+            };
             for (_, grid) in tables.iter().chain(std::iter::once(&(0, grid.clone()))) {
                 let mapping = reader.read(grid, &defaults);
                 for figure in &mapping.figures {
-                    assert!(!mapping.unclaimed.iter().any(|cell| (cell.row, cell.column) == (figure.row, figure.column)));
+                    let place = (figure.row, figure.column);
+                    assert!(!mapping.unclaimed.iter().any(|cell| (cell.row, cell.column) == place));
                     assert!(catalogue.measure_faults(&figure.measure).is_empty());
                     assert_eq!(grid.rows[figure.row][figure.column].text.trim(), figure.printed);
                 }

@@ -588,7 +588,11 @@ impl<'a> MeasureSeries<'a> {
             self.are_months_comparable((month, now_state), (before, then_state))
         };
         if self.has_only_stocks() {
-            return now.taken == then.taken && now.taken.is_some_and(|taken| matches!(state_pair(now, then, taken), (Some(a), Some(b)) if same(taken, a, b)));
+            let same_stock = |taken| match state_pair(now, then, taken) {
+                (Some(a), Some(b)) => same(taken, a, b),
+                _ => false,
+            };
+            return now.taken == then.taken && now.taken.is_some_and(same_stock);
         }
         (0..now.months.len()).all(|place| match state_pair(now, then, place) {
             (Some(a), Some(b)) => same(place, a, b),

@@ -188,7 +188,12 @@ mod tests {
         let units = units(serde_json::json!([
             { "code": "a", "valid_to": "2020-06-30", "successors": ["c"] },
             { "code": "b", "valid_to": "2020-06-30", "successors": ["c"] },
-            { "code": "c", "valid_from": "2020-07-01", "valid_to": "2022-12-31", "successors": ["e"] },
+            {
+                "code": "c",
+                "valid_from": "2020-07-01",
+                "valid_to": "2022-12-31",
+                "successors": ["e"]
+            },
             { "code": "d", "valid_to": "2022-12-31", "successors": ["e"] },
             { "code": "e", "valid_from": "2023-01-01" }
         ]));
@@ -202,9 +207,20 @@ mod tests {
     fn a_split_needs_shares_and_shares_multiply_along_a_chain() {
         let split = |shares: serde_json::Value| {
             units(serde_json::json!([
-                { "code": "x", "valid_to": "2019-12-31", "successors": ["u", "v"], "shares": shares },
+                {
+                    "code": "x",
+                    "valid_to": "2019-12-31",
+                    "successors": ["u", "v"],
+                    "shares": shares
+                },
                 { "code": "u", "valid_from": "2020-01-01" },
-                { "code": "v", "valid_from": "2020-01-01", "valid_to": "2021-12-31", "successors": ["w", "u2"], "shares": { "w": "0.25", "u2": 0.75 } },
+                {
+                    "code": "v",
+                    "valid_from": "2020-01-01",
+                    "valid_to": "2021-12-31",
+                    "successors": ["w", "u2"],
+                    "shares": { "w": "0.25", "u2": 0.75 }
+                },
                 { "code": "w", "valid_from": "2022-01-01" },
                 { "code": "u2", "valid_from": "2022-01-01" }
             ]))
@@ -223,8 +239,18 @@ mod tests {
     fn parts_that_merge_again_are_not_a_split_and_a_lost_part_is() {
         let units = units(serde_json::json!([
             { "code": "x", "valid_to": "2019-12-31", "successors": ["u", "v"] },
-            { "code": "u", "valid_from": "2020-01-01", "valid_to": "2021-12-31", "successors": ["w"] },
-            { "code": "v", "valid_from": "2020-01-01", "valid_to": "2021-12-31", "successors": ["w"] },
+            {
+                "code": "u",
+                "valid_from": "2020-01-01",
+                "valid_to": "2021-12-31",
+                "successors": ["w"]
+            },
+            {
+                "code": "v",
+                "valid_from": "2020-01-01",
+                "valid_to": "2021-12-31",
+                "successors": ["w"]
+            },
             { "code": "w", "valid_from": "2022-01-01" },
             { "code": "y", "valid_to": "2019-12-31", "successors": ["z", "gone"] },
             { "code": "z", "valid_from": "2020-01-01" },
@@ -247,7 +273,12 @@ mod tests {
     #[test]
     fn successor_cycles_terminate() {
         let units = units(serde_json::json!([
-            { "code": "a", "valid_to": "2020-06-30", "successors": ["b", "c"], "shares": { "b": 0.5, "c": 0.5 } },
+            {
+                "code": "a",
+                "valid_to": "2020-06-30",
+                "successors": ["b", "c"],
+                "shares": { "b": 0.5, "c": 0.5 }
+            },
             { "code": "b", "valid_to": "2020-06-30", "successors": ["a"] },
             { "code": "c", "valid_from": "2020-07-01" }
         ]));

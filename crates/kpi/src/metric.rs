@@ -196,8 +196,12 @@ pub fn label_name(dimension: &str) -> String {
 /// ```
 /// use kpi::metric::name;
 /// assert_eq!(name("ioffice.documents.outgoing", &[]), "egov_ioffice_documents_outgoing");
-/// assert_eq!(name("ioffice.users.total", &[]), "egov_ioffice_users_total_figure"); // a gauge may not end in _total
-/// assert_eq!(name("igate.dossiers.received", &["channel", "service_level"]), "egov_igate_dossiers_received_by_channel_service_level");
+/// // A gauge may not end in _total.
+/// assert_eq!(name("ioffice.users.total", &[]), "egov_ioffice_users_total_figure");
+/// assert_eq!(
+///     name("igate.dossiers.received", &["channel", "service_level"]),
+///     "egov_igate_dossiers_received_by_channel_service_level"
+/// );
 /// ```
 #[must_use]
 pub fn name(code: &str, dimensions: &[&str]) -> String {

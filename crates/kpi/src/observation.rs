@@ -353,7 +353,8 @@ impl<'a> ObservationParser<'a> {
                 "value",
                 "not_applicable_above",
                 format!(
-                    "{} has units below it in {month}; only a unit without others below it may state n/a",
+                    "{} has units below it in {month}; only a unit without others below it may \
+                     state n/a",
                     self.units.code(unit)
                 ),
             ));
@@ -607,7 +608,8 @@ impl<'a> ObservationParser<'a> {
                 fault(
                     "ambiguous_thousands",
                     format!(
-                        "the separator in {} may be for thousands or for decimals; write the figure without thousands separators",
+                        "the separator in {} may be for thousands or for decimals; write the \
+                         figure without thousands separators",
                         quoted(text)
                     ),
                 );

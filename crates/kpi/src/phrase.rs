@@ -73,7 +73,8 @@ pub enum PhrasePart {
 ///
 /// ```
 /// use kpi::phrase::{PhrasePart, parse};
-/// assert_eq!(parse("Tạo mới {value}").unwrap(), [PhrasePart::Word("tạo".into()), PhrasePart::Word("mới".into()), PhrasePart::Value]);
+/// let word = |word: &str| PhrasePart::Word(word.into());
+/// assert_eq!(parse("Tạo mới {value}").unwrap(), [word("tạo"), word("mới"), PhrasePart::Value]);
 /// assert!(parse("tạo (mới").is_err());
 /// ```
 pub fn parse(text: &str) -> Result<Vec<PhrasePart>, String> {

@@ -2,14 +2,16 @@
 //!
 //! | written | becomes |
 //! |---|---|
-//! | `{ioffice.users.created}` | the figure of the month; members are in further braces: `{igate.dossiers.received{channel=online}}` |
+//! | `{ioffice.users.created}` | the figure of the month |
+//! | `{igate.dossiers.received{channel=online}}` | the figure of a member, in further braces |
 //! | `{+ioffice.users.created}` | its change from the month before, in words |
 //! | `[...]` | the content, left out when a figure in it is missing |
-//! | `<...>` | the content, repeated with commas for each unit below that has reported the first figure in it |
+//! | `<...>` | the content, repeated for some units below and separated by commas |
 //! | `{unit}` | only between `<` and `>`: the name of that unit |
 //!
-//! A sentence is left out when a figure outside square brackets is missing, when `<...>` is
-//! repeated for no unit, or when no figure remains.
+//! `<...>` is repeated for each unit below that has reported the first figure in it. A sentence is
+//! left out when a figure outside square brackets is missing, when `<...>` is repeated for no unit,
+//! or when no figure remains.
 
 use pest::Parser;
 use pest::iterators::{Pair, Pairs};
@@ -52,7 +54,8 @@ pub enum SentencePart {
 /// ```
 /// use kpi::sentence::{SentencePart, parse};
 /// let parts = parse("Tạo mới {a.b{c=d}} tài khoản[, {+a.b}].").unwrap();
-/// assert!(matches!(&parts[..], [SentencePart::Text(_), SentencePart::Figure(_), SentencePart::Text(_), SentencePart::Optional(_), SentencePart::Text(_)]));
+/// use SentencePart::{Figure, Optional, Text};
+/// assert!(matches!(&parts[..], [Text(_), Figure(_), Text(_), Optional(_), Text(_)]));
 /// assert!(parse("Tạo mới [{a.b} tài khoản").is_err());
 /// ```
 ///

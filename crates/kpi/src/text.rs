@@ -13,11 +13,14 @@ use super::fault::Fault;
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            '\u{00AD}' | '\u{034F}' | '\u{0600}'..='\u{0605}' | '\u{061C}' | '\u{06DD}' | '\u{070F}' | '\u{0890}' | '\u{0891}' | '\u{08E2}'
-            | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
-            | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}' | '\u{E000}'..='\u{F8FF}' | '\u{FDD0}'..='\u{FDEF}' | '\u{FE00}'..='\u{FE0F}'
-            | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{FFFE}' | '\u{FFFF}' | '\u{110BD}' | '\u{110CD}' | '\u{13430}'..='\u{1345F}'
-            | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}' | '\u{F0000}'..='\u{10FFFF}')
+            '\u{00AD}' | '\u{034F}' | '\u{0600}'..='\u{0605}' | '\u{061C}' | '\u{06DD}' | '\u{070F}'
+            | '\u{0890}' | '\u{0891}' | '\u{08E2}' | '\u{115F}' | '\u{1160}' | '\u{17B4}'
+            | '\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}'
+            | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}'
+            | '\u{E000}'..='\u{F8FF}' | '\u{FDD0}'..='\u{FDEF}' | '\u{FE00}'..='\u{FE0F}'
+            | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{FFFE}' | '\u{FFFF}'
+            | '\u{110BD}' | '\u{110CD}' | '\u{13430}'..='\u{1345F}' | '\u{1BCA0}'..='\u{1BCA3}'
+            | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}' | '\u{F0000}'..='\u{10FFFF}')
         || u32::from(c) & 0xFFFE == 0xFFFE
 }
 
@@ -66,13 +69,15 @@ pub fn find_hidden(text: &str, lines: LineBreaks) -> Option<(&'static str, Strin
         LineBreaks::Many => (" except line breaks and tabs", " ngoài dấu xuống dòng và dấu tab"),
     };
     let detail = format!(
-        "character {place} is {number}, which is invisible; invisible characters are not allowed{besides}"
+        "character {place} is {number}, which is invisible; invisible characters are not \
+         allowed{besides}"
     );
     Some((
         code,
         detail,
         format!(
-            "ký tự thứ {place} là {number}, không nhìn thấy được; không được dùng ký tự không nhìn thấy{besides_vi}"
+            "ký tự thứ {place} là {number}, không nhìn thấy được; không được dùng ký tự không nhìn \
+             thấy{besides_vi}"
         ),
     ))
 }
@@ -161,7 +166,13 @@ mod tests {
 
     #[test]
     fn every_text_of_a_document_is_checked() {
-        let document = serde_json::json!({ "name": { "vi": "a\u{200b}", "en": "b" }, "labels": ["x", "\u{202e}y"], "a/b": "\u{feff}", "note": "1\n2", "n": 1 });
+        let document = serde_json::json!({
+            "name": { "vi": "a\u{200b}", "en": "b" },
+            "labels": ["x", "\u{202e}y"],
+            "a/b": "\u{feff}",
+            "note": "1\n2",
+            "n": 1
+        });
         let mut places: Vec<String> =
             hidden_faults("/units/0", &document).into_iter().map(|fault| fault.pointer).collect();
         places.sort();

@@ -11,12 +11,14 @@ type BoxedCause = Box<dyn std::error::Error + Send + Sync>;
 pub enum ClockFault {
     /// The clock jumped forward or back by this many seconds while the service ran.
     #[error(
-        "the clock that dates changes jumped by {0} seconds; nothing is recorded until it is right again or an operator restarts the service"
+        "the clock that dates changes jumped by {0} seconds; nothing is recorded until it is right \
+         again or an operator restarts the service"
     )]
     Jumped(i64),
     /// The clock shows a year in which this program cannot be running.
     #[error(
-        "the clock that dates changes shows the year {0}, which cannot be right; nothing is recorded until it is right again"
+        "the clock that dates changes shows the year {0}, which cannot be right; nothing is \
+         recorded until it is right again"
     )]
     Implausible(i32),
 }
@@ -30,7 +32,8 @@ pub enum StoreError {
     Address(String),
     /// A newer program has written the database. Nothing in it was changed.
     #[error(
-        "The database has format {found}, written by a newer version of this program, which knows formats up to {known}. Use that version."
+        "The database has format {found}, written by a newer version of this program, which knows \
+         formats up to {known}. Use that version."
     )]
     NewerSchema {
         /// The newest format of the database, unknown to this program.
@@ -70,7 +73,8 @@ pub enum StoreError {
     Misplaced,
     /// The database has an older format than a read-only call can use.
     #[error(
-        "The database has an older format; `serve` or `import` of this program upgrades it, after which `verify` can read it. Make a backup first."
+        "The database has an older format; `serve` or `import` of this program upgrades it, after \
+         which `verify` can read it. Make a backup first."
     )]
     OlderSchema,
     /// The ledger already has a row with that key, or a row names something that the ledger does
@@ -130,7 +134,8 @@ impl StoreError {
     #[must_use]
     pub fn public(&self) -> String {
         if let Self::Unsound(_) = self {
-            return "The ledger has rows that its hash chain does not cover. Reads use the verified rows only; nothing is recorded. The log names the rows."
+            return "The ledger has rows that its hash chain does not cover. Reads use the verified \
+                rows only; nothing is recorded. The log names the rows."
                 .to_owned();
         }
         self.to_string()

@@ -13,14 +13,15 @@
 //! | `error.rs` | the errors |
 //! | `log_target.rs` | the target of log lines |
 //! | `schema.rs` | the tables |
-//! | `reads.rs`, `writes.rs` | all queries, and the only way to write; compiled once for each backend's connection |
+//! | `reads.rs`, `writes.rs` | all queries and the only way to write; compiled for each backend |
 //! | `replay.rs` | reading the whole ledger at the start, on two threads |
 //! | `chain.rs` | the hash chain, which reveals changed rows |
 //! | `verified.rs` | reading only what the hash chain covers |
 //! | `partial.rs` | files that get their final name only when complete |
 //! | `triggers.rs` | the triggers that a database should have |
 //! | `sqlite.rs` | opening, transactions and backup with SQLite |
-//! | `postgres.rs`, `postgres/address.rs` | opening, transactions and notifications with PostgreSQL; its addresses |
+//! | `postgres.rs` | opening, transactions and notifications with PostgreSQL |
+//! | `postgres/address.rs` | addresses of PostgreSQL databases |
 
 pub mod chain;
 mod error;
@@ -82,8 +83,12 @@ enum Backend {
 macro_rules! ask {
     ($store:expr, $question:ident $(, $argument:expr)*) => {
         match &$store.backend {
-            Backend::Sqlite(ledger) => ledger.read(|db| sqlite::reads::$question(db $(, $argument)*)),
-            Backend::Postgres(ledger) => ledger.read(|db| postgres::reads::$question(db $(, $argument)*)),
+            Backend::Sqlite(ledger) => {
+                ledger.read(|db| sqlite::reads::$question(db $(, $argument)*))
+            }
+            Backend::Postgres(ledger) => {
+                ledger.read(|db| postgres::reads::$question(db $(, $argument)*))
+            }
         }
     };
 }
@@ -92,8 +97,12 @@ macro_rules! ask {
 macro_rules! ask_at_length {
     ($store:expr, $question:ident $(, $argument:expr)*) => {
         match &$store.backend {
-            Backend::Sqlite(ledger) => ledger.read(|db| sqlite::reads::$question(db $(, $argument)*)),
-            Backend::Postgres(ledger) => ledger.read_at_length(|db| postgres::reads::$question(db $(, $argument)*)),
+            Backend::Sqlite(ledger) => {
+                ledger.read(|db| sqlite::reads::$question(db $(, $argument)*))
+            }
+            Backend::Postgres(ledger) => {
+                ledger.read_at_length(|db| postgres::reads::$question(db $(, $argument)*))
+            }
         }
     };
 }
@@ -127,7 +136,9 @@ impl Store {
             }),
             // The address itself is not repeated, because it may contain a password.
             _ => wrong(
-                "A database address is sqlite:// followed by the path of a file, such as sqlite://data/egov-kpi.db or sqlite:///var/lib/egov-kpi/ledger.db, or postgres://user@host/database.",
+                "A database address is sqlite:// followed by the path of a file, such as \
+                 sqlite://data/egov-kpi.db or sqlite:///var/lib/egov-kpi/ledger.db, or \
+                 postgres://user@host/database.",
             ),
         }
     }
@@ -673,7 +684,9 @@ impl Store {
         match &self.backend {
             Backend::Sqlite(ledger) => ledger.backup(file),
             Backend::Postgres(_) => Err(StoreError::Backup {
-                sentence: "A PostgreSQL database is backed up by pg_dump or pg_basebackup; `export` writes the ledger of any database into a file.".to_owned(),
+                sentence: "A PostgreSQL database is backed up by pg_dump or pg_basebackup; \
+                    `export` writes the ledger of any database into a file."
+                    .to_owned(),
                 source: None,
             }),
         }

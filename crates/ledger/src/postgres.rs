@@ -60,10 +60,12 @@ const LOCK: &str = "LOCK TABLE writer_lock IN SHARE ROW EXCLUSIVE MODE";
 /// The lock of sessions that only need nobody to write meanwhile.
 const SHARE_LOCK: &str = "LOCK TABLE writer_lock IN SHARE MODE";
 /// Lists the sessions that hold the lock, for the log.
-const HOLDERS: &str = "SELECT coalesce(string_agg('process ' || activity.pid || ' of role ' || coalesce(activity.usename, '?') || ', application ' \
-                       || coalesce(nullif(activity.application_name, ''), '?') || ', transaction since ' || coalesce(activity.xact_start::text, '?'), '; '), '') AS text \
-                       FROM pg_locks AS locks JOIN pg_stat_activity AS activity USING (pid) \
-                       WHERE locks.relation = 'writer_lock'::regclass AND locks.granted AND locks.mode <> 'AccessShareLock'";
+const HOLDERS: &str = "SELECT coalesce(string_agg('process ' || activity.pid || ' of role ' || \
+    coalesce(activity.usename, '?') || ', application ' || \
+    coalesce(nullif(activity.application_name, ''), '?') || ', transaction since ' || \
+    coalesce(activity.xact_start::text, '?'), '; '), '') AS text FROM pg_locks AS locks JOIN \
+    pg_stat_activity AS activity USING (pid) WHERE locks.relation = 'writer_lock'::regclass AND \
+    locks.granted AND locks.mode <> 'AccessShareLock'";
 /// The advisory lock for upgrading the format, when several programs start at once.
 const FORMAT_LOCK: i64 = 0x6567_6f76_0000_0002;
 /// The channel for notifications of writes.
@@ -450,7 +452,8 @@ impl PostgresLedger {
         tracing::error!(
             target: LOG_TARGET,
             holders = holders.text,
-            "another session of the database holds writer_lock; nothing is recorded until it releases the lock"
+            "another session of the database holds writer_lock; nothing is recorded until it \
+             releases the lock"
         );
         Err(StoreError::Withheld("Another session of the database holds the ledger's writer lock."))
     }
@@ -717,7 +720,8 @@ fn warn_of_settings(db: &mut Db) -> Result<(), StoreError> {
     if fsync == "off" {
         tracing::warn!(
             target: LOG_TARGET,
-            "the database server runs with fsync = off: recorded figures may be lost when its machine stops"
+            "the database server runs with fsync = off: recorded figures may be lost when its \
+             machine stops"
         );
     }
     Ok(())

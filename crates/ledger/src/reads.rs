@@ -52,15 +52,18 @@ const WINDOW_REVISIONS: i64 = 256;
 /// because the type of the expression is too long to be written.
 macro_rules! behind {
     ($key:expr) => {
-        sql::<Bool>("(observations.revision, observations.unit, observations.measure, observations.month) > (")
-            .bind::<BigInt, _>($key.revision)
-            .sql(", ")
-            .bind::<BigInt, _>($key.unit)
-            .sql(", ")
-            .bind::<BigInt, _>($key.measure)
-            .sql(", ")
-            .bind::<BigInt, _>($key.month)
-            .sql(")")
+        sql::<Bool>(
+            "(observations.revision, observations.unit, observations.measure, observations.month) \
+             > (",
+        )
+        .bind::<BigInt, _>($key.revision)
+        .sql(", ")
+        .bind::<BigInt, _>($key.unit)
+        .sql(", ")
+        .bind::<BigInt, _>($key.measure)
+        .sql(", ")
+        .bind::<BigInt, _>($key.month)
+        .sql(")")
     };
 }
 
@@ -547,7 +550,8 @@ pub fn strays(db: &mut Db, head: i64) -> QueryResult<Vec<StrayRows>> {
         // Two queries, each of which is one search where the revision begins the primary key.
         for outside in ["revision < 1".to_owned(), format!("revision > {head}")] {
             let rows = diesel::sql_query(format!(
-                "SELECT revision, count(*) AS number FROM {table} WHERE {outside} GROUP BY revision ORDER BY revision LIMIT {STRAYS_A_TABLE}"
+                "SELECT revision, count(*) AS number FROM {table} WHERE {outside} GROUP BY \
+                 revision ORDER BY revision LIMIT {STRAYS_A_TABLE}"
             ));
             for row in rows.load::<RevisionCount>(db)? {
                 found.push(StrayRows { table, revision: row.revision, rows: row.number });

@@ -72,7 +72,8 @@ struct HashPrefix {
 /// A text that is not the name of a revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a revision is a whole number from 0, or its number and at least {MIN_DIGITS} digits of its hash, such as 12-9f3a5b7c"
+    "a revision is a whole number from 0, or its number and at least {MIN_DIGITS} digits of its \
+     hash, such as 12-9f3a5b7c"
 )]
 pub struct MalformedRevision;
 

@@ -49,10 +49,12 @@ const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Settings of every connection: wait up to 5 s for another process, check references, be on disk
 /// before a commit returns, and never trust functions named in the file's own schema.
-const EVERY_CONNECTION: &str = "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;";
+const EVERY_CONNECTION: &str = "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA \
+    synchronous = FULL; PRAGMA trusted_schema = OFF;";
 /// Further settings of the writer: pages are written back to the file every 16 MB instead of every
 /// 4, which makes imports about 5 % faster; after a huge transaction the log shrinks again.
-const WRITER: &str = "PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;";
+const WRITER: &str = "PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 4000; PRAGMA \
+    journal_size_limit = 67108864;";
 /// Further settings of a reader: it cannot write. No memory map, because its pages would count as
 /// memory of this process, and it is no faster.
 const READER: &str = "PRAGMA cache_size = -2048; PRAGMA query_only = ON;";
@@ -371,7 +373,11 @@ fn unreachable(error: PoolError) -> StoreError {
 fn locate(path: &str, create: bool) -> Result<PathBuf, StoreError> {
     let wrong = |sentence: String| Err(StoreError::Address(sentence));
     if path.is_empty() || path.starts_with(':') || path.contains('?') {
-        return wrong("A SQLite address is sqlite:// followed by the path of a file, without parameters, such as sqlite://data/egov-kpi.db.".to_owned());
+        return wrong(
+            "A SQLite address is sqlite:// followed by the path of a file, without parameters, \
+             such as sqlite://data/egov-kpi.db."
+                .to_owned(),
+        );
     }
     let path = match std::path::absolute(path) {
         Ok(path) => path,

@@ -39,7 +39,8 @@ impl RevisionId {
         }
         if recorded.hash.is_none() {
             return Err(StoreError::Unsound(format!(
-                "Revision {revision} has no hash: it was not written by this program (table revisions)."
+                "Revision {revision} has no hash: it was not written by this program (table \
+                 revisions)."
             )));
         }
         let hash = chain::hash(&self.hash, &recorded.commit);
@@ -183,6 +184,9 @@ fn table_of(commit: &Commit) -> &'static str {
     }
 }
 
+/// Receives the parts of the revisions, in order.
+type PartReceiver<'a> = &'a mut dyn FnMut(RevisionPart) -> Result<(), StoreError>;
+
 /// Reads the revisions up to one, passes on their figures, and verifies the whole chain at the same
 /// time. `foundation` is what the revisions wrote besides; `read` passes on the parts in order.
 /// Returns the revision, number and hash, at which the chain ends.
@@ -193,7 +197,7 @@ fn table_of(commit: &Commit) -> &'static str {
 pub fn load(
     foundation: Vec<Commit>,
     up_to: i64,
-    read: impl FnOnce(&mut dyn FnMut(RevisionPart) -> Result<(), StoreError>) -> Result<(), StoreError>,
+    read: impl FnOnce(PartReceiver<'_>) -> Result<(), StoreError>,
     each: &mut dyn FnMut(ObservationRow),
 ) -> Result<RevisionId, StoreError> {
     thread::scope(|scope| {
@@ -257,7 +261,14 @@ fn suspects(before: &Hash, recorded: &RecordedCommit) -> String {
         )*};
     }
     if commit.observations.len() <= SUSPECTS {
-        one_too_many!(declarations: "declarations", closings: "closings", unit_versions: "unit_versions", new_units: "unit_numbers", new_measures: "measures", observations: "observations");
+        one_too_many!(
+            declarations: "declarations",
+            closings: "closings",
+            unit_versions: "unit_versions",
+            new_units: "unit_numbers",
+            new_measures: "measures",
+            observations: "observations"
+        );
         for (without, table) in [
             (Commit { submission: None, ..commit.clone() }, "submissions"),
             (Commit { catalogue: None, ..commit.clone() }, "catalogue_versions"),

@@ -48,7 +48,8 @@ impl Aggregation {
             token::T_BOTTOMK => AggregationKind::Bottom,
             _ => {
                 return Err(QueryError::bad(format!(
-                    "the aggregation {op} is not supported by this service; docs/prometheus.md lists the supported ones"
+                    "the aggregation {op} is not supported by this service; docs/prometheus.md \
+                     lists the supported ones"
                 )));
             }
         };

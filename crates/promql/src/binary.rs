@@ -266,7 +266,9 @@ fn join_vectors(
         if let Some(other) = partners.insert(matching.signature(&sample.labels), sample) {
             let side = if swapped { "left" } else { "right" };
             return Err(QueryError::execution(format!(
-                "found duplicate series for the match group on the {side} hand-side of the operation: [{}, {}];many-to-many matching not allowed: matching labels must be unique on one side",
+                "found duplicate series for the match group on the {side} hand-side of the \
+                 operation: [{}, {}];many-to-many matching not allowed: matching labels must be \
+                 unique on one side",
                 format_labels(&sample.labels),
                 format_labels(&other.labels)
             )));
@@ -290,7 +292,8 @@ fn join_vectors(
             Entry::Vacant(slot) => slot.insert(None),
             Entry::Occupied(_) if one_to_one => {
                 return Err(QueryError::execution(
-                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",
+                    "multiple matches for labels: many-to-one matching must be explicit \
+                     (group_left/group_right)",
                 ));
             }
             Entry::Occupied(_) => {

@@ -40,7 +40,8 @@ impl QueryError {
     /// Too little memory is free at present.
     #[must_use]
     pub fn memory() -> Self {
-        let message = "query processing would load too many samples into memory: too much memory is in use; retry later";
+        let message = "query processing would load too many samples into memory: too much memory \
+            is in use; retry later";
         Self { kind: "unavailable", message: message.to_owned(), bounded: true }
     }
 

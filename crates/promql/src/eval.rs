@@ -101,7 +101,8 @@ pub fn evaluate_range<S: SeriesSource>(
         values += value.series_count();
         if values > MAX_VALUES {
             return Err(QueryError::too_much(format!(
-                "the response would have more than {MAX_VALUES} values: query fewer series or use a longer step"
+                "the response would have more than {MAX_VALUES} values: query fewer series or use \
+                 a longer step"
             )));
         }
         // A growing list may have twice the capacity that it uses.
@@ -111,7 +112,8 @@ pub fn evaluate_range<S: SeriesSource>(
             ExpressionValue::Vector(vector) => run.spend(vector.len())?,
             ExpressionValue::Text(_) => {
                 return Err(QueryError::bad(
-                    "invalid expression type \"string\" for range query, must be Scalar or instant Vector",
+                    "invalid expression type \"string\" for range query, must be Scalar or instant \
+                     Vector",
                 ));
             }
         }
@@ -216,7 +218,8 @@ impl<'a, S: SeriesSource> QueryEvaluation<'a, S> {
         self.samples += samples;
         if self.samples > MAX_SAMPLES {
             return Err(QueryError::too_much(format!(
-                "query processing would load too many samples into memory in query execution: more than {MAX_SAMPLES}"
+                "query processing would load too many samples into memory in query execution: more \
+                 than {MAX_SAMPLES}"
             )));
         }
         if Instant::now() > self.until { Err(QueryError::timeout()) } else { Ok(()) }

@@ -31,7 +31,8 @@ impl LogLineLimiter {
         if left_out > 0 {
             tracing::warn!(
                 left_out,
-                "lines about refused requests were omitted; egov_kpi_refused_total counts all refusals"
+                "lines about refused requests were omitted; egov_kpi_refused_total counts all \
+                 refusals"
             );
         }
         may

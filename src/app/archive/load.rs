@@ -62,7 +62,8 @@ fn check_beginning(
     let differs = |detail: String| Err(Error::Conflict { detail, obstacles: Vec::new() });
     if begun > archive.manifest().revision {
         return differs(format!(
-            "the ledger has {begun} revisions, the archive {}; an archive can only be loaded into an empty ledger",
+            "the ledger has {begun} revisions, the archive {}; an archive can only be loaded into \
+             an empty ledger",
             archive.manifest().revision
         ));
     }
@@ -70,7 +71,11 @@ fn check_beginning(
     archive.commits(&mut |commit, hash| {
         progress(commit.revision);
         if commit.revision == begun && held.as_deref() != Some(hash) {
-            return differs("the ledger has other content than the archive; an archive can only be loaded into an empty ledger".to_owned());
+            return differs(
+                "the ledger has other content than the archive; an archive can only be loaded into \
+                 an empty ledger"
+                    .to_owned(),
+            );
         }
         Ok(())
     })?;
@@ -158,11 +163,17 @@ fn write(
 ) -> Result<(), Error> {
     match store.write(last, commits, keys) {
         Ok(WriteOutcome::Written) => Ok(()),
-        Ok(WriteOutcome::Behind(_)) => {
-            Err(Error::Busy("another process writes to the ledger; an archive can only be loaded into a ledger that is not in use".to_owned()))
+        Ok(WriteOutcome::Behind(_)) => Err(Error::Busy(
+            "another process writes to the ledger; an archive can only be loaded into a ledger \
+             that is not in use"
+                .to_owned(),
+        )),
+        Err(StoreError::Invalid(sentence)) => {
+            Err(Error::Malformed(format!("the archive is inconsistent: {sentence}")))
         }
-        Err(StoreError::Invalid(sentence)) => Err(Error::Malformed(format!("the archive is inconsistent: {sentence}"))),
-        Err(StoreError::Conflict(_)) => Err(Error::Malformed(format!("the archive is inconsistent in one of the revisions after {last}"))),
+        Err(StoreError::Conflict(_)) => Err(Error::Malformed(format!(
+            "the archive is inconsistent in one of the revisions after {last}"
+        ))),
         Err(error) => Err(error.into()),
     }
 }

@@ -140,7 +140,8 @@ impl LedgerArchive {
         let said = &self.manifest;
         if (said.revision, said.recorded_at, said.hash.as_str()) != (revision, recorded_at, hash) {
             return Err(Error::Malformed(format!(
-                "{MANIFEST} says that revision {} is the newest, with the hash {}; the newest here is revision {revision}, with the hash {hash}",
+                "{MANIFEST} says that revision {} is the newest, with the hash {}; the newest here \
+                 is revision {revision}, with the hash {hash}",
                 said.revision, said.hash
             )));
         }
@@ -190,7 +191,8 @@ fn manifest(text: &str) -> Result<ArchiveManifest, Error> {
         Some(1..=VERSION) => {}
         Some(newer) if newer > VERSION => {
             return wrong(format!(
-                "the archive has version {newer} of the format, this program reads up to {VERSION}; import it with a newer program"
+                "the archive has version {newer} of the format, this program reads up to \
+                 {VERSION}; import it with a newer program"
             ));
         }
         _ => return wrong("the version of the format is missing".to_owned()),

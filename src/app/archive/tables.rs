@@ -26,7 +26,10 @@ pub trait RevisionedRow: ArchiveRow {
 
 /// Declares a table; the fields of its row are its columns.
 macro_rules! table {
-    ($(#[$about:meta])* $name:ident in $file:literal: $($(#[$note:meta])* $column:ident: $type:ty),+) => {
+    (
+        $(#[$about:meta])* $name:ident in $file:literal:
+        $($(#[$note:meta])* $column:ident: $type:ty),+
+    ) => {
         $(#[$about])*
         #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
         pub struct $name {
@@ -43,7 +46,10 @@ macro_rules! table {
 /// Declares a table of the ledger. Its first column is the revision.
 macro_rules! ledger_table {
     ($(#[$about:meta])* $name:ident in $file:literal: $($rest:tt)+) => {
-        table! { $(#[$about])* $name in $file: /** The revision that wrote it. */ revision: i64, $($rest)+ }
+        table! {
+            $(#[$about])* $name in $file: /** The revision that wrote it. */ revision: i64,
+            $($rest)+
+        }
 
         impl RevisionedRow for $name {
             fn revision(&self) -> i64 {

@@ -359,7 +359,8 @@ mod tests {
         assert_eq!(format!("{header}\n"), package::header());
         assert_eq!(
             cells,
-            "m,kpi,u,agency,,2021-10,,12345678901.25,,rolled_up,1.0,78.950,-2,,,not_applicable,,,,,,,,,,,\n"
+            "m,kpi,u,agency,,2021-10,,12345678901.25,,rolled_up,1.0,78.950,-2,,,not_applicable,,,,,\
+             ,,,,,,\n"
         );
     }
 

@@ -258,10 +258,17 @@ pub fn verify(
     let mut found = VerificationResult::default();
     let (head, newest) = store.gapless_head()?;
     if head == 0 {
-        found.fault("The ledger has no revision 1: it was never started, or its first revisions are missing. Restore a backup that verifies.".to_owned());
+        found.fault(
+            "The ledger has no revision 1: it was never started, or its first revisions are \
+             missing. Restore a backup that verifies."
+                .to_owned(),
+        );
     }
     if newest > head {
-        found.fault(format!("Revision {newest} does not follow revision {head}: the revisions between them are missing (table revisions)."));
+        found.fault(format!(
+            "Revision {newest} does not follow revision {head}: the revisions between them are \
+             missing (table revisions)."
+        ));
     }
     let mut last = RevisionId::beginning();
     let mut time = 0;
@@ -306,7 +313,10 @@ pub fn verify(
             time = commit.recorded_at;
         }
         for (revision, unit) in store.touched_unit_mismatches(after, up_to)? {
-            found.fault(format!("Revision {revision}: the list of units touched (table touched_units) is wrong for unit {unit}."));
+            found.fault(format!(
+                "Revision {revision}: the list of units touched (table touched_units) is wrong for \
+                 unit {unit}."
+            ));
         }
         after = up_to;
         progress(after, head);
@@ -318,7 +328,10 @@ pub fn verify(
         found.fault(format!("A trigger of the ledger is not as it should be: {difference}."));
     }
     if !remembered {
-        found.fault("The earlier hash is not in the ledger's chain: the ledger was rewritten, or truncated.".to_owned());
+        found.fault(
+            "The earlier hash is not in the ledger's chain: the ledger was rewritten, or truncated."
+                .to_owned(),
+        );
     }
     found.hash = chain::digits(&last.hash);
     match State::at(store, LedgerHead { revision: head, recorded_at: time }, Calendar::default()) {
@@ -359,7 +372,8 @@ fn check_counts(commit: &Commit, standing: &mut FigurePlaces, found: &mut Verifi
             != (created, revised, withdrawn)
     {
         found.fault(format!(
-            "Revision {}: the receipt says {} created, {} revised, {} withdrawn; the figures say {created}, {revised}, {withdrawn}.",
+            "Revision {}: the receipt says {} created, {} revised, {} withdrawn; the figures say \
+             {created}, {revised}, {withdrawn}.",
             commit.revision, submission.created, submission.revised, submission.withdrawn
         ));
     }

@@ -412,7 +412,8 @@ impl<'a> QualityCheck<'a> {
                 let opening = number(movement.opening()?);
                 let (en, vi) = (
                     format!(
-                        "{opening} the month before follows from {now}, {opened} created and {closed} closed."
+                        "{opening} the month before follows from {now}, {opened} created and \
+                         {closed} closed."
                     ),
                     format!(
                         "Tháng trước là {}, suy ra từ {}, tăng {}, giảm {}.",
@@ -429,7 +430,8 @@ impl<'a> QualityCheck<'a> {
                 let before = number(before);
                 let (en, vi) = (
                     format!(
-                        "{before} the month before, {opened} created, {closed} closed lead to {expected}; {now} is reported."
+                        "{before} the month before, {opened} created, {closed} closed lead to \
+                         {expected}; {now} is reported."
                     ),
                     format!(
                         "Tháng trước {}, tăng {}, giảm {}: thành {}; số báo cáo là {}.",

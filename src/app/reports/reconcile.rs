@@ -191,7 +191,8 @@ fn find_conflicting_values(
                 printed.join("; ")
             ),
             detail_vi: format!(
-                "Báo cáo nêu cùng một số liệu với các giá trị khác nhau: {}; không giá trị nào được ghi nhận.",
+                "Báo cáo nêu cùng một số liệu với các giá trị khác nhau: {}; không giá trị nào \
+                 được ghi nhận.",
                 printed.join("; ")
             ),
         };

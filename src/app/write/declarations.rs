@@ -491,7 +491,8 @@ fn check_declaration<D: DeclarationKind>(
             format!("{place}/code"),
             "unknown_code",
             format!(
-                "no entry recorded here has the code {}; an entry of the catalogue can only be changed in the catalogue",
+                "no entry recorded here has the code {}; an entry of the catalogue can only be \
+                 changed in the catalogue",
                 quoted(code)
             ),
         )],

@@ -101,7 +101,8 @@ impl IdempotencyKey {
         Err(Error::fault(
             "/Idempotency-Key",
             "key_reused",
-            "this Idempotency-Key was already used with another body; use a new key for a new request",
+            "this Idempotency-Key was already used with another body; use a new key for a new \
+             request",
         ))
     }
 
@@ -163,7 +164,11 @@ impl IdempotencyKey {
         };
         self.check_same_body(&row.body_hash)?;
         let unreadable = |_e| {
-            Error::Malformed("the stored response to this Idempotency-Key was written by another version of the service and cannot be read".to_owned())
+            Error::Malformed(
+                "the stored response to this Idempotency-Key was written by another version of the \
+                 service and cannot be read"
+                    .to_owned(),
+            )
         };
         let mut answer: T = serde_json::from_str(&row.answer).map_err(unreadable)?;
         let named = answer
@@ -175,9 +180,12 @@ impl IdempotencyKey {
         if !self.is_confirmed(&row.answer, named.as_ref()) {
             tracing::error!(
                 revision = answer.revision(),
-                "a stored response to an Idempotency-Key names a revision that its request did not make"
+                "a stored response to an Idempotency-Key names a revision that its request did not \
+                 make"
             );
-            let detail = "the ledger does not confirm the stored response to this Idempotency-Key; nothing was recorded: check which figures are there, then send the missing ones with a new key";
+            let detail = "the ledger does not confirm the stored response to this Idempotency-Key; \
+                nothing was recorded: check which figures are there, then send the missing ones \
+                with a new key";
             return Err(Error::Conflict { detail: detail.to_owned(), obstacles: Vec::new() });
         }
         answer.set_revision_hash(

@@ -187,7 +187,8 @@ fn check(
             format!("{month}: {code} ({name}) has not reported {expectation}")
         } else {
             format!(
-                "{month}: {code} ({name}) has not reported {missing} of {expected} figures of {expectation}"
+                "{month}: {code} ({name}) has not reported {missing} of {expected} figures of \
+                 {expectation}"
             )
         };
         Fault::new("/period", "report_missing", detail)

@@ -230,7 +230,8 @@ fn obstacles(state: &State, merged: &UnitForest, documents: &[UnitDocument]) -> 
         if before.document.parent != document.parent {
             let parent = before.document.parent.as_deref().unwrap_or("none");
             let detail = format!(
-                "the parent of {} is {parent} and cannot change: end the unit and continue it as a new unit",
+                "the parent of {} is {parent} and cannot change: end the unit and continue it as a \
+                 new unit",
                 document.code
             );
             found.push(Fault::new(format!("/units/{n}/parent"), "parent_changed", detail));

@@ -272,7 +272,8 @@ impl<T> PendingResponse<T> {
                 Err(_elapsed) => {
                     tracing::warn!(
                         seconds = timeout.as_secs(),
-                        "the writer did not respond in time; it is not known whether the request was recorded"
+                        "the writer did not respond in time; it is not known whether the request \
+                         was recorded"
                     );
                     return Err(Error::Unsettled);
                 }
@@ -356,7 +357,8 @@ impl WriterContext {
         *self.trouble.lock() = trouble;
         match looked {
             Err(error) if !poller.failing => {
-                tracing::error!(error = %chain(&error), "the ledger cannot be checked for new revisions; responses come from memory");
+                tracing::error!(error = %chain(&error),
+                    "the ledger cannot be checked for new revisions; responses come from memory");
                 poller.failing = true;
             }
             Ok(()) if poller.failing => {
@@ -373,7 +375,8 @@ impl WriterContext {
         if poller.forgot.elapsed() >= PURGE_INTERVAL && self.clock.fault().is_none() {
             poller.forgot = Instant::now();
             if let Err(error) = self.store.purge_idempotency(self.clock.now() - RETENTION) {
-                tracing::warn!(error = %chain(&error), "expired responses to idempotency keys were not deleted");
+                tracing::warn!(error = %chain(&error),
+                    "expired responses to idempotency keys were not deleted");
             }
         }
     }
@@ -404,7 +407,10 @@ impl WriterContext {
                 let _logged = self.clock.compare(asked, server_time);
             }
             Err(error) => {
-                tracing::debug!(error = %chain(&error), "the database server does not report its time")
+                tracing::debug!(
+                    error = %chain(&error),
+                    "the database server does not report its time"
+                )
             }
         }
     }
@@ -471,7 +477,8 @@ impl WriterContext {
                     std::thread::sleep(CONFIRM_INTERVAL)
                 }
                 Err(error) => {
-                    tracing::error!(error = %chain(&error), "the database does not say whether a commit was recorded");
+                    tracing::error!(error = %chain(&error),
+                        "the database does not say whether a commit was recorded");
                     return None;
                 }
             }

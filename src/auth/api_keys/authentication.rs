@@ -34,7 +34,8 @@ impl KeySecret {
         let content = content.trim();
         if content.len() < MIN_SECRET || !content.bytes().all(|byte| byte.is_ascii_graphic()) {
             let sentence = format!(
-                "the key secret file must contain one line of at least {MIN_SECRET} printable characters, such as the output of `openssl rand -hex 32`"
+                "the key secret file must contain one line of at least {MIN_SECRET} printable \
+                 characters, such as the output of `openssl rand -hex 32`"
             );
             return Err(Error::Usage(sentence));
         }

@@ -236,11 +236,13 @@ impl ApiKeyCache {
         let mut documents = known.keys.values().map(|(document, _)| document);
         match &self.secret {
             None => documents.any(|document| document.code.is_some()).then_some(
-                "the keys of this ledger carry codes of a key secret, but --key-secret-file is not set: the codes are not checked",
+                "the keys of this ledger carry codes of a key secret, but --key-secret-file is not \
+                 set: the codes are not checked",
             ),
             Some(_) if known.keys.is_empty() => None,
             Some(_) => documents.all(|document| document.is_unauthenticated).then_some(
-                "no key of this ledger matches the key secret file: nobody can sign in; `egov-kpi keys authenticate` accepts the existing keys",
+                "no key of this ledger matches the key secret file: nobody can sign in; `egov-kpi \
+                 keys authenticate` accepts the existing keys",
             ),
         }
     }

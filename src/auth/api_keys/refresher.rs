@@ -27,7 +27,9 @@ pub fn start(api_keys: Arc<ApiKeyCache>, store: Store) -> Result<PeriodicThread,
         }
         match api_keys.catch_up(&store) {
             Err(error) if !failing => {
-                tracing::error!(error = %chain(&error), "the ledger cannot be checked for changes of keys; the known keys remain valid");
+                tracing::error!(error = %chain(&error),
+                    "the ledger cannot be checked for changes of keys; the known keys remain \
+                     valid");
                 failing = true;
             }
             Ok(()) if failing => {
@@ -50,6 +52,10 @@ fn write_uses(api_keys: &ApiKeyCache, store: &Store, all: bool) {
     if !due.is_empty()
         && let Err(error) = store.record_api_key_usage(&due)
     {
-        tracing::warn!(error = %chain(&error), keys = due.len(), "the last use of keys was not recorded");
+        tracing::warn!(
+            error = %chain(&error),
+            keys = due.len(),
+            "the last use of keys was not recorded"
+        );
     }
 }

@@ -83,7 +83,9 @@ impl JwksCache {
     pub fn new(settings: &OidcSettings) -> Result<Self, Error> {
         if !is_safe(&settings.issuer) {
             return Err(Error::Usage(
-                "--oidc-issuer must be an https address, such as https://sso.example/realms/province; http only for this machine".to_owned(),
+                "--oidc-issuer must be an https address, such as \
+                 https://sso.example/realms/province; http only for this machine"
+                    .to_owned(),
             ));
         }
         Ok(Self {

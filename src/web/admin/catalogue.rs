@@ -349,7 +349,8 @@ fn history(asked: &PageRequest, versions: &[(i64, i64)]) -> Markup {
                                     }))
                                 }
                                 td {
-                                    @if *version != state.catalogue_version && asked.may(Role::Steward) {
+                                    @if *version != state.catalogue_version
+                                        && asked.may(Role::Steward) {
                                         form method="post" action="/admin/catalogue/restore" {
                                             (token_field(asked))
                                             button.link name="version" value=(version) {

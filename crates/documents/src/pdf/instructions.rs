@@ -90,7 +90,10 @@ fn string(bytes: &[u8]) -> usize {
 
 /// The length of an inline picture, in bytes after its `BI`.
 fn picture(bytes: &[u8]) -> usize {
-    let ends = |window: &[u8]| matches!(window, [before, b'E', b'I', after] if before.is_ascii_whitespace() && after.is_ascii_whitespace());
+    let ends = |window: &[u8]| {
+        matches!(window, [before, b'E', b'I', after]
+            if before.is_ascii_whitespace() && after.is_ascii_whitespace())
+    };
     bytes.windows(4).position(ends).map_or(bytes.len(), |at| at + 3)
 }
 
@@ -101,7 +104,9 @@ mod tests {
     #[test]
     fn chunks_cover_all_instructions_and_end_after_operators() {
         let line =
-            b"q 1 0 0 1 5.5 -7 cm BT /F1 12 Tf (a \\) Tj ( b) c) Tj [(x) -3 <414 2> ] TJ /P <</MCID 0 /ActualText (q Q)>> BDC EMC ET % q Q\nQ\n".as_slice();
+            b"q 1 0 0 1 5.5 -7 cm BT /F1 12 Tf (a \\) Tj ( b) c) Tj [(x) -3 <414 2> ] TJ /P \
+             <</MCID 0 /ActualText (q Q)>> BDC EMC ET % q Q\nQ\n"
+                .as_slice();
         let content = line.repeat(2_000);
         let found: Vec<&[u8]> = stretches(&content).collect();
         assert_eq!(found.concat(), content);

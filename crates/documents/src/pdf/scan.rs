@@ -181,7 +181,11 @@ pub(super) fn tokens(bytes: &[u8]) -> usize {
 
 /// The unpacked size of packed bytes; 0 when they are not packed.
 fn inflated(data: &[u8], most: usize) -> Result<usize, DocumentError> {
-    let zlib = |data: &[u8]| matches!(data, [first, second, ..] if first & 0x0F == 8 && (u16::from(*first) << 8 | u16::from(*second)).is_multiple_of(31));
+    let zlib = |data: &[u8]| {
+        matches!(data, [first, second, ..]
+            if first & 0x0F == 8
+                && (u16::from(*first) << 8 | u16::from(*second)).is_multiple_of(31))
+    };
     if !zlib(data) {
         return Ok(0);
     }

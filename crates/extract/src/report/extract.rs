@@ -136,11 +136,14 @@ impl SkipReason {
                 "Số này là mức tăng, giảm hoặc so sánh.",
             ),
             Self::Plan => (
-                "The number is a plan, a target, a demand or a request, or belongs to a later month.",
-                "Số này là kế hoạch, mục tiêu, yêu cầu hoặc đề nghị, hoặc thuộc tháng sau kỳ báo cáo.",
+                "The number is a plan, a target, a demand or a request, or belongs to a later \
+                 month.",
+                "Số này là kế hoạch, mục tiêu, yêu cầu hoặc đề nghị, hoặc thuộc tháng sau kỳ báo \
+                 cáo.",
             ),
             Self::WiderPeriod => (
-                "The number belongs to the year so far, or to another period wider than the report's.",
+                "The number belongs to the year so far, or to another period wider than the \
+                 report's.",
                 "Số này là lũy kế từ đầu năm, hoặc thuộc kỳ dài hơn kỳ báo cáo.",
             ),
             Self::EarlierPeriod => (
@@ -151,7 +154,8 @@ impl SkipReason {
                 ("The number may be read in two ways.", "Số này có thể hiểu theo hai cách.")
             }
             Self::OtherUnit => (
-                "The number belongs to another unit, office, tier or body, or to the whole country.",
+                "The number belongs to another unit, office, tier or body, or to the whole \
+                 country.",
                 "Số này của đơn vị, cơ quan hoặc cấp khác, hoặc của cả nước.",
             ),
             Self::StatedTwice => (

@@ -210,7 +210,8 @@ mod tests {
 
     #[test]
     fn full_stops_end_sentences_but_not_numbers() {
-        let text = "Tổng số là **7.401**. Văn bản đi: 23.441 (ký số 18.506; tỷ lệ 78,955%). Tên miền mail.travinh.gov.vn.";
+        let text = "Tổng số là **7.401**. Văn bản đi: 23.441 (ký số 18.506; tỷ lệ 78,955%). Tên \
+            miền mail.travinh.gov.vn.";
         let tokens = tokenize(text, 0..text.len());
         let shown: Vec<&str> = split_sentences(&tokens)
             .into_iter()

@@ -129,14 +129,25 @@ fn heads_figures(facets: &LabelFacets, label: &str) -> bool {
 
 /// Of columns without a heading only one may have figures, and none beside columns with a heading.
 pub(super) fn keep_one_value_column(columns: &mut [TableColumn]) {
-    let bare = |column: &TableColumn| matches!(column, TableColumn::Figures(facets) if facets.plain && facets.measure.is_none() && facets.month.is_none() && facets.unit.is_none() && facets.members.is_empty());
+    let bare = |column: &TableColumn| {
+        matches!(column, TableColumn::Figures(facets)
+            if facets.plain
+                && facets.measure.is_none()
+                && facets.month.is_none()
+                && facets.unit.is_none()
+                && facets.members.is_empty())
+    };
     let (some, all) = (
         columns.iter().filter(|column| bare(column)).count(),
         columns.iter().filter(|column| matches!(column, TableColumn::Figures(_))).count(),
     );
     if some > 1 || (some == 1 && all > 1) {
         for column in columns.iter_mut().filter(|column| bare(column)) {
-            *column = TableColumn::Refused("there are several columns of figures, and the heading does not show which one this is".to_owned());
+            *column = TableColumn::Refused(
+                "there are several columns of figures, and the heading does not show which one \
+                 this is"
+                    .to_owned(),
+            );
         }
     }
 }

@@ -295,7 +295,13 @@ mod tests {
 
     fn units() -> UnitForest {
         let unit = |code: &str, kind: &str, name: &str, parent: Option<&str>| -> UnitDocument {
-            serde_json::from_value(serde_json::json!({ "code": code, "kind": kind, "name": { "vi": name }, "parent": parent })).unwrap()
+            serde_json::from_value(serde_json::json!({
+                "code": code,
+                "kind": kind,
+                "name": { "vi": name },
+                "parent": parent
+            }))
+            .unwrap()
         };
         let documents = vec![
             unit("tv", "province", "Trà Vinh", None),

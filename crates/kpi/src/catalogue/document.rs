@@ -452,7 +452,8 @@ impl CatalogueDocument {
             return Err(vec![Fault::new(
                 "",
                 "wrong_type",
-                "the catalogue is an object with the sections systems, dimensions, indicators, kpis, rules, targets, expectations, vocabulary, patterns, sentences",
+                "the catalogue is an object with the sections systems, dimensions, indicators, \
+                 kpis, rules, targets, expectations, vocabulary, patterns, sentences",
             )]);
         };
         let (mut document, mut faults) = (Self::default(), Vec::new());

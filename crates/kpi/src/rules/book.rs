@@ -526,7 +526,8 @@ impl RuleBook {
                 vietnamese(stated)
             ),
             format!(
-                "{before} in the month before, {opened} created, {closed} closed: {computed} is expected, {stated} is stated."
+                "{before} in the month before, {opened} created, {closed} closed: {computed} is \
+                 expected, {stated} is stated."
             ),
         );
         self.finding(check, Severity::Warning, stated, computed, detail)

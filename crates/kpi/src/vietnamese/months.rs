@@ -71,15 +71,25 @@ static PATTERNS: LazyLock<Vec<MonthPattern>> = LazyLock::new(|| {
             |_| MonthMention::Other(COMPARED),
         ),
         (
-            r"\bluy ke\b|\bluy tien\b|\btu dau nam\b|\btinh tu dau\b|\bcong don\b|\byear to date\b|\bytd\b",
+            concat!(
+                r"\bluy ke\b|\bluy tien\b|\btu dau nam\b|\btinh tu dau\b|\bcong don\b",
+                r"|\byear to date\b|\bytd\b",
+            ),
             |_| MonthMention::Other(TO_DATE),
         ),
         (
-            r"\bke hoach (nam|thang|giao|duoc giao|qu[yi])\b|^ke hoach$|\bchi tieu (giao|nam|ke hoach|duoc giao)\b|\bmuc tieu\b|\bduoc giao\b|\bdu kien\b|\buoc (tinh|thang|thuc hien)\b|\btarget\b",
+            concat!(
+                r"\bke hoach (nam|thang|giao|duoc giao|qu[yi])\b|^ke hoach$|\bchi tieu (giao|nam",
+                r"|ke hoach|duoc giao)\b|\bmuc tieu\b|\bduoc giao\b|\bdu kien\b|\buoc (tinh|thang",
+                r"|thuc hien)\b|\btarget\b",
+            ),
             |_| MonthMention::Other(PLAN),
         ),
         (
-            r"\b(\d{1,2}|ba|sau|chin) thang\b( dau nam| cuoi nam)?( nam \d{4}|/\d{4})?|\bqu[yi] (iv|iii|ii|i|\d)\b( nam \d{4}|/\d{4}|-\d{4})?",
+            concat!(
+                r"\b(\d{1,2}|ba|sau|chin) thang\b( dau nam| cuoi nam)?( nam \d{4}|/\d{4})?",
+                r"|\bqu[yi] (iv|iii|ii|i|\d)\b( nam \d{4}|/\d{4}|-\d{4})?",
+            ),
             |_| MonthMention::Other(WIDER),
         ),
         (r"\bthang \d{1,2} ?(-|–|den|toi) ?(thang )?\d{1,2}( nam |/|-)\d{4}", |_| {
@@ -90,22 +100,35 @@ static PATTERNS: LazyLock<Vec<MonthPattern>> = LazyLock::new(|| {
             |_| MonthMention::Other(DAY),
         ),
         (
-            r"\b(trong )?(thang|th|t)\.? ?(?P<month>\d{1,2}) ?(/|-|\.|,? ?nam|,) ?(?P<year>\d{4})\b",
+            concat!(
+                r"\b(trong )?(thang|th|t)\.? ?(?P<month>\d{1,2}) ?(/|-|\.|,? ?nam|,) ?",
+                r"(?P<year>\d{4})\b",
+            ),
             month,
         ),
         (r"\b(?P<year>(19|20|21)\d\d)[-/](?P<month>\d{2})\b", month),
         (r"(^|[^\d.,/-])(?P<month>\d{1,2}) ?[/-] ?(?P<year>(19|20|21)\d\d)\b", month),
         (r"\b(trong )?(thang|th)\.? ?(?P<month>\d{1,2})\b", month),
         (
-            r"\b(cung k[yi]|thang) (nam )?(truoc|ngoai) (cua )?nam (truoc|ngoai)\b|\bcung k[yi]( nam (truoc|ngoai)| thang nam truoc)?\b|\bsame month (of )?last year\b",
+            concat!(
+                r"\b(cung k[yi]|thang) (nam )?(truoc|ngoai) (cua )?nam (truoc|ngoai)\b",
+                r"|\bcung k[yi]( nam (truoc|ngoai)| thang nam truoc)?\b",
+                r"|\bsame month (of )?last year\b",
+            ),
             |_| MonthMention::Relative(-12),
         ),
         (
-            r"\b(thang|k[yi])( bao cao)? (truoc|lien ke|lien truoc)( do)?\b|\bprevious month\b|\blast month\b",
+            concat!(
+                r"\b(thang|k[yi])( bao cao)? (truoc|lien ke|lien truoc)( do)?\b|\bprevious month\b",
+                r"|\blast month\b",
+            ),
             |_| MonthMention::Relative(-1),
         ),
         (
-            r"\b(trong )?(thang|k[yi]) (nay|bao cao|hien tai)\b|\btrong (thang|k[yi])\b|\bthuc hien( (trong )?(thang|k[yi]))?\b$|\bthis month\b",
+            concat!(
+                r"\b(trong )?(thang|k[yi]) (nay|bao cao|hien tai)\b|\btrong (thang|k[yi])\b",
+                r"|\bthuc hien( (trong )?(thang|k[yi]))?\b$|\bthis month\b",
+            ),
             |_| MonthMention::Relative(0),
         ),
         (r"^t\.? ?(?P<month>\d{1,2})$", month),

@@ -116,35 +116,97 @@ static LEXER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let month = r"(?:0?[1-9]|1[0-2])";
     let alternatives = [
         r"(?P<address>[\w.+-]+@[\w.-]+|(?:https?://|www\.)\S+)".to_owned(),
-        r"(?P<document>\b\d+(?:[/:]\d{4})?[/-]\p{Lu}[\p{L}&.]*\d*(?:[-–/]\p{Lu}[\p{L}&.0-9]*)*)".to_owned(),
+        concat!(
+            r"(?P<document>\b\d+(?:[/:]\d{4})?[/-]\p{Lu}[\p{L}&.]*\d*",
+            r"(?:[-–/]\p{Lu}[\p{L}&.0-9]*)*)",
+        )
+        .to_owned(),
         r"(?P<phone>(?:\+84|\b0)\d{1,3}[ .)]?\d{2,4}[ .]?\d{3,4}(?:[ .]\d{3})?\b)".to_owned(),
         r"(?P<always>\b24/(?:7|24)\b)".to_owned(),
-        format!(r"(?P<day>(?:(?i:ngày|từ ngày|đến ngày|đến|trước|sau|từ)_*)?\b(?P<d1>\d{{1,2}})_?[/.-]_?(?P<dm1>{month})_?[/.-]_?(?P<dy1>(?:19|20)\d{{2}})\b)"),
-        format!(r"(?P<dayword>(?i:ngày)_*(?P<d2>\d{{1,2}})\b(?:_*(?i:tháng)_*(?P<dm2>{month})\b(?:_*(?i:năm)_*(?P<dy2>\d{{4}})\b)?|_?[/.-]_?(?P<dm3>{month})\b)?)"),
+        format!(
+            concat!(
+                r"(?P<day>(?:(?i:ngày|từ ngày|đến ngày|đến|trước|sau|từ)_*)?\b",
+                r"(?P<d1>\d{{1,2}})_?[/.-]_?(?P<dm1>{month})_?[/.-]_?(?P<dy1>(?:19|20)\d{{2}})\b)",
+            ),
+            month = month
+        ),
+        format!(
+            concat!(
+                r"(?P<dayword>(?i:ngày)_*(?P<d2>\d{{1,2}})\b(?:_*(?i:tháng)_*(?P<dm2>{month})\b(?:",
+                r"_*(?i:năm)_*(?P<dy2>\d{{4}})\b)?|_?[/.-]_?(?P<dm3>{month})\b)?)",
+            ),
+            month = month
+        ),
         format!(r"(?P<dayslash>(?i:đến|trước|sau|từ|hôm)_+(?P<d4>\d{{1,2}})/(?P<dm4>{month})\b)"),
-        r"(?P<nmonths>\b\d{1,2}_+(?i:tháng)\b(?:_+(?i:đầu_+năm|cuối_+năm|năm|đầu)\b)?(?:_*(?:(?i:năm)_*)?(?P<nyear>(?:19|20)\d{2})\b)?)".to_owned(),
+        concat!(
+            r"(?P<nmonths>\b\d{1,2}_+(?i:tháng)\b(?:_+(?i:đầu_+năm|cuối_+năm|năm|đầu)\b)?(?:_*",
+            r"(?:(?i:năm)_*)?(?P<nyear>(?:19|20)\d{2})\b)?)",
+        )
+        .to_owned(),
         r"(?P<halfyear>\b(?i:6_+tháng|nửa_+đầu_+năm)\b)".to_owned(),
-        format!(r"(?P<month>\b(?i:tháng)_+(?P<m>{month})\b(?:_*[/-]_*(?P<my>(?:19|20)\d{{2}})\b|_*,?_*(?i:năm)_*(?P<my2>(?:19|20)\d{{2}})\b)?)"),
-        r"(?P<quarter>\b(?i:quý|quí)_+(?P<q>IV|I{1,3}|[1-4])\b(?:_*[/-]_*(?P<qy>\d{4})\b|_*,?_*(?i:năm)_*(?P<qy2>\d{4})\b)?)".to_owned(),
-        r"(?P<years>(?:(?i:năm|giai_+đoạn|nhiệm_+kỳ|thời_+kỳ|năm_+học)_+)?\b(?:19|20)\d{2}_*[-–]_*(?:19|20)\d{2}\b)".to_owned(),
+        format!(
+            concat!(
+                r"(?P<month>\b(?i:tháng)_+(?P<m>{month})\b(?:_*[/-]_*(?P<my>(?:19|20)\d{{2}})\b|",
+                r"_*,?_*(?i:năm)_*(?P<my2>(?:19|20)\d{{2}})\b)?)",
+            ),
+            month = month
+        ),
+        concat!(
+            r"(?P<quarter>\b(?i:quý|quí)_+(?P<q>IV|I{1,3}|[1-4])\b(?:_*[/-]_*(?P<qy>\d{4})\b|",
+            r"_*,?_*(?i:năm)_*(?P<qy2>\d{4})\b)?)",
+        )
+        .to_owned(),
+        concat!(
+            r"(?P<years>(?:(?i:năm|giai_+đoạn|nhiệm_+kỳ|thời_+kỳ|năm_+học)_+)?\b(?:19|20)\d{2}",
+            r"_*[-–]_*(?:19|20)\d{2}\b)",
+        )
+        .to_owned(),
         r"(?P<year>\b(?i:năm)_+(?P<y>(?:19|20)\d{2})\b)".to_owned(),
         format!(r"(?P<monthslash>\b(?:[Tt])?(?P<sm>{month})_?/_?(?P<sy>(?:19|20)\d{{2}})\b)"),
         r"(?P<clock>\b\d{1,2}(?:h|:)\d{2}\b|\b\d{1,2}h\b)".to_owned(),
-        r"(?P<clockword>(?i:lúc|vào)_+\d{1,2}_+(?i:giờ)(?:_+\d{1,2}(?:_+(?i:phút))?)?|\b\d{1,2}_+(?i:giờ)_+\d{1,2}(?:_+(?i:phút))?)".to_owned(),
+        concat!(
+            r"(?P<clockword>(?i:lúc|vào)_+\d{1,2}_+(?i:giờ)(?:_+\d{1,2}(?:_+(?i:phút))?)?",
+            r"|\b\d{1,2}_+(?i:giờ)_+\d{1,2}(?:_+(?i:phút))?)",
+        )
+        .to_owned(),
         // In "tài khoản 63" the number is not that of a clause ("khoản").
         format!(r"(?i:tài_+khoản)_+(?P<counted>{NUMBER})"),
-        r"(?P<numbered>\b(?i:công_+văn|quyết_+định|kế_+hoạch|chỉ_+thị|nghị_+định|thông_+tư|nghị_+quyết|luật|tiêu_+chí|gói_+thầu|mẫu|công_+điện|báo_+cáo|tờ_+trình|thông_+báo|giấy_+phép|quy_+chuẩn|phụ_+lục|biểu_+mẫu|biểu|văn_+bản|đường_+dây_+nóng|hướng_+dẫn|chương_+trình|đề_+án)(?:_+(?i:số))_*:?_*\d+(?:[/:]\d{4})?(?:[-–/]\p{Lu}[\p{L}&.0-9]*)*\b|\b(?i:tổng_+đài|tiêu_+chí|phụ_+lục|biểu|bảng|điều|khoản|mục|chương|đợt|giai_+đoạn|lần_+thứ|thứ|phiên_+bản|tầng|khu_+vực|nhóm)_+\d+(?:\.\d+)*\b)".to_owned(),
+        concat!(
+            r"(?P<numbered>\b(?i:công_+văn|quyết_+định|kế_+hoạch|chỉ_+thị|nghị_+định|thông_+tư",
+            r"|nghị_+quyết|luật|tiêu_+chí|gói_+thầu|mẫu|công_+điện|báo_+cáo|tờ_+trình|thông",
+            r"_+báo|giấy_+phép|quy_+chuẩn|phụ_+lục|biểu_+mẫu|biểu|văn_+bản|đường_+dây_+nóng",
+            r"|hướng_+dẫn|chương_+trình|đề_+án)(?:_+(?i:số))_*:?_*\d+(?:[/:]\d{4})?",
+            r"(?:[-–/]\p{Lu}[\p{L}&.0-9]*)*\b|\b(?i:tổng_+đài|tiêu_+chí|phụ_+lục|biểu|bảng",
+            r"|điều|khoản|mục|chương|đợt|giai_+đoạn|lần_+thứ|thứ|phiên_+bản|tầng|khu_+vực",
+            r"|nhóm)_+\d+(?:\.\d+)*\b)",
+        )
+        .to_owned(),
         r"(?P<level>\b(?i:mức(?:_+độ)?|cấp_+độ)_+[1-5]\b)".to_owned(),
-        r"(?P<name>\b(?i:covid)[ -]*\d+|\b\p{L}[\p{L}_]*[-.]?\d[\p{L}\d._-]*\d?|\b\d+[\p{Lu}&&[^Đ]]\p{L}*\d*\b)".to_owned(),
+        concat!(
+            r"(?P<name>\b(?i:covid)[ -]*\d+|\b\p{L}[\p{L}_]*[-.]?\d[\p{L}\d._-]*\d?",
+            r"|\b\d+[\p{Lu}&&[^Đ]]\p{L}*\d*\b)",
+        )
+        .to_owned(),
         format!(r"(?P<range>{NUMBER}_?%?_*(?:[-–—]|(?i:đến|tới))_*{NUMBER})"),
         r"(?P<tiers>\b[1-4]_+(?i:cấp)\b)".to_owned(),
         r"(?P<spaced>\b\d{1,3}(?:[ ]\d{3})+\b)".to_owned(),
         // "27 .316", "27. 316", "27·316": one number or two, or foreign separators.
-        format!(r"(?P<broken>\b\d{{1,3}}(?:(?:{BLANK}*[·•‧∙٫٬'’]{BLANK}*|{BLANK}+[.,]{BLANK}*|\.{BLANK}+)\d{{3}})+\b(?:,\d+)?)"),
+        format!(
+            concat!(
+                r"(?P<broken>\b\d{{1,3}}(?:(?:{BLANK}*[·•‧∙٫٬'’]{BLANK}*|{BLANK}+[.,]{BLANK}*",
+                r"|\.{BLANK}+)\d{{3}})+\b(?:,\d+)?)",
+            ),
+            BLANK = BLANK
+        ),
         // "10⁶": a power of ten, or 10 with a note mark.
         format!(r"(?P<power>\b(?:{NUMBER}{BLANK}*[x×*·.]{BLANK}*)?10[⁰¹²³⁴-⁹]+)"),
         format!(r"(?P<number>\b\d{{1,3}}(?:[\u{{a0}}\u{{202f}}\u{{2007}}]\d{{3}})+\b|{NUMBER})"),
-        r"(?P<zero>\b(?i:không_+(?:có|phát_+sinh|tiếp_+nhận|nhận_+được|ghi_+nhận)|chưa_+(?:có|phát_+sinh|tiếp_+nhận|nhận_+được|ghi_+nhận)(?:_+phát_+sinh)?)\b(?:_+(?i:phát_+sinh))?|:_*(?P<no>(?i:không))_*(?:[.,;)\n]|$))".to_owned(),
+        concat!(
+            r"(?P<zero>\b(?i:không_+(?:có|phát_+sinh|tiếp_+nhận|nhận_+được|ghi_+nhận)|chưa_+",
+            r"(?:có|phát_+sinh|tiếp_+nhận|nhận_+được|ghi_+nhận)(?:_+phát_+sinh)?)\b(?:_+",
+            r"(?i:phát_+sinh))?|:_*(?P<no>(?i:không))_*(?:[.,;)\n]|$))",
+        )
+        .to_owned(),
     ];
     Regex::new(
         &alternatives
@@ -163,7 +225,10 @@ const BLANK: &str = r"[ \t\u{a0}\u{202f}\u{2007}\u{2009}]";
 
 /// What may follow a number and belongs to it.
 static BEHIND: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let text = r"^_*(?P<times>nghìn|ngàn|triệu|trđ|tr|tỷ|tỉ)?\b(?:_*(?P<more>\d+(?:[.,]\d+)?)_*(?P<moretimes>nghìn|ngàn|triệu)\b)?(?P<end>)_*(?P<money>đồng|vnđ|vnd|đ)?\b";
+    let text = concat!(
+        r"^_*(?P<times>nghìn|ngàn|triệu|trđ|tr|tỷ|tỉ)?\b(?:_*(?P<more>\d+(?:[.,]\d+)?)_*",
+        r"(?P<moretimes>nghìn|ngàn|triệu)\b)?(?P<end>)_*(?P<money>đồng|vnđ|vnd|đ)?\b",
+    );
     Regex::new(&format!("(?i){}", text.replace("_*", &format!("{SPACE}*")))).ok()
 });
 

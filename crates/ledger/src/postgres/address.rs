@@ -158,9 +158,10 @@ impl PostgresAddress {
         // Durable before a commit returns, whatever the server's default is; stronger settings
         // stay.
         db.batch_execute(&format!(
-            "SET statement_timeout = '{}s'; SET lock_timeout = '{LOCK_TIMEOUT}s'; SET idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}s'; \
-             SET client_min_messages = warning; \
-             SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')",
+            "SET statement_timeout = '{}s'; SET lock_timeout = '{LOCK_TIMEOUT}s'; SET \
+             idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}s'; SET client_min_messages = \
+             warning; SELECT set_config('synchronous_commit', 'on', false) WHERE \
+             current_setting('synchronous_commit') IN ('off', 'local')",
             self.statement_timeout
         ))
         .map_err(fault)?;
@@ -170,8 +171,9 @@ impl PostgresAddress {
 
 fn wrong<T>(what: &str) -> Result<T, StoreError> {
     Err(StoreError::Address(format!(
-        "The PostgreSQL address cannot be used: {what}. It looks like postgres://user:password@host:5432/database; several hosts, as in \
-         host1:5432,host2:5432, go with ?target_session_attrs=read-write."
+        "The PostgreSQL address cannot be used: {what}. It looks like \
+         postgres://user:password@host:5432/database; several hosts, as in host1:5432,host2:5432, \
+         go with ?target_session_attrs=read-write."
     )))
 }
 

@@ -43,7 +43,8 @@ const COLUMNS: [(&str, ColumnKind, &str); 27] = [
     (
         "measure_kind",
         ColumnKind::Word(measure_kinds),
-        "flow: happened during the month, months and units add up; stock: level at month end, units add up; average: never adds up; kpi: computed from indicators.",
+        "flow: happened during the month, months and units add up; stock: level at month end, \
+         units add up; average: never adds up; kpi: computed from indicators.",
     ),
     ("unit", ColumnKind::Unit, "The code of the unit."),
     ("unit_kind", ColumnKind::Word(unit_kinds), "The kind of the organisation."),
@@ -67,12 +68,14 @@ const COLUMNS: [(&str, ColumnKind, &str); 27] = [
     (
         "origin",
         ColumnKind::WordOrNothing(origins),
-        "How the value came about: stated for exactly this measure, summed from members, rolled_up from child units, or computed.",
+        "How the value came about: stated for exactly this measure, summed from members, rolled_up \
+         from child units, or computed.",
     ),
     (
         "coverage",
         ColumnKind::ShareOrNothing,
-        "Share of the leaf units that the value covers, 0 to 1; empty where no leaf is left to which the figures apply.",
+        "Share of the leaf units that the value covers, 0 to 1; empty where no leaf is left to \
+         which the figures apply.",
     ),
     (
         "stated",
@@ -183,7 +186,9 @@ pub fn describe(written: &TidySummary) -> Value {
         "profile": "tabular-data-package",
         "name": "egov-kpi-figures",
         "title": "Monthly e-government figures, their coverage and their changes",
-        "description": "One row for each measure, unit and month that has a value, as GET /series of egov-kpi computes it. A number that cannot be given is empty, and the column of the same name with _reason says why.",
+        "description": "One row for each measure, unit and month that has a value, as GET /series \
+            of egov-kpi computes it. A number that cannot be given is empty, and the column of the \
+            same name with _reason says why.",
         "revision": written.revision,
         "resources": [{
             "profile": "tabular-data-resource",
@@ -193,8 +198,18 @@ pub fn describe(written: &TidySummary) -> Value {
             "mediatype": "text/csv",
             "encoding": "utf-8",
             "rows": written.rows,
-            "dialect": { "delimiter": ",", "lineTerminator": "\n", "quoteChar": "\"", "doubleQuote": true, "header": true },
-            "schema": { "fields": fields.collect::<Vec<_>>(), "missingValues": [""], "primaryKey": ["measure", "unit", "period"] }
+            "dialect": {
+                "delimiter": ",",
+                "lineTerminator": "\n",
+                "quoteChar": "\"",
+                "doubleQuote": true,
+                "header": true
+            },
+            "schema": {
+                "fields": fields.collect::<Vec<_>>(),
+                "missingValues": [""],
+                "primaryKey": ["measure", "unit", "period"]
+            }
         }]
     })
 }

@@ -464,7 +464,11 @@ fn new_measures(state: &State, overlay: &Overlay, known: usize) -> Vec<MeasureRo
 /// Logs an error once, and reports to each sender that nothing was recorded, or that this is not
 /// known.
 fn refuse(submits: Vec<QueuedSubmission>, error: &Error) {
-    tracing::error!(error = %chain(error), submissions = submits.len(), "submissions were not recorded");
+    tracing::error!(
+        error = %chain(error),
+        submissions = submits.len(),
+        "submissions were not recorded"
+    );
     for submit in submits {
         let shown = if let Error::Store(StoreError::Clock(fault)) = error {
             Error::Store(StoreError::Clock(*fault))

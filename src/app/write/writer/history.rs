@@ -47,7 +47,9 @@ impl WriterContext {
         if first_time {
             tracing::error!(
                 newest_known = known.id().short(),
-                "the ledger no longer has the newest revision that this instance knows: it was restored, or its server lost revisions; nothing is written or served until it has been read again"
+                "the ledger no longer has the newest revision that this instance knows: it was \
+                 restored, or its server lost revisions; nothing is written or served until it has \
+                 been read again"
             );
         } else if self
             .adoption_failed
@@ -68,7 +70,8 @@ impl WriterContext {
                 self.follow(state, lost)
             }
             Err(error) => {
-                tracing::error!(error = %chain(&error), "the ledger with another history cannot be used yet");
+                tracing::error!(error = %chain(&error),
+                    "the ledger with another history cannot be used yet");
                 *self.adoption_failed.lock() = Some(Instant::now());
                 Err(unusable())
             }
@@ -99,10 +102,12 @@ impl WriterContext {
                 count = lost.hashes.len(),
                 common = lost.common,
                 newest = %newest,
-                "revisions are missing from the ledger: this instance had recorded or read them, and the ledger no longer has them; send their figures again"
+                "revisions are missing from the ledger: this instance had recorded or read them, \
+                 and the ledger no longer has them; send their figures again"
             ),
             _ => {
-                tracing::warn!(newest = %newest, "the ledger was replaced by one that continues from the same revision")
+                tracing::warn!(newest = %newest, "the ledger was replaced by one that continues \
+                    from the same revision")
             }
         }
         self.api_keys.begin(state.id(), state.documents.declarations_of(API_KEY))?;

@@ -73,7 +73,12 @@ mod tests {
 
     fn catalogue(indicators: serde_json::Value) -> Catalogue {
         let members = serde_json::json!([{ "code": "x" }, { "code": "y" }]);
-        let dimensions = serde_json::json!([{ "code": "a", "members": members }, { "code": "a-b", "members": members }, { "code": "a.b", "members": members }, { "code": "unit", "members": members }]);
+        let dimensions = serde_json::json!([
+            { "code": "a", "members": members },
+            { "code": "a-b", "members": members },
+            { "code": "a.b", "members": members },
+            { "code": "unit", "members": members }
+        ]);
         Catalogue::new(
             CatalogueDocument::from_value(
                 serde_json::json!({ "dimensions": dimensions, "indicators": indicators }),
@@ -94,7 +99,12 @@ mod tests {
     fn indicator(code: &str, dimensions: &[&str]) -> serde_json::Value {
         let dimensions: Vec<_> =
             dimensions.iter().map(|code| serde_json::json!({ "code": code })).collect();
-        serde_json::json!({ "code": code, "kind": "flow", "unit_of_measure": "count", "dimensions": dimensions })
+        serde_json::json!({
+            "code": code,
+            "kind": "flow",
+            "unit_of_measure": "count",
+            "dimensions": dimensions
+        })
     }
 
     #[test]

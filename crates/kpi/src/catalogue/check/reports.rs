@@ -272,8 +272,16 @@ mod tests {
     fn faults(sections: serde_json::Value) -> Vec<String> {
         let mut whole = serde_json::json!({
             "systems": [{ "code": "s", "labels": ["sổ"] }],
-            "dimensions": [{ "code": "d", "members": [{ "code": "m" }] }, { "code": "e", "members": [{ "code": "m" }] }],
-            "indicators": [{ "code": "a.b", "kind": "flow", "unit_of_measure": "count", "dimensions": [{ "code": "d" }] }],
+            "dimensions": [
+                { "code": "d", "members": [{ "code": "m" }] },
+                { "code": "e", "members": [{ "code": "m" }] }
+            ],
+            "indicators": [{
+                "code": "a.b",
+                "kind": "flow",
+                "unit_of_measure": "count",
+                "dimensions": [{ "code": "d" }]
+            }],
             "vocabulary": [{ "code": "new", "words": ["mới"] }],
         });
         for (section, entries) in sections.as_object().unwrap() {
@@ -286,13 +294,36 @@ mod tests {
 
     #[test]
     fn every_fault_of_patterns_is_named_at_once() {
-        let sound = serde_json::json!({ "code": "p", "measure": "a.b", "phrases": ["<new> {value} {d}"], "with": ["mới"], "topic": "s", "of": "a.b{d=m}", "needs": ["d"] });
+        let sound = serde_json::json!({
+            "code": "p",
+            "measure": "a.b",
+            "phrases": ["<new> {value} {d}"],
+            "with": ["mới"],
+            "topic": "s",
+            "of": "a.b{d=m}",
+            "needs": ["d"]
+        });
         assert_eq!(faults(serde_json::json!({ "patterns": [sound] })), Vec::<String>::new());
         let faulty = serde_json::json!([
             { "code": "p", "measure": "a.c", "phrases": ["{value}"] },
             { "code": "p", "measure": "a.b", "phrases": [] },
-            { "code": "q", "measure": "a.b", "phrases": ["mới", "{value} {value}", "({value}", "{value} {e}", "{value} <old>"], "with": ["{value}"], "unless": ["("], "near": ["<old>"] },
-            { "code": "r", "measure": "a.b{", "phrases": ["{value}"], "topic": "t", "of": "a.c", "target": "t", "needs": ["e"] },
+            {
+                "code": "q",
+                "measure": "a.b",
+                "phrases": ["mới", "{value} {value}", "({value}", "{value} {e}", "{value} <old>"],
+                "with": ["{value}"],
+                "unless": ["("],
+                "near": ["<old>"]
+            },
+            {
+                "code": "r",
+                "measure": "a.b{",
+                "phrases": ["{value}"],
+                "topic": "t",
+                "of": "a.c",
+                "target": "t",
+                "needs": ["e"]
+            },
             { "code": "u", "measure": "a.b", "phrases": ["{value}"], "needs": ["e"] },
         ]);
         assert_eq!(
@@ -321,9 +352,11 @@ mod tests {
     #[test]
     fn vocabulary_labels_and_sentences_are_checked() {
         assert_eq!(
-            faults(
-                serde_json::json!({ "vocabulary": [{ "code": "new", "words": ["<new>"] }, { "code": "N", "words": [] }, { "code": "v", "words": ["{value}"] }] })
-            ),
+            faults(serde_json::json!({ "vocabulary": [
+                    { "code": "new", "words": ["<new>"] },
+                    { "code": "N", "words": [] },
+                    { "code": "v", "words": ["{value}"] }
+                ] })),
             [
                 "/vocabulary/1/code malformed_code",
                 "/vocabulary/0/words/0 nested_vocabulary",
@@ -342,12 +375,17 @@ mod tests {
             ["/systems/0/labels/0 malformed"]
         );
         assert_eq!(
-            faults(
-                serde_json::json!({ "systems": [{ "code": "s", "labels": vec!["x".repeat(200); 20] }] })
-            ),
+            faults(serde_json::json!({ "systems": [{
+                    "code": "s",
+                    "labels": vec!["x".repeat(200); 20]
+                }] })),
             Vec::<String>::new()
         );
-        let sentences = serde_json::json!([{ "code": "a", "heading": "", "text": "[{a.b}" }, { "code": "b", "heading": "H", "text": "{a.c}" }, { "code": "c", "heading": "H", "text": "{a.b{d=m}}" }]);
+        let sentences = serde_json::json!([
+            { "code": "a", "heading": "", "text": "[{a.b}" },
+            { "code": "b", "heading": "H", "text": "{a.c}" },
+            { "code": "c", "heading": "H", "text": "{a.b{d=m}}" }
+        ]);
         assert_eq!(
             faults(serde_json::json!({ "sentences": sentences })),
             [
@@ -361,9 +399,11 @@ mod tests {
     #[test]
     fn phrases_are_bounded() {
         let of = |count: usize| {
-            faults(
-                serde_json::json!({ "patterns": [{ "code": "p", "measure": "a.b", "phrases": vec!["{value}"; count] }] }),
-            )
+            faults(serde_json::json!({ "patterns": [{
+                    "code": "p",
+                    "measure": "a.b",
+                    "phrases": vec!["{value}"; count]
+                }] }))
         };
         assert_eq!(of(100), Vec::<String>::new());
         assert_eq!(of(101), ["/patterns/0/phrases too_many"]);
