@@ -433,9 +433,16 @@ pub enum Command {
     },
     /// Write a copy of the whole ledger into a new file; this also works while the ledger is
     /// served.
+    #[command(
+        after_help = "egov-kpi backup ledger-2026-11-30.db --database sqlite://egov-kpi.db\negov-kpi backup /srv/backups --keep 30 --database sqlite://egov-kpi.db"
+    )]
     Backup {
-        /// The file, which must not exist yet.
+        /// The file, which must not exist yet; with --keep a folder.
         file: PathBuf,
+        /// Write a file with the time in its name into the folder, and delete all but the newest N
+        /// such files there. With PostgreSQL the backup is an archive as `export` writes it.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        keep: Option<u32>,
         /// The ledger.
         #[command(flatten)]
         database: DatabaseArgs,
@@ -453,6 +460,42 @@ pub enum Command {
         /// File with the secret that authenticates keys; keys that do not match it are reported.
         #[arg(long, env = "EGOV_KPI_KEY_SECRET_FILE", value_name = "FILE")]
         key_secret_file: Option<PathBuf>,
+    },
+    /// Restore a backup into a temporary ledger and check it. Exit code 1 when it cannot be restored
+    /// or differs from the ledger.
+    #[command(
+        after_help = "egov-kpi drill /srv/backups --max-age 26 --database sqlite://egov-kpi.db"
+    )]
+    Drill {
+        /// The file of `backup` or `export`, or a folder of `backup --keep`, of which the newest is
+        /// taken.
+        backup: PathBuf,
+        /// Compare the backup with this ledger: it must have the backup's newest revision.
+        #[arg(long, env = "EGOV_KPI_DATABASE", value_name = "ADDRESS")]
+        database: Option<String>,
+        /// Fail when the backup is older than this number of hours.
+        #[arg(long, value_name = "HOURS")]
+        max_age: Option<u32>,
+    },
+    /// Examine this installation and say how to mend what is wrong: settings, files, port, disk,
+    /// clock, ledger, keys, units, months, backups. Takes the settings of `serve` and changes
+    /// nothing.
+    Doctor {
+        /// Where the service listens.
+        #[command(flatten)]
+        listen: ListenArgs,
+        /// The ledger.
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// Authentication, authorization and TLS.
+        #[command(flatten)]
+        access: Box<AccessArgs>,
+        /// Limits.
+        #[command(flatten)]
+        limits: LimitArgs,
+        /// The folder of `backup --keep`.
+        #[arg(long, env = "EGOV_KPI_BACKUPS", value_name = "FOLDER")]
+        backups: Option<PathBuf>,
     },
     /// Print revision, hash and time of the newest revision in one line, to store elsewhere; or
     /// check the ledger against such a line. Exit code 1 when they differ.

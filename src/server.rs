@@ -307,6 +307,14 @@ pub fn open(address: &str, clock: Clock) -> Result<App, Error> {
     App::open_by(Store::open(address, true)?, clock)
 }
 
+/// Checks that certificate and key can be used.
+///
+/// # Errors
+/// [`Error::Usage`] says why not.
+pub fn check_certificate(files: &TlsFiles) -> Result<(), Error> {
+    tls::open(files).map(drop)
+}
+
 /// Warns in the log of triggers that are not as this program makes them.
 ///
 /// # Errors

@@ -7,6 +7,7 @@
 
 pub mod api_keys;
 pub mod archive;
+pub mod backups;
 mod current;
 pub mod drafts;
 mod history;

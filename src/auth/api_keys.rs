@@ -22,6 +22,20 @@ use document::KeyState;
 use crate::clock::process_time;
 use crate::error::Error;
 
+/// All keys of a ledger by their identifiers, checked against the secret of the instances if one is
+/// given.
+///
+/// # Errors
+/// Those of the store, and [`ledger::StoreError::Corrupt`] for a key that cannot be parsed.
+pub fn stored_keys(
+    store: &ledger::Store,
+    secret: Option<KeySecret>,
+) -> Result<Vec<(String, KeyDocument)>, Error> {
+    let api_keys = ApiKeyCache::new(secret);
+    api_keys.catch_up(store)?;
+    Ok(api_keys.documents().into_iter().collect())
+}
+
 /// The identifiers of those keys of a ledger that are in force but not authenticated by a secret.
 ///
 /// # Errors
@@ -30,10 +44,7 @@ pub fn unauthenticated_keys(
     store: &ledger::Store,
     secret: KeySecret,
 ) -> Result<Vec<String>, Error> {
-    let api_keys = ApiKeyCache::new(Some(secret));
-    api_keys.catch_up(store)?;
-    Ok(api_keys
-        .documents()
+    Ok(stored_keys(store, Some(secret))?
         .into_iter()
         .filter(|(_, document)| document.state(process_time()) == KeyState::Unauthenticated)
         .map(|(id, _)| id)

@@ -12,10 +12,13 @@ macro_rules! say {
 }
 
 mod actor;
+mod backup;
 mod catalogue;
 mod check;
 mod dashboards;
 mod demo;
+mod doctor;
+mod drill;
 mod export;
 mod files;
 mod import;
@@ -30,6 +33,7 @@ mod witness;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use crate::app::read::findings::FindingView;
 use crate::clock::Clock;
@@ -165,7 +169,18 @@ pub fn run(config: Config) -> CommandOutcome {
         Command::Catalogue { action } => catalogue::run(&action),
         Command::Units { action } => units::run(&action, clock),
         Command::Periods { action } => periods::run(action, clock),
-        Command::Backup { file, database } => backup(&file, &database.address),
+        Command::Backup { file, keep, database } => {
+            let keep = keep.map(|keep| usize::try_from(keep).unwrap_or(usize::MAX));
+            backup::run(&file, keep, &database.address)
+        }
+        Command::Drill { backup, database, max_age } => {
+            let max_age = max_age.map(|hours| Duration::from_secs(u64::from(hours) * 3_600));
+            drill::run(&backup, database.as_deref(), max_age)
+        }
+        Command::Doctor { listen, database, access, limits, backups } => {
+            let (listen, database) = (listen.address, database.address);
+            doctor::run(doctor::Installation { listen, database, access, limits, backups }, &clock)
+        }
         Command::Verify { database, hash, key_secret_file } => {
             verify::run(&database.address, hash.as_deref(), key_secret_file.as_deref())
         }
@@ -255,12 +270,6 @@ fn generate_csv(
     }
     let mut out = std::io::BufWriter::with_capacity(1 << 18, std::io::stdout().lock());
     generate::write_csv(size, seed, &mut out).and_then(|()| out.flush()).map_err(io)?;
-    Ok(CommandOutcome::Done)
-}
-
-fn backup(file: &std::path::Path, address: &str) -> Result<CommandOutcome, Error> {
-    ledger::Store::open_to_read(address)?.backup(file)?;
-    eprintln!("{} written", file.display());
     Ok(CommandOutcome::Done)
 }
 

@@ -12,7 +12,13 @@ const FALLBACK: usize = 2 << 30;
 /// [`super::SMALLEST_LIMIT`].
 #[must_use]
 pub fn default_limit() -> usize {
-    (available(Path::new("/")) / DEFAULT_SHARE.1 * DEFAULT_SHARE.0).max(super::SMALLEST_LIMIT)
+    (available_to_process() / DEFAULT_SHARE.1 * DEFAULT_SHARE.0).max(super::SMALLEST_LIMIT)
+}
+
+/// The memory that this process may use, in bytes.
+#[must_use]
+pub fn available_to_process() -> usize {
+    available(Path::new("/"))
 }
 
 /// The memory of the machine in bytes, or the smallest limit of the control groups that this

@@ -498,3 +498,113 @@ fn the_environment_names_the_ledger_and_a_flag_wins() {
 fn openapi_prints_the_document_and_nothing_else() {
     assert_eq!(run(&["openapi"]).expect(0), egov_kpi::api::openapi_text().unwrap());
 }
+
+#[test]
+fn backup_keeps_the_newest_and_drill_restores_them() {
+    let home = Home::new();
+    let address = home.address();
+    let clean = file(&home, "clean.csv", CLEAN);
+    run(&["import", &clean, "--database", &address]).expect(0);
+    let folder = home.path().join("backups");
+    std::fs::create_dir(&folder).unwrap();
+    let old = ["egov-kpi-20200101T000000Z.db", "egov-kpi-20200102T000000Z.zip", "notes.txt"];
+    old.iter().for_each(|name| std::fs::write(folder.join(name), "old").unwrap());
+    let kept = folder.to_str().unwrap();
+
+    let wrong = run(&["backup", &clean, "--keep", "2", "--database", &address]);
+    assert!((wrong.expect(2) + &wrong.err()).contains("is not a folder"));
+    run(&["backup", kept, "--keep", "2", "--database", &address]).expect(0);
+    let mut names: Vec<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names.len(), 3, "{names:?}");
+    assert_eq!(names[0], "egov-kpi-20200102T000000Z.zip", "{names:?}");
+
+    let good = run(&["drill", kept, "--database", &address, "--max-age", "1"]).expect(0);
+    assert!(good.contains("2 current figures"), "{good}");
+    assert!(good.contains("the backup has the newest revision"), "{good}");
+    let more = file(&home, "more.csv", &CLEAN.replace(",4\n", ",5\n"));
+    run(&["import", &more, "--database", &address]).expect(0);
+    let behind = run(&["drill", kept, "--database", &address, "--lang", "vi"]).expect(0);
+    assert!(behind.contains("1 lần sửa đổi mới hơn bản sao lưu"), "{behind}");
+
+    // An archive is restored too; of another ledger it is no backup.
+    let archive = home.path().join("ledger.zip");
+    run(&["export", archive.to_str().unwrap(), "--database", &address]).expect(0);
+    run(&["drill", archive.to_str().unwrap(), "--database", &address]).expect(0);
+    let other = Home::new();
+    run(&["import", &more, "--database", &other.address()]).expect(0);
+    run(&["import", &clean, "--database", &other.address()]).expect(0);
+    let foreign =
+        run(&["drill", archive.to_str().unwrap(), "--database", &other.address()]).expect(1);
+    assert!(foreign.contains("is not in the ledger"), "{foreign}");
+
+    // A damaged copy, and a folder without a backup.
+    let copy = folder.join(&names[1]);
+    let mut bytes = std::fs::read(&copy).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..].fill(0);
+    std::fs::write(&copy, bytes).unwrap();
+    let damaged = run(&["drill", copy.to_str().unwrap()]);
+    assert!(matches!(damaged.0.status.code(), Some(1 | 3)), "{}", damaged.err());
+    let empty = run(&["drill", home.path().to_str().unwrap()]);
+    assert!((empty.expect(1) + &empty.err()).contains("contains no backup"));
+}
+
+#[test]
+fn doctor_names_what_is_wrong_and_how_to_mend_it() {
+    let home = Home::new();
+    let address = home.address();
+    let fresh = run(&["doctor", "--database", &address, "--listen", "127.0.0.1:0"]).expect(0);
+    assert!(fresh.contains("the first `serve` creates it"), "{fresh}");
+    assert!(!home.path().join("ledger.db").exists(), "it creates no ledger");
+
+    let clean = file(&home, "clean.csv", CLEAN);
+    run(&["import", &clean, "--database", &address]).expect(0);
+    let units = json!({ "units": [{ "code": "alone", "kind": "commune" }] }).to_string();
+    run(&["import", &file(&home, "units.json", &units), "--database", &address]).expect(0);
+    let add = ["keys", "add", "--name", "Thu", "--role", "admin", "--expires", "9d"];
+    run(&[&add[..], &["--database", &address]].concat()).expect(0);
+    let secret = file(&home, "secret", "0123456789abcdef0123456789abcdef\n");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    let found = run(&[
+        "doctor",
+        "--database",
+        &address,
+        "--listen",
+        &listen,
+        "--admin-key-file",
+        &secret,
+        "--backups",
+        home.path().to_str().unwrap(),
+        "--rate-limit",
+        "10/s",
+    ])
+    .expect(1);
+    for expected in [
+        "warning  admin key: other users can read",
+        &format!("chmod 600 {secret}"),
+        &format!("error    port: another program has {listen}"),
+        "ok       triggers: as this program makes them",
+        "1 active, 1 of admins",
+        "warning  keys: the key",
+        "egov-kpi keys rotate",
+        "warning  units: alone have no unit above them",
+        "1 months with figures are still open, 2021-10 to 2021-10",
+        "error    backup: there is no backup in",
+    ] {
+        assert!(found.contains(expected), "{expected} is not in\n{found}");
+    }
+    let wrong =
+        run(&["doctor", "--database", &address, "--rate-limit", "many", "--lang", "vi"]).expect(1);
+    assert!(wrong.contains("lỗi      cài đặt: --rate-limit many"), "{wrong}");
+    assert!(wrong.contains("docs/settings.md"), "{wrong}");
+
+    let served = Served::start(&address);
+    let port = served.api.host.clone();
+    let running = run(&["doctor", "--database", &address, "--listen", &port]).expect(0);
+    assert!(running.contains(&format!("egov-kpi responds at {port}")), "{running}");
+}
