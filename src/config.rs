@@ -301,6 +301,9 @@ pub enum Command {
         /// format of `witness`. Copy the file to another machine.
         #[arg(long, env = "EGOV_KPI_WITNESS_FILE", value_name = "FILE")]
         witness_file: Option<PathBuf>,
+        /// The folder of `backup --keep`; /metrics tells when the newest backup there was written.
+        #[arg(long, env = "EGOV_KPI_BACKUPS", value_name = "FOLDER")]
+        backups: Option<PathBuf>,
         /// Authentication, authorization and TLS.
         #[command(flatten)]
         access: Box<AccessArgs>,
@@ -434,7 +437,8 @@ pub enum Command {
     /// Write a copy of the whole ledger into a new file; this also works while the ledger is
     /// served.
     #[command(
-        after_help = "egov-kpi backup ledger-2026-11-30.db --database sqlite://egov-kpi.db\negov-kpi backup /srv/backups --keep 30 --database sqlite://egov-kpi.db"
+        after_help = "egov-kpi backup ledger-2026-11-30.db --database sqlite://egov-kpi.db\n\
+                      egov-kpi backup /srv/backups --keep 30 --database sqlite://egov-kpi.db"
     )]
     Backup {
         /// The file, which must not exist yet; with --keep a folder.
@@ -461,8 +465,8 @@ pub enum Command {
         #[arg(long, env = "EGOV_KPI_KEY_SECRET_FILE", value_name = "FILE")]
         key_secret_file: Option<PathBuf>,
     },
-    /// Restore a backup into a temporary ledger and check it. Exit code 1 when it cannot be restored
-    /// or differs from the ledger.
+    /// Restore a backup into a temporary ledger and check it. Exit code 1 when the backup is damaged,
+    /// too old or of another ledger.
     #[command(
         after_help = "egov-kpi drill /srv/backups --max-age 26 --database sqlite://egov-kpi.db"
     )]

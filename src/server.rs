@@ -66,10 +66,8 @@ pub struct RunningServer {
     pub address: SocketAddr,
     web: WebThreads,
     app: App,
-    /// Reloads keys that other processes change.
-    keys: PeriodicThread,
-    watchdog: PeriodicThread,
-    memory: PeriodicThread,
+    /// Reloads keys that other processes change; watches threads, memory, disk and backups.
+    threads: [PeriodicThread; 4],
     witness: Option<WitnessFile>,
     _certificate: Option<PeriodicThread>,
 }
@@ -95,6 +93,8 @@ pub struct ServerSettings {
     pub admin_key: Option<PathBuf>,
     /// The file to which a line is appended after each revision.
     pub witness_file: Option<PathBuf>,
+    /// The folder of `backup --keep`, for the metric of the newest backup.
+    pub backups: Option<PathBuf>,
     /// TLS files; `None` if a proxy terminates TLS.
     pub tls: Option<TlsFiles>,
     /// The limits.
@@ -118,6 +118,7 @@ impl ServerSettings {
             access: AccessSettings::default(),
             admin_key: None,
             witness_file: None,
+            backups: None,
             tls: None,
             limits: LimitSettings::default(),
             setup_token: false,
@@ -164,26 +165,27 @@ pub fn start(
         .map_err(|error| environment(std::io::Error::other(error)))?;
     let web = WebThreads::start(&context, listener, settings.workers, config)?;
     let admin_key = settings.admin_key.clone();
-    let witness_file = settings.witness_file.clone();
+    let (witness_file, backups) = (settings.witness_file.clone(), settings.backups.clone());
     let opened = move || {
         let app = open()?;
         app.limit_wait();
         app.use_memory(&context.limits.memory);
         let admitted = require_first_key(&app, &context, admin_key.as_deref(), setup.as_deref());
         let watched = admitted.and_then(|()| {
-            let witness = witness_file.map(|path| app.witness_file(path)).transpose()?;
+            let witness = witness_file.clone().map(|path| app.witness_file(path)).transpose()?;
             let memory = memory::watch(context.limits.memory.clone()).map_err(environment)?;
-            Ok((
+            let threads = [
                 app.start_api_key_refresher()?,
                 watchdog::start(app.clone(), context.health.clone())?,
                 memory,
-                witness,
-            ))
+                app.start_upkeep(backups, witness_file)?,
+            ];
+            Ok((threads, witness))
         });
         match watched {
-            Ok((keys, watchdog, memory, witness)) => {
+            Ok((threads, witness)) => {
                 context.ready(app.clone());
-                Ok((app, keys, watchdog, memory, witness))
+                Ok((app, threads, witness))
             }
             Err(error) => {
                 app.stop();
@@ -208,16 +210,9 @@ pub fn start(
         Err(RecvTimeoutError::Disconnected) => Err(ended()),
     };
     match outcome {
-        Ok((app, keys, watchdog, memory, witness)) => Ok(RunningServer {
-            address,
-            web,
-            app,
-            keys,
-            watchdog,
-            memory,
-            witness,
-            _certificate: certificate,
-        }),
+        Ok((app, threads, witness)) => {
+            Ok(RunningServer { address, web, app, threads, witness, _certificate: certificate })
+        }
         Err(error) => {
             web.stop(false);
             Err(error)
@@ -310,7 +305,7 @@ pub fn open(address: &str, clock: Clock) -> Result<App, Error> {
 /// Checks that certificate and key can be used.
 ///
 /// # Errors
-/// [`Error::Usage`] says why not.
+/// [`Error::Usage`] with the reason.
 pub fn check_certificate(files: &TlsFiles) -> Result<(), Error> {
     tls::open(files).map(drop)
 }
@@ -513,9 +508,7 @@ impl RunningServer {
     /// recorded.
     pub fn stop(self) {
         self.web.stop(true);
-        drop(self.keys);
-        drop(self.watchdog);
-        drop(self.memory);
+        drop(self.threads);
         self.app.stop();
         drop(self.witness);
     }

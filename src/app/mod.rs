@@ -19,6 +19,7 @@ pub mod snapshot;
 pub mod state;
 mod stored;
 pub mod templates;
+pub mod upkeep;
 pub mod witness;
 pub mod words;
 pub mod workbooks;
@@ -75,6 +76,8 @@ struct AppInner {
     lexicons: reports::LexiconCache,
     /// The sessions of the web pages that were used last.
     sessions: SessionCache,
+    /// Disk, backups and keys, as last looked at.
+    upkeep: Mutex<upkeep::UpkeepStatus>,
 }
 
 /// Loads the ledger. Another instance that starts at the same time may just have created its
@@ -160,6 +163,7 @@ impl App {
                 history,
                 lexicons,
                 sessions: SessionCache::default(),
+                upkeep: Mutex::new("upkeep", upkeep::UpkeepStatus::default()),
             }),
         })
     }

@@ -5,7 +5,7 @@
 //! matching hashes. A line that was kept elsewhere reveals that.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -19,6 +19,8 @@ use ledger::{Store, StoreError, chain as hashes};
 /// Size in bytes after which the file is renamed to its name with `.1`, replacing the previous one.
 /// Both together take at most twice this size.
 pub const MAX_FILE: u64 = 8 << 20;
+/// Bytes at the end of the file that contain its last lines.
+const LAST_LINES: u64 = 1_024;
 /// Length of a hash in hexadecimal digits.
 const DIGITS: usize = 64;
 
@@ -143,6 +145,21 @@ impl App {
             .map_err(Error::environment("the witness file cannot be kept"))?;
         Ok(WitnessFile { stop: Some(stop), thread: Some(thread) })
     }
+}
+
+/// The revision of the last complete line of a witness file; none in an empty file.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn last_revision(path: &Path) -> std::io::Result<Option<i64>> {
+    let mut file = File::open(path)?;
+    let from = file.metadata()?.len().saturating_sub(LAST_LINES);
+    file.seek(SeekFrom::Start(from))?;
+    let mut end = Vec::new();
+    file.take(LAST_LINES).read_to_end(&mut end)?;
+    let end = String::from_utf8_lossy(&end);
+    let revision = |line: &str| line.split_whitespace().nth(2)?.parse().ok();
+    Ok(end.lines().rev().find_map(revision))
 }
 
 fn open(path: &Path) -> std::io::Result<File> {

@@ -17,7 +17,7 @@ pub use generated_key::GeneratedKey;
 pub use setup_token::SetupToken;
 
 use cache::ApiKeyCache;
-use document::KeyState;
+use document::{KeyDocument, KeyState};
 
 use crate::clock::process_time;
 use crate::error::Error;

@@ -127,7 +127,8 @@ fn certificate(settings: &ServerSettings) -> Option<Diagnosis> {
         Err(error) => Diagnosis::error(
             "tls",
             error.to_string(),
-            "give --tls-cert the certificate with its intermediate certificates, and --tls-key its private key, both as PEM",
+            "give --tls-cert the certificate with its intermediate certificates, and --tls-key \
+             its private key, both as PEM",
         ),
     })
 }

@@ -104,7 +104,8 @@ fn compare(restored: &Store, current: &Store) -> Result<Vec<String>, Error> {
     };
     if hash(current)?.is_none_or(|known| hash(restored).ok().flatten() != Some(known)) {
         return Ok(vec![format!(
-            "revision {revision} of the backup is not in the ledger: it is another ledger, or the ledger has lost revisions"
+            "revision {revision} of the backup is not in the ledger: it is another ledger, or \
+             the ledger has lost revisions"
         )]);
     }
     if now.revision > revision {

@@ -127,6 +127,7 @@ pub fn run(config: Config) -> CommandOutcome {
             workers,
             scrape_series,
             witness_file,
+            backups,
             access,
             limits,
         } => {
@@ -136,6 +137,7 @@ pub fn run(config: Config) -> CommandOutcome {
                     workers,
                     scraped: usize::try_from(scrape_series).unwrap_or(usize::MAX),
                     witness_file,
+                    backups,
                     ..settings
                 };
                 serve::run(&settings, &database.address, clock, secret.as_deref())

@@ -38,6 +38,9 @@ pub fn run(
         settings,
         move || {
             let store = Store::open(&database, true)?;
+            if let Some(file) = store.file() {
+                server::warn_of_mode(file, "ledger");
+            }
             server::warn_of_triggers(&store)?;
             App::open_with(store, clock, secret)
         },

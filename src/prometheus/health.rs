@@ -9,6 +9,7 @@ use prometheus::{
 };
 
 use crate::app::App;
+use crate::app::upkeep::UpkeepStatus;
 use crate::clock::Clock;
 use crate::logging::dropped_lines;
 use crate::memory::MemoryUsage;
@@ -82,6 +83,57 @@ impl ClockMetrics {
     }
 }
 
+/// What an admin keeps up. A metric without a value is absent.
+struct UpkeepMetrics {
+    disk_free: IntGaugeVec,
+    backup_at: IntGaugeVec,
+    witnessed: IntGaugeVec,
+    key_ends_at: IntGaugeVec,
+}
+
+impl UpkeepMetrics {
+    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGaugeVec::new(Opts::new(name, help), &[])?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        Ok(Self {
+            disk_free: gauge(
+                "egov_kpi_disk_free_bytes",
+                "Free bytes on the disk of a SQLite ledger; looked at once a minute.",
+            )?,
+            backup_at: gauge(
+                "egov_kpi_backup_timestamp_seconds",
+                "When the newest backup in the folder --backups was begun; 0 for an empty folder.",
+            )?,
+            witnessed: gauge(
+                "egov_kpi_witness_revision",
+                "Revision of the last line in the witness file; 0 for an empty file.",
+            )?,
+            key_ends_at: gauge(
+                "egov_kpi_key_expiry_timestamp_seconds",
+                "When the next of the active keys ends.",
+            )?,
+        })
+    }
+
+    fn set(&self, found: UpkeepStatus) {
+        let free = found.disk_free.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+        for (metric, value) in [
+            (&self.disk_free, free),
+            (&self.backup_at, found.backup_at),
+            (&self.witnessed, found.witnessed),
+            (&self.key_ends_at, found.key_ends_at),
+        ] {
+            match value {
+                Some(value) => metric.with_label_values::<&str>(&[]).set(value),
+                None => metric.reset(),
+            }
+        }
+    }
+}
+
 /// The service's own metrics.
 pub struct ServiceMetrics {
     registry: Registry,
@@ -92,6 +144,7 @@ pub struct ServiceMetrics {
     bounded: IntCounterVec,
     connections: IntGauge,
     memory: MemoryMetrics,
+    upkeep: UpkeepMetrics,
     figures: IntGauge,
     units: IntGauge,
     findings: IntGauge,
@@ -241,6 +294,7 @@ impl ServiceMetrics {
         registry.register(Box::new(bounded.clone()))?;
         registry.register(Box::new(last_write.clone()))?;
         let (clocks, memory) = (ClockMetrics::new(&registry)?, MemoryMetrics::new(&registry)?);
+        let upkeep = UpkeepMetrics::new(&registry)?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(latency.clone()))?;
         registry.register(Box::new(recorded.clone()))?;
@@ -253,6 +307,7 @@ impl ServiceMetrics {
             bounded,
             connections,
             memory,
+            upkeep,
             figures,
             units,
             findings,
@@ -319,6 +374,7 @@ impl ServiceMetrics {
             self.cube_bytes.set(number(state.cube.bytes()));
             self.clocks.update(app.clock(), state.recorded_at);
         }
+        self.upkeep.set(app.upkeep());
         let changes = app.history_changes();
         for (counter, count) in [
             (&self.history_changes, changes.changes),

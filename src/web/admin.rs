@@ -122,12 +122,10 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
                     dd { a href="/admin/catalogue#shipped" { (news) } }
                 }
                 dt { (language.say("Sao lưu", "Backups")) }
-                dd {
-                    (language.say(
-                        "dịch vụ không biết tệp sao lưu nằm ở đâu; lệnh: ",
-                        "the service does not know where backups are kept; command: ",
-                    ))
-                    code { "egov-kpi backup FILE --database …" }
+                dd { (newest_backup(&asked)) }
+                @if let Some(free) = asked.snapshot.app().upkeep().disk_free {
+                    dt { (language.say("Đĩa còn trống", "Free disk space")) }
+                    dd { (free >> 30) " GiB" }
                 }
                 dt { (language.say("Sức khỏe", "Health")) }
                 dd { a href="/readyz" { "/readyz" } ", " a href="/metrics" { "/metrics" } }
@@ -135,6 +133,24 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
         }
     };
     Ok(private(&asked, &WebPage::plain(title, PageSection::Admin, body)))
+}
+
+/// When the newest backup was written, or how to write one.
+fn newest_backup(asked: &PageRequest) -> Markup {
+    let language = asked.language;
+    match asked.snapshot.app().upkeep().backup_at {
+        Some(0) => html! { (language.say("chưa có bản nào", "no backup yet")) },
+        Some(seconds) => html! {
+            (language.time(&crate::clock::time_text(seconds.saturating_mul(1_000_000)), asked.zone()))
+        },
+        None => html! {
+            (language.say(
+                "chưa khai báo thư mục sao lưu (serve --backups); lệnh: ",
+                "no folder of backups is set (serve --backups); command: ",
+            ))
+            code { "egov-kpi backup FOLDER --keep 30" }
+        },
+    }
 }
 
 /// The audit log, the newest changes first.

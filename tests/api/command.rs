@@ -1,6 +1,7 @@
 //! The command line: output and exit codes.
 
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -525,6 +526,10 @@ fn backup_keeps_the_newest_and_drill_restores_them() {
     let good = run(&["drill", kept, "--database", &address, "--max-age", "1"]).expect(0);
     assert!(good.contains("2 current figures"), "{good}");
     assert!(good.contains("the backup has the newest revision"), "{good}");
+    for path in [home.path().join("ledger.db"), folder.join(&names[1])] {
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", path.display());
+    }
     let more = file(&home, "more.csv", &CLEAN.replace(",4\n", ",5\n"));
     run(&["import", &more, "--database", &address]).expect(0);
     let behind = run(&["drill", kept, "--database", &address, "--lang", "vi"]).expect(0);

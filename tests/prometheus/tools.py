@@ -826,11 +826,14 @@ def main():
         contextlib.ExitStack() as running,
     ):
         database = f"sqlite://{folder}/now.db"
-        key = run(
-            binary(), "keys", "add", "--name", "tools", "--role", "steward", "--database", database
-        ).strip()
+        ledger = ["--database", database]
+        add = ["keys", "add", "--name", "tools", "--role", "steward", "--expires", "400d"]
+        key = run(binary(), *add, *ledger).strip()
+        # With these the metrics of backups and witnesses exist.
+        run(binary(), "backup", folder, "--keep", "2", *ledger)
+        kept = ["--backups", folder, "--witness-file", f"{folder}/witness.txt"]
         now = running.enter_context(
-            service("serve", "--database", database, "--open", "all", "--log", "error")
+            service("serve", *ledger, *kept, "--open", "all", "--log", "error")
         )
         fill(now, key)
         asked_by_promtool(demo, now)

@@ -169,6 +169,21 @@ impl Store {
         }
     }
 
+    /// The folder of the SQLite file; `None` with PostgreSQL.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        self.file()?.parent()
+    }
+
+    /// The SQLite file; `None` with PostgreSQL.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match &self.backend {
+            Backend::Sqlite(ledger) => Some(ledger.path()),
+            Backend::Postgres(_) => None,
+        }
+    }
+
     /// Checks that the database responds.
     pub fn ping(&self) -> Result<(), StoreError> {
         self.head().map(drop)

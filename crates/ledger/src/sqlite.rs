@@ -1,5 +1,6 @@
 //! The ledger in one SQLite file: opening, locking, and what only SQLite can do.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -137,8 +138,10 @@ impl SqliteLedger {
             )));
         }
         let uri = uri(&path)?;
-        let mode = if create { "rwc" } else { "rw" };
-        let mut writer = connect(&format!("{uri}?mode={mode}"), WRITER)?;
+        if create {
+            create_for_owner(&path)?;
+        }
+        let mut writer = connect(&format!("{uri}?mode=rw"), WRITER)?;
         let had_tables = prepare(&mut writer)?;
         let uri = format!("{uri}?mode=rw");
         Self::over(path, uri, Some(writer), had_tables)
@@ -193,6 +196,11 @@ impl SqliteLedger {
             had_tables,
             place,
         })
+    }
+
+    /// The absolute path of the file.
+    pub fn path(&self) -> &Path {
+        &self.place.path
     }
 
     /// Runs queries on a reading connection.
@@ -401,6 +409,18 @@ fn locate(path: &str, create: bool) -> Result<PathBuf, StoreError> {
         }
     }
     Ok(path)
+}
+
+/// Creates a missing file that only its owner can read; SQLite gives the files beside it the same
+/// mode. It would create the file itself, but as the `umask` says.
+fn create_for_owner(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let made = File::options().write(true).create_new(true).mode(0o600).open(path);
+    match made {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(StoreError::Unavailable(error.into())),
+    }
 }
 
 /// The path as a URI, because SQLite accepts only in a URI that it must not create the file.

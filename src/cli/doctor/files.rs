@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::Diagnosis;
 use crate::app::backups;
+use crate::app::upkeep::free_bytes;
 use crate::config::AccessArgs;
 
 /// A backup older than this many days is reported.
@@ -75,8 +76,7 @@ pub fn ledger(database: &str) -> Vec<Diagnosis> {
 
 /// The free space of a folder's file system.
 fn space(folder: &Path, ledger: u64) -> Option<Diagnosis> {
-    let system = rustix::fs::statvfs(folder).ok()?;
-    let free = system.f_bavail.saturating_mul(system.f_frsize);
+    let free = free_bytes(folder)?;
     let text = format!("{} MiB free in {}", free >> 20, folder.display());
     Some(if free < MIN_FREE.max(ledger) {
         Diagnosis::warning(

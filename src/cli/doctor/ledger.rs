@@ -13,7 +13,7 @@ use crate::auth::role::Role;
 use crate::clock::{Clock, MAX_JUMP, process_time, time_text};
 use crate::error::Error;
 use ::ledger::{Store, StoreError};
-use kpi::unit::UnitKind;
+use kpi::unit::{UnitKind, UnitPosition};
 
 /// Keys that end within this many days are reported.
 const KEY_DAYS: i64 = 30;
@@ -87,7 +87,8 @@ fn times(store: &Store, clock: &Clock, found: &mut Vec<Diagnosis>) -> Result<(),
         Diagnosis::error(
             "clock",
             format!("the newest revision is dated {}, in the future", time_text(newest)),
-            "set the clock of the database server or this machine (NTP); docs/operations.md, Clocks",
+            "set the clock of the database server or this machine (NTP); docs/operations.md, \
+             Clocks",
         )
     } else if seconds > 5 {
         Diagnosis::warning(
@@ -156,7 +157,8 @@ fn keys(
         Diagnosis::error(
             "keys",
             format!("the key {id} of {} was not written with the key secret", document.name),
-            "check `egov-kpi keys list`; `egov-kpi keys authenticate` accepts all keys, `keys revoke` ends one",
+            "check `egov-kpi keys list`; `egov-kpi keys authenticate` accepts all keys, `keys \
+             revoke` ends one",
         )
     }));
     Ok(())
@@ -176,7 +178,7 @@ fn catalogue(state: &State, found: &mut Vec<Diagnosis>) -> Result<(), Error> {
 /// Units that stand alone although they are no province, and units below one that has ended.
 fn units(state: &State, today: NaiveDate, found: &mut Vec<Diagnosis>) {
     let units = &state.units;
-    let current = |position: &usize| units.get(*position).is_some_and(|unit| unit.exists_on(today));
+    let current = |position: &UnitPosition| units.get(*position).is_some_and(|unit| unit.exists_on(today));
     let alone: Vec<&str> = units
         .roots()
         .filter(current)
@@ -233,7 +235,8 @@ fn months(state: &State, today: NaiveDate, found: &mut Vec<Diagnosis>) {
         (Some(first), Some(last)) => Diagnosis::warning(
             "months",
             format!("{} months with figures are still open, {first} to {last}", open.len()),
-            "close them on the page /admin/closing or with `egov-kpi periods close PERIOD --reason TEXT`, so that later changes need a reason",
+            "close them on the page /admin/closing or with `egov-kpi periods close PERIOD \
+             --reason TEXT`, so that later changes need a reason",
         ),
         _ => Diagnosis::fine("months", "no old month is open"),
     });

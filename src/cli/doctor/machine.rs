@@ -22,7 +22,8 @@ pub fn examine(settings: &ServerSettings, behind_proxy: bool) -> Vec<Diagnosis> 
         found.push(Diagnosis::warning(
             "tls",
             "other machines can reach the service without TLS: keys can be intercepted",
-            "set --tls-cert and --tls-key, or let a proxy terminate TLS and name it in --trusted-proxies",
+            "set --tls-cert and --tls-key, or let a proxy terminate TLS and name it in \
+             --trusted-proxies",
         ));
     }
     found
@@ -46,7 +47,8 @@ fn port(listen: &str) -> Diagnosis {
         Err(error) => Diagnosis::error(
             "port",
             format!("cannot listen on {listen}: {error}"),
-            "name an address of this machine, and a port above 1023 unless the service may use lower ones",
+            "name an address of this machine, and a port above 1023 unless the service may use \
+             lower ones",
         ),
     }
 }
@@ -75,7 +77,8 @@ fn memory(limit: usize) -> Diagnosis {
         Diagnosis::warning(
             "memory",
             text,
-            "lower --memory to at most three quarters, or give the machine or unit (MemoryMax=) more",
+            "lower --memory to at most three quarters, or give the machine or unit (MemoryMax=) \
+             more",
         )
     } else {
         Diagnosis::fine("memory", text)
@@ -90,7 +93,8 @@ fn temporary() -> Diagnosis {
         Err(error) => Diagnosis::error(
             "temporary",
             format!("{} cannot be written: {error}", folder.display()),
-            "name a folder that the service can write in TMPDIR: Excel files are written there first",
+            "name a folder that the service can write in TMPDIR: Excel files are written there \
+             first",
         ),
     }
 }
