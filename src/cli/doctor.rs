@@ -7,8 +7,8 @@ mod machine;
 use std::path::PathBuf;
 
 use super::{CommandOutcome, language, localised, serve};
-use crate::clock::Clock;
 use crate::app::words::find_name;
+use crate::clock::Clock;
 use crate::config::{AccessArgs, Language, LimitArgs};
 use crate::error::Error;
 use crate::server::ServerSettings;

@@ -178,7 +178,8 @@ fn catalogue(state: &State, found: &mut Vec<Diagnosis>) -> Result<(), Error> {
 /// Units that stand alone although they are no province, and units below one that has ended.
 fn units(state: &State, today: NaiveDate, found: &mut Vec<Diagnosis>) {
     let units = &state.units;
-    let current = |position: &UnitPosition| units.get(*position).is_some_and(|unit| unit.exists_on(today));
+    let current =
+        |position: &UnitPosition| units.get(*position).is_some_and(|unit| unit.exists_on(today));
     let alone: Vec<&str> = units
         .roots()
         .filter(current)
@@ -192,7 +193,9 @@ fn units(state: &State, today: NaiveDate, found: &mut Vec<Diagnosis>) {
             "send them again with their parent as new units (a unit never gets another parent)",
         ));
     }
-    let orphaned: Vec<&str> = (0..units.len())
+    let orphaned: Vec<&str> = units
+        .all()
+        .iter()
         .filter(current)
         .filter(|position| units.ancestors(*position).next().is_some_and(|above| !current(&above)))
         .map(|position| units.code(position))
