@@ -583,6 +583,8 @@ fn guide(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -595,6 +597,13 @@ mod tests {
     use kpi::number::{Decimal64, Statement};
     use kpi::unit::UnitForest;
 
+    static CATALOGUE: LazyLock<Catalogue> =
+        LazyLock::new(|| Catalogue::new(catalogue::shipped().unwrap()).unwrap());
+    static UNITS: LazyLock<UnitForest> =
+        LazyLock::new(|| UnitForest::new((1..).zip(units::shipped().unwrap()).collect()).unwrap());
+    static READER: LazyLock<TableReader<'static>> =
+        LazyLock::new(|| TableReader::new(&CATALOGUE, &UNITS));
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -602,8 +611,7 @@ mod tests {
         fn a_filled_in_form_reads_back_the_same_figures(
             values in prop::collection::vec(prop::option::of(0_i64..=9_007_199_254_740), 200),
         ) {
-            let catalogue = Catalogue::new(catalogue::shipped().unwrap()).unwrap();
-            let units = UnitForest::numbered(units::shipped().unwrap()).unwrap();
+            let (catalogue, reader) = (&*CATALOGUE, &*READER);
             let of = |code: &str| Measure { code: code.to_owned(), members: Members::none() };
             let row = |(indicator, value): (&kpi::catalogue::Indicator, &Option<i64>)| FormRow {
                 measure: of(&indicator.code),
@@ -636,8 +644,8 @@ mod tests {
             };
             let reading = figures(
                 &write_form(&form).unwrap(),
-                &TableReader::new(&catalogue, &units),
-                &catalogue,
+                reader,
+                catalogue,
                 &TableDefaults::default()
             ).unwrap();
             prop_assert_eq!(&reading.faults, &Vec::new());

@@ -15,6 +15,7 @@ mod printed;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use documents::{Document, MediaType, read};
 use egov_kpi::app::write::{catalogue, units};
@@ -32,11 +33,15 @@ struct Shipped {
     units: UnitForest,
 }
 
-fn shipped() -> Shipped {
-    let catalogue = Catalogue::new(catalogue::shipped().unwrap()).unwrap();
-    let lexicon = ReportLexicon::new(&catalogue).unwrap();
-    let units = UnitForest::numbered(units::shipped().unwrap()).unwrap();
-    Shipped { catalogue, lexicon, units }
+/// Compiled once for all tests.
+fn shipped() -> &'static Shipped {
+    static SHIPPED: LazyLock<Shipped> = LazyLock::new(|| {
+        let catalogue = Catalogue::new(catalogue::shipped().unwrap()).unwrap();
+        let lexicon = ReportLexicon::new(&catalogue).unwrap();
+        let units = UnitForest::numbered(units::shipped().unwrap()).unwrap();
+        Shipped { catalogue, lexicon, units }
+    });
+    &SHIPPED
 }
 
 /// A known figure of a report.
@@ -308,7 +313,7 @@ fn scores() -> BTreeMap<String, Score> {
     let detail = std::env::var_os("EGOV_KPI_DETAIL").is_some();
     let score = |path: PathBuf| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let score = score(&shipped, &document(&path), &truth(&path.with_extension("csv")));
+        let score = score(shipped, &document(&path), &truth(&path.with_extension("csv")));
         if detail {
             score.wrong.iter().for_each(|line| println!("{name} wrong {line}"));
             score.missed.iter().for_each(|line| println!("{name} missed {line}"));
@@ -354,7 +359,7 @@ fn numbers_that_are_not_figures_are_not_extracted() {
     let mut broken = Vec::new();
     for path in cases(&folder()) {
         let truth = truth(&path.with_extension("csv"));
-        let (found, _) = figures(&shipped, &document(&path), None, asked_of(&truth));
+        let (found, _) = figures(shipped, &document(&path), None, asked_of(&truth));
         for (row, _) in found
             .iter()
             .filter(|(row, figure)| row.role == "figure" && figure.role == FigureRole::Figure)
@@ -380,7 +385,7 @@ fn extracted_figures_are_at_the_stated_positions() {
     for path in cases(&folder()) {
         let document = document(&path);
         let truth = truth(&path.with_extension("csv"));
-        let (found, unclaimed) = figures(&shipped, &document, None, asked_of(&truth));
+        let (found, unclaimed) = figures(shipped, &document, None, asked_of(&truth));
         for (place, sentence) in found
             .iter()
             .map(|(_, found)| (&found.place, &found.sentence))

@@ -35,7 +35,7 @@ fn note_marks_and_struck_out_digits_are_no_part_of_a_number() {
         ("Văn bản đi: 10⁶ văn bản.", ""),
         ("Văn bản đi: 2~~7~~3 văn bản.", ""),
     ] {
-        let found = claimed(&shipped, &format!("{OFFICE}{text}"));
+        let found = claimed(shipped, &format!("{OFFICE}{text}"));
         let expected: Vec<String> = Some(expected)
             .filter(|value| !value.is_empty())
             .map(|value| format!("ioffice.documents.outgoing={value}"))
@@ -50,10 +50,10 @@ fn two_numbers_in_a_cell_are_none() {
     let shipped = shipped();
     for cell in ["300<br>316", "5<br/>100<br/>200", "13<br>594 văn bản"] {
         let table = format!("| Chỉ tiêu | Tháng 10/2021 |\n|---|---|\n| Văn bản đi | {cell} |\n");
-        assert!(claimed(&shipped, &format!("{OFFICE}{table}")).is_empty(), "{cell}");
+        assert!(claimed(shipped, &format!("{OFFICE}{table}")).is_empty(), "{cell}");
     }
     let table = "| Chỉ tiêu | Tháng 10/2021 |\n|---|---|\n| Văn bản đi | 316¹ |\n";
-    assert_eq!(claimed(&shipped, &format!("{OFFICE}{table}")), ["ioffice.documents.outgoing=316"]);
+    assert_eq!(claimed(shipped, &format!("{OFFICE}{table}")), ["ioffice.documents.outgoing=316"]);
 }
 
 #[test]
@@ -70,14 +70,14 @@ fn the_whole_name_of_an_indicator_needs_no_topic() {
         "Hệ thống quản lý văn bản và điều hành (iOffice) được nâng cấp.",
         "Công tác chứng thư số được duy trì.",
     ] {
-        let found = claimed(&shipped, &format!("{above}\n\n{}", table("Hồ sơ tiếp nhận")));
+        let found = claimed(shipped, &format!("{above}\n\n{}", table("Hồ sơ tiếp nhận")));
         assert_eq!(found, ["igate.dossiers.received=2250"], "{above}");
     }
     let mail = "Hệ thống một cửa điện tử (iGate) hoạt động ổn định.";
-    let found = claimed(&shipped, &format!("{mail}\n\n{}", table("Văn bản đi được ký số")));
+    let found = claimed(shipped, &format!("{mail}\n\n{}", table("Văn bản đi được ký số")));
     assert_eq!(found, ["ioffice.documents.signed=2250"]);
     // A label that is not a whole name needs its topic.
-    let found = claimed(&shipped, &format!("{OFFICE}{}", table("Tiếp nhận")));
+    let found = claimed(shipped, &format!("{OFFICE}{}", table("Tiếp nhận")));
     assert!(found.is_empty(), "{found:?}");
 }
 
@@ -103,10 +103,10 @@ fn a_number_that_a_cell_writes_wrongly_is_listed_as_such() {
             .collect();
         format!("| Chỉ tiêu | Tháng 10/2021 |\n|---|---|\n{rows}")
     };
-    let found = left(&shipped, &table(["27 .316", "7.40", "10-15"]));
+    let found = left(shipped, &table(["27 .316", "7.40", "10-15"]));
     assert_eq!(found, ["27 .316 MalformedNumber", "7.40 MalformedNumber", "10-15 Range"]);
     // A table in which no figure can be read.
-    let found = left(&shipped, &table(["VB23441", "x27a", "chưa rõ"]));
+    let found = left(shipped, &table(["VB23441", "x27a", "chưa rõ"]));
     assert_eq!(found, ["VB23441 MalformedNumber", "x27a MalformedNumber"]);
-    assert!(left(&shipped, &table(["31/10/2021", "88/QĐ-UBND", "chưa rõ"])).is_empty());
+    assert!(left(shipped, &table(["31/10/2021", "88/QĐ-UBND", "chưa rõ"])).is_empty());
 }

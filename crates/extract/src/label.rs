@@ -444,12 +444,14 @@ struct LabelRemainder {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use kpi::catalogue::CatalogueDocument;
 
-    fn catalogue() -> Catalogue {
+    static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
         Catalogue::new(egov_kpi::app::write::catalogue::shipped().unwrap()).unwrap()
-    }
+    });
 
     fn one(labels: &LabelIndex<'_>, text: &str, hint: &str) -> String {
         match labels.resolve(text, hint) {
@@ -463,8 +465,7 @@ mod tests {
 
     #[test]
     fn labels_of_real_tables_name_their_measure() {
-        let catalogue = catalogue();
-        let labels = LabelIndex::new(&catalogue);
+        let labels = LabelIndex::new(&CATALOGUE);
         for (text, hint, expected) in [
             ("Tổng số văn bản đi", "", "ioffice.documents.outgoing"),
             (
@@ -515,8 +516,7 @@ mod tests {
 
     #[test]
     fn a_label_with_an_extra_word_does_not_match() {
-        let catalogue = catalogue();
-        let labels = LabelIndex::new(&catalogue);
+        let labels = LabelIndex::new(&CATALOGUE);
         for text in [
             "Hồ sơ tiếp nhận quá hạn",
             "Hồ sơ đang giải quyết",
@@ -539,8 +539,7 @@ mod tests {
 
     #[test]
     fn labels_with_only_members_or_only_a_system_are_recognised() {
-        let catalogue = catalogue();
-        let labels = LabelIndex::new(&catalogue);
+        let labels = LabelIndex::new(&CATALOGUE);
         let online = Members::new(vec![("channel".to_owned(), "online".to_owned())]).unwrap();
         assert_eq!(labels.resolve("Trực tuyến", ""), LabelResolution::Members(vec![online]));
         let resolved = labels.resolve("Cá nhân", "");
@@ -554,8 +553,7 @@ mod tests {
 
     #[test]
     fn a_heading_of_another_system_makes_a_label_uncertain_but_not_a_whole_name() {
-        let catalogue = catalogue();
-        let labels = LabelIndex::new(&catalogue);
+        let labels = LabelIndex::new(&CATALOGUE);
         assert!(matches!(
             labels.resolve("Người dùng", "Chứng thư số chuyên dùng"),
             LabelResolution::Several(_)
@@ -607,8 +605,7 @@ mod tests {
 
     #[test]
     fn a_unit_of_measure_on_its_own_is_recognised() {
-        let catalogue = catalogue();
-        let labels = LabelIndex::new(&catalogue);
+        let labels = LabelIndex::new(&CATALOGUE);
         assert_eq!(
             labels.unit_of_measure("Triệu đồng"),
             Some(MeasureUnitText { percent: false, power: 6 })

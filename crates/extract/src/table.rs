@@ -27,11 +27,19 @@ pub use unit_names::{UnitMatch, UnitNames};
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use documents::table::{Grid, MergedCells};
     use egov_kpi::app::write::{catalogue, units};
     use kpi::catalogue::Catalogue;
     use kpi::unit::{UnitDocument, UnitForest};
+
+    static CATALOGUE: LazyLock<Catalogue> =
+        LazyLock::new(|| Catalogue::new(catalogue::shipped().unwrap()).unwrap());
+    static UNITS: LazyLock<UnitForest> = LazyLock::new(units);
+    static READER: LazyLock<TableReader<'static>> =
+        LazyLock::new(|| TableReader::new(&CATALOGUE, &UNITS));
 
     fn units() -> UnitForest {
         let shipped = units::shipped().unwrap();
@@ -51,20 +59,17 @@ mod tests {
     /// The figures of a table as `measure unit month value`, and the unclaimed cells as
     /// `row:column reason`.
     fn told(grid: &Grid, hint: &str) -> (Vec<String>, Vec<String>) {
-        let catalogue = Catalogue::new(catalogue::shipped().unwrap()).unwrap();
-        let units = units();
-        let tables = TableReader::new(&catalogue, &units);
         let defaults = TableDefaults {
-            unit: units.position("travinh"),
+            unit: UNITS.position("travinh"),
             month: Some("2021-10".parse().unwrap()),
             hint: hint.to_owned(),
         };
-        let mapping = tables.read(grid, &defaults);
+        let mapping = READER.read(grid, &defaults);
         let figure = |figure: &CellFigure| {
             format!(
                 "{} {} {} {}",
                 figure.measure,
-                units.code(figure.unit),
+                UNITS.code(figure.unit),
                 figure.month,
                 figure.written
             )
@@ -494,23 +499,18 @@ mod tests {
             let mut grid = Grid::of_texts(&words);
             grid.merges = vec![MergedCells { rows: from..to, columns: from..to }];
             grid.of_sheet = from == 0;
-            let (tables, catalogue, units) = (
-                sheet_tables(&grid),
-                Catalogue::new(catalogue::shipped().unwrap()).unwrap(),
-                units()
-            );
-            let reader = TableReader::new(&catalogue, &units);
+            let tables = sheet_tables(&grid);
             let defaults = TableDefaults {
-                unit: units.position("travinh"),
+                unit: UNITS.position("travinh"),
                 month: Some("2021-10".parse().unwrap()),
                 hint: String::new()
             };
             for (_, grid) in tables.iter().chain(std::iter::once(&(0, grid.clone()))) {
-                let mapping = reader.read(grid, &defaults);
+                let mapping = READER.read(grid, &defaults);
                 for figure in &mapping.figures {
                     let place = (figure.row, figure.column);
                     assert!(!mapping.unclaimed.iter().any(|cell| (cell.row, cell.column) == place));
-                    assert!(catalogue.measure_faults(&figure.measure).is_empty());
+                    assert!(CATALOGUE.measure_faults(&figure.measure).is_empty());
                     assert_eq!(grid.rows[figure.row][figure.column].text.trim(), figure.printed);
                 }
             }

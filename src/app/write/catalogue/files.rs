@@ -2,6 +2,7 @@
 //! entries to add to one. An error names the file, the entry and the reason.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -36,12 +37,17 @@ const SHIPPED: [(&str, &str); 23] = [
     ("sentences.toml", include_str!("../../../../catalogue/sentences.toml")),
 ];
 
-/// The catalogue that is shipped with the program.
+/// The catalogue that is shipped with the program. It is parsed once.
 ///
 /// # Errors
 /// Never for the shipped files; a test reads them.
 pub fn shipped() -> Result<CatalogueDocument, Error> {
-    from_files(&shipped_files())
+    static PARSED: OnceLock<CatalogueDocument> = OnceLock::new();
+    if let Some(parsed) = PARSED.get() {
+        return Ok(parsed.clone());
+    }
+    let parsed = from_files(&shipped_files())?;
+    Ok(PARSED.get_or_init(|| parsed).clone())
 }
 
 /// The files of the catalogue that is shipped with the program.
